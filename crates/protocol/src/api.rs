@@ -1,0 +1,202 @@
+//! Requests of the plugin and what the server says. JSON, camelCase.
+//!
+//! Every request carries the Flex user's token as `Authorization: Bearer …`; who the worker is comes from that
+//! token alone, never from a body.
+//!
+//! | request | body | reply |
+//! | --- | --- | --- |
+//! | `POST /v1/hello` | [`Hello`] | [`HelloReply`] |
+//! | `POST /v1/calls` | [`Registration`] | 204 |
+//! | `POST /v1/graceful` | [`GracefulMark`] | 204 |
+//! | `GET /v1/push?epoch=…` | | `text/event-stream` of [`Push`], one JSON object a `data:` line |
+//!
+//! Errors are `application/problem+json`: [`Problem`].
+
+use crate::{CallSid, ConferenceSid, RecoveryId, ReservationSid, TaskSid, WorkflowSid};
+use serde::{Deserialize, Serialize};
+
+/// A desktop has come up. Proves the agent reachable, and every older page of that browser dead.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Hello {
+    /// Grows with every page load of one worker: milliseconds since the Unix epoch, at least one more than the last.
+    pub epoch: u64,
+    /// Voice reservations that the page found and has no call for.
+    pub holdings: Vec<Holding>,
+}
+
+/// A voice reservation of this worker that the page found when it loaded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Holding {
+    /// Its task.
+    pub task: TaskSid,
+    /// The reservation.
+    pub reservation: ReservationSid,
+    /// Is the reservation already wrapping? If not, the old leg may still stand.
+    pub wrapping: bool,
+}
+
+/// What the server knows about the worker's calls. Empty: nothing to recover.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HelloReply {
+    /// Recoveries of the holdings, and open ones that the page did not mention.
+    pub recoveries: Vec<RecoveryView>,
+}
+
+/// A call is up: the page has seen its own leg and the customer's in the conference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Registration {
+    /// Of the page that registers.
+    pub epoch: u64,
+    /// The task that the conference belongs to.
+    pub task: TaskSid,
+    /// This worker's reservation of it.
+    pub reservation: ReservationSid,
+    /// Where the task came from; a requeue goes there.
+    pub workflow: WorkflowSid,
+    /// The conference.
+    pub conference: ConferenceSid,
+    /// This worker's leg.
+    pub worker_leg: CallSid,
+    /// The customer's leg.
+    pub customer_leg: CallSid,
+    /// The worker's name as Flex shows it, for the agent who may have to take over. At most 200 characters.
+    pub worker_name: String,
+}
+
+/// The agent leaves on purpose. Sent before Flex acts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GracefulMark {
+    /// The task that is left.
+    pub task: TaskSid,
+    /// This worker's reservation of it.
+    pub reservation: ReservationSid,
+    /// In what way.
+    pub reason: GracefulReason,
+}
+
+/// Ways to leave a call on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GracefulReason {
+    /// The hang-up button.
+    HangUp,
+    /// Handed to another agent or queue, the first agent leaves at once.
+    ColdTransfer,
+    /// Handed to another agent or queue after a talk.
+    WarmTransfer,
+    /// Removed by somebody on the call.
+    Kick,
+    /// "End conference for all".
+    EndConference,
+    /// Signed out.
+    SignOut,
+    /// The task was wrapped up or completed by hand.
+    Complete,
+}
+
+/// One recovery as the server knows it, for the dialog.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RecoveryView {
+    /// Which one.
+    pub id: RecoveryId,
+    /// The task that the agent was lost from.
+    pub task: TaskSid,
+    /// The reservation that the agent was lost from.
+    pub reservation: ReservationSid,
+    /// How far it is.
+    pub stage: Stage,
+    /// Milliseconds until the server takes the next rung by itself, measured when this was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remaining_ms: Option<u64>,
+}
+
+/// How far a recovery is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "camelCase")]
+pub enum Stage {
+    /// The agent's leg is gone; the customer is told and kept, the agent is awaited.
+    Interrupted,
+    /// The agent is back; the customer is on the way into the queue, for this agent.
+    Requeueing,
+    /// The customer waits in the queue for this agent.
+    Queued,
+    /// The agent is back on the call.
+    Rejoined,
+    /// The agent was not back in time; the customer waits for any agent.
+    WaitingForOther,
+    /// Another agent has the customer now.
+    #[serde(rename_all = "camelCase")]
+    HandedOver {
+        /// That agent's name, when it is known.
+        worker_name: Option<String>,
+    },
+    /// Another agent was on the call all the time.
+    Covered,
+    /// The customer hung up.
+    CustomerLeft,
+    /// It was a hang-up on purpose after all.
+    Graceful,
+    /// Twilio refused for good.
+    #[serde(rename_all = "camelCase")]
+    Failed {
+        /// One sentence, without anything personal.
+        reason: String,
+    },
+}
+
+impl Stage {
+    /// Will nothing more happen?
+    pub fn is_final(&self) -> bool {
+        !matches!(self, Self::Interrupted | Self::Requeueing | Self::Queued | Self::WaitingForOther)
+    }
+}
+
+/// What the server says without being asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "push", rename_all = "camelCase")]
+pub enum Push {
+    /// A recovery of this worker has changed. The first lines of a connection repeat the open ones.
+    #[serde(rename_all = "camelCase")]
+    Recovery {
+        /// As it is now.
+        recovery: RecoveryView,
+    },
+}
+
+/// An error reply (RFC 9457).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Problem {
+    /// Stable name of the error, for programs.
+    pub code: String,
+    /// HTTP status.
+    pub status: u16,
+    /// What happened, what it means for the call, what to do.
+    pub detail: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn views_look_on_the_wire_as_documented() {
+        let view = RecoveryView {
+            id: RecoveryId::numbered(1),
+            task: TaskSid::numbered(2),
+            reservation: ReservationSid::numbered(3),
+            stage: Stage::HandedOver { worker_name: Some("Bo".into()) },
+            remaining_ms: None,
+        };
+        let json = serde_json::to_value(Push::Recovery { recovery: view }).expect("serialises");
+        assert_eq!(json["push"], "recovery");
+        assert_eq!(json["recovery"]["stage"], serde_json::json!({"name": "handedOver", "workerName": "Bo"}));
+        assert!(json["recovery"].get("remainingMs").is_none());
+    }
+}

@@ -1,0 +1,150 @@
+//! Twilio's identifiers: two letters and 32 hexadecimal digits
+//! (<https://www.twilio.com/docs/glossary/what-is-a-sid>).
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A text that is not the SID it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidSid {
+    /// The two letters that were wanted.
+    pub wanted: &'static str,
+}
+
+impl fmt::Display for InvalidSid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The text itself is not repeated: it came from outside and may be anything.
+        write!(f, "not a SID: {} and 32 hexadecimal digits were expected", self.wanted)
+    }
+}
+
+impl std::error::Error for InvalidSid {}
+
+macro_rules! sids {
+    ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The two letters that all of these begin with.
+            pub const PREFIX: &'static str = $prefix;
+
+            /// Checks the form. Whether such a thing exists only Twilio knows.
+            pub fn parse(text: &str) -> Result<Self, InvalidSid> {
+                let hex = text.strip_prefix($prefix).filter(|hex| hex.len() == 32);
+                match hex {
+                    Some(hex) if hex.bytes().all(|b| b.is_ascii_hexdigit()) => Ok(Self(text.to_owned())),
+                    _ => Err(InvalidSid { wanted: $prefix }),
+                }
+            }
+
+            /// The SID with this number, for worlds that count instead of drawing at random.
+            pub fn numbered(number: u128) -> Self {
+                Self(format!("{}{number:032x}", $prefix))
+            }
+
+            /// The whole text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+
+            /// The 32 digits without the letters.
+            pub fn digits(&self) -> &str {
+                &self.0[2..]
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidSid;
+            fn try_from(text: String) -> Result<Self, InvalidSid> {
+                Self::parse(&text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(sid: $name) -> String {
+                sid.0
+            }
+        }
+    )*};
+}
+
+sids! {
+    /// An account.
+    AccountSid = "AC";
+    /// A call: one leg, of the customer, an agent or somebody else.
+    CallSid = "CA";
+    /// A conference: where legs meet.
+    ConferenceSid = "CF";
+    /// A TaskRouter workspace.
+    WorkspaceSid = "WS";
+    /// A task.
+    TaskSid = "WT";
+    /// A reservation: a task offered to a worker.
+    ReservationSid = "WR";
+    /// A worker: an agent.
+    WorkerSid = "WK";
+    /// A workflow.
+    WorkflowSid = "WW";
+    /// A task queue.
+    TaskQueueSid = "WQ";
+    /// An activity of workers, such as "Available".
+    ActivitySid = "WA";
+    /// A task channel, such as "voice".
+    TaskChannelSid = "TC";
+    /// A worker's share of a task channel.
+    WorkerChannelSid = "WC";
+    /// A participant of an interaction channel, as Flex sees a leg.
+    ParticipantSid = "UT";
+    /// Ours: one recovery. It carries the digits of the agent's lost leg, because a leg is lost once.
+    RecoveryId = "RJ";
+}
+
+impl RecoveryId {
+    /// The recovery that the loss of this leg starts.
+    pub fn of(lost_leg: &CallSid) -> Self {
+        Self(format!("{}{}", Self::PREFIX, lost_leg.digits()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_right_form_is_taken() {
+        let digits = "0123456789abcdefABCDEF0123456789";
+        assert!(CallSid::parse(&format!("CA{digits}")).is_ok());
+        for text in [
+            "",
+            "CA",
+            &format!("CF{digits}"),
+            &format!("CA{digits}0"),
+            &format!("CA{}g", &digits[1..]),
+            "CA\u{e9}",
+        ] {
+            assert_eq!(CallSid::parse(text), Err(InvalidSid { wanted: "CA" }), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_sid_of_another_kind_does_not_deserialise() {
+        let text = serde_json::to_string(&TaskSid::numbered(7)).expect("serialises");
+        assert_eq!(text, "\"WT00000000000000000000000000000007\"");
+        assert!(serde_json::from_str::<TaskSid>(&text).is_ok());
+        assert!(serde_json::from_str::<CallSid>(&text).is_err());
+    }
+
+    #[test]
+    fn a_recovery_is_named_after_the_lost_leg() {
+        assert_eq!(RecoveryId::of(&CallSid::numbered(0xabc)), RecoveryId::numbered(0xabc));
+    }
+}

@@ -1,0 +1,36 @@
+use rejoin_protocol::Millis;
+use serde::{Deserialize, Serialize};
+
+/// Durations that the machine goes by. All of them are absolute deadlines once set, and survive restarts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// How long a mark "on purpose" may come after the leave that it explains. Default 300 ms.
+    pub grace: Millis,
+    /// How long the agent is waited for before the customer goes to the next one. Default 15 s.
+    pub ping_ttl: Millis,
+    /// How long an agent who has proved reachable may take to be on the call again. Default 20 s.
+    pub rejoin_within: Millis,
+    /// How long the customer waits in the queue for any agent before the call is looked at again. Default 10 min.
+    pub queue_within: Millis,
+    /// How long after a graceful leave a conference with the customer alone in it may stand. Default 2 s.
+    pub orphan_after: Millis,
+    /// How long after the first join the plugin has to register before the server looks the call up itself. Default 3 s.
+    pub learn_after: Millis,
+    /// How long a closed call is kept in the machine, so that late events find it. Default 2 min.
+    pub keep_closed: Millis,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            grace: Millis(300),
+            ping_ttl: Millis::seconds(15),
+            rejoin_within: Millis::seconds(20),
+            queue_within: Millis::seconds(600),
+            orphan_after: Millis::seconds(2),
+            learn_after: Millis::seconds(3),
+            keep_closed: Millis::seconds(120),
+        }
+    }
+}

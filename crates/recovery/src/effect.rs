@@ -1,0 +1,220 @@
+use rejoin_protocol::api::RecoveryView;
+use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid};
+use serde::{Deserialize, Serialize};
+
+/// What the machine wants done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Effect {
+    /// Something for Twilio, through the durable queue. At most once per call and action where the action says so.
+    Act {
+        /// The conference that it is done for.
+        conference: ConferenceSid,
+        /// What.
+        action: Action,
+        /// When it no longer makes sense (point in time).
+        deadline: Millis,
+    },
+    /// Wake the machine at this point in time. Setting a timer again replaces it.
+    SetTimer {
+        /// The conference that it is for.
+        conference: ConferenceSid,
+        /// Which one.
+        timer: Timer,
+        /// Point in time.
+        at: Millis,
+    },
+    /// Not needed any more. Clearing what is not set is no error.
+    ClearTimer {
+        /// The conference that it was for.
+        conference: ConferenceSid,
+        /// Which one.
+        timer: Timer,
+    },
+    /// Tell a worker's desktop. Lost when none listens: a hello repeats what is open.
+    Push {
+        /// Whose desktop.
+        worker: WorkerSid,
+        /// What it shows.
+        view: RecoveryView,
+    },
+    /// A line of the call's timeline.
+    Note {
+        /// The conference that it is about.
+        conference: ConferenceSid,
+        /// The customer's leg, when known: timelines are asked for by it, because it outlives the conference.
+        customer: Option<CallSid>,
+        /// What happened.
+        note: Note,
+    },
+    /// The call is over and long closed: forget it.
+    Forget {
+        /// Its conference.
+        conference: ConferenceSid,
+    },
+}
+
+/// Timers of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Timer {
+    /// A mark "on purpose" may still come.
+    Grace,
+    /// The agent is awaited.
+    Ping,
+    /// The requeued customer should be on a call.
+    Rejoin,
+    /// A conference that was left on purpose should have ended.
+    Orphan,
+    /// The plugin should have registered.
+    Learn,
+    /// A closed call is kept for late events.
+    Forget,
+}
+
+/// Something for Twilio. Each is carried out by at most a few REST calls, in the order given in its line.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Action {
+    /// `POST Conferences/{CF}` with `AnnounceUrl`.
+    Announce {
+        /// To everybody in it.
+        conference: ConferenceSid,
+        /// What they hear.
+        what: Announcement,
+    },
+    /// `POST Participants/{customer}`: `EndConferenceOnExit=false`, and `Hold=false` when held.
+    FreeCustomer {
+        /// Where.
+        conference: ConferenceSid,
+        /// Whose leg.
+        customer: CallSid,
+        /// Is the customer on hold?
+        unhold: bool,
+    },
+    /// `POST Participants/{leg}`: `EndConferenceOnExit=false`, because Flex set it again.
+    KeepConference {
+        /// Where.
+        conference: ConferenceSid,
+        /// The agent's leg.
+        leg: CallSid,
+    },
+    /// `GET Tasks/{WT}`, merge, `POST Tasks/{WT}` with `If-Match`: who left and when. Outcome: `TaskRead`.
+    MarkTask {
+        /// Which.
+        task: TaskSid,
+        /// When the agent was lost (point in time).
+        at: Millis,
+    },
+    /// `POST Tasks`: the ping. Outcome: `PingCreated`. Once per recovery.
+    CreatePing {
+        /// For whom.
+        worker: WorkerSid,
+        /// Of which recovery.
+        recovery: RecoveryId,
+        /// The task that the agent was lost from.
+        task: TaskSid,
+        /// The reservation that the agent was lost from.
+        reservation: ReservationSid,
+        /// How long it may stand.
+        ttl: Millis,
+    },
+    /// `POST Tasks/{WT}` `AssignmentStatus=canceled`, or `completed` when somebody accepted it already.
+    EndPing {
+        /// The ping's task.
+        task: TaskSid,
+    },
+    /// `POST Calls/{CA}` with `Url`: the customer goes into the queue. Once per recovery and target.
+    Requeue {
+        /// Of which recovery; our TwiML is asked for by it.
+        recovery: RecoveryId,
+        /// The customer's leg.
+        customer: CallSid,
+        /// Where the customer is now, to tell a lost reply from a lost request.
+        conference: ConferenceSid,
+        /// The agent who is to get the call; `None`: any.
+        target: Option<WorkerSid>,
+    },
+    /// `POST Reservations/{WR}` `ReservationStatus=completed`. Once per recovery.
+    CompleteReservation {
+        /// The old task.
+        task: TaskSid,
+        /// The old reservation.
+        reservation: ReservationSid,
+    },
+    /// `POST Participants/{leg}` `EndConferenceOnExit=false`, then `DELETE` it: a leg whose page is proved dead.
+    RemoveLeg {
+        /// Where.
+        conference: ConferenceSid,
+        /// The dead leg.
+        leg: CallSid,
+    },
+    /// `POST Calls/{CA}` with `Url`: somebody else who was on the call follows into the new conference. Once per leg.
+    MoveParticipant {
+        /// Who.
+        leg: CallSid,
+        /// Name of the new conference.
+        into: TaskSid,
+        /// Muted there, too?
+        muted: bool,
+    },
+    /// `POST Conferences/{CF}` `Status=completed`.
+    EndConference {
+        /// Which.
+        conference: ConferenceSid,
+    },
+    /// `GET Tasks/{WT}`, `GET Tasks/{WT}/Reservations`. Outcome: `Learnt`.
+    Learn {
+        /// Which.
+        task: TaskSid,
+    },
+}
+
+/// What everybody in a conference hears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Announcement {
+    /// The connection to the agent was interrupted, we are on it.
+    Interrupted,
+    /// A piece of comfort audio.
+    Comfort,
+}
+
+/// A line of a call's timeline. Nothing personal in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "what", rename_all = "kebab-case")]
+pub enum Note {
+    /// Customer and agent are on the call and the server knows both.
+    Connected,
+    /// The agent's leg is gone, not on purpose as far as is known.
+    AgentLost,
+    /// The agent left on purpose.
+    AgentLeft,
+    /// Announcement and ping are on their way.
+    HoldingTheLine,
+    /// The agent's desktop is back.
+    AgentBack,
+    /// The agent was not back in time.
+    AgentNotBack,
+    /// The customer is sent to the queue, for the same agent or for any.
+    Requeueing {
+        /// For the agent who was lost?
+        same_agent: bool,
+    },
+    /// The customer is in the queue.
+    Queued,
+    /// Flex had set `endConferenceOnExit` again; it was undone.
+    ExitFlagUndone,
+    /// The recovery has ended.
+    Ended {
+        /// `rejoined`, `handed-over`, `covered`, `customer-left`, `graceful` or `failed`.
+        outcome: String,
+        /// From the loss to the end.
+        after: Millis,
+    },
+    /// The call has ended without a recovery being open.
+    CallEnded,
+    /// Something did not work, and what that means.
+    Trouble {
+        /// One sentence without anything personal.
+        text: String,
+    },
+}

@@ -1,0 +1,184 @@
+use rejoin_protocol::api::{GracefulReason, Hello, Registration};
+use rejoin_protocol::{CallSid, ConferenceSid, RecoveryId, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
+use serde::{Deserialize, Serialize};
+
+use crate::{Action, Timer};
+
+/// What can happen. Each comes from outside, with an identity by which a second delivery is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Event {
+    /// A conference status callback. Identity: conference and sequence number.
+    Conference(ConferenceEvent),
+    /// The plugin says that a call is up. Idempotent.
+    Registered {
+        /// From the token.
+        worker: WorkerSid,
+        /// The call.
+        registration: Registration,
+    },
+    /// The plugin says that the agent leaves on purpose. Idempotent.
+    Graceful {
+        /// From the token.
+        worker: WorkerSid,
+        /// The task that is left.
+        task: TaskSid,
+        /// His or her reservation.
+        reservation: ReservationSid,
+        /// In what way.
+        reason: GracefulReason,
+    },
+    /// A page of the worker has loaded. Idempotent by epoch.
+    Hello {
+        /// From the token.
+        worker: WorkerSid,
+        /// What the page found.
+        hello: Hello,
+    },
+    /// Twilio asked for the waiting music of a requeued call: the customer has entered the queue.
+    EnteredQueue {
+        /// Of which recovery.
+        recovery: RecoveryId,
+        /// The customer's leg, which must be the one that was sent.
+        customer: CallSid,
+    },
+    /// Twilio asked what comes after the queue.
+    LeftQueue {
+        /// Of which recovery.
+        recovery: RecoveryId,
+        /// The customer's leg.
+        customer: CallSid,
+        /// Twilio's `QueueResult`: was the customer bridged to an agent (`bridged`, `bridging-in-process`)?
+        bridged: bool,
+        /// Did the customer hang up (`hangup`)?
+        hung_up: bool,
+    },
+    /// An action has ended, well or for good badly.
+    Done {
+        /// The conference that it was done for.
+        conference: ConferenceSid,
+        /// What was done.
+        action: Action,
+        /// How it ended.
+        outcome: Outcome,
+    },
+    /// A timer that the machine set is due.
+    Timer {
+        /// The conference that it was set for.
+        conference: ConferenceSid,
+        /// Which one.
+        timer: Timer,
+    },
+}
+
+/// One conference status callback (<https://www.twilio.com/docs/voice/twiml/conference#attributes-statusCallbackEvent>).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConferenceEvent {
+    /// Where.
+    pub conference: ConferenceSid,
+    /// The conference's friendly name is its task in Flex; `None` when it is something else.
+    pub task: Option<TaskSid>,
+    /// Grows by one with every event of the conference; deliveries may come in any order and twice.
+    pub sequence: u64,
+    /// What happened.
+    pub kind: ConferenceEventKind,
+}
+
+/// What happened in a conference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ConferenceEventKind {
+    /// `conference-start`.
+    Start,
+    /// `conference-end`.
+    End,
+    /// `participant-join`.
+    Join {
+        /// Who.
+        leg: CallSid,
+        /// With what flags.
+        flags: ParticipantFlags,
+    },
+    /// `participant-leave`.
+    Leave {
+        /// Who.
+        leg: CallSid,
+        /// Twilio's `ReasonParticipantLeft`.
+        reason: LeaveReason,
+    },
+    /// `participant-modify`, `-hold`, `-unhold`, `-mute`, `-unmute`.
+    Modify {
+        /// Who.
+        leg: CallSid,
+        /// The flags as they are now.
+        flags: ParticipantFlags,
+    },
+    /// `announcement-end` or `announcement-fail` of an announcement to the whole conference.
+    AnnouncementEnd,
+}
+
+/// Flags of a participant that matter here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParticipantFlags {
+    /// Does the conference end when this leg leaves?
+    pub end_conference_on_exit: bool,
+    /// On hold?
+    pub hold: bool,
+    /// Muted?
+    pub muted: bool,
+}
+
+/// `ReasonParticipantLeft` (<https://www.twilio.com/docs/voice/twiml/conference>).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LeaveReason {
+    /// `participant_hung_up`: a button, or a page that went away.
+    HungUp,
+    /// `participant_updated_via_api`: moved or removed by REST.
+    UpdatedViaApi,
+    /// `conference_ended_via_api`.
+    ConferenceEndedViaApi,
+    /// `moderator_ended_conference`: somebody with `endConferenceOnExit` left.
+    ModeratorEnded,
+    /// `participant_add_failed`.
+    AddFailed,
+    /// Not said, or something new.
+    Unknown,
+}
+
+/// Facts about a call that the server looked up itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registered {
+    /// Where a requeue goes.
+    pub workflow: WorkflowSid,
+    /// The customer's leg: `attributes.conference.participants.customer`, else `attributes.call_sid`.
+    pub customer_leg: Option<CallSid>,
+    /// The worker's leg: `attributes.conference.participants.worker`, else `attributes.worker_call_sid`.
+    pub worker_leg: Option<CallSid>,
+    /// The accepted or wrapping reservation.
+    pub reservation: Option<ReservationSid>,
+    /// Whose reservation it is, with the name that Twilio knows.
+    pub worker: Option<(WorkerSid, String)>,
+    /// The task's attributes, JSON text.
+    pub attributes: String,
+}
+
+/// How an action ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// Done, and nothing more to say.
+    Ok,
+    /// [`Action::CreatePing`]: the ping's task.
+    PingCreated(TaskSid),
+    /// [`Action::MarkTask`]: the attributes that were read, JSON text.
+    TaskRead {
+        /// JSON text.
+        attributes: String,
+    },
+    /// [`Action::Learn`].
+    Learnt(Box<Registered>),
+    /// The thing is gone: the conference is over, the participant or call has left, the task is deleted.
+    Gone,
+    /// Refused for good, or the deadline passed while it was retried.
+    Failed {
+        /// Without anything personal.
+        reason: String,
+    },
+}

@@ -1,0 +1,20 @@
+//! The recovery machine: decides what happens to a customer whose agent went away.
+//!
+//! Pure: [`Machine::handle`] takes the time and one [`Event`], changes the machine and gives back [`Effect`]s, all of
+//! which are to be carried out (and made durable together with the calls named by [`Machine::take_dirty`]) before the
+//! next event. No I/O, no clock, no randomness. Everything that is decided about a customer's call on the server side
+//! is decided in this crate; `call.rs` holds the rules, `machine.rs` finds the call that an event belongs to.
+
+mod call;
+mod config;
+mod effect;
+mod event;
+mod machine;
+
+pub use call::{Call, Phase, Recovery};
+pub use config::Config;
+pub use effect::{Action, Announcement, Effect, Note, Timer};
+pub use event::{
+    ConferenceEvent, ConferenceEventKind, Event, LeaveReason, Outcome, ParticipantFlags, Registered,
+};
+pub use machine::Machine;

@@ -1,0 +1,459 @@
+//! What goes into the model and what comes out of it.
+
+use rejoin_protocol::{
+    ActivitySid, CallSid, ConferenceSid, Millis, ParticipantSid, ReservationSid, TaskSid, WorkerSid,
+    WorkflowSid,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Pairs a request with its reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestId(pub u64);
+
+/// Pairs a TwiML fetch with its document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FetchId(pub u64);
+
+/// A timer of the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TimerId(pub u64);
+
+/// Something that is played: to a leg or to a conference. Its end is reported with this number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PlayId(pub u64);
+
+/// What can happen to the stand-in.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A REST request, or a request over a worker's event bridge. Answered by [`Effect::Reply`].
+    Request {
+        /// Of the reply.
+        id: RequestId,
+        /// What is wanted.
+        request: Request,
+    },
+    /// Somebody dials the number of the account. The leg has media already.
+    CustomerDials {
+        /// The new leg; the shell has made its media.
+        call: CallSid,
+        /// Caller, E.164.
+        from: String,
+        /// Is it a phone of the twin itself, or a browser's?
+        native: bool,
+    },
+    /// A leg's own end hung up: the customer's phone, or the Voice SDK's `hangup`.
+    HungUp {
+        /// Which leg.
+        call: CallSid,
+    },
+    /// The agent's phone has answered and its media is up.
+    Answered {
+        /// Which leg.
+        call: CallSid,
+    },
+    /// The agent's phone could not be reached, or refused.
+    NotAnswered {
+        /// Which leg.
+        call: CallSid,
+    },
+    /// No packet of the leg for a while, or packets again.
+    MediaSilent {
+        /// Which leg.
+        call: CallSid,
+        /// Silent, or flowing again?
+        silent: bool,
+    },
+    /// The leg's browser closed DTLS.
+    MediaClosed {
+        /// Which leg.
+        call: CallSid,
+    },
+    /// Something has been played to its end.
+    Played {
+        /// What.
+        play: PlayId,
+    },
+    /// A TwiML document has come, or not.
+    TwimlFetched {
+        /// Which fetch.
+        fetch: FetchId,
+        /// The document, or the reason in one line.
+        result: Result<String, String>,
+    },
+    /// A worker's event bridge socket was opened or closed. The model counts them.
+    Presence {
+        /// Whose.
+        worker: WorkerSid,
+        /// Opened?
+        open: bool,
+    },
+    /// A timer is due.
+    Timer(TimerId),
+}
+
+/// What somebody wants of Twilio. REST and event bridge are mapped onto these.
+#[derive(Clone, Debug)]
+pub enum Request {
+    // --- api.twilio.com ---
+    /// `GET Calls/{CA}`.
+    FetchCall(CallSid),
+    /// `POST Calls/{CA}`.
+    UpdateCall {
+        /// Which.
+        call: CallSid,
+        /// `Url`, wins over `Twiml`.
+        url: Option<String>,
+        /// `Method`.
+        method: Option<String>,
+        /// `FallbackUrl`.
+        fallback_url: Option<String>,
+        /// `FallbackMethod`.
+        fallback_method: Option<String>,
+        /// `Twiml`.
+        twiml: Option<String>,
+        /// `Status`: `completed` or `canceled`.
+        status: Option<String>,
+    },
+    /// `GET Conferences/{CF}`.
+    FetchConference(ConferenceSid),
+    /// `GET Conferences?FriendlyName=&Status=`.
+    ListConferences {
+        /// Exact.
+        friendly_name: Option<String>,
+        /// `init`, `in-progress` or `completed`.
+        status: Option<String>,
+    },
+    /// `POST Conferences/{CF}`.
+    UpdateConference {
+        /// Which.
+        conference: ConferenceSid,
+        /// `Status`: `completed`.
+        status: Option<String>,
+        /// `AnnounceUrl`.
+        announce_url: Option<String>,
+        /// `AnnounceMethod`.
+        announce_method: Option<String>,
+    },
+    /// `GET Conferences/{CF}/Participants`.
+    ListParticipants(ConferenceSid),
+    /// `GET Conferences/{CF}/Participants/{CA}`.
+    FetchParticipant(ConferenceSid, CallSid),
+    /// `POST Conferences/{CF}/Participants/{CA}`.
+    UpdateParticipant {
+        /// Where.
+        conference: ConferenceSid,
+        /// Who.
+        call: CallSid,
+        /// What changes.
+        change: ParticipantChange,
+    },
+    /// `DELETE Conferences/{CF}/Participants/{CA}`.
+    RemoveParticipant(ConferenceSid, CallSid),
+
+    // --- taskrouter.twilio.com ---
+    /// `POST Tasks`.
+    CreateTask(NewTask),
+    /// `GET Tasks/{WT}`.
+    FetchTask(TaskSid),
+    /// `GET Tasks?…`.
+    ListTasks {
+        /// `AssignmentStatus`, comma separated.
+        assignment_status: Option<String>,
+        /// `WorkflowSid`.
+        workflow: Option<WorkflowSid>,
+        /// `EvaluateTaskAttributes`.
+        expression: Option<String>,
+    },
+    /// `POST Tasks/{WT}`.
+    UpdateTask {
+        /// Which.
+        task: TaskSid,
+        /// Header `If-Match`.
+        if_match: Option<String>,
+        /// `Attributes`, JSON text.
+        attributes: Option<String>,
+        /// `AssignmentStatus`.
+        assignment_status: Option<String>,
+        /// `Reason`.
+        reason: Option<String>,
+        /// `Priority`.
+        priority: Option<u32>,
+    },
+    /// `DELETE Tasks/{WT}`.
+    DeleteTask {
+        /// Which.
+        task: TaskSid,
+        /// Header `If-Match`.
+        if_match: Option<String>,
+    },
+    /// `GET Tasks/{WT}/Reservations`, `GET Workers/{WK}/Reservations`.
+    ListReservations {
+        /// Of this task.
+        task: Option<TaskSid>,
+        /// Of this worker.
+        worker: Option<WorkerSid>,
+        /// `ReservationStatus`; the event bridge's `Active` is `pending,accepted,wrapping`.
+        status: Option<String>,
+    },
+    /// `GET …/Reservations/{WR}`.
+    FetchReservation(ReservationSid),
+    /// `POST …/Reservations/{WR}`.
+    UpdateReservation {
+        /// Which.
+        reservation: ReservationSid,
+        /// `ReservationStatus`: `accepted`, `rejected`, `wrapping`, `completed`.
+        status: Option<String>,
+        /// `Instruction`: `conference` is known; everything else is refused.
+        instruction: Option<ConferenceInstruction>,
+    },
+    /// `GET Workers/{WK}`.
+    FetchWorker(WorkerSid),
+    /// `POST Workers/{WK}`.
+    UpdateWorker {
+        /// Whose.
+        worker: WorkerSid,
+        /// `ActivitySid`.
+        activity: Option<ActivitySid>,
+        /// `Attributes`, JSON text.
+        attributes: Option<String>,
+        /// `RejectPendingReservations`.
+        reject_pending: bool,
+    },
+    /// `GET Activities`.
+    ListActivities,
+    /// `GET Workers/{WK}/WorkerChannels`.
+    ListWorkerChannels(WorkerSid),
+
+    // --- as Flex asks for it, over the event bridge ---
+    /// `POST …/WorkerParticipant {ReservationSid, …}`: the worker's own leg.
+    UpdateWorkerParticipant {
+        /// Whose leg.
+        reservation: ReservationSid,
+        /// What changes.
+        change: ParticipantChange,
+    },
+    /// `POST …/CustomerParticipant {TaskSid, …}`.
+    UpdateCustomerParticipant {
+        /// Of which task.
+        task: TaskSid,
+        /// What changes.
+        change: ParticipantChange,
+    },
+    /// `GET Interactions/KD…/Channels`.
+    ListChannels(TaskSid),
+    /// `GET Interactions/KD…/Channels/UO…/Participants`.
+    ListChannelParticipants(TaskSid),
+    /// `POST Interactions/KD…/Channels/UO…/Participants/UT…`.
+    UpdateChannelParticipant {
+        /// Of which task.
+        task: TaskSid,
+        /// Who.
+        participant: ParticipantSid,
+        /// What changes.
+        change: ParticipantChange,
+        /// `status=closed`: remove the leg.
+        close: bool,
+    },
+}
+
+/// Flags of a participant that are to change.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ParticipantChange {
+    /// `Muted`.
+    pub muted: Option<bool>,
+    /// `Hold`.
+    pub hold: Option<bool>,
+    /// `HoldUrl`.
+    pub hold_url: Option<String>,
+    /// `EndConferenceOnExit`.
+    pub end_conference_on_exit: Option<bool>,
+    /// `AnnounceUrl`.
+    pub announce_url: Option<String>,
+    /// `AnnounceMethod`.
+    pub announce_method: Option<String>,
+}
+
+/// `POST Tasks`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewTask {
+    /// `Attributes`, JSON text.
+    pub attributes: String,
+    /// `WorkflowSid`.
+    pub workflow: Option<WorkflowSid>,
+    /// `TaskChannel`, unique name or SID.
+    pub channel: Option<String>,
+    /// `Priority`.
+    pub priority: u32,
+    /// `Timeout`, seconds.
+    pub timeout: Option<u64>,
+    /// `RoutingTarget`.
+    pub routing_target: Option<WorkerSid>,
+    /// `IgnoreCapacity`.
+    pub ignore_capacity: Option<bool>,
+}
+
+/// `Instruction=conference` with the options that are honoured.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConferenceInstruction {
+    /// `To`: `client:…`, maybe with `?parameters`.
+    pub to: Option<String>,
+    /// `From`.
+    pub from: Option<String>,
+    /// `EndConferenceOnExit`, of the agent's leg.
+    pub end_conference_on_exit: bool,
+    /// `EndConferenceOnCustomerExit`.
+    pub end_conference_on_customer_exit: bool,
+    /// `ConferenceStatusCallback`.
+    pub status_callback: Option<String>,
+    /// `ConferenceStatusCallbackMethod`, default POST.
+    pub status_callback_method: Option<String>,
+    /// `ConferenceStatusCallbackEvent`, comma or space separated.
+    pub status_callback_event: Option<String>,
+}
+
+/// A reply: Twilio's JSON, and for tasks and reservations its `ETag`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reply {
+    /// HTTP status, 200, 201 or 204.
+    pub status: u16,
+    /// The body; `Null` with 204.
+    pub body: Value,
+    /// The `ETag`, a number.
+    pub etag: Option<u64>,
+}
+
+/// A refusal in Twilio's form: `{"code":…,"message":…,"more_info":…,"status":…}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiError {
+    /// HTTP status.
+    pub status: u16,
+    /// Twilio's error code.
+    pub code: u32,
+    /// Text.
+    pub message: String,
+}
+
+/// What the stand-in does to the world.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Answers a request.
+    Reply {
+        /// Which.
+        id: RequestId,
+        /// With what. REST resources look as in Twilio's REST API; the event bridge's shell reshapes them with
+        /// the functions of `model::view`.
+        result: Result<Reply, ApiError>,
+    },
+    /// Asks for TwiML, signed. The result comes back as [`Event::TwimlFetched`].
+    FetchTwiml {
+        /// Of the document.
+        fetch: FetchId,
+        /// Where.
+        url: String,
+        /// `GET` or `POST`.
+        method: String,
+        /// Parameters, as Twilio sends them.
+        params: Vec<(String, String)>,
+    },
+    /// A webhook whose answer does not matter, signed.
+    Webhook {
+        /// Where.
+        url: String,
+        /// `GET` or `POST`.
+        method: String,
+        /// Parameters, as Twilio sends them.
+        params: Vec<(String, String)>,
+    },
+    /// Tell a worker's open pages (TaskRouter event bridge).
+    Tell {
+        /// Whom.
+        worker: WorkerSid,
+        /// `reservation.created`, `participant.added`, …
+        event_type: String,
+        /// In the event bridge's form.
+        payload: Value,
+    },
+    /// Ring a worker's phone: the shell makes the media and sends the Voice SDK's `invite`.
+    Ring {
+        /// The agent's leg.
+        call: CallSid,
+        /// Whose phone.
+        worker: WorkerSid,
+        /// `From` of the invite.
+        from: String,
+        /// `To` of the invite.
+        to: String,
+    },
+    /// End a leg: its media, and the phone or page behind it is told.
+    Drop {
+        /// Which.
+        call: CallSid,
+    },
+    /// The leg hears, and is heard in, this conference; `None`: in none.
+    Place {
+        /// Which leg.
+        call: CallSid,
+        /// Where.
+        conference: Option<ConferenceSid>,
+    },
+    /// The leg's voice is not passed on, or is again.
+    Mute {
+        /// Which leg.
+        call: CallSid,
+        /// Muted?
+        muted: bool,
+    },
+    /// The leg hears the hold music and not the conference, and is not heard; or is back.
+    Hold {
+        /// Which leg.
+        call: CallSid,
+        /// On hold?
+        hold: bool,
+        /// What is heard meanwhile; `None`: Twilio's own music.
+        url: Option<String>,
+    },
+    /// Play to a leg, or to everybody in a conference.
+    Play {
+        /// Comes back as [`Event::Played`].
+        play: PlayId,
+        /// To whom.
+        to: Audience,
+        /// What.
+        what: Sound,
+    },
+    /// Stop what plays to a leg alone: its document was replaced.
+    StopPlaying {
+        /// Which leg.
+        call: CallSid,
+    },
+    /// Wake the model at this point in time.
+    SetTimer {
+        /// Which.
+        timer: TimerId,
+        /// Point in time.
+        at: Millis,
+    },
+    /// A line for the twin's log: what a stand-in for Twilio did, in plain words.
+    Log(String),
+}
+
+/// Who hears something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// One leg.
+    Leg(CallSid),
+    /// Everybody in the conference.
+    Conference(ConferenceSid),
+}
+
+/// What is played.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sound {
+    /// `<Say>`: spoken text.
+    Say(String),
+    /// `<Play>`: audio from this address (WAV), fetched by the shell.
+    Url(String),
+    /// `<Pause>`: so much silence.
+    Silence(Millis),
+}
