@@ -1,0 +1,107 @@
+//! 8 kHz mono audio: G.711 µ-law, a tone, and the two measurements that tests and the demo read.
+
+use std::f32::consts::TAU;
+
+/// Samples per second, of the audio and of the RTP clock (payload type 0, <https://www.rfc-editor.org/rfc/rfc3551>).
+pub(super) const RATE: usize = 8000;
+/// Samples in one 20 ms packet, the packet time that browsers use.
+pub(super) const FRAME: usize = RATE / 50;
+
+/// 20 ms.
+pub(super) type Frame = [i16; FRAME];
+
+/// Linear to µ-law (<https://www.itu.int/rec/T-REC-G.711>).
+pub(super) fn encode(sample: i16) -> u8 {
+    // The bias makes every segment start at a power of two, so that the exponent is a bit length.
+    let magnitude = i32::from(sample).abs().min(32_635) + 0x84;
+    let exponent = (magnitude >> 7).ilog2() as u8;
+    let mantissa = (magnitude >> (exponent + 3)) as u8 & 0x0f;
+    !(if sample < 0 { 0x80 } else { 0 } | exponent << 4 | mantissa)
+}
+
+/// µ-law to linear.
+pub(super) fn decode(byte: u8) -> i16 {
+    let byte = !byte;
+    let magnitude = (((i32::from(byte & 0x0f) << 3) + 0x84) << ((byte & 0x70) >> 4)) - 0x84;
+    (if byte & 0x80 == 0 { magnitude } else { -magnitude }) as i16
+}
+
+/// A sine wave that continues from frame to frame without a click.
+#[derive(Debug)]
+pub(super) struct Tone {
+    step: f32,
+    phase: f32,
+}
+
+impl Tone {
+    /// A tone of so many hertz.
+    pub(super) fn new(hz: f32) -> Self {
+        Self { step: TAU * hz / RATE as f32, phase: 0.0 }
+    }
+
+    /// The next 20 ms.
+    pub(super) fn frame(&mut self) -> Frame {
+        std::array::from_fn(|_| {
+            self.phase = (self.phase + self.step) % TAU;
+            (self.phase.sin() * 8000.0) as i16
+        })
+    }
+}
+
+/// Loudness: root mean square, 0 (silence) to 32767.
+pub(super) fn rms(samples: &[i16]) -> f64 {
+    let sum: f64 = samples.iter().map(|&s| f64::from(s).powi(2)).sum();
+    (sum / samples.len().max(1) as f64).sqrt()
+}
+
+/// Loudest frequency of the telephone band, to the nearest 10 Hz; `None` when there is only silence.
+pub(super) fn peak_hz(samples: &[i16]) -> Option<u32> {
+    // Goertzel over blocks of 100 ms: a bin is then 10 Hz wide, so steps of 10 Hz miss nothing.
+    let power = |hz: u32| -> f64 { samples.chunks(RATE / 10).map(|b| goertzel(b, hz)).sum() };
+    (200..=3400)
+        .step_by(10)
+        .map(|hz| (power(hz), hz))
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .filter(|_| rms(samples) > 20.0)
+        .map(|(_, hz)| hz)
+}
+
+fn goertzel(block: &[i16], hz: u32) -> f64 {
+    let k = 2.0 * (std::f64::consts::TAU * f64::from(hz) / RATE as f64).cos();
+    let (a, b) = block.iter().fold((0.0, 0.0), |(a, b), &s| (f64::from(s) + k * a - b, a));
+    a * a + b * b - k * a * b
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_code_survives_a_round_trip() {
+        // 0x7f is "negative zero": it decodes to 0, which encodes as 0xff.
+        for code in (0..=255).filter(|&c| c != 0x7f) {
+            assert_eq!(encode(decode(code)), code);
+        }
+        assert_eq!((decode(encode(i16::MIN)), decode(encode(i16::MAX))), (-32_124, 32_124));
+    }
+
+    #[test]
+    fn a_tone_is_measured_as_what_it_is() {
+        let mut tone = Tone::new(440.0);
+        let second: Vec<i16> = (0..50).flat_map(|_| tone.frame()).map(|s| decode(encode(s))).collect();
+        assert_eq!(peak_hz(&second), Some(440));
+        assert!((rms(&second) - 8000.0 / 2f64.sqrt()).abs() < 60.0);
+        assert_eq!(peak_hz(&[0; RATE]), None);
+        assert_eq!(peak_hz(&[]), None);
+    }
+
+    proptest! {
+        /// A segment has 16 steps, so the error is at most half a step: a 32nd of the value, and 4 near zero.
+        #[test]
+        fn companding_stays_near_the_sample(sample in -32_124i16..=32_124) {
+            let error = (i32::from(decode(encode(sample))) - i32::from(sample)).abs();
+            prop_assert!(error <= i32::from(sample).abs() / 32 + 4, "{sample}: {error}");
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! Clips: what `<Say>`, `<Play>` and hold sound like.
+
+use super::audio::{self, RATE};
+use super::{Clip, MediaError};
+use std::f32::consts::TAU;
+use std::ops::Range;
+
+/// No speech synthesiser is at hand, so a `<Say>` is heard as syllables: bursts around 1000 Hz, nothing else here
+/// is near that frequency. They last as long as somebody would speak: about 60 ms a character, 1.2 s to 8 s.
+pub fn speech(text: &str) -> Clip {
+    let length = (text.chars().count() * RATE * 60 / 1000).clamp(RATE * 12 / 10, RATE * 8);
+    // 140 ms of sound and 60 ms of pause; the pitch goes with the letters, so that texts differ audibly.
+    let (syllable, sounding) = (RATE / 5, RATE * 14 / 100);
+    let letters: Vec<u32> = text.chars().map(u32::from).collect();
+    let samples = (0..length).map(|i| {
+        let (number, at) = (i / syllable, i % syllable);
+        if at >= sounding {
+            return 0;
+        }
+        // Syllables take about three characters each; 960 to 1040 Hz.
+        let letter = letters.get(number * 3 % letters.len().max(1)).copied().unwrap_or(0);
+        let hz = 960.0 + (letter % 9) as f32 * 10.0;
+        let swell = (at as f32 / sounding as f32 * TAU / 2.0).sin();
+        ((at as f32 * hz * TAU / RATE as f32).sin() * swell * 7000.0) as i16
+    });
+    Clip { label: format!("announcement: {text}"), samples: samples.collect() }
+}
+
+/// What somebody on hold hears when no `HoldUrl` was given: a slow arpeggio that loops without a click. Twilio's own
+/// is music, too (<https://www.twilio.com/docs/voice/api/conference-participant-resource>, `HoldUrl`).
+pub fn hold_music() -> Clip {
+    // Every note starts and ends at zero, hence no click wherever the loop begins again.
+    let notes = [262.0, 330.0, 392.0, 523.0, 392.0, 330.0_f32];
+    let note = RATE * 4 / 10;
+    let samples = (0..notes.len() * note).map(|i| {
+        let (hz, at) = (notes[i / note], i % note);
+        let swell = (at as f32 / note as f32 * TAU / 2.0).sin();
+        ((at as f32 * hz * TAU / RATE as f32).sin() * swell * 3000.0) as i16
+    });
+    Clip { label: "hold music".into(), samples: samples.collect() }
+}
+
+/// Nobody listens to more, and a file that claims more is broken or hostile.
+const LONGEST: usize = RATE * 600;
+
+/// Reads a WAV file: PCM of 8 or 16 bits or µ-law, any number of channels (mixed down), 1 to 192 kHz (resampled).
+/// The form is that of <https://www.mmsp.ece.mcgill.ca/Documents/AudioFormats/WAVE/WAVE.html>.
+pub fn wav(bytes: &[u8], label: &str) -> Result<Clip, MediaError> {
+    let refuse = |why| Err(MediaError::Wav(why));
+    let (Some(b"RIFF"), Some(b"WAVE")) = (bytes.get(..4), bytes.get(8..12)) else {
+        return refuse("it does not begin with RIFF and WAVE");
+    };
+    let (mut format, mut data) = (None, None);
+    let mut rest = bytes.get(12..).unwrap_or_default();
+    while let Some((name, size, body)) = chunk(rest) {
+        match name {
+            b"fmt " => format = Format::parse(body),
+            b"data" => data = Some(body),
+            _ => {}
+        }
+        // Chunks are padded to an even length.
+        rest = rest.get((size + size % 2).saturating_add(8)..).unwrap_or_default();
+    }
+    let Some(format) = format else { return refuse("it has no complete format chunk") };
+    let Some(data) = data else { return refuse("it has no data chunk") };
+    let Some(samples) = format.read(data) else { return refuse("its encoding is not known") };
+    if samples.len() * RATE / format.rate > LONGEST {
+        return refuse("it is longer than ten minutes");
+    }
+    let samples = resample(&samples, format.rate);
+    if samples.is_empty() {
+        return refuse("it has no samples");
+    }
+    Ok(Clip { label: label.to_owned(), samples: samples.into() })
+}
+
+/// Name, claimed size and body of the first chunk. A body may be cut short: streamed files claim too much.
+fn chunk(bytes: &[u8]) -> Option<(&[u8; 4], usize, &[u8])> {
+    let (name, rest) = bytes.split_first_chunk()?;
+    let (size, rest) = rest.split_first_chunk()?;
+    let size = u32::from_le_bytes(*size) as usize;
+    Some((name, size, rest.get(..size).unwrap_or(rest)))
+}
+
+struct Format {
+    /// 1: PCM, 7: µ-law.
+    tag: u16,
+    channels: usize,
+    rate: usize,
+    bits: u16,
+}
+
+impl Format {
+    fn parse(chunk: &[u8]) -> Option<Self> {
+        let word = |range: Range<usize>| -> Option<u16> {
+            Some(u16::from_le_bytes(chunk.get(range)?.try_into().ok()?))
+        };
+        let rate = u32::from_le_bytes(chunk.get(4..8)?.try_into().ok()?) as usize;
+        let tag = match word(0..2)? {
+            // WAVE_FORMAT_EXTENSIBLE: the real tag begins the sub-format.
+            0xfffe => word(24..26)?,
+            tag => tag,
+        };
+        let channels = usize::from(word(2..4)?);
+        let plausible = channels > 0 && (1000..=192_000).contains(&rate);
+        plausible.then_some(Self { tag, channels, rate, bits: word(14..16)? })
+    }
+
+    /// Mono samples; `None`: an encoding that is not known.
+    fn read(&self, data: &[u8]) -> Option<Vec<i16>> {
+        let samples: Vec<i16> = match (self.tag, self.bits) {
+            (1, 8) => data.iter().map(|&b| (i16::from(b) - 128) << 8).collect(),
+            (1, 16) => data.as_chunks().0.iter().map(|&pair| i16::from_le_bytes(pair)).collect(),
+            (7, 8) => data.iter().map(|&b| audio::decode(b)).collect(),
+            _ => return None,
+        };
+        let mix = |all: &[i16]| all.iter().map(|&s| i64::from(s)).sum::<i64>() / all.len() as i64;
+        Some(samples.chunks_exact(self.channels).map(|all| mix(all) as i16).collect())
+    }
+}
+
+/// To 8 kHz. Going down, each sample is the mean of those that it stands for, a low-pass filter that is good enough
+/// for the telephone; going up, it lies on the line between its neighbours.
+fn resample(samples: &[i16], rate: usize) -> Vec<i16> {
+    let Some(&last) = samples.last() else { return vec![] };
+    if rate == RATE {
+        return samples.to_vec();
+    }
+    (0..samples.len() * RATE / rate)
+        .map(|i| {
+            let (from, part) = (i * rate / RATE, (i * rate % RATE) as f64 / RATE as f64);
+            let to = ((i + 1) * rate / RATE).min(samples.len());
+            match samples.get(from..to) {
+                Some(span) if rate > RATE && !span.is_empty() => {
+                    (span.iter().map(|&s| i64::from(s)).sum::<i64>() / span.len() as i64) as i16
+                }
+                _ => {
+                    let a = f64::from(samples.get(from).copied().unwrap_or(last));
+                    let b = f64::from(samples.get(from + 1).copied().unwrap_or(last));
+                    (a + (b - a) * part) as i16
+                }
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn file(tag: u16, channels: u16, rate: u32, bits: u16, data: &[u8]) -> Vec<u8> {
+        let mut file = b"RIFF\0\0\0\0WAVEfmt \x10\0\0\0".to_vec();
+        file.extend(tag.to_le_bytes());
+        file.extend(channels.to_le_bytes());
+        file.extend(rate.to_le_bytes());
+        file.extend([0; 6]);
+        file.extend(bits.to_le_bytes());
+        // An odd chunk that is not known: skipped with its padding.
+        file.extend(b"LIST\x01\0\0\0\0\0data");
+        file.extend((data.len() as u32).to_le_bytes());
+        file.extend(data);
+        file
+    }
+
+    fn sine(rate: usize, channels: usize, hz: f32) -> Vec<u8> {
+        (0..rate)
+            .flat_map(|i| vec![((i as f32 * hz * TAU / rate as f32).sin() * 9000.0) as i16; channels])
+            .flat_map(i16::to_le_bytes)
+            .collect()
+    }
+
+    #[test]
+    fn any_rate_and_number_of_channels_keeps_its_pitch_and_length() {
+        for (rate, channels) in [(8000, 1), (8000, 2), (44_100, 2), (48_000, 1), (6000, 1)] {
+            let bytes = file(1, channels, rate, 16, &sine(rate as usize, channels.into(), 700.0));
+            let clip = wav(&bytes, "comfort audio").expect("plays");
+            assert_eq!(clip.label, "comfort audio");
+            assert_eq!((clip.samples.len(), audio::peak_hz(&clip.samples)), (RATE, Some(700)), "{rate}");
+        }
+    }
+
+    #[test]
+    fn eight_bits_and_mu_law_are_read() {
+        let clip = wav(&file(1, 1, 8000, 8, &[128, 255, 0]), "").expect("plays");
+        assert_eq!(*clip.samples, [0, 127 << 8, i16::MIN]);
+        let clip = wav(&file(7, 1, 8000, 8, &[0xff, audio::encode(1000)]), "").expect("plays");
+        assert_eq!(*clip.samples, [0, 988]);
+    }
+
+    #[test]
+    fn a_data_chunk_that_claims_too_much_is_played_as_far_as_it_goes() {
+        let mut bytes = file(1, 1, 8000, 16, &[1, 0, 2, 0]);
+        let size = bytes.len() - 8;
+        bytes[size..size + 4].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert_eq!(*wav(&bytes, "").expect("plays").samples, [1, 2]);
+    }
+
+    #[test]
+    fn what_cannot_be_played_is_refused() {
+        let whole = file(1, 1, 8000, 16, &[1, 0]);
+        for bytes in [
+            b"".to_vec(),
+            b"RIFF".to_vec(),
+            whole[..30].to_vec(),
+            file(1, 0, 8000, 16, &[1, 0]),
+            file(1, 1, 0, 16, &[1, 0]),
+            file(1, 1, 8000, 16, &[]),
+            file(3, 1, 8000, 32, &[0; 4]),
+            file(1, 1, 1000, 8, &vec![0; 1_000_000]),
+        ] {
+            assert!(matches!(wav(&bytes, ""), Err(MediaError::Wav(_))));
+        }
+    }
+
+    #[test]
+    fn speech_lasts_as_long_as_it_would_take_to_speak() {
+        let seconds = |text: &str| speech(text).samples.len() as f64 / RATE as f64;
+        assert_eq!(seconds(""), 1.2);
+        assert_eq!(seconds(&"a".repeat(50)), 3.0);
+        assert_eq!(seconds(&"a".repeat(1000)), 8.0);
+        assert_eq!(speech("One moment.").label, "announcement: One moment.");
+    }
+
+    #[test]
+    fn speech_and_music_are_told_apart_by_their_pitch() {
+        let peak = audio::peak_hz(&speech("We are reconnecting you to your agent.").samples);
+        assert!(peak.is_some_and(|hz| (950..=1050).contains(&hz)), "{peak:?}");
+        let peak = audio::peak_hz(&hold_music().samples);
+        assert!(peak.is_some_and(|hz| hz < 600), "{peak:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = wav(&bytes, "");
+        }
+
+        #[test]
+        fn no_damage_makes_it_panic(
+            tag in prop::sample::select(vec![1u16, 7, 0xfffe]), channels: u16, rate: u32,
+            bits in prop::sample::select(vec![8u16, 16]),
+            data in prop::collection::vec(any::<u8>(), 0..64), cut in 0usize..120, at in 0usize..120, byte: u8,
+        ) {
+            let mut bytes = file(tag, channels, rate, bits, &data);
+            bytes.truncate(cut);
+            if let Some(b) = bytes.get_mut(at) { *b = byte; }
+            let _ = wav(&bytes, "");
+        }
+
+        #[test]
+        fn every_plausible_rate_gives_the_right_length(rate in 1000u32..=192_000, n in 1usize..2000) {
+            let clip = wav(&file(1, 1, rate, 8, &vec![7; n]), "");
+            match n * RATE / rate as usize {
+                0 => prop_assert!(clip.is_err()),
+                length => prop_assert_eq!(clip.expect("plays").samples.len(), length),
+            }
+        }
+    }
+}
