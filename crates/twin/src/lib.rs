@@ -1,4 +1,39 @@
 //! A stand-in for Twilio, good enough that the real Flex UI runs on it.
+//!
+//! # How a request finds its handler
+//!
+//! Twilio's services are told apart by host name. The twin has one address, so a service is reached in two ways:
+//! with Twilio's name in the `Host` header, or under `/__tw/<host>/<path>`. Before routing, [`app`] turns both into
+//! one internal path, `/@<host>/<path>`. A router of a Twilio service therefore writes its routes with that prefix:
+//!
+//! ```ignore
+//! Router::new().route("/@event-bridge.twilio.com/v1/wschannels", get(socket).post(request))
+//! ```
+//!
+//! Everything else (`/`, `/flex`, `/__twin/…`) is the twin's own and is routed as it is. The whole request passes
+//! through unchanged otherwise, so websocket upgrades work.
 
+pub mod demo;
+pub mod facts;
+pub mod flex;
+mod host;
 pub mod media;
 pub mod model;
+pub mod rest;
+mod shell;
+mod webhooks;
+
+pub use shell::{LegNews, PhoneCommand, Twin, TwinConfig, TwinError, now as shell_now};
+
+use axum::{Router, middleware};
+
+/// The whole HTTP side of the twin.
+pub fn app(twin: &Twin) -> Router {
+    let inner = Router::new()
+        .merge(rest::router(twin.clone()))
+        .merge(flex::router(twin.clone()))
+        .merge(demo::router(twin.clone()));
+    // The layer has to be around a router that has nothing but this fallback: a layer on the routes themselves
+    // would run after the routing.
+    Router::new().fallback_service(inner).layer(middleware::map_request(host::to_internal_path))
+}

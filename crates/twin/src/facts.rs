@@ -1,0 +1,83 @@
+//! Everything that is assumed about Twilio and not written down by Twilio, in one place.
+//!
+//! Each field says how sure it is: *confirmed* (seen on a real account), *read* (in Twilio's documentation or in
+//! its shipped code) or *assumed* (neither). What is assumed can be changed here, and only here, once somebody has
+//! measured it on a real account.
+
+use rejoin_protocol::Millis;
+
+/// Switches and numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// How long a leg stands whose media has stopped without a goodbye. *Assumed*: reports say 15 s to 5 min
+    /// (<https://github.com/twilio/twilio-voice.js/issues/118>, `…/210`).
+    pub dead_leg_after: Millis,
+    /// Does a leg end when its browser closes DTLS? *Assumed*: no; users report calls that went on.
+    pub dtls_close_ends_leg: bool,
+    /// How long a worker without an event bridge socket stays in an available activity. *Read*: the default of
+    /// `offline_config.presence_ttl` (<https://www.twilio.com/docs/flex/admin-guide/setup/logout-settings>).
+    pub presence_ttl: Millis,
+    /// How long a reservation may stay pending. *Read*: workflow default, 120 s
+    /// (<https://www.twilio.com/docs/taskrouter/limits>).
+    pub reservation_timeout: Millis,
+    /// Does a reservation that times out take the worker out of `Available`? *Read* for Flex: the workspace's
+    /// `TimeoutActivitySid` is typically `Offline`.
+    pub timeout_makes_offline: bool,
+    /// `Timeout` of a task that names none. *Read*: 24 h
+    /// (<https://www.twilio.com/docs/taskrouter/api/task>).
+    pub task_timeout: Millis,
+    /// When a completed or canceled task is deleted. *Read*: 5 min
+    /// (<https://www.twilio.com/docs/taskrouter/lifecycle-task-state>).
+    pub task_deleted_after: Millis,
+    /// How long an agent's phone rings. *Assumed*: 60 s, the default of `Timeout` of other dialling verbs.
+    pub ring_timeout: Millis,
+    /// Code in the body of a 412. *Assumed*; the status is *read*.
+    pub if_match_code: u32,
+    /// `ReasonParticipantLeft` after `DELETE` of a participant. *Assumed*, by the value's name.
+    pub kick_reason: &'static str,
+    /// Does an announcement whose document cannot be fetched give `announcement-fail`? *Assumed*: yes. Read: the
+    /// event is for errors inside Twilio, so there may be none at all
+    /// (<https://twilio.com/changelog/conference-announce-events>).
+    pub failed_fetch_fails_announcement: bool,
+    /// Does a leg on hold hear announcements to the conference? *Assumed*: no.
+    pub hold_hears_announcements: bool,
+    /// Does the task's own attribute win when `<Enqueue>` merges the call's into it? *Assumed*: yes.
+    pub task_attributes_win: bool,
+    /// Is `action` fetched when a queued call is redirected by REST? *Assumed*: no, the new document runs at once;
+    /// *read*: it is fetched after a call that was bridged or that `<Leave>` took out.
+    pub action_after_redirect: bool,
+    /// Is a task canceled when its queued call is redirected by REST? *Assumed* from the documentation of queues.
+    pub redirect_cancels_task: bool,
+    /// Longest TwiML in a parameter, in characters. *Read* for creating calls
+    /// (<https://www.twilio.com/docs/voice/api/call-resource>); *assumed* for updating them.
+    pub twiml_limit: usize,
+    /// Longest TwiML document, in bytes. *Assumed*: 64 kB, error 11750.
+    pub document_limit: usize,
+    /// Said to a caller when a document fails and there is no fallback. *Read* in wording of many reports.
+    pub error_message: &'static str,
+}
+
+impl Default for Facts {
+    fn default() -> Self {
+        Self {
+            dead_leg_after: Millis::seconds(30),
+            dtls_close_ends_leg: false,
+            presence_ttl: Millis::seconds(30),
+            reservation_timeout: Millis::seconds(120),
+            timeout_makes_offline: true,
+            task_timeout: Millis::seconds(86_400),
+            task_deleted_after: Millis::seconds(300),
+            ring_timeout: Millis::seconds(60),
+            if_match_code: 20412,
+            kick_reason: "participant_updated_via_api",
+            failed_fetch_fails_announcement: true,
+            hold_hears_announcements: false,
+            task_attributes_win: true,
+            action_after_redirect: false,
+            redirect_cancels_task: true,
+            twiml_limit: 4000,
+            document_limit: 65_536,
+            error_message: "We are sorry, an application error has occurred. Goodbye.",
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The demo account: two agents, a queue for everybody and one for recovery pings.
+
+use crate::TwinConfig;
+use rejoin_protocol::{
+    AccountSid, ActivitySid, TaskChannelSid, TaskQueueSid, WorkerSid, WorkflowSid, WorkspaceSid,
+};
+
+/// What is configured in the account.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// The account.
+    pub sid: AccountSid,
+    /// Its only workspace.
+    pub workspace: WorkspaceSid,
+    /// Its number, E.164.
+    pub number: String,
+    /// `VoiceUrl` of the number, fetched by POST.
+    pub voice_url: String,
+    /// `VoiceFallbackUrl` of the number.
+    pub voice_fallback_url: Option<String>,
+    /// Agents.
+    pub workers: Vec<WorkerSetup>,
+    /// Activities.
+    pub activities: Vec<ActivitySetup>,
+    /// Task channels.
+    pub channels: Vec<ChannelSetup>,
+    /// Queues.
+    pub queues: Vec<QueueSetup>,
+    /// Workflows: name and configuration.
+    pub workflows: Vec<WorkflowSetup>,
+}
+
+/// An agent.
+#[derive(Clone, Debug)]
+pub struct WorkerSetup {
+    /// Of the worker.
+    pub sid: WorkerSid,
+    /// `friendly_name`: the Flex identity, here the mail address.
+    pub name: String,
+    /// Client identity, as in `client:…`.
+    pub identity: String,
+    /// Attributes, JSON text.
+    pub attributes: String,
+    /// Capacity per task channel, in the account's order of channels.
+    pub capacity: Vec<u32>,
+}
+
+/// An activity.
+#[derive(Clone, Debug)]
+pub struct ActivitySetup {
+    /// Of the activity.
+    pub sid: ActivitySid,
+    /// Name.
+    pub name: String,
+    /// May a worker in it be given tasks?
+    pub available: bool,
+}
+
+/// A task channel.
+#[derive(Clone, Debug)]
+pub struct ChannelSetup {
+    /// Of the channel.
+    pub sid: TaskChannelSid,
+    /// `unique_name`.
+    pub unique_name: String,
+    /// `friendly_name`.
+    pub name: String,
+}
+
+/// A queue. Every worker belongs to it (`TargetWorkers` is `1==1`).
+#[derive(Clone, Debug)]
+pub struct QueueSetup {
+    /// Of the queue.
+    pub sid: TaskQueueSid,
+    /// Name.
+    pub name: String,
+}
+
+/// A workflow.
+#[derive(Clone, Debug)]
+pub struct WorkflowSetup {
+    /// Of the workflow.
+    pub sid: WorkflowSid,
+    /// Name.
+    pub name: String,
+    /// As in TaskRouter's REST API.
+    pub configuration: serde_json::Value,
+}
+
+impl Account {
+    /// The worker with this client identity.
+    pub fn worker_by_identity(&self, identity: &str) -> Option<&WorkerSetup> {
+        self.workers.iter().find(|worker| worker.identity == identity)
+    }
+}
+
+/// The demo account as this twin serves it.
+pub fn demo_account(config: &TwinConfig) -> Account {
+    let agent = |number: u128, first: &str| WorkerSetup {
+        sid: WorkerSid::numbered(number),
+        name: format!("{}@example.com", first.to_lowercase()),
+        identity: format!("{}_40example_2Ecom", first.to_lowercase()),
+        attributes: serde_json::json!({
+            "contact_uri": format!("client:{}_40example_2Ecom", first.to_lowercase()),
+            "full_name": first,
+            "email": format!("{}@example.com", first.to_lowercase()),
+            "roles": ["agent"],
+            "routing": {"skills": [], "levels": {}},
+        })
+        .to_string(),
+        capacity: vec![1, 1, 1, 1],
+    };
+    let activity = |number: u128, name: &str, available| ActivitySetup {
+        sid: ActivitySid::numbered(number),
+        name: name.into(),
+        available,
+    };
+    let channel = |number: u128, unique: &str, name: &str| ChannelSetup {
+        sid: TaskChannelSid::numbered(number),
+        unique_name: unique.into(),
+        name: name.into(),
+    };
+    let queue =
+        |number: u128, name: &str| QueueSetup { sid: TaskQueueSid::numbered(number), name: name.into() };
+    let everyone = TaskQueueSid::numbered(1);
+    let ping = TaskQueueSid::numbered(2);
+    Account {
+        sid: config.account.clone(),
+        workspace: WorkspaceSid::numbered(1),
+        number: "+15550001111".into(),
+        voice_url: format!("{}/demo/voice", config.public_url),
+        voice_fallback_url: None,
+        workers: vec![agent(0xada, "Ada"), agent(0xb0, "Bo")],
+        activities: vec![
+            activity(0, "Offline", false),
+            activity(1, "Available", true),
+            activity(2, "Unavailable", false),
+        ],
+        channels: vec![
+            channel(1, "voice", "Voice"),
+            channel(2, "default", "Default"),
+            channel(3, "chat", "Programmable Chat"),
+            channel(4, "recovery-ping", "Recovery Ping"),
+        ],
+        queues: vec![queue(1, "Everyone"), queue(2, "Recovery Ping")],
+        workflows: vec![
+            WorkflowSetup {
+                sid: WorkflowSid::numbered(1),
+                name: "Assign to Anyone".into(),
+                configuration: serde_json::json!({"task_routing": {
+                    "filters": [{
+                        "filter_friendly_name": "Direct to an agent (reconnect)",
+                        "expression": "isReconnect == true AND targetWorkerSid != null",
+                        "targets": [
+                            {"queue": everyone, "known_worker_sid": "task.targetWorkerSid",
+                             "timeout": 30, "priority": 1000},
+                            {"queue": everyone, "priority": 1000}
+                        ]
+                    }],
+                    "default_filter": {"queue": everyone}
+                }}),
+            },
+            WorkflowSetup {
+                sid: WorkflowSid::numbered(2),
+                name: "Recovery Ping".into(),
+                configuration: serde_json::json!({"task_routing": {
+                    "filters": [], "default_filter": {"queue": ping}
+                }}),
+            },
+        ],
+    }
+}

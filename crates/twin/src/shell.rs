@@ -1,0 +1,608 @@
+//! Drives the model: gives it what happens, does what it says. The only place of the twin with a clock.
+
+use crate::{
+    facts::Facts,
+    media::{self, Clip, Command, Happening, Line, MediaHandle},
+    model::{
+        ApiError, Audience, Effect, Event, FetchId, Model, PlayId, Reply, Request, RequestId, Sound, TimerId,
+        demo_account,
+    },
+    webhooks::Webhooks,
+};
+use rejoin_protocol::{AccountSid, CallSid, Millis, WorkerSid};
+use secrecy::SecretString;
+use serde_json::Value;
+use std::{
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+/// Lines of the log that are kept.
+const LOG_LINES: usize = 5000;
+
+/// Numbers of customers' legs have this bit, so that the shell can give them without asking the model.
+const CUSTOMER_LEGS: u128 = 1 << 100;
+
+/// How the twin is run.
+#[derive(Clone, Debug)]
+pub struct TwinConfig {
+    /// Address that it serves HTTP on. Media uses the same IP address and a port that the system picks.
+    pub listen: SocketAddr,
+    /// How browsers and the server reach it, without a slash at the end.
+    pub public_url: String,
+    /// The rejoin server, without a slash at the end; `None`: pages work, nobody recovers anything.
+    pub server_url: Option<String>,
+    /// The account's auth token: signs webhooks, checks REST requests.
+    pub auth_token: SecretString,
+    /// For the server's timeline.
+    pub operator_token: Option<SecretString>,
+    /// Directory with `flex-host.js`.
+    pub flex_host: Option<PathBuf>,
+    /// The plugin's bundle.
+    pub plugin: Option<PathBuf>,
+    /// One way, REST and webhooks.
+    pub latency: Duration,
+    /// The demo account.
+    pub account: AccountSid,
+    /// What is assumed about Twilio.
+    pub facts: Facts,
+    /// Every SID is this number plus a counter. Not 0 when the rejoin server's store outlives the twin: it would
+    /// take a new call for one it knows.
+    pub first_number: u128,
+}
+
+/// What can go wrong while the twin starts.
+#[derive(Debug, thiserror::Error)]
+pub enum TwinError {
+    /// The address is taken, or not of this machine.
+    #[error("cannot listen on {address}: {source}; choose another address with --listen")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The media side could not be started.
+    #[error(transparent)]
+    Media(#[from] media::MediaError),
+    /// The client for webhooks could not be made.
+    #[error("cannot make the HTTP client for webhooks: {0}")]
+    Client(#[from] reqwest::Error),
+    /// Serving ended.
+    #[error("the HTTP server stopped: {0}")]
+    Serve(std::io::Error),
+}
+
+/// For a worker's phone: the Voice SDK behind one voice socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PhoneCommand {
+    /// Ring.
+    Invite {
+        /// The agent's leg.
+        call: CallSid,
+        /// Our SDP offer.
+        sdp: String,
+        /// `From` of the invite.
+        from: String,
+        /// `To` of the invite.
+        to: String,
+    },
+    /// The other end has hung up.
+    Hangup {
+        /// Which leg.
+        call: CallSid,
+    },
+}
+
+/// News of any leg, for transcripts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LegNews {
+    /// A line of its transcript.
+    Heard(CallSid, Line),
+    /// It has ended.
+    Gone(CallSid),
+}
+
+/// The running twin. Clones are the same twin.
+#[derive(Clone)]
+pub struct Twin {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: TwinConfig,
+    inputs: mpsc::UnboundedSender<Input>,
+    media: MediaHandle,
+    legs: broadcast::Sender<LegNews>,
+    live: Mutex<HashSet<CallSid>>,
+    log: Mutex<VecDeque<String>>,
+    customers: AtomicU64,
+}
+
+enum Input {
+    Event(Event),
+    Ask(Request, oneshot::Sender<Result<Reply, ApiError>>),
+    Snapshot(oneshot::Sender<Value>),
+    Listen(WorkerSid, mpsc::UnboundedSender<(String, Value)>),
+    Phone(WorkerSid, mpsc::UnboundedSender<PhoneCommand>),
+    /// A phone has answered: its media is awaited.
+    Answering(CallSid),
+    Invite {
+        call: CallSid,
+        worker: WorkerSid,
+        from: String,
+        to: String,
+        sdp: String,
+    },
+    /// Hold music has been fetched. `generation`: of the leg's holds.
+    Music {
+        call: CallSid,
+        generation: u64,
+        clip: Clip,
+    },
+    /// A clip has been fetched. `generation`: of what plays to that audience.
+    Clip {
+        play: PlayId,
+        to: Audience,
+        generation: u64,
+        clip: Clip,
+    },
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic elsewhere leaves these plain collections whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The time.
+pub fn now() -> Millis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+impl Twin {
+    /// Starts model and media. Must be called within a Tokio runtime.
+    ///
+    /// # Errors
+    /// When the socket for media cannot be bound.
+    pub async fn start(config: TwinConfig) -> Result<Self, TwinError> {
+        let address = SocketAddr::new(config.listen.ip(), 0);
+        let socket = tokio::net::UdpSocket::bind(address)
+            .await
+            .map_err(|source| TwinError::Listen { address, source })?;
+        let (media, happenings) = media::start(socket)?;
+        let webhooks = Webhooks::new(&config)?;
+        let (inputs, inputs_rx) = mpsc::unbounded_channel();
+        let twin = Self {
+            inner: Arc::new(Inner {
+                config,
+                inputs,
+                media,
+                legs: broadcast::channel(1024).0,
+                live: Mutex::default(),
+                log: Mutex::default(),
+                customers: AtomicU64::new(1),
+            }),
+        };
+        tokio::spawn(Driver::new(twin.clone(), webhooks).run(inputs_rx, happenings));
+        Ok(twin)
+    }
+
+    /// Asks the model. Adds no latency: the REST layer does, with [`Twin::lag`].
+    ///
+    /// # Errors
+    /// Twilio's refusals.
+    pub async fn ask(&self, request: Request) -> Result<Reply, ApiError> {
+        let (reply, answer) = oneshot::channel();
+        self.input(Input::Ask(request, reply));
+        answer.await.unwrap_or_else(|_| {
+            Err(ApiError { status: 500, code: 20500, message: "the twin is shutting down".into() })
+        })
+    }
+
+    /// Tells the model what happened.
+    pub fn tell(&self, event: Event) {
+        self.input(Input::Event(event));
+    }
+
+    /// One event bridge socket of this worker: gets every event as (`event_type`, payload). The socket counts as
+    /// open as long as the receiver lives; presence is told to the model from here, so do not tell it again.
+    pub fn listen_worker(&self, worker: WorkerSid) -> mpsc::UnboundedReceiver<(String, Value)> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.input(Input::Listen(worker.clone(), sender.clone()));
+        self.tell(Event::Presence { worker: worker.clone(), open: true });
+        let twin = self.clone();
+        tokio::spawn(async move {
+            sender.closed().await;
+            twin.tell(Event::Presence { worker, open: false });
+        });
+        receiver
+    }
+
+    /// One registered voice socket of this worker. Calls ring on the one that was plugged in last and lives.
+    pub fn plug_phone(&self, worker: WorkerSid) -> mpsc::UnboundedReceiver<PhoneCommand> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.input(Input::Phone(worker, sender));
+        receiver
+    }
+
+    /// The phone's SDP answer to an invite. The model hears of it once media is up.
+    pub fn answer(&self, call: CallSid, sdp: String) {
+        self.input(Input::Answering(call.clone()));
+        let twin = self.clone();
+        tokio::spawn(async move {
+            if let Err(error) = twin.inner.media.answer(call.clone(), sdp).await {
+                twin.log(format!("{call}: the phone's answer is of no use: {error}"));
+                twin.tell(Event::NotAnswered { call });
+            }
+        });
+    }
+
+    /// The media side.
+    pub fn media(&self) -> &MediaHandle {
+        &self.inner.media
+    }
+
+    /// For `GET /__twin/state`.
+    pub async fn snapshot(&self) -> Value {
+        let (reply, answer) = oneshot::channel();
+        self.input(Input::Snapshot(reply));
+        answer.await.unwrap_or_default()
+    }
+
+    /// A SID for a new customer's leg. A browser phone: make its media with it (`Command::Accept`), then
+    /// [`Twin::customer_dials`].
+    pub fn new_customer_leg(&self) -> CallSid {
+        let number = self.inner.customers.fetch_add(1, Ordering::Relaxed);
+        CallSid::numbered(self.inner.config.first_number + CUSTOMER_LEGS + u128::from(number))
+    }
+
+    /// A leg whose media was made already dials the account's number. `from`: E.164.
+    pub fn customer_dials(&self, call: CallSid, from: String) {
+        locked(&self.inner.live).insert(call.clone());
+        self.tell(Event::CustomerDials { call, from, native: false });
+    }
+
+    /// A phone of the twin itself dials the account's number, and sends a tone of `hz`.
+    pub fn dial_native(&self, from: String, hz: f32) -> CallSid {
+        let call = self.new_customer_leg();
+        self.inner.media.send(Command::Native { call: call.clone(), hz });
+        locked(&self.inner.live).insert(call.clone());
+        self.tell(Event::CustomerDials { call: call.clone(), from, native: true });
+        call
+    }
+
+    /// Is there such a leg, and has it not ended?
+    pub fn is_live(&self, call: &CallSid) -> bool {
+        locked(&self.inner.live).contains(call)
+    }
+
+    /// News of all legs from now on.
+    pub fn leg_news(&self) -> broadcast::Receiver<LegNews> {
+        self.inner.legs.subscribe()
+    }
+
+    /// What the twin did, oldest first.
+    pub fn log_lines(&self) -> Vec<String> {
+        locked(&self.inner.log).iter().cloned().collect()
+    }
+
+    /// Adds a line to the log. No phone numbers, names or attributes.
+    pub fn log(&self, line: impl Into<String>) {
+        let line = line.into();
+        tracing::info!("{line}");
+        let mut log = locked(&self.inner.log);
+        if log.len() == LOG_LINES {
+            log.pop_front();
+        }
+        log.push_back(format!("{} {line}", now().0));
+    }
+
+    /// How it is run.
+    pub fn config(&self) -> &TwinConfig {
+        &self.inner.config
+    }
+
+    /// Waits as long as the network takes one way.
+    pub async fn lag(&self) {
+        if !self.inner.config.latency.is_zero() {
+            tokio::time::sleep(self.inner.config.latency).await;
+        }
+    }
+
+    fn input(&self, input: Input) {
+        // Fails only when the driver is gone: the runtime is being shut down.
+        let _ = self.inner.inputs.send(input);
+    }
+}
+
+/// The task that owns the model.
+struct Driver {
+    twin: Twin,
+    model: Model,
+    webhooks: Webhooks,
+    timers: BTreeSet<(Millis, TimerId)>,
+    asked: HashMap<RequestId, oneshot::Sender<Result<Reply, ApiError>>>,
+    last_request: u64,
+    listeners: HashMap<WorkerSid, Vec<mpsc::UnboundedSender<(String, Value)>>>,
+    phones: HashMap<WorkerSid, Vec<mpsc::UnboundedSender<PhoneCommand>>>,
+    /// Which phone a leg rings or talks on.
+    on_phone: HashMap<CallSid, mpsc::UnboundedSender<PhoneCommand>>,
+    answering: HashSet<CallSid>,
+    /// Counts what was stopped on a leg, so that a clip that arrives afterwards is not played.
+    stopped: HashMap<CallSid, u64>,
+    /// Counts holds and their ends, so that music that arrives afterwards does not hold the leg again.
+    holds: HashMap<CallSid, u64>,
+}
+
+impl Driver {
+    fn new(twin: Twin, webhooks: Webhooks) -> Self {
+        let config = twin.config();
+        let model = Model::new(config.facts.clone(), demo_account(config), config.first_number);
+        Self {
+            twin,
+            model,
+            webhooks,
+            timers: BTreeSet::new(),
+            asked: HashMap::new(),
+            last_request: 0,
+            listeners: HashMap::new(),
+            phones: HashMap::new(),
+            on_phone: HashMap::new(),
+            answering: HashSet::new(),
+            stopped: HashMap::new(),
+            holds: HashMap::new(),
+        }
+    }
+
+    async fn run(
+        mut self,
+        mut inputs: mpsc::UnboundedReceiver<Input>,
+        mut happenings: mpsc::UnboundedReceiver<Happening>,
+    ) {
+        loop {
+            let next = self.timers.first().map(|(at, _)| *at);
+            let wait = Duration::from_millis(next.map_or(0, |at| now().until(at).0));
+            tokio::select! {
+                input = inputs.recv() => match input {
+                    Some(input) => self.input(input),
+                    None => return,
+                },
+                happening = happenings.recv() => match happening {
+                    Some(happening) => self.happening(happening),
+                    None => return,
+                },
+                () = tokio::time::sleep(wait), if next.is_some() => self.due(),
+            }
+        }
+    }
+
+    fn due(&mut self) {
+        let now = now();
+        while let Some((at, timer)) = self.timers.first().copied() {
+            if at > now {
+                break;
+            }
+            self.timers.pop_first();
+            self.event(Event::Timer(timer));
+        }
+    }
+
+    fn input(&mut self, input: Input) {
+        match input {
+            Input::Event(event) => self.event(event),
+            Input::Ask(request, reply) => {
+                self.last_request += 1;
+                let id = RequestId(self.last_request);
+                self.asked.insert(id, reply);
+                self.event(Event::Request { id, request });
+            }
+            Input::Snapshot(reply) => {
+                let _ = reply.send(self.model.snapshot());
+            }
+            Input::Listen(worker, sender) => self.listeners.entry(worker).or_default().push(sender),
+            Input::Phone(worker, sender) => {
+                let phones = self.phones.entry(worker).or_default();
+                phones.retain(|phone| !phone.is_closed());
+                phones.push(sender);
+            }
+            Input::Answering(call) => {
+                self.answering.insert(call);
+            }
+            Input::Invite { call, worker, from, to, sdp } => self.invite(call, &worker, from, to, sdp),
+            Input::Music { call, generation, clip } => {
+                if self.holds.get(&call) == Some(&generation) {
+                    self.twin.inner.media.send(Command::Hold(call, Some(clip)));
+                }
+            }
+            Input::Clip { play, to, generation, clip } => {
+                if self.generation(&to) == generation {
+                    self.twin.inner.media.send(Command::Play { play, to, clip });
+                }
+            }
+        }
+    }
+
+    fn happening(&mut self, happening: Happening) {
+        match happening {
+            Happening::Connected(call) => {
+                if self.answering.remove(&call) {
+                    self.event(Event::Answered { call });
+                }
+            }
+            Happening::Silent(call, silent) => self.event(Event::MediaSilent { call, silent }),
+            Happening::Closed(call) => self.event(Event::MediaClosed { call }),
+            Happening::Failed(call, why) => {
+                self.twin.log(format!("{call}: media failed: {why}"));
+                let event = if self.answering.remove(&call) {
+                    Event::NotAnswered { call }
+                } else {
+                    Event::HungUp { call }
+                };
+                self.event(event);
+            }
+            Happening::Played(play) => self.event(Event::Played { play }),
+            Happening::Transcript(call, line) => {
+                // Nobody listens: fine.
+                let _ = self.twin.inner.legs.send(LegNews::Heard(call, line));
+            }
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        for effect in self.model.handle(now(), event) {
+            self.perform(effect);
+        }
+    }
+
+    fn perform(&mut self, effect: Effect) {
+        let media = &self.twin.inner.media;
+        match effect {
+            Effect::Reply { id, result } => {
+                if let Some(reply) = self.asked.remove(&id) {
+                    let _ = reply.send(result);
+                }
+            }
+            Effect::FetchTwiml { fetch, url, method, params } => self.fetch(fetch, url, method, params),
+            Effect::Webhook { url, method, params } => {
+                let webhooks = self.webhooks.clone();
+                let twin = self.twin.clone();
+                tokio::spawn(async move {
+                    if let Err(why) = webhooks.deliver(&url, &method, &params).await {
+                        twin.log(format!("webhook lost: {why}"));
+                    }
+                });
+            }
+            Effect::Tell { worker, event_type, payload } => {
+                if let Some(listeners) = self.listeners.get_mut(&worker) {
+                    listeners.retain(|listener| listener.send((event_type.clone(), payload.clone())).is_ok());
+                }
+            }
+            Effect::Ring { call, worker, from, to } => self.ring(call, worker, from, to),
+            Effect::Drop { call } => self.drop_leg(call),
+            Effect::Place { call, conference } => media.send(Command::Place(call, conference)),
+            Effect::Mute { call, muted } => media.send(Command::Mute(call, muted)),
+            Effect::Hold { call, hold, url } => self.hold(call, hold, url),
+            Effect::Play { play, to, what } => self.play(play, to, what),
+            Effect::StopPlaying { call } => {
+                *self.stopped.entry(call.clone()).or_default() += 1;
+                media.send(Command::StopPlaying(call));
+            }
+            Effect::SetTimer { timer, at } => {
+                self.timers.insert((at, timer));
+            }
+            Effect::Log(line) => self.twin.log(line),
+        }
+    }
+
+    fn fetch(&self, fetch: FetchId, url: String, method: String, params: Vec<(String, String)>) {
+        let webhooks = self.webhooks.clone();
+        let twin = self.twin.clone();
+        tokio::spawn(async move {
+            let result = webhooks.twiml(&url, &method, &params).await;
+            twin.tell(Event::TwimlFetched { fetch, result });
+        });
+    }
+
+    fn ring(&self, call: CallSid, worker: WorkerSid, from: String, to: String) {
+        locked(&self.twin.inner.live).insert(call.clone());
+        let twin = self.twin.clone();
+        tokio::spawn(async move {
+            match twin.inner.media.offer(call.clone()).await {
+                Ok(sdp) => twin.input(Input::Invite { call, worker, from, to, sdp }),
+                Err(error) => {
+                    twin.log(format!("{call}: no media for the agent's phone: {error}"));
+                    twin.tell(Event::NotAnswered { call });
+                }
+            }
+        });
+    }
+
+    fn invite(&mut self, call: CallSid, worker: &WorkerSid, from: String, to: String, sdp: String) {
+        let phones = self.phones.entry(worker.clone()).or_default();
+        phones.retain(|phone| !phone.is_closed());
+        let command = PhoneCommand::Invite { call: call.clone(), sdp, from, to };
+        match phones.last() {
+            Some(phone) if phone.send(command).is_ok() => {
+                self.on_phone.insert(call, phone.clone());
+            }
+            _ => {
+                self.twin.log(format!("{call}: {worker} has no registered phone"));
+                self.event(Event::NotAnswered { call });
+            }
+        }
+    }
+
+    fn drop_leg(&mut self, call: CallSid) {
+        self.twin.inner.media.send(Command::Drop(call.clone()));
+        self.answering.remove(&call);
+        self.stopped.remove(&call);
+        self.holds.remove(&call);
+        locked(&self.twin.inner.live).remove(&call);
+        if let Some(phone) = self.on_phone.remove(&call) {
+            // A phone that is gone needs no hang-up.
+            let _ = phone.send(PhoneCommand::Hangup { call: call.clone() });
+        }
+        let _ = self.twin.inner.legs.send(LegNews::Gone(call));
+    }
+
+    fn hold(&mut self, call: CallSid, hold: bool, url: Option<String>) {
+        let generation = self.holds.entry(call.clone()).or_default();
+        *generation += 1;
+        let generation = *generation;
+        // Held at once; music that was asked for follows when it has come.
+        self.twin.inner.media.send(Command::Hold(call.clone(), hold.then(media::hold_music)));
+        let Some(url) = url.filter(|_| hold) else { return };
+        let webhooks = self.webhooks.clone();
+        let twin = self.twin.clone();
+        tokio::spawn(async move {
+            match webhooks.clip(&url).await {
+                Ok(clip) => twin.input(Input::Music { call, generation, clip }),
+                Err(why) => twin.log(format!("{call}: HoldUrl gives no audio, Twilio's music plays: {why}")),
+            }
+        });
+    }
+
+    fn generation(&self, to: &Audience) -> u64 {
+        match to {
+            Audience::Leg(call) => self.stopped.get(call).copied().unwrap_or_default(),
+            Audience::Conference(_) => 0,
+        }
+    }
+
+    fn play(&self, play: PlayId, to: Audience, what: Sound) {
+        let twin = self.twin.clone();
+        match what {
+            Sound::Say(text) => {
+                self.twin.inner.media.send(Command::Play { play, to, clip: media::speech(&text) });
+            }
+            Sound::Silence(time) => {
+                tokio::spawn(async move {
+                    tokio::time::sleep(Duration::from_millis(time.0)).await;
+                    twin.tell(Event::Played { play });
+                });
+            }
+            Sound::Url(url) => {
+                let webhooks = self.webhooks.clone();
+                let generation = self.generation(&to);
+                tokio::spawn(async move {
+                    match webhooks.clip(&url).await {
+                        Ok(clip) => twin.input(Input::Clip { play, to, generation, clip }),
+                        Err(why) => {
+                            // Twilio goes on with the next verb.
+                            twin.log(format!("a <Play> is skipped: {why}"));
+                            twin.tell(Event::Played { play });
+                        }
+                    }
+                });
+            }
+        }
+    }
+}

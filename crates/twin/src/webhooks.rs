@@ -1,0 +1,179 @@
+//! Requests of the twin to the outside: webhooks, TwiML and audio. Signed as Twilio signs them.
+
+use crate::{
+    media::{self, Clip},
+    shell::{TwinConfig, now},
+};
+use rejoin_twilio::signature;
+use secrecy::{ExposeSecret, SecretString};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+/// Twilio's limit for connecting (<https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides>).
+const CONNECT: Duration = Duration::from_secs(5);
+/// Twilio's limit for a whole webhook; same page.
+const TOTAL: Duration = Duration::from_secs(15);
+/// Kept clips; more than a demo has. The cache is emptied when it is full.
+const CLIPS: usize = 64;
+
+/// Sends the twin's requests. Clones share the client.
+#[derive(Clone)]
+pub(crate) struct Webhooks {
+    client: reqwest::Client,
+    auth_token: SecretString,
+    latency: Duration,
+    sent: Arc<AtomicU64>,
+    clips: Arc<Mutex<HashMap<String, Clip>>>,
+}
+
+impl Webhooks {
+    /// # Errors
+    /// When there is no TLS on this machine.
+    pub(crate) fn new(config: &TwinConfig) -> Result<Self, reqwest::Error> {
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .user_agent("TwilioProxy/1.1")
+            .connect_timeout(CONNECT)
+            .timeout(TOTAL)
+            .build()?;
+        Ok(Self {
+            client,
+            auth_token: config.auth_token.clone(),
+            latency: config.latency,
+            sent: Arc::default(),
+            clips: Arc::default(),
+        })
+    }
+
+    /// A webhook whose answer does not matter.
+    ///
+    /// # Errors
+    /// One line, when it was not delivered or refused.
+    pub(crate) async fn deliver(
+        &self,
+        url: &str,
+        method: &str,
+        params: &[(String, String)],
+    ) -> Result<(), String> {
+        self.send(url, method, params).await.map(drop)
+    }
+
+    /// A TwiML document.
+    ///
+    /// # Errors
+    /// One line that begins with Twilio's error code.
+    pub(crate) async fn twiml(
+        &self,
+        url: &str,
+        method: &str,
+        params: &[(String, String)],
+    ) -> Result<String, String> {
+        let response = self.send(url, method, params).await?;
+        let content_type = response
+            .headers()
+            .get(reqwest::header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .map(|value| value.split(';').next().unwrap_or(value).trim().to_ascii_lowercase());
+        // Audio and plain text are taken by Twilio, too; the product serves neither, so the twin is strict.
+        if !matches!(content_type.as_deref(), Some("text/xml" | "application/xml")) {
+            return Err("12300: the content type is not text/xml or application/xml".into());
+        }
+        response.text().await.map_err(|error| format!("11206: {}", reason(&error)))
+    }
+
+    /// Audio, from the cache if it was fetched before.
+    ///
+    /// # Errors
+    /// One line.
+    pub(crate) async fn clip(&self, url: &str) -> Result<Clip, String> {
+        if let Some(clip) = self.clips.lock().unwrap_or_else(PoisonError::into_inner).get(url) {
+            return Ok(clip.clone());
+        }
+        let response = self.client.get(url).send().await.map_err(|error| reason(&error))?;
+        if !response.status().is_success() {
+            return Err(format!("HTTP status {}", response.status().as_u16()));
+        }
+        let bytes = response.bytes().await.map_err(|error| reason(&error))?;
+        let clip = media::wav(&bytes, &label(url)).map_err(|error| error.to_string())?;
+        let mut clips = self.clips.lock().unwrap_or_else(PoisonError::into_inner);
+        if clips.len() >= CLIPS {
+            clips.clear();
+        }
+        clips.insert(url.to_owned(), clip.clone());
+        Ok(clip)
+    }
+
+    async fn send(
+        &self,
+        url: &str,
+        method: &str,
+        params: &[(String, String)],
+    ) -> Result<reqwest::Response, String> {
+        let mut parsed = reqwest::Url::parse(url).map_err(|error| format!("11100: invalid URL: {error}"))?;
+        parsed.set_fragment(None);
+        let get = method.eq_ignore_ascii_case("GET");
+        if get && !params.is_empty() {
+            parsed.query_pairs_mut().extend_pairs(params);
+        }
+        let signed: &[(String, String)] = if get { &[] } else { params };
+        // HTTP keeps the port; HTTPS drops it, which `Url` has done for the default port.
+        let mut signed_url = parsed.clone();
+        if signed_url.scheme() == "https" {
+            let _ = signed_url.set_port(None);
+        }
+        let header = signature::sign(self.auth_token.expose_secret(), signed_url.as_str(), signed);
+        let request = if get { self.client.get(parsed) } else { self.client.post(parsed).form(params) };
+        let number = self.sent.fetch_add(1, Ordering::Relaxed);
+        let request = request
+            .header(signature::HEADER, header)
+            .header("I-Twilio-Idempotency-Token", format!("{:016x}-{number:08x}", now().0));
+        tokio::time::sleep(self.latency).await;
+        let response = request.send().await.map_err(|error| {
+            let code = if error.is_connect() || error.is_timeout() { 11205 } else { 11206 };
+            format!("{code}: {}", reason(&error))
+        })?;
+        tokio::time::sleep(self.latency).await;
+        let status = response.status();
+        if status.is_success() {
+            Ok(response)
+        } else {
+            Err(format!("11200: HTTP status {} from {}", status.as_u16(), response.url().path()))
+        }
+    }
+}
+
+/// In one line, without the query, which may hold numbers.
+fn reason(error: &reqwest::Error) -> String {
+    let path = error.url().map_or(String::new(), |url| url.path().to_owned());
+    let kind = if error.is_timeout() {
+        "no answer in time"
+    } else if error.is_connect() {
+        "no connection"
+    } else {
+        "the exchange broke"
+    };
+    format!("{kind} ({path})")
+}
+
+/// `https://…/audio/comfort.wav` is `comfort audio` in transcripts.
+fn label(url: &str) -> String {
+    let path = url.split(['?', '#']).next().unwrap_or(url);
+    let name = path.rsplit('/').next().unwrap_or(path);
+    format!("{} audio", name.split('.').next().unwrap_or(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clips_are_called_after_their_file() {
+        assert_eq!(label("http://127.0.0.1:1/audio/comfort.wav?x=1"), "comfort audio");
+    }
+}
