@@ -115,6 +115,11 @@ pub enum Request {
         /// `Status`: `completed` or `canceled`.
         status: Option<String>,
     },
+    /// `GET Calls?Status=&From=&To=`.
+    ListCalls {
+        /// `Status`.
+        status: Option<String>,
+    },
     /// `GET Conferences/{CF}`.
     FetchConference(ConferenceSid),
     /// `GET Conferences?FriendlyName=&Status=`.
@@ -220,8 +225,17 @@ pub enum Request {
         /// `RejectPendingReservations`.
         reject_pending: bool,
     },
+    /// `GET Workers?FriendlyName=`.
+    ListWorkers {
+        /// Exact.
+        friendly_name: Option<String>,
+    },
     /// `GET Activities`.
     ListActivities,
+    /// `GET Workflows`.
+    ListWorkflows,
+    /// `GET TaskQueues`.
+    ListTaskQueues,
     /// `GET Workers/{WK}/WorkerChannels`.
     ListWorkerChannels(WorkerSid),
 
@@ -244,6 +258,18 @@ pub enum Request {
     ListChannels(TaskSid),
     /// `GET Interactions/KD…/Channels/UO…/Participants`.
     ListChannelParticipants(TaskSid),
+    /// `POST Interactions/KD…/Channels/UO…/Participants {"type":"agent"}`: Flex's "Join Call". Rings the worker's
+    /// phone; the leg joins the task's conference when it is answered.
+    AddAgentParticipant {
+        /// To which task's conference.
+        task: TaskSid,
+        /// The worker's reservation of it.
+        reservation: ReservationSid,
+        /// `coordinates.to`, `client:…`.
+        to: String,
+        /// `coordinates.from`.
+        from: String,
+    },
     /// `POST Interactions/KD…/Channels/UO…/Participants/UT…`.
     UpdateChannelParticipant {
         /// Of which task.
@@ -321,6 +347,10 @@ pub struct Reply {
     pub body: Value,
     /// The `ETag`, a number.
     pub etag: Option<u64>,
+    /// The same as Flex gets it over the event bridge: dates in epoch seconds, attributes as text, reservations
+    /// with their `task`, lists as `{"contents":[…],"after_sid":null}`, channels and participants of
+    /// interactions in their own form. `Null` for what Flex never asks for.
+    pub bridge: Value,
 }
 
 /// A refusal in Twilio's form: `{"code":…,"message":…,"more_info":…,"status":…}`.
@@ -341,8 +371,7 @@ pub enum Effect {
     Reply {
         /// Which.
         id: RequestId,
-        /// With what. REST resources look as in Twilio's REST API; the event bridge's shell reshapes them with
-        /// the functions of `model::view`.
+        /// With what, as in Twilio's REST API and as over the event bridge.
         result: Result<Reply, ApiError>,
     },
     /// Asks for TwiML, signed. The result comes back as [`Event::TwimlFetched`].
