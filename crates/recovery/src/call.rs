@@ -1,9 +1,23 @@
-use crate::ParticipantFlags;
+//! The rules of one call. Each event changes what is known, then [`Call::evaluate`] looks at the whole: what is decided
+//! depends on what is known, not on the order in which it became known.
+
+use crate::{
+    Action, Announcement, ConferenceEvent, ConferenceEventKind, Config, Effect, LeaveReason, Note, Outcome,
+};
+use crate::{ParticipantFlags, Registered, Timer};
+use rejoin_protocol::api::{GracefulReason, Hello, RecoveryView, Registration, Stage};
 use rejoin_protocol::{
     CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid, WorkflowSid,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// How long Twilio is tried for what must be done while the customer waits.
+const SOON: Millis = Millis::seconds(20);
+/// How long Twilio is tried for what must be done some time.
+const LATER: Millis = Millis::seconds(600);
+/// How long a reachable agent waits for what should come before the requeue.
+const PREPARE: Millis = Millis::seconds(2);
 
 /// One customer's call in one conference. It is stored as JSON after every change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,10 +36,18 @@ pub struct Call {
     pub agents: BTreeMap<CallSid, Agent>,
     /// Everybody who was ever seen in the conference.
     pub participants: BTreeMap<CallSid, Participant>,
+    /// Who said that he or she leaves on purpose, and how.
+    pub on_purpose: BTreeMap<ReservationSid, GracefulReason>,
     /// Sequence numbers that were taken already.
     pub seen: BTreeSet<u64>,
     /// Has the conference ended?
     pub ended: bool,
+    /// Has the server looked the call up itself, or begun to?
+    pub learning: bool,
+    /// Was it told that customer and agent are on the call?
+    pub connected: bool,
+    /// Is the call over, waiting to be forgotten?
+    pub closed: bool,
     /// The recovery, when one has begun.
     pub recovery: Option<Recovery>,
 }
@@ -39,15 +61,25 @@ pub struct Agent {
     pub name: String,
     /// His or her reservation.
     pub reservation: ReservationSid,
-    /// Has the agent said that he or she leaves on purpose?
-    pub graceful: bool,
+    /// Of the page that has the leg; 0 when the server looked the call up itself.
+    pub epoch: u64,
+    /// A newer page of the same worker has said hello, and this was its epoch.
+    pub newer_page: Option<u64>,
+    /// The leg is proved dead and is being removed.
+    pub removing: bool,
+    /// `endConferenceOnExit` of the leg is being set back to false.
+    pub keeping: bool,
+    /// What became of the leg is decided: nothing more is begun because of it.
+    pub settled: bool,
 }
 
 /// A leg as the callbacks show it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Participant {
     /// Still there?
     pub joined: bool,
+    /// Why it is not.
+    pub left: Option<LeaveReason>,
     /// Flags as last told.
     pub flags: ParticipantFlags,
     /// Number of the last event about this leg: older ones that come later change nothing.
@@ -67,13 +99,834 @@ pub struct Recovery {
     pub lost_at: Millis,
     /// How far it is.
     pub phase: Phase,
-    /// Priority, original attributes and target of the reconnect task are fixed when the requeue begins.
-    pub target: Option<WorkerSid>,
+    /// When the machine goes on by itself (point in time).
+    pub deadline: Millis,
+    /// Has the agent proved reachable?
+    pub back: bool,
+    /// The ping's task, while it stands.
+    pub ping: Option<TaskSid>,
+    /// What has to come before the requeue: the customer's leg free, the task read, the dead leg gone.
+    pub prepared: Prepared,
+    /// Was the old reservation completed, or is it being?
+    pub reservation_freed: bool,
 }
 
-/// How far a recovery is.
+/// What has come of the things that a requeue waits for. `true` also when it did not work: then it goes on without.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prepared {
+    /// [`Action::FreeCustomer`].
+    pub freed: bool,
+    /// [`Action::MarkTask`].
+    pub marked: bool,
+    /// [`Action::RemoveLeg`], where it was needed.
+    pub removed: bool,
+}
+
+/// How far a recovery is: the three rungs, and the ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Phase {
     /// A mark "on purpose" may still come.
     Grace,
+    /// The customer is told and kept; the agent is awaited.
+    Holding,
+    /// The customer is being sent to the queue.
+    Requeueing {
+        /// For whom; `None`: any agent.
+        target: Option<WorkerSid>,
+    },
+    /// The customer is in the queue.
+    Queued {
+        /// For whom; `None`: any agent.
+        target: Option<WorkerSid>,
+    },
+    /// Over.
+    Ended(Ending),
+}
+
+/// Ends of a recovery: every one reaches exactly one of these.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ending {
+    /// The same agent has the customer again.
+    Rejoined,
+    /// Another agent has.
+    HandedOver {
+        /// That agent's name, when it is known.
+        name: Option<String>,
+    },
+    /// Another agent was there all the time.
+    Covered,
+    /// The customer hung up.
+    CustomerLeft,
+    /// It was on purpose after all.
+    Graceful,
+    /// Twilio refused for good, or nobody took the call.
+    Failed {
+        /// One sentence without anything personal.
+        reason: String,
+    },
+}
+
+impl Ending {
+    /// The name that timelines and reports use.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Rejoined => "rejoined",
+            Self::HandedOver { .. } => "handed-over",
+            Self::Covered => "covered",
+            Self::CustomerLeft => "customer-left",
+            Self::Graceful => "graceful",
+            Self::Failed { .. } => "failed",
+        }
+    }
+}
+
+impl Recovery {
+    /// Is it still going on?
+    pub fn is_open(&self) -> bool {
+        !matches!(self.phase, Phase::Ended(_))
+    }
+
+    /// What the lost agent's dialog shows.
+    pub fn view(&self, now: Millis, task: &TaskSid) -> RecoveryView {
+        let stage = match &self.phase {
+            Phase::Grace | Phase::Holding => Stage::Interrupted,
+            Phase::Requeueing { target: Some(_) } => Stage::Requeueing,
+            Phase::Queued { target: Some(_) } => Stage::Queued,
+            Phase::Requeueing { target: None } | Phase::Queued { target: None } => Stage::WaitingForOther,
+            Phase::Ended(Ending::Rejoined) => Stage::Rejoined,
+            Phase::Ended(Ending::HandedOver { name }) => Stage::HandedOver { worker_name: name.clone() },
+            Phase::Ended(Ending::Covered) => Stage::Covered,
+            Phase::Ended(Ending::CustomerLeft) => Stage::CustomerLeft,
+            Phase::Ended(Ending::Graceful) => Stage::Graceful,
+            Phase::Ended(Ending::Failed { reason }) => Stage::Failed { reason: reason.clone() },
+        };
+        let waits = matches!(stage, Stage::Interrupted | Stage::Requeueing | Stage::Queued);
+        RecoveryView {
+            id: self.id.clone(),
+            task: task.clone(),
+            reservation: self.agent.reservation.clone(),
+            remaining_ms: waits.then(|| now.until(self.deadline).0),
+            stage,
+        }
+    }
+}
+
+/// The time, the durations, and the effects so far.
+pub(crate) struct Out<'a> {
+    pub(crate) now: Millis,
+    pub(crate) config: &'a Config,
+    pub(crate) effects: Vec<Effect>,
+}
+
+impl Call {
+    pub(crate) fn new(conference: ConferenceSid, task: TaskSid) -> Self {
+        Self {
+            conference,
+            task,
+            workflow: None,
+            customer: None,
+            attributes: String::new(),
+            agents: BTreeMap::new(),
+            participants: BTreeMap::new(),
+            on_purpose: BTreeMap::new(),
+            seen: BTreeSet::new(),
+            ended: false,
+            learning: false,
+            connected: false,
+            closed: false,
+            recovery: None,
+        }
+    }
+
+    // --- what is asked of a call ---
+
+    fn is_joined(&self, leg: &CallSid) -> bool {
+        !self.ended && self.participants.get(leg).is_some_and(|p| p.joined)
+    }
+
+    fn customer_joined(&self) -> bool {
+        self.customer.as_ref().is_some_and(|leg| self.is_joined(leg))
+    }
+
+    /// The agent who is on the call with the customer.
+    pub(crate) fn agent_on_call(&self) -> Option<&Agent> {
+        self.agents.iter().find(|(leg, agent)| self.is_joined(leg) && !agent.removing).map(|(_, agent)| agent)
+    }
+
+    /// Do customer and agent talk here?
+    pub(crate) fn is_connected(&self) -> bool {
+        self.customer_joined() && self.agent_on_call().is_some()
+    }
+
+    /// Joined, and neither the customer nor an agent: a third party.
+    fn others(&self) -> impl Iterator<Item = (&CallSid, &Participant)> {
+        self.participants.iter().filter(|(leg, _)| {
+            self.is_joined(leg) && Some(*leg) != self.customer.as_ref() && !self.agents.contains_key(*leg)
+        })
+    }
+
+    pub(crate) fn has_open_recovery(&self) -> bool {
+        self.recovery.as_ref().is_some_and(Recovery::is_open)
+    }
+
+    // --- what becomes known ---
+
+    pub(crate) fn conference_event(&mut self, out: &mut Out<'_>, event: &ConferenceEvent) {
+        if !self.seen.insert(event.sequence) {
+            return; // delivered twice
+        }
+        match &event.kind {
+            ConferenceEventKind::Start => {}
+            ConferenceEventKind::End => self.ended = true,
+            ConferenceEventKind::Join { leg, flags } => {
+                let known = self.participants.contains_key(leg);
+                self.participant(leg, event.sequence, |p| {
+                    p.joined = true;
+                    p.left = None;
+                    p.flags = *flags;
+                });
+                if !known && !self.learning && self.agents.is_empty() {
+                    self.set_timer(out, Timer::Learn, out.now + out.config.learn_after);
+                }
+            }
+            ConferenceEventKind::Leave { leg, reason } => {
+                self.participant(leg, event.sequence, |p| {
+                    p.joined = false;
+                    p.left = Some(*reason);
+                });
+            }
+            ConferenceEventKind::Modify { leg, flags } => {
+                self.participant(leg, event.sequence, |p| {
+                    p.joined |= p.sequence == 0 && p.left.is_none();
+                    p.flags = *flags;
+                });
+            }
+            ConferenceEventKind::AnnouncementEnd => self.announcement_ended(out),
+        }
+        self.evaluate(out);
+    }
+
+    fn participant(&mut self, leg: &CallSid, sequence: u64, change: impl FnOnce(&mut Participant)) {
+        let participant = self.participants.entry(leg.clone()).or_default();
+        if sequence > participant.sequence {
+            change(participant);
+            participant.sequence = sequence;
+        }
+    }
+
+    /// The page has seen both legs in the conference; callbacks that came first know better.
+    fn assume_joined(&mut self, leg: &CallSid) {
+        self.participants
+            .entry(leg.clone())
+            .or_insert_with(|| Participant { joined: true, ..Participant::default() });
+    }
+
+    pub(crate) fn registered(&mut self, out: &mut Out<'_>, worker: &WorkerSid, registration: &Registration) {
+        let foreign =
+            |agent: &Agent| agent.worker != *worker || agent.reservation != registration.reservation;
+        if registration.task != self.task || self.agents.get(&registration.worker_leg).is_some_and(foreign) {
+            return; // another task's conference, or somebody else's leg
+        }
+        self.workflow = Some(registration.workflow.clone());
+        self.customer.get_or_insert_with(|| registration.customer_leg.clone());
+        self.assume_joined(&registration.worker_leg);
+        self.assume_joined(&registration.customer_leg);
+        let agent = self.agents.entry(registration.worker_leg.clone()).or_insert_with(|| {
+            Agent::new(worker.clone(), registration.worker_name.clone(), registration.reservation.clone())
+        });
+        agent.epoch = agent.epoch.max(registration.epoch);
+        self.clear_timer(out, Timer::Learn);
+        self.evaluate(out);
+    }
+
+    fn learnt(&mut self, found: &Registered) {
+        self.workflow.get_or_insert_with(|| found.workflow.clone());
+        self.attributes.clone_from(&found.attributes);
+        if self.customer.is_none() {
+            self.customer.clone_from(&found.customer_leg);
+        }
+        let (Some((worker, name)), Some(reservation)) = (&found.worker, &found.reservation) else { return };
+        // Without the leg in the attributes: the only one that is not the customer's.
+        let mut strangers = self.participants.keys().filter(|leg| Some(*leg) != self.customer.as_ref());
+        let only = strangers.next().filter(|_| strangers.next().is_none()).cloned();
+        if let Some(leg) = found.worker_leg.clone().or(only) {
+            self.agents
+                .entry(leg)
+                .or_insert_with(|| Agent::new(worker.clone(), name.clone(), reservation.clone()));
+        }
+    }
+
+    pub(crate) fn graceful(
+        &mut self,
+        out: &mut Out<'_>,
+        reservation: &ReservationSid,
+        reason: GracefulReason,
+    ) {
+        self.on_purpose.insert(reservation.clone(), reason);
+        self.evaluate(out);
+    }
+
+    pub(crate) fn hello(
+        &mut self,
+        out: &mut Out<'_>,
+        worker: &WorkerSid,
+        hello: &Hello,
+        older_page_connected: bool,
+    ) {
+        let holding = hello.holdings.iter().find(|holding| holding.task == self.task);
+        if holding.is_some() && self.agents.is_empty() && !self.closed {
+            // A refresh before the registration: look up what the page had no time to say.
+            self.learn(out);
+        }
+        let mut dead = vec![];
+        for (leg, agent) in &mut self.agents {
+            if agent.worker != *worker || hello.epoch <= agent.epoch {
+                continue;
+            }
+            agent.newer_page = agent.newer_page.max(Some(hello.epoch));
+            // The page found the reservation accepted and has no call for it, and no older page is there that could
+            // have it: the leg is a ghost.
+            let ghost = holding.is_some_and(|h| !h.wrapping && h.reservation == agent.reservation);
+            if ghost && !older_page_connected && !agent.removing {
+                dead.push(leg.clone());
+            }
+        }
+        for leg in dead.into_iter().filter(|_| !self.closed) {
+            if !self.is_joined(&leg) {
+                continue;
+            }
+            if let Some(agent) = self.agents.get_mut(&leg) {
+                agent.removing = true;
+            }
+            self.act(out, Action::RemoveLeg { conference: self.conference.clone(), leg }, SOON);
+        }
+        self.evaluate(out);
+    }
+
+    pub(crate) fn entered_queue(&mut self, out: &mut Out<'_>) {
+        if let Some(recovery) = &mut self.recovery
+            && let Phase::Requeueing { target } = &recovery.phase
+        {
+            recovery.phase = Phase::Queued { target: target.clone() };
+            self.note(out, Note::Queued);
+            self.free_reservation(out);
+            self.push(out);
+        }
+        self.evaluate(out);
+    }
+
+    pub(crate) fn left_queue(&mut self, out: &mut Out<'_>, hung_up: bool) {
+        if hung_up && self.has_open_recovery() {
+            self.end_recovery(out, Ending::CustomerLeft);
+        }
+        self.evaluate(out);
+    }
+
+    /// The customer is with an agent in another conference.
+    pub(crate) fn connected_elsewhere(&mut self, out: &mut Out<'_>, agent: &Agent, into: &TaskSid) {
+        let Some(recovery) = self.recovery.as_ref().filter(|recovery| recovery.is_open()) else { return };
+        let ending = if recovery.agent.worker == agent.worker {
+            Ending::Rejoined
+        } else {
+            Ending::HandedOver { name: Some(agent.name.clone()).filter(|name| !name.is_empty()) }
+        };
+        // The queue was entered even if its request was lost.
+        self.free_reservation(out);
+        let others: Vec<_> = self.others().map(|(leg, p)| (leg.clone(), p.flags.muted)).collect();
+        for (leg, muted) in others {
+            self.act(out, Action::MoveParticipant { leg, into: into.clone(), muted }, SOON);
+        }
+        self.end_recovery(out, ending);
+        self.evaluate(out);
+    }
+
+    pub(crate) fn timer(&mut self, out: &mut Out<'_>, timer: Timer) {
+        match timer {
+            Timer::Grace => {
+                if self.recovery.as_ref().is_some_and(|r| r.phase == Phase::Grace) {
+                    self.hold_the_line(out);
+                }
+            }
+            Timer::Ping => self.ping_is_over(out),
+            Timer::Rejoin => self.rejoin_is_over(out),
+            Timer::Orphan => {
+                if self.is_orphaned() {
+                    self.act(out, Action::EndConference { conference: self.conference.clone() }, SOON);
+                }
+            }
+            Timer::Learn => {
+                if self.agents.is_empty() && !self.ended {
+                    self.learn(out);
+                }
+            }
+            Timer::Forget => out.effects.push(Effect::Forget { conference: self.conference.clone() }),
+        }
+        self.evaluate(out);
+    }
+
+    pub(crate) fn done(&mut self, out: &mut Out<'_>, action: &Action, outcome: &Outcome) {
+        if let Outcome::Failed { reason } = outcome {
+            self.note(out, Note::Trouble { text: reason.clone() });
+        }
+        match action {
+            Action::Learn { .. } => {
+                if let Outcome::Learnt(found) = outcome {
+                    self.learnt(found);
+                }
+            }
+            Action::KeepConference { leg, .. } => {
+                if let Some(agent) = self.agents.get_mut(leg) {
+                    agent.keeping = false;
+                }
+                // Whatever came of it, it is not tried again before Twilio tells the flag anew.
+                if let Some(participant) = self.participants.get_mut(leg) {
+                    participant.flags.end_conference_on_exit = false;
+                }
+                if *outcome == Outcome::Ok {
+                    self.note(out, Note::ExitFlagUndone);
+                }
+            }
+            Action::FreeCustomer { unhold, .. } => {
+                self.prepare(|p| p.freed = true);
+                if *unhold && self.has_open_recovery() {
+                    self.announce(out, Announcement::Interrupted);
+                }
+            }
+            Action::MarkTask { .. } => {
+                self.prepare(|p| p.marked = true);
+                if let Outcome::TaskRead { attributes } = outcome {
+                    self.attributes.clone_from(attributes);
+                }
+            }
+            Action::RemoveLeg { leg, .. } => {
+                self.prepare(|p| p.removed = true);
+                if matches!(outcome, Outcome::Ok | Outcome::Gone)
+                    && let Some(participant) = self.participants.get_mut(leg)
+                {
+                    participant.joined = false;
+                }
+            }
+            Action::CreatePing { .. } => {
+                if let Outcome::PingCreated(task) = outcome {
+                    self.ping_created(out, task);
+                }
+            }
+            Action::Requeue { target, .. } => self.requeue_done(out, target.as_ref(), outcome),
+            Action::Announce { .. }
+            | Action::EndPing { .. }
+            | Action::CompleteReservation { .. }
+            | Action::MoveParticipant { .. }
+            | Action::EndConference { .. } => {}
+        }
+        self.evaluate(out);
+    }
+
+    // --- what follows ---
+
+    /// Looks at the whole after every event.
+    fn evaluate(&mut self, out: &mut Out<'_>) {
+        if !self.connected && self.is_connected() {
+            self.connected = true;
+            self.note(out, Note::Connected);
+        }
+        self.keep_conference(out);
+        self.find_lost_agent(out);
+        self.end_grace(out);
+        self.customer_gone(out);
+        self.go_on(out);
+        self.close(out);
+    }
+
+    /// Flex sets `endConferenceOnExit` again whenever two are left. It has no effect while the leg is on hold.
+    fn keep_conference(&mut self, out: &mut Out<'_>) {
+        if !self.customer_joined() {
+            return;
+        }
+        let wanted = |leg: &CallSid, agent: &Agent| {
+            let flags = self.participants.get(leg).map(|p| p.flags).unwrap_or_default();
+            flags.end_conference_on_exit
+                && !flags.hold
+                && !agent.keeping
+                && !agent.removing
+                && self.is_joined(leg)
+                && !self.on_purpose.contains_key(&agent.reservation)
+        };
+        let legs: Vec<_> = self
+            .agents
+            .iter()
+            .filter(|(leg, agent)| wanted(leg, agent))
+            .map(|(leg, _)| leg.clone())
+            .collect();
+        for leg in legs {
+            if let Some(agent) = self.agents.get_mut(&leg) {
+                agent.keeping = true;
+            }
+            self.act(out, Action::KeepConference { conference: self.conference.clone(), leg }, SOON);
+        }
+    }
+
+    /// Looks for a leg of an agent that is gone and not accounted for.
+    fn find_lost_agent(&mut self, out: &mut Out<'_>) {
+        // A stranger has left: was it the agent? The page had no time to say.
+        let stranger_left =
+            self.participants.iter().any(|(leg, p)| p.left.is_some() && Some(leg) != self.customer.as_ref());
+        if self.agents.is_empty() && stranger_left && !self.ended {
+            self.learn(out);
+        }
+        let gone = |leg: &CallSid, agent: &Agent| {
+            !agent.settled
+                && (agent.removing
+                    || self.participants.get(leg).is_some_and(|p| !p.joined && p.left.is_some()))
+        };
+        let gone: Vec<_> =
+            self.agents.iter().filter(|(leg, agent)| gone(leg, agent)).map(|(leg, _)| leg.clone()).collect();
+        for leg in gone {
+            self.agent_gone(out, &leg);
+        }
+    }
+
+    fn agent_gone(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+        let Some(agent) = self.agents.get(leg).cloned() else { return };
+        let reason = self.participants.get(leg).and_then(|p| p.left);
+        let on_purpose = self.on_purpose.get(&agent.reservation).copied();
+        let by_others = !agent.removing
+            && matches!(
+                reason,
+                Some(
+                    LeaveReason::UpdatedViaApi
+                        | LeaveReason::ConferenceEndedViaApi
+                        | LeaveReason::ModeratorEnded
+                )
+            );
+        if self.customer.is_none() && !self.ended {
+            return self.learn(out); // decided when it is known who the customer is
+        }
+        if self.ended || !self.customer_joined() {
+            return self.settle(leg);
+        }
+        if on_purpose.is_some() || by_others {
+            self.settle(leg);
+            self.note(out, Note::AgentLeft);
+            if self.is_orphaned() {
+                self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
+            }
+            return;
+        }
+        if self.agents.iter().any(|(other, a)| other != leg && self.is_joined(other) && !a.removing) {
+            return self.settle(leg); // covered: the other agent has the customer
+        }
+        if self.has_open_recovery() {
+            return self.settle(leg);
+        }
+        self.settle(leg);
+        self.note(out, Note::AgentLost);
+        self.recovery = Some(Recovery {
+            id: RecoveryId::of(leg),
+            lost_leg: leg.clone(),
+            lost_at: out.now,
+            phase: Phase::Grace,
+            deadline: out.now + out.config.ping_ttl,
+            back: false,
+            ping: None,
+            prepared: Prepared { removed: !agent.removing, ..Prepared::default() },
+            reservation_freed: false,
+            agent: agent.clone(),
+        });
+        if agent.removing {
+            self.hold_the_line(out); // proved dead: no mark can come
+        } else {
+            self.set_timer(out, Timer::Grace, out.now + out.config.grace);
+            self.push(out);
+        }
+    }
+
+    /// The mark has come within the grace period: it was on purpose after all.
+    fn end_grace(&mut self, out: &mut Out<'_>) {
+        let Some(recovery) = &self.recovery else { return };
+        if recovery.phase == Phase::Grace && self.on_purpose.contains_key(&recovery.agent.reservation) {
+            self.clear_timer(out, Timer::Grace);
+            self.end_recovery(out, Ending::Graceful);
+            if self.is_orphaned() {
+                self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
+            }
+        }
+    }
+
+    /// Was the customer left alone on purpose? A transfer leaves him alone for a while, and that is right.
+    fn is_orphaned(&self) -> bool {
+        let transferred = |reason: &GracefulReason| {
+            matches!(reason, GracefulReason::ColdTransfer | GracefulReason::WarmTransfer)
+        };
+        self.customer_joined()
+            && !self.has_open_recovery()
+            && !self.on_purpose.is_empty()
+            && !self.on_purpose.values().any(transferred)
+            && self.participants.keys().filter(|leg| self.is_joined(leg)).count() == 1
+    }
+
+    fn hold_the_line(&mut self, out: &mut Out<'_>) {
+        let (Some(recovery), Some(customer)) = (&mut self.recovery, self.customer.clone()) else { return };
+        recovery.phase = Phase::Holding;
+        recovery.deadline = out.now + out.config.ping_ttl;
+        let (deadline, lost_at) = (recovery.deadline, recovery.lost_at);
+        let ping = Action::CreatePing {
+            worker: recovery.agent.worker.clone(),
+            recovery: recovery.id.clone(),
+            task: self.task.clone(),
+            reservation: recovery.agent.reservation.clone(),
+            ttl: out.config.ping_ttl,
+        };
+        let unhold = self.participants.get(&customer).is_some_and(|p| p.flags.hold);
+        self.note(out, Note::HoldingTheLine);
+        if !unhold {
+            // Otherwise as soon as the customer can hear it.
+            self.announce(out, Announcement::Interrupted);
+        }
+        self.act(out, Action::FreeCustomer { conference: self.conference.clone(), customer, unhold }, SOON);
+        self.act(out, Action::MarkTask { task: self.task.clone(), at: lost_at }, SOON);
+        self.act(out, ping, out.config.ping_ttl);
+        self.set_timer(out, Timer::Ping, deadline);
+        self.push(out);
+    }
+
+    fn announcement_ended(&mut self, out: &mut Out<'_>) {
+        let still = self.recovery.as_ref().is_some_and(|r| match r.phase {
+            Phase::Holding => true,
+            // Third parties wait until they are moved.
+            Phase::Requeueing { .. } | Phase::Queued { .. } => self.others().next().is_some(),
+            Phase::Grace | Phase::Ended(_) => false,
+        });
+        if still && !self.ended {
+            self.announce(out, Announcement::Comfort);
+        }
+    }
+
+    fn prepare(&mut self, change: impl FnOnce(&mut Prepared)) {
+        if let Some(recovery) = &mut self.recovery {
+            change(&mut recovery.prepared);
+        }
+    }
+
+    fn ping_created(&mut self, out: &mut Out<'_>, task: &TaskSid) {
+        let Some(recovery) = &mut self.recovery else { return };
+        if recovery.phase == Phase::Holding {
+            recovery.ping = Some(task.clone());
+        } else {
+            // Its answer came another way, or nobody waits for it any more.
+            self.act(out, Action::EndPing { task: task.clone() }, LATER);
+        }
+    }
+
+    /// From the second rung on: the agent is back, or the time is over.
+    fn go_on(&mut self, out: &mut Out<'_>) {
+        let Some(recovery) = &mut self.recovery else { return };
+        if recovery.phase != Phase::Holding {
+            return;
+        }
+        let newer_page = self.agents.get(&recovery.lost_leg).and_then(|agent| agent.newer_page);
+        if newer_page.is_none() {
+            return;
+        }
+        let ready = recovery.prepared.freed && recovery.prepared.marked && recovery.prepared.removed;
+        if !recovery.back {
+            recovery.back = true;
+            self.note(out, Note::AgentBack);
+            if !ready {
+                // What has to come first must not keep the customer for long.
+                self.set_timer(out, Timer::Ping, out.now + PREPARE);
+            }
+        }
+        if ready {
+            self.requeue_to_same(out);
+        }
+    }
+
+    fn requeue_to_same(&mut self, out: &mut Out<'_>) {
+        let worker = self.recovery.as_ref().map(|recovery| recovery.agent.worker.clone());
+        self.requeue(out, worker, out.now + out.config.rejoin_within);
+    }
+
+    fn ping_is_over(&mut self, out: &mut Out<'_>) {
+        let Some(recovery) = self.recovery.as_ref().filter(|r| r.phase == Phase::Holding) else { return };
+        if recovery.back {
+            return self.requeue_to_same(out);
+        }
+        self.note(out, Note::AgentNotBack);
+        self.requeue(out, None, out.now + out.config.queue_within);
+    }
+
+    fn rejoin_is_over(&mut self, out: &mut Out<'_>) {
+        let Some(recovery) = &self.recovery else { return };
+        match &recovery.phase {
+            Phase::Requeueing { target: Some(_) } | Phase::Queued { target: Some(_) } => {
+                self.note(out, Note::AgentNotBack);
+                self.requeue(out, None, out.now + out.config.queue_within);
+            }
+            Phase::Requeueing { target: None } | Phase::Queued { target: None } => {
+                let reason = "nobody took the call in time; it stays in the queue".to_owned();
+                self.end_recovery(out, Ending::Failed { reason });
+            }
+            Phase::Grace | Phase::Holding | Phase::Ended(_) => {}
+        }
+    }
+
+    fn requeue(&mut self, out: &mut Out<'_>, target: Option<WorkerSid>, deadline: Millis) {
+        let (Some(recovery), Some(customer)) = (&mut self.recovery, self.customer.clone()) else { return };
+        recovery.phase = Phase::Requeueing { target: target.clone() };
+        recovery.deadline = deadline;
+        let ping = recovery.ping.take();
+        let action = Action::Requeue {
+            recovery: recovery.id.clone(),
+            customer,
+            conference: self.conference.clone(),
+            target: target.clone(),
+        };
+        self.clear_timer(out, Timer::Ping);
+        self.note(out, Note::Requeueing { same_agent: target.is_some() });
+        self.act(out, action, Millis::seconds(60));
+        if let Some(task) = ping {
+            self.act(out, Action::EndPing { task }, LATER);
+        }
+        self.set_timer(out, Timer::Rejoin, deadline);
+        self.push(out);
+    }
+
+    fn requeue_done(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>, outcome: &Outcome) {
+        let waits = self.recovery.as_ref().is_some_and(
+            |r| matches!(&r.phase, Phase::Requeueing { target: waited } if waited.as_ref() == target),
+        );
+        match outcome {
+            // The customer's call is over.
+            Outcome::Gone if waits => self.end_recovery(out, Ending::CustomerLeft),
+            Outcome::Failed { .. } if waits => {
+                let reason = "Twilio did not take the customer's call back into the queue".to_owned();
+                self.end_recovery(out, Ending::Failed { reason });
+            }
+            Outcome::Gone
+            | Outcome::Failed { .. }
+            | Outcome::Ok
+            | Outcome::PingCreated(_)
+            | Outcome::TaskRead { .. }
+            | Outcome::Learnt(_) => {}
+        }
+    }
+
+    fn free_reservation(&mut self, out: &mut Out<'_>) {
+        let Some(recovery) = self.recovery.as_mut().filter(|r| !r.reservation_freed) else { return };
+        recovery.reservation_freed = true;
+        let reservation = recovery.agent.reservation.clone();
+        self.act(out, Action::CompleteReservation { task: self.task.clone(), reservation }, LATER);
+    }
+
+    /// The customer hung up, or the conference ended under him, while we were at it.
+    fn customer_gone(&mut self, out: &mut Out<'_>) {
+        let (Some(recovery), Some(customer)) = (&self.recovery, &self.customer) else { return };
+        if !recovery.is_open() {
+            return;
+        }
+        let left = self.participants.get(customer).and_then(|p| p.left);
+        // Our own requeue takes the leg out of the conference, too, and says so.
+        let moved = !matches!(recovery.phase, Phase::Grace | Phase::Holding);
+        let gone = match left {
+            Some(LeaveReason::UpdatedViaApi) => !moved,
+            Some(LeaveReason::HungUp) => true,
+            Some(_) => !moved,
+            None => self.ended && !moved,
+        };
+        if gone {
+            self.end_recovery(out, Ending::CustomerLeft);
+        }
+    }
+
+    fn end_recovery(&mut self, out: &mut Out<'_>, ending: Ending) {
+        let Some(recovery) = &mut self.recovery else { return };
+        let after = out.now - recovery.lost_at;
+        let ping = recovery.ping.take();
+        recovery.phase = Phase::Ended(ending.clone());
+        for timer in [Timer::Grace, Timer::Ping, Timer::Rejoin] {
+            self.clear_timer(out, timer);
+        }
+        if let Some(task) = ping {
+            self.act(out, Action::EndPing { task }, LATER);
+        }
+        self.note(out, Note::Ended { outcome: ending.name().to_owned(), after });
+        self.push(out);
+    }
+
+    fn close(&mut self, out: &mut Out<'_>) {
+        let everybody_left =
+            !self.participants.is_empty() && !self.participants.keys().any(|leg| self.is_joined(leg));
+        if self.closed || self.has_open_recovery() || !(self.ended || everybody_left) {
+            return;
+        }
+        self.closed = true;
+        self.clear_timer(out, Timer::Orphan);
+        self.clear_timer(out, Timer::Learn);
+        if self.recovery.is_none() {
+            self.note(out, Note::CallEnded);
+        }
+        self.set_timer(out, Timer::Forget, out.now + out.config.keep_closed);
+    }
+
+    // --- small ones ---
+
+    fn settle(&mut self, leg: &CallSid) {
+        if let Some(agent) = self.agents.get_mut(leg) {
+            agent.settled = true;
+        }
+    }
+
+    fn learn(&mut self, out: &mut Out<'_>) {
+        if !self.learning {
+            self.learning = true;
+            self.act(out, Action::Learn { task: self.task.clone() }, SOON);
+        }
+    }
+
+    fn announce(&self, out: &mut Out<'_>, what: Announcement) {
+        self.act(out, Action::Announce { conference: self.conference.clone(), what }, Millis::seconds(10));
+    }
+
+    fn act(&self, out: &mut Out<'_>, action: Action, within: Millis) {
+        out.effects.push(Effect::Act {
+            conference: self.conference.clone(),
+            action,
+            deadline: out.now + within,
+        });
+    }
+
+    fn note(&self, out: &mut Out<'_>, note: Note) {
+        let (conference, customer) = (self.conference.clone(), self.customer.clone());
+        out.effects.push(Effect::Note { conference, customer, note });
+    }
+
+    fn push(&self, out: &mut Out<'_>) {
+        if let Some(recovery) = &self.recovery {
+            let view = recovery.view(out.now, &self.task);
+            out.effects.push(Effect::Push { worker: recovery.agent.worker.clone(), view });
+        }
+    }
+
+    fn set_timer(&self, out: &mut Out<'_>, timer: Timer, at: Millis) {
+        out.effects.push(Effect::SetTimer { conference: self.conference.clone(), timer, at });
+    }
+
+    fn clear_timer(&self, out: &mut Out<'_>, timer: Timer) {
+        out.effects.push(Effect::ClearTimer { conference: self.conference.clone(), timer });
+    }
+}
+
+impl Agent {
+    fn new(worker: WorkerSid, name: String, reservation: ReservationSid) -> Self {
+        Self {
+            worker,
+            name,
+            reservation,
+            epoch: 0,
+            newer_page: None,
+            removing: false,
+            keeping: false,
+            settled: false,
+        }
+    }
 }

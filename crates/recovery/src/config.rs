@@ -17,7 +17,7 @@ pub struct Config {
     pub orphan_after: Millis,
     /// How long after the first join the plugin has to register before the server looks the call up itself. Default 3 s.
     pub learn_after: Millis,
-    /// How long a closed call is kept in the machine, so that late events find it. Default 2 min.
+    /// How long a closed call is kept in the machine, so that late events find it. Default 10 min.
     pub keep_closed: Millis,
 }
 
@@ -30,7 +30,7 @@ impl Default for Config {
             queue_within: Millis::seconds(600),
             orphan_after: Millis::seconds(2),
             learn_after: Millis::seconds(3),
-            keep_closed: Millis::seconds(120),
+            keep_closed: Millis::seconds(600),
         }
     }
 }

@@ -33,6 +33,8 @@ pub enum Event {
         worker: WorkerSid,
         /// What the page found.
         hello: Hello,
+        /// Is a push channel of an older page of this worker still open? Then that page may have the call.
+        older_page_connected: bool,
     },
     /// Twilio asked for the waiting music of a requeued call: the customer has entered the queue.
     EnteredQueue {

@@ -11,7 +11,7 @@ mod effect;
 mod event;
 mod machine;
 
-pub use call::{Call, Phase, Recovery};
+pub use call::{Agent, Call, Ending, Participant, Phase, Prepared, Recovery};
 pub use config::Config;
 pub use effect::{Action, Announcement, Effect, Note, Timer};
 pub use event::{

@@ -1,6 +1,9 @@
+//! Finds the call that an event belongs to, and sees when a customer turns up in another conference.
+
+use crate::call::Out;
 use crate::{Call, Config, Effect, Event};
 use rejoin_protocol::api::RecoveryView;
-use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, WorkerSid};
+use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, TaskSid, WorkerSid};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All open calls.
@@ -20,8 +23,75 @@ impl Machine {
 
     /// Takes one event. The effects are in the order in which they are to begin.
     pub fn handle(&mut self, now: Millis, event: Event) -> Vec<Effect> {
-        let _ = (now, event, &self.config);
-        vec![]
+        let config = self.config.clone();
+        let mut out = Out { now, config: &config, effects: vec![] };
+        match event {
+            Event::Conference(event) => {
+                if let Some(task) = event.task.clone() {
+                    self.calls
+                        .entry(event.conference.clone())
+                        .or_insert_with(|| Call::new(event.conference.clone(), task));
+                }
+                let conference = event.conference.clone();
+                self.adopt_customer(&conference, &event);
+                self.with(&mut out, &conference, |call, out| call.conference_event(out, &event));
+            }
+            Event::Registered { worker, registration } => {
+                let conference = registration.conference.clone();
+                self.calls
+                    .entry(conference.clone())
+                    .or_insert_with(|| Call::new(conference.clone(), registration.task.clone()));
+                self.with(&mut out, &conference, |call, out| call.registered(out, &worker, &registration));
+            }
+            Event::Graceful { worker, task, reservation, reason } => {
+                for conference in self.of_task(&task) {
+                    self.with(&mut out, &conference, |call, out| {
+                        // Nobody marks another agent's leave.
+                        let foreign =
+                            call.agents.values().any(|a| a.reservation == reservation && a.worker != worker);
+                        if !foreign {
+                            call.graceful(out, &reservation, reason);
+                        }
+                    });
+                }
+            }
+            Event::Hello { worker, hello, older_page_connected } => {
+                let held: BTreeSet<_> = hello.holdings.iter().map(|holding| &holding.task).collect();
+                let concerned = |call: &&Call| {
+                    held.contains(&call.task) || call.agents.values().any(|agent| agent.worker == worker)
+                };
+                let calls: Vec<_> =
+                    self.calls.values().filter(concerned).map(|c| c.conference.clone()).collect();
+                for conference in calls {
+                    self.with(&mut out, &conference, |call, out| {
+                        call.hello(out, &worker, &hello, older_page_connected);
+                    });
+                }
+            }
+            Event::EnteredQueue { recovery, customer } => {
+                if let Some(conference) = self.recovered(&recovery, &customer) {
+                    self.with(&mut out, &conference, |call, out| call.entered_queue(out));
+                }
+            }
+            Event::LeftQueue { recovery, customer, bridged: _, hung_up } => {
+                if let Some(conference) = self.recovered(&recovery, &customer) {
+                    self.with(&mut out, &conference, |call, out| call.left_queue(out, hung_up));
+                }
+            }
+            Event::Done { conference, action, outcome } => {
+                self.with(&mut out, &conference, |call, out| call.done(out, &action, &outcome));
+            }
+            Event::Timer { conference, timer } => {
+                self.with(&mut out, &conference, |call, out| call.timer(out, timer));
+            }
+        }
+        self.look_for_reunions(&mut out);
+        for effect in &out.effects {
+            if let Effect::Forget { conference } = effect {
+                self.calls.remove(conference);
+            }
+        }
+        out.effects
     }
 
     /// Calls that have changed since the last time, to be written in the same transaction as the effects.
@@ -48,7 +118,65 @@ impl Machine {
 
     /// Recoveries that this worker's dialog may have to show: open ones, and those that have ended lately.
     pub fn views(&self, now: Millis, worker: &WorkerSid) -> Vec<RecoveryView> {
-        let _ = (now, worker);
-        vec![]
+        let recoveries = self.calls.values().filter_map(|call| Some((call, call.recovery.as_ref()?)));
+        recoveries
+            .filter(|(_, r)| &r.agent.worker == worker)
+            .map(|(call, r)| r.view(now, &call.task))
+            .collect()
+    }
+
+    fn with(
+        &mut self,
+        out: &mut Out<'_>,
+        conference: &ConferenceSid,
+        act: impl FnOnce(&mut Call, &mut Out<'_>),
+    ) {
+        if let Some(call) = self.calls.get_mut(conference) {
+            act(call, out);
+            self.dirty.insert(conference.clone());
+        }
+    }
+
+    fn of_task(&self, task: &TaskSid) -> Vec<ConferenceSid> {
+        self.calls.values().filter(|call| &call.task == task).map(|call| call.conference.clone()).collect()
+    }
+
+    /// The call of a recovery, if this leg is its customer's.
+    fn recovered(&self, recovery: &RecoveryId, customer: &CallSid) -> Option<ConferenceSid> {
+        let call = self.recovering(recovery)?;
+        (call.customer.as_ref() == Some(customer)).then(|| call.conference.clone())
+    }
+
+    /// A customer who is known from a recovery joins another conference: there is no need to look him up.
+    fn adopt_customer(&mut self, conference: &ConferenceSid, event: &crate::ConferenceEvent) {
+        let crate::ConferenceEventKind::Join { leg, .. } = &event.kind else { return };
+        let known = |call: &Call| {
+            &call.conference != conference && call.has_open_recovery() && call.customer.as_ref() == Some(leg)
+        };
+        if self.calls.values().any(known)
+            && let Some(call) = self.calls.get_mut(conference)
+        {
+            call.customer.get_or_insert_with(|| leg.clone());
+        }
+    }
+
+    /// Ends recoveries whose customer is with an agent in another conference.
+    fn look_for_reunions(&mut self, out: &mut Out<'_>) {
+        let open = self.calls.values().filter(|call| call.has_open_recovery());
+        let reunions: Vec<_> = open
+            .filter_map(|old| {
+                let customer = old.customer.as_ref()?;
+                let is_new = |new: &&Call| {
+                    new.conference != old.conference
+                        && new.customer.as_ref() == Some(customer)
+                        && new.is_connected()
+                };
+                let new = self.calls.values().find(is_new)?;
+                Some((old.conference.clone(), new.agent_on_call()?.clone(), new.task.clone()))
+            })
+            .collect();
+        for (old, agent, task) in reunions {
+            self.with(out, &old, |call, out| call.connected_elsewhere(out, &agent, &task));
+        }
     }
 }
