@@ -459,6 +459,7 @@ impl Call {
                     self.learn(out);
                 }
             }
+            Timer::Forget if !self.closed => {}
             Timer::Forget => out.effects.push(Effect::Forget { conference: self.conference.clone() }),
         }
         self.evaluate(out);
@@ -856,7 +857,13 @@ impl Call {
     fn close(&mut self, out: &mut Out<'_>) {
         let everybody_left =
             !self.participants.is_empty() && !self.participants.keys().any(|leg| self.is_joined(leg));
-        if self.closed || self.has_open_recovery() || !(self.ended || everybody_left) {
+        let over = (self.ended || everybody_left) && !self.has_open_recovery();
+        if self.closed && !over {
+            // It was not over: something that should have been told earlier came late.
+            self.closed = false;
+            self.clear_timer(out, Timer::Forget);
+        }
+        if self.closed || !over {
             return;
         }
         self.closed = true;

@@ -1,0 +1,215 @@
+//! A machine with a clock, and shorthands for the people of one call.
+
+use rejoin_protocol::api::{GracefulReason, Hello, Holding, Registration, Stage};
+use rejoin_protocol::{
+    CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid, WorkflowSid,
+};
+use rejoin_recovery::{
+    Action, ConferenceEvent, ConferenceEventKind, Config, Effect, Event, LeaveReason, Machine, Outcome,
+    ParticipantFlags, Timer,
+};
+use std::collections::BTreeMap;
+
+pub const ADA: u128 = 0xada;
+pub const BO: u128 = 0xb0;
+/// Ada's leg in the first conference, Bo's or Ada's in the second.
+pub const ADA_LEG: u128 = 0xa1;
+pub const NEXT_LEG: u128 = 0xa2;
+pub const CUSTOMER: u128 = 0xc1;
+pub const EPOCH: u64 = 1;
+
+pub struct Desk {
+    pub machine: Machine,
+    pub now: Millis,
+    pub actions: Vec<Action>,
+    pub effects: Vec<Effect>,
+    pub timers: BTreeMap<(ConferenceSid, Timer), Millis>,
+    sequence: u64,
+}
+
+pub fn conference(n: u128) -> ConferenceSid {
+    ConferenceSid::numbered(n)
+}
+
+pub fn leg(n: u128) -> CallSid {
+    CallSid::numbered(n)
+}
+
+pub fn recovery() -> RecoveryId {
+    RecoveryId::of(&leg(ADA_LEG))
+}
+
+impl Desk {
+    pub fn new() -> Self {
+        Self::with(Machine::new(Config::default(), []))
+    }
+
+    fn with(machine: Machine) -> Self {
+        let now = Millis(1_700_000_000_000);
+        Self { machine, now, actions: vec![], effects: vec![], timers: BTreeMap::new(), sequence: 0 }
+    }
+
+    /// Customer and Ada talk in conference 1.
+    pub fn talking() -> Self {
+        let mut desk = Self::new();
+        desk.join(1, CUSTOMER, true);
+        desk.join(1, ADA_LEG, false);
+        desk.register(1, ADA, ADA_LEG, EPOCH);
+        assert!(desk.take_actions().is_empty());
+        desk
+    }
+
+    /// Ada's leg is lost and the customer is kept; all that was asked of Twilio is done.
+    pub fn holding() -> Self {
+        let mut desk = Self::talking();
+        desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+        desk.fire(1, Timer::Grace);
+        desk.finish_all();
+        desk
+    }
+
+    pub fn handle(&mut self, event: Event) {
+        let effects = self.machine.handle(self.now, event);
+        for effect in &effects {
+            match effect {
+                Effect::Act { action, .. } => self.actions.push(action.clone()),
+                Effect::SetTimer { conference, timer, at } => {
+                    self.timers.insert((conference.clone(), *timer), *at);
+                }
+                Effect::ClearTimer { conference, timer } => {
+                    self.timers.remove(&(conference.clone(), *timer));
+                }
+                Effect::Push { .. } | Effect::Note { .. } | Effect::Forget { .. } => {}
+            }
+        }
+        self.effects.extend(effects);
+    }
+
+    pub fn tell(&mut self, n: u128, kind: ConferenceEventKind) -> Event {
+        self.sequence += 1;
+        let (conference, task) = (conference(n), Some(TaskSid::numbered(n)));
+        let event = Event::Conference(ConferenceEvent { conference, task, sequence: self.sequence, kind });
+        self.handle(event.clone());
+        event
+    }
+
+    pub fn join(&mut self, n: u128, who: u128, end_conference_on_exit: bool) {
+        let flags = ParticipantFlags { end_conference_on_exit, ..ParticipantFlags::default() };
+        self.tell(n, ConferenceEventKind::Join { leg: leg(who), flags });
+    }
+
+    pub fn modify(&mut self, n: u128, who: u128, end_conference_on_exit: bool, hold: bool) {
+        let flags = ParticipantFlags { end_conference_on_exit, hold, muted: false };
+        self.tell(n, ConferenceEventKind::Modify { leg: leg(who), flags });
+    }
+
+    pub fn leave(&mut self, n: u128, who: u128, reason: LeaveReason) -> Event {
+        self.tell(n, ConferenceEventKind::Leave { leg: leg(who), reason })
+    }
+
+    pub fn end(&mut self, n: u128) {
+        self.tell(n, ConferenceEventKind::End);
+    }
+
+    pub fn register(&mut self, n: u128, worker: u128, worker_leg: u128, epoch: u64) {
+        let registration = Registration {
+            epoch,
+            task: TaskSid::numbered(n),
+            reservation: ReservationSid::numbered(n),
+            workflow: WorkflowSid::numbered(1),
+            conference: conference(n),
+            worker_leg: leg(worker_leg),
+            customer_leg: leg(CUSTOMER),
+            worker_name: if worker == ADA { "Ada" } else { "Bo" }.into(),
+        };
+        self.handle(Event::Registered { worker: WorkerSid::numbered(worker), registration });
+    }
+
+    pub fn hello(&mut self, epoch: u64, wrapping: bool, older_page_connected: bool) {
+        let (task, reservation) = (TaskSid::numbered(1), ReservationSid::numbered(1));
+        let hello = Hello { epoch, holdings: vec![Holding { task, reservation, wrapping }] };
+        self.handle(Event::Hello { worker: WorkerSid::numbered(ADA), hello, older_page_connected });
+    }
+
+    pub fn graceful(&mut self, reason: GracefulReason) {
+        self.graceful_of(ADA, reason);
+    }
+
+    pub fn graceful_of(&mut self, worker: u128, reason: GracefulReason) {
+        let (task, reservation) = (TaskSid::numbered(1), ReservationSid::numbered(1));
+        self.handle(Event::Graceful { worker: WorkerSid::numbered(worker), task, reservation, reason });
+    }
+
+    pub fn entered_queue(&mut self) {
+        self.handle(Event::EnteredQueue { recovery: recovery(), customer: leg(CUSTOMER) });
+    }
+
+    /// Lets the timer's time come. It must be set.
+    pub fn fire(&mut self, n: u128, timer: Timer) {
+        let at =
+            self.timers.remove(&(conference(n), timer)).unwrap_or_else(|| panic!("{timer:?} is not set"));
+        self.now = self.now.max(at);
+        self.handle(Event::Timer { conference: conference(n), timer });
+    }
+
+    pub fn has_timer(&self, timer: Timer) -> bool {
+        self.timers.keys().any(|(_, set)| *set == timer)
+    }
+
+    pub fn finish(&mut self, action: Action, outcome: Outcome) {
+        self.handle(Event::Done { conference: conference(1), action, outcome });
+    }
+
+    /// Everything that was asked for so far is done well.
+    pub fn finish_all(&mut self) -> Vec<Action> {
+        let actions = self.take_actions();
+        for action in actions.clone() {
+            let outcome = good(&action);
+            self.finish(action, outcome);
+        }
+        actions
+    }
+
+    pub fn take_actions(&mut self) -> Vec<Action> {
+        std::mem::take(&mut self.actions)
+    }
+
+    pub fn stage(&self) -> Option<Stage> {
+        let views = self.machine.views(self.now, &WorkerSid::numbered(ADA));
+        views.into_iter().next().map(|view| view.stage)
+    }
+
+    /// The process dies and comes back: what was stored is all that is left.
+    pub fn restart(&mut self) {
+        let stored: Vec<_> =
+            self.machine.take_dirty().into_iter().map(|call| serde_json::to_string(call).unwrap()).collect();
+        let calls: Vec<rejoin_recovery::Call> =
+            stored.iter().map(|json| serde_json::from_str(json).unwrap()).collect();
+        self.machine = Machine::new(Config::default(), calls);
+    }
+}
+
+pub fn good(action: &Action) -> Outcome {
+    match action {
+        Action::CreatePing { .. } => Outcome::PingCreated(TaskSid::numbered(0x91)),
+        Action::MarkTask { .. } => Outcome::TaskRead { attributes: r#"{"name":"x"}"#.into() },
+        _ => Outcome::Ok,
+    }
+}
+
+pub fn requeue(target: Option<u128>) -> Action {
+    Action::Requeue {
+        recovery: recovery(),
+        customer: leg(CUSTOMER),
+        conference: conference(1),
+        target: target.map(WorkerSid::numbered),
+    }
+}
+
+pub fn complete_old() -> Action {
+    Action::CompleteReservation { task: TaskSid::numbered(1), reservation: ReservationSid::numbered(1) }
+}
+
+pub fn end_ping() -> Action {
+    Action::EndPing { task: TaskSid::numbered(0x91) }
+}

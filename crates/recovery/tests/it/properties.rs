@@ -1,0 +1,202 @@
+//! What holds in every order of deliveries.
+
+use crate::desk::*;
+use proptest::prelude::*;
+use rejoin_protocol::api::{GracefulReason, Stage};
+use rejoin_recovery::{Action, ConferenceEventKind, Effect, Event, LeaveReason, Note, Outcome, Timer};
+
+/// One thing that may happen next.
+#[derive(Clone, Debug)]
+enum Step {
+    Join(u128, u128),
+    Leave(u128, u128, LeaveReason),
+    End(u128),
+    AnnouncementEnd,
+    Modify(u128, bool, bool),
+    Register(u128, u128, u128, u64),
+    Hello(u64, bool, bool),
+    Graceful,
+    EnteredQueue,
+    LeftQueue(bool),
+    Timer(usize),
+    Finish(usize, bool),
+    Again(usize),
+    Restart,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let reason = prop_oneof![
+        Just(LeaveReason::HungUp),
+        Just(LeaveReason::UpdatedViaApi),
+        Just(LeaveReason::ModeratorEnded),
+        Just(LeaveReason::Unknown)
+    ];
+    let who = || prop_oneof![Just(CUSTOMER), Just(ADA_LEG), Just(NEXT_LEG), Just(0x77)];
+    let room = || prop_oneof![3 => Just(1u128), 1 => Just(2u128)];
+    prop_oneof![
+        (room(), who()).prop_map(|(c, w)| Step::Join(c, w)),
+        (room(), who(), reason).prop_map(|(c, w, r)| Step::Leave(c, w, r)),
+        room().prop_map(Step::End),
+        Just(Step::AnnouncementEnd),
+        (who(), any::<bool>(), any::<bool>()).prop_map(|(w, e, h)| Step::Modify(w, e, h)),
+        (room(), prop_oneof![Just((ADA, ADA_LEG)), Just((ADA, NEXT_LEG)), Just((BO, NEXT_LEG))], 1..4u64)
+            .prop_map(|(c, (w, l), e)| Step::Register(c, w, l, e)),
+        (1..5u64, any::<bool>(), any::<bool>()).prop_map(|(e, w, o)| Step::Hello(e, w, o)),
+        Just(Step::Graceful),
+        Just(Step::EnteredQueue),
+        any::<bool>().prop_map(Step::LeftQueue),
+        (0..8usize).prop_map(Step::Timer),
+        (0..8usize, prop::bool::weighted(0.8)).prop_map(|(i, ok)| Step::Finish(i, ok)),
+        (0..20usize).prop_map(Step::Again),
+        Just(Step::Restart),
+    ]
+}
+
+struct Run {
+    desk: Desk,
+    told: Vec<Event>,
+    asked: Vec<Action>,
+    pending: Vec<Action>,
+}
+
+impl Run {
+    fn step(&mut self, step: &Step) {
+        let desk = &mut self.desk;
+        match *step {
+            Step::Join(c, w) => desk.join(c, w, true),
+            Step::Leave(c, w, r) => {
+                let event = desk.leave(c, w, r);
+                self.told.push(event);
+            }
+            Step::End(c) => desk.end(c),
+            Step::AnnouncementEnd => {
+                let event = desk.tell(1, ConferenceEventKind::AnnouncementEnd);
+                self.told.push(event);
+            }
+            Step::Modify(w, e, h) => desk.modify(1, w, e, h),
+            Step::Register(c, w, l, e) => desk.register(c, w, l, e),
+            Step::Hello(e, w, o) => desk.hello(e, w, o),
+            Step::Graceful => desk.graceful(GracefulReason::HangUp),
+            Step::EnteredQueue => desk.entered_queue(),
+            Step::LeftQueue(hung_up) => {
+                let (recovery, customer) = (recovery(), leg(CUSTOMER));
+                desk.handle(Event::LeftQueue { recovery, customer, bridged: false, hung_up });
+            }
+            Step::Timer(i) => {
+                if let Some(((conference, timer), at)) =
+                    desk.timers.iter().nth(i).map(|(k, at)| (k.clone(), *at))
+                {
+                    desk.timers.remove(&(conference.clone(), timer));
+                    desk.now = desk.now.max(at);
+                    desk.handle(Event::Timer { conference, timer });
+                }
+            }
+            Step::Finish(i, ok) => {
+                if i < self.pending.len() {
+                    let action = self.pending.remove(i);
+                    let outcome =
+                        if ok { good(&action) } else { Outcome::Failed { reason: "refused".into() } };
+                    desk.finish(action, outcome);
+                }
+            }
+            Step::Again(i) => {
+                if let Some(event) = self.told.get(i).cloned() {
+                    desk.handle(event);
+                }
+            }
+            Step::Restart => {
+                // Everything was changed at some time, so everything is there to be stored.
+                let calls: Vec<_> =
+                    [1, 2].iter().filter_map(|n| desk.machine.call(&conference(*n)).cloned()).collect();
+                desk.machine = rejoin_recovery::Machine::new(rejoin_recovery::Config::default(), calls);
+            }
+        }
+        let actions = self.desk.take_actions();
+        self.pending.extend(actions.clone());
+        self.asked.extend(actions);
+    }
+
+    /// Lets all timers run out and all actions end, until nothing is left to happen.
+    fn settle(&mut self) {
+        for _ in 0..200 {
+            if !self.pending.is_empty() {
+                self.step(&Step::Finish(0, true));
+            } else if self.desk.timers.keys().all(|(_, timer)| *timer == Timer::Forget) {
+                return;
+            } else {
+                self.step(&Step::Timer(0));
+            }
+        }
+        panic!("it never comes to rest: {:?} {:?}", self.pending, self.desk.timers);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn every_recovery_ends_once_and_asks_once(steps in prop::collection::vec(step(), 0..40)) {
+        let mut run = Run { desk: Desk::talking(), told: vec![], asked: vec![], pending: vec![] };
+        for step in &steps {
+            run.step(step);
+        }
+        run.settle();
+        let lost = run.desk.effects.iter().filter(|e| matches!(e, Effect::Note { note: Note::AgentLost, .. })).count();
+        let ended = run.desk.effects.iter().filter(|e| matches!(e, Effect::Note { note: Note::Ended { .. }, .. })).count();
+        prop_assert_eq!(lost, ended, "every recovery ends in exactly one way");
+        for action in &run.asked {
+            let once = matches!(
+                action,
+                Action::CreatePing { .. } | Action::Requeue { .. } | Action::CompleteReservation { .. }
+                    | Action::MoveParticipant { .. } | Action::RemoveLeg { .. }
+            );
+            let times = run.asked.iter().filter(|a| *a == action).count();
+            // A reservation may be lost twice, on two legs.
+            let allowed = if matches!(action, Action::CompleteReservation { .. }) { lost } else { 1 };
+            prop_assert!(!once || times <= allowed, "{:?} was asked for {} times", action, times);
+        }
+    }
+
+    /// A mark that comes before the leave, or within the grace period: no ping, no requeue, whatever else happens.
+    #[test]
+    fn a_graceful_leave_never_leads_to_a_ping(steps in prop::collection::vec(step(), 0..30), mark_first: bool) {
+        let mut run = Run { desk: Desk::talking(), told: vec![], asked: vec![], pending: vec![] };
+        if mark_first {
+            run.step(&Step::Graceful);
+            run.step(&Step::Leave(1, ADA_LEG, LeaveReason::HungUp));
+        } else {
+            run.step(&Step::Leave(1, ADA_LEG, LeaveReason::HungUp));
+            run.step(&Step::Graceful);
+        }
+        for step in steps.iter().filter(|s| !matches!(s, Step::Register(..) | Step::Join(..))) {
+            run.step(step);
+        }
+        run.settle();
+        let harmless = |action: &Action| !matches!(action, Action::CreatePing { .. } | Action::Requeue { .. } | Action::Announce { .. });
+        prop_assert!(run.asked.iter().all(harmless), "{:?}", run.asked);
+    }
+
+    /// Duplicates and any order of the callbacks of one story end in the same stage.
+    #[test]
+    fn the_order_of_deliveries_does_not_matter(order in Just(vec![0usize, 1, 2, 3, 4]).prop_shuffle(), twice in 0..5usize) {
+        let mut desk = Desk::new();
+        let mut events = vec![];
+        // Recorded on a desk of its own, so that the sequence numbers are those of Twilio's order.
+        let mut scribe = Desk::new();
+        let flags = rejoin_recovery::ParticipantFlags::default();
+        events.push(scribe.tell(1, ConferenceEventKind::Join { leg: leg(CUSTOMER), flags }));
+        events.push(scribe.tell(1, ConferenceEventKind::Join { leg: leg(ADA_LEG), flags }));
+        events.push(scribe.tell(1, ConferenceEventKind::Start));
+        events.push(scribe.tell(1, ConferenceEventKind::Modify { leg: leg(CUSTOMER), flags }));
+        events.push(scribe.leave(1, ADA_LEG, LeaveReason::HungUp));
+        desk.register(1, ADA, ADA_LEG, EPOCH);
+        for i in order {
+            desk.handle(events[i].clone());
+            if i == twice {
+                desk.handle(events[i].clone());
+            }
+        }
+        desk.fire(1, Timer::Grace);
+        prop_assert_eq!(desk.stage(), Some(Stage::Interrupted));
+    }
+}
