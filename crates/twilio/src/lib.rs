@@ -2,4 +2,13 @@
 //!
 //! Nothing in here decides anything about a call, and nothing in here logs.
 
+mod client;
+mod error;
+mod resource;
 pub mod signature;
+pub mod twiml;
+pub mod webhook;
+
+pub use client::{Client, NewTask, ParticipantChange, Settings, TaskEnd};
+pub use error::Error;
+pub use resource::{Call, Participant, Reservation, Task, TokenInfo};

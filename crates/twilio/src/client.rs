@@ -1,0 +1,386 @@
+//! A thin REST client: one method for each request that the server makes, and nothing else.
+//!
+//! Retrying is not done here: whoever asks knows until when an answer makes sense.
+
+use crate::error::{Error, Refusal};
+use crate::resource::{Call, Participant, Reservation, Task, TokenInfo};
+use rejoin_protocol::{
+    AccountSid, CallSid, ConferenceSid, ReservationSid, TaskSid, WorkerSid, WorkflowSid, WorkspaceSid,
+};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::de::DeserializeOwned;
+use std::fmt;
+use std::time::Duration;
+
+/// Twilio's services that are used.
+const API: &str = "api.twilio.com";
+const TASKROUTER: &str = "taskrouter.twilio.com";
+const IAM: &str = "iam.twilio.com";
+
+/// The largest reply that is read, in bytes. Replies are a few kilobytes.
+const REPLY_LIMIT: usize = 1 << 20;
+
+/// Where Twilio is, who asks, and how long an answer may take.
+#[derive(Clone)]
+pub struct Settings {
+    /// The account that everything belongs to.
+    pub account: AccountSid,
+    /// Its auth token.
+    pub auth_token: SecretString,
+    /// The TaskRouter workspace.
+    pub workspace: WorkspaceSid,
+    /// Empty for Twilio itself. Otherwise every request goes to `{base}/{host}{path}`.
+    pub base: String,
+    /// How long a connection may take to come up.
+    pub connect_timeout: Duration,
+    /// How long a request may take altogether.
+    pub total_timeout: Duration,
+}
+
+/// The client. Cloning shares the connections.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    settings: Settings,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("account", &self.settings.account).finish_non_exhaustive()
+    }
+}
+
+/// What is to change about a participant
+/// (<https://www.twilio.com/docs/voice/api/conference-participant-resource#update-a-participant-resource>).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ParticipantChange {
+    /// `EndConferenceOnExit`. Without effect while the participant is on hold.
+    pub end_conference_on_exit: Option<bool>,
+    /// `Hold`.
+    pub hold: Option<bool>,
+}
+
+/// A task to be created for one worker, whatever his capacity and activity
+/// (<https://www.twilio.com/docs/taskrouter/api/task#create-a-task-resource>).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewTask<'a> {
+    /// `WorkflowSid`.
+    pub workflow: &'a WorkflowSid,
+    /// `TaskChannel`: unique name.
+    pub channel: &'a str,
+    /// `RoutingTarget`.
+    pub worker: &'a WorkerSid,
+    /// `Priority`.
+    pub priority: u32,
+    /// `Timeout`: how long it may stand before it is assigned, in seconds.
+    pub timeout_seconds: u64,
+    /// `Attributes`: JSON text.
+    pub attributes: &'a str,
+}
+
+/// How a task ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskEnd {
+    /// `canceled`: before it was assigned.
+    Canceled,
+    /// `completed`: after.
+    Completed,
+}
+
+impl Client {
+    /// A client. Fails only when the TLS library has no certificates to trust.
+    pub fn new(settings: Settings) -> Result<Self, Error> {
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("rejoin/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(settings.connect_timeout)
+            .timeout(settings.total_timeout)
+            // A redirect would carry the credentials elsewhere.
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|error| Error::transport(&error))?;
+        Ok(Self { http, settings })
+    }
+
+    /// Plays the document at `url` (asked for with `POST`) to everybody in the conference.
+    pub async fn announce(&self, conference: &ConferenceSid, url: &str) -> Result<(), Error> {
+        self.voice(Method::POST, &format!("Conferences/{conference}.json"))
+            .done(&[("AnnounceUrl", url), ("AnnounceMethod", "POST")])
+            .await
+    }
+
+    /// Ends the conference. Everybody in it is hung up.
+    pub async fn end_conference(&self, conference: &ConferenceSid) -> Result<(), Error> {
+        self.voice(Method::POST, &format!("Conferences/{conference}.json"))
+            .done(&[("Status", "completed")])
+            .await
+    }
+
+    /// A participant as it is now. A leg that left, or was given another document, is [`Error::Gone`].
+    pub async fn fetch_participant(
+        &self,
+        conference: &ConferenceSid,
+        leg: &CallSid,
+    ) -> Result<Participant, Error> {
+        self.voice(Method::GET, &participant_path(conference, leg)).json(&[]).await
+    }
+
+    /// Changes a participant.
+    pub async fn update_participant(
+        &self,
+        conference: &ConferenceSid,
+        leg: &CallSid,
+        change: ParticipantChange,
+    ) -> Result<(), Error> {
+        let flags = [("EndConferenceOnExit", change.end_conference_on_exit), ("Hold", change.hold)];
+        let form: Vec<(&str, &str)> = flags
+            .into_iter()
+            .filter_map(|(key, value)| Some((key, if value? { "true" } else { "false" })))
+            .collect();
+        self.voice(Method::POST, &participant_path(conference, leg)).done(&form).await
+    }
+
+    /// Removes a participant. The leg is hung up.
+    pub async fn remove_participant(&self, conference: &ConferenceSid, leg: &CallSid) -> Result<(), Error> {
+        self.voice(Method::DELETE, &participant_path(conference, leg)).done(&[]).await
+    }
+
+    /// A call as it is now.
+    pub async fn fetch_call(&self, call: &CallSid) -> Result<Call, Error> {
+        self.voice(Method::GET, &format!("Calls/{call}.json")).json(&[]).await
+    }
+
+    /// Gives a call that is in progress another document; the fallback is asked when that one cannot be had.
+    pub async fn redirect_call(
+        &self,
+        call: &CallSid,
+        url: &str,
+        fallback: Option<&str>,
+    ) -> Result<(), Error> {
+        let mut form = vec![("Url", url), ("Method", "POST")];
+        if let Some(fallback) = fallback {
+            form.extend([("FallbackUrl", fallback), ("FallbackMethod", "POST")]);
+        }
+        self.voice(Method::POST, &format!("Calls/{call}.json")).done(&form).await
+    }
+
+    /// A task as it is now, with its `ETag`.
+    pub async fn fetch_task(&self, task: &TaskSid) -> Result<Task, Error> {
+        self.taskrouter(Method::GET, &format!("Tasks/{task}")).task(&[]).await
+    }
+
+    /// Creates a task. Not idempotent.
+    pub async fn create_task(&self, task: &NewTask<'_>) -> Result<Task, Error> {
+        let (priority, timeout) = (task.priority.to_string(), task.timeout_seconds.to_string());
+        let form = [
+            ("WorkflowSid", task.workflow.as_str()),
+            ("TaskChannel", task.channel),
+            ("RoutingTarget", task.worker.as_str()),
+            ("IgnoreCapacity", "true"),
+            ("Priority", &priority),
+            ("Timeout", &timeout),
+            ("Attributes", task.attributes),
+        ];
+        self.taskrouter(Method::POST, "Tasks").task(&form).await
+    }
+
+    /// Replaces a task's attributes (JSON text), unless it was changed since it was read: [`Error::Conflict`].
+    pub async fn update_task_attributes(
+        &self,
+        task: &TaskSid,
+        attributes: &str,
+        if_match: Option<&str>,
+    ) -> Result<(), Error> {
+        let mut request = self.taskrouter(Method::POST, &format!("Tasks/{task}"));
+        if let Some(etag) = if_match {
+            request.builder = request.builder.header(header::IF_MATCH, etag);
+        }
+        request.done(&[("Attributes", attributes)]).await
+    }
+
+    /// Ends a task.
+    pub async fn end_task(&self, task: &TaskSid, end: TaskEnd, reason: &str) -> Result<(), Error> {
+        let status = match end {
+            TaskEnd::Canceled => "canceled",
+            TaskEnd::Completed => "completed",
+        };
+        self.taskrouter(Method::POST, &format!("Tasks/{task}"))
+            .done(&[("AssignmentStatus", status), ("Reason", reason)])
+            .await
+    }
+
+    /// Tasks whose attributes fulfil an expression. Attributes are not part of the answer.
+    /// Twilio allows three of these a second (<https://www.twilio.com/docs/taskrouter/limits>).
+    pub async fn list_tasks(
+        &self,
+        expression: &str,
+        workflow: Option<&WorkflowSid>,
+    ) -> Result<Vec<Task>, Error> {
+        let mut query = vec![("EvaluateTaskAttributes", expression), ("PageSize", "20")];
+        if let Some(workflow) = workflow {
+            query.push(("WorkflowSid", workflow.as_str()));
+        }
+        let list: TaskList =
+            self.taskrouter(Method::GET, &format!("Tasks?{}", encoded(&query))).json(&[]).await?;
+        Ok(list.tasks)
+    }
+
+    /// A task's reservations, at most 50.
+    pub async fn list_reservations(&self, task: &TaskSid) -> Result<Vec<Reservation>, Error> {
+        let path = format!("Tasks/{task}/Reservations?PageSize=50");
+        let list: ReservationList = self.taskrouter(Method::GET, &path).json(&[]).await?;
+        Ok(list.reservations)
+    }
+
+    /// Completes a reservation that is wrapping or accepted.
+    pub async fn complete_reservation(
+        &self,
+        task: &TaskSid,
+        reservation: &ReservationSid,
+    ) -> Result<(), Error> {
+        self.taskrouter(Method::POST, &format!("Tasks/{task}/Reservations/{reservation}"))
+            .done(&[("ReservationStatus", "completed")])
+            .await
+    }
+
+    /// Asks whose token this is, and whether it is good
+    /// (the request of <https://www.npmjs.com/package/twilio-flex-token-validator>).
+    pub async fn validate_token(&self, token: &SecretString) -> Result<TokenInfo, Error> {
+        let path = format!("/v1/Accounts/{}/Tokens/validate", self.settings.account);
+        let mut request = self.request(Method::POST, IAM, &path);
+        request.builder = request
+            .builder
+            .header(header::CACHE_CONTROL, "no-cache")
+            .json(&serde_json::json!({ "token": token.expose_secret() }));
+        request.json(&[]).await
+    }
+
+    fn voice(&self, method: Method, path: &str) -> Request {
+        let path = format!("/2010-04-01/Accounts/{}/{path}", self.settings.account);
+        self.request(method, API, &path)
+    }
+
+    fn taskrouter(&self, method: Method, path: &str) -> Request {
+        let path = format!("/v1/Workspaces/{}/{path}", self.settings.workspace);
+        self.request(method, TASKROUTER, &path)
+    }
+
+    fn request(&self, method: Method, host: &str, path: &str) -> Request {
+        let base = self.settings.base.trim_end_matches('/');
+        let url =
+            if base.is_empty() { format!("https://{host}{path}") } else { format!("{base}/{host}{path}") };
+        let acts = method != Method::GET;
+        let builder = self
+            .http
+            .request(method, url)
+            .basic_auth(&self.settings.account, Some(self.settings.auth_token.expose_secret()));
+        Request { builder, acts }
+    }
+}
+
+/// One request on its way.
+struct Request {
+    builder: RequestBuilder,
+    /// Could it change something?
+    acts: bool,
+}
+
+impl Request {
+    /// Sends it; the answer's body does not matter.
+    async fn done(self, form: &[(&str, &str)]) -> Result<(), Error> {
+        self.send(form).await.map(drop)
+    }
+
+    /// Sends it and reads the answer.
+    async fn json<T: DeserializeOwned>(self, form: &[(&str, &str)]) -> Result<T, Error> {
+        let acts = self.acts;
+        parse(self.send(form).await?, acts).await
+    }
+
+    /// Sends it and reads a task with its `ETag`.
+    async fn task(self, form: &[(&str, &str)]) -> Result<Task, Error> {
+        let acts = self.acts;
+        let response = self.send(form).await?;
+        // Twilio's own template sends the number without its quotes back.
+        let etag = response
+            .headers()
+            .get(header::ETAG)
+            .and_then(|etag| etag.to_str().ok())
+            .map(|etag| etag.trim_start_matches("W/").trim_matches('"').to_owned());
+        let task: Task = parse(response, acts).await?;
+        Ok(Task { etag, ..task })
+    }
+
+    async fn send(self, form: &[(&str, &str)]) -> Result<Response, Error> {
+        let builder = if form.is_empty() { self.builder } else { self.builder.form(form) };
+        let response = builder.send().await.map_err(|error| {
+            if self.acts { Error::transport(&error) } else { Error::transport(&error).without_effect() }
+        })?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        Err(refusal(status, response, self.acts).await)
+    }
+}
+
+async fn refusal(status: StatusCode, response: Response, acts: bool) -> Error {
+    let retry_after = response
+        .headers()
+        .get(header::RETRY_AFTER)
+        .and_then(|value| value.to_str().ok()?.parse().ok())
+        .map(Duration::from_secs);
+    match status {
+        StatusCode::NOT_FOUND => Error::Gone,
+        StatusCode::PRECONDITION_FAILED => Error::Conflict,
+        StatusCode::TOO_MANY_REQUESTS => Error::Throttled { retry_after },
+        status if status.is_server_error() => {
+            Error::Unavailable { status: status.as_u16(), may_have_acted: acts }
+        }
+        status => {
+            let said: Refusal = match read(response).await {
+                Ok(body) => serde_json::from_slice(&body).unwrap_or_default(),
+                Err(_) => Refusal::default(),
+            };
+            if said.code == 20404 {
+                return Error::Gone;
+            }
+            Error::Refused { status: status.as_u16(), code: said.code, message: said.message }
+        }
+    }
+}
+
+async fn parse<T: DeserializeOwned>(response: Response, acts: bool) -> Result<T, Error> {
+    let unreadable = Error::Unreadable { may_have_acted: acts };
+    let Ok(body) = read(response).await else { return Err(unreadable) };
+    serde_json::from_slice(&body).map_err(|_| unreadable)
+}
+
+async fn read(mut response: Response) -> Result<Vec<u8>, Error> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| Error::transport(&error))? {
+        body.extend_from_slice(&chunk);
+        if body.len() > REPLY_LIMIT {
+            return Err(Error::Unreadable { may_have_acted: true });
+        }
+    }
+    Ok(body)
+}
+
+fn participant_path(conference: &ConferenceSid, leg: &CallSid) -> String {
+    format!("Conferences/{conference}/Participants/{leg}.json")
+}
+
+fn encoded(query: &[(&str, &str)]) -> String {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish()
+}
+
+#[derive(serde::Deserialize)]
+struct TaskList {
+    tasks: Vec<Task>,
+}
+
+#[derive(serde::Deserialize)]
+struct ReservationList {
+    reservations: Vec<Reservation>,
+}

@@ -1,0 +1,110 @@
+//! What can go wrong between us and Twilio.
+
+use serde::Deserialize;
+use std::time::Duration;
+use thiserror::Error;
+
+/// Why a request did not succeed. No message repeats what was sent or answered: that may be personal.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Error {
+    /// HTTP 404 or code 20404: the conference is over, the participant or call has left, the task is deleted.
+    #[error("Twilio does not know the resource (any more): it is over")]
+    Gone,
+    /// HTTP 412: somebody else changed the task since it was read.
+    #[error("the task was changed by somebody else meanwhile: read it again and repeat")]
+    Conflict,
+    /// HTTP 429: not carried out, and always safe to repeat
+    /// (<https://www.twilio.com/docs/api/errors/20429>).
+    #[error("Twilio asks to send fewer requests: repeat later")]
+    Throttled {
+        /// When Twilio says how much later.
+        retry_after: Option<Duration>,
+    },
+    /// Another HTTP 4xx: repeating it will not help.
+    #[error(
+        "Twilio refused with HTTP status {status} and code {code}: see https://www.twilio.com/docs/api/errors"
+    )]
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// Twilio's error code; 0 when none was given.
+        code: u32,
+        /// Twilio's explanation. It may repeat what was sent: not for logs.
+        message: String,
+    },
+    /// HTTP 5xx.
+    #[error("Twilio is unavailable (HTTP status {status}): repeat later")]
+    Unavailable {
+        /// HTTP status.
+        status: u16,
+        /// May the request have been carried out nevertheless?
+        may_have_acted: bool,
+    },
+    /// No answer: not connected, timed out, or cut off.
+    #[error("no answer from Twilio ({what}): check the network, repeat later")]
+    Transport {
+        /// In a few words.
+        what: &'static str,
+        /// May the request have been carried out nevertheless?
+        may_have_acted: bool,
+    },
+    /// An answer of success that is not what Twilio documents.
+    #[error("Twilio's answer could not be read; the request has probably been carried out")]
+    Unreadable {
+        /// May the request have been carried out?
+        may_have_acted: bool,
+    },
+}
+
+impl Error {
+    /// May the request have had its effect all the same? Then look before it is repeated.
+    pub fn may_have_acted(&self) -> bool {
+        match self {
+            Self::Unavailable { may_have_acted, .. }
+            | Self::Transport { may_have_acted, .. }
+            | Self::Unreadable { may_have_acted } => *may_have_acted,
+            Self::Gone | Self::Conflict | Self::Throttled { .. } | Self::Refused { .. } => false,
+        }
+    }
+
+    /// Can repeating the same request help?
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Throttled { .. }
+            | Self::Unavailable { .. }
+            | Self::Transport { .. }
+            | Self::Unreadable { .. } => true,
+            Self::Gone | Self::Conflict | Self::Refused { .. } => false,
+        }
+    }
+
+    pub(crate) fn transport(error: &reqwest::Error) -> Self {
+        let what = if error.is_connect() {
+            "not connected"
+        } else if error.is_timeout() {
+            "timed out"
+        } else if error.is_builder() {
+            "the request could not be built"
+        } else {
+            "cut off"
+        };
+        // Without a connection nothing was sent; everything else may have arrived.
+        let may_have_acted = !error.is_connect() && !error.is_builder();
+        Self::Transport { what, may_have_acted }
+    }
+
+    pub(crate) fn without_effect(self) -> Self {
+        match self {
+            Self::Transport { what, .. } => Self::Transport { what, may_have_acted: false },
+            other => other,
+        }
+    }
+}
+
+/// Twilio's form of a refusal.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Refusal {
+    pub(crate) code: u32,
+    pub(crate) message: String,
+}

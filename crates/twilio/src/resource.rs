@@ -1,0 +1,142 @@
+//! Twilio's resources, as far as they are read. Fields that are not known are ignored.
+
+use rejoin_protocol::{CallSid, Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
+use serde::{Deserialize, Deserializer};
+
+/// A participant of a conference.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Participant {
+    /// The leg.
+    pub call_sid: CallSid,
+    /// On hold?
+    pub hold: bool,
+    /// Muted?
+    pub muted: bool,
+    /// Does the conference end when this leg leaves?
+    pub end_conference_on_exit: bool,
+}
+
+/// A call.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Call {
+    /// Which.
+    pub sid: CallSid,
+    /// `queued`, `ringing`, `in-progress`, `completed`, `busy`, `failed`, `no-answer` or `canceled`.
+    pub status: String,
+}
+
+impl Call {
+    /// Is somebody on the line?
+    pub fn is_in_progress(&self) -> bool {
+        self.status == "in-progress"
+    }
+}
+
+/// A task.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Task {
+    /// Which.
+    pub sid: TaskSid,
+    /// `pending`, `reserved`, `assigned`, `wrapping`, `completed` or `canceled`.
+    pub assignment_status: String,
+    /// JSON text; `None` in lists.
+    pub attributes: Option<String>,
+    /// Where it came from.
+    pub workflow_sid: Option<WorkflowSid>,
+    /// Its version, to be sent back with a change. Not known for tasks of a list.
+    #[serde(skip)]
+    pub etag: Option<String>,
+}
+
+/// A reservation.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Reservation {
+    /// Which.
+    pub sid: ReservationSid,
+    /// Whose.
+    pub worker_sid: WorkerSid,
+    /// The worker's friendly name.
+    pub worker_name: String,
+    /// `pending`, `accepted`, `rejected`, `timeout`, `canceled`, `rescinded`, `wrapping` or `completed`.
+    pub reservation_status: String,
+}
+
+/// What a Flex user's token is worth.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct TokenInfo {
+    /// Is it good?
+    pub valid: bool,
+    /// Until when; `None` when it was not said in a form that is known.
+    #[serde(default, deserialize_with = "point_in_time")]
+    pub expiration: Option<Millis>,
+    /// Whose desktop; `None` for users who are no workers.
+    #[serde(default)]
+    pub worker_sid: Option<WorkerSid>,
+    /// `agent`, `supervisor`, `admin` and others.
+    #[serde(default)]
+    pub roles: Vec<String>,
+}
+
+fn point_in_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Millis>, D::Error> {
+    let text: Option<String> = Deserialize::deserialize(deserializer)?;
+    Ok(text.as_deref().and_then(parse_time))
+}
+
+/// Reads `2018-09-24T23:22:44.240Z`, with or without a fraction.
+fn parse_time(text: &str) -> Option<Millis> {
+    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+    let mut date = date.splitn(3, '-').map(|part| part.parse::<u64>().ok());
+    let (year, month, day) = (date.next()??, date.next()??, date.next()??);
+    let (whole, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let mut time = whole.splitn(3, ':').map(|part| part.parse::<u64>().ok());
+    let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
+    if !(1970..10_000).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    if hour > 23 || minute > 59 || second > 60 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    // Days since the epoch, with years that begin in March (https://howardhinnant.github.io/date_algorithms.html).
+    let years = if month <= 2 { year - 1 } else { year };
+    let (era, year_of_era) = (years / 400, years % 400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    let days = (era * 146_097 + day_of_era).checked_sub(719_468)?;
+    let millis = format!("{fraction:0<3}").get(..3)?.parse::<u64>().ok()?;
+    Some(Millis((((days * 24 + hour) * 60 + minute) * 60 + second) * 1000 + millis))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn points_in_time_are_read_to_the_millisecond() {
+        for (text, wanted) in [
+            ("1970-01-01T00:00:00Z", Some(0)),
+            ("2018-09-24T23:22:44.240Z", Some(1_537_831_364_240)),
+            ("2024-02-29T12:00:00.5Z", Some(1_709_208_000_500)),
+            ("2100-03-01T00:00:00.123456Z", Some(4_107_542_400_123)),
+            ("2018-09-24 23:22:44", None),
+            ("2018-13-24T23:22:44Z", None),
+            ("2018-09-24T23:22:44.éZ", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_time(text), wanted.map(Millis), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_read_as_twilio_documents_it() {
+        let good = r#"{"valid":true,"code":0,"message":null,"expiration":"2018-09-24T23:22:44.240Z",
+            "realm_user_id":"user@example.com","identity":"user_40example_2Dcom","roles":["agent"],
+            "worker_sid":"WK00000000000000000000000000000001"}"#;
+        let good: TokenInfo = serde_json::from_str(good).expect("readable");
+        assert!(good.valid);
+        assert_eq!(good.worker_sid, Some(WorkerSid::numbered(1)));
+        assert_eq!(good.expiration, Some(Millis(1_537_831_364_240)));
+        let bad: TokenInfo =
+            serde_json::from_str(r#"{"valid":false,"message":"expired"}"#).expect("readable");
+        assert_eq!(bad, TokenInfo { valid: false, expiration: None, worker_sid: None, roles: vec![] });
+    }
+}

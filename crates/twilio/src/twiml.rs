@@ -1,0 +1,265 @@
+//! TwiML documents (<https://www.twilio.com/docs/voice/twiml>), as far as recoveries need them.
+
+use quick_xml::escape::escape;
+use rejoin_protocol::{TaskSid, WorkflowSid};
+use std::borrow::Cow;
+
+/// Content type of every document.
+pub const CONTENT_TYPE: &str = "text/xml; charset=utf-8";
+
+/// A document: its verbs are carried out one after the other.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Document {
+    verbs: String,
+}
+
+/// `<Enqueue>` into a TaskRouter workflow (<https://www.twilio.com/docs/taskrouter/twiml-queue-calls>).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enqueue<'a> {
+    /// The workflow.
+    pub workflow: &'a WorkflowSid,
+    /// What the caller hears meanwhile is asked for here, with `POST`.
+    pub wait_url: &'a str,
+    /// What comes after the queue is asked for here, with `POST`.
+    pub action: &'a str,
+    /// The task's priority.
+    pub priority: u32,
+    /// How long the task may stand before it is assigned, in seconds.
+    pub timeout_seconds: u64,
+    /// The task's attributes: one JSON object. Twilio adds those of the call.
+    pub attributes: &'a str,
+}
+
+/// `<Dial><Conference>` (<https://www.twilio.com/docs/voice/twiml/conference>). The conference starts with this leg,
+/// goes on without it, and neither beeps nor plays music to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conference<'a> {
+    /// In Flex a conference is named after its task.
+    pub name: &'a TaskSid,
+    /// May the leg only listen?
+    pub muted: bool,
+    /// Told of everything that happens there, if this leg is the first one.
+    pub status_callback: &'a str,
+}
+
+impl Document {
+    /// A document without verbs. Twilio hangs up when it comes to a document's end.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// `<Say>`.
+    #[must_use]
+    pub fn say(mut self, language: &str, text: &str) -> Self {
+        self.open("Say", &[("language", language)]);
+        self.text(text);
+        self.close("Say");
+        self
+    }
+
+    /// `<Play>`: an audio file at this address.
+    #[must_use]
+    pub fn play(mut self, url: &str) -> Self {
+        self.open("Play", &[]);
+        self.text(url);
+        self.close("Play");
+        self
+    }
+
+    /// `<Redirect>`: go on with the document at this address, asked for with `POST`.
+    #[must_use]
+    pub fn redirect(mut self, url: &str) -> Self {
+        self.open("Redirect", &[("method", "POST")]);
+        self.text(url);
+        self.close("Redirect");
+        self
+    }
+
+    /// `<Enqueue>`.
+    #[must_use]
+    pub fn enqueue(mut self, enqueue: &Enqueue<'_>) -> Self {
+        self.open(
+            "Enqueue",
+            &[
+                ("workflowSid", enqueue.workflow.as_str()),
+                ("waitUrl", enqueue.wait_url),
+                ("waitUrlMethod", "POST"),
+                ("action", enqueue.action),
+                ("method", "POST"),
+            ],
+        );
+        let (priority, timeout) = (enqueue.priority.to_string(), enqueue.timeout_seconds.to_string());
+        self.open("Task", &[("priority", &priority), ("timeout", &timeout)]);
+        self.text(enqueue.attributes);
+        self.close("Task");
+        self.close("Enqueue");
+        self
+    }
+
+    /// `<Dial><Conference>`.
+    #[must_use]
+    pub fn conference(mut self, conference: &Conference<'_>) -> Self {
+        self.open("Dial", &[]);
+        self.open(
+            "Conference",
+            &[
+                ("startConferenceOnEnter", "true"),
+                ("endConferenceOnExit", "false"),
+                ("beep", "false"),
+                ("waitUrl", ""),
+                ("muted", if conference.muted { "true" } else { "false" }),
+                ("statusCallback", conference.status_callback),
+                ("statusCallbackMethod", "POST"),
+                ("statusCallbackEvent", "start end join leave modify hold mute announcement"),
+            ],
+        );
+        self.text(conference.name.as_str());
+        self.close("Conference");
+        self.close("Dial");
+        self
+    }
+
+    /// The document's text.
+    pub fn finish(self) -> String {
+        if self.verbs.is_empty() {
+            return "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response/>".into();
+        }
+        format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><Response>{}</Response>", self.verbs)
+    }
+
+    fn open(&mut self, name: &str, attributes: &[(&str, &str)]) {
+        self.verbs.push('<');
+        self.verbs.push_str(name);
+        for (key, value) in attributes {
+            self.verbs.push(' ');
+            self.verbs.push_str(key);
+            self.verbs.push_str("=\"");
+            self.verbs.push_str(&escape(allowed(value)));
+            self.verbs.push('"');
+        }
+        self.verbs.push('>');
+    }
+
+    fn text(&mut self, text: &str) {
+        self.verbs.push_str(&escape(allowed(text)));
+    }
+
+    fn close(&mut self, name: &str) {
+        self.verbs.push_str("</");
+        self.verbs.push_str(name);
+        self.verbs.push('>');
+    }
+}
+
+/// Without the characters that no XML document may contain, not even escaped: one of them in a customer's name must
+/// not cost the call (<https://www.w3.org/TR/xml/#charsets>).
+fn allowed(text: &str) -> Cow<'_, str> {
+    let fits =
+        |c: char| matches!(c, '\t' | '\n' | '\r') || (c >= ' ' && !matches!(c, '\u{fffe}' | '\u{ffff}'));
+    if text.chars().all(fits) { Cow::Borrowed(text) } else { text.chars().filter(|c| fits(*c)).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quick_xml::events::Event;
+    use quick_xml::reader::Reader;
+
+    /// The document as a reader sees it: names, attributes and texts.
+    fn read(xml: &str) -> Vec<String> {
+        let mut reader = Reader::from_str(xml);
+        let mut seen = vec![];
+        let mut text = String::new();
+        loop {
+            match reader.read_event().expect("well-formed") {
+                Event::Start(start) => {
+                    seen.push(format!("<{}", start.name().as_ref()));
+                    for attribute in start.attributes() {
+                        let attribute = attribute.expect("an attribute");
+                        let value =
+                            quick_xml::escape::unescape(&attribute.value).expect("escaped").into_owned();
+                        seen.push(format!("{}={value}", attribute.key.as_ref()));
+                    }
+                }
+                Event::Text(part) => text.push_str(&part),
+                Event::GeneralRef(part) => text.push_str(
+                    &quick_xml::escape::unescape(&format!("&{};", &*part)).expect("a known entity"),
+                ),
+                Event::End(end) => {
+                    if !text.is_empty() {
+                        seen.push(std::mem::take(&mut text));
+                    }
+                    seen.push(format!(">{}", end.name().as_ref()));
+                }
+                Event::Eof => return seen,
+                Event::Empty(_) | Event::Decl(_) => {}
+                other => panic!("unexpected {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_goes_in_comes_out_at_a_reader() {
+        let nasty = "\"Tom & Jerry's\" <b>]]></Task> é 🙂 \\u0000\nend";
+        let attributes = format!("{{\"name\":{}}}", serde_json::to_string(nasty).expect("serialises"));
+        let workflow = WorkflowSid::numbered(1);
+        let xml = Document::new()
+            .enqueue(&Enqueue {
+                workflow: &workflow,
+                wait_url: "https://a/wait?x=1&y=\"2\"",
+                action: "https://a/after",
+                priority: 1000,
+                timeout_seconds: 660,
+                attributes: &attributes,
+            })
+            .say("en-US", nasty)
+            .redirect("https://a/b?c=1&d=2")
+            .finish();
+        let seen = read(&xml);
+        assert_eq!(
+            seen[..11],
+            [
+                "<Response",
+                "<Enqueue",
+                &format!("workflowSid={workflow}"),
+                "waitUrl=https://a/wait?x=1&y=\"2\"",
+                "waitUrlMethod=POST",
+                "action=https://a/after",
+                "method=POST",
+                "<Task",
+                "priority=1000",
+                "timeout=660",
+                &attributes,
+            ]
+        );
+        assert!(seen.contains(&nasty.to_owned()), "{seen:?}");
+        assert!(seen.contains(&"https://a/b?c=1&d=2".to_owned()), "{seen:?}");
+    }
+
+    #[test]
+    fn characters_that_xml_forbids_are_left_out() {
+        let xml = Document::new().say("en\u{1}-US", "a\u{0}b\u{b}c\u{ffff}d\te").finish();
+        assert_eq!(read(&xml), ["<Response", "<Say", "language=en-US", "abcd\te", ">Say", ">Response"]);
+    }
+
+    #[test]
+    fn a_conference_for_a_leg_that_follows() {
+        let xml = Document::new()
+            .conference(&Conference {
+                name: &TaskSid::numbered(9),
+                muted: true,
+                status_callback: "https://a/cb",
+            })
+            .finish();
+        let seen = read(&xml);
+        for wanted in ["endConferenceOnExit=false", "muted=true", "statusCallback=https://a/cb", "waitUrl="] {
+            assert!(seen.contains(&wanted.to_owned()), "{wanted} in {seen:?}");
+        }
+        assert!(seen.contains(&TaskSid::numbered(9).to_string()));
+    }
+
+    #[test]
+    fn no_verbs_is_a_document_too() {
+        assert!(Document::new().finish().ends_with("<Response/>"));
+    }
+}

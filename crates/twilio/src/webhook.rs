@@ -1,0 +1,288 @@
+//! What Twilio asks and tells us over HTTP, as types. Parameters that are not known are ignored: Twilio adds new ones
+//! without notice.
+
+use rejoin_protocol::{CallSid, ConferenceSid};
+use thiserror::Error;
+
+/// A request that is signed, but not what it should be.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Malformed {
+    /// A parameter that the request cannot do without.
+    #[error("the parameter {0} is missing")]
+    Missing(&'static str),
+    /// A parameter of another form. Its value is not repeated: it may be personal.
+    #[error("the parameter {0} is not of the form that Twilio documents")]
+    Invalid(&'static str),
+}
+
+/// Decoded parameters of a form.
+pub type Params = [(String, String)];
+
+/// A form's parameters, decoded, in their order.
+pub fn form(body: &[u8]) -> Vec<(String, String)> {
+    form_urlencoded::parse(body).into_owned().collect()
+}
+
+/// A conference status callback
+/// (<https://www.twilio.com/docs/voice/twiml/conference#attributes-statusCallbackEvent>).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConferenceCallback {
+    /// Where.
+    pub conference: ConferenceSid,
+    /// The conference's name; in Flex its task.
+    pub friendly_name: String,
+    /// Grows by one with every event of the conference.
+    pub sequence: u64,
+    /// What happened.
+    pub event: ConferenceCallbackEvent,
+}
+
+/// What happened in a conference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConferenceCallbackEvent {
+    /// `conference-start`.
+    Start,
+    /// `conference-end`.
+    End,
+    /// `participant-join`.
+    Join {
+        /// Who.
+        leg: CallSid,
+        /// With what flags.
+        flags: Flags,
+    },
+    /// `participant-leave`.
+    Leave {
+        /// Who.
+        leg: CallSid,
+        /// `ReasonParticipantLeft`, as it was sent.
+        reason: Option<String>,
+    },
+    /// `participant-modify`, `-hold`, `-unhold`, `-mute`, `-unmute`.
+    Modify {
+        /// Who.
+        leg: CallSid,
+        /// The flags as they are now.
+        flags: Flags,
+    },
+    /// `announcement-end` or `announcement-fail`, to all or, with a leg, to one.
+    AnnouncementEnd {
+        /// To whom alone.
+        leg: Option<CallSid>,
+    },
+    /// Something else: speech, or what Twilio may add.
+    Other,
+}
+
+/// Flags of a participant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// `EndConferenceOnExit`.
+    pub end_conference_on_exit: bool,
+    /// `Hold`.
+    pub hold: bool,
+    /// `Muted`.
+    pub muted: bool,
+}
+
+impl ConferenceCallback {
+    /// Reads the parameters.
+    pub fn parse(params: &Params) -> Result<Self, Malformed> {
+        let conference = ConferenceSid::parse(required(params, "ConferenceSid")?)
+            .map_err(|_| Malformed::Invalid("ConferenceSid"))?;
+        let sequence =
+            required(params, "SequenceNumber")?.parse().map_err(|_| Malformed::Invalid("SequenceNumber"))?;
+        let event = match required(params, "StatusCallbackEvent")? {
+            "conference-start" => ConferenceCallbackEvent::Start,
+            "conference-end" => ConferenceCallbackEvent::End,
+            "participant-join" => ConferenceCallbackEvent::Join { leg: leg(params)?, flags: flags(params)? },
+            "participant-leave" => ConferenceCallbackEvent::Leave {
+                leg: leg(params)?,
+                reason: get(params, "ReasonParticipantLeft").map(str::to_owned),
+            },
+            "participant-modify" | "participant-hold" | "participant-unhold" | "participant-mute"
+            | "participant-unmute" => {
+                ConferenceCallbackEvent::Modify { leg: leg(params)?, flags: flags(params)? }
+            }
+            "announcement-end" | "announcement-fail" => ConferenceCallbackEvent::AnnouncementEnd {
+                leg: get(params, "CallSid").map(|_| leg(params)).transpose()?,
+            },
+            _ => ConferenceCallbackEvent::Other,
+        };
+        let friendly_name = get(params, "FriendlyName").unwrap_or_default().to_owned();
+        Ok(Self { conference, friendly_name, sequence, event })
+    }
+}
+
+/// A request for TwiML, or of an `<Enqueue>`'s `action`
+/// (<https://www.twilio.com/docs/voice/twiml/enqueue>).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VoiceRequest {
+    /// The leg that the document is for.
+    pub call: CallSid,
+    /// How the queue ended; only with `action`.
+    pub queue_result: Option<QueueResult>,
+}
+
+/// How a caller left a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueueResult {
+    /// `bridged` or `bridging-in-process`: was, or is being, connected to somebody.
+    Bridged,
+    /// `redirected` or `redirected-from-bridged`: somebody else gave the call another document.
+    Redirected,
+    /// `hangup`: the caller hung up.
+    HungUp,
+    /// `leave`, `queue-full`, `error`, `system-error`, or what Twilio may add: the caller is still there.
+    Left,
+}
+
+impl VoiceRequest {
+    /// Reads the parameters.
+    pub fn parse(params: &Params) -> Result<Self, Malformed> {
+        let queue_result = get(params, "QueueResult").map(|result| match result {
+            "bridged" | "bridging-in-process" => QueueResult::Bridged,
+            "redirected" | "redirected-from-bridged" => QueueResult::Redirected,
+            "hangup" => QueueResult::HungUp,
+            _ => QueueResult::Left,
+        });
+        Ok(Self { call: leg(params)?, queue_result })
+    }
+}
+
+fn get<'a>(params: &'a Params, name: &str) -> Option<&'a str> {
+    params.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+}
+
+fn required<'a>(params: &'a Params, name: &'static str) -> Result<&'a str, Malformed> {
+    get(params, name).ok_or(Malformed::Missing(name))
+}
+
+fn leg(params: &Params) -> Result<CallSid, Malformed> {
+    CallSid::parse(required(params, "CallSid")?).map_err(|_| Malformed::Invalid("CallSid"))
+}
+
+fn flags(params: &Params) -> Result<Flags, Malformed> {
+    Ok(Flags {
+        end_conference_on_exit: flag(params, "EndConferenceOnExit")?,
+        hold: flag(params, "Hold")?,
+        muted: flag(params, "Muted")?,
+    })
+}
+
+/// Booleans are texts. One that is missing is taken for false: Twilio documents them for every event of a participant.
+fn flag(params: &Params, name: &'static str) -> Result<bool, Malformed> {
+    match get(params, name) {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(Malformed::Invalid(name)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn callback(event: &str, extra: &[(&str, &str)]) -> Vec<(String, String)> {
+        let conference = ConferenceSid::numbered(3).to_string();
+        [("StatusCallbackEvent", event), ("ConferenceSid", &conference), ("SequenceNumber", "7")]
+            .iter()
+            .chain(extra)
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn reads_a_leave_as_twilio_sends_it() {
+        let body = b"StatusCallbackEvent=participant-leave&AccountSid=AC00000000000000000000000000000001&\
+            ConferenceSid=CF00000000000000000000000000000003&FriendlyName=WT00000000000000000000000000000004&\
+            SequenceNumber=7&Timestamp=Thu%2C+1+Jun+2017+20%3A48%3A32+%2B0000&\
+            CallSid=CA00000000000000000000000000000002&Muted=false&Hold=false&Coaching=false&\
+            EndConferenceOnExit=false&StartConferenceOnEnter=true&ParticipantCallStatus=completed&\
+            ReasonParticipantLeft=participant_hung_up&SomethingNew=1";
+        assert_eq!(
+            ConferenceCallback::parse(&form(body)),
+            Ok(ConferenceCallback {
+                conference: ConferenceSid::numbered(3),
+                friendly_name: "WT00000000000000000000000000000004".into(),
+                sequence: 7,
+                event: ConferenceCallbackEvent::Leave {
+                    leg: CallSid::numbered(2),
+                    reason: Some("participant_hung_up".into())
+                },
+            })
+        );
+    }
+
+    #[test]
+    fn every_event_has_its_kind() {
+        let leg = CallSid::numbered(5);
+        let who = ("CallSid", leg.as_str());
+        let flags = Flags { end_conference_on_exit: true, hold: false, muted: true };
+        let all = [who, ("EndConferenceOnExit", "true"), ("Hold", "false"), ("Muted", "true")];
+        let modify = ConferenceCallbackEvent::Modify { leg: leg.clone(), flags };
+        let table = [
+            ("conference-start", vec![], ConferenceCallbackEvent::Start),
+            ("conference-end", vec![], ConferenceCallbackEvent::End),
+            ("participant-join", all.to_vec(), ConferenceCallbackEvent::Join { leg: leg.clone(), flags }),
+            (
+                "participant-leave",
+                vec![who],
+                ConferenceCallbackEvent::Leave { leg: leg.clone(), reason: None },
+            ),
+            ("participant-modify", all.to_vec(), modify.clone()),
+            ("participant-hold", all.to_vec(), modify.clone()),
+            ("participant-unhold", all.to_vec(), modify.clone()),
+            ("participant-mute", all.to_vec(), modify.clone()),
+            ("participant-unmute", all.to_vec(), modify),
+            ("announcement-end", vec![], ConferenceCallbackEvent::AnnouncementEnd { leg: None }),
+            (
+                "announcement-fail",
+                vec![who],
+                ConferenceCallbackEvent::AnnouncementEnd { leg: Some(leg.clone()) },
+            ),
+            ("participant-speech-start", vec![], ConferenceCallbackEvent::Other),
+        ];
+        for (name, extra, wanted) in table {
+            let parsed = ConferenceCallback::parse(&callback(name, &extra));
+            assert_eq!(parsed.map(|callback| callback.event), Ok(wanted), "{name}");
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused_by_name() {
+        let leg = CallSid::numbered(5);
+        let parse = |event, extra: &[(&str, &str)]| ConferenceCallback::parse(&callback(event, extra));
+        assert_eq!(ConferenceCallback::parse(&[]), Err(Malformed::Missing("ConferenceSid")));
+        assert_eq!(parse("participant-join", &[]), Err(Malformed::Missing("CallSid")));
+        assert_eq!(parse("participant-leave", &[("CallSid", "CA1")]), Err(Malformed::Invalid("CallSid")));
+        let odd = [("CallSid", leg.as_str()), ("Hold", "1")];
+        assert_eq!(parse("participant-modify", &odd), Err(Malformed::Invalid("Hold")));
+        let mut params = callback("conference-end", &[]);
+        params[2].1 = "-1".into();
+        assert_eq!(ConferenceCallback::parse(&params), Err(Malformed::Invalid("SequenceNumber")));
+        params[1].1 = "CF".into();
+        assert_eq!(ConferenceCallback::parse(&params), Err(Malformed::Invalid("ConferenceSid")));
+    }
+
+    #[test]
+    fn a_queue_ends_in_one_of_four_ways() {
+        let call = CallSid::numbered(5);
+        let table = [
+            (None, None),
+            (Some("bridged"), Some(QueueResult::Bridged)),
+            (Some("bridging-in-process"), Some(QueueResult::Bridged)),
+            (Some("hangup"), Some(QueueResult::HungUp)),
+            (Some("redirected"), Some(QueueResult::Redirected)),
+            (Some("redirected-from-bridged"), Some(QueueResult::Redirected)),
+            (Some("leave"), Some(QueueResult::Left)),
+            (Some("queue-full"), Some(QueueResult::Left)),
+            (Some("something-new"), Some(QueueResult::Left)),
+        ];
+        for (text, wanted) in table {
+            let mut params = vec![("CallSid".to_owned(), call.to_string())];
+            params.extend(text.map(|text| ("QueueResult".to_owned(), text.to_owned())));
+            assert_eq!(VoiceRequest::parse(&params).map(|r| r.queue_result), Ok(wanted), "{text:?}");
+        }
+    }
+}
