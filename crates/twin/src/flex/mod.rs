@@ -1,7 +1,159 @@
-use crate::Twin;
-use axum::Router;
+//! What the real Flex UI speaks to besides Twilio's REST API: end points that it asks while it boots, TaskRouter's
+//! event bridge, twilsock with Sync, and the Voice SDK's signalling.
+//!
+//! Wire formats were read in the packages that Flex UI 2.17.1 is made of (`@twilio/flex-ui`, `twilio-taskrouter`
+//! 2.1.1, `twilio-sync` 2.0.1, `@twilio/voice-sdk` 2.11.1). Twilio's side of them is not documented; what stands
+//! here is what those clients accept.
+
+pub mod agent;
+mod boot;
+mod event_bridge;
+mod frame;
+mod iso;
+mod rpc;
+mod signalling;
+mod sync;
+pub mod token;
+mod twilsock;
+
+use crate::{Twin, shell};
+use axum::{
+    Router,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use rejoin_protocol::{CallSid, WorkerSid};
+use secrecy::ExposeSecret;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use token::TokenClaims;
+use tokio::sync::broadcast;
+use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
+
+/// Notifications of Sync that a slow socket may be behind before it loses some.
+const NOTIFICATIONS: usize = 256;
+
+/// What the handlers share. Clones are the same.
+#[derive(Clone)]
+struct Flex {
+    twin: Twin,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    sync: Mutex<sync::Sync>,
+    notifications: broadcast::Sender<sync::Notification>,
+    /// Whose phone a leg rang on: nobody else may answer it or hang it up.
+    phones: Mutex<HashMap<CallSid, WorkerSid>>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic elsewhere leaves these plain collections whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Flex {
+    /// Whose token this is.
+    fn verified(&self, token: &str) -> Result<TokenClaims, Refused> {
+        token::verify(self.twin.config().auth_token.expose_secret(), token, shell::now()).ok_or(Refused)
+    }
+
+    /// Whose token the request carries, in one of the ways that Flex has.
+    fn authenticated(&self, headers: &HeaderMap) -> Result<TokenClaims, Refused> {
+        self.verified(&token_of(headers).ok_or(Refused)?)
+    }
+}
+
+/// The request carries no token, or none of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Refused;
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let body = serde_json::json!({
+            "code": 20003, "status": 401,
+            "message": "Authenticate: the token is missing, expired or not one of this account; log in again",
+            "more_info": "https://www.twilio.com/docs/errors/20003"
+        });
+        (StatusCode::UNAUTHORIZED, axum::Json(body)).into_response()
+    }
+}
+
+/// `X-Flex-JWE: token`, `Authorization: Basic base64("token:" token)` or `Authorization: Bearer token`.
+fn token_of(headers: &HeaderMap) -> Option<String> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    if let Some(token) = text("x-flex-jwe").or_else(|| text("x-twilio-token")) {
+        return Some(token);
+    }
+    let authorization = text(header::AUTHORIZATION.as_str())?;
+    let (scheme, credentials) = authorization.split_once(' ').unwrap_or(("", &authorization));
+    match scheme.to_ascii_lowercase().as_str() {
+        "bearer" => Some(credentials.to_owned()),
+        "basic" => {
+            let plain = String::from_utf8(STANDARD.decode(credentials).ok()?).ok()?;
+            plain.split_once(':').map(|(_, token)| token.to_owned())
+        }
+        _ => None,
+    }
+}
 
 /// The routes.
-pub fn router(_twin: Twin) -> Router {
+pub fn router(twin: Twin) -> Router {
+    let shared = Shared {
+        sync: Mutex::default(),
+        notifications: broadcast::channel(NOTIFICATIONS).0,
+        phones: Mutex::default(),
+    };
+    let flex = Flex { twin, shared: Arc::new(shared) };
     Router::new()
+        .merge(boot::routes())
+        .merge(event_bridge::routes())
+        .merge(twilsock::routes())
+        .merge(signalling::routes())
+        .with_state(flex)
+        .layer(cors())
+}
+
+/// Twilio's services answer pages of every origin.
+fn cors() -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::mirror_request())
+        .allow_methods(AllowMethods::mirror_request())
+        .allow_headers(AllowHeaders::mirror_request())
+        .allow_credentials(true)
+        .allow_private_network(true)
+        .max_age(std::time::Duration::from_secs(600))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    fn headers(name: &'static str, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(
+            header::HeaderName::from_static(name),
+            HeaderValue::from_str(value).expect("a value"),
+        )])
+    }
+
+    #[test]
+    fn tokens_are_found_where_flex_puts_them() {
+        let basic = format!("Basic {}", STANDARD.encode("token:a.b.c"));
+        for headers in [
+            headers("x-flex-jwe", "a.b.c"),
+            headers("authorization", "Bearer a.b.c"),
+            headers("authorization", &basic),
+        ] {
+            assert_eq!(token_of(&headers).as_deref(), Some("a.b.c"));
+        }
+        for headers in
+            [HeaderMap::new(), headers("authorization", "Basic !"), headers("authorization", "a.b.c")]
+        {
+            assert_eq!(token_of(&headers), None);
+        }
+    }
 }

@@ -1,0 +1,84 @@
+//! The agents of the demo, as Flex knows them.
+
+use super::token::{self, LIFETIME, TokenClaims};
+use rejoin_protocol::{AccountSid, Millis, WorkerSid, WorkspaceSid};
+
+/// Somebody who can log in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Agent {
+    /// Ada.
+    Ada,
+    /// Bo.
+    Bo,
+}
+
+impl Agent {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Ada, Self::Bo];
+
+    /// By the name in an address of a page.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|agent| agent.name() == name)
+    }
+
+    /// By the worker's SID.
+    pub fn of(worker: &WorkerSid) -> Option<Self> {
+        Self::ALL.into_iter().find(|agent| agent.worker() == *worker)
+    }
+
+    /// In addresses of pages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ada => "ada",
+            Self::Bo => "bo",
+        }
+    }
+
+    /// As people call them.
+    pub fn full_name(self) -> &'static str {
+        match self {
+            Self::Ada => "Ada",
+            Self::Bo => "Bo",
+        }
+    }
+
+    /// The worker.
+    pub fn worker(self) -> WorkerSid {
+        WorkerSid::numbered(match self {
+            Self::Ada => 0xada,
+            Self::Bo => 0xb0,
+        })
+    }
+
+    /// E-mail address, and the worker's friendly name.
+    pub fn email(self) -> String {
+        format!("{}@example.com", self.name())
+    }
+
+    /// The e-mail address as a client of the Voice SDK is called.
+    pub fn identity(self) -> String {
+        format!("{}_40example_2Ecom", self.name())
+    }
+
+    /// The Flex user.
+    pub fn user(self) -> String {
+        format!("FU{}", self.worker().digits())
+    }
+
+    /// What a token for this agent says.
+    pub fn claims(self, account: AccountSid, workspace: WorkspaceSid, now: Millis) -> TokenClaims {
+        TokenClaims {
+            account,
+            workspace,
+            worker: self.worker(),
+            identity: self.identity(),
+            roles: vec!["agent".into()],
+            expires: Millis::seconds((now + LIFETIME).0 / 1000),
+        }
+    }
+
+    /// A fresh token.
+    pub fn token(self, secret: &str, account: AccountSid, workspace: WorkspaceSid, now: Millis) -> String {
+        token::issue(secret, &self.claims(account, workspace, now))
+    }
+}

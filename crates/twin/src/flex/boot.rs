@@ -1,0 +1,175 @@
+//! What Flex asks by HTTP while it boots, apart from TaskRouter.
+
+use super::{Flex, Refused, agent::Agent, iso::iso};
+use crate::{TwinConfig, model::demo_account, shell};
+use axum::{
+    Form, Json, Router,
+    body::Bytes,
+    extract::{Path, State},
+    http::{HeaderMap, Method, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+    routing::{any, get, post},
+};
+use rejoin_protocol::{ActivitySid, Millis, TaskQueueSid, WorkflowSid};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+pub(super) fn routes() -> Router<Flex> {
+    Router::new()
+        .route("/@flex-api.twilio.com/v1/Configuration", get(configuration))
+        .route("/@flex-api.twilio.com/v1/Configuration/Public", get(public_configuration))
+        .route("/@flex-api.twilio.com/v1/Accounts/{account}/Tokens/Info", post(token_info))
+        .route("/@flex-api.twilio.com/v1/Instances/{instance}/Teams/Context", get(nothing))
+        .route("/@flex-api.twilio.com/v1/account/provision/status", get(inactive))
+        .route("/@flex.twilio.com/api/v1/Session", get(session))
+        .route("/@status.twilio.com/api/v2/summary.json", get(status))
+        // Anything but a list makes Flex throw.
+        .route("/@assets.flex.twilio.com/assets/countries.json", get(async || Json(json!([]))))
+        .route("/@assets.flex.twilio.com/assets/flagPositions.json", get(nothing))
+        // Measurements of the Voice SDK.
+        .route("/@eventgw.us1.twilio.com/{*path}", post(nothing))
+        .route("/@sdk.twilio.com/{*path}", get(sound))
+        .route("/@{host}/{*path}", any(unknown))
+}
+
+async fn nothing() -> Json<Value> {
+    Json(json!({}))
+}
+
+async fn inactive() -> Json<Value> {
+    Json(json!({ "status": "inactive" }))
+}
+
+/// Flex asks once before it has read its token, so this part of the configuration is for everybody.
+async fn public_configuration(State(flex): State<Flex>) -> Json<Value> {
+    Json(json!({ "configurations": [{
+        "account_sid": flex.twin.config().account, "runtime_domain": "", "public_attributes": {}
+    }] }))
+}
+
+/// <https://www.twilio.com/docs/flex/developer/config/flex-configuration-rest-api>
+async fn configuration(
+    State(flex): State<Flex>,
+    headers: HeaderMap,
+) -> Result<Json<Map<String, Value>>, Refused> {
+    flex.authenticated(&headers)?;
+    Ok(Json(configuration_of(flex.twin.config())))
+}
+
+fn configuration_of(config: &TwinConfig) -> Map<String, Value> {
+    // What is the same for every twin. A test proves that it can be read.
+    let mut all: Map<String, Value> =
+        serde_json::from_str(include_str!("configuration.json")).unwrap_or_default();
+    let account = demo_account(config);
+    let instance = format!("GO{}", account.sid.digits());
+    let (workflow, queue) = (WorkflowSid::numbered(1), TaskQueueSid::numbered(1));
+    let at = iso(shell::now());
+    let own = json!({
+        "account_sid": account.sid,
+        "flex_instance_sid": instance,
+        "instance_sid": instance,
+        "date_created": at,
+        "date_updated": at,
+        "taskrouter_workspace_sid": account.workspace,
+        "taskrouter_offline_activity_sid": ActivitySid::numbered(0),
+        "taskrouter_target_workflow_sid": workflow,
+        "taskrouter_target_taskqueue_sid": queue,
+        "ui_attributes": {
+            "version_compatibility": "yes", "version_message": "", "logLevel": "info",
+            "custom_data": { "rejoin": { "server": config.server_url } }
+        },
+        "outbound_call_flows": { "default": {
+            "enabled": false, "caller_id": account.number, "workflow_sid": workflow, "queue_sid": queue,
+            "location": "US"
+        } },
+    });
+    if let Value::Object(own) = own {
+        all.extend(own);
+    }
+    all
+}
+
+#[derive(Deserialize)]
+struct TokenForm {
+    #[serde(rename = "Token", alias = "token")]
+    token: String,
+}
+
+async fn token_info(
+    State(flex): State<Flex>,
+    Path(account): Path<String>,
+    Form(form): Form<TokenForm>,
+) -> Result<Json<Value>, Refused> {
+    let claims = flex.verified(&form.token)?;
+    let agent = Agent::of(&claims.worker).filter(|_| account == claims.account.as_str()).ok_or(Refused)?;
+    Ok(Json(json!({
+        "valid": true,
+        "expiration": iso(Millis(claims.expires.0)),
+        "identity": claims.identity,
+        "roles": claims.roles,
+        "realm_user_id": agent.email(),
+        "flex_user_sid": agent.user(),
+        "user_sid": agent.user(),
+        "worker_sid": claims.worker,
+        "account_sid": claims.account,
+    })))
+}
+
+/// Feature flags. A list, or Flex says that it is degraded.
+async fn session(State(flex): State<Flex>, headers: HeaderMap) -> Result<Json<Value>, Refused> {
+    flex.authenticated(&headers)?;
+    Ok(Json(json!({ "features": [], "insights_active": false, "plugins": [], "segment": {}, "datadog": {} })))
+}
+
+async fn status() -> Json<Value> {
+    Json(json!({
+        "page": {}, "components": [], "incidents": [], "scheduled_maintenances": [],
+        "status": { "indicator": "none" }
+    }))
+}
+
+/// Ringing tones and the like: a short silence. The desktop's own sounds would drown the demo's calls.
+async fn sound() -> Response {
+    let samples = 800_u32;
+    let mut wav = Vec::with_capacity(44 + 2 * samples as usize);
+    wav.extend_from_slice(b"RIFF");
+    wav.extend_from_slice(&(36 + 2 * samples).to_le_bytes());
+    wav.extend_from_slice(b"WAVEfmt ");
+    wav.extend_from_slice(&16_u32.to_le_bytes());
+    // PCM, one channel, 8 kHz, 16 bits.
+    wav.extend_from_slice(&1_u16.to_le_bytes());
+    wav.extend_from_slice(&1_u16.to_le_bytes());
+    wav.extend_from_slice(&8000_u32.to_le_bytes());
+    wav.extend_from_slice(&16_000_u32.to_le_bytes());
+    wav.extend_from_slice(&2_u16.to_le_bytes());
+    wav.extend_from_slice(&16_u16.to_le_bytes());
+    wav.extend_from_slice(b"data");
+    wav.extend_from_slice(&(2 * samples).to_le_bytes());
+    wav.resize(44 + 2 * samples as usize, 0);
+    ([(header::CONTENT_TYPE, "audio/wav")], Bytes::from(wav)).into_response()
+}
+
+/// A service, or a request, that the twin does not know. It goes to the log: that is where to look when a desktop
+/// does not do what it should.
+async fn unknown(State(flex): State<Flex>, method: Method, uri: Uri) -> Response {
+    let path = uri.path();
+    if path.ends_with(".css") {
+        return ([(header::CONTENT_TYPE, "text/css")], "").into_response();
+    }
+    // Without the query: it may hold a token.
+    flex.twin.log(format!("not known here: {method} {}", path.trim_start_matches("/@")));
+    let body = json!({ "code": 20404, "status": 404, "message": "The requested resource was not found" });
+    (StatusCode::NOT_FOUND, Json(body)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fixed_part_of_the_configuration_is_readable() {
+        let all: Map<String, Value> =
+            serde_json::from_str(include_str!("configuration.json")).expect("an object");
+        assert_eq!(all["offline_config"]["presence_ttl"], 30);
+    }
+}

@@ -1,0 +1,340 @@
+//! Requests that come over the event bridge, in the terms of the model.
+//!
+//! A page does not send them through its socket: it posts `{url, method, params, token}` beside it.
+
+use crate::model::{ConferenceInstruction, ParticipantChange, Request};
+use rejoin_protocol::{ActivitySid, ParticipantSid, ReservationSid, TaskSid, WorkerSid, WorkspaceSid};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// One request.
+#[derive(Debug, Deserialize)]
+pub(super) struct Rpc {
+    pub(super) url: String,
+    pub(super) method: String,
+    #[serde(default)]
+    pub(super) params: Value,
+    pub(super) token: String,
+}
+
+/// Why a request goes no further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// Nothing that the twin knows.
+    Unknown,
+    /// Something of another worker's, or of another workspace.
+    Foreign,
+    /// Known, but a parameter is missing or not of its kind.
+    Parameter(&'static str),
+}
+
+/// Translates a request of this worker.
+pub(super) fn translate(rpc: &Rpc, workspace: &WorkspaceSid, worker: &WorkerSid) -> Result<Request, Refusal> {
+    let segments: Vec<&str> = rpc.url.trim_start_matches('/').split('/').collect();
+    let params = Params(&rpc.params);
+    match segments.as_slice() {
+        ["Workspaces", sid, rest @ ..] => {
+            if *sid != workspace.as_str() {
+                return Err(Refusal::Foreign);
+            }
+            match rest {
+                ["Workers", sid, rest @ ..] if *sid == worker.as_str() => {
+                    own(worker, &rpc.method, rest, params)
+                }
+                ["Workers", ..] => Err(Refusal::Foreign),
+                ["Activities"] if rpc.method == "GET" => Ok(Request::ListActivities),
+                ["Tasks", sid] => task(&rpc.method, sid, params),
+                _ => Err(Refusal::Unknown),
+            }
+        }
+        ["v1", "Interactions", interaction, "Channels", rest @ ..] => {
+            interaction_channel(&rpc.method, interaction, rest, params)
+        }
+        _ => Err(Refusal::Unknown),
+    }
+}
+
+fn own(worker: &WorkerSid, method: &str, path: &[&str], params: Params<'_>) -> Result<Request, Refusal> {
+    match (method, path) {
+        ("GET", []) => Ok(Request::FetchWorker(worker.clone())),
+        ("POST", []) => {
+            let activity = params.text("ActivitySid").map(|sid| ActivitySid::parse(&sid));
+            let request = Request::UpdateWorker {
+                worker: worker.clone(),
+                activity: activity.transpose().map_err(|_| Refusal::Parameter("ActivitySid"))?,
+                attributes: params.json("Attributes"),
+                reject_pending: params.flag("RejectPendingReservations").unwrap_or(false),
+            };
+            Ok(request)
+        }
+        ("GET", ["WorkerChannels"]) => Ok(Request::ListWorkerChannels(worker.clone())),
+        ("GET", ["Reservations"]) => {
+            let active = params.flag("Active") == Some(true);
+            let status = if active {
+                Some("pending,accepted,wrapping".into())
+            } else {
+                params.text("ReservationStatus")
+            };
+            let request = Request::ListReservations { task: None, worker: Some(worker.clone()), status };
+            Ok(request)
+        }
+        ("GET", ["Reservations", sid]) => Ok(Request::FetchReservation(reservation(sid)?)),
+        ("POST", ["Reservations", sid]) => {
+            let instruction = match params.text("Instruction").as_deref() {
+                None => None,
+                Some("conference") => Some(instruction(params)),
+                Some(_) => return Err(Refusal::Parameter("Instruction")),
+            };
+            let request = Request::UpdateReservation {
+                reservation: reservation(sid)?,
+                status: params.text("ReservationStatus"),
+                instruction,
+            };
+            Ok(request)
+        }
+        ("POST", ["WorkerParticipant"]) => {
+            let sid = params.text("ReservationSid").unwrap_or_default();
+            let request = Request::UpdateWorkerParticipant {
+                reservation: ReservationSid::parse(&sid).map_err(|_| Refusal::Parameter("ReservationSid"))?,
+                change: change(params, ["Mute", "Hold", "HoldUrl", "EndConferenceOnExit"]),
+            };
+            Ok(request)
+        }
+        ("POST", ["CustomerParticipant"]) => {
+            let sid = params.text("TaskSid").unwrap_or_default();
+            let request = Request::UpdateCustomerParticipant {
+                task: TaskSid::parse(&sid).map_err(|_| Refusal::Parameter("TaskSid"))?,
+                change: change(params, ["Mute", "Hold", "HoldUrl", "EndConferenceOnExit"]),
+            };
+            Ok(request)
+        }
+        _ => Err(Refusal::Unknown),
+    }
+}
+
+fn task(method: &str, sid: &str, params: Params<'_>) -> Result<Request, Refusal> {
+    let task = TaskSid::parse(sid).map_err(|_| Refusal::Unknown)?;
+    match method {
+        "GET" => Ok(Request::FetchTask(task)),
+        "POST" => {
+            let request = Request::UpdateTask {
+                task,
+                if_match: None,
+                attributes: params.json("Attributes"),
+                assignment_status: params.text("AssignmentStatus"),
+                reason: params.text("Reason"),
+                priority: params.text("Priority").and_then(|priority| priority.parse().ok()),
+            };
+            Ok(request)
+        }
+        _ => Err(Refusal::Unknown),
+    }
+}
+
+/// An interaction is named after its task, and so is its only channel.
+fn interaction_channel(
+    method: &str,
+    interaction: &str,
+    path: &[&str],
+    params: Params<'_>,
+) -> Result<Request, Refusal> {
+    let digits = interaction.strip_prefix("KD").ok_or(Refusal::Unknown)?;
+    let task = TaskSid::parse(&format!("WT{digits}")).map_err(|_| Refusal::Unknown)?;
+    let request = match (method, path) {
+        ("GET", []) => Request::ListChannels(task),
+        ("GET", [_, "Participants"]) => Request::ListChannelParticipants(task),
+        ("POST", [_, "Participants"]) => agent_participant(task, params)?,
+        ("POST", [_, "Participants", sid]) => {
+            let media = params.of("media_properties");
+            Request::UpdateChannelParticipant {
+                task,
+                participant: ParticipantSid::parse(sid).map_err(|_| Refusal::Unknown)?,
+                change: change(media, ["muted", "hold", "hold_url", "end_conference_on_exit"]),
+                close: params.text("status").as_deref() == Some("closed"),
+            }
+        }
+        _ => return Err(Refusal::Unknown),
+    };
+    Ok(request)
+}
+
+/// Flex's "Join Call". Parties from outside are not known here.
+fn agent_participant(task: TaskSid, params: Params<'_>) -> Result<Request, Refusal> {
+    if params.text("type").as_deref() != Some("agent") {
+        return Err(Refusal::Unknown);
+    }
+    let coordinates = params.of("media_properties").of("coordinates");
+    let reservation = params.of("routing_properties").text("reservation_sid").unwrap_or_default();
+    Ok(Request::AddAgentParticipant {
+        task,
+        reservation: ReservationSid::parse(&reservation)
+            .map_err(|_| Refusal::Parameter("routing_properties.reservation_sid"))?,
+        to: coordinates.text("to").ok_or(Refusal::Parameter("media_properties.coordinates.to"))?,
+        from: coordinates.text("from").unwrap_or_default(),
+    })
+}
+
+fn reservation(sid: &str) -> Result<ReservationSid, Refusal> {
+    ReservationSid::parse(sid).map_err(|_| Refusal::Unknown)
+}
+
+fn instruction(params: Params<'_>) -> ConferenceInstruction {
+    ConferenceInstruction {
+        to: params.text("To"),
+        from: params.text("From"),
+        end_conference_on_exit: params.flag("EndConferenceOnExit").unwrap_or(false),
+        end_conference_on_customer_exit: params.flag("EndConferenceOnCustomerExit").unwrap_or(false),
+        status_callback: params.text("ConferenceStatusCallback"),
+        status_callback_method: params.text("ConferenceStatusCallbackMethod"),
+        status_callback_event: params.text("ConferenceStatusCallbackEvent"),
+    }
+}
+
+fn change(params: Params<'_>, [muted, hold, hold_url, exit]: [&str; 4]) -> ParticipantChange {
+    ParticipantChange {
+        muted: params.flag(muted),
+        hold: params.flag(hold),
+        hold_url: params.text(hold_url),
+        end_conference_on_exit: params.flag(exit),
+        announce_url: None,
+        announce_method: None,
+    }
+}
+
+/// Parameters: values may be of their JSON kind or texts.
+#[derive(Clone, Copy)]
+struct Params<'a>(&'a Value);
+
+impl<'a> Params<'a> {
+    fn of(self, name: &str) -> Params<'a> {
+        Params(self.0.get(name).unwrap_or(&Value::Null))
+    }
+
+    fn text(self, name: &str) -> Option<String> {
+        match self.0.get(name)? {
+            Value::String(text) => Some(text.clone()),
+            Value::Null => None,
+            other => Some(other.to_string()),
+        }
+    }
+
+    fn flag(self, name: &str) -> Option<bool> {
+        self.text(name).map(|text| text.eq_ignore_ascii_case("true"))
+    }
+
+    /// JSON as text, whether it came as text or not.
+    fn json(self, name: &str) -> Option<String> {
+        self.text(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn ask(method: &str, url: &str, params: Value) -> Result<Request, Refusal> {
+        let rpc = Rpc { url: url.into(), method: method.into(), params, token: String::new() };
+        translate(&rpc, &WorkspaceSid::numbered(1), &WorkerSid::numbered(0xada))
+    }
+
+    fn own(rest: &str) -> String {
+        format!("Workspaces/{}/Workers/{}{rest}", WorkspaceSid::numbered(1), WorkerSid::numbered(0xada))
+    }
+
+    #[test]
+    fn accepting_carries_every_option_of_the_conference() {
+        let url = own(&format!("/Reservations/{}", ReservationSid::numbered(7)));
+        let params = json!({
+            "Instruction": "conference", "EndConferenceOnExit": false, "EndConferenceOnCustomerExit": "true",
+            "To": "client:ada", "ConferenceStatusCallback": "http://x/", "ConferenceStatusCallbackEvent": "end,join",
+            "ConferenceStatusCallbackMethod": "POST", "ConferenceRecord": false
+        });
+        let Ok(Request::UpdateReservation { reservation, status, instruction }) = ask("POST", &url, params)
+        else {
+            panic!("not an update of a reservation");
+        };
+        assert_eq!((reservation, status), (ReservationSid::numbered(7), None));
+        let wanted = ConferenceInstruction {
+            to: Some("client:ada".into()),
+            from: None,
+            end_conference_on_exit: false,
+            end_conference_on_customer_exit: true,
+            status_callback: Some("http://x/".into()),
+            status_callback_method: Some("POST".into()),
+            status_callback_event: Some("end,join".into()),
+        };
+        assert_eq!(instruction, Some(wanted));
+    }
+
+    #[test]
+    fn flex_sets_its_own_leg_and_holds_the_customer() {
+        let params = json!({ "ReservationSid": ReservationSid::numbered(7), "EndConferenceOnExit": true });
+        let request = ask("POST", &own("/WorkerParticipant"), params).expect("known");
+        let Request::UpdateWorkerParticipant { change, .. } = request else { panic!("{request:?}") };
+        let exit = ParticipantChange { end_conference_on_exit: Some(true), ..ParticipantChange::default() };
+        assert_eq!(change, exit);
+
+        let params = json!({ "TaskSid": TaskSid::numbered(7), "Hold": true, "HoldMethod": "GET" });
+        let request = ask("POST", &own("/CustomerParticipant"), params).expect("known");
+        let Request::UpdateCustomerParticipant { change, .. } = request else { panic!("{request:?}") };
+        assert_eq!((change.hold, change.end_conference_on_exit), (Some(true), None));
+    }
+
+    #[test]
+    fn an_interaction_is_named_after_its_task() {
+        let task = TaskSid::numbered(0xabc);
+        let url = format!("v1/Interactions/KD{}/Channels/UO{}/Participants", task.digits(), task.digits());
+        let request = ask("GET", &url, Value::Null).expect("known");
+        assert!(matches!(request, Request::ListChannelParticipants(of) if of == task));
+        let url = format!("{url}/{}", ParticipantSid::numbered(3));
+        let params = json!({ "media_properties": { "end_conference_on_exit": false } });
+        let request = ask("POST", &url, params).expect("known");
+        assert!(matches!(
+            request,
+            Request::UpdateChannelParticipant {
+                close: false,
+                change: ParticipantChange { end_conference_on_exit: Some(false), .. },
+                ..
+            }
+        ));
+        let request = ask("POST", &url, json!({ "status": "closed" })).expect("known");
+        assert!(matches!(request, Request::UpdateChannelParticipant { close: true, .. }));
+    }
+
+    #[test]
+    fn join_call_asks_for_another_leg_of_the_agent() {
+        let task = TaskSid::numbered(0xabc);
+        let url = format!("v1/Interactions/KD{}/Channels/UO{}/Participants", task.digits(), task.digits());
+        let params = json!({
+            "type": "agent",
+            "media_properties": { "coordinates": { "from": "+15550001111", "to": "client:ada" } },
+            "routing_properties": { "task_sid": task, "reservation_sid": ReservationSid::numbered(7) }
+        });
+        let request = ask("POST", &url, params).expect("known");
+        let Request::AddAgentParticipant { reservation, to, .. } = request else { panic!("{request:?}") };
+        assert_eq!((reservation, to.as_str()), (ReservationSid::numbered(7), "client:ada"));
+        assert_eq!(ask("POST", &url, json!({ "type": "external" })).err(), Some(Refusal::Unknown));
+    }
+
+    #[test]
+    fn attributes_come_as_objects_or_as_text() {
+        let url = format!("Workspaces/{}/Tasks/{}", WorkspaceSid::numbered(1), TaskSid::numbered(7));
+        for attributes in [json!({ "a": 1 }), json!(r#"{"a":1}"#)] {
+            let request = ask("POST", &url, json!({ "Attributes": attributes })).expect("known");
+            let Request::UpdateTask { attributes, .. } = request else { panic!("{request:?}") };
+            assert_eq!(attributes.as_deref(), Some(r#"{"a":1}"#));
+        }
+    }
+
+    #[test]
+    fn what_belongs_to_others_is_refused() {
+        let bo = own("/Reservations").replace("ada", "0b0");
+        assert_eq!(ask("GET", &bo, Value::Null).err(), Some(Refusal::Foreign));
+        let url = own("").replace(WorkspaceSid::numbered(1).as_str(), WorkspaceSid::numbered(2).as_str());
+        assert_eq!(ask("GET", &url, Value::Null).err(), Some(Refusal::Foreign));
+        assert_eq!(ask("POST", &own("/Transfers"), Value::Null).err(), Some(Refusal::Unknown));
+        let refusal = ask("POST", &own("/WorkerParticipant"), json!({})).err();
+        assert_eq!(refusal, Some(Refusal::Parameter("ReservationSid")));
+    }
+}

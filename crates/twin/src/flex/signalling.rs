@@ -1,0 +1,231 @@
+//! The Voice SDK's signalling (pstream 1.6): JSON `{type, payload, version}` over `wss://voice-js.…/signal`.
+
+use super::{Flex, locked};
+use crate::{PhoneCommand, media::Command, model::Event, shell::LegNews};
+use axum::{
+    Router,
+    extract::{
+        Path, State,
+        ws::{Message, WebSocket, WebSocketUpgrade},
+    },
+    response::Response,
+    routing::get,
+};
+use rejoin_protocol::{CallSid, WorkerSid};
+use serde_json::{Value, json};
+use std::{collections::HashSet, time::Duration};
+use tokio::sync::{broadcast, mpsc};
+
+/// The SDK takes the socket for dead when it hears nothing for 15 s; it answers a `\n` with a `\n`.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+
+pub(super) fn routes() -> Router<Flex> {
+    // The name begins with `voice-js` or `chunderw-…`, depending on edge and version.
+    Router::new().route("/@{host}/signal", get(connect))
+}
+
+async fn connect(State(flex): State<Flex>, Path(_host): Path<String>, upgrade: WebSocketUpgrade) -> Response {
+    upgrade.on_upgrade(move |socket| Phone::new(flex).run(socket))
+}
+
+/// One socket of one browser.
+struct Phone {
+    flex: Flex,
+    worker: Option<WorkerSid>,
+    /// Set while the phone is registered.
+    calls: Option<mpsc::UnboundedReceiver<PhoneCommand>>,
+    /// Calls that this socket carries: their end is told here, also when they began on an earlier socket.
+    carried: HashSet<CallSid>,
+}
+
+impl Phone {
+    fn new(flex: Flex) -> Self {
+        Self { flex, worker: None, calls: None, carried: HashSet::new() }
+    }
+
+    async fn run(mut self, mut socket: WebSocket) {
+        let mut heartbeat = tokio::time::interval(HEARTBEAT);
+        heartbeat.tick().await;
+        let mut news = self.flex.twin.leg_news();
+        loop {
+            let sent = tokio::select! {
+                message = socket.recv() => match message {
+                    Some(Ok(Message::Text(text))) => match self.said(&text).await {
+                        Said::Nothing => Ok(()),
+                        Said::Reply(reply) => socket.send(reply).await,
+                        Said::Refused(reply) => {
+                            let _ = socket.send(reply).await;
+                            return;
+                        }
+                    },
+                    Some(Ok(_)) => Ok(()),
+                    // The leg stands until its media is missed, as with Twilio.
+                    Some(Err(_)) | None => return,
+                },
+                command = next(&mut self.calls) => match self.command(command) {
+                    Some(message) => socket.send(message).await,
+                    None => Ok(()),
+                },
+                gone = gone(&mut news) => match gone {
+                    Some(call) if self.carried.remove(&call) => socket.send(hang_up(&call)).await,
+                    Some(_) => Ok(()),
+                    None => return,
+                },
+                _ = heartbeat.tick() => socket.send(Message::text("\n")).await,
+            };
+            if sent.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn said(&mut self, text: &str) -> Said {
+        if text.trim().is_empty() {
+            return Said::Nothing;
+        }
+        let Ok(message) = serde_json::from_str::<Value>(text) else { return Said::Nothing };
+        let payload = &message["payload"];
+        let kind = message["type"].as_str().unwrap_or_default();
+        if kind == "listen" {
+            return self.listen(payload);
+        }
+        let Some(worker) = self.worker.clone() else { return refusal() };
+        let call = payload["callsid"].as_str().and_then(|sid| CallSid::parse(sid).ok());
+        let call = call.filter(|call| locked(&self.flex.shared.phones).get(call) == Some(&worker));
+        match (kind, call) {
+            ("register", _) => {
+                // Without audio: the SDK's way to unregister.
+                let wanted = payload["media"]["audio"].as_bool().unwrap_or(true);
+                self.calls = wanted.then(|| self.flex.twin.plug_phone(worker));
+                Said::Reply(frame("ready", &json!({})))
+            }
+            ("answer", Some(call)) => {
+                if let Some(sdp) = payload["sdp"].as_str() {
+                    self.flex.twin.answer(call, sdp.to_owned());
+                }
+                Said::Nothing
+            }
+            ("hangup", Some(call)) => {
+                self.carried.remove(&call);
+                self.flex.twin.tell(Event::HungUp { call });
+                Said::Nothing
+            }
+            ("reject", Some(call)) => {
+                self.carried.remove(&call);
+                self.flex.twin.tell(Event::NotAnswered { call });
+                Said::Nothing
+            }
+            ("reinvite", Some(call)) => {
+                self.renegotiate(call, payload["sdp"].as_str().unwrap_or_default()).await
+            }
+            // The socket was lost and the call was not: media goes on, only this socket carries the call now.
+            ("invite", Some(call)) if payload["reconnect"].is_string() && self.flex.twin.is_live(&call) => {
+                self.carried.insert(call.clone());
+                Said::Reply(frame("answer", &json!({ "callsid": call })))
+            }
+            ("invite", _) => {
+                self.flex
+                    .twin
+                    .log("an agent's phone wants to place a call: the twin knows no outbound calls");
+                Said::Reply(frame("hangup", &json!({ "callsid": payload["callsid"] })))
+            }
+            ("hangup" | "reject" | "answer" | "reinvite", None) => Said::Nothing,
+            // Digits and messages have no meaning here.
+            _ => Said::Nothing,
+        }
+    }
+
+    fn listen(&mut self, payload: &Value) -> Said {
+        let token = payload["token"].as_str().unwrap_or_default();
+        let Ok(claims) = self.flex.verified(token) else { return refusal() };
+        self.worker = Some(claims.worker);
+        let ttl = claims.expires.0.saturating_sub(crate::shell::now().0) / 1000;
+        Said::Reply(frame(
+            "connected",
+            &json!({
+                "region": "US_EAST_VIRGINIA", "edge": "ashburn", "home": "us1", "gateway": "twin",
+                "token": { "identity": claims.identity, "ttl": ttl }
+            }),
+        ))
+    }
+
+    /// The browser restarts ICE.
+    async fn renegotiate(&self, call: CallSid, offer: &str) -> Said {
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        self.flex.twin.media().send(Command::Accept { call: call.clone(), sdp: offer.to_owned(), reply });
+        match answer.await {
+            Ok(Ok(sdp)) => Said::Reply(frame("answer", &json!({ "callsid": call, "sdp": sdp }))),
+            Ok(Err(why)) => {
+                self.flex.twin.log(format!("{call}: the browser's new offer is of no use: {why}"));
+                Said::Nothing
+            }
+            Err(_) => Said::Nothing,
+        }
+    }
+
+    fn command(&mut self, command: Option<PhoneCommand>) -> Option<Message> {
+        match command {
+            Some(PhoneCommand::Invite { call, sdp, from, to }) => {
+                if let Some(worker) = &self.worker {
+                    locked(&self.flex.shared.phones).insert(call.clone(), worker.clone());
+                }
+                self.carried.insert(call.clone());
+                let account = &self.flex.twin.config().account;
+                Some(frame(
+                    "invite",
+                    &json!({
+                        "callsid": call, "sdp": sdp, "reconnect": format!("twin-{call}"),
+                        "parameters": {
+                            "CallSid": call, "AccountSid": account, "From": from, "To": to, "Params": ""
+                        }
+                    }),
+                ))
+            }
+            Some(PhoneCommand::Hangup { call }) => self.carried.remove(&call).then(|| hang_up(&call)),
+            None => {
+                self.calls = None;
+                None
+            }
+        }
+    }
+}
+
+enum Said {
+    Nothing,
+    Reply(Message),
+    /// The last word of this socket.
+    Refused(Message),
+}
+
+/// <https://www.twilio.com/docs/api/errors/20101>
+fn refusal() -> Said {
+    let error = json!({ "error": { "code": 20101, "message": "Invalid access token: log in again" } });
+    Said::Refused(frame("error", &error))
+}
+
+fn hang_up(call: &CallSid) -> Message {
+    frame("hangup", &json!({ "callsid": call }))
+}
+
+fn frame(kind: &str, payload: &Value) -> Message {
+    Message::text(json!({ "type": kind, "payload": payload, "version": "1.6" }).to_string())
+}
+
+/// Waits for ever while the phone is not registered.
+async fn next(calls: &mut Option<mpsc::UnboundedReceiver<PhoneCommand>>) -> Option<PhoneCommand> {
+    match calls {
+        Some(calls) => calls.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The next leg that has ended; `None`: the twin is shutting down.
+async fn gone(news: &mut broadcast::Receiver<LegNews>) -> Option<CallSid> {
+    loop {
+        match news.recv().await {
+            Ok(LegNews::Gone(call)) => return Some(call),
+            Ok(LegNews::Heard(..)) | Err(broadcast::error::RecvError::Lagged(_)) => {}
+            Err(broadcast::error::RecvError::Closed) => return None,
+        }
+    }
+}

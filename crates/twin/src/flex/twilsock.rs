@@ -1,0 +1,248 @@
+//! The socket below Sync and Conversations. Requests come through it as tunnelled HTTP.
+
+use super::{
+    Flex,
+    frame::Frame,
+    locked,
+    sync::{self, Answer, Notification, Subscriptions, Tunnelled},
+    token::TokenClaims,
+};
+use crate::shell;
+use axum::{
+    Router,
+    extract::{
+        State,
+        ws::{Message, WebSocket, WebSocketUpgrade},
+    },
+    response::Response,
+    routing::get,
+};
+use serde_json::{Map, Value, json};
+use tokio::sync::broadcast;
+
+pub(super) fn routes() -> Router<Flex> {
+    Router::new().route("/@tsock.us1.twilio.com/v3/wsconnect", get(connect))
+}
+
+async fn connect(State(flex): State<Flex>, upgrade: WebSocketUpgrade) -> Response {
+    upgrade.on_upgrade(move |socket| Client::new(flex).run(socket))
+}
+
+/// One socket of one page.
+struct Client {
+    flex: Flex,
+    who: Option<TokenClaims>,
+    subscriptions: Subscriptions,
+    /// For this client alone, after the answer.
+    pending: Vec<Notification>,
+    sent: u64,
+}
+
+impl Client {
+    fn new(flex: Flex) -> Self {
+        Self { flex, who: None, subscriptions: Subscriptions::default(), pending: Vec::new(), sent: 0 }
+    }
+
+    async fn run(mut self, mut socket: WebSocket) {
+        let mut notifications = self.flex.shared.notifications.subscribe();
+        loop {
+            let out = tokio::select! {
+                message = socket.recv() => match message {
+                    Some(Ok(Message::Binary(bytes))) => Frame::parse(&bytes).and_then(|frame| self.said(&frame)),
+                    Some(Ok(_)) => None,
+                    Some(Err(_)) | None => return,
+                },
+                notification = notifications.recv() => match notification {
+                    Ok(notification) if self.subscriptions.has(&notification.about) => Some(self.notify(notification)),
+                    Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => None,
+                    Err(broadcast::error::RecvError::Closed) => return,
+                },
+            };
+            let pending = std::mem::take(&mut self.pending);
+            let pending: Vec<Frame> =
+                pending.into_iter().map(|notification| self.notify(notification)).collect();
+            for frame in out.into_iter().chain(pending) {
+                if socket.send(Message::binary(frame.to_bytes())).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn said(&mut self, frame: &Frame) -> Option<Frame> {
+        let header = &frame.header;
+        match header["method"].as_str().unwrap_or_default() {
+            "init" => Some(self.init(header)),
+            "message" => Some(self.message(frame)),
+            // The client's answer to a notification.
+            "reply" => None,
+            "update" => {
+                // A fresh token.
+                match header["token"].as_str().map(|token| self.flex.verified(token)) {
+                    Some(Err(_)) => Some(reply(header, 401, "UNAUTHORIZED", json!({}))),
+                    Some(Ok(claims)) => {
+                        self.who = Some(claims);
+                        Some(reply(header, 200, "OK", json!({})))
+                    }
+                    None => Some(reply(header, 200, "OK", json!({}))),
+                }
+            }
+            "ping" | "telemetry" => Some(reply(header, 200, "OK", json!({}))),
+            other => {
+                self.flex.twin.log(format!("twilsock: a message of kind {other:?} is ignored"));
+                None
+            }
+        }
+    }
+
+    fn init(&mut self, header: &Value) -> Frame {
+        let Ok(claims) = self.flex.verified(header["token"].as_str().unwrap_or_default()) else {
+            return reply(header, 401, "UNAUTHORIZED", json!({}));
+        };
+        let registrations: Vec<&Value> = header["registrations"].as_array().into_iter().flatten().collect();
+        let mut storage = Map::new();
+        let mut registered = Vec::new();
+        for registration in registrations {
+            let product = registration["product"].as_str().or(registration["product_id"].as_str());
+            let product = product.unwrap_or("flex");
+            let id = format!("ST{}", claims.worker.digits());
+            storage.insert(product.to_owned(), json!({ "storage_id": id }));
+            registered.push(json!({ "product": product, "registration_ids": [] }));
+        }
+        let token = format!("CT{}", claims.worker.digits());
+        self.who = Some(claims);
+        let more = json!({
+            "continuation_token": token,
+            "continuation_token_status": { "reissued": true, "reissue_reason": "MISSING", "reissue_message": "" },
+            "capabilities": header["capabilities"],
+            "offline_storage": storage,
+            "init_registrations": registered
+        });
+        reply(header, 200, "OK", more)
+    }
+
+    fn message(&mut self, frame: &Frame) -> Frame {
+        let Some(who) = self.who.clone() else {
+            return reply(&frame.header, 401, "UNAUTHORIZED", json!({}));
+        };
+        let http = &frame.header["http_request"];
+        let text = |name: &str| http[name].as_str().unwrap_or_default().to_owned();
+        let request = Tunnelled {
+            host: text("host"),
+            path: text("path"),
+            method: text("method"),
+            params: http["params"].clone(),
+            body: frame.payload.clone().unwrap_or_default(),
+        };
+        let answer = self.answer(&who, &request);
+        let ok = if answer.status < 300 { "OK" } else { "ERROR" };
+        let more = json!({
+            "http_status": { "code": answer.status, "status": ok },
+            "http_headers": { "content-type": "application/json" }
+        });
+        let mut frame = reply(&frame.header, 200, "OK", more);
+        frame.payload = Some(answer.body);
+        frame
+    }
+
+    fn answer(&mut self, who: &TokenClaims, request: &Tunnelled) -> Answer {
+        let known = if request.host.starts_with("cds.") {
+            let handled =
+                locked(&self.flex.shared.sync).handle(shell::now(), &mut self.subscriptions, request);
+            handled.map(|(answer, notifications)| {
+                for notification in notifications {
+                    if notification.kind == sync::SUBSCRIPTION {
+                        self.pending.push(notification);
+                    } else {
+                        // Fails only when nobody listens.
+                        let _ = self.flex.shared.notifications.send(notification);
+                    }
+                }
+                answer
+            })
+        } else if request.host.starts_with("aim.") {
+            conversations(who, request)
+        } else if request.host.starts_with("flex-sdk.") {
+            // Telemetry.
+            Some(Answer::ok(json!({})))
+        } else {
+            None
+        };
+        known.unwrap_or_else(|| {
+            let Tunnelled { host, path, method, .. } = request;
+            self.flex.twin.log(format!("twilsock: not known here: {method} {host}{path}"));
+            Answer { status: 404, body: json!({ "status": 404, "code": 20404, "message": "Not found" }) }
+        })
+    }
+
+    fn notify(&mut self, notification: Notification) -> Frame {
+        self.sent += 1;
+        let header = json!({
+            "id": format!("TM{:032x}", self.sent), "method": "notification",
+            "message_type": notification.kind, "notification_ctx_id": "twin"
+        });
+        Frame::new(header, Some(notification.payload))
+    }
+}
+
+fn reply(to: &Value, code: u16, status: &str, more: Value) -> Frame {
+    let mut header =
+        json!({ "method": "reply", "id": to["id"], "status": { "code": code, "status": status } });
+    if let (Some(header), Value::Object(more)) = (header.as_object_mut(), more) {
+        header.extend(more);
+    }
+    Frame::new(header, None)
+}
+
+/// Conversations: there are none, but Flex asks for the service's configuration before it believes that.
+fn conversations(who: &TokenClaims, request: &Tunnelled) -> Option<Answer> {
+    let base = "https://aim.us1.twilio.com";
+    let service = "IS00000000000000000000000000000001";
+    let user = &who.identity;
+    let links = format!("{base}/Client/v2/Services/{service}");
+    let path = request.path.as_str();
+    if path.starts_with("/Client/v") && path.ends_with("/Configuration") {
+        return Some(Answer::ok(json!({
+            "conversations": format!("{links}/Conversations"),
+            "consumption_report_interval": 5, "consumption_horizon": 1, "http_cache_interval": "PT1M",
+            "media_configuration": {}, "message_delivery_receipt": false, "user_infos_to_subscribe": 100,
+            "reachability_enabled": false, "typing_indicator_timeout": 5,
+            "links": {
+                "conversations": format!("{links}/Conversations"),
+                "users": format!("{links}/Users"),
+                "current_user": format!("{links}/Users/{user}"),
+                "my_conversations": format!("{links}/Users/{user}/Conversations"),
+                "my_user": user,
+                "messages": format!("{links}/Messages"),
+                "conversation_messages": format!("{links}/Messages"),
+                "media_set_service": format!("https://mcs.us1.twilio.com/v1/Services/{service}/MediaSet"),
+                "media_service": format!("https://mcs.us1.twilio.com/v1/Services/{service}/Media"),
+                "typing": format!("{links}/Typing")
+            },
+            "service_instance": { "sid": service, "base_uri": base },
+            "service_sid": service
+        })));
+    }
+    if path.ends_with("/Session") {
+        return Some(Answer::ok(json!({ "commands": {} })));
+    }
+    (request.method == "GET").then(|| {
+        Answer::ok(json!({
+            "conversations": [], "users": [], "items": [],
+            "meta": { "next_token": null, "previous_token": null }
+        }))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_carries_the_id_of_its_question() {
+        let frame = reply(&json!({ "id": "TM7" }), 200, "OK", json!({ "http_status": { "code": 404 } }));
+        assert_eq!(frame.header["id"], "TM7");
+        assert_eq!(frame.header["method"], "reply");
+        assert_eq!(frame.header["http_status"]["code"], 404);
+    }
+}
