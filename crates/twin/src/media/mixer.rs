@@ -1,0 +1,341 @@
+//! Conferences as arithmetic on frames: no sockets, no clock, nothing of WebRTC.
+
+use super::audio::{FRAME, Frame, RATE};
+use super::transcript::{Activity, Transcript};
+use super::{Clip, Line};
+use crate::model::{Audience, PlayId};
+use rejoin_protocol::{CallSid, ConferenceSid};
+use std::collections::{BTreeMap, VecDeque};
+
+/// Start to play once 40 ms are there: one packet may then be late by 20 ms without a gap.
+const PREFILL: usize = 2 * FRAME;
+/// Never lag more than 200 ms behind: clocks drift, and a stalled browser sends its backlog in one burst.
+const LIMIT: usize = 10 * FRAME;
+
+/// All legs and what is between them. Advances by [`Mixer::tick`].
+#[derive(Debug, Default)]
+pub(super) struct Mixer {
+    members: BTreeMap<CallSid, Member>,
+    /// What plays to conferences.
+    prompts: BTreeMap<ConferenceSid, Queue>,
+    /// Clips that have ended, to be told.
+    pub(super) played: Vec<PlayId>,
+    /// New lines of transcripts, to be told.
+    pub(super) lines: Vec<(CallSid, Line)>,
+}
+
+impl Mixer {
+    /// A new leg, in no conference.
+    pub(super) fn add(&mut self, call: CallSid) {
+        self.members.insert(call, Member::default());
+    }
+
+    /// The leg is gone; what played to it has ended.
+    pub(super) fn remove(&mut self, call: &CallSid) {
+        if let Some(member) = self.members.remove(call) {
+            self.played.extend(member.playing.into_plays());
+        }
+        self.end_unheard();
+    }
+
+    /// The leg is in this conference now, or in none.
+    pub(super) fn place(&mut self, call: &CallSid, room: Option<ConferenceSid>) {
+        self.change(call, |member| member.room = room);
+        self.end_unheard();
+    }
+
+    /// The leg's voice is not passed on, or is again.
+    pub(super) fn mute(&mut self, call: &CallSid, muted: bool) {
+        self.change(call, |member| member.muted = muted);
+    }
+
+    /// The leg hears music alone and is not heard, or is back.
+    pub(super) fn hold(&mut self, call: &CallSid, music: Option<Clip>) {
+        self.change(call, |member| member.hold = music.map(Playing::new));
+    }
+
+    /// Queues a clip. It ends at once when nobody is there to hear it.
+    pub(super) fn play(&mut self, play: PlayId, to: Audience, clip: Clip) {
+        match to {
+            Audience::Leg(call) => match self.members.get_mut(&call) {
+                Some(member) => member.playing.push(play, clip),
+                None => self.played.push(play),
+            },
+            Audience::Conference(room) => self.prompts.entry(room).or_default().push(play, clip),
+        }
+        self.end_unheard();
+    }
+
+    /// Drops what plays to this leg alone, without a report.
+    pub(super) fn stop_playing(&mut self, call: &CallSid) {
+        if let Some(member) = self.members.get_mut(call) {
+            member.playing = Queue::default();
+        }
+    }
+
+    /// Takes audio that a leg sent.
+    pub(super) fn receive(&mut self, call: &CallSid, samples: &[i16]) {
+        if let Some(member) = self.members.get_mut(call) {
+            member.receive(samples);
+        }
+    }
+
+    /// The leg itself, for measurements.
+    pub(super) fn member(&self, call: &CallSid) -> Option<&Member> {
+        self.members.get(call)
+    }
+
+    /// Advances by 20 ms: what each leg hears now.
+    pub(super) fn tick(&mut self) -> Vec<(CallSid, Frame)> {
+        // One sum per room, from which each member takes itself out (mix-minus): the work grows
+        // with the members, not with their pairs. The same goes for who is audible.
+        let mut rooms: BTreeMap<ConferenceSid, Room> = BTreeMap::new();
+        for member in self.members.values_mut() {
+            member.speak();
+            if let Some(sid) = &member.room {
+                let room = rooms.entry(sid.clone()).or_default();
+                room.sum.iter_mut().zip(&member.said).for_each(|(sum, &said)| *sum += i32::from(said));
+                room.voices += usize::from(member.voice.audible());
+            }
+        }
+        for (sid, queue) in &mut self.prompts {
+            let room = rooms.entry(sid.clone()).or_default();
+            room.prompt = queue.next(&mut self.played);
+        }
+        self.prompts.retain(|_, queue| !queue.is_empty());
+        let mut frames = Vec::with_capacity(self.members.len());
+        for (call, member) in &mut self.members {
+            let room = member.room.as_ref().and_then(|sid| rooms.get(sid));
+            let (frame, line) = member.hear(room, &mut self.played);
+            self.lines.extend(line.map(|line| (call.clone(), line)));
+            frames.push((call.clone(), frame));
+        }
+        frames
+    }
+
+    /// Changes who hears a leg. Its voice so far belongs to those who heard it until now.
+    fn change(&mut self, call: &CallSid, change: impl FnOnce(&mut Member)) {
+        if let Some(member) = self.members.get_mut(call) {
+            change(member);
+            member.voice = Activity::default();
+        }
+    }
+
+    /// Ends what plays to conferences in which nobody is (any more).
+    fn end_unheard(&mut self) {
+        let members = &self.members;
+        let nobody_in =
+            |sid: &ConferenceSid| !members.values().any(|member| member.room.as_ref() == Some(sid));
+        for (_, queue) in self.prompts.extract_if(.., |sid, _| nobody_in(sid)) {
+            self.played.extend(queue.into_plays());
+        }
+    }
+}
+
+/// One leg as the mixer sees it.
+#[derive(Debug)]
+pub(super) struct Member {
+    room: Option<ConferenceSid>,
+    muted: bool,
+    /// On hold: what it hears meanwhile.
+    hold: Option<Playing>,
+    /// What plays to it alone.
+    playing: Queue,
+    /// Jitter buffer.
+    received: VecDeque<i16>,
+    flowing: bool,
+    /// What the others get of it in this frame.
+    said: Frame,
+    voice: Activity,
+    sent: VecDeque<i16>,
+    heard: VecDeque<i16>,
+    transcript: Transcript,
+}
+
+impl Default for Member {
+    fn default() -> Self {
+        Self {
+            room: None,
+            muted: false,
+            hold: None,
+            playing: Queue::default(),
+            received: VecDeque::new(),
+            flowing: false,
+            said: [0; FRAME],
+            voice: Activity::default(),
+            sent: VecDeque::new(),
+            heard: VecDeque::new(),
+            transcript: Transcript::default(),
+        }
+    }
+}
+
+impl Member {
+    /// The last second that it sent.
+    pub(super) fn sent(&self) -> Vec<i16> {
+        self.sent.iter().copied().collect()
+    }
+
+    /// The last second that it heard.
+    pub(super) fn heard(&self) -> Vec<i16> {
+        self.heard.iter().copied().collect()
+    }
+
+    /// What it heard, in words.
+    pub(super) fn transcript(&self) -> &[Line] {
+        self.transcript.lines()
+    }
+
+    fn receive(&mut self, samples: &[i16]) {
+        remember(&mut self.sent, samples);
+        self.received.extend(samples);
+        if self.received.len() > LIMIT {
+            self.received.drain(..self.received.len() - PREFILL);
+        }
+    }
+
+    fn speak(&mut self) {
+        self.flowing = self.received.len() >= if self.flowing { FRAME } else { PREFILL };
+        // Taken from the buffer also when nobody gets it: what comes after is then not late.
+        let mut taken = self.received.drain(..if self.flowing { FRAME } else { 0 });
+        let said = std::array::from_fn(|_| taken.next().unwrap_or(0));
+        drop(taken);
+        self.said = if self.muted || self.hold.is_some() { [0; FRAME] } else { said };
+        self.voice.hear(&self.said);
+    }
+
+    fn hear(&mut self, room: Option<&Room>, played: &mut Vec<PlayId>) -> (Frame, Option<Line>) {
+        let mut sum = [0_i32; FRAME];
+        let mut labels = vec![];
+        let own = self.playing.next(played);
+        if let Some(music) = &mut self.hold {
+            // What is played to this leg alone is heard on hold, too: instead of the music.
+            if own.is_none() {
+                let sound = music.next_of_loop();
+                add(&mut sum, &sound.frame);
+                labels.extend(sound.label);
+            }
+        } else if let Some(room) = room {
+            sum = room.sum;
+            sum.iter_mut().zip(&self.said).for_each(|(sum, &said)| *sum -= i32::from(said));
+            if room.voices > usize::from(self.voice.audible()) {
+                labels.push("agent".to_owned());
+            }
+            if let Some(prompt) = &room.prompt {
+                add(&mut sum, &prompt.frame);
+                labels.extend(prompt.label.clone());
+            }
+        }
+        if let Some(sound) = own {
+            add(&mut sum, &sound.frame);
+            labels.extend(sound.label);
+        }
+        labels.dedup();
+        let frame = sum.map(|s| s.clamp(i16::MIN.into(), i16::MAX.into()) as i16);
+        remember(&mut self.heard, &frame);
+        let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+        (frame, self.transcript.hear(&labels))
+    }
+}
+
+/// What is in a conference during one frame.
+struct Room {
+    sum: [i32; FRAME],
+    /// How many of its members are audible.
+    voices: usize,
+    prompt: Option<Sound>,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self { sum: [0; FRAME], voices: 0, prompt: None }
+    }
+}
+
+/// 20 ms of a clip; the label when it is audible.
+struct Sound {
+    frame: Frame,
+    label: Option<String>,
+}
+
+/// A clip and how far it is.
+#[derive(Debug)]
+struct Playing {
+    clip: Clip,
+    at: usize,
+    activity: Activity,
+}
+
+impl Playing {
+    fn new(clip: Clip) -> Self {
+        Self { clip, at: 0, activity: Activity::default() }
+    }
+
+    fn next(&mut self) -> Sound {
+        let rest = self.clip.samples.get(self.at..).unwrap_or_default();
+        let frame = std::array::from_fn(|i| rest.get(i).copied().unwrap_or(0));
+        self.at += FRAME;
+        self.sound(frame)
+    }
+
+    fn next_of_loop(&mut self) -> Sound {
+        let samples = &self.clip.samples;
+        let length = samples.len().max(1);
+        let frame = std::array::from_fn(|i| samples.get((self.at + i) % length).copied().unwrap_or(0));
+        self.at = (self.at + FRAME) % length;
+        self.sound(frame)
+    }
+
+    fn sound(&mut self, frame: Frame) -> Sound {
+        self.activity.hear(&frame);
+        // A clip of silence is a pause: it has nothing to be named after.
+        Sound { frame, label: self.activity.audible().then(|| self.clip.label.clone()) }
+    }
+
+    fn has_ended(&self) -> bool {
+        self.at >= self.clip.samples.len()
+    }
+}
+
+/// Clips one after the other.
+#[derive(Debug, Default)]
+struct Queue(VecDeque<(PlayId, Playing)>);
+
+impl Queue {
+    fn push(&mut self, play: PlayId, clip: Clip) {
+        self.0.push_back((play, Playing::new(clip)));
+    }
+
+    /// The next 20 ms; a clip that ends with them is told in `played`.
+    fn next(&mut self, played: &mut Vec<PlayId>) -> Option<Sound> {
+        let (play, playing) = self.0.front_mut()?;
+        let sound = playing.next();
+        if playing.has_ended() {
+            played.push(*play);
+            self.0.pop_front();
+        }
+        Some(sound)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn into_plays(self) -> impl Iterator<Item = PlayId> {
+        self.0.into_iter().map(|(play, _)| play)
+    }
+}
+
+fn add(sum: &mut [i32; FRAME], frame: &Frame) {
+    sum.iter_mut().zip(frame).for_each(|(sum, &s)| *sum += i32::from(s));
+}
+
+/// Keeps the last second.
+fn remember(second: &mut VecDeque<i16>, samples: &[i16]) {
+    second.extend(samples);
+    second.drain(..second.len().saturating_sub(RATE));
+}
+
+#[cfg(test)]
+#[path = "mixer_tests.rs"]
+mod tests;
