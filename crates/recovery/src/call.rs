@@ -82,6 +82,8 @@ pub struct Participant {
     pub left: Option<LeaveReason>,
     /// Flags as last told.
     pub flags: ParticipantFlags,
+    /// Was the leg sent after the customer into another conference?
+    pub moved: bool,
     /// Number of the last event about this leg: older ones that come later change nothing.
     pub sequence: u64,
 }
@@ -260,8 +262,11 @@ impl Call {
 
     /// Joined, and neither the customer nor an agent: a third party.
     fn others(&self) -> impl Iterator<Item = (&CallSid, &Participant)> {
-        self.participants.iter().filter(|(leg, _)| {
-            self.is_joined(leg) && Some(*leg) != self.customer.as_ref() && !self.agents.contains_key(*leg)
+        self.participants.iter().filter(|(leg, p)| {
+            self.is_joined(leg)
+                && !p.moved
+                && Some(*leg) != self.customer.as_ref()
+                && !self.agents.contains_key(*leg)
         })
     }
 
@@ -417,7 +422,7 @@ impl Call {
 
     pub(crate) fn left_queue(&mut self, out: &mut Out<'_>, hung_up: bool) {
         if hung_up && self.has_open_recovery() {
-            self.end_recovery(out, Ending::CustomerLeft);
+            self.end_recovery(out, &Ending::CustomerLeft);
         }
         self.evaluate(out);
     }
@@ -434,9 +439,12 @@ impl Call {
         self.free_reservation(out);
         let others: Vec<_> = self.others().map(|(leg, p)| (leg.clone(), p.flags.muted)).collect();
         for (leg, muted) in others {
+            if let Some(participant) = self.participants.get_mut(&leg) {
+                participant.moved = true;
+            }
             self.act(out, Action::MoveParticipant { leg, into: into.clone(), muted }, SOON);
         }
-        self.end_recovery(out, ending);
+        self.end_recovery(out, &ending);
         self.evaluate(out);
     }
 
@@ -646,7 +654,7 @@ impl Call {
         let Some(recovery) = &self.recovery else { return };
         if recovery.phase == Phase::Grace && self.on_purpose.contains_key(&recovery.agent.reservation) {
             self.clear_timer(out, Timer::Grace);
-            self.end_recovery(out, Ending::Graceful);
+            self.end_recovery(out, &Ending::Graceful);
             if self.is_orphaned() {
                 self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
             }
@@ -744,7 +752,7 @@ impl Call {
 
     fn requeue_to_same(&mut self, out: &mut Out<'_>) {
         let worker = self.recovery.as_ref().map(|recovery| recovery.agent.worker.clone());
-        self.requeue(out, worker, out.now + out.config.rejoin_within);
+        self.requeue(out, worker.as_ref(), out.now + out.config.rejoin_within);
     }
 
     fn ping_is_over(&mut self, out: &mut Out<'_>) {
@@ -765,22 +773,22 @@ impl Call {
             }
             Phase::Requeueing { target: None } | Phase::Queued { target: None } => {
                 let reason = "nobody took the call in time; it stays in the queue".to_owned();
-                self.end_recovery(out, Ending::Failed { reason });
+                self.end_recovery(out, &Ending::Failed { reason });
             }
             Phase::Grace | Phase::Holding | Phase::Ended(_) => {}
         }
     }
 
-    fn requeue(&mut self, out: &mut Out<'_>, target: Option<WorkerSid>, deadline: Millis) {
+    fn requeue(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>, deadline: Millis) {
         let (Some(recovery), Some(customer)) = (&mut self.recovery, self.customer.clone()) else { return };
-        recovery.phase = Phase::Requeueing { target: target.clone() };
+        recovery.phase = Phase::Requeueing { target: target.cloned() };
         recovery.deadline = deadline;
         let ping = recovery.ping.take();
         let action = Action::Requeue {
             recovery: recovery.id.clone(),
             customer,
             conference: self.conference.clone(),
-            target: target.clone(),
+            target: target.cloned(),
         };
         self.clear_timer(out, Timer::Ping);
         self.note(out, Note::Requeueing { same_agent: target.is_some() });
@@ -798,10 +806,10 @@ impl Call {
         );
         match outcome {
             // The customer's call is over.
-            Outcome::Gone if waits => self.end_recovery(out, Ending::CustomerLeft),
+            Outcome::Gone if waits => self.end_recovery(out, &Ending::CustomerLeft),
             Outcome::Failed { .. } if waits => {
                 let reason = "Twilio did not take the customer's call back into the queue".to_owned();
-                self.end_recovery(out, Ending::Failed { reason });
+                self.end_recovery(out, &Ending::Failed { reason });
             }
             Outcome::Gone
             | Outcome::Failed { .. }
@@ -835,11 +843,11 @@ impl Call {
             None => self.ended && !moved,
         };
         if gone {
-            self.end_recovery(out, Ending::CustomerLeft);
+            self.end_recovery(out, &Ending::CustomerLeft);
         }
     }
 
-    fn end_recovery(&mut self, out: &mut Out<'_>, ending: Ending) {
+    fn end_recovery(&mut self, out: &mut Out<'_>, ending: &Ending) {
         let Some(recovery) = &mut self.recovery else { return };
         let after = out.now - recovery.lost_at;
         let ping = recovery.ping.take();

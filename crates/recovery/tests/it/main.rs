@@ -1,5 +1,7 @@
 //! The rules of a recovery, each by a small story.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::cloned_ref_to_slice_refs, missing_docs)]
+
 mod desk;
 mod properties;
 

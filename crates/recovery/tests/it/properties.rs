@@ -83,9 +83,9 @@ impl Run {
                 desk.handle(Event::LeftQueue { recovery, customer, bridged: false, hung_up });
             }
             Step::Timer(i) => {
-                if let Some(((conference, timer), at)) =
-                    desk.timers.iter().nth(i).map(|(k, at)| (k.clone(), *at))
-                {
+                // A call is forgotten long after its last delivery.
+                let mut timers = desk.timers.iter().filter(|((_, timer), _)| *timer != Timer::Forget);
+                if let Some(((conference, timer), at)) = timers.nth(i).map(|(k, at)| (k.clone(), *at)) {
                     desk.timers.remove(&(conference.clone(), timer));
                     desk.now = desk.now.max(at);
                     desk.handle(Event::Timer { conference, timer });
