@@ -1,0 +1,145 @@
+// Server and twin as one process group, with secrets that are made anew for each start.
+
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { createWriteStream, mkdirSync, rmSync } from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { root } from './run.mjs';
+import { Advice } from './say.mjs';
+
+const sid = (/** @type {string} */ prefix, n = 1) => prefix + n.toString(16).padStart(32, '0');
+const HOST = '127.0.0.1';
+
+/** The wanted port if it is free, else any. @returns {Promise<number>} */
+const freePort = (wanted = 0) =>
+  new Promise((done) => {
+    const probe = net.createServer();
+    probe.once('error', () => done(freePort()));
+    probe.listen(wanted, HOST, () => {
+      const { port } = /** @type {net.AddressInfo} */ (probe.address());
+      probe.close(() => done(port));
+    });
+  });
+
+/** A program whose output goes to a file, and that is up when it prints that it listens. */
+class Program {
+  constructor(
+    /** @type {string} */ name,
+    /** @type {string[]} */ args,
+    /** @type {object} */ env,
+    /** @type {string} */ dir,
+  ) {
+    Object.assign(this, { name, args, env });
+    this.log = path.join(dir, `${name}.log`);
+    this.stopping = false;
+    /** @type {import('node:child_process').ChildProcess | null} */
+    this.child = null;
+    /** @type {Promise<string>} */
+    this.ended = Promise.resolve('never started');
+    /** Called when it ends without being told to. */
+    this.onCrash = (/** @type {string} */ _how) => {};
+  }
+
+  start() {
+    this.stopping = false;
+    const { name, args, env } = /** @type {any} */ (this);
+    const child = spawn(path.join(root, 'target/debug', name), args, {
+      env: { ...process.env, RUST_LOG: process.env.RUST_LOG ?? 'info', ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.child = child;
+    const log = createWriteStream(this.log, { flags: 'a' });
+    this.ended = new Promise((done) => {
+      child.once('error', (error) => done(error.message));
+      child.once('close', (code, signal) => done(String(signal ?? code)));
+    });
+    void this.ended.then((how) => {
+      log.end();
+      if (!this.stopping) this.onCrash(how);
+    });
+    return new Promise((done, fail) => {
+      let output = '';
+      const take = (/** @type {Buffer} */ bytes) => {
+        log.write(bytes);
+        if (output === null) return;
+        output += bytes;
+        if (/listening on/.test(output)) done(undefined);
+      };
+      child.stdout?.on('data', take);
+      child.stderr?.on('data', take);
+      void this.ended.then((how) => fail(new Advice(`${name} ended with ${how}. It said:\n${output}`)));
+    });
+  }
+
+  /** Ends it, and waits until it has ended. */
+  async stop(/** @type {NodeJS.Signals} */ signal = 'SIGTERM') {
+    this.stopping = true;
+    if (this.child?.exitCode === null && this.child.signalCode === null) {
+      this.child.kill(signal);
+      await this.ended;
+    }
+  }
+}
+
+/**
+ * Starts both.
+ * @param {{port?: number, dir: string, latencyMs?: number}} options `dir` holds the database and the logs, and is emptied.
+ */
+export async function startDemo({ port, dir, latencyMs = 80 }) {
+  rmSync(dir, { recursive: true, force: true });
+  mkdirSync(dir, { recursive: true });
+  const twinPort = await freePort(port ?? 4180);
+  if (port && twinPort !== port)
+    throw new Advice(`Port ${port} is taken. Give another one: npm start -- --port N`);
+  const serverPort = await freePort(twinPort + 1);
+  const twinUrl = `http://${HOST}:${twinPort}`;
+  const serverUrl = `http://${HOST}:${serverPort}`;
+  const secrets = {
+    TWILIO_AUTH_TOKEN: randomBytes(16).toString('hex'),
+    REJOIN_OPERATOR_TOKEN: randomBytes(16).toString('hex'),
+  };
+  const twin = new Program(
+    'rejoin-twin',
+    [
+      ...['--listen', `${HOST}:${twinPort}`, '--server-url', serverUrl, '--latency-ms', String(latencyMs)],
+      ...[
+        '--flex-host',
+        path.join(root, 'target/flex-host'),
+        '--plugin',
+        path.join(root, 'build/plugin-rejoin.js'),
+      ],
+    ],
+    secrets,
+    dir,
+  );
+  const server = new Program(
+    'rejoin-server',
+    [],
+    {
+      ...secrets,
+      TWILIO_ACCOUNT_SID: sid('AC'),
+      TWILIO_WORKSPACE_SID: sid('WS'),
+      TWILIO_API_BASE: `${twinUrl}/__tw`,
+      REJOIN_PING_WORKFLOW_SID: sid('WW', 2),
+      REJOIN_LISTEN: `${HOST}:${serverPort}`,
+      REJOIN_PUBLIC_URL: serverUrl,
+      // Two agents in one browser need two origins, because Flex keeps its token in localStorage.
+      REJOIN_ALLOWED_ORIGINS: `${twinUrl},http://localhost:${twinPort}`,
+      DATABASE_URL: `sqlite:${path.join(dir, 'rejoin.sqlite')}`,
+    },
+    dir,
+  );
+  await twin.start();
+  await server.start();
+  return {
+    twin,
+    server,
+    twinUrl,
+    serverUrl,
+    /** The page to open: two agents need two origins, and Ada's is this one. */
+    pageUrl: `http://localhost:${twinPort}/`,
+    auth: { accountSid: sid('AC'), workspaceSid: sid('WS'), ...secrets },
+    stop: () => Promise.all([server.stop(), twin.stop()]),
+  };
+}

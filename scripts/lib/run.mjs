@@ -1,0 +1,48 @@
+import { spawn } from 'node:child_process';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Advice } from './say.mjs';
+
+export const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
+export const tools = path.join(root, '.tools');
+
+/** Environment of everything that is run: our tools come first on the path. */
+export const env = {
+  ...process.env,
+  PATH: [path.join(tools, 'bin'), path.join(root, 'node_modules/.bin'), process.env.PATH].join(
+    path.delimiter,
+  ),
+};
+
+/**
+ * Runs a program to its end and gives back what it printed. A failure shows all of it.
+ * @param {string} program
+ * @param {string[]} args
+ * @param {{heard?: (text: string) => void, env?: Record<string, string | undefined>}} [options]
+ * @returns {Promise<string>}
+ */
+export function run(program, args, options = {}) {
+  return new Promise((done, fail) => {
+    const child = spawn(program, args, {
+      cwd: root,
+      env: { ...env, ...options.env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let output = '';
+    const take = (/** @type {Buffer} */ bytes) => {
+      output += bytes;
+      options.heard?.(String(bytes));
+    };
+    child.stdout.on('data', take);
+    child.stderr.on('data', take);
+    child.on('error', (error) => fail(new Advice(`${program} could not be started: ${error.message}`)));
+    child.on('close', (code, signal) => {
+      if (code === 0) done(output);
+      else fail(new Advice(`${output}\n${program} ${args.join(' ')} ended with ${signal ?? code}`));
+    });
+  });
+}
+
+/** The same, but `null` when it is missing or fails. */
+export const tryRun = (/** @type {string} */ program, /** @type {string[]} */ args) =>
+  run(program, args).catch(() => null);

@@ -1,0 +1,108 @@
+// Installs what is missing, or says exactly what to install. Each thing is looked at before it is touched.
+
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { root, run, tools, tryRun } from './run.mjs';
+import { Advice, step } from './say.mjs';
+
+const file = (/** @type {string[]} */ ...parts) => path.join(root, ...parts);
+
+/** What Cargo.toml pins exactly: the tool must be of the same version, or the glue does not fit the wasm. */
+const bindgen = () => {
+  const version = /^wasm-bindgen = "=([\d.]+)"/m.exec(readFileSync(file('Cargo.toml'), 'utf8'))?.[1];
+  if (!version) throw new Advice('Cargo.toml does not pin wasm-bindgen exactly (wasm-bindgen = "=x.y.z").');
+  return version;
+};
+const WASM_PACK = '0.15.1';
+const CARGO_DENY = '0.20.2';
+
+async function compiler() {
+  if (!(await tryRun('cargo', ['--version']))) {
+    throw new Advice('Rust is missing. Install it (https://rustup.rs), open a new shell and start again.');
+  }
+  if (!(await tryRun('cc', ['--version']))) {
+    throw new Advice('A C compiler is missing. On Debian: apt-get install build-essential');
+  }
+}
+
+async function wasmTarget() {
+  const lib = await tryRun('rustc', ['--print', 'target-libdir', '--target', 'wasm32-unknown-unknown']);
+  if (lib && existsSync(lib.trim())) return;
+  if (!(await tryRun('rustup', ['--version']))) {
+    throw new Advice("Rust's wasm32-unknown-unknown target is missing, and rustup is not there to add it.");
+  }
+  await step('add the WebAssembly target to Rust', (heard) =>
+    run('rustup', ['target', 'add', 'wasm32-unknown-unknown'], { heard }),
+  );
+}
+
+async function cargoTools(/** @type {Array<[string, string, string]>} */ wanted) {
+  const missing = [];
+  for (const [crate, bin, version] of wanted) {
+    const found = await tryRun(path.join(tools, 'bin', bin), ['--version']);
+    if (!found?.includes(version)) missing.push(`${crate}@${version}`);
+  }
+  if (!missing.length) return;
+  const build = path.join(tools, 'build');
+  await step(`build ${missing.join(' and ')} (some minutes, once)`, (heard) =>
+    // One target directory for all of them: what they share is compiled once.
+    run('cargo', ['install', ...missing, '--root', tools, '--target-dir', build], { heard }),
+  );
+  rmSync(build, { recursive: true, force: true });
+}
+
+const wasmTools = () =>
+  cargoTools([
+    ['wasm-bindgen-cli', 'wasm-bindgen', bindgen()],
+    ['wasm-pack', 'wasm-pack', WASM_PACK],
+  ]);
+
+async function nodePackages() {
+  const stamp = file('node_modules/.installed');
+  const lock = createHash('sha256')
+    .update(readFileSync(file('package-lock.json')))
+    .digest('hex');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return;
+  await step('install the node packages (1 GB, some minutes, once)', (heard) =>
+    run('npm', ['ci', '--no-audit', '--no-fund', '--prefer-offline'], { heard }),
+  );
+  writeFileSync(stamp, lock);
+}
+
+/** What `npm start` needs. */
+export async function setup() {
+  await compiler();
+  await wasmTarget();
+  // One is bound by the processor, the other by the network.
+  await Promise.all([wasmTools(), nodePackages()]);
+}
+
+/** What `npm test` needs besides. */
+export const setupTests = () => cargoTools([['cargo-deny', 'cargo-deny', CARGO_DENY]]);
+
+/** A Chromium and its driver, for checks and tests. @returns {Promise<string>} path of the browser */
+export async function chromium() {
+  const found = () =>
+    [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(
+      (candidate) => candidate && existsSync(candidate),
+    );
+  const driver = () => tryRun('chromedriver', ['--version']);
+  if (!found() || !(await driver())) {
+    const packages = ['chromium', 'chromium-driver'];
+    if (process.getuid?.() !== 0 || !(await tryRun('apt-get', ['--version']))) {
+      throw new Advice(
+        `Chromium and its driver are missing. On Debian: sudo apt-get install ${packages.join(' ')}`,
+      );
+    }
+    await step('install Chromium', async (heard) => {
+      const options = { heard, env: { DEBIAN_FRONTEND: 'noninteractive' } };
+      await run('apt-get', ['update', '-q'], options);
+      await run('apt-get', ['install', '-y', '-q', '--no-install-recommends', ...packages], options);
+    });
+  }
+  const browser = found();
+  if (!browser)
+    throw new Advice('Chromium was installed but is not at /usr/bin/chromium. Set CHROMIUM to its path.');
+  return browser;
+}

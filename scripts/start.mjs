@@ -1,0 +1,64 @@
+// The demo: the real Flex UI on the twin, recovery visible in a browser. `--check` tries it out by itself.
+
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { build } from './lib/build.mjs';
+import { startDemo } from './lib/demo.mjs';
+import { root } from './lib/run.mjs';
+import { Advice, giveUp, say, sinceStart } from './lib/say.mjs';
+import { chromium, setup } from './lib/setup.mjs';
+
+const usage = `npm start -- [--port N] [--check]
+  --port N   port of the page to open (default 4180, or any free one); the server takes the next free port
+  --check    play the demo through by itself in headless Chromium, say what held, and end`;
+
+async function main() {
+  const { values } = parseArgs({
+    options: { port: { type: 'string' }, check: { type: 'boolean' }, help: { type: 'boolean' } },
+  });
+  if (values.help) return say(usage);
+  const port = values.port === undefined ? undefined : Number(values.port);
+  if (port !== undefined && !(Number.isInteger(port) && port > 0 && port < 65536)) {
+    throw new Advice(`--port ${values.port}: a port is a number from 1 to 65535.\n${usage}`);
+  }
+
+  await setup();
+  const browser = values.check ? await chromium() : '';
+  await build();
+  const demo = await startDemo({ port, dir: path.join(root, 'target/demo') });
+
+  if (values.check) {
+    say(`✓ started after ${sinceStart()}; checking it in Chromium`);
+    say();
+    const { check } = await import('../tests/e2e/check.mjs');
+    const held = await check({ demo, browser, artefacts: path.join(root, 'target/e2e') });
+    await demo.stop();
+    process.exit(held ? 0 : 1);
+  }
+
+  say(`
+Rejoin is up after ${sinceStart()}. Open ${demo.pageUrl}
+
+  1. Agent Ada        opens the Flex desktop, signed in. Allow the microphone.
+  2. Customer phone   press Call. Then, in Ada's tab, accept the call.
+  3. Refresh Ada's tab (F5). Watch the customer phone: what he hears, and what the server does.
+     Or close Ada's tab, with Agent Bo open: after 15 s the call reaches Bo.
+
+  Twin    ${demo.twinUrl}    Server  ${demo.serverUrl}
+  Logs    target/demo/       Ctrl-C stops everything.
+`);
+
+  const ended = new Promise((done) => {
+    for (const program of [demo.twin, demo.server]) {
+      program.onCrash = (how) => done(`${program.log} tells why: it ended with ${how}.`);
+    }
+    for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => done(null));
+  });
+  const trouble = await ended;
+  await demo.stop();
+  if (trouble) throw new Advice(`The demo broke off. ${trouble}`);
+  say('\nStopped.');
+  process.exit(0);
+}
+
+main().catch(giveUp);

@@ -1,0 +1,95 @@
+// Everything: formatting, lints, unit, table and property tests, the browser tests of the core, strangers, and the
+// end-to-end stories in Chromium. `npm test -- --only NAME` runs the parts whose name contains NAME.
+
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { build } from './lib/build.mjs';
+import { root, run } from './lib/run.mjs';
+import { Advice, giveUp, say, sinceStart, step } from './lib/say.mjs';
+import { chromium, setup, setupTests } from './lib/setup.mjs';
+
+const WASM = 'wasm32-unknown-unknown';
+
+/** @typedef {{name: string, work: (heard: (text: string) => void) => Promise<unknown>}} Part */
+
+const command = (
+  /** @type {string} */ name,
+  /** @type {string} */ program,
+  /** @type {string[]} */ ...args
+) => ({
+  name,
+  work: (/** @type {(text: string) => void} */ heard) => run(program, args, { heard }),
+});
+
+/** @type {Part[]} */
+const parts = [
+  command('format of the Rust code', 'cargo', 'fmt', '--all', '--check'),
+  command('format of everything else', 'prettier', '--check', '--log-level', 'warn', '.'),
+  command('types of the shim', 'tsc', '-p', 'tsconfig.json'),
+  command(
+    'licences and sources',
+    'cargo-deny',
+    '--workspace',
+    'check',
+    '--hide-inclusion-graph',
+    'bans',
+    'licenses',
+    'sources',
+  ),
+  command('lints', 'cargo', 'clippy', '--workspace', '--all-targets', '--', '-D', 'warnings'),
+  command(
+    'lints of the wasm',
+    'cargo',
+    'clippy',
+    '-p',
+    'rejoin-plugin',
+    '--target',
+    WASM,
+    '--tests',
+    '--',
+    '-D',
+    'warnings',
+  ),
+  command('unit, table and property tests', 'cargo', 'test', '--workspace'),
+  command('the core in a browser', 'cargo', 'test', '-p', 'rejoin-plugin', '--target', WASM, '--tests'),
+  { name: 'build', work: () => build() },
+  command('strangers', process.execPath, '--test', 'tests/strangers/twilio-helper.test.mjs'),
+];
+
+async function main() {
+  const { values } = parseArgs({
+    options: { only: { type: 'string', default: '' }, story: { type: 'string', default: '' } },
+  });
+  await setup();
+  await setupTests();
+  const browser = await chromium();
+  let passed = 0;
+  const failed = [];
+  const wanted = (/** @type {string} */ name) => name.includes(values.only);
+  for (const { name, work } of parts.filter((part) => wanted(part.name))) {
+    try {
+      await step(name, work);
+      passed += 1;
+    } catch (error) {
+      say(error instanceof Error ? error.message : String(error));
+      failed.push(name);
+      // Without a build there is nothing to try out.
+      if (name === 'build') break;
+    }
+  }
+  if (wanted('end to end') && !failed.includes('build')) {
+    say('\nEnd to end: the real Flex UI, in Chromium\n');
+    const { runAll } = await import('../tests/e2e/run.mjs');
+    const stories = await runAll({ browser, only: values.story });
+    passed += stories.passed;
+    if (stories.failed) failed.push(`${stories.failed} stories end to end`);
+  }
+  say(`\n${passed} passed, ${failed.length} failed`);
+  if (failed.length) throw new Advice(`After ${sinceStart()}: not all is well: ${failed.join('; ')}.`);
+  const { version } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
+  say(`All is well with Rejoin ${version}, after ${sinceStart()}.`);
+  process.exit(0);
+}
+
+main().catch(giveUp);

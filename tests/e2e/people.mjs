@@ -1,0 +1,283 @@
+// The people of a story: agents at real Flex desktops in real tabs, and customers on the phone.
+
+import path from 'node:path';
+import { Stream } from './stream.mjs';
+
+/** @typedef {import('playwright-core').Browser} Browser */
+/** @typedef {import('playwright-core').BrowserContext} Context */
+/** @typedef {import('playwright-core').Page} Page */
+/** @typedef {Awaited<ReturnType<typeof import('../../scripts/lib/demo.mjs').startDemo>>} Demo */
+
+export const WORKER = { ada: 'WK' + 'ada'.padStart(32, '0'), bo: 'WK' + 'b0'.padStart(32, '0') };
+/** Tone of the twin's own phones. */
+const CUSTOMER_HZ = 660;
+
+export const chromeArgs = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--no-first-run',
+  // A machine without a network gathers no ICE candidates otherwise.
+  '--allow-loopback-in-peer-connection',
+  '--use-fake-ui-for-media-stream',
+  '--use-fake-device-for-media-stream',
+  '--autoplay-policy=no-user-gesture-required',
+];
+
+async function json(/** @type {string} */ url, /** @type {RequestInit} */ init = {}) {
+  const response = await fetch(url, init);
+  if (!response.ok)
+    throw new Error(`${init.method ?? 'GET'} ${url}: ${response.status} ${await response.text()}`);
+  return response.json();
+}
+
+const post = (/** @type {string} */ url, /** @type {object} */ body = {}) =>
+  json(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+
+/** What the stand-in for Twilio knows. */
+export class Twilio {
+  constructor(/** @type {Demo} */ demo) {
+    this.url = demo.twinUrl;
+  }
+
+  state = () => json(`${this.url}/__twin/state`);
+
+  available = (/** @type {string} */ name, activity = 'Available') =>
+    post(`${this.url}/__twin/workers/${name}/activity`, { activity });
+
+  /** Tasks with their attributes as objects. */
+  async tasks() {
+    const { tasks } = await this.state();
+    return tasks.map((/** @type {any} */ task) => ({
+      ...task,
+      attributes: typeof task.attributes === 'string' ? JSON.parse(task.attributes) : task.attributes,
+    }));
+  }
+
+  async reservation(/** @type {string} */ sid) {
+    const { reservations } = await this.state();
+    return reservations.find((/** @type {any} */ reservation) => reservation.sid === sid);
+  }
+
+  /** The conference of a task, with its participants. */
+  async conference(/** @type {string} */ task) {
+    const { conferences } = await this.state();
+    return conferences.find((/** @type {any} */ conference) => conference.friendlyName === task);
+  }
+
+  /** Looks again and again, because no event tells it: for states that follow within a moment. */
+  async becomes(/** @type {string} */ what, /** @type {() => Promise<any>} */ look, within = 5000) {
+    const end = Date.now() + within;
+    for (;;) {
+      const seen = await look();
+      if (seen) return seen;
+      if (Date.now() > end) throw new Error(`${what}: not so within ${within / 1000} s`);
+      await new Promise((done) => setTimeout(done, 50));
+    }
+  }
+}
+
+/** A customer on a phone of the twin itself: sends a tone and measures what it hears. */
+export class Customer {
+  /** @returns {Promise<Customer>} */
+  static async dials(/** @type {Demo} */ demo) {
+    const { call } = await post(`${demo.twinUrl}/__twin/customer/dial`);
+    return new Customer(demo, call);
+  }
+
+  constructor(/** @type {Demo} */ demo, /** @type {string} */ call) {
+    this.call = call;
+    this.url = `${demo.twinUrl}/__twin/customer/${call}`;
+    this.transcript = new Stream(`${this.url}/events`);
+    this.timeline = new Stream(`${demo.twinUrl}/__twin/timeline/${call}`);
+  }
+
+  heard = () => json(`${this.url}/heard`);
+
+  hangUp = () => post(`${this.url}/hangup`);
+
+  /** Where to look from, to see only what comes after now. */
+  mark() {
+    return { transcript: this.transcript.said.length, timeline: this.timeline.said.length };
+  }
+
+  hears(/** @type {RegExp} */ what, { from = this.mark().transcript, within = 20_000 } = {}) {
+    return this.transcript.until(
+      `"${what.source}" in the customer's ear`,
+      (line) => what.test(line.heard ?? ''),
+      {
+        from,
+        within,
+      },
+    );
+  }
+
+  /** A line of the timeline that the server keeps. */
+  notes(/** @type {string} */ what, { from = 0, within = 20_000 } = {}) {
+    return this.timeline.until(`"${what}" in the timeline`, (line) => line.note?.what === what, {
+      from,
+      within,
+    });
+  }
+
+  leave() {
+    this.transcript.close();
+    this.timeline.close();
+  }
+}
+
+/** An agent at a Flex desktop. */
+export class Agent {
+  constructor(
+    /** @type {Demo} */ demo,
+    /** @type {Context} */ context,
+    /** @type {'ada' | 'bo'} */ name,
+    /** @type {string[]} */ diary,
+  ) {
+    this.demo = demo;
+    this.context = context;
+    this.name = name;
+    this.diary = diary;
+    const host = name === 'ada' ? 'localhost' : '127.0.0.1';
+    this.origin = `http://${host}:${new URL(demo.twinUrl).port}`;
+    /** @type {Page} */
+    this.page = /** @type {any} */ (null);
+  }
+
+  /** Signs in on a page of a context of its own. */
+  static async signsIn(
+    /** @type {Demo} */ demo,
+    /** @type {Browser} */ browser,
+    /** @type {'ada' | 'bo'} */ name,
+    /** @type {string[]} */ diary,
+  ) {
+    const context = await browser.newContext({
+      viewport: { width: 1400, height: 850 },
+      permissions: ['microphone'],
+    });
+    const agent = new Agent(demo, context, name, diary);
+    await agent.opens(`/login/${name}`);
+    return agent;
+  }
+
+  /** Opens a tab and waits until Flex and the plugin are up. */
+  async opens(address = `/flex?worker=${this.name}`) {
+    this.page = await this.context.newPage();
+    const note = (/** @type {string} */ text) =>
+      this.diary.push(`${new Date().toISOString()} ${this.name}: ${text}`);
+    this.page.on('console', (message) => note(`${message.type()} ${message.text().slice(0, 600)}`));
+    this.page.on('pageerror', (error) => note(`error ${error.stack ?? error}`));
+    await this.page.goto(this.origin + address);
+    await this.ready();
+  }
+
+  async ready() {
+    await this.page.waitForFunction('window.__flexReady || window.__flexError', null, { timeout: 60_000 });
+    const trouble = await this.page.evaluate('window.__flexError');
+    if (trouble) throw new Error(`Flex did not start: ${trouble}`);
+    await this.page.waitForFunction('document.documentElement.dataset.rejoin === "ready"', null, {
+      timeout: 15_000,
+    });
+  }
+
+  /** F5. */
+  async refreshes() {
+    await this.page.reload();
+  }
+
+  /** The renderer dies; the browser stays. */
+  async crashes() {
+    const devtools = await this.context.newCDPSession(this.page);
+    const crashed = new Promise((done) => this.page.once('crash', done));
+    devtools.send('Page.crash').catch(() => {}); // never answers
+    await crashed;
+  }
+
+  async closesTab() {
+    await this.page.close({ runBeforeUnload: false });
+  }
+
+  /** Waits for the incoming call and clicks Flex's own button. */
+  async accepts() {
+    await this.page
+      .locator('[data-testid*=accept], button:has-text("Accept")')
+      .first()
+      .click({ timeout: 20_000 });
+  }
+
+  /** Clicks Flex's own hang-up button. */
+  async hangsUp() {
+    await this.page
+      .locator('button[aria-label*="ang up" i], button:has-text("Hang up")')
+      .first()
+      .click({ timeout: 10_000 });
+  }
+
+  /** Completes the task that is wrapping, with Flex's own button. */
+  async completes() {
+    await this.page.locator('button:has-text("Complete")').first().click({ timeout: 10_000 });
+  }
+
+  dialog() {
+    return this.page.locator('dialog[open]');
+  }
+
+  /** Tasks as Flex shows them. @returns {Promise<any[]>} */
+  tasks() {
+    return this.page.evaluate(() => {
+      const { Twilio } = /** @type {any} */ (window);
+      const { tasks } = Twilio.Flex.Manager.getInstance().store.getState().flex.worker;
+      return [...tasks.values()].map((task) => ({
+        sid: task.sid,
+        taskSid: task.taskSid,
+        status: task.status,
+        attributes: task.attributes,
+      }));
+    });
+  }
+
+  /** Measures what comes out of this tab: the loudest frequency, and how loud. @returns {Promise<{hz: number, db: number}>} */
+  listens() {
+    return this.page.evaluate(async () => {
+      const { Twilio } = /** @type {any} */ (window);
+      const stream = Twilio.Flex.StateHelper.getCurrentPhoneCallState().getRemoteStream();
+      const audio = new AudioContext();
+      const analyser = audio.createAnalyser();
+      analyser.fftSize = 8192;
+      analyser.smoothingTimeConstant = 0;
+      audio.createMediaStreamSource(stream).connect(analyser);
+      // The analyser has nothing to look at before a window of sound has passed: wait for sound, at most 3 s.
+      const bins = new Float32Array(analyser.frequencyBinCount);
+      const until = audio.currentTime + 3;
+      let peak = 0;
+      do {
+        await new Promise((done) => requestAnimationFrame(done));
+        analyser.getFloatFrequencyData(bins);
+        peak = bins.indexOf(Math.max(...bins));
+      } while (!(bins[peak] > -40 && audio.currentTime > 0.4) && audio.currentTime < until);
+      const heard = {
+        hz: Math.round((peak * audio.sampleRate) / analyser.fftSize),
+        db: Math.round(bins[peak]),
+      };
+      await audio.close();
+      return heard;
+    });
+  }
+
+  /** Hears the customer's tone, and not just something. */
+  async hearsCustomer() {
+    const { hz, db } = await this.listens();
+    if (Math.abs(hz - CUSTOMER_HZ) > 15 || db < -50) {
+      throw new Error(
+        `${this.name} should hear the customer's ${CUSTOMER_HZ} Hz, and hears ${hz} Hz at ${db} dB`,
+      );
+    }
+  }
+
+  shot = (/** @type {string} */ folder, /** @type {string} */ name) =>
+    this.page.screenshot({ path: path.join(folder, `${name}.png`) });
+
+  leave = () => this.context.close();
+}

@@ -1,0 +1,24 @@
+// All stories, on a demo of their own.
+
+import path from 'node:path';
+import { startDemo } from '../../scripts/lib/demo.mjs';
+import { root } from '../../scripts/lib/run.mjs';
+import * as stories from './stories.mjs';
+import { tell } from './story.mjs';
+
+/**
+ * @param {{browser: string, only?: string}} options `only`: a part of the titles to play
+ * @returns {Promise<{passed: number, failed: number}>}
+ */
+export async function runAll({ browser, only = '' }) {
+  const artefacts = path.join(root, 'target/e2e');
+  const demo = await startDemo({ dir: path.join(artefacts, 'demo') });
+  try {
+    const chosen = Object.values(stories).filter(({ title }) =>
+      title.toLowerCase().includes(only.toLowerCase()),
+    );
+    return await tell(chosen, { demo, browser, artefacts });
+  } finally {
+    await demo.stop();
+  }
+}

@@ -1,0 +1,249 @@
+// What must hold, seen from outside: in the browser, in the customer's ear, in what Twilio knows.
+
+import assert from 'node:assert/strict';
+import { WORKER } from './people.mjs';
+
+/** @typedef {import('./story.mjs').Story} Story */
+/** @typedef {import('./people.mjs').Agent} Agent */
+/** @typedef {import('./people.mjs').Customer} Customer */
+
+/** Level, of 32767, above which a phone hears something. */
+const AUDIBLE = 200;
+
+/** Ring, accept, talk: both hear each other, and the agent's exit would not end the call. */
+async function talk(
+  /** @type {Story} */ story,
+  /** @type {Agent} */ agent,
+  /** @type {Customer} */ customer,
+) {
+  await story.step('the phone rings, the agent accepts', () => agent.accepts());
+  await story.step('both are on the call, and the server knows', () => customer.notes('connected'));
+  await story.step('the customer hears the agent', () => customer.hears(/agent/, { from: 0 }));
+  await story.step('the agent hears the customer', () => agent.hearsCustomer());
+  const [task] = await agent.tasks();
+  await story.step("the agent's exit would not end the call", () => staysOpen(story, task.taskSid));
+  return task;
+}
+
+/** `endConferenceOnExit` of the agent's leg, in spite of what Flex posts. */
+async function staysOpen(/** @type {Story} */ story, /** @type {string} */ taskSid) {
+  await story.twilio.becomes('endConferenceOnExit is false on the agent', async () => {
+    const conference = await story.twilio.conference(taskSid);
+    const agents = conference.participants.filter((/** @type {any} */ p) => p.joined && p.kind === 'agent');
+    return agents.length === 1 && agents.every((/** @type {any} */ p) => p.endConferenceOnExit === false);
+  });
+}
+
+/** The customer is told, and never left in silence. */
+async function isTold(
+  /** @type {Story} */ story,
+  /** @type {Customer} */ customer,
+  /** @type {number} */ from,
+) {
+  const lost = await customer.notes('agent-lost', { within: 40_000 });
+  await story.step('the customer hears what is going on', () => customer.hears(/announcement/, { from }));
+  const heard = await customer.heard();
+  assert.equal(heard.live, true, 'the customer is still on the line');
+  assert.ok(heard.rms > AUDIBLE, `and something is to be heard (${Math.round(heard.rms)})`);
+  return lost;
+}
+
+/** From the loss of the agent to the moment when the same agent has the customer again. */
+async function isBack(
+  /** @type {Story} */ story,
+  /** @type {Agent} */ agent,
+  /** @type {Customer} */ customer,
+  /** @type {any} */ task,
+) {
+  const ended = await story.step('the call is back, without a click', () => customer.notes('ended'));
+  assert.equal(ended.note.outcome, 'rejoined');
+  const ready = await agent.page.evaluate('window.__flexReadyAt');
+  await story.step('the dialog goes', () =>
+    agent
+      .dialog()
+      .waitFor({ state: 'detached', timeout: 10_000 })
+      .catch(() => agent.dialog().waitFor({ state: 'hidden', timeout: 1000 })),
+  );
+  const now = (await agent.tasks()).filter((other) => other.status === 'accepted');
+  assert.equal(now.length, 1, 'one task, and it is accepted');
+  assert.notEqual(now[0].taskSid, task.taskSid, 'it is a new task');
+  assert.equal(now[0].attributes.isReconnect, true);
+  assert.equal(now[0].attributes.targetWorkerSid, WORKER.ada);
+  assert.equal(now[0].attributes.disconnectedTaskSid, task.taskSid);
+  await story.step('the old reservation is completed', () =>
+    story.twilio.becomes(
+      'completed',
+      async () => (await story.twilio.reservation(task.sid))?.reservationStatus === 'completed',
+    ),
+  );
+  await story.step('audio runs both ways', async () => {
+    await customer.hears(/agent/, { from: customer.mark().transcript - 1 });
+    await agent.hearsCustomer();
+  });
+  await story.step("the agent's exit would not end the call", () => staysOpen(story, now[0].taskSid));
+  return { ms: ended.at - ready, task: now[0] };
+}
+
+/** The call ends as ever: nothing is begun, nothing is shown, nobody is left alone. */
+async function endsAsEver(
+  /** @type {Story} */ story,
+  /** @type {Agent} */ agent,
+  /** @type {Customer} */ customer,
+  /** @type {any} */ task,
+) {
+  await story.step('the conference ends', () =>
+    story.twilio.becomes(
+      'completed',
+      async () => (await story.twilio.conference(task.taskSid))?.status === 'completed',
+    ),
+  );
+  await story.step('the call ends for the server, too', () => customer.notes('call-ended'));
+  await story.step('the customer is not left on the line', () =>
+    story.twilio.becomes('over', async () => !(await customer.heard()).live),
+  );
+  await story.step('the agent completes the task', () => agent.completes());
+  await story.step('Flex has no task left', () =>
+    story.twilio.becomes('no task', async () => (await agent.tasks()).length === 0),
+  );
+  assert.equal(await agent.dialog().count(), 0, 'no dialog');
+  const pings = (await story.twilio.tasks()).filter(
+    (/** @type {any} */ t) =>
+      t.attributes.rejoinRecoveryId && t.attributes.disconnectedTaskSid === task.taskSid,
+  );
+  assert.deepEqual(pings, [], 'no ping and no reconnect task');
+}
+
+/** @type {{title: string, play: (story: Story) => Promise<void>, recoveredIn?: number}} */
+export const refresh = {
+  title: 'An agent refreshes the page during a call and is back on it',
+  async play(story) {
+    const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
+    const customer = await story.step('a customer calls', () => story.customer());
+    const task = await talk(story, ada, customer);
+    const { transcript } = customer.mark();
+    const left = Date.now();
+    const told = isTold(story, customer, transcript);
+    told.catch(() => {}); // reported below, in its order
+    const dialog = (async () => {
+      await ada.refreshes();
+      await ada.dialog().waitFor({ state: 'visible', timeout: 30_000 });
+      await ada.shot(story.folder, 'dialog');
+    })();
+    dialog.catch(() => {});
+    await told;
+    const line = customer.transcript.said
+      .slice(transcript)
+      .find((said) => /announcement/.test(said.heard ?? ''));
+    story.diary.push(`announcement heard: ${JSON.stringify(line)}; refreshed at ${left}`);
+    await story.step('the reloaded desktop shows the dialog', () => dialog);
+    const { ms, task: again } = await isBack(story, ada, customer, task);
+    const order = customer.transcript.said.slice(transcript).map((said) => said.heard);
+    assert.ok(
+      order.some((heard) => /comfort audio/.test(heard)),
+      `comfort audio follows: ${order.join(' | ')}`,
+    );
+    refresh.recoveredIn = ms;
+    await story.step('she hangs up', () => ada.hangsUp());
+    await endsAsEver(story, ada, customer, again);
+  },
+};
+
+export const closedTab = {
+  title: 'An agent closes the tab and another agent gets the call',
+  async play(/** @type {Story} */ story) {
+    const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
+    const customer = await story.step('a customer calls', () => story.customer());
+    const task = await talk(story, ada, customer);
+    const bo = await story.step('Bo signs in to Flex', () => story.agent('bo'));
+    const { transcript } = customer.mark();
+    const closed = Date.now();
+    await story.step('Ada closes the tab', () => ada.closesTab());
+    await isTold(story, customer, transcript);
+    await story.step('comfort audio follows', () => customer.hears(/comfort audio/, { from: transcript }));
+    await story.step('nobody comes back in time', () => customer.notes('agent-not-back'));
+    await story.step("Bo's phone rings, he accepts", () => bo.accepts());
+    const ended = await story.step('Bo has the customer', () => customer.notes('ended'));
+    assert.equal(ended.note.outcome, 'handed-over');
+    const [taken] = (await bo.tasks()).filter((other) => other.status === 'accepted');
+    assert.equal(taken.attributes.isReconnect, true);
+    assert.equal(taken.attributes.targetWorkerSid, undefined);
+    assert.equal(taken.attributes.disconnectedWorkerSid, WORKER.ada);
+    assert.equal(taken.attributes.disconnectedWorkerName, 'Ada');
+    assert.equal(taken.attributes.disconnectedTaskSid, task.taskSid);
+    const since = Math.abs(Number(taken.attributes.disconnectedTime) - closed);
+    assert.ok(since < 3000, `disconnectedTime is when the tab was closed (off by ${since} ms)`);
+    await story.step('the old reservation is completed', () =>
+      story.twilio.becomes(
+        'completed',
+        async () => (await story.twilio.reservation(task.sid))?.reservationStatus === 'completed',
+      ),
+    );
+    await story.step('audio runs both ways', async () => {
+      await customer.hears(/agent/, { from: customer.mark().transcript - 1 });
+      await bo.hearsCustomer();
+    });
+    await story.step('Bo hangs up', () => bo.hangsUp());
+    await endsAsEver(story, bo, customer, taken);
+  },
+};
+
+export const agentHangsUp = {
+  title: 'An agent hangs up on purpose',
+  async play(/** @type {Story} */ story) {
+    const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
+    const customer = await story.step('a customer calls', () => story.customer());
+    const task = await talk(story, ada, customer);
+    await story.step('she hangs up', () => ada.hangsUp());
+    await endsAsEver(story, ada, customer, task);
+  },
+};
+
+export const customerHangsUp = {
+  title: 'The customer hangs up',
+  async play(/** @type {Story} */ story) {
+    const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
+    const customer = await story.step('a customer calls', () => story.customer());
+    const task = await talk(story, ada, customer);
+    await story.step('the customer hangs up', () => customer.hangUp());
+    await endsAsEver(story, ada, customer, task);
+  },
+};
+
+export const rendererCrash = {
+  title: "An agent's renderer crashes and the leg stands like a ghost",
+  async play(/** @type {Story} */ story) {
+    const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
+    const customer = await story.step('a customer calls', () => story.customer());
+    const task = await talk(story, ada, customer);
+    const { transcript } = customer.mark();
+    await story.step('the renderer crashes', () => ada.crashes());
+    await story.step('she opens Flex again', async () => {
+      await ada.page.close();
+      await ada.opens();
+    });
+    await isTold(story, customer, transcript);
+    await isBack(story, ada, customer, task);
+  },
+};
+
+export const serverKilled = {
+  title: 'The server is killed in the middle of a recovery and goes on',
+  async play(/** @type {Story} */ story) {
+    const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
+    const customer = await story.step('a customer calls', () => story.customer());
+    const task = await talk(story, ada, customer);
+    const refreshed = ada.refreshes();
+    await story.step('the line is being held', () => customer.notes('holding-the-line'));
+    await story.step('the server is killed (SIGKILL)', () => story.demo.server.stop('SIGKILL'));
+    await story.step('it is started again', () => story.demo.server.start());
+    await refreshed;
+    await ada.ready();
+    await isBack(story, ada, customer, task);
+    const tasks = (await story.twilio.tasks()).filter(
+      (/** @type {any} */ t) => t.attributes.disconnectedTaskSid === task.taskSid,
+    );
+    const reconnects = tasks.filter((/** @type {any} */ t) => t.attributes.isReconnect);
+    assert.equal(reconnects.length, 1, 'one reconnect task');
+    assert.ok(tasks.length - reconnects.length <= 1, 'one ping at most');
+  },
+};

@@ -1,0 +1,121 @@
+// A story runs against a started demo: its steps are timed and printed, and what went wrong is kept.
+
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { Agent, Customer, Twilio } from './people.mjs';
+
+/** @typedef {import('./people.mjs').Demo} Demo */
+
+export class Story {
+  /**
+   * @param {string} title
+   * @param {Demo} demo
+   * @param {import('playwright-core').Browser} browser
+   * @param {string} folder for screenshots and logs
+   */
+  constructor(title, demo, browser, folder) {
+    this.title = title;
+    this.demo = demo;
+    this.browser = browser;
+    this.folder = path.join(folder, title.replace(/[^a-z0-9]+/gi, '-').toLowerCase());
+    this.twilio = new Twilio(demo);
+    /** @type {string[]} */
+    this.diary = [];
+    /** @type {Agent[]} */
+    this.agents = [];
+    /** @type {Customer[]} */
+    this.customers = [];
+    mkdirSync(this.folder, { recursive: true });
+  }
+
+  /** @template T @param {string} what @param {() => Promise<T>} work @returns {Promise<T>} */
+  async step(what, work) {
+    const begun = Date.now();
+    this.diary.push(`${new Date().toISOString()} -- ${what}`);
+    try {
+      const result = await work();
+      console.log(`  ✓ ${what} (${Date.now() - begun} ms)`);
+      return result;
+    } catch (error) {
+      console.log(`  ✗ ${what} (${Date.now() - begun} ms)`);
+      throw error;
+    }
+  }
+
+  async agent(/** @type {'ada' | 'bo'} */ name) {
+    const agent = await Agent.signsIn(this.demo, this.browser, name, this.diary);
+    this.agents.push(agent);
+    return agent;
+  }
+
+  async customer() {
+    const customer = await Customer.dials(this.demo);
+    this.customers.push(customer);
+    return customer;
+  }
+
+  /** Screenshots, consoles and logs, for whoever has to find out why. */
+  async keepEvidence(/** @type {unknown} */ error) {
+    for (const agent of this.agents) {
+      await agent.shot(this.folder, `failed-${agent.name}`).catch(() => {});
+    }
+    const lines = this.customers.map((customer) =>
+      [customer.call, ...customer.transcript.said, '--', ...customer.timeline.said]
+        .map((said) => JSON.stringify(said))
+        .join('\n'),
+    );
+    writeFileSync(path.join(this.folder, 'console.txt'), this.diary.join('\n'));
+    writeFileSync(path.join(this.folder, 'customers.txt'), lines.join('\n\n'));
+    writeFileSync(
+      path.join(this.folder, 'error.txt'),
+      error instanceof Error ? String(error.stack) : String(error),
+    );
+    const state = await this.twilio.state().catch((failed) => ({ failed: String(failed) }));
+    writeFileSync(path.join(this.folder, 'state.json'), JSON.stringify(state, null, 1));
+    for (const program of [this.demo.twin, this.demo.server]) {
+      copyFileSync(program.log, path.join(this.folder, path.basename(program.log)));
+    }
+  }
+
+  async end() {
+    await Promise.all(this.agents.map((agent) => agent.leave().catch(() => {})));
+    for (const customer of this.customers) {
+      await customer.hangUp().catch(() => {});
+      customer.leave();
+    }
+    for (const name of ['ada', 'bo']) await this.twilio.available(name, 'Offline').catch(() => {});
+  }
+}
+
+/**
+ * Plays stories one after another on one demo.
+ * @param {Array<{title: string, play: (story: Story) => Promise<void>}>} stories
+ * @param {{demo: Demo, browser: string, artefacts: string}} options
+ * @returns {Promise<{passed: number, failed: number}>}
+ */
+export async function tell(stories, { demo, browser: executablePath, artefacts }) {
+  const { chromium } = await import('playwright-core');
+  const { chromeArgs } = await import('./people.mjs');
+  const browser = await chromium.launch({ executablePath, headless: true, args: chromeArgs });
+  const count = { passed: 0, failed: 0 };
+  try {
+    for (const { title, play } of stories) {
+      console.log(title);
+      const begun = Date.now();
+      const story = new Story(title, demo, browser, artefacts);
+      try {
+        await play(story);
+        count.passed += 1;
+        console.log(`  held (${((Date.now() - begun) / 1000).toFixed(1)} s)\n`);
+      } catch (error) {
+        count.failed += 1;
+        await story.keepEvidence(error);
+        console.log(`  ${error instanceof Error ? error.message : error}\n  Evidence: ${story.folder}\n`);
+      }
+      await story.end();
+    }
+  } finally {
+    await browser.close();
+  }
+  return count;
+}
