@@ -230,6 +230,21 @@ mod tests {
         assert!(peak.is_some_and(|hz| hz < 600), "{peak:?}");
     }
 
+    /// What examples/comfort_wav.rs writes.
+    #[test]
+    fn the_comfort_audio_is_calm_small_and_loops_without_a_click() {
+        let bytes = include_bytes!("../../../../public/audio/comfort.wav");
+        assert!(bytes.len() < 100_000);
+        let samples = wav(bytes, "comfort audio").expect("plays").samples;
+        assert_eq!(samples.len(), RATE * 6);
+        let step = |pair: &[i16]| pair[0].abs_diff(pair[1]);
+        let largest = samples.windows(2).map(step).max().expect("samples");
+        assert!(step(&[samples[samples.len() - 1], samples[0]]) <= largest);
+        for second in samples.chunks(RATE) {
+            assert!((500.0..4000.0).contains(&audio::rms(second)), "{}", audio::rms(second));
+        }
+    }
+
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {

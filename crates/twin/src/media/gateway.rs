@@ -173,11 +173,11 @@ impl Gateway {
     fn execute(&mut self, now: Instant, command: Command) {
         match command {
             // Whoever asked may have gone, here as in all replies.
-            Command::Offer { call, reply } => drop(reply.send(self.offer(now, call))),
+            Command::Offer { call, reply } => drop(reply.send(self.offer(now, &call))),
             Command::Answer { call, sdp, reply } => {
-                drop(reply.send(self.browser(&call, |leg| leg.accept_answer(&sdp))))
+                drop(reply.send(self.browser(&call, |leg| leg.accept_answer(&sdp))));
             }
-            Command::Accept { call, sdp, reply } => drop(reply.send(self.accept(now, call, &sdp))),
+            Command::Accept { call, sdp, reply } => drop(reply.send(self.accept(now, &call, &sdp))),
             Command::Native { call, hz } => {
                 if self.find(&call).is_ok() {
                     return tracing::warn!(%call, "a native leg was wanted that exists already");
@@ -205,24 +205,24 @@ impl Gateway {
         }
     }
 
-    fn offer(&mut self, now: Instant, call: CallSid) -> Result<String, String> {
-        if self.find(&call).is_ok() {
+    fn offer(&mut self, now: Instant, call: &CallSid) -> Result<String, String> {
+        if self.find(call).is_ok() {
             return Err(format!("leg {call} exists already"));
         }
         self.add_browser(now, call.clone());
-        self.browser(&call, Leg::offer)
+        self.browser(call, Leg::offer)
     }
 
-    fn accept(&mut self, now: Instant, call: CallSid, sdp: &str) -> Result<String, String> {
-        let is_new = self.find(&call).is_err();
+    fn accept(&mut self, now: Instant, call: &CallSid, sdp: &str) -> Result<String, String> {
+        let is_new = self.find(call).is_err();
         if is_new {
             self.add_browser(now, call.clone());
         }
-        let answer = self.browser(&call, |leg| leg.accept_offer(sdp));
+        let answer = self.browser(call, |leg| leg.accept_offer(sdp));
         if answer.is_err() && is_new {
             // A refused offer leaves nothing behind.
             self.parties.pop();
-            self.mixer.remove(&call);
+            self.mixer.remove(call);
         }
         answer
     }
