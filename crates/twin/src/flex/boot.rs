@@ -1,10 +1,9 @@
 //! What Flex asks by HTTP while it boots, apart from TaskRouter.
 
-use super::{Flex, Refused, agent::Agent, iso::iso};
-use crate::{TwinConfig, model::demo_account, shell};
+use super::{Flex, Refused, account_of, agent::Agent, iso::iso, wav_file};
+use crate::{TwinConfig, shell};
 use axum::{
     Form, Json, Router,
-    body::Bytes,
     extract::{Path, State},
     http::{HeaderMap, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
@@ -60,7 +59,7 @@ fn configuration_of(config: &TwinConfig) -> Map<String, Value> {
     // What is the same for every twin. A test proves that it can be read.
     let mut all: Map<String, Value> =
         serde_json::from_str(include_str!("configuration.json")).unwrap_or_default();
-    let account = demo_account(config);
+    let account = account_of(config);
     let instance = format!("GO{}", account.sid.digits());
     let (workflow, queue) = (WorkflowSid::numbered(1), TaskQueueSid::numbered(1));
     let at = iso(shell::now());
@@ -130,23 +129,7 @@ async fn status() -> Json<Value> {
 
 /// Ringing tones and the like: a short silence. The desktop's own sounds would drown the demo's calls.
 async fn sound() -> Response {
-    let samples = 800_u32;
-    let mut wav = Vec::with_capacity(44 + 2 * samples as usize);
-    wav.extend_from_slice(b"RIFF");
-    wav.extend_from_slice(&(36 + 2 * samples).to_le_bytes());
-    wav.extend_from_slice(b"WAVEfmt ");
-    wav.extend_from_slice(&16_u32.to_le_bytes());
-    // PCM, one channel, 8 kHz, 16 bits.
-    wav.extend_from_slice(&1_u16.to_le_bytes());
-    wav.extend_from_slice(&1_u16.to_le_bytes());
-    wav.extend_from_slice(&8000_u32.to_le_bytes());
-    wav.extend_from_slice(&16_000_u32.to_le_bytes());
-    wav.extend_from_slice(&2_u16.to_le_bytes());
-    wav.extend_from_slice(&16_u16.to_le_bytes());
-    wav.extend_from_slice(b"data");
-    wav.extend_from_slice(&(2 * samples).to_le_bytes());
-    wav.resize(44 + 2 * samples as usize, 0);
-    ([(header::CONTENT_TYPE, "audio/wav")], Bytes::from(wav)).into_response()
+    ([(header::CONTENT_TYPE, "audio/wav")], wav_file(&[0; 800])).into_response()
 }
 
 /// A service, or a request, that the twin does not know. It goes to the log: that is where to look when a desktop

@@ -1,10 +1,9 @@
 //! TaskRouter's event bridge: a socket on which a worker's pages are told what happens, and requests beside it.
 
 use super::{
-    Flex, Refused,
+    Flex, Refused, account_of,
     rpc::{self, Refusal, Rpc},
 };
-use crate::model::demo_account;
 use axum::{
     Json, Router,
     body::Bytes,
@@ -88,7 +87,7 @@ async fn request(State(flex): State<Flex>, body: Bytes) -> Response {
         Ok(claims) => claims,
         Err(refused) => return refused.into_response(),
     };
-    let workspace = demo_account(flex.twin.config()).workspace;
+    let workspace = account_of(flex.twin.config()).workspace;
     let request = match rpc::translate(&rpc, &workspace, &claims.worker) {
         Ok(request) => request,
         Err(Refusal::Unknown) => {

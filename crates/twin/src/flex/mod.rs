@@ -15,8 +15,13 @@ mod signalling;
 mod sync;
 pub mod token;
 mod twilsock;
+mod wav;
 
-use crate::{Twin, shell};
+use crate::{
+    Twin, TwinConfig,
+    model::{Account, demo_account},
+    shell,
+};
 use axum::{
     Router,
     http::{HeaderMap, StatusCode, header},
@@ -32,6 +37,8 @@ use std::{
 use token::TokenClaims;
 use tokio::sync::broadcast;
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
+
+pub(crate) use wav::wav_file;
 
 /// Notifications of Sync that a slow socket may be behind before it loses some.
 const NOTIFICATIONS: usize = 256;
@@ -98,6 +105,11 @@ fn token_of(headers: &HeaderMap) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// The account as this twin serves it.
+pub(crate) fn account_of(config: &TwinConfig) -> Account {
+    demo_account(config.account.clone(), format!("{}/demo/voice", config.public_url))
 }
 
 /// The routes.

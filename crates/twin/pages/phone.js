@@ -1,0 +1,127 @@
+// The customer's phone. `?tone` in the address: never ask for the microphone.
+import { dial } from "./phone-call.js";
+import { add, hearing, noted, remark } from "./timeline.js";
+
+const part = (id) => document.getElementById(id);
+const [status, clock, callButton, hangUpButton, voice, level, transcript, timeline, player] = [
+  "status",
+  "clock",
+  "call",
+  "hang-up",
+  "voice",
+  "level",
+  "transcript",
+  "timeline",
+  "remote",
+].map(part);
+const bar = level.firstElementChild;
+const tone = new URLSearchParams(location.search).has("tone");
+
+/** The call that is up: `{sid, level, close, began, sources, timer}`. */
+let current = null;
+
+callButton.addEventListener("click", async () => {
+  callButton.disabled = true;
+  status.textContent = "Calling…";
+  remark(transcript, "Nothing yet.");
+  remark(timeline, "Nothing yet. It begins when an agent is on the call.");
+  try {
+    const call = await dial({ tone, player, speaks: (name) => (voice.textContent = name) });
+    current = { ...call, began: Date.now(), sources: [], timer: setInterval(tick, 250) };
+  } catch (error) {
+    status.textContent = `The call did not go through: ${error.message}`;
+    callButton.disabled = false;
+    return;
+  }
+  document.body.dataset.call = current.sid;
+  status.textContent = "On the line";
+  hangUpButton.disabled = false;
+  hangUpButton.focus();
+  follow(current);
+  requestAnimationFrame(draw);
+});
+
+hangUpButton.addEventListener("click", () => {
+  hangUpButton.disabled = true;
+  fetch(`/__twin/customer/${current.sid}/hangup`, { method: "POST" })
+    .then((reply) => {
+      if (!reply.ok) throw new Error();
+    })
+    .catch(() => over("The line was lost"));
+});
+
+// A closed page is a phone that was put down.
+addEventListener("pagehide", () => {
+  if (current) navigator.sendBeacon(`/__twin/customer/${current.sid}/hangup`);
+});
+
+function follow(call) {
+  const heard = new EventSource(`/__twin/customer/${call.sid}/events`);
+  call.sources.push(heard);
+  // The stream tells everything again when it was interrupted.
+  heard.addEventListener("open", () => remark(transcript, "Nothing yet."));
+  heard.addEventListener("message", ({ data }) => {
+    const event = JSON.parse(data);
+    if (event.live === false) return over("The call has ended");
+    const { text, kind } = hearing(event.heard);
+    add(transcript, event.at, text, kind);
+  });
+  recovery(call);
+}
+
+/** The server's timeline. It outlives the call a little, so that its end is seen. */
+function recovery(call) {
+  if (call.superseded) return;
+  const notes = new EventSource(`/__twin/timeline/${call.sid}`);
+  call.notes = notes;
+  notes.addEventListener("open", () => {
+    remark(timeline, "Nothing yet. It begins when an agent is on the call.");
+  });
+  notes.addEventListener("message", ({ data }) => {
+    const { at, note } = JSON.parse(data);
+    const [text, kind] = noted(note);
+    add(timeline, at - call.began, text, kind);
+  });
+  notes.addEventListener("error", () => {
+    // The browser tries again by itself unless it was refused: the server is not up, or does not know the call yet.
+    if (notes.readyState !== EventSource.CLOSED) return;
+    if (timeline.querySelector(".empty")) remark(timeline, "The rejoin server does not answer. Trying again…");
+    if (current === call) setTimeout(() => recovery(call), 2000);
+  });
+}
+
+function over(text) {
+  if (!current) return;
+  const call = current;
+  current = null;
+  clearInterval(call.timer);
+  call.sources.forEach((source) => source.close());
+  // The last notes are still on their way.
+  setTimeout(() => {
+    call.superseded = true;
+    call.notes?.close();
+  }, 5000);
+  call.close();
+  delete document.body.dataset.call;
+  status.textContent = text;
+  hangUpButton.disabled = true;
+  callButton.disabled = false;
+  callButton.focus();
+  show(0);
+}
+
+function tick() {
+  const seconds = Math.floor((Date.now() - current.began) / 1000);
+  clock.textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
+  level.setAttribute("aria-valuenow", String(Math.round(current.level() * 100)));
+}
+
+function draw() {
+  if (!current) return;
+  show(current.level());
+  requestAnimationFrame(draw);
+}
+
+function show(value) {
+  bar.style.transform = `scaleX(${value.toFixed(3)})`;
+}

@@ -1,0 +1,193 @@
+//! Pages: chooser, Flex desktop, customer phone, and what Flex's plugin loader asks for.
+
+use super::{Demo, Problem, control};
+use crate::{
+    flex::{account_of, agent::Agent},
+    shell,
+};
+use axum::{
+    Json, Router,
+    body::Bytes,
+    extract::{Path, Query, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{Html, IntoResponse, Redirect, Response},
+    routing::get,
+};
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::{path::PathBuf, time::UNIX_EPOCH};
+
+pub(super) fn routes() -> Router<Demo> {
+    Router::new()
+        .route("/", get(chooser))
+        .route("/login/{name}", get(login))
+        .route("/flex", get(desktop))
+        .route("/phone", get(phone))
+        .route("/flex-host.js", get(flex_host))
+        .route("/plugins", get(plugins))
+        .route("/plugins/plugin-rejoin.js", get(plugin))
+        .route("/tw-shim.js", get(async || script(include_str!("../../pages/tw-shim.js"))))
+        .route("/pages/flex-session.js", get(async || script(include_str!("../../pages/flex-session.js"))))
+        .route("/pages/flex-start.js", get(async || script(include_str!("../../pages/flex-start.js"))))
+        .route("/pages/phone.js", get(async || script(include_str!("../../pages/phone.js"))))
+        .route("/pages/phone-call.js", get(async || script(include_str!("../../pages/phone-call.js"))))
+        .route("/pages/timeline.js", get(async || script(include_str!("../../pages/timeline.js"))))
+        .route(
+            "/pages/style.css",
+            get(async || typed("text/css; charset=utf-8", include_str!("../../pages/style.css"))),
+        )
+        .route("/favicon.svg", get(async || typed("image/svg+xml", include_str!("../../pages/favicon.svg"))))
+        .route("/favicon.ico", get(async || Redirect::permanent("/favicon.svg")))
+}
+
+/// Always asked for again: after a new build of the twin an old script would not fit.
+fn typed(content_type: &'static str, text: &'static str) -> Response {
+    ([(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, "no-cache")], text).into_response()
+}
+
+fn script(text: &'static str) -> Response {
+    typed("text/javascript; charset=utf-8", text)
+}
+
+/// Two agents in one browser need two origins, because Flex keeps its token in `localStorage`: `localhost` and
+/// `127.0.0.1` are such. Under another name they share one, and the page says so.
+async fn chooser(State(demo): State<Demo>, headers: HeaderMap) -> Html<String> {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let (name, port) = host.rsplit_once(':').unwrap_or((host, "80"));
+    let local = matches!(name, "localhost" | "127.0.0.1") && port.bytes().all(|b| b.is_ascii_digit());
+    let (ada, bo, note) = if local {
+        (format!("http://localhost:{port}/login/ada"), format!("http://127.0.0.1:{port}/login/bo"), "hidden")
+    } else {
+        ("/login/ada".to_owned(), "/login/bo".to_owned(), "")
+    };
+    let number = spoken(&account_of(demo.twin.config()).number);
+    let page = include_str!("../../pages/index.html")
+        .replace("{{ada}}", &ada)
+        .replace("{{bo}}", &bo)
+        .replace("{{one-origin}}", note)
+        .replace("{{number}}", &number);
+    Html(page)
+}
+
+async fn phone(State(demo): State<Demo>) -> Html<String> {
+    let number = spoken(&account_of(demo.twin.config()).number);
+    Html(include_str!("../../pages/phone.html").replace("{{number}}", &number))
+}
+
+/// `+15550001111` as people write it.
+fn spoken(number: &str) -> String {
+    match number.strip_prefix("+1") {
+        Some(digits) if digits.len() == 10 && digits.is_ascii() => {
+            format!("+1 {} {} {}", &digits[..3], &digits[3..6], &digits[6..])
+        }
+        _ => number.to_owned(),
+    }
+}
+
+/// Ready for calls, and on to the desktop. Apart from it, so that a reload of the desktop changes no activity.
+async fn login(State(demo): State<Demo>, Path(name): Path<String>) -> Result<Redirect, Problem> {
+    let agent = Agent::named(&name).ok_or_else(|| Problem::not_found("such agent: ada or bo"))?;
+    control::set_activity(&demo, agent.worker(), "Available").await?;
+    Ok(Redirect::to(&format!("/flex?worker={}", agent.name())))
+}
+
+#[derive(Deserialize)]
+struct Desktop {
+    worker: String,
+}
+
+/// The page around Flex. The token is fresh with every load, as after a login.
+async fn desktop(State(demo): State<Demo>, Query(wanted): Query<Desktop>) -> Result<Response, Problem> {
+    let agent = Agent::named(&wanted.worker).ok_or_else(|| Problem::not_found("such agent: ada or bo"))?;
+    let config = demo.twin.config();
+    let account = account_of(config);
+    let claims = agent.claims(account.sid, account.workspace, shell::now());
+    let session = json!({
+        "token": crate::flex::token::issue(config.auth_token.expose_secret(), &claims),
+        "identity": claims.identity,
+        "roles": claims.roles,
+        "permissions": {},
+        "flexUserSid": agent.user(),
+        "accountSid": claims.account,
+        "expires": claims.expires,
+    });
+    let page = include_str!("../../pages/flex.html")
+        .replace("{{title}}", &format!("Agent {} – Flex", agent.full_name()))
+        // Inside a script element, only `<` could end it.
+        .replace("{{session}}", &session.to_string().replace('<', "\\u003c"));
+    Ok(([(header::CACHE_CONTROL, "no-store")], Html(page)).into_response())
+}
+
+/// The bundle is 17 MB: a reload asks whether it has changed, and reads it only then.
+async fn flex_host(State(demo): State<Demo>, headers: HeaderMap) -> Result<Response, Problem> {
+    let missing = || {
+        let what =
+            "Flex bundle: make it with `node scripts/flex-host.mjs`, start with --flex-host target/flex-host";
+        Problem::not_found(what)
+    };
+    let path = demo.twin.config().flex_host.clone().ok_or_else(missing)?.join("flex-host.js");
+    let tag = tag_of(&path).ok_or_else(missing)?;
+    let known = headers.get(header::IF_NONE_MATCH).is_some_and(|known| *known == tag);
+    let caching = [
+        (header::ETAG, tag),
+        (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8")),
+    ];
+    if known {
+        return Ok((StatusCode::NOT_MODIFIED, caching).into_response());
+    }
+    let bundle = read(path).await.ok_or_else(missing)?;
+    Ok((caching, bundle).into_response())
+}
+
+fn tag_of(path: &std::path::Path) -> Option<HeaderValue> {
+    let file = std::fs::metadata(path).ok()?;
+    let changed = file.modified().ok()?.duration_since(UNIX_EPOCH).ok()?.as_millis();
+    HeaderValue::from_str(&format!("\"{:x}-{changed:x}\"", file.len())).ok()
+}
+
+async fn read(path: PathBuf) -> Option<Bytes> {
+    tokio::task::spawn_blocking(move || std::fs::read(path)).await.ok()?.ok().map(Bytes::from)
+}
+
+/// What Flex's plugin loader gets from Twilio's plugin service.
+async fn plugins(State(demo): State<Demo>, headers: HeaderMap) -> Result<Json<Value>, Problem> {
+    let config = demo.twin.config();
+    let token = headers.get("x-flex-jwe").and_then(|token| token.to_str().ok());
+    let token =
+        token.ok_or_else(|| Problem(StatusCode::BAD_REQUEST, "the header X-Flex-JWE is missing".into()))?;
+    if crate::flex::token::verify(config.auth_token.expose_secret(), token, shell::now()).is_none() {
+        return Err(Problem(
+            StatusCode::UNAUTHORIZED,
+            "the token is not one of this account, or expired".into(),
+        ));
+    }
+    if config.plugin.is_none() {
+        return Ok(Json(json!([])));
+    }
+    Ok(Json(json!([{
+        "phase": 3, "name": "plugin-rejoin", "version": env!("CARGO_PKG_VERSION"),
+        "src": "/plugins/plugin-rejoin.js"
+    }])))
+}
+
+async fn plugin(State(demo): State<Demo>) -> Result<Response, Problem> {
+    let missing = || Problem::not_found("plugin: build it and start with --plugin build/plugin-rejoin.js");
+    let path = demo.twin.config().plugin.clone().ok_or_else(missing)?;
+    let bundle = read(path).await.ok_or_else(missing)?;
+    let headers =
+        [(header::CONTENT_TYPE, "text/javascript; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
+    Ok((headers, bundle).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_for_people() {
+        assert_eq!(spoken("+15550001111"), "+1 555 000 1111");
+        assert_eq!(spoken("+4930123"), "+4930123");
+    }
+}
