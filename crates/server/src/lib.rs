@@ -1,1 +1,27 @@
-//! placeholder
+//! The service: Twilio's webhooks and the plugin's requests in, Twilio's REST API out, and a store in between.
+//!
+//! | module | purpose |
+//! | --- | --- |
+//! | [`engine`] | the single writer: machine, transaction, then answers |
+//! | [`store`] | SQLite |
+//! | [`queue`], [`execute`] | what is wanted of Twilio, until it is done or makes no sense any more |
+//! | [`http`] | all addresses |
+//! | [`reconnect`] | attributes of the task that brings a customer back |
+//!
+//! What is decided about a call is decided in `rejoin-recovery` and nowhere in here.
+
+pub mod config;
+pub mod engine;
+pub mod error;
+pub mod execute;
+pub mod http;
+pub mod push;
+pub mod queue;
+pub mod reconnect;
+mod server;
+pub mod store;
+mod timers;
+
+pub use config::Config;
+pub use error::Error;
+pub use server::Server;

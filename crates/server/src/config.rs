@@ -1,0 +1,206 @@
+//! Settings: from the environment, or as options. Secrets do not show in `Debug`.
+
+use crate::error::Error;
+use clap::Parser;
+use rejoin_protocol::{AccountSid, Millis, WorkflowSid, WorkspaceSid};
+use secrecy::SecretString;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+
+/// All settings.
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "rejoin-server",
+    version,
+    about = "Puts Twilio Flex agents back on the calls that they were lost from"
+)]
+pub struct Config {
+    /// The Twilio account.
+    #[arg(long, env = "TWILIO_ACCOUNT_SID", value_parser = AccountSid::parse)]
+    pub account: AccountSid,
+    /// Its primary auth token: for requests, and for signatures of webhooks.
+    #[arg(long, env = "TWILIO_AUTH_TOKEN", hide_env_values = true, value_parser = secret)]
+    pub auth_token: SecretString,
+    /// The auth token before, while tokens are rotated: signatures made with it are good, too.
+    #[arg(long, env = "TWILIO_AUTH_TOKEN_PREVIOUS", hide_env_values = true, value_parser = secret)]
+    pub previous_auth_token: Option<SecretString>,
+    /// The TaskRouter workspace.
+    #[arg(long, env = "TWILIO_WORKSPACE_SID", value_parser = WorkspaceSid::parse)]
+    pub workspace: WorkspaceSid,
+    /// Empty: Twilio itself. Otherwise requests go to `{base}/{host}{path}`.
+    #[arg(long, env = "TWILIO_API_BASE", default_value = "")]
+    pub twilio_base: String,
+    /// Where to listen.
+    #[arg(long, env = "REJOIN_LISTEN", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// Under which address Twilio reaches this server: scheme, host and maybe port and path.
+    #[arg(long, env = "REJOIN_PUBLIC_URL")]
+    pub public_url: String,
+    /// The workflow "Recovery Ping".
+    #[arg(long, env = "REJOIN_PING_WORKFLOW_SID", value_parser = WorkflowSid::parse)]
+    pub ping_workflow: WorkflowSid,
+    /// Origins that Flex is loaded from, comma separated.
+    #[arg(
+        long,
+        env = "REJOIN_ALLOWED_ORIGINS",
+        value_delimiter = ',',
+        default_value = "https://flex.twilio.com"
+    )]
+    pub allowed_origins: Vec<String>,
+    /// Who has this token may read timelines. Without it nobody may.
+    #[arg(long, env = "REJOIN_OPERATOR_TOKEN", hide_env_values = true, value_parser = secret)]
+    pub operator_token: Option<SecretString>,
+    /// The database: `sqlite:` and a path.
+    #[arg(long, env = "DATABASE_URL", default_value = "sqlite:rejoin.db")]
+    pub database_url: String,
+    /// What callers hear.
+    #[command(flatten)]
+    pub texts: Texts,
+    /// How long things may take.
+    #[command(flatten)]
+    pub timings: Timings,
+}
+
+/// What callers hear.
+#[derive(Clone, Debug, Parser)]
+pub struct Texts {
+    /// Language of the texts, as in TwiML's `<Say>`.
+    #[arg(long, env = "REJOIN_LANGUAGE", default_value = "en-US")]
+    pub language: String,
+    /// When the agent was lost.
+    #[arg(
+        long,
+        env = "REJOIN_TEXT_INTERRUPTED",
+        default_value = "The connection to your agent was interrupted. Please stay on the line, we are reconnecting you."
+    )]
+    pub interrupted: String,
+    /// When it takes another attempt to connect the caller.
+    #[arg(
+        long,
+        env = "REJOIN_TEXT_AGAIN",
+        default_value = "Thank you for waiting. We are connecting you with the next available agent."
+    )]
+    pub again: String,
+    /// When a call is not known any more: the last thing before the call ends.
+    #[arg(
+        long,
+        env = "REJOIN_TEXT_LOST",
+        default_value = "We are sorry, we could not reconnect you. Please call again."
+    )]
+    pub lost: String,
+}
+
+/// How long things may take, in milliseconds.
+#[derive(Clone, Debug, Parser)]
+pub struct Timings {
+    /// How long a mark "on purpose" may come after the leave that it explains.
+    #[arg(long, env = "REJOIN_GRACE_MS", default_value = "300")]
+    pub grace_ms: u64,
+    /// How long the lost agent is waited for before the call goes to the next one.
+    #[arg(long, env = "REJOIN_PING_TTL_MS", default_value = "15000")]
+    pub ping_ttl_ms: u64,
+    /// How long an agent who is back may take to be on the call again.
+    #[arg(long, env = "REJOIN_REJOIN_WITHIN_MS", default_value = "20000")]
+    pub rejoin_within_ms: u64,
+    /// How long the customer waits for any agent before the recovery counts as failed.
+    #[arg(long, env = "REJOIN_QUEUE_WITHIN_MS", default_value = "600000")]
+    pub queue_within_ms: u64,
+    /// How long a request to Twilio may take.
+    #[arg(long, env = "REJOIN_TWILIO_TIMEOUT_MS", default_value = "5000")]
+    pub twilio_timeout_ms: u64,
+}
+
+impl Config {
+    /// Checks what the types do not, and brings it into the form that is used.
+    pub fn checked(mut self) -> Result<Self, Error> {
+        let public_url = self.public_url.trim_end_matches('/');
+        let host = public_url.strip_prefix("https://").or_else(|| public_url.strip_prefix("http://"));
+        if host.is_none_or(|host| host.is_empty() || host.contains(['?', '#', ' '])) {
+            let why = "an address such as https://rejoin.example.com is wanted, without query and fragment";
+            return Err(Error::Setting { name: "REJOIN_PUBLIC_URL", why });
+        }
+        self.public_url = public_url.to_owned();
+        self.allowed_origins =
+            self.allowed_origins.iter().map(|o| o.trim().trim_end_matches('/').to_owned()).collect();
+        self.allowed_origins.retain(|origin| !origin.is_empty());
+        if self.allowed_origins.iter().any(|origin| origin == "*") {
+            let why = "list the origins that Flex is loaded from; any origin at all is not safe";
+            return Err(Error::Setting { name: "REJOIN_ALLOWED_ORIGINS", why });
+        }
+        if !self.database_url.starts_with("sqlite:") || self.database_url.contains(":memory:") {
+            let why = "sqlite: and the path of a file is wanted";
+            return Err(Error::Setting { name: "DATABASE_URL", why });
+        }
+        Ok(self)
+    }
+
+    /// An address of this server as Twilio sees it; `path` begins with a slash.
+    pub fn public(&self, path: &str) -> String {
+        format!("{}{path}", self.public_url)
+    }
+
+    /// The durations that the recovery machine goes by.
+    pub fn machine(&self) -> rejoin_recovery::Config {
+        rejoin_recovery::Config {
+            grace: Millis(self.timings.grace_ms),
+            ping_ttl: Millis(self.timings.ping_ttl_ms),
+            rejoin_within: Millis(self.timings.rejoin_within_ms),
+            queue_within: Millis(self.timings.queue_within_ms),
+            ..rejoin_recovery::Config::default()
+        }
+    }
+}
+
+// clap wants a Result.
+#[expect(clippy::unnecessary_wraps)]
+fn secret(text: &str) -> Result<SecretString, Infallible> {
+    Ok(SecretString::from(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(extra: &[&str]) -> Result<Config, Error> {
+        let account = AccountSid::numbered(1).to_string();
+        let workspace = WorkspaceSid::numbered(1).to_string();
+        let workflow = WorkflowSid::numbered(2).to_string();
+        let mut arguments = vec![
+            "rejoin-server",
+            "--account",
+            &account,
+            "--workspace",
+            &workspace,
+            "--ping-workflow",
+            &workflow,
+            "--auth-token",
+            "very secret",
+            "--operator-token",
+            "also secret",
+        ];
+        arguments.extend(extra);
+        Config::try_parse_from(arguments).expect("parses").checked()
+    }
+
+    #[test]
+    fn secrets_do_not_show() {
+        let config = config(&["--public-url", "https://rejoin.example.com/"]).expect("good");
+        let shown = format!("{config:?}");
+        assert!(!shown.contains("secret"), "{shown}");
+        assert_eq!(config.public("/twiml/comfort"), "https://rejoin.example.com/twiml/comfort");
+    }
+
+    #[test]
+    fn unsafe_or_useless_settings_are_refused() {
+        for extra in [
+            &["--public-url", "rejoin.example.com"][..],
+            &["--public-url", "https://"],
+            &["--public-url", "https://a/?x"],
+            &["--public-url", "https://a", "--allowed-origins", "https://b,*"],
+            &["--public-url", "https://a", "--database-url", "sqlite::memory:"],
+            &["--public-url", "https://a", "--database-url", "mysql://a"],
+        ] {
+            assert!(config(extra).is_err(), "{extra:?}");
+        }
+    }
+}

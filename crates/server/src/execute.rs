@@ -1,0 +1,301 @@
+//! How each action is carried out with Twilio's REST API, and how it is looked up whether one has been.
+
+use crate::config::Config;
+use crate::queue::Job;
+use rejoin_protocol::attributes as names;
+use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid};
+use rejoin_recovery::{Action, Announcement, Outcome, Registered};
+use rejoin_twilio::{Client, Error, NewTask, ParticipantChange, TaskEnd};
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+/// So often a task is read again when others write it at the same time.
+const CONFLICTS: u32 = 5;
+/// Twilio's code for a call that is not in progress (<https://www.twilio.com/docs/api/errors/21220>).
+const CALL_NOT_IN_PROGRESS: u32 = 21220;
+
+/// Carries out actions. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Executor {
+    client: Client,
+    config: Arc<Config>,
+}
+
+impl Executor {
+    /// With this client.
+    pub fn new(client: Client, config: Arc<Config>) -> Self {
+        Self { client, config }
+    }
+
+    /// Carries it out once. Errors are about Twilio; what they mean for the job is decided by the queue.
+    pub async fn carry_out(&self, job: &Job) -> Result<Outcome, Error> {
+        match &job.action {
+            Action::Announce { conference, what } => {
+                let url = match (what, &job.recovery) {
+                    (Announcement::Interrupted, Some((recovery, _))) => {
+                        self.config.public(&format!("/twiml/announce/{recovery}"))
+                    }
+                    (Announcement::Interrupted, None) => self.config.public("/twiml/announce/none"),
+                    (Announcement::Comfort, _) => self.config.public("/twiml/comfort"),
+                };
+                self.client.announce(conference, &url).await.map(ok)
+            }
+            Action::FreeCustomer { conference, customer, unhold } => {
+                if *unhold {
+                    // While on hold the other flag has no effect, so it comes second.
+                    let unhold = ParticipantChange { hold: Some(false), ..ParticipantChange::default() };
+                    self.client.update_participant(conference, customer, unhold).await?;
+                }
+                self.stay(conference, customer).await.map(ok)
+            }
+            Action::KeepConference { conference, leg } => self.stay(conference, leg).await.map(ok),
+            Action::MarkTask { task, at } => self.mark_task(task, *at).await,
+            Action::CreatePing { worker, recovery, task, reservation, ttl } => {
+                let lost_at = job.recovery.as_ref().map(|(_, lost_at)| *lost_at);
+                let attributes = json!({
+                    names::RECOVERY_ID: recovery,
+                    names::DISCONNECTED_TASK_SID: task,
+                    names::DISCONNECTED_WORKER_SID: worker,
+                    names::DISCONNECTED_CONFERENCE_SID: job.conference,
+                    names::DISCONNECTED_RESERVATION_SID: reservation,
+                    names::DISCONNECTED_TIME: lost_at,
+                });
+                let ping = NewTask {
+                    workflow: &self.config.ping_workflow,
+                    channel: names::RECOVERY_PING_CHANNEL,
+                    worker,
+                    priority: names::PRIORITY,
+                    timeout_seconds: ttl.0.div_ceil(1000).max(1),
+                    attributes: &attributes.to_string(),
+                };
+                Ok(Outcome::PingCreated(self.client.create_task(&ping).await?.sid))
+            }
+            Action::EndPing { task } => self.end_ping(task).await,
+            Action::Requeue { recovery, customer, .. } => {
+                let url = self.config.public(&format!("/twiml/requeue/{recovery}"));
+                let fallback = self.config.public(&format!("/twiml/fallback/{recovery}"));
+                self.redirect(customer, &url, Some(&fallback)).await
+            }
+            Action::CompleteReservation { task, reservation } => self.complete(task, reservation).await,
+            Action::RemoveLeg { conference, leg } => {
+                self.stay(conference, leg).await?;
+                self.client.remove_participant(conference, leg).await.map(ok)
+            }
+            Action::MoveParticipant { leg, into, muted } => {
+                let url = self.config.public(&format!("/twiml/move/{into}?muted={muted}"));
+                self.redirect(leg, &url, None).await
+            }
+            Action::EndConference { conference } => self.client.end_conference(conference).await.map(ok),
+            Action::Learn { task } => self.learn(task).await,
+        }
+    }
+
+    /// Looks whether an action that may have been carried out has been. `None`: it has not, or carrying it out again
+    /// changes nothing.
+    pub async fn look(&self, job: &Job) -> Result<Option<Outcome>, Error> {
+        match &job.action {
+            Action::CreatePing { recovery, .. } => {
+                let workflow = Some(&self.config.ping_workflow);
+                let found = self.client.list_tasks(&of_recovery(recovery), workflow).await?;
+                Ok(found.into_iter().next().map(|task| Outcome::PingCreated(task.sid)))
+            }
+            Action::Requeue { recovery, customer, conference, target } => {
+                self.look_for_requeue(recovery, customer, conference, target.as_ref()).await
+            }
+            Action::Announce { .. }
+            | Action::FreeCustomer { .. }
+            | Action::KeepConference { .. }
+            | Action::MarkTask { .. }
+            | Action::EndPing { .. }
+            | Action::CompleteReservation { .. }
+            | Action::RemoveLeg { .. }
+            | Action::MoveParticipant { .. }
+            | Action::EndConference { .. }
+            | Action::Learn { .. } => Ok(None),
+        }
+    }
+
+    /// The conference goes on when this leg leaves.
+    async fn stay(&self, conference: &ConferenceSid, leg: &CallSid) -> Result<(), Error> {
+        let change =
+            ParticipantChange { end_conference_on_exit: Some(false), ..ParticipantChange::default() };
+        self.client.update_participant(conference, leg, change).await
+    }
+
+    /// Others write the same attributes: read, merge, and write only what was read.
+    async fn mark_task(&self, task: &TaskSid, at: Millis) -> Result<Outcome, Error> {
+        let mut conflicts = 0;
+        loop {
+            let read = self.client.fetch_task(task).await?;
+            let attributes = read.attributes.unwrap_or_default();
+            let outcome = Outcome::TaskRead { attributes: attributes.clone() };
+            // What is no object, or would become too long, is left as it is: the mark is for reports only.
+            let Some(marked) = marked(&attributes, at) else { return Ok(outcome) };
+            match self.client.update_task_attributes(task, &marked, read.etag.as_deref()).await {
+                Err(Error::Conflict) if conflicts < CONFLICTS => conflicts += 1,
+                Ok(()) | Err(Error::Conflict) => return Ok(outcome),
+                // The attributes are what the requeue needs; a refused mark must not cost them.
+                Err(Error::Refused { status, code, .. }) => {
+                    tracing::warn!(%task, status, code, "the task could not be marked");
+                    return Ok(outcome);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// A ping that was accepted cannot be cancelled any more, only completed.
+    async fn end_ping(&self, task: &TaskSid) -> Result<Outcome, Error> {
+        let reason = "rejoin: answered or over";
+        for end in [TaskEnd::Canceled, TaskEnd::Completed] {
+            match self.client.end_task(task, end, reason).await {
+                Ok(()) | Err(Error::Gone) => return Ok(Outcome::Ok),
+                Err(Error::Refused { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        // Neither: it is over already, or changed in between.
+        match self.client.fetch_task(task).await {
+            Err(Error::Gone) => Ok(Outcome::Ok),
+            Ok(ping) if matches!(ping.assignment_status.as_str(), "canceled" | "completed") => {
+                Ok(Outcome::Ok)
+            }
+            Ok(_) => self.client.end_task(task, TaskEnd::Canceled, reason).await.map(ok),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn redirect(&self, leg: &CallSid, url: &str, fallback: Option<&str>) -> Result<Outcome, Error> {
+        match self.client.redirect_call(leg, url, fallback).await {
+            Ok(()) => Ok(Outcome::Ok),
+            Err(Error::Refused { code: CALL_NOT_IN_PROGRESS, .. }) => Ok(Outcome::Gone),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn complete(&self, task: &TaskSid, reservation: &ReservationSid) -> Result<Outcome, Error> {
+        let refused = match self.client.complete_reservation(task, reservation).await {
+            Ok(()) => return Ok(Outcome::Ok),
+            Err(refused @ Error::Refused { .. }) => refused,
+            Err(error) => return Err(error),
+        };
+        // Completed by somebody else is as good.
+        let reservations = self.client.list_reservations(task).await?;
+        let over = reservations.iter().any(|found| {
+            &found.sid == reservation
+                && !matches!(found.reservation_status.as_str(), "pending" | "accepted" | "wrapping")
+        });
+        if over { Ok(Outcome::Ok) } else { Err(refused) }
+    }
+
+    async fn learn(&self, task: &TaskSid) -> Result<Outcome, Error> {
+        let (found, reservations) =
+            tokio::try_join!(self.client.fetch_task(task), self.client.list_reservations(task))?;
+        let Some(workflow) = found.workflow_sid else {
+            return Ok(Outcome::Failed { reason: "the task has no workflow to go back to".into() });
+        };
+        let in_state = |state| reservations.iter().find(|found| found.reservation_status == state);
+        let reservation = in_state("accepted").or_else(|| in_state("wrapping"));
+        let text = found.attributes.unwrap_or_default();
+        let attributes: Value = serde_json::from_str(&text).unwrap_or_default();
+        let leg = |participant: &str, key: &str| {
+            let sid = attributes
+                .pointer(&format!("/conference/participants/{participant}"))
+                .or_else(|| attributes.get(key))?;
+            CallSid::parse(sid.as_str()?).ok()
+        };
+        Ok(Outcome::Learnt(Box::new(Registered {
+            workflow,
+            customer_leg: leg("customer", "call_sid"),
+            worker_leg: leg("worker", "worker_call_sid"),
+            reservation: reservation.map(|found| found.sid.clone()),
+            worker: reservation.map(|found| (found.worker_sid.clone(), found.worker_name.clone())),
+            attributes: text,
+        })))
+    }
+
+    /// A customer who is on the line, but no longer in the conference, has been sent.
+    async fn look_for_requeue(
+        &self,
+        recovery: &RecoveryId,
+        customer: &CallSid,
+        conference: &ConferenceSid,
+        target: Option<&WorkerSid>,
+    ) -> Result<Option<Outcome>, Error> {
+        match self.client.fetch_participant(conference, customer).await {
+            Ok(_) => return Ok(None),
+            Err(Error::Gone) => {}
+            Err(error) => return Err(error),
+        }
+        match self.client.fetch_call(customer).await {
+            Ok(call) if call.is_in_progress() => {}
+            Ok(_) | Err(Error::Gone) => return Ok(Some(Outcome::Gone)),
+            Err(error) => return Err(error),
+        }
+        if target.is_some() {
+            return Ok(Some(Outcome::Ok));
+        }
+        // It may have been an earlier requeue, for the agent who was lost, that took the customer out.
+        for task in self.client.list_tasks(&of_recovery(recovery), None).await? {
+            if !matches!(task.assignment_status.as_str(), "pending" | "reserved") {
+                continue;
+            }
+            let attributes = match self.client.fetch_task(&task.sid).await {
+                Ok(task) => task.attributes.unwrap_or_default(),
+                Err(Error::Gone) => continue,
+                Err(error) => return Err(error),
+            };
+            let attributes: Value = serde_json::from_str(&attributes).unwrap_or_default();
+            if attributes.get(names::TARGET_WORKER_SID).is_some_and(|target| !target.is_null()) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(Outcome::Ok))
+    }
+}
+
+fn ok((): ()) -> Outcome {
+    Outcome::Ok
+}
+
+/// Tasks of a recovery. The id holds letters and digits only.
+fn of_recovery(recovery: &RecoveryId) -> String {
+    format!("{} == '{recovery}'", names::RECOVERY_ID)
+}
+
+/// The attributes with who follows and when the agent was lost; `None` if they cannot, or need not, be written.
+fn marked(attributes: &str, at: Millis) -> Option<String> {
+    let mut object: Map<String, Value> = serde_json::from_str(attributes).ok()?;
+    let conversations = object.entry("conversations").or_insert_with(|| json!({}));
+    conversations.as_object_mut()?.insert("followed_by".into(), names::RECONNECT_AGENT.into());
+    object.insert(names::DISCONNECTED_TIME.into(), at.0.into());
+    let marked = Value::Object(object).to_string();
+    (marked.encode_utf16().count() <= names::LIMIT && marked != attributes).then_some(marked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_keeps_everything_else() {
+        let marked =
+            marked(r#"{"name":"é","conversations":{"queue":"a"},"n":[1]}"#, Millis(5)).expect("marked");
+        let marked: Value = serde_json::from_str(&marked).expect("JSON");
+        let wanted = json!({
+            "name": "é", "n": [1], "disconnectedTime": 5,
+            "conversations": {"queue": "a", "followed_by": "Reconnect Agent"},
+        });
+        assert_eq!(marked, wanted);
+    }
+
+    #[test]
+    fn what_cannot_be_marked_is_left_alone() {
+        let full = json!({ "x": "y".repeat(names::LIMIT - 20) }).to_string();
+        for attributes in ["", "[]", "nonsense", r#"{"conversations":"text"}"#, &full] {
+            assert_eq!(marked(attributes, Millis(5)), None, "{attributes:.40}");
+        }
+        let once = marked("{}", Millis(5)).expect("marked");
+        assert_eq!(marked(&once, Millis(5)), None, "marked already");
+    }
+}

@@ -1,0 +1,109 @@
+//! The server's HTTP side: Twilio's webhooks and documents, the plugin's requests, operators.
+
+mod auth;
+mod operator;
+mod plugin;
+mod problem;
+mod push;
+mod signed;
+mod twiml;
+mod webhooks;
+
+use crate::config::Config;
+use crate::engine::{Handle, LineAdded};
+use crate::error::Error;
+use crate::push::Pushes;
+use crate::store::Timelines;
+use auth::Tokens;
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::routing::{get, post};
+use problem::Problem;
+use rejoin_twilio::Client;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{broadcast, watch};
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+/// The longest body of a plugin's request, in bytes.
+const LIMIT: usize = 64 * 1024;
+
+/// What requests are served from.
+#[derive(Debug)]
+pub struct App {
+    pub(crate) config: Arc<Config>,
+    pub(crate) engine: Handle,
+    pub(crate) pushes: Pushes,
+    pub(crate) lines: broadcast::Sender<LineAdded>,
+    pub(crate) timelines: Timelines,
+    pub(crate) tokens: Tokens,
+    /// Turns true when the server stops: streams end then.
+    pub(crate) stopping: watch::Receiver<bool>,
+}
+
+impl App {
+    /// Puts the parts together.
+    pub fn new(
+        config: Arc<Config>,
+        client: Client,
+        engine: Handle,
+        pushes: Pushes,
+        lines: broadcast::Sender<LineAdded>,
+        timelines: Timelines,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
+        Self { config, engine, pushes, lines, timelines, tokens: Tokens::new(client), stopping }
+    }
+}
+
+/// All addresses.
+pub fn router(app: Arc<App>) -> Result<Router, Error> {
+    let plugin = Router::new()
+        .route("/v1/hello", post(plugin::hello))
+        .route("/v1/calls", post(plugin::register))
+        .route("/v1/graceful", post(plugin::graceful))
+        .route("/v1/push", get(push::push))
+        .layer(DefaultBodyLimit::max(LIMIT))
+        .layer(cors(&app.config)?);
+    let router = Router::new()
+        .route("/webhooks/conference", post(webhooks::conference))
+        .route("/twiml/announce/{recovery}", get(twiml::announce).post(twiml::announce))
+        .route("/twiml/comfort", get(twiml::comfort).post(twiml::comfort))
+        .route("/twiml/requeue/{recovery}", post(twiml::requeue))
+        .route("/twiml/wait/{recovery}", post(twiml::wait))
+        .route("/twiml/after/{recovery}", post(twiml::after))
+        .route("/twiml/move/{task}", post(twiml::follow))
+        .route("/twiml/fallback/{recovery}", post(twiml::fallback))
+        .route("/audio/comfort.wav", get(twiml::comfort_audio))
+        .route("/operator/timeline/{customer}", get(operator::timeline))
+        .route("/healthz", get(healthz))
+        .merge(plugin)
+        .fallback(|| async { Problem::NotFound })
+        .with_state(app);
+    Ok(router)
+}
+
+/// `GET /healthz`: 200 while the engine answers.
+async fn healthz(State(app): State<Arc<App>>) -> Result<StatusCode, Problem> {
+    app.engine.read(|_| ()).await?;
+    Ok(StatusCode::OK)
+}
+
+fn cors(config: &Config) -> Result<CorsLayer, Error> {
+    let origins: Result<Vec<HeaderValue>, _> =
+        config.allowed_origins.iter().map(|origin| origin.parse()).collect();
+    let why = "an origin such as https://flex.twilio.com is wanted";
+    let origins = origins.map_err(|_| Error::Setting { name: "REJOIN_ALLOWED_ORIGINS", why })?;
+    Ok(CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
+        .max_age(Duration::from_secs(600)))
+}
+
+/// Ends when the server stops.
+async fn stopped(mut stopping: watch::Receiver<bool>) {
+    // An error means that the server is gone altogether.
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+}

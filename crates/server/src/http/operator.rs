@@ -1,0 +1,97 @@
+//! Timelines for operators: what has happened on a customer's call, and what happens on.
+
+use super::App;
+use super::auth::bearer;
+use super::problem::Problem;
+use super::push::HEARTBEAT;
+use crate::engine::LineAdded;
+use crate::store::Timelines;
+use axum::extract::{FromRequestParts, Path, State};
+use axum::http::request::Parts;
+use axum::response::Sse;
+use axum::response::sse::{Event as SseLine, KeepAlive};
+use futures_util::{Stream, StreamExt as _, stream};
+use rejoin_protocol::CallSid;
+use secrecy::ExposeSecret as _;
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::sync::Arc;
+use subtle::ConstantTimeEq as _;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+
+/// Somebody with the operators' token.
+#[derive(Debug)]
+pub(crate) struct Operator;
+
+impl FromRequestParts<Arc<App>> for Operator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let token = bearer(parts).ok_or(Problem::TokenMissing)?;
+        let wanted =
+            app.config.operator_token.as_ref().map(|token| token.expose_secret()).unwrap_or_default();
+        let same: bool = wanted.as_bytes().ct_eq(token.as_bytes()).into();
+        // Without a token in the settings nobody is an operator.
+        if same && !wanted.is_empty() { Ok(Self) } else { Err(Problem::TokenRefused) }
+    }
+}
+
+/// `GET /operator/timeline/{customer's leg}`: first what the store has, then every line as it is added.
+pub(crate) async fn timeline(
+    State(app): State<Arc<App>>,
+    _: Operator,
+    Path(customer): Path<String>,
+) -> Result<Sse<impl Stream<Item = Result<SseLine, Infallible>>>, Problem> {
+    let customer = CallSid::parse(&customer).map_err(|_| Problem::NotFound)?;
+    // Before the first look at the store, so that nothing is missed in between.
+    let added = app.lines.subscribe();
+    let reader =
+        Reader { timelines: app.timelines.clone(), customer, added, sent: BTreeSet::new(), first: true };
+    let lines = stream::unfold(reader, |mut reader| async {
+        let lines = reader.next().await?;
+        Some((stream::iter(lines.into_iter().map(Ok)), reader))
+    });
+    let lines = lines.flatten().take_until(Box::pin(super::stopped(app.stopping.clone())));
+    Ok(Sse::new(lines).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
+}
+
+struct Reader {
+    timelines: Timelines,
+    customer: CallSid,
+    added: broadcast::Receiver<LineAdded>,
+    sent: BTreeSet<i64>,
+    first: bool,
+}
+
+impl Reader {
+    /// The lines that were not sent yet, once there may be some. `None` at the end.
+    async fn next(&mut self) -> Option<Vec<SseLine>> {
+        if self.first {
+            self.first = false;
+        } else {
+            self.wait().await?;
+        }
+        // The whole timeline each time: lines from before the customer was known join it later. It is short.
+        match self.timelines.of(&self.customer).await {
+            Ok(lines) => {
+                let new = lines.into_iter().filter(|(id, _)| self.sent.insert(*id));
+                Some(new.filter_map(|(_, line)| SseLine::default().json_data(line).ok()).collect())
+            }
+            Err(error) => {
+                tracing::error!(%error, "a timeline could not be read");
+                None
+            }
+        }
+    }
+
+    async fn wait(&mut self) -> Option<()> {
+        loop {
+            match self.added.recv().await {
+                Ok(Some(customer)) if customer != self.customer => {}
+                Ok(_) | Err(RecvError::Lagged(_)) => return Some(()),
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! The plugin's requests. Each is durable when it is answered, and may be repeated.
+
+use super::App;
+use super::auth::Agent;
+use super::problem::Problem;
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{FromRequest, Request, State};
+use axum::http::StatusCode;
+use rejoin_protocol::api::{GracefulMark, Hello, HelloReply, Registration};
+use rejoin_recovery::Event;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+
+/// More voice reservations than any worker has.
+const HOLDINGS: usize = 100;
+/// Longest name of a worker, in characters.
+const NAME: usize = 200;
+
+/// A JSON body.
+#[derive(Debug)]
+pub(crate) struct Posted<T>(T);
+
+impl<T: DeserializeOwned> FromRequest<Arc<App>> for Posted<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
+        match Json::<T>::from_request(request, app).await {
+            Ok(Json(body)) => Ok(Self(body)),
+            Err(JsonRejection::BytesRejection(error)) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+                Err(Problem::BodyTooLarge)
+            }
+            Err(_) => Err(Problem::BodyInvalid),
+        }
+    }
+}
+
+/// `POST /v1/hello`.
+pub(crate) async fn hello(
+    State(app): State<Arc<App>>,
+    agent: Agent,
+    Posted(hello): Posted<Hello>,
+) -> Result<Json<HelloReply>, Problem> {
+    if hello.holdings.len() > HOLDINGS {
+        return Err(Problem::BodyInvalid);
+    }
+    tracing::info!(worker = %agent.worker, holdings = hello.holdings.len(), "hello");
+    let older_page_connected = app.pushes.older_page_connected(&agent.worker, hello.epoch);
+    let worker = agent.worker.clone();
+    let event = Event::Hello { worker: agent.worker, hello, older_page_connected };
+    let recoveries =
+        app.engine.event_then(event, move |machine| machine.views(crate::engine::now(), &worker)).await?;
+    Ok(Json(HelloReply { recoveries }))
+}
+
+/// `POST /v1/calls`.
+pub(crate) async fn register(
+    State(app): State<Arc<App>>,
+    agent: Agent,
+    Posted(registration): Posted<Registration>,
+) -> Result<StatusCode, Problem> {
+    if registration.worker_name.chars().count() > NAME {
+        return Err(Problem::BodyInvalid);
+    }
+    tracing::info!(worker = %agent.worker, conference = %registration.conference, "registration");
+    app.engine.event(Event::Registered { worker: agent.worker, registration }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST /v1/graceful`.
+pub(crate) async fn graceful(
+    State(app): State<Arc<App>>,
+    agent: Agent,
+    Posted(mark): Posted<GracefulMark>,
+) -> Result<StatusCode, Problem> {
+    tracing::info!(worker = %agent.worker, task = %mark.task, reason = ?mark.reason, "leaves on purpose");
+    let GracefulMark { task, reservation, reason } = mark;
+    app.engine.event(Event::Graceful { worker: agent.worker, task, reservation, reason }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,112 @@
+//! Errors as `application/problem+json` (RFC 9457). The codes are stable: programs go by them.
+
+use crate::error::Error;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use rejoin_protocol::api;
+
+/// An error reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Problem {
+    /// A webhook that is not Twilio's.
+    SignatureInvalid,
+    /// A webhook that is Twilio's, but cannot be understood.
+    CallbackInvalid,
+    /// No bearer token.
+    TokenMissing,
+    /// A token that is not, or no longer, good.
+    TokenRefused,
+    /// A good token of somebody who is no worker.
+    NotAWorker,
+    /// A body that is too long.
+    BodyTooLarge,
+    /// A body that is not what is documented.
+    BodyInvalid,
+    /// Nothing is there.
+    NotFound,
+    /// Twilio could not be asked about the token.
+    TwilioUnavailable,
+    /// The change could not be made durable, or the server is stopping.
+    Unavailable,
+}
+
+impl Problem {
+    fn parts(self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::SignatureInvalid => (
+                StatusCode::FORBIDDEN,
+                "signature-invalid",
+                "The request carries no valid signature of Twilio; nothing was changed. \
+                 Check TWILIO_AUTH_TOKEN and REJOIN_PUBLIC_URL.",
+            ),
+            Self::CallbackInvalid => (
+                StatusCode::BAD_REQUEST,
+                "callback-invalid",
+                "The parameters are not those that Twilio documents; nothing was changed.",
+            ),
+            Self::TokenMissing => (
+                StatusCode::UNAUTHORIZED,
+                "token-missing",
+                "The request carries no bearer token; nothing was changed. Send the Flex user's token.",
+            ),
+            Self::TokenRefused => (
+                StatusCode::UNAUTHORIZED,
+                "token-refused",
+                "The token is not valid (any more); nothing was changed. Read the token anew and repeat.",
+            ),
+            Self::NotAWorker => (
+                StatusCode::FORBIDDEN,
+                "not-a-worker",
+                "The token belongs to no worker, so there is no call of his; nothing was changed.",
+            ),
+            Self::BodyTooLarge => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "body-too-large",
+                "The body is longer than 64 kB; nothing was changed.",
+            ),
+            Self::BodyInvalid => (
+                StatusCode::BAD_REQUEST,
+                "body-invalid",
+                "The body is not what the interface documents; nothing was changed. Repeating it does not help.",
+            ),
+            Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "There is nothing at this address."),
+            Self::TwilioUnavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "twilio-unavailable",
+                "Twilio could not be asked about the token; nothing was changed. Repeat in a moment.",
+            ),
+            Self::Unavailable => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "The change could not be made durable and was not made. Repeat in a moment.",
+            ),
+        }
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        tracing::warn!(%error, "a request could not be served");
+        Self::Unavailable
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let (status, code, detail) = self.parts();
+        let problem = api::Problem { code: code.into(), status: status.as_u16(), detail: detail.into() };
+        let mut response = (status, axum::Json(problem)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        match self {
+            Self::TokenMissing | Self::TokenRefused => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Self::Unavailable | Self::TwilioUnavailable => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            _ => {}
+        }
+        response
+    }
+}

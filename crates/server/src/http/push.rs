@@ -1,0 +1,64 @@
+//! What the server says to desktops without being asked: server-sent events.
+
+use super::App;
+use super::auth::Agent;
+use super::problem::Problem;
+use axum::extract::{Query, State};
+use axum::response::Sse;
+use axum::response::sse::{Event as Line, KeepAlive};
+use futures_util::{Stream, StreamExt as _, stream};
+use rejoin_protocol::api::Push;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_stream::wrappers::ReceiverStream;
+
+/// A line of comment after so much silence: proxies keep the connection, and the page sees that we are there.
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// Parameters of `GET /v1/push`.
+#[derive(Debug, serde::Deserialize)]
+pub(crate) struct Page {
+    #[serde(default)]
+    epoch: u64,
+}
+
+/// `GET /v1/push?epoch=…`. Ends when the token does; the page comes back with the next one.
+pub(crate) async fn push(
+    State(app): State<Arc<App>>,
+    agent: Agent,
+    query: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
+) -> Result<Sse<impl Stream<Item = Result<Line, Infallible>>>, Problem> {
+    let Query(page) = query.map_err(|_| Problem::BodyInvalid)?;
+    let (worker, pushes) = (agent.worker.clone(), app.pushes.clone());
+    // In the engine's own order: nothing that changes after this is missed, nothing before it comes twice.
+    let opened = app.engine.read(move |machine| {
+        (machine.views(crate::engine::now(), &worker), pushes.subscribe(&worker, page.epoch))
+    });
+    let (views, receiver) = opened.await?;
+    tracing::info!(worker = %agent.worker, open = views.len(), "push channel opened");
+    let first = stream::iter(views.into_iter().map(|recovery| Push::Recovery { recovery }));
+    let stopping = app.stopping.clone();
+    let end = async move {
+        let expired = async {
+            match agent.expires {
+                Some(at) => {
+                    tokio::time::sleep(Duration::from_millis(crate::engine::now().until(at).0)).await;
+                }
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = expired => {}
+            () = super::stopped(stopping) => {}
+        }
+    };
+    let lines =
+        first.chain(ReceiverStream::new(receiver)).map(|push| Ok(line(&push))).take_until(Box::pin(end));
+    Ok(Sse::new(lines).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
+}
+
+fn line(push: &Push) -> Line {
+    // A push always is JSON; a comment in its place would be harmless.
+    Line::default().json_data(push).unwrap_or_else(|_| Line::default().comment("unreadable"))
+}

@@ -1,0 +1,203 @@
+//! The documents that Twilio asks us for. None of them leaves a caller without something to hear or somewhere to go.
+
+use super::App;
+use super::problem::Problem;
+use super::signed::Signed;
+use crate::reconnect;
+use axum::extract::{Path, Query, State};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use rejoin_protocol::attributes::PRIORITY;
+use rejoin_protocol::{RecoveryId, TaskSid, WorkflowSid};
+use rejoin_recovery::Event;
+use rejoin_twilio::twiml::{CONTENT_TYPE, Conference, Document, Enqueue};
+use rejoin_twilio::webhook::{QueueResult, VoiceRequest};
+use std::sync::Arc;
+
+/// So much longer than the machine waits may a reconnect task stand: the machine, not Twilio, is to end the waiting.
+const TASK_SLACK_SECONDS: u64 = 60;
+
+/// What callers hear while they wait.
+pub(crate) static COMFORT: &[u8] = include_bytes!("../../../../public/audio/comfort.wav");
+
+/// A document as a reply.
+#[derive(Debug)]
+pub(crate) struct Twiml(Document);
+
+impl IntoResponse for Twiml {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, CONTENT_TYPE)], self.0.finish()).into_response()
+    }
+}
+
+/// `/twiml/announce/{recovery}`: the connection to the agent was interrupted.
+pub(crate) async fn announce(State(app): State<Arc<App>>, _: Signed) -> Twiml {
+    Twiml(Document::new().say(&app.config.texts.language, &app.config.texts.interrupted))
+}
+
+/// `/twiml/comfort`: a piece of comfort audio.
+pub(crate) async fn comfort(State(app): State<Arc<App>>, _: Signed) -> Twiml {
+    Twiml(comforting(&app))
+}
+
+/// `/twiml/requeue/{recovery}`: the customer goes into the queue, for the agent whom the machine has chosen.
+pub(crate) async fn requeue(
+    State(app): State<Arc<App>>,
+    Path(recovery): Path<String>,
+    _: Signed,
+) -> Result<Twiml, Problem> {
+    let recovery = parse(&recovery)?;
+    let way = way(&app, &recovery, Targeting::AsDecided).await?.ok_or(Problem::NotFound)?;
+    Ok(Twiml(enqueued(&app, Document::new(), &recovery, &way)))
+}
+
+/// `/twiml/wait/{recovery}`: the customer is in the queue, and hears something.
+pub(crate) async fn wait(
+    State(app): State<Arc<App>>,
+    Path(recovery): Path<String>,
+    Signed(params): Signed,
+) -> Result<Twiml, Problem> {
+    let recovery = parse(&recovery)?;
+    let request = voice_request(&params)?;
+    let event = Event::EnteredQueue { recovery, customer: request.call };
+    if let Err(error) = app.engine.event(event).await {
+        // The caller hears the audio all the same; the document is asked for again when it has ended.
+        tracing::warn!(%error, "the customer's arrival in the queue is not stored yet");
+    }
+    Ok(Twiml(comforting(&app)))
+}
+
+/// `/twiml/after/{recovery}`: the queue is over for the customer.
+pub(crate) async fn after(
+    State(app): State<Arc<App>>,
+    Path(recovery): Path<String>,
+    Signed(params): Signed,
+) -> Result<Twiml, Problem> {
+    let recovery = parse(&recovery)?;
+    let request = voice_request(&params)?;
+    let left = |bridged, hung_up| Event::LeftQueue {
+        recovery: recovery.clone(),
+        customer: request.call.clone(),
+        bridged,
+        hung_up,
+    };
+    match request.queue_result {
+        // Another document goes on already: ours, or the one of whoever took the call.
+        Some(QueueResult::Redirected) => Ok(Twiml(Document::new())),
+        Some(QueueResult::Bridged) => {
+            app.engine.event(left(true, false)).await?;
+            Ok(Twiml(Document::new()))
+        }
+        Some(QueueResult::HungUp) => {
+            app.engine.event(left(false, true)).await?;
+            Ok(Twiml(Document::new()))
+        }
+        Some(QueueResult::Left) | None => {
+            app.engine.event(left(false, false)).await?;
+            again(&app, &recovery).await
+        }
+    }
+}
+
+/// `/twiml/fallback/{recovery}`: something did not work; the call goes to any agent.
+pub(crate) async fn fallback(
+    State(app): State<Arc<App>>,
+    Path(recovery): Path<String>,
+    _: Signed,
+) -> Result<Twiml, Problem> {
+    again(&app, &parse(&recovery)?).await
+}
+
+/// Parameters of `/twiml/move/{task}`.
+#[derive(Debug, serde::Deserialize)]
+pub(crate) struct Move {
+    #[serde(default)]
+    muted: bool,
+}
+
+/// `/twiml/move/{task}?muted=`: a leg follows into the new conference.
+pub(crate) async fn follow(
+    State(app): State<Arc<App>>,
+    Path(task): Path<String>,
+    query: Result<Query<Move>, axum::extract::rejection::QueryRejection>,
+    _: Signed,
+) -> Result<Twiml, Problem> {
+    let task = TaskSid::parse(&task).map_err(|_| Problem::NotFound)?;
+    let Query(Move { muted }) = query.map_err(|_| Problem::CallbackInvalid)?;
+    let status_callback = app.config.public("/webhooks/conference");
+    let conference = Conference { name: &task, muted, status_callback: &status_callback };
+    Ok(Twiml(Document::new().conference(&conference)))
+}
+
+/// `/audio/comfort.wav`. Not signed: it is the same for everybody, and Twilio may keep it.
+pub(crate) async fn comfort_audio() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "audio/wav"), (header::CACHE_CONTROL, "public, max-age=86400")], COMFORT)
+}
+
+/// How a customer goes on.
+struct Way {
+    workflow: WorkflowSid,
+    attributes: String,
+}
+
+enum Targeting {
+    AsDecided,
+    Anybody,
+}
+
+/// `None` when the recovery, or the workflow that its call came from, is not known.
+async fn way(app: &App, recovery: &RecoveryId, targeting: Targeting) -> Result<Option<Way>, Problem> {
+    let id = recovery.clone();
+    let way = app.engine.read(move |machine| {
+        let call = machine.recovering(&id)?;
+        let (recovery, workflow) = (call.recovery.as_ref()?, call.workflow.clone()?);
+        let target = match targeting {
+            Targeting::AsDecided => reconnect::target(recovery),
+            Targeting::Anybody => None,
+        };
+        Some(Way { workflow, attributes: reconnect::attributes(call, recovery, target) })
+    });
+    Ok(way.await?)
+}
+
+/// Another attempt, for any agent. A call that is not known any more cannot be sent anywhere.
+async fn again(app: &App, recovery: &RecoveryId) -> Result<Twiml, Problem> {
+    let texts = &app.config.texts;
+    let Some(way) = way(app, recovery, Targeting::Anybody).await? else {
+        tracing::error!(%recovery, "a caller of a recovery that is not known was told so");
+        return Ok(Twiml(Document::new().say(&texts.language, &texts.lost)));
+    };
+    let document = Document::new().say(&texts.language, &texts.again);
+    Ok(Twiml(enqueued(app, document, recovery, &way)))
+}
+
+fn enqueued(app: &App, document: Document, recovery: &RecoveryId, way: &Way) -> Document {
+    let texts = &app.config.texts;
+    document
+        .enqueue(&Enqueue {
+            workflow: &way.workflow,
+            wait_url: &app.config.public(&format!("/twiml/wait/{recovery}")),
+            action: &app.config.public(&format!("/twiml/after/{recovery}")),
+            priority: PRIORITY,
+            timeout_seconds: app.config.timings.queue_within_ms / 1000 + TASK_SLACK_SECONDS,
+            attributes: &way.attributes,
+        })
+        // Where the document goes on if the queue does not take the call.
+        .say(&texts.language, &texts.again)
+        .redirect(&app.config.public(&format!("/twiml/fallback/{recovery}")))
+}
+
+fn comforting(app: &App) -> Document {
+    Document::new().play(&app.config.public("/audio/comfort.wav"))
+}
+
+fn parse(recovery: &str) -> Result<RecoveryId, Problem> {
+    RecoveryId::parse(recovery).map_err(|_| Problem::NotFound)
+}
+
+fn voice_request(params: &[(String, String)]) -> Result<VoiceRequest, Problem> {
+    VoiceRequest::parse(params).map_err(|error| {
+        tracing::warn!(%error, "refused a request for TwiML");
+        Problem::CallbackInvalid
+    })
+}

@@ -1,0 +1,73 @@
+//! Conference status callbacks: verified, handed to the engine, and answered when they are durable.
+
+use super::App;
+use super::problem::Problem;
+use super::signed::Signed;
+use axum::extract::State;
+use axum::http::StatusCode;
+use rejoin_protocol::TaskSid;
+use rejoin_recovery::{ConferenceEvent, ConferenceEventKind, Event, LeaveReason, ParticipantFlags};
+use rejoin_twilio::webhook::{ConferenceCallback, ConferenceCallbackEvent, Flags};
+use std::sync::Arc;
+
+/// `POST /webhooks/conference`.
+pub(crate) async fn conference(
+    State(app): State<Arc<App>>,
+    Signed(params): Signed,
+) -> Result<StatusCode, Problem> {
+    let callback = ConferenceCallback::parse(&params).map_err(|error| {
+        tracing::warn!(%error, "refused a conference callback");
+        Problem::CallbackInvalid
+    })?;
+    tracing::debug!(conference = %callback.conference, sequence = callback.sequence, "conference callback");
+    if let Some(event) = event(callback) {
+        app.engine.event(Event::Conference(event)).await?;
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The machine's form of it; `None` when it is none of its business.
+fn event(callback: ConferenceCallback) -> Option<ConferenceEvent> {
+    let kind = match callback.event {
+        ConferenceCallbackEvent::Start => ConferenceEventKind::Start,
+        ConferenceCallbackEvent::End => ConferenceEventKind::End,
+        ConferenceCallbackEvent::Join { leg, flags } => {
+            ConferenceEventKind::Join { leg, flags: participant_flags(flags) }
+        }
+        ConferenceCallbackEvent::Leave { leg, reason } => {
+            ConferenceEventKind::Leave { leg, reason: leave_reason(reason.as_deref()) }
+        }
+        ConferenceCallbackEvent::Modify { leg, flags } => {
+            ConferenceEventKind::Modify { leg, flags: participant_flags(flags) }
+        }
+        ConferenceCallbackEvent::AnnouncementEnd { leg: None } => ConferenceEventKind::AnnouncementEnd,
+        ConferenceCallbackEvent::AnnouncementEnd { leg: Some(_) } | ConferenceCallbackEvent::Other => {
+            return None;
+        }
+    };
+    Some(ConferenceEvent {
+        conference: callback.conference,
+        task: TaskSid::parse(&callback.friendly_name).ok(),
+        sequence: callback.sequence,
+        kind,
+    })
+}
+
+fn participant_flags(flags: Flags) -> ParticipantFlags {
+    ParticipantFlags {
+        end_conference_on_exit: flags.end_conference_on_exit,
+        hold: flags.hold,
+        muted: flags.muted,
+    }
+}
+
+fn leave_reason(reason: Option<&str>) -> LeaveReason {
+    match reason {
+        Some("participant_hung_up") => LeaveReason::HungUp,
+        Some("participant_updated_via_api") => LeaveReason::UpdatedViaApi,
+        Some("conference_ended_via_api") => LeaveReason::ConferenceEndedViaApi,
+        Some("moderator_ended_conference") => LeaveReason::ModeratorEnded,
+        Some("participant_add_failed") => LeaveReason::AddFailed,
+        Some(_) | None => LeaveReason::Unknown,
+    }
+}

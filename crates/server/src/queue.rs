@@ -1,0 +1,205 @@
+//! Carries out the jobs: what the machine wants of Twilio, from the durable queue.
+//!
+//! A job begins as soon as it is committed. It is repeated while that can help and still makes sense; what may have
+//! had its effect is looked up before it is repeated. How it ended is an event for the machine, committed together with
+//! the end of the job.
+
+use crate::engine::{self, Handle};
+use crate::error::Error;
+use crate::execute::Executor;
+use crate::store::JobId;
+use rejoin_protocol::{ConferenceSid, Millis, RecoveryId};
+use rejoin_recovery::{Action, Event, Machine, Outcome};
+use rejoin_twilio::Error as TwilioError;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+
+/// So many requests to Twilio at once: its limit is on concurrent ones, and not published.
+const AT_ONCE: usize = 16;
+/// Pause before the first repetition; each one doubles it, up to the longest.
+const FIRST_PAUSE: Millis = Millis(200);
+const LONGEST_PAUSE: Millis = Millis(5000);
+/// So long after its deadline it is still looked up what became of a job that may have had its effect.
+const LOOK_AFTER: Millis = Millis::seconds(10);
+
+/// Something to do.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Its number in the store.
+    pub id: JobId,
+    /// Of which call.
+    pub conference: ConferenceSid,
+    /// What to do.
+    pub action: Action,
+    /// When it no longer makes sense (point in time).
+    pub deadline: Millis,
+    /// Was it begun before, so that it may have had its effect?
+    pub begun_before: bool,
+    /// The call's recovery, and when the agent was lost.
+    pub recovery: Option<(RecoveryId, Millis)>,
+}
+
+impl Job {
+    /// A job, with what it needs to know of its call.
+    pub(crate) fn new(
+        machine: &Machine,
+        id: JobId,
+        conference: ConferenceSid,
+        action: Action,
+        deadline: Millis,
+        begun_before: bool,
+    ) -> Self {
+        let recovery = machine.call(&conference).and_then(|call| call.recovery.as_ref());
+        let recovery = recovery.map(|recovery| (recovery.id.clone(), recovery.lost_at));
+        Self { id, conference, action, deadline, begun_before, recovery }
+    }
+}
+
+/// Runs jobs until no more can come, or the task is aborted: what has not ended by then is in the store.
+pub async fn run(mut jobs: mpsc::UnboundedReceiver<Job>, executor: Executor, engine: Handle) {
+    let shared = Arc::new((executor, engine, Semaphore::new(AT_ONCE)));
+    let mut running = JoinSet::new();
+    loop {
+        tokio::select! {
+            job = jobs.recv() => match job {
+                Some(job) => {
+                    let shared = Arc::clone(&shared);
+                    running.spawn(async move {
+                        let (executor, engine, permits) = &*shared;
+                        let outcome = carry_out(executor, permits, &job).await;
+                        report(engine, job, outcome).await;
+                    });
+                }
+                None => break,
+            },
+            Some(ended) = running.join_next() => {
+                if let Err(error) = ended {
+                    tracing::error!(%error, "a job ended by a defect; it is taken up again at the next start");
+                }
+            }
+        }
+    }
+    while running.join_next().await.is_some() {}
+}
+
+/// From the first attempt to the outcome.
+async fn carry_out(executor: &Executor, permits: &Semaphore, job: &Job) -> Outcome {
+    let mut begun = job.begun_before;
+    let mut may_have_acted = job.begun_before;
+    let mut backoff = FIRST_PAUSE;
+    let mut last = None;
+    loop {
+        let error = match attempt(executor, permits, job, begun, &mut may_have_acted).await {
+            Ok(Some(outcome)) => return outcome,
+            Ok(None) => return failed(job, last.as_ref()),
+            Err(TwilioError::Gone) => return Outcome::Gone,
+            Err(error) if error.is_passing() => error,
+            Err(error) => {
+                tracing::warn!(job = job.id.0, conference = %job.conference, %error, "not repeated");
+                return failed(job, Some(&error));
+            }
+        };
+        begun = true;
+        may_have_acted |= error.may_have_acted();
+        let now = engine::now();
+        let until = if may_have_acted { job.deadline + LOOK_AFTER } else { job.deadline };
+        if now >= until {
+            return failed(job, Some(&error));
+        }
+        let pause = pause(backoff, &error).min(now.until(until));
+        tracing::info!(job = job.id.0, conference = %job.conference, %error, pause_ms = pause.0, "repeated later");
+        last = Some(error);
+        backoff = Millis(backoff.0 * 2).min(LONGEST_PAUSE);
+        tokio::time::sleep(Duration::from_millis(pause.0)).await;
+    }
+}
+
+/// One attempt; `None` when it is too late for another one.
+async fn attempt(
+    executor: &Executor,
+    permits: &Semaphore,
+    job: &Job,
+    begun: bool,
+    may_have_acted: &mut bool,
+) -> Result<Option<Outcome>, TwilioError> {
+    // The semaphore is never closed.
+    let _permit = permits.acquire().await;
+    if *may_have_acted {
+        if let Some(outcome) = executor.look(job).await? {
+            return Ok(Some(outcome));
+        }
+        *may_have_acted = false;
+    }
+    if begun && engine::now() >= job.deadline {
+        return Ok(None);
+    }
+    executor.carry_out(job).await.map(Some)
+}
+
+/// Doubles with each repetition, and differs from job to job, so that they do not all come back at once.
+fn pause(backoff: Millis, error: &TwilioError) -> Millis {
+    let random = RandomState::new().build_hasher().finish() % (backoff.0 / 2 + 1);
+    let jittered = Millis(backoff.0 / 2 + random);
+    match error {
+        TwilioError::Throttled { retry_after: Some(at_least) } => {
+            jittered.max(Millis(u64::try_from(at_least.as_millis()).unwrap_or(u64::MAX)))
+        }
+        _ => jittered,
+    }
+}
+
+fn failed(job: &Job, error: Option<&TwilioError>) -> Outcome {
+    let what = name(&job.action);
+    let reason = match error {
+        Some(error) => format!("{what} did not work: {error}"),
+        None => format!("{what} was not done: it came too late"),
+    };
+    Outcome::Failed { reason }
+}
+
+/// What an action does, for timelines and logs.
+fn name(action: &Action) -> &'static str {
+    match action {
+        Action::Announce { .. } => "announcing",
+        Action::FreeCustomer { .. } => "keeping the conference when the customer leaves it",
+        Action::KeepConference { .. } => "keeping the conference when the agent leaves it",
+        Action::MarkTask { .. } => "marking the task",
+        Action::CreatePing { .. } => "creating the ping",
+        Action::EndPing { .. } => "ending the ping",
+        Action::Requeue { .. } => "sending the customer to the queue",
+        Action::CompleteReservation { .. } => "completing the old reservation",
+        Action::RemoveLeg { .. } => "removing the dead leg",
+        Action::MoveParticipant { .. } => "moving a participant",
+        Action::EndConference { .. } => "ending the conference",
+        Action::Learn { .. } => "looking up the task",
+    }
+}
+
+/// Tells the engine. A commit that fails is tried again: the job stays open in the store until one comes through.
+async fn report(engine: &Handle, job: Job, outcome: Outcome) {
+    tracing::info!(job = job.id.0, conference = %job.conference, what = name(&job.action), outcome = shown(&outcome), "ended");
+    let event = Event::Done { conference: job.conference, action: job.action, outcome };
+    let mut backoff = FIRST_PAUSE;
+    loop {
+        match engine.done(job.id, event.clone()).await {
+            Ok(()) | Err(Error::Stopping) => return,
+            Err(error) => {
+                tracing::warn!(job = job.id.0, %error, "the end of a job could not be stored, trying again");
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(backoff.0)).await;
+        backoff = Millis(backoff.0 * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// An outcome without what may be personal.
+fn shown(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Ok | Outcome::PingCreated(_) | Outcome::TaskRead { .. } | Outcome::Learnt(_) => "done",
+        Outcome::Gone => "gone",
+        Outcome::Failed { .. } => "failed",
+    }
+}

@@ -1,0 +1,190 @@
+//! The attributes of the task that brings a customer back.
+
+use rejoin_protocol::attributes as names;
+use rejoin_protocol::{TaskSid, WorkerSid};
+use rejoin_recovery::{Call, Phase, Recovery};
+use serde_json::{Map, Value};
+
+/// Twilio adds to the task what it knows of the call (`call_sid`, `from_city` and so on), about this many characters.
+const ADDED_BY_TWILIO: usize = 800;
+/// Of the original attributes these are the last to be left out: desktops and workflows look at them first.
+const KEPT_LONGEST: [&str; 6] = ["name", "from", "to", "type", "direction", "call_sid"];
+/// Flex Insights' object, see `conversations`.
+const CONVERSATIONS: &str = "conversations";
+
+/// For whom the customer is on the way into the queue, or waits there; `None`: any agent.
+pub fn target(recovery: &Recovery) -> Option<&WorkerSid> {
+    match &recovery.phase {
+        Phase::Requeueing { target } | Phase::Queued { target } => target.as_ref(),
+        Phase::Grace | Phase::Holding | Phase::Ended(_) => None,
+    }
+}
+
+/// The attributes as JSON text, short enough for Twilio. What has to be left out stays in our store.
+pub fn attributes(call: &Call, recovery: &Recovery, target: Option<&WorkerSid>) -> String {
+    let mut kept: Map<String, Value> = serde_json::from_str(&call.attributes).unwrap_or_default();
+    let limit = names::LIMIT - if kept.contains_key("call_sid") { 0 } else { ADDED_BY_TWILIO };
+    let mut conversations = conversations(kept.remove(CONVERSATIONS), &call.task);
+    let ours = ours(call, recovery, target);
+    // A call that is recovered again brings the target of the last time along.
+    kept.retain(|key, _| !ours.contains_key(key) && key != "conference" && key != names::TARGET_WORKER_SID);
+    loop {
+        let mut all = kept.clone();
+        all.extend(ours.clone());
+        all.insert(CONVERSATIONS.into(), Value::Object(conversations.clone()));
+        let text = Value::Object(all).to_string();
+        if length(&text) <= limit {
+            return text;
+        }
+        // The largest first, of those that matter least.
+        let largest = |longest: bool| {
+            let of_kind = kept.iter().filter(|(key, _)| KEPT_LONGEST.contains(&key.as_str()) == longest);
+            of_kind.max_by_key(|(_, value)| length(&value.to_string())).map(|(key, _)| key.clone())
+        };
+        if let Some(key) = largest(false) {
+            kept.remove(&key);
+        } else if conversations.len() > 2 {
+            conversations.retain(|key, _| key == "conversation_id" || key == "preceded_by");
+        } else if let Some(key) = largest(true) {
+            kept.remove(&key);
+        } else {
+            // Nothing but our own is left, which is some hundred characters.
+            return text;
+        }
+    }
+}
+
+fn ours(call: &Call, recovery: &Recovery, target: Option<&WorkerSid>) -> Map<String, Value> {
+    let mut ours = Map::new();
+    let mut insert = |key: &str, value: Value| ours.insert(key.to_owned(), value);
+    insert(names::IS_RECONNECT, true.into());
+    insert(names::RECOVERY_ID, recovery.id.as_str().into());
+    insert(names::DISCONNECTED_TASK_SID, call.task.as_str().into());
+    insert(names::DISCONNECTED_WORKER_SID, recovery.agent.worker.as_str().into());
+    insert(names::DISCONNECTED_WORKER_NAME, recovery.agent.name.as_str().into());
+    insert(names::DISCONNECTED_TIME, recovery.lost_at.0.into());
+    insert(names::DISCONNECTED_CONFERENCE_SID, call.conference.as_str().into());
+    insert(names::DISCONNECTED_RESERVATION_SID, recovery.agent.reservation.as_str().into());
+    if let Some(worker) = target {
+        insert(names::TARGET_WORKER_SID, worker.as_str().into());
+    }
+    ours
+}
+
+/// Links the new task to the conversation that the old one began or went on with
+/// (<https://www.twilio.com/docs/flex/developer/insights/enhance-integration>).
+fn conversations(original: Option<Value>, task: &TaskSid) -> Map<String, Value> {
+    let mut conversations = match original {
+        Some(Value::Object(object)) => object,
+        _ => Map::new(),
+    };
+    conversations.remove("followed_by");
+    conversations.entry("conversation_id").or_insert_with(|| task.as_str().into());
+    conversations.insert("preceded_by".into(), names::RECONNECT_AGENT.into());
+    conversations
+}
+
+fn length(text: &str) -> usize {
+    text.encode_utf16().count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rejoin_protocol::api::Registration;
+    use rejoin_protocol::{CallSid, ConferenceSid, Millis, ReservationSid, WorkflowSid};
+    use rejoin_recovery::{ConferenceEvent, ConferenceEventKind, Config, Event, LeaveReason, Machine};
+    use serde_json::json;
+
+    /// A call whose agent was just lost, with these attributes of its task.
+    fn lost(attributes: &Value) -> Call {
+        let (conference, task) = (ConferenceSid::numbered(1), TaskSid::numbered(1));
+        let mut machine = Machine::new(Config::default(), []);
+        let leg = CallSid::numbered(2);
+        machine.handle(
+            Millis(1),
+            Event::Registered {
+                worker: WorkerSid::numbered(1),
+                registration: Registration {
+                    epoch: 1,
+                    task: task.clone(),
+                    reservation: ReservationSid::numbered(1),
+                    workflow: WorkflowSid::numbered(1),
+                    conference: conference.clone(),
+                    worker_leg: leg.clone(),
+                    customer_leg: CallSid::numbered(1),
+                    worker_name: "Ada".into(),
+                },
+            },
+        );
+        let kind = ConferenceEventKind::Leave { leg, reason: LeaveReason::HungUp };
+        let event = ConferenceEvent { conference: conference.clone(), task: Some(task), sequence: 1, kind };
+        machine.handle(Millis(7), Event::Conference(event));
+        let mut call = machine.call(&conference).expect("known").clone();
+        call.attributes = attributes.to_string();
+        call
+    }
+
+    fn made(call: &Call, target: Option<&WorkerSid>) -> Value {
+        let recovery = call.recovery.as_ref().expect("a recovery has begun");
+        let text = attributes(call, recovery, target);
+        assert!(length(&text) <= names::LIMIT, "{} characters", length(&text));
+        serde_json::from_str(&text).expect("JSON")
+    }
+
+    #[test]
+    fn original_attributes_stay_and_ours_are_added() {
+        let call = lost(&json!({
+            "name": "é", "call_sid": "CA1", "conference": {"sid": "CF1"}, "targetWorkerSid": "WK9", "own": [1],
+            "conversations": {"conversation_id": "WT7", "followed_by": "Reconnect Agent", "queue": "a"},
+        }));
+        let worker = WorkerSid::numbered(1);
+        let wanted = json!({
+            "name": "é", "call_sid": "CA1", "own": [1],
+            "conversations": {"conversation_id": "WT7", "preceded_by": "Reconnect Agent", "queue": "a"},
+            "isReconnect": true,
+            "rejoinRecoveryId": call.recovery.as_ref().expect("begun").id,
+            "targetWorkerSid": worker,
+            "disconnectedTaskSid": TaskSid::numbered(1),
+            "disconnectedWorkerSid": worker,
+            "disconnectedWorkerName": "Ada",
+            "disconnectedTime": 7,
+            "disconnectedConferenceSid": ConferenceSid::numbered(1),
+            "disconnectedReservationSid": ReservationSid::numbered(1),
+        });
+        assert_eq!(made(&call, Some(&worker)), wanted);
+        assert_eq!(made(&call, None).get("targetWorkerSid"), None, "for any agent");
+    }
+
+    #[test]
+    fn a_task_without_readable_attributes_is_brought_back_too() {
+        for attributes in [json!(null), json!([1]), json!({"conversations": "text"})] {
+            let made = made(&lost(&attributes), None);
+            assert_eq!(made["conversations"]["conversation_id"], json!(TaskSid::numbered(1)));
+            assert_eq!(made["isReconnect"], true);
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_left_out_the_largest_first() {
+        let call = lost(&json!({
+            "name": "Tom", "from": "+15550001111", "call_sid": "CA1",
+            "notes": "x".repeat(2500), "history": "é".repeat(1500), "small": 1,
+        }));
+        let made = made(&call, None);
+        assert_eq!(made.get("notes"), None, "the largest one is enough");
+        assert_eq!((&made["history"], &made["small"]), (&json!("é".repeat(1500)), &json!(1)));
+        assert_eq!(made["name"], "Tom");
+    }
+
+    #[test]
+    fn even_the_richest_call_fits() {
+        let rich = json!({
+            "name": "🙂".repeat(3000), "from": "+1", "conversations": {"content": "x".repeat(5000)},
+            "own": "y".repeat(4000),
+        });
+        let made = made(&lost(&rich), None);
+        assert_eq!((made.get("name"), made.get("own")), (None, None));
+        assert_eq!(made["from"], "+1");
+    }
+}

@@ -1,0 +1,112 @@
+//! Starts and stops the parts in the right order.
+
+use crate::config::Config;
+use crate::engine::{Engine, Handle, Outlets};
+use crate::error::Error;
+use crate::execute::Executor;
+use crate::http::{self, App};
+use crate::push::Pushes;
+use crate::queue;
+use crate::store::{Store, Timelines};
+use rejoin_twilio::{Client, Settings};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio::task::JoinHandle;
+
+/// Connections to Twilio come up within this time, or not at all.
+const CONNECT: Duration = Duration::from_secs(2);
+/// Requests that are being served when the server stops get so long.
+const LAST_REQUESTS: Duration = Duration::from_secs(5);
+
+/// A running server.
+#[derive(Debug)]
+pub struct Server {
+    address: SocketAddr,
+    handle: Handle,
+    stop: watch::Sender<bool>,
+    timelines: Timelines,
+    engine: JoinHandle<Result<(), Error>>,
+    queue: JoinHandle<()>,
+    http: JoinHandle<std::io::Result<()>>,
+}
+
+impl Server {
+    /// Goes on with what the store has, and listens.
+    pub async fn start(config: Config) -> Result<Self, Error> {
+        let config = Arc::new(config.checked()?);
+        let client = Client::new(Settings {
+            account: config.account.clone(),
+            auth_token: config.auth_token.clone(),
+            workspace: config.workspace.clone(),
+            base: config.twilio_base.clone(),
+            connect_timeout: CONNECT,
+            total_timeout: Duration::from_millis(config.timings.twilio_timeout_ms),
+        })?;
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .map_err(|source| Error::Listen { address: config.listen, source })?;
+        let address =
+            listener.local_addr().map_err(|source| Error::Listen { address: config.listen, source })?;
+
+        let store = Store::open(&config.database_url).await?;
+        let timelines = store.timelines();
+        let pushes = Pushes::default();
+        let (lines, _) = broadcast::channel(1024);
+        let (jobs, wanted) = mpsc::unbounded_channel();
+        let outlets = Outlets { pushes: pushes.clone(), lines: lines.clone(), jobs };
+        let (handle, engine) = Engine::start(config.machine(), store, outlets).await?;
+        let executor = Executor::new(client.clone(), Arc::clone(&config));
+        let queue = tokio::spawn(queue::run(wanted, executor, handle.clone()));
+
+        let (stop, stopping) = watch::channel(false);
+        let app =
+            App::new(config, client, handle.clone(), pushes, lines, timelines.clone(), stopping.clone());
+        let router = http::router(Arc::new(app))?;
+        let http = tokio::spawn(async move {
+            let stopped = async move {
+                let mut stopping = stopping;
+                // An error means that nobody can stop it any more: then it stops, too.
+                let _ = stopping.wait_for(|stopping| *stopping).await;
+            };
+            axum::serve(listener, router).with_graceful_shutdown(stopped).await
+        });
+        tracing::info!(%address, "listening");
+        Ok(Self { address, handle, stop, timelines, engine, queue, http })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Returns when one of the parts has ended by itself, which none should.
+    pub async fn failed(&mut self) {
+        tokio::select! {
+            _ = &mut self.engine => tracing::error!("the engine has ended"),
+            _ = &mut self.queue => tracing::error!("the queue has ended"),
+            _ = &mut self.http => tracing::error!("the HTTP side has ended"),
+        }
+    }
+
+    /// Stops in order: no new requests, the last ones answered, everything durable. Jobs that have not ended are taken up
+    /// at the next start.
+    pub async fn stop(mut self) {
+        // Nobody listens when all parts have ended already.
+        let _ = self.stop.send(true);
+        if !self.http.is_finished() && tokio::time::timeout(LAST_REQUESTS, &mut self.http).await.is_err() {
+            self.http.abort();
+        }
+        self.handle.stop().await;
+        if !self.engine.is_finished()
+            && let Ok(Err(error)) = (&mut self.engine).await
+        {
+            tracing::error!(%error, "the database was not closed in order");
+        }
+        self.queue.abort();
+        self.timelines.close().await;
+        tracing::info!("stopped");
+    }
+}

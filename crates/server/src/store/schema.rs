@@ -1,0 +1,49 @@
+//! The tables, and how values are written into them.
+
+use rejoin_protocol::Millis;
+use rejoin_recovery::{Action, Timer};
+use sqlx::migrate::Migrator;
+
+/// Brings a database up to date. Migrations are only ever added.
+pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// By what an action is known again that may be done only once for a call; `None`: as often as it is wanted.
+pub(super) fn once(action: &Action) -> Option<String> {
+    match action {
+        Action::CreatePing { recovery, .. } => Some(format!("ping {recovery}")),
+        Action::Requeue { recovery, target, .. } => {
+            let target = target.as_ref().map_or("any", |worker| worker.as_str());
+            Some(format!("requeue {recovery} {target}"))
+        }
+        Action::CompleteReservation { reservation, .. } => Some(format!("complete {reservation}")),
+        Action::MoveParticipant { leg, .. } => Some(format!("move {leg}")),
+        Action::Announce { .. }
+        | Action::FreeCustomer { .. }
+        | Action::KeepConference { .. }
+        | Action::MarkTask { .. }
+        | Action::EndPing { .. }
+        | Action::RemoveLeg { .. }
+        | Action::EndConference { .. }
+        | Action::Learn { .. } => None,
+    }
+}
+
+/// A timer's name: the one it has in JSON.
+pub(super) fn timer_name(timer: Timer) -> Result<String, serde_json::Error> {
+    serde_json::to_value(timer).map(|name| name.as_str().unwrap_or_default().to_owned())
+}
+
+/// The timer of this name.
+pub(super) fn timer_named(name: String) -> Result<Timer, serde_json::Error> {
+    serde_json::from_value(serde_json::Value::String(name))
+}
+
+/// SQLite's integers are signed.
+pub(super) fn integer(at: Millis) -> i64 {
+    i64::try_from(at.0).unwrap_or(i64::MAX)
+}
+
+/// Back again; what is negative was never written here.
+pub(super) fn millis(at: i64) -> Millis {
+    Millis(u64::try_from(at).unwrap_or(0))
+}
