@@ -1,1 +1,6 @@
-//! placeholder
+//! Agent side of Rejoin: puts a Twilio Flex agent back on a call after the browser went away.
+//!
+//! [`agent`] decides; what is around it in a browser (wasm only) does.
+
+pub mod agent;
+pub mod shell;

@@ -1,0 +1,89 @@
+// @ts-check
+// Effects of the core → Flex.
+import { text } from './strings';
+
+const NOTICE = 'RejoinNotice';
+
+/**
+ * @param {import('./types').Flex} flex
+ * @param {import('./types').Manager} manager
+ * @param {{
+ *   dialog: import('./types').RejoinDialog,
+ *   emit: (event: import('./types').Event) => void,
+ *   answer: (request: number, answer: import('./types').Answer) => void,
+ * }} shell
+ * @returns {(effect: Record<string, any>) => void}
+ */
+export const createEffects = (flex, manager, { dialog, emit, answer }) => {
+  /** @param {string} sid */
+  const reservation = (sid) => manager.workerClient?.reservations.get(sid);
+
+  /** @param {string} sid @param {() => Promise<unknown> | undefined} work */
+  const accept = async (sid, work) => {
+    try {
+      await work();
+    } catch (error) {
+      console.warn('Rejoin: could not accept', sid, error);
+      emit({ acceptFailed: { reservation: sid } });
+    }
+  };
+
+  const neutral = new WeakSet();
+
+  /** @type {Record<string, (args: any) => unknown>} */
+  const effects = {
+    showDialog: ({ dialog: content }) => dialog.show(content),
+    hideDialog: () => dialog.hide(),
+    accept: ({ reservation: sid }) => accept(sid, () => flex.Actions.invokeAction('AcceptTask', { sid })),
+    acceptPing: ({ reservation: sid }) => accept(sid, () => reservation(sid)?.accept()),
+    select: ({ reservation: sid }) => flex.Actions.invokeAction('SelectTask', { sid }),
+    attachConferenceOptions: ({ request, options }) => answer(request, { options }),
+    let: ({ request }) => answer(request, {}),
+    refuse: ({ request }) => answer(request, { refused: true }),
+
+    // Flex calls updateParticipant on this very object whenever two or fewer are left on the call.
+    neutraliseExitFlag: ({ reservation: sid }) => {
+      const target = reservation(sid);
+      if (!target || neutral.has(target)) return;
+      neutral.add(target);
+      const original = target.updateParticipant; // another plugin's wrapper, maybe: it is kept
+      target.updateParticipant = function updateParticipant(options) {
+        const flagged = neutral.has(target) && options && 'endConferenceOnExit' in options;
+        return original.call(this, flagged ? { ...options, endConferenceOnExit: false } : options);
+      };
+    },
+    releaseExitFlag: ({ reservation: sid }) => neutral.delete(/** @type {object} */ (reservation(sid))),
+    setExitFlag: async ({ reservation: sid, value }) => {
+      try {
+        await reservation(sid)?.updateParticipant({ endConferenceOnExit: value });
+      } catch (error) {
+        console.warn('Rejoin: could not set endConferenceOnExit', sid, error);
+      }
+      emit({ exitFlagSettled: { reservation: sid } });
+    },
+
+    notify: ({ notice }) => {
+      if (!flex.Notifications.registeredNotifications.has(NOTICE)) {
+        flex.Notifications.registerNotification({
+          id: NOTICE,
+          content: '{{text}}',
+          type: flex.NotificationType.information,
+          timeout: 15000,
+        });
+      }
+      flex.Notifications.showNotification(NOTICE, { text: text(manager, notice.kind, notice) });
+    },
+    log: ({ notice }) => console.warn(`Rejoin: ${text(manager, notice.kind, notice)}`),
+  };
+
+  return (effect) => {
+    for (const [name, args] of Object.entries(effect)) {
+      try {
+        const done = effects[name](args);
+        if (done instanceof Promise) done.catch((error) => console.warn(`Rejoin: ${name} failed`, error));
+      } catch (error) {
+        console.warn(`Rejoin: ${name} failed`, error);
+      }
+    }
+  };
+};

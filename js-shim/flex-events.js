@@ -1,0 +1,157 @@
+// @ts-check
+// Flex → events of the core. Values are passed on as they are; what they mean the core decides.
+
+/** @typedef {import('./types').Task} Task */
+
+/**
+ * A listener of ours never throws into Flex.
+ * @template {unknown[]} A
+ * @param {(...args: A) => unknown} listener
+ * @returns {(...args: A) => void}
+ */
+const guarded =
+  (listener) =>
+  (...args) => {
+    try {
+      listener(...args);
+    } catch (error) {
+      console.warn('Rejoin: listener failed', error);
+    }
+  };
+
+/**
+ * @param {import('./types').Flex} flex
+ * @param {import('./types').Manager} manager
+ * @param {{ emit: (event: import('./types').Event) => void, ask: import('./types').Ask }} core
+ */
+export const watchFlex = (flex, manager, { emit, ask }) => {
+  const state = () => manager.store.getState().flex;
+  const phone = () => manager.voiceClient?.state === 'registered';
+
+  /** @param {Task} task */
+  const taskFacts = (task) => {
+    const attributes = task.attributes ?? {};
+    return {
+      task: task.taskSid,
+      reservation: task.sid,
+      status: String(task.status),
+      voice: Boolean(flex.TaskHelper.isCallTask(task)),
+      workflow: task.workflowSid,
+      contactUri: manager.workerClient?.attributes?.contact_uri,
+      liveCall: Boolean(state().phone?.activeCall && flex.TaskHelper.isLiveCall(task)),
+      attributes: {
+        isReconnect: attributes.isReconnect,
+        rejoinRecoveryId: attributes.rejoinRecoveryId,
+        targetWorkerSid: attributes.targetWorkerSid,
+        disconnectedWorkerSid: attributes.disconnectedWorkerSid,
+        disconnectedWorkerName: attributes.disconnectedWorkerName,
+        disconnectedTime: attributes.disconnectedTime,
+        customerLeg: attributes.conference?.participants?.customer ?? attributes.call_sid,
+      },
+    };
+  };
+
+  /** @param {Task} task */
+  const conferenceFacts = (task) => {
+    const conference = state().conferences?.states?.get(task.taskSid)?.source ?? task.conference;
+    if (!conference) return undefined;
+    return {
+      reservation: task.sid,
+      conference: conference.conferenceSid,
+      legs: conference.participants.map((participant) => ({
+        call: participant.callSid,
+        kind: String(participant.participantType),
+        mine: Boolean(participant.isCurrentWorker),
+        joined: participant.status === 'joined',
+        sequence: Number(participant.mediaProperties?.sequenceNumber ?? 0),
+      })),
+    };
+  };
+
+  // The store is the one source that holds tasks from before the plugin, changes without an event, and conferences.
+  /** @type {Map<string, { facts: ReturnType<typeof taskFacts>, task: string, conference?: string }>} */
+  const known = new Map();
+  let registered = false;
+
+  const look = guarded(() => {
+    if (phone() !== registered) {
+      registered = !registered;
+      emit({ phoneChanged: { registered } });
+    }
+    const tasks = state().worker.tasks;
+    for (const [sid, { facts }] of known) {
+      if (tasks.has(sid)) continue;
+      known.delete(sid);
+      emit({ taskChanged: { ...facts, status: 'gone' } });
+    }
+    for (const task of tasks.values()) {
+      const facts = taskFacts(task);
+      const legs = conferenceFacts(task);
+      const last = known.get(task.sid);
+      const now = { facts, task: JSON.stringify(facts), conference: JSON.stringify(legs) };
+      known.set(task.sid, now);
+      if (now.task !== last?.task) emit({ taskChanged: facts });
+      if (legs && now.conference !== last?.conference) emit({ conferenceChanged: legs });
+    }
+  });
+
+  let due = false;
+  const lookSoon = () => {
+    if (due) return;
+    due = true;
+    queueMicrotask(() => {
+      due = false;
+      look();
+    });
+  };
+
+  /**
+   * @param {string} action
+   * @param {(task: Task | undefined, payload: any) => Promise<import('./types').Answer> | undefined} listener
+   */
+  const before = (action, listener) => {
+    flex.Actions.addListener(/** @type {any} */ (`before${action}`), async (payload, abort) => {
+      try {
+        const task = payload?.task ?? flex.TaskHelper.getTaskByTaskSid(payload?.sid);
+        const answer = await listener(task, payload);
+        if (answer?.refused) abort();
+        if (answer?.options) {
+          payload.conferenceOptions = Object.assign(payload.conferenceOptions ?? {}, answer.options);
+        }
+      } catch (error) {
+        console.warn('Rejoin: listener failed', error);
+      }
+    });
+  };
+  /** @param {string} reason @param {Task | undefined} task */
+  const leave = (reason, task) => task && ask('beforeLeave', { reservation: task.sid, reason });
+
+  before('AcceptTask', (task, payload) => {
+    const callback = payload.conferenceOptions?.conferenceStatusCallback;
+    return task && ask('beforeAccept', { task: taskFacts(task), callback });
+  });
+  before('HangupCall', (task) => leave('hang-up', task));
+  before('TransferTask', (task, { options }) =>
+    options?.mode === 'COLD' ? leave('cold-transfer', task) : undefined,
+  );
+  before('EndConferenceForAll', (task) => leave('end-conference', task));
+  before('Logout', () => ask('beforeLeave', { reservation: undefined, reason: 'sign-out' }));
+  before('WrapupTask', (task) => task && ask('beforeComplete', { reservation: task.sid }));
+  before('CompleteTask', (task) => task && ask('beforeComplete', { reservation: task.sid }));
+
+  const start = guarded(() => {
+    const { worker } = state();
+    const sid = manager.workerClient?.sid;
+    if (!sid || !worker?.tasks) return false; // not an agent's desktop, or Flex is degraded
+    const tasks = [...worker.tasks.values()].map(taskFacts);
+    registered = phone();
+    const workerName = worker.attributes?.full_name ?? manager.workerClient?.name ?? '';
+    emit({ started: { worker: sid, workerName, phoneRegistered: registered, tasks } });
+    manager.store.subscribe(lookSoon);
+    manager.workerClient?.on('reservationCreated', lookSoon);
+    for (const event of ['registered', 'unregistered', 'destroyed']) manager.voiceClient?.on(event, lookSoon);
+    lookSoon();
+  });
+  if (state().worker?.worker) start();
+  else manager.events.addListener('pluginsInitialized', start);
+};

@@ -1,0 +1,89 @@
+// @ts-check
+// The plugin as Flex loads it: binds the core to Flex and takes no decision. Whatever fails here, Flex goes on.
+import { FlexPlugin } from '@twilio/flex-plugin';
+import { loadCore } from './core-loader';
+import { createDialog } from './dialog';
+import { createEffects } from './flex-effects';
+import { watchFlex } from './flex-events';
+
+/** How long Flex waits for the core's answer at most, in ms: a little more than the core takes. */
+const PATIENCE = 2000;
+
+export default class RejoinPlugin extends FlexPlugin {
+  constructor() {
+    super('RejoinPlugin');
+  }
+
+  /**
+   * @param {import('./types').Flex} flex
+   * @param {import('./types').Manager} manager
+   */
+  init(flex, manager) {
+    let passive = false;
+    let questions = 0;
+    /** @type {Map<number, (answer: import('./types').Answer) => void>} */
+    const open = new Map();
+    /** @type {import('./types').Core | undefined} */
+    let core;
+
+    /** @param {string} what @param {unknown} error */
+    const giveUp = (what, error) => {
+      if (passive) return;
+      passive = true;
+      console.error(`Rejoin: ${what}. Flex goes on as without this plugin.`, error);
+      dialog.hide();
+      for (const answer of open.values()) answer({});
+      open.clear();
+    };
+
+    /** @param {import('./types').Event} event */
+    const emit = (event) => {
+      if (passive || !core) return;
+      try {
+        core.handle(event);
+      } catch (error) {
+        // A panic has been reported by now; anything else concerns this event alone.
+        if (!passive) console.warn('Rejoin: event not understood', error);
+      }
+    };
+
+    /** @type {import('./types').Ask} */
+    const ask = (name, details) => {
+      if (passive || !core) return Promise.resolve({});
+      const request = (questions += 1);
+      return new Promise((resolve) => {
+        /** @param {import('./types').Answer} answer */
+        const answer = (answer) => {
+          open.delete(request);
+          resolve(answer);
+        };
+        open.set(request, answer);
+        setTimeout(answer, PATIENCE, {});
+        emit({ [name]: { request, ...details } });
+      });
+    };
+
+    const dialog = createDialog(manager, () => emit({ dialogButton: {} }));
+    /** @type {any[]} */
+    const places = [manager.configuration, manager.serviceConfiguration?.ui_attributes];
+    const server = places.map((place) => place?.custom_data?.rejoin?.server).find(Boolean);
+    if (!server) {
+      giveUp('custom_data.rejoin.server is missing in the Flex configuration', undefined);
+      return;
+    }
+    const effects = createEffects(flex, manager, {
+      dialog,
+      emit,
+      answer: (id, answer) => open.get(id)?.(answer),
+    });
+    const token = () => manager.store.getState().flex.session?.ssoTokenPayload?.token ?? '';
+
+    loadCore()
+      .then((wasm) => {
+        wasm.onPanic((/** @type {string} */ message) => giveUp('the core broke down', message));
+        core = new wasm.Core(server, effects, token);
+        watchFlex(flex, manager, { emit, ask });
+      })
+      .catch((error) => giveUp('the core could not start', error));
+  }
+}

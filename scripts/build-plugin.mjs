@@ -1,0 +1,100 @@
+// Builds the plugin: wasm-pack (Rust → pkg/), then Twilio's builder (→ build/plugin-rejoin.js and its map).
+// A step whose inputs and outputs are unchanged since it last succeeded is skipped; `--force` runs both.
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
+const at = (...parts) => path.join(root, ...parts);
+const stampFile = at('target', 'build-plugin.json');
+const force = process.argv.includes('--force');
+
+const files = (entry) => {
+  if (!existsSync(at(entry))) return [];
+  if (!statSync(at(entry)).isDirectory()) return [entry];
+  return readdirSync(at(entry))
+    .sort()
+    .flatMap((name) => files(path.join(entry, name)));
+};
+
+const hash = (entries) => {
+  const sum = createHash('sha256');
+  for (const file of entries.flatMap(files))
+    sum
+      .update(file)
+      .update('\0')
+      .update(readFileSync(at(file)))
+      .update('\0');
+  return sum.digest('hex');
+};
+
+const readStamps = () => {
+  try {
+    return JSON.parse(readFileSync(stampFile, 'utf8'));
+  } catch {
+    return {}; // never built here
+  }
+};
+
+const env = {
+  ...process.env,
+  PATH: [at('.tools', 'bin'), at('node_modules', '.bin'), process.env.PATH].join(path.delimiter),
+};
+
+const run = (command, args) => {
+  const { status, error } = spawnSync(command, args, { cwd: root, env, stdio: 'inherit' });
+  if (status === 0) return;
+  console.error(
+    error ? `${command} could not be started: ${error.message}` : `${command} ended with status ${status}.`,
+  );
+  process.exit(1);
+};
+
+const step = (name, inputs, outputs, work) => {
+  const stamps = readStamps();
+  const before = hash(inputs);
+  const whole = outputs.every((file) => existsSync(at(file)));
+  if (!force && whole && stamps[name]?.inputs === before && stamps[name]?.outputs === hash(outputs)) {
+    console.log(`${name}: unchanged`);
+    return;
+  }
+  const started = performance.now();
+  work();
+  mkdirSync(path.dirname(stampFile), { recursive: true });
+  writeFileSync(
+    stampFile,
+    JSON.stringify({ ...readStamps(), [name]: { inputs: before, outputs: hash(outputs) } }),
+  );
+  console.log(`${name}: built in ${((performance.now() - started) / 1000).toFixed(1)} s`);
+};
+
+const wasm = 'pkg/core_bg.wasm';
+const bundle = 'build/plugin-rejoin.js';
+const rust = files('src').filter((file) => file.endsWith('.rs'));
+
+// `no-install`: the tools are in .tools/bin, or this fails; nothing is fetched behind the user's back.
+const build =
+  '--release --target web --mode no-install --no-pack --out-dir pkg --out-name core -- -p rejoin-plugin'.split(
+    ' ',
+  );
+step(
+  'wasm',
+  [...rust, 'crates/protocol/src', 'crates/protocol/Cargo.toml', 'Cargo.toml', 'Cargo.lock'],
+  [wasm, 'pkg/core.js'],
+  () => run('wasm-pack', ['build', '.', ...build]),
+);
+step(
+  'bundle',
+  ['js-shim', 'src/index.js', 'pkg/core.js', wasm, 'webpack.config.js', 'package.json'],
+  [bundle, `${bundle}.map`],
+  () => run('flex-plugin', ['build']),
+);
+
+for (const file of [wasm, bundle]) {
+  const bytes = readFileSync(at(file));
+  const kb = (length) => `${(length / 1000).toFixed(1)} kB`;
+  console.log(`${file}: ${kb(bytes.length)}, gzip ${kb(gzipSync(bytes, { level: 9 }).length)}`);
+}

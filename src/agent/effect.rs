@@ -1,0 +1,189 @@
+use crate::agent::{Dialog, PostId, RequestId};
+use rejoin_protocol::api::{GracefulMark, Hello, Registration};
+use rejoin_protocol::{Millis, RecoveryId, ReservationSid};
+use serde::Serialize;
+
+/// What the machine wants done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Something in Flex.
+    Desktop(ToDesktop),
+    /// A request to the server. The same `id` again is the same request again.
+    Post {
+        /// Of the reply.
+        id: PostId,
+        /// What.
+        request: Request,
+    },
+    /// Listen to what the server says by itself, from now on, across lost connections.
+    OpenPush,
+    /// Wake the machine at this point in time. Setting a timer again replaces it.
+    SetTimer {
+        /// Which.
+        timer: Timer,
+        /// Point in time.
+        at: Millis,
+    },
+    /// Not needed any more. Clearing what is not set is no error.
+    ClearTimer {
+        /// Which.
+        timer: Timer,
+    },
+    /// Remember across page loads that this reservation has a call.
+    Store {
+        /// Which.
+        reservation: ReservationSid,
+    },
+    /// Forget it.
+    Unstore {
+        /// Which.
+        reservation: ReservationSid,
+    },
+}
+
+/// Timers of the machine.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Timer {
+    /// Say hello (again).
+    Hello,
+    /// The dialog has gone without news for too long.
+    Overdue,
+    /// Flex has waited long enough for a leave.
+    Leave(RequestId),
+    /// Send a failed request again.
+    Retry(PostId),
+    /// Try again to accept.
+    Accept(ReservationSid),
+    /// "Reconnected" has stood long enough.
+    Rejoined(RecoveryId),
+}
+
+/// Requests to the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// `POST /v1/hello`.
+    Hello(Hello),
+    /// `POST /v1/calls`.
+    Register(Registration),
+    /// `POST /v1/graceful`; must survive the end of the page.
+    Graceful(GracefulMark),
+}
+
+/// What the shim carries out in Flex, in JavaScript `{accept: {…}}` and so on.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum ToDesktop {
+    /// Show the blocking dialog, or change what it shows.
+    ShowDialog {
+        /// What it shows.
+        dialog: Dialog,
+    },
+    /// Take it away.
+    HideDialog {},
+    /// Accept a call as the agent would.
+    Accept {
+        /// Which.
+        reservation: ReservationSid,
+    },
+    /// Accept a ping: it is no task for the agent's eyes.
+    AcceptPing {
+        /// Which.
+        reservation: ReservationSid,
+    },
+    /// Show a task.
+    Select {
+        /// Which.
+        reservation: ReservationSid,
+    },
+    /// Answer: go on, with these options added to the conference's.
+    AttachConferenceOptions {
+        /// Of what.
+        request: RequestId,
+        /// To merge into the payload's `conferenceOptions`.
+        options: ConferenceOptions,
+    },
+    /// Answer: go on.
+    Let {
+        /// Of what.
+        request: RequestId,
+    },
+    /// Answer: do not.
+    Refuse {
+        /// Of what.
+        request: RequestId,
+    },
+    /// From now on, whatever Flex wants of this reservation's `endConferenceOnExit`, it is sent as `false`.
+    NeutraliseExitFlag {
+        /// Whose.
+        reservation: ReservationSid,
+    },
+    /// Let Flex's own wishes through again.
+    ReleaseExitFlag {
+        /// Whose.
+        reservation: ReservationSid,
+    },
+    /// Set `endConferenceOnExit`, then report `exitFlagSettled`.
+    SetExitFlag {
+        /// Whose.
+        reservation: ReservationSid,
+        /// To what.
+        value: bool,
+    },
+    /// Tell the agent in passing.
+    Notify {
+        /// What.
+        notice: Notice,
+    },
+    /// Tell the developer, in the console.
+    Log {
+        /// What.
+        notice: Complaint,
+    },
+}
+
+/// What is added to a call's conference (<https://www.twilio.com/docs/taskrouter/api/reservations>).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConferenceOptions {
+    /// Our webhook.
+    pub conference_status_callback: String,
+    /// `POST`.
+    pub conference_status_callback_method: &'static str,
+    /// One text, separated by commas.
+    pub conference_status_callback_event: &'static str,
+    /// The conference outlives the agent's leg.
+    pub end_conference_on_exit: bool,
+}
+
+/// Something for the agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Notice {
+    /// The offered call was interrupted with another agent.
+    TakeOver {
+        /// Who lost the call, when it is known.
+        name: Option<String>,
+        /// How long ago.
+        seconds: u64,
+    },
+    /// The same, when it is not known how long ago.
+    TakeOverUndated {
+        /// Who lost the call, when it is known.
+        name: Option<String>,
+    },
+    /// The offered call was interrupted with this worker, and any agent may take it.
+    TakeOverOwn,
+}
+
+/// Something for the developer.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Complaint {
+    /// Somebody else has set a conference status callback: without ours the call cannot be recovered.
+    ForeignCallback,
+    /// The server does not accept this desktop's requests.
+    Refused {
+        /// HTTP status.
+        status: u16,
+    },
+}

@@ -1,0 +1,272 @@
+use crate::agent::Timer;
+use rejoin_protocol::api::{GracefulReason, HelloReply, RecoveryView};
+use rejoin_protocol::{CallSid, ConferenceSid, RecoveryId, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
+use serde::{Deserialize, Deserializer};
+
+/// Pairs a question of the desktop with its one answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, serde::Serialize)]
+#[serde(transparent)]
+pub struct RequestId(pub u32);
+
+/// Pairs a request to the server with its outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PostId(pub u32);
+
+/// What can happen.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// Something in Flex.
+    Desktop(FromDesktop),
+    /// The server has answered a request, or not.
+    Reply {
+        /// Which request.
+        id: PostId,
+        /// How it ended.
+        result: Result<Answer, PostError>,
+    },
+    /// The server says how far a recovery is.
+    Push(RecoveryView),
+    /// The push channel was opened or lost.
+    PushState {
+        /// Opened?
+        up: bool,
+    },
+    /// A timer that the machine set is due.
+    Timer(Timer),
+}
+
+/// What a request brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// To a hello.
+    Hello(HelloReply),
+    /// The request was accepted; there is nothing more to say.
+    Accepted,
+}
+
+/// Why a request brought nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PostError {
+    /// No answer: network, time limit, a body that could not be read.
+    Unreachable,
+    /// An answer with this HTTP status.
+    Status(u16),
+}
+
+impl PostError {
+    /// Can the same request succeed later? A token that ran out is replaced by Flex, so 401 counts.
+    pub fn is_passing(self) -> bool {
+        match self {
+            Self::Unreachable => true,
+            Self::Status(status) => matches!(status, 401 | 408 | 425 | 429 | 500..),
+        }
+    }
+}
+
+/// What the shim reports of Flex, in JavaScript `{taskChanged: {…}}` and so on.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum FromDesktop {
+    /// The plugin has started; the desktop's tasks are known.
+    Started {
+        /// Who works here.
+        worker: WorkerSid,
+        /// As Flex shows it.
+        worker_name: String,
+        /// Can the phone take calls?
+        phone_registered: bool,
+        /// Everything that is reserved for the worker.
+        tasks: Vec<TaskFacts>,
+    },
+    /// A task or its reservation is new or has changed.
+    TaskChanged(TaskFacts),
+    /// The conference of a task has changed.
+    ConferenceChanged(ConferenceFacts),
+    /// A task is about to be accepted. Wants an answer.
+    BeforeAccept {
+        /// Of the answer.
+        request: RequestId,
+        /// Which.
+        task: TaskFacts,
+        /// A conference status callback that somebody has already asked for.
+        callback: Option<String>,
+    },
+    /// A call is about to be left on purpose. Wants an answer.
+    BeforeLeave {
+        /// Of the answer.
+        request: RequestId,
+        /// Which call; `None`: all of them.
+        reservation: Option<ReservationSid>,
+        /// In what way.
+        reason: GracefulReason,
+    },
+    /// A task is about to be wrapped up or completed by hand. Wants an answer.
+    BeforeComplete {
+        /// Of the answer.
+        request: RequestId,
+        /// Which.
+        reservation: ReservationSid,
+    },
+    /// The phone can take calls now, or cannot any more.
+    PhoneChanged {
+        /// Can it?
+        registered: bool,
+    },
+    /// `SetExitFlag` has been carried out, or could not be.
+    ExitFlagSettled {
+        /// Whose.
+        reservation: ReservationSid,
+    },
+    /// `Accept` or `AcceptPing` could not be carried out.
+    AcceptFailed {
+        /// Which.
+        reservation: ReservationSid,
+    },
+    /// The dialog's button was pressed.
+    DialogButton {},
+}
+
+/// A reservation of this worker and its task.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskFacts {
+    /// The task.
+    pub task: TaskSid,
+    /// The reservation.
+    pub reservation: ReservationSid,
+    /// How far the reservation is.
+    pub status: ReservationStatus,
+    /// Is it a call?
+    pub voice: bool,
+    /// Where the task came from.
+    #[serde(default, deserialize_with = "lenient")]
+    pub workflow: Option<WorkflowSid>,
+    /// `contact_uri` of the worker: where calls ring.
+    #[serde(default, deserialize_with = "lenient")]
+    pub contact_uri: Option<String>,
+    /// Has this page an open call for it?
+    pub live_call: bool,
+    /// What matters here of the task's attributes.
+    pub attributes: Attributes,
+}
+
+impl TaskFacts {
+    /// Does the worker's leg live in a browser? Calls on other phones are not touched by what becomes of a page.
+    pub fn in_browser(&self) -> bool {
+        self.contact_uri.as_deref().is_none_or(|uri| uri.starts_with("client:"))
+    }
+}
+
+/// How far a reservation is (<https://www.twilio.com/docs/taskrouter/api/reservations>).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub enum ReservationStatus {
+    /// Offered.
+    Pending,
+    /// Taken.
+    Accepted,
+    /// The call is over, the agent is not finished.
+    Wrapping,
+    /// Completed, canceled, rejected, rescinded, timed out.
+    Over,
+}
+
+impl From<String> for ReservationStatus {
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "pending" => Self::Pending,
+            "accepted" => Self::Accepted,
+            "wrapping" => Self::Wrapping,
+            _ => Self::Over,
+        }
+    }
+}
+
+/// Attributes that recoveries put on tasks. Anybody may write attributes: what does not fit counts as absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Attributes {
+    /// `true` on the task that brings a customer back.
+    #[serde(deserialize_with = "lenient")]
+    pub is_reconnect: Option<bool>,
+    /// The recovery that a ping or reconnect task belongs to.
+    #[serde(deserialize_with = "lenient")]
+    pub rejoin_recovery_id: Option<RecoveryId>,
+    /// The worker who is to get the customer back.
+    #[serde(deserialize_with = "lenient")]
+    pub target_worker_sid: Option<WorkerSid>,
+    /// The worker who was lost.
+    #[serde(deserialize_with = "lenient")]
+    pub disconnected_worker_sid: Option<WorkerSid>,
+    /// His or her name.
+    #[serde(deserialize_with = "lenient")]
+    pub disconnected_worker_name: Option<String>,
+    /// When that was: milliseconds since the Unix epoch.
+    #[serde(deserialize_with = "lenient")]
+    pub disconnected_time: Option<u64>,
+    /// The customer's leg as TaskRouter or the call's beginning named it.
+    #[serde(deserialize_with = "lenient")]
+    pub customer_leg: Option<CallSid>,
+}
+
+/// The conference of a task as Flex sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConferenceFacts {
+    /// Whose.
+    pub reservation: ReservationSid,
+    /// The conference, once it is there.
+    #[serde(default, deserialize_with = "lenient")]
+    pub conference: Option<ConferenceSid>,
+    /// Who is, or was, in it.
+    pub legs: Vec<Leg>,
+}
+
+/// One participant.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Leg {
+    /// Its call, once it is known.
+    #[serde(default, deserialize_with = "lenient")]
+    pub call: Option<CallSid>,
+    /// What it is: Flex's `participantType`.
+    pub kind: LegKind,
+    /// Is it this worker's?
+    pub mine: bool,
+    /// Is it in the conference now?
+    pub joined: bool,
+    /// Flex's count of changes; the higher of two is the younger.
+    #[serde(default, deserialize_with = "lenient")]
+    pub sequence: Option<u64>,
+}
+
+/// What a participant is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub enum LegKind {
+    /// An agent. Flex shows TaskRouter's `agent` as `worker`.
+    Worker,
+    /// The customer.
+    Customer,
+    /// A supervisor, somebody from outside, a transfer under way, or something new.
+    Other,
+}
+
+impl From<String> for LegKind {
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "worker" | "agent" => Self::Worker,
+            "customer" => Self::Customer,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// A value that others write: when it is not what it should be, it is not there.
+fn lenient<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Ok(T::deserialize(deserializer).ok())
+}

@@ -1,0 +1,32 @@
+//! The agent side of a recovery: what one Flex desktop does before, during and after the loss of its page.
+//!
+//! [`Agent::handle`] takes an event and the time and gives back effects. It does no I/O, reads no clock and draws
+//! no random number; the wasm shell around it does that in a browser, a simulation anywhere else.
+//!
+//! What it promises: every question of the desktop ([`FromDesktop::BeforeAccept`], `BeforeLeave`,
+//! `BeforeComplete`) gets exactly one answer (`AttachConferenceOptions`, `Let` or `Refuse`); a task is accepted
+//! unasked only when the server has named its recovery; the dialog shows what the server said, nothing else.
+
+mod call;
+mod config;
+mod dialog;
+mod effect;
+mod event;
+mod few;
+mod leaving;
+mod machine;
+mod offer;
+mod posts;
+mod recovery;
+mod server;
+
+pub(crate) use few::Map;
+
+pub use config::Config;
+pub use dialog::Dialog;
+pub use effect::{Complaint, ConferenceOptions, Effect, Notice, Request, Timer, ToDesktop};
+pub use event::{
+    Answer, Attributes, ConferenceFacts, Event, FromDesktop, Leg, LegKind, PostError, PostId, RequestId,
+    ReservationStatus, TaskFacts,
+};
+pub use machine::Agent;

@@ -1,0 +1,114 @@
+//! One recovery as the server told it, and what of it the dialog shows.
+
+use crate::agent::{Config, Dialog};
+use rejoin_protocol::Millis;
+use rejoin_protocol::api::{RecoveryView, Stage};
+
+#[derive(Clone, Debug)]
+pub(super) struct Recovery {
+    pub(super) view: RecoveryView,
+    /// When the server last said so.
+    pub(super) heard: Millis,
+    /// When it said so first.
+    since: Millis,
+    /// The agent has seen something of it.
+    pub(super) shown: bool,
+    /// The page found its reservation when it loaded.
+    pub(super) from_start: bool,
+    /// The agent has put it away.
+    pub(super) dismissed: bool,
+    /// The server has been silent about it for too long.
+    pub(super) overdue: bool,
+    /// The timer that takes "Reconnected" away is set.
+    pub(super) ending: bool,
+    /// "Reconnected" has stood long enough.
+    pub(super) done: bool,
+}
+
+/// Stages in the order in which a recovery goes through them.
+pub(super) fn rank(stage: &Stage) -> u8 {
+    match stage {
+        Stage::Interrupted => 0,
+        Stage::Requeueing => 1,
+        Stage::Queued => 2,
+        Stage::WaitingForOther => 3,
+        Stage::Rejoined
+        | Stage::HandedOver { .. }
+        | Stage::Covered
+        | Stage::CustomerLeft
+        | Stage::Graceful
+        | Stage::Failed { .. } => 4,
+    }
+}
+
+impl Recovery {
+    pub(super) fn new(view: RecoveryView, now: Millis) -> Self {
+        Self {
+            view,
+            heard: now,
+            since: now,
+            shown: false,
+            from_start: false,
+            dismissed: false,
+            overdue: false,
+            ending: false,
+            done: false,
+        }
+    }
+
+    /// The server has spoken.
+    pub(super) fn update(&mut self, view: RecoveryView, now: Millis) {
+        if rank(&view.stage) != rank(&self.view.stage) {
+            // Only progress ends an overrun: the same answer again must not lock the agent in again.
+            self.since = now;
+            self.overdue = false;
+        }
+        self.view = view;
+        self.heard = now;
+        self.shown |= self.blocks();
+    }
+
+    /// Is this worker the one who is to be put back on the call?
+    pub(super) fn is_ours(&self) -> bool {
+        matches!(self.view.stage, Stage::Interrupted | Stage::Requeueing | Stage::Queued)
+    }
+
+    /// Does the agent have to wait for it?
+    pub(super) fn blocks(&self) -> bool {
+        self.is_ours() && !self.dismissed
+    }
+
+    /// When the server will have been silent for too long.
+    pub(super) fn overdue_at(&self, config: &Config) -> Option<Millis> {
+        let expected = match self.view.remaining_ms {
+            Some(remaining) => self.heard + Millis(remaining),
+            None => self.since + config.queue_within,
+        };
+        (self.blocks() && !self.overdue).then_some(expected + config.silence)
+    }
+
+    pub(super) fn dialog(&self) -> Option<Dialog> {
+        if self.dismissed {
+            return None;
+        }
+        match &self.view.stage {
+            Stage::Interrupted | Stage::Requeueing | Stage::Queued if self.overdue => Some(Dialog::Slow),
+            Stage::Interrupted => Some(Dialog::Interrupted {
+                until: self.view.remaining_ms.map(|remaining| self.heard + Millis(remaining)),
+            }),
+            Stage::Requeueing | Stage::Queued => Some(Dialog::Reconnecting),
+            Stage::Rejoined => (self.shown && !self.done).then_some(Dialog::Rejoined),
+            Stage::WaitingForOther => self.concerns().then_some(Dialog::WaitingForOther),
+            Stage::HandedOver { worker_name } => {
+                self.concerns().then(|| Dialog::HandedOver { name: worker_name.clone() })
+            }
+            Stage::CustomerLeft => self.concerns().then_some(Dialog::CustomerLeft),
+            Stage::Failed { reason } => self.shown.then(|| Dialog::Failed { reason: reason.clone() }),
+            Stage::Covered | Stage::Graceful => None,
+        }
+    }
+
+    fn concerns(&self) -> bool {
+        self.shown || self.from_start
+    }
+}

@@ -1,0 +1,257 @@
+//! What the server is asked and what it says: hellos, recoveries, and what follows for offers and the dialog.
+
+use crate::agent::machine::Talk;
+use crate::agent::offer::{Kind, Offer};
+use crate::agent::recovery::{Recovery, rank};
+use crate::agent::{
+    Agent, Answer, Complaint, Dialog, Effect, Notice, PostError, PostId, Request, ReservationStatus,
+    TaskFacts, Timer, ToDesktop,
+};
+use rejoin_protocol::api::{Hello, HelloReply, RecoveryView, Stage};
+use rejoin_protocol::{Millis, ReservationSid};
+
+impl Agent {
+    /// Says hello now, or as soon as the last one is long enough ago.
+    pub(super) fn say_hello(&mut self, now: Millis, out: &mut Vec<Effect>) {
+        if self.hello.under_way.is_some() {
+            self.hello.again = true;
+            return;
+        }
+        if let Some(sent) = self.hello.sent
+            && now < sent + self.config.hello_every
+        {
+            out.push(Effect::SetTimer { timer: Timer::Hello, at: sent + self.config.hello_every });
+            return;
+        }
+        let holdings = self.calls.values().filter_map(|call| call.holding()).collect();
+        let hello = Hello { epoch: self.epoch, holdings };
+        self.hello.under_way = Some(self.posts.send(Request::Hello(hello), out));
+        self.hello.sent = Some(now);
+        self.hello.again = false;
+    }
+
+    pub(super) fn hello_reply(
+        &mut self,
+        now: Millis,
+        id: PostId,
+        hello: &Hello,
+        result: Result<Answer, PostError>,
+        out: &mut Vec<Effect>,
+    ) {
+        self.posts.finish(id);
+        self.hello.under_way = None;
+        match result {
+            Ok(Answer::Hello(reply)) => {
+                let asked = self.hello.sent.unwrap_or(now);
+                let again = self.hello.again;
+                self.hello = Talk { sent: self.hello.sent, ..Talk::default() };
+                self.heard(now, asked, hello, reply);
+                if again {
+                    self.say_hello(now, out);
+                }
+            }
+            Err(PostError::Status(status)) if !PostError::Status(status).is_passing() => {
+                // The server knows nothing of this desktop and will not: there is nothing to wait for.
+                self.stop_checking(hello);
+                self.complain(Complaint::Refused { status }, out);
+            }
+            Ok(Answer::Accepted) | Err(_) => {
+                self.hello.failures += 1;
+                let at = now + self.config.retry_after(self.hello.failures).max(self.config.hello_every);
+                out.push(Effect::SetTimer { timer: Timer::Hello, at });
+            }
+        }
+    }
+
+    fn heard(&mut self, now: Millis, asked: Millis, hello: &Hello, reply: HelloReply) {
+        // What was known before the question and is not in the answer is over and forgotten.
+        self.recoveries.retain(|id, recovery| {
+            let named = reply.recoveries.iter().any(|view| view.id == *id);
+            named || recovery.heard >= asked || recovery.view.stage.is_final()
+        });
+        for view in reply.recoveries {
+            // A push may have overtaken the answer.
+            let younger = self.recoveries.get(&view.id).is_some_and(|recovery| {
+                recovery.heard >= asked && rank(&recovery.view.stage) > rank(&view.stage)
+            });
+            if !younger {
+                self.view(now, view);
+            }
+        }
+        self.stop_checking(hello);
+    }
+
+    fn stop_checking(&mut self, hello: &Hello) {
+        for holding in &hello.holdings {
+            if let Some(call) = self.calls.get_mut(&holding.reservation) {
+                call.checking = None;
+            }
+        }
+    }
+
+    /// The server has said how far a recovery is.
+    pub(super) fn view(&mut self, now: Millis, view: RecoveryView) {
+        let checking = self.calls.get_mut(&view.reservation).and_then(|call| call.checking.take()).is_some();
+        let from_start = self.found.contains(&view.reservation);
+        let recovery = self.recoveries.get_or_insert(view.id.clone(), || Recovery::new(view.clone(), now));
+        // The end of a wait that the agent saw is told; "reconnected" only to one who saw what came before.
+        recovery.shown |= checking && !matches!(view.stage, Stage::Rejoined);
+        recovery.from_start |= from_start;
+        recovery.dismissed |= checking && self.hello.dismissed;
+        recovery.update(view, now);
+    }
+
+    pub(super) fn push_state(&mut self, now: Millis, up: bool, out: &mut Vec<Effect>) {
+        let was = self.push.replace(up);
+        // While it was down an end may have been missed: open recoveries are repeated on it, ended ones are not.
+        if up && was == Some(false) && self.shown.is_some() {
+            self.say_hello(now, out);
+        }
+    }
+
+    /// A task that belongs to a recovery has come, changed or gone.
+    pub(super) fn offered(&mut self, facts: &TaskFacts, now: Millis, out: &mut Vec<Effect>) {
+        let reservation = &facts.reservation;
+        if facts.status != ReservationStatus::Pending {
+            if self.offers.remove(reservation).is_some() {
+                out.push(Effect::ClearTimer { timer: Timer::Accept(reservation.clone()) });
+            }
+            self.noticed.remove(reservation);
+            return;
+        }
+        let Some(me) = &self.me else { return };
+        if let Some(offer) = Offer::of(facts, &me.worker) {
+            self.offers.get_or_insert(reservation.clone(), || offer);
+        } else if facts.attributes.is_reconnect == Some(true) && self.noticed.add(reservation.clone()) {
+            let attributes = &facts.attributes;
+            let name = attributes.disconnected_worker_name.clone();
+            let notice = match attributes.disconnected_time {
+                _ if attributes.disconnected_worker_sid.as_ref() == Some(&me.worker) => Notice::TakeOverOwn,
+                Some(at) => Notice::TakeOver { name, seconds: Millis(at).until(now).0 / 1000 },
+                None => Notice::TakeOverUndated { name },
+            };
+            out.push(Effect::Desktop(ToDesktop::Notify { notice }));
+        }
+    }
+
+    /// Accepts what the server stands for, and asks it about the rest: anybody may write attributes.
+    pub(super) fn take_offers(&mut self, now: Millis, out: &mut Vec<Effect>) {
+        let mut unknown = false;
+        for (reservation, offer) in self.offers.iter_mut() {
+            let Some(recovery) = self.recoveries.get(&offer.recovery) else {
+                unknown |= !offer.asked;
+                offer.asked = true;
+                continue;
+            };
+            let ready = match offer.kind {
+                Kind::Ping => true,
+                Kind::Reconnect => self.phone_registered,
+            };
+            if offer.busy || !ready || !recovery.is_ours() || offer.attempts >= self.config.accept_attempts {
+                continue;
+            }
+            offer.busy = true;
+            offer.attempts += 1;
+            let reservation = reservation.clone();
+            match offer.kind {
+                Kind::Ping => out.push(Effect::Desktop(ToDesktop::AcceptPing { reservation })),
+                Kind::Reconnect => {
+                    let select = ToDesktop::Select { reservation: reservation.clone() };
+                    out.extend([Effect::Desktop(ToDesktop::Accept { reservation }), Effect::Desktop(select)]);
+                }
+            }
+        }
+        if unknown {
+            self.say_hello(now, out);
+        }
+    }
+
+    /// Must the agent not close this task yet?
+    pub(super) fn blocks(&self, reservation: &ReservationSid) -> bool {
+        let checking = self.calls.get(reservation).is_some_and(|call| call.checking.is_some());
+        (checking && !self.hello.dismissed)
+            || self
+                .recoveries
+                .values()
+                .any(|recovery| recovery.view.reservation == *reservation && recovery.blocks())
+    }
+
+    /// The agent has read the dialog, or does not want to wait.
+    pub(super) fn button(&mut self) {
+        let Some(shown) = &self.shown else { return };
+        match shown {
+            Dialog::Checking | Dialog::Interrupted { .. } | Dialog::Reconnecting | Dialog::Rejoined => {} // no button
+            Dialog::Unreachable => self.hello.dismissed = true,
+            Dialog::Slow
+            | Dialog::WaitingForOther
+            | Dialog::HandedOver { .. }
+            | Dialog::CustomerLeft
+            | Dialog::Failed { .. } => {
+                let shown = Some(shown.clone());
+                for recovery in self.recoveries.values_mut().filter(|recovery| recovery.dialog() == shown) {
+                    recovery.dismissed = true;
+                }
+            }
+        }
+    }
+
+    /// Silence has lasted too long.
+    pub(super) fn overdue(&mut self, now: Millis, out: &mut Vec<Effect>) {
+        self.overdue_at = None;
+        if self.checking_since().is_some_and(|since| since + self.config.silence <= now) {
+            self.hello.overdue = true;
+        }
+        let config = &self.config;
+        for recovery in self.recoveries.values_mut() {
+            recovery.overdue |= recovery.overdue_at(config).is_some_and(|at| at <= now);
+        }
+        self.say_hello(now, out);
+    }
+
+    fn checking_since(&self) -> Option<Millis> {
+        if self.hello.dismissed {
+            return None;
+        }
+        self.calls.values().filter_map(|call| call.checking).min()
+    }
+
+    /// What the dialog is to show: what the agent must wait for, then what has ended, then the open question.
+    fn dialog(&self) -> Option<Dialog> {
+        let recoveries = || self.recoveries.values();
+        let blocking = recoveries().filter(|recovery| recovery.blocks()).find_map(Recovery::dialog);
+        let checking = || {
+            self.checking_since()?;
+            Some(if self.hello.overdue { Dialog::Unreachable } else { Dialog::Checking })
+        };
+        blocking.or_else(|| recoveries().find_map(Recovery::dialog)).or_else(checking)
+    }
+
+    /// Brings dialog and its timers into line with what is known.
+    pub(super) fn settle_dialog(&mut self, now: Millis, out: &mut Vec<Effect>) {
+        let dialog = self.dialog();
+        if dialog != self.shown {
+            out.push(Effect::Desktop(match &dialog {
+                Some(dialog) => ToDesktop::ShowDialog { dialog: dialog.clone() },
+                None => ToDesktop::HideDialog {},
+            }));
+            self.shown = dialog;
+        }
+        for (id, recovery) in self.recoveries.iter_mut() {
+            if recovery.dialog() == Some(Dialog::Rejoined) && !recovery.ending {
+                recovery.ending = true;
+                let at = now + self.config.rejoined_for;
+                out.push(Effect::SetTimer { timer: Timer::Rejoined(id.clone()), at });
+            }
+        }
+        let checking = self.checking_since().filter(|_| !self.hello.overdue);
+        let silences = self.recoveries.values().filter_map(|recovery| recovery.overdue_at(&self.config));
+        let at = silences.chain(checking.map(|since| since + self.config.silence)).min();
+        if at != self.overdue_at {
+            out.push(match at {
+                Some(at) => Effect::SetTimer { timer: Timer::Overdue, at },
+                None => Effect::ClearTimer { timer: Timer::Overdue },
+            });
+            self.overdue_at = at;
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! The wasm shell: carries the machine's effects out in a browser and tells it what comes of them.
+
+pub mod post;
+pub mod push;
+mod sse;
+pub mod storage;
+pub mod timer;
+
+use crate::agent::{
+    Agent, Answer, Config, Effect, Event, FromDesktop, PostError, PostId, Request, ToDesktop,
+};
+use js_sys::Function;
+use post::Answered;
+use push::{Channel, News};
+use rejoin_protocol::Millis;
+use serde::Serialize;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::{Rc, Weak};
+use timer::Timers;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
+
+/// The plugin core as the shim sees it: events in, effects out.
+#[wasm_bindgen]
+pub struct Core(Rc<Inner>);
+
+struct Inner {
+    agent: RefCell<Agent>,
+    /// Events that came while another one was being handled.
+    queue: RefCell<VecDeque<Event>>,
+    busy: Cell<bool>,
+    timers: RefCell<Timers>,
+    channel: RefCell<Option<Channel>>,
+    server: String,
+    epoch: u64,
+    desktop: Function,
+    token: Function,
+}
+
+#[wasm_bindgen]
+impl Core {
+    /// `server`: base URL of the server. `desktop(effect)` carries out what concerns Flex; `token()` gives the Flex
+    /// user's token of this moment.
+    #[wasm_bindgen(constructor)]
+    pub fn new(server: &str, desktop: Function, token: Function) -> Core {
+        let config = Config::new(server);
+        let server = config.server.clone();
+        let epoch = storage::next_epoch(now());
+        let agent = Agent::new(config, epoch, storage::marks());
+        Core(Rc::new(Inner {
+            agent: RefCell::new(agent),
+            queue: RefCell::default(),
+            busy: Cell::new(false),
+            timers: RefCell::default(),
+            channel: RefCell::default(),
+            server,
+            epoch,
+            desktop,
+            token,
+        }))
+    }
+
+    /// Takes an event. Throws when it is not one that the core knows; nothing has changed then.
+    pub fn handle(&self, event: JsValue) -> Result<(), JsError> {
+        let event: FromDesktop = serde_wasm_bindgen::from_value(event)?;
+        self.0.handle(Event::Desktop(event));
+        Ok(())
+    }
+}
+
+/// `report(message)` is called once if the core breaks down. It must not be called again after that.
+#[wasm_bindgen(js_name = onPanic)]
+pub fn on_panic(report: Function) {
+    thread_local!(static REPORT: Cell<Option<Function>> = const { Cell::new(None) });
+    REPORT.set(Some(report));
+    std::panic::set_hook(Box::new(|panic| {
+        if let Some(report) = REPORT.take() {
+            // The page goes on without us whatever becomes of the report.
+            let _ = report.call1(&JsValue::UNDEFINED, &panic.to_string().into());
+        }
+    }));
+}
+
+fn now() -> Millis {
+    Millis(js_sys::Date::now() as u64)
+}
+
+impl Inner {
+    fn handle(self: &Rc<Self>, event: Event) {
+        self.queue.borrow_mut().push_back(event);
+        // Carrying out an effect may report the next event at once: it waits until the effects are drained.
+        if self.busy.replace(true) {
+            return;
+        }
+        while let Some(event) = self.next() {
+            let effects = self.agent.borrow_mut().handle(now(), event);
+            for effect in effects {
+                self.perform(effect);
+            }
+        }
+        self.busy.set(false);
+    }
+
+    fn next(&self) -> Option<Event> {
+        self.queue.borrow_mut().pop_front()
+    }
+
+    fn perform(self: &Rc<Self>, effect: Effect) {
+        match effect {
+            Effect::Desktop(effect) => self.tell(&effect),
+            Effect::Post { id, request } => self.post(id, request),
+            Effect::OpenPush => self.listen(),
+            Effect::SetTimer { timer, at } => {
+                let core = Rc::downgrade(self);
+                let due = timer.clone();
+                let wake = move || Self::later(&core, Event::Timer(due));
+                self.timers.borrow_mut().set(timer, now().until(at), wake);
+            }
+            Effect::ClearTimer { timer } => self.timers.borrow_mut().clear(&timer),
+            Effect::Store { reservation } => storage::store(&reservation),
+            Effect::Unstore { reservation } => storage::unstore(&reservation),
+        }
+    }
+
+    fn later(core: &Weak<Self>, event: Event) {
+        if let Some(core) = core.upgrade() {
+            core.handle(event);
+        }
+    }
+
+    fn tell(&self, effect: &ToDesktop) {
+        let json = serde_wasm_bindgen::Serializer::json_compatible();
+        if let Ok(effect) = effect.serialize(&json) {
+            // The shim guards itself: what it could not do it reports as an event.
+            let _ = self.desktop.call1(&JsValue::UNDEFINED, &effect);
+        }
+    }
+
+    fn token(&self) -> String {
+        token(&self.token)
+    }
+
+    fn post(self: &Rc<Self>, id: PostId, request: Request) {
+        let core = Rc::downgrade(self);
+        let (server, token) = (self.server.clone(), self.token());
+        spawn_local(async move {
+            let result = match request {
+                Request::Hello(hello) => {
+                    let answered = post::send(&server, "/v1/hello", &token, &hello, false).await;
+                    answered.and_then(|body| read(&body).map(Answer::Hello))
+                }
+                Request::Register(registration) => {
+                    post::send(&server, "/v1/calls", &token, &registration, false).await.map(accepted)
+                }
+                Request::Graceful(mark) => {
+                    post::send(&server, "/v1/graceful", &token, &mark, true).await.map(accepted)
+                }
+            };
+            Self::later(&core, Event::Reply { id, result });
+        });
+    }
+
+    fn listen(self: &Rc<Self>) {
+        let core = Rc::downgrade(self);
+        let url = format!("{}/v1/push?epoch={}", self.server, self.epoch);
+        let channel = Channel::open(url, self.token.clone(), move |news| {
+            Self::later(
+                &core,
+                match news {
+                    News::Up => Event::PushState { up: true },
+                    News::Down => Event::PushState { up: false },
+                    News::View(view) => Event::Push(view),
+                },
+            );
+        });
+        self.channel.replace(Some(channel));
+    }
+}
+
+fn token(ask: &Function) -> String {
+    ask.call0(&JsValue::UNDEFINED).ok().and_then(|token| token.as_string()).unwrap_or_default()
+}
+
+fn accepted(_: Answered) -> Answer {
+    Answer::Accepted
+}
+
+fn read<T: serde::de::DeserializeOwned>(body: &str) -> Result<T, PostError> {
+    post::parse(body).ok_or(PostError::Unreachable)
+}

@@ -1,0 +1,57 @@
+//! Requests to the server.
+
+use crate::agent::PostError;
+use gloo_net::http::Request;
+use js_sys::{JSON, Reflect};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use wasm_bindgen::JsValue;
+use web_sys::{AbortSignal, Headers, RequestInit};
+
+/// The body of an answer.
+pub type Answered = String;
+
+/// How long an answer may take, in milliseconds.
+const LIMIT: u32 = 10_000;
+
+/// `POST {server}{path}` with `body` as JSON. `keepalive`: the browser finishes it even when the page ends.
+pub async fn send<T: Serialize>(
+    server: &str,
+    path: &str,
+    token: &str,
+    body: &T,
+    keepalive: bool,
+) -> Result<Answered, PostError> {
+    let request =
+        build(&format!("{server}{path}"), token, body, keepalive).map_err(|_| PostError::Unreachable)?;
+    let response = Request::from(request).send().await.map_err(|_| PostError::Unreachable)?;
+    if !response.ok() {
+        return Err(PostError::Status(response.status()));
+    }
+    response.text().await.map_err(|_| PostError::Unreachable)
+}
+
+fn build<T: Serialize>(
+    url: &str,
+    token: &str,
+    body: &T,
+    keepalive: bool,
+) -> Result<web_sys::Request, JsValue> {
+    // The browser's own JSON: a second one would be a seventh of the whole download.
+    let body = body.serialize(&serde_wasm_bindgen::Serializer::json_compatible())?;
+    let headers = Headers::new()?;
+    headers.set("authorization", &format!("Bearer {token}"))?;
+    headers.set("content-type", "application/json")?;
+    let init = RequestInit::new();
+    init.set_method("POST");
+    init.set_headers(&headers);
+    init.set_body(&JSON::stringify(&body)?.into());
+    init.set_signal(Some(&AbortSignal::timeout_with_u32(LIMIT)));
+    Reflect::set(&init, &"keepalive".into(), &keepalive.into())?;
+    web_sys::Request::new_with_str_and_init(url, &init)
+}
+
+/// JSON text to a value; `None` when it is not one.
+pub fn parse<T: DeserializeOwned>(text: &str) -> Option<T> {
+    serde_wasm_bindgen::from_value(JSON::parse(text).ok()?).ok()
+}

@@ -1,0 +1,123 @@
+//! What the server says by itself: a stream of events over `fetch`, because `EventSource` sends no token.
+
+use crate::shell::{post, sse};
+use gloo_net::http::Request;
+use gloo_timers::callback::Timeout;
+use gloo_timers::future::TimeoutFuture;
+use js_sys::{Function, Reflect, Uint8Array};
+use rejoin_protocol::api::{Push, RecoveryView};
+use std::cell::RefCell;
+use std::rc::Rc;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+use web_sys::{AbortController, ReadableStreamDefaultReader, TextDecodeOptions, TextDecoder};
+
+/// The server says something at least every 15 s. A connection that is silent for longer than this is dead, in ms.
+const SILENCE: u32 = 40_000;
+/// Pause before the first new attempt, in ms; it doubles up to [`LONGEST`].
+const FIRST: u32 = 500;
+const LONGEST: u32 = 30_000;
+
+/// What comes over the channel.
+#[derive(Debug)]
+pub enum News {
+    /// A connection stands.
+    Up,
+    /// It was lost; the next attempt comes by itself.
+    Down,
+    /// A recovery has changed.
+    View(RecoveryView),
+}
+
+/// A push channel that connects again by itself, until it is dropped.
+pub struct Channel(Rc<RefCell<State>>);
+
+#[derive(Default)]
+struct State {
+    closed: bool,
+    connection: Option<AbortController>,
+}
+
+impl Channel {
+    /// Connects to `url`, with the token that `token()` gives at that moment, and reports to `on`.
+    pub fn open(url: String, token: Function, on: impl Fn(News) + 'static) -> Self {
+        let state = Rc::new(RefCell::new(State::default()));
+        let running = state.clone();
+        spawn_local(async move {
+            let mut pause = FIRST;
+            while !running.borrow().closed {
+                let stood = connection(&url, &token, &running, &on).await;
+                if running.borrow().closed {
+                    return;
+                }
+                on(News::Down);
+                pause = if stood { FIRST } else { (pause * 2).min(LONGEST) };
+                TimeoutFuture::new(pause).await;
+            }
+        });
+        Self(state)
+    }
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        let mut state = self.0.borrow_mut();
+        state.closed = true;
+        if let Some(connection) = state.connection.take() {
+            connection.abort();
+        }
+    }
+}
+
+/// One connection, from its beginning to its end. Did it ever stand?
+async fn connection(url: &str, token: &Function, state: &RefCell<State>, on: &impl Fn(News)) -> bool {
+    let mut stood = false;
+    let Ok(abort) = AbortController::new() else { return false };
+    state.borrow_mut().connection = Some(abort.clone());
+    // Whatever ends it is followed by a new attempt; why it ended changes nothing.
+    let _ = read(url, token, &abort, on, &mut stood).await;
+    stood
+}
+
+async fn read(
+    url: &str,
+    token: &Function,
+    abort: &AbortController,
+    on: &impl Fn(News),
+    stood: &mut bool,
+) -> Result<(), JsValue> {
+    let mut watchdog = watch(abort);
+    let request = Request::get(url)
+        .header("authorization", &format!("Bearer {}", super::token(token)))
+        .header("accept", "text/event-stream")
+        .abort_signal(Some(&abort.signal()));
+    let response = request.send().await.map_err(|error| JsValue::from(error.to_string()))?;
+    let body = response.body().filter(|_| response.ok()).ok_or(JsValue::UNDEFINED)?;
+    *stood = true;
+    on(News::Up);
+    let reader: ReadableStreamDefaultReader = body.get_reader().unchecked_into();
+    let decoder = TextDecoder::new()?;
+    let streaming = TextDecodeOptions::new();
+    streaming.set_stream(true); // a character may be cut in two
+    let mut parser = sse::Parser::default();
+    loop {
+        drop(std::mem::replace(&mut watchdog, watch(abort)));
+        let piece = JsFuture::from(reader.read()).await?;
+        if Reflect::get(&piece, &"done".into())?.is_truthy() {
+            return Ok(());
+        }
+        let bytes: Uint8Array = Reflect::get(&piece, &"value".into())?.dyn_into()?;
+        let text = decoder.decode_with_buffer_source_and_options(&bytes, &streaming)?;
+        for message in parser.feed(&text) {
+            // A newer server may say what this plugin does not know.
+            if let Some(Push::Recovery { recovery }) = post::parse(&message) {
+                on(News::View(recovery));
+            }
+        }
+    }
+}
+
+fn watch(abort: &AbortController) -> Timeout {
+    let abort = abort.clone();
+    Timeout::new(SILENCE, move || abort.abort())
+}

@@ -1,0 +1,22 @@
+//! The machine's timers.
+
+use crate::agent::{Map, Timer};
+use gloo_timers::callback::Timeout;
+use rejoin_protocol::Millis;
+
+/// Timers that are set. Dropping them clears them.
+#[derive(Default)]
+pub struct Timers(Map<Timer, Timeout>);
+
+impl Timers {
+    /// Calls `wake` after that time, unless the timer is set again or cleared before.
+    pub fn set(&mut self, timer: Timer, after: Millis, wake: impl FnOnce() + 'static) {
+        let after = u32::try_from(after.0).unwrap_or(u32::MAX);
+        self.0.insert(timer, Timeout::new(after, wake));
+    }
+
+    /// Clears a timer; one that is not set is no error.
+    pub fn clear(&mut self, timer: &Timer) {
+        self.0.remove(timer);
+    }
+}
