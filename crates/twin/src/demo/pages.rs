@@ -9,7 +9,7 @@ use axum::{
     Json, Router,
     body::Bytes,
     extract::{Path, Query, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     response::{Html, IntoResponse, Redirect, Response},
     routing::get,
 };
@@ -17,6 +17,9 @@ use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{path::PathBuf, time::UNIX_EPOCH};
+
+/// Whose desktop this browser opened last at this host.
+const COOKIE: &str = "twin-worker";
 
 pub(super) fn routes() -> Router<Demo> {
     Router::new()
@@ -39,6 +42,7 @@ pub(super) fn routes() -> Router<Demo> {
         )
         .route("/favicon.svg", get(async || typed("image/svg+xml", include_str!("../../pages/favicon.svg"))))
         .route("/favicon.ico", get(async || Redirect::permanent("/favicon.svg")))
+        .fallback(view)
 }
 
 /// Always asked for again: after a new build of the twin an old script would not fit.
@@ -97,9 +101,32 @@ struct Desktop {
     worker: String,
 }
 
-/// The page around Flex. The token is fresh with every load, as after a login.
 async fn desktop(State(demo): State<Demo>, Query(wanted): Query<Desktop>) -> Result<Response, Problem> {
     let agent = Agent::named(&wanted.worker).ok_or_else(|| Problem::not_found("such agent: ada or bo"))?;
+    Ok(desktop_of(&demo, agent))
+}
+
+/// Flex writes its views into the address, such as `/agent-desktop/WR…`, and that is what a reload asks for. Who was
+/// there, the query still says, or the cookie.
+async fn view(State(demo): State<Demo>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    let text =
+        |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or_default();
+    let page = method == Method::GET && text(header::ACCEPT).contains("text/html");
+    if !page || uri.path().starts_with("/__") || uri.path().starts_with("/@") {
+        return Problem::not_found("such address").into_response();
+    }
+    let cookies = text(header::COOKIE);
+    let worker = cookies.split(';').find_map(|cookie| cookie.trim().strip_prefix(COOKIE)?.strip_prefix('='));
+    let query = uri.query().unwrap_or_default();
+    let asked = query.split('&').find_map(|pair| pair.strip_prefix("worker="));
+    match asked.or(worker).and_then(Agent::named) {
+        Some(agent) => desktop_of(&demo, agent),
+        None => Redirect::to("/").into_response(),
+    }
+}
+
+/// The page around Flex. The token is fresh with every load, as after a login.
+fn desktop_of(demo: &Demo, agent: Agent) -> Response {
     let config = demo.twin.config();
     let account = account_of(config);
     let claims = agent.claims(account.sid, account.workspace, shell::now());
@@ -116,7 +143,9 @@ async fn desktop(State(demo): State<Demo>, Query(wanted): Query<Desktop>) -> Res
         .replace("{{title}}", &format!("Agent {} – Flex", agent.full_name()))
         // Inside a script element, only `<` could end it.
         .replace("{{session}}", &session.to_string().replace('<', "\\u003c"));
-    Ok(([(header::CACHE_CONTROL, "no-store")], Html(page)).into_response())
+    let cookie = format!("{COOKIE}={}; Path=/; SameSite=Lax; HttpOnly", agent.name());
+    ([(header::CACHE_CONTROL, "no-store".to_owned()), (header::SET_COOKIE, cookie)], Html(page))
+        .into_response()
 }
 
 /// The bundle is 17 MB: a reload asks whether it has changed, and reads it only then.

@@ -100,6 +100,8 @@ fn token_of(headers: &HeaderMap) -> Option<String> {
     match scheme.to_ascii_lowercase().as_str() {
         "bearer" => Some(credentials.to_owned()),
         "basic" => {
+            // Flex 2.17.1 writes `Basic …)`, with a bracket too many, when it asks for its configuration.
+            let credentials = credentials.trim_end_matches(')');
             let plain = String::from_utf8(STANDARD.decode(credentials).ok()?).ok()?;
             plain.split_once(':').map(|(_, token)| token.to_owned())
         }
@@ -159,6 +161,7 @@ mod tests {
             headers("x-flex-jwe", "a.b.c"),
             headers("authorization", "Bearer a.b.c"),
             headers("authorization", &basic),
+            headers("authorization", &format!("{basic})")),
         ] {
             assert_eq!(token_of(&headers).as_deref(), Some("a.b.c"));
         }

@@ -74,8 +74,8 @@ impl Client {
         match header["method"].as_str().unwrap_or_default() {
             "init" => Some(self.init(header)),
             "message" => Some(self.message(frame)),
-            // The client's answer to a notification.
-            "reply" => None,
+            // The client's answer to a notification, and what it measures of itself.
+            "reply" | "telemetry" | "telemetry.v1" => None,
             "update" => {
                 // A fresh token.
                 match header["token"].as_str().map(|token| self.flex.verified(token)) {
@@ -87,7 +87,7 @@ impl Client {
                     None => Some(reply(header, 200, "OK", json!({}))),
                 }
             }
-            "ping" | "telemetry" => Some(reply(header, 200, "OK", json!({}))),
+            "ping" => Some(reply(header, 200, "OK", json!({}))),
             other => {
                 self.flex.twin.log(format!("twilsock: a message of kind {other:?} is ignored"));
                 None
