@@ -72,6 +72,9 @@ pub enum TwinError {
     /// The media side could not be started.
     #[error(transparent)]
     Media(#[from] media::MediaError),
+    /// The demo account cannot be modelled.
+    #[error(transparent)]
+    Model(#[from] crate::model::ModelError),
     /// The client for webhooks could not be made.
     #[error("cannot make the HTTP client for webhooks: {0}")]
     Client(#[from] reqwest::Error),
@@ -191,7 +194,7 @@ impl Twin {
                 customers: AtomicU64::new(1),
             }),
         };
-        tokio::spawn(Driver::new(twin.clone(), webhooks).run(inputs_rx, happenings));
+        tokio::spawn(Driver::new(twin.clone(), webhooks)?.run(inputs_rx, happenings));
         Ok(twin)
     }
 
@@ -343,10 +346,11 @@ struct Driver {
 }
 
 impl Driver {
-    fn new(twin: Twin, webhooks: Webhooks) -> Self {
+    fn new(twin: Twin, webhooks: Webhooks) -> Result<Self, TwinError> {
         let config = twin.config();
-        let model = Model::new(config.facts.clone(), demo_account(config), config.first_number);
-        Self {
+        let account = demo_account(config.account.clone(), format!("{}/demo/voice", config.public_url));
+        let model = Model::new(config.facts.clone(), account, config.first_number)?;
+        Ok(Self {
             twin,
             model,
             webhooks,
@@ -359,7 +363,7 @@ impl Driver {
             answering: HashSet::new(),
             stopped: HashMap::new(),
             holds: HashMap::new(),
-        }
+        })
     }
 
     async fn run(

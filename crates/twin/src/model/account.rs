@@ -1,6 +1,5 @@
 //! The demo account: two agents, a queue for everybody and one for recovery pings.
 
-use crate::TwinConfig;
 use rejoin_protocol::{
     AccountSid, ActivitySid, TaskChannelSid, TaskQueueSid, WorkerSid, WorkflowSid, WorkspaceSid,
 };
@@ -94,8 +93,8 @@ impl Account {
     }
 }
 
-/// The demo account as this twin serves it.
-pub fn demo_account(config: &TwinConfig) -> Account {
+/// The demo account. `voice_url`: TwiML for who dials its number.
+pub fn demo_account(account: AccountSid, voice_url: String) -> Account {
     let agent = |number: u128, first: &str| WorkerSetup {
         sid: WorkerSid::numbered(number),
         name: format!("{}@example.com", first.to_lowercase()),
@@ -125,10 +124,10 @@ pub fn demo_account(config: &TwinConfig) -> Account {
     let everyone = TaskQueueSid::numbered(1);
     let ping = TaskQueueSid::numbered(2);
     Account {
-        sid: config.account.clone(),
+        sid: account,
         workspace: WorkspaceSid::numbered(1),
         number: "+15550001111".into(),
-        voice_url: format!("{}/demo/voice", config.public_url),
+        voice_url,
         voice_fallback_url: None,
         workers: vec![agent(0xada, "Ada"), agent(0xb0, "Bo")],
         activities: vec![

@@ -2,33 +2,216 @@
 
 mod account;
 mod api;
+mod conference;
+mod expression;
+mod requests;
+mod state;
+mod taskrouter;
+#[cfg(test)]
+mod tests;
+mod twiml;
+mod view;
+mod voice;
+mod workflow;
 
 pub use account::*;
 pub use api::*;
+pub use twiml::TwimlError;
+pub use workflow::ModelError;
 
 use crate::facts::Facts;
-use rejoin_protocol::Millis;
-use serde_json::Value;
+use rejoin_protocol::{
+    ActivitySid, CallSid, ConferenceSid, Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid,
+};
+use state::{Call, Conference, Due, Fetch, FetchFor, PlayFor, Playing, Plays, Reservation, Task, Worker};
+use std::collections::BTreeMap;
+use twiml::Link;
+use workflow::Workflow;
 
 /// Twilio, as far as it is modelled.
 #[derive(Debug)]
 pub struct Model {
-    _facts: Facts,
+    facts: Facts,
+    account: Account,
+    workflows: Vec<Workflow>,
+    now: Millis,
+    effects: Vec<Effect>,
+    next_sid: u128,
+    next_id: u64,
+    calls: BTreeMap<CallSid, Call>,
+    conferences: BTreeMap<ConferenceSid, Conference>,
+    tasks: BTreeMap<TaskSid, Task>,
+    reservations: BTreeMap<ReservationSid, Reservation>,
+    workers: BTreeMap<WorkerSid, Worker>,
+    timers: BTreeMap<TimerId, Due>,
+    fetches: BTreeMap<FetchId, Fetch>,
+    plays: Plays,
 }
 
 impl Model {
-    /// A fresh account.
-    pub fn new(facts: Facts, _account: Account, _first_number: u128) -> Self {
-        Self { _facts: facts }
+    /// A fresh account. Every SID of something new is `first_number` plus a counter.
+    ///
+    /// # Errors
+    /// When a workflow's configuration cannot be read.
+    pub fn new(facts: Facts, account: Account, first_number: u128) -> Result<Self, ModelError> {
+        let workflows = account.workflows.iter().map(Workflow::new).collect::<Result<_, _>>()?;
+        let offline = account.activities.iter().find(|activity| !activity.available);
+        let offline = offline.map_or_else(|| ActivitySid::numbered(0), |activity| activity.sid.clone());
+        let workers = account
+            .workers
+            .iter()
+            .map(|setup| (setup.sid.clone(), Worker::new(setup, offline.clone())))
+            .collect();
+        Ok(Self {
+            facts,
+            account,
+            workflows,
+            now: Millis(0),
+            effects: vec![],
+            next_sid: first_number,
+            next_id: 0,
+            calls: BTreeMap::new(),
+            conferences: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            reservations: BTreeMap::new(),
+            workers,
+            timers: BTreeMap::new(),
+            fetches: BTreeMap::new(),
+            plays: BTreeMap::new(),
+        })
     }
 
-    /// Something happens.
-    pub fn handle(&mut self, _now: Millis, _event: Event) -> Vec<Effect> {
-        vec![]
+    /// Something happens. `now`: point in time.
+    pub fn handle(&mut self, now: Millis, event: Event) -> Vec<Effect> {
+        self.now = self.now.max(now);
+        match event {
+            Event::Request { id, request } => {
+                let result = self.request(request);
+                self.effects.push(Effect::Reply { id, result });
+            }
+            Event::CustomerDials { call, from, native } => self.customer_dials(&call, from, native),
+            Event::HungUp { call } => self.hung_up(&call),
+            Event::Answered { call } => self.answered(&call),
+            Event::NotAnswered { call } => self.not_answered(&call),
+            Event::MediaSilent { call, silent } => self.media_silent(&call, silent),
+            Event::MediaClosed { call } => {
+                if self.facts.dtls_close_ends_leg {
+                    self.hung_up(&call);
+                }
+            }
+            Event::Played { play } => self.played(play),
+            Event::TwimlFetched { fetch, result } => self.twiml_fetched(fetch, result),
+            Event::Presence { worker, open } => self.presence(&worker, open),
+            Event::Timer(timer) => {
+                if let Some(due) = self.timers.remove(&timer) {
+                    self.due(due);
+                }
+            }
+        }
+        self.route();
+        std::mem::take(&mut self.effects)
     }
 
-    /// For people and tests.
-    pub fn snapshot(&self) -> Value {
-        Value::Null
+    fn due(&mut self, due: Due) {
+        match due {
+            // Routing looks at the time by itself, after every event.
+            Due::Target(_) => {}
+            Due::TaskTimeout(task) => self.task_timed_out(&task),
+            Due::TaskDeletion(task) => self.forget_task(&task),
+            Due::Reservation(reservation) => self.reservation_timed_out(&reservation),
+            Due::RingTimeout(call) => self.not_answered(&call),
+            Due::DeadLeg(call) => {
+                self.log(format!("{call} has been silent for too long and is taken as gone"));
+                self.hung_up(&call);
+            }
+            Due::Presence(worker, absence) => self.absent(&worker, absence),
+        }
+    }
+
+    /// The next number, for a new SID.
+    fn number(&mut self) -> u128 {
+        self.next_sid += 1;
+        self.next_sid
+    }
+
+    fn id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    fn log(&mut self, line: impl Into<String>) {
+        self.effects.push(Effect::Log(line.into()));
+    }
+
+    fn timer(&mut self, after: Millis, due: Due) {
+        let timer = TimerId(self.id());
+        self.timers.insert(timer, due);
+        self.effects.push(Effect::SetTimer { timer, at: self.now + after });
+    }
+
+    /// A timer that is not wanted any more stays with the shell, which does no harm: nothing is due then.
+    fn cancel_timers(&mut self, due: &Due) {
+        self.timers.retain(|_, other| other != due);
+    }
+
+    fn fetch(&mut self, of: FetchFor, link: &Link, params: Vec<(String, String)>, fallback: bool) {
+        let fetch = FetchId(self.id());
+        self.fetches.insert(fetch, Fetch { of, url: link.url.clone(), fallback });
+        self.effects.push(Effect::FetchTwiml {
+            fetch,
+            url: link.url.clone(),
+            method: link.method.clone(),
+            params,
+        });
+    }
+
+    /// `loops`: 0 is for ever.
+    fn play(&mut self, of: PlayFor, to: Audience, sound: Sound, loops: u32) {
+        let left = loops.checked_sub(1);
+        self.play_again(Playing { of, sound, left }, to);
+    }
+
+    fn play_again(&mut self, playing: Playing, to: Audience) {
+        let play = PlayId(self.id());
+        self.effects.push(Effect::Play { play, to, what: playing.sound.clone() });
+        self.plays.insert(play, playing);
+    }
+
+    fn played(&mut self, play: PlayId) {
+        // What was stopped meanwhile is unknown here.
+        let Some(mut playing) = self.plays.remove(&play) else { return };
+        let to = match &playing.of {
+            PlayFor::Document(call) | PlayFor::Wait(call) => Audience::Leg(call.clone()),
+            PlayFor::Announcement(conference) => self.announcement_audience(conference),
+        };
+        match playing.left {
+            Some(0) => match playing.of {
+                PlayFor::Document(call) => self.advance(&call),
+                PlayFor::Wait(call) => self.advance_wait(&call),
+                PlayFor::Announcement(conference) => self.advance_announcement(&conference),
+            },
+            left => {
+                playing.left = left.map(|left| left - 1);
+                self.play_again(playing, to);
+            }
+        }
+    }
+
+    fn twiml_fetched(&mut self, fetch: FetchId, result: Result<String, String>) {
+        let Some(fetch) = self.fetches.remove(&fetch) else { return };
+        let result = result
+            .and_then(|document| {
+                twiml::parse(&document, self.facts.document_limit).map_err(|error| error.to_string())
+            })
+            .map(Into::into);
+        match fetch.of.clone() {
+            FetchFor::Document(call) => self.document_fetched(&call, &fetch, result),
+            FetchFor::Wait(call) => self.wait_fetched(&call, &fetch, result),
+            FetchFor::Announcement(conference) => self.announcement_fetched(&conference, &fetch, result),
+        }
+    }
+
+    fn workflow(&self, sid: &WorkflowSid) -> Option<&Workflow> {
+        self.workflows.iter().find(|workflow| workflow.sid == *sid)
     }
 }

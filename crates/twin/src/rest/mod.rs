@@ -1,9 +1,153 @@
-//! Twilio's REST API: forms in, JSON out.
+//! Twilio's REST API: forms in, JSON out, in Twilio's shape (<https://www.twilio.com/docs/usage/api>).
 
-use crate::Twin;
-use axum::Router;
+mod form;
+mod iam;
+mod taskrouter;
+mod voice;
+
+use crate::{
+    Twin,
+    model::{ApiError, Reply, Request},
+};
+use axum::{
+    Json, Router,
+    body::Bytes,
+    extract::{Path, RawQuery, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::any,
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use form::Form;
+use secrecy::ExposeSecret;
+use serde_json::json;
+use subtle::ConstantTimeEq;
 
 /// The routes of api.twilio.com, taskrouter.twilio.com and iam.twilio.com.
-pub fn router(_twin: Twin) -> Router {
+pub fn router(twin: Twin) -> Router {
     Router::new()
+        .route("/@api.twilio.com/{*path}", any(voice_api))
+        .route("/@taskrouter.twilio.com/{*path}", any(taskrouter_api))
+        .route("/@iam.twilio.com/{*path}", any(iam_api))
+        .with_state(twin)
+}
+
+/// A request as far as its meaning goes.
+struct Call<'a> {
+    method: &'a str,
+    /// Of the path.
+    segments: Vec<&'a str>,
+    /// Of body and query.
+    form: Form,
+    if_match: Option<String>,
+}
+
+async fn voice_api(
+    State(twin): State<Twin>,
+    method: Method,
+    Path(path): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    serve(&twin, &method, &path, query.as_deref(), &headers, &body, voice::translate).await
+}
+
+async fn taskrouter_api(
+    State(twin): State<Twin>,
+    method: Method,
+    Path(path): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    serve(&twin, &method, &path, query.as_deref(), &headers, &body, taskrouter::translate).await
+}
+
+async fn iam_api(
+    State(twin): State<Twin>,
+    method: Method,
+    Path(path): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    twin.lag().await;
+    let result = authorize(&twin, &headers).and_then(|()| iam::answer(&twin, &method, &path, &body));
+    twin.lag().await;
+    result.map_or_else(|error| refusal(&error), |body| Json(body).into_response())
+}
+
+async fn serve(
+    twin: &Twin,
+    method: &Method,
+    path: &str,
+    query: Option<&str>,
+    headers: &HeaderMap,
+    body: &[u8],
+    translate: fn(&Twin, &Call<'_>) -> Result<Request, ApiError>,
+) -> Response {
+    twin.lag().await;
+    let request = authorize(twin, headers).and_then(|()| {
+        let call = Call {
+            method: method.as_str(),
+            segments: path.trim_end_matches(".json").split('/').collect(),
+            form: Form::parse(body, query)?,
+            if_match: headers.get(header::IF_MATCH).and_then(|value| value.to_str().ok()).map(str::to_owned),
+        };
+        translate(twin, &call)
+    });
+    let result = match request {
+        Ok(request) => twin.ask(request).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = &result {
+        twin.log(format!("{method} {path} is refused: {} {}", error.status, error.message));
+    }
+    twin.lag().await;
+    result.map_or_else(|error| refusal(&error), answer)
+}
+
+fn answer(reply: Reply) -> Response {
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
+    let mut response = if status == StatusCode::NO_CONTENT {
+        status.into_response()
+    } else {
+        (status, Json(reply.body)).into_response()
+    };
+    let etag = reply.etag.and_then(|version| HeaderValue::try_from(format!("\"{version}\"")).ok());
+    if let Some(etag) = etag {
+        response.headers_mut().insert(header::ETAG, etag);
+    }
+    response
+}
+
+fn refusal(error: &ApiError) -> Response {
+    let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let body = json!({
+        "code": error.code,
+        "message": error.message,
+        "more_info": format!("https://www.twilio.com/docs/errors/{}", error.code),
+        "status": error.status,
+    });
+    (status, Json(body)).into_response()
+}
+
+fn not_found(path: &str) -> ApiError {
+    ApiError { status: 404, code: 20404, message: format!("The requested resource /{path} was not found") }
+}
+
+/// Basic authentication with account SID and auth token.
+fn authorize(twin: &Twin, headers: &HeaderMap) -> Result<(), ApiError> {
+    let config = twin.config();
+    let wanted = format!("{}:{}", config.account, config.auth_token.expose_secret());
+    let given = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Basic"))
+        .and_then(|(_, credentials)| STANDARD.decode(credentials).ok());
+    match given {
+        Some(given) if bool::from(given.ct_eq(wanted.as_bytes())) => Ok(()),
+        _ => Err(ApiError { status: 401, code: 20003, message: "Authenticate".into() }),
+    }
 }

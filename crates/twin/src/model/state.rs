@@ -1,0 +1,447 @@
+//! What the model remembers.
+
+use super::{
+    api::{ConferenceInstruction, PlayId, Sound},
+    twiml::{Callback, Link, Verb},
+    workflow::Target,
+};
+use rejoin_protocol::{
+    ActivitySid, CallSid, ConferenceSid, Millis, ParticipantSid, ReservationSid, TaskQueueSid, TaskSid,
+    WorkerSid, WorkflowSid,
+};
+use serde_json::Value;
+use std::collections::VecDeque;
+
+/// One leg.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) from: String,
+    pub(super) to: String,
+    pub(super) kind: CallKind,
+    pub(super) status: CallStatus,
+    pub(super) created: Millis,
+    pub(super) ended: Option<Millis>,
+    pub(super) doing: Doing,
+    /// What is left of its document.
+    pub(super) verbs: VecDeque<Verb>,
+    /// The document's address; empty for inline documents.
+    pub(super) base: String,
+    /// Tried when a document fails.
+    pub(super) fallback: Option<Link>,
+}
+
+/// Whose leg.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum CallKind {
+    Customer { native: bool },
+    Agent(WorkerSid),
+}
+
+/// As in `CallStatus`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CallStatus {
+    Ringing,
+    InProgress,
+    Completed,
+    NoAnswer,
+    Canceled,
+}
+
+impl CallStatus {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Ringing => "ringing",
+            Self::InProgress => "in-progress",
+            Self::Completed => "completed",
+            Self::NoAnswer => "no-answer",
+            Self::Canceled => "canceled",
+        }
+    }
+}
+
+/// What a leg does right now.
+#[derive(Debug)]
+pub(super) enum Doing {
+    /// Between two things, or ended.
+    Nothing,
+    /// An agent's phone rings.
+    Ringing(Joining),
+    /// A document is on its way.
+    Fetching,
+    /// `<Say>`, `<Play>` or `<Pause>` of its document.
+    Sounding,
+    /// In a queue.
+    Queued(Box<Queued>),
+    /// In a conference.
+    Conference(ConferenceSid, Then),
+}
+
+/// Why an agent's phone rings.
+#[derive(Clone, Debug)]
+pub(super) enum Joining {
+    /// `Instruction=conference`.
+    Reservation(ReservationSid, ConferenceInstruction),
+    /// Flex's "Join Call".
+    Participant { task: TaskSid, reservation: ReservationSid, participant: ParticipantSid },
+}
+
+/// A place in a queue.
+#[derive(Debug)]
+pub(super) struct Queued {
+    pub(super) task: TaskSid,
+    pub(super) workflow: WorkflowSid,
+    pub(super) entered: Millis,
+    pub(super) action: Option<Link>,
+    /// What the caller hears; `None`: nothing, or Twilio's music.
+    pub(super) wait: Option<Wait>,
+    /// Twilio's music plays, because there is no `waitUrl`.
+    pub(super) music: bool,
+}
+
+/// A document that loops while somebody waits.
+#[derive(Debug)]
+pub(super) struct Wait {
+    pub(super) verbs: Vec<Verb>,
+    pub(super) at: usize,
+    pub(super) base: String,
+}
+
+/// What a leg does after its conference.
+#[derive(Clone, Debug)]
+pub(super) enum Then {
+    /// It was made for the conference.
+    HangUp,
+    /// On after `<Enqueue>`.
+    Enqueue { action: Option<Link>, workflow: WorkflowSid, entered: Millis },
+    /// On after `<Dial>`.
+    Dial { action: Option<Link> },
+}
+
+/// A document on its way.
+#[derive(Debug)]
+pub(super) struct Fetch {
+    pub(super) of: FetchFor,
+    pub(super) url: String,
+    /// Is it the fallback already?
+    pub(super) fallback: bool,
+}
+
+/// Who waits for a document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum FetchFor {
+    Document(CallSid),
+    Wait(CallSid),
+    Announcement(ConferenceSid),
+}
+
+/// Something that plays.
+#[derive(Debug)]
+pub(super) struct Playing {
+    pub(super) of: PlayFor,
+    pub(super) sound: Sound,
+    /// How often again; `None`: for ever.
+    pub(super) left: Option<u32>,
+}
+
+/// Who goes on when it has been played.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum PlayFor {
+    Document(CallSid),
+    Wait(CallSid),
+    Announcement(ConferenceSid),
+}
+
+/// A conference.
+#[derive(Debug)]
+pub(super) struct Conference {
+    pub(super) name: String,
+    pub(super) status: ConferenceStatus,
+    pub(super) created: Millis,
+    pub(super) updated: Millis,
+    /// Of its last event.
+    pub(super) sequence: u64,
+    /// Taken from who joins first; later ones are ignored.
+    pub(super) callback: Option<Callback>,
+    /// All that ever were in it.
+    pub(super) participants: Vec<Participant>,
+    pub(super) announcements: VecDeque<Announcement>,
+    pub(super) ended: Option<ConferenceEnd>,
+}
+
+/// As in `status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ConferenceStatus {
+    Init,
+    InProgress,
+    Completed,
+}
+
+impl ConferenceStatus {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Init => "init",
+            Self::InProgress => "in-progress",
+            Self::Completed => "completed",
+        }
+    }
+}
+
+/// Why a conference ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum ConferenceEnd {
+    Api,
+    /// `kicked`: removed by API.
+    Moderator {
+        call: CallSid,
+        kicked: bool,
+    },
+    Last {
+        call: CallSid,
+        kicked: bool,
+    },
+}
+
+impl ConferenceEnd {
+    /// `ReasonConferenceEnded`.
+    pub(super) fn as_str(&self) -> &'static str {
+        match self {
+            Self::Api => "conference-ended-via-api",
+            Self::Moderator { kicked: false, .. } => "participant-with-end-conference-on-exit-left",
+            Self::Moderator { kicked: true, .. } => "participant-with-end-conference-on-exit-kicked",
+            Self::Last { kicked: false, .. } => "last-participant-left",
+            Self::Last { kicked: true, .. } => "last-participant-kicked",
+        }
+    }
+
+    /// `Reason`.
+    pub(super) fn text(&self) -> &'static str {
+        match self {
+            Self::Api => "Conference ended via API",
+            Self::Moderator { kicked: false, .. } => "Participant with endConferenceOnExit left",
+            Self::Moderator { kicked: true, .. } => "Participant with endConferenceOnExit was kicked",
+            Self::Last { kicked: false, .. } => "Last participant left",
+            Self::Last { kicked: true, .. } => "Last participant was kicked",
+        }
+    }
+
+    pub(super) fn call(&self) -> Option<&CallSid> {
+        match self {
+            Self::Api => None,
+            Self::Moderator { call, .. } | Self::Last { call, .. } => Some(call),
+        }
+    }
+}
+
+/// `ReasonParticipantLeft`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    HungUp,
+    UpdatedViaApi,
+    Kicked,
+    ModeratorEnded,
+    EndedViaApi,
+}
+
+/// Somebody in a conference.
+#[derive(Clone, Debug)]
+pub(super) struct Participant {
+    pub(super) sid: ParticipantSid,
+    pub(super) call: CallSid,
+    pub(super) kind: ParticipantKind,
+    pub(super) label: Option<String>,
+    pub(super) hold: bool,
+    pub(super) muted: bool,
+    pub(super) end_on_exit: bool,
+    pub(super) start_on_enter: bool,
+    pub(super) joined: Millis,
+    pub(super) updated: Millis,
+    pub(super) left: Option<Millis>,
+    /// Of its last event.
+    pub(super) sequence: u64,
+    pub(super) event: &'static str,
+}
+
+/// As Flex sees a participant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum ParticipantKind {
+    Customer,
+    Agent { worker: WorkerSid, reservation: Option<ReservationSid> },
+    External,
+}
+
+impl ParticipantKind {
+    pub(super) fn as_str(&self) -> &'static str {
+        match self {
+            Self::Customer => "customer",
+            Self::Agent { .. } => "agent",
+            Self::External => "external",
+        }
+    }
+
+    pub(super) fn reservation(&self) -> Option<&ReservationSid> {
+        match self {
+            Self::Agent { reservation, .. } => reservation.as_ref(),
+            Self::Customer | Self::External => None,
+        }
+    }
+}
+
+/// An announcement, waiting or playing.
+#[derive(Debug)]
+pub(super) struct Announcement {
+    pub(super) link: Link,
+    /// `None`: to everybody.
+    pub(super) call: Option<CallSid>,
+    pub(super) verbs: VecDeque<Verb>,
+    pub(super) base: String,
+    pub(super) started: bool,
+}
+
+/// A task.
+#[derive(Debug)]
+pub(super) struct Task {
+    /// A JSON object.
+    pub(super) attributes: Value,
+    pub(super) status: TaskStatus,
+    pub(super) reason: Option<String>,
+    pub(super) priority: u32,
+    pub(super) created: Millis,
+    pub(super) updated: Millis,
+    pub(super) timeout: Millis,
+    /// Index into the account's task channels.
+    pub(super) channel: usize,
+    pub(super) workflow: WorkflowSid,
+    pub(super) queue: Option<TaskQueueSid>,
+    pub(super) queue_entered: Option<Millis>,
+    pub(super) routing_target: Option<WorkerSid>,
+    pub(super) ignore_capacity: bool,
+    pub(super) version: u64,
+    /// The steps that are left, the current one first.
+    pub(super) targets: VecDeque<Target>,
+    /// When the current step is over.
+    pub(super) target_ends: Option<Millis>,
+    /// Who said no at this step.
+    pub(super) rejected_by: Vec<WorkerSid>,
+    /// Of a call in a queue.
+    pub(super) call: Option<CallSid>,
+    /// The TTL has run out while an agent's phone rang.
+    pub(super) expired: bool,
+}
+
+/// As in `assignment_status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TaskStatus {
+    Pending,
+    Reserved,
+    Assigned,
+    Wrapping,
+    Completed,
+    Canceled,
+}
+
+impl TaskStatus {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Reserved => "reserved",
+            Self::Assigned => "assigned",
+            Self::Wrapping => "wrapping",
+            Self::Completed => "completed",
+            Self::Canceled => "canceled",
+        }
+    }
+
+    pub(super) fn is_final(self) -> bool {
+        matches!(self, Self::Completed | Self::Canceled)
+    }
+}
+
+/// A task offered to a worker.
+#[derive(Debug)]
+pub(super) struct Reservation {
+    pub(super) task: TaskSid,
+    pub(super) worker: WorkerSid,
+    pub(super) status: ReservationStatus,
+    pub(super) created: Millis,
+    pub(super) updated: Millis,
+    pub(super) version: u64,
+    /// The agent's phone rings: no timeout counts meanwhile.
+    pub(super) ringing: Option<CallSid>,
+}
+
+/// As in `reservation_status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ReservationStatus {
+    Pending,
+    Accepted,
+    Rejected,
+    Timeout,
+    Canceled,
+    Wrapping,
+    Completed,
+}
+
+impl ReservationStatus {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Accepted => "accepted",
+            Self::Rejected => "rejected",
+            Self::Timeout => "timeout",
+            Self::Canceled => "canceled",
+            Self::Wrapping => "wrapping",
+            Self::Completed => "completed",
+        }
+    }
+
+    /// The last part of the event's name.
+    pub(super) fn event(self) -> &'static str {
+        match self {
+            Self::Pending => "created",
+            Self::Wrapping => "wrapup",
+            _ => self.as_str(),
+        }
+    }
+
+    /// Does it take capacity?
+    pub(super) fn is_active(self) -> bool {
+        matches!(self, Self::Pending | Self::Accepted | Self::Wrapping)
+    }
+}
+
+/// An agent.
+#[derive(Debug)]
+pub(super) struct Worker {
+    pub(super) name: String,
+    pub(super) identity: String,
+    pub(super) attributes: Value,
+    pub(super) activity: ActivitySid,
+    /// Per channel, in the account's order.
+    pub(super) capacity: Vec<u32>,
+    pub(super) created: Millis,
+    pub(super) updated: Millis,
+    pub(super) status_changed: Millis,
+    pub(super) version: u64,
+    /// Open event bridge sockets.
+    pub(super) sockets: u32,
+    /// Grows whenever the last socket closes, so that an older timer does nothing.
+    pub(super) absences: u64,
+    /// When a task was reserved last: who has waited longest is next.
+    pub(super) last_reserved: Millis,
+}
+
+/// What a timer is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    /// A step of a workflow is over.
+    Target(TaskSid),
+    TaskTimeout(TaskSid),
+    TaskDeletion(TaskSid),
+    Reservation(ReservationSid),
+    RingTimeout(CallSid),
+    DeadLeg(CallSid),
+    Presence(WorkerSid, u64),
+}
+
+/// For the check that a stale report does nothing.
+pub(super) type Plays = std::collections::BTreeMap<PlayId, Playing>;

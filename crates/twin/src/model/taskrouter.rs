@@ -1,0 +1,701 @@
+//! Tasks, reservations, workers, and who gets what
+//! (<https://www.twilio.com/docs/taskrouter/lifecycle-task-workflows-and-assignment>).
+
+use super::{
+    Model,
+    account::WorkerSetup,
+    api::{ApiError, ConferenceInstruction, Effect, NewTask},
+    conference::Joins,
+    expression::lookup,
+    state::{
+        CallKind, CallStatus, Doing, Due, Joining, Left, ParticipantKind, Reservation, ReservationStatus,
+        Task, TaskStatus, Then, Worker,
+    },
+    twiml::{Callback, Enqueue},
+};
+use rejoin_protocol::{ActivitySid, CallSid, Millis, ReservationSid, TaskSid, WorkerSid, attributes};
+use serde_json::{Value, json};
+use std::{cmp::Reverse, collections::VecDeque};
+
+/// Task channel of calls.
+const VOICE: &str = "voice";
+
+impl Worker {
+    pub(super) fn new(setup: &WorkerSetup, activity: ActivitySid) -> Self {
+        Self {
+            name: setup.name.clone(),
+            identity: setup.identity.clone(),
+            // Attributes that are no JSON are none.
+            attributes: serde_json::from_str(&setup.attributes).unwrap_or_else(|_| json!({})),
+            activity,
+            capacity: setup.capacity.clone(),
+            created: Millis(0),
+            updated: Millis(0),
+            status_changed: Millis(0),
+            version: 0,
+            sockets: 0,
+            absences: 0,
+            last_reserved: Millis(0),
+        }
+    }
+}
+
+/// Attributes are a JSON object of limited length.
+pub(super) fn parse_attributes(text: &str) -> Result<Value, ApiError> {
+    if text.chars().count() > attributes::LIMIT {
+        return Err(ApiError::bad_request(format!(
+            "Attributes are longer than {} characters; leave something out",
+            attributes::LIMIT
+        )));
+    }
+    match serde_json::from_str(text) {
+        Ok(value @ Value::Object(_)) => Ok(value),
+        _ => Err(ApiError::bad_request("Attributes are not a JSON object")),
+    }
+}
+
+impl Model {
+    /// `POST Tasks`.
+    pub(super) fn create_task(&mut self, new: NewTask) -> Result<TaskSid, ApiError> {
+        let text = if new.attributes.is_empty() { "{}" } else { &new.attributes };
+        let attributes = parse_attributes(text)?;
+        let workflow = new
+            .workflow
+            .ok_or_else(|| ApiError::bad_request("WorkflowSid is missing and the workspace has several"))?;
+        let channel = new.channel.as_deref().unwrap_or("default");
+        let channel = self
+            .account
+            .channels
+            .iter()
+            .position(|known| known.unique_name == channel || known.sid.as_str() == channel)
+            .ok_or_else(|| ApiError::bad_request("there is no such TaskChannel"))?;
+        let targets: VecDeque<_> = match self.workflow(&workflow) {
+            Some(workflow) => workflow.targets(&attributes).into(),
+            None => return Err(ApiError::bad_request("there is no such WorkflowSid")),
+        };
+        if let Some(target) = &new.routing_target
+            && !self.workers.contains_key(target)
+        {
+            return Err(ApiError::bad_request("RoutingTarget is no worker of this workspace"));
+        }
+        let sid = TaskSid::numbered(self.number());
+        let timeout = new.timeout.map_or(self.facts.task_timeout, Millis::seconds);
+        let task = Task {
+            attributes,
+            status: TaskStatus::Pending,
+            reason: None,
+            priority: new.priority,
+            created: self.now,
+            updated: self.now,
+            timeout,
+            channel,
+            workflow,
+            queue: None,
+            queue_entered: None,
+            // With a routing target, capacity and availability are ignored unless it says otherwise.
+            ignore_capacity: new.ignore_capacity.unwrap_or(new.routing_target.is_some()),
+            routing_target: new.routing_target,
+            version: 0,
+            targets,
+            target_ends: None,
+            rejected_by: vec![],
+            call: None,
+            expired: false,
+        };
+        self.tasks.insert(sid.clone(), task);
+        self.log(format!("{sid} is a new task"));
+        self.timer(timeout, Due::TaskTimeout(sid.clone()));
+        self.enter_target(&sid, self.now);
+        Ok(sid)
+    }
+
+    /// The task of a call that is put into a queue.
+    pub(super) fn task_of_call(&mut self, call: &CallSid, enqueue: &Enqueue) -> Result<TaskSid, ApiError> {
+        let own = parse_attributes(&enqueue.attributes)?;
+        let Some(leg) = self.calls.get(call) else { return Err(ApiError::not_found("call")) };
+        let mut of_call = json!({
+            "call_sid": call,
+            "account_sid": self.account.sid,
+            "from": leg.from,
+            "to": leg.to,
+            "caller": leg.from,
+            "called": leg.to,
+            "direction": leg.kind.direction(),
+            "call_status": leg.status.as_str(),
+            "api_version": "2010-04-01",
+        });
+        let (mut under, over) =
+            if self.facts.task_attributes_win { (of_call, own) } else { (own, of_call.take()) };
+        if let (Value::Object(under), Value::Object(over)) = (&mut under, over) {
+            under.extend(over);
+        }
+        let task = self.create_task(NewTask {
+            attributes: under.to_string(),
+            workflow: Some(enqueue.workflow.clone()),
+            channel: Some(VOICE.into()),
+            priority: enqueue.priority,
+            timeout: enqueue.timeout.map(|timeout| timeout.0 / 1000),
+            ..NewTask::default()
+        })?;
+        if let Some(task) = self.tasks.get_mut(&task) {
+            task.call = Some(call.clone());
+        }
+        Ok(task)
+    }
+
+    /// The first step of those that are left begins. `from`: when the step before ended.
+    fn enter_target(&mut self, sid: &TaskSid, from: Millis) {
+        let now = self.now;
+        let Some(task) = self.tasks.get_mut(sid) else { return };
+        let Some(target) = task.targets.front() else { return };
+        if task.queue.as_ref() != Some(&target.queue) {
+            task.queue = Some(target.queue.clone());
+            task.queue_entered = Some(now);
+        }
+        task.priority = target.priority.unwrap_or(task.priority);
+        task.rejected_by.clear();
+        task.target_ends = target.timeout.map(|timeout| from + timeout);
+        if let Some(ends) = task.target_ends {
+            self.timer(now.until(ends), Due::Target(sid.clone()));
+        }
+    }
+
+    /// Gives waiting tasks to workers until nothing more can be given. Called after every event.
+    pub(super) fn route(&mut self) {
+        self.pass_targets();
+        // Each round gives one task, because that changes who is free.
+        while let Some((task, worker)) = self.next_match() {
+            self.reserve(&task, &worker);
+        }
+    }
+
+    /// Steps that are over make way for the next.
+    fn pass_targets(&mut self) {
+        let pending: Vec<TaskSid> = self.waiting().into_iter().map(|(_, _, sid)| sid).collect();
+        for sid in pending {
+            while let Some(task) = self.tasks.get(&sid) {
+                if task.routing_target.is_some() || task.status != TaskStatus::Pending {
+                    break;
+                }
+                let Some(target) = task.targets.front() else {
+                    self.cancel_task(&sid, "Workflow has no step left");
+                    break;
+                };
+                let over = task.target_ends.filter(|ends| *ends <= self.now);
+                let skip = target.skip_if.is_some() && self.choose(task).is_none() && self.is_skipped(task);
+                let from = match over {
+                    Some(ends) => ends,
+                    None if skip => self.now,
+                    None => break,
+                };
+                if let Some(task) = self.tasks.get_mut(&sid) {
+                    task.targets.pop_front();
+                }
+                self.enter_target(&sid, from);
+            }
+        }
+    }
+
+    fn is_skipped(&self, task: &Task) -> bool {
+        let available = self.workers.values().filter(|worker| self.is_available(worker)).count();
+        task.targets.front().and_then(|target| target.skip_if.as_ref()).is_some_and(|skip| {
+            skip.holds(&|path| match path {
+                "workers.available" => Value::from(available),
+                _ => Value::Null,
+            })
+        })
+    }
+
+    /// Tasks without a reservation: highest priority first, then the oldest.
+    fn waiting(&self) -> Vec<(Reverse<u32>, Millis, TaskSid)> {
+        let mut waiting: Vec<_> = self
+            .tasks
+            .iter()
+            .filter(|(_, task)| task.status == TaskStatus::Pending)
+            .map(|(sid, task)| (Reverse(task.priority), task.created, sid.clone()))
+            .collect();
+        waiting.sort();
+        waiting
+    }
+
+    fn next_match(&self) -> Option<(TaskSid, WorkerSid)> {
+        self.waiting().into_iter().find_map(|(_, _, sid)| {
+            let worker = self.choose(self.tasks.get(&sid)?)?;
+            Some((sid, worker))
+        })
+    }
+
+    /// Who gets it now: of those who may, the one who has waited longest.
+    fn choose(&self, task: &Task) -> Option<WorkerSid> {
+        let target = task.targets.front();
+        let known = target.and_then(|target| target.known_worker.as_deref());
+        let known = known.map(|path| lookup(&task.attributes, path));
+        let may = |sid: &WorkerSid, worker: &Worker| match &task.routing_target {
+            Some(wanted) => wanted == sid,
+            None => {
+                let Some(target) = target else { return false };
+                let right = known.as_ref().is_none_or(|known| known == sid.as_str());
+                let fits = target.expression.as_ref().is_none_or(|expression| {
+                    expression.holds(&|path| match path.strip_prefix("task.") {
+                        Some(path) => lookup(&task.attributes, path),
+                        None => lookup(&worker.attributes, path.strip_prefix("worker.").unwrap_or(path)),
+                    })
+                });
+                right && fits
+            }
+        };
+        self.workers
+            .iter()
+            .filter(|(sid, worker)| may(sid, worker) && !task.rejected_by.contains(sid))
+            .filter(|(sid, worker)| {
+                task.ignore_capacity
+                    || (self.is_available(worker) && self.free_capacity(sid, task.channel) > 0)
+            })
+            .min_by_key(|(sid, worker)| (worker.last_reserved, (*sid).clone()))
+            .map(|(sid, _)| sid.clone())
+    }
+
+    pub(super) fn is_available(&self, worker: &Worker) -> bool {
+        self.account.activities.iter().any(|known| known.sid == worker.activity && known.available)
+    }
+
+    /// Pending, accepted and wrapping reservations of this channel.
+    pub(super) fn used_capacity(&self, worker: &WorkerSid, channel: usize) -> u32 {
+        let used = self
+            .reservations
+            .values()
+            .filter(|reservation| reservation.worker == *worker && reservation.status.is_active())
+            .filter(|reservation| {
+                self.tasks.get(&reservation.task).is_some_and(|task| task.channel == channel)
+            })
+            .count();
+        u32::try_from(used).unwrap_or(u32::MAX)
+    }
+
+    fn free_capacity(&self, sid: &WorkerSid, channel: usize) -> u32 {
+        let capacity = self.workers.get(sid).and_then(|worker| worker.capacity.get(channel));
+        capacity.copied().unwrap_or_default().saturating_sub(self.used_capacity(sid, channel))
+    }
+
+    fn reserve(&mut self, task_sid: &TaskSid, worker: &WorkerSid) {
+        let sid = ReservationSid::numbered(self.number());
+        let now = self.now;
+        if let Some(worker) = self.workers.get_mut(worker) {
+            worker.last_reserved = now;
+        }
+        if let Some(task) = self.tasks.get_mut(task_sid) {
+            task.status = TaskStatus::Reserved;
+            task.version += 1;
+            task.updated = now;
+        }
+        self.reservations.insert(
+            sid.clone(),
+            Reservation {
+                task: task_sid.clone(),
+                worker: worker.clone(),
+                status: ReservationStatus::Pending,
+                created: now,
+                updated: now,
+                version: 0,
+                ringing: None,
+            },
+        );
+        self.log(format!("{sid} {task_sid} is offered to {worker}"));
+        self.timer(self.facts.reservation_timeout, Due::Reservation(sid.clone()));
+        self.tell_reservation(&sid);
+    }
+
+    /// Tells the reservation's worker its state.
+    fn tell_reservation(&mut self, sid: &ReservationSid) {
+        let Some(reservation) = self.reservations.get(sid) else { return };
+        let event_type = format!("reservation.{}", reservation.status.event());
+        let worker = reservation.worker.clone();
+        let payload = self.bridge_reservation(sid, reservation);
+        self.effects.push(Effect::Tell { worker, event_type, payload });
+    }
+
+    /// Workers with an active reservation of the task.
+    pub(super) fn workers_on(&self, task: &TaskSid) -> Vec<WorkerSid> {
+        let mut workers: Vec<WorkerSid> = self
+            .reservations
+            .values()
+            .filter(|reservation| reservation.task == *task && reservation.status.is_active())
+            .map(|reservation| reservation.worker.clone())
+            .collect();
+        workers.sort();
+        workers.dedup();
+        workers
+    }
+
+    pub(super) fn tell_task(&mut self, sid: &TaskSid, event_type: &str) {
+        let Some(task) = self.tasks.get(sid) else { return };
+        let payload = self.bridge_task(sid, task);
+        for worker in self.workers_on(sid) {
+            self.effects.push(Effect::Tell {
+                worker,
+                event_type: event_type.into(),
+                payload: payload.clone(),
+            });
+        }
+    }
+
+    /// Changes a reservation, and its task with it, and tells the worker.
+    pub(super) fn set_reservation(&mut self, sid: &ReservationSid, status: ReservationStatus) {
+        let now = self.now;
+        let Some(reservation) = self.reservations.get_mut(sid) else { return };
+        if reservation.status == status {
+            return;
+        }
+        reservation.status = status;
+        reservation.updated = now;
+        reservation.version += 1;
+        reservation.ringing = None;
+        let task_sid = reservation.task.clone();
+        let worker = reservation.worker.clone();
+        if status != ReservationStatus::Pending {
+            self.cancel_timers(&Due::Reservation(sid.clone()));
+        }
+        self.log(format!("{sid} is {}", status.as_str()));
+        let has = |model: &Self, wanted: ReservationStatus| {
+            model.reservations.values().any(|other| other.task == task_sid && other.status == wanted)
+        };
+        let (accepted, wrapping, pending) = (
+            has(self, ReservationStatus::Accepted),
+            has(self, ReservationStatus::Wrapping),
+            has(self, ReservationStatus::Pending),
+        );
+        let Some(task) = self.tasks.get_mut(&task_sid) else { return };
+        let next = if task.status.is_final() {
+            task.status
+        } else if accepted {
+            TaskStatus::Assigned
+        } else if wrapping {
+            TaskStatus::Wrapping
+        } else if pending {
+            TaskStatus::Reserved
+        } else if status == ReservationStatus::Completed {
+            TaskStatus::Completed
+        } else {
+            TaskStatus::Pending
+        };
+        if status == ReservationStatus::Rejected {
+            task.rejected_by.push(worker);
+        }
+        if next != task.status {
+            task.status = next;
+            task.version += 1;
+            task.updated = now;
+        }
+        let (completed, expired) = (next == TaskStatus::Completed, task.expired);
+        self.tell_reservation(sid);
+        if completed {
+            self.timer(self.facts.task_deleted_after, Due::TaskDeletion(task_sid.clone()));
+        } else if next == TaskStatus::Pending && expired {
+            self.cancel_task(&task_sid, "Task TTL Exceeded");
+        }
+    }
+
+    /// Ends a task that nobody has yet.
+    pub(super) fn cancel_task(&mut self, sid: &TaskSid, reason: &str) {
+        let now = self.now;
+        let Some(task) = self.tasks.get_mut(sid) else { return };
+        if !matches!(task.status, TaskStatus::Pending | TaskStatus::Reserved) {
+            return;
+        }
+        task.status = TaskStatus::Canceled;
+        task.reason = Some(reason.into());
+        task.version += 1;
+        task.updated = now;
+        self.log(format!("{sid} is canceled: {reason}"));
+        self.timer(self.facts.task_deleted_after, Due::TaskDeletion(sid.clone()));
+        let pending: Vec<(ReservationSid, Option<CallSid>)> = self
+            .reservations
+            .iter()
+            .filter(|(_, reservation)| {
+                reservation.task == *sid && reservation.status == ReservationStatus::Pending
+            })
+            .map(|(reservation, state)| (reservation.clone(), state.ringing.clone()))
+            .collect();
+        for (reservation, ringing) in pending {
+            self.set_reservation(&reservation, ReservationStatus::Canceled);
+            if let Some(call) = ringing {
+                self.end_call(&call, CallStatus::Canceled, Left::HungUp);
+            }
+        }
+    }
+
+    /// Ends a task that somebody has.
+    pub(super) fn complete_task(&mut self, sid: &TaskSid, reason: Option<String>) {
+        let now = self.now;
+        let Some(task) = self.tasks.get_mut(sid) else { return };
+        task.status = TaskStatus::Completed;
+        task.reason = reason;
+        task.version += 1;
+        task.updated = now;
+        self.log(format!("{sid} is completed"));
+        self.timer(self.facts.task_deleted_after, Due::TaskDeletion(sid.clone()));
+        let active: Vec<ReservationSid> = self
+            .reservations
+            .iter()
+            .filter(|(_, reservation)| reservation.task == *sid && reservation.status.is_active())
+            .map(|(reservation, _)| reservation.clone())
+            .collect();
+        for reservation in active {
+            self.set_reservation(&reservation, ReservationStatus::Completed);
+        }
+    }
+
+    /// All accepted reservations of the task are wrapped up.
+    pub(super) fn wrap_task(&mut self, sid: &TaskSid) {
+        let accepted: Vec<ReservationSid> = self
+            .reservations
+            .iter()
+            .filter(|(_, reservation)| {
+                reservation.task == *sid && reservation.status == ReservationStatus::Accepted
+            })
+            .map(|(reservation, _)| reservation.clone())
+            .collect();
+        for reservation in accepted {
+            self.set_reservation(&reservation, ReservationStatus::Wrapping);
+        }
+    }
+
+    pub(super) fn task_timed_out(&mut self, sid: &TaskSid) {
+        let ringing = self
+            .reservations
+            .values()
+            .any(|reservation| reservation.task == *sid && reservation.ringing.is_some());
+        if ringing {
+            // Timeouts do not count while the agent is being connected.
+            if let Some(task) = self.tasks.get_mut(sid) {
+                task.expired = true;
+            }
+        } else {
+            self.cancel_task(sid, "Task TTL Exceeded");
+        }
+    }
+
+    pub(super) fn forget_task(&mut self, sid: &TaskSid) {
+        self.tasks.remove(sid);
+        self.reservations.retain(|_, reservation| reservation.task != *sid);
+    }
+
+    pub(super) fn reservation_timed_out(&mut self, sid: &ReservationSid) {
+        let Some(reservation) = self.reservations.get(sid) else { return };
+        if reservation.status != ReservationStatus::Pending || reservation.ringing.is_some() {
+            return;
+        }
+        let worker = reservation.worker.clone();
+        if self.facts.timeout_makes_offline {
+            // First, or the same worker would be offered the task again.
+            self.go_offline(&worker);
+        }
+        self.set_reservation(sid, ReservationStatus::Timeout);
+    }
+
+    fn go_offline(&mut self, worker: &WorkerSid) {
+        let offline = self.account.activities.iter().find(|activity| !activity.available);
+        if let Some(activity) = offline.map(|activity| activity.sid.clone()) {
+            self.set_activity(worker, activity);
+        }
+    }
+
+    pub(super) fn set_activity(&mut self, sid: &WorkerSid, activity: ActivitySid) {
+        let now = self.now;
+        let Some(worker) = self.workers.get_mut(sid) else { return };
+        if worker.activity != activity {
+            worker.activity = activity;
+            worker.status_changed = now;
+            // Back from somewhere: what was said before does not count any more.
+            for task in self.tasks.values_mut() {
+                task.rejected_by.retain(|rejected| rejected != sid);
+            }
+        }
+        self.touch_worker(sid, "worker.activity.update");
+    }
+
+    pub(super) fn touch_worker(&mut self, sid: &WorkerSid, event_type: &str) {
+        let now = self.now;
+        let Some(worker) = self.workers.get_mut(sid) else { return };
+        worker.updated = now;
+        worker.version += 1;
+        let Some(worker) = self.workers.get(sid) else { return };
+        let payload = self.bridge_worker(sid, worker);
+        self.effects.push(Effect::Tell { worker: sid.clone(), event_type: event_type.into(), payload });
+    }
+
+    pub(super) fn presence(&mut self, sid: &WorkerSid, open: bool) {
+        let Some(worker) = self.workers.get_mut(sid) else { return };
+        if open {
+            worker.sockets += 1;
+        } else {
+            worker.sockets = worker.sockets.saturating_sub(1);
+            if worker.sockets == 0 {
+                worker.absences += 1;
+                let due = Due::Presence(sid.clone(), worker.absences);
+                self.timer(self.facts.presence_ttl, due);
+            }
+        }
+    }
+
+    pub(super) fn absent(&mut self, sid: &WorkerSid, absence: u64) {
+        let Some(worker) = self.workers.get(sid) else { return };
+        if worker.sockets == 0 && worker.absences == absence && self.is_available(worker) {
+            self.log(format!("{sid} has had no desktop for too long and is offline"));
+            self.go_offline(sid);
+        }
+    }
+
+    /// `Instruction=conference`: the agent's phone rings.
+    pub(super) fn connect(
+        &mut self,
+        sid: &ReservationSid,
+        instruction: &ConferenceInstruction,
+    ) -> Result<(), ApiError> {
+        let Some(reservation) = self.reservations.get(sid) else {
+            return Err(ApiError::not_found("reservation"));
+        };
+        if reservation.status != ReservationStatus::Pending || reservation.ringing.is_some() {
+            return Err(ApiError {
+                status: 400,
+                code: 40136,
+                message: "the reservation is not pending any more".into(),
+            });
+        }
+        let task = self.tasks.get(&reservation.task);
+        let waits =
+            task.and_then(|task| task.call.as_ref()).and_then(|call| self.calls.get(call)).is_some_and(
+                |call| matches!(&call.doing, Doing::Queued(queued) if queued.task == reservation.task),
+            );
+        if !waits {
+            return Err(ApiError::bad_request("the task has no call that waits in a queue"));
+        }
+        let from = instruction.from.clone().or_else(|| {
+            task.and_then(|task| task.attributes.get("from")).and_then(Value::as_str).map(str::to_owned)
+        });
+        let worker = reservation.worker.clone();
+        let to = instruction.to.clone().or_else(|| {
+            let contact = self.workers.get(&worker)?.attributes.get("contact_uri")?;
+            contact.as_str().map(str::to_owned)
+        });
+        let to = to.ok_or_else(|| ApiError::bad_request("there is neither To nor a contact_uri"))?;
+        let phone = self.phone_of(&to)?;
+        let joining = Joining::Reservation(sid.clone(), instruction.clone());
+        let call = self.ring(phone, from.unwrap_or_default(), to, joining);
+        if let Some(reservation) = self.reservations.get_mut(sid) {
+            reservation.ringing = Some(call);
+        }
+        Ok(())
+    }
+
+    /// Whose phone is `client:identity?parameters`?
+    pub(super) fn phone_of(&self, to: &str) -> Result<WorkerSid, ApiError> {
+        let identity = to.split('?').next().unwrap_or(to).strip_prefix("client:");
+        identity
+            .and_then(|identity| self.workers.iter().find(|(_, worker)| worker.identity == identity))
+            .map(|(sid, _)| sid.clone())
+            .ok_or_else(|| ApiError::bad_request("To is not the client of a worker"))
+    }
+
+    /// The phone of an agent could not be reached, or the leg ended while it rang.
+    pub(super) fn set_up_failed(&mut self, joining: &Joining) {
+        let reservation = match joining {
+            Joining::Reservation(reservation, _) => reservation,
+            Joining::Participant { .. } => return,
+        };
+        if self
+            .reservations
+            .get(reservation)
+            .is_some_and(|reservation| reservation.status == ReservationStatus::Pending)
+        {
+            self.set_reservation(reservation, ReservationStatus::Canceled);
+        }
+    }
+
+    /// The agent's phone was answered: the agent joins.
+    pub(super) fn agent_answered(&mut self, call: &CallSid, joining: Joining) {
+        match joining {
+            Joining::Reservation(reservation, instruction) => {
+                self.bridge(call, &reservation, &instruction);
+            }
+            Joining::Participant { task, reservation, participant } => {
+                let worker = self.worker_of_leg(call);
+                match (self.open_conference(task.as_str()), worker) {
+                    (Some(conference), Some(worker)) => {
+                        let kind = ParticipantKind::Agent { worker, reservation: Some(reservation) };
+                        let joins = Joins {
+                            sid: Some(participant),
+                            kind,
+                            label: None,
+                            muted: false,
+                            end_on_exit: false,
+                            start_on_enter: true,
+                            then: Then::HangUp,
+                        };
+                        self.join(&conference, call, joins);
+                    }
+                    _ => self.end_call(call, CallStatus::Completed, Left::HungUp),
+                }
+            }
+        }
+    }
+
+    fn worker_of_leg(&self, call: &CallSid) -> Option<WorkerSid> {
+        match &self.calls.get(call)?.kind {
+            CallKind::Agent(worker) => Some(worker.clone()),
+            CallKind::Customer { .. } => None,
+        }
+    }
+
+    /// Customer and agent meet in a conference that is named after the task.
+    fn bridge(&mut self, agent: &CallSid, sid: &ReservationSid, instruction: &ConferenceInstruction) {
+        let Some(reservation) = self.reservations.get(sid) else {
+            return self.end_call(agent, CallStatus::Completed, Left::HungUp);
+        };
+        let (task_sid, worker) = (reservation.task.clone(), reservation.worker.clone());
+        let customer = self.tasks.get(&task_sid).and_then(|task| task.call.clone());
+        let queued = customer.as_ref().and_then(|customer| self.dequeue(customer));
+        let (Some(customer), Some(queued)) = (customer, queued) else {
+            self.set_reservation(sid, ReservationStatus::Canceled);
+            return self.end_call(agent, CallStatus::Completed, Left::HungUp);
+        };
+        self.set_reservation(sid, ReservationStatus::Accepted);
+        let callback = instruction.status_callback.as_deref().filter(|url| !url.is_empty()).map(|url| {
+            Callback::new(
+                url,
+                instruction.status_callback_method.as_deref(),
+                instruction.status_callback_event.as_deref().unwrap_or_default(),
+            )
+        });
+        let conference = self.conference_named(task_sid.as_str(), callback);
+        let joins = |kind, end_on_exit, then| Joins {
+            sid: None,
+            kind,
+            label: None,
+            muted: false,
+            end_on_exit,
+            start_on_enter: true,
+            then,
+        };
+        let then =
+            Then::Enqueue { action: queued.action, workflow: queued.workflow, entered: queued.entered };
+        self.join(
+            &conference,
+            &customer,
+            joins(ParticipantKind::Customer, instruction.end_conference_on_customer_exit, then),
+        );
+        let kind = ParticipantKind::Agent { worker, reservation: Some(sid.clone()) };
+        self.join(&conference, agent, joins(kind, instruction.end_conference_on_exit, Then::HangUp));
+        if let Some(task) = self.tasks.get_mut(&task_sid) {
+            if let Value::Object(attributes) = &mut task.attributes {
+                attributes.insert(
+                    "conference".into(),
+                    json!({"sid": conference, "participants": {"worker": agent, "customer": customer}}),
+                );
+            }
+            task.version += 1;
+            task.updated = self.now;
+        }
+        self.tell_task(&task_sid, "task.updated");
+    }
+}

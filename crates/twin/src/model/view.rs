@@ -1,0 +1,506 @@
+//! What the model looks like from outside: Twilio's REST API, the event bridge, and the snapshot for people.
+
+use super::{
+    ActivitySetup, ApiError, ChannelSetup, Model,
+    api::Reply,
+    state::{Call, CallKind, Conference, Doing, Participant, ParticipantKind, Reservation, Task, Worker},
+};
+use crate::dates::{iso, rfc2822};
+use rejoin_protocol::{
+    CallSid, ConferenceSid, Millis, ParticipantSid, ReservationSid, TaskSid, WorkerChannelSid, WorkerSid,
+};
+use serde_json::{Value, json};
+
+const API: &str = "/2010-04-01/Accounts";
+const TASKROUTER: &str = "https://taskrouter.twilio.com/v1/Workspaces";
+
+/// The event bridge counts in seconds.
+fn seconds(at: Millis) -> u64 {
+    at.0 / 1000
+}
+
+// --- api.twilio.com ---
+
+impl Model {
+    fn voice_path(&self, path: &str) -> String {
+        format!("{API}/{}/{path}.json", self.account.sid)
+    }
+
+    pub(super) fn voice_page(&self, path: &str, key: &str, items: &[Value]) -> Value {
+        let uri = format!("{}?Page=0&PageSize=1000", self.voice_path(path));
+        let last = items.len().saturating_sub(1);
+        json!({
+            key: items, "page": 0, "page_size": 1000, "start": 0, "end": last, "uri": uri,
+            "first_page_uri": uri, "previous_page_uri": null, "next_page_uri": null,
+        })
+    }
+
+    pub(super) fn rest_call(&self, sid: &CallSid, call: &Call) -> Value {
+        let duration = call.ended.map(|ended| (call.created.until(ended).0 / 1000).to_string());
+        json!({
+            "sid": sid, "account_sid": self.account.sid, "api_version": "2010-04-01",
+            "from": call.from, "from_formatted": call.from, "to": call.to, "to_formatted": call.to,
+            "status": call.status.as_str(), "direction": call.kind.direction(),
+            "start_time": rfc2822(call.created), "end_time": call.ended.map(rfc2822), "duration": duration,
+            "date_created": rfc2822(call.created), "date_updated": rfc2822(call.ended.unwrap_or(call.created)),
+            "parent_call_sid": null, "answered_by": null, "caller_name": null, "forwarded_from": null,
+            "group_sid": null, "phone_number_sid": null, "price": null, "price_unit": "USD",
+            "queue_time": "0", "trunk_sid": null, "annotation": null,
+            "uri": self.voice_path(&format!("Calls/{sid}")), "subresource_uris": {},
+        })
+    }
+
+    pub(super) fn rest_conference(&self, sid: &ConferenceSid, conference: &Conference) -> Value {
+        let ended = conference.ended.as_ref();
+        json!({
+            "sid": sid, "account_sid": self.account.sid, "api_version": "2010-04-01",
+            "friendly_name": conference.name, "status": conference.status.as_str(), "region": "us1",
+            "date_created": rfc2822(conference.created), "date_updated": rfc2822(conference.updated),
+            "reason_conference_ended": ended.map(|ended| ended.as_str()),
+            "call_sid_ending_conference": ended.and_then(|ended| ended.call()),
+            "uri": self.voice_path(&format!("Conferences/{sid}")),
+            "subresource_uris": {
+                "participants": self.voice_path(&format!("Conferences/{sid}/Participants")),
+                "recordings": self.voice_path(&format!("Conferences/{sid}/Recordings")),
+            },
+        })
+    }
+
+    pub(super) fn rest_participant(&self, sid: &ConferenceSid, participant: &Participant) -> Value {
+        json!({
+            "account_sid": self.account.sid, "call_sid": participant.call, "label": participant.label,
+            "conference_sid": sid, "date_created": rfc2822(participant.joined),
+            "date_updated": rfc2822(participant.updated),
+            "end_conference_on_exit": participant.end_on_exit, "muted": participant.muted,
+            "hold": participant.hold, "status": "connected",
+            "start_conference_on_enter": participant.start_on_enter, "coaching": false,
+            "call_sid_to_coach": null, "queue_time": null,
+            "uri": self.voice_path(&format!("Conferences/{sid}/Participants/{}", participant.call)),
+        })
+    }
+}
+
+// --- taskrouter.twilio.com ---
+
+impl Model {
+    fn taskrouter_url(&self, path: &str) -> String {
+        format!("{TASKROUTER}/{}/{path}", self.account.workspace)
+    }
+
+    pub(super) fn taskrouter_page(&self, path: &str, key: &str, items: &[Value]) -> Value {
+        let url = format!("{}?PageSize=1000&Page=0", self.taskrouter_url(path));
+        json!({
+            key: items,
+            "meta": {
+                "key": key, "page": 0, "page_size": 1000, "url": url, "first_page_url": url,
+                "previous_page_url": null, "next_page_url": null,
+            },
+        })
+    }
+
+    fn queue_name(&self, task: &Task) -> Option<&str> {
+        let queue = task.queue.as_ref()?;
+        self.account.queues.iter().find(|known| known.sid == *queue).map(|known| known.name.as_str())
+    }
+
+    fn workflow_name(&self, task: &Task) -> &str {
+        self.workflow(&task.workflow).map_or("", |workflow| workflow.name.as_str())
+    }
+
+    fn activity_name(&self, worker: &Worker) -> &str {
+        let found = self.account.activities.iter().find(|known| known.sid == worker.activity);
+        found.map_or("", |known| known.name.as_str())
+    }
+
+    /// SID and unique name.
+    fn channel(&self, task: &Task) -> (Value, Value) {
+        self.account
+            .channels
+            .get(task.channel)
+            .map_or((Value::Null, Value::Null), |channel| (json!(channel.sid), json!(channel.unique_name)))
+    }
+
+    pub(super) fn rest_task(&self, sid: &TaskSid, task: &Task, attributes: bool) -> Value {
+        let (channel, channel_name) = self.channel(task);
+        let url = self.taskrouter_url(&format!("Tasks/{sid}"));
+        json!({
+            "sid": sid, "account_sid": self.account.sid, "workspace_sid": self.account.workspace,
+            "assignment_status": task.status.as_str(),
+            "attributes": attributes.then(|| task.attributes.to_string()), "addons": "{}",
+            "age": task.created.until(self.now).0 / 1000, "priority": task.priority,
+            "timeout": task.timeout.0 / 1000, "reason": task.reason,
+            "date_created": iso(task.created), "date_updated": iso(task.updated),
+            "task_queue_entered_date": task.queue_entered.map(iso), "virtual_start_time": iso(task.created),
+            "task_queue_sid": task.queue, "task_queue_friendly_name": self.queue_name(task),
+            "task_channel_sid": channel, "task_channel_unique_name": channel_name,
+            "workflow_sid": task.workflow, "workflow_friendly_name": self.workflow_name(task),
+            "ignore_capacity": task.ignore_capacity, "routing_target": task.routing_target,
+            "links": {
+                "reservations": format!("{url}/Reservations"),
+                "task_queue": task.queue.as_ref().map(|queue| self.taskrouter_url(&format!("TaskQueues/{queue}"))),
+                "workflow": self.taskrouter_url(&format!("Workflows/{}", task.workflow)),
+                "workspace": format!("{TASKROUTER}/{}", self.account.workspace),
+            },
+            "url": url,
+        })
+    }
+
+    pub(super) fn rest_reservation(&self, sid: &ReservationSid, reservation: &Reservation) -> Value {
+        let task = self.taskrouter_url(&format!("Tasks/{}", reservation.task));
+        let worker = self.workers.get(&reservation.worker);
+        json!({
+            "sid": sid, "account_sid": self.account.sid, "workspace_sid": self.account.workspace,
+            "task_sid": reservation.task, "worker_sid": reservation.worker,
+            "worker_name": worker.map(|worker| worker.name.as_str()),
+            "reservation_status": reservation.status.as_str(),
+            "date_created": iso(reservation.created), "date_updated": iso(reservation.updated),
+            "url": format!("{task}/Reservations/{sid}"),
+            "links": {
+                "task": task,
+                "worker": self.taskrouter_url(&format!("Workers/{}", reservation.worker)),
+                "workspace": format!("{TASKROUTER}/{}", self.account.workspace),
+            },
+        })
+    }
+
+    pub(super) fn rest_worker(&self, sid: &WorkerSid, worker: &Worker) -> Value {
+        let url = self.taskrouter_url(&format!("Workers/{sid}"));
+        json!({
+            "sid": sid, "account_sid": self.account.sid, "workspace_sid": self.account.workspace,
+            "friendly_name": worker.name, "attributes": worker.attributes.to_string(),
+            "activity_sid": worker.activity, "activity_name": self.activity_name(worker),
+            "available": self.is_available(worker), "date_created": iso(worker.created),
+            "date_updated": iso(worker.updated), "date_status_changed": iso(worker.status_changed),
+            "links": {"reservations": format!("{url}/Reservations"), "channels": format!("{url}/WorkerChannels")},
+            "url": url,
+        })
+    }
+
+    pub(super) fn activity_list(&self) -> Reply {
+        let at = Millis(0);
+        let of = |date: Value, activity: &ActivitySetup| {
+            json!({
+                "sid": activity.sid, "account_sid": self.account.sid, "workspace_sid": self.account.workspace,
+                "friendly_name": activity.name, "available": activity.available,
+                "date_created": date, "date_updated": date,
+            })
+        };
+        let rest: Vec<_> =
+            self.account.activities.iter().map(|activity| of(json!(iso(at)), activity)).collect();
+        let bridge: Vec<_> =
+            self.account.activities.iter().map(|activity| of(json!(seconds(at)), activity)).collect();
+        Reply {
+            status: 200,
+            body: self.taskrouter_page("Activities", "activities", &rest),
+            etag: None,
+            bridge: Self::bridge_page(&bridge),
+        }
+    }
+
+    pub(super) fn workflow_list(&self) -> Reply {
+        let items: Vec<_> = self
+            .account
+            .workflows
+            .iter()
+            .map(|workflow| {
+                json!({
+                    "sid": workflow.sid, "account_sid": self.account.sid,
+                    "workspace_sid": self.account.workspace, "friendly_name": workflow.name,
+                    "configuration": workflow.configuration.to_string(),
+                    "task_reservation_timeout": self.facts.reservation_timeout.0 / 1000,
+                    "assignment_callback_url": "", "fallback_assignment_callback_url": "",
+                    "document_content_type": "application/json",
+                    "date_created": iso(Millis(0)), "date_updated": iso(Millis(0)),
+                    "url": self.taskrouter_url(&format!("Workflows/{}", workflow.sid)), "links": {},
+                })
+            })
+            .collect();
+        let body = self.taskrouter_page("Workflows", "workflows", &items);
+        Reply { status: 200, body, etag: None, bridge: Value::Null }
+    }
+
+    pub(super) fn queue_list(&self) -> Reply {
+        let items: Vec<_> = self
+            .account
+            .queues
+            .iter()
+            .map(|queue| {
+                json!({
+                    "sid": queue.sid, "account_sid": self.account.sid,
+                    "workspace_sid": self.account.workspace, "friendly_name": queue.name,
+                    "target_workers": "1==1", "task_order": "FIFO", "max_reserved_workers": 1,
+                    "assignment_activity_sid": null, "assignment_activity_name": null,
+                    "reservation_activity_sid": null, "reservation_activity_name": null,
+                    "date_created": iso(Millis(0)), "date_updated": iso(Millis(0)),
+                    "url": self.taskrouter_url(&format!("TaskQueues/{}", queue.sid)), "links": {},
+                })
+            })
+            .collect();
+        let body = self.taskrouter_page("TaskQueues", "task_queues", &items);
+        Reply { status: 200, body, etag: None, bridge: Value::Null }
+    }
+
+    pub(super) fn channel_list(&self, sid: &WorkerSid) -> Result<Reply, ApiError> {
+        let worker = self.workers.get(sid).ok_or_else(|| ApiError::not_found("worker"))?;
+        let of = |date: Value, index: usize, channel: &ChannelSetup| {
+            let capacity = worker.capacity.get(index).copied().unwrap_or_default();
+            let used = self.used_capacity(sid, index);
+            let free = capacity.saturating_sub(used) * 100 / capacity.max(1);
+            json!({
+                "sid": worker_channel(sid, index), "account_sid": self.account.sid,
+                "workspace_sid": self.account.workspace, "worker_sid": sid,
+                "task_channel_sid": channel.sid, "task_channel_unique_name": channel.unique_name,
+                "assigned_tasks": used, "available": true, "available_capacity_percentage": free,
+                "configured_capacity": capacity, "last_reserved_time": seconds(worker.last_reserved),
+                "date_created": date, "date_updated": date,
+            })
+        };
+        let channels = || self.account.channels.iter().enumerate();
+        let rest: Vec<_> =
+            channels().map(|(index, channel)| of(json!(iso(worker.created)), index, channel)).collect();
+        let bridge: Vec<_> =
+            channels().map(|(index, channel)| of(json!(seconds(worker.created)), index, channel)).collect();
+        Ok(Reply {
+            status: 200,
+            body: self.taskrouter_page(&format!("Workers/{sid}/WorkerChannels"), "channels", &rest),
+            etag: None,
+            bridge: Self::bridge_page(&bridge),
+        })
+    }
+}
+
+/// A worker's share of a channel has no identity of its own in the model.
+fn worker_channel(worker: &WorkerSid, index: usize) -> WorkerChannelSid {
+    let worker = u128::from_str_radix(worker.digits(), 16).unwrap_or_default();
+    WorkerChannelSid::numbered(worker.wrapping_mul(16).wrapping_add(index as u128))
+}
+
+// --- the event bridge ---
+
+impl Model {
+    pub(super) fn bridge_page(items: &[Value]) -> Value {
+        json!({"contents": items, "after_sid": null})
+    }
+
+    pub(super) fn bridge_task(&self, sid: &TaskSid, task: &Task) -> Value {
+        let (channel, channel_name) = self.channel(task);
+        json!({
+            "sid": sid, "account_sid": self.account.sid, "workspace_sid": self.account.workspace,
+            "assignment_status": task.status.as_str(), "attributes": task.attributes.to_string(),
+            "addons": "{}", "age": task.created.until(self.now).0 / 1000, "priority": task.priority,
+            "timeout": task.timeout.0 / 1000, "reason": task.reason,
+            "date_created": seconds(task.created), "date_updated": seconds(task.updated),
+            "queue_sid": task.queue, "queue_name": self.queue_name(task),
+            "routing_target": task.routing_target,
+            "task_channel_sid": channel, "task_channel_unique_name": channel_name,
+            "workflow_sid": task.workflow, "workflow_name": self.workflow_name(task),
+            "version": task.version.to_string(), "virtual_start_time": seconds(task.created),
+        })
+    }
+
+    pub(super) fn bridge_reservation(&self, sid: &ReservationSid, reservation: &Reservation) -> Value {
+        let task = self.tasks.get(&reservation.task).map(|task| self.bridge_task(&reservation.task, task));
+        json!({
+            "sid": sid, "account_sid": self.account.sid, "workspace_sid": self.account.workspace,
+            "task_sid": reservation.task, "worker_sid": reservation.worker,
+            "reservation_status": reservation.status.as_str(),
+            "reservation_timeout": self.facts.reservation_timeout.0 / 1000,
+            "date_created": seconds(reservation.created), "date_updated": seconds(reservation.updated),
+            "version": reservation.version.to_string(), "task": task,
+        })
+    }
+
+    pub(super) fn bridge_worker(&self, sid: &WorkerSid, worker: &Worker) -> Value {
+        json!({
+            "sid": sid, "account_sid": self.account.sid, "workspace_sid": self.account.workspace,
+            "friendly_name": worker.name, "attributes": worker.attributes.to_string(),
+            "activity_sid": worker.activity, "activity_name": self.activity_name(worker),
+            "available": self.is_available(worker), "date_created": seconds(worker.created),
+            "date_updated": seconds(worker.updated), "date_status_changed": seconds(worker.status_changed),
+            "version": worker.version.to_string(),
+        })
+    }
+
+    pub(super) fn bridge_channels(&self, task: &TaskSid) -> Value {
+        let conference = self.open_conference(task.as_str()).or_else(|| {
+            let mut all = self.conferences.iter().rev();
+            all.find(|(_, conference)| conference.name == task.as_str()).map(|(sid, _)| sid.clone())
+        });
+        json!({"channels": [{
+            "sid": channel_sid(task), "type": "voice", "interaction_sid": interaction_sid(task),
+            "status": if conference.is_some() { "active" } else { "setup" }, "media_sid": conference,
+        }]})
+    }
+
+    pub(super) fn bridge_channel_participants(&self, task: &TaskSid) -> Value {
+        let open = self.open_conference(task.as_str());
+        let participants: Vec<Value> = open
+            .and_then(|sid| Some((self.conferences.get(&sid)?, sid)))
+            .map(|(conference, sid)| {
+                conference
+                    .live()
+                    .map(|participant| {
+                        json!({
+                            "sid": participant.sid, "type": participant.kind.as_str(),
+                            "interaction_sid": interaction_sid(task), "channel_sid": channel_sid(task),
+                            "media_properties": self.media_properties(&sid, task, participant),
+                            "routing_properties": routing_properties(task, participant),
+                        })
+                    })
+                    .collect()
+            })
+            .unwrap_or_default();
+        json!({"channel_type": "voice", "participants": participants})
+    }
+
+    /// Payload of `participant.added`, `.modified` and `.removed`.
+    pub(super) fn bridge_participant(
+        &self,
+        conference: &ConferenceSid,
+        task: &TaskSid,
+        participant: &Participant,
+    ) -> Value {
+        json!({
+            "participant_sid": participant.sid, "channel_sid": channel_sid(task), "channel_type": "voice",
+            "interaction_sid": interaction_sid(task), "type": participant.kind.as_str(),
+            "media_properties": self.media_properties(conference, task, participant),
+            "routing_properties": routing_properties(task, participant),
+        })
+    }
+
+    /// Reply to a change of a participant.
+    pub(super) fn bridge_participant_stub(task: &TaskSid, sid: &ParticipantSid, kind: &str) -> Value {
+        json!({
+            "sid": sid, "type": kind, "interaction_sid": interaction_sid(task), "channel_sid": channel_sid(task),
+        })
+    }
+
+    /// Every value is a list of one text.
+    fn media_properties(&self, sid: &ConferenceSid, task: &TaskSid, participant: &Participant) -> Value {
+        let call = self.calls.get(&participant.call);
+        json!({
+            "AccountSid": [self.account.sid], "CallSid": [participant.call], "Coaching": ["false"],
+            "ConferenceSid": [sid], "FriendlyName": [task],
+            "EndConferenceOnExit": [participant.end_on_exit.to_string()],
+            "Hold": [participant.hold.to_string()], "Muted": [participant.muted.to_string()],
+            "SequenceNumber": [participant.sequence.to_string()],
+            "StartConferenceOnEnter": [participant.start_on_enter.to_string()],
+            "StatusCallbackEvent": [participant.event], "Timestamp": [iso(participant.updated)],
+            "From": [call.map_or("", |call| call.from.as_str())],
+            "To": [call.map_or("", |call| call.to.as_str())],
+        })
+    }
+}
+
+fn interaction_sid(task: &TaskSid) -> String {
+    format!("KD{}", task.digits())
+}
+
+fn channel_sid(task: &TaskSid) -> String {
+    format!("UO{}", task.digits())
+}
+
+fn routing_properties(task: &TaskSid, participant: &Participant) -> Value {
+    match &participant.kind {
+        ParticipantKind::Agent { worker, reservation } => {
+            json!({"task_sid": task, "reservation_sid": reservation, "worker_sid": worker})
+        }
+        ParticipantKind::Customer | ParticipantKind::External => json!({"task_sid": task}),
+    }
+}
+
+// --- people ---
+
+impl Model {
+    /// Everything, for people and tests.
+    pub fn snapshot(&self) -> Value {
+        let calls: Vec<Value> = self
+            .calls
+            .iter()
+            .map(|(sid, call)| {
+                let (kind, worker) = match &call.kind {
+                    CallKind::Customer { .. } => ("customer", None),
+                    CallKind::Agent(worker) => ("agent", Some(worker)),
+                };
+                let doing = match &call.doing {
+                    Doing::Nothing if call.ended.is_some() => "ended",
+                    Doing::Nothing => "nothing",
+                    Doing::Ringing(_) => "ringing",
+                    Doing::Fetching => "fetching",
+                    Doing::Sounding => "playing",
+                    Doing::Queued(_) => "queued",
+                    Doing::Conference(..) => "conference",
+                };
+                let task = match &call.doing {
+                    Doing::Queued(queued) => Some(&queued.task),
+                    _ => None,
+                };
+                json!({
+                    "sid": sid, "kind": kind, "worker": worker, "status": call.status.as_str(), "doing": doing,
+                    "native": matches!(call.kind, CallKind::Customer { native: true }),
+                    "conference": self.conference_of(sid), "task": task,
+                })
+            })
+            .collect();
+        let conferences: Vec<Value> = self
+            .conferences
+            .iter()
+            .map(|(sid, conference)| {
+                let participants: Vec<Value> = conference
+                    .participants
+                    .iter()
+                    .map(|participant| {
+                        json!({
+                            "sid": participant.sid, "callSid": participant.call,
+                            "kind": participant.kind.as_str(), "joined": participant.left.is_none(),
+                            "endConferenceOnExit": participant.end_on_exit, "hold": participant.hold,
+                            "muted": participant.muted, "label": participant.label,
+                        })
+                    })
+                    .collect();
+                json!({
+                    "sid": sid, "friendlyName": conference.name, "status": conference.status.as_str(),
+                    "reason": conference.ended.as_ref().map(|ended| ended.as_str()),
+                    "participants": participants,
+                })
+            })
+            .collect();
+        let tasks: Vec<Value> = self
+            .tasks
+            .iter()
+            .map(|(sid, task)| {
+                let (_, channel) = self.channel(task);
+                json!({
+                    "sid": sid, "status": task.status.as_str(), "reason": task.reason,
+                    "priority": task.priority, "attributes": task.attributes, "channel": channel,
+                    "workflow": self.workflow_name(task), "queue": self.queue_name(task),
+                    "routingTarget": task.routing_target, "version": task.version,
+                })
+            })
+            .collect();
+        let reservations: Vec<Value> = self
+            .reservations
+            .iter()
+            .map(|(sid, reservation)| {
+                json!({
+                    "sid": sid, "task": reservation.task, "worker": reservation.worker,
+                    "status": reservation.status.as_str(),
+                })
+            })
+            .collect();
+        let workers: Vec<Value> = self
+            .workers
+            .iter()
+            .map(|(sid, worker)| {
+                json!({
+                    "sid": sid, "name": worker.name, "activity": self.activity_name(worker),
+                    "available": self.is_available(worker), "sockets": worker.sockets,
+                })
+            })
+            .collect();
+        json!({
+            "calls": calls, "conferences": conferences, "tasks": tasks, "reservations": reservations,
+            "workers": workers,
+        })
+    }
+}

@@ -1,0 +1,37 @@
+//! iam.twilio.com: whose token is this?
+
+use super::not_found;
+use crate::{Twin, dates, flex::token, model::ApiError, shell_now};
+use axum::http::Method;
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+#[derive(Deserialize)]
+struct Body {
+    token: String,
+}
+
+/// `POST /v1/Accounts/{AC}/Tokens/validate`, the request of
+/// <https://www.npmjs.com/package/twilio-flex-token-validator>.
+pub(super) fn answer(twin: &Twin, method: &Method, path: &str, body: &[u8]) -> Result<Value, ApiError> {
+    let config = twin.config();
+    let wanted = format!("v1/Accounts/{}/Tokens/validate", config.account);
+    if method != Method::POST || path != wanted {
+        return Err(not_found(path));
+    }
+    let body: Body = serde_json::from_slice(body).map_err(|_| ApiError {
+        status: 400,
+        code: 20001,
+        message: "the body is not {\"token\":\"…\"}".into(),
+    })?;
+    let claims = token::verify(config.auth_token.expose_secret(), &body.token, shell_now());
+    Ok(match claims {
+        Some(claims) => json!({
+            "valid": true, "code": 0, "message": null, "expiration": dates::iso(claims.expires),
+            "realm_user_id": claims.identity, "identity": claims.identity, "roles": claims.roles,
+            "worker_sid": claims.worker,
+        }),
+        None => json!({"valid": false, "code": 20101, "message": "The token is not valid or has expired"}),
+    })
+}

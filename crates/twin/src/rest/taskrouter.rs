@@ -1,0 +1,103 @@
+//! taskrouter.twilio.com: tasks, reservations, workers.
+
+use super::{Call, form::Form, not_found};
+use crate::{
+    Twin,
+    model::{ApiError, ConferenceInstruction, NewTask, Request},
+};
+use rejoin_protocol::{ActivitySid, ReservationSid, TaskSid, WorkerSid, WorkflowSid, WorkspaceSid};
+
+pub(super) fn translate(_twin: &Twin, call: &Call<'_>) -> Result<Request, ApiError> {
+    let missing = || not_found(&call.segments.join("/"));
+    let ["v1", "Workspaces", workspace, rest @ ..] = call.segments.as_slice() else {
+        return Err(missing());
+    };
+    // The account's only one.
+    if *workspace != WorkspaceSid::numbered(1).as_str() {
+        return Err(missing());
+    }
+    let task = |sid: &str| TaskSid::parse(sid).map_err(|_| missing());
+    let worker = |sid: &str| WorkerSid::parse(sid).map_err(|_| missing());
+    let reservation = |sid: &str| ReservationSid::parse(sid).map_err(|_| missing());
+    let form = &call.form;
+    let if_match = call.if_match.clone();
+    match (call.method, rest) {
+        ("GET", ["Tasks"]) => Ok(Request::ListTasks {
+            assignment_status: form.list("AssignmentStatus"),
+            workflow: form.sid("WorkflowSid", WorkflowSid::parse)?,
+            expression: form.text("EvaluateTaskAttributes"),
+        }),
+        ("POST", ["Tasks"]) => Ok(Request::CreateTask(NewTask {
+            attributes: form.text("Attributes").unwrap_or_default(),
+            workflow: form.sid("WorkflowSid", WorkflowSid::parse)?,
+            channel: form.text("TaskChannel"),
+            priority: form.number("Priority")?.unwrap_or_default(),
+            timeout: form.number("Timeout")?,
+            routing_target: form.sid("RoutingTarget", WorkerSid::parse)?,
+            ignore_capacity: form.flag("IgnoreCapacity")?,
+        })),
+        ("GET", ["Tasks", sid]) => Ok(Request::FetchTask(task(sid)?)),
+        ("POST", ["Tasks", sid]) => Ok(Request::UpdateTask {
+            task: task(sid)?,
+            if_match,
+            attributes: form.text("Attributes"),
+            assignment_status: form.text("AssignmentStatus"),
+            reason: form.text("Reason"),
+            priority: form.number("Priority")?,
+        }),
+        ("DELETE", ["Tasks", sid]) => Ok(Request::DeleteTask { task: task(sid)?, if_match }),
+        ("GET", ["Tasks", sid, "Reservations"]) => Ok(Request::ListReservations {
+            task: Some(task(sid)?),
+            worker: form.sid("WorkerSid", WorkerSid::parse)?,
+            status: form.text("ReservationStatus"),
+        }),
+        ("GET", ["Workers", sid, "Reservations"]) => Ok(Request::ListReservations {
+            task: None,
+            worker: Some(worker(sid)?),
+            status: form.text("ReservationStatus"),
+        }),
+        ("GET", ["Tasks" | "Workers", _, "Reservations", sid]) => {
+            Ok(Request::FetchReservation(reservation(sid)?))
+        }
+        ("POST", ["Tasks" | "Workers", _, "Reservations", sid]) => Ok(Request::UpdateReservation {
+            reservation: reservation(sid)?,
+            status: form.text("ReservationStatus"),
+            instruction: instruction(form)?,
+        }),
+        ("GET", ["Workers"]) => Ok(Request::ListWorkers { friendly_name: form.text("FriendlyName") }),
+        ("GET", ["Workers", sid]) => Ok(Request::FetchWorker(worker(sid)?)),
+        ("GET", ["Workers", sid, "Channels" | "WorkerChannels"]) => {
+            Ok(Request::ListWorkerChannels(worker(sid)?))
+        }
+        ("POST", ["Workers", sid]) => Ok(Request::UpdateWorker {
+            worker: worker(sid)?,
+            activity: form.sid("ActivitySid", ActivitySid::parse)?,
+            attributes: form.text("Attributes"),
+            reject_pending: form.flag("RejectPendingReservations")?.unwrap_or(false),
+        }),
+        ("GET", ["Activities"]) => Ok(Request::ListActivities),
+        ("GET", ["Workflows"]) => Ok(Request::ListWorkflows),
+        ("GET", ["TaskQueues"]) => Ok(Request::ListTaskQueues),
+        _ => Err(missing()),
+    }
+}
+
+fn instruction(form: &Form) -> Result<Option<ConferenceInstruction>, ApiError> {
+    match form.text("Instruction").as_deref() {
+        None => Ok(None),
+        Some("conference") => Ok(Some(ConferenceInstruction {
+            to: form.text("To"),
+            from: form.text("From"),
+            end_conference_on_exit: form.flag("EndConferenceOnExit")?.unwrap_or(false),
+            end_conference_on_customer_exit: form.flag("EndConferenceOnCustomerExit")?.unwrap_or(false),
+            status_callback: form.text("ConferenceStatusCallback"),
+            status_callback_method: form.text("ConferenceStatusCallbackMethod"),
+            status_callback_event: form.list("ConferenceStatusCallbackEvent"),
+        })),
+        Some(_) => Err(ApiError {
+            status: 400,
+            code: 20001,
+            message: "Instruction: the twin models `conference` alone".into(),
+        }),
+    }
+}

@@ -1,0 +1,65 @@
+//! api.twilio.com: calls, conferences, participants.
+
+use super::{Call, not_found};
+use crate::{
+    Twin,
+    model::{ApiError, ParticipantChange, Request},
+};
+use rejoin_protocol::{CallSid, ConferenceSid};
+
+pub(super) fn translate(twin: &Twin, call: &Call<'_>) -> Result<Request, ApiError> {
+    let missing = || not_found(&call.segments.join("/"));
+    let ["2010-04-01", "Accounts", account, rest @ ..] = call.segments.as_slice() else {
+        return Err(missing());
+    };
+    if *account != twin.config().account.as_str() {
+        return Err(missing());
+    }
+    let leg = |sid: &str| CallSid::parse(sid).map_err(|_| missing());
+    let conference = |sid: &str| ConferenceSid::parse(sid).map_err(|_| missing());
+    let form = &call.form;
+    match (call.method, rest) {
+        ("GET", ["Calls"]) => Ok(Request::ListCalls { status: form.text("Status") }),
+        ("GET", ["Calls", sid]) => Ok(Request::FetchCall(leg(sid)?)),
+        ("POST", ["Calls", sid]) => Ok(Request::UpdateCall {
+            call: leg(sid)?,
+            url: form.text("Url"),
+            method: form.text("Method"),
+            fallback_url: form.text("FallbackUrl"),
+            fallback_method: form.text("FallbackMethod"),
+            twiml: form.text("Twiml"),
+            status: form.text("Status"),
+        }),
+        ("GET", ["Conferences"]) => Ok(Request::ListConferences {
+            friendly_name: form.text("FriendlyName"),
+            status: form.text("Status"),
+        }),
+        ("GET", ["Conferences", sid]) => Ok(Request::FetchConference(conference(sid)?)),
+        ("POST", ["Conferences", sid]) => Ok(Request::UpdateConference {
+            conference: conference(sid)?,
+            status: form.text("Status"),
+            announce_url: form.text("AnnounceUrl"),
+            announce_method: form.text("AnnounceMethod"),
+        }),
+        ("GET", ["Conferences", sid, "Participants"]) => Ok(Request::ListParticipants(conference(sid)?)),
+        ("GET", ["Conferences", sid, "Participants", call]) => {
+            Ok(Request::FetchParticipant(conference(sid)?, leg(call)?))
+        }
+        ("POST", ["Conferences", sid, "Participants", call]) => Ok(Request::UpdateParticipant {
+            conference: conference(sid)?,
+            call: leg(call)?,
+            change: ParticipantChange {
+                muted: form.flag("Muted")?,
+                hold: form.flag("Hold")?,
+                hold_url: form.text("HoldUrl").filter(|url| !url.is_empty()),
+                end_conference_on_exit: form.flag("EndConferenceOnExit")?,
+                announce_url: form.text("AnnounceUrl"),
+                announce_method: form.text("AnnounceMethod"),
+            },
+        }),
+        ("DELETE", ["Conferences", sid, "Participants", call]) => {
+            Ok(Request::RemoveParticipant(conference(sid)?, leg(call)?))
+        }
+        _ => Err(missing()),
+    }
+}
