@@ -1,7 +1,7 @@
 // The call itself: voice, WebRTC, loudness.
 
 /** G.711 µ-law and nothing else: what telephones speak, and what the other end is made for. */
-const CODEC = "audio/PCMU";
+const CODEC = 'audio/PCMU';
 
 /**
  * The customer's voice: the microphone, or a tone when there is none or it may not be used.
@@ -13,7 +13,11 @@ async function voice(tone) {
       const stream = await navigator.mediaDevices.getUserMedia({
         audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true },
       });
-      return { stream, name: "your microphone", stop: () => stream.getTracks().forEach((track) => track.stop()) };
+      return {
+        stream,
+        name: 'your microphone',
+        stop: () => stream.getTracks().forEach((track) => track.stop()),
+      };
     } catch {
       // Refused or not there: the tone does.
     }
@@ -25,14 +29,14 @@ async function voice(tone) {
   oscillator.connect(quieter).connect(out);
   oscillator.start();
   await context.resume();
-  return { stream: out.stream, name: "a 660 Hz tone (no microphone)", stop: () => context.close() };
+  return { stream: out.stream, name: 'a 660 Hz tone (no microphone)', stop: () => context.close() };
 }
 
 /** Candidates come with the offer: wait for them, but not for ever. */
 function gathered(connection) {
   return new Promise((done) => {
-    const check = () => connection.iceGatheringState === "complete" && done();
-    connection.addEventListener("icegatheringstatechange", check);
+    const check = () => connection.iceGatheringState === 'complete' && done();
+    connection.addEventListener('icegatheringstatechange', check);
     setTimeout(done, 1000);
     check();
   });
@@ -72,26 +76,26 @@ export async function dial({ tone, player, speaks }) {
     player.srcObject = null;
   };
   try {
-    connection.addEventListener("track", ({ track }) => {
+    connection.addEventListener('track', ({ track }) => {
       const stream = new MediaStream([track]);
       player.srcObject = stream;
       player.play().catch(() => {});
       ear = loudness(stream);
     });
     const [track] = mouth.stream.getAudioTracks();
-    const line = connection.addTransceiver(track, { direction: "sendrecv", streams: [mouth.stream] });
-    const codecs = RTCRtpReceiver.getCapabilities("audio")?.codecs ?? [];
+    const line = connection.addTransceiver(track, { direction: 'sendrecv', streams: [mouth.stream] });
+    const codecs = RTCRtpReceiver.getCapabilities('audio')?.codecs ?? [];
     line.setCodecPreferences(codecs.filter((codec) => codec.mimeType === CODEC));
     await connection.setLocalDescription();
     await gathered(connection);
-    const reply = await fetch("/__twin/customer/offer", {
-      method: "POST",
-      headers: { "content-type": "application/json" },
+    const reply = await fetch('/__twin/customer/offer', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ sdp: connection.localDescription.sdp }),
     });
     const body = await reply.json();
     if (!reply.ok) throw new Error(body.error);
-    await connection.setRemoteDescription({ type: "answer", sdp: body.sdp });
+    await connection.setRemoteDescription({ type: 'answer', sdp: body.sdp });
     return { sid: body.call, level: () => ear?.now() ?? 0, close };
   } catch (error) {
     close();

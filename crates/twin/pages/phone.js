@@ -1,30 +1,30 @@
 // The customer's phone. `?tone` in the address: never ask for the microphone.
-import { dial } from "./phone-call.js";
-import { add, hearing, noted, remark } from "./timeline.js";
+import { dial } from './phone-call.js';
+import { add, hearing, noted, remark } from './timeline.js';
 
 const part = (id) => document.getElementById(id);
 const [status, clock, callButton, hangUpButton, voice, level, transcript, timeline, player] = [
-  "status",
-  "clock",
-  "call",
-  "hang-up",
-  "voice",
-  "level",
-  "transcript",
-  "timeline",
-  "remote",
+  'status',
+  'clock',
+  'call',
+  'hang-up',
+  'voice',
+  'level',
+  'transcript',
+  'timeline',
+  'remote',
 ].map(part);
 const bar = level.firstElementChild;
-const tone = new URLSearchParams(location.search).has("tone");
+const tone = new URLSearchParams(location.search).has('tone');
 
 /** The call that is up: `{sid, level, close, began, sources, timer}`. */
 let current = null;
 
-callButton.addEventListener("click", async () => {
+callButton.addEventListener('click', async () => {
   callButton.disabled = true;
-  status.textContent = "Calling…";
-  remark(transcript, "Nothing yet.");
-  remark(timeline, "Nothing yet. It begins when an agent is on the call.");
+  status.textContent = 'Calling…';
+  remark(transcript, 'Nothing yet.');
+  remark(timeline, 'Nothing yet. It begins when an agent is on the call.');
   try {
     const call = await dial({ tone, player, speaks: (name) => (voice.textContent = name) });
     current = { ...call, began: Date.now(), sources: [], timer: setInterval(tick, 250) };
@@ -34,24 +34,24 @@ callButton.addEventListener("click", async () => {
     return;
   }
   document.body.dataset.call = current.sid;
-  status.textContent = "On the line";
+  status.textContent = 'On the line';
   hangUpButton.disabled = false;
   hangUpButton.focus();
   follow(current);
   requestAnimationFrame(draw);
 });
 
-hangUpButton.addEventListener("click", () => {
+hangUpButton.addEventListener('click', () => {
   hangUpButton.disabled = true;
-  fetch(`/__twin/customer/${current.sid}/hangup`, { method: "POST" })
+  fetch(`/__twin/customer/${current.sid}/hangup`, { method: 'POST' })
     .then((reply) => {
       if (!reply.ok) throw new Error();
     })
-    .catch(() => over("The line was lost"));
+    .catch(() => over('The line was lost'));
 });
 
 // A closed page is a phone that was put down.
-addEventListener("pagehide", () => {
+addEventListener('pagehide', () => {
   if (current) navigator.sendBeacon(`/__twin/customer/${current.sid}/hangup`);
 });
 
@@ -59,10 +59,10 @@ function follow(call) {
   const heard = new EventSource(`/__twin/customer/${call.sid}/events`);
   call.sources.push(heard);
   // The stream tells everything again when it was interrupted.
-  heard.addEventListener("open", () => remark(transcript, "Nothing yet."));
-  heard.addEventListener("message", ({ data }) => {
+  heard.addEventListener('open', () => remark(transcript, 'Nothing yet.'));
+  heard.addEventListener('message', ({ data }) => {
     const event = JSON.parse(data);
-    if (event.live === false) return over("The call has ended");
+    if (event.live === false) return over('The call has ended');
     const { text, kind } = hearing(event.heard);
     add(transcript, event.at, text, kind);
   });
@@ -74,18 +74,19 @@ function recovery(call) {
   if (call.superseded) return;
   const notes = new EventSource(`/__twin/timeline/${call.sid}`);
   call.notes = notes;
-  notes.addEventListener("open", () => {
-    remark(timeline, "Nothing yet. It begins when an agent is on the call.");
+  notes.addEventListener('open', () => {
+    remark(timeline, 'Nothing yet. It begins when an agent is on the call.');
   });
-  notes.addEventListener("message", ({ data }) => {
+  notes.addEventListener('message', ({ data }) => {
     const { at, note } = JSON.parse(data);
     const [text, kind] = noted(note);
     add(timeline, at - call.began, text, kind);
   });
-  notes.addEventListener("error", () => {
+  notes.addEventListener('error', () => {
     // The browser tries again by itself unless it was refused: the server is not up, or does not know the call yet.
     if (notes.readyState !== EventSource.CLOSED) return;
-    if (timeline.querySelector(".empty")) remark(timeline, "The rejoin server does not answer. Trying again…");
+    if (timeline.querySelector('.empty'))
+      remark(timeline, 'The rejoin server does not answer. Trying again…');
     if (current === call) setTimeout(() => recovery(call), 2000);
   });
 }
@@ -112,8 +113,8 @@ function over(text) {
 
 function tick() {
   const seconds = Math.floor((Date.now() - current.began) / 1000);
-  clock.textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`;
-  level.setAttribute("aria-valuenow", String(Math.round(current.level() * 100)));
+  clock.textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
+  level.setAttribute('aria-valuenow', String(Math.round(current.level() * 100)));
 }
 
 function draw() {

@@ -4,92 +4,92 @@
 export function clock(ms) {
   const tenths = Math.max(0, Math.round(ms / 100));
   const [minutes, seconds] = [Math.floor(tenths / 600), (tenths % 600) / 10];
-  return `${minutes}:${seconds.toFixed(1).padStart(4, "0")}`;
+  return `${minutes}:${seconds.toFixed(1).padStart(4, '0')}`;
 }
 
 /** Adds a line, and keeps the end in sight for those who are at the end. */
 export function add(list, ms, text, kind) {
   const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 8;
-  const line = document.createElement("li");
+  const line = document.createElement('li');
   line.className = kind;
-  const time = document.createElement("time");
+  const time = document.createElement('time');
   time.textContent = clock(ms);
-  const words = document.createElement("span");
-  words.className = "text";
+  const words = document.createElement('span');
+  words.className = 'text';
   words.textContent = text;
   line.append(time, words);
-  list.querySelector(".empty")?.remove();
+  list.querySelector('.empty')?.remove();
   list.append(line);
   if (atEnd) list.scrollTop = list.scrollHeight;
 }
 
 /** Shows a remark instead of lines. */
 export function remark(list, text) {
-  const line = document.createElement("li");
-  line.className = "empty";
+  const line = document.createElement('li');
+  line.className = 'empty';
   line.textContent = text;
   list.replaceChildren(line);
 }
 
 /** What a leg hears, in words and colour. */
 export function hearing(heard) {
-  const names = { agent: "Agent", silence: "Silence" };
+  const names = { agent: 'Agent', silence: 'Silence' };
   const text = heard
-    .split(" + ")
+    .split(' + ')
     .map((part) => names[part] ?? part.charAt(0).toUpperCase() + part.slice(1))
-    .join(" + ");
+    .join(' + ');
   const kind = /announcement/.test(heard)
-    ? "announcement"
+    ? 'announcement'
     : /agent/.test(heard)
-      ? "agent"
-      : heard === "silence"
-        ? "silence"
-        : "audio";
+      ? 'agent'
+      : heard === 'silence'
+        ? 'silence'
+        : 'audio';
   return { text, kind };
 }
 
 const OUTCOMES = {
-  rejoined: ["The agent is back on the call", "good"],
-  "handed-over": ["Another agent has the call now", "good"],
-  covered: ["Another agent was on the call all the time", "good"],
-  "customer-left": ["The customer has hung up", "warn"],
-  graceful: ["It was a hang-up on purpose after all", ""],
-  failed: ["The recovery has failed", "bad"],
+  rejoined: ['The agent is back on the call', 'good'],
+  'handed-over': ['Another agent has the call now', 'good'],
+  covered: ['Another agent was on the call all the time', 'good'],
+  'customer-left': ['The customer has hung up', 'warn'],
+  graceful: ['It was a hang-up on purpose after all', ''],
+  failed: ['The recovery has failed', 'bad'],
 };
 
 /** A note of the server, in plain words and colour. */
 export function noted(note) {
   switch (note.what) {
-    case "connected":
-      return ["Customer and agent are on the call.", "good"];
-    case "agent-lost":
-      return ["The agent is gone from the call, and not on purpose.", "bad"];
-    case "agent-left":
-      return ["The agent has left on purpose.", ""];
-    case "holding-the-line":
-      return ["The customer is told what happened; the agent is called back.", "active"];
-    case "agent-back":
-      return ["The agent’s desktop is back.", "active"];
-    case "agent-not-back":
-      return ["The agent was not back in time.", "warn"];
-    case "requeueing":
+    case 'connected':
+      return ['Customer and agent are on the call.', 'good'];
+    case 'agent-lost':
+      return ['The agent is gone from the call, and not on purpose.', 'bad'];
+    case 'agent-left':
+      return ['The agent has left on purpose.', ''];
+    case 'holding-the-line':
+      return ['The customer is told what happened; the agent is called back.', 'active'];
+    case 'agent-back':
+      return ['The agent’s desktop is back.', 'active'];
+    case 'agent-not-back':
+      return ['The agent was not back in time.', 'warn'];
+    case 'requeueing':
       return note.same_agent
-        ? ["The customer is sent to the queue, for the same agent.", "active"]
-        : ["The customer is sent to the front of the queue, for any agent.", "active"];
-    case "queued":
-      return ["The customer is in the queue.", "active"];
-    case "exit-flag-undone":
-      return ["Flex had asked to end the call whenever the agent leaves; that is undone.", ""];
-    case "ended": {
-      const [text, kind] = OUTCOMES[note.outcome] ?? [`The recovery has ended: ${note.outcome}`, ""];
+        ? ['The customer is sent to the queue, for the same agent.', 'active']
+        : ['The customer is sent to the front of the queue, for any agent.', 'active'];
+    case 'queued':
+      return ['The customer is in the queue.', 'active'];
+    case 'exit-flag-undone':
+      return ['Flex had asked to end the call whenever the agent leaves; that is undone.', ''];
+    case 'ended': {
+      const [text, kind] = OUTCOMES[note.outcome] ?? [`The recovery has ended: ${note.outcome}`, ''];
       return [`${text}, ${(note.after / 1000).toFixed(1)} s after the loss.`, kind];
     }
-    case "call-ended":
-      return ["The call has ended.", ""];
-    case "trouble":
-      return [note.text, "bad"];
+    case 'call-ended':
+      return ['The call has ended.', ''];
+    case 'trouble':
+      return [note.text, 'bad'];
     default:
       // A newer server may say more than this page knows.
-      return [String(note.what).replaceAll("-", " "), ""];
+      return [String(note.what).replaceAll('-', ' '), ''];
   }
 }

@@ -3,14 +3,14 @@
 (() => {
   const twilio =
     /^(https?|wss?):\/\/((?:[a-z0-9-]+\.)*(?:twilio\.com|twiliocdn\.com|twil\.io|ytica\.com|segment\.io|segment\.com|datadoghq\.com))(?::\d+)?(\/.*)?$/i;
-  const secure = location.protocol === "https:";
+  const secure = location.protocol === 'https:';
 
   const mapped = (address) => {
     const found = twilio.exec(String(address));
     if (!found) return address;
-    const [, scheme, host, path = "/"] = found;
+    const [, scheme, host, path = '/'] = found;
     const socket = /^ws/i.test(scheme);
-    const own = socket ? (secure ? "wss" : "ws") : secure ? "https" : "http";
+    const own = socket ? (secure ? 'wss' : 'ws') : secure ? 'https' : 'http';
     return `${own}://${location.host}/__tw/${host}${path}`;
   };
 
@@ -39,10 +39,10 @@
   navigator.sendBeacon = (address, data) => beacon(mapped(address), data);
 
   for (const [element, name] of [
-    [HTMLMediaElement, "src"],
-    [HTMLImageElement, "src"],
-    [HTMLScriptElement, "src"],
-    [HTMLLinkElement, "href"],
+    [HTMLMediaElement, 'src'],
+    [HTMLImageElement, 'src'],
+    [HTMLScriptElement, 'src'],
+    [HTMLLinkElement, 'href'],
   ]) {
     const property = Object.getOwnPropertyDescriptor(element.prototype, name);
     Object.defineProperty(element.prototype, name, {
