@@ -82,7 +82,7 @@ export function noted(note) {
       return ['Flex had asked to end the call whenever the agent leaves; that is undone.', ''];
     case 'ended': {
       const [text, kind] = OUTCOMES[note.outcome] ?? [`The recovery has ended: ${note.outcome}`, ''];
-      return [`${text}, ${(note.after / 1000).toFixed(1)} s after the loss.`, kind];
+      return [`${text}, ${(note.after / 1000).toFixed(1)}\u00a0s after the loss.`, kind];
     }
     case 'call-ended':
       return ['The call has ended.', ''];

@@ -1,7 +1,7 @@
 //! What Flex asks by HTTP while it boots, apart from TaskRouter.
 
-use super::{Flex, Refused, account_of, agent::Agent, iso::iso, wav_file};
-use crate::{TwinConfig, shell};
+use super::{Flex, Refused, account_of, agent::Agent, wav_file};
+use crate::{TwinConfig, dates::iso, shell};
 use axum::{
     Form, Json, Router,
     extract::{Path, State},
@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{any, get, post},
 };
-use rejoin_protocol::{ActivitySid, Millis, TaskQueueSid, WorkflowSid};
+use rejoin_protocol::{ActivitySid, TaskQueueSid, WorkflowSid};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -104,7 +104,7 @@ async fn token_info(
     let agent = Agent::of(&claims.worker).filter(|_| account == claims.account.as_str()).ok_or(Refused)?;
     Ok(Json(json!({
         "valid": true,
-        "expiration": iso(Millis(claims.expires.0)),
+        "expiration": iso(claims.expires),
         "identity": claims.identity,
         "roles": claims.roles,
         "realm_user_id": agent.email(),

@@ -9,9 +9,10 @@ pub mod agent;
 mod boot;
 mod event_bridge;
 mod frame;
-mod iso;
 mod rpc;
 mod signalling;
+#[cfg(test)]
+mod socket_tests;
 mod sync;
 pub mod token;
 mod twilsock;

@@ -1,6 +1,6 @@
 //! As much of Sync as Flex uses, over twilsock: documents, maps, subscriptions. Pure; the socket is in `twilsock`.
 
-use super::iso::iso;
+use crate::dates::iso;
 use rejoin_protocol::Millis;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -297,7 +297,7 @@ impl Object {
         self.sid == id || self.unique_name.as_deref() == Some(id)
     }
 
-    fn view(&self, now: Millis, kind: &str, links: Value) -> Value {
+    fn view(&self, now: Millis, kind: &str, links: &Value) -> Value {
         json!({
             "sid": self.sid, "unique_name": self.unique_name, "service_sid": "default",
             "url": format!("{BASE}/v3/{kind}/{}", self.sid),
@@ -309,11 +309,11 @@ impl Object {
 }
 
 fn map_view(now: Millis, map: &Object) -> Value {
-    map.view(now, "Maps", json!({ "items": format!("{BASE}/v3/Maps/{}/Items", map.sid) }))
+    map.view(now, "Maps", &json!({ "items": format!("{BASE}/v3/Maps/{}/Items", map.sid) }))
 }
 
 fn document_view(now: Millis, (document, data): &(Object, Value)) -> Value {
-    let mut view = document.view(now, "Documents", json!({}));
+    let mut view = document.view(now, "Documents", &json!({}));
     merge(&mut view, json!({ "data": data }));
     view
 }

@@ -1,0 +1,214 @@
+//! The sockets as a browser uses them: a twin that listens, and clients that speak the real protocols.
+
+use super::{agent::Agent, frame::Frame};
+use crate::{Twin, TwinConfig, app, facts::Facts, shell};
+use axum::http::StatusCode;
+use futures_util::{SinkExt, StreamExt};
+use rejoin_protocol::{AccountSid, WorkspaceSid};
+use serde_json::{Value, json};
+use std::{net::SocketAddr, time::Duration};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{Error, Message},
+};
+
+const SECRET: &str = "secret";
+/// For what takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+struct World {
+    twin: Twin,
+    at: SocketAddr,
+    client: reqwest::Client,
+}
+
+impl World {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let at = listener.local_addr().expect("an address");
+        let twin = Twin::start(TwinConfig {
+            listen: at,
+            public_url: format!("http://{at}"),
+            server_url: None,
+            auth_token: SECRET.into(),
+            operator_token: None,
+            flex_host: None,
+            plugin: None,
+            latency: Duration::ZERO,
+            account: AccountSid::numbered(1),
+            facts: Facts::default(),
+            first_number: 0,
+        })
+        .await
+        .expect("starts");
+        tokio::spawn(axum::serve(listener, app(&twin)).into_future());
+        Self { twin, at, client: reqwest::Client::new() }
+    }
+
+    fn token(agent: Agent) -> String {
+        agent.token(SECRET, AccountSid::numbered(1), WorkspaceSid::numbered(1), shell::now())
+    }
+
+    async fn socket(&self, path: &str) -> Result<Socket, Error> {
+        Ok(Socket(connect_async(format!("ws://{}/__tw/{path}", self.at)).await?.0))
+    }
+
+    async fn event_bridge(&self, agent: Agent) -> Socket {
+        let path = format!("event-bridge.twilio.com/v1/wschannels?token={}", Self::token(agent));
+        self.socket(&path).await.expect("connects")
+    }
+
+    /// A registered phone.
+    async fn phone(&self, agent: Agent) -> Socket {
+        let mut phone = self.socket("voice-js.roaming.twilio.com/signal").await.expect("connects");
+        phone.say(&json!({ "type": "listen", "payload": { "token": Self::token(agent) } })).await;
+        assert_eq!(phone.next().await["type"], "connected");
+        phone.say(&json!({ "type": "register", "payload": { "media": { "audio": true } } })).await;
+        assert_eq!(phone.next().await["type"], "ready");
+        phone
+    }
+
+    async fn rpc(&self, agent: Agent, method: &str, url: &str, params: Value) -> (StatusCode, Value) {
+        let body = json!({ "url": url, "method": method, "params": params, "token": Self::token(agent) });
+        let url = format!("http://{}/__tw/event-bridge.twilio.com/v1/wschannels", self.at);
+        let reply = self.client.post(url).body(body.to_string()).send().await.expect("answers");
+        (reply.status(), reply.json().await.expect("JSON"))
+    }
+}
+
+struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Socket {
+    async fn say(&mut self, message: &Value) {
+        self.0.send(Message::text(message.to_string())).await.expect("sent");
+    }
+
+    async fn raw(&mut self) -> Message {
+        timeout(PATIENCE, self.0.next()).await.expect("in time").expect("open").expect("a message")
+    }
+
+    /// The next message that is more than a heartbeat.
+    async fn next(&mut self) -> Value {
+        loop {
+            if let Message::Text(text) = self.raw().await
+                && !text.trim().is_empty()
+            {
+                return serde_json::from_str(&text).expect("JSON");
+            }
+        }
+    }
+
+    async fn event(&mut self, wanted: &str) -> Value {
+        loop {
+            let event = self.next().await;
+            if event["event_type"] == wanted {
+                return event["payload"].clone();
+            }
+        }
+    }
+}
+
+fn own(agent: Agent, rest: &str) -> String {
+    format!("Workspaces/{}/Workers/{}{rest}", WorkspaceSid::numbered(1), agent.worker())
+}
+
+#[tokio::test]
+async fn the_event_bridge_opens_with_a_token_alone() {
+    let world = World::start().await;
+    let refused = world.socket("event-bridge.twilio.com/v1/wschannels?token=a.b.c").await;
+    assert!(matches!(refused, Err(Error::Http(reply)) if reply.status().as_u16() == 401));
+    let init = world.event_bridge(Agent::Ada).await.event("init").await;
+    assert_eq!(init["channel_id"], json!(Agent::Ada.worker()));
+    assert!(init["token_lifetime"].as_u64() > Some(5 * 3600 * 1000), "{init}");
+}
+
+#[tokio::test]
+async fn requests_beside_the_bridge_are_answered_in_its_form() {
+    let world = World::start().await;
+    let (status, worker) = world.rpc(Agent::Ada, "GET", &own(Agent::Ada, ""), json!({})).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(worker["payload"]["attributes"].is_string(), "{worker}");
+    assert!(worker["payload"]["date_created"].is_u64(), "{worker}");
+    let url = own(Agent::Ada, "/Reservations");
+    let (_, list) = world.rpc(Agent::Ada, "GET", &url, json!({ "Active": "true" })).await;
+    assert_eq!(list["payload"], json!({ "contents": [], "after_sid": null }));
+    assert_eq!(world.rpc(Agent::Bo, "GET", &url, json!({})).await.0, StatusCode::FORBIDDEN);
+    assert_eq!(world.rpc(Agent::Ada, "GET", "v1/Nothing", json!({})).await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_call_rings_at_who_accepts_it_and_nobody_else_can_touch_it() {
+    let world = World::start().await;
+    let mut ada = world.event_bridge(Agent::Ada).await;
+    let mut phone = world.phone(Agent::Ada).await;
+    let mut other = world.phone(Agent::Bo).await;
+    let available = json!({ "ActivitySid": "WA00000000000000000000000000000001" });
+    world.rpc(Agent::Ada, "POST", &own(Agent::Ada, ""), available).await;
+    world.twin.dial_native("+15550100001".into(), 660.0);
+    let reservation = ada.event("reservation.created").await;
+    let url = own(Agent::Ada, &format!("/Reservations/{}", reservation["sid"].as_str().expect("a sid")));
+    let to = format!("client:{}", Agent::Ada.identity());
+    let instruction = json!({ "Instruction": "conference", "EndConferenceOnExit": false, "To": to });
+    assert_eq!(world.rpc(Agent::Ada, "POST", &url, instruction).await.0, StatusCode::OK);
+
+    let invite = phone.next().await;
+    assert_eq!(invite["type"], "invite");
+    let call = invite["payload"]["callsid"].clone();
+    assert!(invite["payload"]["sdp"].as_str().expect("an offer").contains("PCMU/8000"));
+    assert_eq!(invite["payload"]["parameters"]["CallSid"], call);
+
+    // Bo's phone hangs up what it never had. Its next answer proves that this was read.
+    other.say(&json!({ "type": "hangup", "payload": { "callsid": call } })).await;
+    other.say(&json!({ "type": "register", "payload": { "media": { "audio": true } } })).await;
+    assert_eq!(other.next().await["type"], "ready");
+    let (_, pending) = world.rpc(Agent::Ada, "GET", &url, json!({})).await;
+    assert_eq!(pending["payload"]["reservation_status"], "pending");
+
+    phone.say(&json!({ "type": "reject", "payload": { "callsid": call } })).await;
+    assert_eq!(ada.event("reservation.canceled").await["sid"], reservation["sid"]);
+}
+
+#[tokio::test]
+async fn a_phone_without_a_token_is_turned_away() {
+    let world = World::start().await;
+    let mut phone = world.socket("voice-js.roaming.twilio.com/signal").await.expect("connects");
+    phone.say(&json!({ "type": "listen", "payload": { "token": "a.b.c" } })).await;
+    let error = phone.next().await;
+    assert_eq!((&error["type"], &error["payload"]["error"]["code"]), (&json!("error"), &json!(20101)));
+    let mut phone = world.socket("voice-js.roaming.twilio.com/signal").await.expect("connects");
+    phone.say(&json!({ "type": "register", "payload": {} })).await;
+    assert_eq!(phone.next().await["type"], "error");
+}
+
+#[tokio::test]
+async fn twilsock_carries_requests_once_a_token_was_shown() {
+    let world = World::start().await;
+    let mut socket = world.socket("tsock.us1.twilio.com/v3/wsconnect").await.expect("connects");
+    let mut ask = async |header: Value, payload: Option<Value>| {
+        let bytes = Frame::new(header, payload).to_bytes();
+        socket.0.send(Message::binary(bytes)).await.expect("sent");
+        Frame::parse(&socket.raw().await.into_data()).expect("a frame")
+    };
+    let request = |id: u8, method: &str, path: &str| {
+        let request = json!({ "host": "cds.us1.twilio.com", "path": path, "method": method });
+        json!({ "id": id, "method": "message", "http_request": request })
+    };
+    let early = ask(request(1, "GET", "/v3/Maps/x"), None).await;
+    assert_eq!((&early.header["id"], &early.header["status"]["code"]), (&json!(1), &json!(401)));
+    let init = json!({
+        "id": 2, "method": "init", "token": World::token(Agent::Ada),
+        "registrations": [{ "product": "flex_insights" }]
+    });
+    let init = ask(init, None).await;
+    assert_eq!(init.header["status"]["code"], 200);
+    assert!(init.header["offline_storage"]["flex_insights"]["storage_id"].is_string());
+    let missing = ask(request(3, "GET", "/v3/Maps/x"), None).await;
+    assert_eq!(missing.header["http_status"]["code"], 404);
+    let made = ask(request(4, "POST", "/v3/Maps"), Some(json!({ "unique_name": "x" }))).await;
+    assert_eq!(made.header["http_status"]["code"], 201);
+    assert_eq!(made.payload.expect("a map")["unique_name"], "x");
+}
