@@ -151,8 +151,7 @@ impl Config {
     }
 }
 
-// clap wants a Result.
-#[expect(clippy::unnecessary_wraps)]
+/// clap wants a `Result`.
 fn secret(text: &str) -> Result<SecretString, Infallible> {
     Ok(SecretString::from(text))
 }

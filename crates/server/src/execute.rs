@@ -201,6 +201,7 @@ impl Executor {
         let leg = |participant: &str, key: &str| {
             let sid = attributes
                 .pointer(&format!("/conference/participants/{participant}"))
+                .filter(|sid| sid.is_string())
                 .or_else(|| attributes.get(key))?;
             CallSid::parse(sid.as_str()?).ok()
         };

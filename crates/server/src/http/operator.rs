@@ -3,14 +3,14 @@
 use super::App;
 use super::auth::bearer;
 use super::problem::Problem;
-use super::push::HEARTBEAT;
+use super::push::{HEARTBEAT, UNBUFFERED};
 use crate::engine::LineAdded;
 use crate::store::Timelines;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
-use axum::response::Sse;
 use axum::response::sse::{Event as SseLine, KeepAlive};
-use futures_util::{Stream, StreamExt as _, stream};
+use axum::response::{IntoResponse, Sse};
+use futures_util::{StreamExt as _, stream};
 use rejoin_protocol::CallSid;
 use secrecy::ExposeSecret as _;
 use std::collections::BTreeSet;
@@ -42,7 +42,7 @@ pub(crate) async fn timeline(
     State(app): State<Arc<App>>,
     _: Operator,
     Path(customer): Path<String>,
-) -> Result<Sse<impl Stream<Item = Result<SseLine, Infallible>>>, Problem> {
+) -> Result<impl IntoResponse, Problem> {
     let customer = CallSid::parse(&customer).map_err(|_| Problem::NotFound)?;
     // Before the first look at the store, so that nothing is missed in between.
     let added = app.lines.subscribe();
@@ -50,10 +50,10 @@ pub(crate) async fn timeline(
         Reader { timelines: app.timelines.clone(), customer, added, sent: BTreeSet::new(), first: true };
     let lines = stream::unfold(reader, |mut reader| async {
         let lines = reader.next().await?;
-        Some((stream::iter(lines.into_iter().map(Ok)), reader))
+        Some((stream::iter(lines.into_iter().map(Ok::<_, Infallible>)), reader))
     });
     let lines = lines.flatten().take_until(Box::pin(super::stopped(app.stopping.clone())));
-    Ok(Sse::new(lines).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
+    Ok((UNBUFFERED, Sse::new(lines).keep_alive(KeepAlive::new().interval(HEARTBEAT))))
 }
 
 struct Reader {

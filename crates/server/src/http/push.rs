@@ -4,9 +4,9 @@ use super::App;
 use super::auth::Agent;
 use super::problem::Problem;
 use axum::extract::{Query, State};
-use axum::response::Sse;
 use axum::response::sse::{Event as Line, KeepAlive};
-use futures_util::{Stream, StreamExt as _, stream};
+use axum::response::{IntoResponse, Sse};
+use futures_util::{StreamExt as _, stream};
 use rejoin_protocol::api::Push;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -15,6 +15,8 @@ use tokio_stream::wrappers::ReceiverStream;
 
 /// A line of comment after so much silence: proxies keep the connection, and the page sees that we are there.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(10);
+/// Proxies of nginx's kind would hold lines back without this header.
+pub(crate) const UNBUFFERED: [(&str, &str); 1] = [("x-accel-buffering", "no")];
 
 /// Parameters of `GET /v1/push`.
 #[derive(Debug, serde::Deserialize)]
@@ -28,7 +30,7 @@ pub(crate) async fn push(
     State(app): State<Arc<App>>,
     agent: Agent,
     query: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
-) -> Result<Sse<impl Stream<Item = Result<Line, Infallible>>>, Problem> {
+) -> Result<impl IntoResponse, Problem> {
     let Query(page) = query.map_err(|_| Problem::BodyInvalid)?;
     let (worker, pushes) = (agent.worker.clone(), app.pushes.clone());
     // In the engine's own order: nothing that changes after this is missed, nothing before it comes twice.
@@ -53,9 +55,11 @@ pub(crate) async fn push(
             () = super::stopped(stopping) => {}
         }
     };
-    let lines =
-        first.chain(ReceiverStream::new(receiver)).map(|push| Ok(line(&push))).take_until(Box::pin(end));
-    Ok(Sse::new(lines).keep_alive(KeepAlive::new().interval(HEARTBEAT)))
+    let lines = first
+        .chain(ReceiverStream::new(receiver))
+        .map(|push| Ok::<_, Infallible>(line(&push)))
+        .take_until(Box::pin(end));
+    Ok((UNBUFFERED, Sse::new(lines).keep_alive(KeepAlive::new().interval(HEARTBEAT))))
 }
 
 fn line(push: &Push) -> Line {

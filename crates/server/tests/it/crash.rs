@@ -1,0 +1,148 @@
+//! The real program, killed with SIGKILL in the middle.
+
+use crate::support::*;
+use serde_json::json;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+struct Process {
+    child: Child,
+    desk: Desk,
+}
+
+impl Process {
+    fn start(twilio: &Twilio, folder: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_rejoin-server"))
+            .args(arguments(twilio, folder))
+            .env("RUST_LOG", "warn")
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let mut line = String::new();
+        let stdout = child.stdout.take().unwrap();
+        BufReader::new(stdout).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening on ").expect("its address").to_owned();
+        Self { child, desk: Desk::at(format!("http://{address}")) }
+    }
+
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Ended already when it was killed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ping_that_was_being_created_when_the_server_was_killed_is_not_created_twice() {
+    let twilio = Twilio::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let killed = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&killed);
+    twilio.script(move |asked, _| match asked.what.as_str() {
+        // Carried out, but unavailable to whoever asks before the server is killed.
+        "POST Tasks" => Some((503, vec![("retry-after", "1000".into())], json!({}))),
+        "GET Tasks" if !seen.load(Ordering::SeqCst) => Some((503, vec![], json!({}))),
+        "GET Tasks" => Some((200, vec![], json!({"tasks": [task_json(&ping(), "pending", "")]}))),
+        _ => None,
+    });
+    let first = Process::start(&twilio, folder.path());
+    first.desk.lost().await;
+    twilio.wait_for("POST Tasks", 1).await;
+    first.kill();
+    killed.store(true, Ordering::SeqCst);
+
+    let second = Process::start(&twilio, folder.path());
+    let mut push = Events::open(&second.desk, "/v1/push?epoch=2", "ada").await;
+    assert_eq!(push.next().await.unwrap()["recovery"]["stage"]["name"], "interrupted");
+    second.desk.hello(2).await;
+    twilio.wait_for(&format!("POST Tasks/{}", ping()), 1).await;
+    twilio.wait_for(&format!("POST Calls/{}.json", customer()), 1).await;
+    assert_eq!(twilio.asked("POST Tasks").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_stops_it_in_order() {
+    let twilio = Twilio::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut process = Process::start(&twilio, folder.path());
+    process.desk.lost().await;
+    let mut push = Events::open(&process.desk, "/v1/push?epoch=1", "ada").await;
+    assert!(push.next().await.is_some());
+    let pid = process.child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    while push.next().await.is_some() {}
+    assert!(process.child.wait().unwrap().success());
+    assert!(!folder.path().join("rejoin.db-wal").exists(), "the database was closed");
+}
+
+/// Every conference, participant and call as it is after a requeue whose answer was lost, or before it.
+async fn killed_while_requeueing(moved: bool) -> Twilio {
+    let twilio = Twilio::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let redirect = format!("POST Calls/{}.json", customer());
+    let participant = format!("GET Conferences/{}/Participants/{}.json", conference(), customer());
+    let call = format!("GET Calls/{}.json", customer());
+    let wanted = redirect.clone();
+    let killed = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&killed);
+    twilio.script(move |asked, _| {
+        if asked.what == wanted && !seen.load(Ordering::SeqCst) {
+            return Some((503, vec![], json!({})));
+        }
+        if asked.what == participant {
+            return Some(match (seen.load(Ordering::SeqCst), moved) {
+                (false, _) => (503, vec![], json!({})),
+                (true, true) => (404, vec![], json!({"code": 20404})),
+                (true, false) => (
+                    200,
+                    vec![],
+                    json!({"call_sid": customer(), "hold": false, "muted": false, "end_conference_on_exit": false}),
+                ),
+            });
+        }
+        (asked.what == call).then(|| (200, vec![], json!({"sid": customer(), "status": "in-progress"})))
+    });
+    let first = Process::start(&twilio, folder.path());
+    first.desk.lost().await;
+    twilio.wait_for("POST Tasks", 1).await;
+    first.desk.hello(2).await;
+    twilio.wait_for(&redirect, 1).await;
+    first.kill();
+    killed.store(true, Ordering::SeqCst);
+    let before = twilio.asked(&redirect).len();
+
+    let second = Process::start(&twilio, folder.path());
+    if moved {
+        // It was looked up, and the customer's arrival in the queue goes on with it.
+        twilio.wait_for(&format!("GET Calls/{}.json", customer()), 1).await;
+        let wait = format!("/twiml/wait/{}", recovery());
+        assert_eq!(second.desk.signed(&wait, &[("CallSid", customer().as_str())]).await.status(), 200);
+        let complete = format!("POST Tasks/{}/Reservations/{}", task(), reservation());
+        twilio.wait_for(&complete, 1).await;
+        assert_eq!(twilio.asked(&redirect).len(), before, "not sent again");
+    } else {
+        twilio.wait_for(&redirect, before + 1).await;
+    }
+    second.kill();
+    twilio
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_who_was_sent_to_the_queue_is_not_sent_again_after_a_kill() {
+    killed_while_requeueing(true).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_customer_who_was_not_sent_is_sent_after_a_kill() {
+    killed_while_requeueing(false).await;
+}

@@ -1,0 +1,121 @@
+//! The documents that Twilio asks for in the course of a recovery.
+
+use crate::support::*;
+use quick_xml::escape::unescape;
+use rejoin_protocol::{RecoveryId, TaskSid, WorkerSid};
+use serde_json::{Value, json};
+
+async fn document(desk: &Desk, path: &str, params: &[(&str, &str)]) -> String {
+    let reply = desk.signed(path, params).await;
+    assert_eq!(reply.status(), 200, "{path}");
+    assert_eq!(reply.headers()["content-type"], "text/xml; charset=utf-8");
+    reply.text().await.unwrap()
+}
+
+/// The attributes of the document's task.
+fn attributes(document: &str) -> Value {
+    let (_, task) = document.split_once("<Task priority=\"1000\" timeout=\"660\">").expect("a task");
+    let (text, _) = task.split_once("</Task>").unwrap();
+    serde_json::from_str(&unescape(text).unwrap()).expect("JSON")
+}
+
+#[tokio::test]
+async fn the_customer_goes_into_the_queue_for_the_agent_who_is_back() {
+    let world = World::start().await;
+    let desk = &world.desk;
+    desk.lost().await;
+    world.twilio.wait_for("POST Tasks", 1).await;
+    desk.hello(2).await;
+    let asked = world.twilio.wait_for(&format!("POST Calls/{}.json", customer()), 1).await;
+    let requeue = format!("/twiml/requeue/{}", recovery());
+    let fallback = format!("/twiml/fallback/{}", recovery());
+    assert_eq!(asked[0].param("Url"), Some(format!("{PUBLIC}{requeue}").as_str()));
+    assert_eq!(asked[0].param("FallbackUrl"), Some(format!("{PUBLIC}{fallback}").as_str()));
+
+    let xml = document(desk, &requeue, &[("CallSid", customer().as_str())]).await;
+    assert!(xml.contains(&format!("workflowSid=\"{}\"", workflow())), "{xml}");
+    assert!(xml.contains(&format!("waitUrl=\"{PUBLIC}/twiml/wait/{}\"", recovery())), "{xml}");
+    assert!(xml.contains(&format!("action=\"{PUBLIC}/twiml/after/{}\"", recovery())), "{xml}");
+    let (_, rest) = xml.split_once("</Enqueue>").unwrap();
+    assert!(rest.contains("<Say") && rest.contains(&format!("{PUBLIC}{fallback}</Redirect>")), "{rest}");
+    let made = attributes(&xml);
+    assert_eq!(made["isReconnect"], true);
+    assert_eq!(made["targetWorkerSid"], json!(ada()));
+    assert_eq!(made["disconnectedWorkerName"], "Ada");
+    assert_eq!((&made["name"], &made["call_sid"]), (&json!("Tom"), &json!("CA1")), "as the task was read");
+
+    // In the queue: the agent is freed, and there is something to hear.
+    let complete = format!("POST Tasks/{}/Reservations/{}", task(), reservation());
+    assert!(world.twilio.asked(&complete).is_empty(), "not before");
+    let wait = format!("/twiml/wait/{}", recovery());
+    for _ in 0..2 {
+        let xml = document(desk, &wait, &[("CallSid", customer().as_str()), ("QueueTime", "0")]).await;
+        assert!(xml.contains(&format!("<Play>{PUBLIC}/audio/comfort.wav</Play>")), "{xml}");
+    }
+    let freed = world.twilio.wait_for(&complete, 1).await;
+    assert_eq!(freed[0].param("ReservationStatus"), Some("completed"));
+
+    // Out of it without an agent: in again, for anybody.
+    let after = format!("/twiml/after/{}", recovery());
+    let xml = document(desk, &after, &[("CallSid", customer().as_str()), ("QueueResult", "leave")]).await;
+    assert_eq!(attributes(&xml).get("targetWorkerSid"), None);
+    for over in ["bridged", "redirected", "hangup"] {
+        let xml = document(desk, &after, &[("CallSid", customer().as_str()), ("QueueResult", over)]).await;
+        assert!(xml.ends_with("<Response/>"), "{over}: {xml}");
+    }
+    assert_eq!(world.twilio.asked(&complete).len(), 1, "freed once");
+}
+
+#[tokio::test]
+async fn what_everybody_hears() {
+    let world = World::start().await;
+    let desk = &world.desk;
+    desk.lost().await;
+    let asked = world.twilio.wait_for(&format!("POST Conferences/{}.json", conference()), 1).await;
+    let path = format!("/twiml/announce/{}", recovery());
+    assert_eq!(asked[0].param("AnnounceUrl"), Some(format!("{PUBLIC}{path}").as_str()));
+    let xml = document(desk, &path, &[]).await;
+    assert!(xml.contains("<Say language=\"en-US\">The connection to your agent was interrupted."), "{xml}");
+
+    let end = desk.callback(4, "announcement-end", &[]).await;
+    assert_eq!(end, 204);
+    let asked = world.twilio.wait_for(&format!("POST Conferences/{}.json", conference()), 2).await;
+    assert_eq!(asked[1].param("AnnounceUrl"), Some(format!("{PUBLIC}/twiml/comfort").as_str()));
+    let xml = document(desk, "/twiml/comfort", &[]).await;
+    assert!(xml.contains("<Play>"), "{xml}");
+    let audio = desk.http.get(format!("{}/audio/comfort.wav", desk.address)).send().await.unwrap();
+    assert_eq!(audio.headers()["content-type"], "audio/wav");
+    assert_eq!(&audio.bytes().await.unwrap()[..4], b"RIFF");
+}
+
+#[tokio::test]
+async fn a_fallback_sends_the_call_to_anybody_and_a_stranger_is_told() {
+    let world = World::start().await;
+    let desk = &world.desk;
+    desk.lost().await;
+    world.twilio.wait_for("POST Tasks", 1).await;
+    desk.hello(2).await;
+    world.twilio.wait_for(&format!("POST Calls/{}.json", customer()), 1).await;
+    let xml = document(desk, &format!("/twiml/fallback/{}", recovery()), &[]).await;
+    assert!(xml.contains("<Response><Say"), "{xml}");
+    assert_eq!(attributes(&xml).get("targetWorkerSid"), None);
+    assert_eq!(attributes(&xml)["rejoinRecoveryId"], json!(recovery()));
+
+    let unknown = RecoveryId::numbered(99);
+    let xml = document(desk, &format!("/twiml/fallback/{unknown}"), &[]).await;
+    assert!(xml.contains("We are sorry") && !xml.contains("<Enqueue"), "{xml}");
+    assert_eq!(desk.signed(&format!("/twiml/requeue/{unknown}"), &[]).await.status(), 404);
+}
+
+#[tokio::test]
+async fn a_leg_follows_into_the_new_conference() {
+    let world = World::start().await;
+    let new = TaskSid::numbered(2);
+    let xml = document(&world.desk, &format!("/twiml/move/{new}?muted=true"), &[]).await;
+    assert!(xml.contains("muted=\"true\"") && xml.contains(&format!(">{new}</Conference>")), "{xml}");
+    assert!(xml.contains(&format!("statusCallback=\"{PUBLIC}/webhooks/conference\"")), "{xml}");
+    let bad = world.desk.signed(&format!("/twiml/move/{new}?muted=maybe"), &[]).await;
+    assert_eq!(bad.status(), 400);
+    let bad = world.desk.signed(&format!("/twiml/move/{}", WorkerSid::numbered(1)), &[]).await;
+    assert_eq!(bad.status(), 404);
+}

@@ -1,0 +1,187 @@
+//! How jobs are carried out when Twilio does not simply say yes.
+
+use crate::support::*;
+use serde_json::{Value, json};
+
+fn announce() -> String {
+    format!("POST Conferences/{}.json", conference())
+}
+
+fn update_task() -> String {
+    format!("POST Tasks/{}", task())
+}
+
+#[tokio::test]
+async fn throttled_and_unavailable_requests_are_repeated_until_they_work() {
+    let world = World::start().await;
+    world.twilio.script(|asked, before| {
+        let refusal = json!({"code": 20429, "message": "Too Many Requests", "status": 429});
+        match (asked.what == announce(), before) {
+            (true, 0) => Some((429, vec![], refusal)),
+            (true, 1) => Some((503, vec![], json!({}))),
+            (true, 2) => Some((500, vec![], json!("not even JSON of Twilio's"))),
+            _ => None,
+        }
+    });
+    world.desk.lost().await;
+    world.twilio.wait_for(&announce(), 4).await;
+    // The recovery went on meanwhile.
+    world.twilio.wait_for("POST Tasks", 1).await;
+    let free = world
+        .twilio
+        .wait_for(&format!("POST Conferences/{}/Participants/{}.json", conference(), customer()), 1)
+        .await;
+    assert_eq!(free[0].param("EndConferenceOnExit"), Some("false"));
+    assert_eq!(free[0].param("Hold"), None);
+}
+
+#[tokio::test]
+async fn a_ping_whose_reply_was_lost_is_looked_up_and_not_created_twice() {
+    let world = World::start().await;
+    world.twilio.script(|asked, before| match asked.what.as_str() {
+        // Carried out, but the answer did not come through.
+        "POST Tasks" if before == 0 => Some((502, vec![], json!({}))),
+        "GET Tasks" => Some((200, vec![], json!({"tasks": [task_json(&ping(), "pending", "")]}))),
+        _ => None,
+    });
+    world.desk.lost().await;
+    let looked = world.twilio.wait_for("GET Tasks", 1).await;
+    let expression = format!("rejoinRecoveryId == '{}'", recovery());
+    assert_eq!(looked[0].param("EvaluateTaskAttributes"), Some(expression.as_str()));
+    // The one that was found is the ping: it is ended when the agent is back.
+    world.desk.hello(2).await;
+    let end = world.twilio.wait_for(&format!("POST Tasks/{}", ping()), 1).await;
+    assert_eq!(end[0].param("AssignmentStatus"), Some("canceled"));
+    assert_eq!(world.twilio.asked("POST Tasks").len(), 1);
+}
+
+#[tokio::test]
+async fn a_ping_that_was_not_created_is_created() {
+    let world = World::start().await;
+    world.twilio.script(|asked, before| {
+        (asked.what == "POST Tasks" && before == 0).then(|| (502, vec![], json!({})))
+    });
+    world.desk.lost().await;
+    let created = world.twilio.wait_for("POST Tasks", 2).await;
+    assert_eq!(world.twilio.asked("GET Tasks").len(), 1);
+    let ping = &created[1];
+    for (name, value) in [
+        ("WorkflowSid", "WW00000000000000000000000000000002"),
+        ("TaskChannel", "recovery-ping"),
+        ("RoutingTarget", ada().as_str()),
+        ("IgnoreCapacity", "true"),
+        ("Timeout", "15"),
+        ("Priority", "1000"),
+    ] {
+        assert_eq!(ping.param(name), Some(value), "{name}");
+    }
+    let attributes: Value = serde_json::from_str(ping.param("Attributes").unwrap()).unwrap();
+    assert_eq!(attributes["rejoinRecoveryId"], json!(recovery()));
+    assert_eq!(attributes["disconnectedTaskSid"], json!(task()));
+    assert_eq!(attributes["disconnectedWorkerSid"], json!(ada()));
+    assert_eq!(attributes["disconnectedConferenceSid"], json!(conference()));
+    assert_eq!(attributes["disconnectedReservationSid"], json!(reservation()));
+    assert!(attributes["disconnectedTime"].is_u64());
+    assert_eq!(attributes.as_object().unwrap().len(), 6, "ids only");
+}
+
+#[tokio::test]
+async fn attributes_that_others_write_meanwhile_are_merged() {
+    let world = World::start().await;
+    let fetch = format!("GET Tasks/{}", task());
+    world.twilio.script(move |asked, before| {
+        if asked.what == fetch {
+            let attributes = json!({"name": "Tom", "writes": before}).to_string();
+            let etag = format!("\"{}\"", before + 7);
+            return Some((200, vec![("etag", etag)], task_json(&task(), "assigned", &attributes)));
+        }
+        (asked.what == update_task() && before < 2).then(|| (412, vec![], json!({"code": 20412})))
+    });
+    world.desk.lost().await;
+    let written = world.twilio.wait_for(&update_task(), 3).await;
+    for (number, write) in written.iter().enumerate() {
+        assert_eq!(write.headers["if-match"], (number + 7).to_string().as_str());
+        let attributes: Value = serde_json::from_str(write.param("Attributes").unwrap()).unwrap();
+        assert_eq!(attributes["writes"], number, "what was read last is what is written");
+        assert_eq!(attributes["name"], "Tom");
+        assert_eq!(attributes["conversations"], json!({"followed_by": "Reconnect Agent"}));
+        assert!(attributes["disconnectedTime"].is_u64());
+    }
+    assert_eq!(written.len(), 3);
+}
+
+#[tokio::test]
+async fn a_customer_who_has_hung_up_is_not_sent_anywhere() {
+    let world = World::start().await;
+    let redirect = format!("POST Calls/{}.json", customer());
+    let wanted = redirect.clone();
+    world.twilio.script(move |asked, _| {
+        (asked.what == wanted)
+            .then(|| (400, vec![], json!({"code": 21220, "message": "Call is not in-progress"})))
+    });
+    world.desk.lost().await;
+    world.twilio.wait_for("POST Tasks", 1).await;
+    let mut push = Events::open(&world.desk, "/v1/push?epoch=2", "ada").await;
+    world.desk.hello(2).await;
+    while push.next().await.unwrap()["recovery"]["stage"]["name"] != "customerLeft" {}
+    assert_eq!(world.twilio.asked(&redirect).len(), 1);
+}
+
+#[tokio::test]
+async fn a_request_that_is_refused_is_not_repeated_and_named() {
+    let world = World::start().await;
+    world.twilio.script(|asked, _| {
+        let personal = json!({"code": 21218, "message": "+15550001111 is not valid", "status": 400});
+        (asked.what == announce()).then_some((400, vec![], personal))
+    });
+    let path = format!("/operator/timeline/{}", customer());
+    let mut timeline = Events::open(&world.desk, &path, OPERATOR_TOKEN).await;
+    world.desk.lost().await;
+    let text = loop {
+        let line = timeline.next().await.unwrap();
+        if line["note"]["what"] == "trouble" {
+            break line["note"]["text"].as_str().unwrap().to_owned();
+        }
+    };
+    assert!(text.contains("announcing") && text.contains("21218"), "{text}");
+    assert!(!text.contains("5550001111"), "nothing personal: {text}");
+    assert_eq!(world.twilio.asked(&announce()).len(), 1);
+}
+
+#[tokio::test]
+async fn a_ping_that_was_accepted_is_completed_instead() {
+    let world = World::start().await;
+    let update = format!("POST Tasks/{}", ping());
+    let wanted = update.clone();
+    world.twilio.script(move |asked, _| {
+        let cancels = asked.what == wanted && asked.param("AssignmentStatus") == Some("canceled");
+        cancels.then(|| (400, vec![], json!({"code": 20001, "message": "cannot cancel"})))
+    });
+    world.desk.lost().await;
+    world.twilio.wait_for("POST Tasks", 1).await;
+    world.desk.hello(2).await;
+    let asked = world.twilio.wait_for(&update, 2).await;
+    assert_eq!(asked[1].param("AssignmentStatus"), Some("completed"));
+}
+
+#[tokio::test]
+async fn a_call_that_nobody_registered_is_looked_up() {
+    let world = World::start().await;
+    let fetch = format!("GET Tasks/{}", task());
+    world.twilio.script(move |asked, _| {
+        (asked.what == fetch).then(|| {
+            let legs = json!({"worker": ada_leg(), "customer": customer()});
+            let attributes = json!({"call_sid": "CA1", "conference": {"participants": legs}}).to_string();
+            (200, vec![], task_json(&task(), "assigned", &attributes))
+        })
+    });
+    world.desk.join(1, &customer()).await;
+    world.desk.join(2, &ada_leg()).await;
+    // The page was refreshed before it could register: its next one says what it found.
+    assert_eq!(world.desk.leave(3, &ada_leg()).await, 204);
+    world.desk.hello(2).await;
+    world.twilio.wait_for(&format!("GET Tasks/{}/Reservations", task()), 1).await;
+    // Known by now whose leg it was: the recovery begins.
+    world.twilio.wait_for(&announce(), 1).await;
+    world.twilio.wait_for(&format!("POST Calls/{}.json", customer()), 1).await;
+}

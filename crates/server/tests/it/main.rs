@@ -1,0 +1,11 @@
+//! The server as its neighbours see it: a real store, real HTTP, and something in Twilio's place that counts.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod crash;
+mod documents;
+mod jobs;
+mod plugin;
+mod store;
+mod support;
+mod webhooks;

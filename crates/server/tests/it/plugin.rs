@@ -1,0 +1,179 @@
+//! The plugin's requests, its push channel, and operators.
+
+use crate::support::*;
+use serde_json::json;
+
+#[tokio::test]
+async fn only_good_tokens_of_workers_are_taken() {
+    let world = World::start().await;
+    let desk = &world.desk;
+    let url = format!("{}/v1/hello", desk.address);
+    let hello = json!({"epoch": 1, "holdings": []});
+    let bare = desk.http.post(&url).json(&hello).send().await.unwrap();
+    assert_eq!(bare.status(), 401);
+    assert_eq!(bare.json::<serde_json::Value>().await.unwrap()["code"], "token-missing");
+    let long = "x".repeat(9000);
+    for (token, status, code) in [
+        ("stolen", 401, "token-refused"),
+        ("stale", 401, "token-refused"),
+        (long.as_str(), 401, "token-refused"),
+        ("supervisor", 403, "not-a-worker"),
+        ("twilio is down", 503, "twilio-unavailable"),
+    ] {
+        let reply = desk.plugin("/v1/hello", token, hello.clone()).await;
+        assert_eq!(reply.status(), status, "{token:.20}");
+        assert_eq!(reply.headers()["content-type"], "application/problem+json");
+        assert_eq!(reply.json::<serde_json::Value>().await.unwrap()["code"], code, "{token:.20}");
+    }
+    assert_eq!(desk.plugin("/v1/hello", "ada", hello).await.status(), 200);
+    let push = desk.http.get(format!("{}/v1/push", desk.address)).bearer_auth("stolen").send().await.unwrap();
+    assert_eq!(push.status(), 401);
+}
+
+#[tokio::test]
+async fn a_good_token_is_asked_about_once() {
+    let world = World::start().await;
+    for epoch in 1..5 {
+        world.desk.hello(epoch).await;
+    }
+    assert_eq!(world.twilio.asked("POST Tokens/validate").len(), 1);
+}
+
+#[tokio::test]
+async fn bodies_that_are_not_as_documented_are_refused() {
+    let world = World::start().await;
+    let desk = &world.desk;
+    let name = "x".repeat(201);
+    let mut registration = json!({
+        "epoch": 1, "task": task(), "reservation": reservation(), "workflow": workflow(),
+        "conference": conference(), "workerLeg": ada_leg(), "customerLeg": customer(), "workerName": name,
+    });
+    assert_eq!(desk.plugin("/v1/calls", "ada", registration.clone()).await.status(), 400, "a long name");
+    registration["workerName"] = json!("Ada");
+    registration["task"] = json!("CA1");
+    assert_eq!(desk.plugin("/v1/calls", "ada", registration).await.status(), 400, "not a task");
+    let many = vec![json!({"task": task(), "reservation": reservation(), "wrapping": true}); 101];
+    let reply = desk.plugin("/v1/hello", "ada", json!({"epoch": 1, "holdings": many})).await;
+    assert_eq!(reply.status(), 400, "more than anybody has");
+    let huge = desk.plugin("/v1/hello", "ada", json!({"epoch": 1, "holdings": "x".repeat(70_000)})).await;
+    assert_eq!(huge.status(), 413);
+    assert_eq!(huge.json::<serde_json::Value>().await.unwrap()["code"], "body-too-large");
+    let text = desk.http.post(format!("{}/v1/hello", desk.address)).bearer_auth("ada").body("{}");
+    assert_eq!(text.send().await.unwrap().status(), 400, "not JSON");
+    assert_eq!(desk.http.get(format!("{}/v1/nothing", desk.address)).send().await.unwrap().status(), 404);
+}
+
+#[tokio::test]
+async fn browsers_are_let_in_from_the_origins_of_the_settings_alone() {
+    let world = World::start().await;
+    let url = format!("{}/v1/hello", world.desk.address);
+    for (origin, allowed) in
+        [("https://flex.twilio.com", true), ("http://localhost:4180", true), ("https://evil.example", false)]
+    {
+        let preflight = world
+            .desk
+            .http
+            .request(reqwest::Method::OPTIONS, &url)
+            .header("origin", origin)
+            .header("access-control-request-method", "POST")
+            .header("access-control-request-headers", "authorization,content-type")
+            .send()
+            .await
+            .unwrap();
+        let header =
+            |name: &str| preflight.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        assert_eq!(header("access-control-allow-origin"), allowed.then(|| origin.to_owned()));
+        if allowed {
+            let headers = header("access-control-allow-headers").unwrap();
+            assert!(headers.contains("authorization") && headers.contains("content-type"), "{headers}");
+        }
+        let refused = world.desk.http.post(&url).header("origin", origin).send().await.unwrap();
+        assert_eq!(refused.status(), 401);
+        assert_eq!(refused.headers().contains_key("access-control-allow-origin"), allowed, "errors, too");
+    }
+}
+
+#[tokio::test]
+async fn a_desktop_is_told_what_is_open_and_what_changes() {
+    let world = World::start().await;
+    let desk = &world.desk;
+    desk.talking().await;
+    let mut early = Events::open(desk, "/v1/push?epoch=1", "ada").await;
+    assert_eq!(desk.leave(3, &ada_leg()).await, 204);
+    let first = early.next().await.unwrap();
+    assert_eq!(first["push"], "recovery");
+    assert_eq!(first["recovery"]["id"], json!(recovery()));
+    assert_eq!(first["recovery"]["stage"]["name"], "interrupted");
+    world.twilio.wait_for("POST Tasks", 1).await;
+
+    // Another page comes later and is told the same at once.
+    let mut late = Events::open(desk, "/v1/push?epoch=2", "ada").await;
+    assert_eq!(late.next().await.unwrap()["recovery"]["stage"]["name"], "interrupted");
+    let reply = desk.hello(2).await;
+    assert_eq!(reply["recoveries"][0]["id"], json!(recovery()));
+    for page in [&mut early, &mut late] {
+        while page.next().await.unwrap()["recovery"]["stage"]["name"] != "requeueing" {}
+    }
+}
+
+#[tokio::test]
+async fn streams_end_when_the_server_stops() {
+    let mut world = World::start().await;
+    world.desk.lost().await;
+    let mut push = Events::open(&world.desk, "/v1/push?epoch=1", "ada").await;
+    assert!(push.next().await.is_some());
+    let path = format!("/operator/timeline/{}", customer());
+    let mut timeline = Events::open(&world.desk, &path, OPERATOR_TOKEN).await;
+    assert!(timeline.next().await.is_some());
+    let stop = world.server.take().unwrap().stop();
+    let ends = async {
+        while push.next().await.is_some() {}
+        while timeline.next().await.is_some() {}
+    };
+    tokio::join!(stop, ends);
+}
+
+#[tokio::test]
+async fn a_mark_on_purpose_prevents_a_recovery() {
+    let world = World::start().await;
+    let desk = &world.desk;
+    desk.talking().await;
+    let mark = json!({"task": task(), "reservation": reservation(), "reason": "hang-up"});
+    assert_eq!(desk.plugin("/v1/graceful", "ada", mark).await.status(), 204);
+    assert_eq!(desk.leave(3, &ada_leg()).await, 204);
+    assert_eq!(desk.hello(2).await["recoveries"], json!([]));
+}
+
+#[tokio::test]
+async fn operators_read_the_whole_timeline_and_nobody_else_does() {
+    let mut world = World::start().await;
+    let path = format!("/operator/timeline/{}", customer());
+    for token in ["", "the operator tokeN", "ada"] {
+        let request = world.desk.http.get(format!("{}{path}", world.desk.address)).bearer_auth(token);
+        assert_eq!(request.send().await.unwrap().status(), 401, "{token:?}");
+    }
+    // Opened before anything is known of the customer: every line comes, also those from before.
+    let mut live = Events::open(&world.desk, &path, OPERATOR_TOKEN).await;
+    world.desk.lost().await;
+    world.twilio.wait_for("POST Tasks", 1).await;
+    let mut seen = vec![];
+    while seen.last().is_none_or(|line: &serde_json::Value| line["note"]["what"] != "holding-the-line") {
+        seen.push(live.next().await.unwrap());
+    }
+    let notes: Vec<_> = seen.iter().map(|line| line["note"]["what"].as_str().unwrap()).collect();
+    assert_eq!(notes, ["connected", "agent-lost", "holding-the-line"]);
+    assert!(seen.iter().all(|line| line["conference"] == json!(conference()) && line["at"].is_u64()));
+
+    world.restart().await;
+    let mut replayed = Events::open(&world.desk, &path, OPERATOR_TOKEN).await;
+    for line in seen {
+        assert_eq!(replayed.next().await.unwrap(), line);
+    }
+}
+
+#[tokio::test]
+async fn health_is_answered() {
+    let world = World::start().await;
+    let reply = world.desk.http.get(format!("{}/healthz", world.desk.address)).send().await.unwrap();
+    assert_eq!(reply.status(), 200);
+}

@@ -1,0 +1,377 @@
+//! A place for Twilio that records and counts what it is asked, and a server in front of it.
+
+use axum::Router;
+use axum::body::{Bytes, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use rejoin_protocol::{
+    AccountSid, CallSid, ConferenceSid, RecoveryId, ReservationSid, TaskSid, WorkerSid, WorkflowSid,
+    WorkspaceSid,
+};
+use rejoin_server::{Config, Server};
+use rejoin_twilio::{signature, webhook};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+pub(crate) const AUTH_TOKEN: &str = "the auth token";
+pub(crate) const OPERATOR_TOKEN: &str = "the operator token";
+/// Twilio reaches the server under this name; signatures are made over it.
+pub(crate) const PUBLIC: &str = "https://rejoin.test";
+/// Long enough for a busy machine; what is waited for ends the waiting.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) fn conference() -> ConferenceSid {
+    ConferenceSid::numbered(1)
+}
+pub(crate) fn task() -> TaskSid {
+    TaskSid::numbered(1)
+}
+pub(crate) fn customer() -> CallSid {
+    CallSid::numbered(0xc)
+}
+pub(crate) fn ada_leg() -> CallSid {
+    CallSid::numbered(0xa)
+}
+pub(crate) fn ada() -> WorkerSid {
+    WorkerSid::numbered(0xada)
+}
+pub(crate) fn reservation() -> ReservationSid {
+    ReservationSid::numbered(1)
+}
+pub(crate) fn workflow() -> WorkflowSid {
+    WorkflowSid::numbered(1)
+}
+pub(crate) fn recovery() -> RecoveryId {
+    RecoveryId::of(&ada_leg())
+}
+pub(crate) fn ping() -> TaskSid {
+    TaskSid::numbered(0xff)
+}
+
+/// A request that Twilio got.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    /// Method and path behind the account or workspace, such as `POST Tasks`.
+    pub(crate) what: String,
+    pub(crate) form: Vec<(String, String)>,
+    pub(crate) headers: HeaderMap,
+}
+
+impl Asked {
+    pub(crate) fn param(&self, name: &str) -> Option<&str> {
+        self.form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+}
+
+pub(crate) type Answer = (u16, Vec<(&'static str, String)>, Value);
+type Script = dyn Fn(&Asked, usize) -> Option<Answer> + Send + Sync;
+
+/// In Twilio's place.
+#[derive(Clone)]
+pub(crate) struct Twilio {
+    asked: Arc<Mutex<Vec<Asked>>>,
+    count: watch::Sender<usize>,
+    script: Arc<Mutex<Arc<Script>>>,
+    pub(crate) base: String,
+}
+
+impl Twilio {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let twilio = Self {
+            asked: Arc::default(),
+            count: watch::channel(0).0,
+            script: Arc::new(Mutex::new(Arc::new(|_, _| None))),
+            base: format!("http://{}", listener.local_addr().unwrap()),
+        };
+        let router = Router::new().fallback(answer).with_state(twilio.clone());
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        twilio
+    }
+
+    /// Answers otherwise than usual: given the request and how often the same was asked before.
+    pub(crate) fn script(&self, script: impl Fn(&Asked, usize) -> Option<Answer> + Send + Sync + 'static) {
+        *self.script.lock().unwrap() = Arc::new(script);
+    }
+
+    pub(crate) fn all(&self) -> Vec<Asked> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    /// Requests of this kind so far.
+    pub(crate) fn asked(&self, what: &str) -> Vec<Asked> {
+        self.all().into_iter().filter(|asked| asked.what == what).collect()
+    }
+
+    /// Waits until this was asked so often.
+    pub(crate) async fn wait_for(&self, what: &str, times: usize) -> Vec<Asked> {
+        let mut count = self.count.subscribe();
+        let waiting = async {
+            loop {
+                let asked = self.asked(what);
+                if asked.len() >= times {
+                    return asked;
+                }
+                count.changed().await.unwrap();
+            }
+        };
+        match tokio::time::timeout(PATIENCE, waiting).await {
+            Ok(asked) => asked,
+            Err(_) => panic!("{what} was not asked {times} times, but: {:#?}", self.kinds()),
+        }
+    }
+
+    pub(crate) fn kinds(&self) -> Vec<String> {
+        self.all().into_iter().map(|asked| asked.what).collect()
+    }
+}
+
+async fn answer(State(twilio): State<Twilio>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, usize::MAX).await.unwrap();
+    let path = parts.uri.path();
+    let account = format!("/api.twilio.com/2010-04-01/Accounts/{}/", AccountSid::numbered(1));
+    let workspace = format!("/taskrouter.twilio.com/v1/Workspaces/{}/", WorkspaceSid::numbered(1));
+    let iam = format!("/iam.twilio.com/v1/Accounts/{}/", AccountSid::numbered(1));
+    let short = [account, workspace, iam].iter().find_map(|prefix| path.strip_prefix(prefix.as_str()));
+    let short = short.unwrap_or(path).to_owned();
+    let form =
+        webhook::form(if body.is_empty() { parts.uri.query().unwrap_or("").as_bytes() } else { &body });
+    let asked = Asked { what: format!("{} {short}", parts.method), form, headers: parts.headers };
+    let authorized = asked.headers.contains_key("authorization");
+    let script = Arc::clone(&*twilio.script.lock().unwrap());
+    let before = {
+        let mut all = twilio.asked.lock().unwrap();
+        let before = all.iter().filter(|other| other.what == asked.what).count();
+        all.push(asked.clone());
+        before
+    };
+    twilio.count.send_modify(|count| *count += 1);
+    if !authorized {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    let answer = script(&asked, before).unwrap_or_else(|| usual(&asked, &body));
+    let (status, headers, body) = answer;
+    let mut response = (StatusCode::from_u16(status).unwrap(), body.to_string()).into_response();
+    for (name, value) in headers {
+        response.headers_mut().insert(name, value.parse().unwrap());
+    }
+    response
+}
+
+pub(crate) fn task_json(sid: &TaskSid, status: &str, attributes: &str) -> Value {
+    json!({
+        "sid": sid, "assignment_status": status, "attributes": attributes, "workflow_sid": workflow(),
+        "priority": 0, "something_new": null,
+    })
+}
+
+fn usual(asked: &Asked, body: &Bytes) -> Answer {
+    let ok = |body| (200, vec![], body);
+    match asked.what.as_str() {
+        "POST Tokens/validate" => {
+            let token: Value = serde_json::from_slice(body).unwrap();
+            match token["token"].as_str().unwrap() {
+                "ada" => ok(json!({"valid": true, "worker_sid": ada(), "roles": ["agent"],
+                                   "expiration": "2100-01-01T00:00:00.000Z"})),
+                "supervisor" => ok(json!({"valid": true, "roles": ["supervisor"]})),
+                "stale" => ok(json!({"valid": true, "worker_sid": ada(), "roles": [],
+                                     "expiration": "2020-01-01T00:00:00.000Z"})),
+                "twilio is down" => (503, vec![], json!({})),
+                _ => ok(json!({"valid": false, "message": "invalid"})),
+            }
+        }
+        "POST Tasks" => (201, vec![], task_json(&ping(), "pending", asked.param("Attributes").unwrap())),
+        "GET Tasks" => ok(json!({"tasks": []})),
+        what if what.starts_with("GET Tasks/") && what.ends_with("/Reservations") => {
+            ok(json!({"reservations": [{
+                "sid": reservation(), "worker_sid": ada(), "worker_name": "Ada",
+                "reservation_status": "wrapping",
+            }]}))
+        }
+        what if what.starts_with("GET Tasks/") => (
+            200,
+            vec![("etag", "\"7\"".into())],
+            task_json(&task(), "assigned", r#"{"name":"Tom","call_sid":"CA1"}"#),
+        ),
+        _ => ok(json!({})),
+    }
+}
+
+/// The server's settings, with its database in this folder.
+pub(crate) fn arguments(twilio: &Twilio, folder: &Path) -> Vec<String> {
+    let database = format!("sqlite:{}", folder.join("rejoin.db").display());
+    let pairs = [
+        ("--account", AccountSid::numbered(1).to_string()),
+        ("--auth-token", AUTH_TOKEN.into()),
+        ("--workspace", WorkspaceSid::numbered(1).to_string()),
+        ("--twilio-base", twilio.base.clone()),
+        ("--listen", "127.0.0.1:0".into()),
+        ("--public-url", PUBLIC.into()),
+        ("--ping-workflow", WorkflowSid::numbered(2).to_string()),
+        ("--allowed-origins", "https://flex.twilio.com,http://localhost:4180".into()),
+        ("--operator-token", OPERATOR_TOKEN.into()),
+        ("--database-url", database),
+        ("--grace-ms", "20".into()),
+        ("--twilio-timeout-ms", "2000".into()),
+    ];
+    pairs.into_iter().flat_map(|(key, value)| [key.to_owned(), value]).collect()
+}
+
+pub(crate) fn config(twilio: &Twilio, folder: &Path) -> Config {
+    use clap::Parser as _;
+    let program = std::iter::once("rejoin-server".to_owned());
+    Config::try_parse_from(program.chain(arguments(twilio, folder))).expect("good settings")
+}
+
+/// A server, Twilio's place, and a client that speaks as Twilio, the plugin or an operator.
+pub(crate) struct World {
+    pub(crate) twilio: Twilio,
+    pub(crate) folder: TempDir,
+    pub(crate) server: Option<Server>,
+    pub(crate) desk: Desk,
+}
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        let twilio = Twilio::start().await;
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::start(config(&twilio, folder.path())).await.expect("starts");
+        let desk = Desk::at(format!("http://{}", server.address()));
+        Self { twilio, folder, server: Some(server), desk }
+    }
+
+    /// Stops the server in order and starts it again on the same database.
+    pub(crate) async fn restart(&mut self) {
+        if let Some(server) = self.server.take() {
+            server.stop().await;
+        }
+        let server = Server::start(config(&self.twilio, self.folder.path())).await.expect("starts again");
+        self.desk = Desk::at(format!("http://{}", server.address()));
+        self.server = Some(server);
+    }
+}
+
+/// Speaks to a server over HTTP.
+#[derive(Clone)]
+pub(crate) struct Desk {
+    pub(crate) http: reqwest::Client,
+    pub(crate) address: String,
+}
+
+impl Desk {
+    pub(crate) fn at(address: String) -> Self {
+        Self { http: reqwest::Client::builder().timeout(PATIENCE).build().unwrap(), address }
+    }
+
+    /// A request of Twilio's, with a good signature.
+    pub(crate) async fn signed(&self, path: &str, params: &[(&str, &str)]) -> reqwest::Response {
+        let params: Vec<(String, String)> =
+            params.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let signature = signature::sign(AUTH_TOKEN, &format!("{PUBLIC}{path}"), &params);
+        let request = self.http.post(format!("{}{path}", self.address)).form(&params);
+        request.header(signature::HEADER, signature).send().await.unwrap()
+    }
+
+    /// A conference status callback.
+    pub(crate) async fn callback(&self, sequence: u64, event: &str, extra: &[(&str, &str)]) -> StatusCode {
+        let (conference, task, sequence) =
+            (conference().to_string(), task().to_string(), sequence.to_string());
+        let mut params = vec![
+            ("StatusCallbackEvent", event),
+            ("ConferenceSid", &conference),
+            ("FriendlyName", &task),
+            ("SequenceNumber", &sequence),
+        ];
+        params.extend(extra);
+        self.signed("/webhooks/conference", &params).await.status()
+    }
+
+    pub(crate) async fn join(&self, sequence: u64, leg: &CallSid) {
+        let extra = [
+            ("CallSid", leg.as_str()),
+            ("EndConferenceOnExit", "false"),
+            ("Hold", "false"),
+            ("Muted", "false"),
+        ];
+        assert_eq!(self.callback(sequence, "participant-join", &extra).await, 204);
+    }
+
+    pub(crate) async fn leave(&self, sequence: u64, leg: &CallSid) -> StatusCode {
+        let extra = [("CallSid", leg.as_str()), ("ReasonParticipantLeft", "participant_hung_up")];
+        self.callback(sequence, "participant-leave", &extra).await
+    }
+
+    /// A request of the plugin's.
+    pub(crate) async fn plugin(&self, path: &str, token: &str, body: Value) -> reqwest::Response {
+        let request = self.http.post(format!("{}{path}", self.address)).json(&body);
+        request.bearer_auth(token).send().await.unwrap()
+    }
+
+    pub(crate) async fn register(&self) {
+        let body = json!({
+            "epoch": 1, "task": task(), "reservation": reservation(), "workflow": workflow(),
+            "conference": conference(), "workerLeg": ada_leg(), "customerLeg": customer(), "workerName": "Ada",
+        });
+        assert_eq!(self.plugin("/v1/calls", "ada", body).await.status(), 204);
+    }
+
+    pub(crate) async fn hello(&self, epoch: u64) -> Value {
+        let holding = json!({"task": task(), "reservation": reservation(), "wrapping": true});
+        let body = json!({"epoch": epoch, "holdings": [holding]});
+        let reply = self.plugin("/v1/hello", "ada", body).await;
+        assert_eq!(reply.status(), 200);
+        reply.json().await.unwrap()
+    }
+
+    /// Ada is on a call with a customer.
+    pub(crate) async fn talking(&self) {
+        self.join(1, &customer()).await;
+        self.join(2, &ada_leg()).await;
+        self.register().await;
+    }
+
+    /// And then she is gone.
+    pub(crate) async fn lost(&self) {
+        self.talking().await;
+        assert_eq!(self.leave(3, &ada_leg()).await, 204);
+    }
+}
+
+/// Lines of server-sent events as they come.
+pub(crate) struct Events {
+    response: reqwest::Response,
+    text: String,
+}
+
+impl Events {
+    pub(crate) async fn open(desk: &Desk, path: &str, token: &str) -> Self {
+        let http = reqwest::Client::new();
+        let request = http.get(format!("{}{path}", desk.address)).bearer_auth(token);
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Self { response, text: String::new() }
+    }
+
+    /// The next line of data; `None` when the stream has ended.
+    pub(crate) async fn next(&mut self) -> Option<Value> {
+        loop {
+            while let Some((line, rest)) = self.text.split_once('\n') {
+                let data = line.strip_prefix("data: ").map(|data| serde_json::from_str(data).unwrap());
+                self.text = rest.to_owned();
+                if data.is_some() {
+                    return data;
+                }
+            }
+            let chunk = tokio::time::timeout(PATIENCE, self.response.chunk()).await.expect("no line came");
+            self.text.push_str(std::str::from_utf8(&chunk.ok()??).unwrap());
+        }
+    }
+}
