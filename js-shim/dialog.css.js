@@ -4,13 +4,13 @@ export default `
 dialog {
   --body: #fff; --text: #121c2d; --weak: #606b85; --line: #e1e3ea; --primary: #0263e0; --hover: #001489;
   --inverse: #fff; --success: #14b053; --error: #d61f1f;
-  box-sizing: border-box; width: 30rem; max-width: calc(100vw - 2rem); height: 14.5rem; margin: auto; padding: 1.75rem;
+  box-sizing: border-box; width: 30rem; max-width: calc(100vw - 2rem); height: 13.5rem; margin: auto; padding: 1.75rem;
   border: 0; border-radius: 0.5rem; outline: 0; background: var(--body); color: var(--text);
   box-shadow: 0 16px 24px 0 rgba(18, 28, 45, 0.2);
   font: 400 0.875rem/1.25rem 'TwilioSansText', 'Inter var', Inter, 'Whitney SSm A', 'Whitney SSm B', Whitney,
     'Helvetica Neue', Helvetica, Arial, sans-serif;
 }
-dialog[open] { display: grid; grid-template: auto 1fr auto / 1.75rem 1fr; column-gap: 1rem; }
+dialog[open] { display: grid; grid-template: 1fr auto / 1.75rem 1fr; column-gap: 1rem; }
 dialog.dark {
   --body: #1f304c; --text: #fff; --weak: #cacdd8; --line: #4b5671; --primary: #66b3ff; --hover: #99cdff;
   --inverse: #121c2d; --success: #6adc94; --error: #f58a8a;

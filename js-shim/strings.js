@@ -8,8 +8,8 @@ const strings = {
   RejoinUnreachable:
     'The recovery service does not answer. You can go on; a call that comes back to you will ring.',
   RejoinInterruptedTitle: 'Your call was interrupted',
-  RejoinInterrupted: 'The customer is still on the line and knows that you are coming back.',
-  RejoinCountdown: 'Another agent takes over in {{seconds}} s if you cannot be reconnected.',
+  RejoinInterrupted: 'We are putting you back on the call. The customer is still on the line.',
+  RejoinCountdown: 'Otherwise another agent takes over in {{seconds}} s.',
   RejoinReconnectingTitle: 'Reconnecting you',
   RejoinReconnecting: 'The customer is still on the line. You do not have to do anything.',
   RejoinSlowTitle: 'This takes longer than expected',

@@ -13,7 +13,7 @@ pub struct Config {
     pub queue_within: Millis,
     /// How long "Reconnected" stands. Default 1.5 s.
     pub rejoined_for: Millis,
-    /// Two hellos are at least so far apart. Default 2 s.
+    /// Two hellos are at least so far apart. Default 1 s.
     pub hello_every: Millis,
     /// Pause before the first repetition of a failed request; it doubles. Default 1 s.
     pub first_retry: Millis,
@@ -32,7 +32,7 @@ impl Config {
             silence: Millis::seconds(10),
             queue_within: Millis::seconds(20),
             rejoined_for: Millis(1_500),
-            hello_every: Millis::seconds(2),
+            hello_every: Millis::seconds(1),
             first_retry: Millis::seconds(1),
             longest_retry: Millis::seconds(30),
             accept_attempts: 3,

@@ -120,7 +120,12 @@ impl Agent {
             return;
         }
         let Some(me) = &self.me else { return };
-        if let Some(offer) = Offer::of(facts, &me.worker) {
+        let offer = Offer::of(facts, &me.worker);
+        let recovery = offer.as_ref().map(|offer| &offer.recovery);
+        if self.offers.get(reservation).is_some_and(|known| Some(&known.recovery) != recovery) {
+            self.offers.remove(reservation); // somebody changed the attributes: it is another offer now, or none
+        }
+        if let Some(offer) = offer {
             self.offers.get_or_insert(reservation.clone(), || offer);
         } else if facts.attributes.is_reconnect == Some(true) && self.noticed.add(reservation.clone()) {
             let attributes = &facts.attributes;

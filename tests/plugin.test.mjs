@@ -1,0 +1,338 @@
+// The built plugin in a real browser, with a Flex that has only what the plugin touches and a server that says what
+// the test wants: does it start, bind, show and guard? The whole of Flex is the end-to-end test's.
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync } from 'node:fs';
+import http from 'node:http';
+import { after, afterEach, before, beforeEach, test } from 'node:test';
+import { chromium } from 'playwright-core';
+
+const root = new URL('..', import.meta.url);
+const pictures = new URL('target/e2e/', root);
+const bundle = readFileSync(new URL('build/plugin-rejoin.js', root));
+const sid = (prefix, number) => prefix + String(number).padStart(32, '0');
+
+/** What the page finds in place of Flex. Runs in the browser. */
+const flexStub = ({ server, tasks, csp }) => {
+  const state = { worker: { worker: {}, attributes: { full_name: 'Ada' }, tasks: new Map() } };
+  Object.assign(state, {
+    conferences: { states: new Map() },
+    phone: {},
+    config: { theme: { isLight: !csp?.dark } },
+  });
+  state.session = { ssoTokenPayload: { token: 'token-of-ada' } };
+  for (const task of tasks) state.worker.tasks.set(task.sid, task);
+  const subscribers = [];
+  const listeners = {};
+  const calls = [];
+  const reservations = new Map(
+    tasks.map((task) => [
+      task.sid,
+      { updateParticipant: async (options) => calls.push(['flag', task.sid, options]) },
+    ]),
+  );
+  const emitter = () => ({
+    handlers: {},
+    on(name, f) {
+      (this.handlers[name] ??= []).push(f);
+    },
+  });
+  const manager = {
+    configuration: {},
+    serviceConfiguration: { ui_attributes: { custom_data: { rejoin: { server } } } },
+    store: { getState: () => ({ flex: state }), subscribe: (f) => subscribers.push(f) },
+    strings: { RejoinClose: 'Got it' },
+    events: { addListener() {} },
+    workerClient: {
+      ...emitter(),
+      sid: 'WK' + '0'.repeat(29) + 'ada',
+      reservations,
+      attributes: { contact_uri: 'client:ada' },
+    },
+    voiceClient: { ...emitter(), state: 'registered' },
+  };
+  const Flex = {
+    Actions: {
+      addListener: (name, f) => (listeners[name] ??= []).push(f),
+      invokeAction: async (name, payload) => {
+        let aborted = false;
+        const full = { ...payload, task: state.worker.tasks.get(payload.sid) };
+        for (const f of listeners[`before${name}`] ?? []) await f(full, () => (aborted = true));
+        calls.push([aborted ? `aborted ${name}` : name, payload.sid, full.conferenceOptions]);
+      },
+    },
+    TaskHelper: {
+      isCallTask: (task) => task.channelType === 'voice',
+      isLiveCall: (task) => task.status === 'accepted',
+      getTaskByTaskSid: (sid) => state.worker.tasks.get(sid),
+    },
+    Notifications: {
+      registeredNotifications: new Map(),
+      registerNotification() {},
+      showNotification: (id, context) => calls.push(['notify', context.text]),
+    },
+    NotificationType: {},
+    Plugins: { init: (Plugin) => new Plugin().init(Flex, manager) },
+    Manager: { getInstance: () => manager },
+  };
+  window.Twilio = { Flex };
+  window.flex = {
+    state,
+    calls,
+    manager,
+    changed: () => subscribers.forEach((f) => f()),
+    invoke: Flex.Actions.invokeAction,
+    reservations,
+  };
+};
+
+const accepted = (number, attributes = {}) => ({
+  sid: sid('WR', number),
+  taskSid: sid('WT', number),
+  status: 'accepted',
+  channelType: 'voice',
+  workflowSid: sid('WW', 1),
+  attributes,
+});
+const recovery = (stage, remainingMs) => ({
+  id: sid('RJ', 1),
+  task: sid('WT', 1),
+  reservation: sid('WR', 1),
+  stage,
+  remainingMs,
+});
+
+let browser, server, origin, page, requests, reply, streams, context, csp;
+
+before(async () => {
+  mkdirSync(pictures, { recursive: true });
+  browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: ['--no-sandbox'],
+  });
+  server = http.createServer(async (request, response) => {
+    response.setHeader('access-control-allow-origin', '*');
+    response.setHeader('access-control-allow-headers', '*');
+    response.setHeader('access-control-allow-headers', 'authorization, content-type');
+    const { pathname } = new URL(request.url, 'http://x');
+    if (request.method === 'OPTIONS') return response.end();
+    if (pathname === '/') {
+      if (csp) response.setHeader('content-security-policy', csp);
+      return response
+        .setHeader('content-type', 'text/html')
+        .end(
+          '<!doctype html><body style="background:#f4f4f6"><button id="behind">behind</button><script src="/stub.js"></script><script src="/plugin-rejoin.js"></script>',
+        );
+    }
+    if (pathname === '/stub.js') return response.end(await page.stub);
+    if (pathname === '/plugin-rejoin.js')
+      return response.setHeader('content-type', 'text/javascript').end(bundle);
+    if (!pathname.startsWith('/v1/')) return response.writeHead(404).end();
+    let body = '';
+    for await (const piece of request) body += piece;
+    requests.push({ pathname, body: body && JSON.parse(body), authorization: request.headers.authorization });
+    if (pathname === '/v1/push') {
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).write(': hello\n\n');
+      streams.push(response);
+      return undefined;
+    }
+    const { status = 204, json } = (await reply(pathname)) ?? {};
+    return response
+      .writeHead(status, { 'content-type': 'application/json' })
+      .end(json && JSON.stringify(json));
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  origin = `http://127.0.0.1:${server.address().port}`;
+});
+
+after(async () => {
+  await browser.close();
+  server.closeAllConnections();
+  server.close();
+});
+
+beforeEach(() => {
+  [requests, streams, csp] = [[], [], undefined];
+  reply = (pathname) => (pathname === '/v1/hello' ? { status: 200, json: { recoveries: [] } } : undefined);
+});
+
+afterEach(async () => context?.close());
+
+const open = async (tasks = [], { dark = false } = {}) => {
+  context = await browser.newContext({ viewport: { width: 1100, height: 700 } });
+  page = await context.newPage();
+  page.lines = [];
+  page.on('console', (line) => page.lines.push(line.text()));
+  page.on('pageerror', (error) => page.lines.push(`pageerror ${error}`));
+  page.stub = `(${flexStub})(${JSON.stringify({ server: origin, tasks, csp: { dark } })})`;
+  await page.goto(origin);
+};
+const until = async (what, check, limit = 5000) => {
+  const end = Date.now() + limit;
+  for (;;) {
+    const value = await check();
+    if (value) return value;
+    assert.ok(Date.now() < end, `${what}\n${page.lines.join('\n')}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+};
+const asked = (path) =>
+  until(`a request to ${path}`, () => requests.find(({ pathname }) => pathname === path));
+const title = (text) => page.locator('rejoin-dialog h2', { hasText: text }).waitFor({ timeout: 5000 });
+const push = (view) =>
+  streams.at(-1).write(`data: ${JSON.stringify({ push: 'recovery', recovery: view })}\n\n`);
+const gone = () =>
+  until('no dialog', () =>
+    page.evaluate(() => !document.querySelector('rejoin-dialog')?.shadowRoot.querySelector('dialog').open),
+  );
+const calls = () => page.evaluate(() => window.flex.calls);
+
+test('the dialog stands from the reload until the agent is back', async () => {
+  let answer;
+  const held = new Promise((resolve) => (answer = resolve));
+  reply = async (pathname) => (pathname === '/v1/hello' ? { status: 200, json: await held } : undefined);
+  await open([accepted(1)]);
+  await title('Checking your call');
+  const hello = await asked('/v1/hello');
+  assert.deepEqual(hello.body.holdings, [{ task: sid('WT', 1), reservation: sid('WR', 1), wrapping: false }]);
+  assert.ok(hello.body.epoch > Date.now() - 60_000);
+  assert.equal(hello.authorization, 'Bearer token-of-ada');
+
+  answer({ recoveries: [recovery({ name: 'interrupted' }, 14_000)] });
+  await title('Your call was interrupted');
+  await page.locator('rejoin-dialog .timer', { hasText: /in 1[34] s/ }).waitFor();
+  await page.screenshot({ path: new URL('dialog-light.png', pictures).pathname });
+
+  // Neither Esc nor Tab leads out of it.
+  for (const key of ['Escape', 'Escape', 'Tab', 'Tab']) await page.keyboard.press(key);
+  assert.equal(
+    await page.evaluate(() =>
+      document.querySelector('rejoin-dialog').shadowRoot.querySelector('dialog').matches(':modal'),
+    ),
+    true,
+  );
+  assert.notEqual(await page.evaluate(() => document.activeElement?.id), 'behind');
+
+  await page.evaluate((sid) => window.flex.invoke('CompleteTask', { sid }), sid('WR', 1));
+  assert.deepEqual(await calls(), [['aborted CompleteTask', sid('WR', 1), undefined]]);
+
+  await until('the push channel', () => streams.length);
+  push(recovery({ name: 'queued' }));
+  await title('Reconnecting you');
+  push(recovery({ name: 'rejoined' }));
+  await title('Reconnected');
+  await page.screenshot({ path: new URL('dialog-rejoined.png', pictures).pathname });
+  await gone();
+});
+
+test('what has ended is said, once, in the account’s own colours and words', async () => {
+  reply = (pathname) =>
+    pathname === '/v1/hello' && {
+      status: 200,
+      json: { recoveries: [recovery({ name: 'handedOver', workerName: 'Bo' })] },
+    };
+  await open([accepted(1)], { dark: true });
+  await title('Bo has taken over');
+  await page.screenshot({ path: new URL('dialog-dark.png', pictures).pathname });
+  assert.equal(
+    await page.evaluate(() => document.querySelector('rejoin-dialog').shadowRoot.activeElement.textContent),
+    'Got it',
+  );
+  await page.keyboard.press('Enter');
+  await gone();
+  push(recovery({ name: 'customerLeft' }));
+  await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 200)));
+  await gone();
+});
+
+test('a call is watched from its acceptance and ends as ever', async () => {
+  const task = { ...accepted(2), status: 'pending' };
+  await open([task]);
+  await asked('/v1/hello');
+  await page.evaluate((sid) => window.flex.invoke('AcceptTask', { sid }), task.sid);
+  assert.deepEqual((await calls()).at(-1), [
+    'AcceptTask',
+    task.sid,
+    {
+      conferenceStatusCallback: `${origin}/webhooks/conference`,
+      conferenceStatusCallbackMethod: 'POST',
+      conferenceStatusCallbackEvent: 'start,end,join,leave,modify,hold,announcement',
+      endConferenceOnExit: false,
+    },
+  ]);
+
+  const leg = (number, participantType, mine) => ({
+    callSid: sid('CA', number),
+    participantType,
+    isCurrentWorker: mine,
+    status: 'joined',
+    mediaProperties: { sequenceNumber: 1 },
+  });
+  await page.evaluate(
+    ({ task, conference }) => {
+      window.flex.state.worker.tasks.set(task.sid, { ...task, status: 'accepted' });
+      window.flex.state.conferences.states.set(task.taskSid, { source: conference });
+      window.flex.changed();
+    },
+    {
+      task,
+      conference: {
+        conferenceSid: sid('CF', 2),
+        participants: [leg(1, 'customer', false), leg(2, 'worker', true)],
+      },
+    },
+  );
+  const { body } = await asked('/v1/calls');
+  assert.equal(body.workerLeg, sid('CA', 2));
+  assert.equal(body.customerLeg, sid('CA', 1));
+  assert.equal(body.workerName, 'Ada');
+  await until('the mark', () => page.evaluate((sid) => localStorage.getItem(`rejoin.live.${sid}`), task.sid));
+
+  const flags = async () =>
+    (await calls()).filter(([what]) => what === 'flag').map(([, , options]) => options);
+  await page.evaluate(
+    (sid) => window.flex.reservations.get(sid).updateParticipant({ endConferenceOnExit: true, beep: true }),
+    task.sid,
+  );
+  assert.deepEqual(await flags(), [{ endConferenceOnExit: false, beep: true }]);
+
+  await page.evaluate((sid) => window.flex.invoke('HangupCall', { sid }), task.sid);
+  assert.deepEqual((await asked('/v1/graceful')).body, {
+    task: task.taskSid,
+    reservation: task.sid,
+    reason: 'hang-up',
+  });
+  assert.deepEqual(await flags(), [
+    { endConferenceOnExit: false, beep: true },
+    { endConferenceOnExit: true },
+  ]);
+  assert.equal((await calls()).at(-1)[0], 'HangupCall');
+  assert.equal(await page.evaluate((sid) => localStorage.getItem(`rejoin.live.${sid}`), task.sid), null);
+});
+
+test('the hang-up button works when the server does not', async () => {
+  const task = accepted(3);
+  reply = (pathname) =>
+    pathname === '/v1/graceful' ? new Promise(() => {}) : { status: 200, json: { recoveries: [] } };
+  await open([task]);
+  await asked('/v1/hello');
+  const took = await page.evaluate(async (sid) => {
+    const started = performance.now();
+    await window.flex.invoke('HangupCall', { sid });
+    return performance.now() - started;
+  }, task.sid);
+  assert.ok(took > 1000 && took < 2500, `${took} ms`);
+  assert.equal((await calls()).at(-1)[0], 'HangupCall');
+});
+
+test('where wasm is forbidden Flex goes on as without the plugin', async () => {
+  csp = "script-src 'self'";
+  await open([accepted(1)]);
+  await until('the report', () =>
+    page.lines.some((line) => line.includes('Rejoin: the core could not start')),
+  );
+  await page.evaluate((sid) => window.flex.invoke('CompleteTask', { sid }), sid('WR', 1));
+  assert.equal((await calls()).at(-1)[0], 'CompleteTask');
+  assert.equal(await page.locator('rejoin-dialog').count(), 0);
+  const reports = page.lines.filter((line) => line.includes('Rejoin:'));
+  assert.equal(reports.length, 1, reports.join('\n'));
+});

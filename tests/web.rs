@@ -1,0 +1,278 @@
+//! The shell against a real browser: requests, push streams, timers, storage, and the core from start to effects.
+//! `cargo test --target wasm32-unknown-unknown --tests -p rejoin-plugin`
+#![cfg(target_arch = "wasm32")]
+
+use gloo_timers::future::TimeoutFuture;
+use js_sys::{Array, Function, JSON, Object, Reflect};
+use rejoin_plugin::agent::{PostError, RequestId, Timer};
+use rejoin_plugin::shell::push::{Channel, News};
+use rejoin_plugin::shell::timer::Timers;
+use rejoin_plugin::shell::{Core, post, storage};
+use rejoin_protocol::api::{GracefulMark, GracefulReason, RecoveryView, Stage};
+use rejoin_protocol::{Millis, ReservationSid, TaskSid};
+use std::cell::RefCell;
+use std::rc::Rc;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
+
+wasm_bindgen_test_configure!(run_in_browser);
+
+/// Puts `answer(request, body, count)` in the network's place. What was asked is in `window.asked`.
+/// The returned guard gives the network back.
+fn network(answer: &str) -> Network {
+    let install = Function::new_with_args(
+        "answer",
+        "const real = window.fetch; window.asked = [];
+         window.fetch = async (request) => {
+           const body = await request.clone().text();
+           const { method, url, keepalive } = request;
+           const headers = Object.fromEntries(request.headers);
+           window.asked.push({ method, url, keepalive, headers, body });
+           return answer(request, body, window.asked.length);
+         };
+         return real;",
+    );
+    let answer = Function::new_with_args("request, body, count", answer);
+    Network(install.call1(&JsValue::UNDEFINED, &answer).expect("installed"))
+}
+
+struct Network(JsValue);
+
+impl Network {
+    fn asked(&self) -> Array {
+        get(&js_sys::global(), "asked").unchecked_into()
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        Reflect::set(&js_sys::global(), &"fetch".into(), &self.0).expect("given back");
+    }
+}
+
+fn get(object: &JsValue, path: &str) -> JsValue {
+    path.split('.').fold(object.clone(), |value, key| Reflect::get(&value, &key.into()).expect("an object"))
+}
+
+fn text(object: &JsValue, path: &str) -> String {
+    get(object, path).as_string().unwrap_or_else(|| panic!("{path} is no text in {object:?}"))
+}
+
+fn json(text: &str) -> JsValue {
+    JSON::parse(text).expect("JSON")
+}
+
+fn mark() -> GracefulMark {
+    GracefulMark {
+        task: TaskSid::numbered(1),
+        reservation: ReservationSid::numbered(2),
+        reason: GracefulReason::HangUp,
+    }
+}
+
+/// Waits until `check` gives something; the time limit is the test runner's.
+async fn until<T>(mut check: impl FnMut() -> Option<T>) -> T {
+    loop {
+        if let Some(value) = check() {
+            return value;
+        }
+        TimeoutFuture::new(5).await;
+    }
+}
+
+#[wasm_bindgen_test]
+async fn requests_carry_token_json_and_keepalive() {
+    for keepalive in [false, true] {
+        let network = network("return new Response('{\"recoveries\":[]}', { status: 200 })");
+        let answer = post::send("https://rejoin.example", "/v1/graceful", "secret", &mark(), keepalive).await;
+        assert_eq!(answer.as_deref(), Ok("{\"recoveries\":[]}"));
+        let asked = network.asked().get(0);
+        assert_eq!(text(&asked, "method"), "POST");
+        assert_eq!(text(&asked, "url"), "https://rejoin.example/v1/graceful");
+        assert_eq!(text(&asked, "headers.authorization"), "Bearer secret");
+        assert_eq!(text(&asked, "headers.content-type"), "application/json");
+        assert_eq!(get(&asked, "keepalive"), JsValue::from(keepalive));
+        let body = json(&text(&asked, "body"));
+        assert_eq!(text(&body, "reason"), "hang-up");
+        assert_eq!(text(&body, "task"), TaskSid::numbered(1).as_str());
+    }
+}
+
+#[wasm_bindgen_test]
+async fn failures_are_told_apart() {
+    let mark = mark();
+    let send = || post::send("https://rejoin.example", "/v1/calls", "", &mark, false);
+    for status in [401, 404, 503] {
+        let _network = network(&format!("return new Response('', {{ status: {status} }})"));
+        assert_eq!(send().await, Err(PostError::Status(status)));
+    }
+    let _network = network("throw new TypeError('Failed to fetch')");
+    assert_eq!(send().await, Err(PostError::Unreachable));
+}
+
+/// A stream that the test feeds byte by byte.
+const STREAM: &str = "
+    if (count > 1 && window.refuse) return new Response('', { status: 503 });
+    return new Response(new ReadableStream({ start(controller) {
+        const bytes = (text) => controller.enqueue(new TextEncoder().encode(text));
+        window.say = (text, size) => { const all = new TextEncoder().encode(text);
+            for (let at = 0; at < all.length; at += size) controller.enqueue(all.slice(at, at + size)); };
+        window.end = () => controller.close();
+        request.signal.addEventListener('abort', () => { window.aborted = true; controller.error(request.signal.reason); });
+    } }), { headers: { 'content-type': 'text/event-stream' } });";
+
+fn call(name: &str, arguments: &[JsValue]) {
+    let function: Function = get(&js_sys::global(), name).unchecked_into();
+    function.apply(&JsValue::UNDEFINED, &arguments.iter().collect::<Array>()).expect("called");
+}
+
+#[wasm_bindgen_test]
+async fn a_push_stream_is_read_in_pieces_and_opened_again() {
+    let network = network(STREAM);
+    let news: Rc<RefCell<Vec<String>>> = Rc::default();
+    let heard = news.clone();
+    let token = Function::new_no_args("return 'token ' + window.asked.length");
+    let channel = Channel::open("https://rejoin.example/v1/push?epoch=1".into(), token, move |item| {
+        heard.borrow_mut().push(match item {
+            News::Up => "up".into(),
+            News::Down => "down".into(),
+            News::View(RecoveryView { stage: Stage::HandedOver { worker_name }, .. }) => {
+                worker_name.expect("a name")
+            }
+            News::View(view) => format!("{:?}", view.stage),
+        });
+    });
+    let so_far = |count: usize| {
+        let news = news.clone();
+        until(move || (news.borrow().len() >= count).then(|| news.borrow().join(" ")))
+    };
+    assert_eq!(so_far(1).await, "up");
+    let view = |stage: &str| {
+        let (rj, wt, wr) = (format!("RJ{:032}", 1), format!("WT{:032}", 1), format!("WR{:032}", 1));
+        format!(
+            r#"{{"push":"recovery","recovery":{{"id":"{rj}","task":"{wt}","reservation":"{wr}","stage":{stage}}}}}"#
+        )
+    };
+    // A name of two-byte characters, cut within a character; a comment; something a newer server may say.
+    let lines = format!(
+        ": alive\n\ndata: {}\n\ndata: {{\"push\":\"weather\"}}\n\ndata: nonsense\n\ndata: {}\n\n",
+        view(r#"{"name":"handedOver","workerName":"Zoë-Ørsted"}"#),
+        view(r#"{"name":"queued"}"#)
+    );
+    for size in [1, 3, 1000] {
+        call("say", &[lines.as_str().into(), size.into()]);
+    }
+    assert_eq!(so_far(7).await, "up Zoë-Ørsted Queued Zoë-Ørsted Queued Zoë-Ørsted Queued");
+    news.borrow_mut().clear();
+    call("end", &[]);
+    assert_eq!(so_far(2).await, "down up");
+    let asked = network.asked();
+    assert_eq!(text(&asked.get(0), "headers.authorization"), "Bearer token 0");
+    assert_eq!(
+        text(&asked.get(1), "headers.authorization"),
+        "Bearer token 1",
+        "asked anew for every connection"
+    );
+    drop(channel);
+    until(|| get(&js_sys::global(), "aborted").is_truthy().then_some(())).await;
+}
+
+#[wasm_bindgen_test]
+async fn timers_fire_once_can_be_set_again_and_cleared() {
+    let fired: Rc<RefCell<Vec<&str>>> = Rc::default();
+    let mut timers = Timers::default();
+    let wake = |name: &'static str| {
+        let fired = fired.clone();
+        move || fired.borrow_mut().push(name)
+    };
+    timers.set(Timer::Hello, Millis(20), wake("replaced"));
+    timers.set(Timer::Hello, Millis(40), wake("hello"));
+    timers.set(Timer::Overdue, Millis(10), wake("cleared"));
+    timers.clear(&Timer::Overdue);
+    timers.set(Timer::Leave(RequestId(1)), Millis(0), wake("now"));
+    TimeoutFuture::new(120).await;
+    assert_eq!(*fired.borrow(), ["now", "hello"]);
+}
+
+#[wasm_bindgen_test]
+fn storage_keeps_marks_and_counts_pages() {
+    let storage = web_sys::window().and_then(|window| window.local_storage().ok()?).expect("a storage");
+    storage.clear().expect("cleared");
+    storage.set_item("TWILIO_FLEX_SSO", "not ours").expect("set");
+    storage.set_item("rejoin.live.nonsense", "1").expect("set");
+    storage::store(&ReservationSid::numbered(1));
+    storage::store(&ReservationSid::numbered(2));
+    storage::store(&ReservationSid::numbered(2));
+    storage::unstore(&ReservationSid::numbered(1));
+    assert_eq!(storage::marks(), [ReservationSid::numbered(2)]);
+    assert_eq!(storage::next_epoch(Millis(500)), 500);
+    assert_eq!(storage::next_epoch(Millis(500)), 501);
+    assert_eq!(storage::next_epoch(Millis(100)), 502, "the clock was set back");
+    assert_eq!(storage::next_epoch(Millis(900)), 900);
+    storage.clear().expect("cleared");
+}
+
+#[wasm_bindgen_test]
+async fn the_core_goes_from_start_to_effects() {
+    let _network = network(
+        "if (request.url.endsWith('/v1/hello')) {
+           const [{ task, reservation }] = JSON.parse(body).holdings;
+           const id = 'RJ' + '1'.repeat(32);
+           const recoveries = [{ id, task, reservation, stage: { name: 'interrupted' }, remainingMs: 9000 }];
+           return new Response(JSON.stringify({ recoveries }), { status: 200 });
+         }
+         return new Response('', { status: 503 });",
+    );
+    let effects = Array::new();
+    let sink: Function = Closure::<dyn Fn(JsValue)>::new({
+        let effects = effects.clone();
+        move |effect: JsValue| {
+            effects.push(&effect);
+        }
+    })
+    .into_js_value()
+    .unchecked_into();
+    let core = Core::new("https://rejoin.example/", sink, Function::new_no_args("return 'secret'"));
+    assert!(core.handle(json(r#"{"weather":{}}"#)).is_err());
+    assert!(core.handle(JsValue::UNDEFINED).is_err());
+
+    let (wk, wt, wr) = (format!("WK{:032}", 1), format!("WT{:032}", 1), format!("WR{:032}", 1));
+    // Attributes are anybody's: what does not fit must not keep the plugin from starting.
+    let task = format!(
+        r#"{{"task":"{wt}","reservation":"{wr}","status":"accepted","voice":true,"workflow":null,"liveCall":false,
+             "attributes":{{"isReconnect":"yes","rejoinRecoveryId":7,"disconnectedTime":"soon","customerLeg":{{}}}}}}"#
+    );
+    let started = json(&format!(
+        r#"{{"started":{{"worker":"{wk}","workerName":"Ada","phoneRegistered":true,"tasks":[{task}]}}}}"#
+    ));
+    core.handle(started).expect("understood");
+    assert_eq!(text(&effects.get(0), "neutraliseExitFlag.reservation"), wr);
+    assert_eq!(text(&effects.get(1), "showDialog.dialog.kind"), "checking");
+    let shown = until(|| (effects.length() > 2).then(|| effects.get(2))).await;
+    assert_eq!(text(&shown, "showDialog.dialog.kind"), "interrupted");
+    let until = get(&shown, "showDialog.dialog.until").as_f64().expect("a time");
+    assert!((until - js_sys::Date::now() - 9000.0).abs() < 2000.0, "{until}");
+
+    core.handle(json(&format!(r#"{{"beforeComplete":{{"request":5,"reservation":"{wr}"}}}}"#)))
+        .expect("understood");
+    assert_eq!(get(&effects.get(3), "refuse.request"), JsValue::from(5));
+}
+
+#[wasm_bindgen_test]
+fn effects_that_report_at_once_do_not_reenter_the_core() {
+    let _network = network("return new Response('', { status: 503 })");
+    let holder = Object::new();
+    let sink = Function::new_with_args(
+        "effect",
+        "this.seen.push(effect); if (effect.let && effect.let.request < 3)
+           this.core.handle({ beforeComplete: { request: effect.let.request + 1, reservation: 'WR' + '1'.repeat(32) } });",
+    );
+    Reflect::set(&holder, &"seen".into(), &Array::new()).expect("set");
+    let core = Core::new("https://rejoin.example", sink.bind0(&holder), Function::new_no_args(""));
+    Reflect::set(&holder, &"core".into(), &core.into()).expect("set");
+    let first = json(&format!(r#"{{"beforeComplete":{{"request":1,"reservation":"WR{:032}"}}}}"#, 1));
+    let handle: Function = get(&holder, "core.handle").unchecked_into();
+    handle.call1(&get(&holder, "core"), &first).expect("handled");
+    let seen = JSON::stringify(&get(&holder, "seen")).expect("JSON");
+    assert_eq!(seen, r#"[{"let":{"request":1}},{"let":{"request":2}},{"let":{"request":3}}]"#);
+}
