@@ -381,7 +381,6 @@ impl Model {
         use ReservationStatus as S;
         let reservation = self.reservations.get(sid).ok_or_else(|| ApiError::not_found("reservation"))?;
         let now = reservation.status;
-        let ringing = reservation.ringing.clone();
         if let Some(instruction) = instruction {
             self.connect(sid, instruction)?;
             return self.reservation_reply(sid);
@@ -413,9 +412,6 @@ impl Model {
             }
         };
         self.set_reservation(sid, next);
-        if let Some(call) = ringing {
-            self.end_call(&call, CallStatus::Canceled, Left::HungUp);
-        }
         self.reservation_reply(sid)
     }
 

@@ -349,7 +349,7 @@ impl Model {
         reservation.status = status;
         reservation.updated = now;
         reservation.version += 1;
-        reservation.ringing = None;
+        let ringing = reservation.ringing.take();
         let task_sid = reservation.task.clone();
         let worker = reservation.worker.clone();
         if status != ReservationStatus::Pending {
@@ -388,6 +388,10 @@ impl Model {
         }
         let (completed, expired) = (next == TaskStatus::Completed, task.expired);
         self.tell_reservation(sid);
+        if let Some(call) = ringing {
+            // Whatever decided about the reservation, it was not the phone.
+            self.end_call(&call, CallStatus::Canceled, Left::HungUp);
+        }
         if completed {
             self.timer(self.facts.task_deleted_after, Due::TaskDeletion(task_sid.clone()));
         } else if next == TaskStatus::Pending && expired {
@@ -408,19 +412,16 @@ impl Model {
         task.updated = now;
         self.log(format!("{sid} is canceled: {reason}"));
         self.timer(self.facts.task_deleted_after, Due::TaskDeletion(sid.clone()));
-        let pending: Vec<(ReservationSid, Option<CallSid>)> = self
+        let pending: Vec<ReservationSid> = self
             .reservations
             .iter()
             .filter(|(_, reservation)| {
                 reservation.task == *sid && reservation.status == ReservationStatus::Pending
             })
-            .map(|(reservation, state)| (reservation.clone(), state.ringing.clone()))
+            .map(|(reservation, _)| reservation.clone())
             .collect();
-        for (reservation, ringing) in pending {
+        for reservation in pending {
             self.set_reservation(&reservation, ReservationStatus::Canceled);
-            if let Some(call) = ringing {
-                self.end_call(&call, CallStatus::Canceled, Left::HungUp);
-            }
         }
     }
 
@@ -649,9 +650,10 @@ impl Model {
 
     /// Customer and agent meet in a conference that is named after the task.
     fn bridge(&mut self, agent: &CallSid, sid: &ReservationSid, instruction: &ConferenceInstruction) {
-        let Some(reservation) = self.reservations.get(sid) else {
+        let Some(reservation) = self.reservations.get_mut(sid) else {
             return self.end_call(agent, CallStatus::Completed, Left::HungUp);
         };
+        reservation.ringing = None;
         let (task_sid, worker) = (reservation.task.clone(), reservation.worker.clone());
         let customer = self.tasks.get(&task_sid).and_then(|task| task.call.clone());
         let queued = customer.as_ref().and_then(|customer| self.dequeue(customer));

@@ -1,1 +1,7 @@
-//! Tests of the model.
+//! Tests of the model: stories, one behaviour each, and random sequences.
+
+mod calls;
+mod conferences;
+mod random;
+mod routing;
+mod world;
