@@ -27,7 +27,7 @@ p { margin: 0 0 0.75rem; color: var(--weak); }
 .text { color: var(--text); overflow-wrap: anywhere; }
 .timer { font-variant-numeric: tabular-nums; }
 footer { grid-column: 1 / -1; height: 2.25rem; text-align: right; }
-button { height: 2.25rem; padding: 0 1rem; border: 0; border-radius: 0.5rem; background: var(--primary);
+button { height: 2.25rem; padding: 0 1rem; border: 0; border-radius: 0.25rem; background: var(--primary);
   color: var(--inverse); font: inherit; font-weight: 600; cursor: pointer; }
 button:hover { background: var(--hover); }
 button:focus-visible { outline: 0; box-shadow: 0 0 0 2px var(--body), 0 0 0 4px var(--primary); }

@@ -2,8 +2,6 @@
 // Effects of the core → Flex.
 import { text } from './strings';
 
-const NOTICE = 'RejoinNotice';
-
 /**
  * @param {import('./types').Flex} flex
  * @param {import('./types').Manager} manager
@@ -28,7 +26,10 @@ export const createEffects = (flex, manager, { dialog, emit, answer }) => {
     }
   };
 
-  const neutral = new WeakSet();
+  // By SID: Flex hands a plugin proxies, another one each time it asks for the same reservation.
+  const neutral = new Set();
+  const wrapped = new Set();
+  let notices = 0;
 
   /** @type {Record<string, (args: any) => unknown>} */
   const effects = {
@@ -44,15 +45,16 @@ export const createEffects = (flex, manager, { dialog, emit, answer }) => {
     // Flex calls updateParticipant on this very object whenever two or fewer are left on the call.
     neutraliseExitFlag: ({ reservation: sid }) => {
       const target = reservation(sid);
-      if (!target || neutral.has(target)) return;
-      neutral.add(target);
+      neutral.add(sid);
+      if (!target || wrapped.has(sid)) return;
+      wrapped.add(sid);
       const original = target.updateParticipant; // another plugin's wrapper, maybe: it is kept
       target.updateParticipant = function updateParticipant(options) {
-        const flagged = neutral.has(target) && options && 'endConferenceOnExit' in options;
+        const flagged = neutral.has(sid) && options && 'endConferenceOnExit' in options;
         return original.call(this, flagged ? { ...options, endConferenceOnExit: false } : options);
       };
     },
-    releaseExitFlag: ({ reservation: sid }) => neutral.delete(/** @type {object} */ (reservation(sid))),
+    releaseExitFlag: ({ reservation: sid }) => neutral.delete(sid),
     setExitFlag: async ({ reservation: sid, value }) => {
       try {
         await reservation(sid)?.updateParticipant({ endConferenceOnExit: value });
@@ -63,15 +65,11 @@ export const createEffects = (flex, manager, { dialog, emit, answer }) => {
     },
 
     notify: ({ notice }) => {
-      if (!flex.Notifications.registeredNotifications.has(NOTICE)) {
-        flex.Notifications.registerNotification({
-          id: NOTICE,
-          content: '{{text}}',
-          type: flex.NotificationType.information,
-          timeout: 15000,
-        });
-      }
-      flex.Notifications.showNotification(NOTICE, { text: text(manager, notice.kind, notice) });
+      const id = `RejoinNotice${(notices += 1)}`; // Flex fills in templates of its own only: each text is its own notice
+      const content = text(manager, notice.kind, notice);
+      const type = flex.NotificationType.information;
+      flex.Notifications.registerNotification({ id, content, type, timeout: 15000 });
+      flex.Notifications.showNotification(id);
     },
     log: ({ notice }) => console.warn(`Rejoin: ${text(manager, notice.kind, notice)}`),
   };

@@ -65,11 +65,7 @@ const flexStub = ({ server, tasks, csp }) => {
       isLiveCall: (task) => task.status === 'accepted',
       getTaskByTaskSid: (sid) => state.worker.tasks.get(sid),
     },
-    Notifications: {
-      registeredNotifications: new Map(),
-      registerNotification() {},
-      showNotification: (id, context) => calls.push(['notify', context.text]),
-    },
+    Notifications: { registerNotification() {}, showNotification() {} },
     NotificationType: {},
     Plugins: { init: (Plugin) => new Plugin().init(Flex, manager) },
     Manager: { getInstance: () => manager },
