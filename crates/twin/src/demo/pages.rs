@@ -214,6 +214,70 @@ async fn plugin(State(demo): State<Demo>) -> Result<Response, Problem> {
 mod tests {
     use super::*;
 
+    use crate::{Twin, TwinConfig, app, facts::Facts};
+    use reqwest::{Client, redirect::Policy};
+
+    async fn served() -> (String, Client) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let at = listener.local_addr().expect("an address");
+        let twin = Twin::start(TwinConfig {
+            listen: at,
+            public_url: format!("http://{at}"),
+            server_url: None,
+            auth_token: "secret".into(),
+            operator_token: None,
+            flex_host: None,
+            plugin: Some("/nowhere/plugin.js".into()),
+            latency: std::time::Duration::ZERO,
+            account: rejoin_protocol::AccountSid::numbered(1),
+            facts: Facts::default(),
+            first_number: 0,
+        })
+        .await
+        .expect("starts");
+        tokio::spawn(axum::serve(listener, app(&twin)).into_future());
+        (format!("http://{at}"), Client::builder().redirect(Policy::none()).build().expect("a client"))
+    }
+
+    #[tokio::test]
+    async fn a_reload_of_a_view_of_flex_finds_the_same_agent() {
+        let (twin, client) = served().await;
+        let view = format!("{twin}/agent-desktop/WR00000000000000000000000000000001/");
+        let load = async |cookie: &str| {
+            let request = client.get(&view).header("accept", "text/html").header("cookie", cookie);
+            request.send().await.expect("answers")
+        };
+        assert_eq!(load("").await.headers()["location"], "/");
+        let login = client.get(format!("{twin}/login/bo")).send().await.expect("answers");
+        assert_eq!(login.headers()["location"], "/flex?worker=bo");
+        let desktop = client.get(format!("{twin}/flex?worker=bo")).send().await.expect("answers");
+        let cookie = desktop.headers()["set-cookie"].to_str().expect("text").to_owned();
+        let again = load(cookie.split(';').next().expect("a cookie")).await.text().await.expect("a page");
+        assert!(again.contains("<title>Agent Bo – Flex</title>"));
+        // What is no page is not answered with one.
+        let script = client.get(format!("{twin}/nothing.js")).send().await.expect("answers");
+        assert_eq!(script.status().as_u16(), 404);
+    }
+
+    #[tokio::test]
+    async fn the_plugin_list_is_for_those_who_are_logged_in() {
+        let (twin, client) = served().await;
+        let list = async |token: Option<&str>| {
+            let request = client.get(format!("{twin}/plugins?roles=agent"));
+            let request =
+                token.into_iter().fold(request, |request, token| request.header("x-flex-jwe", token));
+            request.send().await.expect("answers")
+        };
+        assert_eq!(list(None).await.status().as_u16(), 400);
+        assert_eq!(list(Some("a.b.c")).await.status().as_u16(), 401);
+        let page = client.get(format!("{twin}/flex?worker=ada")).send().await.expect("answers");
+        let page = page.text().await.expect("a page");
+        let token =
+            page.split("\"token\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a token");
+        let plugins: Value = list(Some(token)).await.json().await.expect("JSON");
+        assert_eq!(plugins[0]["src"], "/plugins/plugin-rejoin.js");
+    }
+
     #[test]
     fn numbers_are_written_for_people() {
         assert_eq!(spoken("+15550001111"), "+1 555 000 1111");
