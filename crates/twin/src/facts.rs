@@ -3,6 +3,25 @@
 //! Each field says how sure it is: *confirmed* (seen on a real account), *read* (in Twilio's documentation or in
 //! its shipped code) or *assumed* (neither). What is assumed can be changed here, and only here, once somebody has
 //! measured it on a real account.
+//!
+//! What is assumed and built into the model's structure, without a switch:
+//!
+//! - a leg whose call is redirected by REST runs the new document at once; the `action` of an `<Enqueue>` that it
+//!   leaves that way is not fetched (*read*: it is after a bridged call and after `<Leave>`);
+//! - a caller who hangs up in a queue makes one request to `action`, with `QueueResult=hangup`, whose answer is
+//!   dropped;
+//! - a canceled task leaves its call where it is, waiting (*read* for the TTL, *assumed* for cancellation by API);
+//! - the document of a `waitUrl` loops without being fetched again (*read*); while it cannot be fetched the caller
+//!   waits in silence;
+//! - the conference of a reservation is made with the customer's leg first, the agent's second;
+//!   `conference-start` follows the second join;
+//! - when a conference ends, the leave events of those who are left come before `conference-end`;
+//! - a flag that is set to the value that it has gives no webhook, but `participant.modified` to Flex;
+//! - ending a leg through `Calls` looks like a removal from the conference (`kick_reason`);
+//! - who rejected a task is not offered it again in the same step of the workflow, unless the activity changes;
+//! - a worker's phone rings where it was registered last;
+//! - an error of `UpdateReservation` on a reservation that is not pending is 400 with code 40136;
+//! - a leg that waits alone in a conference before it starts hears nothing (real conferences play music).
 
 use rejoin_protocol::Millis;
 
@@ -39,13 +58,8 @@ pub struct Facts {
     /// event is for errors inside Twilio, so there may be none at all
     /// (<https://twilio.com/changelog/conference-announce-events>).
     pub failed_fetch_fails_announcement: bool,
-    /// Does a leg on hold hear announcements to the conference? *Assumed*: no.
-    pub hold_hears_announcements: bool,
     /// Does the task's own attribute win when `<Enqueue>` merges the call's into it? *Assumed*: yes.
     pub task_attributes_win: bool,
-    /// Is `action` fetched when a queued call is redirected by REST? *Assumed*: no, the new document runs at once;
-    /// *read*: it is fetched after a call that was bridged or that `<Leave>` took out.
-    pub action_after_redirect: bool,
     /// Is a task canceled when its queued call is redirected by REST? *Assumed* from the documentation of queues.
     pub redirect_cancels_task: bool,
     /// Longest TwiML in a parameter, in characters. *Read* for creating calls
@@ -71,9 +85,7 @@ impl Default for Facts {
             if_match_code: 20412,
             kick_reason: "participant_updated_via_api",
             failed_fetch_fails_announcement: true,
-            hold_hears_announcements: false,
             task_attributes_win: true,
-            action_after_redirect: false,
             redirect_cancels_task: true,
             twiml_limit: 4000,
             document_limit: 65_536,

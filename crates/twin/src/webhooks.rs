@@ -80,7 +80,12 @@ impl Webhooks {
             .get(reqwest::header::CONTENT_TYPE)
             .and_then(|value| value.to_str().ok())
             .map(|value| value.split(';').next().unwrap_or(value).trim().to_ascii_lowercase());
-        // Audio and plain text are taken by Twilio, too; the product serves neither, so the twin is strict.
+        // Audio instead of a document is played once.
+        if content_type.as_deref().is_some_and(|kind| kind.starts_with("audio/")) {
+            let url = quick_xml::escape::escape(response.url().as_str());
+            return Ok(format!("<Response><Play>{url}</Play></Response>"));
+        }
+        // Twilio says plain text; the product does not, so the twin is strict.
         if !matches!(content_type.as_deref(), Some("text/xml" | "application/xml")) {
             return Err("12300: the content type is not text/xml or application/xml".into());
         }
