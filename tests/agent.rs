@@ -1,5 +1,6 @@
 //! The rules of the agent machine, one test each, and what must hold whatever happens.
 #![cfg(not(target_arch = "wasm32"))]
+#![allow(clippy::expect_used, reason = "helpers of tests are tests")]
 
 use proptest::prelude::*;
 use rejoin_plugin::agent::*;

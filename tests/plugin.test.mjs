@@ -45,7 +45,8 @@ const flexStub = ({ server, tasks, csp }) => {
     workerClient: {
       ...emitter(),
       sid: 'WK' + '0'.repeat(29) + 'ada',
-      reservations,
+      // Flex gives plugins proxies, another one each time.
+      reservations: { get: (sid) => reservations.has(sid) && new Proxy(reservations.get(sid), {}) },
       attributes: { contact_uri: 'client:ada' },
     },
     voiceClient: { ...emitter(), state: 'registered' },

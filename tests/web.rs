@@ -1,9 +1,10 @@
 //! The shell against a real browser: requests, push streams, timers, storage, and the core from start to effects.
 //! `cargo test --target wasm32-unknown-unknown --tests -p rejoin-plugin`
 #![cfg(target_arch = "wasm32")]
+#![allow(clippy::expect_used, reason = "helpers of tests are tests")]
 
 use gloo_timers::future::TimeoutFuture;
-use js_sys::{Array, Function, JSON, Object, Reflect};
+use js_sys::{Array, Function, JSON, JsString, Object, Reflect};
 use rejoin_plugin::agent::{PostError, RequestId, Timer};
 use rejoin_plugin::shell::push::{Channel, News};
 use rejoin_plugin::shell::timer::Timers;
@@ -62,12 +63,13 @@ fn json(text: &str) -> JsValue {
     JSON::parse(text).expect("JSON")
 }
 
-fn mark() -> GracefulMark {
-    GracefulMark {
+fn body() -> JsString {
+    let mark = GracefulMark {
         task: TaskSid::numbered(1),
         reservation: ReservationSid::numbered(2),
         reason: GracefulReason::HangUp,
-    }
+    };
+    post::body(&mark).expect("serialises")
 }
 
 /// Waits until `check` gives something; the time limit is the test runner's.
@@ -84,7 +86,7 @@ async fn until<T>(mut check: impl FnMut() -> Option<T>) -> T {
 async fn requests_carry_token_json_and_keepalive() {
     for keepalive in [false, true] {
         let network = network("return new Response('{\"recoveries\":[]}', { status: 200 })");
-        let answer = post::send("https://rejoin.example", "/v1/graceful", "secret", &mark(), keepalive).await;
+        let answer = post::send("https://rejoin.example/v1/graceful", "secret", body(), keepalive).await;
         assert_eq!(answer.as_deref(), Ok("{\"recoveries\":[]}"));
         let asked = network.asked().get(0);
         assert_eq!(text(&asked, "method"), "POST");
@@ -100,8 +102,7 @@ async fn requests_carry_token_json_and_keepalive() {
 
 #[wasm_bindgen_test]
 async fn failures_are_told_apart() {
-    let mark = mark();
-    let send = || post::send("https://rejoin.example", "/v1/calls", "", &mark, false);
+    let send = || post::send("https://rejoin.example/v1/calls", "", body(), false);
     for status in [401, 404, 503] {
         let _network = network(&format!("return new Response('', {{ status: {status} }})"));
         assert_eq!(send().await, Err(PostError::Status(status)));

@@ -10,7 +10,6 @@ use crate::agent::{
     Agent, Answer, Config, Effect, Event, FromDesktop, PostError, PostId, Request, ToDesktop,
 };
 use js_sys::Function;
-use post::Answered;
 use push::{Channel, News};
 use rejoin_protocol::Millis;
 use serde::Serialize;
@@ -109,7 +108,7 @@ impl Inner {
     fn perform(self: &Rc<Self>, effect: Effect) {
         match effect {
             Effect::Desktop(effect) => self.tell(&effect),
-            Effect::Post { id, request } => self.post(id, request),
+            Effect::Post { id, request } => self.post(id, &request),
             Effect::OpenPush => self.listen(),
             Effect::SetTimer { timer, at } => {
                 let core = Rc::downgrade(self);
@@ -141,22 +140,25 @@ impl Inner {
         token(&self.token)
     }
 
-    fn post(self: &Rc<Self>, id: PostId, request: Request) {
+    fn post(self: &Rc<Self>, id: PostId, request: &Request) {
+        let (path, body) = match request {
+            Request::Hello(hello) => ("hello", post::body(hello)),
+            Request::Register(registration) => ("calls", post::body(registration)),
+            Request::Graceful(mark) => ("graceful", post::body(mark)),
+        };
+        let hello = matches!(request, Request::Hello(_));
+        let keepalive = matches!(request, Request::Graceful(_));
+        let (url, token) = (format!("{}/v1/{path}", self.server), self.token());
         let core = Rc::downgrade(self);
-        let (server, token) = (self.server.clone(), self.token());
         spawn_local(async move {
-            let result = match request {
-                Request::Hello(hello) => {
-                    let answered = post::send(&server, "/v1/hello", &token, &hello, false).await;
-                    answered.and_then(|body| read(&body).map(Answer::Hello))
-                }
-                Request::Register(registration) => {
-                    post::send(&server, "/v1/calls", &token, &registration, false).await.map(accepted)
-                }
-                Request::Graceful(mark) => {
-                    post::send(&server, "/v1/graceful", &token, &mark, true).await.map(accepted)
-                }
+            let answered = match body {
+                Ok(body) => post::send(&url, &token, body, keepalive).await,
+                Err(error) => Err(error),
             };
+            let result = answered.and_then(|answered| match hello {
+                true => post::parse(&answered).map(Answer::Hello).ok_or(PostError::Unreachable),
+                false => Ok(Answer::Accepted),
+            });
             Self::later(&core, Event::Reply { id, result });
         });
     }
@@ -180,12 +182,4 @@ impl Inner {
 
 fn token(ask: &Function) -> String {
     ask.call0(&JsValue::UNDEFINED).ok().and_then(|token| token.as_string()).unwrap_or_default()
-}
-
-fn accepted(_: Answered) -> Answer {
-    Answer::Accepted
-}
-
-fn read<T: serde::de::DeserializeOwned>(body: &str) -> Result<T, PostError> {
-    post::parse(body).ok_or(PostError::Unreachable)
 }

@@ -118,7 +118,7 @@ pub struct RecoveryView {
 
 /// How far a recovery is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "name", rename_all = "camelCase")]
+#[serde(tag = "name", rename_all = "camelCase", try_from = "AnyStage")]
 pub enum Stage {
     /// The agent's leg is gone; the customer is told and kept, the agent is awaited.
     Interrupted,
@@ -148,6 +148,34 @@ pub enum Stage {
         /// One sentence, without anything personal.
         reason: String,
     },
+}
+
+/// A [`Stage`] as it is read. What serde derives for a tagged enum is several times as much code, and browsers load it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AnyStage {
+    name: String,
+    worker_name: Option<String>,
+    reason: Option<String>,
+}
+
+impl TryFrom<AnyStage> for Stage {
+    type Error = &'static str;
+    fn try_from(any: AnyStage) -> Result<Self, Self::Error> {
+        Ok(match any.name.as_str() {
+            "interrupted" => Self::Interrupted,
+            "requeueing" => Self::Requeueing,
+            "queued" => Self::Queued,
+            "rejoined" => Self::Rejoined,
+            "waitingForOther" => Self::WaitingForOther,
+            "handedOver" => Self::HandedOver { worker_name: any.worker_name },
+            "covered" => Self::Covered,
+            "customerLeft" => Self::CustomerLeft,
+            "graceful" => Self::Graceful,
+            "failed" => Self::Failed { reason: any.reason.ok_or("a failed stage has a reason")? },
+            _ => return Err("a stage that this version does not know"),
+        })
+    }
 }
 
 impl Stage {
@@ -198,5 +226,29 @@ mod tests {
         assert_eq!(json["push"], "recovery");
         assert_eq!(json["recovery"]["stage"], serde_json::json!({"name": "handedOver", "workerName": "Bo"}));
         assert!(json["recovery"].get("remainingMs").is_none());
+    }
+
+    #[test]
+    fn stages_are_read_as_they_are_written() {
+        let stages = [
+            Stage::Interrupted,
+            Stage::Requeueing,
+            Stage::Queued,
+            Stage::Rejoined,
+            Stage::WaitingForOther,
+            Stage::HandedOver { worker_name: None },
+            Stage::HandedOver { worker_name: Some("Bo".into()) },
+            Stage::Covered,
+            Stage::CustomerLeft,
+            Stage::Graceful,
+            Stage::Failed { reason: "No.".into() },
+        ];
+        for stage in stages {
+            let text = serde_json::to_string(&stage).expect("serialises");
+            assert_eq!(serde_json::from_str::<Stage>(&text).expect("is read"), stage, "{text}");
+        }
+        for text in [r#"{"name":"weather"}"#, r#"{"name":"failed"}"#, "{}", "null"] {
+            assert!(serde_json::from_str::<Stage>(text).is_err(), "{text}");
+        }
     }
 }
