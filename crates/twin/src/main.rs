@@ -79,7 +79,8 @@ async fn run(options: Options) -> Result<(), TwinError> {
         first_number: u128::from(shell_now().0) << 20,
     })
     .await?;
-    twin.log(format!("the twin serves {}", twin.config().public_url));
+    // For whoever started it and waits: connections are taken from here on.
+    println!("listening on {}", twin.config().public_url);
     // Open sockets and event streams are cut: pages reconnect, and there is nothing to save.
     tokio::select! {
         served = axum::serve(listener, app(&twin)) => served.map_err(TwinError::Serve),
