@@ -45,8 +45,14 @@ const env = {
 };
 
 const run = (command, args) => {
-  const { status, error } = spawnSync(command, args, { cwd: root, env, stdio: 'inherit' });
+  // Twilio's builder wipes the terminal before every line it writes: its output is shown only when it fails.
+  const { status, error, stdout } = spawnSync(command, args, {
+    cwd: root,
+    env,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   if (status === 0) return;
+  process.stderr.write(stdout ?? '');
   console.error(
     error ? `${command} could not be started: ${error.message}` : `${command} ended with status ${status}.`,
   );
