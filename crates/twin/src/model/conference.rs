@@ -373,6 +373,7 @@ impl Model {
         if let Some(call) = call {
             params.push(("CallSid".into(), call.to_string()));
         }
+        self.log(format!("{sid} an announcement begins"));
         self.fetch(FetchFor::Announcement(sid.clone()), &link, params, false);
     }
 

@@ -2,9 +2,13 @@
 
 mod account;
 mod api;
+mod bridge;
 mod conference;
+mod connect;
 mod expression;
 mod requests;
+mod routing;
+mod snapshot;
 mod state;
 mod taskrouter;
 #[cfg(test)]

@@ -1,21 +1,16 @@
-//! Tasks, reservations, workers, and who gets what
-//! (<https://www.twilio.com/docs/taskrouter/lifecycle-task-workflows-and-assignment>).
+//! Tasks, reservations and workers, and what becomes of them
+//! (<https://www.twilio.com/docs/taskrouter/lifecycle-task-state>).
 
 use super::{
     Model,
     account::WorkerSetup,
-    api::{ApiError, ConferenceInstruction, Effect, NewTask},
-    conference::Joins,
-    expression::lookup,
-    state::{
-        CallKind, CallStatus, Doing, Due, Joining, Left, ParticipantKind, Reservation, ReservationStatus,
-        Task, TaskStatus, Then, Worker,
-    },
-    twiml::{Callback, Enqueue},
+    api::{ApiError, Effect, NewTask},
+    state::{CallStatus, Due, Left, Reservation, ReservationStatus, Task, TaskStatus, Worker},
+    twiml::Enqueue,
 };
 use rejoin_protocol::{ActivitySid, CallSid, Millis, ReservationSid, TaskSid, WorkerSid, attributes};
 use serde_json::{Value, json};
-use std::{cmp::Reverse, collections::VecDeque};
+use std::collections::VecDeque;
 
 /// Task channel of calls.
 const VOICE: &str = "voice";
@@ -143,141 +138,7 @@ impl Model {
         Ok(task)
     }
 
-    /// The first step of those that are left begins. `from`: when the step before ended.
-    fn enter_target(&mut self, sid: &TaskSid, from: Millis) {
-        let now = self.now;
-        let Some(task) = self.tasks.get_mut(sid) else { return };
-        let Some(target) = task.targets.front() else { return };
-        if task.queue.as_ref() != Some(&target.queue) {
-            task.queue = Some(target.queue.clone());
-            task.queue_entered = Some(now);
-        }
-        task.priority = target.priority.unwrap_or(task.priority);
-        task.rejected_by.clear();
-        task.target_ends = target.timeout.map(|timeout| from + timeout);
-        if let Some(ends) = task.target_ends {
-            self.timer(now.until(ends), Due::Target(sid.clone()));
-        }
-    }
-
-    /// Gives waiting tasks to workers until nothing more can be given. Called after every event.
-    pub(super) fn route(&mut self) {
-        self.pass_targets();
-        // Each round gives one task, because that changes who is free.
-        while let Some((task, worker)) = self.next_match() {
-            self.reserve(&task, &worker);
-        }
-    }
-
-    /// Steps that are over make way for the next.
-    fn pass_targets(&mut self) {
-        let pending: Vec<TaskSid> = self.waiting().into_iter().map(|(_, _, sid)| sid).collect();
-        for sid in pending {
-            while let Some(task) = self.tasks.get(&sid) {
-                if task.routing_target.is_some() || task.status != TaskStatus::Pending {
-                    break;
-                }
-                let Some(target) = task.targets.front() else {
-                    self.cancel_task(&sid, "Workflow has no step left");
-                    break;
-                };
-                let over = task.target_ends.filter(|ends| *ends <= self.now);
-                let skip = target.skip_if.is_some() && self.choose(task).is_none() && self.is_skipped(task);
-                let from = match over {
-                    Some(ends) => ends,
-                    None if skip => self.now,
-                    None => break,
-                };
-                if let Some(task) = self.tasks.get_mut(&sid) {
-                    task.targets.pop_front();
-                }
-                self.enter_target(&sid, from);
-            }
-        }
-    }
-
-    fn is_skipped(&self, task: &Task) -> bool {
-        let available = self.workers.values().filter(|worker| self.is_available(worker)).count();
-        task.targets.front().and_then(|target| target.skip_if.as_ref()).is_some_and(|skip| {
-            skip.holds(&|path| match path {
-                "workers.available" => Value::from(available),
-                _ => Value::Null,
-            })
-        })
-    }
-
-    /// Tasks without a reservation: highest priority first, then the oldest.
-    fn waiting(&self) -> Vec<(Reverse<u32>, Millis, TaskSid)> {
-        let mut waiting: Vec<_> = self
-            .tasks
-            .iter()
-            .filter(|(_, task)| task.status == TaskStatus::Pending)
-            .map(|(sid, task)| (Reverse(task.priority), task.created, sid.clone()))
-            .collect();
-        waiting.sort();
-        waiting
-    }
-
-    fn next_match(&self) -> Option<(TaskSid, WorkerSid)> {
-        self.waiting().into_iter().find_map(|(_, _, sid)| {
-            let worker = self.choose(self.tasks.get(&sid)?)?;
-            Some((sid, worker))
-        })
-    }
-
-    /// Who gets it now: of those who may, the one who has waited longest.
-    fn choose(&self, task: &Task) -> Option<WorkerSid> {
-        let target = task.targets.front();
-        let known = target.and_then(|target| target.known_worker.as_deref());
-        let known = known.map(|path| lookup(&task.attributes, path));
-        let may = |sid: &WorkerSid, worker: &Worker| match &task.routing_target {
-            Some(wanted) => wanted == sid,
-            None => {
-                let Some(target) = target else { return false };
-                let right = known.as_ref().is_none_or(|known| known == sid.as_str());
-                let fits = target.expression.as_ref().is_none_or(|expression| {
-                    expression.holds(&|path| match path.strip_prefix("task.") {
-                        Some(path) => lookup(&task.attributes, path),
-                        None => lookup(&worker.attributes, path.strip_prefix("worker.").unwrap_or(path)),
-                    })
-                });
-                right && fits
-            }
-        };
-        self.workers
-            .iter()
-            .filter(|(sid, worker)| may(sid, worker) && !task.rejected_by.contains(sid))
-            .filter(|(sid, worker)| {
-                task.ignore_capacity
-                    || (self.is_available(worker) && self.free_capacity(sid, task.channel) > 0)
-            })
-            .min_by_key(|(sid, worker)| (worker.last_reserved, (*sid).clone()))
-            .map(|(sid, _)| sid.clone())
-    }
-
-    pub(super) fn is_available(&self, worker: &Worker) -> bool {
-        self.account.activities.iter().any(|known| known.sid == worker.activity && known.available)
-    }
-
-    /// Pending, accepted and wrapping reservations of this channel.
-    pub(super) fn used_capacity(&self, worker: &WorkerSid, channel: usize) -> u32 {
-        let used = self
-            .reservations
-            .values()
-            .filter(|reservation| reservation.worker == *worker && reservation.status.is_active())
-            .filter(|reservation| {
-                self.tasks.get(&reservation.task).is_some_and(|task| task.channel == channel)
-            })
-            .count();
-        u32::try_from(used).unwrap_or(u32::MAX)
-    }
-
-    fn free_capacity(&self, sid: &WorkerSid, channel: usize) -> u32 {
-        let capacity = self.workers.get(sid).and_then(|worker| worker.capacity.get(channel));
-        capacity.copied().unwrap_or_default().saturating_sub(self.used_capacity(sid, channel))
-    }
-
-    fn reserve(&mut self, task_sid: &TaskSid, worker: &WorkerSid) {
+    pub(super) fn reserve(&mut self, task_sid: &TaskSid, worker: &WorkerSid) {
         let sid = ReservationSid::numbered(self.number());
         let now = self.now;
         if let Some(worker) = self.workers.get_mut(worker) {
@@ -512,6 +373,8 @@ impl Model {
                 task.rejected_by.retain(|rejected| rejected != sid);
             }
         }
+        let name = self.workers.get(sid).map_or("", |worker| self.activity_name(worker)).to_owned();
+        self.log(format!("{sid} is {name}"));
         self.touch_worker(sid, "worker.activity.update");
     }
 
@@ -545,159 +408,5 @@ impl Model {
             self.log(format!("{sid} has had no desktop for too long and is offline"));
             self.go_offline(sid);
         }
-    }
-
-    /// `Instruction=conference`: the agent's phone rings.
-    pub(super) fn connect(
-        &mut self,
-        sid: &ReservationSid,
-        instruction: &ConferenceInstruction,
-    ) -> Result<(), ApiError> {
-        let Some(reservation) = self.reservations.get(sid) else {
-            return Err(ApiError::not_found("reservation"));
-        };
-        if reservation.status != ReservationStatus::Pending || reservation.ringing.is_some() {
-            return Err(ApiError {
-                status: 400,
-                code: 40136,
-                message: "the reservation is not pending any more".into(),
-            });
-        }
-        let task = self.tasks.get(&reservation.task);
-        let waits =
-            task.and_then(|task| task.call.as_ref()).and_then(|call| self.calls.get(call)).is_some_and(
-                |call| matches!(&call.doing, Doing::Queued(queued) if queued.task == reservation.task),
-            );
-        if !waits {
-            return Err(ApiError::bad_request("the task has no call that waits in a queue"));
-        }
-        let from = instruction.from.clone().or_else(|| {
-            task.and_then(|task| task.attributes.get("from")).and_then(Value::as_str).map(str::to_owned)
-        });
-        let worker = reservation.worker.clone();
-        let to = instruction.to.clone().or_else(|| {
-            let contact = self.workers.get(&worker)?.attributes.get("contact_uri")?;
-            contact.as_str().map(str::to_owned)
-        });
-        let to = to.ok_or_else(|| ApiError::bad_request("there is neither To nor a contact_uri"))?;
-        let phone = self.phone_of(&to)?;
-        let joining = Joining::Reservation(sid.clone(), instruction.clone());
-        let call = self.ring(phone, from.unwrap_or_default(), to, joining);
-        if let Some(reservation) = self.reservations.get_mut(sid) {
-            reservation.ringing = Some(call);
-        }
-        Ok(())
-    }
-
-    /// Whose phone is `client:identity?parameters`?
-    pub(super) fn phone_of(&self, to: &str) -> Result<WorkerSid, ApiError> {
-        let identity = to.split('?').next().unwrap_or(to).strip_prefix("client:");
-        identity
-            .and_then(|identity| self.workers.iter().find(|(_, worker)| worker.identity == identity))
-            .map(|(sid, _)| sid.clone())
-            .ok_or_else(|| ApiError::bad_request("To is not the client of a worker"))
-    }
-
-    /// The phone of an agent could not be reached, or the leg ended while it rang.
-    pub(super) fn set_up_failed(&mut self, joining: &Joining) {
-        let reservation = match joining {
-            Joining::Reservation(reservation, _) => reservation,
-            Joining::Participant { .. } => return,
-        };
-        if self
-            .reservations
-            .get(reservation)
-            .is_some_and(|reservation| reservation.status == ReservationStatus::Pending)
-        {
-            self.set_reservation(reservation, ReservationStatus::Canceled);
-        }
-    }
-
-    /// The agent's phone was answered: the agent joins.
-    pub(super) fn agent_answered(&mut self, call: &CallSid, joining: Joining) {
-        match joining {
-            Joining::Reservation(reservation, instruction) => {
-                self.bridge(call, &reservation, &instruction);
-            }
-            Joining::Participant { task, reservation, participant } => {
-                let worker = self.worker_of_leg(call);
-                match (self.open_conference(task.as_str()), worker) {
-                    (Some(conference), Some(worker)) => {
-                        let kind = ParticipantKind::Agent { worker, reservation: Some(reservation) };
-                        let joins = Joins {
-                            sid: Some(participant),
-                            kind,
-                            label: None,
-                            muted: false,
-                            end_on_exit: false,
-                            start_on_enter: true,
-                            then: Then::HangUp,
-                        };
-                        self.join(&conference, call, joins);
-                    }
-                    _ => self.end_call(call, CallStatus::Completed, Left::HungUp),
-                }
-            }
-        }
-    }
-
-    fn worker_of_leg(&self, call: &CallSid) -> Option<WorkerSid> {
-        match &self.calls.get(call)?.kind {
-            CallKind::Agent(worker) => Some(worker.clone()),
-            CallKind::Customer { .. } => None,
-        }
-    }
-
-    /// Customer and agent meet in a conference that is named after the task.
-    fn bridge(&mut self, agent: &CallSid, sid: &ReservationSid, instruction: &ConferenceInstruction) {
-        let Some(reservation) = self.reservations.get_mut(sid) else {
-            return self.end_call(agent, CallStatus::Completed, Left::HungUp);
-        };
-        reservation.ringing = None;
-        let (task_sid, worker) = (reservation.task.clone(), reservation.worker.clone());
-        let customer = self.tasks.get(&task_sid).and_then(|task| task.call.clone());
-        let queued = customer.as_ref().and_then(|customer| self.dequeue(customer));
-        let (Some(customer), Some(queued)) = (customer, queued) else {
-            self.set_reservation(sid, ReservationStatus::Canceled);
-            return self.end_call(agent, CallStatus::Completed, Left::HungUp);
-        };
-        self.set_reservation(sid, ReservationStatus::Accepted);
-        let callback = instruction.status_callback.as_deref().filter(|url| !url.is_empty()).map(|url| {
-            Callback::new(
-                url,
-                instruction.status_callback_method.as_deref(),
-                instruction.status_callback_event.as_deref().unwrap_or_default(),
-            )
-        });
-        let conference = self.conference_named(task_sid.as_str(), callback);
-        let joins = |kind, end_on_exit, then| Joins {
-            sid: None,
-            kind,
-            label: None,
-            muted: false,
-            end_on_exit,
-            start_on_enter: true,
-            then,
-        };
-        let then =
-            Then::Enqueue { action: queued.action, workflow: queued.workflow, entered: queued.entered };
-        self.join(
-            &conference,
-            &customer,
-            joins(ParticipantKind::Customer, instruction.end_conference_on_customer_exit, then),
-        );
-        let kind = ParticipantKind::Agent { worker, reservation: Some(sid.clone()) };
-        self.join(&conference, agent, joins(kind, instruction.end_conference_on_exit, Then::HangUp));
-        if let Some(task) = self.tasks.get_mut(&task_sid) {
-            if let Value::Object(attributes) = &mut task.attributes {
-                attributes.insert(
-                    "conference".into(),
-                    json!({"sid": conference, "participants": {"worker": agent, "customer": customer}}),
-                );
-            }
-            task.version += 1;
-            task.updated = self.now;
-        }
-        self.tell_task(&task_sid, "task.updated");
     }
 }

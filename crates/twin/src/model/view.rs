@@ -1,23 +1,17 @@
-//! What the model looks like from outside: Twilio's REST API, the event bridge, and the snapshot for people.
+//! What Twilio's REST API says about the model's things.
 
 use super::{
     ActivitySetup, ApiError, ChannelSetup, Model,
     api::Reply,
-    state::{Call, CallKind, Conference, Doing, Participant, ParticipantKind, Reservation, Task, Worker},
+    bridge::seconds,
+    state::{Call, Conference, Participant, Reservation, Task, Worker},
 };
 use crate::dates::{iso, rfc2822};
-use rejoin_protocol::{
-    CallSid, ConferenceSid, Millis, ParticipantSid, ReservationSid, TaskSid, WorkerChannelSid, WorkerSid,
-};
+use rejoin_protocol::{CallSid, ConferenceSid, Millis, ReservationSid, TaskSid, WorkerChannelSid, WorkerSid};
 use serde_json::{Value, json};
 
 const API: &str = "/2010-04-01/Accounts";
 const TASKROUTER: &str = "https://taskrouter.twilio.com/v1/Workspaces";
-
-/// The event bridge counts in seconds.
-fn seconds(at: Millis) -> u64 {
-    at.0 / 1000
-}
 
 // --- api.twilio.com ---
 
@@ -98,22 +92,22 @@ impl Model {
         })
     }
 
-    fn queue_name(&self, task: &Task) -> Option<&str> {
+    pub(super) fn queue_name(&self, task: &Task) -> Option<&str> {
         let queue = task.queue.as_ref()?;
         self.account.queues.iter().find(|known| known.sid == *queue).map(|known| known.name.as_str())
     }
 
-    fn workflow_name(&self, task: &Task) -> &str {
+    pub(super) fn workflow_name(&self, task: &Task) -> &str {
         self.workflow(&task.workflow).map_or("", |workflow| workflow.name.as_str())
     }
 
-    fn activity_name(&self, worker: &Worker) -> &str {
+    pub(super) fn activity_name(&self, worker: &Worker) -> &str {
         let found = self.account.activities.iter().find(|known| known.sid == worker.activity);
         found.map_or("", |known| known.name.as_str())
     }
 
     /// SID and unique name.
-    fn channel(&self, task: &Task) -> (Value, Value) {
+    pub(super) fn channel(&self, task: &Task) -> (Value, Value) {
         self.account
             .channels
             .get(task.channel)
@@ -273,234 +267,4 @@ impl Model {
 fn worker_channel(worker: &WorkerSid, index: usize) -> WorkerChannelSid {
     let worker = u128::from_str_radix(worker.digits(), 16).unwrap_or_default();
     WorkerChannelSid::numbered(worker.wrapping_mul(16).wrapping_add(index as u128))
-}
-
-// --- the event bridge ---
-
-impl Model {
-    pub(super) fn bridge_page(items: &[Value]) -> Value {
-        json!({"contents": items, "after_sid": null})
-    }
-
-    pub(super) fn bridge_task(&self, sid: &TaskSid, task: &Task) -> Value {
-        let (channel, channel_name) = self.channel(task);
-        json!({
-            "sid": sid, "account_sid": self.account.sid, "workspace_sid": self.account.workspace,
-            "assignment_status": task.status.as_str(), "attributes": task.attributes.to_string(),
-            "addons": "{}", "age": task.created.until(self.now).0 / 1000, "priority": task.priority,
-            "timeout": task.timeout.0 / 1000, "reason": task.reason,
-            "date_created": seconds(task.created), "date_updated": seconds(task.updated),
-            "queue_sid": task.queue, "queue_name": self.queue_name(task),
-            "routing_target": task.routing_target,
-            "task_channel_sid": channel, "task_channel_unique_name": channel_name,
-            "workflow_sid": task.workflow, "workflow_name": self.workflow_name(task),
-            "version": task.version.to_string(), "virtual_start_time": seconds(task.created),
-        })
-    }
-
-    pub(super) fn bridge_reservation(&self, sid: &ReservationSid, reservation: &Reservation) -> Value {
-        let task = self.tasks.get(&reservation.task).map(|task| self.bridge_task(&reservation.task, task));
-        json!({
-            "sid": sid, "account_sid": self.account.sid, "workspace_sid": self.account.workspace,
-            "task_sid": reservation.task, "worker_sid": reservation.worker,
-            "reservation_status": reservation.status.as_str(),
-            "reservation_timeout": self.facts.reservation_timeout.0 / 1000,
-            "date_created": seconds(reservation.created), "date_updated": seconds(reservation.updated),
-            "version": reservation.version.to_string(), "task": task,
-        })
-    }
-
-    pub(super) fn bridge_worker(&self, sid: &WorkerSid, worker: &Worker) -> Value {
-        json!({
-            "sid": sid, "account_sid": self.account.sid, "workspace_sid": self.account.workspace,
-            "friendly_name": worker.name, "attributes": worker.attributes.to_string(),
-            "activity_sid": worker.activity, "activity_name": self.activity_name(worker),
-            "available": self.is_available(worker), "date_created": seconds(worker.created),
-            "date_updated": seconds(worker.updated), "date_status_changed": seconds(worker.status_changed),
-            "version": worker.version.to_string(),
-        })
-    }
-
-    pub(super) fn bridge_channels(&self, task: &TaskSid) -> Value {
-        let conference = self.open_conference(task.as_str()).or_else(|| {
-            let mut all = self.conferences.iter().rev();
-            all.find(|(_, conference)| conference.name == task.as_str()).map(|(sid, _)| sid.clone())
-        });
-        json!({"channels": [{
-            "sid": channel_sid(task), "type": "voice", "interaction_sid": interaction_sid(task),
-            "status": if conference.is_some() { "active" } else { "setup" }, "media_sid": conference,
-        }]})
-    }
-
-    pub(super) fn bridge_channel_participants(&self, task: &TaskSid) -> Value {
-        let open = self.open_conference(task.as_str());
-        let participants: Vec<Value> = open
-            .and_then(|sid| Some((self.conferences.get(&sid)?, sid)))
-            .map(|(conference, sid)| {
-                conference
-                    .live()
-                    .map(|participant| {
-                        json!({
-                            "sid": participant.sid, "type": participant.kind.as_str(),
-                            "interaction_sid": interaction_sid(task), "channel_sid": channel_sid(task),
-                            "media_properties": self.media_properties(&sid, task, participant),
-                            "routing_properties": routing_properties(task, participant),
-                        })
-                    })
-                    .collect()
-            })
-            .unwrap_or_default();
-        json!({"channel_type": "voice", "participants": participants})
-    }
-
-    /// Payload of `participant.added`, `.modified` and `.removed`.
-    pub(super) fn bridge_participant(
-        &self,
-        conference: &ConferenceSid,
-        task: &TaskSid,
-        participant: &Participant,
-    ) -> Value {
-        json!({
-            "participant_sid": participant.sid, "channel_sid": channel_sid(task), "channel_type": "voice",
-            "interaction_sid": interaction_sid(task), "type": participant.kind.as_str(),
-            "media_properties": self.media_properties(conference, task, participant),
-            "routing_properties": routing_properties(task, participant),
-        })
-    }
-
-    /// Reply to a change of a participant.
-    pub(super) fn bridge_participant_stub(task: &TaskSid, sid: &ParticipantSid, kind: &str) -> Value {
-        json!({
-            "sid": sid, "type": kind, "interaction_sid": interaction_sid(task), "channel_sid": channel_sid(task),
-        })
-    }
-
-    /// Every value is a list of one text.
-    fn media_properties(&self, sid: &ConferenceSid, task: &TaskSid, participant: &Participant) -> Value {
-        let call = self.calls.get(&participant.call);
-        json!({
-            "AccountSid": [self.account.sid], "CallSid": [participant.call], "Coaching": ["false"],
-            "ConferenceSid": [sid], "FriendlyName": [task],
-            "EndConferenceOnExit": [participant.end_on_exit.to_string()],
-            "Hold": [participant.hold.to_string()], "Muted": [participant.muted.to_string()],
-            "SequenceNumber": [participant.sequence.to_string()],
-            "StartConferenceOnEnter": [participant.start_on_enter.to_string()],
-            "StatusCallbackEvent": [participant.event], "Timestamp": [iso(participant.updated)],
-            "From": [call.map_or("", |call| call.from.as_str())],
-            "To": [call.map_or("", |call| call.to.as_str())],
-        })
-    }
-}
-
-fn interaction_sid(task: &TaskSid) -> String {
-    format!("KD{}", task.digits())
-}
-
-fn channel_sid(task: &TaskSid) -> String {
-    format!("UO{}", task.digits())
-}
-
-fn routing_properties(task: &TaskSid, participant: &Participant) -> Value {
-    match &participant.kind {
-        ParticipantKind::Agent { worker, reservation } => {
-            json!({"task_sid": task, "reservation_sid": reservation, "worker_sid": worker})
-        }
-        ParticipantKind::Customer | ParticipantKind::External => json!({"task_sid": task}),
-    }
-}
-
-// --- people ---
-
-impl Model {
-    /// Everything, for people and tests.
-    pub fn snapshot(&self) -> Value {
-        let calls: Vec<Value> = self
-            .calls
-            .iter()
-            .map(|(sid, call)| {
-                let (kind, worker) = match &call.kind {
-                    CallKind::Customer { .. } => ("customer", None),
-                    CallKind::Agent(worker) => ("agent", Some(worker)),
-                };
-                let doing = match &call.doing {
-                    Doing::Nothing if call.ended.is_some() => "ended",
-                    Doing::Nothing => "nothing",
-                    Doing::Ringing(_) => "ringing",
-                    Doing::Fetching => "fetching",
-                    Doing::Sounding => "playing",
-                    Doing::Queued(_) => "queued",
-                    Doing::Conference(..) => "conference",
-                };
-                let task = match &call.doing {
-                    Doing::Queued(queued) => Some(&queued.task),
-                    _ => None,
-                };
-                json!({
-                    "sid": sid, "kind": kind, "worker": worker, "status": call.status.as_str(), "doing": doing,
-                    "native": matches!(call.kind, CallKind::Customer { native: true }),
-                    "conference": self.conference_of(sid), "task": task,
-                })
-            })
-            .collect();
-        let conferences: Vec<Value> = self
-            .conferences
-            .iter()
-            .map(|(sid, conference)| {
-                let participants: Vec<Value> = conference
-                    .participants
-                    .iter()
-                    .map(|participant| {
-                        json!({
-                            "sid": participant.sid, "callSid": participant.call,
-                            "kind": participant.kind.as_str(), "joined": participant.left.is_none(),
-                            "endConferenceOnExit": participant.end_on_exit, "hold": participant.hold,
-                            "muted": participant.muted, "label": participant.label,
-                        })
-                    })
-                    .collect();
-                json!({
-                    "sid": sid, "friendlyName": conference.name, "status": conference.status.as_str(),
-                    "reason": conference.ended.as_ref().map(|ended| ended.as_str()),
-                    "participants": participants,
-                })
-            })
-            .collect();
-        let tasks: Vec<Value> = self
-            .tasks
-            .iter()
-            .map(|(sid, task)| {
-                let (_, channel) = self.channel(task);
-                json!({
-                    "sid": sid, "status": task.status.as_str(), "reason": task.reason,
-                    "priority": task.priority, "attributes": task.attributes, "channel": channel,
-                    "workflow": self.workflow_name(task), "queue": self.queue_name(task),
-                    "routingTarget": task.routing_target, "version": task.version,
-                })
-            })
-            .collect();
-        let reservations: Vec<Value> = self
-            .reservations
-            .iter()
-            .map(|(sid, reservation)| {
-                json!({
-                    "sid": sid, "task": reservation.task, "worker": reservation.worker,
-                    "status": reservation.status.as_str(),
-                })
-            })
-            .collect();
-        let workers: Vec<Value> = self
-            .workers
-            .iter()
-            .map(|(sid, worker)| {
-                json!({
-                    "sid": sid, "name": worker.name, "activity": self.activity_name(worker),
-                    "available": self.is_available(worker), "sockets": worker.sockets,
-                })
-            })
-            .collect();
-        json!({
-            "calls": calls, "conferences": conferences, "tasks": tasks, "reservations": reservations,
-            "workers": workers,
-        })
-    }
 }

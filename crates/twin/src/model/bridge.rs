@@ -1,0 +1,146 @@
+//! What the event bridge says about the model's things: the form that `twilio-taskrouter` 2.1.1 reads.
+
+use super::{
+    Model,
+    state::{Participant, ParticipantKind, Reservation, Task, Worker},
+};
+use crate::dates::iso;
+use rejoin_protocol::{ConferenceSid, Millis, ParticipantSid, ReservationSid, TaskSid, WorkerSid};
+use serde_json::{Value, json};
+
+/// The event bridge counts in seconds.
+pub(super) fn seconds(at: Millis) -> u64 {
+    at.0 / 1000
+}
+
+impl Model {
+    pub(super) fn bridge_page(items: &[Value]) -> Value {
+        json!({"contents": items, "after_sid": null})
+    }
+
+    pub(super) fn bridge_task(&self, sid: &TaskSid, task: &Task) -> Value {
+        let (channel, channel_name) = self.channel(task);
+        json!({
+            "sid": sid, "account_sid": self.account.sid, "workspace_sid": self.account.workspace,
+            "assignment_status": task.status.as_str(), "attributes": task.attributes.to_string(),
+            "addons": "{}", "age": task.created.until(self.now).0 / 1000, "priority": task.priority,
+            "timeout": task.timeout.0 / 1000, "reason": task.reason,
+            "date_created": seconds(task.created), "date_updated": seconds(task.updated),
+            "queue_sid": task.queue, "queue_name": self.queue_name(task),
+            "routing_target": task.routing_target,
+            "task_channel_sid": channel, "task_channel_unique_name": channel_name,
+            "workflow_sid": task.workflow, "workflow_name": self.workflow_name(task),
+            "version": task.version.to_string(), "virtual_start_time": seconds(task.created),
+        })
+    }
+
+    pub(super) fn bridge_reservation(&self, sid: &ReservationSid, reservation: &Reservation) -> Value {
+        let task = self.tasks.get(&reservation.task).map(|task| self.bridge_task(&reservation.task, task));
+        json!({
+            "sid": sid, "account_sid": self.account.sid, "workspace_sid": self.account.workspace,
+            "task_sid": reservation.task, "worker_sid": reservation.worker,
+            "reservation_status": reservation.status.as_str(),
+            "reservation_timeout": self.facts.reservation_timeout.0 / 1000,
+            "date_created": seconds(reservation.created), "date_updated": seconds(reservation.updated),
+            "version": reservation.version.to_string(), "task": task,
+        })
+    }
+
+    pub(super) fn bridge_worker(&self, sid: &WorkerSid, worker: &Worker) -> Value {
+        json!({
+            "sid": sid, "account_sid": self.account.sid, "workspace_sid": self.account.workspace,
+            "friendly_name": worker.name, "attributes": worker.attributes.to_string(),
+            "activity_sid": worker.activity, "activity_name": self.activity_name(worker),
+            "available": self.is_available(worker), "date_created": seconds(worker.created),
+            "date_updated": seconds(worker.updated), "date_status_changed": seconds(worker.status_changed),
+            "version": worker.version.to_string(),
+        })
+    }
+
+    pub(super) fn bridge_channels(&self, task: &TaskSid) -> Value {
+        let conference = self.open_conference(task.as_str()).or_else(|| {
+            let mut all = self.conferences.iter().rev();
+            all.find(|(_, conference)| conference.name == task.as_str()).map(|(sid, _)| sid.clone())
+        });
+        json!({"channels": [{
+            "sid": channel_sid(task), "type": "voice", "interaction_sid": interaction_sid(task),
+            "status": if conference.is_some() { "active" } else { "setup" }, "media_sid": conference,
+        }]})
+    }
+
+    pub(super) fn bridge_channel_participants(&self, task: &TaskSid) -> Value {
+        let open = self.open_conference(task.as_str());
+        let participants: Vec<Value> = open
+            .and_then(|sid| Some((self.conferences.get(&sid)?, sid)))
+            .map(|(conference, sid)| {
+                conference
+                    .live()
+                    .map(|participant| {
+                        json!({
+                            "sid": participant.sid, "type": participant.kind.as_str(),
+                            "interaction_sid": interaction_sid(task), "channel_sid": channel_sid(task),
+                            "media_properties": self.media_properties(&sid, task, participant),
+                            "routing_properties": routing_properties(task, participant),
+                        })
+                    })
+                    .collect()
+            })
+            .unwrap_or_default();
+        json!({"channel_type": "voice", "participants": participants})
+    }
+
+    /// Payload of `participant.added`, `.modified` and `.removed`.
+    pub(super) fn bridge_participant(
+        &self,
+        conference: &ConferenceSid,
+        task: &TaskSid,
+        participant: &Participant,
+    ) -> Value {
+        json!({
+            "participant_sid": participant.sid, "channel_sid": channel_sid(task), "channel_type": "voice",
+            "interaction_sid": interaction_sid(task), "type": participant.kind.as_str(),
+            "media_properties": self.media_properties(conference, task, participant),
+            "routing_properties": routing_properties(task, participant),
+        })
+    }
+
+    /// Reply to a change of a participant.
+    pub(super) fn bridge_participant_stub(task: &TaskSid, sid: &ParticipantSid, kind: &str) -> Value {
+        json!({
+            "sid": sid, "type": kind, "interaction_sid": interaction_sid(task), "channel_sid": channel_sid(task),
+        })
+    }
+
+    /// Every value is a list of one text.
+    fn media_properties(&self, sid: &ConferenceSid, task: &TaskSid, participant: &Participant) -> Value {
+        let call = self.calls.get(&participant.call);
+        json!({
+            "AccountSid": [self.account.sid], "CallSid": [participant.call], "Coaching": ["false"],
+            "ConferenceSid": [sid], "FriendlyName": [task],
+            "EndConferenceOnExit": [participant.end_on_exit.to_string()],
+            "Hold": [participant.hold.to_string()], "Muted": [participant.muted.to_string()],
+            "SequenceNumber": [participant.sequence.to_string()],
+            "StartConferenceOnEnter": [participant.start_on_enter.to_string()],
+            "StatusCallbackEvent": [participant.event], "Timestamp": [iso(participant.updated)],
+            "From": [call.map_or("", |call| call.from.as_str())],
+            "To": [call.map_or("", |call| call.to.as_str())],
+        })
+    }
+}
+
+fn interaction_sid(task: &TaskSid) -> String {
+    format!("KD{}", task.digits())
+}
+
+fn channel_sid(task: &TaskSid) -> String {
+    format!("UO{}", task.digits())
+}
+
+fn routing_properties(task: &TaskSid, participant: &Participant) -> Value {
+    match &participant.kind {
+        ParticipantKind::Agent { worker, reservation } => {
+            json!({"task_sid": task, "reservation_sid": reservation, "worker_sid": worker})
+        }
+        ParticipantKind::Customer | ParticipantKind::External => json!({"task_sid": task}),
+    }
+}

@@ -1,0 +1,167 @@
+//! From a reservation to a conference: the agent's phone rings, is answered, and customer and agent meet.
+
+use super::{
+    Model,
+    api::{ApiError, ConferenceInstruction},
+    conference::Joins,
+    state::{CallKind, CallStatus, Doing, Joining, Left, ParticipantKind, ReservationStatus, Then},
+    twiml::Callback,
+};
+use rejoin_protocol::{CallSid, ReservationSid, WorkerSid};
+use serde_json::{Value, json};
+
+impl Model {
+    /// `Instruction=conference`: the agent's phone rings.
+    pub(super) fn connect(
+        &mut self,
+        sid: &ReservationSid,
+        instruction: &ConferenceInstruction,
+    ) -> Result<(), ApiError> {
+        let Some(reservation) = self.reservations.get(sid) else {
+            return Err(ApiError::not_found("reservation"));
+        };
+        if reservation.status != ReservationStatus::Pending || reservation.ringing.is_some() {
+            return Err(ApiError {
+                status: 400,
+                code: 40136,
+                message: "the reservation is not pending any more".into(),
+            });
+        }
+        let task = self.tasks.get(&reservation.task);
+        let waits =
+            task.and_then(|task| task.call.as_ref()).and_then(|call| self.calls.get(call)).is_some_and(
+                |call| matches!(&call.doing, Doing::Queued(queued) if queued.task == reservation.task),
+            );
+        if !waits {
+            return Err(ApiError::bad_request("the task has no call that waits in a queue"));
+        }
+        let from = instruction.from.clone().or_else(|| {
+            task.and_then(|task| task.attributes.get("from")).and_then(Value::as_str).map(str::to_owned)
+        });
+        let worker = reservation.worker.clone();
+        let to = instruction.to.clone().or_else(|| {
+            let contact = self.workers.get(&worker)?.attributes.get("contact_uri")?;
+            contact.as_str().map(str::to_owned)
+        });
+        let to = to.ok_or_else(|| ApiError::bad_request("there is neither To nor a contact_uri"))?;
+        let phone = self.phone_of(&to)?;
+        let joining = Joining::Reservation(sid.clone(), instruction.clone());
+        let call = self.ring(phone, from.unwrap_or_default(), to, joining);
+        if let Some(reservation) = self.reservations.get_mut(sid) {
+            reservation.ringing = Some(call);
+        }
+        Ok(())
+    }
+
+    /// Whose phone is `client:identity?parameters`?
+    pub(super) fn phone_of(&self, to: &str) -> Result<WorkerSid, ApiError> {
+        let identity = to.split('?').next().unwrap_or(to).strip_prefix("client:");
+        identity
+            .and_then(|identity| self.workers.iter().find(|(_, worker)| worker.identity == identity))
+            .map(|(sid, _)| sid.clone())
+            .ok_or_else(|| ApiError::bad_request("To is not the client of a worker"))
+    }
+
+    /// The phone of an agent could not be reached, or the leg ended while it rang.
+    pub(super) fn set_up_failed(&mut self, joining: &Joining) {
+        let reservation = match joining {
+            Joining::Reservation(reservation, _) => reservation,
+            Joining::Participant { .. } => return,
+        };
+        if self
+            .reservations
+            .get(reservation)
+            .is_some_and(|reservation| reservation.status == ReservationStatus::Pending)
+        {
+            self.set_reservation(reservation, ReservationStatus::Canceled);
+        }
+    }
+
+    /// The agent's phone was answered: the agent joins.
+    pub(super) fn agent_answered(&mut self, call: &CallSid, joining: Joining) {
+        match joining {
+            Joining::Reservation(reservation, instruction) => {
+                self.bridge(call, &reservation, &instruction);
+            }
+            Joining::Participant { task, reservation, participant } => {
+                let worker = self.worker_of_leg(call);
+                match (self.open_conference(task.as_str()), worker) {
+                    (Some(conference), Some(worker)) => {
+                        let kind = ParticipantKind::Agent { worker, reservation: Some(reservation) };
+                        let joins = Joins {
+                            sid: Some(participant),
+                            kind,
+                            label: None,
+                            muted: false,
+                            end_on_exit: false,
+                            start_on_enter: true,
+                            then: Then::HangUp,
+                        };
+                        self.join(&conference, call, joins);
+                    }
+                    _ => self.end_call(call, CallStatus::Completed, Left::HungUp),
+                }
+            }
+        }
+    }
+
+    fn worker_of_leg(&self, call: &CallSid) -> Option<WorkerSid> {
+        match &self.calls.get(call)?.kind {
+            CallKind::Agent(worker) => Some(worker.clone()),
+            CallKind::Customer { .. } => None,
+        }
+    }
+
+    /// Customer and agent meet in a conference that is named after the task.
+    fn bridge(&mut self, agent: &CallSid, sid: &ReservationSid, instruction: &ConferenceInstruction) {
+        let Some(reservation) = self.reservations.get_mut(sid) else {
+            return self.end_call(agent, CallStatus::Completed, Left::HungUp);
+        };
+        reservation.ringing = None;
+        let (task_sid, worker) = (reservation.task.clone(), reservation.worker.clone());
+        let customer = self.tasks.get(&task_sid).and_then(|task| task.call.clone());
+        let queued = customer.as_ref().and_then(|customer| self.dequeue(customer));
+        let (Some(customer), Some(queued)) = (customer, queued) else {
+            self.set_reservation(sid, ReservationStatus::Canceled);
+            return self.end_call(agent, CallStatus::Completed, Left::HungUp);
+        };
+        self.set_reservation(sid, ReservationStatus::Accepted);
+        let callback = instruction.status_callback.as_deref().filter(|url| !url.is_empty()).map(|url| {
+            Callback::new(
+                url,
+                instruction.status_callback_method.as_deref(),
+                instruction.status_callback_event.as_deref().unwrap_or_default(),
+            )
+        });
+        let conference = self.conference_named(task_sid.as_str(), callback);
+        let joins = |kind, end_on_exit, then| Joins {
+            sid: None,
+            kind,
+            label: None,
+            muted: false,
+            end_on_exit,
+            start_on_enter: true,
+            then,
+        };
+        let then =
+            Then::Enqueue { action: queued.action, workflow: queued.workflow, entered: queued.entered };
+        self.join(
+            &conference,
+            &customer,
+            joins(ParticipantKind::Customer, instruction.end_conference_on_customer_exit, then),
+        );
+        let kind = ParticipantKind::Agent { worker, reservation: Some(sid.clone()) };
+        self.join(&conference, agent, joins(kind, instruction.end_conference_on_exit, Then::HangUp));
+        if let Some(task) = self.tasks.get_mut(&task_sid) {
+            if let Value::Object(attributes) = &mut task.attributes {
+                attributes.insert(
+                    "conference".into(),
+                    json!({"sid": conference, "participants": {"worker": agent, "customer": customer}}),
+                );
+            }
+            task.version += 1;
+            task.updated = self.now;
+        }
+        self.tell_task(&task_sid, "task.updated");
+    }
+}

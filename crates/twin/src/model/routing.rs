@@ -1,0 +1,146 @@
+//! Who gets which task (<https://www.twilio.com/docs/taskrouter/workflow-configuration>).
+
+use super::{
+    Model,
+    expression::lookup,
+    state::{Due, Task, TaskStatus, Worker},
+};
+use rejoin_protocol::{Millis, TaskSid, WorkerSid};
+use serde_json::Value;
+use std::cmp::Reverse;
+
+impl Model {
+    /// The first step of those that are left begins. `from`: when the step before ended.
+    pub(super) fn enter_target(&mut self, sid: &TaskSid, from: Millis) {
+        let now = self.now;
+        let Some(task) = self.tasks.get_mut(sid) else { return };
+        let Some(target) = task.targets.front() else { return };
+        if task.queue.as_ref() != Some(&target.queue) {
+            task.queue = Some(target.queue.clone());
+            task.queue_entered = Some(now);
+        }
+        task.priority = target.priority.unwrap_or(task.priority);
+        task.rejected_by.clear();
+        task.target_ends = target.timeout.map(|timeout| from + timeout);
+        if let Some(ends) = task.target_ends {
+            self.timer(now.until(ends), Due::Target(sid.clone()));
+        }
+    }
+
+    /// Gives waiting tasks to workers until nothing more can be given. Called after every event.
+    pub(super) fn route(&mut self) {
+        self.pass_targets();
+        // Each round gives one task, because that changes who is free.
+        while let Some((task, worker)) = self.next_match() {
+            self.reserve(&task, &worker);
+        }
+    }
+
+    /// Steps that are over make way for the next.
+    fn pass_targets(&mut self) {
+        let pending: Vec<TaskSid> = self.waiting().into_iter().map(|(_, _, sid)| sid).collect();
+        for sid in pending {
+            while let Some(task) = self.tasks.get(&sid) {
+                if task.routing_target.is_some() || task.status != TaskStatus::Pending {
+                    break;
+                }
+                let Some(target) = task.targets.front() else {
+                    self.cancel_task(&sid, "Workflow has no step left");
+                    break;
+                };
+                let over = task.target_ends.filter(|ends| *ends <= self.now);
+                let skip = target.skip_if.is_some() && self.choose(task).is_none() && self.is_skipped(task);
+                let from = match over {
+                    Some(ends) => ends,
+                    None if skip => self.now,
+                    None => break,
+                };
+                if let Some(task) = self.tasks.get_mut(&sid) {
+                    task.targets.pop_front();
+                }
+                self.enter_target(&sid, from);
+            }
+        }
+    }
+
+    fn is_skipped(&self, task: &Task) -> bool {
+        let available = self.workers.values().filter(|worker| self.is_available(worker)).count();
+        task.targets.front().and_then(|target| target.skip_if.as_ref()).is_some_and(|skip| {
+            skip.holds(&|path| match path {
+                "workers.available" => Value::from(available),
+                _ => Value::Null,
+            })
+        })
+    }
+
+    /// Tasks without a reservation: highest priority first, then the oldest.
+    fn waiting(&self) -> Vec<(Reverse<u32>, Millis, TaskSid)> {
+        let mut waiting: Vec<_> = self
+            .tasks
+            .iter()
+            .filter(|(_, task)| task.status == TaskStatus::Pending)
+            .map(|(sid, task)| (Reverse(task.priority), task.created, sid.clone()))
+            .collect();
+        waiting.sort();
+        waiting
+    }
+
+    fn next_match(&self) -> Option<(TaskSid, WorkerSid)> {
+        self.waiting().into_iter().find_map(|(_, _, sid)| {
+            let worker = self.choose(self.tasks.get(&sid)?)?;
+            Some((sid, worker))
+        })
+    }
+
+    /// Who gets it now: of those who may, the one who has waited longest.
+    fn choose(&self, task: &Task) -> Option<WorkerSid> {
+        let target = task.targets.front();
+        let known = target.and_then(|target| target.known_worker.as_deref());
+        let known = known.map(|path| lookup(&task.attributes, path));
+        let may = |sid: &WorkerSid, worker: &Worker| match &task.routing_target {
+            Some(wanted) => wanted == sid,
+            None => {
+                let Some(target) = target else { return false };
+                let right = known.as_ref().is_none_or(|known| known == sid.as_str());
+                let fits = target.expression.as_ref().is_none_or(|expression| {
+                    expression.holds(&|path| match path.strip_prefix("task.") {
+                        Some(path) => lookup(&task.attributes, path),
+                        None => lookup(&worker.attributes, path.strip_prefix("worker.").unwrap_or(path)),
+                    })
+                });
+                right && fits
+            }
+        };
+        self.workers
+            .iter()
+            .filter(|(sid, worker)| may(sid, worker) && !task.rejected_by.contains(sid))
+            .filter(|(sid, worker)| {
+                task.ignore_capacity
+                    || (self.is_available(worker) && self.free_capacity(sid, task.channel) > 0)
+            })
+            .min_by_key(|(sid, worker)| (worker.last_reserved, (*sid).clone()))
+            .map(|(sid, _)| sid.clone())
+    }
+
+    pub(super) fn is_available(&self, worker: &Worker) -> bool {
+        self.account.activities.iter().any(|known| known.sid == worker.activity && known.available)
+    }
+
+    /// Pending, accepted and wrapping reservations of this channel.
+    pub(super) fn used_capacity(&self, worker: &WorkerSid, channel: usize) -> u32 {
+        let used = self
+            .reservations
+            .values()
+            .filter(|reservation| reservation.worker == *worker && reservation.status.is_active())
+            .filter(|reservation| {
+                self.tasks.get(&reservation.task).is_some_and(|task| task.channel == channel)
+            })
+            .count();
+        u32::try_from(used).unwrap_or(u32::MAX)
+    }
+
+    fn free_capacity(&self, sid: &WorkerSid, channel: usize) -> u32 {
+        let capacity = self.workers.get(sid).and_then(|worker| worker.capacity.get(channel));
+        capacity.copied().unwrap_or_default().saturating_sub(self.used_capacity(sid, channel))
+    }
+}
