@@ -30,6 +30,7 @@ export default class RejoinPlugin extends FlexPlugin {
     const giveUp = (what, error) => {
       if (passive) return;
       passive = true;
+      document.documentElement.dataset.rejoin = 'passive';
       console.error(`Rejoin: ${what}. Flex goes on as without this plugin.`, error);
       dialog.hide();
       for (const answer of open.values()) answer({});
@@ -83,6 +84,8 @@ export default class RejoinPlugin extends FlexPlugin {
         wasm.onPanic((/** @type {string} */ message) => giveUp('the core broke down', message));
         core = new wasm.Core(server, effects, token);
         watchFlex(flex, manager, { emit, ask });
+        // For whoever has to find out whether the plugin is at work here, tests among them.
+        document.documentElement.dataset.rejoin = 'ready';
       })
       .catch((error) => giveUp('the core could not start', error));
   }

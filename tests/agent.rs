@@ -398,6 +398,15 @@ fn a_call_is_registered_once_when_both_legs_are_known() {
 }
 
 #[test]
+fn a_leg_that_an_earlier_page_left_behind_is_not_registered() {
+    let (mut page, _) = Desk::started(vec![task(1, ReservationStatus::Accepted)], &[1]);
+    assert!(posts(&page.handle(conference(1, both()))).is_empty());
+    let mut live = task(1, ReservationStatus::Accepted);
+    live.live_call = true;
+    assert_eq!(posts(&page.task(live)).len(), 1, "this page has a call of its own now");
+}
+
+#[test]
 fn the_youngest_own_leg_and_the_named_customer_count() {
     let mut desk = Desk::idle();
     desk.task(task(1, ReservationStatus::Accepted));

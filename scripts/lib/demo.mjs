@@ -45,16 +45,20 @@ class Program {
     this.stopping = false;
     const { name, args, env } = /** @type {any} */ (this);
     const child = spawn(path.join(root, 'target/debug', name), args, {
-      env: { ...process.env, RUST_LOG: process.env.RUST_LOG ?? 'info', ...env },
+      env: { ...process.env, NO_COLOR: '1', RUST_LOG: process.env.RUST_LOG ?? 'info', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.child = child;
+    // A program that ends by a mistake of its own takes what it started with it.
+    const orphaned = () => child.kill('SIGKILL');
+    process.once('exit', orphaned);
     const log = createWriteStream(this.log, { flags: 'a' });
     this.ended = new Promise((done) => {
       child.once('error', (error) => done(error.message));
       child.once('close', (code, signal) => done(String(signal ?? code)));
     });
     void this.ended.then((how) => {
+      process.off('exit', orphaned);
       log.end();
       if (!this.stopping) this.onCrash(how);
     });
@@ -62,7 +66,6 @@ class Program {
       let output = '';
       const take = (/** @type {Buffer} */ bytes) => {
         log.write(bytes);
-        if (output === null) return;
         output += bytes;
         if (/listening on/.test(output)) done(undefined);
       };

@@ -11,6 +11,8 @@ import { Stream } from './stream.mjs';
 export const WORKER = { ada: 'WK' + 'ada'.padStart(32, '0'), bo: 'WK' + 'b0'.padStart(32, '0') };
 /** Tone of the twin's own phones. */
 const CUSTOMER_HZ = 660;
+/** Loudness (root mean square, of 32767) from which on a phone hears something. */
+export const AUDIBLE = 200;
 
 export const chromeArgs = [
   '--no-sandbox',
@@ -30,7 +32,7 @@ async function json(/** @type {string} */ url, /** @type {RequestInit} */ init =
   const response = await fetch(url, init);
   if (!response.ok)
     throw new Error(`${init.method ?? 'GET'} ${url}: ${response.status} ${await response.text()}`);
-  return response.json();
+  return response.status === 204 ? null : response.json();
 }
 
 const post = (/** @type {string} */ url, /** @type {object} */ body = {}) =>
@@ -40,6 +42,7 @@ const post = (/** @type {string} */ url, /** @type {object} */ body = {}) =>
 export class Twilio {
   constructor(/** @type {Demo} */ demo) {
     this.url = demo.twinUrl;
+    this.auth = demo.auth;
   }
 
   state = () => json(`${this.url}/__twin/state`);
@@ -65,6 +68,22 @@ export class Twilio {
   async conference(/** @type {string} */ task) {
     const { conferences } = await this.state();
     return conferences.find((/** @type {any} */ conference) => conference.friendlyName === task);
+  }
+
+  /** Signs everybody out and ends all tasks, as an administrator would by REST. */
+  async tidy() {
+    for (const name of ['ada', 'bo']) await this.available(name, 'Offline');
+    const { accountSid, workspaceSid, TWILIO_AUTH_TOKEN } = this.auth;
+    const authorization = `Basic ${Buffer.from(`${accountSid}:${TWILIO_AUTH_TOKEN}`).toString('base64')}`;
+    for (const { sid, status } of await this.tasks()) {
+      if (['completed', 'canceled'].includes(status)) continue;
+      const AssignmentStatus = ['pending', 'reserved'].includes(status) ? 'canceled' : 'completed';
+      await fetch(`${this.url}/__tw/taskrouter.twilio.com/v1/Workspaces/${workspaceSid}/Tasks/${sid}`, {
+        method: 'POST',
+        headers: { authorization },
+        body: new URLSearchParams({ AssignmentStatus }),
+      });
+    }
   }
 
   /** Looks again and again, because no event tells it: for states that follow within a moment. */
@@ -97,6 +116,24 @@ export class Customer {
   heard = () => json(`${this.url}/heard`);
 
   hangUp = () => post(`${this.url}/hangup`);
+
+  /** Waits until the last second in the customer's ear is loudest at this frequency. */
+  async measures(/** @type {string} */ what, /** @type {number} */ hz, /** @type {number} */ tolerance) {
+    const end = Date.now() + 10_000;
+    for (;;) {
+      const { peakHz, rms } = await this.heard();
+      if (rms > AUDIBLE && Math.abs(peakHz - hz) <= tolerance) return;
+      if (Date.now() > end)
+        throw new Error(`${what} (${hz} Hz): the customer hears ${peakHz} Hz, loudness ${Math.round(rms)}`);
+      await new Promise((done) => setTimeout(done, 50));
+    }
+  }
+
+  /** The agents' fake microphones beep at 400 Hz. */
+  hearsAgent = () => this.measures('the agent', 400, 20);
+
+  /** The twin speaks in bursts around 1000 Hz. */
+  hearsSpeech = () => this.measures('speech', 1000, 120);
 
   /** Where to look from, to see only what comes after now. */
   mark() {

@@ -77,13 +77,14 @@ export class Story {
     }
   }
 
+  /** The next story begins with nobody on a call and nothing to wrap up. */
   async end() {
-    await Promise.all(this.agents.map((agent) => agent.leave().catch(() => {})));
     for (const customer of this.customers) {
       await customer.hangUp().catch(() => {});
       customer.leave();
     }
-    for (const name of ['ada', 'bo']) await this.twilio.available(name, 'Offline').catch(() => {});
+    await Promise.all(this.agents.map((agent) => agent.leave().catch(() => {})));
+    await this.twilio.tidy();
   }
 }
 

@@ -16,5 +16,6 @@
   Flex.progress('#container');
   Flex.runDefault(window.appConfig, '#container').then(() => {
     window.__flexReady = true;
+    window.__flexReadyAt = Date.now();
   }, failed);
 })();
