@@ -1,5 +1,6 @@
 // @ts-check
 // Effects of the core → Flex.
+import { createNotices } from './notice';
 import { text } from './strings';
 
 /**
@@ -29,7 +30,7 @@ export const createEffects = (flex, manager, { dialog, emit, answer }) => {
   // By SID: Flex hands a plugin proxies, another one each time it asks for the same reservation.
   const neutral = new Set();
   const wrapped = new Set();
-  let notices = 0;
+  const notices = createNotices(flex);
 
   /** @type {Record<string, (args: any) => unknown>} */
   const effects = {
@@ -64,13 +65,7 @@ export const createEffects = (flex, manager, { dialog, emit, answer }) => {
       emit({ exitFlagSettled: { reservation: sid } });
     },
 
-    notify: ({ notice }) => {
-      const id = `RejoinNotice${(notices += 1)}`; // Flex fills in templates of its own only: each text is its own notice
-      const content = text(manager, notice.kind, notice);
-      const type = flex.NotificationType.information;
-      flex.Notifications.registerNotification({ id, content, type, timeout: 15000 });
-      flex.Notifications.showNotification(id);
-    },
+    notify: ({ reservation: sid, notice }) => notices(sid, text(manager, notice.kind, notice)),
     log: ({ notice }) => console.warn(`Rejoin: ${text(manager, notice.kind, notice)}`),
   };
 

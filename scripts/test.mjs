@@ -1,7 +1,8 @@
 // Everything: formatting, lints, unit, table and property tests, the browser tests of the core, strangers, and the
-// end-to-end stories in Chromium. `npm test -- --only NAME` runs the parts whose name contains NAME.
+// end-to-end stories in Chromium. `--only NAME` runs the parts whose name contains NAME, `--story NAME` the stories,
+// `--pictures` puts the screenshots of the run into docs/images.
 
-import { readFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { build } from './lib/build.mjs';
@@ -58,9 +59,25 @@ const parts = [
   command('strangers', process.execPath, '--test', 'tests/strangers/twilio-helper.test.mjs'),
 ];
 
+/** What the README shows. */
+function pictures() {
+  const stories = {
+    'dialog.png': 'an-agent-refreshes-the-page-during-a-call-and-is-back-on-it',
+    'phone.png': 'a-customer-at-the-phone-page-hears-and-sees-it-all',
+  };
+  mkdirSync(path.join(root, 'docs/images'), { recursive: true });
+  for (const [name, story] of Object.entries(stories)) {
+    copyFileSync(path.join(root, 'target/e2e', story, name), path.join(root, 'docs/images', name));
+  }
+}
+
 async function main() {
   const { values } = parseArgs({
-    options: { only: { type: 'string', default: '' }, story: { type: 'string', default: '' } },
+    options: {
+      only: { type: 'string', default: '' },
+      story: { type: 'string', default: '' },
+      pictures: { type: 'boolean' },
+    },
   });
   await setup();
   await setupTests();
@@ -86,6 +103,7 @@ async function main() {
     say('\nEnd to end: the real Flex UI, in Chromium\n');
     const { runAll } = await import('../tests/e2e/run.mjs');
     const stories = await runAll({ browser, only: values.story });
+    if (values.pictures) pictures();
     passed += stories.passed;
     if (stories.failed) failed.push(`${stories.failed} stories end to end`);
   }

@@ -87,7 +87,7 @@ fn view(stage: Stage) -> RecoveryView {
 
 fn notify(effects: &[Effect]) -> Vec<Notice> {
     let notices = desktop(effects).into_iter().filter_map(|effect| match effect {
-        ToDesktop::Notify { notice } => Some(notice),
+        ToDesktop::Notify { notice, .. } => Some(notice),
         _ => None,
     });
     notices.collect()

@@ -129,8 +129,10 @@ pub enum ToDesktop {
         /// To what.
         value: bool,
     },
-    /// Tell the agent in passing.
+    /// Tell the agent beside the call that it is about.
     Notify {
+        /// Of which call.
+        reservation: ReservationSid,
         /// What.
         notice: Notice,
     },

@@ -135,7 +135,7 @@ impl Agent {
                 Some(at) => Notice::TakeOver { name, seconds: Millis(at).until(now).0 / 1000 },
                 None => Notice::TakeOverUndated { name },
             };
-            out.push(Effect::Desktop(ToDesktop::Notify { notice }));
+            out.push(Effect::Desktop(ToDesktop::Notify { reservation: reservation.clone(), notice }));
         }
     }
 

@@ -106,7 +106,24 @@ export class Customer {
     return new Customer(demo, call);
   }
 
+  /** A customer at the phone page, in a browser: the call is placed with its own button. */
+  static async dialsFromPage(/** @type {Demo} */ demo, /** @type {Browser} */ browser) {
+    const context = await browser.newContext({
+      viewport: { width: 1400, height: 850 },
+      permissions: ['microphone'],
+    });
+    const page = await context.newPage();
+    await page.goto(`${demo.pageUrl}phone`);
+    await page.getByRole('button', { name: 'Call', exact: true }).click();
+    await page.waitForFunction('document.body.dataset.call', null, { timeout: 10_000 });
+    const customer = new Customer(demo, await page.evaluate('document.body.dataset.call'));
+    customer.page = page;
+    return customer;
+  }
+
   constructor(/** @type {Demo} */ demo, /** @type {string} */ call) {
+    /** @type {Page | undefined} */
+    this.page = undefined;
     this.call = call;
     this.url = `${demo.twinUrl}/__twin/customer/${call}`;
     this.transcript = new Stream(`${this.url}/events`);
@@ -160,6 +177,7 @@ export class Customer {
   }
 
   leave() {
+    void this.page?.context().close();
     this.transcript.close();
     this.timeline.close();
   }
@@ -236,12 +254,17 @@ export class Agent {
     await this.page.close({ runBeforeUnload: false });
   }
 
+  acceptButton() {
+    return this.page.locator('[data-testid*=accept], button:has-text("Accept")').first();
+  }
+
+  async rings() {
+    await this.acceptButton().waitFor({ timeout: 20_000 });
+  }
+
   /** Waits for the incoming call and clicks Flex's own button. */
   async accepts() {
-    await this.page
-      .locator('[data-testid*=accept], button:has-text("Accept")')
-      .first()
-      .click({ timeout: 20_000 });
+    await this.acceptButton().click({ timeout: 20_000 });
   }
 
   /** Clicks Flex's own hang-up button. */

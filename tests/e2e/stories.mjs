@@ -1,6 +1,7 @@
 // What must hold, seen from outside: in the browser, in the customer's ear, in what Twilio knows.
 
 import assert from 'node:assert/strict';
+import path from 'node:path';
 import { AUDIBLE, WORKER } from './people.mjs';
 
 /** @typedef {import('./story.mjs').Story} Story */
@@ -125,6 +126,7 @@ export const refresh = {
     const dialog = (async () => {
       await ada.refreshes();
       await ada.dialog().waitFor({ state: 'visible', timeout: 30_000 });
+      await ada.dialog().getByText('The customer is still on the line').waitFor({ timeout: 10_000 });
       await ada.shot(story.folder, 'dialog');
     })();
     dialog.catch(() => {});
@@ -146,6 +148,44 @@ export const refresh = {
   },
 };
 
+export const phonePage = {
+  title: 'A customer at the phone page hears and sees it all',
+  async play(/** @type {Story} */ story) {
+    const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
+    const customer = await story.step('a customer calls from the page', () => story.customerAtPage());
+    const { page } = customer;
+    assert.ok(page);
+    await story.step('the phone rings, the agent accepts', () => ada.accepts());
+    await story.step('both are on the call, and the server knows', () => customer.notes('connected'));
+    await story.step('the agent hears the microphone of the page', async () => {
+      const { hz, db } = await ada.listens();
+      assert.ok(
+        Math.abs(hz - 400) < 20 && db > -60,
+        `the fake microphone beeps at 400 Hz; heard ${hz} Hz, ${db} dB`,
+      );
+    });
+    await story.step('the page hears something, by its own measure', () =>
+      page.waitForFunction('Number(document.getElementById("level").ariaValueNow) > 5', null, {
+        timeout: 5000,
+      }),
+    );
+    await ada.refreshes();
+    await story.step('the call is back, without a click', () => customer.notes('ended'));
+    for (const line of [/connection to your agent was interrupted/, /comfort audio/i, /agent/i]) {
+      await story.step(`the page says ${line.source}`, () =>
+        page.locator('#transcript').getByText(line).first().waitFor({ timeout: 10_000 }),
+      );
+    }
+    const lines = page.locator('#timeline li');
+    await story.step('and shows the timeline', async () => {
+      await lines.nth(6).waitFor({ timeout: 5000 });
+      await page.screenshot({ path: path.join(story.folder, 'phone.png') });
+    });
+    await story.step('the customer hangs up', () => page.getByRole('button', { name: 'Hang up' }).click());
+    await story.step('and the call is over', () => customer.notes('call-ended'));
+  },
+};
+
 export const closedTab = {
   title: 'An agent closes the tab and another agent gets the call',
   async play(/** @type {Story} */ story) {
@@ -159,7 +199,12 @@ export const closedTab = {
     await isTold(story, customer, transcript);
     await story.step('comfort audio follows', () => customer.hears(/comfort audio/, { from: transcript }));
     await story.step('nobody comes back in time', () => customer.notes('agent-not-back'));
-    await story.step("Bo's phone rings, he accepts", () => bo.accepts());
+    await story.step("Bo's phone rings", () => bo.rings());
+    await bo.shot(story.folder, 'ringing');
+    await story.step('he accepts', () => bo.accepts());
+    const told = bo.page.getByText(/Ada lost the connection to this customer \d+ s ago/);
+    await story.step('and is told who dropped, and when', () => told.waitFor({ timeout: 5000 }));
+    await bo.shot(story.folder, 'taken-over');
     const ended = await story.step('Bo has the customer', () => customer.notes('ended'));
     assert.equal(ended.note.outcome, 'handed-over');
     const [taken] = (await bo.tasks()).filter((other) => other.status === 'accepted');

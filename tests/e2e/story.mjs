@@ -54,10 +54,19 @@ export class Story {
     return customer;
   }
 
+  async customerAtPage() {
+    const customer = await Customer.dialsFromPage(this.demo, this.browser);
+    this.customers.push(customer);
+    return customer;
+  }
+
   /** Screenshots, consoles and logs, for whoever has to find out why. */
   async keepEvidence(/** @type {unknown} */ error) {
     for (const agent of this.agents) {
       await agent.shot(this.folder, `failed-${agent.name}`).catch(() => {});
+    }
+    for (const { page, call } of this.customers) {
+      await page?.screenshot({ path: path.join(this.folder, `failed-${call}.png`) }).catch(() => {});
     }
     const lines = this.customers.map((customer) =>
       [customer.call, ...customer.transcript.said, '--', ...customer.timeline.said]

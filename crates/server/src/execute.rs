@@ -53,6 +53,8 @@ impl Executor {
             Action::CreatePing { worker, recovery, task, reservation, ttl } => {
                 let lost_at = job.recovery.as_ref().map(|(_, lost_at)| *lost_at);
                 let attributes = json!({
+                    // What Flex shows in its list of tasks for the moment that the ping stands there.
+                    "name": names::RECOVERY_PING,
                     names::RECOVERY_ID: recovery,
                     names::DISCONNECTED_TASK_SID: task,
                     names::DISCONNECTED_WORKER_SID: worker,

@@ -82,7 +82,7 @@ async fn a_ping_that_was_not_created_is_created() {
     assert_eq!(attributes["disconnectedConferenceSid"], json!(conference()));
     assert_eq!(attributes["disconnectedReservationSid"], json!(reservation()));
     assert!(attributes["disconnectedTime"].is_u64());
-    assert_eq!(attributes.as_object().unwrap().len(), 6, "ids only");
+    assert_eq!(attributes.as_object().unwrap().len(), 7, "ids and the name that Flex shows");
 }
 
 #[tokio::test]
