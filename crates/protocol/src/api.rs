@@ -8,6 +8,7 @@
 //! | `POST /v1/hello` | [`Hello`] | [`HelloReply`] |
 //! | `POST /v1/calls` | [`Registration`] | 204 |
 //! | `POST /v1/graceful` | [`GracefulMark`] | 204 |
+//! | `POST /v1/goodbye` | [`Beacon`], as `text/plain`: a page that goes away can set no header | 204 |
 //! | `GET /v1/push?epoch=…` | | `text/event-stream` of [`Push`], one JSON object a `data:` line |
 //!
 //! Errors are `application/problem+json`: [`Problem`].
@@ -35,6 +36,30 @@ pub struct Holding {
     pub reservation: ReservationSid,
     /// Is the reservation already wrapping? If not, the old leg may still stand.
     pub wrapping: bool,
+    /// Does the old leg stand, as far as Flex knows, and can this page join its conference again
+    /// (`task.joinCall()`)? `false` also when that was tried and failed.
+    #[serde(default)]
+    pub can_join: bool,
+}
+
+/// A page goes away and has not hung up: its legs stand for a while, with nobody at them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Goodbye {
+    /// Of the page that goes.
+    pub epoch: u64,
+    /// Tasks whose calls this page had.
+    pub tasks: Vec<TaskSid>,
+}
+
+/// A goodbye with the token in its body. It has no `Debug`, so that the token is never printed.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Beacon {
+    /// The Flex user's token.
+    pub token: String,
+    /// What it is about.
+    pub goodbye: Goodbye,
 }
 
 /// What the server knows about the worker's calls. Empty: nothing to recover.
@@ -43,6 +68,9 @@ pub struct Holding {
 pub struct HelloReply {
     /// Recoveries of the holdings, and open ones that the page did not mention.
     pub recoveries: Vec<RecoveryView>,
+    /// Is rejoining in place wanted? Then a page that goes away says goodbye and leaves its legs standing.
+    #[serde(default)]
+    pub in_place: bool,
 }
 
 /// A call is up: the page has seen its own leg and the customer's in the conference.
@@ -122,6 +150,8 @@ pub struct RecoveryView {
 pub enum Stage {
     /// The agent's leg is gone; the customer is told and kept, the agent is awaited.
     Interrupted,
+    /// The agent is back and the old leg still stands: the page is to join the same conference again.
+    InPlace,
     /// The agent is back; the customer is on the way into the queue, for this agent.
     Requeueing,
     /// The customer waits in the queue for this agent.
@@ -164,6 +194,7 @@ impl TryFrom<AnyStage> for Stage {
     fn try_from(any: AnyStage) -> Result<Self, Self::Error> {
         Ok(match any.name.as_str() {
             "interrupted" => Self::Interrupted,
+            "inPlace" => Self::InPlace,
             "requeueing" => Self::Requeueing,
             "queued" => Self::Queued,
             "rejoined" => Self::Rejoined,
@@ -181,7 +212,10 @@ impl TryFrom<AnyStage> for Stage {
 impl Stage {
     /// Will nothing more happen?
     pub fn is_final(&self) -> bool {
-        !matches!(self, Self::Interrupted | Self::Requeueing | Self::Queued | Self::WaitingForOther)
+        !matches!(
+            self,
+            Self::Interrupted | Self::InPlace | Self::Requeueing | Self::Queued | Self::WaitingForOther
+        )
     }
 }
 
@@ -232,6 +266,7 @@ mod tests {
     fn stages_are_read_as_they_are_written() {
         let stages = [
             Stage::Interrupted,
+            Stage::InPlace,
             Stage::Requeueing,
             Stage::Queued,
             Stage::Rejoined,

@@ -16,6 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const SOON: Millis = Millis::seconds(20);
 /// How long Twilio is tried for what must be done some time.
 const LATER: Millis = Millis::seconds(600);
+/// How long before the end of the wait what should come before the requeue is begun, when the leg stood till then.
+const AHEAD: Millis = Millis::seconds(1);
 /// How long a reachable agent waits for what should come before the requeue.
 const PREPARE: Millis = Millis::seconds(2);
 
@@ -105,6 +107,9 @@ pub struct Recovery {
     pub deadline: Millis,
     /// Has the agent proved reachable?
     pub back: bool,
+    /// Was the customer told?
+    #[serde(default)]
+    pub announced: bool,
     /// The ping's task, while it stands.
     pub ping: Option<TaskSid>,
     /// What has to come before the requeue: the customer's leg free, the task read, the dead leg gone.
@@ -129,6 +134,10 @@ pub struct Prepared {
 pub enum Phase {
     /// A mark "on purpose" may still come.
     Grace,
+    /// The page is gone and the leg still stands; the agent is awaited.
+    Away,
+    /// The agent is back and joins the same conference again.
+    Rejoining,
     /// The customer is told and kept; the agent is awaited.
     Holding,
     /// The customer is being sent to the queue.
@@ -191,7 +200,8 @@ impl Recovery {
     /// What the lost agent's dialog shows.
     pub fn view(&self, now: Millis, task: &TaskSid) -> RecoveryView {
         let stage = match &self.phase {
-            Phase::Grace | Phase::Holding => Stage::Interrupted,
+            Phase::Grace | Phase::Away | Phase::Holding => Stage::Interrupted,
+            Phase::Rejoining => Stage::InPlace,
             Phase::Requeueing { target: Some(_) } => Stage::Requeueing,
             Phase::Queued { target: Some(_) } => Stage::Queued,
             Phase::Requeueing { target: None } | Phase::Queued { target: None } => Stage::WaitingForOther,
@@ -202,7 +212,7 @@ impl Recovery {
             Phase::Ended(Ending::Graceful) => Stage::Graceful,
             Phase::Ended(Ending::Failed { reason }) => Stage::Failed { reason: reason.clone() },
         };
-        let waits = matches!(stage, Stage::Interrupted | Stage::Requeueing | Stage::Queued);
+        let waits = matches!(stage, Stage::Interrupted | Stage::InPlace | Stage::Requeueing | Stage::Queued);
         RecoveryView {
             id: self.id.clone(),
             task: task.clone(),
@@ -268,6 +278,23 @@ impl Call {
                 && Some(*leg) != self.customer.as_ref()
                 && !self.agents.contains_key(*leg)
         })
+    }
+
+    /// Is another agent on the call than the one of this leg?
+    fn is_covered(&self, leg: &CallSid) -> bool {
+        self.agents.iter().any(|(other, agent)| other != leg && self.is_joined(other) && !agent.removing)
+    }
+
+    /// Has the page of this leg said goodbye, and does the leg stand?
+    fn is_away(&self, leg: &CallSid) -> bool {
+        self.recovery
+            .as_ref()
+            .is_some_and(|r| r.lost_leg == *leg && matches!(r.phase, Phase::Away | Phase::Rejoining))
+    }
+
+    /// Somebody in the conference of whom nothing is known yet: an agent's new leg, maybe.
+    fn has_stranger(&self) -> bool {
+        self.others().next().is_some()
     }
 
     pub(crate) fn has_open_recovery(&self) -> bool {
@@ -383,28 +410,58 @@ impl Call {
             // A refresh before the registration: look up what the page had no time to say.
             self.learn(out);
         }
-        let mut dead = vec![];
-        for (leg, agent) in &mut self.agents {
-            if agent.worker != *worker || hello.epoch <= agent.epoch {
+        if self.closed {
+            return;
+        }
+        let legs: Vec<_> = self.agents.iter().filter(|(_, agent)| agent.worker == *worker).collect();
+        let legs: Vec<_> = legs.into_iter().map(|(leg, _)| leg.clone()).collect();
+        for leg in legs {
+            let said_goodbye = self.is_away(&leg);
+            let joined = self.is_joined(&leg);
+            let Some(agent) = self.agents.get_mut(&leg).filter(|agent| hello.epoch > agent.epoch) else {
                 continue;
-            }
+            };
             agent.newer_page = agent.newer_page.max(Some(hello.epoch));
             // The page found the reservation accepted and has no call for it, and no older page is there that could
             // have it: the leg is a ghost.
-            let ghost = holding.is_some_and(|h| !h.wrapping && h.reservation == agent.reservation);
-            if ghost && !older_page_connected && !agent.removing {
-                dead.push(leg.clone());
-            }
-        }
-        for leg in dead.into_iter().filter(|_| !self.closed) {
-            if !self.is_joined(&leg) {
+            let Some(holding) = holding.filter(|h| !h.wrapping && h.reservation == agent.reservation) else {
+                continue;
+            };
+            if !joined || agent.settled || agent.removing || (older_page_connected && !said_goodbye) {
                 continue;
             }
-            if let Some(agent) = self.agents.get_mut(&leg) {
-                agent.removing = true;
+            if out.config.in_place && holding.can_join {
+                self.join_in_place(out, &leg);
+            } else {
+                self.remove_leg(out, &leg);
             }
-            self.act(out, Action::RemoveLeg { conference: self.conference.clone(), leg }, SOON);
         }
+        self.evaluate(out);
+    }
+
+    /// The page is gone and has left its leg standing.
+    pub(crate) fn goodbye(&mut self, out: &mut Out<'_>, worker: &WorkerSid, epoch: u64) {
+        if !out.config.in_place || self.closed || self.has_open_recovery() || !self.customer_joined() {
+            return;
+        }
+        let of_page = |(leg, agent): &(&CallSid, &Agent)| {
+            agent.worker == *worker
+                && agent.epoch <= epoch
+                && !agent.settled
+                && !agent.removing
+                && self.is_joined(leg)
+                && !self.on_purpose.contains_key(&agent.reservation)
+        };
+        let Some(leg) = self.agents.iter().find(of_page).map(|(leg, _)| leg.clone()) else { return };
+        if self.is_covered(&leg) {
+            return; // the other agent has the customer
+        }
+        self.note(out, Note::PageGone);
+        self.begin(out, &leg, Phase::Away);
+        let lost_at = out.now;
+        self.set_timer(out, Timer::Announce, lost_at + out.config.announce_after);
+        self.set_timer(out, Timer::Ping, lost_at + (out.config.ping_ttl - AHEAD));
+        self.push(out);
         self.evaluate(out);
     }
 
@@ -421,7 +478,8 @@ impl Call {
     }
 
     pub(crate) fn left_queue(&mut self, out: &mut Out<'_>, hung_up: bool) {
-        if hung_up && self.has_open_recovery() {
+        let queued = |r: &Recovery| matches!(r.phase, Phase::Requeueing { .. } | Phase::Queued { .. });
+        if hung_up && self.recovery.as_ref().is_some_and(queued) {
             self.end_recovery(out, &Ending::CustomerLeft);
         }
         self.evaluate(out);
@@ -450,11 +508,8 @@ impl Call {
 
     pub(crate) fn timer(&mut self, out: &mut Out<'_>, timer: Timer) {
         match timer {
-            Timer::Grace => {
-                if self.recovery.as_ref().is_some_and(|r| r.phase == Phase::Grace) {
-                    self.hold_the_line(out);
-                }
-            }
+            Timer::Grace => self.grace_is_over(out),
+            Timer::Announce => self.tell_customer(out),
             Timer::Ping => self.ping_is_over(out),
             Timer::Rejoin => self.rejoin_is_over(out),
             Timer::Orphan => {
@@ -539,10 +594,12 @@ impl Call {
             self.note(out, Note::Connected);
         }
         self.keep_conference(out);
-        self.find_lost_agent(out);
+        self.rejoined_in_place(out);
         self.end_grace(out);
+        self.find_lost_agent(out);
         self.customer_gone(out);
         self.go_on(out);
+        self.remove_late_legs(out);
         self.close(out);
     }
 
@@ -613,34 +670,23 @@ impl Call {
         if self.ended || !self.customer_joined() {
             return self.settle(leg);
         }
+        if self.is_away(leg) {
+            return self.away_leg_gone(out, leg, agent.removing);
+        }
         if on_purpose.is_some() || by_others {
             self.settle(leg);
             self.note(out, Note::AgentLeft);
-            if self.is_orphaned() {
+            if on_purpose.is_some() {
                 self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
             }
             return;
         }
-        if self.agents.iter().any(|(other, a)| other != leg && self.is_joined(other) && !a.removing) {
-            return self.settle(leg); // covered: the other agent has the customer
+        if self.is_covered(leg) || self.has_open_recovery() {
+            return self.settle(leg); // another agent has the customer, or it is seen to already
         }
-        if self.has_open_recovery() {
-            return self.settle(leg);
-        }
-        self.settle(leg);
         self.note(out, Note::AgentLost);
-        self.recovery = Some(Recovery {
-            id: RecoveryId::of(leg),
-            lost_leg: leg.clone(),
-            lost_at: out.now,
-            phase: Phase::Grace,
-            deadline: out.now + out.config.ping_ttl,
-            back: false,
-            ping: None,
-            prepared: Prepared { removed: !agent.removing, ..Prepared::default() },
-            reservation_freed: false,
-            agent: agent.clone(),
-        });
+        self.begin(out, leg, Phase::Grace);
+        self.settle(leg);
         if agent.removing {
             self.hold_the_line(out); // proved dead: no mark can come
         } else {
@@ -649,15 +695,160 @@ impl Call {
         }
     }
 
+    fn begin(&mut self, out: &Out<'_>, leg: &CallSid, phase: Phase) {
+        let Some(agent) = self.agents.get(leg).cloned() else { return };
+        self.recovery = Some(Recovery {
+            id: RecoveryId::of(leg),
+            lost_leg: leg.clone(),
+            lost_at: out.now,
+            phase,
+            deadline: out.now + out.config.ping_ttl,
+            back: false,
+            announced: false,
+            ping: None,
+            prepared: Prepared { removed: !agent.removing, ..Prepared::default() },
+            reservation_freed: false,
+            agent,
+        });
+    }
+
+    // --- the first rung: in place ---
+
+    fn join_in_place(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+        if !self.has_open_recovery() {
+            // A crash: nobody said goodbye.
+            if self.is_covered(leg) || !self.customer_joined() {
+                return;
+            }
+            self.note(out, Note::PageGone);
+            self.begin(out, leg, Phase::Away);
+            self.set_timer(out, Timer::Announce, out.now + out.config.announce_after);
+        }
+        let Some(recovery) = self.recovery.as_mut().filter(|r| r.lost_leg == *leg) else { return };
+        if !matches!(recovery.phase, Phase::Away | Phase::Rejoining) {
+            return; // a rung further down already
+        }
+        // However often the page is loaded again: the first rung ends.
+        let latest = recovery.lost_at + out.config.ping_ttl;
+        recovery.deadline = latest.min(out.now + out.config.in_place_within).max(out.now);
+        recovery.phase = Phase::Rejoining;
+        recovery.back = true;
+        let deadline = recovery.deadline;
+        self.clear_timer(out, Timer::Ping);
+        self.set_timer(out, Timer::Rejoin, deadline);
+        self.note(out, Note::JoiningInPlace);
+        self.push(out);
+    }
+
+    /// The old leg has left while its agent was away, or on the way back in.
+    fn away_leg_gone(&mut self, out: &mut Out<'_>, leg: &CallSid, removed_by_us: bool) {
+        self.settle(leg);
+        let rejoining = self.recovery.as_ref().is_some_and(|r| r.phase == Phase::Rejoining);
+        if rejoining && !removed_by_us {
+            // Flex closes the old leg itself when the new one is in; the two may be told in any order.
+            if !self.has_stranger() {
+                self.set_timer(out, Timer::Grace, out.now + out.config.grace);
+            }
+            return;
+        }
+        self.note(out, Note::AgentLost);
+        self.hold_the_line(out);
+    }
+
+    fn grace_is_over(&mut self, out: &mut Out<'_>) {
+        match self.recovery.as_ref().map(|recovery| &recovery.phase) {
+            Some(Phase::Grace) => self.hold_the_line(out),
+            Some(Phase::Rejoining) if !self.has_stranger() => {
+                self.note(out, Note::NotInPlace);
+                self.hold_the_line(out);
+            }
+            _ => {}
+        }
+    }
+
+    /// Down to the second rung: the leg that stands is of no use.
+    fn fall(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+        self.settle(leg);
+        if self.is_joined(leg) {
+            self.remove_leg(out, leg);
+        }
+        self.hold_the_line(out);
+    }
+
+    fn remove_leg(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+        let Some(agent) = self.agents.get_mut(leg).filter(|agent| !agent.removing) else { return };
+        agent.removing = true;
+        self.prepare(|p| p.removed = false);
+        self.act(out, Action::RemoveLeg { conference: self.conference.clone(), leg: leg.clone() }, SOON);
+    }
+
+    /// A registered leg of the same agent is in the same conference again.
+    fn rejoined_in_place(&mut self, out: &mut Out<'_>) {
+        let Some(recovery) = &self.recovery else { return };
+        if !matches!(recovery.phase, Phase::Away | Phase::Rejoining | Phase::Holding)
+            || !self.customer_joined()
+        {
+            return;
+        }
+        let back = self.agents.iter().any(|(leg, agent)| {
+            *leg != recovery.lost_leg
+                && agent.worker == recovery.agent.worker
+                && self.is_joined(leg)
+                && !agent.removing
+        });
+        if back {
+            let lost = recovery.lost_leg.clone();
+            self.settle(&lost);
+            if self.is_joined(&lost) {
+                // Flex closes it; if not, nobody is at it any more.
+                self.remove_leg(out, &lost);
+            }
+            self.end_recovery(out, &Ending::Rejoined);
+        }
+    }
+
+    /// A leg of an agent that came too late would keep the desktop busy, alone in the old conference.
+    fn remove_late_legs(&mut self, out: &mut Out<'_>) {
+        let moved = |r: &Recovery| matches!(r.phase, Phase::Requeueing { .. } | Phase::Queued { .. });
+        if !self.recovery.as_ref().is_some_and(moved) {
+            return;
+        }
+        let late: Vec<_> = self.agents.keys().filter(|leg| self.is_joined(leg)).cloned().collect();
+        for leg in late {
+            self.settle(&leg);
+            self.remove_leg(out, &leg);
+        }
+    }
+
+    fn tell_customer(&mut self, out: &mut Out<'_>) {
+        let Some(recovery) = self.recovery.as_mut().filter(|r| !r.announced) else { return };
+        if !matches!(recovery.phase, Phase::Away | Phase::Rejoining | Phase::Holding) {
+            return;
+        }
+        recovery.announced = true;
+        let held =
+            self.customer.clone().filter(|leg| self.participants.get(leg).is_some_and(|p| p.flags.hold));
+        match held {
+            // As soon as the customer can hear it.
+            Some(customer) => {
+                let conference = self.conference.clone();
+                self.act(out, Action::FreeCustomer { conference, customer, unhold: true }, SOON);
+            }
+            None => self.announce(out, Announcement::Interrupted),
+        }
+    }
+
     /// The mark has come within the grace period: it was on purpose after all.
     fn end_grace(&mut self, out: &mut Out<'_>) {
         let Some(recovery) = &self.recovery else { return };
-        if recovery.phase == Phase::Grace && self.on_purpose.contains_key(&recovery.agent.reservation) {
-            self.clear_timer(out, Timer::Grace);
+        let waits = matches!(recovery.phase, Phase::Grace | Phase::Away | Phase::Rejoining);
+        if waits && self.on_purpose.contains_key(&recovery.agent.reservation) {
+            let lost = recovery.lost_leg.clone();
             self.end_recovery(out, &Ending::Graceful);
-            if self.is_orphaned() {
-                self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
+            if self.is_joined(&lost) {
+                self.remove_leg(out, &lost); // nobody is at it
             }
+            self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
         }
     }
 
@@ -673,37 +864,49 @@ impl Call {
             && self.participants.keys().filter(|leg| self.is_joined(leg)).count() == 1
     }
 
+    /// The second rung: the leg is gone, or going.
     fn hold_the_line(&mut self, out: &mut Out<'_>) {
         let (Some(recovery), Some(customer)) = (&mut self.recovery, self.customer.clone()) else { return };
+        let was_away = recovery.phase == Phase::Away;
         recovery.phase = Phase::Holding;
-        recovery.deadline = out.now + out.config.ping_ttl;
-        let (deadline, lost_at) = (recovery.deadline, recovery.lost_at);
+        if !was_away {
+            recovery.deadline = out.now + out.config.ping_ttl;
+        }
+        let (deadline, lost_at, back) = (recovery.deadline, recovery.lost_at, recovery.back);
+        let ttl = out.now.until(deadline);
         let ping = Action::CreatePing {
             worker: recovery.agent.worker.clone(),
             recovery: recovery.id.clone(),
             task: self.task.clone(),
             reservation: recovery.agent.reservation.clone(),
-            ttl: out.config.ping_ttl,
+            ttl,
         };
+        // A held customer is told as soon as he can hear it; one who was told is not told again.
         let unhold = self.participants.get(&customer).is_some_and(|p| p.flags.hold);
+        let told = std::mem::replace(&mut recovery.announced, true);
         self.note(out, Note::HoldingTheLine);
-        if !unhold {
-            // Otherwise as soon as the customer can hear it.
+        self.clear_timer(out, Timer::Announce);
+        self.clear_timer(out, Timer::Rejoin);
+        if !unhold && !told {
             self.announce(out, Announcement::Interrupted);
         }
         self.act(out, Action::FreeCustomer { conference: self.conference.clone(), customer, unhold }, SOON);
         self.act(out, Action::MarkTask { task: self.task.clone(), at: lost_at }, SOON);
-        self.act(out, ping, out.config.ping_ttl);
-        self.set_timer(out, Timer::Ping, deadline);
+        if ttl > AHEAD && !back {
+            self.act(out, ping, ttl);
+        }
+        let until = if back { out.now + PREPARE } else { deadline };
+        self.set_timer(out, Timer::Ping, until);
         self.push(out);
     }
 
     fn announcement_ended(&mut self, out: &mut Out<'_>) {
         let still = self.recovery.as_ref().is_some_and(|r| match r.phase {
-            Phase::Holding => true,
+            Phase::Away | Phase::Holding => true,
             // Third parties wait until they are moved.
             Phase::Requeueing { .. } | Phase::Queued { .. } => self.others().next().is_some(),
-            Phase::Grace | Phase::Ended(_) => false,
+            // The agent is about to be there, and what plays cannot be stopped.
+            Phase::Grace | Phase::Rejoining | Phase::Ended(_) => false,
         });
         if still && !self.ended {
             self.announce(out, Announcement::Comfort);
@@ -756,6 +959,10 @@ impl Call {
     }
 
     fn ping_is_over(&mut self, out: &mut Out<'_>) {
+        if let Some(recovery) = self.recovery.as_ref().filter(|r| r.phase == Phase::Away) {
+            let leg = recovery.lost_leg.clone();
+            return self.fall(out, &leg); // what must come first is done when the wait is over
+        }
         let Some(recovery) = self.recovery.as_ref().filter(|r| r.phase == Phase::Holding) else { return };
         if recovery.back {
             return self.requeue_to_same(out);
@@ -775,7 +982,12 @@ impl Call {
                 let reason = "nobody took the call in time; it stays in the queue".to_owned();
                 self.end_recovery(out, &Ending::Failed { reason });
             }
-            Phase::Grace | Phase::Holding | Phase::Ended(_) => {}
+            Phase::Rejoining => {
+                let leg = recovery.lost_leg.clone();
+                self.note(out, Note::NotInPlace);
+                self.fall(out, &leg);
+            }
+            Phase::Grace | Phase::Away | Phase::Holding | Phase::Ended(_) => {}
         }
     }
 
@@ -835,7 +1047,7 @@ impl Call {
         }
         let left = self.participants.get(customer).and_then(|p| p.left);
         // Our own requeue takes the leg out of the conference, too, and says so.
-        let moved = !matches!(recovery.phase, Phase::Grace | Phase::Holding);
+        let moved = !matches!(recovery.phase, Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Holding);
         let gone = match left {
             Some(LeaveReason::UpdatedViaApi) => !moved,
             Some(LeaveReason::HungUp) => true,
@@ -851,12 +1063,17 @@ impl Call {
         let Some(recovery) = &mut self.recovery else { return };
         let after = out.now - recovery.lost_at;
         let ping = recovery.ping.take();
+        let lost = recovery.lost_leg.clone();
         recovery.phase = Phase::Ended(ending.clone());
-        for timer in [Timer::Grace, Timer::Ping, Timer::Rejoin] {
+        for timer in [Timer::Grace, Timer::Announce, Timer::Ping, Timer::Rejoin] {
             self.clear_timer(out, timer);
         }
         if let Some(task) = ping {
             self.act(out, Action::EndPing { task }, LATER);
+        }
+        if *ending == Ending::CustomerLeft && self.is_joined(&lost) {
+            self.settle(&lost);
+            self.remove_leg(out, &lost); // nobody is at it, and nobody is left to talk to
         }
         self.note(out, Note::Ended { outcome: ending.name().to_owned(), after });
         self.push(out);

@@ -7,6 +7,13 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// How long a mark "on purpose" may come after the leave that it explains. Default 300 ms.
     pub grace: Millis,
+    /// Is an agent whose leg still stands put back into the same conference (R1)? If not, the leg is removed at once and
+    /// the customer comes back through the queue (R2). Default: yes.
+    pub in_place: bool,
+    /// How long after a page's goodbye the customer is told, if the page is not back by then; most are. Default 1.5 s.
+    pub announce_after: Millis,
+    /// How long joining the same conference again may take before the customer comes back through the queue. Default 8 s.
+    pub in_place_within: Millis,
     /// How long the agent is waited for before the customer goes to the next one. Default 15 s.
     pub ping_ttl: Millis,
     /// How long an agent who has proved reachable may take to be on the call again. Default 20 s.
@@ -25,6 +32,9 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             grace: Millis(300),
+            in_place: true,
+            announce_after: Millis(1500),
+            in_place_within: Millis::seconds(8),
             ping_ttl: Millis::seconds(15),
             rejoin_within: Millis::seconds(20),
             queue_within: Millis::seconds(600),

@@ -59,6 +59,8 @@ pub enum Effect {
 pub enum Timer {
     /// A mark "on purpose" may still come.
     Grace,
+    /// The customer is to be told.
+    Announce,
     /// The agent is awaited.
     Ping,
     /// The requeued customer should be on a call.
@@ -184,6 +186,12 @@ pub enum Announcement {
 pub enum Note {
     /// Customer and agent are on the call and the server knows both.
     Connected,
+    /// The agent's page is gone, not on purpose as far as is known; the leg stands with nobody at it.
+    PageGone,
+    /// The agent's desktop is back and joins the same conference again.
+    JoiningInPlace,
+    /// That did not work.
+    NotInPlace,
     /// The agent's leg is gone, not on purpose as far as is known.
     AgentLost,
     /// The agent left on purpose.

@@ -1,4 +1,4 @@
-use rejoin_protocol::api::{GracefulReason, Hello, Registration};
+use rejoin_protocol::api::{Goodbye, GracefulReason, Hello, Registration};
 use rejoin_protocol::{CallSid, ConferenceSid, RecoveryId, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,13 @@ pub enum Event {
         hello: Hello,
         /// Is a push channel of an older page of this worker still open? Then that page may have the call.
         older_page_connected: bool,
+    },
+    /// A page has gone and left its legs standing. Idempotent by epoch.
+    Goodbye {
+        /// From the token.
+        worker: WorkerSid,
+        /// Which page, and whose calls.
+        goodbye: Goodbye,
     },
     /// Twilio asked for the waiting music of a requeued call: the customer has entered the queue.
     EnteredQueue {

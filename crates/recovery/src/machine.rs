@@ -68,6 +68,12 @@ impl Machine {
                     });
                 }
             }
+            Event::Goodbye { worker, goodbye } => {
+                for conference in goodbye.tasks.iter().flat_map(|task| self.of_task(task)).collect::<Vec<_>>()
+                {
+                    self.with(&mut out, &conference, |call, out| call.goodbye(out, &worker, goodbye.epoch));
+                }
+            }
             Event::EnteredQueue { recovery, customer } => {
                 if let Some(conference) = self.recovered(&recovery, &customer) {
                     self.with(&mut out, &conference, |call, out| call.entered_queue(out));

@@ -1,6 +1,6 @@
 //! A machine with a clock, and shorthands for the people of one call.
 
-use rejoin_protocol::api::{GracefulReason, Hello, Holding, Registration, Stage};
+use rejoin_protocol::api::{Goodbye, GracefulReason, Hello, Holding, Registration, Stage};
 use rejoin_protocol::{
     CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid, WorkflowSid,
 };
@@ -44,7 +44,7 @@ impl Desk {
         Self::with(Machine::new(Config::default(), []))
     }
 
-    fn with(machine: Machine) -> Self {
+    pub fn with(machine: Machine) -> Self {
         let now = Millis(1_700_000_000_000);
         Self { machine, now, actions: vec![], effects: vec![], timers: BTreeMap::new(), sequence: 0 }
     }
@@ -55,6 +55,14 @@ impl Desk {
         desk.join(1, CUSTOMER, true);
         desk.join(1, ADA_LEG, false);
         desk.register(1, ADA, ADA_LEG, EPOCH);
+        assert!(desk.take_actions().is_empty());
+        desk
+    }
+
+    /// Ada's page has said goodbye and her leg stands.
+    pub fn away() -> Self {
+        let mut desk = Self::talking();
+        desk.goodbye(ADA, EPOCH);
         assert!(desk.take_actions().is_empty());
         desk
     }
@@ -126,8 +134,22 @@ impl Desk {
     }
 
     pub fn hello(&mut self, epoch: u64, wrapping: bool, older_page_connected: bool) {
+        self.hello_with(epoch, wrapping, older_page_connected, false);
+    }
+
+    /// A page that finds the old leg standing and could join again.
+    pub fn hello_in_place(&mut self, epoch: u64) {
+        self.hello_with(epoch, false, false, true);
+    }
+
+    pub fn goodbye(&mut self, worker: u128, epoch: u64) {
+        let goodbye = Goodbye { epoch, tasks: vec![TaskSid::numbered(1)] };
+        self.handle(Event::Goodbye { worker: WorkerSid::numbered(worker), goodbye });
+    }
+
+    pub fn hello_with(&mut self, epoch: u64, wrapping: bool, older_page_connected: bool, can_join: bool) {
         let (task, reservation) = (TaskSid::numbered(1), ReservationSid::numbered(1));
-        let hello = Hello { epoch, holdings: vec![Holding { task, reservation, wrapping }] };
+        let hello = Hello { epoch, holdings: vec![Holding { task, reservation, wrapping, can_join }] };
         self.handle(Event::Hello { worker: WorkerSid::numbered(ADA), hello, older_page_connected });
     }
 

@@ -14,7 +14,8 @@ enum Step {
     AnnouncementEnd,
     Modify(u128, bool, bool),
     Register(u128, u128, u128, u64),
-    Hello(u64, bool, bool),
+    Hello(u64, bool, bool, bool),
+    Goodbye(u64),
     Graceful,
     EnteredQueue,
     LeftQueue(bool),
@@ -41,7 +42,9 @@ fn step() -> impl Strategy<Value = Step> {
         (who(), any::<bool>(), any::<bool>()).prop_map(|(w, e, h)| Step::Modify(w, e, h)),
         (room(), prop_oneof![Just((ADA, ADA_LEG)), Just((ADA, NEXT_LEG)), Just((BO, NEXT_LEG))], 1..4u64)
             .prop_map(|(c, (w, l), e)| Step::Register(c, w, l, e)),
-        (1..5u64, any::<bool>(), any::<bool>()).prop_map(|(e, w, o)| Step::Hello(e, w, o)),
+        (1..5u64, any::<bool>(), any::<bool>(), any::<bool>())
+            .prop_map(|(e, w, o, j)| Step::Hello(e, w, o, j)),
+        (1..4u64).prop_map(Step::Goodbye),
         Just(Step::Graceful),
         Just(Step::EnteredQueue),
         any::<bool>().prop_map(Step::LeftQueue),
@@ -75,7 +78,8 @@ impl Run {
             }
             Step::Modify(w, e, h) => desk.modify(1, w, e, h),
             Step::Register(c, w, l, e) => desk.register(c, w, l, e),
-            Step::Hello(e, w, o) => desk.hello(e, w, o),
+            Step::Hello(e, w, o, j) => desk.hello_with(e, w, o, j),
+            Step::Goodbye(epoch) => desk.goodbye(ADA, epoch),
             Step::Graceful => desk.graceful(GracefulReason::HangUp),
             Step::EnteredQueue => desk.entered_queue(),
             Step::LeftQueue(hung_up) => {
@@ -141,7 +145,21 @@ proptest! {
             run.step(step);
         }
         run.settle();
-        let lost = run.desk.effects.iter().filter(|e| matches!(e, Effect::Note { note: Note::AgentLost, .. })).count();
+        // A recovery begins with the loss of the leg or of its page; the one may follow the other.
+        let begun = |note: &Note| matches!(note, Note::AgentLost | Note::PageGone);
+        let notes: Vec<_> = run.desk.effects.iter().filter_map(|e| match e {
+            Effect::Note { note, conference, .. } => Some((conference.clone(), note.clone())),
+            _ => None,
+        }).collect();
+        let mut open = std::collections::BTreeSet::new();
+        let mut lost = 0;
+        for (conference, note) in &notes {
+            if begun(note) && open.insert(conference.clone()) {
+                lost += 1;
+            } else if matches!(note, Note::Ended { .. }) {
+                open.remove(conference);
+            }
+        }
         let ended = run.desk.effects.iter().filter(|e| matches!(e, Effect::Note { note: Note::Ended { .. }, .. })).count();
         prop_assert_eq!(lost, ended, "every recovery ends in exactly one way");
         for action in &run.asked {

@@ -1,0 +1,301 @@
+//! The first rung: the old leg still stands, and the agent joins the same conference again.
+
+use crate::desk::*;
+use rejoin_protocol::Millis;
+use rejoin_protocol::api::{GracefulReason, Stage};
+use rejoin_recovery::{
+    Action, Announcement, ConferenceEventKind, Config, LeaveReason, Machine, Outcome, Timer,
+};
+
+fn announce(what: Announcement) -> Action {
+    Action::Announce { conference: conference(1), what }
+}
+
+fn remove(who: u128) -> Action {
+    Action::RemoveLeg { conference: conference(1), leg: leg(who) }
+}
+
+fn is_requeue(action: &Action) -> bool {
+    matches!(action, Action::Requeue { .. })
+}
+
+#[test]
+fn a_quick_refresh_costs_twilio_nothing() {
+    let mut desk = Desk::away();
+    assert_eq!(desk.stage(), Some(Stage::Interrupted));
+    desk.hello_in_place(2);
+    assert_eq!(desk.stage(), Some(Stage::InPlace));
+    desk.join(1, NEXT_LEG, false);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.register(1, ADA, NEXT_LEG, 2);
+    assert_eq!(desk.stage(), Some(Stage::Rejoined));
+    assert!(desk.take_actions().is_empty(), "nobody is moved, nothing is announced");
+    assert!(desk.timers.is_empty(), "{:?}", desk.timers);
+}
+
+#[test]
+fn the_old_leg_may_be_told_gone_before_the_new_one_is_told_there() {
+    let mut desk = Desk::away();
+    desk.hello_in_place(2);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    assert!(desk.has_timer(Timer::Grace));
+    desk.join(1, NEXT_LEG, false);
+    desk.fire(1, Timer::Grace);
+    desk.register(1, ADA, NEXT_LEG, 2);
+    assert_eq!(desk.stage(), Some(Stage::Rejoined));
+    assert!(desk.take_actions().is_empty());
+}
+
+#[test]
+fn an_old_leg_that_flex_does_not_close_is_removed() {
+    let mut desk = Desk::away();
+    desk.hello_in_place(2);
+    desk.join(1, NEXT_LEG, false);
+    desk.register(1, ADA, NEXT_LEG, 2);
+    assert_eq!(desk.stage(), Some(Stage::Rejoined));
+    assert_eq!(desk.finish_all(), [remove(ADA_LEG)]);
+    desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+    assert!(desk.take_actions().is_empty(), "leaves of this kind are ours");
+}
+
+#[test]
+fn the_exit_flag_of_the_new_leg_is_undone() {
+    let mut desk = Desk::away();
+    desk.hello_in_place(2);
+    desk.join(1, NEXT_LEG, true);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.register(1, ADA, NEXT_LEG, 2);
+    assert_eq!(
+        desk.take_actions(),
+        [Action::KeepConference { conference: conference(1), leg: leg(NEXT_LEG) }]
+    );
+}
+
+#[test]
+fn a_page_that_takes_longer_has_the_customer_told() {
+    let mut desk = Desk::away();
+    let gone = desk.now;
+    desk.fire(1, Timer::Announce);
+    assert_eq!(desk.now - gone, Millis(1500));
+    assert_eq!(desk.finish_all(), [announce(Announcement::Interrupted)]);
+    desk.tell(1, ConferenceEventKind::AnnouncementEnd);
+    assert_eq!(desk.finish_all(), [announce(Announcement::Comfort)]);
+    desk.hello_in_place(2);
+    desk.tell(1, ConferenceEventKind::AnnouncementEnd);
+    assert!(desk.take_actions().is_empty(), "what plays would play over the talk");
+}
+
+#[test]
+fn a_held_customer_is_taken_off_hold_to_be_told() {
+    let mut desk = Desk::away();
+    desk.modify(1, CUSTOMER, true, true);
+    desk.fire(1, Timer::Announce);
+    let free = Action::FreeCustomer { conference: conference(1), customer: leg(CUSTOMER), unhold: true };
+    assert_eq!(desk.finish_all(), [free]);
+    assert_eq!(desk.take_actions(), [announce(Announcement::Interrupted)]);
+}
+
+#[test]
+fn a_tab_closed_for_good_costs_not_a_second_more() {
+    let mut desk = Desk::away();
+    let gone = desk.now;
+    desk.fire(1, Timer::Announce);
+    desk.finish_all();
+    desk.fire(1, Timer::Ping);
+    let actions = desk.finish_all();
+    assert_eq!(actions[0], remove(ADA_LEG));
+    assert!(
+        !actions.iter().any(|a| matches!(a, Action::Announce { .. } | Action::CreatePing { .. })),
+        "{actions:?}"
+    );
+    desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+    desk.fire(1, Timer::Ping);
+    assert_eq!(desk.now - gone, Millis::seconds(15));
+    assert_eq!(desk.take_actions(), [requeue(None)]);
+}
+
+#[test]
+fn a_leg_that_falls_while_the_agent_is_away_leads_to_the_second_rung_without_a_second_announcement() {
+    let mut desk = Desk::away();
+    let gone = desk.now;
+    desk.fire(1, Timer::Announce);
+    desk.finish_all();
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    let actions = desk.finish_all();
+    assert!(
+        actions.iter().any(|a| matches!(a, Action::CreatePing { ttl, .. } if *ttl == Millis(13_500))),
+        "{actions:?}"
+    );
+    assert!(!actions.contains(&announce(Announcement::Interrupted)));
+    desk.fire(1, Timer::Ping);
+    assert_eq!(desk.now - gone, Millis::seconds(15), "the wait is one wait");
+}
+
+#[test]
+fn a_leg_that_falls_at_once_is_announced_at_once() {
+    let mut desk = Desk::away();
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    assert!(desk.take_actions().contains(&announce(Announcement::Interrupted)));
+    assert!(!desk.has_timer(Timer::Announce));
+}
+
+#[test]
+fn a_leg_that_falls_in_the_middle_of_joining_leads_to_the_second_rung_unasked() {
+    let mut desk = Desk::away();
+    desk.hello_in_place(2);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.fire(1, Timer::Grace);
+    desk.finish_all();
+    assert_eq!(desk.take_actions(), [requeue(Some(ADA))]);
+}
+
+#[test]
+fn a_page_that_cannot_join_says_so_and_the_customer_comes_another_way() {
+    let mut desk = Desk::away();
+    desk.hello_in_place(2);
+    desk.hello(2, false, false);
+    let actions = desk.finish_all();
+    assert_eq!(actions[0], remove(ADA_LEG));
+    assert_eq!(desk.take_actions(), [requeue(Some(ADA))]);
+}
+
+#[test]
+fn a_page_that_never_joins_is_not_waited_for_without_end() {
+    let mut desk = Desk::away();
+    desk.hello_in_place(2);
+    let began = desk.now;
+    desk.fire(1, Timer::Rejoin);
+    assert_eq!(desk.now - began, Millis::seconds(8));
+    assert_eq!(desk.finish_all()[0], remove(ADA_LEG));
+    assert_eq!(desk.take_actions(), [requeue(Some(ADA))]);
+}
+
+#[test]
+fn a_crash_takes_the_same_way() {
+    let mut desk = Desk::talking();
+    desk.hello_in_place(2);
+    assert_eq!(desk.stage(), Some(Stage::InPlace));
+    desk.join(1, NEXT_LEG, false);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.register(1, ADA, NEXT_LEG, 2);
+    assert_eq!(desk.stage(), Some(Stage::Rejoined));
+    assert!(desk.take_actions().is_empty());
+}
+
+#[test]
+fn two_refreshes_in_a_row_are_two_recoveries() {
+    let mut desk = Desk::away();
+    desk.hello_in_place(2);
+    desk.join(1, NEXT_LEG, false);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.register(1, ADA, NEXT_LEG, 2);
+    desk.goodbye(ADA, 2);
+    assert_eq!(desk.stage(), Some(Stage::Interrupted));
+    desk.hello_in_place(3);
+    desk.join(1, 0xa3, false);
+    desk.leave(1, NEXT_LEG, LeaveReason::HungUp);
+    desk.register(1, ADA, 0xa3, 3);
+    assert_eq!(desk.stage(), Some(Stage::Rejoined));
+    assert!(desk.take_actions().is_empty());
+}
+
+#[test]
+fn a_page_that_is_loaded_again_and_again_does_not_hold_the_customer_for_ever() {
+    let mut desk = Desk::away();
+    let gone = desk.now;
+    for epoch in 2..6 {
+        desk.now = desk.now + Millis::seconds(3);
+        desk.hello_in_place(epoch);
+    }
+    desk.fire(1, Timer::Rejoin);
+    assert!(desk.now - gone <= Millis::seconds(15), "{:?}", desk.now - gone);
+    assert_eq!(desk.finish_all()[0], remove(ADA_LEG));
+}
+
+#[test]
+fn a_new_leg_that_comes_after_all_ends_it_if_the_customer_is_still_there() {
+    let mut desk = Desk::away();
+    desk.hello_in_place(2);
+    desk.fire(1, Timer::Rejoin);
+    desk.join(1, NEXT_LEG, false);
+    desk.register(1, ADA, NEXT_LEG, 2);
+    assert_eq!(desk.stage(), Some(Stage::Rejoined));
+    assert!(!desk.finish_all().iter().any(is_requeue));
+}
+
+#[test]
+fn a_new_leg_that_comes_too_late_is_taken_away() {
+    let mut desk = Desk::away();
+    desk.hello_in_place(2);
+    desk.fire(1, Timer::Rejoin);
+    desk.finish_all();
+    assert_eq!(desk.finish_all(), [requeue(Some(ADA))]);
+    desk.join(1, NEXT_LEG, false);
+    desk.register(1, ADA, NEXT_LEG, 2);
+    assert_eq!(desk.take_actions(), [remove(NEXT_LEG)]);
+    assert_eq!(desk.stage(), Some(Stage::Requeueing));
+}
+
+#[test]
+fn with_another_agent_on_the_call_a_goodbye_starts_nothing() {
+    let mut desk = Desk::talking();
+    desk.join(1, 0xb1, false);
+    desk.register(1, BO, 0xb1, 9);
+    desk.goodbye(ADA, EPOCH);
+    assert!(desk.stage().is_none() && desk.take_actions().is_empty());
+}
+
+#[test]
+fn a_goodbye_of_somebody_else_or_of_an_older_page_starts_nothing() {
+    for (worker, epoch) in [(BO, EPOCH), (ADA, 0)] {
+        let mut desk = Desk::talking();
+        desk.goodbye(worker, epoch);
+        assert!(desk.stage().is_none(), "{worker:x} {epoch}");
+    }
+}
+
+#[test]
+fn a_goodbye_after_a_mark_on_purpose_starts_nothing() {
+    let mut desk = Desk::talking();
+    desk.graceful(GracefulReason::SignOut);
+    desk.goodbye(ADA, EPOCH);
+    assert!(desk.stage().is_none());
+    let mut desk = Desk::away();
+    desk.graceful(GracefulReason::SignOut);
+    assert_eq!(desk.stage(), Some(Stage::Graceful));
+}
+
+#[test]
+fn a_customer_who_hangs_up_while_the_agent_is_away_ends_it() {
+    let mut desk = Desk::away();
+    desk.leave(1, CUSTOMER, LeaveReason::HungUp);
+    assert_eq!(desk.stage(), Some(Stage::CustomerLeft));
+    assert_eq!(desk.take_actions(), [remove(ADA_LEG)], "nobody is left alone on the line");
+}
+
+#[test]
+fn in_place_can_be_turned_off() {
+    let mut desk = Desk::with(Machine::new(Config { in_place: false, ..Config::default() }, []));
+    desk.join(1, CUSTOMER, true);
+    desk.join(1, ADA_LEG, false);
+    desk.register(1, ADA, ADA_LEG, EPOCH);
+    desk.goodbye(ADA, EPOCH);
+    assert!(desk.stage().is_none());
+    desk.hello_in_place(2);
+    assert_eq!(desk.take_actions()[0], remove(ADA_LEG));
+}
+
+#[test]
+fn a_restart_in_the_middle_changes_nothing() {
+    let mut desk = Desk::away();
+    desk.restart();
+    desk.hello_in_place(2);
+    desk.restart();
+    desk.join(1, NEXT_LEG, false);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.register(1, ADA, NEXT_LEG, 2);
+    assert_eq!(desk.stage(), Some(Stage::Rejoined));
+    let failed = Outcome::Failed { reason: "refused".into() };
+    desk.finish(remove(ADA_LEG), failed);
+    assert_eq!(desk.stage(), Some(Stage::Rejoined));
+}
