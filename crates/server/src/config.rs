@@ -53,6 +53,9 @@ pub struct Config {
     /// The database: `sqlite:` and a path.
     #[arg(long, env = "DATABASE_URL", default_value = "sqlite:rejoin.db")]
     pub database_url: String,
+    /// Is an agent whose old leg still stands put back into the same conference?
+    #[arg(long, env = "REJOIN_IN_PLACE", value_enum, default_value = "auto")]
+    pub in_place: InPlace,
     /// What callers hear.
     #[command(flatten)]
     pub texts: Texts,
@@ -90,12 +93,27 @@ pub struct Texts {
     pub lost: String,
 }
 
+/// Is an agent put back into the same conference while the old leg still stands?
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum InPlace {
+    /// Whenever it is possible.
+    Auto,
+    /// Never: every customer comes back through the queue.
+    Off,
+}
+
 /// How long things may take, in milliseconds.
 #[derive(Clone, Debug, Parser)]
 pub struct Timings {
     /// How long a mark "on purpose" may come after the leave that it explains.
     #[arg(long, env = "REJOIN_GRACE_MS", default_value = "300")]
     pub grace_ms: u64,
+    /// How long after a page went away the customer is told, while the agent may be back any moment.
+    #[arg(long, env = "REJOIN_ANNOUNCE_AFTER_MS", default_value = "1500")]
+    pub announce_after_ms: u64,
+    /// How long joining the same conference again may take before the customer comes back through the queue.
+    #[arg(long, env = "REJOIN_IN_PLACE_WITHIN_MS", default_value = "8000")]
+    pub in_place_within_ms: u64,
     /// How long the lost agent is waited for before the call goes to the next one.
     #[arg(long, env = "REJOIN_PING_TTL_MS", default_value = "15000")]
     pub ping_ttl_ms: u64,
@@ -143,6 +161,9 @@ impl Config {
     pub fn machine(&self) -> rejoin_recovery::Config {
         rejoin_recovery::Config {
             grace: Millis(self.timings.grace_ms),
+            in_place: self.in_place == InPlace::Auto,
+            announce_after: Millis(self.timings.announce_after_ms),
+            in_place_within: Millis(self.timings.in_place_within_ms),
             ping_ttl: Millis(self.timings.ping_ttl_ms),
             rejoin_within: Millis(self.timings.rejoin_within_ms),
             queue_within: Millis(self.timings.queue_within_ms),

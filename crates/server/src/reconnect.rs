@@ -16,7 +16,7 @@ const CONVERSATIONS: &str = "conversations";
 pub fn target(recovery: &Recovery) -> Option<&WorkerSid> {
     match &recovery.phase {
         Phase::Requeueing { target } | Phase::Queued { target } => target.as_ref(),
-        Phase::Grace | Phase::Holding | Phase::Ended(_) => None,
+        Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Holding | Phase::Ended(_) => None,
     }
 }
 

@@ -33,6 +33,9 @@ pub struct Facts {
     pub dead_leg_after: Millis,
     /// Does a leg end when its browser closes DTLS? *Assumed*: no; users report calls that went on.
     pub dtls_close_ends_leg: bool,
+    /// Is a second leg of an agent refused while the first one stands? *Assumed*: no; it is what Flex's own "Join Call"
+    /// button asks for (read in `@twilio/flex-ui` 2.17.1).
+    pub second_agent_leg_refused: bool,
     /// How long a worker without an event bridge socket stays in an available activity. *Read*: the default of
     /// `offline_config.presence_ttl` (<https://www.twilio.com/docs/flex/admin-guide/setup/logout-settings>).
     pub presence_ttl: Millis,
@@ -76,6 +79,7 @@ impl Default for Facts {
         Self {
             dead_leg_after: Millis::seconds(30),
             dtls_close_ends_leg: false,
+            second_agent_leg_refused: false,
             presence_ttl: Millis::seconds(30),
             reservation_timeout: Millis::seconds(120),
             timeout_makes_offline: true,

@@ -58,7 +58,7 @@ impl Tokens {
         Self { client, known: Mutex::default(), permits: Semaphore::new(AT_ONCE) }
     }
 
-    async fn check(&self, token: &str, now: Millis) -> Result<Agent, Problem> {
+    pub(crate) async fn check(&self, token: &str, now: Millis) -> Result<Agent, Problem> {
         if token.len() > LONGEST {
             return Err(Problem::TokenRefused);
         }

@@ -63,6 +63,7 @@ pub fn router(app: Arc<App>) -> Result<Router, Error> {
         .route("/v1/hello", post(plugin::hello))
         .route("/v1/calls", post(plugin::register))
         .route("/v1/graceful", post(plugin::graceful))
+        .route("/v1/goodbye", post(plugin::goodbye))
         .route("/v1/push", get(push::push))
         .layer(DefaultBodyLimit::max(LIMIT))
         .layer(cors(&app.config)?);

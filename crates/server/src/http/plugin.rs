@@ -4,10 +4,11 @@ use super::App;
 use super::auth::Agent;
 use super::problem::Problem;
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
-use rejoin_protocol::api::{GracefulMark, Hello, HelloReply, Registration};
+use rejoin_protocol::api::{Beacon, GracefulMark, Hello, HelloReply, Registration};
 use rejoin_recovery::Event;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -50,7 +51,7 @@ pub(crate) async fn hello(
     let event = Event::Hello { worker: agent.worker, hello, older_page_connected };
     let recoveries =
         app.engine.event_then(event, move |machine| machine.views(crate::engine::now(), &worker)).await?;
-    Ok(Json(HelloReply { recoveries }))
+    Ok(Json(HelloReply { recoveries, in_place: app.config.machine().in_place }))
 }
 
 /// `POST /v1/calls`.
@@ -76,5 +77,19 @@ pub(crate) async fn graceful(
     tracing::info!(worker = %agent.worker, task = %mark.task, reason = ?mark.reason, "leaves on purpose");
     let GracefulMark { task, reservation, reason } = mark;
     app.engine.event(Event::Graceful { worker: agent.worker, task, reservation, reason }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST /v1/goodbye`: a beacon. Nobody reads the reply.
+pub(crate) async fn goodbye(State(app): State<Arc<App>>, body: Bytes) -> Result<StatusCode, Problem> {
+    let Ok(Beacon { token, goodbye }) = serde_json::from_slice(&body) else {
+        return Err(Problem::BodyInvalid);
+    };
+    if goodbye.tasks.len() > HOLDINGS {
+        return Err(Problem::BodyInvalid);
+    }
+    let agent = app.tokens.check(&token, crate::engine::now()).await?;
+    tracing::info!(worker = %agent.worker, tasks = goodbye.tasks.len(), "goodbye");
+    app.engine.event(Event::Goodbye { worker: agent.worker, goodbye }).await?;
     Ok(StatusCode::NO_CONTENT)
 }

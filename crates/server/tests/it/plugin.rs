@@ -144,6 +144,29 @@ async fn a_mark_on_purpose_prevents_a_recovery() {
     assert_eq!(desk.hello(2).await["recoveries"], json!([]));
 }
 
+/// A beacon can set no header: the token is in the body.
+async fn beacon(world: &World, token: &str, body: impl Into<Option<String>>) -> reqwest::StatusCode {
+    let goodbye = json!({"token": token, "goodbye": {"epoch": 1, "tasks": [task()]}}).to_string();
+    let request = world.desk.http.post(format!("{}/v1/goodbye", world.desk.address));
+    let body = body.into().unwrap_or(goodbye);
+    request.header("content-type", "text/plain;charset=UTF-8").body(body).send().await.unwrap().status()
+}
+
+#[tokio::test]
+async fn a_goodbye_is_taken_with_a_good_token_alone() {
+    let world = World::start().await;
+    world.desk.talking().await;
+    assert_eq!(beacon(&world, "nobody", None).await, 401);
+    assert_eq!(beacon(&world, "ada", "{}".to_owned()).await, 400);
+    let mark = json!({"epoch": 2, "holdings": []});
+    assert_eq!(world.desk.plugin("/v1/hello", "ada", mark).await.status(), 200);
+    assert_eq!(world.desk.hello(1).await["recoveries"], json!([]));
+    assert_eq!(beacon(&world, "ada", None).await, 204);
+    let reply = world.desk.hello(1).await;
+    assert_eq!(reply["recoveries"][0]["stage"]["name"], "interrupted");
+    assert_eq!(reply["inPlace"], json!(true));
+}
+
 #[tokio::test]
 async fn operators_read_the_whole_timeline_and_nobody_else_does() {
     let mut world = World::start().await;

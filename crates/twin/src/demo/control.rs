@@ -4,7 +4,7 @@ use super::{Demo, Problem, transcripts::Transcript};
 use crate::{
     flex::account_of,
     media::Heard,
-    model::{Event, Request},
+    model::{Assumptions, Event, Request},
 };
 use axum::{
     Json, Router,
@@ -41,6 +41,7 @@ pub(super) fn routes() -> Router<Demo> {
         .route("/__twin/state", get(state))
         .route("/__twin/timeline/{call}", get(timeline))
         .route("/__twin/workers/{name}/activity", post(activity))
+        .route("/__twin/assume", post(assume))
         .route("/__twin/log", get(log))
 }
 
@@ -207,6 +208,12 @@ async fn timeline(State(demo): State<Demo>, Path(call): Path<String>) -> Result<
 #[derive(Deserialize)]
 struct Activity {
     activity: String,
+}
+
+/// What nobody knows for sure about Twilio can be tried both ways.
+async fn assume(State(demo): State<Demo>, Json(assumptions): Json<Assumptions>) -> StatusCode {
+    demo.twin.tell(Event::Assume(assumptions));
+    StatusCode::NO_CONTENT
 }
 
 async fn activity(

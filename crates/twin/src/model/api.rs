@@ -90,6 +90,20 @@ pub enum Event {
     },
     /// A timer is due.
     Timer(TimerId),
+    /// From now on Twilio behaves otherwise in these points: what nobody knows for sure is tried both ways.
+    Assume(Assumptions),
+}
+
+/// Points of [`crate::facts::Facts`] that can be changed while the twin runs. `None`: as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Assumptions {
+    /// [`crate::facts::Facts::dead_leg_after`], in milliseconds.
+    pub dead_leg_after_ms: Option<u64>,
+    /// [`crate::facts::Facts::dtls_close_ends_leg`].
+    pub dtls_close_ends_leg: Option<bool>,
+    /// [`crate::facts::Facts::second_agent_leg_refused`].
+    pub second_agent_leg_refused: Option<bool>,
 }
 
 /// What somebody wants of Twilio. REST and event bridge are mapped onto these.

@@ -106,6 +106,17 @@ impl Model {
             Event::Played { play } => self.played(play),
             Event::TwimlFetched { fetch, result } => self.twiml_fetched(fetch, result),
             Event::Presence { worker, open } => self.presence(&worker, open),
+            Event::Assume(Assumptions {
+                dead_leg_after_ms,
+                dtls_close_ends_leg,
+                second_agent_leg_refused,
+            }) => {
+                let facts = &mut self.facts;
+                facts.dead_leg_after = dead_leg_after_ms.map_or(facts.dead_leg_after, Millis);
+                facts.dtls_close_ends_leg = dtls_close_ends_leg.unwrap_or(facts.dtls_close_ends_leg);
+                facts.second_agent_leg_refused =
+                    second_agent_leg_refused.unwrap_or(facts.second_agent_leg_refused);
+            }
             Event::Timer(timer) => {
                 if let Some(due) = self.timers.remove(&timer) {
                     self.due(due);

@@ -518,6 +518,9 @@ impl Model {
         if self.open_conference(task.as_str()).is_none() {
             return Err(ApiError::not_found("conference"));
         }
+        if self.facts.second_agent_leg_refused {
+            return Err(ApiError::bad_request("the task has a leg of this worker"));
+        }
         let worker = self.phone_of(&to)?;
         let participant = ParticipantSid::numbered(self.number());
         let joining = Joining::Participant {
