@@ -12,7 +12,7 @@ const sid = (/** @type {string} */ prefix, n = 1) => prefix + n.toString(16).pad
 const HOST = '127.0.0.1';
 
 /** The wanted port if it is free, else any. @returns {Promise<number>} */
-const freePort = (wanted = 0) =>
+export const freePort = (wanted = 0) =>
   new Promise((done) => {
     const probe = net.createServer();
     probe.once('error', () => done(freePort()));
@@ -30,7 +30,10 @@ class Program {
     /** @type {object} */ env,
     /** @type {string} */ dir,
   ) {
-    Object.assign(this, { name, args, env });
+    this.name = name;
+    this.args = args;
+    /** @type {Record<string, string>} */
+    this.env = { ...env };
     this.log = path.join(dir, `${name}.log`);
     this.stopping = false;
     /** @type {import('node:child_process').ChildProcess | null} */
@@ -43,7 +46,7 @@ class Program {
 
   start() {
     this.stopping = false;
-    const { name, args, env } = /** @type {any} */ (this);
+    const { name, args, env } = this;
     const child = spawn(path.join(root, 'target/debug', name), args, {
       env: { ...process.env, NO_COLOR: '1', RUST_LOG: process.env.RUST_LOG ?? 'info', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -87,9 +90,10 @@ class Program {
 
 /**
  * Starts both.
- * @param {{port?: number, dir: string, latencyMs?: number}} options `dir` holds the database and the logs, and is emptied.
+ * @param {{port?: number, dir: string, latencyMs?: number, extraPlugins?: string[]}} options `dir` holds the database and
+ *   the logs, and is emptied; `extraPlugins` are files of plugins that Flex loads beside ours.
  */
-export async function startDemo({ port, dir, latencyMs = 80 }) {
+export async function startDemo({ port, dir, latencyMs = 80, extraPlugins = [] }) {
   rmSync(dir, { recursive: true, force: true });
   mkdirSync(dir, { recursive: true });
   const twinPort = await freePort(port ?? 4180);
@@ -112,6 +116,7 @@ export async function startDemo({ port, dir, latencyMs = 80 }) {
         '--plugin',
         path.join(root, 'build/plugin-rejoin.js'),
       ],
+      ...extraPlugins.flatMap((file) => ['--extra-plugin', file]),
     ],
     secrets,
     dir,

@@ -70,17 +70,33 @@ export class Twilio {
     return conferences.find((/** @type {any} */ conference) => conference.friendlyName === task);
   }
 
+  /** What nobody knows for sure about Twilio, tried the one way or the other. */
+  assume = (/** @type {object} */ assumptions) => post(`${this.url}/__twin/assume`, assumptions);
+
+  /** Sends a call somewhere else, as an application of the account would. */
+  redirect = (/** @type {string} */ call, /** @type {string} */ Twiml) =>
+    fetch(`${this.url}/__tw/api.twilio.com/2010-04-01/Accounts/${this.auth.accountSid}/Calls/${call}.json`, {
+      method: 'POST',
+      headers: { authorization: this.authorization() },
+      body: new URLSearchParams({ Twiml }),
+    });
+
+  authorization() {
+    const { accountSid, TWILIO_AUTH_TOKEN } = this.auth;
+    return `Basic ${Buffer.from(`${accountSid}:${TWILIO_AUTH_TOKEN}`).toString('base64')}`;
+  }
+
   /** Signs everybody out and ends all tasks, as an administrator would by REST. */
   async tidy() {
     for (const name of ['ada', 'bo']) await this.available(name, 'Offline');
-    const { accountSid, workspaceSid, TWILIO_AUTH_TOKEN } = this.auth;
-    const authorization = `Basic ${Buffer.from(`${accountSid}:${TWILIO_AUTH_TOKEN}`).toString('base64')}`;
+    const { workspaceSid } = this.auth;
+    await this.assume({ deadLegAfterMs: 30_000, dtlsCloseEndsLeg: false, secondAgentLegRefused: false });
     for (const { sid, status } of await this.tasks()) {
       if (['completed', 'canceled'].includes(status)) continue;
       const AssignmentStatus = ['pending', 'reserved'].includes(status) ? 'canceled' : 'completed';
       await fetch(`${this.url}/__tw/taskrouter.twilio.com/v1/Workspaces/${workspaceSid}/Tasks/${sid}`, {
         method: 'POST',
-        headers: { authorization },
+        headers: { authorization: this.authorization() },
         body: new URLSearchParams({ AssignmentStatus }),
       });
     }
@@ -169,8 +185,9 @@ export class Customer {
   }
 
   /** A line of the timeline that the server keeps. */
-  notes(/** @type {string} */ what, { from = 0, within = 20_000 } = {}) {
-    return this.timeline.until(`"${what}" in the timeline`, (line) => line.note?.what === what, {
+  notes(/** @type {string | RegExp} */ what, { from = 0, within = 20_000 } = {}) {
+    const fits = (/** @type {string} */ name) => (what instanceof RegExp ? what.test(name) : what === name);
+    return this.timeline.until(`"${what}" in the timeline`, (line) => fits(line.note?.what), {
       from,
       within,
     });
@@ -273,6 +290,28 @@ export class Agent {
       .locator('button[aria-label*="ang up" i], button:has-text("Hang up")')
       .first()
       .click({ timeout: 10_000 });
+  }
+
+  /** Clicks Flex's own mute button: mutes, or unmutes. */
+  async mutes() {
+    await this.page.locator('button[aria-label*="mute" i]').first().click({ timeout: 10_000 });
+  }
+
+  /** Is the microphone of this page's call muted? @returns {Promise<boolean>} */
+  isMuted() {
+    return this.page.evaluate(() => {
+      const { Twilio } = /** @type {any} */ (window);
+      return Boolean(Twilio.Flex.Manager.getInstance().store.getState().flex.phone.activeCall?.isMuted);
+    });
+  }
+
+  /** Clicks Flex's own hold button. */
+  async holds() {
+    await this.page.locator('button[aria-label*="hold" i]').first().click({ timeout: 10_000 });
+  }
+
+  async unholds() {
+    await this.holds();
   }
 
   /** Completes the task that is wrapping, with Flex's own button. */

@@ -3,6 +3,7 @@
 import path from 'node:path';
 import { startDemo } from '../../scripts/lib/demo.mjs';
 import { root } from '../../scripts/lib/run.mjs';
+import * as inPlace from './in-place.mjs';
 import * as stories from './stories.mjs';
 import { tell } from './story.mjs';
 
@@ -14,7 +15,7 @@ export async function runAll({ browser, only = '' }) {
   const artefacts = path.join(root, 'target/e2e');
   const demo = await startDemo({ dir: path.join(artefacts, 'demo') });
   try {
-    const chosen = Object.values(stories).filter(({ title }) =>
+    const chosen = Object.values({ ...inPlace, ...stories }).filter(({ title }) =>
       title.toLowerCase().includes(only.toLowerCase()),
     );
     return await tell(chosen, { demo, browser, artefacts });

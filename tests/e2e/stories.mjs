@@ -9,7 +9,7 @@ import { AUDIBLE, WORKER } from './people.mjs';
 /** @typedef {import('./people.mjs').Customer} Customer */
 
 /** Ring, accept, talk: both hear each other, and the agent's exit would not end the call. */
-async function talk(
+export async function talk(
   /** @type {Story} */ story,
   /** @type {Agent} */ agent,
   /** @type {Customer} */ customer,
@@ -24,7 +24,7 @@ async function talk(
 }
 
 /** `endConferenceOnExit` of the agent's leg, in spite of what Flex posts. */
-async function staysOpen(/** @type {Story} */ story, /** @type {string} */ taskSid) {
+export async function staysOpen(/** @type {Story} */ story, /** @type {string} */ taskSid) {
   await story.twilio.becomes('endConferenceOnExit is false on the agent', async () => {
     const conference = await story.twilio.conference(taskSid);
     const agents = conference.participants.filter((/** @type {any} */ p) => p.joined && p.kind === 'agent');
@@ -33,12 +33,12 @@ async function staysOpen(/** @type {Story} */ story, /** @type {string} */ taskS
 }
 
 /** The customer is told, and never left in silence. */
-async function isTold(
+export async function isTold(
   /** @type {Story} */ story,
   /** @type {Customer} */ customer,
   /** @type {number} */ from,
 ) {
-  const lost = await customer.notes('agent-lost', { within: 40_000 });
+  const lost = await customer.notes(/agent-lost|page-gone/, { within: 40_000 });
   await story.step('the customer hears what is going on', () => customer.hears(/announcement/, { from }));
   await story.step('in a voice, not just as a flag', () => customer.hearsSpeech());
   const heard = await customer.heard();
@@ -48,7 +48,7 @@ async function isTold(
 }
 
 /** From the loss of the agent to the moment when the same agent has the customer again. */
-async function isBack(
+export async function isBack(
   /** @type {Story} */ story,
   /** @type {Agent} */ agent,
   /** @type {Customer} */ customer,
@@ -84,7 +84,7 @@ async function isBack(
 }
 
 /** The call ends as ever: nothing is begun, nothing is shown, nobody is left alone. */
-async function endsAsEver(
+export async function endsAsEver(
   /** @type {Story} */ story,
   /** @type {Agent} */ agent,
   /** @type {Customer} */ customer,
@@ -114,11 +114,12 @@ async function endsAsEver(
 
 /** @type {{title: string, play: (story: Story) => Promise<void>, recoveredIn?: number}} */
 export const refresh = {
-  title: 'An agent refreshes the page during a call and is back on it',
+  title: 'An agent refreshes the page, the leg is lost, and the call comes back through the queue',
   async play(story) {
     const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
     const customer = await story.step('a customer calls', () => story.customer());
     const task = await talk(story, ada, customer);
+    await story.twilio.assume({ dtlsCloseEndsLeg: true });
     const { transcript } = customer.mark();
     const left = Date.now();
     const told = isTold(story, customer, transcript);
@@ -186,6 +187,7 @@ export const phonePage = {
   },
 };
 
+/** @type {{title: string, play: (story: Story) => Promise<void>, recoveredIn?: number}} */
 export const closedTab = {
   title: 'An agent closes the tab and another agent gets the call',
   async play(/** @type {Story} */ story) {
@@ -207,6 +209,7 @@ export const closedTab = {
     await bo.shot(story.folder, 'taken-over');
     const ended = await story.step('Bo has the customer', () => customer.notes('ended'));
     assert.equal(ended.note.outcome, 'handed-over');
+    closedTab.recoveredIn = ended.note.after;
     const [taken] = (await bo.tasks()).filter((other) => other.status === 'accepted');
     assert.equal(taken.attributes.isReconnect, true);
     assert.equal(taken.attributes.targetWorkerSid, undefined);
@@ -253,8 +256,9 @@ export const customerHangsUp = {
 };
 
 export const rendererCrash = {
-  title: "An agent's renderer crashes and the leg stands like a ghost",
+  title: "An agent's renderer crashes, and the ghost of her leg is removed",
   async play(/** @type {Story} */ story) {
+    await story.twilio.assume({ secondAgentLegRefused: true });
     const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
     const customer = await story.step('a customer calls', () => story.customer());
     const task = await talk(story, ada, customer);
@@ -275,6 +279,7 @@ export const serverKilled = {
     const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
     const customer = await story.step('a customer calls', () => story.customer());
     const task = await talk(story, ada, customer);
+    await story.twilio.assume({ dtlsCloseEndsLeg: true });
     const refreshed = ada.refreshes();
     await story.step('the line is being held', () => customer.notes('holding-the-line'));
     await story.step('the server is killed (SIGKILL)', () => story.demo.server.stop('SIGKILL'));

@@ -1,0 +1,205 @@
+// The first rung: the old leg still stands, and the agent joins the same conference again. The customer is not moved.
+
+import assert from 'node:assert/strict';
+import { isBack, isTold, staysOpen, talk } from './stories.mjs';
+
+/** @typedef {import('./story.mjs').Story} Story */
+/** @typedef {import('./people.mjs').Agent} Agent */
+/** @typedef {import('./people.mjs').Customer} Customer */
+
+/** Same task, same reservation, same conference, nobody moved; both hear each other. */
+async function isBackInPlace(
+  /** @type {Story} */ story,
+  /** @type {Agent} */ agent,
+  /** @type {Customer} */ customer,
+  /** @type {any} */ task,
+  { from = 0, hearsAgent = true } = {},
+) {
+  const ended = await story.step('she is back in place, without a click', () =>
+    customer.notes('ended', { from }),
+  );
+  assert.equal(ended.note.outcome, 'rejoined');
+  await story.step('the dialog goes', () => agent.dialog().waitFor({ state: 'hidden', timeout: 10_000 }));
+  const tasks = await agent.tasks();
+  assert.deepEqual(
+    tasks.map(({ sid, taskSid, status }) => ({ sid, taskSid, status })),
+    [{ sid: task.sid, taskSid: task.taskSid, status: 'accepted' }],
+    'one task, the same as before',
+  );
+  const conference = await story.twilio.conference(task.taskSid);
+  assert.equal(conference.status, 'in-progress', 'the conference has gone on');
+  const legs = conference.participants.filter((/** @type {any} */ p) => p.kind === 'customer');
+  assert.deepEqual(
+    legs.map((/** @type {any} */ p) => p.joined),
+    [true],
+    'the customer was never moved',
+  );
+  const others = (await story.twilio.tasks()).filter(
+    (/** @type {any} */ t) => t.attributes.disconnectedTaskSid === task.taskSid,
+  );
+  assert.deepEqual(others, [], 'no ping and no reconnect task');
+  await story.step("the agent's exit would not end the call", () => staysOpen(story, task.taskSid));
+  await story.step('audio runs both ways', async () => {
+    if (hearsAgent) await customer.hearsAgent();
+    await agent.hearsCustomer();
+  });
+  const ready = await agent.page.evaluate('window.__flexReadyAt');
+  return { ms: ended.at - ready, total: ended.note.after };
+}
+
+async function onACall(/** @type {Story} */ story) {
+  const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
+  const customer = await story.step('a customer calls', () => story.customer());
+  const task = await talk(story, ada, customer);
+  return { ada, customer, task };
+}
+
+/** @type {{title: string, play: (story: Story) => Promise<void>, recoveredIn?: number}} */
+export const refreshInPlace = {
+  title: 'An agent refreshes the page and is back in place',
+  async play(story) {
+    const { ada, customer, task } = await onACall(story);
+    await story.step('she refreshes the page', () => ada.refreshes());
+    await story.step('and sees the dialog', () => ada.dialog().waitFor({ timeout: 30_000 }));
+    const { ms } = await isBackInPlace(story, ada, customer, task);
+    refreshInPlace.recoveredIn = ms;
+  },
+};
+
+export const refreshTwice = {
+  title: 'An agent refreshes twice in a row',
+  async play(/** @type {Story} */ story) {
+    const { ada, customer, task } = await onACall(story);
+    await story.step('she refreshes the page', () => ada.refreshes());
+    await ada.dialog().waitFor({ timeout: 30_000 });
+    await story.step('and again, before she is back', () => ada.refreshes());
+    await story.step('and sees the dialog again', () => ada.dialog().waitFor({ timeout: 30_000 }));
+    await ada.ready();
+    await isBackInPlace(story, ada, customer, task);
+    const from = customer.mark().timeline;
+    await story.step('she refreshes once more, being back', () => ada.refreshes());
+    await isBackInPlace(story, ada, customer, task, { from });
+  },
+};
+
+export const refreshMuted = {
+  title: 'An agent who is muted refreshes and is muted again',
+  async play(/** @type {Story} */ story) {
+    const { ada, customer, task } = await onACall(story);
+    await story.step('she mutes herself', () => ada.mutes());
+    await story.step('the customer hears her no more', () => customer.hears(/silence/));
+    await story.step('she refreshes the page', () => ada.refreshes());
+    await isBackInPlace(story, ada, customer, task, { hearsAgent: false });
+    await story.step('she is muted again', () => story.twilio.becomes('muted', () => ada.isMuted()));
+    await story.step('she unmutes and is heard', async () => {
+      await ada.mutes();
+      await customer.hearsAgent();
+    });
+  },
+};
+
+export const refreshHeld = {
+  title: 'An agent refreshes while the customer is on hold',
+  async play(/** @type {Story} */ story) {
+    const { ada, customer, task } = await onACall(story);
+    await story.step('she puts the customer on hold', () => ada.holds());
+    await story.step('he hears music', () => customer.hears(/hold music/));
+    await story.step('she refreshes the page', () => ada.refreshes());
+    const ended = await story.step('she is back in place', () => customer.notes('ended'));
+    assert.equal(ended.note.outcome, 'rejoined');
+    await story.step('the dialog goes', () => ada.dialog().waitFor({ state: 'hidden', timeout: 10_000 }));
+    const held = (await story.twilio.conference(task.taskSid)).participants.some(
+      (/** @type {any} */ p) => p.hold,
+    );
+    if (held) await story.step('she takes him off hold', () => ada.unholds());
+    await story.step('both hear each other', async () => {
+      await customer.hearsAgent();
+      await ada.hearsCustomer();
+    });
+  },
+};
+
+export const refreshOfThree = {
+  title: 'An agent refreshes in a call of three',
+  async play(/** @type {Story} */ story) {
+    const { ada, customer, task } = await onACall(story);
+    const third = await story.step('a third party joins', async () => {
+      const party = await story.customer();
+      await story.twilio.redirect(
+        party.call,
+        `<Response><Dial><Conference beep="false">${task.taskSid}</Conference></Dial></Response>`,
+      );
+      await story.twilio.becomes('three on the call', async () => {
+        const { participants } = await story.twilio.conference(task.taskSid);
+        return participants.filter((/** @type {any} */ p) => p.joined).length === 3;
+      });
+      return party;
+    });
+    await story.step('she refreshes the page', () => ada.refreshes());
+    await isBackInPlace(story, ada, customer, task);
+    await story.step('the third party hears her, too', () => third.hears(/agent/, { from: 0 }));
+    assert.equal((await third.heard()).live, true);
+  },
+};
+
+export const crashInPlace = {
+  title: "An agent's renderer crashes and she is back in place",
+  async play(/** @type {Story} */ story) {
+    const { ada, customer, task } = await onACall(story);
+    await story.step('the renderer crashes', () => ada.crashes());
+    await story.step('she opens Flex again', async () => {
+      await ada.page.close();
+      await ada.opens();
+    });
+    await isBackInPlace(story, ada, customer, task);
+  },
+};
+
+/** With Twilio, or our settings, such that the first rung does not hold. */
+const secondRung = (
+  /** @type {string} */ title,
+  /** @type {(story: Story) => Promise<unknown>} */ prepare,
+) => ({
+  title,
+  async play(/** @type {Story} */ story) {
+    await prepare(story);
+    const { ada, customer, task } = await onACall(story);
+    const { transcript } = customer.mark();
+    await story.step('she refreshes the page', () => ada.refreshes());
+    await isTold(story, customer, transcript);
+    await ada.ready();
+    await isBack(story, ada, customer, task);
+    const told = customer.transcript.said
+      .slice(transcript)
+      .filter((said) => /announcement: The connection/.test(said.heard));
+    assert.equal(told.length, 1, 'he is told once');
+  },
+});
+
+export const joinRefused = secondRung(
+  'Joining again is refused, and the call comes back through the queue',
+  (story) => story.twilio.assume({ secondAgentLegRefused: true }),
+);
+
+export const legFalls = secondRung(
+  'The old leg falls while she is away, and the call comes back through the queue',
+  (story) => story.twilio.assume({ deadLegAfterMs: 0 }),
+);
+
+export const inPlaceOff = {
+  title: 'In place is turned off, and the call comes back through the queue',
+  async play(/** @type {Story} */ story) {
+    const { server } = story.demo;
+    const restart = async (/** @type {string} */ inPlace) => {
+      await server.stop();
+      server.env.REJOIN_IN_PLACE = inPlace;
+      await server.start();
+    };
+    await restart('off');
+    try {
+      await secondRung('', async () => {}).play(story);
+    } finally {
+      await restart('auto');
+    }
+  },
+};
