@@ -31,6 +31,9 @@ struct Options {
     /// The plugin's bundle.
     #[arg(long)]
     plugin: Option<PathBuf>,
+    /// Another plugin's script, loaded beside it; may be given several times.
+    #[arg(long = "extra-plugin", value_name = "FILE")]
+    extra_plugins: Vec<PathBuf>,
     /// Latency of REST requests and webhooks, milliseconds each way.
     #[arg(long, default_value_t = 80)]
     latency_ms: u64,
@@ -72,6 +75,7 @@ async fn run(options: Options) -> Result<(), TwinError> {
         operator_token: options.operator_token,
         flex_host: options.flex_host,
         plugin: options.plugin,
+        extra_plugins: options.extra_plugins,
         latency: Duration::from_millis(options.latency_ms),
         account: AccountSid::numbered(1),
         facts,

@@ -47,6 +47,8 @@ pub struct TwinConfig {
     pub flex_host: Option<PathBuf>,
     /// The plugin's bundle.
     pub plugin: Option<PathBuf>,
+    /// Scripts of other plugins, which Flex loads after it under the names of their files.
+    pub extra_plugins: Vec<PathBuf>,
     /// One way, REST and webhooks.
     pub latency: Duration,
     /// The demo account.

@@ -2,6 +2,7 @@
 
 use super::{Demo, Problem, control};
 use crate::{
+    TwinConfig,
     flex::{account_of, agent::Agent},
     shell,
 };
@@ -29,7 +30,7 @@ pub(super) fn routes() -> Router<Demo> {
         .route("/phone", get(phone))
         .route("/flex-host.js", get(flex_host))
         .route("/plugins", get(plugins))
-        .route("/plugins/plugin-rejoin.js", get(plugin))
+        .route("/plugins/{script}", get(plugin))
         .route("/tw-shim.js", get(async || script(include_str!("../../pages/tw-shim.js"))))
         .route("/pages/flex-session.js", get(async || script(include_str!("../../pages/flex-session.js"))))
         .route("/pages/flex-start.js", get(async || script(include_str!("../../pages/flex-start.js"))))
@@ -192,19 +193,31 @@ async fn plugins(State(demo): State<Demo>, headers: HeaderMap) -> Result<Json<Va
             "the token is not one of this account, or expired".into(),
         ));
     }
-    if config.plugin.is_none() {
-        return Ok(Json(json!([])));
-    }
-    Ok(Json(json!([{
-        "phase": 3, "name": "plugin-rejoin", "version": env!("CARGO_PKG_VERSION"),
-        "src": "/plugins/plugin-rejoin.js"
-    }])))
+    let list = installed(config).into_iter().map(|(name, _)| {
+        let src = format!("/plugins/{name}.js");
+        json!({ "phase": 3, "name": name, "version": env!("CARGO_PKG_VERSION"), "src": src })
+    });
+    Ok(Json(Value::Array(list.collect())))
 }
 
-async fn plugin(State(demo): State<Demo>) -> Result<Response, Problem> {
-    let missing = || Problem::not_found("plugin: build it and start with --plugin build/plugin-rejoin.js");
-    let path = demo.twin.config().plugin.clone().ok_or_else(missing)?;
-    let bundle = read(path).await.ok_or_else(missing)?;
+/// Names and scripts of the plugins, in the order in which Flex loads them.
+fn installed(config: &TwinConfig) -> Vec<(&str, &std::path::Path)> {
+    let own = config.plugin.iter().map(|path| ("plugin-rejoin", path.as_path()));
+    // A file without a readable name cannot be asked for by one.
+    let others =
+        config.extra_plugins.iter().filter_map(|path| Some((path.file_stem()?.to_str()?, path.as_path())));
+    own.chain(others).collect()
+}
+
+async fn plugin(State(demo): State<Demo>, Path(script): Path<String>) -> Result<Response, Problem> {
+    let missing = || {
+        let what = "such plugin: build ours and start with --plugin build/plugin-rejoin.js, name others with --extra-plugin";
+        Problem::not_found(what)
+    };
+    let wanted = script.strip_suffix(".js").ok_or_else(missing)?;
+    let plugins = installed(demo.twin.config());
+    let (_, path) = plugins.into_iter().find(|(name, _)| *name == wanted).ok_or_else(missing)?;
+    let bundle = read(path.to_owned()).await.ok_or_else(missing)?;
     let headers =
         [(header::CONTENT_TYPE, "text/javascript; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, bundle).into_response())
@@ -214,7 +227,7 @@ async fn plugin(State(demo): State<Demo>) -> Result<Response, Problem> {
 mod tests {
     use super::*;
 
-    use crate::{Twin, TwinConfig, app, facts::Facts};
+    use crate::{Twin, app, facts::Facts};
     use reqwest::{Client, redirect::Policy};
 
     async fn served() -> (String, Client) {
@@ -228,6 +241,7 @@ mod tests {
             operator_token: None,
             flex_host: None,
             plugin: Some("/nowhere/plugin.js".into()),
+            extra_plugins: vec![concat!(env!("CARGO_MANIFEST_DIR"), "/pages/phone.js").into()],
             latency: std::time::Duration::ZERO,
             account: rejoin_protocol::AccountSid::numbered(1),
             facts: Facts::default(),
@@ -275,7 +289,18 @@ mod tests {
         let token =
             page.split("\"token\":\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a token");
         let plugins: Value = list(Some(token)).await.json().await.expect("JSON");
-        assert_eq!(plugins[0]["src"], "/plugins/plugin-rejoin.js");
+        let of = |field: &str| [0, 1].map(|at| plugins[at][field].as_str().expect("text").to_owned());
+        assert_eq!(of("name"), ["plugin-rejoin", "phone"]);
+        assert_eq!(of("src"), ["/plugins/plugin-rejoin.js", "/plugins/phone.js"]);
+        assert!(plugins.get(2).is_none());
+        let script = async |path: &str| {
+            let response = client.get(format!("{twin}{path}")).send().await.expect("answers");
+            (response.status().as_u16(), response.text().await.expect("text"))
+        };
+        assert_eq!(script("/plugins/phone.js").await, (200, include_str!("../../pages/phone.js").to_owned()));
+        for path in ["/plugins/plugin-rejoin.js", "/plugins/phone-call.js", "/plugins/..%2FCargo.toml"] {
+            assert_eq!(script(path).await.0, 404, "{path}");
+        }
     }
 
     #[test]

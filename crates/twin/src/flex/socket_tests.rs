@@ -38,6 +38,7 @@ impl World {
             operator_token: None,
             flex_host: None,
             plugin: None,
+            extra_plugins: Vec::new(),
             latency: Duration::ZERO,
             account: AccountSid::numbered(1),
             facts: Facts::default(),
