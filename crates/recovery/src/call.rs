@@ -155,7 +155,7 @@ pub enum Ending {
         /// That agent's name, when it is known.
         name: Option<String>,
     },
-    /// Another agent was there all the time.
+    /// Another agent has come to the customer before he was moved.
     Covered,
     /// The customer hung up.
     CustomerLeft,
@@ -541,6 +541,7 @@ impl Call {
         self.keep_conference(out);
         self.find_lost_agent(out);
         self.end_grace(out);
+        self.end_if_covered(out);
         self.customer_gone(out);
         self.go_on(out);
         self.close(out);
@@ -659,6 +660,17 @@ impl Call {
                 self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
             }
         }
+    }
+
+    /// An agent has come to the customer before we moved him: from now on he is not moved any more.
+    fn end_if_covered(&mut self, out: &mut Out<'_>) {
+        let Some(recovery) = &self.recovery else { return };
+        if !matches!(recovery.phase, Phase::Grace | Phase::Holding) || !self.customer_joined() {
+            return;
+        }
+        let Some(agent) = self.agent_on_call() else { return };
+        let same = agent.worker == recovery.agent.worker;
+        self.end_recovery(out, &if same { Ending::Rejoined } else { Ending::Covered });
     }
 
     /// Was the customer left alone on purpose? A transfer leaves him alone for a while, and that is right.
