@@ -515,12 +515,14 @@ impl Call {
                     participant.joined = false;
                 }
             }
-            Action::CreatePing { .. } => {
+            Action::CreatePing { recovery, .. } => {
                 if let Outcome::PingCreated(task) = outcome {
-                    self.ping_created(out, task);
+                    self.ping_created(out, recovery, task);
                 }
             }
-            Action::Requeue { target, .. } => self.requeue_done(out, target.as_ref(), outcome),
+            Action::Requeue { recovery, target, .. } => {
+                self.requeue_done(out, recovery, target.as_ref(), outcome);
+            }
             Action::Announce { .. }
             | Action::EndPing { .. }
             | Action::CompleteReservation { .. }
@@ -728,9 +730,9 @@ impl Call {
         }
     }
 
-    fn ping_created(&mut self, out: &mut Out<'_>, task: &TaskSid) {
+    fn ping_created(&mut self, out: &mut Out<'_>, id: &RecoveryId, task: &TaskSid) {
         let Some(recovery) = &mut self.recovery else { return };
-        if recovery.phase == Phase::Holding {
+        if recovery.id == *id && recovery.phase == Phase::Holding {
             recovery.ping = Some(task.clone());
         } else {
             // Its answer came another way, or nobody waits for it any more.
@@ -804,7 +806,7 @@ impl Call {
         };
         self.clear_timer(out, Timer::Ping);
         self.note(out, Note::Requeueing { same_agent: target.is_some() });
-        self.act(out, action, Millis::seconds(60));
+        self.act(out, action, out.now.until(deadline));
         if let Some(task) = ping {
             self.act(out, Action::EndPing { task }, LATER);
         }
@@ -812,13 +814,25 @@ impl Call {
         self.push(out);
     }
 
-    fn requeue_done(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>, outcome: &Outcome) {
-        let waits = self.recovery.as_ref().is_some_and(
-            |r| matches!(&r.phase, Phase::Requeueing { target: waited } if waited.as_ref() == target),
-        );
+    fn requeue_done(
+        &mut self,
+        out: &mut Out<'_>,
+        id: &RecoveryId,
+        target: Option<&WorkerSid>,
+        outcome: &Outcome,
+    ) {
+        let Some(recovery) = self.recovery.as_ref().filter(|recovery| recovery.id == *id) else { return };
+        let (waits, queued) = match &recovery.phase {
+            Phase::Requeueing { target: wanted } => (wanted.as_ref() == target, false),
+            Phase::Queued { target: wanted } => (false, wanted.as_ref() == target),
+            Phase::Grace | Phase::Holding | Phase::Ended(_) => (false, false),
+        };
         match outcome {
-            // The customer's call is over.
-            Outcome::Gone if waits => self.end_recovery(out, &Ending::CustomerLeft),
+            // The customer's call is over. The music of an earlier stay in the queue may have said that he is in it.
+            Outcome::Gone if waits || queued => self.end_recovery(out, &Ending::CustomerLeft),
+            Outcome::Failed { .. } if waits && target.is_some() => {
+                self.requeue(out, None, out.now + out.config.queue_within);
+            }
             Outcome::Failed { .. } if waits => {
                 let reason = "Twilio did not take the customer's call back into the queue".to_owned();
                 self.end_recovery(out, &Ending::Failed { reason });

@@ -1,8 +1,29 @@
 //! What comes late, is overtaken, or goes wrong half-way.
 
 use crate::desk::*;
+use rejoin_protocol::Millis;
 use rejoin_protocol::api::Stage;
-use rejoin_recovery::{LeaveReason, Timer};
+use rejoin_recovery::{Action, Effect, LeaveReason, Outcome, Timer};
+
+fn failed() -> Outcome {
+    Outcome::Failed { reason: "refused".into() }
+}
+
+/// Until when the last action is tried.
+fn last_deadline(desk: &Desk) -> Option<Millis> {
+    desk.effects.iter().rev().find_map(|effect| match effect {
+        Effect::Act { deadline, .. } => Some(*deadline),
+        _ => None,
+    })
+}
+
+/// Ada is back and the customer is being sent to her.
+fn requeueing() -> Desk {
+    let mut desk = Desk::holding();
+    desk.hello(2, true, false);
+    assert_eq!(desk.take_actions(), [requeue(Some(ADA)), end_ping()]);
+    desk
+}
 
 // --- another agent comes while the line is held ---
 
@@ -26,6 +47,69 @@ fn the_same_agent_on_another_leg_has_rejoined() {
     desk.register(1, ADA, NEXT_LEG, 2);
     assert_eq!(desk.stage(), Some(Stage::Rejoined));
     assert!(desk.take_actions().is_empty() && !desk.has_timer(Timer::Grace));
+}
+
+// --- requeues that do not work ---
+
+#[test]
+fn a_requeue_is_tried_as_long_as_it_makes_sense() {
+    let desk = requeueing();
+    let sent = desk.effects.iter().find_map(|effect| match effect {
+        Effect::Act { action: Action::Requeue { .. }, deadline, .. } => Some(*deadline),
+        _ => None,
+    });
+    assert_eq!(sent, Some(desk.now + Millis::seconds(20)), "then it is the next one's turn");
+}
+
+#[test]
+fn a_requeue_for_anybody_is_tried_as_long_as_the_customer_waits() {
+    let mut desk = Desk::talking();
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.fire(1, Timer::Grace);
+    desk.fire(1, Timer::Ping);
+    assert_eq!(desk.take_actions().last(), Some(&requeue(None)));
+    assert_eq!(last_deadline(&desk), Some(desk.now + Millis::seconds(600)));
+}
+
+#[test]
+fn a_requeue_that_fails_is_followed_by_the_next_best() {
+    let mut desk = requeueing();
+    desk.finish(requeue(Some(ADA)), failed());
+    assert_eq!(desk.take_actions(), [requeue(None)]);
+    assert_eq!(desk.stage(), Some(Stage::WaitingForOther));
+    desk.finish(requeue(None), failed());
+    assert!(matches!(desk.stage(), Some(Stage::Failed { .. })));
+}
+
+#[test]
+fn a_customer_who_hung_up_is_noticed_though_an_old_queue_request_came_in_between() {
+    let mut desk = requeueing();
+    desk.entered_queue();
+    desk.finish_all();
+    desk.fire(1, Timer::Rejoin);
+    assert_eq!(desk.take_actions(), [requeue(None)]);
+    // The music of the first stay in the queue was asked for once more.
+    desk.entered_queue();
+    desk.finish(requeue(None), Outcome::Gone);
+    assert_eq!(desk.stage(), Some(Stage::CustomerLeft));
+}
+
+// --- an earlier recovery's answers ---
+
+#[test]
+fn an_answer_that_belongs_to_an_earlier_recovery_is_not_taken_for_this_ones() {
+    let mut desk = Desk::talking();
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.fire(1, Timer::Grace);
+    let first: Vec<_> =
+        desk.take_actions().into_iter().filter(|a| matches!(a, Action::CreatePing { .. })).collect();
+    desk.join(1, 0xb1, false);
+    desk.register(1, BO, 0xb1, 9);
+    desk.leave(1, 0xb1, LeaveReason::HungUp);
+    desk.fire(1, Timer::Grace);
+    desk.take_actions();
+    desk.finish(first[0].clone(), good(&first[0]));
+    assert_eq!(desk.take_actions(), [end_ping()], "nobody waits for the first one's ping any more");
 }
 
 // --- what is learnt late ---
