@@ -420,11 +420,28 @@ impl Call {
         self.evaluate(out);
     }
 
-    pub(crate) fn left_queue(&mut self, out: &mut Out<'_>, hung_up: bool) {
+    pub(crate) fn left_queue(&mut self, out: &mut Out<'_>, bridged: bool, hung_up: bool) {
         if hung_up && self.has_open_recovery() {
             self.end_recovery(out, &Ending::CustomerLeft);
+        } else if !bridged {
+            self.in_again_for_any(out);
         }
         self.evaluate(out);
+    }
+
+    /// The queue did not keep the customer, and the document that was asked for then sends him into it for any agent.
+    fn in_again_for_any(&mut self, out: &mut Out<'_>) {
+        let Some(recovery) = &mut self.recovery else { return };
+        let (Phase::Requeueing { target } | Phase::Queued { target }) = &recovery.phase else { return };
+        let had_target = target.is_some();
+        recovery.phase = Phase::Requeueing { target: None };
+        if had_target {
+            let deadline = out.now + out.config.queue_within;
+            recovery.deadline = deadline;
+            self.set_timer(out, Timer::Rejoin, deadline);
+            self.note(out, Note::Requeueing { same_agent: false });
+        }
+        self.push(out);
     }
 
     /// The customer is with an agent in another conference.

@@ -43,7 +43,8 @@ pub enum Event {
         /// The customer's leg, which must be the one that was sent.
         customer: CallSid,
     },
-    /// Twilio asked what comes after the queue.
+    /// Twilio asked what comes after the queue, or instead of it. Neither bridged nor hung up: the document that is
+    /// the answer sends the customer into the queue again, for any agent.
     LeftQueue {
         /// Of which recovery.
         recovery: RecoveryId,

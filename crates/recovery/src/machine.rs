@@ -73,9 +73,9 @@ impl Machine {
                     self.with(&mut out, &conference, |call, out| call.entered_queue(out));
                 }
             }
-            Event::LeftQueue { recovery, customer, bridged: _, hung_up } => {
+            Event::LeftQueue { recovery, customer, bridged, hung_up } => {
                 if let Some(conference) = self.recovered(&recovery, &customer) {
-                    self.with(&mut out, &conference, |call, out| call.left_queue(out, hung_up));
+                    self.with(&mut out, &conference, |call, out| call.left_queue(out, bridged, hung_up));
                 }
             }
             Event::Done { conference, action, outcome } => {

@@ -3,10 +3,15 @@
 use crate::desk::*;
 use rejoin_protocol::Millis;
 use rejoin_protocol::api::Stage;
-use rejoin_recovery::{Action, Effect, LeaveReason, Outcome, Timer};
+use rejoin_recovery::{Action, Effect, Event, LeaveReason, Outcome, Timer};
 
 fn failed() -> Outcome {
     Outcome::Failed { reason: "refused".into() }
+}
+
+fn left_queue(desk: &mut Desk) {
+    let (recovery, customer) = (recovery(), leg(CUSTOMER));
+    desk.handle(Event::LeftQueue { recovery, customer, bridged: false, hung_up: false });
 }
 
 /// Until when the last action is tried.
@@ -92,6 +97,25 @@ fn a_customer_who_hung_up_is_noticed_though_an_old_queue_request_came_in_between
     desk.entered_queue();
     desk.finish(requeue(None), Outcome::Gone);
     assert_eq!(desk.stage(), Some(Stage::CustomerLeft));
+}
+
+#[test]
+fn a_queue_that_lets_the_customer_go_leads_to_any_agent() {
+    let mut desk = requeueing();
+    desk.entered_queue();
+    desk.finish_all();
+    // Our document sends the customer into the queue again, for anybody.
+    left_queue(&mut desk);
+    assert_eq!(desk.stage(), Some(Stage::WaitingForOther), "what the dialog says is so");
+    assert!(desk.take_actions().is_empty(), "the document is enough");
+    let at = desk.timers[&(conference(1), Timer::Rejoin)];
+    assert_eq!(at, desk.now + Millis::seconds(600), "nobody takes the customer out of the queue again");
+    desk.now = desk.now + Millis::seconds(30);
+    left_queue(&mut desk);
+    assert_eq!(desk.timers[&(conference(1), Timer::Rejoin)], at, "the waiting has an end");
+    desk.entered_queue();
+    desk.fire(1, Timer::Rejoin);
+    assert!(matches!(desk.stage(), Some(Stage::Failed { .. })));
 }
 
 // --- an earlier recovery's answers ---
