@@ -250,6 +250,12 @@ impl Call {
         self.customer.as_ref().is_some_and(|leg| self.is_joined(leg))
     }
 
+    /// Did the customer hang up here?
+    pub(crate) fn customer_hung_up(&self) -> bool {
+        let leg = self.customer.as_ref().and_then(|leg| self.participants.get(leg));
+        leg.is_some_and(|p| !p.joined && p.left == Some(LeaveReason::HungUp))
+    }
+
     /// The agent who is on the call with the customer.
     pub(crate) fn agent_on_call(&self) -> Option<&Agent> {
         self.agents.iter().find(|(leg, agent)| self.is_joined(leg) && !agent.removing).map(|(_, agent)| agent)
@@ -462,6 +468,12 @@ impl Call {
             self.act(out, Action::MoveParticipant { leg, into: into.clone(), muted }, SOON);
         }
         self.end_recovery(out, &ending);
+        self.evaluate(out);
+    }
+
+    /// The customer was in another conference, on the way to an agent, and hung up there.
+    pub(crate) fn hung_up_elsewhere(&mut self, out: &mut Out<'_>) {
+        self.end_recovery(out, &Ending::CustomerLeft);
         self.evaluate(out);
     }
 

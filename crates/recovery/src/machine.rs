@@ -86,6 +86,7 @@ impl Machine {
             }
         }
         self.look_for_reunions(&mut out);
+        self.look_for_losses(&mut out);
         for effect in &out.effects {
             if let Effect::Forget { conference } = effect {
                 self.calls.remove(conference);
@@ -177,6 +178,24 @@ impl Machine {
             .collect();
         for (old, agent, task) in reunions {
             self.with(out, &old, |call, out| call.connected_elsewhere(out, &agent, &task));
+        }
+    }
+
+    /// Ends recoveries whose customer has hung up in another conference.
+    fn look_for_losses(&mut self, out: &mut Out<'_>) {
+        let hung_up: Vec<_> = self
+            .calls
+            .values()
+            .filter(|old| {
+                let elsewhere = |new: &Call| {
+                    new.conference != old.conference && new.customer_hung_up() && new.customer == old.customer
+                };
+                old.has_open_recovery() && self.calls.values().any(elsewhere)
+            })
+            .map(|old| old.conference.clone())
+            .collect();
+        for old in hung_up {
+            self.with(out, &old, Call::hung_up_elsewhere);
         }
     }
 }

@@ -136,4 +136,21 @@ fn an_answer_that_belongs_to_an_earlier_recovery_is_not_taken_for_this_ones() {
     assert_eq!(desk.take_actions(), [end_ping()], "nobody waits for the first one's ping any more");
 }
 
+// --- a customer who hangs up where the queue led to ---
+
+#[test]
+fn a_customer_who_hangs_up_in_the_next_conference_has_left() {
+    let mut desk = Desk::holding();
+    desk.fire(1, Timer::Ping);
+    desk.finish_all();
+    desk.entered_queue();
+    desk.leave(1, CUSTOMER, LeaveReason::UpdatedViaApi);
+    desk.finish_all();
+    desk.join(2, CUSTOMER, true);
+    desk.join(2, NEXT_LEG, false);
+    assert_eq!(desk.stage(), Some(Stage::WaitingForOther), "whose leg it is, is not known yet");
+    desk.leave(2, CUSTOMER, LeaveReason::HungUp);
+    assert_eq!(desk.stage(), Some(Stage::CustomerLeft));
+}
+
 // --- what is learnt late ---
