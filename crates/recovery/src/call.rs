@@ -256,6 +256,11 @@ impl Call {
         leg.is_some_and(|p| !p.joined && p.left == Some(LeaveReason::HungUp))
     }
 
+    fn customer_left(&self) -> bool {
+        let leg = self.customer.as_ref().and_then(|leg| self.participants.get(leg));
+        leg.is_some_and(|p| !p.joined && p.left.is_some())
+    }
+
     /// The agent who is on the call with the customer.
     pub(crate) fn agent_on_call(&self) -> Option<&Agent> {
         self.agents.iter().find(|(leg, agent)| self.is_joined(leg) && !agent.removing).map(|(_, agent)| agent)
@@ -642,8 +647,11 @@ impl Call {
         if self.customer.is_none() && !self.ended {
             return self.learn(out); // decided when it is known who the customer is
         }
-        if self.ended || !self.customer_joined() {
+        if self.ended || self.customer_left() {
             return self.settle(leg);
+        }
+        if !self.customer_joined() {
+            return; // not seen yet: decided when he is
         }
         if on_purpose.is_some() || by_others {
             self.settle(leg);

@@ -1,9 +1,13 @@
 //! What comes late, is overtaken, or goes wrong half-way.
 
 use crate::desk::*;
-use rejoin_protocol::Millis;
 use rejoin_protocol::api::Stage;
-use rejoin_recovery::{Action, Effect, Event, LeaveReason, Outcome, Timer};
+use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
+use rejoin_recovery::{Action, Effect, Event, LeaveReason, Outcome, Registered, Timer};
+
+fn learn() -> Action {
+    Action::Learn { task: TaskSid::numbered(1) }
+}
 
 fn failed() -> Outcome {
     Outcome::Failed { reason: "refused".into() }
@@ -154,3 +158,27 @@ fn a_customer_who_hangs_up_in_the_next_conference_has_left() {
 }
 
 // --- what is learnt late ---
+
+fn found() -> Outcome {
+    Outcome::Learnt(Box::new(Registered {
+        workflow: WorkflowSid::numbered(1),
+        customer_leg: Some(leg(CUSTOMER)),
+        worker_leg: Some(leg(ADA_LEG)),
+        reservation: Some(ReservationSid::numbered(1)),
+        worker: Some((WorkerSid::numbered(ADA), "Ada".into())),
+        attributes: "{}".into(),
+    }))
+}
+
+#[test]
+fn an_agent_who_was_lost_before_the_customer_was_seen_is_lost_all_the_same() {
+    let mut desk = Desk::new();
+    desk.join(1, ADA_LEG, false);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    assert_eq!(desk.take_actions(), [learn()]);
+    desk.finish(learn(), found());
+    assert!(!desk.has_timer(Timer::Grace), "there is no customer yet");
+    desk.join(1, CUSTOMER, true);
+    assert!(desk.has_timer(Timer::Grace));
+    assert!(!desk.has_timer(Timer::Forget), "the call is not over");
+}
