@@ -16,6 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const SOON: Millis = Millis::seconds(20);
 /// How long Twilio is tried for what must be done some time.
 const LATER: Millis = Millis::seconds(600);
+/// So often a call is looked up of which too little is found.
+const LOOKUPS: u32 = 5;
 /// How long a reachable agent waits for what should come before the requeue.
 const PREPARE: Millis = Millis::seconds(2);
 
@@ -44,6 +46,9 @@ pub struct Call {
     pub ended: bool,
     /// Has the server looked the call up itself, or begun to?
     pub learning: bool,
+    /// How often it has.
+    #[serde(default)]
+    pub lookups: u32,
     /// Was it told that customer and agent are on the call?
     pub connected: bool,
     /// Is the call over, waiting to be forgotten?
@@ -234,6 +239,7 @@ impl Call {
             seen: BTreeSet::new(),
             ended: false,
             learning: false,
+            lookups: 0,
             connected: false,
             closed: false,
             recovery: None,
@@ -244,6 +250,11 @@ impl Call {
 
     fn is_joined(&self, leg: &CallSid) -> bool {
         !self.ended && self.participants.get(leg).is_some_and(|p| p.joined)
+    }
+
+    /// Is too little known of the call to notice that its agent is lost?
+    fn is_unknown(&self) -> bool {
+        self.agents.is_empty() || self.customer.is_none()
     }
 
     fn customer_joined(&self) -> bool {
@@ -497,7 +508,8 @@ impl Call {
                 }
             }
             Timer::Learn => {
-                if self.agents.is_empty() && !self.ended {
+                if self.is_unknown() && !self.ended {
+                    self.learning = false;
                     self.learn(out);
                 }
             }
@@ -515,6 +527,10 @@ impl Call {
             Action::Learn { .. } => {
                 if let Outcome::Learnt(found) = outcome {
                     self.learnt(found);
+                }
+                if self.is_unknown() && !self.closed && self.lookups < LOOKUPS && *outcome != Outcome::Gone {
+                    // Twilio did not answer, or had not put it together yet.
+                    self.set_timer(out, Timer::Learn, out.now + SOON);
                 }
             }
             Action::KeepConference { leg, .. } => {
@@ -957,6 +973,8 @@ impl Call {
     fn learn(&mut self, out: &mut Out<'_>) {
         if !self.learning {
             self.learning = true;
+            self.lookups += 1;
+            self.clear_timer(out, Timer::Learn);
             self.act(out, Action::Learn { task: self.task.clone() }, SOON);
         }
     }

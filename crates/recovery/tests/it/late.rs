@@ -182,3 +182,29 @@ fn an_agent_who_was_lost_before_the_customer_was_seen_is_lost_all_the_same() {
     assert!(desk.has_timer(Timer::Grace));
     assert!(!desk.has_timer(Timer::Forget), "the call is not over");
 }
+
+#[test]
+fn a_call_that_could_not_be_looked_up_is_looked_up_again_but_not_for_ever() {
+    let mut desk = Desk::new();
+    desk.join(1, CUSTOMER, true);
+    desk.join(1, ADA_LEG, false);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    assert_eq!(desk.take_actions(), [learn()]);
+    desk.finish(learn(), failed());
+    assert!(desk.take_actions().is_empty(), "not at once");
+    desk.fire(1, Timer::Learn);
+    assert_eq!(desk.take_actions(), [learn()]);
+    desk.finish(learn(), found());
+    assert!(desk.has_timer(Timer::Grace), "the agent was lost");
+
+    let mut desk = Desk::new();
+    desk.join(1, CUSTOMER, true);
+    let mut asked = 0;
+    while desk.has_timer(Timer::Learn) {
+        desk.fire(1, Timer::Learn);
+        asked += desk.take_actions().len();
+        assert!(asked < 10, "it never ends");
+        desk.finish(learn(), failed());
+    }
+    assert!(asked > 1);
+}
