@@ -40,6 +40,9 @@ pub struct Call {
     pub participants: BTreeMap<CallSid, Participant>,
     /// Who said that he or she leaves on purpose, and how.
     pub on_purpose: BTreeMap<ReservationSid, GracefulReason>,
+    /// The newest page of each worker that has found the task, but had no call for it: by its epoch.
+    #[serde(default)]
+    pub hellos: BTreeMap<WorkerSid, u64>,
     /// Sequence numbers that were taken already.
     pub seen: BTreeSet<u64>,
     /// Has the conference ended?
@@ -236,6 +239,7 @@ impl Call {
             agents: BTreeMap::new(),
             participants: BTreeMap::new(),
             on_purpose: BTreeMap::new(),
+            hellos: BTreeMap::new(),
             seen: BTreeSet::new(),
             ended: false,
             learning: false,
@@ -362,6 +366,7 @@ impl Call {
             Agent::new(worker.clone(), registration.worker_name.clone(), registration.reservation.clone())
         });
         agent.epoch = agent.epoch.max(registration.epoch);
+        self.recall_hello(&registration.worker_leg);
         self.clear_timer(out, Timer::Learn);
         self.evaluate(out);
     }
@@ -378,8 +383,18 @@ impl Call {
         let only = strangers.next().filter(|_| strangers.next().is_none()).cloned();
         if let Some(leg) = found.worker_leg.clone().or(only) {
             self.agents
-                .entry(leg)
+                .entry(leg.clone())
                 .or_insert_with(|| Agent::new(worker.clone(), name.clone(), reservation.clone()));
+            self.recall_hello(&leg);
+        }
+    }
+
+    /// A page may have said hello before it was known whose leg this is.
+    fn recall_hello(&mut self, leg: &CallSid) {
+        if let Some(agent) = self.agents.get_mut(leg)
+            && let Some(epoch) = self.hellos.get(&agent.worker).filter(|epoch| **epoch > agent.epoch)
+        {
+            agent.newer_page = agent.newer_page.max(Some(*epoch));
         }
     }
 
@@ -401,9 +416,13 @@ impl Call {
         older_page_connected: bool,
     ) {
         let holding = hello.holdings.iter().find(|holding| holding.task == self.task);
-        if holding.is_some() && self.agents.is_empty() && !self.closed {
-            // A refresh before the registration: look up what the page had no time to say.
-            self.learn(out);
+        if holding.is_some() {
+            let newest = self.hellos.entry(worker.clone()).or_default();
+            *newest = hello.epoch.max(*newest);
+            if self.agents.is_empty() && !self.closed {
+                // A refresh before the registration: look up what the page had no time to say.
+                self.learn(out);
+            }
         }
         let mut dead = vec![];
         for (leg, agent) in &mut self.agents {

@@ -3,7 +3,7 @@
 use crate::desk::*;
 use rejoin_protocol::api::Stage;
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
-use rejoin_recovery::{Action, Effect, Event, LeaveReason, Outcome, Registered, Timer};
+use rejoin_recovery::{Action, Effect, Event, LeaveReason, Note, Outcome, Registered, Timer};
 
 fn learn() -> Action {
     Action::Learn { task: TaskSid::numbered(1) }
@@ -207,4 +207,19 @@ fn a_call_that_could_not_be_looked_up_is_looked_up_again_but_not_for_ever() {
         desk.finish(learn(), failed());
     }
     assert!(asked > 1);
+}
+
+#[test]
+fn a_hello_before_the_agent_is_known_counts() {
+    let mut desk = Desk::new();
+    desk.join(1, CUSTOMER, true);
+    desk.join(1, ADA_LEG, false);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.hello(2, true, false);
+    assert_eq!(desk.take_actions(), [learn()]);
+    desk.finish(learn(), found());
+    desk.fire(1, Timer::Grace);
+    desk.finish_all();
+    assert_eq!(desk.take_actions(), [requeue(Some(ADA)), end_ping()]);
+    assert!(desk.effects.iter().any(|e| matches!(e, Effect::Note { note: Note::AgentBack, .. })));
 }
