@@ -300,6 +300,28 @@ impl Call {
         self.recovery.as_ref().is_some_and(Recovery::is_open)
     }
 
+    pub(crate) fn wants(&self, action: &Action) -> bool {
+        let phase = |id: &RecoveryId| self.recovery.as_ref().filter(|r| r.id == *id).map(|r| &r.phase);
+        match action {
+            Action::CreatePing { recovery, .. } => phase(recovery).is_some_and(|phase| match phase {
+                Phase::Grace | Phase::Holding => true,
+                Phase::Requeueing { .. } | Phase::Queued { .. } | Phase::Ended(_) => false,
+            }),
+            Action::Requeue { recovery, target, .. } => {
+                phase(recovery) == Some(&Phase::Requeueing { target: target.clone() })
+            }
+            Action::Announce { .. } | Action::FreeCustomer { .. } => self.has_open_recovery(),
+            Action::EndConference { .. } => self.is_orphaned(),
+            Action::KeepConference { .. }
+            | Action::MarkTask { .. }
+            | Action::EndPing { .. }
+            | Action::CompleteReservation { .. }
+            | Action::RemoveLeg { .. }
+            | Action::MoveParticipant { .. }
+            | Action::Learn { .. } => true,
+        }
+    }
+
     // --- what becomes known ---
 
     pub(crate) fn conference_event(&mut self, out: &mut Out<'_>, event: &ConferenceEvent) {
@@ -912,6 +934,7 @@ impl Call {
             Outcome::Gone
             | Outcome::Failed { .. }
             | Outcome::Ok
+            | Outcome::Overtaken
             | Outcome::PingCreated(_)
             | Outcome::TaskRead { .. }
             | Outcome::Learnt(_) => {}

@@ -177,6 +177,8 @@ pub enum Outcome {
     },
     /// [`Action::Learn`].
     Learnt(Box<Registered>),
+    /// Not done, because it is not wanted any more ([`crate::Machine::wants`]).
+    Overtaken,
     /// The thing is gone: the conference is over, the participant or call has left, the task is deleted.
     Gone,
     /// Refused for good, or the deadline passed while it was retried.

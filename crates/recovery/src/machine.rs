@@ -1,7 +1,7 @@
 //! Finds the call that an event belongs to, and sees when a customer turns up in another conference.
 
 use crate::call::Out;
-use crate::{Call, Config, Effect, Event};
+use crate::{Action, Call, Config, Effect, Event};
 use rejoin_protocol::api::RecoveryView;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, TaskSid, WorkerSid};
 use std::collections::{BTreeMap, BTreeSet};
@@ -110,6 +110,12 @@ impl Machine {
     /// The call that a recovery is about: our TwiML is made from it.
     pub fn recovering(&self, recovery: &RecoveryId) -> Option<&Call> {
         self.calls.values().find(|call| call.recovery.as_ref().is_some_and(|r| &r.id == recovery))
+    }
+
+    /// Is this action still to be done? What was wanted may have been overtaken while it waited or was repeated; done
+    /// then, it would take a customer from the agent who has him.
+    pub fn wants(&self, conference: &ConferenceSid, action: &Action) -> bool {
+        self.calls.get(conference).is_some_and(|call| call.wants(action))
     }
 
     /// The call that a leg is on.

@@ -1,7 +1,7 @@
 //! What comes late, is overtaken, or goes wrong half-way.
 
 use crate::desk::*;
-use rejoin_protocol::api::Stage;
+use rejoin_protocol::api::{GracefulReason, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{Action, Effect, Event, LeaveReason, Note, Outcome, Registered, Timer};
 
@@ -222,4 +222,43 @@ fn a_hello_before_the_agent_is_known_counts() {
     desk.finish_all();
     assert_eq!(desk.take_actions(), [requeue(Some(ADA)), end_ping()]);
     assert!(desk.effects.iter().any(|e| matches!(e, Effect::Note { note: Note::AgentBack, .. })));
+}
+
+// --- what was wanted once ---
+
+#[test]
+fn what_was_overtaken_is_not_wanted_any_more() {
+    let wants = |desk: &Desk, action: &Action| desk.machine.wants(&conference(1), action);
+    let mut desk = Desk::talking();
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.fire(1, Timer::Grace);
+    let first = desk.take_actions();
+    assert!(first.iter().all(|action| wants(&desk, action)), "{first:?}");
+    desk.fire(1, Timer::Ping);
+    let to_any = desk.take_actions();
+    assert_eq!(to_any, [requeue(None)]);
+    assert!(wants(&desk, &requeue(None)) && !wants(&desk, &requeue(Some(ADA))));
+    let ping = first.iter().find(|action| matches!(action, Action::CreatePing { .. })).unwrap();
+    assert!(!wants(&desk, ping), "nobody would answer it");
+    desk.finish(to_any[0].clone(), Outcome::Overtaken);
+    desk.entered_queue();
+    assert!(!wants(&desk, &requeue(None)), "the customer is there");
+    desk.join(2, CUSTOMER, true);
+    desk.register(2, BO, NEXT_LEG, 7);
+    for action in first.iter().filter(|action| !matches!(action, Action::MarkTask { .. })) {
+        assert!(!wants(&desk, action), "{action:?}");
+    }
+}
+
+#[test]
+fn a_conference_is_not_ended_when_somebody_has_come_to_the_customer() {
+    let mut desk = Desk::talking();
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.graceful(GracefulReason::HangUp);
+    desk.fire(1, Timer::Orphan);
+    let end = Action::EndConference { conference: conference(1) };
+    assert_eq!(desk.take_actions(), [end.clone()]);
+    assert!(desk.machine.wants(&conference(1), &end));
+    desk.join(1, 0xb1, false);
+    assert!(!desk.machine.wants(&conference(1), &end));
 }
