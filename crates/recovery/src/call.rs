@@ -18,6 +18,8 @@ const SOON: Millis = Millis::seconds(20);
 const LATER: Millis = Millis::seconds(600);
 /// How long before the end of the wait what should come before the requeue is begun, when the leg stood till then.
 const AHEAD: Millis = Millis::seconds(1);
+/// So often a call is looked up of which too little is found.
+const LOOKUPS: u32 = 5;
 /// How long a reachable agent waits for what should come before the requeue.
 const PREPARE: Millis = Millis::seconds(2);
 
@@ -40,12 +42,18 @@ pub struct Call {
     pub participants: BTreeMap<CallSid, Participant>,
     /// Who said that he or she leaves on purpose, and how.
     pub on_purpose: BTreeMap<ReservationSid, GracefulReason>,
+    /// The newest page of each worker that has found the task, but had no call for it: by its epoch.
+    #[serde(default)]
+    pub hellos: BTreeMap<WorkerSid, u64>,
     /// Sequence numbers that were taken already.
     pub seen: BTreeSet<u64>,
     /// Has the conference ended?
     pub ended: bool,
     /// Has the server looked the call up itself, or begun to?
     pub learning: bool,
+    /// How often it has.
+    #[serde(default)]
+    pub lookups: u32,
     /// Was it told that customer and agent are on the call?
     pub connected: bool,
     /// Is the call over, waiting to be forgotten?
@@ -164,7 +172,7 @@ pub enum Ending {
         /// That agent's name, when it is known.
         name: Option<String>,
     },
-    /// Another agent was there all the time.
+    /// Another agent has come to the customer before he was moved.
     Covered,
     /// The customer hung up.
     CustomerLeft,
@@ -241,9 +249,11 @@ impl Call {
             agents: BTreeMap::new(),
             participants: BTreeMap::new(),
             on_purpose: BTreeMap::new(),
+            hellos: BTreeMap::new(),
             seen: BTreeSet::new(),
             ended: false,
             learning: false,
+            lookups: 0,
             connected: false,
             closed: false,
             recovery: None,
@@ -256,8 +266,24 @@ impl Call {
         !self.ended && self.participants.get(leg).is_some_and(|p| p.joined)
     }
 
+    /// Is too little known of the call to notice that its agent is lost?
+    fn is_unknown(&self) -> bool {
+        self.agents.is_empty() || self.customer.is_none()
+    }
+
     fn customer_joined(&self) -> bool {
         self.customer.as_ref().is_some_and(|leg| self.is_joined(leg))
+    }
+
+    /// Did the customer hang up here?
+    pub(crate) fn customer_hung_up(&self) -> bool {
+        let leg = self.customer.as_ref().and_then(|leg| self.participants.get(leg));
+        leg.is_some_and(|p| !p.joined && p.left == Some(LeaveReason::HungUp))
+    }
+
+    fn customer_left(&self) -> bool {
+        let leg = self.customer.as_ref().and_then(|leg| self.participants.get(leg));
+        leg.is_some_and(|p| !p.joined && p.left.is_some())
     }
 
     /// The agent who is on the call with the customer.
@@ -299,6 +325,28 @@ impl Call {
 
     pub(crate) fn has_open_recovery(&self) -> bool {
         self.recovery.as_ref().is_some_and(Recovery::is_open)
+    }
+
+    pub(crate) fn wants(&self, action: &Action) -> bool {
+        let phase = |id: &RecoveryId| self.recovery.as_ref().filter(|r| r.id == *id).map(|r| &r.phase);
+        match action {
+            Action::CreatePing { recovery, .. } => phase(recovery).is_some_and(|phase| match phase {
+                Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Holding => true,
+                Phase::Requeueing { .. } | Phase::Queued { .. } | Phase::Ended(_) => false,
+            }),
+            Action::Requeue { recovery, target, .. } => {
+                phase(recovery) == Some(&Phase::Requeueing { target: target.clone() })
+            }
+            Action::Announce { .. } | Action::FreeCustomer { .. } => self.has_open_recovery(),
+            Action::EndConference { .. } => self.is_orphaned(),
+            Action::KeepConference { .. }
+            | Action::MarkTask { .. }
+            | Action::EndPing { .. }
+            | Action::CompleteReservation { .. }
+            | Action::RemoveLeg { .. }
+            | Action::MoveParticipant { .. }
+            | Action::Learn { .. } => true,
+        }
     }
 
     // --- what becomes known ---
@@ -367,6 +415,7 @@ impl Call {
             Agent::new(worker.clone(), registration.worker_name.clone(), registration.reservation.clone())
         });
         agent.epoch = agent.epoch.max(registration.epoch);
+        self.recall_hello(&registration.worker_leg);
         self.clear_timer(out, Timer::Learn);
         self.evaluate(out);
     }
@@ -383,8 +432,18 @@ impl Call {
         let only = strangers.next().filter(|_| strangers.next().is_none()).cloned();
         if let Some(leg) = found.worker_leg.clone().or(only) {
             self.agents
-                .entry(leg)
+                .entry(leg.clone())
                 .or_insert_with(|| Agent::new(worker.clone(), name.clone(), reservation.clone()));
+            self.recall_hello(&leg);
+        }
+    }
+
+    /// A page may have said hello before it was known whose leg this is.
+    fn recall_hello(&mut self, leg: &CallSid) {
+        if let Some(agent) = self.agents.get_mut(leg)
+            && let Some(epoch) = self.hellos.get(&agent.worker).filter(|epoch| **epoch > agent.epoch)
+        {
+            agent.newer_page = agent.newer_page.max(Some(*epoch));
         }
     }
 
@@ -406,9 +465,13 @@ impl Call {
         older_page_connected: bool,
     ) {
         let holding = hello.holdings.iter().find(|holding| holding.task == self.task);
-        if holding.is_some() && self.agents.is_empty() && !self.closed {
-            // A refresh before the registration: look up what the page had no time to say.
-            self.learn(out);
+        if holding.is_some() {
+            let newest = self.hellos.entry(worker.clone()).or_default();
+            *newest = hello.epoch.max(*newest);
+            if self.agents.is_empty() && !self.closed {
+                // A refresh before the registration: look up what the page had no time to say.
+                self.learn(out);
+            }
         }
         if self.closed {
             return;
@@ -477,12 +540,29 @@ impl Call {
         self.evaluate(out);
     }
 
-    pub(crate) fn left_queue(&mut self, out: &mut Out<'_>, hung_up: bool) {
+    pub(crate) fn left_queue(&mut self, out: &mut Out<'_>, bridged: bool, hung_up: bool) {
         let queued = |r: &Recovery| matches!(r.phase, Phase::Requeueing { .. } | Phase::Queued { .. });
         if hung_up && self.recovery.as_ref().is_some_and(queued) {
             self.end_recovery(out, &Ending::CustomerLeft);
+        } else if !bridged {
+            self.in_again_for_any(out);
         }
         self.evaluate(out);
+    }
+
+    /// The queue did not keep the customer, and the document that was asked for then sends him into it for any agent.
+    fn in_again_for_any(&mut self, out: &mut Out<'_>) {
+        let Some(recovery) = &mut self.recovery else { return };
+        let (Phase::Requeueing { target } | Phase::Queued { target }) = &recovery.phase else { return };
+        let had_target = target.is_some();
+        recovery.phase = Phase::Requeueing { target: None };
+        if had_target {
+            let deadline = out.now + out.config.queue_within;
+            recovery.deadline = deadline;
+            self.set_timer(out, Timer::Rejoin, deadline);
+            self.note(out, Note::Requeueing { same_agent: false });
+        }
+        self.push(out);
     }
 
     /// The customer is with an agent in another conference.
@@ -506,6 +586,12 @@ impl Call {
         self.evaluate(out);
     }
 
+    /// The customer was in another conference, on the way to an agent, and hung up there.
+    pub(crate) fn hung_up_elsewhere(&mut self, out: &mut Out<'_>) {
+        self.end_recovery(out, &Ending::CustomerLeft);
+        self.evaluate(out);
+    }
+
     pub(crate) fn timer(&mut self, out: &mut Out<'_>, timer: Timer) {
         match timer {
             Timer::Grace => self.grace_is_over(out),
@@ -518,7 +604,8 @@ impl Call {
                 }
             }
             Timer::Learn => {
-                if self.agents.is_empty() && !self.ended {
+                if self.is_unknown() && !self.ended {
+                    self.learning = false;
                     self.learn(out);
                 }
             }
@@ -536,6 +623,10 @@ impl Call {
             Action::Learn { .. } => {
                 if let Outcome::Learnt(found) = outcome {
                     self.learnt(found);
+                }
+                if self.is_unknown() && !self.closed && self.lookups < LOOKUPS && *outcome != Outcome::Gone {
+                    // Twilio did not answer, or had not put it together yet.
+                    self.set_timer(out, Timer::Learn, out.now + SOON);
                 }
             }
             Action::KeepConference { leg, .. } => {
@@ -570,12 +661,14 @@ impl Call {
                     participant.joined = false;
                 }
             }
-            Action::CreatePing { .. } => {
+            Action::CreatePing { recovery, .. } => {
                 if let Outcome::PingCreated(task) = outcome {
-                    self.ping_created(out, task);
+                    self.ping_created(out, recovery, task);
                 }
             }
-            Action::Requeue { target, .. } => self.requeue_done(out, target.as_ref(), outcome),
+            Action::Requeue { recovery, target, .. } => {
+                self.requeue_done(out, recovery, target.as_ref(), outcome);
+            }
             Action::Announce { .. }
             | Action::EndPing { .. }
             | Action::CompleteReservation { .. }
@@ -597,6 +690,7 @@ impl Call {
         self.rejoined_in_place(out);
         self.end_grace(out);
         self.find_lost_agent(out);
+        self.end_if_covered(out);
         self.customer_gone(out);
         self.go_on(out);
         self.remove_late_legs(out);
@@ -667,8 +761,11 @@ impl Call {
         if self.customer.is_none() && !self.ended {
             return self.learn(out); // decided when it is known who the customer is
         }
-        if self.ended || !self.customer_joined() {
+        if self.ended || self.customer_left() {
             return self.settle(leg);
+        }
+        if !self.customer_joined() {
+            return; // not seen yet: decided when he is
         }
         if self.is_away(leg) {
             return self.away_leg_gone(out, leg, agent.removing);
@@ -782,29 +879,23 @@ impl Call {
         self.act(out, Action::RemoveLeg { conference: self.conference.clone(), leg: leg.clone() }, SOON);
     }
 
-    /// A registered leg of the same agent is in the same conference again.
+    /// A registered leg of an agent is in the same conference beside the one that nobody is at.
     fn rejoined_in_place(&mut self, out: &mut Out<'_>) {
         let Some(recovery) = &self.recovery else { return };
-        if !matches!(recovery.phase, Phase::Away | Phase::Rejoining | Phase::Holding)
-            || !self.customer_joined()
-        {
+        if !matches!(recovery.phase, Phase::Away | Phase::Rejoining) || !self.customer_joined() {
             return;
         }
-        let back = self.agents.iter().any(|(leg, agent)| {
-            *leg != recovery.lost_leg
-                && agent.worker == recovery.agent.worker
-                && self.is_joined(leg)
-                && !agent.removing
-        });
-        if back {
-            let lost = recovery.lost_leg.clone();
-            self.settle(&lost);
-            if self.is_joined(&lost) {
-                // Flex closes it; if not, nobody is at it any more.
-                self.remove_leg(out, &lost);
-            }
-            self.end_recovery(out, &Ending::Rejoined);
+        let lost = recovery.lost_leg.clone();
+        let there =
+            |(leg, agent): &(&CallSid, &Agent)| **leg != lost && self.is_joined(leg) && !agent.removing;
+        let Some((_, agent)) = self.agents.iter().find(there) else { return };
+        let same = agent.worker == recovery.agent.worker;
+        self.settle(&lost);
+        if self.is_joined(&lost) {
+            // Flex closes it; if not, nobody is at it any more.
+            self.remove_leg(out, &lost);
         }
+        self.end_recovery(out, &if same { Ending::Rejoined } else { Ending::Covered });
     }
 
     /// A leg of an agent that came too late would keep the desktop busy, alone in the old conference.
@@ -850,6 +941,17 @@ impl Call {
             }
             self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
         }
+    }
+
+    /// An agent has come to the customer before we moved him: from now on he is not moved any more.
+    fn end_if_covered(&mut self, out: &mut Out<'_>) {
+        let Some(recovery) = &self.recovery else { return };
+        if !matches!(recovery.phase, Phase::Grace | Phase::Holding) || !self.customer_joined() {
+            return;
+        }
+        let Some(agent) = self.agent_on_call() else { return };
+        let same = agent.worker == recovery.agent.worker;
+        self.end_recovery(out, &if same { Ending::Rejoined } else { Ending::Covered });
     }
 
     /// Was the customer left alone on purpose? A transfer leaves him alone for a while, and that is right.
@@ -919,9 +1021,9 @@ impl Call {
         }
     }
 
-    fn ping_created(&mut self, out: &mut Out<'_>, task: &TaskSid) {
+    fn ping_created(&mut self, out: &mut Out<'_>, id: &RecoveryId, task: &TaskSid) {
         let Some(recovery) = &mut self.recovery else { return };
-        if recovery.phase == Phase::Holding {
+        if recovery.id == *id && recovery.phase == Phase::Holding {
             recovery.ping = Some(task.clone());
         } else {
             // Its answer came another way, or nobody waits for it any more.
@@ -1004,7 +1106,7 @@ impl Call {
         };
         self.clear_timer(out, Timer::Ping);
         self.note(out, Note::Requeueing { same_agent: target.is_some() });
-        self.act(out, action, Millis::seconds(60));
+        self.act(out, action, out.now.until(deadline));
         if let Some(task) = ping {
             self.act(out, Action::EndPing { task }, LATER);
         }
@@ -1012,13 +1114,27 @@ impl Call {
         self.push(out);
     }
 
-    fn requeue_done(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>, outcome: &Outcome) {
-        let waits = self.recovery.as_ref().is_some_and(
-            |r| matches!(&r.phase, Phase::Requeueing { target: waited } if waited.as_ref() == target),
-        );
+    fn requeue_done(
+        &mut self,
+        out: &mut Out<'_>,
+        id: &RecoveryId,
+        target: Option<&WorkerSid>,
+        outcome: &Outcome,
+    ) {
+        let Some(recovery) = self.recovery.as_ref().filter(|recovery| recovery.id == *id) else { return };
+        let (waits, queued) = match &recovery.phase {
+            Phase::Requeueing { target: wanted } => (wanted.as_ref() == target, false),
+            Phase::Queued { target: wanted } => (false, wanted.as_ref() == target),
+            Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Holding | Phase::Ended(_) => {
+                (false, false)
+            }
+        };
         match outcome {
-            // The customer's call is over.
-            Outcome::Gone if waits => self.end_recovery(out, &Ending::CustomerLeft),
+            // The customer's call is over. The music of an earlier stay in the queue may have said that he is in it.
+            Outcome::Gone if waits || queued => self.end_recovery(out, &Ending::CustomerLeft),
+            Outcome::Failed { .. } if waits && target.is_some() => {
+                self.requeue(out, None, out.now + out.config.queue_within);
+            }
             Outcome::Failed { .. } if waits => {
                 let reason = "Twilio did not take the customer's call back into the queue".to_owned();
                 self.end_recovery(out, &Ending::Failed { reason });
@@ -1026,6 +1142,7 @@ impl Call {
             Outcome::Gone
             | Outcome::Failed { .. }
             | Outcome::Ok
+            | Outcome::Overtaken
             | Outcome::PingCreated(_)
             | Outcome::TaskRead { .. }
             | Outcome::Learnt(_) => {}
@@ -1111,6 +1228,8 @@ impl Call {
     fn learn(&mut self, out: &mut Out<'_>) {
         if !self.learning {
             self.learning = true;
+            self.lookups += 1;
+            self.clear_timer(out, Timer::Learn);
             self.act(out, Action::Learn { task: self.task.clone() }, SOON);
         }
     }

@@ -50,7 +50,8 @@ pub enum Event {
         /// The customer's leg, which must be the one that was sent.
         customer: CallSid,
     },
-    /// Twilio asked what comes after the queue.
+    /// Twilio asked what comes after the queue, or instead of it. Neither bridged nor hung up: the document that is
+    /// the answer sends the customer into the queue again, for any agent.
     LeftQueue {
         /// Of which recovery.
         recovery: RecoveryId,
@@ -183,6 +184,8 @@ pub enum Outcome {
     },
     /// [`Action::Learn`].
     Learnt(Box<Registered>),
+    /// Not done, because it is not wanted any more ([`crate::Machine::wants`]).
+    Overtaken,
     /// The thing is gone: the conference is over, the participant or call has left, the task is deleted.
     Gone,
     /// Refused for good, or the deadline passed while it was retried.

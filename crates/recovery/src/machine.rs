@@ -1,7 +1,7 @@
 //! Finds the call that an event belongs to, and sees when a customer turns up in another conference.
 
 use crate::call::Out;
-use crate::{Call, Config, Effect, Event};
+use crate::{Action, Call, Config, Effect, Event};
 use rejoin_protocol::api::RecoveryView;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, TaskSid, WorkerSid};
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,9 +79,9 @@ impl Machine {
                     self.with(&mut out, &conference, |call, out| call.entered_queue(out));
                 }
             }
-            Event::LeftQueue { recovery, customer, bridged: _, hung_up } => {
+            Event::LeftQueue { recovery, customer, bridged, hung_up } => {
                 if let Some(conference) = self.recovered(&recovery, &customer) {
-                    self.with(&mut out, &conference, |call, out| call.left_queue(out, hung_up));
+                    self.with(&mut out, &conference, |call, out| call.left_queue(out, bridged, hung_up));
                 }
             }
             Event::Done { conference, action, outcome } => {
@@ -92,6 +92,7 @@ impl Machine {
             }
         }
         self.look_for_reunions(&mut out);
+        self.look_for_losses(&mut out);
         for effect in &out.effects {
             if let Effect::Forget { conference } = effect {
                 self.calls.remove(conference);
@@ -115,6 +116,12 @@ impl Machine {
     /// The call that a recovery is about: our TwiML is made from it.
     pub fn recovering(&self, recovery: &RecoveryId) -> Option<&Call> {
         self.calls.values().find(|call| call.recovery.as_ref().is_some_and(|r| &r.id == recovery))
+    }
+
+    /// Is this action still to be done? What was wanted may have been overtaken while it waited or was repeated; done
+    /// then, it would take a customer from the agent who has him.
+    pub fn wants(&self, conference: &ConferenceSid, action: &Action) -> bool {
+        self.calls.get(conference).is_some_and(|call| call.wants(action))
     }
 
     /// The call that a leg is on.
@@ -183,6 +190,24 @@ impl Machine {
             .collect();
         for (old, agent, task) in reunions {
             self.with(out, &old, |call, out| call.connected_elsewhere(out, &agent, &task));
+        }
+    }
+
+    /// Ends recoveries whose customer has hung up in another conference.
+    fn look_for_losses(&mut self, out: &mut Out<'_>) {
+        let hung_up: Vec<_> = self
+            .calls
+            .values()
+            .filter(|old| {
+                let elsewhere = |new: &Call| {
+                    new.conference != old.conference && new.customer_hung_up() && new.customer == old.customer
+                };
+                old.has_open_recovery() && self.calls.values().any(elsewhere)
+            })
+            .map(|old| old.conference.clone())
+            .collect();
+        for old in hung_up {
+            self.with(out, &old, Call::hung_up_elsewhere);
         }
     }
 }

@@ -200,6 +200,7 @@ fn shown(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Ok | Outcome::PingCreated(_) | Outcome::TaskRead { .. } | Outcome::Learnt(_) => "done",
         Outcome::Gone => "gone",
+        Outcome::Overtaken => "overtaken",
         Outcome::Failed { .. } => "failed",
     }
 }

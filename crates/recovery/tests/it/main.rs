@@ -4,6 +4,7 @@
 
 mod desk;
 mod in_place;
+mod late;
 mod properties;
 
 use desk::*;

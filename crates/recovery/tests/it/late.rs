@@ -1,0 +1,264 @@
+//! What comes late, is overtaken, or goes wrong half-way.
+
+use crate::desk::*;
+use rejoin_protocol::api::{GracefulReason, Stage};
+use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
+use rejoin_recovery::{Action, Effect, Event, LeaveReason, Note, Outcome, Registered, Timer};
+
+fn learn() -> Action {
+    Action::Learn { task: TaskSid::numbered(1) }
+}
+
+fn failed() -> Outcome {
+    Outcome::Failed { reason: "refused".into() }
+}
+
+fn left_queue(desk: &mut Desk) {
+    let (recovery, customer) = (recovery(), leg(CUSTOMER));
+    desk.handle(Event::LeftQueue { recovery, customer, bridged: false, hung_up: false });
+}
+
+/// Until when the last action is tried.
+fn last_deadline(desk: &Desk) -> Option<Millis> {
+    desk.effects.iter().rev().find_map(|effect| match effect {
+        Effect::Act { deadline, .. } => Some(*deadline),
+        _ => None,
+    })
+}
+
+/// Ada is back and the customer is being sent to her.
+fn requeueing() -> Desk {
+    let mut desk = Desk::holding();
+    desk.hello(2, true, false);
+    assert_eq!(desk.take_actions(), [requeue(Some(ADA)), end_ping()]);
+    desk
+}
+
+// --- another agent comes while the line is held ---
+
+#[test]
+fn an_agent_who_joins_while_the_line_is_held_keeps_the_customer() {
+    let mut desk = Desk::holding();
+    desk.join(1, 0xb1, false);
+    desk.register(1, BO, 0xb1, 9);
+    assert_eq!(desk.stage(), Some(Stage::Covered));
+    assert_eq!(desk.take_actions(), [end_ping()]);
+    assert!(!desk.has_timer(Timer::Ping), "the customer is not taken from Bo");
+    desk.leave(1, 0xb1, LeaveReason::HungUp);
+    assert!(desk.has_timer(Timer::Grace), "and Bo can be lost, too");
+}
+
+#[test]
+fn the_same_agent_on_another_leg_has_rejoined() {
+    let mut desk = Desk::talking();
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.join(1, NEXT_LEG, false);
+    desk.register(1, ADA, NEXT_LEG, 2);
+    assert_eq!(desk.stage(), Some(Stage::Rejoined));
+    assert!(desk.take_actions().is_empty() && !desk.has_timer(Timer::Grace));
+}
+
+// --- requeues that do not work ---
+
+#[test]
+fn a_requeue_is_tried_as_long_as_it_makes_sense() {
+    let desk = requeueing();
+    let sent = desk.effects.iter().find_map(|effect| match effect {
+        Effect::Act { action: Action::Requeue { .. }, deadline, .. } => Some(*deadline),
+        _ => None,
+    });
+    assert_eq!(sent, Some(desk.now + Millis::seconds(20)), "then it is the next one's turn");
+}
+
+#[test]
+fn a_requeue_for_anybody_is_tried_as_long_as_the_customer_waits() {
+    let mut desk = Desk::talking();
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.fire(1, Timer::Grace);
+    desk.fire(1, Timer::Ping);
+    assert_eq!(desk.take_actions().last(), Some(&requeue(None)));
+    assert_eq!(last_deadline(&desk), Some(desk.now + Millis::seconds(600)));
+}
+
+#[test]
+fn a_requeue_that_fails_is_followed_by_the_next_best() {
+    let mut desk = requeueing();
+    desk.finish(requeue(Some(ADA)), failed());
+    assert_eq!(desk.take_actions(), [requeue(None)]);
+    assert_eq!(desk.stage(), Some(Stage::WaitingForOther));
+    desk.finish(requeue(None), failed());
+    assert!(matches!(desk.stage(), Some(Stage::Failed { .. })));
+}
+
+#[test]
+fn a_customer_who_hung_up_is_noticed_though_an_old_queue_request_came_in_between() {
+    let mut desk = requeueing();
+    desk.entered_queue();
+    desk.finish_all();
+    desk.fire(1, Timer::Rejoin);
+    assert_eq!(desk.take_actions(), [requeue(None)]);
+    // The music of the first stay in the queue was asked for once more.
+    desk.entered_queue();
+    desk.finish(requeue(None), Outcome::Gone);
+    assert_eq!(desk.stage(), Some(Stage::CustomerLeft));
+}
+
+#[test]
+fn a_queue_that_lets_the_customer_go_leads_to_any_agent() {
+    let mut desk = requeueing();
+    desk.entered_queue();
+    desk.finish_all();
+    // Our document sends the customer into the queue again, for anybody.
+    left_queue(&mut desk);
+    assert_eq!(desk.stage(), Some(Stage::WaitingForOther), "what the dialog says is so");
+    assert!(desk.take_actions().is_empty(), "the document is enough");
+    let at = desk.timers[&(conference(1), Timer::Rejoin)];
+    assert_eq!(at, desk.now + Millis::seconds(600), "nobody takes the customer out of the queue again");
+    desk.now = desk.now + Millis::seconds(30);
+    left_queue(&mut desk);
+    assert_eq!(desk.timers[&(conference(1), Timer::Rejoin)], at, "the waiting has an end");
+    desk.entered_queue();
+    desk.fire(1, Timer::Rejoin);
+    assert!(matches!(desk.stage(), Some(Stage::Failed { .. })));
+}
+
+// --- an earlier recovery's answers ---
+
+#[test]
+fn an_answer_that_belongs_to_an_earlier_recovery_is_not_taken_for_this_ones() {
+    let mut desk = Desk::talking();
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.fire(1, Timer::Grace);
+    let first: Vec<_> =
+        desk.take_actions().into_iter().filter(|a| matches!(a, Action::CreatePing { .. })).collect();
+    desk.join(1, 0xb1, false);
+    desk.register(1, BO, 0xb1, 9);
+    desk.leave(1, 0xb1, LeaveReason::HungUp);
+    desk.fire(1, Timer::Grace);
+    desk.take_actions();
+    desk.finish(first[0].clone(), good(&first[0]));
+    assert_eq!(desk.take_actions(), [end_ping()], "nobody waits for the first one's ping any more");
+}
+
+// --- a customer who hangs up where the queue led to ---
+
+#[test]
+fn a_customer_who_hangs_up_in_the_next_conference_has_left() {
+    let mut desk = Desk::holding();
+    desk.fire(1, Timer::Ping);
+    desk.finish_all();
+    desk.entered_queue();
+    desk.leave(1, CUSTOMER, LeaveReason::UpdatedViaApi);
+    desk.finish_all();
+    desk.join(2, CUSTOMER, true);
+    desk.join(2, NEXT_LEG, false);
+    assert_eq!(desk.stage(), Some(Stage::WaitingForOther), "whose leg it is, is not known yet");
+    desk.leave(2, CUSTOMER, LeaveReason::HungUp);
+    assert_eq!(desk.stage(), Some(Stage::CustomerLeft));
+}
+
+// --- what is learnt late ---
+
+fn found() -> Outcome {
+    Outcome::Learnt(Box::new(Registered {
+        workflow: WorkflowSid::numbered(1),
+        customer_leg: Some(leg(CUSTOMER)),
+        worker_leg: Some(leg(ADA_LEG)),
+        reservation: Some(ReservationSid::numbered(1)),
+        worker: Some((WorkerSid::numbered(ADA), "Ada".into())),
+        attributes: "{}".into(),
+    }))
+}
+
+#[test]
+fn an_agent_who_was_lost_before_the_customer_was_seen_is_lost_all_the_same() {
+    let mut desk = Desk::new();
+    desk.join(1, ADA_LEG, false);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    assert_eq!(desk.take_actions(), [learn()]);
+    desk.finish(learn(), found());
+    assert!(!desk.has_timer(Timer::Grace), "there is no customer yet");
+    desk.join(1, CUSTOMER, true);
+    assert!(desk.has_timer(Timer::Grace));
+    assert!(!desk.has_timer(Timer::Forget), "the call is not over");
+}
+
+#[test]
+fn a_call_that_could_not_be_looked_up_is_looked_up_again_but_not_for_ever() {
+    let mut desk = Desk::new();
+    desk.join(1, CUSTOMER, true);
+    desk.join(1, ADA_LEG, false);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    assert_eq!(desk.take_actions(), [learn()]);
+    desk.finish(learn(), failed());
+    assert!(desk.take_actions().is_empty(), "not at once");
+    desk.fire(1, Timer::Learn);
+    assert_eq!(desk.take_actions(), [learn()]);
+    desk.finish(learn(), found());
+    assert!(desk.has_timer(Timer::Grace), "the agent was lost");
+
+    let mut desk = Desk::new();
+    desk.join(1, CUSTOMER, true);
+    let mut asked = 0;
+    while desk.has_timer(Timer::Learn) {
+        desk.fire(1, Timer::Learn);
+        asked += desk.take_actions().len();
+        assert!(asked < 10, "it never ends");
+        desk.finish(learn(), failed());
+    }
+    assert!(asked > 1);
+}
+
+#[test]
+fn a_hello_before_the_agent_is_known_counts() {
+    let mut desk = Desk::new();
+    desk.join(1, CUSTOMER, true);
+    desk.join(1, ADA_LEG, false);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.hello(2, true, false);
+    assert_eq!(desk.take_actions(), [learn()]);
+    desk.finish(learn(), found());
+    desk.fire(1, Timer::Grace);
+    desk.finish_all();
+    assert_eq!(desk.take_actions(), [requeue(Some(ADA)), end_ping()]);
+    assert!(desk.effects.iter().any(|e| matches!(e, Effect::Note { note: Note::AgentBack, .. })));
+}
+
+// --- what was wanted once ---
+
+#[test]
+fn what_was_overtaken_is_not_wanted_any_more() {
+    let wants = |desk: &Desk, action: &Action| desk.machine.wants(&conference(1), action);
+    let mut desk = Desk::talking();
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.fire(1, Timer::Grace);
+    let first = desk.take_actions();
+    assert!(first.iter().all(|action| wants(&desk, action)), "{first:?}");
+    desk.fire(1, Timer::Ping);
+    let to_any = desk.take_actions();
+    assert_eq!(to_any, [requeue(None)]);
+    assert!(wants(&desk, &requeue(None)) && !wants(&desk, &requeue(Some(ADA))));
+    let ping = first.iter().find(|action| matches!(action, Action::CreatePing { .. })).unwrap();
+    assert!(!wants(&desk, ping), "nobody would answer it");
+    desk.finish(to_any[0].clone(), Outcome::Overtaken);
+    desk.entered_queue();
+    assert!(!wants(&desk, &requeue(None)), "the customer is there");
+    desk.join(2, CUSTOMER, true);
+    desk.register(2, BO, NEXT_LEG, 7);
+    for action in first.iter().filter(|action| !matches!(action, Action::MarkTask { .. })) {
+        assert!(!wants(&desk, action), "{action:?}");
+    }
+}
+
+#[test]
+fn a_conference_is_not_ended_when_somebody_has_come_to_the_customer() {
+    let mut desk = Desk::talking();
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.graceful(GracefulReason::HangUp);
+    desk.fire(1, Timer::Orphan);
+    let end = Action::EndConference { conference: conference(1) };
+    assert_eq!(desk.take_actions(), [end.clone()]);
+    assert!(desk.machine.wants(&conference(1), &end));
+    desk.join(1, 0xb1, false);
+    assert!(!desk.machine.wants(&conference(1), &end));
+}
