@@ -18,6 +18,7 @@ const LOOKS = {
   checking: ['busy'],
   unreachable: ['told', 'continue'],
   interrupted: ['busy'],
+  inPlace: ['busy'],
   reconnecting: ['busy'],
   slow: ['told', 'continue'],
   rejoined: ['done'],

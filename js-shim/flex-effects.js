@@ -31,6 +31,9 @@ export const createEffects = (flex, manager, { dialog, emit, answer }) => {
   const neutral = new Set();
   const wrapped = new Set();
   const notices = createNotices(flex);
+  let keeping = false;
+  /** @type {unknown} */
+  let phone;
 
   /** @type {Record<string, (args: any) => unknown>} */
   const effects = {
@@ -63,6 +66,40 @@ export const createEffects = (flex, manager, { dialog, emit, answer }) => {
         console.warn('Rejoin: could not set endConferenceOnExit', sid, error);
       }
       emit({ exitFlagSettled: { reservation: sid } });
+    },
+
+    // The phone hangs up when the page ends, in a listener that is older than any of ours.
+    keepLegs: ({ keep }) => {
+      keeping = keep;
+      const device = manager.voiceClient;
+      if (!keep || phone === device) return;
+      phone = device;
+      const original = device.disconnectAll;
+      device.disconnectAll = function disconnectAll() {
+        const event = /** @type {PageTransitionEvent | undefined} */ (window.event);
+        const ends = /^(pagehide|unload)$/.test(event?.type ?? '') && !event?.persisted;
+        if (!(keeping && ends)) original.call(this);
+      };
+    },
+    joinCall: async ({ reservation: sid }) => {
+      try {
+        await flex.TaskHelper.getTaskByTaskSid(sid).joinCall();
+        emit({ joined: { reservation: sid } });
+      } catch (error) {
+        console.warn('Rejoin: could not join the call again', sid, error);
+        emit({ joinFailed: { reservation: sid } });
+      }
+    },
+    clearExitFlag: ({ reservation: sid, leg }) => {
+      const task = flex.TaskHelper.getTaskByTaskSid(sid);
+      const participant = task?.conference?.participants.find(({ callSid }) => callSid === leg);
+      if (participant?.participantSid) return task.setEndConferenceOnExit(participant.participantSid, false);
+      return undefined;
+    },
+    mute: () => {
+      const { activeCall } = manager.store.getState().flex.phone;
+      if (activeCall && !activeCall.isMuted()) return flex.Actions.invokeAction('ToggleMute');
+      return undefined;
     },
 
     notify: ({ reservation: sid, notice }) => notices(sid, text(manager, notice.kind, notice)),

@@ -31,6 +31,7 @@ export const watchFlex = (flex, manager, { emit, ask }) => {
   /** @param {Task} task */
   const taskFacts = (task) => {
     const attributes = task.attributes ?? {};
+    const call = state().phone?.activeCall;
     return {
       task: task.taskSid,
       reservation: task.sid,
@@ -38,7 +39,11 @@ export const watchFlex = (flex, manager, { emit, ask }) => {
       voice: Boolean(flex.TaskHelper.isCallTask(task)),
       workflow: task.workflowSid,
       contactUri: manager.workerClient?.attributes?.contact_uri,
-      liveCall: Boolean(state().phone?.activeCall && flex.TaskHelper.isLiveCall(task)),
+      liveCall: Boolean(call && flex.TaskHelper.isLiveCall(task)),
+      ownLeg: call?.parameters?.CallSid,
+      muted: Boolean(call?.isMuted?.()),
+      joinable: typeof task.joinCall === 'function',
+      keepable: typeof manager.voiceClient?.disconnectAll === 'function',
       attributes: {
         isReconnect: attributes.isReconnect,
         rejoinRecoveryId: attributes.rejoinRecoveryId,
@@ -138,6 +143,9 @@ export const watchFlex = (flex, manager, { emit, ask }) => {
   before('Logout', () => ask('beforeLeave', { reservation: undefined, reason: 'sign-out' }));
   before('WrapupTask', (task) => task && ask('beforeComplete', { reservation: task.sid }));
   before('CompleteTask', (task) => task && ask('beforeComplete', { reservation: task.sid }));
+  // A page that may be shown again has hung up like one without us.
+  const ends = guarded((/** @type {PageTransitionEvent} */ event) => event.persisted || emit({ pageHide: {} }));
+  addEventListener('pagehide', ends, { capture: true });
 
   const start = guarded(() => {
     const { worker } = state();

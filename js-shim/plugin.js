@@ -25,6 +25,8 @@ export default class RejoinPlugin extends FlexPlugin {
     const open = new Map();
     /** @type {import('./types').Core | undefined} */
     let core;
+    /** @type {ReturnType<typeof createEffects> | undefined} */
+    let effects;
 
     /** @param {string} what @param {unknown} error */
     const giveUp = (what, error) => {
@@ -33,6 +35,7 @@ export default class RejoinPlugin extends FlexPlugin {
       document.documentElement.dataset.rejoin = 'passive';
       console.error(`Rejoin: ${what}. Flex goes on as without this plugin.`, error);
       dialog.hide();
+      effects?.({ keepLegs: { keep: false } });
       for (const answer of open.values()) answer({});
       open.clear();
     };
@@ -72,7 +75,7 @@ export default class RejoinPlugin extends FlexPlugin {
       giveUp('custom_data.rejoin.server is missing in the Flex configuration', undefined);
       return;
     }
-    const effects = createEffects(flex, manager, {
+    effects = createEffects(flex, manager, {
       dialog,
       emit,
       answer: (id, answer) => open.get(id)?.(answer),

@@ -10,6 +10,8 @@ const strings = {
   RejoinInterruptedTitle: 'Your call was interrupted',
   RejoinInterrupted: 'We are putting you back on the call. The customer is still on the line.',
   RejoinCountdown: 'Otherwise another agent takes over in {{seconds}} s.',
+  RejoinInPlaceTitle: 'Putting you back on the call',
+  RejoinInPlace: 'The customer is still on the line. You do not have to do anything.',
   RejoinReconnectingTitle: 'Reconnecting you',
   RejoinReconnecting: 'The customer is still on the line. You do not have to do anything.',
   RejoinSlowTitle: 'This takes longer than expected',
@@ -33,6 +35,8 @@ const strings = {
   RejoinAnotherAgent: 'Another agent',
   RejoinForeignCallback:
     'another conferenceStatusCallback is set on this call, so it cannot be recovered. Remove it, or let it pass the events on.',
+  RejoinNotInPlace:
+    'this Flex UI cannot leave a call standing over a reload, so every interrupted call goes through the queue.',
   RejoinRefused:
     'the server refuses requests of this desktop (HTTP {{status}}). Check its account and worker.',
 };

@@ -1,5 +1,6 @@
 //! One voice reservation of this worker.
 
+use crate::agent::in_place::Join;
 use crate::agent::{ConferenceFacts, Leg, LegKind, ReservationStatus, TaskFacts};
 use rejoin_protocol::api::{Holding, Registration};
 use rejoin_protocol::{CallSid, ConferenceSid, Millis};
@@ -8,8 +9,10 @@ use rejoin_protocol::{CallSid, ConferenceSid, Millis};
 pub(super) struct Call {
     pub(super) facts: TaskFacts,
     pub(super) conference: Option<ConferenceFacts>,
-    /// An earlier page had the call; this one found the reservation without it.
-    pub(super) found: bool,
+    /// An earlier page had the call; this one found the reservation without it. When.
+    pub(super) found: Option<Millis>,
+    /// This page has, or had, a call for it.
+    pub(super) had_call: bool,
     /// The dialog is up for it until the server has said what it knows. Since when.
     pub(super) checking: Option<Millis>,
     /// Somebody else gets the conference's events: nothing can be recovered, so nothing is touched.
@@ -19,6 +22,15 @@ pub(super) struct Call {
     pub(super) leaving: bool,
     /// What the server was last told, or is being told.
     pub(super) registered: Option<Legs>,
+    /// The server has accepted a registration of this page.
+    pub(super) known: bool,
+    pub(super) join: Join,
+    /// The earlier page's leg, beside which this page joins.
+    pub(super) ghost: Option<CallSid>,
+    /// Flex may have made the conference end with this page's leg.
+    pub(super) flagged: bool,
+    /// The agent was muted in an earlier page and is not yet again.
+    pub(super) to_mute: bool,
 }
 
 /// What makes a call: if any of it changes, it is registered anew.
@@ -34,12 +46,18 @@ impl Call {
         Self {
             facts,
             conference: None,
-            found: false,
+            found: None,
+            had_call: false,
             checking: None,
             unwatched: false,
             neutralised: false,
             leaving: false,
             registered: None,
+            known: false,
+            join: Join::No,
+            ghost: None,
+            flagged: false,
+            to_mute: false,
         }
     }
 
@@ -47,12 +65,18 @@ impl Call {
         self.facts.status == ReservationStatus::Accepted
     }
 
-    /// What the server is asked about. In-place rejoin begins with one that is not wrapping.
+    /// An earlier page had the call and this one does not have it (yet).
+    pub(super) fn is_orphan(&self) -> bool {
+        self.found.is_some() && !self.had_call
+    }
+
+    /// What the server is asked about.
     pub(super) fn holding(&self) -> Option<Holding> {
-        self.found.then(|| Holding {
+        self.is_orphan().then(|| Holding {
             task: self.facts.task.clone(),
             reservation: self.facts.reservation.clone(),
             wrapping: self.facts.status == ReservationStatus::Wrapping,
+            can_join: self.can_join(),
         })
     }
 
@@ -60,23 +84,38 @@ impl Call {
         self.conference.iter().flat_map(|conference| &conference.legs).filter(|leg| leg.joined)
     }
 
-    /// How many are in the conference. Flex's own rule for ending it counts everybody, supervisors too.
+    /// Legs of this worker that are in the conference, also those that earlier pages left behind.
+    fn mine(&self) -> impl Iterator<Item = &Leg> {
+        self.joined().filter(|leg| leg.mine && leg.kind == LegKind::Worker && leg.call.is_some())
+    }
+
+    /// How many are in the conference. Flex's own rule for ending it counts everybody, supervisors too; but legs
+    /// that this worker's earlier pages left behind are nobody.
     pub(super) fn live(&self) -> usize {
-        self.joined().count()
+        self.joined().count() - self.mine().count().saturating_sub(1)
+    }
+
+    /// The youngest leg of this worker, whichever page it belongs to.
+    pub(super) fn youngest(&self) -> Option<&CallSid> {
+        self.mine().max_by_key(|leg| leg.sequence)?.call.as_ref()
+    }
+
+    /// The leg of this page.
+    pub(super) fn own(&self) -> Option<&CallSid> {
+        let named = self.facts.own_leg.as_ref();
+        let own = self.mine().find(|leg| leg.call.as_ref() == named).and(named);
+        // Where an earlier page had the call, any other leg is its ghost.
+        if self.found.is_some() { own } else { own.or_else(|| self.youngest()) }
     }
 
     /// Own and customer's leg, once both are in the conference.
     pub(super) fn legs(&self) -> Option<Legs> {
         let conference = self.conference.as_ref()?.conference.clone()?;
-        // An agent who came back to the same task is in the list several times: the youngest is the live one.
-        let own = self
-            .joined()
-            .filter(|leg| leg.mine && leg.kind == LegKind::Worker && leg.call.is_some())
-            .max_by_key(|leg| leg.sequence)?;
+        let own = self.own()?;
         let named = self.facts.attributes.customer_leg.as_ref();
         let customers = || self.joined().filter(|leg| leg.kind == LegKind::Customer && leg.call.is_some());
         let customer = customers().find(|leg| leg.call.as_ref() == named).or_else(|| customers().next())?;
-        Some(Legs { conference, own: own.call.clone()?, customer: customer.call.clone()? })
+        Some(Legs { conference, own: own.clone(), customer: customer.call.clone()? })
     }
 
     pub(super) fn registration(&self, epoch: u64, worker_name: &str) -> Option<(Legs, Registration)> {

@@ -13,6 +13,10 @@ pub struct Config {
     pub queue_within: Millis,
     /// How long "Reconnected" stands. Default 1.5 s.
     pub rejoined_for: Millis,
+    /// How long a found reservation's conference is waited for before the hello. Default 700 ms.
+    pub look_for: Millis,
+    /// How long joining a conference again may take. Default 6 s.
+    pub join_within: Millis,
     /// Two hellos are at least so far apart. Default 1 s.
     pub hello_every: Millis,
     /// Pause before the first repetition of a failed request; it doubles. Default 1 s.
@@ -32,6 +36,8 @@ impl Config {
             silence: Millis::seconds(10),
             queue_within: Millis::seconds(20),
             rejoined_for: Millis(1_500),
+            look_for: Millis(700),
+            join_within: Millis::seconds(6),
             hello_every: Millis::seconds(1),
             first_retry: Millis::seconds(1),
             longest_retry: Millis::seconds(30),

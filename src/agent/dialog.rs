@@ -14,6 +14,8 @@ pub enum Dialog {
         /// When the server moves on to the next agent: milliseconds since the Unix epoch.
         until: Option<Millis>,
     },
+    /// The agent is being put back into the conference where the customer still is.
+    InPlace,
     /// The customer is on the way back to this agent.
     Reconnecting,
     /// It takes longer than it should. Button.

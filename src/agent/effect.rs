@@ -1,6 +1,6 @@
 use crate::agent::{Dialog, PostId, RequestId};
-use rejoin_protocol::api::{GracefulMark, Hello, Registration};
-use rejoin_protocol::{Millis, RecoveryId, ReservationSid};
+use rejoin_protocol::api::{Goodbye, GracefulMark, Hello, Registration};
+use rejoin_protocol::{CallSid, Millis, RecoveryId, ReservationSid};
 use serde::Serialize;
 
 /// What the machine wants done.
@@ -29,16 +29,24 @@ pub enum Effect {
         /// Which.
         timer: Timer,
     },
+    /// `POST /v1/goodbye`, in the way that a page which ends can still send.
+    Goodbye(Goodbye),
     /// Remember across page loads that this reservation has a call.
-    Store {
-        /// Which.
-        reservation: ReservationSid,
-    },
+    Store(Mark),
     /// Forget it.
     Unstore {
         /// Which.
         reservation: ReservationSid,
     },
+}
+
+/// A reservation that has a call, as the next page is to know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Which.
+    pub reservation: ReservationSid,
+    /// Has the agent muted the microphone?
+    pub muted: bool,
 }
 
 /// Timers of the machine.
@@ -54,6 +62,8 @@ pub enum Timer {
     Retry(PostId),
     /// Try again to accept.
     Accept(ReservationSid),
+    /// Joining has taken too long.
+    Join(ReservationSid),
     /// "Reconnected" has stood long enough.
     Rejoined(RecoveryId),
 }
@@ -129,6 +139,25 @@ pub enum ToDesktop {
         /// To what.
         value: bool,
     },
+    /// While this holds, the end of the page does not hang up. It does until this is said.
+    KeepLegs {
+        /// Does it hold?
+        keep: bool,
+    },
+    /// Join the conference again, where the leg of an earlier page stands; then report `joined` or `joinFailed`.
+    JoinCall {
+        /// Of which call.
+        reservation: ReservationSid,
+    },
+    /// Make the conference outlive this leg of the worker: joining set that otherwise.
+    ClearExitFlag {
+        /// Of which call.
+        reservation: ReservationSid,
+        /// Which leg.
+        leg: CallSid,
+    },
+    /// Mute the microphone, if it is not.
+    Mute {},
     /// Tell the agent beside the call that it is about.
     Notify {
         /// Of which call.
@@ -183,6 +212,8 @@ pub enum Notice {
 pub enum Complaint {
     /// Somebody else has set a conference status callback: without ours the call cannot be recovered.
     ForeignCallback,
+    /// This Flex lacks what leaving a call standing over a reload needs: every recovery goes through the queue.
+    NotInPlace,
     /// The server does not accept this desktop's requests.
     Refused {
         /// HTTP status.

@@ -122,6 +122,18 @@ pub enum FromDesktop {
         /// Which.
         reservation: ReservationSid,
     },
+    /// `JoinCall` has been carried out.
+    Joined {
+        /// Of which call.
+        reservation: ReservationSid,
+    },
+    /// `JoinCall` could not be carried out.
+    JoinFailed {
+        /// Of which call.
+        reservation: ReservationSid,
+    },
+    /// The page ends.
+    PageHide {},
     /// The dialog's button was pressed.
     DialogButton {},
 }
@@ -146,6 +158,18 @@ pub struct TaskFacts {
     pub contact_uri: Option<String>,
     /// Has this page an open call for it?
     pub live_call: bool,
+    /// The leg that this page's open call is.
+    #[serde(default, deserialize_with = "lenient")]
+    pub own_leg: Option<CallSid>,
+    /// Is the microphone muted in it?
+    #[serde(default)]
+    pub muted: bool,
+    /// Has the task the public method that joins its conference again?
+    #[serde(default)]
+    pub joinable: bool,
+    /// Has the phone the public method that can be kept from hanging up with the page?
+    #[serde(default)]
+    pub keepable: bool,
     /// What matters here of the task's attributes.
     pub attributes: Attributes,
 }

@@ -5,7 +5,7 @@ use crate::agent::offer::Offer;
 use crate::agent::posts::Posts;
 use crate::agent::recovery::Recovery;
 use crate::agent::{
-    Answer, Complaint, ConferenceFacts, ConferenceOptions, Config, Dialog, Effect, Event, FromDesktop,
+    Answer, Complaint, ConferenceFacts, ConferenceOptions, Config, Dialog, Effect, Event, FromDesktop, Mark,
     PostError, PostId, Request, RequestId, ReservationStatus, TaskFacts, Timer, ToDesktop,
 };
 use rejoin_protocol::{Millis, RecoveryId, ReservationSid, WorkerSid};
@@ -21,6 +21,8 @@ pub struct Agent {
     pub(super) epoch: u64,
     /// Reservations that had a call when an earlier page was last heard of.
     pub(super) marks: Set<ReservationSid>,
+    /// Those of them whose agent was muted, and calls of this page whose agent is.
+    pub(super) muted: Set<ReservationSid>,
     pub(super) me: Option<Me>,
     pub(super) phone_registered: bool,
     pub(super) calls: Map<ReservationSid, Call>,
@@ -37,6 +39,12 @@ pub struct Agent {
     pub(super) shown: Option<Dialog>,
     pub(super) overdue_at: Option<Millis>,
     pub(super) complaints: Set<Complaint>,
+    /// Rejoining in place is wanted.
+    pub(super) in_place: bool,
+    /// The end of the page was told not to hang up.
+    pub(super) keeps: bool,
+    /// The page has said goodbye.
+    pub(super) gone: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -62,11 +70,13 @@ pub(super) struct Talk {
 impl Agent {
     /// A page that has just loaded. `epoch` grows with every page load of a worker; `marks` are the reservations
     /// that earlier pages stored and did not take back.
-    pub fn new(config: Config, epoch: u64, marks: Vec<ReservationSid>) -> Self {
+    pub fn new(config: Config, epoch: u64, marks: Vec<Mark>) -> Self {
+        let muted = marks.iter().filter(|mark| mark.muted).map(|mark| mark.reservation.clone());
         Self {
+            muted: Set::of(muted),
             config,
             epoch,
-            marks: Set::of(marks),
+            marks: Set::of(marks.into_iter().map(|mark| mark.reservation)),
             me: None,
             phone_registered: false,
             calls: Map::default(),
@@ -81,6 +91,9 @@ impl Agent {
             shown: None,
             overdue_at: None,
             complaints: Set::default(),
+            in_place: false,
+            keeps: false,
+            gone: false,
         }
     }
 
@@ -95,6 +108,7 @@ impl Agent {
             Event::Timer(timer) => self.timer(now, timer, &mut out),
         }
         self.take_offers(now, &mut out);
+        self.settle_in_place(now, &mut out);
         self.settle_dialog(now, &mut out);
         out
     }
@@ -105,7 +119,7 @@ impl Agent {
                 self.started(now, Me { worker, name: worker_name }, phone_registered, tasks, out);
             }
             FromDesktop::TaskChanged(facts) => self.task(now, facts, false, out),
-            FromDesktop::ConferenceChanged(facts) => self.conference(facts, out),
+            FromDesktop::ConferenceChanged(facts) => self.conference(now, facts, out),
             FromDesktop::BeforeAccept { request, task, callback } => {
                 let reservation = task.reservation.clone();
                 self.task(now, task, false, out);
@@ -132,6 +146,9 @@ impl Agent {
                     out.push(Effect::SetTimer { timer: Timer::Accept(reservation), at });
                 }
             }
+            FromDesktop::Joined { reservation } => self.joined(&reservation, out),
+            FromDesktop::JoinFailed { reservation } => self.join_failed(now, &reservation, out),
+            FromDesktop::PageHide {} => self.page_hide(out),
             FromDesktop::DialogButton {} => self.button(),
         }
     }
@@ -189,15 +206,18 @@ impl Agent {
             ReservationStatus::Pending | ReservationStatus::Over => false,
         };
         let newly_found = was.is_none() && without_call && !facts.live_call;
+        let looked = call.looks_until(now, self.config.look_for).is_some();
         call.facts = facts;
+        call.had_call |= call.facts.live_call;
         if newly_found {
-            call.found = true;
+            call.found = Some(now);
+            call.to_mute = self.muted.contains(&reservation);
             self.found.add(reservation.clone());
             if had_mark || status == ReservationStatus::Accepted {
                 call.checking = Some(now);
             }
         }
-        if was == Some(ReservationStatus::Accepted) && !call.is_accepted() && !call.found {
+        if was == Some(ReservationStatus::Accepted) && !call.is_accepted() && !call.is_orphan() {
             // Seen by a living page: the next page has nothing to look for.
             self.marks.take(&reservation);
             out.push(Effect::Unstore { reservation: reservation.clone() });
@@ -206,17 +226,21 @@ impl Agent {
             call.neutralised = true;
             out.push(Effect::Desktop(ToDesktop::NeutraliseExitFlag { reservation: reservation.clone() }));
         }
+        self.muting(&reservation, out);
         self.register(&reservation, out);
         if newly_found && !at_start && self.me.is_some() {
             self.say_hello(now, out);
         }
+        self.looked(now, &reservation, looked, out);
     }
 
-    fn conference(&mut self, facts: ConferenceFacts, out: &mut Vec<Effect>) {
+    fn conference(&mut self, now: Millis, facts: ConferenceFacts, out: &mut Vec<Effect>) {
         let reservation = facts.reservation.clone();
         if let Some(call) = self.calls.get_mut(&reservation) {
+            let looked = call.looks_until(now, self.config.look_for).is_some();
             call.conference = Some(facts);
             self.register(&reservation, out);
+            self.looked(now, &reservation, looked, out);
         }
     }
 
@@ -226,7 +250,7 @@ impl Agent {
         if !call.is_accepted() || call.unwatched || call.leaving {
             return;
         }
-        if call.found && !call.facts.live_call {
+        if call.found.is_some() && !call.facts.live_call {
             return; // the leg that stands there is an earlier page's ghost
         }
         let Some((legs, registration)) = call.registration(self.epoch, &me.name) else { return };
@@ -276,9 +300,14 @@ impl Agent {
                 Ok(_) => {
                     self.posts.finish(id);
                     let reservation = registration.reservation;
-                    if self.calls.get(&reservation).is_some_and(|call| call.is_accepted() && !call.leaving) {
+                    if let Some(call) = self.calls.get_mut(&reservation)
+                        && call.is_accepted()
+                        && !call.leaving
+                    {
+                        call.known = true;
                         self.marks.add(reservation.clone());
-                        out.push(Effect::Store { reservation });
+                        let muted = self.muted.contains(&reservation);
+                        out.push(Effect::Store(Mark { reservation, muted }));
                     }
                 }
                 Err(error) => self.retry_or_drop(now, id, error, out),
@@ -337,6 +366,7 @@ impl Agent {
                     offer.busy = false;
                 }
             }
+            Timer::Join(reservation) => self.join_failed(now, &reservation, out),
             Timer::Rejoined(id) => {
                 if let Some(recovery) = self.recoveries.get_mut(&id) {
                     recovery.done = true;

@@ -13,6 +13,7 @@ mod dialog;
 mod effect;
 mod event;
 mod few;
+mod in_place;
 mod leaving;
 mod machine;
 mod offer;
@@ -24,7 +25,7 @@ pub(crate) use few::Map;
 
 pub use config::Config;
 pub use dialog::Dialog;
-pub use effect::{Complaint, ConferenceOptions, Effect, Notice, Request, Timer, ToDesktop};
+pub use effect::{Complaint, ConferenceOptions, Effect, Mark, Notice, Request, Timer, ToDesktop};
 pub use event::{
     Answer, Attributes, ConferenceFacts, Event, FromDesktop, Leg, LegKind, PostError, PostId, RequestId,
     ReservationStatus, TaskFacts,

@@ -29,15 +29,16 @@ pub(super) struct Recovery {
 pub(super) fn rank(stage: &Stage) -> u8 {
     match stage {
         Stage::Interrupted => 0,
-        Stage::Requeueing => 1,
-        Stage::Queued => 2,
-        Stage::WaitingForOther => 3,
+        Stage::InPlace => 1,
+        Stage::Requeueing => 2,
+        Stage::Queued => 3,
+        Stage::WaitingForOther => 4,
         Stage::Rejoined
         | Stage::HandedOver { .. }
         | Stage::Covered
         | Stage::CustomerLeft
         | Stage::Graceful
-        | Stage::Failed { .. } => 4,
+        | Stage::Failed { .. } => 5,
     }
 }
 
@@ -70,7 +71,7 @@ impl Recovery {
 
     /// Is this worker the one who is to be put back on the call?
     pub(super) fn is_ours(&self) -> bool {
-        matches!(self.view.stage, Stage::Interrupted | Stage::Requeueing | Stage::Queued)
+        rank(&self.view.stage) < rank(&Stage::WaitingForOther)
     }
 
     /// Does the agent have to wait for it?
@@ -92,10 +93,11 @@ impl Recovery {
             return None;
         }
         match &self.view.stage {
-            Stage::Interrupted | Stage::Requeueing | Stage::Queued if self.overdue => Some(Dialog::Slow),
+            _ if self.is_ours() && self.overdue => Some(Dialog::Slow),
             Stage::Interrupted => Some(Dialog::Interrupted {
                 until: self.view.remaining_ms.map(|remaining| self.heard + Millis(remaining)),
             }),
+            Stage::InPlace => Some(Dialog::InPlace),
             Stage::Requeueing | Stage::Queued => Some(Dialog::Reconnecting),
             Stage::Rejoined => (self.shown && !self.done).then_some(Dialog::Rejoined),
             Stage::WaitingForOther => self.concerns().then_some(Dialog::WaitingForOther),

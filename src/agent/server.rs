@@ -23,6 +23,11 @@ impl Agent {
             out.push(Effect::SetTimer { timer: Timer::Hello, at: sent + self.config.hello_every });
             return;
         }
+        let looks = self.calls.values().filter_map(|call| call.looks_until(now, self.config.look_for));
+        if let Some(at) = looks.max() {
+            out.push(Effect::SetTimer { timer: Timer::Hello, at });
+            return;
+        }
         let holdings = self.calls.values().filter_map(|call| call.holding()).collect();
         let hello = Hello { epoch: self.epoch, holdings };
         self.hello.under_way = Some(self.posts.send(Request::Hello(hello), out));
@@ -79,6 +84,8 @@ impl Agent {
             }
         }
         self.stop_checking(hello);
+        self.in_place = reply.in_place;
+        self.may_join(hello);
     }
 
     fn stop_checking(&mut self, hello: &Hello) {
@@ -185,7 +192,11 @@ impl Agent {
     pub(super) fn button(&mut self) {
         let Some(shown) = &self.shown else { return };
         match shown {
-            Dialog::Checking | Dialog::Interrupted { .. } | Dialog::Reconnecting | Dialog::Rejoined => {} // no button
+            Dialog::Checking
+            | Dialog::Interrupted { .. }
+            | Dialog::InPlace
+            | Dialog::Reconnecting
+            | Dialog::Rejoined => {} // no button
             Dialog::Unreachable => self.hello.dismissed = true,
             Dialog::Slow
             | Dialog::WaitingForOther

@@ -12,6 +12,7 @@ use crate::agent::{
 use js_sys::Function;
 use push::{Channel, News};
 use rejoin_protocol::Millis;
+use rejoin_protocol::api::{Beacon, Goodbye};
 use serde::Serialize;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -117,7 +118,8 @@ impl Inner {
                 self.timers.borrow_mut().set(timer, now().until(at), wake);
             }
             Effect::ClearTimer { timer } => self.timers.borrow_mut().clear(&timer),
-            Effect::Store { reservation } => storage::store(&reservation),
+            Effect::Goodbye(goodbye) => self.say_goodbye(goodbye),
+            Effect::Store(mark) => storage::store(&mark),
             Effect::Unstore { reservation } => storage::unstore(&reservation),
         }
     }
@@ -161,6 +163,16 @@ impl Inner {
             });
             Self::later(&core, Event::Reply { id, result });
         });
+    }
+
+    /// The page ends: only a beacon still gets out, and it carries no headers.
+    fn say_goodbye(&self, goodbye: Goodbye) {
+        let beacon = Beacon { token: self.token(), goodbye };
+        if let (Some(window), Ok(body)) = (web_sys::window(), post::body(&beacon)) {
+            // Refused only when it is too large. The server notices the end of the push channel as well.
+            let url = format!("{}/v1/goodbye", self.server);
+            let _ = window.navigator().send_beacon_with_opt_str(&url, body.as_string().as_deref());
+        }
     }
 
     fn listen(self: &Rc<Self>) {

@@ -2,10 +2,13 @@
 //!
 //! Where the browser gives no storage, the plugin works without: the dialog then waits for the server's answer.
 
+use crate::agent::Mark;
 use rejoin_protocol::{Millis, ReservationSid};
 use web_sys::Storage;
 
 const MARK: &str = "rejoin.live.";
+/// What a mark says of a call whose agent is muted.
+const MUTED: &str = "muted";
 const EPOCH: &str = "rejoin.epoch";
 
 fn storage() -> Option<Storage> {
@@ -13,17 +16,23 @@ fn storage() -> Option<Storage> {
 }
 
 /// Reservations that had a call when an earlier page was last heard of.
-pub fn marks() -> Vec<ReservationSid> {
+pub fn marks() -> Vec<Mark> {
     let Some(storage) = storage() else { return Vec::new() };
     let keys = (0..storage.length().unwrap_or(0)).filter_map(|index| storage.key(index).ok()?);
-    keys.filter_map(|key| ReservationSid::parse(key.strip_prefix(MARK)?).ok()).collect()
+    keys.filter_map(|key| {
+        let reservation = ReservationSid::parse(key.strip_prefix(MARK)?).ok()?;
+        let muted = storage.get_item(&key).ok()?? == MUTED;
+        Some(Mark { reservation, muted })
+    })
+    .collect()
 }
 
 /// This reservation has a call.
-pub fn store(reservation: &ReservationSid) {
+pub fn store(mark: &Mark) {
     if let Some(storage) = storage() {
         // A full storage costs the dialog some milliseconds, nothing else.
-        let _ = storage.set_item(&format!("{MARK}{reservation}"), "1");
+        let value = if mark.muted { MUTED } else { "1" };
+        let _ = storage.set_item(&format!("{MARK}{}", mark.reservation), value);
     }
 }
 

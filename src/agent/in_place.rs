@@ -1,0 +1,184 @@
+//! Rejoining in place: leave the leg standing when the page ends, join its conference again when the next page is up.
+
+use crate::agent::call::Call;
+use crate::agent::{Agent, Complaint, Effect, Mark, Timer, ToDesktop};
+use rejoin_protocol::api::{Goodbye, Hello, Stage};
+use rejoin_protocol::{Millis, ReservationSid};
+
+/// How far joining is. It is tried once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Join {
+    /// Not thought of.
+    No,
+    /// The server knows that this page can.
+    Offered,
+    UnderWay,
+    /// It worked, failed, or is not wanted any more.
+    Over,
+}
+
+impl Call {
+    /// Does an earlier page's leg stand, and can this page take its place?
+    pub(super) fn can_join(&self) -> bool {
+        self.could_join() && self.join != Join::Over && self.youngest().is_some()
+    }
+
+    fn could_join(&self) -> bool {
+        self.is_orphan() && self.is_accepted() && self.facts.joinable && !self.unwatched && !self.leaving
+    }
+
+    /// Flex tells of the conference a moment after the task: until when the earlier page's leg is looked for.
+    pub(super) fn looks_until(&self, now: Millis, look_for: Millis) -> Option<Millis> {
+        let until = self.found? + look_for;
+        (self.could_join() && self.youngest().is_none() && now < until).then_some(until)
+    }
+
+    /// May the leg stand when the page ends? Only if the server knows of it: else nobody would look after the customer.
+    fn may_stand(&self) -> bool {
+        self.is_accepted() && self.facts.live_call && self.known && !self.unwatched && !self.leaving
+    }
+
+    /// Can it, in this Flex?
+    fn can_stand(&self) -> bool {
+        self.facts.joinable && self.facts.keepable
+    }
+}
+
+impl Agent {
+    fn standing(&self) -> impl Iterator<Item = &Call> {
+        self.calls.values().filter(|call| self.in_place && call.may_stand())
+    }
+
+    /// The page ends, with its legs or without.
+    pub(super) fn page_hide(&mut self, out: &mut Vec<Effect>) {
+        if self.keeps && !self.gone {
+            self.gone = true;
+            let tasks =
+                self.standing().filter(|call| call.can_stand()).map(|call| call.facts.task.clone()).collect();
+            out.push(Effect::Goodbye(Goodbye { epoch: self.epoch, tasks }));
+        }
+    }
+
+    /// Looking for the conference may have come to its end: what the hello waited for is known.
+    pub(super) fn looked(
+        &mut self,
+        now: Millis,
+        reservation: &ReservationSid,
+        looked: bool,
+        out: &mut Vec<Effect>,
+    ) {
+        let looks = |call: &Call| call.looks_until(now, self.config.look_for).is_some();
+        if looked && !self.calls.get(reservation).is_some_and(looks) {
+            out.push(Effect::ClearTimer { timer: Timer::Hello });
+            self.say_hello(now, out);
+        }
+    }
+
+    /// The server has answered: it knows what this page can do.
+    pub(super) fn may_join(&mut self, hello: &Hello) {
+        for holding in hello.holdings.iter().filter(|holding| holding.can_join) {
+            if let Some(call) = self.calls.get_mut(&holding.reservation)
+                && call.join == Join::No
+            {
+                call.join = Join::Offered;
+            }
+        }
+    }
+
+    /// Mute follows the agent from page to page.
+    pub(super) fn muting(&mut self, reservation: &ReservationSid, out: &mut Vec<Effect>) {
+        let Some(call) = self.calls.get_mut(reservation).filter(|call| call.facts.live_call) else { return };
+        if std::mem::take(&mut call.to_mute) {
+            out.push(Effect::Desktop(ToDesktop::Mute {}));
+            return;
+        }
+        let muted = call.facts.muted;
+        let changed = match muted {
+            true => self.muted.add(reservation.clone()),
+            false => self.muted.take(reservation),
+        };
+        if changed && self.marks.contains(reservation) {
+            out.push(Effect::Store(Mark { reservation: reservation.clone(), muted }));
+        }
+    }
+
+    /// The shim has joined the call.
+    pub(super) fn joined(&mut self, reservation: &ReservationSid, out: &mut Vec<Effect>) {
+        let Some(call) = self.calls.get_mut(reservation) else { return };
+        if end_join(call, out) || call.had_call {
+            call.flagged = true;
+            out.push(Effect::Desktop(ToDesktop::Select { reservation: reservation.clone() }));
+        }
+    }
+
+    /// It could not, or takes too long.
+    pub(super) fn join_failed(&mut self, now: Millis, reservation: &ReservationSid, out: &mut Vec<Effect>) {
+        let Some(call) = self.calls.get_mut(reservation) else { return };
+        let Some(leg) = call.ghost.clone() else { return };
+        end_join(call, out);
+        if call.had_call {
+            call.flagged = true; // it failed after the new leg was in
+        }
+        if call.is_accepted() {
+            // Flex makes the conference end with the leg that stands, at which nobody is.
+            let reservation = reservation.clone();
+            out.push(Effect::Desktop(ToDesktop::ClearExitFlag { reservation, leg }));
+        }
+        if call.is_orphan() && self.joining_is_wanted(reservation) {
+            // The customer waits for this: it does not keep the distance of hellos.
+            self.hello.sent = None;
+            out.push(Effect::ClearTimer { timer: Timer::Hello });
+            self.say_hello(now, out);
+        }
+    }
+
+    fn joining_is_wanted(&self, reservation: &ReservationSid) -> bool {
+        self.recoveries.values().any(|recovery| {
+            recovery.view.reservation == *reservation && recovery.view.stage == Stage::InPlace
+        })
+    }
+
+    /// Does what follows from all that is known by now.
+    pub(super) fn settle_in_place(&mut self, now: Millis, out: &mut Vec<Effect>) {
+        let wanted: Vec<_> = self.recoveries.values().filter(|r| r.view.stage == Stage::InPlace).collect();
+        for (reservation, call) in self.calls.iter_mut() {
+            let wanted = wanted.iter().any(|recovery| recovery.view.reservation == *reservation);
+            if call.join == Join::Offered && wanted && self.phone_registered && call.can_join() {
+                call.join = Join::UnderWay;
+                call.ghost = call.youngest().cloned();
+                let timer = Timer::Join(reservation.clone());
+                out.push(Effect::Desktop(ToDesktop::JoinCall { reservation: reservation.clone() }));
+                out.push(Effect::SetTimer { timer, at: now + self.config.join_within });
+            } else if !wanted || !call.is_accepted() || call.had_call {
+                // In, or down to the second rung, in which nothing is asked of this page.
+                end_join(call, out);
+            }
+            if call.flagged
+                && call.is_accepted()
+                && let Some(leg) = call.own().cloned()
+            {
+                call.flagged = false;
+                let reservation = reservation.clone();
+                out.push(Effect::Desktop(ToDesktop::ClearExitFlag { reservation, leg }));
+            }
+        }
+        let keep = self.standing().any(Call::can_stand);
+        if keep != self.keeps {
+            self.keeps = keep;
+            out.push(Effect::Desktop(ToDesktop::KeepLegs { keep }));
+        }
+        if self.standing().any(|call| !call.can_stand()) {
+            self.complain(Complaint::NotInPlace, out);
+        }
+    }
+}
+
+/// Was it under way?
+fn end_join(call: &mut Call, out: &mut Vec<Effect>) -> bool {
+    let was = call.join == Join::UnderWay;
+    if was {
+        call.join = Join::Over;
+        out.push(Effect::ClearTimer { timer: Timer::Join(call.facts.reservation.clone()) });
+    }
+    was
+}
