@@ -144,7 +144,9 @@ export const watchFlex = (flex, manager, { emit, ask }) => {
   before('WrapupTask', (task) => task && ask('beforeComplete', { reservation: task.sid }));
   before('CompleteTask', (task) => task && ask('beforeComplete', { reservation: task.sid }));
   // A page that may be shown again has hung up like one without us.
-  const ends = guarded((/** @type {PageTransitionEvent} */ event) => event.persisted || emit({ pageHide: {} }));
+  const ends = guarded(
+    (/** @type {PageTransitionEvent} */ event) => event.persisted || emit({ pageHide: {} }),
+  );
   addEventListener('pagehide', ends, { capture: true });
 
   const start = guarded(() => {

@@ -1147,6 +1147,7 @@ fn a_reconnect_of_somebody_else_is_announced_not_accepted() {
 fn stages() -> impl Strategy<Value = Stage> {
     prop_oneof![
         Just(Stage::Interrupted),
+        Just(Stage::InPlace),
         Just(Stage::Requeueing),
         Just(Stage::Queued),
         Just(Stage::Rejoined),
@@ -1159,6 +1160,11 @@ fn stages() -> impl Strategy<Value = Stage> {
     ]
 }
 
+/// What this page's calls are; every other leg is a ghost.
+fn own_leg() -> CallSid {
+    CallSid::numbered(101)
+}
+
 fn tasks() -> impl Strategy<Value = TaskFacts> {
     let status = prop_oneof![
         Just(ReservationStatus::Pending),
@@ -1166,7 +1172,8 @@ fn tasks() -> impl Strategy<Value = TaskFacts> {
         Just(ReservationStatus::Wrapping),
         Just(ReservationStatus::Over),
     ];
-    (1u128..5, status, 0u8..5, 1u128..3, any::<bool>()).prop_map(|(number, status, kind, recovery, live)| {
+    let phone = (any::<bool>(), any::<bool>());
+    (1u128..5, status, 0u8..5, 1u128..3, phone).prop_map(|(number, status, kind, recovery, (live, muted))| {
         let mut facts = match kind {
             0 => ping(number),
             1 => reconnect(number, Some(me())),
@@ -1176,6 +1183,8 @@ fn tasks() -> impl Strategy<Value = TaskFacts> {
         facts.attributes.rejoin_recovery_id = (kind < 3).then(|| RecoveryId::numbered(recovery));
         facts.status = status;
         facts.live_call = live;
+        facts.muted = live && muted;
+        facts.own_leg = live.then(own_leg);
         facts
     })
 }
@@ -1218,6 +1227,9 @@ fn steps() -> impl Strategy<Value = Step> {
         1 => Just(Step::Event(Event::Desktop(FromDesktop::DialogButton {}))),
         1 => (1u128..5).prop_map(|n| Step::Event(Event::Desktop(FromDesktop::AcceptFailed { reservation: wr(n) }))),
         1 => (1u128..5).prop_map(|n| Step::Event(Event::Desktop(FromDesktop::ExitFlagSettled { reservation: wr(n) }))),
+        1 => (1u128..5).prop_map(|n| Step::Event(Event::Desktop(FromDesktop::Joined { reservation: wr(n) }))),
+        1 => (1u128..5).prop_map(|n| Step::Event(Event::Desktop(FromDesktop::JoinFailed { reservation: wr(n) }))),
+        1 => Just(Step::Event(page_hide())),
         2 => tasks().prop_map(move |task| Step::Ask(FromDesktop::BeforeAccept { request, task, callback: None })),
         2 => (prop::option::of(1u128..5), reason).prop_map(move |(n, reason)| {
             Step::Ask(FromDesktop::BeforeLeave { request, reservation: n.map(wr), reason })
@@ -1227,6 +1239,69 @@ fn steps() -> impl Strategy<Value = Step> {
             .prop_map(|(views, status)| Step::Answer(views, status)),
         2 => (0u64..40_000).prop_map(Step::Wait),
     ]
+}
+
+/// What rejoining in place may never do, whatever happens.
+#[derive(Default)]
+struct Rules {
+    /// Voice reservations that the machine knows.
+    calls: BTreeSet<ReservationSid>,
+    /// Those that it found without their call.
+    found: BTreeSet<ReservationSid>,
+    /// Those that the server wants joined, or wanted.
+    wanted: BTreeSet<ReservationSid>,
+    joined: BTreeSet<ReservationSid>,
+    keeps: bool,
+    gone: bool,
+}
+
+impl Rules {
+    fn task(&mut self, facts: &TaskFacts, at_start: bool) {
+        let reservation = &facts.reservation;
+        if !facts.voice {
+            return;
+        }
+        if facts.status == ReservationStatus::Over {
+            self.calls.remove(reservation);
+            self.found.remove(reservation);
+            self.joined.remove(reservation);
+        } else if self.calls.insert(reservation.clone())
+            && !facts.live_call
+            && at_start
+            && facts.status != ReservationStatus::Pending
+        {
+            self.found.insert(reservation.clone());
+        }
+    }
+
+    fn views(&mut self, views: &[RecoveryView]) {
+        let in_place = views.iter().filter(|view| view.stage == Stage::InPlace);
+        self.wanted.extend(in_place.map(|view| view.reservation.clone()));
+    }
+
+    fn hold(&mut self, effects: &[Effect]) {
+        for effect in effects {
+            match effect {
+                Effect::Desktop(ToDesktop::JoinCall { reservation }) => {
+                    assert!(self.wanted.contains(reservation), "{reservation}: nobody wants it joined");
+                    assert!(self.joined.insert(reservation.clone()), "{reservation}: joined twice");
+                }
+                Effect::Desktop(ToDesktop::KeepLegs { keep }) => {
+                    assert_ne!(self.keeps, *keep, "said before");
+                    self.keeps = *keep;
+                }
+                Effect::Post { request: Request::Register(registration), .. } => {
+                    let found = self.found.contains(&registration.reservation);
+                    assert!(!found || registration.worker_leg == own_leg(), "a ghost is registered");
+                }
+                Effect::Goodbye(goodbye) => {
+                    assert!(self.keeps && !goodbye.tasks.is_empty(), "no leg was kept");
+                    assert!(!std::mem::replace(&mut self.gone, true), "said before");
+                }
+                _ => {}
+            }
+        }
+    }
 }
 
 proptest! {
@@ -1244,12 +1319,17 @@ proptest! {
         let mut told: BTreeSet<RecoveryId> = BTreeSet::new();
         let mut offers: BTreeMap<ReservationSid, TaskFacts> = BTreeMap::new();
         let mut open: Vec<(PostId, Request)> = vec![];
-        let mut seen = |facts: &TaskFacts| { offers.insert(facts.reservation.clone(), facts.clone()); };
+        let mut rules = Rules::default();
+        let mut seen = |facts: &TaskFacts| {
+            offers.insert(facts.reservation.clone(), facts.clone());
+            rules.task(facts, true);
+        };
         start.iter().for_each(&mut seen);
         let mut effects = desk.start(start, false);
         let steps = steps.into_iter().chain([Step::Wait(60_000)]);
         for step in steps {
             open.extend(posts(&effects));
+            rules.hold(&effects);
             for effect in desktop(&effects) {
                 match effect {
                     ToDesktop::Let { request } | ToDesktop::Refuse { request }
@@ -1267,8 +1347,12 @@ proptest! {
             effects = match step {
                 Step::Event(event) => {
                     match &event {
-                        Event::Push(view) => { told.insert(view.id.clone()); }
+                        Event::Push(view) => {
+                            told.insert(view.id.clone());
+                            rules.views(std::slice::from_ref(view));
+                        }
                         Event::Desktop(FromDesktop::TaskChanged(facts)) => {
+                            rules.task(facts, false);
                             offers.insert(facts.reservation.clone(), facts.clone());
                         }
                         _ => {}
@@ -1281,6 +1365,7 @@ proptest! {
                     match &mut event {
                         FromDesktop::BeforeAccept { request, task, .. } => {
                             *request = number;
+                            rules.task(task, false);
                             offers.insert(task.reservation.clone(), task.clone());
                         }
                         FromDesktop::BeforeLeave { request, .. } | FromDesktop::BeforeComplete { request, .. } => {
@@ -1295,6 +1380,7 @@ proptest! {
                     let result = match (views, request, status) {
                         (Some(recoveries), Request::Hello(_), _) => {
                             told.extend(recoveries.iter().map(|view| view.id.clone()));
+                            rules.views(&recoveries);
                             Ok(Answer::Hello(HelloReply { recoveries, in_place: true }))
                         }
                         (Some(_), _, _) => Ok(Answer::Accepted),
@@ -1307,6 +1393,7 @@ proptest! {
                 Step::Wait(time) => desk.wait(Millis(time)),
             };
         }
+        rules.hold(&effects);
         for effect in desktop(&effects) {
             if let ToDesktop::Let { request } = effect {
                 prop_assert!(answered.insert(request), "{request:?} was answered twice");

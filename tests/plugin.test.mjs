@@ -20,7 +20,12 @@ const flexStub = ({ server, tasks, csp }) => {
     config: { theme: { isLight: !csp?.dark } },
   });
   state.session = { ssoTokenPayload: { token: 'token-of-ada' } };
-  for (const task of tasks) state.worker.tasks.set(task.sid, task);
+  for (const task of tasks) {
+    task.setEndConferenceOnExit = async (participant, value) =>
+      calls.push(['participant', participant, value]);
+    task.joinCall = async () => calls.push(['joinCall', task.sid]);
+    state.worker.tasks.set(task.sid, task);
+  }
   const subscribers = [];
   const listeners = {};
   const calls = [];
@@ -49,8 +54,17 @@ const flexStub = ({ server, tasks, csp }) => {
       reservations: { get: (sid) => reservations.has(sid) && new Proxy(reservations.get(sid), {}) },
       attributes: { contact_uri: 'client:ada' },
     },
-    voiceClient: { ...emitter(), state: 'registered' },
+    voiceClient: {
+      ...emitter(),
+      state: 'registered',
+      disconnectAll: () => localStorage.setItem('phone', 'hung up'),
+    },
   };
+  // As the Voice SDK does, before any plugin is there. What it did is told to the next page.
+  window.addEventListener('pagehide', () => {
+    localStorage.setItem('phone', 'silent');
+    manager.voiceClient.disconnectAll();
+  });
   const Flex = {
     Actions: {
       addListener: (name, f) => (listeners[name] ??= []).push(f),
@@ -190,7 +204,9 @@ test('the dialog stands from the reload until the agent is back', async () => {
   await open([accepted(1)]);
   await title('Checking your call');
   const hello = await asked('/v1/hello');
-  assert.deepEqual(hello.body.holdings, [{ task: sid('WT', 1), reservation: sid('WR', 1), wrapping: false }]);
+  assert.deepEqual(hello.body.holdings, [
+    { task: sid('WT', 1), reservation: sid('WR', 1), wrapping: false, canJoin: false },
+  ]);
   assert.ok(hello.body.epoch > Date.now() - 60_000);
   assert.equal(hello.authorization, 'Bearer token-of-ada');
 
@@ -304,6 +320,86 @@ test('a call is watched from its acceptance and ends as ever', async () => {
   ]);
   assert.equal((await calls()).at(-1)[0], 'HangupCall');
   assert.equal(await page.evaluate((sid) => localStorage.getItem(`rejoin.live.${sid}`), task.sid), null);
+});
+
+/** The page's call, and who is in its conference. Runs in the browser. */
+const talk = ({ task, own, legs }) => {
+  const { state, changed } = window.flex;
+  state.phone.activeCall = own && { parameters: { CallSid: own }, isMuted: () => false };
+  const known = state.worker.tasks.get(task.sid);
+  known.status = 'accepted';
+  known.conference = { conferenceSid: 'CF' + '1'.repeat(32), participants: legs };
+  state.conferences.states.set(task.taskSid, { source: known.conference });
+  changed();
+};
+const agentLeg = (number, status = 'joined') => ({
+  callSid: sid('CA', number),
+  participantSid: sid('UT', number),
+  participantType: 'worker',
+  isCurrentWorker: true,
+  status,
+});
+const customerLeg = { callSid: sid('CA', 9), participantType: 'customer', status: 'joined' };
+
+test('a page that ends leaves its leg standing and says goodbye; the next one joins the call again', async () => {
+  let recoveries = [];
+  reply = (pathname) =>
+    pathname === '/v1/hello' ? { status: 200, json: { recoveries, inPlace: true } } : undefined;
+  const task = accepted(1);
+  await open([{ ...task, status: 'pending' }]);
+  await asked('/v1/hello');
+  await page.evaluate(talk, { task, own: sid('CA', 1), legs: [agentLeg(1), customerLeg] });
+  await until('the mark', () => page.evaluate((sid) => localStorage.getItem(`rejoin.live.${sid}`), task.sid));
+
+  requests.length = 0;
+  recoveries = [recovery({ name: 'inPlace' }, 8000)];
+  page.stub = `(${flexStub})(${JSON.stringify({ server: origin, tasks: [task] })});
+    (${talk})(${JSON.stringify({ task, legs: [agentLeg(1), customerLeg] })})`;
+  await page.reload();
+  assert.equal(await page.evaluate(() => localStorage.getItem('phone')), 'silent');
+  const { body: goodbye } = await asked('/v1/goodbye');
+  assert.equal(goodbye.token, 'token-of-ada');
+  assert.deepEqual(goodbye.goodbye.tasks, [task.taskSid]);
+  const { body: hello } = await asked('/v1/hello');
+  assert.equal(hello.holdings[0].canJoin, true);
+  assert.ok(hello.epoch > goodbye.goodbye.epoch);
+
+  await title('Putting you back on the call');
+  await until('joining', async () => (await calls()).some(([what]) => what === 'joinCall'));
+  await page.evaluate(talk, {
+    task,
+    own: sid('CA', 2),
+    legs: [agentLeg(1, 'left'), customerLeg, agentLeg(2)],
+  });
+  assert.equal((await asked('/v1/calls')).body.workerLeg, sid('CA', 2));
+  await until('the flag', async () =>
+    (await calls()).some(([, leg, value]) => leg === sid('UT', 2) && value === false),
+  );
+  assert.ok((await calls()).some(([what]) => what === 'SelectTask'));
+  await until('the push channel', () => streams.length);
+  push(recovery({ name: 'rejoined' }));
+  await title('Reconnected');
+  await gone();
+});
+
+test('after a hang-up, or without a server that wants it, the end of the page hangs up as ever', async () => {
+  for (const inPlace of [true, false]) {
+    reply = (pathname) =>
+      pathname === '/v1/hello' ? { status: 200, json: { recoveries: [], inPlace } } : undefined;
+    const task = accepted(1);
+    await open([{ ...task, status: 'pending' }]);
+    await asked('/v1/hello');
+    await page.evaluate(talk, { task, own: sid('CA', 1), legs: [agentLeg(1), customerLeg] });
+    await until('the mark', () =>
+      page.evaluate((sid) => localStorage.getItem(`rejoin.live.${sid}`), task.sid),
+    );
+    if (inPlace) await page.evaluate((sid) => window.flex.invoke('HangupCall', { sid }), task.sid);
+    await page.reload();
+    assert.equal(await page.evaluate(() => localStorage.getItem('phone')), 'hung up');
+    assert.ok(!requests.some(({ pathname }) => pathname === '/v1/goodbye'));
+    await context.close();
+    requests.length = 0;
+  }
 });
 
 test('the hang-up button works when the server does not', async () => {

@@ -5,7 +5,7 @@
 
 use gloo_timers::future::TimeoutFuture;
 use js_sys::{Array, Function, JSON, JsString, Object, Reflect};
-use rejoin_plugin::agent::{PostError, RequestId, Timer};
+use rejoin_plugin::agent::{Mark, PostError, RequestId, Timer};
 use rejoin_plugin::shell::push::{Channel, News};
 use rejoin_plugin::shell::timer::Timers;
 use rejoin_plugin::shell::{Core, post, storage};
@@ -201,11 +201,15 @@ fn storage_keeps_marks_and_counts_pages() {
     storage.clear().expect("cleared");
     storage.set_item("TWILIO_FLEX_SSO", "not ours").expect("set");
     storage.set_item("rejoin.live.nonsense", "1").expect("set");
-    storage::store(&ReservationSid::numbered(1));
-    storage::store(&ReservationSid::numbered(2));
-    storage::store(&ReservationSid::numbered(2));
+    let mark = |number, muted| Mark { reservation: ReservationSid::numbered(number), muted };
+    storage::store(&mark(1, true));
+    storage::store(&mark(2, true));
+    storage::store(&mark(2, false));
+    storage::store(&mark(3, true));
     storage::unstore(&ReservationSid::numbered(1));
-    assert_eq!(storage::marks(), [ReservationSid::numbered(2)]);
+    let mut marks = storage::marks();
+    marks.sort_by(|a, b| a.reservation.cmp(&b.reservation));
+    assert_eq!(marks, [mark(2, false), mark(3, true)]);
     assert_eq!(storage::next_epoch(Millis(500)), 500);
     assert_eq!(storage::next_epoch(Millis(500)), 501);
     assert_eq!(storage::next_epoch(Millis(100)), 502, "the clock was set back");
@@ -276,4 +280,57 @@ fn effects_that_report_at_once_do_not_reenter_the_core() {
     handle.call1(&get(&holder, "core"), &first).expect("handled");
     let seen = JSON::stringify(&get(&holder, "seen")).expect("JSON");
     assert_eq!(seen, r#"[{"let":{"request":1}},{"let":{"request":2}},{"let":{"request":3}}]"#);
+}
+
+/// A call that this page has, registered with a server that wants its leg to stand: the page ends.
+#[wasm_bindgen_test]
+async fn a_page_that_ends_says_goodbye_by_beacon() {
+    let network = network(
+        "return request.url.endsWith('/v1/hello')
+           ? new Response('{\"recoveries\":[],\"inPlace\":true}', { status: 200 })
+           : new Response(null, { status: 204 });",
+    );
+    let beacons: Array = Function::new_no_args(
+        "const beacons = []; navigator.sendBeacon = (...beacon) => beacons.push(beacon); return beacons;",
+    )
+    .call0(&JsValue::UNDEFINED)
+    .expect("installed")
+    .unchecked_into();
+    let effects = Array::new();
+    let sink = Function::new_with_args("effect", "this.push(effect)").bind0(&effects);
+    let core = Core::new("https://rejoin.example/", sink, Function::new_no_args("return 'secret'"));
+    let sid = |prefix: &str, number: u32| format!("{prefix}{number:032}");
+    let (wk, wt, wr, ww, cf) = (sid("WK", 1), sid("WT", 1), sid("WR", 1), sid("WW", 1), sid("CF", 1));
+    let (own, customer) = (sid("CA", 1), sid("CA", 2));
+    for event in [
+        format!(r#"{{"started":{{"worker":"{wk}","workerName":"Ada","phoneRegistered":true,"tasks":[]}}}}"#),
+        format!(
+            r#"{{"taskChanged":{{"task":"{wt}","reservation":"{wr}","status":"accepted","voice":true,"workflow":"{ww}",
+                 "liveCall":true,"ownLeg":"{own}","muted":false,"joinable":true,"keepable":true,"attributes":{{}}}}}}"#
+        ),
+        format!(
+            r#"{{"conferenceChanged":{{"reservation":"{wr}","conference":"{cf}","legs":[
+                 {{"call":"{own}","kind":"worker","mine":true,"joined":true,"sequence":1}},
+                 {{"call":"{customer}","kind":"customer","mine":false,"joined":true,"sequence":1}}]}}}}"#
+        ),
+    ] {
+        core.handle(json(&event)).expect("understood");
+    }
+    let kept = until(|| effects.iter().find(|effect| !get(effect, "keepLegs").is_undefined())).await;
+    assert_eq!(get(&kept, "keepLegs.keep"), JsValue::TRUE);
+    assert_eq!(beacons.length(), 0);
+
+    for _ in 0..2 {
+        core.handle(json(r#"{"pageHide":{}}"#)).expect("understood");
+    }
+    assert_eq!(beacons.length(), 1, "at once, and once");
+    let beacon: Array = beacons.get(0).unchecked_into();
+    assert_eq!(beacon.get(0), "https://rejoin.example/v1/goodbye");
+    // A text: the browser sends it as text/plain, for which it asks nobody first.
+    let body = json(&beacon.get(1).as_string().expect("a text"));
+    assert_eq!(text(&body, "token"), "secret");
+    assert_eq!(text(&body, "goodbye.tasks.0"), wt);
+    let hello = network.asked().iter().find(|asked| text(asked, "url").ends_with("/v1/hello"));
+    let hello = json(&text(&hello.expect("a hello"), "body"));
+    assert_eq!(get(&body, "goodbye.epoch"), get(&hello, "epoch"));
 }
