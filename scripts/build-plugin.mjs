@@ -1,11 +1,12 @@
 // Builds the plugin: wasm-pack (Rust → pkg/), then Twilio's builder (→ build/plugin-rejoin.js and its map).
-// A step whose inputs and outputs are unchanged since it last succeeded is skipped; `--force` runs both.
+// A step whose inputs and outputs are unchanged since it last succeeded is skipped; `--force` runs both. Prints how large
+// the result is, and fails above the limits; `--record` puts the sizes on record (sizes.json) for the next to compare.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { gzipSync } from 'node:zlib';
+import { keep, line, measure, tooLarge } from './lib/sizes.mjs';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const at = (...parts) => path.join(root, ...parts);
@@ -99,8 +100,11 @@ step(
   () => run('flex-plugin', ['build']),
 );
 
-for (const file of [wasm, bundle]) {
-  const bytes = readFileSync(at(file));
-  const kb = (length) => `${(length / 1000).toFixed(1)} kB`;
-  console.log(`${file}: ${kb(bytes.length)}, gzip ${kb(gzipSync(bytes, { level: 9 }).length)}`);
+const sizes = measure();
+for (const size of sizes) console.log(line(size));
+if (process.argv.includes('--record')) keep(sizes);
+const complaints = tooLarge(sizes);
+if (complaints.length) {
+  console.error(complaints.join('\n'));
+  process.exit(1);
 }
