@@ -1,5 +1,6 @@
 //! The wasm shell: carries the machine's effects out in a browser and tells it what comes of them.
 
+pub mod js;
 pub mod post;
 pub mod push;
 mod sse;
@@ -13,7 +14,6 @@ use js_sys::Function;
 use push::{Channel, News};
 use rejoin_protocol::Millis;
 use rejoin_protocol::api::{Beacon, Goodbye};
-use serde::Serialize;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
@@ -63,7 +63,7 @@ impl Core {
 
     /// Takes an event. Throws when it is not one that the core knows; nothing has changed then.
     pub fn handle(&self, event: JsValue) -> Result<(), JsError> {
-        let event: FromDesktop = serde_wasm_bindgen::from_value(event)?;
+        let event: FromDesktop = js::read(event)?;
         self.0.handle(Event::Desktop(event));
         Ok(())
     }
@@ -131,8 +131,7 @@ impl Inner {
     }
 
     fn tell(&self, effect: &ToDesktop) {
-        let json = serde_wasm_bindgen::Serializer::json_compatible();
-        if let Ok(effect) = effect.serialize(&json) {
+        if let Ok(effect) = js::write(effect) {
             // The shim guards itself: what it could not do it reports as an event.
             let _ = self.desktop.call1(&JsValue::UNDEFINED, &effect);
         }
