@@ -104,6 +104,14 @@ impl Executor {
             Action::Requeue { recovery, customer, conference, target } => {
                 self.look_for_requeue(recovery, customer, conference, target.as_ref()).await
             }
+            // Who is not there any more has been moved, or has hung up.
+            Action::MoveParticipant { leg, .. } => {
+                match self.client.fetch_participant(&job.conference, leg).await {
+                    Ok(_) => Ok(None),
+                    Err(Error::Gone) => Ok(Some(Outcome::Ok)),
+                    Err(error) => Err(error),
+                }
+            }
             Action::Announce { .. }
             | Action::FreeCustomer { .. }
             | Action::KeepConference { .. }
@@ -111,7 +119,6 @@ impl Executor {
             | Action::EndPing { .. }
             | Action::CompleteReservation { .. }
             | Action::RemoveLeg { .. }
-            | Action::MoveParticipant { .. }
             | Action::EndConference { .. }
             | Action::Learn { .. } => Ok(None),
         }
