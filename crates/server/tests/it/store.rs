@@ -76,6 +76,19 @@ async fn a_commit_is_all_or_nothing() {
 }
 
 #[tokio::test]
+async fn only_who_runs_the_server_can_read_what_it_stores() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::open(&url(folder.path())).await.unwrap();
+    let timer = Change::SetTimer { conference: conference(), timer: Timer::Ping, at: Millis(9) };
+    store.commit(Millis(1), &[timer]).await.unwrap();
+    for name in ["rejoin.db", "rejoin.db-wal"] {
+        let mode = folder.path().join(name).metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{name}: {mode:o}");
+    }
+}
+
+#[tokio::test]
 async fn two_servers_do_not_share_a_database() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&url(folder.path())).await.unwrap();
