@@ -87,7 +87,13 @@ impl Executor {
                 let url = self.config.public(&format!("/twiml/move/{into}?muted={muted}"));
                 self.redirect(leg, &url, None).await
             }
-            Action::EndConference { conference } => self.client.end_conference(conference).await.map(ok),
+            Action::EndConference { conference } => {
+                // The callback of a join may have been lost, and somebody may be with the customer.
+                if self.client.list_participants(conference).await?.len() > 1 {
+                    return Ok(Outcome::Overtaken);
+                }
+                self.client.end_conference(conference).await.map(ok)
+            }
             Action::Learn { task } => self.learn(task).await,
         }
     }

@@ -1,8 +1,8 @@
 //! Carries out the jobs: what the machine wants of Twilio, from the durable queue.
 //!
 //! A job begins as soon as it is committed. It is repeated while that can help and still makes sense; what may have
-//! had its effect is looked up before it is repeated, and what was overtaken meanwhile is not done at all. How it ended is an event for the machine, committed together with
-//! the end of the job.
+//! had its effect is looked up before it is repeated, and what was overtaken meanwhile is not done at all. How it ended
+//! is an event for the machine, committed together with the end of the job.
 
 use crate::engine::{self, Handle};
 use crate::error::Error;

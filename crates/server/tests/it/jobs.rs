@@ -258,3 +258,32 @@ async fn who_has_followed_the_customer_already_is_not_moved_again() {
     wait_until_closed(&world, "MoveParticipant").await;
     assert_eq!((world.twilio.asked(&follow).len(), world.twilio.asked(&look).len()), (1, 1));
 }
+
+/// Ada hangs up and the customer stays. Gives back how often the conference was ended.
+async fn ended_of(live: Vec<CallSid>) -> usize {
+    let world = World::start().await;
+    let list = format!("GET Conferences/{}/Participants.json", conference());
+    let participant = |leg: CallSid| json!({"call_sid": leg, "hold": false, "muted": false, "end_conference_on_exit": false});
+    let participants: Vec<Value> = live.into_iter().map(participant).collect();
+    world.twilio.script(move |asked, _| {
+        (asked.what == list).then(|| (200, vec![], json!({"participants": participants})))
+    });
+    world.desk.talking().await;
+    let mark = json!({"task": task(), "reservation": reservation(), "reason": "hang-up"});
+    assert_eq!(world.desk.plugin("/v1/graceful", "ada", mark).await.status(), 204);
+    assert_eq!(world.desk.leave(3, &ada_leg()).await, 204);
+    wait_until_closed(&world, "EndConference").await;
+    let ended = world.twilio.asked(&announce());
+    ended.iter().filter(|asked| asked.param("Status") == Some("completed")).count()
+}
+
+#[tokio::test]
+async fn a_customer_who_was_left_alone_on_purpose_is_let_go() {
+    assert_eq!(ended_of(vec![customer()]).await, 1);
+}
+
+#[tokio::test]
+async fn a_conference_is_not_ended_when_twilio_knows_of_somebody_whom_we_do_not() {
+    // The callback of the join was lost: nobody delivers it again.
+    assert_eq!(ended_of(vec![customer(), CallSid::numbered(0xb)]).await, 0);
+}
