@@ -6,7 +6,7 @@ import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { build } from './lib/build.mjs';
-import { root, run } from './lib/run.mjs';
+import { env, root, run } from './lib/run.mjs';
 import { Advice, giveUp, say, sinceStart, step } from './lib/say.mjs';
 import { chromium, setup, setupTests } from './lib/setup.mjs';
 
@@ -86,6 +86,7 @@ async function main() {
   await setup();
   await setupTests();
   const browser = await chromium({ driver: true });
+  Object.assign(env, { CHROMIUM: browser });
   let passed = 0;
   const failed = [];
   // What comes after the build needs it.
