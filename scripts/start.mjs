@@ -7,15 +7,33 @@ import { startDemo } from './lib/demo.mjs';
 import { root } from './lib/run.mjs';
 import { Advice, giveUp, say, sinceStart } from './lib/say.mjs';
 import { chromium, setup } from './lib/setup.mjs';
+import { signalIsTheEnd } from './lib/stop.mjs';
 
 const usage = `npm start -- [--port N] [--check]
   --port N   port of the page to open (default 4180, or any free one); the server takes the next free port
   --check    play the demo through by itself in headless Chromium, say what held, and end`;
 
+const options = /** @type {const} */ ({
+  port: { type: 'string' },
+  check: { type: 'boolean' },
+  help: { type: 'boolean' },
+});
+
+function asked() {
+  for (const name of Object.keys(options)) {
+    if (process.env[`npm_config_${name}`]) {
+      throw new Advice(`npm has taken --${name} for itself. Put -- before it: npm start -- --${name} …`);
+    }
+  }
+  try {
+    return parseArgs({ options }).values;
+  } catch (error) {
+    throw new Advice(`${error instanceof Error ? error.message : error}\n\n${usage}`);
+  }
+}
+
 async function main() {
-  const { values } = parseArgs({
-    options: { port: { type: 'string' }, check: { type: 'boolean' }, help: { type: 'boolean' } },
-  });
+  const values = asked();
   if (values.help) return say(usage);
   const port = values.port === undefined ? undefined : Number(values.port);
   if (port !== undefined && !(Number.isInteger(port) && port > 0 && port < 65536)) {
@@ -45,20 +63,17 @@ Rejoin is up after ${sinceStart()}. Open ${demo.pageUrl}
      Or close Ada's tab, with Agent Bo open: after 15 s the call reaches Bo.
 
   Twin    ${demo.twinUrl}    Server  ${demo.serverUrl}
-  Logs    target/demo/       Ctrl-C stops everything.
+  Logs    ${path.relative(root, demo.dir)}    Ctrl-C stops everything.
 `);
+  signalIsTheEnd();
 
-  const ended = new Promise((done) => {
+  const trouble = await new Promise((broken) => {
     for (const program of [demo.twin, demo.server]) {
-      program.onCrash = (how) => done(`${program.log} tells why: it ended with ${how}.`);
+      program.onCrash = (how) => broken(`${program.log} tells why: it ended with ${how}.`);
     }
-    for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => done(null));
   });
-  const trouble = await ended;
   await demo.stop();
-  if (trouble) throw new Advice(`The demo broke off. ${trouble}`);
-  say('\nStopped.');
-  process.exit(0);
+  throw new Advice(`The demo broke off. ${trouble}`);
 }
 
 main().catch(giveUp);

@@ -6,11 +6,12 @@ import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { build } from './lib/build.mjs';
-import { root, run } from './lib/run.mjs';
+import { env, root, run } from './lib/run.mjs';
 import { Advice, giveUp, say, sinceStart, step } from './lib/say.mjs';
 import { chromium, setup, setupTests } from './lib/setup.mjs';
 
 const WASM = 'wasm32-unknown-unknown';
+const END_TO_END = 'end to end';
 
 /** @typedef {{name: string, work: (heard: (text: string) => void) => Promise<unknown>}} Part */
 
@@ -79,14 +80,17 @@ async function main() {
       pictures: { type: 'boolean' },
     },
   });
+  const asked = (/** @type {string} */ name) => name.includes(values.only);
+  const names = [...parts.map(({ name }) => name), END_TO_END];
+  if (!names.some(asked)) throw new Advice(`--only ${values.only}: there are\n  ${names.join('\n  ')}`);
   await setup();
   await setupTests();
-  const browser = await chromium();
+  const browser = await chromium({ driver: true });
+  Object.assign(env, { CHROMIUM: browser });
   let passed = 0;
   const failed = [];
   // What comes after the build needs it.
-  const built = ['build', 'strangers', 'the built plugin', 'end to end'];
-  const asked = (/** @type {string} */ name) => name.includes(values.only);
+  const built = ['build', 'strangers', 'the built plugin', END_TO_END];
   const wanted = (/** @type {string} */ name) => asked(name) || (name === 'build' && built.some(asked));
   for (const { name, work } of parts.filter((part) => wanted(part.name))) {
     try {
@@ -99,13 +103,13 @@ async function main() {
       if (name === 'build') break;
     }
   }
-  if (wanted('end to end') && !failed.includes('build')) {
+  if (wanted(END_TO_END) && !failed.includes('build')) {
     say('\nEnd to end: the real Flex UI, in Chromium\n');
     const { runAll } = await import('../tests/e2e/run.mjs');
     const stories = await runAll({ browser, only: values.story });
-    if (values.pictures) pictures();
     passed += stories.passed;
     if (stories.failed) failed.push(`${stories.failed} stories end to end`);
+    else if (values.pictures) pictures();
   }
   say(`\n${passed} passed, ${failed.length} failed`);
   if (failed.length) throw new Advice(`After ${sinceStart()}: not all is well: ${failed.join('; ')}.`);

@@ -1,4 +1,4 @@
-// Server and twin as one process group, with secrets that are made anew for each start.
+// Server and twin, in the process group of whoever starts them, with secrets that are made anew for each start.
 
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -7,20 +7,27 @@ import net from 'node:net';
 import path from 'node:path';
 import { root } from './run.mjs';
 import { Advice } from './say.mjs';
+import { isStopping, onStop } from './stop.mjs';
 
 const sid = (/** @type {string} */ prefix, n = 1) => prefix + n.toString(16).padStart(32, '0');
 const HOST = '127.0.0.1';
+const PORT = 4180;
+/** A program that does not obey is ended the hard way after so long. */
+const PATIENCE = 5000;
 
-/** The wanted port if it is free, else any. @returns {Promise<number>} */
-export const freePort = (wanted = 0) =>
-  new Promise((done) => {
+/** This port, or any if it is 0. @returns {Promise<number>} rejected when it cannot be had */
+const tryPort = (wanted = 0) =>
+  new Promise((done, fail) => {
     const probe = net.createServer();
-    probe.once('error', () => done(freePort()));
+    probe.once('error', fail);
     probe.listen(wanted, HOST, () => {
       const { port } = /** @type {net.AddressInfo} */ (probe.address());
       probe.close(() => done(port));
     });
   });
+
+/** The wanted port if it is free, else any. */
+export const freePort = (wanted = 0) => tryPort(wanted < 65536 ? wanted : 0).catch(() => tryPort());
 
 /** A program whose output goes to a file, and that is up when it prints that it listens. */
 class Program {
@@ -52,9 +59,10 @@ class Program {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.child = child;
-    // A program that ends by a mistake of its own takes what it started with it.
+    // If this program ends by a mistake of its own, it takes along what it started.
     const orphaned = () => child.kill('SIGKILL');
     process.once('exit', orphaned);
+    const forget = onStop(() => this.stop());
     const log = createWriteStream(this.log, { flags: 'a' });
     this.ended = new Promise((done) => {
       child.once('error', (error) => done(error.message));
@@ -62,8 +70,9 @@ class Program {
     });
     void this.ended.then((how) => {
       process.off('exit', orphaned);
+      forget();
       log.end();
-      if (!this.stopping) this.onCrash(how);
+      if (!this.stopping && !isStopping()) this.onCrash(how);
     });
     return new Promise((done, fail) => {
       let output = '';
@@ -74,38 +83,49 @@ class Program {
       };
       child.stdout?.on('data', take);
       child.stderr?.on('data', take);
-      void this.ended.then((how) => fail(new Advice(`${name} ended with ${how}. It said:\n${output}`)));
+      void this.ended.then((how) => {
+        if (!isStopping()) fail(new Advice(`${name} ended with ${how}. It said:\n${output}`));
+      });
     });
   }
 
   /** Ends it, and waits until it has ended. */
   async stop(/** @type {NodeJS.Signals} */ signal = 'SIGTERM') {
     this.stopping = true;
-    if (this.child?.exitCode === null && this.child.signalCode === null) {
-      this.child.kill(signal);
-      await this.ended;
-    }
+    const { child } = this;
+    if (child?.exitCode !== null || child.signalCode !== null) return;
+    child.kill(signal);
+    const late = setTimeout(() => child.kill('SIGKILL'), PATIENCE);
+    await this.ended;
+    clearTimeout(late);
   }
 }
 
 /**
  * Starts both.
  * @param {{port?: number, dir: string, latencyMs?: number, extraPlugins?: string[]}} options `dir` holds the database and
- *   the logs, and is emptied; `extraPlugins` are files of plugins that Flex loads beside ours.
+ *   the logs, and is emptied. A demo that is not at the usual port has a directory beside it: another one may run there.
+ *   `extraPlugins` are files of plugins that Flex loads beside ours.
  */
-export async function startDemo({ port, dir, latencyMs = 80, extraPlugins = [] }) {
+export async function startDemo({ port: wanted, dir: usual, latencyMs = 80, extraPlugins = [] }) {
+  const twinPort = wanted
+    ? await tryPort(wanted).catch((error) => {
+        const why = error.code === 'EADDRINUSE' ? 'is taken' : `cannot be used (${error.code})`;
+        throw new Advice(`Port ${wanted} ${why}. Give another one: npm start -- --port N`);
+      })
+    : await freePort(PORT);
+  const serverPort = await freePort(twinPort + 1);
+  const dir = twinPort === PORT ? usual : `${usual}-${twinPort}`;
   rmSync(dir, { recursive: true, force: true });
   mkdirSync(dir, { recursive: true });
-  const twinPort = await freePort(port ?? 4180);
-  if (port && twinPort !== port)
-    throw new Advice(`Port ${port} is taken. Give another one: npm start -- --port N`);
-  const serverPort = await freePort(twinPort + 1);
   const twinUrl = `http://${HOST}:${twinPort}`;
   const serverUrl = `http://${HOST}:${serverPort}`;
   const secrets = {
     TWILIO_AUTH_TOKEN: randomBytes(16).toString('hex'),
     REJOIN_OPERATOR_TOKEN: randomBytes(16).toString('hex'),
   };
+  // All of it is on this machine: a proxy of the user's is not for these two.
+  const here = { NO_PROXY: '*', no_proxy: '*' };
   const twin = new Program(
     'rejoin-twin',
     [
@@ -118,7 +138,7 @@ export async function startDemo({ port, dir, latencyMs = 80, extraPlugins = [] }
       ],
       ...extraPlugins.flatMap((file) => ['--extra-plugin', file]),
     ],
-    secrets,
+    { ...secrets, ...here },
     dir,
   );
   const server = new Program(
@@ -126,6 +146,7 @@ export async function startDemo({ port, dir, latencyMs = 80, extraPlugins = [] }
     [],
     {
       ...secrets,
+      ...here,
       TWILIO_ACCOUNT_SID: sid('AC'),
       TWILIO_WORKSPACE_SID: sid('WS'),
       TWILIO_API_BASE: `${twinUrl}/__tw`,
@@ -143,6 +164,8 @@ export async function startDemo({ port, dir, latencyMs = 80, extraPlugins = [] }
   return {
     twin,
     server,
+    /** Where the logs are. */
+    dir,
     twinUrl,
     serverUrl,
     /** The page to open: two agents need two origins, and Ada's is this one. */

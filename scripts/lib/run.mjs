@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Advice } from './say.mjs';
+import { isStopping, onStop } from './stop.mjs';
 
 export const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
 export const tools = path.join(root, '.tools');
@@ -15,7 +16,8 @@ export const env = {
 };
 
 /**
- * Runs a program to its end and gives back what it printed. A failure shows all of it.
+ * Runs a program to its end and gives back what it printed. A failure shows all of it. A signal ends the program and
+ * what it has started in turn, such as the compilers of a build: they are a process group of their own.
  * @param {string} program
  * @param {string[]} args
  * @param {{heard?: (text: string) => void, env?: Record<string, string | undefined>}} [options]
@@ -27,6 +29,19 @@ export function run(program, args, options = {}) {
       cwd: root,
       env: { ...env, ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    });
+    const closed = new Promise((ended) => child.once('close', ended));
+    const stop = () => {
+      endGroup(child.pid, 'SIGTERM');
+      return closed;
+    };
+    const forget = onStop(stop);
+    const orphaned = () => endGroup(child.pid, 'SIGKILL');
+    process.once('exit', orphaned);
+    void closed.then(() => {
+      forget();
+      process.off('exit', orphaned);
     });
     let output = '';
     const take = (/** @type {Buffer} */ bytes) => {
@@ -37,10 +52,20 @@ export function run(program, args, options = {}) {
     child.stderr.on('data', take);
     child.on('error', (error) => fail(new Advice(`${program} could not be started: ${error.message}`)));
     child.on('close', (code, signal) => {
+      // It was told to go, and so is everybody who waits for it.
+      if (isStopping()) return;
       if (code === 0) done(output);
       else fail(new Advice(`${output}\n${program} ${args.join(' ')} ended with ${signal ?? code}`));
     });
   });
+}
+
+function endGroup(/** @type {number | undefined} */ pid, /** @type {NodeJS.Signals} */ signal) {
+  try {
+    if (pid !== undefined) process.kill(-pid, signal);
+  } catch {
+    // It has ended meanwhile.
+  }
 }
 
 /** The same, but `null` when it is missing or fails. */

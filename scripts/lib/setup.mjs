@@ -18,6 +18,9 @@ const WASM_PACK = '0.15.1';
 const CARGO_DENY = '0.20.2';
 
 async function compiler() {
+  if (Number(process.versions.node.split('.')[0]) < 20) {
+    throw new Advice(`Node ${process.versions.node} is too old: 20 is needed. https://nodejs.org`);
+  }
   if (!(await tryRun('cargo', ['--version']))) {
     throw new Advice('Rust is missing. Install it (https://rustup.rs), open a new shell and start again.');
   }
@@ -81,18 +84,26 @@ export async function setup() {
 /** What `npm test` needs besides. */
 export const setupTests = () => cargoTools([['cargo-deny', 'cargo-deny', CARGO_DENY]]);
 
-/** A Chromium and its driver, for checks and tests. @returns {Promise<string>} path of the browser */
-export async function chromium() {
+/**
+ * A Chromium, for checks and tests.
+ * @param {{driver?: boolean}} options with its WebDriver, too?
+ * @returns {Promise<string>} path of the browser
+ */
+export async function chromium({ driver = false } = {}) {
+  const { CHROMIUM } = process.env;
+  if (CHROMIUM && !existsSync(CHROMIUM)) throw new Advice(`CHROMIUM is ${CHROMIUM}, and nothing is there.`);
   const found = () =>
-    [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(
+    [CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(
       (candidate) => candidate && existsSync(candidate),
     );
-  const driver = () => tryRun('chromedriver', ['--version']);
-  if (!found() || !(await driver())) {
-    const packages = ['chromium', 'chromium-driver'];
+  const packages = [];
+  if (!found()) packages.push('chromium');
+  if (driver && !(await tryRun('chromedriver', ['--version']))) packages.push('chromium-driver');
+  if (packages.length) {
     if (process.getuid?.() !== 0 || !(await tryRun('apt-get', ['--version']))) {
       throw new Advice(
-        `Chromium and its driver are missing. On Debian: sudo apt-get install ${packages.join(' ')}`,
+        `${packages.join(' and ')} missing. On Debian: sudo apt-get install ${packages.join(' ')}\n` +
+          'A Chromium elsewhere is taken from the environment variable CHROMIUM.',
       );
     }
     await step('install Chromium', async (heard) => {

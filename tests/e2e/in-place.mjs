@@ -1,7 +1,7 @@
 // The first rung: the old leg still stands, and the agent joins the same conference again. The customer is not moved.
 
 import assert from 'node:assert/strict';
-import { isBack, isTold, staysOpen, talk } from './stories.mjs';
+import { isBack, isTold, talk } from './stories.mjs';
 
 /** @typedef {import('./story.mjs').Story} Story */
 /** @typedef {import('./people.mjs').Agent} Agent */
@@ -46,6 +46,14 @@ async function isBackInPlace(
   const ready = await agent.page.evaluate('window.__flexReadyAt');
   return { ms: ended.at - ready, total: ended.note.after };
 }
+
+/** Flex sets the flag on the leg that joins again, whatever the plugin asked for; it does not stay. */
+const staysOpen = (/** @type {Story} */ story, /** @type {string} */ taskSid) =>
+  story.twilio.becomes('endConferenceOnExit is false on the agent', async () => {
+    const { participants } = await story.twilio.conference(taskSid);
+    const agents = participants.filter((/** @type {any} */ p) => p.joined && p.kind === 'agent');
+    return agents.length === 1 && agents[0].endConferenceOnExit === false;
+  });
 
 async function onACall(/** @type {Story} */ story) {
   const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));

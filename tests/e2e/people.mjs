@@ -38,6 +38,13 @@ async function json(/** @type {string} */ url, /** @type {RequestInit} */ init =
 const post = (/** @type {string} */ url, /** @type {object} */ body = {}) =>
   json(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
 
+/** Writes down what a page says to its console. */
+function listen(/** @type {Page} */ page, /** @type {string} */ whose, /** @type {string[]} */ diary) {
+  const note = (/** @type {string} */ text) => diary.push(`${new Date().toISOString()} ${whose}: ${text}`);
+  page.on('console', (message) => note(`${message.type()} ${message.text().slice(0, 600)}`));
+  page.on('pageerror', (error) => note(`error ${error.stack ?? error}`));
+}
+
 /** What the stand-in for Twilio knows. */
 export class Twilio {
   constructor(/** @type {Demo} */ demo) {
@@ -46,6 +53,9 @@ export class Twilio {
   }
 
   state = () => json(`${this.url}/__twin/state`);
+
+  /** What it did, line by line. @returns {Promise<string[]>} */
+  log = async () => (await (await fetch(`${this.url}/__twin/log`)).text()).split('\n');
 
   available = (/** @type {string} */ name, activity = 'Available') =>
     post(`${this.url}/__twin/workers/${name}/activity`, { activity });
@@ -94,6 +104,7 @@ export class Twilio {
     for (const { sid, status } of await this.tasks()) {
       if (['completed', 'canceled'].includes(status)) continue;
       const AssignmentStatus = ['pending', 'reserved'].includes(status) ? 'canceled' : 'completed';
+      // One that has ended in this moment is refused, which is as good.
       await fetch(`${this.url}/__tw/taskrouter.twilio.com/v1/Workspaces/${workspaceSid}/Tasks/${sid}`, {
         method: 'POST',
         headers: { authorization: this.authorization() },
@@ -118,29 +129,38 @@ export class Twilio {
 export class Customer {
   /** @returns {Promise<Customer>} */
   static async dials(/** @type {Demo} */ demo) {
+    const began = Date.now();
     const { call } = await post(`${demo.twinUrl}/__twin/customer/dial`);
-    return new Customer(demo, call);
+    return new Customer(demo, call, began);
   }
 
   /** A customer at the phone page, in a browser: the call is placed with its own button. */
-  static async dialsFromPage(/** @type {Demo} */ demo, /** @type {Browser} */ browser) {
+  static async dialsFromPage(
+    /** @type {Demo} */ demo,
+    /** @type {Browser} */ browser,
+    /** @type {string[]} */ diary,
+  ) {
     const context = await browser.newContext({
       viewport: { width: 1400, height: 850 },
       permissions: ['microphone'],
     });
     const page = await context.newPage();
+    listen(page, 'customer', diary);
     await page.goto(`${demo.pageUrl}phone`);
+    const began = Date.now();
     await page.getByRole('button', { name: 'Call', exact: true }).click();
     await page.waitForFunction('document.body.dataset.call', null, { timeout: 10_000 });
-    const customer = new Customer(demo, await page.evaluate('document.body.dataset.call'));
+    const customer = new Customer(demo, await page.evaluate('document.body.dataset.call'), began);
     customer.page = page;
     return customer;
   }
 
-  constructor(/** @type {Demo} */ demo, /** @type {string} */ call) {
+  constructor(/** @type {Demo} */ demo, /** @type {string} */ call, /** @type {number} */ began) {
     /** @type {Page | undefined} */
     this.page = undefined;
     this.call = call;
+    /** When the call began (point in time), not later than the transcript's zero. */
+    this.began = began;
     this.url = `${demo.twinUrl}/__twin/customer/${call}`;
     this.transcript = new Stream(`${this.url}/events`);
     this.timeline = new Stream(`${demo.twinUrl}/__twin/timeline/${call}`);
@@ -171,6 +191,16 @@ export class Customer {
   /** Where to look from, to see only what comes after now. */
   mark() {
     return { transcript: this.transcript.said.length, timeline: this.timeline.said.length };
+  }
+
+  /** The longest that nothing was to be heard, in milliseconds, from the first announcement on. */
+  longestSilence(/** @type {number} */ from) {
+    const lines = this.transcript.said.slice(from).filter(({ heard }) => heard);
+    const first = lines.findIndex(({ heard }) => /announcement/.test(heard));
+    const silences = lines
+      .slice(0, -1)
+      .map(({ at, heard }, i) => (i > first && heard === 'silence' ? lines[i + 1].at - at : 0));
+    return Math.max(0, ...silences);
   }
 
   hears(/** @type {RegExp} */ what, { from = this.mark().transcript, within = 20_000 } = {}) {
@@ -237,10 +267,7 @@ export class Agent {
   /** Opens a tab and waits until Flex and the plugin are up. */
   async opens(address = `/flex?worker=${this.name}`) {
     this.page = await this.context.newPage();
-    const note = (/** @type {string} */ text) =>
-      this.diary.push(`${new Date().toISOString()} ${this.name}: ${text}`);
-    this.page.on('console', (message) => note(`${message.type()} ${message.text().slice(0, 600)}`));
-    this.page.on('pageerror', (error) => note(`error ${error.stack ?? error}`));
+    listen(this.page, this.name, this.diary);
     await this.page.goto(this.origin + address);
     await this.ready();
   }

@@ -1,6 +1,6 @@
 // A story runs against a started demo: its steps are timed and printed, and what went wrong is kept.
 
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Agent, Customer, Twilio } from './people.mjs';
 
@@ -25,6 +25,8 @@ export class Story {
     this.agents = [];
     /** @type {Customer[]} */
     this.customers = [];
+    // What an earlier run left would be taken for this one's.
+    rmSync(this.folder, { recursive: true, force: true });
     mkdirSync(this.folder, { recursive: true });
   }
 
@@ -55,7 +57,7 @@ export class Story {
   }
 
   async customerAtPage() {
-    const customer = await Customer.dialsFromPage(this.demo, this.browser);
+    const customer = await Customer.dialsFromPage(this.demo, this.browser, this.diary);
     this.customers.push(customer);
     return customer;
   }

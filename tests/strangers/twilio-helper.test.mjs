@@ -127,7 +127,9 @@ test('a call is sent elsewhere, a conference joined, a participant updated; each
 
   const find = async () => (await client.conferences.list({ friendlyName: room, limit: 5 }))[0];
   let conference = await find();
-  while (!conference) conference = await find(); // it comes to be when the document has been read
+  const end = Date.now() + 10_000;
+  while (!conference && Date.now() < end) conference = await find(); // made when the document has been read
+  assert.ok(conference, 'the call is in a conference');
   const participant = await client
     .conferences(conference.sid)
     .participants(callSid)

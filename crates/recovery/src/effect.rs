@@ -158,7 +158,7 @@ pub enum Action {
         /// Muted there, too?
         muted: bool,
     },
-    /// `POST Conferences/{CF}` `Status=completed`.
+    /// `GET Conferences/{CF}/Participants`, and if at most one is there `POST Conferences/{CF}` `Status=completed`.
     EndConference {
         /// Which.
         conference: ConferenceSid,

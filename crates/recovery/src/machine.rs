@@ -124,11 +124,6 @@ impl Machine {
         self.calls.get(conference).is_some_and(|call| call.wants(action))
     }
 
-    /// The call that a leg is on.
-    pub fn with_leg(&self, leg: &CallSid) -> Option<&Call> {
-        self.calls.values().find(|call| call.participants.contains_key(leg))
-    }
-
     /// Recoveries that this worker's dialog may have to show: open ones, and those that have ended lately.
     pub fn views(&self, now: Millis, worker: &WorkerSid) -> Vec<RecoveryView> {
         let recoveries = self.calls.values().filter_map(|call| Some((call, call.recovery.as_ref()?)));

@@ -156,15 +156,12 @@ impl Engine {
     async fn run(mut self) -> Result<(), Error> {
         loop {
             let first = tokio::select! {
-                input = self.inputs.recv() => input,
-                () = self.timers.due(now()) => {
-                    self.step(vec![]).await;
-                    continue;
-                }
+                input = self.inputs.recv() => Some(input.unwrap_or(Input::Stop)),
+                () = self.timers.due(now()) => None,
             };
             let mut batch = vec![];
             let mut stopping = false;
-            let mut next = first.or(Some(Input::Stop));
+            let mut next = first.or_else(|| self.inputs.try_recv().ok());
             while let Some(input) = next {
                 if matches!(input, Input::Stop) {
                     stopping = true;
@@ -180,21 +177,23 @@ impl Engine {
         }
     }
 
-    /// One batch: all events of it, and all timers that are due.
+    /// One batch: all events of it, and the timers that are due. What came before a timer was due is handled before it,
+    /// however long it had to wait.
     async fn step(&mut self, batch: Vec<Input>) {
         let mut effects = Effects::default();
         let mut answers = vec![];
-        for (conference, timer) in self.timers.take_due(now()) {
-            effects.changes.push(Change::ClearTimer { conference: conference.clone(), timer });
-            effects.handle(&mut self.machine, now(), Event::Timer { conference, timer });
-        }
+        let all = batch.len() < BATCH;
         for input in batch {
             let Input::Work { at, event, closes, after } = input else { continue };
+            self.handle_due(&mut effects, at);
             effects.changes.extend(closes.map(Change::CloseJob));
             if let Some(event) = event {
-                effects.handle(&mut self.machine, at, *event);
+                self.handle(&mut effects, at, *event);
             }
             answers.push(after);
+        }
+        if all {
+            self.handle_due(&mut effects, now());
         }
         let committed = match effects.save(&mut self.machine) {
             Ok(()) if effects.changes.is_empty() => Ok(vec![]),
@@ -203,7 +202,6 @@ impl Engine {
         };
         match committed {
             Ok(added) => {
-                self.timers.apply(&effects.changes);
                 self.tell(effects, added);
                 for answer in answers {
                     answer(Ok(&self.machine));
@@ -217,6 +215,21 @@ impl Engine {
                 self.read_again().await;
             }
         }
+    }
+
+    /// The timers that were due by then.
+    fn handle_due(&mut self, effects: &mut Effects, by: Millis) {
+        while let Some((conference, timer)) = self.timers.take_due(by) {
+            effects.changes.push(Change::ClearTimer { conference: conference.clone(), timer });
+            self.handle(effects, now(), Event::Timer { conference, timer });
+        }
+    }
+
+    /// Timers follow at once: what an event clears does not go off any more. They are read again if the commit fails.
+    fn handle(&mut self, effects: &mut Effects, at: Millis, event: Event) {
+        let before = effects.changes.len();
+        effects.handle(&mut self.machine, at, event);
+        self.timers.apply(effects.changes.get(before..).unwrap_or_default());
     }
 
     /// After a commit that failed: the machine and the timers as the store has them.

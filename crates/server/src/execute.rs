@@ -87,7 +87,13 @@ impl Executor {
                 let url = self.config.public(&format!("/twiml/move/{into}?muted={muted}"));
                 self.redirect(leg, &url, None).await
             }
-            Action::EndConference { conference } => self.client.end_conference(conference).await.map(ok),
+            Action::EndConference { conference } => {
+                // The callback of a join may have been lost, and somebody may be with the customer.
+                if self.client.list_participants(conference).await?.len() > 1 {
+                    return Ok(Outcome::Overtaken);
+                }
+                self.client.end_conference(conference).await.map(ok)
+            }
             Action::Learn { task } => self.learn(task).await,
         }
     }
@@ -104,6 +110,14 @@ impl Executor {
             Action::Requeue { recovery, customer, conference, target } => {
                 self.look_for_requeue(recovery, customer, conference, target.as_ref()).await
             }
+            // Who is not there any more has been moved, or has hung up.
+            Action::MoveParticipant { leg, .. } => {
+                match self.client.fetch_participant(&job.conference, leg).await {
+                    Ok(_) => Ok(None),
+                    Err(Error::Gone) => Ok(Some(Outcome::Ok)),
+                    Err(error) => Err(error),
+                }
+            }
             Action::Announce { .. }
             | Action::FreeCustomer { .. }
             | Action::KeepConference { .. }
@@ -111,7 +125,6 @@ impl Executor {
             | Action::EndPing { .. }
             | Action::CompleteReservation { .. }
             | Action::RemoveLeg { .. }
-            | Action::MoveParticipant { .. }
             | Action::EndConference { .. }
             | Action::Learn { .. } => Ok(None),
         }

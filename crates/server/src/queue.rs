@@ -1,8 +1,8 @@
 //! Carries out the jobs: what the machine wants of Twilio, from the durable queue.
 //!
 //! A job begins as soon as it is committed. It is repeated while that can help and still makes sense; what may have
-//! had its effect is looked up before it is repeated. How it ended is an event for the machine, committed together with
-//! the end of the job.
+//! had its effect is looked up before it is repeated, and what was overtaken meanwhile is not done at all. How it ended
+//! is an event for the machine, committed together with the end of the job.
 
 use crate::engine::{self, Handle};
 use crate::error::Error;
@@ -24,6 +24,9 @@ const FIRST_PAUSE: Millis = Millis(200);
 const LONGEST_PAUSE: Millis = Millis(5000);
 /// So long after its deadline it is still looked up what became of a job that may have had its effect.
 const LOOK_AFTER: Millis = Millis::seconds(10);
+
+/// So long the engine is waited for when it is asked whether a job is still wanted.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(1);
 
 /// Something to do.
 #[derive(Clone, Debug)]
@@ -69,7 +72,7 @@ pub async fn run(mut jobs: mpsc::UnboundedReceiver<Job>, executor: Executor, eng
                     let shared = Arc::clone(&shared);
                     running.spawn(async move {
                         let (executor, engine, permits) = &*shared;
-                        let outcome = carry_out(executor, permits, &job).await;
+                        let outcome = carry_out(executor, engine, permits, &job).await;
                         report(engine, job, outcome).await;
                     });
                 }
@@ -86,13 +89,13 @@ pub async fn run(mut jobs: mpsc::UnboundedReceiver<Job>, executor: Executor, eng
 }
 
 /// From the first attempt to the outcome.
-async fn carry_out(executor: &Executor, permits: &Semaphore, job: &Job) -> Outcome {
+async fn carry_out(executor: &Executor, engine: &Handle, permits: &Semaphore, job: &Job) -> Outcome {
     let mut begun = job.begun_before;
     let mut may_have_acted = job.begun_before;
     let mut backoff = FIRST_PAUSE;
     let mut last = None;
     loop {
-        let error = match attempt(executor, permits, job, begun, &mut may_have_acted).await {
+        let error = match attempt(executor, engine, permits, job, begun, &mut may_have_acted).await {
             Ok(Some(outcome)) => return outcome,
             Ok(None) => return failed(job, last.as_ref()),
             Err(TwilioError::Gone) => return Outcome::Gone,
@@ -120,6 +123,7 @@ async fn carry_out(executor: &Executor, permits: &Semaphore, job: &Job) -> Outco
 /// One attempt; `None` when it is too late for another one.
 async fn attempt(
     executor: &Executor,
+    engine: &Handle,
     permits: &Semaphore,
     job: &Job,
     begun: bool,
@@ -136,7 +140,18 @@ async fn attempt(
     if begun && engine::now() >= job.deadline {
         return Ok(None);
     }
+    if !is_wanted(engine, job).await {
+        return Ok(Some(Outcome::Overtaken));
+    }
     executor.carry_out(job).await.map(Some)
+}
+
+/// It may have waited long for its turn, or for its repetition.
+async fn is_wanted(engine: &Handle, job: &Job) -> bool {
+    let (conference, action) = (job.conference.clone(), job.action.clone());
+    let asked = engine.read(move |machine| machine.wants(&conference, &action));
+    // If the engine cannot say it now, the job is as good as it was.
+    matches!(tokio::time::timeout(ANSWERED_WITHIN, asked).await, Err(_) | Ok(Err(_) | Ok(true)))
 }
 
 /// Doubles with each repetition, and differs from job to job, so that they do not all come back at once.

@@ -30,18 +30,14 @@ impl Timers {
         }
     }
 
-    /// Takes those that are due, oldest first.
-    pub(crate) fn take_due(&mut self, now: Millis) -> Vec<(ConferenceSid, Timer)> {
-        let mut due = vec![];
-        while self.order.first().is_some_and(|(at, _, _)| *at <= now) {
-            let Some((_, conference, timer)) = self.order.pop_first() else { break };
-            self.at.remove(&(conference.clone(), timer));
-            due.push((conference, timer));
-        }
-        due
+    /// Takes the oldest one, if it is due.
+    pub(crate) fn take_due(&mut self, now: Millis) -> Option<(ConferenceSid, Timer)> {
+        let (_, conference, timer) = self.order.first().filter(|(at, _, _)| *at <= now)?.clone();
+        self.clear(&conference, timer);
+        Some((conference, timer))
     }
 
-    /// Follows what was committed.
+    /// Follows what is being committed.
     pub(crate) fn apply(&mut self, changes: &[Change]) {
         for change in changes {
             match change {
@@ -80,6 +76,11 @@ impl Timers {
 mod tests {
     use super::*;
 
+    /// All that are due.
+    fn due(timers: &mut Timers, now: u64) -> Vec<(ConferenceSid, Timer)> {
+        std::iter::from_fn(|| timers.take_due(Millis(now))).collect()
+    }
+
     #[test]
     fn the_last_setting_counts() {
         let (a, b) = (ConferenceSid::numbered(1), ConferenceSid::numbered(2));
@@ -93,13 +94,13 @@ mod tests {
             set(&a, Timer::Learn, 12),
             Change::ClearTimer { conference: a.clone(), timer: Timer::Learn },
         ]);
-        assert_eq!(timers.take_due(Millis(9)), []);
+        assert_eq!(due(&mut timers, 9), []);
         assert_eq!(
-            timers.take_due(Millis(20)),
+            due(&mut timers, 20),
             [(b.clone(), Timer::Grace), (b.clone(), Timer::Forget), (a.clone(), Timer::Ping)]
         );
-        assert_eq!(timers.take_due(Millis(100)), [], "the first setting is gone");
+        assert_eq!(due(&mut timers, 100), [], "the first setting is gone");
         timers.apply(&[set(&b, Timer::Ping, 1), Change::Forget(b.clone())]);
-        assert_eq!(timers.take_due(Millis(100)), [], "forgotten with its call");
+        assert_eq!(due(&mut timers, 100), [], "forgotten with its call");
     }
 }

@@ -125,6 +125,13 @@ impl Client {
         self.voice(Method::GET, &participant_path(conference, leg)).json(&[]).await
     }
 
+    /// Who is in a conference now, at most 50.
+    pub async fn list_participants(&self, conference: &ConferenceSid) -> Result<Vec<Participant>, Error> {
+        let path = format!("Conferences/{conference}/Participants.json?PageSize=50");
+        let list: ParticipantList = self.voice(Method::GET, &path).json(&[]).await?;
+        Ok(list.participants)
+    }
+
     /// Changes a participant.
     pub async fn update_participant(
         &self,
@@ -345,7 +352,7 @@ async fn refusal(status: StatusCode, response: Response, acts: bool) -> Error {
             if said.code == 20404 {
                 return Error::Gone;
             }
-            Error::Refused { status: status.as_u16(), code: said.code, message: said.message }
+            Error::Refused { status: status.as_u16(), code: said.code }
         }
     }
 }
@@ -373,6 +380,11 @@ fn participant_path(conference: &ConferenceSid, leg: &CallSid) -> String {
 
 fn encoded(query: &[(&str, &str)]) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish()
+}
+
+#[derive(serde::Deserialize)]
+struct ParticipantList {
+    participants: Vec<Participant>,
 }
 
 #[derive(serde::Deserialize)]

@@ -29,8 +29,6 @@ pub enum Error {
         status: u16,
         /// Twilio's error code; 0 when none was given.
         code: u32,
-        /// Twilio's explanation. It may repeat what was sent: not for logs.
-        message: String,
     },
     /// HTTP 5xx.
     #[error("Twilio is unavailable (HTTP status {status}): repeat later")]
@@ -101,10 +99,9 @@ impl Error {
     }
 }
 
-/// Twilio's form of a refusal.
+/// Twilio's form of a refusal. Its explanation is not read: it may repeat what was sent.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Refusal {
     pub(crate) code: u32,
-    pub(crate) message: String,
 }

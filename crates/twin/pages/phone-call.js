@@ -61,10 +61,11 @@ function loudness(stream) {
 
 /**
  * Dials.
- * @param {{ tone: boolean, player: HTMLAudioElement, speaks: (name: string) => void }} how
+ * @param {{ tone: boolean, player: HTMLAudioElement, speaks: (name: string) => void, deaf: () => void }} how
+ *   `speaks` hears what the customer speaks with, `deaf` that no audio gets through
  * @returns {Promise<{ sid: string, level: () => number, close: () => void }>}
  */
-export async function dial({ tone, player, speaks }) {
+export async function dial({ tone, player, speaks, deaf }) {
   const mouth = await voice(tone);
   speaks(mouth.name);
   const connection = new RTCPeerConnection();
@@ -75,6 +76,9 @@ export async function dial({ tone, player, speaks }) {
     ear?.stop();
     player.srcObject = null;
   };
+  connection.addEventListener('connectionstatechange', () => {
+    if (connection.connectionState === 'failed') deaf();
+  });
   try {
     connection.addEventListener('track', ({ track }) => {
       const stream = new MediaStream([track]);

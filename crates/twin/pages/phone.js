@@ -19,14 +19,22 @@ const tone = new URLSearchParams(location.search).has('tone');
 
 /** The call that is up: `{sid, level, close, began, sources, timer}`. */
 let current = null;
+/** The call of which the timeline tells: it goes on a little after the call. */
+let followed = null;
+
+const speaks = (name) => (voice.textContent = name);
+const deaf = () => {
+  status.textContent = 'No audio gets through. The browser has to run on the same machine as the demo.';
+};
 
 callButton.addEventListener('click', async () => {
   callButton.disabled = true;
+  if (followed) forget(followed);
   status.textContent = 'Calling…';
   remark(transcript, 'Nothing yet.');
   remark(timeline, 'Nothing yet. It begins when an agent is on the call.');
   try {
-    const call = await dial({ tone, player, speaks: (name) => (voice.textContent = name) });
+    const call = await dial({ tone, player, speaks, deaf });
     current = { ...call, began: Date.now(), sources: [], timer: setInterval(tick, 250) };
   } catch (error) {
     status.textContent = `The call did not go through: ${error.message}`;
@@ -71,7 +79,8 @@ function follow(call) {
 
 /** The server's timeline. It outlives the call a little, so that its end is seen. */
 function recovery(call) {
-  if (call.superseded) return;
+  if (call.forgotten) return;
+  followed = call;
   const notes = new EventSource(`/__twin/timeline/${call.sid}`);
   call.notes = notes;
   notes.addEventListener('open', () => {
@@ -91,6 +100,11 @@ function recovery(call) {
   });
 }
 
+function forget(call) {
+  call.forgotten = true;
+  call.notes?.close();
+}
+
 function over(text) {
   if (!current) return;
   const call = current;
@@ -98,16 +112,15 @@ function over(text) {
   clearInterval(call.timer);
   call.sources.forEach((source) => source.close());
   // The last notes are still on their way.
-  setTimeout(() => {
-    call.superseded = true;
-    call.notes?.close();
-  }, 5000);
+  setTimeout(forget, 5000, call);
   call.close();
   delete document.body.dataset.call;
   status.textContent = text;
+  const focused = [hangUpButton, document.body].includes(document.activeElement);
   hangUpButton.disabled = true;
   callButton.disabled = false;
-  callButton.focus();
+  // Whoever reads one of the lists stays there.
+  if (focused) callButton.focus();
   show(0);
 }
 

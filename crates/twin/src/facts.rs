@@ -21,7 +21,18 @@
 //! - who rejected a task is not offered it again in the same step of the workflow, unless the activity changes;
 //! - a worker's phone rings where it was registered last;
 //! - an error of `UpdateReservation` on a reservation that is not pending is 400 with code 40136;
-//! - a leg that waits alone in a conference before it starts hears nothing (real conferences play music).
+//! - a leg that waits alone in a conference before it starts hears nothing (real conferences play music);
+//! - announcements to one conference play one after the other;
+//! - `SequenceNumber` counts events that nobody has subscribed to, too;
+//! - `EndConferenceOnExit` cannot be changed while the participant is on hold (*read*: Twilio's own Flex project
+//!   template ends the hold first, and holds again);
+//! - media is fetched once for each address and kept, and has to call itself audio (*read*:
+//!   <https://www.twilio.com/docs/api/errors/12300>);
+//! - webhooks arrive in the order in which things happened, unless the network reverses them: Twilio does not promise
+//!   that, and the rules that must not rely on it are tested without the twin.
+//!
+//! What Flex's own sockets and boot end points say is not documented by Twilio at all. It stands in [`crate::flex`],
+//! as what the shipped clients accept.
 
 use rejoin_protocol::Millis;
 
@@ -55,6 +66,9 @@ pub struct Facts {
     pub ring_timeout: Millis,
     /// Code in the body of a 412. *Assumed*; the status is *read*.
     pub if_match_code: u32,
+    /// Is `If-Match` taken with the quotes of the `ETag`, too? *Assumed*: no. The bare number is *read*, in Twilio's
+    /// own Flex project template.
+    pub if_match_in_quotes: bool,
     /// `ReasonParticipantLeft` after `DELETE` of a participant. *Assumed*, by the value's name.
     pub kick_reason: &'static str,
     /// Does an announcement whose document cannot be fetched give `announcement-fail`? *Assumed*: yes. Read: the
@@ -87,6 +101,7 @@ impl Default for Facts {
             task_deleted_after: Millis::seconds(300),
             ring_timeout: Millis::seconds(60),
             if_match_code: 20412,
+            if_match_in_quotes: false,
             kick_reason: "participant_updated_via_api",
             failed_fetch_fails_announcement: true,
             task_attributes_win: true,

@@ -532,6 +532,10 @@ impl Driver {
     }
 
     fn invite(&mut self, call: CallSid, worker: &WorkerSid, from: String, to: String, sdp: String) {
+        if !self.twin.is_live(&call) {
+            // Ended while its media was made: a phone would ring for nobody.
+            return;
+        }
         let phones = self.phones.entry(worker.clone()).or_default();
         phones.retain(|phone| !phone.is_closed());
         let command = PhoneCommand::Invite { call: call.clone(), sdp, from, to };

@@ -75,11 +75,7 @@ impl Webhooks {
         params: &[(String, String)],
     ) -> Result<String, String> {
         let response = self.send(url, method, params).await?;
-        let content_type = response
-            .headers()
-            .get(reqwest::header::CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .map(|value| value.split(';').next().unwrap_or(value).trim().to_ascii_lowercase());
+        let content_type = content_type(&response);
         // Audio instead of a document is played once.
         if content_type.as_deref().is_some_and(|kind| kind.starts_with("audio/")) {
             let url = quick_xml::escape::escape(response.url().as_str());
@@ -100,9 +96,14 @@ impl Webhooks {
         if let Some(clip) = self.clips.lock().unwrap_or_else(PoisonError::into_inner).get(url) {
             return Ok(clip.clone());
         }
+        tokio::time::sleep(self.latency).await;
         let response = self.client.get(url).send().await.map_err(|error| reason(&error))?;
+        tokio::time::sleep(self.latency).await;
         if !response.status().is_success() {
-            return Err(format!("HTTP status {}", response.status().as_u16()));
+            return Err(format!("11200: HTTP status {}", response.status().as_u16()));
+        }
+        if !content_type(&response).is_some_and(|kind| kind.starts_with("audio/")) {
+            return Err("12300: the content type is not that of audio".into());
         }
         let bytes = response.bytes().await.map_err(|error| reason(&error))?;
         let clip = media::wav(&bytes, &label(url)).map_err(|error| error.to_string())?;
@@ -151,6 +152,12 @@ impl Webhooks {
             Err(format!("11200: HTTP status {} from {}", status.as_u16(), response.url().path()))
         }
     }
+}
+
+/// Without parameters.
+fn content_type(response: &reqwest::Response) -> Option<String> {
+    let value = response.headers().get(reqwest::header::CONTENT_TYPE)?.to_str().ok()?;
+    Some(value.split(';').next().unwrap_or(value).trim().to_ascii_lowercase())
 }
 
 /// In one line, without the query, which may hold numbers.

@@ -53,6 +53,7 @@ async fn far(State(far): State<Far>, method: Method, uri: Uri, headers: HeaderMa
             far.base
         ),
         "/say" => "<Say>Hello</Say>".into(),
+        "/plays" => "<Play>/page</Play>".into(),
         "/fallback" | "/page" => "<Pause length=\"60\"/>".into(),
         _ => String::new(),
     };
@@ -217,12 +218,26 @@ async fn a_task_is_made_read_and_changed() {
     let path = format!("Tasks/{}", task["sid"].as_str().expect("a SID"));
     let response = setup.taskrouter(Method::GET, &path).send().await.expect("an answer");
     let etag = response.headers()[header::ETAG].to_str().expect("text").to_owned();
-    assert!(etag.starts_with('"'), "{etag}");
+    let bare = etag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"')).expect("an ETag is in quotes");
     assert_eq!(body(response).await.1["assignment_status"], "reserved");
-    for (if_match, wanted) in [("99", StatusCode::PRECONDITION_FAILED), (etag.as_str(), StatusCode::OK)] {
+    let failed = StatusCode::PRECONDITION_FAILED;
+    for (if_match, wanted) in [("99", failed), (etag.as_str(), failed), (bare, StatusCode::OK)] {
         let request = setup.taskrouter(Method::POST, &path).header(header::IF_MATCH, if_match);
         let response = request.form(&[("Attributes", "{}")]).send().await.expect("an answer");
         assert_eq!(response.status(), wanted);
+    }
+    let list =
+        setup.taskrouter(Method::GET, &format!("{path}/Reservations")).send().await.expect("an answer");
+    let list = body(list).await.1;
+    let reservation = list["reservations"][0]["sid"].as_str().expect("a SID");
+    for (owner, wanted) in [
+        (path.clone(), StatusCode::OK),
+        (format!("Tasks/{}", TaskSid::numbered(9)), StatusCode::NOT_FOUND),
+        (format!("Workers/{worker}"), StatusCode::OK),
+        (format!("Workers/{}", WorkerSid::numbered(0xb0)), StatusCode::NOT_FOUND),
+    ] {
+        let request = setup.taskrouter(Method::GET, &format!("{owner}/Reservations/{reservation}"));
+        assert_eq!(request.send().await.expect("an answer").status(), wanted, "{owner}");
     }
     let list = body(setup.taskrouter(Method::GET, "Tasks").send().await.expect("an answer")).await.1;
     assert_eq!(list["tasks"][0]["attributes"], Value::Null);
@@ -310,4 +325,18 @@ async fn audio_is_taken_for_a_document() {
     };
     tokio::time::timeout(Duration::from_secs(20), end).await.expect("the call ends");
     assert!(heard.contains(&"tone audio".to_owned()), "{heard:?}");
+}
+
+#[tokio::test]
+async fn what_does_not_call_itself_audio_is_not_played() {
+    let mut setup = Setup::new().await;
+    let call = setup.twin.dial_native("+15550002222".into(), 660.0);
+    let mut news = setup.twin.leg_news();
+    setup.redirect(&call, "/plays", &[]).await;
+    assert_eq!(setup.next("/page").await.method, Method::GET);
+    // The document goes on, and is at its end.
+    let end = async { while news.recv().await.expect("news") != LegNews::Gone(call.clone()) {} };
+    tokio::time::timeout(Duration::from_secs(20), end).await.expect("the call ends");
+    let skipped = |line: &String| line.contains("a <Play> is skipped: 12300");
+    assert!(setup.twin.log_lines().iter().any(skipped), "{:?}", setup.twin.log_lines());
 }

@@ -3,6 +3,7 @@
 use super::App;
 use super::problem::Problem;
 use super::signed::Signed;
+use crate::error::Error;
 use crate::reconnect;
 use axum::extract::{Path, Query, State};
 use axum::http::header;
@@ -13,9 +14,13 @@ use rejoin_recovery::Event;
 use rejoin_twilio::twiml::{CONTENT_TYPE, Conference, Document, Enqueue};
 use rejoin_twilio::webhook::{QueueResult, VoiceRequest};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// So much longer than the machine waits may a reconnect task stand: the machine, not Twilio, is to end the waiting.
 const TASK_SLACK_SECONDS: u64 = 60;
+
+/// A caller hears nothing while a document is made, and Twilio waits 15 s for it: what takes longer is done without.
+const AT_ONCE: Duration = Duration::from_millis(1500);
 
 /// What callers hear while they wait.
 pub(crate) static COMFORT: &[u8] = include_bytes!("../../../../public/audio/comfort.wav");
@@ -47,8 +52,13 @@ pub(crate) async fn requeue(
     _: Signed,
 ) -> Result<Twiml, Problem> {
     let recovery = parse(&recovery)?;
-    let way = way(&app, &recovery, Targeting::AsDecided).await?.ok_or(Problem::NotFound)?;
-    Ok(Twiml(enqueued(&app, Document::new(), &recovery, &way)))
+    match way(&app, &recovery, Targeting::AsDecided).await {
+        Ok(way) => {
+            let way = way.ok_or(Problem::NotFound)?;
+            Ok(Twiml(enqueued(&app, Document::new(), &recovery, &way)))
+        }
+        Err(error) => Ok(in_a_moment(&app, &recovery, &error)),
+    }
 }
 
 /// `/twiml/wait/{recovery}`: the customer is in the queue, and hears something.
@@ -59,11 +69,8 @@ pub(crate) async fn wait(
 ) -> Result<Twiml, Problem> {
     let recovery = parse(&recovery)?;
     let request = voice_request(&params)?;
-    let event = Event::EnteredQueue { recovery, customer: request.call };
-    if let Err(error) = app.engine.event(event).await {
-        // The caller hears the audio all the same; the document is asked for again when it has ended.
-        tracing::warn!(%error, "the customer's arrival in the queue is not stored yet");
-    }
+    // If it cannot be stored: the document is asked for again when the audio has ended.
+    tell(&app, Event::EnteredQueue { recovery, customer: request.call }).await;
     Ok(Twiml(comforting(&app)))
 }
 
@@ -85,16 +92,17 @@ pub(crate) async fn after(
         // Another document goes on already: ours, or the one of whoever took the call.
         Some(QueueResult::Redirected) => Ok(Twiml(Document::new())),
         Some(QueueResult::Bridged) => {
-            app.engine.event(left(true, false)).await?;
+            tell(&app, left(true, false)).await;
             Ok(Twiml(Document::new()))
         }
         Some(QueueResult::HungUp) => {
-            app.engine.event(left(false, true)).await?;
+            tell(&app, left(false, true)).await;
             Ok(Twiml(Document::new()))
         }
         Some(QueueResult::Left) | None => {
-            app.engine.event(left(false, false)).await?;
-            again(&app, &recovery).await
+            let document = again(&app, &recovery).await;
+            tell(&app, left(false, false)).await;
+            Ok(document)
         }
     }
 }
@@ -103,9 +111,15 @@ pub(crate) async fn after(
 pub(crate) async fn fallback(
     State(app): State<Arc<App>>,
     Path(recovery): Path<String>,
-    _: Signed,
+    Signed(params): Signed,
 ) -> Result<Twiml, Problem> {
-    again(&app, &parse(&recovery)?).await
+    let recovery = parse(&recovery)?;
+    let document = again(&app, &recovery).await;
+    // Without its parameters the request is answered all the same: this document is the last resort.
+    if let Ok(VoiceRequest { call: customer, .. }) = VoiceRequest::parse(&params) {
+        tell(&app, Event::LeftQueue { recovery, customer, bridged: false, hung_up: false }).await;
+    }
+    Ok(document)
 }
 
 /// Parameters of `/twiml/move/{task}`.
@@ -146,7 +160,7 @@ enum Targeting {
 }
 
 /// `None` when the recovery, or the workflow that its call came from, is not known.
-async fn way(app: &App, recovery: &RecoveryId, targeting: Targeting) -> Result<Option<Way>, Problem> {
+async fn way(app: &App, recovery: &RecoveryId, targeting: Targeting) -> Result<Option<Way>, Error> {
     let id = recovery.clone();
     let way = app.engine.read(move |machine| {
         let call = machine.recovering(&id)?;
@@ -157,18 +171,37 @@ async fn way(app: &App, recovery: &RecoveryId, targeting: Targeting) -> Result<O
         };
         Some(Way { workflow, attributes: reconnect::attributes(call, recovery, target) })
     });
-    Ok(way.await?)
+    tokio::time::timeout(AT_ONCE, way).await.unwrap_or(Err(Error::Busy))
+}
+
+/// The caller gets the document whether or not this could be stored.
+async fn tell(app: &App, event: Event) {
+    let stored = tokio::time::timeout(AT_ONCE, app.engine.event(event)).await.unwrap_or(Err(Error::Busy));
+    if let Err(error) = stored {
+        tracing::warn!(%error, "how the customer is doing in the queue could not be stored");
+    }
+}
+
+/// What to say cannot be looked up: an error in a document's place would end the call.
+fn in_a_moment(app: &App, recovery: &RecoveryId, error: &Error) -> Twiml {
+    tracing::error!(%recovery, %error, "a caller hears comfort audio, because it cannot be looked up how to go on");
+    Twiml(comforting(app).redirect(&app.config.public(&format!("/twiml/fallback/{recovery}"))))
 }
 
 /// Another attempt, for any agent. A call that is not known any more cannot be sent anywhere.
-async fn again(app: &App, recovery: &RecoveryId) -> Result<Twiml, Problem> {
+async fn again(app: &App, recovery: &RecoveryId) -> Twiml {
     let texts = &app.config.texts;
-    let Some(way) = way(app, recovery, Targeting::Anybody).await? else {
-        tracing::error!(%recovery, "a caller of a recovery that is not known was told so");
-        return Ok(Twiml(Document::new().say(&texts.language, &texts.lost)));
-    };
-    let document = Document::new().say(&texts.language, &texts.again);
-    Ok(Twiml(enqueued(app, document, recovery, &way)))
+    match way(app, recovery, Targeting::Anybody).await {
+        Ok(Some(way)) => {
+            let document = Document::new().say(&texts.language, &texts.again);
+            Twiml(enqueued(app, document, recovery, &way))
+        }
+        Ok(None) => {
+            tracing::error!(%recovery, "a caller of a recovery that is not known was told so");
+            Twiml(Document::new().say(&texts.language, &texts.lost))
+        }
+        Err(error) => in_a_moment(app, recovery, &error),
+    }
 }
 
 fn enqueued(app: &App, document: Document, recovery: &RecoveryId, way: &Way) -> Document {

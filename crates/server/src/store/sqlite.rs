@@ -9,7 +9,8 @@ use sqlx::sqlite::{
     SqliteSynchronous,
 };
 use sqlx::{Connection as _, Row as _};
-use std::fs::File;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::str::FromStr as _;
 use std::time::Duration;
 
@@ -42,6 +43,13 @@ impl Store {
             std::fs::TryLockError::Error(error) => Error::Lock(error),
             std::fs::TryLockError::WouldBlock => Error::InUse,
         })?;
+        // It holds what Twilio knows of customers; the files that SQLite puts beside it get the same permissions.
+        OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(options.get_filename())
+            .map_err(sqlx::Error::Io)?;
         let mut connection = SqliteConnection::connect_with(&options).await?;
         MIGRATIONS.run(&mut connection).await?;
         Ok(Self { connection, options, _lock: lock })

@@ -119,3 +119,62 @@ async fn a_leg_follows_into_the_new_conference() {
     let bad = world.desk.signed(&format!("/twiml/move/{}", WorkerSid::numbered(1)), &[]).await;
     assert_eq!(bad.status(), 404);
 }
+
+/// A customer who waits for Ada.
+async fn queued(world: &World) {
+    world.desk.lost().await;
+    world.twilio.wait_for("POST Tasks", 1).await;
+    world.desk.hello(2).await;
+    world.twilio.wait_for(&format!("POST Calls/{}.json", customer()), 1).await;
+    let wait = format!("/twiml/wait/{}", recovery());
+    document(&world.desk, &wait, &[("CallSid", customer().as_str())]).await;
+}
+
+#[tokio::test]
+async fn a_queue_that_lets_the_customer_go_makes_the_dialog_say_so() {
+    for (path, params) in [
+        ("after", vec![("CallSid", customer().to_string()), ("QueueResult", "leave".into())]),
+        ("fallback", vec![("CallSid", customer().to_string())]),
+    ] {
+        let world = World::start().await;
+        queued(&world).await;
+        let params: Vec<_> = params.iter().map(|(key, value)| (*key, value.as_str())).collect();
+        let xml = document(&world.desk, &format!("/twiml/{path}/{}", recovery()), &params).await;
+        assert_eq!(attributes(&xml).get("targetWorkerSid"), None, "{path}");
+        let stage = &world.desk.hello(2).await["recoveries"][0]["stage"];
+        assert_eq!(stage["name"], "waitingForOther", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_caller_gets_a_document_though_nothing_can_be_stored() {
+    let world = World::start().await;
+    queued(&world).await;
+    let url = format!("sqlite:{}", world.folder.path().join("rejoin.db").display());
+    let store = sqlx::SqlitePool::connect(&url).await.unwrap();
+    sqlx::query("create trigger refuse before insert on calls begin select raise(abort, 'full'); end")
+        .execute(&store)
+        .await
+        .unwrap();
+    let after = format!("/twiml/after/{}", recovery());
+    let params = [("CallSid", customer().to_string()), ("QueueResult", "leave".into())];
+    let params: Vec<_> = params.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    let xml = document(&world.desk, &after, &params).await;
+    assert_eq!(attributes(&xml)["rejoinRecoveryId"], json!(recovery()));
+}
+
+#[tokio::test]
+async fn a_caller_gets_a_document_though_the_database_stands_still() {
+    let world = World::start().await;
+    queued(&world).await;
+    let url = format!("sqlite:{}", world.folder.path().join("rejoin.db").display());
+    let store = sqlx::SqlitePool::connect(&url).await.unwrap();
+    let mut locked = store.acquire().await.unwrap();
+    sqlx::query("begin immediate").execute(&mut *locked).await.unwrap();
+    let wait = format!("/twiml/wait/{}", recovery());
+    document(&world.desk, &wait, &[("CallSid", customer().as_str())]).await;
+    let fallback = format!("/twiml/fallback/{}", recovery());
+    let xml = document(&world.desk, &fallback, &[("CallSid", customer().as_str())]).await;
+    assert!(xml.contains("<Play>") && xml.contains(&format!("{PUBLIC}{fallback}</Redirect>")), "{xml}");
+    sqlx::query("rollback").execute(&mut *locked).await.unwrap();
+}

@@ -1,6 +1,7 @@
 //! How jobs are carried out when Twilio does not simply say yes.
 
 use crate::support::*;
+use rejoin_protocol::{CallSid, ConferenceSid, ReservationSid, TaskSid};
 use serde_json::{Value, json};
 
 fn announce() -> String {
@@ -184,4 +185,105 @@ async fn a_call_that_nobody_registered_is_looked_up() {
     // Known by now whose leg it was: the recovery begins.
     world.twilio.wait_for(&announce(), 1).await;
     world.twilio.wait_for(&format!("POST Calls/{}.json", customer()), 1).await;
+    let requeue = format!("/twiml/requeue/{}", recovery());
+    let document = world.desk.signed(&requeue, &[]).await.text().await.unwrap();
+    assert!(document.contains("targetWorkerSid"), "the hello was not in vain: {document}");
+}
+
+/// Waits until a job that has this in its action is closed.
+async fn wait_until_closed(world: &World, action: &str) {
+    let url = format!("sqlite:{}", world.folder.path().join("rejoin.db").display());
+    let store = sqlx::SqlitePool::connect(&url).await.unwrap();
+    let closed = async {
+        loop {
+            let jobs: Vec<(i64,)> = sqlx::query_as("select closed from jobs where instr(action, ?1)")
+                .bind(action)
+                .fetch_all(&store)
+                .await
+                .unwrap();
+            if !jobs.is_empty() && jobs.iter().all(|(closed,)| *closed == 1) {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), closed).await.expect("the job is closed");
+}
+
+#[tokio::test]
+async fn what_was_overtaken_is_not_done_any_more() {
+    let world = World::start().await;
+    let redirect = format!("POST Calls/{}.json", customer());
+    let wanted = redirect.clone();
+    world.twilio.script(move |asked, before| {
+        let later = vec![("retry-after", "1".to_owned())];
+        (asked.what == wanted && before == 0).then(|| (429, later, json!({"code": 20429})))
+    });
+    world.desk.lost().await;
+    world.twilio.wait_for("POST Tasks", 1).await;
+    world.desk.hello(2).await;
+    world.twilio.wait_for(&redirect, 1).await;
+    // Before the second attempt the customer is gone.
+    assert_eq!(world.desk.leave(4, &customer()).await, 204);
+    wait_until_closed(&world, "Requeue").await;
+    assert_eq!(world.twilio.asked(&redirect).len(), 1);
+}
+
+#[tokio::test]
+async fn who_has_followed_the_customer_already_is_not_moved_again() {
+    let world = World::start().await;
+    let third = CallSid::numbered(0x77);
+    let follow = format!("POST Calls/{third}.json");
+    let look = format!("GET Conferences/{}/Participants/{third}.json", conference());
+    let (wanted, looked) = (follow.clone(), look.clone());
+    world.twilio.script(move |asked, _| match &asked.what {
+        // Carried out, but the answer did not come through.
+        what if *what == wanted => Some((502, vec![], json!({}))),
+        what if *what == looked => Some((404, vec![], json!({"code": 20404}))),
+        _ => None,
+    });
+    world.desk.talking().await;
+    world.desk.join(3, &third).await;
+    assert_eq!(world.desk.leave(4, &ada_leg()).await, 204);
+    world.twilio.wait_for("POST Tasks", 1).await;
+    world.desk.hello(2).await;
+    world.twilio.wait_for(&format!("POST Calls/{}.json", customer()), 1).await;
+    let registration = json!({
+        "epoch": 2, "task": TaskSid::numbered(2), "reservation": ReservationSid::numbered(2),
+        "workflow": workflow(), "conference": ConferenceSid::numbered(2), "workerLeg": CallSid::numbered(0xb),
+        "customerLeg": customer(), "workerName": "Ada",
+    });
+    assert_eq!(world.desk.plugin("/v1/calls", "ada", registration).await.status(), 204);
+    world.twilio.wait_for(&follow, 1).await;
+    wait_until_closed(&world, "MoveParticipant").await;
+    assert_eq!((world.twilio.asked(&follow).len(), world.twilio.asked(&look).len()), (1, 1));
+}
+
+/// Ada hangs up and the customer stays. Gives back how often the conference was ended.
+async fn ended_of(live: Vec<CallSid>) -> usize {
+    let world = World::start().await;
+    let list = format!("GET Conferences/{}/Participants.json", conference());
+    let participant = |leg: CallSid| json!({"call_sid": leg, "hold": false, "muted": false, "end_conference_on_exit": false});
+    let participants: Vec<Value> = live.into_iter().map(participant).collect();
+    world.twilio.script(move |asked, _| {
+        (asked.what == list).then(|| (200, vec![], json!({"participants": participants})))
+    });
+    world.desk.talking().await;
+    let mark = json!({"task": task(), "reservation": reservation(), "reason": "hang-up"});
+    assert_eq!(world.desk.plugin("/v1/graceful", "ada", mark).await.status(), 204);
+    assert_eq!(world.desk.leave(3, &ada_leg()).await, 204);
+    wait_until_closed(&world, "EndConference").await;
+    let ended = world.twilio.asked(&announce());
+    ended.iter().filter(|asked| asked.param("Status") == Some("completed")).count()
+}
+
+#[tokio::test]
+async fn a_customer_who_was_left_alone_on_purpose_is_let_go() {
+    assert_eq!(ended_of(vec![customer()]).await, 1);
+}
+
+#[tokio::test]
+async fn a_conference_is_not_ended_when_twilio_knows_of_somebody_whom_we_do_not() {
+    // The callback of the join was lost: nobody delivers it again.
+    assert_eq!(ended_of(vec![customer(), CallSid::numbered(0xb)]).await, 0);
 }

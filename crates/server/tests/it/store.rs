@@ -76,6 +76,19 @@ async fn a_commit_is_all_or_nothing() {
 }
 
 #[tokio::test]
+async fn only_who_runs_the_server_can_read_what_it_stores() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::open(&url(folder.path())).await.unwrap();
+    let timer = Change::SetTimer { conference: conference(), timer: Timer::Ping, at: Millis(9) };
+    store.commit(Millis(1), &[timer]).await.unwrap();
+    for name in ["rejoin.db", "rejoin.db-wal"] {
+        let mode = folder.path().join(name).metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{name}: {mode:o}");
+    }
+}
+
+#[tokio::test]
 async fn two_servers_do_not_share_a_database() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&url(folder.path())).await.unwrap();
@@ -112,10 +125,14 @@ struct Running {
 
 impl Running {
     async fn start(folder: &Path) -> Self {
+        Self::with_grace(folder, Millis(30)).await
+    }
+
+    async fn with_grace(folder: &Path, grace: Millis) -> Self {
         let (sender, jobs) = mpsc::unbounded_channel();
         let outlets = Outlets { pushes: Pushes::default(), lines: broadcast::channel(64).0, jobs: sender };
         let store = Store::open(&url(folder)).await.unwrap();
-        let config = Config { grace: Millis(30), ..Config::default() };
+        let config = Config { grace, ..Config::default() };
         let (handle, task) = Engine::start(config, store, outlets).await.unwrap();
         Self { handle, task, jobs }
     }
@@ -219,6 +236,28 @@ async fn when_a_commit_fails_nothing_has_happened() {
     assert!(running.handle.read(|machine| machine.call(&conference()).is_some()).await.unwrap());
     running.lose_ada().await;
     running.next_job().await;
+}
+
+#[tokio::test]
+async fn a_mark_that_came_in_time_wins_however_long_it_had_to_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::with_grace(folder.path(), Millis(400)).await;
+    let other = sqlx::SqlitePool::connect(&url(folder.path())).await.unwrap();
+    running.lose_ada().await;
+    // The engine has to pause for half a second.
+    let refuse = "create trigger refuse before insert on calls begin select raise(abort, 'full'); end";
+    sqlx::query(refuse).execute(&other).await.unwrap();
+    let kind = ConferenceEventKind::Join { leg: CallSid::numbered(9), flags: Default::default() };
+    let (conference, task_of) = (ConferenceSid::numbered(9), Some(TaskSid::numbered(9)));
+    let event = ConferenceEvent { conference, task: task_of, sequence: 1, kind };
+    let refused = running.handle.event(Event::Conference(event)).await;
+    assert!(matches!(refused, Err(Error::NotCommitted)), "{refused:?}");
+    sqlx::query("drop trigger refuse").execute(&other).await.unwrap();
+    // Meanwhile the mark comes, and then its period of grace ends.
+    let reason = rejoin_protocol::api::GracefulReason::HangUp;
+    let mark = Event::Graceful { worker: ada(), task: task(), reservation: reservation(), reason };
+    running.handle.event(mark).await.unwrap();
+    assert_eq!(running.stage().await.as_deref(), Some("graceful"));
 }
 
 #[tokio::test]

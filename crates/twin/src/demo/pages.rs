@@ -99,11 +99,12 @@ async fn login(State(demo): State<Demo>, Path(name): Path<String>) -> Result<Red
 
 #[derive(Deserialize)]
 struct Desktop {
-    worker: String,
+    worker: Option<String>,
 }
 
 async fn desktop(State(demo): State<Demo>, Query(wanted): Query<Desktop>) -> Result<Response, Problem> {
-    let agent = Agent::named(&wanted.worker).ok_or_else(|| Problem::not_found("such agent: ada or bo"))?;
+    let Some(name) = wanted.worker else { return Ok(Redirect::to("/").into_response()) };
+    let agent = Agent::named(&name).ok_or_else(|| Problem::not_found("such agent: ada or bo"))?;
     Ok(desktop_of(&demo, agent))
 }
 

@@ -281,11 +281,12 @@ impl Model {
         Ok(ok(self.taskrouter_page("Tasks", "tasks", &tasks), Value::Null))
     }
 
-    /// `If-Match` against the version. Whether Twilio takes it with quotes is not known: both forms are taken.
+    /// `If-Match` against the version.
     fn check_version(&self, sid: &TaskSid, if_match: Option<&str>) -> Result<(), ApiError> {
         let task = self.tasks.get(sid).ok_or_else(|| ApiError::not_found("task"))?;
+        let bare = |tag| if self.facts.if_match_in_quotes { str::trim_matches(tag, '"') } else { tag };
         match if_match {
-            Some(wanted) if wanted.trim_matches('"') != task.version.to_string() => Err(ApiError {
+            Some(wanted) if bare(wanted) != task.version.to_string() => Err(ApiError {
                 status: 412,
                 code: self.facts.if_match_code,
                 message: "The ETag does not match the task's version; fetch it again".into(),

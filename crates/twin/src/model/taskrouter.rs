@@ -119,6 +119,12 @@ impl Model {
             "call_status": leg.status.as_str(),
             "api_version": "2010-04-01",
         });
+        // Where the numbers are, as far as Twilio knows: it counts towards the limit.
+        for party in ["from", "to", "caller", "called"] {
+            for (part, known) in [("city", ""), ("state", ""), ("zip", ""), ("country", "US")] {
+                of_call[format!("{party}_{part}")] = known.into();
+            }
+        }
         let (mut under, over) =
             if self.facts.task_attributes_win { (of_call, own) } else { (own, of_call.take()) };
         if let (Value::Object(under), Value::Object(over)) = (&mut under, over) {

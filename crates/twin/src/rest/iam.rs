@@ -1,7 +1,12 @@
 //! iam.twilio.com: whose token is this?
 
 use super::not_found;
-use crate::{Twin, dates, flex::token, model::ApiError, shell_now};
+use crate::{
+    Twin, dates,
+    flex::{agent::Agent, token},
+    model::ApiError,
+    shell_now,
+};
 use axum::http::Method;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
@@ -29,7 +34,7 @@ pub(super) fn answer(twin: &Twin, method: &Method, path: &str, body: &[u8]) -> R
     Ok(match claims {
         Some(claims) => json!({
             "valid": true, "code": 0, "message": null, "expiration": dates::iso(claims.expires),
-            "realm_user_id": claims.identity, "identity": claims.identity, "roles": claims.roles,
+            "realm_user_id": Agent::of(&claims.worker).map(Agent::email), "identity": claims.identity, "roles": claims.roles,
             "worker_sid": claims.worker,
         }),
         None => json!({"valid": false, "code": 20101, "message": "The token is not valid or has expired"}),

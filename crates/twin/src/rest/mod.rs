@@ -97,7 +97,10 @@ async fn serve(
         translate(twin, &call)
     });
     let result = match request {
-        Ok(request) => twin.ask(request).await,
+        Ok(request) => match placed(twin, path).await {
+            Ok(()) => twin.ask(request).await,
+            Err(error) => Err(error),
+        },
         Err(error) => Err(error),
     };
     if let Err(error) = &result {
@@ -105,6 +108,13 @@ async fn serve(
     }
     twin.lag().await;
     result.map_or_else(|error| refusal(&error), answer)
+}
+
+/// Is a reservation asked for where it is?
+async fn placed(twin: &Twin, path: &str) -> Result<(), ApiError> {
+    let Some((reservation, field, owner)) = taskrouter::placed(path) else { return Ok(()) };
+    let found = twin.ask(Request::FetchReservation(reservation)).await?;
+    if found.body[field] == owner { Ok(()) } else { Err(not_found(path)) }
 }
 
 fn answer(reply: Reply) -> Response {

@@ -83,6 +83,19 @@ pub(super) fn translate(twin: &Twin, call: &Call<'_>) -> Result<Request, ApiErro
     }
 }
 
+/// The reservation that the path ends with, and which of its fields has to have which value: `Tasks/{WT}/…` is the
+/// address of that task's reservations alone, `Workers/{WK}/…` of that worker's.
+pub(super) fn placed(path: &str) -> Option<(ReservationSid, &'static str, &str)> {
+    let (path, reservation) = path.rsplit_once("/Reservations/")?;
+    let (path, owner) = path.rsplit_once('/')?;
+    let field = match path.rsplit('/').next()? {
+        "Tasks" => "task_sid",
+        "Workers" => "worker_sid",
+        _ => return None,
+    };
+    Some((ReservationSid::parse(reservation).ok()?, field, owner))
+}
+
 fn instruction(form: &Form) -> Result<Option<ConferenceInstruction>, ApiError> {
     match form.text("Instruction").as_deref() {
         None => Ok(None),

@@ -28,6 +28,7 @@ fn a_caller_waits_and_hears_the_waiting_document_in_a_loop() {
         serde_json::from_str(attributes.as_str().expect("text")).expect("JSON");
     assert_eq!(attributes["call_sid"], call.as_str());
     assert_eq!((&attributes["name"], &attributes["direction"]), (&"x".into(), &"inbound".into()));
+    assert_eq!((&attributes["caller_country"], &attributes["to_city"]), (&"US".into(), &"".into()));
 }
 
 #[test]

@@ -224,10 +224,21 @@ fn an_update_needs_the_right_version() {
     assert_eq!(error.status, 412);
     let reply = world.ask(update(&task, Some(&now), Some(r#"{"a":1}"#), None)).expect("updated");
     assert_eq!((reply.etag, &reply.body["attributes"]), (Some(etag + 1), &json!(r#"{"a":1}"#)));
-    let quoted = format!("\"{}\"", etag + 1);
-    assert!(world.ask(update(&task, Some(&quoted), Some("{}"), None)).is_ok());
     let delete = Request::DeleteTask { task, if_match: Some(now) };
     assert_eq!(world.ask(delete).expect_err("refused").status, 412);
+}
+
+#[test]
+fn the_quotes_of_an_etag_are_taken_only_if_that_is_assumed() {
+    for assumed in [false, true] {
+        let facts = Facts { if_match_in_quotes: assumed, ..Facts::default() };
+        let mut world = World::with(facts, None);
+        let call = world.dial();
+        let task = world.task_of(&call);
+        let etag = world.ask(Request::FetchTask(task.clone())).expect("a task").etag.expect("an ETag");
+        let quoted = format!("\"{etag}\"");
+        assert_eq!(world.ask(update(&task, Some(&quoted), Some("{}"), None)).is_ok(), assumed);
+    }
 }
 
 #[test]
