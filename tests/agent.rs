@@ -1189,6 +1189,24 @@ fn tasks() -> impl Strategy<Value = TaskFacts> {
     })
 }
 
+/// What most of the time is a call: else hardly any would get as far as to be registered.
+fn calls() -> impl Strategy<Value = TaskFacts> {
+    (1u128..5, any::<bool>()).prop_map(|(number, live)| {
+        let mut facts = task(number, ReservationStatus::Accepted);
+        facts.live_call = live;
+        facts.own_leg = live.then(own_leg);
+        facts
+    })
+}
+
+/// The conference of a call, with any of this worker's legs in it.
+fn conferences() -> impl Strategy<Value = Event> {
+    (1u128..5, prop::sample::subsequence(vec![100u128, 101, 102], 1..=3)).prop_map(|(number, mine)| {
+        let mine = mine.into_iter().map(|call| leg(call, LegKind::Worker, true, 1));
+        conference(number, mine.chain([leg(103, LegKind::Customer, false, 1)]).collect())
+    })
+}
+
 fn views() -> impl Strategy<Value = RecoveryView> {
     (1u128..3, 1u128..5, stages(), prop::option::of(0u64..20_000)).prop_map(
         |(id, number, stage, remaining_ms)| {
@@ -1220,6 +1238,8 @@ fn steps() -> impl Strategy<Value = Step> {
     });
     prop_oneof![
         4 => tasks().prop_map(|facts| Step::Event(Event::Desktop(FromDesktop::TaskChanged(facts)))),
+        3 => calls().prop_map(|facts| Step::Event(Event::Desktop(FromDesktop::TaskChanged(facts)))),
+        3 => conferences().prop_map(Step::Event),
         3 => views().prop_map(|view| Step::Event(Event::Push(view))),
         2 => (1u128..5, prop::collection::vec(legs, 0..4)).prop_map(|(n, legs)| Step::Event(conference(n, legs))),
         1 => any::<bool>().prop_map(|up| Step::Event(Event::PushState { up })),
@@ -1309,7 +1329,7 @@ proptest! {
 
     #[test]
     fn every_question_gets_one_answer_and_nothing_unknown_is_accepted(
-        start in prop::collection::vec(tasks(), 0..4),
+        start in prop::collection::vec(prop_oneof![tasks(), calls()], 0..4),
         marks in prop::collection::vec(1u128..6, 0..4),
         steps in prop::collection::vec(steps(), 0..60),
     ) {

@@ -250,9 +250,6 @@ impl Agent {
         if !call.is_accepted() || call.unwatched || call.leaving {
             return;
         }
-        if call.found.is_some() && !call.facts.live_call {
-            return; // the leg that stands there is an earlier page's ghost
-        }
         let Some((legs, registration)) = call.registration(self.epoch, &me.name) else { return };
         if call.registered.as_ref() != Some(&legs) {
             call.registered = Some(legs);
