@@ -1,7 +1,7 @@
 // The first rung: the old leg still stands, and the agent joins the same conference again. The customer is not moved.
 
 import assert from 'node:assert/strict';
-import { isBack, isTold, talk } from './stories.mjs';
+import { isBack, isTold, talk } from './steps.mjs';
 
 /** @typedef {import('./story.mjs').Story} Story */
 /** @typedef {import('./people.mjs').Agent} Agent */
