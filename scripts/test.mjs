@@ -58,6 +58,8 @@ const parts = [
   command('types of the shim', 'tsc', '-p', 'tsconfig.json'),
   command('the built plugin in a browser', process.execPath, '--test', 'tests/plugin.test.mjs'),
   command('strangers', process.execPath, '--test', 'tests/strangers/twilio-helper.test.mjs'),
+  command("through Twilio's tools", process.execPath, '--test', 'tests/packaging/artefact.test.mjs'),
+  command('beside other plugins', process.execPath, '--test', 'tests/packaging/beside-others.test.mjs'),
 ];
 
 /** What the README shows. */
@@ -90,7 +92,8 @@ async function main() {
   let passed = 0;
   const failed = [];
   // What comes after the build needs it.
-  const built = ['build', 'strangers', 'the built plugin', END_TO_END];
+  const inside = parts.map(({ name }) => name);
+  const built = [...inside.slice(inside.indexOf('build')), END_TO_END];
   const wanted = (/** @type {string} */ name) => asked(name) || (name === 'build' && built.some(asked));
   for (const { name, work } of parts.filter((part) => wanted(part.name))) {
     try {
