@@ -92,8 +92,7 @@ async function main() {
   let passed = 0;
   const failed = [];
   // What comes after the build needs it.
-  const inside = parts.map(({ name }) => name);
-  const built = [...inside.slice(inside.indexOf('build')), END_TO_END];
+  const built = names.slice(names.indexOf('build'));
   const wanted = (/** @type {string} */ name) => asked(name) || (name === 'build' && built.some(asked));
   for (const { name, work } of parts.filter((part) => wanted(part.name))) {
     try {
