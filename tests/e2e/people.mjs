@@ -96,6 +96,17 @@ export class Twilio {
     return `Basic ${Buffer.from(`${accountSid}:${TWILIO_AUTH_TOKEN}`).toString('base64')}`;
   }
 
+  /** Mutes somebody in a conference, as an application of the account would. */
+  mute = (/** @type {string} */ conference, /** @type {string} */ call) =>
+    fetch(
+      `${this.url}/__tw/api.twilio.com/2010-04-01/Accounts/${this.auth.accountSid}/Conferences/${conference}/Participants/${call}.json`,
+      {
+        method: 'POST',
+        headers: { authorization: this.authorization() },
+        body: new URLSearchParams({ Muted: 'true' }),
+      },
+    );
+
   /** Signs everybody out and ends all tasks, as an administrator would by REST. */
   async tidy() {
     for (const name of ['ada', 'bo']) await this.available(name, 'Offline');
@@ -184,6 +195,9 @@ export class Customer {
 
   /** The agents' fake microphones beep at 400 Hz. */
   hearsAgent = () => this.measures('the agent', 400, 20);
+
+  /** Another customer: the twin's own phones send this tone. */
+  hearsCustomer = () => this.measures('the other customer', CUSTOMER_HZ, 10);
 
   /** The twin speaks in bursts around 1000 Hz. */
   hearsSpeech = () => this.measures('speech', 1000, 120);

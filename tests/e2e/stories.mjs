@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { WORKER } from './people.mjs';
-import { endsAsEver, isBack, isTold, talk } from './steps.mjs';
+import { endsAsEver, isBack, isTold, neverInSilence, talk } from './steps.mjs';
 
 /** @typedef {import('./story.mjs').Story} Story */
 /** @typedef {import('./people.mjs').Agent} Agent */
@@ -50,6 +50,7 @@ export const phonePage = {
     const customer = await story.step('a customer calls from the page', () => story.customerAtPage());
     const { page } = customer;
     assert.ok(page);
+    await story.twilio.assume({ dtlsCloseEndsLeg: true });
     await story.step('the phone rings, the agent accepts', () => ada.accepts());
     await story.step('both are on the call, and the server knows', () => customer.notes('connected'));
     await story.step('the agent hears the microphone of the page', async () => {

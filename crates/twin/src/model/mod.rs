@@ -101,6 +101,9 @@ impl Model {
             Event::MediaClosed { call } => {
                 if self.facts.dtls_close_ends_leg {
                     self.hung_up(&call);
+                } else {
+                    // No packet will ever come again.
+                    self.media_silent(&call, true);
                 }
             }
             Event::Played { play } => self.played(play),

@@ -209,5 +209,7 @@ fn closing_dtls_ends_a_leg_only_if_that_is_assumed() {
         let call = world.dial();
         world.tell(Event::MediaClosed { call: call.clone() });
         assert_eq!(world.dropped(&call), assumed);
+        world.pass(Millis::seconds(30));
+        assert!(world.dropped(&call), "nobody is at it: it goes like any dead leg");
     }
 }
