@@ -300,6 +300,16 @@ export class Agent {
     await this.page.reload();
   }
 
+  /** Types another address into the tab. */
+  async goesElsewhere() {
+    await this.page.goto('about:blank');
+  }
+
+  async comesBack() {
+    await this.page.goto(`${this.origin}/flex?worker=${this.name}`);
+    await this.ready();
+  }
+
   /** The renderer dies; the browser stays. */
   async crashes() {
     const devtools = await this.context.newCDPSession(this.page);

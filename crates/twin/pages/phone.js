@@ -17,7 +17,7 @@ const [status, clock, callButton, hangUpButton, voice, level, transcript, timeli
 const bar = level.firstElementChild;
 const tone = new URLSearchParams(location.search).has('tone');
 
-/** The call that is up: `{sid, level, close, began, sources, timer}`. */
+/** The call that is up: `{sid, level, close, began, loudest, sources, timer}`. */
 let current = null;
 /** The call of which the timeline tells: it goes on a little after the call. */
 let followed = null;
@@ -35,7 +35,7 @@ callButton.addEventListener('click', async () => {
   remark(timeline, 'Nothing yet. It begins when an agent is on the call.');
   try {
     const call = await dial({ tone, player, speaks, deaf });
-    current = { ...call, began: Date.now(), sources: [], timer: setInterval(tick, 250) };
+    current = { ...call, began: Date.now(), loudest: 0, sources: [], timer: setInterval(tick, 250) };
   } catch (error) {
     status.textContent = `The call did not go through: ${error.message}`;
     callButton.disabled = false;
@@ -127,12 +127,16 @@ function over(text) {
 function tick() {
   const seconds = Math.floor((Date.now() - current.began) / 1000);
   clock.textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
-  level.setAttribute('aria-valuenow', String(Math.round(current.level() * 100)));
+  // The loudest since it was last told: whoever listens to the page is told once a second.
+  level.setAttribute('aria-valuenow', String(Math.round(current.loudest * 100)));
+  current.loudest = 0;
 }
 
 function draw() {
   if (!current) return;
-  show(current.level());
+  const now = current.level();
+  current.loudest = Math.max(current.loudest, now);
+  show(now);
   requestAnimationFrame(draw);
 }
 
