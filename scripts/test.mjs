@@ -58,6 +58,7 @@ const parts = [
   command('types of the shim', 'tsc', '-p', 'tsconfig.json'),
   command('the built plugin in a browser', process.execPath, '--test', 'tests/plugin.test.mjs'),
   command('strangers', process.execPath, '--test', 'tests/strangers/twilio-helper.test.mjs'),
+  command('stopping the demo', process.execPath, '--test', 'tests/stop.test.mjs'),
 ];
 
 /** What the README shows. */
@@ -90,7 +91,7 @@ async function main() {
   let passed = 0;
   const failed = [];
   // What comes after the build needs it.
-  const built = ['build', 'strangers', 'the built plugin', END_TO_END];
+  const built = ['build', 'strangers', 'stopping the demo', 'the built plugin', END_TO_END];
   const wanted = (/** @type {string} */ name) => asked(name) || (name === 'build' && built.some(asked));
   for (const { name, work } of parts.filter((part) => wanted(part.name))) {
     try {
