@@ -60,6 +60,7 @@ const parts = [
   command('strangers', process.execPath, '--test', 'tests/strangers/twilio-helper.test.mjs'),
   command("through Twilio's tools", process.execPath, '--test', 'tests/packaging/artefact.test.mjs'),
   command('beside other plugins', process.execPath, '--test', 'tests/packaging/beside-others.test.mjs'),
+  command('stopping the demo', process.execPath, '--test', 'tests/stop.test.mjs'),
 ];
 
 /** What the README shows. */

@@ -1,5 +1,7 @@
 // What a person sees: one line a step, with how long it took, and a sign of life while it takes long.
 
+import { isStopping } from './stop.mjs';
+
 const started = Date.now();
 
 export const seconds = (ms) => (ms < 10_000 ? `${(ms / 1000).toFixed(1)} s` : `${Math.round(ms / 1000)} s`);
@@ -43,6 +45,8 @@ export const sinceStart = () => seconds(Date.now() - started);
 
 /** Ends the program with the reason on the screen. */
 export function giveUp(/** @type {unknown} */ error) {
+  // What breaks off because everything is being stopped is no mistake.
+  if (isStopping()) return;
   say();
   if (error instanceof Advice) say(error.message);
   else say(error instanceof Error ? (error.stack ?? error.message) : String(error));

@@ -2,6 +2,7 @@
 
 import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { isStopping } from '../../scripts/lib/stop.mjs';
 import { Agent, Customer, Twilio } from './people.mjs';
 
 /** @typedef {import('./people.mjs').Demo} Demo */
@@ -39,6 +40,8 @@ export class Story {
       console.log(`  ✓ ${what} (${Date.now() - begun} ms)`);
       return result;
     } catch (error) {
+      // The demo is being stopped: the story ends here, and did not fail.
+      if (isStopping()) return new Promise(() => {});
       console.log(`  ✗ ${what} (${Date.now() - begun} ms)`);
       throw error;
     }
