@@ -2,12 +2,12 @@
 
 use crate::agent::PostError;
 use crate::shell::js;
+use gloo_net::http::Request;
 use js_sys::{JSON, JsString, Reflect};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortSignal, Headers, Request, RequestInit, Response};
+use wasm_bindgen::JsValue;
+use web_sys::{AbortSignal, Headers, RequestInit};
 
 /// The body of an answer.
 pub type Answered = String;
@@ -24,41 +24,25 @@ pub fn body<T: Serialize>(value: &T) -> Result<JsString, PostError> {
 
 /// `POST {url}` with a JSON body. `keepalive`: the browser finishes it even when the page ends.
 pub async fn send(url: &str, token: &str, body: JsString, keepalive: bool) -> Result<Answered, PostError> {
-    let response = post(url, token, body, keepalive).await.map_err(|_| PostError::Unreachable)?;
+    let request = build(url, token, body, keepalive).map_err(|_| PostError::Unreachable)?;
+    let response = Request::from(request).send().await.map_err(|_| PostError::Unreachable)?;
     if !response.ok() {
         return Err(PostError::Status(response.status()));
     }
-    let text = async { JsFuture::from(response.text()?).await }.await;
-    text.ok().and_then(|text| text.as_string()).ok_or(PostError::Unreachable)
+    response.text().await.map_err(|_| PostError::Unreachable)
 }
 
-async fn post(url: &str, token: &str, body: JsString, keepalive: bool) -> Result<Response, JsValue> {
+fn build(url: &str, token: &str, body: JsString, keepalive: bool) -> Result<web_sys::Request, JsValue> {
+    let headers = Headers::new()?;
+    headers.set("authorization", &format!("Bearer {token}"))?;
+    headers.set("content-type", "application/json")?;
     let init = RequestInit::new();
     init.set_method("POST");
+    init.set_headers(&headers);
     init.set_body(&body.into());
     init.set_signal(Some(&AbortSignal::timeout_with_u32(LIMIT)));
     Reflect::set(&init, &"keepalive".into(), &keepalive.into())?;
-    fetch(url, token, "content-type", "application/json", &init).await
-}
-
-/// Sends a request with the token and one more header.
-///
-/// # Errors
-/// What the browser says when no answer came.
-pub async fn fetch(
-    url: &str,
-    token: &str,
-    header: &str,
-    value: &str,
-    init: &RequestInit,
-) -> Result<Response, JsValue> {
-    let headers = Headers::new()?;
-    headers.set("authorization", &format!("Bearer {token}"))?;
-    headers.set(header, value)?;
-    init.set_headers(&headers);
-    let request = Request::new_with_str_and_init(url, init)?;
-    let window = web_sys::window().ok_or(JsValue::UNDEFINED)?;
-    JsFuture::from(window.fetch_with_request(&request)).await?.dyn_into()
+    web_sys::Request::new_with_str_and_init(url, &init)
 }
 
 /// JSON text to a value; `None` when it is not one.

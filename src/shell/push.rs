@@ -1,6 +1,7 @@
 //! What the server says by itself: a stream of events over `fetch`, because `EventSource` sends no token.
 
-use crate::shell::{js, post, sse};
+use crate::shell::{js, sse};
+use gloo_net::http::Request;
 use gloo_timers::callback::Timeout;
 use gloo_timers::future::TimeoutFuture;
 use js_sys::{Function, JSON, Reflect, Uint8Array};
@@ -9,7 +10,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
-use web_sys::{AbortController, ReadableStreamDefaultReader, RequestInit, TextDecodeOptions, TextDecoder};
+use web_sys::{AbortController, ReadableStreamDefaultReader, TextDecodeOptions, TextDecoder};
 
 /// The server says something at least every 15 s. A connection that is silent for longer than this is dead, in ms.
 const SILENCE: u32 = 40_000;
@@ -86,9 +87,11 @@ async fn read(
     stood: &mut bool,
 ) -> Result<(), JsValue> {
     let mut watchdog = watch(abort);
-    let init = RequestInit::new();
-    init.set_signal(Some(&abort.signal()));
-    let response = post::fetch(url, &super::token(token), "accept", "text/event-stream", &init).await?;
+    let request = Request::get(url)
+        .header("authorization", &format!("Bearer {}", super::token(token)))
+        .header("accept", "text/event-stream")
+        .abort_signal(Some(&abort.signal()));
+    let response = request.send().await.map_err(|error| JsValue::from(error.to_string()))?;
     let body = response.body().filter(|_| response.ok()).ok_or(JsValue::UNDEFINED)?;
     *stood = true;
     on(News::Up);
