@@ -1,6 +1,5 @@
 //! The wasm shell: carries the machine's effects out in a browser and tells it what comes of them.
 
-pub mod js;
 pub mod post;
 pub mod push;
 mod sse;
@@ -14,6 +13,7 @@ use js_sys::Function;
 use push::{Channel, News};
 use rejoin_protocol::Millis;
 use rejoin_protocol::api::{Beacon, Goodbye};
+use serde::Serialize;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
@@ -63,7 +63,7 @@ impl Core {
 
     /// Takes an event. Throws when it is not one that the core knows; nothing has changed then.
     pub fn handle(&self, event: JsValue) -> Result<(), JsError> {
-        let event: FromDesktop = js::read(event)?;
+        let event: FromDesktop = serde_wasm_bindgen::from_value(event)?;
         self.0.handle(Event::Desktop(event));
         Ok(())
     }
@@ -131,7 +131,8 @@ impl Inner {
     }
 
     fn tell(&self, effect: &ToDesktop) {
-        if let Ok(effect) = js::write(effect) {
+        let json = serde_wasm_bindgen::Serializer::json_compatible();
+        if let Ok(effect) = effect.serialize(&json) {
             // The shim guards itself: what it could not do it reports as an event.
             let _ = self.desktop.call1(&JsValue::UNDEFINED, &effect);
         }

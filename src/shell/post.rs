@@ -1,11 +1,11 @@
 //! Requests to the server.
 
 use crate::agent::PostError;
-use crate::shell::js;
 use gloo_net::http::Request;
 use js_sys::{JSON, JsString, Reflect};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::JsValue;
 use web_sys::{AbortSignal, Headers, RequestInit};
 
@@ -18,7 +18,7 @@ const LIMIT: u32 = 10_000;
 /// A body for [`send`]. The browser's own JSON: a second one would be a seventh of the whole download.
 pub fn body<T: Serialize>(value: &T) -> Result<JsString, PostError> {
     // Neither can fail for what the protocol defines; if it does, nothing can be sent.
-    let value = js::write(value).map_err(|_| PostError::Unreachable)?;
+    let value = value.serialize(&Serializer::json_compatible()).map_err(|_| PostError::Unreachable)?;
     JSON::stringify(&value).map_err(|_| PostError::Unreachable)
 }
 
@@ -47,5 +47,5 @@ fn build(url: &str, token: &str, body: JsString, keepalive: bool) -> Result<web_
 
 /// JSON text to a value; `None` when it is not one.
 pub fn parse<T: DeserializeOwned>(text: &str) -> Option<T> {
-    js::read(JSON::parse(text).ok()?).ok()
+    serde_wasm_bindgen::from_value(JSON::parse(text).ok()?).ok()
 }

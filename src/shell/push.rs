@@ -1,6 +1,6 @@
 //! What the server says by itself: a stream of events over `fetch`, because `EventSource` sends no token.
 
-use crate::shell::{js, sse};
+use crate::shell::sse;
 use gloo_net::http::Request;
 use gloo_timers::callback::Timeout;
 use gloo_timers::future::TimeoutFuture;
@@ -127,5 +127,5 @@ fn view(message: &str) -> Option<RecoveryView> {
     let push = JSON::parse(message).ok()?;
     let kind = Reflect::get(&push, &"push".into()).ok()?;
     let recovery = Reflect::get(&push, &"recovery".into()).ok().filter(|_| kind == "recovery")?;
-    js::read(recovery).ok()
+    serde_wasm_bindgen::from_value(recovery).ok()
 }
