@@ -73,6 +73,7 @@ async fn iam_api(
 ) -> Response {
     twin.lag().await;
     let result = authorize(&twin, &headers).and_then(|()| iam::answer(&twin, &method, &path, &body));
+    note(&twin, &method, &path, result.as_ref().err());
     twin.lag().await;
     result.map_or_else(|error| refusal(&error), |body| Json(body).into_response())
 }
@@ -103,11 +104,17 @@ async fn serve(
         },
         Err(error) => Err(error),
     };
-    if let Err(error) = &result {
-        twin.log(format!("{method} {path} is refused: {} {}", error.status, error.message));
-    }
+    note(twin, method, path, result.as_ref().err());
     twin.lag().await;
     result.map_or_else(|error| refusal(&error), answer)
+}
+
+/// Paths hold nothing but SIDs and names of rooms.
+fn note(twin: &Twin, method: &Method, path: &str, refused: Option<&ApiError>) {
+    match refused {
+        None => twin.log(format!("{method} {path} is answered")),
+        Some(error) => twin.log(format!("{method} {path} is refused: {} {}", error.status, error.message)),
+    }
 }
 
 /// Is a reservation asked for where it is?
