@@ -78,6 +78,16 @@ const step = (name, inputs, outputs, work) => {
   console.log(`${name}: built in ${((performance.now() - started) / 1000).toFixed(1)} s`);
 };
 
+// Glue of another version does not fit the wasm, and wasm-pack says so in many words.
+const pinned = /^wasm-bindgen = "=([\d.]+)"/m.exec(readFileSync(at('Cargo.toml'), 'utf8'))?.[1];
+const found = spawnSync('wasm-bindgen', ['--version'], { env }).stdout?.toString().trim().split(' ').at(-1);
+if (found !== pinned) {
+  console.error(
+    `wasm-bindgen must be ${pinned}, as in Cargo.toml; ${found ? `${found} was found` : 'none was found'}: npm run build installs it.`,
+  );
+  process.exit(1);
+}
+
 const wasm = 'pkg/core_bg.wasm';
 const bundle = 'build/plugin-rejoin.js';
 const rust = files('src').filter((file) => file.endsWith('.rs'));
