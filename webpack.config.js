@@ -37,7 +37,11 @@ module.exports = (config, { isProd }) => {
     // As shipped the builder writes ES5 and keeps the name of every function.
     const ecma = 2018;
     const [terser] = config.optimization.minimizer;
-    terser.options.terserOptions = { ecma, compress: { ecma, passes: 2 }, output: { ecma, ascii_only: true } };
+    terser.options.terserOptions = {
+      ecma,
+      compress: { ecma, passes: 2 },
+      output: { ecma, ascii_only: true },
+    };
     config.plugins.push(new BannerPlugin({ banner: LICENCES }));
     // As shipped two source map plugins run and the production map is empty. Flex serves the map under this name.
     config.devtool = false;

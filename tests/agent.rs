@@ -927,7 +927,8 @@ fn joining_waits_for_server_and_phone() {
         "the server has not heard of this page"
     );
     assert!(!desktop(&desk.greeted(vec![view(Stage::InPlace)])).contains(&join()));
-    assert_eq!(desktop(&desk.phone(true)), [join()]);
+    // Were the page to end while it joins, Flex's new leg would end the conference for all.
+    assert_eq!(desktop(&desk.phone(true)), [join(), ToDesktop::KeepLegs { keep: true }]);
     assert!(desktop(&desk.phone(false)).is_empty());
     assert!(desktop(&desk.phone(true)).is_empty(), "once");
 }
@@ -945,7 +946,7 @@ fn nothing_is_joined_unless_the_server_says_so() {
 fn a_failed_join_is_undone_and_said_at_once() {
     let mut desk = Desk::joining();
     let effects = desk.handle(join_failed());
-    assert_eq!(desktop(&effects), [clear(200)]);
+    assert_eq!(desktop(&effects), [clear(200), ToDesktop::KeepLegs { keep: false }]);
     assert_eq!(
         holdings(&effects).iter().map(|h| (h.wrapping, h.can_join)).collect::<Vec<_>>(),
         [(false, false)]
@@ -1023,12 +1024,20 @@ fn a_call_that_was_joined_again_stands_again() {
     desk.handle(with_the_new_leg());
     let effects = desk.task(live(201));
     let (id, _) = posts(&effects)[0];
-    assert!(goodbyes(&desk.handle(page_hide())).is_empty(), "not before the server knows the new leg");
-    assert_eq!(keeps(&desk.handle(Event::Reply { id, result: Ok(Answer::Accepted) })), [true]);
+    assert!(keeps(&effects).is_empty(), "it stood while it was joined, and goes on to");
+    assert!(keeps(&desk.handle(Event::Reply { id, result: Ok(Answer::Accepted) })).is_empty());
     assert_eq!(goodbyes(&desk.handle(page_hide())).len(), 1);
     // It ends before our eyes like any other.
     let effects = desk.task(task(1, ReservationStatus::Wrapping));
     assert!(effects.contains(&Effect::Unstore { reservation: wr(1) }));
+}
+
+#[test]
+fn a_page_that_ends_while_it_joins_leaves_the_new_leg_standing_too() {
+    let mut desk = Desk::joining();
+    desk.handle(with_the_new_leg());
+    desk.task(live(201));
+    assert_eq!(goodbyes(&desk.handle(page_hide())).len(), 1);
 }
 
 #[test]

@@ -34,8 +34,11 @@ impl Call {
     }
 
     /// May the leg stand when the page ends? Only if the server knows of it: else nobody would look after the customer.
+    /// It knows of the call that is being joined again, too, and of that one Flex would end the conference for all.
     fn may_stand(&self) -> bool {
-        self.is_accepted() && self.facts.live_call && self.known && !self.unwatched && !self.leaving
+        let known = self.facts.live_call && self.known;
+        let joining = self.join == Join::UnderWay || (self.join == Join::Over && self.facts.live_call);
+        self.is_accepted() && (known || joining) && !self.unwatched && !self.leaving
     }
 
     /// Can it, in this Flex?

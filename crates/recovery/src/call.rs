@@ -77,8 +77,6 @@ pub struct Agent {
     pub newer_page: Option<u64>,
     /// The leg is proved dead and is being removed.
     pub removing: bool,
-    /// `endConferenceOnExit` of the leg is being set back to false.
-    pub keeping: bool,
     /// What became of the leg is decided: nothing more is begun because of it.
     pub settled: bool,
 }
@@ -92,6 +90,9 @@ pub struct Participant {
     pub left: Option<LeaveReason>,
     /// Flags as last told.
     pub flags: ParticipantFlags,
+    /// `endConferenceOnExit` of the leg is being set back to false.
+    #[serde(default)]
+    pub keeping: bool,
     /// Was the leg sent after the customer into another conference?
     pub moved: bool,
     /// Number of the last event about this leg: older ones that come later change nothing.
@@ -630,11 +631,9 @@ impl Call {
                 }
             }
             Action::KeepConference { leg, .. } => {
-                if let Some(agent) = self.agents.get_mut(leg) {
-                    agent.keeping = false;
-                }
                 // Whatever came of it, it is not tried again before Twilio tells the flag anew.
                 if let Some(participant) = self.participants.get_mut(leg) {
+                    participant.keeping = false;
                     participant.flags.end_conference_on_exit = false;
                 }
                 if *outcome == Outcome::Ok {
@@ -702,24 +701,23 @@ impl Call {
         if !self.customer_joined() {
             return;
         }
-        let wanted = |leg: &CallSid, agent: &Agent| {
-            let flags = self.participants.get(leg).map(|p| p.flags).unwrap_or_default();
-            flags.end_conference_on_exit
-                && !flags.hold
-                && !agent.keeping
-                && !agent.removing
-                && self.is_joined(leg)
-                && !self.on_purpose.contains_key(&agent.reservation)
+        // While an agent comes back in place, a leg of hers may be there that nobody has registered yet.
+        let coming = self
+            .recovery
+            .as_ref()
+            .is_some_and(|r| matches!(r.phase, Phase::Away | Phase::Rejoining | Phase::Holding));
+        let wanted = |(leg, participant): &(&CallSid, &Participant)| {
+            let ours = match self.agents.get(*leg) {
+                Some(agent) => !agent.removing && !self.on_purpose.contains_key(&agent.reservation),
+                None => coming && Some(*leg) != self.customer.as_ref(),
+            };
+            let flags = participant.flags;
+            ours && flags.end_conference_on_exit && !flags.hold && !participant.keeping && participant.joined
         };
-        let legs: Vec<_> = self
-            .agents
-            .iter()
-            .filter(|(leg, agent)| wanted(leg, agent))
-            .map(|(leg, _)| leg.clone())
-            .collect();
+        let legs: Vec<_> = self.participants.iter().filter(wanted).map(|(leg, _)| leg.clone()).collect();
         for leg in legs {
-            if let Some(agent) = self.agents.get_mut(&leg) {
-                agent.keeping = true;
+            if let Some(participant) = self.participants.get_mut(&leg) {
+                participant.keeping = true;
             }
             self.act(out, Action::KeepConference { conference: self.conference.clone(), leg }, SOON);
         }
@@ -1211,7 +1209,9 @@ impl Call {
         self.closed = true;
         self.clear_timer(out, Timer::Orphan);
         self.clear_timer(out, Timer::Learn);
-        if self.recovery.is_none() {
+        // A customer whom we moved is on a call elsewhere.
+        let left = self.customer.as_ref().and_then(|leg| self.participants.get(leg)).and_then(|p| p.left);
+        if self.recovery.is_none() || left != Some(LeaveReason::UpdatedViaApi) {
             self.note(out, Note::CallEnded);
         }
         self.set_timer(out, Timer::Forget, out.now + out.config.keep_closed);
@@ -1269,15 +1269,6 @@ impl Call {
 
 impl Agent {
     fn new(worker: WorkerSid, name: String, reservation: ReservationSid) -> Self {
-        Self {
-            worker,
-            name,
-            reservation,
-            epoch: 0,
-            newer_page: None,
-            removing: false,
-            keeping: false,
-            settled: false,
-        }
+        Self { worker, name, reservation, epoch: 0, newer_page: None, removing: false, settled: false }
     }
 }

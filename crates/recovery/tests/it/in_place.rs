@@ -4,7 +4,7 @@ use crate::desk::*;
 use rejoin_protocol::Millis;
 use rejoin_protocol::api::{GracefulReason, Stage};
 use rejoin_recovery::{
-    Action, Announcement, ConferenceEventKind, Config, LeaveReason, Machine, Outcome, Timer,
+    Action, Announcement, ConferenceEventKind, Config, Effect, LeaveReason, Machine, Note, Outcome, Timer,
 };
 
 fn announce(what: Announcement) -> Action {
@@ -298,4 +298,29 @@ fn a_restart_in_the_middle_changes_nothing() {
     let failed = Outcome::Failed { reason: "refused".into() };
     desk.finish(remove(ADA_LEG), failed);
     assert_eq!(desk.stage(), Some(Stage::Rejoined));
+}
+
+#[test]
+fn the_exit_flag_of_a_leg_that_nobody_has_registered_yet_is_undone() {
+    let mut desk = Desk::away();
+    desk.hello_in_place(2);
+    desk.join(1, NEXT_LEG, false);
+    desk.modify(1, NEXT_LEG, true, false);
+    // She refreshes again before her page could register: the leg is to end alone.
+    assert_eq!(
+        desk.take_actions(),
+        [Action::KeepConference { conference: conference(1), leg: leg(NEXT_LEG) }]
+    );
+}
+
+#[test]
+fn a_call_that_was_rejoined_in_place_ends_like_any_call() {
+    let mut desk = Desk::away();
+    desk.hello_in_place(2);
+    desk.join(1, NEXT_LEG, false);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.register(1, ADA, NEXT_LEG, 2);
+    desk.leave(1, CUSTOMER, LeaveReason::HungUp);
+    desk.end(1);
+    assert!(desk.effects.iter().any(|e| matches!(e, Effect::Note { note: Note::CallEnded, .. })));
 }
