@@ -75,6 +75,9 @@ pub struct Agent {
     pub epoch: u64,
     /// A newer page of the same worker has said hello, and this was its epoch.
     pub newer_page: Option<u64>,
+    /// A newer page has found the reservation wrapping while the leg was taken for joined: Twilio says it is gone.
+    #[serde(default)]
+    pub unjoined: bool,
     /// The leg is proved dead and is being removed.
     pub removing: bool,
     /// What became of the leg is decided: nothing more is begun because of it.
@@ -375,6 +378,10 @@ impl Call {
                     p.joined = false;
                     p.left = Some(*reason);
                 });
+                let awaited = |(leg, agent): (&CallSid, &Agent)| agent.unjoined && self.is_joined(leg);
+                if self.agents.get(leg).is_some_and(|a| a.unjoined) && !self.agents.iter().any(awaited) {
+                    self.clear_timer(out, Timer::Leave);
+                }
             }
             ConferenceEventKind::Modify { leg, flags } => {
                 self.participant(leg, event.sequence, |p| {
@@ -486,11 +493,17 @@ impl Call {
                 continue;
             };
             agent.newer_page = agent.newer_page.max(Some(hello.epoch));
+            let Some(holding) = holding.filter(|h| h.reservation == agent.reservation) else { continue };
+            if holding.wrapping {
+                let unjoined = joined && !agent.unjoined && !agent.settled && !agent.removing;
+                if unjoined && !self.on_purpose.contains_key(&holding.reservation) {
+                    agent.unjoined = true;
+                    self.set_timer(out, Timer::Leave, out.now + out.config.leave_within);
+                }
+                continue;
+            }
             // The page found the reservation accepted and has no call for it, and no older page is there that could
             // have it: the leg is a ghost.
-            let Some(holding) = holding.filter(|h| !h.wrapping && h.reservation == agent.reservation) else {
-                continue;
-            };
             if !joined || agent.settled || agent.removing || (older_page_connected && !said_goodbye) {
                 continue;
             }
@@ -597,6 +610,7 @@ impl Call {
         match timer {
             Timer::Grace => self.grace_is_over(out),
             Timer::Announce => self.tell_customer(out),
+            Timer::Leave => self.leave_never_came(out),
             Timer::Ping => self.ping_is_over(out),
             Timer::Rejoin => self.rejoin_is_over(out),
             Timer::Orphan => {
@@ -787,6 +801,31 @@ impl Call {
         } else {
             self.set_timer(out, Timer::Grace, out.now + out.config.grace);
             self.push(out);
+        }
+    }
+
+    /// Status callbacks are not repeated: one that came while the server was down is lost.
+    fn leave_never_came(&mut self, out: &mut Out<'_>) {
+        let missed = |(leg, agent): &(&CallSid, &Agent)| {
+            agent.unjoined
+                && !agent.settled
+                && !agent.removing
+                && self.is_joined(leg)
+                && !self.on_purpose.contains_key(&agent.reservation)
+        };
+        let missed: Vec<_> = self.agents.iter().filter(missed).map(|(leg, _)| leg.clone()).collect();
+        for leg in &missed {
+            if let Some(participant) = self.participants.get_mut(leg) {
+                participant.joined = false;
+                participant.left = Some(LeaveReason::HungUp);
+            }
+        }
+        self.find_lost_agent(out);
+        // A mark has had its time.
+        let waits = |r: &Recovery| r.phase == Phase::Grace && missed.contains(&r.lost_leg);
+        if self.recovery.as_ref().is_some_and(waits) {
+            self.clear_timer(out, Timer::Grace);
+            self.hold_the_line(out);
         }
     }
 
@@ -1207,8 +1246,9 @@ impl Call {
             return;
         }
         self.closed = true;
-        self.clear_timer(out, Timer::Orphan);
-        self.clear_timer(out, Timer::Learn);
+        for timer in [Timer::Leave, Timer::Orphan, Timer::Learn] {
+            self.clear_timer(out, timer);
+        }
         // A customer whom we moved is on a call elsewhere.
         let left = self.customer.as_ref().and_then(|leg| self.participants.get(leg)).and_then(|p| p.left);
         if self.recovery.is_none() || left != Some(LeaveReason::UpdatedViaApi) {
@@ -1269,6 +1309,15 @@ impl Call {
 
 impl Agent {
     fn new(worker: WorkerSid, name: String, reservation: ReservationSid) -> Self {
-        Self { worker, name, reservation, epoch: 0, newer_page: None, removing: false, settled: false }
+        Self {
+            worker,
+            name,
+            reservation,
+            epoch: 0,
+            newer_page: None,
+            unjoined: false,
+            removing: false,
+            settled: false,
+        }
     }
 }

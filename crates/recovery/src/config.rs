@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// How long a mark "on purpose" may come after the leave that it explains. Default 300 ms.
     pub grace: Millis,
+    /// How long the leave of a leg may be late of which Twilio says otherwise that it is gone. Default 2 s.
+    pub leave_within: Millis,
     /// Is an agent whose leg still stands put back into the same conference (R1)? If not, the leg is removed at once and
     /// the customer comes back through the queue (R2). Default: yes.
     pub in_place: bool,
@@ -32,6 +34,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             grace: Millis(300),
+            leave_within: Millis::seconds(2),
             in_place: true,
             announce_after: Millis(1500),
             in_place_within: Millis::seconds(8),

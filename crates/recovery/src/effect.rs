@@ -61,6 +61,8 @@ pub enum Timer {
     Grace,
     /// The customer is to be told.
     Announce,
+    /// Twilio says that a leg is gone, and has not told when: its leave may only be late.
+    Leave,
     /// The agent is awaited.
     Ping,
     /// The requeued customer should be on a call.

@@ -5,6 +5,7 @@
 mod desk;
 mod in_place;
 mod late;
+mod missed;
 mod properties;
 
 use desk::*;

@@ -1,0 +1,106 @@
+//! A leave that nobody tells: status callbacks are not repeated, and the server may have been down.
+
+use crate::desk::*;
+use rejoin_protocol::Millis;
+use rejoin_protocol::api::{GracefulReason, Stage};
+use rejoin_recovery::{Action, LeaveReason, Timer};
+
+/// Ada's next page has found her reservation wrapping; nobody has told that her leg left.
+fn missed() -> Desk {
+    let mut desk = Desk::talking();
+    desk.hello(2, true, false);
+    desk
+}
+
+/// Ada is there already: she gets the customer back as soon as what comes first is done.
+fn is_put_back(desk: &mut Desk) {
+    let first = desk.finish_all();
+    assert!(first.iter().any(|action| matches!(action, Action::MarkTask { .. })), "{first:?}");
+    assert_eq!(desk.take_actions(), [requeue(Some(ADA)), end_ping()]);
+}
+
+#[test]
+fn a_leave_that_never_came_is_taken_from_a_wrapping_reservation() {
+    let mut desk = missed();
+    let before = desk.now;
+    assert!(desk.take_actions().is_empty(), "it may only be late");
+    desk.fire(1, Timer::Leave);
+    assert_eq!(desk.now - before, Millis::seconds(2));
+    assert!(!desk.has_timer(Timer::Grace), "a mark would have come by now");
+    is_put_back(&mut desk);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    assert!(desk.take_actions().is_empty(), "told after all: it is the same loss");
+    assert_eq!(desk.stage(), Some(Stage::Requeueing));
+}
+
+#[test]
+fn a_leave_that_is_merely_late_wins() {
+    let mut desk = missed();
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    assert!(!desk.has_timer(Timer::Leave));
+    desk.fire(1, Timer::Grace);
+    is_put_back(&mut desk);
+
+    let mut desk = missed();
+    desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+    assert!(desk.timers.is_empty() && desk.stage().is_none(), "somebody took her off the call");
+}
+
+#[test]
+fn a_reservation_that_was_left_on_purpose_wraps_up_undisturbed() {
+    let mut desk = Desk::talking();
+    desk.graceful(GracefulReason::HangUp);
+    desk.hello(2, true, false);
+    assert!(!desk.has_timer(Timer::Leave));
+
+    let mut desk = missed();
+    desk.graceful(GracefulReason::HangUp);
+    desk.fire(1, Timer::Leave);
+    assert!(desk.stage().is_none() && desk.take_actions().is_empty());
+}
+
+#[test]
+fn more_hellos_do_not_put_it_off() {
+    let mut desk = missed();
+    let before = desk.now;
+    desk.now = desk.now + Millis::seconds(1);
+    desk.hello(3, true, false);
+    desk.fire(1, Timer::Leave);
+    assert_eq!(desk.now - before, Millis::seconds(2));
+}
+
+#[test]
+fn the_page_that_has_the_call_says_nothing_by_it() {
+    let mut desk = Desk::talking();
+    desk.hello(EPOCH, true, false);
+    assert!(desk.timers.is_empty());
+}
+
+#[test]
+fn with_another_agent_on_the_call_nothing_is_begun() {
+    let mut desk = Desk::talking();
+    desk.join(1, 0xb1, false);
+    desk.register(1, BO, 0xb1, 9);
+    desk.hello(2, true, false);
+    desk.fire(1, Timer::Leave);
+    assert!(desk.stage().is_none() && desk.take_actions().is_empty());
+}
+
+#[test]
+fn a_leg_that_was_left_standing_and_fell_untold_does_not_cost_the_whole_wait() {
+    let mut desk = Desk::away();
+    let gone = desk.now;
+    desk.hello(2, true, false);
+    desk.fire(1, Timer::Leave);
+    is_put_back(&mut desk);
+    assert_eq!(desk.now - gone, Millis::seconds(2));
+}
+
+#[test]
+fn a_restart_meanwhile_changes_nothing() {
+    let mut desk = missed();
+    desk.restart();
+    desk.fire(1, Timer::Leave);
+    desk.restart();
+    is_put_back(&mut desk);
+}
