@@ -77,7 +77,12 @@ pub enum FromDesktop {
         phone_registered: bool,
         /// Everything that is reserved for the worker.
         tasks: Vec<TaskFacts>,
+        /// Another page of this worker acts in this browser; this one waits until it is elected.
+        #[serde(default)]
+        waits: bool,
     },
+    /// The page that acted is gone: from now on this one does.
+    Elected {},
     /// A task or its reservation is new or has changed.
     TaskChanged(TaskFacts),
     /// The conference of a task has changed.

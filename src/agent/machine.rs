@@ -25,6 +25,8 @@ pub struct Agent {
     pub(super) muted: Set<ReservationSid>,
     pub(super) me: Option<Me>,
     pub(super) phone_registered: bool,
+    /// Another page acts: this one says nothing of what it finds, and shows and accepts nothing unasked.
+    pub(super) waits: bool,
     pub(super) calls: Map<ReservationSid, Call>,
     /// Reservations that this page found without their call, also those that are over by now.
     pub(super) found: Set<ReservationSid>,
@@ -71,14 +73,14 @@ impl Agent {
     /// A page that has just loaded. `epoch` grows with every page load of a worker; `marks` are the reservations
     /// that earlier pages stored and did not take back.
     pub fn new(config: Config, epoch: u64, marks: Vec<Mark>) -> Self {
-        let muted = marks.iter().filter(|mark| mark.muted).map(|mark| mark.reservation.clone());
-        Self {
-            muted: Set::of(muted),
+        let mut new = Self {
+            muted: Set::default(),
             config,
             epoch,
-            marks: Set::of(marks.into_iter().map(|mark| mark.reservation)),
+            marks: Set::default(),
             me: None,
             phone_registered: false,
+            waits: false,
             calls: Map::default(),
             found: Set::default(),
             recoveries: Map::default(),
@@ -94,7 +96,16 @@ impl Agent {
             in_place: false,
             keeps: false,
             gone: false,
-        }
+        };
+        new.remember(marks);
+        new
+    }
+
+    /// The marks as they are stored now: while this page waited, another one wrote them.
+    pub fn remember(&mut self, marks: Vec<Mark>) {
+        let muted = marks.iter().filter(|mark| mark.muted).map(|mark| mark.reservation.clone());
+        self.muted = Set::of(muted);
+        self.marks = Set::of(marks.into_iter().map(|mark| mark.reservation));
     }
 
     /// Takes what happened and gives back what is to be done, in this order.
@@ -115,9 +126,10 @@ impl Agent {
 
     fn desktop(&mut self, now: Millis, event: FromDesktop, out: &mut Vec<Effect>) {
         match event {
-            FromDesktop::Started { worker, worker_name, phone_registered, tasks } => {
-                self.started(now, Me { worker, name: worker_name }, phone_registered, tasks, out);
+            FromDesktop::Started { worker, worker_name, phone_registered, tasks, waits } => {
+                self.started(now, Me { worker, name: worker_name }, phone_registered, waits, tasks, out);
             }
+            FromDesktop::Elected {} => self.elected(now, out),
             FromDesktop::TaskChanged(facts) => self.task(now, facts, false, out),
             FromDesktop::ConferenceChanged(facts) => self.conference(now, facts, out),
             FromDesktop::BeforeAccept { request, task, callback } => {
@@ -158,6 +170,7 @@ impl Agent {
         now: Millis,
         me: Me,
         phone_registered: bool,
+        waits: bool,
         tasks: Vec<TaskFacts>,
         out: &mut Vec<Effect>,
     ) {
@@ -166,9 +179,10 @@ impl Agent {
         }
         self.me = Some(me);
         self.phone_registered = phone_registered;
+        self.waits = waits;
         self.marks.retain(|reservation, ()| {
             let here = tasks.iter().any(|facts| facts.reservation == *reservation);
-            if !here {
+            if !here && !waits {
                 out.push(Effect::Unstore { reservation: reservation.clone() });
             }
             here
@@ -176,8 +190,33 @@ impl Agent {
         for facts in tasks {
             self.task(now, facts, true, out);
         }
+        if !waits {
+            self.act(now, out);
+        }
+    }
+
+    fn act(&mut self, now: Millis, out: &mut Vec<Effect>) {
         out.push(Effect::OpenPush);
         self.say_hello(now, out);
+    }
+
+    /// What the page that acted has left is found now.
+    fn elected(&mut self, now: Millis, out: &mut Vec<Effect>) {
+        if !std::mem::take(&mut self.waits) {
+            return;
+        }
+        for (reservation, call) in self.calls.iter_mut() {
+            if !call.had_call && call.facts.status != ReservationStatus::Pending {
+                call.found = Some(now);
+                let was_call = call.is_accepted() || self.marks.contains(reservation);
+                call.checking = was_call.then_some(now);
+                call.to_mute = self.muted.contains(reservation);
+                self.found.add(reservation.clone());
+            }
+        }
+        // The server is to hear first, from that page or from its channel, that it is gone.
+        self.hello.sent = Some(now);
+        self.act(now, out);
     }
 
     fn task(&mut self, now: Millis, facts: TaskFacts, at_start: bool, out: &mut Vec<Effect>) {
@@ -217,7 +256,8 @@ impl Agent {
                 call.checking = Some(now);
             }
         }
-        if was == Some(ReservationStatus::Accepted) && !call.is_accepted() && !call.is_orphan() {
+        let theirs = self.waits && !call.had_call;
+        if was == Some(ReservationStatus::Accepted) && !call.is_accepted() && !call.is_orphan() && !theirs {
             // Seen by a living page: the next page has nothing to look for.
             self.marks.take(&reservation);
             out.push(Effect::Unstore { reservation: reservation.clone() });
@@ -247,7 +287,8 @@ impl Agent {
     /// Tells the server of a call as soon as everything about it is known, and again when its legs have changed.
     pub(super) fn register(&mut self, reservation: &ReservationSid, out: &mut Vec<Effect>) {
         let (Some(me), Some(call)) = (&self.me, self.calls.get_mut(reservation)) else { return };
-        if !call.is_accepted() || call.unwatched || call.leaving {
+        let theirs = self.waits && !call.facts.live_call;
+        if !call.is_accepted() || call.unwatched || call.leaving || theirs {
             return;
         }
         let Some((legs, registration)) = call.registration(self.epoch, &me.name) else { return };

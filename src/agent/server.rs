@@ -13,6 +13,9 @@ use rejoin_protocol::{Millis, ReservationSid};
 impl Agent {
     /// Says hello now, or as soon as the last one is long enough ago.
     pub(super) fn say_hello(&mut self, now: Millis, out: &mut Vec<Effect>) {
+        if self.waits {
+            return;
+        }
         if self.hello.under_way.is_some() {
             self.hello.again = true;
             return;
@@ -148,6 +151,9 @@ impl Agent {
 
     /// Accepts what the server stands for, and asks it about the rest: anybody may write attributes.
     pub(super) fn take_offers(&mut self, now: Millis, out: &mut Vec<Effect>) {
+        if self.waits {
+            return;
+        }
         let mut unknown = false;
         for (reservation, offer) in self.offers.iter_mut() {
             let Some(recovery) = self.recoveries.get(&offer.recovery) else {
@@ -181,7 +187,7 @@ impl Agent {
     /// Must the agent not close this task yet?
     pub(super) fn blocks(&self, reservation: &ReservationSid) -> bool {
         let checking = self.calls.get(reservation).is_some_and(|call| call.checking.is_some());
-        (checking && !self.hello.dismissed)
+        (checking && !self.waits && !self.hello.dismissed)
             || self
                 .recoveries
                 .values()
@@ -225,7 +231,7 @@ impl Agent {
     }
 
     fn checking_since(&self) -> Option<Millis> {
-        if self.hello.dismissed {
+        if self.waits || self.hello.dismissed {
             return None;
         }
         self.calls.values().filter_map(|call| call.checking).min()

@@ -64,6 +64,9 @@ impl Core {
     /// Takes an event. Throws when it is not one that the core knows; nothing has changed then.
     pub fn handle(&self, event: JsValue) -> Result<(), JsError> {
         let event: FromDesktop = serde_wasm_bindgen::from_value(event)?;
+        if matches!(event, FromDesktop::Elected {}) {
+            self.0.agent.borrow_mut().remember(storage::marks());
+        }
         self.0.handle(Event::Desktop(event));
         Ok(())
     }
