@@ -1508,4 +1508,37 @@ proptest! {
         }
         prop_assert_eq!(asked, answered);
     }
+
+    #[test]
+    fn a_page_that_waits_stays_out_of_it_whatever_happens(
+        start in prop::collection::vec(prop_oneof![tasks(), calls()], 0..4),
+        marks in prop::collection::vec(1u128..6, 0..4),
+        steps in prop::collection::vec(steps(), 0..60),
+    ) {
+        let (mut desk, mut effects) = Desk::waiting(start, &marks);
+        for step in steps {
+            effects.extend(match step {
+                // Without a channel nothing is pushed.
+                Step::Event(Event::Push(_) | Event::Desktop(FromDesktop::Elected {})) | Step::Answer(..) => vec![],
+                Step::Event(event) => desk.handle(event),
+                Step::Ask(event) => desk.handle(Event::Desktop(event)),
+                Step::Wait(time) => desk.wait(Millis(time)),
+            });
+        }
+        for effect in &effects {
+            let acts = match effect {
+                Effect::OpenPush | Effect::Goodbye(_) => true,
+                Effect::Post { request, .. } => matches!(request, Request::Hello(_)),
+                Effect::Desktop(effect) => matches!(
+                    effect,
+                    ToDesktop::ShowDialog { .. } | ToDesktop::Accept { .. } | ToDesktop::AcceptPing { .. }
+                        | ToDesktop::JoinCall { .. } | ToDesktop::Refuse { .. } | ToDesktop::KeepLegs { .. }
+                ),
+                Effect::SetTimer { .. } | Effect::ClearTimer { .. } => false,
+                // A call may have been accepted in it.
+                Effect::Store(_) | Effect::Unstore { .. } => false,
+            };
+            prop_assert!(!acts, "{effect:?}");
+        }
+    }
 }
