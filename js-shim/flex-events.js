@@ -1,6 +1,8 @@
 // @ts-check
 // Flex → events of the core. Values are passed on as they are; what they mean the core decides.
 
+import { elect } from './election';
+
 /** @typedef {import('./types').Task} Task */
 
 /**
@@ -149,18 +151,30 @@ export const watchFlex = (flex, manager, { emit, ask }) => {
   );
   addEventListener('pagehide', ends, { capture: true });
 
-  const start = guarded(() => {
+  const begin = guarded((/** @type {string} */ sid, /** @type {boolean} */ acts) => {
     const { worker } = state();
-    const sid = manager.workerClient?.sid;
-    if (!sid || !worker?.tasks) return false; // not an agent's desktop, or Flex is degraded
     const tasks = [...worker.tasks.values()].map(taskFacts);
     registered = phone();
     const workerName = worker.attributes?.full_name ?? manager.workerClient?.name ?? '';
-    emit({ started: { worker: sid, workerName, phoneRegistered: registered, tasks } });
+    emit({ started: { worker: sid, workerName, phoneRegistered: registered, tasks, waits: !acts } });
     manager.store.subscribe(lookSoon);
     manager.workerClient?.on('reservationCreated', lookSoon);
     for (const event of ['registered', 'unregistered', 'destroyed']) manager.voiceClient?.on(event, lookSoon);
     lookSoon();
+  });
+  const start = guarded(() => {
+    const sid = manager.workerClient?.sid;
+    if (!sid || !state().worker?.tasks) return; // not an agent's desktop, or Flex is degraded
+    // For whoever has to find out which page is at work, tests among them.
+    const { dataset } = document.documentElement;
+    const elected = () => {
+      dataset.rejoinPage = 'acts';
+      emit({ elected: {} });
+    };
+    elect(sid, elected).then((acts) => {
+      begin(sid, acts);
+      dataset.rejoinPage = acts ? 'acts' : 'waits';
+    });
   });
   if (state().worker?.worker) start();
   else manager.events.addListener('pluginsInitialized', start);

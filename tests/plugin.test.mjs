@@ -382,6 +382,40 @@ test('a page that ends leaves its leg standing and says goodbye; the next one jo
   await gone();
 });
 
+test('of two pages of one agent the second waits, and acts when the first is gone', async () => {
+  reply = (pathname) =>
+    pathname === '/v1/hello' ? { status: 200, json: { recoveries: [], inPlace: true } } : undefined;
+  const state = (/** @type {string} */ name) =>
+    until(`a page that ${name}`, () =>
+      page.evaluate((name) => document.documentElement.dataset.rejoinPage === name, name),
+    );
+  await open([accepted(1)]);
+  await state('acts');
+  await asked('/v1/hello');
+  const first = page;
+  requests.length = 0;
+  page = await context.newPage();
+  Object.assign(page, { lines: first.lines, stub: first.stub });
+  await page.goto(origin);
+  await state('waits');
+  assert.deepEqual(requests, []);
+  assert.equal(await page.locator('rejoin-dialog').count(), 0);
+  await page.evaluate((sid) => window.flex.invoke('CompleteTask', { sid }), sid('WR', 1));
+  assert.equal((await calls()).at(-1)[0], 'CompleteTask');
+
+  await first.close();
+  await state('acts');
+  const { body } = await asked('/v1/hello');
+  assert.deepEqual(
+    body.holdings.map(({ reservation }) => reservation),
+    [sid('WR', 1)],
+  );
+  await page.reload();
+  await until('its own reload', () =>
+    page.evaluate(() => document.documentElement.dataset.rejoinPage === 'acts'),
+  );
+});
+
 test('after a hang-up, or without a server that wants it, the end of the page hangs up as ever', async () => {
   for (const inPlace of [true, false]) {
     reply = (pathname) =>

@@ -166,6 +166,30 @@ export const crashInPlace = {
   },
 };
 
+export const secondTab = {
+  title: 'A second tab of the same agent changes nothing',
+  async play(/** @type {Story} */ story) {
+    const { ada, customer, task } = await onACall(story);
+    const first = ada.page;
+    const from = customer.mark().timeline;
+    await story.step('she opens a second tab', () => ada.opens());
+    await story.step('which waits', () => ada.isTheOneThat('waits'));
+    await story.step('the customer hears her for three seconds more', async () => {
+      for (const end = Date.now() + 3000; Date.now() < end; ) await customer.hearsAgent();
+    });
+    const recovering = /page-gone|agent-lost|joining-in-place|not-in-place|holding-the-line|requeueing|ended/;
+    const noted = customer.timeline.said.slice(from).map(({ note }) => note?.what);
+    assert.deepEqual(
+      noted.filter((what) => recovering.test(what)),
+      [],
+      'nothing is recovered',
+    );
+    await story.step('she closes the first tab', () => first.close());
+    await story.step('the second acts', () => ada.isTheOneThat('acts'));
+    await isBackInPlace(story, ada, customer, task, { from });
+  },
+};
+
 /** With Twilio, or our settings, such that the first rung does not hold. */
 const secondRung = (
   /** @type {string} */ title,

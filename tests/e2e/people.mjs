@@ -295,6 +295,13 @@ export class Agent {
     });
   }
 
+  /** Is this tab the one that acts for the agent in this browser, or does it wait? */
+  async isTheOneThat(/** @type {'acts' | 'waits'} */ does) {
+    await this.page.waitForFunction((does) => document.documentElement.dataset.rejoinPage === does, does, {
+      timeout: 15_000,
+    });
+  }
+
   /** F5. */
   async refreshes() {
     await this.page.reload();
