@@ -174,6 +174,13 @@ export const secondTab = {
     const from = customer.mark().timeline;
     await story.step('she opens a second tab', () => ada.opens());
     await story.step('which waits', () => ada.isTheOneThat('waits'));
+    await story.step('the server restarts, and she refreshes the second tab', async () => {
+      await story.demo.server.stop();
+      await story.demo.server.start();
+      await ada.refreshes();
+      await ada.ready();
+    });
+    await story.step('which waits again', () => ada.isTheOneThat('waits'));
     await story.step('the customer hears her for three seconds more', async () => {
       for (const end = Date.now() + 3000; Date.now() < end; ) await customer.hearsAgent();
     });
