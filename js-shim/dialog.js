@@ -1,7 +1,7 @@
 // @ts-check
 // The blocking dialog: shows what the core says, in Flex's look. A native modal <dialog> keeps the focus inside.
 import css from './dialog.css';
-import { text } from './strings';
+import { language, text } from './strings';
 
 const MARKUP = `
 <dialog role="alertdialog" aria-modal="true" aria-labelledby="title" aria-describedby="text" closedby="none" tabindex="-1">
@@ -10,7 +10,7 @@ const MARKUP = `
     <div aria-live="polite" aria-atomic="true"><h2 id="title"></h2><p id="text" class="text"></p></div>
     <p class="timer" role="timer" aria-live="off"></p>
   </div>
-  <footer><button type="button"></button></footer>
+  <div class="foot"><button type="button"></button></div>
 </dialog>`;
 
 /** What each content looks like: icon, and the button if there is one. @type {Record<string, string[]>} */
@@ -75,6 +75,7 @@ export const createDialog = (manager, pressed) => {
       const part = (selector) => /** @type {E} */ (dialog.querySelector(selector));
       const [look, button] = LOOKS[content.kind];
       dialog.className = `${look} ${isDark(manager) ? 'dark' : ''}`;
+      dialog.lang = language(manager);
       part('path').setAttribute('d', ICONS[look]);
       part('h2').textContent = text(manager, `${content.kind}Title`, content);
       part('.text').textContent = text(manager, content.kind, content);

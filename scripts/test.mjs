@@ -57,6 +57,7 @@ const parts = [
   { name: 'build', work: () => build() },
   command('types of the shim', 'tsc', '-p', 'tsconfig.json'),
   command('the built plugin in a browser', process.execPath, '--test', 'tests/plugin.test.mjs'),
+  command('the dialog', process.execPath, '--test', 'tests/dialog.test.mjs'),
   command('strangers', process.execPath, '--test', 'tests/strangers/twilio-helper.test.mjs'),
   command("through Twilio's tools", process.execPath, '--test', 'tests/packaging/artefact.test.mjs'),
   command('beside other plugins', process.execPath, '--test', 'tests/packaging/beside-others.test.mjs'),
