@@ -67,7 +67,7 @@ const parts = [
 /** What the README shows. */
 function pictures() {
   const stories = {
-    'dialog.png': 'an-agent-refreshes-the-page-during-a-call-and-is-back-on-it',
+    'dialog.png': 'an-agent-refreshes-the-page-the-leg-is-lost-and-the-call-comes-back-through-the-queue',
     'phone.png': 'a-customer-at-the-phone-page-hears-and-sees-it-all',
   };
   mkdirSync(path.join(root, 'docs/images'), { recursive: true });

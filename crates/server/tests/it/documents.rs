@@ -160,7 +160,9 @@ async fn a_caller_gets_a_document_though_nothing_can_be_stored() {
     let params = [("CallSid", customer().to_string()), ("QueueResult", "leave".into())];
     let params: Vec<_> = params.iter().map(|(key, value)| (*key, value.as_str())).collect();
     let xml = document(&world.desk, &after, &params).await;
-    assert_eq!(attributes(&xml)["rejoinRecoveryId"], json!(recovery()));
+    // The answer of a job may stand in the way, whose commit fails, too: then the caller is asked to wait a little.
+    let waits = xml.contains("<Play>") && xml.contains("/twiml/fallback/");
+    assert!(waits || attributes(&xml)["rejoinRecoveryId"] == json!(recovery()), "{xml}");
 }
 
 #[tokio::test]
