@@ -62,6 +62,12 @@ export function noted(note) {
   switch (note.what) {
     case 'connected':
       return ['Customer and agent are on the call.', 'good'];
+    case 'page-gone':
+      return ['The agent’s page is gone; the leg still stands, with nobody at it.', 'bad'];
+    case 'joining-in-place':
+      return ['The agent’s desktop is back and joins the same conference again.', 'active'];
+    case 'not-in-place':
+      return ['That did not work; the call comes back through the queue.', 'bad'];
     case 'agent-lost':
       return ['The agent is gone from the call, and not on purpose.', 'bad'];
     case 'agent-left':
