@@ -15,6 +15,14 @@ fn remove(who: u128) -> Action {
     Action::RemoveLeg { conference: conference(1), leg: leg(who) }
 }
 
+/// The page is back, Flex joins the same conference again and closes the old leg.
+fn back_in_place(desk: &mut Desk) {
+    desk.hello_in_place(2);
+    desk.join(1, NEXT_LEG, false);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.register(1, ADA, NEXT_LEG, 2);
+}
+
 fn is_requeue(action: &Action) -> bool {
     matches!(action, Action::Requeue { .. })
 }
@@ -185,10 +193,7 @@ fn a_crash_takes_the_same_way() {
 #[test]
 fn two_refreshes_in_a_row_are_two_recoveries() {
     let mut desk = Desk::away();
-    desk.hello_in_place(2);
-    desk.join(1, NEXT_LEG, false);
-    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
-    desk.register(1, ADA, NEXT_LEG, 2);
+    back_in_place(&mut desk);
     desk.goodbye(ADA, 2);
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
     desk.hello_in_place(3);
@@ -316,10 +321,7 @@ fn the_exit_flag_of_a_leg_that_nobody_has_registered_yet_is_undone() {
 #[test]
 fn a_call_that_was_rejoined_in_place_ends_like_any_call() {
     let mut desk = Desk::away();
-    desk.hello_in_place(2);
-    desk.join(1, NEXT_LEG, false);
-    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
-    desk.register(1, ADA, NEXT_LEG, 2);
+    back_in_place(&mut desk);
     desk.leave(1, CUSTOMER, LeaveReason::HungUp);
     desk.end(1);
     assert!(desk.effects.iter().any(|e| matches!(e, Effect::Note { note: Note::CallEnded, .. })));
