@@ -1,0 +1,295 @@
+use crate::desk::*;
+
+#[test]
+fn a_leg_stands_after_the_page_as_long_as_the_server_looks_after_the_call() {
+    let mut desk = Desk::idle();
+    assert!(keeps(&desk.task(live(200))).is_empty());
+    let effects = desk.handle(conference(1, both()));
+    let (id, _) = posts(&effects)[0];
+    assert!(keeps(&effects).is_empty(), "the server does not know yet");
+    assert_eq!(keeps(&desk.handle(Event::Reply { id, result: Ok(Answer::Accepted) })), [true]);
+    assert!(keeps(&desk.task(live(200))).is_empty(), "said once");
+    assert_eq!(keeps(&desk.leave(Some(1), GracefulReason::HangUp)), [false]);
+
+    let mut desk = Desk::on_a_call();
+    assert_eq!(keeps(&desk.task(task(1, ReservationStatus::Accepted))), [false], "the call is gone");
+}
+
+#[test]
+fn a_leg_stands_only_where_it_is_wanted() {
+    let mut desk = Desk::started(vec![], &[]).0;
+    let id = desk.hello.take().expect("hello");
+    desk.handle(Event::Reply { id, result: Ok(Answer::Hello(HelloReply::default())) });
+    desk.task(live(200));
+    let (id, _) = posts(&desk.handle(conference(1, both())))[0];
+    assert!(keeps(&desk.handle(Event::Reply { id, result: Ok(Answer::Accepted) })).is_empty());
+    assert!(goodbyes(&desk.handle(page_hide())).is_empty());
+}
+
+#[test]
+fn a_flex_that_cannot_do_it_is_named_once() {
+    for (joinable, keepable) in [(true, false), (false, true)] {
+        let mut desk = Desk::idle();
+        let facts = TaskFacts { joinable, keepable, ..live(200) };
+        desk.task(facts.clone());
+        let (id, _) = posts(&desk.handle(conference(1, both())))[0];
+        let effects = desk.handle(Event::Reply { id, result: Ok(Answer::Accepted) });
+        assert_eq!(desktop(&effects), [ToDesktop::Log { notice: Complaint::NotInPlace }]);
+        assert!(desktop(&desk.task(facts)).is_empty());
+        assert!(goodbyes(&desk.handle(page_hide())).is_empty());
+    }
+}
+
+#[test]
+fn a_page_says_goodbye_once_for_the_calls_it_leaves_standing() {
+    let mut desk = Desk::on_a_call();
+    desk.task(task(2, ReservationStatus::Wrapping));
+    let goodbye = Goodbye { epoch: 7, tasks: vec![TaskSid::numbered(1)] };
+    assert_eq!(goodbyes(&desk.handle(page_hide())), [goodbye]);
+    assert!(goodbyes(&desk.handle(page_hide())).is_empty());
+
+    for (reservation, reason) in [(Some(1), GracefulReason::HangUp), (None, GracefulReason::SignOut)] {
+        let mut desk = Desk::on_a_call();
+        desk.leave(reservation, reason);
+        assert!(goodbyes(&desk.handle(page_hide())).is_empty(), "{reason:?}");
+    }
+    assert!(goodbyes(&Desk::idle().handle(page_hide())).is_empty());
+}
+
+#[test]
+fn the_hello_says_whether_the_old_leg_stands() {
+    let (mut desk, effects) = Desk::started(vec![task(1, ReservationStatus::Accepted)], &[1]);
+    assert_eq!(desk.dialog, Some(Dialog::Checking), "the dialog does not wait");
+    assert!(posts(&effects).is_empty(), "the conference is not known yet");
+    desk.wait(Millis(300));
+    let effects = desk.handle(conference(1, both()));
+    assert!(holdings(&effects)[0].can_join);
+    desk.greeted(vec![]);
+    assert!(posts(&desk.wait(Millis::seconds(5))).is_empty(), "one hello");
+}
+
+#[test]
+fn the_conference_is_not_waited_for_without_end() {
+    let (mut desk, _) = Desk::started(vec![task(1, ReservationStatus::Accepted)], &[1]);
+    assert!(posts(&desk.handle(conference(1, vec![leg(100, LegKind::Customer, false, 1)]))).is_empty());
+    desk.task(ping(8)); // what else there is to ask waits, too
+    assert!(posts(&desk.wait(Millis(699))).is_empty());
+    let effects = desk.wait(Millis(1));
+    assert_eq!(
+        holdings(&effects).iter().map(|h| (h.wrapping, h.can_join)).collect::<Vec<_>>(),
+        [(false, false)]
+    );
+}
+
+#[test]
+fn a_leg_that_falls_while_it_is_looked_for_is_not_looked_for_any_more() {
+    let (mut desk, _) = Desk::started(vec![task(1, ReservationStatus::Accepted)], &[1]);
+    let effects = desk.task(task(1, ReservationStatus::Wrapping));
+    assert_eq!(
+        holdings(&effects).iter().map(|h| (h.wrapping, h.can_join)).collect::<Vec<_>>(),
+        [(true, false)]
+    );
+}
+
+#[test]
+fn what_has_nothing_to_look_for_is_asked_about_at_once() {
+    let mut older_flex = task(1, ReservationStatus::Accepted);
+    older_flex.joinable = false;
+    for facts in [task(1, ReservationStatus::Wrapping), older_flex] {
+        assert!(!holdings(&Desk::started(vec![facts], &[1]).1)[0].can_join);
+    }
+}
+
+#[test]
+fn an_agent_is_put_back_in_place() {
+    let mut desk = Desk::joining();
+    assert_eq!(desk.dialog, Some(Dialog::InPlace));
+    assert!(matches!(desk.complete(1), ToDesktop::Refuse { .. }));
+    assert!(registered(&desk.handle(with_the_new_leg())).is_empty());
+    assert_eq!(registered(&desk.task(live(201))), [CallSid::numbered(201)]);
+    let effects = desk.handle(joined());
+    assert_eq!(desktop(&effects), [ToDesktop::Select { reservation: wr(1) }, clear(201)]);
+    assert!(desk.handle(without_the_ghost()).is_empty(), "the old leg is Flex's to close");
+    desk.pushed(Stage::Rejoined);
+    assert_eq!(desk.dialog, Some(Dialog::Rejoined));
+    assert!(posts(&desk.wait(Millis::seconds(20))).is_empty());
+    assert_eq!(desk.dialog, None);
+}
+
+#[test]
+fn the_news_may_come_in_any_order() {
+    let news = [with_the_new_leg(), joined(), Event::Desktop(FromDesktop::TaskChanged(live(201)))];
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let mut desk = Desk::joining();
+        let effects: Vec<_> = order.iter().flat_map(|n| desk.handle(news[*n].clone())).collect();
+        assert_eq!(registered(&effects), [CallSid::numbered(201)], "{order:?}");
+        let told = desktop(&effects);
+        assert_eq!(told.iter().filter(|effect| **effect == clear(201)).count(), 1, "{order:?}: {told:?}");
+        assert!(told.contains(&ToDesktop::Select { reservation: wr(1) }), "{order:?}: {told:?}");
+        assert!(holding_calls(&mut desk).is_empty(), "{order:?}: the call is this page's");
+    }
+}
+
+/// What a hello of now would ask about.
+fn holding_calls(desk: &mut Desk) -> Vec<Holding> {
+    desk.wait(Millis::seconds(2));
+    let mut unknown = ping(9);
+    unknown.attributes.rejoin_recovery_id = Some(RecoveryId::numbered(9));
+    holdings(&desk.task(unknown))
+}
+
+#[test]
+fn joining_waits_for_server_and_phone() {
+    let mut desk = Desk::new(&[1]);
+    desk.start(vec![task(1, ReservationStatus::Accepted)], false);
+    desk.handle(conference(1, both()));
+    assert!(
+        !desktop(&desk.pushed(Stage::InPlace)).contains(&join()),
+        "the server has not heard of this page"
+    );
+    assert!(!desktop(&desk.greeted(vec![view(Stage::InPlace)])).contains(&join()));
+    // Were the page to end while it joins, Flex's new leg would end the conference for all.
+    assert_eq!(desktop(&desk.phone(true)), [join(), ToDesktop::KeepLegs { keep: true }]);
+    assert!(desktop(&desk.phone(false)).is_empty());
+    assert!(desktop(&desk.phone(true)).is_empty(), "once");
+}
+
+#[test]
+fn nothing_is_joined_unless_the_server_says_so() {
+    for stage in [Stage::Interrupted, Stage::Requeueing, Stage::Queued, Stage::Covered] {
+        let effects = Desk::back().greeted(vec![view(stage.clone())]);
+        assert!(!desktop(&effects).contains(&join()), "{stage:?}");
+    }
+    assert!(!desktop(&Desk::back().greeted(vec![])).contains(&join()));
+}
+
+#[test]
+fn a_failed_join_is_undone_and_said_at_once() {
+    let mut desk = Desk::joining();
+    let effects = desk.handle(join_failed());
+    assert_eq!(desktop(&effects), [clear(200), ToDesktop::KeepLegs { keep: false }]);
+    assert_eq!(
+        holdings(&effects).iter().map(|h| (h.wrapping, h.can_join)).collect::<Vec<_>>(),
+        [(false, false)]
+    );
+    assert!(!desktop(&desk.greeted(vec![view(Stage::InPlace)])).contains(&join()), "it is tried once");
+    desk.pushed(Stage::Requeueing);
+    assert_eq!(desk.dialog, Some(Dialog::Reconnecting));
+    desk.task(task(1, ReservationStatus::Wrapping));
+    let effects = desktop(&desk.task(reconnect(2, Some(me()))));
+    assert!(effects.contains(&ToDesktop::Accept { reservation: wr(2) }), "{effects:?}");
+}
+
+#[test]
+fn joining_has_six_seconds() {
+    let mut desk = Desk::joining();
+    assert!(posts(&desk.wait(Millis(5_999))).is_empty());
+    let effects = desk.wait(Millis(1));
+    assert!(!holdings(&effects)[0].can_join);
+    assert!(desktop(&effects).contains(&clear(200)));
+    desk.greeted(vec![view(Stage::Requeueing)]);
+    // It fails after all, and Flex makes the conference end with the old leg once more.
+    let effects = desk.handle(join_failed());
+    assert_eq!(desktop(&effects), [clear(200)]);
+    assert!(posts(&effects).is_empty());
+}
+
+#[test]
+fn a_join_that_works_after_all_is_registered() {
+    let mut desk = Desk::joining();
+    desk.wait(Millis::seconds(6));
+    desk.handle(with_the_new_leg());
+    assert_eq!(registered(&desk.task(live(201))), [CallSid::numbered(201)]);
+    assert!(desktop(&desk.handle(joined())).contains(&clear(201)));
+}
+
+#[test]
+fn a_join_that_fails_when_the_new_leg_is_in_has_worked() {
+    let mut desk = Desk::joining();
+    desk.handle(with_the_new_leg());
+    desk.task(live(201));
+    let effects = desk.handle(join_failed());
+    assert_eq!(desktop(&effects), [clear(200), clear(201)]);
+    assert!(posts(&effects).is_empty());
+}
+
+#[test]
+fn a_leg_that_falls_in_the_middle_is_no_business_of_this_page() {
+    let mut desk = Desk::joining();
+    let mut legs = both();
+    legs[1].joined = false;
+    desk.handle(conference(1, legs));
+    assert!(posts(&desk.task(task(1, ReservationStatus::Wrapping))).is_empty());
+    assert!(!desk.timers.contains_key(&Timer::Join(wr(1))));
+    desk.pushed(Stage::Requeueing);
+    assert_eq!(desk.dialog, Some(Dialog::Reconnecting));
+    assert!(desk.handle(join_failed()).is_empty());
+}
+
+#[test]
+fn a_server_that_goes_on_to_the_second_rung_is_followed() {
+    for stage in [Stage::Interrupted, Stage::Requeueing] {
+        let mut desk = Desk::joining();
+        desk.pushed(stage.clone());
+        assert!(desk.dialog.as_ref().is_some_and(|dialog| *dialog != Dialog::InPlace));
+        assert!(!desk.timers.contains_key(&Timer::Join(wr(1))));
+        let effects = desk.handle(join_failed());
+        assert_eq!(desktop(&effects), [clear(200)], "{stage:?}");
+        assert!(posts(&effects).is_empty(), "{stage:?}");
+    }
+}
+
+#[test]
+fn a_call_that_was_joined_again_stands_again() {
+    let mut desk = Desk::joining();
+    desk.handle(with_the_new_leg());
+    let effects = desk.task(live(201));
+    let (id, _) = posts(&effects)[0];
+    assert!(keeps(&effects).is_empty(), "it stood while it was joined, and goes on to");
+    assert!(keeps(&desk.handle(Event::Reply { id, result: Ok(Answer::Accepted) })).is_empty());
+    assert_eq!(goodbyes(&desk.handle(page_hide())).len(), 1);
+    // It ends before our eyes like any other.
+    let effects = desk.task(task(1, ReservationStatus::Wrapping));
+    assert!(effects.contains(&Effect::Unstore { reservation: wr(1) }));
+}
+
+#[test]
+fn a_page_that_ends_while_it_joins_leaves_the_new_leg_standing_too() {
+    let mut desk = Desk::joining();
+    desk.handle(with_the_new_leg());
+    desk.task(live(201));
+    assert_eq!(goodbyes(&desk.handle(page_hide())).len(), 1);
+}
+
+#[test]
+fn the_ghost_is_not_counted_when_the_agent_hangs_up() {
+    let mut desk = Desk::joining();
+    desk.handle(with_the_new_leg());
+    desk.task(live(201));
+    let (id, _) = posts(&desk.leave(Some(1), GracefulReason::HangUp)).remove(0);
+    let effects = desk.handle(Event::Reply { id, result: Ok(Answer::Accepted) });
+    assert!(desktop(&effects).contains(&ToDesktop::SetExitFlag { reservation: wr(1), value: true }));
+}
+
+#[test]
+fn mute_follows_the_agent_into_the_next_page() {
+    let mark = |muted| Effect::Store(Mark { reservation: wr(1), muted });
+    let mut desk = Desk::on_a_call();
+    let muted = |leg| TaskFacts { muted: true, ..live(leg) };
+    assert_eq!(desk.task(muted(200)), [mark(true)]);
+    assert!(desk.task(muted(200)).is_empty());
+    assert_eq!(desk.task(live(200)), [mark(false)]);
+
+    let agent = Agent::new(Config::new(SERVER), 8, vec![Mark { reservation: wr(1), muted: true }]);
+    let mut desk = Desk { agent, ..Desk::new(&[]) };
+    desk.start(vec![task(1, ReservationStatus::Accepted)], true);
+    desk.handle(conference(1, both()));
+    desk.greeted(vec![view(Stage::InPlace)]);
+    desk.handle(with_the_new_leg());
+    let effects = desk.task(live(201));
+    assert!(desktop(&effects).contains(&ToDesktop::Mute {}), "as soon as there is a microphone to be heard");
+    let (id, _) = posts(&effects)[0];
+    assert!(desk.handle(Event::Reply { id, result: Ok(Answer::Accepted) }).contains(&mark(true)));
+    assert!(desk.task(muted(201)).is_empty());
+    assert!(!desktop(&desk.handle(joined())).contains(&ToDesktop::Mute {}), "once");
+}

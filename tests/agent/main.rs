@@ -1,0 +1,13 @@
+//! The rules of the agent machine, one test each, and what must hold whatever happens.
+#![cfg(not(target_arch = "wasm32"))]
+#![allow(clippy::expect_used, reason = "helpers of tests are tests")]
+
+mod a_call;
+mod coming_up;
+mod desk;
+mod in_place;
+mod leaving;
+mod offers;
+mod pages;
+mod recovery;
+mod whatever_happens;

@@ -1,0 +1,315 @@
+use crate::desk::*;
+use proptest::prelude::*;
+
+fn stages() -> impl Strategy<Value = Stage> {
+    prop_oneof![
+        Just(Stage::Interrupted),
+        Just(Stage::InPlace),
+        Just(Stage::Requeueing),
+        Just(Stage::Queued),
+        Just(Stage::Rejoined),
+        Just(Stage::WaitingForOther),
+        Just(Stage::HandedOver { worker_name: None }),
+        Just(Stage::Covered),
+        Just(Stage::CustomerLeft),
+        Just(Stage::Graceful),
+        Just(Stage::Failed { reason: "No.".into() }),
+    ]
+}
+
+/// What this page's calls are; every other leg is a ghost.
+fn own_leg() -> CallSid {
+    CallSid::numbered(101)
+}
+
+fn tasks() -> impl Strategy<Value = TaskFacts> {
+    let status = prop_oneof![
+        Just(ReservationStatus::Pending),
+        Just(ReservationStatus::Accepted),
+        Just(ReservationStatus::Wrapping),
+        Just(ReservationStatus::Over),
+    ];
+    let phone = (any::<bool>(), any::<bool>());
+    (1u128..5, status, 0u8..5, 1u128..3, phone).prop_map(|(number, status, kind, recovery, (live, muted))| {
+        let mut facts = match kind {
+            0 => ping(number),
+            1 => reconnect(number, Some(me())),
+            2 => reconnect(number, None),
+            _ => task(number, ReservationStatus::Pending),
+        };
+        facts.attributes.rejoin_recovery_id = (kind < 3).then(|| RecoveryId::numbered(recovery));
+        facts.status = status;
+        facts.live_call = live;
+        facts.muted = live && muted;
+        facts.own_leg = live.then(own_leg);
+        facts
+    })
+}
+
+/// What most of the time is a call: else hardly any would get as far as to be registered.
+fn calls() -> impl Strategy<Value = TaskFacts> {
+    (1u128..5, any::<bool>()).prop_map(|(number, live)| {
+        let mut facts = task(number, ReservationStatus::Accepted);
+        facts.live_call = live;
+        facts.own_leg = live.then(own_leg);
+        facts
+    })
+}
+
+/// The conference of a call, with any of this worker's legs in it.
+fn conferences() -> impl Strategy<Value = Event> {
+    (1u128..5, prop::sample::subsequence(vec![100u128, 101, 102], 1..=3)).prop_map(|(number, mine)| {
+        let mine = mine.into_iter().map(|call| leg(call, LegKind::Worker, true, 1));
+        conference(number, mine.chain([leg(103, LegKind::Customer, false, 1)]).collect())
+    })
+}
+
+fn views() -> impl Strategy<Value = RecoveryView> {
+    (1u128..3, 1u128..5, stages(), prop::option::of(0u64..20_000)).prop_map(
+        |(id, number, stage, remaining_ms)| {
+            let id = RecoveryId::numbered(id);
+            RecoveryView { id, task: TaskSid::numbered(number), reservation: wr(number), stage, remaining_ms }
+        },
+    )
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Event(Event),
+    Ask(FromDesktop),
+    /// The oldest open request succeeds (hellos with these views) or fails.
+    Answer(Option<Vec<RecoveryView>>, u16),
+    Wait(u64),
+}
+
+fn steps() -> impl Strategy<Value = Step> {
+    let request = RequestId(0); // numbered when it is asked
+    let reason = prop_oneof![
+        Just(GracefulReason::HangUp),
+        Just(GracefulReason::ColdTransfer),
+        Just(GracefulReason::SignOut)
+    ];
+    let legs = (0u128..3, any::<bool>(), any::<bool>()).prop_map(|(call, mine, joined)| {
+        let kind = if mine { LegKind::Worker } else { LegKind::Customer };
+        Leg { call: Some(CallSid::numbered(call + 100)), kind, mine, joined, sequence: Some(1) }
+    });
+    prop_oneof![
+        4 => tasks().prop_map(|facts| Step::Event(Event::Desktop(FromDesktop::TaskChanged(facts)))),
+        3 => calls().prop_map(|facts| Step::Event(Event::Desktop(FromDesktop::TaskChanged(facts)))),
+        3 => conferences().prop_map(Step::Event),
+        3 => views().prop_map(|view| Step::Event(Event::Push(view))),
+        2 => (1u128..5, prop::collection::vec(legs, 0..4)).prop_map(|(n, legs)| Step::Event(conference(n, legs))),
+        1 => any::<bool>().prop_map(|up| Step::Event(Event::PushState { up })),
+        1 => any::<bool>().prop_map(|registered| Step::Event(Event::Desktop(FromDesktop::PhoneChanged { registered }))),
+        1 => Just(Step::Event(Event::Desktop(FromDesktop::DialogButton {}))),
+        1 => (1u128..5).prop_map(|n| Step::Event(Event::Desktop(FromDesktop::AcceptFailed { reservation: wr(n) }))),
+        1 => (1u128..5).prop_map(|n| Step::Event(Event::Desktop(FromDesktop::ExitFlagSettled { reservation: wr(n) }))),
+        1 => (1u128..5).prop_map(|n| Step::Event(Event::Desktop(FromDesktop::Joined { reservation: wr(n) }))),
+        1 => (1u128..5).prop_map(|n| Step::Event(Event::Desktop(FromDesktop::JoinFailed { reservation: wr(n) }))),
+        1 => Just(Step::Event(page_hide())),
+        1 => Just(Step::Event(Event::Desktop(FromDesktop::Elected {}))),
+        2 => tasks().prop_map(move |task| Step::Ask(FromDesktop::BeforeAccept { request, task, callback: None })),
+        2 => (prop::option::of(1u128..5), reason).prop_map(move |(n, reason)| {
+            Step::Ask(FromDesktop::BeforeLeave { request, reservation: n.map(wr), reason })
+        }),
+        2 => (1u128..5).prop_map(move |n| Step::Ask(FromDesktop::BeforeComplete { request, reservation: wr(n) })),
+        3 => (prop::option::of(prop::collection::vec(views(), 0..3)), prop_oneof![Just(0), Just(401), Just(404), Just(503)])
+            .prop_map(|(views, status)| Step::Answer(views, status)),
+        2 => (0u64..40_000).prop_map(Step::Wait),
+    ]
+}
+
+/// What rejoining in place may never do, whatever happens.
+#[derive(Default)]
+struct Rules {
+    /// Voice reservations that the machine knows.
+    calls: BTreeSet<ReservationSid>,
+    /// Those that it found without their call.
+    found: BTreeSet<ReservationSid>,
+    /// Those that the server wants joined, or wanted.
+    wanted: BTreeSet<ReservationSid>,
+    joined: BTreeSet<ReservationSid>,
+    keeps: bool,
+    gone: bool,
+}
+
+impl Rules {
+    fn task(&mut self, facts: &TaskFacts, at_start: bool) {
+        let reservation = &facts.reservation;
+        if !facts.voice {
+            return;
+        }
+        if facts.status == ReservationStatus::Over {
+            self.calls.remove(reservation);
+            self.found.remove(reservation);
+            self.joined.remove(reservation);
+        } else if self.calls.insert(reservation.clone())
+            && !facts.live_call
+            && at_start
+            && facts.status != ReservationStatus::Pending
+        {
+            self.found.insert(reservation.clone());
+        }
+    }
+
+    fn views(&mut self, views: &[RecoveryView]) {
+        let in_place = views.iter().filter(|view| view.stage == Stage::InPlace);
+        self.wanted.extend(in_place.map(|view| view.reservation.clone()));
+    }
+
+    fn hold(&mut self, effects: &[Effect]) {
+        for effect in effects {
+            match effect {
+                Effect::Desktop(ToDesktop::JoinCall { reservation }) => {
+                    assert!(self.wanted.contains(reservation), "{reservation}: nobody wants it joined");
+                    assert!(self.joined.insert(reservation.clone()), "{reservation}: joined twice");
+                }
+                Effect::Desktop(ToDesktop::KeepLegs { keep }) => {
+                    assert_ne!(self.keeps, *keep, "said before");
+                    self.keeps = *keep;
+                }
+                Effect::Post { request: Request::Register(registration), .. } => {
+                    let found = self.found.contains(&registration.reservation);
+                    assert!(!found || registration.worker_leg == own_leg(), "a ghost is registered");
+                }
+                Effect::Goodbye(goodbye) => {
+                    assert!(self.keeps && !goodbye.tasks.is_empty(), "no leg was kept");
+                    assert!(!std::mem::replace(&mut self.gone, true), "said before");
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_question_gets_one_answer_and_nothing_unknown_is_accepted(
+        start in prop::collection::vec(prop_oneof![tasks(), calls()], 0..4),
+        marks in prop::collection::vec(1u128..6, 0..4),
+        steps in prop::collection::vec(steps(), 0..60),
+    ) {
+        let mut desk = Desk::new(&marks);
+        let mut asked = BTreeSet::new();
+        let mut answered = BTreeSet::new();
+        let mut told: BTreeSet<RecoveryId> = BTreeSet::new();
+        let mut offers: BTreeMap<ReservationSid, TaskFacts> = BTreeMap::new();
+        let mut open: Vec<(PostId, Request)> = vec![];
+        let mut rules = Rules::default();
+        let mut seen = |facts: &TaskFacts| {
+            offers.insert(facts.reservation.clone(), facts.clone());
+            rules.task(facts, true);
+        };
+        start.iter().for_each(&mut seen);
+        let mut effects = desk.start(start, false);
+        let steps = steps.into_iter().chain([Step::Wait(60_000)]);
+        for step in steps {
+            open.extend(posts(&effects));
+            rules.hold(&effects);
+            for effect in desktop(&effects) {
+                match effect {
+                    ToDesktop::Let { request } | ToDesktop::Refuse { request }
+                    | ToDesktop::AttachConferenceOptions { request, .. } => {
+                        prop_assert!(asked.contains(&request), "{request:?} was not asked");
+                        prop_assert!(answered.insert(request), "{request:?} was answered twice");
+                    }
+                    ToDesktop::Accept { reservation } | ToDesktop::AcceptPing { reservation } => {
+                        let recovery = offers[&reservation].attributes.rejoin_recovery_id.clone();
+                        prop_assert!(recovery.is_some_and(|id| told.contains(&id)));
+                    }
+                    _ => {}
+                }
+            }
+            effects = match step {
+                Step::Event(event) => {
+                    match &event {
+                        Event::Push(view) => {
+                            told.insert(view.id.clone());
+                            rules.views(std::slice::from_ref(view));
+                        }
+                        Event::Desktop(FromDesktop::TaskChanged(facts)) => {
+                            rules.task(facts, false);
+                            offers.insert(facts.reservation.clone(), facts.clone());
+                        }
+                        _ => {}
+                    }
+                    desk.handle(event)
+                }
+                Step::Ask(mut event) => {
+                    let number = RequestId(asked.len() as u32 + 1);
+                    asked.insert(number);
+                    match &mut event {
+                        FromDesktop::BeforeAccept { request, task, .. } => {
+                            *request = number;
+                            rules.task(task, false);
+                            offers.insert(task.reservation.clone(), task.clone());
+                        }
+                        FromDesktop::BeforeLeave { request, .. } | FromDesktop::BeforeComplete { request, .. } => {
+                            *request = number;
+                        }
+                        _ => {}
+                    }
+                    desk.handle(Event::Desktop(event))
+                }
+                Step::Answer(views, status) if !open.is_empty() => {
+                    let (id, request) = open.remove(0);
+                    let result = match (views, request, status) {
+                        (Some(recoveries), Request::Hello(_), _) => {
+                            told.extend(recoveries.iter().map(|view| view.id.clone()));
+                            rules.views(&recoveries);
+                            Ok(Answer::Hello(HelloReply { recoveries, in_place: true }))
+                        }
+                        (Some(_), _, _) => Ok(Answer::Accepted),
+                        (None, _, 0) => Err(PostError::Unreachable),
+                        (None, _, status) => Err(PostError::Status(status)),
+                    };
+                    desk.handle(Event::Reply { id, result })
+                }
+                Step::Answer(..) => vec![],
+                Step::Wait(time) => desk.wait(Millis(time)),
+            };
+        }
+        rules.hold(&effects);
+        for effect in desktop(&effects) {
+            if let ToDesktop::Let { request } = effect {
+                prop_assert!(answered.insert(request), "{request:?} was answered twice");
+            }
+        }
+        prop_assert_eq!(asked, answered);
+    }
+
+    #[test]
+    fn a_page_that_waits_stays_out_of_it_whatever_happens(
+        start in prop::collection::vec(prop_oneof![tasks(), calls()], 0..4),
+        marks in prop::collection::vec(1u128..6, 0..4),
+        steps in prop::collection::vec(steps(), 0..60),
+    ) {
+        let (mut desk, mut effects) = Desk::waiting(start, &marks);
+        for step in steps {
+            effects.extend(match step {
+                // Without a channel nothing is pushed.
+                Step::Event(Event::Push(_) | Event::Desktop(FromDesktop::Elected {})) | Step::Answer(..) => vec![],
+                Step::Event(event) => desk.handle(event),
+                Step::Ask(event) => desk.handle(Event::Desktop(event)),
+                Step::Wait(time) => desk.wait(Millis(time)),
+            });
+        }
+        for effect in &effects {
+            let acts = match effect {
+                Effect::OpenPush | Effect::Goodbye(_) => true,
+                Effect::Post { request, .. } => matches!(request, Request::Hello(_)),
+                Effect::Desktop(effect) => matches!(
+                    effect,
+                    ToDesktop::ShowDialog { .. } | ToDesktop::Accept { .. } | ToDesktop::AcceptPing { .. }
+                        | ToDesktop::JoinCall { .. } | ToDesktop::Refuse { .. } | ToDesktop::KeepLegs { .. }
+                ),
+                Effect::SetTimer { .. } | Effect::ClearTimer { .. } => false,
+                // A call may have been accepted in it.
+                Effect::Store(_) | Effect::Unstore { .. } => false,
+            };
+            prop_assert!(!acts, "{effect:?}");
+        }
+    }
+}
