@@ -38,6 +38,7 @@ const parts = [
     'licenses',
     'sources',
   ),
+  command('what the documents name', process.execPath, '--test', 'tests/docs.test.mjs'),
   command('lints', 'cargo', 'clippy', '--workspace', '--all-targets', '--', '-D', 'warnings'),
   command(
     'lints of the wasm',
