@@ -3,4 +3,5 @@
 //! [`agent`] decides; what is around it in a browser (wasm only) does.
 
 pub mod agent;
+pub mod boundary;
 pub mod shell;

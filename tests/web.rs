@@ -238,8 +238,8 @@ async fn the_core_goes_from_start_to_effects() {
     .into_js_value()
     .unchecked_into();
     let core = Core::new("https://rejoin.example/", sink, Function::new_no_args("return 'secret'"));
-    assert!(core.handle(json(r#"{"weather":{}}"#)).is_err());
-    assert!(core.handle(JsValue::UNDEFINED).is_err());
+    assert!(core.handle(&json(r#"{"weather":{}}"#)).is_err());
+    assert!(core.handle(&JsValue::UNDEFINED).is_err());
 
     let (wk, wt, wr) = (format!("WK{:032}", 1), format!("WT{:032}", 1), format!("WR{:032}", 1));
     // Attributes are anybody's: what does not fit must not keep the plugin from starting.
@@ -250,7 +250,7 @@ async fn the_core_goes_from_start_to_effects() {
     let started = json(&format!(
         r#"{{"started":{{"worker":"{wk}","workerName":"Ada","phoneRegistered":true,"tasks":[{task}]}}}}"#
     ));
-    core.handle(started).expect("understood");
+    core.handle(&started).expect("understood");
     assert_eq!(text(&effects.get(0), "neutraliseExitFlag.reservation"), wr);
     assert_eq!(text(&effects.get(1), "showDialog.dialog.kind"), "checking");
     let shown = until(|| (effects.length() > 2).then(|| effects.get(2))).await;
@@ -258,7 +258,7 @@ async fn the_core_goes_from_start_to_effects() {
     let until = get(&shown, "showDialog.dialog.until").as_f64().expect("a time");
     assert!((until - js_sys::Date::now() - 9000.0).abs() < 2000.0, "{until}");
 
-    core.handle(json(&format!(r#"{{"beforeComplete":{{"request":5,"reservation":"{wr}"}}}}"#)))
+    core.handle(&json(&format!(r#"{{"beforeComplete":{{"request":5,"reservation":"{wr}"}}}}"#)))
         .expect("understood");
     assert_eq!(get(&effects.get(3), "refuse.request"), JsValue::from(5));
 }
@@ -314,14 +314,14 @@ async fn a_page_that_ends_says_goodbye_by_beacon() {
                  {{"call":"{customer}","kind":"customer","mine":false,"joined":true,"sequence":1}}]}}}}"#
         ),
     ] {
-        core.handle(json(&event)).expect("understood");
+        core.handle(&json(&event)).expect("understood");
     }
     let kept = until(|| effects.iter().find(|effect| !get(effect, "keepLegs").is_undefined())).await;
     assert_eq!(get(&kept, "keepLegs.keep"), JsValue::TRUE);
     assert_eq!(beacons.length(), 0);
 
     for _ in 0..2 {
-        core.handle(json(r#"{"pageHide":{}}"#)).expect("understood");
+        core.handle(&json(r#"{"pageHide":{}}"#)).expect("understood");
     }
     assert_eq!(beacons.length(), 1, "at once, and once");
     let beacon: Array = beacons.get(0).unchecked_into();

@@ -1,10 +1,9 @@
 use crate::agent::Timer;
 use rejoin_protocol::api::{GracefulReason, HelloReply, RecoveryView};
 use rejoin_protocol::{CallSid, ConferenceSid, RecoveryId, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
-use serde::{Deserialize, Deserializer};
 
 /// Pairs a question of the desktop with its one answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(transparent)]
 pub struct RequestId(pub u32);
 
@@ -64,8 +63,7 @@ impl PostError {
 }
 
 /// What the shim reports of Flex, in JavaScript `{taskChanged: {…}}` and so on.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[derive(Clone, Debug, PartialEq)]
 pub enum FromDesktop {
     /// The plugin has started; the desktop's tasks are known.
     Started {
@@ -78,7 +76,6 @@ pub enum FromDesktop {
         /// Everything that is reserved for the worker.
         tasks: Vec<TaskFacts>,
         /// Another page of this worker acts in this browser; this one waits until it is elected.
-        #[serde(default)]
         waits: bool,
     },
     /// The page that acted is gone: from now on this one does.
@@ -144,8 +141,7 @@ pub enum FromDesktop {
 }
 
 /// A reservation of this worker and its task.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskFacts {
     /// The task.
     pub task: TaskSid,
@@ -156,24 +152,18 @@ pub struct TaskFacts {
     /// Is it a call?
     pub voice: bool,
     /// Where the task came from.
-    #[serde(default, deserialize_with = "lenient")]
     pub workflow: Option<WorkflowSid>,
     /// `contact_uri` of the worker: where calls ring.
-    #[serde(default, deserialize_with = "lenient")]
     pub contact_uri: Option<String>,
     /// Has this page an open call for it?
     pub live_call: bool,
     /// The leg that this page's open call is.
-    #[serde(default, deserialize_with = "lenient")]
     pub own_leg: Option<CallSid>,
     /// Is the microphone muted in it?
-    #[serde(default)]
     pub muted: bool,
     /// Has the task the public method that joins its conference again?
-    #[serde(default)]
     pub joinable: bool,
     /// Has the phone the public method that can be kept from hanging up with the page?
-    #[serde(default)]
     pub keepable: bool,
     /// What matters here of the task's attributes.
     pub attributes: Attributes,
@@ -187,8 +177,7 @@ impl TaskFacts {
 }
 
 /// How far a reservation is (<https://www.twilio.com/docs/taskrouter/api/reservations>).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(from = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReservationStatus {
     /// Offered.
     Pending,
@@ -212,51 +201,39 @@ impl From<String> for ReservationStatus {
 }
 
 /// Attributes that recoveries put on tasks. Anybody may write attributes: what does not fit counts as absent.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
     /// `true` on the task that brings a customer back.
-    #[serde(deserialize_with = "lenient")]
     pub is_reconnect: Option<bool>,
     /// The recovery that a ping or reconnect task belongs to.
-    #[serde(deserialize_with = "lenient")]
     pub rejoin_recovery_id: Option<RecoveryId>,
     /// The worker who is to get the customer back.
-    #[serde(deserialize_with = "lenient")]
     pub target_worker_sid: Option<WorkerSid>,
     /// The worker who was lost.
-    #[serde(deserialize_with = "lenient")]
     pub disconnected_worker_sid: Option<WorkerSid>,
     /// His or her name.
-    #[serde(deserialize_with = "lenient")]
     pub disconnected_worker_name: Option<String>,
     /// When that was: milliseconds since the Unix epoch.
-    #[serde(deserialize_with = "lenient")]
     pub disconnected_time: Option<u64>,
     /// The customer's leg as TaskRouter or the call's beginning named it.
-    #[serde(deserialize_with = "lenient")]
     pub customer_leg: Option<CallSid>,
 }
 
 /// The conference of a task as Flex sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConferenceFacts {
     /// Whose.
     pub reservation: ReservationSid,
     /// The conference, once it is there.
-    #[serde(default, deserialize_with = "lenient")]
     pub conference: Option<ConferenceSid>,
     /// Who is, or was, in it.
     pub legs: Vec<Leg>,
 }
 
 /// One participant.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leg {
     /// Its call, once it is known.
-    #[serde(default, deserialize_with = "lenient")]
     pub call: Option<CallSid>,
     /// What it is: Flex's `participantType`.
     pub kind: LegKind,
@@ -265,13 +242,11 @@ pub struct Leg {
     /// Is it in the conference now?
     pub joined: bool,
     /// Flex's count of changes; the higher of two is the younger.
-    #[serde(default, deserialize_with = "lenient")]
     pub sequence: Option<u64>,
 }
 
 /// What a participant is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(from = "String")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LegKind {
     /// An agent. Flex shows TaskRouter's `agent` as `worker`.
     Worker,
@@ -289,13 +264,4 @@ impl From<String> for LegKind {
             _ => Self::Other,
         }
     }
-}
-
-/// A value that others write: when it is not what it should be, it is not there.
-fn lenient<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    Ok(T::deserialize(deserializer).ok())
 }

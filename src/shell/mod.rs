@@ -1,5 +1,6 @@
 //! The wasm shell: carries the machine's effects out in a browser and tells it what comes of them.
 
+pub mod js;
 pub mod post;
 pub mod push;
 mod sse;
@@ -9,6 +10,7 @@ pub mod timer;
 use crate::agent::{
     Agent, Answer, Config, Effect, Event, FromDesktop, PostError, PostId, Request, ToDesktop,
 };
+use crate::boundary::heard;
 use js_sys::Function;
 use push::{Channel, News};
 use rejoin_protocol::Millis;
@@ -62,8 +64,8 @@ impl Core {
     }
 
     /// Takes an event. Throws when it is not one that the core knows; nothing has changed then.
-    pub fn handle(&self, event: JsValue) -> Result<(), JsError> {
-        let event: FromDesktop = serde_wasm_bindgen::from_value(event)?;
+    pub fn handle(&self, event: &JsValue) -> Result<(), JsError> {
+        let event = FromDesktop::try_from(js::value(event))?;
         if matches!(event, FromDesktop::Elected {}) {
             self.0.agent.borrow_mut().remember(storage::marks());
         }
@@ -161,7 +163,10 @@ impl Inner {
                 Err(error) => Err(error),
             };
             let result = answered.and_then(|answered| match hello {
-                true => post::parse(&answered).map(Answer::Hello).ok_or(PostError::Unreachable),
+                true => post::parse(&answered)
+                    .and_then(|said| heard::hello_reply(said).ok())
+                    .map(Answer::Hello)
+                    .ok_or(PostError::Unreachable),
                 false => Ok(Answer::Accepted),
             });
             Self::later(&core, Event::Reply { id, result });

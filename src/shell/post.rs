@@ -1,10 +1,11 @@
 //! Requests to the server.
 
 use crate::agent::PostError;
+use crate::boundary::Value;
+use crate::shell::js;
 use gloo_net::http::Request;
 use js_sys::{JSON, JsString, Reflect};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::JsValue;
 use web_sys::{AbortSignal, Headers, RequestInit};
@@ -45,7 +46,7 @@ fn build(url: &str, token: &str, body: JsString, keepalive: bool) -> Result<web_
     web_sys::Request::new_with_str_and_init(url, &init)
 }
 
-/// JSON text to a value; `None` when it is not one.
-pub fn parse<T: DeserializeOwned>(text: &str) -> Option<T> {
-    serde_wasm_bindgen::from_value(JSON::parse(text).ok()?).ok()
+/// JSON text to a value; `None` when it is no JSON.
+pub fn parse(text: &str) -> Option<Value> {
+    JSON::parse(text).ok().map(|json| js::value(&json))
 }

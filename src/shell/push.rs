@@ -1,10 +1,11 @@
 //! What the server says by itself: a stream of events over `fetch`, because `EventSource` sends no token.
 
-use crate::shell::sse;
+use crate::boundary::heard;
+use crate::shell::{post, sse};
 use gloo_net::http::Request;
 use gloo_timers::callback::Timeout;
 use gloo_timers::future::TimeoutFuture;
-use js_sys::{Function, JSON, Reflect, Uint8Array};
+use js_sys::{Function, Reflect, Uint8Array};
 use rejoin_protocol::api::RecoveryView;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -110,7 +111,7 @@ async fn read(
         let text = decoder.decode_with_buffer_source_and_options(&bytes, &streaming)?;
         for message in parser.feed(&text) {
             // A newer server may say what this plugin does not know.
-            if let Some(view) = view(&message) {
+            if let Some(Ok(view)) = post::parse(&message).map(heard::pushed) {
                 on(News::View(view));
             }
         }
@@ -120,12 +121,4 @@ async fn read(
 fn watch(abort: &AbortController) -> Timeout {
     let abort = abort.clone();
     Timeout::new(SILENCE, move || abort.abort())
-}
-
-/// Takes `rejoin_protocol::api::Push` apart by hand: its tag would cost a second copy of all that reads a view.
-fn view(message: &str) -> Option<RecoveryView> {
-    let push = JSON::parse(message).ok()?;
-    let kind = Reflect::get(&push, &"push".into()).ok()?;
-    let recovery = Reflect::get(&push, &"recovery".into()).ok().filter(|_| kind == "recovery")?;
-    serde_wasm_bindgen::from_value(recovery).ok()
 }

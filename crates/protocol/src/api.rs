@@ -192,24 +192,30 @@ struct AnyStage {
 impl TryFrom<AnyStage> for Stage {
     type Error = &'static str;
     fn try_from(any: AnyStage) -> Result<Self, Self::Error> {
-        Ok(match any.name.as_str() {
+        Self::named(&any.name, any.worker_name, any.reason).ok_or("a stage that this version does not know")
+    }
+}
+
+impl Stage {
+    /// The stage that has this name on the wire, with what belongs to it. `None` when there is none, or when what
+    /// belongs to it is missing.
+    pub fn named(name: &str, worker_name: Option<String>, reason: Option<String>) -> Option<Self> {
+        Some(match name {
             "interrupted" => Self::Interrupted,
             "inPlace" => Self::InPlace,
             "requeueing" => Self::Requeueing,
             "queued" => Self::Queued,
             "rejoined" => Self::Rejoined,
             "waitingForOther" => Self::WaitingForOther,
-            "handedOver" => Self::HandedOver { worker_name: any.worker_name },
+            "handedOver" => Self::HandedOver { worker_name },
             "covered" => Self::Covered,
             "customerLeft" => Self::CustomerLeft,
             "graceful" => Self::Graceful,
-            "failed" => Self::Failed { reason: any.reason.ok_or("a failed stage has a reason")? },
-            _ => return Err("a stage that this version does not know"),
+            "failed" => Self::Failed { reason: reason? },
+            _ => return None,
         })
     }
-}
 
-impl Stage {
     /// Will nothing more happen?
     pub fn is_final(&self) -> bool {
         !matches!(

@@ -20,6 +20,10 @@ impl fmt::Display for InvalidSid {
 
 impl std::error::Error for InvalidSid {}
 
+fn fits(text: &str, prefix: &str) -> bool {
+    text.strip_prefix(prefix).is_some_and(|hex| hex.len() == 32 && hex.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
 macro_rules! sids {
     ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
         $(#[$doc])*
@@ -33,11 +37,7 @@ macro_rules! sids {
 
             /// Checks the form. Whether such a thing exists only Twilio knows.
             pub fn parse(text: &str) -> Result<Self, InvalidSid> {
-                let hex = text.strip_prefix($prefix).filter(|hex| hex.len() == 32);
-                match hex {
-                    Some(hex) if hex.bytes().all(|b| b.is_ascii_hexdigit()) => Ok(Self(text.to_owned())),
-                    _ => Err(InvalidSid { wanted: $prefix }),
-                }
+                Self::try_from(text.to_owned())
             }
 
             /// The SID with this number, for worlds that count instead of drawing at random.
@@ -65,7 +65,7 @@ macro_rules! sids {
         impl TryFrom<String> for $name {
             type Error = InvalidSid;
             fn try_from(text: String) -> Result<Self, InvalidSid> {
-                Self::parse(&text)
+                if fits(&text, $prefix) { Ok(Self(text)) } else { Err(InvalidSid { wanted: $prefix }) }
             }
         }
 

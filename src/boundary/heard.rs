@@ -1,0 +1,45 @@
+//! What the server says, see [`rejoin_protocol::api`].
+
+use super::{Fields, Unfit, Value};
+use rejoin_protocol::api::{HelloReply, RecoveryView, Stage};
+
+/// The answer to a hello.
+///
+/// # Errors
+/// When it is none.
+pub fn hello_reply(heard: Value) -> Result<HelloReply, Unfit> {
+    let mut heard = heard.fields("reply")?;
+    let views = heard.list("recoveries")?;
+    Ok(HelloReply {
+        recoveries: views
+            .into_iter()
+            .map(|heard| view(heard.fields("recoveries")?))
+            .collect::<Result<_, _>>()?,
+        in_place: heard.flag("inPlace").unwrap_or_default(),
+    })
+}
+
+/// What the push channel brought.
+///
+/// # Errors
+/// When this version does not know it: a newer server may say more.
+pub fn pushed(heard: Value) -> Result<RecoveryView, Unfit> {
+    let mut heard = heard.fields("push")?;
+    match heard.text("push")?.as_str() {
+        "recovery" => view(heard.fields("recovery")?),
+        _ => Err(Unfit { field: "push" }),
+    }
+}
+
+fn view(mut heard: Fields) -> Result<RecoveryView, Unfit> {
+    let mut stage = heard.fields("stage")?;
+    let (name, worker_name, reason) =
+        (stage.text("name")?, stage.text("workerName").ok(), stage.text("reason").ok());
+    Ok(RecoveryView {
+        id: heard.parsed("id")?,
+        task: heard.parsed("task")?,
+        reservation: heard.parsed("reservation")?,
+        stage: Stage::named(&name, worker_name, reason).ok_or(Unfit { field: "stage" })?,
+        remaining_ms: heard.whole("remainingMs").ok(),
+    })
+}

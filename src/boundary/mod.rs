@@ -1,0 +1,8 @@
+//! Where values from outside become what the machine works with. What Flex and others may have written is checked here,
+//! and nowhere else; nothing of it can make the plugin fail.
+
+pub mod heard;
+mod said;
+mod value;
+
+pub use value::{Fields, Unfit, Value};

@@ -1,0 +1,102 @@
+//! Events of the shim, in JavaScript `{taskChanged: {…}}` and so on.
+
+use super::{Fields, Unfit, Value};
+use crate::agent::{
+    Attributes, ConferenceFacts, FromDesktop, Leg, LegKind, RequestId, ReservationStatus, TaskFacts,
+};
+
+impl TryFrom<Value> for FromDesktop {
+    type Error = Unfit;
+
+    fn try_from(said: Value) -> Result<Self, Unfit> {
+        let (name, said) = said.fields("event")?.only("event")?;
+        let mut said = said.fields("event")?;
+        let said = &mut said;
+        Ok(match name.as_str() {
+            "started" => Self::Started {
+                worker: said.parsed("worker")?,
+                worker_name: said.text("workerName")?,
+                phone_registered: said.flag("phoneRegistered")?,
+                tasks: each(said, "tasks", task)?,
+                waits: said.flag("waits").unwrap_or_default(),
+            },
+            "elected" => Self::Elected {},
+            "taskChanged" => Self::TaskChanged(task(said)?),
+            "conferenceChanged" => Self::ConferenceChanged(ConferenceFacts {
+                reservation: said.parsed("reservation")?,
+                conference: said.parsed("conference").ok(),
+                legs: each(said, "legs", leg)?,
+            }),
+            "beforeAccept" => Self::BeforeAccept {
+                request: request(said)?,
+                task: task(&mut said.fields("task")?)?,
+                callback: said.text("callback").ok(),
+            },
+            "beforeLeave" => Self::BeforeLeave {
+                request: request(said)?,
+                reservation: said.parsed("reservation").ok(),
+                reason: said.named("reason")?,
+            },
+            "beforeComplete" => {
+                Self::BeforeComplete { request: request(said)?, reservation: said.parsed("reservation")? }
+            }
+            "phoneChanged" => Self::PhoneChanged { registered: said.flag("registered")? },
+            "exitFlagSettled" => Self::ExitFlagSettled { reservation: said.parsed("reservation")? },
+            "acceptFailed" => Self::AcceptFailed { reservation: said.parsed("reservation")? },
+            "joined" => Self::Joined { reservation: said.parsed("reservation")? },
+            "joinFailed" => Self::JoinFailed { reservation: said.parsed("reservation")? },
+            "pageHide" => Self::PageHide {},
+            "dialogButton" => Self::DialogButton {},
+            _ => return Err(Unfit { field: "event" }),
+        })
+    }
+}
+
+fn request(said: &mut Fields) -> Result<RequestId, Unfit> {
+    said.small("request").map(RequestId)
+}
+
+fn each<T>(
+    said: &mut Fields,
+    name: &'static str,
+    read: fn(&mut Fields) -> Result<T, Unfit>,
+) -> Result<Vec<T>, Unfit> {
+    said.list(name)?.into_iter().map(|item| read(&mut item.fields(name)?)).collect()
+}
+
+fn task(said: &mut Fields) -> Result<TaskFacts, Unfit> {
+    // Anybody may write attributes: what does not fit counts as absent.
+    let mut attributes = said.fields("attributes")?;
+    Ok(TaskFacts {
+        task: said.parsed("task")?,
+        reservation: said.parsed("reservation")?,
+        status: said.text("status").map(ReservationStatus::from)?,
+        voice: said.flag("voice")?,
+        workflow: said.parsed("workflow").ok(),
+        contact_uri: said.text("contactUri").ok(),
+        live_call: said.flag("liveCall")?,
+        own_leg: said.parsed("ownLeg").ok(),
+        muted: said.flag("muted").unwrap_or_default(),
+        joinable: said.flag("joinable").unwrap_or_default(),
+        keepable: said.flag("keepable").unwrap_or_default(),
+        attributes: Attributes {
+            is_reconnect: attributes.flag("isReconnect").ok(),
+            rejoin_recovery_id: attributes.parsed("rejoinRecoveryId").ok(),
+            target_worker_sid: attributes.parsed("targetWorkerSid").ok(),
+            disconnected_worker_sid: attributes.parsed("disconnectedWorkerSid").ok(),
+            disconnected_worker_name: attributes.text("disconnectedWorkerName").ok(),
+            disconnected_time: attributes.whole("disconnectedTime").ok(),
+            customer_leg: attributes.parsed("customerLeg").ok(),
+        },
+    })
+}
+
+fn leg(said: &mut Fields) -> Result<Leg, Unfit> {
+    Ok(Leg {
+        call: said.parsed("call").ok(),
+        kind: said.text("kind").map(LegKind::from)?,
+        mine: said.flag("mine")?,
+        joined: said.flag("joined")?,
+        sequence: said.whole("sequence").ok(),
+    })
+}

@@ -1,0 +1,165 @@
+use serde::de::value::StrDeserializer;
+use serde::de::{self, Deserialize};
+use std::fmt;
+
+/// Anything that JSON can say. Whatever comes from outside is read as this one type and only then looked at: code that
+/// reads, made for every type and every variant by itself, would be much more to load.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Value {
+    /// `null`, `undefined`, and what is no value at all, such as a function.
+    #[default]
+    Nothing,
+    /// `true` or `false`.
+    Flag(bool),
+    /// Numbers, whole ones too.
+    Number(f64),
+    /// A text.
+    Text(String),
+    /// An array.
+    List(Vec<Value>),
+    /// An object.
+    Object(Fields),
+}
+
+/// What is not as it should be. The value itself is not repeated: it may be personal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unfit {
+    /// The innermost name above it.
+    pub field: &'static str,
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("missing, or not what it should be: ")?;
+        f.write_str(self.field)
+    }
+}
+
+impl std::error::Error for Unfit {}
+
+impl de::Error for Unfit {
+    // In words it would bring along most of the standard formatting, and nobody reads it.
+    fn custom<T: fmt::Display>(_: T) -> Self {
+        Self { field: "" }
+    }
+}
+
+impl Value {
+    /// The object's fields.
+    ///
+    /// # Errors
+    /// When it is no object; `field` is what the error is to name.
+    pub fn fields(self, field: &'static str) -> Result<Fields, Unfit> {
+        match self {
+            Self::Object(fields) => Ok(fields),
+            _ => Err(Unfit { field }),
+        }
+    }
+}
+
+/// Fields of an object. Each can be taken out once.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Fields(Vec<(String, Value)>);
+
+impl FromIterator<(String, Value)> for Fields {
+    fn from_iter<I: IntoIterator<Item = (String, Value)>>(fields: I) -> Self {
+        Self(fields.into_iter().collect())
+    }
+}
+
+impl Fields {
+    /// Name and value of the only field.
+    ///
+    /// # Errors
+    /// When there is another number of them; `field` is what the error is to name.
+    pub fn only(mut self, field: &'static str) -> Result<(String, Value), Unfit> {
+        let last = self.0.pop().filter(|_| self.0.is_empty());
+        last.ok_or(Unfit { field })
+    }
+
+    fn take(&mut self, name: &str) -> Value {
+        let at = self.0.iter().position(|(field, _)| field == name);
+        at.map_or(Value::Nothing, |at| self.0.swap_remove(at).1)
+    }
+
+    /// A text.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn text(&mut self, name: &'static str) -> Result<String, Unfit> {
+        match self.take(name) {
+            Value::Text(text) => Ok(text),
+            _ => Err(Unfit { field: name }),
+        }
+    }
+
+    /// A text of a certain form, such as a SID.
+    ///
+    /// # Errors
+    /// When it is no text, or of another form.
+    pub fn parsed<T: TryFrom<String>>(&mut self, name: &'static str) -> Result<T, Unfit> {
+        T::try_from(self.text(name)?).map_err(|_| Unfit { field: name })
+    }
+
+    /// One of the names that serde knows for an enum without fields.
+    ///
+    /// # Errors
+    /// When it is no text, or another one.
+    pub fn named<T: for<'de> Deserialize<'de>>(&mut self, name: &'static str) -> Result<T, Unfit> {
+        let text = self.text(name)?;
+        T::deserialize(StrDeserializer::<Unfit>::new(&text)).map_err(|_| Unfit { field: name })
+    }
+
+    /// `true` or `false`.
+    ///
+    /// # Errors
+    /// When it is neither.
+    pub fn flag(&mut self, name: &'static str) -> Result<bool, Unfit> {
+        match self.take(name) {
+            Value::Flag(flag) => Ok(flag),
+            _ => Err(Unfit { field: name }),
+        }
+    }
+
+    /// A whole number that is not negative.
+    ///
+    /// # Errors
+    /// When it is anything else, or larger than `f64` counts without gaps.
+    pub fn whole(&mut self, name: &'static str) -> Result<u64, Unfit> {
+        match self.take(name) {
+            // Converting rounds and saturates: what that changed does not come back the same.
+            Value::Number(number) if number < GAPS && number as u64 as f64 == number => Ok(number as u64),
+            _ => Err(Unfit { field: name }),
+        }
+    }
+
+    /// A number for a request of the desktop.
+    ///
+    /// # Errors
+    /// When it is none that fits.
+    pub fn small(&mut self, name: &'static str) -> Result<u32, Unfit> {
+        u32::try_from(self.whole(name)?).map_err(|_| Unfit { field: name })
+    }
+
+    /// The items of an array.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn list(&mut self, name: &'static str) -> Result<Vec<Value>, Unfit> {
+        match self.take(name) {
+            Value::List(items) => Ok(items),
+            _ => Err(Unfit { field: name }),
+        }
+    }
+
+    /// The fields of an object.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn fields(&mut self, name: &'static str) -> Result<Fields, Unfit> {
+        self.take(name).fields(name)
+    }
+}
+
+/// 2^53: from here on not every whole number is an `f64`.
+const GAPS: f64 = 9_007_199_254_740_992.0;

@@ -1,0 +1,37 @@
+//! Values of JavaScript as values of Rust.
+//!
+//! Outward serde-wasm-bindgen does this. Inward it does not: it puts into words what it did not like, fractions among
+//! it, and the standard library's printing of fractions alone is a third of all that a browser would load.
+
+use crate::boundary::Value;
+use js_sys::{Array, Object};
+use wasm_bindgen::{JsCast, JsValue};
+
+/// Flex and others may nest values as deep as they like; further down than this there is [`Value::Nothing`].
+const DEEPEST: u8 = 8;
+
+/// Reads a value of any kind. What JSON cannot say, such as a function, is [`Value::Nothing`].
+pub fn value(js: &JsValue) -> Value {
+    read(js, DEEPEST)
+}
+
+fn read(js: &JsValue, depth: u8) -> Value {
+    if let Some(flag) = js.as_bool() {
+        Value::Flag(flag)
+    } else if let Some(number) = js.as_f64() {
+        Value::Number(number)
+    } else if let Some(text) = js.as_string() {
+        Value::Text(text)
+    } else if depth == 0 || !js.is_object() {
+        Value::Nothing
+    } else if let Some(items) = js.dyn_ref::<Array>() {
+        Value::List(items.iter().map(|item| read(&item, depth - 1)).collect())
+    } else {
+        let entries = Object::entries(js.unchecked_ref());
+        Value::Object(entries.iter().map(|entry| field(&entry.unchecked_into(), depth - 1)).collect())
+    }
+}
+
+fn field(entry: &Array, depth: u8) -> (String, Value) {
+    (entry.get(0).as_string().unwrap_or_default(), read(&entry.get(1), depth))
+}
