@@ -90,6 +90,8 @@ sids! {
     TaskSid = "WT";
     /// A reservation: a task offered to a worker.
     ReservationSid = "WR";
+    /// A transfer of a task from one worker to another.
+    TransferSid = "TT";
     /// A worker: an agent.
     WorkerSid = "WK";
     /// A workflow.

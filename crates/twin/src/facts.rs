@@ -26,6 +26,17 @@
 //! - `SequenceNumber` counts events that nobody has subscribed to, too;
 //! - `EndConferenceOnExit` cannot be changed while the participant is on hold (*read*: Twilio's own Flex project
 //!   template ends the hold first, and holds again);
+//! - a transfer puts the customer on hold, leaves the task `reserved` until the other worker has answered, and is
+//!   refused when that worker is not available (*read*: the tests that Twilio runs against its own service,
+//!   <https://github.com/twilio/twilio-taskrouter.js>, `test/integration/voice`); the customer stays on hold until an
+//!   agent ends it, also when the transfer fails or is canceled (*assumed*; Flex ends it by itself after a cold one,
+//!   *read* in its code);
+//! - a cold transfer removes the first worker's leg at once, as a kick does (*read*, apart from the reason that the
+//!   webhook gives); one that is refused goes on through the workflow
+//!   (*read*: <https://www.twilio.com/docs/flex/end-user-guide/dialpad-use>), no longer as a transfer (*assumed*);
+//! - after a transfer `conference.participants.worker` of the task is still the first worker's leg (*assumed*);
+//! - a transfer to a queue is refused here; Twilio offers it to one worker of the queue after the other;
+//! - a supervisor joins muted, and the conference goes on when she leaves (*read* in the same tests);
 //! - media is fetched once for each address and kept, and has to call itself audio (*read*:
 //!   <https://www.twilio.com/docs/api/errors/12300>);
 //! - webhooks arrive in the order in which things happened, unless the network reverses them: Twilio does not promise

@@ -3,7 +3,9 @@
 //! A page does not send them through its socket: it posts `{url, method, params, token}` beside it.
 
 use crate::model::{ConferenceInstruction, ParticipantChange, Request};
-use rejoin_protocol::{ActivitySid, ParticipantSid, ReservationSid, TaskSid, WorkerSid, WorkspaceSid};
+use rejoin_protocol::{
+    ActivitySid, ParticipantSid, ReservationSid, TaskSid, TransferSid, WorkerSid, WorkspaceSid,
+};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -44,6 +46,7 @@ pub(super) fn translate(rpc: &Rpc, workspace: &WorkspaceSid, worker: &WorkerSid)
                 ["Workers", ..] => Err(Refusal::Foreign),
                 ["Activities"] if rpc.method == "GET" => Ok(Request::ListActivities),
                 ["Tasks", sid] => task(&rpc.method, sid, params),
+                ["Tasks", _, "Reservations", sid] if rpc.method == "POST" => supervise(sid, worker, params),
                 _ => Err(Refusal::Unknown),
             }
         }
@@ -93,23 +96,58 @@ fn own(worker: &WorkerSid, method: &str, path: &[&str], params: Params<'_>) -> R
             Ok(request)
         }
         ("POST", ["WorkerParticipant"]) => {
-            let sid = params.text("ReservationSid").unwrap_or_default();
             let request = Request::UpdateWorkerParticipant {
-                reservation: ReservationSid::parse(&sid).map_err(|_| Refusal::Parameter("ReservationSid"))?,
+                reservation: params.sid("ReservationSid", ReservationSid::parse)?,
                 change: change(params, ["Mute", "Hold", "HoldUrl", "EndConferenceOnExit"]),
             };
             Ok(request)
         }
         ("POST", ["CustomerParticipant"]) => {
-            let sid = params.text("TaskSid").unwrap_or_default();
             let request = Request::UpdateCustomerParticipant {
-                task: TaskSid::parse(&sid).map_err(|_| Refusal::Parameter("TaskSid"))?,
+                task: params.sid("TaskSid", TaskSid::parse)?,
                 change: change(params, ["Mute", "Hold", "HoldUrl", "EndConferenceOnExit"]),
             };
             Ok(request)
         }
+        ("POST", ["Transfers"]) => Ok(Request::Transfer {
+            worker: worker.clone(),
+            reservation: params.sid("ReservationSid", ReservationSid::parse)?,
+            to: params.text("To").ok_or(Refusal::Parameter("To"))?,
+            mode: params.text("Mode"),
+            attributes: params.json("Attributes"),
+        }),
+        ("POST", ["Transfers", sid]) => Ok(Request::UpdateTransfer {
+            worker: worker.clone(),
+            transfer: TransferSid::parse(sid).map_err(|_| Refusal::Unknown)?,
+            status: params.text("TransferStatus").ok_or(Refusal::Parameter("TransferStatus"))?,
+        }),
+        ("POST", ["KickWorkerParticipant"]) => Ok(Request::KickWorker {
+            task: params.sid("TaskSid", TaskSid::parse)?,
+            worker: params.sid("TargetWorkerSid", WorkerSid::parse)?,
+        }),
+        ("POST", ["HoldWorkerParticipant"]) => Ok(Request::HoldWorker {
+            task: params.sid("TaskSid", TaskSid::parse)?,
+            worker: params.sid("TargetWorkerSid", WorkerSid::parse)?,
+            change: change(params, ["Mute", "Hold", "HoldUrl", "EndConferenceOnExit"]),
+        }),
         _ => Err(Refusal::Unknown),
     }
+}
+
+/// Flex's "Monitor Call": the supervisor is the one who asks.
+fn supervise(sid: &str, worker: &WorkerSid, params: Params<'_>) -> Result<Request, Refusal> {
+    if params.text("Instruction").as_deref() != Some("supervise") {
+        return Err(Refusal::Parameter("Instruction"));
+    }
+    if params.text("SupervisorMode").as_deref() != Some("monitor") {
+        return Err(Refusal::Parameter("SupervisorMode"));
+    }
+    let supervisor = params.sid("Supervisor", WorkerSid::parse)?;
+    if supervisor != *worker {
+        return Err(Refusal::Foreign);
+    }
+    let to = params.text("To").ok_or(Refusal::Parameter("To"))?;
+    Ok(Request::Supervise { reservation: reservation(sid)?, supervisor, to })
 }
 
 fn task(method: &str, sid: &str, params: Params<'_>) -> Result<Request, Refusal> {
@@ -142,6 +180,7 @@ fn interaction_channel(
     let task = TaskSid::parse(&format!("WT{digits}")).map_err(|_| Refusal::Unknown)?;
     let request = match (method, path) {
         ("GET", []) => Request::ListChannels(task),
+        ("POST", [_]) if params.text("status").as_deref() == Some("closed") => Request::CloseChannel(task),
         ("GET", [_, "Participants"]) => Request::ListChannelParticipants(task),
         ("POST", [_, "Participants"]) => agent_participant(task, params)?,
         ("POST", [_, "Participants", sid]) => {
@@ -216,6 +255,10 @@ impl<'a> Params<'a> {
             Value::Null => None,
             other => Some(other.to_string()),
         }
+    }
+
+    fn sid<T, E>(self, name: &'static str, parse: fn(&str) -> Result<T, E>) -> Result<T, Refusal> {
+        parse(&self.text(name).unwrap_or_default()).map_err(|_| Refusal::Parameter(name))
     }
 
     fn flag(self, name: &str) -> Option<bool> {
@@ -318,6 +361,43 @@ mod tests {
     }
 
     #[test]
+    fn transfers_name_reservation_and_target() {
+        let params = json!({
+            "ReservationSid": ReservationSid::numbered(7), "TaskSid": TaskSid::numbered(7),
+            "To": WorkerSid::numbered(0xb0), "Mode": "COLD"
+        });
+        let request = ask("POST", &own("/Transfers"), params).expect("known");
+        let Request::Transfer { worker, reservation, to, mode, attributes: None } = request else {
+            panic!("{request:?}");
+        };
+        assert_eq!((worker, reservation), (WorkerSid::numbered(0xada), ReservationSid::numbered(7)));
+        assert_eq!((to.as_str(), mode.as_deref()), (WorkerSid::numbered(0xb0).as_str(), Some("COLD")));
+
+        let url = own(&format!("/Transfers/{}", TransferSid::numbered(7)));
+        let params = json!({ "TaskSid": TaskSid::numbered(7), "TransferStatus": "canceled" });
+        let request = ask("POST", &url, params).expect("known");
+        assert!(matches!(request, Request::UpdateTransfer { status, .. } if status == "canceled"));
+        assert_eq!(ask("POST", &url, json!({})).err(), Some(Refusal::Parameter("TransferStatus")));
+    }
+
+    #[test]
+    fn agents_hold_and_remove_each_other_and_end_it_for_all() {
+        let bo = WorkerSid::numbered(0xb0);
+        let params = json!({ "TaskSid": TaskSid::numbered(7), "TargetWorkerSid": bo, "Hold": true });
+        let request = ask("POST", &own("/HoldWorkerParticipant"), params.clone()).expect("known");
+        assert!(
+            matches!(request, Request::HoldWorker { worker, change, .. } if worker == bo && change.hold == Some(true))
+        );
+        let request = ask("POST", &own("/KickWorkerParticipant"), params).expect("known");
+        assert!(matches!(request, Request::KickWorker { worker, .. } if worker == bo));
+        let task = TaskSid::numbered(7);
+        let url = format!("v1/Interactions/KD{}/Channels/UO{}", task.digits(), task.digits());
+        let request = ask("POST", &url, json!({ "status": "closed" })).expect("known");
+        assert!(matches!(request, Request::CloseChannel(of) if of == task));
+        assert_eq!(ask("POST", &url, json!({})).err(), Some(Refusal::Unknown));
+    }
+
+    #[test]
     fn attributes_come_as_objects_or_as_text() {
         let url = format!("Workspaces/{}/Tasks/{}", WorkspaceSid::numbered(1), TaskSid::numbered(7));
         for attributes in [json!({ "a": 1 }), json!(r#"{"a":1}"#)] {
@@ -333,7 +413,15 @@ mod tests {
         assert_eq!(ask("GET", &bo, Value::Null).err(), Some(Refusal::Foreign));
         let url = own("").replace(WorkspaceSid::numbered(1).as_str(), WorkspaceSid::numbered(2).as_str());
         assert_eq!(ask("GET", &url, Value::Null).err(), Some(Refusal::Foreign));
-        assert_eq!(ask("POST", &own("/Transfers"), Value::Null).err(), Some(Refusal::Unknown));
+        assert_eq!(ask("POST", &own("/Weather"), Value::Null).err(), Some(Refusal::Unknown));
+        let of_bo = json!({ "Instruction": "supervise", "SupervisorMode": "monitor", "Supervisor": WorkerSid::numbered(0xb0) });
+        let url = format!(
+            "Workspaces/{}/Tasks/{}/Reservations/{}",
+            WorkspaceSid::numbered(1),
+            TaskSid::numbered(7),
+            ReservationSid::numbered(7)
+        );
+        assert_eq!(ask("POST", &url, of_bo).err(), Some(Refusal::Foreign));
         let refusal = ask("POST", &own("/WorkerParticipant"), json!({})).err();
         assert_eq!(refusal, Some(Refusal::Parameter("ReservationSid")));
     }

@@ -1,8 +1,8 @@
 //! What goes into the model and what comes out of it.
 
 use rejoin_protocol::{
-    ActivitySid, CallSid, ConferenceSid, Millis, ParticipantSid, ReservationSid, TaskSid, WorkerSid,
-    WorkflowSid,
+    ActivitySid, CallSid, ConferenceSid, Millis, ParticipantSid, ReservationSid, TaskSid, TransferSid,
+    WorkerSid, WorkflowSid,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -284,6 +284,56 @@ pub enum Request {
         /// `coordinates.from`.
         from: String,
     },
+    /// `POST …/Transfers {ReservationSid, TaskSid, To, Mode}`.
+    Transfer {
+        /// Who asks.
+        worker: WorkerSid,
+        /// Of the worker who hands the task over.
+        reservation: ReservationSid,
+        /// `To`: a worker. A queue is not modelled.
+        to: String,
+        /// `Mode`: `WARM` or `COLD`; default `WARM`.
+        mode: Option<String>,
+        /// `Attributes` that the task is to have from now on, JSON text.
+        attributes: Option<String>,
+    },
+    /// `POST …/Transfers/TT… {TaskSid, TransferStatus}`: `canceled`.
+    UpdateTransfer {
+        /// Who asks.
+        worker: WorkerSid,
+        /// Which.
+        transfer: TransferSid,
+        /// `TransferStatus`.
+        status: String,
+    },
+    /// `POST …/KickWorkerParticipant {TaskSid, TargetWorkerSid}`.
+    KickWorker {
+        /// From which task's conference.
+        task: TaskSid,
+        /// Whom.
+        worker: WorkerSid,
+    },
+    /// `POST …/HoldWorkerParticipant {TaskSid, TargetWorkerSid, Hold}`.
+    HoldWorker {
+        /// In which task's conference.
+        task: TaskSid,
+        /// Whom.
+        worker: WorkerSid,
+        /// What changes.
+        change: ParticipantChange,
+    },
+    /// `POST Tasks/WT…/Reservations/WR… {"Instruction":"supervise"}`: Flex's "Monitor Call". Rings the supervisor's
+    /// phone; the leg joins the task's conference, muted.
+    Supervise {
+        /// Of the agent who is listened to.
+        reservation: ReservationSid,
+        /// Who listens.
+        supervisor: WorkerSid,
+        /// `To`: `client:…`.
+        to: String,
+    },
+    /// `POST Interactions/KD…/Channels/UO… {"status":"closed"}`: Flex's "End conference for all".
+    CloseChannel(TaskSid),
     /// `POST Interactions/KD…/Channels/UO…/Participants/UT…`.
     UpdateChannelParticipant {
         /// Of which task.

@@ -2,10 +2,12 @@
 
 use super::{
     Model,
-    state::{Participant, ParticipantKind, Reservation, Task, Worker},
+    state::{Participant, ParticipantKind, Reservation, Task, Transfer, Worker},
 };
 use crate::dates::iso;
-use rejoin_protocol::{ConferenceSid, Millis, ParticipantSid, ReservationSid, TaskSid, WorkerSid};
+use rejoin_protocol::{
+    ConferenceSid, Millis, ParticipantSid, ReservationSid, TaskSid, TransferSid, WorkerSid,
+};
 use serde_json::{Value, json};
 
 /// The event bridge counts in seconds.
@@ -36,13 +38,34 @@ impl Model {
 
     pub(super) fn bridge_reservation(&self, sid: &ReservationSid, reservation: &Reservation) -> Value {
         let task = self.tasks.get(&reservation.task).map(|task| self.bridge_task(&reservation.task, task));
-        json!({
+        let mut bridged = json!({
             "sid": sid, "account_sid": self.account.sid, "workspace_sid": self.account.workspace,
             "task_sid": reservation.task, "worker_sid": reservation.worker,
             "reservation_status": reservation.status.as_str(),
             "reservation_timeout": self.facts.reservation_timeout.0 / 1000,
             "date_created": seconds(reservation.created), "date_updated": seconds(reservation.updated),
             "version": reservation.version.to_string(), "task": task,
+        });
+        // What is not there must not be there as `null` either: Flex would read it as a transfer.
+        let incoming = reservation.transfer.as_ref().and_then(|sid| Some((sid, self.transfers.get(sid)?)));
+        if let Some((sid, transfer)) = incoming {
+            bridged["task_transfer"] = self.bridge_transfer(sid, transfer);
+        }
+        if let Some((sid, transfer)) = self.open_transfer_from(sid) {
+            bridged["active_outgoing_task_transfer"] = self.bridge_transfer(sid, transfer);
+        }
+        bridged
+    }
+
+    pub(super) fn bridge_transfer(&self, sid: &TransferSid, transfer: &Transfer) -> Value {
+        json!({
+            "sid": sid, "account_sid": self.account.sid, "workspace_sid": self.account.workspace,
+            "task_sid": transfer.task, "transfer_mode": transfer.mode.as_str(), "transfer_type": "WORKER",
+            "transfer_to": transfer.to, "transfer_status": transfer.status.as_str(),
+            "transfer_failed_reason": transfer.failed,
+            "initiating_reservation_sid": transfer.reservation, "initiating_worker_sid": transfer.worker,
+            "initiating_queue_sid": transfer.queue, "initiating_workflow_sid": transfer.workflow,
+            "date_created": seconds(transfer.created), "date_updated": seconds(transfer.updated),
         })
     }
 
@@ -58,14 +81,23 @@ impl Model {
     }
 
     pub(super) fn bridge_channels(&self, task: &TaskSid) -> Value {
+        json!({"channels": [self.bridge_channel(task)]})
+    }
+
+    pub(super) fn bridge_channel(&self, task: &TaskSid) -> Value {
         let conference = self.open_conference(task.as_str()).or_else(|| {
             let mut all = self.conferences.iter().rev();
             all.find(|(_, conference)| conference.name == task.as_str()).map(|(sid, _)| sid.clone())
         });
-        json!({"channels": [{
+        let status = match &conference {
+            None => "setup",
+            Some(sid) if self.conferences.get(sid).is_some_and(|state| state.ended.is_some()) => "closed",
+            Some(_) => "active",
+        };
+        json!({
             "sid": channel_sid(task), "type": "voice", "interaction_sid": interaction_sid(task),
-            "status": if conference.is_some() { "active" } else { "setup" }, "media_sid": conference,
-        }]})
+            "status": status, "media_sid": conference,
+        })
     }
 
     pub(super) fn bridge_channel_participants(&self, task: &TaskSid) -> Value {
@@ -141,6 +173,7 @@ fn routing_properties(task: &TaskSid, participant: &Participant) -> Value {
         ParticipantKind::Agent { worker, reservation } => {
             json!({"task_sid": task, "reservation_sid": reservation, "worker_sid": worker})
         }
+        ParticipantKind::Supervisor(worker) => json!({"task_sid": task, "worker_sid": worker}),
         ParticipantKind::Customer | ParticipantKind::External => json!({"task_sid": task}),
     }
 }

@@ -258,6 +258,7 @@ impl Model {
             }
         }
         self.conference_event(sid, "end", "conference-end", extra);
+        self.call_is_over(sid);
         for call in &others {
             if *why == ConferenceEnd::Api {
                 // Ending by API hangs up everybody.

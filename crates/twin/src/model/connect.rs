@@ -7,7 +7,7 @@ use super::{
     state::{CallKind, CallStatus, Doing, Joining, Left, ParticipantKind, ReservationStatus, Then},
     twiml::Callback,
 };
-use rejoin_protocol::{CallSid, ReservationSid, WorkerSid};
+use rejoin_protocol::{CallSid, ParticipantSid, ReservationSid, TaskSid, WorkerSid};
 use serde_json::{Value, json};
 
 impl Model {
@@ -32,8 +32,8 @@ impl Model {
             task.and_then(|task| task.call.as_ref()).and_then(|call| self.calls.get(call)).is_some_and(
                 |call| matches!(&call.doing, Doing::Queued(queued) if queued.task == reservation.task),
             );
-        if !waits {
-            return Err(ApiError::bad_request("the task has no call that waits in a queue"));
+        if !waits && self.customer_in_conference(&reservation.task).is_none() {
+            return Err(ApiError::bad_request("the task has no call that waits"));
         }
         let from = instruction.from.clone().or_else(|| {
             task.and_then(|task| task.attributes.get("from")).and_then(Value::as_str).map(str::to_owned)
@@ -66,7 +66,7 @@ impl Model {
     pub(super) fn set_up_failed(&mut self, joining: &Joining) {
         let reservation = match joining {
             Joining::Reservation(reservation, _) => reservation,
-            Joining::Participant { .. } => return,
+            Joining::Participant { .. } | Joining::Supervise { .. } => return,
         };
         if self
             .reservations
@@ -83,26 +83,40 @@ impl Model {
             Joining::Reservation(reservation, instruction) => {
                 self.bridge(call, &reservation, &instruction);
             }
-            Joining::Participant { task, reservation, participant } => {
-                let worker = self.worker_of_leg(call);
-                match (self.open_conference(task.as_str()), worker) {
-                    (Some(conference), Some(worker)) => {
-                        let kind = ParticipantKind::Agent { worker, reservation: Some(reservation) };
-                        let joins = Joins {
-                            sid: Some(participant),
-                            kind,
-                            label: None,
-                            muted: false,
-                            end_on_exit: false,
-                            start_on_enter: true,
-                            then: Then::HangUp,
-                        };
-                        self.join(&conference, call, joins);
-                    }
-                    _ => self.end_call(call, CallStatus::Completed, Left::HungUp),
+            Joining::Participant { task, reservation, participant } => match self.worker_of_leg(call) {
+                Some(worker) => {
+                    let kind = ParticipantKind::Agent { worker, reservation: Some(reservation) };
+                    self.join_later(call, &task, Some(participant), kind);
                 }
+                None => self.end_call(call, CallStatus::Completed, Left::HungUp),
+            },
+            Joining::Supervise { task, supervisor } => {
+                self.join_later(call, &task, None, ParticipantKind::Supervisor(supervisor));
             }
         }
+    }
+
+    /// Somebody joins a conference that others are in already.
+    fn join_later(
+        &mut self,
+        call: &CallSid,
+        task: &TaskSid,
+        sid: Option<ParticipantSid>,
+        kind: ParticipantKind,
+    ) {
+        let Some(conference) = self.open_conference(task.as_str()) else {
+            return self.end_call(call, CallStatus::Completed, Left::HungUp);
+        };
+        let joins = Joins {
+            sid,
+            muted: matches!(kind, ParticipantKind::Supervisor(_)),
+            kind,
+            label: None,
+            end_on_exit: false,
+            start_on_enter: true,
+            then: Then::HangUp,
+        };
+        self.join(&conference, call, joins);
     }
 
     fn worker_of_leg(&self, call: &CallSid) -> Option<WorkerSid> {
@@ -119,6 +133,21 @@ impl Model {
         };
         reservation.ringing = None;
         let (task_sid, worker) = (reservation.task.clone(), reservation.worker.clone());
+        if let Some((conference, _)) = self.customer_in_conference(&task_sid) {
+            // Handed over: the conference is there, and with it its callback.
+            self.set_reservation(sid, ReservationStatus::Accepted);
+            let kind = ParticipantKind::Agent { worker, reservation: Some(sid.clone()) };
+            let joins = Joins {
+                sid: None,
+                kind,
+                label: None,
+                muted: false,
+                end_on_exit: instruction.end_conference_on_exit,
+                start_on_enter: true,
+                then: Then::HangUp,
+            };
+            return self.join(&conference, agent, joins);
+        }
         let customer = self.tasks.get(&task_sid).and_then(|task| task.call.clone());
         let queued = customer.as_ref().and_then(|customer| self.dequeue(customer));
         let (Some(customer), Some(queued)) = (customer, queued) else {

@@ -13,6 +13,7 @@ mod state;
 mod taskrouter;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod twiml;
 mod view;
 mod voice;
@@ -25,9 +26,11 @@ pub use workflow::ModelError;
 
 use crate::facts::Facts;
 use rejoin_protocol::{
-    ActivitySid, CallSid, ConferenceSid, Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid,
+    ActivitySid, CallSid, ConferenceSid, Millis, ReservationSid, TaskSid, TransferSid, WorkerSid, WorkflowSid,
 };
-use state::{Call, Conference, Due, Fetch, FetchFor, PlayFor, Playing, Plays, Reservation, Task, Worker};
+use state::{
+    Call, Conference, Due, Fetch, FetchFor, PlayFor, Playing, Plays, Reservation, Task, Transfer, Worker,
+};
 use std::collections::BTreeMap;
 use twiml::Link;
 use workflow::Workflow;
@@ -46,6 +49,7 @@ pub struct Model {
     conferences: BTreeMap<ConferenceSid, Conference>,
     tasks: BTreeMap<TaskSid, Task>,
     reservations: BTreeMap<ReservationSid, Reservation>,
+    transfers: BTreeMap<TransferSid, Transfer>,
     workers: BTreeMap<WorkerSid, Worker>,
     timers: BTreeMap<TimerId, Due>,
     fetches: BTreeMap<FetchId, Fetch>,
@@ -78,6 +82,7 @@ impl Model {
             conferences: BTreeMap::new(),
             tasks: BTreeMap::new(),
             reservations: BTreeMap::new(),
+            transfers: BTreeMap::new(),
             workers,
             timers: BTreeMap::new(),
             fetches: BTreeMap::new(),

@@ -28,9 +28,9 @@ impl ApiError {
     }
 }
 
-type Answer = Result<Reply, ApiError>;
+pub(super) type Answer = Result<Reply, ApiError>;
 
-fn ok(body: Value, bridge: Value) -> Reply {
+pub(super) fn ok(body: Value, bridge: Value) -> Reply {
     Reply { status: 200, body, etag: None, bridge }
 }
 
@@ -121,6 +121,32 @@ impl Model {
             }
             Request::AddAgentParticipant { task, reservation, to, from } => {
                 self.add_agent(&task, &reservation, to, from)
+            }
+            Request::Transfer { worker, reservation, to, mode, attributes } => {
+                self.transfer(&worker, &reservation, &to, mode.as_deref(), attributes.as_deref())
+            }
+            Request::UpdateTransfer { worker, transfer, status } => {
+                self.update_transfer(&worker, &transfer, &status)
+            }
+            Request::KickWorker { task, worker } => {
+                let (_, call) = self.leg_of_worker(&task, &worker)?;
+                self.kick(&call);
+                self.task_reply(&task)
+            }
+            Request::HoldWorker { task, worker, change } => {
+                let (conference, call) = self.leg_of_worker(&task, &worker)?;
+                self.change_participant(&conference, &call, &change)?;
+                self.task_reply(&task)
+            }
+            Request::Supervise { reservation, supervisor, to } => {
+                self.supervise(&reservation, supervisor, &to)?;
+                self.reservation_reply(&reservation)
+            }
+            Request::CloseChannel(task) => {
+                let missing = || ApiError::not_found("channel");
+                let conference = self.open_conference(task.as_str()).ok_or_else(missing)?;
+                self.end_conference(&conference, &ConferenceEnd::Api);
+                Ok(ok(Value::Null, self.bridge_channel(&task)))
             }
             Request::UpdateChannelParticipant { task, participant, change, close } => {
                 self.update_channel_participant(&task, &participant, &change, close)
@@ -338,7 +364,7 @@ impl Model {
         self.task_reply(sid)
     }
 
-    fn reservation_reply(&self, sid: &ReservationSid) -> Answer {
+    pub(super) fn reservation_reply(&self, sid: &ReservationSid) -> Answer {
         let reservation = self.reservations.get(sid).ok_or_else(|| ApiError::not_found("reservation"))?;
         let reply = ok(self.rest_reservation(sid, reservation), self.bridge_reservation(sid, reservation));
         Ok(Reply { etag: Some(reservation.version), ..reply })
@@ -489,8 +515,19 @@ impl Model {
         self.reservation_reply(sid)
     }
 
+    /// A worker's leg in the task's conference.
+    fn leg_of_worker(
+        &self,
+        task: &TaskSid,
+        worker: &WorkerSid,
+    ) -> Result<(ConferenceSid, CallSid), ApiError> {
+        let is_theirs = |kind: &ParticipantKind| matches!(kind, ParticipantKind::Agent { worker: of, .. } if of == worker);
+        self.participant_of(task, is_theirs)
+            .ok_or_else(|| ApiError::bad_request("the worker is not in the conference of this task"))
+    }
+
     /// The latest of the wanted kind in the task's conference.
-    fn participant_of(
+    pub(super) fn participant_of(
         &self,
         task: &TaskSid,
         wanted: impl Fn(&ParticipantKind) -> bool,

@@ -32,7 +32,7 @@ impl Model {
         self.pass_targets();
         // Each round gives one task, because that changes who is free.
         while let Some((task, worker)) = self.next_match() {
-            self.reserve(&task, &worker);
+            self.reserve(&task, &worker, None);
         }
     }
 
@@ -139,7 +139,7 @@ impl Model {
         u32::try_from(used).unwrap_or(u32::MAX)
     }
 
-    fn free_capacity(&self, sid: &WorkerSid, channel: usize) -> u32 {
+    pub(super) fn free_capacity(&self, sid: &WorkerSid, channel: usize) -> u32 {
         let capacity = self.workers.get(sid).and_then(|worker| worker.capacity.get(channel));
         capacity.copied().unwrap_or_default().saturating_sub(self.used_capacity(sid, channel))
     }

@@ -7,7 +7,7 @@ use super::{
 };
 use rejoin_protocol::{
     ActivitySid, CallSid, ConferenceSid, Millis, ParticipantSid, ReservationSid, TaskQueueSid, TaskSid,
-    WorkerSid, WorkflowSid,
+    TransferSid, WorkerSid, WorkflowSid,
 };
 use serde_json::Value;
 use std::collections::VecDeque;
@@ -83,6 +83,8 @@ pub(super) enum Joining {
     Reservation(ReservationSid, ConferenceInstruction),
     /// Flex's "Join Call".
     Participant { task: TaskSid, reservation: ReservationSid, participant: ParticipantSid },
+    /// `Instruction=supervise`.
+    Supervise { task: TaskSid, supervisor: WorkerSid },
 }
 
 /// A place in a queue.
@@ -266,6 +268,7 @@ pub(super) struct Participant {
 pub(super) enum ParticipantKind {
     Customer,
     Agent { worker: WorkerSid, reservation: Option<ReservationSid> },
+    Supervisor(WorkerSid),
     External,
 }
 
@@ -274,6 +277,7 @@ impl ParticipantKind {
         match self {
             Self::Customer => "customer",
             Self::Agent { .. } => "agent",
+            Self::Supervisor(_) => "supervisor",
             Self::External => "external",
         }
     }
@@ -281,7 +285,7 @@ impl ParticipantKind {
     pub(super) fn reservation(&self) -> Option<&ReservationSid> {
         match self {
             Self::Agent { reservation, .. } => reservation.as_ref(),
-            Self::Customer | Self::External => None,
+            Self::Customer | Self::Supervisor(_) | Self::External => None,
         }
     }
 }
@@ -326,6 +330,8 @@ pub(super) struct Task {
     pub(super) call: Option<CallSid>,
     /// The TTL has run out while an agent's phone rang.
     pub(super) expired: bool,
+    /// A cold transfer: whoever has it does so no more, and nobody has taken it yet.
+    pub(super) handed_on: bool,
 }
 
 /// As in `assignment_status`.
@@ -367,6 +373,72 @@ pub(super) struct Reservation {
     pub(super) version: u64,
     /// The agent's phone rings: no timeout counts meanwhile.
     pub(super) ringing: Option<CallSid>,
+    /// By which it came.
+    pub(super) transfer: Option<TransferSid>,
+}
+
+/// A task that one worker hands to another.
+#[derive(Debug)]
+pub(super) struct Transfer {
+    pub(super) task: TaskSid,
+    /// Of the worker who hands it over.
+    pub(super) reservation: ReservationSid,
+    pub(super) worker: WorkerSid,
+    pub(super) queue: Option<TaskQueueSid>,
+    pub(super) workflow: WorkflowSid,
+    pub(super) to: WorkerSid,
+    pub(super) mode: TransferMode,
+    pub(super) status: TransferStatus,
+    /// Why it failed.
+    pub(super) failed: Option<&'static str>,
+    pub(super) created: Millis,
+    pub(super) updated: Millis,
+}
+
+/// As in `transfer_mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TransferMode {
+    /// The first worker stays on the call.
+    Warm,
+    /// The first worker leaves at once.
+    Cold,
+}
+
+impl TransferMode {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Warm => "WARM",
+            Self::Cold => "COLD",
+        }
+    }
+}
+
+/// As in `transfer_status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TransferStatus {
+    Initiated,
+    Complete,
+    Canceled,
+    Failed,
+}
+
+impl TransferStatus {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Initiated => "initiated",
+            Self::Complete => "complete",
+            Self::Canceled => "canceled",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// The last part of the event's name.
+    pub(super) fn event(self) -> &'static str {
+        match self {
+            Self::Complete => "completed",
+            _ => self.as_str(),
+        }
+    }
 }
 
 /// As in `reservation_status`.

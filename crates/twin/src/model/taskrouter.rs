@@ -8,7 +8,9 @@ use super::{
     state::{CallStatus, Due, Left, Reservation, ReservationStatus, Task, TaskStatus, Worker},
     twiml::Enqueue,
 };
-use rejoin_protocol::{ActivitySid, CallSid, Millis, ReservationSid, TaskSid, WorkerSid, attributes};
+use rejoin_protocol::{
+    ActivitySid, CallSid, Millis, ReservationSid, TaskSid, TransferSid, WorkerSid, attributes,
+};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 
@@ -96,6 +98,7 @@ impl Model {
             rejected_by: vec![],
             call: None,
             expired: false,
+            handed_on: false,
         };
         self.tasks.insert(sid.clone(), task);
         self.log(format!("{sid} is a new task"));
@@ -144,7 +147,8 @@ impl Model {
         Ok(task)
     }
 
-    pub(super) fn reserve(&mut self, task_sid: &TaskSid, worker: &WorkerSid) {
+    /// Offers a task to a worker; `transfer`: because another one hands it over.
+    pub(super) fn reserve(&mut self, task_sid: &TaskSid, worker: &WorkerSid, transfer: Option<TransferSid>) {
         let sid = ReservationSid::numbered(self.number());
         let now = self.now;
         if let Some(worker) = self.workers.get_mut(worker) {
@@ -165,6 +169,7 @@ impl Model {
                 updated: now,
                 version: 0,
                 ringing: None,
+                transfer,
             },
         );
         self.log(format!("{sid} {task_sid} is offered to {worker}"));
@@ -232,14 +237,21 @@ impl Model {
             has(self, ReservationStatus::Pending),
         );
         let Some(task) = self.tasks.get_mut(&task_sid) else { return };
+        let before = task.status;
+        if status == ReservationStatus::Accepted {
+            task.handed_on = false;
+        }
         let next = if task.status.is_final() {
             task.status
+        } else if pending {
+            // Also while another worker has it, who hands it over.
+            TaskStatus::Reserved
         } else if accepted {
             TaskStatus::Assigned
+        } else if task.handed_on {
+            TaskStatus::Pending
         } else if wrapping {
             TaskStatus::Wrapping
-        } else if pending {
-            TaskStatus::Reserved
         } else if status == ReservationStatus::Completed {
             TaskStatus::Completed
         } else {
@@ -254,7 +266,12 @@ impl Model {
             task.updated = now;
         }
         let (completed, expired) = (next == TaskStatus::Completed, task.expired);
+        let wraps = next == TaskStatus::Wrapping && before != next;
+        self.settle_transfer(sid, status);
         self.tell_reservation(sid);
+        if wraps {
+            self.tell_task(&task_sid, "task.wrapup");
+        }
         if let Some(call) = ringing {
             // Whatever decided about the reservation, it was not the phone.
             self.end_call(&call, CallStatus::Canceled, Left::HungUp);
@@ -346,6 +363,7 @@ impl Model {
     pub(super) fn forget_task(&mut self, sid: &TaskSid) {
         self.tasks.remove(sid);
         self.reservations.retain(|_, reservation| reservation.task != *sid);
+        self.transfers.retain(|_, transfer| transfer.task != *sid);
     }
 
     pub(super) fn reservation_timed_out(&mut self, sid: &ReservationSid) {

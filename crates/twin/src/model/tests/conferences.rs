@@ -122,7 +122,7 @@ fn the_agent_leaves_and_the_customer_stays() {
         (world.reservation(&talk.reservation), world.task_status(&talk.task)),
         ("wrapping", "wrapping")
     );
-    assert_eq!(world.told(&ada()), ["participant.removed", "reservation.wrapup"]);
+    assert_eq!(world.told(&ada()), ["participant.removed", "reservation.wrapup", "task.wrapup"]);
 }
 
 #[test]

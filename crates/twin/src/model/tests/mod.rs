@@ -4,4 +4,5 @@ mod calls;
 mod conferences;
 mod random;
 mod routing;
+mod transfers;
 mod world;

@@ -3,7 +3,7 @@
 use super::world::{World, ada, bo, queue_document};
 use crate::model::{ConferenceInstruction, Effect, Event, Model, ParticipantChange, PlayId, Request};
 use proptest::prelude::*;
-use rejoin_protocol::{CallSid, ConferenceSid, Millis, ReservationSid, TaskSid};
+use rejoin_protocol::{CallSid, ConferenceSid, Millis, ReservationSid, TaskSid, TransferSid};
 use std::collections::BTreeMap;
 
 /// What happens next; numbers pick one of what there is.
@@ -21,6 +21,10 @@ enum Step {
     Reservation(usize, u8),
     Accept(usize, bool, bool),
     JoinCall(usize),
+    Transfer(usize, bool, bool),
+    CancelTransfer(usize),
+    Supervise(usize),
+    CloseChannel(usize),
     Task(usize, u8),
     Ping(bool),
     Redirect(usize, u8),
@@ -47,6 +51,10 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (n.clone(), 0..4u8).prop_map(|(n, s)| Step::Reservation(n, s)),
         5 => (n.clone(), flag, flag).prop_map(|(n, a, b)| Step::Accept(n, a, b)),
         1 => n.clone().prop_map(Step::JoinCall),
+        3 => (n.clone(), flag, flag).prop_map(|(n, f, g)| Step::Transfer(n, f, g)),
+        1 => n.clone().prop_map(Step::CancelTransfer),
+        1 => n.clone().prop_map(Step::Supervise),
+        1 => n.clone().prop_map(Step::CloseChannel),
         1 => (n.clone(), 0..4u8).prop_map(|(n, s)| Step::Task(n, s)),
         1 => flag.prop_map(Step::Ping),
         2 => (n.clone(), 0..5u8).prop_map(|(n, d)| Step::Redirect(n, d)),
@@ -128,6 +136,23 @@ fn run(world: &mut World, step: Step) {
                 from: String::new(),
             }
         }
+        Step::Transfer(n, to, cold) => {
+            let reservation = reservation(model, n);
+            let worker = model.reservations.get(&reservation).map_or_else(ada, |state| state.worker.clone());
+            let mode = Some(if cold { "COLD" } else { "WARM" }.into());
+            Request::Transfer { worker, reservation, to: who(to).to_string(), mode, attributes: None }
+        }
+        Step::CancelTransfer(n) => {
+            let transfer = pick(&model.transfers, n).unwrap_or_else(|| TransferSid::numbered(1));
+            let worker = model.transfers.get(&transfer).map_or_else(ada, |state| state.worker.clone());
+            Request::UpdateTransfer { worker, transfer, status: "canceled".into() }
+        }
+        Step::Supervise(n) => Request::Supervise {
+            reservation: reservation(model, n),
+            supervisor: bo(),
+            to: "client:bo_40example_2Ecom".into(),
+        },
+        Step::CloseChannel(n) => Request::CloseChannel(task(model, n)),
         Step::Task(n, status) => Request::UpdateTask {
             task: task(model, n),
             if_match: None,

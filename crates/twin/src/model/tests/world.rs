@@ -149,14 +149,7 @@ impl World {
 
     /// As Flex accepts.
     pub(super) fn accept(&mut self, reservation: &ReservationSid, end_on_exit: bool) -> CallSid {
-        let instruction = ConferenceInstruction {
-            end_conference_on_exit: end_on_exit,
-            end_conference_on_customer_exit: true,
-            status_callback: Some(CALLBACK.into()),
-            status_callback_method: Some("POST".into()),
-            status_callback_event: Some("start,end,join,leave,modify,hold,announcement".into()),
-            ..ConferenceInstruction::default()
-        };
+        let instruction = instruction(end_on_exit);
         let request = Request::UpdateReservation {
             reservation: reservation.clone(),
             status: None,
@@ -323,6 +316,18 @@ impl World {
 
     pub(super) fn dropped(&self, call: &CallSid) -> bool {
         self.done.iter().any(|effect| matches!(effect, Effect::Drop { call: dropped } if dropped == call))
+    }
+}
+
+/// As Flex accepts, with our options.
+pub(super) fn instruction(end_on_exit: bool) -> ConferenceInstruction {
+    ConferenceInstruction {
+        end_conference_on_exit: end_on_exit,
+        end_conference_on_customer_exit: true,
+        status_callback: Some(CALLBACK.into()),
+        status_callback_method: Some("POST".into()),
+        status_callback_event: Some("start,end,join,leave,modify,hold,announcement".into()),
+        ..ConferenceInstruction::default()
     }
 }
 

@@ -1,0 +1,254 @@
+//! Handing over, kicking, ending for all, and listening in.
+
+use super::world::{CALLBACK, Talk, World, ada, bo, value};
+use crate::model::{Effect, Event, ParticipantChange, Reply, Request};
+use rejoin_protocol::{CallSid, Millis, ReservationSid, TransferSid, WorkerSid};
+use serde_json::Value;
+
+fn transfer(world: &mut World, talk: &Talk, mode: &str) -> Result<Reply, crate::model::ApiError> {
+    world.ask(Request::Transfer {
+        worker: ada(),
+        reservation: talk.reservation.clone(),
+        to: bo().to_string(),
+        mode: Some(mode.into()),
+        attributes: None,
+    })
+}
+
+/// Ada talks to a customer and hands him over to Bo, whose desktop is told.
+fn handing_over(mode: &str) -> (World, Talk, ReservationSid) {
+    let (mut world, talk) = World::talk(false);
+    world.available(&bo());
+    world.clear();
+    transfer(&mut world, &talk, mode).expect("a transfer");
+    let (offer, task) = world.reservation_of(&bo());
+    assert_eq!(task, talk.task, "the same task");
+    (world, talk, offer)
+}
+
+/// Bo has taken it: all three are on the call.
+fn handed_over() -> (World, Talk, ReservationSid, CallSid) {
+    let (mut world, talk, offer) = handing_over("WARM");
+    let leg = world.accept(&offer, false);
+    world.tell(Event::Answered { call: leg.clone() });
+    (world, talk, offer, leg)
+}
+
+fn held(world: &World, talk: &Talk, call: &CallSid) -> bool {
+    world.model.in_conference(&talk.conference, call).expect("in the conference").hold
+}
+
+/// The last event of this kind that a worker's desktop was told.
+fn told(world: &World, to: &WorkerSid, wanted: &str) -> Value {
+    let found = world.done.iter().rev().find_map(|effect| match effect {
+        Effect::Tell { worker, event_type, payload } if worker == to && event_type == wanted => {
+            Some(payload.clone())
+        }
+        _ => None,
+    });
+    found.unwrap_or_else(|| panic!("{to} is told no {wanted}"))
+}
+
+#[test]
+fn a_transfer_puts_the_customer_on_hold_and_offers_the_same_task() {
+    for mode in ["WARM", "COLD"] {
+        let (world, talk, offer) = handing_over(mode);
+        assert!(held(&world, &talk, &talk.customer));
+        assert_eq!((world.task_status(&talk.task), world.reservation(&offer)), ("reserved", "pending"));
+        let offered = told(&world, &bo(), "reservation.created");
+        let incoming = &offered["task_transfer"];
+        assert_eq!(incoming["transfer_mode"], mode);
+        assert_eq!(incoming["transfer_status"], "initiated");
+        assert_eq!(incoming["initiating_worker_sid"], ada().as_str());
+        assert_eq!(told(&world, &ada(), "task.transfer-initiated")["sid"], incoming["sid"]);
+    }
+}
+
+#[test]
+fn with_a_warm_one_the_first_agent_stays_and_with_a_cold_one_leaves() {
+    let (world, talk, _) = handing_over("WARM");
+    assert_eq!(world.live(&talk.conference), [talk.customer.clone(), talk.agent.clone()]);
+    assert_eq!(world.reservation(&talk.reservation), "accepted");
+
+    let (world, talk, _) = handing_over("COLD");
+    assert!(world.live(&talk.conference).iter().eq([&talk.customer]));
+    assert_eq!(world.reservation(&talk.reservation), "wrapping");
+    let left = world.callback("participant-leave");
+    assert_eq!(value(&left, "ReasonParticipantLeft"), "participant_updated_via_api");
+}
+
+#[test]
+fn the_second_agent_joins_the_conference_that_is_there() {
+    let (world, talk, offer, leg) = handed_over();
+    assert_eq!(world.live(&talk.conference), [talk.customer.clone(), talk.agent.clone(), leg]);
+    assert_eq!((world.task_status(&talk.task), world.reservation(&offer)), ("assigned", "accepted"));
+    assert!(held(&world, &talk, &talk.customer), "until an agent takes the customer off hold");
+    assert_eq!(told(&world, &ada(), "task.transfer-completed")["transfer_status"], "complete");
+    // Whoever joined first has said where the callbacks go.
+    assert_eq!(
+        world.callbacks().iter().filter(|p| value(p, "StatusCallbackEvent") == "participant-join").count(),
+        1
+    );
+}
+
+#[test]
+fn the_callback_of_who_joins_later_is_not_taken() {
+    let (mut world, talk, offer) = handing_over("WARM");
+    let mut instruction = super::world::instruction(false);
+    instruction.status_callback = Some("http://elsewhere/".into());
+    world
+        .ask(Request::UpdateReservation { reservation: offer, status: None, instruction: Some(instruction) })
+        .expect("taken");
+    let leg = world.rung().expect("a phone rings");
+    world.tell(Event::Answered { call: leg });
+    assert_eq!(world.live(&talk.conference).len(), 3);
+    let elsewhere =
+        world.done.iter().filter(|effect| matches!(effect, Effect::Webhook { url, .. } if url != CALLBACK));
+    assert_eq!(elsewhere.count(), 0);
+}
+
+#[test]
+fn when_the_first_agent_leaves_the_second_has_the_task() {
+    let (mut world, talk, offer, leg) = handed_over();
+    world.tell(Event::HungUp { call: talk.agent.clone() });
+    assert_eq!(world.live(&talk.conference), [talk.customer.clone(), leg.clone()]);
+    assert_eq!((world.reservation(&talk.reservation), world.reservation(&offer)), ("wrapping", "accepted"));
+    world.reservation_status(&talk.reservation, "completed").expect("completed");
+    assert_eq!(world.task_status(&talk.task), "assigned");
+    world.clear();
+    world.tell(Event::HungUp { call: talk.customer.clone() });
+    assert_eq!((world.task_status(&talk.task), world.reservation(&offer)), ("wrapping", "wrapping"));
+    told(&world, &bo(), "task.wrapup");
+}
+
+#[test]
+fn a_transfer_can_be_canceled_and_refused() {
+    let (mut world, talk, offer) = handing_over("WARM");
+    let sid = told(&world, &ada(), "task.transfer-initiated")["sid"].as_str().map(str::to_owned);
+    let cancel = |worker| Request::UpdateTransfer {
+        worker,
+        transfer: TransferSid::parse(sid.as_deref().unwrap_or_default()).expect("a SID"),
+        status: "canceled".into(),
+    };
+    assert_eq!(world.ask(cancel(bo())).expect_err("not his").status, 404);
+    let reply = world.ask(cancel(ada())).expect("canceled");
+    assert_eq!(reply.bridge["transfer_status"], "canceled");
+    assert_eq!((world.task_status(&talk.task), world.reservation(&offer)), ("assigned", "canceled"));
+    told(&world, &ada(), "task.transfer-canceled");
+    assert_eq!(told(&world, &bo(), "reservation.canceled")["task_transfer"]["transfer_status"], "canceled");
+    assert_eq!(world.ask(cancel(ada())).expect_err("over").status, 400);
+
+    let (mut world, talk, offer) = handing_over("WARM");
+    world.reservation_status(&offer, "rejected").expect("rejected");
+    assert_eq!(world.task_status(&talk.task), "assigned");
+    assert_eq!(told(&world, &ada(), "task.transfer-failed")["transfer_status"], "failed");
+    assert_eq!(told(&world, &bo(), "reservation.rejected")["task_transfer"]["transfer_status"], "failed");
+}
+
+#[test]
+fn a_cold_one_that_is_refused_goes_to_the_next_agent() {
+    let (mut world, talk, offer) = handing_over("COLD");
+    world.reservation_status(&offer, "rejected").expect("rejected");
+    assert_eq!(world.task_status(&talk.task), "pending", "Ada has to wrap up first");
+    world.reservation_status(&talk.reservation, "completed").expect("completed");
+    let (again, task) = world.reservation_of(&ada());
+    assert_eq!((task, world.reservation(&again)), (talk.task.clone(), "pending"));
+    let leg = world.accept(&again, false);
+    world.tell(Event::Answered { call: leg.clone() });
+    assert_eq!(world.live(&talk.conference), [talk.customer.clone(), leg]);
+    assert_eq!(world.task_status(&talk.task), "assigned");
+}
+
+#[test]
+fn a_customer_who_hangs_up_meanwhile_ends_the_offer() {
+    for mode in ["WARM", "COLD"] {
+        let (mut world, talk, offer) = handing_over(mode);
+        world.tell(Event::HungUp { call: talk.customer.clone() });
+        assert_eq!(
+            (world.reservation(&offer), world.task_status(&talk.task)),
+            ("canceled", "wrapping"),
+            "{mode}"
+        );
+        assert_eq!(told(&world, &ada(), "task.transfer-failed")["transfer_status"], "failed");
+        world.reservation_status(&talk.reservation, "completed").expect("completed");
+        assert_eq!(world.task_status(&talk.task), "completed");
+    }
+    let (mut world, talk, offer) = handing_over("COLD");
+    world.reservation_status(&talk.reservation, "completed").expect("completed");
+    world.tell(Event::HungUp { call: talk.customer.clone() });
+    assert_eq!((world.reservation(&offer), world.task_status(&talk.task)), ("canceled", "canceled"));
+}
+
+#[test]
+fn what_cannot_be_handed_over_is_refused() {
+    let (mut world, talk) = World::talk(false);
+    assert_eq!(transfer(&mut world, &talk, "WARM").expect_err("Bo is not there").status, 400);
+    world.available(&bo());
+    assert_eq!(transfer(&mut world, &talk, "TEPID").expect_err("no mode").status, 400);
+    transfer(&mut world, &talk, "WARM").expect("a transfer");
+    assert_eq!(transfer(&mut world, &talk, "WARM").expect_err("under way").status, 400);
+}
+
+#[test]
+fn a_page_that_is_loaded_again_finds_its_transfer_under_way() {
+    let (mut world, talk, _) = handing_over("WARM");
+    let reply = world.ask(Request::FetchReservation(talk.reservation.clone())).expect("there");
+    assert_eq!(reply.bridge["active_outgoing_task_transfer"]["transfer_status"], "initiated");
+    let (mut world, talk, ..) = handed_over();
+    let reply = world.ask(Request::FetchReservation(talk.reservation.clone())).expect("there");
+    assert!(reply.bridge.get("active_outgoing_task_transfer").is_none(), "not even as null");
+}
+
+#[test]
+fn an_agent_holds_and_removes_the_other() {
+    let (mut world, talk, offer, leg) = handed_over();
+    let hold = |hold| Request::HoldWorker {
+        task: talk.task.clone(),
+        worker: bo(),
+        change: ParticipantChange { hold: Some(hold), ..ParticipantChange::default() },
+    };
+    world.ask(hold(true)).expect("held");
+    assert!(held(&world, &talk, &leg) && !held(&world, &talk, &talk.agent));
+    world.ask(hold(false)).expect("back");
+    let kick = || Request::KickWorker { task: talk.task.clone(), worker: bo() };
+    world.ask(kick()).expect("removed");
+    assert_eq!(world.live(&talk.conference), [talk.customer.clone(), talk.agent.clone()]);
+    assert_eq!((world.reservation(&offer), world.task_status(&talk.task)), ("wrapping", "assigned"));
+    assert_eq!(world.ask(kick()).expect_err("gone").status, 400);
+}
+
+#[test]
+fn ending_it_for_all_hangs_up_everybody() {
+    let (mut world, talk, offer, leg) = handed_over();
+    let reply = world.ask(Request::CloseChannel(talk.task.clone())).expect("closed");
+    assert_eq!(reply.bridge["status"], "closed");
+    for call in [&talk.customer, &talk.agent, &leg] {
+        assert_eq!(world.call_status(call), "completed");
+    }
+    assert_eq!((world.reservation(&offer), world.reservation(&talk.reservation)), ("wrapping", "wrapping"));
+    told(&world, &ada(), "task.wrapup");
+    assert_eq!(value(&world.callback("conference-end"), "ReasonConferenceEnded"), "conference-ended-via-api");
+}
+
+#[test]
+fn a_supervisor_listens_and_is_not_heard() {
+    let (mut world, talk) = World::talk(false);
+    let supervise = Request::Supervise {
+        reservation: talk.reservation.clone(),
+        supervisor: bo(),
+        to: "client:bo_40example_2Ecom".into(),
+    };
+    world.ask(supervise.clone()).expect("rings");
+    let leg = world.rung().expect("a phone rings");
+    world.clear();
+    world.tell(Event::Answered { call: leg.clone() });
+    assert_eq!(world.live(&talk.conference), [talk.customer.clone(), talk.agent.clone(), leg.clone()]);
+    assert!(world.done.contains(&Effect::Mute { call: leg.clone(), muted: true }));
+    assert_eq!(value(&world.callback("participant-join"), "Muted"), "true");
+    assert_eq!(told(&world, &ada(), "participant.added")["type"], "supervisor");
+    world.tell(Event::HungUp { call: leg });
+    assert_eq!(world.live(&talk.conference).len(), 2, "the call goes on");
+    world.tell(Event::HungUp { call: talk.agent.clone() });
+    world.pass(Millis::seconds(1));
+    assert_eq!(world.ask(supervise).expect_err("no call").status, 400);
+}
