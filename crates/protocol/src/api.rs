@@ -11,10 +11,54 @@
 //! | `POST /v1/goodbye` | [`Beacon`], as `text/plain`: a page that goes away can set no header | 204 |
 //! | `GET /v1/push?epoch=…` | | `text/event-stream` of [`Push`], one JSON object a `data:` line |
 //!
+//! Registrations and marks may carry a [`DeliveryId`]: the same one again changes nothing.
+//!
+//! Each event of the stream has an `id`. A page that comes back with it as `Last-Event-ID` is told what it missed, or,
+//! where that is not known any more, to [`Push::Ask`].
+//!
 //! Errors are `application/problem+json`: [`Problem`].
 
 use crate::{CallSid, ConferenceSid, RecoveryId, ReservationSid, TaskSid, WorkflowSid};
 use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Names a request that is repeated until it is answered, so that it counts once: `{epoch}-{number}` of the page that
+/// made it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct DeliveryId {
+    /// Of the page.
+    pub epoch: u64,
+    /// Grows with every request of the page.
+    pub number: u32,
+}
+
+impl fmt::Display for DeliveryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.epoch, self.number)
+    }
+}
+
+impl From<DeliveryId> for String {
+    fn from(id: DeliveryId) -> Self {
+        id.to_string()
+    }
+}
+
+impl DeliveryId {
+    /// Reads what [`fmt::Display`] wrote; `None` for anything else.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (epoch, number) = text.split_once('-')?;
+        Some(Self { epoch: epoch.parse().ok()?, number: number.parse().ok()? })
+    }
+}
+
+impl TryFrom<String> for DeliveryId {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("an id is an epoch and a number, with a hyphen between them")
+    }
+}
 
 /// A desktop has come up. Proves the agent reachable, and every older page of that browser dead.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,14 +96,18 @@ pub struct Goodbye {
     pub tasks: Vec<TaskSid>,
 }
 
-/// A goodbye with the token in its body. It has no `Debug`, so that the token is never printed.
+/// The last words of a page, with the token in the body. It has no `Debug`, so that the token is never printed.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Beacon {
     /// The Flex user's token.
     pub token: String,
-    /// What it is about.
-    pub goodbye: Goodbye,
+    /// Marks that have not been answered yet. They count before the goodbye.
+    #[serde(default)]
+    pub marks: Vec<GracefulMark>,
+    /// Absent from a page that leaves no leg behind.
+    #[serde(default)]
+    pub goodbye: Option<Goodbye>,
 }
 
 /// What the server knows about the worker's calls. Empty: nothing to recover.
@@ -71,12 +119,18 @@ pub struct HelloReply {
     /// Is rejoining in place wanted? Then a page that goes away says goodbye and leaves its legs standing.
     #[serde(default)]
     pub in_place: bool,
+    /// Is a newer page of this worker connected, in another browser? Then that one acts, and this one only looks on.
+    #[serde(default)]
+    pub superseded: bool,
 }
 
 /// A call is up: the page has seen its own leg and the customer's in the conference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Registration {
+    /// The same one again is the same registration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<DeliveryId>,
     /// Of the page that registers.
     pub epoch: u64,
     /// The task that the conference belongs to.
@@ -99,6 +153,9 @@ pub struct Registration {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GracefulMark {
+    /// The same one again is the same mark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<DeliveryId>,
     /// The task that is left.
     pub task: TaskSid,
     /// This worker's reservation of it.
@@ -235,6 +292,10 @@ pub enum Push {
         /// As it is now.
         recovery: RecoveryView,
     },
+    /// What was said while the page was not connected is not known any more: it is to say hello.
+    Ask,
+    /// A newer page of this worker has connected, in another browser: from now on that one acts.
+    Superseded,
 }
 
 /// An error reply (RFC 9457).
@@ -266,6 +327,17 @@ mod tests {
         assert_eq!(json["push"], "recovery");
         assert_eq!(json["recovery"]["stage"], serde_json::json!({"name": "handedOver", "workerName": "Bo"}));
         assert!(json["recovery"].get("remainingMs").is_none());
+    }
+
+    #[test]
+    fn delivery_ids_are_read_as_they_are_written() {
+        let id = DeliveryId { epoch: 1_700_000_000_000, number: 3 };
+        let text = serde_json::to_string(&id).expect("serialises");
+        assert_eq!(text, r#""1700000000000-3""#);
+        assert_eq!(serde_json::from_str::<DeliveryId>(&text).expect("is read"), id);
+        for text in [r#""""#, r#""1""#, r#""1-""#, r#""-1""#, r#""1-2-3""#, r#""a-b""#, "7", "null"] {
+            assert!(serde_json::from_str::<DeliveryId>(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -5,7 +5,9 @@ use crate::{
     Action, Announcement, ConferenceEvent, ConferenceEventKind, Config, Effect, LeaveReason, Note, Outcome,
 };
 use crate::{ParticipantFlags, Registered, Timer};
-use rejoin_protocol::api::{GracefulReason, Hello, RecoveryView, Registration, Stage};
+use rejoin_protocol::api::{
+    DeliveryId, GracefulMark, GracefulReason, Hello, RecoveryView, Registration, Stage,
+};
 use rejoin_protocol::{
     CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid, WorkflowSid,
 };
@@ -20,6 +22,8 @@ const LATER: Millis = Millis::seconds(600);
 const AHEAD: Millis = Millis::seconds(1);
 /// So often a call is looked up of which too little is found.
 const LOOKUPS: u32 = 5;
+/// More registrations and marks than a call has.
+const DELIVERIES: usize = 100;
 /// How long a reachable agent waits for what should come before the requeue.
 const PREPARE: Millis = Millis::seconds(2);
 
@@ -47,6 +51,9 @@ pub struct Call {
     pub hellos: BTreeMap<WorkerSid, u64>,
     /// Sequence numbers that were taken already.
     pub seen: BTreeSet<u64>,
+    /// Registrations and marks that were taken already: a page repeats them until it is answered.
+    #[serde(default)]
+    pub delivered: BTreeSet<(WorkerSid, DeliveryId)>,
     /// Has the conference ended?
     pub ended: bool,
     /// Has the server looked the call up itself, or begun to?
@@ -255,6 +262,7 @@ impl Call {
             on_purpose: BTreeMap::new(),
             hellos: BTreeMap::new(),
             seen: BTreeSet::new(),
+            delivered: BTreeSet::new(),
             ended: false,
             learning: false,
             lookups: 0,
@@ -415,6 +423,9 @@ impl Call {
         if registration.task != self.task || self.agents.get(&registration.worker_leg).is_some_and(foreign) {
             return; // another task's conference, or somebody else's leg
         }
+        if self.was_delivered(worker, registration.id) {
+            return;
+        }
         self.workflow = Some(registration.workflow.clone());
         self.customer.get_or_insert_with(|| registration.customer_leg.clone());
         self.assume_joined(&registration.worker_leg);
@@ -455,14 +466,23 @@ impl Call {
         }
     }
 
-    pub(crate) fn graceful(
-        &mut self,
-        out: &mut Out<'_>,
-        reservation: &ReservationSid,
-        reason: GracefulReason,
-    ) {
-        self.on_purpose.insert(reservation.clone(), reason);
+    pub(crate) fn graceful(&mut self, out: &mut Out<'_>, worker: &WorkerSid, mark: &GracefulMark) {
+        // Nobody marks another agent's leave.
+        let foreign = |agent: &Agent| agent.reservation == mark.reservation && agent.worker != *worker;
+        if self.agents.values().any(foreign) || self.was_delivered(worker, mark.id) {
+            return;
+        }
+        self.on_purpose.insert(mark.reservation.clone(), mark.reason);
         self.evaluate(out);
+    }
+
+    /// Has this request been taken before? From now on it has.
+    fn was_delivered(&mut self, worker: &WorkerSid, id: Option<DeliveryId>) -> bool {
+        let Some(id) = id else { return false };
+        if self.delivered.len() >= DELIVERIES {
+            self.delivered.pop_first();
+        }
+        !self.delivered.insert((worker.clone(), id))
     }
 
     pub(crate) fn hello(

@@ -1,4 +1,4 @@
-use rejoin_protocol::api::{Goodbye, GracefulReason, Hello, Registration};
+use rejoin_protocol::api::{Goodbye, GracefulMark, Hello, Registration};
 use rejoin_protocol::{CallSid, ConferenceSid, RecoveryId, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use serde::{Deserialize, Serialize};
 
@@ -20,12 +20,8 @@ pub enum Event {
     Graceful {
         /// From the token.
         worker: WorkerSid,
-        /// The task that is left.
-        task: TaskSid,
-        /// His or her reservation.
-        reservation: ReservationSid,
-        /// In what way.
-        reason: GracefulReason,
+        /// Which call, and in what way.
+        mark: GracefulMark,
     },
     /// A page of the worker has loaded. Idempotent by epoch.
     Hello {

@@ -43,16 +43,9 @@ impl Machine {
                     .or_insert_with(|| Call::new(conference.clone(), registration.task.clone()));
                 self.with(&mut out, &conference, |call, out| call.registered(out, &worker, &registration));
             }
-            Event::Graceful { worker, task, reservation, reason } => {
-                for conference in self.of_task(&task) {
-                    self.with(&mut out, &conference, |call, out| {
-                        // Nobody marks another agent's leave.
-                        let foreign =
-                            call.agents.values().any(|a| a.reservation == reservation && a.worker != worker);
-                        if !foreign {
-                            call.graceful(out, &reservation, reason);
-                        }
-                    });
+            Event::Graceful { worker, mark } => {
+                for conference in self.of_task(&mark.task) {
+                    self.with(&mut out, &conference, |call, out| call.graceful(out, &worker, &mark));
                 }
             }
             Event::Hello { worker, hello, older_page_connected } => {

@@ -106,6 +106,7 @@ mod tests {
             Event::Registered {
                 worker: WorkerSid::numbered(1),
                 registration: Registration {
+                    id: None,
                     epoch: 1,
                     task: task.clone(),
                     reservation: ReservationSid::numbered(1),

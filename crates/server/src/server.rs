@@ -53,7 +53,7 @@ impl Server {
 
         let store = Store::open(&config.database_url).await?;
         let timelines = store.timelines();
-        let pushes = Pushes::default();
+        let pushes = Pushes::new(crate::engine::now().0);
         let (lines, _) = broadcast::channel(1024);
         let (jobs, wanted) = mpsc::unbounded_channel();
         let outlets = Outlets { pushes: pushes.clone(), lines: lines.clone(), jobs };

@@ -1,6 +1,8 @@
 //! A machine with a clock, and shorthands for the people of one call.
 
-use rejoin_protocol::api::{Goodbye, GracefulReason, Hello, Holding, Registration, Stage};
+use rejoin_protocol::api::{
+    DeliveryId, Goodbye, GracefulMark, GracefulReason, Hello, Holding, Registration, Stage,
+};
 use rejoin_protocol::{
     CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid, WorkflowSid,
 };
@@ -121,6 +123,7 @@ impl Desk {
 
     pub fn register(&mut self, n: u128, worker: u128, worker_leg: u128, epoch: u64) {
         let registration = Registration {
+            id: None,
             epoch,
             task: TaskSid::numbered(n),
             reservation: ReservationSid::numbered(n),
@@ -158,8 +161,13 @@ impl Desk {
     }
 
     pub fn graceful_of(&mut self, worker: u128, reason: GracefulReason) {
+        self.mark(worker, None, reason);
+    }
+
+    pub fn mark(&mut self, worker: u128, id: Option<DeliveryId>, reason: GracefulReason) {
         let (task, reservation) = (TaskSid::numbered(1), ReservationSid::numbered(1));
-        self.handle(Event::Graceful { worker: WorkerSid::numbered(worker), task, reservation, reason });
+        let mark = GracefulMark { id, task, reservation, reason };
+        self.handle(Event::Graceful { worker: WorkerSid::numbered(worker), mark });
     }
 
     pub fn entered_queue(&mut self) {

@@ -9,7 +9,7 @@ mod missed;
 mod properties;
 
 use desk::*;
-use rejoin_protocol::api::{GracefulReason, Stage};
+use rejoin_protocol::api::{DeliveryId, GracefulReason, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
     Action, Announcement, ConferenceEventKind, Effect, LeaveReason, Note, Outcome, Registered, Timer,
@@ -223,6 +223,26 @@ fn a_customer_in_transfer_is_not_an_orphan() {
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Orphan);
     assert!(desk.take_actions().is_empty());
+}
+
+#[test]
+fn a_request_that_is_repeated_counts_once() {
+    let id = |number| Some(DeliveryId { epoch: 1, number });
+    let mut desk = Desk::talking();
+    desk.mark(ADA, id(1), GracefulReason::ColdTransfer);
+    desk.mark(BO, id(2), GracefulReason::HangUp); // foreign: uses no id up
+    desk.mark(ADA, id(2), GracefulReason::HangUp);
+    desk.mark(ADA, id(1), GracefulReason::ColdTransfer); // the answer was lost
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.fire(1, Timer::Orphan);
+    assert_eq!(desk.take_actions(), [Action::EndConference { conference: conference(1) }]);
+
+    let mut desk = Desk::talking();
+    for number in 0..1000 {
+        desk.mark(ADA, id(number), GracefulReason::HangUp);
+    }
+    let kept = desk.machine.call(&conference(1)).expect("known").delivered.len();
+    assert_eq!(kept, 100, "what is remembered is bounded");
 }
 
 #[test]

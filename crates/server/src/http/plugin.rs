@@ -47,11 +47,13 @@ pub(crate) async fn hello(
     }
     tracing::info!(worker = %agent.worker, holdings = hello.holdings.len(), "hello");
     let older_page_connected = app.pushes.older_page_connected(&agent.worker, hello.epoch);
+    let superseded = app.pushes.newer_page_connected(&agent.worker, hello.epoch);
+    app.pushes.supersede(&agent.worker, hello.epoch);
     let worker = agent.worker.clone();
     let event = Event::Hello { worker: agent.worker, hello, older_page_connected };
     let recoveries =
         app.engine.event_then(event, move |machine| machine.views(crate::engine::now(), &worker)).await?;
-    Ok(Json(HelloReply { recoveries, in_place: app.config.machine().in_place }))
+    Ok(Json(HelloReply { recoveries, in_place: app.config.machine().in_place, superseded }))
 }
 
 /// `POST /v1/calls`.
@@ -75,21 +77,26 @@ pub(crate) async fn graceful(
     Posted(mark): Posted<GracefulMark>,
 ) -> Result<StatusCode, Problem> {
     tracing::info!(worker = %agent.worker, task = %mark.task, reason = ?mark.reason, "leaves on purpose");
-    let GracefulMark { task, reservation, reason } = mark;
-    app.engine.event(Event::Graceful { worker: agent.worker, task, reservation, reason }).await?;
+    app.engine.event(Event::Graceful { worker: agent.worker, mark }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// `POST /v1/goodbye`: a beacon. Nobody reads the reply.
 pub(crate) async fn goodbye(State(app): State<Arc<App>>, body: Bytes) -> Result<StatusCode, Problem> {
-    let Ok(Beacon { token, goodbye }) = serde_json::from_slice(&body) else {
+    let Ok(Beacon { token, marks, goodbye }) = serde_json::from_slice(&body) else {
         return Err(Problem::BodyInvalid);
     };
-    if goodbye.tasks.len() > HOLDINGS {
+    if marks.len() > HOLDINGS || goodbye.as_ref().is_some_and(|goodbye| goodbye.tasks.len() > HOLDINGS) {
         return Err(Problem::BodyInvalid);
     }
-    let agent = app.tokens.check(&token, crate::engine::now()).await?;
-    tracing::info!(worker = %agent.worker, tasks = goodbye.tasks.len(), "goodbye");
-    app.engine.event(Event::Goodbye { worker: agent.worker, goodbye }).await?;
+    let Agent { worker, .. } = app.tokens.check(&token, crate::engine::now()).await?;
+    for mark in marks {
+        tracing::info!(%worker, task = %mark.task, reason = ?mark.reason, "leaves on purpose, and the page ends");
+        app.engine.event(Event::Graceful { worker: worker.clone(), mark }).await?;
+    }
+    if let Some(goodbye) = goodbye {
+        tracing::info!(%worker, tasks = goodbye.tasks.len(), "goodbye");
+        app.engine.event(Event::Goodbye { worker, goodbye }).await?;
+    }
     Ok(StatusCode::NO_CONTENT)
 }

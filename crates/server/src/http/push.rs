@@ -3,7 +3,9 @@
 use super::App;
 use super::auth::Agent;
 use super::problem::Problem;
+use crate::push::{Numbered, Subscription};
 use axum::extract::{Query, State};
+use axum::http::HeaderMap;
 use axum::response::sse::{Event as Line, KeepAlive};
 use axum::response::{IntoResponse, Sse};
 use futures_util::{StreamExt as _, stream};
@@ -25,21 +27,29 @@ pub(crate) struct Page {
     epoch: u64,
 }
 
-/// `GET /v1/push?epoch=…`. Ends when the token does; the page comes back with the next one.
+/// `GET /v1/push?epoch=…`. Ends when the token does; the page comes back with the next one, and with `Last-Event-ID`.
 pub(crate) async fn push(
     State(app): State<Arc<App>>,
     agent: Agent,
     query: Result<Query<Page>, axum::extract::rejection::QueryRejection>,
+    headers: HeaderMap,
 ) -> Result<impl IntoResponse, Problem> {
     let Query(page) = query.map_err(|_| Problem::BodyInvalid)?;
     let (worker, pushes) = (agent.worker.clone(), app.pushes.clone());
     // In the engine's own order: nothing that changes after this is missed, nothing before it comes twice.
     let opened = app.engine.read(move |machine| {
-        (machine.views(crate::engine::now(), &worker), pushes.subscribe(&worker, page.epoch))
+        let since = headers.get("last-event-id").map(|id| id.to_str().unwrap_or_default());
+        (machine.views(crate::engine::now(), &worker), pushes.subscribe(&worker, page.epoch, since))
     });
-    let (views, receiver) = opened.await?;
-    tracing::info!(worker = %agent.worker, open = views.len(), "push channel opened");
-    let first = stream::iter(views.into_iter().map(|recovery| Push::Recovery { recovery }));
+    let (views, Subscription { first: missed, position, receiver }) = opened.await?;
+    tracing::info!(worker = %agent.worker, open = views.len(), missed = missed.len(), "push channel opened");
+    let views = views.into_iter().map(move |recovery| {
+        let push = Push::Recovery { recovery };
+        line(&Numbered { id: position, push })
+    });
+    // Also a page to which nothing is said is to know how far it has heard.
+    let here = Line::default().id(position.to_string()).comment("connected");
+    let first = missed.iter().map(line).chain([here]).chain(views).collect::<Vec<_>>();
     let stopping = app.stopping.clone();
     let end = async move {
         let expired = async {
@@ -55,14 +65,15 @@ pub(crate) async fn push(
             () = super::stopped(stopping) => {}
         }
     };
-    let lines = first
-        .chain(ReceiverStream::new(receiver))
-        .map(|push| Ok::<_, Infallible>(line(&push)))
+    let lines = stream::iter(first)
+        .chain(ReceiverStream::new(receiver).map(|said| line(&said)))
+        .map(Ok::<_, Infallible>)
         .take_until(Box::pin(end));
     Ok((UNBUFFERED, Sse::new(lines).keep_alive(KeepAlive::new().interval(HEARTBEAT))))
 }
 
-fn line(push: &Push) -> Line {
+fn line(said: &Numbered) -> Line {
+    let line = Line::default().id(said.id.to_string());
     // A push always is JSON; a comment in its place would be harmless.
-    Line::default().json_data(push).unwrap_or_else(|_| Line::default().comment("unreadable"))
+    line.json_data(&said.push).unwrap_or_else(|_| Line::default().comment("unreadable"))
 }

@@ -117,6 +117,49 @@ async fn a_desktop_is_told_what_is_open_and_what_changes() {
 }
 
 #[tokio::test]
+async fn a_desktop_that_comes_back_is_told_what_it_missed() {
+    let mut world = World::start().await;
+    world.desk.talking().await;
+    let begin = Events::open(&world.desk, "/v1/push?epoch=1", "ada").await.position().await;
+    assert_eq!(world.desk.leave(3, &ada_leg()).await, 204);
+    world.twilio.wait_for("POST Tasks", 1).await;
+    assert_eq!(world.desk.callback(4, "participant-leave", &[("CallSid", customer().as_str())]).await, 204);
+    // It is over before the desktop is back: a list of what is open would not name it.
+    let mut back = Events::resume(&world.desk, "/v1/push?epoch=1", "ada", Some(&begin)).await;
+    let mut stages = vec![];
+    while stages.last().is_none_or(|stage| stage != "customerLeft") {
+        let said = back.next().await.unwrap();
+        stages.push(said["recovery"]["stage"]["name"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(stages.first().map(String::as_str), Some("interrupted"), "{stages:?}");
+    let here = back.id.clone().unwrap();
+    assert_ne!(here, begin);
+
+    world.restart().await;
+    let mut lost = Events::resume(&world.desk, "/v1/push?epoch=1", "ada", Some(&here)).await;
+    assert_eq!(
+        lost.next().await.unwrap(),
+        json!({"push": "ask"}),
+        "this server knows nothing of that number"
+    );
+}
+
+#[tokio::test]
+async fn of_two_browsers_of_one_worker_the_newer_acts() {
+    let world = World::start().await;
+    let desk = &world.desk;
+    let mut old = Events::open(desk, "/v1/push?epoch=1", "ada").await;
+    assert_eq!(desk.hello(1).await["superseded"], json!(false));
+    let new = Events::open(desk, "/v1/push?epoch=2", "ada").await;
+    assert_eq!(old.next().await.unwrap(), json!({"push": "superseded"}));
+    assert_eq!(desk.hello(1).await["superseded"], json!(true));
+    assert_eq!(desk.hello(2).await["superseded"], json!(false));
+    // The newer one is closed: as soon as that is noticed, the older one may act again.
+    drop(new);
+    while desk.hello(1).await["superseded"] == json!(true) {}
+}
+
+#[tokio::test]
 async fn streams_end_when_the_server_stops() {
     let mut world = World::start().await;
     world.desk.lost().await;
@@ -165,6 +208,33 @@ async fn a_goodbye_is_taken_with_a_good_token_alone() {
     let reply = world.desk.hello(1).await;
     assert_eq!(reply["recoveries"][0]["stage"]["name"], "interrupted");
     assert_eq!(reply["inPlace"], json!(true));
+}
+
+#[tokio::test]
+async fn marks_of_a_page_that_ends_are_taken_before_its_goodbye() {
+    for (marks, stages) in [
+        (json!([]), json!(["interrupted"])),
+        (
+            json!([{"id": "1-4", "task": task(), "reservation": reservation(), "reason": "hang-up"}]),
+            json!([]),
+        ),
+    ] {
+        let world = World::start().await;
+        world.desk.talking().await;
+        let goodbye = json!({"epoch": 1, "tasks": [task()]});
+        let body = json!({"token": "ada", "marks": marks, "goodbye": goodbye}).to_string();
+        assert_eq!(beacon(&world, "ada", body).await, 204);
+        let reply = world.desk.hello(1).await;
+        let told = reply["recoveries"].as_array().unwrap().iter();
+        let told: Vec<_> = told.map(|recovery| recovery["stage"]["name"].clone()).collect();
+        assert_eq!(json!(told), stages, "{marks}");
+    }
+    let world = World::start().await;
+    let many = vec![json!({"task": task(), "reservation": reservation(), "reason": "hang-up"}); 101];
+    let body = json!({"token": "ada", "marks": many}).to_string();
+    assert_eq!(beacon(&world, "ada", body).await, 400);
+    let body = json!({"token": "nobody", "marks": []}).to_string();
+    assert_eq!(beacon(&world, "ada", body).await, 401);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The store and the engine on real files, with sudden ends.
 
 use crate::support::*;
-use rejoin_protocol::api::Registration;
+use rejoin_protocol::api::{GracefulMark, Registration};
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, TaskSid};
 use rejoin_recovery::{
     Action, Announcement, ConferenceEvent, ConferenceEventKind, Config, Event, LeaveReason, Note, Outcome,
@@ -130,7 +130,7 @@ impl Running {
 
     async fn with_grace(folder: &Path, grace: Millis) -> Self {
         let (sender, jobs) = mpsc::unbounded_channel();
-        let outlets = Outlets { pushes: Pushes::default(), lines: broadcast::channel(64).0, jobs: sender };
+        let outlets = Outlets { pushes: Pushes::new(1), lines: broadcast::channel(64).0, jobs: sender };
         let store = Store::open(&url(folder)).await.unwrap();
         let config = Config { grace, ..Config::default() };
         let (handle, task) = Engine::start(config, store, outlets).await.unwrap();
@@ -149,6 +149,7 @@ impl Running {
 
     async fn lose_ada(&self) {
         let registration = Registration {
+            id: None,
             epoch: 1,
             task: task(),
             reservation: reservation(),
@@ -255,8 +256,8 @@ async fn a_mark_that_came_in_time_wins_however_long_it_had_to_wait() {
     sqlx::query("drop trigger refuse").execute(&other).await.unwrap();
     // Meanwhile the mark comes, and then its period of grace ends.
     let reason = rejoin_protocol::api::GracefulReason::HangUp;
-    let mark = Event::Graceful { worker: ada(), task: task(), reservation: reservation(), reason };
-    running.handle.event(mark).await.unwrap();
+    let mark = GracefulMark { id: None, task: task(), reservation: reservation(), reason };
+    running.handle.event(Event::Graceful { worker: ada(), mark }).await.unwrap();
     assert_eq!(running.stage().await.as_deref(), Some("graceful"));
 }
 

@@ -348,16 +348,41 @@ impl Desk {
 pub(crate) struct Events {
     response: reqwest::Response,
     text: String,
+    /// Of the last event.
+    pub(crate) id: Option<String>,
 }
 
 impl Events {
     pub(crate) async fn open(desk: &Desk, path: &str, token: &str) -> Self {
+        Self::resume(desk, path, token, None).await
+    }
+
+    /// Opens it anew from an event on.
+    pub(crate) async fn resume(desk: &Desk, path: &str, token: &str, since: Option<&str>) -> Self {
         let http = reqwest::Client::new();
-        let request = http.get(format!("{}{path}", desk.address)).bearer_auth(token);
+        let mut request = http.get(format!("{}{path}", desk.address)).bearer_auth(token);
+        if let Some(since) = since {
+            request = request.header("last-event-id", since);
+        }
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
-        Self { response, text: String::new() }
+        Self { response, text: String::new(), id: None }
+    }
+
+    /// Waits until it is known how far this reader has heard.
+    pub(crate) async fn position(&mut self) -> String {
+        loop {
+            if let Some((head, rest)) = self.text.split_once("\n\n") {
+                let id = head.lines().find_map(|line| line.strip_prefix("id: ")).map(str::to_owned);
+                self.text = rest.to_owned();
+                if let Some(id) = id {
+                    return id;
+                }
+            }
+            let chunk = tokio::time::timeout(PATIENCE, self.response.chunk()).await.expect("no line came");
+            self.text.push_str(std::str::from_utf8(&chunk.unwrap().expect("it goes on")).unwrap());
+        }
     }
 
     /// The next line of data; `None` when the stream has ended.
@@ -365,6 +390,9 @@ impl Events {
         loop {
             while let Some((line, rest)) = self.text.split_once('\n') {
                 let data = line.strip_prefix("data: ").map(|data| serde_json::from_str(data).unwrap());
+                if let Some(id) = line.strip_prefix("id: ") {
+                    self.id = Some(id.to_owned());
+                }
                 self.text = rest.to_owned();
                 if data.is_some() {
                     return data;
