@@ -65,6 +65,7 @@ fn json(text: &str) -> JsValue {
 
 fn body() -> JsString {
     let mark = GracefulMark {
+        id: None,
         task: TaskSid::numbered(1),
         reservation: ReservationSid::numbered(2),
         reason: GracefulReason::HangUp,

@@ -121,6 +121,7 @@ impl Call {
     pub(super) fn registration(&self, epoch: u64, worker_name: &str) -> Option<(Legs, Registration)> {
         let legs = self.legs()?;
         let registration = Registration {
+            id: None,
             epoch,
             task: self.facts.task.clone(),
             reservation: self.facts.reservation.clone(),

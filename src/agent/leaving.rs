@@ -50,7 +50,8 @@ impl Agent {
             }
             call.leaving = true;
             calls.push(sid.clone());
-            let mark = GracefulMark { task: call.facts.task.clone(), reservation: sid.clone(), reason };
+            let mark =
+                GracefulMark { id: None, task: call.facts.task.clone(), reservation: sid.clone(), reason };
             marks.add(self.posts.send(Request::Graceful(mark), out));
         }
         if calls.is_empty() {

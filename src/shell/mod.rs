@@ -175,7 +175,7 @@ impl Inner {
 
     /// The page ends: only a beacon still gets out, and it carries no headers.
     fn say_goodbye(&self, goodbye: Goodbye) {
-        let beacon = Beacon { token: self.token(), goodbye };
+        let beacon = Beacon { token: self.token(), marks: Vec::new(), goodbye: Some(goodbye) };
         if let (Some(window), Ok(body)) = (web_sys::window(), post::body(&beacon)) {
             // Refused only when it is too large. The server notices the end of the push channel as well.
             let url = format!("{}/v1/goodbye", self.server);

@@ -211,7 +211,7 @@ impl Desk {
 
     pub(crate) fn greeted(&mut self, recoveries: Vec<RecoveryView>) -> Vec<Effect> {
         let id = self.hello.take().expect("a hello is under way");
-        let reply = HelloReply { recoveries, in_place: true };
+        let reply = HelloReply { recoveries, in_place: true, superseded: false };
         self.handle(Event::Reply { id, result: Ok(Answer::Hello(reply)) })
     }
 
