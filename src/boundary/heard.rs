@@ -16,6 +16,7 @@ pub fn hello_reply(heard: Value) -> Result<HelloReply, Unfit> {
             .map(|heard| view(heard.fields("recoveries")?))
             .collect::<Result<_, _>>()?,
         in_place: heard.flag("inPlace").unwrap_or_default(),
+        superseded: heard.flag("superseded").unwrap_or_default(),
     })
 }
 
