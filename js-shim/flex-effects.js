@@ -10,10 +10,11 @@ import { text } from './strings';
  *   dialog: import('./types').RejoinDialog,
  *   emit: (event: import('./types').Event) => void,
  *   answer: (request: number, answer: import('./types').Answer) => void,
+ *   standBy: (reason: string) => void,
  * }} shell
  * @returns {(effect: Record<string, any>) => void}
  */
-export const createEffects = (flex, manager, { dialog, emit, answer }) => {
+export const createEffects = (flex, manager, { dialog, emit, answer, standBy }) => {
   /** @param {string} sid */
   const reservation = (sid) => manager.workerClient?.reservations.get(sid);
 
@@ -103,7 +104,8 @@ export const createEffects = (flex, manager, { dialog, emit, answer }) => {
     },
 
     notify: ({ reservation: sid, notice }) => notices(sid, text(manager, notice.kind, notice)),
-    log: ({ notice }) => console.warn(`Rejoin: ${text(manager, notice.kind, notice)}`),
+    standBy: ({ reason }) => standBy(reason),
+    log: ({ notice }) => console.warn(`Rejoin: ${notice}`),
   };
 
   return (effect) => {

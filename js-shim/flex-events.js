@@ -176,6 +176,5 @@ export const watchFlex = (flex, manager, { emit, ask }) => {
       dataset.rejoinPage = acts ? 'acts' : 'waits';
     });
   });
-  if (state().worker?.worker) start();
-  else manager.events.addListener('pluginsInitialized', start);
+  start();
 };

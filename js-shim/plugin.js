@@ -9,6 +9,11 @@ import { watchFlex } from './flex-events';
 /** How long Flex waits for the core's answer at most, in ms: a little more than the core takes. */
 const PATIENCE = 2000;
 
+/** Flex's plugins may start before the worker is known, whose attributes are part of the configuration. */
+const workerKnown = (/** @type {import('./types').Manager} */ manager) =>
+  manager.store.getState().flex.worker?.worker ||
+  new Promise((resolve) => manager.events.addListener('pluginsInitialized', resolve));
+
 export default class RejoinPlugin extends FlexPlugin {
   constructor() {
     super('RejoinPlugin');
@@ -28,12 +33,12 @@ export default class RejoinPlugin extends FlexPlugin {
     /** @type {ReturnType<typeof createEffects> | undefined} */
     let effects;
 
-    /** @param {string} what @param {unknown} error */
+    /** @param {string} what @param {unknown} [error] */
     const giveUp = (what, error) => {
       if (passive) return;
       passive = true;
       document.documentElement.dataset.rejoin = 'passive';
-      console.error(`Rejoin: ${what}. Flex goes on as without this plugin.`, error);
+      console.error(`Rejoin: ${what}. Flex goes on as without this plugin.`, error ?? '');
       dialog.hide();
       effects?.({ keepLegs: { keep: false } });
       for (const answer of open.values()) answer({});
@@ -68,24 +73,23 @@ export default class RejoinPlugin extends FlexPlugin {
     };
 
     const dialog = createDialog(manager, () => emit({ dialogButton: {} }));
-    /** @type {any[]} */
-    const places = [manager.configuration, manager.serviceConfiguration?.ui_attributes];
-    const server = places.map((place) => place?.custom_data?.rejoin?.server).find(Boolean);
-    if (!server) {
-      giveUp('custom_data.rejoin.server is missing in the Flex configuration', undefined);
-      return;
-    }
     effects = createEffects(flex, manager, {
       dialog,
       emit,
       answer: (id, answer) => open.get(id)?.(answer),
+      standBy: giveUp,
     });
     const token = () => manager.store.getState().flex.session?.ssoTokenPayload?.token ?? '';
 
     loadCore()
-      .then((wasm) => {
+      .then(async (wasm) => {
         wasm.onPanic((/** @type {string} */ message) => giveUp('the core broke down', message));
-        core = new wasm.Core(server, effects, token);
+        await workerKnown(manager);
+        /** @type {any[]} */
+        const places = [manager.configuration, manager.serviceConfiguration?.ui_attributes];
+        const account = places.map((place) => place?.custom_data?.rejoin);
+        core = new wasm.Core({ account, worker: manager.workerClient?.attributes }, effects, token);
+        if (passive) return;
         watchFlex(flex, manager, { emit, ask });
         // For whoever has to find out whether the plugin is at work here, tests among them.
         document.documentElement.dataset.rejoin = 'ready';

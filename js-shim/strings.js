@@ -11,16 +11,6 @@ import pt from './languages/pt.json';
 
 /** @type {Record<string, Words>} */
 const languages = { de, en, es, fr, ja, pt };
-/** For the developer, in the console: English, as Flex's own lines are. @type {Words} */
-const lines = {
-  RejoinForeignCallback:
-    'another conferenceStatusCallback is set on this call, so it cannot be recovered. Remove it, or let it pass the events on.',
-  RejoinNotInPlace:
-    'this Flex UI cannot leave a call standing over a reload, so every interrupted call goes through the queue.',
-  RejoinRefused:
-    'the server refuses requests of this desktop (HTTP {{status}}). Check its account and worker.',
-};
-
 /**
  * The language that Flex is set to, or the browser's where Flex does not say; English if there is no file for it.
  * @param {import('./types').Manager} manager
@@ -40,7 +30,7 @@ export const language = (manager) => {
  * @returns {string}
  */
 export const text = (manager, name, values) => {
-  const places = [/** @type {any} */ (manager.strings), languages[language(manager)], en, lines];
+  const places = [/** @type {any} */ (manager.strings), languages[language(manager)], en];
   /** @param {string} key @returns {string} */
   const words = (key) => places.map((place) => place?.[key]).find((found) => found != null);
   const known = Object.entries(values ?? {}).filter(([, value]) => value != null);

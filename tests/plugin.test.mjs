@@ -12,12 +12,12 @@ const bundle = readFileSync(new URL('build/plugin-rejoin.js', root));
 const sid = (prefix, number) => prefix + String(number).padStart(32, '0');
 
 /** What the page finds in place of Flex. Runs in the browser. */
-const flexStub = ({ server, tasks, csp }) => {
+const flexStub = ({ server, tasks, dark, rejoin = { server }, worker = {} }) => {
   const state = { worker: { worker: {}, attributes: { full_name: 'Ada' }, tasks: new Map() } };
   Object.assign(state, {
     conferences: { states: new Map() },
     phone: {},
-    config: { theme: { isLight: !csp?.dark } },
+    config: { theme: { isLight: !dark } },
   });
   state.session = { ssoTokenPayload: { token: 'token-of-ada' } };
   for (const task of tasks) {
@@ -43,7 +43,7 @@ const flexStub = ({ server, tasks, csp }) => {
   });
   const manager = {
     configuration: {},
-    serviceConfiguration: { ui_attributes: { custom_data: { rejoin: { server } } } },
+    serviceConfiguration: { ui_attributes: { custom_data: { rejoin } } },
     store: { getState: () => ({ flex: state }), subscribe: (f) => subscribers.push(f) },
     strings: { RejoinClose: 'Got it' },
     events: { addListener() {} },
@@ -52,7 +52,7 @@ const flexStub = ({ server, tasks, csp }) => {
       sid: 'WK' + '0'.repeat(29) + 'ada',
       // Flex gives plugins proxies, another one each time.
       reservations: { get: (sid) => reservations.has(sid) && new Proxy(reservations.get(sid), {}) },
-      attributes: { contact_uri: 'client:ada' },
+      attributes: { contact_uri: 'client:ada', ...worker },
     },
     voiceClient: {
       ...emitter(),
@@ -168,13 +168,13 @@ beforeEach(() => {
 
 afterEach(async () => context?.close());
 
-const open = async (tasks = [], { dark = false } = {}) => {
+const open = async (tasks = [], account = {}) => {
   context = await browser.newContext({ viewport: { width: 1100, height: 700 } });
   page = await context.newPage();
   page.lines = [];
   page.on('console', (line) => page.lines.push(line.text()));
   page.on('pageerror', (error) => page.lines.push(`pageerror ${error}`));
-  page.stub = `(${flexStub})(${JSON.stringify({ server: origin, tasks, csp: { dark } })})`;
+  page.stub = `(${flexStub})(${JSON.stringify({ server: origin, tasks, ...account })})`;
   await page.goto(origin);
 };
 const until = async (what, check, limit = 5000) => {
@@ -449,6 +449,47 @@ test('the hang-up button works when the server does not', async () => {
   }, task.sid);
   assert.ok(took > 1000 && took < 2500, `${took} ms`);
   assert.equal((await calls()).at(-1)[0], 'HangupCall');
+});
+
+const ours = () => page.lines.filter((line) => line.includes('Rejoin:'));
+
+test('the configuration is read anew on each start: account, team, worker; mistakes are told', async () => {
+  const rejoin = {
+    server: 'https://elsewhere.example',
+    silenceMs: 'long',
+    weather: true,
+    teams: { Sales: { server: origin, leaveWithinMs: 200 } },
+  };
+  const task = accepted(3);
+  reply = (pathname) =>
+    pathname === '/v1/graceful' ? new Promise(() => {}) : { status: 200, json: { recoveries: [] } };
+  await open([task], { rejoin, worker: { team_name: 'Sales' } });
+  await asked('/v1/hello');
+  assert.deepEqual(ours(), [
+    'Rejoin: rejoin.silenceMs must be a whole number from 2000 to 60000, in milliseconds; it is ignored.',
+    'Rejoin: rejoin.weather is not a setting; it is ignored.',
+  ]);
+  const took = await page.evaluate(async (sid) => {
+    const started = performance.now();
+    await window.flex.invoke('HangupCall', { sid });
+    return performance.now() - started;
+  }, task.sid);
+  assert.ok(took > 150 && took < 1200, `${took} ms: the team's 200, not the default of 1500`);
+});
+
+test('without a server, or switched off, the plugin stays out of it and says why', async () => {
+  for (const [rejoin, said] of [
+    [null, /rejoin\.server is missing/],
+    [{ server: origin, enabled: false }, /switched off for this worker/],
+  ]) {
+    await open([accepted(1)], { rejoin });
+    await until('a line', () => ours().length);
+    assert.match(ours().join(), said);
+    await page.evaluate((sid) => window.flex.invoke('CompleteTask', { sid }), sid('WR', 1));
+    assert.equal((await calls()).at(-1)[0], 'CompleteTask');
+    assert.deepEqual([ours().length, requests.length], [1, 0]);
+    await context.close();
+  }
 });
 
 test('where wasm is forbidden Flex goes on as without the plugin', async () => {

@@ -63,6 +63,10 @@ fn json(text: &str) -> JsValue {
     JSON::parse(text).expect("JSON")
 }
 
+fn settings(server: &str) -> JsValue {
+    json(&format!(r#"{{"account":[null,{{"server":"{server}"}}]}}"#))
+}
+
 fn body() -> JsString {
     let mark = GracefulMark {
         id: None,
@@ -238,7 +242,8 @@ async fn the_core_goes_from_start_to_effects() {
     })
     .into_js_value()
     .unchecked_into();
-    let core = Core::new("https://rejoin.example/", sink, Function::new_no_args("return 'secret'"));
+    let core =
+        Core::new(&settings("https://rejoin.example/"), sink, Function::new_no_args("return 'secret'"));
     assert!(core.handle(&json(r#"{"weather":{}}"#)).is_err());
     assert!(core.handle(&JsValue::UNDEFINED).is_err());
 
@@ -274,7 +279,7 @@ fn effects_that_report_at_once_do_not_reenter_the_core() {
            this.core.handle({ beforeComplete: { request: effect.let.request + 1, reservation: 'WR' + '1'.repeat(32) } });",
     );
     Reflect::set(&holder, &"seen".into(), &Array::new()).expect("set");
-    let core = Core::new("https://rejoin.example", sink.bind0(&holder), Function::new_no_args(""));
+    let core = Core::new(&settings("https://rejoin.example"), sink.bind0(&holder), Function::new_no_args(""));
     Reflect::set(&holder, &"core".into(), &core.into()).expect("set");
     let first = json(&format!(r#"{{"beforeComplete":{{"request":1,"reservation":"WR{:032}"}}}}"#, 1));
     let handle: Function = get(&holder, "core.handle").unchecked_into();
@@ -299,7 +304,8 @@ async fn a_page_that_ends_says_goodbye_by_beacon() {
     .unchecked_into();
     let effects = Array::new();
     let sink = Function::new_with_args("effect", "this.push(effect)").bind0(&effects);
-    let core = Core::new("https://rejoin.example/", sink, Function::new_no_args("return 'secret'"));
+    let core =
+        Core::new(&settings("https://rejoin.example/"), sink, Function::new_no_args("return 'secret'"));
     let sid = |prefix: &str, number: u32| format!("{prefix}{number:032}");
     let (wk, wt, wr, ww, cf) = (sid("WK", 1), sid("WT", 1), sid("WR", 1), sid("WW", 1), sid("CF", 1));
     let (own, customer) = (sid("CA", 1), sid("CA", 2));

@@ -1,30 +1,156 @@
-use rejoin_protocol::Millis;
+//! What the account wants: read from what somebody wrote by hand, each mistake told, none of them fatal but one.
 
-/// What the machine goes by. Durations are in milliseconds.
+use crate::boundary::Value;
+use rejoin_protocol::Millis;
+use serde::{Serialize, Serializer};
+use std::fmt;
+
+/// What the machine goes by. Durations are in milliseconds. [`KEYS`] tells names and ranges.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Base URL of the server, without a slash at its end. Twilio sends the conference's events there.
     pub server: String,
-    /// How long Flex waits for us before the agent leaves a call. Default 1.5 s.
+    /// Does the plugin work here at all?
+    pub enabled: bool,
+    /// Does the browser ask before a page with a call is left?
+    pub leave_prompt: bool,
+    /// Are own calls accepted unasked when they come back?
+    pub auto_accept: bool,
+    /// May a leg be left standing over a reload? The server must want it, too.
+    pub in_place: bool,
+    /// How long Flex waits for us before the agent leaves a call.
     pub leave_within: Millis,
-    /// How long a dialog may go without news from the server before it says so. Default 10 s.
+    /// How long a dialog may go without news from the server before it says so.
     pub silence: Millis,
-    /// How long the customer's way through the queue may take when the server names no time. Default 20 s.
+    /// How long the customer's way through the queue may take when the server names no time.
     pub queue_within: Millis,
-    /// How long "Reconnected" stands. Default 1.5 s.
+    /// How long "Reconnected" stands.
     pub rejoined_for: Millis,
-    /// How long a found reservation's conference is waited for before the hello. Default 700 ms.
+    /// How long a found reservation's conference is waited for before the hello.
     pub look_for: Millis,
-    /// How long joining a conference again may take. Default 6 s.
+    /// How long joining a conference again may take.
     pub join_within: Millis,
-    /// Two hellos are at least so far apart. Default 1 s.
+    /// How long a call may be without the server's protection before the agent is told.
+    pub unprotected_after: Millis,
+    /// Two hellos are at least so far apart.
     pub hello_every: Millis,
-    /// Pause before the first repetition of a failed request; it doubles. Default 1 s.
+    /// Pause before the first repetition of a failed request; it doubles.
     pub first_retry: Millis,
-    /// The pause grows no further than this. Default 30 s.
+    /// The pause grows no further than this.
     pub longest_retry: Millis,
-    /// How often an own reservation is tried to accept. Default 3.
+    /// How often an own reservation is tried to accept.
     pub accept_attempts: u32,
+}
+
+/// One thing that an account can set.
+pub struct Key {
+    /// As it is written.
+    pub name: &'static str,
+    /// What it takes.
+    pub kind: Kind,
+}
+
+/// What a key takes, and where it goes.
+#[derive(Clone, Copy)]
+pub enum Kind {
+    /// A base URL: https, or http on this very machine.
+    Address(fn(&mut Config) -> &mut String),
+    /// `true` or `false`.
+    Switch(fn(&mut Config) -> &mut bool),
+    /// Whole milliseconds, from the first number to the second.
+    Duration(fn(&mut Config) -> &mut Millis, u32, u32),
+}
+
+/// All of them.
+pub static KEYS: [Key; 13] = [
+    Key { name: "server", kind: Kind::Address(|config| &mut config.server) },
+    Key { name: "enabled", kind: Kind::Switch(|config| &mut config.enabled) },
+    Key { name: "leavePrompt", kind: Kind::Switch(|config| &mut config.leave_prompt) },
+    Key { name: "autoAccept", kind: Kind::Switch(|config| &mut config.auto_accept) },
+    Key { name: "inPlace", kind: Kind::Switch(|config| &mut config.in_place) },
+    Key { name: "leaveWithinMs", kind: Kind::Duration(|config| &mut config.leave_within, 200, 1_500) },
+    Key { name: "silenceMs", kind: Kind::Duration(|config| &mut config.silence, 2_000, 60_000) },
+    Key { name: "queueWithinMs", kind: Kind::Duration(|config| &mut config.queue_within, 5_000, 120_000) },
+    Key { name: "rejoinedForMs", kind: Kind::Duration(|config| &mut config.rejoined_for, 0, 10_000) },
+    Key { name: "lookForMs", kind: Kind::Duration(|config| &mut config.look_for, 0, 5_000) },
+    Key { name: "joinWithinMs", kind: Kind::Duration(|config| &mut config.join_within, 1_000, 30_000) },
+    Key {
+        name: "unprotectedAfterMs",
+        kind: Kind::Duration(|config| &mut config.unprotected_after, 1_000, 300_000),
+    },
+    Key { name: "longestRetryMs", kind: Kind::Duration(|config| &mut config.longest_retry, 1_000, 300_000) },
+];
+
+/// Worker attributes that name the worker's team: what Flex Insights reads
+/// (<https://www.twilio.com/docs/flex/developer/insights/enhance-integration>).
+pub const TEAM_ATTRIBUTES: [&str; 2] = ["team_name", "team_id"];
+
+/// A mistake in the configuration. What it is about is ignored.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mistake {
+    /// Where, such as `rejoin.teams.Sales.silenceMs`.
+    pub path: String,
+    /// What is wrong.
+    pub wrong: Wrong,
+}
+
+/// What is wrong with a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Wrong {
+    /// There is no such key.
+    Unknown,
+    /// It must be an address.
+    NoAddress,
+    /// It must be `true` or `false`.
+    NoSwitch,
+    /// It must be a number within these two.
+    NoDuration(u32, u32),
+    /// It must be an object.
+    NoGroup,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.path)?;
+        match self.wrong {
+            Wrong::Unknown => f.write_str(" is not a setting")?,
+            Wrong::NoAddress => f.write_str(
+                " must be an address such as https://rejoin.example.com (http only for localhost)",
+            )?,
+            Wrong::NoSwitch => f.write_str(" must be true or false")?,
+            Wrong::NoDuration(least, most) => {
+                write!(f, " must be a whole number from {least} to {most}, in milliseconds")?;
+            }
+            Wrong::NoGroup => f.write_str(" must be an object")?,
+        }
+        f.write_str("; it is ignored.")
+    }
+}
+
+/// Why the plugin stays out of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Idle {
+    /// Somebody wants it so.
+    SwitchedOff,
+    /// No usable address of a server is there.
+    NoServer,
+}
+
+impl fmt::Display for Idle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::SwitchedOff => "switched off for this worker by rejoin.enabled",
+            Self::NoServer => {
+                "rejoin.server is missing in the Flex configuration (ui_attributes.custom_data)"
+            }
+        })
+    }
+}
+
+impl Serialize for Idle {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 impl Config {
@@ -32,17 +158,107 @@ impl Config {
     pub fn new(server: &str) -> Self {
         Self {
             server: server.trim_end_matches('/').to_owned(),
+            enabled: true,
+            leave_prompt: true,
+            auto_accept: true,
+            in_place: true,
             leave_within: Millis(1_500),
             silence: Millis::seconds(10),
             queue_within: Millis::seconds(20),
             rejoined_for: Millis(1_500),
             look_for: Millis(700),
             join_within: Millis::seconds(6),
+            unprotected_after: Millis::seconds(15),
             hello_every: Millis::seconds(1),
             first_retry: Millis::seconds(1),
             longest_retry: Millis::seconds(30),
             accept_attempts: 3,
         }
+    }
+
+    /// Defaults, over them the account's `rejoin`, its `teams`, and `rejoin` of the worker's attributes.
+    pub fn read(account: &Value, worker: &Value) -> (Self, Vec<Mistake>) {
+        let mut config = Self::new("");
+        let mut mistakes = Vec::new();
+        config.take("rejoin", account, true, &mut mistakes);
+        if let Value::Object(teams) = account.get("teams") {
+            // Whoever tries a configuration out is to hear of all of it, not of the own team's part alone.
+            for (team, layer) in teams.iter() {
+                Self::new("").take(&["rejoin.teams.", team].concat(), layer, false, &mut mistakes);
+            }
+        }
+        for attribute in TEAM_ATTRIBUTES {
+            if let Value::Text(team) = worker.get(attribute) {
+                config.take("", account.get("teams").get(team), false, &mut Vec::new());
+            }
+        }
+        config.take("worker attribute rejoin", worker.get("rejoin"), false, &mut mistakes);
+        (config, mistakes)
+    }
+
+    /// Why nothing can or shall be done, if that is so.
+    pub fn idle(&self) -> Option<Idle> {
+        match self {
+            Self { enabled: false, .. } => Some(Idle::SwitchedOff),
+            Self { server, .. } if server.is_empty() => Some(Idle::NoServer),
+            Self { .. } => None,
+        }
+    }
+
+    fn take(&mut self, path: &str, layer: &Value, with_teams: bool, mistakes: &mut Vec<Mistake>) {
+        let mut complain = |path: String, wrong| mistakes.push(Mistake { path, wrong });
+        let entries = match layer {
+            Value::Object(entries) => entries,
+            Value::Nothing => return,
+            _ => return complain(path.to_owned(), Wrong::NoGroup),
+        };
+        for (name, value) in entries.iter() {
+            let wrong = match KEYS.iter().find(|key| key.name == name) {
+                Some(key) => self.set(key.kind, value),
+                None if with_teams && name == "teams" => match value {
+                    Value::Object(_) | Value::Nothing => None,
+                    _ => Some(Wrong::NoGroup),
+                },
+                None => Some(Wrong::Unknown),
+            };
+            if let Some(wrong) = wrong {
+                complain([path, ".", name].concat(), wrong);
+            }
+        }
+    }
+
+    /// `null` is as good as nothing.
+    fn set(&mut self, kind: Kind, value: &Value) -> Option<Wrong> {
+        match (kind, value) {
+            (_, Value::Nothing) => {}
+            (Kind::Address(place), Value::Text(text)) if is_address(text) => {
+                *place(self) = text.trim_end_matches('/').to_owned();
+            }
+            (Kind::Address(_), _) => return Some(Wrong::NoAddress),
+            (Kind::Switch(place), Value::Flag(on)) => *place(self) = *on,
+            (Kind::Switch(_), _) => return Some(Wrong::NoSwitch),
+            (Kind::Duration(place, least, most), Value::Number(number))
+                if *number >= f64::from(least) && *number <= f64::from(most) && number.fract() == 0.0 =>
+            {
+                *place(self) = Millis(*number as u64);
+            }
+            (Kind::Duration(_, least, most), _) => return Some(Wrong::NoDuration(least, most)),
+        }
+        None
+    }
+
+    /// What holds, for [`KEYS`].
+    pub fn tell(&self) -> Value {
+        let mut config = self.clone();
+        let entries = KEYS.iter().map(|key| {
+            let value = match key.kind {
+                Kind::Address(place) => Value::Text(place(&mut config).clone()),
+                Kind::Switch(place) => Value::Flag(*place(&mut config)),
+                Kind::Duration(place, ..) => Value::Number(place(&mut config).0 as f64),
+            };
+            (key.name.to_owned(), value)
+        });
+        Value::Object(entries.collect())
     }
 
     /// Where Twilio sends the events of a conference.
@@ -55,4 +271,24 @@ impl Config {
         let doubled = self.first_retry.0.saturating_mul(1 << failures.saturating_sub(1).min(16));
         Millis(doubled.min(self.longest_retry.0))
     }
+}
+
+/// Can a base URL be made of it? Twilio and browsers send calls' data there: in the open only within one machine.
+fn is_address(text: &str) -> bool {
+    let (open, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
+        (Some(rest), _) => (false, rest),
+        (None, Some(rest)) => (true, rest),
+        (None, None) => return false,
+    };
+    let authority = rest.split_once('/').map_or(rest, |(authority, _)| authority);
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let plain = |char: char| char.is_ascii_graphic() && !"?#@\\<>\"'`{}|^".contains(char);
+    let local = matches!(host, "localhost" | "127.0.0.1" | "[::1]") || host.ends_with(".localhost");
+    rest.chars().all(plain)
+        && !host.is_empty()
+        && port.is_none_or(|port| port.parse::<u16>().is_ok())
+        && (local || !open)
 }

@@ -1,7 +1,8 @@
-use crate::agent::{Dialog, PostId, RequestId};
+use crate::agent::{Dialog, Idle, Mistake, PostId, RequestId};
 use rejoin_protocol::api::{Goodbye, GracefulMark, Hello, Registration};
 use rejoin_protocol::{CallSid, Millis, RecoveryId, ReservationSid};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use std::fmt;
 
 /// What the machine wants done.
 #[derive(Clone, Debug, PartialEq)]
@@ -165,6 +166,13 @@ pub enum ToDesktop {
         /// What.
         notice: Notice,
     },
+    /// Stay out of it: nothing else will come.
+    StandBy {
+        /// Why.
+        reason: Idle,
+        /// Is it what somebody wants?
+        wanted: bool,
+    },
     /// Tell the developer, in the console.
     Log {
         /// What.
@@ -207,9 +215,10 @@ pub enum Notice {
 }
 
 /// Something for the developer.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Complaint {
+    /// The configuration is not as it should be.
+    Configuration(Mistake),
     /// Somebody else has set a conference status callback: without ours the call cannot be recovered.
     ForeignCallback,
     /// This Flex lacks what leaving a call standing over a reload needs: every recovery goes through the queue.
@@ -219,4 +228,29 @@ pub enum Complaint {
         /// HTTP status.
         status: u16,
     },
+}
+
+/// For the console, in English like Flex's own lines.
+impl fmt::Display for Complaint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Configuration(mistake) => mistake.fmt(f),
+            Self::ForeignCallback => f.write_str(
+                "another conferenceStatusCallback is set on this call, so it cannot be recovered. Remove it, or let it pass the events on.",
+            ),
+            Self::NotInPlace => f.write_str(
+                "this Flex UI cannot leave a call standing over a reload, so every interrupted call goes through the queue.",
+            ),
+            Self::Refused { status } => write!(
+                f,
+                "the server refuses requests of this desktop (HTTP {status}). Check its account and worker.",
+            ),
+        }
+    }
+}
+
+impl Serialize for Complaint {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }

@@ -5,8 +5,8 @@ use crate::agent::offer::Offer;
 use crate::agent::posts::Posts;
 use crate::agent::recovery::Recovery;
 use crate::agent::{
-    Answer, Complaint, ConferenceFacts, ConferenceOptions, Config, Dialog, Effect, Event, FromDesktop, Mark,
-    PostError, PostId, Request, RequestId, ReservationStatus, TaskFacts, Timer, ToDesktop,
+    Answer, Complaint, ConferenceFacts, ConferenceOptions, Config, Dialog, Effect, Event, FromDesktop, Idle,
+    Mark, Mistake, PostError, PostId, Request, RequestId, ReservationStatus, TaskFacts, Timer, ToDesktop,
 };
 use rejoin_protocol::{Millis, RecoveryId, ReservationSid, WorkerSid};
 
@@ -106,6 +106,19 @@ impl Agent {
         let muted = marks.iter().filter(|mark| mark.muted).map(|mark| mark.reservation.clone());
         self.muted = Set::of(muted);
         self.marks = Set::of(marks.into_iter().map(|mark| mark.reservation));
+    }
+
+    /// Tells what is wrong with the configuration. To be called once, before any event.
+    pub fn configured(&mut self, mistakes: Vec<Mistake>) -> Vec<Effect> {
+        let mut out = Vec::new();
+        for mistake in mistakes {
+            self.complain(Complaint::Configuration(mistake), &mut out);
+        }
+        if let Some(reason) = self.config.idle() {
+            let wanted = reason == Idle::SwitchedOff;
+            out.push(Effect::Desktop(ToDesktop::StandBy { reason, wanted }));
+        }
+        out
     }
 
     /// Takes what happened and gives back what is to be done, in this order.

@@ -23,7 +23,7 @@ mod server;
 
 pub(crate) use few::Map;
 
-pub use config::Config;
+pub use config::{Config, Idle, KEYS, Key, Kind, Mistake, TEAM_ATTRIBUTES, Wrong};
 pub use dialog::Dialog;
 pub use effect::{Complaint, ConferenceOptions, Effect, Mark, Notice, Request, Timer, ToDesktop};
 pub use event::{

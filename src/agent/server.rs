@@ -7,7 +7,7 @@ use crate::agent::{
     Agent, Answer, Complaint, Dialog, Effect, Notice, PostError, PostId, Request, ReservationStatus,
     TaskFacts, Timer, ToDesktop,
 };
-use rejoin_protocol::api::{Hello, HelloReply, RecoveryView, Stage};
+use rejoin_protocol::api::{Hello, HelloReply, Holding, RecoveryView, Stage};
 use rejoin_protocol::{Millis, ReservationSid};
 
 impl Agent {
@@ -31,7 +31,11 @@ impl Agent {
             out.push(Effect::SetTimer { timer: Timer::Hello, at });
             return;
         }
-        let holdings = self.calls.values().filter_map(|call| call.holding()).collect();
+        let holdings = self.calls.values().filter_map(|call| {
+            let holding = call.holding()?;
+            Some(Holding { can_join: holding.can_join && self.config.in_place, ..holding })
+        });
+        let holdings = holdings.collect();
         let hello = Hello { epoch: self.epoch, holdings };
         self.hello.under_way = Some(self.posts.send(Request::Hello(hello), out));
         self.hello.sent = Some(now);
@@ -87,7 +91,7 @@ impl Agent {
             }
         }
         self.stop_checking(hello);
-        self.in_place = reply.in_place;
+        self.in_place = reply.in_place && self.config.in_place;
         self.may_join(hello);
     }
 
@@ -130,7 +134,8 @@ impl Agent {
             return;
         }
         let Some(me) = &self.me else { return };
-        let offer = Offer::of(facts, &me.worker);
+        let unasked = |offer: &Offer| offer.kind == Kind::Ping || self.config.auto_accept;
+        let offer = Offer::of(facts, &me.worker).filter(unasked);
         let recovery = offer.as_ref().map(|offer| &offer.recovery);
         if self.offers.get(reservation).is_some_and(|known| Some(&known.recovery) != recovery) {
             self.offers.remove(reservation); // somebody changed the attributes: it is another offer now, or none
@@ -245,7 +250,10 @@ impl Agent {
             self.checking_since()?;
             Some(if self.hello.overdue { Dialog::Unreachable } else { Dialog::Checking })
         };
-        blocking.or_else(|| recoveries().find_map(Recovery::dialog)).or_else(checking)
+        let dialog = blocking.or_else(|| recoveries().find_map(Recovery::dialog)).or_else(checking);
+        // The agent is to accept the call by hand, and must get at it.
+        let rings = !self.config.auto_accept && !self.noticed.is_empty();
+        dialog.filter(|dialog| !(rings && matches!(dialog, Dialog::Reconnecting | Dialog::Slow)))
     }
 
     /// Brings dialog and its timers into line with what is known.

@@ -55,6 +55,22 @@ impl Value {
             _ => Err(Unfit { field }),
         }
     }
+
+    /// What an object has under this name; [`Value::Nothing`] where there is none.
+    pub fn get(&self, name: &str) -> &Value {
+        match self {
+            Self::Object(fields) => {
+                fields.iter().find(|(field, _)| field == name).map_or(&Self::Nothing, |(_, value)| value)
+            }
+            _ => &Self::Nothing,
+        }
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
 }
 
 /// Fields of an object. Each can be taken out once.
@@ -68,6 +84,11 @@ impl FromIterator<(String, Value)> for Fields {
 }
 
 impl Fields {
+    /// All of them.
+    pub fn iter(&self) -> std::slice::Iter<'_, (String, Value)> {
+        self.0.iter()
+    }
+
     /// Name and value of the only field.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ pub mod timer;
 use crate::agent::{
     Agent, Answer, Config, Effect, Event, FromDesktop, PostError, PostId, Request, ToDesktop,
 };
-use crate::boundary::heard;
+use crate::boundary::{Value, heard};
 use js_sys::Function;
 use push::{Channel, News};
 use rejoin_protocol::Millis;
@@ -42,15 +42,22 @@ struct Inner {
 
 #[wasm_bindgen]
 impl Core {
-    /// `server`: base URL of the server. `desktop(effect)` carries out what concerns Flex; `token()` gives the Flex
+    /// `settings`: `{account: […], worker}`, where the account's configuration may be, and the worker's attributes, as
+    /// somebody wrote them. `desktop(effect)` carries out what concerns Flex; `token()` gives the Flex
     /// user's token of this moment.
     #[wasm_bindgen(constructor)]
-    pub fn new(server: &str, desktop: Function, token: Function) -> Core {
-        let config = Config::new(server);
+    pub fn new(settings: &JsValue, desktop: Function, token: Function) -> Core {
+        let settings = js::value(settings);
+        let places = match settings.get("account") {
+            Value::List(places) => places.as_slice(),
+            _ => &[],
+        };
+        let account = places.iter().find(|place| **place != Value::Nothing).unwrap_or(&Value::Nothing);
+        let (config, mistakes) = Config::read(account, settings.get("worker"));
         let server = config.server.clone();
         let epoch = storage::next_epoch(now());
         let agent = Agent::new(config, epoch, storage::marks());
-        Core(Rc::new(Inner {
+        let core = Rc::new(Inner {
             agent: RefCell::new(agent),
             queue: RefCell::default(),
             busy: Cell::new(false),
@@ -60,7 +67,12 @@ impl Core {
             epoch,
             desktop,
             token,
-        }))
+        });
+        let effects = core.agent.borrow_mut().configured(mistakes);
+        for effect in effects {
+            core.perform(effect);
+        }
+        Core(core)
     }
 
     /// Takes an event. Throws when it is not one that the core knows; nothing has changed then.

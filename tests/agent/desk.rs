@@ -144,7 +144,14 @@ pub(crate) struct Desk {
 impl Desk {
     pub(crate) fn new(marks: &[u128]) -> Self {
         let marks = marks.iter().map(|number| Mark { reservation: wr(*number), muted: false }).collect();
-        let agent = Agent::new(Config::new(SERVER), 7, marks);
+        Self::of(Agent::new(Config::new(SERVER), 7, marks))
+    }
+
+    pub(crate) fn with(config: Config) -> Self {
+        Self::of(Agent::new(config, 7, vec![]))
+    }
+
+    fn of(agent: Agent) -> Self {
         Self { agent, now: Millis::seconds(1000), timers: BTreeMap::new(), dialog: None, hello: None }
     }
 

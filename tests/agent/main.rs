@@ -4,6 +4,7 @@
 
 mod a_call;
 mod coming_up;
+mod configuration;
 mod desk;
 mod in_place;
 mod leaving;
