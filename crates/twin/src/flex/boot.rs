@@ -27,6 +27,7 @@ pub(super) fn routes() -> Router<Flex> {
         .route("/@assets.flex.twilio.com/assets/flagPositions.json", get(nothing))
         // Measurements of the Voice SDK.
         .route("/@eventgw.us1.twilio.com/{*path}", post(nothing))
+        .route("/@eventgw.twilio.com/{*path}", post(nothing))
         .route("/@sdk.twilio.com/{*path}", get(sound))
         .route("/@media.twiliocdn.com/{*path}", get(sound))
         .route("/@{host}/{*path}", any(unknown))

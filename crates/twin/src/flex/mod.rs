@@ -2,8 +2,9 @@
 //! event bridge, twilsock with Sync, and the Voice SDK's signalling.
 //!
 //! Wire formats were read in the packages that Flex UI 2.17.1 is made of (`@twilio/flex-ui`, `twilio-taskrouter`
-//! 2.1.1, `twilio-sync` 2.0.1, `@twilio/voice-sdk` 2.11.1). Twilio's side of them is not documented; what stands
-//! here is what those clients accept.
+//! 2.1.1, `twilio-sync` 2.0.1, `@twilio/voice-sdk` 2.11.1); Flex UI 2.0.0 (`twilio-taskrouter` 0.7.1,
+//! `@twilio/voice-sdk` 2.0.1) speaks them the same way, and asks iam.twilio.com about its token. Twilio's side of
+//! them is not documented; what stands here is what those clients accept.
 
 pub mod agent;
 mod boot;
@@ -91,7 +92,7 @@ impl IntoResponse for Refused {
 }
 
 /// `X-Flex-JWE: token`, `Authorization: Basic base64("token:" token)` or `Authorization: Bearer token`.
-fn token_of(headers: &HeaderMap) -> Option<String> {
+pub(crate) fn token_of(headers: &HeaderMap) -> Option<String> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     if let Some(token) = text("x-flex-jwe").or_else(|| text("x-twilio-token")) {
         return Some(token);

@@ -213,3 +213,23 @@ async fn twilsock_carries_requests_once_a_token_was_shown() {
     assert_eq!(made.header["http_status"]["code"], 201);
     assert_eq!(made.payload.expect("a map")["unique_name"], "x");
 }
+
+#[tokio::test]
+async fn an_agent_may_ask_about_the_own_token() {
+    let world = World::start().await;
+    let account = AccountSid::numbered(1);
+    let url = format!("http://{}/__tw/iam.twilio.com/v1/Accounts/{account}/Tokens/validate", world.at);
+    let ask = async |user: &str, token: &str| {
+        let request = world.client.post(&url).basic_auth(user, Some(token));
+        let reply = request.json(&json!({ "token": token })).send().await.expect("answers");
+        (reply.status(), reply.json::<Value>().await.expect("JSON"))
+    };
+    let (status, answer) = ask("token", &World::token(Agent::Ada)).await;
+    assert_eq!((status, &answer["valid"]), (StatusCode::OK, &json!(true)));
+    assert_eq!(answer["worker_sid"], json!(Agent::Ada.worker()));
+    assert_eq!(answer["flex_user_sid"], json!(Agent::Ada.user()));
+    for (user, token) in [("token", "a.b.c"), (account.as_str(), "a.b.c")] {
+        assert_eq!(ask(user, token).await.0, StatusCode::UNAUTHORIZED);
+    }
+    assert_eq!(ask(account.as_str(), SECRET).await.1["valid"], false);
+}

@@ -3,11 +3,11 @@
 use super::not_found;
 use crate::{
     Twin, dates,
-    flex::{agent::Agent, token},
+    flex::{agent::Agent, token, token_of},
     model::ApiError,
     shell_now,
 };
-use axum::http::Method;
+use axum::http::{HeaderMap, Method};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -15,6 +15,16 @@ use serde_json::{Value, json};
 #[derive(Deserialize)]
 struct Body {
     token: String,
+}
+
+/// The account, or an agent: Flex UI up to 2.7 asks here about the token that it signs in with (read in
+/// `@twilio/flex-ui` 2.0.0 to 2.7.2: `Basic base64("token:" token)`), later ones ask flex-api.twilio.com.
+pub(super) fn authorize(twin: &Twin, headers: &HeaderMap) -> Result<(), ApiError> {
+    super::authorize(twin, headers).or_else(|refused| {
+        let secret = twin.config().auth_token.expose_secret();
+        let agent = token_of(headers).and_then(|token| token::verify(secret, &token, shell_now()));
+        agent.map(|_| ()).ok_or(refused)
+    })
 }
 
 /// `POST /v1/Accounts/{AC}/Tokens/validate`, the request of
@@ -35,7 +45,8 @@ pub(super) fn answer(twin: &Twin, method: &Method, path: &str, body: &[u8]) -> R
         Some(claims) => json!({
             "valid": true, "code": 0, "message": null, "expiration": dates::iso(claims.expires),
             "realm_user_id": Agent::of(&claims.worker).map(Agent::email), "identity": claims.identity, "roles": claims.roles,
-            "worker_sid": claims.worker,
+            "worker_sid": claims.worker, "flex_user_sid": Agent::of(&claims.worker).map(Agent::user),
+            "account_sid": claims.account,
         }),
         None => json!({"valid": false, "code": 20101, "message": "The token is not valid or has expired"}),
     })

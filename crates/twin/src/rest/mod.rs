@@ -72,7 +72,7 @@ async fn iam_api(
     body: Bytes,
 ) -> Response {
     twin.lag().await;
-    let result = authorize(&twin, &headers).and_then(|()| iam::answer(&twin, &method, &path, &body));
+    let result = iam::authorize(&twin, &headers).and_then(|()| iam::answer(&twin, &method, &path, &body));
     note(&twin, &method, &path, result.as_ref().err());
     twin.lag().await;
     result.map_or_else(|error| refusal(&error), |body| Json(body).into_response())
