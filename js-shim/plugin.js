@@ -95,5 +95,7 @@ export default class RejoinPlugin extends FlexPlugin {
         document.documentElement.dataset.rejoin = 'ready';
       })
       .catch((error) => giveUp('the core could not start', error));
+    // Flex 2.0 takes no notice of a plugin that is done before its script is, and then waits 10 s for it.
+    return new Promise((later) => setTimeout(later));
   }
 }
