@@ -113,7 +113,7 @@ export const refreshHeld = {
     await story.step('she puts the customer on hold', () => ada.holds());
     await story.step('he hears music', () => customer.hears(/hold music/));
     await story.step('she refreshes the page', () => ada.refreshes());
-    const ended = await story.step('she is back in place', () => customer.notes('ended'));
+    const ended = await story.step('she is back', () => customer.notes('ended'));
     assert.equal(ended.note.outcome, 'rejoined');
     await story.step('the dialog goes', () => ada.dialog().waitFor({ state: 'hidden', timeout: 10_000 }));
     const held = (await story.twilio.conference(task.taskSid)).participants.some(

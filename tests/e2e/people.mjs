@@ -330,7 +330,10 @@ export class Agent {
   }
 
   acceptButton() {
-    return this.page.locator('[data-testid*=accept], button:has-text("Accept")').first();
+    // By its name for tests: what it is called in each Flex UI since 2.0.
+    return this.page
+      .locator('[data-testid*=accept], [data-test=accept-task], button:has-text("Accept")')
+      .first();
   }
 
   async rings() {
@@ -359,7 +362,7 @@ export class Agent {
   isMuted() {
     return this.page.evaluate(() => {
       const { Twilio } = /** @type {any} */ (window);
-      return Boolean(Twilio.Flex.Manager.getInstance().store.getState().flex.phone.activeCall?.isMuted);
+      return Boolean(Twilio.Flex.Manager.getInstance().store.getState().flex.phone.activeCall?.isMuted());
     });
   }
 
