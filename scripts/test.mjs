@@ -1,11 +1,12 @@
 // Everything: formatting, lints, unit, table and property tests, the browser tests of the core, strangers, and the
 // end-to-end stories in Chromium. `--only NAME` runs the parts whose name contains NAME, `--story NAME` the stories,
-// `--pictures` puts the screenshots of the run into docs/images.
+// `--flex newest` or `--flex oldest` those on one Flex UI, `--pictures` puts the screenshots of the run into docs/images.
 
 import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { build } from './lib/build.mjs';
+import { build, buildOldestFlex } from './lib/build.mjs';
+import { newest, oldest } from './lib/flex.mjs';
 import { env, root, run } from './lib/run.mjs';
 import { Advice, giveUp, say, sinceStart, step } from './lib/say.mjs';
 import { chromium, setup, setupTests } from './lib/setup.mjs';
@@ -82,12 +83,15 @@ async function main() {
     options: {
       only: { type: 'string', default: '' },
       story: { type: 'string', default: '' },
+      flex: { type: 'string', default: '' },
       pictures: { type: 'boolean' },
     },
   });
   const asked = (/** @type {string} */ name) => name.includes(values.only);
   const names = [...parts.map(({ name }) => name), END_TO_END];
   if (!names.some(asked)) throw new Advice(`--only ${values.only}: there are\n  ${names.join('\n  ')}`);
+  const flexes = [newest, oldest].filter(({ name }) => [name, ''].includes(values.flex));
+  if (!flexes.length) throw new Advice(`--flex ${values.flex}: there are ${newest.name} and ${oldest.name}`);
   await setup();
   await setupTests();
   const browser = await chromium({ driver: true });
@@ -110,9 +114,9 @@ async function main() {
     }
   }
   if (wanted(END_TO_END) && !failed.includes('build')) {
-    say('\nEnd to end: the real Flex UI, in Chromium\n');
+    if (flexes.includes(oldest)) await buildOldestFlex();
     const { runAll } = await import('../tests/e2e/run.mjs');
-    const stories = await runAll({ browser, only: values.story });
+    const stories = await runAll({ browser, only: values.story, flexes });
     passed += stories.passed;
     if (stories.failed) failed.push(`${stories.failed} stories end to end`);
     else if (values.pictures) pictures();

@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { createWriteStream, mkdirSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
+import { newest } from './flex.mjs';
 import { root } from './run.mjs';
 import { Advice } from './say.mjs';
 import { isStopping, onStop } from './stop.mjs';
@@ -103,11 +104,18 @@ class Program {
 
 /**
  * Starts both.
- * @param {{port?: number, dir: string, latencyMs?: number, extraPlugins?: string[]}} options `dir` holds the database and
- *   the logs, and is emptied. A demo that is not at the usual port has a directory beside it: another one may run there.
- *   `extraPlugins` are files of plugins that Flex loads beside ours.
+ * @param {{port?: number, dir: string, latencyMs?: number, extraPlugins?: string[],
+ *   flex?: import('./flex.mjs').Flex}} options `dir` holds the database and the logs, and is emptied. A demo that is not
+ *   at the usual port has a directory beside it: another one may run there. `extraPlugins` are files of plugins that Flex
+ *   loads beside ours.
  */
-export async function startDemo({ port: wanted, dir: usual, latencyMs = 80, extraPlugins = [] }) {
+export async function startDemo({
+  port: wanted,
+  dir: usual,
+  latencyMs = 80,
+  extraPlugins = [],
+  flex = newest,
+}) {
   const twinPort = wanted
     ? await tryPort(wanted).catch((error) => {
         const why = error.code === 'EADDRINUSE' ? 'is taken' : `cannot be used (${error.code})`;
@@ -130,12 +138,7 @@ export async function startDemo({ port: wanted, dir: usual, latencyMs = 80, extr
     'rejoin-twin',
     [
       ...['--listen', `${HOST}:${twinPort}`, '--server-url', serverUrl, '--latency-ms', String(latencyMs)],
-      ...[
-        '--flex-host',
-        path.join(root, 'target/flex-host'),
-        '--plugin',
-        path.join(root, 'build/plugin-rejoin.js'),
-      ],
+      ...['--flex-host', flex.folder, '--plugin', path.join(root, 'build/plugin-rejoin.js')],
       ...extraPlugins.flatMap((file) => ['--extra-plugin', file]),
     ],
     { ...secrets, ...here },

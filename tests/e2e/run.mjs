@@ -1,28 +1,45 @@
-// All stories, on a demo of their own.
+// The stories of one Flex UI, on a demo of their own.
 
 import path from 'node:path';
 import { startDemo } from '../../scripts/lib/demo.mjs';
+import { newest } from '../../scripts/lib/flex.mjs';
 import { root } from '../../scripts/lib/run.mjs';
 import { Advice } from '../../scripts/lib/say.mjs';
 import * as inPlace from './in-place.mjs';
+import { stories as onOldest } from './oldest.mjs';
 import * as stories from './stories.mjs';
 import { tell } from './story.mjs';
 
+/** @typedef {import('../../scripts/lib/flex.mjs').Flex} Flex */
+
+const storiesOn = (/** @type {Flex} */ flex) =>
+  flex === newest ? Object.values({ ...inPlace, ...stories }) : onOldest;
+
 /**
- * @param {{browser: string, only?: string}} options `only`: a part of the titles to play
+ * @param {{browser: string, only?: string, flexes: Flex[]}} options `only`: a part of the titles to play
  * @returns {Promise<{passed: number, failed: number}>}
  */
-export async function runAll({ browser, only = '' }) {
-  const artefacts = path.join(root, 'target/e2e');
-  const all = Object.values({ ...inPlace, ...stories });
-  const chosen = all.filter(({ title }) => title.toLowerCase().includes(only.toLowerCase()));
-  if (!chosen.length) {
-    throw new Advice(`--story ${only}: there are\n  ${all.map(({ title }) => title).join('\n  ')}`);
+export async function runAll({ browser, only = '', flexes }) {
+  const plays = flexes.map((flex) => {
+    const all = storiesOn(flex);
+    return { flex, all, chosen: all.filter(({ title }) => title.toLowerCase().includes(only.toLowerCase())) };
+  });
+  if (!plays.some(({ chosen }) => chosen.length)) {
+    const titles = new Set(plays.flatMap(({ all }) => all.map(({ title }) => title)));
+    throw new Advice(`--story ${only}: there are\n  ${[...titles].join('\n  ')}`);
   }
-  const demo = await startDemo({ dir: path.join(artefacts, 'demo') });
-  try {
-    return await tell(chosen, { demo, browser, artefacts });
-  } finally {
-    await demo.stop();
+  const count = { passed: 0, failed: 0 };
+  for (const { flex, chosen } of plays.filter(({ chosen }) => chosen.length)) {
+    const artefacts = path.join(root, flex === newest ? 'target/e2e' : `target/e2e-${flex.name}`);
+    console.log(`\nEnd to end: the real Flex UI ${flex.version}, in Chromium\n`);
+    const demo = await startDemo({ dir: path.join(artefacts, 'demo'), flex });
+    try {
+      const { passed, failed } = await tell(chosen, { demo, browser, artefacts });
+      count.passed += passed;
+      count.failed += failed;
+    } finally {
+      await demo.stop();
+    }
   }
+  return count;
 }

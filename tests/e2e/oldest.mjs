@@ -1,0 +1,69 @@
+// What is played on the oldest Flex UI that is supported. It cannot join a call again, so the queue is its only way back.
+
+import assert from 'node:assert/strict';
+import { refreshHeld } from './in-place.mjs';
+import { isBack, isTold, talk } from './steps.mjs';
+import { agentHangsUp, closedTab, customerHangsUp, refresh, serverKilled } from './stories.mjs';
+
+/** @typedef {import('./story.mjs').Story} Story */
+
+const SAID_ONCE = /every interrupted call goes through the queue/;
+
+const refreshWithoutJoining = {
+  title: 'An agent refreshes a Flex that cannot join again, and the call comes back through the queue',
+  async play(/** @type {Story} */ story) {
+    const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
+    const customer = await story.step('a customer calls', () => story.customer());
+    const task = await talk(story, ada, customer);
+    const said = () => story.diary.filter((line) => SAID_ONCE.test(line)).length;
+    assert.equal(said(), 1, 'the console says what this Flex cannot do');
+    const { transcript } = customer.mark();
+    await story.step('she refreshes the page', () => ada.refreshes());
+    await isTold(story, customer, transcript);
+    await ada.ready();
+    const { task: again } = await isBack(story, ada, customer, task);
+    assert.equal(said(), 2, 'once a page');
+    await story.step('she refreshes again', () => ada.refreshes());
+    await ada.ready();
+    await story.step('and is back again', () =>
+      story.twilio.becomes(
+        'another task is accepted',
+        async () =>
+          (await ada.tasks()).some(
+            ({ sid, status, attributes }) =>
+              status === 'accepted' && sid !== again.sid && attributes.disconnectedTaskSid === again.taskSid,
+          ),
+        20_000,
+      ),
+    );
+    await story.step('audio runs both ways', async () => {
+      await customer.hearsAgent();
+      await ada.hearsCustomer();
+    });
+  },
+};
+
+const mute = {
+  title: 'An agent mutes herself and is heard again',
+  async play(/** @type {Story} */ story) {
+    const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
+    const customer = await story.step('a customer calls', () => story.customer());
+    await talk(story, ada, customer);
+    const from = customer.mark().transcript;
+    await story.step('she mutes herself', () => ada.mutes());
+    await story.step('the customer hears her no more', () => customer.hears(/silence/, { from }));
+    await story.step('she unmutes', () => ada.mutes());
+    await story.step('the customer hears her again', () => customer.hearsAgent());
+  },
+};
+
+export const stories = [
+  refreshWithoutJoining,
+  refresh,
+  closedTab,
+  agentHangsUp,
+  customerHangsUp,
+  mute,
+  refreshHeld,
+  serverKilled,
+];
