@@ -8,7 +8,7 @@ import { isBack, isTold, talk } from './steps.mjs';
 /** @typedef {import('./people.mjs').Customer} Customer */
 
 /** Same task, same reservation, same conference, nobody moved; both hear each other. */
-async function isBackInPlace(
+export async function isBackInPlace(
   /** @type {Story} */ story,
   /** @type {Agent} */ agent,
   /** @type {Customer} */ customer,

@@ -112,6 +112,8 @@ export class Twilio {
     for (const name of ['ada', 'bo']) await this.available(name, 'Offline');
     const { workspaceSid } = this.auth;
     await this.assume({ deadLegAfterMs: 30_000, dtlsCloseEndsLeg: false, secondAgentLegRefused: false });
+    await fetch(`${this.url}/__twin/phones`, { method: 'DELETE' });
+    await post(`${this.url}/__twin/features`, []);
     for (const { sid, status } of await this.tasks()) {
       if (['completed', 'canceled'].includes(status)) continue;
       const AssignmentStatus = ['pending', 'reserved'].includes(status) ? 'canceled' : 'completed';

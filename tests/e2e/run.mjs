@@ -7,13 +7,17 @@ import { root } from '../../scripts/lib/run.mjs';
 import { Advice } from '../../scripts/lib/say.mjs';
 import * as inPlace from './in-place.mjs';
 import { stories as onOldest } from './oldest.mjs';
+import * as outbound from './outbound.mjs';
 import * as stories from './stories.mjs';
 import { tell } from './story.mjs';
 
 /** @typedef {import('../../scripts/lib/flex.mjs').Flex} Flex */
 
 const storiesOn = (/** @type {Flex} */ flex) =>
-  flex === newest ? Object.values({ ...inPlace, ...stories }) : onOldest;
+  flex === newest
+    ? // Some steps are shared, too.
+      Object.values({ ...inPlace, ...outbound, ...stories }).filter((story) => typeof story === 'object')
+    : onOldest;
 
 /**
  * @param {{browser: string, only?: string, flexes: Flex[]}} options `only`: a part of the titles to play

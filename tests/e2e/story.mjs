@@ -65,6 +65,8 @@ export class Story {
     return customer;
   }
 
+  shot = (/** @type {Agent} */ agent, /** @type {string} */ name) => agent.shot(this.folder, name);
+
   /** Screenshots, consoles and logs, for whoever has to find out why. */
   async keepEvidence(/** @type {unknown} */ error) {
     for (const agent of this.agents) {

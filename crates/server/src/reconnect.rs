@@ -25,6 +25,7 @@ pub fn attributes(call: &Call, recovery: &Recovery, target: Option<&WorkerSid>) 
     let mut kept: Map<String, Value> = serde_json::from_str(&call.attributes).unwrap_or_default();
     let limit = names::LIMIT - if kept.contains_key("call_sid") { 0 } else { ADDED_BY_TWILIO };
     let mut conversations = conversations(kept.remove(CONVERSATIONS), &call.task);
+    name_who_was_called(&mut kept);
     let ours = ours(call, recovery, target);
     // A call that is recovered again brings the target of the last time along.
     kept.retain(|key, _| !ours.contains_key(key) && key != "conference" && key != names::TARGET_WORKER_SID);
@@ -51,6 +52,15 @@ pub fn attributes(call: &Call, recovery: &Recovery, target: Option<&WorkerSid>) 
             // Nothing but our own is left, which is some hundred characters.
             return text;
         }
+    }
+}
+
+/// A call that the agent placed comes back as one that is offered: Flex would show `from` then, the company's own number.
+fn name_who_was_called(attributes: &mut Map<String, Value>) {
+    let called =
+        attributes.get("outbound_to").filter(|_| attributes.get("direction") == Some(&"outbound".into()));
+    if let Some(called) = called.cloned() {
+        attributes.entry("name").or_insert(called);
     }
 }
 
@@ -155,6 +165,17 @@ mod tests {
         });
         assert_eq!(made(&call, Some(&worker)), wanted);
         assert_eq!(made(&call, None).get("targetWorkerSid"), None, "for any agent");
+    }
+
+    #[test]
+    fn who_was_called_has_a_name() {
+        let called = json!({"direction": "outbound", "from": "+15550001111", "outbound_to": "+15550002222"});
+        assert_eq!(made(&lost(&called), None)["name"], "+15550002222");
+        let mut named = called.clone();
+        named["name"] = "Tom".into();
+        assert_eq!(made(&lost(&named), None)["name"], "Tom");
+        let calls = json!({"direction": "inbound", "from": "+15550002222", "outbound_to": "+15550001111"});
+        assert_eq!(made(&lost(&calls), None).get("name"), None);
     }
 
     #[test]

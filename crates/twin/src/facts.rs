@@ -20,6 +20,17 @@
 //! - ending a leg through `Calls` looks like a removal from the conference (`kick_reason`);
 //! - who rejected a task is not offered it again in the same step of the workflow, unless the activity changes;
 //! - a worker's phone rings where it was registered last;
+//! - of an outbound call the agent's leg makes the conference, the customer is dialled into it, and the reservation is
+//!   accepted when he answers; if he does not, reservation and task are canceled and the conference ends (*read*:
+//!   `test/integration/voice/outbound` of <https://github.com/twilio/twilio-taskrouter.js>, which Twilio runs against
+//!   itself); it ends as if by API, with nobody hearing why (*assumed*);
+//! - such a task takes no workflow's way: it is its worker's alone (*read* in the same place), and its queue is the one
+//!   that was asked for;
+//! - a phone that rings for a conference stops when the conference ends;
+//! - somebody from outside whom Flex adds does not end the conference by leaving it (*assumed*: Flex asks for nothing,
+//!   and false is the default of Twilio's own participants);
+//! - closing the channel of an interaction ends its conference as ending it by API does (*assumed*; that Flex's "End
+//!   call" asks for that, and waits for the reservation to wrap, is *read* in 2.17.1);
 //! - an error of `UpdateReservation` on a reservation that is not pending is 400 with code 40136;
 //! - a leg that waits alone in a conference before it starts hears nothing (real conferences play music);
 //! - announcements to one conference play one after the other;
@@ -73,8 +84,17 @@ pub struct Facts {
     /// When a completed or canceled task is deleted. *Read*: 5 min
     /// (<https://www.twilio.com/docs/taskrouter/lifecycle-task-state>).
     pub task_deleted_after: Millis,
-    /// How long an agent's phone rings. *Assumed*: 60 s, the default of `Timeout` of other dialling verbs.
+    /// How long a phone rings, an agent's or one outside. *Assumed*: 60 s, the default of `Timeout` of other dialling
+    /// verbs.
     pub ring_timeout: Millis,
+    /// `canceled_reason_code` of an outbound call's reservation whose customer does not answer. *Read* in
+    /// `@twilio/flex-ui` 2.17.1, which shows "no answer" for it.
+    pub no_answer_code: u32,
+    /// The same when the customer's phone is engaged. *Read* there, too.
+    pub busy_code: u32,
+    /// The same when the agent's leg is gone before anybody answers. *Assumed*: one of those that the same Flex says
+    /// nothing about (45302, 45306, 45307).
+    pub agent_gone_code: u32,
     /// Code in the body of a 412. *Assumed*; the status is *read*.
     pub if_match_code: u32,
     /// Is `If-Match` taken with the quotes of the `ETag`, too? *Assumed*: no. The bare number is *read*, in Twilio's
@@ -111,6 +131,9 @@ impl Default for Facts {
             task_timeout: Millis::seconds(86_400),
             task_deleted_after: Millis::seconds(300),
             ring_timeout: Millis::seconds(60),
+            no_answer_code: 45305,
+            busy_code: 45303,
+            agent_gone_code: 45302,
             if_match_code: 20412,
             if_match_in_quotes: false,
             kick_reason: "participant_updated_via_api",

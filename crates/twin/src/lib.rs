@@ -20,6 +20,7 @@ pub mod flex;
 mod host;
 pub mod media;
 pub mod model;
+pub mod outside;
 pub mod rest;
 mod shell;
 mod webhooks;

@@ -7,6 +7,7 @@ use crate::{
         ApiError, Audience, Effect, Event, FetchId, Model, PlayId, Reply, Request, RequestId, Sound, TimerId,
         demo_account,
     },
+    outside::{Phone, Phones, Ringing},
     webhooks::Webhooks,
 };
 use rejoin_protocol::{AccountSid, CallSid, Millis, WorkerSid};
@@ -129,6 +130,8 @@ struct Inner {
     live: Mutex<HashSet<CallSid>>,
     log: Mutex<VecDeque<String>>,
     customers: AtomicU64,
+    outside: Mutex<Phones>,
+    features: Mutex<Vec<String>>,
 }
 
 enum Input {
@@ -139,6 +142,8 @@ enum Input {
     Phone(WorkerSid, mpsc::UnboundedSender<PhoneCommand>),
     /// A phone has answered: its media is awaited.
     Answering(CallSid),
+    /// Somebody outside picks up.
+    PickUp(CallSid),
     Invite {
         call: CallSid,
         worker: WorkerSid,
@@ -194,6 +199,8 @@ impl Twin {
                 live: Mutex::default(),
                 log: Mutex::default(),
                 customers: AtomicU64::new(1),
+                outside: Mutex::default(),
+                features: Mutex::default(),
             }),
         };
         tokio::spawn(Driver::new(twin.clone(), webhooks)?.run(inputs_rx, happenings));
@@ -282,6 +289,36 @@ impl Twin {
         locked(&self.inner.live).insert(call.clone());
         self.tell(Event::CustomerDials { call: call.clone(), from, native: true });
         call
+    }
+
+    /// How the phone of this number takes calls from now on.
+    pub fn set_phone(&self, number: String, phone: Phone) {
+        locked(&self.inner.outside).set(number, phone);
+    }
+
+    /// Every phone outside takes calls as it comes.
+    pub fn reset_phones(&self) {
+        locked(&self.inner.outside).forget();
+    }
+
+    /// The last call that Twilio placed to this number.
+    pub fn called(&self, number: &str) -> Option<CallSid> {
+        locked(&self.inner.outside).called(number)
+    }
+
+    /// Somebody outside picks up the phone that rings.
+    pub fn pick_up(&self, call: CallSid) {
+        self.input(Input::PickUp(call));
+    }
+
+    /// Features that Flex finds switched on when it starts, by their names.
+    pub fn features(&self) -> Vec<String> {
+        locked(&self.inner.features).clone()
+    }
+
+    /// Switches features of Flex on, and all others off.
+    pub fn set_features(&self, features: Vec<String>) {
+        *locked(&self.inner.features) = features;
     }
 
     /// Is there such a leg, and has it not ended?
@@ -422,6 +459,7 @@ impl Driver {
             Input::Answering(call) => {
                 self.answering.insert(call);
             }
+            Input::PickUp(call) => self.pick_up(call),
             Input::Invite { call, worker, from, to, sdp } => self.invite(call, &worker, from, to, sdp),
             Input::Music { call, generation, clip } => {
                 if self.holds.get(&call) == Some(&generation) {
@@ -492,6 +530,7 @@ impl Driver {
                 }
             }
             Effect::Ring { call, worker, from, to } => self.ring(call, worker, from, to),
+            Effect::Dial { call, to, .. } => self.dial(call, &to),
             Effect::Drop { call } => self.drop_leg(call),
             Effect::Place { call, conference } => media.send(Command::Place(call, conference)),
             Effect::Mute { call, muted } => media.send(Command::Mute(call, muted)),
@@ -547,6 +586,30 @@ impl Driver {
                 self.twin.log(format!("{call}: {worker} has no registered phone"));
                 self.event(Event::NotAnswered { call });
             }
+        }
+    }
+
+    fn dial(&self, call: CallSid, to: &str) {
+        locked(&self.twin.inner.live).insert(call.clone());
+        let twin = self.twin.clone();
+        let ringing = locked(&self.twin.inner.outside).ring(to, &call);
+        match ringing {
+            Ringing::OnAndOn => {}
+            Ringing::Engaged => twin.tell(Event::Busy { call }),
+            Ringing::Until(time) => {
+                tokio::spawn(async move {
+                    tokio::time::sleep(time).await;
+                    twin.input(Input::PickUp(call));
+                });
+            }
+        }
+    }
+
+    fn pick_up(&mut self, call: CallSid) {
+        let Some(hz) = locked(&self.twin.inner.outside).pick_up(&call) else { return };
+        if self.twin.is_live(&call) {
+            self.answering.insert(call.clone());
+            self.twin.inner.media.send(Command::Native { call, hz });
         }
     }
 

@@ -5,6 +5,7 @@ use crate::{
     flex::account_of,
     media::Heard,
     model::{Assumptions, Event, Request},
+    outside::Phone,
 };
 use axum::{
     Json, Router,
@@ -15,7 +16,7 @@ use axum::{
         IntoResponse, Response,
         sse::{self, Sse},
     },
-    routing::{get, post},
+    routing::{delete, get, post},
 };
 use futures_util::Stream;
 use rejoin_protocol::{CallSid, WorkerSid};
@@ -41,6 +42,10 @@ pub(super) fn routes() -> Router<Demo> {
         .route("/__twin/state", get(state))
         .route("/__twin/timeline/{call}", get(timeline))
         .route("/__twin/workers/{name}/activity", post(activity))
+        .route("/__twin/phones", delete(reset_phones))
+        .route("/__twin/phones/{number}", get(phone).post(set_phone))
+        .route("/__twin/phones/{number}/answer", post(answer))
+        .route("/__twin/features", post(set_features))
         .route("/__twin/assume", post(assume))
         .route("/__twin/log", get(log))
 }
@@ -208,6 +213,40 @@ async fn timeline(State(demo): State<Demo>, Path(call): Path<String>) -> Result<
 #[derive(Deserialize)]
 struct Activity {
     activity: String,
+}
+
+/// How the phone of a number outside takes calls.
+async fn set_phone(
+    State(demo): State<Demo>,
+    Path(number): Path<String>,
+    Json(phone): Json<Phone>,
+) -> StatusCode {
+    demo.twin.set_phone(number, phone);
+    StatusCode::NO_CONTENT
+}
+
+async fn reset_phones(State(demo): State<Demo>) -> StatusCode {
+    demo.twin.reset_phones();
+    StatusCode::NO_CONTENT
+}
+
+/// The last call to a number outside.
+async fn phone(State(demo): State<Demo>, Path(number): Path<String>) -> Result<Json<Value>, Problem> {
+    let call = demo.twin.called(&number).ok_or_else(|| Problem::not_found("call to this number"))?;
+    Ok(Json(json!({ "call": call, "live": demo.twin.is_live(&call) })))
+}
+
+/// Somebody picks up.
+async fn answer(State(demo): State<Demo>, Path(number): Path<String>) -> Result<StatusCode, Problem> {
+    let call = demo.twin.called(&number).filter(|call| demo.twin.is_live(call));
+    demo.twin.pick_up(call.ok_or_else(|| Problem::not_found("call to this number"))?);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Features of Flex, by name, that are on in this account: for desktops that start from now on.
+async fn set_features(State(demo): State<Demo>, Json(features): Json<Vec<String>>) -> StatusCode {
+    demo.twin.set_features(features);
+    StatusCode::NO_CONTENT
 }
 
 /// What nobody knows for sure about Twilio can be tried both ways.

@@ -80,7 +80,7 @@ fn configuration_of(config: &TwinConfig) -> Map<String, Value> {
             "custom_data": { "rejoin": { "server": config.server_url } }
         },
         "outbound_call_flows": { "default": {
-            "enabled": false, "caller_id": account.number, "workflow_sid": workflow, "queue_sid": queue,
+            "enabled": true, "caller_id": account.number, "workflow_sid": workflow, "queue_sid": queue,
             "location": "US"
         } },
     });
@@ -119,7 +119,11 @@ async fn token_info(
 /// Feature flags. A list, or Flex says that it is degraded.
 async fn session(State(flex): State<Flex>, headers: HeaderMap) -> Result<Json<Value>, Refused> {
     flex.authenticated(&headers)?;
-    Ok(Json(json!({ "features": [], "insights_active": false, "plugins": [], "segment": {}, "datadog": {} })))
+    let features: Vec<Value> =
+        flex.twin.features().iter().map(|id| json!({ "id": id, "enabled": true, "docUrl": "" })).collect();
+    Ok(Json(
+        json!({ "features": features, "insights_active": false, "plugins": [], "segment": {}, "datadog": {} }),
+    ))
 }
 
 async fn status() -> Json<Value> {

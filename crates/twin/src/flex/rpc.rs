@@ -2,9 +2,10 @@
 //!
 //! A page does not send them through its socket: it posts `{url, method, params, token}` beside it.
 
-use crate::model::{ConferenceInstruction, ParticipantChange, Request};
+use crate::model::{ConferenceInstruction, NewTask, ParticipantChange, Request};
 use rejoin_protocol::{
-    ActivitySid, ParticipantSid, ReservationSid, TaskSid, TransferSid, WorkerSid, WorkspaceSid,
+    ActivitySid, ParticipantSid, ReservationSid, TaskQueueSid, TaskSid, TransferSid, WorkerSid, WorkflowSid,
+    WorkspaceSid,
 };
 use serde::Deserialize;
 use serde_json::Value;
@@ -45,6 +46,7 @@ pub(super) fn translate(rpc: &Rpc, workspace: &WorkspaceSid, worker: &WorkerSid)
                 }
                 ["Workers", ..] => Err(Refusal::Foreign),
                 ["Activities"] if rpc.method == "GET" => Ok(Request::ListActivities),
+                ["Tasks"] if rpc.method == "POST" => outbound_task(worker, params),
                 ["Tasks", sid] => task(&rpc.method, sid, params),
                 ["Tasks", _, "Reservations", sid] if rpc.method == "POST" => supervise(sid, worker, params),
                 _ => Err(Refusal::Unknown),
@@ -150,6 +152,23 @@ fn supervise(sid: &str, worker: &WorkerSid, params: Params<'_>) -> Result<Reques
     Ok(Request::Supervise { reservation: reservation(sid)?, supervisor, to })
 }
 
+/// A call, or something else, that the worker begins: a task for nobody else.
+fn outbound_task(worker: &WorkerSid, params: Params<'_>) -> Result<Request, Refusal> {
+    if params.text("RoutingTarget").is_some_and(|target| target != worker.as_str()) {
+        return Err(Refusal::Foreign);
+    }
+    let workflow = params.text("WorkflowSid").map(|sid| WorkflowSid::parse(&sid)).transpose();
+    let queue = params.text("TaskQueueSid").map(|sid| TaskQueueSid::parse(&sid)).transpose();
+    Ok(Request::CreateTask(NewTask {
+        attributes: params.json("Attributes").unwrap_or_default(),
+        workflow: workflow.map_err(|_| Refusal::Parameter("WorkflowSid"))?,
+        channel: params.text("TaskChannelUniqueName").or_else(|| params.text("TaskChannelSid")),
+        queue: queue.map_err(|_| Refusal::Parameter("TaskQueueSid"))?,
+        routing_target: Some(worker.clone()),
+        ..NewTask::default()
+    }))
+}
+
 fn task(method: &str, sid: &str, params: Params<'_>) -> Result<Request, Refusal> {
     let task = TaskSid::parse(sid).map_err(|_| Refusal::Unknown)?;
     match method {
@@ -180,9 +199,9 @@ fn interaction_channel(
     let task = TaskSid::parse(&format!("WT{digits}")).map_err(|_| Refusal::Unknown)?;
     let request = match (method, path) {
         ("GET", []) => Request::ListChannels(task),
-        ("POST", [_]) if params.text("status").as_deref() == Some("closed") => Request::CloseChannel(task),
         ("GET", [_, "Participants"]) => Request::ListChannelParticipants(task),
-        ("POST", [_, "Participants"]) => agent_participant(task, params)?,
+        ("POST", [_]) if params.text("status").as_deref() == Some("closed") => Request::CloseChannel(task),
+        ("POST", [_, "Participants"]) => new_participant(task, params)?,
         ("POST", [_, "Participants", sid]) => {
             let media = params.of("media_properties");
             Request::UpdateChannelParticipant {
@@ -197,12 +216,20 @@ fn interaction_channel(
     Ok(request)
 }
 
-/// Flex's "Join Call". Parties from outside are not known here.
-fn agent_participant(task: TaskSid, params: Params<'_>) -> Result<Request, Refusal> {
-    if params.text("type").as_deref() != Some("agent") {
-        return Err(Refusal::Unknown);
-    }
+/// Flex's "Join Call", and somebody from outside.
+fn new_participant(task: TaskSid, params: Params<'_>) -> Result<Request, Refusal> {
     let coordinates = params.of("media_properties").of("coordinates");
+    match params.text("type").as_deref() {
+        Some("agent") => {}
+        Some("external") => {
+            return Ok(Request::AddExternalParticipant {
+                task,
+                from: coordinates.text("from").unwrap_or_default(),
+                to: coordinates.text("to").ok_or(Refusal::Parameter("media_properties.coordinates.to"))?,
+            });
+        }
+        _ => return Err(Refusal::Unknown),
+    }
     let reservation = params.of("routing_properties").text("reservation_sid").unwrap_or_default();
     Ok(Request::AddAgentParticipant {
         task,
@@ -357,7 +384,12 @@ mod tests {
         let request = ask("POST", &url, params).expect("known");
         let Request::AddAgentParticipant { reservation, to, .. } = request else { panic!("{request:?}") };
         assert_eq!((reservation, to.as_str()), (ReservationSid::numbered(7), "client:ada"));
-        assert_eq!(ask("POST", &url, json!({ "type": "external" })).err(), Some(Refusal::Unknown));
+        let from_outside = json!({
+            "type": "external", "media_properties": { "coordinates": { "from": "+15550001111", "to": "+15550003333" } }
+        });
+        let request = ask("POST", &url, from_outside).expect("known");
+        assert!(matches!(request, Request::AddExternalParticipant { to, .. } if to == "+15550003333"));
+        assert_eq!(ask("POST", &url, json!({ "type": "supervisor" })).err(), Some(Refusal::Unknown));
     }
 
     #[test]

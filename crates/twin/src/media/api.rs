@@ -113,6 +113,8 @@ pub struct Heard {
     pub rms: f64,
     /// Loudest frequency of that; `None`: silence.
     pub peak_hz: Option<u32>,
+    /// Every frequency that stood out of that, from low to high.
+    pub tones: Vec<u32>,
     /// Loudness of what it sent in the last second.
     pub sent_rms: f64,
     /// Loudest frequency of that.

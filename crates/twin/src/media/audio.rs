@@ -66,6 +66,26 @@ pub(super) fn peak_hz(samples: &[i16]) -> Option<u32> {
         .map(|(_, hz)| hz)
 }
 
+/// Every frequency of the telephone band that sticks out, to the nearest 10 Hz: several speak at once, and some of them
+/// in bursts. What is counted is the loudest tenth of a second of each.
+pub(super) fn tones(samples: &[i16]) -> Vec<u32> {
+    const STEP: usize = 10;
+    let loudest = |hz: usize| {
+        let blocks = samples.chunks_exact(RATE / 10).map(|block| goertzel(block, hz as u32));
+        // Of a sine, from the power of its bin to its root mean square.
+        blocks.fold(0.0, f64::max).max(0.0).sqrt() * 2f64.sqrt() / (RATE / 10) as f64
+    };
+    let bins: Vec<f64> = (190..=3410).step_by(STEP).map(loudest).collect();
+    let floor = bins.iter().copied().fold(0.0, f64::max) / 10.0;
+    let stands_out = |(i, around): (usize, &[f64])| match around {
+        [before, it, after] if it > before && it >= after && *it >= floor.max(200.0) => {
+            u32::try_from(190 + (i + 1) * STEP).ok()
+        }
+        _ => None,
+    };
+    bins.windows(3).enumerate().filter_map(stands_out).collect()
+}
+
 fn goertzel(block: &[i16], hz: u32) -> f64 {
     let k = 2.0 * (std::f64::consts::TAU * f64::from(hz) / RATE as f64).cos();
     let (a, b) = block.iter().fold((0.0, 0.0), |(a, b), &s| (f64::from(s) + k * a - b, a));
@@ -93,6 +113,21 @@ mod tests {
         assert!((rms(&second) - 8000.0 / 2f64.sqrt()).abs() < 60.0);
         assert_eq!(peak_hz(&[0; RATE]), None);
         assert_eq!(peak_hz(&[]), None);
+    }
+
+    #[test]
+    fn several_tones_at_once_are_told_apart() {
+        let (mut one, mut two) = (Tone::new(660.0), Tone::new(880.0));
+        let both =
+            || one.frame().into_iter().zip(two.frame()).map(|(a, b)| a / 2 + b / 2).collect::<Vec<_>>();
+        let mut second: Vec<i16> = std::iter::repeat_with(both).take(45).flatten().collect();
+        assert_eq!(tones(&second), [660, 880]);
+        let mut burst = Tone::new(400.0);
+        for (sample, beep) in second.iter_mut().zip((0..5).flat_map(|_| burst.frame())) {
+            *sample += beep / 2;
+        }
+        assert_eq!(tones(&second), [400, 660, 880]);
+        assert_eq!((tones(&[0; RATE]), tones(&[])), (vec![], vec![]));
     }
 
     #[test]

@@ -40,6 +40,7 @@ impl Measurement {
         let heard = Heard {
             rms: audio::rms(&self.heard),
             peak_hz: audio::peak_hz(&self.heard),
+            tones: audio::tones(&self.heard),
             sent_rms: audio::rms(&self.sent),
             sent_peak_hz: audio::peak_hz(&self.sent),
             ..self.facts

@@ -1,8 +1,8 @@
 //! What goes into the model and what comes out of it.
 
 use rejoin_protocol::{
-    ActivitySid, CallSid, ConferenceSid, Millis, ParticipantSid, ReservationSid, TaskSid, TransferSid,
-    WorkerSid, WorkflowSid,
+    ActivitySid, CallSid, ConferenceSid, Millis, ParticipantSid, ReservationSid, TaskQueueSid, TaskSid,
+    TransferSid, WorkerSid, WorkflowSid,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -47,13 +47,18 @@ pub enum Event {
         /// Which leg.
         call: CallSid,
     },
-    /// The agent's phone has answered and its media is up.
+    /// The phone has answered and its media is up.
     Answered {
         /// Which leg.
         call: CallSid,
     },
-    /// The agent's phone could not be reached, or refused.
+    /// The phone could not be reached; an agent's: or refused.
     NotAnswered {
+        /// Which leg.
+        call: CallSid,
+    },
+    /// A phone outside is engaged, or its owner refuses.
+    Busy {
         /// Which leg.
         call: CallSid,
     },
@@ -166,6 +171,13 @@ pub enum Request {
         call: CallSid,
         /// What changes.
         change: ParticipantChange,
+    },
+    /// `POST Conferences/{CF or friendly name}/Participants`: a phone outside rings.
+    CreateParticipant {
+        /// SID or friendly name.
+        conference: String,
+        /// Who.
+        new: NewParticipant,
     },
     /// `DELETE Conferences/{CF}/Participants/{CA}`.
     RemoveParticipant(ConferenceSid, CallSid),
@@ -332,6 +344,15 @@ pub enum Request {
         /// `To`: `client:…`.
         to: String,
     },
+    /// `POST Interactions/KD…/Channels/UO…/Participants {"type":"external"}`: somebody outside is dialled.
+    AddExternalParticipant {
+        /// To which task's conference.
+        task: TaskSid,
+        /// `coordinates.from`.
+        from: String,
+        /// `coordinates.to`.
+        to: String,
+    },
     /// `POST Interactions/KD…/Channels/UO… {"status":"closed"}`: Flex's "End conference for all".
     CloseChannel(TaskSid),
     /// `POST Interactions/KD…/Channels/UO…/Participants/UT…`.
@@ -364,6 +385,32 @@ pub struct ParticipantChange {
     pub announce_method: Option<String>,
 }
 
+/// `POST Conferences/…/Participants`
+/// (<https://www.twilio.com/docs/voice/api/conference-participant-resource#create-a-participant>).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewParticipant {
+    /// `From`.
+    pub from: String,
+    /// `To`: a number or a SIP address.
+    pub to: String,
+    /// `Label`.
+    pub label: Option<String>,
+    /// `Timeout`, seconds.
+    pub timeout: Option<u64>,
+    /// `Muted`.
+    pub muted: bool,
+    /// `StartConferenceOnEnter`, default true.
+    pub start_conference_on_enter: bool,
+    /// `EndConferenceOnExit`, default false.
+    pub end_conference_on_exit: bool,
+    /// `ConferenceStatusCallback`.
+    pub status_callback: Option<String>,
+    /// `ConferenceStatusCallbackMethod`, default POST.
+    pub status_callback_method: Option<String>,
+    /// `ConferenceStatusCallbackEvent`, comma separated.
+    pub status_callback_event: Option<String>,
+}
+
 /// `POST Tasks`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NewTask {
@@ -377,6 +424,8 @@ pub struct NewTask {
     pub priority: u32,
     /// `Timeout`, seconds.
     pub timeout: Option<u64>,
+    /// `TaskQueueSid`: instead of the workflow's.
+    pub queue: Option<TaskQueueSid>,
     /// `RoutingTarget`.
     pub routing_target: Option<WorkerSid>,
     /// `IgnoreCapacity`.
@@ -476,6 +525,15 @@ pub enum Effect {
         /// `From` of the invite.
         from: String,
         /// `To` of the invite.
+        to: String,
+    },
+    /// Ring a phone outside.
+    Dial {
+        /// The leg.
+        call: CallSid,
+        /// Caller id.
+        from: String,
+        /// The number, or a SIP address.
         to: String,
     },
     /// End a leg: its media, and the phone or page behind it is told.

@@ -54,6 +54,9 @@ impl Model {
         if let Some((sid, transfer)) = self.open_transfer_from(sid) {
             bridged["active_outgoing_task_transfer"] = self.bridge_transfer(sid, transfer);
         }
+        if let Some(code) = reservation.canceled_code {
+            bridged["canceled_reason_code"] = json!(code);
+        }
         bridged
     }
 

@@ -15,6 +15,7 @@ use rejoin_protocol::{CallSid, ConferenceSid, ParticipantSid, ReservationSid, Ta
 use std::collections::VecDeque;
 
 /// How somebody joins.
+#[derive(Clone, Debug)]
 pub(super) struct Joins {
     pub(super) sid: Option<ParticipantSid>,
     pub(super) kind: ParticipantKind,
@@ -221,6 +222,7 @@ impl Model {
             });
             if !stands {
                 self.wrap(&reservation);
+                self.placed_no_more(&reservation);
             }
         }
     }
@@ -244,6 +246,7 @@ impl Model {
         for call in &others {
             self.mark_left(sid, call, left);
         }
+        self.stop_dialling(sid);
         self.log(format!("{sid} ends: {}", why.as_str()));
         let mut extra: Vec<(String, String)> =
             vec![("ReasonConferenceEnded".into(), why.as_str().into()), ("Reason".into(), why.text().into())];

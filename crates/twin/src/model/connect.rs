@@ -7,8 +7,17 @@ use super::{
     state::{CallKind, CallStatus, Doing, Joining, Left, ParticipantKind, ReservationStatus, Then},
     twiml::Callback,
 };
-use rejoin_protocol::{CallSid, ParticipantSid, ReservationSid, TaskSid, WorkerSid};
+use rejoin_protocol::{CallSid, ConferenceSid, ParticipantSid, ReservationSid, TaskSid, WorkerSid};
 use serde_json::{Value, json};
+
+impl ConferenceInstruction {
+    /// Where the conference's events are to go, if it is made for this instruction.
+    pub(super) fn callback(&self) -> Option<Callback> {
+        let url = self.status_callback.as_deref().filter(|url| !url.is_empty())?;
+        let events = self.status_callback_event.as_deref().unwrap_or_default();
+        Some(Callback::new(url, self.status_callback_method.as_deref(), events))
+    }
+}
 
 impl Model {
     /// `Instruction=conference`: the agent's phone rings.
@@ -28,11 +37,12 @@ impl Model {
             });
         }
         let task = self.tasks.get(&reservation.task);
+        let outbound = self.to_dial(&reservation.task).is_some();
         let waits =
             task.and_then(|task| task.call.as_ref()).and_then(|call| self.calls.get(call)).is_some_and(
                 |call| matches!(&call.doing, Doing::Queued(queued) if queued.task == reservation.task),
             );
-        if !waits && self.customer_in_conference(&reservation.task).is_none() {
+        if !waits && !outbound && self.customer_in_conference(&reservation.task).is_none() {
             return Err(ApiError::bad_request("the task has no call that waits"));
         }
         let from = instruction.from.clone().or_else(|| {
@@ -44,7 +54,8 @@ impl Model {
             contact.as_str().map(str::to_owned)
         });
         let to = to.ok_or_else(|| ApiError::bad_request("there is neither To nor a contact_uri"))?;
-        let phone = self.phone_of(&to)?;
+        // Not every agent's phone is a browser.
+        let phone = if to.starts_with("client:") { self.phone_of(&to)? } else { worker };
         let joining = Joining::Reservation(sid.clone(), instruction.clone());
         let call = self.ring(phone, from.unwrap_or_default(), to, joining);
         if let Some(reservation) = self.reservations.get_mut(sid) {
@@ -62,12 +73,14 @@ impl Model {
             .ok_or_else(|| ApiError::bad_request("To is not the client of a worker"))
     }
 
-    /// The phone of an agent could not be reached, or the leg ended while it rang.
-    pub(super) fn set_up_failed(&mut self, joining: &Joining) {
+    /// A phone could not be reached, or the leg ended while it rang.
+    pub(super) fn set_up_failed(&mut self, call: &CallSid, joining: &Joining) {
         let reservation = match joining {
             Joining::Reservation(reservation, _) => reservation,
             Joining::Participant { .. } | Joining::Supervise { .. } => return,
+            Joining::Dialled(dialled) => return self.phone_not_answered(call, dialled),
         };
+        self.placed_no_more(reservation);
         if self
             .reservations
             .get(reservation)
@@ -77,9 +90,10 @@ impl Model {
         }
     }
 
-    /// The agent's phone was answered: the agent joins.
-    pub(super) fn agent_answered(&mut self, call: &CallSid, joining: Joining) {
+    /// The phone was answered: who it is joins.
+    pub(super) fn phone_picked_up(&mut self, call: &CallSid, joining: Joining) {
         match joining {
+            Joining::Dialled(dialled) => self.phone_answered(call, *dialled),
             Joining::Reservation(reservation, instruction) => {
                 self.bridge(call, &reservation, &instruction);
             }
@@ -122,7 +136,7 @@ impl Model {
     fn worker_of_leg(&self, call: &CallSid) -> Option<WorkerSid> {
         match &self.calls.get(call)?.kind {
             CallKind::Agent(worker) => Some(worker.clone()),
-            CallKind::Customer { .. } => None,
+            CallKind::Customer { .. } | CallKind::Dialled => None,
         }
     }
 
@@ -148,6 +162,9 @@ impl Model {
             };
             return self.join(&conference, agent, joins);
         }
+        if let Some((from, to)) = self.to_dial(&task_sid) {
+            return self.bridge_outbound(agent, sid, worker, (&task_sid, from, to), instruction);
+        }
         let customer = self.tasks.get(&task_sid).and_then(|task| task.call.clone());
         let queued = customer.as_ref().and_then(|customer| self.dequeue(customer));
         let (Some(customer), Some(queued)) = (customer, queued) else {
@@ -155,14 +172,7 @@ impl Model {
             return self.end_call(agent, CallStatus::Completed, Left::HungUp);
         };
         self.set_reservation(sid, ReservationStatus::Accepted);
-        let callback = instruction.status_callback.as_deref().filter(|url| !url.is_empty()).map(|url| {
-            Callback::new(
-                url,
-                instruction.status_callback_method.as_deref(),
-                instruction.status_callback_event.as_deref().unwrap_or_default(),
-            )
-        });
-        let conference = self.conference_named(task_sid.as_str(), callback);
+        let conference = self.conference_named(task_sid.as_str(), instruction.callback());
         let joins = |kind, end_on_exit, then| Joins {
             sid: None,
             kind,
@@ -181,16 +191,26 @@ impl Model {
         );
         let kind = ParticipantKind::Agent { worker, reservation: Some(sid.clone()) };
         self.join(&conference, agent, joins(kind, instruction.end_conference_on_exit, Then::HangUp));
-        if let Some(task) = self.tasks.get_mut(&task_sid) {
-            if let Value::Object(attributes) = &mut task.attributes {
-                attributes.insert(
-                    "conference".into(),
-                    json!({"sid": conference, "participants": {"worker": agent, "customer": customer}}),
-                );
-            }
-            task.version += 1;
-            task.updated = self.now;
+        self.name_conference(&task_sid, &conference, Some(agent), &customer);
+    }
+
+    /// TaskRouter writes into the task who has met where.
+    pub(super) fn name_conference(
+        &mut self,
+        sid: &TaskSid,
+        conference: &ConferenceSid,
+        agent: Option<&CallSid>,
+        customer: &CallSid,
+    ) {
+        let Some(task) = self.tasks.get_mut(sid) else { return };
+        if let Value::Object(attributes) = &mut task.attributes {
+            attributes.insert(
+                "conference".into(),
+                json!({"sid": conference, "participants": {"worker": agent, "customer": customer}}),
+            );
         }
-        self.tell_task(&task_sid, "task.updated");
+        task.version += 1;
+        task.updated = self.now;
+        self.tell_task(sid, "task.updated");
     }
 }

@@ -6,6 +6,7 @@ mod bridge;
 mod conference;
 mod connect;
 mod expression;
+mod outside;
 mod requests;
 mod routing;
 mod snapshot;
@@ -29,7 +30,8 @@ use rejoin_protocol::{
     ActivitySid, CallSid, ConferenceSid, Millis, ReservationSid, TaskSid, TransferSid, WorkerSid, WorkflowSid,
 };
 use state::{
-    Call, Conference, Due, Fetch, FetchFor, PlayFor, Playing, Plays, Reservation, Task, Transfer, Worker,
+    Call, CallStatus, Conference, Due, Fetch, FetchFor, PlayFor, Playing, Plays, Reservation, Task, Transfer,
+    Worker,
 };
 use std::collections::BTreeMap;
 use twiml::Link;
@@ -101,7 +103,8 @@ impl Model {
             Event::CustomerDials { call, from, native } => self.customer_dials(&call, from, native),
             Event::HungUp { call } => self.hung_up(&call),
             Event::Answered { call } => self.answered(&call),
-            Event::NotAnswered { call } => self.not_answered(&call),
+            Event::NotAnswered { call } => self.not_answered(&call, CallStatus::NoAnswer),
+            Event::Busy { call } => self.not_answered(&call, CallStatus::Busy),
             Event::MediaSilent { call, silent } => self.media_silent(&call, silent),
             Event::MediaClosed { call } => {
                 if self.facts.dtls_close_ends_leg {
@@ -142,7 +145,7 @@ impl Model {
             Due::TaskTimeout(task) => self.task_timed_out(&task),
             Due::TaskDeletion(task) => self.forget_task(&task),
             Due::Reservation(reservation) => self.reservation_timed_out(&reservation),
-            Due::RingTimeout(call) => self.not_answered(&call),
+            Due::RingTimeout(call) => self.not_answered(&call, CallStatus::NoAnswer),
             Due::DeadLeg(call) => {
                 self.log(format!("{call} has been silent for too long and is taken as gone"));
                 self.hung_up(&call);

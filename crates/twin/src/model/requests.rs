@@ -65,6 +65,7 @@ impl Model {
                 self.change_participant(&conference, &call, &change)?;
                 self.participant_reply(&conference, &call)
             }
+            Request::CreateParticipant { conference, new } => self.create_participant(&conference, new),
             Request::RemoveParticipant(conference, call) => {
                 self.participant_reply(&conference, &call)?;
                 self.kick(&call);
@@ -122,6 +123,7 @@ impl Model {
             Request::AddAgentParticipant { task, reservation, to, from } => {
                 self.add_agent(&task, &reservation, to, from)
             }
+            Request::AddExternalParticipant { task, from, to } => self.add_external(&task, from, to),
             Request::Transfer { worker, reservation, to, mode, attributes } => {
                 self.transfer(&worker, &reservation, &to, mode.as_deref(), attributes.as_deref())
             }
@@ -172,7 +174,9 @@ impl Model {
         match (status, link, twiml) {
             (Some("completed"), _, _) => match state {
                 CallStatus::Ringing | CallStatus::InProgress => self.kick(sid),
-                CallStatus::Completed | CallStatus::NoAnswer | CallStatus::Canceled => return Err(refused()),
+                CallStatus::Completed | CallStatus::NoAnswer | CallStatus::Busy | CallStatus::Canceled => {
+                    return Err(refused());
+                }
             },
             (Some("canceled"), _, _) => match state {
                 CallStatus::Ringing => {

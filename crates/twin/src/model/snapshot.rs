@@ -16,6 +16,7 @@ impl Model {
                 let (kind, worker) = match &call.kind {
                     CallKind::Customer { .. } => ("customer", None),
                     CallKind::Agent(worker) => ("agent", Some(worker)),
+                    CallKind::Dialled => ("dialled", None),
                 };
                 let doing = match &call.doing {
                     Doing::Nothing if call.ended.is_some() => "ended",

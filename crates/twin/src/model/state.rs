@@ -2,6 +2,7 @@
 
 use super::{
     api::{ConferenceInstruction, PlayId, Sound},
+    conference::Joins,
     twiml::{Callback, Link, Verb},
     workflow::Target,
 };
@@ -33,8 +34,12 @@ pub(super) struct Call {
 /// Whose leg.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum CallKind {
-    Customer { native: bool },
+    Customer {
+        native: bool,
+    },
     Agent(WorkerSid),
+    /// Somebody outside whom Twilio has dialled.
+    Dialled,
 }
 
 /// As in `CallStatus`.
@@ -44,6 +49,7 @@ pub(super) enum CallStatus {
     InProgress,
     Completed,
     NoAnswer,
+    Busy,
     Canceled,
 }
 
@@ -54,6 +60,7 @@ impl CallStatus {
             Self::InProgress => "in-progress",
             Self::Completed => "completed",
             Self::NoAnswer => "no-answer",
+            Self::Busy => "busy",
             Self::Canceled => "canceled",
         }
     }
@@ -64,7 +71,7 @@ impl CallStatus {
 pub(super) enum Doing {
     /// Between two things, or ended.
     Nothing,
-    /// An agent's phone rings.
+    /// A phone rings.
     Ringing(Joining),
     /// A document is on its way.
     Fetching,
@@ -76,7 +83,7 @@ pub(super) enum Doing {
     Conference(ConferenceSid, Then),
 }
 
-/// Why an agent's phone rings.
+/// Why a phone rings.
 #[derive(Clone, Debug)]
 pub(super) enum Joining {
     /// `Instruction=conference`.
@@ -85,6 +92,19 @@ pub(super) enum Joining {
     Participant { task: TaskSid, reservation: ReservationSid, participant: ParticipantSid },
     /// `Instruction=supervise`.
     Supervise { task: TaskSid, supervisor: WorkerSid },
+    /// Somebody outside is wanted.
+    Dialled(Box<Dialled>),
+}
+
+/// Where somebody outside joins who answers.
+#[derive(Clone, Debug)]
+pub(super) struct Dialled {
+    pub(super) conference: ConferenceSid,
+    pub(super) joins: Joins,
+    /// Of an outbound call: it is accepted when its customer answers.
+    pub(super) reservation: Option<ReservationSid>,
+    /// Whose agents wait for the answer.
+    pub(super) task: Option<TaskSid>,
 }
 
 /// A place in a queue.
@@ -371,8 +391,10 @@ pub(super) struct Reservation {
     pub(super) created: Millis,
     pub(super) updated: Millis,
     pub(super) version: u64,
-    /// The agent's phone rings: no timeout counts meanwhile.
+    /// A phone rings for it, the agent's or an outbound call's customer's: no timeout counts meanwhile.
     pub(super) ringing: Option<CallSid>,
+    /// `canceled_reason_code`.
+    pub(super) canceled_code: Option<u32>,
     /// By which it came.
     pub(super) transfer: Option<TransferSid>,
 }

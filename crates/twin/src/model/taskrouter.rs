@@ -70,6 +70,13 @@ impl Model {
             Some(workflow) => workflow.targets(&attributes).into(),
             None => return Err(ApiError::bad_request("there is no such WorkflowSid")),
         };
+        if new
+            .queue
+            .as_ref()
+            .is_some_and(|queue| !self.account.queues.iter().any(|known| known.sid == *queue))
+        {
+            return Err(ApiError::bad_request("there is no such TaskQueueSid"));
+        }
         if let Some(target) = &new.routing_target
             && !self.workers.contains_key(target)
         {
@@ -100,10 +107,14 @@ impl Model {
             expired: false,
             handed_on: false,
         };
+        let queue = new.queue;
         self.tasks.insert(sid.clone(), task);
         self.log(format!("{sid} is a new task"));
         self.timer(timeout, Due::TaskTimeout(sid.clone()));
         self.enter_target(&sid, self.now);
+        if let (Some(queue), Some(task)) = (queue, self.tasks.get_mut(&sid)) {
+            task.queue = Some(queue);
+        }
         Ok(sid)
     }
 
@@ -170,6 +181,7 @@ impl Model {
                 version: 0,
                 ringing: None,
                 transfer,
+                canceled_code: None,
             },
         );
         self.log(format!("{sid} {task_sid} is offered to {worker}"));

@@ -60,6 +60,23 @@ impl Model {
         })
     }
 
+    /// As [`Model::rest_participant`], of somebody whose phone rings.
+    pub(super) fn rest_queued_participant(
+        &self,
+        sid: &ConferenceSid,
+        call: &CallSid,
+        label: Option<&str>,
+    ) -> Value {
+        let at = rfc2822(self.now);
+        json!({
+            "account_sid": self.account.sid, "call_sid": call, "label": label, "conference_sid": sid,
+            "date_created": at, "date_updated": at, "end_conference_on_exit": false, "muted": false,
+            "hold": false, "status": "queued", "start_conference_on_enter": true, "coaching": false,
+            "call_sid_to_coach": null, "queue_time": null,
+            "uri": self.voice_path(&format!("Conferences/{sid}/Participants/{call}")),
+        })
+    }
+
     pub(super) fn rest_participant(&self, sid: &ConferenceSid, participant: &Participant) -> Value {
         json!({
             "account_sid": self.account.sid, "call_sid": participant.call, "label": participant.label,

@@ -62,8 +62,11 @@ impl Model {
         self.fetch_document(sid, &link, vec![], false);
     }
 
-    /// Makes an agent's leg and lets the phone ring.
+    /// Makes an agent's leg and lets the phone ring: a browser's, or any other.
     pub(super) fn ring(&mut self, worker: WorkerSid, from: String, to: String, joining: Joining) -> CallSid {
+        if !to.starts_with("client:") {
+            return self.ring_outside(CallKind::Agent(worker), from, to, self.facts.ring_timeout, joining);
+        }
         let sid = CallSid::numbered(self.number());
         let call = Call {
             from: from.clone(),
@@ -92,15 +95,15 @@ impl Model {
         let Doing::Ringing(joining) = std::mem::replace(&mut call.doing, Doing::Nothing) else { return };
         call.status = CallStatus::InProgress;
         self.cancel_timers(&Due::RingTimeout(sid.clone()));
-        self.log(format!("{sid} the agent's phone answers"));
-        self.agent_answered(sid, joining);
+        self.log(format!("{sid} the phone answers"));
+        self.phone_picked_up(sid, joining);
     }
 
-    pub(super) fn not_answered(&mut self, sid: &CallSid) {
+    pub(super) fn not_answered(&mut self, sid: &CallSid, status: CallStatus) {
         let Some(call) = self.calls.get(sid) else { return };
         if matches!(call.doing, Doing::Ringing(_)) {
-            self.log(format!("{sid} the agent's phone does not answer"));
-            self.end_call(sid, CallStatus::NoAnswer, Left::HungUp);
+            self.log(format!("{sid} the phone does not answer: {}", status.as_str()));
+            self.end_call(sid, status, Left::HungUp);
         }
     }
 
@@ -110,7 +113,7 @@ impl Model {
         let status = match call.status {
             CallStatus::Ringing => CallStatus::NoAnswer,
             CallStatus::InProgress => CallStatus::Completed,
-            CallStatus::Completed | CallStatus::NoAnswer | CallStatus::Canceled => return,
+            CallStatus::Completed | CallStatus::NoAnswer | CallStatus::Busy | CallStatus::Canceled => return,
         };
         self.log(format!("{sid} hangs up"));
         self.end_call(sid, status, Left::HungUp);
@@ -141,7 +144,7 @@ impl Model {
         self.effects.push(Effect::Drop { call: sid.clone() });
         match doing {
             Doing::Nothing | Doing::Fetching | Doing::Sounding => {}
-            Doing::Ringing(joining) => self.set_up_failed(&joining),
+            Doing::Ringing(joining) => self.set_up_failed(sid, &joining),
             Doing::Queued(queued) => {
                 if let Some(action) = &queued.action {
                     // Nobody waits for its document any more.
@@ -500,7 +503,7 @@ impl CallKind {
     pub(super) fn direction(&self) -> &'static str {
         match self {
             Self::Customer { .. } => "inbound",
-            Self::Agent(_) => "outbound-api",
+            Self::Agent(_) | Self::Dialled => "outbound-api",
         }
     }
 }

@@ -27,6 +27,10 @@ impl Form {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
     }
 
+    pub(super) fn needed(&self, name: &str) -> Result<String, ApiError> {
+        self.text(name).filter(|text| !text.is_empty()).ok_or_else(|| invalid(name, "missing"))
+    }
+
     /// A list may be sent as a repeated key: joined with commas.
     pub(super) fn list(&self, name: &str) -> Option<String> {
         let values: Vec<&str> =

@@ -6,7 +6,7 @@ use crate::{
     flex::account_of,
     model::{ApiError, ConferenceInstruction, NewTask, Request},
 };
-use rejoin_protocol::{ActivitySid, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
+use rejoin_protocol::{ActivitySid, ReservationSid, TaskQueueSid, TaskSid, WorkerSid, WorkflowSid};
 
 pub(super) fn translate(twin: &Twin, call: &Call<'_>) -> Result<Request, ApiError> {
     let missing = || not_found(&call.segments.join("/"));
@@ -34,6 +34,7 @@ pub(super) fn translate(twin: &Twin, call: &Call<'_>) -> Result<Request, ApiErro
             channel: form.text("TaskChannel"),
             priority: form.number("Priority")?.unwrap_or_default(),
             timeout: form.number("Timeout")?,
+            queue: form.sid("TaskQueueSid", TaskQueueSid::parse)?,
             routing_target: form.sid("RoutingTarget", WorkerSid::parse)?,
             ignore_capacity: form.flag("IgnoreCapacity")?,
         })),

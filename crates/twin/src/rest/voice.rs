@@ -3,7 +3,7 @@
 use super::{Call, not_found};
 use crate::{
     Twin,
-    model::{ApiError, ParticipantChange, Request},
+    model::{ApiError, NewParticipant, ParticipantChange, Request},
 };
 use rejoin_protocol::{CallSid, ConferenceSid};
 
@@ -42,6 +42,21 @@ pub(super) fn translate(twin: &Twin, call: &Call<'_>) -> Result<Request, ApiErro
             announce_method: form.text("AnnounceMethod"),
         }),
         ("GET", ["Conferences", sid, "Participants"]) => Ok(Request::ListParticipants(conference(sid)?)),
+        ("POST", ["Conferences", conference, "Participants"]) => Ok(Request::CreateParticipant {
+            conference: (*conference).to_owned(),
+            new: NewParticipant {
+                from: form.needed("From")?,
+                to: form.needed("To")?,
+                label: form.text("Label"),
+                timeout: form.number("Timeout")?,
+                muted: form.flag("Muted")?.unwrap_or(false),
+                start_conference_on_enter: form.flag("StartConferenceOnEnter")?.unwrap_or(true),
+                end_conference_on_exit: form.flag("EndConferenceOnExit")?.unwrap_or(false),
+                status_callback: form.text("ConferenceStatusCallback"),
+                status_callback_method: form.text("ConferenceStatusCallbackMethod"),
+                status_callback_event: form.list("ConferenceStatusCallbackEvent"),
+            },
+        }),
         ("GET", ["Conferences", sid, "Participants", call]) => {
             Ok(Request::FetchParticipant(conference(sid)?, leg(call)?))
         }

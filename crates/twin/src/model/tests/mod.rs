@@ -2,6 +2,7 @@
 
 mod calls;
 mod conferences;
+mod outside;
 mod random;
 mod routing;
 mod transfers;

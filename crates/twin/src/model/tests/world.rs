@@ -222,6 +222,7 @@ impl World {
                 channel: Some("recovery-ping".into()),
                 priority: 1000,
                 timeout: Some(timeout),
+                queue: None,
                 routing_target: Some(worker.clone()),
                 ignore_capacity: Some(true),
             }))

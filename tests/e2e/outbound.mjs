@@ -1,0 +1,193 @@
+// Calls that agents place: recovered like those that they take.
+
+import assert from 'node:assert/strict';
+import { isBackInPlace } from './in-place.mjs';
+import { NUMBER, Phone, invoke } from './outside.mjs';
+import { endsAsEver, isBack, isTold, neverInSilence, staysOpen } from './steps.mjs';
+
+/** @typedef {import('./story.mjs').Story} Story */
+/** @typedef {import('./people.mjs').Agent} Agent */
+/** @typedef {import('./people.mjs').Customer} Customer */
+
+/** The agent dials, as with Flex's dial pad: her own leg is first, then the customer's phone rings. */
+async function dials(/** @type {Story} */ story, /** @type {Agent} */ agent, answers = 'answers') {
+  const phone = await new Phone(story, NUMBER.customer).takesCalls({ answers: /** @type {any} */ (answers) });
+  await story.step('she dials a number', () =>
+    invoke(agent, 'StartOutboundCall', { destination: NUMBER.customer }),
+  );
+  const customer = await story.step('its phone rings', () => phone.person());
+  return { phone, customer };
+}
+
+/** Both are on the call that she placed, with our callback and flags attached. */
+async function areConnected(
+  /** @type {Story} */ story,
+  /** @type {Agent} */ agent,
+  /** @type {Customer} */ customer,
+) {
+  await story.step('both are on the call, and the server knows', () => customer.notes('connected'));
+  await story.step('audio runs both ways', async () => {
+    await customer.hearsAgent();
+    await agent.hearsCustomer();
+  });
+  const task = (await agent.tasks()).find(({ status }) => status === 'accepted');
+  assert.equal(task.attributes.direction, 'outbound');
+  assert.equal(task.attributes.outbound_to, NUMBER.customer);
+  assert.equal(task.attributes.call_sid, undefined, 'nobody has called');
+  assert.equal(task.attributes.conference.participants.customer, customer.call);
+  await story.step("the agent's exit would not end the call", () => staysOpen(story, task.taskSid));
+  return task;
+}
+
+async function onACallOfHers(/** @type {Story} */ story) {
+  const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
+  const { customer } = await dials(story, ada);
+  return { ada, customer, task: await areConnected(story, ada, customer) };
+}
+
+export const outboundRefresh = {
+  title: 'An agent refreshes during a call that she placed and is back in place',
+  async play(/** @type {Story} */ story) {
+    const { ada, customer, task } = await onACallOfHers(story);
+    await story.step('she refreshes the page', () => ada.refreshes());
+    await story.step('and sees the dialog', () => ada.dialog().waitFor({ timeout: 30_000 }));
+    await isBackInPlace(story, ada, customer, task);
+    const { timeline } = customer.mark();
+    await story.step('she hangs up', () => ada.hangsUp());
+    await endsAsEver(story, ada, customer, task, timeline);
+  },
+};
+
+export const outboundLegLost = {
+  title: 'The leg of a call that an agent placed is lost, and the call comes back through the queue',
+  async play(/** @type {Story} */ story) {
+    const { ada, customer, task } = await onACallOfHers(story);
+    await story.twilio.assume({ dtlsCloseEndsLeg: true });
+    const { transcript } = customer.mark();
+    const told = isTold(story, customer, transcript);
+    told.catch(() => {}); // reported below, in its order
+    await story.step('she refreshes the page, and her leg is gone', () => ada.refreshes());
+    await told;
+    await ada.ready();
+    const { task: again } = await isBack(story, ada, customer, task);
+    neverInSilence(customer, transcript);
+    assert.equal(again.attributes.outbound_to, NUMBER.customer, 'it is still known whom she called');
+    assert.equal(
+      again.attributes.name,
+      NUMBER.customer,
+      'and Flex shows it, not the number of her own company',
+    );
+    await story.shot(ada, 'back');
+    const { timeline } = customer.mark();
+    await story.step('the customer hangs up', () => customer.hangUp());
+    await endsAsEver(story, ada, customer, again, timeline);
+  },
+};
+
+export const outboundAgentHangsUp = {
+  title: 'An agent hangs up a call that she placed',
+  async play(/** @type {Story} */ story) {
+    const { ada, customer, task } = await onACallOfHers(story);
+    await story.step('she hangs up', () => ada.hangsUp());
+    await endsAsEver(story, ada, customer, task);
+  },
+};
+
+export const outboundCustomerHangsUp = {
+  title: 'The customer of a call that an agent placed hangs up',
+  async play(/** @type {Story} */ story) {
+    const { ada, customer, task } = await onACallOfHers(story);
+    await story.step('the customer hangs up', () => customer.hangUp());
+    await endsAsEver(story, ada, customer, task);
+  },
+};
+
+/** There is nothing to recover of a call that never began. */
+async function nothingIsLeft(
+  /** @type {Story} */ story,
+  /** @type {Agent} */ agent,
+  /** @type {Phone} */ phone,
+) {
+  await story.step('Flex has no task left', () =>
+    story.twilio.becomes('no task', async () => (await agent.tasks()).length === 0, 10_000),
+  );
+  assert.equal(await agent.dialog().count(), 0, 'no dialog');
+  const tasks = await story.twilio.tasks();
+  const attempts = tasks.filter((/** @type {any} */ t) => t.attributes.outbound_to === phone.number);
+  const { sid, status } = attempts[attempts.length - 1];
+  assert.equal(status, 'canceled', 'there was nobody to talk to');
+  const others = tasks.filter((/** @type {any} */ t) => t.attributes.disconnectedTaskSid === sid);
+  assert.deepEqual(others, [], 'no ping and no reconnect task');
+}
+
+export const outboundBusy = {
+  title: 'An agent calls a number that is engaged',
+  async play(/** @type {Story} */ story) {
+    const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
+    const phone = await new Phone(story, NUMBER.customer).takesCalls({ answers: 'busy' });
+    await story.step('she dials it', () =>
+      invoke(ada, 'StartOutboundCall', { destination: NUMBER.customer }),
+    );
+    await story.step('Flex says so', () => ada.page.getByText(/busy/i).first().waitFor({ timeout: 10_000 }));
+    await nothingIsLeft(story, ada, phone);
+  },
+};
+
+export const outboundRinging = {
+  title: 'An agent refreshes while the phone that she calls still rings',
+  async play(/** @type {Story} */ story) {
+    const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
+    const { phone } = await dials(story, ada, 'rings');
+    await story.step('she refreshes the page', () => ada.refreshes());
+    await story.step('the phone stops ringing', () =>
+      story.twilio.becomes('quiet', async () => !(await phone.talk())),
+    );
+    await ada.ready();
+    await nothingIsLeft(story, ada, phone);
+    const { customer } = await story.step('she dials again', () => dials(story, ada));
+    await areConnected(story, ada, customer);
+  },
+};
+
+export const outboundCrashRinging = {
+  title:
+    'Her page crashes while the phone that she calls rings, and she is back on the call that is answered',
+  async play(/** @type {Story} */ story) {
+    const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
+    const { phone, customer } = await dials(story, ada, 'rings');
+    await story.step('the renderer crashes', () => ada.crashes());
+    await story.step('the customer answers', () => phone.answers());
+    await story.step('she opens Flex again', async () => {
+      await ada.page.close();
+      await ada.opens();
+    });
+    const task = await story.step('she has the call', () =>
+      story.twilio.becomes('accepted', async () =>
+        (await ada.tasks()).find(({ status }) => status === 'accepted'),
+      ),
+    );
+    await isBackInPlace(story, ada, customer, task);
+  },
+};
+
+export const outboundCrashForGood = {
+  title: 'Her page crashes while the phone that she calls rings, and another agent takes care of who answers',
+  async play(/** @type {Story} */ story) {
+    const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
+    const bo = await story.step('Bo signs in to Flex', () => story.agent('bo'));
+    const { phone, customer } = await dials(story, ada, 'rings');
+    await story.twilio.assume({ deadLegAfterMs: 15_000 });
+    await story.step('the renderer crashes', () => ada.crashes());
+    await ada.page.close();
+    await story.step('the customer answers', () => phone.answers());
+    await story.step('hears soon what is going on', () => customer.hears(/announcement/, { within: 30_000 }));
+    await story.step("Bo's phone rings", () => bo.rings());
+    await story.step('he accepts', () => bo.accepts());
+    const ended = await story.step('Bo has the customer', () => customer.notes('ended'));
+    assert.equal(ended.note.outcome, 'handed-over');
+    await story.step('audio runs both ways', async () => {
+      await customer.hearsAgent();
+      await bo.hearsCustomer();
+    });
+  },
+};
