@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
+import { newest, oldest } from '../scripts/lib/flex.mjs';
 import { root } from '../scripts/lib/run.mjs';
 
 const read = (/** @type {string} */ file) => readFileSync(path.join(root, file), 'utf8');
@@ -32,4 +33,12 @@ test('every test that proves a case exists', () => {
     ].map(([, name]) => `${number.trim()}: ${name}`),
   );
   assert.deepEqual(missing, []);
+});
+
+test('the Flex UIs that are tested are the ones that are named', () => {
+  for (const file of ['README.md', 'docs/plugin.md']) {
+    for (const { version } of [newest, oldest]) {
+      assert.ok(read(file).includes(version), `${file} does not name Flex UI ${version}`);
+    }
+  }
 });
