@@ -1,7 +1,7 @@
 //! Twilio's identifiers: two letters and 32 hexadecimal digits
 //! (<https://www.twilio.com/docs/glossary/what-is-a-sid>).
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 
 /// A text that is not the SID it should be.
@@ -27,8 +27,8 @@ fn fits(text: &str, prefix: &str) -> bool {
 macro_rules! sids {
     ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+        #[serde(try_from = "String")]
         pub struct $name(String);
 
         impl $name {
@@ -66,6 +66,12 @@ macro_rules! sids {
             type Error = InvalidSid;
             fn try_from(text: String) -> Result<Self, InvalidSid> {
                 if fits(&text, $prefix) { Ok(Self(text)) } else { Err(InvalidSid { wanted: $prefix }) }
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
             }
         }
 
