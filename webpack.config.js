@@ -31,7 +31,10 @@ module.exports = (config, { isProd }) => {
     test: /\.wasm$/,
     type: 'javascript/auto',
     loader: require.resolve('url-loader'),
-    options: { limit: true, generator: (wasm) => gzipSync(wasm, { level: 9 }).toString('base64') },
+    options: {
+      limit: true,
+      generator: (wasm) => gzipSync(wasm, { level: 9, memLevel: 6 }).toString('base64'),
+    },
   });
   if (isProd) {
     // As shipped the builder writes ES5 and keeps the name of every function.

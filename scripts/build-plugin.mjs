@@ -4,8 +4,10 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { SHORTEN, shorten } from './lib/shorten.mjs';
 import { keep, line, measure, tooLarge } from './lib/sizes.mjs';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
@@ -45,14 +47,14 @@ const env = {
   PATH: [at('.tools', 'bin'), at('node_modules', '.bin'), process.env.PATH].join(path.delimiter),
 };
 
-const run = (command, args) => {
+const run = (command, args, more = {}) => {
   // Twilio's builder wipes the terminal before every line it writes: its output is shown only when it fails.
   const { status, error, stdout } = spawnSync(command, args, {
     cwd: root,
-    env,
+    env: { ...env, ...more },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  if (status === 0) return;
+  if (status === 0) return String(stdout);
   process.stderr.write(stdout ?? '');
   console.error(
     error ? `${command} could not be started: ${error.message}` : `${command} ended with status ${status}.`,
@@ -89,6 +91,7 @@ if (found !== pinned) {
 }
 
 const wasm = 'pkg/core_bg.wasm';
+const glue = 'pkg/core.js';
 const bundle = 'build/plugin-rejoin.js';
 const rust = files('src').filter((file) => file.endsWith('.rs'));
 
@@ -97,15 +100,36 @@ const build =
   '--release --target web --mode no-install --no-pack --out-dir pkg --out-name core -- -p rejoin-plugin'.split(
     ' ',
   );
+// What panics say names source files: not where they lie on the machine that builds.
+const crates = path.join(process.env.CARGO_HOME ?? path.join(homedir(), '.cargo'), 'registry', 'src');
+const flags = `--remap-path-prefix=${crates}=crates`;
 step(
   'wasm',
-  [...rust, 'crates/protocol/src', 'crates/protocol/Cargo.toml', 'Cargo.toml', 'Cargo.lock'],
-  [wasm, 'pkg/core.js'],
-  () => run('wasm-pack', ['build', '.', ...build]),
+  [
+    ...rust,
+    'crates/protocol/src',
+    'crates/protocol/Cargo.toml',
+    'Cargo.toml',
+    'Cargo.lock',
+    'scripts/lib/shorten.mjs',
+  ],
+  [wasm, glue],
+  () => {
+    run('wasm-pack', ['build', '.', ...build], { CARGO_ENCODED_RUSTFLAGS: flags });
+    const names = run('wasm-opt', [
+      wasm,
+      '-o',
+      wasm,
+      SHORTEN,
+      '--strip-producers',
+      '--strip-target-features',
+    ]);
+    writeFileSync(at(glue), shorten(readFileSync(at(glue), 'utf8'), names));
+  },
 );
 step(
   'bundle',
-  ['js-shim', 'src/index.js', 'pkg/core.js', wasm, 'webpack.config.js', 'package.json'],
+  ['js-shim', 'src/index.js', glue, wasm, 'webpack.config.js', 'package.json'],
   [bundle, `${bundle}.map`],
   () => run('flex-plugin', ['build']),
 );

@@ -1,0 +1,31 @@
+// What connects the wasm with its glue is named for people in both of them, with hashes that no packer makes smaller:
+// 4 % of what a browser loads.
+
+/** What `wasm-opt` does for it: it prints which name has become which. */
+export const SHORTEN = '--minify-imports-and-exports-and-modules';
+
+/**
+ * The glue with the names that the wasm has now.
+ * @param {string} glue as wasm-bindgen wrote it
+ * @param {string} printed by `wasm-opt`
+ * @returns {string}
+ */
+export function shorten(glue, printed) {
+  /** @type {{imports: [string, string, string][], exports: [string, string][]}} */
+  const { imports, exports } = JSON.parse(printed);
+  const fields = new Map(imports.map(([, old, short]) => [old, short]));
+  const members = new Map(exports);
+  const taken = new Set();
+  const short = (/** @type {Map<string, string>} */ names, /** @type {string} */ old) => {
+    taken.add(old);
+    return names.get(old) ?? old;
+  };
+  const text = glue
+    .replace(/^( {8})(\w+)(?=: function\()/gm, (_, space, old) => space + short(fields, old))
+    .replace(/\bwasm\.(\w+)/g, (_, old) => `wasm.${short(members, old)}`)
+    // All imports come from one module, which is called `a` from now on.
+    .replace('"./core_bg.js": import0', 'a: import0');
+  const missed = [...fields.keys()].filter((old) => !taken.has(old));
+  if (missed.length || text === glue) throw new Error(`The glue does not name ${missed.join(', ')}.`);
+  return text;
+}
