@@ -16,7 +16,7 @@ import { text } from './strings';
  */
 export const createEffects = (flex, manager, { dialog, emit, answer, standBy }) => {
   /** @param {string} sid */
-  const reservation = (sid) => manager.workerClient?.reservations.get(sid);
+  const reservation = (sid) => manager.workerClient?.reservations?.get(sid);
 
   /** @param {string} sid @param {() => Promise<unknown> | undefined} work */
   const accept = async (sid, work) => {

@@ -1,8 +1,6 @@
 // @ts-check
 // Flex → events of the core. Values are passed on as they are; what they mean the core decides.
 
-import { elect } from './election';
-
 /** @typedef {import('./types').Task} Task */
 
 /**
@@ -24,9 +22,13 @@ const guarded =
 /**
  * @param {import('./types').Flex} flex
  * @param {import('./types').Manager} manager
- * @param {{ emit: (event: import('./types').Event) => void, ask: import('./types').Ask }} core
+ * @param {{
+ *   emit: (event: import('./types').Event) => void,
+ *   ask: import('./types').Ask,
+ *   elect: (worker: string) => Promise<boolean>,
+ * }} core
  */
-export const watchFlex = (flex, manager, { emit, ask }) => {
+export const watchFlex = (flex, manager, { emit, ask, elect }) => {
   const state = () => manager.store.getState().flex;
   const phone = () => manager.voiceClient?.state === 'registered';
 
@@ -80,7 +82,14 @@ export const watchFlex = (flex, manager, { emit, ask }) => {
   const known = new Map();
   let registered = false;
 
+  const token = () => state().session?.ssoTokenPayload?.token;
+  let lastToken = token();
+
   const look = guarded(() => {
+    if (token() !== lastToken) {
+      lastToken = token();
+      emit({ tokenChanged: {} });
+    }
     if (phone() !== registered) {
       registered = !registered;
       emit({ phoneChanged: { registered } });
@@ -158,23 +167,29 @@ export const watchFlex = (flex, manager, { emit, ask }) => {
     const workerName = worker.attributes?.full_name ?? manager.workerClient?.name ?? '';
     emit({ started: { worker: sid, workerName, phoneRegistered: registered, tasks, waits: !acts } });
     manager.store.subscribe(lookSoon);
-    manager.workerClient?.on('reservationCreated', lookSoon);
-    for (const event of ['registered', 'unregistered', 'destroyed']) manager.voiceClient?.on(event, lookSoon);
+    const { workerClient, voiceClient } = manager;
+    workerClient?.on?.('reservationCreated', lookSoon);
+    // Flex's own connection is back, and with it all that TaskRouter knows.
+    const back = () => {
+      look();
+      emit({ reconnected: {} });
+    };
+    workerClient?.on?.('ready', guarded(back));
+    for (const event of ['registered', 'unregistered', 'destroyed']) voiceClient?.on?.(event, lookSoon);
+    flex.Actions.addListener(
+      'afterLogout',
+      guarded(() => emit({ signedOut: {} })),
+    );
     lookSoon();
   });
+  let begun = false;
   const start = guarded(() => {
     const sid = manager.workerClient?.sid;
-    if (!sid || !state().worker?.tasks) return; // not an agent's desktop, or Flex is degraded
-    // For whoever has to find out which page is at work, tests among them.
-    const { dataset } = document.documentElement;
-    const elected = () => {
-      dataset.rejoinPage = 'acts';
-      emit({ elected: {} });
-    };
-    elect(sid, elected).then((acts) => {
-      begin(sid, acts);
-      dataset.rejoinPage = acts ? 'acts' : 'waits';
-    });
+    // Not an agent's desktop, or Flex is degraded: maybe it is not later.
+    if (begun || !sid || !state().worker?.tasks) return;
+    begun = true;
+    elect(sid).then((acts) => begin(sid, acts));
   });
+  manager.store.subscribe(start);
   start();
 };

@@ -88,9 +88,10 @@ export default class RejoinPlugin extends FlexPlugin {
         /** @type {any[]} */
         const places = [manager.configuration, manager.serviceConfiguration?.ui_attributes];
         const account = places.map((place) => place?.custom_data?.rejoin);
-        core = new wasm.Core({ account, worker: manager.workerClient?.attributes }, effects, token);
+        const settings = { account, worker: manager.workerClient?.attributes };
+        const running = (core = new wasm.Core(settings, effects, token));
         if (passive) return;
-        watchFlex(flex, manager, { emit, ask });
+        watchFlex(flex, manager, { emit, ask, elect: (worker) => running.elect(worker) });
         // For whoever has to find out whether the plugin is at work here, tests among them.
         document.documentElement.dataset.rejoin = 'ready';
       })

@@ -2,10 +2,14 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::expect_used, reason = "helpers of tests are tests")]
 
-use rejoin_plugin::agent::{FromDesktop, RequestId};
-use rejoin_plugin::boundary::{Unfit, Value, heard};
-use rejoin_protocol::api::{GracefulReason, HelloReply, Push, RecoveryView, Stage};
-use rejoin_protocol::{CallSid, RecoveryId, ReservationSid, TaskSid, WorkerSid};
+use rejoin_plugin::agent::{Delivery, FromDesktop, Kept, RequestId};
+use rejoin_plugin::boundary::{Unfit, Value, heard, stored};
+use rejoin_protocol::api::{
+    DeliveryId, GracefulMark, GracefulReason, HelloReply, Push, RecoveryView, Registration, Stage,
+};
+use rejoin_protocol::{
+    CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid, WorkflowSid,
+};
 use serde_json::{Value as Json, json};
 
 /// As the wasm shell reads values of JavaScript.
@@ -41,7 +45,6 @@ fn events() -> Vec<Json> {
         json!({"started": {
             "worker": WorkerSid::numbered(9), "workerName": "Ada", "phoneRegistered": true, "tasks": [task()],
         }}),
-        json!({"elected": {}}),
         json!({"taskChanged": task()}),
         json!({"conferenceChanged": {"reservation": reservation, "legs": [leg]}}),
         json!({"beforeAccept": {"request": 1, "task": task()}}),
@@ -52,6 +55,9 @@ fn events() -> Vec<Json> {
         json!({"acceptFailed": {"reservation": reservation}}),
         json!({"joined": {"reservation": reservation}}),
         json!({"joinFailed": {"reservation": reservation}}),
+        json!({"tokenChanged": {}}),
+        json!({"reconnected": {}}),
+        json!({"signedOut": {}}),
         json!({"pageHide": {}}),
         json!({"dialogButton": {}}),
     ]
@@ -171,10 +177,45 @@ fn what_the_server_writes_is_read() {
         let json = serde_json::to_value(&reply).expect("serialises");
         assert_eq!(heard::hello_reply(value(json)), Ok(reply));
     }
-    for view in views() {
-        let json = serde_json::to_value(Push::Recovery { recovery: view.clone() }).expect("serialises");
-        assert_eq!(heard::pushed(value(json)), Ok(view));
+    let views = views().into_iter().map(|recovery| Push::Recovery { recovery });
+    for push in views.chain([Push::Ask, Push::Superseded]) {
+        let json = serde_json::to_value(&push).expect("serialises");
+        assert_eq!(heard::pushed(value(json)), Ok(push));
     }
+}
+
+#[test]
+fn what_is_kept_is_read_as_it_was_written() {
+    let registration = Registration {
+        id: None,
+        epoch: 1_700_000_000_000,
+        task: TaskSid::numbered(1),
+        reservation: ReservationSid::numbered(2),
+        workflow: WorkflowSid::numbered(3),
+        conference: ConferenceSid::numbered(4),
+        worker_leg: CallSid::numbered(5),
+        customer_leg: CallSid::numbered(6),
+        worker_name: String::new(),
+    };
+    let (task, reservation) = (TaskSid::numbered(1), ReservationSid::numbered(2));
+    let mark = GracefulMark { id: None, task, reservation, reason: GracefulReason::ColdTransfer };
+    for delivery in [Delivery::Register(registration), Delivery::Graceful(mark)] {
+        let id = DeliveryId { epoch: 1_700_000_000_000, number: 7 };
+        let kept = Kept { id, worker: WorkerSid::numbered(9), made: Millis(1_700_000_000_001), delivery };
+        let json = serde_json::to_value(&kept).expect("serialises");
+        assert_eq!(stored::kept(value(json.clone())), Ok(kept));
+        let mut at = vec![];
+        objects(&json, "", &mut at);
+        for object in at {
+            let names = json.pointer(&object).and_then(Json::as_object).expect("an object").keys();
+            for name in names.filter(|name| *name != "workerName") {
+                let mut other = json.clone();
+                other.pointer_mut(&object).expect("an object")[name] = json!(["nonsense"]);
+                assert!(stored::kept(value(other)).is_err(), "{object}/{name}");
+            }
+        }
+    }
+    assert!(stored::kept(Value::Nothing).is_err());
 }
 
 #[test]

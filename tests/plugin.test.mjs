@@ -73,6 +73,7 @@ const flexStub = ({ server, tasks, dark, rejoin = { server }, worker = {} }) => 
         const full = { ...payload, task: state.worker.tasks.get(payload.sid) };
         for (const f of listeners[`before${name}`] ?? []) await f(full, () => (aborted = true));
         calls.push([aborted ? `aborted ${name}` : name, payload.sid, full.conferenceOptions]);
+        for (const f of aborted ? [] : (listeners[`after${name}`] ?? [])) f(full);
       },
     },
     TaskHelper: {
@@ -309,11 +310,9 @@ test('a call is watched from its acceptance and ends as ever', async () => {
   assert.deepEqual(await flags(), [{ endConferenceOnExit: false, beep: true }]);
 
   await page.evaluate((sid) => window.flex.invoke('HangupCall', { sid }), task.sid);
-  assert.deepEqual((await asked('/v1/graceful')).body, {
-    task: task.taskSid,
-    reservation: task.sid,
-    reason: 'hang-up',
-  });
+  const { id, ...mark } = (await asked('/v1/graceful')).body;
+  assert.match(id, /^\d{13}-2$/);
+  assert.deepEqual(mark, { task: task.taskSid, reservation: task.sid, reason: 'hang-up' });
   assert.deepEqual(await flags(), [
     { endConferenceOnExit: false, beep: true },
     { endConferenceOnExit: true },
@@ -414,6 +413,181 @@ test('of two pages of one agent the second waits, and acts when the first is gon
   await until('its own reload', () =>
     page.evaluate(() => document.documentElement.dataset.rejoinPage === 'acts'),
   );
+});
+
+/** What waits in the browser's storage to be delivered. */
+const kept = () =>
+  page.evaluate(() => Object.entries(localStorage).filter(([key]) => key.startsWith('rejoin.out.')));
+const acts = (/** @type {import('playwright-core').Page} */ page, does = 'acts') =>
+  until(`a page that ${does}`, () =>
+    page.evaluate((does) => document.documentElement.dataset.rejoinPage === does, does),
+  );
+
+test('what the server could not take is delivered by the next page, in order, with nothing personal stored', async () => {
+  let down = true;
+  const paths = ['/v1/calls', '/v1/graceful'];
+  reply = (pathname) => {
+    if (down && paths.includes(pathname)) return { status: 503 };
+    return pathname === '/v1/hello' ? { status: 200, json: { recoveries: [] } } : undefined;
+  };
+  const task = accepted(1);
+  await open([{ ...task, status: 'pending' }]);
+  await asked('/v1/hello');
+  await page.evaluate(talk, { task, own: sid('CA', 1), legs: [agentLeg(1), customerLeg] });
+  await asked('/v1/calls');
+  // Lets go although the mark behind the registration was not even tried.
+  await page.evaluate((sid) => window.flex.invoke('HangupCall', { sid }), task.sid);
+  assert.equal((await calls()).at(-1)[0], 'HangupCall');
+  const stored = await kept();
+  assert.equal(stored.length, 2);
+  assert.doesNotMatch(JSON.stringify(stored), /Ada|ada@|token/);
+
+  down = false;
+  requests.length = 0;
+  page.stub = `(${flexStub})(${JSON.stringify({ server: origin, tasks: [task] })})`;
+  await page.reload();
+  await asked('/v1/graceful');
+  const delivered = requests.filter(({ pathname }) => paths.includes(pathname));
+  assert.deepEqual(
+    delivered.map(({ pathname }) => pathname),
+    paths,
+  );
+  assert.equal(delivered[0].body.workerName, 'Ada');
+  assert.deepEqual(
+    delivered.map(({ body }) => `rejoin.out.${body.id}`),
+    stored.map(([key]) => key).sort(),
+  );
+  await until('an empty storage', async () => (await kept()).length === 0);
+});
+
+test('a mark that is not answered when the page ends goes as a beacon', async () => {
+  reply = (pathname) =>
+    pathname === '/v1/graceful' ? new Promise(() => {}) : { status: 200, json: { recoveries: [] } };
+  const task = accepted(1);
+  await open([task]);
+  await asked('/v1/hello');
+  await page.evaluate((sid) => window.flex.invoke('HangupCall', { sid }), task.sid);
+  await page.goto('about:blank');
+  const { body } = await asked('/v1/goodbye');
+  assert.equal(body.token, 'token-of-ada');
+  assert.equal(body.goodbye, null);
+  assert.deepEqual(
+    body.marks.map(({ reservation, reason }) => ({ reservation, reason })),
+    [{ reservation: task.sid, reason: 'hang-up' }],
+  );
+});
+
+test('a call that is accepted by hand in a page that waits makes that page act', async () => {
+  const task = accepted(1);
+  await open([{ ...task, status: 'pending' }]);
+  await acts(page);
+  const first = page;
+  page = await context.newPage();
+  Object.assign(page, { lines: first.lines, stub: first.stub });
+  await page.goto(origin);
+  await acts(page, 'waits');
+  requests.length = 0;
+  await page.evaluate(talk, { task, own: sid('CA', 1), legs: [agentLeg(1), customerLeg] });
+  await acts(page);
+  await acts(first, 'waits');
+  assert.equal((await asked('/v1/calls')).body.workerLeg, sid('CA', 1));
+  await asked('/v1/hello');
+  // And back, when this one is closed.
+  await page.close();
+  page = first;
+  await acts(page);
+});
+
+test('when the page that acts is loaded anew while another one waits, one of them acts', async () => {
+  await open([accepted(1)]);
+  await acts(page);
+  const first = page;
+  page = await context.newPage();
+  Object.assign(page, { lines: first.lines, stub: first.stub });
+  await page.goto(origin);
+  await acts(page, 'waits');
+  await first.reload();
+  await acts(page);
+  await acts(first, 'waits');
+  assert.equal(await first.locator('rejoin-dialog dialog[open]').count(), 0);
+  await gone();
+});
+
+test('a newer page in another browser acts, and the older one only looks on', async () => {
+  await open([accepted(1)]);
+  await acts(page);
+  await until('the push channel', () => streams.length);
+  push(recovery({ name: 'interrupted' }, 9000));
+  await title('Your call was interrupted');
+  streams.at(-1).write('data: {"push":"superseded"}\n\n');
+  await acts(page, 'waits');
+  await gone();
+  await page.evaluate((sid) => window.flex.invoke('CompleteTask', { sid }), sid('WR', 1));
+  assert.equal((await calls()).at(-1)[0], 'CompleteTask');
+});
+
+test('after signing out nothing is left, and nothing is said', async () => {
+  reply = (pathname) =>
+    pathname === '/v1/calls' ? { status: 503 } : { status: 200, json: { recoveries: [] } };
+  const task = accepted(1);
+  await open([{ ...task, status: 'pending' }]);
+  await asked('/v1/hello');
+  await page.evaluate(talk, { task, own: sid('CA', 1), legs: [agentLeg(1), customerLeg] });
+  await asked('/v1/calls');
+  await until('the push channel', () => streams.length);
+  const closed = new Promise((resolve) => streams.at(-1).on('close', resolve));
+  await page.evaluate(() => window.flex.invoke('Logout', {}));
+  await closed;
+  const left = await page.evaluate(() => Object.keys(localStorage).filter((key) => key !== 'phone'));
+  assert.deepEqual(left, ['rejoin.epoch']);
+  requests.length = 0;
+  await page.evaluate(() => window.flex.changed());
+  await page.evaluate((sid) => window.flex.invoke('CompleteTask', { sid }), task.sid);
+  assert.equal((await calls()).at(-1)[0], 'CompleteTask');
+  await page.reload();
+  assert.ok(!requests.some(({ pathname }) => pathname === '/v1/goodbye'));
+});
+
+test('a refused token is not tried again, a new one is', async () => {
+  let token = 'token-of-ada';
+  reply = (pathname) => {
+    if (requests.at(-1).authorization !== `Bearer ${token}`) return { status: 401 };
+    return pathname === '/v1/hello' ? { status: 200, json: { recoveries: [] } } : undefined;
+  };
+  token = 'another';
+  await open([accepted(1)]);
+  await asked('/v1/hello');
+  await title('Checking your call');
+  await page.evaluate(() => {
+    window.flex.state.session.ssoTokenPayload.token = 'another';
+    window.flex.changed();
+  });
+  await gone();
+  assert.equal(requests.filter(({ pathname }) => pathname === '/v1/hello').length, 2);
+});
+
+test('in a degraded Flex the plugin waits until there is a worker', async () => {
+  await open([accepted(1)]);
+  page.stub = `(${flexStub})(${JSON.stringify({ server: origin, tasks: [accepted(1)] })});
+    window.worker = window.flex.manager.workerClient; window.flex.manager.workerClient = new Proxy({}, {});
+    delete window.flex.manager.voiceClient;`;
+  requests.length = 0;
+  page.lines.length = 0;
+  await page.reload();
+  await until('the plugin', () => page.evaluate(() => document.documentElement.dataset.rejoin === 'ready'));
+  await page.evaluate(() => window.flex.changed());
+  await page.evaluate((sid) => window.flex.invoke('CompleteTask', { sid }), sid('WR', 1));
+  assert.equal((await calls()).at(-1)[0], 'CompleteTask');
+  assert.ok(!requests.some(({ pathname }) => pathname === '/v1/hello'));
+  assert.deepEqual(
+    page.lines.filter((line) => /Rejoin:|pageerror/.test(line)),
+    [],
+  );
+  await page.evaluate(() => {
+    window.flex.manager.workerClient = window.worker;
+    window.flex.changed();
+  });
+  await asked('/v1/hello');
 });
 
 test('after a hang-up, or without a server that wants it, the end of the page hangs up as ever', async () => {

@@ -5,15 +5,17 @@
 
 use gloo_timers::future::TimeoutFuture;
 use js_sys::{Array, Function, JSON, JsString, Object, Reflect};
-use rejoin_plugin::agent::{Mark, PostError, RequestId, Timer};
+use rejoin_plugin::agent::{Delivery, Kept, Mark, PostError, RequestId, Timer};
+use rejoin_plugin::shell::lock::{Change, Lock};
 use rejoin_plugin::shell::push::{Channel, News};
 use rejoin_plugin::shell::timer::Timers;
 use rejoin_plugin::shell::{Core, post, storage};
-use rejoin_protocol::api::{GracefulMark, GracefulReason, RecoveryView, Stage};
-use rejoin_protocol::{Millis, ReservationSid, TaskSid};
+use rejoin_protocol::api::{DeliveryId, GracefulMark, GracefulReason, Push, Stage};
+use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid};
 use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_browser);
@@ -142,10 +144,11 @@ async fn a_push_stream_is_read_in_pieces_and_opened_again() {
         heard.borrow_mut().push(match item {
             News::Up => "up".into(),
             News::Down => "down".into(),
-            News::View(RecoveryView { stage: Stage::HandedOver { worker_name }, .. }) => {
-                worker_name.expect("a name")
-            }
-            News::View(view) => format!("{:?}", view.stage),
+            News::Said(Push::Recovery { recovery }) => match recovery.stage {
+                Stage::HandedOver { worker_name } => worker_name.expect("a name"),
+                stage => format!("{stage:?}"),
+            },
+            News::Said(push) => format!("{push:?}"),
         });
     });
     let so_far = |count: usize| {
@@ -161,7 +164,7 @@ async fn a_push_stream_is_read_in_pieces_and_opened_again() {
     };
     // A name of two-byte characters, cut within a character; a comment; something a newer server may say.
     let lines = format!(
-        ": alive\n\ndata: {}\n\ndata: {{\"push\":\"weather\"}}\n\ndata: nonsense\n\ndata: {}\n\n",
+        ": alive\n\nid: 7-1\ndata: {}\n\ndata: {{\"push\":\"weather\"}}\n\ndata: nonsense\n\nid: 7-2\ndata: {}\n\n",
         view(r#"{"name":"handedOver","workerName":"Zoë-Ørsted"}"#),
         view(r#"{"name":"queued"}"#)
     );
@@ -169,6 +172,15 @@ async fn a_push_stream_is_read_in_pieces_and_opened_again() {
         call("say", &[lines.as_str().into(), size.into()]);
     }
     assert_eq!(so_far(7).await, "up Zoë-Ørsted Queued Zoë-Ørsted Queued Zoë-Ørsted Queued");
+    news.borrow_mut().clear();
+    call(
+        "say",
+        &[
+            "data: {\"push\":\"ask\"}\n\ndata: {\"push\":\"superseded\"}\n\nid: 7-3\ndata: cut o".into(),
+            5.into(),
+        ],
+    );
+    assert_eq!(so_far(2).await, "Ask Superseded");
     news.borrow_mut().clear();
     call("end", &[]);
     assert_eq!(so_far(2).await, "down up");
@@ -179,8 +191,104 @@ async fn a_push_stream_is_read_in_pieces_and_opened_again() {
         "Bearer token 1",
         "asked anew for every connection"
     );
+    assert!(get(&asked.get(0), "headers.last-event-id").is_undefined());
+    assert_eq!(text(&asked.get(1), "headers.last-event-id"), "7-2", "what was cut off is to come again");
     drop(channel);
     until(|| get(&js_sys::global(), "aborted").is_truthy().then_some(())).await;
+}
+
+#[wasm_bindgen_test]
+async fn a_push_stream_whose_token_is_refused_waits_for_another_one() {
+    let network = network(
+        "return new Response(request.headers.get('authorization') === 'Bearer new' ? '' : null,
+           { status: request.headers.get('authorization') === 'Bearer new' ? 200 : 401 });",
+    );
+    let token = Function::new_no_args("return window.token");
+    Reflect::set(&js_sys::global(), &"token".into(), &"old".into()).expect("set");
+    let _channel = Channel::open("https://rejoin.example/v1/push?epoch=1".into(), token, |_| {});
+    let asked = || network.asked().length();
+    until(|| (asked() == 1).then_some(())).await;
+    TimeoutFuture::new(2_500).await; // three attempts' time
+    assert_eq!(asked(), 1, "the same token is not tried again");
+    Reflect::set(&js_sys::global(), &"token".into(), &"new".into()).expect("set");
+    until(|| (asked() == 2).then_some(())).await;
+}
+
+/// What becomes of a lock, and what its page was told at the election.
+fn page(worker: &str) -> (Rc<Lock>, js_sys::Promise, Rc<RefCell<Vec<Change>>>) {
+    let changes: Rc<RefCell<Vec<Change>>> = Rc::default();
+    let noted = changes.clone();
+    let (lock, acts) = Lock::elect(worker, move |change| noted.borrow_mut().push(change));
+    (lock, acts, changes)
+}
+
+#[wasm_bindgen_test]
+async fn of_several_pages_one_has_the_lock_and_another_can_take_it() {
+    let acts = async |promise: js_sys::Promise| JsFuture::from(promise).await.expect("it is told").as_bool();
+    let (first, told, of_first) = page("WK1");
+    assert_eq!(acts(told).await, Some(true));
+    let (second, told, of_second) = page("WK1");
+    assert_eq!(acts(told).await, Some(false));
+    let (_other, told, _) = page("WK2");
+    assert_eq!(acts(told).await, Some(true), "another worker's");
+
+    second.take();
+    until(|| of_first.borrow().contains(&Change::Lost).then_some(())).await;
+    assert_eq!(*of_second.borrow(), [Change::Taken]);
+    // And back: whoever lost it waits for it, and may take it as well.
+    first.take();
+    until(|| of_second.borrow().contains(&Change::Lost).then_some(())).await;
+    assert_eq!(*of_first.borrow(), [Change::Lost, Change::Taken]);
+    first.take();
+    assert_eq!(*of_second.borrow(), [Change::Taken, Change::Lost], "what one has one need not take");
+}
+
+#[wasm_bindgen_test]
+async fn where_there_are_no_locks_every_page_acts() {
+    let real = get(&js_sys::global(), "navigator.locks");
+    let put = Function::new_with_args(
+        "locks",
+        "Object.defineProperty(navigator, 'locks', { value: locks, configurable: true })",
+    );
+    let refused = Function::new_no_args("return { request: async () => { throw new Error('no'); } }");
+    for locks in [JsValue::UNDEFINED, refused.call0(&JsValue::UNDEFINED).expect("made")] {
+        put.call1(&JsValue::UNDEFINED, &locks).expect("put");
+        let (_lock, told, changes) = page("WK3");
+        assert_eq!(JsFuture::from(told).await, Ok(JsValue::TRUE));
+        assert!(changes.borrow().is_empty());
+    }
+    put.call1(&JsValue::UNDEFINED, &real).expect("given back");
+}
+
+#[wasm_bindgen_test]
+fn storage_keeps_requests_until_they_are_taken_back() {
+    let storage = web_sys::window().and_then(|window| window.local_storage().ok()?).expect("a storage");
+    storage.clear().expect("cleared");
+    let kept = |number| Kept {
+        id: DeliveryId { epoch: 1_700_000_000_000, number },
+        worker: WorkerSid::numbered(1),
+        made: Millis(1_700_000_000_001),
+        delivery: Delivery::Graceful(GracefulMark {
+            id: None,
+            task: TaskSid::numbered(1),
+            reservation: ReservationSid::numbered(2),
+            reason: GracefulReason::SignOut,
+        }),
+    };
+    storage.set_item("rejoin.out.1-1", "{\"weather\":1}").expect("set");
+    storage.set_item("rejoin.live.x", "not ours").expect("set");
+    for number in [1, 2, 3] {
+        storage::keep(&kept(number));
+    }
+    storage::unkeep(kept(2).id);
+    let mut all = storage::kept();
+    all.sort_by_key(|kept| kept.id);
+    assert_eq!(all, [kept(1), kept(3)]);
+    assert_eq!(storage.get_item("rejoin.out.1-1"), Ok(None), "what nobody can read is thrown away");
+    storage::unkeep_all();
+    assert!(storage::kept().is_empty());
+    assert_eq!(storage.get_item("rejoin.live.x"), Ok(Some("not ours".into())));
+    storage.clear().expect("cleared");
 }
 
 #[wasm_bindgen_test]

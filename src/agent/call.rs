@@ -70,6 +70,11 @@ impl Call {
         self.found.is_some() && !self.had_call
     }
 
+    /// Accepted or wrapping, and never with a call in this page.
+    pub(super) fn is_left_by_another(&self) -> bool {
+        !self.had_call && self.facts.status != ReservationStatus::Pending
+    }
+
     /// What the server is asked about.
     pub(super) fn holding(&self) -> Option<Holding> {
         self.is_orphan().then(|| Holding {
@@ -118,7 +123,7 @@ impl Call {
         Some(Legs { conference, own: own.clone(), customer: customer.call.clone()? })
     }
 
-    pub(super) fn registration(&self, epoch: u64, worker_name: &str) -> Option<(Legs, Registration)> {
+    pub(super) fn registration(&self, epoch: u64) -> Option<(Legs, Registration)> {
         let legs = self.legs()?;
         let registration = Registration {
             id: None,
@@ -129,7 +134,7 @@ impl Call {
             conference: legs.conference.clone(),
             worker_leg: legs.own.clone(),
             customer_leg: legs.customer.clone(),
-            worker_name: worker_name.chars().take(200).collect(),
+            worker_name: String::new(), // put in when it is sent
         };
         Some((legs, registration))
     }

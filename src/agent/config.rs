@@ -38,6 +38,12 @@ pub struct Config {
     pub first_retry: Millis,
     /// The pause grows no further than this.
     pub longest_retry: Millis,
+    /// So long a registration or a mark is worth delivering: the server forgets a call two minutes after its end.
+    pub keep_for: Millis,
+    /// Pause before the first hello while the push channel is down; it doubles.
+    pub first_poll: Millis,
+    /// The pause between those hellos grows no further than this.
+    pub longest_poll: Millis,
     /// How often an own reservation is tried to accept.
     pub accept_attempts: u32,
 }
@@ -172,6 +178,9 @@ impl Config {
             hello_every: Millis::seconds(1),
             first_retry: Millis::seconds(1),
             longest_retry: Millis::seconds(30),
+            keep_for: Millis::seconds(120),
+            first_poll: Millis::seconds(5),
+            longest_poll: Millis::seconds(60),
             accept_attempts: 3,
         }
     }

@@ -1,6 +1,6 @@
 use crate::agent::{Dialog, Idle, Mistake, PostId, RequestId};
-use rejoin_protocol::api::{Goodbye, GracefulMark, Hello, Registration};
-use rejoin_protocol::{CallSid, Millis, RecoveryId, ReservationSid};
+use rejoin_protocol::api::{DeliveryId, Goodbye, GracefulMark, Hello, Registration};
+use rejoin_protocol::{CallSid, Millis, RecoveryId, ReservationSid, WorkerSid};
 use serde::{Serialize, Serializer};
 use std::fmt;
 
@@ -9,7 +9,7 @@ use std::fmt;
 pub enum Effect {
     /// Something in Flex.
     Desktop(ToDesktop),
-    /// A request to the server. The same `id` again is the same request again.
+    /// A request to the server. What is repeated has another `id`, and the same [`DeliveryId`].
     Post {
         /// Of the reply.
         id: PostId,
@@ -18,6 +18,8 @@ pub enum Effect {
     },
     /// Listen to what the server says by itself, from now on, across lost connections.
     OpenPush,
+    /// Do not listen any more.
+    ClosePush,
     /// Wake the machine at this point in time. Setting a timer again replaces it.
     SetTimer {
         /// Which.
@@ -31,7 +33,25 @@ pub enum Effect {
         timer: Timer,
     },
     /// `POST /v1/goodbye`, in the way that a page which ends can still send.
-    Goodbye(Goodbye),
+    Beacon {
+        /// Marks that have not been answered.
+        marks: Vec<GracefulMark>,
+        /// Of a page that leaves legs behind.
+        goodbye: Option<Goodbye>,
+    },
+    /// Keep a request across page loads until it is taken back.
+    Keep(Kept),
+    /// It is not needed any more.
+    Unkeep(DeliveryId),
+    /// None of them is, whichever page they are from.
+    UnkeepAll,
+    /// Become the page that acts in this browser, in place of another one.
+    TakeLock,
+    /// Does this page act? For whoever wants to know.
+    Role {
+        /// Does it?
+        acts: bool,
+    },
     /// Remember across page loads that this reservation has a call.
     Store(Mark),
     /// Forget it.
@@ -50,6 +70,30 @@ pub struct Mark {
     pub muted: bool,
 }
 
+/// A request that is repeated until the server has answered it, or it is worth nothing any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Kept {
+    /// The server takes each once.
+    pub id: DeliveryId,
+    /// Whose it is.
+    pub worker: WorkerSid,
+    /// When it was made (point in time).
+    pub made: Millis,
+    /// What is to be delivered.
+    pub delivery: Delivery,
+}
+
+/// What can be kept. Nothing personal is in it: the worker's name is put in when it is sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Delivery {
+    /// [`Request::Register`].
+    Register(Registration),
+    /// [`Request::Graceful`].
+    Graceful(GracefulMark),
+}
+
 /// Timers of the machine.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Timer {
@@ -59,8 +103,10 @@ pub enum Timer {
     Overdue,
     /// Flex has waited long enough for a leave.
     Leave(RequestId),
-    /// Send a failed request again.
-    Retry(PostId),
+    /// Send what failed again.
+    Outbox,
+    /// Ask how things are, while nothing is told.
+    Poll,
     /// Try again to accept.
     Accept(ReservationSid),
     /// Joining has taken too long.

@@ -25,6 +25,17 @@ pub enum Event {
     },
     /// The server says how far a recovery is.
     Push(RecoveryView),
+    /// The server does not know any more what it said while the channel was down.
+    Ask,
+    /// The server says that a newer page of this worker acts, in another browser.
+    Superseded,
+    /// This page is the one that acts in this browser from now on.
+    Elected {
+        /// Was it taken from another page, which lives?
+        taken: bool,
+    },
+    /// Another page of this browser has taken that over.
+    Deposed,
     /// The push channel was opened or lost.
     PushState {
         /// Opened?
@@ -78,8 +89,6 @@ pub enum FromDesktop {
         /// Another page of this worker acts in this browser; this one waits until it is elected.
         waits: bool,
     },
-    /// The page that acted is gone: from now on this one does.
-    Elected {},
     /// A task or its reservation is new or has changed.
     TaskChanged(TaskFacts),
     /// The conference of a task has changed.
@@ -134,6 +143,12 @@ pub enum FromDesktop {
         /// Of which call.
         reservation: ReservationSid,
     },
+    /// Flex has another token of the user's.
+    TokenChanged {},
+    /// Flex's own connection is back: what happened meanwhile may have been missed.
+    Reconnected {},
+    /// The agent has signed out.
+    SignedOut {},
     /// The page ends.
     PageHide {},
     /// The dialog's button was pressed.

@@ -54,11 +54,16 @@ impl Agent {
 
     /// The page ends, with its legs or without.
     pub(super) fn page_hide(&mut self, out: &mut Vec<Effect>) {
-        if self.keeps && !self.gone {
+        if self.gone {
+            return;
+        }
+        let standing = self.standing().filter(|call| call.can_stand());
+        let tasks = standing.map(|call| call.facts.task.clone()).collect();
+        let goodbye = self.keeps.then_some(Goodbye { epoch: self.epoch, tasks });
+        let marks = self.outbox.marks();
+        if goodbye.is_some() || !marks.is_empty() {
             self.gone = true;
-            let tasks =
-                self.standing().filter(|call| call.can_stand()).map(|call| call.facts.task.clone()).collect();
-            out.push(Effect::Goodbye(Goodbye { epoch: self.epoch, tasks }));
+            out.push(Effect::Beacon { marks, goodbye });
         }
     }
 
@@ -146,7 +151,8 @@ impl Agent {
         let wanted: Vec<_> = self.recoveries.values().filter(|r| r.view.stage == Stage::InPlace).collect();
         for (reservation, call) in self.calls.iter_mut() {
             let wanted = wanted.iter().any(|recovery| recovery.view.reservation == *reservation);
-            if call.join == Join::Offered && wanted && self.phone_registered && call.can_join() {
+            let may = wanted && self.phone_registered && !self.waits;
+            if call.join == Join::Offered && may && call.can_join() {
                 call.join = Join::UnderWay;
                 call.ghost = call.youngest().cloned();
                 let timer = Timer::Join(reservation.clone());

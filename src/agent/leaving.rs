@@ -1,8 +1,8 @@
 //! Leaving a call on purpose: tell the server, let the conference end as ever, let Flex go on; in bounded time.
 
 use crate::agent::few::Set;
-use crate::agent::{Agent, Effect, PostId, Request, RequestId, Timer, ToDesktop};
-use rejoin_protocol::api::{GracefulMark, GracefulReason};
+use crate::agent::{Agent, Delivery, Effect, RequestId, Timer, ToDesktop};
+use rejoin_protocol::api::{DeliveryId, GracefulMark, GracefulReason};
 use rejoin_protocol::{Millis, ReservationSid};
 
 #[derive(Clone, Debug)]
@@ -15,7 +15,7 @@ pub(super) struct Leaving {
 #[derive(Clone, Debug)]
 enum Step {
     /// The server is being told.
-    Marking(Set<PostId>),
+    Marking(Set<DeliveryId>),
     /// The conference is being made to end with these legs.
     Flagging(Set<ReservationSid>),
 }
@@ -43,8 +43,14 @@ impl Agent {
     ) {
         let mut calls = Vec::new();
         let mut marks = Set::default();
+        let Some(me) = &self.me else {
+            out.push(Effect::Desktop(ToDesktop::Let { request }));
+            return;
+        };
         for (sid, call) in self.calls.iter_mut() {
-            let meant = reservation.is_none_or(|wanted| wanted == sid);
+            // A page that does not act speaks for nothing but the call that its agent has in it.
+            let theirs = self.waits && !call.facts.live_call;
+            let meant = reservation.is_none_or(|wanted| wanted == sid) && !theirs;
             if !meant || !call.is_accepted() || call.unwatched || call.leaving {
                 continue;
             }
@@ -52,7 +58,7 @@ impl Agent {
             calls.push(sid.clone());
             let mark =
                 GracefulMark { id: None, task: call.facts.task.clone(), reservation: sid.clone(), reason };
-            marks.add(self.posts.send(Request::Graceful(mark), out));
+            marks.add(self.outbox.put(now, self.epoch, &me.worker, Delivery::Graceful(mark), out));
         }
         if calls.is_empty() {
             out.push(Effect::Desktop(ToDesktop::Let { request }));
@@ -63,12 +69,21 @@ impl Agent {
     }
 
     /// The mark has got through, or not; leaving does not depend on it.
-    pub(super) fn marked(&mut self, id: PostId, out: &mut Vec<Effect>) {
+    pub(super) fn marked(&mut self, id: DeliveryId, out: &mut Vec<Effect>) {
         let waiting = self.leavings.iter_mut().find_map(|(request, leaving)| match &mut leaving.step {
             Step::Marking(marks) => marks.take(&id).then(|| (*request, marks.is_empty())),
             Step::Flagging(_) => None,
         });
         if let Some((request, true)) = waiting {
+            self.flag(request, out);
+        }
+    }
+
+    /// The server cannot be reached: nobody waits for it.
+    pub(super) fn leave_unmarked(&mut self, out: &mut Vec<Effect>) {
+        let marking =
+            self.leavings.iter_mut().filter(|(_, leaving)| matches!(leaving.step, Step::Marking(_)));
+        for request in marking.map(|(request, _)| *request).collect::<Vec<_>>() {
             self.flag(request, out);
         }
     }

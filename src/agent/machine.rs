@@ -2,12 +2,15 @@ use crate::agent::call::Call;
 use crate::agent::few::{Map, Set};
 use crate::agent::leaving::Leaving;
 use crate::agent::offer::Offer;
-use crate::agent::posts::Posts;
+use crate::agent::outbox::Outbox;
 use crate::agent::recovery::Recovery;
+use crate::agent::role::{Poll, Role};
 use crate::agent::{
-    Answer, Complaint, ConferenceFacts, ConferenceOptions, Config, Dialog, Effect, Event, FromDesktop, Idle,
-    Mark, Mistake, PostError, PostId, Request, RequestId, ReservationStatus, TaskFacts, Timer, ToDesktop,
+    Answer, Complaint, ConferenceFacts, ConferenceOptions, Config, Delivery, Dialog, Effect, Event,
+    FromDesktop, Idle, Kept, Mark, Mistake, PostError, PostId, RequestId, ReservationStatus, TaskFacts,
+    Timer, ToDesktop,
 };
+use rejoin_protocol::api::{GracefulReason, Hello};
 use rejoin_protocol::{Millis, RecoveryId, ReservationSid, WorkerSid};
 
 /// `hold` is in the list because a hold is the only sign that the exit flag has lost its effect meanwhile
@@ -35,7 +38,13 @@ pub struct Agent {
     /// Tasks of other agents' recoveries that the agent was told about.
     pub(super) noticed: Set<ReservationSid>,
     pub(super) leavings: Map<RequestId, Leaving>,
-    pub(super) posts: Posts,
+    pub(super) outbox: Outbox,
+    /// Requests of earlier pages, until this one acts.
+    pub(super) recalled: Vec<Kept>,
+    pub(super) role: Role,
+    pub(super) poll: Poll,
+    /// Of the last post.
+    pub(super) last_post: u32,
     pub(super) hello: Talk,
     pub(super) push: Option<bool>,
     pub(super) shown: Option<Dialog>,
@@ -47,6 +56,8 @@ pub struct Agent {
     pub(super) keeps: bool,
     /// The page has said goodbye.
     pub(super) gone: bool,
+    /// The agent has signed out.
+    pub(super) signed_out: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -58,7 +69,7 @@ pub(super) struct Me {
 /// Hellos: one at a time, not too often.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Talk {
-    pub(super) under_way: Option<PostId>,
+    pub(super) under_way: Option<(PostId, Hello)>,
     pub(super) sent: Option<Millis>,
     pub(super) failures: u32,
     /// Something came up while one was under way.
@@ -87,7 +98,11 @@ impl Agent {
             offers: Map::default(),
             noticed: Set::default(),
             leavings: Map::default(),
-            posts: Posts::default(),
+            outbox: Outbox::default(),
+            recalled: Vec::new(),
+            role: Role::default(),
+            poll: Poll::default(),
+            last_post: 0,
             hello: Talk::default(),
             push: None,
             shown: None,
@@ -96,6 +111,7 @@ impl Agent {
             in_place: false,
             keeps: false,
             gone: false,
+            signed_out: false,
         };
         new.remember(marks);
         new
@@ -124,16 +140,26 @@ impl Agent {
     /// Takes what happened and gives back what is to be done, in this order.
     pub fn handle(&mut self, now: Millis, event: Event) -> Vec<Effect> {
         let mut out = Vec::new();
+        if self.signed_out {
+            Self::let_all(&event, &mut out);
+            return out;
+        }
         match event {
             Event::Desktop(event) => self.desktop(now, event, &mut out),
             Event::Reply { id, result } => self.reply(now, id, result, &mut out),
             Event::Push(view) => self.view(now, view),
+            Event::Ask => self.say_hello(now, &mut out),
+            Event::Superseded => self.superseded(&mut out),
+            Event::Elected { taken } => self.elected(now, taken, &mut out),
+            Event::Deposed => self.deposed(&mut out),
             Event::PushState { up } => self.push_state(now, up, &mut out),
             Event::Timer(timer) => self.timer(now, timer, &mut out),
         }
         self.take_offers(now, &mut out);
         self.settle_in_place(now, &mut out);
         self.settle_dialog(now, &mut out);
+        self.settle_role(now, &mut out);
+        self.deliver(now, &mut out);
         out
     }
 
@@ -142,7 +168,6 @@ impl Agent {
             FromDesktop::Started { worker, worker_name, phone_registered, tasks, waits } => {
                 self.started(now, Me { worker, name: worker_name }, phone_registered, waits, tasks, out);
             }
-            FromDesktop::Elected {} => self.elected(now, out),
             FromDesktop::TaskChanged(facts) => self.task(now, facts, false, out),
             FromDesktop::ConferenceChanged(facts) => self.conference(now, facts, out),
             FromDesktop::BeforeAccept { request, task, callback } => {
@@ -154,12 +179,12 @@ impl Agent {
                 self.before_leave(now, request, reservation.as_ref(), reason, out);
             }
             FromDesktop::BeforeComplete { request, reservation } => {
-                let answer = if self.blocks(&reservation) {
-                    ToDesktop::Refuse { request }
+                if self.blocks(&reservation) {
+                    out.push(Effect::Desktop(ToDesktop::Refuse { request }));
                 } else {
-                    ToDesktop::Let { request }
-                };
-                out.push(Effect::Desktop(answer));
+                    // With a call it is one more way to leave it.
+                    self.before_leave(now, request, Some(&reservation), GracefulReason::Complete, out);
+                }
             }
             FromDesktop::PhoneChanged { registered } => self.phone_registered = registered,
             FromDesktop::ExitFlagSettled { reservation } => self.flag_settled(&reservation, out),
@@ -173,6 +198,14 @@ impl Agent {
             }
             FromDesktop::Joined { reservation } => self.joined(&reservation, out),
             FromDesktop::JoinFailed { reservation } => self.join_failed(now, &reservation, out),
+            FromDesktop::TokenChanged {} => {
+                self.outbox.resume(out);
+                if self.hello.failures > 0 {
+                    self.say_hello(now, out);
+                }
+            }
+            FromDesktop::Reconnected {} => self.say_hello(now, out),
+            FromDesktop::SignedOut {} => self.sign_out(out),
             FromDesktop::PageHide {} => self.page_hide(out),
             FromDesktop::DialogButton {} => self.button(),
         }
@@ -192,7 +225,7 @@ impl Agent {
         }
         self.me = Some(me);
         self.phone_registered = phone_registered;
-        self.waits = waits;
+        self.begin_role(waits);
         self.marks.retain(|reservation, ()| {
             let here = tasks.iter().any(|facts| facts.reservation == *reservation);
             if !here && !waits {
@@ -206,30 +239,6 @@ impl Agent {
         if !waits {
             self.act(now, out);
         }
-    }
-
-    fn act(&mut self, now: Millis, out: &mut Vec<Effect>) {
-        out.push(Effect::OpenPush);
-        self.say_hello(now, out);
-    }
-
-    /// What the page that acted has left is found now.
-    fn elected(&mut self, now: Millis, out: &mut Vec<Effect>) {
-        if !std::mem::take(&mut self.waits) {
-            return;
-        }
-        for (reservation, call) in self.calls.iter_mut() {
-            if !call.had_call && call.facts.status != ReservationStatus::Pending {
-                call.found = Some(now);
-                let was_call = call.is_accepted() || self.marks.contains(reservation);
-                call.checking = was_call.then_some(now);
-                call.to_mute = self.muted.contains(reservation);
-                self.found.add(reservation.clone());
-            }
-        }
-        // The server is to hear first, from that page or from its channel, that it is gone.
-        self.hello.sent = Some(now);
-        self.act(now, out);
     }
 
     fn task(&mut self, now: Millis, facts: TaskFacts, at_start: bool, out: &mut Vec<Effect>) {
@@ -260,6 +269,7 @@ impl Agent {
         let newly_found = was.is_none() && without_call && !facts.live_call;
         let looked = call.looks_until(now, self.config.look_for).is_some();
         call.facts = facts;
+        let takes_over = self.waits && call.facts.live_call && !call.had_call;
         call.had_call |= call.facts.live_call;
         if newly_found {
             call.found = Some(now);
@@ -279,8 +289,12 @@ impl Agent {
             call.neutralised = true;
             out.push(Effect::Desktop(ToDesktop::NeutraliseExitFlag { reservation: reservation.clone() }));
         }
+        if takes_over {
+            // The agent works here: the page that acts is to be this one.
+            out.push(Effect::TakeLock);
+        }
         self.muting(&reservation, out);
-        self.register(&reservation, out);
+        self.register(now, &reservation, out);
         if newly_found && !at_start && self.me.is_some() {
             self.say_hello(now, out);
         }
@@ -292,22 +306,22 @@ impl Agent {
         if let Some(call) = self.calls.get_mut(&reservation) {
             let looked = call.looks_until(now, self.config.look_for).is_some();
             call.conference = Some(facts);
-            self.register(&reservation, out);
+            self.register(now, &reservation, out);
             self.looked(now, &reservation, looked, out);
         }
     }
 
     /// Tells the server of a call as soon as everything about it is known, and again when its legs have changed.
-    pub(super) fn register(&mut self, reservation: &ReservationSid, out: &mut Vec<Effect>) {
+    pub(super) fn register(&mut self, now: Millis, reservation: &ReservationSid, out: &mut Vec<Effect>) {
         let (Some(me), Some(call)) = (&self.me, self.calls.get_mut(reservation)) else { return };
         let theirs = self.waits && !call.facts.live_call;
         if !call.is_accepted() || call.unwatched || call.leaving || theirs {
             return;
         }
-        let Some((legs, registration)) = call.registration(self.epoch, &me.name) else { return };
+        let Some((legs, registration)) = call.registration(self.epoch) else { return };
         if call.registered.as_ref() != Some(&legs) {
             call.registered = Some(legs);
-            self.posts.send(Request::Register(registration), out);
+            self.outbox.put(now, self.epoch, &me.worker, Delivery::Register(registration), out);
         }
     }
 
@@ -344,45 +358,107 @@ impl Agent {
     }
 
     fn reply(&mut self, now: Millis, id: PostId, result: Result<Answer, PostError>, out: &mut Vec<Effect>) {
-        let Some(request) = self.posts.request(id).cloned() else { return };
-        match request {
-            Request::Hello(hello) => self.hello_reply(now, id, &hello, result, out),
-            Request::Register(registration) => match result {
-                Ok(_) => {
-                    self.posts.finish(id);
-                    let reservation = registration.reservation;
-                    if let Some(call) = self.calls.get_mut(&reservation)
-                        && call.is_accepted()
-                        && !call.leaving
-                    {
-                        call.known = true;
-                        self.marks.add(reservation.clone());
-                        let muted = self.muted.contains(&reservation);
-                        out.push(Effect::Store(Mark { reservation, muted }));
-                    }
+        if let Some((_, hello)) = self.hello.under_way.take_if(|(under_way, _)| *under_way == id) {
+            self.hello_reply(now, &hello, result, out);
+        } else if let Some(kept) = self.outbox.under_way(id).cloned() {
+            self.delivered(now, &kept, result, out);
+        }
+    }
+
+    fn delivered(
+        &mut self,
+        now: Millis,
+        kept: &Kept,
+        result: Result<Answer, PostError>,
+        out: &mut Vec<Effect>,
+    ) {
+        match (result, &kept.delivery) {
+            (Ok(_), Delivery::Register(registration)) => {
+                self.outbox.done(kept.id, out);
+                let reservation = &registration.reservation;
+                // What an earlier page has registered is not this one's call.
+                if let Some(call) = self.calls.get_mut(reservation).filter(|_| kept.id.epoch == self.epoch)
+                    && call.is_accepted()
+                    && !call.leaving
+                {
+                    call.known = true;
+                    self.marks.add(reservation.clone());
+                    let muted = self.muted.contains(reservation);
+                    out.push(Effect::Store(Mark { reservation: reservation.clone(), muted }));
                 }
-                Err(error) => self.retry_or_drop(now, id, error, out),
-            },
-            Request::Graceful(_) => {
-                match result {
-                    Ok(_) => {
-                        self.posts.finish(id);
-                    }
-                    Err(error) => self.retry_or_drop(now, id, error, out),
+            }
+            (Ok(_), Delivery::Graceful(_)) => {
+                self.outbox.done(kept.id, out);
+                self.marked(kept.id, out);
+            }
+            (Err(error), _) if error.is_passing() => {
+                let refused = error == PostError::Status(401);
+                self.outbox.postpone(&self.config, now, refused, out);
+                // The marks behind it wait as well, and leaving waits for none of them.
+                self.leave_unmarked(out);
+            }
+            (Err(error), _) => {
+                self.outbox.done(kept.id, out);
+                if let PostError::Status(status) = error {
+                    self.complain(Complaint::Refused { status }, out);
                 }
-                self.marked(id, out);
+                self.marked(kept.id, out);
             }
         }
     }
 
-    fn retry_or_drop(&mut self, now: Millis, id: PostId, error: PostError, out: &mut Vec<Effect>) {
-        match error {
-            error if error.is_passing() => self.posts.postpone(&self.config, now, id, out),
-            PostError::Status(status) => {
-                self.posts.finish(id);
-                self.complain(Complaint::Refused { status }, out);
-            }
-            PostError::Unreachable => {}
+    /// Sends what waits to be sent.
+    fn deliver(&mut self, now: Millis, out: &mut Vec<Effect>) {
+        let Some(me) = &self.me else { return };
+        let (calls, epoch) = (&self.calls, self.epoch);
+        let wanted = |kept: &Kept| match &kept.delivery {
+            Delivery::Graceful(_) => true,
+            Delivery::Register(registration) => calls.get(&registration.reservation).is_some_and(|call| {
+                let known = call.registered.as_ref();
+                let newest = match kept.id.epoch == epoch {
+                    true => known.is_some_and(|legs| legs.own == registration.worker_leg),
+                    false => known.is_none(),
+                };
+                call.is_accepted() && newest
+            }),
+        };
+        self.outbox.pump(&self.config, now, &mut self.last_post, &me.name, wanted, out);
+    }
+
+    /// Nothing of this worker's is left for whoever signs in next; questions are let through as without the plugin.
+    fn sign_out(&mut self, out: &mut Vec<Effect>) {
+        let timers = [Timer::Hello, Timer::Overdue, Timer::Outbox, Timer::Poll].into_iter();
+        let joins = self.calls.values().map(|call| Timer::Join(call.facts.reservation.clone()));
+        let accepts = self.offers.iter_mut().map(|(reservation, _)| Timer::Accept(reservation.clone()));
+        let ends = self.recoveries.iter_mut().map(|(id, _)| Timer::Rejoined(id.clone()));
+        let leaves = self.leavings.iter_mut().map(|(request, _)| Timer::Leave(*request));
+        let timers = timers.chain(joins).chain(accepts).chain(ends).chain(leaves);
+        out.extend(timers.map(|timer| Effect::ClearTimer { timer }));
+        for (request, _) in self.leavings.iter_mut() {
+            out.push(Effect::Desktop(ToDesktop::Let { request: *request }));
+        }
+        for (reservation, ()) in self.marks.iter_mut() {
+            out.push(Effect::Unstore { reservation: reservation.clone() });
+        }
+        out.extend([Effect::ClosePush, Effect::UnkeepAll]);
+        if self.shown.is_some() {
+            out.push(Effect::Desktop(ToDesktop::HideDialog {}));
+        }
+        if self.keeps {
+            out.push(Effect::Desktop(ToDesktop::KeepLegs { keep: false }));
+        }
+        *self = Self { signed_out: true, ..Self::new(self.config.clone(), self.epoch, Vec::new()) };
+    }
+
+    /// What happens after the agent has signed out.
+    fn let_all(event: &Event, out: &mut Vec<Effect>) {
+        if let Event::Desktop(
+            FromDesktop::BeforeAccept { request, .. }
+            | FromDesktop::BeforeLeave { request, .. }
+            | FromDesktop::BeforeComplete { request, .. },
+        ) = event
+        {
+            out.push(Effect::Desktop(ToDesktop::Let { request: *request }));
         }
     }
 
@@ -391,27 +467,8 @@ impl Agent {
             Timer::Hello => self.say_hello(now, out),
             Timer::Overdue => self.overdue(now, out),
             Timer::Leave(request) => self.leave_no_later(request, out),
-            Timer::Retry(id) => {
-                let wanted = match self.posts.request(id) {
-                    Some(Request::Register(registration)) => {
-                        self.calls.get(&registration.reservation).is_some_and(|call| {
-                            call.is_accepted()
-                                && call
-                                    .registered
-                                    .as_ref()
-                                    .is_some_and(|legs| legs.own == registration.worker_leg)
-                        })
-                    }
-                    // The server forgets a call two minutes after its end; by then the last attempt is long past.
-                    Some(Request::Graceful(mark)) => self.calls.contains(&mark.reservation),
-                    Some(Request::Hello(_)) | None => false,
-                };
-                if wanted {
-                    self.posts.again(id, out);
-                } else {
-                    self.posts.finish(id);
-                }
-            }
+            Timer::Outbox => self.outbox.resume(out),
+            Timer::Poll => self.poll_now(now, out),
             Timer::Accept(reservation) => {
                 if let Some(offer) = self.offers.get_mut(&reservation) {
                     offer.busy = false;

@@ -17,15 +17,18 @@ mod in_place;
 mod leaving;
 mod machine;
 mod offer;
-mod posts;
+mod outbox;
 mod recovery;
+mod role;
 mod server;
 
 pub(crate) use few::Map;
 
 pub use config::{Config, Idle, KEYS, Key, Kind, Mistake, TEAM_ATTRIBUTES, Wrong};
 pub use dialog::Dialog;
-pub use effect::{Complaint, ConferenceOptions, Effect, Mark, Notice, Request, Timer, ToDesktop};
+pub use effect::{
+    Complaint, ConferenceOptions, Delivery, Effect, Kept, Mark, Notice, Request, Timer, ToDesktop,
+};
 pub use event::{
     Answer, Attributes, ConferenceFacts, Event, FromDesktop, Leg, LegKind, PostError, PostId, RequestId,
     ReservationStatus, TaskFacts,

@@ -13,7 +13,7 @@ use rejoin_protocol::{Millis, ReservationSid};
 impl Agent {
     /// Says hello now, or as soon as the last one is long enough ago.
     pub(super) fn say_hello(&mut self, now: Millis, out: &mut Vec<Effect>) {
-        if self.waits {
+        if !self.may_ask() {
             return;
         }
         if self.hello.under_way.is_some() {
@@ -31,13 +31,17 @@ impl Agent {
             out.push(Effect::SetTimer { timer: Timer::Hello, at });
             return;
         }
-        let holdings = self.calls.values().filter_map(|call| {
+        // A page that only looks on asks for nothing.
+        let holdings = self.calls.values().filter(|_| !self.waits).filter_map(|call| {
             let holding = call.holding()?;
             Some(Holding { can_join: holding.can_join && self.config.in_place, ..holding })
         });
         let holdings = holdings.collect();
         let hello = Hello { epoch: self.epoch, holdings };
-        self.hello.under_way = Some(self.posts.send(Request::Hello(hello), out));
+        self.last_post = self.last_post.wrapping_add(1);
+        let id = PostId(self.last_post);
+        out.push(Effect::Post { id, request: Request::Hello(hello.clone()) });
+        self.hello.under_way = Some((id, hello));
         self.hello.sent = Some(now);
         self.hello.again = false;
     }
@@ -45,19 +49,16 @@ impl Agent {
     pub(super) fn hello_reply(
         &mut self,
         now: Millis,
-        id: PostId,
         hello: &Hello,
         result: Result<Answer, PostError>,
         out: &mut Vec<Effect>,
     ) {
-        self.posts.finish(id);
-        self.hello.under_way = None;
         match result {
             Ok(Answer::Hello(reply)) => {
                 let asked = self.hello.sent.unwrap_or(now);
                 let again = self.hello.again;
                 self.hello = Talk { sent: self.hello.sent, ..Talk::default() };
-                self.heard(now, asked, hello, reply);
+                self.heard(now, asked, hello, reply, out);
                 if again {
                     self.say_hello(now, out);
                 }
@@ -69,13 +70,18 @@ impl Agent {
             }
             Ok(Answer::Accepted) | Err(_) => {
                 self.hello.failures += 1;
-                let at = now + self.config.retry_after(self.hello.failures).max(self.config.hello_every);
+                // A token that is refused now is refused in a second, too: Flex gets a new one and says so.
+                let pause = match result {
+                    Err(PostError::Status(401)) => self.config.longest_retry,
+                    _ => self.config.retry_after(self.hello.failures),
+                };
+                let at = now + pause.max(self.config.hello_every);
                 out.push(Effect::SetTimer { timer: Timer::Hello, at });
             }
         }
     }
 
-    fn heard(&mut self, now: Millis, asked: Millis, hello: &Hello, reply: HelloReply) {
+    fn heard(&mut self, now: Millis, asked: Millis, hello: &Hello, reply: HelloReply, out: &mut Vec<Effect>) {
         // What was known before the question and is not in the answer is over and forgotten.
         self.recoveries.retain(|id, recovery| {
             let named = reply.recoveries.iter().any(|view| view.id == *id);
@@ -93,6 +99,11 @@ impl Agent {
         self.stop_checking(hello);
         self.in_place = reply.in_place && self.config.in_place;
         self.may_join(hello);
+        if reply.superseded {
+            self.superseded(out);
+        } else {
+            self.may_act_again(now, out);
+        }
     }
 
     fn stop_checking(&mut self, hello: &Hello) {
@@ -116,9 +127,9 @@ impl Agent {
     }
 
     pub(super) fn push_state(&mut self, now: Millis, up: bool, out: &mut Vec<Effect>) {
-        let was = self.push.replace(up);
-        // While it was down an end may have been missed: open recoveries are repeated on it, ended ones are not.
-        if up && was == Some(false) && self.shown.is_some() {
+        self.push = Some(up);
+        // What was missed the server tells by itself. That nobody is newer any more it does not.
+        if up && self.waits {
             self.say_hello(now, out);
         }
     }
@@ -192,11 +203,9 @@ impl Agent {
     /// Must the agent not close this task yet?
     pub(super) fn blocks(&self, reservation: &ReservationSid) -> bool {
         let checking = self.calls.get(reservation).is_some_and(|call| call.checking.is_some());
-        (checking && !self.waits && !self.hello.dismissed)
-            || self
-                .recoveries
-                .values()
-                .any(|recovery| recovery.view.reservation == *reservation && recovery.blocks())
+        let recovers = |recovery: &Recovery| recovery.view.reservation == *reservation && recovery.blocks();
+        let waiting = (checking && !self.hello.dismissed) || self.recoveries.values().any(recovers);
+        waiting && !self.waits
     }
 
     /// The agent has read the dialog, or does not want to wait.
@@ -244,6 +253,9 @@ impl Agent {
 
     /// What the dialog is to show: what the agent must wait for, then what has ended, then the open question.
     fn dialog(&self) -> Option<Dialog> {
+        if self.waits {
+            return None;
+        }
         let recoveries = || self.recoveries.values();
         let blocking = recoveries().filter(|recovery| recovery.blocks()).find_map(Recovery::dialog);
         let checking = || {
@@ -276,6 +288,7 @@ impl Agent {
         let checking = self.checking_since().filter(|_| !self.hello.overdue);
         let silences = self.recoveries.values().filter_map(|recovery| recovery.overdue_at(&self.config));
         let at = silences.chain(checking.map(|since| since + self.config.silence)).min();
+        let at = at.filter(|_| !self.waits);
         if at != self.overdue_at {
             out.push(match at {
                 Some(at) => Effect::SetTimer { timer: Timer::Overdue, at },

@@ -1,7 +1,7 @@
 //! What the server says, see [`rejoin_protocol::api`].
 
 use super::{Fields, Unfit, Value};
-use rejoin_protocol::api::{HelloReply, RecoveryView, Stage};
+use rejoin_protocol::api::{HelloReply, Push, RecoveryView, Stage};
 
 /// The answer to a hello.
 ///
@@ -24,10 +24,12 @@ pub fn hello_reply(heard: Value) -> Result<HelloReply, Unfit> {
 ///
 /// # Errors
 /// When this version does not know it: a newer server may say more.
-pub fn pushed(heard: Value) -> Result<RecoveryView, Unfit> {
+pub fn pushed(heard: Value) -> Result<Push, Unfit> {
     let mut heard = heard.fields("push")?;
     match heard.text("push")?.as_str() {
-        "recovery" => view(heard.fields("recovery")?),
+        "recovery" => Ok(Push::Recovery { recovery: view(heard.fields("recovery")?)? }),
+        "ask" => Ok(Push::Ask),
+        "superseded" => Ok(Push::Superseded),
         _ => Err(Unfit { field: "push" }),
     }
 }

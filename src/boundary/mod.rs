@@ -3,6 +3,7 @@
 
 pub mod heard;
 mod said;
+pub mod stored;
 mod value;
 
 pub use value::{Fields, Unfit, Value};

@@ -20,7 +20,6 @@ impl TryFrom<Value> for FromDesktop {
                 tasks: each(said, "tasks", task)?,
                 waits: said.flag("waits").unwrap_or_default(),
             },
-            "elected" => Self::Elected {},
             "taskChanged" => Self::TaskChanged(task(said)?),
             "conferenceChanged" => Self::ConferenceChanged(ConferenceFacts {
                 reservation: said.parsed("reservation")?,
@@ -45,6 +44,9 @@ impl TryFrom<Value> for FromDesktop {
             "acceptFailed" => Self::AcceptFailed { reservation: said.parsed("reservation")? },
             "joined" => Self::Joined { reservation: said.parsed("reservation")? },
             "joinFailed" => Self::JoinFailed { reservation: said.parsed("reservation")? },
+            "tokenChanged" => Self::TokenChanged {},
+            "reconnected" => Self::Reconnected {},
+            "signedOut" => Self::SignedOut {},
             "pageHide" => Self::PageHide {},
             "dialogButton" => Self::DialogButton {},
             _ => return Err(Unfit { field: "event" }),

@@ -1,6 +1,7 @@
 //! The wasm shell: carries the machine's effects out in a browser and tells it what comes of them.
 
 pub mod js;
+pub mod lock;
 pub mod post;
 pub mod push;
 mod sse;
@@ -11,10 +12,11 @@ use crate::agent::{
     Agent, Answer, Config, Effect, Event, FromDesktop, PostError, PostId, Request, ToDesktop,
 };
 use crate::boundary::{Value, heard};
-use js_sys::Function;
+use js_sys::{Function, Promise};
+use lock::{Change, Lock};
 use push::{Channel, News};
 use rejoin_protocol::Millis;
-use rejoin_protocol::api::{Beacon, Goodbye};
+use rejoin_protocol::api::{Beacon, Goodbye, GracefulMark, Push};
 use serde::Serialize;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -34,6 +36,7 @@ struct Inner {
     busy: Cell<bool>,
     timers: RefCell<Timers>,
     channel: RefCell<Option<Channel>>,
+    lock: RefCell<Option<Rc<Lock>>>,
     server: String,
     epoch: u64,
     desktop: Function,
@@ -56,13 +59,15 @@ impl Core {
         let (config, mistakes) = Config::read(account, settings.get("worker"));
         let server = config.server.clone();
         let epoch = storage::next_epoch(now());
-        let agent = Agent::new(config, epoch, storage::marks());
+        let mut agent = Agent::new(config, epoch, storage::marks());
+        agent.recall(storage::kept());
         let core = Rc::new(Inner {
             agent: RefCell::new(agent),
             queue: RefCell::default(),
             busy: Cell::new(false),
             timers: RefCell::default(),
             channel: RefCell::default(),
+            lock: RefCell::default(),
             server,
             epoch,
             desktop,
@@ -78,11 +83,24 @@ impl Core {
     /// Takes an event. Throws when it is not one that the core knows; nothing has changed then.
     pub fn handle(&self, event: &JsValue) -> Result<(), JsError> {
         let event = FromDesktop::try_from(js::value(event))?;
-        if matches!(event, FromDesktop::Elected {}) {
-            self.0.agent.borrow_mut().remember(storage::marks());
-        }
         self.0.handle(Event::Desktop(event));
         Ok(())
+    }
+
+    /// Does this page act for the worker, or another page of this browser? A page that does not is told when its turn
+    /// has come.
+    pub fn elect(&self, worker: &str) -> Promise {
+        let core = Rc::downgrade(&self.0);
+        let (lock, acts) = Lock::elect(worker, move |change| {
+            let Some(core) = core.upgrade() else { return };
+            core.handle(match change {
+                Change::Granted => Event::Elected { taken: false },
+                Change::Taken => Event::Elected { taken: true },
+                Change::Lost => Event::Deposed,
+            });
+        });
+        self.0.lock.replace(Some(lock));
+        acts
     }
 }
 
@@ -111,6 +129,12 @@ impl Inner {
             return;
         }
         while let Some(event) = self.next() {
+            if matches!(event, Event::Elected { .. }) {
+                // While this page waited, another one wrote them.
+                let mut agent = self.agent.borrow_mut();
+                agent.remember(storage::marks());
+                agent.recall(storage::kept());
+            }
             let effects = self.agent.borrow_mut().handle(now(), event);
             for effect in effects {
                 self.perform(effect);
@@ -135,7 +159,17 @@ impl Inner {
                 self.timers.borrow_mut().set(timer, now().until(at), wake);
             }
             Effect::ClearTimer { timer } => self.timers.borrow_mut().clear(&timer),
-            Effect::Goodbye(goodbye) => self.say_goodbye(goodbye),
+            Effect::Beacon { marks, goodbye } => self.say_goodbye(marks, goodbye),
+            Effect::ClosePush => drop(self.channel.take()),
+            Effect::Keep(kept) => storage::keep(&kept),
+            Effect::Unkeep(id) => storage::unkeep(id),
+            Effect::UnkeepAll => storage::unkeep_all(),
+            Effect::TakeLock => {
+                if let Some(lock) = &*self.lock.borrow() {
+                    lock.take();
+                }
+            }
+            Effect::Role { acts } => show_role(acts),
             Effect::Store(mark) => storage::store(&mark),
             Effect::Unstore { reservation } => storage::unstore(&reservation),
         }
@@ -186,8 +220,8 @@ impl Inner {
     }
 
     /// The page ends: only a beacon still gets out, and it carries no headers.
-    fn say_goodbye(&self, goodbye: Goodbye) {
-        let beacon = Beacon { token: self.token(), marks: Vec::new(), goodbye: Some(goodbye) };
+    fn say_goodbye(&self, marks: Vec<GracefulMark>, goodbye: Option<Goodbye>) {
+        let beacon = Beacon { token: self.token(), marks, goodbye };
         if let (Some(window), Ok(body)) = (web_sys::window(), post::body(&beacon)) {
             // Refused only when it is too large. The server notices the end of the push channel as well.
             let url = format!("{}/v1/goodbye", self.server);
@@ -204,11 +238,23 @@ impl Inner {
                 match news {
                     News::Up => Event::PushState { up: true },
                     News::Down => Event::PushState { up: false },
-                    News::View(view) => Event::Push(view),
+                    News::Said(Push::Recovery { recovery }) => Event::Push(recovery),
+                    News::Said(Push::Ask) => Event::Ask,
+                    News::Said(Push::Superseded) => Event::Superseded,
                 },
             );
         });
         self.channel.replace(Some(channel));
+    }
+}
+
+/// For whoever has to find out which page is at work, tests among them.
+fn show_role(acts: bool) {
+    let root =
+        web_sys::window().and_then(|window| window.document()).and_then(|page| page.document_element());
+    if let Some(root) = root {
+        // The name is a good one.
+        let _ = root.set_attribute("data-rejoin-page", if acts { "acts" } else { "waits" });
     }
 }
 

@@ -6,7 +6,7 @@ use gloo_net::http::Request;
 use gloo_timers::callback::Timeout;
 use gloo_timers::future::TimeoutFuture;
 use js_sys::{Function, Reflect, Uint8Array};
-use rejoin_protocol::api::RecoveryView;
+use rejoin_protocol::api::Push;
 use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::{JsCast, JsValue};
@@ -18,6 +18,8 @@ const SILENCE: u32 = 40_000;
 /// Pause before the first new attempt, in ms; it doubles up to [`LONGEST`].
 const FIRST: u32 = 500;
 const LONGEST: u32 = 30_000;
+/// How often it is looked whether Flex has another token than the one that was refused, in ms.
+const TOKEN: u32 = 1_000;
 
 /// What comes over the channel.
 #[derive(Debug)]
@@ -26,8 +28,8 @@ pub enum News {
     Up,
     /// It was lost; the next attempt comes by itself.
     Down,
-    /// A recovery has changed.
-    View(RecoveryView),
+    /// Something is said.
+    Said(Push),
 }
 
 /// A push channel that connects again by itself, until it is dropped.
@@ -37,6 +39,10 @@ pub struct Channel(Rc<RefCell<State>>);
 struct State {
     closed: bool,
     connection: Option<AbortController>,
+    /// Of the last message, of whichever connection.
+    heard: Option<String>,
+    /// The token that the server has refused last.
+    refused: Option<String>,
 }
 
 impl Channel {
@@ -53,7 +59,10 @@ impl Channel {
                 }
                 on(News::Down);
                 pause = if stood { FIRST } else { (pause * 2).min(LONGEST) };
-                TimeoutFuture::new(pause).await;
+                TimeoutFuture::new(jittered(pause)).await;
+                while running.borrow().refused.as_ref() == Some(&super::token(&token)) {
+                    TimeoutFuture::new(TOKEN).await;
+                }
             }
         });
         Self(state)
@@ -76,23 +85,29 @@ async fn connection(url: &str, token: &Function, state: &RefCell<State>, on: &im
     let Ok(abort) = AbortController::new() else { return false };
     state.borrow_mut().connection = Some(abort.clone());
     // Whatever ends it is followed by a new attempt; why it ended changes nothing.
-    let _ = read(url, token, &abort, on, &mut stood).await;
+    let _ = read(url, token, state, &abort, on, &mut stood).await;
     stood
 }
 
 async fn read(
     url: &str,
     token: &Function,
+    state: &RefCell<State>,
     abort: &AbortController,
     on: &impl Fn(News),
     stood: &mut bool,
 ) -> Result<(), JsValue> {
     let mut watchdog = watch(abort);
-    let request = Request::get(url)
-        .header("authorization", &format!("Bearer {}", super::token(token)))
+    let token = super::token(token);
+    let mut request = Request::get(url)
+        .header("authorization", &format!("Bearer {token}"))
         .header("accept", "text/event-stream")
         .abort_signal(Some(&abort.signal()));
+    if let Some(heard) = &state.borrow().heard {
+        request = request.header("last-event-id", heard);
+    }
     let response = request.send().await.map_err(|error| JsValue::from(error.to_string()))?;
+    state.borrow_mut().refused = (response.status() == 401).then_some(token);
     let body = response.body().filter(|_| response.ok()).ok_or(JsValue::UNDEFINED)?;
     *stood = true;
     on(News::Up);
@@ -111,11 +126,19 @@ async fn read(
         let text = decoder.decode_with_buffer_source_and_options(&bytes, &streaming)?;
         for message in parser.feed(&text) {
             // A newer server may say what this plugin does not know.
-            if let Some(Ok(view)) = post::parse(&message).map(heard::pushed) {
-                on(News::View(view));
+            if let Some(Ok(push)) = post::parse(&message).map(heard::pushed) {
+                on(News::Said(push));
             }
         }
+        if parser.id.is_some() {
+            state.borrow_mut().heard.clone_from(&parser.id);
+        }
     }
+}
+
+/// From half of it to one and a half: after an outage not all desktops come back in the same moment.
+fn jittered(pause: u32) -> u32 {
+    (f64::from(pause) * (0.5 + js_sys::Math::random())) as u32
 }
 
 fn watch(abort: &AbortController) -> Timeout {

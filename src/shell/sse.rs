@@ -6,6 +6,10 @@
 pub(super) struct Parser {
     line: String,
     data: Option<String>,
+    /// Of the message that is being read, or of the last one.
+    reading: Option<String>,
+    /// Of the last whole message, also of one without data.
+    pub(super) id: Option<String>,
 }
 
 impl Parser {
@@ -24,11 +28,15 @@ impl Parser {
 
     fn line(&mut self, line: &str) -> Option<String> {
         if line.is_empty() {
+            self.id.clone_from(&self.reading);
             return self.data.take();
         }
         // Everything else is a comment (a sign of life), or a field that is not used here.
-        if let Some(value) = line.strip_prefix("data:") {
-            let value = value.strip_prefix(' ').unwrap_or(value);
+        let (field, value) = line.split_once(':').unwrap_or((line, ""));
+        let value = value.strip_prefix(' ').unwrap_or(value);
+        if field == "id" {
+            self.reading = Some(value.to_owned());
+        } else if field == "data" {
             match &mut self.data {
                 Some(data) => {
                     data.push('\n');
@@ -47,13 +55,14 @@ mod tests {
 
     #[test]
     fn pieces_of_any_size_give_the_same_messages() {
-        let text = ": hi\n\ndata: {\"a\":1}\n\nevent: x\r\ndata:two\r\ndata: lines\r\n\r\nid: 3\n\ndata: not finished";
+        let text = ": hi\n\ndata: {\"a\":1}\n\nevent: x\r\ndata:two\r\ndata: lines\r\n\r\nid: 3\n\nid:4\ndata: not finished";
         for size in 1..text.len() {
             let mut parser = Parser::default();
             let chars: Vec<char> = text.chars().collect();
             let messages: Vec<String> =
                 chars.chunks(size).flat_map(|piece| parser.feed(&piece.iter().collect::<String>())).collect();
             assert_eq!(messages, ["{\"a\":1}", "two\nlines"], "in pieces of {size}");
+            assert_eq!(parser.id.as_deref(), Some("3"), "that of a message that is not whole does not count");
         }
     }
 }

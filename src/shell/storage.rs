@@ -1,14 +1,18 @@
-//! What outlives a page: marks of calls, and the epoch of the last page.
+//! What outlives a page: marks of calls, requests on their way to the server, and the epoch of the last page.
 //!
 //! Where the browser gives no storage, the plugin works without: the dialog then waits for the server's answer.
 
-use crate::agent::Mark;
+use crate::agent::{Kept, Mark};
+use crate::boundary::stored;
+use crate::shell::post;
+use rejoin_protocol::api::DeliveryId;
 use rejoin_protocol::{Millis, ReservationSid};
 use web_sys::Storage;
 
 const MARK: &str = "rejoin.live.";
 /// What a mark says of a call whose agent is muted.
 const MUTED: &str = "muted";
+const OUT: &str = "rejoin.out.";
 const EPOCH: &str = "rejoin.epoch";
 
 fn storage() -> Option<Storage> {
@@ -17,14 +21,61 @@ fn storage() -> Option<Storage> {
 
 /// Reservations that had a call when an earlier page was last heard of.
 pub fn marks() -> Vec<Mark> {
+    let marks = entries(MARK).into_iter().filter_map(|(key, value)| {
+        Some(Mark { reservation: ReservationSid::parse(&key).ok()?, muted: value == MUTED })
+    });
+    marks.collect()
+}
+
+/// What is stored under names that begin like this: the rest of the name, and the value.
+fn entries(prefix: &str) -> Vec<(String, String)> {
     let Some(storage) = storage() else { return Vec::new() };
     let keys = (0..storage.length().unwrap_or(0)).filter_map(|index| storage.key(index).ok()?);
-    keys.filter_map(|key| {
-        let reservation = ReservationSid::parse(key.strip_prefix(MARK)?).ok()?;
-        let muted = storage.get_item(&key).ok()?? == MUTED;
-        Some(Mark { reservation, muted })
-    })
-    .collect()
+    let entries =
+        keys.filter_map(|key| Some((key.strip_prefix(prefix)?.to_owned(), storage.get_item(&key).ok()??)));
+    entries.collect()
+}
+
+/// Requests that are still to be delivered. What cannot be read is thrown away.
+pub fn kept() -> Vec<Kept> {
+    let read = |(key, value): (String, String)| {
+        let kept = post::parse(&value).and_then(|value| stored::kept(value).ok());
+        if kept.is_none() {
+            remove(&[OUT, &key].concat());
+        }
+        kept
+    };
+    entries(OUT).into_iter().filter_map(read).collect()
+}
+
+/// A request is to be delivered, by whichever page.
+pub fn keep(kept: &Kept) {
+    if let (Some(storage), Ok(value)) = (storage(), post::body(kept)) {
+        // With a full storage it is delivered by this page or by none.
+        let _ = storage.set_item(&out(kept.id), &String::from(value));
+    }
+}
+
+/// It has been.
+pub fn unkeep(id: DeliveryId) {
+    remove(&out(id));
+}
+
+/// None is to be delivered any more.
+pub fn unkeep_all() {
+    for (key, _) in entries(OUT) {
+        remove(&[OUT, &key].concat());
+    }
+}
+
+fn out(id: DeliveryId) -> String {
+    [OUT, &String::from(id)].concat()
+}
+
+fn remove(key: &str) {
+    if let Some(storage) = storage() {
+        let _ = storage.remove_item(key);
+    }
 }
 
 /// This reservation has a call.
@@ -38,9 +89,7 @@ pub fn store(mark: &Mark) {
 
 /// It has none any more.
 pub fn unstore(reservation: &ReservationSid) {
-    if let Some(storage) = storage() {
-        let _ = storage.remove_item(&format!("{MARK}{reservation}"));
-    }
+    remove(&[MARK, reservation.as_str()].concat());
 }
 
 /// A number higher than that of every earlier page, also after the clock was set back.

@@ -65,7 +65,7 @@ fn a_call_is_registered_once_when_both_legs_are_known() {
     assert_eq!((registration.epoch, registration.worker_name.as_str()), (7, "Ada"));
     assert!(posts(&desk.handle(conference(1, both()))).is_empty());
     let effects = desk.handle(Event::Reply { id: *id, result: Ok(Answer::Accepted) });
-    assert_eq!(effects, [Effect::Store(Mark { reservation: wr(1), muted: false })]);
+    assert!(effects.contains(&Effect::Store(Mark { reservation: wr(1), muted: false })), "{effects:?}");
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn the_youngest_own_leg_and_the_named_customer_count() {
 fn a_registration_is_repeated_until_it_gets_through() {
     let mut desk = Desk::idle();
     desk.task(task(1, ReservationStatus::Accepted));
-    let (id, first) = posts(&desk.handle(conference(1, both()))).remove(0);
+    let (mut id, first) = posts(&desk.handle(conference(1, both()))).remove(0);
     let mut sent = vec![];
     for _ in 0..4 {
         desk.handle(Event::Reply { id, result: Err(PostError::Status(503)) });
@@ -112,7 +112,9 @@ fn a_registration_is_repeated_until_it_gets_through() {
         while sent.len() < 100 {
             let again = posts(&desk.wait(Millis(100)));
             if !again.is_empty() {
-                assert_eq!(again, [(id, first.clone())]);
+                assert_eq!(again.len(), 1);
+                assert_eq!(again[0].1, first);
+                id = again[0].0;
                 break;
             }
         }

@@ -190,7 +190,7 @@ impl Desk {
     }
 
     pub(crate) fn elect(&mut self) -> Vec<Effect> {
-        self.handle(Event::Desktop(FromDesktop::Elected {}))
+        self.handle(Event::Elected { taken: false })
     }
 
     pub(crate) fn handle(&mut self, event: Event) -> Vec<Effect> {
@@ -271,7 +271,7 @@ pub(crate) fn keeps(effects: &[Effect]) -> Vec<bool> {
 
 pub(crate) fn goodbyes(effects: &[Effect]) -> Vec<Goodbye> {
     let mine = effects.iter().filter_map(|effect| match effect {
-        Effect::Goodbye(goodbye) => Some(goodbye.clone()),
+        Effect::Beacon { goodbye, .. } => goodbye.clone(),
         _ => None,
     });
     mine.collect()

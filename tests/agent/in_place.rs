@@ -265,7 +265,8 @@ fn a_page_that_ends_while_it_joins_leaves_the_new_leg_standing_too() {
 fn the_ghost_is_not_counted_when_the_agent_hangs_up() {
     let mut desk = Desk::joining();
     desk.handle(with_the_new_leg());
-    desk.task(live(201));
+    let (id, _) = posts(&desk.task(live(201))).remove(0);
+    desk.handle(Event::Reply { id, result: Ok(Answer::Accepted) });
     let (id, _) = posts(&desk.leave(Some(1), GracefulReason::HangUp)).remove(0);
     let effects = desk.handle(Event::Reply { id, result: Ok(Answer::Accepted) });
     assert!(desktop(&effects).contains(&ToDesktop::SetExitFlag { reservation: wr(1), value: true }));

@@ -75,19 +75,6 @@ fn a_dialog_that_outlives_its_reason_lets_the_agent_go() {
 }
 
 #[test]
-fn what_was_missed_while_the_push_channel_was_down_is_asked_for() {
-    let mut desk = Desk::on_a_call();
-    desk.handle(Event::PushState { up: true });
-    assert!(desk.hello.is_none(), "nothing to ask for");
-    desk.pushed(Stage::Interrupted);
-    desk.handle(Event::PushState { up: false });
-    desk.wait(Millis::seconds(3));
-    desk.handle(Event::PushState { up: true });
-    desk.greeted(vec![]);
-    assert_eq!(desk.dialog, None);
-}
-
-#[test]
 fn an_answer_that_was_overtaken_by_a_push_changes_nothing() {
     let (mut desk, _) = Desk::started(vec![task(1, ReservationStatus::Wrapping)], &[1]);
     desk.pushed(Stage::Queued);

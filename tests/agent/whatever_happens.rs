@@ -107,7 +107,7 @@ fn steps() -> impl Strategy<Value = Step> {
         1 => (1u128..5).prop_map(|n| Step::Event(Event::Desktop(FromDesktop::Joined { reservation: wr(n) }))),
         1 => (1u128..5).prop_map(|n| Step::Event(Event::Desktop(FromDesktop::JoinFailed { reservation: wr(n) }))),
         1 => Just(Step::Event(page_hide())),
-        1 => Just(Step::Event(Event::Desktop(FromDesktop::Elected {}))),
+        1 => Just(Step::Event(Event::Elected { taken: false })),
         2 => tasks().prop_map(move |task| Step::Ask(FromDesktop::BeforeAccept { request, task, callback: None })),
         2 => (prop::option::of(1u128..5), reason).prop_map(move |(n, reason)| {
             Step::Ask(FromDesktop::BeforeLeave { request, reservation: n.map(wr), reason })
@@ -172,7 +172,7 @@ impl Rules {
                     let found = self.found.contains(&registration.reservation);
                     assert!(!found || registration.worker_leg == own_leg(), "a ghost is registered");
                 }
-                Effect::Goodbye(goodbye) => {
+                Effect::Beacon { goodbye: Some(goodbye), .. } => {
                     assert!(self.keeps && !goodbye.tasks.is_empty(), "no leg was kept");
                     assert!(!std::mem::replace(&mut self.gone, true), "said before");
                 }
@@ -290,7 +290,7 @@ proptest! {
         for step in steps {
             effects.extend(match step {
                 // Without a channel nothing is pushed.
-                Step::Event(Event::Push(_) | Event::Desktop(FromDesktop::Elected {})) | Step::Answer(..) => vec![],
+                Step::Event(Event::Push(_) | Event::Elected { .. }) | Step::Answer(..) => vec![],
                 Step::Event(event) => desk.handle(event),
                 Step::Ask(event) => desk.handle(Event::Desktop(event)),
                 Step::Wait(time) => desk.wait(Millis(time)),
@@ -298,7 +298,7 @@ proptest! {
         }
         for effect in &effects {
             let acts = match effect {
-                Effect::OpenPush | Effect::Goodbye(_) => true,
+                Effect::OpenPush | Effect::Beacon { goodbye: Some(_), .. } | Effect::Role { acts: true } => true,
                 Effect::Post { request, .. } => matches!(request, Request::Hello(_)),
                 Effect::Desktop(effect) => matches!(
                     effect,
@@ -307,7 +307,9 @@ proptest! {
                 ),
                 Effect::SetTimer { .. } | Effect::ClearTimer { .. } => false,
                 // A call may have been accepted in it.
-                Effect::Store(_) | Effect::Unstore { .. } => false,
+                Effect::Store(_) | Effect::Unstore { .. } | Effect::Keep(_) | Effect::Unkeep(_) => false,
+                Effect::Beacon { goodbye: None, .. } | Effect::TakeLock | Effect::Role { acts: false } => false,
+                Effect::ClosePush | Effect::UnkeepAll => false,
             };
             prop_assert!(!acts, "{effect:?}");
         }

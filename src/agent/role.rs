@@ -1,0 +1,166 @@
+//! Which page acts for the agent: of one browser's pages the one that holds the lock, of several browsers' the newest.
+
+use crate::agent::machine::Agent;
+use crate::agent::{Effect, Kept, Timer};
+use rejoin_protocol::Millis;
+
+/// Why a page does not act. It shows nothing then, asks and accepts nothing; a call that the agent has in it is
+/// watched all the same.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Role {
+    /// Another page of this browser holds the lock.
+    locked_out: bool,
+    /// A newer page acts, in another browser.
+    superseded: bool,
+    /// What was last told.
+    told: Option<bool>,
+}
+
+/// Hellos while nothing is told.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Poll {
+    at: Option<Millis>,
+    times: u32,
+}
+
+impl Agent {
+    /// The requests that are stored. They are sent once this page acts.
+    pub fn recall(&mut self, kept: Vec<Kept>) {
+        self.recalled = kept;
+    }
+
+    pub(super) fn begin_role(&mut self, waits: bool) {
+        self.role.locked_out |= waits;
+        self.waits = self.role.locked_out || self.role.superseded;
+    }
+
+    /// From now on: listen, deliver, ask.
+    pub(super) fn act(&mut self, now: Millis, out: &mut Vec<Effect>) {
+        out.push(Effect::OpenPush);
+        let kept = std::mem::take(&mut self.recalled);
+        if let Some(me) = &self.me {
+            self.outbox.adopt(&me.worker, kept, out);
+        }
+        self.say_hello(now, out);
+    }
+
+    /// The lock is this page's.
+    pub(super) fn elected(&mut self, now: Millis, taken: bool, out: &mut Vec<Effect>) {
+        if !std::mem::take(&mut self.role.locked_out) {
+            return;
+        }
+        // Between pages of one browser the lock decides. Of other browsers the server tells again.
+        self.role.superseded = false;
+        self.waits = false;
+        if taken {
+            self.leave_to_others();
+        } else {
+            self.find_orphans(now);
+            // The server is to hear first, from that page or from its channel, that it is gone.
+            self.hello.sent = Some(now);
+        }
+        self.act(now, out);
+    }
+
+    /// Another page of this browser has taken the lock: its agent works there.
+    pub(super) fn deposed(&mut self, out: &mut Vec<Effect>) {
+        self.role.locked_out = true;
+        self.stand_back(out);
+        // As long as this page has a call, the server is to know that the page is there.
+        if !self.calls.values().any(|call| call.facts.live_call) {
+            self.push = None;
+            out.push(Effect::ClosePush);
+        }
+    }
+
+    /// The server says so.
+    pub(super) fn superseded(&mut self, out: &mut Vec<Effect>) {
+        if !self.role.locked_out {
+            self.role.superseded = true;
+            self.stand_back(out);
+        }
+    }
+
+    /// The server says that no newer page is there any more.
+    pub(super) fn may_act_again(&mut self, now: Millis, out: &mut Vec<Effect>) {
+        if std::mem::take(&mut self.role.superseded) && !self.role.locked_out {
+            self.waits = false;
+            self.find_orphans(now);
+            self.say_hello(now, out);
+        }
+    }
+
+    /// May this page ask the server how things are?
+    pub(super) fn may_ask(&self) -> bool {
+        self.me.is_some() && !self.role.locked_out
+    }
+
+    fn stand_back(&mut self, out: &mut Vec<Effect>) {
+        self.waits = true;
+        for call in self.calls.values_mut() {
+            call.checking = None;
+        }
+        if self.hello.under_way.is_none() {
+            out.push(Effect::ClearTimer { timer: Timer::Hello });
+        }
+    }
+
+    /// What another page has left is found now.
+    fn find_orphans(&mut self, now: Millis) {
+        for (reservation, call) in self.calls.iter_mut() {
+            if call.is_left_by_another() {
+                call.found = Some(now);
+                let was_call = call.is_accepted() || self.marks.contains(reservation);
+                call.checking = was_call.then_some(now);
+                call.to_mute = self.muted.contains(reservation);
+                self.found.add(reservation.clone());
+            }
+        }
+    }
+
+    /// What this page has no call for, another one has, which lives.
+    fn leave_to_others(&mut self) {
+        for (reservation, call) in self.calls.iter_mut().filter(|(_, call)| call.is_left_by_another()) {
+            (call.found, call.checking) = (None, None);
+            self.found.take(reservation);
+        }
+    }
+
+    /// Says who acts, and asks again and again, slower and slower, while the push channel is down and it matters.
+    pub(super) fn settle_role(&mut self, now: Millis, out: &mut Vec<Effect>) {
+        if self.me.is_none() {
+            return;
+        }
+        let acts = !self.waits;
+        if self.role.told != Some(acts) {
+            self.role.told = Some(acts);
+            out.push(Effect::Role { acts });
+        }
+        let open = || {
+            self.calls.values().any(|call| call.is_accepted() || call.checking.is_some())
+                || self.recoveries.values().any(|recovery| !recovery.view.stage.is_final())
+        };
+        let deaf = acts && self.push == Some(false) && open();
+        let wanted = deaf || (self.role.superseded && self.may_ask());
+        match (wanted, self.poll.at) {
+            (true, None) => {
+                let doubled = self.config.first_poll.0.saturating_mul(1 << self.poll.times.min(16));
+                let longest = self.config.longest_poll;
+                let at = now + if deaf { Millis(doubled.min(longest.0)) } else { longest };
+                self.poll = Poll { at: Some(at), times: self.poll.times + 1 };
+                out.push(Effect::SetTimer { timer: Timer::Poll, at });
+            }
+            (false, Some(_)) => {
+                self.poll = Poll::default();
+                out.push(Effect::ClearTimer { timer: Timer::Poll });
+            }
+            (true, Some(_)) => {}
+            (false, None) => self.poll.times = 0,
+        }
+    }
+
+    pub(super) fn poll_now(&mut self, now: Millis, out: &mut Vec<Effect>) {
+        self.poll.at = None;
+        self.say_hello(now, out);
+    }
+}

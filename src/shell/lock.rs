@@ -1,0 +1,124 @@
+//! Which of the pages of one worker in this browser acts: the one that holds the lock, as long as it is there
+//! (<https://developer.mozilla.org/en-US/docs/Web/API/Web_Locks_API>).
+
+use gloo_timers::callback::Timeout;
+use js_sys::{Function, Object, Promise, Reflect};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+
+/// How long the lock of a page that has just gone may take to be free, in ms.
+const PATIENCE: u32 = 300;
+
+/// What becomes of the lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The pages before this one are gone.
+    Granted,
+    /// This page has taken it from another one.
+    Taken,
+    /// Another page has taken it from this one.
+    Lost,
+}
+
+/// The lock, or the wish for it.
+pub struct Lock {
+    name: String,
+    on: Box<dyn Fn(Change)>,
+    /// Tells whoever waits for the election.
+    resolve: RefCell<Option<Function>>,
+    patience: RefCell<Option<Timeout>>,
+    held: Cell<bool>,
+    queued: Cell<bool>,
+}
+
+impl Lock {
+    /// Asks for it. The promise tells whether this page acts from the start; what comes later is reported to `on`.
+    pub fn elect(worker: &str, on: impl Fn(Change) + 'static) -> (Rc<Self>, Promise) {
+        let lock = Rc::new(Self {
+            name: ["rejoin-page-", worker].concat(),
+            on: Box::new(on),
+            resolve: RefCell::default(),
+            patience: RefCell::default(),
+            held: Cell::new(false),
+            queued: Cell::new(false),
+        });
+        let acts = Promise::new(&mut |resolve, _| {
+            lock.resolve.replace(Some(resolve));
+        });
+        let waiting = lock.clone();
+        lock.patience.replace(Some(Timeout::new(PATIENCE, move || {
+            waiting.decide(false);
+        })));
+        lock.queue();
+        (lock, acts)
+    }
+
+    /// Takes it, whoever has it.
+    pub fn take(self: &Rc<Self>) {
+        if !self.held.get() {
+            self.request(true);
+        }
+    }
+
+    /// Waits for it.
+    fn queue(self: &Rc<Self>) {
+        if !self.queued.replace(true) {
+            self.request(false);
+        }
+    }
+
+    /// Was somebody waiting for this?
+    fn decide(&self, acts: bool) -> bool {
+        self.patience.take();
+        let resolve = self.resolve.take();
+        if let Some(resolve) = &resolve {
+            // Resolving never throws.
+            let _ = resolve.call1(&JsValue::UNDEFINED, &acts.into());
+        }
+        resolve.is_some()
+    }
+
+    fn granted(&self, steal: bool) {
+        if !steal {
+            self.queued.set(false);
+        }
+        if !self.held.replace(true) && !self.decide(true) {
+            (self.on)(if steal { Change::Taken } else { Change::Granted });
+        }
+    }
+
+    fn request(self: &Rc<Self>, steal: bool) {
+        let lock = self.clone();
+        let hold = Closure::once_into_js(move || {
+            lock.granted(steal);
+            Promise::new(&mut |_, _| {}) // until the page is gone
+        });
+        let lock = self.clone();
+        match asked(&self.name, steal, &hold) {
+            Ok(promise) => spawn_local(async move {
+                // It ends only when another page takes the lock, or when this browser gives none.
+                let _ = JsFuture::from(promise).await;
+                if lock.held.replace(false) {
+                    (lock.on)(Change::Lost);
+                    lock.queue();
+                } else {
+                    lock.granted(steal);
+                }
+            }),
+            // Where there are no locks, or none for us, every page acts.
+            Err(_) => lock.granted(steal),
+        }
+    }
+}
+
+/// By hand: what web-sys has for it is not stable.
+fn asked(name: &str, steal: bool, hold: &JsValue) -> Result<Promise, JsValue> {
+    let navigator = Reflect::get(&js_sys::global(), &"navigator".into())?;
+    let locks = Reflect::get(&navigator, &"locks".into())?;
+    let request: Function = Reflect::get(&locks, &"request".into())?.dyn_into()?;
+    let options = Object::new();
+    Reflect::set(&options, &"steal".into(), &steal.into())?;
+    request.call3(&locks, &name.into(), &options, hold)?.dyn_into()
+}

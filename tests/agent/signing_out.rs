@@ -1,0 +1,75 @@
+use crate::desk::*;
+
+fn sign_out(desk: &mut Desk) -> Vec<Effect> {
+    desk.handle(Event::Desktop(FromDesktop::SignedOut {}))
+}
+
+#[test]
+fn nothing_of_the_worker_is_left() {
+    let mut desk = Desk::on_a_call();
+    let (id, _) = posts(&desk.leave(None, GracefulReason::SignOut)).remove(0);
+    desk.handle(Event::Reply { id, result: Err(PostError::Unreachable) });
+    let effects = sign_out(&mut desk);
+    for wanted in [Effect::ClosePush, Effect::UnkeepAll] {
+        assert!(effects.contains(&wanted), "{wanted:?} in {effects:?}");
+    }
+    assert!(desk.timers.is_empty(), "{:?}", desk.timers);
+    for event in [
+        Event::Desktop(FromDesktop::TaskChanged(live(200))),
+        conference(1, both()),
+        Event::Push(view(Stage::Interrupted)),
+        Event::PushState { up: false },
+        Event::Ask,
+        Event::Elected { taken: false },
+        Event::Superseded,
+        page_hide(),
+        Event::Desktop(FromDesktop::TokenChanged {}),
+        Event::Desktop(FromDesktop::Reconnected {}),
+        Event::Desktop(FromDesktop::TaskChanged(ping(5))),
+    ] {
+        assert_eq!(desk.handle(event.clone()), [], "{event:?}");
+    }
+}
+
+#[test]
+fn marks_are_taken_back_and_the_dialog_goes() {
+    let (mut desk, _) = Desk::started(vec![task(1, ReservationStatus::Wrapping)], &[1]);
+    desk.greeted(vec![view(Stage::Interrupted)]);
+    assert!(desk.dialog.is_some());
+    let effects = sign_out(&mut desk);
+    assert!(effects.contains(&Effect::Unstore { reservation: wr(1) }));
+    assert_eq!(desk.dialog, None);
+    assert!(desk.timers.is_empty(), "{:?}", desk.timers);
+}
+
+#[test]
+fn open_questions_are_answered_and_so_are_later_ones() {
+    let mut desk = Desk::on_a_call();
+    desk.leave(Some(1), GracefulReason::HangUp);
+    let effects = sign_out(&mut desk);
+    assert!(desktop(&effects).contains(&ToDesktop::Let { request: RequestId(1) }));
+    assert_eq!(
+        desktop(&desk.leave(Some(1), GracefulReason::HangUp)),
+        [ToDesktop::Let { request: RequestId(1) }]
+    );
+    assert!(matches!(desk.complete(1), ToDesktop::Let { .. }));
+    let task = task(1, ReservationStatus::Pending);
+    let event = FromDesktop::BeforeAccept { request: RequestId(3), task, callback: None };
+    assert_eq!(desktop(&desk.handle(Event::Desktop(event))), [ToDesktop::Let { request: RequestId(3) }]);
+}
+
+#[test]
+fn a_leg_that_was_to_stand_is_hung_up_with_the_page_again() {
+    let mut desk = Desk::on_a_call();
+    assert_eq!(keeps(&sign_out(&mut desk)), [false]);
+}
+
+#[test]
+fn somebody_who_did_not_sign_out_after_all_goes_on() {
+    let mut desk = Desk::on_a_call();
+    let (id, _) = posts(&desk.leave(None, GracefulReason::SignOut)).remove(0);
+    desk.handle(Event::Reply { id, result: Ok(Answer::Accepted) });
+    // Another plugin has stopped it. The next call is watched as ever.
+    desk.task(task(2, ReservationStatus::Accepted));
+    assert_eq!(registered(&desk.handle(conference(2, both()))).len(), 1);
+}

@@ -1,0 +1,130 @@
+use crate::desk::*;
+
+fn superseded(desk: &mut Desk, superseded: bool) -> Vec<Effect> {
+    let id = desk.hello.take().expect("a hello is under way");
+    let reply = HelloReply { recoveries: vec![], in_place: true, superseded };
+    desk.handle(Event::Reply { id, result: Ok(Answer::Hello(reply)) })
+}
+
+fn roles(effects: &[Effect]) -> Vec<bool> {
+    let mine = effects.iter().filter_map(|effect| match effect {
+        Effect::Role { acts } => Some(*acts),
+        _ => None,
+    });
+    mine.collect()
+}
+
+/// Loaded in the middle of a recovery, and another browser is newer.
+fn looking_on() -> Desk {
+    let (mut desk, _) = Desk::started(vec![task(1, ReservationStatus::Accepted)], &[1]);
+    desk.handle(conference(1, both()));
+    desk.greeted(vec![view(Stage::Interrupted)]);
+    desk.handle(Event::Superseded);
+    desk
+}
+
+#[test]
+fn the_older_one_shows_accepts_and_joins_nothing() {
+    let mut desk = looking_on();
+    assert_eq!(desk.dialog, None);
+    assert!(matches!(desk.complete(1), ToDesktop::Let { .. }));
+    let mut effects = desk.task(ping(5));
+    effects.extend(desk.task(reconnect(6, Some(me()))));
+    effects.extend(desk.pushed(Stage::InPlace));
+    effects.extend(desk.phone(true));
+    effects.extend(desk.handle(page_hide()));
+    effects.extend(desk.leave(Some(1), GracefulReason::HangUp));
+    let [ToDesktop::Let { .. }] = &desktop(&effects)[..] else { panic!("{effects:?}") };
+    assert!(posts(&effects).is_empty() && goodbyes(&effects).is_empty(), "{effects:?}");
+}
+
+#[test]
+fn it_hears_of_it_by_push_or_by_the_answer_to_a_hello() {
+    let (mut desk, effects) = Desk::started(vec![], &[]);
+    assert_eq!(roles(&effects), [true]);
+    assert_eq!(roles(&superseded(&mut desk, true)), [false]);
+    let mut desk = Desk::idle();
+    assert_eq!(roles(&desk.handle(Event::Superseded)), [false]);
+    assert!(roles(&desk.handle(Event::Superseded)).is_empty(), "said before");
+}
+
+#[test]
+fn a_call_that_the_agent_has_in_it_is_watched_and_marked_all_the_same() {
+    let mut desk = Desk::idle();
+    desk.handle(Event::Superseded);
+    desk.task(live(200));
+    let effects = desk.handle(conference(1, both()));
+    assert_eq!(registered(&effects), [CallSid::numbered(200)]);
+    desk.handle(Event::Reply { id: posts(&effects)[0].0, result: Ok(Answer::Accepted) });
+    let effects = desk.leave(Some(1), GracefulReason::HangUp);
+    assert!(matches!(&posts(&effects)[..], [(_, Request::Graceful(_))]), "{effects:?}");
+}
+
+#[test]
+fn when_the_newer_one_is_gone_it_acts_again() {
+    let mut desk = looking_on();
+    assert!(posts(&desk.wait(Millis::seconds(59))).is_empty());
+    assert!(holdings(&desk.wait(Millis::seconds(1))).is_empty(), "it asks for nothing");
+    superseded(&mut desk, true);
+    desk.wait(Millis::seconds(60));
+    let effects = superseded(&mut desk, false);
+    assert_eq!(roles(&effects), [true]);
+    assert_eq!(desk.dialog, Some(Dialog::Checking));
+    assert!(holdings(&desk.wait(Millis::seconds(1)))[0].can_join);
+    desk.greeted(vec![view(Stage::InPlace)]);
+    assert_eq!(desk.dialog, Some(Dialog::InPlace));
+    assert!(posts(&desk.wait(Millis::seconds(5))).is_empty(), "no more asking");
+}
+
+#[test]
+fn a_channel_that_is_back_may_mean_that_nobody_is_newer_any_more() {
+    let mut desk = looking_on();
+    desk.handle(Event::PushState { up: false });
+    desk.wait(Millis::seconds(5));
+    assert_eq!(posts(&desk.handle(Event::PushState { up: true })).len(), 1);
+    assert_eq!(roles(&superseded(&mut desk, false)), [true]);
+}
+
+#[test]
+fn between_pages_of_one_browser_the_lock_decides() {
+    // Deposed by a tab, which the server takes for a newer page as well.
+    let mut desk = Desk::idle();
+    assert!(desk.handle(Event::Deposed).contains(&Effect::ClosePush));
+    assert!(roles(&desk.handle(Event::Superseded)).is_empty());
+    assert!(posts(&desk.wait(Millis::seconds(300))).is_empty(), "it asks nobody, and waits");
+    let effects = desk.elect();
+    assert_eq!(roles(&effects), [true]);
+    assert!(effects.contains(&Effect::OpenPush));
+}
+
+#[test]
+fn a_call_that_is_accepted_by_hand_in_a_page_that_waits_brings_the_lock_there() {
+    let (mut desk, _) = Desk::waiting(vec![task(1, ReservationStatus::Pending)], &[]);
+    let effects = desk.task(live(200));
+    assert!(effects.contains(&Effect::TakeLock));
+    assert!(!desk.task(live(200)).contains(&Effect::TakeLock), "once");
+    let effects = desk.handle(Event::Elected { taken: true });
+    assert_eq!((roles(&effects), posts(&effects).len()), (vec![true], 1), "it says hello at once");
+    assert_eq!(desk.dialog, None);
+}
+
+#[test]
+fn calls_of_the_page_that_it_was_taken_from_are_left_alone() {
+    let (mut desk, _) = Desk::waiting(vec![task(2, ReservationStatus::Accepted)], &[]);
+    let mut legs = both();
+    legs[1].call = Some(CallSid::numbered(300));
+    desk.handle(conference(2, legs));
+    desk.task(live(200));
+    let effects = desk.handle(Event::Elected { taken: true });
+    assert!(holdings(&effects).is_empty(), "that page lives and has its call");
+    assert_eq!(desk.dialog, None);
+}
+
+#[test]
+fn a_page_that_is_deposed_with_a_call_stays_in_the_servers_sight() {
+    let mut desk = Desk::on_a_call();
+    let effects = desk.handle(Event::Deposed);
+    assert_eq!(roles(&effects), [false]);
+    assert!(!effects.contains(&Effect::ClosePush));
+    assert_eq!(goodbyes(&desk.handle(page_hide())).len(), 1, "and says goodbye for it");
+}
