@@ -38,6 +38,21 @@ async function json(/** @type {string} */ url, /** @type {RequestInit} */ init =
 const post = (/** @type {string} */ url, /** @type {object} */ body = {}) =>
   json(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
 
+/** In a page: its microphone hears a tone. */
+function hearsTone(/** @type {number} */ hz) {
+  navigator.mediaDevices.getUserMedia = async () => {
+    const audio = new AudioContext();
+    const tone = audio.createOscillator();
+    tone.frequency.value = hz;
+    const volume = audio.createGain();
+    volume.gain.value = 0.2;
+    const microphone = audio.createMediaStreamDestination();
+    tone.connect(volume).connect(microphone);
+    tone.start();
+    return microphone.stream;
+  };
+}
+
 /** Writes down what a page says to its console. */
 function listen(/** @type {Page} */ page, /** @type {string} */ whose, /** @type {string[]} */ diary) {
   const note = (/** @type {string} */ text) => diary.push(`${new Date().toISOString()} ${whose}: ${text}`);
@@ -264,17 +279,19 @@ export class Agent {
     this.page = /** @type {any} */ (null);
   }
 
-  /** Signs in on a page of a context of its own. */
+  /** Signs in on a page of a context of its own. `microphone`: the tone that it hears instead of the browser's beep. */
   static async signsIn(
     /** @type {Demo} */ demo,
     /** @type {Browser} */ browser,
     /** @type {'ada' | 'bo'} */ name,
     /** @type {string[]} */ diary,
+    /** @type {{microphone?: number}} */ { microphone } = {},
   ) {
     const context = await browser.newContext({
       viewport: { width: 1400, height: 850 },
       permissions: ['microphone'],
     });
+    if (microphone) await context.addInitScript(hearsTone, microphone);
     const agent = new Agent(demo, context, name, diary);
     await agent.opens(`/login/${name}`);
     return agent;
@@ -355,6 +372,11 @@ export class Agent {
       .click({ timeout: 10_000 });
   }
 
+  /** Leaves a call that goes on without this agent, with Flex's own button. */
+  async leaves() {
+    await this.page.locator('button:has-text("Leave Call")').first().click({ timeout: 10_000 });
+  }
+
   /** Clicks Flex's own mute button: mutes, or unmutes. */
   async mutes() {
     await this.page.locator('button[aria-label*="mute" i]').first().click({ timeout: 10_000 });
@@ -375,6 +397,20 @@ export class Agent {
 
   async unholds() {
     await this.holds();
+  }
+
+  /** Invokes an action of Flex on this agent's only task, as Flex's own buttons do. */
+  act(/** @type {string} */ action, /** @type {object} */ payload = {}) {
+    return this.page.evaluate(([action, payload]) => {
+      const { Twilio } = /** @type {any} */ (window);
+      const [task] = Twilio.Flex.Manager.getInstance().store.getState().flex.worker.tasks.values();
+      return Twilio.Flex.Actions.invokeAction(action, { task, ...payload }).then(() => {});
+    }, /** @type {const} */ ([action, payload]));
+  }
+
+  /** Hands the task over, as Flex's directory does. */
+  transfers(/** @type {keyof typeof WORKER} */ to, /** @type {'WARM' | 'COLD'} */ mode) {
+    return this.act('TransferTask', { targetSid: WORKER[to], options: { mode } });
   }
 
   /** Completes the task that is wrapping, with Flex's own button. */
@@ -444,6 +480,43 @@ export class Agent {
 
   /** The fake microphone of a page beeps. */
   hearsMicrophone = () => this.hears('the microphone', 400, 20);
+
+  /**
+   * Waits until this frequency is among what comes out of this tab, whatever else is.
+   * @param {string} what @param {number} hz
+   */
+  async makesOut(what, hz) {
+    const end = Date.now() + 10_000;
+    for (;;) {
+      const db = await this.levelAt(hz);
+      if (db > -60) return;
+      if (Date.now() > end) throw new Error(`${this.name} should hear ${what} (${hz} Hz), there at ${db} dB`);
+    }
+  }
+
+  /** How loud a frequency is, at its loudest in three quarters of a second. @returns {Promise<number>} */
+  levelAt(/** @type {number} */ hz) {
+    return this.page.evaluate(async (hz) => {
+      const { Twilio } = /** @type {any} */ (window);
+      const stream = Twilio.Flex.StateHelper.getCurrentPhoneCallState()?.getRemoteStream();
+      if (!stream) return -Infinity;
+      const audio = new AudioContext();
+      const analyser = audio.createAnalyser();
+      analyser.fftSize = 8192;
+      analyser.smoothingTimeConstant = 0;
+      audio.createMediaStreamSource(stream).connect(analyser);
+      const bins = new Float32Array(analyser.frequencyBinCount);
+      const bin = Math.round((hz * analyser.fftSize) / audio.sampleRate);
+      let level = -Infinity;
+      while (audio.currentTime < 0.75) {
+        await new Promise((done) => requestAnimationFrame(done));
+        analyser.getFloatFrequencyData(bins);
+        level = Math.max(level, ...bins.slice(bin - 2, bin + 3));
+      }
+      await audio.close();
+      return Math.round(level);
+    }, hz);
+  }
 
   shot = (/** @type {string} */ folder, /** @type {string} */ name) =>
     this.page.screenshot({ path: path.join(folder, `${name}.png`) });

@@ -10,13 +10,16 @@ import { stories as onOldest } from './oldest.mjs';
 import * as outbound from './outbound.mjs';
 import * as stories from './stories.mjs';
 import { tell } from './story.mjs';
+import * as transfers from './transfers.mjs';
 
 /** @typedef {import('../../scripts/lib/flex.mjs').Flex} Flex */
 
 const storiesOn = (/** @type {Flex} */ flex) =>
   flex === newest
     ? // Some steps are shared, too.
-      Object.values({ ...inPlace, ...outbound, ...stories }).filter((story) => typeof story === 'object')
+      Object.values({ ...inPlace, ...outbound, ...stories, ...transfers }).filter(
+        (story) => typeof story === 'object',
+      )
     : onOldest;
 
 /**

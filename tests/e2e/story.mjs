@@ -47,8 +47,8 @@ export class Story {
     }
   }
 
-  async agent(/** @type {'ada' | 'bo'} */ name) {
-    const agent = await Agent.signsIn(this.demo, this.browser, name, this.diary);
+  async agent(/** @type {'ada' | 'bo'} */ name, /** @type {{microphone?: number}} */ options = {}) {
+    const agent = await Agent.signsIn(this.demo, this.browser, name, this.diary, options);
     this.agents.push(agent);
     return agent;
   }

@@ -1,6 +1,8 @@
 //! The rules of one call. Each event changes what is known, then [`Call::evaluate`] looks at the whole: what is decided
 //! depends on what is known, not on the order in which it became known.
 
+mod beside;
+
 use crate::{
     Action, Announcement, ConferenceEvent, ConferenceEventKind, Config, Effect, LeaveReason, Note, Outcome,
 };
@@ -65,8 +67,11 @@ pub struct Call {
     pub connected: bool,
     /// Is the call over, waiting to be forgotten?
     pub closed: bool,
-    /// The recovery, when one has begun.
+    /// The recovery, when one has begun: the customer has nobody.
     pub recovery: Option<Recovery>,
+    /// Agents whose page is gone while the customer has somebody else, by leg. They may come back in place.
+    #[serde(default)]
+    pub beside: BTreeMap<CallSid, Recovery>,
 }
 
 /// An agent's share of a call.
@@ -131,6 +136,9 @@ pub struct Recovery {
     pub announced: bool,
     /// The ping's task, while it stands.
     pub ping: Option<TaskSid>,
+    /// Who else was there then: third parties, somebody who listens.
+    #[serde(default)]
+    pub bystanders: BTreeSet<CallSid>,
     /// What has to come before the requeue: the customer's leg free, the task read, the dead leg gone.
     pub prepared: Prepared,
     /// Was the old reservation completed, or is it being?
@@ -269,6 +277,7 @@ impl Call {
             connected: false,
             closed: false,
             recovery: None,
+            beside: BTreeMap::new(),
         }
     }
 
@@ -300,7 +309,7 @@ impl Call {
 
     /// The agent who is on the call with the customer.
     pub(crate) fn agent_on_call(&self) -> Option<&Agent> {
-        self.agents.iter().find(|(leg, agent)| self.is_joined(leg) && !agent.removing).map(|(_, agent)| agent)
+        self.agents.iter().find(|(leg, agent)| self.is_at(leg, agent)).map(|(_, agent)| agent)
     }
 
     /// Do customer and agent talk here?
@@ -318,11 +327,6 @@ impl Call {
         })
     }
 
-    /// Is another agent on the call than the one of this leg?
-    fn is_covered(&self, leg: &CallSid) -> bool {
-        self.agents.iter().any(|(other, agent)| other != leg && self.is_joined(other) && !agent.removing)
-    }
-
     /// Has the page of this leg said goodbye, and does the leg stand?
     fn is_away(&self, leg: &CallSid) -> bool {
         self.recovery
@@ -330,9 +334,16 @@ impl Call {
             .is_some_and(|r| r.lost_leg == *leg && matches!(r.phase, Phase::Away | Phase::Rejoining))
     }
 
-    /// Somebody in the conference of whom nothing is known yet: an agent's new leg, maybe.
+    /// Somebody in the conference of whom nothing is known yet, and who was not there when the agent went: an agent's
+    /// new leg, maybe.
     fn has_stranger(&self) -> bool {
-        self.others().next().is_some()
+        let known = |leg| self.recovery.as_ref().is_some_and(|r| r.bystanders.contains(leg));
+        self.others().any(|(leg, _)| !known(leg))
+    }
+
+    /// Everything that an agent's dialog may have to show.
+    pub(crate) fn recoveries(&self) -> impl Iterator<Item = &Recovery> {
+        self.recovery.iter().chain(self.beside.values())
     }
 
     pub(crate) fn has_open_recovery(&self) -> bool {
@@ -351,6 +362,9 @@ impl Call {
             }
             Action::Announce { .. } | Action::FreeCustomer { .. } => self.has_open_recovery(),
             Action::EndConference { .. } => self.is_orphaned(),
+            Action::Unhold { leg, .. } => {
+                self.is_joined(leg) && self.participants.get(leg).is_some_and(|p| p.flags.hold)
+            }
             Action::KeepConference { .. }
             | Action::MarkTask { .. }
             | Action::EndPing { .. }
@@ -389,6 +403,9 @@ impl Call {
                 let awaited = |(leg, agent): (&CallSid, &Agent)| agent.unjoined && self.is_joined(leg);
                 if self.agents.get(leg).is_some_and(|a| a.unjoined) && !self.agents.iter().any(awaited) {
                     self.clear_timer(out, Timer::Leave);
+                }
+                if self.is_orphaned() {
+                    self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
                 }
             }
             ConferenceEventKind::Modify { leg, flags } => {
@@ -507,7 +524,7 @@ impl Call {
         let legs: Vec<_> = self.agents.iter().filter(|(_, agent)| agent.worker == *worker).collect();
         let legs: Vec<_> = legs.into_iter().map(|(leg, _)| leg.clone()).collect();
         for leg in legs {
-            let said_goodbye = self.is_away(&leg);
+            let said_goodbye = self.is_away(&leg) || self.is_beside(&leg);
             let joined = self.is_joined(&leg);
             let Some(agent) = self.agents.get_mut(&leg).filter(|agent| hello.epoch > agent.epoch) else {
                 continue;
@@ -538,20 +555,20 @@ impl Call {
 
     /// The page is gone and has left its leg standing.
     pub(crate) fn goodbye(&mut self, out: &mut Out<'_>, worker: &WorkerSid, epoch: u64) {
-        if !out.config.in_place || self.closed || self.has_open_recovery() || !self.customer_joined() {
+        if !out.config.in_place || self.closed || !self.customer_joined() {
             return;
         }
         let of_page = |(leg, agent): &(&CallSid, &Agent)| {
             agent.worker == *worker
                 && agent.epoch <= epoch
                 && !agent.settled
-                && !agent.removing
-                && self.is_joined(leg)
+                && self.is_at(leg, agent)
                 && !self.on_purpose.contains_key(&agent.reservation)
         };
         let Some(leg) = self.agents.iter().find(of_page).map(|(leg, _)| leg.clone()) else { return };
-        if self.is_covered(&leg) {
-            return; // the other agent has the customer
+        if self.is_accompanied(&leg) || self.has_open_recovery() {
+            self.goes_beside(out, &leg);
+            return self.evaluate(out);
         }
         self.note(out, Note::PageGone);
         self.begin(out, &leg, Phase::Away);
@@ -633,6 +650,7 @@ impl Call {
             Timer::Leave => self.leave_never_came(out),
             Timer::Ping => self.ping_is_over(out),
             Timer::Rejoin => self.rejoin_is_over(out),
+            Timer::Beside => self.beside_is_over(out),
             Timer::Orphan => {
                 if self.is_orphaned() {
                     self.act(out, Action::EndConference { conference: self.conference.clone() }, SOON);
@@ -706,6 +724,7 @@ impl Call {
             | Action::EndPing { .. }
             | Action::CompleteReservation { .. }
             | Action::MoveParticipant { .. }
+            | Action::Unhold { .. }
             | Action::EndConference { .. } => {}
         }
         self.evaluate(out);
@@ -721,10 +740,13 @@ impl Call {
         }
         self.keep_conference(out);
         self.rejoined_in_place(out);
+        self.spare_who_is_away(out);
         self.end_grace(out);
+        self.settle_beside(out);
         self.find_lost_agent(out);
         self.end_if_covered(out);
         self.customer_gone(out);
+        self.miss_who_is_away(out);
         self.go_on(out);
         self.remove_late_legs(out);
         self.close(out);
@@ -739,7 +761,8 @@ impl Call {
         let coming = self
             .recovery
             .as_ref()
-            .is_some_and(|r| matches!(r.phase, Phase::Away | Phase::Rejoining | Phase::Holding));
+            .is_some_and(|r| matches!(r.phase, Phase::Away | Phase::Rejoining | Phase::Holding))
+            || self.has_absence();
         let wanted = |(leg, participant): &(&CallSid, &Participant)| {
             let ours = match self.agents.get(*leg) {
                 Some(agent) => !agent.removing && !self.on_purpose.contains_key(&agent.reservation),
@@ -802,6 +825,9 @@ impl Call {
         if self.is_away(leg) {
             return self.away_leg_gone(out, leg, agent.removing);
         }
+        if self.is_beside(leg) {
+            return self.beside_leg_gone(out, leg);
+        }
         if on_purpose.is_some() || by_others {
             self.settle(leg);
             self.note(out, Note::AgentLeft);
@@ -811,7 +837,9 @@ impl Call {
             return;
         }
         if self.is_covered(leg) || self.has_open_recovery() {
-            return self.settle(leg); // another agent has the customer, or it is seen to already
+            // Another agent has the customer, or it is seen to already.
+            self.settle(leg);
+            return self.release(out);
         }
         self.note(out, Note::AgentLost);
         self.begin(out, leg, Phase::Grace);
@@ -850,8 +878,14 @@ impl Call {
     }
 
     fn begin(&mut self, out: &Out<'_>, leg: &CallSid, phase: Phase) {
-        let Some(agent) = self.agents.get(leg).cloned() else { return };
-        self.recovery = Some(Recovery {
+        if let Some(recovery) = self.recovery_of(out, leg, phase) {
+            self.recovery = Some(recovery);
+        }
+    }
+
+    fn recovery_of(&self, out: &Out<'_>, leg: &CallSid, phase: Phase) -> Option<Recovery> {
+        let agent = self.agents.get(leg).cloned()?;
+        Some(Recovery {
             id: RecoveryId::of(leg),
             lost_leg: leg.clone(),
             lost_at: out.now,
@@ -860,20 +894,25 @@ impl Call {
             back: false,
             announced: false,
             ping: None,
+            bystanders: self.others().map(|(leg, _)| leg.clone()).collect(),
             prepared: Prepared { removed: !agent.removing, ..Prepared::default() },
             reservation_freed: false,
             agent,
-        });
+        })
     }
 
     // --- the first rung: in place ---
 
     fn join_in_place(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+        if !self.customer_joined() {
+            return;
+        }
+        let others = self.is_accompanied(leg) || self.has_open_recovery();
+        if self.is_beside(leg) || (others && !self.is_away(leg)) {
+            return self.joins_beside(out, leg);
+        }
         if !self.has_open_recovery() {
             // A crash: nobody said goodbye.
-            if self.is_covered(leg) || !self.customer_joined() {
-                return;
-            }
             self.note(out, Note::PageGone);
             self.begin(out, leg, Phase::Away);
             self.set_timer(out, Timer::Announce, out.now + out.config.announce_after);
@@ -943,16 +982,18 @@ impl Call {
             return;
         }
         let lost = recovery.lost_leg.clone();
-        let there =
-            |(leg, agent): &(&CallSid, &Agent)| **leg != lost && self.is_joined(leg) && !agent.removing;
-        let Some((_, agent)) = self.agents.iter().find(there) else { return };
-        let same = agent.worker == recovery.agent.worker;
+        let there = |(leg, agent): (&CallSid, &Agent)| {
+            *leg != lost && self.is_at(leg, agent) && agent.worker == recovery.agent.worker
+        };
+        if !self.agents.iter().any(there) {
+            return;
+        }
         self.settle(&lost);
         if self.is_joined(&lost) {
             // Flex closes it; if not, nobody is at it any more.
             self.remove_leg(out, &lost);
         }
-        self.end_recovery(out, &if same { Ending::Rejoined } else { Ending::Covered });
+        self.end_recovery(out, &Ending::Rejoined);
     }
 
     /// A leg of an agent that came too late would keep the desktop busy, alone in the old conference.
@@ -1013,18 +1054,31 @@ impl Call {
 
     /// Was the customer left alone on purpose? A transfer leaves him alone for a while, and that is right.
     fn is_orphaned(&self) -> bool {
-        let transferred = |reason: &GracefulReason| {
-            matches!(reason, GracefulReason::ColdTransfer | GracefulReason::WarmTransfer)
+        let last = self
+            .agents
+            .iter()
+            .filter(|(leg, _)| !self.is_joined(leg))
+            .max_by_key(|(leg, _)| self.participants.get(*leg).map(|p| p.sequence));
+        let reason = match last {
+            Some((_, agent)) => self.on_purpose.get(&agent.reservation),
+            None => self.on_purpose.values().next(),
         };
-        self.customer_joined()
+        let for_good = reason.is_some_and(|reason| {
+            !matches!(reason, GracefulReason::ColdTransfer | GracefulReason::WarmTransfer)
+        });
+        for_good
+            && self.customer_joined()
             && !self.has_open_recovery()
-            && !self.on_purpose.is_empty()
-            && !self.on_purpose.values().any(transferred)
             && self.participants.keys().filter(|leg| self.is_joined(leg)).count() == 1
     }
 
     /// The second rung: the leg is gone, or going.
     fn hold_the_line(&mut self, out: &mut Out<'_>) {
+        let lost = self.recovery.as_ref().map(|recovery| recovery.lost_leg.clone());
+        if lost.is_some_and(|leg| self.is_covered(&leg)) {
+            // Somebody on hold is better than the queue: he or she knows what it is about.
+            return self.end_recovery(out, &Ending::Covered);
+        }
         let (Some(recovery), Some(customer)) = (&mut self.recovery, self.customer.clone()) else { return };
         let was_away = recovery.phase == Phase::Away;
         recovery.phase = Phase::Holding;
@@ -1245,6 +1299,9 @@ impl Call {
         if let Some(task) = ping {
             self.act(out, Action::EndPing { task }, LATER);
         }
+        if *ending == Ending::Covered {
+            self.release(out);
+        }
         if *ending == Ending::CustomerLeft && self.is_joined(&lost) {
             self.settle(&lost);
             self.remove_leg(out, &lost); // nobody is at it, and nobody is left to talk to
@@ -1266,7 +1323,7 @@ impl Call {
             return;
         }
         self.closed = true;
-        for timer in [Timer::Leave, Timer::Orphan, Timer::Learn] {
+        for timer in [Timer::Leave, Timer::Orphan, Timer::Learn, Timer::Beside] {
             self.clear_timer(out, timer);
         }
         // A customer whom we moved is on a call elsewhere.
@@ -1313,9 +1370,13 @@ impl Call {
 
     fn push(&self, out: &mut Out<'_>) {
         if let Some(recovery) = &self.recovery {
-            let view = recovery.view(out.now, &self.task);
-            out.effects.push(Effect::Push { worker: recovery.agent.worker.clone(), view });
+            self.push_of(out, recovery);
         }
+    }
+
+    fn push_of(&self, out: &mut Out<'_>, recovery: &Recovery) {
+        let view = recovery.view(out.now, &self.task);
+        out.effects.push(Effect::Push { worker: recovery.agent.worker.clone(), view });
     }
 
     fn set_timer(&self, out: &mut Out<'_>, timer: Timer, at: Millis) {

@@ -67,6 +67,8 @@ pub enum Timer {
     Ping,
     /// The requeued customer should be on a call.
     Rejoin,
+    /// An agent whose page is gone is awaited, while another one has the customer.
+    Beside,
     /// A conference that was left on purpose should have ended.
     Orphan,
     /// The plugin should have registered.
@@ -159,6 +161,13 @@ pub enum Action {
         into: TaskSid,
         /// Muted there, too?
         muted: bool,
+    },
+    /// `POST Participants/{leg}`: `Hold=false`, because whoever put somebody on hold is gone.
+    Unhold {
+        /// Where.
+        conference: ConferenceSid,
+        /// Who is on hold.
+        leg: CallSid,
     },
     /// `GET Conferences/{CF}/Participants`, and if at most one is there `POST Conferences/{CF}` `Status=completed`.
     EndConference {

@@ -119,7 +119,8 @@ impl Machine {
 
     /// Recoveries that this worker's dialog may have to show: open ones, and those that have ended lately.
     pub fn views(&self, now: Millis, worker: &WorkerSid) -> Vec<RecoveryView> {
-        let recoveries = self.calls.values().filter_map(|call| Some((call, call.recovery.as_ref()?)));
+        let recoveries =
+            self.calls.values().flat_map(|call| call.recoveries().map(move |recovery| (call, recovery)));
         recoveries
             .filter(|(_, r)| &r.agent.worker == worker)
             .map(|(call, r)| r.view(now, &call.task))

@@ -43,8 +43,7 @@ impl Executor {
             Action::FreeCustomer { conference, customer, unhold } => {
                 if *unhold {
                     // While on hold the other flag has no effect, so it comes second.
-                    let unhold = ParticipantChange { hold: Some(false), ..ParticipantChange::default() };
-                    self.client.update_participant(conference, customer, unhold).await?;
+                    self.unhold(conference, customer).await?;
                 }
                 self.stay(conference, customer).await.map(ok)
             }
@@ -87,6 +86,7 @@ impl Executor {
                 let url = self.config.public(&format!("/twiml/move/{into}?muted={muted}"));
                 self.redirect(leg, &url, None).await
             }
+            Action::Unhold { conference, leg } => self.unhold(conference, leg).await.map(ok),
             Action::EndConference { conference } => {
                 // The callback of a join may have been lost, and somebody may be with the customer.
                 if self.client.list_participants(conference).await?.len() > 1 {
@@ -125,6 +125,7 @@ impl Executor {
             | Action::EndPing { .. }
             | Action::CompleteReservation { .. }
             | Action::RemoveLeg { .. }
+            | Action::Unhold { .. }
             | Action::EndConference { .. }
             | Action::Learn { .. } => Ok(None),
         }
@@ -134,6 +135,11 @@ impl Executor {
     async fn stay(&self, conference: &ConferenceSid, leg: &CallSid) -> Result<(), Error> {
         let change =
             ParticipantChange { end_conference_on_exit: Some(false), ..ParticipantChange::default() };
+        self.client.update_participant(conference, leg, change).await
+    }
+
+    async fn unhold(&self, conference: &ConferenceSid, leg: &CallSid) -> Result<(), Error> {
+        let change = ParticipantChange { hold: Some(false), ..ParticipantChange::default() };
         self.client.update_participant(conference, leg, change).await
     }
 

@@ -188,6 +188,7 @@ fn name(action: &Action) -> &'static str {
         Action::CompleteReservation { .. } => "completing the old reservation",
         Action::RemoveLeg { .. } => "removing the dead leg",
         Action::MoveParticipant { .. } => "moving a participant",
+        Action::Unhold { .. } => "ending a hold",
         Action::EndConference { .. } => "ending the conference",
         Action::Learn { .. } => "looking up the task",
     }

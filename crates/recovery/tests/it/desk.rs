@@ -37,6 +37,11 @@ pub fn leg(n: u128) -> CallSid {
     CallSid::numbered(n)
 }
 
+/// Each worker has a reservation of the task: Ada's is numbered like it.
+pub fn reservation_of(worker: u128, task: u128) -> ReservationSid {
+    ReservationSid::numbered(if worker == ADA { task } else { worker * 16 + task })
+}
+
 pub fn recovery() -> RecoveryId {
     RecoveryId::of(&leg(ADA_LEG))
 }
@@ -126,7 +131,7 @@ impl Desk {
             id: None,
             epoch,
             task: TaskSid::numbered(n),
-            reservation: ReservationSid::numbered(n),
+            reservation: reservation_of(worker, n),
             workflow: WorkflowSid::numbered(1),
             conference: conference(n),
             worker_leg: leg(worker_leg),
@@ -151,9 +156,20 @@ impl Desk {
     }
 
     pub fn hello_with(&mut self, epoch: u64, wrapping: bool, older_page_connected: bool, can_join: bool) {
-        let (task, reservation) = (TaskSid::numbered(1), ReservationSid::numbered(1));
+        self.hello_of(ADA, epoch, wrapping, older_page_connected, can_join);
+    }
+
+    pub fn hello_of(
+        &mut self,
+        worker: u128,
+        epoch: u64,
+        wrapping: bool,
+        older_page_connected: bool,
+        can_join: bool,
+    ) {
+        let (task, reservation) = (TaskSid::numbered(1), reservation_of(worker, 1));
         let hello = Hello { epoch, holdings: vec![Holding { task, reservation, wrapping, can_join }] };
-        self.handle(Event::Hello { worker: WorkerSid::numbered(ADA), hello, older_page_connected });
+        self.handle(Event::Hello { worker: WorkerSid::numbered(worker), hello, older_page_connected });
     }
 
     pub fn graceful(&mut self, reason: GracefulReason) {
@@ -165,8 +181,18 @@ impl Desk {
     }
 
     pub fn mark(&mut self, worker: u128, id: Option<DeliveryId>, reason: GracefulReason) {
-        let (task, reservation) = (TaskSid::numbered(1), ReservationSid::numbered(1));
-        let mark = GracefulMark { id, task, reservation, reason };
+        self.mark_of(worker, reservation_of(worker, 1), id, reason);
+    }
+
+    /// A mark for this reservation, whosever it is.
+    pub fn mark_of(
+        &mut self,
+        worker: u128,
+        reservation: ReservationSid,
+        id: Option<DeliveryId>,
+        reason: GracefulReason,
+    ) {
+        let mark = GracefulMark { id, task: TaskSid::numbered(1), reservation, reason };
         self.handle(Event::Graceful { worker: WorkerSid::numbered(worker), mark });
     }
 
@@ -205,7 +231,11 @@ impl Desk {
     }
 
     pub fn stage(&self) -> Option<Stage> {
-        let views = self.machine.views(self.now, &WorkerSid::numbered(ADA));
+        self.stage_of(ADA)
+    }
+
+    pub fn stage_of(&self, worker: u128) -> Option<Stage> {
+        let views = self.machine.views(self.now, &WorkerSid::numbered(worker));
         views.into_iter().next().map(|view| view.stage)
     }
 

@@ -242,12 +242,12 @@ fn a_new_leg_that_comes_too_late_is_taken_away() {
 }
 
 #[test]
-fn with_another_agent_on_the_call_a_goodbye_starts_nothing() {
+fn with_another_agent_on_the_call_a_goodbye_is_not_told_to_the_customer() {
     let mut desk = Desk::talking();
     desk.join(1, 0xb1, false);
     desk.register(1, BO, 0xb1, 9);
     desk.goodbye(ADA, EPOCH);
-    assert!(desk.stage().is_none() && desk.take_actions().is_empty());
+    assert!(!desk.has_timer(Timer::Announce) && desk.take_actions().is_empty());
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod in_place;
 mod late;
 mod missed;
 mod properties;
+mod together;
 
 use desk::*;
 use rejoin_protocol::api::{DeliveryId, GracefulReason, Stage};
@@ -248,7 +249,7 @@ fn a_request_that_is_repeated_counts_once() {
 #[test]
 fn nobody_marks_another_agents_leave() {
     let mut desk = Desk::talking();
-    desk.graceful_of(BO, GracefulReason::HangUp);
+    desk.mark_of(BO, ReservationSid::numbered(1), None, GracefulReason::HangUp);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Grace);
     assert_eq!(desk.stage(), Some(Stage::Interrupted));

@@ -3,7 +3,7 @@
 use crate::desk::*;
 use proptest::prelude::*;
 use rejoin_protocol::api::{GracefulReason, Stage};
-use rejoin_recovery::{Action, ConferenceEventKind, Effect, Event, LeaveReason, Note, Outcome, Timer};
+use rejoin_recovery::{Action, ConferenceEventKind, Effect, Event, LeaveReason, Outcome, Timer};
 
 /// One thing that may happen next.
 #[derive(Clone, Debug)]
@@ -14,9 +14,9 @@ enum Step {
     AnnouncementEnd,
     Modify(u128, bool, bool),
     Register(u128, u128, u128, u64),
-    Hello(u64, bool, bool, bool),
-    Goodbye(u64),
-    Graceful,
+    Hello(u128, u64, bool, bool, bool),
+    Goodbye(u128, u64),
+    Graceful(u128),
     EnteredQueue,
     LeftQueue(bool),
     Timer(usize),
@@ -32,6 +32,7 @@ fn step() -> impl Strategy<Value = Step> {
         Just(LeaveReason::ModeratorEnded),
         Just(LeaveReason::Unknown)
     ];
+    let someone = || prop_oneof![2 => Just(ADA), 1 => Just(BO)];
     let who = || prop_oneof![Just(CUSTOMER), Just(ADA_LEG), Just(NEXT_LEG), Just(0x77)];
     let room = || prop_oneof![3 => Just(1u128), 1 => Just(2u128)];
     prop_oneof![
@@ -40,12 +41,16 @@ fn step() -> impl Strategy<Value = Step> {
         room().prop_map(Step::End),
         Just(Step::AnnouncementEnd),
         (who(), any::<bool>(), any::<bool>()).prop_map(|(w, e, h)| Step::Modify(w, e, h)),
-        (room(), prop_oneof![Just((ADA, ADA_LEG)), Just((ADA, NEXT_LEG)), Just((BO, NEXT_LEG))], 1..4u64)
+        (
+            room(),
+            prop_oneof![Just((ADA, ADA_LEG)), Just((ADA, NEXT_LEG)), Just((BO, NEXT_LEG)), Just((BO, 0x77))],
+            1..4u64
+        )
             .prop_map(|(c, (w, l), e)| Step::Register(c, w, l, e)),
-        (1..5u64, any::<bool>(), any::<bool>(), any::<bool>())
-            .prop_map(|(e, w, o, j)| Step::Hello(e, w, o, j)),
-        (1..4u64).prop_map(Step::Goodbye),
-        Just(Step::Graceful),
+        (someone(), 1..5u64, any::<bool>(), any::<bool>(), any::<bool>())
+            .prop_map(|(who, e, w, o, j)| Step::Hello(who, e, w, o, j)),
+        (someone(), 1..4u64).prop_map(|(w, e)| Step::Goodbye(w, e)),
+        someone().prop_map(Step::Graceful),
         Just(Step::EnteredQueue),
         any::<bool>().prop_map(Step::LeftQueue),
         (0..8usize).prop_map(Step::Timer),
@@ -78,9 +83,9 @@ impl Run {
             }
             Step::Modify(w, e, h) => desk.modify(1, w, e, h),
             Step::Register(c, w, l, e) => desk.register(c, w, l, e),
-            Step::Hello(e, w, o, j) => desk.hello_with(e, w, o, j),
-            Step::Goodbye(epoch) => desk.goodbye(ADA, epoch),
-            Step::Graceful => desk.graceful(GracefulReason::HangUp),
+            Step::Hello(who, e, w, o, j) => desk.hello_of(who, e, w, o, j),
+            Step::Goodbye(worker, epoch) => desk.goodbye(worker, epoch),
+            Step::Graceful(worker) => desk.graceful_of(worker, GracefulReason::HangUp),
             Step::EnteredQueue => desk.entered_queue(),
             Step::LeftQueue(hung_up) => {
                 let (recovery, customer) = (recovery(), leg(CUSTOMER));
@@ -145,23 +150,19 @@ proptest! {
             run.step(step);
         }
         run.settle();
-        // A recovery begins with the loss of the leg or of its page; the one may follow the other.
-        let begun = |note: &Note| matches!(note, Note::AgentLost | Note::PageGone);
-        let notes: Vec<_> = run.desk.effects.iter().filter_map(|e| match e {
-            Effect::Note { note, conference, .. } => Some((conference.clone(), note.clone())),
-            _ => None,
-        }).collect();
-        let mut open = std::collections::BTreeSet::new();
-        let mut lost = 0;
-        for (conference, note) in &notes {
-            if begun(note) && open.insert(conference.clone()) {
-                lost += 1;
-            } else if matches!(note, Note::Ended { .. }) {
-                open.remove(conference);
+        // An agent's dialog is told of each from its beginning to its end.
+        let mut stages = std::collections::BTreeMap::<_, Vec<Stage>>::new();
+        for effect in &run.desk.effects {
+            if let Effect::Push { view, .. } = effect {
+                stages.entry((view.id.clone(), view.task.clone())).or_default().push(view.stage.clone());
             }
         }
-        let ended = run.desk.effects.iter().filter(|e| matches!(e, Effect::Note { note: Note::Ended { .. }, .. })).count();
-        prop_assert_eq!(lost, ended, "every recovery ends in exactly one way");
+        for stages in stages.values() {
+            let twice = stages.windows(2).any(|two| two.iter().all(Stage::is_final));
+            let last = stages.last().is_some_and(Stage::is_final);
+            prop_assert!(last && !twice, "every recovery ends in exactly one way: {:?}", stages);
+        }
+        let lost = stages.values().flatten().filter(|stage| stage.is_final()).count();
         for action in &run.asked {
             let once = matches!(
                 action,
@@ -180,11 +181,11 @@ proptest! {
     fn a_graceful_leave_never_leads_to_a_ping(steps in prop::collection::vec(step(), 0..30), mark_first: bool) {
         let mut run = Run { desk: Desk::talking(), told: vec![], asked: vec![], pending: vec![] };
         if mark_first {
-            run.step(&Step::Graceful);
+            run.step(&Step::Graceful(ADA));
             run.step(&Step::Leave(1, ADA_LEG, LeaveReason::HungUp));
         } else {
             run.step(&Step::Leave(1, ADA_LEG, LeaveReason::HungUp));
-            run.step(&Step::Graceful);
+            run.step(&Step::Graceful(ADA));
         }
         for step in steps.iter().filter(|s| !matches!(s, Step::Register(..) | Step::Join(..))) {
             run.step(step);

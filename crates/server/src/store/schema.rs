@@ -23,6 +23,7 @@ pub(super) fn once(action: &Action) -> Option<String> {
         | Action::MarkTask { .. }
         | Action::EndPing { .. }
         | Action::RemoveLeg { .. }
+        | Action::Unhold { .. }
         | Action::EndConference { .. }
         | Action::Learn { .. } => None,
     }

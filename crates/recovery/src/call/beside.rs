@@ -1,0 +1,221 @@
+//! Several agents on a call. One whose page goes away while another one talks to the customer is not missed by the
+//! customer: nobody is told, nothing is asked of TaskRouter. The leg may stand until the agent is back in place; one
+//! who does not come back leaves the customer to the other.
+
+use super::{AHEAD, Agent, Call, Ending, LeaveReason, Note, Out, Phase, Recovery, SOON, Timer};
+use crate::Action;
+use rejoin_protocol::{CallSid, Millis};
+
+/// When an absence is over.
+fn due(absence: &Recovery) -> Millis {
+    match absence.phase {
+        Phase::Away => Millis(absence.deadline.0.saturating_sub(AHEAD.0)),
+        _ => absence.deadline,
+    }
+}
+
+impl Call {
+    /// Has the page of this leg gone, and left it standing? Then nobody is at it.
+    fn is_absent(&self, leg: &CallSid) -> bool {
+        self.is_away(leg) || self.is_beside(leg)
+    }
+
+    /// The same, with another agent on the call.
+    pub(super) fn is_beside(&self, leg: &CallSid) -> bool {
+        self.beside.get(leg).is_some_and(Recovery::is_open)
+    }
+
+    /// Is the agent of this leg on the call?
+    pub(super) fn is_at(&self, leg: &CallSid, agent: &Agent) -> bool {
+        self.is_joined(leg) && !agent.removing && !self.is_absent(leg)
+    }
+
+    /// Agents who are on the call, apart from the one of this leg.
+    fn colleagues(&self, leg: &CallSid) -> impl Iterator<Item = &CallSid> {
+        self.agents
+            .iter()
+            .filter(move |(other, agent)| *other != leg && self.is_at(other, agent))
+            .map(|(l, _)| l)
+    }
+
+    /// Is another agent on the call than the one of this leg?
+    pub(super) fn is_covered(&self, leg: &CallSid) -> bool {
+        self.colleagues(leg).next().is_some()
+    }
+
+    /// Does another one talk to the customer, or could at once? One on hold does not know of anything.
+    pub(super) fn is_accompanied(&self, leg: &CallSid) -> bool {
+        self.colleagues(leg).any(|other| !self.participants.get(other).is_some_and(|p| p.flags.hold))
+    }
+
+    /// Is any absence open?
+    pub(super) fn has_absence(&self) -> bool {
+        self.beside.values().any(Recovery::is_open)
+    }
+
+    /// The page of this leg has gone; the customer has somebody else, or is being seen to.
+    pub(super) fn goes_beside(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+        let Some(absence) = self.recovery_of(out, leg, Phase::Away) else { return };
+        self.note(out, Note::PageGone);
+        self.push_of(out, &absence);
+        self.beside.insert(leg.clone(), absence);
+        self.wake_beside(out);
+    }
+
+    /// The agent is back, and her page can join again.
+    pub(super) fn joins_beside(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+        if !self.is_beside(leg) {
+            // A crash: nobody said goodbye.
+            self.goes_beside(out, leg);
+        }
+        let (now, within, ttl) = (out.now, out.config.in_place_within, out.config.ping_ttl);
+        let Some(absence) = self.beside.get_mut(leg) else { return };
+        let latest = absence.lost_at + ttl;
+        absence.deadline = latest.min(now + within).max(now);
+        absence.phase = Phase::Rejoining;
+        absence.back = true;
+        let absence = absence.clone();
+        self.note(out, Note::JoiningInPlace);
+        self.push_of(out, &absence);
+        self.wake_beside(out);
+    }
+
+    /// The leg of an absent agent has left. A page that joins again closes it itself, when the new one is in.
+    pub(super) fn beside_leg_gone(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+        self.settle(leg);
+        if self.beside.get(leg).is_some_and(|absence| absence.phase == Phase::Away) {
+            self.end_beside(out, leg, &Ending::Covered);
+        }
+    }
+
+    /// Ends absences that have found their end by themselves.
+    pub(super) fn settle_beside(&mut self, out: &mut Out<'_>) {
+        let open: Vec<CallSid> =
+            self.beside.iter().filter(|(_, absence)| absence.is_open()).map(|(leg, _)| leg.clone()).collect();
+        for leg in open {
+            let Some(absent) = self.beside.get(&leg).map(|absence| &absence.agent) else { continue };
+            let is_back = |(other, agent): (&CallSid, &Agent)| {
+                *other != leg && agent.worker == absent.worker && self.is_at(other, agent)
+            };
+            let ending = if self.ended || self.customer_left() {
+                self.ending_without_customer()
+            } else if self.on_purpose.contains_key(&absent.reservation) {
+                Ending::Graceful
+            } else if self.agents.iter().any(is_back) {
+                Ending::Rejoined
+            } else {
+                continue;
+            };
+            self.end_beside(out, &leg, &ending);
+        }
+    }
+
+    /// The customer has hung up, or is on the way to an agent through the queue.
+    fn ending_without_customer(&self) -> Ending {
+        let customer = self.customer.as_ref().and_then(|leg| self.participants.get(leg));
+        let moved = customer.is_some_and(|p| p.left == Some(LeaveReason::UpdatedViaApi));
+        match &self.recovery {
+            Some(recovery) if moved => {
+                let same = matches!(
+                    &recovery.phase,
+                    Phase::Requeueing { target: Some(_) }
+                        | Phase::Queued { target: Some(_) }
+                        | Phase::Ended(Ending::Rejoined)
+                );
+                let name = same.then(|| recovery.agent.name.clone()).filter(|name| !name.is_empty());
+                Ending::HandedOver { name }
+            }
+            _ => Ending::CustomerLeft,
+        }
+    }
+
+    fn end_beside(&mut self, out: &mut Out<'_>, leg: &CallSid, ending: &Ending) {
+        let Some(absence) = self.beside.get_mut(leg).filter(|absence| absence.is_open()) else { return };
+        absence.phase = Phase::Ended(ending.clone());
+        let absence = absence.clone();
+        self.settle(leg);
+        if self.is_joined(leg) {
+            self.remove_leg(out, leg); // nobody is at it
+        }
+        if *ending == Ending::Covered {
+            self.release(out);
+        }
+        self.note(out, Note::Ended { outcome: ending.name().to_owned(), after: out.now - absence.lost_at });
+        self.push_of(out, &absence);
+        self.wake_beside(out);
+    }
+
+    /// Some have not come back in time.
+    pub(super) fn beside_is_over(&mut self, out: &mut Out<'_>) {
+        let late = |absence: &Recovery| absence.is_open() && due(absence) <= out.now;
+        let late: Vec<CallSid> =
+            self.beside.iter().filter(|(_, absence)| late(absence)).map(|(leg, _)| leg.clone()).collect();
+        for leg in late {
+            self.end_beside(out, &leg, &Ending::Covered);
+        }
+        self.wake_beside(out);
+    }
+
+    /// Somebody was put on hold by an agent who is gone, and with one agent left nobody else is there who meant it.
+    pub(super) fn release(&self, out: &mut Out<'_>) {
+        if self.agents.iter().filter(|(leg, agent)| self.is_at(leg, agent)).count() != 1 {
+            return;
+        }
+        for (leg, participant) in &self.participants {
+            let of_nobody = self.agents.get(leg).is_some_and(|agent| !self.is_at(leg, agent));
+            if self.is_joined(leg) && participant.flags.hold && !of_nobody {
+                let (conference, leg) = (self.conference.clone(), leg.clone());
+                self.act(out, Action::Unhold { conference, leg }, SOON);
+            }
+        }
+    }
+
+    /// The customer has nobody any more: whoever is away is missed now.
+    pub(super) fn miss_who_is_away(&mut self, out: &mut Out<'_>) {
+        let alone = !self.agents.iter().any(|(leg, agent)| self.is_at(leg, agent));
+        if !alone || self.has_open_recovery() || !self.customer_joined() {
+            return;
+        }
+        let open = self.beside.iter().filter(|(_, absence)| absence.is_open());
+        let Some((leg, absence)) = open
+            .max_by_key(|(_, absence)| (absence.back, absence.lost_at))
+            .map(|(leg, absence)| (leg.clone(), absence.clone()))
+        else {
+            return;
+        };
+        self.beside.remove(&leg);
+        self.wake_beside(out);
+        self.set_timer(out, Timer::Announce, out.now.max(absence.lost_at + out.config.announce_after));
+        let timer = if absence.phase == Phase::Away { Timer::Ping } else { Timer::Rejoin };
+        self.set_timer(out, timer, due(&absence));
+        self.recovery = Some(absence);
+        self.push(out);
+    }
+
+    /// Somebody has come to the customer while the agent is away: she may still come back, but is not missed any more.
+    pub(super) fn spare_who_is_away(&mut self, out: &mut Out<'_>) {
+        let away = |r: &&Recovery| matches!(r.phase, Phase::Away | Phase::Rejoining);
+        let Some(recovery) = self.recovery.as_ref().filter(away) else { return };
+        let leg = recovery.lost_leg.clone();
+        let others_only = |other: &CallSid| {
+            self.agents.get(other).is_some_and(|agent| agent.worker != recovery.agent.worker)
+        };
+        if !self.is_accompanied(&leg) || !self.colleagues(&leg).all(others_only) {
+            return;
+        }
+        for timer in [Timer::Grace, Timer::Announce, Timer::Ping, Timer::Rejoin] {
+            self.clear_timer(out, timer);
+        }
+        if let Some(recovery) = self.recovery.take() {
+            self.beside.insert(leg, recovery);
+        }
+        self.wake_beside(out);
+    }
+
+    fn wake_beside(&self, out: &mut Out<'_>) {
+        match self.beside.values().filter(|absence| absence.is_open()).map(due).min() {
+            Some(at) => self.set_timer(out, Timer::Beside, at.max(out.now)),
+            None => self.clear_timer(out, Timer::Beside),
+        }
+    }
+}

@@ -1,0 +1,440 @@
+//! More than one agent on a call: transfers, kicks, and somebody who listens.
+
+use crate::desk::*;
+use rejoin_protocol::api::{GracefulReason, Stage};
+use rejoin_protocol::{Millis, TaskSid, WorkerSid};
+use rejoin_recovery::{Action, Announcement, ConferenceEventKind, LeaveReason, ParticipantFlags, Timer};
+
+const BO_LEG: u128 = 0xb1;
+const NEXT_OF_BO: u128 = 0xb2;
+const LISTENER: u128 = 0x5e;
+const CY: u128 = 0xc7;
+
+impl Desk {
+    /// A page has loaded and found its reservation accepted, and the old leg standing.
+    fn returns(&mut self, worker: u128, epoch: u64) {
+        self.hello_of(worker, epoch, false, false, true);
+    }
+
+    fn goes(&mut self, worker: u128) {
+        self.goodbye(worker, EPOCH);
+    }
+
+    /// The new leg of an agent who joins in place has come, its page has registered, and Flex closes the old one.
+    fn is_back(&mut self, worker: u128, old: u128, new: u128, epoch: u64) {
+        self.join(1, new, false);
+        self.leave(1, old, LeaveReason::UpdatedViaApi);
+        self.register(1, worker, new, epoch);
+    }
+}
+
+/// Ada and Bo are both on the call with the customer.
+fn together() -> Desk {
+    let mut desk = Desk::talking();
+    desk.join(1, BO_LEG, false);
+    desk.register(1, BO, BO_LEG, EPOCH);
+    assert!(desk.take_actions().is_empty());
+    desk
+}
+
+/// Ada consults Bo: the customer is on hold.
+fn consulting() -> Desk {
+    let mut desk = together();
+    desk.modify(1, CUSTOMER, false, true);
+    desk
+}
+
+fn remove(who: u128) -> Action {
+    Action::RemoveLeg { conference: conference(1), leg: leg(who) }
+}
+
+fn unhold(who: u128) -> Action {
+    Action::Unhold { conference: conference(1), leg: leg(who) }
+}
+
+fn announce() -> Action {
+    Action::Announce { conference: conference(1), what: Announcement::Interrupted }
+}
+
+// --- a refresh beside another agent ---
+
+#[test]
+fn an_agent_who_refreshes_beside_another_is_back_in_place_and_the_customer_hears_nothing_of_it() {
+    for mut desk in [together(), consulting()] {
+        desk.goes(ADA);
+        assert_eq!(desk.stage_of(ADA), Some(Stage::Interrupted));
+        assert!(!desk.has_timer(Timer::Announce), "the customer has Bo");
+        desk.returns(ADA, 2);
+        assert_eq!(desk.stage_of(ADA), Some(Stage::InPlace));
+        desk.is_back(ADA, ADA_LEG, NEXT_LEG, 2);
+        assert_eq!(desk.stage_of(ADA), Some(Stage::Rejoined));
+        assert_eq!(desk.stage_of(BO), None);
+        assert!(desk.take_actions().is_empty() && !desk.has_timer(Timer::Beside));
+    }
+}
+
+#[test]
+fn the_consulted_agent_is_back_in_place_too() {
+    let mut desk = consulting();
+    desk.goes(BO);
+    desk.returns(BO, 2);
+    assert_eq!(desk.stage_of(BO), Some(Stage::InPlace));
+    desk.is_back(BO, BO_LEG, NEXT_OF_BO, 2);
+    assert_eq!((desk.stage_of(BO), desk.stage_of(ADA)), (Some(Stage::Rejoined), None));
+    assert!(desk.take_actions().is_empty());
+}
+
+#[test]
+fn a_crash_beside_another_agent_is_rejoined_in_place() {
+    let mut desk = together();
+    desk.returns(ADA, 2);
+    assert_eq!(desk.stage_of(ADA), Some(Stage::InPlace));
+    desk.is_back(ADA, ADA_LEG, NEXT_LEG, 2);
+    assert_eq!(desk.stage_of(ADA), Some(Stage::Rejoined));
+}
+
+#[test]
+fn an_agent_who_is_not_back_in_time_leaves_the_customer_to_the_other() {
+    let mut desk = consulting();
+    desk.goes(ADA);
+    desk.fire(1, Timer::Beside);
+    assert_eq!(desk.stage_of(ADA), Some(Stage::Covered));
+    assert_eq!(
+        desk.take_actions(),
+        [remove(ADA_LEG), unhold(CUSTOMER)],
+        "nobody is left who could end the hold"
+    );
+    desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+    assert!(desk.take_actions().is_empty());
+    assert_eq!(desk.stage_of(BO), None);
+}
+
+#[test]
+fn a_leg_that_falls_beside_another_agent_leaves_the_customer_to_him() {
+    // While its page is away, and without a word before.
+    for goodbye in [true, false] {
+        let mut desk = consulting();
+        if goodbye {
+            desk.goes(ADA);
+        }
+        desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+        assert_eq!(desk.take_actions(), [unhold(CUSTOMER)], "{goodbye}");
+        assert_ne!(desk.stage_of(ADA), Some(Stage::Interrupted));
+        assert!(!desk.has_timer(Timer::Grace) && !desk.has_timer(Timer::Beside));
+    }
+}
+
+#[test]
+fn joining_beside_another_agent_that_does_not_work_ends_in_time() {
+    let mut desk = together();
+    desk.goes(ADA);
+    desk.returns(ADA, 2);
+    let before = desk.now;
+    desk.fire(1, Timer::Beside);
+    assert!(desk.now - before <= Millis::seconds(8));
+    assert_eq!(desk.stage_of(ADA), Some(Stage::Covered));
+    assert_eq!(desk.take_actions(), [remove(ADA_LEG)]);
+}
+
+#[test]
+fn a_hold_that_somebody_else_can_end_is_left_alone() {
+    let mut desk = consulting();
+    desk.join(1, 0xc7, false);
+    desk.register(1, CY, 0xc7, EPOCH);
+    desk.goes(ADA);
+    desk.fire(1, Timer::Beside);
+    assert_eq!(desk.take_actions(), [remove(ADA_LEG)]);
+}
+
+#[test]
+fn an_agent_on_hold_is_nobody_for_the_customer_until_nobody_else_is_left() {
+    // Ada talks to the customer, Bo is on hold.
+    let mut desk = together();
+    desk.modify(1, BO_LEG, false, true);
+    desk.goes(ADA);
+    desk.fire(1, Timer::Announce);
+    assert_eq!(desk.take_actions(), [announce()]);
+    desk.fire(1, Timer::Ping);
+    assert_eq!(desk.take_actions(), [remove(ADA_LEG), unhold(BO_LEG)]);
+    assert_eq!(desk.stage_of(ADA), Some(Stage::Covered));
+
+    let mut desk = together();
+    desk.modify(1, BO_LEG, false, true);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    assert_eq!(desk.take_actions(), [unhold(BO_LEG)]);
+}
+
+// --- when the other one goes, too ---
+
+#[test]
+fn two_agents_who_both_went_away_are_missed() {
+    let mut desk = together();
+    desk.goes(ADA);
+    desk.goes(BO);
+    desk.fire(1, Timer::Announce);
+    assert_eq!(desk.take_actions(), [announce()]);
+    // Whoever is back first has the customer, and the other one may come back, too.
+    desk.returns(ADA, 2);
+    desk.is_back(ADA, ADA_LEG, NEXT_LEG, 2);
+    assert_eq!(desk.stage_of(ADA), Some(Stage::Rejoined));
+    desk.returns(BO, 2);
+    desk.is_back(BO, BO_LEG, NEXT_OF_BO, 2);
+    assert_eq!(desk.stage_of(BO), Some(Stage::Rejoined));
+    assert!(desk.take_actions().is_empty());
+}
+
+#[test]
+fn when_the_other_one_hangs_up_an_agent_who_is_away_is_missed() {
+    let mut desk = together();
+    desk.goes(ADA);
+    desk.graceful_of(BO, GracefulReason::HangUp);
+    desk.leave(1, BO_LEG, LeaveReason::HungUp);
+    desk.fire(1, Timer::Announce);
+    assert_eq!(desk.take_actions(), [announce()]);
+    desk.returns(ADA, 2);
+    desk.is_back(ADA, ADA_LEG, NEXT_LEG, 2);
+    assert_eq!(desk.stage_of(ADA), Some(Stage::Rejoined));
+}
+
+#[test]
+fn when_the_other_one_is_lost_an_agent_who_is_away_still_comes_back() {
+    let mut desk = together();
+    desk.goes(ADA);
+    desk.returns(ADA, 2);
+    desk.leave(1, BO_LEG, LeaveReason::HungUp);
+    desk.fire(1, Timer::Grace);
+    assert_eq!(desk.stage_of(BO), Some(Stage::Interrupted));
+    assert!(desk.finish_all().contains(&announce()));
+    desk.is_back(ADA, ADA_LEG, NEXT_LEG, 2);
+    assert_eq!((desk.stage_of(ADA), desk.stage_of(BO)), (Some(Stage::Rejoined), Some(Stage::Covered)));
+}
+
+#[test]
+fn somebody_who_takes_over_while_the_agent_is_away_ends_the_wait_of_the_customer() {
+    let mut desk = Desk::away();
+    desk.fire(1, Timer::Announce);
+    assert_eq!(desk.take_actions(), [announce()]);
+    desk.join(1, BO_LEG, false);
+    desk.register(1, BO, BO_LEG, EPOCH);
+    desk.tell(1, ConferenceEventKind::AnnouncementEnd);
+    assert!(desk.take_actions().is_empty(), "no more comfort audio over their talk");
+    desk.returns(ADA, 2);
+    desk.is_back(ADA, ADA_LEG, NEXT_LEG, 2);
+    assert_eq!(desk.stage_of(ADA), Some(Stage::Rejoined));
+}
+
+// --- what is no loss ---
+
+#[test]
+fn who_completes_a_warm_transfer_is_not_lost_and_the_other_one_is_guarded() {
+    let mut desk = together();
+    desk.graceful_of(ADA, GracefulReason::HangUp);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.fire(1, Timer::Orphan);
+    assert!(desk.take_actions().is_empty() && desk.stage_of(ADA).is_none());
+    // Bo refreshes later.
+    desk.goes(BO);
+    assert_eq!(desk.stage_of(BO), Some(Stage::Interrupted));
+    desk.fire(1, Timer::Announce);
+    assert_eq!(desk.take_actions(), [announce()]);
+    desk.returns(BO, 2);
+    desk.is_back(BO, BO_LEG, NEXT_OF_BO, 2);
+    assert_eq!(desk.stage_of(BO), Some(Stage::Rejoined));
+    // And hangs up in the end.
+    desk.graceful_of(BO, GracefulReason::HangUp);
+    desk.leave(1, NEXT_OF_BO, LeaveReason::HungUp);
+    desk.fire(1, Timer::Orphan);
+    assert_eq!(desk.take_actions(), [Action::EndConference { conference: conference(1) }]);
+}
+
+#[test]
+fn who_gets_the_call_through_the_queue_is_the_one_who_was_lost() {
+    let mut desk = together();
+    desk.graceful_of(ADA, GracefulReason::HangUp);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.leave(1, BO_LEG, LeaveReason::HungUp);
+    desk.fire(1, Timer::Grace);
+    let ping = desk.take_actions().into_iter().find_map(|action| match action {
+        Action::CreatePing { worker, reservation, .. } => Some((worker, reservation)),
+        _ => None,
+    });
+    assert_eq!(ping, Some((WorkerSid::numbered(BO), reservation_of(BO, 1))));
+}
+
+#[test]
+fn a_customer_who_waits_for_the_second_cold_transfer_is_no_orphan() {
+    let mut desk = Desk::talking();
+    desk.graceful_of(ADA, GracefulReason::ColdTransfer);
+    desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+    desk.join(1, BO_LEG, false);
+    desk.register(1, BO, BO_LEG, EPOCH);
+    desk.graceful_of(BO, GracefulReason::ColdTransfer);
+    desk.leave(1, BO_LEG, LeaveReason::HungUp);
+    desk.fire(1, Timer::Orphan);
+    assert!(desk.take_actions().is_empty());
+
+    // Also when the first transfer was a warm one.
+    let mut desk = together();
+    desk.graceful_of(ADA, GracefulReason::HangUp);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.graceful_of(BO, GracefulReason::ColdTransfer);
+    desk.leave(1, BO_LEG, LeaveReason::HungUp);
+    desk.fire(1, Timer::Orphan);
+    assert!(desk.take_actions().is_empty());
+}
+
+#[test]
+fn who_hangs_up_after_a_cold_transfer_ends_the_call() {
+    let mut desk = Desk::talking();
+    desk.graceful_of(ADA, GracefulReason::ColdTransfer);
+    desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+    desk.join(1, BO_LEG, false);
+    desk.register(1, BO, BO_LEG, EPOCH);
+    desk.graceful_of(BO, GracefulReason::HangUp);
+    desk.leave(1, BO_LEG, LeaveReason::HungUp);
+    desk.fire(1, Timer::Orphan);
+    assert_eq!(desk.take_actions(), [Action::EndConference { conference: conference(1) }]);
+}
+
+#[test]
+fn an_agent_whom_another_one_kicks_is_not_lost_whatever_reason_twilio_gives() {
+    for reason in [LeaveReason::UpdatedViaApi, LeaveReason::HungUp, LeaveReason::Unknown] {
+        let mut desk = together();
+        desk.leave(1, BO_LEG, reason);
+        assert!(desk.take_actions().is_empty() && desk.stage_of(BO).is_none(), "{reason:?}");
+        assert!(!desk.has_timer(Timer::Grace), "{reason:?}");
+    }
+}
+
+#[test]
+fn an_end_for_all_is_no_loss_of_anybody() {
+    let mut desk = together();
+    desk.graceful_of(ADA, GracefulReason::EndConference);
+    for who in [BO_LEG, ADA_LEG, CUSTOMER] {
+        desk.leave(1, who, LeaveReason::ConferenceEndedViaApi);
+    }
+    desk.end(1);
+    assert!(desk.take_actions().is_empty());
+    assert_eq!((desk.stage_of(ADA), desk.stage_of(BO)), (None, None));
+}
+
+#[test]
+fn a_call_that_moves_to_another_page_by_join_call_is_not_lost() {
+    // The old leg is closed after the new one is in; its page has not registered yet, or has.
+    for registered in [false, true] {
+        for reason in [LeaveReason::UpdatedViaApi, LeaveReason::HungUp] {
+            let mut desk = Desk::talking();
+            desk.join(1, NEXT_LEG, false);
+            if registered {
+                desk.register(1, ADA, NEXT_LEG, 2);
+            }
+            desk.leave(1, ADA_LEG, reason);
+            desk.register(1, ADA, NEXT_LEG, 2);
+            assert!(desk.take_actions().is_empty(), "{registered} {reason:?}");
+            assert_ne!(desk.stage_of(ADA), Some(Stage::Interrupted), "{registered} {reason:?}");
+        }
+    }
+}
+
+#[test]
+fn an_agent_who_is_away_and_left_on_purpose_is_not_waited_for() {
+    let mut desk = together();
+    desk.goes(ADA);
+    desk.graceful_of(ADA, GracefulReason::SignOut);
+    assert_eq!(desk.stage_of(ADA), Some(Stage::Graceful));
+    assert_eq!(desk.take_actions(), [remove(ADA_LEG)]);
+}
+
+#[test]
+fn a_customer_who_hangs_up_meanwhile_ends_it_for_who_was_away() {
+    let mut desk = together();
+    desk.goes(ADA);
+    desk.leave(1, CUSTOMER, LeaveReason::HungUp);
+    assert_eq!(desk.stage_of(ADA), Some(Stage::CustomerLeft));
+    assert_eq!(desk.take_actions(), [remove(ADA_LEG)]);
+    desk.leave(1, BO_LEG, LeaveReason::ModeratorEnded);
+    desk.end(1);
+    assert!(desk.take_actions().is_empty());
+}
+
+// --- somebody listens ---
+
+/// A supervisor is in the conference: muted, as Flex puts her there.
+fn listened() -> Desk {
+    let mut desk = Desk::talking();
+    let flags = ParticipantFlags { muted: true, ..ParticipantFlags::default() };
+    desk.tell(1, ConferenceEventKind::Join { leg: leg(LISTENER), flags });
+    desk
+}
+
+#[test]
+fn a_supervisor_who_listens_is_not_another_agent() {
+    let mut desk = listened();
+    desk.goes(ADA);
+    desk.fire(1, Timer::Announce);
+    assert_eq!(desk.take_actions(), [announce()]);
+    desk.returns(ADA, 2);
+    desk.is_back(ADA, ADA_LEG, NEXT_LEG, 2);
+    assert_eq!(desk.stage_of(ADA), Some(Stage::Rejoined));
+    assert!(desk.take_actions().is_empty(), "the supervisor stays where she is");
+
+    let mut desk = listened();
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.fire(1, Timer::Grace);
+    assert_eq!(desk.stage_of(ADA), Some(Stage::Interrupted));
+}
+
+#[test]
+fn a_supervisor_is_not_taken_for_the_leg_that_comes_back() {
+    let mut desk = listened();
+    desk.goes(ADA);
+    desk.returns(ADA, 2);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    let before = desk.now;
+    desk.fire(1, Timer::Grace);
+    assert!(
+        desk.now - before < Millis::seconds(1),
+        "the customer does not wait for a leg that is not coming"
+    );
+    assert_eq!(desk.stage_of(ADA), Some(Stage::Interrupted));
+}
+
+#[test]
+fn a_supervisor_follows_the_customer_and_stays_muted() {
+    let mut desk = listened();
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.fire(1, Timer::Grace);
+    desk.finish_all();
+    desk.hello(2, true, false);
+    desk.finish_all();
+    desk.entered_queue();
+    desk.leave(1, CUSTOMER, LeaveReason::UpdatedViaApi);
+    desk.finish_all();
+    desk.register(2, ADA, NEXT_LEG, 2);
+    let followed = Action::MoveParticipant { leg: leg(LISTENER), into: TaskSid::numbered(2), muted: true };
+    assert_eq!(desk.take_actions(), [followed]);
+}
+
+#[test]
+fn a_customer_who_is_left_with_nobody_but_a_supervisor_is_let_go_when_she_leaves() {
+    let mut desk = listened();
+    desk.graceful_of(ADA, GracefulReason::HangUp);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.fire(1, Timer::Orphan);
+    assert!(desk.take_actions().is_empty(), "she may talk to him");
+    desk.leave(1, LISTENER, LeaveReason::HungUp);
+    desk.fire(1, Timer::Orphan);
+    assert_eq!(desk.take_actions(), [Action::EndConference { conference: conference(1) }]);
+}
+
+#[test]
+fn a_restart_in_the_middle_changes_nothing_beside_another_agent() {
+    let mut desk = consulting();
+    desk.goes(ADA);
+    desk.restart();
+    desk.returns(ADA, 2);
+    desk.restart();
+    desk.is_back(ADA, ADA_LEG, NEXT_LEG, 2);
+    assert_eq!(desk.stage_of(ADA), Some(Stage::Rejoined));
+    assert!(desk.take_actions().is_empty());
+}

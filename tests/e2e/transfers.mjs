@@ -1,0 +1,246 @@
+// More than one agent on a call: what is no loss, and what becomes of a refresh.
+
+import assert from 'node:assert/strict';
+import { WORKER } from './people.mjs';
+import { talk } from './steps.mjs';
+
+/** @typedef {import('./story.mjs').Story} Story */
+/** @typedef {import('./people.mjs').Agent} Agent */
+/** @typedef {import('./people.mjs').Customer} Customer */
+/** @typedef {{story: Story, ada: Agent, bo: Agent, customer: Customer, task: any}} Cast */
+
+/** Bo's microphone, so that he can be told from Ada. */
+const BO_HZ = 520;
+
+/** Ada talks to a customer; Bo is at his desktop. @returns {Promise<Cast>} */
+async function adaTalks(/** @type {Story} */ story) {
+  const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
+  const customer = await story.step('a customer calls', () => story.customer());
+  const task = await talk(story, ada, customer);
+  const bo = await story.step('Bo signs in to Flex', () => story.agent('bo', { microphone: BO_HZ }));
+  return { story, ada, bo, customer, task };
+}
+
+/** Ada consults Bo: the customer is on hold. */
+async function consulting(/** @type {Story} */ story) {
+  const cast = await adaTalks(story);
+  const { ada, bo, customer } = cast;
+  await story.step('she consults Bo', () => ada.transfers('bo', 'WARM'));
+  await story.step('the customer hears music', () => customer.hears(/hold music/));
+  await story.step("Bo's phone rings", () => bo.rings());
+  await story.step('he accepts', () => bo.accepts());
+  await consult(cast);
+  await flags(cast, 2);
+  return cast;
+}
+
+/** The agents talk, and the customer hears none of it. */
+async function consult(/** @type {Cast} */ { story, ada, bo, customer }) {
+  await story.step('Ada hears Bo', () => ada.makesOut('Bo', BO_HZ));
+  await story.step('Bo hears Ada', () => bo.makesOut('Ada', 400));
+  const heard = await customer.heard();
+  assert.equal(heard.live, true, 'the customer is on the line');
+  assert.match(heard.transcript.at(-1)?.heard, /hold music/, 'and hears music');
+}
+
+/** Everybody hears everybody. */
+async function conversation(/** @type {Cast} */ { story, ada, bo, customer }) {
+  await story.step('Ada hears the customer and Bo', async () => {
+    await ada.makesOut('the customer', 660);
+    await ada.makesOut('Bo', BO_HZ);
+  });
+  await story.step('Bo hears the customer and Ada', async () => {
+    await bo.makesOut('the customer', 660);
+    await bo.makesOut('Ada', 400);
+  });
+  // What is loudest in his ear is one of them, so one is silent at a time.
+  await story.step('the customer hears Ada while Bo is muted', async () => {
+    await bo.mutes();
+    await customer.hearsAgent();
+    await bo.mutes();
+  });
+  await story.step('and Bo while Ada is', async () => {
+    await ada.mutes();
+    await customer.measures('Bo', BO_HZ, 20);
+    await ada.mutes();
+  });
+}
+
+/** Nobody's exit would end the call, in spite of what Flex posts. */
+const flags = (/** @type {Cast} */ { story, task }, /** @type {number} */ count) =>
+  story.step("no agent's exit would end the call", () =>
+    story.twilio.becomes(`${count} agents whose exit does not end it`, async () => {
+      const { participants } = await story.twilio.conference(task.taskSid);
+      const agents = participants.filter((/** @type {any} */ p) => p.joined && p.kind === 'agent');
+      return (
+        agents.length === count && agents.every((/** @type {any} */ p) => p.endConferenceOnExit === false)
+      );
+    }),
+  );
+
+/** Back in place: the same task, the same conference, nobody moved or told. */
+async function isBackBeside(
+  /** @type {Cast} */ cast,
+  /** @type {Agent} */ agent,
+  /** @type {{timeline: number, transcript: number}} */ from,
+) {
+  const { story, customer, task } = cast;
+  await story.step('and sees the dialog', () => agent.dialog().waitFor({ timeout: 30_000 }));
+  const ended = await story.step('back in place, without a click', () =>
+    customer.notes('ended', { from: from.timeline }),
+  );
+  assert.equal(ended.note.outcome, 'rejoined');
+  await story.step('the dialog goes', () => agent.dialog().waitFor({ state: 'hidden', timeout: 10_000 }));
+  const tasks = await agent.tasks();
+  assert.deepEqual(
+    tasks.map(({ taskSid, status }) => ({ taskSid, status })),
+    [{ taskSid: task.taskSid, status: 'accepted' }],
+    'one task, the same as before',
+  );
+  await flags(cast, 2);
+  const told = customer.transcript.said.slice(from.transcript).map((said) => said.heard ?? '');
+  assert.deepEqual(
+    told.filter((heard) => /announcement|comfort/i.test(heard)),
+    [],
+    'the customer, who has the other agent, is not told',
+  );
+  await nothingElse(cast);
+}
+
+/** Nobody was called for by a ping, and the customer never went through the queue. */
+async function nothingElse(/** @type {Cast} */ { story, task }) {
+  const others = (await story.twilio.tasks()).filter(
+    (/** @type {any} */ t) => t.attributes.disconnectedTaskSid === task.taskSid,
+  );
+  assert.deepEqual(others, [], 'no ping and no reconnect task');
+}
+
+/** The server takes nobody for lost. */
+function nobodyIsLost(/** @type {Customer} */ customer, from = 0) {
+  const recovering = /page-gone|agent-lost|joining-in-place|holding-the-line|requeueing|ended/;
+  const noted = customer.timeline.said.slice(from).map(({ note }) => note?.what ?? '');
+  assert.deepEqual(
+    noted.filter((what) => recovering.test(what)),
+    [],
+    'nobody is taken for lost',
+  );
+}
+
+const completes = (/** @type {Story} */ story, /** @type {Agent} */ agent) =>
+  story.step(`${agent.name} completes the task`, async () => {
+    await agent.completes();
+    await story.twilio.becomes('no task left', async () => (await agent.tasks()).length === 0);
+  });
+
+/** The last agent hangs up, and the call is over for everybody. */
+async function ends(/** @type {Cast} */ { story, customer }, /** @type {Agent} */ agent) {
+  await story.step(`${agent.name} hangs up`, () => agent.hangsUp());
+  await story.step('the call is over', () => customer.notes('call-ended'));
+  await story.step('the customer is not left on the line', () =>
+    story.twilio.becomes('over', async () => !(await customer.heard()).live),
+  );
+  await completes(story, agent);
+}
+
+export const warmTransfer = {
+  title: 'Ada hands a customer over to Bo after a talk, and he is guarded like her',
+  async play(/** @type {Story} */ story) {
+    const cast = await consulting(story);
+    const { ada, bo, customer } = cast;
+    await ada.shot(story.folder, 'consulting');
+    await story.step('Ada takes the customer off hold', () => ada.unholds());
+    await conversation(cast);
+    await story.step('Ada leaves the call', () => ada.leaves());
+    await completes(story, ada);
+    await story.step('the customer hears Bo', () => customer.measures('Bo', BO_HZ, 20));
+    await story.step('Bo hears the customer', () => bo.hearsCustomer());
+    nobodyIsLost(customer);
+    await flags(cast, 1);
+    const [task] = await bo.tasks();
+
+    let from = customer.mark();
+    await story.step('Bo refreshes the page', () => bo.refreshes());
+    await story.step('and sees the dialog', () => bo.dialog().waitFor({ timeout: 30_000 }));
+    const inPlace = await story.step('he is back in place', () =>
+      customer.notes('ended', { from: from.timeline }),
+    );
+    assert.equal(inPlace.note.outcome, 'rejoined');
+    await bo.dialog().waitFor({ state: 'hidden', timeout: 10_000 });
+    await story.step('the customer hears him again', () => customer.measures('Bo', BO_HZ, 20));
+    await flags(cast, 1);
+
+    from = customer.mark();
+    await story.twilio.assume({ dtlsCloseEndsLeg: true });
+    await story.step('Bo refreshes again, and his leg is lost', () => bo.refreshes());
+    const queued = await story.step('the customer is back through the queue', () =>
+      customer.notes('ended', { from: from.timeline, within: 40_000 }),
+    );
+    assert.equal(queued.note.outcome, 'rejoined');
+    const [again] = (await bo.tasks()).filter(({ status }) => status === 'accepted');
+    assert.equal(again.attributes.targetWorkerSid, WORKER.bo);
+    assert.equal(again.attributes.disconnectedReservationSid, task.sid);
+    await story.step('both hear each other', async () => {
+      await customer.measures('Bo', BO_HZ, 20);
+      await bo.hearsCustomer();
+    });
+    await bo.dialog().waitFor({ state: 'hidden', timeout: 10_000 });
+    await ends(cast, bo);
+  },
+};
+
+export const refreshInConsult = {
+  title: 'Ada refreshes during a warm transfer and is back in place with both',
+  async play(/** @type {Story} */ story) {
+    const cast = await consulting(story);
+    const { ada, bo, customer } = cast;
+    let from = customer.mark();
+    await story.step('Ada refreshes while she consults Bo', () => ada.refreshes());
+    await isBackBeside(cast, ada, from);
+    await consult(cast);
+    await story.step('Ada takes the customer off hold', () => ada.unholds());
+    await conversation(cast);
+    from = customer.mark();
+    await story.step('Ada refreshes while all three talk', () => ada.refreshes());
+    await isBackBeside(cast, ada, from);
+    await conversation(cast);
+    await ada.shot(story.folder, 'back');
+    from = customer.mark();
+    await story.step('Ada leaves the call', () => ada.leaves());
+    await completes(story, ada);
+    nobodyIsLost(customer, from.timeline);
+    await ends(cast, bo);
+  },
+};
+
+export const consultedRefreshes = {
+  title: 'Bo refreshes while Ada consults him',
+  async play(/** @type {Story} */ story) {
+    const cast = await consulting(story);
+    const { ada, bo, customer } = cast;
+    const from = customer.mark();
+    await story.step('Bo refreshes', () => bo.refreshes());
+    await isBackBeside(cast, bo, from);
+    await consult(cast);
+    await story.step('Ada takes the customer off hold', () => ada.unholds());
+    await conversation(cast);
+    await story.step('Ada leaves the call', () => ada.leaves());
+    await completes(story, ada);
+    await ends(cast, bo);
+  },
+};
+
+export const consultingTabClosed = {
+  title: 'Ada closes the tab during a warm transfer and Bo has the customer',
+  async play(/** @type {Story} */ story) {
+    const cast = await consulting(story);
+    const { ada, bo, customer } = cast;
+    await story.step('Ada closes the tab', () => ada.closesTab());
+    const ended = await story.step('she is not back in time', () => customer.notes('ended'));
+    assert.equal(ended.note.outcome, 'covered');
+    await story.step('the customer is off hold and hears Bo', () => customer.measures('Bo', BO_HZ, 20));
+    await story.step('Bo hears the customer', () => bo.hearsCustomer());
+    await nothingElse(cast);
+    await flags(cast, 1);
+    await ends(cast, bo);
+  },
+};
