@@ -2,6 +2,11 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::expect_used, reason = "helpers of tests are tests")]
 
+mod outside;
+
+use outside::{events, places, play, value};
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use rejoin_plugin::agent::{Delivery, FromDesktop, Kept, RequestId};
 use rejoin_plugin::boundary::{Unfit, Value, heard, stored};
 use rejoin_protocol::api::{
@@ -12,94 +17,34 @@ use rejoin_protocol::{
 };
 use serde_json::{Value as Json, json};
 
-/// As the wasm shell reads values of JavaScript.
-fn value(json: Json) -> Value {
-    match json {
-        Json::Null => Value::Nothing,
-        Json::Bool(flag) => Value::Flag(flag),
-        Json::Number(number) => number.as_f64().map_or(Value::Nothing, Value::Number),
-        Json::String(text) => Value::Text(text),
-        Json::Array(items) => Value::List(items.into_iter().map(value).collect()),
-        Json::Object(fields) => {
-            Value::Object(fields.into_iter().map(|(name, item)| (name, value(item))).collect())
-        }
-    }
-}
-
 fn read(json: Json) -> Result<FromDesktop, Unfit> {
     FromDesktop::try_from(value(json))
 }
 
-fn task() -> Json {
-    json!({
-        "task": TaskSid::numbered(1), "reservation": ReservationSid::numbered(2), "status": "accepted",
-        "voice": true, "liveCall": true, "ownLeg": CallSid::numbered(3), "attributes": {},
-    })
-}
+/// What is in [`events`] and may be missing.
+const OPTIONAL: [&str; 6] = ["call", "conference", "joinable", "keepable", "ownLeg", "workflow"];
 
-/// One event of every kind, with all that it must have.
-fn events() -> Vec<Json> {
-    let reservation = ReservationSid::numbered(2);
-    let leg = json!({"kind": "worker", "mine": true, "joined": true});
-    vec![
-        json!({"started": {
-            "worker": WorkerSid::numbered(9), "workerName": "Ada", "phoneRegistered": true, "tasks": [task()],
-        }}),
-        json!({"taskChanged": task()}),
-        json!({"conferenceChanged": {"reservation": reservation, "legs": [leg]}}),
-        json!({"beforeAccept": {"request": 1, "task": task()}}),
-        json!({"beforeLeave": {"request": 1, "reason": "hang-up"}}),
-        json!({"beforeComplete": {"request": 1, "reservation": reservation}}),
-        json!({"phoneChanged": {"registered": false}}),
-        json!({"exitFlagSettled": {"reservation": reservation}}),
-        json!({"acceptFailed": {"reservation": reservation}}),
-        json!({"joined": {"reservation": reservation}}),
-        json!({"joinFailed": {"reservation": reservation}}),
-        json!({"tokenChanged": {}}),
-        json!({"reconnected": {}}),
-        json!({"signedOut": {}}),
-        json!({"pageHide": {}}),
-        json!({"dialogButton": {}}),
-    ]
-}
-
-/// Every object below a value, as JSON pointers.
-fn objects(json: &Json, at: &str, found: &mut Vec<String>) {
-    match json {
-        Json::Object(fields) => {
-            found.push(at.to_owned());
-            for (name, field) in fields {
-                objects(field, &format!("{at}/{name}"), found);
-            }
-        }
-        Json::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
-                objects(item, &format!("{at}/{index}"), found);
-            }
-        }
-        _ => {}
-    }
-}
-
-/// `ownLeg` apart, all that is in [`events`] is needed.
 #[test]
 fn what_is_missing_or_wrong_is_named() {
-    for event in events() {
+    for event in events(2) {
         assert!(read(event.clone()).is_ok(), "{event}");
-        let mut places = Vec::new();
-        objects(&event, "", &mut places);
-        for place in places.into_iter().filter(|place| !place.is_empty()) {
-            let fields = event.pointer(&place).and_then(Json::as_object).expect("an object");
-            for (name, right) in fields.iter().filter(|(name, _)| *name != "ownLeg") {
-                for wrong in [json!(null), json!(-1.5), json!(["no"]), json!({"no": "no"})] {
-                    if right.is_object() && wrong.is_object() {
-                        continue;
-                    }
-                    let mut event = event.clone();
-                    event.pointer_mut(&place).expect("an object")[name] = wrong;
-                    let unfit = read(event.clone()).expect_err(name);
-                    assert_eq!(unfit.field, name.as_str(), "{event}");
+        let mut all = Vec::new();
+        places(&event, "", &mut all);
+        for place in all {
+            let name = place.rsplit('/').next().unwrap_or_default();
+            // An item of a list is one of what the list is named after.
+            if place.matches('/').count() < 2 || OPTIONAL.contains(&name) || name.parse::<u32>().is_ok() {
+                continue;
+            }
+            for wrong in [json!(null), json!(-1.5), json!(["no"]), json!({"no": "no"})] {
+                let mut event = event.clone();
+                let right = event.pointer_mut(&place).expect("a value");
+                if right.is_object() && wrong.is_object() {
+                    continue;
                 }
+                *right = wrong;
+                let unfit = read(event.clone()).expect_err(name);
+                assert_eq!(unfit.field, name, "{event}");
             }
         }
     }
@@ -185,6 +130,14 @@ fn what_the_server_writes_is_read() {
 }
 
 #[test]
+fn what_a_newer_server_says_is_left_alone() {
+    assert!(heard::pushed(value(json!({"push": "weather"}))).is_err());
+    let mut json = serde_json::to_value(&views()[0]).expect("serialises");
+    json["stage"] = json!({"name": "weather"});
+    assert!(heard::pushed(value(json!({"push": "recovery", "recovery": json}))).is_err());
+}
+
+#[test]
 fn what_is_kept_is_read_as_it_was_written() {
     let registration = Registration {
         id: None,
@@ -204,24 +157,23 @@ fn what_is_kept_is_read_as_it_was_written() {
         let kept = Kept { id, worker: WorkerSid::numbered(9), made: Millis(1_700_000_000_001), delivery };
         let json = serde_json::to_value(&kept).expect("serialises");
         assert_eq!(stored::kept(value(json.clone())), Ok(kept));
-        let mut at = vec![];
-        objects(&json, "", &mut at);
-        for object in at {
-            let names = json.pointer(&object).and_then(Json::as_object).expect("an object").keys();
-            for name in names.filter(|name| *name != "workerName") {
-                let mut other = json.clone();
-                other.pointer_mut(&object).expect("an object")[name] = json!(["nonsense"]);
-                assert!(stored::kept(value(other)).is_err(), "{object}/{name}");
-            }
+        let mut all = Vec::new();
+        places(&json, "", &mut all);
+        for place in all.into_iter().filter(|place| !place.ends_with("workerName")) {
+            let mut other = json.clone();
+            *other.pointer_mut(&place).expect("a value") = json!(["nonsense"]);
+            assert!(stored::kept(value(other)).is_err(), "{place}");
         }
     }
     assert!(stored::kept(Value::Nothing).is_err());
 }
 
-#[test]
-fn what_a_newer_server_says_is_left_alone() {
-    assert!(heard::pushed(value(json!({"push": "weather"}))).is_err());
-    let mut json = serde_json::to_value(&views()[0]).expect("serialises");
-    json["stage"] = json!({"name": "weather"});
-    assert!(heard::pushed(value(json!({"push": "recovery", "recovery": json}))).is_err());
+proptest! {
+    // Always the same stories: new ones are what the fuzz target is for.
+    #![proptest_config(ProptestConfig { cases: 1000, rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_is_said_every_question_is_answered(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        play(&bytes);
+    }
 }
