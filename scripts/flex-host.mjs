@@ -58,7 +58,8 @@ const fetched = {
   async make(/** @type {string} */ outfile) {
     const wanted = `@twilio/flex-ui@${oldest.version}`;
     const pack = ['pack', wanted, '--silent', '--prefer-offline', '--pack-destination', oldest.folder];
-    const name = (await run('npm', pack)).trim().split('\n').at(-1) ?? '';
+    const [name] = /^\S+\.tgz$/m.exec(await run('npm', pack)) ?? [];
+    if (!name) throw new Error(`npm does not say where it put ${wanted}.`);
     const archive = path.join(oldest.folder, name);
     const digest = createHash('sha512')
       .update(await readFile(archive))

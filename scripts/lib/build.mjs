@@ -1,4 +1,3 @@
-import { oldest } from './flex.mjs';
 import { run } from './run.mjs';
 import { step } from './say.mjs';
 
@@ -10,9 +9,3 @@ export async function build() {
     run('cargo', ['build', '-p', 'rejoin-server', '-p', 'rejoin-twin'], { heard }),
   );
 }
-
-/** The oldest Flex UI that the plugin supports, as one script: only tests need it. */
-export const buildOldestFlex = () =>
-  step(`fetch the Flex UI ${oldest.version} (5 MB, once)`, (heard) =>
-    run('node', ['scripts/flex-host.mjs', oldest.name], { heard }),
-  );

@@ -48,18 +48,19 @@ async function cargoTools(/** @type {Array<[string, string, string]>} */ wanted)
   }
   if (!missing.length) return;
   const build = path.join(tools, 'build');
-  await step(`build ${missing.join(' and ')} (some minutes, once)`, (heard) =>
+  await step(`build ${missing.join(', ')} (some minutes, once)`, (heard) =>
     // One target directory for all of them: what they share is compiled once.
     run('cargo', ['install', ...missing, '--root', tools, '--target-dir', build], { heard }),
   );
   rmSync(build, { recursive: true, force: true });
 }
 
-const wasmTools = () =>
-  cargoTools([
-    ['wasm-bindgen-cli', 'wasm-bindgen', bindgen()],
-    ['wasm-pack', 'wasm-pack', WASM_PACK],
-  ]);
+/** @returns {Array<[string, string, string]>} */
+const toolsFor = (/** @type {boolean} */ tests) => [
+  ['wasm-bindgen-cli', 'wasm-bindgen', bindgen()],
+  ['wasm-pack', 'wasm-pack', WASM_PACK],
+  ...(tests ? [/** @type {[string, string, string]} */ (['cargo-deny', 'cargo-deny', CARGO_DENY])] : []),
+];
 
 async function nodePackages() {
   const stamp = file('node_modules/.installed');
@@ -73,16 +74,16 @@ async function nodePackages() {
   writeFileSync(stamp, lock);
 }
 
-/** What `npm start` needs. */
-export async function setup() {
+/**
+ * What `npm start` needs.
+ * @param {{tests?: boolean}} options and what `npm test` needs besides?
+ */
+export async function setup({ tests = false } = {}) {
   await compiler();
   await wasmTarget();
   // One is bound by the processor, the other by the network.
-  await Promise.all([wasmTools(), nodePackages()]);
+  await Promise.all([cargoTools(toolsFor(tests)), nodePackages()]);
 }
-
-/** What `npm test` needs besides. */
-export const setupTests = () => cargoTools([['cargo-deny', 'cargo-deny', CARGO_DENY]]);
 
 /**
  * A Chromium, for checks and tests.
