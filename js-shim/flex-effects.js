@@ -1,6 +1,5 @@
 // @ts-check
 // Effects of the core → Flex.
-import { createNotices } from './notice';
 import { text } from './strings';
 
 /**
@@ -9,12 +8,12 @@ import { text } from './strings';
  * @param {{
  *   dialog: import('./types').RejoinDialog,
  *   emit: (event: import('./types').Event) => void,
- *   answer: (request: number, answer: import('./types').Answer) => void,
- *   standBy: (reason: string) => void,
+ *   notices: ReturnType<typeof import('./notice').createNotices>,
+ *   standBy: (reason: string, error: undefined, wanted: boolean) => void,
  * }} shell
  * @returns {(effect: Record<string, any>) => void}
  */
-export const createEffects = (flex, manager, { dialog, emit, answer, standBy }) => {
+export const createEffects = (flex, manager, { dialog, notices, emit, standBy }) => {
   /** @param {string} sid */
   const reservation = (sid) => manager.workerClient?.reservations?.get(sid);
 
@@ -31,7 +30,6 @@ export const createEffects = (flex, manager, { dialog, emit, answer, standBy }) 
   // By SID: Flex hands a plugin proxies, another one each time it asks for the same reservation.
   const neutral = new Set();
   const wrapped = new Set();
-  const notices = createNotices(flex);
   let keeping = false;
   /** @type {unknown} */
   let phone;
@@ -43,9 +41,6 @@ export const createEffects = (flex, manager, { dialog, emit, answer, standBy }) 
     accept: ({ reservation: sid }) => accept(sid, () => flex.Actions.invokeAction('AcceptTask', { sid })),
     acceptPing: ({ reservation: sid }) => accept(sid, () => reservation(sid)?.accept()),
     select: ({ reservation: sid }) => flex.Actions.invokeAction('SelectTask', { sid }),
-    attachConferenceOptions: ({ request, options }) => answer(request, { options }),
-    let: ({ request }) => answer(request, {}),
-    refuse: ({ request }) => answer(request, { refused: true }),
 
     // Flex calls updateParticipant on this very object whenever two or fewer are left on the call.
     neutraliseExitFlag: ({ reservation: sid }) => {
@@ -60,6 +55,10 @@ export const createEffects = (flex, manager, { dialog, emit, answer, standBy }) 
       };
     },
     releaseExitFlag: ({ reservation: sid }) => neutral.delete(sid),
+    letGo: () => {
+      neutral.clear();
+      keeping = false;
+    },
     setExitFlag: async ({ reservation: sid, value }) => {
       try {
         await reservation(sid)?.updateParticipant({ endConferenceOnExit: value });
@@ -103,8 +102,9 @@ export const createEffects = (flex, manager, { dialog, emit, answer, standBy }) 
       return undefined;
     },
 
-    notify: ({ reservation: sid, notice }) => notices(sid, text(manager, notice.kind, notice)),
-    standBy: ({ reason }) => standBy(reason),
+    notify: ({ reservation: sid, notice }) => notices.call(sid, text(manager, notice.kind, notice)),
+    tellUnprotected: ({ unprotected }) => notices.header(unprotected ? text(manager, 'unprotected') : ''),
+    standBy: ({ reason, wanted }) => standBy(reason, undefined, wanted),
     log: ({ notice }) => console.warn(`Rejoin: ${notice}`),
   };
 

@@ -3,21 +3,28 @@
 
 /** @typedef {import('./types').Task} Task */
 
+/** What nothing works without. */
+const NEEDED = [
+  ...['Actions.addListener', 'Actions.invokeAction'],
+  ...['TaskHelper.isCallTask', 'TaskHelper.isLiveCall', 'TaskHelper.getTaskByTaskSid'],
+  ...['store.getState', 'store.subscribe'],
+];
+
 /**
- * A listener of ours never throws into Flex.
- * @template {unknown[]} A
- * @param {(...args: A) => unknown} listener
- * @returns {(...args: A) => void}
+ * Flex's plugins may start before the worker is known. Rejects where this Flex lacks what the plugin needs.
+ * @param {import('./types').Flex} flex
+ * @param {import('./types').Manager} manager
  */
-const guarded =
-  (listener) =>
-  (...args) => {
-    try {
-      listener(...args);
-    } catch (error) {
-      console.warn('Rejoin: listener failed', error);
-    }
-  };
+export const workerKnown = async ({ Actions, TaskHelper }, { store, events }) => {
+  for (const path of NEEDED) {
+    /** @type {any} */
+    const owner = { Actions, TaskHelper, store };
+    const [name, method] = path.split('.');
+    if (typeof owner[name]?.[method] !== 'function') throw new Error(`${path} is missing`);
+  }
+  if (store.getState().flex.worker.worker) return;
+  await new Promise((resolve) => events.addListener('pluginsInitialized', resolve));
+};
 
 /**
  * @param {import('./types').Flex} flex
@@ -26,11 +33,28 @@ const guarded =
  *   emit: (event: import('./types').Event) => void,
  *   ask: import('./types').Ask,
  *   elect: (worker: string) => Promise<boolean>,
+ *   failed: (error: unknown) => void,
  * }} core
  */
-export const watchFlex = (flex, manager, { emit, ask, elect }) => {
+export const watchFlex = (flex, manager, { emit, ask, elect, failed }) => {
   const state = () => manager.store.getState().flex;
   const phone = () => manager.voiceClient?.state === 'registered';
+
+  /**
+   * A listener of ours never throws into Flex.
+   * @template {unknown[]} A
+   * @param {(...args: A) => unknown} listener
+   * @returns {(...args: A) => void}
+   */
+  const guarded =
+    (listener) =>
+    (...args) => {
+      try {
+        listener(...args);
+      } catch (error) {
+        failed(error);
+      }
+    };
 
   /** @param {Task} task */
   const taskFacts = (task) => {
@@ -185,8 +209,7 @@ export const watchFlex = (flex, manager, { emit, ask, elect }) => {
   let begun = false;
   const start = guarded(() => {
     const sid = manager.workerClient?.sid;
-    // Not an agent's desktop, or Flex is degraded: maybe it is not later.
-    if (begun || !sid || !state().worker?.tasks) return;
+    if (begun || !sid) return; // not an agent's desktop, or Flex is degraded: maybe it is not later
     begun = true;
     elect(sid).then((acts) => begin(sid, acts));
   });

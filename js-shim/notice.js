@@ -1,37 +1,43 @@
 // @ts-check
-// A line in the canvas of one call: beside the call it is about, and in nobody's way. (Flex's own notifications lie
-// over the first task and its Accept button.)
+// What agents are told in passing, in nobody's way: a line in the canvas of one call, beside the call it is about
+// (Flex's own notifications lie over the first task and its Accept button), and one in the header, about all calls.
+
+const CANVAS = { margin: '0.75rem 1rem', padding: '0.5rem 0.75rem', borderLeft: '4px solid #0263e0' };
+/** The colour is the header's own, light or dark. */
+const HEADER = { margin: '0 0.75rem', padding: '0 0.625rem', border: '1px solid', borderRadius: '1rem' };
 
 /**
  * @param {import('./types').Flex} flex
- * @returns {(reservation: string, text: string) => void}
+ * @returns {{ call: (reservation: string, words: string) => void, header: (words: string) => void }}
  */
 export const createNotices = (flex) => {
-  /** @type {Map<string, string>} */
+  /** By reservation; without one, for the header. @type {Map<string | undefined, string>} */
   const texts = new Map();
+  /** @type {Set<(change: object) => void>} */
+  const drawn = new Set();
   // Flex brings React along; bundling another one would break both.
   const { React } = /** @type {any} */ (window);
-  if (!React) return () => {};
-  /** @param {{ task?: import('./types').Task }} props */
-  const has = ({ task }) => texts.has(task?.sid ?? '');
-  /** @param {{ task?: import('./types').Task }} props */
-  const Notice = ({ task }) =>
-    React.createElement(
-      'p',
-      {
-        role: 'status',
-        'data-rejoin': 'notice',
-        style: {
-          margin: '0.75rem 1rem',
-          padding: '0.5rem 0.75rem',
-          borderLeft: '4px solid #0263e0',
-          fontSize: '0.875rem',
-        },
-      },
-      texts.get(task?.sid ?? ''),
-    );
-  for (const canvas of [flex.IncomingTaskCanvas, flex.CallCanvas]) {
-    canvas?.Content?.add(React.createElement(Notice, { key: 'rejoin-notice' }), { sortOrder: -1, if: has });
+
+  /** @param {{ name: string, look: object, task?: import('./types').Task }} props */
+  const Notice = ({ name, look, task }) => {
+    const [, draw] = React.useState({});
+    React.useEffect(() => drawn.add(draw) && (() => drawn.delete(draw)), []);
+    const words = texts.get(task?.sid);
+    const style = words ? { fontSize: '0.875rem', lineHeight: '1.5rem', ...look } : { margin: 0 };
+    return React.createElement('p', { role: 'status', 'data-rejoin': name, style }, words);
+  };
+  /** @param {any} place @param {string} name @param {object} look @param {object} where */
+  const put = (place, name, look, where) =>
+    place?.Content?.add?.(React.createElement(Notice, { key: `rejoin-${name}`, name, look }), where);
+  if (React?.useState) {
+    for (const canvas of [flex.IncomingTaskCanvas, flex.CallCanvas]) {
+      put(canvas, 'notice', CANVAS, { sortOrder: -1 });
+    }
+    put(flex.MainHeader, 'unprotected', HEADER, { sortOrder: -1, align: 'end' });
   }
-  return (reservation, text) => texts.set(reservation, text);
+  const say = (/** @type {string | undefined} */ reservation, /** @type {string} */ words) => {
+    texts.set(reservation, words);
+    for (const draw of drawn) draw({});
+  };
+  return { call: say, header: (words) => say(undefined, words) };
 };

@@ -4,7 +4,7 @@ import type * as FlexUI from '@twilio/flex-ui';
 export type Flex = typeof FlexUI;
 export type Task = FlexUI.ITask;
 export type Manager = FlexUI.Manager;
-export type Core = import('../pkg/core.js').Core;
+export type Core = import('../pkg/core_bg.js').Core;
 
 /** `{nameOfTheEvent: {…}}`, see src/agent/event.rs. */
 export type Event = Record<string, object>;

@@ -91,13 +91,14 @@ if (found !== pinned) {
 }
 
 const wasm = 'pkg/core_bg.wasm';
-const glue = 'pkg/core.js';
+const glue = 'pkg/core_bg.js';
+const types = 'pkg/core_bg.d.ts';
 const bundle = 'build/plugin-rejoin.js';
 const rust = files('src').filter((file) => file.endsWith('.rs'));
 
 // `no-install`: the tools are in .tools/bin, or this fails; nothing is fetched behind the user's back.
 const build =
-  '--release --target web --mode no-install --no-pack --out-dir pkg --out-name core -- -p rejoin-plugin'.split(
+  '--release --target bundler --mode no-install --no-pack --out-dir pkg --out-name core -- -p rejoin-plugin'.split(
     ' ',
   );
 // What panics say names source files: not where they lie on the machine that builds.
@@ -113,7 +114,7 @@ step(
     'Cargo.lock',
     'scripts/lib/shorten.mjs',
   ],
-  [wasm, glue],
+  [wasm, glue, types],
   () => {
     run('wasm-pack', ['build', '.', ...build], { CARGO_ENCODED_RUSTFLAGS: flags });
     const names = run('wasm-opt', [
@@ -124,7 +125,12 @@ step(
       '--strip-producers',
       '--strip-target-features',
     ]);
-    writeFileSync(at(glue), shorten(readFileSync(at(glue), 'utf8'), names));
+    // The shim takes the inner half of the glue and does what the outer half would.
+    const start = 'export function __wbindgen_start() { wasm.__wbindgen_start(); }';
+    writeFileSync(at(glue), shorten(`${readFileSync(at(glue), 'utf8')}\n${start}\n`, names));
+    const more = ['__wbg_set_wasm(exports: object)', '__wbindgen_start()'];
+    const inner = more.map((name) => `export function ${name}: void;\n`);
+    writeFileSync(at(types), [readFileSync(at('pkg/core.d.ts'), 'utf8'), ...inner].join('\n'));
   },
 );
 step(

@@ -3,16 +3,23 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync } from 'node:fs';
 import http from 'node:http';
+import { createRequire } from 'node:module';
 import { after, afterEach, before, beforeEach, test } from 'node:test';
 import { chromium } from 'playwright-core';
 
 const root = new URL('..', import.meta.url);
 const pictures = new URL('target/e2e/', root);
+const require = createRequire(import.meta.url);
+/** What Flex brings along for its plugins. */
+const react = ['react', 'react-dom']
+  .map((name) => readFileSync(require.resolve(`${name}/umd/${name}.production.min.js`), 'utf8'))
+  .join('\n');
+const { version } = require('../package.json');
 const bundle = readFileSync(new URL('build/plugin-rejoin.js', root));
 const sid = (prefix, number) => prefix + String(number).padStart(32, '0');
 
 /** What the page finds in place of Flex. Runs in the browser. */
-const flexStub = ({ server, tasks, dark, rejoin = { server }, worker = {} }) => {
+const flexStub = ({ server, tasks, dark, rejoin = { server }, worker = {}, lacks = [] }) => {
   const state = { worker: { worker: {}, attributes: { full_name: 'Ada' }, tasks: new Map() } };
   Object.assign(state, {
     conferences: { states: new Map() },
@@ -81,11 +88,27 @@ const flexStub = ({ server, tasks, dark, rejoin = { server }, worker = {} }) => 
       isLiveCall: (task) => task.status === 'accepted',
       getTaskByTaskSid: (sid) => state.worker.tasks.get(sid),
     },
+    MainHeader: {
+      Content: {
+        add: (element) => {
+          const header = document.createElement('header');
+          header.style = 'display: flex; justify-content: flex-end; padding: 1rem; color: inherit';
+          document.body.prepend(header);
+          window.ReactDOM.render(element, header);
+        },
+      },
+    },
+    VERSION: '2.17.1',
     Notifications: { registerNotification() {}, showNotification() {} },
     NotificationType: {},
     Plugins: { init: (Plugin) => new Plugin().init(Flex, manager) },
     Manager: { getInstance: () => manager },
   };
+  for (const path of lacks) {
+    const parts = path.split('.');
+    const last = parts.pop();
+    delete parts.reduce((owner, part) => owner[part], { ...Flex, manager, state })[last];
+  }
   window.Twilio = { Flex };
   window.flex = {
     state,
@@ -113,7 +136,7 @@ const recovery = (stage, remainingMs) => ({
   remainingMs,
 });
 
-let browser, server, origin, page, requests, reply, streams, context, csp;
+let browser, server, origin, page, requests, reply, streams, context, csp, away;
 
 before(async () => {
   mkdirSync(pictures, { recursive: true });
@@ -132,15 +155,17 @@ before(async () => {
       return response
         .setHeader('content-type', 'text/html')
         .end(
-          '<!doctype html><body style="background:#f4f4f6"><button id="behind">behind</button><script src="/stub.js"></script><script src="/plugin-rejoin.js"></script>',
+          '<!doctype html><body style="background:#f4f4f6"><button id="behind">behind</button><script src="/react.js"></script><script src="/stub.js"></script><script src="/plugin-rejoin.js"></script>',
         );
     }
+    if (pathname === '/react.js') return response.end(react);
     if (pathname === '/stub.js') return response.end(await page.stub);
     if (pathname === '/plugin-rejoin.js')
       return response.setHeader('content-type', 'text/javascript').end(bundle);
     if (!pathname.startsWith('/v1/')) return response.writeHead(404).end();
     let body = '';
     for await (const piece of request) body += piece;
+    if (away) return request.socket.destroy();
     requests.push({ pathname, body: body && JSON.parse(body), authorization: request.headers.authorization });
     if (pathname === '/v1/push') {
       response.writeHead(200, { 'content-type': 'text/event-stream' }).write(': hello\n\n');
@@ -163,15 +188,16 @@ after(async () => {
 });
 
 beforeEach(() => {
-  [requests, streams, csp] = [[], [], undefined];
+  [requests, streams, csp, away] = [[], [], undefined, false];
   reply = (pathname) => (pathname === '/v1/hello' ? { status: 200, json: { recoveries: [] } } : undefined);
 });
 
 afterEach(async () => context?.close());
 
-const open = async (tasks = [], account = {}) => {
+const open = async (tasks = [], { prepare, ...account } = {}) => {
   context = await browser.newContext({ viewport: { width: 1100, height: 700 } });
   page = await context.newPage();
+  if (prepare) await page.addInitScript(prepare);
   page.lines = [];
   page.on('console', (line) => page.lines.push(line.text()));
   page.on('pageerror', (error) => page.lines.push(`pageerror ${error}`));
@@ -666,15 +692,221 @@ test('without a server, or switched off, the plugin stays out of it and says why
   }
 });
 
+/** Flex works as without the plugin; one line tells the developer why, one tells the agent. */
+const failsOpen = async (reason) => {
+  await until('the report', () => ours().length);
+  assert.match(ours()[0], reason);
+  await page.evaluate((sid) => window.flex.invoke('HangupCall', { sid }), sid('WR', 1));
+  await page.evaluate((sid) => window.flex.invoke('CompleteTask', { sid }), sid('WR', 1));
+  await page.evaluate(() => window.flex.changed());
+  await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 300)));
+  assert.deepEqual((await calls()).map(([name]) => name).slice(-2), ['HangupCall', 'CompleteTask']);
+  assert.equal(await page.locator('dialog[open]').count(), 0);
+  assert.deepEqual(
+    page.lines.filter((line) => /pageerror|Rejoin:/.test(line)),
+    [ours()[0]],
+  );
+  const status = await page.evaluate(() => window.Rejoin.status());
+  assert.equal(status.state, 'passive');
+  assert.match(`Rejoin: ${status.reason}`, reason);
+};
+const note = () => page.locator('[data-rejoin=unprotected]');
+const noted = (words = 'Calls are not protected') =>
+  page.locator('[data-rejoin=unprotected][role=status]', { hasText: words }).waitFor({ timeout: 5000 });
+
 test('where wasm is forbidden Flex goes on as without the plugin', async () => {
   csp = "script-src 'self'";
   await open([accepted(1)]);
-  await until('the report', () =>
-    page.lines.some((line) => line.includes('Rejoin: the core could not start')),
+  await failsOpen(/the core could not start/);
+  await noted();
+  assert.deepEqual(requests, []);
+});
+
+test('where there is no wasm at all, too', async () => {
+  await open([accepted(1)], { prepare: () => delete window.WebAssembly });
+  await failsOpen(/the core could not start/);
+  await noted();
+});
+
+for (const lacks of [
+  'Actions.addListener',
+  'TaskHelper.isCallTask',
+  'TaskHelper.getTaskByTaskSid',
+  'manager.store.subscribe',
+  'state.worker',
+  'state.worker.tasks',
+]) {
+  test(`a Flex UI without ${lacks} goes on as without the plugin`, async () => {
+    await open([accepted(1)], { lacks: [lacks] });
+    const known = /this Flex UI is not as the plugin knows it/;
+    if (/isCallTask|subscribe/.test(lacks)) await failsOpen(known);
+    else {
+      // The stub's own actions need these.
+      await until('the report', () => ours().length);
+      assert.match(ours().join(), known);
+      assert.equal(page.lines.filter((line) => /pageerror|Rejoin:/.test(line)).length, 1);
+    }
+    await noted();
+  });
+}
+
+test('where Flex lacks what the notes need, everything else works', async () => {
+  await open([accepted(1)], {
+    lacks: ['MainHeader'],
+    prepare: () => Object.defineProperty(window, 'React', {}),
+  });
+  await asked('/v1/hello');
+  await page.evaluate(() => window.flex.changed());
+  assert.deepEqual(ours(), []);
+});
+
+test('a panic is the last that the core does', async () => {
+  await open([{ ...accepted(1), status: 'pending' }]);
+  await asked('/v1/hello');
+  await page.evaluate(talk, { task: accepted(1), own: sid('CA', 1), legs: [agentLeg(1), customerLeg] });
+  await asked('/v1/calls');
+  await until('the push channel', () => streams.length);
+  // The core asks for the time while it holds the machine: whoever wants the machine then breaks it.
+  await page.evaluate(() => {
+    const { now } = Date;
+    window.asked = 0;
+    Date.now = () => {
+      window.asked += 1;
+      if (window.asked === 2) window.Rejoin.status();
+      return now();
+    };
+    window.flex.state.worker.tasks.values().next().value.attributes = { call_sid: 'CA' };
+    window.flex.changed();
+  });
+  await until('the report', () => ours().length);
+  const times = await page.evaluate(() => window.asked);
+  push(recovery({ name: 'interrupted' }, 14_000));
+  streams.at(-1).end();
+  await failsOpen(/the core broke down/);
+  assert.match(ours()[0], /panicked at/);
+  await noted();
+  assert.equal(await page.evaluate(() => window.asked), times, 'it is not called again');
+  const bundle = JSON.parse(await page.evaluate(() => window.Rejoin.supportBundle()));
+  assert.ok(bundle.events.length > 3, 'what happened before is still known');
+  await page.reload();
+  await until('a new page, a new core', () =>
+    page.evaluate(() => document.documentElement.dataset.rejoin === 'ready'),
   );
-  await page.evaluate((sid) => window.flex.invoke('CompleteTask', { sid }), sid('WR', 1));
-  assert.equal((await calls()).at(-1)[0], 'CompleteTask');
-  assert.equal(await page.locator('rejoin-dialog').count(), 0);
-  const reports = page.lines.filter((line) => line.includes('Rejoin:'));
-  assert.equal(reports.length, 1, reports.join('\n'));
+});
+
+test('any other breakdown of the core is its last, too', async () => {
+  await open([accepted(1)]);
+  await asked('/v1/hello');
+  await until('the push channel', () => streams.length);
+  await page.evaluate(() => {
+    window.asked = 0;
+    Date.now = () => {
+      window.asked += 1;
+      throw new Error('no time');
+    };
+  });
+  push(recovery({ name: 'interrupted' }, 14_000));
+  push(recovery({ name: 'queued' }, 14_000));
+  await failsOpen(/the core broke down/);
+  assert.equal(await page.evaluate(() => window.asked), 1);
+  await noted();
+});
+
+test('a server that says nonsense is told once, and understood again afterwards', async () => {
+  await open([accepted(1)]);
+  await until('the push channel', () => streams.length);
+  for (const nonsense of ['', '{', '[]', 'null', '{"push":"weather"}', '{"push":"recovery"}', '{"push":7}']) {
+    streams.at(-1).write(`data: ${nonsense}\n\n`);
+  }
+  push({ ...recovery({ name: 'interrupted' }), id: 'RJ1' });
+  push(recovery({ name: 'interrupted' }, 14_000));
+  await title('Your call was interrupted');
+  assert.deepEqual(
+    page.lines.filter((line) => /pageerror|Rejoin:/.test(line)),
+    ['Rejoin: the server says what this version of the plugin does not understand. Is it another version?'],
+  );
+  assert.equal((await page.evaluate(() => window.Rejoin.status())).problems.length, 1);
+});
+
+test('a server that cannot be reached during a call is told to the agent, until it is back', async () => {
+  const rejoin = { server: origin, unprotectedAfterMs: 1000, longestRetryMs: 1000 };
+  await open([{ ...accepted(1), status: 'pending' }], { rejoin });
+  await until('the push channel', () => streams.length);
+  away = true;
+  streams.at(-1).end();
+  await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 1500)));
+  assert.equal(await note().textContent(), '', 'without a call it is nobody’s business');
+  assert.deepEqual(ours(), []);
+  await page.evaluate(talk, { task: accepted(1), own: sid('CA', 1), legs: [agentLeg(1), customerLeg] });
+  await noted();
+  assert.deepEqual(ours(), [
+    'Rejoin: an open call is not protected: the server does not answer, or does not know the call.',
+  ]);
+  assert.equal((await page.evaluate(() => window.Rejoin.status())).protectedCalls, 0);
+  await page.screenshot({ path: new URL('unprotected.png', pictures).pathname });
+  away = false;
+  // The pauses between its attempts have grown meanwhile.
+  await until('no note', async () => (await note().textContent()) === '', 20_000);
+  const status = await page.evaluate(() => window.Rejoin.status());
+  assert.deepEqual([status.protectedCalls, status.pushUp], [1, true]);
+  assert.equal(ours().length, 1);
+});
+
+test('window.Rejoin tells what goes on, and nothing personal', async () => {
+  reply = (pathname) =>
+    pathname === '/v1/hello' && {
+      status: 200,
+      json: { recoveries: [recovery({ name: 'handedOver', workerName: 'Zaphod' })] },
+    };
+  const secret = {
+    name: 'Zaphod',
+    phone: '+15550001111',
+    disconnectedWorkerName: 'Zaphod',
+    full_name: 'Zaphod',
+  };
+  await open([accepted(1, secret)], { worker: secret, rejoin: { server: origin, weather: 1 } });
+  await title('Zaphod has taken over');
+  const seen = await page.evaluate(() => {
+    const { Rejoin } = window;
+    const before = Rejoin.version;
+    try {
+      Rejoin.version = 'changed';
+    } catch {} // in strict mode
+    return {
+      frozen: Object.isFrozen(Rejoin) && Rejoin.version === before,
+      keys: Object.keys(Rejoin),
+      version: Rejoin.version,
+      status: Rejoin.status(),
+      recoveries: Rejoin.recoveries(),
+      bundle: Rejoin.supportBundle(),
+    };
+  });
+  assert.ok(seen.frozen);
+  assert.deepEqual(seen.keys, ['version', 'status', 'recoveries', 'supportBundle']);
+  assert.equal(seen.version, version);
+  const { configuration, ...status } = seen.status;
+  assert.deepEqual(status, {
+    state: 'ready',
+    server: origin,
+    pushUp: status.pushUp,
+    protectedCalls: 0,
+    problems: ['rejoin.weather is not a setting; it is ignored.'],
+    reason: undefined,
+  });
+  assert.equal(configuration.leaveWithinMs, 1500);
+  const [{ at, tookMs, ...only }, ...more] = seen.recoveries;
+  assert.deepEqual(only, {
+    id: sid('RJ', 1),
+    task: sid('WT', 1),
+    reservation: sid('WR', 1),
+    stage: 'handedOver',
+  });
+  assert.ok(Math.abs(at - Date.now()) < 60_000 && tookMs === 0 && !more.length);
+  const bundle = JSON.parse(seen.bundle);
+  assert.deepEqual(
+    [bundle.rejoin, bundle.flexUi, bundle.status.state, bundle.recoveries.length],
+    [version, '2.17.1', 'ready', 1],
+  );
+  assert.ok(bundle.events.some(({ event }) => event === 'started'));
+  assert.doesNotMatch(seen.bundle, /Zaphod|5550001111|token-of-ada/);
 });

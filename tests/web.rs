@@ -9,7 +9,7 @@ use rejoin_plugin::agent::{Delivery, Kept, Mark, PostError, RequestId, Timer};
 use rejoin_plugin::shell::lock::{Change, Lock};
 use rejoin_plugin::shell::push::{Channel, News};
 use rejoin_plugin::shell::timer::Timers;
-use rejoin_plugin::shell::{Core, post, storage};
+use rejoin_plugin::shell::{Core, post, record, storage};
 use rejoin_protocol::api::{DeliveryId, GracefulMark, GracefulReason, Push, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid};
 use std::cell::RefCell;
@@ -149,6 +149,7 @@ async fn a_push_stream_is_read_in_pieces_and_opened_again() {
                 stage => format!("{stage:?}"),
             },
             News::Said(push) => format!("{push:?}"),
+            News::Garbled => "garbled".into(),
         });
     });
     let so_far = |count: usize| {
@@ -171,7 +172,8 @@ async fn a_push_stream_is_read_in_pieces_and_opened_again() {
     for size in [1, 3, 1000] {
         call("say", &[lines.as_str().into(), size.into()]);
     }
-    assert_eq!(so_far(7).await, "up Zoë-Ørsted Queued Zoë-Ørsted Queued Zoë-Ørsted Queued");
+    let round = " Zoë-Ørsted garbled garbled Queued";
+    assert_eq!(so_far(13).await, ["up", &round.repeat(3)].concat());
     news.borrow_mut().clear();
     call(
         "say",
@@ -372,9 +374,20 @@ async fn the_core_goes_from_start_to_effects() {
     let until = get(&shown, "showDialog.dialog.until").as_f64().expect("a time");
     assert!((until - js_sys::Date::now() - 9000.0).abs() < 2000.0, "{until}");
 
-    core.handle(&json(&format!(r#"{{"beforeComplete":{{"request":5,"reservation":"{wr}"}}}}"#)))
-        .expect("understood");
-    assert_eq!(get(&effects.get(3), "refuse.request"), JsValue::from(5));
+    let details: Object = json(&format!(r#"{{"reservation":"{wr}"}}"#)).unchecked_into();
+    let answer = JsFuture::from(core.ask("beforeComplete", &details).expect("understood")).await;
+    assert_eq!(JSON::stringify(&answer.expect("an answer")).expect("JSON"), r#"{"refused":true}"#);
+    let details: Object = json(&format!(r#"{{"reservation":"WR{:032}"}}"#, 2)).unchecked_into();
+    let answer = JsFuture::from(core.ask("beforeComplete", &details).expect("understood")).await;
+    assert_eq!(JSON::stringify(&answer.expect("an answer")).expect("JSON"), "{}");
+    assert!(core.ask("weather", &details).is_err());
+
+    assert_eq!(text(&core.status(), "state"), "ready");
+    let record = record::tell();
+    let recoveries: Array = get(&record, "recoveries").unchecked_into();
+    assert_eq!(text(&recoveries.at(-1), "stage"), "interrupted");
+    let events: Array = get(&record, "events").unchecked_into();
+    assert_eq!(text(&events.at(-1), "event"), "beforeComplete");
 }
 
 #[wasm_bindgen_test]
@@ -383,17 +396,28 @@ fn effects_that_report_at_once_do_not_reenter_the_core() {
     let holder = Object::new();
     let sink = Function::new_with_args(
         "effect",
-        "this.seen.push(effect); if (effect.let && effect.let.request < 3)
-           this.core.handle({ beforeComplete: { request: effect.let.request + 1, reservation: 'WR' + '1'.repeat(32) } });",
+        "const { reservation } = effect.neutraliseExitFlag ?? {};
+         if (!reservation) return;
+         this.seen.push('begins ' + reservation.slice(-1));
+         if (this.seen.length < 6) this.core.handle({ taskChanged: this.task(this.seen.length) });
+         this.seen.push('ends ' + reservation.slice(-1));",
+    );
+    let task = Function::new_with_args(
+        "number",
+        "const sid = String(number).padStart(32, '0');
+         return { task: 'WT' + sid, reservation: 'WR' + sid, status: 'accepted', voice: true, liveCall: true, attributes: {} };",
     );
     Reflect::set(&holder, &"seen".into(), &Array::new()).expect("set");
+    Reflect::set(&holder, &"task".into(), &task).expect("set");
     let core = Core::new(&settings("https://rejoin.example"), sink.bind0(&holder), Function::new_no_args(""));
     Reflect::set(&holder, &"core".into(), &core.into()).expect("set");
-    let first = json(&format!(r#"{{"beforeComplete":{{"request":1,"reservation":"WR{:032}"}}}}"#, 1));
+    let first = json("{}");
+    let facts = task.call1(&JsValue::UNDEFINED, &0.into()).expect("a task");
+    Reflect::set(&first, &"taskChanged".into(), &facts).expect("set");
     let handle: Function = get(&holder, "core.handle").unchecked_into();
     handle.call1(&get(&holder, "core"), &first).expect("handled");
     let seen = JSON::stringify(&get(&holder, "seen")).expect("JSON");
-    assert_eq!(seen, r#"[{"let":{"request":1}},{"let":{"request":2}},{"let":{"request":3}}]"#);
+    assert_eq!(seen, r#"["begins 0","ends 0","begins 1","ends 1","begins 3","ends 3","begins 5","ends 5"]"#);
 }
 
 /// A call that this page has, registered with a server that wants its leg to stand: the page ends.

@@ -5,7 +5,7 @@
 export const SHORTEN = '--minify-imports-and-exports-and-modules';
 
 /**
- * The glue with the names that the wasm has now.
+ * The glue with the names that the wasm has now. All imports come from one module, which the wasm calls `a` now.
  * @param {string} glue as wasm-bindgen wrote it
  * @param {string} printed by `wasm-opt`
  * @returns {string}
@@ -21,10 +21,8 @@ export function shorten(glue, printed) {
     return names.get(old) ?? old;
   };
   const text = glue
-    .replace(/^( {8})(\w+)(?=: function\()/gm, (_, space, old) => space + short(fields, old))
-    .replace(/\bwasm\.(\w+)/g, (_, old) => `wasm.${short(members, old)}`)
-    // All imports come from one module, which is called `a` from now on.
-    .replace('"./core_bg.js": import0', 'a: import0');
+    .replace(/^(export function )(\w+)/gm, (_, begin, old) => begin + short(fields, old))
+    .replace(/\bwasm\.(\w+)/g, (_, old) => `wasm.${short(members, old)}`);
   const missed = [...fields.keys()].filter((old) => !taken.has(old));
   if (missed.length || text === glue) throw new Error(`The glue does not name ${missed.join(', ')}.`);
   return text;

@@ -109,6 +109,8 @@ pub enum Timer {
     Poll,
     /// Try again to accept.
     Accept(ReservationSid),
+    /// A call has been without protection for too long.
+    Exposed,
     /// Joining has taken too long.
     Join(ReservationSid),
     /// "Reconnected" has stood long enough.
@@ -212,6 +214,11 @@ pub enum ToDesktop {
         /// What.
         notice: Notice,
     },
+    /// Tell the agent, in passing, that an open call would not come back if the page went away; or take it back.
+    TellUnprotected {
+        /// Is it so?
+        unprotected: bool,
+    },
     /// Stay out of it: nothing else will come.
     StandBy {
         /// Why.
@@ -269,6 +276,10 @@ pub enum Complaint {
     ForeignCallback,
     /// This Flex lacks what leaving a call standing over a reload needs: every recovery goes through the queue.
     NotInPlace,
+    /// The server has said what this version does not understand.
+    Garbled,
+    /// An open call would not come back if the page went away, and has been like that for a while.
+    Unprotected,
     /// The server does not accept this desktop's requests.
     Refused {
         /// HTTP status.
@@ -286,6 +297,12 @@ impl fmt::Display for Complaint {
             ),
             Self::NotInPlace => f.write_str(
                 "this Flex UI cannot leave a call standing over a reload, so every interrupted call goes through the queue.",
+            ),
+            Self::Garbled => f.write_str(
+                "the server says what this version of the plugin does not understand. Is it another version?",
+            ),
+            Self::Unprotected => f.write_str(
+                "an open call is not protected: the server does not answer, or does not know the call.",
             ),
             Self::Refused { status } => write!(
                 f,

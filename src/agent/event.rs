@@ -41,6 +41,8 @@ pub enum Event {
         /// Opened?
         up: bool,
     },
+    /// The server has said what this version does not understand.
+    Garbled,
     /// A timer that the machine set is due.
     Timer(Timer),
 }

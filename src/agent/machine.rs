@@ -54,6 +54,10 @@ pub struct Agent {
     pub(super) in_place: bool,
     /// The end of the page was told not to hang up.
     pub(super) keeps: bool,
+    /// Since when an open call has been without protection.
+    pub(super) exposed_since: Option<Millis>,
+    /// The agent was told so.
+    pub(super) unprotected: bool,
     /// The page has said goodbye.
     pub(super) gone: bool,
     /// The agent has signed out.
@@ -110,6 +114,8 @@ impl Agent {
             complaints: Set::default(),
             in_place: false,
             keeps: false,
+            exposed_since: None,
+            unprotected: false,
             gone: false,
             signed_out: false,
         };
@@ -153,12 +159,14 @@ impl Agent {
             Event::Elected { taken } => self.elected(now, taken, &mut out),
             Event::Deposed => self.deposed(&mut out),
             Event::PushState { up } => self.push_state(now, up, &mut out),
+            Event::Garbled => self.complain(Complaint::Garbled, &mut out),
             Event::Timer(timer) => self.timer(now, timer, &mut out),
         }
         self.take_offers(now, &mut out);
         self.settle_in_place(now, &mut out);
         self.settle_dialog(now, &mut out);
         self.settle_role(now, &mut out);
+        self.settle_protection(now, &mut out);
         self.deliver(now, &mut out);
         out
     }
@@ -466,6 +474,7 @@ impl Agent {
         match timer {
             Timer::Hello => self.say_hello(now, out),
             Timer::Overdue => self.overdue(now, out),
+            Timer::Exposed => self.exposed_for_long(out),
             Timer::Leave(request) => self.leave_no_later(request, out),
             Timer::Outbox => self.outbox.resume(out),
             Timer::Poll => self.poll_now(now, out),

@@ -18,9 +18,11 @@ mod leaving;
 mod machine;
 mod offer;
 mod outbox;
+mod protection;
 mod recovery;
 mod role;
 mod server;
+mod status;
 
 pub(crate) use few::Map;
 
@@ -34,3 +36,4 @@ pub use event::{
     ReservationStatus, TaskFacts,
 };
 pub use machine::Agent;
+pub use status::Record;

@@ -4,7 +4,7 @@
 //! it, and the standard library's printing of fractions alone is a third of all that a browser would load.
 
 use crate::boundary::Value;
-use js_sys::{Array, Object};
+use js_sys::{Array, Object, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 
 /// Flex and others may nest values as deep as they like; further down than this there is [`Value::Nothing`].
@@ -29,6 +29,25 @@ fn read(js: &JsValue, depth: u8) -> Value {
     } else {
         let entries = Object::entries(js.unchecked_ref());
         Value::Object(entries.iter().map(|entry| field(&entry.unchecked_into(), depth - 1)).collect())
+    }
+}
+
+/// The same value in JavaScript.
+pub fn from(value: &Value) -> JsValue {
+    match value {
+        Value::Nothing => JsValue::UNDEFINED,
+        Value::Flag(flag) => (*flag).into(),
+        Value::Number(number) => (*number).into(),
+        Value::Text(text) => text.into(),
+        Value::List(items) => items.iter().map(from).collect::<Array>().into(),
+        Value::Object(fields) => {
+            let object = Object::new();
+            for (name, value) in fields.iter() {
+                // Setting a property of a plain object does not fail.
+                let _ = Reflect::set(&object, &name.into(), &from(value));
+            }
+            object.into()
+        }
     }
 }
 

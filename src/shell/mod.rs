@@ -4,6 +4,8 @@ pub mod js;
 pub mod lock;
 pub mod post;
 pub mod push;
+mod questions;
+pub mod record;
 mod sse;
 pub mod storage;
 pub mod timer;
@@ -12,9 +14,10 @@ use crate::agent::{
     Agent, Answer, Config, Effect, Event, FromDesktop, PostError, PostId, Request, ToDesktop,
 };
 use crate::boundary::{Value, heard};
-use js_sys::{Function, Promise};
+use js_sys::{Function, Object, Promise, Reflect};
 use lock::{Change, Lock};
 use push::{Channel, News};
+use questions::Questions;
 use rejoin_protocol::Millis;
 use rejoin_protocol::api::{Beacon, Goodbye, GracefulMark, Push};
 use serde::Serialize;
@@ -34,6 +37,7 @@ struct Inner {
     /// Events that came while another one was being handled.
     queue: RefCell<VecDeque<Event>>,
     busy: Cell<bool>,
+    questions: Questions,
     timers: RefCell<Timers>,
     channel: RefCell<Option<Channel>>,
     lock: RefCell<Option<Rc<Lock>>>,
@@ -65,6 +69,7 @@ impl Core {
             agent: RefCell::new(agent),
             queue: RefCell::default(),
             busy: Cell::new(false),
+            questions: Questions::default(),
             timers: RefCell::default(),
             channel: RefCell::default(),
             lock: RefCell::default(),
@@ -102,19 +107,24 @@ impl Core {
         self.0.lock.replace(Some(lock));
         acts
     }
-}
 
-/// `report(message)` is called once if the core breaks down. It must not be called again after that.
-#[wasm_bindgen(js_name = onPanic)]
-pub fn on_panic(report: Function) {
-    thread_local!(static REPORT: Cell<Option<Function>> = const { Cell::new(None) });
-    REPORT.set(Some(report));
-    std::panic::set_hook(Box::new(|panic| {
-        if let Some(report) = REPORT.take() {
-            // The page goes on without us whatever becomes of the report.
-            let _ = report.call1(&JsValue::UNDEFINED, &panic.to_string().into());
-        }
-    }));
+    /// Asks what is to become of something that Flex is about to do: an event that wants an answer, by its name and
+    /// with all but its `request`. The promise brings `{}` for yes, `{refused: true}`, or `{options: {…}}` to add; it
+    /// is kept within the 1.5 s that the machine may take. Throws like [`Core::handle`].
+    pub fn ask(&self, name: &str, details: &Object) -> Result<Promise, JsError> {
+        let (request, answer) = self.0.questions.open();
+        let event = Object::new();
+        // Setting a property of a plain object does not fail.
+        let _ = Reflect::set(details, &"request".into(), &request.0.into());
+        let _ = Reflect::set(&event, &name.into(), details);
+        self.handle(&event)?;
+        Ok(answer)
+    }
+
+    /// How things stand, see `Agent::status`.
+    pub fn status(&self) -> JsValue {
+        js::from(&self.0.agent.borrow().status())
+    }
 }
 
 fn now() -> Millis {
@@ -129,6 +139,7 @@ impl Inner {
             return;
         }
         while let Some(event) = self.next() {
+            record::note(&event);
             if matches!(event, Event::Elected { .. }) {
                 // While this page waited, another one wrote them.
                 let mut agent = self.agent.borrow_mut();
@@ -182,6 +193,9 @@ impl Inner {
     }
 
     fn tell(&self, effect: &ToDesktop) {
+        if self.questions.answer(effect) {
+            return;
+        }
         let json = serde_wasm_bindgen::Serializer::json_compatible();
         if let Ok(effect) = effect.serialize(&json) {
             // The shim guards itself: what it could not do it reports as an event.
@@ -241,6 +255,7 @@ impl Inner {
                     News::Said(Push::Recovery { recovery }) => Event::Push(recovery),
                     News::Said(Push::Ask) => Event::Ask,
                     News::Said(Push::Superseded) => Event::Superseded,
+                    News::Garbled => Event::Garbled,
                 },
             );
         });

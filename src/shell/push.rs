@@ -30,6 +30,8 @@ pub enum News {
     Down,
     /// Something is said.
     Said(Push),
+    /// Something that this version does not understand: a newer server may say more.
+    Garbled,
 }
 
 /// A push channel that connects again by itself, until it is dropped.
@@ -125,10 +127,8 @@ async fn read(
         let bytes: Uint8Array = Reflect::get(&piece, &"value".into())?.dyn_into()?;
         let text = decoder.decode_with_buffer_source_and_options(&bytes, &streaming)?;
         for message in parser.feed(&text) {
-            // A newer server may say what this plugin does not know.
-            if let Some(Ok(push)) = post::parse(&message).map(heard::pushed) {
-                on(News::Said(push));
-            }
+            let said = post::parse(&message).and_then(|message| heard::pushed(message).ok());
+            on(said.map_or(News::Garbled, News::Said));
         }
         if parser.id.is_some() {
             state.borrow_mut().heard.clone_from(&parser.id);

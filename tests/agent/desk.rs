@@ -175,6 +175,7 @@ impl Desk {
         let effects = desk.handle(conference(1, both()));
         let (id, _) = posts(&effects)[0];
         desk.handle(Event::Reply { id, result: Ok(Answer::Accepted) });
+        desk.handle(Event::PushState { up: true });
         desk
     }
 

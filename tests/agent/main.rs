@@ -14,5 +14,6 @@ mod pages;
 mod push_channel;
 mod recovery;
 mod signing_out;
+mod status;
 mod two_browsers;
 mod whatever_happens;

@@ -1,0 +1,52 @@
+//! Questions of Flex that are under way: each is a promise, and the machine's one answer keeps it.
+
+use crate::agent::{Map, RequestId, ToDesktop};
+use js_sys::{Function, Object, Promise, Reflect};
+use serde::Serialize;
+use std::cell::RefCell;
+use wasm_bindgen::JsValue;
+
+#[derive(Default)]
+pub(super) struct Questions(RefCell<Open>);
+
+#[derive(Default)]
+struct Open {
+    last: u32,
+    answers: Map<RequestId, Function>,
+}
+
+impl Questions {
+    /// A new one: its number, and what the one who asks waits for.
+    pub(super) fn open(&self) -> (RequestId, Promise) {
+        let mut open = self.0.borrow_mut();
+        open.last = open.last.wrapping_add(1);
+        let request = RequestId(open.last);
+        let promise = Promise::new(&mut |answer, _| {
+            open.answers.insert(request, answer);
+        });
+        (request, promise)
+    }
+
+    /// Is this effect an answer? Then it is given: `{}`, `{refused: true}` or `{options: {…}}`.
+    pub(super) fn answer(&self, effect: &ToDesktop) -> bool {
+        let (request, key, value) = match effect {
+            ToDesktop::Let { request } => (request, "", JsValue::UNDEFINED),
+            ToDesktop::Refuse { request } => (request, "refused", JsValue::TRUE),
+            ToDesktop::AttachConferenceOptions { request, options } => {
+                let options = options.serialize(&serde_wasm_bindgen::Serializer::json_compatible());
+                (request, "options", options.unwrap_or_default())
+            }
+            _ => return false,
+        };
+        let answer = self.0.borrow_mut().answers.remove(request);
+        if let Some(answer) = answer {
+            let said = Object::new();
+            if !key.is_empty() {
+                // Setting a property of a plain object does not fail.
+                let _ = Reflect::set(&said, &key.into(), &value);
+            }
+            let _ = answer.call1(&JsValue::UNDEFINED, &said);
+        }
+        true
+    }
+}

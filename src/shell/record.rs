@@ -1,0 +1,38 @@
+//! What the page remembers for whoever has to find out what happened, also when the core has broken down.
+
+use super::{js, now};
+use crate::agent::{Event, Record};
+use js_sys::Function;
+use std::cell::{Cell, RefCell};
+use wasm_bindgen::prelude::*;
+
+thread_local! {
+    static RECORD: RefCell<Record> = const { RefCell::new(Record::new()) };
+    static REPORT: Cell<Option<Function>> = const { Cell::new(None) };
+}
+
+pub(super) fn note(event: &Event) {
+    let now = now();
+    RECORD.with_borrow_mut(|record| record.note(now, event));
+}
+
+/// `{recoveries: […], events: […]}`, see `Record::tell`.
+#[wasm_bindgen(js_name = record)]
+pub fn tell() -> JsValue {
+    RECORD.with(|record| match record.try_borrow() {
+        Ok(record) => js::from(&record.tell(now())),
+        Err(_) => JsValue::UNDEFINED, // it is the record that has failed
+    })
+}
+
+/// `report(message, record)` is called once if the core breaks down. It must not be called again after that.
+#[wasm_bindgen(js_name = onPanic)]
+pub fn on_panic(report: Function) {
+    REPORT.set(Some(report));
+    std::panic::set_hook(Box::new(|panic| {
+        if let Some(report) = REPORT.take() {
+            // The page goes on without us whatever becomes of the report.
+            let _ = report.call2(&JsValue::UNDEFINED, &panic.to_string().into(), &tell());
+        }
+    }));
+}
