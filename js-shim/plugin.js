@@ -79,8 +79,8 @@ export default class RejoinPlugin extends FlexPlugin {
       /** @type {any[]} */
       const places = [manager.configuration, manager.serviceConfiguration?.ui_attributes];
       const account = places.map((place) => place?.custom_data?.rejoin);
+      const settings = { account, worker: manager.workerClient?.attributes, flexUi: flex.VERSION };
       const carryOut = (/** @type {object} */ effect) => idle || perform(effect);
-      const settings = { account, worker: manager.workerClient?.attributes };
       const running = (core = new wasm.Core(settings, carryOut, token));
       if (idle) return;
       const failed = (/** @type {unknown} */ error) => standBy(trouble, error);

@@ -66,7 +66,7 @@ fn json(text: &str) -> JsValue {
 }
 
 fn settings(server: &str) -> JsValue {
-    json(&format!(r#"{{"account":[null,{{"server":"{server}"}}]}}"#))
+    json(&format!(r#"{{"account":[null,{{"server":"{server}"}}],"flexUi":"2.17.1"}}"#))
 }
 
 fn body() -> JsString {

@@ -87,6 +87,14 @@ pub static KEYS: [Key; 13] = [
     Key { name: "longestRetryMs", kind: Kind::Duration(|config| &mut config.longest_retry, 1_000, 300_000) },
 ];
 
+/// Versions of Flex UI that are supported, as package.json writes it.
+pub const FLEX_UI: &str = ">=2.0.0 <3";
+
+/// Is this version of Flex UI, such as `2.17.1`, one of them?
+pub(super) fn is_supported(version: &str) -> bool {
+    version.starts_with("2.")
+}
+
 /// Worker attributes that name the worker's team: what Flex Insights reads
 /// (<https://www.twilio.com/docs/flex/developer/insights/enhance-integration>).
 pub const TEAM_ATTRIBUTES: [&str; 2] = ["team_name", "team_id"];

@@ -1,4 +1,4 @@
-use crate::agent::{Dialog, Idle, Mistake, PostId, RequestId};
+use crate::agent::{Dialog, FLEX_UI, Idle, Mistake, PostId, RequestId};
 use rejoin_protocol::api::{DeliveryId, Goodbye, GracefulMark, Hello, Registration};
 use rejoin_protocol::{CallSid, Millis, RecoveryId, ReservationSid, WorkerSid};
 use serde::{Serialize, Serializer};
@@ -272,6 +272,8 @@ pub enum Notice {
 pub enum Complaint {
     /// The configuration is not as it should be.
     Configuration(Mistake),
+    /// Rejoin is not made for this version of Flex UI.
+    FlexUi,
     /// Somebody else has set a conference status callback: without ours the call cannot be recovered.
     ForeignCallback,
     /// This Flex lacks what leaving a call standing over a reload needs: every recovery goes through the queue.
@@ -292,6 +294,10 @@ impl fmt::Display for Complaint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Configuration(mistake) => mistake.fmt(f),
+            Self::FlexUi => write!(
+                f,
+                "this version of Flex UI is not supported; {FLEX_UI} is. What the plugin does here has not been tried."
+            ),
             Self::ForeignCallback => f.write_str(
                 "another conferenceStatusCallback is set on this call, so it cannot be recovered. Remove it, or let it pass the events on.",
             ),

@@ -1,4 +1,5 @@
 use crate::agent::call::Call;
+use crate::agent::config;
 use crate::agent::few::{Map, Set};
 use crate::agent::leaving::Leaving;
 use crate::agent::offer::Offer;
@@ -130,9 +131,13 @@ impl Agent {
         self.marks = Set::of(marks.into_iter().map(|mark| mark.reservation));
     }
 
-    /// Tells what is wrong with the configuration. To be called once, before any event.
-    pub fn configured(&mut self, mistakes: Vec<Mistake>) -> Vec<Effect> {
+    /// Tells what is wrong with the configuration, and with the version of Flex UI. To be called once, before any
+    /// event.
+    pub fn configured(&mut self, mistakes: Vec<Mistake>, flex_ui: &str) -> Vec<Effect> {
         let mut out = Vec::new();
+        if !config::is_supported(flex_ui) {
+            self.complain(Complaint::FlexUi, &mut out);
+        }
         for mistake in mistakes {
             self.complain(Complaint::Configuration(mistake), &mut out);
         }

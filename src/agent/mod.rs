@@ -26,7 +26,7 @@ mod status;
 
 pub(crate) use few::Map;
 
-pub use config::{Config, Idle, KEYS, Key, Kind, Mistake, TEAM_ATTRIBUTES, Wrong};
+pub use config::{Config, FLEX_UI, Idle, KEYS, Key, Kind, Mistake, TEAM_ATTRIBUTES, Wrong};
 pub use dialog::Dialog;
 pub use effect::{
     Complaint, ConferenceOptions, Delivery, Effect, Kept, Mark, Notice, Request, Timer, ToDesktop,

@@ -49,8 +49,8 @@ struct Inner {
 
 #[wasm_bindgen]
 impl Core {
-    /// `settings`: `{account: […], worker}`, where the account's configuration may be, and the worker's attributes, as
-    /// somebody wrote them. `desktop(effect)` carries out what concerns Flex; `token()` gives the Flex
+    /// `settings`: `{account: […], worker, flexUi}`: where the account's configuration may be, and the worker's
+    /// attributes, as somebody wrote them; the version of Flex UI. `desktop(effect)` carries out what concerns Flex; `token()` gives the Flex
     /// user's token of this moment.
     #[wasm_bindgen(constructor)]
     pub fn new(settings: &JsValue, desktop: Function, token: Function) -> Core {
@@ -78,7 +78,11 @@ impl Core {
             desktop,
             token,
         });
-        let effects = core.agent.borrow_mut().configured(mistakes);
+        let flex_ui = match settings.get("flexUi") {
+            Value::Text(version) => version,
+            _ => "",
+        };
+        let effects = core.agent.borrow_mut().configured(mistakes, flex_ui);
         for effect in effects {
             core.perform(effect);
         }

@@ -156,16 +156,16 @@ fn a_server_is_reached_in_secret_or_on_this_very_machine() {
 fn mistakes_are_logged_once_each_and_without_a_server_the_plugin_stands_by() {
     let (config, mistakes) = Config::read(&rejoin(&[("weather", Value::Flag(true))]), &Value::Nothing);
     let mut agent = Agent::new(config, 7, vec![]);
-    let told = desktop(&agent.configured(mistakes.clone()));
+    let told = desktop(&agent.configured(mistakes.clone(), "2.17.1"));
     let notice = Complaint::Configuration(mistakes[0].clone());
     assert_eq!(
         told,
         [ToDesktop::Log { notice }, ToDesktop::StandBy { reason: Idle::NoServer, wanted: false }]
     );
     let off = Config { enabled: false, ..Config::new(SERVER) };
-    let told = desktop(&Agent::new(off, 7, vec![]).configured(vec![]));
+    let told = desktop(&Agent::new(off, 7, vec![]).configured(vec![], "2.17.1"));
     assert_eq!(told, [ToDesktop::StandBy { reason: Idle::SwitchedOff, wanted: true }]);
-    assert_eq!(Agent::new(Config::new(SERVER), 7, vec![]).configured(vec![]), []);
+    assert_eq!(Agent::new(Config::new(SERVER), 7, vec![]).configured(vec![], "2.17.1"), []);
 }
 
 #[test]
@@ -236,4 +236,17 @@ fn the_table_in_the_docs_is_complete_and_right() {
     for attribute in TEAM_ATTRIBUTES {
         assert!(docs.contains(&format!("`{attribute}`")), "{attribute}");
     }
+}
+
+#[test]
+fn another_flex_ui_than_those_that_are_supported_is_told_once_and_tried_all_the_same() {
+    let told = |version| desktop(&Agent::new(Config::new(SERVER), 7, vec![]).configured(vec![], version));
+    for known in ["2.0.0", "2.17.1", "2.99.0-beta.1"] {
+        assert_eq!(told(known), [], "{known}");
+    }
+    for other in ["", "1.34.2", "3.0.0", "20.1.0"] {
+        assert_eq!(told(other), [ToDesktop::Log { notice: Complaint::FlexUi }], "{other}");
+    }
+    let package = include_str!("../../package.json");
+    assert!(package.contains(&format!(r#""@twilio/flex-ui": "{FLEX_UI}""#)), "package.json says the same");
 }

@@ -64,7 +64,7 @@ fn problems_are_those_that_the_console_tells() {
         &Value::Nothing,
     );
     let mut agent = Agent::new(config, 7, vec![]);
-    agent.configured(mistakes);
+    agent.configured(mistakes, "2.17.1");
     let status = agent.status();
     let [problem] = list(status.get("problems")) else { panic!("one: {status:?}") };
     assert_eq!(text(problem), "rejoin.weather is not a setting; it is ignored.");
