@@ -2,6 +2,7 @@
 //! depends on what is known, not on the order in which it became known.
 
 mod beside;
+mod others;
 
 use crate::{
     Action, Announcement, ConferenceEvent, ConferenceEventKind, Config, Effect, LeaveReason, Note, Outcome,
@@ -63,10 +64,16 @@ pub struct Call {
     /// How often it has.
     #[serde(default)]
     pub lookups: u32,
+    /// Has it found too little? Then it looks again when somebody comes or goes.
+    #[serde(default)]
+    pub unlearnt: bool,
     /// Was it told that customer and agent are on the call?
     pub connected: bool,
     /// Is the call over, waiting to be forgotten?
     pub closed: bool,
+    /// Third parties who were on hold where they come from, and are to be here.
+    #[serde(default)]
+    pub to_hold: BTreeSet<CallSid>,
     /// The recovery, when one has begun: the customer has nobody.
     pub recovery: Option<Recovery>,
     /// Agents whose page is gone while the customer has somebody else, by leg. They may come back in place.
@@ -105,6 +112,9 @@ pub struct Participant {
     pub left: Option<LeaveReason>,
     /// Flags as last told.
     pub flags: ParticipantFlags,
+    /// The label, if there is one.
+    #[serde(default)]
+    pub label: Option<String>,
     /// `endConferenceOnExit` of the leg is being set back to false.
     #[serde(default)]
     pub keeping: bool,
@@ -143,6 +153,9 @@ pub struct Recovery {
     pub prepared: Prepared,
     /// Was the old reservation completed, or is it being?
     pub reservation_freed: bool,
+    /// Name of the conference in which the customer is with an agent again.
+    #[serde(default)]
+    pub moved_to: Option<TaskSid>,
 }
 
 /// What has come of the things that a requeue waits for. `true` also when it did not work: then it goes on without.
@@ -274,8 +287,10 @@ impl Call {
             ended: false,
             learning: false,
             lookups: 0,
+            unlearnt: false,
             connected: false,
             closed: false,
+            to_hold: BTreeSet::new(),
             recovery: None,
             beside: BTreeMap::new(),
         }
@@ -317,28 +332,11 @@ impl Call {
         self.customer_joined() && self.agent_on_call().is_some()
     }
 
-    /// Joined, and neither the customer nor an agent: a third party.
-    fn others(&self) -> impl Iterator<Item = (&CallSid, &Participant)> {
-        self.participants.iter().filter(|(leg, p)| {
-            self.is_joined(leg)
-                && !p.moved
-                && Some(*leg) != self.customer.as_ref()
-                && !self.agents.contains_key(*leg)
-        })
-    }
-
     /// Has the page of this leg said goodbye, and does the leg stand?
     fn is_away(&self, leg: &CallSid) -> bool {
         self.recovery
             .as_ref()
             .is_some_and(|r| r.lost_leg == *leg && matches!(r.phase, Phase::Away | Phase::Rejoining))
-    }
-
-    /// Somebody in the conference of whom nothing is known yet, and who was not there when the agent went: an agent's
-    /// new leg, maybe.
-    fn has_stranger(&self) -> bool {
-        let known = |leg| self.recovery.as_ref().is_some_and(|r| r.bystanders.contains(leg));
-        self.others().any(|(leg, _)| !known(leg))
     }
 
     /// Everything that an agent's dialog may have to show.
@@ -371,6 +369,7 @@ impl Call {
             | Action::CompleteReservation { .. }
             | Action::RemoveLeg { .. }
             | Action::MoveParticipant { .. }
+            | Action::HoldParticipant { .. }
             | Action::Learn { .. } => true,
         }
     }
@@ -391,6 +390,7 @@ impl Call {
                     p.left = None;
                     p.flags = *flags;
                 });
+                self.learning &= !std::mem::take(&mut self.unlearnt);
                 if !known && !self.learning && self.agents.is_empty() {
                     self.set_timer(out, Timer::Learn, out.now + out.config.learn_after);
                 }
@@ -400,12 +400,13 @@ impl Call {
                     p.joined = false;
                     p.left = Some(*reason);
                 });
+                self.learning &= !std::mem::take(&mut self.unlearnt);
+                if self.is_orphaned() {
+                    self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
+                }
                 let awaited = |(leg, agent): (&CallSid, &Agent)| agent.unjoined && self.is_joined(leg);
                 if self.agents.get(leg).is_some_and(|a| a.unjoined) && !self.agents.iter().any(awaited) {
                     self.clear_timer(out, Timer::Leave);
-                }
-                if self.is_orphaned() {
-                    self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
                 }
             }
             ConferenceEventKind::Modify { leg, flags } => {
@@ -416,6 +417,7 @@ impl Call {
             }
             ConferenceEventKind::AnnouncementEnd => self.announcement_ended(out),
         }
+        self.seen_label(event);
         self.evaluate(out);
     }
 
@@ -616,9 +618,16 @@ impl Call {
         self.push(out);
     }
 
-    /// The customer is with an agent in another conference.
-    pub(crate) fn connected_elsewhere(&mut self, out: &mut Out<'_>, agent: &Agent, into: &TaskSid) {
-        let Some(recovery) = self.recovery.as_ref().filter(|recovery| recovery.is_open()) else { return };
+    /// The customer is with an agent in another conference. Gives back who was on hold here and follows.
+    pub(crate) fn connected_elsewhere(
+        &mut self,
+        out: &mut Out<'_>,
+        agent: &Agent,
+        into: &TaskSid,
+    ) -> BTreeSet<CallSid> {
+        let Some(recovery) = self.recovery.as_ref().filter(|recovery| recovery.is_open()) else {
+            return BTreeSet::new();
+        };
         let ending = if recovery.agent.worker == agent.worker {
             Ending::Rejoined
         } else {
@@ -626,15 +635,13 @@ impl Call {
         };
         // The queue was entered even if its request was lost.
         self.free_reservation(out);
-        let others: Vec<_> = self.others().map(|(leg, p)| (leg.clone(), p.flags.muted)).collect();
-        for (leg, muted) in others {
-            if let Some(participant) = self.participants.get_mut(&leg) {
-                participant.moved = true;
-            }
-            self.act(out, Action::MoveParticipant { leg, into: into.clone(), muted }, SOON);
+        if let Some(recovery) = &mut self.recovery {
+            recovery.moved_to = Some(into.clone());
         }
+        let held = self.follow(out);
         self.end_recovery(out, &ending);
         self.evaluate(out);
+        held
     }
 
     /// The customer was in another conference, on the way to an agent, and hung up there.
@@ -659,6 +666,7 @@ impl Call {
             Timer::Learn => {
                 if self.is_unknown() && !self.ended {
                     self.learning = false;
+                    self.unlearnt = false;
                     self.learn(out);
                 }
             }
@@ -679,6 +687,7 @@ impl Call {
                 }
                 if self.is_unknown() && !self.closed && self.lookups < LOOKUPS && *outcome != Outcome::Gone {
                     // Twilio did not answer, or had not put it together yet.
+                    self.unlearnt = true;
                     self.set_timer(out, Timer::Learn, out.now + SOON);
                 }
             }
@@ -725,6 +734,7 @@ impl Call {
             | Action::CompleteReservation { .. }
             | Action::MoveParticipant { .. }
             | Action::Unhold { .. }
+            | Action::HoldParticipant { .. }
             | Action::EndConference { .. } => {}
         }
         self.evaluate(out);
@@ -749,6 +759,8 @@ impl Call {
         self.miss_who_is_away(out);
         self.go_on(out);
         self.remove_late_legs(out);
+        self.hold_again(out);
+        self.follow(out);
         self.close(out);
     }
 
@@ -766,7 +778,7 @@ impl Call {
         let wanted = |(leg, participant): &(&CallSid, &Participant)| {
             let ours = match self.agents.get(*leg) {
                 Some(agent) => !agent.removing && !self.on_purpose.contains_key(&agent.reservation),
-                None => coming && Some(*leg) != self.customer.as_ref(),
+                None => coming && Some(*leg) != self.customer.as_ref() && !self.is_bystander(leg),
             };
             let flags = participant.flags;
             ours && flags.end_conference_on_exit && !flags.hold && !participant.keeping && participant.joined
@@ -897,6 +909,7 @@ impl Call {
             bystanders: self.others().map(|(leg, _)| leg.clone()).collect(),
             prepared: Prepared { removed: !agent.removing, ..Prepared::default() },
             reservation_freed: false,
+            moved_to: None,
             agent,
         })
     }

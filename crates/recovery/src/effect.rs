@@ -161,6 +161,19 @@ pub enum Action {
         into: TaskSid,
         /// Muted there, too?
         muted: bool,
+        /// Does the conference end when this leg leaves, there, too? The old one must not, when it is moved.
+        #[serde(default)]
+        end_on_exit: bool,
+        /// Its label, if there is one.
+        #[serde(default)]
+        label: Option<String>,
+    },
+    /// `POST Participants/{leg}`: `Hold=true`, because the leg was on hold where it comes from.
+    HoldParticipant {
+        /// Where.
+        conference: ConferenceSid,
+        /// Whose leg.
+        leg: CallSid,
     },
     /// `POST Participants/{leg}`: `Hold=false`, because whoever put somebody on hold is gone.
     Unhold {

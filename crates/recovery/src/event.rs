@@ -85,6 +85,9 @@ pub struct ConferenceEvent {
     pub task: Option<TaskSid>,
     /// Grows by one with every event of the conference; deliveries may come in any order and twice.
     pub sequence: u64,
+    /// `ParticipantLabel` of the leg that it is about, if there is one.
+    #[serde(default)]
+    pub label: Option<String>,
     /// What happened.
     pub kind: ConferenceEventKind,
 }

@@ -174,11 +174,16 @@ impl Machine {
                         && new.is_connected()
                 };
                 let new = self.calls.values().find(is_new)?;
-                Some((old.conference.clone(), new.agent_on_call()?.clone(), new.task.clone()))
+                let agent = new.agent_on_call()?.clone();
+                Some((old.conference.clone(), agent, new.conference.clone(), new.task.clone()))
             })
             .collect();
-        for (old, agent, task) in reunions {
-            self.with(out, &old, |call, out| call.connected_elsewhere(out, &agent, &task));
+        for (old, agent, new, task) in reunions {
+            let mut held = BTreeSet::new();
+            self.with(out, &old, |call, out| held = call.connected_elsewhere(out, &agent, &task));
+            if !held.is_empty() {
+                self.with(out, &new, |call, out| call.expect_held(out, held));
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use crate::queue::Job;
 use rejoin_protocol::attributes as names;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid};
 use rejoin_recovery::{Action, Announcement, Outcome, Registered};
-use rejoin_twilio::{Client, Error, NewTask, ParticipantChange, TaskEnd};
+use rejoin_twilio::{Client, Error, NewTask, ParticipantChange, TaskEnd, encoded};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -82,11 +82,23 @@ impl Executor {
                 self.stay(conference, leg).await?;
                 self.client.remove_participant(conference, leg).await.map(ok)
             }
-            Action::MoveParticipant { leg, into, muted } => {
-                let url = self.config.public(&format!("/twiml/move/{into}?muted={muted}"));
+            Action::MoveParticipant { leg, into, muted, end_on_exit, label } => {
+                if *end_on_exit {
+                    // The others who are still here must not be hung up on.
+                    self.unhold(&job.conference, leg).await?;
+                    self.stay(&job.conference, leg).await?;
+                }
+                let (muted, end) = (muted.to_string(), end_on_exit.to_string());
+                let mut query = vec![("muted", muted.as_str()), ("end", end.as_str())];
+                query.extend(label.as_deref().map(|label| ("label", label)));
+                let url = self.config.public(&format!("/twiml/move/{into}?{}", encoded(&query)));
                 self.redirect(leg, &url, None).await
             }
             Action::Unhold { conference, leg } => self.unhold(conference, leg).await.map(ok),
+            Action::HoldParticipant { conference, leg } => {
+                let hold = ParticipantChange { hold: Some(true), ..ParticipantChange::default() };
+                self.client.update_participant(conference, leg, hold).await.map(ok)
+            }
             Action::EndConference { conference } => {
                 // The callback of a join may have been lost, and somebody may be with the customer.
                 if self.client.list_participants(conference).await?.len() > 1 {
@@ -121,6 +133,7 @@ impl Executor {
             Action::Announce { .. }
             | Action::FreeCustomer { .. }
             | Action::KeepConference { .. }
+            | Action::HoldParticipant { .. }
             | Action::MarkTask { .. }
             | Action::EndPing { .. }
             | Action::CompleteReservation { .. }

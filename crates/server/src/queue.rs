@@ -189,6 +189,7 @@ fn name(action: &Action) -> &'static str {
         Action::RemoveLeg { .. } => "removing the dead leg",
         Action::MoveParticipant { .. } => "moving a participant",
         Action::Unhold { .. } => "ending a hold",
+        Action::HoldParticipant { .. } => "holding a participant again",
         Action::EndConference { .. } => "ending the conference",
         Action::Learn { .. } => "looking up the task",
     }

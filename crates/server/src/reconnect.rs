@@ -129,7 +129,13 @@ mod tests {
             },
         );
         let kind = ConferenceEventKind::Leave { leg, reason: LeaveReason::HungUp };
-        let event = ConferenceEvent { conference: conference.clone(), task: Some(task), sequence: 1, kind };
+        let event = ConferenceEvent {
+            conference: conference.clone(),
+            task: Some(task),
+            sequence: 1,
+            label: None,
+            kind,
+        };
         machine.handle(Millis(7), Event::Conference(event));
         let mut call = machine.call(&conference).expect("known").clone();
         call.attributes = attributes.to_string();

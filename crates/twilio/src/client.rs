@@ -378,7 +378,8 @@ fn participant_path(conference: &ConferenceSid, leg: &CallSid) -> String {
     format!("Conferences/{conference}/Participants/{leg}.json")
 }
 
-fn encoded(query: &[(&str, &str)]) -> String {
+/// A query as it stands in an address, after the question mark.
+pub fn encoded(query: &[(&str, &str)]) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish()
 }
 

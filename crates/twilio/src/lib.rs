@@ -9,6 +9,6 @@ pub mod signature;
 pub mod twiml;
 pub mod webhook;
 
-pub use client::{Client, NewTask, ParticipantChange, Settings, TaskEnd};
+pub use client::{Client, NewTask, ParticipantChange, Settings, TaskEnd, encoded};
 pub use error::Error;
 pub use resource::{Call, Participant, Reservation, Task, TokenInfo};

@@ -30,14 +30,18 @@ pub struct Enqueue<'a> {
     pub attributes: &'a str,
 }
 
-/// `<Dial><Conference>` (<https://www.twilio.com/docs/voice/twiml/conference>). The conference starts with this leg,
-/// goes on without it, and neither beeps nor plays music to it.
+/// `<Dial><Conference>` (<https://www.twilio.com/docs/voice/twiml/conference>). The conference starts with this leg, and
+/// neither beeps nor plays music to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conference<'a> {
     /// In Flex a conference is named after its task.
     pub name: &'a TaskSid,
     /// May the leg only listen?
     pub muted: bool,
+    /// Does the conference end when the leg leaves?
+    pub end_on_exit: bool,
+    /// The leg's label there.
+    pub label: Option<&'a str>,
     /// Told of everything that happens there, if this leg is the first one.
     pub status_callback: &'a str,
 }
@@ -100,19 +104,19 @@ impl Document {
     #[must_use]
     pub fn conference(mut self, conference: &Conference<'_>) -> Self {
         self.open("Dial", &[]);
-        self.open(
-            "Conference",
-            &[
-                ("startConferenceOnEnter", "true"),
-                ("endConferenceOnExit", "false"),
-                ("beep", "false"),
-                ("waitUrl", ""),
-                ("muted", if conference.muted { "true" } else { "false" }),
-                ("statusCallback", conference.status_callback),
-                ("statusCallbackMethod", "POST"),
-                ("statusCallbackEvent", "start end join leave modify hold mute announcement"),
-            ],
-        );
+        let flag = |set| if set { "true" } else { "false" };
+        let mut attributes = vec![
+            ("startConferenceOnEnter", "true"),
+            ("endConferenceOnExit", flag(conference.end_on_exit)),
+            ("beep", "false"),
+            ("waitUrl", ""),
+            ("muted", flag(conference.muted)),
+            ("statusCallback", conference.status_callback),
+            ("statusCallbackMethod", "POST"),
+            ("statusCallbackEvent", "start end join leave modify hold mute announcement"),
+        ];
+        attributes.extend(conference.label.map(|label| ("participantLabel", label)));
+        self.open("Conference", &attributes);
         self.text(conference.name.as_str());
         self.close("Conference");
         self.close("Dial");
@@ -248,11 +252,19 @@ mod tests {
             .conference(&Conference {
                 name: &TaskSid::numbered(9),
                 muted: true,
+                end_on_exit: false,
+                label: Some("a & b"),
                 status_callback: "https://a/cb",
             })
             .finish();
         let seen = read(&xml);
-        for wanted in ["endConferenceOnExit=false", "muted=true", "statusCallback=https://a/cb", "waitUrl="] {
+        for wanted in [
+            "endConferenceOnExit=false",
+            "muted=true",
+            "statusCallback=https://a/cb",
+            "waitUrl=",
+            "participantLabel=a & b",
+        ] {
             assert!(seen.contains(&wanted.to_owned()), "{wanted} in {seen:?}");
         }
         assert!(seen.contains(&TaskSid::numbered(9).to_string()));

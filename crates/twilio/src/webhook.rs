@@ -33,6 +33,8 @@ pub struct ConferenceCallback {
     pub friendly_name: String,
     /// Grows by one with every event of the conference.
     pub sequence: u64,
+    /// `ParticipantLabel` of the leg that it is about, if there is one.
+    pub label: Option<String>,
     /// What happened.
     pub event: ConferenceCallbackEvent,
 }
@@ -110,7 +112,8 @@ impl ConferenceCallback {
             _ => ConferenceCallbackEvent::Other,
         };
         let friendly_name = get(params, "FriendlyName").unwrap_or_default().to_owned();
-        Ok(Self { conference, friendly_name, sequence, event })
+        let label = get(params, "ParticipantLabel").map(str::to_owned);
+        Ok(Self { conference, friendly_name, sequence, label, event })
     }
 }
 
@@ -206,6 +209,7 @@ mod tests {
                 conference: ConferenceSid::numbered(3),
                 friendly_name: "WT00000000000000000000000000000004".into(),
                 sequence: 7,
+                label: None,
                 event: ConferenceCallbackEvent::Leave {
                     leg: CallSid::numbered(2),
                     reason: Some("participant_hung_up".into())

@@ -101,9 +101,14 @@ impl Desk {
     }
 
     pub fn tell(&mut self, n: u128, kind: ConferenceEventKind) -> Event {
+        self.tell_of(n, None, kind)
+    }
+
+    pub fn tell_of(&mut self, n: u128, label: Option<&str>, kind: ConferenceEventKind) -> Event {
         self.sequence += 1;
         let (conference, task) = (conference(n), Some(TaskSid::numbered(n)));
-        let event = Event::Conference(ConferenceEvent { conference, task, sequence: self.sequence, kind });
+        let (label, sequence) = (label.map(str::to_owned), self.sequence);
+        let event = Event::Conference(ConferenceEvent { conference, task, sequence, label, kind });
         self.handle(event.clone());
         event
     }

@@ -6,6 +6,7 @@ mod desk;
 mod in_place;
 mod late;
 mod missed;
+mod others;
 mod properties;
 mod together;
 
@@ -152,23 +153,6 @@ fn a_held_customer_is_taken_off_hold_before_the_announcement() {
     );
     desk.finish(free(true), Outcome::Ok);
     assert_eq!(desk.take_actions(), [announce(Announcement::Interrupted)]);
-}
-
-#[test]
-fn third_parties_follow_the_customer() {
-    let mut desk = Desk::talking();
-    desk.join(1, 0x77, false);
-    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
-    desk.fire(1, Timer::Grace);
-    desk.finish_all();
-    desk.hello(2, true, false);
-    desk.finish_all();
-    desk.entered_queue();
-    desk.leave(1, CUSTOMER, LeaveReason::UpdatedViaApi);
-    desk.finish_all();
-    desk.register(2, ADA, NEXT_LEG, 2);
-    let followed = Action::MoveParticipant { leg: leg(0x77), into: TaskSid::numbered(2), muted: false };
-    assert_eq!(desk.take_actions(), [followed]);
 }
 
 #[test]
@@ -440,6 +424,7 @@ fn a_join_that_comes_after_its_leave_does_not_bring_the_leg_back() {
             conference,
             task,
             sequence,
+            label: None,
             kind,
         })
     };

@@ -411,7 +411,13 @@ fn a_supervisor_follows_the_customer_and_stays_muted() {
     desk.leave(1, CUSTOMER, LeaveReason::UpdatedViaApi);
     desk.finish_all();
     desk.register(2, ADA, NEXT_LEG, 2);
-    let followed = Action::MoveParticipant { leg: leg(LISTENER), into: TaskSid::numbered(2), muted: true };
+    let followed = Action::MoveParticipant {
+        leg: leg(LISTENER),
+        into: TaskSid::numbered(2),
+        muted: true,
+        end_on_exit: false,
+        label: None,
+    };
     assert_eq!(desk.take_actions(), [followed]);
 }
 

@@ -127,9 +127,12 @@ pub(crate) async fn fallback(
 pub(crate) struct Move {
     #[serde(default)]
     muted: bool,
+    #[serde(default)]
+    end: bool,
+    label: Option<String>,
 }
 
-/// `/twiml/move/{task}?muted=`: a leg follows into the new conference.
+/// `/twiml/move/{task}?muted=&end=&label=`: a leg follows into the new conference, with its flags and label.
 pub(crate) async fn follow(
     State(app): State<Arc<App>>,
     Path(task): Path<String>,
@@ -137,9 +140,15 @@ pub(crate) async fn follow(
     _: Signed,
 ) -> Result<Twiml, Problem> {
     let task = TaskSid::parse(&task).map_err(|_| Problem::NotFound)?;
-    let Query(Move { muted }) = query.map_err(|_| Problem::CallbackInvalid)?;
+    let Query(Move { muted, end, label }) = query.map_err(|_| Problem::CallbackInvalid)?;
     let status_callback = app.config.public("/webhooks/conference");
-    let conference = Conference { name: &task, muted, status_callback: &status_callback };
+    let conference = Conference {
+        name: &task,
+        muted,
+        end_on_exit: end,
+        label: label.as_deref(),
+        status_callback: &status_callback,
+    };
     Ok(Twiml(Document::new().conference(&conference)))
 }
 

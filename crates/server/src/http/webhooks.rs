@@ -49,6 +49,7 @@ fn event(callback: ConferenceCallback) -> Option<ConferenceEvent> {
         conference: callback.conference,
         task: TaskSid::parse(&callback.friendly_name).ok(),
         sequence: callback.sequence,
+        label: callback.label,
         kind,
     })
 }

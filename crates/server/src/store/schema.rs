@@ -20,6 +20,7 @@ pub(super) fn once(action: &Action) -> Option<String> {
         Action::Announce { .. }
         | Action::FreeCustomer { .. }
         | Action::KeepConference { .. }
+        | Action::HoldParticipant { .. }
         | Action::MarkTask { .. }
         | Action::EndPing { .. }
         | Action::RemoveLeg { .. }

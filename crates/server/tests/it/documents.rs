@@ -114,6 +114,11 @@ async fn a_leg_follows_into_the_new_conference() {
     let xml = document(&world.desk, &format!("/twiml/move/{new}?muted=true"), &[]).await;
     assert!(xml.contains("muted=\"true\"") && xml.contains(&format!(">{new}</Conference>")), "{xml}");
     assert!(xml.contains(&format!("statusCallback=\"{PUBLIC}/webhooks/conference\"")), "{xml}");
+    assert!(xml.contains("endConferenceOnExit=\"false\"") && !xml.contains("participantLabel"), "{xml}");
+    let path = format!("/twiml/move/{new}?muted=false&end=true&label=the+law%26yer");
+    let xml = document(&world.desk, &path, &[]).await;
+    assert!(xml.contains("endConferenceOnExit=\"true\"") && xml.contains("muted=\"false\""), "{xml}");
+    assert!(xml.contains("participantLabel=\"the law&amp;yer\""), "{xml}");
     let bad = world.desk.signed(&format!("/twiml/move/{new}?muted=maybe"), &[]).await;
     assert_eq!(bad.status(), 400);
     let bad = world.desk.signed(&format!("/twiml/move/{}", WorkerSid::numbered(1)), &[]).await;

@@ -259,6 +259,50 @@ async fn who_has_followed_the_customer_already_is_not_moved_again() {
     assert_eq!((world.twilio.asked(&follow).len(), world.twilio.asked(&look).len()), (1, 1));
 }
 
+#[tokio::test]
+async fn a_third_party_follows_with_label_and_flags_and_is_on_hold_again() {
+    let world = World::start().await;
+    let third = CallSid::numbered(0x77);
+    let flags = |hold| {
+        [
+            ("CallSid", "CA00000000000000000000000000000077"),
+            ("EndConferenceOnExit", "true"),
+            ("Hold", hold),
+            ("Muted", "true"),
+            ("ParticipantLabel", "the law&yer"),
+        ]
+    };
+    world.desk.talking().await;
+    assert_eq!(world.desk.callback(3, "participant-join", &flags("false")).await, 204);
+    assert_eq!(world.desk.callback(4, "participant-hold", &flags("true")).await, 204);
+    assert_eq!(world.desk.leave(5, &ada_leg()).await, 204);
+    world.twilio.wait_for("POST Tasks", 1).await;
+    world.desk.hello(2).await;
+    world.twilio.wait_for(&format!("POST Calls/{}.json", customer()), 1).await;
+    let registration = json!({
+        "epoch": 2, "task": TaskSid::numbered(2), "reservation": ReservationSid::numbered(2),
+        "workflow": workflow(), "conference": ConferenceSid::numbered(2), "workerLeg": CallSid::numbered(0xb),
+        "customerLeg": customer(), "workerName": "Ada",
+    });
+    assert_eq!(world.desk.plugin("/v1/calls", "ada", registration).await.status(), 204);
+    let moved = world.twilio.wait_for(&format!("POST Calls/{third}.json"), 1).await;
+    let url = moved[0].param("Url").expect("an address");
+    let wanted = format!("/twiml/move/{}?muted=true&end=true&label=the+law%26yer", TaskSid::numbered(2));
+    assert!(url.ends_with(&wanted), "{url}");
+    // Before it is moved, the flag comes off: who is left behind must not be hung up on.
+    let changes = world.twilio.asked(&format!("POST Conferences/{}/Participants/{third}.json", conference()));
+    let changes: Vec<_> =
+        changes.iter().map(|asked| (asked.param("Hold"), asked.param("EndConferenceOnExit"))).collect();
+    assert_eq!(changes, [(Some("false"), None), (None, Some("false"))]);
+    let (new, task) = (ConferenceSid::numbered(2).to_string(), TaskSid::numbered(2).to_string());
+    let mut joined = flags("false").to_vec();
+    joined.extend([("ConferenceSid", new.as_str()), ("FriendlyName", task.as_str())]);
+    joined.extend([("StatusCallbackEvent", "participant-join"), ("SequenceNumber", "1")]);
+    assert_eq!(world.desk.signed("/webhooks/conference", &joined).await.status(), 204);
+    let held = world.twilio.wait_for(&format!("POST Conferences/{new}/Participants/{third}.json"), 1).await;
+    assert_eq!(held[0].param("Hold"), Some("true"));
+}
+
 /// Ada hangs up and the customer stays. Gives back how often the conference was ended.
 async fn ended_of(live: Vec<CallSid>) -> usize {
     let world = World::start().await;

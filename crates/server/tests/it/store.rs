@@ -161,7 +161,8 @@ impl Running {
         };
         self.handle.event(Event::Registered { worker: ada(), registration }).await.unwrap();
         let kind = ConferenceEventKind::Leave { leg: ada_leg(), reason: LeaveReason::HungUp };
-        let event = ConferenceEvent { conference: conference(), task: Some(task()), sequence: 3, kind };
+        let event =
+            ConferenceEvent { conference: conference(), task: Some(task()), sequence: 3, label: None, kind };
         self.handle.event(Event::Conference(event)).await.unwrap();
     }
 
@@ -227,7 +228,8 @@ async fn when_a_commit_fails_nothing_has_happened() {
     let refuse = "create trigger refuse before insert on calls begin select raise(abort, 'full'); end";
     sqlx::query(refuse).execute(&other).await.unwrap();
     let kind = ConferenceEventKind::Join { leg: customer(), flags: Default::default() };
-    let event = ConferenceEvent { conference: conference(), task: Some(task()), sequence: 1, kind };
+    let event =
+        ConferenceEvent { conference: conference(), task: Some(task()), sequence: 1, label: None, kind };
     let refused = running.handle.event(Event::Conference(event.clone())).await;
     assert!(matches!(refused, Err(Error::NotCommitted)), "{refused:?}");
     assert!(running.handle.read(|machine| machine.call(&conference()).is_none()).await.unwrap());
@@ -250,7 +252,7 @@ async fn a_mark_that_came_in_time_wins_however_long_it_had_to_wait() {
     sqlx::query(refuse).execute(&other).await.unwrap();
     let kind = ConferenceEventKind::Join { leg: CallSid::numbered(9), flags: Default::default() };
     let (conference, task_of) = (ConferenceSid::numbered(9), Some(TaskSid::numbered(9)));
-    let event = ConferenceEvent { conference, task: task_of, sequence: 1, kind };
+    let event = ConferenceEvent { conference, task: task_of, sequence: 1, label: None, kind };
     let refused = running.handle.event(Event::Conference(event)).await;
     assert!(matches!(refused, Err(Error::NotCommitted)), "{refused:?}");
     sqlx::query("drop trigger refuse").execute(&other).await.unwrap();
@@ -272,8 +274,13 @@ async fn many_at_once_are_all_durable_when_they_are_answered() {
             let kind =
                 ConferenceEventKind::Join { leg: CallSid::numbered(number), flags: Default::default() };
             let conference = ConferenceSid::numbered(number + 10);
-            let event =
-                ConferenceEvent { conference, task: Some(TaskSid::numbered(number)), sequence: 1, kind };
+            let event = ConferenceEvent {
+                conference,
+                task: Some(TaskSid::numbered(number)),
+                sequence: 1,
+                label: None,
+                kind,
+            };
             handle.event(Event::Conference(event)).await
         });
     }

@@ -22,6 +22,9 @@ use std::time::Duration;
 
 /// `twilio-taskrouter` connects anew when it hears nothing for 30 s.
 const HEARTBEAT: Duration = Duration::from_secs(10);
+/// Flex 2.17.1 waits for `participant.modified` only once it has the answer to its request, and would wait for ever for
+/// one that came before.
+const AFTER_THE_ANSWER: Duration = Duration::from_millis(50);
 
 pub(super) fn routes() -> Router<Flex> {
     Router::new().route("/@event-bridge.twilio.com/v1/wschannels", get(connect).post(request))
@@ -60,6 +63,9 @@ async fn serve(flex: Flex, worker: WorkerSid, first: Value, mut socket: WebSocke
         let sent = tokio::select! {
             event = events.recv() => match event {
                 Some((event_type, payload)) => {
+                    if event_type == "participant.modified" {
+                        tokio::time::sleep(AFTER_THE_ANSWER).await;
+                    }
                     let event = json!({ "event_type": event_type, "payload": payload });
                     socket.send(Message::text(event.to_string())).await
                 }
