@@ -41,4 +41,6 @@ test('the Flex UIs that are tested are the ones that are named', () => {
       assert.ok(read(file).includes(version), `${file} does not name Flex UI ${version}`);
     }
   }
+  const { peerDependencies } = JSON.parse(read('package.json'));
+  assert.ok(read('src/agent/config.rs').includes(`"${peerDependencies['@twilio/flex-ui']}"`), 'the core');
 });

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { refreshHeld } from './in-place.mjs';
+import { outboundLegLost } from './outbound.mjs';
 import { isBack, isTold, talk } from './steps.mjs';
 import { agentHangsUp, closedTab, customerHangsUp, refresh, serverKilled } from './stories.mjs';
 
@@ -66,4 +67,5 @@ export const stories = [
   mute,
   refreshHeld,
   serverKilled,
+  outboundLegLost,
 ];
