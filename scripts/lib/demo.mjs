@@ -154,6 +154,8 @@ export async function startDemo({
       TWILIO_WORKSPACE_SID: sid('WS'),
       TWILIO_API_BASE: `${twinUrl}/__tw`,
       REJOIN_PING_WORKFLOW_SID: sid('WW', 2),
+      // The twin's workflow of outbound calls finds nobody.
+      REJOIN_OUTBOUND_WORKFLOW_SID: sid('WW'),
       REJOIN_LISTEN: `${HOST}:${serverPort}`,
       REJOIN_PUBLIC_URL: serverUrl,
       // Two agents in one browser need two origins, because Flex keeps its token in localStorage.

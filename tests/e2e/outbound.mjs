@@ -78,6 +78,11 @@ export const outboundLegLost = {
       'and Flex shows it, not the number of her own company',
     );
     await story.shot(ada, 'back');
+    const tasks = await story.twilio.tasks();
+    const workflow = (/** @type {string} */ sid) =>
+      tasks.find((/** @type {any} */ t) => t.sid === sid).workflow;
+    assert.equal(workflow(task.taskSid), 'Outbound', 'which finds nobody');
+    assert.equal(workflow(again.taskSid), 'Assign to Anyone');
     const { timeline } = customer.mark();
     await story.step('the customer hangs up', () => customer.hangUp());
     await endsAsEver(story, ada, customer, again, timeline);

@@ -65,6 +65,8 @@ export class Twilio {
   constructor(/** @type {Demo} */ demo) {
     this.url = demo.twinUrl;
     this.auth = demo.auth;
+    /** @type {Array<() => Promise<unknown>>} */
+    this.undo = [];
   }
 
   state = () => json(`${this.url}/__twin/state`);
@@ -111,6 +113,17 @@ export class Twilio {
     return `Basic ${Buffer.from(`${accountSid}:${TWILIO_AUTH_TOKEN}`).toString('base64')}`;
   }
 
+  /** Where a worker's calls ring, until the end of the story. */
+  async contact(/** @type {string} */ worker, /** @type {string} */ contactUri) {
+    const url = `${this.url}/__tw/taskrouter.twilio.com/v1/Workspaces/${this.auth.workspaceSid}/Workers/${worker}`;
+    const headers = { authorization: this.authorization() };
+    const { attributes } = await json(url, { headers });
+    const set = (/** @type {string} */ text) =>
+      json(url, { method: 'POST', headers, body: new URLSearchParams({ Attributes: text }) });
+    await set(JSON.stringify({ ...JSON.parse(attributes), contact_uri: contactUri }));
+    this.undo.push(() => set(attributes));
+  }
+
   /** Features of Flex that are on in the account, for desktops that open from now on. */
   features = (/** @type {string[]} */ names) => post(`${this.url}/__twin/features`, names);
 
@@ -141,6 +154,7 @@ export class Twilio {
     await this.assume({ deadLegAfterMs: 30_000, dtlsCloseEndsLeg: false, secondAgentLegRefused: false });
     await fetch(`${this.url}/__twin/phones`, { method: 'DELETE' });
     await this.features([]);
+    for (const undo of this.undo.splice(0)) await undo();
     for (const { sid, status } of await this.tasks()) {
       if (['completed', 'canceled'].includes(status)) continue;
       const AssignmentStatus = ['pending', 'reserved'].includes(status) ? 'canceled' : 'completed';

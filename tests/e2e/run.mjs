@@ -5,6 +5,7 @@ import { startDemo } from '../../scripts/lib/demo.mjs';
 import { newest } from '../../scripts/lib/flex.mjs';
 import { root } from '../../scripts/lib/run.mjs';
 import { Advice } from '../../scripts/lib/say.mjs';
+import { deskPhones } from './desk-phone.mjs';
 import * as external from './external.mjs';
 import * as inPlace from './in-place.mjs';
 import { stories as onOldest } from './oldest.mjs';
@@ -18,9 +19,9 @@ import * as transfers from './transfers.mjs';
 const storiesOn = (/** @type {Flex} */ flex) =>
   flex === newest
     ? // Some steps are shared, too.
-      Object.values({ ...inPlace, ...outbound, ...external, ...stories, ...transfers }).filter(
-        (story) => typeof story === 'object',
-      )
+      Object.values({ ...inPlace, ...outbound, ...external, ...stories, ...transfers })
+        .filter((story) => typeof story === 'object')
+        .concat(deskPhones)
     : onOldest;
 
 /**

@@ -39,6 +39,10 @@ pub struct Config {
     /// The workflow "Recovery Ping".
     #[arg(long, env = "REJOIN_PING_WORKFLOW_SID", value_parser = WorkflowSid::parse)]
     pub ping_workflow: WorkflowSid,
+    /// The workflow by which calls come back that an agent has placed. Without it each comes back by its own, which has
+    /// to find any agent for it then, like that of calls that come in.
+    #[arg(long, env = "REJOIN_OUTBOUND_WORKFLOW_SID", value_parser = WorkflowSid::parse)]
+    pub outbound_workflow: Option<WorkflowSid>,
     /// Origins that Flex is loaded from, comma separated.
     #[arg(
         long,

@@ -55,10 +55,18 @@ pub fn attributes(call: &Call, recovery: &Recovery, target: Option<&WorkerSid>) 
     }
 }
 
+/// Did an agent place the call?
+pub fn was_placed(call: &Call) -> bool {
+    serde_json::from_str(&call.attributes).is_ok_and(|attributes| is_outbound(&attributes))
+}
+
+fn is_outbound(attributes: &Map<String, Value>) -> bool {
+    attributes.get("direction").is_some_and(|direction| direction == "outbound")
+}
+
 /// A call that the agent placed comes back as one that is offered: Flex would show `from` then, the company's own number.
 fn name_who_was_called(attributes: &mut Map<String, Value>) {
-    let called =
-        attributes.get("outbound_to").filter(|_| attributes.get("direction") == Some(&"outbound".into()));
+    let called = attributes.get("outbound_to").filter(|_| is_outbound(attributes));
     if let Some(called) = called.cloned() {
         attributes.entry("name").or_insert(called);
     }
@@ -177,11 +185,13 @@ mod tests {
     fn who_was_called_has_a_name() {
         let called = json!({"direction": "outbound", "from": "+15550001111", "outbound_to": "+15550002222"});
         assert_eq!(made(&lost(&called), None)["name"], "+15550002222");
+        assert!(was_placed(&lost(&called)));
         let mut named = called.clone();
         named["name"] = "Tom".into();
         assert_eq!(made(&lost(&named), None)["name"], "Tom");
         let calls = json!({"direction": "inbound", "from": "+15550002222", "outbound_to": "+15550001111"});
         assert_eq!(made(&lost(&calls), None).get("name"), None);
+        assert!(!was_placed(&lost(&calls)) && !was_placed(&lost(&json!("nonsense"))));
     }
 
     #[test]

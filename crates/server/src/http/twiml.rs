@@ -170,10 +170,11 @@ enum Targeting {
 
 /// `None` when the recovery, or the workflow that its call came from, is not known.
 async fn way(app: &App, recovery: &RecoveryId, targeting: Targeting) -> Result<Option<Way>, Error> {
-    let id = recovery.clone();
+    let (id, outbound) = (recovery.clone(), app.config.outbound_workflow.clone());
     let way = app.engine.read(move |machine| {
         let call = machine.recovering(&id)?;
-        let (recovery, workflow) = (call.recovery.as_ref()?, call.workflow.clone()?);
+        let recovery = call.recovery.as_ref()?;
+        let workflow = outbound.filter(|_| reconnect::was_placed(call)).or_else(|| call.workflow.clone())?;
         let target = match targeting {
             Targeting::AsDecided => reconnect::target(recovery),
             Targeting::Anybody => None,

@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use quick_xml::escape::unescape;
-use rejoin_protocol::{RecoveryId, TaskSid, WorkerSid};
+use rejoin_protocol::{RecoveryId, TaskSid, WorkerSid, WorkflowSid};
 use serde_json::{Value, json};
 
 async fn document(desk: &Desk, path: &str, params: &[(&str, &str)]) -> String {
@@ -105,6 +105,31 @@ async fn a_fallback_sends_the_call_to_anybody_and_a_stranger_is_told() {
     let xml = document(desk, &format!("/twiml/fallback/{unknown}"), &[]).await;
     assert!(xml.contains("We are sorry") && !xml.contains("<Enqueue"), "{xml}");
     assert_eq!(desk.signed(&format!("/twiml/requeue/{unknown}"), &[]).await.status(), 404);
+}
+
+#[tokio::test]
+async fn a_call_that_an_agent_placed_comes_back_by_the_workflow_that_is_set_for_it() {
+    let (inbound, outbound) =
+        (r#"{"direction":"inbound"}"#, r#"{"direction":"outbound","outbound_to":"+1"}"#);
+    let other = WorkflowSid::numbered(9);
+    for (attributes, set, wanted) in [
+        (outbound, None, workflow()),
+        (outbound, Some(other.clone()), other.clone()),
+        (inbound, Some(other.clone()), workflow()),
+    ] {
+        let world = World::start_with(|config| config.outbound_workflow = set).await;
+        let read = format!("GET Tasks/{}", task());
+        world.twilio.script(move |asked, _| {
+            (asked.what == read).then(|| (200, vec![], task_json(&task(), "assigned", attributes)))
+        });
+        world.desk.lost().await;
+        world.twilio.wait_for("POST Tasks", 1).await;
+        world.desk.hello(2).await;
+        world.twilio.wait_for(&format!("POST Calls/{}.json", customer()), 1).await;
+        let requeue = format!("/twiml/requeue/{}", recovery());
+        let xml = document(&world.desk, &requeue, &[("CallSid", customer().as_str())]).await;
+        assert!(xml.contains(&format!("workflowSid=\"{wanted}\"")), "{attributes}: {xml}");
+    }
 }
 
 #[tokio::test]

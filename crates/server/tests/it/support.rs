@@ -240,9 +240,16 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// With other settings.
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         let twilio = Twilio::start().await;
         let folder = tempfile::tempdir().unwrap();
-        let server = Server::start(config(&twilio, folder.path())).await.expect("starts");
+        let mut config = config(&twilio, folder.path());
+        change(&mut config);
+        let server = Server::start(config).await.expect("starts");
         let desk = Desk::at(format!("http://{}", server.address()));
         Self { twilio, folder, server: Some(server), desk }
     }

@@ -80,7 +80,7 @@ fn configuration_of(config: &TwinConfig) -> Map<String, Value> {
             "custom_data": { "rejoin": { "server": config.server_url } }
         },
         "outbound_call_flows": { "default": {
-            "enabled": true, "caller_id": account.number, "workflow_sid": workflow, "queue_sid": queue,
+            "enabled": true, "caller_id": account.number, "workflow_sid": WorkflowSid::numbered(3), "queue_sid": queue,
             "location": "US"
         } },
     });

@@ -166,6 +166,12 @@ pub fn demo_account(account: AccountSid, voice_url: String) -> Account {
                     "filters": [], "default_filter": {"queue": ping}
                 }}),
             },
+            // Finds nobody: a call that an agent places has one.
+            WorkflowSetup {
+                sid: WorkflowSid::numbered(3),
+                name: "Outbound".into(),
+                configuration: serde_json::json!({"task_routing": {"filters": []}}),
+            },
         ],
     }
 }
