@@ -44,6 +44,27 @@ const refreshWithoutJoining = {
   },
 };
 
+const startsAtOnce = {
+  title: 'Flex starts as soon as the plugin is there',
+  async play(/** @type {Story} */ story) {
+    const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
+    // How long Flex waits for plugins of which it does not hear: longer than this story.
+    await ada.context.addInitScript(() => {
+      /** @type {any} */
+      let config;
+      Object.defineProperty(window, 'appConfig', {
+        get: () => config,
+        set: (given) =>
+          (config = { ...given, pluginService: { ...given.pluginService, initializationTimeout: 600_000 } }),
+      });
+    });
+    await story.step('she refreshes the page, and Flex starts', async () => {
+      await ada.refreshes();
+      await ada.ready();
+    });
+  },
+};
+
 const mute = {
   title: 'An agent mutes herself and is heard again',
   async play(/** @type {Story} */ story) {
@@ -59,6 +80,7 @@ const mute = {
 };
 
 export const stories = [
+  startsAtOnce,
   refreshWithoutJoining,
   refresh,
   closedTab,
