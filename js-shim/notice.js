@@ -4,7 +4,7 @@
 
 const CANVAS = { margin: '0.75rem 1rem', padding: '0.5rem 0.75rem', borderLeft: '4px solid #0263e0' };
 /** The colour is the header's own, light or dark. */
-const HEADER = { margin: '0 0.75rem', padding: '0 0.625rem', border: '1px solid', borderRadius: '1rem' };
+const HEADER = { alignSelf: 'center', margin: '0 0.75rem', paddingLeft: '0.625rem', borderLeft: '3px solid' };
 
 /**
  * @param {import('./types').Flex} flex
@@ -23,7 +23,7 @@ export const createNotices = (flex) => {
     const [, draw] = React.useState({});
     React.useEffect(() => drawn.add(draw) && (() => drawn.delete(draw)), []);
     const words = texts.get(task?.sid);
-    const style = words ? { fontSize: '0.875rem', lineHeight: '1.5rem', ...look } : { margin: 0 };
+    const style = words ? { fontSize: '0.875rem', lineHeight: '1.25rem', ...look } : { margin: 0 };
     return React.createElement('p', { role: 'status', 'data-rejoin': name, style }, words);
   };
   /** @param {any} place @param {string} name @param {object} look @param {object} where */

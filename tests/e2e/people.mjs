@@ -6,6 +6,7 @@ import { Stream } from './stream.mjs';
 /** @typedef {import('playwright-core').Browser} Browser */
 /** @typedef {import('playwright-core').BrowserContext} Context */
 /** @typedef {import('playwright-core').Page} Page */
+/** @typedef {{microphone?: number, plugin?: 'ready' | 'passive', prepare?: (context: Context) => Promise<void>}} SignIn */
 /** @typedef {Awaited<ReturnType<typeof import('../../scripts/lib/demo.mjs').startDemo>>} Demo */
 
 export const WORKER = { ada: 'WK' + 'ada'.padStart(32, '0'), bo: 'WK' + 'b0'.padStart(32, '0') };
@@ -303,6 +304,8 @@ export class Agent {
     this.origin = `http://${host}:${new URL(demo.twinUrl).port}`;
     /** @type {Page} */
     this.page = /** @type {any} */ (null);
+    /** What becomes of the plugin here. @type {'ready' | 'passive'} */
+    this.plugin = 'ready';
   }
 
   /** Signs in on a page of a context of its own. `microphone`: the tone that it hears instead of the browser's beep. */
@@ -311,7 +314,7 @@ export class Agent {
     /** @type {Browser} */ browser,
     /** @type {'ada' | 'bo'} */ name,
     /** @type {string[]} */ diary,
-    /** @type {{microphone?: number}} */ { microphone } = {},
+    /** @type {SignIn} */ { microphone, plugin = 'ready', prepare } = {},
   ) {
     const context = await browser.newContext({
       viewport: { width: 1400, height: 850 },
@@ -319,6 +322,8 @@ export class Agent {
     });
     if (microphone) await context.addInitScript(hearsTone, microphone);
     const agent = new Agent(demo, context, name, diary);
+    agent.plugin = plugin;
+    await prepare?.(context);
     await agent.opens(`/login/${name}`);
     return agent;
   }
@@ -335,9 +340,11 @@ export class Agent {
     await this.page.waitForFunction('window.__flexReady || window.__flexError', null, { timeout: 60_000 });
     const trouble = await this.page.evaluate('window.__flexError');
     if (trouble) throw new Error(`Flex did not start: ${trouble}`);
-    await this.page.waitForFunction('document.documentElement.dataset.rejoin === "ready"', null, {
-      timeout: 15_000,
-    });
+    await this.page.waitForFunction(
+      (plugin) => document.documentElement.dataset.rejoin === plugin,
+      this.plugin,
+      { timeout: 15_000 },
+    );
   }
 
   /** Is this tab the one that acts for the agent in this browser, or does it wait? */

@@ -7,6 +7,7 @@ import { root } from '../../scripts/lib/run.mjs';
 import { Advice } from '../../scripts/lib/say.mjs';
 import { deskPhones } from './desk-phone.mjs';
 import * as external from './external.mjs';
+import * as failOpen from './fail-open.mjs';
 import * as inPlace from './in-place.mjs';
 import { stories as onOldest } from './oldest.mjs';
 import * as outbound from './outbound.mjs';
@@ -19,7 +20,7 @@ import * as transfers from './transfers.mjs';
 const storiesOn = (/** @type {Flex} */ flex) =>
   flex === newest
     ? // Some steps are shared, too.
-      Object.values({ ...inPlace, ...outbound, ...external, ...stories, ...transfers })
+      Object.values({ ...failOpen, ...inPlace, ...outbound, ...external, ...stories, ...transfers })
         .filter((story) => typeof story === 'object')
         .concat(deskPhones)
     : onOldest;

@@ -47,7 +47,7 @@ export class Story {
     }
   }
 
-  async agent(/** @type {'ada' | 'bo'} */ name, /** @type {{microphone?: number}} */ options = {}) {
+  async agent(/** @type {'ada' | 'bo'} */ name, /** @type {import('./people.mjs').SignIn} */ options = {}) {
     const agent = await Agent.signsIn(this.demo, this.browser, name, this.diary, options);
     this.agents.push(agent);
     return agent;

@@ -1,0 +1,169 @@
+// Whatever fails in the plugin: Flex goes on as without it, the developer is told once, the agent in passing.
+
+import assert from 'node:assert/strict';
+
+/** @typedef {import('./story.mjs').Story} Story */
+/** @typedef {import('./people.mjs').Agent} Agent */
+
+/** What the plugin tells the developer; Flex's own lines name it too. */
+const ours = (/** @type {Story} */ story) => story.diary.filter((line) => /ada: \w+ Rejoin: /.test(line));
+
+const note = (/** @type {Agent} */ ada) => ada.page.locator('[data-rejoin=unprotected]');
+
+/** A call from its ring to its end, as without the plugin. */
+async function takesACall(/** @type {Story} */ story, /** @type {Agent} */ ada) {
+  const customer = await story.step('a customer calls', () => story.customer());
+  await story.step('the phone rings, the agent accepts', () => ada.accepts());
+  await story.step('audio runs both ways', async () => {
+    await customer.hearsAgent();
+    await ada.hearsCustomer();
+  });
+  await story.step('she hangs up', () => ada.hangsUp());
+  await story.step('and the customer is not left on the line', () =>
+    story.twilio.becomes('over', async () => !(await customer.heard()).live),
+  );
+  await completes(story, ada);
+}
+
+async function completes(/** @type {Story} */ story, /** @type {Agent} */ ada) {
+  await story.step('she completes the task', () => ada.completes());
+  await story.step('Flex has no task left', () =>
+    story.twilio.becomes('no task', async () => (await ada.tasks()).length === 0),
+  );
+}
+
+/** One line for the developer, none of them an error that nobody caught; one for the agent, light and dark. */
+async function isToldOnce(/** @type {Story} */ story, /** @type {Agent} */ ada, /** @type {RegExp} */ why) {
+  await story.step('the agent is told, in passing', () =>
+    note(ada).getByText('Calls are not protected').waitFor({ timeout: 5000 }),
+  );
+  await ada.shot(story.folder, 'light');
+  await ada.page.evaluate(() => {
+    const { Twilio } = /** @type {any} */ (window);
+    Twilio.Flex.Manager.getInstance().updateConfig({ theme: { isLight: false } });
+  });
+  await note(ada).getByText('Calls are not protected').waitFor({ timeout: 5000 });
+  await ada.shot(story.folder, 'dark');
+  const [line, ...more] = ours(story);
+  assert.match(line, why);
+  assert.deepEqual(more, [], 'the developer is told once');
+  const thrown = story.diary.filter((entry) => /ada: error/.test(entry) && /rejoin/i.test(entry));
+  assert.deepEqual(thrown, ours(story), 'and nothing is thrown');
+}
+
+export const noWasm = {
+  title: 'In a browser that has no wasm, an agent works as without the plugin',
+  async play(/** @type {Story} */ story) {
+    const ada = await story.step('Ada signs in to Flex', () =>
+      story.agent('ada', {
+        plugin: 'passive',
+        // As browsers do whose administrator has switched off compiling at run time.
+        prepare: (context) => context.addInitScript('delete window.WebAssembly'),
+      }),
+    );
+    await isToldOnce(story, ada, /the core could not start\..*WebAssembly is not defined/);
+    await takesACall(story, ada);
+    assert.equal(ours(story).length, 1);
+  },
+};
+
+export const policy = {
+  title: 'Under the strictest policy that Flex itself bears, the plugin works',
+  async play(/** @type {Story} */ story) {
+    // Flex makes functions of texts: it does not start without 'unsafe-eval', which lets wasm start, too. The policy
+    // comes in the page's head, because Chromium takes a page whose answer was replaced for one of another network.
+    const prepare = (/** @type {import('playwright-core').BrowserContext} */ context) =>
+      context.addInitScript(() => {
+        const content = "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; object-src 'none'";
+        const httpEquiv = 'Content-Security-Policy';
+        new MutationObserver((_, observer) => {
+          if (!document.head) return;
+          observer.disconnect();
+          document.head.prepend(Object.assign(document.createElement('meta'), { httpEquiv, content }));
+        }).observe(document, { childList: true, subtree: true });
+      });
+    const ada = await story.step('Ada signs in to Flex', () => story.agent('ada', { prepare }));
+    await assert.rejects(
+      ada.page.evaluate(() => import('data:text/javascript,')),
+      'the policy holds',
+    );
+    const customer = await story.step('a customer calls', () => story.customer());
+    await story.step('the phone rings, the agent accepts', () => ada.accepts());
+    await story.step('both are on the call, and the server knows', () => customer.notes('connected'));
+    assert.deepEqual(ours(story), []);
+    assert.equal(await note(ada).textContent(), '');
+  },
+};
+
+export const lacksApi = {
+  title: 'In a Flex UI that lacks what the plugin needs, an agent works as without the plugin',
+  async play(/** @type {Story} */ story) {
+    const ada = await story.step('Ada signs in to Flex', () =>
+      story.agent('ada', {
+        plugin: 'passive',
+        // Flex itself keeps the method: only what plugins are given is without it.
+        prepare: (context) =>
+          context.route('**/plugin-rejoin.js*', async (route) => {
+            const response = await route.fetch();
+            const before = `{
+              const { Plugins } = Twilio.Flex, { init } = Plugins;
+              Plugins.init = (Plugin, ...more) => init.call(Plugins, class extends Plugin {
+                init(flex, manager) {
+                  const TaskHelper = Object.create(flex.TaskHelper, { isLiveCall: { value: undefined } });
+                  return super.init(Object.create(flex, { TaskHelper: { value: TaskHelper } }), manager);
+                }
+              }, ...more);
+            }\n`;
+            await route.fulfill({ response, body: before + (await response.text()) });
+          }),
+      }),
+    );
+    await isToldOnce(story, ada, /not as the plugin knows it\..*TaskHelper\.isLiveCall is missing/);
+    await takesACall(story, ada);
+    assert.equal(ours(story).length, 1);
+  },
+};
+
+export const panic = {
+  title: 'The core breaks down during a call, and the agent works on as without the plugin',
+  async play(/** @type {Story} */ story) {
+    const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
+    const customer = await story.step('a customer calls', () => story.customer());
+    await story.step('the phone rings, the agent accepts', () => ada.accepts());
+    await story.step('both are on the call, and the server knows', () => customer.notes('connected'));
+    await story.step('the core breaks down', async () => {
+      // It asks for the time while it holds its machine; whoever asks for the status then finds that taken.
+      await ada.page.evaluate(() => {
+        const { now } = Date;
+        const { Rejoin } = /** @type {any} */ (window);
+        let asks = false;
+        Date.now = () => {
+          if (!asks) {
+            asks = true;
+            Rejoin.status();
+            asks = false;
+          }
+          return now();
+        };
+      });
+      await ada.mutes();
+      await ada.page.waitForFunction('document.documentElement.dataset.rejoin === "passive"');
+    });
+    await isToldOnce(story, ada, /the core broke down\..*panicked at/);
+    await story.step('the call goes on', async () => {
+      await ada.mutes();
+      await customer.hearsAgent();
+      await ada.hearsCustomer();
+    });
+    await story.step('the customer hangs up', () => customer.hangUp());
+    await completes(story, ada);
+    await takesACall(story, ada);
+    assert.equal(ours(story).length, 1);
+    const bundle = JSON.parse(await ada.page.evaluate('Rejoin.supportBundle()'));
+    assert.equal(bundle.status.state, 'passive');
+    assert.ok(bundle.events.length > 4, 'the last events before are still known');
+    ada.plugin = 'ready';
+    await story.step('the next page is protected again', () => ada.refreshes().then(() => ada.ready()));
+    assert.equal(await note(ada).textContent(), '');
+  },
+};
