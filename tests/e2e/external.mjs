@@ -146,6 +146,23 @@ export const externalLegLost = {
   },
 };
 
+export const externalHandedOver = {
+  title: 'The tab is closed with somebody from outside on the call, and both go to another agent',
+  async play(/** @type {Story} */ story) {
+    const { ada, customer, task } = await onACall(story);
+    const third = await adds(story, ada, task);
+    const bo = await story.step('Bo signs in to Flex', () => story.agent('bo'));
+    await story.step('Ada closes the tab', () => ada.closesTab());
+    await story.step('nobody comes back in time', () => customer.notes('agent-not-back'));
+    await story.step('Bo accepts', () => bo.accepts());
+    const ended = await story.step('Bo has the customer', () => customer.notes('ended'));
+    assert.equal(ended.note.outcome, 'handed-over');
+    const [taken] = (await bo.tasks()).filter(({ status }) => status === 'accepted');
+    await story.step('the third party follows', () => areThree(story, taken.taskSid));
+    await story.step('everybody hears everybody', () => allHear(bo, third, customer));
+  },
+};
+
 export const externalTransfer = {
   title: 'An agent leaves customer and somebody from outside to each other',
   async play(/** @type {Story} */ story) {

@@ -9,8 +9,8 @@ use super::{
     api::{ApiError, ConferenceInstruction, Effect, NewParticipant, Reply},
     conference::Joins,
     state::{
-        Call, CallKind, CallStatus, ConferenceEnd, Dialled, Doing, Due, Joining, Left, ParticipantKind,
-        ReservationStatus, Then,
+        Call, CallKind, CallStatus, Conference, ConferenceEnd, Dialled, Doing, Due, Joining, Left,
+        ParticipantKind, ReservationStatus, Then,
     },
     twiml::Callback,
 };
@@ -123,7 +123,13 @@ impl Model {
                 }
             }
             (None, Some(task)) => self.tell_add_failed(task, dialled, status),
-            (None, None) => {}
+            (None, None) => {
+                let waits = |conference: &Conference| conference.participants.is_empty();
+                if self.conferences.get(&dialled.conference).is_some_and(waits) {
+                    // It was made for this call alone.
+                    self.end_conference(&dialled.conference, &ConferenceEnd::Api);
+                }
+            }
         }
     }
 

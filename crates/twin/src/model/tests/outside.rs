@@ -260,6 +260,12 @@ fn rest_adds_somebody_from_outside() {
     world.tell(Event::HungUp { call: talk.customer.clone() });
     assert!(world.dropped(&third));
     assert!(world.ask(create(talk.conference.as_str())).is_err(), "it is over");
+    // A name that is not taken makes a conference, if anybody comes.
+    world.ask(create("room")).expect("a participant");
+    let third = dialled(&world).expect("a phone rings").0;
+    world.tell(Event::Busy { call: third });
+    let room = world.model.conferences.values().find(|conference| conference.name == "room");
+    assert!(room.expect("made").ended.is_some());
 }
 
 #[test]

@@ -1,15 +1,21 @@
 //! Any sequence of events: nothing panics, and the invariants hold.
 
 use super::world::{World, ada, bo, queue_document};
-use crate::model::{ConferenceInstruction, Effect, Event, Model, ParticipantChange, PlayId, Request};
+use crate::model::{
+    ConferenceInstruction, Effect, Event, Model, NewParticipant, NewTask, ParticipantChange, PlayId, Request,
+    state::{ConferenceStatus, Doing, Joining},
+};
 use proptest::prelude::*;
-use rejoin_protocol::{CallSid, ConferenceSid, Millis, ReservationSid, TaskSid, TransferSid};
+use rejoin_protocol::{CallSid, ConferenceSid, Millis, ReservationSid, TaskSid, TransferSid, WorkflowSid};
 use std::collections::BTreeMap;
 
 /// What happens next; numbers pick one of what there is.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Dial,
+    PlaceCall(bool),
+    AddFromOutside(usize, bool),
+    Busy(usize),
     HangUp(usize),
     Answer(usize),
     NoAnswer(usize),
@@ -40,6 +46,9 @@ fn step() -> impl Strategy<Value = Step> {
     let n = 0..8usize;
     prop_oneof![
         2 => Just(Step::Dial),
+        2 => flag.prop_map(Step::PlaceCall),
+        2 => (n.clone(), flag).prop_map(|(n, f)| Step::AddFromOutside(n, f)),
+        1 => n.clone().prop_map(Step::Busy),
         2 => n.clone().prop_map(Step::HangUp),
         4 => n.clone().prop_map(Step::Answer),
         1 => n.clone().prop_map(Step::NoAnswer),
@@ -95,6 +104,35 @@ fn run(world: &mut World, step: Step) {
             world.dial();
             return;
         }
+        Step::PlaceCall(first) => Request::CreateTask(NewTask {
+            attributes: r#"{"direction":"outbound","outbound_to":"+15550003333","from":"+15550001111"}"#
+                .into(),
+            workflow: Some(WorkflowSid::numbered(1)),
+            channel: Some("voice".into()),
+            routing_target: Some(who(first)),
+            ..NewTask::default()
+        }),
+        Step::AddFromOutside(n, by_flex) if by_flex => Request::AddExternalParticipant {
+            task: task(model, n),
+            from: String::new(),
+            to: "+15550003333".into(),
+        },
+        Step::AddFromOutside(n, _) => Request::CreateParticipant {
+            conference: conference(model, n).to_string(),
+            new: NewParticipant {
+                from: String::new(),
+                to: "+15550003333".into(),
+                label: None,
+                timeout: None,
+                muted: false,
+                start_conference_on_enter: true,
+                end_conference_on_exit: n > 4,
+                status_callback: None,
+                status_callback_method: None,
+                status_callback_event: None,
+            },
+        },
+        Step::Busy(n) => return world.tell(Event::Busy { call: call(model, n) }),
         Step::HangUp(n) => return world.tell(Event::HungUp { call: call(model, n) }),
         Step::Answer(n) => return world.tell(Event::Answered { call: call(model, n) }),
         Step::NoAnswer(n) => return world.tell(Event::NotAnswered { call: call(model, n) }),
@@ -211,9 +249,16 @@ fn check(model: &Model) {
         assert!(places.len() <= 1, "{sid} is in {places:?}");
         assert_eq!(places.first().copied(), model.conference_of(sid), "{sid}");
         assert!(call.ended.is_none() || places.is_empty(), "{sid} has ended and is in a conference");
+        if let Doing::Ringing(Joining::Dialled(dialled)) = &call.doing {
+            let conference = &model.conferences[&dialled.conference];
+            assert_ne!(conference.status, ConferenceStatus::Completed, "{sid} rings for nobody");
+            let waits =
+                |sid: &ReservationSid| model.reservations.get(sid).is_some_and(|r| r.ringing.is_some());
+            assert!(dialled.reservation.as_ref().is_none_or(waits), "{sid} rings for no reservation");
+        }
     }
     for conference in model.conferences.values() {
-        let over = conference.status == super::super::state::ConferenceStatus::Completed;
+        let over = conference.status == ConferenceStatus::Completed;
         assert_eq!(over, conference.live().next().is_none(), "{conference:?}");
     }
     for (worker, state) in &model.workers {
