@@ -2,30 +2,10 @@
 // Effects of the core → Flex.
 import { text } from './strings';
 
-/**
- * @param {import('./types').Flex} flex
- * @param {import('./types').Manager} manager
- * @param {{
- *   dialog: import('./types').RejoinDialog,
- *   emit: (event: import('./types').Event) => void,
- *   notices: ReturnType<typeof import('./notice').createNotices>,
- *   standBy: (reason: string, error: undefined, wanted: boolean) => void,
- * }} shell
- * @returns {(effect: Record<string, any>) => void}
- */
-export const createEffects = (flex, manager, { dialog, notices, emit, standBy }) => {
+/** @type {import('./types').CreateEffects} */
+export const createEffects = (flex, manager, { dialog, notices, standBy }) => {
   /** @param {string} sid */
   const reservation = (sid) => manager.workerClient?.reservations?.get(sid);
-
-  /** @param {string} sid @param {() => Promise<unknown> | undefined} work */
-  const accept = async (sid, work) => {
-    try {
-      await work();
-    } catch (error) {
-      console.warn('Rejoin: could not accept', sid, error);
-      emit({ acceptFailed: { reservation: sid } });
-    }
-  };
 
   // By SID: Flex hands a plugin proxies, another one each time it asks for the same reservation.
   const neutral = new Set();
@@ -38,8 +18,8 @@ export const createEffects = (flex, manager, { dialog, notices, emit, standBy })
   const effects = {
     showDialog: ({ dialog: content }) => dialog.show(content),
     hideDialog: () => dialog.hide(),
-    accept: ({ reservation: sid }) => accept(sid, () => flex.Actions.invokeAction('AcceptTask', { sid })),
-    acceptPing: ({ reservation: sid }) => accept(sid, () => reservation(sid)?.accept()),
+    accept: ({ reservation: sid }) => flex.Actions.invokeAction('AcceptTask', { sid }),
+    acceptPing: ({ reservation: sid }) => reservation(sid)?.accept(),
     select: ({ reservation: sid }) => flex.Actions.invokeAction('SelectTask', { sid }),
 
     // Flex calls updateParticipant on this very object whenever two or fewer are left on the call.
@@ -59,14 +39,8 @@ export const createEffects = (flex, manager, { dialog, notices, emit, standBy })
       neutral.clear();
       keeping = false;
     },
-    setExitFlag: async ({ reservation: sid, value }) => {
-      try {
-        await reservation(sid)?.updateParticipant({ endConferenceOnExit: value });
-      } catch (error) {
-        console.warn('Rejoin: could not set endConferenceOnExit', sid, error);
-      }
-      emit({ exitFlagSettled: { reservation: sid } });
-    },
+    setExitFlag: ({ reservation: sid, value }) =>
+      reservation(sid)?.updateParticipant({ endConferenceOnExit: value }),
 
     // The phone hangs up when the page ends, in a listener that is older than any of ours.
     keepLegs: ({ keep }) => {
@@ -81,41 +55,31 @@ export const createEffects = (flex, manager, { dialog, notices, emit, standBy })
         if (!(keeping && ends)) original.call(this);
       };
     },
-    joinCall: async ({ reservation: sid }) => {
-      try {
-        await flex.TaskHelper.getTaskByTaskSid(sid).joinCall();
-        emit({ joined: { reservation: sid } });
-      } catch (error) {
-        console.warn('Rejoin: could not join the call again', sid, error);
-        emit({ joinFailed: { reservation: sid } });
-      }
-    },
+    joinCall: ({ reservation: sid }) => flex.TaskHelper.getTaskByTaskSid(sid).joinCall(),
     clearExitFlag: ({ reservation: sid, leg }) => {
       const task = flex.TaskHelper.getTaskByTaskSid(sid);
       const participant = task?.conference?.participants.find(({ callSid }) => callSid === leg);
-      if (participant?.participantSid) return task.setEndConferenceOnExit(participant.participantSid, false);
-      return undefined;
+      return participant?.participantSid && task.setEndConferenceOnExit(participant.participantSid, false);
     },
     mute: () => {
       const { activeCall } = manager.store.getState().flex.phone;
-      if (activeCall && !activeCall.isMuted()) return flex.Actions.invokeAction('ToggleMute');
-      return undefined;
+      return activeCall && !activeCall.isMuted() && flex.Actions.invokeAction('ToggleMute');
     },
 
-    notify: ({ reservation: sid, notice }) => notices.call(sid, text(manager, notice.kind, notice)),
-    tellUnprotected: ({ unprotected }) => notices.header(unprotected ? text(manager, 'unprotected') : ''),
+    notify: ({ reservation: sid, notice }) => notices(text(manager, notice.kind, notice), sid),
+    tellUnprotected: ({ unprotected }) => notices(unprotected ? text(manager, 'unprotected') : ''),
     standBy: ({ reason, wanted }) => standBy(reason, undefined, wanted),
     log: ({ notice }) => console.warn(`Rejoin: ${notice}`),
   };
 
-  return (effect) => {
-    for (const [name, args] of Object.entries(effect)) {
-      try {
-        const done = effects[name](args);
-        if (done instanceof Promise) done.catch((error) => console.warn(`Rejoin: ${name} failed`, error));
-      } catch (error) {
-        console.warn(`Rejoin: ${name} failed`, error);
-      }
+  return async (effect) => {
+    const [[name, args]] = Object.entries(effect);
+    try {
+      await effects[name](args);
+    } catch (error) {
+      console.warn(`Rejoin: ${name} failed`, error);
+      return false;
     }
+    return true;
   };
 };

@@ -4,51 +4,35 @@
 /** @typedef {import('./types').Task} Task */
 
 /** What nothing works without. */
-const NEEDED = [
-  ...['Actions.addListener', 'Actions.invokeAction'],
-  ...['TaskHelper.isCallTask', 'TaskHelper.isLiveCall', 'TaskHelper.getTaskByTaskSid'],
-  ...['store.getState', 'store.subscribe'],
-];
+const NEEDED = {
+  Actions: ['addListener', 'invokeAction'],
+  TaskHelper: ['isCallTask', 'isLiveCall', 'getTaskByTaskSid'],
+  store: ['getState', 'subscribe'],
+};
+/** Ways to leave a call on purpose, by Flex's action. */
+const LEAVES = { HangupCall: 'hang-up', EndConferenceForAll: 'end-conference' };
 
-/**
- * Flex's plugins may start before the worker is known. Rejects where this Flex lacks what the plugin needs.
- * @param {import('./types').Flex} flex
- * @param {import('./types').Manager} manager
- */
+/** @type {import('./types').WorkerKnown} Flex's plugins may start before the worker is known. */
 export const workerKnown = async ({ Actions, TaskHelper }, { store, events }) => {
-  for (const path of NEEDED) {
-    /** @type {any} */
-    const owner = { Actions, TaskHelper, store };
-    const [name, method] = path.split('.');
-    if (typeof owner[name]?.[method] !== 'function') throw new Error(`${path} is missing`);
+  /** @type {Record<string, any>} */
+  const owners = { Actions, TaskHelper, store };
+  for (const [name, methods] of Object.entries(NEEDED)) {
+    const lacks = methods.find((method) => typeof owners[name]?.[method] !== 'function');
+    if (lacks) throw new Error(`${name}.${lacks} is missing`);
   }
   if (store.getState().flex.worker.worker) return;
   await new Promise((resolve) => events.addListener('pluginsInitialized', resolve));
 };
 
-/**
- * @param {import('./types').Flex} flex
- * @param {import('./types').Manager} manager
- * @param {{
- *   emit: (event: import('./types').Event) => void,
- *   ask: import('./types').Ask,
- *   elect: (worker: string) => Promise<boolean>,
- *   failed: (error: unknown) => void,
- * }} core
- */
+/** @type {import('./types').WatchFlex} */
 export const watchFlex = (flex, manager, { emit, ask, elect, failed }) => {
   const state = () => manager.store.getState().flex;
   const phone = () => manager.voiceClient?.state === 'registered';
 
-  /**
-   * A listener of ours never throws into Flex.
-   * @template {unknown[]} A
-   * @param {(...args: A) => unknown} listener
-   * @returns {(...args: A) => void}
-   */
+  /** A listener of ours never throws into Flex. @param {(...args: any[]) => unknown} listener */
   const guarded =
     (listener) =>
-    (...args) => {
+    (/** @type {any[]} */ ...args) => {
       try {
         listener(...args);
       } catch (error) {
@@ -145,46 +129,39 @@ export const watchFlex = (flex, manager, { emit, ask, elect, failed }) => {
     });
   };
 
-  /**
-   * @param {string} action
-   * @param {(task: Task | undefined, payload: any) => Promise<import('./types').Answer> | undefined} listener
-   */
+  /** @type {(action: string, listener: import('./types').Before) => void} */
   const before = (action, listener) => {
     flex.Actions.addListener(/** @type {any} */ (`before${action}`), async (payload, abort) => {
       try {
         const task = payload?.task ?? flex.TaskHelper.getTaskByTaskSid(payload?.sid);
-        const answer = await listener(task, payload);
-        if (answer?.refused) abort();
-        if (answer?.options) {
-          payload.conferenceOptions = Object.assign(payload.conferenceOptions ?? {}, answer.options);
-        }
+        const { refused, options } = (await listener(task, payload)) || {};
+        if (refused) abort();
+        if (options) payload.conferenceOptions = Object.assign(payload.conferenceOptions ?? {}, options);
       } catch (error) {
         console.warn('Rejoin: listener failed', error);
       }
     });
   };
-  /** @param {string} reason @param {Task | undefined} task */
-  const leave = (reason, task) => task && ask('beforeLeave', { reservation: task.sid, reason });
-
-  before('AcceptTask', (task, payload) => {
-    const callback = payload.conferenceOptions?.conferenceStatusCallback;
+  before('AcceptTask', (task, { conferenceOptions }) => {
+    const callback = conferenceOptions?.conferenceStatusCallback;
     return task && ask('beforeAccept', { task: taskFacts(task), callback });
   });
-  before('HangupCall', (task) => leave('hang-up', task));
-  before('TransferTask', (task, { options }) =>
-    options?.mode === 'COLD' ? leave('cold-transfer', task) : undefined,
-  );
-  before('EndConferenceForAll', (task) => leave('end-conference', task));
+  for (const [action, reason] of Object.entries(LEAVES)) {
+    before(action, (task) => task && ask('beforeLeave', { reservation: task.sid, reason }));
+  }
+  before('TransferTask', (task, { options }) => {
+    const reason = 'cold-transfer';
+    return task && options?.mode === 'COLD' && ask('beforeLeave', { reservation: task.sid, reason });
+  });
   before('Logout', () => ask('beforeLeave', { reservation: undefined, reason: 'sign-out' }));
-  before('WrapupTask', (task) => task && ask('beforeComplete', { reservation: task.sid }));
-  before('CompleteTask', (task) => task && ask('beforeComplete', { reservation: task.sid }));
+  for (const action of ['WrapupTask', 'CompleteTask']) {
+    before(action, (task) => task && ask('beforeComplete', { reservation: task.sid }));
+  }
   // A page that may be shown again has hung up like one without us.
-  const ends = guarded(
-    (/** @type {PageTransitionEvent} */ event) => event.persisted || emit({ pageHide: {} }),
-  );
+  const ends = guarded(({ persisted }) => persisted || emit({ pageHide: {} }));
   addEventListener('pagehide', ends, { capture: true });
 
-  const begin = guarded((/** @type {string} */ sid, /** @type {boolean} */ acts) => {
+  const begin = guarded((sid, acts) => {
     const { worker } = state();
     const tasks = [...worker.tasks.values()].map(taskFacts);
     registered = phone();
@@ -200,10 +177,8 @@ export const watchFlex = (flex, manager, { emit, ask, elect, failed }) => {
     };
     workerClient?.on?.('ready', guarded(back));
     for (const event of ['registered', 'unregistered', 'destroyed']) voiceClient?.on?.(event, lookSoon);
-    flex.Actions.addListener(
-      'afterLogout',
-      guarded(() => emit({ signedOut: {} })),
-    );
+    const signedOut = guarded(() => emit({ signedOut: {} }));
+    flex.Actions.addListener('afterLogout', signedOut);
     lookSoon();
   });
   let begun = false;

@@ -6,10 +6,7 @@ const CANVAS = { margin: '0.75rem 1rem', padding: '0.5rem 0.75rem', borderLeft: 
 /** The colour is the header's own, light or dark. */
 const HEADER = { alignSelf: 'center', margin: '0 0.75rem', paddingLeft: '0.625rem', borderLeft: '3px solid' };
 
-/**
- * @param {import('./types').Flex} flex
- * @returns {{ call: (reservation: string, words: string) => void, header: (words: string) => void }}
- */
+/** @type {import('./types').CreateNotices} */
 export const createNotices = (flex) => {
   /** By reservation; without one, for the header. @type {Map<string | undefined, string>} */
   const texts = new Map();
@@ -35,9 +32,8 @@ export const createNotices = (flex) => {
     }
     put(flex.MainHeader, 'unprotected', HEADER, { sortOrder: -1, align: 'end' });
   }
-  const say = (/** @type {string | undefined} */ reservation, /** @type {string} */ words) => {
+  return (words, reservation) => {
     texts.set(reservation, words);
     for (const draw of drawn) draw({});
   };
-  return { call: say, header: (words) => say(undefined, words) };
 };

@@ -14,10 +14,7 @@ export default class RejoinPlugin extends FlexPlugin {
     super('RejoinPlugin');
   }
 
-  /**
-   * @param {import('./types').Flex} flex
-   * @param {import('./types').Manager} manager
-   */
+  /** @param {import('./types').Flex} flex @param {import('./types').Manager} manager */
   init(flex, manager) {
     /** @type {import('./types').Core | undefined} */
     let core;
@@ -39,7 +36,7 @@ export default class RejoinPlugin extends FlexPlugin {
       dialog.hide();
       perform({ letGo: {} });
       release({});
-      if (!wanted) notices.header(text(manager, 'unprotected'));
+      if (!wanted) notices(text(manager, 'unprotected'));
     };
     /** @param {unknown} error @param {object} [last] */
     const breakDown = (error, last) => {
@@ -61,7 +58,7 @@ export default class RejoinPlugin extends FlexPlugin {
       idle || !core ? {} : Promise.race([core.ask(name, details), released]);
 
     const dialog = createDialog(manager, () => emit({ dialogButton: {} }));
-    const perform = createEffects(flex, manager, { dialog, notices, emit, standBy });
+    const perform = createEffects(flex, manager, { dialog, notices, standBy });
     const token = () => manager.store.getState().flex.session?.ssoTokenPayload?.token ?? '';
     const status = () => ({
       ...(core?.status() ?? { state: 'starting' }),

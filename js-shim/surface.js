@@ -2,11 +2,7 @@
 // window.Rejoin: what a developer or a support engineer may look at. docs/plugin.md describes it.
 import { version } from '../package.json';
 
-/**
- * @param {import('./types').Flex} flex
- * @param {() => Record<string, unknown>} status
- * @param {() => { recoveries?: object[], events?: object[] }} record
- */
+/** @type {import('./types').CreateSurface} */
 export const createSurface = (flex, status, record) => {
   const surface = Object.freeze({
     version,

@@ -14,3 +14,37 @@ export type Ask = (name: string, details: object) => Promise<Answer>;
 /** See src/agent/dialog.rs. */
 export type DialogContent = { kind: string; until?: number };
 export type RejoinDialog = { show(content: DialogContent): void; hide(): void };
+
+/** What the core wants done, `{nameOfTheEffect: {…}}`, see src/agent/effect.rs. Brings `false` where it could not be. */
+export type Perform = (effect: Record<string, any>) => Promise<boolean>;
+/** A line for the agent: about one call, or, without a reservation, about all of them. */
+export type Notices = (words: string, reservation?: string) => void;
+export type CreateNotices = (flex: Flex) => Notices;
+export type CreateEffects = (
+  flex: Flex,
+  manager: Manager,
+  shell: {
+    dialog: RejoinDialog;
+    notices: Notices;
+    standBy: (reason: string, error: undefined, wanted: boolean) => void;
+  },
+) => Perform;
+/** Rejects where this Flex lacks what the plugin needs. */
+export type WorkerKnown = (flex: Flex, manager: Manager) => Promise<void>;
+export type WatchFlex = (
+  flex: Flex,
+  manager: Manager,
+  core: {
+    emit: (event: Event) => void;
+    ask: Ask;
+    elect: (worker: string) => Promise<boolean>;
+    failed: (error: unknown) => void;
+  },
+) => void;
+/** Called before Flex acts. Nothing, or nothing in it: Flex goes on. */
+export type Before = (task: Task | undefined, payload: any) => Promise<Answer> | undefined | false;
+export type CreateSurface = (
+  flex: Flex,
+  status: () => Record<string, unknown>,
+  record: () => { recoveries?: object[]; events?: object[] },
+) => void;

@@ -2,6 +2,7 @@
 
 pub mod js;
 pub mod lock;
+mod outcome;
 pub mod post;
 pub mod push;
 mod questions;
@@ -50,8 +51,8 @@ struct Inner {
 #[wasm_bindgen]
 impl Core {
     /// `settings`: `{account: […], worker, flexUi}`: where the account's configuration may be, and the worker's
-    /// attributes, as somebody wrote them; the version of Flex UI. `desktop(effect)` carries out what concerns Flex; `token()` gives the Flex
-    /// user's token of this moment.
+    /// attributes, as somebody wrote them; the version of Flex UI. `desktop(effect)` carries out what concerns Flex, and
+    /// promises `false` where it could not; `token()` gives the Flex user's token of this moment.
     #[wasm_bindgen(constructor)]
     pub fn new(settings: &JsValue, desktop: Function, token: Function) -> Core {
         let settings = js::value(settings);
@@ -196,14 +197,14 @@ impl Inner {
         }
     }
 
-    fn tell(&self, effect: &ToDesktop) {
+    fn tell(self: &Rc<Self>, effect: &ToDesktop) {
         if self.questions.answer(effect) {
             return;
         }
         let json = serde_wasm_bindgen::Serializer::json_compatible();
-        if let Ok(effect) = effect.serialize(&json) {
-            // The shim guards itself: what it could not do it reports as an event.
-            let _ = self.desktop.call1(&JsValue::UNDEFINED, &effect);
+        if let Ok(told) = effect.serialize(&json) {
+            let done = self.desktop.call1(&JsValue::UNDEFINED, &told);
+            outcome::follow(self, effect, done);
         }
     }
 
