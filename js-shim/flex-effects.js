@@ -1,23 +1,22 @@
 // @ts-check
 // Effects of the core → Flex.
-import { text } from './strings';
+import { language, text } from './strings';
 
 /** @type {import('./types').CreateEffects} */
-export const createEffects = (flex, manager, { dialog, notices, standBy }) => {
+export const createEffects = (flex, manager, { sound, notices, standBy }) => {
   /** @param {string} sid */
   const reservation = (sid) => manager.workerClient?.reservations?.get(sid);
 
   // By SID: Flex hands a plugin proxies, another one each time it asks for the same reservation.
   const neutral = new Set();
   const wrapped = new Set();
+  const prompt = (/** @type {Event} */ event) => event.preventDefault();
   let keeping = false;
   /** @type {unknown} */
   let phone;
 
   /** @type {Record<string, (args: any) => unknown>} */
   const effects = {
-    showDialog: ({ dialog: content }) => dialog.show(content),
-    hideDialog: () => dialog.hide(),
     accept: ({ reservation: sid }) => flex.Actions.invokeAction('AcceptTask', { sid }),
     acceptPing: ({ reservation: sid }) => reservation(sid)?.accept(),
     select: ({ reservation: sid }) => flex.Actions.invokeAction('SelectTask', { sid }),
@@ -38,6 +37,7 @@ export const createEffects = (flex, manager, { dialog, notices, standBy }) => {
     letGo: () => {
       neutral.clear();
       keeping = false;
+      removeEventListener('beforeunload', prompt);
     },
     setExitFlag: ({ reservation: sid, value }) =>
       reservation(sid)?.updateParticipant({ endConferenceOnExit: value }),
@@ -66,8 +66,14 @@ export const createEffects = (flex, manager, { dialog, notices, standBy }) => {
       return activeCall && !activeCall.isMuted() && flex.Actions.invokeAction('ToggleMute');
     },
 
-    notify: ({ reservation: sid, notice }) => notices(text(manager, notice.kind, notice), sid),
-    tellUnprotected: ({ unprotected }) => notices(unprotected ? text(manager, 'unprotected') : ''),
+    playSound: () => sound.play(),
+    setActivity: ({ activity }) => flex.Actions.invokeAction('SetActivity', { activitySid: activity }),
+    promptOnLeave: ({ on }) => (on ? addEventListener : removeEventListener)('beforeunload', prompt),
+
+    notify: ({ reservation: sid, notice }) =>
+      notices(text(manager, notice.kind, notice), language(manager), sid),
+    tellUnprotected: ({ unprotected }) =>
+      notices(unprotected ? text(manager, 'unprotected') : '', language(manager)),
     standBy: ({ reason, wanted }) => standBy(reason, undefined, wanted),
     log: ({ notice }) => console.warn(`Rejoin: ${notice}`),
   };

@@ -1,6 +1,8 @@
 // @ts-check
 // Flex → events of the core. Values are passed on as they are; what they mean the core decides.
 
+import { watchDesk } from './desk';
+
 /** @typedef {import('./types').Task} Task */
 
 /** What nothing works without. */
@@ -165,6 +167,7 @@ export const watchFlex = (flex, manager, { emit, ask, elect, failed }) => {
     const { worker } = state();
     const tasks = [...worker.tasks.values()].map(taskFacts);
     registered = phone();
+    watchDesk(manager, emit);
     const workerName = worker.attributes?.full_name ?? manager.workerClient?.name ?? '';
     emit({ started: { worker: sid, workerName, phoneRegistered: registered, tasks, waits: !acts } });
     manager.store.subscribe(lookSoon);

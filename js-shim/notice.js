@@ -8,7 +8,7 @@ const HEADER = { alignSelf: 'center', margin: '0 0.75rem', paddingLeft: '0.625re
 
 /** @type {import('./types').CreateNotices} */
 export const createNotices = (flex) => {
-  /** By reservation; without one, for the header. @type {Map<string | undefined, string>} */
+  /** By reservation; without one, for the header. @type {Map<string | undefined, { words: string, lang: string }>} */
   const texts = new Map();
   /** @type {Set<(change: object) => void>} */
   const drawn = new Set();
@@ -19,9 +19,9 @@ export const createNotices = (flex) => {
   const Notice = ({ name, look, task }) => {
     const [, draw] = React.useState({});
     React.useEffect(() => drawn.add(draw) && (() => drawn.delete(draw)), []);
-    const words = texts.get(task?.sid);
+    const { words, lang } = texts.get(task?.sid) ?? {};
     const style = words ? { fontSize: '0.875rem', lineHeight: '1.25rem', ...look } : { margin: 0 };
-    return React.createElement('p', { role: 'status', 'data-rejoin': name, style }, words);
+    return React.createElement('p', { role: 'status', 'data-rejoin': name, lang, style }, words);
   };
   /** @param {any} place @param {string} name @param {object} look @param {object} where */
   const put = (place, name, look, where) =>
@@ -32,8 +32,8 @@ export const createNotices = (flex) => {
     }
     put(flex.MainHeader, 'unprotected', HEADER, { sortOrder: -1, align: 'end' });
   }
-  return (words, reservation) => {
-    texts.set(reservation, words);
+  return (words, lang, reservation) => {
+    texts.set(reservation, { words, lang });
     for (const draw of drawn) draw({});
   };
 };

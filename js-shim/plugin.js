@@ -2,11 +2,11 @@
 // The plugin as Flex loads it: binds the core to Flex and takes no decision. Whatever fails here, Flex goes on.
 import { FlexPlugin } from '@twilio/flex-plugin';
 import { loadCore } from './core-loader';
-import { createDialog } from './dialog';
+import { createSound } from './desk';
 import { createEffects } from './flex-effects';
 import { watchFlex, workerKnown } from './flex-events';
 import { createNotices } from './notice';
-import { text } from './strings';
+import { language, text } from './strings';
 import { createSurface } from './surface';
 
 export default class RejoinPlugin extends FlexPlugin {
@@ -33,10 +33,10 @@ export default class RejoinPlugin extends FlexPlugin {
       document.documentElement.dataset.rejoin = 'passive';
       if (wanted) console.info(`Rejoin: ${reason}.`);
       else console.error(`Rejoin: ${reason}. Flex goes on as without this plugin.`, error ?? '');
-      dialog.hide();
+      document.querySelector('rejoin-dialog')?.remove();
       perform({ letGo: {} });
       release({});
-      if (!wanted) notices(text(manager, 'unprotected'));
+      if (!wanted) notices(text(manager, 'unprotected'), language(manager));
     };
     /** @param {unknown} error @param {object} [last] */
     const breakDown = (error, last) => {
@@ -57,8 +57,16 @@ export default class RejoinPlugin extends FlexPlugin {
     const ask = async (name, details) =>
       idle || !core ? {} : Promise.race([core.ask(name, details), released]);
 
-    const dialog = createDialog(manager, () => emit({ dialogButton: {} }));
-    const perform = createEffects(flex, manager, { dialog, notices, standBy });
+    const perform = createEffects(flex, manager, { sound: createSound(emit), notices, standBy });
+    const looks = {
+      text: (/** @type {string} */ name, /** @type {object} */ values) => text(manager, name, values),
+      language: () => language(manager),
+      // Flex's own theme where it tells, else what lies behind the dialog.
+      isDark: () => {
+        const light = manager.store.getState().flex.config?.theme?.isLight;
+        return light === undefined ? matchMedia('(prefers-color-scheme: dark)').matches : !light;
+      },
+    };
     const token = () => manager.store.getState().flex.session?.ssoTokenPayload?.token ?? '';
     const status = () => ({
       ...(core?.status() ?? { state: 'starting' }),
@@ -78,7 +86,7 @@ export default class RejoinPlugin extends FlexPlugin {
       const account = places.map((place) => place?.custom_data?.rejoin);
       const settings = { account, worker: manager.workerClient?.attributes, flexUi: flex.VERSION };
       const carryOut = (/** @type {object} */ effect) => idle || perform(effect);
-      const running = (core = new wasm.Core(settings, carryOut, token));
+      const running = (core = new wasm.Core(settings, carryOut, token, looks));
       if (idle) return;
       const failed = (/** @type {unknown} */ error) => standBy(trouble, error);
       watchFlex(flex, manager, { emit, ask, elect: (worker) => running.elect(worker), failed });

@@ -11,20 +11,19 @@ export type Event = Record<string, object>;
 /** Nothing in it: Flex goes on. */
 export type Answer = { refused?: boolean; options?: object };
 export type Ask = (name: string, details: object) => Promise<Answer>;
-/** See src/agent/dialog.rs. */
-export type DialogContent = { kind: string; until?: number };
-export type RejoinDialog = { show(content: DialogContent): void; hide(): void };
+/** Live sound that the browser would not play. */
+export type Sound = { play(): void };
 
 /** What the core wants done, `{nameOfTheEffect: {…}}`, see src/agent/effect.rs. Brings `false` where it could not be. */
 export type Perform = (effect: Record<string, any>) => Promise<boolean>;
 /** A line for the agent: about one call, or, without a reservation, about all of them. */
-export type Notices = (words: string, reservation?: string) => void;
+export type Notices = (words: string, lang: string, reservation?: string) => void;
 export type CreateNotices = (flex: Flex) => Notices;
 export type CreateEffects = (
   flex: Flex,
   manager: Manager,
   shell: {
-    dialog: RejoinDialog;
+    sound: Sound;
     notices: Notices;
     standBy: (reason: string, error: undefined, wanted: boolean) => void;
   },

@@ -16,6 +16,8 @@ const react = ['react', 'react-dom']
   .join('\n');
 const { version } = require('../package.json');
 const bundle = readFileSync(new URL('build/plugin-rejoin.js', root));
+/** As strict as browsers get: no sound before a click, unless the page has the microphone. */
+const AUTOPLAY = '--autoplay-policy=document-user-activation-required';
 const sid = (prefix, number) => prefix + String(number).padStart(32, '0');
 
 /** What the page finds in place of Flex. Runs in the browser. */
@@ -79,7 +81,9 @@ const flexStub = ({ server, tasks, dark, rejoin = { server }, worker = {}, lacks
         let aborted = false;
         const full = { ...payload, task: state.worker.tasks.get(payload.sid) };
         for (const f of listeners[`before${name}`] ?? []) await f(full, () => (aborted = true));
-        calls.push([aborted ? `aborted ${name}` : name, payload.sid, full.conferenceOptions]);
+        const { sid, activitySid } = payload;
+        const done = [aborted ? `aborted ${name}` : name, sid, full.conferenceOptions];
+        calls.push(activitySid ? [...done, activitySid] : done);
         for (const f of aborted ? [] : (listeners[`after${name}`] ?? [])) f(full);
       },
     },
@@ -142,7 +146,8 @@ before(async () => {
   mkdirSync(pictures, { recursive: true });
   browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: ['--no-sandbox'],
+    args: ['--no-sandbox', '--use-fake-device-for-media-stream', AUTOPLAY],
+    ignoreDefaultArgs: ['--autoplay-policy=no-user-gesture-required'],
   });
   server = http.createServer(async (request, response) => {
     response.setHeader('access-control-allow-origin', '*');
@@ -194,12 +199,16 @@ beforeEach(() => {
 
 afterEach(async () => context?.close());
 
-const open = async (tasks = [], { prepare, ...account } = {}) => {
-  context = await browser.newContext({ viewport: { width: 1100, height: 700 } });
+const open = async (tasks = [], { prepare, permissions = ['microphone'], ...account } = {}) => {
+  context = await browser.newContext({ viewport: { width: 1100, height: 700 }, permissions });
   page = await context.newPage();
   if (prepare) await page.addInitScript(prepare);
   page.lines = [];
   page.on('console', (line) => page.lines.push(line.text()));
+  page.on('dialog', (dialog) => {
+    page.lines.push(`asked ${dialog.type()}`);
+    return dialog.accept();
+  });
   page.on('pageerror', (error) => page.lines.push(`pageerror ${error}`));
   page.stub = `(${flexStub})(${JSON.stringify({ server: origin, tasks, ...account })})`;
   await page.goto(origin);
@@ -614,6 +623,102 @@ test('in a degraded Flex the plugin waits until there is a worker', async () => 
     window.flex.changed();
   });
   await asked('/v1/hello');
+});
+
+test('a call waits for the microphone, and comes back by itself when it is there', async () => {
+  reply = (pathname) =>
+    pathname === '/v1/hello'
+      ? { status: 200, json: { recoveries: [recovery({ name: 'inPlace' }, 8000)], inPlace: true } }
+      : undefined;
+  const task = accepted(1);
+  const legs = [agentLeg(1), customerLeg];
+  await open([task], { permissions: [] });
+  await page.evaluate(talk, { task, legs });
+  await title('Your microphone is blocked');
+  const joins = async () => (await calls()).filter(([what]) => what === 'joinCall').length;
+  // Longer than a browser that tells nothing is waited for.
+  await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 2500)));
+  assert.equal(await joins(), 0);
+  await context.grantPermissions(['microphone']);
+  await until('joining', joins);
+  await title('Putting you back on the call');
+  assert.equal(await joins(), 1);
+});
+
+test('a call that the browser will not play needs one click', async () => {
+  const task = accepted(1);
+  await open([{ ...task, status: 'pending' }]);
+  // Whatever Playwright evaluates counts as a click: this page is left alone until it has said what it has seen.
+  const script = async (talk, task, legs) => {
+    const heard = new AudioContext().createMediaStreamDestination();
+    window.speaker = Object.assign(new Audio(), { srcObject: heard.stream });
+    const later = (work) => setTimeout(work, 300);
+    while (document.documentElement.dataset.rejoin !== 'ready') await new Promise(later);
+    talk({ task, own: 'CA' + '1'.repeat(32), legs });
+    // As the Voice SDK does when a call is there; it does not look after what becomes of it.
+    window.speaker.play().catch((error) => console.log(`refused: ${error.name}`));
+    later(() => {
+      const button = document.querySelector('rejoin-dialog')?.shadowRoot.querySelector('button');
+      const { x, y } = button?.getBoundingClientRect() ?? {};
+      console.log(`button ${JSON.stringify([button?.textContent, x + 5, y + 5])}`);
+    });
+  };
+  page.stub = `(${flexStub})(${JSON.stringify({ server: origin, tasks: [{ ...task, status: 'pending' }] })});
+    (${script})(${talk}, ${JSON.stringify(task)}, ${JSON.stringify([agentLeg(1), customerLeg])})`;
+  const line = (start) =>
+    page.waitForEvent('console', {
+      predicate: (message) => message.text().startsWith(start),
+      timeout: 10_000,
+    });
+  const [refused, said] = await Promise.all([line('refused'), line('button'), page.reload()]);
+  assert.equal(refused.text(), 'refused: NotAllowedError');
+  const [label, x, y] = JSON.parse(said.text().slice('button '.length));
+  assert.equal(label, 'Turn on sound');
+  await page.mouse.click(x, y);
+  await until('sound', () => page.evaluate(() => !window.speaker.paused));
+  await gone();
+});
+
+test('the browser asks before a page with a call is left, and not after a hang-up', async () => {
+  const task = accepted(1);
+  const asks = () => page.lines.filter((line) => line === 'asked beforeunload').length;
+  await open([{ ...task, status: 'pending' }]);
+  await asked('/v1/hello');
+  await page.reload();
+  assert.equal(asks(), 0, 'no call');
+  await page.evaluate(talk, { task, own: sid('CA', 1), legs: [agentLeg(1), customerLeg] });
+  await page.mouse.click(5, 5); // browsers ask only on a page that was used
+  await page.reload();
+  assert.equal(asks(), 1, 'a call');
+  await page.evaluate(talk, { task, own: sid('CA', 1), legs: [agentLeg(1), customerLeg] });
+  await page.mouse.click(5, 5);
+  await page.evaluate((sid) => window.flex.invoke('HangupCall', { sid }), task.sid);
+  await page.reload();
+  assert.equal(asks(), 1, 'after a hang-up');
+});
+
+test('an activity that was lost with the page is set again', async () => {
+  const [offline, available] = [sid('WA', 0), sid('WA', 1)];
+  const set = (activity) =>
+    `window.flex.state.worker.activity = { sid: '${activity}' };
+     window.flex.manager.serviceConfiguration.taskrouter_offline_activity_sid = '${offline}';`;
+  await open();
+  const { stub } = page;
+  page.stub = `${stub};${set(available)}`;
+  await page.reload();
+  await until('the mark', () => page.evaluate(() => localStorage.getItem('rejoin.activity')));
+  reply = (pathname) =>
+    pathname === '/v1/hello'
+      ? { status: 200, json: { recoveries: [recovery({ name: 'waitingForOther' })] } }
+      : undefined;
+  page.stub = `${stub};${set(offline)}`;
+  await page.reload();
+  const activities = async () => (await calls()).filter(([what]) => what === 'SetActivity');
+  await until('the activity', async () => (await activities()).length);
+  assert.deepEqual(
+    (await activities()).map(([, , , activity]) => activity),
+    [available],
+  );
 });
 
 test('after a hang-up, or without a server that wants it, the end of the page hangs up as ever', async () => {

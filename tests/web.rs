@@ -9,7 +9,7 @@ use rejoin_plugin::agent::{Delivery, Kept, Mark, PostError, RequestId, Timer};
 use rejoin_plugin::shell::lock::{Change, Lock};
 use rejoin_plugin::shell::push::{Channel, News};
 use rejoin_plugin::shell::timer::Timers;
-use rejoin_plugin::shell::{Core, post, record, storage};
+use rejoin_plugin::shell::{Core, Looks, post, record, storage};
 use rejoin_protocol::api::{DeliveryId, GracefulMark, GracefulReason, Push, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid};
 use std::cell::RefCell;
@@ -67,6 +67,25 @@ fn json(text: &str) -> JsValue {
 
 fn settings(server: &str) -> JsValue {
     json(&format!(r#"{{"account":[null,{{"server":"{server}"}}],"flexUi":"2.17.1"}}"#))
+}
+
+/// Words that show what was asked for.
+fn looks() -> Looks {
+    Function::new_no_args(
+        "return { text: (name, values) => `${name} ${JSON.stringify(values)}`, language: () => 'tlh', isDark: () => false }",
+    )
+    .call0(&JsValue::UNDEFINED)
+    .expect("an object")
+    .unchecked_into()
+}
+
+/// What a part of the dialog says.
+fn dialog(part: &str) -> String {
+    let find = Function::new_with_args(
+        "part",
+        "return document.querySelector('rejoin-dialog')?.shadowRoot.querySelector(part).textContent ?? ''",
+    );
+    find.call1(&JsValue::UNDEFINED, &part.into()).expect("found").as_string().expect("a text")
 }
 
 fn body() -> JsString {
@@ -352,8 +371,8 @@ async fn the_core_goes_from_start_to_effects() {
     })
     .into_js_value()
     .unchecked_into();
-    let core =
-        Core::new(&settings("https://rejoin.example/"), sink, Function::new_no_args("return 'secret'"));
+    let token = Function::new_no_args("return 'secret'");
+    let core = Core::new(&settings("https://rejoin.example/"), sink, token, looks());
     assert!(core.handle(&json(r#"{"weather":{}}"#)).is_err());
     assert!(core.handle(&JsValue::UNDEFINED).is_err());
 
@@ -368,11 +387,12 @@ async fn the_core_goes_from_start_to_effects() {
     ));
     core.handle(&started).expect("understood");
     assert_eq!(text(&effects.get(0), "neutraliseExitFlag.reservation"), wr);
-    assert_eq!(text(&effects.get(1), "showDialog.dialog.kind"), "checking");
-    let shown = until(|| (effects.length() > 2).then(|| effects.get(2))).await;
-    assert_eq!(text(&shown, "showDialog.dialog.kind"), "interrupted");
-    let until = get(&shown, "showDialog.dialog.until").as_f64().expect("a time");
-    assert!((until - js_sys::Date::now() - 9000.0).abs() < 2000.0, "{until}");
+    assert_eq!(dialog("h2"), "checkingTitle {}");
+    until(|| (dialog("h2") == "interruptedTitle {}").then_some(())).await;
+    assert_eq!(dialog(".text"), "interrupted {}");
+    let seconds: u32 =
+        dialog(".timer").matches(char::is_numeric).collect::<String>().parse().expect("a number");
+    assert!((8..=9).contains(&seconds), "{seconds}");
 
     let details: Object = json(&format!(r#"{{"reservation":"{wr}"}}"#)).unchecked_into();
     let answer = JsFuture::from(core.ask("beforeComplete", &details).expect("understood")).await;
@@ -409,7 +429,12 @@ fn effects_that_report_at_once_do_not_reenter_the_core() {
     );
     Reflect::set(&holder, &"seen".into(), &Array::new()).expect("set");
     Reflect::set(&holder, &"task".into(), &task).expect("set");
-    let core = Core::new(&settings("https://rejoin.example"), sink.bind0(&holder), Function::new_no_args(""));
+    let core = Core::new(
+        &settings("https://rejoin.example"),
+        sink.bind0(&holder),
+        Function::new_no_args(""),
+        looks(),
+    );
     Reflect::set(&holder, &"core".into(), &core.into()).expect("set");
     let first = json("{}");
     let facts = task.call1(&JsValue::UNDEFINED, &0.into()).expect("a task");
@@ -436,8 +461,8 @@ async fn a_page_that_ends_says_goodbye_by_beacon() {
     .unchecked_into();
     let effects = Array::new();
     let sink = Function::new_with_args("effect", "this.push(effect)").bind0(&effects);
-    let core =
-        Core::new(&settings("https://rejoin.example/"), sink, Function::new_no_args("return 'secret'"));
+    let token = Function::new_no_args("return 'secret'");
+    let core = Core::new(&settings("https://rejoin.example/"), sink, token, looks());
     let sid = |prefix: &str, number: u32| format!("{prefix}{number:032}");
     let (wk, wt, wr, ww, cf) = (sid("WK", 1), sid("WT", 1), sid("WR", 1), sid("WW", 1), sid("CF", 1));
     let (own, customer) = (sid("CA", 1), sid("CA", 2));

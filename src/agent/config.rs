@@ -44,6 +44,8 @@ pub struct Config {
     pub first_poll: Millis,
     /// The pause between those hellos grows no further than this.
     pub longest_poll: Millis,
+    /// How long a call waits for a browser that does not tell whether there is a microphone.
+    pub microphone_within: Millis,
     /// How often an own reservation is tried to accept.
     pub accept_attempts: u32,
 }
@@ -189,6 +191,7 @@ impl Config {
             keep_for: Millis::seconds(120),
             first_poll: Millis::seconds(5),
             longest_poll: Millis::seconds(60),
+            microphone_within: Millis::seconds(2),
             accept_attempts: 3,
         }
     }

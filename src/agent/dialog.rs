@@ -1,9 +1,8 @@
 use rejoin_protocol::Millis;
-use serde::Serialize;
+use rejoin_protocol::api::Failure;
 
-/// What the blocking dialog shows. The words are the shim's.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+/// What the blocking dialog shows. The words are in `js-shim/languages/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Dialog {
     /// The page was gone during a call; the server is being asked about it.
     Checking,
@@ -14,6 +13,23 @@ pub enum Dialog {
         /// When the server moves on to the next agent: milliseconds since the Unix epoch.
         until: Option<Millis>,
     },
+    /// The agent's phone is not registered yet; the call waits for it.
+    WaitingForPhone {
+        /// When the server moves on to the next agent: milliseconds since the Unix epoch.
+        until: Option<Millis>,
+    },
+    /// The browser keeps the microphone from this page; the call waits for it.
+    MicrophoneDenied {
+        /// When the server moves on to the next agent.
+        until: Option<Millis>,
+    },
+    /// There is no microphone; the call waits for one.
+    NoMicrophone {
+        /// When the server moves on to the next agent.
+        until: Option<Millis>,
+    },
+    /// The agent is on the call, and the browser plays nothing before a click. Button.
+    NeedsClick,
     /// The agent is being put back into the conference where the customer still is.
     InPlace,
     /// The customer is on the way back to this agent.
@@ -33,7 +49,7 @@ pub enum Dialog {
     CustomerLeft,
     /// Twilio refused for good. Button.
     Failed {
-        /// One sentence.
-        reason: String,
+        /// Why.
+        reason: Failure,
     },
 }

@@ -1,6 +1,6 @@
 use crate::agent::{Dialog, FLEX_UI, Idle, Mistake, PostId, RequestId};
 use rejoin_protocol::api::{DeliveryId, Goodbye, GracefulMark, Hello, Registration};
-use rejoin_protocol::{CallSid, Millis, RecoveryId, ReservationSid, WorkerSid};
+use rejoin_protocol::{ActivitySid, CallSid, Millis, RecoveryId, ReservationSid, WorkerSid};
 use serde::{Serialize, Serializer};
 use std::fmt;
 
@@ -9,6 +9,8 @@ use std::fmt;
 pub enum Effect {
     /// Something in Flex.
     Desktop(ToDesktop),
+    /// The blocking dialog shows this from now on; `None`: it is not there.
+    Dialog(Option<Dialog>),
     /// A request to the server. What is repeated has another `id`, and the same [`DeliveryId`].
     Post {
         /// Of the reply.
@@ -54,6 +56,8 @@ pub enum Effect {
     },
     /// Remember across page loads that this reservation has a call.
     Store(Mark),
+    /// Remember across page loads which activity the agent wants; `None`: none that is to be restored.
+    StoreActivity(Option<ActivitySid>),
     /// Forget it.
     Unstore {
         /// Which.
@@ -113,6 +117,8 @@ pub enum Timer {
     Exposed,
     /// Joining has taken too long.
     Join(ReservationSid),
+    /// The browser has had long enough to tell whether there is a microphone.
+    Microphone,
     /// "Reconnected" has stood long enough.
     Rejoined(RecoveryId),
 }
@@ -132,13 +138,6 @@ pub enum Request {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum ToDesktop {
-    /// Show the blocking dialog, or change what it shows.
-    ShowDialog {
-        /// What it shows.
-        dialog: Dialog,
-    },
-    /// Take it away.
-    HideDialog {},
     /// Accept a call as the agent would.
     Accept {
         /// Which.
@@ -207,6 +206,18 @@ pub enum ToDesktop {
     },
     /// Mute the microphone, if it is not.
     Mute {},
+    /// Play what the browser refused to play before the agent clicked. It is in a click that this is said.
+    PlaySound {},
+    /// Set the agent's activity.
+    SetActivity {
+        /// To this.
+        activity: ActivitySid,
+    },
+    /// Have the browser ask before the page is left, or not any more. It does not until this is said.
+    PromptOnLeave {
+        /// Shall it?
+        on: bool,
+    },
     /// Tell the agent beside the call that it is about.
     Notify {
         /// Of which call.

@@ -1,6 +1,8 @@
 use crate::agent::Timer;
 use rejoin_protocol::api::{GracefulReason, HelloReply, RecoveryView};
-use rejoin_protocol::{CallSid, ConferenceSid, RecoveryId, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
+use rejoin_protocol::{
+    ActivitySid, CallSid, ConferenceSid, RecoveryId, ReservationSid, TaskSid, WorkerSid, WorkflowSid,
+};
 
 /// Pairs a question of the desktop with its one answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
@@ -16,6 +18,8 @@ pub struct PostId(pub u32);
 pub enum Event {
     /// Something in Flex.
     Desktop(FromDesktop),
+    /// The dialog's button was pressed.
+    DialogButton,
     /// The server has answered a request, or not.
     Reply {
         /// Which request.
@@ -125,6 +129,20 @@ pub enum FromDesktop {
         /// Can it?
         registered: bool,
     },
+    /// What the browser says of the microphone has changed; it begins with [`Microphone::Unknown`].
+    MicrophoneChanged {
+        /// What it says.
+        microphone: Microphone,
+    },
+    /// The browser refuses to play the call's sound before the agent clicks, or plays it now.
+    SoundChanged {
+        /// Does it refuse?
+        blocked: bool,
+    },
+    /// The agent's activity, told first when the page starts.
+    ActivityChanged(Activity),
+    /// This Flex has a prompt of its own before a page is left.
+    FlexPrompts {},
     /// `SetExitFlag` has been carried out, or could not be.
     ExitFlagSettled {
         /// Whose.
@@ -153,8 +171,40 @@ pub enum FromDesktop {
     SignedOut {},
     /// The page ends.
     PageHide {},
-    /// The dialog's button was pressed.
-    DialogButton {},
+}
+
+/// Can this page get at a microphone?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Microphone {
+    /// Yes.
+    Granted,
+    /// The agent, or whoever runs the browser, does not allow it.
+    Denied,
+    /// There is none.
+    Missing,
+    /// The browser does not tell, or will ask.
+    #[default]
+    Unknown,
+}
+
+impl From<String> for Microphone {
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "granted" => Self::Granted,
+            "denied" => Self::Denied,
+            "missing" => Self::Missing,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// What an agent is at (<https://www.twilio.com/docs/taskrouter/api/activity>).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Activity {
+    /// Which.
+    pub sid: ActivitySid,
+    /// Is it the one that stands for an agent without a desktop?
+    pub offline: bool,
 }
 
 /// A reservation of this worker and its task.

@@ -149,9 +149,10 @@ impl Agent {
     /// Does what follows from all that is known by now.
     pub(super) fn settle_in_place(&mut self, now: Millis, out: &mut Vec<Effect>) {
         let wanted: Vec<_> = self.recoveries.values().filter(|r| r.view.stage == Stage::InPlace).collect();
+        let can_talk = self.can_talk();
         for (reservation, call) in self.calls.iter_mut() {
             let wanted = wanted.iter().any(|recovery| recovery.view.reservation == *reservation);
-            let may = wanted && self.phone_registered && !self.waits;
+            let may = wanted && can_talk && !self.waits;
             if call.join == Join::Offered && may && call.can_join() {
                 call.join = Join::UnderWay;
                 call.ghost = call.youngest().cloned();

@@ -4,7 +4,9 @@ use crate::agent::few::{Map, Set};
 use crate::agent::leaving::Leaving;
 use crate::agent::offer::Offer;
 use crate::agent::outbox::Outbox;
+use crate::agent::ready::Ready;
 use crate::agent::recovery::Recovery;
+use crate::agent::restore::Restore;
 use crate::agent::role::{Poll, Role};
 use crate::agent::{
     Answer, Complaint, ConferenceFacts, ConferenceOptions, Config, Delivery, Dialog, Effect, Event,
@@ -29,6 +31,8 @@ pub struct Agent {
     pub(super) muted: Set<ReservationSid>,
     pub(super) me: Option<Me>,
     pub(super) phone_registered: bool,
+    pub(super) ready: Ready,
+    pub(super) restore: Restore,
     /// Another page acts: this one says nothing of what it finds, and shows and accepts nothing unasked.
     pub(super) waits: bool,
     pub(super) calls: Map<ReservationSid, Call>,
@@ -63,6 +67,10 @@ pub struct Agent {
     pub(super) gone: bool,
     /// The agent has signed out.
     pub(super) signed_out: bool,
+    /// The browser was told to ask before the page is left.
+    pub(super) prompts: bool,
+    /// Flex does that itself.
+    pub(super) flex_prompts: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -96,6 +104,8 @@ impl Agent {
             marks: Set::default(),
             me: None,
             phone_registered: false,
+            ready: Ready::default(),
+            restore: Restore::default(),
             waits: false,
             calls: Map::default(),
             found: Set::default(),
@@ -119,6 +129,8 @@ impl Agent {
             unprotected: false,
             gone: false,
             signed_out: false,
+            prompts: false,
+            flex_prompts: false,
         };
         new.remember(marks);
         new
@@ -157,6 +169,7 @@ impl Agent {
         }
         match event {
             Event::Desktop(event) => self.desktop(now, event, &mut out),
+            Event::DialogButton => self.button(&mut out),
             Event::Reply { id, result } => self.reply(now, id, result, &mut out),
             Event::Push(view) => self.view(now, view),
             Event::Ask => self.say_hello(now, &mut out),
@@ -169,6 +182,7 @@ impl Agent {
         }
         self.take_offers(now, &mut out);
         self.settle_in_place(now, &mut out);
+        self.settle_prompt(&mut out);
         self.settle_dialog(now, &mut out);
         self.settle_role(now, &mut out);
         self.settle_protection(now, &mut out);
@@ -200,6 +214,10 @@ impl Agent {
                 }
             }
             FromDesktop::PhoneChanged { registered } => self.phone_registered = registered,
+            FromDesktop::MicrophoneChanged { microphone } => self.ready.microphone = microphone,
+            FromDesktop::SoundChanged { blocked } => self.ready.silenced = blocked,
+            FromDesktop::ActivityChanged(activity) => self.activity(activity, out),
+            FromDesktop::FlexPrompts {} => self.flex_prompts = true,
             FromDesktop::ExitFlagSettled { reservation } => self.flag_settled(&reservation, out),
             FromDesktop::AcceptFailed { reservation } => {
                 if let Some(offer) = self.offers.get(&reservation)
@@ -220,7 +238,6 @@ impl Agent {
             FromDesktop::Reconnected {} => self.say_hello(now, out),
             FromDesktop::SignedOut {} => self.sign_out(out),
             FromDesktop::PageHide {} => self.page_hide(out),
-            FromDesktop::DialogButton {} => self.button(),
         }
     }
 
@@ -440,7 +457,8 @@ impl Agent {
 
     /// Nothing of this worker's is left for whoever signs in next; questions are let through as without the plugin.
     fn sign_out(&mut self, out: &mut Vec<Effect>) {
-        let timers = [Timer::Hello, Timer::Overdue, Timer::Outbox, Timer::Poll].into_iter();
+        let timers =
+            [Timer::Hello, Timer::Overdue, Timer::Outbox, Timer::Poll, Timer::Microphone].into_iter();
         let joins = self.calls.values().map(|call| Timer::Join(call.facts.reservation.clone()));
         let accepts = self.offers.iter_mut().map(|(reservation, _)| Timer::Accept(reservation.clone()));
         let ends = self.recoveries.iter_mut().map(|(id, _)| Timer::Rejoined(id.clone()));
@@ -453,12 +471,15 @@ impl Agent {
         for (reservation, ()) in self.marks.iter_mut() {
             out.push(Effect::Unstore { reservation: reservation.clone() });
         }
-        out.extend([Effect::ClosePush, Effect::UnkeepAll]);
+        out.extend([Effect::ClosePush, Effect::UnkeepAll, Effect::StoreActivity(None)]);
         if self.shown.is_some() {
-            out.push(Effect::Desktop(ToDesktop::HideDialog {}));
+            out.push(Effect::Dialog(None));
         }
         if self.keeps {
             out.push(Effect::Desktop(ToDesktop::KeepLegs { keep: false }));
+        }
+        if self.prompts {
+            out.push(Effect::Desktop(ToDesktop::PromptOnLeave { on: false }));
         }
         *self = Self { signed_out: true, ..Self::new(self.config.clone(), self.epoch, Vec::new()) };
     }
@@ -489,6 +510,7 @@ impl Agent {
                 }
             }
             Timer::Join(reservation) => self.join_failed(now, &reservation, out),
+            Timer::Microphone => self.waited_for_microphone(),
             Timer::Rejoined(id) => {
                 if let Some(recovery) = self.recoveries.get_mut(&id) {
                     recovery.done = true;

@@ -18,8 +18,11 @@ mod leaving;
 mod machine;
 mod offer;
 mod outbox;
+mod prompt;
 mod protection;
+mod ready;
 mod recovery;
+mod restore;
 mod role;
 mod server;
 mod status;
@@ -32,8 +35,8 @@ pub use effect::{
     Complaint, ConferenceOptions, Delivery, Effect, Kept, Mark, Notice, Request, Timer, ToDesktop,
 };
 pub use event::{
-    Answer, Attributes, ConferenceFacts, Event, FromDesktop, Leg, LegKind, PostError, PostId, RequestId,
-    ReservationStatus, TaskFacts,
+    Activity, Answer, Attributes, ConferenceFacts, Event, FromDesktop, Leg, LegKind, Microphone, PostError,
+    PostId, RequestId, ReservationStatus, TaskFacts,
 };
 pub use machine::Agent;
 pub use status::Record;

@@ -105,7 +105,7 @@ impl Recovery {
                 self.concerns().then(|| Dialog::HandedOver { name: worker_name.clone() })
             }
             Stage::CustomerLeft => self.concerns().then_some(Dialog::CustomerLeft),
-            Stage::Failed { reason } => self.shown.then(|| Dialog::Failed { reason: reason.clone() }),
+            Stage::Failed { reason } => self.shown.then_some(Dialog::Failed { reason: *reason }),
             Stage::Covered | Stage::Graceful => None,
         }
     }

@@ -37,6 +37,7 @@ impl Agent {
     /// From now on: listen, deliver, ask.
     pub(super) fn act(&mut self, now: Millis, out: &mut Vec<Effect>) {
         out.push(Effect::OpenPush);
+        self.await_microphone(now, out);
         let kept = std::mem::take(&mut self.recalled);
         if let Some(me) = &self.me {
             self.outbox.adopt(&me.worker, kept, out);

@@ -58,6 +58,7 @@ impl Agent {
                 let asked = self.hello.sent.unwrap_or(now);
                 let again = self.hello.again;
                 self.hello = Talk { sent: self.hello.sent, ..Talk::default() };
+                self.restore_activity(&reply, out);
                 self.heard(now, asked, hello, reply, out);
                 if again {
                     self.say_hello(now, out);
@@ -171,6 +172,7 @@ impl Agent {
             return;
         }
         let mut unknown = false;
+        let can_talk = self.can_talk();
         for (reservation, offer) in self.offers.iter_mut() {
             let Some(recovery) = self.recoveries.get(&offer.recovery) else {
                 unknown |= !offer.asked;
@@ -179,7 +181,7 @@ impl Agent {
             };
             let ready = match offer.kind {
                 Kind::Ping => true,
-                Kind::Reconnect => self.phone_registered,
+                Kind::Reconnect => can_talk,
             };
             if offer.busy || !ready || !recovery.is_ours() || offer.attempts >= self.config.accept_attempts {
                 continue;
@@ -190,6 +192,9 @@ impl Agent {
             match offer.kind {
                 Kind::Ping => out.push(Effect::Desktop(ToDesktop::AcceptPing { reservation })),
                 Kind::Reconnect => {
+                    if let Some(call) = self.calls.get_mut(&reservation) {
+                        call.to_mute = self.muted.contains(&recovery.view.reservation);
+                    }
                     let select = ToDesktop::Select { reservation: reservation.clone() };
                     out.extend([Effect::Desktop(ToDesktop::Accept { reservation }), Effect::Desktop(select)]);
                 }
@@ -209,14 +214,21 @@ impl Agent {
     }
 
     /// The agent has read the dialog, or does not want to wait.
-    pub(super) fn button(&mut self) {
+    pub(super) fn button(&mut self, out: &mut Vec<Effect>) {
         let Some(shown) = &self.shown else { return };
         match shown {
             Dialog::Checking
             | Dialog::Interrupted { .. }
+            | Dialog::WaitingForPhone { .. }
+            | Dialog::MicrophoneDenied { .. }
+            | Dialog::NoMicrophone { .. }
             | Dialog::InPlace
             | Dialog::Reconnecting
             | Dialog::Rejoined => {} // no button
+            Dialog::NeedsClick => {
+                self.ready.silenced = false; // a browser that still refuses says so again
+                out.push(Effect::Desktop(ToDesktop::PlaySound {}));
+            }
             Dialog::Unreachable => self.hello.dismissed = true,
             Dialog::Slow
             | Dialog::WaitingForOther
@@ -257,12 +269,17 @@ impl Agent {
             return None;
         }
         let recoveries = || self.recoveries.values();
-        let blocking = recoveries().filter(|recovery| recovery.blocks()).find_map(Recovery::dialog);
+        let what = |recovery: &Recovery| self.obstacle(recovery).or_else(|| recovery.dialog());
+        let blocking = || recoveries().filter(|recovery| recovery.blocks()).find_map(what);
         let checking = || {
             self.checking_since()?;
             Some(if self.hello.overdue { Dialog::Unreachable } else { Dialog::Checking })
         };
-        let dialog = blocking.or_else(|| recoveries().find_map(Recovery::dialog)).or_else(checking);
+        let dialog = self
+            .needs_click()
+            .or_else(blocking)
+            .or_else(|| recoveries().find_map(Recovery::dialog))
+            .or_else(checking);
         // The agent is to accept the call by hand, and must get at it.
         let rings = !self.config.auto_accept && !self.noticed.is_empty();
         dialog.filter(|dialog| !(rings && matches!(dialog, Dialog::Reconnecting | Dialog::Slow)))
@@ -272,10 +289,7 @@ impl Agent {
     pub(super) fn settle_dialog(&mut self, now: Millis, out: &mut Vec<Effect>) {
         let dialog = self.dialog();
         if dialog != self.shown {
-            out.push(Effect::Desktop(match &dialog {
-                Some(dialog) => ToDesktop::ShowDialog { dialog: dialog.clone() },
-                None => ToDesktop::HideDialog {},
-            }));
+            out.push(Effect::Dialog(dialog.clone()));
             self.shown = dialog;
         }
         for (id, recovery) in self.recoveries.iter_mut() {

@@ -1,7 +1,7 @@
 //! What a developer or a support engineer is told on request. Nothing personal is in it: SIDs, names of events and
 //! stages, times, and what the account has configured.
 
-use crate::agent::{Agent, Answer, Event, FromDesktop};
+use crate::agent::{Agent, Answer, Event, FromDesktop, Microphone};
 use crate::boundary::Value;
 use rejoin_protocol::api::{RecoveryView, Stage};
 use rejoin_protocol::{Millis, RecoveryId, ReservationSid, TaskSid};
@@ -80,6 +80,7 @@ impl Record {
                 }
             }
             Event::Desktop(_)
+            | Event::DialogButton
             | Event::Reply { .. }
             | Event::PushState { .. }
             | Event::Ask
@@ -159,11 +160,19 @@ fn name(event: &Event) -> &'static str {
             FromDesktop::Joined { .. } => "joined",
             FromDesktop::JoinFailed { .. } => "joinFailed",
             FromDesktop::PageHide {} => "pageHide",
-            FromDesktop::DialogButton {} => "dialogButton",
+            FromDesktop::MicrophoneChanged { microphone: Microphone::Granted } => "microphoneGranted",
+            FromDesktop::MicrophoneChanged { microphone: Microphone::Denied } => "microphoneDenied",
+            FromDesktop::MicrophoneChanged { microphone: Microphone::Missing } => "microphoneMissing",
+            FromDesktop::MicrophoneChanged { microphone: Microphone::Unknown } => "microphoneUnknown",
+            FromDesktop::SoundChanged { blocked: true } => "soundBlocked",
+            FromDesktop::SoundChanged { blocked: false } => "soundPlays",
+            FromDesktop::ActivityChanged(_) => "activityChanged",
+            FromDesktop::FlexPrompts {} => "flexPrompts",
             FromDesktop::TokenChanged {} => "tokenChanged",
             FromDesktop::Reconnected {} => "reconnected",
             FromDesktop::SignedOut {} => "signedOut",
         },
+        Event::DialogButton => "dialogButton",
         Event::Reply { result: Ok(_), .. } => "reply",
         Event::Reply { result: Err(_), .. } => "noReply",
         Event::Push(_) => "push",

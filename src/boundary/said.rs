@@ -2,7 +2,8 @@
 
 use super::{Fields, Unfit, Value};
 use crate::agent::{
-    Attributes, ConferenceFacts, FromDesktop, Leg, LegKind, RequestId, ReservationStatus, TaskFacts,
+    Activity, Attributes, ConferenceFacts, FromDesktop, Leg, LegKind, Microphone, RequestId,
+    ReservationStatus, TaskFacts,
 };
 
 impl TryFrom<Value> for FromDesktop {
@@ -40,6 +41,14 @@ impl TryFrom<Value> for FromDesktop {
                 Self::BeforeComplete { request: request(said)?, reservation: said.parsed("reservation")? }
             }
             "phoneChanged" => Self::PhoneChanged { registered: said.flag("registered")? },
+            "microphoneChanged" => {
+                Self::MicrophoneChanged { microphone: said.text("microphone").map(Microphone::from)? }
+            }
+            "soundChanged" => Self::SoundChanged { blocked: said.flag("blocked")? },
+            "activityChanged" => {
+                Self::ActivityChanged(Activity { sid: said.parsed("sid")?, offline: said.flag("offline")? })
+            }
+            "flexPrompts" => Self::FlexPrompts {},
             "exitFlagSettled" => Self::ExitFlagSettled { reservation: said.parsed("reservation")? },
             "acceptFailed" => Self::AcceptFailed { reservation: said.parsed("reservation")? },
             "joined" => Self::Joined { reservation: said.parsed("reservation")? },
@@ -48,7 +57,6 @@ impl TryFrom<Value> for FromDesktop {
             "reconnected" => Self::Reconnected {},
             "signedOut" => Self::SignedOut {},
             "pageHide" => Self::PageHide {},
-            "dialogButton" => Self::DialogButton {},
             _ => return Err(Unfit { field: "event" }),
         })
     }

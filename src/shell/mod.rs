@@ -1,5 +1,6 @@
 //! The wasm shell: carries the machine's effects out in a browser and tells it what comes of them.
 
+mod dialog;
 pub mod js;
 pub mod lock;
 mod outcome;
@@ -15,6 +16,7 @@ use crate::agent::{
     Agent, Answer, Config, Effect, Event, FromDesktop, PostError, PostId, Request, ToDesktop,
 };
 use crate::boundary::{Value, heard};
+pub use dialog::Looks;
 use js_sys::{Function, Object, Promise, Reflect};
 use lock::{Change, Lock};
 use push::{Channel, News};
@@ -40,6 +42,7 @@ struct Inner {
     busy: Cell<bool>,
     questions: Questions,
     timers: RefCell<Timers>,
+    dialog: Rc<dialog::Window>,
     channel: RefCell<Option<Channel>>,
     lock: RefCell<Option<Rc<Lock>>>,
     server: String,
@@ -52,9 +55,10 @@ struct Inner {
 impl Core {
     /// `settings`: `{account: […], worker, flexUi}`: where the account's configuration may be, and the worker's
     /// attributes, as somebody wrote them; the version of Flex UI. `desktop(effect)` carries out what concerns Flex, and
-    /// promises `false` where it could not; `token()` gives the Flex user's token of this moment.
+    /// promises `false` where it could not; `token()` gives the Flex user's token of this moment; `looks` what the
+    /// dialog is to look like.
     #[wasm_bindgen(constructor)]
-    pub fn new(settings: &JsValue, desktop: Function, token: Function) -> Core {
+    pub fn new(settings: &JsValue, desktop: Function, token: Function, looks: Looks) -> Core {
         let settings = js::value(settings);
         let places = match settings.get("account") {
             Value::List(places) => places.as_slice(),
@@ -66,7 +70,12 @@ impl Core {
         let epoch = storage::next_epoch(now());
         let mut agent = Agent::new(config, epoch, storage::marks());
         agent.recall(storage::kept());
-        let core = Rc::new(Inner {
+        agent.recall_activity(storage::activity());
+        let core = Rc::new_cyclic(|core: &Weak<Inner>| Inner {
+            dialog: dialog::Window::new(looks, {
+                let core = core.clone();
+                move || Inner::later(&core, Event::DialogButton)
+            }),
             agent: RefCell::new(agent),
             queue: RefCell::default(),
             busy: Cell::new(false),
@@ -166,6 +175,7 @@ impl Inner {
     fn perform(self: &Rc<Self>, effect: Effect) {
         match effect {
             Effect::Desktop(effect) => self.tell(&effect),
+            Effect::Dialog(dialog) => self.dialog.show(dialog.as_ref()),
             Effect::Post { id, request } => self.post(id, &request),
             Effect::OpenPush => self.listen(),
             Effect::SetTimer { timer, at } => {
@@ -187,6 +197,7 @@ impl Inner {
             }
             Effect::Role { acts } => show_role(acts),
             Effect::Store(mark) => storage::store(&mark),
+            Effect::StoreActivity(activity) => storage::store_activity(activity.as_ref()),
             Effect::Unstore { reservation } => storage::unstore(&reservation),
         }
     }

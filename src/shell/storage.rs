@@ -6,7 +6,7 @@ use crate::agent::{Kept, Mark};
 use crate::boundary::stored;
 use crate::shell::post;
 use rejoin_protocol::api::DeliveryId;
-use rejoin_protocol::{Millis, ReservationSid};
+use rejoin_protocol::{ActivitySid, Millis, ReservationSid};
 use web_sys::Storage;
 
 const MARK: &str = "rejoin.live.";
@@ -14,6 +14,7 @@ const MARK: &str = "rejoin.live.";
 const MUTED: &str = "muted";
 const OUT: &str = "rejoin.out.";
 const EPOCH: &str = "rejoin.epoch";
+const ACTIVITY: &str = "rejoin.activity";
 
 fn storage() -> Option<Storage> {
     web_sys::window()?.local_storage().ok()?
@@ -90,6 +91,22 @@ pub fn store(mark: &Mark) {
 /// It has none any more.
 pub fn unstore(reservation: &ReservationSid) {
     remove(&[MARK, reservation.as_str()].concat());
+}
+
+/// The activity that the agent last wanted.
+pub fn activity() -> Option<ActivitySid> {
+    ActivitySid::parse(&storage()?.get_item(ACTIVITY).ok()??).ok()
+}
+
+/// The agent wants this one; `None`: none that is to be restored.
+pub fn store_activity(activity: Option<&ActivitySid>) {
+    if let Some(storage) = storage() {
+        // Where it cannot be stored the agent sets it himself or herself.
+        let _ = match activity {
+            Some(activity) => storage.set_item(ACTIVITY, activity.as_str()),
+            None => storage.remove_item(ACTIVITY),
+        };
+    }
 }
 
 /// A number higher than that of every earlier page, also after the clock was set back.

@@ -140,7 +140,11 @@ fn a_call_that_ends_before_our_eyes_leaves_no_mark() {
     let mut desk = Desk::on_a_call();
     assert_eq!(
         desk.task(task(1, ReservationStatus::Wrapping)),
-        [Effect::Unstore { reservation: wr(1) }, Effect::Desktop(ToDesktop::KeepLegs { keep: false })]
+        [
+            Effect::Unstore { reservation: wr(1) },
+            Effect::Desktop(ToDesktop::KeepLegs { keep: false }),
+            Effect::Desktop(ToDesktop::PromptOnLeave { on: false })
+        ]
     );
     // One that was lost with an earlier page keeps it until it is over.
     let (mut desk, _) = Desk::started(vec![task(1, ReservationStatus::Accepted)], &[1]);

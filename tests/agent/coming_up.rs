@@ -85,7 +85,7 @@ fn an_unreachable_server_is_named_after_ten_seconds_and_the_agent_can_go_on() {
     // The one at ten seconds is the dialog's own.
     assert_eq!(hellos[..4], [0, 1_000, 3_000, 7_000]);
     assert!(hellos.len() >= 6, "{hellos:?}");
-    desk.handle(Event::Desktop(FromDesktop::DialogButton {}));
+    desk.handle(Event::DialogButton);
     assert_eq!(desk.dialog, None);
     assert!(matches!(desk.complete(1), ToDesktop::Let { .. }));
 }

@@ -1,9 +1,11 @@
 //! One agent machine, driven by hand: what the tests of this folder start from.
 
 pub(crate) use rejoin_plugin::agent::*;
-pub(crate) use rejoin_protocol::api::{Goodbye, GracefulReason, HelloReply, Holding, RecoveryView, Stage};
+pub(crate) use rejoin_protocol::api::{
+    Failure, Goodbye, GracefulReason, HelloReply, Holding, RecoveryView, Stage,
+};
 pub(crate) use rejoin_protocol::{
-    CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid, WorkflowSid,
+    ActivitySid, CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid, WorkflowSid,
 };
 pub(crate) use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +21,12 @@ pub(crate) fn wr(number: u128) -> ReservationSid {
 
 pub(crate) fn rj() -> RecoveryId {
     RecoveryId::numbered(1)
+}
+
+/// 0: the one without a desktop.
+pub(crate) fn activity(number: u128) -> Event {
+    let activity = Activity { sid: ActivitySid::numbered(number), offline: number == 0 };
+    Event::Desktop(FromDesktop::ActivityChanged(activity))
 }
 
 pub(crate) fn task(number: u128, status: ReservationStatus) -> TaskFacts {
@@ -142,7 +150,14 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
+    /// A desk with a microphone.
     pub(crate) fn new(marks: &[u128]) -> Self {
+        let mut desk = Self::of_unknown_microphone(marks);
+        desk.microphone(Microphone::Granted);
+        desk
+    }
+
+    pub(crate) fn of_unknown_microphone(marks: &[u128]) -> Self {
         let marks = marks.iter().map(|number| Mark { reservation: wr(*number), muted: false }).collect();
         Self::of(Agent::new(Config::new(SERVER), 7, marks))
     }
@@ -204,13 +219,16 @@ impl Desk {
                 Effect::ClearTimer { timer } => {
                     self.timers.remove(timer);
                 }
-                Effect::Desktop(ToDesktop::ShowDialog { dialog }) => self.dialog = Some(dialog.clone()),
-                Effect::Desktop(ToDesktop::HideDialog {}) => self.dialog = None,
+                Effect::Dialog(dialog) => self.dialog = dialog.clone(),
                 Effect::Post { id, request: Request::Hello(_) } => self.hello = Some(*id),
                 _ => {}
             }
         }
         effects
+    }
+
+    pub(crate) fn microphone(&mut self, microphone: Microphone) -> Vec<Effect> {
+        self.handle(Event::Desktop(FromDesktop::MicrophoneChanged { microphone }))
     }
 
     pub(crate) fn task(&mut self, facts: TaskFacts) -> Vec<Effect> {

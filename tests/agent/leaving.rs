@@ -4,7 +4,10 @@ use crate::desk::*;
 fn a_hang_up_is_marked_then_ends_the_call_as_ever() {
     let mut desk = Desk::on_a_call();
     let effects = desk.leave(Some(1), GracefulReason::HangUp);
-    assert_eq!(desktop(&effects), [ToDesktop::KeepLegs { keep: false }]);
+    assert_eq!(
+        desktop(&effects),
+        [ToDesktop::KeepLegs { keep: false }, ToDesktop::PromptOnLeave { on: false }]
+    );
     let [(id, Request::Graceful(mark))] = &posts(&effects)[..] else { panic!("{effects:?}") };
     assert_eq!((&mark.reservation, mark.reason), (&wr(1), GracefulReason::HangUp));
     let effects = desk.handle(Event::Reply { id: *id, result: Ok(Answer::Accepted) });

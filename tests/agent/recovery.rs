@@ -25,7 +25,7 @@ fn the_dialog_shows_what_the_server_says() {
 fn ends_are_told_to_whom_they_concern() {
     let handed_over = || Stage::HandedOver { worker_name: Some("Bo".into()) };
     let bo = || Some(Dialog::HandedOver { name: Some("Bo".into()) });
-    let failed = || Stage::Failed { reason: "No.".into() };
+    let failed = || Stage::Failed { reason: Failure::NotRequeued };
     // stage, dialog when the page found the call, when it showed the recovery, when neither
     let table = [
         (Stage::WaitingForOther, Some(Dialog::WaitingForOther), Some(Dialog::WaitingForOther), None),
@@ -34,7 +34,7 @@ fn ends_are_told_to_whom_they_concern() {
         (Stage::Covered, None, None, None),
         (Stage::Graceful, None, None, None),
         (Stage::Rejoined, None, Some(Dialog::Rejoined), None),
-        (failed(), None, Some(Dialog::Failed { reason: "No.".into() }), None),
+        (failed(), None, Some(Dialog::Failed { reason: Failure::NotRequeued }), None),
     ];
     for (stage, found, shown, neither) in table {
         let (mut desk, _) = Desk::started(vec![task(1, ReservationStatus::Wrapping)], &[]);
@@ -46,7 +46,7 @@ fn ends_are_told_to_whom_they_concern() {
         desk.pushed(stage.clone());
         assert_eq!(desk.dialog, shown, "shown, {stage:?}");
         if let Some(dialog) = shown.filter(|dialog| *dialog != Dialog::Rejoined) {
-            desk.handle(Event::Desktop(FromDesktop::DialogButton {}));
+            desk.handle(Event::DialogButton);
             assert_eq!(desk.dialog, None, "closed, {dialog:?}");
             desk.pushed(stage.clone());
             assert_eq!(desk.dialog, None, "closed is closed, {dialog:?}");
@@ -69,7 +69,7 @@ fn a_dialog_that_outlives_its_reason_lets_the_agent_go() {
     assert!(desk.hello.is_some(), "asks once more");
     desk.greeted(vec![view(Stage::Interrupted)]);
     assert_eq!(desk.dialog, Some(Dialog::Slow), "no news is no reason to lock the agent in again");
-    desk.handle(Event::Desktop(FromDesktop::DialogButton {}));
+    desk.handle(Event::DialogButton);
     assert_eq!(desk.dialog, None);
     assert!(matches!(desk.complete(1), ToDesktop::Let { .. }));
 }

@@ -86,7 +86,7 @@ fn the_record_tells_the_last_events_and_recoveries_and_nothing_personal() {
     let handed_over = Stage::HandedOver { worker_name: Some("secret".into()) };
     record.note(Millis(3000), &Event::Push(view(handed_over)));
     let reply = HelloReply {
-        recoveries: vec![view(Stage::Failed { reason: "secret".into() })],
+        recoveries: vec![view(Stage::Failed { reason: Failure::Other })],
         ..HelloReply::default()
     };
     record.note(Millis(4000), &Event::Reply { id: PostId(1), result: Ok(Answer::Hello(reply)) });

@@ -13,7 +13,7 @@ fn stages() -> impl Strategy<Value = Stage> {
         Just(Stage::Covered),
         Just(Stage::CustomerLeft),
         Just(Stage::Graceful),
-        Just(Stage::Failed { reason: "No.".into() }),
+        Just(Stage::Failed { reason: Failure::NotRequeued }),
     ]
 }
 
@@ -101,7 +101,12 @@ fn steps() -> impl Strategy<Value = Step> {
         2 => (1u128..5, prop::collection::vec(legs, 0..4)).prop_map(|(n, legs)| Step::Event(conference(n, legs))),
         1 => any::<bool>().prop_map(|up| Step::Event(Event::PushState { up })),
         1 => any::<bool>().prop_map(|registered| Step::Event(Event::Desktop(FromDesktop::PhoneChanged { registered }))),
-        1 => Just(Step::Event(Event::Desktop(FromDesktop::DialogButton {}))),
+        1 => Just(Step::Event(Event::DialogButton)),
+        1 => prop_oneof![
+            Just(Microphone::Granted), Just(Microphone::Denied), Just(Microphone::Missing), Just(Microphone::Unknown)
+        ].prop_map(|microphone| Step::Event(Event::Desktop(FromDesktop::MicrophoneChanged { microphone }))),
+        1 => any::<bool>().prop_map(|blocked| Step::Event(Event::Desktop(FromDesktop::SoundChanged { blocked }))),
+        1 => (0u128..2).prop_map(|n| Step::Event(activity(n))),
         1 => (1u128..5).prop_map(|n| Step::Event(Event::Desktop(FromDesktop::AcceptFailed { reservation: wr(n) }))),
         1 => (1u128..5).prop_map(|n| Step::Event(Event::Desktop(FromDesktop::ExitFlagSettled { reservation: wr(n) }))),
         1 => (1u128..5).prop_map(|n| Step::Event(Event::Desktop(FromDesktop::Joined { reservation: wr(n) }))),
@@ -130,7 +135,9 @@ struct Rules {
     wanted: BTreeSet<ReservationSid>,
     joined: BTreeSet<ReservationSid>,
     keeps: bool,
+    prompts: bool,
     gone: bool,
+    activities: u32,
 }
 
 impl Rules {
@@ -175,6 +182,14 @@ impl Rules {
                 Effect::Beacon { goodbye: Some(goodbye), .. } => {
                     assert!(self.keeps && !goodbye.tasks.is_empty(), "no leg was kept");
                     assert!(!std::mem::replace(&mut self.gone, true), "said before");
+                }
+                Effect::Desktop(ToDesktop::PromptOnLeave { on }) => {
+                    assert_ne!(self.prompts, *on, "said before");
+                    self.prompts = *on;
+                }
+                Effect::Desktop(ToDesktop::SetActivity { .. }) => {
+                    self.activities += 1;
+                    assert_eq!(self.activities, 1, "the activity is restored once");
                 }
                 _ => {}
             }
@@ -299,17 +314,18 @@ proptest! {
         for effect in &effects {
             let acts = match effect {
                 Effect::OpenPush | Effect::Beacon { goodbye: Some(_), .. } | Effect::Role { acts: true } => true,
+                Effect::Dialog(_) => true,
                 Effect::Post { request, .. } => matches!(request, Request::Hello(_)),
                 Effect::Desktop(effect) => matches!(
                     effect,
-                    ToDesktop::ShowDialog { .. } | ToDesktop::Accept { .. } | ToDesktop::AcceptPing { .. }
-                        | ToDesktop::JoinCall { .. } | ToDesktop::Refuse { .. } | ToDesktop::KeepLegs { .. }
+                    ToDesktop::Accept { .. } | ToDesktop::AcceptPing { .. }
+                        | ToDesktop::JoinCall { .. } | ToDesktop::Refuse { .. } | ToDesktop::KeepLegs { .. } | ToDesktop::SetActivity { .. }
                 ),
                 Effect::SetTimer { .. } | Effect::ClearTimer { .. } => false,
                 // A call may have been accepted in it.
                 Effect::Store(_) | Effect::Unstore { .. } | Effect::Keep(_) | Effect::Unkeep(_) => false,
                 Effect::Beacon { goodbye: None, .. } | Effect::TakeLock | Effect::Role { acts: false } => false,
-                Effect::ClosePush | Effect::UnkeepAll => false,
+                Effect::ClosePush | Effect::UnkeepAll | Effect::StoreActivity(_) => false,
             };
             prop_assert!(!acts, "{effect:?}");
         }

@@ -10,7 +10,7 @@ use proptest::test_runner::RngSeed;
 use rejoin_plugin::agent::{Delivery, FromDesktop, Kept, RequestId};
 use rejoin_plugin::boundary::{Unfit, Value, heard, stored};
 use rejoin_protocol::api::{
-    DeliveryId, GracefulMark, GracefulReason, HelloReply, Push, RecoveryView, Registration, Stage,
+    DeliveryId, Failure, GracefulMark, GracefulReason, HelloReply, Push, RecoveryView, Registration, Stage,
 };
 use rejoin_protocol::{
     CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid, WorkflowSid,
@@ -103,7 +103,7 @@ fn views() -> Vec<RecoveryView> {
         Stage::Interrupted,
         Stage::HandedOver { worker_name: None },
         Stage::HandedOver { worker_name: Some("Bo".into()) },
-        Stage::Failed { reason: "No.".into() },
+        Stage::Failed { reason: Failure::NotRequeued },
     ];
     let view = |stage| RecoveryView {
         id: RecoveryId::numbered(1),

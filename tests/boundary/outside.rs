@@ -8,7 +8,7 @@ use rejoin_plugin::agent::{
 use rejoin_plugin::boundary::{Value, heard, stored};
 use rejoin_protocol::api::{DeliveryId, GracefulMark, GracefulReason, Push};
 use rejoin_protocol::{
-    CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid, WorkflowSid,
+    ActivitySid, CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid, WorkflowSid,
 };
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -64,7 +64,10 @@ pub fn events(number: u128) -> Vec<Json> {
         json!({"reconnected": {}}),
         json!({"signedOut": {}}),
         json!({"pageHide": {}}),
-        json!({"dialogButton": {}}),
+        json!({"microphoneChanged": {"microphone": "granted"}}),
+        json!({"soundChanged": {"blocked": true}}),
+        json!({"activityChanged": {"sid": ActivitySid::numbered(1), "offline": false}}),
+        json!({"flexPrompts": {}}),
     ]
 }
 

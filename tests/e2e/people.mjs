@@ -58,6 +58,8 @@ function hearsTone(/** @type {number} */ hz) {
 function listen(/** @type {Page} */ page, /** @type {string} */ whose, /** @type {string[]} */ diary) {
   const note = (/** @type {string} */ text) => diary.push(`${new Date().toISOString()} ${whose}: ${text}`);
   page.on('console', (message) => note(`${message.type()} ${message.text().slice(0, 600)}`));
+  // The browser asks before a page is left during a call. Whoever leaves in a story means it.
+  page.on('dialog', (dialog) => dialog.accept());
   page.on('pageerror', (error) => note(`error ${error.stack ?? error}`));
 }
 

@@ -232,9 +232,31 @@ pub enum Stage {
     /// Twilio refused for good.
     #[serde(rename_all = "camelCase")]
     Failed {
-        /// One sentence, without anything personal.
-        reason: String,
+        /// Why.
+        reason: Failure,
     },
+}
+
+/// Why a recovery failed for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", from = "String")]
+pub enum Failure {
+    /// Nobody took the call within the time that a recovery may take; the customer stays in the queue.
+    NobodyTookIt,
+    /// Twilio did not take the customer's call back into the queue.
+    NotRequeued,
+    /// A reason that this version does not know.
+    Other,
+}
+
+impl From<String> for Failure {
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "nobodyTookIt" => Self::NobodyTookIt,
+            "notRequeued" => Self::NotRequeued,
+            _ => Self::Other,
+        }
+    }
 }
 
 /// A [`Stage`] as it is read. What serde derives for a tagged enum is several times as much code, and browsers load it.
@@ -268,7 +290,7 @@ impl Stage {
             "covered" => Self::Covered,
             "customerLeft" => Self::CustomerLeft,
             "graceful" => Self::Graceful,
-            "failed" => Self::Failed { reason: reason? },
+            "failed" => Self::Failed { reason: reason.unwrap_or_default().into() },
             _ => return None,
         })
     }
@@ -354,13 +376,19 @@ mod tests {
             Stage::Covered,
             Stage::CustomerLeft,
             Stage::Graceful,
-            Stage::Failed { reason: "No.".into() },
+            Stage::Failed { reason: Failure::NobodyTookIt },
+            Stage::Failed { reason: Failure::NotRequeued },
+            Stage::Failed { reason: Failure::Other },
         ];
         for stage in stages {
             let text = serde_json::to_string(&stage).expect("serialises");
             assert_eq!(serde_json::from_str::<Stage>(&text).expect("is read"), stage, "{text}");
         }
-        for text in [r#"{"name":"weather"}"#, r#"{"name":"failed"}"#, "{}", "null"] {
+        for text in [r#"{"name":"failed"}"#, r#"{"name":"failed","reason":"The moon was full."}"#] {
+            let other = Stage::Failed { reason: Failure::Other };
+            assert_eq!(serde_json::from_str::<Stage>(text).expect("is read"), other, "{text}");
+        }
+        for text in [r#"{"name":"weather"}"#, "{}", "null"] {
             assert!(serde_json::from_str::<Stage>(text).is_err(), "{text}");
         }
     }

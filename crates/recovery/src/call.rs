@@ -9,7 +9,7 @@ use crate::{
 };
 use crate::{ParticipantFlags, Registered, Timer};
 use rejoin_protocol::api::{
-    DeliveryId, GracefulMark, GracefulReason, Hello, RecoveryView, Registration, Stage,
+    DeliveryId, Failure, GracefulMark, GracefulReason, Hello, RecoveryView, Registration, Stage,
 };
 use rejoin_protocol::{
     CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid, WorkflowSid,
@@ -212,8 +212,8 @@ pub enum Ending {
     Graceful,
     /// Twilio refused for good, or nobody took the call.
     Failed {
-        /// One sentence without anything personal.
-        reason: String,
+        /// Why.
+        reason: Failure,
     },
 }
 
@@ -250,7 +250,7 @@ impl Recovery {
             Phase::Ended(Ending::Covered) => Stage::Covered,
             Phase::Ended(Ending::CustomerLeft) => Stage::CustomerLeft,
             Phase::Ended(Ending::Graceful) => Stage::Graceful,
-            Phase::Ended(Ending::Failed { reason }) => Stage::Failed { reason: reason.clone() },
+            Phase::Ended(Ending::Failed { reason }) => Stage::Failed { reason: *reason },
         };
         let waits = matches!(stage, Stage::Interrupted | Stage::InPlace | Stage::Requeueing | Stage::Queued);
         RecoveryView {
@@ -1205,8 +1205,7 @@ impl Call {
                 self.requeue(out, None, out.now + out.config.queue_within);
             }
             Phase::Requeueing { target: None } | Phase::Queued { target: None } => {
-                let reason = "nobody took the call in time; it stays in the queue".to_owned();
-                self.end_recovery(out, &Ending::Failed { reason });
+                self.end_recovery(out, &Ending::Failed { reason: Failure::NobodyTookIt });
             }
             Phase::Rejoining => {
                 let leg = recovery.lost_leg.clone();
@@ -1260,8 +1259,7 @@ impl Call {
                 self.requeue(out, None, out.now + out.config.queue_within);
             }
             Outcome::Failed { .. } if waits => {
-                let reason = "Twilio did not take the customer's call back into the queue".to_owned();
-                self.end_recovery(out, &Ending::Failed { reason });
+                self.end_recovery(out, &Ending::Failed { reason: Failure::NotRequeued });
             }
             Outcome::Gone
             | Outcome::Failed { .. }

@@ -1,0 +1,75 @@
+//! What has to be in order before a call can come to this desktop, and after: phone, microphone, sound.
+
+use crate::agent::recovery::Recovery;
+use crate::agent::{Agent, Dialog, Effect, Microphone, Timer};
+use rejoin_protocol::Millis;
+use rejoin_protocol::api::Stage;
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ready {
+    pub(super) microphone: Microphone,
+    /// A microphone of which nothing is known was waited for long enough.
+    waited: bool,
+    /// The browser has refused to play the call.
+    pub(super) silenced: bool,
+}
+
+impl Ready {
+    fn has_microphone(&self) -> bool {
+        match self.microphone {
+            Microphone::Granted => true,
+            Microphone::Unknown => self.waited,
+            Microphone::Denied | Microphone::Missing => false,
+        }
+    }
+}
+
+impl Agent {
+    /// The page acts from now on. A browser may never tell about the microphone: it is not waited for without end.
+    pub(super) fn await_microphone(&mut self, now: Millis, out: &mut Vec<Effect>) {
+        if self.ready.microphone == Microphone::Unknown {
+            let at = now + self.config.microphone_within;
+            out.push(Effect::SetTimer { timer: Timer::Microphone, at });
+        }
+    }
+
+    /// It has not told in time.
+    pub(super) fn waited_for_microphone(&mut self) {
+        self.ready.waited = true;
+    }
+
+    /// Can a call come to this page?
+    pub(super) fn can_talk(&self) -> bool {
+        self.phone_registered && self.ready.has_microphone()
+    }
+
+    fn talks(&self) -> bool {
+        self.calls.values().any(|call| call.is_accepted() && call.facts.live_call)
+    }
+
+    /// The agent is on a call and hears nothing before he or she clicks.
+    pub(super) fn needs_click(&self) -> Option<Dialog> {
+        (self.ready.silenced && self.talks() && !self.waits).then_some(Dialog::NeedsClick)
+    }
+
+    /// Why the agent is not back yet, as far as it is this desktop.
+    pub(super) fn obstacle(&self, recovery: &Recovery) -> Option<Dialog> {
+        if recovery.overdue || self.talks() {
+            return None;
+        }
+        let remaining = recovery.view.remaining_ms.map(|remaining| recovery.heard + Millis(remaining));
+        let (until, awaited) = match recovery.view.stage {
+            Stage::Interrupted => (remaining, false),
+            Stage::InPlace => (None, true), // at the end of this time the second rung begins
+            Stage::Requeueing | Stage::Queued => (remaining, true),
+            _ => return None,
+        };
+        match self.ready.microphone {
+            Microphone::Denied => Some(Dialog::MicrophoneDenied { until }),
+            Microphone::Missing => Some(Dialog::NoMicrophone { until }),
+            Microphone::Granted | Microphone::Unknown => {
+                (awaited && !self.phone_registered).then_some(Dialog::WaitingForPhone { until })
+            }
+        }
+    }
+}

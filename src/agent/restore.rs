@@ -1,0 +1,44 @@
+//! What the loss of a page changes beside the call, and is put back: the agent's activity.
+
+use crate::agent::{Activity, Agent, Effect, ToDesktop};
+use rejoin_protocol::ActivitySid;
+use rejoin_protocol::api::HelloReply;
+
+/// The agent's activity.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Restore {
+    now: Option<Activity>,
+    /// As an agent last wanted it while a page was there.
+    wanted: Option<ActivitySid>,
+    done: bool,
+}
+
+impl Agent {
+    /// What an earlier page stored ([`Effect::StoreActivity`]).
+    pub fn recall_activity(&mut self, activity: Option<ActivitySid>) {
+        self.restore.wanted = activity;
+    }
+
+    pub(super) fn activity(&mut self, activity: Activity, out: &mut Vec<Effect>) {
+        let first = self.restore.now.is_none();
+        let wanted = (!activity.offline).then(|| activity.sid.clone());
+        self.restore.now = Some(activity);
+        // Offline at the beginning is what becomes of an agent without a desktop; later it is the agent's own wish.
+        if (wanted.is_some() || !first) && wanted != self.restore.wanted {
+            self.restore.wanted.clone_from(&wanted);
+            out.push(Effect::StoreActivity(wanted));
+        }
+    }
+
+    /// The server says that this agent was lost: what TaskRouter made of the activity meanwhile is undone, once.
+    pub(super) fn restore_activity(&mut self, reply: &HelloReply, out: &mut Vec<Effect>) {
+        let offline = self.restore.now.as_ref().is_some_and(|now| now.offline);
+        if reply.recoveries.is_empty() || reply.superseded || !offline || self.restore.done {
+            return;
+        }
+        if let Some(activity) = self.restore.wanted.clone() {
+            self.restore.done = true;
+            out.push(Effect::Desktop(ToDesktop::SetActivity { activity }));
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! The blocking dialog: shows what the machine says, in Flex's look. A native modal `<dialog>` keeps the focus inside;
+//! in a shadow root neither Flex's styles nor ours reach the other side.
+
+use crate::agent::Dialog;
+use gloo_timers::callback::Timeout;
+use js_sys::{Array, Function, Object, Reflect};
+use rejoin_protocol::Millis;
+use rejoin_protocol::api::Failure;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::rc::Rc;
+use wasm_bindgen::prelude::*;
+
+/// Measures and colours of Twilio Paste, which Flex is made of (<https://paste.twilio.design/tokens>).
+const STYLE: &str = include_str!("dialog.css");
+const MARKUP: &str = include_str!("dialog.html");
+const TEXT: &str = "textContent";
+
+#[wasm_bindgen]
+extern "C" {
+    /// What only Flex knows: its language, the words in it, and its theme.
+    pub type Looks;
+
+    /// The words of this name, with each gap filled in.
+    #[wasm_bindgen(method, catch)]
+    fn text(this: &Looks, name: &str, values: &Object) -> Result<JsValue, JsValue>;
+
+    /// The language that they are in, such as `de`.
+    #[wasm_bindgen(method, catch)]
+    fn language(this: &Looks) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method, catch, js_name = isDark)]
+    fn is_dark(this: &Looks) -> Result<JsValue, JsValue>;
+}
+
+/// One dialog, built when it is first shown.
+pub(super) struct Window {
+    looks: Looks,
+    element: OnceCell<JsValue>,
+    /// It is to be open.
+    wanted: Cell<bool>,
+    countdown: RefCell<Option<Timeout>>,
+    /// The button was pressed.
+    pressed: Box<dyn Fn()>,
+}
+
+/// What it looks like.
+struct Face {
+    class: &'static str,
+    /// Path of the icon.
+    icon: &'static str,
+    /// Of the texts: the words are called so, the title as well with `Title` behind it.
+    name: &'static str,
+    /// Name of the button's text; empty: there is none.
+    button: &'static str,
+}
+
+impl Face {
+    fn of(dialog: &Dialog) -> Self {
+        let face = |class, icon, name, button| Self { class, icon, name, button };
+        let busy = |name| face("busy", "M14 2.5A11.5 11.5 0 0 1 25.5 14", name, "");
+        let alarm = |name, button| face("failed", "M14 8.5V15M14 19.5v.01", name, button);
+        let told = |name, button| face("told", "M14 13v6.5M14 8.5v.01", name, button);
+        match dialog {
+            Dialog::Checking => busy("checking"),
+            Dialog::Unreachable => told("unreachable", "continue"),
+            Dialog::Interrupted { .. } => busy("interrupted"),
+            Dialog::WaitingForPhone { .. } => busy("waitingForPhone"),
+            Dialog::MicrophoneDenied { .. } => alarm("microphoneDenied", ""),
+            Dialog::NoMicrophone { .. } => alarm("noMicrophone", ""),
+            Dialog::NeedsClick => told("needsClick", "turnOnSound"),
+            Dialog::InPlace => busy("inPlace"),
+            Dialog::Reconnecting => busy("reconnecting"),
+            Dialog::Slow => told("slow", "continue"),
+            Dialog::Rejoined => face("done", "m9 14.5 3.5 3.5 7-8", "rejoined", ""),
+            Dialog::WaitingForOther => told("waitingForOther", "close"),
+            Dialog::HandedOver { .. } => told("handedOver", "close"),
+            Dialog::CustomerLeft => told("customerLeft", "ok"),
+            Dialog::Failed { reason } => alarm(
+                match reason {
+                    Failure::NobodyTookIt => "failedNobodyTookIt",
+                    Failure::NotRequeued => "failedNotRequeued",
+                    Failure::Other => "failed",
+                },
+                "ok",
+            ),
+        }
+    }
+}
+
+impl Window {
+    pub(super) fn new(looks: Looks, pressed: impl Fn() + 'static) -> Rc<Self> {
+        Rc::new(Self {
+            looks,
+            element: OnceCell::new(),
+            wanted: Cell::new(false),
+            countdown: RefCell::default(),
+            pressed: Box::new(pressed),
+        })
+    }
+
+    /// Shows this, or nothing.
+    pub(super) fn show(self: &Rc<Self>, dialog: Option<&Dialog>) {
+        self.wanted.set(dialog.is_some());
+        self.countdown.replace(None);
+        // A page in which it cannot be done has no dialog.
+        let _ = match (dialog, self.element.get()) {
+            (Some(dialog), _) => self.fill(dialog),
+            (None, Some(element)) => call(element, "close", &JsValue::UNDEFINED).map(drop),
+            (None, None) => Ok(()),
+        };
+    }
+
+    fn fill(self: &Rc<Self>, dialog: &Dialog) -> Result<(), JsValue> {
+        if self.element.get().is_none() {
+            let _ = self.element.set(self.build()?);
+        }
+        let Some(element) = self.element.get() else { return Ok(()) };
+        let face = Face::of(dialog);
+        let values = Object::new();
+        let mut until = None;
+        match dialog {
+            Dialog::HandedOver { name: Some(name) } => set(&values, "name", &name.into())?,
+            Dialog::Interrupted { until: at }
+            | Dialog::WaitingForPhone { until: at }
+            | Dialog::MicrophoneDenied { until: at }
+            | Dialog::NoMicrophone { until: at } => until = *at,
+            _ => {}
+        }
+        let say = |part: &JsValue, name: &str| set(part, TEXT, &self.looks.text(name, &values)?);
+        let dark = if self.looks.is_dark()?.is_truthy() { " dark" } else { "" };
+        set(element, "className", &[face.class, dark].concat().into())?;
+        set(element, "lang", &self.looks.language()?)?;
+        set(&part(element, "g")?, "innerHTML", &["<path d='", face.icon, "'/>"].concat().into())?;
+        let title = if face.name.starts_with("failed") { "failed" } else { face.name };
+        say(&part(element, "h2")?, &[title, "Title"].concat())?;
+        say(&part(element, ".text")?, face.name)?;
+        let button = part(element, "button")?;
+        set(&button, "hidden", &face.button.is_empty().into())?;
+        let mut focus = element;
+        if !face.button.is_empty() {
+            say(&button, face.button)?;
+            focus = &button;
+        }
+        self.tick(until)?;
+        if !Reflect::get(element, &"open".into())?.is_truthy() {
+            call(element, "showModal", &JsValue::UNDEFINED)?;
+        }
+        call(focus, "focus", &JsValue::UNDEFINED).map(drop)
+    }
+
+    /// Says how much time is left, and again every second.
+    fn tick(self: &Rc<Self>, until: Option<Millis>) -> Result<(), JsValue> {
+        let Some(element) = self.element.get() else { return Ok(()) };
+        let timer = part(element, ".timer")?;
+        let seconds = until.map_or(0, |until| super::now().until(until).0.div_ceil(1000));
+        if seconds == 0 {
+            return set(&timer, TEXT, &JsValue::NULL);
+        }
+        let values = Object::new();
+        set(&values, "seconds", &(seconds as f64).into())?;
+        set(&timer, TEXT, &self.looks.text("countdown", &values)?)?;
+        let this = Rc::downgrade(self);
+        let again = Timeout::new(1000, move || {
+            if let Some(this) = this.upgrade() {
+                let _ = this.tick(until); // it was possible a second ago
+            }
+        });
+        self.countdown.replace(Some(again));
+        Ok(())
+    }
+
+    fn build(self: &Rc<Self>) -> Result<JsValue, JsValue> {
+        let document = Reflect::get(&js_sys::global(), &"document".into())?;
+        let host = call(&document, "createElement", &"rejoin-dialog".into())?;
+        let open = Object::new();
+        set(&open, "mode", &"open".into())?;
+        let root = call(&host, "attachShadow", &open)?;
+        set(&root, "innerHTML", &MARKUP.into())?;
+        // Allowed under any content security policy, unlike <style>.
+        let sheet: Function = Reflect::get(&js_sys::global(), &"CSSStyleSheet".into())?.dyn_into()?;
+        let sheet = Reflect::construct(&sheet, &Array::new())?;
+        call(&sheet, "replaceSync", &STYLE.into())?;
+        set(&root, "adoptedStyleSheets", &Array::of1(&sheet))?;
+        let element = part(&root, "dialog")?;
+        let this = Rc::downgrade(self);
+        let heard = Closure::<dyn Fn(JsValue)>::new(move |event: JsValue| {
+            let Some(this) = this.upgrade() else { return };
+            // The page may do as it likes with a dialog that it took away.
+            let _ = this.heard(&event);
+        });
+        let heard = heard.into_js_value(); // as long as the page
+        for name in ["oncancel", "onclose"] {
+            set(&element, name, &heard)?;
+        }
+        set(&part(&element, "button")?, "onclick", &heard)?;
+        call(&Reflect::get(&document, &"body".into())?, "append", &host)?;
+        Ok(element)
+    }
+
+    fn heard(&self, event: &JsValue) -> Result<(), JsValue> {
+        match Reflect::get(event, &"type".into())?.as_string().as_deref() {
+            Some("click") => (self.pressed)(),
+            Some("cancel") => call(event, "preventDefault", &JsValue::UNDEFINED).map(drop)?,
+            // `close`: Esc twice gets past `cancel`.
+            _ => {
+                if let Some(element) = self.element.get().filter(|_| self.wanted.get()) {
+                    call(element, "showModal", &JsValue::UNDEFINED)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+// By name: what web-sys would import for each of these is a fifth of the dialog.
+
+fn part(of: &JsValue, selector: &str) -> Result<JsValue, JsValue> {
+    call(of, "querySelector", &selector.into())
+}
+
+fn set(of: &JsValue, name: &str, value: &JsValue) -> Result<(), JsValue> {
+    Reflect::set(of, &name.into(), value).map(drop)
+}
+
+fn call(of: &JsValue, name: &str, argument: &JsValue) -> Result<JsValue, JsValue> {
+    Reflect::get(of, &name.into())?.dyn_into::<Function>()?.call1(of, argument)
+}

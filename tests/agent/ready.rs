@@ -1,0 +1,129 @@
+use crate::desk::*;
+
+fn accept() -> Vec<ToDesktop> {
+    vec![ToDesktop::Accept { reservation: wr(2) }, ToDesktop::Select { reservation: wr(2) }]
+}
+
+/// The old leg stands and the server wants it joined; what the microphone is like is not known.
+fn in_place() -> Desk {
+    let mut desk = Desk::of_unknown_microphone(&[1]);
+    desk.start(vec![task(1, ReservationStatus::Accepted)], true);
+    desk.handle(conference(1, both()));
+    desk.greeted(vec![view(Stage::InPlace)]);
+    desk
+}
+
+/// The own reconnect task is there.
+fn queued() -> Desk {
+    let mut desk = Desk::of_unknown_microphone(&[1]);
+    desk.start(vec![task(1, ReservationStatus::Wrapping)], true);
+    desk.greeted(vec![view(Stage::Queued)]);
+    assert!(desktop(&desk.task(reconnect(2, Some(me())))).is_empty());
+    desk
+}
+
+fn goes_on(effects: &[Effect]) -> bool {
+    let effects = desktop(effects);
+    effects.contains(&join()) || effects.contains(&ToDesktop::Accept { reservation: wr(2) })
+}
+
+#[test]
+fn a_call_waits_for_the_phone_and_the_dialog_says_so() {
+    let mut desk = Desk::new(&[1]);
+    desk.start(vec![task(1, ReservationStatus::Accepted)], false);
+    desk.handle(conference(1, both()));
+    let effects = desk.greeted(vec![view(Stage::InPlace)]);
+    assert!(!goes_on(&effects));
+    assert_eq!(desk.dialog, Some(Dialog::WaitingForPhone { until: None }), "no other agent is next");
+    assert!(goes_on(&desk.phone(true)));
+    assert_eq!(desk.dialog, Some(Dialog::InPlace));
+
+    let mut desk = Desk::new(&[1]);
+    desk.start(vec![task(1, ReservationStatus::Wrapping)], false);
+    let until = Some(desk.now + Millis(14_000));
+    desk.greeted(vec![view(Stage::Queued)]);
+    assert_eq!(desk.dialog, Some(Dialog::WaitingForPhone { until }));
+    assert!(desktop(&desk.task(reconnect(2, Some(me())))).is_empty());
+    assert_eq!(desktop(&desk.phone(true)), accept());
+    assert_eq!(desk.dialog, Some(Dialog::Reconnecting));
+}
+
+#[test]
+fn a_call_waits_for_the_microphone_and_the_dialog_says_what_to_do() {
+    type Says = fn(Option<Millis>) -> Dialog;
+    let table: [(Microphone, Says); 2] = [
+        (Microphone::Denied, |until| Dialog::MicrophoneDenied { until }),
+        (Microphone::Missing, |until| Dialog::NoMicrophone { until }),
+    ];
+    for (microphone, says) in table {
+        for (mut desk, counts, after) in
+            [(in_place(), false, Dialog::InPlace), (queued(), true, Dialog::Reconnecting)]
+        {
+            let until = counts.then_some(desk.now + Millis(14_000));
+            assert!(!goes_on(&desk.microphone(microphone)));
+            assert_eq!(desk.dialog, Some(says(until)));
+            assert!(!goes_on(&desk.wait(Millis::seconds(5))), "however long it takes");
+            assert!(goes_on(&desk.microphone(Microphone::Granted)), "{microphone:?}");
+            assert_eq!(desk.dialog, Some(after));
+        }
+        // It is said as soon as it is known, also while the customer is still being looked after.
+        let mut desk = Desk::new(&[1]);
+        desk.start(vec![task(1, ReservationStatus::Wrapping)], true);
+        desk.microphone(microphone);
+        let until = Some(desk.now + Millis(14_000));
+        desk.greeted(vec![view(Stage::Interrupted)]);
+        assert_eq!(desk.dialog, Some(says(until)));
+        // The server does not wait for ever, and neither does the agent.
+        desk.pushed(Stage::WaitingForOther);
+        assert_eq!(desk.dialog, Some(Dialog::WaitingForOther));
+    }
+}
+
+#[test]
+fn a_browser_that_does_not_tell_is_waited_for_a_while() {
+    for mut desk in [in_place(), queued()] {
+        assert!(!goes_on(&desk.wait(Millis(1_999))));
+        assert!(goes_on(&desk.wait(Millis(1))));
+    }
+}
+
+#[test]
+fn who_is_on_the_call_is_not_told_about_the_microphone() {
+    let mut desk = Desk::joining();
+    desk.task(live(201));
+    desk.microphone(Microphone::Denied);
+    assert_eq!(desk.dialog, Some(Dialog::InPlace));
+}
+
+#[test]
+fn a_silent_server_comes_before_the_microphone() {
+    let mut desk = queued();
+    desk.microphone(Microphone::Denied);
+    desk.wait(Millis::seconds(24));
+    assert_eq!(desk.dialog, Some(Dialog::Slow), "the way out");
+}
+
+#[test]
+fn a_call_that_cannot_be_heard_needs_one_click() {
+    let blocked = |blocked| Event::Desktop(FromDesktop::SoundChanged { blocked });
+    let mut desk = Desk::joining();
+    desk.handle(blocked(true));
+    assert_eq!(desk.dialog, Some(Dialog::InPlace), "there is nothing to be heard yet");
+    desk.task(live(201));
+    assert_eq!(desk.dialog, Some(Dialog::NeedsClick));
+    desk.pushed(Stage::Rejoined);
+    assert_eq!(desk.dialog, Some(Dialog::NeedsClick), "until it is heard");
+    assert_eq!(desktop(&desk.handle(Event::DialogButton)), [ToDesktop::PlaySound {}]);
+    assert_eq!(desk.dialog, Some(Dialog::Rejoined));
+    desk.handle(blocked(true));
+    assert_eq!(desk.dialog, Some(Dialog::NeedsClick), "refused once more");
+    desk.handle(blocked(false));
+    assert_ne!(desk.dialog, Some(Dialog::NeedsClick), "it plays by itself");
+
+    // It goes with the call.
+    let mut desk = Desk::on_a_call();
+    desk.handle(blocked(true));
+    assert_eq!(desk.dialog, Some(Dialog::NeedsClick));
+    desk.task(task(1, ReservationStatus::Wrapping));
+    assert_eq!(desk.dialog, None);
+}

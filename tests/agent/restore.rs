@@ -1,0 +1,88 @@
+use crate::desk::*;
+
+const OFFLINE: u128 = 0;
+const AVAILABLE: u128 = 1;
+const BREAK: u128 = 2;
+
+fn stored(effects: &[Effect]) -> Vec<Option<ActivitySid>> {
+    let mine = effects.iter().filter_map(|effect| match effect {
+        Effect::StoreActivity(activity) => Some(activity.clone()),
+        _ => None,
+    });
+    mine.collect()
+}
+
+fn set(effects: &[Effect]) -> Vec<ActivitySid> {
+    let mine = desktop(effects).into_iter().filter_map(|effect| match effect {
+        ToDesktop::SetActivity { activity } => Some(activity),
+        _ => None,
+    });
+    mine.collect()
+}
+
+/// Loaded, with that activity now, after an earlier page stored the other.
+fn loaded(now: u128, before: Option<u128>) -> Desk {
+    let mut desk = Desk::new(&[1]);
+    desk.agent.recall_activity(before.map(ActivitySid::numbered));
+    desk.handle(activity(now));
+    desk.start(vec![], true);
+    desk
+}
+
+#[test]
+fn the_next_page_knows_what_the_agent_wanted() {
+    let mut desk = Desk::idle();
+    let of = |number| vec![Some(ActivitySid::numbered(number))];
+    assert_eq!(stored(&desk.handle(activity(AVAILABLE))), of(AVAILABLE));
+    assert_eq!(stored(&desk.handle(activity(AVAILABLE))), []);
+    assert_eq!(stored(&desk.handle(activity(BREAK))), of(BREAK));
+    assert_eq!(stored(&desk.handle(activity(OFFLINE))), [None], "the agent has gone offline on purpose");
+}
+
+#[test]
+fn what_taskrouter_changed_is_undone_once_when_the_agent_was_lost() {
+    let break_of = |number: u128| ActivitySid::numbered(number);
+    for stage in [Stage::Interrupted, Stage::WaitingForOther, Stage::HandedOver { worker_name: None }] {
+        let mut desk = loaded(OFFLINE, Some(BREAK));
+        assert_eq!(set(&desk.greeted(vec![view(stage.clone())])), [break_of(BREAK)], "{stage:?}");
+        desk.handle(activity(BREAK));
+        desk.handle(activity(OFFLINE));
+        desk.wait(Millis::seconds(2));
+        desk.handle(Event::PushState { up: false });
+        desk.handle(Event::PushState { up: true });
+        if desk.hello.is_some() {
+            assert_eq!(set(&desk.greeted(vec![view(stage)])), [], "once");
+        }
+    }
+    // now, before, what the server says, what is set
+    let lost = || vec![view(Stage::Interrupted)];
+    let table = [
+        (OFFLINE, Some(BREAK), vec![], "nobody was lost"),
+        (OFFLINE, None, lost(), "offline before, too"),
+        (AVAILABLE, Some(BREAK), lost(), "somebody else has set it"),
+        (BREAK, Some(BREAK), lost(), "nothing has changed"),
+    ];
+    for (now, before, recoveries, why) in table {
+        assert_eq!(set(&loaded(now, before).greeted(recoveries)), [], "{why}");
+    }
+}
+
+#[test]
+fn mute_comes_along_through_the_queue() {
+    for muted in [true, false] {
+        let mut desk = Desk::new(&[]);
+        let mark = Mark { reservation: wr(1), muted };
+        desk.agent = Agent::new(Config::new(SERVER), 7, vec![mark]);
+        desk.microphone(Microphone::Granted);
+        desk.start(vec![task(1, ReservationStatus::Wrapping)], true);
+        desk.greeted(vec![view(Stage::Queued)]);
+        desk.task(reconnect(2, Some(me())));
+        desk.task(task(1, ReservationStatus::Over));
+        let mut facts = task(2, ReservationStatus::Accepted);
+        assert!(!desktop(&desk.task(facts.clone())).contains(&ToDesktop::Mute {}), "no call yet");
+        facts.live_call = true;
+        let effects = desktop(&desk.task(facts.clone()));
+        assert_eq!(effects.contains(&ToDesktop::Mute {}), muted);
+        assert!(!desktop(&desk.task(facts)).contains(&ToDesktop::Mute {}), "once");
+    }
+}
