@@ -36,16 +36,26 @@ impl Model {
         })
     }
 
+    /// As in replies to changes, which say nothing of transfers: `twilio-taskrouter` would throw.
     pub(super) fn bridge_reservation(&self, sid: &ReservationSid, reservation: &Reservation) -> Value {
         let task = self.tasks.get(&reservation.task).map(|task| self.bridge_task(&reservation.task, task));
-        let mut bridged = json!({
+        json!({
             "sid": sid, "account_sid": self.account.sid, "workspace_sid": self.account.workspace,
             "task_sid": reservation.task, "worker_sid": reservation.worker,
             "reservation_status": reservation.status.as_str(),
             "reservation_timeout": self.facts.reservation_timeout.0 / 1000,
             "date_created": seconds(reservation.created), "date_updated": seconds(reservation.updated),
             "version": reservation.version.to_string(), "task": task,
-        });
+        })
+    }
+
+    /// As in events and lists: with its transfers, and why it was canceled.
+    pub(super) fn bridge_reservation_in_full(
+        &self,
+        sid: &ReservationSid,
+        reservation: &Reservation,
+    ) -> Value {
+        let mut bridged = self.bridge_reservation(sid, reservation);
         // What is not there must not be there as `null` either: Flex would read it as a transfer.
         let incoming = reservation.transfer.as_ref().and_then(|sid| Some((sid, self.transfers.get(sid)?)));
         if let Some((sid, transfer)) = incoming {

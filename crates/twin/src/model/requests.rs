@@ -394,7 +394,8 @@ impl Model {
             .filter(|(_, reservation)| listed(status, reservation.status.as_str()))
             .collect();
         let rest: Vec<_> = found.iter().map(|(sid, state)| self.rest_reservation(sid, state)).collect();
-        let bridge: Vec<_> = found.iter().map(|(sid, state)| self.bridge_reservation(sid, state)).collect();
+        let bridge: Vec<_> =
+            found.iter().map(|(sid, state)| self.bridge_reservation_in_full(sid, state)).collect();
         let path = match (task, worker) {
             (Some(task), _) => format!("Tasks/{task}/Reservations"),
             (None, Some(worker)) => format!("Workers/{worker}/Reservations"),

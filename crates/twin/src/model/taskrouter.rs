@@ -194,7 +194,7 @@ impl Model {
         let Some(reservation) = self.reservations.get(sid) else { return };
         let event_type = format!("reservation.{}", reservation.status.event());
         let worker = reservation.worker.clone();
-        let payload = self.bridge_reservation(sid, reservation);
+        let payload = self.bridge_reservation_in_full(sid, reservation);
         self.effects.push(Effect::Tell { worker, event_type, payload });
     }
 

@@ -191,12 +191,21 @@ fn what_cannot_be_handed_over_is_refused() {
 
 #[test]
 fn a_page_that_is_loaded_again_finds_its_transfer_under_way() {
-    let (mut world, talk, _) = handing_over("WARM");
-    let reply = world.ask(Request::FetchReservation(talk.reservation.clone())).expect("there");
-    assert_eq!(reply.bridge["active_outgoing_task_transfer"]["transfer_status"], "initiated");
-    let (mut world, talk, ..) = handed_over();
-    let reply = world.ask(Request::FetchReservation(talk.reservation.clone())).expect("there");
-    assert!(reply.bridge.get("active_outgoing_task_transfer").is_none(), "not even as null");
+    let listed = |world: &mut World| {
+        let list = Request::ListReservations { task: None, worker: Some(ada()), status: None };
+        world.ask(list).expect("a list").bridge["contents"][0].clone()
+    };
+    let (mut world, ..) = handing_over("WARM");
+    assert_eq!(listed(&mut world)["active_outgoing_task_transfer"]["transfer_status"], "initiated");
+    let (mut world, ..) = handed_over();
+    assert!(listed(&mut world).get("active_outgoing_task_transfer").is_none(), "not even as null");
+}
+
+#[test]
+fn replies_to_changes_say_nothing_of_the_transfer() {
+    let (mut world, _, offer) = handing_over("WARM");
+    let reply = world.reservation_status(&offer, "rejected").expect("rejected");
+    assert!(reply.bridge.get("task_transfer").is_none(), "{}", reply.bridge);
 }
 
 #[test]
