@@ -309,6 +309,9 @@ impl Agent {
                 call.checking = Some(now);
             }
         }
+        if call.had_call {
+            call.checking = None; // whatever another page left, the agent has the call here
+        }
         let theirs = self.waits && !call.had_call;
         if was == Some(ReservationStatus::Accepted) && !call.is_accepted() && !call.is_orphan() && !theirs {
             // Seen by a living page: the next page has nothing to look for.

@@ -61,6 +61,15 @@ fn a_page_whose_turn_has_come_puts_the_agent_back() {
 }
 
 #[test]
+fn a_page_that_has_taken_the_call_over_has_nothing_to_check() {
+    let (mut desk, _) = Desk::waiting(vec![task(1, ReservationStatus::Accepted)], &[1]);
+    let effects = desk.task(live(201));
+    assert!(effects.contains(&Effect::TakeLock), "{effects:?}");
+    desk.elect();
+    assert_eq!(desk.dialog, None);
+}
+
+#[test]
 fn an_offer_that_came_meanwhile_is_taken_when_the_turn_has_come() {
     let (mut desk, _) = Desk::waiting(vec![ping(5)], &[]);
     desk.elect();
