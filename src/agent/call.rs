@@ -94,10 +94,11 @@ impl Call {
         self.joined().filter(|leg| leg.mine && leg.kind == LegKind::Worker && leg.call.is_some())
     }
 
-    /// How many are in the conference. Flex's own rule for ending it counts everybody, supervisors too; but legs
-    /// that this worker's earlier pages left behind are nobody.
+    /// How many are in the conference, as Flex counts for its own rule of ending it: who is still being rung in a
+    /// transfer has no leg, and legs that this worker's earlier pages left behind are nobody.
     pub(super) fn live(&self) -> usize {
-        self.joined().count() - self.mine().count().saturating_sub(1)
+        let legs = self.joined().filter(|leg| leg.call.is_some()).count();
+        legs - self.mine().count().saturating_sub(1)
     }
 
     /// The youngest leg of this worker, whichever page it belongs to.

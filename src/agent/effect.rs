@@ -107,6 +107,8 @@ pub enum Timer {
     Overdue,
     /// Flex has waited long enough for a leave.
     Leave(RequestId),
+    /// A call that was to be left should be.
+    Stay(ReservationSid),
     /// Send what failed again.
     Outbox,
     /// Ask how things are, while nothing is told.

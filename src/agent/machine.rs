@@ -466,7 +466,8 @@ impl Agent {
         let accepts = self.offers.iter_mut().map(|(reservation, _)| Timer::Accept(reservation.clone()));
         let ends = self.recoveries.iter_mut().map(|(id, _)| Timer::Rejoined(id.clone()));
         let leaves = self.leavings.iter_mut().map(|(request, _)| Timer::Leave(*request));
-        let timers = timers.chain(joins).chain(accepts).chain(ends).chain(leaves);
+        let stays = self.calls.values().map(|call| Timer::Stay(call.facts.reservation.clone()));
+        let timers = timers.chain(joins).chain(accepts).chain(ends).chain(leaves).chain(stays);
         out.extend(timers.map(|timer| Effect::ClearTimer { timer }));
         for (request, _) in self.leavings.iter_mut() {
             out.push(Effect::Desktop(ToDesktop::Let { request: *request }));
@@ -505,6 +506,7 @@ impl Agent {
             Timer::Overdue => self.overdue(now, out),
             Timer::Exposed => self.exposed_for_long(out),
             Timer::Leave(request) => self.leave_no_later(request, out),
+            Timer::Stay(reservation) => self.look_again(now, &reservation, out),
             Timer::Outbox => self.outbox.resume(out),
             Timer::Poll => self.poll_now(now, out),
             Timer::Accept(reservation) => {

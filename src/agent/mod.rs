@@ -26,6 +26,7 @@ mod restore;
 mod role;
 mod server;
 mod status;
+mod staying;
 
 pub(crate) use few::Map;
 

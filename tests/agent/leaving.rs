@@ -69,6 +69,41 @@ fn a_cold_transfer_keeps_the_customer_in_the_conference() {
 }
 
 #[test]
+fn who_is_still_being_rung_in_a_transfer_is_nobody_yet() {
+    let mut desk = Desk::on_a_call();
+    let mut legs = both();
+    // As Flex shows the target of a consultation: joined, but without a call.
+    legs.push(Leg { call: None, ..leg(0, LegKind::Other, false, 0) });
+    desk.handle(conference(1, legs));
+    let (id, _) = posts(&desk.leave(Some(1), GracefulReason::HangUp)).remove(0);
+    let effects = desk.handle(Event::Reply { id, result: Ok(Answer::Accepted) });
+    assert!(desktop(&effects).contains(&ToDesktop::SetExitFlag { reservation: wr(1), value: true }));
+}
+
+#[test]
+fn a_call_that_was_not_left_after_all_is_guarded_again() {
+    let mut desk = Desk::on_a_call();
+    let (id, _) = posts(&desk.leave(Some(1), GracefulReason::ColdTransfer)).remove(0);
+    desk.handle(Event::Reply { id, result: Ok(Answer::Accepted) });
+    let effects = desk.wait(Millis::seconds(20));
+    assert_eq!(registered(&effects), [CallSid::numbered(200)]);
+    let wanted = [
+        ToDesktop::NeutraliseExitFlag { reservation: wr(1) },
+        ToDesktop::ClearExitFlag { reservation: wr(1), leg: CallSid::numbered(200) },
+    ];
+    assert!(wanted.iter().all(|effect| desktop(&effects).contains(effect)), "{effects:?}");
+}
+
+#[test]
+fn a_call_that_was_left_is_not_guarded_again() {
+    let mut desk = Desk::on_a_call();
+    let (id, _) = posts(&desk.leave(Some(1), GracefulReason::ColdTransfer)).remove(0);
+    desk.handle(Event::Reply { id, result: Ok(Answer::Accepted) });
+    desk.task(task(1, ReservationStatus::Wrapping));
+    assert!(desktop(&desk.wait(Millis::seconds(20))).is_empty());
+}
+
+#[test]
 fn signing_out_leaves_every_call() {
     let mut desk = Desk::on_a_call();
     desk.task(task(2, ReservationStatus::Accepted));

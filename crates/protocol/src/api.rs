@@ -124,7 +124,8 @@ pub struct HelloReply {
     pub superseded: bool,
 }
 
-/// A call is up: the page has seen its own leg and the customer's in the conference.
+/// A call is up: the page has seen its own leg and the customer's in the conference. One with an id takes back a mark
+/// that came before it: the agent has stayed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Registration {

@@ -454,6 +454,10 @@ impl Call {
         });
         agent.epoch = agent.epoch.max(registration.epoch);
         self.recall_hello(&registration.worker_leg);
+        // Requests come in their order: an agent who registers after saying that she leaves has stayed.
+        if registration.id.is_some() && self.is_joined(&registration.worker_leg) {
+            self.on_purpose.remove(&registration.reservation);
+        }
         self.clear_timer(out, Timer::Learn);
         self.evaluate(out);
     }

@@ -132,8 +132,17 @@ impl Desk {
     }
 
     pub fn register(&mut self, n: u128, worker: u128, worker_leg: u128, epoch: u64) {
+        self.register_as(n, worker, worker_leg, epoch, None);
+    }
+
+    /// In conference 1, as this delivery.
+    pub fn register_again(&mut self, worker: u128, worker_leg: u128, epoch: u64, id: Option<DeliveryId>) {
+        self.register_as(1, worker, worker_leg, epoch, id);
+    }
+
+    fn register_as(&mut self, n: u128, worker: u128, worker_leg: u128, epoch: u64, id: Option<DeliveryId>) {
         let registration = Registration {
-            id: None,
+            id,
             epoch,
             task: TaskSid::numbered(n),
             reservation: reservation_of(worker, n),

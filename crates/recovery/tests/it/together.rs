@@ -1,7 +1,7 @@
 //! More than one agent on a call: transfers, kicks, and somebody who listens.
 
 use crate::desk::*;
-use rejoin_protocol::api::{GracefulReason, Stage};
+use rejoin_protocol::api::{DeliveryId, GracefulReason, Stage};
 use rejoin_protocol::{Millis, TaskSid, WorkerSid};
 use rejoin_recovery::{Action, Announcement, ConferenceEventKind, LeaveReason, ParticipantFlags, Timer};
 
@@ -42,6 +42,11 @@ fn consulting() -> Desk {
     let mut desk = together();
     desk.modify(1, CUSTOMER, false, true);
     desk
+}
+
+/// Of Ada's page.
+fn delivery(number: u32) -> Option<DeliveryId> {
+    Some(DeliveryId { epoch: EPOCH, number })
 }
 
 fn remove(who: u128) -> Action {
@@ -259,6 +264,25 @@ fn who_gets_the_call_through_the_queue_is_the_one_who_was_lost() {
         _ => None,
     });
     assert_eq!(ping, Some((WorkerSid::numbered(BO), reservation_of(BO, 1))));
+}
+
+#[test]
+fn who_said_that_she_leaves_and_stays_is_guarded_again() {
+    let mut desk = Desk::talking();
+    desk.mark(ADA, delivery(2), GracefulReason::ColdTransfer);
+    // The transfer is refused, and her page says so by registering the call again.
+    desk.register_again(ADA, ADA_LEG, EPOCH, delivery(3));
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.fire(1, Timer::Grace);
+    assert_eq!(desk.stage_of(ADA), Some(Stage::Interrupted));
+
+    // A registration from before, delivered again, takes nothing back.
+    let mut desk = Desk::talking();
+    desk.register_again(ADA, ADA_LEG, EPOCH, delivery(1));
+    desk.mark(ADA, delivery(2), GracefulReason::ColdTransfer);
+    desk.register_again(ADA, ADA_LEG, EPOCH, delivery(1));
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    assert_eq!(desk.stage_of(ADA), None);
 }
 
 #[test]

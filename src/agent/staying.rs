@@ -1,0 +1,29 @@
+//! Leaving that did not happen: a transfer was refused, a sign-out was called off. The call is guarded again.
+
+use crate::agent::{Agent, Effect, Timer, ToDesktop};
+use rejoin_protocol::{Millis, ReservationSid};
+
+/// How long after its announcement a leave should have happened.
+const LEFT_WITHIN: Millis = Millis::seconds(15);
+
+impl Agent {
+    /// Looks later whether this call has been left.
+    pub(super) fn look_whether_left(now: Millis, reservation: &ReservationSid, out: &mut Vec<Effect>) {
+        let timer = Timer::Stay(reservation.clone());
+        out.push(Effect::SetTimer { timer, at: now + LEFT_WITHIN });
+    }
+
+    /// It should have been left by now. A new registration takes the mark back.
+    pub(super) fn look_again(&mut self, now: Millis, reservation: &ReservationSid, out: &mut Vec<Effect>) {
+        let Some(call) = self.calls.get_mut(reservation) else { return };
+        if !call.leaving || !call.is_accepted() || !call.facts.live_call {
+            return;
+        }
+        call.leaving = false;
+        call.registered = None;
+        // It may have been made to end the conference.
+        call.flagged = true;
+        out.push(Effect::Desktop(ToDesktop::NeutraliseExitFlag { reservation: reservation.clone() }));
+        self.register(now, reservation, out);
+    }
+}
