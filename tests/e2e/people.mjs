@@ -407,6 +407,20 @@ export class Agent {
       .click({ timeout: 10_000 });
   }
 
+  /**
+   * Listens to another agent's call, with the action of Flex's teams view. The view itself is not there, so the task
+   * is made up as the view would know it: by its SIDs.
+   */
+  monitors(/** @type {{sid: string, taskSid: string}} */ { sid, taskSid }) {
+    return this.page.evaluate(([sid, taskSid, worker]) => {
+      const { Twilio } = /** @type {any} */ (window);
+      const notHere = () => Promise.reject(new Error('Not implemented')); // as in the view
+      const task = { sid, taskSid, workerSid: worker, getChannels: notHere, getParticipants: notHere };
+      // It ends when the view shows the supervisor in the call, so nobody waits for it.
+      void Twilio.Flex.Actions.invokeAction('MonitorCall', { task }).catch(() => {});
+    }, /** @type {const} */ ([sid, taskSid, WORKER.ada]));
+  }
+
   /** Leaves a call that goes on without this agent, with Flex's own button. */
   async leaves() {
     await this.page.locator('button:has-text("Leave Call")').first().click({ timeout: 10_000 });

@@ -26,9 +26,15 @@ async function consulting(/** @type {Story} */ story) {
   const cast = await adaTalks(story);
   const { ada, bo, customer } = cast;
   await story.step('she consults Bo', () => ada.transfers('bo', 'WARM'));
-  await story.step('the customer hears music', () => customer.hears(/hold music/));
+  await story.step('the customer hears music', () => customer.hears(/hold music/, { from: 0 }));
   await story.step("Bo's phone rings", () => bo.rings());
+  const asked = bo.page.waitForRequest((request) =>
+    Boolean(request.postData()?.includes('"Instruction":"conference"')),
+  );
   await story.step('he accepts', () => bo.accepts());
+  const { params } = JSON.parse((await asked).postData() ?? '');
+  assert.match(params.ConferenceStatusCallback, /\/webhooks\/conference/, 'as with any other call');
+  assert.equal(params.EndConferenceOnExit, false);
   await consult(cast);
   await flags(cast, 2);
   return cast;
@@ -117,7 +123,7 @@ async function nothingElse(/** @type {Cast} */ { story, task }) {
 
 /** The server takes nobody for lost. */
 function nobodyIsLost(/** @type {Customer} */ customer, from = 0) {
-  const recovering = /page-gone|agent-lost|joining-in-place|holding-the-line|requeueing|ended/;
+  const recovering = /^(page-gone|agent-lost|joining-in-place|holding-the-line|requeueing|ended)$/;
   const noted = customer.timeline.said.slice(from).map(({ note }) => note?.what ?? '');
   assert.deepEqual(
     noted.filter((what) => recovering.test(what)),
@@ -242,5 +248,194 @@ export const consultingTabClosed = {
     await nothingElse(cast);
     await flags(cast, 1);
     await ends(cast, bo);
+  },
+};
+
+export const coldTransfer = {
+  title: 'Ada hands a customer over to Bo without a talk',
+  async play(/** @type {Story} */ story) {
+    const cast = await adaTalks(story);
+    const { ada, bo, customer } = cast;
+    await story.step('she transfers him to Bo', () => ada.transfers('bo', 'COLD'));
+    await story.step('the customer hears music', () => customer.hears(/hold music/, { from: 0 }));
+    await story.step("Bo's phone rings", () => bo.rings());
+    await completes(story, ada);
+    await story.step('Bo accepts', () => bo.accepts());
+    await story.step('both hear each other', async () => {
+      await customer.measures('Bo', BO_HZ, 20);
+      await bo.hearsCustomer();
+    });
+    nobodyIsLost(customer);
+    assert.equal(await ada.dialog().count(), 0, 'no dialog for Ada');
+    await flags(cast, 1);
+    const from = customer.mark();
+    await story.step('Bo refreshes the page', () => bo.refreshes());
+    const ended = await story.step('he is back in place', () =>
+      customer.notes('ended', { from: from.timeline }),
+    );
+    assert.equal(ended.note.outcome, 'rejoined');
+    await bo.dialog().waitFor({ state: 'hidden', timeout: 10_000 });
+    await ends(cast, bo);
+  },
+};
+
+export const coldTransferRefused = {
+  title: 'Bo does not take a customer whom Ada transfers, and she gets him again',
+  async play(/** @type {Story} */ story) {
+    const cast = await adaTalks(story);
+    const { ada, bo, customer, task } = cast;
+    await story.step('Ada transfers the customer to Bo', () => ada.transfers('bo', 'COLD'));
+    await story.step("Bo's phone rings", () => bo.rings());
+    await story.step('he rejects', () => bo.act('RejectTask'));
+    await story.step('Ada completes the task', () => ada.completes());
+    await story.step('and is offered it again', () => ada.rings());
+    await customer.hears(/hold music/, { from: 0 });
+    nobodyIsLost(customer);
+    await story.step('she accepts', () => ada.accepts());
+    await flags(cast, 1);
+    await story.step('she takes the customer off hold', () => ada.unholds());
+    await story.step('both hear each other', async () => {
+      await customer.hearsAgent();
+      await ada.hearsCustomer();
+    });
+    const [again] = await ada.tasks();
+    assert.equal(again.taskSid, task.taskSid, 'the same task');
+    assert.notEqual(again.sid, task.sid, 'another reservation');
+    const from = customer.mark();
+    await story.step('she refreshes the page', () => ada.refreshes());
+    const ended = await story.step('she is back in place', () =>
+      customer.notes('ended', { from: from.timeline }),
+    );
+    assert.equal(ended.note.outcome, 'rejoined');
+    await ada.dialog().waitFor({ state: 'hidden', timeout: 10_000 });
+    await ends(cast, ada);
+  },
+};
+
+export const kicked = {
+  title: 'Ada removes Bo from the call',
+  async play(/** @type {Story} */ story) {
+    const cast = await consulting(story);
+    const { ada, bo, customer } = cast;
+    await story.step('Ada removes Bo', () => ada.act('KickParticipant', { targetSid: WORKER.bo }));
+    await completes(story, bo);
+    await story.step('she takes the customer off hold', () => ada.unholds());
+    await story.step('both hear each other', async () => {
+      await customer.hearsAgent();
+      await ada.hearsCustomer();
+    });
+    nobodyIsLost(customer);
+    await nothingElse(cast);
+    assert.equal(await bo.dialog().count(), 0, 'no dialog for Bo');
+    await ends(cast, ada);
+  },
+};
+
+export const endedForAll = {
+  title: 'Ada ends the call for all',
+  async play(/** @type {Story} */ story) {
+    const cast = await consulting(story);
+    const { ada, bo, customer, task } = cast;
+    await story.step('Ada ends the call for all', () => ada.act('EndConferenceForAll'));
+    await story.step('the call is over', () => customer.notes('call-ended'));
+    await story.step('the customer is not left on the line', () =>
+      story.twilio.becomes('over', async () => !(await customer.heard()).live),
+    );
+    assert.equal((await story.twilio.conference(task.taskSid)).status, 'completed');
+    await completes(story, ada);
+    await completes(story, bo);
+    nobodyIsLost(customer);
+    await nothingElse(cast);
+    for (const agent of [ada, bo]) assert.equal(await agent.dialog().count(), 0, 'no dialog');
+  },
+};
+
+export const joinCall = {
+  title: "Ada moves the call into another tab with Flex's own button",
+  async play(/** @type {Story} */ story) {
+    const { ada, customer, task } = await adaTalks(story);
+    const first = ada.page;
+    const from = customer.mark();
+    await story.step('she opens a second tab', () => ada.opens());
+    await ada.isTheOneThat('waits');
+    await story.step('and joins the call there', async () => {
+      await ada.page.getByText('Demo caller').first().click();
+      await ada.page.getByTestId('join-call').click({ timeout: 10_000 });
+    });
+    await story.step('the old leg is closed', () =>
+      story.twilio.becomes('one leg of an agent', async () => {
+        const { participants } = await story.twilio.conference(task.taskSid);
+        const agents = participants.filter((/** @type {any} */ p) => p.kind === 'agent');
+        return agents.length === 2 && agents.filter((/** @type {any} */ p) => p.joined).length === 1;
+      }),
+    );
+    await story.step('both hear each other', async () => {
+      await customer.hearsAgent();
+      await ada.hearsCustomer();
+    });
+    nobodyIsLost(customer, from.timeline);
+    assert.equal(await ada.dialog().count(), 0, 'no dialog');
+    await story.step('she closes the first tab', () => first.close());
+    await story.step('the second acts', () => ada.isTheOneThat('acts'));
+    nobodyIsLost(customer, from.timeline);
+    await story.step('she refreshes', () => ada.refreshes());
+    const ended = await story.step('and is back in place', () =>
+      customer.notes('ended', { from: from.timeline }),
+    );
+    assert.equal(ended.note.outcome, 'rejoined');
+    await story.step('both hear each other again', async () => {
+      await customer.hearsAgent();
+      await ada.hearsCustomer();
+    });
+  },
+};
+
+export const listenedTo = {
+  title: 'Ada refreshes while a supervisor listens',
+  async play(/** @type {Story} */ story) {
+    const cast = await adaTalks(story);
+    const { ada, bo, customer, task } = cast;
+    await story.step('Bo, who supervises, listens to her', () => bo.monitors(task));
+    const supervisor = async (/** @type {string} */ taskSid) => {
+      const conference = await story.twilio.conference(taskSid);
+      return conference?.participants.find((/** @type {any} */ p) => p.kind === 'supervisor' && p.joined);
+    };
+    const { callSid, muted } = await story.step('he is in the conference', () =>
+      story.twilio.becomes('a supervisor', () => supervisor(task.taskSid)),
+    );
+    assert.equal(muted, true, 'and muted');
+    await story.step('he hears both', async () => {
+      await bo.makesOut('the customer', 660);
+      await bo.makesOut('Ada', 400);
+    });
+    const from = customer.mark();
+    await story.step('Ada refreshes', () => ada.refreshes());
+    const inPlace = await story.step('and is back in place, as if alone', () =>
+      customer.notes('ended', { from: from.timeline }),
+    );
+    assert.equal(inPlace.note.outcome, 'rejoined');
+    await ada.dialog().waitFor({ state: 'hidden', timeout: 10_000 });
+    assert.equal((await supervisor(task.taskSid))?.callSid, callSid, 'the supervisor has stayed');
+    await story.step('Bo hears both again', async () => {
+      await bo.makesOut('the customer', 660);
+      await bo.makesOut('Ada', 400);
+    });
+
+    const { timeline } = customer.mark();
+    await story.twilio.assume({ dtlsCloseEndsLeg: true });
+    await story.step('she refreshes again, and her leg is lost', () => ada.refreshes());
+    const queued = await story.step('the customer is back through the queue', () =>
+      customer.notes('ended', { from: timeline, within: 40_000 }),
+    );
+    assert.equal(queued.note.outcome, 'rejoined', 'a silent supervisor is not another agent');
+    const [again] = (await ada.tasks()).filter(({ status }) => status === 'accepted');
+    const moved = await story.step('the supervisor has followed', () =>
+      story.twilio.becomes('the supervisor in the new conference', async () => {
+        const conference = await story.twilio.conference(again.taskSid);
+        return conference?.participants.find((/** @type {any} */ p) => p.callSid === callSid && p.joined);
+      }),
+    );
+    assert.equal(moved.muted, true, 'still muted');
+    await story.step('and hears the customer', () => bo.makesOut('the customer', 660));
   },
 };
