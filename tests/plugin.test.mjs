@@ -996,7 +996,6 @@ test('window.Rejoin tells what goes on, and nothing personal', async () => {
     pushUp: status.pushUp,
     protectedCalls: 0,
     problems: ['rejoin.weather is not a setting; it is ignored.'],
-    reason: undefined,
   });
   assert.equal(configuration.leaveWithinMs, 1500);
   const [{ at, tookMs, ...only }, ...more] = seen.recoveries;

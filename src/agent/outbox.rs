@@ -50,10 +50,12 @@ impl Outbox {
             if kept.worker != *worker {
                 out.push(Effect::Unkeep(kept.id));
             } else if !self.waiting.iter().any(|other| other.id == kept.id) {
-                self.waiting.push(kept);
+                // In order. The standard library's way to sort would be 1.5 % of the download.
+                let later = |other: &Kept| (other.made, other.id) > (kept.made, kept.id);
+                let place = self.waiting.iter().position(later).unwrap_or(self.waiting.len());
+                self.waiting.insert(place, kept);
             }
         }
-        self.waiting.sort_by_key(|kept| (kept.made, kept.id));
         while self.waiting.len() > MOST {
             let first = self.waiting[0].id;
             self.drop(first, out);

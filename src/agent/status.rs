@@ -11,12 +11,29 @@ const EVENTS: usize = 50;
 /// So many recoveries are remembered.
 const RECOVERIES: usize = 20;
 
-fn object<const N: usize>(fields: [(&str, Value); N]) -> Value {
-    Value::Object(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
-}
+/// An object in the making. (An array of its fields would be moved about in the stack, which is more code.)
+#[derive(Default)]
+struct Object(Vec<(String, Value)>);
 
-fn time(millis: Millis) -> Value {
-    Value::Number(millis.0 as f64)
+impl Object {
+    #[inline(never)]
+    fn put(&mut self, name: &str, value: Value) {
+        self.0.push((name.to_owned(), value));
+    }
+
+    #[inline(never)]
+    fn text(&mut self, name: &str, text: &str) {
+        self.put(name, Value::Text(text.to_owned()));
+    }
+
+    #[inline(never)]
+    fn time(&mut self, name: &str, millis: Millis) {
+        self.put(name, Value::Number(millis.0 as f64));
+    }
+
+    fn done(self) -> Value {
+        Value::Object(self.0.into_iter().collect())
+    }
 }
 
 impl Agent {
@@ -30,15 +47,18 @@ impl Agent {
             (None, Some(_)) => "ready",
         };
         let protected = self.calls.values().filter(|call| call.is_protected());
-        object([
-            ("state", state.into()),
-            ("reason", idle.map_or(Value::Nothing, |idle| Value::Text(idle.to_string()))),
-            ("server", Value::Text(self.config.server.clone())),
-            ("pushUp", Value::Flag(self.push == Some(true))),
-            ("protectedCalls", Value::Number(protected.count() as f64)),
-            ("problems", Value::List(self.complaints.keys().map(|it| Value::Text(it.to_string())).collect())),
-            ("configuration", self.config.tell()),
-        ])
+        let problems = self.complaints.keys().map(|it| Value::Text(it.to_string())).collect();
+        let mut status = Object::default();
+        status.text("state", state);
+        if let Some(idle) = idle {
+            status.text("reason", &idle.to_string());
+        }
+        status.text("server", &self.config.server);
+        status.put("pushUp", Value::Flag(self.push == Some(true)));
+        status.put("protectedCalls", Value::Number(protected.count() as f64));
+        status.put("problems", Value::List(problems));
+        status.put("configuration", self.config.tell());
+        status.done()
     }
 }
 
@@ -111,20 +131,29 @@ impl Record {
     /// time are milliseconds since the Unix epoch; a recovery took from when this page first heard of it to its end,
     /// or until now.
     pub fn tell(&self, now: Millis) -> Value {
-        let recoveries = self.recoveries.iter().map(|seen| {
-            let end = if seen.is_final { seen.changed } else { now };
-            object([
-                ("id", seen.id.as_str().into()),
-                ("task", seen.task.as_str().into()),
-                ("reservation", seen.reservation.as_str().into()),
-                ("stage", seen.stage.into()),
-                ("at", time(seen.began)),
-                ("tookMs", time(seen.began.until(end))),
-            ])
-        });
-        let events =
-            self.events.iter().map(|(at, name)| object([("at", time(*at)), ("event", (*name).into())]));
-        object([("recoveries", Value::List(recoveries.collect())), ("events", Value::List(events.collect()))])
+        let mut record = Object::default();
+        record.put("recoveries", Value::List(self.recoveries.iter().map(|seen| seen.tell(now)).collect()));
+        let event = |(at, name): &(Millis, &str)| {
+            let mut event = Object::default();
+            event.time("at", *at);
+            event.text("event", name);
+            event.done()
+        };
+        record.put("events", Value::List(self.events.iter().map(event).collect()));
+        record.done()
+    }
+}
+
+impl Seen {
+    fn tell(&self, now: Millis) -> Value {
+        let mut seen = Object::default();
+        seen.text("id", self.id.as_str());
+        seen.text("task", self.task.as_str());
+        seen.text("reservation", self.reservation.as_str());
+        seen.text("stage", self.stage);
+        seen.time("at", self.began);
+        seen.time("tookMs", self.began.until(if self.is_final { self.changed } else { now }));
+        seen.done()
     }
 }
 
