@@ -35,14 +35,15 @@ export async function wasmReady(browser) {
     await page.goto('about:blank');
     const script = readFileSync(path.join(root, 'build/plugin-rejoin.js'), 'utf8');
     return await page.evaluate(async (text) => {
-      const nothing = { on() {}, addListener() {} };
+      const nothing = () => {};
       const manager = {
         configuration: { custom_data: { rejoin: { server: 'http://127.0.0.1:9' } } },
-        store: { getState: () => ({ flex: { worker: {} } }) },
-        events: nothing,
+        store: { getState: () => ({ flex: { worker: { worker: {} } } }), subscribe: nothing },
+        events: { addListener: nothing },
       };
       const Flex = {
-        Actions: nothing,
+        Actions: { addListener: nothing, invokeAction: nothing },
+        TaskHelper: { isCallTask: nothing, isLiveCall: nothing, getTaskByTaskSid: nothing },
         Manager: { getInstance: () => manager },
         Plugins: { init: (/** @type {any} */ Plugin) => new Plugin().init(Flex, manager) },
       };
