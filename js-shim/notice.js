@@ -18,7 +18,11 @@ export const createNotices = (flex) => {
   /** @param {{ name: string, look: object, task?: import('./types').Task }} props */
   const Notice = ({ name, look, task }) => {
     const [, draw] = React.useState({});
-    React.useEffect(() => drawn.add(draw) && (() => drawn.delete(draw)), []);
+    React.useEffect(() => {
+      drawn.add(draw);
+      draw({}); // what was said since the first drawing
+      return () => drawn.delete(draw);
+    }, []);
     const { words, lang } = texts.get(task?.sid) ?? {};
     const style = words ? { fontSize: '0.875rem', lineHeight: '1.25rem', ...look } : { margin: 0 };
     return React.createElement('p', { role: 'status', 'data-rejoin': name, lang, style }, words);
