@@ -327,6 +327,8 @@ export class Agent {
     agent.plugin = plugin;
     await prepare?.(context);
     await agent.opens(`/login/${name}`);
+    // A tab that was closed in the story before may have made the worker offline since, while this one was loading.
+    await new Twilio(demo).available(name);
     return agent;
   }
 
