@@ -6,10 +6,11 @@
 use gloo_timers::future::TimeoutFuture;
 use js_sys::{Array, Function, JSON, JsString, Object, Reflect};
 use rejoin_plugin::agent::{Delivery, Kept, Mark, PostError, RequestId, Timer};
+use rejoin_plugin::boundary::Value;
 use rejoin_plugin::shell::lock::{Change, Lock};
 use rejoin_plugin::shell::push::{Channel, News};
 use rejoin_plugin::shell::timer::Timers;
-use rejoin_plugin::shell::{Core, Looks, post, record, storage};
+use rejoin_plugin::shell::{Core, Looks, js, post, record, storage};
 use rejoin_protocol::api::{DeliveryId, GracefulMark, GracefulReason, Push, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid};
 use std::cell::RefCell;
@@ -497,4 +498,86 @@ async fn a_page_that_ends_says_goodbye_by_beacon() {
     let hello = network.asked().iter().find(|asked| text(asked, "url").ends_with("/v1/hello"));
     let hello = json(&text(&hello.expect("a hello"), "body"));
     assert_eq!(get(&body, "goodbye.epoch"), get(&hello, "epoch"));
+}
+
+/// What a script evaluates to, as the core reads it.
+fn read(script: &str) -> Value {
+    js::value(&js_sys::eval(&format!("({script})")).expect("a script"))
+}
+
+fn object(fields: &[(&str, Value)]) -> Value {
+    Value::Object(fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect())
+}
+
+/// Flex hands out proxies, and other plugins may put anything anywhere.
+#[wasm_bindgen_test]
+fn values_of_every_kind_are_read() {
+    let nothing = ["null", "undefined", "() => 1", "Symbol('no')", "12n", "new Proxy(() => 1, {})"];
+    for script in nothing {
+        assert_eq!(read(script), Value::Nothing, "{script}");
+    }
+    for script in ["'a\u{1f980}'", "new Proxy({ it: 'a\u{1f980}' }, {}).it"] {
+        assert_eq!(read(script), Value::Text("a\u{1f980}".into()), "{script}");
+    }
+    assert_eq!(read("-1.5"), Value::Number(-1.5));
+    assert!(matches!(read("NaN"), Value::Number(number) if number.is_nan()));
+    assert_eq!(read("true"), Value::Flag(true));
+    // Boxed, they are objects without fields of their own.
+    for script in [
+        "{}",
+        "new Boolean(true)",
+        "new Number(1)",
+        "new Map([[1, 2]])",
+        "new Date(0)",
+        "Object.create(null)",
+    ] {
+        assert_eq!(read(script), object(&[]), "{script}");
+    }
+    let one_and_two = object(&[
+        ("one", Value::Number(1.0)),
+        ("two", Value::List(vec![Value::Flag(false), Value::Nothing])),
+    ]);
+    for script in [
+        "{ one: 1, two: [false, () => 1] }",
+        "new Proxy({ one: 1, two: new Proxy([false, null], {}) }, {})",
+        "{ get one() { return 1 }, two: [false, undefined], __proto__: { three: 3 } }",
+        "Object.freeze({ one: 1, two: [false, , ], [Symbol.iterator]: null })",
+    ] {
+        assert_eq!(read(script), one_and_two, "{script}");
+    }
+}
+
+#[wasm_bindgen_test]
+fn what_has_no_end_is_read_to_a_depth() {
+    for script in [
+        "(() => { const it = {}; it.it = it; return it; })()",
+        "[...Array(9999)].reduce((it) => ({ it }), 1)",
+    ] {
+        let (mut value, mut depth) = (read(script), 0);
+        while let Value::Object(fields) = &value {
+            let next = fields.iter().next().map(|(_, next)| next.clone());
+            value = next.expect("one field");
+            depth += 1;
+        }
+        assert_eq!((value, depth), (Value::Nothing, 8), "{script}");
+    }
+}
+
+#[wasm_bindgen_test]
+fn what_cannot_be_looked_at_is_not_there() {
+    for script in
+        ["{ get joined() { throw new Error('not now') } }", "new Proxy({}, { ownKeys() { throw 1 } })"]
+    {
+        assert_eq!(read(script), Value::Nothing, "{script}");
+        assert_eq!(read(&format!("[{script}, true]")), Value::List(vec![Value::Nothing, Value::Flag(true)]));
+    }
+    let core =
+        Core::new(&settings("https://rejoin.example/"), Function::default(), Function::default(), looks());
+    let event = |script: &str| js_sys::eval(&format!("({script})")).expect("a script");
+    for script in
+        ["{ get joined() { throw new Error('not now') } }", "{ joined: { reservation: 5 } }", "null"]
+    {
+        assert!(core.handle(&event(script)).is_err(), "{script}");
+    }
+    assert!(core.handle(&event("{ phoneChanged: { registered: true } }")).is_ok());
 }

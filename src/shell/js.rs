@@ -5,7 +5,7 @@
 
 use crate::boundary::Value;
 use js_sys::{Array, Object, Reflect};
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::prelude::*;
 
 /// Flex and others may nest values as deep as they like; further down than this there is [`Value::Nothing`].
 const DEEPEST: u8 = 8;
@@ -27,9 +27,16 @@ fn read(js: &JsValue, depth: u8) -> Value {
     } else if let Some(items) = js.dyn_ref::<Array>() {
         Value::List(items.iter().map(|item| read(&item, depth - 1)).collect())
     } else {
-        let entries = Object::entries(js.unchecked_ref());
+        let Ok(entries) = entries(js) else { return Value::Nothing };
         Value::Object(entries.iter().map(|entry| field(&entry.unchecked_into(), depth - 1)).collect())
     }
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// Looking at the fields of others' objects may throw, which js-sys's binding would let through the core.
+    #[wasm_bindgen(catch, js_namespace = Object)]
+    fn entries(of: &JsValue) -> Result<Array, JsValue>;
 }
 
 /// The same value in JavaScript.
