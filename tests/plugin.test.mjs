@@ -601,6 +601,28 @@ test('a refused token is not tried again, a new one is', async () => {
   assert.equal(requests.filter(({ pathname }) => pathname === '/v1/hello').length, 2);
 });
 
+test('when Flex is connected again the facts are read anew and the server is asked', async () => {
+  await open([{ ...accepted(1), status: 'pending' }]);
+  await asked('/v1/hello');
+  requests.length = 0;
+  // What happened meanwhile came without any event.
+  await page.evaluate(
+    (sid) => {
+      window.flex.state.worker.tasks.get(sid).status = 'wrapping';
+      for (const listener of window.flex.manager.workerClient.handlers.ready) listener();
+    },
+    sid('WR', 1),
+  );
+  const { body } = await asked('/v1/hello');
+  assert.deepEqual(
+    body.holdings.map(({ wrapping }) => wrapping),
+    [],
+    'a call that ended before our eyes is nothing to recover',
+  );
+  const told = await page.evaluate((sid) => localStorage.getItem(`rejoin.live.${sid}`), sid('WR', 1));
+  assert.equal(told, null);
+});
+
 test('in a degraded Flex the plugin waits until there is a worker', async () => {
   await open([accepted(1)]);
   page.stub = `(${flexStub})(${JSON.stringify({ server: origin, tasks: [accepted(1)] })});

@@ -18,6 +18,8 @@ pub(super) struct Call {
     /// Somebody else gets the conference's events: nothing can be recovered, so nothing is touched.
     pub(super) unwatched: bool,
     pub(super) neutralised: bool,
+    /// Another page of this browser has it, and lives.
+    pub(super) elsewhere: bool,
     /// Left on purpose.
     pub(super) leaving: bool,
     /// What the server was last told, or is being told.
@@ -51,6 +53,7 @@ impl Call {
             checking: None,
             unwatched: false,
             neutralised: false,
+            elsewhere: false,
             leaving: false,
             registered: None,
             known: false,
@@ -110,8 +113,8 @@ impl Call {
     pub(super) fn own(&self) -> Option<&CallSid> {
         let named = self.facts.own_leg.as_ref();
         let own = self.mine().find(|leg| leg.call.as_ref() == named).and(named);
-        // Where an earlier page had the call, any other leg is its ghost.
-        if self.found.is_some() { own } else { own.or_else(|| self.youngest()) }
+        // Where another page had the call, or has it, any other leg is that page's.
+        if self.found.is_some() || self.elsewhere { own } else { own.or_else(|| self.youngest()) }
     }
 
     /// Own and customer's leg, once both are in the conference.

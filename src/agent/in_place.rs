@@ -23,6 +23,11 @@ impl Call {
         self.could_join() && self.join != Join::Over && self.youngest().is_some()
     }
 
+    /// Does the server know that this page can, and did not want it (yet)?
+    pub(super) fn is_offered(&self) -> bool {
+        self.join == Join::Offered && self.can_join()
+    }
+
     fn could_join(&self) -> bool {
         self.is_orphan() && self.is_accepted() && self.facts.joinable && !self.unwatched && !self.leaving
     }

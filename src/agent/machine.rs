@@ -171,7 +171,7 @@ impl Agent {
             Event::Desktop(event) => self.desktop(now, event, &mut out),
             Event::DialogButton => self.button(&mut out),
             Event::Reply { id, result } => self.reply(now, id, result, &mut out),
-            Event::Push(view) => self.view(now, view),
+            Event::Push(view) => self.pushed(now, view, &mut out),
             Event::Ask => self.say_hello(now, &mut out),
             Event::Superseded => self.superseded(&mut out),
             Event::Elected { taken } => self.elected(now, taken, &mut out),
@@ -221,6 +221,7 @@ impl Agent {
             FromDesktop::ExitFlagSettled { reservation } => self.flag_settled(&reservation, out),
             FromDesktop::AcceptFailed { reservation } => {
                 if let Some(offer) = self.offers.get(&reservation)
+                    && offer.busy
                     && offer.attempts < self.config.accept_attempts
                 {
                     let at = now + self.config.first_retry;
@@ -347,7 +348,7 @@ impl Agent {
     /// Tells the server of a call as soon as everything about it is known, and again when its legs have changed.
     pub(super) fn register(&mut self, now: Millis, reservation: &ReservationSid, out: &mut Vec<Effect>) {
         let (Some(me), Some(call)) = (&self.me, self.calls.get_mut(reservation)) else { return };
-        let theirs = self.waits && !call.facts.live_call;
+        let theirs = (self.waits || call.elsewhere) && !call.facts.live_call;
         if !call.is_accepted() || call.unwatched || call.leaving || theirs {
             return;
         }

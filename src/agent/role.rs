@@ -111,6 +111,7 @@ impl Agent {
         for (reservation, call) in self.calls.iter_mut() {
             if call.is_left_by_another() {
                 call.found = Some(now);
+                call.elsewhere = false;
                 let was_call = call.is_accepted() || self.marks.contains(reservation);
                 call.checking = was_call.then_some(now);
                 call.to_mute = self.muted.contains(reservation);
@@ -122,7 +123,7 @@ impl Agent {
     /// What this page has no call for, another one has, which lives.
     fn leave_to_others(&mut self) {
         for (reservation, call) in self.calls.iter_mut().filter(|(_, call)| call.is_left_by_another()) {
-            (call.found, call.checking) = (None, None);
+            (call.found, call.checking, call.elsewhere) = (None, None, true);
             self.found.take(reservation);
         }
     }

@@ -127,6 +127,17 @@ impl Agent {
         recovery.update(view, now);
     }
 
+    /// The server has said it without being asked.
+    pub(super) fn pushed(&mut self, now: Millis, view: RecoveryView, out: &mut Vec<Effect>) {
+        // The page that had the call, in another tab or browser, is gone: this one could join.
+        let lost = view.stage == Stage::Interrupted
+            && self.calls.get(&view.reservation).is_some_and(|call| call.is_offered());
+        self.view(now, view);
+        if lost && !self.waits {
+            self.say_hello(now, out);
+        }
+    }
+
     pub(super) fn push_state(&mut self, now: Millis, up: bool, out: &mut Vec<Effect>) {
         self.push = Some(up);
         // What was missed the server tells by itself. That nobody is newer any more it does not.

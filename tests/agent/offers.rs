@@ -75,3 +75,14 @@ fn a_reconnect_of_somebody_else_is_announced_not_accepted() {
     own.attributes.disconnected_worker_sid = Some(me());
     assert_eq!(notify(&desk.task(own)), [Notice::TakeOverOwn]);
 }
+
+#[test]
+fn a_failure_of_nothing_leads_to_no_second_attempt() {
+    let mut desk = Desk::idle();
+    desk.task(ping(5));
+    desk.handle(Event::Desktop(FromDesktop::AcceptFailed { reservation: wr(5) }));
+    desk.wait(Millis(900));
+    let accept = ToDesktop::AcceptPing { reservation: wr(5) };
+    assert_eq!(desktop(&desk.pushed(Stage::Interrupted)).iter().filter(|done| **done == accept).count(), 1);
+    assert!(!desktop(&desk.wait(Millis::seconds(10))).contains(&accept));
+}

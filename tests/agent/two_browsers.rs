@@ -118,6 +118,12 @@ fn calls_of_the_page_that_it_was_taken_from_are_left_alone() {
     let effects = desk.handle(Event::Elected { taken: true });
     assert!(holdings(&effects).is_empty(), "that page lives and has its call");
     assert_eq!(desk.dialog, None);
+    let here = TaskFacts {
+        live_call: true,
+        own_leg: Some(CallSid::numbered(301)),
+        ..task(2, ReservationStatus::Accepted)
+    };
+    assert!(registered(&desk.task(here)).is_empty(), "the leg in the conference is that page's");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 use crate::desk::*;
 use proptest::prelude::*;
+use rejoin_protocol::api::{DeliveryId, GracefulMark};
 
 fn stages() -> impl Strategy<Value = Stage> {
     prop_oneof![
@@ -78,7 +79,7 @@ enum Step {
     Event(Event),
     Ask(FromDesktop),
     /// The oldest open request succeeds (hellos with these views) or fails.
-    Answer(Option<Vec<RecoveryView>>, u16),
+    Answer(Option<Vec<RecoveryView>>, u16, bool),
     Wait(u64),
 }
 
@@ -112,21 +113,57 @@ fn steps() -> impl Strategy<Value = Step> {
         1 => (1u128..5).prop_map(|n| Step::Event(Event::Desktop(FromDesktop::Joined { reservation: wr(n) }))),
         1 => (1u128..5).prop_map(|n| Step::Event(Event::Desktop(FromDesktop::JoinFailed { reservation: wr(n) }))),
         1 => Just(Step::Event(page_hide())),
-        1 => Just(Step::Event(Event::Elected { taken: false })),
+        1 => any::<bool>().prop_map(|taken| Step::Event(Event::Elected { taken })),
+        1 => prop_oneof![
+            Just(Event::Deposed),
+            Just(Event::Superseded),
+            Just(Event::Ask),
+            Just(Event::Desktop(FromDesktop::TokenChanged {})),
+            Just(Event::Desktop(FromDesktop::Reconnected {})),
+        ]
+        .prop_map(Step::Event),
         2 => tasks().prop_map(move |task| Step::Ask(FromDesktop::BeforeAccept { request, task, callback: None })),
         2 => (prop::option::of(1u128..5), reason).prop_map(move |(n, reason)| {
             Step::Ask(FromDesktop::BeforeLeave { request, reservation: n.map(wr), reason })
         }),
         2 => (1u128..5).prop_map(move |n| Step::Ask(FromDesktop::BeforeComplete { request, reservation: wr(n) })),
-        3 => (prop::option::of(prop::collection::vec(views(), 0..3)), prop_oneof![Just(0), Just(401), Just(404), Just(503)])
-            .prop_map(|(views, status)| Step::Answer(views, status)),
+        3 => (prop::option::of(prop::collection::vec(views(), 0..3)), prop_oneof![Just(0), Just(401), Just(404), Just(503)], prop::bool::weighted(0.2))
+            .prop_map(|(views, status, superseded)| Step::Answer(views, status, superseded)),
         2 => (0u64..40_000).prop_map(Step::Wait),
     ]
 }
 
-/// What rejoining in place may never do, whatever happens.
+/// Requests that earlier pages, of this worker and of another, have left.
+fn kept() -> impl Strategy<Value = Vec<Kept>> {
+    let one = (0u32..6, 1u128..5, any::<bool>(), 900u64..1000).prop_map(|(number, task, mine, made)| {
+        let (task, reservation) = (TaskSid::numbered(task), wr(task));
+        let mark = GracefulMark { id: None, task, reservation, reason: GracefulReason::HangUp };
+        Kept {
+            id: DeliveryId { epoch: 6, number },
+            worker: if mine { me() } else { WorkerSid::numbered(0xb0) },
+            made: Millis::seconds(made),
+            delivery: Delivery::Graceful(mark),
+        }
+    });
+    prop::collection::vec(one, 0..4).prop_map(|mut kept| {
+        kept.sort_by_key(|kept| kept.id);
+        kept.dedup_by_key(|kept| kept.id);
+        kept
+    })
+}
+
+/// What may never be done, whatever happens.
 #[derive(Default)]
 struct Rules {
+    /// Does the page act, as it says?
+    acts: bool,
+    /// Reservations that are being accepted, or were.
+    accepted: BTreeSet<ReservationSid>,
+    /// The request from the outbox that is under way, and the last of this page's.
+    under_way: Option<PostId>,
+    last: Option<DeliveryId>,
+    /// Requests that are stored.
+    kept: BTreeSet<DeliveryId>,
     /// Voice reservations that the machine knows.
     calls: BTreeSet<ReservationSid>,
     /// Those that it found without their call.
@@ -164,9 +201,59 @@ impl Rules {
         self.wanted.extend(in_place.map(|view| view.reservation.clone()));
     }
 
+    /// What is heard before the machine hears it.
+    fn heard(&mut self, event: &Event) {
+        match event {
+            Event::Desktop(FromDesktop::TaskChanged(TaskFacts { reservation, .. }))
+            | Event::Desktop(FromDesktop::BeforeAccept { task: TaskFacts { reservation, .. }, .. })
+            | Event::Desktop(FromDesktop::AcceptFailed { reservation }) => {
+                self.accepted.remove(reservation);
+            }
+            Event::Reply { id, .. } if self.under_way == Some(*id) => self.under_way = None,
+            _ => {}
+        }
+    }
+
+    fn outbox(&mut self, post: PostId, id: Option<DeliveryId>) {
+        let id = id.expect("it can be told from others");
+        assert!(self.under_way.replace(post).is_none(), "one after the other");
+        assert!(self.kept.contains(&id), "it is stored as long as it is under way");
+        if id.epoch == 7 {
+            assert!(self.last.is_none_or(|last| last <= id), "in the order in which they were made");
+            self.last = Some(id);
+        }
+    }
+
     fn hold(&mut self, effects: &[Effect]) {
         for effect in effects {
+            if let Effect::Role { acts } = effect {
+                self.acts = *acts;
+            }
+        }
+        for effect in effects {
+            let acting = matches!(
+                effect,
+                Effect::Desktop(
+                    ToDesktop::Accept { .. }
+                        | ToDesktop::AcceptPing { .. }
+                        | ToDesktop::JoinCall { .. }
+                        | ToDesktop::ShowDialog { .. }
+                        | ToDesktop::Refuse { .. }
+                )
+            );
+            assert!(self.acts || !acting, "{effect:?} of a page that does not act");
             match effect {
+                Effect::Desktop(
+                    ToDesktop::Accept { reservation } | ToDesktop::AcceptPing { reservation },
+                ) => {
+                    assert!(self.accepted.insert(reservation.clone()), "{reservation}: accepted twice");
+                }
+                Effect::Keep(kept) => assert!(self.kept.insert(kept.id), "stored before"),
+                Effect::Unkeep(id) => {
+                    self.kept.remove(id);
+                }
+                Effect::UnkeepAll => self.kept.clear(),
+                Effect::Post { id, request: Request::Graceful(mark) } => self.outbox(*id, mark.id),
                 Effect::Desktop(ToDesktop::JoinCall { reservation }) => {
                     assert!(self.wanted.contains(reservation), "{reservation}: nobody wants it joined");
                     assert!(self.joined.insert(reservation.clone()), "{reservation}: joined twice");
@@ -175,7 +262,8 @@ impl Rules {
                     assert_ne!(self.keeps, *keep, "said before");
                     self.keeps = *keep;
                 }
-                Effect::Post { request: Request::Register(registration), .. } => {
+                Effect::Post { id, request: Request::Register(registration) } => {
+                    self.outbox(*id, registration.id);
                     let found = self.found.contains(&registration.reservation);
                     assert!(!found || registration.worker_leg == own_leg(), "a ghost is registered");
                 }
@@ -204,7 +292,9 @@ proptest! {
     fn every_question_gets_one_answer_and_nothing_unknown_is_accepted(
         start in prop::collection::vec(prop_oneof![tasks(), calls()], 0..4),
         marks in prop::collection::vec(1u128..6, 0..4),
+        kept in kept(),
         steps in prop::collection::vec(steps(), 0..60),
+        signs_out: bool,
     ) {
         let mut desk = Desk::new(&marks);
         let mut asked = BTreeSet::new();
@@ -218,6 +308,8 @@ proptest! {
             rules.task(facts, true);
         };
         start.iter().for_each(&mut seen);
+        rules.kept.extend(kept.iter().map(|kept| kept.id));
+        desk.agent.recall(kept);
         let mut effects = desk.start(start, false);
         let steps = steps.into_iter().chain([Step::Wait(60_000)]);
         for step in steps {
@@ -250,6 +342,7 @@ proptest! {
                         }
                         _ => {}
                     }
+                    rules.heard(&event);
                     desk.handle(event)
                 }
                 Step::Ask(mut event) => {
@@ -266,21 +359,25 @@ proptest! {
                         }
                         _ => {}
                     }
-                    desk.handle(Event::Desktop(event))
+                    let event = Event::Desktop(event);
+                    rules.heard(&event);
+                    desk.handle(event)
                 }
-                Step::Answer(views, status) if !open.is_empty() => {
+                Step::Answer(views, status, superseded) if !open.is_empty() => {
                     let (id, request) = open.remove(0);
                     let result = match (views, request, status) {
                         (Some(recoveries), Request::Hello(_), _) => {
                             told.extend(recoveries.iter().map(|view| view.id.clone()));
                             rules.views(&recoveries);
-                            Ok(Answer::Hello(HelloReply { recoveries, in_place: true, superseded: false }))
+                            Ok(Answer::Hello(HelloReply { recoveries, in_place: true, superseded }))
                         }
                         (Some(_), _, _) => Ok(Answer::Accepted),
                         (None, _, 0) => Err(PostError::Unreachable),
                         (None, _, status) => Err(PostError::Status(status)),
                     };
-                    desk.handle(Event::Reply { id, result })
+                    let event = Event::Reply { id, result };
+                    rules.heard(&event);
+                    desk.handle(event)
                 }
                 Step::Answer(..) => vec![],
                 Step::Wait(time) => desk.wait(Millis(time)),
@@ -293,6 +390,15 @@ proptest! {
             }
         }
         prop_assert_eq!(asked, answered);
+        // A minute without news: whatever is shown, the agent can put it away.
+        for _ in 0..10 {
+            rules.hold(&desk.handle(Event::Desktop(FromDesktop::DialogButton {})));
+        }
+        prop_assert_eq!(&desk.dialog, &None);
+        if signs_out {
+            rules.hold(&desk.handle(Event::Desktop(FromDesktop::SignedOut {})));
+            prop_assert!(desk.timers.is_empty() && rules.kept.is_empty(), "{:?} {:?}", desk.timers, rules.kept);
+        }
     }
 
     #[test]

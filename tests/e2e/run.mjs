@@ -11,6 +11,7 @@ import * as failOpen from './fail-open.mjs';
 import * as inPlace from './in-place.mjs';
 import { stories as onOldest } from './oldest.mjs';
 import * as outbound from './outbound.mjs';
+import * as pages from './pages.mjs';
 import * as stories from './stories.mjs';
 import { tell } from './story.mjs';
 import * as transfers from './transfers.mjs';
@@ -20,7 +21,7 @@ import * as transfers from './transfers.mjs';
 const storiesOn = (/** @type {Flex} */ flex) =>
   flex === newest
     ? // Some steps are shared, too.
-      Object.values({ ...failOpen, ...inPlace, ...outbound, ...external, ...stories, ...transfers })
+      Object.values({ ...failOpen, ...inPlace, ...outbound, ...external, ...pages, ...stories, ...transfers })
         .filter((story) => typeof story === 'object')
         .concat(deskPhones)
     : onOldest;

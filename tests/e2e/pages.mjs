@@ -1,0 +1,138 @@
+// Several pages of one agent, in tabs and in browsers, and pages that cannot reach the server.
+
+import assert from 'node:assert/strict';
+import { isBackInPlace } from './in-place.mjs';
+import { endsAsEver, talk } from './steps.mjs';
+
+/** @typedef {import('./story.mjs').Story} Story */
+/** @typedef {import('./people.mjs').Agent} Agent */
+/** @typedef {import('./people.mjs').Customer} Customer */
+
+const RECOVERING = /page-gone|agent-lost|joining-in-place|not-in-place|holding-the-line|requeueing|ended/;
+
+async function onACall(/** @type {Story} */ story) {
+  const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
+  const customer = await story.step('a customer calls', () => story.customer());
+  const task = await talk(story, ada, customer);
+  return { ada, customer, task };
+}
+
+/** The call goes on as if nothing had happened. */
+async function nothingHappens(
+  /** @type {Story} */ story,
+  /** @type {Customer} */ customer,
+  /** @type {number} */ from,
+) {
+  await story.step('the customer hears her for three seconds more', async () => {
+    for (const end = Date.now() + 3000; Date.now() < end; ) await customer.hearsAgent();
+  });
+  const noted = customer.timeline.said.slice(from).map(({ note }) => note?.what);
+  assert.deepEqual(
+    noted.filter((what) => RECOVERING.test(what)),
+    [],
+    'nothing is recovered',
+  );
+}
+
+export const reloadBesideATab = {
+  title: 'An agent refreshes the tab with the call while another tab waits',
+  async play(/** @type {Story} */ story) {
+    const { ada, customer, task } = await onACall(story);
+    const first = ada.page;
+    const from = customer.mark().timeline;
+    await story.step('she opens a second tab', () => ada.opens());
+    await story.step('which waits', () => ada.isTheOneThat('waits'));
+    await story.step('she refreshes the first one', () => first.reload());
+    await story.step('the second acts', () => ada.isTheOneThat('acts'));
+    await isBackInPlace(story, ada, customer, task, { from });
+    await story.step('and the first waits', async () => {
+      const second = ada.page;
+      ada.page = first;
+      await ada.ready();
+      await ada.isTheOneThat('waits');
+      assert.equal(await ada.dialog().count(), 0, 'it shows nothing');
+      ada.page = second;
+    });
+    await nothingHappens(story, customer, customer.mark().timeline);
+    const { timeline } = customer.mark();
+    await story.step('she hangs up', () => ada.hangsUp());
+    await endsAsEver(story, ada, customer, task, timeline);
+  },
+};
+
+export const callInAWaitingTab = {
+  title: 'A call that an agent accepts in a tab that waits makes that tab act',
+  async play(/** @type {Story} */ story) {
+    const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
+    const first = ada.page;
+    await story.step('she opens a second tab', () => ada.opens());
+    await story.step('which waits', () => ada.isTheOneThat('waits'));
+    const customer = await story.step('a customer calls', () => story.customer());
+    const task = await talk(story, ada, customer);
+    await story.step('the second tab acts', () => ada.isTheOneThat('acts'));
+    const second = ada.page;
+    await story.step('and the first waits', () => {
+      ada.page = first;
+      return ada.isTheOneThat('waits');
+    });
+    const from = customer.mark().timeline;
+    await story.step('she closes the second tab', () => second.close());
+    await story.step('the first acts', () => ada.isTheOneThat('acts'));
+    await isBackInPlace(story, ada, customer, task, { from });
+  },
+};
+
+export const twoBrowsers = {
+  title: 'An agent opens Flex in a second browser during a call',
+  async play(/** @type {Story} */ story) {
+    const { ada, customer, task } = await onACall(story);
+    const from = customer.mark().timeline;
+    const elsewhere = await story.step('she opens Flex in another browser', () => story.agent('ada'));
+    await story.step('which acts', () => elsewhere.isTheOneThat('acts'));
+    await story.step('and the first one only looks on', () => ada.isTheOneThat('waits'));
+    await story.step('no dialog stays', () => elsewhere.dialog().waitFor({ state: 'hidden', timeout: 5000 }));
+    await nothingHappens(story, customer, from);
+    await story.step('she hangs up where the call is', () => ada.hangsUp());
+    await endsAsEver(story, ada, customer, task, from);
+  },
+};
+
+export const browserClosed = {
+  title: 'The browser with the call is closed while Flex is open in another one',
+  async play(/** @type {Story} */ story) {
+    const { ada, customer, task } = await onACall(story);
+    const elsewhere = await story.step('she opens Flex in another browser', () => story.agent('ada'));
+    await story.step('which acts', () => elsewhere.isTheOneThat('acts'));
+    const from = customer.mark().timeline;
+    await story.step('she closes the first one', () => ada.closesTab());
+    await isBackInPlace(story, elsewhere, customer, task, { from });
+  },
+};
+
+export const unreachable = {
+  title: 'An agent hangs up while the server cannot be reached, and the next page tells it',
+  async play(/** @type {Story} */ story) {
+    const { ada, customer, task } = await onACall(story);
+    const { timeline } = customer.mark();
+    const server = `${story.demo.serverUrl}/v1/**`;
+    await story.step('the browser loses the server', () =>
+      ada.context.route(server, (route) => route.abort()),
+    );
+    await story.step('she hangs up', () => ada.hangsUp());
+    await story.step('the customer is not left on the line', () =>
+      story.twilio.becomes('over', async () => !(await customer.heard()).live),
+    );
+    const kept = () =>
+      ada.page.evaluate(() => Object.keys(localStorage).filter((key) => key.startsWith('rejoin.out.')));
+    assert.equal((await kept()).length, 1, 'the mark is kept');
+    await story.step('the server is there again, and she refreshes the page', async () => {
+      await ada.context.unroute(server);
+      await ada.refreshes();
+      await ada.ready();
+    });
+    await story.step('the mark is delivered', () =>
+      story.twilio.becomes('delivered', async () => (await kept()).length === 0),
+    );
+    await endsAsEver(story, ada, customer, task, timeline);
+  },
+};
