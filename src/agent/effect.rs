@@ -19,7 +19,10 @@ pub enum Effect {
         request: Request,
     },
     /// Listen to what the server says by itself, from now on, across lost connections.
-    OpenPush,
+    OpenPush {
+        /// Of this page.
+        epoch: u64,
+    },
     /// Do not listen any more.
     ClosePush,
     /// Wake the machine at this point in time. Setting a timer again replaces it.

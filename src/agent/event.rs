@@ -37,6 +37,8 @@ pub enum Event {
     Elected {
         /// Was it taken from another page, which lives?
         taken: bool,
+        /// Higher than that of every page before: the server goes by it.
+        epoch: u64,
     },
     /// Another page of this browser has taken that over.
     Deposed,

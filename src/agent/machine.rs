@@ -174,7 +174,7 @@ impl Agent {
             Event::Push(view) => self.pushed(now, view, &mut out),
             Event::Ask => self.say_hello(now, &mut out),
             Event::Superseded => self.superseded(&mut out),
-            Event::Elected { taken } => self.elected(now, taken, &mut out),
+            Event::Elected { taken, epoch } => self.elected(now, taken, epoch, &mut out),
             Event::Deposed => self.deposed(&mut out),
             Event::PushState { up } => self.push_state(now, up, &mut out),
             Event::Garbled => self.complain(Complaint::Garbled, &mut out),

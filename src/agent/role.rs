@@ -36,7 +36,7 @@ impl Agent {
 
     /// From now on: listen, deliver, ask.
     pub(super) fn act(&mut self, now: Millis, out: &mut Vec<Effect>) {
-        out.push(Effect::OpenPush);
+        out.push(Effect::OpenPush { epoch: self.epoch });
         self.await_microphone(now, out);
         let kept = std::mem::take(&mut self.recalled);
         if let Some(me) = &self.me {
@@ -46,11 +46,12 @@ impl Agent {
     }
 
     /// The lock is this page's.
-    pub(super) fn elected(&mut self, now: Millis, taken: bool, out: &mut Vec<Effect>) {
+    pub(super) fn elected(&mut self, now: Millis, taken: bool, epoch: u64, out: &mut Vec<Effect>) {
         if !std::mem::take(&mut self.role.locked_out) {
             return;
         }
-        // Between pages of one browser the lock decides. Of other browsers the server tells again.
+        // From now on this is the newest page: of a call that the page before had the server asks the newest.
+        self.epoch = epoch;
         self.role.superseded = false;
         self.waits = false;
         if taken {
@@ -61,6 +62,16 @@ impl Agent {
             self.hello.sent = Some(now);
         }
         self.act(now, out);
+        // The calls in this page are that newest page's.
+        let here = self.calls.iter_mut().filter(|(_, call)| call.facts.live_call);
+        let here = here.map(|(reservation, call)| {
+            call.registered = None;
+            reservation.clone()
+        });
+        let here: Vec<_> = here.collect();
+        for reservation in here {
+            self.register(now, &reservation, out);
+        }
     }
 
     /// Another page of this browser has taken the lock: its agent works there.

@@ -46,7 +46,6 @@ struct Inner {
     channel: RefCell<Option<Channel>>,
     lock: RefCell<Option<Rc<Lock>>>,
     server: String,
-    epoch: u64,
     desktop: Function,
     token: Function,
 }
@@ -84,7 +83,6 @@ impl Core {
             channel: RefCell::default(),
             lock: RefCell::default(),
             server,
-            epoch,
             desktop,
             token,
         });
@@ -113,8 +111,8 @@ impl Core {
         let (lock, acts) = Lock::elect(worker, move |change| {
             let Some(core) = core.upgrade() else { return };
             core.handle(match change {
-                Change::Granted => Event::Elected { taken: false },
-                Change::Taken => Event::Elected { taken: true },
+                Change::Granted => Event::Elected { taken: false, epoch: storage::next_epoch(now()) },
+                Change::Taken => Event::Elected { taken: true, epoch: storage::next_epoch(now()) },
                 Change::Lost => Event::Deposed,
             });
         });
@@ -177,7 +175,7 @@ impl Inner {
             Effect::Desktop(effect) => self.tell(&effect),
             Effect::Dialog(dialog) => self.dialog.show(dialog.as_ref()),
             Effect::Post { id, request } => self.post(id, &request),
-            Effect::OpenPush => self.listen(),
+            Effect::OpenPush { epoch } => self.listen(epoch),
             Effect::SetTimer { timer, at } => {
                 let core = Rc::downgrade(self);
                 let due = timer.clone();
@@ -259,9 +257,9 @@ impl Inner {
         }
     }
 
-    fn listen(self: &Rc<Self>) {
+    fn listen(self: &Rc<Self>, epoch: u64) {
         let core = Rc::downgrade(self);
-        let url = format!("{}/v1/push?epoch={}", self.server, self.epoch);
+        let url = format!("{}/v1/push?epoch={epoch}", self.server);
         let channel = Channel::open(url, self.token.clone(), move |news| {
             Self::later(
                 &core,

@@ -3,7 +3,7 @@ use crate::desk::*;
 #[test]
 fn every_page_says_hello_and_listens() {
     let (_, effects) = Desk::started(vec![], &[]);
-    assert!(effects.contains(&Effect::OpenPush));
+    assert!(effects.contains(&Effect::OpenPush { epoch: 7 }));
     let (_, Request::Hello(hello)) = &posts(&effects)[0] else { panic!("no hello: {effects:?}") };
     assert_eq!((hello.epoch, &hello.holdings[..]), (7, &[][..]));
     assert!(desktop(&effects).is_empty());

@@ -206,7 +206,7 @@ impl Desk {
     }
 
     pub(crate) fn elect(&mut self) -> Vec<Effect> {
-        self.handle(Event::Elected { taken: false })
+        self.handle(Event::Elected { taken: false, epoch: 8 })
     }
 
     pub(crate) fn handle(&mut self, event: Event) -> Vec<Effect> {

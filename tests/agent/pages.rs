@@ -48,7 +48,7 @@ fn a_page_whose_turn_has_come_puts_the_agent_back() {
     desk.now = desk.now + Millis::seconds(60);
     desk.agent.remember(vec![Mark { reservation: wr(1), muted: true }]);
     let effects = desk.elect();
-    assert!(effects.contains(&Effect::OpenPush));
+    assert!(effects.contains(&Effect::OpenPush { epoch: 8 }));
     assert!(posts(&effects).is_empty(), "the server is to hear first that the other page is gone");
     assert_eq!(desk.dialog, Some(Dialog::Checking));
     assert!(holdings(&desk.wait(Millis::seconds(1)))[0].can_join);

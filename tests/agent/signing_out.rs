@@ -20,7 +20,7 @@ fn nothing_of_the_worker_is_left() {
         Event::Push(view(Stage::Interrupted)),
         Event::PushState { up: false },
         Event::Ask,
-        Event::Elected { taken: false },
+        Event::Elected { taken: false, epoch: 8 },
         Event::Superseded,
         page_hide(),
         Event::Desktop(FromDesktop::TokenChanged {}),

@@ -94,7 +94,7 @@ fn between_pages_of_one_browser_the_lock_decides() {
     assert!(posts(&desk.wait(Millis::seconds(300))).is_empty(), "it asks nobody, and waits");
     let effects = desk.elect();
     assert_eq!(roles(&effects), [true]);
-    assert!(effects.contains(&Effect::OpenPush));
+    assert!(effects.contains(&Effect::OpenPush { epoch: 8 }));
 }
 
 #[test]
@@ -103,9 +103,30 @@ fn a_call_that_is_accepted_by_hand_in_a_page_that_waits_brings_the_lock_there() 
     let effects = desk.task(live(200));
     assert!(effects.contains(&Effect::TakeLock));
     assert!(!desk.task(live(200)).contains(&Effect::TakeLock), "once");
-    let effects = desk.handle(Event::Elected { taken: true });
+    let effects = desk.handle(Event::Elected { taken: true, epoch: 8 });
     assert_eq!((roles(&effects), posts(&effects).len()), (vec![true], 1), "it says hello at once");
     assert_eq!(desk.dialog, None);
+}
+
+#[test]
+fn a_page_that_takes_over_is_the_newest_from_then_on() {
+    let epochs = |effects: &[Effect]| {
+        let mine = posts(effects).into_iter().map(|(_, request)| match request {
+            Request::Hello(hello) => hello.epoch,
+            Request::Register(registration) => registration.epoch,
+            Request::Graceful(mark) => panic!("{mark:?}"),
+        });
+        mine.collect::<Vec<_>>()
+    };
+    // With a call of its own, which the server knows of an older page.
+    let mut desk = Desk::on_a_call();
+    desk.wait(Millis::seconds(5));
+    desk.handle(Event::Deposed);
+    let mut effects = desk.handle(Event::Elected { taken: false, epoch: 8 });
+    assert!(effects.contains(&Effect::OpenPush { epoch: 8 }));
+    effects.extend(desk.wait(Millis::seconds(1)));
+    assert_eq!(epochs(&effects), [8, 8], "registered anew, and a hello");
+    assert_eq!(goodbyes(&desk.handle(page_hide()))[0].epoch, 8);
 }
 
 #[test]
@@ -115,7 +136,7 @@ fn calls_of_the_page_that_it_was_taken_from_are_left_alone() {
     legs[1].call = Some(CallSid::numbered(300));
     desk.handle(conference(2, legs));
     desk.task(live(200));
-    let effects = desk.handle(Event::Elected { taken: true });
+    let effects = desk.handle(Event::Elected { taken: true, epoch: 8 });
     assert!(holdings(&effects).is_empty(), "that page lives and has its call");
     assert_eq!(desk.dialog, None);
     let here = TaskFacts {

@@ -113,7 +113,7 @@ fn steps() -> impl Strategy<Value = Step> {
         1 => (1u128..5).prop_map(|n| Step::Event(Event::Desktop(FromDesktop::Joined { reservation: wr(n) }))),
         1 => (1u128..5).prop_map(|n| Step::Event(Event::Desktop(FromDesktop::JoinFailed { reservation: wr(n) }))),
         1 => Just(Step::Event(page_hide())),
-        1 => any::<bool>().prop_map(|taken| Step::Event(Event::Elected { taken })),
+        1 => any::<bool>().prop_map(|taken| Step::Event(Event::Elected { taken, epoch: 8 })),
         1 => prop_oneof![
             Just(Event::Deposed),
             Just(Event::Superseded),
@@ -419,7 +419,7 @@ proptest! {
         }
         for effect in &effects {
             let acts = match effect {
-                Effect::OpenPush | Effect::Beacon { goodbye: Some(_), .. } | Effect::Role { acts: true } => true,
+                Effect::OpenPush { .. } | Effect::Beacon { goodbye: Some(_), .. } | Effect::Role { acts: true } => true,
                 Effect::Dialog(_) => true,
                 Effect::Post { request, .. } => matches!(request, Request::Hello(_)),
                 Effect::Desktop(effect) => matches!(

@@ -306,7 +306,7 @@ impl Page {
             "elected" | "taken" => {
                 self.agent.remember(Vec::new());
                 self.agent.recall(self.kept.clone());
-                self.handle(Event::Elected { taken: text == "taken" });
+                self.handle(Event::Elected { taken: text == "taken", epoch: 9 });
             }
             "deposed" => self.handle(Event::Deposed),
             _ => {

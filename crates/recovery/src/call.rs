@@ -453,6 +453,8 @@ impl Call {
             Agent::new(worker.clone(), registration.worker_name.clone(), registration.reservation.clone())
         });
         agent.epoch = agent.epoch.max(registration.epoch);
+        // The page that seemed to be a newer one than the leg's is the leg's: it has taken over from another one.
+        agent.newer_page = agent.newer_page.filter(|newer| *newer > agent.epoch);
         self.recall_hello(&registration.worker_leg);
         // Requests come in their order: an agent who registers after saying that she leaves has stayed.
         if registration.id.is_some() && self.is_joined(&registration.worker_leg) {

@@ -231,6 +231,18 @@ fn a_request_that_is_repeated_counts_once() {
 }
 
 #[test]
+fn a_page_that_has_taken_over_is_no_newer_page_than_its_own_leg() {
+    let mut desk = Desk::talking();
+    // It says hello as the newest page; then it registers the call that it has had all the time.
+    desk.hello_with(9, false, true, false);
+    desk.register(1, ADA, ADA_LEG, 9);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.fire(1, Timer::Grace);
+    assert!(desk.take_actions().iter().any(|action| matches!(action, Action::CreatePing { .. })));
+    assert!(!desk.machine.call(&conference(1)).expect("known").recovery.as_ref().expect("begun").back);
+}
+
+#[test]
 fn nobody_marks_another_agents_leave() {
     let mut desk = Desk::talking();
     desk.mark_of(BO, ReservationSid::numbered(1), None, GracefulReason::HangUp);
