@@ -233,13 +233,13 @@ impl Rules {
         for effect in effects {
             let acting = matches!(
                 effect,
-                Effect::Desktop(
-                    ToDesktop::Accept { .. }
-                        | ToDesktop::AcceptPing { .. }
-                        | ToDesktop::JoinCall { .. }
-                        | ToDesktop::ShowDialog { .. }
-                        | ToDesktop::Refuse { .. }
-                )
+                Effect::Dialog(Some(_))
+                    | Effect::Desktop(
+                        ToDesktop::Accept { .. }
+                            | ToDesktop::AcceptPing { .. }
+                            | ToDesktop::JoinCall { .. }
+                            | ToDesktop::Refuse { .. }
+                    )
             );
             assert!(self.acts || !acting, "{effect:?} of a page that does not act");
             match effect {
@@ -392,7 +392,7 @@ proptest! {
         prop_assert_eq!(asked, answered);
         // A minute without news: whatever is shown, the agent can put it away.
         for _ in 0..10 {
-            rules.hold(&desk.handle(Event::Desktop(FromDesktop::DialogButton {})));
+            rules.hold(&desk.handle(Event::DialogButton));
         }
         prop_assert_eq!(&desk.dialog, &None);
         if signs_out {
