@@ -10,18 +10,33 @@ export const watchDesk = (manager, emit) => {
   /** @param {unknown} error */
   const untold = (error) => console.warn('Rejoin: the browser does not tell', error);
 
-  // A denied microphone may be listed or not.
   const { mediaDevices, permissions } = navigator;
   const query = permissions?.query({ name: /** @type {PermissionName} */ ('microphone') });
   const look = async () => {
     const [{ state }, devices] = await Promise.all([query, mediaDevices.enumerateDevices()]);
+    // A denied microphone may be listed or not.
     const listed = state === 'denied' || devices.some(({ kind }) => kind === 'audioinput');
     emit({ microphoneChanged: { microphone: listed ? state : 'missing' } });
   };
-  const lookAgain = () => void look().catch(untold);
-  query?.then((permission) => permission.addEventListener('change', lookAgain)).catch(untold);
-  mediaDevices?.addEventListener('devicechange', lookAgain);
-  lookAgain();
+  // Flex rejects calls until it has found the microphone itself: when its phone says that devices have changed, it asks
+  // for one. Who asks behind it gets an answer after it.
+  const lookBehindFlex = async () => {
+    /** @type {any} */
+    const { audio } = manager.voiceClient ?? {};
+    const told = audio?.once && new Promise((done) => audio.once('deviceChange', done));
+    await Promise.race([told, new Promise((done) => setTimeout(done, 1000))]);
+    await mediaDevices.getUserMedia({ audio: true }).then(
+      (stream) => stream.getTracks().forEach((track) => track.stop()),
+      () => {},
+    );
+    await look();
+  };
+  const changed = () => void lookBehindFlex().catch(untold);
+  mediaDevices?.addEventListener('devicechange', changed);
+  // No device has changed then, but Flex has to look again; it makes up such an event itself, too.
+  const allowed = () => mediaDevices.dispatchEvent(new Event('devicechange'));
+  query?.then((permission) => permission.addEventListener('change', allowed)).catch(untold);
+  look().catch(untold);
 
   /** @type {string | undefined} */
   let last;

@@ -5,6 +5,7 @@ import { startDemo } from '../../scripts/lib/demo.mjs';
 import { newest } from '../../scripts/lib/flex.mjs';
 import { root } from '../../scripts/lib/run.mjs';
 import { Advice } from '../../scripts/lib/say.mjs';
+import * as desk from './desk.mjs';
 import { deskPhones } from './desk-phone.mjs';
 import * as external from './external.mjs';
 import * as failOpen from './fail-open.mjs';
@@ -21,7 +22,16 @@ import * as transfers from './transfers.mjs';
 const storiesOn = (/** @type {Flex} */ flex) =>
   flex === newest
     ? // Some steps are shared, too.
-      Object.values({ ...failOpen, ...inPlace, ...outbound, ...external, ...pages, ...stories, ...transfers })
+      Object.values({
+        ...desk,
+        ...failOpen,
+        ...inPlace,
+        ...outbound,
+        ...external,
+        ...pages,
+        ...stories,
+        ...transfers,
+      })
         .filter((story) => typeof story === 'object')
         .concat(deskPhones)
     : onOldest;
