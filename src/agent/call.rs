@@ -33,6 +33,8 @@ pub(super) struct Call {
     pub(super) flagged: bool,
     /// The agent was muted in an earlier page and is not yet again.
     pub(super) to_mute: bool,
+    /// It was accepted unasked. Flex shows something else when the old task goes, so it is selected once it is there.
+    pub(super) to_select: bool,
 }
 
 /// What makes a call: if any of it changes, it is registered anew.
@@ -61,6 +63,7 @@ impl Call {
             ghost: None,
             flagged: false,
             to_mute: false,
+            to_select: false,
         }
     }
 

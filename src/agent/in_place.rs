@@ -101,6 +101,9 @@ impl Agent {
     /// Mute follows the agent from page to page.
     pub(super) fn muting(&mut self, reservation: &ReservationSid, out: &mut Vec<Effect>) {
         let Some(call) = self.calls.get_mut(reservation).filter(|call| call.facts.live_call) else { return };
+        if std::mem::take(&mut call.to_select) {
+            out.push(Effect::Desktop(ToDesktop::Select { reservation: reservation.clone() }));
+        }
         if std::mem::take(&mut call.to_mute) {
             out.push(Effect::Desktop(ToDesktop::Mute {}));
             return;

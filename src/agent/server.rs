@@ -205,6 +205,7 @@ impl Agent {
                 Kind::Reconnect => {
                     if let Some(call) = self.calls.get_mut(&reservation) {
                         call.to_mute = self.muted.contains(&recovery.view.reservation);
+                        call.to_select = true;
                     }
                     let select = ToDesktop::Select { reservation: reservation.clone() };
                     out.extend([Effect::Desktop(ToDesktop::Accept { reservation }), Effect::Desktop(select)]);

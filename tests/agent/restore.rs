@@ -83,6 +83,10 @@ fn mute_comes_along_through_the_queue() {
         facts.live_call = true;
         let effects = desktop(&desk.task(facts.clone()));
         assert_eq!(effects.contains(&ToDesktop::Mute {}), muted);
+        assert!(
+            effects.contains(&ToDesktop::Select { reservation: wr(2) }),
+            "and it is the one that is shown"
+        );
         assert!(!desktop(&desk.task(facts)).contains(&ToDesktop::Mute {}), "once");
     }
 }
