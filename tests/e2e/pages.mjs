@@ -34,32 +34,6 @@ async function nothingHappens(
   );
 }
 
-export const reloadBesideATab = {
-  title: 'An agent refreshes the tab with the call while another tab waits',
-  async play(/** @type {Story} */ story) {
-    const { ada, customer, task } = await onACall(story);
-    const first = ada.page;
-    const from = customer.mark().timeline;
-    await story.step('she opens a second tab', () => ada.opens());
-    await story.step('which waits', () => ada.isTheOneThat('waits'));
-    await story.step('she refreshes the first one', () => first.reload());
-    await story.step('the second acts', () => ada.isTheOneThat('acts'));
-    await isBackInPlace(story, ada, customer, task, { from });
-    await story.step('and the first waits', async () => {
-      const second = ada.page;
-      ada.page = first;
-      await ada.ready();
-      await ada.isTheOneThat('waits');
-      assert.equal(await ada.dialog().count(), 0, 'it shows nothing');
-      ada.page = second;
-    });
-    await nothingHappens(story, customer, customer.mark().timeline);
-    const { timeline } = customer.mark();
-    await story.step('she hangs up', () => ada.hangsUp());
-    await endsAsEver(story, ada, customer, task, timeline);
-  },
-};
-
 export const callInAWaitingTab = {
   title: 'A call that an agent accepts in a tab that waits makes that tab act',
   async play(/** @type {Story} */ story) {
@@ -112,8 +86,7 @@ export const browserClosed = {
 export const unreachable = {
   title: 'An agent hangs up while the server cannot be reached, and the next page tells it',
   async play(/** @type {Story} */ story) {
-    const { ada, customer, task } = await onACall(story);
-    const { timeline } = customer.mark();
+    const { ada, customer } = await onACall(story);
     const server = `${story.demo.serverUrl}/v1/**`;
     await story.step('the browser loses the server', () =>
       ada.context.route(server, (route) => route.abort()),
@@ -133,6 +106,8 @@ export const unreachable = {
     await story.step('the mark is delivered', () =>
       story.twilio.becomes('delivered', async () => (await kept()).length === 0),
     );
-    await endsAsEver(story, ada, customer, task, timeline);
+    // Without the mark the server may have taken her for lost for a moment: the call is over all the same.
+    await story.step('the call ends for the server, too', () => customer.notes('call-ended'));
+    await story.step('she completes the task', () => ada.completes());
   },
 };
