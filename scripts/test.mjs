@@ -78,6 +78,10 @@ function pictures() {
   for (const [name, story] of Object.entries(stories)) {
     copyFileSync(path.join(root, 'target/e2e', story, name), path.join(root, 'docs/images', name));
   }
+  copyFileSync(
+    path.join(root, 'target/e2e/dialog/all.png'),
+    path.join(root, 'docs/images/dialog-states.png'),
+  );
 }
 
 async function main() {

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import axe from 'axe-core';
 import { build } from 'esbuild';
 import { chromium } from 'playwright-core';
+import { sheet } from '../scripts/lib/sheet.mjs';
 
 const at = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url));
 const pictures = at('target/e2e/dialog');
@@ -276,6 +277,15 @@ describe('the dialog', () => {
       assert.ok(seen >= kinds.length);
     });
   }
+
+  test('all of it is on one sheet', async () => {
+    await sheet(
+      browser,
+      pictures,
+      steps().map(([state]) => state),
+      `${pictures}/all.png`,
+    );
+  });
 
   /** The dialog of this page, measured. */
   const measure = async (page, language, state) => {
