@@ -6,7 +6,6 @@
  * @param {(event: import('./types').Event) => void} emit
  */
 export const watchDesk = (manager, emit) => {
-  const flex = () => manager.store.getState().flex;
   /** @param {unknown} error */
   const untold = (error) => console.warn('Rejoin: the browser does not tell', error);
 
@@ -38,18 +37,7 @@ export const watchDesk = (manager, emit) => {
   query?.then((permission) => permission.addEventListener('change', allowed)).catch(untold);
   look().catch(untold);
 
-  /** @type {string | undefined} */
-  let last;
-  const activity = () => {
-    const sid = flex().worker?.activity?.sid;
-    if (!sid || sid === last) return;
-    last = sid;
-    const offline = manager.serviceConfiguration?.taskrouter_offline_activity_sid;
-    emit({ activityChanged: { sid, offline: sid === offline } });
-  };
-  manager.store.subscribe(activity);
-  activity();
-  const { features, localOverrides } = /** @type {any} */ (flex()).featureFlags ?? {};
+  const { features, localOverrides } = /** @type {any} */ (manager.store.getState().flex).featureFlags ?? {};
   if ({ ...features, ...localOverrides }['flex-multi-tab-support']?.enabled) emit({ flexPrompts: {} });
 };
 

@@ -44,7 +44,6 @@ export const watchFlex = (flex, manager, { emit, ask, elect, failed }) => {
 
   /** @param {Task} task */
   const taskFacts = (task) => {
-    const attributes = task.attributes ?? {};
     const call = state().phone?.activeCall;
     return {
       task: task.taskSid,
@@ -58,69 +57,44 @@ export const watchFlex = (flex, manager, { emit, ask, elect, failed }) => {
       muted: Boolean(call?.isMuted?.()),
       joinable: typeof task.joinCall === 'function',
       keepable: typeof manager.voiceClient?.disconnectAll === 'function',
-      attributes: {
-        isReconnect: attributes.isReconnect,
-        rejoinRecoveryId: attributes.rejoinRecoveryId,
-        targetWorkerSid: attributes.targetWorkerSid,
-        disconnectedWorkerSid: attributes.disconnectedWorkerSid,
-        disconnectedWorkerName: attributes.disconnectedWorkerName,
-        disconnectedTime: attributes.disconnectedTime,
-        customerLeg: attributes.conference?.participants?.customer ?? attributes.call_sid,
-      },
+      attributes: task.attributes ?? {},
     };
   };
-
   /** @param {Task} task */
-  const conferenceFacts = (task) => {
+  const conferenceEvents = (task) => {
     const conference = state().conferences?.states?.get(task.taskSid)?.source ?? task.conference;
-    if (!conference) return undefined;
-    return {
-      reservation: task.sid,
-      conference: conference.conferenceSid,
-      legs: conference.participants.map((participant) => ({
-        call: participant.callSid,
-        kind: String(participant.participantType),
-        mine: Boolean(participant.isCurrentWorker),
-        joined: participant.status === 'joined',
-        sequence: Number(participant.mediaProperties?.sequenceNumber ?? 0),
-      })),
-    };
+    const legs = conference?.participants.map((participant) => ({
+      call: participant.callSid,
+      kind: String(participant.participantType),
+      mine: Boolean(participant.isCurrentWorker),
+      joined: participant.status === 'joined',
+      sequence: Number(participant.mediaProperties?.sequenceNumber ?? 0),
+    }));
+    const { sid: reservation } = task;
+    return legs ? [{ conferenceChanged: { reservation, conference: conference?.conferenceSid, legs } }] : [];
   };
 
+  /** What was to be seen last, by its text. @type {Map<string, Record<string, any>>} */
+  let seen = new Map();
   // The store is the one source that holds tasks from before the plugin, changes without an event, and conferences.
-  /** @type {Map<string, { facts: ReturnType<typeof taskFacts>, task: string, conference?: string }>} */
-  const known = new Map();
-  let registered = false;
-
-  const token = () => state().session?.ssoTokenPayload?.token;
-  let lastToken = token();
-
   const look = guarded(() => {
-    if (token() !== lastToken) {
-      lastToken = token();
-      emit({ tokenChanged: {} });
+    const { worker, session } = state();
+    for (const { taskChanged: facts } of seen.values()) {
+      if (facts && !worker.tasks.has(facts.reservation)) emit({ taskChanged: { ...facts, status: 'gone' } });
     }
-    if (phone() !== registered) {
-      registered = !registered;
-      emit({ phoneChanged: { registered } });
-    }
-    const tasks = state().worker.tasks;
-    for (const [sid, { facts }] of known) {
-      if (tasks.has(sid)) continue;
-      known.delete(sid);
-      emit({ taskChanged: { ...facts, status: 'gone' } });
-    }
-    for (const task of tasks.values()) {
-      const facts = taskFacts(task);
-      const legs = conferenceFacts(task);
-      const last = known.get(task.sid);
-      const now = { facts, task: JSON.stringify(facts), conference: JSON.stringify(legs) };
-      known.set(task.sid, now);
-      if (now.task !== last?.task) emit({ taskChanged: facts });
-      if (legs && now.conference !== last?.conference) emit({ conferenceChanged: legs });
-    }
+    const sid = worker.activity?.sid;
+    const offline = sid === manager.serviceConfiguration?.taskrouter_offline_activity_sid;
+    const tasks = [...worker.tasks.values()];
+    const events = [
+      { tokenChanged: { token: session?.ssoTokenPayload?.token } },
+      { phoneChanged: { registered: phone() } },
+      ...(sid ? [{ activityChanged: { sid, offline } }] : []),
+      ...tasks.flatMap((task) => [{ taskChanged: taskFacts(task) }, ...conferenceEvents(task)]),
+    ];
+    const last = seen;
+    seen = new Map(events.map((event) => [JSON.stringify(event), event]));
+    for (const [text, event] of seen) last.has(text) || emit(event);
   });
-
   let due = false;
   const lookSoon = () => {
     if (due) return;
@@ -166,10 +140,9 @@ export const watchFlex = (flex, manager, { emit, ask, elect, failed }) => {
   const begin = guarded((sid, acts) => {
     const { worker } = state();
     const tasks = [...worker.tasks.values()].map(taskFacts);
-    registered = phone();
     watchDesk(manager, emit);
     const workerName = worker.attributes?.full_name ?? manager.workerClient?.name ?? '';
-    emit({ started: { worker: sid, workerName, phoneRegistered: registered, tasks, waits: !acts } });
+    emit({ started: { worker: sid, workerName, phoneRegistered: phone(), tasks, waits: !acts } });
     manager.store.subscribe(lookSoon);
     const { workerClient, voiceClient } = manager;
     workerClient?.on?.('reservationCreated', lookSoon);

@@ -381,7 +381,7 @@ async fn the_core_goes_from_start_to_effects() {
     // Attributes are anybody's: what does not fit must not keep the plugin from starting.
     let task = format!(
         r#"{{"task":"{wt}","reservation":"{wr}","status":"accepted","voice":true,"workflow":null,"liveCall":false,
-             "attributes":{{"isReconnect":"yes","rejoinRecoveryId":7,"disconnectedTime":"soon","customerLeg":{{}}}}}}"#
+             "attributes":{{"isReconnect":"yes","rejoinRecoveryId":7,"disconnectedTime":"soon","call_sid":{{}}}}}}"#
     );
     let started = json(&format!(
         r#"{{"started":{{"worker":"{wk}","workerName":"Ada","phoneRegistered":true,"tasks":[{task}]}}}}"#

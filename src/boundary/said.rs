@@ -77,6 +77,8 @@ fn each<T>(
 fn task(said: &mut Fields) -> Result<TaskFacts, Unfit> {
     // Anybody may write attributes: what does not fit counts as absent.
     let mut attributes = said.fields("attributes")?;
+    let conference = attributes.fields("conference").and_then(|mut said| said.fields("participants"));
+    let customer = conference.and_then(|mut said| said.parsed("customer"));
     Ok(TaskFacts {
         task: said.parsed("task")?,
         reservation: said.parsed("reservation")?,
@@ -96,7 +98,7 @@ fn task(said: &mut Fields) -> Result<TaskFacts, Unfit> {
             disconnected_worker_sid: attributes.parsed("disconnectedWorkerSid").ok(),
             disconnected_worker_name: attributes.text("disconnectedWorkerName").ok(),
             disconnected_time: attributes.whole("disconnectedTime").ok(),
-            customer_leg: attributes.parsed("customerLeg").ok(),
+            customer_leg: customer.or_else(|_| attributes.parsed("call_sid")).ok(),
         },
     })
 }

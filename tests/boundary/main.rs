@@ -73,7 +73,7 @@ fn what_may_be_absent_is_absent_when_it_does_not_fit() {
         "liveCall": false, "muted": "yes", "joinable": 1, "keepable": null, "workflow": "WW1", "contactUri": 5,
         "ownLeg": TaskSid::numbered(1), "attributes": {
             "isReconnect": "yes", "rejoinRecoveryId": 7, "targetWorkerSid": "WK", "disconnectedWorkerSid": [],
-            "disconnectedWorkerName": {}, "disconnectedTime": "soon", "customerLeg": true,
+            "disconnectedWorkerName": {}, "disconnectedTime": "soon", "call_sid": true,
         },
     }});
     let bare = json!({"request": 7, "task": {
