@@ -1,6 +1,5 @@
 // @ts-check
 // Effects of the core → Flex.
-import { language, text } from './strings';
 
 /** @type {import('./types').CreateEffects} */
 export const createEffects = (flex, manager, { sound, notices, standBy }) => {
@@ -70,10 +69,8 @@ export const createEffects = (flex, manager, { sound, notices, standBy }) => {
     setActivity: ({ activity }) => flex.Actions.invokeAction('SetActivity', { activitySid: activity }),
     promptOnLeave: ({ on }) => (on ? addEventListener : removeEventListener)('beforeunload', prompt),
 
-    notify: ({ reservation: sid, notice }) =>
-      notices(text(manager, notice.kind, notice), language(manager), sid),
-    tellUnprotected: ({ unprotected }) =>
-      notices(unprotected ? text(manager, 'unprotected') : '', language(manager)),
+    notify: ({ reservation: sid, notice }) => notices(notice.kind, notice, sid),
+    tellUnprotected: ({ unprotected }) => notices(unprotected && 'unprotected'),
     standBy: ({ reason, wanted }) => standBy(reason, undefined, wanted),
     log: ({ notice }) => console.warn(`Rejoin: ${notice}`),
   };

@@ -5,23 +5,19 @@ import { watchDesk } from './desk';
 
 /** @typedef {import('./types').Task} Task */
 
-/** What nothing works without. */
-const NEEDED = {
-  Actions: ['addListener', 'invokeAction'],
-  TaskHelper: ['isCallTask', 'isLiveCall', 'getTaskByTaskSid'],
-  store: ['getState', 'subscribe'],
-};
-/** Ways to leave a call on purpose, by Flex's action. */
-const LEAVES = { HangupCall: 'hang-up', EndConferenceForAll: 'end-conference' };
-
 /** @type {import('./types').WorkerKnown} Flex's plugins may start before the worker is known. */
 export const workerKnown = async ({ Actions, TaskHelper }, { store, events }) => {
-  /** @type {Record<string, any>} */
-  const owners = { Actions, TaskHelper, store };
-  for (const [name, methods] of Object.entries(NEEDED)) {
-    const lacks = methods.find((method) => typeof owners[name]?.[method] !== 'function');
-    if (lacks) throw new Error(`${name}.${lacks} is missing`);
-  }
+  const needed = {
+    'Actions.addListener': Actions?.addListener,
+    'Actions.invokeAction': Actions?.invokeAction,
+    'TaskHelper.isCallTask': TaskHelper?.isCallTask,
+    'TaskHelper.isLiveCall': TaskHelper?.isLiveCall,
+    'TaskHelper.getTaskByTaskSid': TaskHelper?.getTaskByTaskSid,
+    'store.getState': store?.getState,
+    'store.subscribe': store?.subscribe,
+  };
+  const lacks = Object.entries(needed).find(([, method]) => typeof method !== 'function');
+  if (lacks) throw new Error(`${lacks[0]} is missing`);
   if (store.getState().flex.worker.worker) return;
   await new Promise((resolve) => events.addListener('pluginsInitialized', resolve));
 };
@@ -95,12 +91,11 @@ export const watchFlex = (flex, manager, { emit, ask, elect, failed }) => {
     seen = new Map(events.map((event) => [JSON.stringify(event), event]));
     for (const [text, event] of seen) last.has(text) || emit(event);
   });
-  let due = false;
+  /** @type {Promise<void> | undefined} */
+  let due;
   const lookSoon = () => {
-    if (due) return;
-    due = true;
-    queueMicrotask(() => {
-      due = false;
+    due ??= Promise.resolve().then(() => {
+      due = undefined;
       look();
     });
   };
@@ -122,20 +117,18 @@ export const watchFlex = (flex, manager, { emit, ask, elect, failed }) => {
     const callback = conferenceOptions?.conferenceStatusCallback;
     return task && ask('beforeAccept', { task: taskFacts(task), callback });
   });
-  for (const [action, reason] of Object.entries(LEAVES)) {
-    before(action, (task) => task && ask('beforeLeave', { reservation: task.sid, reason }));
-  }
-  before('TransferTask', (task, { options }) => {
-    const reason = 'cold-transfer';
-    return task && options?.mode === 'COLD' && ask('beforeLeave', { reservation: task.sid, reason });
-  });
-  before('Logout', () => ask('beforeLeave', { reservation: undefined, reason: 'sign-out' }));
+  /** @type {(reason: string) => import('./types').Before} */
+  const leave = (reason) => (task) => task && ask('beforeLeave', { reservation: task.sid, reason });
+  before('HangupCall', leave('hang-up'));
+  before('EndConferenceForAll', leave('end-conference'));
+  const transfer = leave('cold-transfer');
+  before('TransferTask', (task, payload) => payload.options?.mode === 'COLD' && transfer(task, payload));
+  before('Logout', () => ask('beforeLeave', { reason: 'sign-out' }));
   for (const action of ['WrapupTask', 'CompleteTask']) {
     before(action, (task) => task && ask('beforeComplete', { reservation: task.sid }));
   }
   // A page that may be shown again has hung up like one without us.
-  const ends = guarded(({ persisted }) => persisted || emit({ pageHide: {} }));
-  addEventListener('pagehide', ends, { capture: true });
+  addEventListener('pagehide', ({ persisted }) => persisted || emit({ pageHide: {} }), { capture: true });
 
   const begin = guarded((sid, acts) => {
     const { worker } = state();
@@ -147,14 +140,9 @@ export const watchFlex = (flex, manager, { emit, ask, elect, failed }) => {
     const { workerClient, voiceClient } = manager;
     workerClient?.on?.('reservationCreated', lookSoon);
     // Flex's own connection is back, and with it all that TaskRouter knows.
-    const back = () => {
-      look();
-      emit({ reconnected: {} });
-    };
-    workerClient?.on?.('ready', guarded(back));
+    workerClient?.on?.('ready', () => (look(), emit({ reconnected: {} })));
     for (const event of ['registered', 'unregistered', 'destroyed']) voiceClient?.on?.(event, lookSoon);
-    const signedOut = guarded(() => emit({ signedOut: {} }));
-    flex.Actions.addListener('afterLogout', signedOut);
+    flex.Actions.addListener('afterLogout', () => emit({ signedOut: {} }));
     lookSoon();
   });
   let begun = false;

@@ -1,13 +1,14 @@
 // @ts-check
 // What agents are told in passing, in nobody's way: a line in the canvas of one call, beside the call it is about
 // (Flex's own notifications lie over the first task and its Accept button), and one in the header, about all calls.
+import { language, text } from './strings';
 
 const CANVAS = { margin: '0.75rem 1rem', padding: '0.5rem 0.75rem', borderLeft: '4px solid #0263e0' };
 /** The colour is the header's own, light or dark. */
 const HEADER = { alignSelf: 'center', margin: '0 0.75rem', paddingLeft: '0.625rem', borderLeft: '3px solid' };
 
 /** @type {import('./types').CreateNotices} */
-export const createNotices = (flex) => {
+export const createNotices = (flex, manager) => {
   /** By reservation; without one, for the header. @type {Map<string | undefined, { words: string, lang: string }>} */
   const texts = new Map();
   /** @type {Set<(change: object) => void>} */
@@ -36,8 +37,8 @@ export const createNotices = (flex) => {
     }
     put(flex.MainHeader, 'unprotected', HEADER, { sortOrder: -1, align: 'end' });
   }
-  return (words, lang, reservation) => {
-    texts.set(reservation, { words, lang });
+  return (name, values, reservation) => {
+    texts.set(reservation, { words: name ? text(manager, name, values) : '', lang: language(manager) });
     for (const draw of drawn) draw({});
   };
 };

@@ -24,7 +24,7 @@ export default class RejoinPlugin extends FlexPlugin {
     let idle;
     let release = (/** @type {import('./types').Answer} */ _answer) => {};
     const released = new Promise((resolve) => (release = resolve));
-    const notices = createNotices(flex);
+    const notices = createNotices(flex, manager);
 
     /** @param {string} reason @param {unknown} [error] @param {boolean} [wanted] */
     const standBy = (reason, error, wanted) => {
@@ -36,7 +36,7 @@ export default class RejoinPlugin extends FlexPlugin {
       document.querySelector('rejoin-dialog')?.remove();
       perform({ letGo: {} });
       release({});
-      if (!wanted) notices(text(manager, 'unprotected'), language(manager));
+      if (!wanted) notices('unprotected');
     };
     /** @param {unknown} error @param {object} [last] */
     const breakDown = (error, last) => {
@@ -59,8 +59,8 @@ export default class RejoinPlugin extends FlexPlugin {
 
     const perform = createEffects(flex, manager, { sound: createSound(emit), notices, standBy });
     const looks = {
-      text: (/** @type {string} */ name, /** @type {object} */ values) => text(manager, name, values),
-      language: () => language(manager),
+      text: text.bind(null, manager),
+      language: language.bind(null, manager),
       // Flex's own theme where it tells, else what lies behind the dialog.
       isDark: () => {
         const light = manager.store.getState().flex.config?.theme?.isLight;

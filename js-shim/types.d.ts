@@ -16,9 +16,9 @@ export type Sound = { play(): void };
 
 /** What the core wants done, `{nameOfTheEffect: {…}}`, see src/agent/effect.rs. Brings `false` where it could not be. */
 export type Perform = (effect: Record<string, any>) => Promise<boolean>;
-/** A line for the agent: about one call, or, without a reservation, about all of them. */
-export type Notices = (words: string, lang: string, reservation?: string) => void;
-export type CreateNotices = (flex: Flex) => Notices;
+/** A line for the agent, by the name of its words: about one call, or, without a reservation, about all of them. */
+export type Notices = (name: string | false, values?: object, reservation?: string) => void;
+export type CreateNotices = (flex: Flex, manager: Manager) => Notices;
 export type CreateEffects = (
   flex: Flex,
   manager: Manager,
