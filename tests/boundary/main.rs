@@ -65,6 +65,28 @@ fn what_is_no_event_is_none() {
     }
 }
 
+/// TaskRouter names the customer's leg in the task's attributes, the call's beginning too.
+#[test]
+fn the_customers_leg_is_what_taskrouter_names_else_what_the_call_began_with() {
+    let leg = |attributes: Json| {
+        let task = json!({
+            "task": TaskSid::numbered(1), "reservation": ReservationSid::numbered(2), "status": "accepted",
+            "voice": true, "liveCall": true, "attributes": attributes,
+        });
+        let Ok(FromDesktop::TaskChanged(facts)) = read(json!({"taskChanged": task})) else {
+            panic!("not understood")
+        };
+        facts.attributes.customer_leg
+    };
+    let (named, first) = (CallSid::numbered(1), CallSid::numbered(2));
+    let conference = |customer: Json| json!({"participants": {"customer": customer}});
+    let both = json!({"conference": conference(json!(named)), "call_sid": first});
+    assert_eq!(leg(both), Some(named));
+    assert_eq!(leg(json!({"call_sid": first})), Some(first.clone()));
+    assert_eq!(leg(json!({"conference": conference(json!(7)), "call_sid": first})), Some(first));
+    assert_eq!(leg(json!({"conference": "CF"})), None);
+}
+
 /// Attributes are anybody's, and Flex is of many versions.
 #[test]
 fn what_may_be_absent_is_absent_when_it_does_not_fit() {
