@@ -54,7 +54,19 @@ export const createEffects = (flex, manager, { sound, notices, standBy }) => {
         if (!(keeping && ends)) original.call(this);
       };
     },
-    joinCall: ({ reservation: sid }) => flex.TaskHelper.getTaskByTaskSid(sid).joinCall(),
+    // Flex clears the old leg's flag, joins, and removes the old leg. The Flex of another tab, loaded meanwhile, may have
+    // set the flag again: it is cleared once more before the removal, which would end the call. The new leg gets none.
+    joinCall: async ({ reservation: sid }) => {
+      const task = flex.TaskHelper.getTaskByTaskSid(sid);
+      const set = task.setEndConferenceOnExit;
+      const legs = new Set();
+      task.setEndConferenceOnExit = async (participant) => {
+        await Promise.allSettled([...legs].map((leg) => set.call(task, leg, false)));
+        legs.add(participant);
+        return set.call(task, participant, false);
+      };
+      await task.joinCall().finally(() => (task.setEndConferenceOnExit = set));
+    },
     clearExitFlag: ({ reservation: sid, leg }) => {
       const task = flex.TaskHelper.getTaskByTaskSid(sid);
       const participant = task?.conference?.participants.find(({ callSid }) => callSid === leg);

@@ -32,7 +32,13 @@ const flexStub = ({ server, tasks, dark, rejoin = { server }, worker = {}, lacks
   for (const task of tasks) {
     task.setEndConferenceOnExit = async (participant, value) =>
       calls.push(['participant', participant, value]);
-    task.joinCall = async () => calls.push(['joinCall', task.sid]);
+    // As Flex does it, up to the old leg's removal.
+    task.joinCall = async () => {
+      calls.push(['joinCall', task.sid]);
+      await task.setEndConferenceOnExit('the old leg', false);
+      await task.setEndConferenceOnExit('the new leg', true);
+      calls.push(['removal', task.sid]);
+    };
     state.worker.tasks.set(task.sid, task);
   }
   const subscribers = [];
@@ -400,6 +406,11 @@ test('a page that ends leaves its leg standing and says goodbye; the next one jo
 
   await title('Putting you back on the call');
   await until('joining', async () => (await calls()).some(([what]) => what === 'joinCall'));
+  await until('the removal', async () => (await calls()).some(([what]) => what === 'removal'));
+  const flags = (await calls()).filter(([what]) => what === 'participant');
+  assert.ok(!flags.some(([, , value]) => value), 'nothing makes the call end');
+  const old = flags.filter(([, leg]) => leg === 'the old leg');
+  assert.equal(old.length, 2, 'its flag is cleared again, once the new leg is in');
   await page.evaluate(talk, {
     task,
     own: sid('CA', 2),

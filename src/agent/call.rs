@@ -120,6 +120,13 @@ impl Call {
         if self.found.is_some() || self.elsewhere { own } else { own.or_else(|| self.youngest()) }
     }
 
+    /// The leg that was joined beside the ghost. It may ring in another page of this browser.
+    pub(super) fn joined_anew(&self) -> Option<&CallSid> {
+        let ghost = self.ghost.as_ref();
+        let others = self.mine().filter(|leg| leg.call.as_ref() != ghost);
+        self.own().or_else(|| others.max_by_key(|leg| leg.sequence)?.call.as_ref())
+    }
+
     /// Own and customer's leg, once both are in the conference.
     pub(super) fn legs(&self) -> Option<Legs> {
         let conference = self.conference.as_ref()?.conference.clone()?;

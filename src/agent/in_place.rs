@@ -121,8 +121,10 @@ impl Agent {
     /// The shim has joined the call.
     pub(super) fn joined(&mut self, reservation: &ReservationSid, out: &mut Vec<Effect>) {
         let Some(call) = self.calls.get_mut(reservation) else { return };
-        if end_join(call, out) || call.had_call {
-            call.flagged = true;
+        let awaited = end_join(call, out);
+        // Wherever the new leg rang, it was this page's Flex that may have set its flag.
+        call.flagged |= call.had_call || call.join == Join::Over;
+        if call.had_call || (awaited && !self.waits) {
             out.push(Effect::Desktop(ToDesktop::Select { reservation: reservation.clone() }));
         }
     }
@@ -173,7 +175,7 @@ impl Agent {
             }
             if call.flagged
                 && call.is_accepted()
-                && let Some(leg) = call.own().cloned()
+                && let Some(leg) = call.joined_anew().cloned()
             {
                 call.flagged = false;
                 let reservation = reservation.clone();

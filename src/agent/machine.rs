@@ -46,6 +46,8 @@ pub struct Agent {
     pub(super) outbox: Outbox,
     /// Requests of earlier pages, until this one acts.
     pub(super) recalled: Vec<Kept>,
+    /// Reservations whose calls the agent left in an earlier page, as a mark that the server did not have yet says.
+    pub(super) left: Set<ReservationSid>,
     pub(super) role: Role,
     pub(super) poll: Poll,
     /// Of the last post.
@@ -115,6 +117,7 @@ impl Agent {
             leavings: Map::default(),
             outbox: Outbox::default(),
             recalled: Vec::new(),
+            left: Set::default(),
             role: Role::default(),
             poll: Poll::default(),
             last_post: 0,

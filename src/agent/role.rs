@@ -1,7 +1,8 @@
 //! Which page acts for the agent: of one browser's pages the one that holds the lock, of several browsers' the newest.
 
+use crate::agent::in_place::Join;
 use crate::agent::machine::Agent;
-use crate::agent::{Effect, Kept, Timer};
+use crate::agent::{Delivery, Effect, Kept, Timer};
 use rejoin_protocol::Millis;
 
 /// Why a page does not act. It shows nothing then, asks and accepts nothing; a call that the agent has in it is
@@ -26,6 +27,14 @@ pub(super) struct Poll {
 impl Agent {
     /// The requests that are stored. They are sent once this page acts.
     pub fn recall(&mut self, kept: Vec<Kept>) {
+        for kept in &kept {
+            match &kept.delivery {
+                Delivery::Graceful(mark) => {
+                    self.left.add(mark.reservation.clone());
+                }
+                Delivery::Register(_) => {}
+            }
+        }
         self.recalled = kept;
     }
 
@@ -123,6 +132,9 @@ impl Agent {
             if call.is_left_by_another() {
                 call.found = Some(now);
                 call.elsewhere = false;
+                if call.join == Join::Over {
+                    call.join = Join::No; // what came of it was another page's, which is gone
+                }
                 let was_call = call.is_accepted() || self.marks.contains(reservation);
                 call.checking = was_call.then_some(now);
                 call.to_mute = self.muted.contains(reservation);

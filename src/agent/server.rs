@@ -119,11 +119,14 @@ impl Agent {
     pub(super) fn view(&mut self, now: Millis, view: RecoveryView) {
         let checking = self.calls.get_mut(&view.reservation).and_then(|call| call.checking.take()).is_some();
         let from_start = self.found.contains(&view.reservation);
+        // The agent knows how a call ended that she left herself, whatever the server made of it without the mark.
+        let accepted = self.calls.get(&view.reservation).is_some_and(|call| call.is_accepted());
+        let left = self.left.contains(&view.reservation) && !accepted;
         let recovery = self.recoveries.get_or_insert(view.id.clone(), || Recovery::new(view.clone(), now));
         // The end of a wait that the agent saw is told; "reconnected" only to one who saw what came before.
         recovery.shown |= checking && !matches!(view.stage, Stage::Rejoined);
         recovery.from_start |= from_start;
-        recovery.dismissed |= checking && self.hello.dismissed;
+        recovery.dismissed |= (checking && self.hello.dismissed) || left;
         recovery.update(view, now);
     }
 

@@ -263,3 +263,25 @@ fn wrapping_up_a_call_by_hand_is_a_way_to_leave_it() {
     desk.task(task(1, ReservationStatus::Wrapping));
     assert!(matches!(desk.complete(1), ToDesktop::Let { .. }), "what is wrapping has no call to leave");
 }
+
+/// The server, which does not have the mark yet, takes her for lost.
+#[test]
+fn nobody_is_told_how_a_call_ended_that_she_left_herself() {
+    for stage in [Stage::Interrupted, Stage::CustomerLeft] {
+        for (kept, status, shown) in [
+            (vec![], ReservationStatus::Wrapping, true),
+            (vec![mark(1, NOW)], ReservationStatus::Wrapping, false),
+            (vec![registration(1, NOW), mark(2, NOW)], ReservationStatus::Wrapping, false),
+            (vec![mark(2, NOW), registration(1, NOW)], ReservationStatus::Wrapping, false),
+            (vec![mark(1, NOW)], ReservationStatus::Accepted, true),
+        ] {
+            let (mut desk, _) = back(kept, vec![task(1, status)]);
+            desk.wait(Millis::seconds(1)); // for a conference that may come
+            desk.greeted(vec![view(stage.clone())]);
+            assert_eq!(desk.dialog.is_some(), shown, "{stage:?} {status:?}");
+            if !shown {
+                assert!(matches!(desk.complete(1), ToDesktop::Let { .. }), "nothing is waited for");
+            }
+        }
+    }
+}

@@ -77,3 +77,85 @@ fn an_offer_that_came_meanwhile_is_taken_when_the_turn_has_come() {
     let effects = desk.greeted(vec![view(Stage::Interrupted)]);
     assert!(desktop(&effects).contains(&ToDesktop::AcceptPing { reservation: wr(5) }), "{effects:?}");
 }
+
+/// It was the other one's turn, and the page that had the call has been loaded anew meanwhile. Which of the two phones
+/// answers is not foreseen.
+#[test]
+fn a_leg_that_is_joined_may_ring_in_either_page() {
+    for (here, early) in [(true, false), (true, true), (false, false), (false, true)] {
+        let accepted = || vec![task(1, ReservationStatus::Accepted)];
+        let (mut acting, _) = Desk::waiting(accepted(), &[]);
+        acting.handle(conference(1, both()));
+        acting.agent.remember(vec![Mark { reservation: wr(1), muted: true }]);
+        acting.elect();
+        acting.wait(Millis::seconds(1));
+        assert!(desktop(&acting.greeted(vec![view(Stage::InPlace)])).contains(&join()));
+        let agent = Agent::new(Config::new(SERVER), 9, vec![Mark { reservation: wr(1), muted: true }]);
+        let mut anew = Desk { agent, ..Desk::new(&[]) };
+        anew.handle(Event::Desktop(started(accepted(), true, true)));
+        let mut effects = [acting.handle(with_the_new_leg()), anew.handle(with_the_new_leg())].concat();
+        assert!(registered(&effects).is_empty(), "nobody has it yet");
+
+        let (has, other) = if here { (&mut acting, &mut anew) } else { (&mut anew, &mut acting) };
+        let told = has.task(live(201));
+        assert!(desktop(&told).contains(&ToDesktop::Mute {}), "{told:?}");
+        assert_eq!(told.contains(&Effect::TakeLock), !here, "the page with the call is to act");
+        effects = told;
+        if !here {
+            effects.extend(has.handle(Event::Elected { taken: true, epoch: 10 }));
+            other.handle(Event::Deposed);
+        }
+        let mut last = None;
+        while let Some((id, Request::Register(registration))) =
+            posts(&effects).into_iter().find(|(_, request)| matches!(request, Request::Register(_)))
+        {
+            effects = has.handle(Event::Reply { id, result: Ok(Answer::Accepted) });
+            last = Some((registration.worker_leg, registration.epoch));
+        }
+        assert_eq!(last, Some((CallSid::numbered(201), if here { 8 } else { 10 })));
+
+        // Everything may be over before Flex says that it has joined.
+        if early {
+            acting.handle(without_the_ghost());
+        }
+        if early && here {
+            acting.pushed(Stage::Rejoined);
+        }
+        let told = desktop(&acting.handle(joined()));
+        assert!(told.contains(&clear(201)), "the call must not end with the new leg: {told:?}");
+        assert_eq!(told.contains(&ToDesktop::Select { reservation: wr(1) }), here);
+        if !early && here {
+            acting.pushed(Stage::Rejoined);
+        }
+        for desk in [&mut acting, &mut anew] {
+            let effects = desk.handle(without_the_ghost());
+            assert!(!desktop(&effects).contains(&join()));
+        }
+        let (has, other) = if here { (&mut acting, &mut anew) } else { (&mut anew, &mut acting) };
+        if has.hello.is_some() {
+            has.greeted(vec![view(Stage::Rejoined)]);
+        }
+        has.wait(Millis::seconds(20));
+        assert_eq!((&has.dialog, &other.dialog), (&None, &None));
+        assert_eq!(goodbyes(&has.handle(page_hide())).len(), 1, "the next page can join again");
+        assert!(goodbyes(&other.handle(page_hide())).is_empty());
+    }
+}
+
+#[test]
+fn a_page_joins_again_when_its_turn_has_come_again() {
+    let (mut desk, _) = Desk::waiting(vec![task(1, ReservationStatus::Accepted)], &[]);
+    desk.handle(conference(1, both()));
+    desk.elect();
+    desk.wait(Millis::seconds(1));
+    desk.greeted(vec![view(Stage::InPlace)]);
+    desk.handle(with_the_new_leg());
+    desk.handle(Event::Deposed);
+    desk.handle(joined());
+    desk.handle(without_the_ghost());
+    desk.handle(Event::Elected { taken: false, epoch: 11 });
+    assert!(holdings(&desk.wait(Millis::seconds(1)))[0].can_join);
+    let again = RecoveryView { id: RecoveryId::numbered(2), ..view(Stage::InPlace) };
+    let effects = desk.greeted(vec![again]);
+    assert!(desktop(&effects).contains(&join()), "{effects:?}");
+}

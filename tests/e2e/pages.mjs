@@ -56,6 +56,78 @@ export const callInAWaitingTab = {
   },
 };
 
+/**
+ * The waiting tab's turn has come, and its Flex joins the call again. Which tab's phone rings then is Twilio's choice;
+ * the twin rings the one that was registered last. So a tab is held back until the other one is so far.
+ */
+const refreshBesideAWaitingTab = (/** @type {string} */ title, /** @type {'first' | 'second'} */ rings) => ({
+  title,
+  async play(/** @type {Story} */ story) {
+    const { ada, customer, task } = await onACall(story);
+    const first = ada.page;
+    await story.step('she opens a second tab', () => ada.opens());
+    await story.step('which waits', () => ada.isTheOneThat('waits'));
+    const second = ada.page;
+    ada.page = first;
+    await story.step('she mutes herself in the first', () => ada.mutes());
+    const from = customer.mark().timeline;
+    let release = () => {};
+    const soFar = new Promise((done) => (release = () => done(undefined)));
+    const held = rings === 'first' ? second : first;
+    await held.route(rings === 'first' ? '**/v1/hello' : '**/*.js', async (route) => {
+      await soFar;
+      await route.continue();
+    });
+    const refreshed = ada.refreshes();
+    if (rings === 'first') {
+      await story.step('she refreshes the first tab, and its phone is registered first', async () => {
+        await refreshed;
+        await ada.phoneRegistered();
+      });
+      release();
+    }
+    const ended = story.step('she is back on the call', () => customer.notes('ended', { from }));
+    await ended.finally(release);
+    await story.step('the first tab is up again', async () => {
+      await refreshed;
+      await ada.ready();
+    });
+    const waits = rings === 'first' ? second : first;
+    const acts = rings === 'first' ? first : second;
+    await story.step('the tab without the call waits, and shows no dialog', async () => {
+      ada.page = waits;
+      await ada.isTheOneThat('waits');
+      await ada.dialog().waitFor({ state: 'hidden', timeout: 10_000 });
+      assert.equal(await ada.hasCall(), false, 'no call');
+    });
+    ada.page = acts;
+    await story.step('the tab with the call acts', async () => {
+      await ada.isTheOneThat('acts');
+      assert.equal(await ada.hasCall(), true, 'a call');
+    });
+    await isBackInPlace(story, ada, customer, task, { from, hearsAgent: false });
+    await story.step('she is muted again', () => story.twilio.becomes('muted', () => ada.isMuted()));
+    await story.step('she unmutes and is heard', async () => {
+      await ada.mutes();
+      await customer.hearsAgent();
+    });
+    const { timeline } = customer.mark();
+    await nothingHappens(story, customer, timeline);
+    await story.step('she hangs up', () => ada.hangsUp());
+    await endsAsEver(story, ada, customer, task, timeline);
+  },
+});
+
+export const ringsInTheWaitingTab = refreshBesideAWaitingTab(
+  'An agent refreshes the tab with her call, and the call comes back in a second tab',
+  'second',
+);
+
+export const ringsInTheRefreshedTab = refreshBesideAWaitingTab(
+  'An agent refreshes the tab with her call beside a second tab, and the call comes back in the first',
+  'first',
+);
+
 export const twoBrowsers = {
   title: 'An agent opens Flex in a second browser during a call',
   async play(/** @type {Story} */ story) {

@@ -441,6 +441,24 @@ export class Agent {
     });
   }
 
+  /** Waits until this page's phone can ring. */
+  async phoneRegistered() {
+    await this.page.waitForFunction(
+      () =>
+        /** @type {any} */ (window).Twilio?.Flex?.Manager?.getInstance()?.voiceClient?.state === 'registered',
+      null,
+      { timeout: 30_000 },
+    );
+  }
+
+  /** Is the phone of this page on a call? @returns {Promise<boolean>} */
+  hasCall() {
+    return this.page.evaluate(() => {
+      const { Twilio } = /** @type {any} */ (window);
+      return Boolean(Twilio.Flex.Manager.getInstance().store.getState().flex.phone.activeCall);
+    });
+  }
+
   /** Clicks Flex's own hold button. */
   async holds() {
     await this.page.locator('button[aria-label*="hold" i]').first().click({ timeout: 10_000 });
