@@ -313,6 +313,11 @@ impl Agent {
                 call.checking = Some(now);
             }
         }
+        if at_start && was.is_none() && call.had_call {
+            // It rang before this plugin was up: what another page joined has come back here.
+            call.found = Some(now);
+            call.to_mute = self.muted.contains(&reservation);
+        }
         if call.had_call {
             call.checking = None; // whatever another page left, the agent has the call here
         }

@@ -159,3 +159,14 @@ fn a_page_joins_again_when_its_turn_has_come_again() {
     let effects = desk.greeted(vec![again]);
     assert!(desktop(&effects).contains(&join()), "{effects:?}");
 }
+
+#[test]
+fn a_call_that_rang_before_the_plugin_was_up_is_taken_over_and_muted_as_before() {
+    let agent = Agent::new(Config::new(SERVER), 9, vec![Mark { reservation: wr(1), muted: true }]);
+    let mut desk = Desk { agent, ..Desk::new(&[]) };
+    let effects = desk.handle(Event::Desktop(started(vec![live(201)], true, true)));
+    assert!(effects.contains(&Effect::TakeLock), "{effects:?}");
+    assert!(desktop(&effects).contains(&ToDesktop::Mute {}), "{effects:?}");
+    assert!(registered(&desk.handle(conference(1, both()))).is_empty(), "the ghost is not this page's leg");
+    assert_eq!(registered(&desk.handle(with_the_new_leg())), [CallSid::numbered(201)]);
+}
