@@ -1,17 +1,16 @@
-//! The documents that Twilio asks us for. None of them leaves a caller without something to hear or somewhere to go.
+//! The customer's way through the queue: into it, in it, out of it, and when something did not work.
 
-use super::App;
-use super::problem::Problem;
-use super::signed::Signed;
+use super::{Twiml, comforting, parse, voice_request};
 use crate::error::Error;
+use crate::http::App;
+use crate::http::problem::Problem;
+use crate::http::signed::Signed;
 use crate::reconnect;
-use axum::extract::{Path, Query, State};
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::extract::{Path, State};
 use rejoin_protocol::attributes::PRIORITY;
-use rejoin_protocol::{RecoveryId, TaskSid, WorkflowSid};
+use rejoin_protocol::{RecoveryId, WorkflowSid};
 use rejoin_recovery::Event;
-use rejoin_twilio::twiml::{CONTENT_TYPE, Conference, Document, Enqueue};
+use rejoin_twilio::twiml::{Document, Enqueue};
 use rejoin_twilio::webhook::{QueueResult, VoiceRequest};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,29 +20,6 @@ const TASK_SLACK_SECONDS: u64 = 60;
 
 /// A caller hears nothing while a document is made, and Twilio waits 15 s for it: what takes longer is done without.
 const AT_ONCE: Duration = Duration::from_millis(1500);
-
-/// What callers hear while they wait.
-pub(crate) static COMFORT: &[u8] = include_bytes!("../../../../public/audio/comfort.wav");
-
-/// A document as a reply.
-#[derive(Debug)]
-pub(crate) struct Twiml(Document);
-
-impl IntoResponse for Twiml {
-    fn into_response(self) -> Response {
-        ([(header::CONTENT_TYPE, CONTENT_TYPE)], self.0.finish()).into_response()
-    }
-}
-
-/// `/twiml/announce/{recovery}`: the connection to the agent was interrupted.
-pub(crate) async fn announce(State(app): State<Arc<App>>, _: Signed) -> Twiml {
-    Twiml(Document::new().say(&app.config.texts.language, &app.config.texts.interrupted))
-}
-
-/// `/twiml/comfort`: a piece of comfort audio.
-pub(crate) async fn comfort(State(app): State<Arc<App>>, _: Signed) -> Twiml {
-    Twiml(comforting(&app))
-}
 
 /// `/twiml/requeue/{recovery}`: the customer goes into the queue, for the agent whom the machine has chosen.
 pub(crate) async fn requeue(
@@ -122,41 +98,6 @@ pub(crate) async fn fallback(
     Ok(document)
 }
 
-/// Parameters of `/twiml/move/{task}`.
-#[derive(Debug, serde::Deserialize)]
-pub(crate) struct Move {
-    #[serde(default)]
-    muted: bool,
-    #[serde(default)]
-    end: bool,
-    label: Option<String>,
-}
-
-/// `/twiml/move/{task}?muted=&end=&label=`: a leg follows into the new conference, with its flags and label.
-pub(crate) async fn follow(
-    State(app): State<Arc<App>>,
-    Path(task): Path<String>,
-    query: Result<Query<Move>, axum::extract::rejection::QueryRejection>,
-    _: Signed,
-) -> Result<Twiml, Problem> {
-    let task = TaskSid::parse(&task).map_err(|_| Problem::NotFound)?;
-    let Query(Move { muted, end, label }) = query.map_err(|_| Problem::CallbackInvalid)?;
-    let status_callback = app.config.public("/webhooks/conference");
-    let conference = Conference {
-        name: &task,
-        muted,
-        end_on_exit: end,
-        label: label.as_deref(),
-        status_callback: &status_callback,
-    };
-    Ok(Twiml(Document::new().conference(&conference)))
-}
-
-/// `/audio/comfort.wav`. Not signed: it is the same for everybody, and Twilio may keep it.
-pub(crate) async fn comfort_audio() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "audio/wav"), (header::CACHE_CONTROL, "public, max-age=86400")], COMFORT)
-}
-
 /// How a customer goes on.
 struct Way {
     workflow: WorkflowSid,
@@ -228,19 +169,4 @@ fn enqueued(app: &App, document: Document, recovery: &RecoveryId, way: &Way) -> 
         // Where the document goes on if the queue does not take the call.
         .say(&texts.language, &texts.again)
         .redirect(&app.config.public(&format!("/twiml/fallback/{recovery}")))
-}
-
-fn comforting(app: &App) -> Document {
-    Document::new().play(&app.config.public("/audio/comfort.wav"))
-}
-
-fn parse(recovery: &str) -> Result<RecoveryId, Problem> {
-    RecoveryId::parse(recovery).map_err(|_| Problem::NotFound)
-}
-
-fn voice_request(params: &[(String, String)]) -> Result<VoiceRequest, Problem> {
-    VoiceRequest::parse(params).map_err(|error| {
-        tracing::warn!(%error, "refused a request for TwiML");
-        Problem::CallbackInvalid
-    })
 }

@@ -1,0 +1,42 @@
+//! The documents that Twilio asks us for. None of them leaves a caller without something to hear or somewhere to go.
+
+mod announce;
+mod follow;
+mod queue;
+
+pub(crate) use announce::{announce, comfort, comfort_audio};
+pub(crate) use follow::follow;
+pub(crate) use queue::{after, fallback, requeue, wait};
+
+use super::App;
+use super::problem::Problem;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use rejoin_protocol::RecoveryId;
+use rejoin_twilio::twiml::{CONTENT_TYPE, Document};
+use rejoin_twilio::webhook::VoiceRequest;
+
+/// A document as a reply.
+#[derive(Debug)]
+pub(crate) struct Twiml(Document);
+
+impl IntoResponse for Twiml {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, CONTENT_TYPE)], self.0.finish()).into_response()
+    }
+}
+
+fn comforting(app: &App) -> Document {
+    Document::new().play(&app.config.public("/audio/comfort.wav"))
+}
+
+fn parse(recovery: &str) -> Result<RecoveryId, Problem> {
+    RecoveryId::parse(recovery).map_err(|_| Problem::NotFound)
+}
+
+fn voice_request(params: &[(String, String)]) -> Result<VoiceRequest, Problem> {
+    VoiceRequest::parse(params).map_err(|error| {
+        tracing::warn!(%error, "refused a request for TwiML");
+        Problem::CallbackInvalid
+    })
+}
