@@ -3,7 +3,8 @@
 //! Pure: [`Machine::handle`] takes the time and one [`Event`], changes the machine and gives back [`Effect`]s, all of
 //! which are to be carried out (and made durable together with the calls named by [`Machine::take_dirty`]) before the
 //! next event. No I/O, no clock, no randomness. Everything that is decided about a customer's call on the server side
-//! is decided in this crate; `call.rs` holds the rules, `machine.rs` finds the call that an event belongs to.
+//! is decided in this crate: `call` holds the rules, a room for each purpose; `machine` finds the call that an event
+//! belongs to.
 
 mod call;
 mod config;

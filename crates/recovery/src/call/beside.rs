@@ -2,8 +2,8 @@
 //! customer: nobody is told, nothing is asked of TaskRouter. The leg may stand until the agent is back in place; one
 //! who does not come back leaves the customer to the other.
 
-use super::{AHEAD, Agent, Call, Ending, LeaveReason, Note, Out, Phase, Recovery, SOON, Timer};
-use crate::Action;
+use super::{AHEAD, Agent, Call, Ending, Out, Phase, Recovery, SOON};
+use crate::{Action, LeaveReason, Note, Timer};
 use rejoin_protocol::{CallSid, Millis};
 
 /// When an absence is over.

@@ -1,7 +1,7 @@
 //! Who else is on the call: third parties, who go where the customer goes.
 
-use super::{Call, ConferenceEvent, ConferenceEventKind, Out, Participant, SOON};
-use crate::Action;
+use super::{Call, Out, Participant, SOON};
+use crate::{Action, ConferenceEvent, ConferenceEventKind};
 use rejoin_protocol::CallSid;
 use std::collections::BTreeSet;
 

@@ -1,0 +1,83 @@
+//! What is asked of a call.
+
+use super::{Agent, Call, Phase, Recovery};
+use crate::{Action, LeaveReason};
+use rejoin_protocol::{CallSid, RecoveryId};
+
+impl Call {
+    pub(super) fn is_joined(&self, leg: &CallSid) -> bool {
+        !self.ended && self.participants.get(leg).is_some_and(|p| p.joined)
+    }
+
+    /// Is too little known of the call to notice that its agent is lost?
+    pub(super) fn is_unknown(&self) -> bool {
+        self.agents.is_empty() || self.customer.is_none()
+    }
+
+    pub(super) fn customer_joined(&self) -> bool {
+        self.customer.as_ref().is_some_and(|leg| self.is_joined(leg))
+    }
+
+    /// Did the customer hang up here?
+    pub(crate) fn customer_hung_up(&self) -> bool {
+        let leg = self.customer.as_ref().and_then(|leg| self.participants.get(leg));
+        leg.is_some_and(|p| !p.joined && p.left == Some(LeaveReason::HungUp))
+    }
+
+    pub(super) fn customer_left(&self) -> bool {
+        let leg = self.customer.as_ref().and_then(|leg| self.participants.get(leg));
+        leg.is_some_and(|p| !p.joined && p.left.is_some())
+    }
+
+    /// The agent who is on the call with the customer.
+    pub(crate) fn agent_on_call(&self) -> Option<&Agent> {
+        self.agents.iter().find(|(leg, agent)| self.is_at(leg, agent)).map(|(_, agent)| agent)
+    }
+
+    /// Do customer and agent talk here?
+    pub(crate) fn is_connected(&self) -> bool {
+        self.customer_joined() && self.agent_on_call().is_some()
+    }
+
+    /// Has the page of this leg said goodbye, and does the leg stand?
+    pub(super) fn is_away(&self, leg: &CallSid) -> bool {
+        self.recovery
+            .as_ref()
+            .is_some_and(|r| r.lost_leg == *leg && matches!(r.phase, Phase::Away | Phase::Rejoining))
+    }
+
+    /// Everything that an agent's dialog may have to show.
+    pub(crate) fn recoveries(&self) -> impl Iterator<Item = &Recovery> {
+        self.recovery.iter().chain(self.beside.values())
+    }
+
+    pub(crate) fn has_open_recovery(&self) -> bool {
+        self.recovery.as_ref().is_some_and(Recovery::is_open)
+    }
+
+    pub(crate) fn wants(&self, action: &Action) -> bool {
+        let phase = |id: &RecoveryId| self.recovery.as_ref().filter(|r| r.id == *id).map(|r| &r.phase);
+        match action {
+            Action::CreatePing { recovery, .. } => phase(recovery).is_some_and(|phase| match phase {
+                Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Holding => true,
+                Phase::Requeueing { .. } | Phase::Queued { .. } | Phase::Ended(_) => false,
+            }),
+            Action::Requeue { recovery, target, .. } => {
+                phase(recovery) == Some(&Phase::Requeueing { target: target.clone() })
+            }
+            Action::Announce { .. } | Action::FreeCustomer { .. } => self.has_open_recovery(),
+            Action::EndConference { .. } => self.is_orphaned(),
+            Action::Unhold { leg, .. } => {
+                self.is_joined(leg) && self.participants.get(leg).is_some_and(|p| p.flags.hold)
+            }
+            Action::KeepConference { .. }
+            | Action::MarkTask { .. }
+            | Action::EndPing { .. }
+            | Action::CompleteReservation { .. }
+            | Action::RemoveLeg { .. }
+            | Action::MoveParticipant { .. }
+            | Action::HoldParticipant { .. }
+            | Action::Learn { .. } => true,
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What was waited for: a timer that is due, an action that has ended.
+
+use super::{Call, Out, SOON};
+use crate::{Action, Announcement, Effect, Note, Outcome, Timer};
+
+/// So often a call is looked up of which too little is found.
+const LOOKUPS: u32 = 5;
+
+impl Call {
+    pub(crate) fn timer(&mut self, out: &mut Out<'_>, timer: Timer) {
+        match timer {
+            Timer::Grace => self.grace_is_over(out),
+            Timer::Announce => self.tell_customer(out),
+            Timer::Leave => self.leave_never_came(out),
+            Timer::Ping => self.ping_is_over(out),
+            Timer::Rejoin => self.rejoin_is_over(out),
+            Timer::Beside => self.beside_is_over(out),
+            Timer::Orphan => {
+                if self.is_orphaned() {
+                    self.act(out, Action::EndConference { conference: self.conference.clone() }, SOON);
+                }
+            }
+            Timer::Learn => {
+                if self.is_unknown() && !self.ended {
+                    self.learning = false;
+                    self.unlearnt = false;
+                    self.learn(out);
+                }
+            }
+            Timer::Forget if !self.closed => {}
+            Timer::Forget => out.effects.push(Effect::Forget { conference: self.conference.clone() }),
+        }
+        self.evaluate(out);
+    }
+
+    pub(crate) fn done(&mut self, out: &mut Out<'_>, action: &Action, outcome: &Outcome) {
+        if let Outcome::Failed { reason } = outcome {
+            self.note(out, Note::Trouble { text: reason.clone() });
+        }
+        match action {
+            Action::Learn { .. } => {
+                if let Outcome::Learnt(found) = outcome {
+                    self.learnt(found);
+                }
+                if self.is_unknown() && !self.closed && self.lookups < LOOKUPS && *outcome != Outcome::Gone {
+                    // Twilio did not answer, or had not put it together yet.
+                    self.unlearnt = true;
+                    self.set_timer(out, Timer::Learn, out.now + SOON);
+                }
+            }
+            Action::KeepConference { leg, .. } => {
+                // Whatever came of it, it is not tried again before Twilio tells the flag anew.
+                if let Some(participant) = self.participants.get_mut(leg) {
+                    participant.keeping = false;
+                    participant.flags.end_conference_on_exit = false;
+                }
+                if *outcome == Outcome::Ok {
+                    self.note(out, Note::ExitFlagUndone);
+                }
+            }
+            Action::FreeCustomer { unhold, .. } => {
+                self.prepare(|p| p.freed = true);
+                if *unhold && self.has_open_recovery() {
+                    self.announce(out, Announcement::Interrupted);
+                }
+            }
+            Action::MarkTask { .. } => {
+                self.prepare(|p| p.marked = true);
+                if let Outcome::TaskRead { attributes } = outcome {
+                    self.attributes.clone_from(attributes);
+                }
+            }
+            Action::RemoveLeg { leg, .. } => {
+                self.prepare(|p| p.removed = true);
+                if matches!(outcome, Outcome::Ok | Outcome::Gone)
+                    && let Some(participant) = self.participants.get_mut(leg)
+                {
+                    participant.joined = false;
+                }
+            }
+            Action::CreatePing { recovery, .. } => {
+                if let Outcome::PingCreated(task) = outcome {
+                    self.ping_created(out, recovery, task);
+                }
+            }
+            Action::Requeue { recovery, target, .. } => {
+                self.requeue_done(out, recovery, target.as_ref(), outcome);
+            }
+            Action::Announce { .. }
+            | Action::EndPing { .. }
+            | Action::CompleteReservation { .. }
+            | Action::MoveParticipant { .. }
+            | Action::Unhold { .. }
+            | Action::HoldParticipant { .. }
+            | Action::EndConference { .. } => {}
+        }
+        self.evaluate(out);
+    }
+}

@@ -1,0 +1,84 @@
+//! The ends: of a recovery, and of the call.
+
+use super::{Call, Ending, LATER, Out, Phase};
+use crate::{Action, LeaveReason, Note, Timer};
+
+impl Call {
+    /// An agent has come to the customer before we moved him: from now on he is not moved any more.
+    pub(super) fn end_if_covered(&mut self, out: &mut Out<'_>) {
+        let Some(recovery) = &self.recovery else { return };
+        if !matches!(recovery.phase, Phase::Grace | Phase::Holding) || !self.customer_joined() {
+            return;
+        }
+        let Some(agent) = self.agent_on_call() else { return };
+        let same = agent.worker == recovery.agent.worker;
+        self.end_recovery(out, &if same { Ending::Rejoined } else { Ending::Covered });
+    }
+
+    /// The customer hung up, or the conference ended under him, while we were at it.
+    pub(super) fn customer_gone(&mut self, out: &mut Out<'_>) {
+        let (Some(recovery), Some(customer)) = (&self.recovery, &self.customer) else { return };
+        if !recovery.is_open() {
+            return;
+        }
+        let left = self.participants.get(customer).and_then(|p| p.left);
+        // Our own requeue takes the leg out of the conference, too, and says so.
+        let moved = !matches!(recovery.phase, Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Holding);
+        let gone = match left {
+            Some(LeaveReason::UpdatedViaApi) => !moved,
+            Some(LeaveReason::HungUp) => true,
+            Some(_) => !moved,
+            None => self.ended && !moved,
+        };
+        if gone {
+            self.end_recovery(out, &Ending::CustomerLeft);
+        }
+    }
+
+    pub(super) fn end_recovery(&mut self, out: &mut Out<'_>, ending: &Ending) {
+        let Some(recovery) = &mut self.recovery else { return };
+        let after = out.now - recovery.lost_at;
+        let ping = recovery.ping.take();
+        let lost = recovery.lost_leg.clone();
+        recovery.phase = Phase::Ended(ending.clone());
+        for timer in [Timer::Grace, Timer::Announce, Timer::Ping, Timer::Rejoin] {
+            self.clear_timer(out, timer);
+        }
+        if let Some(task) = ping {
+            self.act(out, Action::EndPing { task }, LATER);
+        }
+        if *ending == Ending::Covered {
+            self.release(out);
+        }
+        if *ending == Ending::CustomerLeft && self.is_joined(&lost) {
+            self.settle(&lost);
+            self.remove_leg(out, &lost); // nobody is at it, and nobody is left to talk to
+        }
+        self.note(out, Note::Ended { outcome: ending.name().to_owned(), after });
+        self.push(out);
+    }
+
+    pub(super) fn close(&mut self, out: &mut Out<'_>) {
+        let everybody_left =
+            !self.participants.is_empty() && !self.participants.keys().any(|leg| self.is_joined(leg));
+        let over = (self.ended || everybody_left) && !self.has_open_recovery();
+        if self.closed && !over {
+            // It was not over: something that should have been told earlier came late.
+            self.closed = false;
+            self.clear_timer(out, Timer::Forget);
+        }
+        if self.closed || !over {
+            return;
+        }
+        self.closed = true;
+        for timer in [Timer::Leave, Timer::Orphan, Timer::Learn, Timer::Beside] {
+            self.clear_timer(out, timer);
+        }
+        // A customer whom we moved is on a call elsewhere.
+        let left = self.customer.as_ref().and_then(|leg| self.participants.get(leg)).and_then(|p| p.left);
+        if self.recovery.is_none() || left != Some(LeaveReason::UpdatedViaApi) {
+            self.note(out, Note::CallEnded);
+        }
+        self.set_timer(out, Timer::Forget, out.now + out.config.keep_closed);
+    }
+}

@@ -1,0 +1,139 @@
+//! The second rung begins: the customer is told and kept, the agent is pinged and awaited.
+
+use super::{AHEAD, Call, Ending, LATER, Out, Phase, Prepared, SOON};
+use crate::{Action, Announcement, Note, Timer};
+use rejoin_protocol::{Millis, RecoveryId, TaskSid};
+
+/// How long a reachable agent waits for what should come before the requeue.
+const PREPARE: Millis = Millis::seconds(2);
+
+impl Call {
+    pub(super) fn tell_customer(&mut self, out: &mut Out<'_>) {
+        let Some(recovery) = self.recovery.as_mut().filter(|r| !r.announced) else { return };
+        if !matches!(recovery.phase, Phase::Away | Phase::Rejoining | Phase::Holding) {
+            return;
+        }
+        recovery.announced = true;
+        let held =
+            self.customer.clone().filter(|leg| self.participants.get(leg).is_some_and(|p| p.flags.hold));
+        match held {
+            // As soon as the customer can hear it.
+            Some(customer) => {
+                let conference = self.conference.clone();
+                self.act(out, Action::FreeCustomer { conference, customer, unhold: true }, SOON);
+            }
+            None => self.announce(out, Announcement::Interrupted),
+        }
+    }
+
+    pub(super) fn announce(&self, out: &mut Out<'_>, what: Announcement) {
+        self.act(out, Action::Announce { conference: self.conference.clone(), what }, Millis::seconds(10));
+    }
+
+    pub(super) fn announcement_ended(&mut self, out: &mut Out<'_>) {
+        let still = self.recovery.as_ref().is_some_and(|r| match r.phase {
+            Phase::Away | Phase::Holding => true,
+            // Third parties wait until they are moved.
+            Phase::Requeueing { .. } | Phase::Queued { .. } => self.others().next().is_some(),
+            // The agent is about to be there, and what plays cannot be stopped.
+            Phase::Grace | Phase::Rejoining | Phase::Ended(_) => false,
+        });
+        if still && !self.ended {
+            self.announce(out, Announcement::Comfort);
+        }
+    }
+
+    /// The second rung: the leg is gone, or going.
+    pub(super) fn hold_the_line(&mut self, out: &mut Out<'_>) {
+        let lost = self.recovery.as_ref().map(|recovery| recovery.lost_leg.clone());
+        if lost.is_some_and(|leg| self.is_covered(&leg)) {
+            // Somebody on hold is better than the queue: he or she knows what it is about.
+            return self.end_recovery(out, &Ending::Covered);
+        }
+        let (Some(recovery), Some(customer)) = (&mut self.recovery, self.customer.clone()) else { return };
+        let was_away = recovery.phase == Phase::Away;
+        recovery.phase = Phase::Holding;
+        if !was_away {
+            recovery.deadline = out.now + out.config.ping_ttl;
+        }
+        let (deadline, lost_at, back) = (recovery.deadline, recovery.lost_at, recovery.back);
+        let ttl = out.now.until(deadline);
+        let ping = Action::CreatePing {
+            worker: recovery.agent.worker.clone(),
+            recovery: recovery.id.clone(),
+            task: self.task.clone(),
+            reservation: recovery.agent.reservation.clone(),
+            ttl,
+        };
+        // A held customer is told as soon as he can hear it; one who was told is not told again.
+        let unhold = self.participants.get(&customer).is_some_and(|p| p.flags.hold);
+        let told = std::mem::replace(&mut recovery.announced, true);
+        self.note(out, Note::HoldingTheLine);
+        self.clear_timer(out, Timer::Announce);
+        self.clear_timer(out, Timer::Rejoin);
+        if !unhold && !told {
+            self.announce(out, Announcement::Interrupted);
+        }
+        self.act(out, Action::FreeCustomer { conference: self.conference.clone(), customer, unhold }, SOON);
+        self.act(out, Action::MarkTask { task: self.task.clone(), at: lost_at }, SOON);
+        if ttl > AHEAD && !back {
+            self.act(out, ping, ttl);
+        }
+        let until = if back { out.now + PREPARE } else { deadline };
+        self.set_timer(out, Timer::Ping, until);
+        self.push(out);
+    }
+
+    pub(super) fn prepare(&mut self, change: impl FnOnce(&mut Prepared)) {
+        if let Some(recovery) = &mut self.recovery {
+            change(&mut recovery.prepared);
+        }
+    }
+
+    pub(super) fn ping_created(&mut self, out: &mut Out<'_>, id: &RecoveryId, task: &TaskSid) {
+        let Some(recovery) = &mut self.recovery else { return };
+        if recovery.id == *id && recovery.phase == Phase::Holding {
+            recovery.ping = Some(task.clone());
+        } else {
+            // Its answer came another way, or nobody waits for it any more.
+            self.act(out, Action::EndPing { task: task.clone() }, LATER);
+        }
+    }
+
+    /// From the second rung on: the agent is back, or the time is over.
+    pub(super) fn go_on(&mut self, out: &mut Out<'_>) {
+        let Some(recovery) = &mut self.recovery else { return };
+        if recovery.phase != Phase::Holding {
+            return;
+        }
+        let newer_page = self.agents.get(&recovery.lost_leg).and_then(|agent| agent.newer_page);
+        if newer_page.is_none() {
+            return;
+        }
+        let ready = recovery.prepared.freed && recovery.prepared.marked && recovery.prepared.removed;
+        if !recovery.back {
+            recovery.back = true;
+            self.note(out, Note::AgentBack);
+            if !ready {
+                // What has to come first must not keep the customer for long.
+                self.set_timer(out, Timer::Ping, out.now + PREPARE);
+            }
+        }
+        if ready {
+            self.requeue_to_same(out);
+        }
+    }
+
+    pub(super) fn ping_is_over(&mut self, out: &mut Out<'_>) {
+        if let Some(recovery) = self.recovery.as_ref().filter(|r| r.phase == Phase::Away) {
+            let leg = recovery.lost_leg.clone();
+            return self.fall(out, &leg); // what must come first is done when the wait is over
+        }
+        let Some(recovery) = self.recovery.as_ref().filter(|r| r.phase == Phase::Holding) else { return };
+        if recovery.back {
+            return self.requeue_to_same(out);
+        }
+        self.note(out, Note::AgentNotBack);
+        self.requeue(out, None, out.now + out.config.queue_within);
+    }
+}

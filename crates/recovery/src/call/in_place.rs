@@ -1,0 +1,89 @@
+//! The first rung: the agent joins the same conference again while the old leg stands.
+
+use super::{Agent, Call, Ending, Out, Phase, SOON};
+use crate::{Action, Note, Timer};
+use rejoin_protocol::CallSid;
+
+impl Call {
+    pub(super) fn join_in_place(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+        if !self.customer_joined() {
+            return;
+        }
+        let others = self.is_accompanied(leg) || self.has_open_recovery();
+        if self.is_beside(leg) || (others && !self.is_away(leg)) {
+            return self.joins_beside(out, leg);
+        }
+        if !self.has_open_recovery() {
+            // A crash: nobody said goodbye.
+            self.note(out, Note::PageGone);
+            self.begin(out, leg, Phase::Away);
+            self.set_timer(out, Timer::Announce, out.now + out.config.announce_after);
+        }
+        let Some(recovery) = self.recovery.as_mut().filter(|r| r.lost_leg == *leg) else { return };
+        if !matches!(recovery.phase, Phase::Away | Phase::Rejoining) {
+            return; // a rung further down already
+        }
+        // However often the page is loaded again: the first rung ends.
+        let latest = recovery.lost_at + out.config.ping_ttl;
+        recovery.deadline = latest.min(out.now + out.config.in_place_within).max(out.now);
+        recovery.phase = Phase::Rejoining;
+        recovery.back = true;
+        let deadline = recovery.deadline;
+        self.clear_timer(out, Timer::Ping);
+        self.set_timer(out, Timer::Rejoin, deadline);
+        self.note(out, Note::JoiningInPlace);
+        self.push(out);
+    }
+
+    /// A registered leg of an agent is in the same conference beside the one that nobody is at.
+    pub(super) fn rejoined_in_place(&mut self, out: &mut Out<'_>) {
+        let Some(recovery) = &self.recovery else { return };
+        if !matches!(recovery.phase, Phase::Away | Phase::Rejoining) || !self.customer_joined() {
+            return;
+        }
+        let lost = recovery.lost_leg.clone();
+        let there = |(leg, agent): (&CallSid, &Agent)| {
+            *leg != lost && self.is_at(leg, agent) && agent.worker == recovery.agent.worker
+        };
+        if !self.agents.iter().any(there) {
+            return;
+        }
+        self.settle(&lost);
+        if self.is_joined(&lost) {
+            // Flex closes it; if not, nobody is at it any more.
+            self.remove_leg(out, &lost);
+        }
+        self.end_recovery(out, &Ending::Rejoined);
+    }
+
+    /// The old leg has left while its agent was away, or on the way back in.
+    pub(super) fn away_leg_gone(&mut self, out: &mut Out<'_>, leg: &CallSid, removed_by_us: bool) {
+        self.settle(leg);
+        let rejoining = self.recovery.as_ref().is_some_and(|r| r.phase == Phase::Rejoining);
+        if rejoining && !removed_by_us {
+            // Flex closes the old leg itself when the new one is in; the two may be told in any order.
+            if !self.has_stranger() {
+                self.set_timer(out, Timer::Grace, out.now + out.config.grace);
+            }
+            return;
+        }
+        self.note(out, Note::AgentLost);
+        self.hold_the_line(out);
+    }
+
+    /// Down to the second rung: the leg that stands is of no use.
+    pub(super) fn fall(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+        self.settle(leg);
+        if self.is_joined(leg) {
+            self.remove_leg(out, leg);
+        }
+        self.hold_the_line(out);
+    }
+
+    pub(super) fn remove_leg(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+        let Some(agent) = self.agents.get_mut(leg).filter(|agent| !agent.removing) else { return };
+        agent.removing = true;
+        self.prepare(|p| p.removed = false);
+        self.act(out, Action::RemoveLeg { conference: self.conference.clone(), leg: leg.clone() }, SOON);
+    }
+}

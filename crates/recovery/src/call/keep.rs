@@ -1,0 +1,35 @@
+//! Keeping the conference: it must not end because an agent leaves it.
+
+use super::{Call, Out, Participant, Phase, SOON};
+use crate::Action;
+use rejoin_protocol::CallSid;
+
+impl Call {
+    /// Flex sets `endConferenceOnExit` again whenever two are left. It has no effect while the leg is on hold.
+    pub(super) fn keep_conference(&mut self, out: &mut Out<'_>) {
+        if !self.customer_joined() {
+            return;
+        }
+        // While an agent comes back in place, a leg of hers may be there that nobody has registered yet.
+        let coming = self
+            .recovery
+            .as_ref()
+            .is_some_and(|r| matches!(r.phase, Phase::Away | Phase::Rejoining | Phase::Holding))
+            || self.has_absence();
+        let wanted = |(leg, participant): &(&CallSid, &Participant)| {
+            let ours = match self.agents.get(*leg) {
+                Some(agent) => !agent.removing && !self.on_purpose.contains_key(&agent.reservation),
+                None => coming && Some(*leg) != self.customer.as_ref() && !self.is_bystander(leg),
+            };
+            let flags = participant.flags;
+            ours && flags.end_conference_on_exit && !flags.hold && !participant.keeping && participant.joined
+        };
+        let legs: Vec<_> = self.participants.iter().filter(wanted).map(|(leg, _)| leg.clone()).collect();
+        for leg in legs {
+            if let Some(participant) = self.participants.get_mut(&leg) {
+                participant.keeping = true;
+            }
+            self.act(out, Action::KeepConference { conference: self.conference.clone(), leg }, SOON);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! What becomes known of a call: by callbacks, by the page that registers, by looking it up.
+
+use super::{Agent, Call, Out, Participant, SOON};
+use crate::{Action, ConferenceEvent, ConferenceEventKind, Registered, Timer};
+use rejoin_protocol::api::{DeliveryId, Registration};
+use rejoin_protocol::{CallSid, WorkerSid};
+
+/// More registrations and marks than a call has.
+const DELIVERIES: usize = 100;
+
+impl Call {
+    pub(crate) fn conference_event(&mut self, out: &mut Out<'_>, event: &ConferenceEvent) {
+        if !self.seen.insert(event.sequence) {
+            return; // delivered twice
+        }
+        match &event.kind {
+            ConferenceEventKind::Start => {}
+            ConferenceEventKind::End => self.ended = true,
+            ConferenceEventKind::Join { leg, flags } => {
+                let known = self.participants.contains_key(leg);
+                self.participant(leg, event.sequence, |p| {
+                    p.joined = true;
+                    p.left = None;
+                    p.flags = *flags;
+                });
+                self.learning &= !std::mem::take(&mut self.unlearnt);
+                if !known && !self.learning && self.agents.is_empty() {
+                    self.set_timer(out, Timer::Learn, out.now + out.config.learn_after);
+                }
+            }
+            ConferenceEventKind::Leave { leg, reason } => {
+                self.participant(leg, event.sequence, |p| {
+                    p.joined = false;
+                    p.left = Some(*reason);
+                });
+                self.learning &= !std::mem::take(&mut self.unlearnt);
+                if self.is_orphaned() {
+                    self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
+                }
+                let awaited = |(leg, agent): (&CallSid, &Agent)| agent.unjoined && self.is_joined(leg);
+                if self.agents.get(leg).is_some_and(|a| a.unjoined) && !self.agents.iter().any(awaited) {
+                    self.clear_timer(out, Timer::Leave);
+                }
+            }
+            ConferenceEventKind::Modify { leg, flags } => {
+                self.participant(leg, event.sequence, |p| {
+                    p.joined |= p.sequence == 0 && p.left.is_none();
+                    p.flags = *flags;
+                });
+            }
+            ConferenceEventKind::AnnouncementEnd => self.announcement_ended(out),
+        }
+        self.seen_label(event);
+        self.evaluate(out);
+    }
+
+    pub(super) fn participant(
+        &mut self,
+        leg: &CallSid,
+        sequence: u64,
+        change: impl FnOnce(&mut Participant),
+    ) {
+        let participant = self.participants.entry(leg.clone()).or_default();
+        if sequence > participant.sequence {
+            change(participant);
+            participant.sequence = sequence;
+        }
+    }
+
+    pub(crate) fn registered(&mut self, out: &mut Out<'_>, worker: &WorkerSid, registration: &Registration) {
+        let foreign =
+            |agent: &Agent| agent.worker != *worker || agent.reservation != registration.reservation;
+        if registration.task != self.task || self.agents.get(&registration.worker_leg).is_some_and(foreign) {
+            return; // another task's conference, or somebody else's leg
+        }
+        if self.was_delivered(worker, registration.id) {
+            return;
+        }
+        self.workflow = Some(registration.workflow.clone());
+        self.customer.get_or_insert_with(|| registration.customer_leg.clone());
+        self.assume_joined(&registration.worker_leg);
+        self.assume_joined(&registration.customer_leg);
+        let agent = self.agents.entry(registration.worker_leg.clone()).or_insert_with(|| {
+            Agent::new(worker.clone(), registration.worker_name.clone(), registration.reservation.clone())
+        });
+        agent.epoch = agent.epoch.max(registration.epoch);
+        // The page that seemed to be a newer one than the leg's is the leg's: it has taken over from another one.
+        agent.newer_page = agent.newer_page.filter(|newer| *newer > agent.epoch);
+        self.recall_hello(&registration.worker_leg);
+        // Requests come in their order: an agent who registers after saying that she leaves has stayed.
+        if registration.id.is_some() && self.is_joined(&registration.worker_leg) {
+            self.on_purpose.remove(&registration.reservation);
+        }
+        self.clear_timer(out, Timer::Learn);
+        self.evaluate(out);
+    }
+
+    /// The page has seen both legs in the conference; callbacks that came first know better.
+    fn assume_joined(&mut self, leg: &CallSid) {
+        self.participants
+            .entry(leg.clone())
+            .or_insert_with(|| Participant { joined: true, ..Participant::default() });
+    }
+
+    /// Has this request been taken before? From now on it has.
+    pub(super) fn was_delivered(&mut self, worker: &WorkerSid, id: Option<DeliveryId>) -> bool {
+        let Some(id) = id else { return false };
+        if self.delivered.len() >= DELIVERIES {
+            self.delivered.pop_first();
+        }
+        !self.delivered.insert((worker.clone(), id))
+    }
+
+    pub(super) fn learn(&mut self, out: &mut Out<'_>) {
+        if !self.learning {
+            self.learning = true;
+            self.lookups += 1;
+            self.clear_timer(out, Timer::Learn);
+            self.act(out, Action::Learn { task: self.task.clone() }, SOON);
+        }
+    }
+
+    pub(super) fn learnt(&mut self, found: &Registered) {
+        self.workflow.get_or_insert_with(|| found.workflow.clone());
+        self.attributes.clone_from(&found.attributes);
+        if self.customer.is_none() {
+            self.customer.clone_from(&found.customer_leg);
+        }
+        let (Some((worker, name)), Some(reservation)) = (&found.worker, &found.reservation) else { return };
+        // Without the leg in the attributes: the only one that is not the customer's.
+        let mut strangers = self.participants.keys().filter(|leg| Some(*leg) != self.customer.as_ref());
+        let only = strangers.next().filter(|_| strangers.next().is_none()).cloned();
+        if let Some(leg) = found.worker_leg.clone().or(only) {
+            self.agents
+                .entry(leg.clone())
+                .or_insert_with(|| Agent::new(worker.clone(), name.clone(), reservation.clone()));
+            self.recall_hello(&leg);
+        }
+    }
+
+    /// A page may have said hello before it was known whose leg this is.
+    fn recall_hello(&mut self, leg: &CallSid) {
+        if let Some(agent) = self.agents.get_mut(leg)
+            && let Some(epoch) = self.hellos.get(&agent.worker).filter(|epoch| **epoch > agent.epoch)
+        {
+            agent.newer_page = agent.newer_page.max(Some(*epoch));
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! A leg of an agent is gone: on purpose, moved, or lost.
+
+use super::{Agent, Call, Out, Phase, Prepared, Recovery};
+use crate::{LeaveReason, Note, Timer};
+use rejoin_protocol::{CallSid, RecoveryId};
+
+impl Call {
+    /// Looks for a leg of an agent that is gone and not accounted for.
+    pub(super) fn find_lost_agent(&mut self, out: &mut Out<'_>) {
+        // A stranger has left: was it the agent? The page had no time to say.
+        let stranger_left =
+            self.participants.iter().any(|(leg, p)| p.left.is_some() && Some(leg) != self.customer.as_ref());
+        if self.agents.is_empty() && stranger_left && !self.ended {
+            self.learn(out);
+        }
+        let gone = |leg: &CallSid, agent: &Agent| {
+            !agent.settled
+                && (agent.removing
+                    || self.participants.get(leg).is_some_and(|p| !p.joined && p.left.is_some()))
+        };
+        let gone: Vec<_> =
+            self.agents.iter().filter(|(leg, agent)| gone(leg, agent)).map(|(leg, _)| leg.clone()).collect();
+        for leg in gone {
+            self.agent_gone(out, &leg);
+        }
+    }
+
+    fn agent_gone(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+        let Some(agent) = self.agents.get(leg).cloned() else { return };
+        let reason = self.participants.get(leg).and_then(|p| p.left);
+        let on_purpose = self.on_purpose.get(&agent.reservation).copied();
+        let by_others = !agent.removing
+            && matches!(
+                reason,
+                Some(
+                    LeaveReason::UpdatedViaApi
+                        | LeaveReason::ConferenceEndedViaApi
+                        | LeaveReason::ModeratorEnded
+                )
+            );
+        if self.customer.is_none() && !self.ended {
+            return self.learn(out); // decided when it is known who the customer is
+        }
+        if self.ended || self.customer_left() {
+            return self.settle(leg);
+        }
+        if !self.customer_joined() {
+            return; // not seen yet: decided when he is
+        }
+        if self.is_away(leg) {
+            return self.away_leg_gone(out, leg, agent.removing);
+        }
+        if self.is_beside(leg) {
+            return self.beside_leg_gone(out, leg);
+        }
+        if on_purpose.is_some() || by_others {
+            self.settle(leg);
+            self.note(out, Note::AgentLeft);
+            if on_purpose.is_some() {
+                self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
+            }
+            return;
+        }
+        if self.is_covered(leg) || self.has_open_recovery() {
+            // Another agent has the customer, or it is seen to already.
+            self.settle(leg);
+            return self.release(out);
+        }
+        self.note(out, Note::AgentLost);
+        self.begin(out, leg, Phase::Grace);
+        self.settle(leg);
+        if agent.removing {
+            self.hold_the_line(out); // proved dead: no mark can come
+        } else {
+            self.set_timer(out, Timer::Grace, out.now + out.config.grace);
+            self.push(out);
+        }
+    }
+
+    /// Status callbacks are not repeated: one that came while the server was down is lost.
+    pub(super) fn leave_never_came(&mut self, out: &mut Out<'_>) {
+        let missed = |(leg, agent): &(&CallSid, &Agent)| {
+            agent.unjoined
+                && !agent.settled
+                && !agent.removing
+                && self.is_joined(leg)
+                && !self.on_purpose.contains_key(&agent.reservation)
+        };
+        let missed: Vec<_> = self.agents.iter().filter(missed).map(|(leg, _)| leg.clone()).collect();
+        for leg in &missed {
+            if let Some(participant) = self.participants.get_mut(leg) {
+                participant.joined = false;
+                participant.left = Some(LeaveReason::HungUp);
+            }
+        }
+        self.find_lost_agent(out);
+        // A mark has had its time.
+        let waits = |r: &Recovery| r.phase == Phase::Grace && missed.contains(&r.lost_leg);
+        if self.recovery.as_ref().is_some_and(waits) {
+            self.clear_timer(out, Timer::Grace);
+            self.hold_the_line(out);
+        }
+    }
+
+    pub(super) fn begin(&mut self, out: &Out<'_>, leg: &CallSid, phase: Phase) {
+        if let Some(recovery) = self.recovery_of(out, leg, phase) {
+            self.recovery = Some(recovery);
+        }
+    }
+
+    pub(super) fn recovery_of(&self, out: &Out<'_>, leg: &CallSid, phase: Phase) -> Option<Recovery> {
+        let agent = self.agents.get(leg).cloned()?;
+        Some(Recovery {
+            id: RecoveryId::of(leg),
+            lost_leg: leg.clone(),
+            lost_at: out.now,
+            phase,
+            deadline: out.now + out.config.ping_ttl,
+            back: false,
+            announced: false,
+            ping: None,
+            bystanders: self.others().map(|(leg, _)| leg.clone()).collect(),
+            prepared: Prepared { removed: !agent.removing, ..Prepared::default() },
+            reservation_freed: false,
+            moved_to: None,
+            agent,
+        })
+    }
+
+    pub(super) fn grace_is_over(&mut self, out: &mut Out<'_>) {
+        match self.recovery.as_ref().map(|recovery| &recovery.phase) {
+            Some(Phase::Grace) => self.hold_the_line(out),
+            Some(Phase::Rejoining) if !self.has_stranger() => {
+                self.note(out, Note::NotInPlace);
+                self.hold_the_line(out);
+            }
+            _ => {}
+        }
+    }
+}

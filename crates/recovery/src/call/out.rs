@@ -1,0 +1,46 @@
+//! What comes of an event: the effects, in their order.
+
+use super::{Call, Recovery};
+use crate::{Action, Config, Effect, Note, Timer};
+use rejoin_protocol::Millis;
+
+/// The time, the durations, and the effects so far.
+pub(crate) struct Out<'a> {
+    pub(crate) now: Millis,
+    pub(crate) config: &'a Config,
+    pub(crate) effects: Vec<Effect>,
+}
+
+impl Call {
+    pub(super) fn act(&self, out: &mut Out<'_>, action: Action, within: Millis) {
+        out.effects.push(Effect::Act {
+            conference: self.conference.clone(),
+            action,
+            deadline: out.now + within,
+        });
+    }
+
+    pub(super) fn note(&self, out: &mut Out<'_>, note: Note) {
+        let (conference, customer) = (self.conference.clone(), self.customer.clone());
+        out.effects.push(Effect::Note { conference, customer, note });
+    }
+
+    pub(super) fn push(&self, out: &mut Out<'_>) {
+        if let Some(recovery) = &self.recovery {
+            self.push_of(out, recovery);
+        }
+    }
+
+    pub(super) fn push_of(&self, out: &mut Out<'_>, recovery: &Recovery) {
+        let view = recovery.view(out.now, &self.task);
+        out.effects.push(Effect::Push { worker: recovery.agent.worker.clone(), view });
+    }
+
+    pub(super) fn set_timer(&self, out: &mut Out<'_>, timer: Timer, at: Millis) {
+        out.effects.push(Effect::SetTimer { conference: self.conference.clone(), timer, at });
+    }
+
+    pub(super) fn clear_timer(&self, out: &mut Out<'_>, timer: Timer) {
+        out.effects.push(Effect::ClearTimer { conference: self.conference.clone(), timer });
+    }
+}

@@ -1,0 +1,85 @@
+//! Pages come and go: a hello of a newer one, the goodbye of one that leaves its leg standing.
+
+use super::{AHEAD, Agent, Call, Out, Phase};
+use crate::{Note, Timer};
+use rejoin_protocol::api::Hello;
+use rejoin_protocol::{CallSid, WorkerSid};
+
+impl Call {
+    pub(crate) fn hello(
+        &mut self,
+        out: &mut Out<'_>,
+        worker: &WorkerSid,
+        hello: &Hello,
+        older_page_connected: bool,
+    ) {
+        let holding = hello.holdings.iter().find(|holding| holding.task == self.task);
+        if holding.is_some() {
+            let newest = self.hellos.entry(worker.clone()).or_default();
+            *newest = hello.epoch.max(*newest);
+            if self.agents.is_empty() && !self.closed {
+                // A refresh before the registration: look up what the page had no time to say.
+                self.learn(out);
+            }
+        }
+        if self.closed {
+            return;
+        }
+        let legs: Vec<_> = self.agents.iter().filter(|(_, agent)| agent.worker == *worker).collect();
+        let legs: Vec<_> = legs.into_iter().map(|(leg, _)| leg.clone()).collect();
+        for leg in legs {
+            let said_goodbye = self.is_away(&leg) || self.is_beside(&leg);
+            let joined = self.is_joined(&leg);
+            let Some(agent) = self.agents.get_mut(&leg).filter(|agent| hello.epoch > agent.epoch) else {
+                continue;
+            };
+            agent.newer_page = agent.newer_page.max(Some(hello.epoch));
+            let Some(holding) = holding.filter(|h| h.reservation == agent.reservation) else { continue };
+            if holding.wrapping {
+                let unjoined = joined && !agent.unjoined && !agent.settled && !agent.removing;
+                if unjoined && !self.on_purpose.contains_key(&holding.reservation) {
+                    agent.unjoined = true;
+                    self.set_timer(out, Timer::Leave, out.now + out.config.leave_within);
+                }
+                continue;
+            }
+            // The page found the reservation accepted and has no call for it, and no older page is there that could
+            // have it: the leg is a ghost.
+            if !joined || agent.settled || agent.removing || (older_page_connected && !said_goodbye) {
+                continue;
+            }
+            if out.config.in_place && holding.can_join {
+                self.join_in_place(out, &leg);
+            } else {
+                self.remove_leg(out, &leg);
+            }
+        }
+        self.evaluate(out);
+    }
+
+    /// The page is gone and has left its leg standing.
+    pub(crate) fn goodbye(&mut self, out: &mut Out<'_>, worker: &WorkerSid, epoch: u64) {
+        if !out.config.in_place || self.closed || !self.customer_joined() {
+            return;
+        }
+        let of_page = |(leg, agent): &(&CallSid, &Agent)| {
+            agent.worker == *worker
+                && agent.epoch <= epoch
+                && !agent.settled
+                && self.is_at(leg, agent)
+                && !self.on_purpose.contains_key(&agent.reservation)
+        };
+        let Some(leg) = self.agents.iter().find(of_page).map(|(leg, _)| leg.clone()) else { return };
+        if self.is_accompanied(&leg) || self.has_open_recovery() {
+            self.goes_beside(out, &leg);
+            return self.evaluate(out);
+        }
+        self.note(out, Note::PageGone);
+        self.begin(out, &leg, Phase::Away);
+        let lost_at = out.now;
+        self.set_timer(out, Timer::Announce, lost_at + out.config.announce_after);
+        self.set_timer(out, Timer::Ping, lost_at + (out.config.ping_ttl - AHEAD));
+        self.push(out);
+        self.evaluate(out);
+    }
+}

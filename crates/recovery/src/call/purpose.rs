@@ -1,0 +1,52 @@
+//! Leaving on purpose: the marks, and the customer who may be left alone by one.
+
+use super::{Agent, Call, Ending, Out, Phase};
+use crate::Timer;
+use rejoin_protocol::WorkerSid;
+use rejoin_protocol::api::{GracefulMark, GracefulReason};
+
+impl Call {
+    pub(crate) fn graceful(&mut self, out: &mut Out<'_>, worker: &WorkerSid, mark: &GracefulMark) {
+        // Nobody marks another agent's leave.
+        let foreign = |agent: &Agent| agent.reservation == mark.reservation && agent.worker != *worker;
+        if self.agents.values().any(foreign) || self.was_delivered(worker, mark.id) {
+            return;
+        }
+        self.on_purpose.insert(mark.reservation.clone(), mark.reason);
+        self.evaluate(out);
+    }
+
+    /// The mark has come within the grace period: it was on purpose after all.
+    pub(super) fn end_grace(&mut self, out: &mut Out<'_>) {
+        let Some(recovery) = &self.recovery else { return };
+        let waits = matches!(recovery.phase, Phase::Grace | Phase::Away | Phase::Rejoining);
+        if waits && self.on_purpose.contains_key(&recovery.agent.reservation) {
+            let lost = recovery.lost_leg.clone();
+            self.end_recovery(out, &Ending::Graceful);
+            if self.is_joined(&lost) {
+                self.remove_leg(out, &lost); // nobody is at it
+            }
+            self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
+        }
+    }
+
+    /// Was the customer left alone on purpose? A transfer leaves him alone for a while, and that is right.
+    pub(super) fn is_orphaned(&self) -> bool {
+        let last = self
+            .agents
+            .iter()
+            .filter(|(leg, _)| !self.is_joined(leg))
+            .max_by_key(|(leg, _)| self.participants.get(*leg).map(|p| p.sequence));
+        let reason = match last {
+            Some((_, agent)) => self.on_purpose.get(&agent.reservation),
+            None => self.on_purpose.values().next(),
+        };
+        let for_good = reason.is_some_and(|reason| {
+            !matches!(reason, GracefulReason::ColdTransfer | GracefulReason::WarmTransfer)
+        });
+        for_good
+            && self.customer_joined()
+            && !self.has_open_recovery()
+            && self.participants.keys().filter(|leg| self.is_joined(leg)).count() == 1
+    }
+}

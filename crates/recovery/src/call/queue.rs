@@ -1,0 +1,177 @@
+//! Through the queue: to the same agent (second rung), to the next one (third rung), and into the new conference.
+
+use super::{Agent, Call, Ending, LATER, Out, Phase, Recovery};
+use crate::{Action, Note, Outcome, Timer};
+use rejoin_protocol::api::Failure;
+use rejoin_protocol::{CallSid, Millis, RecoveryId, TaskSid, WorkerSid};
+use std::collections::BTreeSet;
+
+impl Call {
+    pub(super) fn requeue_to_same(&mut self, out: &mut Out<'_>) {
+        let worker = self.recovery.as_ref().map(|recovery| recovery.agent.worker.clone());
+        self.requeue(out, worker.as_ref(), out.now + out.config.rejoin_within);
+    }
+
+    pub(super) fn requeue(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>, deadline: Millis) {
+        let (Some(recovery), Some(customer)) = (&mut self.recovery, self.customer.clone()) else { return };
+        recovery.phase = Phase::Requeueing { target: target.cloned() };
+        recovery.deadline = deadline;
+        let ping = recovery.ping.take();
+        let action = Action::Requeue {
+            recovery: recovery.id.clone(),
+            customer,
+            conference: self.conference.clone(),
+            target: target.cloned(),
+        };
+        self.clear_timer(out, Timer::Ping);
+        self.note(out, Note::Requeueing { same_agent: target.is_some() });
+        self.act(out, action, out.now.until(deadline));
+        if let Some(task) = ping {
+            self.act(out, Action::EndPing { task }, LATER);
+        }
+        self.set_timer(out, Timer::Rejoin, deadline);
+        self.push(out);
+    }
+
+    pub(super) fn requeue_done(
+        &mut self,
+        out: &mut Out<'_>,
+        id: &RecoveryId,
+        target: Option<&WorkerSid>,
+        outcome: &Outcome,
+    ) {
+        let Some(recovery) = self.recovery.as_ref().filter(|recovery| recovery.id == *id) else { return };
+        let (waits, queued) = match &recovery.phase {
+            Phase::Requeueing { target: wanted } => (wanted.as_ref() == target, false),
+            Phase::Queued { target: wanted } => (false, wanted.as_ref() == target),
+            Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Holding | Phase::Ended(_) => {
+                (false, false)
+            }
+        };
+        match outcome {
+            // The customer's call is over. The music of an earlier stay in the queue may have said that he is in it.
+            Outcome::Gone if waits || queued => self.end_recovery(out, &Ending::CustomerLeft),
+            Outcome::Failed { .. } if waits && target.is_some() => {
+                self.requeue(out, None, out.now + out.config.queue_within);
+            }
+            Outcome::Failed { .. } if waits => {
+                self.end_recovery(out, &Ending::Failed { reason: Failure::NotRequeued });
+            }
+            Outcome::Gone
+            | Outcome::Failed { .. }
+            | Outcome::Ok
+            | Outcome::Overtaken
+            | Outcome::PingCreated(_)
+            | Outcome::TaskRead { .. }
+            | Outcome::Learnt(_) => {}
+        }
+    }
+
+    pub(super) fn rejoin_is_over(&mut self, out: &mut Out<'_>) {
+        let Some(recovery) = &self.recovery else { return };
+        match &recovery.phase {
+            Phase::Requeueing { target: Some(_) } | Phase::Queued { target: Some(_) } => {
+                self.note(out, Note::AgentNotBack);
+                self.requeue(out, None, out.now + out.config.queue_within);
+            }
+            Phase::Requeueing { target: None } | Phase::Queued { target: None } => {
+                self.end_recovery(out, &Ending::Failed { reason: Failure::NobodyTookIt });
+            }
+            Phase::Rejoining => {
+                let leg = recovery.lost_leg.clone();
+                self.note(out, Note::NotInPlace);
+                self.fall(out, &leg);
+            }
+            Phase::Grace | Phase::Away | Phase::Holding | Phase::Ended(_) => {}
+        }
+    }
+
+    pub(crate) fn entered_queue(&mut self, out: &mut Out<'_>) {
+        if let Some(recovery) = &mut self.recovery
+            && let Phase::Requeueing { target } = &recovery.phase
+        {
+            recovery.phase = Phase::Queued { target: target.clone() };
+            self.note(out, Note::Queued);
+            self.free_reservation(out);
+            self.push(out);
+        }
+        self.evaluate(out);
+    }
+
+    pub(crate) fn left_queue(&mut self, out: &mut Out<'_>, bridged: bool, hung_up: bool) {
+        let queued = |r: &Recovery| matches!(r.phase, Phase::Requeueing { .. } | Phase::Queued { .. });
+        if hung_up && self.recovery.as_ref().is_some_and(queued) {
+            self.end_recovery(out, &Ending::CustomerLeft);
+        } else if !bridged {
+            self.in_again_for_any(out);
+        }
+        self.evaluate(out);
+    }
+
+    /// The queue did not keep the customer, and the document that was asked for then sends him into it for any agent.
+    fn in_again_for_any(&mut self, out: &mut Out<'_>) {
+        let Some(recovery) = &mut self.recovery else { return };
+        let (Phase::Requeueing { target } | Phase::Queued { target }) = &recovery.phase else { return };
+        let had_target = target.is_some();
+        recovery.phase = Phase::Requeueing { target: None };
+        if had_target {
+            let deadline = out.now + out.config.queue_within;
+            recovery.deadline = deadline;
+            self.set_timer(out, Timer::Rejoin, deadline);
+            self.note(out, Note::Requeueing { same_agent: false });
+        }
+        self.push(out);
+    }
+
+    fn free_reservation(&mut self, out: &mut Out<'_>) {
+        let Some(recovery) = self.recovery.as_mut().filter(|r| !r.reservation_freed) else { return };
+        recovery.reservation_freed = true;
+        let reservation = recovery.agent.reservation.clone();
+        self.act(out, Action::CompleteReservation { task: self.task.clone(), reservation }, LATER);
+    }
+
+    /// A leg of an agent that came too late would keep the desktop busy, alone in the old conference.
+    pub(super) fn remove_late_legs(&mut self, out: &mut Out<'_>) {
+        let moved = |r: &Recovery| matches!(r.phase, Phase::Requeueing { .. } | Phase::Queued { .. });
+        if !self.recovery.as_ref().is_some_and(moved) {
+            return;
+        }
+        let late: Vec<_> = self.agents.keys().filter(|leg| self.is_joined(leg)).cloned().collect();
+        for leg in late {
+            self.settle(&leg);
+            self.remove_leg(out, &leg);
+        }
+    }
+
+    /// The customer is with an agent in another conference. Gives back who was on hold here and follows.
+    pub(crate) fn connected_elsewhere(
+        &mut self,
+        out: &mut Out<'_>,
+        agent: &Agent,
+        into: &TaskSid,
+    ) -> BTreeSet<CallSid> {
+        let Some(recovery) = self.recovery.as_ref().filter(|recovery| recovery.is_open()) else {
+            return BTreeSet::new();
+        };
+        let ending = if recovery.agent.worker == agent.worker {
+            Ending::Rejoined
+        } else {
+            Ending::HandedOver { name: Some(agent.name.clone()).filter(|name| !name.is_empty()) }
+        };
+        // The queue was entered even if its request was lost.
+        self.free_reservation(out);
+        if let Some(recovery) = &mut self.recovery {
+            recovery.moved_to = Some(into.clone());
+        }
+        let held = self.follow(out);
+        self.end_recovery(out, &ending);
+        self.evaluate(out);
+        held
+    }
+
+    /// The customer was in another conference, on the way to an agent, and hung up there.
+    pub(crate) fn hung_up_elsewhere(&mut self, out: &mut Out<'_>) {
+        self.end_recovery(out, &Ending::CustomerLeft);
+        self.evaluate(out);
+    }
+}
