@@ -10,6 +10,7 @@ mod call;
 mod config;
 mod effect;
 mod event;
+mod keys;
 mod machine;
 
 pub use call::{Agent, Call, Ending, Participant, Phase, Prepared, Recovery};
@@ -18,4 +19,5 @@ pub use effect::{Action, Announcement, Effect, Note, Timer};
 pub use event::{
     ConferenceEvent, ConferenceEventKind, Event, LeaveReason, Outcome, ParticipantFlags, Registered,
 };
+pub use keys::Key;
 pub use machine::Machine;

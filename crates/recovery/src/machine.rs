@@ -6,7 +6,7 @@ use rejoin_protocol::api::RecoveryView;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, TaskSid, WorkerSid};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// All open calls.
+/// Open calls: all of them, or those that the next events concern.
 #[derive(Clone, Debug)]
 pub struct Machine {
     config: Config,
@@ -15,7 +15,9 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// A machine that goes on with these calls: those that were open when it last stopped.
+    /// A machine that goes on with these calls, as they were stored last. All open calls will do, and so will those
+    /// that share a [`Key`](crate::Key) with an event ([`Event::keys`], [`Call::keys`]) together with the other calls
+    /// of their customers ([`Key::Leg`](crate::Key::Leg)): on these the event has the same effects.
     pub fn new(config: Config, calls: impl IntoIterator<Item = Call>) -> Self {
         let calls = calls.into_iter().map(|call| (call.conference.clone(), call)).collect();
         Self { config, calls, dirty: BTreeSet::new() }
@@ -24,7 +26,7 @@ impl Machine {
     /// Takes one event. The effects are in the order in which they are to begin.
     pub fn handle(&mut self, now: Millis, event: Event) -> Vec<Effect> {
         let config = self.config.clone();
-        let mut out = Out { now, config: &config, effects: vec![] };
+        let mut out = Out { now, config: &config, effects: vec![], touched: BTreeSet::new() };
         match event {
             Event::Conference(event) => {
                 if let Some(task) = event.task.clone() {
@@ -135,6 +137,7 @@ impl Machine {
     ) {
         if let Some(call) = self.calls.get_mut(conference) {
             act(call, out);
+            out.touched.insert(conference.clone());
             self.dirty.insert(conference.clone());
         }
     }
@@ -162,9 +165,16 @@ impl Machine {
         }
     }
 
+    /// The calls of the customers whose calls have just been touched. What concerns others was seen when theirs were.
+    fn concerned(&self, out: &Out<'_>) -> impl Iterator<Item = &Call> {
+        let touched = out.touched.iter().filter_map(|conference| self.calls.get(conference));
+        let customers: BTreeSet<_> = touched.filter_map(|call| call.customer.as_ref()).collect();
+        self.calls.values().filter(move |call| call.customer.as_ref().is_some_and(|c| customers.contains(c)))
+    }
+
     /// Ends recoveries whose customer is with an agent in another conference.
     fn look_for_reunions(&mut self, out: &mut Out<'_>) {
-        let open = self.calls.values().filter(|call| call.has_open_recovery());
+        let open = self.concerned(out).filter(|call| call.has_open_recovery());
         let reunions: Vec<_> = open
             .filter_map(|old| {
                 let customer = old.customer.as_ref()?;
@@ -190,8 +200,7 @@ impl Machine {
     /// Ends recoveries whose customer has hung up in another conference.
     fn look_for_losses(&mut self, out: &mut Out<'_>) {
         let hung_up: Vec<_> = self
-            .calls
-            .values()
+            .concerned(out)
             .filter(|old| {
                 let elsewhere = |new: &Call| {
                     new.conference != old.conference && new.customer_hung_up() && new.customer == old.customer

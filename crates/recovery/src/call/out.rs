@@ -2,13 +2,15 @@
 
 use super::{Call, Recovery};
 use crate::{Action, Config, Effect, Note, Timer};
-use rejoin_protocol::Millis;
+use rejoin_protocol::{ConferenceSid, Millis};
+use std::collections::BTreeSet;
 
-/// The time, the durations, and the effects so far.
+/// The time, the durations, the effects so far, and the calls that they are of.
 pub(crate) struct Out<'a> {
     pub(crate) now: Millis,
     pub(crate) config: &'a Config,
     pub(crate) effects: Vec<Effect>,
+    pub(crate) touched: BTreeSet<ConferenceSid>,
 }
 
 impl Call {

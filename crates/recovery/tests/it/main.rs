@@ -4,6 +4,7 @@
 
 mod desk;
 mod in_place;
+mod keys;
 mod late;
 mod missed;
 mod others;

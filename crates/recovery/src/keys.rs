@@ -1,0 +1,90 @@
+//! Which calls an event concerns. Nobody needs all calls at once to handle an event: those that share a key with it are
+//! enough, and with each of them the other calls of its customer, see [`Machine::new`](crate::Machine::new).
+
+use crate::{Call, ConferenceEvent, ConferenceEventKind, Event, Outcome};
+use rejoin_protocol::{CallSid, ConferenceSid, RecoveryId, TaskSid, WorkerSid};
+use std::collections::BTreeSet;
+
+/// Something that an event and a call may have in common.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Key {
+    /// Where the call takes place.
+    Conference(ConferenceSid),
+    /// The task that it belongs to.
+    Task(TaskSid),
+    /// The customer's leg.
+    Leg(CallSid),
+    /// An agent who is or was on it.
+    Worker(WorkerSid),
+    /// One of its recoveries.
+    Recovery(RecoveryId),
+}
+
+impl Key {
+    /// The identifier as text. Texts of keys of different kinds differ, too: each kind has its own first two letters.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Conference(sid) => sid.as_str(),
+            Self::Task(sid) => sid.as_str(),
+            Self::Leg(sid) => sid.as_str(),
+            Self::Worker(sid) => sid.as_str(),
+            Self::Recovery(id) => id.as_str(),
+        }
+    }
+}
+
+impl Event {
+    /// By what the calls are found that this event concerns. A conference that no call has is one that may begin now.
+    pub fn keys(&self) -> BTreeSet<Key> {
+        let keys = match self {
+            Self::Conference(ConferenceEvent { conference, kind, .. }) => {
+                let mut keys = vec![Key::Conference(conference.clone())];
+                // A customer who is on the way from another conference is known by this leg.
+                if let ConferenceEventKind::Join { leg, .. } = kind {
+                    keys.push(Key::Leg(leg.clone()));
+                }
+                keys
+            }
+            Self::Registered { worker: _, registration } => vec![
+                Key::Conference(registration.conference.clone()),
+                Key::Leg(registration.customer_leg.clone()),
+            ],
+            Self::Graceful { worker: _, mark } => vec![Key::Task(mark.task.clone())],
+            Self::Hello { worker, hello, older_page_connected: _ } => {
+                let tasks = hello.holdings.iter().map(|holding| Key::Task(holding.task.clone()));
+                tasks.chain([Key::Worker(worker.clone())]).collect()
+            }
+            Self::Goodbye { worker: _, goodbye } => goodbye.tasks.iter().cloned().map(Key::Task).collect(),
+            Self::EnteredQueue { recovery, customer: _ } | Self::LeftQueue { recovery, .. } => {
+                vec![Key::Recovery(recovery.clone())]
+            }
+            Self::Done { conference, action: _, outcome } => {
+                let mut keys = vec![Key::Conference(conference.clone())];
+                if let Outcome::Learnt(found) = outcome {
+                    keys.extend(found.customer_leg.clone().map(Key::Leg));
+                }
+                keys
+            }
+            Self::Timer { conference, timer: _ } => vec![Key::Conference(conference.clone())],
+        };
+        keys.into_iter().collect()
+    }
+}
+
+impl Call {
+    /// By what this call is found. They change when more becomes known of it, so they are to be stored anew whenever
+    /// the call is.
+    pub fn keys(&self) -> BTreeSet<Key> {
+        let fixed = [Key::Conference(self.conference.clone()), Key::Task(self.task.clone())];
+        let workers = self.agents.values().map(|agent| Key::Worker(agent.worker.clone()));
+        let recoveries = self
+            .recoveries()
+            .flat_map(|r| [Key::Recovery(r.id.clone()), Key::Worker(r.agent.worker.clone())]);
+        fixed
+            .into_iter()
+            .chain(self.customer.clone().map(Key::Leg))
+            .chain(workers)
+            .chain(recoveries)
+            .collect()
+    }
+}

@@ -1,0 +1,252 @@
+//! An event has the same effects on the calls that it concerns as on all calls.
+
+use crate::desk::{conference, good, leg};
+use proptest::prelude::*;
+use rejoin_protocol::api::{Goodbye, GracefulMark, GracefulReason, Hello, Holding, Registration};
+use rejoin_protocol::{
+    CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid, WorkflowSid,
+};
+use rejoin_recovery::{
+    Action, Call, ConferenceEvent, ConferenceEventKind, Config, Effect, Event, Key, LeaveReason, Machine,
+    Outcome, ParticipantFlags, Registered, Timer,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+const ALL: [u128; 4] = [1, 2, 3, 4];
+/// Two customers in four conferences: each has one to talk in and one to be brought back to.
+const CUSTOMERS: [u128; 2] = [0xc1, 0xc2];
+const AGENTS: [u128; 3] = [0xa1, 0xa2, 0xa3];
+const WORKERS: [u128; 2] = [0xada, 0xb0];
+
+/// What may happen next: an event, or how an action ends that was asked for.
+#[derive(Clone, Debug)]
+enum Step {
+    Event(Box<Event>),
+    Finish { which: usize, customer: u128, well: bool },
+}
+
+fn task(n: u128) -> TaskSid {
+    TaskSid::numbered(n % 3) // one has two conferences
+}
+
+fn workers() -> impl Strategy<Value = WorkerSid> {
+    prop::sample::select(&WORKERS[..]).prop_map(WorkerSid::numbered)
+}
+
+fn anybody() -> impl Strategy<Value = CallSid> {
+    prop_oneof![prop::sample::select(&CUSTOMERS[..]), prop::sample::select(&AGENTS[..])].prop_map(leg)
+}
+
+fn rooms() -> impl Strategy<Value = u128> {
+    prop::sample::select(&ALL[..])
+}
+
+fn recoveries() -> impl Strategy<Value = (RecoveryId, CallSid)> {
+    (prop::sample::select(&AGENTS[..]), prop::sample::select(&CUSTOMERS[..]))
+        .prop_map(|(lost, customer)| (RecoveryId::of(&leg(lost)), leg(customer)))
+}
+
+fn conference_events() -> impl Strategy<Value = Event> {
+    let flags = (any::<bool>(), any::<bool>()).prop_map(|(end_conference_on_exit, hold)| ParticipantFlags {
+        end_conference_on_exit,
+        hold,
+        muted: false,
+    });
+    let reasons = prop::sample::select(vec![LeaveReason::HungUp, LeaveReason::UpdatedViaApi]);
+    let kinds = prop_oneof![
+        4 => (anybody(), flags.clone()).prop_map(|(leg, flags)| ConferenceEventKind::Join { leg, flags }),
+        3 => (anybody(), reasons).prop_map(|(leg, reason)| ConferenceEventKind::Leave { leg, reason }),
+        1 => (anybody(), flags).prop_map(|(leg, flags)| ConferenceEventKind::Modify { leg, flags }),
+        1 => Just(ConferenceEventKind::End),
+        1 => Just(ConferenceEventKind::AnnouncementEnd),
+    ];
+    (rooms(), 1..200u64, kinds).prop_map(|(n, sequence, kind)| {
+        let conference = conference(n);
+        Event::Conference(ConferenceEvent { conference, task: Some(task(n)), sequence, label: None, kind })
+    })
+}
+
+fn registrations() -> impl Strategy<Value = Event> {
+    let legs = (prop::sample::select(&AGENTS[..]), prop::sample::select(&CUSTOMERS[..]));
+    (workers(), rooms(), legs, 1..4u64).prop_map(|(worker, n, (worker_leg, customer_leg), epoch)| {
+        let registration = Registration {
+            id: None,
+            epoch,
+            task: task(n),
+            reservation: reservation(&worker, &task(n)),
+            workflow: WorkflowSid::numbered(1),
+            conference: conference(n),
+            worker_leg: leg(worker_leg),
+            customer_leg: leg(customer_leg),
+            worker_name: "Ada".into(),
+        };
+        Event::Registered { worker, registration }
+    })
+}
+
+/// Each worker has one of each task.
+fn reservation(worker: &WorkerSid, task: &TaskSid) -> ReservationSid {
+    ReservationSid::parse(&format!("WR{}{}", &worker.digits()[16..], &task.digits()[16..])).unwrap()
+}
+
+fn hellos() -> impl Strategy<Value = Event> {
+    (workers(), prop::option::of(rooms()), 1..6u64, any::<[bool; 3]>()).prop_map(
+        |(worker, holding, epoch, [wrapping, can_join, older_page_connected])| {
+            let holdings = holding.map(task).map(|task| {
+                let reservation = reservation(&worker, &task);
+                Holding { task, reservation, wrapping, can_join }
+            });
+            let hello = Hello { epoch, holdings: holdings.into_iter().collect() };
+            Event::Hello { worker, hello, older_page_connected }
+        },
+    )
+}
+
+fn marks() -> impl Strategy<Value = Event> {
+    (workers(), rooms()).prop_map(|(worker, n)| {
+        let (task, reason) = (task(n), GracefulReason::HangUp);
+        let mark = GracefulMark { id: None, reservation: reservation(&worker, &task), task, reason };
+        Event::Graceful { worker, mark }
+    })
+}
+
+fn goodbyes() -> impl Strategy<Value = Event> {
+    (workers(), rooms(), 1..4u64).prop_map(|(worker, n, epoch)| {
+        let goodbye = Goodbye { epoch, tasks: vec![task(n)] };
+        Event::Goodbye { worker, goodbye }
+    })
+}
+
+fn queue_events() -> impl Strategy<Value = Event> {
+    let entered = recoveries().prop_map(|(recovery, customer)| Event::EnteredQueue { recovery, customer });
+    let left =
+        (recoveries(), any::<bool>(), any::<bool>()).prop_map(|((recovery, customer), bridged, hung_up)| {
+            Event::LeftQueue { recovery, customer, bridged, hung_up }
+        });
+    prop_oneof![entered, left]
+}
+
+fn timers() -> impl Strategy<Value = Event> {
+    let all = vec![
+        Timer::Grace,
+        Timer::Announce,
+        Timer::Leave,
+        Timer::Ping,
+        Timer::Rejoin,
+        Timer::Beside,
+        Timer::Orphan,
+        Timer::Learn,
+        Timer::Forget,
+    ];
+    (rooms(), prop::sample::select(all))
+        .prop_map(|(n, timer)| Event::Timer { conference: conference(n), timer })
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let event = prop_oneof![
+        6 => conference_events(),
+        4 => registrations(),
+        2 => hellos(),
+        1 => marks(),
+        1 => goodbyes(),
+        2 => queue_events(),
+        3 => timers(),
+    ];
+    let step = prop_oneof![
+        5 => event.prop_map(|event| Step::Event(Box::new(event))),
+        1 => (0..8usize, prop::sample::select(&CUSTOMERS[..]), any::<bool>())
+            .prop_map(|(which, customer, well)| Step::Finish { which, customer, well }),
+    ];
+    prop::collection::vec(step, 0..80)
+}
+
+fn outcome(action: &Action, customer: u128, well: bool) -> Outcome {
+    match action {
+        _ if !well => Outcome::Gone,
+        Action::Learn { .. } => Outcome::Learnt(Box::new(Registered {
+            workflow: WorkflowSid::numbered(1),
+            customer_leg: Some(leg(customer)),
+            worker_leg: Some(leg(AGENTS[0])),
+            reservation: Some(ReservationSid::numbered(1)),
+            worker: Some((WorkerSid::numbered(WORKERS[0]), "Ada".into())),
+            attributes: "{}".into(),
+        })),
+        _ => good(action),
+    }
+}
+
+/// As a store of several processes would choose them.
+fn concerned(stored: &BTreeMap<ConferenceSid, Call>, event: &Event) -> Vec<Call> {
+    let sharing = |keys: &BTreeSet<Key>| {
+        let shares = |call: &&Call| !call.keys().is_disjoint(keys);
+        stored.values().filter(shares).cloned().collect::<Vec<_>>()
+    };
+    let found = sharing(&event.keys());
+    let legs = found.iter().flat_map(Call::keys).filter(|key| matches!(key, Key::Leg(_)));
+    sharing(&legs.chain(event.keys()).collect())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    #[test]
+    fn the_calls_that_an_event_concerns_are_enough(steps in steps()) {
+        let mut all = Machine::new(Config::default(), []);
+        let mut stored = BTreeMap::<ConferenceSid, Call>::new();
+        let mut pending = vec![];
+        let mut now = Millis(1_700_000_000_000);
+        for step in steps {
+            let event = match step {
+                Step::Event(event) => *event,
+                Step::Finish { which, .. } if which >= pending.len() => continue,
+                Step::Finish { which, customer, well } => {
+                    let (conference, action) = pending.remove(which);
+                    let outcome = outcome(&action, customer, well);
+                    Event::Done { conference, action, outcome }
+                }
+            };
+            now = now + Millis(100);
+            let wanted = all.handle(now, event.clone());
+            let mut some = Machine::new(Config::default(), concerned(&stored, &event));
+            let effects = some.handle(now, event.clone());
+            prop_assert_eq!(&effects, &wanted, "{:?}", event);
+            for call in some.take_dirty() {
+                stored.insert(call.conference.clone(), call.clone());
+            }
+            for effect in effects {
+                match effect {
+                    Effect::Act { conference, action, .. } => pending.push((conference, action)),
+                    Effect::Forget { conference } => {
+                        stored.remove(&conference);
+                    }
+                    Effect::SetTimer { .. } | Effect::ClearTimer { .. } | Effect::Push { .. } | Effect::Note { .. } => {}
+                }
+            }
+            for n in ALL {
+                prop_assert_eq!(stored.get(&conference(n)), all.call(&conference(n)), "{:?}", event);
+            }
+        }
+    }
+}
+
+#[test]
+fn keys_of_different_kinds_are_never_the_same_text() {
+    let keys = [
+        Key::Conference(conference(1)),
+        Key::Task(TaskSid::numbered(1)),
+        Key::Leg(leg(1)),
+        Key::Worker(WorkerSid::numbered(1)),
+        Key::Recovery(RecoveryId::numbered(1)),
+    ];
+    let texts: BTreeSet<_> = keys.iter().map(Key::as_str).collect();
+    assert_eq!(texts.len(), keys.len(), "{texts:?}");
+}
+
+/// What is looked up tells whose call it is: his other ones are concerned then.
+#[test]
+fn the_answer_of_a_lookup_concerns_the_customer_that_it_names() {
+    let found = outcome(&Action::Learn { task: task(1) }, CUSTOMERS[0], true);
+    let event =
+        Event::Done { conference: conference(2), action: Action::Learn { task: task(2) }, outcome: found };
+    assert!(event.keys().contains(&Key::Leg(leg(CUSTOMERS[0]))));
+}
