@@ -1,6 +1,7 @@
 //! Settings: from the environment, or as options. Secrets do not show in `Debug`.
 
 use crate::error::Error;
+use crate::limits::Limits;
 use clap::Parser;
 use rejoin_protocol::{AccountSid, Millis, WorkflowSid, WorkspaceSid};
 use secrecy::SecretString;
@@ -66,6 +67,9 @@ pub struct Config {
     /// How long things may take.
     #[command(flatten)]
     pub timings: Timings,
+    /// What anybody may ask at most.
+    #[command(flatten)]
+    pub limits: Limits,
 }
 
 /// What callers hear.

@@ -15,6 +15,7 @@ pub mod engine;
 pub mod error;
 pub mod execute;
 pub mod http;
+pub mod limits;
 pub mod push;
 pub mod queue;
 pub mod reconnect;

@@ -30,7 +30,7 @@ pub struct Server {
     timelines: Timelines,
     engine: JoinHandle<Result<(), Error>>,
     queue: JoinHandle<()>,
-    http: JoinHandle<std::io::Result<()>>,
+    http: JoinHandle<()>,
 }
 
 impl Server {
@@ -62,17 +62,11 @@ impl Server {
         let queue = tokio::spawn(queue::run(wanted, executor, handle.clone()));
 
         let (stop, stopping) = watch::channel(false);
+        let limits = config.limits.clone();
         let app =
             App::new(config, client, handle.clone(), pushes, lines, timelines.clone(), stopping.clone());
         let router = http::router(Arc::new(app))?;
-        let http = tokio::spawn(async move {
-            let stopped = async move {
-                let mut stopping = stopping;
-                // An error means that nobody can stop it any more: then it stops, too.
-                let _ = stopping.wait_for(|stopping| *stopping).await;
-            };
-            axum::serve(listener, router).with_graceful_shutdown(stopped).await
-        });
+        let http = tokio::spawn(http::serve(listener, router, limits, stopping));
         tracing::info!(%address, "listening");
         Ok(Self { address, handle, stop, timelines, engine, queue, http })
     }

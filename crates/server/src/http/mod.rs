@@ -1,6 +1,8 @@
 //! The server's HTTP side: Twilio's webhooks and documents, the plugin's requests, operators.
 
 mod auth;
+mod body;
+mod connections;
 mod operator;
 mod plugin;
 mod problem;
@@ -16,18 +18,16 @@ use crate::push::Pushes;
 use crate::store::Timelines;
 use auth::Tokens;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::routing::{get, post};
+pub(crate) use connections::serve;
 use problem::Problem;
 use rejoin_twilio::Client;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{broadcast, watch};
 use tower_http::cors::{AllowOrigin, CorsLayer};
-
-/// The longest body of a plugin's request, in bytes.
-const LIMIT: usize = 64 * 1024;
 
 /// What requests are served from.
 #[derive(Debug)]
@@ -65,7 +65,6 @@ pub fn router(app: Arc<App>) -> Result<Router, Error> {
         .route("/v1/graceful", post(plugin::graceful))
         .route("/v1/goodbye", post(plugin::goodbye))
         .route("/v1/push", get(push::push))
-        .layer(DefaultBodyLimit::max(LIMIT))
         .layer(cors(&app.config)?);
     let router = Router::new()
         .route("/webhooks/conference", post(webhooks::conference))

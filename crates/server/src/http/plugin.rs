@@ -1,13 +1,11 @@
 //! The plugin's requests. Each is durable when it is answered, and may be repeated.
 
-use super::App;
 use super::auth::Agent;
 use super::problem::Problem;
+use super::{App, body};
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, Request, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use rejoin_protocol::api::{Beacon, GracefulMark, Hello, HelloReply, Registration};
 use rejoin_recovery::Event;
 use serde::de::DeserializeOwned;
@@ -18,7 +16,9 @@ const HOLDINGS: usize = 100;
 /// Longest name of a worker, in characters.
 const NAME: usize = 200;
 
-/// A JSON body.
+const JSON: &[u8] = b"application/json";
+
+/// A JSON body. Fields that are not known are left alone: the plugin may be newer than the server.
 #[derive(Debug)]
 pub(crate) struct Posted<T>(T);
 
@@ -26,13 +26,14 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Posted<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
-        match Json::<T>::from_request(request, app).await {
-            Ok(Json(body)) => Ok(Self(body)),
-            Err(JsonRejection::BytesRejection(error)) if error.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-                Err(Problem::BodyTooLarge)
-            }
-            Err(_) => Err(Problem::BodyInvalid),
+        let kind = request.headers().get(header::CONTENT_TYPE).map(|kind| kind.as_bytes());
+        let is_json = kind
+            .is_some_and(|kind| kind.get(..JSON.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(JSON)));
+        if !is_json {
+            return Err(Problem::BodyInvalid);
         }
+        let body = body::read(app, request.into_body(), body::LIMIT).await?;
+        serde_json::from_slice(&body).map(Self).map_err(|_| Problem::BodyInvalid)
     }
 }
 
@@ -82,7 +83,8 @@ pub(crate) async fn graceful(
 }
 
 /// `POST /v1/goodbye`: a beacon. Nobody reads the reply.
-pub(crate) async fn goodbye(State(app): State<Arc<App>>, body: Bytes) -> Result<StatusCode, Problem> {
+pub(crate) async fn goodbye(State(app): State<Arc<App>>, request: Request) -> Result<StatusCode, Problem> {
+    let body = body::read(&app, request.into_body(), body::LIMIT).await?;
     let Ok(Beacon { token, marks, goodbye }) = serde_json::from_slice(&body) else {
         return Err(Problem::BodyInvalid);
     };

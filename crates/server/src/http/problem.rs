@@ -20,6 +20,10 @@ pub(crate) enum Problem {
     NotAWorker,
     /// A body that is too long.
     BodyTooLarge,
+    /// A body that took too long.
+    TooSlow,
+    /// A body that ends before its end.
+    BodyIncomplete,
     /// A body that is not what is documented.
     BodyInvalid,
     /// Nothing is there.
@@ -63,6 +67,16 @@ impl Problem {
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "body-too-large",
                 "The body is longer than 64 kB; nothing was changed.",
+            ),
+            Self::TooSlow => (
+                StatusCode::REQUEST_TIMEOUT,
+                "too-slow",
+                "The body took too long; nothing was changed. Repeat over a better connection.",
+            ),
+            Self::BodyIncomplete => (
+                StatusCode::BAD_REQUEST,
+                "body-incomplete",
+                "The body ended before its end; nothing was changed. Repeat it as a whole.",
             ),
             Self::BodyInvalid => (
                 StatusCode::BAD_REQUEST,

@@ -1,17 +1,13 @@
 //! Requests of Twilio: nothing is looked at before the signature is found good.
 
-use super::App;
 use super::problem::Problem;
-use axum::body::{Bytes, to_bytes};
+use super::{App, body};
 use axum::extract::{FromRequest, Request};
 use axum::http::header;
 use rejoin_twilio::signature::{self, Signed as SignedPart};
 use rejoin_twilio::webhook;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::sync::Arc;
-
-/// The longest body of a webhook, in bytes. Twilio's have a few hundred.
-const LIMIT: usize = 64 * 1024;
 
 /// The parameters of a request that Twilio has signed.
 #[derive(Debug)]
@@ -21,13 +17,13 @@ impl FromRequest<Arc<App>> for Signed {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
-        let (parts, body) = request.into_parts();
+        let (parts, sent) = request.into_parts();
         let signature = parts.headers.get(signature::HEADER).and_then(|value| value.to_str().ok());
         let Some(signature) = signature else { return Err(Problem::SignatureInvalid) };
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
         // As Twilio knows us: what a proxy in between makes of Host and scheme does not matter.
         let url = app.config.public(path);
-        let body = read(body).await?;
+        let body = body::read(app, sent, body::LIMIT).await?;
         let is_form = parts
             .headers
             .get(header::CONTENT_TYPE)
@@ -49,8 +45,4 @@ impl FromRequest<Arc<App>> for Signed {
             Err(Problem::SignatureInvalid)
         }
     }
-}
-
-async fn read(body: axum::body::Body) -> Result<Bytes, Problem> {
-    to_bytes(body, LIMIT).await.map_err(|_| Problem::BodyTooLarge)
 }

@@ -1,0 +1,28 @@
+//! What anybody may ask of the server at most, before it is known who asks.
+
+use clap::Parser;
+use std::time::Duration;
+
+/// Limits of connections and requests.
+#[derive(Clone, Debug, Parser)]
+pub struct Limits {
+    /// How many connections may be open at once; more wait until one closes. Each desktop has one open all the time.
+    #[arg(long, env = "REJOIN_CONNECTIONS", default_value = "16384")]
+    pub connections: usize,
+    /// How long a request's head may take, and how long a connection may be idle, in milliseconds.
+    #[arg(long, env = "REJOIN_HEAD_WITHIN_MS", default_value = "20000")]
+    pub head_within_ms: u64,
+    /// How long a request's body may take altogether, in milliseconds.
+    #[arg(long, env = "REJOIN_BODY_WITHIN_MS", default_value = "10000")]
+    pub body_within_ms: u64,
+}
+
+impl Limits {
+    pub(crate) fn head_within(&self) -> Duration {
+        Duration::from_millis(self.head_within_ms)
+    }
+
+    pub(crate) fn body_within(&self) -> Duration {
+        Duration::from_millis(self.body_within_ms)
+    }
+}
