@@ -16,6 +16,7 @@ mod pages;
 mod purpose;
 mod queue;
 mod recovery;
+mod told;
 
 pub(crate) use out::Out;
 pub use recovery::{Ending, Phase, Prepared, Recovery};
@@ -24,7 +25,7 @@ use crate::{LeaveReason, Note, ParticipantFlags};
 use rejoin_protocol::api::{DeliveryId, GracefulReason};
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// How long Twilio is tried for what must be done while the customer waits.
 const SOON: Millis = Millis::seconds(20);
@@ -60,6 +61,9 @@ pub struct Call {
     /// Registrations and marks that were taken already: a page repeats them until it is answered.
     #[serde(default)]
     pub delivered: BTreeSet<(WorkerSid, DeliveryId)>,
+    /// What TaskRouter told already, by the events' ids, the oldest first.
+    #[serde(default)]
+    pub told: VecDeque<String>,
     /// Has the conference ended?
     pub ended: bool,
     /// Has the server looked the call up itself, or begun to?
@@ -141,6 +145,7 @@ impl Call {
             hellos: BTreeMap::new(),
             seen: BTreeSet::new(),
             delivered: BTreeSet::new(),
+            told: VecDeque::new(),
             ended: false,
             learning: false,
             lookups: 0,

@@ -2,7 +2,7 @@ use rejoin_protocol::api::{Goodbye, GracefulMark, Hello, Registration};
 use rejoin_protocol::{CallSid, ConferenceSid, RecoveryId, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use serde::{Deserialize, Serialize};
 
-use crate::{Action, Timer};
+use crate::{Action, TaskEvent, Timer};
 
 /// What can happen. Each comes from outside, with an identity by which a second delivery is known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +58,8 @@ pub enum Event {
         /// Did the customer hang up (`hangup`)?
         hung_up: bool,
     },
+    /// TaskRouter says what became of a task. Identity: the event's id.
+    Task(TaskEvent),
     /// An action has ended, well or for good badly.
     Done {
         /// The conference that it was done for.

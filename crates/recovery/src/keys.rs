@@ -58,6 +58,10 @@ impl Event {
             Self::EnteredQueue { recovery, customer: _ } | Self::LeftQueue { recovery, .. } => {
                 vec![Key::Recovery(recovery.clone())]
             }
+            Self::Task(event) => {
+                let recovery = event.purpose.recovery().cloned().map(Key::Recovery);
+                recovery.into_iter().chain([Key::Task(event.task.clone())]).collect()
+            }
             Self::Done { conference, action: _, outcome } => {
                 let mut keys = vec![Key::Conference(conference.clone())];
                 if let Outcome::Learnt(found) = outcome {

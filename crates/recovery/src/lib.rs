@@ -12,6 +12,7 @@ mod effect;
 mod event;
 mod keys;
 mod machine;
+mod task_event;
 
 pub use call::{Agent, Call, Ending, Participant, Phase, Prepared, Recovery};
 pub use config::Config;
@@ -21,3 +22,4 @@ pub use event::{
 };
 pub use keys::Key;
 pub use machine::Machine;
+pub use task_event::{Purpose, TaskEvent, TaskEventKind};

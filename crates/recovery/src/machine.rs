@@ -79,6 +79,14 @@ impl Machine {
                     self.with(&mut out, &conference, |call, out| call.left_queue(out, bridged, hung_up));
                 }
             }
+            Event::Task(event) => {
+                let made_by = event.purpose.recovery().and_then(|id| self.recovering(id));
+                let made_by = made_by.map(|call| call.conference.clone());
+                let concerned: BTreeSet<_> = self.of_task(&event.task).into_iter().chain(made_by).collect();
+                for conference in concerned {
+                    self.with(&mut out, &conference, |call, out| call.told_of_task(out, &event));
+                }
+            }
             Event::Done { conference, action, outcome } => {
                 self.with(&mut out, &conference, |call, out| call.done(out, &action, &outcome));
             }

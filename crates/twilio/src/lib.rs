@@ -1,9 +1,10 @@
-//! Talking to Twilio: signatures, TwiML, webhook parsing and a thin REST client.
+//! Talking to Twilio: signatures, TwiML, webhook and event parsing, and a thin REST client.
 //!
 //! Nothing in here decides anything about a call, and nothing in here logs.
 
 mod client;
 mod error;
+pub mod events;
 mod resource;
 pub mod signature;
 pub mod twiml;

@@ -83,7 +83,7 @@ fn point_in_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Mi
 }
 
 /// Reads `2018-09-24T23:22:44.240Z`, with or without a fraction.
-fn parse_time(text: &str) -> Option<Millis> {
+pub(crate) fn parse_time(text: &str) -> Option<Millis> {
     let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
     let mut date = date.splitn(3, '-').map(|part| part.parse::<u64>().ok());
     let (year, month, day) = (date.next()??, date.next()??, date.next()??);

@@ -102,28 +102,31 @@ impl Call {
 
     /// From the second rung on: the agent is back, or the time is over.
     pub(super) fn go_on(&mut self, out: &mut Out<'_>) {
-        let Some(recovery) = &mut self.recovery else { return };
+        let Some(recovery) = &self.recovery else { return };
         if recovery.phase != Phase::Holding {
             return;
         }
         let newer_page = self.agents.get(&recovery.lost_leg).and_then(|agent| agent.newer_page);
-        if newer_page.is_none() {
-            return;
-        }
         let ready = recovery.prepared.freed && recovery.prepared.marked && recovery.prepared.removed;
-        if !recovery.back {
-            recovery.back = true;
-            self.note(out, Note::AgentBack);
-            if !ready {
-                // What has to come first must not keep the customer for long.
-                self.set_timer(out, Timer::Ping, out.now + PREPARE);
-            }
+        if !recovery.back && newer_page.is_some() {
+            self.proved_reachable(out);
         }
-        if ready {
+        if ready && self.recovery.as_ref().is_some_and(|recovery| recovery.back) {
             self.requeue_to_same(out);
         }
     }
 
+    /// By a newer page, or by the ping.
+    pub(super) fn proved_reachable(&mut self, out: &mut Out<'_>) {
+        if let Some(recovery) = &mut self.recovery {
+            recovery.back = true;
+            self.note(out, Note::AgentBack);
+            // What has to come first must not keep the customer for long.
+            self.set_timer(out, Timer::Ping, out.now + PREPARE);
+        }
+    }
+
+    /// The time is over, or TaskRouter says that nobody will answer.
     pub(super) fn ping_is_over(&mut self, out: &mut Out<'_>) {
         if let Some(recovery) = self.recovery.as_ref().filter(|r| r.phase == Phase::Away) {
             let leg = recovery.lost_leg.clone();

@@ -36,11 +36,7 @@ impl Call {
             agent.newer_page = agent.newer_page.max(Some(hello.epoch));
             let Some(holding) = holding.filter(|h| h.reservation == agent.reservation) else { continue };
             if holding.wrapping {
-                let unjoined = joined && !agent.unjoined && !agent.settled && !agent.removing;
-                if unjoined && !self.on_purpose.contains_key(&holding.reservation) {
-                    agent.unjoined = true;
-                    self.set_timer(out, Timer::Leave, out.now + out.config.leave_within);
-                }
+                self.misses_leave(out, &leg);
                 continue;
             }
             // The page found the reservation accepted and has no call for it, and no older page is there that could

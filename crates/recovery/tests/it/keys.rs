@@ -8,7 +8,7 @@ use rejoin_protocol::{
 };
 use rejoin_recovery::{
     Action, Call, ConferenceEvent, ConferenceEventKind, Config, Effect, Event, Key, LeaveReason, Machine,
-    Outcome, ParticipantFlags, Registered, Timer,
+    Outcome, ParticipantFlags, Purpose, Registered, TaskEvent, TaskEventKind, Timer,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -126,6 +126,33 @@ fn queue_events() -> impl Strategy<Value = Event> {
     prop_oneof![entered, left]
 }
 
+fn task_events() -> impl Strategy<Value = Event> {
+    let kinds = vec![
+        TaskEventKind::EnteredQueue,
+        TaskEventKind::Canceled { hung_up: false },
+        TaskEventKind::Canceled { hung_up: true },
+        TaskEventKind::Accepted,
+        TaskEventKind::NotTaken,
+        TaskEventKind::TakenBack,
+        TaskEventKind::WrapUp,
+    ];
+    let purposes =
+        (recoveries(), prop::option::of(workers()), 0..3).prop_map(|((recovery, _), target, which)| {
+            match which {
+                0 => Purpose::Other,
+                1 => Purpose::Ping { recovery },
+                _ => Purpose::Reconnect { recovery, target },
+            }
+        });
+    (rooms(), purposes, workers(), 0..40u8, prop::sample::select(kinds)).prop_map(
+        |(n, purpose, worker, id, kind)| {
+            let (task, id) = (task(n), format!("EV{id}"));
+            let reservation = Some(reservation(&worker, &task));
+            Event::Task(TaskEvent { id, task, purpose, worker: Some(worker), reservation, kind })
+        },
+    )
+}
+
 fn timers() -> impl Strategy<Value = Event> {
     let all = vec![
         Timer::Grace,
@@ -150,6 +177,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => marks(),
         1 => goodbyes(),
         2 => queue_events(),
+        2 => task_events(),
         3 => timers(),
     ];
     let step = prop_oneof![

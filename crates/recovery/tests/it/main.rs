@@ -10,6 +10,7 @@ mod missed;
 mod others;
 mod properties;
 mod together;
+mod told;
 
 use desk::*;
 use rejoin_protocol::api::{DeliveryId, GracefulReason, Stage};

@@ -1,9 +1,12 @@
 //! What holds in every order of deliveries.
 
 use crate::desk::*;
+use crate::told::told;
 use proptest::prelude::*;
 use rejoin_protocol::api::{GracefulReason, Stage};
-use rejoin_recovery::{Action, ConferenceEventKind, Effect, Event, LeaveReason, Outcome, Timer};
+use rejoin_recovery::{
+    Action, ConferenceEventKind, Effect, Event, LeaveReason, Outcome, Purpose, TaskEventKind, Timer,
+};
 
 /// One thing that may happen next.
 #[derive(Clone, Debug)]
@@ -19,6 +22,7 @@ enum Step {
     Graceful(u128),
     EnteredQueue,
     LeftQueue(bool),
+    Told(u128, usize, usize),
     Timer(usize),
     Finish(usize, bool),
     Again(usize),
@@ -53,6 +57,7 @@ fn step() -> impl Strategy<Value = Step> {
         someone().prop_map(Step::Graceful),
         Just(Step::EnteredQueue),
         any::<bool>().prop_map(Step::LeftQueue),
+        (someone(), 0..4usize, 0..7usize).prop_map(|(worker, p, k)| Step::Told(worker, p, k)),
         (0..8usize).prop_map(Step::Timer),
         (0..8usize, prop::bool::weighted(0.8)).prop_map(|(i, ok)| Step::Finish(i, ok)),
         (0..20usize).prop_map(Step::Again),
@@ -90,6 +95,27 @@ impl Run {
             Step::LeftQueue(hung_up) => {
                 let (recovery, customer) = (recovery(), leg(CUSTOMER));
                 desk.handle(Event::LeftQueue { recovery, customer, bridged: false, hung_up });
+            }
+            Step::Told(worker, purpose, kind) => {
+                let target = |who| Purpose::Reconnect { recovery: recovery(), target: who };
+                let (task, purpose) = match purpose {
+                    0 => (1, Purpose::Other),
+                    1 => (0x91, Purpose::Ping { recovery: recovery() }),
+                    2 => (2, target(None)),
+                    _ => (2, target(Some(rejoin_protocol::WorkerSid::numbered(ADA)))),
+                };
+                let kinds = [
+                    TaskEventKind::EnteredQueue,
+                    TaskEventKind::Canceled { hung_up: false },
+                    TaskEventKind::Canceled { hung_up: true },
+                    TaskEventKind::Accepted,
+                    TaskEventKind::NotTaken,
+                    TaskEventKind::TakenBack,
+                    TaskEventKind::WrapUp,
+                ];
+                let event = told(task, purpose, worker, kinds[kind]);
+                desk.handle(event.clone());
+                self.told.push(event);
             }
             Step::Timer(i) => {
                 // A call is forgotten long after its last delivery.

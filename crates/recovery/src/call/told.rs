@@ -1,0 +1,98 @@
+//! TaskRouter's own word about a call's tasks: a second way to learn what the page, the conference's callbacks or the
+//! queue's documents say, and the only one when those do not get through. Late or repeated it changes nothing: a
+//! recovery, a target and a reservation are each meant once.
+
+use super::{Agent, Call, Ending, Out, Phase};
+use crate::{Note, Purpose, TaskEvent, TaskEventKind, Timer};
+use rejoin_protocol::{CallSid, ReservationSid, WorkerSid};
+
+/// More events than a call has.
+const EVENTS: usize = 200;
+
+impl Call {
+    pub(crate) fn told_of_task(&mut self, out: &mut Out<'_>, event: &TaskEvent) {
+        if self.told.contains(&event.id) {
+            return; // delivered twice
+        }
+        if self.told.len() >= EVENTS {
+            self.told.pop_front();
+        }
+        self.told.push_back(event.id.clone());
+        if event.task == self.task {
+            if let (TaskEventKind::WrapUp, Some(reservation)) = (event.kind, &event.reservation) {
+                self.wraps_up(out, reservation);
+            }
+        } else if self.recovery.as_ref().is_some_and(|r| Some(&r.id) == event.purpose.recovery()) {
+            match &event.purpose {
+                Purpose::Ping { recovery: _ } => self.told_of_ping(out, event),
+                Purpose::Reconnect { recovery: _, target } => {
+                    self.told_of_reconnect(out, event, target.as_ref());
+                }
+                Purpose::Other => {}
+            }
+        }
+        self.evaluate(out);
+    }
+
+    /// The leave of a wrapping agent may only be late.
+    fn wraps_up(&mut self, out: &mut Out<'_>, reservation: &ReservationSid) {
+        let of_reservation = |(_, agent): &(&CallSid, &Agent)| agent.reservation == *reservation;
+        if let Some(leg) = self.agents.iter().find(of_reservation).map(|(leg, _)| leg.clone()) {
+            self.misses_leave(out, &leg);
+        }
+    }
+
+    fn told_of_ping(&mut self, out: &mut Out<'_>, event: &TaskEvent) {
+        let Some(recovery) = self.recovery.as_mut().filter(|r| r.phase == Phase::Holding && !r.back) else {
+            return;
+        };
+        match event.kind {
+            TaskEventKind::Accepted if event.worker.as_ref() == Some(&recovery.agent.worker) => {
+                self.proved_reachable(out);
+            }
+            TaskEventKind::NotTaken | TaskEventKind::TakenBack | TaskEventKind::Canceled { .. } => {
+                self.ping_is_over(out);
+            }
+            TaskEventKind::Accepted | TaskEventKind::EnteredQueue | TaskEventKind::WrapUp => {}
+        }
+    }
+
+    /// Of a recovery one reconnect task follows the other, for another target.
+    fn told_of_reconnect(&mut self, out: &mut Out<'_>, event: &TaskEvent, target: Option<&WorkerSid>) {
+        let phase = self.recovery.as_ref().map(|recovery| &recovery.phase);
+        let Some(Phase::Requeueing { target: wanted } | Phase::Queued { target: wanted }) = phase else {
+            return;
+        };
+        if wanted.as_ref() != target {
+            return;
+        }
+        match event.kind {
+            TaskEventKind::EnteredQueue => self.entered_queue(out),
+            TaskEventKind::Canceled { hung_up: true } => self.end_recovery(out, &Ending::CustomerLeft),
+            // The customer hears music and is nobody's, or the one whom he waits for does not take him.
+            TaskEventKind::Canceled { hung_up: false } | TaskEventKind::NotTaken if target.is_some() => {
+                self.note(out, Note::AgentNotBack);
+                self.requeue(out, None, out.now + out.config.queue_within);
+            }
+            TaskEventKind::Canceled { .. }
+            | TaskEventKind::NotTaken
+            | TaskEventKind::TakenBack
+            | TaskEventKind::Accepted
+            | TaskEventKind::WrapUp => {}
+        }
+    }
+
+    /// Twilio says that this leg is gone while it is taken for joined.
+    pub(super) fn misses_leave(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+        let joined = self.is_joined(leg);
+        let on_purpose = &self.on_purpose;
+        let Some(agent) = self.agents.get_mut(leg).filter(|a| !on_purpose.contains_key(&a.reservation))
+        else {
+            return;
+        };
+        if joined && !agent.unjoined && !agent.settled && !agent.removing {
+            agent.unjoined = true;
+            self.set_timer(out, Timer::Leave, out.now + out.config.leave_within);
+        }
+    }
+}

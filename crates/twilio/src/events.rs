@@ -1,0 +1,298 @@
+//! Event Streams: batches of CloudEvents, at least once and in any order
+//! (<https://www.twilio.com/docs/events/event-types/taskrouter>,
+//! <https://www.twilio.com/docs/events/event-delivery-and-duplication>).
+//!
+//! Twilio's own examples differ in everything but the type, the SIDs and the attributes: nothing else is relied on.
+
+use crate::resource::parse_time;
+use crate::webhook::{ConferenceCallback, Malformed};
+use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkspaceSid};
+use serde_json::Value;
+
+/// The longest id that is taken, in bytes. Twilio's are SIDs or UUIDs.
+const ID: usize = 64;
+/// Types begin with this.
+const TASKROUTER: &str = "com.twilio.taskrouter.";
+/// Those of conferences tell what a status callback told, and are repeated until they are delivered.
+const CONFERENCE: &str = "com.twilio.voice.status-callback.conference.";
+
+/// One delivery.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// What is understood, in its order.
+    pub events: Vec<StreamEvent>,
+    /// How many are of types that nobody here needs.
+    pub unknown: usize,
+    /// How many are of a type that is needed, but not as Twilio documents it.
+    pub malformed: usize,
+}
+
+/// One event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamEvent {
+    /// The same one again is the same event.
+    pub id: String,
+    /// When it happened, if that was said in a form that is known (point in time).
+    pub at: Option<Millis>,
+    /// What.
+    pub news: News,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// Something about a task.
+    Task(Box<TaskNews>),
+    /// What a conference status callback said, too.
+    Conference(ConferenceCallback),
+}
+
+/// Something about a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskNews {
+    /// What.
+    pub kind: TaskNewsKind,
+    /// Where; events of a whole account come here.
+    pub workspace: Option<WorkspaceSid>,
+    /// Which.
+    pub task: TaskSid,
+    /// Its attributes, JSON text.
+    pub attributes: String,
+    /// Whose reservation it is about.
+    pub worker: Option<WorkerSid>,
+    /// Which reservation it is about.
+    pub reservation: Option<ReservationSid>,
+    /// `task_canceled_reason`.
+    pub reason: Option<String>,
+}
+
+/// Types of events, as far as they are needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskNewsKind {
+    /// `task-queue.entered`.
+    EnteredQueue,
+    /// `task.canceled`.
+    Canceled,
+    /// `reservation.created`.
+    Reserved,
+    /// `reservation.accepted`.
+    Accepted,
+    /// `reservation.rejected`.
+    Rejected,
+    /// `reservation.timeout`.
+    TimedOut,
+    /// `reservation.canceled`.
+    ReservationCanceled,
+    /// `reservation.rescinded`.
+    Rescinded,
+    /// `reservation.wrapup`.
+    WrapUp,
+    /// `reservation.completed`.
+    Completed,
+}
+
+impl TaskNewsKind {
+    fn of(name: &str) -> Option<Self> {
+        Some(match name {
+            "task-queue.entered" => Self::EnteredQueue,
+            "task.canceled" => Self::Canceled,
+            "reservation.created" => Self::Reserved,
+            "reservation.accepted" => Self::Accepted,
+            "reservation.rejected" => Self::Rejected,
+            "reservation.timeout" => Self::TimedOut,
+            "reservation.canceled" => Self::ReservationCanceled,
+            "reservation.rescinded" => Self::Rescinded,
+            "reservation.wrapup" => Self::WrapUp,
+            "reservation.completed" => Self::Completed,
+            _ => return None,
+        })
+    }
+
+    fn is_of_reservation(self) -> bool {
+        !matches!(self, Self::EnteredQueue | Self::Canceled)
+    }
+}
+
+impl Batch {
+    /// Reads a body: a list of events, or a single one. One that is not as documented does not cost the others.
+    pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
+        let body: Value = serde_json::from_slice(body).map_err(|_| Malformed::Invalid("body"))?;
+        let all = match body {
+            Value::Array(all) => all,
+            one @ Value::Object(_) => vec![one],
+            _ => return Err(Malformed::Invalid("body")),
+        };
+        let mut batch = Self::default();
+        for event in &all {
+            match read(event) {
+                Ok(Some(event)) => batch.events.push(event),
+                Ok(None) => batch.unknown += 1,
+                Err(_) => batch.malformed += 1,
+            }
+        }
+        Ok(batch)
+    }
+}
+
+/// `None`: of a type that nobody here needs.
+fn read(event: &Value) -> Result<Option<StreamEvent>, Malformed> {
+    let kind = text(event, "type").ok_or(Malformed::Missing("type"))?;
+    let data = &event["data"];
+    let news = if let Some(name) = kind.strip_prefix(TASKROUTER) {
+        let Some(kind) = TaskNewsKind::of(name) else { return Ok(None) };
+        News::Task(Box::new(task(kind, &data["payload"])?))
+    } else if kind.starts_with(CONFERENCE) {
+        News::Conference(conference(&data["request"]["parameters"])?)
+    } else {
+        return Ok(None);
+    };
+    let id = text(event, "id").ok_or(Malformed::Missing("id"))?;
+    if id.is_empty() || id.len() > ID {
+        return Err(Malformed::Invalid("id"));
+    }
+    let at = text(event, "time").and_then(parse_time);
+    Ok(Some(StreamEvent { id: id.to_owned(), at, news }))
+}
+
+fn task(kind: TaskNewsKind, payload: &Value) -> Result<TaskNews, Malformed> {
+    let sid = text(payload, "task_sid").ok_or(Malformed::Missing("task_sid"))?;
+    let worker = text(payload, "worker_sid").map(WorkerSid::parse).transpose();
+    let reservation = text(payload, "reservation_sid").map(ReservationSid::parse).transpose();
+    let news = TaskNews {
+        kind,
+        workspace: text(payload, "workspace_sid").and_then(|sid| WorkspaceSid::parse(sid).ok()),
+        task: TaskSid::parse(sid).map_err(|_| Malformed::Invalid("task_sid"))?,
+        attributes: text(payload, "task_attributes").unwrap_or_default().to_owned(),
+        worker: worker.map_err(|_| Malformed::Invalid("worker_sid"))?,
+        reservation: reservation.map_err(|_| Malformed::Invalid("reservation_sid"))?,
+        reason: text(payload, "task_canceled_reason").map(str::to_owned),
+    };
+    if kind.is_of_reservation() && news.reservation.is_none() {
+        return Err(Malformed::Missing("reservation_sid"));
+    }
+    Ok(news)
+}
+
+fn conference(parameters: &Value) -> Result<ConferenceCallback, Malformed> {
+    let parameters = parameters.as_object().ok_or(Malformed::Missing("parameters"))?;
+    let text = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    };
+    let params: Vec<(String, String)> =
+        parameters.iter().filter_map(|(key, value)| Some((key.clone(), text(value)?))).collect();
+    ConferenceCallback::parse(&params)
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
+    value.get(name)?.as_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::webhook::ConferenceCallbackEvent;
+    use rejoin_protocol::{CallSid, ConferenceSid};
+    use serde_json::json;
+
+    fn accepted() -> Value {
+        json!({
+            "specversion": "1.0", "type": "com.twilio.taskrouter.reservation.accepted",
+            "source": "/v1/Workspaces/WS/Tasks/WT", "id": "EV00000000000000000000000000000001",
+            "dataschema": "https://events-schemas.twilio.com/TaskRouter.WDSEvent/1",
+            "datacontenttype": "application/json", "time": "2026-11-20T05:00:00.000Z",
+            "data": {"sid": "EV00000000000000000000000000000001", "level": "INFO", "payload": {
+                "eventtype": "reservation.accepted", "workspace_sid": WorkspaceSid::numbered(1),
+                "task_sid": TaskSid::numbered(2), "task_attributes": "{\"a\":1}", "task_age": 3,
+                "worker_sid": WorkerSid::numbered(3), "worker_attributes": "{}",
+                "reservation_sid": ReservationSid::numbered(4), "reservation_status": "accepted",
+            }},
+        })
+    }
+
+    fn parse(body: &Value) -> Batch {
+        Batch::parse(body.to_string().as_bytes()).expect("JSON")
+    }
+
+    #[test]
+    fn reads_an_event_as_twilio_sends_it() {
+        let wanted = StreamEvent {
+            id: "EV00000000000000000000000000000001".into(),
+            at: Some(Millis(1_795_150_800_000)),
+            news: News::Task(Box::new(TaskNews {
+                kind: TaskNewsKind::Accepted,
+                workspace: Some(WorkspaceSid::numbered(1)),
+                task: TaskSid::numbered(2),
+                attributes: "{\"a\":1}".into(),
+                worker: Some(WorkerSid::numbered(3)),
+                reservation: Some(ReservationSid::numbered(4)),
+                reason: None,
+            })),
+        };
+        let wanted = Batch { events: vec![wanted], unknown: 0, malformed: 0 };
+        assert_eq!(parse(&json!([accepted()])), wanted);
+        assert_eq!(parse(&accepted()), wanted, "a sink that does not batch");
+    }
+
+    #[test]
+    fn each_event_of_a_batch_is_read_whatever_is_beside_it() {
+        let mut canceled = accepted();
+        canceled["type"] = json!("com.twilio.taskrouter.task.canceled");
+        canceled["id"] = json!("EV2");
+        canceled["data"]["payload"] =
+            json!({"task_sid": TaskSid::numbered(2), "task_canceled_reason": "hangup"});
+        let mut no_task = accepted();
+        no_task["data"]["payload"]["task_sid"] = json!(7);
+        let mut no_reservation = accepted();
+        no_reservation["data"]["payload"]["reservation_sid"] = json!(null);
+        let mut no_id = accepted();
+        no_id["id"] = json!("");
+        let mut other = accepted();
+        other["type"] = json!("com.twilio.taskrouter.worker.capacity.update");
+        let test = json!({"type": "com.twilio.eventstreams.test-event", "id": "1", "data": {"test_id": "1"}});
+        let batch = parse(&json!([
+            no_task,
+            other,
+            accepted(),
+            no_reservation,
+            test,
+            no_id,
+            canceled,
+            7,
+            null,
+            {},
+            []
+        ]));
+        assert_eq!((batch.events.len(), batch.unknown, batch.malformed), (2, 2, 7));
+        let News::Task(news) = &batch.events[1].news else { panic!("a task") };
+        assert_eq!((news.kind, news.reason.as_deref()), (TaskNewsKind::Canceled, Some("hangup")));
+    }
+
+    #[test]
+    fn a_conference_is_told_as_by_its_callback() {
+        let event = json!([{
+            "type": "com.twilio.voice.status-callback.conference.participant.updated", "id": "EV3",
+            "data": {"request": {"method": "POST", "parameters": {
+                "StatusCallbackEvent": "participant-leave", "ConferenceSid": ConferenceSid::numbered(3),
+                "FriendlyName": TaskSid::numbered(4), "SequenceNumber": 7, "CallSid": CallSid::numbered(2),
+                "Muted": false, "ReasonParticipantLeft": "participant_hung_up",
+            }}},
+        }]);
+        let batch = parse(&event);
+        let News::Conference(callback) = &batch.events[0].news else { panic!("a conference") };
+        let reason = Some("participant_hung_up".into());
+        assert_eq!(callback.sequence, 7);
+        assert_eq!(callback.event, ConferenceCallbackEvent::Leave { leg: CallSid::numbered(2), reason });
+        assert_eq!(batch.events[0].at, None);
+    }
+
+    #[test]
+    fn what_is_no_batch_is_refused() {
+        for body in ["", "7", "\"[]\"", "null", "[{]", "[", &"[".repeat(10_000)] {
+            assert!(Batch::parse(body.as_bytes()).is_err(), "{body:.20}");
+        }
+        assert_eq!(Batch::parse(b"[]"), Ok(Batch::default()));
+    }
+}
