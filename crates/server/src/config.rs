@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::limits::Limits;
+use crate::pace::Pacing;
 use clap::Parser;
 use rejoin_protocol::{AccountSid, Millis, WorkflowSid, WorkspaceSid};
 use secrecy::SecretString;
@@ -70,6 +71,9 @@ pub struct Config {
     /// What anybody may ask at most.
     #[command(flatten)]
     pub limits: Limits,
+    /// How fast requests go to Twilio.
+    #[command(flatten)]
+    pub pacing: Pacing,
 }
 
 /// What callers hear.

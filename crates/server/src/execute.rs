@@ -5,7 +5,7 @@ use crate::queue::Job;
 use rejoin_protocol::attributes as names;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid};
 use rejoin_recovery::{Action, Announcement, Outcome, Registered};
-use rejoin_twilio::{Client, Error, NewTask, ParticipantChange, TaskEnd, encoded};
+use rejoin_twilio::{Client, Error, Gate, NewTask, ParticipantChange, TaskEnd, encoded};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -25,6 +25,12 @@ impl Executor {
     /// With this client.
     pub fn new(client: Client, config: Arc<Config>) -> Self {
         Self { client, config }
+    }
+
+    /// The same, with requests that wait for their turn.
+    #[must_use]
+    pub fn through(&self, gate: Arc<dyn Gate>) -> Self {
+        Self { client: self.client.through(gate), config: Arc::clone(&self.config) }
     }
 
     /// Carries it out once. Errors are about Twilio; what they mean for the job is decided by the queue.

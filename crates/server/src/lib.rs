@@ -5,6 +5,7 @@
 //! | [`engine`] | the single writer: machine, transaction, then answers |
 //! | [`store`] | SQLite |
 //! | [`queue`], [`execute`] | what is wanted of Twilio, until it is done or makes no sense any more |
+//! | [`pace`] | how fast, and what first |
 //! | [`http`] | all addresses |
 //! | [`reconnect`] | attributes of the task that brings a customer back |
 //!
@@ -16,6 +17,7 @@ pub mod error;
 pub mod execute;
 pub mod http;
 pub mod limits;
+pub mod pace;
 pub mod push;
 pub mod queue;
 pub mod reconnect;

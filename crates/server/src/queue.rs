@@ -7,6 +7,7 @@
 use crate::engine::{self, Handle};
 use crate::error::Error;
 use crate::execute::Executor;
+use crate::pace::Turns;
 use crate::store::JobId;
 use rejoin_protocol::{ConferenceSid, Millis, RecoveryId};
 use rejoin_recovery::{Action, Event, Machine, Outcome};
@@ -14,11 +15,9 @@ use rejoin_twilio::Error as TwilioError;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-/// So many requests to Twilio at once: its limit is on concurrent ones, and not published.
-const AT_ONCE: usize = 16;
 /// Pause before the first repetition; each one doubles it, up to the longest.
 const FIRST_PAUSE: Millis = Millis(200);
 const LONGEST_PAUSE: Millis = Millis(5000);
@@ -43,6 +42,8 @@ pub struct Job {
     pub begun_before: bool,
     /// The call's recovery, and when the agent was lost.
     pub recovery: Option<(RecoveryId, Millis)>,
+    /// Since when it is in the queue (point in time).
+    pub since: Millis,
 }
 
 impl Job {
@@ -57,22 +58,23 @@ impl Job {
     ) -> Self {
         let recovery = machine.call(&conference).and_then(|call| call.recovery.as_ref());
         let recovery = recovery.map(|recovery| (recovery.id.clone(), recovery.lost_at));
-        Self { id, conference, action, deadline, begun_before, recovery }
+        Self { id, conference, action, deadline, begun_before, recovery, since: engine::now() }
     }
 }
 
 /// Runs jobs until no more can come, or the task is aborted: what has not ended by then is in the store.
-pub async fn run(mut jobs: mpsc::UnboundedReceiver<Job>, executor: Executor, engine: Handle) {
-    let shared = Arc::new((executor, engine, Semaphore::new(AT_ONCE)));
+pub async fn run(mut jobs: mpsc::UnboundedReceiver<Job>, executor: Executor, engine: Handle, turns: Turns) {
+    let shared = Arc::new((executor, engine, turns));
     let mut running = JoinSet::new();
     loop {
         tokio::select! {
             job = jobs.recv() => match job {
                 Some(job) => {
+                    tell_loss(&shared.2, &job);
                     let shared = Arc::clone(&shared);
                     running.spawn(async move {
-                        let (executor, engine, permits) = &*shared;
-                        let outcome = carry_out(executor, engine, permits, &job).await;
+                        let (executor, engine, turns) = &*shared;
+                        let outcome = carry_out(executor, engine, turns, &job).await;
                         report(engine, job, outcome).await;
                     });
                 }
@@ -88,14 +90,23 @@ pub async fn run(mut jobs: mpsc::UnboundedReceiver<Job>, executor: Executor, eng
     while running.join_next().await.is_some() {}
 }
 
+/// An agent who is lost makes the server keep a line, or tell a customer.
+fn tell_loss(turns: &Turns, job: &Job) {
+    if let Some((recovery, _)) = &job.recovery
+        && matches!(job.action, Action::FreeCustomer { .. } | Action::Announce { .. })
+    {
+        turns.lost(recovery.clone());
+    }
+}
+
 /// From the first attempt to the outcome.
-async fn carry_out(executor: &Executor, engine: &Handle, permits: &Semaphore, job: &Job) -> Outcome {
+async fn carry_out(executor: &Executor, engine: &Handle, turns: &Turns, job: &Job) -> Outcome {
     let mut begun = job.begun_before;
     let mut may_have_acted = job.begun_before;
     let mut backoff = FIRST_PAUSE;
     let mut last = None;
     loop {
-        let error = match attempt(executor, engine, permits, job, begun, &mut may_have_acted).await {
+        let error = match attempt(executor, engine, turns, job, begun, &mut may_have_acted).await {
             Ok(Some(outcome)) => return outcome,
             Ok(None) => return failed(job, last.as_ref()),
             Err(TwilioError::Gone) => return Outcome::Gone,
@@ -124,13 +135,12 @@ async fn carry_out(executor: &Executor, engine: &Handle, permits: &Semaphore, jo
 async fn attempt(
     executor: &Executor,
     engine: &Handle,
-    permits: &Semaphore,
+    turns: &Turns,
     job: &Job,
     begun: bool,
     may_have_acted: &mut bool,
 ) -> Result<Option<Outcome>, TwilioError> {
-    // The semaphore is never closed.
-    let _permit = permits.acquire().await;
+    let executor = executor.through(turns.of_job(job, *may_have_acted).await);
     if *may_have_acted {
         if let Some(outcome) = executor.look(job).await? {
             return Ok(Some(outcome));

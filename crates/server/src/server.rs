@@ -5,6 +5,7 @@ use crate::engine::{Engine, Handle, Outlets};
 use crate::error::Error;
 use crate::execute::Executor;
 use crate::http::{self, App};
+use crate::pace::Turns;
 use crate::push::Pushes;
 use crate::queue;
 use crate::store::{Store, Timelines};
@@ -59,7 +60,15 @@ impl Server {
         let outlets = Outlets { pushes: pushes.clone(), lines: lines.clone(), jobs };
         let (handle, engine) = Engine::start(config.machine(), store, outlets).await?;
         let executor = Executor::new(client.clone(), Arc::clone(&config));
-        let queue = tokio::spawn(queue::run(wanted, executor, handle.clone()));
+        let turns = Turns::new(&config.pacing);
+        let paced = turns.clone();
+        let queue = queue::run(wanted, executor, handle.clone(), turns);
+        let queue = tokio::spawn(async move {
+            tokio::select! {
+                () = queue => {}
+                () = paced.run() => {}
+            }
+        });
 
         let (stop, stopping) = watch::channel(false);
         let limits = config.limits.clone();

@@ -3,6 +3,7 @@
 //! Retrying is not done here: whoever asks knows until when an answer makes sense.
 
 use crate::error::{Error, Refusal};
+use crate::gate::{Answer, Family, Gate};
 use crate::resource::{Call, Participant, Reservation, Task, TokenInfo};
 use rejoin_protocol::{
     AccountSid, CallSid, ConferenceSid, ReservationSid, TaskSid, WorkerSid, WorkflowSid, WorkspaceSid,
@@ -11,6 +12,7 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Twilio's services that are used.
@@ -43,6 +45,7 @@ pub struct Settings {
 pub struct Client {
     http: reqwest::Client,
     settings: Settings,
+    gate: Option<Arc<dyn Gate>>,
 }
 
 impl fmt::Debug for Client {
@@ -99,7 +102,12 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| Error::transport(&error))?;
-        Ok(Self { http, settings })
+        Ok(Self { http, settings, gate: None })
+    }
+
+    /// The same client, whose requests wait for their turn at this gate. Tokens are validated without waiting.
+    pub fn through(&self, gate: Arc<dyn Gate>) -> Self {
+        Self { gate: Some(gate), ..self.clone() }
     }
 
     /// Plays the document at `url` (asked for with `POST`) to everybody in the conference.
@@ -227,8 +235,7 @@ impl Client {
         if let Some(workflow) = workflow {
             query.push(("WorkflowSid", workflow.as_str()));
         }
-        let list: TaskList =
-            self.taskrouter(Method::GET, &format!("Tasks?{}", encoded(&query))).json(&[]).await?;
+        let list: TaskList = self.task_search(&format!("Tasks?{}", encoded(&query))).json(&[]).await?;
         Ok(list.tasks)
     }
 
@@ -254,7 +261,7 @@ impl Client {
     /// (the request of <https://www.npmjs.com/package/twilio-flex-token-validator>).
     pub async fn validate_token(&self, token: &SecretString) -> Result<TokenInfo, Error> {
         let path = format!("/v1/Accounts/{}/Tokens/validate", self.settings.account);
-        let mut request = self.request(Method::POST, IAM, &path);
+        let mut request = self.request(Method::POST, IAM, &path, None);
         request.builder = request
             .builder
             .header(header::CACHE_CONTROL, "no-cache")
@@ -264,15 +271,19 @@ impl Client {
 
     fn voice(&self, method: Method, path: &str) -> Request {
         let path = format!("/2010-04-01/Accounts/{}/{path}", self.settings.account);
-        self.request(method, API, &path)
+        self.request(method, API, &path, Some(Family::Voice))
     }
 
     fn taskrouter(&self, method: Method, path: &str) -> Request {
         let path = format!("/v1/Workspaces/{}/{path}", self.settings.workspace);
-        self.request(method, TASKROUTER, &path)
+        self.request(method, TASKROUTER, &path, Some(Family::TaskRouter))
     }
 
-    fn request(&self, method: Method, host: &str, path: &str) -> Request {
+    fn task_search(&self, path: &str) -> Request {
+        Request { family: Some(Family::TaskSearch), ..self.taskrouter(Method::GET, path) }
+    }
+
+    fn request(&self, method: Method, host: &str, path: &str, family: Option<Family>) -> Request {
         let base = self.settings.base.trim_end_matches('/');
         let url =
             if base.is_empty() { format!("https://{host}{path}") } else { format!("{base}/{host}{path}") };
@@ -281,7 +292,7 @@ impl Client {
             .http
             .request(method, url)
             .basic_auth(&self.settings.account, Some(self.settings.auth_token.expose_secret()));
-        Request { builder, acts }
+        Request { builder, acts, family, gate: self.gate.clone() }
     }
 }
 
@@ -290,6 +301,8 @@ struct Request {
     builder: RequestBuilder,
     /// Could it change something?
     acts: bool,
+    family: Option<Family>,
+    gate: Option<Arc<dyn Gate>>,
 }
 
 impl Request {
@@ -320,9 +333,16 @@ impl Request {
 
     async fn send(self, form: &[(&str, &str)]) -> Result<Response, Error> {
         let builder = if form.is_empty() { self.builder } else { self.builder.form(form) };
+        let pass = match (&self.gate, self.family) {
+            (Some(gate), Some(family)) => Some(gate.pass(family).await),
+            _ => None,
+        };
         let response = builder.send().await.map_err(|error| {
             if self.acts { Error::transport(&error) } else { Error::transport(&error).without_effect() }
         })?;
+        if let Some(pass) = pass {
+            pass.answered(answer(&response));
+        }
         let status = response.status();
         if status.is_success() {
             return Ok(response);
@@ -331,12 +351,21 @@ impl Request {
     }
 }
 
+/// What it says about how fast requests may come.
+fn answer(response: &Response) -> Answer {
+    Answer {
+        throttled: response.status() == StatusCode::TOO_MANY_REQUESTS,
+        retry_after: number(response, header::RETRY_AFTER.as_str()).map(Duration::from_secs),
+        concurrent: number(response, "twilio-concurrent-requests"),
+    }
+}
+
+fn number<T: std::str::FromStr>(response: &Response, header: &str) -> Option<T> {
+    response.headers().get(header)?.to_str().ok()?.parse().ok()
+}
+
 async fn refusal(status: StatusCode, response: Response, acts: bool) -> Error {
-    let retry_after = response
-        .headers()
-        .get(header::RETRY_AFTER)
-        .and_then(|value| value.to_str().ok()?.parse().ok())
-        .map(Duration::from_secs);
+    let retry_after = answer(&response).retry_after;
     match status {
         StatusCode::NOT_FOUND => Error::Gone,
         StatusCode::PRECONDITION_FAILED => Error::Conflict,

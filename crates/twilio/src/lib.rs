@@ -5,6 +5,7 @@
 mod client;
 mod error;
 pub mod events;
+mod gate;
 mod resource;
 pub mod signature;
 pub mod twiml;
@@ -12,4 +13,5 @@ pub mod webhook;
 
 pub use client::{Client, NewTask, ParticipantChange, Settings, TaskEnd, encoded};
 pub use error::Error;
+pub use gate::{Answer, Family, Gate, Pass};
 pub use resource::{Call, Participant, Reservation, Task, TokenInfo};

@@ -1,0 +1,219 @@
+//! One part of Twilio's API: a token bucket that slows down when Twilio asks for it, a bound on what is out at once, and
+//! who waits.
+
+use super::settings::Limits;
+use super::{LaneStatus, PATIENCE, Rank, SHARE, Ticket};
+use rejoin_protocol::Millis;
+use rejoin_twilio::Answer;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One request, in the unit of the bucket.
+const REQUEST: u64 = 1_000_000;
+/// A rate of one request a second, in units of the bucket per millisecond.
+const ONE_A_SECOND: u64 = REQUEST / 1000;
+/// Rate and bound go down once in this time however many requests are refused meanwhile, and rise by one step in as much.
+const STEP: Millis = Millis::seconds(1);
+/// So long nothing goes out after a refusal that does not say how long to wait.
+const REFUSED: Millis = Millis::seconds(1);
+/// Longer is not waited whatever Twilio says: customers are on the line.
+const LONGEST: Millis = Millis::seconds(60);
+/// The full rate is back so many steps after the last refusal, from nothing.
+const STEPS_TO_FULL: u64 = 20;
+
+#[derive(Clone, Debug)]
+pub(super) struct Lane {
+    limits: Limits,
+    /// Units per millisecond just now.
+    rate: u64,
+    /// Units that are there.
+    level: u64,
+    /// When that was so.
+    at: Millis,
+    /// Nothing goes out before.
+    blocked: Millis,
+    /// When they last went down.
+    slowed: Option<Millis>,
+    /// When they last changed, or Twilio last refused.
+    stepped: Millis,
+    /// So many may be out at once just now.
+    at_once: u64,
+    /// So many requests of the whole account at once made Twilio refuse.
+    ceiling: Option<u64>,
+    /// Requests of others on the same account, when Twilio last said.
+    others: u64,
+    /// Requests that are out, each with its rank.
+    out: BTreeMap<Ticket, Rank>,
+    waiting: BTreeMap<Rank, BTreeSet<(Millis, Ticket)>>,
+    turns: u64,
+    throttled: u64,
+}
+
+impl Lane {
+    pub(super) fn new(limits: Limits, now: Millis) -> Self {
+        Self {
+            limits,
+            rate: full(limits),
+            level: most(limits),
+            at: now,
+            blocked: Millis(0),
+            slowed: None,
+            stepped: now,
+            at_once: limits.at_once,
+            ceiling: None,
+            others: 0,
+            out: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            turns: 0,
+            throttled: 0,
+        }
+    }
+
+    pub(super) fn wants(&mut self, ticket: Ticket, rank: Rank, since: Millis) {
+        self.waiting.entry(rank).or_default().insert((since, ticket));
+    }
+
+    /// A turn that is given back is there for the next.
+    pub(super) fn gives_up(&mut self, now: Millis, ticket: Ticket) {
+        self.pass_time(now);
+        if self.out.remove(&ticket).is_some() {
+            self.level = most(self.limits).min(self.level + REQUEST);
+        }
+        for tickets in self.waiting.values_mut() {
+            tickets.retain(|(_, other)| *other != ticket);
+        }
+        self.waiting.retain(|_, tickets| !tickets.is_empty());
+    }
+
+    pub(super) fn ended(&mut self, now: Millis, ticket: Ticket, answer: Option<&Answer>) {
+        let ours = self.out.len() as u64;
+        if self.out.remove(&ticket).is_none() {
+            return; // of another lane
+        }
+        let Some(answer) = answer else { return };
+        if let Some(all) = answer.concurrent {
+            self.others = u64::from(all).saturating_sub(ours);
+        }
+        if answer.throttled {
+            self.pass_time(now);
+            self.slow_down(now, ours, answer);
+        }
+    }
+
+    fn slow_down(&mut self, now: Millis, ours: u64, answer: &Answer) {
+        self.throttled += 1;
+        let said =
+            answer.retry_after.map(|after| Millis(u64::try_from(after.as_millis()).unwrap_or(u64::MAX)));
+        self.blocked = self.blocked.max(now + said.unwrap_or(REFUSED).min(LONGEST));
+        self.level = 0;
+        self.stepped = now;
+        if self.slowed.is_some_and(|slowed| slowed.until(now) < STEP) {
+            return; // sent before it went down
+        }
+        self.slowed = Some(now);
+        self.rate = (self.rate / 2).max(ONE_A_SECOND.min(full(self.limits)));
+        self.at_once = (self.at_once.min(ours) / 2).max(1);
+        if let Some(all) = answer.concurrent {
+            self.ceiling = Some(u64::from(all).saturating_sub(1));
+        }
+    }
+
+    /// The bucket fills, and what was slowed down becomes faster again step by step.
+    pub(super) fn pass_time(&mut self, now: Millis) {
+        let filled = self.at.until(now).0.saturating_mul(self.rate);
+        self.level = most(self.limits).min(self.level.saturating_add(filled));
+        self.at = self.at.max(now);
+        let steps = self.stepped.until(now).0 / STEP.0;
+        if steps == 0 {
+            return;
+        }
+        self.stepped = self.stepped + Millis(steps * STEP.0);
+        self.rate = full(self.limits)
+            .min(self.rate + steps.saturating_mul((full(self.limits) / STEPS_TO_FULL).max(1)));
+        self.at_once = self.limits.at_once.min(self.at_once.saturating_add(steps));
+        let beyond = self.limits.at_once + self.others;
+        self.ceiling =
+            self.ceiling.map(|ceiling| ceiling.saturating_add(steps)).filter(|ceiling| *ceiling < beyond);
+    }
+
+    pub(super) fn has_urgent(&self, and_out: bool) -> bool {
+        self.waiting.keys().any(|rank| rank.is_urgent())
+            || (and_out && self.out.values().any(|rank| rank.is_urgent()))
+    }
+
+    /// The next one's turn, if there is one. `first`: ranks that may be next; `may`: those that may be when it is the turn of
+    /// who has waited longest.
+    pub(super) fn grant(
+        &mut self,
+        now: Millis,
+        first: &impl Fn(Rank) -> bool,
+        may: &impl Fn(Rank) -> bool,
+    ) -> Option<Ticket> {
+        if self.level < REQUEST || now < self.blocked || self.out.len() as u64 >= self.room() {
+            return None;
+        }
+        let (rank, entry) = self.choose(now, first, may)?;
+        let tickets = self.waiting.get_mut(&rank)?;
+        tickets.remove(&entry);
+        if tickets.is_empty() {
+            self.waiting.remove(&rank);
+        }
+        self.level -= REQUEST;
+        self.turns += 1;
+        self.out.insert(entry.1, rank);
+        Some(entry.1)
+    }
+
+    fn choose(
+        &self,
+        now: Millis,
+        first: &impl Fn(Rank) -> bool,
+        may: &impl Fn(Rank) -> bool,
+    ) -> Option<(Rank, (Millis, Ticket))> {
+        let heads = || self.waiting.iter().filter_map(|(rank, tickets)| Some((*rank, *tickets.first()?)));
+        let patient = |(_, (since, _)): &(Rank, (Millis, Ticket))| since.until(now) >= PATIENCE;
+        if self.turns % SHARE == SHARE - 1 {
+            let longest =
+                heads().filter(|(rank, _)| may(*rank)).filter(patient).min_by_key(|(_, entry)| *entry);
+            if longest.is_some() {
+                return longest;
+            }
+        }
+        heads().find(|(rank, _)| first(*rank))
+    }
+
+    /// How many requests of ours may be out at once.
+    fn room(&self) -> u64 {
+        let beside = self.ceiling.map_or(u64::MAX, |ceiling| ceiling.saturating_sub(self.others));
+        self.at_once.min(beside).max(1)
+    }
+
+    /// When somebody who waits may get a turn because time has passed.
+    pub(super) fn next(&self, now: Millis) -> Option<Millis> {
+        if self.waiting.is_empty() || self.out.len() as u64 >= self.room() {
+            return None;
+        }
+        let missing = REQUEST.saturating_sub(self.level).div_ceil(self.rate.max(1));
+        Some(self.blocked.max(self.at + Millis(missing)).max(now))
+    }
+
+    pub(super) fn status(&self, now: Millis, family: &'static str) -> LaneStatus {
+        let oldest =
+            self.waiting.values().filter_map(|tickets| tickets.first()).map(|(since, _)| *since).min();
+        LaneStatus {
+            family,
+            out: self.out.len(),
+            waiting: self.waiting.iter().map(|(rank, tickets)| (rank.name(), tickets.len())).collect(),
+            oldest_ms: oldest.map_or(0, |since| since.until(now).0),
+            per_second: self.rate / ONE_A_SECOND,
+            throttled: self.throttled,
+        }
+    }
+}
+
+fn full(limits: Limits) -> u64 {
+    limits.per_second.max(1) * ONE_A_SECOND
+}
+
+fn most(limits: Limits) -> u64 {
+    limits.burst.max(1) * REQUEST
+}

@@ -1,0 +1,104 @@
+//! What matters more: the order in which requests go out when not all can at once.
+
+use rejoin_recovery::{Action, Announcement};
+use rejoin_twilio::Family;
+
+/// The first matters most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rank {
+    /// A customer's line would fall, or a customer hear nothing but hold music.
+    KeepLine,
+    /// A customer hears that the agent was lost.
+    Announce,
+    /// A customer goes to an agent who is there and waits, and what that needs.
+    Requeue,
+    /// A customer goes to any agent.
+    NextAgent,
+    /// A lost agent is looked for.
+    Ping,
+    /// Audio while the customer waits.
+    Comfort,
+    /// Others follow the customer.
+    MoveOthers,
+    /// What can be done later as well.
+    Bookkeeping,
+}
+
+impl Rank {
+    /// All, the first first.
+    pub const ALL: [Self; 8] = [
+        Self::KeepLine,
+        Self::Announce,
+        Self::Requeue,
+        Self::NextAgent,
+        Self::Ping,
+        Self::Comfort,
+        Self::MoveOthers,
+        Self::Bookkeeping,
+    ];
+
+    /// Nothing else goes out before these.
+    pub(super) fn is_urgent(self) -> bool {
+        matches!(self, Self::KeepLine | Self::Announce)
+    }
+
+    /// What the failsafe keeps back: everything that thousands of customers or agents would notice in vain.
+    pub(super) fn can_be_held_back(self) -> bool {
+        matches!(self, Self::NextAgent | Self::Ping)
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::KeepLine => "keepLine",
+            Self::Announce => "announce",
+            Self::Requeue => "requeue",
+            Self::NextAgent => "nextAgent",
+            Self::Ping => "ping",
+            Self::Comfort => "comfort",
+            Self::MoveOthers => "moveOthers",
+            Self::Bookkeeping => "bookkeeping",
+        }
+    }
+}
+
+/// How much an action matters.
+pub fn rank(action: &Action) -> Rank {
+    match action {
+        Action::FreeCustomer { .. } | Action::KeepConference { .. } | Action::Unhold { .. } => Rank::KeepLine,
+        Action::Announce { what: Announcement::Interrupted, .. } => Rank::Announce,
+        Action::Requeue { target: Some(_), .. }
+        // A call that is looked up may have a customer whose agent is lost.
+        | Action::Learn { .. }
+        // The requeue waits for these.
+        | Action::MarkTask { .. }
+        | Action::RemoveLeg { .. }
+        // The agent gets the customer back only when this is done.
+        | Action::CompleteReservation { .. } => Rank::Requeue,
+        Action::Requeue { target: None, .. } => Rank::NextAgent,
+        Action::CreatePing { .. } => Rank::Ping,
+        Action::Announce { what: Announcement::Comfort, .. } => Rank::Comfort,
+        Action::MoveParticipant { .. } | Action::HoldParticipant { .. } => Rank::MoveOthers,
+        Action::EndPing { .. } | Action::EndConference { .. } => Rank::Bookkeeping,
+    }
+}
+
+/// To which part of Twilio's API an action's first request goes. `look`: is it looked up first what became of it?
+pub fn family(action: &Action, look: bool) -> Family {
+    match action {
+        Action::CreatePing { .. } if look => Family::TaskSearch,
+        Action::CreatePing { .. }
+        | Action::MarkTask { .. }
+        | Action::EndPing { .. }
+        | Action::CompleteReservation { .. }
+        | Action::Learn { .. } => Family::TaskRouter,
+        Action::Announce { .. }
+        | Action::FreeCustomer { .. }
+        | Action::KeepConference { .. }
+        | Action::Requeue { .. }
+        | Action::RemoveLeg { .. }
+        | Action::MoveParticipant { .. }
+        | Action::HoldParticipant { .. }
+        | Action::Unhold { .. }
+        | Action::EndConference { .. } => Family::Voice,
+    }
+}

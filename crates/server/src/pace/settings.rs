@@ -1,0 +1,73 @@
+//! How fast, at most.
+
+use clap::Args;
+use rejoin_protocol::Millis;
+use rejoin_twilio::Family;
+
+/// How fast requests go to Twilio, and what counts as a storm. Each process keeps to it by itself: of several processes on
+/// one account each gets its share.
+#[derive(Clone, Debug, Args)]
+pub struct Pacing {
+    /// Requests per second to the Voice API (calls, conferences). Twilio limits those at once and does not publish how many.
+    #[arg(long, env = "REJOIN_VOICE_PER_SECOND", default_value = "40", value_parser = clap::value_parser!(u64).range(1..))]
+    pub voice_per_second: u64,
+    /// Requests to the Voice API at once.
+    #[arg(long, env = "REJOIN_VOICE_AT_ONCE", default_value = "16", value_parser = clap::value_parser!(u64).range(1..))]
+    pub voice_at_once: u64,
+    /// Requests per second to TaskRouter. The workspace's own limit is in the Console under TaskRouter, Limits.
+    #[arg(long, env = "REJOIN_TASKROUTER_PER_SECOND", default_value = "20", value_parser = clap::value_parser!(u64).range(1..))]
+    pub taskrouter_per_second: u64,
+    /// Requests to TaskRouter at once.
+    #[arg(long, env = "REJOIN_TASKROUTER_AT_ONCE", default_value = "8", value_parser = clap::value_parser!(u64).range(1..))]
+    pub taskrouter_at_once: u64,
+    /// So many agents lost within ten seconds are a storm: operators are alerted, and customers are told before anything else
+    /// is done. 0: never.
+    #[arg(long, env = "REJOIN_STORM_AT", default_value = "50")]
+    pub storm_at: usize,
+    /// So many agents lost in one storm set the failsafe: no pings and no requeues for any agent until an operator lets them
+    /// go on, or the storm has been over for a while. 0: never.
+    #[arg(long, env = "REJOIN_FAILSAFE_AT", default_value = "1000")]
+    pub failsafe_at: usize,
+    /// For how long after the last agents were lost the failsafe stands when no operator decides, in milliseconds.
+    #[arg(long, env = "REJOIN_FAILSAFE_FOR_MS", default_value = "60000")]
+    pub failsafe_for_ms: u64,
+}
+
+/// Bounds of one family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Limits {
+    pub(super) per_second: u64,
+    /// At most so many without a pause, when nothing went out before.
+    pub(super) burst: u64,
+    pub(super) at_once: u64,
+}
+
+impl Default for Pacing {
+    fn default() -> Self {
+        Self {
+            voice_per_second: 40,
+            voice_at_once: 16,
+            taskrouter_per_second: 20,
+            taskrouter_at_once: 8,
+            storm_at: 50,
+            failsafe_at: 1000,
+            failsafe_for_ms: 60_000,
+        }
+    }
+}
+
+impl Pacing {
+    pub(super) fn limits(&self, family: Family) -> Limits {
+        let (per_second, at_once) = match family {
+            Family::Voice => (self.voice_per_second, self.voice_at_once),
+            Family::TaskRouter => (self.taskrouter_per_second, self.taskrouter_at_once),
+            // Three a second for the whole account: <https://www.twilio.com/docs/taskrouter/limits>.
+            Family::TaskSearch => return Limits { per_second: 2, burst: 1, at_once: 1 },
+        };
+        Limits { per_second, burst: per_second.div_ceil(4), at_once }
+    }
+
+    pub(super) fn failsafe_for(&self) -> Millis {
+        Millis(self.failsafe_for_ms)
+    }
+}

@@ -1,0 +1,205 @@
+//! The shell of [`Pace`]: gives it the time, wakes who is next, and tells operators.
+
+use super::{Effect, Event, News, Pace, Pacing, Rank, Status, Ticket, family, rank};
+use crate::engine;
+use crate::queue::Job;
+use rejoin_protocol::{Millis, RecoveryId};
+use rejoin_twilio::{Answer, Family, Gate, Pass};
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Notify, oneshot};
+
+/// Gives turns. Cheap to clone; all clones are the same.
+#[derive(Clone, Debug)]
+pub struct Turns {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    state: Mutex<State>,
+    /// Something changed: the time to wake at may be another one.
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    pace: Pace,
+    next: u64,
+    waiting: HashMap<Ticket, oneshot::Sender<()>>,
+}
+
+impl Turns {
+    /// With nothing under way.
+    pub fn new(settings: &Pacing) -> Self {
+        let state = State { pace: Pace::new(settings, engine::now()), next: 0, waiting: HashMap::new() };
+        Self { inner: Arc::new(Inner { state: Mutex::new(state), changed: Notify::new() }) }
+    }
+
+    /// Lets time pass. Never ends.
+    pub async fn run(&self) {
+        loop {
+            let changed = self.inner.changed.notified();
+            self.handle(Event::Time);
+            let now = engine::now();
+            let next = self.state().pace.next(now);
+            match next {
+                Some(at) => {
+                    // Whichever comes first.
+                    let _ =
+                        tokio::time::timeout(Duration::from_millis(now.until(at).0.max(1)), changed).await;
+                }
+                None => changed.await,
+            }
+        }
+    }
+
+    /// Waits until it is the turn of a job's next attempt. Its first request uses that turn; the others wait for theirs in
+    /// the same place. `look`: is it looked up first what became of it?
+    pub async fn of_job(&self, job: &Job, look: bool) -> Arc<JobGate> {
+        let since = job.recovery.as_ref().map_or(job.since, |(_, lost_at)| *lost_at);
+        let rank = rank(&job.action);
+        let turn = self.turn(family(&job.action, look), rank, since).await;
+        Arc::new(JobGate { turns: self.clone(), rank, since, held: Mutex::new(Some(turn)) })
+    }
+
+    /// An agent was lost. The same recovery counts once.
+    pub fn lost(&self, recovery: RecoveryId) {
+        self.handle(Event::Lost(recovery));
+    }
+
+    /// An operator has looked: what the failsafe keeps back may go out.
+    pub fn go_on(&self) {
+        self.handle(Event::GoOn);
+        self.inner.changed.notify_one();
+    }
+
+    /// How it stands.
+    pub fn status(&self) -> Status {
+        self.state().pace.status(engine::now())
+    }
+
+    async fn turn(&self, family: Family, rank: Rank, since: Millis) -> Turn {
+        let (granted, turn) = {
+            let mut state = self.state();
+            let ticket = Ticket(state.next);
+            state.next += 1;
+            let (sender, granted) = oneshot::channel();
+            state.waiting.insert(ticket, sender);
+            // Made before it is waited for: whoever stops waiting gives it back.
+            (granted, Turn { turns: self.clone(), ticket, family, stage: Stage::Held })
+        };
+        self.handle(Event::Wants { ticket: turn.ticket, family, rank, since });
+        self.inner.changed.notify_one();
+        // The sender is dropped with `turn` alone.
+        let _ = granted.await;
+        turn
+    }
+
+    fn handle(&self, event: Event) {
+        let mut state = self.state();
+        let effects = state.pace.handle(engine::now(), event);
+        for effect in effects {
+            match effect {
+                Effect::Grant(ticket) => {
+                    if let Some(waiting) = state.waiting.remove(&ticket) {
+                        // Who has stopped waiting gives the turn back.
+                        let _ = waiting.send(());
+                    }
+                }
+                Effect::Tell(news) => tell(news),
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Nothing in there is left half done by a panic elsewhere.
+        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn tell(news: News) {
+    match news {
+        News::Storm { lost } => tracing::error!(
+            lost,
+            "a storm: many agents were lost at once; lines are kept and customers told before anything else is done"
+        ),
+        News::Failsafe { lost } => tracing::error!(
+            lost,
+            "the failsafe stands: agents are not pinged and nobody is sent to the next agent, until an operator says \
+             `go on` (POST /operator/storm/go-on) or no more agents are lost; lines are kept, customers told, and \
+             agents who are back get their customers"
+        ),
+        News::FailsafeOver { by_operator } => {
+            tracing::warn!(by_operator, "the failsafe is over: what it kept back goes out at the usual rate");
+        }
+        News::Over { lost, lasted } => tracing::warn!(lost, lasted_ms = lasted.0, "the storm is over"),
+    }
+}
+
+/// A turn that was waited for.
+#[derive(Debug)]
+struct Turn {
+    turns: Turns,
+    ticket: Ticket,
+    family: Family,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Not used yet.
+    Held,
+    /// The request is out.
+    Sent,
+    /// It was answered.
+    Over,
+}
+
+impl Pass for Turn {
+    fn answered(mut self: Box<Self>, answer: Answer) {
+        self.stage = Stage::Over;
+        self.turns.handle(Event::Ended(self.ticket, Some(answer)));
+        self.turns.inner.changed.notify_one();
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let event = match self.stage {
+            Stage::Held => Event::GivesUp(self.ticket),
+            Stage::Sent => Event::Ended(self.ticket, None),
+            Stage::Over => return,
+        };
+        self.turns.state().waiting.remove(&self.ticket);
+        self.turns.handle(event);
+        self.turns.inner.changed.notify_one();
+    }
+}
+
+/// Lets the requests of one attempt of a job out, each in its turn.
+#[derive(Debug)]
+pub struct JobGate {
+    turns: Turns,
+    rank: Rank,
+    since: Millis,
+    /// The turn of the first one.
+    held: Mutex<Option<Turn>>,
+}
+
+impl Gate for JobGate {
+    fn pass(&self, family: Family) -> Pin<Box<dyn Future<Output = Box<dyn Pass>> + Send + '_>> {
+        Box::pin(async move {
+            let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let mut turn = match held {
+                Some(held) if held.family == family => held,
+                _ => self.turns.turn(family, self.rank, self.since).await,
+            };
+            turn.stage = Stage::Sent;
+            Box::new(turn) as Box<dyn Pass>
+        })
+    }
+}
