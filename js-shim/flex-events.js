@@ -47,6 +47,7 @@ export const watchFlex = (flex, manager, { emit, ask, elect, failed }) => {
       status: String(task.status),
       voice: Boolean(flex.TaskHelper.isCallTask(task)),
       workflow: task.workflowSid,
+      queue: task.queueSid,
       contactUri: manager.workerClient?.attributes?.contact_uri,
       liveCall: Boolean(call && flex.TaskHelper.isLiveCall(task)),
       ownLeg: call?.parameters?.CallSid,

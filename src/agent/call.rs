@@ -145,6 +145,7 @@ impl Call {
             task: self.facts.task.clone(),
             reservation: self.facts.reservation.clone(),
             workflow: self.facts.workflow.clone()?,
+            queue: self.facts.queue.clone(),
             conference: legs.conference.clone(),
             worker_leg: legs.own.clone(),
             customer_leg: legs.customer.clone(),

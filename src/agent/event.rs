@@ -1,7 +1,8 @@
 use crate::agent::Timer;
 use rejoin_protocol::api::{GracefulReason, HelloReply, RecoveryView};
 use rejoin_protocol::{
-    ActivitySid, CallSid, ConferenceSid, RecoveryId, ReservationSid, TaskSid, WorkerSid, WorkflowSid,
+    ActivitySid, CallSid, ConferenceSid, RecoveryId, ReservationSid, TaskQueueSid, TaskSid, WorkerSid,
+    WorkflowSid,
 };
 
 /// Pairs a question of the desktop with its one answer.
@@ -15,6 +16,7 @@ pub struct PostId(pub u32);
 
 /// What can happen.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "events come one at a time")]
 pub enum Event {
     /// Something in Flex.
     Desktop(FromDesktop),
@@ -222,6 +224,8 @@ pub struct TaskFacts {
     pub voice: bool,
     /// Where the task came from.
     pub workflow: Option<WorkflowSid>,
+    /// The queue that it came from.
+    pub queue: Option<TaskQueueSid>,
     /// `contact_uri` of the worker: where calls ring.
     pub contact_uri: Option<String>,
     /// Has this page an open call for it?

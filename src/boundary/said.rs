@@ -85,6 +85,7 @@ fn task(said: &mut Fields) -> Result<TaskFacts, Unfit> {
         status: said.text("status").map(ReservationStatus::from)?,
         voice: said.flag("voice")?,
         workflow: said.parsed("workflow").ok(),
+        queue: said.parsed("queue").ok(),
         contact_uri: said.text("contactUri").ok(),
         live_call: said.flag("liveCall")?,
         own_leg: said.parsed("ownLeg").ok(),

@@ -19,6 +19,7 @@ pub fn kept(stored: Value) -> Result<Kept, Unfit> {
             task: call.parsed("task")?,
             reservation: call.parsed("reservation")?,
             workflow: call.parsed("workflow")?,
+            queue: call.parsed("queue").ok(),
             conference: call.parsed("conference")?,
             worker_leg: call.parsed("workerLeg")?,
             customer_leg: call.parsed("customerLeg")?,

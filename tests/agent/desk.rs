@@ -36,6 +36,7 @@ pub(crate) fn task(number: u128, status: ReservationStatus) -> TaskFacts {
         status,
         voice: true,
         workflow: Some(WorkflowSid::numbered(1)),
+        queue: None,
         contact_uri: Some("client:ada".into()),
         live_call: false,
         own_leg: None,

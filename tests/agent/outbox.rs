@@ -56,6 +56,7 @@ fn registration(number: u32, made: Millis) -> Kept {
         task: TaskSid::numbered(1),
         reservation: wr(1),
         workflow: WorkflowSid::numbered(1),
+        queue: None,
         conference: ConferenceSid::numbered(1),
         worker_leg: CallSid::numbered(200),
         customer_leg: CallSid::numbered(100),

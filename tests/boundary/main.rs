@@ -22,7 +22,7 @@ fn read(json: Json) -> Result<FromDesktop, Unfit> {
 }
 
 /// What is in [`events`] and may be missing.
-const OPTIONAL: [&str; 6] = ["call", "conference", "joinable", "keepable", "ownLeg", "workflow"];
+const OPTIONAL: [&str; 7] = ["call", "conference", "joinable", "keepable", "ownLeg", "queue", "workflow"];
 
 #[test]
 fn what_is_missing_or_wrong_is_named() {
@@ -92,7 +92,7 @@ fn the_customers_leg_is_what_taskrouter_names_else_what_the_call_began_with() {
 fn what_may_be_absent_is_absent_when_it_does_not_fit() {
     let odd = json!({"request": 7, "callback": 1, "task": {
         "task": TaskSid::numbered(1), "reservation": ReservationSid::numbered(2), "status": "sleeping", "voice": false,
-        "liveCall": false, "muted": "yes", "joinable": 1, "keepable": null, "workflow": "WW1", "contactUri": 5,
+        "liveCall": false, "muted": "yes", "joinable": 1, "keepable": null, "workflow": "WW1", "queue": 2, "contactUri": 5,
         "ownLeg": TaskSid::numbered(1), "attributes": {
             "isReconnect": "yes", "rejoinRecoveryId": 7, "targetWorkerSid": "WK", "disconnectedWorkerSid": [],
             "disconnectedWorkerName": {}, "disconnectedTime": "soon", "call_sid": true,
@@ -167,6 +167,7 @@ fn what_is_kept_is_read_as_it_was_written() {
         task: TaskSid::numbered(1),
         reservation: ReservationSid::numbered(2),
         workflow: WorkflowSid::numbered(3),
+        queue: None,
         conference: ConferenceSid::numbered(4),
         worker_leg: CallSid::numbered(5),
         customer_leg: CallSid::numbered(6),

@@ -8,7 +8,8 @@ use rejoin_plugin::agent::{
 use rejoin_plugin::boundary::{Value, heard, stored};
 use rejoin_protocol::api::{DeliveryId, GracefulMark, GracefulReason, Push};
 use rejoin_protocol::{
-    ActivitySid, CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid, WorkflowSid,
+    ActivitySid, CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskQueueSid, TaskSid,
+    WorkerSid, WorkflowSid,
 };
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -32,6 +33,7 @@ fn task(number: u128) -> Json {
     json!({
         "task": TaskSid::numbered(number), "reservation": ReservationSid::numbered(number), "status": "accepted",
         "voice": true, "liveCall": true, "ownLeg": CallSid::numbered(number), "workflow": WorkflowSid::numbered(1),
+        "queue": TaskQueueSid::numbered(1),
         "joinable": true, "keepable": true, "attributes": {},
     })
 }

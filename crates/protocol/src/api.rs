@@ -18,7 +18,7 @@
 //!
 //! Errors are `application/problem+json`: [`Problem`].
 
-use crate::{CallSid, ConferenceSid, RecoveryId, ReservationSid, TaskSid, WorkflowSid};
+use crate::{CallSid, ConferenceSid, RecoveryId, ReservationSid, TaskQueueSid, TaskSid, WorkflowSid};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -140,6 +140,9 @@ pub struct Registration {
     pub reservation: ReservationSid,
     /// Where the task came from; a requeue goes there.
     pub workflow: WorkflowSid,
+    /// The queue that the agent has got the task from: durations may differ by queue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<TaskQueueSid>,
     /// The conference.
     pub conference: ConferenceSid,
     /// This worker's leg.

@@ -23,7 +23,9 @@ pub use recovery::{Ending, Phase, Prepared, Recovery};
 
 use crate::{LeaveReason, Note, ParticipantFlags};
 use rejoin_protocol::api::{DeliveryId, GracefulReason};
-use rejoin_protocol::{CallSid, ConferenceSid, Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
+use rejoin_protocol::{
+    CallSid, ConferenceSid, Millis, ReservationSid, TaskQueueSid, TaskSid, WorkerSid, WorkflowSid,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -43,6 +45,9 @@ pub struct Call {
     pub task: TaskSid,
     /// Where the task came from, once known.
     pub workflow: Option<WorkflowSid>,
+    /// The queue that the agent has got it from, once known.
+    #[serde(default)]
+    pub queue: Option<TaskQueueSid>,
     /// The customer's leg, once known.
     pub customer: Option<CallSid>,
     /// The task's attributes as last read, JSON text; empty when never read.
@@ -137,6 +142,7 @@ impl Call {
             conference,
             task,
             workflow: None,
+            queue: None,
             customer: None,
             attributes: String::new(),
             agents: BTreeMap::new(),

@@ -1,49 +1,148 @@
-use rejoin_protocol::Millis;
-use serde::{Deserialize, Serialize};
+//! What the machine goes by: durations and limits, for all calls, for those of a workflow, for those of a queue.
 
-/// Durations that the machine goes by. All of them are absolute deadlines once set, and survive restarts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Config {
-    /// How long a mark "on purpose" may come after the leave that it explains. Default 300 ms.
-    pub grace: Millis,
-    /// How long the leave of a leg may be late of which Twilio says otherwise that it is gone. Default 2 s.
-    pub leave_within: Millis,
-    /// Is an agent whose leg still stands put back into the same conference (R1)? If not, the leg is removed at once and
-    /// the customer comes back through the queue (R2). Default: yes.
-    pub in_place: bool,
-    /// How long after a page's goodbye the customer is told, if the page is not back by then; most are. Default 1.5 s.
-    pub announce_after: Millis,
-    /// How long joining the same conference again may take before the customer comes back through the queue. Default 8 s.
-    pub in_place_within: Millis,
-    /// How long the agent is waited for before the customer goes to the next one. Default 15 s.
-    pub ping_ttl: Millis,
-    /// How long an agent who has proved reachable may take to be on the call again. Default 20 s.
-    pub rejoin_within: Millis,
-    /// How long the customer waits in the queue for any agent before the call is looked at again. Default 10 min.
-    pub queue_within: Millis,
-    /// How long after a graceful leave a conference with the customer alone in it may stand. Default 2 s.
-    pub orphan_after: Millis,
-    /// How long after the first join the plugin has to register before the server looks the call up itself. Default 3 s.
-    pub learn_after: Millis,
-    /// How long a closed call is kept in the machine, so that late events find it. Default 10 min.
-    pub keep_closed: Millis,
+use rejoin_protocol::{Millis, TaskQueueSid, WorkflowSid};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The fields of [`Config`] that a workflow or a queue may have otherwise, each once.
+macro_rules! durations {
+    ($($(#[$about:meta])* $field:ident as $name:literal: $kind:ty = $default:expr;)*) => {
+        /// Durations and limits that the machine goes by. What is waited for is an absolute point in time once it is
+        /// set, and survives restarts and changes of these.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(default)]
+        pub struct Config {
+            /// Is an agent whose leg still stands put back into the same conference (R1)? If not, the leg is removed at
+            /// once and the customer comes back through the queue (R2). Default: yes.
+            pub in_place: bool,
+            $($(#[$about])* #[serde(rename = $name)] pub $field: $kind,)*
+        }
+
+        impl Default for Config {
+            fn default() -> Self {
+                Self { in_place: true, $($field: $default,)* }
+            }
+        }
+
+        /// What is otherwise for the calls of a workflow or of a queue. Milliseconds where the name ends in `_ms`.
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(default, deny_unknown_fields)]
+        pub struct Changes {
+            $($(#[$about])* #[serde(rename = $name, skip_serializing_if = "Option::is_none")] pub $field: Option<$kind>,)*
+        }
+
+        impl Changes {
+            fn apply(&self, config: &mut Config) {
+                $(if let Some(changed) = self.$field { config.$field = changed; })*
+            }
+        }
+    };
 }
 
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            grace: Millis(300),
-            leave_within: Millis::seconds(2),
-            in_place: true,
-            announce_after: Millis(1500),
-            in_place_within: Millis::seconds(8),
-            ping_ttl: Millis::seconds(15),
-            rejoin_within: Millis::seconds(20),
-            queue_within: Millis::seconds(600),
-            orphan_after: Millis::seconds(2),
-            learn_after: Millis::seconds(3),
-            keep_closed: Millis::seconds(600),
+durations! {
+    /// How long a mark "on purpose" may come after the leave that it explains. Default 300 ms.
+    grace as "grace_ms": Millis = Millis(300);
+    /// How long the leave of a leg may be late of which Twilio says otherwise that it is gone. Default 2 s.
+    leave_within as "leave_within_ms": Millis = Millis::seconds(2);
+    /// How long after a page's goodbye the customer is told, if the page is not back by then; most are. Default 1.5 s.
+    announce_after as "announce_after_ms": Millis = Millis(1500);
+    /// How long joining the same conference again may take before the customer comes back through the queue. Default 8 s.
+    in_place_within as "in_place_within_ms": Millis = Millis::seconds(8);
+    /// How long the agent is waited for before the customer goes to the next one. Default 15 s.
+    ping_ttl as "ping_ttl_ms": Millis = Millis::seconds(15);
+    /// How long an agent who has proved reachable may take to be on the call again. Default 20 s.
+    rejoin_within as "rejoin_within_ms": Millis = Millis::seconds(20);
+    /// How long the customer waits in the queue for any agent before the call is looked at again. Default 10 min.
+    queue_within as "queue_within_ms": Millis = Millis::seconds(600);
+    /// How long after a graceful leave a conference with the customer alone in it may stand. Default 2 s.
+    orphan_after as "orphan_after_ms": Millis = Millis::seconds(2);
+    /// How long after the first join the plugin has to register before the server looks the call up itself. Default 3 s.
+    learn_after as "learn_after_ms": Millis = Millis::seconds(3);
+    /// How long a closed call is kept in the machine, so that late events find it. Default 10 min.
+    keep_closed as "keep_closed_ms": Millis = Millis::seconds(600);
+}
+
+/// [`Config`], and where it is otherwise. As TOML or JSON:
+///
+/// ```toml
+/// ping_ttl_ms = 15000
+/// [workflow.WW00000000000000000000000000000001]
+/// ping_ttl_ms = 30000
+/// [queue.WQ00000000000000000000000000000001]
+/// queue_within_ms = 120000
+/// ```
+///
+/// The queue's word counts more than the workflow's, because it says more about the call.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policies {
+    /// For calls of which nothing else is said.
+    #[serde(flatten)]
+    pub all: Config,
+    /// For calls that came by a workflow.
+    #[serde(default)]
+    pub workflow: BTreeMap<WorkflowSid, Changes>,
+    /// For calls that an agent has got from a queue.
+    #[serde(default)]
+    pub queue: BTreeMap<TaskQueueSid, Changes>,
+}
+
+impl Policies {
+    /// What a call goes by that came by this workflow and from this queue, as far as that is known.
+    pub fn of(&self, workflow: Option<&WorkflowSid>, queue: Option<&TaskQueueSid>) -> Config {
+        let mut config = self.all.clone();
+        let workflow = workflow.and_then(|workflow| self.workflow.get(workflow));
+        let queue = queue.and_then(|queue| self.queue.get(queue));
+        for changes in workflow.into_iter().chain(queue) {
+            changes.apply(&mut config);
+        }
+        config
+    }
+}
+
+impl From<Config> for Policies {
+    fn from(all: Config) -> Self {
+        Self { all, ..Self::default() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_says_more_than_its_workflow_and_both_more_than_the_rest() {
+        let text = serde_json::json!({
+            "grace_ms": 500, "ping_ttl_ms": 10_000,
+            "workflow": {WorkflowSid::numbered(1).as_str(): {"ping_ttl_ms": 20_000, "rejoin_within_ms": 1000}},
+            "queue": {TaskQueueSid::numbered(1).as_str(): {"ping_ttl_ms": 30_000}},
+        });
+        let policies: Policies = serde_json::from_value(text.clone()).expect("read");
+        let (workflow, queue) = (WorkflowSid::numbered(1), TaskQueueSid::numbered(1));
+        let of = |workflow, queue| {
+            let config = policies.of(workflow, queue);
+            (config.grace.0, config.ping_ttl.0, config.rejoin_within.0)
+        };
+        assert_eq!(of(None, None), (500, 10_000, 20_000));
+        assert_eq!(of(Some(&workflow), None), (500, 20_000, 1000));
+        assert_eq!(of(None, Some(&queue)), (500, 30_000, 20_000));
+        assert_eq!(of(Some(&workflow), Some(&queue)), (500, 30_000, 1000));
+        assert_eq!(
+            of(Some(&WorkflowSid::numbered(2)), Some(&TaskQueueSid::numbered(2))),
+            (500, 10_000, 20_000)
+        );
+        let again = serde_json::to_value(&policies).expect("written");
+        assert_eq!((&again["workflow"], &again["queue"]), (&text["workflow"], &text["queue"]));
+    }
+
+    #[test]
+    fn what_nobody_knows_is_refused() {
+        for text in [
+            serde_json::json!({"workflow": {WorkflowSid::numbered(1).as_str(): {"ping_tll_ms": 1}}}),
+            serde_json::json!({"workflow": {"my workflow": {"ping_ttl_ms": 1}}}),
+            serde_json::json!({"queue": {TaskQueueSid::numbered(1).as_str(): {"in_place": false}}}),
+            serde_json::json!({"queue": {TaskQueueSid::numbered(1).as_str(): {"grace_ms": "soon"}}}),
+        ] {
+            assert!(serde_json::from_value::<Policies>(text.clone()).is_err(), "{text}");
         }
     }
 }

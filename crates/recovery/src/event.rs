@@ -1,5 +1,7 @@
 use rejoin_protocol::api::{Goodbye, GracefulMark, Hello, Registration};
-use rejoin_protocol::{CallSid, ConferenceSid, RecoveryId, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
+use rejoin_protocol::{
+    CallSid, ConferenceSid, RecoveryId, ReservationSid, TaskQueueSid, TaskSid, WorkerSid, WorkflowSid,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{Action, TaskEvent, Timer};
@@ -159,6 +161,9 @@ pub enum LeaveReason {
 pub struct Registered {
     /// Where a requeue goes.
     pub workflow: WorkflowSid,
+    /// The queue that the task is in.
+    #[serde(default)]
+    pub queue: Option<TaskQueueSid>,
     /// The customer's leg: `attributes.conference.participants.customer`, else `attributes.call_sid`.
     pub customer_leg: Option<CallSid>,
     /// The worker's leg: `attributes.conference.participants.worker`, else `attributes.worker_call_sid`.

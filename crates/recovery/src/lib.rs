@@ -15,7 +15,7 @@ mod machine;
 mod task_event;
 
 pub use call::{Agent, Call, Ending, Participant, Phase, Prepared, Recovery};
-pub use config::Config;
+pub use config::{Changes, Config, Policies};
 pub use effect::{Action, Announcement, Effect, Note, Timer};
 pub use event::{
     ConferenceEvent, ConferenceEventKind, Event, LeaveReason, Outcome, ParticipantFlags, Registered,

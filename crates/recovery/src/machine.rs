@@ -1,15 +1,16 @@
 //! Finds the call that an event belongs to, and sees when a customer turns up in another conference.
 
 use crate::call::Out;
-use crate::{Action, Call, Config, Effect, Event};
+use crate::{Action, Call, Config, Effect, Event, Policies};
 use rejoin_protocol::api::RecoveryView;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, TaskSid, WorkerSid};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Open calls: all of them, or those that the next events concern.
 #[derive(Clone, Debug)]
 pub struct Machine {
-    config: Config,
+    policies: Arc<Policies>,
     calls: BTreeMap<ConferenceSid, Call>,
     dirty: BTreeSet<ConferenceSid>,
 }
@@ -18,15 +19,21 @@ impl Machine {
     /// A machine that goes on with these calls, as they were stored last. All open calls will do, and so will those
     /// that share a [`Key`](crate::Key) with an event ([`Event::keys`], [`Call::keys`]) together with the other calls
     /// of their customers ([`Key::Leg`](crate::Key::Leg)): on these the event has the same effects.
-    pub fn new(config: Config, calls: impl IntoIterator<Item = Call>) -> Self {
+    pub fn new(policies: impl Into<Policies>, calls: impl IntoIterator<Item = Call>) -> Self {
         let calls = calls.into_iter().map(|call| (call.conference.clone(), call)).collect();
-        Self { config, calls, dirty: BTreeSet::new() }
+        Self { policies: Arc::new(policies.into()), calls, dirty: BTreeSet::new() }
     }
 
     /// Takes one event. The effects are in the order in which they are to begin.
     pub fn handle(&mut self, now: Millis, event: Event) -> Vec<Effect> {
-        let config = self.config.clone();
-        let mut out = Out { now, config: &config, effects: vec![], touched: BTreeSet::new() };
+        let policies = Arc::clone(&self.policies);
+        let mut out = Out {
+            now,
+            policies: &policies,
+            config: policies.all.clone(),
+            effects: vec![],
+            touched: BTreeSet::new(),
+        };
         match event {
             Event::Conference(event) => {
                 if let Some(task) = event.task.clone() {
@@ -116,6 +123,11 @@ impl Machine {
         self.calls.get(conference)
     }
 
+    /// What a call goes by.
+    pub fn config(&self, call: &Call) -> Config {
+        self.policies.of(call.workflow.as_ref(), call.queue.as_ref())
+    }
+
     /// The call that a recovery is about: our TwiML is made from it.
     pub fn recovering(&self, recovery: &RecoveryId) -> Option<&Call> {
         self.calls.values().find(|call| call.recovery.as_ref().is_some_and(|r| &r.id == recovery))
@@ -144,6 +156,7 @@ impl Machine {
         act: impl FnOnce(&mut Call, &mut Out<'_>),
     ) {
         if let Some(call) = self.calls.get_mut(conference) {
+            out.config = out.policies.of(call.workflow.as_ref(), call.queue.as_ref());
             act(call, out);
             out.touched.insert(conference.clone());
             self.dirty.insert(conference.clone());

@@ -4,8 +4,10 @@ use crate::error::Error;
 use crate::limits::Limits;
 use crate::pace::Pacing;
 use clap::Parser;
-use rejoin_protocol::{AccountSid, Millis, WorkflowSid, WorkspaceSid};
+use rejoin_protocol::{AccountSid, Millis, TaskQueueSid, WorkflowSid, WorkspaceSid};
+use rejoin_recovery::{Changes, Policies};
 use secrecy::SecretString;
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 
@@ -74,6 +76,12 @@ pub struct Config {
     /// How fast requests go to Twilio.
     #[command(flatten)]
     pub pacing: Pacing,
+    /// What is otherwise for calls that came by a workflow.
+    #[arg(skip)]
+    pub workflow: BTreeMap<WorkflowSid, Changes>,
+    /// What is otherwise for calls from a queue.
+    #[arg(skip)]
+    pub queue: BTreeMap<TaskQueueSid, Changes>,
 }
 
 /// What callers hear.
@@ -170,8 +178,8 @@ impl Config {
     }
 
     /// The durations that the recovery machine goes by.
-    pub fn machine(&self) -> rejoin_recovery::Config {
-        rejoin_recovery::Config {
+    pub fn policies(&self) -> Policies {
+        let all = rejoin_recovery::Config {
             grace: Millis(self.timings.grace_ms),
             in_place: self.in_place == InPlace::Auto,
             announce_after: Millis(self.timings.announce_after_ms),
@@ -180,7 +188,8 @@ impl Config {
             rejoin_within: Millis(self.timings.rejoin_within_ms),
             queue_within: Millis(self.timings.queue_within_ms),
             ..rejoin_recovery::Config::default()
-        }
+        };
+        Policies { all, workflow: self.workflow.clone(), queue: self.queue.clone() }
     }
 }
 

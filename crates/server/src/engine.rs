@@ -11,7 +11,7 @@ use crate::store::{Change, JobId, Line, Store, Stored};
 use crate::timers::Timers;
 use rejoin_protocol::api::Push;
 use rejoin_protocol::{CallSid, Millis, WorkerSid};
-use rejoin_recovery::{Config, Effect, Event, Machine};
+use rejoin_recovery::{Effect, Event, Machine, Policies};
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -111,7 +111,7 @@ pub struct Outlets {
 /// The task's state.
 #[derive(Debug)]
 pub struct Engine {
-    config: Config,
+    policies: Policies,
     machine: Machine,
     store: Store,
     timers: Timers,
@@ -132,7 +132,7 @@ impl Engine {
     /// An engine that goes on where the last one on this store stopped. Jobs that had not ended go to the queue, which
     /// looks what became of them.
     pub async fn start(
-        config: Config,
+        policies: Policies,
         mut store: Store,
         outlets: Outlets,
     ) -> Result<(Handle, tokio::task::JoinHandle<Result<(), Error>>), Error> {
@@ -144,12 +144,12 @@ impl Engine {
             "going on with what was stored"
         );
         let (sender, inputs) = mpsc::channel(WAITING);
-        let machine = Machine::new(config.clone(), stored.calls);
+        let machine = Machine::new(policies.clone(), stored.calls);
         for job in stored.jobs {
             let job = Job::new(&machine, job.id, job.conference, job.action, job.deadline, true);
             let _ = outlets.jobs.send(job);
         }
-        let engine = Self { config, machine, store, timers: Timers::new(stored.timers), outlets, inputs };
+        let engine = Self { policies, machine, store, timers: Timers::new(stored.timers), outlets, inputs };
         Ok((Handle { inputs: sender }, tokio::spawn(engine.run())))
     }
 
@@ -239,7 +239,7 @@ impl Engine {
             match self.store.load().await {
                 Ok(Stored { calls, timers, jobs: _ }) => {
                     // The jobs of the store are in the queue already.
-                    self.machine = Machine::new(self.config.clone(), calls);
+                    self.machine = Machine::new(self.policies.clone(), calls);
                     self.timers = Timers::new(timers);
                     return;
                 }

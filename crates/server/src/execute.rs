@@ -247,6 +247,7 @@ impl Executor {
         };
         Ok(Outcome::Learnt(Box::new(Registered {
             workflow,
+            queue: found.task_queue_sid,
             customer_leg: leg("customer", "call_sid"),
             worker_leg: leg("worker", "worker_call_sid"),
             reservation: reservation.map(|found| found.sid.clone()),

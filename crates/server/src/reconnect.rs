@@ -129,6 +129,7 @@ mod tests {
                     task: task.clone(),
                     reservation: ReservationSid::numbered(1),
                     workflow: WorkflowSid::numbered(1),
+                    queue: None,
                     conference: conference.clone(),
                     worker_leg: leg.clone(),
                     customer_leg: CallSid::numbered(1),

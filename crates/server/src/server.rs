@@ -58,7 +58,7 @@ impl Server {
         let (lines, _) = broadcast::channel(1024);
         let (jobs, wanted) = mpsc::unbounded_channel();
         let outlets = Outlets { pushes: pushes.clone(), lines: lines.clone(), jobs };
-        let (handle, engine) = Engine::start(config.machine(), store, outlets).await?;
+        let (handle, engine) = Engine::start(config.policies(), store, outlets).await?;
         let executor = Executor::new(client.clone(), Arc::clone(&config));
         let turns = Turns::new(&config.pacing);
         let paced = turns.clone();

@@ -1,6 +1,6 @@
 //! Twilio's resources, as far as they are read. Fields that are not known are ignored.
 
-use rejoin_protocol::{CallSid, Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
+use rejoin_protocol::{CallSid, Millis, ReservationSid, TaskQueueSid, TaskSid, WorkerSid, WorkflowSid};
 use serde::{Deserialize, Deserializer};
 
 /// A participant of a conference.
@@ -43,6 +43,9 @@ pub struct Task {
     pub attributes: Option<String>,
     /// Where it came from.
     pub workflow_sid: Option<WorkflowSid>,
+    /// Where it waits or was taken from.
+    #[serde(default)]
+    pub task_queue_sid: Option<TaskQueueSid>,
     /// Its version, to be sent back with a change. Not known for tasks of a list.
     #[serde(skip)]
     pub etag: Option<String>,

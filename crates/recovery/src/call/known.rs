@@ -77,6 +77,7 @@ impl Call {
             return;
         }
         self.workflow = Some(registration.workflow.clone());
+        self.queue = registration.queue.clone().or(self.queue.take());
         self.customer.get_or_insert_with(|| registration.customer_leg.clone());
         self.assume_joined(&registration.worker_leg);
         self.assume_joined(&registration.customer_leg);
@@ -122,6 +123,7 @@ impl Call {
 
     pub(super) fn learnt(&mut self, found: &Registered) {
         self.workflow.get_or_insert_with(|| found.workflow.clone());
+        self.queue = self.queue.take().or_else(|| found.queue.clone());
         self.attributes.clone_from(&found.attributes);
         if self.customer.is_none() {
             self.customer.clone_from(&found.customer_leg);

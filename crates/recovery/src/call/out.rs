@@ -1,14 +1,15 @@
 //! What comes of an event: the effects, in their order.
 
 use super::{Call, Recovery};
-use crate::{Action, Config, Effect, Note, Timer};
+use crate::{Action, Config, Effect, Note, Policies, Timer};
 use rejoin_protocol::{ConferenceSid, Millis};
 use std::collections::BTreeSet;
 
-/// The time, the durations, the effects so far, and the calls that they are of.
+/// The time, the durations of the call that is looked at, the effects so far, and the calls that they are of.
 pub(crate) struct Out<'a> {
+    pub(crate) policies: &'a Policies,
     pub(crate) now: Millis,
-    pub(crate) config: &'a Config,
+    pub(crate) config: Config,
     pub(crate) effects: Vec<Effect>,
     pub(crate) touched: BTreeSet<ConferenceSid>,
 }

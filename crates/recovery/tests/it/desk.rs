@@ -4,7 +4,7 @@ use rejoin_protocol::api::{
     DeliveryId, Goodbye, GracefulMark, GracefulReason, Hello, Holding, Registration, Stage,
 };
 use rejoin_protocol::{
-    CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid, WorkflowSid,
+    CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskQueueSid, TaskSid, WorkerSid, WorkflowSid,
 };
 use rejoin_recovery::{
     Action, ConferenceEvent, ConferenceEventKind, Config, Effect, Event, LeaveReason, Machine, Outcome,
@@ -132,21 +132,35 @@ impl Desk {
     }
 
     pub fn register(&mut self, n: u128, worker: u128, worker_leg: u128, epoch: u64) {
-        self.register_as(n, worker, worker_leg, epoch, None);
+        self.register_as(n, worker, worker_leg, epoch, None, None);
+    }
+
+    /// Ada's leg in conference 1, of a task from this queue.
+    pub fn register_from(&mut self, queue: Option<TaskQueueSid>) {
+        self.register_as(1, ADA, ADA_LEG, EPOCH, None, queue);
     }
 
     /// In conference 1, as this delivery.
     pub fn register_again(&mut self, worker: u128, worker_leg: u128, epoch: u64, id: Option<DeliveryId>) {
-        self.register_as(1, worker, worker_leg, epoch, id);
+        self.register_as(1, worker, worker_leg, epoch, id, None);
     }
 
-    fn register_as(&mut self, n: u128, worker: u128, worker_leg: u128, epoch: u64, id: Option<DeliveryId>) {
+    fn register_as(
+        &mut self,
+        n: u128,
+        worker: u128,
+        worker_leg: u128,
+        epoch: u64,
+        id: Option<DeliveryId>,
+        queue: Option<TaskQueueSid>,
+    ) {
         let registration = Registration {
             id,
             epoch,
             task: TaskSid::numbered(n),
             reservation: reservation_of(worker, n),
             workflow: WorkflowSid::numbered(1),
+            queue,
             conference: conference(n),
             worker_leg: leg(worker_leg),
             customer_leg: leg(CUSTOMER),

@@ -75,6 +75,7 @@ fn registrations() -> impl Strategy<Value = Event> {
             task: task(n),
             reservation: reservation(&worker, &task(n)),
             workflow: WorkflowSid::numbered(1),
+            queue: None,
             conference: conference(n),
             worker_leg: leg(worker_leg),
             customer_leg: leg(customer_leg),
@@ -193,6 +194,7 @@ fn outcome(action: &Action, customer: u128, well: bool) -> Outcome {
         _ if !well => Outcome::Gone,
         Action::Learn { .. } => Outcome::Learnt(Box::new(Registered {
             workflow: WorkflowSid::numbered(1),
+            queue: None,
             customer_leg: Some(leg(customer)),
             worker_leg: Some(leg(AGENTS[0])),
             reservation: Some(ReservationSid::numbered(1)),

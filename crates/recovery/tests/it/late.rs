@@ -162,6 +162,7 @@ fn a_customer_who_hangs_up_in_the_next_conference_has_left() {
 fn found() -> Outcome {
     Outcome::Learnt(Box::new(Registered {
         workflow: WorkflowSid::numbered(1),
+        queue: None,
         customer_leg: Some(leg(CUSTOMER)),
         worker_leg: Some(leg(ADA_LEG)),
         reservation: Some(ReservationSid::numbered(1)),

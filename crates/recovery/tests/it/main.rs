@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::cloned_ref_to_slice_refs, missing_docs)]
 
 mod desk;
+mod durations;
 mod in_place;
 mod keys;
 mod late;
@@ -370,6 +371,7 @@ fn a_leg_that_an_older_page_may_have_is_not_touched() {
 fn found(worker_leg: Option<u128>) -> Outcome {
     Outcome::Learnt(Box::new(Registered {
         workflow: WorkflowSid::numbered(1),
+        queue: None,
         customer_leg: Some(leg(CUSTOMER)),
         worker_leg: worker_leg.map(leg),
         reservation: Some(ReservationSid::numbered(1)),

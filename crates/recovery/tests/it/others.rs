@@ -134,6 +134,7 @@ fn learn() -> Action {
 fn found(customer: bool) -> Outcome {
     let known = Registered {
         workflow: rejoin_protocol::WorkflowSid::numbered(1),
+        queue: None,
         customer_leg: customer.then(|| leg(CUSTOMER)),
         worker_leg: customer.then(|| leg(ADA_LEG)),
         reservation: customer.then(|| rejoin_protocol::ReservationSid::numbered(1)),

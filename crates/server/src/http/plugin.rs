@@ -3,6 +3,7 @@
 use super::auth::Agent;
 use super::problem::Problem;
 use super::{App, body};
+use crate::config::InPlace;
 use axum::Json;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::{StatusCode, header};
@@ -54,7 +55,7 @@ pub(crate) async fn hello(
     let event = Event::Hello { worker: agent.worker, hello, older_page_connected };
     let recoveries =
         app.engine.event_then(event, move |machine| machine.views(crate::engine::now(), &worker)).await?;
-    Ok(Json(HelloReply { recoveries, in_place: app.config.machine().in_place, superseded }))
+    Ok(Json(HelloReply { recoveries, in_place: app.config.in_place == InPlace::Auto, superseded }))
 }
 
 /// `POST /v1/calls`.

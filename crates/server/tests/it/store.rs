@@ -133,7 +133,7 @@ impl Running {
         let outlets = Outlets { pushes: Pushes::new(1), lines: broadcast::channel(64).0, jobs: sender };
         let store = Store::open(&url(folder)).await.unwrap();
         let config = Config { grace, ..Config::default() };
-        let (handle, task) = Engine::start(config, store, outlets).await.unwrap();
+        let (handle, task) = Engine::start(config.into(), store, outlets).await.unwrap();
         Self { handle, task, jobs }
     }
 
@@ -154,6 +154,7 @@ impl Running {
             task: task(),
             reservation: reservation(),
             workflow: workflow(),
+            queue: None,
             conference: conference(),
             worker_leg: ada_leg(),
             customer_leg: customer(),

@@ -8,7 +8,7 @@ use crate::http::signed::Signed;
 use crate::reconnect;
 use axum::extract::{Path, State};
 use rejoin_protocol::attributes::PRIORITY;
-use rejoin_protocol::{RecoveryId, WorkflowSid};
+use rejoin_protocol::{Millis, RecoveryId, WorkflowSid};
 use rejoin_recovery::Event;
 use rejoin_twilio::twiml::{Document, Enqueue};
 use rejoin_twilio::webhook::{QueueResult, VoiceRequest};
@@ -101,6 +101,8 @@ pub(crate) async fn fallback(
 /// How a customer goes on.
 struct Way {
     workflow: WorkflowSid,
+    /// How long the machine waits for any agent.
+    queue_within: Millis,
     attributes: String,
 }
 
@@ -120,7 +122,8 @@ async fn way(app: &App, recovery: &RecoveryId, targeting: Targeting) -> Result<O
             Targeting::AsDecided => reconnect::target(recovery),
             Targeting::Anybody => None,
         };
-        Some(Way { workflow, attributes: reconnect::attributes(call, recovery, target) })
+        let queue_within = machine.config(call).queue_within;
+        Some(Way { workflow, queue_within, attributes: reconnect::attributes(call, recovery, target) })
     });
     tokio::time::timeout(AT_ONCE, way).await.unwrap_or(Err(Error::Busy))
 }
@@ -163,7 +166,7 @@ fn enqueued(app: &App, document: Document, recovery: &RecoveryId, way: &Way) -> 
             wait_url: &app.config.public(&format!("/twiml/wait/{recovery}")),
             action: &app.config.public(&format!("/twiml/after/{recovery}")),
             priority: PRIORITY,
-            timeout_seconds: app.config.timings.queue_within_ms / 1000 + TASK_SLACK_SECONDS,
+            timeout_seconds: way.queue_within.0 / 1000 + TASK_SLACK_SECONDS,
             attributes: &way.attributes,
         })
         // Where the document goes on if the queue does not take the call.
