@@ -118,16 +118,17 @@ export const watchFlex = (flex, manager, { emit, ask, elect, failed }) => {
     const callback = conferenceOptions?.conferenceStatusCallback;
     return task && ask('beforeAccept', { task: taskFacts(task), callback });
   });
-  /** @type {(reason: string) => import('./types').Before} */
-  const leave = (reason) => (task) => task && ask('beforeLeave', { reservation: task.sid, reason });
+  /** @type {(reason: string, question?: string) => import('./types').Before} */
+  const leave =
+    (reason, question = 'beforeLeave') =>
+    (task) =>
+      task && ask(question, { task: task.taskSid, reservation: task.sid, reason });
   before('HangupCall', leave('hang-up'));
   before('EndConferenceForAll', leave('end-conference'));
   const transfer = leave('cold-transfer');
   before('TransferTask', (task, payload) => payload.options?.mode === 'COLD' && transfer(task, payload));
   before('Logout', () => ask('beforeLeave', { reason: 'sign-out' }));
-  for (const action of ['WrapupTask', 'CompleteTask']) {
-    before(action, (task) => task && ask('beforeComplete', { reservation: task.sid }));
-  }
+  for (const action of ['WrapupTask', 'CompleteTask']) before(action, leave('complete', 'beforeComplete'));
   // A page that may be shown again has hung up like one without us.
   addEventListener('pagehide', ({ persisted }) => persisted || emit({ pageHide: {} }), { capture: true });
 

@@ -22,6 +22,7 @@ export default class RejoinPlugin extends FlexPlugin {
     let record = () => ({});
     /** Why this plugin stays out of it, once it does. @type {string | undefined} */
     let idle;
+    let farewell = '';
     let release = (/** @type {import('./types').Answer} */ _answer) => {};
     const released = new Promise((resolve) => (release = resolve));
     const notices = createNotices(flex, manager);
@@ -54,8 +55,16 @@ export default class RejoinPlugin extends FlexPlugin {
       }
     };
     /** @type {import('./types').Ask} */
-    const ask = async (name, details) =>
-      idle || !core ? {} : Promise.race([core.ask(name, details), released]);
+    const ask = async (name, details) => {
+      const answer = !idle && core && (await Promise.race([core.ask(name, details), released]));
+      if (idle && farewell && details.task && details.reason) {
+        // Nobody else tells the server now what is left on purpose.
+        const body = JSON.stringify({ token: token(), marks: [details] });
+        const init = { method: 'POST', body, keepalive: true, signal: AbortSignal.timeout(1500) };
+        await fetch(farewell, init).catch(() => {});
+      }
+      return answer || {};
+    };
 
     const perform = createEffects(flex, manager, { sound: createSound(emit), notices, standBy });
     const looks = {
@@ -88,6 +97,7 @@ export default class RejoinPlugin extends FlexPlugin {
       const carryOut = (/** @type {object} */ effect) => idle || perform(effect);
       const running = (core = new wasm.Core(settings, carryOut, token, looks));
       if (idle) return;
+      farewell = running.farewell;
       const failed = (/** @type {unknown} */ error) => standBy(trouble, error);
       watchFlex(flex, manager, { emit, ask, elect: (worker) => running.elect(worker), failed });
       // For whoever has to find out whether the plugin is at work here, tests among them.

@@ -10,7 +10,7 @@ export type Core = import('../pkg/core_bg.js').Core;
 export type Event = Record<string, object>;
 /** Nothing in it: Flex goes on. */
 export type Answer = { refused?: boolean; options?: object };
-export type Ask = (name: string, details: object) => Promise<Answer>;
+export type Ask = (name: string, details: Record<string, any>) => Promise<Answer>;
 /** Live sound that the browser would not play. */
 export type Sound = { play(): void };
 

@@ -133,6 +133,12 @@ impl Core {
         Ok(answer)
     }
 
+    /// Where a page's last words go: whoever has no core any more posts a [`Beacon`] there without it.
+    #[wasm_bindgen(getter)]
+    pub fn farewell(&self) -> String {
+        self.0.farewell()
+    }
+
     /// How things stand, see `Agent::status`.
     pub fn status(&self) -> JsValue {
         js::from(&self.0.agent.borrow().status())
@@ -252,9 +258,13 @@ impl Inner {
         let beacon = Beacon { token: self.token(), marks, goodbye };
         if let (Some(window), Ok(body)) = (web_sys::window(), post::body(&beacon)) {
             // Refused only when it is too large. The server notices the end of the push channel as well.
-            let url = format!("{}/v1/goodbye", self.server);
-            let _ = window.navigator().send_beacon_with_opt_str(&url, body.as_string().as_deref());
+            let _ =
+                window.navigator().send_beacon_with_opt_str(&self.farewell(), body.as_string().as_deref());
         }
+    }
+
+    fn farewell(&self) -> String {
+        [&self.server, "/v1/goodbye"].concat()
     }
 
     fn listen(self: &Rc<Self>, epoch: u64) {

@@ -1,6 +1,7 @@
 // Whatever fails in the plugin: Flex goes on as without it, the developer is told once, the agent in passing.
 
 import assert from 'node:assert/strict';
+import { endsAsEver, isBack, isTold, talk } from './steps.mjs';
 
 /** @typedef {import('./story.mjs').Story} Story */
 /** @typedef {import('./people.mjs').Agent} Agent */
@@ -124,6 +125,28 @@ export const lacksApi = {
   },
 };
 
+/** While she is on a call. */
+async function breaksDown(/** @type {Story} */ story, /** @type {Agent} */ ada) {
+  await story.step('the core breaks down', async () => {
+    // It asks for the time while it holds its machine; whoever asks for the status then finds that taken.
+    await ada.page.evaluate(() => {
+      const { now } = Date;
+      const { Rejoin } = /** @type {any} */ (window);
+      let asks = false;
+      Date.now = () => {
+        if (!asks) {
+          asks = true;
+          Rejoin.status();
+          asks = false;
+        }
+        return now();
+      };
+    });
+    await ada.mutes();
+    await ada.page.waitForFunction('document.documentElement.dataset.rejoin === "passive"');
+  });
+}
+
 export const panic = {
   title: 'The core breaks down during a call, and the agent works on as without the plugin',
   async play(/** @type {Story} */ story) {
@@ -131,24 +154,7 @@ export const panic = {
     const customer = await story.step('a customer calls', () => story.customer());
     await story.step('the phone rings, the agent accepts', () => ada.accepts());
     await story.step('both are on the call, and the server knows', () => customer.notes('connected'));
-    await story.step('the core breaks down', async () => {
-      // It asks for the time while it holds its machine; whoever asks for the status then finds that taken.
-      await ada.page.evaluate(() => {
-        const { now } = Date;
-        const { Rejoin } = /** @type {any} */ (window);
-        let asks = false;
-        Date.now = () => {
-          if (!asks) {
-            asks = true;
-            Rejoin.status();
-            asks = false;
-          }
-          return now();
-        };
-      });
-      await ada.mutes();
-      await ada.page.waitForFunction('document.documentElement.dataset.rejoin === "passive"');
-    });
+    await breaksDown(story, ada);
     await isToldOnce(story, ada, /the core broke down\..*panicked at/);
     await story.step('the call goes on', async () => {
       await ada.mutes();
@@ -165,5 +171,33 @@ export const panic = {
     ada.plugin = 'ready';
     await story.step('the next page is protected again', () => ada.refreshes().then(() => ada.ready()));
     assert.equal(await note(ada).textContent(), '');
+  },
+};
+
+export const hangUpAfterPanic = {
+  title: 'The core breaks down during a call, and the agent hangs up on purpose',
+  async play(/** @type {Story} */ story) {
+    const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
+    const customer = await story.step('a customer calls', () => story.customer());
+    const task = await talk(story, ada, customer);
+    await breaksDown(story, ada);
+    const { timeline } = customer.mark();
+    await story.step('she hangs up', () => ada.hangsUp());
+    await endsAsEver(story, ada, customer, task, timeline);
+  },
+};
+
+export const refreshAfterPanic = {
+  title: 'The core breaks down during a call, the agent refreshes, and the call comes back',
+  async play(/** @type {Story} */ story) {
+    const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
+    const customer = await story.step('a customer calls', () => story.customer());
+    const task = await talk(story, ada, customer);
+    await breaksDown(story, ada);
+    const { transcript } = customer.mark();
+    await story.step('she refreshes the page', () => ada.refreshes());
+    await isTold(story, customer, transcript);
+    await ada.ready();
+    await isBack(story, ada, customer, task);
   },
 };

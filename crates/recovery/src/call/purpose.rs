@@ -12,7 +12,12 @@ impl Call {
         if self.agents.values().any(foreign) || self.was_delivered(worker, mark.id) {
             return;
         }
-        self.on_purpose.insert(mark.reservation.clone(), mark.reason);
+        if mark.reason == GracefulReason::Complete {
+            // Who wraps up has left already, in a way that says more.
+            self.on_purpose.entry(mark.reservation.clone()).or_insert(mark.reason);
+        } else {
+            self.on_purpose.insert(mark.reservation.clone(), mark.reason);
+        }
         self.evaluate(out);
     }
 

@@ -308,6 +308,16 @@ fn a_customer_who_waits_for_the_second_cold_transfer_is_no_orphan() {
 }
 
 #[test]
+fn who_wraps_up_after_a_cold_transfer_does_not_end_the_call() {
+    let mut desk = Desk::talking();
+    desk.graceful_of(ADA, GracefulReason::ColdTransfer);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.graceful_of(ADA, GracefulReason::Complete);
+    desk.fire(1, Timer::Orphan);
+    assert!(desk.take_actions().is_empty());
+}
+
+#[test]
 fn who_hangs_up_after_a_cold_transfer_ends_the_call() {
     let mut desk = Desk::talking();
     desk.graceful_of(ADA, GracefulReason::ColdTransfer);
