@@ -127,6 +127,21 @@ export class Twilio {
     this.undo.push(() => set(attributes));
   }
 
+  /** Flex loses its sockets to Twilio, and gets no others for now. */
+  async cutsOff(/** @type {'ada' | 'bo'} */ name) {
+    const url = `${this.url}/__twin/workers/${name}/sockets`;
+    this.undo.push(() => fetch(url, { method: 'POST' }));
+    await json(url, { method: 'DELETE' });
+  }
+
+  letsThrough = (/** @type {'ada' | 'bo'} */ name) => post(`${this.url}/__twin/workers/${name}/sockets`);
+
+  /** What a worker is at, and how many sockets of TaskRouter the desktops have. */
+  async worker(/** @type {'ada' | 'bo'} */ name) {
+    const { workers } = await this.state();
+    return workers.find((/** @type {any} */ worker) => worker.sid === WORKER[name]);
+  }
+
   /** Features of Flex that are on in the account, for desktops that open from now on. */
   features = (/** @type {string[]} */ names) => post(`${this.url}/__twin/features`, names);
 
@@ -152,9 +167,15 @@ export class Twilio {
 
   /** Signs everybody out and ends all tasks, as an administrator would by REST. */
   async tidy() {
-    for (const name of ['ada', 'bo']) await this.available(name, 'Offline');
+    // Refused while a task is offered to the worker, as it may be where a story has failed.
+    for (const name of ['ada', 'bo']) await this.available(name, 'Offline').catch(() => {});
     const { workspaceSid } = this.auth;
-    await this.assume({ deadLegAfterMs: 30_000, dtlsCloseEndsLeg: false, secondAgentLegRefused: false });
+    await this.assume({
+      deadLegAfterMs: 30_000,
+      dtlsCloseEndsLeg: false,
+      secondAgentLegRefused: false,
+      presenceTtlMs: 30_000,
+    });
     await fetch(`${this.url}/__twin/phones`, { method: 'DELETE' });
     await this.features([]);
     for (const undo of this.undo.splice(0)) await undo();
@@ -485,6 +506,23 @@ export class Agent {
   /** Completes the task that is wrapping, with Flex's own button. */
   async completes() {
     await this.page.locator('button:has-text("Complete")').first().click({ timeout: 10_000 });
+  }
+
+  /** Does the desktop say that this is what the agent is at? @returns {Promise<boolean>} */
+  isAt(/** @type {string} */ activity) {
+    return this.page.evaluate((activity) => {
+      const { Twilio } = /** @type {any} */ (window);
+      return Twilio.Flex.Manager.getInstance().store.getState().flex.worker.activity.name === activity;
+    }, activity);
+  }
+
+  /** Signs out, as the button in Flex's menu does. */
+  async signsOut() {
+    await this.page.evaluate(() => {
+      const { Actions } = /** @type {any} */ (window).Twilio.Flex;
+      // The page goes with it.
+      void Actions.invokeAction('Logout').catch(console.error);
+    });
   }
 
   dialog() {

@@ -23,7 +23,7 @@ use std::{
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 /// Lines of the log that are kept.
 const LOG_LINES: usize = 5000;
@@ -132,6 +132,7 @@ struct Inner {
     customers: AtomicU64,
     outside: Mutex<Phones>,
     features: Mutex<Vec<String>>,
+    cut_off: watch::Sender<HashSet<WorkerSid>>,
 }
 
 enum Input {
@@ -201,6 +202,7 @@ impl Twin {
                 customers: AtomicU64::new(1),
                 outside: Mutex::default(),
                 features: Mutex::default(),
+                cut_off: watch::Sender::default(),
             }),
         };
         tokio::spawn(Driver::new(twin.clone(), webhooks)?.run(inputs_rx, happenings));
@@ -319,6 +321,29 @@ impl Twin {
     /// Switches features of Flex on, and all others off.
     pub fn set_features(&self, features: Vec<String>) {
         *locked(&self.inner.features) = features;
+    }
+
+    /// The sockets of this worker's desktops end without a word, and no other one stands before this is taken back.
+    pub fn cut_off(&self, worker: WorkerSid, cut_off: bool) {
+        self.inner.cut_off.send_modify(|workers| {
+            if cut_off {
+                workers.insert(worker);
+            } else {
+                workers.remove(&worker);
+            }
+        });
+    }
+
+    /// Do this worker's desktops get no socket?
+    pub fn is_cut_off(&self, worker: &WorkerSid) -> bool {
+        self.inner.cut_off.borrow().contains(worker)
+    }
+
+    /// Waits until they do not. For ever, while it is not known whose the socket is.
+    pub async fn until_cut_off(&self, worker: Option<&WorkerSid>) {
+        let Some(worker) = worker else { return std::future::pending().await };
+        // Fails only when the twin shuts down.
+        let _ = self.inner.cut_off.subscribe().wait_for(|workers| workers.contains(worker)).await;
     }
 
     /// Is there such a leg, and has it not ended?

@@ -42,6 +42,7 @@ pub(super) fn routes() -> Router<Demo> {
         .route("/__twin/state", get(state))
         .route("/__twin/timeline/{call}", get(timeline))
         .route("/__twin/workers/{name}/activity", post(activity))
+        .route("/__twin/workers/{name}/sockets", delete(cut_off).post(let_through))
         .route("/__twin/phones", delete(reset_phones))
         .route("/__twin/phones/{number}", get(phone).post(set_phone))
         .route("/__twin/phones/{number}/answer", post(answer))
@@ -255,13 +256,29 @@ async fn assume(State(demo): State<Demo>, Json(assumptions): Json<Assumptions>) 
     StatusCode::NO_CONTENT
 }
 
+fn worker(name: &str) -> Result<WorkerSid, Problem> {
+    let agent = crate::flex::agent::Agent::named(name).ok_or_else(|| Problem::not_found("such agent"))?;
+    Ok(agent.worker())
+}
+
+/// Flex loses its sockets, of TaskRouter, Sync and the phone, and gets no others.
+async fn cut_off(State(demo): State<Demo>, Path(name): Path<String>) -> Result<StatusCode, Problem> {
+    demo.twin.cut_off(worker(&name)?, true);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// It gets them again.
+async fn let_through(State(demo): State<Demo>, Path(name): Path<String>) -> Result<StatusCode, Problem> {
+    demo.twin.cut_off(worker(&name)?, false);
+    Ok(StatusCode::NO_CONTENT)
+}
+
 async fn activity(
     State(demo): State<Demo>,
     Path(name): Path<String>,
     Json(wanted): Json<Activity>,
 ) -> Result<StatusCode, Problem> {
-    let agent = crate::flex::agent::Agent::named(&name).ok_or_else(|| Problem::not_found("such agent"))?;
-    set_activity(&demo, agent.worker(), &wanted.activity).await?;
+    set_activity(&demo, worker(&name)?, &wanted.activity).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -41,6 +41,9 @@ async fn connect(
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Refused> {
     let claims = flex.verified(&connection.token)?;
+    if flex.twin.is_cut_off(&claims.worker) {
+        return Ok(StatusCode::SERVICE_UNAVAILABLE.into_response());
+    }
     let first = json!({
         "event_type": "init",
         "payload": {
@@ -53,7 +56,7 @@ async fn connect(
 
 async fn serve(flex: Flex, worker: WorkerSid, first: Value, mut socket: WebSocket) {
     // Before `init`, so that nothing falls between this page's first requests and its first event.
-    let mut events = flex.twin.listen_worker(worker);
+    let mut events = flex.twin.listen_worker(worker.clone());
     if socket.send(Message::text(first.to_string())).await.is_err() {
         return;
     }
@@ -77,6 +80,7 @@ async fn serve(flex: Flex, worker: WorkerSid, first: Value, mut socket: WebSocke
                 Some(Err(_)) | None => return,
             },
             _ = heartbeat.tick() => socket.send(Message::text(" ")).await,
+            () = flex.twin.until_cut_off(Some(&worker)) => return,
         };
         if sent.is_err() {
             return;

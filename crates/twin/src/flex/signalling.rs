@@ -72,6 +72,7 @@ impl Phone {
                     None => return,
                 },
                 _ = heartbeat.tick() => socket.send(Message::text("\n")).await,
+                () = self.flex.twin.until_cut_off(self.worker.as_ref()) => return,
             };
             if sent.is_err() {
                 return;

@@ -174,6 +174,26 @@ async fn a_call_rings_at_who_accepts_it_and_nobody_else_can_touch_it() {
 }
 
 #[tokio::test]
+async fn an_agent_who_is_cut_off_has_no_sockets_until_they_are_let_through() {
+    let world = World::start().await;
+    let (mut bridge, mut phone) = (world.event_bridge(Agent::Ada).await, world.phone(Agent::Ada).await);
+    let mut other = world.phone(Agent::Bo).await;
+    world.twin.cut_off(Agent::Ada.worker(), true);
+    for socket in [&mut bridge, &mut phone] {
+        while let Some(Ok(message)) = timeout(PATIENCE, socket.0.next()).await.expect("in time") {
+            assert!(!matches!(message, Message::Close(_)), "it ends without a word");
+        }
+    }
+    let path = format!("event-bridge.twilio.com/v1/wschannels?token={}", World::token(Agent::Ada));
+    assert!(matches!(world.socket(&path).await, Err(Error::Http(reply)) if reply.status() == 503));
+    other.say(&json!({ "type": "register", "payload": { "media": { "audio": true } } })).await;
+    assert_eq!(other.next().await["type"], "ready");
+    world.twin.cut_off(Agent::Ada.worker(), false);
+    world.event_bridge(Agent::Ada).await.event("init").await;
+    world.phone(Agent::Ada).await;
+}
+
+#[tokio::test]
 async fn a_phone_without_a_token_is_turned_away() {
     let world = World::start().await;
     let mut phone = world.socket("voice-js.roaming.twilio.com/signal").await.expect("connects");

@@ -57,6 +57,7 @@ impl Client {
                     Ok(_) | Err(broadcast::error::RecvError::Lagged(_)) => None,
                     Err(broadcast::error::RecvError::Closed) => return,
                 },
+                () = self.flex.twin.until_cut_off(self.who.as_ref().map(|who| &who.worker)) => return,
             };
             let pending = std::mem::take(&mut self.pending);
             let pending: Vec<Frame> =

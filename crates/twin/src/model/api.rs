@@ -109,6 +109,8 @@ pub struct Assumptions {
     pub dtls_close_ends_leg: Option<bool>,
     /// [`crate::facts::Facts::second_agent_leg_refused`].
     pub second_agent_leg_refused: Option<bool>,
+    /// [`crate::facts::Facts::presence_ttl`], in milliseconds.
+    pub presence_ttl_ms: Option<u64>,
 }
 
 /// What somebody wants of Twilio. REST and event bridge are mapped onto these.

@@ -121,12 +121,14 @@ impl Model {
                 dead_leg_after_ms,
                 dtls_close_ends_leg,
                 second_agent_leg_refused,
+                presence_ttl_ms,
             }) => {
                 let facts = &mut self.facts;
                 facts.dead_leg_after = dead_leg_after_ms.map_or(facts.dead_leg_after, Millis);
                 facts.dtls_close_ends_leg = dtls_close_ends_leg.unwrap_or(facts.dtls_close_ends_leg);
                 facts.second_agent_leg_refused =
                     second_agent_leg_refused.unwrap_or(facts.second_agent_leg_refused);
+                facts.presence_ttl = presence_ttl_ms.map_or(facts.presence_ttl, Millis);
             }
             Event::Timer(timer) => {
                 if let Some(due) = self.timers.remove(&timer) {
