@@ -40,6 +40,9 @@ pub struct Config {
     /// Under which address Twilio reaches this server: scheme, host and maybe port and path.
     #[arg(long, env = "REJOIN_PUBLIC_URL")]
     pub public_url: String,
+    /// Other addresses under which Twilio may know this server, comma separated: signatures over them are good, too.
+    #[arg(long, env = "REJOIN_OTHER_PUBLIC_URLS", value_delimiter = ',')]
+    pub other_public_urls: Vec<String>,
     /// The workflow "Recovery Ping".
     #[arg(long, env = "REJOIN_PING_WORKFLOW_SID", value_parser = WorkflowSid::parse)]
     pub ping_workflow: WorkflowSid,
@@ -151,13 +154,10 @@ pub struct Timings {
 impl Config {
     /// Checks what the types do not, and brings it into the form that is used.
     pub fn checked(mut self) -> Result<Self, Error> {
-        let public_url = self.public_url.trim_end_matches('/');
-        let host = public_url.strip_prefix("https://").or_else(|| public_url.strip_prefix("http://"));
-        if host.is_none_or(|host| host.is_empty() || host.contains(['?', '#', ' '])) {
-            let why = "an address such as https://rejoin.example.com is wanted, without query and fragment";
-            return Err(Error::Setting { name: "REJOIN_PUBLIC_URL", why });
-        }
-        self.public_url = public_url.to_owned();
+        self.public_url = address("REJOIN_PUBLIC_URL", &self.public_url)?;
+        let others = self.other_public_urls.iter().filter(|url| !url.trim().is_empty());
+        let others: Result<_, _> = others.map(|url| address("REJOIN_OTHER_PUBLIC_URLS", url)).collect();
+        self.other_public_urls = others?;
         self.allowed_origins =
             self.allowed_origins.iter().map(|o| o.trim().trim_end_matches('/').to_owned()).collect();
         self.allowed_origins.retain(|origin| !origin.is_empty());
@@ -177,6 +177,13 @@ impl Config {
         format!("{}{path}", self.public_url)
     }
 
+    /// The addresses under which Twilio may have asked for this path and query.
+    pub fn known_as<'a>(&'a self, path: &'a str) -> impl Iterator<Item = String> + 'a {
+        std::iter::once(&self.public_url)
+            .chain(&self.other_public_urls)
+            .map(move |url| format!("{url}{path}"))
+    }
+
     /// The durations that the recovery machine goes by.
     pub fn policies(&self) -> Policies {
         let all = rejoin_recovery::Config {
@@ -191,6 +198,17 @@ impl Config {
         };
         Policies { all, workflow: self.workflow.clone(), queue: self.queue.clone() }
     }
+}
+
+/// An address of this server, without a slash at its end.
+fn address(name: &'static str, url: &str) -> Result<String, Error> {
+    let url = url.trim().trim_end_matches('/');
+    let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    if host.is_none_or(|host| host.is_empty() || host.contains(['?', '#', ' '])) {
+        let why = "an address such as https://rejoin.example.com is wanted, without query and fragment";
+        return Err(Error::Setting { name, why });
+    }
+    Ok(url.to_owned())
 }
 
 /// clap wants a `Result`.
@@ -237,6 +255,7 @@ mod tests {
             &["--public-url", "rejoin.example.com"][..],
             &["--public-url", "https://"],
             &["--public-url", "https://a/?x"],
+            &["--public-url", "https://a", "--other-public-urls", "https://b,c"],
             &["--public-url", "https://a", "--allowed-origins", "https://b,*"],
             &["--public-url", "https://a", "--database-url", "sqlite::memory:"],
             &["--public-url", "https://a", "--database-url", "mysql://a"],

@@ -73,8 +73,6 @@ pub enum TaskNewsKind {
     EnteredQueue,
     /// `task.canceled`.
     Canceled,
-    /// `reservation.created`.
-    Reserved,
     /// `reservation.accepted`.
     Accepted,
     /// `reservation.rejected`.
@@ -83,12 +81,8 @@ pub enum TaskNewsKind {
     TimedOut,
     /// `reservation.canceled`.
     ReservationCanceled,
-    /// `reservation.rescinded`.
-    Rescinded,
     /// `reservation.wrapup`.
     WrapUp,
-    /// `reservation.completed`.
-    Completed,
 }
 
 impl TaskNewsKind {
@@ -96,14 +90,11 @@ impl TaskNewsKind {
         Some(match name {
             "task-queue.entered" => Self::EnteredQueue,
             "task.canceled" => Self::Canceled,
-            "reservation.created" => Self::Reserved,
             "reservation.accepted" => Self::Accepted,
             "reservation.rejected" => Self::Rejected,
             "reservation.timeout" => Self::TimedOut,
             "reservation.canceled" => Self::ReservationCanceled,
-            "reservation.rescinded" => Self::Rescinded,
             "reservation.wrapup" => Self::WrapUp,
-            "reservation.completed" => Self::Completed,
             _ => return None,
         })
     }
@@ -156,8 +147,8 @@ fn read(event: &Value) -> Result<Option<StreamEvent>, Malformed> {
 
 fn task(kind: TaskNewsKind, payload: &Value) -> Result<TaskNews, Malformed> {
     let sid = text(payload, "task_sid").ok_or(Malformed::Missing("task_sid"))?;
-    let worker = text(payload, "worker_sid").map(WorkerSid::parse).transpose();
-    let reservation = text(payload, "reservation_sid").map(ReservationSid::parse).transpose();
+    let worker = id(payload, "worker_sid").map(WorkerSid::parse).transpose();
+    let reservation = id(payload, "reservation_sid").map(ReservationSid::parse).transpose();
     let news = TaskNews {
         kind,
         workspace: text(payload, "workspace_sid").and_then(|sid| WorkspaceSid::parse(sid).ok()),
@@ -188,6 +179,11 @@ fn conference(parameters: &Value) -> Result<ConferenceCallback, Malformed> {
 
 fn text<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
     value.get(name)?.as_str()
+}
+
+/// What does not belong to an event may be missing or empty.
+fn id<'a>(payload: &'a Value, name: &str) -> Option<&'a str> {
+    text(payload, name).filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]
@@ -242,7 +238,7 @@ mod tests {
         canceled["type"] = json!("com.twilio.taskrouter.task.canceled");
         canceled["id"] = json!("EV2");
         canceled["data"]["payload"] =
-            json!({"task_sid": TaskSid::numbered(2), "task_canceled_reason": "hangup"});
+            json!({"task_sid": TaskSid::numbered(2), "task_canceled_reason": "hangup", "worker_sid": ""});
         let mut no_task = accepted();
         no_task["data"]["payload"]["task_sid"] = json!(7);
         let mut no_reservation = accepted();

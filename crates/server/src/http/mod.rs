@@ -3,6 +3,7 @@
 mod auth;
 mod body;
 mod connections;
+mod events;
 mod operator;
 mod plugin;
 mod problem;
@@ -68,6 +69,7 @@ pub fn router(app: Arc<App>) -> Result<Router, Error> {
         .layer(cors(&app.config)?);
     let router = Router::new()
         .route("/webhooks/conference", post(webhooks::conference))
+        .route("/webhooks/events", post(events::events))
         .route("/twiml/announce/{recovery}", get(twiml::announce).post(twiml::announce))
         .route("/twiml/comfort", get(twiml::comfort).post(twiml::comfort))
         .route("/twiml/requeue/{recovery}", post(twiml::requeue))

@@ -2,11 +2,12 @@
 
 use super::auth::Agent;
 use super::problem::Problem;
+use super::signed::is_of_kind;
 use super::{App, body};
 use crate::config::InPlace;
 use axum::Json;
 use axum::extract::{FromRequest, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use rejoin_protocol::api::{Beacon, GracefulMark, Hello, HelloReply, Registration};
 use rejoin_recovery::Event;
 use serde::de::DeserializeOwned;
@@ -17,8 +18,6 @@ const HOLDINGS: usize = 100;
 /// Longest name of a worker, in characters.
 const NAME: usize = 200;
 
-const JSON: &[u8] = b"application/json";
-
 /// A JSON body. Fields that are not known are left alone: the plugin may be newer than the server.
 #[derive(Debug)]
 pub(crate) struct Posted<T>(T);
@@ -27,10 +26,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Posted<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
-        let kind = request.headers().get(header::CONTENT_TYPE).map(|kind| kind.as_bytes());
-        let is_json = kind
-            .is_some_and(|kind| kind.get(..JSON.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(JSON)));
-        if !is_json {
+        if !is_of_kind(request.headers(), "application/json") {
             return Err(Problem::BodyInvalid);
         }
         let body = body::read(app, request.into_body(), body::LIMIT).await?;

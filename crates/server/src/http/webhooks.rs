@@ -27,7 +27,7 @@ pub(crate) async fn conference(
 }
 
 /// The machine's form of it; `None` when it is none of its business.
-fn event(callback: ConferenceCallback) -> Option<ConferenceEvent> {
+pub(super) fn event(callback: ConferenceCallback) -> Option<ConferenceEvent> {
     let kind = match callback.event {
         ConferenceCallbackEvent::Start => ConferenceEventKind::Start,
         ConferenceCallbackEvent::End => ConferenceEventKind::End,

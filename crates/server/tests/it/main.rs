@@ -4,6 +4,7 @@
 
 mod crash;
 mod documents;
+mod events;
 mod hostile;
 mod jobs;
 mod plugin;

@@ -300,6 +300,21 @@ impl Desk {
         self.signed("/webhooks/conference", &params).await.status()
     }
 
+    /// A delivery of Event Streams.
+    pub(crate) async fn events(&self, events: &Value) -> StatusCode {
+        let body = events.to_string();
+        let path = format!("/webhooks/events?bodySHA256={}", hash(&body));
+        let signature = signature::sign(AUTH_TOKEN, &format!("{PUBLIC}{path}"), &[]);
+        self.posted(&path, body, &signature).await
+    }
+
+    /// A body of JSON with this signature.
+    pub(crate) async fn posted(&self, path: &str, body: String, signature: &str) -> StatusCode {
+        let request = self.http.post(format!("{}{path}", self.address)).body(body);
+        let request = request.header("content-type", "application/json").header(signature::HEADER, signature);
+        request.send().await.unwrap().status()
+    }
+
     pub(crate) async fn join(&self, sequence: u64, leg: &CallSid) {
         let extra = [
             ("CallSid", leg.as_str()),
@@ -349,6 +364,12 @@ impl Desk {
         self.talking().await;
         assert_eq!(self.leave(3, &ada_leg()).await, 204);
     }
+}
+
+/// Of a body that Twilio signs.
+pub(crate) fn hash(body: &str) -> String {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Lines of server-sent events as they come.

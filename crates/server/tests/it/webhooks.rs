@@ -109,3 +109,26 @@ async fn a_good_signature_over_another_token_counts_while_tokens_are_rotated() {
     }
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_signature_over_any_of_the_servers_addresses_counts() {
+    let world = World::start_with(|config| {
+        config.other_public_urls = vec!["http://10.0.0.1:8080/rejoin/".into(), "https://old.test".into()];
+    })
+    .await;
+    for (address, status) in [
+        (PUBLIC, 200),
+        ("https://rejoin.test:443", 200),
+        ("https://old.test", 200),
+        ("http://10.0.0.1:8080/rejoin", 200),
+        ("http://10.0.0.1:8080", 403),
+        ("http://rejoin.test", 403),
+        ("https://other.test", 403),
+    ] {
+        let signature = signature::sign(AUTH_TOKEN, &format!("{address}/twiml/comfort"), &[]);
+        let request = world.desk.http.get(format!("{}/twiml/comfort", world.desk.address));
+        // What the request itself says of the address is not believed.
+        let request = request.header("x-forwarded-host", "other.test").header(signature::HEADER, signature);
+        assert_eq!(request.send().await.unwrap().status(), status, "{address}");
+    }
+}

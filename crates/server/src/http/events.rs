@@ -1,0 +1,100 @@
+//! Event Streams: what TaskRouter and conferences tell in batches, at least once and in any order. Each event of a
+//! batch is handed to the engine; the batch is answered when all are durable, and is sent again otherwise.
+
+use super::App;
+use super::problem::Problem;
+use super::signed::SignedBatch;
+use super::webhooks;
+use axum::extract::State;
+use axum::http::StatusCode;
+use futures_util::future::try_join_all;
+use rejoin_protocol::attributes as names;
+use rejoin_protocol::{Millis, RecoveryId, WorkerSid};
+use rejoin_recovery::{Event, Purpose, TaskEvent, TaskEventKind};
+use rejoin_twilio::events::{Batch, News, StreamEvent, TaskNews, TaskNewsKind};
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// Twilio repeats events for hours. What a conference did so long ago is of no call that could be helped.
+const LATE: Millis = Millis::seconds(600);
+/// Why a task was canceled, when its caller hung up.
+const HUNG_UP: &str = "hangup";
+
+/// `POST /webhooks/events`.
+pub(crate) async fn events(
+    State(app): State<Arc<App>>,
+    SignedBatch(body): SignedBatch,
+) -> Result<StatusCode, Problem> {
+    let batch = Batch::parse(&body).map_err(|error| {
+        tracing::warn!(%error, "refused a batch of events");
+        Problem::CallbackInvalid
+    })?;
+    let now = crate::engine::now();
+    let read = batch.events.len();
+    let wanted: Vec<_> = batch.events.into_iter().filter_map(|event| wanted(&app, now, event)).collect();
+    let ignored = batch.unknown + read - wanted.len();
+    count("handled", wanted.len());
+    count("ignored", ignored);
+    count("malformed", batch.malformed);
+    tracing::debug!(handled = wanted.len(), ignored, malformed = batch.malformed, "a batch of events");
+    if batch.malformed > 0 {
+        tracing::warn!(
+            malformed = batch.malformed,
+            "events are not as Twilio documents them, and were left out"
+        );
+    }
+    try_join_all(wanted.into_iter().map(|event| app.engine.event(event))).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn count(result: &'static str, number: usize) {
+    metrics::counter!("rejoin_stream_events_total", "result" => result).increment(number as u64);
+}
+
+/// The machine's form of it; `None` when it is none of its business.
+fn wanted(app: &App, now: Millis, event: StreamEvent) -> Option<Event> {
+    match event.news {
+        News::Task(news) => {
+            let ours = news.workspace.as_ref().is_none_or(|workspace| *workspace == app.config.workspace);
+            if ours { task(event.id, *news).map(Event::Task) } else { None }
+        }
+        News::Conference(callback) => {
+            let recent = event.at.is_some_and(|at| at + LATE > now);
+            if recent { webhooks::event(callback).map(Event::Conference) } else { None }
+        }
+    }
+}
+
+fn task(id: String, news: TaskNews) -> Option<TaskEvent> {
+    let kind = match news.kind {
+        TaskNewsKind::EnteredQueue => TaskEventKind::EnteredQueue,
+        TaskNewsKind::Canceled => {
+            TaskEventKind::Canceled { hung_up: news.reason.as_deref() == Some(HUNG_UP) }
+        }
+        TaskNewsKind::Accepted => TaskEventKind::Accepted,
+        TaskNewsKind::Rejected | TaskNewsKind::TimedOut => TaskEventKind::NotTaken,
+        TaskNewsKind::ReservationCanceled => TaskEventKind::TakenBack,
+        TaskNewsKind::WrapUp => TaskEventKind::WrapUp,
+    };
+    let purpose = purpose(&news.attributes);
+    // Of tasks that no recovery has made only this tells something about a call.
+    if purpose == Purpose::Other && kind != TaskEventKind::WrapUp {
+        return None;
+    }
+    let TaskNews { task, worker, reservation, .. } = news;
+    Some(TaskEvent { id, task, purpose, worker, reservation, kind })
+}
+
+fn purpose(attributes: &str) -> Purpose {
+    let attributes: Map<String, Value> = serde_json::from_str(attributes).unwrap_or_default();
+    let text = |name: &str| attributes.get(name).and_then(Value::as_str);
+    let Some(recovery) = text(names::RECOVERY_ID).and_then(|id| RecoveryId::parse(id).ok()) else {
+        return Purpose::Other;
+    };
+    if attributes.get(names::IS_RECONNECT) == Some(&Value::Bool(true)) {
+        let target = text(names::TARGET_WORKER_SID).and_then(|sid| WorkerSid::parse(sid).ok());
+        Purpose::Reconnect { recovery, target }
+    } else {
+        Purpose::Ping { recovery }
+    }
+}
