@@ -145,8 +145,8 @@ export async function startDemo({
     dir,
   );
   const server = new Program(
-    'rejoin-server',
-    [],
+    'rejoin',
+    ['serve'],
     {
       ...secrets,
       ...here,

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::pace::Pacing;
-use clap::Parser;
+use clap::{Args, Parser};
 use rejoin_protocol::{AccountSid, Millis, TaskQueueSid, WorkflowSid, WorkspaceSid};
 use rejoin_recovery::{Changes, Policies};
 use secrecy::SecretString;
@@ -13,11 +13,6 @@ use std::net::SocketAddr;
 
 /// All settings.
 #[derive(Clone, Debug, Parser)]
-#[command(
-    name = "rejoin-server",
-    version,
-    about = "Puts Twilio Flex agents back on the calls that they were lost from"
-)]
 pub struct Config {
     /// The Twilio account.
     #[arg(long, env = "TWILIO_ACCOUNT_SID", value_parser = AccountSid::parse)]
@@ -61,9 +56,9 @@ pub struct Config {
     /// Who has this token may read timelines. Without it nobody may.
     #[arg(long, env = "REJOIN_OPERATOR_TOKEN", hide_env_values = true, value_parser = secret)]
     pub operator_token: Option<SecretString>,
-    /// The database: `sqlite:` and a path.
-    #[arg(long, env = "DATABASE_URL", default_value = "sqlite:rejoin.db")]
-    pub database_url: String,
+    /// Where everything is kept.
+    #[command(flatten)]
+    pub storage: Storage,
     /// Is an agent whose old leg still stands put back into the same conference?
     #[arg(long, env = "REJOIN_IN_PLACE", value_enum, default_value = "auto")]
     pub in_place: InPlace,
@@ -87,8 +82,16 @@ pub struct Config {
     pub queue: BTreeMap<TaskQueueSid, Changes>,
 }
 
+/// Where everything is kept.
+#[derive(Clone, Debug, Args)]
+pub struct Storage {
+    /// The database: `sqlite:` and a path.
+    #[arg(long, env = "DATABASE_URL", default_value = "sqlite:rejoin.db")]
+    pub database_url: String,
+}
+
 /// What callers hear.
-#[derive(Clone, Debug, Parser)]
+#[derive(Clone, Debug, Args)]
 pub struct Texts {
     /// Language of the texts, as in TwiML's `<Say>`.
     #[arg(long, env = "REJOIN_LANGUAGE", default_value = "en-US")]
@@ -126,7 +129,7 @@ pub enum InPlace {
 }
 
 /// How long things may take, in milliseconds.
-#[derive(Clone, Debug, Parser)]
+#[derive(Clone, Debug, Args)]
 pub struct Timings {
     /// How long a mark "on purpose" may come after the leave that it explains.
     #[arg(long, env = "REJOIN_GRACE_MS", default_value = "300")]
@@ -165,7 +168,8 @@ impl Config {
             let why = "list the origins that Flex is loaded from; any origin at all is not safe";
             return Err(Error::Setting { name: "REJOIN_ALLOWED_ORIGINS", why });
         }
-        if !self.database_url.starts_with("sqlite:") || self.database_url.contains(":memory:") {
+        if !self.storage.database_url.starts_with("sqlite:") || self.storage.database_url.contains(":memory:")
+        {
             let why = "sqlite: and the path of a file is wanted";
             return Err(Error::Setting { name: "DATABASE_URL", why });
         }
@@ -225,7 +229,7 @@ mod tests {
         let workspace = WorkspaceSid::numbered(1).to_string();
         let workflow = WorkflowSid::numbered(2).to_string();
         let mut arguments = vec![
-            "rejoin-server",
+            "rejoin",
             "--account",
             &account,
             "--workspace",

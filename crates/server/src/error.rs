@@ -15,10 +15,10 @@ pub enum Error {
     #[error("the lock file beside the database cannot be used ({0}): check the folder and its permissions")]
     Lock(#[source] std::io::Error),
     /// Another server has it.
-    #[error("the database is in use by another rejoin-server: stop that one, or set another DATABASE_URL")]
+    #[error("the database is in use by another rejoin: stop that one, or set another DATABASE_URL")]
     InUse,
     /// A value could not be turned into JSON or back.
-    #[error("a value could not be written or read as JSON ({0}): this is a defect of rejoin-server")]
+    #[error("a value could not be written or read as JSON ({0}): this is a defect of rejoin")]
     Json(#[from] serde_json::Error),
     /// A setting that cannot be used.
     #[error("{name} cannot be used: {why}")]

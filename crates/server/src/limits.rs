@@ -1,10 +1,10 @@
 //! What anybody may ask of the server at most, before it is known who asks.
 
-use clap::Parser;
+use clap::Args;
 use std::time::Duration;
 
 /// Limits of connections and requests.
-#[derive(Clone, Debug, Parser)]
+#[derive(Clone, Debug, Args)]
 pub struct Limits {
     /// How many connections may be open at once; more wait until one closes. Each desktop has one open all the time.
     #[arg(long, env = "REJOIN_CONNECTIONS", default_value = "16384")]

@@ -52,7 +52,7 @@ impl Server {
         let address =
             listener.local_addr().map_err(|source| Error::Listen { address: config.listen, source })?;
 
-        let store = Store::open(&config.database_url).await?;
+        let store = Store::open(&config.storage.database_url).await?;
         let timelines = store.timelines();
         let pushes = Pushes::new(crate::engine::now().0);
         let (lines, _) = broadcast::channel(1024);

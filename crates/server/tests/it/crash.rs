@@ -15,7 +15,8 @@ struct Process {
 
 impl Process {
     fn start(twilio: &Twilio, folder: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_rejoin-server"))
+        let mut child = Command::new(env!("CARGO_BIN_EXE_rejoin"))
+            .arg("serve")
             .args(arguments(twilio, folder))
             .env("RUST_LOG", "warn")
             .stdout(Stdio::piped())

@@ -226,7 +226,7 @@ pub(crate) fn arguments(twilio: &Twilio, folder: &Path) -> Vec<String> {
 
 pub(crate) fn config(twilio: &Twilio, folder: &Path) -> Config {
     use clap::Parser as _;
-    let program = std::iter::once("rejoin-server".to_owned());
+    let program = std::iter::once("rejoin".to_owned());
     Config::try_parse_from(program.chain(arguments(twilio, folder))).expect("good settings")
 }
 

@@ -1,0 +1,164 @@
+//! `rejoin demo`: a server in this process, and the twin as another program beside it.
+//!
+//! The twin is never linked into this program: what stands in for Twilio has no place in a production binary.
+
+use crate::signals::Signals;
+use clap::{Args, Parser};
+use rejoin_protocol::{AccountSid, WorkflowSid, WorkspaceSid};
+use rejoin_server::{Config, Server};
+use std::fmt::Write as _;
+use std::io::Read as _;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, Stdio};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Port of the page to open.
+    #[arg(long, default_value_t = 4180)]
+    port: u16,
+    /// The twin's program; by default the one beside this program.
+    #[arg(long, value_name = "FILE")]
+    twin: Option<PathBuf>,
+    /// The plugin's bundle, as `npm run build` makes it.
+    #[arg(long, value_name = "FILE", default_value = "build/plugin-rejoin.js")]
+    plugin: PathBuf,
+    /// The directory with the Flex UI as one script, as `npm start` makes it.
+    #[arg(long, value_name = "DIRECTORY", default_value = "target/flex-host")]
+    flex_host: PathBuf,
+}
+
+/// Until a signal comes, or one of the two ends.
+pub(crate) async fn run(options: Options) -> Result<ExitCode, String> {
+    let mut signals = Signals::new();
+    let twin = options.twin.clone().map_or_else(beside, Ok)?;
+    for (what, path) in
+        [("the twin", &twin), ("the plugin", &options.plugin), ("the Flex UI", &options.flex_host)]
+    {
+        if !path.exists() {
+            let path = path.display();
+            return Err(format!(
+                "{what} is not at {path}. `npm start` in the sources builds and runs all of it"
+            ));
+        }
+    }
+    let folder = folder()?;
+    let ended = with_both(&options, &twin, &folder, &mut signals).await;
+    if let Err(error) = std::fs::remove_dir_all(&folder) {
+        tracing::warn!(%error, folder = %folder.display(), "the demo's database could not be removed");
+    }
+    ended
+}
+
+async fn with_both(
+    options: &Options,
+    twin: &Path,
+    folder: &Path,
+    signals: &mut Signals,
+) -> Result<ExitCode, String> {
+    let (auth_token, operator_token) = (secret()?, secret()?);
+    let address = free_port()?;
+    let twin_url = format!("http://localhost:{}", options.port);
+    let mut twin = Command::new(twin)
+        .args(["--listen", &format!("127.0.0.1:{}", options.port)])
+        .args(["--server-url", &format!("http://{address}")])
+        .arg("--plugin")
+        .arg(&options.plugin)
+        .arg("--flex-host")
+        .arg(&options.flex_host)
+        .env("TWILIO_AUTH_TOKEN", &auth_token)
+        .env("REJOIN_OPERATOR_TOKEN", &operator_token)
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| format!("the twin cannot be started: {error}"))?;
+    is_up(&mut twin).await?;
+
+    let text = [
+        ("account", AccountSid::numbered(1).to_string()),
+        ("auth-token", auth_token),
+        ("workspace", WorkspaceSid::numbered(1).to_string()),
+        ("twilio-base", format!("http://127.0.0.1:{}/__tw", options.port)),
+        ("listen", address.to_string()),
+        ("public-url", format!("http://{address}")),
+        ("ping-workflow", WorkflowSid::numbered(2).to_string()),
+        // The twin's workflow of outbound calls finds nobody.
+        ("outbound-workflow", WorkflowSid::numbered(1).to_string()),
+        ("allowed-origins", format!("{twin_url},http://127.0.0.1:{}", options.port)),
+        ("operator-token", operator_token),
+        ("database-url", format!("sqlite:{}", folder.join("rejoin.sqlite").display())),
+    ];
+    let arguments = text.iter().map(|(name, value)| format!("--{name}={value}"));
+    let config = DemoConfig::try_parse_from(std::iter::once("demo".to_owned()).chain(arguments));
+    let config = config.map_err(|error| error.to_string())?.config;
+    let mut server = Server::start(config).await.map_err(|error| error.to_string())?;
+    println!(
+        "Open {twin_url}/ in a browser: sign in as Agent Ada, call from the customer phone, accept, refresh Ada's tab."
+    );
+    println!("Ctrl-C stops it.");
+    let code = tokio::select! {
+        () = signals.next() => ExitCode::SUCCESS,
+        () = server.failed() => ExitCode::FAILURE,
+        _ = twin.wait() => ExitCode::FAILURE,
+    };
+    server.stop().await;
+    Ok(code)
+}
+
+#[derive(Parser)]
+struct DemoConfig {
+    #[command(flatten)]
+    config: Config,
+}
+
+/// The twin beside this program.
+fn beside() -> Result<PathBuf, String> {
+    let this =
+        std::env::current_exe().map_err(|error| format!("where this program is cannot be told: {error}"))?;
+    Ok(this.with_file_name("rejoin-twin"))
+}
+
+/// A folder of our own.
+fn folder() -> Result<PathBuf, String> {
+    let folder = std::env::temp_dir().join(format!("rejoin-demo-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)
+        .map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;
+    Ok(folder)
+}
+
+/// Tokens are made anew for each start.
+fn secret() -> Result<String, String> {
+    let mut bytes = [0; 16];
+    std::fs::File::open("/dev/urandom")
+        .and_then(|mut random| random.read_exact(&mut bytes))
+        .map_err(|error| format!("no random numbers: {error}"))?;
+    Ok(bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing into a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    }))
+}
+
+/// The twin has to know where the server is before the server can be started.
+fn free_port() -> Result<SocketAddr, String> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|listener| listener.local_addr())
+        .map_err(|error| format!("no free port: {error}"))
+}
+
+/// Waits until it says that it listens.
+async fn is_up(twin: &mut Child) -> Result<(), String> {
+    let ended = || "the twin has ended: is its port taken? Give another one with --port".to_owned();
+    let stdout = twin.stdout.take().ok_or_else(ended)?;
+    let mut lines = BufReader::new(stdout).lines();
+    while let Some(line) = lines.next_line().await.map_err(|error| error.to_string())? {
+        if line.starts_with("listening on") {
+            // What it says from now on is read, so that it is never held up by a full pipe.
+            tokio::spawn(async move { while matches!(lines.next_line().await, Ok(Some(_))) {} });
+            return Ok(());
+        }
+    }
+    Err(ended())
+}
