@@ -16,7 +16,7 @@ use subtle::ConstantTimeEq as _;
 pub const HEADER: &str = "X-Twilio-Signature";
 
 /// Query parameter that carries the SHA-256 of a body that is no form.
-const BODY_HASH: &str = "bodySHA256";
+pub const BODY_HASH: &str = "bodySHA256";
 
 /// What was sent with the request, as far as it is signed.
 #[derive(Clone, Copy, Debug)]
@@ -75,22 +75,26 @@ pub fn validate<T: AsRef<str>>(auth_tokens: &[T], url: &str, signed: Signed<'_>,
 
 /// Does the URL announce the hash of a body, which then is signed instead of form parameters?
 pub fn announces_body_hash(url: &str) -> bool {
-    body_hash(url).is_some()
+    announced(url).is_some()
 }
 
-fn body_hash(url: &str) -> Option<&str> {
+/// The hash of a body as the URL announces it.
+pub fn body_hash(body: &[u8]) -> String {
+    Sha256::digest(body).iter().fold(String::with_capacity(64), |mut hex, byte| {
+        // Writing to a String does not fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+fn announced(url: &str) -> Option<&str> {
     let (_, query) = url.split_once('?')?;
     query.split('&').find_map(|pair| pair.strip_prefix(BODY_HASH)?.strip_prefix('='))
 }
 
 fn body_hash_is_right(url: &str, body: &[u8]) -> bool {
-    let Some(announced) = body_hash(url) else { return false };
-    let hash = Sha256::digest(body).iter().fold(String::with_capacity(64), |mut hex, byte| {
-        // Writing to a String does not fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    });
-    hash.as_bytes().ct_eq(announced.as_bytes()).into()
+    let Some(announced) = announced(url) else { return false };
+    body_hash(body).as_bytes().ct_eq(announced.as_bytes()).into()
 }
 
 /// The forms in which Twilio may have signed a URL.

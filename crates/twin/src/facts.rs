@@ -115,6 +115,9 @@ pub struct Facts {
     pub twiml_limit: usize,
     /// Longest TwiML document, in bytes. *Assumed*: 64 kB, error 11750.
     pub document_limit: usize,
+    /// How long after something happened Event Streams tells it; what happens meanwhile comes in the same batch.
+    /// *Assumed*: Twilio says "near real time" (<https://www.twilio.com/docs/events>).
+    pub event_delay: Millis,
     /// Said to a caller when a document fails and there is no fallback. *Read* in wording of many reports.
     pub error_message: &'static str,
 }
@@ -142,6 +145,7 @@ impl Default for Facts {
             redirect_cancels_task: true,
             twiml_limit: 4000,
             document_limit: 65_536,
+            event_delay: Millis(300),
             error_message: "We are sorry, an application error has occurred. Goodbye.",
         }
     }

@@ -23,6 +23,7 @@ pub mod model;
 pub mod outside;
 pub mod rest;
 mod shell;
+mod sinks;
 mod webhooks;
 
 pub use shell::{LegNews, PhoneCommand, Twin, TwinConfig, TwinError, now as shell_now};

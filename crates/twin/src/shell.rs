@@ -8,6 +8,7 @@ use crate::{
         demo_account,
     },
     outside::{Phone, Phones, Ringing},
+    sinks::Sinks,
     webhooks::Webhooks,
 };
 use rejoin_protocol::{AccountSid, CallSid, Millis, WorkerSid};
@@ -132,6 +133,7 @@ struct Inner {
     customers: AtomicU64,
     outside: Mutex<Phones>,
     features: Mutex<Vec<String>>,
+    sinks: Mutex<Sinks>,
     cut_off: watch::Sender<HashSet<WorkerSid>>,
 }
 
@@ -202,6 +204,7 @@ impl Twin {
                 customers: AtomicU64::new(1),
                 outside: Mutex::default(),
                 features: Mutex::default(),
+                sinks: Mutex::default(),
                 cut_off: watch::Sender::default(),
             }),
         };
@@ -344,6 +347,11 @@ impl Twin {
         let Some(worker) = worker else { return std::future::pending().await };
         // Fails only when the twin shuts down.
         let _ = self.inner.cut_off.subscribe().wait_for(|workers| workers.contains(worker)).await;
+    }
+
+    /// Where Event Streams go.
+    pub(crate) fn sinks(&self) -> MutexGuard<'_, Sinks> {
+        locked(&self.inner.sinks)
     }
 
     /// Is there such a leg, and has it not ended?
@@ -568,6 +576,7 @@ impl Driver {
             Effect::SetTimer { timer, at } => {
                 self.timers.insert((at, timer));
             }
+            Effect::Stream(event) => self.twin.sinks().tell(&event),
             Effect::Log(line) => self.twin.log(line),
         }
     }

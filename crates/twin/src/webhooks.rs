@@ -19,6 +19,8 @@ use std::{
 const CONNECT: Duration = Duration::from_secs(5);
 /// Twilio's limit for a whole webhook; same page.
 const TOTAL: Duration = Duration::from_secs(15);
+/// Twilio's limit for a batch of events (<https://www.twilio.com/docs/api/errors/91308>).
+const EVENTS: Duration = Duration::from_secs(5);
 /// Kept clips; more than a demo has. The cache is emptied when it is full.
 const CLIPS: usize = 64;
 
@@ -115,6 +117,29 @@ impl Webhooks {
         Ok(clip)
     }
 
+    /// JSON, signed by its hash as Event Streams sends it.
+    ///
+    /// # Errors
+    /// One line, when it was not delivered or refused.
+    pub(crate) async fn json(&self, url: &str, body: &str) -> Result<(), String> {
+        let mut parsed = reqwest::Url::parse(url).map_err(|error| format!("11100: invalid URL: {error}"))?;
+        parsed.set_fragment(None);
+        parsed.query_pairs_mut().append_pair(signature::BODY_HASH, &signature::body_hash(body.as_bytes()));
+        let header = self.signature(&parsed, &[]);
+        let request = self.client.post(parsed).timeout(EVENTS).body(body.to_owned());
+        let request = request.header(reqwest::header::CONTENT_TYPE, "application/json");
+        self.answered(request.header(signature::HEADER, header)).await.map(drop)
+    }
+
+    /// HTTP keeps the port; HTTPS drops it, which `Url` has done for the default port.
+    fn signature(&self, url: &reqwest::Url, params: &[(String, String)]) -> String {
+        let mut url = url.clone();
+        if url.scheme() == "https" {
+            let _ = url.set_port(None);
+        }
+        signature::sign(self.auth_token.expose_secret(), url.as_str(), params)
+    }
+
     async fn send(
         &self,
         url: &str,
@@ -128,17 +153,16 @@ impl Webhooks {
             parsed.query_pairs_mut().extend_pairs(params);
         }
         let signed: &[(String, String)] = if get { &[] } else { params };
-        // HTTP keeps the port; HTTPS drops it, which `Url` has done for the default port.
-        let mut signed_url = parsed.clone();
-        if signed_url.scheme() == "https" {
-            let _ = signed_url.set_port(None);
-        }
-        let header = signature::sign(self.auth_token.expose_secret(), signed_url.as_str(), signed);
+        let header = self.signature(&parsed, signed);
         let request = if get { self.client.get(parsed) } else { self.client.post(parsed).form(params) };
         let number = self.sent.fetch_add(1, Ordering::Relaxed);
         let request = request
             .header(signature::HEADER, header)
             .header("I-Twilio-Idempotency-Token", format!("{:016x}-{number:08x}", now().0));
+        self.answered(request).await
+    }
+
+    async fn answered(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response, String> {
         tokio::time::sleep(self.latency).await;
         let response = request.send().await.map_err(|error| {
             let code = if error.is_connect() || error.is_timeout() { 11205 } else { 11206 };

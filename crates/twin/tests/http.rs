@@ -13,7 +13,15 @@ use rejoin_protocol::{AccountSid, CallSid, TaskSid, WorkerSid, WorkspaceSid};
 use rejoin_twilio::signature::{self, Signed};
 use rejoin_twin::{LegNews, Twin, TwinConfig, app, facts::Facts};
 use serde_json::Value;
-use std::{collections::HashMap, net::SocketAddr, time::Duration};
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use tokio::sync::mpsc;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -26,12 +34,16 @@ struct Asked {
     params: HashMap<String, String>,
     signed: bool,
     headers: HeaderMap,
+    /// Of a body that is no form.
+    json: Value,
 }
 
 #[derive(Clone)]
 struct Far {
     base: String,
     asked: mpsc::UnboundedSender<Asked>,
+    /// The first delivery of events is not taken.
+    refused: Arc<AtomicBool>,
 }
 
 /// Records what comes, and answers by path.
@@ -45,8 +57,10 @@ async fn far(State(far): State<Far>, method: Method, uri: Uri, headers: HeaderMa
     let form: &[(String, String)] = if method == Method::GET { &[] } else { &pairs };
     let url = format!("{}{uri}", far.base);
     let header = headers.get(signature::HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let signed = signature::validate(&[TOKEN], &url, Signed::Form(form), header);
     let path = uri.path().to_owned();
+    let json: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let signed = if json.is_null() { Signed::Form(form) } else { Signed::Body(&body) };
+    let signed = signature::validate(&[TOKEN], &url, signed, header);
     let document = match path.as_str() {
         "/room" => format!(
             r#"<Dial><Conference statusCallback="{0}/events" statusCallbackEvent="join leave announcement">room</Conference></Dial>"#,
@@ -58,10 +72,20 @@ async fn far(State(far): State<Far>, method: Method, uri: Uri, headers: HeaderMa
         _ => String::new(),
     };
     far.asked
-        .send(Asked { path: path.clone(), method, params: pairs.into_iter().collect(), signed, headers })
+        .send(Asked {
+            path: path.clone(),
+            method,
+            params: pairs.into_iter().collect(),
+            signed,
+            headers,
+            json,
+        })
         .expect("the test listens");
     let document = format!("<Response>{document}</Response>");
     match path.as_str() {
+        "/stream" if !far.refused.swap(true, Ordering::Relaxed) => {
+            StatusCode::SERVICE_UNAVAILABLE.into_response()
+        }
         "/events" => StatusCode::NO_CONTENT.into_response(),
         "/broken" => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         "/page" => ([(header::CONTENT_TYPE, "text/html")], document).into_response(),
@@ -130,7 +154,7 @@ impl Setup {
         let (listener, address) = bound().await;
         let (sender, asked) = mpsc::unbounded_channel();
         let base = format!("http://{address}");
-        let state = Far { base: base.clone(), asked: sender };
+        let state = Far { base: base.clone(), asked: sender, refused: Arc::default() };
         let router = Router::new().fallback(far).with_state(state);
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { twin, base: format!("http://{listen}"), far: base, asked, client: reqwest::Client::new() }
@@ -339,4 +363,62 @@ async fn what_does_not_call_itself_audio_is_not_played() {
     tokio::time::timeout(Duration::from_secs(20), end).await.expect("the call ends");
     let skipped = |line: &String| line.contains("a <Play> is skipped: 12300");
     assert!(setup.twin.log_lines().iter().any(skipped), "{:?}", setup.twin.log_lines());
+}
+
+#[tokio::test]
+async fn a_sink_gets_what_was_subscribed_in_batches_until_it_takes_them() {
+    let mut setup = Setup::new().await;
+    let post = |path: &str, form: Vec<(&'static str, String)>| {
+        let request = setup.request(Method::POST, &format!("events.twilio.com/v1/{path}")).form(&form);
+        async move { body(request.send().await.expect("an answer")).await }
+    };
+    let sink = format!(r#"{{"destination":"{}/stream","method":"POST","batch_events":true}}"#, setup.far);
+    let email = vec![("SinkType", "email".to_owned()), ("SinkConfiguration", sink.clone())];
+    assert_eq!(post("Sinks", email).await.0, StatusCode::BAD_REQUEST);
+    let webhook = vec![("SinkType", "webhook".to_owned()), ("SinkConfiguration", sink)];
+    let (status, sink) = post("Sinks", webhook).await;
+    assert_eq!(status, StatusCode::CREATED);
+    let sink = sink["sid"].as_str().expect("a SID").to_owned();
+    let types = ["task-queue.entered", "reservation.created", "task.canceled"]
+        .map(|name| ("Types", format!(r#"{{"type":"com.twilio.taskrouter.{name}","schema_version":1}}"#)));
+    let mut subscription = vec![("SinkSid", "DG1".to_owned())];
+    subscription.extend(types.clone());
+    assert_eq!(post("Subscriptions", subscription).await.0, StatusCode::BAD_REQUEST);
+    let mut subscription = vec![("SinkSid", sink)];
+    subscription.extend(types);
+    assert_eq!(post("Subscriptions", subscription).await.0, StatusCode::CREATED);
+
+    let worker = WorkerSid::numbered(0xada);
+    let form = [
+        ("WorkflowSid", "WW00000000000000000000000000000002"),
+        ("TaskChannel", "recovery-ping"),
+        ("RoutingTarget", worker.as_str()),
+        ("Attributes", r#"{"a":"b"}"#),
+    ];
+    let response = setup.taskrouter(Method::POST, "Tasks").form(&form).send().await.expect("an answer");
+    let task = body(response).await.1["sid"].as_str().expect("a SID").to_owned();
+    let refused = setup.next("/stream").await;
+    let taken = setup.next("/stream").await;
+    assert!(refused.signed && taken.signed);
+    assert_eq!(refused.json, taken.json, "repeated as it was");
+    let events = taken.json.as_array().expect("a batch");
+    let kinds: Vec<_> = events.iter().filter_map(|event| event["type"].as_str()).collect();
+    assert_eq!(
+        kinds,
+        ["com.twilio.taskrouter.task-queue.entered", "com.twilio.taskrouter.reservation.created"]
+    );
+    assert_ne!(events[0]["id"], events[1]["id"]);
+    let payload = &events[1]["data"]["payload"];
+    assert_eq!(payload["task_sid"], task.as_str());
+    assert_eq!(
+        (&payload["task_attributes"], &payload["worker_sid"]),
+        (&r#"{"a":"b"}"#.into(), &worker.as_str().into())
+    );
+
+    let form = [("AssignmentStatus", "canceled"), ("Reason", "enough")];
+    let request = setup.taskrouter(Method::POST, &format!("Tasks/{task}")).form(&form);
+    assert_eq!(request.send().await.expect("an answer").status(), StatusCode::OK);
+    let canceled = setup.next("/stream").await.json;
+    assert_eq!(canceled[0]["data"]["payload"]["task_canceled_reason"], "enough");
+    assert_eq!(canceled.as_array().map(Vec::len), Some(1), "nobody has subscribed to the reservation's end");
 }

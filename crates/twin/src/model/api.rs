@@ -113,6 +113,19 @@ pub struct Assumptions {
     pub presence_ttl_ms: Option<u64>,
 }
 
+/// One event of TaskRouter's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StreamEvent {
+    /// `EV…`.
+    pub id: String,
+    /// `reservation.accepted` and the like.
+    pub name: String,
+    /// When (point in time).
+    pub at: Millis,
+    /// What the event is about.
+    pub payload: serde_json::Map<String, Value>,
+}
+
 /// What somebody wants of Twilio. REST and event bridge are mapped onto these.
 #[derive(Clone, Debug)]
 pub enum Request {
@@ -518,6 +531,8 @@ pub enum Effect {
         /// In the event bridge's form.
         payload: Value,
     },
+    /// Event Streams tells it to whoever has subscribed to it.
+    Stream(StreamEvent),
     /// Ring a worker's phone: the shell makes the media and sends the Voice SDK's `invite`.
     Ring {
         /// The agent's leg.

@@ -11,6 +11,7 @@ mod requests;
 mod routing;
 mod snapshot;
 mod state;
+mod stream;
 mod taskrouter;
 #[cfg(test)]
 mod tests;
@@ -47,6 +48,8 @@ pub struct Model {
     effects: Vec<Effect>,
     next_sid: u128,
     next_id: u64,
+    /// Events of the stream so far, in numbers of their own.
+    streamed: u128,
     calls: BTreeMap<CallSid, Call>,
     conferences: BTreeMap<ConferenceSid, Conference>,
     tasks: BTreeMap<TaskSid, Task>,
@@ -80,6 +83,7 @@ impl Model {
             effects: vec![],
             next_sid: first_number,
             next_id: 0,
+            streamed: first_number,
             calls: BTreeMap::new(),
             conferences: BTreeMap::new(),
             tasks: BTreeMap::new(),

@@ -18,12 +18,12 @@ use serde_json::Value;
 
 impl ApiError {
     /// 404.
-    pub(super) fn not_found(what: &str) -> Self {
+    pub(crate) fn not_found(what: &str) -> Self {
         Self { status: 404, code: 20404, message: format!("The requested {what} was not found") }
     }
 
     /// 400 because of a parameter.
-    pub(super) fn bad_request(message: impl Into<String>) -> Self {
+    pub(crate) fn bad_request(message: impl Into<String>) -> Self {
         Self { status: 400, code: 20001, message: message.into() }
     }
 }

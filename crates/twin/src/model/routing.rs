@@ -15,7 +15,8 @@ impl Model {
         let now = self.now;
         let Some(task) = self.tasks.get_mut(sid) else { return };
         let Some(target) = task.targets.front() else { return };
-        if task.queue.as_ref() != Some(&target.queue) {
+        let entered = task.queue.as_ref() != Some(&target.queue);
+        if entered {
             task.queue = Some(target.queue.clone());
             task.queue_entered = Some(now);
         }
@@ -24,6 +25,9 @@ impl Model {
         task.target_ends = target.timeout.map(|timeout| from + timeout);
         if let Some(ends) = task.target_ends {
             self.timer(now.until(ends), Due::Target(sid.clone()));
+        }
+        if entered {
+            self.stream_task(sid, "task-queue.entered");
         }
     }
 

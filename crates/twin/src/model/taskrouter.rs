@@ -111,6 +111,7 @@ impl Model {
         self.tasks.insert(sid.clone(), task);
         self.log(format!("{sid} is a new task"));
         self.timer(timeout, Due::TaskTimeout(sid.clone()));
+        self.stream_task(&sid, "task.created");
         self.enter_target(&sid, self.now);
         if let (Some(queue), Some(task)) = (queue, self.tasks.get_mut(&sid)) {
             task.queue = Some(queue);
@@ -195,7 +196,8 @@ impl Model {
         let event_type = format!("reservation.{}", reservation.status.event());
         let worker = reservation.worker.clone();
         let payload = self.bridge_reservation_in_full(sid, reservation);
-        self.effects.push(Effect::Tell { worker, event_type, payload });
+        self.effects.push(Effect::Tell { worker, event_type: event_type.clone(), payload });
+        self.stream_reservation(sid, &event_type);
     }
 
     /// Workers with an active reservation of the task.
@@ -307,6 +309,7 @@ impl Model {
         task.version += 1;
         task.updated = now;
         self.log(format!("{sid} is canceled: {reason}"));
+        self.stream_task(sid, "task.canceled");
         self.timer(self.facts.task_deleted_after, Due::TaskDeletion(sid.clone()));
         let pending: Vec<ReservationSid> = self
             .reservations
@@ -422,6 +425,7 @@ impl Model {
         let Some(worker) = self.workers.get(sid) else { return };
         let payload = self.bridge_worker(sid, worker);
         self.effects.push(Effect::Tell { worker: sid.clone(), event_type: event_type.into(), payload });
+        self.stream_worker(sid, event_type);
     }
 
     pub(super) fn presence(&mut self, sid: &WorkerSid, open: bool) {

@@ -38,6 +38,11 @@ impl Form {
         (!values.is_empty()).then(|| values.join(","))
     }
 
+    /// A key that may be repeated, each value for itself.
+    pub(super) fn all(&self, name: &str) -> Vec<String> {
+        self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.clone()).collect()
+    }
+
     pub(super) fn flag(&self, name: &str) -> Result<Option<bool>, ApiError> {
         match self.text(name) {
             None => Ok(None),
@@ -78,6 +83,7 @@ mod tests {
         assert_eq!(form.text("T").as_deref(), Some("+1"));
         assert_eq!(form.text("Q").as_deref(), Some("é"));
         assert_eq!(form.list("L").as_deref(), Some("x,y"));
+        assert_eq!(form.all("L"), ["x", "y"]);
         assert_eq!(form.flag("F"), Ok(Some(true)));
         assert_eq!(form.number("N"), Ok(Some(7)));
         assert_eq!(form.text("None"), None);

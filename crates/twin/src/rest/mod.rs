@@ -1,5 +1,6 @@
 //! Twilio's REST API: forms in, JSON out, in Twilio's shape (<https://www.twilio.com/docs/usage/api>).
 
+mod events;
 mod form;
 mod iam;
 mod taskrouter;
@@ -20,15 +21,16 @@ use axum::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use form::Form;
 use secrecy::ExposeSecret;
-use serde_json::json;
+use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
-/// The routes of api.twilio.com, taskrouter.twilio.com and iam.twilio.com.
+/// The routes of api.twilio.com, taskrouter.twilio.com, iam.twilio.com and events.twilio.com.
 pub fn router(twin: Twin) -> Router {
     Router::new()
         .route("/@api.twilio.com/{*path}", any(voice_api))
         .route("/@taskrouter.twilio.com/{*path}", any(taskrouter_api))
         .route("/@iam.twilio.com/{*path}", any(iam_api))
+        .route("/@events.twilio.com/{*path}", any(events_api))
         .with_state(twin)
 }
 
@@ -76,6 +78,25 @@ async fn iam_api(
     note(&twin, &method, &path, result.as_ref().err());
     twin.lag().await;
     result.map_or_else(|error| refusal(&error), |body| Json(body).into_response())
+}
+
+async fn events_api(
+    State(twin): State<Twin>,
+    method: Method,
+    Path(path): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    twin.lag().await;
+    let result = authorize(&twin, &headers)
+        .and_then(|()| events::answer(&twin, &method, &path, &Form::parse(&body, None)?));
+    note(&twin, &method, &path, result.as_ref().err());
+    twin.lag().await;
+    match result {
+        Ok((status, Value::Null)) => status.into_response(),
+        Ok((status, body)) => (status, Json(body)).into_response(),
+        Err(error) => refusal(&error),
+    }
 }
 
 async fn serve(

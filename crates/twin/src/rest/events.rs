@@ -1,0 +1,32 @@
+//! events.twilio.com: where Event Streams go.
+
+use super::{form::Form, not_found};
+use crate::{Twin, model::ApiError};
+use axum::http::{Method, StatusCode};
+use serde_json::Value;
+
+/// `POST /v1/Sinks`, `POST /v1/Subscriptions`, `DELETE /v1/Subscriptions/{DF}`
+/// (<https://www.twilio.com/docs/events>).
+pub(super) fn answer(
+    twin: &Twin,
+    method: &Method,
+    path: &str,
+    form: &Form,
+) -> Result<(StatusCode, Value), ApiError> {
+    let mut sinks = twin.sinks();
+    match (method.as_str(), path) {
+        ("POST", "v1/Sinks") => {
+            let made = sinks.add(twin, &form.needed("SinkType")?, &form.needed("SinkConfiguration")?)?;
+            Ok((StatusCode::CREATED, made))
+        }
+        ("POST", "v1/Subscriptions") => {
+            let made = sinks.subscribe(&form.needed("SinkSid")?, &form.all("Types"))?;
+            Ok((StatusCode::CREATED, made))
+        }
+        ("DELETE", path) => match path.strip_prefix("v1/Subscriptions/") {
+            Some(sid) => Ok((StatusCode::NO_CONTENT, sinks.unsubscribe(sid)?)),
+            None => Err(not_found(path)),
+        },
+        _ => Err(not_found(path)),
+    }
+}

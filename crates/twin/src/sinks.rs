@@ -1,0 +1,159 @@
+//! Event Streams: sinks, what is subscribed for them, and delivery: in batches, at least once, repeated for hours
+//! (<https://www.twilio.com/docs/events/event-delivery-and-duplication>).
+
+use crate::{
+    Twin,
+    dates::iso,
+    model::{ApiError, StreamEvent},
+    webhooks::Webhooks,
+};
+use rejoin_protocol::Millis;
+use serde_json::{Value, json};
+use std::{collections::BTreeSet, time::Duration};
+use tokio::sync::mpsc;
+
+/// What types of TaskRouter begin with.
+const TASKROUTER: &str = "com.twilio.taskrouter.";
+/// Failed deliveries are repeated for so long.
+const PATIENCE: Millis = Millis::seconds(4 * 3600);
+/// The first pause before a repetition; the next ones are twice as long each.
+const PAUSE: Duration = Duration::from_millis(500);
+/// The longest pause.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// All sinks of the account.
+#[derive(Debug, Default)]
+pub(crate) struct Sinks {
+    sinks: Vec<Sink>,
+    subscriptions: Vec<Subscription>,
+    made: u128,
+}
+
+#[derive(Debug)]
+struct Sink {
+    sid: String,
+    events: mpsc::UnboundedSender<Value>,
+}
+
+#[derive(Debug)]
+struct Subscription {
+    sid: String,
+    sink: String,
+    types: BTreeSet<String>,
+}
+
+impl Sinks {
+    /// `POST /v1/Sinks`.
+    ///
+    /// # Errors
+    /// When the configuration is not that of a webhook.
+    pub(crate) fn add(&mut self, twin: &Twin, kind: &str, configuration: &str) -> Result<Value, ApiError> {
+        let configuration: Value = serde_json::from_str(configuration)
+            .map_err(|_| ApiError::bad_request("SinkConfiguration is not JSON"))?;
+        let destination = configuration["destination"].as_str().filter(|_| kind == "webhook");
+        let destination = destination
+            .ok_or_else(|| ApiError::bad_request("only webhooks are modelled, with a destination"))?
+            .to_owned();
+        let batch = configuration["batch_events"] == true;
+        let webhooks =
+            Webhooks::new(twin.config()).map_err(|error| ApiError::bad_request(error.to_string()))?;
+        let (events, waiting) = mpsc::unbounded_channel();
+        tokio::spawn(deliver(twin.clone(), webhooks, destination, batch, waiting));
+        let sid = self.sid("DG");
+        self.sinks.push(Sink { sid: sid.clone(), events });
+        Ok(json!({"sid": sid, "status": "active", "sink_type": kind, "sink_configuration": configuration}))
+    }
+
+    /// `POST /v1/Subscriptions`.
+    ///
+    /// # Errors
+    /// When there is no such sink, or a type cannot be read.
+    pub(crate) fn subscribe(&mut self, sink: &str, types: &[String]) -> Result<Value, ApiError> {
+        if !self.sinks.iter().any(|known| known.sid == sink) {
+            return Err(ApiError::bad_request("there is no such SinkSid"));
+        }
+        let names: Option<BTreeSet<String>> = types
+            .iter()
+            .map(|text| serde_json::from_str::<Value>(text).ok()?["type"].as_str().map(str::to_owned))
+            .collect();
+        let types = names.filter(|types| !types.is_empty());
+        let types =
+            types.ok_or_else(|| ApiError::bad_request("Types are not of the form {\"type\":\"…\"}"))?;
+        let sid = self.sid("DF");
+        self.subscriptions.push(Subscription { sid: sid.clone(), sink: sink.to_owned(), types });
+        Ok(json!({"sid": sid, "sink_sid": sink}))
+    }
+
+    /// `DELETE /v1/Subscriptions/{DF}`.
+    ///
+    /// # Errors
+    /// When there is no such subscription.
+    pub(crate) fn unsubscribe(&mut self, sid: &str) -> Result<Value, ApiError> {
+        let before = self.subscriptions.len();
+        self.subscriptions.retain(|subscription| subscription.sid != sid);
+        if self.subscriptions.len() == before {
+            return Err(ApiError::not_found("subscription"));
+        }
+        Ok(Value::Null)
+    }
+
+    /// Something happened.
+    pub(crate) fn tell(&self, event: &StreamEvent) {
+        let kind = format!("{TASKROUTER}{}", event.name);
+        for sink in &self.sinks {
+            let wanted = |of: &Subscription| of.sink == sink.sid && of.types.contains(&kind);
+            if self.subscriptions.iter().any(wanted) {
+                // Fails only when the runtime is being shut down.
+                let _ = sink.events.send(cloud_event(&kind, event));
+            }
+        }
+    }
+
+    fn sid(&mut self, prefix: &str) -> String {
+        self.made += 1;
+        format!("{prefix}{:032x}", self.made)
+    }
+}
+
+/// The envelope (<https://cloudevents.io>), as in Twilio's examples.
+fn cloud_event(kind: &str, event: &StreamEvent) -> Value {
+    let time = iso(event.at);
+    let group = event.name.split('.').next().unwrap_or_default();
+    json!({
+        "specversion": "1.0", "type": kind, "source": format!("/v1/Events/{}", event.id), "id": event.id,
+        "dataschema": "https://events-schemas.twilio.com/TaskRouter.WDSEvent/4",
+        "datacontenttype": "application/json", "time": time,
+        "data": {
+            "sid": event.id, "name": event.name, "timestamp": time, "level": "INFO", "group": group,
+            "product_name": "TaskRouter", "publisher": "taskrouter", "payload_type": "taskrouter-events",
+            "payload": event.payload,
+        },
+    })
+}
+
+async fn deliver(
+    twin: Twin,
+    webhooks: Webhooks,
+    destination: String,
+    batch: bool,
+    mut waiting: mpsc::UnboundedReceiver<Value>,
+) {
+    while let Some(first) = waiting.recv().await {
+        tokio::time::sleep(Duration::from_millis(twin.config().facts.event_delay.0)).await;
+        let mut events = vec![first];
+        while batch && let Ok(next) = waiting.try_recv() {
+            events.push(next);
+        }
+        let (body, count) = (Value::from(events).to_string(), waiting.len());
+        let until = crate::shell_now() + PATIENCE;
+        let mut pause = PAUSE;
+        while let Err(why) = webhooks.json(&destination, &body).await {
+            twin.log(format!("events are not taken, {count} more wait: {why}"));
+            if crate::shell_now() > until {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST);
+        }
+    }
+}
