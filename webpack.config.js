@@ -1,6 +1,5 @@
-// Hook of Twilio's plugin builder (webpack 4): lets it take the shim, wasm-bindgen's glue and the wasm itself.
+// Hook of Twilio's plugin builder (webpack 4): lets it take the shim and what the core's build has made.
 const path = require('path');
-const { gzipSync } = require('zlib');
 const { BannerPlugin, SourceMapDevToolPlugin } = require('webpack');
 
 const { name, version } = require('./package.json');
@@ -26,16 +25,6 @@ module.exports = (config, { isProd }) => {
   const babel = oneOf.find((rule) => /babel-loader/.test(String(rule.loader)));
   babel.include = [].concat(babel.include, outside);
   babel.options = { ...babel.options, customize: undefined, presets: [babelPreset()] };
-  // Flex deploys one file, so the wasm travels inside it. Base64 of gzip is smaller than gzip of base64.
-  config.module.rules.push({
-    test: /\.wasm$/,
-    type: 'javascript/auto',
-    loader: require.resolve('url-loader'),
-    options: {
-      limit: true,
-      generator: (wasm) => gzipSync(wasm, { level: 9, memLevel: 6 }).toString('base64'),
-    },
-  });
   if (isProd) {
     // As shipped the builder writes ES5 and keeps the name of every function.
     const ecma = 2018;

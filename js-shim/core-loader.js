@@ -1,6 +1,6 @@
 // @ts-check
 import * as glue from '../pkg/core_bg.js';
-import file from '../pkg/core_bg.wasm';
+import compiling from '../pkg/core_packed.js'; // while Flex is still on its way to the plugin
 
 /**
  * After a breakdown nothing inside holds: no function is called again then, not by us and not by a timer or an answer
@@ -26,29 +26,6 @@ const guarded = (exports, broken) => {
   return Object.fromEntries(entries.map(([name, it]) => [name, typeof it === 'function' ? guard(it) : it]));
 };
 
-/** @returns {Uint8Array<ArrayBuffer>} */
-const decode = (/** @type {string} */ text) => {
-  const decoder = /** @type {{fromBase64?: (text: string) => Uint8Array<ArrayBuffer>}} */ (Uint8Array);
-  if (decoder.fromBase64) return decoder.fromBase64(text);
-  const chars = atob(text);
-  const bytes = new Uint8Array(chars.length);
-  // `Uint8Array.from(chars, …)` takes ten times as long.
-  for (let at = 0; at < chars.length; at += 1) bytes[at] = chars.charCodeAt(at);
-  return bytes;
-};
-
-const compile = async () => {
-  // webpack.config.js makes a text of it: base64 of the gzipped file.
-  const packed = decode(/** @type {string} */ (/** @type {unknown} */ (file)));
-  const stream = /** @type {ReadableStream} */ (new Response(packed).body);
-  const unpacked = stream.pipeThrough(new DecompressionStream('gzip'));
-  // Compiled while it is unpacked: it asks for a response of this type.
-  const headers = { 'content-type': 'application/wasm' };
-  return WebAssembly.compileStreaming(new Response(unpacked, { headers }));
-};
-
-// While Flex is still on its way to the plugin.
-const compiling = compile();
 // Whoever needs it hears of it.
 compiling.catch(() => {});
 

@@ -7,6 +7,7 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSy
 import { homedir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { PACKED_TYPES, pack } from './lib/pack.mjs';
 import { SHORTEN, shorten } from './lib/shorten.mjs';
 import { keep, line, measure, tooLarge } from './lib/sizes.mjs';
 
@@ -93,6 +94,8 @@ if (found !== pinned) {
 const wasm = 'pkg/core_bg.wasm';
 const glue = 'pkg/core_bg.js';
 const types = 'pkg/core_bg.d.ts';
+const packed = 'pkg/core_packed.js';
+const languages = 'pkg/languages.json';
 const bundle = 'build/plugin-rejoin.js';
 const rust = files('src').filter((file) => file.endsWith('.rs'));
 
@@ -112,9 +115,10 @@ step(
     'crates/protocol/Cargo.toml',
     'Cargo.toml',
     'Cargo.lock',
+    'scripts/lib/pack.mjs',
     'scripts/lib/shorten.mjs',
   ],
-  [wasm, glue, types],
+  [wasm, glue, types, packed],
   () => {
     run('wasm-pack', ['build', '.', ...build], { CARGO_ENCODED_RUSTFLAGS: flags });
     const names = run('wasm-opt', [
@@ -131,11 +135,18 @@ step(
     const more = ['__wbg_set_wasm(exports: object)', '__wbindgen_start()'];
     const inner = more.map((name) => `export function ${name}: void;\n`);
     writeFileSync(at(types), [readFileSync(at('pkg/core.d.ts'), 'utf8'), ...inner].join('\n'));
+    writeFileSync(at(packed), pack(readFileSync(at(wasm))));
+    writeFileSync(at(packed.replace('.js', '.d.ts')), PACKED_TYPES);
   },
 );
+const texts = files('js-shim/languages');
+step('languages', texts, [languages], () => {
+  const all = texts.map((file) => [path.basename(file, '.json'), JSON.parse(readFileSync(at(file), 'utf8'))]);
+  writeFileSync(at(languages), JSON.stringify(Object.fromEntries(all)));
+});
 step(
   'bundle',
-  ['js-shim', 'src/index.js', glue, wasm, 'webpack.config.js', 'package.json'],
+  ['js-shim', 'src/index.js', glue, packed, languages, 'webpack.config.js', 'package.json'],
   [bundle, `${bundle}.map`],
   () => run('flex-plugin', ['build']),
 );

@@ -219,7 +219,10 @@ describe('languages', () => {
     const unfinished = {
       name: 'unfinished',
       setup: ({ onLoad }) =>
-        onLoad({ filter: /fr\.json$/ }, () => ({ contents: '{"RejoinClose":"Fermer"}', loader: 'json' })),
+        onLoad({ filter: /languages\.json$/ }, () => ({
+          contents: JSON.stringify({ ...words, fr: { RejoinClose: 'Fermer' } }),
+          loader: 'json',
+        })),
     };
     const page = await (await browser.newContext({ locale: 'de-AT' })).newPage();
     await page.addScriptTag({ content: await bundle([unfinished]) });
