@@ -1,4 +1,12 @@
-//! Settings: from the environment, or as options. Secrets do not show in `Debug`.
+//! Settings: from a file, from the environment, or as options; the later one of these wins ([`layers`]). Secrets do not
+//! show in `Debug`.
+
+pub mod check;
+pub mod document;
+mod keys;
+pub mod layers;
+
+pub use keys::Key;
 
 use crate::error::Error;
 use crate::limits::Limits;
@@ -15,65 +23,69 @@ use std::net::SocketAddr;
 #[derive(Clone, Debug, Parser)]
 pub struct Config {
     /// The Twilio account.
-    #[arg(long, env = "TWILIO_ACCOUNT_SID", value_parser = AccountSid::parse)]
+    #[arg(long = "twilio-account-sid", env = "TWILIO_ACCOUNT_SID", value_parser = AccountSid::parse, help_heading = "Twilio")]
     pub account: AccountSid,
     /// Its primary auth token: for requests, and for signatures of webhooks.
-    #[arg(long, env = "TWILIO_AUTH_TOKEN", hide_env_values = true, value_parser = secret)]
+    #[arg(long = "twilio-auth-token", env = "TWILIO_AUTH_TOKEN", hide_env_values = true, value_parser = secret, help_heading = "Twilio")]
     pub auth_token: SecretString,
     /// The auth token before, while tokens are rotated: signatures made with it are good, too.
-    #[arg(long, env = "TWILIO_AUTH_TOKEN_PREVIOUS", hide_env_values = true, value_parser = secret)]
+    #[arg(long = "twilio-auth-token-previous", env = "TWILIO_AUTH_TOKEN_PREVIOUS", hide_env_values = true, value_parser = secret, help_heading = "Twilio")]
     pub previous_auth_token: Option<SecretString>,
     /// The TaskRouter workspace.
-    #[arg(long, env = "TWILIO_WORKSPACE_SID", value_parser = WorkspaceSid::parse)]
+    #[arg(long = "twilio-workspace-sid", env = "TWILIO_WORKSPACE_SID", value_parser = WorkspaceSid::parse, help_heading = "Twilio")]
     pub workspace: WorkspaceSid,
     /// Empty: Twilio itself. Otherwise requests go to `{base}/{host}{path}`.
-    #[arg(long, env = "TWILIO_API_BASE", default_value = "")]
+    #[arg(long = "twilio-api-base", env = "TWILIO_API_BASE", default_value = "", help_heading = "Twilio")]
     pub twilio_base: String,
     /// Where to listen.
-    #[arg(long, env = "REJOIN_LISTEN", default_value = "127.0.0.1:8080")]
+    #[arg(long, env = "REJOIN_LISTEN", default_value = "127.0.0.1:8080", help_heading = "Server")]
     pub listen: SocketAddr,
     /// Under which address Twilio reaches this server: scheme, host and maybe port and path.
-    #[arg(long, env = "REJOIN_PUBLIC_URL")]
+    #[arg(long, env = "REJOIN_PUBLIC_URL", help_heading = "Server")]
     pub public_url: String,
     /// Other addresses under which Twilio may know this server, comma separated: signatures over them are good, too.
-    #[arg(long, env = "REJOIN_OTHER_PUBLIC_URLS", value_delimiter = ',')]
+    #[arg(long, env = "REJOIN_OTHER_PUBLIC_URLS", value_delimiter = ',', help_heading = "Server")]
     pub other_public_urls: Vec<String>,
     /// The workflow "Recovery Ping".
-    #[arg(long, env = "REJOIN_PING_WORKFLOW_SID", value_parser = WorkflowSid::parse)]
+    #[arg(long = "ping-workflow-sid", env = "REJOIN_PING_WORKFLOW_SID", value_parser = WorkflowSid::parse, help_heading = "Twilio")]
     pub ping_workflow: WorkflowSid,
     /// The workflow by which calls come back that an agent has placed. Without it each comes back by its own, which has
     /// to find any agent for it then, like that of calls that come in.
-    #[arg(long, env = "REJOIN_OUTBOUND_WORKFLOW_SID", value_parser = WorkflowSid::parse)]
+    #[arg(long = "outbound-workflow-sid", env = "REJOIN_OUTBOUND_WORKFLOW_SID", value_parser = WorkflowSid::parse, help_heading = "Twilio")]
     pub outbound_workflow: Option<WorkflowSid>,
     /// Origins that Flex is loaded from, comma separated.
     #[arg(
         long,
         env = "REJOIN_ALLOWED_ORIGINS",
         value_delimiter = ',',
-        default_value = "https://flex.twilio.com"
+        default_value = "https://flex.twilio.com",
+        help_heading = "Server"
     )]
     pub allowed_origins: Vec<String>,
     /// Who has this token may read timelines. Without it nobody may.
-    #[arg(long, env = "REJOIN_OPERATOR_TOKEN", hide_env_values = true, value_parser = secret)]
+    #[arg(long, env = "REJOIN_OPERATOR_TOKEN", hide_env_values = true, value_parser = secret, help_heading = "Server")]
     pub operator_token: Option<SecretString>,
     /// Where everything is kept.
     #[command(flatten)]
     pub storage: Storage,
     /// Is an agent whose old leg still stands put back into the same conference?
-    #[arg(long, env = "REJOIN_IN_PLACE", value_enum, default_value = "auto")]
+    #[arg(long, env = "REJOIN_IN_PLACE", value_enum, default_value = "auto", help_heading = "Recovery")]
     pub in_place: InPlace,
     /// What callers hear.
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "What callers hear")]
     pub texts: Texts,
     /// How long things may take.
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Durations")]
     pub timings: Timings,
     /// What anybody may ask at most.
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Limits")]
     pub limits: Limits,
     /// How fast requests go to Twilio.
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Pace")]
     pub pacing: Pacing,
+    /// What is written into the log.
+    #[command(flatten, next_help_heading = "Logs")]
+    pub logs: Logs,
     /// What is otherwise for calls that came by a workflow.
     #[arg(skip)]
     pub workflow: BTreeMap<WorkflowSid, Changes>,
@@ -86,7 +98,7 @@ pub struct Config {
 #[derive(Clone, Debug, Args)]
 pub struct Storage {
     /// The database: `sqlite:` and a path.
-    #[arg(long, env = "DATABASE_URL", default_value = "sqlite:rejoin.db")]
+    #[arg(long, env = "DATABASE_URL", default_value = "sqlite:rejoin.db", help_heading = "Server")]
     pub database_url: String,
 }
 
@@ -98,25 +110,51 @@ pub struct Texts {
     pub language: String,
     /// When the agent was lost.
     #[arg(
-        long,
+        long = "text-interrupted",
         env = "REJOIN_TEXT_INTERRUPTED",
         default_value = "The connection to your agent was interrupted. Please stay on the line, we are reconnecting you."
     )]
     pub interrupted: String,
     /// When it takes another attempt to connect the caller.
     #[arg(
-        long,
+        long = "text-again",
         env = "REJOIN_TEXT_AGAIN",
         default_value = "Thank you for waiting. We are connecting you with the next available agent."
     )]
     pub again: String,
     /// When a call is not known any more: the last thing before the call ends.
     #[arg(
-        long,
+        long = "text-lost",
         env = "REJOIN_TEXT_LOST",
         default_value = "We are sorry, we could not reconnect you. Please call again."
     )]
     pub lost: String,
+}
+
+/// What is written into the log. Nothing personal is, at whatever level.
+#[derive(Clone, Debug, Args)]
+pub struct Logs {
+    /// Levels, such as `info`, or `warn,rejoin_server=debug`.
+    #[arg(id = "log", long = "log", env = "REJOIN_LOG", default_value = "info")]
+    pub filter: String,
+    /// Lines for people, or JSON objects for programs.
+    #[arg(
+        id = "log_format",
+        long = "log-format",
+        env = "REJOIN_LOG_FORMAT",
+        value_enum,
+        default_value = "text"
+    )]
+    pub format: LogFormat,
+}
+
+/// The form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// A JSON object a line.
+    Json,
 }
 
 /// Is an agent put back into the same conference while the old leg still stands?
@@ -155,24 +193,16 @@ pub struct Timings {
 }
 
 impl Config {
-    /// Checks what the types do not, and brings it into the form that is used.
+    /// Brings it into the form that is used. Fails with the first finding that is fatal.
     pub fn checked(mut self) -> Result<Self, Error> {
-        self.public_url = address("REJOIN_PUBLIC_URL", &self.public_url)?;
-        let others = self.other_public_urls.iter().filter(|url| !url.trim().is_empty());
-        let others: Result<_, _> = others.map(|url| address("REJOIN_OTHER_PUBLIC_URLS", url)).collect();
-        self.other_public_urls = others?;
+        if let Some(finding) = self.findings().into_iter().find(|finding| finding.fatal) {
+            return Err(Error::Setting { name: finding.name, why: finding.why });
+        }
+        self.public_url = address(&self.public_url).unwrap_or_default();
+        self.other_public_urls = self.other_public_urls.iter().filter_map(|url| address(url)).collect();
         self.allowed_origins =
             self.allowed_origins.iter().map(|o| o.trim().trim_end_matches('/').to_owned()).collect();
         self.allowed_origins.retain(|origin| !origin.is_empty());
-        if self.allowed_origins.iter().any(|origin| origin == "*") {
-            let why = "list the origins that Flex is loaded from; any origin at all is not safe";
-            return Err(Error::Setting { name: "REJOIN_ALLOWED_ORIGINS", why });
-        }
-        if !self.storage.database_url.starts_with("sqlite:") || self.storage.database_url.contains(":memory:")
-        {
-            let why = "sqlite: and the path of a file is wanted";
-            return Err(Error::Setting { name: "DATABASE_URL", why });
-        }
         Ok(self)
     }
 
@@ -204,15 +234,21 @@ impl Config {
     }
 }
 
-/// An address of this server, without a slash at its end.
-fn address(name: &'static str, url: &str) -> Result<String, Error> {
+/// An address of this server, without a slash at its end. `None` if it cannot be one.
+fn address(url: &str) -> Option<String> {
     let url = url.trim().trim_end_matches('/');
-    let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-    if host.is_none_or(|host| host.is_empty() || host.contains(['?', '#', ' '])) {
-        let why = "an address such as https://rejoin.example.com is wanted, without query and fragment";
-        return Err(Error::Setting { name, why });
-    }
-    Ok(url.to_owned())
+    let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
+    (!host.is_empty() && !host.contains(['?', '#', ' '])).then(|| url.to_owned())
+}
+
+/// A value as it may be shown: without the password of an address.
+pub fn redacted(value: &str) -> String {
+    let hidden = || {
+        let (scheme, rest) = value.split_once("://")?;
+        let (_, host) = rest.rsplit_once('@')?;
+        Some(format!("{scheme}://***@{host}"))
+    };
+    hidden().unwrap_or_else(|| value.to_owned())
 }
 
 /// clap wants a `Result`.
@@ -230,13 +266,13 @@ mod tests {
         let workflow = WorkflowSid::numbered(2).to_string();
         let mut arguments = vec![
             "rejoin",
-            "--account",
+            "--twilio-account-sid",
             &account,
-            "--workspace",
+            "--twilio-workspace-sid",
             &workspace,
-            "--ping-workflow",
+            "--ping-workflow-sid",
             &workflow,
-            "--auth-token",
+            "--twilio-auth-token",
             "very secret",
             "--operator-token",
             "also secret",

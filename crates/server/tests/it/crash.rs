@@ -18,7 +18,7 @@ impl Process {
         let mut child = Command::new(env!("CARGO_BIN_EXE_rejoin"))
             .arg("serve")
             .args(arguments(twilio, folder))
-            .env("RUST_LOG", "warn")
+            .env("REJOIN_LOG", "warn")
             .stdout(Stdio::piped())
             .spawn()
             .expect("the program starts");

@@ -8,6 +8,7 @@ mod events;
 mod hostile;
 mod jobs;
 mod plugin;
+mod settings;
 mod store;
 mod support;
 mod webhooks;

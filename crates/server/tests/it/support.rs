@@ -208,13 +208,13 @@ fn usual(asked: &Asked, body: &Bytes) -> Answer {
 pub(crate) fn arguments(twilio: &Twilio, folder: &Path) -> Vec<String> {
     let database = format!("sqlite:{}", folder.join("rejoin.db").display());
     let pairs = [
-        ("--account", AccountSid::numbered(1).to_string()),
-        ("--auth-token", AUTH_TOKEN.into()),
-        ("--workspace", WorkspaceSid::numbered(1).to_string()),
-        ("--twilio-base", twilio.base.clone()),
+        ("--twilio-account-sid", AccountSid::numbered(1).to_string()),
+        ("--twilio-auth-token", AUTH_TOKEN.into()),
+        ("--twilio-workspace-sid", WorkspaceSid::numbered(1).to_string()),
+        ("--twilio-api-base", twilio.base.clone()),
         ("--listen", "127.0.0.1:0".into()),
         ("--public-url", PUBLIC.into()),
-        ("--ping-workflow", WorkflowSid::numbered(2).to_string()),
+        ("--ping-workflow-sid", WorkflowSid::numbered(2).to_string()),
         ("--allowed-origins", "https://flex.twilio.com,http://localhost:4180".into()),
         ("--operator-token", OPERATOR_TOKEN.into()),
         ("--database-url", database),

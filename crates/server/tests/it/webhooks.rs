@@ -96,7 +96,7 @@ async fn a_good_signature_over_another_token_counts_while_tokens_are_rotated() {
     let twilio = Twilio::start().await;
     let folder = tempfile::tempdir().unwrap();
     let mut arguments = arguments(&twilio, folder.path());
-    arguments.extend(["--previous-auth-token".into(), "the token before".into()]);
+    arguments.extend(["--twilio-auth-token-previous".into(), "the token before".into()]);
     let program = std::iter::once("rejoin".to_owned());
     let config = rejoin_server::Config::try_parse_from(program.chain(arguments)).unwrap();
     let server = rejoin_server::Server::start(config).await.unwrap();

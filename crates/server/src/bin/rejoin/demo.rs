@@ -77,15 +77,15 @@ async fn with_both(
     is_up(&mut twin).await?;
 
     let text = [
-        ("account", AccountSid::numbered(1).to_string()),
-        ("auth-token", auth_token),
-        ("workspace", WorkspaceSid::numbered(1).to_string()),
-        ("twilio-base", format!("http://127.0.0.1:{}/__tw", options.port)),
+        ("twilio-account-sid", AccountSid::numbered(1).to_string()),
+        ("twilio-auth-token", auth_token),
+        ("twilio-workspace-sid", WorkspaceSid::numbered(1).to_string()),
+        ("twilio-api-base", format!("http://127.0.0.1:{}/__tw", options.port)),
         ("listen", address.to_string()),
         ("public-url", format!("http://{address}")),
-        ("ping-workflow", WorkflowSid::numbered(2).to_string()),
+        ("ping-workflow-sid", WorkflowSid::numbered(2).to_string()),
         // The twin's workflow of outbound calls finds nobody.
-        ("outbound-workflow", WorkflowSid::numbered(1).to_string()),
+        ("outbound-workflow-sid", WorkflowSid::numbered(1).to_string()),
         ("allowed-origins", format!("{twin_url},http://127.0.0.1:{}", options.port)),
         ("operator-token", operator_token),
         ("database-url", format!("sqlite:{}", folder.join("rejoin.sqlite").display())),

@@ -1,13 +1,16 @@
 //! `rejoin`: see `--help`.
 
+mod check;
 mod demo;
+mod logs;
 mod migrate;
 mod serve;
+mod settings;
 mod signals;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use rejoin_server::config::{LogFormat, Logs, document};
 use std::process::ExitCode;
-use tracing_subscriber::EnvFilter;
 
 /// Puts Twilio Flex agents back on the calls that their browser was lost from.
 #[derive(Debug, Parser)]
@@ -19,9 +22,10 @@ struct Cli {
 
 const AFTER: &str = "\
 First steps:
-  rejoin serve --help     every setting, with its environment variable
-  rejoin migrate          brings the database up to date; `serve` does it, too
-  rejoin serve            runs until SIGTERM or Ctrl-C; may be killed at any time
+  rejoin defaults > rejoin.toml             every setting, explained; each can be set in the environment, too
+  rejoin check-config --config rejoin.toml  what counts in the end, and what is wrong with it
+  rejoin migrate --config rejoin.toml       brings the database up to date; `serve` does it, too
+  rejoin serve --config rejoin.toml         runs until SIGTERM or Ctrl-C; may be killed at any time
 
 It needs a Twilio account's SID and auth token, the SIDs of the workspace and of the workflow \"Recovery Ping\", and the
 address under which Twilio and the desktops reach it.";
@@ -32,30 +36,59 @@ enum Command {
     Serve(Box<serve::Options>),
     /// Creates the database, or brings it up to date, and ends.
     Migrate(migrate::Options),
+    /// Tells what settings count, where each comes from, what is wrong and what that means. Touches nothing.
+    CheckConfig(Box<check::Options>),
+    /// Prints rejoin.default.toml: every setting with its default, its environment variable and what it means.
+    Defaults,
     /// Runs a server beside `rejoin-twin`, which stands in for Twilio. Nothing leaves this machine.
     Demo(demo::Options),
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            tracing::error!(%error, "cannot start threads");
+    let layered = match settings::layered(&Cli::command(), std::env::args_os().collect()) {
+        Ok(layered) => layered,
+        Err(text) => {
+            eprintln!("{text}");
             return ExitCode::FAILURE;
         }
     };
-    let ended = runtime.block_on(async {
-        match cli.command {
-            Command::Serve(options) => {
-                Box::pin(serve::run(*options)).await.map_err(|error| error.to_string())
-            }
-            Command::Migrate(options) => migrate::run(&options).await.map_err(|error| error.to_string()),
-            Command::Demo(options) => Box::pin(demo::run(options)).await,
+    let matches = match Cli::command().try_get_matches_from(&layered.arguments) {
+        Ok(matches) => matches,
+        Err(error) => return settings::refuse(&error, &layered),
+    };
+    let cli = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => return settings::refuse(&error, &layered),
+    };
+    let plain = Logs { filter: "info".into(), format: LogFormat::Text };
+    match cli.command {
+        Command::Serve(mut options) => {
+            options.config.workflow = layered.tables.workflow;
+            options.config.queue = layered.tables.queue;
+            let logs = options.config.logs.clone();
+            run(&logs, async { Box::pin(serve::run(*options)).await.map_err(|error| error.to_string()) })
         }
-    });
+        Command::Migrate(options) => {
+            run(&plain, async { migrate::run(&options).await.map_err(|error| error.to_string()) })
+        }
+        Command::CheckConfig(options) => check::run(&options, &matches, &layered),
+        Command::Defaults => {
+            print!("{}", document::toml());
+            ExitCode::SUCCESS
+        }
+        Command::Demo(options) => run(&plain, Box::pin(demo::run(options))),
+    }
+}
+
+fn run(logs: &Logs, work: impl Future<Output = Result<ExitCode, String>>) -> ExitCode {
+    if let Err(error) = logs::start(logs) {
+        eprintln!("{error}");
+        return ExitCode::FAILURE;
+    }
+    let ended = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(work),
+        Err(error) => Err(format!("cannot start threads: {error}")),
+    };
     ended.unwrap_or_else(|error| {
         tracing::error!("{error}");
         ExitCode::FAILURE

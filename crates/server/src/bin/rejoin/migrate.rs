@@ -4,10 +4,14 @@ use clap::Args;
 use rejoin_server::Error;
 use rejoin_server::config::Storage;
 use rejoin_server::store::Store;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
+    /// Settings as TOML.
+    #[arg(long = "config", value_name = "FILE", env = "REJOIN_CONFIG")]
+    _file: Option<PathBuf>,
     #[command(flatten)]
     storage: Storage,
 }

@@ -3,17 +3,24 @@
 use crate::signals::Signals;
 use clap::Args;
 use rejoin_server::{Config, Error, Server};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
+    /// Settings as TOML: `rejoin defaults` prints a file with all of them.
+    #[arg(long = "config", value_name = "FILE", env = "REJOIN_CONFIG")]
+    _file: Option<PathBuf>,
     #[command(flatten)]
-    config: Config,
+    pub(crate) config: Config,
 }
 
 /// Until a signal comes, or a part of the server has ended by itself.
 pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
     let mut signals = Signals::new();
+    for finding in options.config.findings().iter().filter(|finding| !finding.fatal) {
+        tracing::warn!(setting = finding.name, "{}", finding.why);
+    }
     let mut server = Server::start(options.config).await?;
     // For whoever started the server on port 0.
     println!("listening on {}", server.address());
