@@ -16,6 +16,7 @@
 mod dates;
 pub mod demo;
 pub mod facts;
+pub mod faults;
 pub mod flex;
 mod host;
 pub mod media;

@@ -2,6 +2,7 @@
 
 use crate::{
     facts::Facts,
+    faults::{Done, Faults},
     media::{self, Clip, Command, Happening, Line, MediaHandle},
     model::{
         ApiError, Audience, Effect, Event, FetchId, Model, PlayId, Reply, Request, RequestId, Sound, TimerId,
@@ -28,6 +29,8 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 /// Lines of the log that are kept.
 const LOG_LINES: usize = 5000;
+/// Changes by REST requests that are kept, to be counted.
+const DONE: usize = 50_000;
 
 /// Numbers of customers' legs have this bit, so that the shell can give them without asking the model.
 const CUSTOMER_LEGS: u128 = 1 << 100;
@@ -135,6 +138,8 @@ struct Inner {
     features: Mutex<Vec<String>>,
     sinks: Mutex<Sinks>,
     cut_off: watch::Sender<HashSet<WorkerSid>>,
+    faults: Mutex<Faults>,
+    done: Mutex<VecDeque<Done>>,
 }
 
 enum Input {
@@ -206,6 +211,8 @@ impl Twin {
                 features: Mutex::default(),
                 sinks: Mutex::default(),
                 cut_off: watch::Sender::default(),
+                faults: Mutex::default(),
+                done: Mutex::default(),
             }),
         };
         tokio::spawn(Driver::new(twin.clone(), webhooks)?.run(inputs_rx, happenings));
@@ -352,6 +359,30 @@ impl Twin {
     /// Where Event Streams go.
     pub(crate) fn sinks(&self) -> MutexGuard<'_, Sinks> {
         locked(&self.inner.sinks)
+    }
+
+    /// From now on this goes wrong, and nothing else.
+    pub fn set_faults(&self, faults: Faults) {
+        *locked(&self.inner.faults) = faults;
+    }
+
+    /// Asks what goes wrong now.
+    pub(crate) fn faults<T>(&self, ask: impl FnOnce(&mut Faults) -> T) -> T {
+        ask(&mut locked(&self.inner.faults))
+    }
+
+    /// What REST requests have changed, oldest first.
+    pub fn done(&self) -> Vec<Done> {
+        locked(&self.inner.done).iter().cloned().collect()
+    }
+
+    /// A REST request has changed something.
+    pub(crate) fn has_done(&self, done: Done) {
+        let mut all = locked(&self.inner.done);
+        if all.len() == DONE {
+            all.pop_front();
+        }
+        all.push_back(done);
     }
 
     /// Is there such a leg, and has it not ended?
@@ -548,6 +579,9 @@ impl Driver {
                 }
             }
             Effect::FetchTwiml { fetch, url, method, params } => self.fetch(fetch, url, method, params),
+            Effect::Webhook { params, .. } if self.twin.faults(|faults| faults.loses(&params)) => {
+                self.twin.log("a callback never comes");
+            }
             Effect::Webhook { url, method, params } => {
                 let webhooks = self.webhooks.clone();
                 let twin = self.twin.clone();

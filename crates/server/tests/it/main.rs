@@ -5,6 +5,8 @@
 mod crash;
 mod documents;
 mod events;
+mod faults;
+mod floor;
 mod hostile;
 mod jobs;
 mod plugin;

@@ -2,6 +2,7 @@
 
 use super::{Demo, Problem, transcripts::Transcript};
 use crate::{
+    faults::{Done, Faults},
     flex::account_of,
     media::Heard,
     model::{Assumptions, Event, Request},
@@ -48,6 +49,8 @@ pub(super) fn routes() -> Router<Demo> {
         .route("/__twin/phones/{number}/answer", post(answer))
         .route("/__twin/features", post(set_features))
         .route("/__twin/assume", post(assume))
+        .route("/__twin/faults", post(set_faults))
+        .route("/__twin/done", get(done))
         .route("/__twin/log", get(log))
 }
 
@@ -271,6 +274,17 @@ async fn cut_off(State(demo): State<Demo>, Path(name): Path<String>) -> Result<S
 async fn let_through(State(demo): State<Demo>, Path(name): Path<String>) -> Result<StatusCode, Problem> {
     demo.twin.cut_off(worker(&name)?, false);
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// What goes wrong between Twilio and the rejoin server from now on.
+async fn set_faults(State(demo): State<Demo>, Json(faults): Json<Faults>) -> StatusCode {
+    demo.twin.set_faults(faults);
+    StatusCode::NO_CONTENT
+}
+
+/// What REST requests have changed, to be counted.
+async fn done(State(demo): State<Demo>) -> Json<Vec<Done>> {
+    Json(demo.twin.done())
 }
 
 async fn activity(

@@ -1,6 +1,7 @@
 //! Parameters of a request.
 
 use crate::model::ApiError;
+use rejoin_protocol::attributes;
 
 /// Parameters of body and query, in this order; the first of a name counts.
 pub(super) struct Form(Vec<(String, String)>);
@@ -21,6 +22,18 @@ impl Form {
             pairs.extend(url.query_pairs().into_owned());
         }
         Ok(Self(pairs))
+    }
+
+    /// All, for what is counted. Of attributes, which are personal, the recovery's id alone.
+    pub(super) fn said(&self) -> serde_json::Map<String, serde_json::Value> {
+        let entries = self.0.iter().map(|(key, value)| {
+            if key != "Attributes" {
+                return (key.clone(), value.clone().into());
+            }
+            let mut attributes: serde_json::Value = serde_json::from_str(value).unwrap_or_default();
+            (attributes::RECOVERY_ID.to_owned(), attributes[attributes::RECOVERY_ID].take())
+        });
+        entries.collect()
     }
 
     pub(super) fn text(&self, name: &str) -> Option<String> {

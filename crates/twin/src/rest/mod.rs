@@ -1,6 +1,7 @@
 //! Twilio's REST API: forms in, JSON out, in Twilio's shape (<https://www.twilio.com/docs/usage/api>).
 
 mod events;
+mod fault;
 mod form;
 mod iam;
 mod taskrouter;
@@ -8,7 +9,9 @@ mod voice;
 
 use crate::{
     Twin,
+    faults::{Api, Done},
     model::{ApiError, Reply, Request},
+    shell_now,
 };
 use axum::{
     Json, Router,
@@ -52,7 +55,8 @@ async fn voice_api(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    serve(&twin, &method, &path, query.as_deref(), &headers, &body, voice::translate).await
+    let api = (Api::Voice, voice::translate as Translate);
+    serve(&twin, &method, &path, query.as_deref(), &headers, &body, api).await
 }
 
 async fn taskrouter_api(
@@ -63,8 +67,11 @@ async fn taskrouter_api(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    serve(&twin, &method, &path, query.as_deref(), &headers, &body, taskrouter::translate).await
+    let api = (Api::Taskrouter, taskrouter::translate as Translate);
+    serve(&twin, &method, &path, query.as_deref(), &headers, &body, api).await
 }
+
+type Translate = fn(&Twin, &Call<'_>) -> Result<Request, ApiError>;
 
 async fn iam_api(
     State(twin): State<Twin>,
@@ -106,9 +113,14 @@ async fn serve(
     query: Option<&str>,
     headers: &HeaderMap,
     body: &[u8],
-    translate: fn(&Twin, &Call<'_>) -> Result<Request, ApiError>,
+    (api, translate): (Api, Translate),
 ) -> Response {
     twin.lag().await;
+    let fault = twin.faults(|faults| faults.of_request(api, method.as_str(), path));
+    if let Some(fault) = fault.as_ref().filter(|fault| !fault.applied) {
+        return fault::instead(twin, fault, method, path).await;
+    }
+    let mut said = serde_json::Map::new();
     let request = authorize(twin, headers).and_then(|()| {
         let call = Call {
             method: method.as_str(),
@@ -116,6 +128,7 @@ async fn serve(
             form: Form::parse(body, query)?,
             if_match: headers.get(header::IF_MATCH).and_then(|value| value.to_str().ok()).map(str::to_owned),
         };
+        said = call.form.said();
         translate(twin, &call)
     });
     let result = match request {
@@ -126,6 +139,14 @@ async fn serve(
         Err(error) => Err(error),
     };
     note(twin, method, path, result.as_ref().err());
+    if result.is_ok() && method != Method::GET {
+        // Behind the account or the workspace.
+        let short = path.trim_end_matches(".json").splitn(4, '/').nth(3).unwrap_or(path);
+        twin.has_done(Done { at: shell_now(), request: format!("{method} {short}"), said });
+    }
+    if let Some(fault) = fault {
+        return fault::instead(twin, &fault, method, path).await;
+    }
     twin.lag().await;
     result.map_or_else(|error| refusal(&error), answer)
 }

@@ -1,0 +1,172 @@
+//! What goes wrong between the twin and the rejoin server, as tests order it: requests that are refused, not answered, or
+//! carried out without an answer, and callbacks that never come. And what was carried out, to be counted.
+
+use rejoin_protocol::Millis;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// All faults that are ordered.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Faults {
+    /// Of REST requests. The first that fits counts.
+    pub requests: Vec<RequestFault>,
+    /// Of conference status callbacks.
+    pub callbacks: Vec<LostCallback>,
+}
+
+/// What goes wrong with a REST request.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RequestFault {
+    /// Of this part of the API alone.
+    #[serde(default)]
+    pub api: Option<Api>,
+    /// Of this method alone, such as `POST`.
+    #[serde(default)]
+    pub method: Option<String>,
+    /// Of paths that have this in them alone.
+    #[serde(default)]
+    pub path: Option<String>,
+    /// What happens.
+    pub answer: Answer,
+    /// Is it carried out all the same?
+    #[serde(default)]
+    pub applied: bool,
+    /// `Retry-After`, in seconds.
+    #[serde(default)]
+    pub retry_after: Option<u64>,
+    /// So often; without it for ever.
+    #[serde(default)]
+    pub times: Option<u32>,
+    /// Only every so manieth request that fits; without it each.
+    #[serde(default)]
+    pub every: Option<u32>,
+    #[serde(skip)]
+    met: u32,
+}
+
+/// Parts of the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Api {
+    /// Calls and conferences.
+    Voice,
+    /// Tasks, reservations, workers.
+    Taskrouter,
+}
+
+/// Instead of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Answer {
+    /// HTTP 401.
+    Unauthorized,
+    /// HTTP 429.
+    Throttled,
+    /// HTTP 500.
+    Broken,
+    /// HTTP 503.
+    Unavailable,
+    /// None, for as long as the other side waits.
+    Silence,
+    /// The connection is cut.
+    Reset,
+}
+
+/// A conference status callback that never comes.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LostCallback {
+    /// Its `StatusCallbackEvent`; without it any.
+    #[serde(default)]
+    pub event: Option<String>,
+    /// About this leg alone.
+    #[serde(default)]
+    pub call: Option<String>,
+    /// So often; without it for ever.
+    #[serde(default)]
+    pub times: Option<u32>,
+}
+
+/// Something that was changed by a REST request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Done {
+    /// When (point in time).
+    pub at: Millis,
+    /// Method and path behind account or workspace, such as `POST Tasks`.
+    pub request: String,
+    /// What it said; of task attributes nothing but `rejoinRecoveryId`.
+    pub said: Map<String, Value>,
+}
+
+impl RequestFault {
+    fn fits(&self, api: Api, method: &str, path: &str) -> bool {
+        self.api.is_none_or(|wanted| wanted == api)
+            && self.method.as_deref().is_none_or(|wanted| wanted == method)
+            && self.path.as_deref().is_none_or(|wanted| path.contains(wanted))
+            && self.times != Some(0)
+    }
+}
+
+impl Faults {
+    /// What goes wrong with this request, if something does.
+    pub(crate) fn of_request(&mut self, api: Api, method: &str, path: &str) -> Option<RequestFault> {
+        let fault = self.requests.iter_mut().find(|fault| fault.fits(api, method, path))?;
+        fault.met += 1;
+        if !fault.met.is_multiple_of(fault.every.unwrap_or(1).max(1)) {
+            return None;
+        }
+        fault.times = fault.times.map(|times| times - 1);
+        Some(fault.clone())
+    }
+
+    /// Is this callback lost?
+    pub(crate) fn loses(&mut self, params: &[(String, String)]) -> bool {
+        let param = |name: &str| params.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        let (event, call) = (param("StatusCallbackEvent"), param("CallSid"));
+        let fits = |lost: &&mut LostCallback| {
+            (lost.event.is_none() || lost.event.as_deref() == event)
+                && (lost.call.is_none() || lost.call.as_deref() == call)
+                && lost.times != Some(0)
+        };
+        let Some(lost) = self.callbacks.iter_mut().filter(|_| event.is_some()).find(fits) else {
+            return false;
+        };
+        lost.times = lost.times.map(|times| times - 1);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_fault_meets_what_it_was_ordered_for_and_no_more() {
+        let mut faults: Faults = serde_json::from_value(json!({"requests": [
+            {"api": "voice", "method": "POST", "path": "Calls/", "answer": "reset", "every": 2, "times": 1},
+        ]}))
+        .expect("faults");
+        let mut meets = |api, method, path| faults.of_request(api, method, path).is_some();
+        assert!(!meets(Api::Taskrouter, "POST", "Calls/CA1"));
+        assert!(!meets(Api::Voice, "GET", "Calls/CA1"));
+        assert!(!meets(Api::Voice, "POST", "Conferences/CF1"));
+        let met: Vec<bool> = (0..6).map(|_| meets(Api::Voice, "POST", "Calls/CA1")).collect();
+        assert_eq!(met, [false, true, false, false, false, false]);
+        assert!(serde_json::from_value::<Faults>(json!({"request": []})).is_err(), "a slip is told");
+    }
+
+    #[test]
+    fn callbacks_are_lost_and_nothing_else_is() {
+        let mut faults: Faults =
+            serde_json::from_value(json!({"callbacks": [{"event": "participant-leave", "times": 1}]}))
+                .expect("faults");
+        let params = |event: &str| vec![("StatusCallbackEvent".to_owned(), event.to_owned())];
+        assert!(!faults.loses(&params("participant-join")));
+        assert!(!faults.loses(&[]));
+        assert!(faults.loses(&params("participant-leave")));
+        assert!(!faults.loses(&params("participant-leave")));
+    }
+}
