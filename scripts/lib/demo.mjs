@@ -55,9 +55,9 @@ class Program {
   start() {
     this.stopping = false;
     const { name, args, env } = this;
-    const log = process.env.RUST_LOG ?? 'info';
+    const level = process.env.RUST_LOG ?? 'info';
     const child = spawn(path.join(root, 'target/debug', name), args, {
-      env: { ...process.env, NO_COLOR: '1', RUST_LOG: log, REJOIN_LOG: log, ...env },
+      env: { ...process.env, NO_COLOR: '1', RUST_LOG: level, REJOIN_LOG: level, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.child = child;
