@@ -91,3 +91,44 @@ export const mutedThroughQueue = {
     });
   },
 };
+
+/** TaskRouter makes an agent offline who has had no desktop for a while: here at once. */
+const setBack = (
+  /** @type {string} */ title,
+  /** @type {object} */ assumed,
+  /** @type {typeof isBack} */ back,
+) => ({
+  title,
+  async play(/** @type {Story} */ story) {
+    const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
+    const customer = await story.step('a customer calls', () => story.customer());
+    const task = await talk(story, ada, customer);
+    const activity = async () => (await story.twilio.worker('ada')).activity;
+    assert.equal(await activity(), 'Available');
+    await story.twilio.assume({ presenceTtlMs: 0, ...assumed });
+    await story.step('she leaves the page', () => ada.goesElsewhere());
+    await story.step('TaskRouter makes her offline', () =>
+      story.twilio.becomes('offline', async () => (await activity()) === 'Offline'),
+    );
+    await story.step('she comes back', () => ada.comesBack());
+    await back(story, ada, customer, task);
+    await story.step('she is available again', () =>
+      story.twilio.becomes('available', async () => (await activity()) === 'Available'),
+    );
+    await story.step('and the desktop says so', () =>
+      story.twilio.becomes('available', () => ada.isAt('Available')),
+    );
+  },
+});
+
+export const activityInPlace = setBack(
+  'An agent whom TaskRouter made offline meanwhile is back in place and available again',
+  {},
+  /** @type {any} */ (isBackInPlace),
+);
+
+export const activityThroughQueue = setBack(
+  'An agent whom TaskRouter made offline meanwhile is back through the queue and available again',
+  { dtlsCloseEndsLeg: true },
+  isBack,
+);

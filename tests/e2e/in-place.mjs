@@ -1,7 +1,7 @@
 // The first rung: the old leg still stands, and the agent joins the same conference again. The customer is not moved.
 
 import assert from 'node:assert/strict';
-import { isBack, isTold, talk } from './steps.mjs';
+import { isBack, isTold, onACall } from './steps.mjs';
 
 /** @typedef {import('./story.mjs').Story} Story */
 /** @typedef {import('./people.mjs').Agent} Agent */
@@ -54,13 +54,6 @@ const staysOpen = (/** @type {Story} */ story, /** @type {string} */ taskSid) =>
     const agents = participants.filter((/** @type {any} */ p) => p.joined && p.kind === 'agent');
     return agents.length === 1 && agents[0].endConferenceOnExit === false;
   });
-
-async function onACall(/** @type {Story} */ story) {
-  const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
-  const customer = await story.step('a customer calls', () => story.customer());
-  const task = await talk(story, ada, customer);
-  return { ada, customer, task };
-}
 
 /** @type {{title: string, play: (story: Story) => Promise<void>, recoveredIn?: number}} */
 export const refreshInPlace = {

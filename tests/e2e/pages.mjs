@@ -2,37 +2,10 @@
 
 import assert from 'node:assert/strict';
 import { isBackInPlace } from './in-place.mjs';
-import { endsAsEver, talk } from './steps.mjs';
+import { endsAsEver, nothingHappens, onACall, talk } from './steps.mjs';
 
 /** @typedef {import('./story.mjs').Story} Story */
 /** @typedef {import('./people.mjs').Agent} Agent */
-/** @typedef {import('./people.mjs').Customer} Customer */
-
-const RECOVERING = /page-gone|agent-lost|joining-in-place|not-in-place|holding-the-line|requeueing|ended/;
-
-async function onACall(/** @type {Story} */ story) {
-  const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
-  const customer = await story.step('a customer calls', () => story.customer());
-  const task = await talk(story, ada, customer);
-  return { ada, customer, task };
-}
-
-/** The call goes on as if nothing had happened. */
-async function nothingHappens(
-  /** @type {Story} */ story,
-  /** @type {Customer} */ customer,
-  /** @type {number} */ from,
-) {
-  await story.step('the customer hears her for three seconds more', async () => {
-    for (const end = Date.now() + 3000; Date.now() < end; ) await customer.hearsAgent();
-  });
-  const noted = customer.timeline.said.slice(from).map(({ note }) => note?.what);
-  assert.deepEqual(
-    noted.filter((what) => RECOVERING.test(what)),
-    [],
-    'nothing is recovered',
-  );
-}
 
 export const callInAWaitingTab = {
   title: 'A call that an agent accepts in a tab that waits makes that tab act',
@@ -127,6 +100,42 @@ export const ringsInTheRefreshedTab = refreshBesideAWaitingTab(
   'An agent refreshes the tab with her call beside a second tab, and the call comes back in the first',
   'first',
 );
+
+export const getsItBack = {
+  title: 'A tab that has lost its call to a second one gets it back when that one is closed',
+  async play(/** @type {Story} */ story) {
+    const { ada, customer, task } = await onACall(story);
+    const first = ada.page;
+    const from = customer.mark().timeline;
+    await story.step('she opens a second tab', () => ada.opens());
+    const second = ada.page;
+    // The phone that was registered last rings: the first tab is held back until the second one has the call.
+    let release = () => {};
+    const soFar = new Promise((done) => (release = () => done(undefined)));
+    await first.route('**/*.js', async (route) => {
+      await soFar;
+      await route.continue();
+    });
+    const refreshed = first.reload();
+    refreshed.catch(() => {}); // reported below, in its order
+    await isBackInPlace(story, ada, customer, task, { from }).finally(release);
+    await story.step('the first tab is up again, and waits', async () => {
+      await refreshed;
+      ada.page = first;
+      await ada.ready();
+      await ada.isTheOneThat('waits');
+      assert.equal(await ada.hasCall(), false, 'no call');
+    });
+    const { timeline } = customer.mark();
+    await story.step('she closes the second tab', () => second.close());
+    await story.step('the first acts', () => ada.isTheOneThat('acts'));
+    await isBackInPlace(story, ada, customer, task, { from: timeline });
+    assert.equal(await ada.hasCall(), true, 'it has the call');
+    const last = customer.mark();
+    await story.step('she hangs up', () => ada.hangsUp());
+    await endsAsEver(story, ada, customer, task, last.timeline);
+  },
+};
 
 export const twoBrowsers = {
   title: 'An agent opens Flex in a second browser during a call',

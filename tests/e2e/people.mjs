@@ -521,7 +521,7 @@ export class Agent {
     await this.page.evaluate(() => {
       const { Actions } = /** @type {any} */ (window).Twilio.Flex;
       // The page goes with it.
-      void Actions.invokeAction('Logout').catch(console.error);
+      void Actions.invokeAction('Logout', { forceLogout: false }).catch(console.error);
     });
   }
 

@@ -11,8 +11,11 @@ import * as external from './external.mjs';
 import * as failOpen from './fail-open.mjs';
 import * as inPlace from './in-place.mjs';
 import { stories as onOldest } from './oldest.mjs';
+import * as outage from './outage.mjs';
 import * as outbound from './outbound.mjs';
 import * as pages from './pages.mjs';
+import * as signOut from './sign-out.mjs';
+import * as sockets from './sockets.mjs';
 import * as stories from './stories.mjs';
 import { tell } from './story.mjs';
 import * as transfers from './transfers.mjs';
@@ -26,9 +29,12 @@ const storiesOn = (/** @type {Flex} */ flex) =>
         ...desk,
         ...failOpen,
         ...inPlace,
+        ...outage,
         ...outbound,
         ...external,
         ...pages,
+        ...signOut,
+        ...sockets,
         ...stories,
         ...transfers,
       })

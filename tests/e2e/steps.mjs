@@ -137,3 +137,30 @@ export async function endsAsEver(
   );
   assert.deepEqual(pings, [], 'no ping and no reconnect task');
 }
+
+const RECOVERING = /page-gone|agent-lost|joining-in-place|not-in-place|holding-the-line|requeueing|ended/;
+
+/** Ada is on a call. */
+export async function onACall(/** @type {Story} */ story) {
+  const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
+  const customer = await story.step('a customer calls', () => story.customer());
+  const task = await talk(story, ada, customer);
+  return { ada, customer, task };
+}
+
+/** The call goes on as if nothing had happened. */
+export async function nothingHappens(
+  /** @type {Story} */ story,
+  /** @type {Customer} */ customer,
+  /** @type {number} */ from,
+) {
+  await story.step('the customer hears her for three seconds more', async () => {
+    for (const end = Date.now() + 3000; Date.now() < end; ) await customer.hearsAgent();
+  });
+  const noted = customer.timeline.said.slice(from).map(({ note }) => note?.what);
+  assert.deepEqual(
+    noted.filter((what) => RECOVERING.test(what)),
+    [],
+    'nothing is recovered',
+  );
+}

@@ -1,0 +1,102 @@
+// The server is gone for a while: killed, with its port closed, and started again.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { isBackInPlace } from './in-place.mjs';
+import { onACall } from './steps.mjs';
+
+/** @typedef {import('./story.mjs').Story} Story */
+/** @typedef {import('./people.mjs').Agent} Agent */
+
+/** While the server is gone; it is there again afterwards, come what may. */
+async function withoutServer(/** @type {Story} */ story, /** @type {() => Promise<unknown>} */ work) {
+  const { server } = story.demo;
+  await story.step('the server is killed', () => server.stop('SIGKILL'));
+  try {
+    await work();
+  } finally {
+    await story.step('the server is there again', () => server.start());
+  }
+}
+
+/** What the page keeps until the server has answered, in its order. @returns {Promise<string[]>} */
+const kept = (/** @type {Agent} */ ada) =>
+  ada.page.evaluate(() => Object.keys(localStorage).filter((key) => key.startsWith('rejoin.out.')));
+
+/** The tasks of which the server was told that they are left on purpose, in its order. @returns {string[]} */
+const left = (/** @type {Story} */ story) =>
+  [...readFileSync(story.demo.server.log, 'utf8').matchAll(/ leaves on purpose .*task=(WT\w+)/g)].map(
+    ([, task]) => task,
+  );
+
+/** All that was kept is delivered, each once. */
+const isTold = (
+  /** @type {Story} */ story,
+  /** @type {Agent} */ ada,
+  /** @type {number} */ from,
+  /** @type {string[]} */ tasks,
+) =>
+  story.step('the server is told', async () => {
+    await story.twilio.becomes('delivered', async () => (await kept(ada)).length === 0, 40_000);
+    await story.twilio.becomes('logged', async () => left(story).length >= from + tasks.length);
+    assert.deepEqual(left(story).slice(from), tasks);
+  });
+
+const hangsUp = async (
+  /** @type {Story} */ story,
+  /** @type {Agent} */ ada,
+  /** @type {import('./people.mjs').Customer} */ customer,
+) => {
+  await story.step('she hangs up', () => ada.hangsUp());
+  await story.step('the customer is not left on the line', () =>
+    story.twilio.becomes('over', async () => !(await customer.heard()).live),
+  );
+};
+
+export const leftMeanwhile = {
+  title: 'An agent leaves two calls while the server is gone, and it is told of both, once and in order',
+  async play(/** @type {Story} */ story) {
+    const { ada, customer, task } = await onACall(story);
+    const from = left(story).length;
+    const tasks = [task.taskSid];
+    await withoutServer(story, async () => {
+      await hangsUp(story, ada, customer);
+      await story.step('she completes the task', () => ada.completes());
+      const next = await story.step('another customer calls', () => story.customer());
+      await story.step('she accepts', () => ada.accepts());
+      await story.step('both hear each other', async () => {
+        await next.hearsAgent();
+        await ada.hearsCustomer();
+      });
+      const [{ taskSid }] = await ada.tasks();
+      tasks.push(taskSid);
+      await hangsUp(story, ada, next);
+      assert.deepEqual(left(story).slice(from), [], 'the server knows of neither');
+      await story.step('she refreshes the page', async () => {
+        await ada.refreshes();
+        await ada.ready();
+      });
+    });
+    await isTold(story, ada, from, tasks);
+    await story.step('she completes the task', () => ada.completes());
+    const others = (await story.twilio.tasks()).filter((/** @type {any} */ t) =>
+      tasks.includes(t.attributes.disconnectedTaskSid),
+    );
+    assert.deepEqual(others, [], 'nobody is called because of it');
+  },
+};
+
+export const refreshedMeanwhile = {
+  title: 'An agent refreshes while the server is gone, and is back in place when it is there again',
+  async play(/** @type {Story} */ story) {
+    const { ada, customer, task } = await onACall(story);
+    const from = customer.mark().timeline;
+    await withoutServer(story, async () => {
+      await story.step('she refreshes the page', () => ada.refreshes());
+      await story.step('and sees the dialog', () => ada.dialog().waitFor({ timeout: 30_000 }));
+      await story.step('her phone is registered', () => ada.phoneRegistered());
+      assert.equal(await ada.hasCall(), false, 'she is not back yet');
+    });
+    await isBackInPlace(story, ada, customer, task, { from });
+  },
+};

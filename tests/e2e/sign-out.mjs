@@ -1,0 +1,80 @@
+// Agents who sign out on purpose: nothing is asked, nothing is recovered, nothing of them is left.
+
+import assert from 'node:assert/strict';
+import { onACall } from './steps.mjs';
+
+/** @typedef {import('./story.mjs').Story} Story */
+/** @typedef {import('./people.mjs').Agent} Agent */
+/** @typedef {import('./people.mjs').Customer} Customer */
+
+/** What the plugin keeps for the next page. @returns {Promise<string[]>} */
+const kept = (/** @type {Agent} */ ada) =>
+  ada.page.evaluate(() => Object.keys(localStorage).filter((key) => /^rejoin[.](out|live)[.]/.test(key)));
+
+/** Signs out; the browser must not ask whether the page may be left. */
+async function signsOut(/** @type {Story} */ story, /** @type {Agent} */ ada) {
+  /** @type {string[]} */
+  const asked = [];
+  ada.page.on('dialog', (dialog) => asked.push(dialog.type()));
+  await story.step('she signs out', () => ada.signsOut());
+  await story.step('Twilio has no desktop of hers any more', () =>
+    story.twilio.becomes('gone', async () => (await story.twilio.worker('ada')).sockets === 0, 15_000),
+  );
+  await ada.shot(story.folder, 'signed-out');
+  assert.deepEqual(asked, [], 'the browser asks nothing');
+  assert.equal(await ada.dialog().count(), 0, 'no dialog');
+  assert.deepEqual(await kept(ada), [], 'nothing is left of her');
+}
+
+async function nothingIsRecovered(
+  /** @type {Story} */ story,
+  /** @type {Customer} */ customer,
+  /** @type {any} */ task,
+) {
+  const recovering = /page-gone|agent-lost|joining-in-place|holding-the-line|requeueing/;
+  const noted = customer.timeline.said.map(({ note }) => note?.what);
+  assert.deepEqual(
+    noted.filter((what) => recovering.test(what)),
+    [],
+    'nothing is recovered',
+  );
+  const others = (await story.twilio.tasks()).filter(
+    (/** @type {any} */ t) => t.attributes.disconnectedTaskSid === task.taskSid,
+  );
+  assert.deepEqual(others, [], 'no ping and no reconnect task');
+}
+
+const isOver = (/** @type {Story} */ story, /** @type {Customer} */ customer) =>
+  story.step('the customer is not left on the line', () =>
+    story.twilio.becomes('over', async () => !(await customer.heard()).live),
+  );
+
+export const duringACall = {
+  title: 'An agent signs out during a call, and that ends it',
+  async play(/** @type {Story} */ story) {
+    const { ada, customer, task } = await onACall(story);
+    await signsOut(story, ada);
+    await story.step('the call ends for the server', () => customer.notes('call-ended'));
+    await isOver(story, customer);
+    await nothingIsRecovered(story, customer, task);
+  },
+};
+
+export const afterACall = {
+  title: 'An agent signs out after a call, and what was still to be delivered goes with her',
+  async play(/** @type {Story} */ story) {
+    const { ada, customer, task } = await onACall(story);
+    await story.step('the browser loses the server', () =>
+      ada.context.route(`${story.demo.serverUrl}/v1/**`, (route) => route.abort()),
+    );
+    await story.step('she hangs up', () => ada.hangsUp());
+    await isOver(story, customer);
+    await story.step('she completes the task', () => ada.completes());
+    assert.equal((await kept(ada)).length, 1, 'the mark is kept');
+    await signsOut(story, ada);
+    const others = (await story.twilio.tasks()).filter(
+      (/** @type {any} */ t) => t.attributes.isReconnect && t.attributes.disconnectedTaskSid === task.taskSid,
+    );
+    assert.deepEqual(others, [], 'no reconnect task');
+  },
+};
