@@ -5,6 +5,7 @@
 //! from the store, and whoever asked is told.
 
 use crate::error::Error;
+use crate::figures;
 use crate::push::Pushes;
 use crate::queue::Job;
 use crate::store::{Change, JobId, Line, Store, Stored};
@@ -249,6 +250,13 @@ impl Engine {
     }
 
     fn tell(&self, effects: Effects, added: Vec<Option<JobId>>) {
+        for change in &effects.changes {
+            if let Change::AddLine { line, .. } = change {
+                let call = self.machine.call(&line.conference);
+                let lost_at = call.and_then(|call| call.recovery.as_ref()).map(|recovery| recovery.lost_at);
+                figures::noted(line.at, lost_at, &line.note);
+            }
+        }
         let wanted = effects.changes.into_iter().filter_map(|change| match change {
             Change::AddJob { conference, action, deadline } => Some((conference, action, deadline)),
             _ => None,

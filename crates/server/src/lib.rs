@@ -15,6 +15,7 @@ pub mod config;
 pub mod engine;
 pub mod error;
 pub mod execute;
+mod figures;
 pub mod http;
 pub mod limits;
 pub mod pace;

@@ -115,6 +115,12 @@ impl Pushes {
         self.lock().newer_page_connected(worker, epoch)
     }
 
+    /// So many desktops listen.
+    pub fn sessions(&self) -> usize {
+        let channels = &self.lock().channels;
+        channels.values().flatten().filter(|channel| !channel.sender.is_closed()).count()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // No code that could panic runs under the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::engine::{Engine, Handle, Outlets};
 use crate::error::Error;
 use crate::execute::Executor;
+use crate::figures;
 use crate::http::{self, App};
 use crate::pace::Turns;
 use crate::push::Pushes;
@@ -38,6 +39,7 @@ impl Server {
     /// Goes on with what the store has, and listens.
     pub async fn start(config: Config) -> Result<Self, Error> {
         let config = Arc::new(config.checked()?);
+        figures::start();
         let client = Client::new(Settings {
             account: config.account.clone(),
             auth_token: config.auth_token.clone(),
@@ -61,19 +63,21 @@ impl Server {
         let (handle, engine) = Engine::start(config.policies(), store, outlets).await?;
         let executor = Executor::new(client.clone(), Arc::clone(&config));
         let turns = Turns::new(&config.pacing);
-        let paced = turns.clone();
+        let (paced, asked) = (turns.clone(), turns.clone());
         let queue = queue::run(wanted, executor, handle.clone(), turns);
         let queue = tokio::spawn(async move {
             tokio::select! {
                 () = queue => {}
                 () = paced.run() => {}
+                () = figures::upkeep() => {}
             }
         });
 
         let (stop, stopping) = watch::channel(false);
         let limits = config.limits.clone();
+        let to_twilio = (client, asked);
         let app =
-            App::new(config, client, handle.clone(), pushes, lines, timelines.clone(), stopping.clone());
+            App::new(config, to_twilio, handle.clone(), pushes, lines, timelines.clone(), stopping.clone());
         let router = http::router(Arc::new(app))?;
         let http = tokio::spawn(http::serve(listener, router, limits, stopping));
         tracing::info!(%address, "listening");

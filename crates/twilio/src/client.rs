@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Twilio's services that are used.
 const API: &str = "api.twilio.com";
@@ -108,6 +108,13 @@ impl Client {
     /// The same client, whose requests wait for their turn at this gate. Tokens are validated without waiting.
     pub fn through(&self, gate: Arc<dyn Gate>) -> Self {
         Self { gate: Some(gate), ..self.clone() }
+    }
+
+    /// Does Twilio answer anything at all? Nothing is asked for, and no credentials are sent.
+    pub async fn is_reachable(&self) -> bool {
+        let base = self.settings.base.trim_end_matches('/');
+        let url = if base.is_empty() { format!("https://{API}/") } else { format!("{base}/{API}/") };
+        self.http.head(url).send().await.is_ok()
     }
 
     /// Plays the document at `url` (asked for with `POST`) to everybody in the conference.
@@ -337,18 +344,39 @@ impl Request {
             (Some(gate), Some(family)) => Some(gate.pass(family).await),
             _ => None,
         };
-        let response = builder.send().await.map_err(|error| {
+        let begun = Instant::now();
+        let sent = builder.send().await.map_err(|error| {
             if self.acts { Error::transport(&error) } else { Error::transport(&error).without_effect() }
-        })?;
-        if let Some(pass) = pass {
-            pass.answered(answer(&response));
+        });
+        if let (Ok(response), Some(pass)) = (&sent, pass) {
+            pass.answered(answer(response));
         }
-        let status = response.status();
-        if status.is_success() {
-            return Ok(response);
-        }
-        Err(refusal(status, response, self.acts).await)
+        let result = match sent {
+            Ok(response) if response.status().is_success() => Ok(response),
+            Ok(response) => Err(refusal(response.status(), response, self.acts).await),
+            Err(error) => Err(error),
+        };
+        count(self.family, begun, result.as_ref().err());
+        result
     }
+}
+
+/// For the figures of operators.
+fn count(family: Option<Family>, begun: Instant, error: Option<&Error>) {
+    let api = family.map_or("tokens", Family::name);
+    let result = error.map_or("ok", Error::name);
+    metrics::histogram!("rejoin_twilio_seconds", "api" => api).record(begun.elapsed());
+    metrics::counter!("rejoin_twilio_requests_total", "api" => api, "result" => result).increment(1);
+    let code = match error {
+        Some(Error::Refused { status, code: 0 } | Error::Unavailable { status, .. }) => u32::from(*status),
+        Some(Error::Refused { code, .. }) => *code,
+        Some(Error::Throttled { .. }) => 20429,
+        // Being gone, or changed by somebody else, is an answer; without an answer there is no code.
+        Some(Error::Gone | Error::Conflict | Error::Transport { .. } | Error::Unreadable { .. }) | None => {
+            return;
+        }
+    };
+    metrics::counter!("rejoin_twilio_errors_total", "code" => code.to_string()).increment(1);
 }
 
 /// What it says about how fast requests may come.

@@ -55,6 +55,19 @@ pub enum Error {
 }
 
 impl Error {
+    /// A short name, for figures.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Gone => "gone",
+            Self::Conflict => "conflict",
+            Self::Throttled { .. } => "throttled",
+            Self::Refused { .. } => "refused",
+            Self::Unavailable { .. } => "unavailable",
+            Self::Transport { .. } => "no-answer",
+            Self::Unreadable { .. } => "unreadable",
+        }
+    }
+
     /// May the request have had its effect all the same? Then look before it is repeated.
     pub fn may_have_acted(&self) -> bool {
         match self {

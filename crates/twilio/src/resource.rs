@@ -99,14 +99,19 @@ pub(crate) fn parse_time(text: &str) -> Option<Millis> {
     if hour > 23 || minute > 59 || second > 60 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    // Days since the epoch, with years that begin in March (https://howardhinnant.github.io/date_algorithms.html).
+    let days = days(year, month, day)?;
+    let millis = format!("{fraction:0<3}").get(..3)?.parse::<u64>().ok()?;
+    Some(Millis((((days * 24 + hour) * 60 + minute) * 60 + second) * 1000 + millis))
+}
+
+/// Days since the epoch.
+pub(crate) fn days(year: u64, month: u64, day: u64) -> Option<u64> {
+    // With years that begin in March (https://howardhinnant.github.io/date_algorithms.html).
     let years = if month <= 2 { year - 1 } else { year };
     let (era, year_of_era) = (years / 400, years % 400);
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    let days = (era * 146_097 + day_of_era).checked_sub(719_468)?;
-    let millis = format!("{fraction:0<3}").get(..3)?.parse::<u64>().ok()?;
-    Some(Millis((((days * 24 + hour) * 60 + minute) * 60 + second) * 1000 + millis))
+    (era * 146_097 + day_of_era).checked_sub(719_468)
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! What Twilio asks and tells us over HTTP, as types. Parameters that are not known are ignored: Twilio adds new ones
 //! without notice.
 
-use rejoin_protocol::{CallSid, ConferenceSid};
+use crate::resource::days;
+use rejoin_protocol::{CallSid, ConferenceSid, Millis};
 use thiserror::Error;
 
 /// A request that is signed, but not what it should be.
@@ -21,6 +22,23 @@ pub type Params = [(String, String)];
 /// A form's parameters, decoded, in their order.
 pub fn form(body: &[u8]) -> Vec<(String, String)> {
     form_urlencoded::parse(body).into_owned().collect()
+}
+
+/// When what a callback tells has happened: its `Timestamp`, such as `Thu, 1 Jun 2017 20:48:32 +0000`, in whole seconds.
+pub fn timestamp(params: &Params) -> Option<Millis> {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let mut parts = get(params, "Timestamp")?.split_once(',')?.1.split_whitespace();
+    let day: u64 = parts.next()?.parse().ok()?;
+    let month = parts.next()?;
+    let month = (1..).zip(MONTHS).find(|(_, name)| *name == month)?.0;
+    let year = parts.next()?.parse().ok()?;
+    let mut time = parts.next()?.splitn(3, ':').map(|part| part.parse::<u64>().ok());
+    let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
+    let good = (1970..10_000).contains(&year) && (1..=31).contains(&day) && parts.next()? == "+0000";
+    let days = good.then(|| days(year, month, day)).flatten()?;
+    (hour < 24 && minute < 60 && second <= 60)
+        .then(|| Millis((((days * 24 + hour) * 60 + minute) * 60 + second) * 1000))
 }
 
 /// A conference status callback
@@ -185,6 +203,21 @@ fn flag(params: &Params, name: &'static str) -> Result<bool, Malformed> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_callback_tells_when_it_happened() {
+        for (text, wanted) in [
+            ("Thu, 1 Jun 2017 20:48:32 +0000", Some(1_496_350_112_000)),
+            ("Fri, 20 Nov 2026 00:00:00 +0000", Some(1_795_132_800_000)),
+            ("Thu, 1 Jun 2017 20:48:32 +0100", None),
+            ("Thu, 1 Jux 2017 20:48:32 +0000", None),
+            ("Thu, 99 Jun 2017 20:48:32 +0000", None),
+            ("now", None),
+        ] {
+            let params = vec![("Timestamp".to_owned(), text.to_owned())];
+            assert_eq!(timestamp(&params), wanted.map(Millis), "{text}");
+        }
+    }
 
     fn callback(event: &str, extra: &[(&str, &str)]) -> Vec<(String, String)> {
         let conference = ConferenceSid::numbered(3).to_string();

@@ -4,6 +4,7 @@ mod auth;
 mod body;
 mod connections;
 mod events;
+mod health;
 mod operator;
 mod plugin;
 mod problem;
@@ -15,14 +16,15 @@ mod webhooks;
 use crate::config::Config;
 use crate::engine::{Handle, LineAdded};
 use crate::error::Error;
+use crate::pace::Turns;
 use crate::push::Pushes;
 use crate::store::Timelines;
 use auth::Tokens;
 use axum::Router;
-use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::routing::{get, post};
 pub(crate) use connections::serve;
+use health::Reachable;
 use problem::Problem;
 use rejoin_twilio::Client;
 use std::sync::Arc;
@@ -39,6 +41,8 @@ pub struct App {
     pub(crate) lines: broadcast::Sender<LineAdded>,
     pub(crate) timelines: Timelines,
     pub(crate) tokens: Tokens,
+    pub(crate) reachable: Reachable,
+    pub(crate) turns: Turns,
     /// Turns true when the server stops: streams end then.
     pub(crate) stopping: watch::Receiver<bool>,
 }
@@ -47,14 +51,15 @@ impl App {
     /// Puts the parts together.
     pub fn new(
         config: Arc<Config>,
-        client: Client,
+        (client, turns): (Client, Turns),
         engine: Handle,
         pushes: Pushes,
         lines: broadcast::Sender<LineAdded>,
         timelines: Timelines,
         stopping: watch::Receiver<bool>,
     ) -> Self {
-        Self { config, engine, pushes, lines, timelines, tokens: Tokens::new(client), stopping }
+        let (reachable, tokens) = (Reachable::new(client.clone()), Tokens::new(client));
+        Self { config, engine, pushes, lines, timelines, tokens, reachable, turns, stopping }
     }
 }
 
@@ -79,17 +84,15 @@ pub fn router(app: Arc<App>) -> Result<Router, Error> {
         .route("/twiml/fallback/{recovery}", post(twiml::fallback))
         .route("/audio/comfort.wav", get(twiml::comfort_audio))
         .route("/operator/timeline/{customer}", get(operator::timeline))
-        .route("/healthz", get(healthz))
+        .route("/metrics", get(health::metrics))
         .merge(plugin)
+        .route_layer(axum::middleware::from_fn(health::measured))
+        // Asked for all the time, and of no interest to anybody else.
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
         .fallback(|| async { Problem::NotFound })
         .with_state(app);
     Ok(router)
-}
-
-/// `GET /healthz`: 200 while the engine answers.
-async fn healthz(State(app): State<Arc<App>>) -> Result<StatusCode, Problem> {
-    app.engine.read(|_| ()).await?;
-    Ok(StatusCode::OK)
 }
 
 fn cors(config: &Config) -> Result<CorsLayer, Error> {

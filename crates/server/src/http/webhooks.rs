@@ -3,12 +3,14 @@
 use super::App;
 use super::problem::Problem;
 use super::signed::Signed;
+use crate::figures;
 use axum::extract::State;
 use axum::http::StatusCode;
 use rejoin_protocol::TaskSid;
 use rejoin_recovery::{ConferenceEvent, ConferenceEventKind, Event, LeaveReason, ParticipantFlags};
-use rejoin_twilio::webhook::{ConferenceCallback, ConferenceCallbackEvent, Flags};
+use rejoin_twilio::webhook::{ConferenceCallback, ConferenceCallbackEvent, Flags, timestamp};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// `POST /webhooks/conference`.
 pub(crate) async fn conference(
@@ -19,6 +21,10 @@ pub(crate) async fn conference(
         tracing::warn!(%error, "refused a conference callback");
         Problem::CallbackInvalid
     })?;
+    if let Some(at) = timestamp(&params) {
+        let lag = at.until(crate::engine::now());
+        metrics::histogram!(figures::WEBHOOK_LAG).record(Duration::from_millis(lag.0));
+    }
     tracing::debug!(conference = %callback.conference, sequence = callback.sequence, "conference callback");
     if let Some(event) = event(callback) {
         app.engine.event(Event::Conference(event)).await?;

@@ -222,6 +222,15 @@ impl Timelines {
         Ok(lines)
     }
 
+    /// How many jobs have not ended, and the first of their deadlines (point in time).
+    pub async fn open_jobs(&self) -> Result<(u64, Option<Millis>), Error> {
+        let row = sqlx::query("select count(*), min(deadline) from jobs where closed = 0")
+            .fetch_one(&self.pool)
+            .await?;
+        let (count, first): (i64, Option<i64>) = (row.try_get(0)?, row.try_get(1)?);
+        Ok((u64::try_from(count).unwrap_or(0), first.map(millis)))
+    }
+
     /// Closes the connections.
     pub async fn close(&self) {
         self.pool.close().await;

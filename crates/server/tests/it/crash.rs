@@ -8,13 +8,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-struct Process {
+pub(crate) struct Process {
     child: Child,
-    desk: Desk,
+    pub(crate) desk: Desk,
 }
 
 impl Process {
-    fn start(twilio: &Twilio, folder: &Path) -> Self {
+    pub(crate) fn start(twilio: &Twilio, folder: &Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_rejoin"))
             .arg("serve")
             .args(arguments(twilio, folder))

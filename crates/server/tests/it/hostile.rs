@@ -93,12 +93,12 @@ async fn a_request_that_breaks_off_changes_nothing() {
 #[tokio::test]
 async fn what_is_no_http_is_closed() {
     let world = World::start().await;
-    let long = format!("GET /healthz HTTP/1.1\r\nx-long: {}\r\n\r\n", "x".repeat(200_000));
-    let many = format!("GET /healthz HTTP/1.1\r\n{}\r\n", "x: y\r\n".repeat(1000));
+    let long = format!("GET /health/live HTTP/1.1\r\nx-long: {}\r\n\r\n", "x".repeat(200_000));
+    let many = format!("GET /health/live HTTP/1.1\r\n{}\r\n", "x: y\r\n".repeat(1000));
     for (sent, status) in [
         ("\u{16}\u{3}\u{1}\u{2}\0\u{1}\0\u{1}", "400"),
         ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "400"),
-        ("GET /healthz HTTP/1.1\r\n\r\nGET nonsense", "200"),
+        ("GET /health/live HTTP/1.1\r\n\r\nGET nonsense", "200"),
         (&long, "431"),
         (&many, "431"),
     ] {
@@ -111,7 +111,7 @@ async fn what_is_no_http_is_closed() {
         assert!(fits, "{sent:.30}: {reply}");
     }
     assert_eq!(
-        world.desk.http.get(format!("{}/healthz", world.desk.address)).send().await.unwrap().status(),
+        world.desk.http.get(format!("{}/health/live", world.desk.address)).send().await.unwrap().status(),
         200
     );
 }
@@ -123,8 +123,8 @@ async fn more_connections_than_there_are_places_wait_for_one() {
     let two = connect(&world.desk).await;
     // Both are served, so both have their places.
     let mut three = connect(&world.desk).await;
-    three.write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.unwrap();
-    one.write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    three.write_all(b"GET /health/live HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").await.unwrap();
+    one.write_all(b"GET /health/live HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
     let mut first = [0; 12];
     one.read_exact(&mut first).await.unwrap();
     assert_eq!(&first, b"HTTP/1.1 200");

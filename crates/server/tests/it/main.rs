@@ -9,6 +9,7 @@ mod faults;
 mod floor;
 mod hostile;
 mod jobs;
+mod operations;
 mod plugin;
 mod settings;
 mod store;

@@ -1,0 +1,180 @@
+//! What is counted and measured, for Prometheus. Nothing personal: labels are names of routes, outcomes and codes.
+//!
+//! The parts count where things happen, with the `metrics` crate; here is what the figures are called, and what is looked up
+//! when somebody asks for them.
+
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use rejoin_protocol::Millis;
+use rejoin_recovery::Note;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+/// Recoveries that have ended, by outcome.
+const RECOVERIES: &str = "rejoin_recoveries_total";
+/// From the loss of the agent to a phase, and to the end.
+const PHASES: &str = "rejoin_recovery_seconds";
+/// Lines of timelines, by what happened.
+const LINES: &str = "rejoin_timeline_total";
+/// From the event at Twilio until we have heard of it.
+pub(crate) const WEBHOOK_LAG: &str = "rejoin_webhook_lag_seconds";
+/// Requests of others, by route and status.
+pub(crate) const REQUESTS: &str = "rejoin_http_requests_total";
+/// How long they took.
+pub(crate) const REQUEST_SECONDS: &str = "rejoin_http_seconds";
+
+/// Upper bounds of what takes milliseconds, and of what takes as long as people do.
+const FAST: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const SLOW: &[f64] =
+    &[0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 16.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0];
+/// What was measured is put into its bucket so often, whether anybody asks or not.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
+
+/// From now on everything is counted. One for all servers of a process.
+pub(crate) fn start() {
+    HANDLE.get_or_init(|| {
+        let handle = install();
+        if let Err(error) = &handle {
+            tracing::error!(%error, "nothing can be counted: /metrics stays empty");
+        }
+        describe();
+        handle.ok()
+    });
+}
+
+fn install() -> Result<PrometheusHandle, BuildError> {
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Full(PHASES.into()), SLOW)?
+        .set_buckets_for_metric(Matcher::Full(WEBHOOK_LAG.into()), SLOW)?
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), FAST)?
+        .install_recorder()
+}
+
+/// Keeps the figures small. Never returns.
+pub(crate) async fn upkeep() {
+    let mut tick = tokio::time::interval(UPKEEP);
+    loop {
+        tick.tick().await;
+        if let Some(handle) = HANDLE.get().and_then(Option::as_ref) {
+            handle.run_upkeep();
+        }
+    }
+}
+
+/// The text that Prometheus reads.
+pub(crate) fn text() -> String {
+    HANDLE.get().and_then(Option::as_ref).map(PrometheusHandle::render).unwrap_or_default()
+}
+
+/// A line of a timeline was committed. `lost_at`: when the agent of the call's recovery was lost.
+pub(crate) fn noted(at: Millis, lost_at: Option<Millis>, note: &Note) {
+    let what = match note {
+        Note::Ended { outcome, after } => {
+            metrics::counter!(RECOVERIES, "outcome" => outcome.clone()).increment(1);
+            measure("ended", *after);
+            "ended"
+        }
+        Note::Connected => "connected",
+        Note::PageGone => "page-gone",
+        Note::JoiningInPlace => phase("joining-in-place", at, lost_at),
+        Note::NotInPlace => "not-in-place",
+        Note::AgentLost => "agent-lost",
+        Note::AgentLeft => "agent-left",
+        Note::HoldingTheLine => phase("holding-the-line", at, lost_at),
+        Note::AgentBack => phase("agent-back", at, lost_at),
+        Note::AgentNotBack => "agent-not-back",
+        Note::Requeueing { .. } => phase("requeueing", at, lost_at),
+        Note::Queued => phase("queued", at, lost_at),
+        Note::ExitFlagUndone => "exit-flag-undone",
+        Note::CallEnded => "call-ended",
+        Note::Trouble { .. } => "trouble",
+    };
+    metrics::counter!(LINES, "what" => what).increment(1);
+}
+
+fn phase(name: &'static str, at: Millis, lost_at: Option<Millis>) -> &'static str {
+    if let Some(lost_at) = lost_at {
+        measure(name, lost_at.until(at));
+    }
+    name
+}
+
+fn measure(phase: &'static str, since_loss: Millis) {
+    metrics::histogram!(PHASES, "until" => phase).record(Duration::from_millis(since_loss.0));
+}
+
+/// Now, as numbers that go up and down.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Now {
+    pub(crate) push_sessions: usize,
+    pub(crate) jobs_open: Option<u64>,
+    pub(crate) late_job: Option<Millis>,
+    pub(crate) storm: bool,
+    pub(crate) failsafe: bool,
+    pub(crate) lost_lately: usize,
+    /// By family: requests that wait, how long the first of them has waited, requests that Twilio has throttled.
+    pub(crate) lanes: Vec<(&'static str, usize, Millis, u64)>,
+}
+
+#[allow(clippy::cast_precision_loss)] // Nothing here comes near 2^52.
+impl Now {
+    pub(crate) fn set(&self) {
+        metrics::gauge!("rejoin_push_sessions").set(self.push_sessions as f64);
+        metrics::gauge!("rejoin_storm").set(f64::from(self.storm));
+        metrics::gauge!("rejoin_failsafe").set(f64::from(self.failsafe));
+        metrics::gauge!("rejoin_agents_lost_lately").set(self.lost_lately as f64);
+        if let Some(jobs) = self.jobs_open {
+            metrics::gauge!("rejoin_jobs_open").set(jobs as f64);
+        }
+        if let Some(age) = self.late_job {
+            metrics::gauge!("rejoin_job_late_seconds").set(age.0 as f64 / 1000.0);
+        }
+        for (family, waiting, oldest, throttled) in &self.lanes {
+            metrics::gauge!("rejoin_twilio_waiting", "api" => *family).set(*waiting as f64);
+            metrics::gauge!("rejoin_twilio_waiting_seconds", "api" => *family).set(oldest.0 as f64 / 1000.0);
+            metrics::counter!("rejoin_twilio_throttled_total", "api" => *family).absolute(*throttled);
+        }
+    }
+}
+
+fn describe() {
+    use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+    describe_counter!(RECOVERIES, "Recoveries that have ended, by outcome");
+    describe_histogram!(PHASES, Unit::Seconds, "From the loss of the agent until a phase is reached");
+    describe_counter!(LINES, "What happened on calls, as timelines tell it");
+    describe_histogram!(
+        WEBHOOK_LAG,
+        Unit::Seconds,
+        "From an event at Twilio until it was heard of; Twilio's clock has seconds only"
+    );
+    describe_counter!(REQUESTS, "Requests of Twilio, desktops and operators, by route and status");
+    describe_histogram!(
+        REQUEST_SECONDS,
+        Unit::Seconds,
+        "Until such a request was answered, which is after the commit"
+    );
+    describe_counter!("rejoin_stream_events_total", "Events of Event Streams, by what became of them");
+    describe_counter!("rejoin_twilio_requests_total", "Requests to Twilio, by API and result");
+    describe_counter!(
+        "rejoin_twilio_errors_total",
+        "Requests that Twilio refused or did not answer, by code"
+    );
+    describe_histogram!("rejoin_twilio_seconds", Unit::Seconds, "Until Twilio answered");
+    describe_counter!("rejoin_twilio_throttled_total", "Requests that Twilio answered with HTTP status 429");
+    describe_gauge!("rejoin_twilio_waiting", "Requests that wait for their turn");
+    describe_gauge!("rejoin_twilio_waiting_seconds", Unit::Seconds, "How long the first of them has waited");
+    describe_gauge!("rejoin_push_sessions", "Desktops that listen");
+    describe_gauge!("rejoin_jobs_open", "Actions that are wanted of Twilio and have not ended");
+    describe_gauge!(
+        "rejoin_job_late_seconds",
+        Unit::Seconds,
+        "How far the first of them is past its deadline"
+    );
+    describe_gauge!("rejoin_storm", "1 while so many agents are lost at once that it counts as a storm");
+    describe_gauge!(
+        "rejoin_failsafe",
+        "1 while pings and requeues are held back until an operator lets them go on"
+    );
+    describe_gauge!("rejoin_agents_lost_lately", "Agents lost within the last ten seconds, or in the storm");
+}

@@ -1,0 +1,137 @@
+//! Is it up, can it work, and the figures.
+
+use super::App;
+use super::operator::Operator;
+use super::problem::Problem;
+use crate::figures::{self, Now};
+use axum::Json;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use rejoin_protocol::Millis;
+use serde::Serialize;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Twilio is asked at most so often whether it can be reached.
+const ASKED_EVERY: Duration = Duration::from_secs(10);
+/// A request to Twilio that has waited so long means that customers wait.
+const LONGEST_WAIT: Millis = Millis::seconds(10);
+/// The database answers within this time, or it counts as gone.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
+
+/// `GET /health/live`: the process serves requests.
+pub(crate) async fn live() -> StatusCode {
+    StatusCode::OK
+}
+
+/// One thing that the server cannot work without.
+#[derive(Debug, Serialize)]
+struct Check {
+    ok: bool,
+    /// What it is, what it means for calls, and what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trouble: Option<&'static str>,
+}
+
+impl Check {
+    fn of(ok: bool, trouble: &'static str) -> Self {
+        Self { ok, trouble: (!ok).then_some(trouble) }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Ready {
+    database: Check,
+    twilio: Check,
+    queue: Check,
+}
+
+/// `GET /health/ready`: 200 if it can work, else 503; each thing is named.
+pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
+    let (database, twilio) = tokio::join!(database(&app), app.reachable.look());
+    let waited = app.turns.status().lanes.iter().map(|lane| lane.oldest_ms).max().unwrap_or_default();
+    let ready = Ready {
+        database: Check::of(
+            database,
+            "nothing can be stored: webhooks are answered 503 and calls are not guarded; look at its disk and connections",
+        ),
+        twilio: Check::of(
+            twilio,
+            "Twilio does not answer: customers who lost their agent stay on the line but hear nothing; look at the network",
+        ),
+        queue: Check::of(
+            Millis(waited) <= LONGEST_WAIT,
+            "requests to Twilio wait for more than 10 s: customers wait as long; see /metrics and docs/runbook.md",
+        ),
+    };
+    let all = ready.database.ok && ready.twilio.ok && ready.queue.ok;
+    let status = if all { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(ready)).into_response()
+}
+
+async fn database(app: &App) -> bool {
+    matches!(tokio::time::timeout(ANSWERS_WITHIN, app.engine.read(|_| ())).await, Ok(Ok(())))
+}
+
+/// Asks Twilio, but not each time that somebody asks us.
+#[derive(Debug)]
+pub(crate) struct Reachable {
+    client: rejoin_twilio::Client,
+    last: tokio::sync::Mutex<Option<(Instant, bool)>>,
+}
+
+impl Reachable {
+    pub(crate) fn new(client: rejoin_twilio::Client) -> Self {
+        Self { client, last: tokio::sync::Mutex::default() }
+    }
+
+    async fn look(&self) -> bool {
+        let mut last = self.last.lock().await;
+        if let Some((at, reachable)) = *last
+            && at.elapsed() < ASKED_EVERY
+        {
+            return reachable;
+        }
+        let reachable = self.client.is_reachable().await;
+        *last = Some((Instant::now(), reachable));
+        reachable
+    }
+}
+
+/// `GET /metrics`, for who has the operators' token.
+pub(crate) async fn metrics(State(app): State<Arc<App>>, _: Operator) -> Result<impl IntoResponse, Problem> {
+    let status = app.turns.status();
+    let jobs =
+        tokio::time::timeout(ANSWERS_WITHIN, app.timelines.open_jobs()).await.ok().and_then(Result::ok);
+    let now = crate::engine::now();
+    Now {
+        push_sessions: app.pushes.sessions(),
+        jobs_open: jobs.map(|(open, _)| open),
+        late_job: jobs.map(|(_, first)| first.map_or(Millis(0), |deadline| deadline.until(now))),
+        storm: status.storm,
+        failsafe: status.failsafe,
+        lost_lately: status.lost,
+        lanes: status
+            .lanes
+            .iter()
+            .map(|lane| (lane.family, lane.waiting.values().sum(), Millis(lane.oldest_ms), lane.throttled))
+            .collect(),
+    }
+    .set();
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], figures::text()))
+}
+
+/// Counts requests by their route, never by their address: that holds ids.
+pub(crate) async fn measured(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let begun = Instant::now();
+    let response = next.run(request).await;
+    if let Some(route) = route {
+        let status = response.status().as_u16().to_string();
+        metrics::histogram!(figures::REQUEST_SECONDS, "route" => route.clone()).record(begun.elapsed());
+        metrics::counter!(figures::REQUESTS, "route" => route, "status" => status).increment(1);
+    }
+    response
+}

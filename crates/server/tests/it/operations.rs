@@ -1,0 +1,82 @@
+//! What operators see: is it up, can it work, and the figures.
+
+use crate::crash::Process;
+use crate::support::*;
+use serde_json::{Value, json};
+
+async fn get(desk: &Desk, path: &str, token: Option<&str>) -> (u16, String) {
+    let mut request = desk.http.get(format!("{}{path}", desk.address));
+    if let Some(token) = token {
+        request = request.bearer_auth(token);
+    }
+    let reply = request.send().await.unwrap();
+    (reply.status().as_u16(), reply.text().await.unwrap())
+}
+
+#[tokio::test]
+async fn it_says_whether_it_can_work_and_names_what_is_missing() {
+    let world = World::start().await;
+    assert_eq!(get(&world.desk, "/health/live", None).await.0, 200);
+    let (status, body) = get(&world.desk, "/health/ready", None).await;
+    let body: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(
+        (status, body),
+        (200, json!({"database": {"ok": true}, "twilio": {"ok": true}, "queue": {"ok": true}}))
+    );
+
+    let alone = World::start_with(|config| config.twilio_base = "http://127.0.0.1:1".into()).await;
+    let (status, body) = get(&alone.desk, "/health/ready", None).await;
+    let body: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(status, 503);
+    assert_eq!(body["database"], json!({"ok": true}));
+    assert_eq!(body["twilio"]["ok"], false);
+    assert!(body["twilio"]["trouble"].as_str().unwrap().starts_with("Twilio does not answer"), "{body}");
+    assert_eq!(get(&alone.desk, "/health/live", None).await.0, 200, "it is up all the same");
+}
+
+/// The value of the figure of this name and these labels.
+fn figure(text: &str, name: &str) -> f64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("{name} is not in {text}")).parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn figures_tell_operators_what_has_happened_and_nobody_else() {
+    let twilio = Twilio::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    twilio.script(|asked, before| match (asked.what.as_str(), before) {
+        ("POST Tasks", 0) => Some((429, vec![("retry-after", "0".into())], json!({"code": 20429}))),
+        _ => None,
+    });
+    // A process of its own: figures are one for all servers of a process.
+    let process = Process::start(&twilio, folder.path());
+    let desk = &process.desk;
+    assert_eq!(get(desk, "/metrics", None).await.0, 401);
+    assert_eq!(get(desk, "/metrics", Some("ada")).await.0, 401);
+
+    let mut push = Events::open(desk, "/v1/push?epoch=1", "ada").await;
+    push.position().await;
+    desk.lost().await;
+    twilio.wait_for("POST Tasks", 2).await;
+    let mut timeline =
+        Events::open(desk, &format!("/operator/timeline/{}", customer()), OPERATOR_TOKEN).await;
+    desk.hello(2).await;
+    while timeline.next().await.unwrap()["note"]["what"] != "agent-back" {}
+    assert_eq!(desk.signed("/webhooks/conference", &[("SequenceNumber", "x")]).await.status(), 400);
+
+    let (status, text) = get(desk, "/metrics", Some(OPERATOR_TOKEN)).await;
+    assert_eq!(status, 200);
+    assert_eq!(figure(&text, "rejoin_timeline_total{what=\"agent-lost\"}") as u64, 1);
+    assert_eq!(figure(&text, "rejoin_recovery_seconds_count{until=\"agent-back\"}") as u64, 1);
+    assert_eq!(figure(&text, "rejoin_twilio_errors_total{code=\"20429\"}") as u64, 1);
+    assert_eq!(figure(&text, "rejoin_twilio_throttled_total{api=\"taskRouter\"}") as u64, 1);
+    assert_eq!(figure(&text, "rejoin_push_sessions") as u64, 1);
+    assert_eq!(figure(&text, "rejoin_storm") as u64, 0);
+    let callbacks = "rejoin_http_requests_total{route=\"/webhooks/conference\",status=";
+    assert_eq!(figure(&text, &format!("{callbacks}\"204\"}}")) as u64, 3);
+    assert_eq!(figure(&text, &format!("{callbacks}\"400\"}}")) as u64, 1);
+    assert!(figure(&text, "rejoin_twilio_requests_total{api=\"voice\",result=\"ok\"}") >= 1.0);
+    for personal in [conference().as_str(), customer().as_str(), "Ada", "Tom"] {
+        assert!(!text.contains(personal), "{personal} is in {text}");
+    }
+}
