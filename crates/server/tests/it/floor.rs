@@ -78,13 +78,13 @@ impl Floor {
         let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let pairs = [
-            ("--account", AccountSid::numbered(1).to_string()),
-            ("--auth-token", AUTH_TOKEN.into()),
-            ("--workspace", WorkspaceSid::numbered(1).to_string()),
-            ("--twilio-base", format!("http://{listen}/__tw")),
+            ("--twilio-account-sid", AccountSid::numbered(1).to_string()),
+            ("--twilio-auth-token", AUTH_TOKEN.into()),
+            ("--twilio-workspace-sid", WorkspaceSid::numbered(1).to_string()),
+            ("--twilio-api-base", format!("http://{listen}/__tw")),
             ("--listen", free.to_string()),
             ("--public-url", format!("http://{free}")),
-            ("--ping-workflow", WorkflowSid::numbered(2).to_string()),
+            ("--ping-workflow-sid", WorkflowSid::numbered(2).to_string()),
             ("--operator-token", OPERATOR_TOKEN.into()),
             ("--database-url", format!("sqlite:{}", folder.path().join("rejoin.db").display())),
             ("--grace-ms", "20".into()),

@@ -263,10 +263,3 @@ async fn operators_read_the_whole_timeline_and_nobody_else_does() {
         assert_eq!(replayed.next().await.unwrap(), line);
     }
 }
-
-#[tokio::test]
-async fn health_is_answered() {
-    let world = World::start().await;
-    let reply = world.desk.http.get(format!("{}/healthz", world.desk.address)).send().await.unwrap();
-    assert_eq!(reply.status(), 200);
-}
