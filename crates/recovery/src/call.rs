@@ -21,7 +21,7 @@ mod told;
 pub(crate) use out::Out;
 pub use recovery::{Ending, Phase, Prepared, Recovery};
 
-use crate::{LeaveReason, Note, ParticipantFlags};
+use crate::{Allowance, LeaveReason, Note, ParticipantFlags};
 use rejoin_protocol::api::{DeliveryId, GracefulReason};
 use rejoin_protocol::{
     CallSid, ConferenceSid, Millis, ReservationSid, TaskQueueSid, TaskSid, WorkerSid, WorkflowSid,
@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// How long Twilio is tried for what must be done while the customer waits.
-const SOON: Millis = Millis::seconds(20);
+pub(crate) const SOON: Millis = Millis::seconds(20);
 /// How long Twilio is tried for what must be done some time.
 const LATER: Millis = Millis::seconds(600);
 /// How long before the end of the wait what should come before the requeue is begun, when the leg stood till then.
@@ -88,6 +88,9 @@ pub struct Call {
     pub to_hold: BTreeSet<CallSid>,
     /// The recovery, when one has begun: the customer has nobody.
     pub recovery: Option<Recovery>,
+    /// What the allow list says of it, where there is one.
+    #[serde(default)]
+    pub allowance: Allowance,
     /// Agents whose page is gone while the customer has somebody else, by leg. They may come back in place.
     #[serde(default)]
     pub beside: BTreeMap<CallSid, Recovery>,
@@ -160,6 +163,7 @@ impl Call {
             closed: false,
             to_hold: BTreeSet::new(),
             recovery: None,
+            allowance: Allowance::default(),
             beside: BTreeMap::new(),
         }
     }

@@ -78,6 +78,9 @@ pub struct Policies {
     /// For calls of which nothing else is said.
     #[serde(flatten)]
     pub all: Config,
+    /// Are only those calls touched whose customer's number is on a list? The machine asks for each.
+    #[serde(default)]
+    pub allow_list: bool,
     /// For calls that came by a workflow.
     #[serde(default)]
     pub workflow: BTreeMap<WorkflowSid, Changes>,

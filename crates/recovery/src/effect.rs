@@ -77,6 +77,21 @@ pub enum Timer {
     Forget,
 }
 
+impl Timer {
+    /// All.
+    pub const ALL: [Self; 9] = [
+        Self::Grace,
+        Self::Announce,
+        Self::Leave,
+        Self::Ping,
+        Self::Rejoin,
+        Self::Beside,
+        Self::Orphan,
+        Self::Learn,
+        Self::Forget,
+    ];
+}
+
 /// Something for Twilio. Each is carried out by at most a few REST calls, in the order given in its line.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Action {
@@ -187,6 +202,11 @@ pub enum Action {
         /// Which.
         conference: ConferenceSid,
     },
+    /// `GET Tasks/{WT}`, and `GET Calls/{CA}` if it does not have the customer's number. Outcome: `Number`.
+    CheckNumber {
+        /// Which task.
+        task: TaskSid,
+    },
     /// `GET Tasks/{WT}`, `GET Tasks/{WT}/Reservations`. Outcome: `Learnt`.
     Learn {
         /// Which.
@@ -244,6 +264,8 @@ pub enum Note {
     },
     /// The call has ended without a recovery being open.
     CallEnded,
+    /// The customer's number is not on the allow list, or cannot be found out: the call is left alone.
+    NotAllowed,
     /// Something did not work, and what that means.
     Trouble {
         /// One sentence without anything personal.

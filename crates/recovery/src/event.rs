@@ -190,6 +190,11 @@ pub enum Outcome {
     },
     /// [`Action::Learn`].
     Learnt(Box<Registered>),
+    /// [`Action::CheckNumber`].
+    Number {
+        /// Is the customer's number on the list?
+        allowed: bool,
+    },
     /// Not done, because it is not wanted any more ([`crate::Machine::wants`]).
     Overtaken,
     /// The thing is gone: the conference is over, the participant or call has left, the task is deleted.

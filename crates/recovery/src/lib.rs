@@ -21,5 +21,5 @@ pub use event::{
     ConferenceEvent, ConferenceEventKind, Event, LeaveReason, Outcome, ParticipantFlags, Registered,
 };
 pub use keys::Key;
-pub use machine::Machine;
+pub use machine::{Allowance, Machine, Permission};
 pub use task_event::{Purpose, TaskEvent, TaskEventKind};

@@ -1,7 +1,11 @@
 //! Finds the call that an event belongs to, and sees when a customer turns up in another conference.
 
+mod allow;
+
+pub use allow::{Allowance, Permission};
+
 use crate::call::Out;
-use crate::{Action, Call, Config, Effect, Event, Policies};
+use crate::{Action, Call, Config, Effect, Event, Policies, Timer};
 use rejoin_protocol::api::RecoveryView;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, TaskSid, WorkerSid};
 use std::collections::{BTreeMap, BTreeSet};
@@ -94,8 +98,14 @@ impl Machine {
                     self.with(&mut out, &conference, |call, out| call.told_of_task(out, &event));
                 }
             }
+            Event::Done { conference, action: Action::CheckNumber { .. }, outcome } => {
+                self.number_checked(&mut out, &conference, &outcome);
+            }
             Event::Done { conference, action, outcome } => {
                 self.with(&mut out, &conference, |call, out| call.done(out, &action, &outcome));
+            }
+            Event::Timer { conference, timer: Timer::Forget } if self.is_refused(&conference) => {
+                out.effects.push(Effect::Forget { conference });
             }
             Event::Timer { conference, timer } => {
                 self.with(&mut out, &conference, |call, out| call.timer(out, timer));
@@ -103,6 +113,7 @@ impl Machine {
         }
         self.look_for_reunions(&mut out);
         self.look_for_losses(&mut out);
+        self.hold_back(&mut out);
         for effect in &out.effects {
             if let Effect::Forget { conference } = effect {
                 self.calls.remove(conference);
@@ -155,6 +166,9 @@ impl Machine {
         conference: &ConferenceSid,
         act: impl FnOnce(&mut Call, &mut Out<'_>),
     ) {
+        if self.is_refused(conference) {
+            return;
+        }
         if let Some(call) = self.calls.get_mut(conference) {
             out.config = out.policies.of(call.workflow.as_ref(), call.queue.as_ref());
             act(call, out);

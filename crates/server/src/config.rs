@@ -8,6 +8,7 @@ pub mod layers;
 
 pub use keys::Key;
 
+use crate::allowed::Number;
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::pace::Pacing;
@@ -65,6 +66,15 @@ pub struct Config {
     /// Who has this token may read timelines. Without it nobody may.
     #[arg(long, env = "REJOIN_OPERATOR_TOKEN", hide_env_values = true, value_parser = secret, help_heading = "Server")]
     pub operator_token: Option<SecretString>,
+    /// Outside production: only calls whose customer has one of these numbers are touched, comma separated. Empty: all.
+    #[arg(
+        long,
+        env = "REJOIN_ALLOWED_NUMBERS",
+        value_delimiter = ',',
+        hide_env_values = true,
+        help_heading = "Server"
+    )]
+    pub allowed_numbers: Vec<Number>,
     /// Where everything is kept.
     #[command(flatten)]
     pub storage: Storage,
@@ -203,6 +213,7 @@ impl Config {
         self.allowed_origins =
             self.allowed_origins.iter().map(|o| o.trim().trim_end_matches('/').to_owned()).collect();
         self.allowed_origins.retain(|origin| !origin.is_empty());
+        self.allowed_numbers.retain(|number| !number.is_empty());
         Ok(self)
     }
 
@@ -230,7 +241,12 @@ impl Config {
             queue_within: Millis(self.timings.queue_within_ms),
             ..rejoin_recovery::Config::default()
         };
-        Policies { all, workflow: self.workflow.clone(), queue: self.queue.clone() }
+        Policies {
+            all,
+            allow_list: !self.allowed_numbers.is_empty(),
+            workflow: self.workflow.clone(),
+            queue: self.queue.clone(),
+        }
     }
 }
 

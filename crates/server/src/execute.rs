@@ -1,5 +1,6 @@
 //! How each action is carried out with Twilio's REST API, and how it is looked up whether one has been.
 
+use crate::allowed::{self, Number};
 use crate::config::Config;
 use crate::queue::Job;
 use rejoin_protocol::attributes as names;
@@ -113,6 +114,7 @@ impl Executor {
                 self.client.end_conference(conference).await.map(ok)
             }
             Action::Learn { task } => self.learn(task).await,
+            Action::CheckNumber { task } => self.check_number(task).await,
         }
     }
 
@@ -146,6 +148,7 @@ impl Executor {
             | Action::RemoveLeg { .. }
             | Action::Unhold { .. }
             | Action::EndConference { .. }
+            | Action::CheckNumber { .. }
             | Action::Learn { .. } => Ok(None),
         }
     }
@@ -238,22 +241,30 @@ impl Executor {
         let reservation = in_state("accepted").or_else(|| in_state("wrapping"));
         let text = found.attributes.unwrap_or_default();
         let attributes: Value = serde_json::from_str(&text).unwrap_or_default();
-        let leg = |participant: &str, key: &str| {
-            let sid = attributes
-                .pointer(&format!("/conference/participants/{participant}"))
-                .filter(|sid| sid.is_string())
-                .or_else(|| attributes.get(key))?;
-            CallSid::parse(sid.as_str()?).ok()
-        };
         Ok(Outcome::Learnt(Box::new(Registered {
             workflow,
             queue: found.task_queue_sid,
-            customer_leg: leg("customer", "call_sid"),
-            worker_leg: leg("worker", "worker_call_sid"),
+            customer_leg: leg(&attributes, "customer", "call_sid"),
+            worker_leg: leg(&attributes, "worker", "worker_call_sid"),
             reservation: reservation.map(|found| found.sid.clone()),
             worker: reservation.map(|found| (found.worker_sid.clone(), found.worker_name.clone())),
             attributes: text,
         })))
+    }
+
+    /// Is the customer's number on the allow list? It is not kept, and not told.
+    async fn check_number(&self, task: &TaskSid) -> Result<Outcome, Error> {
+        let attributes = self.client.fetch_task(task).await?.attributes.unwrap_or_default();
+        let attributes: Value = serde_json::from_str(&attributes).unwrap_or_default();
+        let number = match allowed::customers_number(&attributes) {
+            Some(number) => Some(number),
+            None => match leg(&attributes, "customer", "call_sid") {
+                Some(leg) => self.client.fetch_call(&leg).await?.others_number().map(Number::from),
+                None => None,
+            },
+        };
+        let allowed = number.is_some_and(|number| self.config.allowed_numbers.contains(&number));
+        Ok(Outcome::Number { allowed })
     }
 
     /// A customer who is on the line, but no longer in the conference, has been sent.
@@ -294,6 +305,15 @@ impl Executor {
         }
         Ok(Some(Outcome::Ok))
     }
+}
+
+/// A leg of a call, as a task's attributes name it.
+fn leg(attributes: &Value, participant: &str, key: &str) -> Option<CallSid> {
+    let sid = attributes
+        .pointer(&format!("/conference/participants/{participant}"))
+        .filter(|sid| sid.is_string())
+        .or_else(|| attributes.get(key))?;
+    CallSid::parse(sid.as_str()?).ok()
 }
 
 fn ok((): ()) -> Outcome {

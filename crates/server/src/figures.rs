@@ -88,6 +88,7 @@ pub(crate) fn noted(at: Millis, lost_at: Option<Millis>, note: &Note) {
         Note::Queued => phase("queued", at, lost_at),
         Note::ExitFlagUndone => "exit-flag-undone",
         Note::CallEnded => "call-ended",
+        Note::NotAllowed => "not-allowed",
         Note::Trouble { .. } => "trouble",
     };
     metrics::counter!(LINES, "what" => what).increment(1);

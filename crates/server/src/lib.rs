@@ -11,6 +11,7 @@
 //!
 //! What is decided about a call is decided in `rejoin-recovery` and nowhere in here.
 
+pub mod allowed;
 pub mod config;
 pub mod engine;
 pub mod error;

@@ -202,6 +202,7 @@ fn name(action: &Action) -> &'static str {
         Action::HoldParticipant { .. } => "holding a participant again",
         Action::EndConference { .. } => "ending the conference",
         Action::Learn { .. } => "looking up the task",
+        Action::CheckNumber { .. } => "looking up the customer's number",
     }
 }
 
@@ -225,7 +226,11 @@ async fn report(engine: &Handle, job: Job, outcome: Outcome) {
 /// An outcome without what may be personal.
 fn shown(outcome: &Outcome) -> &'static str {
     match outcome {
-        Outcome::Ok | Outcome::PingCreated(_) | Outcome::TaskRead { .. } | Outcome::Learnt(_) => "done",
+        Outcome::Ok
+        | Outcome::PingCreated(_)
+        | Outcome::TaskRead { .. }
+        | Outcome::Learnt(_)
+        | Outcome::Number { .. } => "done",
         Outcome::Gone => "gone",
         Outcome::Overtaken => "overtaken",
         Outcome::Failed { .. } => "failed",

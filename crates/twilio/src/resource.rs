@@ -23,9 +23,23 @@ pub struct Call {
     pub sid: CallSid,
     /// `queued`, `ringing`, `in-progress`, `completed`, `busy`, `failed`, `no-answer` or `canceled`.
     pub status: String,
+    /// `inbound`, `outbound-api` or `outbound-dial`.
+    #[serde(default)]
+    pub direction: Option<String>,
+    /// Who calls.
+    #[serde(default)]
+    pub from: Option<String>,
+    /// Who is called.
+    #[serde(default)]
+    pub to: Option<String>,
 }
 
 impl Call {
+    /// The number at the other end of the line.
+    pub fn others_number(&self) -> Option<&str> {
+        if self.direction.as_deref()? == "inbound" { self.from.as_deref() } else { self.to.as_deref() }
+    }
+
     /// Is somebody on the line?
     pub fn is_in_progress(&self) -> bool {
         self.status == "in-progress"

@@ -77,6 +77,7 @@ impl Call {
             | Action::RemoveLeg { .. }
             | Action::MoveParticipant { .. }
             | Action::HoldParticipant { .. }
+            | Action::CheckNumber { .. }
             | Action::Learn { .. } => true,
         }
     }

@@ -86,7 +86,9 @@ impl Call {
             Action::Requeue { recovery, target, .. } => {
                 self.requeue_done(out, recovery, target.as_ref(), outcome);
             }
-            Action::Announce { .. }
+            // The machine sees to it.
+            Action::CheckNumber { .. }
+            | Action::Announce { .. }
             | Action::EndPing { .. }
             | Action::CompleteReservation { .. }
             | Action::MoveParticipant { .. }

@@ -23,7 +23,7 @@ impl Call {
         });
     }
 
-    pub(super) fn note(&self, out: &mut Out<'_>, note: Note) {
+    pub(crate) fn note(&self, out: &mut Out<'_>, note: Note) {
         let (conference, customer) = (self.conference.clone(), self.customer.clone());
         out.effects.push(Effect::Note { conference, customer, note });
     }
@@ -34,16 +34,16 @@ impl Call {
         }
     }
 
-    pub(super) fn push_of(&self, out: &mut Out<'_>, recovery: &Recovery) {
+    pub(crate) fn push_of(&self, out: &mut Out<'_>, recovery: &Recovery) {
         let view = recovery.view(out.now, &self.task);
         out.effects.push(Effect::Push { worker: recovery.agent.worker.clone(), view });
     }
 
-    pub(super) fn set_timer(&self, out: &mut Out<'_>, timer: Timer, at: Millis) {
+    pub(crate) fn set_timer(&self, out: &mut Out<'_>, timer: Timer, at: Millis) {
         out.effects.push(Effect::SetTimer { conference: self.conference.clone(), timer, at });
     }
 
-    pub(super) fn clear_timer(&self, out: &mut Out<'_>, timer: Timer) {
+    pub(crate) fn clear_timer(&self, out: &mut Out<'_>, timer: Timer) {
         out.effects.push(Effect::ClearTimer { conference: self.conference.clone(), timer });
     }
 }

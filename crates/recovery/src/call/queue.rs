@@ -63,7 +63,8 @@ impl Call {
             | Outcome::Overtaken
             | Outcome::PingCreated(_)
             | Outcome::TaskRead { .. }
-            | Outcome::Learnt(_) => {}
+            | Outcome::Learnt(_)
+            | Outcome::Number { .. } => {}
         }
     }
 

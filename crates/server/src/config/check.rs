@@ -51,6 +51,9 @@ impl Config {
         say(false, "TWILIO_API_BASE", !self.twilio_base.is_empty(), why);
         let why = "not set: nobody can read timelines and metrics";
         say(false, "REJOIN_OPERATOR_TOKEN", self.operator_token.is_none(), why);
+        let some = self.allowed_numbers.iter().any(|number| !number.is_empty());
+        let why = "set: calls whose customer has another number are left alone; unset it in production";
+        say(false, "REJOIN_ALLOWED_NUMBERS", some, why);
         let timings = &self.timings;
         let why = "not shorter than REJOIN_PING_TTL_MS: customers go to the next agent before they are told anything";
         say(false, "REJOIN_ANNOUNCE_AFTER_MS", timings.announce_after_ms >= timings.ping_ttl_ms, why);

@@ -17,7 +17,9 @@ pub struct Key {
     pub default: Option<String>,
     /// Is there no server without it?
     pub required: bool,
-    /// Is it never shown? A secret is not in the file itself, but in a file of its own that `{name}_file` names.
+    /// Is it never shown?
+    pub hidden: bool,
+    /// Is it a secret? A secret is not in the file itself, but in a file of its own that `{name}_file` names.
     pub secret: bool,
     /// Is it a list?
     pub many: bool,
@@ -46,7 +48,8 @@ impl Key {
             about,
             default: default.filter(|default| !default.is_empty()),
             required: arg.is_required_set(),
-            secret: arg.is_hide_env_values_set(),
+            hidden: arg.is_hide_env_values_set(),
+            secret: arg.is_hide_env_values_set() && arg.get_value_delimiter().is_none(),
             many: arg.get_value_delimiter().is_some(),
             section: arg.get_help_heading().unwrap_or_default().to_owned(),
             variable,

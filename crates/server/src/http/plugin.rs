@@ -64,8 +64,14 @@ pub(crate) async fn register(
         return Err(Problem::BodyInvalid);
     }
     tracing::info!(worker = %agent.worker, conference = %registration.conference, "registration");
-    app.engine.event(Event::Registered { worker: agent.worker, registration }).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let conference = registration.conference.clone();
+    let event = Event::Registered { worker: agent.worker, registration };
+    // The page guards a call only once it is registered.
+    match app.engine.event_then(event, move |machine| machine.may_touch(&conference)).await? {
+        Some(true) => Ok(StatusCode::NO_CONTENT),
+        Some(false) => Err(Problem::CallNotAllowed),
+        None => Err(Problem::CallNotKnownYet),
+    }
 }
 
 /// `POST /v1/graceful`.

@@ -28,6 +28,10 @@ pub(crate) enum Problem {
     BodyInvalid,
     /// Nothing is there.
     NotFound,
+    /// The allow list does not have the customer's number.
+    CallNotAllowed,
+    /// Whether the allow list has it is being found out.
+    CallNotKnownYet,
     /// Twilio could not be asked about the token.
     TwilioUnavailable,
     /// The change could not be made durable, or the server is stopping.
@@ -84,6 +88,16 @@ impl Problem {
                 "The body is not what the interface documents; nothing was changed. Repeating it does not help.",
             ),
             Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "There is nothing at this address."),
+            Self::CallNotAllowed => (
+                StatusCode::FORBIDDEN,
+                "call-not-allowed",
+                "The customer's number is not in REJOIN_ALLOWED_NUMBERS: the call is left alone.",
+            ),
+            Self::CallNotKnownYet => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "call-not-known-yet",
+                "Whether the call may be touched is being looked up; nothing is done to it until then. Repeat in a moment.",
+            ),
             Self::TwilioUnavailable => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "twilio-unavailable",
@@ -116,7 +130,7 @@ impl IntoResponse for Problem {
             Self::TokenMissing | Self::TokenRefused => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            Self::Unavailable | Self::TwilioUnavailable => {
+            Self::Unavailable | Self::TwilioUnavailable | Self::CallNotKnownYet => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             _ => {}

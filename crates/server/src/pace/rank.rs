@@ -69,6 +69,7 @@ pub fn rank(action: &Action) -> Rank {
         Action::Requeue { target: Some(_), .. }
         // A call that is looked up may have a customer whose agent is lost.
         | Action::Learn { .. }
+        | Action::CheckNumber { .. }
         // The requeue waits for these.
         | Action::MarkTask { .. }
         | Action::RemoveLeg { .. }
@@ -90,6 +91,7 @@ pub fn family(action: &Action, look: bool) -> Family {
         | Action::MarkTask { .. }
         | Action::EndPing { .. }
         | Action::CompleteReservation { .. }
+        | Action::CheckNumber { .. }
         | Action::Learn { .. } => Family::TaskRouter,
         Action::Announce { .. }
         | Action::FreeCustomer { .. }

@@ -26,6 +26,7 @@ pub(super) fn once(action: &Action) -> Option<String> {
         | Action::RemoveLeg { .. }
         | Action::Unhold { .. }
         | Action::EndConference { .. }
+        | Action::CheckNumber { .. }
         | Action::Learn { .. } => None,
     }
 }

@@ -34,7 +34,7 @@ pub(crate) fn run(options: &Options, matches: &ArgMatches, layered: &Layered) ->
         let raw = arg.and_then(|arg| matches.get_raw(arg.get_id().as_str()));
         let values: Vec<String> =
             raw.into_iter().flatten().map(|value| redacted(&value.to_string_lossy())).collect();
-        let value = match (values.iter().all(String::is_empty), key.secret) {
+        let value = match (values.iter().all(String::is_empty), key.hidden) {
             (true, _) => "(not set)".to_owned(),
             (false, true) => "(set, not shown)".to_owned(),
             (false, false) => values.join(","),
