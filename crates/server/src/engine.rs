@@ -304,7 +304,10 @@ impl Effects {
                     self.pushes.push((worker, Push::Recovery { recovery: view }));
                 }
                 Effect::Note { conference, customer, note } => {
-                    tracing::info!(%conference, customer = customer.as_ref().map(CallSid::as_str), ?note, "timeline");
+                    let recovery = machine.call(&conference).and_then(|call| call.recovery.as_ref());
+                    let recovery = recovery.map(|recovery| tracing::field::display(&recovery.id));
+                    let known = customer.as_ref().map(CallSid::as_str);
+                    tracing::info!(%conference, customer = known, recovery, ?note, "timeline");
                     self.lines.insert(customer.clone());
                     self.changes.push(Change::AddLine { customer, line: Line { at: now, conference, note } });
                 }

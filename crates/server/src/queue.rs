@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 /// Pause before the first repetition; each one doubles it, up to the longest.
 const FIRST_PAUSE: Millis = Millis(200);
@@ -72,11 +73,15 @@ pub async fn run(mut jobs: mpsc::UnboundedReceiver<Job>, executor: Executor, eng
                 Some(job) => {
                     tell_loss(&shared.2, &job);
                     let shared = Arc::clone(&shared);
-                    running.spawn(async move {
+                    let recovery = job.recovery.as_ref().map(|(recovery, _)| tracing::field::display(recovery));
+                    // At every level: each line about the job carries them.
+                    let span = tracing::error_span!("job", recovery);
+                    let work = async move {
                         let (executor, engine, turns) = &*shared;
                         let outcome = carry_out(executor, engine, turns, &job).await;
                         report(engine, job, outcome).await;
-                    });
+                    };
+                    running.spawn(work.instrument(span));
                 }
                 None => break,
             },

@@ -15,11 +15,15 @@ use rejoin_twin::{
     shell_now,
 };
 use serde_json::{Value, json};
+use std::path::Path;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
 
 /// Whatever is waited for comes within this time, or not at all.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -27,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(40);
 pub(crate) struct Floor {
     pub(crate) twin: Twin,
     base: String,
-    _server: Server,
+    _server: Running,
     config: Config,
     pub(crate) desk: Desk,
     epoch: Arc<AtomicU64>,
@@ -44,6 +48,18 @@ pub(crate) struct Talk {
     pub(crate) reservation: ReservationSid,
 }
 
+/// The server, until it is dropped.
+#[allow(dead_code)] // They are held, and not used.
+enum Running {
+    Here(Server),
+    Program(Child),
+}
+
+fn read(arguments: &[String]) -> Config {
+    let program = std::iter::once("rejoin".to_owned());
+    <Config as clap::Parser>::try_parse_from(program.chain(arguments.iter().cloned())).expect("good settings")
+}
+
 fn sid<T>(value: &Value, parse: impl Fn(&str) -> Result<T, rejoin_protocol::InvalidSid>) -> T {
     parse(value.as_str().expect("a SID")).expect("a SID")
 }
@@ -54,6 +70,35 @@ impl Floor {
     }
 
     pub(crate) async fn open_with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::start(|arguments| async move {
+            let config = read(&arguments);
+            let mut changed = config;
+            change(&mut changed);
+            let server = Server::start(changed.clone()).await.expect("starts");
+            (changed, Running::Here(server))
+        })
+        .await
+    }
+
+    /// With the program itself as the server. Its log goes to a file.
+    pub(crate) async fn open_program(log: &Path, environment: &[(&str, &str)]) -> Self {
+        let log = std::fs::File::create(log).unwrap();
+        Self::start(|arguments| async move {
+            let config = read(&arguments);
+            let mut program = Command::new(env!("CARGO_BIN_EXE_rejoin"));
+            program.arg("serve").args(arguments).envs(environment.iter().copied());
+            let mut child =
+                program.stdout(Stdio::piped()).stderr(log).kill_on_drop(true).spawn().expect("starts");
+            let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+            assert!(lines.next_line().await.unwrap().unwrap().starts_with("listening on"));
+            (config, Running::Program(child))
+        })
+        .await
+    }
+
+    async fn start<Starting: Future<Output = (Config, Running)>>(
+        server: impl FnOnce(Vec<String>) -> Starting,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let listen = listener.local_addr().unwrap();
         let twin = Twin::start(TwinConfig {
@@ -91,16 +136,12 @@ impl Floor {
             ("--twilio-timeout-ms", "1000".into()),
         ];
         let arguments = pairs.into_iter().flat_map(|(key, value)| [key.to_owned(), value]);
-        let mut config =
-            <Config as clap::Parser>::try_parse_from(std::iter::once("rejoin".to_owned()).chain(arguments))
-                .expect("good settings");
-        change(&mut config);
-        let server = Server::start(config.clone()).await.expect("starts");
+        let (config, running) = server(arguments.collect()).await;
         let floor = Self {
             twin,
             base: format!("http://{listen}/__tw"),
-            desk: Desk::at(format!("http://{}", server.address())),
-            _server: server,
+            desk: Desk::at(format!("http://{free}")),
+            _server: running,
             config,
             epoch: Arc::new(AtomicU64::new(1)),
             _folder: folder,
@@ -134,7 +175,7 @@ impl Floor {
         }
     }
 
-    fn token(&self) -> String {
+    pub(crate) fn token(&self) -> String {
         let (account, workspace) = (AccountSid::numbered(1), WorkspaceSid::numbered(1));
         Agent::Ada.token(AUTH_TOKEN, account, workspace, shell_now())
     }

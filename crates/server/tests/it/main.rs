@@ -12,6 +12,7 @@ mod hostile;
 mod jobs;
 mod operations;
 mod plugin;
+mod private;
 mod settings;
 mod store;
 mod support;
