@@ -2,7 +2,7 @@
 // Effects of the core → Flex.
 
 /** @type {import('./types').CreateEffects} */
-export const createEffects = (flex, manager, { sound, notices, standBy }) => {
+export const createEffects = (flex, manager, { flagsToClear, playSound, notices, standBy, misfit }) => {
   /** @param {string} sid */
   const reservation = (sid) => manager.workerClient?.reservations?.get(sid);
 
@@ -54,15 +54,13 @@ export const createEffects = (flex, manager, { sound, notices, standBy }) => {
         if (!(keeping && ends)) original.call(this);
       };
     },
-    // Flex clears the old leg's flag, joins, and removes the old leg. The Flex of another tab, loaded meanwhile, may have
-    // set the flag again: it is cleared once more before the removal, which would end the call. The new leg gets none.
+    // While Flex joins, it sets flags itself: of whom they are cleared instead the core tells.
     joinCall: async ({ reservation: sid }) => {
       const task = flex.TaskHelper.getTaskByTaskSid(sid);
       const set = task.setEndConferenceOnExit;
-      const legs = new Set();
       task.setEndConferenceOnExit = async (participant) => {
-        await Promise.allSettled([...legs].map((leg) => set.call(task, leg, false)));
-        legs.add(participant);
+        const legs = flagsToClear(sid, participant);
+        await Promise.allSettled(legs.slice(0, -1).map((leg) => set.call(task, leg, false)));
         return set.call(task, participant, false);
       };
       await task.joinCall().finally(() => (task.setEndConferenceOnExit = set));
@@ -77,13 +75,14 @@ export const createEffects = (flex, manager, { sound, notices, standBy }) => {
       return activeCall && !activeCall.isMuted() && flex.Actions.invokeAction('ToggleMute');
     },
 
-    playSound: () => sound.play(),
+    playSound,
     setActivity: ({ activity }) => flex.Actions.invokeAction('SetActivity', { activitySid: activity }),
     promptOnLeave: ({ on }) => (on ? addEventListener : removeEventListener)('beforeunload', prompt),
 
     notify: ({ reservation: sid, notice }) => notices(notice.kind, notice, sid),
     tellUnprotected: ({ unprotected }) => notices(unprotected && 'unprotected'),
     standBy: ({ reason, wanted }) => standBy(reason, undefined, wanted),
+    misfit: ({ error }) => misfit(error),
     log: ({ notice }) => console.warn(`Rejoin: ${notice}`),
   };
 

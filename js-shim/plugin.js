@@ -2,10 +2,10 @@
 // The plugin as Flex loads it: binds the core to Flex and takes no decision. Whatever fails here, Flex goes on.
 import { FlexPlugin } from '@twilio/flex-plugin';
 import { loadCore } from './core-loader';
-import { createSound } from './desk';
+import { bindActions } from './flex-actions';
 import { createEffects } from './flex-effects';
-import { watchFlex, workerKnown } from './flex-events';
 import { createNotices } from './notice';
+import { createSound } from './sound';
 import { language, text } from './strings';
 import { createSurface } from './surface';
 
@@ -22,8 +22,8 @@ export default class RejoinPlugin extends FlexPlugin {
     let record = () => ({});
     /** Why this plugin stays out of it, once it does. @type {string | undefined} */
     let idle;
-    let farewell = '';
-    let release = (/** @type {import('./types').Answer} */ _answer) => {};
+    let release = () => {};
+    /** @type {Promise<void>} */
     const released = new Promise((resolve) => (release = resolve));
     const notices = createNotices(flex, manager);
 
@@ -36,9 +36,10 @@ export default class RejoinPlugin extends FlexPlugin {
       else console.error(`Rejoin: ${reason}. Flex goes on as without this plugin.`, error ?? '');
       document.querySelector('rejoin-dialog')?.remove();
       perform({ letGo: {} });
-      release({});
+      release();
       if (!wanted) notices('unprotected');
     };
+    const misfit = standBy.bind(null, 'this Flex UI is not as the plugin knows it');
     /** @param {unknown} error @param {object} [last] */
     const breakDown = (error, last) => {
       if (core) record = () => last ?? {};
@@ -46,64 +47,43 @@ export default class RejoinPlugin extends FlexPlugin {
       standBy('the core broke down', error);
     };
 
-    /** @param {import('./types').Event} event */
-    const emit = (event) => {
-      try {
-        if (!idle) core?.handle(event);
-      } catch (error) {
-        console.warn('Rejoin: event not understood', ...Object.keys(event), error);
-      }
-    };
-    /** @type {import('./types').Ask} */
-    const ask = async (name, details) => {
-      const answer = !idle && core && (await Promise.race([core.ask(name, details), released]));
-      if (idle && farewell && details.task && details.reason) {
-        // Nobody else tells the server now what is left on purpose.
-        const body = JSON.stringify({ token: token(), marks: [details] });
-        const init = { method: 'POST', body, keepalive: true, signal: AbortSignal.timeout(1500) };
-        await fetch(farewell, init).catch(() => {});
-      }
-      return answer || {};
-    };
+    const playSound = createSound((blocked) => idle || core?.handle({ soundChanged: { blocked } }));
+    /** @type {(reservation: string, participant: string) => string[]} */
+    const flagsToClear = (reservation, participant) => core?.flagsToClear(reservation, participant) ?? [];
+    const shell = { flagsToClear, playSound, notices, standBy, misfit };
+    const perform = createEffects(flex, manager, shell);
 
-    const perform = createEffects(flex, manager, { sound: createSound(emit), notices, standBy });
-    const looks = {
-      text: text.bind(null, manager),
-      language: language.bind(null, manager),
-      // Flex's own theme where it tells, else what lies behind the dialog.
-      isDark: () => {
-        const light = manager.store.getState().flex.config?.theme?.isLight;
-        return light === undefined ? matchMedia('(prefers-color-scheme: dark)').matches : !light;
-      },
-    };
-    const token = () => manager.store.getState().flex.session?.ssoTokenPayload?.token ?? '';
+    /** @type {import('./types').Ask} */
+    const ask = async (action, payload) =>
+      idle || !core ? undefined : Promise.race([core.ask(action, payload), released]);
+
     const status = () => ({
       ...(core?.status() ?? { state: 'starting' }),
       ...(idle && { state: 'passive', reason: idle }),
     });
     createSurface(flex, status, () => record());
 
-    let trouble = 'the core could not start';
+    let failed = (/** @type {unknown} */ error) => standBy('the core could not start', error);
     const start = async () => {
       const wasm = await loadCore(breakDown);
       wasm.onPanic(breakDown);
       record = wasm.record;
-      trouble = 'this Flex UI is not as the plugin knows it';
-      await workerKnown(flex, manager);
-      /** @type {any[]} */
-      const places = [manager.configuration, manager.serviceConfiguration?.ui_attributes];
-      const account = places.map((place) => place?.custom_data?.rejoin);
-      const settings = { account, worker: manager.workerClient?.attributes, flexUi: flex.VERSION };
+      failed = misfit;
+      // Flex's plugins may start before the worker is known.
+      if (!manager.store.getState().flex.worker.worker) {
+        await new Promise((resolve) => manager.events.addListener('pluginsInitialized', resolve));
+      }
+      const looks = { text: text.bind(null, manager), language: language.bind(null, manager) };
       const carryOut = (/** @type {object} */ effect) => idle || perform(effect);
-      const running = (core = new wasm.Core(settings, carryOut, token, looks));
+      const running = (core = new wasm.Core(flex, manager, carryOut, looks));
       if (idle) return;
-      farewell = running.farewell;
-      const failed = (/** @type {unknown} */ error) => standBy(trouble, error);
-      watchFlex(flex, manager, { emit, ask, elect: (worker) => running.elect(worker), failed });
+      const [actions, { farewell }] = [wasm.Core.actions(), running];
+      bindActions(flex, manager, { actions, farewell, ask, isIdle: () => Boolean(idle) });
+      running.watch();
       // For whoever has to find out whether the plugin is at work here, tests among them.
       document.documentElement.dataset.rejoin = 'ready';
     };
-    start().catch((error) => standBy(trouble, error));
+    start().catch((error) => failed(error));
     // Flex 2.0 takes no notice of a plugin that is done before its script is, and then waits 10 s for it.
     return new Promise((later) => setTimeout(later));
   }

@@ -6,13 +6,9 @@ export type Task = FlexUI.ITask;
 export type Manager = FlexUI.Manager;
 export type Core = import('../pkg/core_bg.js').Core;
 
-/** `{nameOfTheEvent: {…}}`, see src/agent/event.rs. */
-export type Event = Record<string, object>;
-/** Nothing in it: Flex goes on. */
-export type Answer = { refused?: boolean; options?: object };
-export type Ask = (name: string, details: Record<string, any>) => Promise<Answer>;
-/** Live sound that the browser would not play. */
-export type Sound = { play(): void };
+/** Nothing in it, or nothing: Flex goes on. */
+export type Answer = { refused?: boolean; options?: object } | undefined;
+export type Ask = (action: string, payload: object) => Promise<Answer>;
 
 /** What the core wants done, `{nameOfTheEffect: {…}}`, see src/agent/effect.rs. Brings `false` where it could not be. */
 export type Perform = (effect: Record<string, any>) => Promise<boolean>;
@@ -23,25 +19,25 @@ export type CreateEffects = (
   flex: Flex,
   manager: Manager,
   shell: {
-    sound: Sound;
+    flagsToClear: (reservation: string, participant: string) => string[];
+    playSound: () => void;
     notices: Notices;
     standBy: (reason: string, error: undefined, wanted: boolean) => void;
+    misfit: (error: unknown) => void;
   },
 ) => Perform;
-/** Rejects where this Flex lacks what the plugin needs. */
-export type WorkerKnown = (flex: Flex, manager: Manager) => Promise<void>;
-export type WatchFlex = (
+export type BindActions = (
   flex: Flex,
   manager: Manager,
   core: {
-    emit: (event: Event) => void;
+    /** Name, the reason for which a call is left with it, if it is, and of which kind a transfer has to be. */
+    actions: Array<[string, string?, string?]>;
+    /** Where a page's last words go. */
+    farewell: string;
     ask: Ask;
-    elect: (worker: string) => Promise<boolean>;
-    failed: (error: unknown) => void;
+    isIdle: () => boolean;
   },
 ) => void;
-/** Called before Flex acts. Nothing, or nothing in it: Flex goes on. */
-export type Before = (task: Task | undefined, payload: any) => Promise<Answer> | undefined | false;
 export type CreateSurface = (
   flex: Flex,
   status: () => Record<string, unknown>,

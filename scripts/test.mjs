@@ -60,6 +60,7 @@ const parts = [
   command(OLDEST, process.execPath, 'scripts/flex-host.mjs', oldest.name),
   { name: 'build', work: () => build() },
   command('types of the shim', 'tsc', '-p', 'tsconfig.json'),
+  command('lines of the shim', process.execPath, '--test', 'tests/shim.test.mjs'),
   command('the built plugin in a browser', process.execPath, '--test', 'tests/plugin.test.mjs'),
   command('the dialog', process.execPath, '--test', 'tests/dialog.test.mjs'),
   command('strangers', process.execPath, '--test', 'tests/strangers/twilio-helper.test.mjs'),

@@ -516,7 +516,7 @@ test('a mark that is not answered when the page ends goes as a beacon', async ()
   await page.goto('about:blank');
   const { body } = await asked('/v1/goodbye');
   assert.equal(body.token, 'token-of-ada');
-  assert.equal(body.goodbye, null);
+  assert.equal(body.goodbye, undefined);
   assert.deepEqual(
     body.marks.map(({ reservation, reason }) => ({ reservation, reason })),
     [{ reservation: task.sid, reason: 'hang-up' }],

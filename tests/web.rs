@@ -6,7 +6,7 @@
 use gloo_timers::future::TimeoutFuture;
 use js_sys::{Array, Function, JSON, JsString, Object, Reflect};
 use rejoin_plugin::agent::{Delivery, Kept, Mark, PostError, RequestId, Timer};
-use rejoin_plugin::boundary::Value;
+use rejoin_plugin::boundary::{Value, told};
 use rejoin_plugin::shell::lock::{Change, Lock};
 use rejoin_plugin::shell::push::{Channel, News};
 use rejoin_plugin::shell::timer::Timers;
@@ -66,14 +66,43 @@ fn json(text: &str) -> JsValue {
     JSON::parse(text).expect("JSON")
 }
 
-fn settings(server: &str) -> JsValue {
-    json(&format!(r#"{{"account":[null,{{"server":"{server}"}}],"flexUi":"2.17.1"}}"#))
+/// Flex UI and its manager: as much of both as the core needs. What is in the store is `manager.state`; whoever is to be
+/// told of changes is in `manager.subscribers`.
+fn flex(server: &str) -> (JsValue, JsValue) {
+    let make = Function::new_with_args(
+        "server",
+        "const nothing = () => {};
+         const listeners = (target) => Object.assign(target, { heard: {}, on(name, f) { this.heard[name] = f; } });
+         const state = { session: { ssoTokenPayload: { token: 'secret' } }, worker: { tasks: new Map() } };
+         const manager = {
+           state,
+           subscribers: [],
+           configuration: { custom_data: { rejoin: { server } } },
+           store: { getState: () => ({ flex: state }), subscribe: (f) => manager.subscribers.push(f) },
+           voiceClient: listeners({ state: 'registered' }),
+           workerClient: listeners({ attributes: {} }),
+         };
+         const actions = { addListener: nothing, invokeAction: nothing };
+         const tasks = {
+           isCallTask: (task) => task.channel === 'voice',
+           isLiveCall: (task) => task.status === 'accepted',
+           getTaskByTaskSid: (sid) => [...state.worker.tasks.values()].find((task) => task.taskSid === sid),
+         };
+         return [{ VERSION: '2.17.1', Actions: actions, TaskHelper: tasks }, manager];",
+    );
+    let both: Array = make.call1(&JsValue::UNDEFINED, &server.into()).expect("made").unchecked_into();
+    (both.get(0), both.get(1))
+}
+
+fn core(desktop: Function) -> Core {
+    let (ui, manager) = flex("https://rejoin.example/");
+    Core::new(ui, manager, desktop, looks()).expect("Flex is as it should be")
 }
 
 /// Words that show what was asked for.
 fn looks() -> Looks {
     Function::new_no_args(
-        "return { text: (name, values) => `${name} ${JSON.stringify(values)}`, language: () => 'tlh', isDark: () => false }",
+        "return { text: (name, values) => `${name} ${JSON.stringify(values)}`, language: () => 'tlh' }",
     )
     .call0(&JsValue::UNDEFINED)
     .expect("an object")
@@ -96,7 +125,7 @@ fn body() -> JsString {
         reservation: ReservationSid::numbered(2),
         reason: GracefulReason::HangUp,
     };
-    post::body(&mark).expect("serialises")
+    post::body(&told::mark(&mark)).expect("serialises")
 }
 
 /// Waits until `check` gives something; the time limit is the test runner's.
@@ -159,7 +188,7 @@ async fn a_push_stream_is_read_in_pieces_and_opened_again() {
     let network = network(STREAM);
     let news: Rc<RefCell<Vec<String>>> = Rc::default();
     let heard = news.clone();
-    let token = Function::new_no_args("return 'token ' + window.asked.length");
+    let token = || format!("token {}", get(&js_sys::global(), "asked.length").as_f64().expect("a number"));
     let channel = Channel::open("https://rejoin.example/v1/push?epoch=1".into(), token, move |item| {
         heard.borrow_mut().push(match item {
             News::Up => "up".into(),
@@ -225,7 +254,7 @@ async fn a_push_stream_whose_token_is_refused_waits_for_another_one() {
         "return new Response(request.headers.get('authorization') === 'Bearer new' ? '' : null,
            { status: request.headers.get('authorization') === 'Bearer new' ? 200 : 401 });",
     );
-    let token = Function::new_no_args("return window.token");
+    let token = || text(&js_sys::global(), "token");
     Reflect::set(&js_sys::global(), &"token".into(), &"old".into()).expect("set");
     let _channel = Channel::open("https://rejoin.example/v1/push?epoch=1".into(), token, |_| {});
     let asked = || network.asked().length();
@@ -372,8 +401,7 @@ async fn the_core_goes_from_start_to_effects() {
     })
     .into_js_value()
     .unchecked_into();
-    let token = Function::new_no_args("return 'secret'");
-    let core = Core::new(&settings("https://rejoin.example/"), sink, token, looks());
+    let core = core(sink);
     assert!(core.handle(&json(r#"{"weather":{}}"#)).is_err());
     assert!(core.handle(&JsValue::UNDEFINED).is_err());
 
@@ -395,13 +423,15 @@ async fn the_core_goes_from_start_to_effects() {
         dialog(".timer").matches(char::is_numeric).collect::<String>().parse().expect("a number");
     assert!((8..=9).contains(&seconds), "{seconds}");
 
-    let details: Object = json(&format!(r#"{{"reservation":"{wr}"}}"#)).unchecked_into();
-    let answer = JsFuture::from(core.ask("beforeComplete", &details).expect("understood")).await;
-    assert_eq!(JSON::stringify(&answer.expect("an answer")).expect("JSON"), r#"{"refused":true}"#);
-    let details: Object = json(&format!(r#"{{"reservation":"WR{:032}"}}"#, 2)).unchecked_into();
-    let answer = JsFuture::from(core.ask("beforeComplete", &details).expect("understood")).await;
-    assert_eq!(JSON::stringify(&answer.expect("an answer")).expect("JSON"), "{}");
-    assert!(core.ask("weather", &details).is_err());
+    let ask = async |action: &str, reservation: &str| {
+        let payload = json(&format!(r#"{{"task":{{"sid":"{reservation}"}}}}"#));
+        let answer = JsFuture::from(core.ask(action, &payload)?).await?;
+        Ok::<_, JsValue>(String::from(JSON::stringify(&answer)?))
+    };
+    assert_eq!(ask("CompleteTask", &wr).await, Ok(r#"{"refused":true}"#.into()));
+    assert_eq!(ask("CompleteTask", &format!("WR{:032}", 2)).await, Ok("{}".into()));
+    assert_eq!(ask("Weather", &wr).await, Ok("{}".into()), "not our business");
+    assert!(ask("CompleteTask", "nonsense").await.is_err());
 
     assert_eq!(text(&core.status(), "state"), "ready");
     let record = record::tell();
@@ -430,12 +460,7 @@ fn effects_that_report_at_once_do_not_reenter_the_core() {
     );
     Reflect::set(&holder, &"seen".into(), &Array::new()).expect("set");
     Reflect::set(&holder, &"task".into(), &task).expect("set");
-    let core = Core::new(
-        &settings("https://rejoin.example"),
-        sink.bind0(&holder),
-        Function::new_no_args(""),
-        looks(),
-    );
+    let core = core(sink.bind0(&holder));
     Reflect::set(&holder, &"core".into(), &core.into()).expect("set");
     let first = json("{}");
     let facts = task.call1(&JsValue::UNDEFINED, &0.into()).expect("a task");
@@ -462,8 +487,7 @@ async fn a_page_that_ends_says_goodbye_by_beacon() {
     .unchecked_into();
     let effects = Array::new();
     let sink = Function::new_with_args("effect", "this.push(effect)").bind0(&effects);
-    let token = Function::new_no_args("return 'secret'");
-    let core = Core::new(&settings("https://rejoin.example/"), sink, token, looks());
+    let core = core(sink);
     let sid = |prefix: &str, number: u32| format!("{prefix}{number:032}");
     let (wk, wt, wr, ww, cf) = (sid("WK", 1), sid("WT", 1), sid("WR", 1), sid("WW", 1), sid("CF", 1));
     let (own, customer) = (sid("CA", 1), sid("CA", 2));
@@ -571,8 +595,7 @@ fn what_cannot_be_looked_at_is_not_there() {
         assert_eq!(read(script), Value::Nothing, "{script}");
         assert_eq!(read(&format!("[{script}, true]")), Value::List(vec![Value::Nothing, Value::Flag(true)]));
     }
-    let core =
-        Core::new(&settings("https://rejoin.example/"), Function::default(), Function::default(), looks());
+    let core = core(Function::default());
     let event = |script: &str| js_sys::eval(&format!("({script})")).expect("a script");
     for script in
         ["{ get joined() { throw new Error('not now') } }", "{ joined: { reservation: 5 } }", "null"]
@@ -580,4 +603,81 @@ fn what_cannot_be_looked_at_is_not_there() {
         assert!(core.handle(&event(script)).is_err(), "{script}");
     }
     assert!(core.handle(&event("{ phoneChanged: { registered: true } }")).is_ok());
+}
+
+/// Names of the events since the plugin has started.
+fn told() -> Vec<String> {
+    let events: Array = get(&record::tell(), "events").unchecked_into();
+    let names: Vec<String> = events.iter().map(|event| text(&event, "event")).collect();
+    let start = names.iter().rposition(|name| name == "started").map_or(names.len(), |at| at + 1);
+    let own = |name: &&String| !["timer", "noReply", "pushDown", "dialogButton"].contains(&name.as_str());
+    names[start..].iter().filter(own).cloned().collect()
+}
+
+#[wasm_bindgen_test]
+async fn what_flex_holds_is_told_when_it_has_changed() {
+    let _network = network("return new Response('', { status: 503 })");
+    let effects = Array::new();
+    let sink = Function::new_with_args("effect", "this.push(effect)").bind0(&effects);
+    let (ui, manager) = flex("https://rejoin.example/");
+    let change = |script: &str| {
+        let script = format!("{script}; manager.subscribers.forEach((changed) => changed())");
+        Function::new_with_args("manager", &script).call1(&JsValue::UNDEFINED, &manager).expect("changed");
+    };
+    let core = Core::new(ui, manager.clone(), sink, looks()).expect("Flex is as it should be");
+    core.watch().expect("watched");
+    // A degraded Flex knows no worker.
+    change("");
+    TimeoutFuture::new(400).await;
+    assert_eq!(text(&core.status(), "state"), "starting");
+    change("manager.workerClient.sid = 'WK' + '8'.repeat(32)");
+    until(|| (text(&core.status(), "state") == "ready").then_some(())).await;
+    let seen = async |names: &[&str]| {
+        TimeoutFuture::new(50).await;
+        assert_eq!(told(), names);
+    };
+    let mut names = vec!["tokenChanged", "phoneRegistered"];
+    until(|| (told().len() >= 2).then_some(())).await;
+    for (script, more) in [
+        ("", &[][..]),
+        (
+            "const one = '1'.repeat(32);
+             manager.state.worker.tasks.set('WR' + one, {
+               sid: 'WR' + one, taskSid: 'WT' + one, status: 'accepted', channel: 'voice', attributes: {},
+               conference: { conferenceSid: 'CF' + one, participants: [{ callSid: 'CA' + one, status: 'joined' }] },
+             })",
+            &["taskChanged"][..],
+        ),
+        ("manager.state.worker.tasks.values().next().value.conference.participants[0].participantType = 'customer'", &["conferenceChanged"]),
+        ("manager.state.phone = { activeCall: { isMuted: () => true } }", &["taskChanged"]),
+        ("", &[]),
+        ("manager.voiceClient.state = 'destroyed'", &["phoneUnregistered"]),
+        ("manager.state.worker.activity = { sid: 'WA' + '1'.repeat(32) }", &["activityChanged"]),
+        ("manager.state.session.ssoTokenPayload.token = 'another'", &["tokenChanged"]),
+        ("manager.state.worker.tasks.clear()", &["taskChanged"]),
+        ("", &[]),
+    ] {
+        names.extend(more);
+        change(script);
+        seen(&names).await;
+    }
+    Function::new_with_args("manager", "manager.workerClient.heard.ready()")
+        .call1(&JsValue::UNDEFINED, &manager)
+        .expect("back");
+    names.push("reconnected");
+    seen(&names).await;
+
+    change("delete manager.state.worker.tasks");
+    let misfit = until(|| effects.iter().find(|effect| !get(effect, "misfit").is_undefined())).await;
+    assert_eq!(text(&misfit, "misfit.error.message"), "values is missing");
+    change("manager.state.worker.tasks = new Map(); manager.voiceClient.state = 'registered'");
+    seen(&names).await; // nothing more is done
+}
+
+#[wasm_bindgen_test]
+fn what_flex_lacks_is_named() {
+    let (ui, manager) = flex("https://rejoin.example/");
+    Reflect::delete_property(&get(&ui, "TaskHelper").into(), &"isLiveCall".into()).expect("taken away");
+    let missing = Core::new(ui, manager, Function::default(), looks()).err().expect("an error");
+    assert_eq!(text(&missing, "message"), "TaskHelper.isLiveCall is missing");
 }

@@ -29,6 +29,8 @@ pub(super) struct Call {
     pub(super) join: Join,
     /// The earlier page's leg, beside which this page joins.
     pub(super) ghost: Option<CallSid>,
+    /// Participants whose flags were cleared while it was joined.
+    pub(super) cleared: Vec<String>,
     /// Flex may have made the conference end with this page's leg.
     pub(super) flagged: bool,
     /// The agent was muted in an earlier page and is not yet again.
@@ -61,6 +63,7 @@ impl Call {
             known: false,
             join: Join::No,
             ghost: None,
+            cleared: Vec::new(),
             flagged: false,
             to_mute: false,
             to_select: false,

@@ -2,7 +2,6 @@
 
 use crate::boundary::Value;
 use rejoin_protocol::Millis;
-use serde::{Serialize, Serializer};
 use std::fmt;
 
 /// What the machine goes by. Durations are in milliseconds. [`KEYS`] tells names and ranges.
@@ -160,12 +159,6 @@ impl fmt::Display for Idle {
                 "rejoin.server is missing in the Flex configuration (ui_attributes.custom_data)"
             }
         })
-    }
-}
-
-impl Serialize for Idle {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
     }
 }
 

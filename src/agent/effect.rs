@@ -1,7 +1,6 @@
 use crate::agent::{Dialog, FLEX_UI, Idle, Mistake, PostId, RequestId};
 use rejoin_protocol::api::{DeliveryId, Goodbye, GracefulMark, Hello, Registration};
 use rejoin_protocol::{ActivitySid, CallSid, Millis, RecoveryId, ReservationSid, WorkerSid};
-use serde::{Serialize, Serializer};
 use std::fmt;
 
 /// What the machine wants done.
@@ -61,6 +60,9 @@ pub enum Effect {
     Store(Mark),
     /// Remember across page loads which activity the agent wants; `None`: none that is to be restored.
     StoreActivity(Option<ActivitySid>),
+    /// Ask the browser for the microphone, let go of it at once, and look what the browser says of it then
+    /// ([`crate::agent::FromDesktop::MicrophoneChanged`]).
+    TryMicrophone,
     /// Forget it.
     Unstore {
         /// Which.
@@ -78,8 +80,7 @@ pub struct Mark {
 }
 
 /// A request that is repeated until the server has answered it, or it is worth nothing any more.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
     /// The server takes each once.
     pub id: DeliveryId,
@@ -92,8 +93,7 @@ pub struct Kept {
 }
 
 /// What can be kept. Nothing personal is in it: the worker's name is put in when it is sent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Delivery {
     /// [`Request::Register`].
     Register(Registration),
@@ -124,6 +124,8 @@ pub enum Timer {
     Join(ReservationSid),
     /// The browser has had long enough to tell whether there is a microphone.
     Microphone,
+    /// Flex's phone has had long enough to look at the devices.
+    Devices,
     /// "Reconnected" has stood long enough.
     Rejoined(RecoveryId),
 }
@@ -140,8 +142,7 @@ pub enum Request {
 }
 
 /// What the shim carries out in Flex, in JavaScript `{accept: {…}}` and so on.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[derive(Clone, Debug, PartialEq)]
 pub enum ToDesktop {
     /// Accept a call as the agent would.
     Accept {
@@ -250,8 +251,7 @@ pub enum ToDesktop {
 }
 
 /// What is added to a call's conference (<https://www.twilio.com/docs/taskrouter/api/reservations>).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConferenceOptions {
     /// Our webhook.
     pub conference_status_callback: String,
@@ -264,8 +264,7 @@ pub struct ConferenceOptions {
 }
 
 /// Something for the agent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// The offered call was interrupted with another agent.
     TakeOver {
@@ -331,11 +330,5 @@ impl fmt::Display for Complaint {
                 "the server refuses requests of this desktop (HTTP {status}). Check its account and worker.",
             ),
         }
-    }
-}
-
-impl Serialize for Complaint {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
     }
 }

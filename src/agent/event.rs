@@ -6,8 +6,7 @@ use rejoin_protocol::{
 };
 
 /// Pairs a question of the desktop with its one answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-#[serde(transparent)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RequestId(pub u32);
 
 /// Pairs a request to the server with its outcome.
@@ -138,6 +137,13 @@ pub enum FromDesktop {
         /// What it says.
         microphone: Microphone,
     },
+    /// The browser has found other devices than before.
+    DevicesChanged {
+        /// Will Flex's phone say when it has looked at them ([`FromDesktop::PhoneLooked`])?
+        phone_tells: bool,
+    },
+    /// Flex's phone has looked at the devices.
+    PhoneLooked {},
     /// The browser refuses to play the call's sound before the agent clicks, or plays it now.
     SoundChanged {
         /// Does it refuse?
@@ -191,12 +197,14 @@ pub enum Microphone {
     Unknown,
 }
 
-impl From<String> for Microphone {
-    fn from(text: String) -> Self {
-        match text.as_str() {
+impl Microphone {
+    /// By the state of the browser's permission
+    /// (<https://developer.mozilla.org/docs/Web/API/PermissionStatus/state>), and whether one is listed.
+    pub fn seen(permission: &str, listed: bool) -> Self {
+        match permission {
+            "denied" => Self::Denied, // it may be listed or not
+            _ if !listed => Self::Missing,
             "granted" => Self::Granted,
-            "denied" => Self::Denied,
-            "missing" => Self::Missing,
             _ => Self::Unknown,
         }
     }

@@ -118,6 +118,17 @@ impl Agent {
         }
     }
 
+    /// While it joins, Flex sets the flag of one leg after the other: which ones are to be cleared instead, in this order.
+    /// It clears the old leg's, joins, and removes the old leg; the new leg is to get none. The Flex of another tab, loaded
+    /// meanwhile, may have set the old leg's again: it is cleared once more before the removal, which would end the call.
+    pub fn flags_to_clear(&mut self, reservation: &ReservationSid, participant: &str) -> Vec<String> {
+        let own = participant.to_owned();
+        let Some(call) = self.calls.get_mut(reservation) else { return vec![own] };
+        call.cleared.retain(|leg| *leg != own);
+        call.cleared.push(own);
+        call.cleared.clone()
+    }
+
     /// The shim has joined the call.
     pub(super) fn joined(&mut self, reservation: &ReservationSid, out: &mut Vec<Effect>) {
         let Some(call) = self.calls.get_mut(reservation) else { return };
@@ -165,6 +176,7 @@ impl Agent {
             let may = wanted && can_talk && !self.waits;
             if call.join == Join::Offered && may && call.can_join() {
                 call.join = Join::UnderWay;
+                call.cleared.clear();
                 call.ghost = call.youngest().cloned();
                 let timer = Timer::Join(reservation.clone());
                 out.push(Effect::Desktop(ToDesktop::JoinCall { reservation: reservation.clone() }));

@@ -218,6 +218,8 @@ impl Agent {
             }
             FromDesktop::PhoneChanged { registered } => self.phone_registered = registered,
             FromDesktop::MicrophoneChanged { microphone } => self.ready.microphone = microphone,
+            FromDesktop::DevicesChanged { phone_tells } => self.devices_changed(now, phone_tells, out),
+            FromDesktop::PhoneLooked {} => self.phone_looked(out),
             FromDesktop::SoundChanged { blocked } => self.ready.silenced = blocked,
             FromDesktop::ActivityChanged(activity) => self.activity(activity, out),
             FromDesktop::FlexPrompts {} => self.flex_prompts = true,
@@ -470,7 +472,8 @@ impl Agent {
     /// Nothing of this worker's is left for whoever signs in next; questions are let through as without the plugin.
     fn sign_out(&mut self, out: &mut Vec<Effect>) {
         let timers =
-            [Timer::Hello, Timer::Overdue, Timer::Outbox, Timer::Poll, Timer::Microphone].into_iter();
+            [Timer::Hello, Timer::Overdue, Timer::Outbox, Timer::Poll, Timer::Microphone, Timer::Devices]
+                .into_iter();
         let joins = self.calls.values().map(|call| Timer::Join(call.facts.reservation.clone()));
         let accepts = self.offers.iter_mut().map(|(reservation, _)| Timer::Accept(reservation.clone()));
         let ends = self.recoveries.iter_mut().map(|(id, _)| Timer::Rejoined(id.clone()));
@@ -525,6 +528,7 @@ impl Agent {
             }
             Timer::Join(reservation) => self.join_failed(now, &reservation, out),
             Timer::Microphone => self.waited_for_microphone(),
+            Timer::Devices => self.phone_looked(out),
             Timer::Rejoined(id) => {
                 if let Some(recovery) = self.recoveries.get_mut(&id) {
                     recovery.done = true;

@@ -7,6 +7,7 @@
 //! `BeforeComplete`) gets exactly one answer (`AttachConferenceOptions`, `Let` or `Refuse`); a task is accepted
 //! unasked only when the server has named its recovery; the dialog shows what the server said, nothing else.
 
+mod action;
 mod call;
 mod config;
 mod dialog;
@@ -30,6 +31,7 @@ mod staying;
 
 pub(crate) use few::Map;
 
+pub use action::{ACTIONS, Action, Intent};
 pub use config::{Config, FLEX_UI, Idle, KEYS, Key, Kind, Mistake, TEAM_ATTRIBUTES, Wrong};
 pub use dialog::Dialog;
 pub use effect::{

@@ -10,9 +10,14 @@ pub(super) struct Ready {
     pub(super) microphone: Microphone,
     /// A microphone of which nothing is known was waited for long enough.
     waited: bool,
+    /// Flex's phone is looking at the devices.
+    phone_looks: bool,
     /// The browser has refused to play the call.
     pub(super) silenced: bool,
 }
+
+/// How long Flex's phone may take to look at devices that have changed.
+const PHONE_LOOKS_WITHIN: Millis = Millis::seconds(1);
 
 impl Ready {
     fn has_microphone(&self) -> bool {
@@ -36,6 +41,24 @@ impl Agent {
     /// It has not told in time.
     pub(super) fn waited_for_microphone(&mut self) {
         self.ready.waited = true;
+    }
+
+    /// Flex rejects calls until it has found the microphone itself: when its phone says that devices have changed, it
+    /// asks for one. Who asks behind it gets an answer after it.
+    pub(super) fn devices_changed(&mut self, now: Millis, phone_tells: bool, out: &mut Vec<Effect>) {
+        self.ready.phone_looks = true;
+        if phone_tells {
+            out.push(Effect::SetTimer { timer: Timer::Devices, at: now + PHONE_LOOKS_WITHIN });
+        } else {
+            self.phone_looked(out);
+        }
+    }
+
+    /// It has said so, or takes too long.
+    pub(super) fn phone_looked(&mut self, out: &mut Vec<Effect>) {
+        if std::mem::take(&mut self.ready.phone_looks) {
+            out.extend([Effect::ClearTimer { timer: Timer::Devices }, Effect::TryMicrophone]);
+        }
     }
 
     /// Can a call come to this page?

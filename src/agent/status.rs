@@ -193,6 +193,8 @@ fn name(event: &Event) -> &'static str {
             FromDesktop::MicrophoneChanged { microphone: Microphone::Denied } => "microphoneDenied",
             FromDesktop::MicrophoneChanged { microphone: Microphone::Missing } => "microphoneMissing",
             FromDesktop::MicrophoneChanged { microphone: Microphone::Unknown } => "microphoneUnknown",
+            FromDesktop::DevicesChanged { .. } => "devicesChanged",
+            FromDesktop::PhoneLooked {} => "phoneLooked",
             FromDesktop::SoundChanged { blocked: true } => "soundBlocked",
             FromDesktop::SoundChanged { blocked: false } => "soundPlays",
             FromDesktop::ActivityChanged(_) => "activityChanged",

@@ -4,6 +4,7 @@
 pub mod heard;
 mod said;
 pub mod stored;
+pub mod told;
 mod value;
 
 pub use value::{Fields, Unfit, Value};

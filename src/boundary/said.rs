@@ -2,9 +2,18 @@
 
 use super::{Fields, Unfit, Value};
 use crate::agent::{
-    Activity, Attributes, ConferenceFacts, FromDesktop, Leg, LegKind, Microphone, RequestId,
-    ReservationStatus, TaskFacts,
+    Activity, Attributes, ConferenceFacts, FromDesktop, Leg, LegKind, RequestId, ReservationStatus, TaskFacts,
 };
+
+impl FromDesktop {
+    /// An event of this name, of what was read for it.
+    ///
+    /// # Errors
+    /// When there is no such event, or this is not what it needs.
+    pub fn said(name: &str, said: Fields) -> Result<Self, Unfit> {
+        Self::try_from(Value::Object(Fields::default().with(name, Value::Object(said))))
+    }
+}
 
 impl TryFrom<Value> for FromDesktop {
     type Error = Unfit;
@@ -35,20 +44,16 @@ impl TryFrom<Value> for FromDesktop {
             "beforeLeave" => Self::BeforeLeave {
                 request: request(said)?,
                 reservation: said.parsed("reservation").ok(),
-                reason: said.named("reason")?,
+                reason: said.parsed("reason")?,
             },
             "beforeComplete" => {
                 Self::BeforeComplete { request: request(said)?, reservation: said.parsed("reservation")? }
             }
             "phoneChanged" => Self::PhoneChanged { registered: said.flag("registered")? },
-            "microphoneChanged" => {
-                Self::MicrophoneChanged { microphone: said.text("microphone").map(Microphone::from)? }
-            }
             "soundChanged" => Self::SoundChanged { blocked: said.flag("blocked")? },
             "activityChanged" => {
                 Self::ActivityChanged(Activity { sid: said.parsed("sid")?, offline: said.flag("offline")? })
             }
-            "flexPrompts" => Self::FlexPrompts {},
             "exitFlagSettled" => Self::ExitFlagSettled { reservation: said.parsed("reservation")? },
             "acceptFailed" => Self::AcceptFailed { reservation: said.parsed("reservation")? },
             "joined" => Self::Joined { reservation: said.parsed("reservation")? },
@@ -76,7 +81,7 @@ fn each<T>(
 
 fn task(said: &mut Fields) -> Result<TaskFacts, Unfit> {
     // Anybody may write attributes: what does not fit counts as absent.
-    let mut attributes = said.fields("attributes")?;
+    let mut attributes = said.fields("attributes").unwrap_or_default();
     let conference = attributes.fields("conference").and_then(|mut said| said.fields("participants"));
     let customer = conference.and_then(|mut said| said.parsed("customer"));
     Ok(TaskFacts {

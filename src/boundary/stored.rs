@@ -31,7 +31,7 @@ pub fn kept(stored: Value) -> Result<Kept, Unfit> {
                 id: None,
                 task: mark.parsed("task")?,
                 reservation: mark.parsed("reservation")?,
-                reason: mark.named("reason")?,
+                reason: mark.parsed("reason")?,
             })
         }
     };

@@ -1,5 +1,3 @@
-use serde::de::value::StrDeserializer;
-use serde::de::{self, Deserialize};
 use std::fmt;
 
 /// Anything that JSON can say. Whatever comes from outside is read as this one type and only then looked at: code that
@@ -37,13 +35,6 @@ impl fmt::Display for Unfit {
 
 impl std::error::Error for Unfit {}
 
-impl de::Error for Unfit {
-    // In words it would bring along most of the standard formatting, and nobody reads it.
-    fn custom<T: fmt::Display>(_: T) -> Self {
-        Self { field: "" }
-    }
-}
-
 impl Value {
     /// The object's fields.
     ///
@@ -68,8 +59,15 @@ impl Value {
 }
 
 impl From<&str> for Value {
+    #[inline(never)]
     fn from(text: &str) -> Self {
         Self::Text(text.to_owned())
+    }
+}
+
+impl From<Fields> for Value {
+    fn from(fields: Fields) -> Self {
+        Self::Object(fields)
     }
 }
 
@@ -84,6 +82,14 @@ impl FromIterator<(String, Value)> for Fields {
 }
 
 impl Fields {
+    /// These, and one more.
+    #[must_use]
+    #[inline(never)]
+    pub fn with(mut self, name: &str, value: Value) -> Self {
+        self.0.push((name.to_owned(), value));
+        self
+    }
+
     /// All of them.
     pub fn iter(&self) -> std::slice::Iter<'_, (String, Value)> {
         self.0.iter()
@@ -120,15 +126,6 @@ impl Fields {
     /// When it is no text, or of another form.
     pub fn parsed<T: TryFrom<String>>(&mut self, name: &'static str) -> Result<T, Unfit> {
         T::try_from(self.text(name)?).map_err(|_| Unfit { field: name })
-    }
-
-    /// One of the names that serde knows for an enum without fields.
-    ///
-    /// # Errors
-    /// When it is no text, or another one.
-    pub fn named<T: for<'de> Deserialize<'de>>(&mut self, name: &'static str) -> Result<T, Unfit> {
-        let text = self.text(name)?;
-        T::deserialize(StrDeserializer::<Unfit>::new(&text)).map_err(|_| Unfit { field: name })
     }
 
     /// `true` or `false`.

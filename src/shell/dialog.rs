@@ -2,6 +2,7 @@
 //! in a shadow root neither Flex's styles nor ours reach the other side.
 
 use crate::agent::Dialog;
+use crate::shell::flex::Flex;
 use gloo_timers::callback::Timeout;
 use js_sys::{Array, Function, Object, Reflect};
 use rejoin_protocol::Millis;
@@ -17,7 +18,7 @@ const TEXT: &str = "textContent";
 
 #[wasm_bindgen]
 extern "C" {
-    /// What only Flex knows: its language, the words in it, and its theme.
+    /// What the plugin says, in Flex's language.
     pub type Looks;
 
     /// The words of this name, with each gap filled in.
@@ -27,14 +28,12 @@ extern "C" {
     /// The language that they are in, such as `de`.
     #[wasm_bindgen(method, catch)]
     fn language(this: &Looks) -> Result<JsValue, JsValue>;
-
-    #[wasm_bindgen(method, catch, js_name = isDark)]
-    fn is_dark(this: &Looks) -> Result<JsValue, JsValue>;
 }
 
 /// One dialog, built when it is first shown.
 pub(super) struct Window {
     looks: Looks,
+    flex: Flex,
     element: OnceCell<JsValue>,
     /// It is to be open.
     wanted: Cell<bool>,
@@ -88,9 +87,10 @@ impl Face {
 }
 
 impl Window {
-    pub(super) fn new(looks: Looks, pressed: impl Fn() + 'static) -> Rc<Self> {
+    pub(super) fn new(looks: Looks, flex: Flex, pressed: impl Fn() + 'static) -> Rc<Self> {
         Rc::new(Self {
             looks,
+            flex,
             element: OnceCell::new(),
             wanted: Cell::new(false),
             countdown: RefCell::default(),
@@ -127,7 +127,7 @@ impl Window {
             _ => {}
         }
         let say = |part: &JsValue, name: &str| set(part, TEXT, &self.looks.text(name, &values)?);
-        let dark = if self.looks.is_dark()?.is_truthy() { " dark" } else { "" };
+        let dark = if self.flex.is_dark() { " dark" } else { "" };
         set(element, "className", &[face.class, dark].concat().into())?;
         set(element, "lang", &self.looks.language()?)?;
         set(&part(element, "g")?, "innerHTML", &["<path d='", face.icon, "'/>"].concat().into())?;

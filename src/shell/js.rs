@@ -1,10 +1,7 @@
-//! Values of JavaScript as values of Rust.
-//!
-//! Outward serde-wasm-bindgen does this. Inward it does not: it puts into words what it did not like, fractions among
-//! it, and the standard library's printing of fractions alone is a third of all that a browser would load.
+//! Values of JavaScript as values of Rust, and the other way round.
 
-use crate::boundary::Value;
-use js_sys::{Array, Object, Reflect};
+use crate::boundary::{Fields, Unfit, Value};
+use js_sys::{Array, Function, Object, Reflect};
 use wasm_bindgen::prelude::*;
 
 /// Flex and others may nest values as deep as they like; further down than this there is [`Value::Nothing`].
@@ -37,6 +34,36 @@ extern "C" {
     /// Looking at the fields of others' objects may throw, which js-sys's binding would let through the core.
     #[wasm_bindgen(catch, js_namespace = Object)]
     fn entries(of: &JsValue) -> Result<Array, JsValue>;
+}
+
+/// What an object has under this path of names; `undefined` where it ends before.
+pub fn at(of: &JsValue, path: &str) -> JsValue {
+    path.split('.').fold(of.clone(), |of, name| Reflect::get(&of, &name.into()).unwrap_or_default())
+}
+
+/// Calls an object's method.
+///
+/// # Errors
+/// What it throws, or that there is none.
+pub fn call(of: &JsValue, name: &str, arguments: &[&JsValue]) -> Result<JsValue, JsValue> {
+    let method = at(of, name).dyn_into::<Function>();
+    let method = method.map_err(|_| missing(name))?;
+    method.apply(of, &arguments.iter().copied().collect())
+}
+
+/// What is said of something that Flex or the browser should have.
+pub fn missing(name: &str) -> JsValue {
+    JsError::new(&[name, " is missing"].concat()).into()
+}
+
+/// In words for whoever reads the console.
+pub fn unfit(error: Unfit) -> JsValue {
+    JsError::from(error).into()
+}
+
+/// Reads what an object has under these paths, by other names.
+pub fn named(of: &JsValue, names: &[(&str, &str)]) -> Fields {
+    names.iter().map(|(name, path)| ((*name).to_owned(), value(&at(of, path)))).collect()
 }
 
 /// The same value in JavaScript.

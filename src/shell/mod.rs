@@ -1,6 +1,8 @@
 //! The wasm shell: carries the machine's effects out in a browser and tells it what comes of them.
 
+mod desk;
 mod dialog;
+mod flex;
 pub mod js;
 pub mod lock;
 mod outcome;
@@ -11,19 +13,20 @@ pub mod record;
 mod sse;
 pub mod storage;
 pub mod timer;
+mod watch;
 
 use crate::agent::{
-    Agent, Answer, Config, Effect, Event, FromDesktop, PostError, PostId, Request, ToDesktop,
+    ACTIONS, Action, Agent, Answer, Config, Effect, Event, FromDesktop, PostError, PostId, Request, ToDesktop,
 };
-use crate::boundary::{Value, heard};
+use crate::boundary::{heard, told};
 pub use dialog::Looks;
-use js_sys::{Function, Object, Promise, Reflect};
+use flex::{Flex, Seen};
+use js_sys::{Array, Function, Promise};
 use lock::{Change, Lock};
 use push::{Channel, News};
 use questions::Questions;
-use rejoin_protocol::Millis;
-use rejoin_protocol::api::{Beacon, Goodbye, GracefulMark, Push};
-use serde::Serialize;
+use rejoin_protocol::api::{Beacon, Goodbye, GracefulMark, GracefulReason, Push};
+use rejoin_protocol::{Millis, ReservationSid};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
@@ -46,32 +49,33 @@ struct Inner {
     channel: RefCell<Option<Channel>>,
     lock: RefCell<Option<Rc<Lock>>>,
     server: String,
+    flex: Flex,
+    seen: RefCell<Seen>,
+    stage: Cell<watch::Stage>,
+    /// There is a look to come.
+    due: Cell<bool>,
+    /// Flex is not as it should be: nothing more is done.
+    idle: Cell<bool>,
     desktop: Function,
-    token: Function,
 }
 
 #[wasm_bindgen]
 impl Core {
-    /// `settings`: `{account: […], worker, flexUi}`: where the account's configuration may be, and the worker's
-    /// attributes, as somebody wrote them; the version of Flex UI. `desktop(effect)` carries out what concerns Flex, and
-    /// promises `false` where it could not; `token()` gives the Flex user's token of this moment; `looks` what the
-    /// dialog is to look like.
+    /// `flex` is Flex UI, `manager` its manager; `desktop(effect)` carries out what concerns Flex, and promises `false`
+    /// where it could not; `looks` tells what the dialog is to say.
     #[wasm_bindgen(constructor)]
-    pub fn new(settings: &JsValue, desktop: Function, token: Function, looks: Looks) -> Core {
-        let settings = js::value(settings);
-        let places = match settings.get("account") {
-            Value::List(places) => places.as_slice(),
-            _ => &[],
-        };
-        let account = places.iter().find(|place| **place != Value::Nothing).unwrap_or(&Value::Nothing);
-        let (config, mistakes) = Config::read(account, settings.get("worker"));
+    pub fn new(flex: JsValue, manager: JsValue, desktop: Function, looks: Looks) -> Result<Core, JsValue> {
+        let flex = Flex::new(flex, manager)?;
+        let (account, worker) = flex.settings();
+        let (config, mistakes) = Config::read(&account, &worker);
+        let version = flex.version();
         let server = config.server.clone();
         let epoch = storage::next_epoch(now());
         let mut agent = Agent::new(config, epoch, storage::marks());
         agent.recall(storage::kept());
         agent.recall_activity(storage::activity());
         let core = Rc::new_cyclic(|core: &Weak<Inner>| Inner {
-            dialog: dialog::Window::new(looks, {
+            dialog: dialog::Window::new(looks, flex.clone(), {
                 let core = core.clone();
                 move || Inner::later(&core, Event::DialogButton)
             }),
@@ -83,18 +87,18 @@ impl Core {
             channel: RefCell::default(),
             lock: RefCell::default(),
             server,
+            flex,
+            seen: RefCell::default(),
+            stage: Cell::default(),
+            due: Cell::new(false),
+            idle: Cell::new(false),
             desktop,
-            token,
         });
-        let flex_ui = match settings.get("flexUi") {
-            Value::Text(version) => version,
-            _ => "",
-        };
-        let effects = core.agent.borrow_mut().configured(mistakes, flex_ui);
+        let effects = core.agent.borrow_mut().configured(mistakes, &version);
         for effect in effects {
             core.perform(effect);
         }
-        Core(core)
+        Ok(Core(core))
     }
 
     /// Takes an event. Throws when it is not one that the core knows; nothing has changed then.
@@ -104,33 +108,44 @@ impl Core {
         Ok(())
     }
 
-    /// Does this page act for the worker, or another page of this browser? A page that does not is told when its turn
-    /// has come.
-    pub fn elect(&self, worker: &str) -> Promise {
-        let core = Rc::downgrade(&self.0);
-        let (lock, acts) = Lock::elect(worker, move |change| {
-            let Some(core) = core.upgrade() else { return };
-            core.handle(match change {
-                Change::Granted => Event::Elected { taken: false, epoch: storage::next_epoch(now()) },
-                Change::Taken => Event::Elected { taken: true, epoch: storage::next_epoch(now()) },
-                Change::Lost => Event::Deposed,
-            });
-        });
-        self.0.lock.replace(Some(lock));
-        acts
+    /// Watches Flex from now on.
+    pub fn watch(&self) -> Result<(), JsValue> {
+        watch::watch(&self.0)
     }
 
-    /// Asks what is to become of something that Flex is about to do: an event that wants an answer, by its name and
-    /// with all but its `request`. The promise brings `{}` for yes, `{refused: true}`, or `{options: {…}}` to add; it
-    /// is kept within the 1.5 s that the machine may take. Throws like [`Core::handle`].
-    pub fn ask(&self, name: &str, details: &Object) -> Result<Promise, JsError> {
+    /// The actions of Flex before which [`Core::ask`] is to be asked, `[name, reason, mode]` each: how a call is left with
+    /// it, if it is, and of which kind a transfer has to be.
+    pub fn actions() -> Array {
+        let text = |text: Option<&str>| text.map(JsValue::from).unwrap_or_default();
+        let action = |it: Action| {
+            let reason = it.reason().map(GracefulReason::name);
+            Array::of3(&it.name.into(), &text(reason), &text(it.mode))
+        };
+        ACTIONS.into_iter().map(action).collect()
+    }
+
+    /// Asks what is to become of an action that Flex is about to carry out, with this payload. The promise brings `{}`
+    /// for yes, `{refused: true}`, or `{options: {…}}` to add to the conference's; it is kept within the 1.5 s that the
+    /// machine may take. Throws where the payload is not as it should be.
+    pub fn ask(&self, action: &str, payload: &JsValue) -> Result<Promise, JsValue> {
         let (request, answer) = self.0.questions.open();
-        let event = Object::new();
-        // Setting a property of a plain object does not fail.
-        let _ = Reflect::set(details, &"request".into(), &request.0.into());
-        let _ = Reflect::set(&event, &name.into(), details);
-        self.handle(&event)?;
+        let let_go = || self.0.questions.answer(&ToDesktop::Let { request });
+        match self.0.flex.before(request, action, payload).inspect_err(|_| _ = let_go())? {
+            Some(event) => self.0.handle(Event::Desktop(event)),
+            None => _ = let_go(),
+        }
         Ok(answer)
+    }
+
+    /// While `joinCall` is carried out: Flex wants to set the exit flag of this participant. Which ones are to be cleared
+    /// instead, in this order; the last one is what Flex waits for.
+    #[wasm_bindgen(js_name = flagsToClear)]
+    pub fn flags_to_clear(&self, reservation: &str, participant: &str) -> Array {
+        let legs = match ReservationSid::parse(reservation) {
+            Ok(sid) => self.0.agent.borrow_mut().flags_to_clear(&sid, participant),
+            Err(_) => vec![participant.to_owned()],
+        };
+        legs.iter().map(|leg| JsValue::from(leg.as_str())).collect()
     }
 
     /// Where a page's last words go: whoever has no core any more posts a [`Beacon`] there without it.
@@ -150,7 +165,34 @@ fn now() -> Millis {
 }
 
 impl Inner {
+    /// Does this page act for the worker, or another page of this browser? A page that does not is told when its turn
+    /// has come.
+    fn elect(self: &Rc<Self>, worker: &str) -> Promise {
+        let core = Rc::downgrade(self);
+        let (lock, acts) = Lock::elect(worker, move |change| {
+            let Some(core) = core.upgrade() else { return };
+            core.handle(match change {
+                Change::Granted => Event::Elected { taken: false, epoch: storage::next_epoch(now()) },
+                Change::Taken => Event::Elected { taken: true, epoch: storage::next_epoch(now()) },
+                Change::Lost => Event::Deposed,
+            });
+        });
+        self.lock.replace(Some(lock));
+        acts
+    }
+
+    fn look(self: &Rc<Self>) -> Result<(), JsValue> {
+        let news = self.flex.look(&mut self.seen.borrow_mut())?;
+        for event in news {
+            self.handle(Event::Desktop(event));
+        }
+        Ok(())
+    }
+
     fn handle(self: &Rc<Self>, event: Event) {
+        if self.idle.get() {
+            return;
+        }
         self.queue.borrow_mut().push_back(event);
         // Carrying out an effect may report the next event at once: it waits until the effects are drained.
         if self.busy.replace(true) {
@@ -201,6 +243,7 @@ impl Inner {
             }
             Effect::Role { acts } => show_role(acts),
             Effect::Store(mark) => storage::store(&mark),
+            Effect::TryMicrophone => desk::try_microphone(self),
             Effect::StoreActivity(activity) => storage::store_activity(activity.as_ref()),
             Effect::Unstore { reservation } => storage::unstore(&reservation),
         }
@@ -216,26 +259,21 @@ impl Inner {
         if self.questions.answer(effect) {
             return;
         }
-        let json = serde_wasm_bindgen::Serializer::json_compatible();
-        if let Ok(told) = effect.serialize(&json) {
-            let done = self.desktop.call1(&JsValue::UNDEFINED, &told);
+        if let Some(told) = told::effect(effect) {
+            let done = self.desktop.call1(&JsValue::UNDEFINED, &js::from(&told));
             outcome::follow(self, effect, done);
         }
     }
 
-    fn token(&self) -> String {
-        token(&self.token)
-    }
-
     fn post(self: &Rc<Self>, id: PostId, request: &Request) {
         let (path, body) = match request {
-            Request::Hello(hello) => ("hello", post::body(hello)),
-            Request::Register(registration) => ("calls", post::body(registration)),
-            Request::Graceful(mark) => ("graceful", post::body(mark)),
+            Request::Hello(hello) => ("hello", post::body(&told::hello(hello))),
+            Request::Register(registration) => ("calls", post::body(&told::registration(registration))),
+            Request::Graceful(mark) => ("graceful", post::body(&told::mark(mark))),
         };
         let hello = matches!(request, Request::Hello(_));
         let keepalive = matches!(request, Request::Graceful(_));
-        let (url, token) = (format!("{}/v1/{path}", self.server), self.token());
+        let (url, token) = ([&self.server, "/v1/", path].concat(), self.flex.token());
         let core = Rc::downgrade(self);
         spawn_local(async move {
             let answered = match body {
@@ -255,8 +293,8 @@ impl Inner {
 
     /// The page ends: only a beacon still gets out, and it carries no headers.
     fn say_goodbye(&self, marks: Vec<GracefulMark>, goodbye: Option<Goodbye>) {
-        let beacon = Beacon { token: self.token(), marks, goodbye };
-        if let (Some(window), Ok(body)) = (web_sys::window(), post::body(&beacon)) {
+        let beacon = Beacon { token: self.flex.token(), marks, goodbye };
+        if let (Some(window), Ok(body)) = (web_sys::window(), post::body(&told::beacon(&beacon))) {
             // Refused only when it is too large. The server notices the end of the push channel as well.
             let _ =
                 window.navigator().send_beacon_with_opt_str(&self.farewell(), body.as_string().as_deref());
@@ -270,19 +308,24 @@ impl Inner {
     fn listen(self: &Rc<Self>, epoch: u64) {
         let core = Rc::downgrade(self);
         let url = format!("{}/v1/push?epoch={epoch}", self.server);
-        let channel = Channel::open(url, self.token.clone(), move |news| {
-            Self::later(
-                &core,
-                match news {
-                    News::Up => Event::PushState { up: true },
-                    News::Down => Event::PushState { up: false },
-                    News::Said(Push::Recovery { recovery }) => Event::Push(recovery),
-                    News::Said(Push::Ask) => Event::Ask,
-                    News::Said(Push::Superseded) => Event::Superseded,
-                    News::Garbled => Event::Garbled,
-                },
-            );
-        });
+        let flex = self.flex.clone();
+        let channel = Channel::open(
+            url,
+            move || flex.token(),
+            move |news| {
+                Self::later(
+                    &core,
+                    match news {
+                        News::Up => Event::PushState { up: true },
+                        News::Down => Event::PushState { up: false },
+                        News::Said(Push::Recovery { recovery }) => Event::Push(recovery),
+                        News::Said(Push::Ask) => Event::Ask,
+                        News::Said(Push::Superseded) => Event::Superseded,
+                        News::Garbled => Event::Garbled,
+                    },
+                );
+            },
+        );
         self.channel.replace(Some(channel));
     }
 }
@@ -295,8 +338,4 @@ fn show_role(acts: bool) {
         // The name is a good one.
         let _ = root.set_attribute("data-rejoin-page", if acts { "acts" } else { "waits" });
     }
-}
-
-fn token(ask: &Function) -> String {
-    ask.call0(&JsValue::UNDEFINED).ok().and_then(|token| token.as_string()).unwrap_or_default()
 }

@@ -2,16 +2,18 @@
 
 use crate::boundary::heard;
 use crate::shell::{post, sse};
-use gloo_net::http::Request;
 use gloo_timers::callback::Timeout;
 use gloo_timers::future::TimeoutFuture;
-use js_sys::{Function, Reflect, Uint8Array};
+use js_sys::{Reflect, Uint8Array};
 use rejoin_protocol::api::Push;
 use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
-use web_sys::{AbortController, ReadableStreamDefaultReader, TextDecodeOptions, TextDecoder};
+use web_sys::{
+    AbortController, Headers, ReadableStreamDefaultReader, Request, RequestInit, TextDecodeOptions,
+    TextDecoder,
+};
 
 /// The server says something at least every 15 s. A connection that is silent for longer than this is dead, in ms.
 const SILENCE: u32 = 40_000;
@@ -49,7 +51,7 @@ struct State {
 
 impl Channel {
     /// Connects to `url`, with the token that `token()` gives at that moment, and reports to `on`.
-    pub fn open(url: String, token: Function, on: impl Fn(News) + 'static) -> Self {
+    pub fn open(url: String, token: impl Fn() -> String + 'static, on: impl Fn(News) + 'static) -> Self {
         let state = Rc::new(RefCell::new(State::default()));
         let running = state.clone();
         spawn_local(async move {
@@ -62,7 +64,7 @@ impl Channel {
                 on(News::Down);
                 pause = if stood { FIRST } else { (pause * 2).min(LONGEST) };
                 TimeoutFuture::new(jittered(pause)).await;
-                while running.borrow().refused.as_ref() == Some(&super::token(&token)) {
+                while running.borrow().refused.as_ref() == Some(&token()) {
                     TimeoutFuture::new(TOKEN).await;
                 }
             }
@@ -82,7 +84,12 @@ impl Drop for Channel {
 }
 
 /// One connection, from its beginning to its end. Did it ever stand?
-async fn connection(url: &str, token: &Function, state: &RefCell<State>, on: &impl Fn(News)) -> bool {
+async fn connection(
+    url: &str,
+    token: &impl Fn() -> String,
+    state: &RefCell<State>,
+    on: &impl Fn(News),
+) -> bool {
     let mut stood = false;
     let Ok(abort) = AbortController::new() else { return false };
     state.borrow_mut().connection = Some(abort.clone());
@@ -93,22 +100,24 @@ async fn connection(url: &str, token: &Function, state: &RefCell<State>, on: &im
 
 async fn read(
     url: &str,
-    token: &Function,
+    token: &impl Fn() -> String,
     state: &RefCell<State>,
     abort: &AbortController,
     on: &impl Fn(News),
     stood: &mut bool,
 ) -> Result<(), JsValue> {
     let mut watchdog = watch(abort);
-    let token = super::token(token);
-    let mut request = Request::get(url)
-        .header("authorization", &format!("Bearer {token}"))
-        .header("accept", "text/event-stream")
-        .abort_signal(Some(&abort.signal()));
+    let token = token();
+    let headers = Headers::new()?;
+    headers.set("authorization", &["Bearer ", &token].concat())?;
+    headers.set("accept", "text/event-stream")?;
     if let Some(heard) = &state.borrow().heard {
-        request = request.header("last-event-id", heard);
+        headers.set("last-event-id", heard)?;
     }
-    let response = request.send().await.map_err(|error| JsValue::from(error.to_string()))?;
+    let init = RequestInit::new();
+    init.set_headers(&headers);
+    init.set_signal(Some(&abort.signal()));
+    let response = post::fetch(&Request::new_with_str_and_init(url, &init)?).await?;
     state.borrow_mut().refused = (response.status() == 401).then_some(token);
     let body = response.body().filter(|_| response.ok()).ok_or(JsValue::UNDEFINED)?;
     *stood = true;

@@ -1,8 +1,9 @@
 //! Questions of Flex that are under way: each is a promise, and the machine's one answer keeps it.
 
 use crate::agent::{Map, RequestId, ToDesktop};
+use crate::boundary::told;
+use crate::shell::js;
 use js_sys::{Function, Object, Promise, Reflect};
-use serde::Serialize;
 use std::cell::RefCell;
 use wasm_bindgen::JsValue;
 
@@ -33,8 +34,7 @@ impl Questions {
             ToDesktop::Let { request } => (request, "", JsValue::UNDEFINED),
             ToDesktop::Refuse { request } => (request, "refused", JsValue::TRUE),
             ToDesktop::AttachConferenceOptions { request, options } => {
-                let options = options.serialize(&serde_wasm_bindgen::Serializer::json_compatible());
-                (request, "options", options.unwrap_or_default())
+                (request, "options", js::from(&told::options(options)))
             }
             _ => return false,
         };

@@ -3,7 +3,7 @@
 //! Where the browser gives no storage, the plugin works without: the dialog then waits for the server's answer.
 
 use crate::agent::{Kept, Mark};
-use crate::boundary::stored;
+use crate::boundary::{stored, told};
 use crate::shell::post;
 use rejoin_protocol::api::DeliveryId;
 use rejoin_protocol::{ActivitySid, Millis, ReservationSid};
@@ -51,7 +51,7 @@ pub fn kept() -> Vec<Kept> {
 
 /// A request is to be delivered, by whichever page.
 pub fn keep(kept: &Kept) {
-    if let (Some(storage), Ok(value)) = (storage(), post::body(kept)) {
+    if let (Some(storage), Ok(value)) = (storage(), post::body(&told::kept(kept))) {
         // With a full storage it is delivered by this page or by none.
         let _ = storage.set_item(&out(kept.id), &String::from(value));
     }

@@ -294,3 +294,17 @@ fn mute_follows_the_agent_into_the_next_page() {
     assert!(desk.task(muted(201)).is_empty());
     assert!(!desktop(&desk.handle(joined())).contains(&ToDesktop::Mute {}), "once");
 }
+
+/// The Flex of another tab may have set the old leg's flag again while this one joins.
+#[test]
+fn while_it_joins_flags_that_were_cleared_are_cleared_again() {
+    let mut desk = Desk::new(&[1]);
+    desk.start(vec![task(1, ReservationStatus::Accepted)], true);
+    desk.handle(conference(1, both()));
+    assert!(desktop(&desk.greeted(vec![view(Stage::InPlace)])).contains(&join()));
+    let agent = &mut desk.agent;
+    assert_eq!(agent.flags_to_clear(&wr(1), "old"), ["old"]);
+    assert_eq!(agent.flags_to_clear(&wr(1), "new"), ["old", "new"]);
+    assert_eq!(agent.flags_to_clear(&wr(1), "old"), ["new", "old"], "each once, the one it is about last");
+    assert_eq!(agent.flags_to_clear(&wr(7), "other"), ["other"], "of no call that is known");
+}

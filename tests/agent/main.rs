@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, reason = "helpers of tests are tests")]
 
 mod a_call;
+mod action;
 mod coming_up;
 mod configuration;
 mod desk;

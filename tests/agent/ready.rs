@@ -127,3 +127,39 @@ fn a_call_that_cannot_be_heard_needs_one_click() {
     desk.task(task(1, ReservationStatus::Wrapping));
     assert_eq!(desk.dialog, None);
 }
+
+#[test]
+fn what_the_browser_says_of_the_microphone_is_one_of_four_things() {
+    for (permission, listed, microphone) in [
+        ("granted", true, Microphone::Granted),
+        ("granted", false, Microphone::Missing),
+        ("denied", true, Microphone::Denied),
+        ("denied", false, Microphone::Denied),
+        ("prompt", true, Microphone::Unknown),
+        ("prompt", false, Microphone::Missing),
+        ("", true, Microphone::Unknown),
+    ] {
+        assert_eq!(Microphone::seen(permission, listed), microphone, "{permission:?} {listed}");
+    }
+}
+
+/// Flex would reject the call that came before it has found the microphone itself.
+#[test]
+fn after_a_change_of_devices_flex_asks_for_the_microphone_first() {
+    let changed = |phone_tells| Event::Desktop(FromDesktop::DevicesChanged { phone_tells });
+    let looked = || Event::Desktop(FromDesktop::PhoneLooked {});
+    let tries =
+        |effects: &[Effect]| effects.iter().filter(|effect| **effect == Effect::TryMicrophone).count();
+    let mut desk = Desk::new(&[]);
+    desk.start(vec![], true);
+    assert_eq!(tries(&desk.handle(looked())), 0, "nothing has changed");
+    assert_eq!(tries(&desk.handle(changed(false))), 1, "its phone says nothing");
+    for _ in 0..2 {
+        assert_eq!(tries(&desk.handle(changed(true))), 0);
+        assert_eq!(tries(&desk.handle(looked())), 1);
+        assert_eq!(tries(&desk.handle(looked())), 0, "once");
+    }
+    assert_eq!(tries(&desk.handle(changed(true))), 0);
+    assert_eq!(tries(&desk.handle(Event::Timer(Timer::Devices))), 1, "it is not waited for without end");
+    assert_eq!(tries(&desk.handle(looked())), 0);
+}

@@ -431,7 +431,7 @@ proptest! {
                 // A call may have been accepted in it.
                 Effect::Store(_) | Effect::Unstore { .. } | Effect::Keep(_) | Effect::Unkeep(_) => false,
                 Effect::Beacon { goodbye: None, .. } | Effect::TakeLock | Effect::Role { acts: false } => false,
-                Effect::ClosePush | Effect::UnkeepAll | Effect::StoreActivity(_) => false,
+                Effect::ClosePush | Effect::UnkeepAll | Effect::StoreActivity(_) | Effect::TryMicrophone => false,
             };
             prop_assert!(!acts, "{effect:?}");
         }

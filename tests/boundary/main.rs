@@ -4,16 +4,17 @@
 
 mod outside;
 
-use outside::{events, places, play, value};
+use outside::{events, json_of, places, play, value};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use rejoin_plugin::agent::{Delivery, FromDesktop, Kept, RequestId};
-use rejoin_plugin::boundary::{Unfit, Value, heard, stored};
+use rejoin_plugin::boundary::{Unfit, Value, heard, stored, told};
 use rejoin_protocol::api::{
-    DeliveryId, Failure, GracefulMark, GracefulReason, HelloReply, Push, RecoveryView, Registration, Stage,
+    Beacon, DeliveryId, Failure, Goodbye, GracefulMark, GracefulReason, Hello, HelloReply, Holding, Push,
+    RecoveryView, Registration, Stage,
 };
 use rejoin_protocol::{
-    CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid, WorkflowSid,
+    CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskQueueSid, TaskSid, WorkerSid, WorkflowSid,
 };
 use serde_json::{Value as Json, json};
 
@@ -22,7 +23,8 @@ fn read(json: Json) -> Result<FromDesktop, Unfit> {
 }
 
 /// What is in [`events`] and may be missing.
-const OPTIONAL: [&str; 7] = ["call", "conference", "joinable", "keepable", "ownLeg", "queue", "workflow"];
+const OPTIONAL: [&str; 8] =
+    ["attributes", "call", "conference", "joinable", "keepable", "ownLeg", "queue", "workflow"];
 
 #[test]
 fn what_is_missing_or_wrong_is_named() {
@@ -178,7 +180,7 @@ fn what_is_kept_is_read_as_it_was_written() {
     for delivery in [Delivery::Register(registration), Delivery::Graceful(mark)] {
         let id = DeliveryId { epoch: 1_700_000_000_000, number: 7 };
         let kept = Kept { id, worker: WorkerSid::numbered(9), made: Millis(1_700_000_000_001), delivery };
-        let json = serde_json::to_value(&kept).expect("serialises");
+        let json = json_of(told::kept(&kept));
         assert_eq!(stored::kept(value(json.clone())), Ok(kept));
         let mut all = Vec::new();
         places(&json, "", &mut all);
@@ -189,6 +191,47 @@ fn what_is_kept_is_read_as_it_was_written() {
         }
     }
     assert!(stored::kept(Value::Nothing).is_err());
+}
+
+/// The server reads with serde what is told by hand.
+#[test]
+fn what_is_told_is_what_the_server_reads() {
+    let (task, reservation) = (TaskSid::numbered(1), ReservationSid::numbered(2));
+    let id = Some(DeliveryId { epoch: 1_700_000_000_000, number: 7 });
+    let holding = |can_join: bool| Holding {
+        task: task.clone(),
+        reservation: reservation.clone(),
+        wrapping: !can_join,
+        can_join,
+    };
+    let hello = Hello { epoch: 1_700_000_000_000, holdings: vec![holding(true), holding(false)] };
+    assert_eq!(json_of(told::hello(&hello)), json!(hello));
+    for (id, queue) in [(None, None), (id, Some(TaskQueueSid::numbered(8)))] {
+        let registration = Registration {
+            id,
+            epoch: 1,
+            task: task.clone(),
+            reservation: reservation.clone(),
+            workflow: WorkflowSid::numbered(3),
+            queue,
+            conference: ConferenceSid::numbered(4),
+            worker_leg: CallSid::numbered(5),
+            customer_leg: CallSid::numbered(6),
+            worker_name: "Ada".into(),
+        };
+        assert_eq!(json_of(told::registration(&registration)), json!(registration));
+    }
+    let mark = |reason| GracefulMark { id, task: task.clone(), reservation: reservation.clone(), reason };
+    let marks: Vec<_> = GracefulReason::ALL.into_iter().map(mark).collect();
+    for mark in &marks {
+        assert_eq!(json_of(told::mark(mark)), json!(mark));
+    }
+    let goodbye = Some(Goodbye { epoch: 1, tasks: vec![task] });
+    let beacon = Beacon { token: "secret".into(), marks, goodbye };
+    assert_eq!(json_of(told::beacon(&beacon)), json!(beacon));
+    let bare = Beacon { token: "secret".into(), marks: vec![], goodbye: None };
+    let read: Result<Beacon, _> = serde_json::from_value(json_of(told::beacon(&bare)));
+    assert!(read.is_ok_and(|read| read == bare));
 }
 
 proptest! {

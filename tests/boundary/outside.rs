@@ -5,7 +5,7 @@ use rejoin_plugin::agent::{
     Agent, Answer, Config, Delivery, Effect, Event, FromDesktop, Kept, PostError, PostId, Request, RequestId,
     Timer, ToDesktop,
 };
-use rejoin_plugin::boundary::{Value, heard, stored};
+use rejoin_plugin::boundary::{Value, heard, stored, told};
 use rejoin_protocol::api::{DeliveryId, GracefulMark, GracefulReason, Push};
 use rejoin_protocol::{
     ActivitySid, CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskQueueSid, TaskSid,
@@ -24,6 +24,21 @@ pub fn value(json: Json) -> Value {
         Json::Array(items) => Value::List(items.into_iter().map(value).collect()),
         Json::Object(fields) => {
             Value::Object(fields.into_iter().map(|(name, item)| (name, value(item))).collect())
+        }
+    }
+}
+
+/// The other way round; what is [`Value::Nothing`] is left out, as the browser's JSON does.
+pub fn json_of(value: Value) -> Json {
+    match value {
+        Value::Nothing => Json::Null,
+        Value::Flag(flag) => flag.into(),
+        Value::Number(number) => (number as u64).into(),
+        Value::Text(text) => text.into(),
+        Value::List(items) => items.into_iter().map(json_of).collect(),
+        Value::Object(fields) => {
+            let fields = fields.iter().filter(|(_, value)| *value != Value::Nothing);
+            fields.map(|(name, value)| (name.clone(), json_of(value.clone()))).collect()
         }
     }
 }
@@ -66,10 +81,8 @@ pub fn events(number: u128) -> Vec<Json> {
         json!({"reconnected": {}}),
         json!({"signedOut": {}}),
         json!({"pageHide": {}}),
-        json!({"microphoneChanged": {"microphone": "granted"}}),
         json!({"soundChanged": {"blocked": true}}),
         json!({"activityChanged": {"sid": ActivitySid::numbered(1), "offline": false}}),
-        json!({"flexPrompts": {}}),
     ]
 }
 
@@ -97,7 +110,7 @@ fn others(number: u128, word: &str) -> Vec<Json> {
         json!({"recoveries": []}),
         json!({"push": "ask"}),
         json!({"push": "superseded"}),
-        serde_json::to_value(Kept {
+        json_of(told::kept(&Kept {
             id: DeliveryId { epoch: 1, number: word.len() as u32 },
             worker: WorkerSid::numbered(9),
             made: Millis(1),
@@ -107,8 +120,7 @@ fn others(number: u128, word: &str) -> Vec<Json> {
                 reservation: ReservationSid::numbered(number),
                 reason: GracefulReason::HangUp,
             }),
-        })
-        .expect("can be kept"),
+        })),
     ]
 }
 
@@ -336,8 +348,7 @@ impl Page {
                 }
                 Effect::Desktop(effect) => self.carry_out(&effect),
                 Effect::Keep(kept) => {
-                    let json = serde_json::to_value(kept).expect("can be kept");
-                    self.kept.push(stored::kept(value(json)).expect("can be read again"));
+                    self.kept.push(stored::kept(told::kept(&kept)).expect("can be read again"));
                 }
                 Effect::Unkeep(id) => self.kept.retain(|kept| kept.id != id),
                 Effect::UnkeepAll => self.kept.clear(),
@@ -347,13 +358,15 @@ impl Page {
     }
 
     fn carry_out(&mut self, effect: &ToDesktop) {
-        serde_json::to_value(effect).expect("the shim can be told");
+        let told = told::effect(effect).is_some();
         if let ToDesktop::Let { request }
         | ToDesktop::Refuse { request }
         | ToDesktop::AttachConferenceOptions { request, .. } = effect
         {
             assert!(self.asked.contains(request), "nobody asked: {effect:?}");
             assert!(self.answered.insert(*request), "answered before: {effect:?}");
+        } else {
+            assert!(told, "the shim is not told: {effect:?}");
         }
     }
 

@@ -188,6 +188,39 @@ pub enum GracefulReason {
     Complete,
 }
 
+impl GracefulReason {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::HangUp,
+        Self::ColdTransfer,
+        Self::WarmTransfer,
+        Self::Kick,
+        Self::EndConference,
+        Self::SignOut,
+        Self::Complete,
+    ];
+
+    /// On the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::HangUp => "hang-up",
+            Self::ColdTransfer => "cold-transfer",
+            Self::WarmTransfer => "warm-transfer",
+            Self::Kick => "kick",
+            Self::EndConference => "end-conference",
+            Self::SignOut => "sign-out",
+            Self::Complete => "complete",
+        }
+    }
+}
+
+impl TryFrom<String> for GracefulReason {
+    type Error = &'static str;
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        Self::ALL.into_iter().find(|reason| reason.name() == name).ok_or("no way to leave a call")
+    }
+}
+
 /// One recovery as the server knows it, for the dialog.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -364,6 +397,15 @@ mod tests {
         for text in [r#""""#, r#""1""#, r#""1-""#, r#""-1""#, r#""1-2-3""#, r#""a-b""#, "7", "null"] {
             assert!(serde_json::from_str::<DeliveryId>(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn reasons_have_the_names_that_are_on_the_wire() {
+        for reason in GracefulReason::ALL {
+            assert_eq!(serde_json::to_value(reason).expect("serialises"), reason.name());
+            assert_eq!(GracefulReason::try_from(reason.name().to_owned()), Ok(reason));
+        }
+        assert!(GracefulReason::try_from(String::from("weather")).is_err());
     }
 
     #[test]

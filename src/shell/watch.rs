@@ -1,0 +1,127 @@
+//! When to look at Flex: as soon as a worker is known, and whenever something may have changed.
+
+use crate::agent::{Event, FromDesktop};
+use crate::shell::{Inner, desk, js};
+use js_sys::{Object, Reflect};
+use std::rc::Rc;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::{JsFuture, spawn_local};
+
+/// What of Flex's phone makes it worth a look.
+const OF_PHONE: [&str; 3] = ["registered", "unregistered", "destroyed"];
+
+/// How far the page is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// No worker yet: this is not an agent's desktop, or Flex is degraded, which may pass.
+    #[default]
+    Waiting,
+    /// It is being found out whether this page acts.
+    Electing,
+    Begun,
+}
+
+/// Watches Flex from now on.
+pub(super) fn watch(core: &Rc<Inner>) -> Result<(), JsValue> {
+    js::call(&core.flex.store(), "subscribe", &[&looks(core)])?;
+    look_soon(core);
+    Ok(())
+}
+
+/// A listener that has a look.
+fn looks(core: &Rc<Inner>) -> JsValue {
+    let core = Rc::downgrade(core);
+    let look = move || {
+        if let Some(core) = core.upgrade() {
+            look_soon(&core);
+        }
+    };
+    Closure::<dyn Fn()>::new(look).into_js_value()
+}
+
+/// Flex tells the same thing several times in a row: one look for all of them.
+fn look_soon(core: &Rc<Inner>) {
+    if core.idle.get() || core.due.replace(true) {
+        return;
+    }
+    let core = core.clone();
+    spawn_local(async move {
+        // It begins when Flex is done with what it is at.
+        core.due.set(false);
+        let looked = match core.stage.get() {
+            Stage::Waiting => begin(&core).await,
+            Stage::Electing => Ok(()),
+            Stage::Begun => core.look(),
+        };
+        if let Err(error) = looked {
+            stand_by(&core, &error);
+        }
+    });
+}
+
+async fn begin(core: &Rc<Inner>) -> Result<(), JsValue> {
+    let Some(worker) = js::at(&core.flex.worker(), "sid").as_string() else { return Ok(()) };
+    core.stage.set(Stage::Electing);
+    let acts = JsFuture::from(core.elect(&worker)).await?.is_truthy();
+    let started = core.flex.started(!acts)?;
+    desk::watch(core);
+    if core.flex.prompts() {
+        core.handle(Event::Desktop(FromDesktop::FlexPrompts {}));
+    }
+    core.handle(Event::Desktop(started));
+    let look = looks(core);
+    let listen = |to: &JsValue, event: &str, listener: &JsValue| {
+        // What cannot be listened to is seen in the store, somewhat later.
+        let _ = js::call(to, "on", &[&event.into(), listener]);
+    };
+    listen(&core.flex.worker(), "reservationCreated", &look);
+    for event in OF_PHONE {
+        listen(&core.flex.phone(), event, &look);
+    }
+    let back = Rc::downgrade(core);
+    let back = Closure::<dyn Fn()>::new(move || {
+        if let Some(core) = back.upgrade() {
+            reconnected(&core);
+        }
+    });
+    listen(&core.flex.worker(), "ready", &back.into_js_value());
+    let signed_out = Rc::downgrade(core);
+    let signed_out = Closure::<dyn Fn()>::new(move || {
+        Inner::later(&signed_out, Event::Desktop(FromDesktop::SignedOut {}));
+    });
+    js::call(&core.flex.actions(), "addListener", &[&"afterLogout".into(), &signed_out.into_js_value()])?;
+    listen_to_end(core)?;
+    core.stage.set(Stage::Begun);
+    core.look()
+}
+
+/// Flex's own connection is back, and with it all that TaskRouter knows.
+fn reconnected(core: &Rc<Inner>) {
+    if let Err(error) = core.look() {
+        stand_by(core, &error);
+    }
+    core.handle(Event::Desktop(FromDesktop::Reconnected {}));
+}
+
+fn listen_to_end(core: &Rc<Inner>) -> Result<(), JsValue> {
+    let core = Rc::downgrade(core);
+    let ends = move |event: JsValue| {
+        // A page that may be shown again has hung up like one without us.
+        if !js::at(&event, "persisted").is_truthy() {
+            Inner::later(&core, Event::Desktop(FromDesktop::PageHide {}));
+        }
+    };
+    let ends = Closure::<dyn Fn(JsValue)>::new(ends).into_js_value();
+    let first = JsValue::TRUE;
+    js::call(&js_sys::global(), "addEventListener", &[&"pagehide".into(), &ends, &first]).map(drop)
+}
+
+/// Flex is not as it should be: nothing more is done.
+fn stand_by(core: &Rc<Inner>, error: &JsValue) {
+    core.idle.set(true);
+    let (told, why) = (Object::new(), Object::new());
+    // Setting a property of a plain object does not fail.
+    let _ = Reflect::set(&why, &"error".into(), error);
+    let _ = Reflect::set(&told, &"misfit".into(), &why);
+    let _ = core.desktop.call1(&JsValue::UNDEFINED, &told);
+}
