@@ -15,7 +15,7 @@ pub struct PostId(pub u32);
 
 /// What can happen.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "events come one at a time")]
+#[allow(clippy::large_enum_variant, reason = "events come one at a time; in wasm it is not even large")]
 pub enum Event {
     /// Something in Flex.
     Desktop(FromDesktop),
