@@ -16,6 +16,7 @@ pub mod config;
 pub mod engine;
 pub mod error;
 pub mod execute;
+pub mod explain;
 mod figures;
 pub mod http;
 pub mod limits;

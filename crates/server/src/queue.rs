@@ -191,7 +191,7 @@ fn failed(job: &Job, error: Option<&TwilioError>) -> Outcome {
 }
 
 /// What an action does, for timelines and logs.
-fn name(action: &Action) -> &'static str {
+pub(crate) fn name(action: &Action) -> &'static str {
     match action {
         Action::Announce { .. } => "announcing",
         Action::FreeCustomer { .. } => "keeping the conference when the customer leaves it",

@@ -6,6 +6,7 @@ mod allowed;
 mod crash;
 mod documents;
 mod events;
+mod explain;
 mod faults;
 mod floor;
 mod hostile;

@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod explain;
 mod logs;
 mod migrate;
 mod serve;
@@ -25,6 +26,7 @@ First steps:
   rejoin defaults > rejoin.toml             every setting, explained; each can be set in the environment, too
   rejoin check-config --config rejoin.toml  what counts in the end, and what is wrong with it
   rejoin migrate --config rejoin.toml       brings the database up to date; `serve` does it, too
+  rejoin explain CA…                        the story of a customer's call
   rejoin serve --config rejoin.toml         runs until SIGTERM or Ctrl-C; may be killed at any time
 
 It needs a Twilio account's SID and auth token, the SIDs of the workspace and of the workflow \"Recovery Ping\", and the
@@ -36,6 +38,8 @@ enum Command {
     Serve(Box<serve::Options>),
     /// Creates the database, or brings it up to date, and ends.
     Migrate(migrate::Options),
+    /// Tells the story of a recovery from the store: what was decided and when, what was wanted of Twilio, how it stands.
+    Explain(explain::Options),
     /// Tells what settings count, where each comes from, what is wrong and what that means. Touches nothing.
     CheckConfig(Box<check::Options>),
     /// Prints rejoin.default.toml: every setting with its default, its environment variable and what it means.
@@ -71,6 +75,7 @@ fn main() -> ExitCode {
         Command::Migrate(options) => {
             run(&plain, async { migrate::run(&options).await.map_err(|error| error.to_string()) })
         }
+        Command::Explain(options) => run(&plain, explain::run(&options)),
         Command::CheckConfig(options) => check::run(&options, &matches, &layered),
         Command::Defaults => {
             print!("{}", document::toml());
