@@ -54,13 +54,13 @@ export const createEffects = (flex, manager, { flagsToClear, playSound, notices,
         if (!(keeping && ends)) original.call(this);
       };
     },
-    // While Flex joins, it sets flags itself: of whom they are cleared instead the core tells.
+    // While Flex joins, it sets flags itself. They are cleared instead, and the core tells which ones once more.
     joinCall: async ({ reservation: sid }) => {
       const task = flex.TaskHelper.getTaskByTaskSid(sid);
       const set = task.setEndConferenceOnExit;
       task.setEndConferenceOnExit = async (participant) => {
-        const legs = flagsToClear(sid, participant);
-        await Promise.allSettled(legs.slice(0, -1).map((leg) => set.call(task, leg, false)));
+        const again = flagsToClear(sid, participant);
+        await Promise.allSettled(again.map((leg) => set.call(task, leg, false)));
         return set.call(task, participant, false);
       };
       await task.joinCall().finally(() => (task.setEndConferenceOnExit = set));

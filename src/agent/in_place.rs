@@ -118,15 +118,14 @@ impl Agent {
         }
     }
 
-    /// While it joins, Flex sets the flag of one leg after the other: which ones are to be cleared instead, in this order.
-    /// It clears the old leg's, joins, and removes the old leg; the new leg is to get none. The Flex of another tab, loaded
+    /// While it joins, Flex sets the flag of one leg after the other, and each is cleared instead: which ones are to be
+    /// cleared once more before this one. Flex clears the old leg's, joins, and removes the old leg; the new leg is to get none. The Flex of another tab, loaded
     /// meanwhile, may have set the old leg's again: it is cleared once more before the removal, which would end the call.
     pub fn flags_to_clear(&mut self, reservation: &ReservationSid, participant: &str) -> Vec<String> {
-        let own = participant.to_owned();
-        let Some(call) = self.calls.get_mut(reservation) else { return vec![own] };
-        call.cleared.retain(|leg| *leg != own);
-        call.cleared.push(own);
-        call.cleared.clone()
+        let Some(call) = self.calls.get_mut(reservation) else { return Vec::new() };
+        let before = call.cleared.clone();
+        call.cleared.push(participant.to_owned());
+        before
     }
 
     /// The shim has joined the call.

@@ -54,13 +54,6 @@ impl TryFrom<Value> for FromDesktop {
             "activityChanged" => {
                 Self::ActivityChanged(Activity { sid: said.parsed("sid")?, offline: said.flag("offline")? })
             }
-            "exitFlagSettled" => Self::ExitFlagSettled { reservation: said.parsed("reservation")? },
-            "acceptFailed" => Self::AcceptFailed { reservation: said.parsed("reservation")? },
-            "joined" => Self::Joined { reservation: said.parsed("reservation")? },
-            "joinFailed" => Self::JoinFailed { reservation: said.parsed("reservation")? },
-            "tokenChanged" => Self::TokenChanged {},
-            "reconnected" => Self::Reconnected {},
-            "signedOut" => Self::SignedOut {},
             "pageHide" => Self::PageHide {},
             _ => return Err(Unfit { field: "event" }),
         })

@@ -7,42 +7,57 @@ use std::rc::{Rc, Weak};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 
-/// Tells of the microphone, now and whenever it changes. A browser that does not tell is waited for by nobody.
+/// Tells of the microphone, now and whenever it changes.
 pub(super) fn watch(core: &Rc<Inner>) {
-    let weak = Rc::downgrade(core);
-    spawn_local(async move {
-        // Where there is no such API nothing is known, and nothing will be.
-        let _ = follow(&weak).await;
-    });
+    spawn(core, false);
 }
 
 /// Asks for the microphone, lets go of it at once, and tells what is known then.
 pub(super) fn try_microphone(core: &Rc<Inner>) {
-    let weak = Rc::downgrade(core);
+    spawn(core, true);
+}
+
+fn spawn(core: &Rc<Inner>, tries: bool) {
+    let core = Rc::downgrade(core);
     spawn_local(async move {
-        let _ = open().await; // not allowed, or none there
-        let _ = look(&weak).await;
+        // A browser that does not tell is waited for by nobody.
+        let _ = look(&core, tries).await;
     });
 }
 
-async fn follow(core: &Weak<Inner>) -> Result<(), JsValue> {
-    let devices = devices();
-    let changed = core.clone();
-    listen(&devices, "devicechange", move || {
-        if let Some(core) = changed.upgrade() {
-            let phone_looked = changed.clone();
-            let phone_looked =
-                Closure::once_into_js(move || tell(&phone_looked, FromDesktop::PhoneLooked {}));
-            let audio = js::at(&core.flex.phone(), "audio");
-            let told = js::call(&audio, "once", &[&"deviceChange".into(), &phone_looked]);
-            tell(&changed, FromDesktop::DevicesChanged { phone_tells: told.is_ok() });
-        }
-    })?;
-    look(core).await?;
-    // No device has changed when the permission has, but Flex has to look again; it makes up such an event itself, too.
-    listen(&permission().await?, "change", move || {
-        let _ = announce(&devices); // a browser that has one has the other
-    })
+async fn look(core: &Weak<Inner>, tries: bool) -> Result<(), JsValue> {
+    let devices = js::at(&js_sys::global(), "navigator.mediaDevices");
+    if tries {
+        let _ = open(&devices).await; // not allowed, or none there
+    } else {
+        let core = core.clone();
+        listen(&devices, "devicechange", move || devices_changed(&core))?;
+    }
+    let permissions = js::at(&js_sys::global(), "navigator.permissions");
+    let permission = wait(js::call(&permissions, "query", &[&only("name", &"microphone".into())])?).await?;
+    let state = js::at(&permission, "state").as_string().unwrap_or_default();
+    let all = wait(js::call(&devices, "enumerateDevices", &[])?).await?;
+    let listed = Array::from(&all).iter().any(|device| js::at(&device, "kind") == "audioinput");
+    tell(core, FromDesktop::MicrophoneChanged { microphone: Microphone::seen(&state, listed) });
+    if !tries {
+        // No device has changed then, but Flex has to look again; it makes up such an event itself, too.
+        listen(&permission, "change", move || {
+            let _ = announce(&devices); // a browser that has one has the other
+        })?;
+    }
+    Ok(())
+}
+
+fn devices_changed(core: &Weak<Inner>) {
+    if let Some(page) = core.upgrade() {
+        let core = core.clone();
+        let looked = Closure::once_into_js({
+            let core = core.clone();
+            move || tell(&core, FromDesktop::PhoneLooked {})
+        });
+        let told = js::call(&js::at(&page.flex.phone(), "audio"), "once", &[&"deviceChange".into(), &looked]);
+        tell(&core, FromDesktop::DevicesChanged { phone_tells: told.is_ok() });
+    }
 }
 
 fn announce(devices: &JsValue) -> Result<(), JsValue> {
@@ -51,32 +66,20 @@ fn announce(devices: &JsValue) -> Result<(), JsValue> {
     js::call(devices, "dispatchEvent", &[&event]).map(drop)
 }
 
-async fn look(core: &Weak<Inner>) -> Result<(), JsValue> {
-    let state = js::at(&permission().await?, "state").as_string().unwrap_or_default();
-    let devices = wait(js::call(&devices(), "enumerateDevices", &[])?).await?;
-    let listed = Array::from(&devices).iter().any(|device| js::at(&device, "kind") == "audioinput");
-    tell(core, FromDesktop::MicrophoneChanged { microphone: Microphone::seen(&state, listed) });
-    Ok(())
-}
-
-async fn open() -> Result<(), JsValue> {
-    let wanted = Object::new();
-    Reflect::set(&wanted, &"audio".into(), &JsValue::TRUE)?;
-    let stream = wait(js::call(&devices(), "getUserMedia", &[&wanted])?).await?;
+async fn open(devices: &JsValue) -> Result<(), JsValue> {
+    let stream = wait(js::call(devices, "getUserMedia", &[&only("audio", &JsValue::TRUE)])?).await?;
     for track in Array::from(&js::call(&stream, "getTracks", &[])?).iter() {
         js::call(&track, "stop", &[])?;
     }
     Ok(())
 }
 
-async fn permission() -> Result<JsValue, JsValue> {
-    let wanted = Object::new();
-    Reflect::set(&wanted, &"name".into(), &"microphone".into())?;
-    wait(js::call(&js::at(&js_sys::global(), "navigator.permissions"), "query", &[&wanted])?).await
-}
-
-fn devices() -> JsValue {
-    js::at(&js_sys::global(), "navigator.mediaDevices")
+/// An object with nothing else in it.
+fn only(name: &str, value: &JsValue) -> Object {
+    let object = Object::new();
+    // Setting a property of a plain object does not fail.
+    let _ = Reflect::set(&object, &name.into(), value);
+    object
 }
 
 async fn wait(promise: JsValue) -> Result<JsValue, JsValue> {

@@ -137,13 +137,13 @@ impl Core {
         Ok(answer)
     }
 
-    /// While `joinCall` is carried out: Flex wants to set the exit flag of this participant. Which ones are to be cleared
-    /// instead, in this order; the last one is what Flex waits for.
+    /// While `joinCall` is carried out: Flex wants to set the exit flag of this participant, which is cleared instead. Which
+    /// ones are to be cleared once more before it.
     #[wasm_bindgen(js_name = flagsToClear)]
     pub fn flags_to_clear(&self, reservation: &str, participant: &str) -> Array {
         let legs = match ReservationSid::parse(reservation) {
             Ok(sid) => self.0.agent.borrow_mut().flags_to_clear(&sid, participant),
-            Err(_) => vec![participant.to_owned()],
+            Err(_) => Vec::new(),
         };
         legs.iter().map(|leg| JsValue::from(leg.as_str())).collect()
     }

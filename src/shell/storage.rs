@@ -84,7 +84,7 @@ pub fn store(mark: &Mark) {
     if let Some(storage) = storage() {
         // A full storage costs the dialog some milliseconds, nothing else.
         let value = if mark.muted { MUTED } else { "1" };
-        let _ = storage.set_item(&format!("{MARK}{}", mark.reservation), value);
+        let _ = storage.set_item(&[MARK, mark.reservation.as_str()].concat(), value);
     }
 }
 

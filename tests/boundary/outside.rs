@@ -73,13 +73,6 @@ pub fn events(number: u128) -> Vec<Json> {
         json!({"beforeComplete": {"request": 1, "reservation": reservation}}),
         started(number),
         json!({"phoneChanged": {"registered": false}}),
-        json!({"exitFlagSettled": {"reservation": reservation}}),
-        json!({"acceptFailed": {"reservation": reservation}}),
-        json!({"joined": {"reservation": reservation}}),
-        json!({"joinFailed": {"reservation": reservation}}),
-        json!({"tokenChanged": {}}),
-        json!({"reconnected": {}}),
-        json!({"signedOut": {}}),
         json!({"pageHide": {}}),
         json!({"soundChanged": {"blocked": true}}),
         json!({"activityChanged": {"sid": ActivitySid::numbered(1), "offline": false}}),
@@ -110,6 +103,13 @@ fn others(number: u128, word: &str) -> Vec<Json> {
         json!({"recoveries": []}),
         json!({"push": "ask"}),
         json!({"push": "superseded"}),
+        json!({"exitFlagSettled": {"reservation": reservation}}),
+        json!({"acceptFailed": {"reservation": reservation}}),
+        json!({"joined": {"reservation": reservation}}),
+        json!({"joinFailed": {"reservation": reservation}}),
+        json!({"tokenChanged": {}}),
+        json!({"reconnected": {}}),
+        json!({"signedOut": {}}),
         json_of(told::kept(&Kept {
             id: DeliveryId { epoch: 1, number: word.len() as u32 },
             worker: WorkerSid::numbered(9),
@@ -122,6 +122,22 @@ fn others(number: u128, word: &str) -> Vec<Json> {
             }),
         })),
     ]
+}
+
+/// What the shell notices by itself: nobody says it.
+fn noticed(line: &Json) -> Option<FromDesktop> {
+    let (name, details) = line.as_object()?.iter().next()?;
+    let reservation = || serde_json::from_value(details.get("reservation")?.clone()).ok();
+    Some(match name.as_str() {
+        "exitFlagSettled" => FromDesktop::ExitFlagSettled { reservation: reservation()? },
+        "acceptFailed" => FromDesktop::AcceptFailed { reservation: reservation()? },
+        "joined" => FromDesktop::Joined { reservation: reservation()? },
+        "joinFailed" => FromDesktop::JoinFailed { reservation: reservation()? },
+        "tokenChanged" => FromDesktop::TokenChanged {},
+        "reconnected" => FromDesktop::Reconnected {},
+        "signedOut" => FromDesktop::SignedOut {},
+        _ => return None,
+    })
 }
 
 /// What happens without anything being said: to the oldest request, or between the pages of this browser.
@@ -301,6 +317,9 @@ impl Page {
         }
         if line.get("delivery").is_some() {
             return self.kept.extend(stored::kept(value(line)));
+        }
+        if let Some(event) = noticed(&line) {
+            return self.handle(Event::Desktop(event));
         }
         if let Ok(mut event) = FromDesktop::try_from(value(line)) {
             if let FromDesktop::BeforeAccept { request, .. }
