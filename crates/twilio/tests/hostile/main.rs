@@ -1,0 +1,66 @@
+//! Bytes from anywhere, always the same ones: looking for new ones is what the fuzz targets are for.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
+
+mod inputs;
+
+use std::path::Path;
+
+/// So often each seed is changed.
+const CHANGES: usize = 400;
+
+/// Numbers that look random (<https://www.pcg-random.org>).
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % limit.max(1)
+    }
+}
+
+/// One to four changes: a byte, a piece left out, a piece twice, a piece of another seed, the end.
+fn changed(seed: &[u8], other: &[u8], numbers: &mut Numbers) -> Vec<u8> {
+    let mut bytes = seed.to_vec();
+    for _ in 0..=numbers.below(4) {
+        let (from, length) = (numbers.below(bytes.len() + 1), numbers.below(24));
+        let to = (from + length).min(bytes.len());
+        match numbers.below(6) {
+            0 => bytes.truncate(from),
+            1 => drop(bytes.drain(from..to)),
+            2 => bytes.extend_from_within(from..to),
+            3 => {
+                let piece = other.iter().copied().skip(numbers.below(other.len())).take(length);
+                bytes.splice(from..from, piece);
+            }
+            4 => bytes.insert(from, b"\"\\{}[]<>&'%=\n\0\xff\xf0"[numbers.below(16)]),
+            _ => {
+                if let Some(byte) = bytes.get_mut(from) {
+                    *byte = numbers.below(256) as u8;
+                }
+            }
+        }
+    }
+    bytes
+}
+
+#[test]
+fn whatever_comes_in_nothing_breaks() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds");
+    for (name, input) in inputs::ALL {
+        let mut files: Vec<_> =
+            std::fs::read_dir(corpus.join(name)).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        let seeds: Vec<Vec<u8>> = files.iter().map(|file| std::fs::read(file).unwrap()).collect();
+        assert!(!seeds.is_empty(), "{name} has no seeds");
+        input(b"");
+        let mut numbers = Numbers(1);
+        for seed in &seeds {
+            input(seed);
+            for _ in 0..CHANGES {
+                let other = &seeds[numbers.below(seeds.len())];
+                input(&changed(seed, other, &mut numbers));
+            }
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! A body of the plugin's, of whatever bytes. `npm test` plays changes of the same seeds.
+#![no_main]
+#![allow(dead_code, reason = "each target has an input of its own")]
+
+#[path = "../../crates/twilio/tests/hostile/inputs.rs"]
+mod inputs;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| inputs::plugin(bytes));
