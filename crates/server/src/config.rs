@@ -12,6 +12,7 @@ use crate::allowed::Number;
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::pace::Pacing;
+use crate::texts::Texts;
 use clap::{Args, Parser};
 use rejoin_protocol::{AccountSid, Millis, TaskQueueSid, WorkflowSid, WorkspaceSid};
 use rejoin_recovery::{Changes, Policies};
@@ -110,35 +111,6 @@ pub struct Storage {
     /// The database: `sqlite:` and a path.
     #[arg(long, env = "DATABASE_URL", default_value = "sqlite:rejoin.db", help_heading = "Server")]
     pub database_url: String,
-}
-
-/// What callers hear.
-#[derive(Clone, Debug, Args)]
-pub struct Texts {
-    /// Language of the texts, as in TwiML's `<Say>`.
-    #[arg(long, env = "REJOIN_LANGUAGE", default_value = "en-US")]
-    pub language: String,
-    /// When the agent was lost.
-    #[arg(
-        long = "text-interrupted",
-        env = "REJOIN_TEXT_INTERRUPTED",
-        default_value = "The connection to your agent was interrupted. Please stay on the line, we are reconnecting you."
-    )]
-    pub interrupted: String,
-    /// When it takes another attempt to connect the caller.
-    #[arg(
-        long = "text-again",
-        env = "REJOIN_TEXT_AGAIN",
-        default_value = "Thank you for waiting. We are connecting you with the next available agent."
-    )]
-    pub again: String,
-    /// When a call is not known any more: the last thing before the call ends.
-    #[arg(
-        long = "text-lost",
-        env = "REJOIN_TEXT_LOST",
-        default_value = "We are sorry, we could not reconnect you. Please call again."
-    )]
-    pub lost: String,
 }
 
 /// What is written into the log. Nothing personal is, at whatever level.

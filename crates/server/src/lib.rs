@@ -26,6 +26,7 @@ pub mod queue;
 pub mod reconnect;
 mod server;
 pub mod store;
+pub mod texts;
 mod timers;
 
 pub use config::Config;

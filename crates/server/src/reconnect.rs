@@ -55,6 +55,13 @@ pub fn attributes(call: &Call, recovery: &Recovery, target: Option<&WorkerSid>) 
     }
 }
 
+/// The language that the call's task names in this attribute; dots lead into objects.
+pub fn language(call: &Call, attribute: &str) -> Option<String> {
+    let attributes: Value = serde_json::from_str(&call.attributes).ok()?;
+    let named = attribute.split('.').try_fold(&attributes, |value, name| value.get(name))?;
+    named.as_str().map(str::to_owned)
+}
+
 /// Did an agent place the call?
 pub fn was_placed(call: &Call) -> bool {
     serde_json::from_str(&call.attributes).is_ok_and(|attributes| is_outbound(&attributes))

@@ -23,6 +23,14 @@ const TAIL: &str = "
 
 # [queue.WQ00000000000000000000000000000000]
 # queue_within_ms = 120000
+
+# ── What callers hear in other languages ──
+# Instead of our own words, or where there are none. What is not given is said in our own words.
+
+# [texts.it-IT]
+# interrupted = \"La comunicazione si è interrotta. Resti in linea, la stiamo ricollegando.\"
+# again = \"Grazie per l'attesa. La mettiamo in contatto con il prossimo operatore libero.\"
+# lost = \"Non siamo riusciti a ricollegarla. La preghiamo di richiamare.\"
 ";
 
 /// All settings as TOML, commented out, with what they mean.

@@ -4,6 +4,7 @@
 //! there is one place that reads values.
 
 use super::Key;
+use crate::texts::Wording;
 use rejoin_protocol::{TaskQueueSid, WorkflowSid};
 use rejoin_recovery::Changes;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -61,8 +62,10 @@ pub enum Mistake {
         /// What the parser says.
         why: String,
     },
-    /// Something else than durations for a workflow or a queue.
-    #[error("line {line}: {why}; durations for [workflow.WW…] or [queue.WQ…] are wanted")]
+    /// Something else than durations for a workflow or a queue, or texts for a language.
+    #[error(
+        "line {line}: {why}; durations for [workflow.WW…] or [queue.WQ…], or texts for [texts.xx-XX], are wanted"
+    )]
     Table {
         /// Where.
         line: usize,
@@ -140,10 +143,12 @@ pub struct Tables {
     pub workflow: BTreeMap<WorkflowSid, Changes>,
     /// For those from a queue.
     pub queue: BTreeMap<TaskQueueSid, Changes>,
+    /// What is said in a language.
+    pub texts: BTreeMap<String, Wording>,
 }
 
 /// The names of [`Tables`].
-const TABLES: [&str; 2] = ["workflow", "queue"];
+const TABLES: [&str; 3] = ["workflow", "queue", "texts"];
 
 impl File {
     /// Reads a file.
@@ -327,6 +332,15 @@ mod tests {
             mistakes("ping_ttl_ms = 2020-01-01")[0].starts_with("line 1: ping_ttl_ms cannot be datetime")
         );
         assert!(mistakes("allowed_origins = [1]")[0].contains("a list of anything but texts"));
+    }
+
+    #[test]
+    fn a_language_may_have_words_of_its_own() {
+        let file = File::parse("[texts.it-IT]\ninterrupted = \"Un momento.\"\n").expect("good");
+        let layered = file.under(vec![], &Key::all(), |_| None).expect("good");
+        assert_eq!(layered.tables.texts["it-IT"].interrupted.as_deref(), Some("Un momento."));
+        let refused = mistakes("[texts.it-IT]\ninterupted = \"Un momento.\"\n");
+        assert!(refused[0].starts_with("line 2: unknown field `interupted`"), "{refused:?}");
     }
 
     #[test]

@@ -210,3 +210,45 @@ async fn a_caller_gets_a_document_though_the_database_stands_still() {
     assert!(xml.contains("<Play>") && xml.contains(&format!("{PUBLIC}{fallback}</Redirect>")), "{xml}");
     sqlx::query("rollback").execute(&mut *locked).await.unwrap();
 }
+
+#[tokio::test]
+async fn callers_hear_their_own_language_from_beginning_to_end() {
+    for (attributes, wanted, interrupted, again) in [
+        (r#"{"language":"de-AT"}"#, "de-DE", "Die Verbindung", "Danke"),
+        (r#"{"language":"xx"}"#, "en-US", "The connection", "Thank you"),
+        (r#"{"language":["de"]}"#, "en-US", "The connection", "Thank you"),
+        (r#"{"language":"<b>"}"#, "en-US", "The connection", "Thank you"),
+        ("{}", "en-US", "The connection", "Thank you"),
+    ] {
+        let world = World::start().await;
+        let desk = &world.desk;
+        let read = format!("GET Tasks/{}", task());
+        world.twilio.script(move |asked, _| {
+            (asked.what == read).then(|| (200, vec![], task_json(&task(), "assigned", attributes)))
+        });
+        queued(&world).await;
+        let xml = document(desk, &format!("/twiml/announce/{}", recovery()), &[]).await;
+        assert!(xml.contains(&format!("<Say language=\"{wanted}\">{interrupted}")), "{attributes}: {xml}");
+        let params = [("CallSid", customer().to_string()), ("QueueResult", "leave".into())];
+        let params: Vec<_> = params.iter().map(|(key, value)| (*key, value.as_str())).collect();
+        let xml = document(desk, &format!("/twiml/after/{}", recovery()), &params).await;
+        assert_eq!(
+            xml.matches(&format!("<Say language=\"{wanted}\">{again}")).count(),
+            2,
+            "{attributes}: {xml}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_announcement_does_not_wait_for_a_language_that_nobody_tells() {
+    let world = World::start_with(|config| config.texts.language = "fr-FR".into()).await;
+    let read = format!("GET Tasks/{}", task());
+    world.twilio.script(move |asked, _| (asked.what == read).then(|| (503, vec![], json!({}))));
+    world.desk.lost().await;
+    world.twilio.wait_for(&format!("POST Conferences/{}.json", conference()), 1).await;
+    for recovery in [recovery(), RecoveryId::numbered(99)] {
+        let xml = document(&world.desk, &format!("/twiml/announce/{recovery}"), &[]).await;
+        assert!(xml.contains("<Say language=\"fr-FR\">La communication"), "{xml}");
+    }
+}

@@ -10,6 +10,7 @@ pub(crate) use queue::{after, fallback, requeue, wait};
 
 use super::App;
 use super::problem::Problem;
+use crate::texts::Phrase;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use rejoin_protocol::RecoveryId;
@@ -24,6 +25,12 @@ impl IntoResponse for Twiml {
     fn into_response(self) -> Response {
         ([(header::CONTENT_TYPE, CONTENT_TYPE)], self.0.finish()).into_response()
     }
+}
+
+/// `<Say>`, in this language if there are words in it.
+fn said(app: &App, document: Document, phrase: Phrase, language: Option<&str>) -> Document {
+    let (language, text) = app.config.texts.say(phrase, language);
+    document.say(language, text)
 }
 
 fn comforting(app: &App) -> Document {

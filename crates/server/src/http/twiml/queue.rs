@@ -1,11 +1,12 @@
 //! The customer's way through the queue: into it, in it, out of it, and when something did not work.
 
-use super::{Twiml, comforting, parse, voice_request};
+use super::{Twiml, comforting, parse, said, voice_request};
 use crate::error::Error;
 use crate::http::App;
 use crate::http::problem::Problem;
 use crate::http::signed::Signed;
 use crate::reconnect;
+use crate::texts::Phrase;
 use axum::extract::{Path, State};
 use rejoin_protocol::attributes::PRIORITY;
 use rejoin_protocol::{Millis, RecoveryId, WorkflowSid};
@@ -104,6 +105,7 @@ struct Way {
     /// How long the machine waits for any agent.
     queue_within: Millis,
     attributes: String,
+    language: Option<String>,
 }
 
 enum Targeting {
@@ -114,6 +116,7 @@ enum Targeting {
 /// `None` when the recovery, or the workflow that its call came from, is not known.
 async fn way(app: &App, recovery: &RecoveryId, targeting: Targeting) -> Result<Option<Way>, Error> {
     let (id, outbound) = (recovery.clone(), app.config.outbound_workflow.clone());
+    let attribute = app.config.texts.language_attribute.clone();
     let way = app.engine.read(move |machine| {
         let call = machine.recovering(&id)?;
         let recovery = call.recovery.as_ref()?;
@@ -123,7 +126,9 @@ async fn way(app: &App, recovery: &RecoveryId, targeting: Targeting) -> Result<O
             Targeting::Anybody => None,
         };
         let queue_within = machine.config(call).queue_within;
-        Some(Way { workflow, queue_within, attributes: reconnect::attributes(call, recovery, target) })
+        let language = reconnect::language(call, &attribute);
+        let attributes = reconnect::attributes(call, recovery, target);
+        Some(Way { workflow, queue_within, attributes, language })
     });
     tokio::time::timeout(AT_ONCE, way).await.unwrap_or(Err(Error::Busy))
 }
@@ -144,32 +149,29 @@ fn in_a_moment(app: &App, recovery: &RecoveryId, error: &Error) -> Twiml {
 
 /// Another attempt, for any agent. A call that is not known any more cannot be sent anywhere.
 async fn again(app: &App, recovery: &RecoveryId) -> Twiml {
-    let texts = &app.config.texts;
     match way(app, recovery, Targeting::Anybody).await {
         Ok(Some(way)) => {
-            let document = Document::new().say(&texts.language, &texts.again);
+            let document = said(app, Document::new(), Phrase::Again, way.language.as_deref());
             Twiml(enqueued(app, document, recovery, &way))
         }
         Ok(None) => {
             tracing::error!(%recovery, "a caller of a recovery that is not known was told so");
-            Twiml(Document::new().say(&texts.language, &texts.lost))
+            Twiml(said(app, Document::new(), Phrase::Lost, None))
         }
         Err(error) => in_a_moment(app, recovery, &error),
     }
 }
 
 fn enqueued(app: &App, document: Document, recovery: &RecoveryId, way: &Way) -> Document {
-    let texts = &app.config.texts;
-    document
-        .enqueue(&Enqueue {
-            workflow: &way.workflow,
-            wait_url: &app.config.public(&format!("/twiml/wait/{recovery}")),
-            action: &app.config.public(&format!("/twiml/after/{recovery}")),
-            priority: PRIORITY,
-            timeout_seconds: way.queue_within.0 / 1000 + TASK_SLACK_SECONDS,
-            attributes: &way.attributes,
-        })
-        // Where the document goes on if the queue does not take the call.
-        .say(&texts.language, &texts.again)
+    let document = document.enqueue(&Enqueue {
+        workflow: &way.workflow,
+        wait_url: &app.config.public(&format!("/twiml/wait/{recovery}")),
+        action: &app.config.public(&format!("/twiml/after/{recovery}")),
+        priority: PRIORITY,
+        timeout_seconds: way.queue_within.0 / 1000 + TASK_SLACK_SECONDS,
+        attributes: &way.attributes,
+    });
+    // Where the document goes on if the queue does not take the call.
+    said(app, document, Phrase::Again, way.language.as_deref())
         .redirect(&app.config.public(&format!("/twiml/fallback/{recovery}")))
 }
