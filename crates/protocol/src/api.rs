@@ -9,6 +9,7 @@
 //! | `POST /v1/calls` | [`Registration`] | 204 |
 //! | `POST /v1/graceful` | [`GracefulMark`] | 204 |
 //! | `POST /v1/goodbye` | [`Beacon`], as `text/plain`: a page that goes away can set no header | 204 |
+//! | `GET /v1/calls/{conference}` | | [`CallView`]: for the call's agents, supervisors and administrators |
 //! | `GET /v1/push?epoch=…` | | `text/event-stream` of [`Push`], one JSON object a `data:` line |
 //!
 //! Registrations and marks may carry a [`DeliveryId`]: the same one again changes nothing.
@@ -60,7 +61,18 @@ impl TryFrom<String> for DeliveryId {
     }
 }
 
+#[cfg(feature = "openapi")]
+impl utoipa::PartialSchema for DeliveryId {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        crate::schema::text("^[0-9]+-[0-9]+$")
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl utoipa::ToSchema for DeliveryId {}
+
 /// A desktop has come up. Proves the agent reachable, and every older page of that browser dead.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Hello {
@@ -71,6 +83,7 @@ pub struct Hello {
 }
 
 /// A voice reservation of this worker that the page found when it loaded.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Holding {
@@ -87,6 +100,7 @@ pub struct Holding {
 }
 
 /// A page goes away and has not hung up: its legs stand for a while, with nobody at them.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Goodbye {
@@ -97,6 +111,7 @@ pub struct Goodbye {
 }
 
 /// The last words of a page, with the token in the body. It has no `Debug`, so that the token is never printed.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Beacon {
@@ -111,6 +126,7 @@ pub struct Beacon {
 }
 
 /// What the server knows about the worker's calls. Empty: nothing to recover.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HelloReply {
@@ -126,6 +142,7 @@ pub struct HelloReply {
 
 /// A call is up: the page has seen its own leg and the customer's in the conference. One with an id takes back a mark
 /// that came before it: the agent has stayed.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Registration {
@@ -154,6 +171,7 @@ pub struct Registration {
 }
 
 /// The agent leaves on purpose. Sent before Flex acts.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GracefulMark {
@@ -169,6 +187,7 @@ pub struct GracefulMark {
 }
 
 /// Ways to leave a call on purpose.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GracefulReason {
@@ -222,6 +241,7 @@ impl TryFrom<String> for GracefulReason {
 }
 
 /// One recovery as the server knows it, for the dialog.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RecoveryView {
@@ -238,7 +258,19 @@ pub struct RecoveryView {
     pub remaining_ms: Option<u64>,
 }
 
+/// How things stand on a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct CallView {
+    /// The task that it belongs to.
+    pub task: TaskSid,
+    /// Its recoveries, open and ended.
+    pub recoveries: Vec<RecoveryView>,
+}
+
 /// How far a recovery is.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "camelCase", try_from = "AnyStage")]
 pub enum Stage {
@@ -275,6 +307,7 @@ pub enum Stage {
 }
 
 /// Why a recovery failed for good.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", from = "String")]
 pub enum Failure {
@@ -342,6 +375,7 @@ impl Stage {
 }
 
 /// What the server says without being asked.
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "push", rename_all = "camelCase")]
 pub enum Push {
@@ -358,6 +392,7 @@ pub enum Push {
 }
 
 /// An error reply (RFC 9457).
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {

@@ -5,6 +5,8 @@
 
 pub mod api;
 pub mod attributes;
+#[cfg(feature = "openapi")]
+mod schema;
 mod sid;
 mod time;
 

@@ -12,6 +12,7 @@ mod effect;
 mod event;
 mod keys;
 mod machine;
+mod rights;
 mod task_event;
 
 pub use call::{Agent, Call, Ending, Participant, Phase, Prepared, Recovery};

@@ -177,6 +177,11 @@ impl Machine {
         }
     }
 
+    /// The calls of a task.
+    pub(crate) fn calls_of(&self, task: &TaskSid) -> impl Iterator<Item = &Call> {
+        self.calls.values().filter(move |call| &call.task == task)
+    }
+
     fn of_task(&self, task: &TaskSid) -> Vec<ConferenceSid> {
         self.calls.values().filter(|call| &call.task == task).map(|call| call.conference.clone()).collect()
     }

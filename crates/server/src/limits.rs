@@ -15,6 +15,9 @@ pub struct Limits {
     /// How long a request's body may take altogether, in milliseconds.
     #[arg(long, env = "REJOIN_BODY_WITHIN_MS", default_value = "10000")]
     pub body_within_ms: u64,
+    /// How many requests one worker may make in a minute, whether at once or one after the other.
+    #[arg(long, env = "REJOIN_REQUESTS_PER_MINUTE", default_value = "300")]
+    pub requests_per_minute: u32,
 }
 
 impl Limits {

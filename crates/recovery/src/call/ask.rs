@@ -47,7 +47,7 @@ impl Call {
     }
 
     /// Everything that an agent's dialog may have to show.
-    pub(crate) fn recoveries(&self) -> impl Iterator<Item = &Recovery> {
+    pub fn recoveries(&self) -> impl Iterator<Item = &Recovery> {
         self.recovery.iter().chain(self.beside.values())
     }
 

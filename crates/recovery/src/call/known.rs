@@ -68,10 +68,8 @@ impl Call {
     }
 
     pub(crate) fn registered(&mut self, out: &mut Out<'_>, worker: &WorkerSid, registration: &Registration) {
-        let foreign =
-            |agent: &Agent| agent.worker != *worker || agent.reservation != registration.reservation;
-        if registration.task != self.task || self.agents.get(&registration.worker_leg).is_some_and(foreign) {
-            return; // another task's conference, or somebody else's leg
+        if self.is_foreign_registration(worker, registration) {
+            return;
         }
         if self.was_delivered(worker, registration.id) {
             return;
@@ -94,6 +92,13 @@ impl Call {
         }
         self.clear_timer(out, Timer::Learn);
         self.evaluate(out);
+    }
+
+    /// Another task's conference, or somebody else's leg?
+    pub(crate) fn is_foreign_registration(&self, worker: &WorkerSid, registration: &Registration) -> bool {
+        let foreign =
+            |agent: &Agent| agent.worker != *worker || agent.reservation != registration.reservation;
+        registration.task != self.task || self.agents.get(&registration.worker_leg).is_some_and(foreign)
     }
 
     /// The page has seen both legs in the conference; callbacks that came first know better.

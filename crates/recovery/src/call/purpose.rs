@@ -6,10 +6,14 @@ use rejoin_protocol::WorkerSid;
 use rejoin_protocol::api::{GracefulMark, GracefulReason};
 
 impl Call {
-    pub(crate) fn graceful(&mut self, out: &mut Out<'_>, worker: &WorkerSid, mark: &GracefulMark) {
-        // Nobody marks another agent's leave.
+    /// Nobody marks another agent's leave.
+    pub(crate) fn is_foreign_mark(&self, worker: &WorkerSid, mark: &GracefulMark) -> bool {
         let foreign = |agent: &Agent| agent.reservation == mark.reservation && agent.worker != *worker;
-        if self.agents.values().any(foreign) || self.was_delivered(worker, mark.id) {
+        self.agents.values().any(foreign)
+    }
+
+    pub(crate) fn graceful(&mut self, out: &mut Out<'_>, worker: &WorkerSid, mark: &GracefulMark) {
+        if self.is_foreign_mark(worker, mark) || self.was_delivered(worker, mark.id) {
             return;
         }
         if mark.reason == GracefulReason::Complete {

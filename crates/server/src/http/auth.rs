@@ -11,14 +11,32 @@ use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::Semaphore;
 
-/// So long a token that was good counts as good without asking again.
+/// So long what Twilio said of a token counts without asking again.
 const REMEMBERED: Millis = Millis::seconds(60);
 /// Longer ones are refused unasked, in bytes.
 const LONGEST: usize = 8192;
+/// So many tokens are remembered. When there are more, the next ones are asked about each time.
+const KNOWN: usize = 50_000;
+/// So long a check may wait for others to end.
+const PATIENCE: Duration = Duration::from_secs(4);
 /// So many tokens are checked at once: nobody is to keep Twilio busy with guesses.
 const AT_ONCE: usize = 8;
+
+/// Roles that may look at calls that are not their own (<https://www.twilio.com/docs/flex/admin-guide/setup/permissions>).
+const SEE_ALL: [&str; 2] = ["supervisor", "admin"];
+
+/// Somebody with a good token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct User {
+    /// Who, if it is a worker.
+    pub(crate) worker: Option<WorkerSid>,
+    /// May he or she look at calls that are not his or her own?
+    pub(crate) may_see_all: bool,
+    expires: Option<Millis>,
+}
 
 /// An agent, by a good token.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,12 +47,47 @@ pub(crate) struct Agent {
     pub(crate) expires: Option<Millis>,
 }
 
-impl FromRequestParts<Arc<App>> for Agent {
+impl FromRequestParts<Arc<App>> for User {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
         let token = bearer(parts).ok_or(Problem::TokenMissing)?;
-        app.tokens.check(token, crate::engine::now()).await
+        Self::of(app, token).await
+    }
+}
+
+impl User {
+    /// Whose token this is. Counts as one more request of the worker.
+    async fn of(app: &App, token: &str) -> Result<Self, Problem> {
+        let user = app.tokens.check(token, crate::engine::now()).await?;
+        if let Some(worker) = &user.worker {
+            app.rate.check(worker)?;
+        }
+        Ok(user)
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Agent {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        User::from_request_parts(parts, app).await?.try_into()
+    }
+}
+
+impl Agent {
+    /// Whose token this is.
+    pub(crate) async fn of(app: &App, token: &str) -> Result<Self, Problem> {
+        User::of(app, token).await?.try_into()
+    }
+}
+
+impl TryFrom<User> for Agent {
+    type Error = Problem;
+
+    fn try_from(user: User) -> Result<Self, Problem> {
+        let worker = user.worker.ok_or(Problem::NotAWorker)?;
+        Ok(Self { worker, expires: user.expires })
     }
 }
 
@@ -45,12 +98,21 @@ pub(crate) fn bearer(parts: &Parts) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
-/// Checks tokens. Those that were good are remembered by their hash.
+/// Checks tokens. What Twilio said is remembered by their hash: a token that was taken back is good for so long at most,
+/// and nobody keeps Twilio busy with the same bad one.
 #[derive(Debug)]
 pub(crate) struct Tokens {
     client: Client,
-    known: Mutex<HashMap<[u8; 32], (Agent, Millis)>>,
+    known: Mutex<HashMap<[u8; 32], Known>>,
     permits: Semaphore,
+}
+
+/// What Twilio said of a token.
+#[derive(Clone, Debug)]
+struct Known {
+    said: Result<User, Problem>,
+    /// Counts until then (point in time).
+    until: Millis,
 }
 
 impl Tokens {
@@ -58,20 +120,41 @@ impl Tokens {
         Self { client, known: Mutex::default(), permits: Semaphore::new(AT_ONCE) }
     }
 
-    pub(crate) async fn check(&self, token: &str, now: Millis) -> Result<Agent, Problem> {
+    pub(crate) async fn check(&self, token: &str, now: Millis) -> Result<User, Problem> {
         if token.len() > LONGEST {
             return Err(Problem::TokenRefused);
         }
         let hash: [u8; 32] = Sha256::digest(token).into();
-        if let Some(agent) = self.remembered(&hash, now) {
-            return Ok(agent);
+        if let Some(known) = self.remembered(&hash, now) {
+            return known;
         }
-        // The semaphore is never closed.
-        let _permit = self.permits.acquire().await;
+        // The semaphore is never closed. Whoever waits for long is told to come back.
+        let Ok(_permit) = tokio::time::timeout(PATIENCE, self.permits.acquire()).await else {
+            return Err(Problem::TwilioUnavailable);
+        };
+        let said = self.ask(token, now).await;
+        // Passing trouble is not what Twilio says about the token.
+        if matches!(said, Ok(_) | Err(Problem::TokenRefused)) {
+            let expires = said.as_ref().ok().and_then(|user| user.expires);
+            let until = expires.map_or(now + REMEMBERED, |at| at.min(now + REMEMBERED));
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            if known.len() >= KNOWN {
+                known.retain(|_, known| known.until > now);
+            }
+            if known.len() < KNOWN {
+                known.insert(hash, Known { said: said.clone(), until });
+            }
+        }
+        said
+    }
+
+    async fn ask(&self, token: &str, now: Millis) -> Result<User, Problem> {
         let info = match self.client.validate_token(&SecretString::from(token)).await {
             Ok(info) => info,
-            // 401 speaks of our own credentials.
-            Err(TwilioError::Refused { status, .. }) if status != 401 => return Err(Problem::TokenRefused),
+            // 401 speaks of our own credentials, 429 of how often we ask.
+            Err(TwilioError::Refused { status, .. }) if !matches!(status, 401 | 429) => {
+                return Err(Problem::TokenRefused);
+            }
             Err(TwilioError::Gone) => return Err(Problem::TokenRefused),
             Err(error) => {
                 tracing::error!(%error, "a Flex token could not be checked");
@@ -81,17 +164,12 @@ impl Tokens {
         if !info.valid || info.expiration.is_some_and(|at| at <= now) {
             return Err(Problem::TokenRefused);
         }
-        let worker = info.worker_sid.ok_or(Problem::NotAWorker)?;
-        let agent = Agent { worker, expires: info.expiration };
-        let until = info.expiration.map_or(now + REMEMBERED, |at| at.min(now + REMEMBERED));
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|_, (_, until)| *until > now);
-        known.insert(hash, (agent.clone(), until));
-        Ok(agent)
+        let may_see_all = info.roles.iter().any(|role| SEE_ALL.contains(&role.as_str()));
+        Ok(User { worker: info.worker_sid, may_see_all, expires: info.expiration })
     }
 
-    fn remembered(&self, hash: &[u8; 32], now: Millis) -> Option<Agent> {
+    fn remembered(&self, hash: &[u8; 32], now: Millis) -> Option<Result<User, Problem>> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(hash).filter(|(_, until)| *until > now).map(|(agent, _)| agent.clone())
+        known.get(hash).filter(|known| known.until > now).map(|known| known.said.clone())
     }
 }

@@ -5,12 +5,15 @@ mod body;
 mod connections;
 mod events;
 mod health;
+mod openapi;
 mod operator;
 mod plugin;
 mod problem;
 mod push;
+mod rate;
 mod signed;
 mod twiml;
+mod view;
 mod webhooks;
 
 use crate::config::Config;
@@ -25,7 +28,9 @@ use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::routing::{get, post};
 pub(crate) use connections::serve;
 use health::Reachable;
+pub use openapi::document;
 use problem::Problem;
+use rate::Rate;
 use rejoin_twilio::Client;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +48,7 @@ pub struct App {
     pub(crate) tokens: Tokens,
     pub(crate) reachable: Reachable,
     pub(crate) turns: Turns,
+    pub(crate) rate: Rate,
     /// Turns true when the server stops: streams end then.
     pub(crate) stopping: watch::Receiver<bool>,
 }
@@ -59,7 +65,8 @@ impl App {
         stopping: watch::Receiver<bool>,
     ) -> Self {
         let (reachable, tokens) = (Reachable::new(client.clone()), Tokens::new(client));
-        Self { config, engine, pushes, lines, timelines, tokens, reachable, turns, stopping }
+        let rate = Rate::new(config.limits.requests_per_minute);
+        Self { config, engine, pushes, lines, timelines, tokens, rate, reachable, turns, stopping }
     }
 }
 
@@ -68,6 +75,7 @@ pub fn router(app: Arc<App>) -> Result<Router, Error> {
     let plugin = Router::new()
         .route("/v1/hello", post(plugin::hello))
         .route("/v1/calls", post(plugin::register))
+        .route("/v1/calls/{conference}", get(view::call))
         .route("/v1/graceful", post(plugin::graceful))
         .route("/v1/goodbye", post(plugin::goodbye))
         .route("/v1/push", get(push::push))
@@ -82,6 +90,7 @@ pub fn router(app: Arc<App>) -> Result<Router, Error> {
         .route("/twiml/after/{recovery}", post(twiml::after))
         .route("/twiml/move/{task}", post(twiml::follow))
         .route("/twiml/fallback/{recovery}", post(twiml::fallback))
+        .route("/openapi.json", get(openapi::openapi))
         .route("/audio/comfort.wav", get(twiml::comfort_audio))
         .route("/operator/timeline/{customer}", get(operator::timeline))
         .route("/metrics", get(health::metrics))

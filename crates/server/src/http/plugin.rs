@@ -8,8 +8,8 @@ use crate::config::InPlace;
 use axum::Json;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
-use rejoin_protocol::api::{Beacon, GracefulMark, Hello, HelloReply, Registration};
-use rejoin_recovery::Event;
+use rejoin_protocol::api::{self, Beacon, GracefulMark, Hello, HelloReply, Registration};
+use rejoin_recovery::{Event, Machine};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
@@ -34,7 +34,17 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Posted<T> {
     }
 }
 
-/// `POST /v1/hello`.
+/// A desktop has come up: what is to be done there?
+#[utoipa::path(
+    post,
+    path = "/v1/hello",
+    request_body = Hello,
+    responses(
+        (status = 200, description = "What is open for this worker.", body = HelloReply),
+        (status = "default", description = "A problem.", body = api::Problem, content_type = "application/problem+json"),
+    ),
+    security(("flexToken" = []))
+)]
 pub(crate) async fn hello(
     State(app): State<Arc<App>>,
     agent: Agent,
@@ -54,7 +64,17 @@ pub(crate) async fn hello(
     Ok(Json(HelloReply { recoveries, in_place: app.config.in_place == InPlace::Auto, superseded }))
 }
 
-/// `POST /v1/calls`.
+/// A call is up.
+#[utoipa::path(
+    post,
+    path = "/v1/calls",
+    request_body = Registration,
+    responses(
+        (status = 204, description = "It is durable."),
+        (status = "default", description = "A problem.", body = api::Problem, content_type = "application/problem+json"),
+    ),
+    security(("flexToken" = []))
+)]
 pub(crate) async fn register(
     State(app): State<Arc<App>>,
     agent: Agent,
@@ -66,26 +86,53 @@ pub(crate) async fn register(
     tracing::info!(worker = %agent.worker, conference = %registration.conference, "registration");
     let conference = registration.conference.clone();
     let event = Event::Registered { worker: agent.worker, registration };
+    let said = event.clone();
     // The page guards a call only once it is registered.
-    match app.engine.event_then(event, move |machine| machine.may_touch(&conference)).await? {
-        Some(true) => Ok(StatusCode::NO_CONTENT),
-        Some(false) => Err(Problem::CallNotAllowed),
-        None => Err(Problem::CallNotKnownYet),
+    let rights = move |machine: &Machine| (machine.is_foreign(&said), machine.may_touch(&conference));
+    match app.engine.event_then(event, rights).await? {
+        (true, _) => Err(Problem::NotYourCall),
+        (false, Some(true)) => Ok(StatusCode::NO_CONTENT),
+        (false, Some(false)) => Err(Problem::CallNotAllowed),
+        (false, None) => Err(Problem::CallNotKnownYet),
     }
 }
 
-/// `POST /v1/graceful`.
+/// The agent leaves on purpose.
+#[utoipa::path(
+    post,
+    path = "/v1/graceful",
+    request_body = GracefulMark,
+    responses(
+        (status = 204, description = "It is durable."),
+        (status = "default", description = "A problem.", body = api::Problem, content_type = "application/problem+json"),
+    ),
+    security(("flexToken" = []))
+)]
 pub(crate) async fn graceful(
     State(app): State<Arc<App>>,
     agent: Agent,
     Posted(mark): Posted<GracefulMark>,
 ) -> Result<StatusCode, Problem> {
     tracing::info!(worker = %agent.worker, task = %mark.task, reason = ?mark.reason, "leaves on purpose");
-    app.engine.event(Event::Graceful { worker: agent.worker, mark }).await?;
+    let event = Event::Graceful { worker: agent.worker, mark };
+    let said = event.clone();
+    if app.engine.event_then(event, move |machine| machine.is_foreign(&said)).await? {
+        return Err(Problem::NotYourCall);
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `POST /v1/goodbye`: a beacon. Nobody reads the reply.
+/// A page goes away: a beacon, whose answer nobody reads. The token is in the body, because it can set no header.
+#[utoipa::path(
+    post,
+    path = "/v1/goodbye",
+    request_body(content = Beacon, content_type = "text/plain"),
+    responses(
+        (status = 204, description = "It is durable."),
+        (status = "default", description = "A problem.", body = api::Problem, content_type = "application/problem+json"),
+    ),
+    security(())
+)]
 pub(crate) async fn goodbye(State(app): State<Arc<App>>, request: Request) -> Result<StatusCode, Problem> {
     let body = body::read(&app, request.into_body(), body::LIMIT).await?;
     let Ok(Beacon { token, marks, goodbye }) = serde_json::from_slice(&body) else {
@@ -94,7 +141,7 @@ pub(crate) async fn goodbye(State(app): State<Arc<App>>, request: Request) -> Re
     if marks.len() > HOLDINGS || goodbye.as_ref().is_some_and(|goodbye| goodbye.tasks.len() > HOLDINGS) {
         return Err(Problem::BodyInvalid);
     }
-    let Agent { worker, .. } = app.tokens.check(&token, crate::engine::now()).await?;
+    let Agent { worker, .. } = Agent::of(&app, &token).await?;
     for mark in marks {
         tracing::info!(%worker, task = %mark.task, reason = ?mark.reason, "leaves on purpose, and the page ends");
         app.engine.event(Event::Graceful { worker: worker.clone(), mark }).await?;

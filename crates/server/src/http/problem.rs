@@ -18,6 +18,13 @@ pub(crate) enum Problem {
     TokenRefused,
     /// A good token of somebody who is no worker.
     NotAWorker,
+    /// Something that is said, or asked, about somebody else's call.
+    NotYourCall,
+    /// One worker asks too often.
+    TooMany {
+        /// When to ask again, in seconds from now.
+        seconds: u32,
+    },
     /// A body that is too long.
     BodyTooLarge,
     /// A body that took too long.
@@ -39,6 +46,16 @@ pub(crate) enum Problem {
 }
 
 impl Problem {
+    /// Of each kind one.
+    pub(crate) fn all() -> &'static [Self] {
+        &ALL
+    }
+
+    /// Stable name, for programs.
+    pub(crate) fn code(self) -> &'static str {
+        self.parts().1
+    }
+
     fn parts(self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::SignatureInvalid => (
@@ -66,6 +83,17 @@ impl Problem {
                 StatusCode::FORBIDDEN,
                 "not-a-worker",
                 "The token belongs to no worker, so there is no call of his; nothing was changed.",
+            ),
+            Self::NotYourCall => (
+                StatusCode::FORBIDDEN,
+                "not-your-call",
+                "The call, or the leg or reservation, is another worker's; nothing was changed. \
+                 Only its agents may do this, and supervisors and administrators may look.",
+            ),
+            Self::TooMany { seconds: _ } => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "too-many-requests",
+                "This worker asks too often; nothing was changed. Repeat after the time in Retry-After.",
             ),
             Self::BodyTooLarge => (
                 StatusCode::PAYLOAD_TOO_LARGE,
@@ -112,6 +140,26 @@ impl Problem {
     }
 }
 
+/// Of each kind one.
+const ALL: [Problem; 16] = [
+    Problem::SignatureInvalid,
+    Problem::CallbackInvalid,
+    Problem::TokenMissing,
+    Problem::TokenRefused,
+    Problem::NotAWorker,
+    Problem::NotYourCall,
+    Problem::CallNotAllowed,
+    Problem::CallNotKnownYet,
+    Problem::TooMany { seconds: 1 },
+    Problem::BodyTooLarge,
+    Problem::TooSlow,
+    Problem::BodyIncomplete,
+    Problem::BodyInvalid,
+    Problem::NotFound,
+    Problem::TwilioUnavailable,
+    Problem::Unavailable,
+];
+
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         tracing::warn!(%error, "a request could not be served");
@@ -132,6 +180,9 @@ impl IntoResponse for Problem {
             }
             Self::Unavailable | Self::TwilioUnavailable | Self::CallNotKnownYet => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            Self::TooMany { seconds } => {
+                headers.insert(header::RETRY_AFTER, seconds.into());
             }
             _ => {}
         }

@@ -9,7 +9,7 @@ use axum::http::HeaderMap;
 use axum::response::sse::{Event as Line, KeepAlive};
 use axum::response::{IntoResponse, Sse};
 use futures_util::{StreamExt as _, stream};
-use rejoin_protocol::api::Push;
+use rejoin_protocol::api::{self, Push};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,7 +27,21 @@ pub(crate) struct Page {
     epoch: u64,
 }
 
-/// `GET /v1/push?epoch=…`. Ends when the token does; the page comes back with the next one, and with `Last-Event-ID`.
+/// What the server says without being asked. Ends when the token does; the page comes back with the next one, and with
+/// the last event's id as `Last-Event-ID`.
+#[utoipa::path(
+    get,
+    path = "/v1/push",
+    params(
+        ("epoch" = Option<u64>, Query, description = "Of the page."),
+        ("Last-Event-ID" = Option<String>, Header, description = "How far this page has heard."),
+    ),
+    responses(
+        (status = 200, description = "Events, each with an id and one JSON object as its data.", body = Push, content_type = "text/event-stream"),
+        (status = "default", description = "A problem.", body = api::Problem, content_type = "application/problem+json"),
+    ),
+    security(("flexToken" = []))
+)]
 pub(crate) async fn push(
     State(app): State<Arc<App>>,
     agent: Agent,

@@ -78,6 +78,23 @@ async fn each_event_of_a_batch_is_handled_and_not_only_the_first() {
 }
 
 #[tokio::test]
+async fn what_nobody_here_needs_is_counted() {
+    let world = World::start().await;
+    let desk = &world.desk;
+    // Other tests count in the same process.
+    let counted = async |result: &str| -> u64 {
+        let request = desk.http.get(format!("{}/metrics", desk.address)).bearer_auth(OPERATOR_TOKEN);
+        let text = request.send().await.unwrap().text().await.unwrap();
+        let name = format!("rejoin_stream_events_total{{result=\"{result}\"}} ");
+        text.lines().find_map(|line| line.strip_prefix(&name)).map_or(0, |value| value.parse().unwrap())
+    };
+    let before = (counted("ignored").await, counted("malformed").await);
+    assert_eq!(desk.events(&json!(noise())).await, 204);
+    let after = (counted("ignored").await, counted("malformed").await);
+    assert!(after.0 >= before.0 + 4 && after.1 >= before.1 + 3, "{before:?} {after:?}");
+}
+
+#[tokio::test]
 async fn a_batch_that_comes_again_and_at_once_counts_once() {
     let world = World::start().await;
     let desk = &world.desk;

@@ -11,6 +11,7 @@ mod faults;
 mod floor;
 mod hostile;
 mod jobs;
+mod openapi;
 mod operations;
 mod plugin;
 mod private;

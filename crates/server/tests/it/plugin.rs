@@ -263,3 +263,96 @@ async fn operators_read_the_whole_timeline_and_nobody_else_does() {
         assert_eq!(replayed.next().await.unwrap(), line);
     }
 }
+
+#[tokio::test]
+async fn nobody_speaks_for_another_worker() {
+    let world = World::start().await;
+    let desk = &world.desk;
+    desk.talking().await;
+    let code = async |path: &str, token: &str, body: serde_json::Value| {
+        let reply = desk.plugin(path, token, body).await;
+        let status = reply.status().as_u16();
+        let body = reply.text().await.unwrap();
+        let body: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
+        (status, body["code"].as_str().unwrap_or_default().to_owned())
+    };
+    let registration = json!({
+        "epoch": 9, "task": task(), "reservation": reservation(), "workflow": workflow(),
+        "conference": conference(), "workerLeg": ada_leg(), "customerLeg": customer(), "workerName": "Bo",
+        "worker": ada(), "somethingNew": {"deep": [1]},
+    });
+    let refused = (403, "not-your-call".to_owned());
+    assert_eq!(code("/v1/calls", "bo", registration.clone()).await, refused, "another worker's leg");
+    let mut other = registration.clone();
+    other["task"] = json!(rejoin_protocol::TaskSid::numbered(9));
+    assert_eq!(code("/v1/calls", "ada", other).await, refused, "another task's conference");
+    let mark = json!({"task": task(), "reservation": reservation(), "reason": "hang-up"});
+    assert_eq!(code("/v1/graceful", "bo", mark).await, refused);
+    assert_eq!(code("/v1/calls", "ada", registration).await.0, 204, "her own, with what is not known");
+    let goodbye = json!({"token": "bo", "goodbye": {"epoch": 99, "tasks": [task()]}});
+    assert_eq!(beacon(&world, "bo", goodbye.to_string()).await, 204, "it is about no leg of his");
+    assert_eq!(desk.hello(1).await["recoveries"], json!([]), "nothing has changed");
+    assert_eq!(desk.leave(3, &ada_leg()).await, 204);
+    assert_eq!(desk.hello(1).await["recoveries"].as_array().unwrap().len(), 1, "no mark was taken");
+}
+
+#[tokio::test]
+async fn a_call_is_shown_to_its_agents_and_to_supervisors_alone() {
+    let world = World::start().await;
+    let desk = &world.desk;
+    desk.lost().await;
+    let look = async |token: &str, conference: &str| {
+        let request = desk.http.get(format!("{}/v1/calls/{conference}", desk.address)).bearer_auth(token);
+        let reply = request.send().await.unwrap();
+        (reply.status().as_u16(), reply.json::<serde_json::Value>().await.unwrap())
+    };
+    let (own, none) = (conference().to_string(), rejoin_protocol::ConferenceSid::numbered(9).to_string());
+    for token in ["ada", "supervisor"] {
+        let (status, view) = look(token, &own).await;
+        assert_eq!((status, &view["task"]), (200, &json!(task())), "{token}");
+        assert_eq!(view["recoveries"][0]["stage"]["name"], "interrupted");
+    }
+    for (token, conference, status, problem) in [
+        ("bo", &own, 403, "not-your-call"),
+        ("bo", &none, 403, "not-your-call"),
+        ("ada", &none, 403, "not-your-call"),
+        ("supervisor", &none, 404, "not-found"),
+        ("supervisor", &"CF1".to_owned(), 404, "not-found"),
+        ("stolen", &own, 401, "token-refused"),
+    ] {
+        let (given, body) = look(token, conference).await;
+        assert_eq!((given, &body["code"]), (status, &json!(problem)), "{token} {conference}");
+    }
+}
+
+#[tokio::test]
+async fn one_worker_who_asks_too_often_is_held_up_and_nobody_else() {
+    let world = World::start_with(|config| config.limits.requests_per_minute = 5).await;
+    let desk = &world.desk;
+    let hello = json!({"epoch": 1, "holdings": []});
+    for _ in 0..5 {
+        assert_eq!(desk.plugin("/v1/hello", "ada", hello.clone()).await.status(), 200);
+    }
+    let reply = desk.plugin("/v1/hello", "ada", hello.clone()).await;
+    assert_eq!(reply.status(), 429);
+    let wait: u32 = reply.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1..=60).contains(&wait), "{wait}");
+    assert_eq!(reply.json::<serde_json::Value>().await.unwrap()["code"], "too-many-requests");
+    assert_eq!(beacon(&world, "ada", None).await, 429, "also by the other way in");
+    assert_eq!(desk.plugin("/v1/hello", "bo", hello).await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_token_that_was_refused_is_not_asked_about_again_and_again() {
+    let world = World::start().await;
+    let hello = json!({"epoch": 1, "holdings": []});
+    for _ in 0..5 {
+        assert_eq!(world.desk.plugin("/v1/hello", "stolen", hello.clone()).await.status(), 401);
+    }
+    assert_eq!(world.twilio.asked("POST Tokens/validate").len(), 1);
+    // Trouble passes: it says nothing about the token.
+    for _ in 0..2 {
+        assert_eq!(world.desk.plugin("/v1/hello", "twilio is down", hello.clone()).await.status(), 503);
+    }
+    assert_eq!(world.twilio.asked("POST Tokens/validate").len(), 3);
+}

@@ -180,6 +180,10 @@ fn usual(asked: &Asked, body: &Bytes) -> Answer {
             match token["token"].as_str().unwrap() {
                 "ada" => ok(json!({"valid": true, "worker_sid": ada(), "roles": ["agent"],
                                    "expiration": "2100-01-01T00:00:00.000Z"})),
+                "bo" => {
+                    ok(json!({"valid": true, "worker_sid": WorkerSid::numbered(0xb0), "roles": ["agent"],
+                                  "expiration": "2100-01-01T00:00:00.000Z"}))
+                }
                 "supervisor" => ok(json!({"valid": true, "roles": ["supervisor"]})),
                 "stale" => ok(json!({"valid": true, "worker_sid": ada(), "roles": [],
                                      "expiration": "2020-01-01T00:00:00.000Z"})),

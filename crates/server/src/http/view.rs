@@ -1,0 +1,42 @@
+//! How things stand on one call, for whoever may know.
+
+use super::App;
+use super::auth::User;
+use super::problem::Problem;
+use axum::Json;
+use axum::extract::{Path, State};
+use rejoin_protocol::ConferenceSid;
+use rejoin_protocol::api::{self, CallView};
+use std::sync::Arc;
+
+/// The recoveries of a call: for its agents, supervisors and administrators.
+#[utoipa::path(
+    get,
+    path = "/v1/calls/{conference}",
+    params(("conference" = ConferenceSid, Path, description = "The conference that the call takes place in.")),
+    responses(
+        (status = 200, description = "How things stand.", body = CallView),
+        (status = "default", description = "A problem.", body = api::Problem, content_type = "application/problem+json"),
+    ),
+    security(("flexToken" = []))
+)]
+pub(crate) async fn call(
+    State(app): State<Arc<App>>,
+    user: User,
+    Path(conference): Path<String>,
+) -> Result<Json<CallView>, Problem> {
+    let conference = ConferenceSid::parse(&conference).map_err(|_| Problem::NotFound)?;
+    let now = crate::engine::now();
+    let found = app.engine.read(move |machine| {
+        let call = machine.call(&conference)?;
+        let recoveries = call.recoveries().map(|recovery| recovery.view(now, &call.task)).collect();
+        let is_own = user.worker.as_ref().is_some_and(|worker| call.concerns(worker));
+        Some((is_own, CallView { task: call.task.clone(), recoveries }))
+    });
+    match found.await? {
+        Some((is_own, view)) if is_own || user.may_see_all => Ok(Json(view)),
+        None if user.may_see_all => Err(Problem::NotFound),
+        // Whether there is such a call is not told to whoever asks.
+        Some(_) | None => Err(Problem::NotYourCall),
+    }
+}
