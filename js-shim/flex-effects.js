@@ -60,8 +60,8 @@ export const createEffects = (flex, manager, { flagsToClear, playSound, notices,
       const set = task.setEndConferenceOnExit;
       task.setEndConferenceOnExit = async (participant) => {
         const again = flagsToClear(sid, participant);
+        await set.call(task, participant, false);
         await Promise.allSettled(again.map((leg) => set.call(task, leg, false)));
-        return set.call(task, participant, false);
       };
       await task.joinCall().finally(() => (task.setEndConferenceOnExit = set));
     },

@@ -411,6 +411,7 @@ test('a page that ends leaves its leg standing and says goodbye; the next one jo
   assert.ok(!flags.some(([, , value]) => value), 'nothing makes the call end');
   const old = flags.filter(([, leg]) => leg === 'the old leg');
   assert.equal(old.length, 2, 'its flag is cleared again, once the new leg is in');
+  assert.equal(flags.at(-1)?.[1], 'the old leg', 'as the last thing before it is removed');
   await page.evaluate(talk, {
     task,
     own: sid('CA', 2),

@@ -119,8 +119,9 @@ impl Agent {
     }
 
     /// While it joins, Flex sets the flag of one leg after the other, and each is cleared instead: which ones are to be
-    /// cleared once more before this one. Flex clears the old leg's, joins, and removes the old leg; the new leg is to get none. The Flex of another tab, loaded
-    /// meanwhile, may have set the old leg's again: it is cleared once more before the removal, which would end the call.
+    /// cleared once more after this one. Flex clears the old leg's, joins, and removes the old leg; the new leg is to get
+    /// none. The Flex of another tab, loaded meanwhile, may have set the old leg's again: it is cleared once more right
+    /// before the removal, which would end the call.
     pub fn flags_to_clear(&mut self, reservation: &ReservationSid, participant: &str) -> Vec<String> {
         let Some(call) = self.calls.get_mut(reservation) else { return Vec::new() };
         let before = call.cleared.clone();

@@ -138,7 +138,7 @@ impl Core {
     }
 
     /// While `joinCall` is carried out: Flex wants to set the exit flag of this participant, which is cleared instead. Which
-    /// ones are to be cleared once more before it.
+    /// ones are to be cleared once more after it.
     #[wasm_bindgen(js_name = flagsToClear)]
     pub fn flags_to_clear(&self, reservation: &str, participant: &str) -> Array {
         let legs = match ReservationSid::parse(reservation) {
