@@ -17,6 +17,7 @@ mod purpose;
 mod queue;
 mod recovery;
 mod told;
+mod watch;
 
 pub(crate) use out::Out;
 pub use recovery::{Ending, Phase, Prepared, Recovery};
@@ -83,6 +84,15 @@ pub struct Call {
     pub connected: bool,
     /// Is the call over, waiting to be forgotten?
     pub closed: bool,
+    /// When something was last heard of it (point in time).
+    #[serde(default)]
+    pub heard_at: Millis,
+    /// When the watchdog looks after it (point in time), while it does.
+    #[serde(default)]
+    pub watch_at: Option<Millis>,
+    /// Since when Twilio is asked how it stands, while it is (point in time).
+    #[serde(default)]
+    pub looking: Option<Millis>,
     /// Third parties who were on hold where they come from, and are to be here.
     #[serde(default)]
     pub to_hold: BTreeSet<CallSid>,
@@ -161,6 +171,9 @@ impl Call {
             unlearnt: false,
             connected: false,
             closed: false,
+            heard_at: Millis(0),
+            watch_at: None,
+            looking: None,
             to_hold: BTreeSet::new(),
             recovery: None,
             allowance: Allowance::default(),
@@ -188,6 +201,7 @@ impl Call {
         self.hold_again(out);
         self.follow(out);
         self.close(out);
+        self.keep_watch(out);
     }
 
     fn settle(&mut self, leg: &CallSid) {

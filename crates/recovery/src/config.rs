@@ -58,6 +58,10 @@ durations! {
     orphan_after as "orphan_after_ms": Millis = Millis::seconds(2);
     /// How long after the first join the plugin has to register before the server looks the call up itself. Default 3 s.
     learn_after as "learn_after_ms": Millis = Millis::seconds(3);
+    /// How long nothing may be heard of a call before Twilio is asked how it stands; 0: it is not asked. Default 5 min.
+    watch_call as "watch_call_ms": Millis = Millis::seconds(300);
+    /// The same while a recovery is open. Default 10 s.
+    watch_recovery as "watch_recovery_ms": Millis = Millis::seconds(10);
     /// How long a closed call is kept in the machine, so that late events find it. Default 10 min.
     keep_closed as "keep_closed_ms": Millis = Millis::seconds(600);
 }

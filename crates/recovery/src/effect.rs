@@ -73,13 +73,15 @@ pub enum Timer {
     Orphan,
     /// The plugin should have registered.
     Learn,
+    /// Nothing was heard of the call for a while.
+    Watch,
     /// A closed call is kept for late events.
     Forget,
 }
 
 impl Timer {
     /// All.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Grace,
         Self::Announce,
         Self::Leave,
@@ -88,6 +90,7 @@ impl Timer {
         Self::Beside,
         Self::Orphan,
         Self::Learn,
+        Self::Watch,
         Self::Forget,
     ];
 }
@@ -207,6 +210,23 @@ pub enum Action {
         /// Which task.
         task: TaskSid,
     },
+    /// `GET Conferences/{CF}/Participants`; `GET Calls/{CA}` of a customer who is not there; with `queued` the tasks of that
+    /// recovery, too. Outcome: `Looked`.
+    Look {
+        /// Which.
+        conference: ConferenceSid,
+        /// The customer's leg, when known.
+        customer: Option<CallSid>,
+        /// The recovery whose customer is in the queue, or on the way.
+        queued: Option<RecoveryId>,
+    },
+    /// `POST Calls/{CA}` with `Url`: the customer is told that it did not work, and the call ends. Once per recovery.
+    GiveUp {
+        /// Of which recovery.
+        recovery: RecoveryId,
+        /// The customer's leg.
+        customer: CallSid,
+    },
     /// `GET Tasks/{WT}`, `GET Tasks/{WT}/Reservations`. Outcome: `Learnt`.
     Learn {
         /// Which.
@@ -253,6 +273,8 @@ pub enum Note {
     },
     /// The customer is in the queue.
     Queued,
+    /// Twilio was asked how the call stands, and said what had not been told.
+    LookedUp,
     /// Flex had set `endConferenceOnExit` again; it was undone.
     ExitFlagUndone,
     /// The recovery has ended.

@@ -4,7 +4,7 @@ use rejoin_protocol::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Action, TaskEvent, Timer};
+use crate::{Action, Seen, TaskEvent, Timer};
 
 /// What can happen. Each comes from outside, with an identity by which a second delivery is known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -195,6 +195,8 @@ pub enum Outcome {
         /// Is the customer's number on the list?
         allowed: bool,
     },
+    /// [`Action::Look`].
+    Looked(Box<Seen>),
     /// Not done, because it is not wanted any more ([`crate::Machine::wants`]).
     Overtaken,
     /// The thing is gone: the conference is over, the participant or call has left, the task is deleted.

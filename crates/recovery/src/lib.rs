@@ -13,6 +13,7 @@ mod event;
 mod keys;
 mod machine;
 mod rights;
+mod seen;
 mod task_event;
 
 pub use call::{Agent, Call, Ending, Participant, Phase, Prepared, Recovery};
@@ -23,4 +24,5 @@ pub use event::{
 };
 pub use keys::Key;
 pub use machine::{Allowance, Machine, Permission};
+pub use seen::{Reconnect, ReconnectState, Seen};
 pub use task_event::{Purpose, TaskEvent, TaskEventKind};

@@ -37,6 +37,7 @@ impl Machine {
             config: policies.all.clone(),
             effects: vec![],
             touched: BTreeSet::new(),
+            heard: !matches!(event, Event::Timer { .. } | Event::Done { .. }),
         };
         match event {
             Event::Conference(event) => {
@@ -171,6 +172,9 @@ impl Machine {
         }
         if let Some(call) = self.calls.get_mut(conference) {
             out.config = out.policies.of(call.workflow.as_ref(), call.queue.as_ref());
+            if out.heard {
+                call.heard_at = out.now;
+            }
             act(call, out);
             out.touched.insert(conference.clone());
             self.dirty.insert(conference.clone());

@@ -169,6 +169,13 @@ pub struct Timings {
     /// How long the customer waits for any agent before the recovery counts as failed.
     #[arg(long, env = "REJOIN_QUEUE_WITHIN_MS", default_value = "600000")]
     pub queue_within_ms: u64,
+    /// How long nothing may be heard of a call before Twilio is asked how it stands: its callbacks are not repeated. 0: it is
+    /// not asked.
+    #[arg(long, env = "REJOIN_WATCH_CALL_MS", default_value = "300000")]
+    pub watch_call_ms: u64,
+    /// The same while an agent of the call is lost.
+    #[arg(long, env = "REJOIN_WATCH_RECOVERY_MS", default_value = "10000")]
+    pub watch_recovery_ms: u64,
     /// How long a request to Twilio may take.
     #[arg(long, env = "REJOIN_TWILIO_TIMEOUT_MS", default_value = "5000")]
     pub twilio_timeout_ms: u64,
@@ -211,6 +218,8 @@ impl Config {
             ping_ttl: Millis(self.timings.ping_ttl_ms),
             rejoin_within: Millis(self.timings.rejoin_within_ms),
             queue_within: Millis(self.timings.queue_within_ms),
+            watch_call: Millis(self.timings.watch_call_ms),
+            watch_recovery: Millis(self.timings.watch_recovery_ms),
             ..rejoin_recovery::Config::default()
         };
         Policies {

@@ -1,5 +1,7 @@
 //! How each action is carried out with Twilio's REST API, and how it is looked up whether one has been.
 
+mod see;
+
 use crate::allowed::{self, Number};
 use crate::config::Config;
 use crate::queue::Job;
@@ -115,6 +117,13 @@ impl Executor {
             }
             Action::Learn { task } => self.learn(task).await,
             Action::CheckNumber { task } => self.check_number(task).await,
+            Action::Look { conference, customer, queued } => {
+                let seen = self.see(conference, customer.as_ref(), queued.as_ref()).await?;
+                Ok(Outcome::Looked(Box::new(seen)))
+            }
+            Action::GiveUp { customer, .. } => {
+                self.redirect(customer, &self.config.public("/twiml/lost"), None).await
+            }
         }
     }
 
@@ -149,6 +158,8 @@ impl Executor {
             | Action::Unhold { .. }
             | Action::EndConference { .. }
             | Action::CheckNumber { .. }
+            | Action::Look { .. }
+            | Action::GiveUp { .. }
             | Action::Learn { .. } => Ok(None),
         }
     }

@@ -208,6 +208,8 @@ pub(crate) fn name(action: &Action) -> &'static str {
         Action::EndConference { .. } => "ending the conference",
         Action::Learn { .. } => "looking up the task",
         Action::CheckNumber { .. } => "looking up the customer's number",
+        Action::Look { .. } => "looking how the call stands",
+        Action::GiveUp { .. } => "telling the customer that it did not work",
     }
 }
 
@@ -235,7 +237,8 @@ fn shown(outcome: &Outcome) -> &'static str {
         | Outcome::PingCreated(_)
         | Outcome::TaskRead { .. }
         | Outcome::Learnt(_)
-        | Outcome::Number { .. } => "done",
+        | Outcome::Number { .. }
+        | Outcome::Looked(_) => "done",
         Outcome::Gone => "gone",
         Outcome::Overtaken => "overtaken",
         Outcome::Failed { .. } => "failed",

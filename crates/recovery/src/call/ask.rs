@@ -67,6 +67,10 @@ impl Call {
             }
             Action::Announce { .. } | Action::FreeCustomer { .. } => self.has_open_recovery(),
             Action::EndConference { .. } => self.is_orphaned(),
+            Action::GiveUp { recovery, .. } => phase(recovery).is_some_and(|phase| {
+                matches!(phase, Phase::Requeueing { target: None } | Phase::Queued { target: None })
+            }),
+            Action::Look { .. } => self.looking.is_some() && !self.closed,
             Action::Unhold { leg, .. } => {
                 self.is_joined(leg) && self.participants.get(leg).is_some_and(|p| p.flags.hold)
             }

@@ -27,6 +27,7 @@ impl Call {
                     self.learn(out);
                 }
             }
+            Timer::Watch => self.watch(out),
             Timer::Forget if !self.closed => {}
             Timer::Forget => out.effects.push(Effect::Forget { conference: self.conference.clone() }),
         }
@@ -86,6 +87,12 @@ impl Call {
             Action::Requeue { recovery, target, .. } => {
                 self.requeue_done(out, recovery, target.as_ref(), outcome);
             }
+            Action::Look { .. } => match outcome {
+                Outcome::Looked(seen) => self.looked(out, seen),
+                // Asked again when it is due.
+                _ => self.looking = None,
+            },
+            Action::GiveUp { recovery, .. } => self.given_up(out, recovery, *outcome == Outcome::Gone),
             // The machine sees to it.
             Action::CheckNumber { .. }
             | Action::Announce { .. }

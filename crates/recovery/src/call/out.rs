@@ -12,6 +12,8 @@ pub(crate) struct Out<'a> {
     pub(crate) config: Config,
     pub(crate) effects: Vec<Effect>,
     pub(crate) touched: BTreeSet<ConferenceSid>,
+    /// Does it come from outside, so that something was heard of the calls that it is about?
+    pub(crate) heard: bool,
 }
 
 impl Call {

@@ -64,7 +64,8 @@ impl Call {
             | Outcome::PingCreated(_)
             | Outcome::TaskRead { .. }
             | Outcome::Learnt(_)
-            | Outcome::Number { .. } => {}
+            | Outcome::Number { .. }
+            | Outcome::Looked(_) => {}
         }
     }
 

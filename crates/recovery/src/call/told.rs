@@ -3,7 +3,7 @@
 //! recovery, a target and a reservation are each meant once.
 
 use super::{Agent, Call, Ending, Out, Phase};
-use crate::{Note, Purpose, TaskEvent, TaskEventKind, Timer};
+use crate::{Purpose, TaskEvent, TaskEventKind, Timer};
 use rejoin_protocol::{CallSid, ReservationSid, WorkerSid};
 
 /// More events than a call has.
@@ -71,9 +71,9 @@ impl Call {
             TaskEventKind::Canceled { hung_up: true } => self.end_recovery(out, &Ending::CustomerLeft),
             // The customer hears music and is nobody's, or the one whom he waits for does not take him.
             TaskEventKind::Canceled { hung_up: false } | TaskEventKind::NotTaken if target.is_some() => {
-                self.note(out, Note::AgentNotBack);
-                self.requeue(out, None, out.now + out.config.queue_within);
+                self.reconnect_canceled(out, target);
             }
+            // For any agent: the queue's document may have sent him in again, which the watchdog will see.
             TaskEventKind::Canceled { .. }
             | TaskEventKind::NotTaken
             | TaskEventKind::TakenBack

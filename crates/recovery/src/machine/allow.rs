@@ -65,6 +65,7 @@ impl Machine {
             | Outcome::PingCreated(_)
             | Outcome::TaskRead { .. }
             | Outcome::Learnt(_)
+            | Outcome::Looked(_)
             | Outcome::Overtaken
             | Outcome::Failed { .. } => call.allowance.permission = Permission::Unasked,
         });

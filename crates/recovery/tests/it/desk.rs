@@ -26,6 +26,8 @@ pub struct Desk {
     pub actions: Vec<Action>,
     pub effects: Vec<Effect>,
     pub timers: BTreeMap<(ConferenceSid, Timer), Millis>,
+    /// When the watchdog looks after each call.
+    pub watch: BTreeMap<ConferenceSid, Millis>,
     sequence: u64,
 }
 
@@ -53,7 +55,15 @@ impl Desk {
 
     pub fn with(machine: Machine) -> Self {
         let now = Millis(1_700_000_000_000);
-        Self { machine, now, actions: vec![], effects: vec![], timers: BTreeMap::new(), sequence: 0 }
+        Self {
+            machine,
+            now,
+            actions: vec![],
+            effects: vec![],
+            timers: BTreeMap::new(),
+            watch: BTreeMap::new(),
+            sequence: 0,
+        }
     }
 
     /// Customer and Ada talk in conference 1.
@@ -88,6 +98,13 @@ impl Desk {
         for effect in &effects {
             match effect {
                 Effect::Act { action, .. } => self.actions.push(action.clone()),
+                // Tests of the watchdog alone look at it.
+                Effect::SetTimer { conference, timer: Timer::Watch, at } => {
+                    self.watch.insert(conference.clone(), *at);
+                }
+                Effect::ClearTimer { conference, timer: Timer::Watch } => {
+                    self.watch.remove(conference);
+                }
                 Effect::SetTimer { conference, timer, at } => {
                     self.timers.insert((conference.clone(), *timer), *at);
                 }

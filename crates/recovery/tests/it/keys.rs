@@ -164,6 +164,7 @@ fn timers() -> impl Strategy<Value = Event> {
         Timer::Beside,
         Timer::Orphan,
         Timer::Learn,
+        Timer::Watch,
         Timer::Forget,
     ];
     (rooms(), prop::sample::select(all))

@@ -13,6 +13,7 @@ mod others;
 mod properties;
 mod together;
 mod told;
+mod watch;
 
 use desk::*;
 use rejoin_protocol::api::{DeliveryId, GracefulReason, Stage};

@@ -85,6 +85,7 @@ pub fn router(app: Arc<App>) -> Result<Router, Error> {
         .route("/webhooks/events", post(events::events))
         .route("/twiml/announce/{recovery}", get(twiml::announce).post(twiml::announce))
         .route("/twiml/comfort", get(twiml::comfort).post(twiml::comfort))
+        .route("/twiml/lost", post(twiml::lost))
         .route("/twiml/requeue/{recovery}", post(twiml::requeue))
         .route("/twiml/wait/{recovery}", post(twiml::wait))
         .route("/twiml/after/{recovery}", post(twiml::after))

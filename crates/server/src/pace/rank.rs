@@ -79,7 +79,10 @@ pub fn rank(action: &Action) -> Rank {
         Action::CreatePing { .. } => Rank::Ping,
         Action::Announce { what: Announcement::Comfort, .. } => Rank::Comfort,
         Action::MoveParticipant { .. } | Action::HoldParticipant { .. } => Rank::MoveOthers,
-        Action::EndPing { .. } | Action::EndConference { .. } => Rank::Bookkeeping,
+        Action::EndPing { .. }
+        | Action::EndConference { .. }
+        | Action::Look { .. }
+        | Action::GiveUp { .. } => Rank::Bookkeeping,
     }
 }
 
@@ -101,6 +104,8 @@ pub fn family(action: &Action, look: bool) -> Family {
         | Action::MoveParticipant { .. }
         | Action::HoldParticipant { .. }
         | Action::Unhold { .. }
-        | Action::EndConference { .. } => Family::Voice,
+        | Action::EndConference { .. }
+        | Action::Look { .. }
+        | Action::GiveUp { .. } => Family::Voice,
     }
 }

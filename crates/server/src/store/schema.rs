@@ -17,6 +17,7 @@ pub(super) fn once(action: &Action) -> Option<String> {
         }
         Action::CompleteReservation { reservation, .. } => Some(format!("complete {reservation}")),
         Action::MoveParticipant { leg, .. } => Some(format!("move {leg}")),
+        Action::GiveUp { recovery, .. } => Some(format!("give up {recovery}")),
         Action::Announce { .. }
         | Action::FreeCustomer { .. }
         | Action::KeepConference { .. }
@@ -27,6 +28,7 @@ pub(super) fn once(action: &Action) -> Option<String> {
         | Action::Unhold { .. }
         | Action::EndConference { .. }
         | Action::CheckNumber { .. }
+        | Action::Look { .. }
         | Action::Learn { .. } => None,
     }
 }

@@ -57,12 +57,15 @@ async fn what_was_done_although_the_answer_was_lost_is_not_done_twice() {
 
 #[tokio::test]
 async fn a_customer_is_told_twice_rather_than_not_at_all() {
-    // The first two are the announcement, and that the conference goes on without the customer.
-    let fault =
-        json!({"method": "POST", "path": "Conferences/", "answer": "reset", "applied": true, "times": 2});
-    let floor = rejoined_in_spite_of(json!({"requests": [fault]})).await;
-    let told = |done: &&rejoin_twin::faults::Done| {
+    let floor = Floor::open().await;
+    let talk = floor.talk().await;
+    let announcing = format!("{}.json", talk.conference);
+    let fault = json!({"method": "POST", "path": announcing, "answer": "reset", "applied": true, "times": 1});
+    floor.faults(json!({"requests": [fault]}));
+    floor.lose(&talk);
+    let told = |done: &rejoin_twin::faults::Done| {
         done.said.get("AnnounceUrl").is_some_and(|url| url.as_str().unwrap().contains("/twiml/announce/"))
     };
-    assert_eq!(floor.done("POST Conferences/").iter().filter(told).count(), 2);
+    let twice = || floor.twin.done().iter().filter(|done| told(done)).count() == 2;
+    floor.until("the customer is told again", |_| twice().then_some(())).await;
 }

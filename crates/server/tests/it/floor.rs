@@ -180,12 +180,42 @@ impl Floor {
         Agent::Ada.token(AUTH_TOKEN, account, workspace, shell_now())
     }
 
+    /// She takes no more calls.
+    pub(crate) async fn ada_goes(&self) {
+        self.ada_is("Unavailable").await;
+    }
+
+    async fn ada_is(&self, activity: &str) {
+        let url = format!("{}/workers/ada/activity", self.base.replace("/__tw", "/__twin"));
+        let sent = self.desk.http.post(url).json(&json!({"activity": activity})).send().await.unwrap();
+        assert!(sent.status().is_success());
+    }
+
+    /// The customer hangs up.
+    pub(crate) fn hangs_up(&self, customer: &CallSid) {
+        self.twin.tell(Event::HungUp { call: customer.clone() });
+    }
+
+    /// Somebody cancels the task of a customer who waits in the queue.
+    pub(crate) async fn cancel_task_of(&self, customer: &CallSid) {
+        let task = self
+            .until("the customer waits", |state| {
+                let of = |call: &&Value| call["sid"] == customer.as_str() && call["doing"] == "queued";
+                let call = state["calls"].as_array()?.iter().find(of)?;
+                Some(sid(&call["task"], TaskSid::parse))
+            })
+            .await;
+        let workspace = WorkspaceSid::numbered(1);
+        let url = format!("{}/taskrouter.twilio.com/v1/Workspaces/{workspace}/Tasks/{task}", self.base);
+        let form = [("AssignmentStatus", "canceled"), ("Reason", "nobody")];
+        let request = self.desk.http.post(url).basic_auth(AccountSid::numbered(1), Some(AUTH_TOKEN));
+        assert!(request.form(&form).send().await.unwrap().status().is_success());
+    }
+
     /// Ada takes every call that is offered, at a desk phone, with the plugin's callback on the conference.
     async fn ada_comes(&self) {
         let mut offered = self.twin.listen_worker(Agent::Ada.worker());
-        let url = format!("{}/workers/ada/activity", self.base.replace("/__tw", "/__twin"));
-        let sent = self.desk.http.post(url).json(&json!({"activity": "Available"})).send().await.unwrap();
-        assert!(sent.status().is_success());
+        self.ada_is("Available").await;
         let (twin, callback) = (self.twin.clone(), self.config.public("/webhooks/conference"));
         let (http, base) = (self.desk.http.clone(), self.base.clone());
         tokio::spawn(async move {

@@ -18,4 +18,5 @@ mod private;
 mod settings;
 mod store;
 mod support;
+mod watchdog;
 mod webhooks;

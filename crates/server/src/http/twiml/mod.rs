@@ -6,7 +6,7 @@ mod queue;
 
 pub(crate) use announce::{announce, comfort, comfort_audio};
 pub(crate) use follow::follow;
-pub(crate) use queue::{after, fallback, requeue, wait};
+pub(crate) use queue::{after, fallback, lost, requeue, wait};
 
 use super::App;
 use super::problem::Problem;

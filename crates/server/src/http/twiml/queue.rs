@@ -99,6 +99,11 @@ pub(crate) async fn fallback(
     Ok(document)
 }
 
+/// `/twiml/lost`: nobody is found for the customer, and the call ends after this.
+pub(crate) async fn lost(State(app): State<Arc<App>>, _: Signed) -> Twiml {
+    Twiml(Document::new().say(&app.config.texts.language, &app.config.texts.lost))
+}
+
 /// How a customer goes on.
 struct Way {
     workflow: WorkflowSid,

@@ -1,0 +1,162 @@
+//! The watchdog. Status callbacks are not repeated: of a call that nothing was heard of for a while, Twilio is asked how it
+//! stands, and what was missed is made up for. What Twilio says counts only if nothing was heard meanwhile: news may be
+//! newer than the answer.
+
+use super::{Agent, Call, Ending, Out, Phase, SOON};
+use crate::{Action, LeaveReason, Note, Participant, Reconnect, ReconnectState, Seen, Timer};
+use rejoin_protocol::{CallSid, Millis, RecoveryId, WorkerSid};
+
+/// So long an answer may take before Twilio is asked again.
+const ANSWERED_WITHIN: Millis = Millis::seconds(120);
+
+impl Call {
+    /// How long nothing may be heard before Twilio is asked; `None`: it is not asked.
+    fn watched_after(&self, out: &Out<'_>) -> Option<Millis> {
+        let recovering = self.has_open_recovery() || !self.beside.is_empty();
+        let after = if recovering { out.config.watch_recovery } else { out.config.watch_call };
+        (!self.closed && after > Millis(0)).then_some(after)
+    }
+
+    /// When Twilio is to be asked (point in time).
+    fn due(&self, out: &Out<'_>) -> Option<Millis> {
+        let after = self.watched_after(out)?;
+        Some(match self.looking {
+            Some(since) => since + after.max(ANSWERED_WITHIN),
+            None => self.heard_at + after,
+        })
+    }
+
+    /// The timer is moved only to be earlier: when it is due, it is seen whether something was heard meanwhile.
+    pub(super) fn keep_watch(&mut self, out: &mut Out<'_>) {
+        let due = self.due(out);
+        match (due, self.watch_at) {
+            (Some(due), set) if set.is_none_or(|set| set > due) => {
+                self.watch_at = Some(due);
+                self.set_timer(out, Timer::Watch, due);
+            }
+            (None, Some(_)) => {
+                self.watch_at = None;
+                self.clear_timer(out, Timer::Watch);
+            }
+            (Some(_) | None, _) => {}
+        }
+    }
+
+    /// The timer is due.
+    pub(super) fn watch(&mut self, out: &mut Out<'_>) {
+        self.watch_at = None;
+        if self.due(out).is_none_or(|due| due > out.now) {
+            return; // set anew
+        }
+        self.looking = Some(out.now);
+        let waits = |r: &&super::Recovery| matches!(r.phase, Phase::Requeueing { .. } | Phase::Queued { .. });
+        let look = Action::Look {
+            conference: self.conference.clone(),
+            customer: self.customer.clone(),
+            queued: self.recovery.as_ref().filter(waits).map(|recovery| recovery.id.clone()),
+        };
+        self.act(out, look, SOON);
+    }
+
+    /// Twilio has said how the call stands.
+    pub(super) fn looked(&mut self, out: &mut Out<'_>, seen: &Seen) {
+        let Some(begun) = self.looking.take() else { return };
+        if self.heard_at > begun || self.closed {
+            return;
+        }
+        self.heard_at = out.now;
+        let known = self.participants.clone();
+        self.miss_legs(seen);
+        self.find_legs(seen);
+        self.ended |= seen.participants.is_empty();
+        if known != self.participants {
+            self.note(out, Note::LookedUp);
+        }
+        self.remove_ghosts(out, seen);
+        if self.is_unknown() && !self.ended {
+            self.learn(out);
+        }
+        self.look_into_queue(out, seen);
+    }
+
+    /// Legs that are gone, and nobody has told.
+    fn miss_legs(&mut self, seen: &Seen) {
+        let customer = self.customer.clone();
+        let gone =
+            |(leg, p): &(&CallSid, &mut Participant)| p.joined && !seen.participants.contains_key(*leg);
+        for (leg, participant) in self.participants.iter_mut().filter(gone) {
+            // A customer who is on the line, but not here, was moved.
+            let moved = customer.as_ref() == Some(leg) && seen.on_line == Some(true);
+            participant.joined = false;
+            participant.left = Some(if moved { LeaveReason::UpdatedViaApi } else { LeaveReason::HungUp });
+        }
+    }
+
+    /// Legs that are there, and nobody has told, or that are otherwise than told.
+    fn find_legs(&mut self, seen: &Seen) {
+        for (leg, flags) in &seen.participants {
+            let participant = self.participants.entry(leg.clone()).or_default();
+            participant.joined = true;
+            participant.left = None;
+            participant.flags = *flags;
+        }
+    }
+
+    /// Legs of which nobody is there any more, and that were not removed after all.
+    fn remove_ghosts(&self, out: &mut Out<'_>, seen: &Seen) {
+        let removing =
+            |(leg, agent): &(&CallSid, &Agent)| agent.removing && seen.participants.contains_key(*leg);
+        for (leg, _) in self.agents.iter().filter(removing) {
+            self.act(out, Action::RemoveLeg { conference: self.conference.clone(), leg: leg.clone() }, SOON);
+        }
+    }
+
+    /// A customer who was sent to the queue.
+    fn look_into_queue(&mut self, out: &mut Out<'_>, seen: &Seen) {
+        let Some(recovery) = &self.recovery else { return };
+        let (Phase::Requeueing { target } | Phase::Queued { target }) = recovery.phase.clone() else {
+            return;
+        };
+        if seen.on_line == Some(false) {
+            return self.end_recovery(out, &Ending::CustomerLeft);
+        }
+        let tasks: Vec<&Reconnect> = seen.reconnects.iter().filter(|task| task.target == target).collect();
+        if let Some((task, worker, name, reservation)) = tasks.iter().find_map(|task| match &task.state {
+            ReconnectState::Taken { worker, name, reservation } => {
+                Some((&task.task, worker, name, reservation))
+            }
+            ReconnectState::Waits | ReconnectState::Over => None,
+        }) {
+            let agent = Agent::new(worker.clone(), name.clone(), reservation.clone());
+            self.connected_elsewhere(out, &agent, task);
+        } else if tasks.iter().any(|task| task.state == ReconnectState::Waits) {
+            self.entered_queue(out);
+        } else if !tasks.is_empty() && seen.on_line == Some(true) {
+            self.reconnect_canceled(out, target.as_ref());
+        }
+    }
+
+    /// The reconnect task is over without an agent, and the customer hears music and is nobody's.
+    pub(super) fn reconnect_canceled(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>) {
+        if target.is_some() {
+            self.note(out, Note::AgentNotBack);
+            return self.requeue(out, None, out.now + out.config.queue_within);
+        }
+        // Nobody is found for him, and nobody will be.
+        let (Some(recovery), Some(customer)) = (&self.recovery, self.customer.clone()) else { return };
+        self.act(out, Action::GiveUp { recovery: recovery.id.clone(), customer }, SOON);
+    }
+
+    /// The customer was told that it did not work.
+    pub(super) fn given_up(&mut self, out: &mut Out<'_>, id: &RecoveryId, gone: bool) {
+        let waits = |r: &super::Recovery| {
+            r.id == *id
+                && matches!(r.phase, Phase::Requeueing { target: None } | Phase::Queued { target: None })
+        };
+        if self.recovery.as_ref().is_some_and(waits) {
+            let reason = rejoin_protocol::api::Failure::NobodyTookIt;
+            let ending = if gone { Ending::CustomerLeft } else { Ending::Failed { reason } };
+            self.end_recovery(out, &ending);
+        }
+    }
+}

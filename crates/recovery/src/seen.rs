@@ -1,0 +1,44 @@
+use crate::ParticipantFlags;
+use rejoin_protocol::{CallSid, ReservationSid, TaskSid, WorkerSid};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How a call stands, as Twilio says when it is asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Who is in the conference. Nobody: it is over.
+    pub participants: BTreeMap<CallSid, ParticipantFlags>,
+    /// Is the customer on the line? `None`: it was not asked, because nobody knows who that is.
+    pub on_line: Option<bool>,
+    /// Tasks that are to bring the customer back, if it was asked.
+    pub reconnects: Vec<Reconnect>,
+}
+
+/// A task that is to bring a customer back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reconnect {
+    /// Which.
+    pub task: TaskSid,
+    /// For whom; `None`: any agent.
+    pub target: Option<WorkerSid>,
+    /// How it stands.
+    pub state: ReconnectState,
+}
+
+/// How a reconnect task stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReconnectState {
+    /// It waits for an agent, or for an agent's answer.
+    Waits,
+    /// An agent has it.
+    Taken {
+        /// Who.
+        worker: WorkerSid,
+        /// The name that Twilio knows.
+        name: String,
+        /// The agent's reservation.
+        reservation: ReservationSid,
+    },
+    /// Canceled, or completed.
+    Over,
+}

@@ -1,0 +1,229 @@
+//! Of a call that nothing is heard of, Twilio is asked how it stands.
+
+use crate::desk::*;
+use rejoin_protocol::api::{Failure, GracefulReason, Stage};
+use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid};
+use rejoin_recovery::{
+    Action, Event, LeaveReason, Outcome, ParticipantFlags, Reconnect, ReconnectState, Seen, Timer,
+};
+
+impl Desk {
+    /// Lets the watchdog's time come; gives back what it asks.
+    fn watch(&mut self) -> Option<Action> {
+        let at = self.watch.remove(&conference(1)).expect("the call is watched");
+        self.now = self.now.max(at);
+        self.handle(Event::Timer { conference: conference(1), timer: Timer::Watch });
+        let asked = self.take_actions();
+        assert!(asked.len() <= 1, "{asked:?}");
+        asked.into_iter().next()
+    }
+
+    /// The watchdog's time comes until it asks, and Twilio says this.
+    fn look(&mut self, seen: Seen) {
+        let asked = loop {
+            if let Some(asked) = self.watch() {
+                break asked;
+            }
+        };
+        self.finish(asked, Outcome::Looked(Box::new(seen)));
+    }
+}
+
+/// They are in the conference, and the customer is on the line.
+fn there(legs: &[u128]) -> Seen {
+    let participants = legs.iter().map(|who| (leg(*who), ParticipantFlags::default())).collect();
+    Seen { participants, on_line: Some(true), reconnects: vec![] }
+}
+
+fn reconnect(target: Option<u128>, state: ReconnectState) -> Seen {
+    let task = TaskSid::numbered(2);
+    let reconnects = vec![Reconnect { task, target: target.map(WorkerSid::numbered), state }];
+    Seen { reconnects, ..there(&[]) }
+}
+
+/// The customer is on the way into the queue, for Ada.
+fn requeueing() -> Desk {
+    let mut desk = Desk::holding();
+    desk.hello(2, true, false);
+    desk.finish_all();
+    assert_eq!(desk.stage(), Some(Stage::Requeueing));
+    desk
+}
+
+/// The customer is on the way into the queue, for any agent.
+fn waiting() -> Desk {
+    let mut desk = Desk::holding();
+    desk.fire(1, Timer::Ping);
+    desk.finish_all();
+    assert_eq!(desk.stage(), Some(Stage::WaitingForOther));
+    desk
+}
+
+#[test]
+fn nobody_is_asked_while_something_is_heard() {
+    let mut desk = Desk::talking();
+    desk.now = desk.now + Millis::seconds(200);
+    desk.modify(1, CUSTOMER, false, false);
+    let heard = desk.now;
+    assert_eq!(desk.watch(), None, "heard of it a moment ago");
+    assert_eq!(desk.watch[&conference(1)], heard + Millis::seconds(300));
+    assert!(matches!(desk.watch(), Some(Action::Look { .. })));
+}
+
+#[test]
+fn a_quiet_call_that_stands_as_it_should_is_left_alone() {
+    let mut desk = Desk::talking();
+    for _ in 0..3 {
+        let before = desk.now;
+        desk.look(there(&[CUSTOMER, ADA_LEG]));
+        assert!(desk.take_actions().is_empty() && desk.stage().is_none());
+        assert!(desk.now - before <= Millis::seconds(300));
+    }
+    assert!(desk.timers.is_empty());
+}
+
+#[test]
+fn an_agent_whose_leave_never_came_is_missed() {
+    let mut desk = Desk::talking();
+    desk.look(there(&[CUSTOMER]));
+    desk.fire(1, Timer::Grace);
+    assert_eq!(desk.stage(), Some(Stage::Interrupted));
+    let asked = desk.take_actions();
+    assert!(asked.iter().any(|action| matches!(action, Action::Announce { .. })), "{asked:?}");
+}
+
+#[test]
+fn an_agent_who_left_on_purpose_is_not_missed() {
+    let mut desk = Desk::talking();
+    desk.graceful(GracefulReason::HangUp);
+    desk.look(there(&[CUSTOMER]));
+    assert!(!desk.has_timer(Timer::Grace) && desk.stage().is_none());
+    assert!(desk.has_timer(Timer::Orphan), "the customer is not left alone in there");
+}
+
+#[test]
+fn an_end_that_never_came_ends_the_call() {
+    let mut desk = Desk::talking();
+    desk.look(Seen { on_line: Some(false), ..Seen::default() });
+    assert!(desk.take_actions().is_empty() && desk.stage().is_none());
+    assert!(desk.has_timer(Timer::Forget) && desk.watch.is_empty(), "it is not watched any more");
+}
+
+#[test]
+fn a_flag_that_was_set_unheard_is_undone() {
+    let mut desk = Desk::talking();
+    let mut seen = there(&[CUSTOMER, ADA_LEG]);
+    let flags = ParticipantFlags { end_conference_on_exit: true, ..ParticipantFlags::default() };
+    seen.participants.insert(leg(ADA_LEG), flags);
+    desk.look(seen);
+    let keep = Action::KeepConference { conference: conference(1), leg: leg(ADA_LEG) };
+    assert_eq!(desk.take_actions(), [keep]);
+}
+
+#[test]
+fn news_that_come_meanwhile_count_more_than_the_answer() {
+    let mut desk = Desk::talking();
+    let asked = desk.watch().expect("asked");
+    desk.now = desk.now + Millis(10);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.finish(asked, Outcome::Looked(Box::new(there(&[CUSTOMER, ADA_LEG]))));
+    desk.fire(1, Timer::Grace);
+    assert_eq!(desk.stage(), Some(Stage::Interrupted), "she is gone all the same");
+}
+
+#[test]
+fn an_open_recovery_is_looked_at_soon() {
+    let mut desk = Desk::holding();
+    let heard = desk.now;
+    desk.look(there(&[CUSTOMER]));
+    assert!(desk.now - heard <= Millis::seconds(10), "{:?}", desk.now - heard);
+    assert_eq!(desk.stage(), Some(Stage::Interrupted));
+    assert!(desk.take_actions().is_empty());
+}
+
+#[test]
+fn a_customer_whose_hang_up_was_never_told_is_not_waited_for() {
+    for mut desk in [Desk::holding(), Desk::away(), requeueing(), waiting()] {
+        desk.take_actions();
+        desk.look(Seen { on_line: Some(false), ..there(&[]) });
+        assert_eq!(desk.stage(), Some(Stage::CustomerLeft));
+    }
+}
+
+#[test]
+fn a_dead_leg_that_still_stands_is_removed_again() {
+    let mut desk = Desk::away();
+    desk.fire(1, Timer::Ping);
+    desk.finish_all();
+    desk.look(there(&[CUSTOMER, ADA_LEG]));
+    let remove = Action::RemoveLeg { conference: conference(1), leg: leg(ADA_LEG) };
+    assert!(desk.take_actions().contains(&remove));
+}
+
+#[test]
+fn a_customer_who_entered_the_queue_unheard_frees_the_agent() {
+    let mut desk = requeueing();
+    desk.look(reconnect(Some(ADA), ReconnectState::Waits));
+    assert_eq!(desk.stage(), Some(Stage::Queued));
+    assert_eq!(desk.take_actions(), [complete_old()]);
+}
+
+#[test]
+fn a_call_that_an_agent_took_unheard_is_no_recovery_any_more() {
+    let taken = |worker: u128| ReconnectState::Taken {
+        worker: WorkerSid::numbered(worker),
+        name: "Bo".into(),
+        reservation: ReservationSid::numbered(2),
+    };
+    let mut desk = requeueing();
+    desk.look(reconnect(Some(ADA), taken(ADA)));
+    assert_eq!(desk.stage(), Some(Stage::Rejoined));
+    let mut desk = waiting();
+    desk.look(reconnect(None, taken(BO)));
+    assert_eq!(desk.stage(), Some(Stage::HandedOver { worker_name: Some("Bo".into()) }));
+}
+
+#[test]
+fn a_task_for_the_same_agent_that_was_canceled_goes_to_the_next() {
+    let mut desk = requeueing();
+    desk.look(reconnect(Some(ADA), ReconnectState::Over));
+    assert_eq!(desk.take_actions(), [requeue(None)]);
+}
+
+#[test]
+fn a_customer_for_whom_nobody_will_be_found_is_told_so() {
+    let mut desk = waiting();
+    // The task of an earlier target says nothing.
+    desk.look(reconnect(Some(ADA), ReconnectState::Over));
+    assert!(desk.take_actions().is_empty());
+    desk.look(reconnect(None, ReconnectState::Over));
+    let give_up = Action::GiveUp { recovery: recovery(), customer: leg(CUSTOMER) };
+    assert_eq!(desk.take_actions(), [give_up.clone()]);
+    assert!(desk.machine.wants(&conference(1), &give_up));
+    desk.finish(give_up.clone(), Outcome::Ok);
+    assert_eq!(desk.stage(), Some(Stage::Failed { reason: Failure::NobodyTookIt }));
+    assert!(!desk.machine.wants(&conference(1), &give_up), "once");
+}
+
+#[test]
+fn twilio_is_not_asked_again_before_it_has_answered_or_had_its_time() {
+    let mut desk = Desk::holding();
+    let asked = desk.watch().expect("asked");
+    let began = desk.now;
+    assert!(desk.watch().is_some());
+    assert_eq!(desk.now - began, Millis::seconds(120));
+    desk.finish(asked, Outcome::Failed { reason: "no answer".into() });
+    let failed = desk.now;
+    assert!(desk.watch().is_some());
+    assert!(desk.now - failed <= Millis::seconds(120));
+}
+
+#[test]
+fn a_restart_meanwhile_changes_nothing_of_it() {
+    let mut desk = Desk::talking();
+    desk.restart();
+    let asked = desk.watch().expect("asked");
+    desk.restart();
+    desk.finish(asked, Outcome::Looked(Box::new(there(&[CUSTOMER]))));
+    assert!(desk.has_timer(Timer::Grace));
+}
