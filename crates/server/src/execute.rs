@@ -121,8 +121,9 @@ impl Executor {
                 let seen = self.see(conference, customer.as_ref(), queued.as_ref()).await?;
                 Ok(Outcome::Looked(Box::new(seen)))
             }
-            Action::GiveUp { customer, .. } => {
-                self.redirect(customer, &self.config.public("/twiml/lost"), None).await
+            Action::GiveUp { recovery, customer } => {
+                let url = self.config.public(&format!("/twiml/lost/{recovery}"));
+                self.redirect(customer, &url, None).await
             }
         }
     }

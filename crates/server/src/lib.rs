@@ -6,6 +6,7 @@
 //! | [`store`] | SQLite |
 //! | [`queue`], [`execute`] | what is wanted of Twilio, until it is done or makes no sense any more |
 //! | [`pace`] | how fast, and what first |
+//! | [`retry`] | what is done about errors of Twilio's |
 //! | [`http`] | all addresses |
 //! | [`reconnect`] | attributes of the task that brings a customer back |
 //!
@@ -24,6 +25,7 @@ pub mod pace;
 pub mod push;
 pub mod queue;
 pub mod reconnect;
+pub mod retry;
 mod server;
 pub mod store;
 pub mod texts;

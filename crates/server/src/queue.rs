@@ -8,12 +8,14 @@ use crate::engine::{self, Handle};
 use crate::error::Error;
 use crate::execute::Executor;
 use crate::pace::Turns;
+use crate::retry::{self, Cure};
 use crate::store::JobId;
 use rejoin_protocol::{ConferenceSid, Millis, RecoveryId};
 use rejoin_recovery::{Action, Event, Machine, Outcome};
 use rejoin_twilio::Error as TwilioError;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -114,25 +116,48 @@ async fn carry_out(executor: &Executor, engine: &Handle, turns: &Turns, job: &Jo
         let error = match attempt(executor, engine, turns, job, begun, &mut may_have_acted).await {
             Ok(Some(outcome)) => return outcome,
             Ok(None) => return failed(job, last.as_ref()),
-            Err(TwilioError::Gone) => return Outcome::Gone,
-            Err(error) if error.is_passing() => error,
-            Err(error) => {
+            Err(error) => error,
+        };
+        let (least, patient, alarm) = match retry::cure(&job.action, &error) {
+            Cure::Again { pause, patient, alarm } => (pause, patient, alarm),
+            Cure::Gone => return Outcome::Gone,
+            Cure::Never => {
                 tracing::warn!(job = job.id.0, conference = %job.conference, %error, "not repeated");
                 return failed(job, Some(&error));
             }
         };
-        begun = true;
+        if alarm {
+            alert(&error);
+        }
+        // What only waits for its turn has not begun.
+        begun |= !patient;
         may_have_acted |= error.may_have_acted();
         let now = engine::now();
-        let until = if may_have_acted { job.deadline + LOOK_AFTER } else { job.deadline };
+        let beyond = if patient { retry::PATIENT } else { Millis(0) };
+        let look = if may_have_acted { LOOK_AFTER } else { Millis(0) };
+        let until = job.deadline + beyond.max(look);
         if now >= until {
             return failed(job, Some(&error));
         }
-        let pause = pause(backoff, &error).min(now.until(until));
+        // Whoever is throttled waits for its turn, where the pace keeps it.
+        let waits = least > Millis(0);
+        let pause = if waits { pause(backoff.max(least)).min(now.until(until)) } else { Millis(0) };
         tracing::info!(job = job.id.0, conference = %job.conference, %error, pause_ms = pause.0, "repeated later");
         last = Some(error);
-        backoff = Millis(backoff.0 * 2).min(LONGEST_PAUSE);
-        tokio::time::sleep(Duration::from_millis(pause.0)).await;
+        if waits {
+            backoff = Millis(backoff.0 * 2).min(LONGEST_PAUSE);
+            tokio::time::sleep(Duration::from_millis(pause.0)).await;
+        }
+    }
+}
+
+/// Our credentials were refused: told once a minute, however many jobs meet it.
+fn alert(error: &TwilioError) {
+    static TOLD: AtomicU64 = AtomicU64::new(0);
+    let (now, told) = (engine::now().0, TOLD.load(Ordering::Relaxed));
+    if now.saturating_sub(told) >= Millis::seconds(60).0 {
+        TOLD.store(now, Ordering::Relaxed);
+        tracing::error!(%error, "customers are waiting for this");
     }
 }
 
@@ -170,15 +195,9 @@ async fn is_wanted(engine: &Handle, job: &Job) -> bool {
 }
 
 /// Doubles with each repetition, and differs from job to job, so that they do not all come back at once.
-fn pause(backoff: Millis, error: &TwilioError) -> Millis {
+fn pause(backoff: Millis) -> Millis {
     let random = RandomState::new().build_hasher().finish() % (backoff.0 / 2 + 1);
-    let jittered = Millis(backoff.0 / 2 + random);
-    match error {
-        TwilioError::Throttled { retry_after: Some(at_least) } => {
-            jittered.max(Millis(u64::try_from(at_least.as_millis()).unwrap_or(u64::MAX)))
-        }
-        _ => jittered,
-    }
+    Millis(backoff.0 / 2 + random)
 }
 
 fn failed(job: &Job, error: Option<&TwilioError>) -> Outcome {

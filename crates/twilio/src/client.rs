@@ -371,6 +371,7 @@ fn count(family: Option<Family>, begun: Instant, error: Option<&Error>) {
         Some(Error::Refused { status, code: 0 } | Error::Unavailable { status, .. }) => u32::from(*status),
         Some(Error::Refused { code, .. }) => *code,
         Some(Error::Throttled { .. }) => 20429,
+        Some(Error::Unauthorized) => 20003,
         // Being gone, or changed by somebody else, is an answer; without an answer there is no code.
         Some(Error::Gone | Error::Conflict | Error::Transport { .. } | Error::Unreadable { .. }) | None => {
             return;
@@ -396,7 +397,8 @@ async fn refusal(status: StatusCode, response: Response, acts: bool) -> Error {
     let retry_after = answer(&response).retry_after;
     match status {
         StatusCode::NOT_FOUND => Error::Gone,
-        StatusCode::PRECONDITION_FAILED => Error::Conflict,
+        StatusCode::UNAUTHORIZED => Error::Unauthorized,
+        StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED => Error::Conflict,
         StatusCode::TOO_MANY_REQUESTS => Error::Throttled { retry_after },
         status if status.is_server_error() => {
             Error::Unavailable { status: status.as_u16(), may_have_acted: acts }
@@ -406,8 +408,10 @@ async fn refusal(status: StatusCode, response: Response, acts: bool) -> Error {
                 Ok(body) => serde_json::from_slice(&body).unwrap_or_default(),
                 Err(_) => Refusal::default(),
             };
-            if said.code == 20404 {
-                return Error::Gone;
+            match said.code {
+                20404 => return Error::Gone,
+                20003 => return Error::Unauthorized,
+                _ => {}
             }
             Error::Refused { status: status.as_u16(), code: said.code }
         }

@@ -10,7 +10,13 @@ pub enum Error {
     /// HTTP 404 or code 20404: the conference is over, the participant or call has left, the task is deleted.
     #[error("Twilio does not know the resource (any more): it is over")]
     Gone,
-    /// HTTP 412: somebody else changed the task since it was read.
+    /// HTTP 401, or code 20003: Twilio does not accept our credentials. They may be changed under a running server.
+    #[error(
+        "Twilio does not accept the account SID and auth token: set the new ones (TWILIO_AUTH_TOKEN) and restart; \
+         until then no call is recovered"
+    )]
+    Unauthorized,
+    /// HTTP 409 or 412: somebody else changed the task since it was read.
     #[error("the task was changed by somebody else meanwhile: read it again and repeat")]
     Conflict,
     /// HTTP 429: not carried out, and always safe to repeat
@@ -60,6 +66,7 @@ impl Error {
         match self {
             Self::Gone => "gone",
             Self::Conflict => "conflict",
+            Self::Unauthorized => "unauthorized",
             Self::Throttled { .. } => "throttled",
             Self::Refused { .. } => "refused",
             Self::Unavailable { .. } => "unavailable",
@@ -74,7 +81,11 @@ impl Error {
             Self::Unavailable { may_have_acted, .. }
             | Self::Transport { may_have_acted, .. }
             | Self::Unreadable { may_have_acted } => *may_have_acted,
-            Self::Gone | Self::Conflict | Self::Throttled { .. } | Self::Refused { .. } => false,
+            Self::Gone
+            | Self::Conflict
+            | Self::Unauthorized
+            | Self::Throttled { .. }
+            | Self::Refused { .. } => false,
         }
     }
 
@@ -82,10 +93,12 @@ impl Error {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Throttled { .. }
+            | Self::Conflict
+            | Self::Unauthorized
             | Self::Unavailable { .. }
             | Self::Transport { .. }
             | Self::Unreadable { .. } => true,
-            Self::Gone | Self::Conflict | Self::Refused { .. } => false,
+            Self::Gone | Self::Refused { .. } => false,
         }
     }
 

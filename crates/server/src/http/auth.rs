@@ -151,10 +151,8 @@ impl Tokens {
     async fn ask(&self, token: &str, now: Millis) -> Result<User, Problem> {
         let info = match self.client.validate_token(&SecretString::from(token)).await {
             Ok(info) => info,
-            // 401 speaks of our own credentials, 429 of how often we ask.
-            Err(TwilioError::Refused { status, .. }) if !matches!(status, 401 | 429) => {
-                return Err(Problem::TokenRefused);
-            }
+            // Our own credentials, and how often we ask, are errors of their own.
+            Err(TwilioError::Refused { .. }) => return Err(Problem::TokenRefused),
             Err(TwilioError::Gone) => return Err(Problem::TokenRefused),
             Err(error) => {
                 tracing::error!(%error, "a Flex token could not be checked");

@@ -12,6 +12,7 @@ mod problem;
 mod push;
 mod rate;
 mod signed;
+mod storm;
 mod twiml;
 mod view;
 mod webhooks;
@@ -85,7 +86,7 @@ pub fn router(app: Arc<App>) -> Result<Router, Error> {
         .route("/webhooks/events", post(events::events))
         .route("/twiml/announce/{recovery}", get(twiml::announce).post(twiml::announce))
         .route("/twiml/comfort", get(twiml::comfort).post(twiml::comfort))
-        .route("/twiml/lost", post(twiml::lost))
+        .route("/twiml/lost/{recovery}", post(twiml::lost))
         .route("/twiml/requeue/{recovery}", post(twiml::requeue))
         .route("/twiml/wait/{recovery}", post(twiml::wait))
         .route("/twiml/after/{recovery}", post(twiml::after))
@@ -94,6 +95,8 @@ pub fn router(app: Arc<App>) -> Result<Router, Error> {
         .route("/openapi.json", get(openapi::openapi))
         .route("/audio/comfort.wav", get(twiml::comfort_audio))
         .route("/operator/timeline/{customer}", get(operator::timeline))
+        .route("/operator/storm", get(storm::status))
+        .route("/operator/storm/go-on", post(storm::go_on))
         .route("/metrics", get(health::metrics))
         .merge(plugin)
         .route_layer(axum::middleware::from_fn(health::measured))

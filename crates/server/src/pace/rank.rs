@@ -38,7 +38,7 @@ impl Rank {
     ];
 
     /// Nothing else goes out before these.
-    pub(super) fn is_urgent(self) -> bool {
+    pub(crate) fn is_urgent(self) -> bool {
         matches!(self, Self::KeepLine | Self::Announce)
     }
 

@@ -69,3 +69,10 @@ async fn a_customer_is_told_twice_rather_than_not_at_all() {
     let twice = || floor.twin.done().iter().filter(|done| told(done)).count() == 2;
     floor.until("the customer is told again", |_| twice().then_some(())).await;
 }
+
+#[tokio::test]
+async fn credentials_that_are_not_taken_for_a_while_cost_no_customer_his_call() {
+    let fault = json!({"answer": "unauthorized", "times": 6});
+    let floor = rejoined_in_spite_of(json!({"requests": [fault]})).await;
+    floor.nothing_was_doubled();
+}

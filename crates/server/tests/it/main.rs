@@ -17,6 +17,7 @@ mod plugin;
 mod private;
 mod settings;
 mod store;
+mod storm;
 mod support;
 mod watchdog;
 mod webhooks;

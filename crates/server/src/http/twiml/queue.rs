@@ -99,9 +99,16 @@ pub(crate) async fn fallback(
     Ok(document)
 }
 
-/// `/twiml/lost`: nobody is found for the customer, and the call ends after this.
-pub(crate) async fn lost(State(app): State<Arc<App>>, _: Signed) -> Twiml {
-    Twiml(Document::new().say(&app.config.texts.language, &app.config.texts.lost))
+/// `/twiml/lost/{recovery}`: nobody is found for the customer, and the call ends after this.
+pub(crate) async fn lost(
+    State(app): State<Arc<App>>,
+    Path(recovery): Path<String>,
+    _: Signed,
+) -> Result<Twiml, Problem> {
+    let way = way(&app, &parse(&recovery)?, Targeting::Anybody).await;
+    // Without a language of the customer's own, in the default one.
+    let language = way.ok().flatten().and_then(|way| way.language);
+    Ok(Twiml(said(&app, Document::new(), Phrase::Lost, language.as_deref())))
 }
 
 /// How a customer goes on.
