@@ -111,6 +111,19 @@ export class Twilio {
       body: new URLSearchParams({ Twiml }),
     });
 
+  /** TaskRouter's events of these types go to this address, until the end of the story. */
+  async streams(/** @type {string} */ destination, /** @type {string[]} */ types) {
+    const url = `${this.url}/__tw/events.twilio.com/v1`;
+    const headers = { authorization: this.authorization() };
+    const make = (/** @type {string} */ what, /** @type {string[][]} */ form) =>
+      json(`${url}/${what}`, { method: 'POST', headers, body: new URLSearchParams(form) });
+    const SinkConfiguration = JSON.stringify({ destination, method: 'POST', batch_events: true });
+    const sink = await make('Sinks', Object.entries({ SinkType: 'webhook', SinkConfiguration }));
+    const subscribed = types.map((type) => ['Types', JSON.stringify({ type, schema_version: 1 })]);
+    const { sid } = await make('Subscriptions', [['SinkSid', sink.sid], ...subscribed]);
+    this.undo.push(() => fetch(`${url}/Subscriptions/${sid}`, { method: 'DELETE', headers }));
+  }
+
   authorization() {
     const { accountSid, TWILIO_AUTH_TOKEN } = this.auth;
     return `Basic ${Buffer.from(`${accountSid}:${TWILIO_AUTH_TOKEN}`).toString('base64')}`;

@@ -7,6 +7,7 @@ import { root } from '../../scripts/lib/run.mjs';
 import { Advice } from '../../scripts/lib/say.mjs';
 import * as desk from './desk.mjs';
 import { deskPhones } from './desk-phone.mjs';
+import * as events from './events.mjs';
 import * as external from './external.mjs';
 import * as failOpen from './fail-open.mjs';
 import * as inPlace from './in-place.mjs';
@@ -27,6 +28,7 @@ const storiesOn = (/** @type {Flex} */ flex) =>
     ? // Some steps are shared, too.
       Object.values({
         ...desk,
+        ...events,
         ...failOpen,
         ...inPlace,
         ...outage,
