@@ -103,8 +103,9 @@ export const refreshHeld = {
   title: 'An agent refreshes while the customer is on hold',
   async play(/** @type {Story} */ story) {
     const { ada, customer, task } = await onACall(story);
+    const { transcript: from } = customer.mark();
     await story.step('she puts the customer on hold', () => ada.holds());
-    await story.step('he hears music', () => customer.hears(/hold music/));
+    await story.step('he hears music', () => customer.hears(/hold music/, { from }));
     await story.step('she refreshes the page', () => ada.refreshes());
     const ended = await story.step('she is back', () => customer.notes('ended'));
     assert.equal(ended.note.outcome, 'rejoined');

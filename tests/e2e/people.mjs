@@ -521,6 +521,19 @@ export class Agent {
     await this.page.locator('button:has-text("Complete")').first().click({ timeout: 10_000 });
   }
 
+  /** Does the desktop show the customer of this task on hold? @returns {Promise<boolean>} */
+  showsOnHold(/** @type {string} */ taskSid) {
+    return this.page.evaluate((taskSid) => {
+      const { conferences } = /** @type {any} */ (window).Twilio.Flex.Manager.getInstance().store.getState()
+        .flex;
+      const { participants } = conferences.states.get(taskSid).source;
+      return participants.some(
+        (/** @type {any} */ { participantType, status, onHold }) =>
+          participantType === 'customer' && status === 'joined' && onHold,
+      );
+    }, taskSid);
+  }
+
   /** Does the desktop say that this is what the agent is at? @returns {Promise<boolean>} */
   isAt(/** @type {string} */ activity) {
     return this.page.evaluate((activity) => {

@@ -12,6 +12,7 @@ import * as external from './external.mjs';
 import * as failOpen from './fail-open.mjs';
 import * as inPlace from './in-place.mjs';
 import { stories as onOldest } from './oldest.mjs';
+import * as onHold from './on-hold.mjs';
 import * as outage from './outage.mjs';
 import * as outbound from './outbound.mjs';
 import * as pages from './pages.mjs';
@@ -31,6 +32,7 @@ const storiesOn = (/** @type {Flex} */ flex) =>
         ...events,
         ...failOpen,
         ...inPlace,
+        ...onHold,
         ...outage,
         ...outbound,
         ...external,

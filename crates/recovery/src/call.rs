@@ -1,6 +1,7 @@
 //! The rules of one call. Each event changes what is known, then [`Call::evaluate`] looks at the whole: what is decided
 //! depends on what is known, not on the order in which it became known.
 
+mod agent_hold;
 mod ask;
 mod awaited;
 mod beside;
@@ -19,6 +20,7 @@ mod recovery;
 mod told;
 mod watch;
 
+pub use agent_hold::AgentHold;
 pub(crate) use out::Out;
 pub use recovery::{Ending, Phase, Prepared, Recovery};
 
@@ -199,6 +201,7 @@ impl Call {
         self.go_on(out);
         self.remove_late_legs(out);
         self.hold_again(out);
+        self.put_back_agent_hold(out);
         self.follow(out);
         self.close(out);
         self.keep_watch(out);

@@ -74,13 +74,13 @@ impl Call {
             Action::Unhold { leg, .. } => {
                 self.is_joined(leg) && self.participants.get(leg).is_some_and(|p| p.flags.hold)
             }
+            Action::HoldParticipant { leg, .. } => self.wants_hold_of(leg),
             Action::KeepConference { .. }
             | Action::MarkTask { .. }
             | Action::EndPing { .. }
             | Action::CompleteReservation { .. }
             | Action::RemoveLeg { .. }
             | Action::MoveParticipant { .. }
-            | Action::HoldParticipant { .. }
             | Action::CheckNumber { .. }
             | Action::Learn { .. } => true,
         }

@@ -9,14 +9,16 @@ const PREPARE: Millis = Millis::seconds(2);
 
 impl Call {
     pub(super) fn tell_customer(&mut self, out: &mut Out<'_>) {
+        // On hold there is no silence, and whoever joins again is to find the customer there.
+        let stays_on_hold = self.is_customer_held();
         let Some(recovery) = self.recovery.as_mut().filter(|r| !r.announced) else { return };
-        if !matches!(recovery.phase, Phase::Away | Phase::Rejoining | Phase::Holding) {
-            return;
+        match recovery.phase {
+            Phase::Rejoining if stays_on_hold => return,
+            Phase::Away | Phase::Rejoining | Phase::Holding => {}
+            Phase::Grace | Phase::Requeueing { .. } | Phase::Queued { .. } | Phase::Ended(_) => return,
         }
         recovery.announced = true;
-        let held =
-            self.customer.clone().filter(|leg| self.participants.get(leg).is_some_and(|p| p.flags.hold));
-        match held {
+        match self.customer.clone().filter(|_| self.ends_agent_hold()) {
             // As soon as the customer can hear it.
             Some(customer) => {
                 let conference = self.conference.clone();
@@ -66,8 +68,8 @@ impl Call {
             ttl,
         };
         // A held customer is told as soon as he can hear it; one who was told is not told again.
-        let unhold = self.participants.get(&customer).is_some_and(|p| p.flags.hold);
         let told = std::mem::replace(&mut recovery.announced, true);
+        let unhold = self.ends_agent_hold();
         self.note(out, Note::HoldingTheLine);
         self.clear_timer(out, Timer::Announce);
         self.clear_timer(out, Timer::Rejoin);

@@ -1,6 +1,6 @@
 //! A leg of an agent is gone: on purpose, moved, or lost.
 
-use super::{Agent, Call, Out, Phase, Prepared, Recovery};
+use super::{Agent, AgentHold, Call, Out, Phase, Prepared, Recovery};
 use crate::{LeaveReason, Note, Timer};
 use rejoin_protocol::{CallSid, RecoveryId};
 
@@ -122,6 +122,7 @@ impl Call {
             bystanders: self.others().map(|(leg, _)| leg.clone()).collect(),
             prepared: Prepared { removed: !agent.removing, ..Prepared::default() },
             reservation_freed: false,
+            agent_hold: AgentHold::default(),
             moved_to: None,
             agent,
         })

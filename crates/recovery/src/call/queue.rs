@@ -145,7 +145,8 @@ impl Call {
         }
     }
 
-    /// The customer is with an agent in another conference. Gives back who was on hold here and follows.
+    /// The customer is with an agent in another conference. Gives back who was on hold here and is to be
+    /// there.
     pub(crate) fn connected_elsewhere(
         &mut self,
         out: &mut Out<'_>,
@@ -165,7 +166,8 @@ impl Call {
         if let Some(recovery) = &mut self.recovery {
             recovery.moved_to = Some(into.clone());
         }
-        let held = self.follow(out);
+        let mut held = self.follow(out);
+        held.extend(self.to_be_held_elsewhere(&ending));
         self.end_recovery(out, &ending);
         self.evaluate(out);
         held

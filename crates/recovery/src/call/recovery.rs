@@ -1,6 +1,6 @@
 //! One recovery of a call: how far it is, and how it ends.
 
-use super::Agent;
+use super::{Agent, AgentHold};
 use rejoin_protocol::api::{Failure, RecoveryView, Stage};
 use rejoin_protocol::{CallSid, Millis, RecoveryId, TaskSid, WorkerSid};
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,9 @@ pub struct Recovery {
     pub prepared: Prepared,
     /// Was the old reservation completed, or is it being?
     pub reservation_freed: bool,
+    /// What became of the agent's own hold of the customer.
+    #[serde(default)]
+    pub agent_hold: AgentHold,
     /// Name of the conference in which the customer is with an agent again.
     #[serde(default)]
     pub moved_to: Option<TaskSid>,

@@ -1,0 +1,80 @@
+//! The agent's own hold of the customer. It is ended so that the customer can be told what is going on, and put back as
+//! soon as the same agent comes back: the agent sees it in Flex as it was, and must not be heard unawares.
+
+use super::{Call, Ending, Out, Phase, SOON};
+use crate::Action;
+use rejoin_protocol::CallSid;
+use serde::{Deserialize, Serialize};
+
+/// What became of the hold that the agent had put the customer on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AgentHold {
+    /// Nothing: there was none, or it stands.
+    #[default]
+    AsItWas,
+    /// We have ended it.
+    Ended,
+    /// We have put it back.
+    PutBack,
+}
+
+impl Call {
+    pub(super) fn is_customer_held(&self) -> bool {
+        self.customer.as_ref().and_then(|leg| self.participants.get(leg)).is_some_and(|p| p.flags.hold)
+    }
+
+    /// Is there a hold that has to be ended, because the customer is to hear us? That it was is remembered.
+    pub(super) fn ends_agent_hold(&mut self) -> bool {
+        let held = self.is_customer_held();
+        let Some(recovery) = &mut self.recovery else { return held };
+        // What we have put back may not have been told yet.
+        let held = held || recovery.agent_hold == AgentHold::PutBack;
+        if held {
+            recovery.agent_hold = AgentHold::Ended;
+            recovery.prepared.freed = false;
+        }
+        held
+    }
+
+    /// Whoever comes back in place finds the customer on hold already, before any word is spoken.
+    pub(super) fn put_back_agent_hold(&mut self, out: &mut Out<'_>) {
+        if let Some(customer) = self.customer.clone()
+            && self.customer_joined()
+            && self.is_to_be_held_here()
+            && let Some(recovery) = &mut self.recovery
+            // Else the customer would be taken off hold after that.
+            && recovery.prepared.freed
+            && recovery.agent_hold == AgentHold::Ended
+        {
+            recovery.agent_hold = AgentHold::PutBack;
+            let conference = self.conference.clone();
+            self.act(out, Action::HoldParticipant { conference, leg: customer }, SOON);
+        }
+    }
+
+    /// Does the agent come back into this conference, or has she?
+    fn is_to_be_held_here(&self) -> bool {
+        self.recovery.as_ref().is_some_and(|recovery| match &recovery.phase {
+            Phase::Rejoining => true,
+            Phase::Ended(Ending::Rejoined) => recovery.moved_to.is_none(),
+            Phase::Grace
+            | Phase::Away
+            | Phase::Holding
+            | Phase::Requeueing { .. }
+            | Phase::Queued { .. }
+            | Phase::Ended(_) => false,
+        })
+    }
+
+    /// Is this hold still wanted?
+    pub(super) fn wants_hold_of(&self, leg: &CallSid) -> bool {
+        let ended = self.recovery.as_ref().is_some_and(|r| r.agent_hold != AgentHold::AsItWas);
+        !ended || Some(leg) != self.customer.as_ref() || self.is_to_be_held_here()
+    }
+
+    /// The customer, if the agent who has come back in another conference had put him on hold.
+    pub(super) fn to_be_held_elsewhere(&self, ending: &Ending) -> Option<CallSid> {
+        let held = self.recovery.as_ref().is_some_and(|recovery| recovery.agent_hold != AgentHold::AsItWas);
+        self.customer.clone().filter(|_| held && *ending == Ending::Rejoined)
+    }
+}

@@ -1,0 +1,91 @@
+// The agent had put the customer on hold when the page went: so it is again when she is back.
+
+import assert from 'node:assert/strict';
+import { AUDIBLE } from './people.mjs';
+import { isTold, onACall } from './steps.mjs';
+
+/** @typedef {import('./story.mjs').Story} Story */
+/** @typedef {import('./people.mjs').Agent} Agent */
+/** @typedef {import('./people.mjs').Customer} Customer */
+
+async function onHold(/** @type {Story} */ story) {
+  const { ada, customer, task } = await onACall(story);
+  const { transcript: from } = customer.mark();
+  await story.step('she puts the customer on hold', () => ada.holds());
+  await story.step('he hears music', () => customer.hears(/hold music/, { from }));
+  return { ada, customer, task };
+}
+
+/** Gives back which task is the customer's now. */
+async function isBackAndHeHolds(
+  /** @type {Story} */ story,
+  /** @type {Agent} */ ada,
+  /** @type {Customer} */ customer,
+) {
+  const ended = await story.step('she is back, without a click', () => customer.notes('ended'));
+  assert.equal(ended.note.outcome, 'rejoined');
+  const [{ taskSid }] = (await ada.tasks()).filter(({ status }) => status === 'accepted');
+  await story.step('the customer is on hold again', () =>
+    story.twilio.becomes('on hold', async () => {
+      const { participants } = await story.twilio.conference(taskSid);
+      return participants.some((/** @type {any} */ p) => p.kind === 'customer' && p.joined && p.hold);
+    }),
+  );
+  await story.step('and she sees that', () =>
+    story.twilio.becomes('shown on hold', () => ada.showsOnHold(taskSid)),
+  );
+  await story.step('the dialog goes', () => ada.dialog().waitFor({ state: 'hidden', timeout: 10_000 }));
+  await ada.shot(story.folder, 'on-hold-again');
+  assert.equal((await customer.heard()).live, true, 'the customer is still on the line');
+  return taskSid;
+}
+
+async function endsHold(
+  /** @type {Story} */ story,
+  /** @type {Agent} */ ada,
+  /** @type {Customer} */ customer,
+) {
+  await story.step('she takes him off hold', () => ada.unholds());
+  await story.step('both hear each other', async () => {
+    await customer.hearsAgent();
+    await ada.hearsCustomer();
+  });
+}
+
+/** What he heard of her since. */
+const heardOfHer = (/** @type {Customer} */ customer, /** @type {number} */ from) =>
+  customer.transcript.said.slice(from).filter(({ heard }) => /^agent/i.test(heard ?? ''));
+
+export const heldInPlace = {
+  title: 'A customer on hold is told, and does not hear the agent who is back in place before she wants it',
+  async play(/** @type {Story} */ story) {
+    const { ada, customer, task } = await onHold(story);
+    const { transcript } = customer.mark();
+    await story.step('she leaves the page', () => ada.goesElsewhere());
+    await isTold(story, customer, transcript);
+    await story.step('she comes back', () => ada.comesBack());
+    assert.equal(await isBackAndHeHolds(story, ada, customer), task.taskSid, 'it is the same task');
+    await story.step('he hears something for two seconds more', async () => {
+      for (const end = Date.now() + 2000; Date.now() < end; )
+        assert.ok((await customer.heard()).rms > AUDIBLE);
+    });
+    assert.deepEqual(heardOfHer(customer, transcript), [], 'and has not heard her');
+    await endsHold(story, ada, customer);
+  },
+};
+
+export const heldThroughQueue = {
+  title: 'A customer on hold comes back through the queue and is on hold again',
+  async play(/** @type {Story} */ story) {
+    const { ada, customer, task } = await onHold(story);
+    await story.twilio.assume({ dtlsCloseEndsLeg: true });
+    const { transcript } = customer.mark();
+    const told = isTold(story, customer, transcript);
+    told.catch(() => {}); // reported below, in its order
+    await story.step('she refreshes the page', () => ada.refreshes());
+    await told;
+    await ada.ready();
+    assert.notEqual(await isBackAndHeHolds(story, ada, customer), task.taskSid, 'it is a new task');
+    await endsHold(story, ada, customer);
+  },
+};
