@@ -9,10 +9,11 @@ import { build } from './lib/build.mjs';
 import { newest, oldest } from './lib/flex.mjs';
 import { env, root, run } from './lib/run.mjs';
 import { Advice, giveUp, say, sinceStart, step } from './lib/say.mjs';
-import { chromium, setup } from './lib/setup.mjs';
+import { chromium, postgres, setup } from './lib/setup.mjs';
 
 const WASM = 'wasm32-unknown-unknown';
 const END_TO_END = 'end to end';
+const UNITS = 'unit, table and property tests';
 const OLDEST = `the Flex UI ${oldest.version}, as one script`;
 
 /** @typedef {{name: string, work: (heard: (text: string) => void) => Promise<unknown>}} Part */
@@ -55,7 +56,7 @@ const parts = [
     '-D',
     'warnings',
   ),
-  command('unit, table and property tests', 'cargo', 'test', '--workspace'),
+  command(UNITS, 'cargo', 'test', '--workspace'),
   command('the core in a browser', 'cargo', 'test', '-p', 'rejoin-plugin', '--target', WASM, '--tests'),
   command(OLDEST, process.execPath, 'scripts/flex-host.mjs', oldest.name),
   { name: 'build', work: () => build() },
@@ -101,6 +102,7 @@ async function main() {
   if (!flexes.length) throw new Advice(`--flex ${values.flex}: there are ${newest.name} and ${oldest.name}`);
   await setup({ tests: true });
   const browser = await chromium({ driver: true });
+  if (asked(UNITS)) await postgres();
   Object.assign(env, { CHROMIUM: browser });
   let passed = 0;
   const failed = [];

@@ -1,7 +1,7 @@
 // Installs what is missing, or says exactly what to install. Each thing is looked at before it is touched.
 
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { root, run, tools, tryRun } from './run.mjs';
 import { Advice, step } from './say.mjs';
@@ -117,4 +117,27 @@ export async function chromium({ driver = false } = {}) {
   if (!browser)
     throw new Advice('Chromium was installed but is not at /usr/bin/chromium. Set CHROMIUM to its path.');
   return browser;
+}
+
+/** PostgreSQL's programs, for tests: they start one of their own, in a temporary folder. */
+export async function postgres() {
+  const debian = '/usr/lib/postgresql';
+  const found = () =>
+    [
+      ...(process.env.PATH ?? '').split(path.delimiter),
+      ...(existsSync(debian) ? readdirSync(debian).map((version) => path.join(debian, version, 'bin')) : []),
+    ].some((folder) => ['initdb', 'postgres'].every((program) => existsSync(path.join(folder, program))));
+  if (found()) return;
+  if (process.getuid?.() !== 0 || !(await tryRun('apt-get', ['--version']))) {
+    throw new Advice(
+      'PostgreSQL is missing: the store is tested on it. On Debian: sudo apt-get install postgresql\n' +
+        'Elsewhere initdb and postgres are looked for in the PATH. Nothing has to run: the tests start their own.',
+    );
+  }
+  await step('install PostgreSQL', async (heard) => {
+    const options = { heard, env: { DEBIAN_FRONTEND: 'noninteractive' } };
+    await run('apt-get', ['update', '-q'], options);
+    await run('apt-get', ['install', '-y', '-q', '--no-install-recommends', 'postgresql'], options);
+  });
+  if (!found()) throw new Advice('PostgreSQL was installed, but initdb and postgres are not in the PATH.');
 }

@@ -42,6 +42,9 @@ pub enum Error {
     /// Nothing was changed: the transaction did not come through. It may be tried again.
     #[error("the change could not be made durable and was not made: try again")]
     NotCommitted,
+    /// The job is another server's by now. Nothing was changed.
+    #[error("another server has the job: nothing is to be done")]
+    Lost,
     /// It takes too long. It may still happen.
     #[error("the server did not get to it in time: check the database's disk, try again in a moment")]
     Busy,

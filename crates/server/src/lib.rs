@@ -2,8 +2,8 @@
 //!
 //! | module | purpose |
 //! | --- | --- |
-//! | [`engine`] | the single writer: machine, transaction, then answers |
-//! | [`store`] | SQLite |
+//! | [`engine`] | a batch of inputs is one transaction: calls, machine, commit, then answers |
+//! | [`store`] | SQLite or PostgreSQL |
 //! | [`queue`], [`execute`] | what is wanted of Twilio, until it is done or makes no sense any more |
 //! | [`pace`] | how fast, and what first |
 //! | [`retry`] | what is done about errors of Twilio's |
@@ -20,6 +20,7 @@ pub mod execute;
 pub mod explain;
 mod figures;
 pub mod http;
+mod lease;
 pub mod limits;
 pub mod pace;
 pub mod push;

@@ -3,22 +3,27 @@
 //! A job begins as soon as it is committed. It is repeated while that can help and still makes sense; what may have
 //! had its effect is looked up before it is repeated, and what was overtaken meanwhile is not done at all. How it ended
 //! is an event for the machine, committed together with the end of the job.
+//!
+//! The server that commits a job carries it out, if it has room. Everything else is taken from the store: jobs that found
+//! no room, and those of servers that are gone. A job that is not ours any more is dropped on the spot.
 
 use crate::engine::{self, Handle};
 use crate::error::Error;
 use crate::execute::Executor;
 use crate::pace::Turns;
 use crate::retry::{self, Cure};
-use crate::store::JobId;
+use crate::store::{Claim, JobId, Store, StoredJob};
 use rejoin_protocol::{ConferenceSid, Millis, RecoveryId};
-use rejoin_recovery::{Action, Event, Machine, Outcome};
+use rejoin_recovery::{Action, Call, Event, Key, Machine, Outcome, Policies};
 use rejoin_twilio::Error as TwilioError;
+use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinSet};
+use tokio::time::MissedTickBehavior;
 use tracing::Instrument as _;
 
 /// Pause before the first repetition; each one doubles it, up to the longest.
@@ -27,14 +32,20 @@ const LONGEST_PAUSE: Millis = Millis(5000);
 /// So long after its deadline it is still looked up what became of a job that may have had its effect.
 const LOOK_AFTER: Millis = Millis::seconds(10);
 
-/// So long the engine is waited for when it is asked whether a job is still wanted.
+/// So many jobs a server has at once, waiting for their repetition or their turn.
+pub const HELD: usize = 4096;
+/// So long after a job was committed it is begun without asking whether it is still wanted.
+const FRESH: Millis = Millis(100);
+/// So often it is looked for jobs that nobody has.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// So long the store is waited for when it is asked whether a job is still wanted.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(1);
 
 /// Something to do.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// Its number in the store.
-    pub id: JobId,
+    /// Our right to it.
+    pub claim: Claim,
     /// Of which call.
     pub conference: ConferenceSid,
     /// What to do.
@@ -51,47 +62,74 @@ pub struct Job {
 
 impl Job {
     /// A job, with what it needs to know of its call.
-    pub(crate) fn new(
-        machine: &Machine,
-        id: JobId,
-        conference: ConferenceSid,
-        action: Action,
-        deadline: Millis,
-        begun_before: bool,
-    ) -> Self {
-        let recovery = machine.call(&conference).and_then(|call| call.recovery.as_ref());
+    pub(crate) fn new(call: Option<&Call>, job: StoredJob) -> Self {
+        let begun_before = job.begun_before();
+        let StoredJob { claim, conference, action, deadline } = job;
+        let recovery = call.and_then(|call| call.recovery.as_ref());
         let recovery = recovery.map(|recovery| (recovery.id.clone(), recovery.lost_at));
-        Self { id, conference, action, deadline, begun_before, recovery, since: engine::now() }
+        Self { claim, conference, action, deadline, begun_before, recovery, since: engine::now() }
     }
 }
 
-/// Runs jobs until no more can come, or the task is aborted: what has not ended by then is in the store.
-pub async fn run(mut jobs: mpsc::UnboundedReceiver<Job>, executor: Executor, engine: Handle, turns: Turns) {
-    let shared = Arc::new((executor, engine, turns));
+/// What jobs are carried out with.
+struct Parts {
+    executor: Executor,
+    engine: Handle,
+    store: Store,
+    turns: Turns,
+}
+
+/// Runs jobs until the task is aborted: what has not ended by then is in the store.
+pub async fn run(
+    mut jobs: mpsc::Receiver<Job>,
+    executor: Executor,
+    engine: Handle,
+    store: Store,
+    turns: Turns,
+) {
+    let parts = Arc::new(Parts { executor, engine, store, turns });
     let mut running = JoinSet::new();
+    let mut held: HashMap<task::Id, JobId> = HashMap::new();
+    let mut look = tokio::time::interval(LOOK_EVERY);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        tokio::select! {
-            job = jobs.recv() => match job {
-                Some(job) => {
-                    tell_loss(&shared.2, &job);
-                    let shared = Arc::clone(&shared);
-                    let recovery = job.recovery.as_ref().map(|(recovery, _)| tracing::field::display(recovery));
-                    // At every level: each line about the job carries them.
-                    let span = tracing::error_span!("job", recovery);
-                    let work = async move {
-                        let (executor, engine, turns) = &*shared;
-                        let outcome = carry_out(executor, engine, turns, &job).await;
-                        report(engine, job, outcome).await;
-                    };
-                    running.spawn(work.instrument(span));
-                }
+        let begin = tokio::select! {
+            // Those of the engine wait in its channel while there is no room here.
+            job = jobs.recv(), if running.len() < HELD => match job {
+                Some(job) => vec![job],
                 None => break,
             },
-            Some(ended) = running.join_next() => {
-                if let Err(error) = ended {
-                    tracing::error!(%error, "a job ended by a defect; it is taken up again at the next start");
-                }
+            Some(ended) = running.join_next_with_id() => {
+                let id = match &ended {
+                    Ok((id, ())) => *id,
+                    Err(error) => {
+                        tracing::error!(%error, "a job ended by a defect; it is taken up again in a moment");
+                        error.id()
+                    }
+                };
+                held.remove(&id);
+                vec![]
             }
+            _ = look.tick(), if running.len() < HELD => {
+                let room = HELD - running.len();
+                claim(&parts, held.values().copied(), room).await
+            }
+        };
+        for job in begin {
+            tell_loss(&parts.turns, &job);
+            let (id, parts) = (job.claim.job, Arc::clone(&parts));
+            let recovery = job.recovery.as_ref().map(|(recovery, _)| tracing::field::display(recovery));
+            // At every level: each line about the job carries them.
+            let span = tracing::error_span!("job", recovery);
+            let work = async move {
+                if let Some(outcome) = carry_out(&parts, &job).await {
+                    report(&parts.engine, job, outcome).await;
+                } else {
+                    tracing::info!(job = job.claim.job.0, conference = %job.conference, "another server has the job");
+                }
+            };
+            let task = running.spawn(work.instrument(span));
+            held.insert(task.id(), id);
         }
     }
     while running.join_next().await.is_some() {}
@@ -106,24 +144,48 @@ fn tell_loss(turns: &Turns, job: &Job) {
     }
 }
 
-/// From the first attempt to the outcome.
-async fn carry_out(executor: &Executor, engine: &Handle, turns: &Turns, job: &Job) -> Outcome {
+/// Takes what nobody has.
+async fn claim(parts: &Parts, held: impl IntoIterator<Item = JobId>, room: usize) -> Vec<Job> {
+    let claimed = match parts.store.claim(held, room).await {
+        Ok(claimed) => claimed,
+        Err(error) => {
+            tracing::warn!(%error, "jobs cannot be read, trying again");
+            return vec![];
+        }
+    };
+    if claimed.is_empty() {
+        return vec![];
+    }
+    tracing::info!(jobs = claimed.len(), "taking up jobs that nobody has");
+    let conferences = claimed.iter().map(|job| Key::Conference(job.conference.clone()));
+    let with_calls = |machine: &Machine| {
+        claimed.iter().map(|job| Job::new(machine.call(&job.conference), job.clone())).collect()
+    };
+    parts.engine.look(conferences.collect::<Vec<_>>(), with_calls).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "the calls of jobs cannot be read; they are taken up again in a moment");
+        vec![]
+    })
+}
+
+/// From the first attempt to the outcome; `None`: somebody else has the job.
+async fn carry_out(parts: &Parts, job: &Job) -> Option<Outcome> {
     let mut begun = job.begun_before;
     let mut may_have_acted = job.begun_before;
     let mut backoff = FIRST_PAUSE;
     let mut last = None;
     loop {
-        let error = match attempt(executor, engine, turns, job, begun, &mut may_have_acted).await {
-            Ok(Some(outcome)) => return outcome,
-            Ok(None) => return failed(job, last.as_ref()),
+        let error = match attempt(parts, job, begun, &mut may_have_acted).await {
+            Ok(Attempt::Ended(outcome)) => return Some(outcome),
+            Ok(Attempt::TooLate) => return Some(failed(job, last.as_ref())),
+            Ok(Attempt::Lost) => return None,
             Err(error) => error,
         };
         let (least, patient, alarm) = match retry::cure(&job.action, &error) {
             Cure::Again { pause, patient, alarm } => (pause, patient, alarm),
-            Cure::Gone => return Outcome::Gone,
+            Cure::Gone => return Some(Outcome::Gone),
             Cure::Never => {
-                tracing::warn!(job = job.id.0, conference = %job.conference, %error, "not repeated");
-                return failed(job, Some(&error));
+                tracing::warn!(job = job.claim.job.0, conference = %job.conference, %error, "not repeated");
+                return Some(failed(job, Some(&error)));
             }
         };
         if alarm {
@@ -137,12 +199,12 @@ async fn carry_out(executor: &Executor, engine: &Handle, turns: &Turns, job: &Jo
         let look = if may_have_acted { LOOK_AFTER } else { Millis(0) };
         let until = job.deadline + beyond.max(look);
         if now >= until {
-            return failed(job, Some(&error));
+            return Some(failed(job, Some(&error)));
         }
         // Whoever is throttled waits for its turn, where the pace keeps it.
         let waits = least > Millis(0);
         let pause = if waits { pause(backoff.max(least)).min(now.until(until)) } else { Millis(0) };
-        tracing::info!(job = job.id.0, conference = %job.conference, %error, pause_ms = pause.0, "repeated later");
+        tracing::info!(job = job.claim.job.0, conference = %job.conference, %error, pause_ms = pause.0, "repeated later");
         last = Some(error);
         if waits {
             backoff = Millis(backoff.0 * 2).min(LONGEST_PAUSE);
@@ -161,37 +223,64 @@ fn alert(error: &TwilioError) {
     }
 }
 
-/// One attempt; `None` when it is too late for another one.
+/// How an attempt ended that Twilio did not refuse.
+enum Attempt {
+    Ended(Outcome),
+    /// It does not make sense any more.
+    TooLate,
+    /// Somebody else has the job.
+    Lost,
+}
+
+/// Is a job still to be done?
+enum Wanted {
+    Yes,
+    /// What it was for has been overtaken.
+    No,
+    /// Not by us: somebody else has it.
+    Lost,
+}
+
+/// One attempt.
 async fn attempt(
-    executor: &Executor,
-    engine: &Handle,
-    turns: &Turns,
+    parts: &Parts,
     job: &Job,
     begun: bool,
     may_have_acted: &mut bool,
-) -> Result<Option<Outcome>, TwilioError> {
-    let executor = executor.through(turns.of_job(job, *may_have_acted).await);
+) -> Result<Attempt, TwilioError> {
+    let executor = parts.executor.through(parts.turns.of_job(job, *may_have_acted).await);
     if *may_have_acted {
         if let Some(outcome) = executor.look(job).await? {
-            return Ok(Some(outcome));
+            return Ok(Attempt::Ended(outcome));
         }
         *may_have_acted = false;
     }
     if begun && engine::now() >= job.deadline {
-        return Ok(None);
+        return Ok(Attempt::TooLate);
     }
-    if !is_wanted(engine, job).await {
-        return Ok(Some(Outcome::Overtaken));
+    if !begun && job.since.until(engine::now()) < FRESH {
+        return executor.carry_out(job).await.map(Attempt::Ended); // it was wanted a moment ago
     }
-    executor.carry_out(job).await.map(Some)
+    match is_wanted(parts, job).await {
+        Wanted::Yes => executor.carry_out(job).await.map(Attempt::Ended),
+        Wanted::No => Ok(Attempt::Ended(Outcome::Overtaken)),
+        Wanted::Lost => Ok(Attempt::Lost),
+    }
 }
 
 /// It may have waited long for its turn, or for its repetition.
-async fn is_wanted(engine: &Handle, job: &Job) -> bool {
-    let (conference, action) = (job.conference.clone(), job.action.clone());
-    let asked = engine.read(move |machine| machine.wants(&conference, &action));
-    // If the engine cannot say it now, the job is as good as it was.
-    matches!(tokio::time::timeout(ANSWERED_WITHIN, asked).await, Err(_) | Ok(Err(_) | Ok(true)))
+async fn is_wanted(parts: &Parts, job: &Job) -> Wanted {
+    let asked = tokio::time::timeout(ANSWERED_WITHIN, parts.store.call_of(job.claim)).await;
+    match asked {
+        Ok(Ok(Some(Some(call)))) => {
+            let machine = Machine::new(Policies::default(), [call]);
+            if machine.wants(&job.conference, &job.action) { Wanted::Yes } else { Wanted::No }
+        }
+        Ok(Ok(Some(None))) => Wanted::No, // its call is forgotten
+        Ok(Ok(None)) => Wanted::Lost,
+        // If the store cannot say it now, the job is as good as it was.
+        Ok(Err(_)) | Err(_) => Wanted::Yes,
+    }
 }
 
 /// Doubles with each repetition, and differs from job to job, so that they do not all come back at once.
@@ -234,14 +323,18 @@ pub(crate) fn name(action: &Action) -> &'static str {
 
 /// Tells the engine. A commit that fails is tried again: the job stays open in the store until one comes through.
 async fn report(engine: &Handle, job: Job, outcome: Outcome) {
-    tracing::info!(job = job.id.0, conference = %job.conference, what = name(&job.action), outcome = shown(&outcome), "ended");
+    tracing::info!(job = job.claim.job.0, conference = %job.conference, what = name(&job.action), outcome = shown(&outcome), "ended");
     let event = Event::Done { conference: job.conference, action: job.action, outcome };
     let mut backoff = FIRST_PAUSE;
     loop {
-        match engine.done(job.id, event.clone()).await {
+        match engine.done(job.claim, event.clone()).await {
             Ok(()) | Err(Error::Stopping) => return,
+            Err(Error::Lost) => {
+                tracing::info!(job = job.claim.job.0, "another server has the job, and tells how it ends");
+                return;
+            }
             Err(error) => {
-                tracing::warn!(job = job.id.0, %error, "the end of a job could not be stored, trying again");
+                tracing::warn!(job = job.claim.job.0, %error, "the end of a job could not be stored, trying again");
             }
         }
         tokio::time::sleep(Duration::from_millis(backoff.0)).await;

@@ -6,10 +6,11 @@ use crate::error::Error;
 use crate::execute::Executor;
 use crate::figures;
 use crate::http::{self, App};
+use crate::lease;
 use crate::pace::Turns;
 use crate::push::Pushes;
 use crate::queue;
-use crate::store::{Store, Timelines};
+use crate::store::Store;
 use rejoin_twilio::{Client, Settings};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -29,8 +30,8 @@ pub struct Server {
     address: SocketAddr,
     handle: Handle,
     stop: watch::Sender<bool>,
-    timelines: Timelines,
-    engine: JoinHandle<Result<(), Error>>,
+    store: Store,
+    engine: JoinHandle<()>,
     queue: JoinHandle<()>,
     http: JoinHandle<()>,
 }
@@ -55,33 +56,33 @@ impl Server {
             listener.local_addr().map_err(|source| Error::Listen { address: config.listen, source })?;
 
         let store = Store::open(&config.storage.database_url).await?;
-        let timelines = store.timelines();
         let pushes = Pushes::new(crate::engine::now().0);
         let (lines, _) = broadcast::channel(1024);
-        let (jobs, wanted) = mpsc::unbounded_channel();
+        let (jobs, wanted) = mpsc::channel(queue::HELD);
         let outlets = Outlets { pushes: pushes.clone(), lines: lines.clone(), jobs };
-        let (handle, engine) = Engine::start(config.policies(), store, outlets).await?;
+        let (handle, engine) = Engine::start(config.policies(), store.clone(), outlets);
         let executor = Executor::new(client.clone(), Arc::clone(&config));
         let turns = Turns::new(&config.pacing);
         let (paced, asked) = (turns.clone(), turns.clone());
-        let queue = queue::run(wanted, executor, handle.clone(), turns);
+        let leased = store.clone();
+        let queue = queue::run(wanted, executor, handle.clone(), store.clone(), turns);
         let queue = tokio::spawn(async move {
             tokio::select! {
                 () = queue => {}
                 () = paced.run() => {}
                 () = figures::upkeep() => {}
+                () = lease::run(leased) => {}
             }
         });
 
         let (stop, stopping) = watch::channel(false);
         let limits = config.limits.clone();
         let to_twilio = (client, asked);
-        let app =
-            App::new(config, to_twilio, handle.clone(), pushes, lines, timelines.clone(), stopping.clone());
+        let app = App::new(config, to_twilio, handle.clone(), pushes, lines, store.clone(), stopping.clone());
         let router = http::router(Arc::new(app))?;
         let http = tokio::spawn(http::serve(listener, router, limits, stopping));
         tracing::info!(%address, "listening");
-        Ok(Self { address, handle, stop, timelines, engine, queue, http })
+        Ok(Self { address, handle, stop, store, engine, queue, http })
     }
 
     /// Where it listens.
@@ -108,12 +109,12 @@ impl Server {
         }
         self.handle.stop().await;
         if !self.engine.is_finished()
-            && let Ok(Err(error)) = (&mut self.engine).await
+            && let Err(error) = (&mut self.engine).await
         {
-            tracing::error!(%error, "the database was not closed in order");
+            tracing::error!(%error, "the engine has ended by a defect");
         }
         self.queue.abort();
-        self.timelines.close().await;
+        self.store.close().await;
         tracing::info!("stopped");
     }
 }

@@ -35,7 +35,9 @@ impl Config {
         );
         let database = &self.storage.database_url;
         let is_file = database.starts_with("sqlite:") && !database.contains(":memory:");
-        say(true, "DATABASE_URL", !is_file, "sqlite: and the path of a file is wanted");
+        let is_shared = ["postgres://", "postgresql://"].iter().any(|begin| database.starts_with(begin));
+        let why = "sqlite: and the path of a file is wanted, or postgres://user@host/name";
+        say(true, "DATABASE_URL", !is_file && !is_shared, why);
 
         let here = |url: &str| {
             ["http://127.0.0.1", "http://localhost", "http://[::1]"].iter().any(|h| url.starts_with(h))

@@ -72,7 +72,9 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
 }
 
 async fn database(app: &App) -> bool {
-    matches!(tokio::time::timeout(ANSWERS_WITHIN, app.engine.read(|_| ())).await, Ok(Ok(())))
+    // It has to be written, not only read.
+    let writes = async { app.engine.settled().await.and(app.store.renew().await) };
+    matches!(tokio::time::timeout(ANSWERS_WITHIN, writes).await, Ok(Ok(())))
 }
 
 /// Asks Twilio, but not each time that somebody asks us.
@@ -103,8 +105,7 @@ impl Reachable {
 /// `GET /metrics`, for who has the operators' token.
 pub(crate) async fn metrics(State(app): State<Arc<App>>, _: Operator) -> Result<impl IntoResponse, Problem> {
     let status = app.turns.status();
-    let jobs =
-        tokio::time::timeout(ANSWERS_WITHIN, app.timelines.open_jobs()).await.ok().and_then(Result::ok);
+    let jobs = tokio::time::timeout(ANSWERS_WITHIN, app.store.open_jobs()).await.ok().and_then(Result::ok);
     let now = crate::engine::now();
     Now {
         push_sessions: app.pushes.sessions(),

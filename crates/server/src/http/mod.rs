@@ -22,7 +22,7 @@ use crate::engine::{Handle, LineAdded};
 use crate::error::Error;
 use crate::pace::Turns;
 use crate::push::Pushes;
-use crate::store::Timelines;
+use crate::store::Store;
 use auth::Tokens;
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, Method, header};
@@ -45,7 +45,7 @@ pub struct App {
     pub(crate) engine: Handle,
     pub(crate) pushes: Pushes,
     pub(crate) lines: broadcast::Sender<LineAdded>,
-    pub(crate) timelines: Timelines,
+    pub(crate) store: Store,
     pub(crate) tokens: Tokens,
     pub(crate) reachable: Reachable,
     pub(crate) turns: Turns,
@@ -62,12 +62,12 @@ impl App {
         engine: Handle,
         pushes: Pushes,
         lines: broadcast::Sender<LineAdded>,
-        timelines: Timelines,
+        store: Store,
         stopping: watch::Receiver<bool>,
     ) -> Self {
         let (reachable, tokens) = (Reachable::new(client.clone()), Tokens::new(client));
         let rate = Rate::new(config.limits.requests_per_minute);
-        Self { config, engine, pushes, lines, timelines, tokens, rate, reachable, turns, stopping }
+        Self { config, engine, pushes, lines, store, tokens, rate, reachable, turns, stopping }
     }
 }
 

@@ -5,7 +5,7 @@ use super::auth::bearer;
 use super::problem::Problem;
 use super::push::{HEARTBEAT, UNBUFFERED};
 use crate::engine::LineAdded;
-use crate::store::Timelines;
+use crate::store::Store;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
 use axum::response::sse::{Event as SseLine, KeepAlive};
@@ -46,8 +46,7 @@ pub(crate) async fn timeline(
     let customer = CallSid::parse(&customer).map_err(|_| Problem::NotFound)?;
     // Before the first look at the store, so that nothing is missed in between.
     let added = app.lines.subscribe();
-    let reader =
-        Reader { timelines: app.timelines.clone(), customer, added, sent: BTreeSet::new(), first: true };
+    let reader = Reader { store: app.store.clone(), customer, added, sent: BTreeSet::new(), first: true };
     let lines = stream::unfold(reader, |mut reader| async {
         let lines = reader.next().await?;
         Some((stream::iter(lines.into_iter().map(Ok::<_, Infallible>)), reader))
@@ -57,7 +56,7 @@ pub(crate) async fn timeline(
 }
 
 struct Reader {
-    timelines: Timelines,
+    store: Store,
     customer: CallSid,
     added: broadcast::Receiver<LineAdded>,
     sent: BTreeSet<i64>,
@@ -73,7 +72,7 @@ impl Reader {
             self.wait().await?;
         }
         // The whole timeline each time: lines from before the customer was known join it later. It is short.
-        match self.timelines.of(&self.customer).await {
+        match self.store.timeline(&self.customer).await {
             Ok(lines) => {
                 let new = lines.into_iter().filter(|(id, _)| self.sent.insert(*id));
                 Some(new.filter_map(|(_, line)| SseLine::default().json_data(line).ok()).collect())

@@ -10,6 +10,7 @@ use axum::response::sse::{Event as Line, KeepAlive};
 use axum::response::{IntoResponse, Sse};
 use futures_util::{StreamExt as _, stream};
 use rejoin_protocol::api::{self, Push};
+use rejoin_recovery::{Key, Machine};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,13 +50,12 @@ pub(crate) async fn push(
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, Problem> {
     let Query(page) = query.map_err(|_| Problem::BodyInvalid)?;
-    let (worker, pushes) = (agent.worker.clone(), app.pushes.clone());
-    // In the engine's own order: nothing that changes after this is missed, nothing before it comes twice.
-    let opened = app.engine.read(move |machine| {
-        let since = headers.get("last-event-id").map(|id| id.to_str().unwrap_or_default());
-        (machine.views(crate::engine::now(), &worker), pushes.subscribe(&worker, page.epoch, since))
-    });
-    let (views, Subscription { first: missed, position, receiver }) = opened.await?;
+    let worker = &agent.worker;
+    // Before the look at the store: nothing that changes after it is missed.
+    let since = headers.get("last-event-id").map(|id| id.to_str().unwrap_or_default());
+    let Subscription { first: missed, position, receiver } = app.pushes.subscribe(worker, page.epoch, since);
+    let views = |machine: &Machine| machine.views(crate::engine::now(), worker);
+    let views = app.engine.look([Key::Worker(worker.clone())], views).await?;
     tracing::info!(worker = %agent.worker, open = views.len(), missed = missed.len(), "push channel opened");
     let views = views.into_iter().map(move |recovery| {
         let push = Push::Recovery { recovery };

@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use rejoin_protocol::ConferenceSid;
 use rejoin_protocol::api::{self, CallView};
+use rejoin_recovery::Key;
 use std::sync::Arc;
 
 /// The recoveries of a call: for its agents, supervisors and administrators.
@@ -27,7 +28,7 @@ pub(crate) async fn call(
 ) -> Result<Json<CallView>, Problem> {
     let conference = ConferenceSid::parse(&conference).map_err(|_| Problem::NotFound)?;
     let now = crate::engine::now();
-    let found = app.engine.read(move |machine| {
+    let found = app.engine.look([Key::Conference(conference.clone())], |machine| {
         let call = machine.call(&conference)?;
         let recoveries = call.recoveries().map(|recovery| recovery.view(now, &call.task)).collect();
         let is_own = user.worker.as_ref().is_some_and(|worker| call.concerns(worker));

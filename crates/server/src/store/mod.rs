@@ -1,99 +1,62 @@
 //! What survives a restart: calls, jobs, timers and timelines.
 //!
-//! [`Store`] has the one connection that writes; [`Timelines`] reads beside it.
+//! No call is kept in memory. A batch of inputs is one transaction: the calls that it concerns are found by their keys
+//! and locked, the machine decides, and what follows is written ([`Store::transact`]). So it does not matter how many
+//! servers there are, as long as they have the same database.
+//!
+//! There is one implementation for both databases: SQLite (embedded, one server, held by a lock file; WAL,
+//! `synchronous=FULL`) and PostgreSQL (any number of servers). Where their SQL differs is said in `sql.rs`.
 
+mod change;
+mod jobs;
+mod open;
+mod read;
 mod schema;
-mod sqlite;
+mod sql;
+mod transact;
 
-pub use sqlite::{Store, Timelines};
+pub use change::{Batch, Changes, Claim, Found, JobId, Line, NewJob, StoredJob};
+pub use jobs::LEASE;
+pub use transact::Committed;
 
-use rejoin_protocol::{CallSid, ConferenceSid, Millis};
-use rejoin_recovery::{Action, Call, Note, Timer};
-use serde::{Deserialize, Serialize};
+use rejoin_protocol::Millis;
+use sql::{Dialect, Sql};
+use sqlx::AnyPool;
+use std::fs::File;
+use std::sync::Arc;
 
-/// Number of a job in the store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct JobId(pub i64);
+/// So much later than its own a server takes care of timers that another one has set: that one is nearer.
+const TIMERS_OF_OTHERS: Millis = Millis(300);
 
-/// One change. A commit carries out many, in their order, all or none.
+/// An open database. Cheap to clone.
 #[derive(Clone, Debug)]
-pub enum Change {
-    /// A call as it is now.
-    SaveCall {
-        /// Whose row.
-        conference: ConferenceSid,
-        /// The call as JSON.
-        state: String,
-    },
-    /// A call is over for good: its row, timers and closed jobs go.
-    Forget(ConferenceSid),
-    /// A job, unless one that may be done only once is there already.
-    AddJob {
-        /// Of which call.
-        conference: ConferenceSid,
-        /// What to do.
-        action: Action,
-        /// When it no longer makes sense (point in time).
-        deadline: Millis,
-    },
-    /// The job has ended.
-    CloseJob(JobId),
-    /// A timer; replaces the one that is set.
-    SetTimer {
-        /// Of which call.
-        conference: ConferenceSid,
-        /// Which.
-        timer: Timer,
-        /// When it is due (point in time).
-        at: Millis,
-    },
-    /// No timer any more.
-    ClearTimer {
-        /// Of which call.
-        conference: ConferenceSid,
-        /// Which.
-        timer: Timer,
-    },
-    /// A line of a timeline.
-    AddLine {
-        /// The customer's leg, when known.
-        customer: Option<CallSid>,
-        /// The line.
-        line: Line,
-    },
+pub struct Store(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    dialect: Dialect,
+    sql: Sql,
+    /// SQLite: the one connection that writes.
+    writing: AnyPool,
+    reading: AnyPool,
+    /// This server, as long as it runs.
+    server: String,
+    /// SQLite, held as long as the store is open: a second server on the same calls would do everything twice.
+    _lock: Option<File>,
 }
 
-/// A line of a timeline, as operators see it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Line {
-    /// When (point in time).
-    pub at: Millis,
-    /// In which conference.
-    pub conference: ConferenceSid,
-    /// What happened.
-    pub note: Note,
-}
+impl Store {
+    /// May other servers have the same database?
+    pub fn is_shared(&self) -> bool {
+        self.0.dialect == Dialect::Postgres
+    }
 
-/// What was open when the server last stopped.
-#[derive(Clone, Debug, Default)]
-pub struct Stored {
-    /// Calls.
-    pub calls: Vec<Call>,
-    /// Jobs that had not ended. Each may have had its effect.
-    pub jobs: Vec<StoredJob>,
-    /// Timers, due or not.
-    pub timers: Vec<(ConferenceSid, Timer, Millis)>,
-}
-
-/// A job that had not ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredJob {
-    /// Its number.
-    pub id: JobId,
-    /// Of which call.
-    pub conference: ConferenceSid,
-    /// What to do.
-    pub action: Action,
-    /// When it no longer makes sense (point in time).
-    pub deadline: Millis,
+    /// Closes the connections in order. What this server had begun is for others from now on.
+    pub async fn close(&self) {
+        if let Err(error) = self.leave().await {
+            tracing::warn!(%error, "the database could not be told that this server stops; others wait for its lease to end");
+        }
+        self.0.reading.close().await;
+        self.0.writing.close().await;
+    }
 }

@@ -2,10 +2,31 @@
 
 use rejoin_protocol::Millis;
 use rejoin_recovery::{Action, Timer};
+use serde_json::Value;
+use sqlx::any::AnyRow;
 use sqlx::migrate::Migrator;
+use sqlx::{AnyConnection, AssertSqlSafe};
+use std::sync::Arc;
 
-/// Brings a database up to date. Migrations are only ever added.
-pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+/// Bring a database up to date. Migrations are only ever added.
+pub(super) static SQLITE: Migrator = sqlx::migrate!("./migrations/sqlite");
+pub(super) static POSTGRES: Migrator = sqlx::migrate!("./migrations/postgres");
+
+/// Another number makes the next start give all stored calls their keys anew: to be changed when
+/// [`rejoin_recovery::Call::keys`] does.
+pub(super) const KEYS: &str = "1";
+
+/// One statement with its rows as JSON. Without rows nothing is asked.
+pub(super) async fn rows(
+    db: &mut AnyConnection,
+    sql: &Arc<str>,
+    rows: &[Value],
+) -> Result<Vec<AnyRow>, sqlx::Error> {
+    if rows.is_empty() {
+        return Ok(vec![]);
+    }
+    sqlx::query(AssertSqlSafe(Arc::clone(sql))).bind(Value::from(rows).to_string()).fetch_all(db).await
+}
 
 /// By what an action is known again that may be done only once for a call; `None`: as often as it is wanted.
 pub(super) fn once(action: &Action) -> Option<String> {
@@ -33,6 +54,26 @@ pub(super) fn once(action: &Action) -> Option<String> {
     }
 }
 
+/// What goes first when there is more to do than can be done: the customer's line, then what he hears, then the way
+/// back to an agent, then everybody else, and what only tidies up.
+pub(super) fn priority(action: &Action) -> i64 {
+    match action {
+        Action::KeepConference { .. } | Action::FreeCustomer { .. } => 0,
+        Action::Announce { .. } | Action::GiveUp { .. } => 1,
+        Action::Requeue { .. }
+        | Action::RemoveLeg { .. }
+        | Action::Learn { .. }
+        | Action::CheckNumber { .. } => 2,
+        Action::CreatePing { .. } => 3,
+        Action::MoveParticipant { .. } | Action::HoldParticipant { .. } | Action::Unhold { .. } => 4,
+        Action::MarkTask { .. }
+        | Action::EndPing { .. }
+        | Action::CompleteReservation { .. }
+        | Action::Look { .. }
+        | Action::EndConference { .. } => 5,
+    }
+}
+
 /// A timer's name: the one it has in JSON.
 pub(super) fn timer_name(timer: Timer) -> Result<String, serde_json::Error> {
     serde_json::to_value(timer).map(|name| name.as_str().unwrap_or_default().to_owned())
@@ -40,10 +81,10 @@ pub(super) fn timer_name(timer: Timer) -> Result<String, serde_json::Error> {
 
 /// The timer of this name.
 pub(super) fn timer_named(name: String) -> Result<Timer, serde_json::Error> {
-    serde_json::from_value(serde_json::Value::String(name))
+    serde_json::from_value(Value::String(name))
 }
 
-/// SQLite's integers are signed.
+/// The databases' integers are signed.
 pub(super) fn integer(at: Millis) -> i64 {
     i64::try_from(at.0).unwrap_or(i64::MAX)
 }

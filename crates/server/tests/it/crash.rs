@@ -1,5 +1,6 @@
 //! The real program, killed with SIGKILL in the middle.
 
+use crate::database::{Database, on_both};
 use crate::support::*;
 use serde_json::json;
 use std::io::{BufRead as _, BufReader};
@@ -15,9 +16,13 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn start(twilio: &Twilio, folder: &Path) -> Self {
+        Self::on(twilio, &format!("sqlite:{}", folder.join("rejoin.db").display()))
+    }
+
+    pub(crate) fn on(twilio: &Twilio, database: &str) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_rejoin"))
             .arg("serve")
-            .args(arguments(twilio, folder))
+            .args(arguments_on(twilio, database))
             .env("REJOIN_LOG", "warn")
             .stdout(Stdio::piped())
             .spawn()
@@ -29,7 +34,7 @@ impl Process {
         Self { child, desk: Desk::at(format!("http://{address}")) }
     }
 
-    fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
@@ -43,26 +48,55 @@ impl Drop for Process {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_ping_that_was_being_created_when_the_server_was_killed_is_not_created_twice() {
+on_both!(
+    a_ping_that_was_being_created_when_the_server_was_killed_is_not_created_twice,
+    a_customer_who_was_sent_to_the_queue_is_not_sent_again_after_a_kill,
+    a_customer_who_was_not_sent_is_sent_after_a_kill,
+);
+
+async fn a_ping_that_was_being_created_when_the_server_was_killed_is_not_created_twice(database: &Database) {
     let twilio = Twilio::start().await;
-    let folder = tempfile::tempdir().unwrap();
+    let killed = ping_is_not_answered(&twilio);
+    let first = Process::on(&twilio, &database.url);
+    first.desk.lost().await;
+    twilio.wait_for("POST Tasks", 1).await;
+    first.kill();
+    killed.store(true, Ordering::SeqCst);
+    goes_on(&twilio, &Process::on(&twilio, &database.url)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_servers_the_other_goes_on_when_one_is_killed() {
+    let database = Database::postgres().await;
+    let twilio = Twilio::start().await;
+    let killed = ping_is_not_answered(&twilio);
+    let (first, second) = (Process::on(&twilio, &database.url), Process::on(&twilio, &database.url));
+    // Each hears of a part of it.
+    first.desk.join(1, &customer()).await;
+    second.desk.join(2, &ada_leg()).await;
+    second.desk.register().await;
+    assert_eq!(first.desk.leave(3, &ada_leg()).await, 204);
+    twilio.wait_for("POST Tasks", 1).await;
+    first.kill();
+    killed.store(true, Ordering::SeqCst);
+    goes_on(&twilio, &second).await;
+}
+
+/// The ping is created, but unavailable to whoever asks before the server is killed.
+fn ping_is_not_answered(twilio: &Twilio) -> Arc<AtomicBool> {
     let killed = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&killed);
     twilio.script(move |asked, _| match asked.what.as_str() {
-        // Carried out, but unavailable to whoever asks before the server is killed.
         "POST Tasks" => Some((503, vec![("retry-after", "1000".into())], json!({}))),
         "GET Tasks" if !seen.load(Ordering::SeqCst) => Some((503, vec![], json!({}))),
         "GET Tasks" => Some((200, vec![], json!({"tasks": [task_json(&ping(), "pending", "")]}))),
         _ => None,
     });
-    let first = Process::start(&twilio, folder.path());
-    first.desk.lost().await;
-    twilio.wait_for("POST Tasks", 1).await;
-    first.kill();
-    killed.store(true, Ordering::SeqCst);
+    killed
+}
 
-    let second = Process::start(&twilio, folder.path());
+/// After a kill.
+async fn goes_on(twilio: &Twilio, second: &Process) {
     let mut push = Events::open(&second.desk, "/v1/push?epoch=2", "ada").await;
     assert_eq!(push.next().await.unwrap()["recovery"]["stage"]["name"], "interrupted");
     second.desk.hello(2).await;
@@ -87,9 +121,8 @@ async fn a_signal_stops_it_in_order() {
 }
 
 /// Every conference, participant and call as it is after a requeue whose answer was lost, or before it.
-async fn killed_while_requeueing(moved: bool) -> Twilio {
+async fn killed_while_requeueing(database: &Database, moved: bool) {
     let twilio = Twilio::start().await;
-    let folder = tempfile::tempdir().unwrap();
     let redirect = format!("POST Calls/{}.json", customer());
     let participant = format!("GET Conferences/{}/Participants/{}.json", conference(), customer());
     let call = format!("GET Calls/{}.json", customer());
@@ -113,7 +146,7 @@ async fn killed_while_requeueing(moved: bool) -> Twilio {
         }
         (asked.what == call).then(|| (200, vec![], json!({"sid": customer(), "status": "in-progress"})))
     });
-    let first = Process::start(&twilio, folder.path());
+    let first = Process::on(&twilio, &database.url);
     first.desk.lost().await;
     twilio.wait_for("POST Tasks", 1).await;
     first.desk.hello(2).await;
@@ -122,7 +155,7 @@ async fn killed_while_requeueing(moved: bool) -> Twilio {
     killed.store(true, Ordering::SeqCst);
     let before = twilio.asked(&redirect).len();
 
-    let second = Process::start(&twilio, folder.path());
+    let second = Process::on(&twilio, &database.url);
     if moved {
         // It was looked up, and the customer's arrival in the queue goes on with it.
         twilio.wait_for(&format!("GET Calls/{}.json", customer()), 1).await;
@@ -134,16 +167,12 @@ async fn killed_while_requeueing(moved: bool) -> Twilio {
     } else {
         twilio.wait_for(&redirect, before + 1).await;
     }
-    second.kill();
-    twilio
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_customer_who_was_sent_to_the_queue_is_not_sent_again_after_a_kill() {
-    killed_while_requeueing(true).await;
+async fn a_customer_who_was_sent_to_the_queue_is_not_sent_again_after_a_kill(database: &Database) {
+    killed_while_requeueing(database, true).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_customer_who_was_not_sent_is_sent_after_a_kill() {
-    killed_while_requeueing(false).await;
+async fn a_customer_who_was_not_sent_is_sent_after_a_kill(database: &Database) {
+    killed_while_requeueing(database, false).await;
 }

@@ -203,11 +203,12 @@ async fn a_caller_gets_a_document_though_the_database_stands_still() {
     let store = sqlx::SqlitePool::connect(&url).await.unwrap();
     let mut locked = store.acquire().await.unwrap();
     sqlx::query("begin immediate").execute(&mut *locked).await.unwrap();
+    // What has happened cannot be written; what is known can be read.
     let wait = format!("/twiml/wait/{}", recovery());
     document(&world.desk, &wait, &[("CallSid", customer().as_str())]).await;
     let fallback = format!("/twiml/fallback/{}", recovery());
     let xml = document(&world.desk, &fallback, &[("CallSid", customer().as_str())]).await;
-    assert!(xml.contains("<Play>") && xml.contains(&format!("{PUBLIC}{fallback}</Redirect>")), "{xml}");
+    assert_eq!(attributes(&xml)["rejoinRecoveryId"], json!(recovery()));
     sqlx::query("rollback").execute(&mut *locked).await.unwrap();
 }
 

@@ -4,7 +4,9 @@
 
 mod allowed;
 mod crash;
+mod database;
 mod documents;
+mod engine;
 mod events;
 mod explain;
 mod faults;
@@ -19,5 +21,6 @@ mod settings;
 mod store;
 mod storm;
 mod support;
+mod trouble;
 mod watchdog;
 mod webhooks;

@@ -1,25 +1,32 @@
-//! The store and the engine on real files, with sudden ends.
+//! What a store keeps to, whichever database it is on.
 
+use crate::database::{Database, file, on_both};
 use crate::support::*;
-use rejoin_protocol::api::{GracefulMark, Registration};
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, TaskSid};
 use rejoin_recovery::{
-    Action, Announcement, ConferenceEvent, ConferenceEventKind, Config, Event, LeaveReason, Note, Outcome,
+    Action, Announcement, Call, ConferenceEvent, ConferenceEventKind, Event, Key, Machine, Note, Policies,
     Timer,
 };
 use rejoin_server::Error;
-use rejoin_server::engine::{Engine, Handle, Outlets, now};
-use rejoin_server::push::Pushes;
-use rejoin_server::queue::Job;
-use rejoin_server::store::{Change, Line, Store};
-use std::path::Path;
-use std::time::Duration;
-use tokio::sync::{broadcast, mpsc};
-use tokio::task::JoinHandle;
+use rejoin_server::store::{Batch, Changes, Claim, Committed, Found, JobId, Line, NewJob, Store};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tokio::sync::Barrier;
 
-fn url(folder: &Path) -> String {
-    format!("sqlite:{}", folder.join("rejoin.db").display())
-}
+on_both!(
+    what_may_be_done_once_is_stored_once,
+    a_commit_is_all_or_nothing,
+    a_timeline_has_the_lines_from_before_the_customer_was_known,
+    calls_are_found_by_their_keys,
+    the_other_calls_of_a_customer_are_found_with_his,
+    a_call_that_is_forgotten_is_gone_with_its_timers,
+    timers_come_in_the_order_in_which_they_are_due,
+    a_job_is_taken_by_one_and_closed_by_who_has_it,
+    jobs_are_taken_the_most_important_first,
+    what_a_server_had_is_free_when_it_stops,
+    a_stored_call_that_cannot_be_read_does_not_keep_the_others,
+    calls_of_an_older_version_are_found,
+);
 
 fn complete(number: u128) -> Action {
     Action::CompleteReservation {
@@ -28,268 +35,358 @@ fn complete(number: u128) -> Action {
     }
 }
 
-fn job(action: Action) -> Change {
-    Change::AddJob { conference: conference(), action, deadline: Millis(50) }
+fn job(action: Action) -> NewJob {
+    NewJob { conference: conference(), action, deadline: Millis(50), mine: true }
 }
 
-#[tokio::test]
-async fn what_may_be_done_once_is_stored_once_until_the_call_is_forgotten() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut store = Store::open(&url(folder.path())).await.unwrap();
+fn of(keys: impl IntoIterator<Item = Key>) -> Batch {
+    Batch { keys: keys.into_iter().collect(), ..Batch::default() }
+}
+
+fn room(number: u128) -> Key {
+    Key::Conference(ConferenceSid::numbered(number))
+}
+
+/// Writes without looking.
+async fn write(store: &Store, change: impl Fn(&mut Changes)) -> Result<Committed, Error> {
+    let decide = |_| {
+        let mut changes = Changes::default();
+        change(&mut changes);
+        Ok((changes, ()))
+    };
+    store.transact(&Batch::default(), decide).await.map(|(committed, ())| committed)
+}
+
+async fn add(store: &Store, jobs: &[NewJob]) -> Vec<Option<Claim>> {
+    let change = |changes: &mut Changes| jobs.iter().cloned().for_each(|job| changes.add_job(job));
+    let committed = write(store, change).await.unwrap();
+    committed.jobs.into_iter().map(|job| job.map(|job| job.claim)).collect()
+}
+
+/// What a batch finds, without a change.
+async fn look(store: &Store, batch: &Batch) -> Found {
+    store.transact(batch, |found| Ok((Changes::default(), found))).await.unwrap().1
+}
+
+/// A call with a customer.
+fn call(number: u128, customer: &CallSid) -> Call {
+    let mut machine = Machine::new(Policies::default(), []);
+    let conference = ConferenceSid::numbered(number);
+    let kind = ConferenceEventKind::Join { leg: customer.clone(), flags: Default::default() };
+    let task = Some(TaskSid::numbered(number));
+    let event = ConferenceEvent { conference: conference.clone(), task, sequence: 1, label: None, kind };
+    machine.handle(Millis(1), Event::Conference(event));
+    let mut call = machine.call(&conference).unwrap().clone();
+    call.customer = Some(customer.clone());
+    call
+}
+
+async fn save(store: &Store, calls: &[Call]) {
+    write(store, |changes| calls.iter().for_each(|call| changes.save(call).unwrap())).await.unwrap();
+}
+
+async fn what_may_be_done_once_is_stored_once(database: &Database) {
+    let store = Store::open(&database.url).await.unwrap();
     let announce = Action::Announce { conference: conference(), what: Announcement::Comfort };
-    let changes =
-        [job(complete(1)), job(complete(1)), job(complete(2)), job(announce.clone()), job(announce)];
-    let added = store.commit(Millis(1), &changes).await.unwrap();
+    let jobs = [complete(1), complete(1), complete(2), announce.clone(), announce].map(job);
+    let added = add(&store, &jobs).await;
     let known: Vec<bool> = added.iter().map(Option::is_some).collect();
     assert_eq!(known, [true, false, true, true, true]);
+    assert_eq!(added.iter().flatten().collect::<BTreeSet<_>>().len(), 4, "each has its own number");
 
-    // A closed job counts, too, also after reopening.
-    store.commit(Millis(2), &[Change::CloseJob(added[0].unwrap())]).await.unwrap();
+    // A closed job counts, too, also after reopening, and when its call is forgotten.
+    write(&store, |changes| changes.close_job(added[0].unwrap().job)).await.unwrap();
+    write(&store, |changes| changes.forget(&conference())).await.unwrap();
+    store.close().await;
     drop(store);
-    let mut store = Store::open(&url(folder.path())).await.unwrap();
-    assert_eq!(store.load().await.unwrap().jobs.len(), 3, "the open ones");
-    assert_eq!(store.commit(Millis(3), &[job(complete(1))]).await.unwrap(), [None]);
-    store.commit(Millis(4), &[Change::Forget(conference())]).await.unwrap();
-    assert!(store.commit(Millis(5), &[job(complete(1))]).await.unwrap()[0].is_some());
+    let store = Store::open(&database.url).await.unwrap();
+    assert_eq!(store.claim([], 10).await.unwrap().len(), 3, "the open ones");
+    assert_eq!(add(&store, &[job(complete(1))]).await, [None]);
+    let other = NewJob { conference: ConferenceSid::numbered(2), ..job(complete(1)) };
+    assert!(add(&store, &[other]).await[0].is_some());
 }
 
-#[tokio::test]
-async fn a_commit_is_all_or_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut store = Store::open(&url(folder.path())).await.unwrap();
-    let set = |n: u128| Change::SetTimer {
-        conference: ConferenceSid::numbered(n),
-        timer: Timer::Ping,
-        at: Millis(9),
+async fn a_commit_is_all_or_nothing(database: &Database) {
+    let store = Store::open(&database.url).await.unwrap();
+    let set = |changes: &mut Changes, number| {
+        changes.set_timer(ConferenceSid::numbered(number), Timer::Ping, Millis(9));
     };
-    store.commit(Millis(1), &[set(1)]).await.unwrap();
-    let other = sqlx::SqlitePool::connect(&url(folder.path())).await.unwrap();
-    sqlx::query("create trigger refuse before insert on notes begin select raise(abort, 'full'); end")
-        .execute(&other)
+    write(&store, |changes| set(changes, 1)).await.unwrap();
+    database.refuse("notes").await;
+    let line = Line { at: Millis(1), conference: conference(), note: Note::Connected };
+    let refused = write(&store, |changes| {
+        set(changes, 2);
+        changes.add_line(None, line.clone());
+    });
+    let refused = refused.await;
+    assert!(matches!(refused, Err(Error::Database(_))), "{refused:?}");
+    assert_eq!(store.next_timers(10).await.unwrap(), [(ConferenceSid::numbered(1), Millis(9))]);
+    database.accept("notes").await;
+    write(&store, |changes| changes.add_line(None, line.clone())).await.unwrap();
+}
+
+async fn a_timeline_has_the_lines_from_before_the_customer_was_known(database: &Database) {
+    let store = Store::open(&database.url).await.unwrap();
+    let line =
+        |at, conference, note| Line { at: Millis(at), conference: ConferenceSid::numbered(conference), note };
+    write(&store, |changes| {
+        changes.add_line(None, line(1, 1, Note::AgentLost));
+        changes.add_line(None, line(2, 2, Note::AgentLeft));
+        changes.add_line(Some(customer()), line(3, 1, Note::Connected));
+        changes.add_line(Some(customer()), line(4, 3, Note::Connected));
+        changes.add_line(Some(CallSid::numbered(77)), line(5, 2, Note::CallEnded));
+    })
+    .await
+    .unwrap();
+    let lines = store.timeline(&customer()).await.unwrap();
+    assert_eq!(lines.iter().map(|(_, line)| line.at.0).collect::<Vec<_>>(), [1, 3, 4]);
+}
+
+async fn calls_are_found_by_their_keys(database: &Database) {
+    let store = Store::open(&database.url).await.unwrap();
+    let mut one = call(1, &CallSid::numbered(1));
+    save(&store, &[one.clone(), call(2, &CallSid::numbered(2))]).await;
+    for key in one.keys() {
+        assert_eq!(look(&store, &of([key.clone()])).await.calls, [one.clone()], "{key:?}");
+        assert_eq!(store.find(&[key].into()).await.unwrap(), [one.clone()]);
+    }
+    assert_eq!(look(&store, &of([room(3)])).await.calls, []);
+    // Keys change with the call.
+    one.customer = Some(CallSid::numbered(9));
+    store
+        .transact(&of([room(1)]), |_| {
+            let mut changes = Changes::default();
+            changes.save(&one)?;
+            Ok((changes, ()))
+        })
         .await
         .unwrap();
-    let line = Line { at: Millis(1), conference: conference(), note: Note::Connected };
-    let refused = store.commit(Millis(2), &[set(2), Change::AddLine { customer: None, line }]).await;
-    assert!(matches!(refused, Err(Error::Database(_))), "{refused:?}");
-    let timers = store.load().await.unwrap().timers;
-    assert_eq!(timers, [(ConferenceSid::numbered(1), Timer::Ping, Millis(9))]);
+    assert_eq!(look(&store, &of([Key::Leg(CallSid::numbered(1))])).await.calls, []);
+    assert_eq!(look(&store, &of([Key::Leg(CallSid::numbered(9))])).await.calls, [one]);
+}
+
+async fn the_other_calls_of_a_customer_are_found_with_his(database: &Database) {
+    let store = Store::open(&database.url).await.unwrap();
+    let (old, new) = (call(1, &customer()), call(2, &customer()));
+    save(&store, &[old, new, call(3, &CallSid::numbered(3))]).await;
+    for batch in [of([room(1)]), of([room(2)]), of([Key::Task(TaskSid::numbered(1))])] {
+        assert_eq!(look(&store, &batch).await.calls.len(), 2, "{batch:?}");
+    }
+    assert_eq!(look(&store, &of([room(1), room(3)])).await.calls.len(), 3);
+}
+
+async fn a_call_that_is_forgotten_is_gone_with_its_timers(database: &Database) {
+    let store = Store::open(&database.url).await.unwrap();
+    save(&store, &[call(1, &customer()), call(2, &customer())]).await;
+    let (one, two) = (ConferenceSid::numbered(1), ConferenceSid::numbered(2));
+    write(&store, |changes| {
+        changes.set_timer(one.clone(), Timer::Ping, Millis(5));
+        changes.set_timer(two.clone(), Timer::Ping, Millis(6));
+    })
+    .await
+    .unwrap();
+    write(&store, |changes| {
+        changes.set_timer(one.clone(), Timer::Grace, Millis(7));
+        changes.forget(&one);
+    })
+    .await
+    .unwrap();
+    let found = look(&store, &of([room(1), Key::Leg(customer())])).await;
+    assert_eq!(found.calls.iter().map(|call| &call.conference).collect::<Vec<_>>(), [&two]);
+    assert_eq!(found.timers, [(two, Timer::Ping, Millis(6))]);
+    // The same conference may be heard of again.
+    save(&store, &[call(1, &customer())]).await;
+    assert_eq!(look(&store, &of([Key::Task(TaskSid::numbered(1))])).await.calls.len(), 2);
+}
+
+async fn timers_come_in_the_order_in_which_they_are_due(database: &Database) {
+    let store = Store::open(&database.url).await.unwrap();
+    let (a, b) = (ConferenceSid::numbered(1), ConferenceSid::numbered(2));
+    write(&store, |changes| {
+        changes.set_timer(a.clone(), Timer::Ping, Millis(50));
+        changes.set_timer(a.clone(), Timer::Ping, Millis(20));
+        changes.set_timer(b.clone(), Timer::Grace, Millis(10));
+        changes.set_timer(b.clone(), Timer::Learn, Millis(5));
+        changes.clear_timer(b.clone(), Timer::Learn);
+    })
+    .await
+    .unwrap();
+    assert_eq!(store.next_timers(10).await.unwrap(), [(b.clone(), Millis(10)), (a.clone(), Millis(20))]);
+    assert_eq!(store.next_timers(1).await.unwrap(), [(b.clone(), Millis(10))]);
+    // Set anew, and one of a call that is not known.
+    write(&store, |changes| {
+        changes.set_timer(a.clone(), Timer::Ping, Millis(1));
+        changes.clear_timer(b.clone(), Timer::Grace);
+    })
+    .await
+    .unwrap();
+    let found = look(&store, &of([room(1), room(2)])).await;
+    assert_eq!(found.timers, [(a, Timer::Ping, Millis(1))]);
+}
+
+/// Of these, those that may be closed.
+async fn held(store: &Store, claims: &[Claim]) -> Vec<JobId> {
+    let batch = Batch { closes: claims.iter().copied().collect(), ..Batch::default() };
+    look(store, &batch).await.held.into_iter().map(|claim| claim.job).collect()
+}
+
+async fn a_job_is_taken_by_one_and_closed_by_who_has_it(database: &Database) {
+    let store = Store::open(&database.url).await.unwrap();
+    let mine = add(&store, &[job(complete(1))]).await[0].unwrap();
+    assert_eq!(store.claim([], 10).await.unwrap(), [], "it is being carried out already");
+    let free = add(&store, &[NewJob { mine: false, ..job(complete(2)) }]).await[0].unwrap();
+    assert_eq!(held(&store, &[mine, free]).await, [mine.job, free.job]);
+    let taken = store.claim([], 10).await.unwrap();
+    assert_eq!(taken.len(), 1);
+    assert!(!taken[0].begun_before(), "nobody had it");
+    assert_eq!((taken[0].claim.job, &taken[0].action), (free.job, &complete(2)));
+    assert_eq!(held(&store, &[free]).await, [], "who had it before cannot close it");
+    assert_eq!(held(&store, &[taken[0].claim]).await, [free.job]);
+    assert!(store.call_of(free).await.unwrap().is_none());
+    assert_eq!(store.call_of(taken[0].claim).await.unwrap(), Some(None), "its call is not known");
+    save(&store, &[call(1, &customer())]).await;
+    assert_eq!(store.call_of(mine).await.unwrap(), Some(Some(call(1, &customer()))));
+    write(&store, |changes| changes.close_job(mine.job)).await.unwrap();
+    assert_eq!(held(&store, &[mine]).await, []);
+    assert!(store.call_of(mine).await.unwrap().is_none());
+}
+
+async fn jobs_are_taken_the_most_important_first(database: &Database) {
+    let store = Store::open(&database.url).await.unwrap();
+    let keep = Action::KeepConference { conference: conference(), leg: ada_leg() };
+    let announce = Action::Announce { conference: conference(), what: Announcement::Interrupted };
+    let jobs = [complete(1), announce.clone(), keep.clone()];
+    add(&store, &jobs.map(|action| NewJob { mine: false, ..job(action) })).await;
+    let first = store.claim([], 1).await.unwrap();
+    assert_eq!(first[0].action, keep);
+    let second = store.claim([first[0].claim.job], 1).await.unwrap();
+    assert_eq!(second[0].action, announce);
+}
+
+async fn what_a_server_had_is_free_when_it_stops(database: &Database) {
+    let store = Store::open(&database.url).await.unwrap();
+    let had = add(&store, &[job(complete(1))]).await[0].unwrap();
+    store.close().await;
+    drop(store);
+    let store = Store::open(&database.url).await.unwrap();
+    let taken = store.claim([], 10).await.unwrap();
+    assert_eq!((taken.len(), taken[0].claim.job), (1, had.job));
+    assert!(taken[0].begun_before(), "it may have had its effect");
+}
+
+async fn a_stored_call_that_cannot_be_read_does_not_keep_the_others(database: &Database) {
+    let store = Store::open(&database.url).await.unwrap();
+    save(&store, &[call(1, &customer()), call(2, &customer())]).await;
+    let beside = database.beside().await;
+    let spoil = "update calls set state = '{\"of\":\"a newer version\"}' where conference = $1";
+    sqlx::query(spoil).bind(ConferenceSid::numbered(1).as_str()).execute(&beside).await.unwrap();
+    beside.close().await;
+    let found = look(&store, &of([Key::Leg(customer())])).await.calls;
+    assert_eq!(found, [call(2, &customer())]);
+}
+
+async fn calls_of_an_older_version_are_found(database: &Database) {
+    let store = Store::open(&database.url).await.unwrap();
+    save(&store, &[call(1, &customer())]).await;
+    store.close().await;
+    drop(store);
+    let beside = database.beside().await;
+    sqlx::query("delete from keys").execute(&beside).await.unwrap();
+    sqlx::query("update meta set value = '0' where name = 'keys'").execute(&beside).await.unwrap();
+    beside.close().await;
+    let store = Store::open(&database.url).await.unwrap();
+    assert_eq!(look(&store, &of([Key::Leg(customer())])).await.calls.len(), 1);
 }
 
 #[tokio::test]
 async fn only_who_runs_the_server_can_read_what_it_stores() {
     use std::os::unix::fs::PermissionsExt as _;
-    let folder = tempfile::tempdir().unwrap();
-    let mut store = Store::open(&url(folder.path())).await.unwrap();
-    let timer = Change::SetTimer { conference: conference(), timer: Timer::Ping, at: Millis(9) };
-    store.commit(Millis(1), &[timer]).await.unwrap();
-    for name in ["rejoin.db", "rejoin.db-wal"] {
-        let mode = folder.path().join(name).metadata().unwrap().permissions().mode();
-        assert_eq!(mode & 0o077, 0, "{name}: {mode:o}");
+    let database = Database::sqlite();
+    let store = Store::open(&database.url).await.unwrap();
+    write(&store, |changes| changes.set_timer(conference(), Timer::Ping, Millis(9))).await.unwrap();
+    let mut names = vec![file(&database)];
+    names.push(names[0].with_file_name("rejoin.db-wal"));
+    for name in names {
+        let mode = name.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{}: {mode:o}", name.display());
     }
 }
 
 #[tokio::test]
-async fn two_servers_do_not_share_a_database() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(&url(folder.path())).await.unwrap();
-    assert!(matches!(Store::open(&url(folder.path())).await, Err(Error::InUse)));
+async fn two_servers_do_not_share_a_file() {
+    let database = Database::sqlite();
+    let store = Store::open(&database.url).await.unwrap();
+    assert!(matches!(Store::open(&database.url).await, Err(Error::InUse)));
     drop(store);
-    assert!(Store::open(&url(folder.path())).await.is_ok());
+    assert!(Store::open(&database.url).await.is_ok());
 }
 
 #[tokio::test]
-async fn a_timeline_has_the_lines_from_before_the_customer_was_known() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut store = Store::open(&url(folder.path())).await.unwrap();
-    let line = |at, conference, customer: Option<CallSid>, note| Change::AddLine {
-        customer,
-        line: Line { at: Millis(at), conference: ConferenceSid::numbered(conference), note },
+async fn a_file_of_the_first_version_is_carried_over() {
+    let database = Database::sqlite();
+    let beside = sqlx::SqlitePool::connect(&format!("{}?mode=rwc", database.url)).await.unwrap();
+    let first = include_str!("../../migrations/sqlite/0001_start.sql");
+    let migrator = sqlx::migrate!("./migrations/sqlite");
+    assert_eq!(migrator.iter().next().unwrap().sql.as_str(), first);
+    let only_first = sqlx::migrate::Migrator {
+        migrations: std::borrow::Cow::Owned(migrator.iter().take(1).cloned().collect()),
+        ..sqlx::migrate::Migrator::DEFAULT
     };
-    let changes = [
-        line(1, 1, None, Note::AgentLost),
-        line(2, 2, None, Note::AgentLeft),
-        line(3, 1, Some(customer()), Note::Connected),
-        line(4, 3, Some(customer()), Note::Connected),
-        line(5, 2, Some(CallSid::numbered(77)), Note::CallEnded),
-    ];
-    store.commit(Millis(1), &changes).await.unwrap();
-    let lines = store.timelines().of(&customer()).await.unwrap();
-    assert_eq!(lines.iter().map(|(_, line)| line.at.0).collect::<Vec<_>>(), [1, 3, 4]);
+    only_first.run(&beside).await.unwrap();
+    let state = serde_json::to_string(&call(1, &customer())).unwrap();
+    let insert = "insert into calls (conference, state) values ($1, $2)";
+    sqlx::query(insert).bind(conference().as_str()).bind(state).execute(&beside).await.unwrap();
+    let action = serde_json::to_string(&complete(1)).unwrap();
+    let insert = "insert into jobs (conference, action, once, deadline) values ($1, $2, 'x', 5)";
+    sqlx::query(insert).bind(conference().as_str()).bind(action).execute(&beside).await.unwrap();
+    beside.close().await;
+    let store = Store::open(&database.url).await.unwrap();
+    assert_eq!(look(&store, &of([Key::Leg(customer())])).await.calls.len(), 1);
+    let jobs = store.claim([], 10).await.unwrap();
+    assert!(jobs.len() == 1 && jobs[0].begun_before(), "{jobs:?}");
 }
 
-struct Running {
-    handle: Handle,
-    task: JoinHandle<Result<(), Error>>,
-    jobs: mpsc::UnboundedReceiver<Job>,
-}
-
-impl Running {
-    async fn start(folder: &Path) -> Self {
-        Self::with_grace(folder, Millis(30)).await
+/// Ten servers start on an empty database, and all of them see the same new call.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_servers_may_start_and_see_a_new_call_at_the_same_time() {
+    let database = Database::postgres().await;
+    let ready = Arc::new(Barrier::new(10));
+    let servers = (0..10_u64).map(|number| {
+        let (url, ready) = (database.url.clone(), Arc::clone(&ready));
+        async move {
+            let store = Store::open(&url).await.unwrap();
+            ready.wait().await;
+            for round in 0..10_u64 {
+                let leg = CallSid::numbered(u128::from(number * 10 + round));
+                let kind = ConferenceEventKind::Join { leg, flags: Default::default() };
+                let sequence = number * 10 + round + 1;
+                // Two calls in every batch, in both orders.
+                let rooms = [1 + number % 2, 2 - number % 2].map(|n| ConferenceSid::numbered(n.into()));
+                let events = rooms.map(|conference| {
+                    let (task, kind) = (Some(task()), kind.clone());
+                    Event::Conference(ConferenceEvent { conference, task, sequence, label: None, kind })
+                });
+                let mut batch = of(events.iter().flat_map(Event::keys));
+                batch.begins.extend([1, 2].map(ConferenceSid::numbered));
+                let decide = |found: Found| {
+                    let mut machine = Machine::new(Policies::default(), found.calls);
+                    for event in events.clone() {
+                        machine.handle(Millis(1), event);
+                    }
+                    let mut changes = Changes::default();
+                    for call in machine.take_dirty() {
+                        changes.save(call)?;
+                    }
+                    Ok((changes, ()))
+                };
+                store.transact(&batch, decide).await.unwrap();
+            }
+            store.close().await;
+        }
+    });
+    futures_util::future::join_all(servers).await;
+    let store = Store::open(&database.url).await.unwrap();
+    for call in look(&store, &of([room(1), room(2)])).await.calls {
+        assert_eq!((call.seen.len(), call.participants.len()), (100, 100), "nothing was written over");
     }
-
-    async fn with_grace(folder: &Path, grace: Millis) -> Self {
-        let (sender, jobs) = mpsc::unbounded_channel();
-        let outlets = Outlets { pushes: Pushes::new(1), lines: broadcast::channel(64).0, jobs: sender };
-        let store = Store::open(&url(folder)).await.unwrap();
-        let config = Config { grace, ..Config::default() };
-        let (handle, task) = Engine::start(config.into(), store, outlets).await.unwrap();
-        Self { handle, task, jobs }
-    }
-
-    /// Ends it in the middle of whatever it does.
-    async fn end_suddenly(self) {
-        self.task.abort();
-        assert!(self.task.await.unwrap_err().is_cancelled());
-    }
-
-    async fn next_job(&mut self) -> Job {
-        tokio::time::timeout(Duration::from_secs(20), self.jobs.recv()).await.expect("a job").unwrap()
-    }
-
-    async fn lose_ada(&self) {
-        let registration = Registration {
-            id: None,
-            epoch: 1,
-            task: task(),
-            reservation: reservation(),
-            workflow: workflow(),
-            queue: None,
-            conference: conference(),
-            worker_leg: ada_leg(),
-            customer_leg: customer(),
-            worker_name: "Ada".into(),
-        };
-        self.handle.event(Event::Registered { worker: ada(), registration }).await.unwrap();
-        let kind = ConferenceEventKind::Leave { leg: ada_leg(), reason: LeaveReason::HungUp };
-        let event =
-            ConferenceEvent { conference: conference(), task: Some(task()), sequence: 3, label: None, kind };
-        self.handle.event(Event::Conference(event)).await.unwrap();
-    }
-
-    async fn stage(&self) -> Option<String> {
-        let views = self.handle.read(|machine| machine.views(now(), &ada())).await.unwrap();
-        let stage = serde_json::to_value(&views.first()?.stage).unwrap();
-        Some(stage["name"].as_str().unwrap().to_owned())
-    }
-}
-
-#[tokio::test]
-async fn a_timer_that_became_due_while_nobody_ran_goes_off_at_the_start() {
-    let folder = tempfile::tempdir().unwrap();
-    let first = Running::start(folder.path()).await;
-    first.lose_ada().await;
-    first.end_suddenly().await;
-    let mut second = Running::start(folder.path()).await;
-    assert_eq!(second.stage().await.as_deref(), Some("interrupted"), "the call is known again");
-    let job = second.next_job().await;
-    assert!(matches!(job.action, Action::Announce { what: Announcement::Interrupted, .. }), "{job:?}");
-    assert!(!job.begun_before, "the period of grace ended only now");
-    assert_eq!(job.recovery.map(|(id, _)| id), Some(recovery()));
-}
-
-#[tokio::test]
-async fn jobs_go_on_after_a_sudden_end_and_those_that_ended_do_not() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut first = Running::start(folder.path()).await;
-    first.lose_ada().await;
-    let mut jobs = vec![];
-    for _ in 0..4 {
-        jobs.push(first.next_job().await);
-    }
-    let ended = jobs.iter().position(|job| matches!(job.action, Action::CreatePing { .. })).unwrap();
-    let ended = jobs.remove(ended);
-    let done = Event::Done {
-        conference: ended.conference.clone(),
-        action: ended.action.clone(),
-        outcome: Outcome::PingCreated(ping()),
-    };
-    first.handle.done(ended.id, done).await.unwrap();
-    first.end_suddenly().await;
-
-    let mut second = Running::start(folder.path()).await;
-    let mut again = vec![];
-    for _ in 0..3 {
-        again.push(second.next_job().await);
-    }
-    assert!(again.iter().all(|job| job.begun_before));
-    let ids = |jobs: &[Job]| jobs.iter().map(|job| job.id).collect::<Vec<_>>();
-    assert_eq!(ids(&again), ids(&jobs));
-    let read = second.handle.read(|machine| machine.call(&conference())?.recovery.clone()?.ping);
-    let known = read.await.unwrap();
-    assert_eq!(known, Some(ping()), "how the ended one ended is known");
-    assert!(second.jobs.try_recv().is_err(), "and it is not begun again");
-}
-
-#[tokio::test]
-async fn when_a_commit_fails_nothing_has_happened() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut running = Running::start(folder.path()).await;
-    let other = sqlx::SqlitePool::connect(&url(folder.path())).await.unwrap();
-    let refuse = "create trigger refuse before insert on calls begin select raise(abort, 'full'); end";
-    sqlx::query(refuse).execute(&other).await.unwrap();
-    let kind = ConferenceEventKind::Join { leg: customer(), flags: Default::default() };
-    let event =
-        ConferenceEvent { conference: conference(), task: Some(task()), sequence: 1, label: None, kind };
-    let refused = running.handle.event(Event::Conference(event.clone())).await;
-    assert!(matches!(refused, Err(Error::NotCommitted)), "{refused:?}");
-    assert!(running.handle.read(|machine| machine.call(&conference()).is_none()).await.unwrap());
-
-    sqlx::query("drop trigger refuse").execute(&other).await.unwrap();
-    running.handle.event(Event::Conference(event)).await.unwrap();
-    assert!(running.handle.read(|machine| machine.call(&conference()).is_some()).await.unwrap());
-    running.lose_ada().await;
-    running.next_job().await;
-}
-
-#[tokio::test]
-async fn a_mark_that_came_in_time_wins_however_long_it_had_to_wait() {
-    let folder = tempfile::tempdir().unwrap();
-    let running = Running::with_grace(folder.path(), Millis(400)).await;
-    let other = sqlx::SqlitePool::connect(&url(folder.path())).await.unwrap();
-    running.lose_ada().await;
-    // The engine has to pause for half a second.
-    let refuse = "create trigger refuse before insert on calls begin select raise(abort, 'full'); end";
-    sqlx::query(refuse).execute(&other).await.unwrap();
-    let kind = ConferenceEventKind::Join { leg: CallSid::numbered(9), flags: Default::default() };
-    let (conference, task_of) = (ConferenceSid::numbered(9), Some(TaskSid::numbered(9)));
-    let event = ConferenceEvent { conference, task: task_of, sequence: 1, label: None, kind };
-    let refused = running.handle.event(Event::Conference(event)).await;
-    assert!(matches!(refused, Err(Error::NotCommitted)), "{refused:?}");
-    sqlx::query("drop trigger refuse").execute(&other).await.unwrap();
-    // Meanwhile the mark comes, and then its period of grace ends.
-    let reason = rejoin_protocol::api::GracefulReason::HangUp;
-    let mark = GracefulMark { id: None, task: task(), reservation: reservation(), reason };
-    running.handle.event(Event::Graceful { worker: ada(), mark }).await.unwrap();
-    assert_eq!(running.stage().await.as_deref(), Some("graceful"));
-}
-
-#[tokio::test]
-async fn many_at_once_are_all_durable_when_they_are_answered() {
-    let folder = tempfile::tempdir().unwrap();
-    let running = Running::start(folder.path()).await;
-    let mut waiting = tokio::task::JoinSet::new();
-    for number in 0..500_u128 {
-        let handle = running.handle.clone();
-        waiting.spawn(async move {
-            let kind =
-                ConferenceEventKind::Join { leg: CallSid::numbered(number), flags: Default::default() };
-            let conference = ConferenceSid::numbered(number + 10);
-            let event = ConferenceEvent {
-                conference,
-                task: Some(TaskSid::numbered(number)),
-                sequence: 1,
-                label: None,
-                kind,
-            };
-            handle.event(Event::Conference(event)).await
-        });
-    }
-    while let Some(answer) = waiting.join_next().await {
-        answer.unwrap().unwrap();
-    }
-    running.end_suddenly().await;
-    let stored = Store::open(&url(folder.path())).await.unwrap().load().await.unwrap();
-    assert_eq!(stored.calls.len(), 500);
-    assert_eq!(stored.timers.len(), 2 * 500, "each is looked up, and watched");
 }

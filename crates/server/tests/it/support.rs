@@ -210,7 +210,11 @@ fn usual(asked: &Asked, body: &Bytes) -> Answer {
 
 /// The server's settings, with its database in this folder.
 pub(crate) fn arguments(twilio: &Twilio, folder: &Path) -> Vec<String> {
-    let database = format!("sqlite:{}", folder.join("rejoin.db").display());
+    arguments_on(twilio, &format!("sqlite:{}", folder.join("rejoin.db").display()))
+}
+
+/// The server's settings, on this database.
+pub(crate) fn arguments_on(twilio: &Twilio, database: &str) -> Vec<String> {
     let pairs = [
         ("--twilio-account-sid", AccountSid::numbered(1).to_string()),
         ("--twilio-auth-token", AUTH_TOKEN.into()),
@@ -221,7 +225,7 @@ pub(crate) fn arguments(twilio: &Twilio, folder: &Path) -> Vec<String> {
         ("--ping-workflow-sid", WorkflowSid::numbered(2).to_string()),
         ("--allowed-origins", "https://flex.twilio.com,http://localhost:4180".into()),
         ("--operator-token", OPERATOR_TOKEN.into()),
-        ("--database-url", database),
+        ("--database-url", database.to_owned()),
         ("--grace-ms", "20".into()),
         ("--twilio-timeout-ms", "2000".into()),
     ];

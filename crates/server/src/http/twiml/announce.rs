@@ -9,6 +9,7 @@ use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::IntoResponse;
 use rejoin_protocol::RecoveryId;
+use rejoin_recovery::Key;
 use rejoin_twilio::twiml::Document;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,10 +37,9 @@ async fn language(app: &App, recovery: RecoveryId) -> Option<String> {
     let attribute = &app.config.texts.language_attribute;
     let looks = async {
         loop {
-            let (recovery, attribute) = (recovery.clone(), attribute.clone());
-            let look = app.engine.read(move |machine| {
+            let look = app.engine.look([Key::Recovery(recovery.clone())], |machine| {
                 let call = machine.recovering(&recovery)?;
-                Some((call.attributes.is_empty(), reconnect::language(call, &attribute)))
+                Some((call.attributes.is_empty(), reconnect::language(call, attribute)))
             });
             match look.await {
                 Ok(Some((true, _))) => tokio::time::sleep(AGAIN).await,

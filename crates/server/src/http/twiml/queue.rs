@@ -10,7 +10,7 @@ use crate::texts::Phrase;
 use axum::extract::{Path, State};
 use rejoin_protocol::attributes::PRIORITY;
 use rejoin_protocol::{Millis, RecoveryId, WorkflowSid};
-use rejoin_recovery::Event;
+use rejoin_recovery::{Event, Key};
 use rejoin_twilio::twiml::{Document, Enqueue};
 use rejoin_twilio::webhook::{QueueResult, VoiceRequest};
 use std::sync::Arc;
@@ -127,10 +127,10 @@ enum Targeting {
 
 /// `None` when the recovery, or the workflow that its call came from, is not known.
 async fn way(app: &App, recovery: &RecoveryId, targeting: Targeting) -> Result<Option<Way>, Error> {
-    let (id, outbound) = (recovery.clone(), app.config.outbound_workflow.clone());
+    let outbound = app.config.outbound_workflow.clone();
     let attribute = app.config.texts.language_attribute.clone();
-    let way = app.engine.read(move |machine| {
-        let call = machine.recovering(&id)?;
+    let way = app.engine.look([Key::Recovery(recovery.clone())], |machine| {
+        let call = machine.recovering(recovery)?;
         let recovery = call.recovery.as_ref()?;
         let workflow = outbound.filter(|_| reconnect::was_placed(call)).or_else(|| call.workflow.clone())?;
         let target = match targeting {

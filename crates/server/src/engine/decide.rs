@@ -1,0 +1,174 @@
+//! What follows from a batch. Pure: it may be asked again when the transaction has to begin again.
+
+use super::{LineAdded, Outlets, Work, now};
+use crate::error::Error;
+use crate::figures;
+use crate::queue::Job;
+use crate::store::{Changes, Committed, Found, Line, NewJob, StoredJob};
+use crate::timers::Timers;
+use rejoin_protocol::api::Push;
+use rejoin_protocol::{CallSid, Millis, WorkerSid};
+use rejoin_recovery::{Effect, Event, Machine, Policies};
+use std::collections::BTreeSet;
+use tokio::sync::mpsc;
+
+/// What is to be told when it is committed.
+pub(super) struct Decided<'a> {
+    machine: Machine,
+    lost: BTreeSet<usize>,
+    jobs: Vec<StoredJob>,
+    /// Room in the queue for the jobs that are carried out here.
+    room: Vec<mpsc::Permit<'a, Job>>,
+    pushes: Vec<(WorkerSid, Push)>,
+    notes: Vec<(LineAdded, Line)>,
+    /// When the first of the timers is due that were set.
+    pub(super) first_timer: Option<Millis>,
+}
+
+/// What remains for those who asked.
+pub(super) struct Told {
+    /// The calls of the batch.
+    pub(super) calls: Machine,
+    /// By position: those whose job is not ours any more.
+    pub(super) lost: BTreeSet<usize>,
+}
+
+/// Handles a batch, with the timers that are due by then, on the calls that were found.
+pub(super) fn decide<'a>(
+    policies: &Policies,
+    queue: &'a mpsc::Sender<Job>,
+    works: &[Work],
+    timers_by: Millis,
+    found: Found,
+) -> Result<(Changes, Decided<'a>), Error> {
+    let mut step = Step {
+        timers: Timers::new(found.timers),
+        changes: Changes::default(),
+        decided: Decided::new(Machine::new(policies.clone(), found.calls)),
+        queue,
+    };
+    for (number, work) in works.iter().enumerate() {
+        step.handle_due(work.at.min(timers_by));
+        if let Some(claim) = work.closes {
+            if !found.held.contains(&claim) {
+                step.decided.lost.insert(number);
+                continue;
+            }
+            step.changes.close_job(claim.job);
+        }
+        if let Some(event) = &work.event {
+            step.handle(work.at, Event::clone(event));
+        }
+    }
+    step.handle_due(timers_by);
+    for call in step.decided.machine.take_dirty() {
+        step.changes.save(call)?;
+    }
+    step.decided.first_timer = step.changes.first_timer();
+    Ok((step.changes, step.decided))
+}
+
+struct Step<'a> {
+    timers: Timers,
+    changes: Changes,
+    decided: Decided<'a>,
+    queue: &'a mpsc::Sender<Job>,
+}
+
+impl Step<'_> {
+    /// The timers that were due by then.
+    fn handle_due(&mut self, by: Millis) {
+        while let Some((conference, timer)) = self.timers.take_due(by) {
+            self.changes.clear_timer(conference.clone(), timer);
+            self.handle(now(), Event::Timer { conference, timer });
+        }
+    }
+
+    /// Timers follow at once: what an event clears does not go off any more.
+    fn handle(&mut self, now: Millis, event: Event) {
+        for effect in self.decided.machine.handle(now, event) {
+            match effect {
+                Effect::Act { conference, action, deadline } => {
+                    let room = self.queue.try_reserve().ok();
+                    let mine = room.is_some();
+                    self.decided.room.extend(room);
+                    self.changes.add_job(NewJob { conference, action, deadline, mine });
+                }
+                Effect::SetTimer { conference, timer, at } => {
+                    self.timers.set(conference.clone(), timer, at);
+                    self.changes.set_timer(conference, timer, at);
+                }
+                Effect::ClearTimer { conference, timer } => {
+                    self.timers.clear(&conference, timer);
+                    self.changes.clear_timer(conference, timer);
+                }
+                Effect::Push { worker, view } => {
+                    self.decided.pushes.push((worker, Push::Recovery { recovery: view }));
+                }
+                Effect::Note { conference, customer, note } => {
+                    let line = Line { at: now, conference, note };
+                    self.decided.notes.push((customer.clone(), line.clone()));
+                    self.changes.add_line(customer, line);
+                }
+                Effect::Forget { conference } => {
+                    self.timers.clear_all(&conference);
+                    self.changes.forget(&conference);
+                }
+            }
+        }
+    }
+}
+
+impl<'a> Decided<'a> {
+    fn new(machine: Machine) -> Self {
+        Self {
+            machine,
+            lost: BTreeSet::new(),
+            jobs: vec![],
+            room: vec![],
+            pushes: vec![],
+            notes: vec![],
+            first_timer: None,
+        }
+    }
+
+    /// Nothing was to be decided.
+    pub(super) fn nothing(policies: &Policies) -> Self {
+        Self::new(Machine::new(policies.clone(), []))
+    }
+
+    /// The store has taken it.
+    pub(super) fn committed(self, committed: Committed) -> Self {
+        let known = committed.jobs.iter().filter(|job| job.is_none()).count();
+        if known > 0 {
+            tracing::info!(actions = known, "what was done already is not done again");
+        }
+        Self { jobs: committed.jobs.into_iter().flatten().collect(), ..self }
+    }
+
+    /// Tells everybody.
+    pub(super) fn tell(self, outlets: &Outlets) -> Told {
+        let Self { machine, lost, jobs, room, pushes, notes, first_timer: _ } = self;
+        let mine = jobs.into_iter().filter(|job| job.claim.fence > 0);
+        for (job, room) in mine.zip(room) {
+            room.send(Job::new(machine.call(&job.conference), job));
+        }
+        for (worker, push) in pushes {
+            outlets.pushes.publish(&worker, &push);
+        }
+        let mut lines = BTreeSet::new();
+        for (customer, Line { at, conference, note }) in notes {
+            let recovery = machine.call(&conference).and_then(|call| call.recovery.as_ref());
+            let id = recovery.map(|recovery| tracing::field::display(&recovery.id));
+            let known = customer.as_ref().map(CallSid::as_str);
+            tracing::info!(%conference, customer = known, recovery = id, ?note, "timeline");
+            figures::noted(at, recovery.map(|recovery| recovery.lost_at), &note);
+            lines.insert(customer);
+        }
+        for customer in lines {
+            // Nobody may be reading.
+            let _ = outlets.lines.send(customer);
+        }
+        Told { calls: machine, lost }
+    }
+}

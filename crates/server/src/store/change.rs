@@ -1,0 +1,160 @@
+//! What a batch asks of the store, and what it changes.
+
+use rejoin_protocol::{CallSid, ConferenceSid, Millis};
+use rejoin_recovery::{Action, Call, Key, Note, Timer};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Number of a job in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct JobId(pub i64);
+
+/// A server's right to a job: whoever takes the job next gets a higher fence, and this one is worth nothing from then on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Claim {
+    /// Which job.
+    pub job: JobId,
+    /// How often it was taken.
+    pub fence: i64,
+}
+
+/// What a batch is about.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// By what the calls are found.
+    pub keys: BTreeSet<Key>,
+    /// Conferences whose call may begin now.
+    pub begins: BTreeSet<ConferenceSid>,
+    /// Jobs that are to be closed.
+    pub closes: BTreeSet<Claim>,
+}
+
+/// What was found, and is nobody else's until the transaction ends.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// The calls.
+    pub calls: Vec<Call>,
+    /// Their timers, due or not.
+    pub timers: Vec<(ConferenceSid, Timer, Millis)>,
+    /// Jobs out of [`Batch::closes`] that are open and still ours.
+    pub held: BTreeSet<Claim>,
+}
+
+/// What is to be written, all or none.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    pub(super) saved: BTreeMap<ConferenceSid, Saved>,
+    pub(super) forgotten: BTreeSet<ConferenceSid>,
+    /// `None`: cleared.
+    pub(super) timers: BTreeMap<(ConferenceSid, Timer), Option<Millis>>,
+    pub(super) jobs: Vec<NewJob>,
+    pub(super) closed: BTreeSet<JobId>,
+    pub(super) lines: Vec<(Option<CallSid>, Line)>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Saved {
+    /// JSON.
+    pub(super) state: String,
+    pub(super) keys: BTreeSet<Key>,
+}
+
+/// A job that is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewJob {
+    /// Of which call.
+    pub conference: ConferenceSid,
+    /// What to do.
+    pub action: Action,
+    /// When it no longer makes sense (point in time).
+    pub deadline: Millis,
+    /// Does this server carry it out at once? Otherwise it is for whoever has time.
+    pub mine: bool,
+}
+
+impl Changes {
+    /// A call as it is now.
+    pub fn save(&mut self, call: &Call) -> Result<(), serde_json::Error> {
+        let saved = Saved { state: serde_json::to_string(call)?, keys: call.keys() };
+        self.saved.insert(call.conference.clone(), saved);
+        Ok(())
+    }
+
+    /// A call is over for good: it goes, and its timers. To be said before a new call of that conference is saved.
+    pub fn forget(&mut self, conference: &ConferenceSid) {
+        self.saved.remove(conference);
+        self.timers.retain(|(of, _), _| of != conference);
+        self.forgotten.insert(conference.clone());
+    }
+
+    /// A job, unless one that may be done only once is there already.
+    pub fn add_job(&mut self, job: NewJob) {
+        self.jobs.push(job);
+    }
+
+    /// A job has ended.
+    pub fn close_job(&mut self, job: JobId) {
+        self.closed.insert(job);
+    }
+
+    /// A timer; replaces the one that is set.
+    pub fn set_timer(&mut self, conference: ConferenceSid, timer: Timer, at: Millis) {
+        self.timers.insert((conference, timer), Some(at));
+    }
+
+    /// No timer any more.
+    pub fn clear_timer(&mut self, conference: ConferenceSid, timer: Timer) {
+        self.timers.insert((conference, timer), None);
+    }
+
+    /// A line of a timeline; the customer's leg, when known.
+    pub fn add_line(&mut self, customer: Option<CallSid>, line: Line) {
+        self.lines.push((customer, line));
+    }
+
+    /// When the first of the timers is due that are set.
+    pub fn first_timer(&self) -> Option<Millis> {
+        self.timers.values().flatten().min().copied()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        let Self { saved, forgotten, timers, jobs, closed, lines } = self;
+        saved.is_empty()
+            && forgotten.is_empty()
+            && timers.is_empty()
+            && jobs.is_empty()
+            && closed.is_empty()
+            && lines.is_empty()
+    }
+}
+
+/// A job as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredJob {
+    /// Our right to it; without one it is for whoever has time.
+    pub claim: Claim,
+    /// Of which call.
+    pub conference: ConferenceSid,
+    /// What to do.
+    pub action: Action,
+    /// When it no longer makes sense (point in time).
+    pub deadline: Millis,
+}
+
+impl StoredJob {
+    /// Did somebody have it before us? Then it may have had its effect.
+    pub fn begun_before(&self) -> bool {
+        self.claim.fence > 1
+    }
+}
+
+/// A line of a timeline, as operators see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// When (point in time).
+    pub at: Millis,
+    /// In which conference.
+    pub conference: ConferenceSid,
+    /// What happened.
+    pub note: Note,
+}

@@ -1,0 +1,101 @@
+//! Who carries out which job.
+//!
+//! A server holds a lease, which it renews while it runs; a job belongs to the server that has taken it. When a lease
+//! ends, the jobs of that server are free. Each time that a job is taken its fence grows, so that a server that was
+//! only slow can neither go on with it nor close it any more.
+
+use super::read::call;
+use super::schema::{integer, millis};
+use super::sql::Dialect;
+use super::{Claim, JobId, Store, StoredJob};
+use crate::error::Error;
+use rejoin_protocol::{ConferenceSid, Millis};
+use rejoin_recovery::Call;
+use serde_json::Value;
+use sqlx::any::{Any, AnyRow};
+use sqlx::{AssertSqlSafe, Row as _, Transaction};
+use std::sync::Arc;
+
+/// How long a server's lease lasts when it is not renewed.
+pub const LEASE: Millis = Millis(4500);
+
+impl Store {
+    /// A transaction that writes.
+    pub(super) async fn begin(&self) -> Result<Transaction<'static, Any>, sqlx::Error> {
+        match self.0.dialect {
+            Dialect::Sqlite => self.0.writing.begin_with("begin immediate").await,
+            Dialect::Postgres => self.0.writing.begin().await,
+        }
+    }
+
+    /// Takes up to `most` jobs that nobody has, the most important first. `held`: those that this server has already.
+    pub async fn claim(
+        &self,
+        held: impl IntoIterator<Item = JobId>,
+        most: usize,
+    ) -> Result<Vec<StoredJob>, Error> {
+        let held = held.into_iter().map(|job| Value::from(job.0)).collect::<Value>().to_string();
+        let claim = sqlx::query(AssertSqlSafe(Arc::clone(&self.0.sql.claim_jobs)))
+            .bind(held)
+            .bind(self.0.server.clone())
+            .bind(i64::try_from(most).unwrap_or(i64::MAX));
+        let mut jobs = vec![];
+        for row in claim.fetch_all(&self.0.writing).await? {
+            jobs.extend(job(&row)?);
+        }
+        jobs.sort_by_key(|job| job.claim.job);
+        Ok(jobs)
+    }
+
+    /// The call of a job; the outer `None` when the job is not ours any more, the inner one when its call is forgotten.
+    pub async fn call_of(&self, claim: Claim) -> Result<Option<Option<Call>>, Error> {
+        let find = sqlx::query(AssertSqlSafe(Arc::clone(&self.0.sql.call_of_job)))
+            .bind(claim.job.0)
+            .bind(claim.fence);
+        let Some(row) = find.fetch_optional(&self.0.reading).await? else { return Ok(None) };
+        let known: Option<String> = row.try_get(1)?;
+        Ok(Some(if known.is_some() { call(&row)? } else { None }))
+    }
+
+    /// Renews this server's lease.
+    pub async fn renew(&self) -> Result<(), Error> {
+        sqlx::query(AssertSqlSafe(Arc::clone(&self.0.sql.renew_server)))
+            .bind(self.0.server.clone())
+            .bind(integer(LEASE))
+            .execute(&self.0.writing)
+            .await?;
+        Ok(())
+    }
+
+    /// This server is there from now on.
+    pub(super) async fn arrive(&self) -> Result<(), Error> {
+        let end = AssertSqlSafe(Arc::clone(&self.0.sql.end_others));
+        sqlx::query(end).execute(&self.0.writing).await?;
+        self.renew().await
+    }
+
+    /// What this server has is free for others, who need not wait for the end of its lease.
+    pub(super) async fn leave(&self) -> Result<(), Error> {
+        for sql in [&self.0.sql.release_jobs, &self.0.sql.end_server] {
+            let sql = AssertSqlSafe(Arc::clone(sql));
+            sqlx::query(sql).bind(self.0.server.clone()).execute(&self.0.writing).await?;
+        }
+        Ok(())
+    }
+}
+
+/// A job out of `id, conference, action, deadline, fence`.
+fn job(row: &AnyRow) -> Result<Option<StoredJob>, sqlx::Error> {
+    let (id, fence) = (row.try_get(0)?, row.try_get(4)?);
+    let (conference, action): (String, String) = (row.try_get(1)?, row.try_get(2)?);
+    match (ConferenceSid::try_from(conference), serde_json::from_str(&action)) {
+        (Ok(conference), Ok(action)) => {
+            let (claim, deadline) = (Claim { job: JobId(id), fence }, millis(row.try_get(3)?));
+            Ok(Some(StoredJob { claim, conference, action, deadline }))
+        }
+        _ => {
+            tracing::error!(job = id, "a stored job cannot be read and is not carried out");
+            Ok(None)
+        }
+    }
+}

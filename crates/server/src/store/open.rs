@@ -1,0 +1,138 @@
+//! Opens a database and brings it up to date.
+
+use super::schema::{KEYS, POSTGRES, SQLITE, rows};
+use super::sql::{Dialect, Sql};
+use super::transact::key_rows;
+use super::{Inner, Store};
+use crate::error::Error;
+use rejoin_recovery::Call;
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::postgres::PgConnection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{AnyPool, Connection as _, Executor as _, Row as _};
+use std::fs::{File, OpenOptions};
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Nobody who asks waits longer for a connection: Twilio has another address to turn to.
+const CONNECTION_WITHIN: Duration = Duration::from_secs(2);
+/// Calls that are read at once when keys are made anew.
+const PAGE: i64 = 500;
+
+impl Store {
+    /// Opens the database (`sqlite:path` or `postgres://…`), creates the file if needed and brings the tables up to date.
+    ///
+    /// Fails when another server has the file, or the database cannot be used.
+    pub async fn open(url: &str) -> Result<Self, Error> {
+        sqlx::any::install_default_drivers();
+        // Unlike any other server's, also of the one that was started here before.
+        let server = format!("{:016x}", RandomState::new().build_hasher().finish());
+        let inner = if url.starts_with("sqlite:") {
+            sqlite(url, server).await?
+        } else {
+            postgres(url, server).await?
+        };
+        let store = Self(Arc::new(inner));
+        store.make_keys().await?;
+        store.arrive().await?;
+        Ok(store)
+    }
+
+    /// Calls that were stored by an older version are found by keys, too.
+    async fn make_keys(&self) -> Result<(), Error> {
+        let mut transaction = self.begin().await?;
+        let db = &mut *transaction;
+        let known = match self.0.dialect {
+            Dialect::Sqlite => "select value from meta where name = 'keys'",
+            // One server makes them, the others wait for it.
+            Dialect::Postgres => "select value from meta where name = 'keys' for update",
+        };
+        let known: String = sqlx::query(known).fetch_one(&mut *db).await?.try_get(0)?;
+        if known == KEYS {
+            return Ok(());
+        }
+        sqlx::query("delete from keys").execute(&mut *db).await?;
+        let mut after = String::new();
+        loop {
+            let page =
+                "select conference, state from calls where conference > $1 order by conference limit $2";
+            let page = sqlx::query(page).bind(after.clone()).bind(PAGE).fetch_all(&mut *db).await?;
+            let Some(last) = page.last() else { break };
+            after = last.try_get(0)?;
+            let mut keys = vec![];
+            for row in page {
+                let (conference, state): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+                // One that cannot be read is reported when it is looked for.
+                let call: Option<Call> = serde_json::from_str(&state).ok();
+                let of_call = call.map(|call| call.keys()).unwrap_or_default();
+                keys.extend(key_rows(&conference, &of_call));
+            }
+            rows(db, &self.0.sql.add_keys, &keys).await?;
+        }
+        sqlx::query("update meta set value = $1 where name = 'keys'").bind(KEYS).execute(&mut *db).await?;
+        Ok(transaction.commit().await?)
+    }
+}
+
+async fn sqlite(url: &str, server: String) -> Result<Inner, Error> {
+    let options = SqliteConnectOptions::from_str(url)?
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full);
+    let mut lock_name = options.get_filename().as_os_str().to_owned();
+    lock_name.push(".lock");
+    let lock = File::create(&lock_name).map_err(Error::Lock)?;
+    lock.try_lock().map_err(|error| match error {
+        std::fs::TryLockError::Error(error) => Error::Lock(error),
+        std::fs::TryLockError::WouldBlock => Error::InUse,
+    })?;
+    // It holds what Twilio knows of customers; the files that SQLite puts beside it get the same permissions.
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(options.get_filename())
+        .map_err(sqlx::Error::Io)?;
+    let mut connection = SqliteConnection::connect_with(&options).await?;
+    SQLITE.run(&mut connection).await?;
+    // Nobody else can be there: what an earlier server had is free at once.
+    sqlx::query("delete from servers").execute(&mut connection).await?;
+    connection.close().await?;
+    let setup = "pragma synchronous = full; pragma busy_timeout = 5000";
+    Ok(Inner {
+        dialect: Dialect::Sqlite,
+        sql: Sql::new(Dialect::Sqlite),
+        writing: pool(url, 1, setup)?,
+        reading: pool(url, 4, "pragma query_only = on; pragma busy_timeout = 5000")?,
+        server,
+        _lock: Some(lock),
+    })
+}
+
+async fn postgres(url: &str, server: String) -> Result<Inner, Error> {
+    let connect = PgConnection::connect(url);
+    let connected = tokio::time::timeout(Duration::from_secs(10), connect).await;
+    let mut connection = connected.map_err(|_| sqlx::Error::PoolTimedOut)??;
+    // Servers that start at the same time wait for each other here.
+    POSTGRES.run(&mut connection).await?;
+    connection.close().await?;
+    // Whoever holds calls and does nothing, because it was stopped in the middle, is not waited for.
+    let setup = "set lock_timeout = '2s'; set statement_timeout = '10s'; set idle_in_transaction_session_timeout = '4s'";
+    let pool = pool(url, 8, setup)?;
+    let (dialect, sql) = (Dialect::Postgres, Sql::new(Dialect::Postgres));
+    Ok(Inner { dialect, sql, writing: pool.clone(), reading: pool, server, _lock: None })
+}
+
+fn pool(url: &str, most: u32, setup: &'static str) -> Result<AnyPool, Error> {
+    let options = AnyConnectOptions::from_str(url)?;
+    Ok(AnyPoolOptions::new()
+        .max_connections(most)
+        .acquire_timeout(CONNECTION_WITHIN)
+        .after_connect(move |connection, _| {
+            Box::pin(async move { connection.execute(setup).await.map(|_| ()) })
+        })
+        .connect_lazy_with(options))
+}

@@ -1,0 +1,227 @@
+//! The statements. Both databases are asked the same; where they say it differently, it is said here.
+//!
+//! What belongs to many rows goes over as one JSON array, so that a batch takes one statement for each kind of change,
+//! however many calls are in it.
+
+use std::sync::Arc;
+
+/// Which database it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+impl Dialect {
+    /// The array of texts `$1`, as a condition on a column.
+    fn any(self) -> &'static str {
+        match self {
+            Self::Sqlite => "in (select value from json_each($1))",
+            // An array lets the planner use the index, however many there are.
+            Self::Postgres => "= any(array(select json_array_elements_text($1::json)))",
+        }
+    }
+
+    /// Rows out of an array of objects, named `r`.
+    fn rows(self, columns: &[(&str, &str)]) -> String {
+        match self {
+            Self::Sqlite => {
+                let columns: Vec<_> =
+                    columns.iter().map(|(name, _)| format!("value ->> '{name}' as {name}")).collect();
+                format!("(select {} from json_each($1)) as r", columns.join(", "))
+            }
+            Self::Postgres => {
+                let columns: Vec<_> = columns.iter().map(|(name, kind)| format!("{name} {kind}")).collect();
+                format!("json_to_recordset($1::json) as r({})", columns.join(", "))
+            }
+        }
+    }
+
+    /// Milliseconds since the epoch by the database's clock: servers may be on several machines.
+    fn now(self) -> &'static str {
+        match self {
+            Self::Sqlite => "cast(unixepoch('subsec') * 1000 as integer)",
+            Self::Postgres => "(extract(epoch from clock_timestamp()) * 1000)::bigint",
+        }
+    }
+
+    /// PostgreSQL has other writers; SQLite's transaction is the only one that writes.
+    fn locking(self, lock: &'static str) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => lock,
+        }
+    }
+}
+
+/// Every statement, made once. Parameters are as their lines say.
+#[derive(Clone, Debug)]
+pub(super) struct Sql {
+    /// Rows for calls that may begin now, so that they can be locked. `$1`: conferences.
+    pub(super) expect_calls: Arc<str>,
+    /// The calls that share a key, with the other calls of their customers. `$1`: keys.
+    pub(super) find_calls: Arc<str>,
+    /// The same, locked, in an order that all servers have in common.
+    pub(super) lock_calls: Arc<str>,
+    /// Their names only: has somebody added one meanwhile?
+    pub(super) name_calls: Arc<str>,
+    /// `$1`: conferences.
+    pub(super) timers_of: Arc<str>,
+    /// Those of these jobs that are open and still ours. `$1`: `id`, `fence`.
+    pub(super) held_jobs: Arc<str>,
+    /// `$1`: conferences.
+    pub(super) delete_calls: Arc<str>,
+    /// `$1`: conferences.
+    pub(super) delete_keys_of: Arc<str>,
+    /// `$1`: conferences.
+    pub(super) delete_timers_of: Arc<str>,
+    /// `$1`: `conference`, `state`.
+    pub(super) save_calls: Arc<str>,
+    /// `$1`: `key`, `conference`.
+    pub(super) add_keys: Arc<str>,
+    /// `$1`: `conference`, `timer`.
+    pub(super) clear_timers: Arc<str>,
+    /// `$1`: `conference`, `timer`, `at`; `$2`: this server.
+    pub(super) set_timers: Arc<str>,
+    /// `$1`: `conference`, `action`, `once`, `deadline`, `priority`, `owner`, `fence`.
+    pub(super) add_jobs: Arc<str>,
+    /// `$1`: `id`.
+    pub(super) close_jobs: Arc<str>,
+    /// `$1`: `at`, `conference`, `customer`, `note`.
+    pub(super) add_notes: Arc<str>,
+    /// The next timers. `$1`: this server; `$2`: how much later than its own others' are due; `$3`: at most so many.
+    pub(super) next_timers: Arc<str>,
+    /// Takes jobs. `$1`: numbers of those that this server has; `$2`: this server; `$3`: at most so many.
+    pub(super) claim_jobs: Arc<str>,
+    /// Gives back all that this server has. `$1`: this server.
+    pub(super) release_jobs: Arc<str>,
+    /// The call of a job, if the job is still ours. `$1`: its number; `$2`: its fence.
+    pub(super) call_of_job: Arc<str>,
+    /// `$1`: this server; `$2`: for how long.
+    pub(super) renew_server: Arc<str>,
+    /// `$1`: this server.
+    pub(super) end_server: Arc<str>,
+    /// Servers that are long gone.
+    pub(super) end_others: Arc<str>,
+}
+
+impl Sql {
+    pub(super) fn new(d: Dialect) -> Self {
+        let (any, now) = (d.any(), d.now());
+        let related = format!(
+            "with found as (
+                 select conference from keys where key {any} union select conference from calls where conference {any}
+             ), legs as (
+                 select key from keys where substr(key, 1, 2) = 'CA' and conference in (select conference from found)
+             ), related as (
+                 select conference from found union
+                 select conference from keys where key in (select key from legs)
+             )"
+        );
+        let calls = match d {
+            Dialect::Sqlite => "in (select conference from related)",
+            Dialect::Postgres => "= any(array(select conference from related))",
+        };
+        let find = format!("{related} select conference, state from calls where conference {calls}");
+        let ids = match d {
+            Dialect::Sqlite => "in (select value from json_each($1))",
+            Dialect::Postgres => "= any(array(select json_array_elements_text($1::json)::bigint))",
+        };
+        let timer = [("conference", "text"), ("timer", "text"), ("at", "bigint")];
+        let sql = |text: String| Arc::<str>::from(text);
+        Self {
+            expect_calls: sql(match d {
+                Dialect::Sqlite => "insert into calls (conference, state) select value, '' from json_each($1)
+                    where true on conflict do nothing"
+                    .into(),
+                Dialect::Postgres => "insert into calls (conference, state)
+                    select c, '' from json_array_elements_text($1::json) as c order by c on conflict do nothing"
+                    .into(),
+            }),
+            lock_calls: sql(format!("{find} order by conference {}", d.locking("for update"))),
+            find_calls: sql(find),
+            name_calls: sql(format!("{related} select conference from calls where conference {calls}")),
+            timers_of: sql(format!("select conference, timer, at from timers where conference {any}")),
+            held_jobs: sql(format!(
+                "select j.id from jobs j join {} on j.id = r.id and j.fence = r.fence where j.closed = 0
+                 order by j.id {}",
+                d.rows(&[("id", "bigint"), ("fence", "bigint")]),
+                d.locking("for update of j")
+            )),
+            delete_calls: sql(format!("delete from calls where conference {any}")),
+            delete_keys_of: sql(format!("delete from keys where conference {any}")),
+            delete_timers_of: sql(format!("delete from timers where conference {any}")),
+            save_calls: sql(format!(
+                "insert into calls (conference, state) select conference, state from {} where true
+                 on conflict (conference) do update set state = excluded.state",
+                d.rows(&[("conference", "text"), ("state", "text")])
+            )),
+            add_keys: sql(format!(
+                "insert into keys (key, conference) select key, conference from {} where true on conflict do nothing",
+                d.rows(&[("key", "text"), ("conference", "text")])
+            )),
+            clear_timers: sql(format!(
+                "delete from timers where (conference, timer) in (select conference, timer from {})",
+                d.rows(&timer[..2])
+            )),
+            set_timers: sql(format!(
+                "insert into timers (conference, timer, at, owner) select conference, timer, at, $2 from {} where true
+                 on conflict (conference, timer) do update set at = excluded.at, owner = excluded.owner",
+                d.rows(&timer)
+            )),
+            add_jobs: sql(format!(
+                "insert into jobs (conference, action, once, deadline, priority, owner, fence, since)
+                 select conference, action, once, deadline, priority, owner, fence, {now} from {} where true
+                 on conflict do nothing returning id, conference, action, deadline",
+                d.rows(&[
+                    ("conference", "text"),
+                    ("action", "text"),
+                    ("once", "text"),
+                    ("deadline", "bigint"),
+                    ("priority", "bigint"),
+                    ("owner", "text"),
+                    ("fence", "bigint"),
+                ])
+            )),
+            close_jobs: sql(format!(
+                "update jobs set closed = 1, owner = null where id in (select id from {})",
+                d.rows(&[("id", "bigint")])
+            )),
+            add_notes: sql(format!(
+                "insert into notes (at, conference, customer, note) select at, conference, customer, note from {}",
+                d.rows(&[
+                    ("at", "bigint"),
+                    ("conference", "text"),
+                    ("customer", "text"),
+                    ("note", "text"),
+                ])
+            )),
+            next_timers: sql(
+                "select conference, at + case when owner = $1 then 0 else $2 end as due from timers
+                 order by at limit $3"
+                    .into(),
+            ),
+            claim_jobs: sql(format!(
+                "update jobs set owner = $2, fence = fence + 1, since = {now} where id in (
+                     select id from jobs where closed = 0 and (
+                         owner is null or owner not in (select id from servers where until > {now})
+                         or (owner = $2 and since < {now} - 5000 and not (id {ids}))
+                     ) order by priority, id limit $3 {}
+                 ) returning id, conference, action, deadline, fence",
+                d.locking("for update skip locked")
+            )),
+            release_jobs: sql("update jobs set owner = null where owner = $1 and closed = 0".into()),
+            call_of_job: sql(
+                "select j.conference, c.state from jobs j left join calls c on c.conference = j.conference
+                 where j.id = $1 and j.fence = $2 and j.closed = 0"
+                    .into(),
+            ),
+            renew_server: sql(format!(
+                "insert into servers (id, until) values ($1, {now} + $2)
+                 on conflict (id) do update set until = excluded.until"
+            )),
+            end_server: sql("delete from servers where id = $1".into()),
+            end_others: sql(format!("delete from servers where until < {now} - 60000")),
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! One batch, one transaction.
+
+use super::read::{call, texts};
+use super::schema::{integer, millis, once, priority, rows, timer_name, timer_named};
+use super::{Batch, Changes, Claim, Found, JobId, NewJob, Store, StoredJob};
+use crate::error::Error;
+use rejoin_protocol::{CallSid, ConferenceSid};
+use rejoin_recovery::Key;
+use serde_json::{Value, json};
+use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A transaction that could not come through, because others were in the way, is begun again for so long.
+const TRY_FOR: Duration = Duration::from_secs(5);
+
+/// What the database has made of the changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// Jobs that were stored: for each one that was wanted, in order, or `None` when it was there already.
+    pub jobs: Vec<Option<StoredJob>>,
+}
+
+impl Store {
+    /// Finds and locks the calls that a batch is about, lets `decide` say what is to change, and writes it: all or
+    /// nothing, durable when this returns. If other servers were in the way it is begun again, and `decide` is asked
+    /// again, with what is known then.
+    pub async fn transact<T>(
+        &self,
+        batch: &Batch,
+        mut decide: impl FnMut(Found) -> Result<(Changes, T), Error>,
+    ) -> Result<(Committed, T), Error> {
+        let begun = Instant::now();
+        loop {
+            match self.attempt(batch, &mut decide).await {
+                Ok(Some(done)) => return Ok(done),
+                Ok(None) => {} // somebody has added a call: all are locked anew, in their order
+                Err(Error::Database(error)) if passes(&error) && begun.elapsed() < TRY_FOR => {
+                    tracing::debug!(%error, "a transaction is begun again");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn attempt<T>(
+        &self,
+        batch: &Batch,
+        decide: &mut impl FnMut(Found) -> Result<(Changes, T), Error>,
+    ) -> Result<Option<(Committed, T)>, Error> {
+        let mut transaction = self.begin().await?;
+        let Some((found, empty)) = self.lock(&mut transaction, batch).await? else { return Ok(None) };
+        let known = found.calls.iter().map(|call| (call.conference.clone(), call.keys())).collect();
+        let (mut changes, told) = decide(found)?;
+        // Rows of calls that did not begin after all.
+        changes.forgotten.extend(empty.into_iter().filter(|call| !changes.saved.contains_key(call)));
+        let committed = self.write(&mut transaction, &changes, &known).await?;
+        if changes.is_empty() {
+            transaction.rollback().await?;
+        } else {
+            transaction.commit().await?;
+        }
+        Ok(Some((committed, told)))
+    }
+
+    /// What the batch is about, and the conferences whose calls have no state yet. `None`: others were faster, and more
+    /// has to be locked than was.
+    async fn lock(
+        &self,
+        db: &mut AnyConnection,
+        batch: &Batch,
+    ) -> Result<Option<(Found, BTreeSet<ConferenceSid>)>, Error> {
+        let sql = &self.0.sql;
+        if self.is_shared() && !batch.begins.is_empty() {
+            let begins = texts(batch.begins.iter().map(ConferenceSid::as_str));
+            sqlx::query(AssertSqlSafe(Arc::clone(&sql.expect_calls))).bind(begins).execute(&mut *db).await?;
+        }
+        let mut found = Found::default();
+        let mut empty = BTreeSet::new();
+        let mut names: BTreeSet<String> = batch
+            .keys
+            .iter()
+            .filter(|key| matches!(key, Key::Conference(_)))
+            .map(|k| k.as_str().to_owned())
+            .collect();
+        if !batch.keys.is_empty() {
+            let keys = texts(batch.keys.iter().map(Key::as_str));
+            let lock = sqlx::query(AssertSqlSafe(Arc::clone(&sql.lock_calls))).bind(keys.clone());
+            let mut locked = BTreeSet::new();
+            for row in lock.fetch_all(&mut *db).await? {
+                let name: String = row.try_get(0)?;
+                match call(&row)? {
+                    Some(call) => found.calls.push(call),
+                    None => empty.extend(ConferenceSid::try_from(name.clone())),
+                }
+                locked.insert(name);
+            }
+            if self.is_shared() {
+                // What was found may have changed while somebody else had it.
+                let check = sqlx::query(AssertSqlSafe(Arc::clone(&sql.name_calls))).bind(keys);
+                for row in check.fetch_all(&mut *db).await? {
+                    if !locked.contains(&row.try_get::<String, _>(0)?) {
+                        return Ok(None);
+                    }
+                }
+            }
+            names.extend(locked);
+        }
+        if !names.is_empty() {
+            let timers = sqlx::query(AssertSqlSafe(Arc::clone(&sql.timers_of)))
+                .bind(texts(names.iter().map(String::as_str)));
+            for row in timers.fetch_all(&mut *db).await? {
+                match (ConferenceSid::try_from(row.try_get::<String, _>(0)?), timer_named(row.try_get(1)?)) {
+                    (Ok(conference), Ok(timer)) => {
+                        found.timers.push((conference, timer, millis(row.try_get(2)?)));
+                    }
+                    _ => tracing::error!("a stored timer cannot be read and is not gone on with"),
+                }
+            }
+        }
+        let closes: Vec<Value> =
+            batch.closes.iter().map(|claim| json!({"id": claim.job.0, "fence": claim.fence})).collect();
+        let mut held = BTreeSet::new();
+        for row in rows(db, &sql.held_jobs, &closes).await? {
+            held.insert(JobId(row.try_get(0)?));
+        }
+        found.held = batch.closes.iter().filter(|claim| held.contains(&claim.job)).copied().collect();
+        Ok(Some((found, empty)))
+    }
+
+    async fn write(
+        &self,
+        db: &mut AnyConnection,
+        changes: &Changes,
+        known: &BTreeMap<ConferenceSid, BTreeSet<Key>>,
+    ) -> Result<Committed, Error> {
+        let sql = &self.0.sql;
+        if !changes.forgotten.is_empty() {
+            let forgotten = texts(changes.forgotten.iter().map(ConferenceSid::as_str));
+            for sql in [&sql.delete_calls, &sql.delete_keys_of, &sql.delete_timers_of] {
+                sqlx::query(AssertSqlSafe(Arc::clone(sql))).bind(forgotten.clone()).execute(&mut *db).await?;
+            }
+        }
+        self.save(db, changes, known).await?;
+        let (mut set, mut cleared) = (vec![], vec![]);
+        for ((conference, timer), at) in &changes.timers {
+            let timer = timer_name(*timer)?;
+            match at {
+                Some(at) => {
+                    set.push(json!({"conference": conference, "timer": timer, "at": integer(*at)}));
+                }
+                None => cleared.push(json!({"conference": conference, "timer": timer})),
+            }
+        }
+        rows(db, &sql.clear_timers, &cleared).await?;
+        if !set.is_empty() {
+            let set_timers = sqlx::query(AssertSqlSafe(Arc::clone(&sql.set_timers)));
+            set_timers
+                .bind(Value::from(set).to_string())
+                .bind(self.0.server.clone())
+                .execute(&mut *db)
+                .await?;
+        }
+        let closed: Vec<Value> = changes.closed.iter().map(|job| json!({"id": job.0})).collect();
+        rows(db, &sql.close_jobs, &closed).await?;
+        let notes = changes.lines.iter().map(|(customer, line)| {
+            Ok(json!({
+                "at": integer(line.at), "conference": line.conference, "customer": customer.as_ref().map(CallSid::as_str),
+                "note": serde_json::to_string(&line.note)?,
+            }))
+        });
+        rows(db, &sql.add_notes, &notes.collect::<Result<Vec<_>, serde_json::Error>>()?).await?;
+        Ok(Committed { jobs: self.add_jobs(db, &changes.jobs).await? })
+    }
+
+    /// Calls as they are now, and those keys of theirs that are new or gone.
+    async fn save(
+        &self,
+        db: &mut AnyConnection,
+        changes: &Changes,
+        known: &BTreeMap<ConferenceSid, BTreeSet<Key>>,
+    ) -> Result<(), Error> {
+        let (mut calls, mut keys, mut changed) = (vec![], vec![], vec![]);
+        for (conference, saved) in &changes.saved {
+            calls.push(json!({"conference": conference, "state": saved.state}));
+            let before = known.get(conference).filter(|_| !changes.forgotten.contains(conference));
+            if before == Some(&saved.keys) {
+                continue;
+            }
+            if before.is_some_and(|before| !before.is_subset(&saved.keys)) {
+                changed.push(conference.as_str());
+            }
+            keys.extend(key_rows(conference.as_str(), &saved.keys));
+        }
+        rows(db, &self.0.sql.save_calls, &calls).await?;
+        if !changed.is_empty() {
+            let delete = sqlx::query(AssertSqlSafe(Arc::clone(&self.0.sql.delete_keys_of)));
+            delete.bind(texts(changed)).execute(&mut *db).await?;
+        }
+        rows(db, &self.0.sql.add_keys, &keys).await?;
+        Ok(())
+    }
+
+    async fn add_jobs(
+        &self,
+        db: &mut AnyConnection,
+        jobs: &[NewJob],
+    ) -> Result<Vec<Option<StoredJob>>, Error> {
+        let mut wanted = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let (owner, fence) = if job.mine { (Some(&self.0.server), 1) } else { (None, 0) };
+            wanted.push(json!({
+                "conference": job.conference, "action": serde_json::to_string(&job.action)?,
+                "once": once(&job.action), "deadline": integer(job.deadline),
+                "priority": priority(&job.action), "owner": owner, "fence": fence,
+            }));
+        }
+        // Jobs that say the same are the same: it does not matter which number is whose.
+        let mut added: BTreeMap<(String, String, i64), Vec<i64>> = BTreeMap::new();
+        for row in rows(db, &self.0.sql.add_jobs, &wanted).await? {
+            let what = (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
+            added.entry(what).or_default().push(row.try_get(0)?);
+        }
+        for ids in added.values_mut() {
+            ids.sort_unstable_by(|a, b| b.cmp(a));
+        }
+        let stored = jobs.iter().map(|job| {
+            let action = serde_json::to_string(&job.action)?;
+            let what = (job.conference.as_str().to_owned(), action, integer(job.deadline));
+            let id = added.get_mut(&what).and_then(Vec::pop);
+            Ok(id.map(|id| StoredJob {
+                claim: Claim { job: JobId(id), fence: i64::from(job.mine) },
+                conference: job.conference.clone(),
+                action: job.action.clone(),
+                deadline: job.deadline,
+            }))
+        });
+        stored.collect::<Result<_, serde_json::Error>>().map_err(Error::from)
+    }
+}
+
+/// A call is found by its conference without a row for it.
+pub(super) fn key_rows<'a>(conference: &'a str, keys: &'a BTreeSet<Key>) -> impl Iterator<Item = Value> + 'a {
+    let others = keys.iter().filter(|key| !matches!(key, Key::Conference(_)));
+    others.map(move |key| json!({"key": key.as_str(), "conference": conference}))
+}
+
+/// May it come through when it is begun again? Others were in the way, or the connection was lost. A commit whose answer
+/// was lost may have come through: events have identities and jobs fences, so that nothing happens twice.
+fn passes(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => {
+            // https://www.postgresql.org/docs/current/errcodes-appendix.html: serialization failure, deadlock,
+            // lock not available, administrator's shutdown, and connections.
+            error.code().is_some_and(|code| {
+                matches!(code.as_ref(), "40001" | "40P01" | "55P03" | "57P01") || code.starts_with("08")
+            })
+        }
+        sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => true,
+        _ => false,
+    }
+}

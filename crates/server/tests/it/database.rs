@@ -1,0 +1,223 @@
+//! Databases for tests: a file, or a database of a PostgreSQL that is started for these tests alone.
+
+use sqlx::{AnyPool, Connection as _, Executor as _, PgConnection};
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use tempfile::TempDir;
+
+/// A new database for one test.
+pub(crate) struct Database {
+    pub(crate) url: String,
+    _folder: Option<TempDir>,
+}
+
+impl Database {
+    pub(crate) fn sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("rejoin.db").display());
+        Self { url, _folder: Some(folder) }
+    }
+
+    pub(crate) async fn postgres() -> Self {
+        static POSTGRES: OnceLock<Postgres> = OnceLock::new();
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let postgres = tokio::task::spawn_blocking(|| POSTGRES.get_or_init(Postgres::start)).await.unwrap();
+        let name = format!("t{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        postgres.create(&name).await;
+        Self { url: postgres.url(&name), _folder: None }
+    }
+
+    /// A connection beside the server's.
+    pub(crate) async fn beside(&self) -> AnyPool {
+        sqlx::any::install_default_drivers();
+        AnyPool::connect(&self.url).await.unwrap()
+    }
+
+    pub(crate) fn is_postgres(&self) -> bool {
+        self.url.starts_with("postgres:")
+    }
+
+    /// Makes every row of this table be refused.
+    pub(crate) async fn refuse(&self, table: &str) {
+        let beside = self.beside().await;
+        let statements = if self.is_postgres() {
+            vec![
+                "create function refuse() returns trigger language plpgsql as
+                 $$ begin raise exception 'full'; end $$"
+                    .to_owned(),
+                format!(
+                    "create trigger refuse before insert on {table} for each row execute function refuse()"
+                ),
+            ]
+        } else {
+            vec![format!(
+                "create trigger refuse before insert on {table} begin select raise(abort, 'full'); end"
+            )]
+        };
+        for statement in statements {
+            beside.execute(sqlx::AssertSqlSafe(statement)).await.unwrap();
+        }
+        beside.close().await;
+    }
+
+    /// No row is refused any more.
+    pub(crate) async fn accept(&self, table: &str) {
+        let beside = self.beside().await;
+        let on = if self.is_postgres() { format!(" on {table}") } else { String::new() };
+        beside.execute(sqlx::AssertSqlSafe(format!("drop trigger refuse{on}"))).await.unwrap();
+        if self.is_postgres() {
+            beside.execute("drop function refuse").await.unwrap();
+        }
+        beside.close().await;
+    }
+}
+
+/// A PostgreSQL in a folder of its own, reached by a socket in it. It ends with whoever holds its input: with this
+/// process, however that ends.
+pub(crate) struct Postgres {
+    folder: TempDir,
+    guard: Child,
+    /// Dropped, PostgreSQL could not say anything any more.
+    _log: BufReader<ChildStderr>,
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        drop(self.guard.stdin.take());
+        // It has ended already when it was stopped.
+        let _ = self.guard.wait();
+    }
+}
+
+/// Runs PostgreSQL until the input ends, then stops it and removes its folder. PostgreSQL refuses to run as root.
+const GUARD: &str = r#"
+trap : INT TERM
+as=
+[ "$(id -u)" = 0 ] && as="setpriv --reuid=$OWNER --regid=$OWNER --clear-groups --"
+cd "$FOLDER" || exit 1
+[ -d data ] || $as "$BIN/initdb" --pgdata=data --username=rejoin --auth=trust --no-sync --encoding=UTF8 --locale=C >initdb.log || exit 1
+$as "$BIN/postgres" -D data -k "$FOLDER" -c listen_addresses= -c fsync=off -c max_connections=200 &
+cat >/dev/null
+kill -QUIT $!
+wait $!
+[ -e keep ] || rm -rf "$FOLDER"
+"#;
+
+impl Postgres {
+    pub(crate) fn start() -> Self {
+        let folder = tempfile::Builder::new().prefix("pg").tempdir().unwrap();
+        let owner = owner();
+        if id_of_process() == 0 {
+            chown(folder.path(), Some(owner), Some(owner)).unwrap();
+        }
+        let (guard, log) = guard(folder.path(), owner);
+        Self { folder, guard, _log: log }
+    }
+
+    /// It goes down in the middle of whatever it does.
+    pub(crate) fn stop(&mut self) {
+        std::fs::write(self.folder.path().join("keep"), "").unwrap();
+        drop(self.guard.stdin.take());
+        self.guard.wait().unwrap();
+        std::fs::remove_file(self.folder.path().join("keep")).unwrap();
+    }
+
+    /// With what it had.
+    pub(crate) fn start_again(&mut self) {
+        (self.guard, self._log) = guard(self.folder.path(), owner());
+    }
+
+    pub(crate) fn url(&self, name: &str) -> String {
+        format!("postgres://rejoin@localhost/{name}?host={}&sslmode=disable", self.folder.path().display())
+    }
+
+    pub(crate) async fn create(&self, name: &str) {
+        let mut connection = PgConnection::connect(&self.url("postgres")).await.unwrap();
+        let create = format!("create database {name}");
+        connection.execute(sqlx::AssertSqlSafe(create)).await.unwrap();
+        connection.close().await.unwrap();
+    }
+}
+
+/// Debian has this user for it. Nobody else is needed for a socket.
+fn owner() -> u32 {
+    id_of("postgres").or_else(|| id_of("nobody")).unwrap_or(65534)
+}
+
+/// Starts it, and returns when it takes connections.
+fn guard(folder: &Path, owner: u32) -> (Child, BufReader<ChildStderr>) {
+    let mut guard = Command::new("sh")
+        .args(["-c", GUARD])
+        .env("BIN", programs())
+        .env("FOLDER", folder)
+        .env("OWNER", owner.to_string())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("sh starts");
+    let mut log = BufReader::new(guard.stderr.take().unwrap());
+    let mut all = String::new();
+    while !all.contains("ready to accept connections") {
+        let read = log.read_line(&mut all).unwrap();
+        assert!(read > 0, "PostgreSQL did not start:\n{all}");
+    }
+    (guard, log)
+}
+
+/// Where `initdb` and `postgres` are: in the path, or where Debian puts them.
+fn programs() -> PathBuf {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    // The highest version first.
+    let mut versions: Vec<_> = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .map(|version| version.unwrap().path().join("bin"))
+        .collect();
+    versions.sort();
+    folders.extend(versions.into_iter().rev());
+    let complete = |folder: &&PathBuf| folder.join("postgres").exists() && folder.join("initdb").exists();
+    folders.iter().find(complete).cloned().expect(
+        "PostgreSQL is missing, and the store is tested on it. On Debian: apt-get install postgresql. \
+         Elsewhere: have initdb and postgres in the PATH.",
+    )
+}
+
+fn id_of(user: &str) -> Option<u32> {
+    let id = Command::new("id").args(["-u", user]).output().ok()?;
+    String::from_utf8(id.stdout).ok()?.trim().parse().ok()
+}
+
+fn id_of_process() -> u32 {
+    let id = Command::new("id").arg("-u").output().expect("id runs");
+    String::from_utf8(id.stdout).unwrap().trim().parse().unwrap()
+}
+
+/// The same tests on both databases.
+macro_rules! on_both {
+    ($($name:ident,)*) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name(&$crate::database::Database::sqlite()).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name(&$crate::database::Database::postgres().await).await;
+            })*
+        }
+    };
+}
+pub(crate) use on_both;
+
+/// The folder of a database that is a file.
+pub(crate) fn file(database: &Database) -> PathBuf {
+    Path::new(database.url.strip_prefix("sqlite:").expect("a file")).to_owned()
+}

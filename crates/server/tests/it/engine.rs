@@ -1,0 +1,217 @@
+//! The engine on real databases, with sudden ends.
+
+use crate::database::{Database, on_both};
+use crate::support::*;
+use rejoin_protocol::api::{GracefulMark, Registration};
+use rejoin_protocol::{CallSid, ConferenceSid, Millis, TaskSid};
+use rejoin_recovery::{
+    Action, Announcement, ConferenceEvent, ConferenceEventKind, Config, Event, Key, LeaveReason, Outcome,
+};
+use rejoin_server::Error;
+use rejoin_server::engine::{Engine, Handle, Outlets, now};
+use rejoin_server::push::Pushes;
+use rejoin_server::queue::Job;
+use rejoin_server::store::{Store, StoredJob};
+use std::time::Duration;
+use tokio::sync::{broadcast, mpsc};
+use tokio::task::JoinHandle;
+
+on_both!(
+    a_timer_that_became_due_while_nobody_ran_goes_off_at_the_start,
+    jobs_go_on_after_a_sudden_end_and_those_that_ended_do_not,
+    when_a_commit_fails_nothing_has_happened,
+    many_at_once_are_all_durable_when_they_are_answered,
+    jobs_for_which_there_is_no_room_are_for_others,
+);
+
+struct Running {
+    handle: Handle,
+    task: JoinHandle<()>,
+    store: Store,
+    jobs: mpsc::Receiver<Job>,
+}
+
+impl Running {
+    async fn start(database: &Database) -> Self {
+        Self::with(database, Millis(30), 64).await
+    }
+
+    async fn with(database: &Database, grace: Millis, room: usize) -> Self {
+        let (sender, jobs) = mpsc::channel(room);
+        let outlets = Outlets { pushes: Pushes::new(1), lines: broadcast::channel(64).0, jobs: sender };
+        let store = Store::open(&database.url).await.unwrap();
+        let config = Config { grace, ..Config::default() };
+        let (handle, task) = Engine::start(config.into(), store.clone(), outlets);
+        Self { handle, task, store, jobs }
+    }
+
+    /// Ends it in the middle of whatever it does.
+    async fn end_suddenly(self) {
+        self.task.abort();
+        // What had begun may have ended, and nothing more begins.
+        let _ = self.task.await;
+    }
+
+    /// Jobs of a server that ended suddenly, as soon as its lease is over.
+    async fn taken_over(&self, jobs: usize) -> Vec<StoredJob> {
+        let mut taken = vec![];
+        while taken.len() < jobs {
+            taken.extend(self.store.claim([], 100).await.unwrap());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        taken
+    }
+
+    async fn next_job(&mut self) -> Job {
+        tokio::time::timeout(Duration::from_secs(20), self.jobs.recv()).await.expect("a job").unwrap()
+    }
+
+    async fn lose_ada(&self) {
+        let registration = Registration {
+            id: None,
+            epoch: 1,
+            task: task(),
+            reservation: reservation(),
+            workflow: workflow(),
+            queue: None,
+            conference: conference(),
+            worker_leg: ada_leg(),
+            customer_leg: customer(),
+            worker_name: "Ada".into(),
+        };
+        self.handle.event(Event::Registered { worker: ada(), registration }).await.unwrap();
+        let kind = ConferenceEventKind::Leave { leg: ada_leg(), reason: LeaveReason::HungUp };
+        let event =
+            ConferenceEvent { conference: conference(), task: Some(task()), sequence: 3, label: None, kind };
+        self.handle.event(Event::Conference(event)).await.unwrap();
+    }
+
+    async fn stage(&self) -> Option<String> {
+        let views = self.handle.look([Key::Worker(ada())], |machine| machine.views(now(), &ada())).await;
+        let stage = serde_json::to_value(&views.unwrap().first()?.stage).unwrap();
+        Some(stage["name"].as_str().unwrap().to_owned())
+    }
+
+    async fn is_known(&self) -> bool {
+        let known = self
+            .handle
+            .look([Key::Conference(conference())], |machine| machine.call(&conference()).is_some());
+        known.await.unwrap()
+    }
+}
+
+fn joins(number: u128) -> Event {
+    let kind = ConferenceEventKind::Join { leg: CallSid::numbered(number), flags: Default::default() };
+    let (conference, task) = (ConferenceSid::numbered(number), Some(TaskSid::numbered(number)));
+    Event::Conference(ConferenceEvent { conference, task, sequence: 1, label: None, kind })
+}
+
+async fn a_timer_that_became_due_while_nobody_ran_goes_off_at_the_start(database: &Database) {
+    let first = Running::start(database).await;
+    first.lose_ada().await;
+    first.end_suddenly().await;
+    let mut second = Running::start(database).await;
+    let job = second.next_job().await;
+    assert!(matches!(job.action, Action::Announce { what: Announcement::Interrupted, .. }), "{job:?}");
+    assert!(!job.begun_before, "the period of grace ended only now");
+    assert_eq!(job.recovery.map(|(id, _)| id), Some(recovery()));
+    assert_eq!(second.stage().await.as_deref(), Some("interrupted"), "the call is known again");
+}
+
+async fn jobs_go_on_after_a_sudden_end_and_those_that_ended_do_not(database: &Database) {
+    let mut first = Running::start(database).await;
+    first.lose_ada().await;
+    let mut jobs = vec![];
+    for _ in 0..4 {
+        jobs.push(first.next_job().await);
+    }
+    let ended = jobs.iter().position(|job| matches!(job.action, Action::CreatePing { .. })).unwrap();
+    let ended = jobs.remove(ended);
+    let done = || Event::Done {
+        conference: ended.conference.clone(),
+        action: ended.action.clone(),
+        outcome: Outcome::PingCreated(ping()),
+    };
+    first.handle.done(ended.claim, done()).await.unwrap();
+    let again = first.handle.done(ended.claim, done()).await;
+    assert!(matches!(again, Err(Error::Lost)), "{again:?}");
+    first.end_suddenly().await;
+
+    let mut second = Running::start(database).await;
+    let again = second.taken_over(3).await;
+    assert!(again.iter().all(StoredJob::begun_before));
+    let numbers = |claims: Vec<_>| claims.into_iter().collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(
+        numbers(again.iter().map(|job| job.claim.job).collect()),
+        numbers(jobs.iter().map(|job| job.claim.job).collect()),
+        "all that had not ended, and not the one that had"
+    );
+    let known = second
+        .handle
+        .look([Key::Conference(conference())], |machine| machine.call(&conference())?.recovery.clone()?.ping);
+    assert_eq!(known.await.unwrap(), Some(ping()), "how the ended one ended is known");
+    assert!(second.jobs.try_recv().is_err(), "and it is not begun again");
+    // Who had a job before can do nothing with it any more.
+    let late = second.handle.done(jobs[0].claim, done()).await;
+    assert!(matches!(late, Err(Error::Lost)), "{late:?}");
+}
+
+async fn when_a_commit_fails_nothing_has_happened(database: &Database) {
+    let mut running = Running::start(database).await;
+    database.refuse("timers").await;
+    let refused = running.handle.event(joins(1)).await;
+    assert!(matches!(refused, Err(Error::NotCommitted)), "{refused:?}");
+    assert!(!running.is_known().await);
+    database.accept("timers").await;
+    running.handle.event(joins(1)).await.unwrap();
+    assert!(running.is_known().await);
+    running.lose_ada().await;
+    running.next_job().await;
+}
+
+async fn many_at_once_are_all_durable_when_they_are_answered(database: &Database) {
+    let running = Running::start(database).await;
+    let mut waiting = tokio::task::JoinSet::new();
+    for number in 0..500_u128 {
+        let handle = running.handle.clone();
+        waiting.spawn(async move { handle.event(joins(number + 10)).await });
+    }
+    while let Some(answer) = waiting.join_next().await {
+        answer.unwrap().unwrap();
+    }
+    running.end_suddenly().await;
+    let store = Store::open(&database.url).await.unwrap();
+    let keys = (0..500).map(|number| Key::Conference(ConferenceSid::numbered(number + 10))).collect();
+    assert_eq!(store.find(&keys).await.unwrap().len(), 500);
+    assert_eq!(store.next_timers(2000).await.unwrap().len(), 2 * 500, "each is looked up, and watched");
+}
+
+async fn jobs_for_which_there_is_no_room_are_for_others(database: &Database) {
+    let mut running = Running::with(database, Millis(30), 1).await;
+    running.lose_ada().await;
+    let mine = running.next_job().await;
+    let rest = running.taken_over(3).await;
+    assert!(rest.iter().all(|job| job.claim != mine.claim && !job.begun_before()), "{rest:?}");
+}
+
+/// While somebody else writes, the engine waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mark_that_came_in_time_wins_however_long_it_had_to_wait() {
+    let database = Database::sqlite();
+    let running = Running::with(&database, Millis(400), 64).await;
+    running.lose_ada().await;
+    let beside = sqlx::SqlitePool::connect(&database.url).await.unwrap();
+    let writing = beside.begin_with("begin immediate").await.unwrap();
+    // Something else is on the way to the database, then the mark comes, and then its period of grace ends.
+    let handle = running.handle.clone();
+    let other = tokio::spawn(async move { handle.event(joins(9)).await });
+    let reason = rejoin_protocol::api::GracefulReason::HangUp;
+    let mark = GracefulMark { id: None, task: task(), reservation: reservation(), reason };
+    let handle = running.handle.clone();
+    let marked = tokio::spawn(async move { handle.event(Event::Graceful { worker: ada(), mark }).await });
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    writing.rollback().await.unwrap();
+    other.await.unwrap().unwrap();
+    marked.await.unwrap().unwrap();
+    assert_eq!(running.stage().await.as_deref(), Some("graceful"));
+}

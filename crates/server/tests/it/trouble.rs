@@ -1,0 +1,86 @@
+//! The database is gone: nothing is half done, everybody is told, and it goes on by itself.
+
+use crate::crash::Process;
+use crate::database::Postgres;
+use crate::support::*;
+use rejoin_protocol::{CallSid, ConferenceSid, TaskSid};
+use reqwest::StatusCode;
+use serde_json::json;
+use std::time::Duration;
+
+/// A callback about another call each time, so that there is something to write.
+async fn callback(desk: &Desk, number: u128) -> StatusCode {
+    let (conference, task) = (ConferenceSid::numbered(number), TaskSid::numbered(number));
+    let leg = CallSid::numbered(number);
+    let params = [
+        ("StatusCallbackEvent", "participant-join"),
+        ("ConferenceSid", conference.as_str()),
+        ("FriendlyName", task.as_str()),
+        ("SequenceNumber", "1"),
+        ("CallSid", leg.as_str()),
+        ("EndConferenceOnExit", "false"),
+        ("Hold", "false"),
+        ("Muted", "false"),
+    ];
+    desk.signed("/webhooks/conference", &params).await.status()
+}
+
+/// While nothing can be written.
+async fn refuses(desk: &Desk) {
+    assert_eq!(desk.leave(3, &ada_leg()).await, 503, "Twilio turns to its fallback");
+    let body =
+        json!({"epoch": 2, "holdings": [{"task": task(), "reservation": reservation(), "wrapping": true}]});
+    let reply = desk.plugin("/v1/hello", "ada", body).await;
+    assert_eq!((reply.status().as_u16(), reply.headers()["retry-after"].to_str().unwrap()), (503, "1"));
+    let problem: serde_json::Value = reply.json().await.unwrap();
+    assert_eq!(problem["code"], "unavailable");
+    let ready = desk.http.get(format!("{}/health/ready", desk.address)).send().await.unwrap();
+    assert_eq!(ready.status(), 503);
+    assert_eq!(ready.json::<serde_json::Value>().await.unwrap()["database"]["ok"], false);
+}
+
+/// Asks until something is written again.
+async fn until_written(desk: &Desk) {
+    while callback(desk, 99).await != 204 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Twilio and the plugin repeat what was not taken: the call is recovered.
+async fn goes_on(desk: &Desk, twilio: &Twilio) {
+    assert_eq!(desk.leave(3, &ada_leg()).await, 204);
+    twilio.wait_for("POST Tasks", 1).await;
+    desk.hello(2).await;
+    twilio.wait_for(&format!("POST Calls/{}.json", customer()), 1).await;
+    assert_eq!(twilio.asked("POST Tasks").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_its_database_nothing_is_taken_and_it_goes_on_when_that_is_back() {
+    let mut postgres = tokio::task::spawn_blocking(Postgres::start).await.unwrap();
+    postgres.create("gone").await;
+    let twilio = Twilio::start().await;
+    let process = Process::on(&twilio, &postgres.url("gone"));
+    let desk = &process.desk;
+    desk.talking().await;
+    postgres = tokio::task::spawn_blocking(|| {
+        postgres.stop();
+        postgres
+    })
+    .await
+    .unwrap();
+    refuses(desk).await;
+    // A caller hears something all the same, and is asked to wait.
+    let fallback = format!("/twiml/fallback/{}", recovery());
+    let reply = desk.signed(&fallback, &[("CallSid", customer().as_str())]).await;
+    assert_eq!(reply.status(), 200);
+    assert!(reply.text().await.unwrap().contains("<Play>"));
+    let _running = tokio::task::spawn_blocking(move || {
+        postgres.start_again();
+        postgres
+    })
+    .await
+    .unwrap();
+    until_written(desk).await;
+    goes_on(desk, &twilio).await;
+}
