@@ -167,16 +167,19 @@ export class Twilio {
     if (!response.ok) throw new Error(`Twilio refuses: ${response.status} ${await response.text()}`);
   }
 
-  /** Mutes somebody in a conference, as an application of the account would. */
-  mute = (/** @type {string} */ conference, /** @type {string} */ call) =>
+  /** Changes a participant of a conference, as an application of the account would. */
+  changes = (
+    /** @type {string} */ conference,
+    /** @type {string} */ call,
+    /** @type {Record<string, string>} */ how,
+  ) =>
     fetch(
       `${this.url}/__tw/api.twilio.com/2010-04-01/Accounts/${this.auth.accountSid}/Conferences/${conference}/Participants/${call}.json`,
-      {
-        method: 'POST',
-        headers: { authorization: this.authorization() },
-        body: new URLSearchParams({ Muted: 'true' }),
-      },
+      { method: 'POST', headers: { authorization: this.authorization() }, body: new URLSearchParams(how) },
     );
+
+  mute = (/** @type {string} */ conference, /** @type {string} */ call) =>
+    this.changes(conference, call, { Muted: 'true' });
 
   /** Signs everybody out and ends all tasks, as an administrator would by REST. */
   async tidy() {

@@ -15,6 +15,7 @@ import { stories as onOldest } from './oldest.mjs';
 import * as onHold from './on-hold.mjs';
 import * as outage from './outage.mjs';
 import * as outbound from './outbound.mjs';
+import * as lost from './lost.mjs';
 import * as pages from './pages.mjs';
 import * as signOut from './sign-out.mjs';
 import * as sockets from './sockets.mjs';
@@ -36,6 +37,7 @@ const storiesOn = (/** @type {Flex} */ flex) =>
         ...outage,
         ...outbound,
         ...external,
+        ...lost,
         ...pages,
         ...signOut,
         ...sockets,

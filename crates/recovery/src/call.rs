@@ -17,12 +17,14 @@ mod pages;
 mod purpose;
 mod queue;
 mod recovery;
+mod released;
 mod told;
 mod watch;
 
 pub use agent_hold::AgentHold;
 pub(crate) use out::Out;
 pub use recovery::{Ending, Phase, Prepared, Recovery};
+pub use released::Next;
 
 use crate::{Allowance, LeaveReason, Note, ParticipantFlags};
 use rejoin_protocol::api::{DeliveryId, GracefulReason};
@@ -95,6 +97,9 @@ pub struct Call {
     /// Since when Twilio is asked how it stands, while it is (point in time).
     #[serde(default)]
     pub looking: Option<Millis>,
+    /// Until when it is waited for what is not known yet of a customer whose conference has ended (point in time).
+    #[serde(default)]
+    pub released: Option<Millis>,
     /// Third parties who were on hold where they come from, and are to be here.
     #[serde(default)]
     pub to_hold: BTreeSet<CallSid>,
@@ -176,6 +181,7 @@ impl Call {
             heard_at: Millis(0),
             watch_at: None,
             looking: None,
+            released: None,
             to_hold: BTreeSet::new(),
             recovery: None,
             allowance: Allowance::default(),

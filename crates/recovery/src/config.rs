@@ -56,6 +56,8 @@ durations! {
     queue_within as "queue_within_ms": Millis = Millis::seconds(600);
     /// How long after a graceful leave a conference with the customer alone in it may stand. Default 2 s.
     orphan_after as "orphan_after_ms": Millis = Millis::seconds(2);
+    /// How long Twilio may take to ask what comes next for a customer whose conference has ended. Default 4 s.
+    released_within as "released_within_ms": Millis = Millis::seconds(4);
     /// How long after the first join the plugin has to register before the server looks the call up itself. Default 3 s.
     learn_after as "learn_after_ms": Millis = Millis::seconds(3);
     /// How long nothing may be heard of a call before Twilio is asked how it stands; 0: it is not asked. Default 5 min.

@@ -260,6 +260,8 @@ pub enum Note {
     AgentLost,
     /// The agent left on purpose.
     AgentLeft,
+    /// The conference has ended under the customer, whose call goes on.
+    ConferenceLost,
     /// Announcement and ping are on their way.
     HoldingTheLine,
     /// The agent's desktop is back.

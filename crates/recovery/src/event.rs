@@ -62,6 +62,12 @@ pub enum Event {
     },
     /// TaskRouter says what became of a task. Identity: the event's id.
     Task(TaskEvent),
+    /// Twilio asks what comes next for somebody whose conference has ended after the queue. [`crate::Machine::next`]
+    /// is the answer.
+    Released {
+        /// Whose leg.
+        customer: CallSid,
+    },
     /// An action has ended, well or for good badly.
     Done {
         /// The conference that it was done for.

@@ -12,7 +12,7 @@ pub enum Key {
     Conference(ConferenceSid),
     /// The task that it belongs to.
     Task(TaskSid),
-    /// The customer's leg.
+    /// The customer's leg, or one that may be, as long as nobody knows which is.
     Leg(CallSid),
     /// An agent who is or was on it.
     Worker(WorkerSid),
@@ -58,6 +58,7 @@ impl Event {
             Self::EnteredQueue { recovery, customer: _ } | Self::LeftQueue { recovery, .. } => {
                 vec![Key::Recovery(recovery.clone())]
             }
+            Self::Released { customer } => vec![Key::Leg(customer.clone())],
             Self::Task(event) => {
                 let recovery = event.purpose.recovery().cloned().map(Key::Recovery);
                 recovery.into_iter().chain([Key::Task(event.task.clone())]).collect()
@@ -86,7 +87,7 @@ impl Call {
             .flat_map(|r| [Key::Recovery(r.id.clone()), Key::Worker(r.agent.worker.clone())]);
         fixed
             .into_iter()
-            .chain(self.customer.clone().map(Key::Leg))
+            .chain(self.maybe_customers().cloned().map(Key::Leg))
             .chain(workers)
             .chain(recoveries)
             .collect()

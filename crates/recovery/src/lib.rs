@@ -16,7 +16,7 @@ mod rights;
 mod seen;
 mod task_event;
 
-pub use call::{Agent, AgentHold, Call, Ending, Participant, Phase, Prepared, Recovery};
+pub use call::{Agent, AgentHold, Call, Ending, Next, Participant, Phase, Prepared, Recovery};
 pub use config::{Changes, Config, Policies};
 pub use effect::{Action, Announcement, Effect, Note, Timer};
 pub use event::{

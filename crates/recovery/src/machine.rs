@@ -5,7 +5,7 @@ mod allow;
 pub use allow::{Allowance, Permission};
 
 use crate::call::Out;
-use crate::{Action, Call, Config, Effect, Event, Policies, Timer};
+use crate::{Action, Call, Config, Effect, Event, Next, Policies, Timer};
 use rejoin_protocol::api::RecoveryView;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, TaskSid, WorkerSid};
 use std::collections::{BTreeMap, BTreeSet};
@@ -99,6 +99,14 @@ impl Machine {
                     self.with(&mut out, &conference, |call, out| call.told_of_task(out, &event));
                 }
             }
+            Event::Released { customer } => {
+                let may_be = |call: &&Call| call.maybe_customers().any(|leg| *leg == customer);
+                let calls: Vec<_> =
+                    self.calls.values().filter(may_be).map(|call| call.conference.clone()).collect();
+                for conference in calls {
+                    self.with(&mut out, &conference, |call, out| call.released(out, &customer));
+                }
+            }
             Event::Done { conference, action: Action::CheckNumber { .. }, outcome } => {
                 self.number_checked(&mut out, &conference, &outcome);
             }
@@ -143,6 +151,13 @@ impl Machine {
     /// The call that a recovery is about: our TwiML is made from it.
     pub fn recovering(&self, recovery: &RecoveryId) -> Option<&Call> {
         self.calls.values().find(|call| call.recovery.as_ref().is_some_and(|r| &r.id == recovery))
+    }
+
+    /// What comes next for a customer whose conference has ended ([`Event::Released`]).
+    pub fn next(&self, now: Millis, customer: &CallSid) -> Next {
+        let said: Vec<_> = self.calls.values().filter_map(|call| call.next(now, customer)).collect();
+        let waits = said.contains(&Next::Wait).then_some(Next::Wait);
+        waits.or_else(|| said.into_iter().next()).unwrap_or(Next::Over)
     }
 
     /// Is this action still to be done? What was wanted may have been overtaken while it waited or was repeated; done
@@ -222,13 +237,15 @@ impl Machine {
         let reunions: Vec<_> = open
             .filter_map(|old| {
                 let customer = old.customer.as_ref()?;
-                let is_new = |new: &&Call| {
-                    new.conference != old.conference
-                        && new.customer.as_ref() == Some(customer)
-                        && new.is_connected()
+                let since = old.recovery.as_ref()?.lost_at;
+                let agent = |new: &Call| {
+                    let is_new = new.conference != old.conference && new.customer.as_ref() == Some(customer);
+                    // One who was there and is lost again already has had the customer.
+                    let lost = new.recovery.as_ref().filter(|r| r.is_open() && r.lost_at > since);
+                    let has_him = new.agent_on_call().filter(|_| new.is_connected());
+                    has_him.or(lost.map(|r| &r.agent)).filter(|_| is_new).cloned()
                 };
-                let new = self.calls.values().find(is_new)?;
-                let agent = new.agent_on_call()?.clone();
+                let (new, agent) = self.calls.values().find_map(|new| Some((new, agent(new)?)))?;
                 Some((old.conference.clone(), agent, new.conference.clone(), new.task.clone()))
             })
             .collect();

@@ -55,6 +55,10 @@ pub struct Config {
     /// to find any agent for it then, like that of calls that come in.
     #[arg(long = "outbound-workflow-sid", env = "REJOIN_OUTBOUND_WORKFLOW_SID", value_parser = WorkflowSid::parse, help_heading = "Twilio")]
     pub outbound_workflow: Option<WorkflowSid>,
+    /// Where a caller's flow goes on after a call that has ended as calls do, when the first queue's `action` is
+    /// `/twiml/ended` of this server. Without it the caller is hung up on then.
+    #[arg(long, env = "REJOIN_ENDED_URL", help_heading = "Twilio")]
+    pub ended_url: Option<String>,
     /// Origins that Flex is loaded from, comma separated.
     #[arg(
         long,
@@ -294,6 +298,7 @@ mod tests {
             &["--public-url", "https://"],
             &["--public-url", "https://a/?x"],
             &["--public-url", "https://a", "--other-public-urls", "https://b,c"],
+            &["--public-url", "https://a", "--ended-url", "after"],
             &["--public-url", "https://a", "--allowed-origins", "https://b,*"],
             &["--public-url", "https://a", "--database-url", "sqlite::memory:"],
             &["--public-url", "https://a", "--database-url", "mysql://a"],

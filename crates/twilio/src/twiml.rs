@@ -70,6 +70,14 @@ impl Document {
         self
     }
 
+    /// `<Pause>`: nothing for so many seconds.
+    #[must_use]
+    pub fn pause(mut self, seconds: u32) -> Self {
+        self.open("Pause", &[("length", &seconds.to_string())]);
+        self.close("Pause");
+        self
+    }
+
     /// `<Redirect>`: go on with the document at this address, asked for with `POST`.
     #[must_use]
     pub fn redirect(mut self, url: &str) -> Self {

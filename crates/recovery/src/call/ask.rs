@@ -14,6 +14,12 @@ impl Call {
         self.agents.is_empty() || self.customer.is_none()
     }
 
+    /// The customer's leg; everybody's, as long as nobody knows which it is.
+    pub(crate) fn maybe_customers(&self) -> impl Iterator<Item = &CallSid> {
+        let unknown = self.customer.is_none().then(|| self.participants.keys()).into_iter().flatten();
+        self.customer.iter().chain(unknown)
+    }
+
     pub(super) fn customer_joined(&self) -> bool {
         self.customer.as_ref().is_some_and(|leg| self.is_joined(leg))
     }

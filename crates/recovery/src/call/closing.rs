@@ -21,6 +21,12 @@ impl Call {
         if !recovery.is_open() {
             return;
         }
+        if self.is_stranded() {
+            if recovery.phase != Phase::Grace {
+                self.hold_stranded(out);
+            }
+            return;
+        }
         let left = self.participants.get(customer).and_then(|p| p.left);
         // Our own requeue takes the leg out of the conference, too, and says so.
         let moved = !matches!(recovery.phase, Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Holding);

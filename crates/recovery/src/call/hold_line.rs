@@ -52,6 +52,9 @@ impl Call {
             // Somebody on hold is better than the queue: he or she knows what it is about.
             return self.end_recovery(out, &Ending::Covered);
         }
+        if self.is_stranded() {
+            return self.hold_stranded(out);
+        }
         let (Some(recovery), Some(customer)) = (&mut self.recovery, self.customer.clone()) else { return };
         let was_away = recovery.phase == Phase::Away;
         recovery.phase = Phase::Holding;
@@ -105,6 +108,10 @@ impl Call {
     /// From the second rung on: the agent is back, or the time is over.
     pub(super) fn go_on(&mut self, out: &mut Out<'_>) {
         let Some(recovery) = &self.recovery else { return };
+        if recovery.stranded {
+            self.go_on_stranded(out);
+            return self.back_while_queued(out);
+        }
         if recovery.phase != Phase::Holding {
             return;
         }
@@ -135,6 +142,9 @@ impl Call {
             return self.fall(out, &leg); // what must come first is done when the wait is over
         }
         let Some(recovery) = self.recovery.as_ref().filter(|r| r.phase == Phase::Holding) else { return };
+        if recovery.stranded {
+            return self.stranded_is_over(out);
+        }
         if recovery.back {
             return self.requeue_to_same(out);
         }

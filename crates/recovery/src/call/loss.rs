@@ -10,7 +10,7 @@ impl Call {
         // A stranger has left: was it the agent? The page had no time to say.
         let stranger_left =
             self.participants.iter().any(|(leg, p)| p.left.is_some() && Some(leg) != self.customer.as_ref());
-        if self.agents.is_empty() && stranger_left && !self.ended {
+        if self.agents.is_empty() && stranger_left && (!self.ended || self.released.is_some()) {
             self.learn(out);
         }
         let gone = |leg: &CallSid, agent: &Agent| {
@@ -42,6 +42,9 @@ impl Call {
             return self.learn(out); // decided when it is known who the customer is
         }
         if self.ended || self.customer_left() {
+            if self.ended_by_loss(leg) && !self.has_open_recovery() {
+                self.lose(out, leg);
+            }
             return self.settle(leg);
         }
         if !self.customer_joined() {
@@ -66,15 +69,19 @@ impl Call {
             self.settle(leg);
             return self.release(out);
         }
-        self.note(out, Note::AgentLost);
-        self.begin(out, leg, Phase::Grace);
+        self.lose(out, leg);
         self.settle(leg);
         if agent.removing {
             self.hold_the_line(out); // proved dead: no mark can come
-        } else {
-            self.set_timer(out, Timer::Grace, out.now + out.config.grace);
-            self.push(out);
         }
+    }
+
+    /// A mark may still come.
+    fn lose(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+        self.note(out, Note::AgentLost);
+        self.begin(out, leg, Phase::Grace);
+        self.set_timer(out, Timer::Grace, out.now + out.config.grace);
+        self.push(out);
     }
 
     /// Status callbacks are not repeated: one that came while the server was down is lost.
@@ -123,6 +130,7 @@ impl Call {
             prepared: Prepared { removed: !agent.removing, ..Prepared::default() },
             reservation_freed: false,
             agent_hold: AgentHold::default(),
+            stranded: false,
             moved_to: None,
             agent,
         })

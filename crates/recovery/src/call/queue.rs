@@ -13,19 +13,25 @@ impl Call {
     }
 
     pub(super) fn requeue(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>, deadline: Millis) {
-        let (Some(recovery), Some(customer)) = (&mut self.recovery, self.customer.clone()) else { return };
-        recovery.phase = Phase::Requeueing { target: target.cloned() };
-        recovery.deadline = deadline;
-        let ping = recovery.ping.take();
+        let (Some(recovery), Some(customer)) = (&self.recovery, self.customer.clone()) else { return };
         let action = Action::Requeue {
             recovery: recovery.id.clone(),
             customer,
             conference: self.conference.clone(),
             target: target.cloned(),
         };
+        self.act(out, action, out.now.until(deadline));
+        self.to_queue(out, target, deadline);
+    }
+
+    /// The customer is on the way into the queue.
+    pub(super) fn to_queue(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>, deadline: Millis) {
+        let Some(recovery) = &mut self.recovery else { return };
+        recovery.phase = Phase::Requeueing { target: target.cloned() };
+        recovery.deadline = deadline;
+        let ping = recovery.ping.take();
         self.clear_timer(out, Timer::Ping);
         self.note(out, Note::Requeueing { same_agent: target.is_some() });
-        self.act(out, action, out.now.until(deadline));
         if let Some(task) = ping {
             self.act(out, Action::EndPing { task }, LATER);
         }

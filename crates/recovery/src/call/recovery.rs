@@ -38,6 +38,9 @@ pub struct Recovery {
     /// What became of the agent's own hold of the customer.
     #[serde(default)]
     pub agent_hold: AgentHold,
+    /// Has the conference ended under the customer?
+    #[serde(default)]
+    pub stranded: bool,
     /// Name of the conference in which the customer is with an agent again.
     #[serde(default)]
     pub moved_to: Option<TaskSid>,

@@ -43,7 +43,9 @@ impl Call {
     }
 
     fn told_of_ping(&mut self, out: &mut Out<'_>, event: &TaskEvent) {
-        let Some(recovery) = self.recovery.as_mut().filter(|r| r.phase == Phase::Holding && !r.back) else {
+        let Some(recovery) =
+            self.recovery.as_mut().filter(|r| r.phase == Phase::Holding && !r.back && !r.stranded)
+        else {
             return;
         };
         match event.kind {

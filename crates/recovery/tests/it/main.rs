@@ -12,6 +12,7 @@ mod late;
 mod missed;
 mod others;
 mod properties;
+mod released;
 mod together;
 mod told;
 mod watch;

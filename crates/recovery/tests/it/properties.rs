@@ -22,6 +22,7 @@ enum Step {
     Graceful(u128),
     EnteredQueue,
     LeftQueue(bool),
+    Released,
     Told(u128, usize, usize),
     Timer(usize),
     Finish(usize, bool),
@@ -57,6 +58,7 @@ fn step() -> impl Strategy<Value = Step> {
         someone().prop_map(Step::Graceful),
         Just(Step::EnteredQueue),
         any::<bool>().prop_map(Step::LeftQueue),
+        Just(Step::Released),
         (someone(), 0..4usize, 0..7usize).prop_map(|(worker, p, k)| Step::Told(worker, p, k)),
         (0..8usize).prop_map(Step::Timer),
         (0..8usize, prop::bool::weighted(0.8)).prop_map(|(i, ok)| Step::Finish(i, ok)),
@@ -117,6 +119,7 @@ impl Run {
                 desk.handle(event.clone());
                 self.told.push(event);
             }
+            Step::Released => desk.handle(Event::Released { customer: leg(CUSTOMER) }),
             Step::Timer(i) => {
                 // A call is forgotten long after its last delivery.
                 let mut timers = desk.timers.iter().filter(|((_, timer), _)| *timer != Timer::Forget);

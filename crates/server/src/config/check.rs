@@ -26,6 +26,9 @@ impl Config {
         say(true, "REJOIN_PUBLIC_URL", address(&self.public_url).is_none(), url);
         let mut others = self.other_public_urls.iter().filter(|url| !url.trim().is_empty());
         say(true, "REJOIN_OTHER_PUBLIC_URLS", others.any(|url| address(url).is_none()), url);
+        let absolute = |url: &String| url.starts_with("https://") || url.starts_with("http://");
+        let why = "an address such as https://example.com/after-call is wanted";
+        say(true, "REJOIN_ENDED_URL", self.ended_url.as_ref().is_some_and(|url| !absolute(url)), why);
         let why = "list the origins that Flex is loaded from; any origin at all is not safe";
         say(
             true,

@@ -90,6 +90,7 @@ pub fn router(app: Arc<App>) -> Result<Router, Error> {
         .route("/twiml/requeue/{recovery}", post(twiml::requeue))
         .route("/twiml/wait/{recovery}", post(twiml::wait))
         .route("/twiml/after/{recovery}", post(twiml::after))
+        .route("/twiml/ended", post(twiml::ended))
         .route("/twiml/move/{task}", post(twiml::follow))
         .route("/twiml/fallback/{recovery}", post(twiml::fallback))
         .route("/openapi.json", get(openapi::openapi))

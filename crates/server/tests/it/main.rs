@@ -7,6 +7,7 @@ mod crash;
 mod database;
 mod documents;
 mod engine;
+mod ended;
 mod events;
 mod explain;
 mod faults;

@@ -26,14 +26,18 @@ pub(super) fn routes() -> Router<Demo> {
         )
 }
 
-/// Into the queue for everybody. Without an `action`, as in most flows that were built by hand: what comes after
-/// the queue is the caller's loss.
+/// Into the queue for everybody. What comes after it the rejoin server knows best.
 async fn voice(State(demo): State<Demo>) -> Response {
     let config = demo.twin.config();
     let workflow = WorkflowSid::numbered(1);
     let wait = escaped(&format!("{}/demo/wait", config.public_url));
     let task = escaped(r#"{"name":"Demo caller","type":"inbound"}"#);
-    twiml(&format!(r#"<Enqueue workflowSid="{workflow}" waitUrl="{wait}"><Task>{task}</Task></Enqueue>"#))
+    let server = config.server_url.as_deref();
+    let action = server.map(|server| format!(r#" action="{}""#, escaped(&format!("{server}/twiml/ended"))));
+    let action = action.unwrap_or_default();
+    twiml(&format!(
+        r#"<Enqueue workflowSid="{workflow}" waitUrl="{wait}"{action}><Task>{task}</Task></Enqueue>"#
+    ))
 }
 
 async fn wait(State(demo): State<Demo>) -> Response {

@@ -1,10 +1,12 @@
 //! The documents that Twilio asks us for. None of them leaves a caller without something to hear or somewhere to go.
 
 mod announce;
+mod ended;
 mod follow;
 mod queue;
 
 pub(crate) use announce::{announce, comfort, comfort_audio};
+pub(crate) use ended::ended;
 pub(crate) use follow::follow;
 pub(crate) use queue::{after, fallback, lost, requeue, wait};
 

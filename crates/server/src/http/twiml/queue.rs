@@ -1,5 +1,6 @@
 //! The customer's way through the queue: into it, in it, out of it, and when something did not work.
 
+use super::ended::after_bridge;
 use super::{Twiml, comforting, parse, said, voice_request};
 use crate::error::Error;
 use crate::http::App;
@@ -29,13 +30,25 @@ pub(crate) async fn requeue(
     _: Signed,
 ) -> Result<Twiml, Problem> {
     let recovery = parse(&recovery)?;
-    match way(&app, &recovery, Targeting::AsDecided).await {
-        Ok(way) => {
-            let way = way.ok_or(Problem::NotFound)?;
-            Ok(Twiml(enqueued(&app, Document::new(), &recovery, &way)))
-        }
+    match enqueued_as_decided(&app, None, &recovery).await {
+        Ok(document) => document.map(Twiml).ok_or(Problem::NotFound),
         Err(error) => Ok(in_a_moment(&app, &recovery, &error)),
     }
+}
+
+/// Into the queue, for the agent whom the machine has chosen, after these words. `None`: nothing is known of this
+/// recovery, or of where its call came from.
+pub(super) async fn enqueued_as_decided(
+    app: &App,
+    first: Option<Phrase>,
+    recovery: &RecoveryId,
+) -> Result<Option<Document>, Error> {
+    let Some(way) = way(app, recovery, Targeting::AsDecided).await? else { return Ok(None) };
+    let document = match first {
+        Some(phrase) => said(app, Document::new(), phrase, way.language.as_deref()),
+        None => Document::new(),
+    };
+    Ok(Some(enqueued(app, document, recovery, &way)))
 }
 
 /// `/twiml/wait/{recovery}`: the customer is in the queue, and hears something.
@@ -68,9 +81,10 @@ pub(crate) async fn after(
     match request.queue_result {
         // Another document goes on already: ours, or the one of whoever took the call.
         Some(QueueResult::Redirected) => Ok(Twiml(Document::new())),
+        // As after the first queue: the conference may have ended because the agent was lost once more.
         Some(QueueResult::Bridged) => {
             tell(&app, left(true, false)).await;
-            Ok(Twiml(Document::new()))
+            Ok(after_bridge(&app, &request.call, 0).await)
         }
         Some(QueueResult::HungUp) => {
             tell(&app, left(false, true)).await;
@@ -154,7 +168,7 @@ async fn tell(app: &App, event: Event) {
 }
 
 /// What to say cannot be looked up: an error in a document's place would end the call.
-fn in_a_moment(app: &App, recovery: &RecoveryId, error: &Error) -> Twiml {
+pub(super) fn in_a_moment(app: &App, recovery: &RecoveryId, error: &Error) -> Twiml {
     tracing::error!(%recovery, %error, "a caller hears comfort audio, because it cannot be looked up how to go on");
     Twiml(comforting(app).redirect(&app.config.public(&format!("/twiml/fallback/{recovery}"))))
 }

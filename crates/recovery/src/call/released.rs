@@ -1,0 +1,150 @@
+//! The conference has ended under the customer: a leg has left that it was to end with. The customer's call goes on with
+//! what its first `<Enqueue>` names as `action`; when that is a document of ours, it keeps him on the line, and takes him
+//! back into the queue.
+
+use super::{Call, Ending, Out, Phase, Recovery, SOON};
+use crate::{Action, LeaveReason, Note, Timer};
+use rejoin_protocol::{CallSid, Millis, RecoveryId};
+
+/// What comes next for a customer whose conference has ended, or who has left the queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The queue again, as this recovery has decided.
+    Requeue(RecoveryId),
+    /// It is not decided yet: in a moment.
+    Wait,
+    /// The call was over: whatever comes after calls.
+    Over,
+}
+
+/// How far a recovery is without a conference.
+fn waits(recovery: &Recovery) -> bool {
+    matches!(recovery.phase, Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Holding)
+}
+
+impl Call {
+    /// Has the conference ended under the customer? He did not leave, and nobody has ended it for all.
+    pub(super) fn is_stranded(&self) -> bool {
+        let leg = self.customer.as_ref().and_then(|leg| self.participants.get(leg));
+        leg.is_some_and(|customer| match customer.left {
+            Some(LeaveReason::ModeratorEnded) => true,
+            None => self.ended && customer.joined,
+            Some(
+                LeaveReason::HungUp
+                | LeaveReason::UpdatedViaApi
+                | LeaveReason::ConferenceEndedViaApi
+                | LeaveReason::AddFailed
+                | LeaveReason::Unknown,
+            ) => false,
+        })
+    }
+
+    /// Did the conference end with this leg, because somebody was lost?
+    pub(super) fn ended_by_loss(&self, leg: &CallSid) -> bool {
+        let left = self.participants.get(leg).and_then(|participant| participant.left);
+        let on_purpose = self.agents.get(leg).is_some_and(|a| self.on_purpose.contains_key(&a.reservation));
+        self.is_stranded() && left == Some(LeaveReason::HungUp) && !on_purpose
+    }
+
+    /// Twilio asks for the document of a customer whose conference has ended, as far as Twilio knows.
+    pub(crate) fn released(&mut self, out: &mut Out<'_>, customer: &CallSid) {
+        let open = !self.closed || self.is_undecided();
+        let Some(leg) = self.participants.get(customer).filter(|_| open) else { return };
+        if self.customer.as_ref().is_some_and(|known| known != customer)
+            || !matches!(leg.left, None | Some(LeaveReason::ModeratorEnded))
+        {
+            return; // a third party's, or not here any more
+        }
+        // Who comes out of the queue has called.
+        self.customer.get_or_insert_with(|| customer.clone());
+        self.released.get_or_insert(out.now + out.config.released_within);
+        self.learning &= !std::mem::take(&mut self.unlearnt);
+        self.evaluate(out);
+    }
+
+    /// What comes next for the customer; `None`: not decided by this call.
+    pub(crate) fn next(&self, now: Millis, customer: &CallSid) -> Option<Next> {
+        let until = self.released.filter(|_| self.customer.as_ref() == Some(customer))?;
+        let recovery = self.recovery.as_ref().filter(|recovery| recovery.is_open());
+        if let Some(recovery) = recovery {
+            return match waits(recovery) {
+                true => Some(Next::Wait),
+                false => recovery.stranded.then(|| Next::Requeue(recovery.id.clone())),
+            };
+        }
+        (self.recovery.is_none() && self.is_undecided() && now < until).then_some(Next::Wait)
+    }
+
+    /// Is it not known yet of some agent what became of his or her leg?
+    fn is_undecided(&self) -> bool {
+        self.agents.is_empty() || self.agents.values().any(|agent| !agent.settled)
+    }
+
+    /// The second rung without a conference: nobody is there to whom anything could be announced.
+    pub(super) fn hold_stranded(&mut self, out: &mut Out<'_>) {
+        let Some(recovery) = self.recovery.as_mut().filter(|r| waits(r) && !r.stranded) else { return };
+        recovery.stranded = true;
+        recovery.prepared.freed = true;
+        recovery.prepared.removed = true;
+        let held_before = recovery.phase == Phase::Holding;
+        recovery.phase = Phase::Holding;
+        recovery.deadline = out.now + out.config.released_within;
+        let (deadline, lost_at) = (recovery.deadline, recovery.lost_at);
+        for timer in [Timer::Grace, Timer::Announce, Timer::Rejoin] {
+            self.clear_timer(out, timer);
+        }
+        self.set_timer(out, Timer::Ping, deadline);
+        self.note(out, Note::ConferenceLost);
+        if !held_before {
+            self.act(out, Action::MarkTask { task: self.task.clone(), at: lost_at }, SOON);
+        }
+        self.push(out);
+        self.go_on_stranded(out);
+    }
+
+    /// The task is read and Twilio has asked: back into the queue, by the document that is the answer.
+    pub(super) fn go_on_stranded(&mut self, out: &mut Out<'_>) {
+        let ready = |r: &Recovery| r.phase == Phase::Holding && r.stranded && r.prepared.marked;
+        if self.released.is_some() && self.recovery.as_ref().is_some_and(ready) {
+            self.take_back(out);
+        }
+    }
+
+    /// The time in which the task is read and Twilio asks is over.
+    pub(super) fn stranded_is_over(&mut self, out: &mut Out<'_>) {
+        if self.released.is_some() {
+            self.take_back(out);
+        } else {
+            // His call has nothing of ours to go on with.
+            self.end_recovery(out, &Ending::CustomerLeft);
+        }
+    }
+
+    fn take_back(&mut self, out: &mut Out<'_>) {
+        let Some(recovery) = &mut self.recovery else { return };
+        recovery.announced = true; // the document says it
+        let worker = recovery.agent.worker.clone();
+        recovery.back |= self.agents.get(&recovery.lost_leg).is_some_and(|agent| agent.newer_page.is_some());
+        let within = if recovery.back { out.config.rejoin_within } else { out.config.ping_ttl };
+        self.to_queue(out, Some(&worker), out.now + within);
+    }
+
+    /// The agent comes back while the customer waits in the queue already.
+    pub(super) fn back_while_queued(&mut self, out: &mut Out<'_>) {
+        let Some(recovery) = &mut self.recovery else { return };
+        let targeted = matches!(
+            recovery.phase,
+            Phase::Requeueing { target: Some(_) } | Phase::Queued { target: Some(_) }
+        );
+        let newer = self.agents.get(&recovery.lost_leg).is_some_and(|agent| agent.newer_page.is_some());
+        if !targeted || recovery.back || !newer {
+            return;
+        }
+        recovery.back = true;
+        recovery.deadline = recovery.deadline.max(out.now + out.config.rejoin_within);
+        let deadline = recovery.deadline;
+        self.note(out, Note::AgentBack);
+        self.set_timer(out, Timer::Rejoin, deadline);
+        self.push(out);
+    }
+}

@@ -1,0 +1,324 @@
+//! The conference ends under the customer, because a leg leaves that it was to end with (case 11).
+
+use crate::desk::*;
+use rejoin_protocol::api::{GracefulReason, Stage};
+use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
+use rejoin_recovery::{
+    Action, ConferenceEventKind, Effect, Event, LeaveReason, Next, Note, Outcome, Registered, Timer,
+};
+
+fn next(desk: &Desk) -> Next {
+    desk.machine.next(desk.now, &leg(CUSTOMER))
+}
+
+fn again() -> Next {
+    Next::Requeue(recovery())
+}
+
+fn mark() -> Action {
+    Action::MarkTask { task: TaskSid::numbered(1), at: Millis(0) }
+}
+
+fn marks(desk: &mut Desk) -> Vec<Action> {
+    let mut actions = desk.take_actions();
+    for action in &mut actions {
+        if let Action::MarkTask { at, .. } = action {
+            *at = Millis(0);
+        }
+    }
+    actions
+}
+
+/// What Twilio tells and asks when Ada's leg leaves and the conference ends with it.
+#[derive(Clone, Copy, Debug)]
+enum Said {
+    AgentLeft,
+    CustomerLeft,
+    Ended,
+    Asked,
+}
+
+fn say(desk: &mut Desk, said: Said) {
+    match said {
+        Said::AgentLeft => drop(desk.leave(1, ADA_LEG, LeaveReason::HungUp)),
+        Said::CustomerLeft => drop(desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded)),
+        Said::Ended => desk.end(1),
+        Said::Asked => desk.handle(Event::Released { customer: leg(CUSTOMER) }),
+    }
+}
+
+fn orders() -> Vec<Vec<Said>> {
+    fn pick(left: &[Said]) -> Vec<Vec<Said>> {
+        if left.is_empty() {
+            return vec![vec![]];
+        }
+        let each = (0..left.len()).flat_map(|i| {
+            let mut rest = left.to_vec();
+            let first = rest.remove(i);
+            pick(&rest).into_iter().map(move |mut order| {
+                order.insert(0, first);
+                order
+            })
+        });
+        each.collect()
+    }
+    pick(&[Said::AgentLeft, Said::CustomerLeft, Said::Ended, Said::Asked])
+}
+
+/// All of it, in Twilio's order.
+fn stranded() -> Desk {
+    let mut desk = Desk::talking();
+    for said in [Said::AgentLeft, Said::CustomerLeft, Said::Ended, Said::Asked] {
+        say(&mut desk, said);
+    }
+    desk
+}
+
+#[test]
+fn a_customer_whose_conference_ended_with_the_lost_leg_goes_back_to_the_agent_in_whatever_order_it_is_told() {
+    for order in orders() {
+        let mut desk = Desk::talking();
+        for said in &order {
+            say(&mut desk, *said);
+        }
+        assert_eq!(next(&desk), Next::Wait, "a mark may still come: {order:?}");
+        desk.fire(1, Timer::Grace);
+        assert_eq!(marks(&mut desk), [mark()], "nobody is there to be told: {order:?}");
+        assert_eq!((next(&desk), desk.stage()), (Next::Wait, Some(Stage::Interrupted)), "{order:?}");
+        desk.finish(Action::MarkTask { task: TaskSid::numbered(1), at: desk.now }, good(&mark()));
+        assert_eq!((next(&desk), desk.stage()), (again(), Some(Stage::Requeueing)), "{order:?}");
+        assert!(desk.take_actions().is_empty(), "the document is the answer: {order:?}");
+        desk.entered_queue();
+        assert_eq!(desk.take_actions(), [complete_old()]);
+        desk.join(2, CUSTOMER, true);
+        desk.join(2, NEXT_LEG, false);
+        desk.register(2, ADA, NEXT_LEG, 2);
+        assert_eq!(desk.stage(), Some(Stage::Rejoined), "{order:?}");
+        assert_eq!(next(&desk), Next::Over, "{order:?}");
+    }
+}
+
+#[test]
+fn a_call_that_was_left_on_purpose_is_over_however_it_ended() {
+    for order in orders() {
+        for marked_first in [true, false] {
+            let mut desk = Desk::talking();
+            if marked_first {
+                desk.graceful(GracefulReason::HangUp);
+            }
+            for said in &order {
+                say(&mut desk, *said);
+            }
+            if !marked_first {
+                desk.graceful(GracefulReason::HangUp); // within the grace period
+            }
+            assert_eq!(next(&desk), Next::Over, "{order:?} {marked_first}");
+            assert!(desk.take_actions().is_empty(), "{order:?} {marked_first}");
+            let stage = (!marked_first).then_some(Stage::Graceful);
+            // With the mark there before the leg was gone nothing had begun.
+            assert!(desk.stage() == stage || desk.stage().is_none(), "{order:?} {:?}", desk.stage());
+        }
+    }
+}
+
+#[test]
+fn who_hangs_up_or_is_ended_by_somebody_is_over() {
+    for (agent, customer) in [
+        (LeaveReason::ModeratorEnded, LeaveReason::HungUp),
+        (LeaveReason::ConferenceEndedViaApi, LeaveReason::ConferenceEndedViaApi),
+        (LeaveReason::UpdatedViaApi, LeaveReason::ModeratorEnded),
+        (LeaveReason::HungUp, LeaveReason::HungUp),
+    ] {
+        let mut desk = Desk::talking();
+        desk.leave(1, CUSTOMER, customer);
+        desk.leave(1, ADA_LEG, agent);
+        desk.end(1);
+        desk.handle(Event::Released { customer: leg(CUSTOMER) });
+        assert_eq!(next(&desk), Next::Over, "{agent:?} {customer:?}");
+        assert!(desk.take_actions().is_empty() && desk.stage().is_none(), "{agent:?} {customer:?}");
+    }
+}
+
+#[test]
+fn a_call_that_nobody_knows_is_over() {
+    let mut desk = Desk::new();
+    desk.handle(Event::Released { customer: leg(CUSTOMER) });
+    assert_eq!(next(&desk), Next::Over);
+    let mut desk = stranded();
+    desk.handle(Event::Released { customer: leg(0xbad) });
+    assert_eq!(desk.machine.next(desk.now, &leg(0xbad)), Next::Over);
+}
+
+#[test]
+fn callbacks_that_never_come_do_not_hold_the_customer_for_long() {
+    let mut desk = Desk::talking();
+    say(&mut desk, Said::Asked);
+    assert_eq!(next(&desk), Next::Wait);
+    desk.now = desk.now + Millis::seconds(4);
+    assert_eq!(next(&desk), Next::Over);
+    assert!(desk.take_actions().is_empty() && desk.stage().is_none());
+}
+
+#[test]
+fn a_call_whose_flow_has_nothing_of_ours_is_over_for_the_agent_soon() {
+    let mut desk = Desk::talking();
+    for said in [Said::AgentLeft, Said::CustomerLeft, Said::Ended] {
+        say(&mut desk, said);
+    }
+    desk.fire(1, Timer::Grace);
+    desk.finish_all();
+    let before = desk.now;
+    desk.fire(1, Timer::Ping);
+    assert_eq!(desk.now - before, Millis::seconds(4));
+    assert_eq!(desk.stage(), Some(Stage::CustomerLeft));
+    assert!(desk.take_actions().is_empty());
+}
+
+#[test]
+fn a_task_that_cannot_be_read_does_not_cost_the_customer() {
+    let mut desk = stranded();
+    desk.fire(1, Timer::Grace);
+    desk.fire(1, Timer::Ping);
+    assert_eq!(next(&desk), again());
+}
+
+#[test]
+fn an_agent_who_is_not_back_loses_the_customer_to_the_next() {
+    let mut desk = stranded();
+    desk.fire(1, Timer::Grace);
+    desk.finish_all();
+    desk.entered_queue();
+    desk.take_actions();
+    let before = desk.now;
+    desk.fire(1, Timer::Rejoin);
+    assert_eq!(desk.now - before, Millis::seconds(15));
+    assert_eq!(desk.take_actions(), [requeue(None)]);
+}
+
+#[test]
+fn an_agent_who_is_back_meanwhile_has_time_to_accept() {
+    let mut desk = stranded();
+    desk.fire(1, Timer::Grace);
+    desk.finish_all();
+    desk.entered_queue();
+    desk.take_actions();
+    desk.now = desk.now + Millis::seconds(10);
+    desk.hello(2, true, false);
+    let before = desk.now;
+    desk.fire(1, Timer::Rejoin);
+    assert_eq!(desk.now - before, Millis::seconds(20));
+}
+
+/// Ada's page is gone and her leg falls with the flag still set, or is removed by us.
+#[test]
+fn whatever_the_recovery_was_at_it_goes_on_without_a_conference() {
+    let holding = || {
+        let mut desk = Desk::talking();
+        desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+        desk.fire(1, Timer::Grace);
+        desk
+    };
+    let rejoining = || {
+        let mut desk = Desk::away();
+        desk.hello_in_place(2);
+        desk
+    };
+    for (name, mut desk) in [("away", Desk::away()), ("rejoining", rejoining()), ("holding", holding())] {
+        desk.finish_all();
+        if name != "holding" {
+            desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+        }
+        desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
+        desk.end(1);
+        desk.finish_all();
+        say(&mut desk, Said::Asked);
+        assert_eq!((next(&desk), desk.stage()), (again(), Some(Stage::Requeueing)), "{name}");
+        assert!(!desk.has_timer(Timer::Announce) && !desk.has_timer(Timer::Ping), "{name}");
+        let told = |effect: &Effect| matches!(effect, Effect::Note { note: Note::ConferenceLost, .. });
+        assert_eq!(desk.effects.iter().filter(|effect| told(effect)).count(), 1, "{name}");
+    }
+}
+
+/// Right after accepting: the page had no time to register.
+#[test]
+fn a_refresh_before_the_registration_is_looked_up() {
+    for order in orders() {
+        let mut desk = Desk::new();
+        desk.join(1, CUSTOMER, true);
+        desk.join(1, ADA_LEG, true);
+        desk.take_actions();
+        for said in &order {
+            say(&mut desk, *said);
+        }
+        let learn = Action::Learn { task: TaskSid::numbered(1) };
+        assert_eq!(desk.take_actions(), [learn.clone()], "{order:?}");
+        assert_eq!(next(&desk), Next::Wait, "{order:?}");
+        let found = Registered {
+            workflow: WorkflowSid::numbered(1),
+            queue: None,
+            customer_leg: None,
+            worker_leg: None,
+            reservation: Some(ReservationSid::numbered(1)),
+            worker: Some((WorkerSid::numbered(ADA), "Ada".into())),
+            attributes: "{}".into(),
+        };
+        desk.finish(learn, Outcome::Learnt(Box::new(found)));
+        desk.fire(1, Timer::Grace);
+        desk.finish_all();
+        assert_eq!(next(&desk), again(), "{order:?}");
+    }
+}
+
+#[test]
+fn a_restart_and_repeated_questions_change_nothing() {
+    let mut desk = stranded();
+    desk.restart();
+    say(&mut desk, Said::Asked);
+    desk.fire(1, Timer::Grace);
+    desk.finish_all();
+    desk.restart();
+    say(&mut desk, Said::Asked);
+    assert_eq!(next(&desk), again());
+    say(&mut desk, Said::Asked);
+    assert_eq!(next(&desk), again());
+    let requeueing = desk
+        .effects
+        .iter()
+        .filter(|effect| matches!(effect, Effect::Note { note: Note::Requeueing { .. }, .. }));
+    assert_eq!(requeueing.count(), 1);
+    desk.tell(1, ConferenceEventKind::AnnouncementEnd);
+    assert!(desk.take_actions().is_empty());
+}
+
+/// She takes the reconnect task and refreshes again before anybody knows: the first recovery has ended with that.
+#[test]
+fn one_who_was_back_for_a_moment_and_is_lost_again_is_lost_once() {
+    let mut desk = Desk::holding();
+    desk.hello(2, true, false);
+    desk.finish_all();
+    desk.leave(1, CUSTOMER, LeaveReason::UpdatedViaApi);
+    desk.end(1);
+    desk.entered_queue();
+    desk.finish_all();
+    desk.join(2, CUSTOMER, true);
+    desk.join(2, NEXT_LEG, true);
+    desk.leave(2, NEXT_LEG, LeaveReason::HungUp);
+    desk.now = desk.now + Millis(1);
+    let learn = Action::Learn { task: TaskSid::numbered(2) };
+    assert_eq!(desk.take_actions(), [learn.clone()]);
+    let found = Registered {
+        workflow: WorkflowSid::numbered(1),
+        queue: None,
+        customer_leg: None,
+        worker_leg: None,
+        reservation: Some(reservation_of(ADA, 2)),
+        worker: Some((WorkerSid::numbered(ADA), "Ada".into())),
+        attributes: "{}".into(),
+    };
+    let done =
+        Event::Done { conference: conference(2), action: learn, outcome: Outcome::Learnt(Box::new(found)) };
+    desk.handle(done);
+    assert_eq!(desk.stage(), Some(Stage::Rejoined), "the first one");
+    assert!(!desk.timers.contains_key(&(conference(1), Timer::Rejoin)));
+    assert!(desk.timers.contains_key(&(conference(2), Timer::Grace)));
+}

@@ -1,0 +1,87 @@
+//! What comes after a queue in which somebody was connected to an agent: the `action` of a flow's own `<Enqueue>`.
+//!
+//! Twilio asks when the conference has ended under the caller, and when a call has ended as calls do. The machine knows
+//! which it was; what it does not know yet it knows in a moment.
+
+use super::queue::{enqueued_as_decided, in_a_moment};
+use super::{Twiml, voice_request};
+use crate::engine;
+use crate::error::Error;
+use crate::http::App;
+use crate::http::problem::Problem;
+use crate::http::signed::Signed;
+use crate::texts::Phrase;
+use axum::extract::{Query, State};
+use rejoin_protocol::CallSid;
+use rejoin_recovery::{Event, Next};
+use rejoin_twilio::twiml::Document;
+use rejoin_twilio::webhook::QueueResult;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A caller hears nothing while it is asked what comes next.
+const AT_ONCE: Duration = Duration::from_millis(1500);
+/// How long a moment is.
+const MOMENT_SECONDS: u32 = 1;
+/// So many moments a caller is kept without anything being known: more than it takes to know.
+const MOMENTS: u32 = 15;
+
+/// Parameters of `/twiml/ended`.
+#[derive(Debug, Default, serde::Deserialize)]
+pub(crate) struct Asked {
+    #[serde(default)]
+    asked: u32,
+}
+
+/// `/twiml/ended`: back into the queue if the agent was lost, else whatever comes after calls.
+pub(crate) async fn ended(
+    State(app): State<Arc<App>>,
+    query: Result<Query<Asked>, axum::extract::rejection::QueryRejection>,
+    Signed(params): Signed,
+) -> Result<Twiml, Problem> {
+    let Query(Asked { asked }) = query.map_err(|_| Problem::CallbackInvalid)?;
+    let request = voice_request(&params)?;
+    match request.queue_result {
+        // Nobody is there any more, or another document goes on already.
+        Some(QueueResult::HungUp | QueueResult::Redirected) => Ok(Twiml(Document::new())),
+        // Nobody was connected to anybody.
+        Some(QueueResult::Left) => Ok(Twiml(over(&app))),
+        Some(QueueResult::Bridged) | None => Ok(after_bridge(&app, &request.call, asked).await),
+    }
+}
+
+/// The caller was connected, and is not any more.
+pub(super) async fn after_bridge(app: &App, customer: &CallSid, asked: u32) -> Twiml {
+    let (event, leg) = (Event::Released { customer: customer.clone() }, customer.clone());
+    let next = app.engine.event_then(event, move |machine| machine.next(engine::now(), &leg));
+    let next = match tokio::time::timeout(AT_ONCE, next).await.unwrap_or(Err(Error::Busy)) {
+        Ok(next) => next,
+        Err(error) => {
+            tracing::error!(%error, "a caller whose conference has ended waits, because it cannot be looked up why");
+            Next::Wait
+        }
+    };
+    match next {
+        Next::Requeue(recovery) => {
+            match enqueued_as_decided(app, Some(Phrase::Interrupted), &recovery).await {
+                Ok(Some(document)) => Twiml(document),
+                // It has ended in between, or nobody knows where its calls come from.
+                Ok(None) => Twiml(over(app)),
+                Err(error) => in_a_moment(app, &recovery, &error),
+            }
+        }
+        Next::Wait if asked < MOMENTS => {
+            let again = app.config.public(&format!("/twiml/ended?asked={}", asked + 1));
+            Twiml(Document::new().pause(MOMENT_SECONDS).redirect(&again))
+        }
+        Next::Wait | Next::Over => Twiml(over(app)),
+    }
+}
+
+/// The flow's own way on, if there is one; else the call is hung up at the document's end.
+fn over(app: &App) -> Document {
+    match &app.config.ended_url {
+        Some(url) => Document::new().redirect(url),
+        None => Document::new(),
+    }
+}

@@ -1,0 +1,101 @@
+//! The `action` of a flow's own `<Enqueue>`: a caller whose conference has ended.
+
+use crate::support::*;
+use serde_json::json;
+
+const ENDED: &str = "/twiml/ended";
+
+async fn asks(desk: &Desk, path: &str, result: &str) -> String {
+    let leg = customer();
+    let mut params = vec![("CallSid", leg.as_str())];
+    if !result.is_empty() {
+        params.push(("QueueResult", result));
+    }
+    let reply = desk.signed(path, &params).await;
+    assert_eq!(reply.status(), 200, "{path}");
+    reply.text().await.unwrap()
+}
+
+/// Ada's leg leaves, and the conference ends with it.
+async fn conference_ends(desk: &Desk) {
+    assert_eq!(desk.leave(3, &ada_leg()).await, 204);
+    let (leg, reason) = (customer(), "moderator_ended_conference");
+    let extra = [("CallSid", leg.as_str()), ("ReasonParticipantLeft", reason)];
+    assert_eq!(desk.callback(4, "participant-leave", &extra).await, 204);
+    assert_eq!(desk.callback(5, "conference-end", &[]).await, 204);
+}
+
+/// The caller is asked to wait a moment, and asks again when it is known what comes next.
+async fn comes_next(desk: &Desk, first: &str) -> String {
+    let mut pushes = Events::open(desk, "/v1/push?epoch=1", "ada").await;
+    let xml = asks(desk, first, "bridged").await;
+    let again = format!("{ENDED}?asked=1");
+    let moment = format!("<Pause length=\"1\"></Pause><Redirect method=\"POST\">{PUBLIC}{again}</Redirect>");
+    assert!(xml.contains(&moment), "{xml}");
+    while pushes.next().await.unwrap()["recovery"]["stage"]["name"] != "requeueing" {}
+    asks(desk, &again, "").await
+}
+
+#[tokio::test]
+async fn a_caller_whose_conference_ended_with_the_lost_leg_goes_back_to_the_agent() {
+    let world = World::start().await;
+    let desk = &world.desk;
+    desk.talking().await;
+    conference_ends(desk).await;
+    let xml = comes_next(desk, ENDED).await;
+    assert!(xml.contains("connection to your agent was interrupted"), "{xml}");
+    assert!(xml.contains("<Enqueue") && xml.contains(&format!("/twiml/wait/{}", recovery())), "{xml}");
+    for wanted in [json!({"targetWorkerSid": ada()}), json!({"name": "Tom"}), json!({"isReconnect": true})] {
+        let wanted = quick_xml::escape::escape(wanted.to_string().trim_matches(['{', '}'])).into_owned();
+        assert!(xml.contains(&wanted), "{wanted}: {xml}");
+    }
+    assert_eq!(desk.hello(2).await["recoveries"][0]["stage"]["name"], "requeueing");
+    let kinds = world.twilio.kinds();
+    assert!(
+        !kinds.iter().any(|asked| asked.starts_with("POST Calls/")),
+        "nothing but the document: {kinds:?}"
+    );
+    asks(desk, &format!("/twiml/wait/{}", recovery()), "").await;
+    let complete = format!("POST Tasks/{}/Reservations/{}", task(), reservation());
+    world.twilio.wait_for(&complete, 1).await;
+}
+
+#[tokio::test]
+async fn a_call_that_ends_as_calls_do_goes_on_as_the_settings_say() {
+    let elsewhere = "https://example.com/survey?a=1&b=2";
+    for (url, wanted) in [
+        (None, "<Response/>".to_owned()),
+        (Some(elsewhere.to_owned()), elsewhere.replace('&', "&amp;") + "</Redirect>"),
+    ] {
+        let world = World::start_with(|config| config.ended_url = url).await;
+        let desk = &world.desk;
+        desk.talking().await;
+        let mark = json!({"task": task(), "reservation": reservation(), "reason": "hang-up"});
+        assert_eq!(desk.plugin("/v1/graceful", "ada", mark).await.status(), 204);
+        conference_ends(desk).await;
+        let xml = asks(desk, ENDED, "bridged").await;
+        assert!(xml.contains(&wanted) && !xml.contains("<Enqueue"), "{xml}");
+        assert!(world.twilio.kinds().iter().all(|asked| asked == "POST Tokens/validate"));
+        assert!(asks(desk, ENDED, "leave").await.contains(&wanted), "nobody took the call");
+        for gone in ["hangup", "redirected-from-bridged"] {
+            assert!(asks(desk, ENDED, gone).await.ends_with("<Response/>"), "{gone}");
+        }
+    }
+    let world = World::start().await;
+    assert!(asks(&world.desk, ENDED, "bridged").await.ends_with("<Response/>"), "a call that nobody knows");
+    assert_eq!(world.desk.signed(ENDED, &[]).await.status(), 400);
+    let unsigned = world.desk.http.post(format!("{}{ENDED}", world.desk.address)).send().await.unwrap();
+    assert_eq!(unsigned.status(), 403);
+}
+
+#[tokio::test]
+async fn an_agent_who_is_lost_once_more_after_the_queue_gets_the_customer_again() {
+    let world = World::start().await;
+    let desk = &world.desk;
+    desk.talking().await;
+    conference_ends(desk).await;
+    // This was a reconnect task's conference already: the action is the one of our own document.
+    let after = format!("/twiml/after/{}", rejoin_protocol::RecoveryId::numbered(7));
+    let xml = comes_next(desk, &after).await;
+    assert!(xml.contains("<Enqueue") && xml.contains(&format!("/twiml/wait/{}", recovery())), "{xml}");
+}
