@@ -104,8 +104,8 @@ const surround = ({ tag, dark }) => {
     if (!url.includes('/push')) return new Response(null, { status: 204 });
     return new Response(new ReadableStream({ start: (controller) => (channel = controller) }));
   };
-  const view = (stage, remainingMs) => {
-    return { id: sid('RJ'), task: task.taskSid, reservation: task.sid, stage, remainingMs };
+  const view = (stage, remainingMs, more) => {
+    return { id: sid('RJ'), task: task.taskSid, reservation: task.sid, stage, remainingMs, ...more };
   };
   window.world = {
     answers: (...said) => answer(new Response(JSON.stringify({ recoveries: [view(...said)] }))),
@@ -149,6 +149,7 @@ const steps = (page, language) => {
     ['inPlace', () => pushes('inPlace', {}, long)],
     ['slow', () => page.clock.fastForward(long + 60_000)],
     ['waitingForOther', () => pushes('waitingForOther')],
+    ['tooOften', () => say('pushes', { name: 'waitingForOther' }, undefined, { tooOften: true })],
     ['handedOver', () => pushes('handedOver', { workerName: nameIn(language) })],
     ['customerLeft', () => pushes('customerLeft')],
     ['failed', () => pushes('failed', { reason: 'theMoonWasFull' })],

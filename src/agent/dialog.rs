@@ -40,6 +40,8 @@ pub enum Dialog {
     Rejoined,
     /// The customer waits for any agent. Button.
     WaitingForOther,
+    /// The same, because the customer was lost too often lately. Button.
+    TooOften,
     /// Another agent has the customer. Button.
     HandedOver {
         /// Who.

@@ -100,6 +100,7 @@ impl Recovery {
             Stage::InPlace => Some(Dialog::InPlace),
             Stage::Requeueing | Stage::Queued => Some(Dialog::Reconnecting),
             Stage::Rejoined => (self.shown && !self.done).then_some(Dialog::Rejoined),
+            Stage::WaitingForOther if self.view.too_often => self.concerns().then_some(Dialog::TooOften),
             Stage::WaitingForOther => self.concerns().then_some(Dialog::WaitingForOther),
             Stage::HandedOver { worker_name } => {
                 self.concerns().then(|| Dialog::HandedOver { name: worker_name.clone() })

@@ -247,6 +247,7 @@ impl Agent {
             Dialog::Unreachable => self.hello.dismissed = true,
             Dialog::Slow
             | Dialog::WaitingForOther
+            | Dialog::TooOften
             | Dialog::HandedOver { .. }
             | Dialog::CustomerLeft
             | Dialog::Failed { .. } => {

@@ -44,5 +44,6 @@ fn view(mut heard: Fields) -> Result<RecoveryView, Unfit> {
         reservation: heard.parsed("reservation")?,
         stage: Stage::named(&name, worker_name, reason).ok_or(Unfit { field: "stage" })?,
         remaining_ms: heard.whole("remainingMs").ok(),
+        too_often: heard.flag("tooOften").unwrap_or_default(),
     })
 }

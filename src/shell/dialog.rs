@@ -72,6 +72,7 @@ impl Face {
             Dialog::Slow => told("slow", "continue"),
             Dialog::Rejoined => face("done", "m9 14.5 3.5 3.5 7-8", "rejoined", ""),
             Dialog::WaitingForOther => told("waitingForOther", "close"),
+            Dialog::TooOften => told("tooOften", "close"),
             Dialog::HandedOver { .. } => told("handedOver", "close"),
             Dialog::CustomerLeft => told("customerLeft", "ok"),
             Dialog::Failed { reason } => alarm(

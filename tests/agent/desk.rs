@@ -92,6 +92,7 @@ pub(crate) fn view(stage: Stage) -> RecoveryView {
         reservation: wr(1),
         stage,
         remaining_ms: Some(14_000),
+        too_often: false,
     }
 }
 

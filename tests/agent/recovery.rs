@@ -59,6 +59,16 @@ fn ends_are_told_to_whom_they_concern() {
 }
 
 #[test]
+fn whose_call_was_lost_too_often_is_told_why_another_one_takes_it() {
+    let (mut desk, _) = Desk::started(vec![task(1, ReservationStatus::Wrapping)], &[]);
+    desk.greeted(vec![RecoveryView { too_often: true, ..view(Stage::WaitingForOther) }]);
+    assert_eq!(desk.dialog, Some(Dialog::TooOften));
+    assert!(matches!(desk.complete(1), ToDesktop::Let { .. }), "nothing is to be waited for");
+    desk.handle(Event::DialogButton);
+    assert_eq!(desk.dialog, None);
+}
+
+#[test]
 fn a_dialog_that_outlives_its_reason_lets_the_agent_go() {
     let (mut desk, _) = Desk::started(vec![task(1, ReservationStatus::Wrapping)], &[1]);
     desk.greeted(vec![view(Stage::Interrupted)]);

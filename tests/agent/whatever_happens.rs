@@ -69,7 +69,14 @@ fn views() -> impl Strategy<Value = RecoveryView> {
     (1u128..3, 1u128..5, stages(), prop::option::of(0u64..20_000)).prop_map(
         |(id, number, stage, remaining_ms)| {
             let id = RecoveryId::numbered(id);
-            RecoveryView { id, task: TaskSid::numbered(number), reservation: wr(number), stage, remaining_ms }
+            RecoveryView {
+                id,
+                task: TaskSid::numbered(number),
+                reservation: wr(number),
+                stage,
+                remaining_ms,
+                too_often: false,
+            }
         },
     )
 }

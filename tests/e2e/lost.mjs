@@ -39,3 +39,83 @@ export const conferenceEnds = {
     await endsAsEver(story, ada, customer, again, timeline);
   },
 };
+
+/** Another agent takes the call that rings, and has the customer. */
+async function takesOver(
+  /** @type {Story} */ story,
+  /** @type {Agent} */ bo,
+  /** @type {Customer} */ customer,
+  from = 0,
+) {
+  await story.step("Bo's phone rings", () => bo.rings());
+  await story.step('he accepts', () => bo.accepts());
+  const ended = await story.step('and has the customer', () => customer.notes('ended', { from }));
+  assert.equal(ended.note.outcome, 'handed-over');
+  await story.step('audio runs both ways', async () => {
+    await customer.hearsAgent();
+    await bo.hearsCustomer();
+  });
+}
+
+export const againAndAgain = {
+  title: 'An agent refreshes for the fourth time within minutes, and another agent gets the call',
+  async play(/** @type {Story} */ story) {
+    const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
+    const customer = await story.step('a customer calls', () => story.customer());
+    await talk(story, ada, customer);
+    for (const time of ['first', 'second', 'third']) {
+      const { timeline } = customer.mark();
+      await story.step(`she refreshes for the ${time} time and is back`, async () => {
+        await ada.refreshes();
+        const { note } = await customer.notes('ended', { from: timeline, within: 40_000 });
+        assert.equal(note.outcome, 'rejoined');
+        await ada.ready();
+        await ada.dialog().waitFor({ state: 'hidden', timeout: 10_000 });
+      });
+    }
+    const bo = await story.step('Bo signs in to Flex', () => story.agent('bo'));
+    const { timeline, transcript } = customer.mark();
+    await story.step('Ada refreshes once more', () => ada.refreshes());
+    const sent = await story.step('the customer is sent to the queue', () =>
+      customer.notes('requeueing', { from: timeline }),
+    );
+    assert.equal(sent.note.same_agent, false, 'for any agent');
+    await story.step('her dialog says why', () =>
+      ada.dialog().getByText('interrupted several times').waitFor({ timeout: 30_000 }),
+    );
+    await story.shot(ada, 'too-often');
+    await takesOver(story, bo, customer, timeline);
+    neverInSilence(customer, transcript);
+    await story.step('and hers who has the call', () =>
+      ada.dialog().getByText('has taken over').waitFor({ timeout: 10_000 }),
+    );
+    await story.shot(ada, 'taken-over');
+  },
+};
+
+export const backAndGone = {
+  title: 'An agent is back and gone again before the call is there, and another agent gets it',
+  async play(/** @type {Story} */ story) {
+    const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
+    const customer = await story.step('a customer calls', () => story.customer());
+    await talk(story, ada, customer);
+    const bo = await story.step('Bo signs in to Flex', () => story.agent('bo'));
+    await story.twilio.assume({ dtlsCloseEndsLeg: true });
+    const { timeline, transcript } = customer.mark();
+    await story.step('her microphone is kept from the next page', () => ada.context.clearPermissions());
+    await story.step('she refreshes the page', () => ada.refreshes());
+    await story.step('the server knows that she is back', () =>
+      customer.notes('agent-back', { from: timeline }),
+    );
+    const sent = await story.step('the customer waits for her in the queue', () =>
+      customer.notes('queued', { from: timeline }),
+    );
+    await story.step('she closes the tab', () => ada.closesTab());
+    const given = await story.step('she is waited for, and not without end', () =>
+      customer.notes('agent-not-back', { from: timeline, within: 40_000 }),
+    );
+    assert.ok(given.at - sent.at < 30_000, `after ${given.at - sent.at} ms`);
+    await takesOver(story, bo, customer, timeline);
+    neverInSilence(customer, transcript);
+  },
+};

@@ -256,6 +256,9 @@ pub struct RecoveryView {
     /// Milliseconds until the server takes the next rung by itself, measured when this was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remaining_ms: Option<u64>,
+    /// Has the customer been lost so often lately that another agent takes the call?
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub too_often: bool,
 }
 
 /// How things stand on a call.
@@ -416,6 +419,7 @@ mod tests {
             reservation: ReservationSid::numbered(3),
             stage: Stage::HandedOver { worker_name: Some("Bo".into()) },
             remaining_ms: None,
+            too_often: false,
         };
         let json = serde_json::to_value(Push::Recovery { recovery: view }).expect("serialises");
         assert_eq!(json["push"], "recovery");

@@ -2,6 +2,7 @@
 //! depends on what is known, not on the order in which it became known.
 
 mod agent_hold;
+mod again;
 mod ask;
 mod awaited;
 mod beside;
@@ -103,6 +104,9 @@ pub struct Call {
     /// Third parties who were on hold where they come from, and are to be here.
     #[serde(default)]
     pub to_hold: BTreeSet<CallSid>,
+    /// When the customer's agents were lost lately, here and in the conferences before (points in time).
+    #[serde(default)]
+    pub losses: BTreeSet<Millis>,
     /// The recovery, when one has begun: the customer has nobody.
     pub recovery: Option<Recovery>,
     /// What the allow list says of it, where there is one.
@@ -183,6 +187,7 @@ impl Call {
             looking: None,
             released: None,
             to_hold: BTreeSet::new(),
+            losses: BTreeSet::new(),
             recovery: None,
             allowance: Allowance::default(),
             beside: BTreeMap::new(),

@@ -54,6 +54,11 @@ durations! {
     rejoin_within as "rejoin_within_ms": Millis = Millis::seconds(20);
     /// How long the customer waits in the queue for any agent before the call is looked at again. Default 10 min.
     queue_within as "queue_within_ms": Millis = Millis::seconds(600);
+    /// So often the agent who was lost gets the same customer back within `again_within`; then it is another one's turn.
+    /// Default 3.
+    again_at_most as "again_at_most": u32 = 3;
+    /// See `again_at_most`. Default 5 min.
+    again_within as "again_within_ms": Millis = Millis::seconds(300);
     /// How long after a graceful leave a conference with the customer alone in it may stand. Default 2 s.
     orphan_after as "orphan_after_ms": Millis = Millis::seconds(2);
     /// How long Twilio may take to ask what comes next for a customer whose conference has ended. Default 4 s.

@@ -217,10 +217,13 @@ impl Machine {
         let known = |call: &Call| {
             &call.conference != conference && call.has_open_recovery() && call.customer.as_ref() == Some(leg)
         };
-        if self.calls.values().any(known)
-            && let Some(call) = self.calls.get_mut(conference)
-        {
+        let Some(losses) = self.calls.values().find(|call| known(call)).map(|call| call.losses.clone())
+        else {
+            return;
+        };
+        if let Some(call) = self.calls.get_mut(conference) {
             call.customer.get_or_insert_with(|| leg.clone());
+            call.inherit(&losses);
         }
     }
 
@@ -250,8 +253,12 @@ impl Machine {
             })
             .collect();
         for (old, agent, new, task) in reunions {
-            let mut held = BTreeSet::new();
-            self.with(out, &old, |call, out| held = call.connected_elsewhere(out, &agent, &task));
+            let (mut held, mut losses) = (BTreeSet::new(), BTreeSet::new());
+            self.with(out, &old, |call, out| {
+                held = call.connected_elsewhere(out, &agent, &task);
+                losses.clone_from(&call.losses);
+            });
+            self.with(out, &new, |call, _| call.inherit(&losses));
             if !held.is_empty() {
                 self.with(out, &new, |call, out| call.expect_held(out, held));
             }

@@ -194,6 +194,7 @@ mod tests {
                 reservation: ReservationSid::numbered(1),
                 stage: Stage::Queued,
                 remaining_ms: None,
+                too_often: false,
             },
         }
     }

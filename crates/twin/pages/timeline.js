@@ -72,6 +72,8 @@ export function noted(note) {
       return ['The agent is gone from the call, and not on purpose.', 'bad'];
     case 'agent-left':
       return ['The agent has left on purpose.', ''];
+    case 'conference-lost':
+      return ['The conference has ended with the agent’s leg; the customer is still on the line.', 'bad'];
     case 'holding-the-line':
       return ['The customer is told what happened; the agent is called back.', 'active'];
     case 'agent-back':

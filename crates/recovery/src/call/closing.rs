@@ -45,8 +45,9 @@ impl Call {
         let Some(recovery) = &mut self.recovery else { return };
         let after = out.now - recovery.lost_at;
         let ping = recovery.ping.take();
-        let lost = recovery.lost_leg.clone();
+        let (lost, lost_at) = (recovery.lost_leg.clone(), recovery.lost_at);
         recovery.phase = Phase::Ended(ending.clone());
+        self.discount_loss(lost_at, ending);
         for timer in [Timer::Grace, Timer::Announce, Timer::Ping, Timer::Rejoin] {
             self.clear_timer(out, timer);
         }

@@ -61,7 +61,8 @@ impl Call {
         if !was_away {
             recovery.deadline = out.now + out.config.ping_ttl;
         }
-        let (deadline, lost_at, back) = (recovery.deadline, recovery.lost_at, recovery.back);
+        let (deadline, lost_at) = (recovery.deadline, recovery.lost_at);
+        let (back, too_often) = (recovery.back, recovery.too_often);
         let ttl = out.now.until(deadline);
         let ping = Action::CreatePing {
             worker: recovery.agent.worker.clone(),
@@ -81,10 +82,10 @@ impl Call {
         }
         self.act(out, Action::FreeCustomer { conference: self.conference.clone(), customer, unhold }, SOON);
         self.act(out, Action::MarkTask { task: self.task.clone(), at: lost_at }, SOON);
-        if ttl > AHEAD && !back {
+        if ttl > AHEAD && !back && !too_often {
             self.act(out, ping, ttl);
         }
-        let until = if back { out.now + PREPARE } else { deadline };
+        let until = if back || too_often { out.now + PREPARE } else { deadline };
         self.set_timer(out, Timer::Ping, until);
         self.push(out);
     }
@@ -117,11 +118,11 @@ impl Call {
         }
         let newer_page = self.agents.get(&recovery.lost_leg).and_then(|agent| agent.newer_page);
         let ready = recovery.prepared.freed && recovery.prepared.marked && recovery.prepared.removed;
-        if !recovery.back && newer_page.is_some() {
+        if !recovery.back && !recovery.too_often && newer_page.is_some() {
             self.proved_reachable(out);
         }
-        if ready && self.recovery.as_ref().is_some_and(|recovery| recovery.back) {
-            self.requeue_to_same(out);
+        if ready && self.recovery.as_ref().is_some_and(|recovery| recovery.back || recovery.too_often) {
+            self.requeue_as_decided(out);
         }
     }
 
@@ -145,8 +146,8 @@ impl Call {
         if recovery.stranded {
             return self.stranded_is_over(out);
         }
-        if recovery.back {
-            return self.requeue_to_same(out);
+        if recovery.back || recovery.too_often {
+            return self.requeue_as_decided(out);
         }
         self.note(out, Note::AgentNotBack);
         self.requeue(out, None, out.now + out.config.queue_within);

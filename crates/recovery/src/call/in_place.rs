@@ -19,6 +19,9 @@ impl Call {
             self.begin(out, leg, Phase::Away);
             self.set_timer(out, Timer::Announce, out.now + out.config.announce_after);
         }
+        if self.is_lost_too_often() {
+            return self.set_timer(out, Timer::Ping, out.now);
+        }
         let Some(recovery) = self.recovery.as_mut().filter(|r| r.lost_leg == *leg) else { return };
         if !matches!(recovery.phase, Phase::Away | Phase::Rejoining) {
             return; // a rung further down already

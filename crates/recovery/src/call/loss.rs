@@ -111,7 +111,9 @@ impl Call {
 
     pub(super) fn begin(&mut self, out: &Out<'_>, leg: &CallSid, phase: Phase) {
         if let Some(recovery) = self.recovery_of(out, leg, phase) {
-            self.recovery = Some(recovery);
+            let generation = self.count_loss(out);
+            let too_often = generation > out.config.again_at_most;
+            self.recovery = Some(Recovery { generation, too_often, ..recovery });
         }
     }
 
@@ -121,6 +123,8 @@ impl Call {
             id: RecoveryId::of(leg),
             lost_leg: leg.clone(),
             lost_at: out.now,
+            generation: 0,
+            too_often: false,
             phase,
             deadline: out.now + out.config.ping_ttl,
             back: false,

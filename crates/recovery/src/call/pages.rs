@@ -72,9 +72,12 @@ impl Call {
         }
         self.note(out, Note::PageGone);
         self.begin(out, &leg, Phase::Away);
-        let lost_at = out.now;
-        self.set_timer(out, Timer::Announce, lost_at + out.config.announce_after);
-        self.set_timer(out, Timer::Ping, lost_at + (out.config.ping_ttl - AHEAD));
+        if self.is_lost_too_often() {
+            self.set_timer(out, Timer::Ping, out.now + out.config.grace);
+        } else {
+            self.set_timer(out, Timer::Announce, out.now + out.config.announce_after);
+            self.set_timer(out, Timer::Ping, out.now + (out.config.ping_ttl - AHEAD));
+        }
         self.push(out);
         self.evaluate(out);
     }

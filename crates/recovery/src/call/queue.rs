@@ -7,7 +7,11 @@ use rejoin_protocol::{CallSid, Millis, RecoveryId, TaskSid, WorkerSid};
 use std::collections::BTreeSet;
 
 impl Call {
-    pub(super) fn requeue_to_same(&mut self, out: &mut Out<'_>) {
+    /// To the agent who was lost, as long as that does not happen too often.
+    pub(super) fn requeue_as_decided(&mut self, out: &mut Out<'_>) {
+        if self.is_lost_too_often() {
+            return self.requeue(out, None, out.now + out.config.queue_within);
+        }
         let worker = self.recovery.as_ref().map(|recovery| recovery.agent.worker.clone());
         self.requeue(out, worker.as_ref(), out.now + out.config.rejoin_within);
     }

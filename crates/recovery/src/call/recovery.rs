@@ -17,6 +17,12 @@ pub struct Recovery {
     pub agent: Agent,
     /// When (point in time).
     pub lost_at: Millis,
+    /// How often the customer has been lost lately, this time included; 0 when another agent was there.
+    #[serde(default)]
+    pub generation: u32,
+    /// Was that more often than the same agent is to have the customer again?
+    #[serde(default)]
+    pub too_often: bool,
     /// How far it is.
     pub phase: Phase,
     /// When the machine goes on by itself (point in time).
@@ -128,6 +134,7 @@ impl Recovery {
     /// What the lost agent's dialog shows.
     pub fn view(&self, now: Millis, task: &TaskSid) -> RecoveryView {
         let stage = match &self.phase {
+            Phase::Holding if self.too_often => Stage::WaitingForOther,
             Phase::Grace | Phase::Away | Phase::Holding => Stage::Interrupted,
             Phase::Rejoining => Stage::InPlace,
             Phase::Requeueing { target: Some(_) } => Stage::Requeueing,
@@ -147,6 +154,7 @@ impl Recovery {
             reservation: self.agent.reservation.clone(),
             remaining_ms: waits.then(|| now.until(self.deadline).0),
             stage,
+            too_often: self.too_often,
         }
     }
 }

@@ -123,6 +123,9 @@ impl Call {
     fn take_back(&mut self, out: &mut Out<'_>) {
         let Some(recovery) = &mut self.recovery else { return };
         recovery.announced = true; // the document says it
+        if recovery.too_often {
+            return self.to_queue(out, None, out.now + out.config.queue_within);
+        }
         let worker = recovery.agent.worker.clone();
         recovery.back |= self.agents.get(&recovery.lost_leg).is_some_and(|agent| agent.newer_page.is_some());
         let within = if recovery.back { out.config.rejoin_within } else { out.config.ping_ttl };

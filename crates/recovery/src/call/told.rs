@@ -43,8 +43,10 @@ impl Call {
     }
 
     fn told_of_ping(&mut self, out: &mut Out<'_>, event: &TaskEvent) {
-        let Some(recovery) =
-            self.recovery.as_mut().filter(|r| r.phase == Phase::Holding && !r.back && !r.stranded)
+        let Some(recovery) = self
+            .recovery
+            .as_mut()
+            .filter(|r| r.phase == Phase::Holding && !r.back && !r.stranded && !r.too_often)
         else {
             return;
         };

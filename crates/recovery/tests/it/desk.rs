@@ -217,6 +217,15 @@ impl Desk {
         self.handle(Event::Hello { worker: WorkerSid::numbered(worker), hello, older_page_connected });
     }
 
+    /// Ada's page has found her reservation of this task wrapping.
+    pub fn hello_about(&mut self, task: u128, epoch: u64) {
+        let (task, reservation) = (TaskSid::numbered(task), reservation_of(ADA, task));
+        let holding = Holding { task, reservation, wrapping: true, can_join: false };
+        let hello = Hello { epoch, holdings: vec![holding] };
+        let event = Event::Hello { worker: WorkerSid::numbered(ADA), hello, older_page_connected: false };
+        self.handle(event);
+    }
+
     pub fn graceful(&mut self, reason: GracefulReason) {
         self.graceful_of(ADA, reason);
     }
@@ -258,15 +267,24 @@ impl Desk {
     }
 
     pub fn finish(&mut self, action: Action, outcome: Outcome) {
-        self.handle(Event::Done { conference: conference(1), action, outcome });
+        self.finish_of(1, action, outcome);
+    }
+
+    fn finish_of(&mut self, n: u128, action: Action, outcome: Outcome) {
+        self.handle(Event::Done { conference: conference(n), action, outcome });
     }
 
     /// Everything that was asked for so far is done well.
     pub fn finish_all(&mut self) -> Vec<Action> {
+        self.finish_all_of(1)
+    }
+
+    /// The same, all of it asked for by this conference.
+    pub fn finish_all_of(&mut self, n: u128) -> Vec<Action> {
         let actions = self.take_actions();
         for action in actions.clone() {
             let outcome = good(&action);
-            self.finish(action, outcome);
+            self.finish_of(n, action, outcome);
         }
         actions
     }
@@ -282,6 +300,15 @@ impl Desk {
     pub fn stage_of(&self, worker: u128) -> Option<Stage> {
         let views = self.machine.views(self.now, &WorkerSid::numbered(worker));
         views.into_iter().next().map(|view| view.stage)
+    }
+
+    /// As [`Self::restart`], with calls that were stored before.
+    pub fn restart_all(&mut self) {
+        let json =
+            |n: u128| self.machine.call(&conference(n)).map(|call| serde_json::to_string(call).unwrap());
+        let calls: Vec<_> = (1..10).filter_map(json).collect();
+        let calls = calls.iter().map(|json| serde_json::from_str::<rejoin_recovery::Call>(json).unwrap());
+        self.machine = Machine::new(Config::default(), calls);
     }
 
     /// The process dies and comes back: what was stored is all that is left.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::cloned_ref_to_slice_refs, missing_docs)]
 
 mod agent_hold;
+mod again;
 mod allow;
 mod desk;
 mod durations;

@@ -1,0 +1,130 @@
+//! An agent who is lost again and again (case 8).
+
+use crate::desk::*;
+use rejoin_protocol::api::{GracefulReason, Stage};
+use rejoin_protocol::{Millis, RecoveryId, TaskSid, WorkerSid};
+use rejoin_recovery::{Action, LeaveReason, Timer};
+
+/// Ada loads her page anew, and is back in place beside the old leg.
+fn refreshes_in_place(desk: &mut Desk, times: u64) {
+    for i in 0..times {
+        let (old, new) = (ADA_LEG + u128::from(i) * 0x100, ADA_LEG + u128::from(i + 1) * 0x100);
+        let epoch = EPOCH + i;
+        desk.goodbye(ADA, epoch);
+        assert_eq!(last(desk).stage, Stage::Interrupted, "refresh {i}");
+        desk.now = desk.now + Millis::seconds(2);
+        desk.hello_in_place(epoch + 1);
+        desk.join(1, new, false);
+        desk.register(1, ADA, new, epoch + 1);
+        desk.leave(1, old, LeaveReason::HungUp);
+        desk.finish_all();
+        assert_eq!(last(desk).stage, Stage::Rejoined, "refresh {i}");
+        desk.now = desk.now + Millis::seconds(20);
+    }
+}
+
+fn last(desk: &Desk) -> rejoin_protocol::api::RecoveryView {
+    desk.machine.views(desk.now, &WorkerSid::numbered(ADA)).pop().expect("a recovery")
+}
+
+fn leg_after(times: u64) -> u128 {
+    ADA_LEG + u128::from(times) * 0x100
+}
+
+fn to_anybody(desk: &Desk) -> bool {
+    desk.actions.iter().any(|action| matches!(action, Action::Requeue { target: None, .. }))
+}
+
+#[test]
+fn after_three_times_in_five_minutes_another_agent_gets_the_customer() {
+    let mut desk = Desk::talking();
+    refreshes_in_place(&mut desk, 3);
+    desk.goodbye(ADA, EPOCH + 3);
+    assert_eq!(last(&desk).stage, Stage::Interrupted, "a mark may still come");
+    desk.fire(1, Timer::Ping);
+    let remove = Action::RemoveLeg { conference: conference(1), leg: leg(leg_after(3)) };
+    let first = desk.finish_all();
+    assert_eq!(first[0], remove, "nobody is at it, and nobody is awaited");
+    assert!(!first.iter().any(|action| matches!(action, Action::CreatePing { .. })), "{first:?}");
+    assert!(to_anybody(&desk), "{:?}", desk.actions);
+    let view = last(&desk);
+    assert_eq!((view.stage, view.too_often, view.remaining_ms), (Stage::WaitingForOther, true, None));
+}
+
+#[test]
+fn a_page_that_is_back_after_the_last_time_does_not_join_again() {
+    let mut desk = Desk::talking();
+    refreshes_in_place(&mut desk, 3);
+    desk.goodbye(ADA, EPOCH + 3);
+    desk.hello_in_place(EPOCH + 4);
+    assert_eq!(last(&desk).stage, Stage::Interrupted);
+    desk.fire(1, Timer::Ping);
+    desk.finish_all();
+    assert!(to_anybody(&desk));
+
+    // After a crash nobody said goodbye.
+    let mut desk = Desk::talking();
+    refreshes_in_place(&mut desk, 3);
+    desk.hello_in_place(EPOCH + 4);
+    desk.fire(1, Timer::Ping);
+    desk.finish_all();
+    assert!(to_anybody(&desk));
+}
+
+#[test]
+fn what_was_on_purpose_does_not_count_and_is_still_a_way_to_leave() {
+    let mut desk = Desk::talking();
+    refreshes_in_place(&mut desk, 3);
+    desk.goodbye(ADA, EPOCH + 3);
+    desk.graceful(GracefulReason::HangUp);
+    assert_eq!(last(&desk).stage, Stage::Graceful);
+    assert_eq!(desk.machine.call(&conference(1)).expect("known").losses.len(), 3);
+}
+
+#[test]
+fn a_loss_of_long_ago_does_not_count() {
+    let mut desk = Desk::talking();
+    refreshes_in_place(&mut desk, 3);
+    desk.now = desk.now + Millis::seconds(300);
+    desk.goodbye(ADA, EPOCH + 3);
+    desk.hello_in_place(EPOCH + 4);
+    assert_eq!((last(&desk).stage, last(&desk).too_often), (Stage::InPlace, false));
+}
+
+/// The count goes where the customer goes, and outlives the process.
+#[test]
+fn it_counts_through_the_queue_and_through_restarts_too() {
+    let mut desk = Desk::talking();
+    for n in 1..=4u128 {
+        let own = if n == 1 { ADA_LEG } else { NEXT_LEG + n };
+        let epoch = u64::try_from(n).expect("small");
+        desk.restart_all();
+        desk.leave(n, own, LeaveReason::HungUp);
+        desk.fire(n, Timer::Grace);
+        desk.finish_all_of(n);
+        let view = last(&desk);
+        assert_eq!(view.id, RecoveryId::of(&leg(own)));
+        if n == 4 {
+            assert_eq!((view.stage, view.too_often), (Stage::WaitingForOther, true));
+            assert!(to_anybody(&desk));
+            return;
+        }
+        desk.hello_about(n, epoch + 1);
+        desk.finish_all_of(n);
+        assert_eq!(last(&desk).stage, Stage::Requeueing, "{n}");
+        desk.leave(n, CUSTOMER, LeaveReason::UpdatedViaApi);
+        desk.end(n);
+        desk.restart_all();
+        // In the next conference, named after the next task.
+        desk.join(n + 1, CUSTOMER, true);
+        desk.join(n + 1, NEXT_LEG + n + 1, false);
+        desk.register(n + 1, ADA, NEXT_LEG + n + 1, epoch + 1);
+        desk.finish_all_of(n);
+        let call = desk.machine.call(&conference(n + 1)).expect("known");
+        assert_eq!(
+            (call.task.clone(), call.losses.len()),
+            (TaskSid::numbered(n + 1), usize::try_from(n).expect("small"))
+        );
+        desk.now = desk.now + Millis::seconds(10);
+    }
+}
