@@ -64,6 +64,9 @@ pub struct Call {
     pub participants: BTreeMap<CallSid, Participant>,
     /// Who said that he or she leaves on purpose, and how.
     pub on_purpose: BTreeMap<ReservationSid, GracefulReason>,
+    /// When they said so (points in time).
+    #[serde(default)]
+    pub marked_at: BTreeMap<ReservationSid, Millis>,
     /// The newest page of each worker that has found the task, but had no call for it: by its epoch.
     #[serde(default)]
     pub hellos: BTreeMap<WorkerSid, u64>,
@@ -172,6 +175,7 @@ impl Call {
             agents: BTreeMap::new(),
             participants: BTreeMap::new(),
             on_purpose: BTreeMap::new(),
+            marked_at: BTreeMap::new(),
             hellos: BTreeMap::new(),
             seen: BTreeSet::new(),
             delivered: BTreeSet::new(),

@@ -42,6 +42,8 @@ macro_rules! durations {
 durations! {
     /// How long a mark "on purpose" may come after the leave that it explains. Default 300 ms.
     grace as "grace_ms": Millis = Millis(300);
+    /// How long a mark "on purpose" counts for an agent who stays on the call after it. Default 60 s.
+    mark_within as "mark_within_ms": Millis = Millis::seconds(60);
     /// How long the leave of a leg may be late of which Twilio says otherwise that it is gone. Default 2 s.
     leave_within as "leave_within_ms": Millis = Millis::seconds(2);
     /// How long after a page's goodbye the customer is told, if the page is not back by then; most are. Default 1.5 s.

@@ -181,6 +181,18 @@ pub struct Timings {
     /// The same while an agent of the call is lost.
     #[arg(long, env = "REJOIN_WATCH_RECOVERY_MS", default_value = "10000")]
     pub watch_recovery_ms: u64,
+    /// How long a mark "on purpose" counts for an agent who stays on the call after it.
+    #[arg(long, env = "REJOIN_MARK_WITHIN_MS", default_value = "60000")]
+    pub mark_within_ms: u64,
+    /// How long Twilio may take to ask what comes next for a customer whose conference has ended.
+    #[arg(long, env = "REJOIN_RELEASED_WITHIN_MS", default_value = "4000")]
+    pub released_within_ms: u64,
+    /// How often, within the time below, the agent who was lost gets the same customer back; then it is another one's turn.
+    #[arg(long, env = "REJOIN_AGAIN_AT_MOST", default_value = "3")]
+    pub again_at_most: u32,
+    /// That time.
+    #[arg(long, env = "REJOIN_AGAIN_WITHIN_MS", default_value = "300000")]
+    pub again_within_ms: u64,
     /// How long a request to Twilio may take.
     #[arg(long, env = "REJOIN_TWILIO_TIMEOUT_MS", default_value = "5000")]
     pub twilio_timeout_ms: u64,
@@ -225,6 +237,10 @@ impl Config {
             queue_within: Millis(self.timings.queue_within_ms),
             watch_call: Millis(self.timings.watch_call_ms),
             watch_recovery: Millis(self.timings.watch_recovery_ms),
+            mark_within: Millis(self.timings.mark_within_ms),
+            released_within: Millis(self.timings.released_within_ms),
+            again_at_most: self.timings.again_at_most,
+            again_within: Millis(self.timings.again_within_ms),
             ..rejoin_recovery::Config::default()
         };
         Policies {

@@ -13,6 +13,10 @@ impl Call {
         if !self.seen.insert(event.sequence) {
             return; // delivered twice
         }
+        if let ConferenceEventKind::Leave { leg, .. } | ConferenceEventKind::Modify { leg, .. } = &event.kind
+        {
+            self.forget_old_mark(out, leg);
+        }
         match &event.kind {
             ConferenceEventKind::Start => {}
             ConferenceEventKind::End => self.ended = true,
@@ -88,7 +92,7 @@ impl Call {
         self.recall_hello(&registration.worker_leg);
         // Requests come in their order: an agent who registers after saying that she leaves has stayed.
         if registration.id.is_some() && self.is_joined(&registration.worker_leg) {
-            self.on_purpose.remove(&registration.reservation);
+            self.unmark(&registration.reservation);
         }
         self.clear_timer(out, Timer::Learn);
         self.evaluate(out);

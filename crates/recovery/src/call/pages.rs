@@ -58,6 +58,10 @@ impl Call {
         if !out.config.in_place || self.closed || !self.customer_joined() {
             return;
         }
+        let own = self.agents.iter().filter(|(_, agent)| agent.worker == *worker);
+        for leg in own.map(|(leg, _)| leg.clone()).collect::<Vec<_>>() {
+            self.forget_old_mark(out, &leg);
+        }
         let of_page = |(leg, agent): &(&CallSid, &Agent)| {
             agent.worker == *worker
                 && agent.epoch <= epoch

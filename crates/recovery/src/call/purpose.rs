@@ -2,8 +2,8 @@
 
 use super::{Agent, Call, Ending, Out, Phase};
 use crate::Timer;
-use rejoin_protocol::WorkerSid;
 use rejoin_protocol::api::{GracefulMark, GracefulReason};
+use rejoin_protocol::{CallSid, ReservationSid, WorkerSid};
 
 impl Call {
     /// Nobody marks another agent's leave.
@@ -22,7 +22,22 @@ impl Call {
         } else {
             self.on_purpose.insert(mark.reservation.clone(), mark.reason);
         }
+        self.marked_at.insert(mark.reservation.clone(), out.now);
         self.evaluate(out);
+    }
+
+    pub(super) fn unmark(&mut self, reservation: &ReservationSid) {
+        self.on_purpose.remove(reservation);
+        self.marked_at.remove(reservation);
+    }
+
+    /// Who said that she leaves, and was seen on the call long after, has stayed: the next leave needs a mark of its own.
+    pub(super) fn forget_old_mark(&mut self, out: &Out<'_>, leg: &CallSid) {
+        let Some(reservation) = self.agents.get(leg).map(|agent| agent.reservation.clone()) else { return };
+        let old = self.marked_at.get(&reservation).is_some_and(|at| *at + out.config.mark_within < out.now);
+        if old && self.is_joined(leg) {
+            self.unmark(&reservation);
+        }
     }
 
     /// The mark has come within the grace period: it was on purpose after all.

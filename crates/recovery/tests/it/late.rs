@@ -263,3 +263,37 @@ fn a_conference_is_not_ended_when_somebody_has_come_to_the_customer() {
     desk.join(1, 0xb1, false);
     assert!(!desk.machine.wants(&conference(1), &end));
 }
+
+#[test]
+fn a_mark_of_one_who_stays_on_the_call_does_not_count_for_ever() {
+    let later = |desk: &mut Desk, seconds| desk.now = desk.now + Millis::seconds(seconds);
+    // until the leave, and is it a loss?
+    for (seconds, lost) in [(59, false), (60, false), (61, true), (3600, true)] {
+        let mut desk = Desk::talking();
+        desk.graceful(GracefulReason::HangUp);
+        later(&mut desk, seconds);
+        desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+        assert_eq!(desk.has_timer(Timer::Grace), lost, "{seconds} s");
+
+        let mut desk = Desk::talking();
+        desk.graceful(GracefulReason::HangUp);
+        later(&mut desk, seconds);
+        desk.goodbye(ADA, EPOCH);
+        assert_eq!(desk.stage().is_some(), lost, "{seconds} s, and the page goes");
+    }
+    // The next mark counts again; and Flex's flag is undone again in between.
+    let mut desk = Desk::talking();
+    desk.graceful(GracefulReason::HangUp);
+    later(&mut desk, 61);
+    desk.modify(1, ADA_LEG, true, false);
+    assert!(matches!(desk.take_actions()[..], [Action::KeepConference { .. }]));
+    desk.graceful(GracefulReason::HangUp);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    assert!(!desk.has_timer(Timer::Grace));
+    // Whose leave was never told may have left right after the mark.
+    let mut desk = Desk::talking();
+    desk.graceful(GracefulReason::HangUp);
+    later(&mut desk, 3600);
+    desk.hello(2, true, false);
+    assert!(!desk.has_timer(Timer::Leave) && desk.stage().is_none());
+}
