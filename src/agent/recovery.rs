@@ -112,6 +112,7 @@ impl Recovery {
     }
 
     fn concerns(&self) -> bool {
-        self.shown || self.from_start
+        // After too many losses the reservation may be completed before the next page has found it.
+        self.shown || self.from_start || self.view.too_often
     }
 }

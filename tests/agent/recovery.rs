@@ -66,6 +66,11 @@ fn whose_call_was_lost_too_often_is_told_why_another_one_takes_it() {
     assert!(matches!(desk.complete(1), ToDesktop::Let { .. }), "nothing is to be waited for");
     desk.handle(Event::DialogButton);
     assert_eq!(desk.dialog, None);
+
+    // The reservation was completed before the page had found it.
+    let (mut desk, _) = Desk::started(vec![], &[]);
+    desk.handle(Event::Push(RecoveryView { too_often: true, ..view(Stage::WaitingForOther) }));
+    assert_eq!(desk.dialog, Some(Dialog::TooOften));
 }
 
 #[test]
