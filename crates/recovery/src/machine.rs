@@ -155,7 +155,12 @@ impl Machine {
 
     /// What comes next for a customer whose conference has ended ([`Event::Released`]).
     pub fn next(&self, now: Millis, customer: &CallSid) -> Next {
-        let said: Vec<_> = self.calls.values().filter_map(|call| call.next(now, customer)).collect();
+        let next = |call: &Call| match self.may_touch(&call.conference) {
+            Some(true) => call.next(now, customer),
+            Some(false) => None,
+            None => call.next(now, customer).map(|_| Next::Wait),
+        };
+        let said: Vec<_> = self.calls.values().filter_map(next).collect();
         let waits = said.contains(&Next::Wait).then_some(Next::Wait);
         waits.or_else(|| said.into_iter().next()).unwrap_or(Next::Over)
     }

@@ -20,6 +20,7 @@ impl Machine {
             | Event::Conference(_)
             | Event::EnteredQueue { .. }
             | Event::LeftQueue { .. }
+            | Event::Released { .. }
             | Event::Task(_)
             | Event::Done { .. }
             | Event::Timer { .. } => false,

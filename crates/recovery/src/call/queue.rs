@@ -25,11 +25,11 @@ impl Call {
             target: target.cloned(),
         };
         self.act(out, action, out.now.until(deadline));
-        self.to_queue(out, target, deadline);
+        self.goes_to_queue(out, target, deadline);
     }
 
     /// The customer is on the way into the queue.
-    pub(super) fn to_queue(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>, deadline: Millis) {
+    pub(super) fn goes_to_queue(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>, deadline: Millis) {
         let Some(recovery) = &mut self.recovery else { return };
         recovery.phase = Phase::Requeueing { target: target.cloned() };
         recovery.deadline = deadline;

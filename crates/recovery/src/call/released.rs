@@ -124,12 +124,12 @@ impl Call {
         let Some(recovery) = &mut self.recovery else { return };
         recovery.announced = true; // the document says it
         if recovery.too_often {
-            return self.to_queue(out, None, out.now + out.config.queue_within);
+            return self.goes_to_queue(out, None, out.now + out.config.queue_within);
         }
         let worker = recovery.agent.worker.clone();
         recovery.back |= self.agents.get(&recovery.lost_leg).is_some_and(|agent| agent.newer_page.is_some());
         let within = if recovery.back { out.config.rejoin_within } else { out.config.ping_ttl };
-        self.to_queue(out, Some(&worker), out.now + within);
+        self.goes_to_queue(out, Some(&worker), out.now + within);
     }
 
     /// The agent comes back while the customer waits in the queue already.
