@@ -81,6 +81,7 @@ pub(crate) fn noted(at: Millis, lost_at: Option<Millis>, note: &Note) {
         Note::NotInPlace => "not-in-place",
         Note::AgentLost => "agent-lost",
         Note::AgentLeft => "agent-left",
+        Note::ConferenceLost => "conference-lost",
         Note::HoldingTheLine => phase("holding-the-line", at, lost_at),
         Note::AgentBack => phase("agent-back", at, lost_at),
         Note::AgentNotBack => "agent-not-back",
