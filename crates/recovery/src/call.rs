@@ -1,8 +1,8 @@
 //! The rules of one call. Each event changes what is known, then [`Call::evaluate`] looks at the whole: what is decided
 //! depends on what is known, not on the order in which it became known.
 
-mod agent_hold;
 mod again;
+mod agent_hold;
 mod ask;
 mod awaited;
 mod beside;

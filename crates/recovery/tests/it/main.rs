@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::cloned_ref_to_slice_refs, missing_docs)]
 
-mod agent_hold;
 mod again;
+mod agent_hold;
 mod allow;
 mod desk;
 mod durations;
