@@ -205,6 +205,7 @@ fn concerned(works: &[Work], due: &[ConferenceSid]) -> Batch {
                 | Event::Goodbye { .. }
                 | Event::EnteredQueue { .. }
                 | Event::LeftQueue { .. }
+                | Event::Released { .. }
                 | Event::Task(_)
                 | Event::Done { .. }
                 | Event::Timer { .. } => {}
