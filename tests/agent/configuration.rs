@@ -201,7 +201,7 @@ fn where_in_place_is_off_no_leg_is_left_standing_and_none_is_joined() {
     let effects = desk.handle(conference(1, both()));
     let (id, _) = posts(&effects)[0];
     let effects = desk.handle(Event::Reply { id, result: Ok(Answer::Accepted) });
-    assert_eq!(keeps(&effects), []);
+    assert!(keeps(&effects).is_empty());
 
     let mut desk = Desk::with(Config { in_place: false, ..Config::new(SERVER) });
     desk.start(vec![task(1, ReservationStatus::Accepted)], true);

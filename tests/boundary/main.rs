@@ -133,7 +133,8 @@ fn views() -> Vec<RecoveryView> {
         id: RecoveryId::numbered(1),
         task: TaskSid::numbered(2),
         reservation: ReservationSid::numbered(3),
-        remaining_ms: matches!(stage, too_often: false, Stage::Interrupted).then_some(9_000),
+        remaining_ms: matches!(stage, Stage::Interrupted).then_some(9_000),
+        too_often: false,
         stage,
     };
     stages.into_iter().map(view).collect()
