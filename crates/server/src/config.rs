@@ -112,7 +112,7 @@ pub struct Config {
 /// Where everything is kept.
 #[derive(Clone, Debug, Args)]
 pub struct Storage {
-    /// The database: `sqlite:` and the path of a file, for one server, or `postgres://user@host/name`, for any number.
+    /// The database: `sqlite:` and the path of a file, for one server, or `postgres://user@host/name`, where another may stand by.
     /// PostgreSQL's password is taken from PGPASSWORD or ~/.pgpass.
     #[arg(long, env = "DATABASE_URL", default_value = "sqlite:rejoin.db", help_heading = "Server")]
     pub database_url: String,

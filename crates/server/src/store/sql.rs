@@ -89,6 +89,10 @@ pub(super) struct Sql {
     pub(super) close_jobs: Arc<str>,
     /// `$1`: `at`, `conference`, `customer`, `note`.
     pub(super) add_notes: Arc<str>,
+    /// Lines of timelines from before `$1`, at most `$2`.
+    pub(super) forget_notes: Arc<str>,
+    /// Jobs that ended, made no sense any more before `$1` and have no call, at most `$2`.
+    pub(super) forget_jobs: Arc<str>,
     /// The next timers. `$1`: this server; `$2`: how much later than its own others' are due; `$3`: at most so many.
     pub(super) next_timers: Arc<str>,
     /// Takes jobs. `$1`: numbers of those that this server has; `$2`: this server; `$3`: at most so many.
@@ -195,6 +199,17 @@ impl Sql {
                     ("customer", "text"),
                     ("note", "text"),
                 ])
+            )),
+            forget_notes: sql(format!(
+                "delete from notes where id in (select id from notes where at < $1 order by at limit $2 {})",
+                d.locking("for update skip locked")
+            )),
+            // A call that is open may want once more what it has had done already.
+            forget_jobs: sql(format!(
+                "delete from jobs where id in (
+                     select id from jobs where closed = 1 and deadline < $1
+                     and conference not in (select conference from calls) order by deadline limit $2 {})",
+                d.locking("for update skip locked")
             )),
             next_timers: sql(
                 "select conference, at + case when owner = $1 then 0 else $2 end as due from timers

@@ -3,8 +3,9 @@
 use super::read::{call, texts};
 use super::schema::{integer, millis, once, priority, rows, timer_name, timer_named};
 use super::{Batch, Changes, Claim, Found, JobId, NewJob, Store, StoredJob};
+use crate::engine::now;
 use crate::error::Error;
-use rejoin_protocol::{CallSid, ConferenceSid};
+use rejoin_protocol::{CallSid, ConferenceSid, Millis};
 use rejoin_recovery::Key;
 use serde_json::{Value, json};
 use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
@@ -14,6 +15,10 @@ use std::time::{Duration, Instant};
 
 /// A transaction that could not come through, because others were in the way, is begun again for so long.
 const TRY_FOR: Duration = Duration::from_secs(5);
+/// How long lines of timelines are kept, and jobs that have ended.
+const KEEP: Millis = Millis::seconds(7 * 24 * 3600);
+/// So many old rows of a kind go with each commit that forgets a call: what comes in at that time has to wait for them.
+const OLD_AT_ONCE: i64 = 500;
 
 /// What the database has made of the changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -140,6 +145,11 @@ impl Store {
             let forgotten = texts(changes.forgotten.iter().map(ConferenceSid::as_str));
             for sql in [&sql.delete_calls, &sql.delete_keys_of, &sql.delete_timers_of] {
                 sqlx::query(AssertSqlSafe(Arc::clone(sql))).bind(forgotten.clone()).execute(&mut *db).await?;
+            }
+            let before = integer(now() - KEEP);
+            for sql in [&sql.forget_notes, &sql.forget_jobs] {
+                let old = sqlx::query(AssertSqlSafe(Arc::clone(sql))).bind(before).bind(OLD_AT_ONCE);
+                old.execute(&mut *db).await?;
             }
         }
         self.save(db, changes, known).await?;

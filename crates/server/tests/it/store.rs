@@ -8,6 +8,7 @@ use rejoin_recovery::{
     Timer,
 };
 use rejoin_server::Error;
+use rejoin_server::engine::now;
 use rejoin_server::store::{Batch, Changes, Claim, Committed, Found, JobId, Line, NewJob, Store};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ on_both!(
     what_a_server_had_is_free_when_it_stops,
     a_stored_call_that_cannot_be_read_does_not_keep_the_others,
     calls_of_an_older_version_are_found,
+    what_is_old_goes_when_a_call_is_forgotten,
 );
 
 fn complete(number: u128) -> Action {
@@ -36,7 +38,7 @@ fn complete(number: u128) -> Action {
 }
 
 fn job(action: Action) -> NewJob {
-    NewJob { conference: conference(), action, deadline: Millis(50), mine: true }
+    NewJob { conference: conference(), action, deadline: now(), mine: true }
 }
 
 fn of(keys: impl IntoIterator<Item = Key>) -> Batch {
@@ -197,6 +199,33 @@ async fn a_call_that_is_forgotten_is_gone_with_its_timers(database: &Database) {
     // The same conference may be heard of again.
     save(&store, &[call(1, &customer())]).await;
     assert_eq!(look(&store, &of([Key::Task(TaskSid::numbered(1))])).await.calls.len(), 2);
+}
+
+async fn what_is_old_goes_when_a_call_is_forgotten(database: &Database) {
+    const DAY: Millis = Millis::seconds(24 * 3600);
+    let store = Store::open(&database.url).await.unwrap();
+    let (open, over) = (ConferenceSid::numbered(1), ConferenceSid::numbered(2));
+    save(&store, &[call(1, &customer()), call(2, &customer())]).await;
+    let old = |conference: &ConferenceSid| NewJob {
+        conference: conference.clone(),
+        deadline: now() - Millis(DAY.0 * 8),
+        ..job(complete(1))
+    };
+    let young = NewJob { conference: over.clone(), ..job(complete(2)) };
+    for claim in add(&store, &[old(&open), old(&over), young.clone()]).await.into_iter().flatten() {
+        write(&store, |changes| changes.close_job(claim.job)).await.unwrap();
+    }
+    for days in [8, 6] {
+        let at = now() - Millis(DAY.0 * days);
+        let line = Line { at, conference: over.clone(), note: Note::Connected };
+        write(&store, |changes| changes.add_line(Some(customer()), line.clone())).await.unwrap();
+    }
+    assert_eq!(store.timeline(&customer()).await.unwrap().len(), 2);
+    write(&store, |changes| changes.forget(&over)).await.unwrap();
+    assert_eq!(store.timeline(&customer()).await.unwrap().len(), 1, "a week is kept");
+    let added = add(&store, &[old(&open), old(&over), young]).await;
+    let known: Vec<bool> = added.iter().map(Option::is_none).collect();
+    assert_eq!(known, [true, false, true], "an open call keeps what was done, and so does a week");
 }
 
 async fn timers_come_in_the_order_in_which_they_are_due(database: &Database) {
