@@ -66,7 +66,7 @@ impl Recovery {
         }
         self.view = view;
         self.heard = now;
-        self.shown |= self.blocks();
+        self.shown |= self.blocks() || self.is_told_why();
     }
 
     /// Is this worker the one who is to be put back on the call?
@@ -111,8 +111,13 @@ impl Recovery {
         }
     }
 
+    /// The reservation may have been completed before the page has found it; while nobody has the call it is told all
+    /// the same. Later the next call must not ring behind a dialog.
+    fn is_told_why(&self) -> bool {
+        self.view.too_often && self.view.stage == Stage::WaitingForOther
+    }
+
     fn concerns(&self) -> bool {
-        // After too many losses the reservation may be completed before the next page has found it.
-        self.shown || self.from_start || self.view.too_often
+        self.shown || self.from_start
     }
 }

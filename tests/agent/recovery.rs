@@ -68,9 +68,17 @@ fn whose_call_was_lost_too_often_is_told_why_another_one_takes_it() {
     assert_eq!(desk.dialog, None);
 
     // The reservation was completed before the page had found it.
+    let taken = Stage::HandedOver { worker_name: Some("Bo".into()) };
     let (mut desk, _) = Desk::started(vec![], &[]);
     desk.handle(Event::Push(RecoveryView { too_often: true, ..view(Stage::WaitingForOther) }));
     assert_eq!(desk.dialog, Some(Dialog::TooOften));
+    desk.handle(Event::Push(RecoveryView { too_often: true, ..view(taken.clone()) }));
+    assert_eq!(desk.dialog, Some(Dialog::HandedOver { name: Some("Bo".into()) }));
+
+    // A page that comes when another one has the call already: the next call must not ring behind a dialog.
+    let (mut desk, _) = Desk::started(vec![], &[]);
+    desk.handle(Event::Push(RecoveryView { too_often: true, ..view(taken) }));
+    assert_eq!(desk.dialog, None);
 }
 
 #[test]
