@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { isBackInPlace } from './in-place.mjs';
-import { endsAsEver, nothingHappens, onACall, talk } from './steps.mjs';
+import { endsAsEver, isBack, nothingHappens, onACall, talk } from './steps.mjs';
 
 /** @typedef {import('./story.mjs').Story} Story */
 /** @typedef {import('./people.mjs').Agent} Agent */
@@ -167,15 +167,14 @@ export const browserClosed = {
 export const unreachable = {
   title: 'An agent hangs up while the server cannot be reached, and the next page tells it',
   async play(/** @type {Story} */ story) {
-    const { ada, customer } = await onACall(story);
+    const { ada, customer, task } = await onACall(story);
     const server = `${story.demo.serverUrl}/v1/**`;
     await story.step('the browser loses the server', () =>
       ada.context.route(server, (route) => route.abort()),
     );
     await story.step('she hangs up', () => ada.hangsUp());
-    await story.step('the customer is not left on the line', () =>
-      story.twilio.becomes('over', async () => !(await customer.heard()).live),
-    );
+    // Nobody but her page knows that it was on purpose.
+    await story.step('the customer is kept', () => customer.notes('requeueing'));
     const kept = () =>
       ada.page.evaluate(() => Object.keys(localStorage).filter((key) => key.startsWith('rejoin.out.')));
     assert.equal((await kept()).length, 1, 'the mark is kept');
@@ -187,7 +186,9 @@ export const unreachable = {
     await story.step('the mark is delivered', () =>
       story.twilio.becomes('delivered', async () => (await kept()).length === 0),
     );
-    // Without the mark the server may have taken her for lost for a moment: the call is over all the same.
-    await story.step('the call ends for the server, too', () => customer.notes('call-ended'));
+    const { task: again } = await isBack(story, ada, customer, task);
+    const { timeline } = customer.mark();
+    await story.step('she hangs up', () => ada.hangsUp());
+    await endsAsEver(story, ada, customer, again, timeline);
   },
 };

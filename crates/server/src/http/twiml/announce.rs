@@ -39,7 +39,9 @@ async fn language(app: &App, recovery: RecoveryId) -> Option<String> {
         loop {
             let look = app.engine.look([Key::Recovery(recovery.clone())], |machine| {
                 let call = machine.recovering(&recovery)?;
-                Some((call.attributes.is_empty(), reconnect::language(call, attribute)))
+                // The agent is back: the customer is sent on as soon as the task is read, and has to be told before.
+                let hurries = call.recovery.as_ref().is_some_and(|recovery| recovery.back);
+                Some((call.attributes.is_empty() && !hurries, reconnect::language(call, attribute)))
             });
             match look.await {
                 Ok(Some((true, _))) => tokio::time::sleep(AGAIN).await,
