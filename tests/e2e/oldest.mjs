@@ -1,7 +1,7 @@
 // What is played on the oldest Flex UI that is supported. It cannot join a call again, so the queue is its only way back.
 
 import assert from 'node:assert/strict';
-import { refreshHeld } from './in-place.mjs';
+import { heldThroughQueue } from './on-hold.mjs';
 import { outboundLegLost } from './outbound.mjs';
 import { isBack, isTold, talk } from './steps.mjs';
 import { agentHangsUp, closedTab, customerHangsUp, refresh, serverKilled } from './stories.mjs';
@@ -87,7 +87,7 @@ export const stories = [
   agentHangsUp,
   customerHangsUp,
   mute,
-  refreshHeld,
+  heldThroughQueue,
   serverKilled,
   outboundLegLost,
 ];
