@@ -46,8 +46,18 @@
 //!   webhook gives); one that is refused goes on through the workflow
 //!   (*read*: <https://www.twilio.com/docs/flex/end-user-guide/dialpad-use>), no longer as a transfer (*assumed*);
 //! - after a transfer `conference.participants.worker` of the task is still the first worker's leg (*assumed*);
-//! - a transfer to a queue is refused here; Twilio offers it to one worker of the queue after the other;
+//! - a transfer to a queue is offered to one worker of the queue after the other, never to the worker who hands over while
+//!   she stays (*read*: `TaskTransferToQueue.js` of the same tests, for cold ones and capacity); who does not take it makes
+//!   that attempt fail and not the transfer (*read*: the events that `twilio-taskrouter` knows); as long as nobody is
+//!   offered it, the task stays as it is, `assigned` or, after a cold one, `pending` (*assumed*);
 //! - a supervisor joins muted, and the conference goes on when she leaves (*read* in the same tests);
+//! - she coaches by `Muted=false`, `Coaching=true` and `CallSidToCoach`, and barges in by `Muted=false` and
+//!   `Coaching=false` (*read*: `supervisor-barge-coach` of Twilio's own Flex project template); a change of `Coaching` is
+//!   told as `participant-modify`, which does not say who is coached (*read*); a coach whose coached leg has left is heard
+//!   by nobody (*assumed*);
+//! - Flex's teams view is made of live queries of Sync, `tr-worker` and `tr-reservation`, and of a Sync map for each task,
+//!   `WT….CS` (*read* in 2.17.1; what else their records say is not known); legs that have left stay in the map (*read*:
+//!   Flex throws when one is removed);
 //! - media is fetched once for each address and kept, and has to call itself audio (*read*:
 //!   <https://www.twilio.com/docs/api/errors/12300>);
 //! - webhooks arrive in the order in which things happened, unless the network reverses them: Twilio does not promise
@@ -57,6 +67,10 @@
 //! as what the shipped clients accept.
 
 use rejoin_protocol::Millis;
+
+/// The header of each answer that names the request: `RQ` and 32 digits. *Assumed*: answers that users of the API show
+/// have it, its documentation does not mention it.
+pub const REQUEST_ID: &str = "twilio-request-id";
 
 /// Switches and numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +120,11 @@ pub struct Facts {
     /// event is for errors inside Twilio, so there may be none at all
     /// (<https://twilio.com/changelog/conference-announce-events>).
     pub failed_fetch_fails_announcement: bool,
+    /// Does a `HoldUrl`'s document begin again when it is at its end? *Assumed*: no. *Read*: an audio file there plays
+    /// once, and a document loops with `<Play loop="0">`
+    /// (<https://twilio-professional-services.github.io/flex-project-template/feature-library/custom-hold-music>); it
+    /// may say, play, pause and redirect (<https://www.twilio.com/docs/api/errors/13238>).
+    pub hold_document_loops: bool,
     /// Does the task's own attribute win when `<Enqueue>` merges the call's into it? *Assumed*: yes.
     pub task_attributes_win: bool,
     /// Is a task canceled when its queued call is redirected by REST? *Assumed* from the documentation of queues.
@@ -141,6 +160,7 @@ impl Default for Facts {
             if_match_in_quotes: false,
             kick_reason: "participant_updated_via_api",
             failed_fetch_fails_announcement: true,
+            hold_document_loops: false,
             task_attributes_win: true,
             redirect_cancels_task: true,
             twiml_limit: 4000,

@@ -5,8 +5,8 @@ use crate::{
     faults::{Done, Faults},
     media::{self, Clip, Command, Happening, Line, MediaHandle},
     model::{
-        ApiError, Audience, Effect, Event, FetchId, Model, PlayId, Reply, Request, RequestId, Sound, TimerId,
-        demo_account,
+        ApiError, Audience, Effect, Event, FetchId, Model, PlayId, Reply, Reports, Request, RequestId, Sound,
+        TimerId, demo_account,
     },
     outside::{Phone, Phones, Ringing},
     sinks::Sinks,
@@ -132,6 +132,8 @@ struct Inner {
     media: MediaHandle,
     legs: broadcast::Sender<LegNews>,
     live: Mutex<HashSet<CallSid>>,
+    /// Counts what the model was told.
+    changes: watch::Sender<u64>,
     log: Mutex<VecDeque<String>>,
     customers: AtomicU64,
     outside: Mutex<Phones>,
@@ -146,6 +148,7 @@ enum Input {
     Event(Event),
     Ask(Request, oneshot::Sender<Result<Reply, ApiError>>),
     Snapshot(oneshot::Sender<Value>),
+    Reports(oneshot::Sender<Reports>),
     Listen(WorkerSid, mpsc::UnboundedSender<(String, Value)>),
     Phone(WorkerSid, mpsc::UnboundedSender<PhoneCommand>),
     /// A phone has answered: its media is awaited.
@@ -158,12 +161,6 @@ enum Input {
         from: String,
         to: String,
         sdp: String,
-    },
-    /// Hold music has been fetched. `generation`: of the leg's holds.
-    Music {
-        call: CallSid,
-        generation: u64,
-        clip: Clip,
     },
     /// A clip has been fetched. `generation`: of what plays to that audience.
     Clip {
@@ -205,6 +202,7 @@ impl Twin {
                 media,
                 legs: broadcast::channel(1024).0,
                 live: Mutex::default(),
+                changes: watch::Sender::default(),
                 log: Mutex::default(),
                 customers: AtomicU64::new(1),
                 outside: Mutex::default(),
@@ -279,6 +277,18 @@ impl Twin {
         let (reply, answer) = oneshot::channel();
         self.input(Input::Snapshot(reply));
         answer.await.unwrap_or_default()
+    }
+
+    /// What Flex's views of the contact centre show now.
+    pub async fn reports(&self) -> Reports {
+        let (reply, answer) = oneshot::channel();
+        self.input(Input::Reports(reply));
+        answer.await.unwrap_or_default()
+    }
+
+    /// Changes whenever something has happened.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.inner.changes.subscribe()
     }
 
     /// A SID for a new customer's leg. A browser phone: make its media with it (`Command::Accept`), then
@@ -444,7 +454,7 @@ struct Driver {
     answering: HashSet<CallSid>,
     /// Counts what was stopped on a leg, so that a clip that arrives afterwards is not played.
     stopped: HashMap<CallSid, u64>,
-    /// Counts holds and their ends, so that music that arrives afterwards does not hold the leg again.
+    /// Counts holds and their ends, so that a clip that arrives afterwards is not played on the next hold.
     holds: HashMap<CallSid, u64>,
 }
 
@@ -514,6 +524,9 @@ impl Driver {
             Input::Snapshot(reply) => {
                 let _ = reply.send(self.model.snapshot());
             }
+            Input::Reports(reply) => {
+                let _ = reply.send(self.model.reports());
+            }
             Input::Listen(worker, sender) => self.listeners.entry(worker).or_default().push(sender),
             Input::Phone(worker, sender) => {
                 let phones = self.phones.entry(worker).or_default();
@@ -525,11 +538,6 @@ impl Driver {
             }
             Input::PickUp(call) => self.pick_up(call),
             Input::Invite { call, worker, from, to, sdp } => self.invite(call, &worker, from, to, sdp),
-            Input::Music { call, generation, clip } => {
-                if self.holds.get(&call) == Some(&generation) {
-                    self.twin.inner.media.send(Command::Hold(call, Some(clip)));
-                }
-            }
             Input::Clip { play, to, generation, clip } => {
                 if self.generation(&to) == generation {
                     self.twin.inner.media.send(Command::Play { play, to, clip });
@@ -568,6 +576,7 @@ impl Driver {
         for effect in self.model.handle(now(), event) {
             self.perform(effect);
         }
+        self.twin.inner.changes.send_modify(|count| *count += 1);
     }
 
     fn perform(&mut self, effect: Effect) {
@@ -601,7 +610,8 @@ impl Driver {
             Effect::Drop { call } => self.drop_leg(call),
             Effect::Place { call, conference } => media.send(Command::Place(call, conference)),
             Effect::Mute { call, muted } => media.send(Command::Mute(call, muted)),
-            Effect::Hold { call, hold, url } => self.hold(call, hold, url),
+            Effect::Coach { call, coached } => media.send(Command::Coach(call, coached)),
+            Effect::Hold { call, hold, music } => self.hold(call, hold, music),
             Effect::Play { play, to, what } => self.play(play, to, what),
             Effect::StopPlaying { call } => {
                 *self.stopped.entry(call.clone()).or_default() += 1;
@@ -694,26 +704,16 @@ impl Driver {
         let _ = self.twin.inner.legs.send(LegNews::Gone(call));
     }
 
-    fn hold(&mut self, call: CallSid, hold: bool, url: Option<String>) {
-        let generation = self.holds.entry(call.clone()).or_default();
-        *generation += 1;
-        let generation = *generation;
-        // Held at once; music that was asked for follows when it has come.
-        self.twin.inner.media.send(Command::Hold(call.clone(), hold.then(media::hold_music)));
-        let Some(url) = url.filter(|_| hold) else { return };
-        let webhooks = self.webhooks.clone();
-        let twin = self.twin.clone();
-        tokio::spawn(async move {
-            match webhooks.clip(&url).await {
-                Ok(clip) => twin.input(Input::Music { call, generation, clip }),
-                Err(why) => twin.log(format!("{call}: HoldUrl gives no audio, Twilio's music plays: {why}")),
-            }
-        });
+    fn hold(&mut self, call: CallSid, hold: bool, music: bool) {
+        *self.holds.entry(call.clone()).or_default() += 1;
+        let sound = || if music { media::hold_music() } else { media::no_music() };
+        self.twin.inner.media.send(Command::Hold(call, hold.then(sound)));
     }
 
     fn generation(&self, to: &Audience) -> u64 {
         match to {
             Audience::Leg(call) => self.stopped.get(call).copied().unwrap_or_default(),
+            Audience::OnHold(call) => self.holds.get(call).copied().unwrap_or_default(),
             Audience::Conference(_) => 0,
         }
     }

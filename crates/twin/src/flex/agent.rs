@@ -65,6 +65,14 @@ impl Agent {
         format!("FU{}", self.worker().digits())
     }
 
+    /// Flex's roles. Bo leads the team.
+    pub fn roles(self) -> Vec<String> {
+        match self {
+            Self::Ada => vec!["agent".into()],
+            Self::Bo => vec!["agent".into(), "supervisor".into()],
+        }
+    }
+
     /// What a token for this agent says.
     pub fn claims(self, account: AccountSid, workspace: WorkspaceSid, now: Millis) -> TokenClaims {
         TokenClaims {
@@ -72,7 +80,7 @@ impl Agent {
             workspace,
             worker: self.worker(),
             identity: self.identity(),
-            roles: vec!["agent".into()],
+            roles: self.roles(),
             expires: Millis::seconds((now + LIFETIME).0 / 1000),
         }
     }

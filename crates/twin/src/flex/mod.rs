@@ -10,6 +10,7 @@ pub mod agent;
 mod boot;
 mod event_bridge;
 mod frame;
+mod live;
 mod rpc;
 mod signalling;
 #[cfg(test)]
@@ -43,7 +44,7 @@ use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 pub(crate) use wav::wav_file;
 
 /// Notifications of Sync that a slow socket may be behind before it loses some.
-const NOTIFICATIONS: usize = 256;
+const NOTIFICATIONS: usize = 1024;
 
 /// What the handlers share. Clones are the same.
 #[derive(Clone)]
@@ -55,6 +56,8 @@ struct Flex {
 struct Shared {
     sync: Mutex<sync::Sync>,
     notifications: broadcast::Sender<sync::Notification>,
+    /// One report after the other.
+    reporting: tokio::sync::Mutex<()>,
     /// Whose phone a leg rang on: nobody else may answer it or hang it up.
     phones: Mutex<HashMap<CallSid, WorkerSid>>,
 }
@@ -70,9 +73,30 @@ impl Flex {
         token::verify(self.twin.config().auth_token.expose_secret(), token, shell::now()).ok_or(Refused)
     }
 
+    /// Brings Sync up to what the model knows now, and tells who watches.
+    async fn report(&self) {
+        let _in_turn = self.shared.reporting.lock().await;
+        let reports = self.twin.reports().await;
+        let told = locked(&self.shared.sync).report(shell::now(), reports);
+        for notification in told {
+            // Fails only when nobody listens.
+            let _ = self.shared.notifications.send(notification);
+        }
+    }
+
     /// Whose token the request carries, in one of the ways that Flex has.
     fn authenticated(&self, headers: &HeaderMap) -> Result<TokenClaims, Refused> {
         self.verified(&token_of(headers).ok_or(Refused)?)
+    }
+}
+
+/// Whenever something happens, who watches a view of the contact centre is told.
+async fn keep_reporting(flex: Flex) {
+    let mut changes = flex.twin.changes();
+    while changes.changed().await.is_ok() {
+        if locked(&flex.shared.sync).is_watched() {
+            flex.report().await;
+        }
     }
 }
 
@@ -121,9 +145,11 @@ pub fn router(twin: Twin) -> Router {
     let shared = Shared {
         sync: Mutex::default(),
         notifications: broadcast::channel(NOTIFICATIONS).0,
+        reporting: tokio::sync::Mutex::default(),
         phones: Mutex::default(),
     };
     let flex = Flex { twin, shared: Arc::new(shared) };
+    tokio::spawn(keep_reporting(flex.clone()));
     Router::new()
         .merge(boot::routes())
         .merge(event_bridge::routes())

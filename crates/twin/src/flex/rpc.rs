@@ -261,7 +261,9 @@ fn change(params: Params<'_>, [muted, hold, hold_url, exit]: [&str; 4]) -> Parti
         muted: params.flag(muted),
         hold: params.flag(hold),
         hold_url: params.text(hold_url),
+        hold_method: None,
         end_conference_on_exit: params.flag(exit),
+        coaches: None,
         announce_url: None,
         announce_method: None,
     }

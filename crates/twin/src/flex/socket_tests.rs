@@ -234,6 +234,43 @@ async fn twilsock_carries_requests_once_a_token_was_shown() {
     assert_eq!(made.payload.expect("a map")["unique_name"], "x");
 }
 
+/// A frame that carries a request to Sync.
+fn to_sync(id: u8, path: &str) -> Value {
+    let request = json!({ "host": "cds.us1.twilio.com", "path": path, "method": "POST" });
+    json!({ "id": id, "method": "message", "http_request": request })
+}
+
+#[tokio::test]
+async fn a_view_of_the_team_is_told_what_an_agent_is_at() {
+    let world = World::start().await;
+    let mut socket = world.socket("tsock.us1.twilio.com/v3/wsconnect").await.expect("connects");
+    let mut send = async |header: Value, payload: Option<Value>| {
+        let bytes = Frame::new(header, payload).to_bytes();
+        socket.0.send(Message::binary(bytes)).await.expect("sent");
+        Frame::parse(&socket.raw().await.into_data()).expect("a frame")
+    };
+    send(json!({ "id": 1, "method": "init", "token": World::token(Agent::Bo) }), None).await;
+    let query = format!("data.worker_sid == \"{}\"", Agent::Ada.worker());
+    let search = json!({ "query_string": query, "type": "live_query" });
+    let found =
+        send(to_sync(2, "/v3/Insights/tr-worker/Items"), Some(search)).await.payload.expect("a result");
+    assert_eq!(found["items"][0]["data"]["activity_name"], "Offline");
+    let one = json!({ "object_sid": found["query_id"], "object_type": "live_query" });
+    let watch = json!({ "action": "establish", "correlation_id": 7, "requests": [one] });
+    send(to_sync(3, "/v4/Subscriptions"), Some(watch)).await;
+    let mut told =
+        async || Frame::parse(&socket.raw().await.into_data()).expect("a frame").payload.expect("news");
+    let replay = told().await;
+    assert_eq!(replay["event_type"], "live_query_updated");
+    assert_eq!(replay["event"]["items"][0]["key"], json!(Agent::Ada.worker()));
+    assert_eq!(told().await["event_type"], "subscription_established");
+    let available = json!({ "ActivitySid": "WA00000000000000000000000000000001" });
+    world.rpc(Agent::Ada, "POST", &own(Agent::Ada, ""), available).await;
+    let news = told().await;
+    assert_eq!(news["event"]["query_id"], found["query_id"]);
+    assert_eq!(news["event"]["item_data"]["activity_name"], "Available");
+}
+
 #[tokio::test]
 async fn an_agent_may_ask_about_the_own_token() {
     let world = World::start().await;

@@ -1,6 +1,7 @@
 //! As much of Sync as Flex uses, over twilsock: documents, maps, subscriptions. Pure; the socket is in `twilsock`.
 
-use crate::dates::iso;
+use super::live::Live;
+use crate::{dates::iso, model::Reports};
 use rejoin_protocol::Millis;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,7 +33,7 @@ impl Answer {
         Self { status: 200, body }
     }
 
-    fn error(status: u16, code: u32, message: &str) -> Self {
+    pub(super) fn error(status: u16, code: u32, message: &str) -> Self {
         Self { status, body: json!({ "status": status, "code": code, "message": message }) }
     }
 }
@@ -75,6 +76,7 @@ struct Object {
 pub(super) struct Sync {
     maps: Vec<(Object, BTreeMap<String, Item>)>,
     documents: Vec<(Object, Value)>,
+    live: Live,
     /// Last number of an object.
     objects: u64,
     /// Last number of an event.
@@ -140,13 +142,42 @@ impl Sync {
                 Some(document) => Some(self.set_document(now, document, body)),
                 None => quiet(no_document()),
             },
-            // Live queries find nothing: there are no reports here.
-            ("GET", ["v3", "Insights", _, "Items"]) => {
-                let query = self.next_sid("QR");
-                quiet(Answer::ok(json!({ "query_id": query, "last_event_id": self.events, "items": [] })))
+            ("POST", ["v3", "Insights", index, "Items"]) => {
+                let fresh = self.next_sid("QR");
+                quiet(self.live.search(index, body, fresh, &mut self.events))
             }
             _ => None,
         }
+    }
+
+    /// Does anybody go on watching the reports?
+    pub(super) fn is_watched(&self) -> bool {
+        self.live.is_watched()
+    }
+
+    /// What the model knows now: live queries, and the map of each task's conference, which is `{task}.CS`.
+    pub(super) fn report(&mut self, now: Millis, reports: Reports) -> Vec<Notification> {
+        let Reports { indexes, conferences } = reports;
+        let mut told = Vec::new();
+        // Before the queries: whoever sees a call opens its map at once.
+        for (task, records) in conferences {
+            let name = format!("{task}.CS");
+            let map = match self.map(&name) {
+                Some(map) => map,
+                None => {
+                    let object = self.object("MP", Some(&name));
+                    self.maps.push((object, BTreeMap::new()));
+                    self.maps.len() - 1
+                }
+            };
+            for (key, data) in records {
+                if self.maps[map].1.get(&key).is_none_or(|item| item.data != data) {
+                    told.extend(self.set_item(now, map, &key, data).1);
+                }
+            }
+        }
+        told.extend(self.live.set(indexes, &mut self.events));
+        told
     }
 
     fn subscribe(&mut self, subscriptions: &mut Subscriptions, body: &Value) -> (Answer, Vec<Notification>) {
@@ -166,6 +197,7 @@ impl Sync {
                 })
             } else {
                 subscriptions.0.insert(object.clone());
+                notifications.extend(self.live.replay(&object, self.events));
                 let event = self.map(&object).map(|map| self.maps[map].0.event);
                 let event = event.or(self.document(&object).map(|d| self.documents[d].0.event)).unwrap_or(0);
                 json!({

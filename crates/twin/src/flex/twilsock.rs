@@ -48,7 +48,10 @@ impl Client {
         loop {
             let out = tokio::select! {
                 message = socket.recv() => match message {
-                    Some(Ok(Message::Binary(bytes))) => Frame::parse(&bytes).and_then(|frame| self.said(&frame)),
+                    Some(Ok(Message::Binary(bytes))) => match Frame::parse(&bytes) {
+                        Some(frame) => self.said(&frame).await,
+                        None => None,
+                    },
                     Some(Ok(_)) => None,
                     Some(Err(_)) | None => return,
                 },
@@ -70,11 +73,11 @@ impl Client {
         }
     }
 
-    fn said(&mut self, frame: &Frame) -> Option<Frame> {
+    async fn said(&mut self, frame: &Frame) -> Option<Frame> {
         let header = &frame.header;
         match header["method"].as_str().unwrap_or_default() {
             "init" => Some(self.init(header)),
-            "message" => Some(self.message(frame)),
+            "message" => Some(self.message(frame).await),
             // The client's answer to a notification, and what it measures of itself.
             "reply" | "telemetry" | "telemetry.v1" => None,
             "update" => {
@@ -122,7 +125,7 @@ impl Client {
         reply(header, 200, "OK", more)
     }
 
-    fn message(&mut self, frame: &Frame) -> Frame {
+    async fn message(&mut self, frame: &Frame) -> Frame {
         let Some(who) = self.who.clone() else {
             return reply(&frame.header, 401, "UNAUTHORIZED", json!({}));
         };
@@ -135,6 +138,10 @@ impl Client {
             params: http["params"].clone(),
             body: frame.payload.clone().unwrap_or_default(),
         };
+        if request.path.starts_with("/v3/Insights/") {
+            // Unless somebody watched before, Sync has not been told lately.
+            self.flex.report().await;
+        }
         let answer = self.answer(&who, &request);
         let ok = if answer.status < 300 { "OK" } else { "ERROR" };
         let more = json!({

@@ -43,6 +43,8 @@ pub enum Command {
     Place(CallSid, Option<ConferenceSid>),
     /// The leg's voice is not passed on, or is again.
     Mute(CallSid, bool),
+    /// The leg is heard by this one alone; `None`: by everybody, as ever.
+    Coach(CallSid, Option<CallSid>),
     /// On hold: hears `music` in a loop and not the conference, and is not heard. `None`: back.
     Hold(CallSid, Option<Clip>),
     /// Plays to its end, then says [`Happening::Played`]. Clips to one audience queue up.

@@ -41,6 +41,11 @@ pub fn hold_music() -> Clip {
     Clip { label: "hold music".into(), samples: samples.collect() }
 }
 
+/// What somebody on hold hears while nothing is played: the music was replaced by something that comes, or is over.
+pub fn no_music() -> Clip {
+    Clip { label: "nothing".into(), samples: [].into() }
+}
+
 /// Nobody listens to more, and a file that claims more is broken or hostile.
 const LONGEST: usize = RATE * 600;
 

@@ -188,6 +188,7 @@ impl Gateway {
             }
             Command::Place(call, conference) => self.mixer.place(&call, conference),
             Command::Mute(call, muted) => self.mixer.mute(&call, muted),
+            Command::Coach(call, coached) => self.mixer.coach(&call, coached),
             Command::Hold(call, music) => self.mixer.hold(&call, music),
             Command::Play { play, to, clip } => self.mixer.play(play, to, clip),
             Command::StopPlaying(call) => self.mixer.stop_playing(&call),

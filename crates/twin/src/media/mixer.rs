@@ -49,9 +49,16 @@ impl Mixer {
         self.change(call, |member| member.muted = muted);
     }
 
-    /// The leg hears music alone and is not heard, or is back.
+    /// The leg is heard by this one alone, if both are in the same room; or by everybody again.
+    pub(super) fn coach(&mut self, call: &CallSid, coached: Option<CallSid>) {
+        self.change(call, |member| member.coaches = coached);
+    }
+
+    /// The leg hears music alone and is not heard, or is back. What was played to it on hold is dropped.
     pub(super) fn hold(&mut self, call: &CallSid, music: Option<Clip>) {
-        self.change(call, |member| member.hold = music.map(Playing::new));
+        self.change(call, |member| {
+            member.hold = music.map(|clip| Hold { music: Playing::new(clip), queue: Queue::default() });
+        });
     }
 
     /// Queues a clip. It ends at once when nobody is there to hear it.
@@ -59,6 +66,10 @@ impl Mixer {
         match to {
             Audience::Leg(call) => match self.members.get_mut(&call) {
                 Some(member) => member.playing.push(play, clip),
+                None => self.played.push(play),
+            },
+            Audience::OnHold(call) => match self.members.get_mut(&call).and_then(|m| m.hold.as_mut()) {
+                Some(hold) => hold.queue.push(play, clip),
                 None => self.played.push(play),
             },
             Audience::Conference(room) => self.prompts.entry(room).or_default().push(play, clip),
@@ -96,6 +107,9 @@ impl Mixer {
                 let room = rooms.entry(sid.clone()).or_default();
                 room.sum.iter_mut().zip(&member.said).for_each(|(sum, &said)| *sum += i32::from(said));
                 room.voices += usize::from(member.voice.audible());
+                if let Some(coached) = &member.coaches {
+                    room.whispers.push((coached.clone(), member.whispered));
+                }
             }
         }
         for (sid, queue) in &mut self.prompts {
@@ -106,7 +120,7 @@ impl Mixer {
         let mut frames = Vec::with_capacity(self.members.len());
         for (call, member) in &mut self.members {
             let room = member.room.as_ref().and_then(|sid| rooms.get(sid));
-            let (frame, line) = member.hear(room, &mut self.played);
+            let (frame, line) = member.hear(call, room, &mut self.played);
             self.lines.extend(line.map(|line| (call.clone(), line)));
             frames.push((call.clone(), frame));
         }
@@ -137,8 +151,10 @@ impl Mixer {
 pub(super) struct Member {
     room: Option<ConferenceSid>,
     muted: bool,
+    /// Who alone hears it.
+    coaches: Option<CallSid>,
     /// On hold: what it hears meanwhile.
-    hold: Option<Playing>,
+    hold: Option<Hold>,
     /// What plays to it alone.
     playing: Queue,
     /// Jitter buffer.
@@ -146,6 +162,8 @@ pub(super) struct Member {
     flowing: bool,
     /// What the others get of it in this frame.
     said: Frame,
+    /// What whom it coaches gets of it in this frame.
+    whispered: Frame,
     voice: Activity,
     sent: VecDeque<i16>,
     heard: VecDeque<i16>,
@@ -157,11 +175,13 @@ impl Default for Member {
         Self {
             room: None,
             muted: false,
+            coaches: None,
             hold: None,
             playing: Queue::default(),
             received: VecDeque::new(),
             flowing: false,
             said: [0; FRAME],
+            whispered: [0; FRAME],
             voice: Activity::default(),
             sent: VecDeque::new(),
             heard: VecDeque::new(),
@@ -200,24 +220,34 @@ impl Member {
         let mut taken = self.received.drain(..if self.flowing { FRAME } else { 0 });
         let said = std::array::from_fn(|_| taken.next().unwrap_or(0));
         drop(taken);
-        self.said = if self.muted || self.hold.is_some() { [0; FRAME] } else { said };
+        let said = if self.muted || self.hold.is_some() { [0; FRAME] } else { said };
+        let silence = [0; FRAME];
+        (self.said, self.whispered) = if self.coaches.is_some() { (silence, said) } else { (said, silence) };
         self.voice.hear(&self.said);
     }
 
-    fn hear(&mut self, room: Option<&Room>, played: &mut Vec<PlayId>) -> (Frame, Option<Line>) {
+    fn hear(
+        &mut self,
+        call: &CallSid,
+        room: Option<&Room>,
+        played: &mut Vec<PlayId>,
+    ) -> (Frame, Option<Line>) {
         let mut sum = [0_i32; FRAME];
         let mut labels = vec![];
         let own = self.playing.next(played);
-        if let Some(music) = &mut self.hold {
+        if let Some(hold) = &mut self.hold {
             // What is played to this leg alone is heard on hold, too: instead of the music.
             if own.is_none() {
-                let sound = music.next_of_loop();
+                let sound = hold.queue.next(played).unwrap_or_else(|| hold.music.next_of_loop());
                 add(&mut sum, &sound.frame);
                 labels.extend(sound.label);
             }
         } else if let Some(room) = room {
             sum = room.sum;
             sum.iter_mut().zip(&self.said).for_each(|(sum, &said)| *sum -= i32::from(said));
+            for (_, frame) in room.whispers.iter().filter(|(coached, _)| coached == call) {
+                add(&mut sum, frame);
+            }
             if room.voices > usize::from(self.voice.audible()) {
                 labels.push("agent".to_owned());
             }
@@ -238,17 +268,28 @@ impl Member {
     }
 }
 
+/// What is heard on hold.
+#[derive(Debug)]
+struct Hold {
+    /// In a loop.
+    music: Playing,
+    /// What plays instead.
+    queue: Queue,
+}
+
 /// What is in a conference during one frame.
 struct Room {
     sum: [i32; FRAME],
     /// How many of its members are audible.
     voices: usize,
+    /// Who alone hears what.
+    whispers: Vec<(CallSid, Frame)>,
     prompt: Option<Sound>,
 }
 
 impl Default for Room {
     fn default() -> Self {
-        Self { sum: [0; FRAME], voices: 0, prompt: None }
+        Self { sum: [0; FRAME], voices: 0, whispers: Vec::new(), prompt: None }
     }
 }
 

@@ -69,6 +69,23 @@ fn a_late_packet_makes_no_gap_and_a_gap_refills_the_buffer() {
 }
 
 #[test]
+fn a_coach_hears_all_and_is_heard_by_one_alone() {
+    let mut mixer = Mixer::default();
+    (1..=3).for_each(|n| add(&mut mixer, n, 1));
+    mixer.coach(&call(3), Some(call(2)));
+    let voices = [(1, 1000), (2, 2000), (3, 500)];
+    assert_eq!(run(&mut mixer, 5, &voices), [2000, 1500, 3000]);
+    mixer.mute(&call(3), true);
+    assert_eq!(run(&mut mixer, 5, &voices), [2000, 1000, 3000]);
+    mixer.mute(&call(3), false);
+    // Whom it coaches is elsewhere: nobody hears it.
+    mixer.place(&call(2), room(2));
+    assert_eq!(run(&mut mixer, 5, &voices), [0, 0, 1000]);
+    mixer.coach(&call(3), None);
+    assert_eq!(run(&mut mixer, 5, &voices), [500, 0, 1000]);
+}
+
+#[test]
 fn a_muted_leg_hears_and_is_not_heard() {
     let mut mixer = Mixer::default();
     (1..=2).for_each(|n| add(&mut mixer, n, 1));
@@ -114,6 +131,25 @@ fn what_is_played_to_a_leg_on_hold_replaces_the_music() {
     mixer.play(PlayId(1), Audience::Leg(call(1)), clip("announcement: x", 8000, 1));
     assert_eq!(run(&mut mixer, 1, &[]), [8000]);
     assert_eq!(run(&mut mixer, 1, &[]), [7000]);
+}
+
+#[test]
+fn what_is_played_on_hold_ends_with_it() {
+    let mut mixer = Mixer::default();
+    (1..=2).for_each(|n| add(&mut mixer, n, 1));
+    let on_hold = Audience::OnHold(call(1));
+    mixer.play(PlayId(1), on_hold.clone(), clip("", 1, 50));
+    assert_eq!(std::mem::take(&mut mixer.played), [PlayId(1)], "nobody was on hold");
+    mixer.hold(&call(1), Some(clip("nothing", 0, 0)));
+    for n in [2, 3] {
+        mixer.play(PlayId(n), on_hold.clone(), clip("announcement: x", 8000, n as usize));
+    }
+    assert_eq!(run(&mut mixer, 2, &[(1, 5000), (2, 4000)]), [8000, 0]);
+    assert_eq!(mixer.played, [PlayId(2)]);
+    mixer.hold(&call(1), None);
+    assert_eq!(run(&mut mixer, 3, &[(1, 5000), (2, 4000)]), [4000, 5000]);
+    mixer.hold(&call(1), Some(clip("nothing", 0, 0)));
+    assert_eq!(run(&mut mixer, 1, &[(2, 4000)]), [0, 0]);
 }
 
 #[test]

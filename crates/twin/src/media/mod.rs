@@ -11,7 +11,7 @@ mod transcript;
 mod udp_tests;
 
 pub use api::*;
-pub use clip::{hold_music, speech, wav};
+pub use clip::{hold_music, no_music, speech, wav};
 
 use gateway::{Gateway, Seen};
 use rejoin_protocol::CallSid;

@@ -141,7 +141,7 @@ pub fn demo_account(account: AccountSid, voice_url: String) -> Account {
             channel(3, "chat", "Programmable Chat"),
             channel(4, "recovery-ping", "Recovery Ping"),
         ],
-        queues: vec![queue(1, "Everyone"), queue(2, "Recovery Ping")],
+        queues: vec![queue(1, "Everyone"), queue(2, "Recovery Ping"), queue(3, "Second line")],
         workflows: vec![
             WorkflowSetup {
                 sid: WorkflowSid::numbered(1),

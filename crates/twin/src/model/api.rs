@@ -317,7 +317,7 @@ pub enum Request {
         worker: WorkerSid,
         /// Of the worker who hands the task over.
         reservation: ReservationSid,
-        /// `To`: a worker. A queue is not modelled.
+        /// `To`: a worker or a queue.
         to: String,
         /// `Mode`: `WARM` or `COLD`; default `WARM`.
         mode: Option<String>,
@@ -392,8 +392,12 @@ pub struct ParticipantChange {
     pub hold: Option<bool>,
     /// `HoldUrl`.
     pub hold_url: Option<String>,
+    /// `HoldMethod`.
+    pub hold_method: Option<String>,
     /// `EndConferenceOnExit`.
     pub end_conference_on_exit: Option<bool>,
+    /// `Coaching`, and `CallSidToCoach`: is heard by this leg alone; `Some(None)`: by everybody, as ever.
+    pub coaches: Option<Option<CallSid>>,
     /// `AnnounceUrl`.
     pub announce_url: Option<String>,
     /// `AnnounceMethod`.
@@ -572,14 +576,21 @@ pub enum Effect {
         /// Muted?
         muted: bool,
     },
+    /// The leg is heard by this one alone; `None`: by everybody, as ever.
+    Coach {
+        /// Which leg.
+        call: CallSid,
+        /// By whom.
+        coached: Option<CallSid>,
+    },
     /// The leg hears the hold music and not the conference, and is not heard; or is back.
     Hold {
         /// Which leg.
         call: CallSid,
         /// On hold?
         hold: bool,
-        /// What is heard meanwhile; `None`: Twilio's own music.
-        url: Option<String>,
+        /// Is Twilio's own music heard meanwhile? If not: silence, and what is played to [`Audience::OnHold`].
+        music: bool,
     },
     /// Play to a leg, or to everybody in a conference.
     Play {
@@ -611,6 +622,8 @@ pub enum Effect {
 pub enum Audience {
     /// One leg.
     Leg(CallSid),
+    /// One leg, as long as it is on hold.
+    OnHold(CallSid),
     /// Everybody in the conference.
     Conference(ConferenceSid),
 }

@@ -73,8 +73,8 @@ impl Model {
     pub(super) fn bridge_transfer(&self, sid: &TransferSid, transfer: &Transfer) -> Value {
         json!({
             "sid": sid, "account_sid": self.account.sid, "workspace_sid": self.account.workspace,
-            "task_sid": transfer.task, "transfer_mode": transfer.mode.as_str(), "transfer_type": "WORKER",
-            "transfer_to": transfer.to, "transfer_status": transfer.status.as_str(),
+            "task_sid": transfer.task, "transfer_mode": transfer.mode.as_str(), "transfer_type": transfer.to.kind(),
+            "transfer_to": transfer.to.as_str(), "transfer_status": transfer.status.as_str(),
             "transfer_failed_reason": transfer.failed,
             "initiating_reservation_sid": transfer.reservation, "initiating_worker_sid": transfer.worker,
             "initiating_queue_sid": transfer.queue, "initiating_workflow_sid": transfer.workflow,
@@ -160,7 +160,8 @@ impl Model {
     fn media_properties(&self, sid: &ConferenceSid, task: &TaskSid, participant: &Participant) -> Value {
         let call = self.calls.get(&participant.call);
         json!({
-            "AccountSid": [self.account.sid], "CallSid": [participant.call], "Coaching": ["false"],
+            "AccountSid": [self.account.sid], "CallSid": [participant.call],
+            "Coaching": [participant.coaches.is_some().to_string()],
             "ConferenceSid": [sid], "FriendlyName": [task],
             "EndConferenceOnExit": [participant.end_on_exit.to_string()],
             "Hold": [participant.hold.to_string()], "Muted": [participant.muted.to_string()],

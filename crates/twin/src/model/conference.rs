@@ -26,6 +26,14 @@ pub(super) struct Joins {
     pub(super) then: Then,
 }
 
+/// May a document with this verb play to somebody who stays in the conference?
+pub(super) fn is_allowed_in_a_conference(verb: &Verb) -> bool {
+    match verb {
+        Verb::Say { .. } | Verb::Play { .. } | Verb::Pause(_) | Verb::Redirect(_) => true,
+        Verb::Enqueue(_) | Verb::Conference(_) | Verb::Hangup | Verb::Leave => false,
+    }
+}
+
 impl Conference {
     /// Who is in it now.
     pub(super) fn live(&self) -> impl Iterator<Item = &Participant> {
@@ -126,6 +134,7 @@ impl Model {
             label: joins.label,
             hold: false,
             muted: joins.muted,
+            coaches: None,
             end_on_exit: joins.end_on_exit,
             start_on_enter: joins.start_on_enter,
             joined: now,
@@ -184,15 +193,18 @@ impl Model {
             return;
         };
         let participant = &mut conference.participants[index];
-        let (hold, muted) = (participant.hold, participant.muted);
+        let (hold, muted, coached) = (participant.hold, participant.muted, participant.coaches.is_some());
         participant.left = Some(now);
         participant.updated = now;
         let reservation = participant.kind.reservation().cloned();
         if hold {
-            self.effects.push(Effect::Hold { call: call.clone(), hold: false, url: None });
+            self.take_off_hold(call);
         }
         if muted {
             self.effects.push(Effect::Mute { call: call.clone(), muted: false });
+        }
+        if coached {
+            self.effects.push(Effect::Coach { call: call.clone(), coached: None });
         }
         self.effects.push(Effect::Place { call: call.clone(), conference: None });
         let reason = match left {
@@ -293,6 +305,14 @@ impl Model {
         let now = self.now;
         let missing = || ApiError::not_found("participant");
         let conference = self.conferences.get_mut(sid).ok_or_else(missing)?;
+        let coached = change.coaches.as_ref().and_then(Option::as_ref);
+        if coached.is_some_and(|coached| !conference.live().any(|participant| participant.call == *coached)) {
+            return Err(ApiError {
+                status: 400,
+                code: 16028,
+                message: "CallSidToCoach is not in the conference".into(),
+            });
+        }
         let index = conference
             .participants
             .iter()
@@ -310,6 +330,10 @@ impl Model {
         if let Some(wanted) = end_on_exit {
             participant.end_on_exit = wanted;
         }
+        let coaches = change.coaches.clone().filter(|wanted| *wanted != participant.coaches);
+        if let Some(coaches) = &coaches {
+            participant.coaches.clone_from(coaches);
+        }
         let before = participant.hold;
         participant.hold = hold.unwrap_or(participant.hold);
         participant.muted = muted.unwrap_or(participant.muted);
@@ -320,9 +344,21 @@ impl Model {
             self.log(format!("{call} EndConferenceOnExit is {wanted} now"));
             self.participant_event(sid, index, "modify", "participant-modify", vec![]);
         }
+        if let Some(coached) = coaches {
+            let whom = coached.as_ref().map_or("everybody", CallSid::as_str);
+            self.log(format!("{call} is heard by {whom} now"));
+            self.effects.push(Effect::Coach { call: call.clone(), coached });
+            self.participant_event(sid, index, "modify", "participant-modify", vec![]);
+        }
         if let Some(hold) = hold {
             self.log(format!("{call} is {} now", if hold { "on hold" } else { "off hold" }));
-            self.effects.push(Effect::Hold { call: call.clone(), hold, url: change.hold_url.clone() });
+            let method = change.hold_method.as_deref().unwrap_or("GET");
+            let link = change.hold_url.clone().map(|url| Link { url, method: http_method(Some(method)) });
+            if hold {
+                self.put_on_hold(call, link.as_ref());
+            } else {
+                self.take_off_hold(call);
+            }
             if hold != before {
                 let event = if hold { "participant-hold" } else { "participant-unhold" };
                 self.participant_event(sid, index, "hold", event, vec![]);
@@ -337,8 +373,10 @@ impl Model {
             let method = http_method(change.announce_method.as_deref());
             self.announce(sid, Some(call.clone()), Link { url, method });
         }
-        let flags =
-            change.end_conference_on_exit.is_some() || change.hold.is_some() || change.muted.is_some();
+        let flags = change.end_conference_on_exit.is_some()
+            || change.hold.is_some()
+            || change.muted.is_some()
+            || change.coaches.is_some();
         if flags {
             // Flex waits for an answer to what it asked, also when nothing changed.
             self.tell_participant(sid, index, "participant.modified");
@@ -387,11 +425,8 @@ impl Model {
         fetch: &Fetch,
         result: Result<VecDeque<Verb>, String>,
     ) {
-        let allowed = |verb: &Verb| {
-            matches!(verb, Verb::Say { .. } | Verb::Play { .. } | Verb::Pause(_) | Verb::Redirect(_))
-        };
         let result = result.and_then(|verbs| {
-            if verbs.iter().all(allowed) {
+            if verbs.iter().all(is_allowed_in_a_conference) {
                 Ok(verbs)
             } else {
                 Err("13248: an announcement may say, play, pause and redirect only".into())
@@ -513,7 +548,7 @@ impl Model {
             ("CallSid".into(), participant.call.to_string()),
             ("Muted".into(), participant.muted.to_string()),
             ("Hold".into(), participant.hold.to_string()),
-            ("Coaching".into(), "false".into()),
+            ("Coaching".into(), participant.coaches.is_some().to_string()),
             ("EndConferenceOnExit".into(), participant.end_on_exit.to_string()),
             ("StartConferenceOnEnter".into(), participant.start_on_enter.to_string()),
         ];

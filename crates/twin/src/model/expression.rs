@@ -1,5 +1,6 @@
 //! TaskRouter's expression language, as far as workflows of voice queues use it
-//! (<https://www.twilio.com/docs/taskrouter/expression-syntax>).
+//! (<https://www.twilio.com/docs/taskrouter/expression-syntax>), and Sync's for live queries, which is much the same
+//! (<https://www.twilio.com/docs/sync/live-query>).
 
 use serde_json::Value;
 
@@ -251,7 +252,8 @@ impl Parser<'_> {
                 return Some(operator);
             }
         }
-        for (word, operator) in [("IN", O::In), ("HAS", O::Has), ("CONTAINS", O::Contains)] {
+        let words = [("IN", O::In), ("NOT_IN", O::NotIn), ("HAS", O::Has), ("CONTAINS", O::Contains)];
+        for (word, operator) in words {
             if self.keyword(word) {
                 return Some(operator);
             }
@@ -285,7 +287,7 @@ impl Parser<'_> {
                 "true" => Operand::Literal(Value::Bool(true)),
                 "false" => Operand::Literal(Value::Bool(false)),
                 "null" => Operand::Literal(Value::Null),
-                "and" | "or" | "not" | "in" | "has" | "contains" => {
+                "and" | "or" | "not" | "in" | "not_in" | "has" | "contains" => {
                     return Err(self.error("an operator where a value was expected"));
                 }
                 _ => Operand::Path(word.clone()),
@@ -364,6 +366,7 @@ mod tests {
             ("language IN ['en', 'de']", true),
             ("language IN ('en')", false),
             ("language NOT IN ['en']", true),
+            ("language not_in [\"en\", \"de\"]", false),
             ("skills HAS 'voice'", true),
             ("skills HAS \"video\"", false),
             ("a_text CONTAINS 'lo th'", true),

@@ -6,7 +6,9 @@ mod bridge;
 mod conference;
 mod connect;
 mod expression;
+mod hold;
 mod outside;
+mod reports;
 mod requests;
 mod routing;
 mod snapshot;
@@ -23,6 +25,8 @@ mod workflow;
 
 pub use account::*;
 pub use api::*;
+pub use expression::{Expression, lookup};
+pub use reports::{Records, Reports};
 pub use twiml::TwimlError;
 pub use workflow::ModelError;
 
@@ -32,7 +36,7 @@ use rejoin_protocol::{
 };
 use state::{
     Call, CallStatus, Conference, Due, Fetch, FetchFor, PlayFor, Playing, Plays, Reservation, Task, Transfer,
-    Worker,
+    Wait, Worker,
 };
 use std::collections::BTreeMap;
 use twiml::Link;
@@ -59,6 +63,8 @@ pub struct Model {
     timers: BTreeMap<TimerId, Due>,
     fetches: BTreeMap<FetchId, Fetch>,
     plays: Plays,
+    /// What those hear who are on hold with a document.
+    holds: BTreeMap<CallSid, Wait>,
 }
 
 impl Model {
@@ -93,6 +99,7 @@ impl Model {
             timers: BTreeMap::new(),
             fetches: BTreeMap::new(),
             plays: BTreeMap::new(),
+            holds: BTreeMap::new(),
         })
     }
 
@@ -215,12 +222,14 @@ impl Model {
         let to = match &playing.of {
             PlayFor::Document(call) | PlayFor::Wait(call) => Audience::Leg(call.clone()),
             PlayFor::Announcement(conference) => self.announcement_audience(conference),
+            PlayFor::Hold(call) => Audience::OnHold(call.clone()),
         };
         match playing.left {
             Some(0) => match playing.of {
                 PlayFor::Document(call) => self.advance(&call),
                 PlayFor::Wait(call) => self.advance_wait(&call),
                 PlayFor::Announcement(conference) => self.advance_announcement(&conference),
+                PlayFor::Hold(call) => self.advance_hold(&call),
             },
             left => {
                 playing.left = left.map(|left| left - 1);
@@ -240,6 +249,7 @@ impl Model {
             FetchFor::Document(call) => self.document_fetched(&call, &fetch, result),
             FetchFor::Wait(call) => self.wait_fetched(&call, &fetch, result),
             FetchFor::Announcement(conference) => self.announcement_fetched(&conference, &fetch, result),
+            FetchFor::Hold(call) => self.hold_fetched(&call, &fetch, result),
         }
     }
 

@@ -33,6 +33,7 @@ impl Model {
 
     /// Gives waiting tasks to workers until nothing more can be given. Called after every event.
     pub(super) fn route(&mut self) {
+        self.offer_transfers();
         self.pass_targets();
         // Each round gives one task, because that changes who is free.
         while let Some((task, worker)) = self.next_match() {
@@ -82,7 +83,7 @@ impl Model {
         let mut waiting: Vec<_> = self
             .tasks
             .iter()
-            .filter(|(_, task)| task.status == TaskStatus::Pending)
+            .filter(|(sid, task)| task.status == TaskStatus::Pending && !self.is_handed_to_queue(sid))
             .map(|(sid, task)| (Reverse(task.priority), task.created, sid.clone()))
             .collect();
         waiting.sort();

@@ -50,7 +50,7 @@ impl Model {
                             "sid": participant.sid, "callSid": participant.call,
                             "kind": participant.kind.as_str(), "joined": participant.left.is_none(),
                             "endConferenceOnExit": participant.end_on_exit, "hold": participant.hold,
-                            "muted": participant.muted, "label": participant.label,
+                            "muted": participant.muted, "coaches": participant.coaches, "label": participant.label,
                         })
                     })
                     .collect();

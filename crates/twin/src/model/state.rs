@@ -120,7 +120,7 @@ pub(super) struct Queued {
     pub(super) music: bool,
 }
 
-/// A document that loops while somebody waits.
+/// A document that plays while somebody waits.
 #[derive(Debug)]
 pub(super) struct Wait {
     pub(super) verbs: Vec<Verb>,
@@ -154,6 +154,7 @@ pub(super) enum FetchFor {
     Document(CallSid),
     Wait(CallSid),
     Announcement(ConferenceSid),
+    Hold(CallSid),
 }
 
 /// Something that plays.
@@ -171,6 +172,7 @@ pub(super) enum PlayFor {
     Document(CallSid),
     Wait(CallSid),
     Announcement(ConferenceSid),
+    Hold(CallSid),
 }
 
 /// A conference.
@@ -273,6 +275,8 @@ pub(super) struct Participant {
     pub(super) label: Option<String>,
     pub(super) hold: bool,
     pub(super) muted: bool,
+    /// Heard by this leg alone.
+    pub(super) coaches: Option<CallSid>,
     pub(super) end_on_exit: bool,
     pub(super) start_on_enter: bool,
     pub(super) joined: Millis,
@@ -408,13 +412,37 @@ pub(super) struct Transfer {
     pub(super) worker: WorkerSid,
     pub(super) queue: Option<TaskQueueSid>,
     pub(super) workflow: WorkflowSid,
-    pub(super) to: WorkerSid,
+    pub(super) to: TransferTo,
     pub(super) mode: TransferMode,
     pub(super) status: TransferStatus,
     /// Why it failed.
     pub(super) failed: Option<&'static str>,
     pub(super) created: Millis,
     pub(super) updated: Millis,
+}
+
+/// To whom, as in `transfer_type` and `transfer_to`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum TransferTo {
+    Worker(WorkerSid),
+    /// To one worker of the queue after the other.
+    Queue(TaskQueueSid),
+}
+
+impl TransferTo {
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Worker(_) => "WORKER",
+            Self::Queue(_) => "QUEUE",
+        }
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        match self {
+            Self::Worker(sid) => sid.as_str(),
+            Self::Queue(sid) => sid.as_str(),
+        }
+    }
 }
 
 /// As in `transfer_mode`.

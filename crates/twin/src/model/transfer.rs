@@ -7,15 +7,18 @@ use super::{
     requests::{Answer, ok},
     state::{
         Joining, ParticipantKind, Reservation, ReservationStatus, TaskStatus, Transfer, TransferMode,
-        TransferStatus,
+        TransferStatus, TransferTo,
     },
     taskrouter::parse_attributes,
 };
-use rejoin_protocol::{CallSid, ConferenceSid, ReservationSid, TaskSid, TransferSid, WorkerSid};
+use rejoin_protocol::{
+    CallSid, ConferenceSid, ReservationSid, TaskQueueSid, TaskSid, TransferSid, WorkerSid,
+};
 use serde_json::Value;
 
 impl Model {
-    /// `POST …/Transfers`: the customer is put on hold, and the task is offered to the other worker. With a cold one
+    /// `POST …/Transfers`: the customer is put on hold, and the task is offered to the other worker, or to one of the
+    /// queue. With a cold one
     /// the first worker's leg is taken out at once.
     ///
     /// # Errors
@@ -39,15 +42,17 @@ impl Model {
             return Err(ApiError::bad_request("the task is not assigned to this worker"));
         }
         let task_sid = reservation.task.clone();
-        let target = WorkerSid::parse(to).ok().and_then(|sid| Some((self.workers.get(&sid)?, sid)));
-        let Some((state, target)) = target else {
-            return Err(ApiError::bad_request("To is no worker; transfers to a queue are not modelled"));
-        };
+        let target =
+            self.target(to).ok_or_else(|| ApiError::bad_request("To is neither a worker nor a queue"))?;
         let Some(task) = self.tasks.get(&task_sid) else { return Err(ApiError::not_found("task")) };
         if task.status != TaskStatus::Assigned {
             return Err(ApiError::bad_request("the task is not assigned, or is being transferred already"));
         }
-        if !self.is_available(state) || self.free_capacity(&target, task.channel) == 0 {
+        let can = match &target {
+            TransferTo::Worker(worker) => self.could_take(worker, task.channel),
+            TransferTo::Queue(_) => true,
+        };
+        if !can {
             return Err(ApiError::bad_request("the worker is not available, or has no capacity left"));
         }
         let Some((conference, customer)) = self.customer_in_conference(&task_sid) else {
@@ -60,6 +65,7 @@ impl Model {
             task.attributes = attributes;
         }
         task.handed_on = mode == TransferMode::Cold;
+        task.rejected_by.clear();
         let transfer = Transfer {
             task: task_sid.clone(),
             reservation: from.clone(),
@@ -74,11 +80,14 @@ impl Model {
             updated: now,
         };
         self.transfers.insert(sid.clone(), transfer);
-        self.log(format!("{sid} {task_sid} is handed over to {target} ({})", mode.as_str()));
+        self.log(format!("{sid} {task_sid} is handed over to {} ({})", target.as_str(), mode.as_str()));
         let hold = ParticipantChange { hold: Some(true), ..ParticipantChange::default() };
         self.change_participant(&conference, &customer, &hold)?;
         self.tell_transfer(&sid);
-        self.reserve(&task_sid, &target, Some(sid.clone()));
+        match &target {
+            TransferTo::Worker(worker) => self.reserve(&task_sid, worker, Some(sid.clone())),
+            TransferTo::Queue(queue) => self.enter_queue(&task_sid, queue),
+        }
         if mode == TransferMode::Cold {
             let own = self.participant_of(&task_sid, |kind| kind.reservation() == Some(from));
             if let Some((_, leg)) = own {
@@ -109,6 +118,67 @@ impl Model {
         self.transfer_reply(sid)
     }
 
+    fn target(&self, to: &str) -> Option<TransferTo> {
+        let worker = WorkerSid::parse(to).ok().filter(|sid| self.workers.contains_key(sid));
+        let queue = || {
+            let sid = TaskQueueSid::parse(to).ok()?;
+            self.account.queues.iter().any(|queue| queue.sid == sid).then_some(TransferTo::Queue(sid))
+        };
+        worker.map(TransferTo::Worker).or_else(queue)
+    }
+
+    /// Is there, and has time?
+    fn could_take(&self, worker: &WorkerSid, channel: usize) -> bool {
+        self.workers.get(worker).is_some_and(|state| self.is_available(state))
+            && self.free_capacity(worker, channel) > 0
+    }
+
+    fn enter_queue(&mut self, sid: &TaskSid, queue: &TaskQueueSid) {
+        let now = self.now;
+        let Some(task) = self.tasks.get_mut(sid) else { return };
+        task.queue = Some(queue.clone());
+        task.queue_entered = Some(now);
+        self.stream_task(sid, "task-queue.entered");
+    }
+
+    /// Is the task on its way into a queue by a transfer, so that its workflow has nothing to say?
+    pub(super) fn is_handed_to_queue(&self, sid: &TaskSid) -> bool {
+        self.open_transfers()
+            .any(|(_, transfer)| transfer.task == *sid && matches!(transfer.to, TransferTo::Queue(_)))
+    }
+
+    fn open_transfers(&self) -> impl Iterator<Item = (&TransferSid, &Transfer)> {
+        self.transfers.iter().filter(|(_, transfer)| transfer.status == TransferStatus::Initiated)
+    }
+
+    /// What is handed over to a queue is offered to whoever there has waited longest.
+    pub(super) fn offer_transfers(&mut self) {
+        let offers: Vec<_> = self
+            .open_transfers()
+            .filter_map(|(sid, transfer)| {
+                let waits =
+                    matches!(transfer.to, TransferTo::Queue(_)) && self.pending_of(&transfer.task).is_empty();
+                waits.then(|| (sid.clone(), transfer.task.clone()))
+            })
+            .collect();
+        for (sid, task) in offers {
+            if let Some(worker) = self.who_takes(&sid, &task) {
+                self.reserve(&task, &worker, Some(sid));
+            }
+        }
+    }
+
+    fn who_takes(&self, sid: &TransferSid, task: &TaskSid) -> Option<WorkerSid> {
+        let transfer = self.transfers.get(sid)?;
+        let task = self.tasks.get(task)?;
+        let stays = |worker: &WorkerSid| transfer.mode == TransferMode::Warm && *worker == transfer.worker;
+        let may = |worker: &WorkerSid| {
+            !stays(worker) && !task.rejected_by.contains(worker) && self.could_take(worker, task.channel)
+        };
+        let free = self.workers.iter().filter(|(sid, _)| may(sid));
+        free.min_by_key(|(sid, worker)| (worker.last_reserved, (*sid).clone())).map(|(sid, _)| sid.clone())
+    }
+
     fn transfer_reply(&self, sid: &TransferSid) -> Answer {
         let transfer = self.transfers.get(sid).ok_or_else(|| ApiError::not_found("transfer"))?;
         Ok(ok(Value::Null, self.bridge_transfer(sid, transfer)))
@@ -131,7 +201,24 @@ impl Model {
             }
             S::Pending | S::Wrapping | S::Completed => return,
         };
+        let to_queue =
+            self.transfers.get(&transfer).is_some_and(|transfer| matches!(transfer.to, TransferTo::Queue(_)));
+        if to_queue && end == TransferStatus::Failed {
+            return self.tell_attempt(&transfer);
+        }
         self.end_transfer(&transfer, end, why);
+    }
+
+    /// One of the queue did not take it; the next one may.
+    fn tell_attempt(&mut self, sid: &TransferSid) {
+        let Some(transfer) =
+            self.transfers.get(sid).filter(|transfer| transfer.status == TransferStatus::Initiated)
+        else {
+            return;
+        };
+        let payload = self.bridge_transfer(sid, transfer);
+        let event_type = "task.transfer-attempt-failed".into();
+        self.effects.push(Effect::Tell { worker: transfer.worker.clone(), event_type, payload });
     }
 
     fn end_transfer(&mut self, sid: &TransferSid, status: TransferStatus, why: Option<&'static str>) {
@@ -179,12 +266,20 @@ impl Model {
     pub(super) fn call_is_over(&mut self, conference: &ConferenceSid) {
         let name = self.conferences.get(conference).map(|state| state.name.clone()).unwrap_or_default();
         let Ok(task) = TaskSid::parse(&name) else { return };
-        let handed_over =
-            |transfer: &Transfer| transfer.task == task && transfer.status == TransferStatus::Initiated;
-        if self.transfers.values().any(handed_over) {
+        let under_way: Vec<TransferSid> = self
+            .open_transfers()
+            .filter(|(_, transfer)| transfer.task == task)
+            .map(|(sid, _)| sid.clone())
+            .collect();
+        for transfer in under_way {
             for offer in self.pending_of(&task) {
                 self.set_reservation(&offer, ReservationStatus::Canceled);
             }
+            self.end_transfer(
+                &transfer,
+                TransferStatus::Failed,
+                Some("Transfer failed because the call is over"),
+            );
         }
         self.nobody_takes(&task);
     }

@@ -84,8 +84,9 @@ impl Model {
             "date_updated": rfc2822(participant.updated),
             "end_conference_on_exit": participant.end_on_exit, "muted": participant.muted,
             "hold": participant.hold, "status": "connected",
-            "start_conference_on_enter": participant.start_on_enter, "coaching": false,
-            "call_sid_to_coach": null, "queue_time": null,
+            "start_conference_on_enter": participant.start_on_enter,
+            "coaching": participant.coaches.is_some(), "call_sid_to_coach": participant.coaches,
+            "queue_time": null,
             "uri": self.voice_path(&format!("Conferences/{sid}/Participants/{}", participant.call)),
         })
     }

@@ -326,7 +326,7 @@ impl Model {
         }));
         match &enqueue.wait {
             Some(link) => self.fetch_wait(sid, &resolved(base, link)),
-            None => self.effects.push(Effect::Hold { call: sid.clone(), hold: true, url: None }),
+            None => self.put_on_hold(sid, None),
         }
         true
     }
@@ -424,7 +424,7 @@ impl Model {
 
     fn stop_music(&mut self, sid: &CallSid, queued: &Queued) {
         if queued.music {
-            self.effects.push(Effect::Hold { call: sid.clone(), hold: false, url: None });
+            self.take_off_hold(sid);
         }
     }
 

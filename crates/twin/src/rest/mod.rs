@@ -18,6 +18,7 @@ use axum::{
     body::Bytes,
     extract::{Path, RawQuery, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    middleware::map_response,
     response::{IntoResponse, Response},
     routing::any,
 };
@@ -25,6 +26,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use form::Form;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicU64, Ordering};
 use subtle::ConstantTimeEq;
 
 /// The routes of api.twilio.com, taskrouter.twilio.com, iam.twilio.com and events.twilio.com.
@@ -34,7 +36,18 @@ pub fn router(twin: Twin) -> Router {
         .route("/@taskrouter.twilio.com/{*path}", any(taskrouter_api))
         .route("/@iam.twilio.com/{*path}", any(iam_api))
         .route("/@events.twilio.com/{*path}", any(events_api))
+        .layer(map_response(numbered))
         .with_state(twin)
+}
+
+/// Every answer has a number, by which Twilio's support finds it.
+async fn numbered(mut response: Response) -> Response {
+    static NUMBER: AtomicU64 = AtomicU64::new(1);
+    let number = format!("RQ{:032x}", NUMBER.fetch_add(1, Ordering::Relaxed));
+    if let Ok(number) = HeaderValue::try_from(number) {
+        response.headers_mut().insert(crate::facts::REQUEST_ID, number);
+    }
+    response
 }
 
 /// A request as far as its meaning goes.

@@ -1,6 +1,6 @@
 //! api.twilio.com: calls, conferences, participants.
 
-use super::{Call, not_found};
+use super::{Call, form::Form, not_found};
 use crate::{
     Twin,
     model::{ApiError, NewParticipant, ParticipantChange, Request},
@@ -67,7 +67,9 @@ pub(super) fn translate(twin: &Twin, call: &Call<'_>) -> Result<Request, ApiErro
                 muted: form.flag("Muted")?,
                 hold: form.flag("Hold")?,
                 hold_url: form.text("HoldUrl").filter(|url| !url.is_empty()),
+                hold_method: form.text("HoldMethod"),
                 end_conference_on_exit: form.flag("EndConferenceOnExit")?,
+                coaches: coaching(form)?,
                 announce_url: form.text("AnnounceUrl"),
                 announce_method: form.text("AnnounceMethod"),
             },
@@ -76,5 +78,17 @@ pub(super) fn translate(twin: &Twin, call: &Call<'_>) -> Result<Request, ApiErro
             Ok(Request::RemoveParticipant(conference(sid)?, leg(call)?))
         }
         _ => Err(missing()),
+    }
+}
+
+/// `Coaching` with `CallSidToCoach`; that one alone means coaching, too.
+fn coaching(form: &Form) -> Result<Option<Option<CallSid>>, ApiError> {
+    let named = form.text("CallSidToCoach").is_some_and(|call| !call.is_empty());
+    let coached = if named { form.sid("CallSidToCoach", CallSid::parse)? } else { None };
+    match (form.flag("Coaching")?, coached) {
+        (Some(false), _) => Ok(Some(None)),
+        (Some(true), None) => Err(ApiError::bad_request("Coaching needs CallSidToCoach")),
+        (Some(true) | None, Some(coached)) => Ok(Some(Some(coached))),
+        (None, None) => Ok(None),
     }
 }

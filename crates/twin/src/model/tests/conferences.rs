@@ -230,23 +230,73 @@ fn hold_and_mute_reach_the_media() {
     world.change(
         &talk,
         &talk.customer.clone(),
-        ParticipantChange {
-            hold: Some(true),
-            hold_url: Some("http://x/music.wav".into()),
-            muted: Some(true),
-            ..ParticipantChange::default()
-        },
+        ParticipantChange { hold: Some(true), muted: Some(true), ..ParticipantChange::default() },
     );
     let call = talk.customer.clone();
-    let url = Some("http://x/music.wav".into());
-    assert!(world.done.contains(&Effect::Hold { call: call.clone(), hold: true, url }));
+    assert!(world.done.contains(&Effect::Hold { call: call.clone(), hold: true, music: true }));
     assert!(world.done.contains(&Effect::Mute { call: call.clone(), muted: true }));
     // Leaving takes both back.
     world.clear();
     world.document("http://server/new", "<Pause/>");
     world.redirect(&call, "http://server/new", None).expect("redirected");
-    assert!(world.done.contains(&Effect::Hold { call: call.clone(), hold: false, url: None }));
+    assert!(world.done.contains(&Effect::Hold { call: call.clone(), hold: false, music: false }));
     assert!(world.done.contains(&Effect::Mute { call, muted: false }));
+}
+
+fn hold_with(url: &str) -> ParticipantChange {
+    ParticipantChange { hold: Some(true), hold_url: Some(url.into()), ..ParticipantChange::default() }
+}
+
+#[test]
+fn a_document_plays_on_hold_and_no_longer() {
+    let (mut world, talk) = World::talk(false);
+    world.document("http://server/hold", "<Say>Wait</Say><Play loop=\"0\">sound.wav</Play>");
+    let call = talk.customer.clone();
+    let on_hold = Audience::OnHold(call.clone());
+    world.change(&talk, &call, hold_with("http://server/hold"));
+    assert!(world.done.contains(&Effect::Hold { call: call.clone(), hold: true, music: false }));
+    assert_eq!(world.callback("participant-hold").len(), world.callback("participant-join").len());
+    let sound = Sound::Url("http://server/sound.wav".into());
+    let mut last = None;
+    for wanted in [Sound::Say("Wait".into()), sound.clone(), sound.clone(), sound] {
+        let (play, what) = world.playing(&on_hold).expect("a sound");
+        assert_eq!(what, wanted);
+        last = Some(play);
+        world.tell(Event::Played { play });
+    }
+    world.change(&talk, &call, hold(false));
+    assert!(world.done.contains(&Effect::Hold { call, hold: false, music: false }));
+    world.clear();
+    world.tell(Event::Played { play: last.expect("played") });
+    assert_eq!(world.playing(&on_hold), None, "what played on hold is over with it");
+}
+
+#[test]
+fn a_document_on_hold_is_not_begun_again() {
+    let (mut world, talk) = World::talk(false);
+    world.document("http://server/hold", "<Redirect>more</Redirect>");
+    world.document("http://server/more", "<Say>Wait</Say>");
+    let call = talk.customer.clone();
+    world.change(&talk, &call, hold_with("http://server/hold"));
+    let (play, what) = world.playing(&Audience::OnHold(call.clone())).expect("a sound");
+    assert_eq!(what, Sound::Say("Wait".into()));
+    world.clear();
+    world.tell(Event::Played { play });
+    assert_eq!(world.playing(&Audience::OnHold(call)), None);
+}
+
+#[test]
+fn without_a_document_that_may_play_there_is_twilios_music() {
+    let (mut world, talk) = World::talk(false);
+    world.broken("http://server/broken");
+    world.document("http://server/enqueue", "<Hangup/>");
+    let call = talk.customer.clone();
+    for url in ["http://server/broken", "http://server/enqueue"] {
+        world.clear();
+        world.change(&talk, &call, hold_with(url));
+        assert!(world.done.contains(&Effect::Hold { call: call.clone(), hold: true, music: true }), "{url}");
+    }
+    assert_eq!(world.call_status(&call), "in-progress");
 }
 
 #[test]
@@ -378,7 +428,7 @@ fn a_conference_of_a_task_knows_its_customer() {
     let request = Request::UpdateCustomerParticipant { task: talk.task.clone(), change: hold(true) };
     let reply = world.ask(request).expect("held");
     assert_eq!(reply.bridge["sid"], talk.task.as_str());
-    assert!(world.done.contains(&Effect::Hold { call: talk.customer, hold: true, url: None }));
+    assert!(world.done.contains(&Effect::Hold { call: talk.customer, hold: true, music: true }));
     let other = Request::UpdateCustomerParticipant { task: TaskSid::numbered(9), change: hold(true) };
     assert_eq!(world.ask(other).expect_err("unknown").status, 404);
 }

@@ -5,5 +5,6 @@ mod conferences;
 mod outside;
 mod random;
 mod routing;
+mod supervisors;
 mod transfers;
 mod world;

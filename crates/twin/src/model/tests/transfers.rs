@@ -1,9 +1,8 @@
-//! Handing over, kicking, ending for all, and listening in.
+//! Handing over, kicking, and ending for all.
 
-use super::world::{CALLBACK, Talk, World, ada, bo, value};
+use super::world::{CALLBACK, Talk, World, ada, bo, told, value};
 use crate::model::{Effect, Event, ParticipantChange, Reply, Request};
-use rejoin_protocol::{CallSid, Millis, ReservationSid, TransferSid, WorkerSid};
-use serde_json::Value;
+use rejoin_protocol::{CallSid, ReservationSid, TaskQueueSid, TransferSid};
 
 fn transfer(world: &mut World, talk: &Talk, mode: &str) -> Result<Reply, crate::model::ApiError> {
     world.ask(Request::Transfer {
@@ -36,17 +35,6 @@ fn handed_over() -> (World, Talk, ReservationSid, CallSid) {
 
 fn held(world: &World, talk: &Talk, call: &CallSid) -> bool {
     world.model.in_conference(&talk.conference, call).expect("in the conference").hold
-}
-
-/// The last event of this kind that a worker's desktop was told.
-fn told(world: &World, to: &WorkerSid, wanted: &str) -> Value {
-    let found = world.done.iter().rev().find_map(|effect| match effect {
-        Effect::Tell { worker, event_type, payload } if worker == to && event_type == wanted => {
-            Some(payload.clone())
-        }
-        _ => None,
-    });
-    found.unwrap_or_else(|| panic!("{to} is told no {wanted}"))
 }
 
 #[test]
@@ -159,6 +147,76 @@ fn a_cold_one_that_is_refused_goes_to_the_next_agent() {
     assert_eq!(world.task_status(&talk.task), "assigned");
 }
 
+/// Ada hands her customer over to a queue in which there is nobody but her.
+fn handing_to_queue(mode: &str) -> (World, Talk) {
+    let (mut world, talk) = World::talk(false);
+    let request = Request::Transfer {
+        worker: ada(),
+        reservation: talk.reservation.clone(),
+        to: TaskQueueSid::numbered(3).to_string(),
+        mode: Some(mode.into()),
+        attributes: None,
+    };
+    world.clear();
+    world.ask(request).expect("a transfer");
+    (world, talk)
+}
+
+#[test]
+fn a_queue_offers_it_to_one_worker_after_the_other() {
+    for mode in ["WARM", "COLD"] {
+        let (mut world, talk) = handing_to_queue(mode);
+        let initiated = told(&world, &ada(), "task.transfer-initiated");
+        assert_eq!(
+            (&initiated["transfer_type"], &initiated["transfer_mode"]),
+            (&"QUEUE".into(), &mode.into())
+        );
+        assert_eq!(initiated["transfer_to"], TaskQueueSid::numbered(3).as_str());
+        assert!(held(&world, &talk, &talk.customer), "{mode}");
+        let waiting = if mode == "WARM" { "assigned" } else { "pending" };
+        assert_eq!(world.task_status(&talk.task), waiting, "nobody is there");
+        assert_eq!(world.live(&talk.conference).len(), if mode == "WARM" { 2 } else { 1 });
+
+        world.available(&bo());
+        let (offer, task) = world.reservation_of(&bo());
+        assert_eq!((task, world.task_status(&talk.task)), (talk.task.clone(), "reserved"));
+        assert_eq!(told(&world, &bo(), "reservation.created")["task_transfer"]["transfer_type"], "QUEUE");
+        world.reservation_status(&offer, "rejected").expect("rejected");
+        assert_eq!(told(&world, &ada(), "task.transfer-attempt-failed")["transfer_status"], "initiated");
+        assert_eq!(world.task_status(&talk.task), waiting, "it waits for the next one");
+
+        world.activity(&bo(), 2);
+        world.available(&bo());
+        let (again, _) = world.reservation_of(&bo());
+        let leg = world.accept(&again, false);
+        world.tell(Event::Answered { call: leg.clone() });
+        assert_eq!(told(&world, &ada(), "task.transfer-completed")["transfer_status"], "complete");
+        assert_eq!(world.live(&talk.conference).last(), Some(&leg));
+        assert_eq!(world.task_status(&talk.task), "assigned");
+    }
+}
+
+#[test]
+fn a_transfer_to_a_queue_can_be_canceled_and_ends_with_the_call() {
+    let (mut world, talk) = handing_to_queue("WARM");
+    let sid = told(&world, &ada(), "task.transfer-initiated")["sid"].as_str().map(str::to_owned);
+    let cancel = Request::UpdateTransfer {
+        worker: ada(),
+        transfer: TransferSid::parse(sid.as_deref().unwrap_or_default()).expect("a SID"),
+        status: "canceled".into(),
+    };
+    world.ask(cancel).expect("canceled");
+    world.available(&bo());
+    assert_eq!(world.task_status(&talk.task), "assigned", "nobody is offered it any more");
+
+    let (mut world, talk) = handing_to_queue("COLD");
+    world.reservation_status(&talk.reservation, "completed").expect("completed");
+    assert_eq!(world.task_status(&talk.task), "reserved", "she, who alone is there, is offered it");
+    world.tell(Event::HungUp { call: talk.customer.clone() });
+    assert_eq!(told(&world, &ada(), "task.transfer-failed")["transfer_status"], "failed");
+    assert_eq!(world.task_status(&talk.task), "canceled");
+}
+
 #[test]
 fn a_customer_who_hangs_up_meanwhile_ends_the_offer() {
     for mode in ["WARM", "COLD"] {
@@ -237,27 +295,4 @@ fn ending_it_for_all_hangs_up_everybody() {
     assert_eq!((world.reservation(&offer), world.reservation(&talk.reservation)), ("wrapping", "wrapping"));
     told(&world, &ada(), "task.wrapup");
     assert_eq!(value(&world.callback("conference-end"), "ReasonConferenceEnded"), "conference-ended-via-api");
-}
-
-#[test]
-fn a_supervisor_listens_and_is_not_heard() {
-    let (mut world, talk) = World::talk(false);
-    let supervise = Request::Supervise {
-        reservation: talk.reservation.clone(),
-        supervisor: bo(),
-        to: "client:bo_40example_2Ecom".into(),
-    };
-    world.ask(supervise.clone()).expect("rings");
-    let leg = world.rung().expect("a phone rings");
-    world.clear();
-    world.tell(Event::Answered { call: leg.clone() });
-    assert_eq!(world.live(&talk.conference), [talk.customer.clone(), talk.agent.clone(), leg.clone()]);
-    assert!(world.done.contains(&Effect::Mute { call: leg.clone(), muted: true }));
-    assert_eq!(value(&world.callback("participant-join"), "Muted"), "true");
-    assert_eq!(told(&world, &ada(), "participant.added")["type"], "supervisor");
-    world.tell(Event::HungUp { call: leg });
-    assert_eq!(world.live(&talk.conference).len(), 2, "the call goes on");
-    world.tell(Event::HungUp { call: talk.agent.clone() });
-    world.pass(Millis::seconds(1));
-    assert_eq!(world.ask(supervise).expect_err("no call").status, 400);
 }

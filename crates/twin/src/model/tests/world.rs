@@ -361,3 +361,14 @@ pub(super) fn queue_with(attributes: &str, task: &str, after: &str) -> String {
 pub(super) fn everyone() -> Value {
     json!(TaskQueueSid::numbered(1))
 }
+
+/// The last event of this kind that a worker's desktop was told.
+pub(super) fn told(world: &World, to: &WorkerSid, wanted: &str) -> Value {
+    let found = world.done.iter().rev().find_map(|effect| match effect {
+        Effect::Tell { worker, event_type, payload } if worker == to && event_type == wanted => {
+            Some(payload.clone())
+        }
+        _ => None,
+    });
+    found.unwrap_or_else(|| panic!("{to} is told no {wanted}"))
+}
