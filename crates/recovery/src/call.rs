@@ -7,6 +7,7 @@ mod ask;
 mod awaited;
 mod beside;
 mod closing;
+mod coach;
 mod hold_line;
 mod in_place;
 mod keep;
@@ -14,6 +15,7 @@ mod known;
 mod loss;
 mod others;
 mod out;
+mod own_hold;
 mod pages;
 mod purpose;
 mod queue;
@@ -24,6 +26,7 @@ mod watch;
 
 pub use agent_hold::AgentHold;
 pub(crate) use out::Out;
+pub use own_hold::{HoldStage, OurHold};
 pub use recovery::{Ending, Phase, Prepared, Recovery};
 pub use released::Next;
 
@@ -70,6 +73,9 @@ pub struct Call {
     /// The newest page of each worker that has found the task, but had no call for it: by its epoch.
     #[serde(default)]
     pub hellos: BTreeMap<WorkerSid, u64>,
+    /// Pages that have said goodbye before their leg was known, by worker: the newest one's epoch.
+    #[serde(default)]
+    pub goodbyes: BTreeMap<WorkerSid, u64>,
     /// Sequence numbers that were taken already.
     pub seen: BTreeSet<u64>,
     /// Registrations and marks that were taken already: a page repeats them until it is answered.
@@ -110,6 +116,9 @@ pub struct Call {
     /// When the customer's agents were lost lately, here and in the conferences before (points in time).
     #[serde(default)]
     pub losses: BTreeSet<Millis>,
+    /// Is the customer on hold because of us?
+    #[serde(default)]
+    pub our_hold: Option<OurHold>,
     /// The recovery, when one has begun: the customer has nobody.
     pub recovery: Option<Recovery>,
     /// What the allow list says of it, where there is one.
@@ -177,6 +186,7 @@ impl Call {
             on_purpose: BTreeMap::new(),
             marked_at: BTreeMap::new(),
             hellos: BTreeMap::new(),
+            goodbyes: BTreeMap::new(),
             seen: BTreeSet::new(),
             delivered: BTreeSet::new(),
             told: VecDeque::new(),
@@ -192,6 +202,7 @@ impl Call {
             released: None,
             to_hold: BTreeSet::new(),
             losses: BTreeSet::new(),
+            our_hold: None,
             recovery: None,
             allowance: Allowance::default(),
             beside: BTreeMap::new(),
@@ -218,6 +229,7 @@ impl Call {
         self.hold_again(out);
         self.put_back_agent_hold(out);
         self.follow(out);
+        self.end_our_hold(out);
         self.close(out);
         self.keep_watch(out);
     }

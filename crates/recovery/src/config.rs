@@ -15,12 +15,15 @@ macro_rules! durations {
             /// Is an agent whose leg still stands put back into the same conference (R1)? If not, the leg is removed at
             /// once and the customer comes back through the queue (R2). Default: yes.
             pub in_place: bool,
+            /// Is a customer who is alone told and comforted on hold? If not, by announcements to the conference, which
+            /// play on over the agent who is back. Default: yes.
+            pub customer_hold: bool,
             $($(#[$about])* #[serde(rename = $name)] pub $field: $kind,)*
         }
 
         impl Default for Config {
             fn default() -> Self {
-                Self { in_place: true, $($field: $default,)* }
+                Self { in_place: true, customer_hold: true, $($field: $default,)* }
             }
         }
 

@@ -114,6 +114,27 @@ pub enum Action {
         /// Is the customer on hold?
         unhold: bool,
     },
+    /// `POST Participants/{customer}`: `Hold=true` with a `HoldUrl` of ours, because the customer is alone; `Hold=false`
+    /// first, when held.
+    HoldCustomer {
+        /// Where.
+        conference: ConferenceSid,
+        /// Whose leg.
+        customer: CallSid,
+        /// Of which recovery; our TwiML is asked for by it.
+        recovery: RecoveryId,
+        /// Has the agent put the customer on hold?
+        held: bool,
+        /// Was the customer told already, so that comfort audio is enough?
+        told: bool,
+    },
+    /// `POST Participants/{customer}`: `Hold=false`, because our hold is over.
+    EndHold {
+        /// Where.
+        conference: ConferenceSid,
+        /// Whose leg.
+        customer: CallSid,
+    },
     /// `POST Participants/{leg}`: `EndConferenceOnExit=false`, because Flex set it again.
     KeepConference {
         /// Where.
@@ -146,7 +167,9 @@ pub enum Action {
         /// The ping's task.
         task: TaskSid,
     },
-    /// `POST Calls/{CA}` with `Url`: the customer goes into the queue. Once per recovery and target.
+    /// `POST Calls/{CA}` with `Url`: the customer goes into the queue. Once per recovery and target. When others stay
+    /// behind for whom the call must not end with that, `POST Participants/{customer}` comes first: `Hold=false`,
+    /// `EndConferenceOnExit=false`.
     Requeue {
         /// Of which recovery; our TwiML is asked for by it.
         recovery: RecoveryId,
@@ -156,6 +179,9 @@ pub enum Action {
         conference: ConferenceSid,
         /// The agent who is to get the call; `None`: any.
         target: Option<WorkerSid>,
+        /// Are there others?
+        #[serde(default)]
+        free: bool,
     },
     /// `POST Reservations/{WR}` `ReservationStatus=completed`. Once per recovery.
     CompleteReservation {
@@ -192,6 +218,18 @@ pub enum Action {
         conference: ConferenceSid,
         /// Whose leg.
         leg: CallSid,
+    },
+    /// `GET Participants/{coach}`, and if she coaches the old leg still, `POST` it with `Coaching=true` and the new leg as
+    /// `CallSidToCoach`: the agent whom a supervisor coaches is back by another leg.
+    CoachInstead {
+        /// Where.
+        conference: ConferenceSid,
+        /// The supervisor's leg.
+        coach: CallSid,
+        /// The agent's old leg.
+        before: CallSid,
+        /// The new one.
+        now: CallSid,
     },
     /// `POST Participants/{leg}`: `Hold=false`, because whoever put somebody on hold is gone.
     Unhold {

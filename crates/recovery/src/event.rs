@@ -143,6 +143,9 @@ pub struct ParticipantFlags {
     pub hold: bool,
     /// Muted?
     pub muted: bool,
+    /// Heard by one agent alone: a supervisor who coaches.
+    #[serde(default)]
+    pub coaching: bool,
 }
 
 /// `ReasonParticipantLeft` (<https://www.twilio.com/docs/voice/twiml/conference>).

@@ -16,7 +16,9 @@ mod rights;
 mod seen;
 mod task_event;
 
-pub use call::{Agent, AgentHold, Call, Ending, Next, Participant, Phase, Prepared, Recovery};
+pub use call::{
+    Agent, AgentHold, Call, Ending, HoldStage, Next, OurHold, Participant, Phase, Prepared, Recovery,
+};
 pub use config::{Changes, Config, Policies};
 pub use effect::{Action, Announcement, Effect, Note, Timer};
 pub use event::{

@@ -1,7 +1,7 @@
 //! The agent's own hold of the customer. It is ended so that the customer can be told what is going on, and put back as
 //! soon as the same agent comes back: the agent sees it in Flex as it was, and must not be heard unawares.
 
-use super::{Call, Ending, Out, Phase, SOON};
+use super::{Call, Ending, HoldStage, Out, Phase, SOON};
 use crate::Action;
 use rejoin_protocol::CallSid;
 use serde::{Deserialize, Serialize};
@@ -23,13 +23,14 @@ impl Call {
         self.customer.as_ref().and_then(|leg| self.participants.get(leg)).is_some_and(|p| p.flags.hold)
     }
 
-    /// Is there a hold that has to be ended, because the customer is to hear us? That it was is remembered.
+    /// Is there a hold that has to be ended, because the customer is to hear us? If it was the agent's, that is
+    /// remembered.
     pub(super) fn ends_agent_hold(&mut self) -> bool {
         let held = self.is_customer_held();
         let Some(recovery) = &mut self.recovery else { return held };
         // What we have put back may not have been told yet.
         let held = held || recovery.agent_hold == AgentHold::PutBack;
-        if held {
+        if held && self.our_hold.is_none() {
             recovery.agent_hold = AgentHold::Ended;
             recovery.prepared.freed = false;
         }
@@ -38,15 +39,24 @@ impl Call {
 
     /// Whoever comes back in place finds the customer on hold already, before any word is spoken.
     pub(super) fn put_back_agent_hold(&mut self, out: &mut Out<'_>) {
-        if let Some(customer) = self.customer.clone()
-            && self.customer_joined()
-            && self.is_to_be_held_here()
-            && let Some(recovery) = &mut self.recovery
-            // Else the customer would be taken off hold after that.
-            && recovery.prepared.freed
-            && recovery.agent_hold == AgentHold::Ended
-        {
-            recovery.agent_hold = AgentHold::PutBack;
+        let Some(customer) = self.customer.clone() else { return };
+        if !self.customer_joined() || !self.is_to_be_held_here() {
+            return;
+        }
+        let Some(recovery) = self.recovery.as_mut().filter(|r| r.agent_hold == AgentHold::Ended) else {
+            return;
+        };
+        let is_held = match self.our_hold.map(|ours| ours.stage) {
+            // Twilio has not answered yet. Whatever is asked for now could come before that.
+            Some(HoldStage::Asked | HoldStage::Ending) => return,
+            None if !recovery.prepared.freed => return,
+            // Our hold becomes the agent's.
+            Some(HoldStage::On) => true,
+            Some(HoldStage::Doubtful) | None => false,
+        };
+        recovery.agent_hold = AgentHold::PutBack;
+        self.our_hold = None;
+        if !is_held {
             let conference = self.conference.clone();
             self.act(out, Action::HoldParticipant { conference, leg: customer }, SOON);
         }

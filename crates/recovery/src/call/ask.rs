@@ -1,6 +1,6 @@
 //! What is asked of a call.
 
-use super::{Agent, Call, Phase, Recovery};
+use super::{Agent, Call, HoldStage, Phase, Recovery};
 use crate::{Action, LeaveReason};
 use rejoin_protocol::{CallSid, RecoveryId};
 
@@ -57,6 +57,13 @@ impl Call {
         self.recovery.iter().chain(self.beside.values())
     }
 
+    /// Is the task being read, of which nothing is known yet, and may what the customer is told wait for it? When the agent
+    /// is back he is sent on as soon as it is read, and is to be told before.
+    pub fn is_task_awaited(&self) -> bool {
+        let awaited = |r: &Recovery| r.phase == Phase::Holding && !r.prepared.marked && !r.back;
+        self.attributes.is_empty() && self.recovery.as_ref().is_some_and(awaited)
+    }
+
     pub(crate) fn has_open_recovery(&self) -> bool {
         self.recovery.as_ref().is_some_and(Recovery::is_open)
     }
@@ -69,9 +76,12 @@ impl Call {
                 Phase::Requeueing { .. } | Phase::Queued { .. } | Phase::Ended(_) => false,
             }),
             Action::Requeue { recovery, target, .. } => {
-                phase(recovery) == Some(&Phase::Requeueing { target: target.clone() })
+                // It may have waited for its turn, and an agent have come meanwhile.
+                phase(recovery) == Some(&Phase::Requeueing { target: target.clone() }) && !self.is_connected()
             }
             Action::Announce { .. } | Action::FreeCustomer { .. } => self.has_open_recovery(),
+            Action::HoldCustomer { .. } => self.wants_of_our_hold(HoldStage::Asked),
+            Action::EndHold { .. } => self.wants_of_our_hold(HoldStage::Ending),
             Action::EndConference { .. } => self.is_orphaned(),
             Action::GiveUp { recovery, .. } => phase(recovery).is_some_and(|phase| {
                 matches!(phase, Phase::Requeueing { target: None } | Phase::Queued { target: None })
@@ -81,6 +91,7 @@ impl Call {
                 self.is_joined(leg) && self.participants.get(leg).is_some_and(|p| p.flags.hold)
             }
             Action::HoldParticipant { leg, .. } => self.wants_hold_of(leg),
+            Action::CoachInstead { coach, now, .. } => self.is_coaching(coach) && self.is_joined(now),
             Action::KeepConference { .. }
             | Action::MarkTask { .. }
             | Action::EndPing { .. }

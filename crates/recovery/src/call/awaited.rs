@@ -65,6 +65,8 @@ impl Call {
                     self.announce(out, Announcement::Interrupted);
                 }
             }
+            Action::HoldCustomer { .. } => self.our_hold_done(out, outcome),
+            Action::EndHold { .. } => self.our_hold_ended(outcome),
             Action::MarkTask { .. } => {
                 self.prepare(|p| p.marked = true);
                 if let Outcome::TaskRead { attributes } = outcome {
@@ -101,6 +103,7 @@ impl Call {
             | Action::MoveParticipant { .. }
             | Action::Unhold { .. }
             | Action::HoldParticipant { .. }
+            | Action::CoachInstead { .. }
             | Action::EndConference { .. } => {}
         }
         self.evaluate(out);

@@ -134,6 +134,7 @@ impl Call {
         absence.phase = Phase::Ended(ending.clone());
         let absence = absence.clone();
         self.settle(leg);
+        self.coach_again(out, leg);
         if self.is_joined(leg) {
             self.remove_leg(out, leg); // nobody is at it
         }
@@ -163,7 +164,8 @@ impl Call {
         }
         for (leg, participant) in &self.participants {
             let of_nobody = self.agents.get(leg).is_some_and(|agent| !self.is_at(leg, agent));
-            if self.is_joined(leg) && participant.flags.hold && !of_nobody {
+            let by_us = self.our_hold.is_some() && Some(leg) == self.customer.as_ref();
+            if self.is_joined(leg) && participant.flags.hold && !of_nobody && !by_us {
                 let (conference, leg) = (self.conference.clone(), leg.clone());
                 self.act(out, Action::Unhold { conference, leg }, SOON);
             }

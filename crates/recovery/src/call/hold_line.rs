@@ -2,22 +2,28 @@
 
 use super::{AHEAD, Call, Ending, LATER, Out, Phase, Prepared, SOON};
 use crate::{Action, Announcement, Note, Timer};
-use rejoin_protocol::{Millis, RecoveryId, TaskSid};
+use rejoin_protocol::{CallSid, Millis, RecoveryId, TaskSid};
 
 /// How long a reachable agent waits for what should come before the requeue.
 const PREPARE: Millis = Millis::seconds(2);
 
 impl Call {
     pub(super) fn tell_customer(&mut self, out: &mut Out<'_>) {
+        let comes = self.has_stranger();
         // On hold there is no silence, and whoever joins again is to find the customer there.
         let stays_on_hold = self.is_customer_held();
-        let Some(recovery) = self.recovery.as_mut().filter(|r| !r.announced) else { return };
+        let Some(recovery) = self.recovery.as_mut().filter(|recovery| !recovery.stranded) else { return };
         match recovery.phase {
-            Phase::Rejoining if stays_on_hold => return,
-            Phase::Away | Phase::Rejoining | Phase::Holding => {}
+            Phase::Away | Phase::Holding => {}
+            // Whoever has come is about to talk. If that is not the agent, the customer is told with the second rung.
+            Phase::Rejoining if comes || stays_on_hold => return,
+            Phase::Rejoining => {}
             Phase::Grace | Phase::Requeueing { .. } | Phase::Queued { .. } | Phase::Ended(_) => return,
         }
-        recovery.announced = true;
+        let told = std::mem::replace(&mut recovery.announced, true);
+        if self.hold_customer(out, told) || told {
+            return;
+        }
         match self.customer.clone().filter(|_| self.ends_agent_hold()) {
             // As soon as the customer can hear it.
             Some(customer) => {
@@ -32,6 +38,15 @@ impl Call {
         self.act(out, Action::Announce { conference: self.conference.clone(), what }, Millis::seconds(10));
     }
 
+    fn free_customer(&mut self, out: &mut Out<'_>, customer: CallSid, told: bool) {
+        // A held customer is told as soon as he can hear it; one who was told is not told again.
+        let unhold = self.ends_agent_hold();
+        if !unhold && !told {
+            self.announce(out, Announcement::Interrupted);
+        }
+        self.act(out, Action::FreeCustomer { conference: self.conference.clone(), customer, unhold }, SOON);
+    }
+
     pub(super) fn announcement_ended(&mut self, out: &mut Out<'_>) {
         let still = self.recovery.as_ref().is_some_and(|r| match r.phase {
             Phase::Away | Phase::Holding => true,
@@ -40,7 +55,7 @@ impl Call {
             // The agent is about to be there, and what plays cannot be stopped.
             Phase::Grace | Phase::Rejoining | Phase::Ended(_) => false,
         });
-        if still && !self.ended {
+        if still && !self.ended && !self.hears_us_on_hold() {
             self.announce(out, Announcement::Comfort);
         }
     }
@@ -71,16 +86,18 @@ impl Call {
             reservation: recovery.agent.reservation.clone(),
             ttl,
         };
-        // A held customer is told as soon as he can hear it; one who was told is not told again.
         let told = std::mem::replace(&mut recovery.announced, true);
-        let unhold = self.ends_agent_hold();
         self.note(out, Note::HoldingTheLine);
         self.clear_timer(out, Timer::Announce);
         self.clear_timer(out, Timer::Rejoin);
-        if !unhold && !told {
-            self.announce(out, Announcement::Interrupted);
+        if self.hold_customer(out, told) {
+            self.prepare(|prepared| {
+                prepared.was_alone = true;
+                prepared.freed = true;
+            });
+        } else {
+            self.free_customer(out, customer, told);
         }
-        self.act(out, Action::FreeCustomer { conference: self.conference.clone(), customer, unhold }, SOON);
         self.act(out, Action::MarkTask { task: self.task.clone(), at: lost_at }, SOON);
         if ttl > AHEAD && !back && !too_often {
             self.act(out, ping, ttl);

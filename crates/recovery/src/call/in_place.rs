@@ -52,6 +52,7 @@ impl Call {
             return;
         }
         self.settle(&lost);
+        self.coach_again(out, &lost);
         if self.is_joined(&lost) {
             // Flex closes it; if not, nobody is at it any more.
             self.remove_leg(out, &lost);

@@ -96,6 +96,7 @@ impl Call {
         }
         self.clear_timer(out, Timer::Learn);
         self.evaluate(out);
+        self.recall_goodbye(out, worker, registration.epoch);
     }
 
     /// Another task's conference, or somebody else's leg?

@@ -27,6 +27,9 @@ impl Call {
 
     fn agent_gone(&mut self, out: &mut Out<'_>, leg: &CallSid) {
         let Some(agent) = self.agents.get(leg).cloned() else { return };
+        if self.recoveries().any(|recovery| recovery.lost_leg == *leg && !recovery.is_open()) {
+            return self.settle(leg); // told late: it was missed, and that is over
+        }
         let reason = self.participants.get(leg).and_then(|p| p.left);
         let on_purpose = self.on_purpose.get(&agent.reservation).copied();
         let by_others = !agent.removing
@@ -135,19 +138,26 @@ impl Call {
             reservation_freed: false,
             agent_hold: AgentHold::default(),
             stranded: false,
+            let_go: 0,
             moved_to: None,
             agent,
         })
     }
 
     pub(super) fn grace_is_over(&mut self, out: &mut Out<'_>) {
-        match self.recovery.as_ref().map(|recovery| &recovery.phase) {
-            Some(Phase::Grace) => self.hold_the_line(out),
-            Some(Phase::Rejoining) if !self.has_stranger() => {
+        let Some(recovery) = &self.recovery else { return };
+        match recovery.phase {
+            Phase::Grace => self.hold_the_line(out),
+            Phase::Rejoining if !self.is_joined(&recovery.lost_leg) && !self.has_stranger() => {
                 self.note(out, Note::NotInPlace);
                 self.hold_the_line(out);
             }
-            _ => {}
+            Phase::Away
+            | Phase::Rejoining
+            | Phase::Holding
+            | Phase::Requeueing { .. }
+            | Phase::Queued { .. }
+            | Phase::Ended(_) => {}
         }
     }
 }

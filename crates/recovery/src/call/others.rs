@@ -59,7 +59,8 @@ impl Call {
             let action = Action::MoveParticipant {
                 leg,
                 into: into.clone(),
-                muted: participant.flags.muted,
+                // A coach was not heard by the customer, and who would be coached there is not known.
+                muted: participant.flags.muted || participant.flags.coaching,
                 end_on_exit: participant.flags.end_conference_on_exit,
                 label: participant.label,
             };

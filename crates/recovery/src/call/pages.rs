@@ -55,7 +55,15 @@ impl Call {
 
     /// The page is gone and has left its leg standing.
     pub(crate) fn goodbye(&mut self, out: &mut Out<'_>, worker: &WorkerSid, epoch: u64) {
-        if !out.config.in_place || self.closed || !self.customer_joined() {
+        if !out.config.in_place || self.closed {
+            return;
+        }
+        if !self.agents.values().any(|agent| agent.worker == *worker && agent.epoch == epoch) {
+            // It has overtaken the registration.
+            let newest = self.goodbyes.entry(worker.clone()).or_default();
+            *newest = epoch.max(*newest);
+        }
+        if !self.customer_joined() {
             return;
         }
         let own = self.agents.iter().filter(|(_, agent)| agent.worker == *worker);
@@ -84,5 +92,15 @@ impl Call {
         }
         self.push(out);
         self.evaluate(out);
+    }
+
+    /// A page that has registered may have said goodbye before that was taken. That counts once: a page that comes to
+    /// life again may register again.
+    pub(super) fn recall_goodbye(&mut self, out: &mut Out<'_>, worker: &WorkerSid, epoch: u64) {
+        if self.goodbyes.get(worker).is_some_and(|said| *said >= epoch)
+            && let Some(said) = self.goodbyes.remove(worker)
+        {
+            self.goodbye(out, worker, said);
+        }
     }
 }

@@ -6,6 +6,9 @@ use rejoin_protocol::api::Failure;
 use rejoin_protocol::{CallSid, Millis, RecoveryId, TaskSid, WorkerSid};
 use std::collections::BTreeSet;
 
+/// So often a queue that does not keep the customer is tried.
+const TRIES: u32 = 10;
+
 impl Call {
     /// To the agent who was lost, as long as that does not happen too often.
     pub(super) fn requeue_as_decided(&mut self, out: &mut Out<'_>) {
@@ -17,12 +20,15 @@ impl Call {
     }
 
     pub(super) fn requeue(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>, deadline: Millis) {
+        let others = self.customer_joined() && self.others().next().is_some();
         let (Some(recovery), Some(customer)) = (&self.recovery, self.customer.clone()) else { return };
+        let free = others && recovery.prepared.was_alone;
         let action = Action::Requeue {
             recovery: recovery.id.clone(),
             customer,
             conference: self.conference.clone(),
             target: target.cloned(),
+            free,
         };
         self.act(out, action, out.now.until(deadline));
         self.goes_to_queue(out, target, deadline);
@@ -59,6 +65,13 @@ impl Call {
             }
         };
         match outcome {
+            // An agent has come before he was sent, and keeps him.
+            Outcome::Overtaken | Outcome::Failed { .. } if waits && self.is_connected() => {
+                if let Some(recovery) = &mut self.recovery {
+                    recovery.phase = Phase::Holding;
+                }
+                self.end_if_covered(out);
+            }
             // The customer's call is over. The music of an earlier stay in the queue may have said that he is in it.
             Outcome::Gone if waits || queued => self.end_recovery(out, &Ending::CustomerLeft),
             Outcome::Failed { .. } if waits && target.is_some() => {
@@ -120,9 +133,23 @@ impl Call {
         self.evaluate(out);
     }
 
+    /// Does a customer whom the queue has not kept go into it again? If not, he is told that it did not work. One who has
+    /// an agent as far as is known is not given up.
+    pub fn goes_to_queue_again(&self) -> bool {
+        self.recovery.as_ref().is_none_or(|recovery| {
+            recovery.let_go < TRIES && !matches!(recovery.phase, Phase::Ended(Ending::Failed { .. }))
+        })
+    }
+
     /// The queue did not keep the customer, and the document that was asked for then sends him into it for any agent.
     fn in_again_for_any(&mut self, out: &mut Out<'_>) {
+        let goes_again = self.goes_to_queue_again();
         let Some(recovery) = &mut self.recovery else { return };
+        recovery.let_go = recovery.let_go.saturating_add(1);
+        let waits = matches!(recovery.phase, Phase::Requeueing { .. } | Phase::Queued { .. });
+        if !goes_again && waits {
+            return self.end_recovery(out, &Ending::Failed { reason: Failure::NotRequeued });
+        }
         let (Phase::Requeueing { target } | Phase::Queued { target }) = &recovery.phase else { return };
         let had_target = target.is_some();
         recovery.phase = Phase::Requeueing { target: None };
@@ -144,7 +171,12 @@ impl Call {
 
     /// A leg of an agent that came too late would keep the desktop busy, alone in the old conference.
     pub(super) fn remove_late_legs(&mut self, out: &mut Out<'_>) {
-        let moved = |r: &Recovery| matches!(r.phase, Phase::Requeueing { .. } | Phase::Queued { .. });
+        let moved = |r: &Recovery| match r.phase {
+            // As long as he is here he may have to be sent nowhere.
+            Phase::Requeueing { .. } => !self.customer_joined(),
+            Phase::Queued { .. } => true,
+            Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Holding | Phase::Ended(_) => false,
+        };
         if !self.recovery.as_ref().is_some_and(moved) {
             return;
         }

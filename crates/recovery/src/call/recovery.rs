@@ -47,6 +47,9 @@ pub struct Recovery {
     /// Has the conference ended under the customer?
     #[serde(default)]
     pub stranded: bool,
+    /// How often the queue has not kept the customer.
+    #[serde(default)]
+    pub let_go: u32,
     /// Name of the conference in which the customer is with an agent again.
     #[serde(default)]
     pub moved_to: Option<TaskSid>,
@@ -55,8 +58,11 @@ pub struct Recovery {
 /// What has come of the things that a requeue waits for. `true` also when it did not work: then it goes on without.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prepared {
-    /// [`Action::FreeCustomer`].
+    /// [`Action::FreeCustomer`], unless the customer was alone.
     pub freed: bool,
+    /// Was the customer alone, so that there was nobody to free him of? Somebody may come before he is moved.
+    #[serde(default)]
+    pub was_alone: bool,
     /// [`Action::MarkTask`].
     pub marked: bool,
     /// [`Action::RemoveLeg`], where it was needed.

@@ -2,7 +2,10 @@
 
 use crate::desk::*;
 use rejoin_protocol::api::Stage;
-use rejoin_recovery::{Action, LeaveReason, Timer};
+use rejoin_recovery::{Action, LeaveReason, Outcome, Timer};
+
+/// A third party's leg.
+const THIRD: u128 = 0x77;
 
 fn free() -> Action {
     Action::FreeCustomer { conference: conference(1), customer: leg(CUSTOMER), unhold: true }
@@ -12,21 +15,32 @@ fn hold(n: u128) -> Action {
     Action::HoldParticipant { conference: conference(n), leg: leg(CUSTOMER) }
 }
 
+/// Holds that were asked for, and ended.
 fn holds(desk: &mut Desk) -> Vec<Action> {
-    desk.take_actions().into_iter().filter(|a| matches!(a, Action::HoldParticipant { .. })).collect()
+    let of_hold = |a: &Action| matches!(a, Action::HoldParticipant { .. } | Action::EndHold { .. });
+    desk.take_actions().into_iter().filter(of_hold).collect()
 }
 
-/// Ada's page is gone, her leg stands, and the customer is on hold.
-fn away_on_hold() -> Desk {
+/// Ada's page is gone, her leg stands, and the customer is on hold, alone.
+fn alone_on_hold() -> Desk {
     let mut desk = Desk::talking();
     desk.modify(1, CUSTOMER, true, true);
     desk.goodbye(ADA, EPOCH);
     desk
 }
 
-/// The same, and the customer was taken off hold to be told.
+/// The same, with somebody else there: the customer cannot be told on hold.
+fn on_hold() -> Desk {
+    let mut desk = Desk::talking();
+    desk.join(1, THIRD, false);
+    desk.modify(1, CUSTOMER, true, true);
+    desk.goodbye(ADA, EPOCH);
+    desk
+}
+
+/// He was taken off hold to be told.
 fn told() -> Desk {
-    let mut desk = away_on_hold();
+    let mut desk = on_hold();
     desk.fire(1, Timer::Announce);
     assert_eq!(desk.finish_all(), [free()]);
     desk.modify(1, CUSTOMER, false, false);
@@ -54,17 +68,50 @@ fn who_is_back_in_place_finds_the_customer_on_hold_before_she_is_heard() {
 }
 
 #[test]
-fn who_is_back_at_once_finds_him_on_hold_as_he_was() {
-    let mut desk = away_on_hold();
-    desk.hello_in_place(2);
+fn one_who_was_told_on_hold_stays_on_hold_for_her() {
+    let mut desk = alone_on_hold();
     desk.fire(1, Timer::Announce);
+    let told = desk.finish_all();
+    assert!(matches!(told[..], [Action::HoldCustomer { held: true, .. }]), "{told:?}");
+    desk.modify(1, CUSTOMER, false, false);
+    desk.modify(1, CUSTOMER, false, true);
+    desk.restart();
+    desk.hello_in_place(2);
     joins_again(&mut desk);
-    assert_eq!(desk.take_actions(), [], "he never was off hold");
+    assert_eq!(holds(&mut desk), [], "nothing is ended, and nothing begun");
+}
+
+#[test]
+fn nothing_is_asked_for_before_our_own_hold_is_on() {
+    for (outcome, asked) in [
+        (Outcome::Ok, vec![]),
+        (Outcome::Failed { reason: "busy".into() }, vec![hold(1)]),
+        (Outcome::Overtaken, vec![]),
+    ] {
+        let mut desk = alone_on_hold();
+        desk.fire(1, Timer::Announce);
+        let ours = desk.take_actions();
+        desk.hello_in_place(2);
+        joins_again(&mut desk);
+        assert_eq!(holds(&mut desk), []);
+        desk.finish(ours[0].clone(), outcome.clone());
+        assert_eq!(holds(&mut desk), asked, "{outcome:?}");
+    }
+}
+
+#[test]
+fn who_is_back_at_once_finds_him_on_hold_as_he_was() {
+    for mut desk in [alone_on_hold(), on_hold()] {
+        desk.hello_in_place(2);
+        desk.fire(1, Timer::Announce);
+        joins_again(&mut desk);
+        assert_eq!(desk.take_actions(), [], "he never was off hold");
+    }
 }
 
 #[test]
 fn he_is_not_put_on_hold_before_he_was_taken_off_it() {
-    let mut desk = away_on_hold();
+    let mut desk = on_hold();
     desk.fire(1, Timer::Announce);
     desk.hello_in_place(2);
     joins_again(&mut desk);
@@ -77,9 +124,11 @@ fn one_who_was_not_on_hold_is_not_put_on_hold() {
     let mut desk = Desk::away();
     desk.fire(1, Timer::Announce);
     desk.finish_all();
+    desk.modify(1, CUSTOMER, true, true);
     desk.hello_in_place(2);
     joins_again(&mut desk);
-    assert_eq!(holds(&mut desk), []);
+    let ended = Action::EndHold { conference: conference(1), customer: leg(CUSTOMER) };
+    assert_eq!(holds(&mut desk), [ended], "that hold was ours");
 }
 
 #[test]
@@ -96,18 +145,23 @@ fn when_joining_again_fails_he_is_off_hold_again() {
 #[test]
 fn who_is_back_through_the_queue_has_him_on_hold_again() {
     for (agent, held) in [(ADA, vec![hold(2)]), (BO, vec![])] {
-        let mut desk = Desk::talking();
-        desk.modify(1, CUSTOMER, true, true);
-        desk.leave(1, ADA_LEG, LeaveReason::HungUp);
-        desk.fire(1, Timer::Grace);
-        assert!(desk.finish_all().contains(&free()));
-        desk.hello(2, true, false);
-        desk.finish_all();
-        desk.entered_queue();
-        desk.leave(1, CUSTOMER, LeaveReason::UpdatedViaApi);
-        desk.finish_all();
-        desk.restart();
-        desk.register(2, agent, NEXT_LEG, 2);
-        assert_eq!(holds(&mut desk), held, "only who had put him on hold");
+        for others in [false, true] {
+            let mut desk = Desk::talking();
+            if others {
+                desk.join(1, THIRD, false);
+            }
+            desk.modify(1, CUSTOMER, true, true);
+            desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+            desk.fire(1, Timer::Grace);
+            desk.finish_all();
+            desk.hello(2, true, false);
+            desk.finish_all();
+            desk.entered_queue();
+            desk.leave(1, CUSTOMER, LeaveReason::UpdatedViaApi);
+            desk.finish_all();
+            desk.restart();
+            desk.register(2, agent, NEXT_LEG, 2);
+            assert_eq!(holds(&mut desk), held, "only who had put him on hold");
+        }
     }
 }

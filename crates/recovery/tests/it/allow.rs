@@ -58,7 +58,7 @@ fn what_is_wanted_before_the_number_is_known_waits_for_it() {
     assert_eq!(pushes(&desk), 0);
     answered(&mut desk, Outcome::Number { allowed: true });
     let kinds: Vec<_> = desk.take_actions();
-    assert!(matches!(kinds[0], Action::Announce { .. }), "{kinds:?}");
+    assert!(matches!(kinds[0], Action::HoldCustomer { .. }), "{kinds:?}");
     assert!(kinds.iter().any(|action| matches!(action, Action::CreatePing { .. })), "{kinds:?}");
     assert_eq!(pushes(&desk), 1, "the agent's dialog is told, too");
     assert_eq!(desk.machine.may_touch(&conference(1)), Some(true));

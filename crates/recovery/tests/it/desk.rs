@@ -25,6 +25,8 @@ pub struct Desk {
     pub now: Millis,
     pub actions: Vec<Action>,
     pub effects: Vec<Effect>,
+    /// Every event so far.
+    pub told: Vec<Event>,
     pub timers: BTreeMap<(ConferenceSid, Timer), Millis>,
     /// When the watchdog looks after each call.
     pub watch: BTreeMap<ConferenceSid, Millis>,
@@ -60,20 +62,33 @@ impl Desk {
             now,
             actions: vec![],
             effects: vec![],
+            told: vec![],
             timers: BTreeMap::new(),
             watch: BTreeMap::new(),
             sequence: 0,
         }
     }
 
+    /// A server that tells customers by announcements alone.
+    pub fn announcing() -> Self {
+        let mut desk = Self::with(Machine::new(Config { customer_hold: false, ..Config::default() }, []));
+        desk.begin();
+        desk
+    }
+
     /// Customer and Ada talk in conference 1.
     pub fn talking() -> Self {
         let mut desk = Self::new();
+        desk.begin();
+        desk
+    }
+
+    fn begin(&mut self) {
+        let desk = self;
         desk.join(1, CUSTOMER, true);
         desk.join(1, ADA_LEG, false);
         desk.register(1, ADA, ADA_LEG, EPOCH);
         assert!(desk.take_actions().is_empty());
-        desk
     }
 
     /// Ada's page has said goodbye and her leg stands.
@@ -94,6 +109,7 @@ impl Desk {
     }
 
     pub fn handle(&mut self, event: Event) {
+        self.told.push(event.clone());
         let effects = self.machine.handle(self.now, event);
         for effect in &effects {
             match effect {
@@ -136,7 +152,7 @@ impl Desk {
     }
 
     pub fn modify(&mut self, n: u128, who: u128, end_conference_on_exit: bool, hold: bool) {
-        let flags = ParticipantFlags { end_conference_on_exit, hold, muted: false };
+        let flags = ParticipantFlags { end_conference_on_exit, hold, ..ParticipantFlags::default() };
         self.tell(n, ConferenceEventKind::Modify { leg: leg(who), flags });
     }
 
@@ -254,6 +270,12 @@ impl Desk {
         self.handle(Event::EnteredQueue { recovery: recovery(), customer: leg(CUSTOMER) });
     }
 
+    /// The queue has not kept the customer.
+    pub fn left_queue(&mut self) {
+        let (recovery, customer) = (recovery(), leg(CUSTOMER));
+        self.handle(Event::LeftQueue { recovery, customer, bridged: false, hung_up: false });
+    }
+
     /// Lets the timer's time come. It must be set.
     pub fn fire(&mut self, n: u128, timer: Timer) {
         let at =
@@ -329,12 +351,23 @@ pub fn good(action: &Action) -> Outcome {
     }
 }
 
+/// The customer is alone and is told, or only comforted, on hold.
+pub fn hold(held: bool, told: bool) -> Action {
+    let (conference, customer) = (conference(1), leg(CUSTOMER));
+    Action::HoldCustomer { conference, customer, recovery: recovery(), held, told }
+}
+
+pub fn end_hold() -> Action {
+    Action::EndHold { conference: conference(1), customer: leg(CUSTOMER) }
+}
+
 pub fn requeue(target: Option<u128>) -> Action {
     Action::Requeue {
         recovery: recovery(),
         customer: leg(CUSTOMER),
         conference: conference(1),
         target: target.map(WorkerSid::numbered),
+        free: false,
     }
 }
 

@@ -81,7 +81,8 @@ fn the_exit_flag_of_the_new_leg_is_undone() {
 
 #[test]
 fn a_page_that_takes_longer_has_the_customer_told() {
-    let mut desk = Desk::away();
+    let mut desk = Desk::announcing();
+    desk.goodbye(ADA, EPOCH);
     let gone = desk.now;
     desk.fire(1, Timer::Announce);
     assert_eq!(desk.now - gone, Millis(1500));
@@ -95,7 +96,8 @@ fn a_page_that_takes_longer_has_the_customer_told() {
 
 #[test]
 fn a_held_customer_is_taken_off_hold_to_be_told() {
-    let mut desk = Desk::away();
+    let mut desk = Desk::announcing();
+    desk.goodbye(ADA, EPOCH);
     desk.modify(1, CUSTOMER, true, true);
     desk.fire(1, Timer::Announce);
     let free = Action::FreeCustomer { conference: conference(1), customer: leg(CUSTOMER), unhold: true };
@@ -143,7 +145,7 @@ fn a_leg_that_falls_while_the_agent_is_away_leads_to_the_second_rung_without_a_s
 fn a_leg_that_falls_at_once_is_announced_at_once() {
     let mut desk = Desk::away();
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
-    assert!(desk.take_actions().contains(&announce(Announcement::Interrupted)));
+    assert!(desk.take_actions().contains(&hold(false, false)));
     assert!(!desk.has_timer(Timer::Announce));
 }
 
@@ -237,6 +239,8 @@ fn a_new_leg_that_comes_too_late_is_taken_away() {
     assert_eq!(desk.finish_all(), [requeue(Some(ADA))]);
     desk.join(1, NEXT_LEG, false);
     desk.register(1, ADA, NEXT_LEG, 2);
+    assert!(!desk.take_actions().contains(&remove(NEXT_LEG)), "as long as the customer is there, too");
+    desk.leave(1, CUSTOMER, LeaveReason::UpdatedViaApi);
     assert_eq!(desk.take_actions(), [remove(NEXT_LEG)]);
     assert_eq!(desk.stage(), Some(Stage::Requeueing));
 }
@@ -257,6 +261,36 @@ fn a_goodbye_of_somebody_else_or_of_an_older_page_starts_nothing() {
         desk.goodbye(worker, epoch);
         assert!(desk.stage().is_none(), "{worker:x} {epoch}");
     }
+}
+
+#[test]
+fn a_goodbye_that_overtakes_its_own_registration_counts() {
+    let joined = || {
+        let mut desk = Desk::new();
+        desk.join(1, CUSTOMER, true);
+        desk.join(1, ADA_LEG, false);
+        desk.goodbye(ADA, EPOCH);
+        assert!(desk.take_actions().is_empty());
+        desk
+    };
+    let mut desk = joined();
+    desk.register(1, ADA, ADA_LEG, EPOCH);
+    assert_eq!(desk.stage(), Some(Stage::Interrupted));
+    desk.fire(1, Timer::Announce);
+    assert_eq!(desk.take_actions(), [hold(false, false)]);
+    back_in_place(&mut desk);
+    assert_eq!(desk.stage(), Some(Stage::Rejoined));
+    // It was an older page's.
+    let mut desk = joined();
+    desk.register(1, ADA, ADA_LEG, EPOCH + 1);
+    assert_eq!(desk.stage(), None);
+    // It counts once.
+    let mut desk = Desk::away();
+    desk.goodbye(ADA, EPOCH);
+    desk.register(1, ADA, ADA_LEG, EPOCH);
+    back_in_place(&mut desk);
+    desk.register(1, ADA, NEXT_LEG, 2);
+    assert_eq!(desk.stage(), Some(Stage::Rejoined));
 }
 
 #[test]

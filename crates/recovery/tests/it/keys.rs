@@ -50,7 +50,7 @@ fn conference_events() -> impl Strategy<Value = Event> {
     let flags = (any::<bool>(), any::<bool>()).prop_map(|(end_conference_on_exit, hold)| ParticipantFlags {
         end_conference_on_exit,
         hold,
-        muted: false,
+        ..ParticipantFlags::default()
     });
     let reasons = prop::sample::select(vec![LeaveReason::HungUp, LeaveReason::UpdatedViaApi]);
     let kinds = prop_oneof![

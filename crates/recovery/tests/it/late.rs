@@ -3,7 +3,7 @@
 use crate::desk::*;
 use rejoin_protocol::api::{GracefulReason, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
-use rejoin_recovery::{Action, Effect, Event, LeaveReason, Note, Outcome, Registered, Timer};
+use rejoin_recovery::{Action, Effect, LeaveReason, Note, Outcome, Registered, Timer};
 
 fn learn() -> Action {
     Action::Learn { task: TaskSid::numbered(1) }
@@ -11,11 +11,6 @@ fn learn() -> Action {
 
 fn failed() -> Outcome {
     Outcome::Failed { reason: "refused".into() }
-}
-
-fn left_queue(desk: &mut Desk) {
-    let (recovery, customer) = (recovery(), leg(CUSTOMER));
-    desk.handle(Event::LeftQueue { recovery, customer, bridged: false, hung_up: false });
 }
 
 /// Until when the last action is tried.
@@ -42,10 +37,39 @@ fn an_agent_who_joins_while_the_line_is_held_keeps_the_customer() {
     desk.join(1, 0xb1, false);
     desk.register(1, BO, 0xb1, 9);
     assert_eq!(desk.stage(), Some(Stage::Covered));
-    assert_eq!(desk.take_actions(), [end_ping()]);
+    assert_eq!(desk.take_actions(), [end_ping(), end_hold()]);
     assert!(!desk.has_timer(Timer::Ping), "the customer is not taken from Bo");
     desk.leave(1, 0xb1, LeaveReason::HungUp);
     assert!(desk.has_timer(Timer::Grace), "and Bo can be lost, too");
+}
+
+/// The request to move the customer waits for its turn.
+#[test]
+fn an_agent_who_comes_before_the_customer_was_sent_keeps_the_customer() {
+    for (worker, stage) in [(BO, Stage::Covered), (ADA, Stage::Rejoined)] {
+        let mut desk = requeueing();
+        desk.join(1, 0xb1, false);
+        desk.register(1, worker, 0xb1, 9);
+        assert_eq!(desk.take_actions(), [end_hold()], "they talk");
+        assert!(!desk.machine.wants(&conference(1), &requeue(Some(ADA))));
+        desk.finish(requeue(Some(ADA)), Outcome::Overtaken);
+        assert_eq!(desk.stage(), Some(stage));
+        assert!(desk.take_actions().is_empty() && !desk.has_timer(Timer::Rejoin));
+    }
+}
+
+#[test]
+fn an_agent_who_comes_while_the_customer_is_sent_does_not_stay_alone() {
+    let mut desk = requeueing();
+    desk.join(1, 0xb1, false);
+    desk.register(1, BO, 0xb1, 9);
+    desk.take_actions();
+    desk.finish(requeue(Some(ADA)), Outcome::Ok);
+    desk.leave(1, CUSTOMER, LeaveReason::UpdatedViaApi);
+    let remove = Action::RemoveLeg { conference: conference(1), leg: leg(0xb1) };
+    assert_eq!(desk.take_actions(), [remove]);
+    desk.entered_queue();
+    assert!(desk.take_actions().contains(&complete_old()), "the customer goes on");
 }
 
 #[test]
@@ -109,13 +133,13 @@ fn a_queue_that_lets_the_customer_go_leads_to_any_agent() {
     desk.entered_queue();
     desk.finish_all();
     // Our document sends the customer into the queue again, for anybody.
-    left_queue(&mut desk);
+    desk.left_queue();
     assert_eq!(desk.stage(), Some(Stage::WaitingForOther), "what the dialog says is so");
     assert!(desk.take_actions().is_empty(), "the document is enough");
     let at = desk.timers[&(conference(1), Timer::Rejoin)];
     assert_eq!(at, desk.now + Millis::seconds(600), "nobody takes the customer out of the queue again");
     desk.now = desk.now + Millis::seconds(30);
-    left_queue(&mut desk);
+    desk.left_queue();
     assert_eq!(desk.timers[&(conference(1), Timer::Rejoin)], at, "the waiting has an end");
     desk.entered_queue();
     desk.fire(1, Timer::Rejoin);

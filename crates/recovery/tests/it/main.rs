@@ -5,17 +5,22 @@
 mod again;
 mod agent_hold;
 mod allow;
+mod coaching;
 mod desk;
 mod durations;
 mod in_place;
 mod keys;
+mod ladder;
 mod late;
 mod missed;
+mod model;
 mod others;
+mod own_hold;
 mod properties;
 mod released;
 mod together;
 mod told;
+mod transitions;
 mod watch;
 
 use desk::*;
@@ -50,7 +55,7 @@ fn a_lost_agent_makes_the_line_held() {
         ttl: Millis::seconds(15),
     };
     let mark = Action::MarkTask { task: TaskSid::numbered(1), at: lost_at };
-    assert_eq!(desk.take_actions(), [announce(Announcement::Interrupted), free(false), mark, ping]);
+    assert_eq!(desk.take_actions(), [hold(false, false), mark, ping]);
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
 }
 
@@ -137,7 +142,10 @@ fn an_agent_who_is_back_and_gone_again_is_not_waited_for_without_end() {
 
 #[test]
 fn comfort_audio_follows_the_announcement() {
-    let mut desk = Desk::holding();
+    let mut desk = Desk::announcing();
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.fire(1, Timer::Grace);
+    assert_eq!(desk.finish_all()[..2], [announce(Announcement::Interrupted), free(false)]);
     desk.tell(1, ConferenceEventKind::AnnouncementEnd);
     assert_eq!(desk.finish_all(), [announce(Announcement::Comfort)]);
     desk.tell(1, ConferenceEventKind::AnnouncementEnd);
@@ -150,7 +158,7 @@ fn comfort_audio_follows_the_announcement() {
 
 #[test]
 fn a_held_customer_is_taken_off_hold_before_the_announcement() {
-    let mut desk = Desk::talking();
+    let mut desk = Desk::announcing();
     desk.modify(1, CUSTOMER, true, true);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Grace);
@@ -358,7 +366,7 @@ fn a_ghost_leg_is_removed_when_a_newer_page_proves_it_dead() {
     desk.hello(2, false, false);
     let remove = Action::RemoveLeg { conference: conference(1), leg: leg(ADA_LEG) };
     let actions = desk.finish_all();
-    assert_eq!(actions[..2], [remove, announce(Announcement::Interrupted)]);
+    assert_eq!(actions[..2], [remove, hold(false, false)]);
     assert_eq!(desk.take_actions(), [requeue(Some(ADA)), end_ping()]);
     desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
     assert!(desk.take_actions().is_empty(), "one leg is lost once");

@@ -40,7 +40,7 @@ fn reunited(desk: &mut Desk) {
 #[test]
 fn third_parties_follow_with_label_and_flags() {
     let mut desk = Desk::talking();
-    let flags = ParticipantFlags { muted: true, end_conference_on_exit: true, hold: false };
+    let flags = ParticipantFlags { muted: true, end_conference_on_exit: true, ..ParticipantFlags::default() };
     desk.tell_of(1, Some("lawyer"), ConferenceEventKind::Join { leg: leg(THIRD), flags });
     desk.restart();
     reunited(&mut desk);

@@ -175,6 +175,18 @@ fn a_call_whose_flow_has_nothing_of_ours_is_over_for_the_agent_soon() {
 }
 
 #[test]
+fn a_leave_that_comes_after_the_end_of_its_recovery_begins_no_other() {
+    let mut desk = Desk::away();
+    desk.end(1);
+    desk.fire(1, Timer::Ping);
+    assert_eq!(desk.stage(), Some(Stage::CustomerLeft));
+    desk.finish_all();
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    assert_eq!(desk.stage(), Some(Stage::CustomerLeft));
+    assert!(desk.take_actions().is_empty());
+}
+
+#[test]
 fn a_task_that_cannot_be_read_does_not_cost_the_customer() {
     let mut desk = stranded();
     desk.fire(1, Timer::Grace);

@@ -2,7 +2,7 @@
 
 use crate::desk::*;
 use rejoin_protocol::api::{DeliveryId, GracefulReason, Stage};
-use rejoin_protocol::{Millis, TaskSid, WorkerSid};
+use rejoin_protocol::{Millis, RecoveryId, TaskSid, WorkerSid};
 use rejoin_recovery::{Action, Announcement, ConferenceEventKind, LeaveReason, ParticipantFlags, Timer};
 
 const BO_LEG: u128 = 0xb1;
@@ -59,6 +59,13 @@ fn unhold(who: u128) -> Action {
 
 fn announce() -> Action {
     Action::Announce { conference: conference(1), what: Announcement::Interrupted }
+}
+
+/// The customer has nobody, because this leg was lost.
+fn told_on_hold(lost: u128) -> Action {
+    let (conference, customer) = (conference(1), leg(CUSTOMER));
+    let recovery = RecoveryId::of(&leg(lost));
+    Action::HoldCustomer { conference, customer, recovery, held: false, told: false }
 }
 
 // --- a refresh beside another agent ---
@@ -177,7 +184,7 @@ fn two_agents_who_both_went_away_are_missed() {
     desk.goes(ADA);
     desk.goes(BO);
     desk.fire(1, Timer::Announce);
-    assert_eq!(desk.take_actions(), [announce()]);
+    assert_eq!(desk.finish_all(), [told_on_hold(BO_LEG)]);
     // Whoever is back first has the customer, and the other one may come back, too.
     desk.returns(ADA, 2);
     desk.is_back(ADA, ADA_LEG, NEXT_LEG, 2);
@@ -185,7 +192,7 @@ fn two_agents_who_both_went_away_are_missed() {
     desk.returns(BO, 2);
     desk.is_back(BO, BO_LEG, NEXT_OF_BO, 2);
     assert_eq!(desk.stage_of(BO), Some(Stage::Rejoined));
-    assert!(desk.take_actions().is_empty());
+    assert_eq!(desk.take_actions(), [end_hold()]);
 }
 
 #[test]
@@ -195,7 +202,7 @@ fn when_the_other_one_hangs_up_an_agent_who_is_away_is_missed() {
     desk.graceful_of(BO, GracefulReason::HangUp);
     desk.leave(1, BO_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Announce);
-    assert_eq!(desk.take_actions(), [announce()]);
+    assert_eq!(desk.take_actions(), [told_on_hold(ADA_LEG)]);
     desk.returns(ADA, 2);
     desk.is_back(ADA, ADA_LEG, NEXT_LEG, 2);
     assert_eq!(desk.stage_of(ADA), Some(Stage::Rejoined));
@@ -209,14 +216,15 @@ fn when_the_other_one_is_lost_an_agent_who_is_away_still_comes_back() {
     desk.leave(1, BO_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Grace);
     assert_eq!(desk.stage_of(BO), Some(Stage::Interrupted));
-    assert!(desk.finish_all().contains(&announce()));
+    assert!(desk.finish_all().contains(&told_on_hold(BO_LEG)));
     desk.is_back(ADA, ADA_LEG, NEXT_LEG, 2);
     assert_eq!((desk.stage_of(ADA), desk.stage_of(BO)), (Some(Stage::Rejoined), Some(Stage::Covered)));
 }
 
 #[test]
 fn somebody_who_takes_over_while_the_agent_is_away_ends_the_wait_of_the_customer() {
-    let mut desk = Desk::away();
+    let mut desk = Desk::announcing();
+    desk.goes(ADA);
     desk.fire(1, Timer::Announce);
     assert_eq!(desk.take_actions(), [announce()]);
     desk.join(1, BO_LEG, false);
@@ -241,10 +249,11 @@ fn who_completes_a_warm_transfer_is_not_lost_and_the_other_one_is_guarded() {
     desk.goes(BO);
     assert_eq!(desk.stage_of(BO), Some(Stage::Interrupted));
     desk.fire(1, Timer::Announce);
-    assert_eq!(desk.take_actions(), [announce()]);
+    assert_eq!(desk.finish_all(), [told_on_hold(BO_LEG)]);
     desk.returns(BO, 2);
     desk.is_back(BO, BO_LEG, NEXT_OF_BO, 2);
     assert_eq!(desk.stage_of(BO), Some(Stage::Rejoined));
+    assert_eq!(desk.finish_all(), [end_hold()]);
     // And hangs up in the end.
     desk.graceful_of(BO, GracefulReason::HangUp);
     desk.leave(1, NEXT_OF_BO, LeaveReason::HungUp);

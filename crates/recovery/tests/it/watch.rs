@@ -89,7 +89,7 @@ fn an_agent_whose_leave_never_came_is_missed() {
     desk.fire(1, Timer::Grace);
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
     let asked = desk.take_actions();
-    assert!(asked.iter().any(|action| matches!(action, Action::Announce { .. })), "{asked:?}");
+    assert!(asked.iter().any(|action| matches!(action, Action::HoldCustomer { .. })), "{asked:?}");
 }
 
 #[test]

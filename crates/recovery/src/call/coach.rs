@@ -1,0 +1,27 @@
+//! Supervisors who coach: one agent alone hears them, and the customer never does.
+
+use super::{Call, Out, SOON};
+use crate::Action;
+use rejoin_protocol::CallSid;
+
+impl Call {
+    pub(super) fn is_coaching(&self, leg: &CallSid) -> bool {
+        self.is_joined(leg) && self.participants.get(leg).is_some_and(|p| p.flags.coaching)
+    }
+
+    /// The agent of this leg is in the conference by another one, if so: who has coached her goes on with that. Twilio
+    /// knows legs, not agents, and nobody would hear the coach.
+    pub(super) fn coach_again(&self, out: &mut Out<'_>, before: &CallSid) {
+        let Some(worker) = self.agents.get(before).map(|agent| &agent.worker) else { return };
+        let mut legs = self
+            .agents
+            .iter()
+            .filter(|(leg, agent)| *leg != before && agent.worker == *worker && self.is_at(leg, agent));
+        let Some((now, _)) = legs.next() else { return };
+        for (coach, _) in self.others().filter(|(leg, _)| self.is_coaching(leg)) {
+            let conference = self.conference.clone();
+            let (coach, before, now) = (coach.clone(), before.clone(), now.clone());
+            self.act(out, Action::CoachInstead { conference, coach, before, now }, SOON);
+        }
+    }
+}

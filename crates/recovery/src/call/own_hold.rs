@@ -1,0 +1,130 @@
+//! Our own hold. A customer who is alone is told and comforted on hold: a hold is over at once when the agent is back,
+//! while an announcement to the conference would play on over what they say.
+//!
+//! Whoever holds a customer has to end it. [`OurHold`] remembers that it was us. Had the agent done so before, the
+//! customer stays on hold for that agent, see [`super::AgentHold`].
+
+use super::{Call, Ending, Out, Phase, SOON};
+use crate::{Action, Announcement, Outcome};
+use serde::{Deserialize, Serialize};
+
+/// The customer is on hold because of us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OurHold {
+    /// How far it is.
+    pub stage: HoldStage,
+}
+
+/// How far our hold is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HoldStage {
+    /// Twilio is being asked for it.
+    Asked,
+    /// The customer is on hold.
+    On,
+    /// Twilio has refused, or not said what came of it.
+    Doubtful,
+    /// It is being ended.
+    Ending,
+}
+
+impl Call {
+    /// Is nobody else in the conference? A leg that nobody is at does not count.
+    fn is_customer_alone(&self) -> bool {
+        let is_nobody = |leg| self.agents.get(leg).is_some_and(|agent| !self.is_at(leg, agent));
+        self.customer_joined()
+            && self
+                .participants
+                .keys()
+                .filter(|leg| self.is_joined(leg))
+                .all(|leg| Some(leg) == self.customer.as_ref() || is_nobody(leg))
+    }
+
+    /// Puts a customer who is alone on hold, to be told (unless he was) and comforted there. Not done: he is to be
+    /// told by an announcement.
+    pub(super) fn hold_customer(&mut self, out: &mut Out<'_>, told: bool) -> bool {
+        let (Some(recovery), Some(customer)) = (&self.recovery, self.customer.clone()) else { return false };
+        if let Some(ours) = self.our_hold {
+            // Somebody may have come since: the audio goes on all the same.
+            return ours.stage != HoldStage::Ending;
+        }
+        if !out.config.customer_hold || !self.is_customer_alone() {
+            return false;
+        }
+        let recovery = recovery.id.clone();
+        let held = self.ends_agent_hold();
+        self.our_hold = Some(OurHold { stage: HoldStage::Asked });
+        let conference = self.conference.clone();
+        self.act(out, Action::HoldCustomer { conference, customer, recovery, held, told }, SOON);
+        true
+    }
+
+    /// Has the customer nobody, so that our hold goes on?
+    fn is_our_hold_wanted(&self) -> bool {
+        let Some(recovery) = &self.recovery else { return false };
+        let wanted = match &recovery.phase {
+            Phase::Grace | Phase::Away | Phase::Holding | Phase::Requeueing { .. } | Phase::Queued { .. } => {
+                true
+            }
+            // Whose leg it is that has come will be known in a moment.
+            Phase::Rejoining => !self.has_stranger(),
+            Phase::Ended(Ending::Failed { .. }) => true,
+            Phase::Ended(_) => false,
+        };
+        wanted && self.agent_on_call().is_none()
+    }
+
+    /// Is this what is to be done about our hold?
+    pub(super) fn wants_of_our_hold(&self, stage: HoldStage) -> bool {
+        let is_at = self.customer_joined() && self.our_hold.is_some_and(|ours| ours.stage == stage);
+        is_at && (stage == HoldStage::Ending || self.is_our_hold_wanted())
+    }
+
+    /// Twilio has said what came of it.
+    pub(super) fn our_hold_done(&mut self, out: &mut Out<'_>, outcome: &Outcome) {
+        let stage = match outcome {
+            Outcome::Overtaken | Outcome::Gone => None,
+            Outcome::Failed { .. } => Some(HoldStage::Doubtful),
+            // Also when it comes so late that nobody waits for it any more: then it is ended.
+            Outcome::Ok
+            | Outcome::PingCreated(_)
+            | Outcome::TaskRead { .. }
+            | Outcome::Learnt(_)
+            | Outcome::Looked(_)
+            | Outcome::Number { .. } => Some(HoldStage::On),
+        };
+        self.our_hold = stage.map(|stage| OurHold { stage });
+        let is_on = stage == Some(HoldStage::On);
+        if !is_on && self.is_our_hold_wanted() && self.has_open_recovery() && self.customer_joined() {
+            self.announce(out, Announcement::Interrupted);
+        }
+    }
+
+    /// The customer is off hold again, as far as Twilio can be asked for it.
+    pub(super) fn our_hold_ended(&mut self, outcome: &Outcome) {
+        self.our_hold = None;
+        let customer = self.customer.as_ref().and_then(|leg| self.participants.get_mut(leg));
+        if let (Outcome::Ok, Some(customer)) = (outcome, customer) {
+            customer.flags.hold = false;
+        }
+    }
+
+    /// Our hold lasts as long as the customer has nobody.
+    pub(super) fn end_our_hold(&mut self, out: &mut Out<'_>) {
+        let (Some(ours), Some(customer)) = (self.our_hold, self.customer.clone()) else { return };
+        if !self.customer_joined() {
+            self.our_hold = None; // moved, or hung up
+            return;
+        }
+        if matches!(ours.stage, HoldStage::On | HoldStage::Doubtful) && !self.is_our_hold_wanted() {
+            let conference = self.conference.clone();
+            self.our_hold = Some(OurHold { stage: HoldStage::Ending });
+            self.act(out, Action::EndHold { conference, customer }, SOON);
+        }
+    }
+
+    /// Does the customer hear us on hold?
+    pub(super) fn hears_us_on_hold(&self) -> bool {
+        self.our_hold.is_some_and(|ours| matches!(ours.stage, HoldStage::Asked | HoldStage::On))
+    }
+}

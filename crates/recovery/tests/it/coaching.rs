@@ -1,0 +1,101 @@
+//! Supervisors who coach or barge in. One who only listens is in `together`.
+
+use crate::desk::*;
+use rejoin_protocol::api::Stage;
+use rejoin_recovery::{Action, ConferenceEventKind, LeaveReason, ParticipantFlags, Timer};
+
+const COACH: u128 = 0x5e;
+
+/// A supervisor is in the conference; the customer hears her, or does not because she coaches.
+fn supervised(coaching: bool) -> Desk {
+    let mut desk = Desk::talking();
+    let muted = ParticipantFlags { muted: true, ..ParticipantFlags::default() };
+    desk.tell(1, ConferenceEventKind::Join { leg: leg(COACH), flags: muted });
+    let flags = ParticipantFlags { coaching, ..ParticipantFlags::default() };
+    desk.tell(1, ConferenceEventKind::Modify { leg: leg(COACH), flags });
+    desk
+}
+
+fn coach_instead() -> Action {
+    let (coach, before, now) = (leg(COACH), leg(ADA_LEG), leg(NEXT_LEG));
+    Action::CoachInstead { conference: conference(1), coach, before, now }
+}
+
+/// Ada refreshes and is back in place.
+fn refreshes(desk: &mut Desk) {
+    desk.goodbye(ADA, EPOCH);
+    desk.hello_in_place(2);
+    desk.join(1, NEXT_LEG, false);
+    desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+    desk.register(1, ADA, NEXT_LEG, 2);
+    assert_eq!(desk.stage(), Some(Stage::Rejoined));
+}
+
+#[test]
+fn who_coaches_goes_on_coaching_the_agent_who_is_back_in_place() {
+    let mut desk = supervised(true);
+    refreshes(&mut desk);
+    assert_eq!(desk.take_actions(), [coach_instead()]);
+    assert!(desk.machine.wants(&conference(1), &coach_instead()));
+    // She has stopped meanwhile.
+    let flags = ParticipantFlags { muted: true, ..ParticipantFlags::default() };
+    desk.tell(1, ConferenceEventKind::Modify { leg: leg(COACH), flags });
+    assert!(!desk.machine.wants(&conference(1), &coach_instead()));
+}
+
+#[test]
+fn who_has_barged_in_stays_as_she_is() {
+    let mut desk = supervised(false);
+    refreshes(&mut desk);
+    assert!(desk.take_actions().is_empty());
+}
+
+#[test]
+fn who_coaches_beside_another_agent_goes_on_too() {
+    let mut desk = supervised(true);
+    desk.join(1, 0xb1, false);
+    desk.register(1, BO, 0xb1, EPOCH);
+    refreshes(&mut desk);
+    assert_eq!(desk.take_actions(), [coach_instead()]);
+}
+
+#[test]
+fn neither_a_coach_nor_one_who_has_barged_in_is_another_agent() {
+    for coaching in [true, false] {
+        let mut desk = supervised(coaching);
+        desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+        desk.fire(1, Timer::Grace);
+        assert_eq!(desk.stage(), Some(Stage::Interrupted), "coaching: {coaching}");
+    }
+}
+
+#[test]
+fn a_supervisor_who_goes_away_is_missed_by_nobody() {
+    for reason in [LeaveReason::HungUp, LeaveReason::UpdatedViaApi, LeaveReason::Unknown] {
+        let mut desk = supervised(true);
+        desk.leave(1, COACH, reason);
+        assert!(desk.take_actions().is_empty() && desk.stage().is_none() && !desk.has_timer(Timer::Grace));
+    }
+}
+
+/// Through the queue: she follows. Whom she would coach there is not known, so nobody hears her until she says so.
+#[test]
+fn a_coach_is_not_heard_by_the_customer_in_the_new_conference() {
+    for (coaching, muted) in [(true, true), (false, false)] {
+        let mut desk = supervised(coaching);
+        desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+        desk.fire(1, Timer::Grace);
+        desk.finish_all();
+        desk.hello(2, true, false);
+        desk.finish_all();
+        desk.entered_queue();
+        desk.leave(1, CUSTOMER, LeaveReason::UpdatedViaApi);
+        desk.finish_all();
+        desk.register(2, ADA, NEXT_LEG, 2);
+        let moved = desk.take_actions();
+        assert!(
+            matches!(&moved[..], [Action::MoveParticipant { muted: quiet, .. }] if *quiet == muted),
+            "{moved:?}"
+        );
+    }
+}

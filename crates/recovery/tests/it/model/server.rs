@@ -1,0 +1,194 @@
+//! The server: the real machine, made anew for every event from what was committed.
+
+use super::fingerprint;
+use crate::desk::{ADA, Desk, conference};
+use rejoin_protocol::api::Stage;
+use rejoin_protocol::{ConferenceSid, Millis, RecoveryId, WorkerSid};
+use rejoin_recovery::{Action, Call, Config, Effect, Ending, Event, Machine, Outcome, Phase, Timer};
+use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+/// Something that Twilio is to do.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Job {
+    pub(super) conference: ConferenceSid,
+    pub(super) action: Action,
+    /// Was it begun before, by a server that died?
+    pub(super) may_have_acted: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Server {
+    pub(super) now: Millis,
+    calls: Vec<Stored>,
+    timers: BTreeMap<(ConferenceSid, Timer), Millis>,
+    pub(super) jobs: Vec<Job>,
+    /// Did Ada's mark come while it could still be heeded?
+    pub(super) marked_in_time: bool,
+    history: History,
+}
+
+/// A call as it was committed.
+#[derive(Clone, Debug)]
+struct Stored {
+    call: Arc<Call>,
+    fingerprint: u64,
+}
+
+/// What the server has said of each recovery.
+#[derive(Clone, Debug, Default)]
+struct History {
+    /// To the agent's dialog, the last time.
+    told: BTreeMap<RecoveryId, Stage>,
+    ends: BTreeMap<RecoveryId, Ending>,
+    /// Did one end twice, or go on after its end?
+    contradicts: bool,
+    fingerprint: u64,
+}
+
+impl Server {
+    /// Customer and Ada talk in conference 1.
+    pub(super) fn talking() -> Self {
+        let desk = Desk::talking();
+        let call = desk.machine.call(&conference(1)).expect("known").clone();
+        let mut timers = desk.timers.clone();
+        timers.retain(|(_, timer), _| *timer != Timer::Watch);
+        Self {
+            now: desk.now,
+            calls: vec![Stored::new(&call)],
+            timers,
+            jobs: vec![],
+            marked_in_time: false,
+            history: History::default(),
+        }
+    }
+
+    pub(super) fn machine(&self) -> Machine {
+        // Without the watchdog: the machine has to get by with what it is told, but for callbacks that are lost.
+        let config = Config { watch_call: Millis(0), watch_recovery: Millis(0), ..Config::default() };
+        Machine::new(config, self.calls().cloned())
+    }
+
+    pub(super) fn calls(&self) -> impl Iterator<Item = &Call> {
+        self.calls.iter().map(|stored| &*stored.call)
+    }
+
+    pub(super) fn call(&self, n: u128) -> Option<&Call> {
+        self.calls().find(|call| call.conference == conference(n))
+    }
+
+    /// Commits everything that follows from an event.
+    pub(super) fn handle(&mut self, event: Event) {
+        let waits = |call: &Call| {
+            let phase = call.recovery.as_ref().map(|recovery| &recovery.phase);
+            matches!(phase, None | Some(Phase::Grace | Phase::Away | Phase::Rejoining))
+        };
+        let of_ada = matches!(&event, Event::Graceful { worker, .. } if *worker == WorkerSid::numbered(ADA));
+        self.marked_in_time |= of_ada && self.call(1).is_some_and(waits);
+        let mut machine = self.machine();
+        for effect in machine.handle(self.now, event) {
+            match effect {
+                Effect::Act { conference, action, .. } => {
+                    self.jobs.push(Job { conference, action, may_have_acted: false });
+                }
+                Effect::SetTimer { conference, timer, at } => {
+                    self.timers.insert((conference, timer), at);
+                }
+                Effect::ClearTimer { conference, timer } => {
+                    self.timers.remove(&(conference, timer));
+                }
+                // A call is forgotten long after everything that can happen here.
+                Effect::Push { view, .. } => {
+                    self.history.told.insert(view.id, view.stage);
+                }
+                Effect::Note { .. } | Effect::Forget { .. } => {}
+            }
+        }
+        for call in machine.take_dirty() {
+            self.history.note(call);
+            let stored = Stored::new(call);
+            match self.calls.iter_mut().find(|old| old.call.conference == call.conference) {
+                Some(old) => *old = stored,
+                None => self.calls.push(stored),
+            }
+        }
+        self.history.fingerprint = fingerprint(&(&self.history.told, &self.history.ends));
+    }
+
+    /// Has each recovery ended once at most, and for good?
+    pub(super) fn ends_once(&self) -> bool {
+        !self.history.contradicts
+    }
+
+    /// What the dialogs were told of this recovery the last time.
+    pub(super) fn told(&self, recovery: &RecoveryId) -> Option<&Stage> {
+        self.history.told.get(recovery)
+    }
+
+    pub(super) fn done(&mut self, job: Job, outcome: Outcome) {
+        self.handle(Event::Done { conference: job.conference, action: job.action, outcome });
+    }
+
+    /// The one that is due first. Forgetting comes long after everything else.
+    pub(super) fn next_timer(&self) -> Option<(ConferenceSid, Timer)> {
+        let all = self.timers.iter().filter(|((_, timer), _)| *timer != Timer::Forget);
+        all.min_by_key(|(_, at)| **at).map(|(key, _)| key.clone())
+    }
+
+    pub(super) fn fire_next(&mut self) -> Option<()> {
+        let (conference, timer) = self.next_timer()?;
+        let at = self.timers.remove(&(conference.clone(), timer))?;
+        self.now = self.now.max(at);
+        self.handle(Event::Timer { conference, timer });
+        Some(())
+    }
+}
+
+impl Stored {
+    fn new(call: &Call) -> Self {
+        Self { call: Arc::new(call.clone()), fingerprint: fingerprint(call) }
+    }
+}
+
+impl PartialEq for Stored {
+    fn eq(&self, other: &Self) -> bool {
+        self.fingerprint == other.fingerprint
+    }
+}
+
+impl Eq for Stored {}
+
+impl Hash for Stored {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.fingerprint.hash(state);
+    }
+}
+
+impl History {
+    fn note(&mut self, call: &Call) {
+        for recovery in call.recoveries() {
+            match (&recovery.phase, self.ends.get(&recovery.id)) {
+                (Phase::Ended(ending), None) => {
+                    self.ends.insert(recovery.id.clone(), ending.clone());
+                }
+                (Phase::Ended(ending), Some(before)) => self.contradicts |= ending != before,
+                (_, ended) => self.contradicts |= ended.is_some(),
+            }
+        }
+    }
+}
+
+impl PartialEq for History {
+    fn eq(&self, other: &Self) -> bool {
+        (self.contradicts, self.fingerprint) == (other.contradicts, other.fingerprint)
+    }
+}
+
+impl Eq for History {}
+
+impl Hash for History {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.contradicts, self.fingerprint).hash(state);
+    }
+}

@@ -1,0 +1,407 @@
+//! What is really so: who is where, and what Twilio and the pages do. The server knows only what reaches it.
+
+use super::Message;
+use super::server::{Job, Server};
+use crate::desk::{ADA, ADA_LEG, BO, CUSTOMER, EPOCH, conference, leg, reservation_of};
+use rejoin_protocol::api::{Goodbye, GracefulMark, GracefulReason, Hello, Holding, Registration};
+use rejoin_protocol::{ConferenceSid, RecoveryId, TaskSid, WorkerSid, WorkflowSid};
+use rejoin_recovery::{
+    Action, ConferenceEvent, ConferenceEventKind, Event, LeaveReason, Outcome, ParticipantFlags, Phase,
+    Recovery,
+};
+use std::collections::BTreeMap;
+
+/// What people and their browsers do. Agents: 0 is Ada, 1 is Bo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Deed {
+    /// The page goes away and leaves its leg standing; it says so.
+    Goes(usize),
+    /// The leg that a page has left falls.
+    Falls(usize),
+    /// The agent hangs up, and the page has said so first.
+    HangsUp(usize),
+    /// The next page is there, finds what it finds, and says so.
+    Returns(usize),
+    /// The page joins the same conference again, because the server has told it to.
+    Joins(usize),
+    /// The page takes the call that comes back through the queue.
+    Accepts(usize),
+    /// The agent comes to the call as a second one.
+    Comes(usize),
+    CustomerHangsUp,
+}
+
+/// Where the customer is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Customer {
+    In(u128),
+    Queued(RecoveryId, Option<WorkerSid>),
+    Gone,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Agent {
+    /// The page that is there.
+    pub(super) page: Option<u64>,
+    /// Of the newest page.
+    epoch: u64,
+    /// The leg, where it is, and whether the page has it: one that was left standing has nobody at it.
+    pub(super) leg: Option<(u128, u128, bool)>,
+    /// Is the reservation of the first task taken, and not over?
+    holds_first: bool,
+    /// Did she say that she leaves?
+    pub(super) hung_up: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct World {
+    pub(super) customer: Customer,
+    pub(super) customer_hung_up: bool,
+    pub(super) on_hold: bool,
+    pub(super) agents: [Agent; 2],
+    /// Conferences with the number of their last event.
+    rooms: BTreeMap<u128, u64>,
+    legs: u128,
+    /// Effects that Twilio has seen.
+    pub(super) seen: Vec<Action>,
+    /// What was done to somebody who was talking.
+    pub(super) stolen: Option<Action>,
+}
+
+fn worker(agent: usize) -> u128 {
+    [ADA, BO][agent]
+}
+
+fn once(event: Event) -> Message {
+    Message::new(event, false)
+}
+
+fn repeated(event: Event) -> Message {
+    Message::new(event, true)
+}
+
+impl World {
+    pub(super) fn talking() -> Self {
+        let agent =
+            |leg, holds_first| Agent { page: Some(EPOCH), epoch: EPOCH, leg, holds_first, hung_up: false };
+        Self {
+            customer: Customer::In(1),
+            customer_hung_up: false,
+            on_hold: false,
+            agents: [agent(Some((1, ADA_LEG, true)), true), agent(None, false)],
+            rooms: [(1, 100)].into(),
+            legs: 0,
+            seen: vec![],
+            stolen: None,
+        }
+    }
+
+    pub(super) fn may(&self, deed: &Deed, server: &Server) -> bool {
+        let at = |agent: usize| &self.agents[agent];
+        match deed {
+            Deed::Goes(who) => at(*who).page.is_some() && at(*who).leg.is_some_and(|(.., has)| has),
+            Deed::Falls(who) => at(*who).leg.is_some_and(|(.., has)| !has),
+            Deed::HangsUp(who) => at(*who).page.is_some() && at(*who).leg.is_some_and(|(.., has)| has),
+            Deed::Returns(who) => at(*who).page.is_none(),
+            Deed::Joins(who) => {
+                let joins = |r: &Recovery| {
+                    r.agent.worker == WorkerSid::numbered(worker(*who)) && r.phase == Phase::Rejoining
+                };
+                let told = server.calls().any(|call| call.recoveries().any(joins));
+                told && at(*who).page.is_some()
+                    && at(*who).leg.is_some_and(|(room, _, has)| room == 1 && !has)
+            }
+            Deed::Accepts(who) => {
+                let sent = match &self.customer {
+                    Customer::Queued(_, Some(target)) => *target == WorkerSid::numbered(worker(*who)),
+                    Customer::Queued(_, None) => true,
+                    Customer::In(_) | Customer::Gone => false,
+                };
+                sent && at(*who).page.is_some() && at(*who).leg.is_none()
+            }
+            Deed::Comes(who) => {
+                self.customer == Customer::In(1)
+                    && at(*who).leg.is_none()
+                    && at(*who).page.is_some()
+                    && !at(*who).hung_up
+            }
+            Deed::CustomerHangsUp => self.customer != Customer::Gone,
+        }
+    }
+
+    pub(super) fn person(&mut self, deed: &Deed) -> Vec<Message> {
+        match *deed {
+            Deed::Goes(who) => {
+                let agent = &mut self.agents[who];
+                agent.page = None;
+                agent.leg = agent.leg.map(|(room, leg, _)| (room, leg, false));
+                let goodbye = Goodbye { epoch: agent.epoch, tasks: vec![TaskSid::numbered(1)] };
+                // A beacon, sent once.
+                vec![once(Event::Goodbye { worker: WorkerSid::numbered(worker(who)), goodbye })]
+            }
+            Deed::Falls(who) => self.leaves(who, LeaveReason::HungUp),
+            Deed::HangsUp(who) => {
+                self.agents[who].hung_up = true;
+                let mut news = vec![self.mark(who)];
+                news.extend(self.leaves(who, LeaveReason::HungUp));
+                news
+            }
+            Deed::Returns(who) => {
+                let agent = &mut self.agents[who];
+                agent.epoch += 1;
+                agent.page = Some(agent.epoch);
+                let stands = agent.leg.is_some_and(|(room, ..)| room == 1);
+                let holding = Holding {
+                    task: TaskSid::numbered(1),
+                    reservation: reservation_of(worker(who), 1),
+                    wrapping: !stands,
+                    can_join: stands,
+                };
+                let holdings = if agent.holds_first { vec![holding] } else { vec![] };
+                let hello = Hello { epoch: agent.epoch, holdings };
+                let worker = WorkerSid::numbered(worker(who));
+                vec![repeated(Event::Hello { worker, hello, older_page_connected: false })]
+            }
+            Deed::Joins(who) => {
+                let mut news = self.comes(who, 1);
+                let old = self.agents[who].leg;
+                if let Some((room, old, _)) = old.filter(|(_, leg, _)| *leg != self.legs) {
+                    news.push(self.tell(room, left(old, LeaveReason::HungUp)));
+                }
+                self.agents[who].leg = Some((1, self.legs, true));
+                news
+            }
+            Deed::Accepts(who) => {
+                self.customer = Customer::In(2);
+                let mut news = vec![self.tell(2, joined(CUSTOMER))];
+                news.extend(self.comes(who, 2));
+                self.agents[who].leg = Some((2, self.legs, true));
+                news
+            }
+            Deed::Comes(who) => {
+                let news = self.comes(who, 1);
+                self.agents[who].leg = Some((1, self.legs, true));
+                self.agents[who].holds_first = true;
+                news
+            }
+            Deed::CustomerHangsUp => {
+                self.customer_hung_up = true;
+                self.customer_leaves(LeaveReason::HungUp)
+            }
+        }
+    }
+
+    /// Twilio does it, or did it already; what it says, and what it tells.
+    pub(super) fn carry_out(&mut self, server: &Server, job: &Job) -> (Outcome, Vec<Message>) {
+        let machine = server.machine();
+        let again = job.may_have_acted;
+        let done = self.seen.contains(&job.action);
+        // What may have had its effect is looked up.
+        match &job.action {
+            Action::CreatePing { .. } if again && done => {
+                return (Outcome::PingCreated(TaskSid::numbered(0x91)), vec![]);
+            }
+            Action::Requeue { .. } if again && done && self.room_of_customer(&job.conference).is_none() => {
+                let outcome = if self.customer == Customer::Gone { Outcome::Gone } else { Outcome::Ok };
+                return (outcome, vec![]);
+            }
+            _ => {}
+        }
+        if !machine.wants(&job.conference, &job.action) {
+            return (Outcome::Overtaken, vec![]);
+        }
+        let (outcome, news) = self.does(server, &job.action);
+        if outcome != Outcome::Gone {
+            self.seen.push(job.action.clone());
+        }
+        (outcome, news)
+    }
+
+    fn does(&mut self, server: &Server, action: &Action) -> (Outcome, Vec<Message>) {
+        let mut news = vec![];
+        let outcome = match action {
+            Action::HoldCustomer { conference: of, .. }
+            | Action::EndHold { conference: of, .. }
+            | Action::FreeCustomer { conference: of, .. } => {
+                let Some(room) = self.room_of_customer(of) else { return (Outcome::Gone, news) };
+                let hold = matches!(action, Action::HoldCustomer { .. });
+                if self.on_hold != hold {
+                    self.on_hold = hold;
+                    let flags = ParticipantFlags {
+                        hold,
+                        end_conference_on_exit: true,
+                        ..ParticipantFlags::default()
+                    };
+                    news.push(self.tell(room, ConferenceEventKind::Modify { leg: leg(CUSTOMER), flags }));
+                }
+                Outcome::Ok
+            }
+            Action::CreatePing { .. } => Outcome::PingCreated(TaskSid::numbered(0x91)),
+            Action::MarkTask { .. } => Outcome::TaskRead { attributes: "{}".into() },
+            Action::Requeue { recovery, target, .. } => {
+                if self.customer == Customer::Gone {
+                    return (Outcome::Gone, news);
+                }
+                if let Customer::In(room) = self.customer {
+                    if self.is_known_to_talk(server, room) {
+                        self.stolen = Some(action.clone());
+                    }
+                    news = self.customer_leaves(LeaveReason::UpdatedViaApi);
+                }
+                self.customer = Customer::Queued(recovery.clone(), target.clone());
+                news.push(once(Event::EnteredQueue { recovery: recovery.clone(), customer: leg(CUSTOMER) }));
+                Outcome::Ok
+            }
+            Action::RemoveLeg { leg: gone, .. } => {
+                let of = |agent: &Agent| agent.leg.is_some_and(|(_, number, _)| leg(number) == *gone);
+                let Some(who) = self.agents.iter().position(of) else { return (Outcome::Gone, news) };
+                let with_customer = self.agents[who]
+                    .leg
+                    .is_some_and(|(room, _, has)| has && self.customer == Customer::In(room));
+                if with_customer {
+                    self.stolen = Some(action.clone());
+                }
+                news = self.leaves(who, LeaveReason::UpdatedViaApi);
+                Outcome::Ok
+            }
+            Action::EndConference { conference: of } => {
+                let Some(room) = self.room_of_customer(of) else { return (Outcome::Gone, news) };
+                if self.agents.iter().any(|agent| agent.leg.is_some_and(|(other, ..)| other == room)) {
+                    return (Outcome::Overtaken, news);
+                }
+                news = self.customer_leaves(LeaveReason::ConferenceEndedViaApi);
+                Outcome::Ok
+            }
+            // None of them is asked for here: the page registers in time, and nobody watches or lists numbers.
+            Action::Learn { .. }
+            | Action::CheckNumber { .. }
+            | Action::Look { .. }
+            | Action::GiveUp { .. } => Outcome::Gone,
+            Action::Announce { .. }
+            | Action::KeepConference { .. }
+            | Action::EndPing { .. }
+            | Action::CompleteReservation { .. }
+            | Action::MoveParticipant { .. }
+            | Action::HoldParticipant { .. }
+            | Action::CoachInstead { .. }
+            | Action::Unhold { .. } => Outcome::Ok,
+        };
+        (outcome, news)
+    }
+
+    /// Does the server know that an agent talks to the customer there?
+    fn is_known_to_talk(&self, server: &Server, room: u128) -> bool {
+        self.agents.iter().any(|agent| {
+            let Some((_, number, true)) = agent.leg.filter(|(other, ..)| *other == room) else {
+                return false;
+            };
+            server.call(room).is_some_and(|call| {
+                call.agents.contains_key(&leg(number))
+                    && call.participants.get(&leg(number)).is_some_and(|p| p.joined)
+            })
+        })
+    }
+
+    /// Is an agent with the customer who talks to him?
+    pub(super) fn is_talking(&self) -> bool {
+        let Customer::In(room) = self.customer else { return false };
+        self.agents.iter().any(|agent| agent.leg.is_some_and(|(other, _, has)| has && other == room))
+    }
+
+    /// If he is in this conference.
+    fn room_of_customer(&self, of: &ConferenceSid) -> Option<u128> {
+        match self.customer {
+            Customer::In(room) if conference(room) == *of => Some(room),
+            Customer::In(_) | Customer::Queued(..) | Customer::Gone => None,
+        }
+    }
+
+    fn tell(&mut self, room: u128, kind: ConferenceEventKind) -> Message {
+        let sequence = self.rooms.entry(room).or_default();
+        *sequence += 1;
+        once(Event::Conference(ConferenceEvent {
+            conference: conference(room),
+            task: Some(TaskSid::numbered(room)),
+            sequence: *sequence,
+            label: None,
+            kind,
+        }))
+    }
+
+    fn mark(&self, who: usize) -> Message {
+        let room = self.agents[who].leg.map_or(1, |(room, ..)| room);
+        let reservation = reservation_of(worker(who), room);
+        let mark = GracefulMark {
+            id: None,
+            task: TaskSid::numbered(room),
+            reservation,
+            reason: GracefulReason::HangUp,
+        };
+        repeated(Event::Graceful { worker: WorkerSid::numbered(worker(who)), mark })
+    }
+
+    /// A new leg, and the page that has it registers.
+    fn comes(&mut self, who: usize, room: u128) -> Vec<Message> {
+        self.legs = self.legs.max(0x200) + 1;
+        let number = self.legs;
+        let join = self.tell(room, joined(number));
+        let registration = Registration {
+            id: None,
+            epoch: self.agents[who].epoch,
+            task: TaskSid::numbered(room),
+            reservation: reservation_of(worker(who), room),
+            workflow: WorkflowSid::numbered(1),
+            queue: None,
+            conference: conference(room),
+            worker_leg: leg(number),
+            customer_leg: leg(CUSTOMER),
+            worker_name: "Ada".into(),
+        };
+        vec![join, repeated(Event::Registered { worker: WorkerSid::numbered(worker(who)), registration })]
+    }
+
+    fn leaves(&mut self, who: usize, reason: LeaveReason) -> Vec<Message> {
+        let Some((room, number, _)) = self.agents[who].leg.take() else { return vec![] };
+        let mut news = vec![self.tell(room, left(number, reason))];
+        news.extend(self.ends(room));
+        news
+    }
+
+    fn customer_leaves(&mut self, reason: LeaveReason) -> Vec<Message> {
+        let mut news = vec![];
+        match std::mem::replace(&mut self.customer, Customer::Gone) {
+            Customer::In(room) => {
+                self.on_hold = false;
+                news.push(self.tell(room, left(CUSTOMER, reason)));
+                // Flex has set his `endConferenceOnExit`.
+                for who in 0..2 {
+                    if self.agents[who].leg.is_some_and(|(other, ..)| other == room) {
+                        news.extend(self.leaves(who, LeaveReason::ModeratorEnded));
+                    }
+                }
+                news.extend(self.ends(room));
+            }
+            Customer::Queued(recovery, _) => {
+                let customer = leg(CUSTOMER);
+                news.push(once(Event::LeftQueue { recovery, customer, bridged: false, hung_up: true }));
+            }
+            Customer::Gone => {}
+        }
+        news
+    }
+
+    /// A conference that everybody has left is over.
+    fn ends(&mut self, room: u128) -> Option<Message> {
+        let somebody = self.customer == Customer::In(room)
+            || self.agents.iter().any(|agent| agent.leg.is_some_and(|(other, ..)| other == room));
+        (!somebody).then(|| self.tell(room, ConferenceEventKind::End))
+    }
+}
+
+fn joined(number: u128) -> ConferenceEventKind {
+    ConferenceEventKind::Join { leg: leg(number), flags: ParticipantFlags::default() }
+}
+
+fn left(number: u128, reason: LeaveReason) -> ConferenceEventKind {
+    ConferenceEventKind::Leave { leg: leg(number), reason }
+}

@@ -1,0 +1,138 @@
+//! One cell: what the machine does in a state with an event, by letting it.
+
+use super::events::Row;
+use super::states::{State, code_of, name_of};
+use crate::desk::*;
+use rejoin_recovery::{Action, Announcement, Call, Effect, Recovery, Timer};
+
+/// What comes of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Cell {
+    /// The state after it, if it is another one.
+    pub(super) next: Option<&'static str>,
+    /// What is asked of Twilio, waited for and so on.
+    pub(super) does: Vec<&'static str>,
+    /// Is anything else known than before?
+    pub(super) noted: bool,
+}
+
+impl Cell {
+    pub(super) fn is_ignored(&self) -> bool {
+        self.next.is_none() && self.does.is_empty() && !self.noted
+    }
+
+    pub(super) fn text(&self) -> String {
+        let does = self.does.join(", ");
+        match self.next {
+            Some(next) if does.is_empty() => format!("→ **{}**", name_of(next)),
+            Some(next) => format!("→ **{}**: {does}", name_of(next)),
+            None if !does.is_empty() => does,
+            None => "noted".into(),
+        }
+    }
+
+    /// For the overview.
+    pub(super) fn sign(&self) -> &'static str {
+        match self.next {
+            Some(next) => next,
+            None if !self.does.is_empty() => "!",
+            None if self.noted => "·",
+            None => "",
+        }
+    }
+}
+
+pub(super) fn cell(state: &State, row: &Row) -> (Cell, Desk) {
+    let mut desk = (state.make)();
+    desk.effects.clear();
+    let calls = |desk: &Desk| [1, 2].map(|n| desk.machine.call(&conference(n)).map(known));
+    let before = calls(&desk);
+    let before_code = code_of(desk.machine.call(&conference(1)));
+    (row.send)(&mut desk, state);
+    let after = calls(&desk);
+    let code = code_of(desk.machine.call(&conference(1)));
+    let next = Some(code).filter(|code| *code != before_code);
+    let mut does = vec![];
+    for effect in &desk.effects {
+        let words = match effect {
+            Effect::Act { action, .. } => Some(words(action)),
+            Effect::SetTimer { timer, .. } if next.is_none() => waits(*timer),
+            Effect::Forget { .. } => Some("forgets the call"),
+            Effect::SetTimer { .. }
+            | Effect::ClearTimer { .. }
+            | Effect::Push { .. }
+            | Effect::Note { .. } => None,
+        };
+        does.extend(words.filter(|words| !does.contains(words)));
+    }
+    let closed = |call: &Option<Call>| call.as_ref().is_some_and(|call| call.closed);
+    if !closed(&before[0]) && closed(&after[0]) {
+        does.push("the call is over");
+    }
+    (Cell { next, does, noted: before != after }, desk)
+}
+
+/// A call without what is only counted.
+fn known(call: &Call) -> Call {
+    let mut call = call.clone();
+    call.seen.clear();
+    call.told.clear();
+    call.delivered.clear();
+    call.heard_at = Default::default();
+    call.watch_at = None;
+    call.looking = None;
+    for participant in call.participants.values_mut() {
+        participant.sequence = 0;
+    }
+    call
+}
+
+fn words(action: &Action) -> &'static str {
+    match action {
+        Action::Announce { what: Announcement::Interrupted, .. } => "announces it",
+        Action::Announce { what: Announcement::Comfort, .. } => "plays comfort audio",
+        Action::FreeCustomer { .. } => "frees the customer's leg",
+        Action::HoldCustomer { told: false, .. } => "tells the customer on hold",
+        Action::HoldCustomer { told: true, .. } => "comforts the customer on hold",
+        Action::EndHold { .. } => "ends our hold",
+        Action::KeepConference { .. } => "undoes the flag",
+        Action::MarkTask { .. } => "marks the task",
+        Action::CreatePing { .. } => "pings the agent",
+        Action::EndPing { .. } => "ends the ping",
+        Action::Requeue { target: Some(_), .. } => "sends the customer to the agent's queue",
+        Action::Requeue { target: None, .. } => "sends the customer to the queue for any agent",
+        Action::CompleteReservation { .. } => "completes the old reservation",
+        Action::RemoveLeg { .. } => "removes the leg",
+        Action::MoveParticipant { .. } => "moves a third party",
+        Action::HoldParticipant { .. } => "puts a leg on hold",
+        Action::CoachInstead { .. } => "lets the coach be heard by the new leg",
+        Action::Unhold { .. } => "takes a leg off hold",
+        Action::EndConference { .. } => "ends the conference",
+        Action::CheckNumber { .. } => "checks the number",
+        Action::Look { .. } => "asks Twilio how it stands",
+        Action::GiveUp { .. } => "tells the customer that it did not work",
+        Action::Learn { .. } => "looks the task up",
+    }
+}
+
+/// Waits that begin anew while the state is the same.
+fn waits(timer: Timer) -> Option<&'static str> {
+    match timer {
+        Timer::Watch | Timer::Forget => None,
+        Timer::Grace => Some("waits for the new leg to be told"),
+        Timer::Announce => Some("waits before the customer is told"),
+        Timer::Leave => Some("waits for the leave"),
+        Timer::Ping => Some("waits for what must come first"),
+        Timer::Rejoin => Some("waits anew for the agent"),
+        Timer::Beside => Some("waits for who is away beside a colleague"),
+        Timer::Orphan => Some("waits whether the customer stays alone"),
+        Timer::Learn => Some("waits for a registration"),
+    }
+}
+
+/// An open recovery goes on by itself: a wait, or an answer that is still to come.
+pub(super) fn goes_on(desk: &Desk) -> bool {
+    let open = (1..=2).filter_map(|n| desk.machine.call(&conference(n)));
+    let mut open = open.flat_map(Call::recoveries).filter(|recovery| recovery.is_open());
+    open.all(|recovery: &Recovery| recovery.deadline.0 > 0 && !desk.timers.is_empty())
+}

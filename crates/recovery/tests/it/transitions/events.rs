@@ -1,0 +1,366 @@
+//! Everything that can be told to the machine about a call.
+
+use super::states::{BO_LEG, State};
+use crate::desk::*;
+use crate::told::told;
+use rejoin_protocol::api::GracefulReason;
+use rejoin_protocol::{ReservationSid, TaskSid, WorkerSid, WorkflowSid};
+use rejoin_recovery::{
+    Action, Announcement, ConferenceEventKind, Event, LeaveReason, Outcome, Purpose, Reconnect,
+    ReconnectState, Registered, Seen, TaskEventKind, Timer,
+};
+
+/// A leg of which nothing is known.
+const STRANGER: u128 = 0x57;
+const PING: u128 = 0x91;
+const RECONNECT: u128 = 0x92;
+
+type Tell = dyn Fn(&mut Desk, &State);
+
+/// One row.
+pub(super) struct Row {
+    pub(super) name: String,
+    pub(super) send: Box<Tell>,
+}
+
+/// Rows that belong together.
+pub(super) struct Group {
+    pub(super) name: &'static str,
+    pub(super) rows: Vec<Row>,
+}
+
+fn row(name: impl Into<String>, send: impl Fn(&mut Desk, &State) + 'static) -> Row {
+    Row { name: name.into(), send: Box::new(send) }
+}
+
+fn leaves(name: &str, reason: LeaveReason) -> Row {
+    row(name, move |desk, state| {
+        desk.leave(1, state.leg, reason);
+    })
+}
+
+fn customer_leaves(name: &str, reason: LeaveReason) -> Row {
+    row(name, move |desk, _| {
+        desk.leave(1, CUSTOMER, reason);
+    })
+}
+
+fn done(name: &str, action: impl Fn() -> Action + 'static, outcome: impl Fn() -> Outcome + 'static) -> Row {
+    row(name, move |desk, _| desk.finish(action(), outcome()))
+}
+
+fn failed() -> Outcome {
+    Outcome::Failed { reason: "refused".into() }
+}
+
+pub(super) fn groups() -> Vec<Group> {
+    vec![
+        Group { name: "Callbacks of the conference", rows: conference_rows() },
+        Group { name: "The next conference", rows: elsewhere() },
+        Group { name: "Pages", rows: pages() },
+        Group { name: "The queue's documents", rows: queue() },
+        Group { name: "TaskRouter's events", rows: tasks() },
+        Group { name: "Time", rows: timers() },
+        Group { name: "Twilio's answers", rows: answers() },
+    ]
+}
+
+fn conference_rows() -> Vec<Row> {
+    vec![
+        row("the conference starts", |desk, _| {
+            desk.tell(1, ConferenceEventKind::Start);
+        }),
+        row("a leg joins of which nothing is known", |desk, _| desk.join(1, STRANGER, false)),
+        row("the customer's leg joins", |desk, _| desk.join(1, CUSTOMER, true)),
+        leaves("the agent's leg leaves", LeaveReason::HungUp),
+        leaves("the agent's leg is moved or removed by somebody", LeaveReason::UpdatedViaApi),
+        leaves("the agent's leg leaves, nobody knows why", LeaveReason::Unknown),
+        row("the colleague's leg leaves", |desk, _| {
+            desk.leave(1, BO_LEG, LeaveReason::HungUp);
+        }),
+        customer_leaves("the customer hangs up", LeaveReason::HungUp),
+        customer_leaves("the customer's leg is moved", LeaveReason::UpdatedViaApi),
+        customer_leaves("the conference ends under the customer", LeaveReason::ModeratorEnded),
+        customer_leaves("the call is ended for all", LeaveReason::ConferenceEndedViaApi),
+        row("the conference has ended", |desk, _| desk.end(1)),
+        row("the conference would end with the agent's leg", |desk, state| {
+            desk.modify(1, state.leg, true, false);
+        }),
+        row("the customer is on hold", |desk, _| desk.modify(1, CUSTOMER, false, true)),
+        row("an announcement has ended", |desk, _| {
+            desk.tell(1, ConferenceEventKind::AnnouncementEnd);
+        }),
+    ]
+}
+
+fn elsewhere() -> Vec<Row> {
+    let taken = |worker| {
+        move |desk: &mut Desk, _: &State| {
+            desk.join(2, CUSTOMER, true);
+            desk.register(2, worker, 0x2a, 3);
+        }
+    };
+    vec![
+        row("the same agent has the customer there", taken(ADA)),
+        row("another agent has the customer there", taken(BO)),
+        row("the customer hangs up there", |desk, _| {
+            desk.join(2, CUSTOMER, true);
+            desk.leave(2, CUSTOMER, LeaveReason::HungUp);
+        }),
+    ]
+}
+
+fn pages() -> Vec<Row> {
+    vec![
+        row("the agent's page registers a new leg", |desk, _| desk.register(1, ADA, 0x1a, 3)),
+        row("another agent's page registers a leg", |desk, _| desk.register(1, BO, BO_LEG, EPOCH)),
+        row("the agent says that she leaves", |desk, _| desk.graceful(GracefulReason::HangUp)),
+        row("the agent says that she transfers the call", |desk, _| {
+            desk.graceful(GracefulReason::ColdTransfer);
+        }),
+        row("a newer page finds the call accepted and can join", |desk, _| desk.hello_in_place(3)),
+        row("a newer page finds the call accepted and cannot join", |desk, _| desk.hello(3, false, false)),
+        row("a newer page finds it accepted beside an older page", |desk, _| desk.hello(3, false, true)),
+        row("a newer page finds the call wrapping", |desk, _| desk.hello(3, true, false)),
+        row("the newest page says goodbye", |desk, _| desk.goodbye(ADA, 3)),
+    ]
+}
+
+fn queue() -> Vec<Row> {
+    let left = |bridged, hung_up| {
+        move |desk: &mut Desk, _: &State| {
+            desk.handle(Event::LeftQueue { recovery: recovery(), customer: leg(CUSTOMER), bridged, hung_up });
+        }
+    };
+    vec![
+        row("the music is asked for", |desk, _| desk.entered_queue()),
+        row("an agent takes the customer out of the queue", left(true, false)),
+        row("the customer hangs up in the queue", left(false, true)),
+        row("the queue lets the customer go", left(false, false)),
+        row("Twilio asks how to go on without a conference", |desk, _| {
+            desk.handle(Event::Released { customer: leg(CUSTOMER) });
+        }),
+    ]
+}
+
+fn tasks() -> Vec<Row> {
+    let ping = |name: &str, kind| {
+        row(name, move |desk, _| {
+            desk.handle(told(PING, Purpose::Ping { recovery: recovery() }, ADA, kind));
+        })
+    };
+    let reconnect = |name: &str, target: Option<u128>, kind| {
+        row(name, move |desk, _| {
+            let target = target.map(WorkerSid::numbered);
+            desk.handle(told(RECONNECT, Purpose::Reconnect { recovery: recovery(), target }, ADA, kind));
+        })
+    };
+    vec![
+        ping("the ping is accepted", TaskEventKind::Accepted),
+        ping("the ping is not taken", TaskEventKind::NotTaken),
+        ping("the ping is taken back", TaskEventKind::TakenBack),
+        ping("the ping's time is over", TaskEventKind::Canceled { hung_up: false }),
+        reconnect("the task for the agent is in the queue", Some(ADA), TaskEventKind::EnteredQueue),
+        reconnect("the agent does not take it", Some(ADA), TaskEventKind::NotTaken),
+        reconnect("it is canceled", Some(ADA), TaskEventKind::Canceled { hung_up: false }),
+        reconnect(
+            "it is canceled, because the customer hung up",
+            Some(ADA),
+            TaskEventKind::Canceled { hung_up: true },
+        ),
+        reconnect("the task for any agent is in the queue", None, TaskEventKind::EnteredQueue),
+        reconnect("somebody does not take it", None, TaskEventKind::NotTaken),
+        reconnect("the task for any agent is canceled", None, TaskEventKind::Canceled { hung_up: false }),
+        row("the agent's reservation is wrapping up", |desk, _| {
+            desk.handle(told(1, Purpose::Other, ADA, TaskEventKind::WrapUp));
+        }),
+    ]
+}
+
+fn timers() -> Vec<Row> {
+    let name = |timer: Timer| match timer {
+        Timer::Grace => "no mark has come in time",
+        Timer::Announce => "the customer is to be told",
+        Timer::Leave => "the leave did not come",
+        Timer::Ping => "the agent is not back in time",
+        Timer::Rejoin => "the agent has not joined, or taken the call, in time",
+        Timer::Beside => "who is away beside a colleague is not back in time",
+        Timer::Orphan => "a customer left on purpose is alone too long",
+        Timer::Learn => "nobody has registered in time",
+        Timer::Watch => "nothing was heard for long",
+        Timer::Forget => "the call is to be forgotten",
+    };
+    let goes_off = |timer| {
+        row(name(timer), move |desk, _| {
+            if let Some(at) = desk.watch.remove(&conference(1)).filter(|_| timer == Timer::Watch) {
+                desk.timers.insert((conference(1), timer), at);
+            }
+            if desk.timers.contains_key(&(conference(1), timer)) {
+                desk.fire(1, timer);
+            } else {
+                desk.handle(Event::Timer { conference: conference(1), timer });
+            }
+        })
+    };
+    Timer::ALL.into_iter().map(goes_off).collect()
+}
+
+fn answers() -> Vec<Row> {
+    let mut rows = vec![
+        done("our hold: done", || hold(false, false), || Outcome::Ok),
+        done("our hold: refused", || hold(false, false), failed),
+        done("our hold: not wanted any more", || hold(false, false), || Outcome::Overtaken),
+        done("our hold has ended", end_hold, || Outcome::Ok),
+        done("the customer is free: done", || free(true), || Outcome::Ok),
+        done("the task is read", mark, || Outcome::TaskRead { attributes: "{}".into() }),
+        done("the task cannot be read", mark, failed),
+        done("the ping is made", ping, || Outcome::PingCreated(TaskSid::numbered(PING))),
+        done("the ping cannot be made", ping, failed),
+        done("the dead leg is removed", remove, || Outcome::Ok),
+        done("the dead leg cannot be removed", remove, failed),
+    ];
+    for (whose, target) in [("the agent", Some(ADA)), ("any agent", None)] {
+        let sent = |name: &str, outcome: fn() -> Outcome| {
+            done(&format!("sending the customer to {whose}: {name}"), move || requeue(target), outcome)
+        };
+        rows.push(sent("done", || Outcome::Ok));
+        rows.push(sent("an agent has come before", || Outcome::Overtaken));
+        rows.push(sent("his call is over", || Outcome::Gone));
+        rows.push(sent("refused", failed));
+    }
+    rows.extend([
+        done("the exit flag is undone", keep, || Outcome::Ok),
+        done("the task is looked up", learn, found),
+        done("the task cannot be looked up", learn, failed),
+        looked("all is as it was", |desk, _| there(desk, &[])),
+        looked("the agent's leg is gone", |desk, state| there(desk, &[state.leg])),
+        looked("the customer is off the line", |desk, _| Seen {
+            on_line: Some(false),
+            ..there(desk, &[CUSTOMER])
+        }),
+        looked("the reconnect task waits", |desk, _| task(desk, &ReconnectState::Waits)),
+        looked("the reconnect task is over", |desk, _| task(desk, &ReconnectState::Over)),
+        looked("another agent has the reconnect task", |desk, _| {
+            let (worker, reservation) = (WorkerSid::numbered(BO), ReservationSid::numbered(7));
+            task(desk, &ReconnectState::Taken { worker, name: "Bo".into(), reservation })
+        }),
+        done("the customer was told that it did not work", give_up, || Outcome::Ok),
+        done("the customer hung up before he was told", give_up, || Outcome::Gone),
+    ]);
+    let check = || Action::CheckNumber { task: TaskSid::numbered(1) };
+    rows.push(done("the number is on the allow list", check, || Outcome::Number { allowed: true }));
+    for (name, action) in nothing_follows() {
+        rows.push(done(name, move || action.clone(), || Outcome::Ok));
+    }
+    rows
+}
+
+/// Twilio is asked, nothing was heard meanwhile, and it says this.
+fn looked(name: &str, seen: impl Fn(&Desk, &State) -> Seen + 'static) -> Row {
+    row(format!("asked how it stands: {name}"), move |desk, state| {
+        while desk.machine.call(&conference(1)).is_some_and(|call| call.looking.is_none()) {
+            let Some(at) = desk.watch.remove(&conference(1)) else { break };
+            desk.now = desk.now.max(at);
+            desk.handle(Event::Timer { conference: conference(1), timer: Timer::Watch });
+        }
+        desk.effects.clear();
+        desk.finish(look(), Outcome::Looked(Box::new(seen(desk, state))));
+    })
+}
+
+/// Everybody who is there as far as was told, without these.
+fn there(desk: &Desk, without: &[u128]) -> Seen {
+    let known = desk.machine.call(&conference(1)).map(|call| call.participants.clone()).unwrap_or_default();
+    let gone: Vec<_> = without.iter().map(|who| leg(*who)).collect();
+    let joined = known.into_iter().filter(|(leg, participant)| participant.joined && !gone.contains(leg));
+    let participants = joined.map(|(leg, participant)| (leg, participant.flags)).collect();
+    Seen { participants, on_line: Some(true), reconnects: vec![] }
+}
+
+/// For the agent and for any agent: the machine takes the one that it waits for.
+fn task(desk: &Desk, state: &ReconnectState) -> Seen {
+    let reconnect = |target: Option<u128>| Reconnect {
+        task: TaskSid::numbered(2),
+        target: target.map(WorkerSid::numbered),
+        state: state.clone(),
+    };
+    Seen { reconnects: vec![reconnect(Some(ADA)), reconnect(None)], ..there(desk, &[CUSTOMER]) }
+}
+
+fn free(unhold: bool) -> Action {
+    Action::FreeCustomer { conference: conference(1), customer: leg(CUSTOMER), unhold }
+}
+
+fn mark() -> Action {
+    Action::MarkTask { task: TaskSid::numbered(1), at: Default::default() }
+}
+
+fn ping() -> Action {
+    Action::CreatePing {
+        worker: WorkerSid::numbered(ADA),
+        recovery: recovery(),
+        task: TaskSid::numbered(1),
+        reservation: ReservationSid::numbered(1),
+        ttl: Default::default(),
+    }
+}
+
+fn remove() -> Action {
+    Action::RemoveLeg { conference: conference(1), leg: leg(ADA_LEG) }
+}
+
+fn keep() -> Action {
+    Action::KeepConference { conference: conference(1), leg: leg(ADA_LEG) }
+}
+
+fn learn() -> Action {
+    Action::Learn { task: TaskSid::numbered(1) }
+}
+
+fn found() -> Outcome {
+    Outcome::Learnt(Box::new(Registered {
+        workflow: WorkflowSid::numbered(1),
+        queue: None,
+        customer_leg: Some(leg(CUSTOMER)),
+        worker_leg: Some(leg(ADA_LEG)),
+        reservation: Some(ReservationSid::numbered(1)),
+        worker: Some((WorkerSid::numbered(ADA), "Ada".into())),
+        attributes: "{}".into(),
+    }))
+}
+
+fn look() -> Action {
+    Action::Look { conference: conference(1), customer: Some(leg(CUSTOMER)), queued: None }
+}
+
+fn give_up() -> Action {
+    Action::GiveUp { recovery: recovery(), customer: leg(CUSTOMER) }
+}
+
+/// Actions whose end nothing waits for.
+fn nothing_follows() -> Vec<(&'static str, Action)> {
+    let announce = Action::Announce { conference: conference(1), what: Announcement::Interrupted };
+    let moved = Action::MoveParticipant {
+        leg: leg(STRANGER),
+        into: TaskSid::numbered(2),
+        muted: false,
+        end_on_exit: false,
+        label: None,
+    };
+    let coached = Action::CoachInstead {
+        conference: conference(1),
+        coach: leg(STRANGER),
+        before: leg(ADA_LEG),
+        now: leg(NEXT_LEG),
+    };
+    vec![
+        ("an announcement is made", announce),
+        ("the ping is ended", end_ping()),
+        ("the old reservation is completed", complete_old()),
+        ("a third party is moved", moved),
+        ("a leg is on hold", Action::HoldParticipant { conference: conference(1), leg: leg(STRANGER) }),
+        ("a coach is heard by the new leg", coached),
+        ("a leg is off hold", Action::Unhold { conference: conference(1), leg: leg(STRANGER) }),
+        ("the conference is ended", Action::EndConference { conference: conference(1) }),
+    ]
+}

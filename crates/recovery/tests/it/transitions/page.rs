@@ -1,0 +1,97 @@
+//! The document.
+
+use super::cell::{Cell, cell};
+use super::events::{Group, Row, groups};
+use super::states::{STATES, State};
+use super::why::why;
+
+const HEAD: &str = "\
+# What the recovery machine does
+
+Drawn from the code: each state of a call is led to, each event is told there, and what the machine does is written down. After a change
+of the machine `REJOIN_WRITE_DOCS=1 cargo test -p rejoin-recovery --test it transitions` draws it anew; without the variable the same
+test fails when this page is not what the machine does. What the durations are is in [recovery.md](recovery.md).
+";
+
+const OVERVIEW: &str = "\
+## Overview
+
+Letters: the state that follows. `!`: something is done, and the state stays. `·`: it is noted. Empty: it is ignored, for the reason that
+stands below. `X`: the call is over, and there was no recovery. No cell is a defect: also what cannot happen as far as is known, such as
+the music of a queue for a customer who was not sent there, is ignored and harms nobody.
+";
+
+/// More states than are named one by one.
+const OTHERS: usize = 8;
+
+pub(super) fn page() -> String {
+    let groups = groups();
+    let states = STATES.iter().map(|state| vec![state.code.into(), state.name.into(), state.about.into()]);
+    let mut page = format!("{HEAD}\n## States\n\n{}", table(&["", "state", "what it is"], states.collect()));
+    page += &format!("\n{OVERVIEW}\n{}", overview(&groups));
+    for group in &groups {
+        let rows = group.rows.iter().flat_map(folded).collect();
+        let about = ["event", "states", "what the machine does"];
+        page += &format!("\n## {}\n\n{}", group.name, table(&about, rows));
+    }
+    page
+}
+
+fn overview(groups: &[Group]) -> String {
+    let codes = STATES.iter().map(|state| state.code);
+    let head: Vec<_> = std::iter::once("").chain(codes).collect();
+    let rows = groups.iter().flat_map(|group| &group.rows).map(|row| {
+        let signs = STATES.iter().map(|state| cell(state, row).0.sign().to_owned());
+        std::iter::once(row.name.clone()).chain(signs).collect()
+    });
+    table(&head, rows.collect())
+}
+
+/// States in which an event does the same are one line, what is so in most of them the last one.
+fn folded(row: &Row) -> Vec<Vec<String>> {
+    let mut lines: Vec<(String, Vec<&str>)> = vec![];
+    for state in &STATES {
+        let text = text(row, state, &cell(state, row).0);
+        match lines.iter_mut().find(|(other, _)| *other == text) {
+            Some((_, names)) => names.push(state.name),
+            None => lines.push((text, vec![state.name])),
+        }
+    }
+    let most = lines.iter().map(|(_, names)| names.len()).max().unwrap_or_default();
+    if most > OTHERS {
+        lines.sort_by_key(|(_, names)| names.len() == most);
+    }
+    let last = lines.len() - 1;
+    let line = |(i, (text, names)): (usize, (String, Vec<&str>))| {
+        let name = if i == 0 { row.name.clone() } else { String::new() };
+        let names = match names.len() {
+            all if all == STATES.len() => "all".into(),
+            most if most > OTHERS && i == last => "all others".into(),
+            _ => names.join(", "),
+        };
+        vec![name, names, text]
+    };
+    lines.into_iter().enumerate().map(line).collect()
+}
+
+fn text(row: &Row, state: &State, cell: &Cell) -> String {
+    match why(&row.name, state.code).filter(|_| cell.is_ignored()) {
+        Some(why) => format!("ignored: {why}"),
+        None => cell.text(),
+    }
+}
+
+/// As Prettier would have it.
+fn table(head: &[&str], rows: Vec<Vec<String>>) -> String {
+    let widths: Vec<usize> = (0..head.len())
+        .map(|i| rows.iter().map(|row| row[i].chars().count()).chain([head[i].chars().count(), 3]).max())
+        .map(Option::unwrap_or_default)
+        .collect();
+    let line = |cells: Vec<String>| {
+        let cells = cells.iter().zip(&widths).map(|(cell, width)| format!(" {cell:<width$} |"));
+        format!("|{}\n", cells.collect::<String>())
+    };
+    let dashes = widths.iter().map(|width| "-".repeat(*width)).collect();
+    let all = [head.iter().map(|cell| (*cell).to_owned()).collect(), dashes].into_iter().chain(rows);
+    all.map(line).collect()
+}
