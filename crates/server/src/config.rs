@@ -19,7 +19,9 @@ use rejoin_recovery::{Changes, Policies};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// All settings.
 #[derive(Clone, Debug, Parser)]
@@ -83,9 +85,24 @@ pub struct Config {
     /// Where everything is kept.
     #[command(flatten)]
     pub storage: Storage,
+    /// How many days what is known of a call is kept. Of its recoveries figures remain then, and nothing that is personal.
+    #[arg(
+        long,
+        env = "REJOIN_KEEP_DAYS",
+        default_value = "30",
+        value_parser = clap::value_parser!(u32).range(1..),
+        help_heading = "Server"
+    )]
+    pub keep_days: u32,
+    /// Whether connections are encrypted here.
+    #[command(flatten, next_help_heading = "Server")]
+    pub tls: Tls,
     /// Is an agent whose old leg still stands put back into the same conference?
     #[arg(long, env = "REJOIN_IN_PLACE", value_enum, default_value = "auto", help_heading = "Recovery")]
     pub in_place: InPlace,
+    /// Is a customer who is alone told on hold?
+    #[arg(long, env = "REJOIN_CUSTOMER_HOLD", value_enum, default_value = "auto", help_heading = "Recovery")]
+    pub customer_hold: CustomerHold,
     /// What callers hear.
     #[command(flatten, next_help_heading = "What callers hear")]
     pub texts: Texts,
@@ -110,12 +127,30 @@ pub struct Config {
 }
 
 /// Where everything is kept.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Args)]
 pub struct Storage {
-    /// The database: `sqlite:` and the path of a file, for one server, or `postgres://user@host/name`, where another may stand by.
+    /// The database: `sqlite:` and the path of a file, for one server, or `postgres://user@host/name`, for any number.
     /// PostgreSQL's password is taken from PGPASSWORD or ~/.pgpass.
     #[arg(long, env = "DATABASE_URL", default_value = "sqlite:rejoin.db", help_heading = "Server")]
     pub database_url: String,
+}
+
+impl fmt::Debug for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Storage").field("database_url", &redacted(&self.database_url)).finish()
+    }
+}
+
+/// Whether connections are encrypted here, and not by a proxy before it.
+#[derive(Clone, Debug, Args)]
+pub struct Tls {
+    /// The certificate with its chain, PEM. With it and its key the server speaks TLS itself; new files are taken as they
+    /// come.
+    #[arg(long = "tls-certificate", env = "REJOIN_TLS_CERTIFICATE", value_name = "FILE")]
+    pub certificate: Option<PathBuf>,
+    /// The certificate's key, PEM.
+    #[arg(long = "tls-key", env = "REJOIN_TLS_KEY", value_name = "FILE")]
+    pub key: Option<PathBuf>,
 }
 
 /// What is written into the log. Nothing personal is, at whatever level.
@@ -150,6 +185,15 @@ pub enum InPlace {
     /// Whenever it is possible.
     Auto,
     /// Never: every customer comes back through the queue.
+    Off,
+}
+
+/// Is a customer who is alone told and comforted on hold, so that it is over at once when the agent is back?
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum CustomerHold {
+    /// Whenever nobody else is on the call.
+    Auto,
+    /// Never: by announcements to the conference, which play to their end.
     Off,
 }
 
@@ -230,6 +274,7 @@ impl Config {
         let all = rejoin_recovery::Config {
             grace: Millis(self.timings.grace_ms),
             in_place: self.in_place == InPlace::Auto,
+            customer_hold: self.customer_hold == CustomerHold::Auto,
             announce_after: Millis(self.timings.announce_after_ms),
             in_place_within: Millis(self.timings.in_place_within_ms),
             ping_ttl: Millis(self.timings.ping_ttl_ms),
@@ -259,14 +304,17 @@ fn address(url: &str) -> Option<String> {
     (!host.is_empty() && !host.contains(['?', '#', ' '])).then(|| url.to_owned())
 }
 
-/// A value as it may be shown: without the password of an address.
+/// A value as it may be shown: without the password of an address, be it before the host or in the query.
 pub fn redacted(value: &str) -> String {
-    let hidden = || {
-        let (scheme, rest) = value.split_once("://")?;
-        let (_, host) = rest.rsplit_once('@')?;
-        Some(format!("{scheme}://***@{host}"))
+    let Some((scheme, rest)) = value.split_once("://") else { return value.to_owned() };
+    let (rest, query) = rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
+    let host = rest.rsplit_once('@').map_or_else(|| rest.to_owned(), |(_, host)| format!("***@{host}"));
+    let hidden = |pair: &str| match pair.split_once('=') {
+        Some((name, _)) if name.to_ascii_lowercase().contains("passw") => format!("{name}=***"),
+        _ => pair.to_owned(),
     };
-    hidden().unwrap_or_else(|| value.to_owned())
+    let query = query.map(|query| query.split('&').map(hidden).collect::<Vec<_>>().join("&"));
+    query.map_or_else(|| format!("{scheme}://{host}"), |query| format!("{scheme}://{host}?{query}"))
 }
 
 /// clap wants a `Result`.
@@ -305,6 +353,22 @@ mod tests {
         let shown = format!("{config:?}");
         assert!(!shown.contains("secret"), "{shown}");
         assert_eq!(config.public("/twiml/comfort"), "https://rejoin.example.com/twiml/comfort");
+    }
+
+    #[test]
+    fn the_password_of_the_database_does_not_show() {
+        for url in [
+            "postgres://rejoin:sesame@db.example.com/rejoin?sslmode=require",
+            "postgres://rejoin:open@sesame@db.example.com/rejoin?sslmode=require",
+            "postgres://db.example.com/rejoin?password=sesame&sslmode=require",
+        ] {
+            let config = config(&["--public-url", "https://a", "--database-url", url]).expect("good");
+            let shown = format!("{config:?}");
+            assert!(!shown.contains("sesame"), "{shown}");
+            assert!(shown.contains("db.example.com/rejoin?") && shown.contains("sslmode=require"), "{shown}");
+        }
+        assert_eq!(redacted("sqlite:rejoin.db"), "sqlite:rejoin.db");
+        assert_eq!(redacted("https://a.example/x?b=c"), "https://a.example/x?b=c");
     }
 
     #[test]

@@ -7,16 +7,19 @@
 
 mod decide;
 mod handle;
+mod steps;
 
 pub use handle::Handle;
 
 use crate::error::Error;
+use crate::failpoint;
 use crate::push::Pushes;
 use crate::queue::Job;
 use crate::store::{Batch, Claim, Store};
+use crate::story::Told;
 use decide::{Decided, decide};
 use rejoin_protocol::{CallSid, ConferenceSid, Millis};
-use rejoin_recovery::{Event, Key, Machine, Policies};
+use rejoin_recovery::{Action, Event, Key, Machine, Policies};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{broadcast, mpsc};
 
@@ -47,7 +50,31 @@ enum Input {
 struct Work {
     at: Millis,
     event: Option<Box<Event>>,
+    /// The id under which Event Streams has delivered it.
+    delivery: Option<String>,
     closes: Option<Claim>,
+    /// What there is to tell beside that.
+    told: Vec<Told>,
+}
+
+impl Work {
+    fn nothing() -> Self {
+        Self { at: now(), event: None, delivery: None, closes: None, told: vec![] }
+    }
+
+    fn of(event: Event) -> Self {
+        Self { event: Some(Box::new(event)), ..Self::nothing() }
+    }
+}
+
+impl Work {
+    /// The call whose task has been read, or cannot be.
+    fn reads_task(&self) -> Option<&ConferenceSid> {
+        match self.event.as_deref() {
+            Some(Event::Done { conference, action: Action::MarkTask { .. }, .. }) => Some(conference),
+            _ => None,
+        }
+    }
 }
 
 /// A line was added to a timeline: of this customer, or of one who is not known yet.
@@ -73,6 +100,7 @@ pub struct Engine {
     inputs: mpsc::Receiver<Input>,
     /// When the store is to be asked for timers the next time (point in time).
     look_at: Millis,
+    tasks_read: broadcast::Sender<ConferenceSid>,
 }
 
 impl std::fmt::Debug for Input {
@@ -92,8 +120,9 @@ impl Engine {
         outlets: Outlets,
     ) -> (Handle, tokio::task::JoinHandle<()>) {
         let (sender, inputs) = mpsc::channel(WAITING);
-        let handle = Handle::new(sender, policies.clone(), store.clone());
-        let engine = Self { policies, store, outlets, inputs, look_at: Millis(0) };
+        let (tasks_read, _) = broadcast::channel(WAITING);
+        let handle = Handle::new(sender, policies.clone(), store.clone(), tasks_read.clone());
+        let engine = Self { policies, store, outlets, inputs, look_at: Millis(0), tasks_read };
         (handle, tokio::spawn(engine.run()))
     }
 
@@ -158,17 +187,24 @@ impl Engine {
         // More may wait that came before the timers were due.
         let timers_by =
             if works.len() < BATCH { now() } else { works.last().map_or(Millis(0), |work| work.at) };
-        let done = if batch.keys.is_empty() {
+        let nothing = batch.keys.is_empty() && works.iter().all(|work| work.told.is_empty());
+        let done = if nothing {
             Ok(Decided::nothing(&self.policies))
         } else {
             let (policies, jobs) = (&self.policies, &self.outlets.jobs);
             let decide = |found| decide(policies, jobs, &works, timers_by, found);
-            self.store.transact(&batch, decide).await.map(|(committed, decided)| decided.committed(committed))
+            let done = self.store.transact(&batch, decide).await;
+            failpoint::reach(|| format!("committed {}", steps::named(&works, &due)));
+            done.map(|(committed, decided)| decided.committed(committed))
         };
         match done {
             Ok(decided) => {
                 self.look_at = decided.first_timer.map_or(self.look_at, |at| at.min(self.look_at));
                 let told = decided.tell(&self.outlets);
+                for conference in works.iter().filter_map(Work::reads_task) {
+                    // Nobody may be waiting for it.
+                    let _ = self.tasks_read.send(conference.clone());
+                }
                 for (number, answer) in answers.into_iter().enumerate() {
                     answer(if told.lost.contains(&number) { Err(Error::Lost) } else { Ok(&told.calls) });
                 }

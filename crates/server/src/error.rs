@@ -36,6 +36,16 @@ pub enum Error {
         /// Why not.
         source: std::io::Error,
     },
+    /// The certificate, or its key.
+    #[error("{} and {} cannot be used ({why}): check REJOIN_TLS_CERTIFICATE and REJOIN_TLS_KEY", certificate.display(), key.display())]
+    Tls {
+        /// The certificate's file.
+        certificate: std::path::PathBuf,
+        /// The key's file.
+        key: std::path::PathBuf,
+        /// Why not.
+        why: String,
+    },
     /// The HTTP client for Twilio.
     #[error("the client for Twilio cannot be made: {0}")]
     Twilio(#[from] rejoin_twilio::Error),

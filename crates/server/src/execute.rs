@@ -8,7 +8,7 @@ use crate::queue::Job;
 use rejoin_protocol::attributes as names;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid};
 use rejoin_recovery::{Action, Announcement, Outcome, Registered};
-use rejoin_twilio::{Client, Error, Gate, NewTask, ParticipantChange, TaskEnd, encoded};
+use rejoin_twilio::{Client, Error, Gate, NewTask, ParticipantChange, TaskEnd, Witness, encoded};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -34,6 +34,12 @@ impl Executor {
     #[must_use]
     pub fn through(&self, gate: Arc<dyn Gate>) -> Self {
         Self { client: self.client.through(gate), config: Arc::clone(&self.config) }
+    }
+
+    /// The same, with requests of which somebody is told.
+    #[must_use]
+    pub fn seen_by(&self, witness: Arc<dyn Witness>) -> Self {
+        Self { client: self.client.seen_by(witness), config: Arc::clone(&self.config) }
     }
 
     /// Carries it out once. Errors are about Twilio; what they mean for the job is decided by the queue.
@@ -81,10 +87,13 @@ impl Executor {
                 Ok(Outcome::PingCreated(self.client.create_task(&ping).await?.sid))
             }
             Action::EndPing { task } => self.end_ping(task).await,
-            Action::Requeue { recovery, customer, .. } => {
+            Action::Requeue { recovery, customer, conference, target: _, free } => {
+                if *free {
+                    self.free(conference, customer).await?;
+                }
                 let url = self.config.public(&format!("/twiml/requeue/{recovery}"));
                 let fallback = self.config.public(&format!("/twiml/fallback/{recovery}"));
-                self.redirect(customer, &url, Some(&fallback)).await
+                self.redirect(customer, &url, &fallback).await
             }
             Action::CompleteReservation { task, reservation } => self.complete(task, reservation).await,
             Action::RemoveLeg { conference, leg } => {
@@ -101,12 +110,26 @@ impl Executor {
                 let mut query = vec![("muted", muted.as_str()), ("end", end.as_str())];
                 query.extend(label.as_deref().map(|label| ("label", label)));
                 let url = self.config.public(&format!("/twiml/move/{into}?{}", encoded(&query)));
-                self.redirect(leg, &url, None).await
+                // Asked once more when it does not work: it needs no database.
+                self.redirect(leg, &url, &url).await
             }
-            Action::Unhold { conference, leg } => self.unhold(conference, leg).await.map(ok),
+            Action::Unhold { conference, leg } | Action::EndHold { conference, customer: leg } => {
+                self.unhold(conference, leg).await.map(ok)
+            }
+            Action::HoldCustomer { conference, customer, recovery, held, told } => {
+                if *held {
+                    // What is heard on hold is not known to change while it lasts.
+                    self.unhold(conference, customer).await?;
+                }
+                let url = self.config.public(&format!("/twiml/hold/{recovery}?told={told}"));
+                self.client.hold_with(conference, customer, &url).await.map(ok)
+            }
             Action::HoldParticipant { conference, leg } => {
                 let hold = ParticipantChange { hold: Some(true), ..ParticipantChange::default() };
                 self.client.update_participant(conference, leg, hold).await.map(ok)
+            }
+            Action::CoachInstead { conference, coach, before, now } => {
+                self.coach_instead(conference, coach, before, now).await
             }
             Action::EndConference { conference } => {
                 // The callback of a join may have been lost, and somebody may be with the customer.
@@ -123,7 +146,7 @@ impl Executor {
             }
             Action::GiveUp { recovery, customer } => {
                 let url = self.config.public(&format!("/twiml/lost/{recovery}"));
-                self.redirect(customer, &url, None).await
+                self.redirect(customer, &url, &url).await
             }
         }
     }
@@ -137,7 +160,7 @@ impl Executor {
                 let found = self.client.list_tasks(&of_recovery(recovery), workflow).await?;
                 Ok(found.into_iter().next().map(|task| Outcome::PingCreated(task.sid)))
             }
-            Action::Requeue { recovery, customer, conference, target } => {
+            Action::Requeue { recovery, customer, conference, target, free: _ } => {
                 self.look_for_requeue(recovery, customer, conference, target.as_ref()).await
             }
             // Who is not there any more has been moved, or has hung up.
@@ -152,6 +175,9 @@ impl Executor {
             | Action::FreeCustomer { .. }
             | Action::KeepConference { .. }
             | Action::HoldParticipant { .. }
+            | Action::HoldCustomer { .. }
+            | Action::EndHold { .. }
+            | Action::CoachInstead { .. }
             | Action::MarkTask { .. }
             | Action::EndPing { .. }
             | Action::CompleteReservation { .. }
@@ -172,9 +198,42 @@ impl Executor {
         self.client.update_participant(conference, leg, change).await
     }
 
+    /// The customer is off hold, and can leave the conference without ending it. If Twilio does not want that, he is
+    /// moved all the same.
+    async fn free(&self, conference: &ConferenceSid, customer: &CallSid) -> Result<(), Error> {
+        let freed = match self.unhold(conference, customer).await {
+            // While on hold the other flag has no effect, so it comes second.
+            Ok(()) => self.stay(conference, customer).await,
+            Err(error) => Err(error),
+        };
+        match freed {
+            Err(error) if error.is_passing() => Err(error),
+            Err(error) => {
+                tracing::warn!(%conference, %error, "others may be hung up on when the customer is moved");
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
     async fn unhold(&self, conference: &ConferenceSid, leg: &CallSid) -> Result<(), Error> {
         let change = ParticipantChange { hold: Some(false), ..ParticipantChange::default() };
         self.client.update_participant(conference, leg, change).await
+    }
+
+    /// Callbacks do not tell whom somebody coaches, and she may have turned to somebody else meanwhile.
+    async fn coach_instead(
+        &self,
+        conference: &ConferenceSid,
+        coach: &CallSid,
+        before: &CallSid,
+        now: &CallSid,
+    ) -> Result<Outcome, Error> {
+        let seen = self.client.fetch_participant(conference, coach).await?;
+        if !seen.coaching || seen.call_sid_to_coach.is_some_and(|coached| coached != *before) {
+            return Ok(Outcome::Overtaken);
+        }
+        self.client.coach(conference, coach, now).await.map(ok)
     }
 
     /// Others write the same attributes: read, merge, and write only what was read.
@@ -220,8 +279,8 @@ impl Executor {
         }
     }
 
-    async fn redirect(&self, leg: &CallSid, url: &str, fallback: Option<&str>) -> Result<Outcome, Error> {
-        match self.client.redirect_call(leg, url, fallback).await {
+    async fn redirect(&self, leg: &CallSid, url: &str, fallback: &str) -> Result<Outcome, Error> {
+        match self.client.redirect_call(leg, url, Some(fallback)).await {
             Ok(()) => Ok(Outcome::Ok),
             Err(Error::Refused { code: CALL_NOT_IN_PROGRESS, .. }) => Ok(Outcome::Gone),
             Err(error) => Err(error),

@@ -15,12 +15,17 @@ const RECOVERIES: &str = "rejoin_recoveries_total";
 const PHASES: &str = "rejoin_recovery_seconds";
 /// Lines of timelines, by what happened.
 const LINES: &str = "rejoin_timeline_total";
+/// Jobs that were given up, by what they were to do.
+const GIVEN_UP: &str = "rejoin_jobs_given_up_total";
 /// From the event at Twilio until we have heard of it.
 pub(crate) const WEBHOOK_LAG: &str = "rejoin_webhook_lag_seconds";
 /// Requests of others, by route and status.
 pub(crate) const REQUESTS: &str = "rejoin_http_requests_total";
 /// How long they took.
 pub(crate) const REQUEST_SECONDS: &str = "rejoin_http_seconds";
+
+/// Certificates that came while the server ran, by what became of them.
+pub(crate) const CERTIFICATES: &str = "rejoin_tls_certificates_total";
 
 /// Upper bounds of what takes milliseconds, and of what takes as long as people do.
 const FAST: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -65,6 +70,11 @@ pub(crate) async fn upkeep() {
 /// The text that Prometheus reads.
 pub(crate) fn text() -> String {
     HANDLE.get().and_then(Option::as_ref).map(PrometheusHandle::render).unwrap_or_default()
+}
+
+/// A job is given up.
+pub(crate) fn given_up(what: &'static str) {
+    metrics::counter!(GIVEN_UP, "what" => what).increment(1);
 }
 
 /// A line of a timeline was committed. `lost_at`: when the agent of the call's recovery was lost.
@@ -113,6 +123,7 @@ pub(crate) struct Now {
     pub(crate) push_sessions: usize,
     pub(crate) jobs_open: Option<u64>,
     pub(crate) late_job: Option<Millis>,
+    pub(crate) oldest_job: Option<Millis>,
     pub(crate) storm: bool,
     pub(crate) failsafe: bool,
     pub(crate) lost_lately: usize,
@@ -132,6 +143,9 @@ impl Now {
         }
         if let Some(age) = self.late_job {
             metrics::gauge!("rejoin_job_late_seconds").set(age.0 as f64 / 1000.0);
+        }
+        if let Some(age) = self.oldest_job {
+            metrics::gauge!("rejoin_job_age_seconds").set(age.0 as f64 / 1000.0);
         }
         for (family, waiting, oldest, throttled) in &self.lanes {
             metrics::gauge!("rejoin_twilio_waiting", "api" => *family).set(*waiting as f64);
@@ -157,6 +171,7 @@ fn describe() {
         Unit::Seconds,
         "Until such a request was answered, which is after the commit"
     );
+    describe_counter!(CERTIFICATES, "New certificates, by what became of them: used or refused");
     describe_counter!("rejoin_stream_events_total", "Events of Event Streams, by what became of them");
     describe_counter!("rejoin_twilio_requests_total", "Requests to Twilio, by API and result");
     describe_counter!(
@@ -168,12 +183,14 @@ fn describe() {
     describe_gauge!("rejoin_twilio_waiting", "Requests that wait for their turn");
     describe_gauge!("rejoin_twilio_waiting_seconds", Unit::Seconds, "How long the first of them has waited");
     describe_gauge!("rejoin_push_sessions", "Desktops that listen");
+    describe_counter!(GIVEN_UP, "Actions that Twilio refused for good, or that came too late");
     describe_gauge!("rejoin_jobs_open", "Actions that are wanted of Twilio and have not ended");
     describe_gauge!(
         "rejoin_job_late_seconds",
         Unit::Seconds,
         "How far the first of them is past its deadline"
     );
+    describe_gauge!("rejoin_job_age_seconds", Unit::Seconds, "How long the oldest of them has been wanted");
     describe_gauge!("rejoin_storm", "1 while so many agents are lost at once that it counts as a storm");
     describe_gauge!(
         "rejoin_failsafe",

@@ -8,6 +8,9 @@
 //! | [`pace`] | how fast, and what first |
 //! | [`retry`] | what is done about errors of Twilio's |
 //! | [`http`] | all addresses |
+//! | [`push`] | what desktops are told, whichever server they are connected to |
+//! | [`story`], [`explain`] | what happened to a call, for whoever has to understand it later |
+//! | [`report`] | how recoveries have ended, by day |
 //! | [`reconnect`] | attributes of the task that brings a customer back |
 //!
 //! What is decided about a call is decided in `rejoin-recovery` and nowhere in here.
@@ -18,7 +21,9 @@ pub mod engine;
 pub mod error;
 pub mod execute;
 pub mod explain;
+pub mod failpoint;
 mod figures;
+pub mod given_up;
 pub mod http;
 mod lease;
 pub mod limits;
@@ -26,11 +31,14 @@ pub mod pace;
 pub mod push;
 pub mod queue;
 pub mod reconnect;
+pub mod report;
 pub mod retry;
 mod server;
 pub mod store;
+pub mod story;
 pub mod texts;
 mod timers;
+mod upkeep;
 
 pub use config::Config;
 pub use error::Error;

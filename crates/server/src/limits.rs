@@ -9,7 +9,8 @@ pub struct Limits {
     /// How many connections may be open at once; more wait until one closes. Each desktop has one open all the time.
     #[arg(long, env = "REJOIN_CONNECTIONS", default_value = "16384")]
     pub connections: usize,
-    /// How long a request's head may take, and how long a connection may be idle, in milliseconds.
+    /// How long a request's head may take, how long a connection may be idle, and how long a client may take nothing of
+    /// what is sent to it, in milliseconds.
     #[arg(long, env = "REJOIN_HEAD_WITHIN_MS", default_value = "20000")]
     pub head_within_ms: u64,
     /// How long a request's body may take altogether, in milliseconds.

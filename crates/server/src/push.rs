@@ -1,297 +1,216 @@
 //! Who listens: the push channels of desktops.
+//!
+//! A push is stored in the transaction that it follows from and gets its number there, counted for each worker. So a page
+//! that comes back, to whichever server, is told what it missed; and a server that hears of a push by another one reads it
+//! from the store. What it does not hear of it finds when it looks, a few seconds later.
 
+mod channels;
+mod session;
+
+pub use channels::Said;
+pub use session::Session;
+
+use crate::error::Error;
+use crate::store::{Heard, Hint, Hints, PushId, Store};
+use channels::Channels;
 use rejoin_protocol::WorkerSid;
 use rejoin_protocol::api::Push;
-use std::collections::{HashMap, VecDeque};
-use std::fmt;
+use rejoin_recovery::Call;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// A desktop that does not take so many pushes is dropped; it comes back and is told what it missed.
 const BUFFER: usize = 64;
-/// So many pushes, to whomever, are kept for desktops that come back.
-const KEPT: usize = 4096;
+/// Pause after the database could not be listened to.
+const PAUSE: Duration = Duration::from_millis(500);
+/// So often it is looked for pushes of other servers that were not heard of: a connection may be dead without a sign.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// All open channels. Cheap to clone.
+/// All open channels of this server. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Pushes(Arc<Mutex<Inner>>);
-
-#[derive(Debug)]
-struct Inner {
-    /// Numbers of another server, or of this one before it was started, mean nothing here.
-    instance: u64,
-    /// The number of the last push.
-    last: u64,
-    kept: VecDeque<(u64, WorkerSid, Push)>,
-    channels: HashMap<WorkerSid, Vec<Channel>>,
+pub struct Pushes {
+    store: Store,
+    channels: Arc<Mutex<Channels>>,
 }
 
-#[derive(Debug)]
-struct Channel {
-    /// Of the page; 0 when it did not say.
-    epoch: u64,
-    sender: mpsc::Sender<Numbered>,
-}
-
-/// How far a desktop has heard: `id` of a server-sent event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PushId {
-    instance: u64,
-    number: u64,
-}
-
-impl fmt::Display for PushId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.instance, self.number)
-    }
-}
-
-/// A push, and how far a desktop that has it has heard.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Numbered {
-    /// How far.
-    pub id: PushId,
-    /// What is said.
-    pub push: Push,
-}
-
-/// A page's channel. It is closed by dropping the receiver.
+/// A page's channel. It is closed by dropping it.
 #[derive(Debug)]
 pub struct Subscription {
     /// What the page missed, and whether another one acts.
-    pub first: Vec<Numbered>,
+    pub first: Vec<Said>,
     /// How far the page has heard after that.
     pub position: PushId,
-    /// Everything that is said from now on.
-    pub receiver: mpsc::Receiver<Numbered>,
+    /// The worker's calls, as they were at that position.
+    pub calls: Vec<Call>,
+    /// Everything that is said after that.
+    pub receiver: mpsc::Receiver<Said>,
+    /// Other servers know of the page as long as this is there.
+    pub session: Option<Session>,
 }
 
 impl Pushes {
-    /// `instance`: another number at each start of a server.
-    pub fn new(instance: u64) -> Self {
-        let (kept, channels) = (VecDeque::new(), HashMap::new());
-        Self(Arc::new(Mutex::new(Inner { instance, last: 0, kept, channels })))
+    /// Channels over this store.
+    pub fn new(store: Store) -> Self {
+        Self { store, channels: Arc::default() }
     }
 
     /// Opens a channel for a page that has heard as far as `since`: text of a [`PushId`], `None` for a new page. Older
-    /// pages of the worker are told that this one acts.
-    pub fn subscribe(&self, worker: &WorkerSid, epoch: u64, since: Option<&str>) -> Subscription {
+    /// pages of the worker are told that this one acts; an older channel of the same page ends.
+    pub async fn subscribe(
+        &self,
+        worker: &WorkerSid,
+        epoch: u64,
+        since: Option<&str>,
+    ) -> Result<Subscription, Error> {
         let (sender, receiver) = mpsc::channel(BUFFER);
-        let mut inner = self.lock();
-        let position = inner.position();
-        let mut first = since.map(|since| inner.missed(worker, since)).unwrap_or_default();
-        if inner.newer_page_connected(worker, epoch) {
-            first.push(Numbered { id: position, push: Push::Superseded });
+        // Before the look at the store: nothing that is said after it is missed.
+        let channel = self.lock().open(worker, epoch, sender);
+        let session = Session::begin(&self.store, worker, epoch).await?;
+        let Heard { position, missed, calls } = self.store.heard(worker, since).await?;
+        self.lock().opened(worker, channel, position.number, session.as_ref().map(Session::number));
+        self.catch_up(worker, u64::MAX).await;
+        let mut first: Vec<Said> = match missed {
+            Some(missed) => missed.into_iter().map(Said::from).collect(),
+            // What was said since is not known any more.
+            None => vec![Said { number: None, push: Push::Ask }],
+        };
+        if self.newer_page_connected(worker, epoch).await {
+            first.push(Said { number: None, push: Push::Superseded });
         }
-        inner.supersede(worker, epoch);
-        inner.channels.entry(worker.clone()).or_default().push(Channel { epoch, sender });
-        Subscription { first, position, receiver }
-    }
-
-    /// Tells all pages of a worker. None may be there.
-    pub fn publish(&self, worker: &WorkerSid, push: &Push) {
-        let mut inner = self.lock();
-        inner.last += 1;
-        if inner.kept.len() == KEPT {
-            inner.kept.pop_front();
-        }
-        let id = inner.position();
-        inner.kept.push_back((id.number, worker.clone(), push.clone()));
-        inner.tell(worker, &Numbered { id, push: push.clone() }, |_| true);
-    }
-
-    /// A page has shown itself: the older ones are told that it acts.
-    pub fn supersede(&self, worker: &WorkerSid, epoch: u64) {
         self.lock().supersede(worker, epoch);
+        Ok(Subscription { first, position, calls, receiver, session })
     }
 
-    /// Is a page of this worker connected that is older than `epoch`?
-    pub fn older_page_connected(&self, worker: &WorkerSid, epoch: u64) -> bool {
-        self.lock().open(worker).any(|other| other != 0 && other < epoch)
+    /// Tells all pages of a worker that are connected here. None may be.
+    pub fn publish(&self, worker: &WorkerSid, number: u64, push: &Push) {
+        let behind = self.lock().tell(worker, number, push);
+        if behind {
+            // Another server has said something in between.
+            let (pushes, worker) = (self.clone(), worker.clone());
+            tokio::spawn(async move { pushes.catch_up(&worker, number).await });
+        }
     }
 
-    /// Is a page of this worker connected that is newer than `epoch`?
-    pub fn newer_page_connected(&self, worker: &WorkerSid, epoch: u64) -> bool {
-        self.lock().newer_page_connected(worker, epoch)
+    /// A page has shown itself: the older ones, here and elsewhere, are told that it acts.
+    pub async fn supersede(&self, worker: &WorkerSid, epoch: u64) {
+        self.lock().supersede(worker, epoch);
+        if let Err(error) = self.store.say_newer_page(worker, epoch).await {
+            tracing::warn!(%error, "pages at other servers are not told that a newer one acts");
+        }
     }
 
-    /// So many desktops listen.
+    /// Is a page of this worker connected, here or elsewhere, that is older than `epoch`? If that cannot be found out,
+    /// there may be: that page may have the call.
+    pub async fn older_page_connected(&self, worker: &WorkerSid, epoch: u64) -> bool {
+        let older = |other: u64| other != 0 && other < epoch;
+        if self.lock().epochs(worker).any(older) {
+            return true;
+        }
+        match self.store.sessions_elsewhere(worker).await {
+            Ok(others) => others.into_iter().any(older),
+            Err(error) => {
+                tracing::warn!(%error, "pages at other servers are not known");
+                true
+            }
+        }
+    }
+
+    /// Is a page of this worker connected, here or elsewhere, that is newer than `epoch`?
+    pub async fn newer_page_connected(&self, worker: &WorkerSid, epoch: u64) -> bool {
+        let newer = |other: u64| epoch != 0 && other > epoch;
+        if self.lock().epochs(worker).any(newer) {
+            return true;
+        }
+        let others = self.store.sessions_elsewhere(worker).await;
+        others.unwrap_or_default().into_iter().any(newer)
+    }
+
+    /// So many desktops listen here.
     pub fn sessions(&self) -> usize {
-        let channels = &self.lock().channels;
-        channels.values().flatten().filter(|channel| !channel.sender.is_closed()).count()
+        self.lock().open_ones()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    /// Hears what other servers say, until the task is aborted.
+    pub(crate) async fn listen(self) {
+        if !self.store.is_shared() {
+            return std::future::pending().await;
+        }
+        tokio::select! {
+            () = self.follow() => {}
+            () = self.look_again() => {}
+        }
+    }
+
+    /// Never ends.
+    async fn follow(&self) {
+        loop {
+            match self.store.listen().await {
+                Ok(Some(hints)) => {
+                    // What was said while nobody listened.
+                    self.look().await;
+                    self.hear(hints).await;
+                    tracing::warn!(
+                        "the connection was lost by which other servers are heard, making a new one"
+                    );
+                }
+                Ok(None) => {}
+                Err(error) => tracing::warn!(%error, "other servers cannot be heard, trying again"),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Until the connection is lost.
+    async fn hear(&self, mut hints: Hints) {
+        while let Some(hint) = hints.next().await {
+            match hint {
+                Hint::Said { worker, number } => self.catch_up(&worker, number).await,
+                Hint::Acts { worker, epoch } => self.lock().supersede(&worker, epoch),
+                Hint::Connected { worker, epoch, session } => {
+                    self.lock().connected_elsewhere(&worker, epoch, session);
+                }
+            }
+        }
+    }
+
+    /// Never ends.
+    async fn look_again(&self) {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            self.look().await;
+        }
+    }
+
+    /// Tells the pages that are connected what they were not told yet.
+    async fn look(&self) {
+        let workers = self.lock().workers();
+        if workers.is_empty() {
+            return;
+        }
+        match self.store.last_pushes(&workers).await {
+            Ok(last) => {
+                for (worker, number) in last {
+                    self.catch_up(&worker, number).await;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "it is not known what other servers have said, looking again");
+            }
+        }
+    }
+
+    /// Tells the pages of a worker what they were not told yet, up to this number at least.
+    async fn catch_up(&self, worker: &WorkerSid, number: u64) {
+        let Some(told) = self.lock().behind(worker, number) else { return };
+        match self.store.pushes_since(worker, told).await {
+            Ok(missed) => self.lock().tell_all(worker, &missed),
+            Err(error) => tracing::warn!(%error, "what other servers said cannot be read"),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Channels> {
         // No code that could panic runs under the lock.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Inner {
-    fn position(&self) -> PushId {
-        PushId { instance: self.instance, number: self.last }
-    }
-
-    /// What was said after `since`; if that is not known any more, that the page is to ask.
-    fn missed(&self, worker: &WorkerSid, since: &str) -> Vec<Numbered> {
-        let since = since.split_once('-').and_then(|(instance, number)| {
-            let (instance, number): (u64, u64) = (instance.parse().ok()?, number.parse().ok()?);
-            (instance == self.instance && number <= self.last).then_some(number)
-        });
-        let oldest = self.kept.front().map_or(self.last, |(number, ..)| number - 1);
-        match since.filter(|since| *since >= oldest) {
-            Some(since) => {
-                let later = self.kept.iter().filter(|(number, to, _)| *number > since && to == worker);
-                let numbered = |&(number, _, ref push): &(u64, WorkerSid, Push)| {
-                    let id = PushId { instance: self.instance, number };
-                    Numbered { id, push: push.clone() }
-                };
-                later.map(numbered).collect()
-            }
-            None => vec![Numbered { id: self.position(), push: Push::Ask }],
-        }
-    }
-
-    /// Epochs of the pages that are connected.
-    fn open(&self, worker: &WorkerSid) -> impl Iterator<Item = u64> {
-        let of_worker = self.channels.get(worker).into_iter().flatten();
-        of_worker.filter(|channel| !channel.sender.is_closed()).map(|channel| channel.epoch)
-    }
-
-    fn newer_page_connected(&self, worker: &WorkerSid, epoch: u64) -> bool {
-        epoch != 0 && self.open(worker).any(|other| other > epoch)
-    }
-
-    fn supersede(&mut self, worker: &WorkerSid, epoch: u64) {
-        let said = Numbered { id: self.position(), push: Push::Superseded };
-        self.tell(worker, &said, |other| other != 0 && other < epoch);
-    }
-
-    fn tell(&mut self, worker: &WorkerSid, said: &Numbered, whom: impl Fn(u64) -> bool) {
-        if let Some(of_worker) = self.channels.get_mut(worker) {
-            of_worker.retain(|channel| match whom(channel.epoch) {
-                true => channel.sender.try_send(said.clone()).is_ok(),
-                false => !channel.sender.is_closed(),
-            });
-            if of_worker.is_empty() {
-                self.channels.remove(worker);
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use rejoin_protocol::api::{RecoveryView, Stage};
-    use rejoin_protocol::{RecoveryId, ReservationSid, TaskSid};
-
-    fn push(number: u128) -> Push {
-        Push::Recovery {
-            recovery: RecoveryView {
-                id: RecoveryId::numbered(number),
-                task: TaskSid::numbered(1),
-                reservation: ReservationSid::numbered(1),
-                stage: Stage::Queued,
-                remaining_ms: None,
-                too_often: false,
-            },
-        }
-    }
-
-    fn said(subscription: &mut Subscription) -> Vec<Push> {
-        std::iter::from_fn(|| subscription.receiver.try_recv().ok()).map(|numbered| numbered.push).collect()
-    }
-
-    fn first(subscription: &Subscription) -> Vec<Push> {
-        subscription.first.iter().map(|numbered| numbered.push.clone()).collect()
-    }
-
-    fn people() -> (Pushes, WorkerSid, WorkerSid) {
-        (Pushes::new(7), WorkerSid::numbered(1), WorkerSid::numbered(2))
-    }
-
-    #[test]
-    fn every_page_of_the_worker_hears_it_and_nobody_else() {
-        let (pushes, ada, bo) = people();
-        let (mut one, mut two) = (pushes.subscribe(&ada, 0, None), pushes.subscribe(&ada, 0, None));
-        let mut other = pushes.subscribe(&bo, 1, None);
-        pushes.publish(&ada, &push(1));
-        assert_eq!((said(&mut one), said(&mut two)), (vec![push(1)], vec![push(1)]));
-        assert_eq!(said(&mut other), []);
-    }
-
-    #[test]
-    fn an_older_page_counts_as_long_as_it_is_connected() {
-        let (pushes, ada, bo) = people();
-        let old = pushes.subscribe(&ada, 5, None);
-        assert!(pushes.older_page_connected(&ada, 6));
-        assert!(!pushes.older_page_connected(&ada, 5), "itself");
-        assert!(!pushes.older_page_connected(&bo, 6));
-        drop(old);
-        assert!(!pushes.older_page_connected(&ada, 6));
-    }
-
-    #[test]
-    fn the_newest_page_acts_and_the_others_are_told() {
-        let (pushes, ada, bo) = people();
-        let mut old = pushes.subscribe(&ada, 5, None);
-        let mut silent = pushes.subscribe(&ada, 0, None);
-        let mut of_bo = pushes.subscribe(&bo, 1, None);
-        let mut new = pushes.subscribe(&ada, 6, None);
-        assert_eq!(said(&mut old), [Push::Superseded]);
-        assert_eq!((said(&mut new), said(&mut silent), said(&mut of_bo)), (vec![], vec![], vec![]));
-        assert!(pushes.newer_page_connected(&ada, 5) && !pushes.newer_page_connected(&ada, 6));
-        assert!(!pushes.newer_page_connected(&bo, 1) && !pushes.newer_page_connected(&ada, 0));
-        assert_eq!(first(&pushes.subscribe(&ada, 4, None)), [Push::Superseded], "one that comes late, too");
-        pushes.supersede(&ada, 6);
-        assert_eq!((said(&mut old), said(&mut new)), (vec![Push::Superseded], vec![]));
-        drop(new);
-        assert!(!pushes.newer_page_connected(&ada, 5));
-        assert_eq!(first(&pushes.subscribe(&ada, 5, None)), []);
-    }
-
-    #[test]
-    fn a_page_that_comes_back_is_told_what_it_missed() {
-        let (pushes, ada, bo) = people();
-        let begin = pushes.subscribe(&ada, 1, None).position.to_string();
-        for (number, worker) in [(1, &ada), (2, &bo), (3, &ada)] {
-            pushes.publish(worker, &push(number));
-        }
-        let all = pushes.subscribe(&ada, 1, Some(&begin));
-        assert_eq!(first(&all), [push(1), push(3)]);
-        let rest = pushes.subscribe(&ada, 1, Some(&all.first[0].id.to_string()));
-        assert_eq!(first(&rest), [push(3)]);
-        assert_eq!(first(&pushes.subscribe(&ada, 1, Some(&rest.position.to_string()))), []);
-    }
-
-    #[test]
-    fn what_is_not_known_any_more_is_to_be_asked_for() {
-        let (pushes, ada, bo) = people();
-        let begin = pushes.subscribe(&ada, 1, None).position.to_string();
-        assert_eq!(begin, "7-0");
-        for id in ["6-0", "7-1", "7", "", "x-0", "7--1", "7-0-0"] {
-            assert_eq!(first(&pushes.subscribe(&ada, 1, Some(id))), [Push::Ask], "{id:?}");
-        }
-        for _ in 0..KEPT {
-            pushes.publish(&bo, &push(1));
-        }
-        assert_eq!(first(&pushes.subscribe(&ada, 1, Some(&begin))), []);
-        pushes.publish(&bo, &push(1));
-        assert_eq!(first(&pushes.subscribe(&ada, 1, Some(&begin))), [Push::Ask]);
-        assert_eq!(first(&pushes.subscribe(&ada, 1, Some("7-1"))), []);
-    }
-
-    #[test]
-    fn a_page_that_does_not_listen_is_dropped() {
-        let (pushes, ada, _) = people();
-        let mut deaf = pushes.subscribe(&ada, 1, None);
-        for _ in 0..=BUFFER {
-            pushes.publish(&ada, &push(1));
-        }
-        for _ in 0..BUFFER {
-            assert!(deaf.receiver.try_recv().is_ok());
-        }
-        assert_eq!(deaf.receiver.try_recv(), Err(mpsc::error::TryRecvError::Disconnected));
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -10,9 +10,12 @@
 use crate::engine::{self, Handle};
 use crate::error::Error;
 use crate::execute::Executor;
+use crate::failpoint;
+use crate::figures;
 use crate::pace::Turns;
 use crate::retry::{self, Cure};
 use crate::store::{Claim, JobId, Store, StoredJob};
+use crate::story::{self, Entry, Requests, Told};
 use rejoin_protocol::{ConferenceSid, Millis, RecoveryId};
 use rejoin_recovery::{Action, Call, Event, Key, Machine, Outcome, Policies};
 use rejoin_twilio::Error as TwilioError;
@@ -21,7 +24,7 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{self, JoinSet};
 use tokio::time::MissedTickBehavior;
 use tracing::Instrument as _;
@@ -38,6 +41,8 @@ pub const HELD: usize = 4096;
 const FRESH: Millis = Millis(100);
 /// So often it is looked for jobs that nobody has.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// What is under way when the server stops gets so long: others are to go on within a second.
+const LAST_ATTEMPTS: Duration = Duration::from_millis(500);
 /// So long the store is waited for when it is asked whether a job is still wanted.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(1);
 
@@ -79,13 +84,14 @@ struct Parts {
     turns: Turns,
 }
 
-/// Runs jobs until the task is aborted: what has not ended by then is in the store.
+/// Runs jobs until the server stops. What is under way then gets a moment to end; the rest is in the store, for others.
 pub async fn run(
     mut jobs: mpsc::Receiver<Job>,
     executor: Executor,
     engine: Handle,
     store: Store,
     turns: Turns,
+    mut stopping: watch::Receiver<bool>,
 ) {
     let parts = Arc::new(Parts { executor, engine, store, turns });
     let mut running = JoinSet::new();
@@ -94,6 +100,7 @@ pub async fn run(
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let begin = tokio::select! {
+            () = stops(&mut stopping) => break,
             // Those of the engine wait in its channel while there is no room here.
             job = jobs.recv(), if running.len() < HELD => match job {
                 Some(job) => vec![job],
@@ -122,23 +129,40 @@ pub async fn run(
             // At every level: each line about the job carries them.
             let span = tracing::error_span!("job", recovery);
             let work = async move {
-                if let Some(outcome) = carry_out(&parts, &job).await {
-                    report(&parts.engine, job, outcome).await;
+                let requests = Arc::new(Requests::default());
+                let outcome = carry_out(&parts, &job, &requests).await;
+                let told = requests.take(&job);
+                if let Some(outcome) = outcome {
+                    report(&parts.engine, job, outcome, told).await;
                 } else {
-                    tracing::info!(job = job.claim.job.0, conference = %job.conference, "another server has the job");
+                    parts.engine.tell(told).await;
+                    tracing::info!(job = job.claim.job.0, conference = %job.conference, "the job is left to whoever takes it");
                 }
             };
             let task = running.spawn(work.instrument(span));
             held.insert(task.id(), id);
         }
     }
-    while running.join_next().await.is_some() {}
+    // Nothing that is decided from now on is for this server.
+    drop(jobs);
+    let last = async { while running.join_next().await.is_some() {} };
+    if tokio::time::timeout(LAST_ATTEMPTS, last).await.is_err() {
+        tracing::info!(jobs = running.len(), "jobs that have not ended are left to others");
+    }
+}
+
+async fn stops(stopping: &mut watch::Receiver<bool>) {
+    // An error means that the server is gone altogether.
+    let _ = stopping.wait_for(|stopping| *stopping).await;
 }
 
 /// An agent who is lost makes the server keep a line, or tell a customer.
 fn tell_loss(turns: &Turns, job: &Job) {
     if let Some((recovery, _)) = &job.recovery
-        && matches!(job.action, Action::FreeCustomer { .. } | Action::Announce { .. })
+        && matches!(
+            job.action,
+            Action::FreeCustomer { .. } | Action::Announce { .. } | Action::HoldCustomer { .. }
+        )
     {
         turns.lost(recovery.clone());
     }
@@ -161,20 +185,28 @@ async fn claim(parts: &Parts, held: impl IntoIterator<Item = JobId>, room: usize
     let with_calls = |machine: &Machine| {
         claimed.iter().map(|job| Job::new(machine.call(&job.conference), job.clone())).collect()
     };
-    parts.engine.look(conferences.collect::<Vec<_>>(), with_calls).await.unwrap_or_else(|error| {
-        tracing::warn!(%error, "the calls of jobs cannot be read; they are taken up again in a moment");
-        vec![]
-    })
+    let jobs: Vec<Job> =
+        parts.engine.look(conferences.collect::<Vec<_>>(), with_calls).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the calls of jobs cannot be read; they are taken up again in a moment");
+            vec![]
+        });
+    let taken_up = |job: &Job| {
+        let (id, action) = (job.claim.job.0, name(&job.action).into());
+        let entry = Entry::TakenUp { job: id, action, begun_before: job.begun_before };
+        story::told(job, job.since, entry)
+    };
+    parts.engine.tell(jobs.iter().map(taken_up).collect()).await;
+    jobs
 }
 
 /// From the first attempt to the outcome; `None`: somebody else has the job.
-async fn carry_out(parts: &Parts, job: &Job) -> Option<Outcome> {
+async fn carry_out(parts: &Parts, job: &Job, requests: &Arc<Requests>) -> Option<Outcome> {
     let mut begun = job.begun_before;
     let mut may_have_acted = job.begun_before;
     let mut backoff = FIRST_PAUSE;
     let mut last = None;
     loop {
-        let error = match attempt(parts, job, begun, &mut may_have_acted).await {
+        let error = match attempt(parts, job, begun, &mut may_have_acted, requests).await {
             Ok(Attempt::Ended(outcome)) => return Some(outcome),
             Ok(Attempt::TooLate) => return Some(failed(job, last.as_ref())),
             Ok(Attempt::Lost) => return None,
@@ -205,6 +237,11 @@ async fn carry_out(parts: &Parts, job: &Job) -> Option<Outcome> {
         let waits = least > Millis(0);
         let pause = if waits { pause(backoff.max(least)).min(now.until(until)) } else { Millis(0) };
         tracing::info!(job = job.claim.job.0, conference = %job.conference, %error, pause_ms = pause.0, "repeated later");
+        let mut told = requests.take(job);
+        let (id, action) = (job.claim.job.0, name(&job.action).into());
+        let entry = Entry::Again { job: id, action, error: error.to_string(), pause_ms: pause.0 };
+        told.push(story::told(job, now, entry));
+        parts.engine.tell(told).await;
         last = Some(error);
         if waits {
             backoff = Millis(backoff.0 * 2).min(LONGEST_PAUSE);
@@ -247,8 +284,10 @@ async fn attempt(
     job: &Job,
     begun: bool,
     may_have_acted: &mut bool,
+    requests: &Arc<Requests>,
 ) -> Result<Attempt, TwilioError> {
     let executor = parts.executor.through(parts.turns.of_job(job, *may_have_acted).await);
+    let executor = executor.seen_by(Arc::clone(requests) as Arc<_>);
     if *may_have_acted {
         if let Some(outcome) = executor.look(job).await? {
             return Ok(Attempt::Ended(outcome));
@@ -259,13 +298,24 @@ async fn attempt(
         return Ok(Attempt::TooLate);
     }
     if !begun && job.since.until(engine::now()) < FRESH {
-        return executor.carry_out(job).await.map(Attempt::Ended); // it was wanted a moment ago
+        return request(parts, &executor, job).await; // it was wanted a moment ago
     }
     match is_wanted(parts, job).await {
-        Wanted::Yes => executor.carry_out(job).await.map(Attempt::Ended),
+        Wanted::Yes => request(parts, &executor, job).await,
         Wanted::No => Ok(Attempt::Ended(Outcome::Overtaken)),
         Wanted::Lost => Ok(Attempt::Lost),
     }
+}
+
+async fn request(parts: &Parts, executor: &Executor, job: &Job) -> Result<Attempt, TwilioError> {
+    if !parts.store.is_leased() {
+        tracing::warn!(job = job.claim.job.0, conference = %job.conference, "not sent: this server's lease is over");
+        return Ok(Attempt::Lost);
+    }
+    failpoint::reach(|| format!("request for {}", name(&job.action)));
+    let answer = executor.carry_out(job).await;
+    failpoint::reach(|| format!("answer to {}", name(&job.action)));
+    answer.map(Attempt::Ended)
 }
 
 /// It may have waited long for its turn, or for its repetition.
@@ -312,7 +362,10 @@ pub(crate) fn name(action: &Action) -> &'static str {
         Action::RemoveLeg { .. } => "removing the dead leg",
         Action::MoveParticipant { .. } => "moving a participant",
         Action::Unhold { .. } => "ending a hold",
+        Action::HoldCustomer { .. } => "telling the customer on hold",
+        Action::EndHold { .. } => "ending our hold of the customer",
         Action::HoldParticipant { .. } => "holding a participant again",
+        Action::CoachInstead { .. } => "letting a supervisor coach the agent who is back",
         Action::EndConference { .. } => "ending the conference",
         Action::Learn { .. } => "looking up the task",
         Action::CheckNumber { .. } => "looking up the customer's number",
@@ -322,13 +375,15 @@ pub(crate) fn name(action: &Action) -> &'static str {
 }
 
 /// Tells the engine. A commit that fails is tried again: the job stays open in the store until one comes through.
-async fn report(engine: &Handle, job: Job, outcome: Outcome) {
+async fn report(engine: &Handle, job: Job, outcome: Outcome, told: Vec<Told>) {
     tracing::info!(job = job.claim.job.0, conference = %job.conference, what = name(&job.action), outcome = shown(&outcome), "ended");
+    let gave_up = matches!(outcome, Outcome::Failed { .. }).then(|| name(&job.action));
     let event = Event::Done { conference: job.conference, action: job.action, outcome };
     let mut backoff = FIRST_PAUSE;
     loop {
-        match engine.done(job.claim, event.clone()).await {
-            Ok(()) | Err(Error::Stopping) => return,
+        match engine.done(job.claim, event.clone(), told.clone()).await {
+            Ok(()) => return gave_up.into_iter().for_each(figures::given_up),
+            Err(Error::Stopping) => return,
             Err(Error::Lost) => {
                 tracing::info!(job = job.claim.job.0, "another server has the job, and tells how it ends");
                 return;

@@ -3,7 +3,7 @@
 //! | error | done? | what follows |
 //! | --- | --- | --- |
 //! | gone (404) | no | it is over |
-//! | refused (other 4xx) | no | it failed: repeating it changes nothing |
+//! | refused (other 4xx) | no | it failed: repeating it changes nothing. What tidies up is tried until its deadline: a ping or a reservation may be in between two states, and one that stands keeps an agent from calls |
 //! | throttled (429) | no | again when its turn comes: the pace waits as long as Twilio says. A customer's line and the announcement are tried beyond their deadline |
 //! | conflict (409, 412) | no | read again and repeated soon |
 //! | our credentials (401) | no | again and again until the deadline, and operators are told: a token that was rotated must not cost a customer his call |
@@ -17,6 +17,9 @@ use rejoin_twilio::Error;
 
 /// So much longer than its deadline says a customer's line is kept, or a customer told, while Twilio throttles.
 pub const PATIENT: Millis = Millis::seconds(120);
+
+/// A pause before Twilio is asked anew for what it has refused.
+const REFUSED: Millis = Millis::seconds(10);
 
 /// What follows from an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +44,7 @@ pub fn cure(action: &Action, error: &Error) -> Cure {
     let again = |pause| Cure::Again { pause, patient: false, alarm: false };
     match error {
         Error::Gone => Cure::Gone,
+        Error::Refused { .. } if tidies_up(action) => again(REFUSED),
         Error::Refused { .. } => Cure::Never,
         Error::Throttled { .. } => {
             let patient = pace::rank(action).is_urgent();
@@ -54,6 +58,11 @@ pub fn cure(action: &Action, error: &Error) -> Cure {
             again(if may_come { Millis(500) } else { Millis(200) })
         }
     }
+}
+
+/// Does something stand for good when it does not work?
+fn tidies_up(action: &Action) -> bool {
+    matches!(action, Action::EndPing { .. } | Action::CompleteReservation { .. })
 }
 
 /// Does it do harm to do it twice? Then it is looked up whether it was done before it is repeated. An announcement is not:
@@ -79,6 +88,19 @@ mod tests {
             task: TaskSid::numbered(1),
             reservation: ReservationSid::numbered(1),
             ttl: Millis::seconds(15),
+        }
+    }
+
+    #[test]
+    fn what_tidies_up_is_not_given_up_when_it_is_refused() {
+        let end = Action::EndPing { task: TaskSid::numbered(1) };
+        let complete = Action::CompleteReservation {
+            task: TaskSid::numbered(1),
+            reservation: ReservationSid::numbered(1),
+        };
+        for action in [end, complete] {
+            assert_eq!(cure(&action, &Error::Refused { status: 400, code: 1 }), again(10_000, false, false));
+            assert_eq!(cure(&action, &Error::Gone), Cure::Gone);
         }
     }
 

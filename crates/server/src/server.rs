@@ -5,12 +5,15 @@ use crate::engine::{Engine, Handle, Outlets};
 use crate::error::Error;
 use crate::execute::Executor;
 use crate::figures;
-use crate::http::{self, App};
+use crate::http::{self, App, Tls};
 use crate::lease;
 use crate::pace::Turns;
 use crate::push::Pushes;
 use crate::queue;
+use crate::report::DAY;
 use crate::store::Store;
+use crate::upkeep;
+use rejoin_protocol::Millis;
 use rejoin_twilio::{Client, Settings};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -49,6 +52,8 @@ impl Server {
             connect_timeout: CONNECT,
             total_timeout: Duration::from_millis(config.timings.twilio_timeout_ms),
         })?;
+        let (stop, stopping) = watch::channel(false);
+        let tls = Tls::start(&config.tls, stopping.clone())?;
         let listener = TcpListener::bind(config.listen)
             .await
             .map_err(|source| Error::Listen { address: config.listen, source })?;
@@ -56,7 +61,7 @@ impl Server {
             listener.local_addr().map_err(|source| Error::Listen { address: config.listen, source })?;
 
         let store = Store::open(&config.storage.database_url).await?;
-        let pushes = Pushes::new(crate::engine::now().0);
+        let pushes = Pushes::new(store.clone());
         let (lines, _) = broadcast::channel(1024);
         let (jobs, wanted) = mpsc::channel(queue::HELD);
         let outlets = Outlets { pushes: pushes.clone(), lines: lines.clone(), jobs };
@@ -64,23 +69,25 @@ impl Server {
         let executor = Executor::new(client.clone(), Arc::clone(&config));
         let turns = Turns::new(&config.pacing);
         let (paced, asked) = (turns.clone(), turns.clone());
-        let leased = store.clone();
-        let queue = queue::run(wanted, executor, handle.clone(), store.clone(), turns);
+        let (leased, tidied, heard) = (store.clone(), store.clone(), pushes.clone());
+        let keep = Millis(DAY.0 * u64::from(config.keep_days));
+        let queue = queue::run(wanted, executor, handle.clone(), store.clone(), turns, stopping.clone());
         let queue = tokio::spawn(async move {
             tokio::select! {
                 () = queue => {}
                 () = paced.run() => {}
                 () = figures::upkeep() => {}
                 () = lease::run(leased) => {}
+                () = heard.listen() => {}
+                () = upkeep::run(tidied, keep) => {}
             }
         });
 
-        let (stop, stopping) = watch::channel(false);
         let limits = config.limits.clone();
         let to_twilio = (client, asked);
         let app = App::new(config, to_twilio, handle.clone(), pushes, lines, store.clone(), stopping.clone());
         let router = http::router(Arc::new(app))?;
-        let http = tokio::spawn(http::serve(listener, router, limits, stopping));
+        let http = tokio::spawn(http::serve(listener, tls, router, limits, stopping));
         tracing::info!(%address, "listening");
         Ok(Self { address, handle, stop, store, engine, queue, http })
     }
@@ -99,21 +106,35 @@ impl Server {
         }
     }
 
-    /// Stops in order: no new requests, the last ones answered, everything durable. Jobs that have not ended are taken up
-    /// at the next start.
+    /// Stops in order: no new requests, what it has is for others within a second, the last requests answered,
+    /// everything durable.
     pub async fn stop(mut self) {
         // Nobody listens when all parts have ended already.
         let _ = self.stop.send(true);
-        if !self.http.is_finished() && tokio::time::timeout(LAST_REQUESTS, &mut self.http).await.is_err() {
-            self.http.abort();
-        }
+        let (queue, http, store) = (&mut self.queue, &mut self.http, &self.store);
+        let handed_over = async {
+            if !queue.is_finished()
+                && let Err(error) = queue.await
+            {
+                tracing::error!(%error, "the queue has ended by a defect");
+            }
+            // The lease is not renewed any more.
+            store.hand_over().await;
+            tracing::info!("others go on with its jobs");
+        };
+        let answered = async {
+            if !http.is_finished() && tokio::time::timeout(LAST_REQUESTS, &mut *http).await.is_err() {
+                http.abort();
+            }
+            tracing::info!("the last requests are over");
+        };
+        tokio::join!(handed_over, answered);
         self.handle.stop().await;
         if !self.engine.is_finished()
             && let Err(error) = (&mut self.engine).await
         {
             tracing::error!(%error, "the engine has ended by a defect");
         }
-        self.queue.abort();
         self.store.close().await;
         tracing::info!("stopped");
     }

@@ -5,6 +5,7 @@
 use crate::error::{Error, Refusal};
 use crate::gate::{Answer, Family, Gate};
 use crate::resource::{Call, Participant, Reservation, Task, TokenInfo};
+use crate::witness::{Asked, Witness};
 use rejoin_protocol::{
     AccountSid, CallSid, ConferenceSid, ReservationSid, TaskSid, WorkerSid, WorkflowSid, WorkspaceSid,
 };
@@ -46,6 +47,7 @@ pub struct Client {
     http: reqwest::Client,
     settings: Settings,
     gate: Option<Arc<dyn Gate>>,
+    witness: Option<Arc<dyn Witness>>,
 }
 
 impl fmt::Debug for Client {
@@ -102,12 +104,17 @@ impl Client {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|error| Error::transport(&error))?;
-        Ok(Self { http, settings, gate: None })
+        Ok(Self { http, settings, gate: None, witness: None })
     }
 
     /// The same client, whose requests wait for their turn at this gate. Tokens are validated without waiting.
     pub fn through(&self, gate: Arc<dyn Gate>) -> Self {
         Self { gate: Some(gate), ..self.clone() }
+    }
+
+    /// The same client, of whose requests somebody is told.
+    pub fn seen_by(&self, witness: Arc<dyn Witness>) -> Self {
+        Self { witness: Some(witness), ..self.clone() }
     }
 
     /// Does Twilio answer anything at all? Nothing is asked for, and no credentials are sent.
@@ -159,6 +166,25 @@ impl Client {
             .into_iter()
             .filter_map(|(key, value)| Some((key, if value? { "true" } else { "false" })))
             .collect();
+        self.voice(Method::POST, &participant_path(conference, leg)).done(&form).await
+    }
+
+    /// Puts a participant on hold, who hears the document at this address meanwhile. It is asked for with `POST`, and may
+    /// say, play, pause and redirect (<https://www.twilio.com/docs/api/errors/13238>).
+    pub async fn hold_with(&self, conference: &ConferenceSid, leg: &CallSid, url: &str) -> Result<(), Error> {
+        let form = [("Hold", "true"), ("HoldUrl", url), ("HoldMethod", "POST")];
+        self.voice(Method::POST, &participant_path(conference, leg)).done(&form).await
+    }
+
+    /// Lets a participant be heard by this leg alone
+    /// (<https://www.twilio.com/docs/voice/api/conference-participant-resource#update-a-participant-resource>).
+    pub async fn coach(
+        &self,
+        conference: &ConferenceSid,
+        leg: &CallSid,
+        coached: &CallSid,
+    ) -> Result<(), Error> {
+        let form = [("Coaching", "true"), ("CallSidToCoach", coached.as_str())];
         self.voice(Method::POST, &participant_path(conference, leg)).done(&form).await
     }
 
@@ -267,8 +293,8 @@ impl Client {
     /// Asks whose token this is, and whether it is good
     /// (the request of <https://www.npmjs.com/package/twilio-flex-token-validator>).
     pub async fn validate_token(&self, token: &SecretString) -> Result<TokenInfo, Error> {
-        let path = format!("/v1/Accounts/{}/Tokens/validate", self.settings.account);
-        let mut request = self.request(Method::POST, IAM, &path, None);
+        let before = format!("/v1/Accounts/{}/", self.settings.account);
+        let mut request = self.request(Method::POST, IAM, (&before, "Tokens/validate"), None);
         request.builder = request
             .builder
             .header(header::CACHE_CONTROL, "no-cache")
@@ -277,39 +303,53 @@ impl Client {
     }
 
     fn voice(&self, method: Method, path: &str) -> Request {
-        let path = format!("/2010-04-01/Accounts/{}/{path}", self.settings.account);
-        self.request(method, API, &path, Some(Family::Voice))
+        let before = format!("/2010-04-01/Accounts/{}/", self.settings.account);
+        self.request(method, API, (&before, path), Some(Family::Voice))
     }
 
     fn taskrouter(&self, method: Method, path: &str) -> Request {
-        let path = format!("/v1/Workspaces/{}/{path}", self.settings.workspace);
-        self.request(method, TASKROUTER, &path, Some(Family::TaskRouter))
+        let before = format!("/v1/Workspaces/{}/", self.settings.workspace);
+        self.request(method, TASKROUTER, (&before, path), Some(Family::TaskRouter))
     }
 
     fn task_search(&self, path: &str) -> Request {
         Request { family: Some(Family::TaskSearch), ..self.taskrouter(Method::GET, path) }
     }
 
-    fn request(&self, method: Method, host: &str, path: &str, family: Option<Family>) -> Request {
+    fn request(
+        &self,
+        method: Method,
+        host: &str,
+        (before, path): (&str, &str),
+        family: Option<Family>,
+    ) -> Request {
         let base = self.settings.base.trim_end_matches('/');
-        let url =
-            if base.is_empty() { format!("https://{host}{path}") } else { format!("{base}/{host}{path}") };
+        let url = if base.is_empty() {
+            format!("https://{host}{before}{path}")
+        } else {
+            format!("{base}/{host}{before}{path}")
+        };
         let acts = method != Method::GET;
+        let what = format!("{method} {}", path.split_once('?').map_or(path, |(path, _)| path));
         let builder = self
             .http
             .request(method, url)
             .basic_auth(&self.settings.account, Some(self.settings.auth_token.expose_secret()));
-        Request { builder, acts, family, gate: self.gate.clone() }
+        let (gate, witness) = (self.gate.clone(), self.witness.clone());
+        Request { builder, what, acts, family, gate, witness }
     }
 }
 
 /// One request on its way.
 struct Request {
     builder: RequestBuilder,
+    /// Method and path, without what is asked for.
+    what: String,
     /// Could it change something?
     acts: bool,
     family: Option<Family>,
     gate: Option<Arc<dyn Gate>>,
+    witness: Option<Arc<dyn Witness>>,
 }
 
 impl Request {
@@ -351,12 +391,20 @@ impl Request {
         if let (Ok(response), Some(pass)) = (&sent, pass) {
             pass.answered(answer(response));
         }
+        let answer = sent.as_ref().ok().map(|response| (response.status().as_u16(), request_id(response)));
         let result = match sent {
             Ok(response) if response.status().is_success() => Ok(response),
             Ok(response) => Err(refusal(response.status(), response, self.acts).await),
             Err(error) => Err(error),
         };
-        count(self.family, begun, result.as_ref().err());
+        let error = result.as_ref().err();
+        count(self.family, begun, error);
+        if let Some(witness) = &self.witness {
+            let (status, request_id) = answer.map_or((None, None), |(status, id)| (Some(status), id));
+            let (took, error) = (begun.elapsed(), error.map(|error| (code(error), word(error))));
+            let (code, error) = error.map_or((None, None), |(code, word)| (code, Some(word)));
+            witness.saw(Asked { what: self.what, status, code, request_id, took, error });
+        }
         result
     }
 }
@@ -367,17 +415,45 @@ fn count(family: Option<Family>, begun: Instant, error: Option<&Error>) {
     let result = error.map_or("ok", Error::name);
     metrics::histogram!("rejoin_twilio_seconds", "api" => api).record(begun.elapsed());
     metrics::counter!("rejoin_twilio_requests_total", "api" => api, "result" => result).increment(1);
-    let code = match error {
-        Some(Error::Refused { status, code: 0 } | Error::Unavailable { status, .. }) => u32::from(*status),
-        Some(Error::Refused { code, .. }) => *code,
-        Some(Error::Throttled { .. }) => 20429,
-        Some(Error::Unauthorized) => 20003,
-        // Being gone, or changed by somebody else, is an answer; without an answer there is no code.
-        Some(Error::Gone | Error::Conflict | Error::Transport { .. } | Error::Unreadable { .. }) | None => {
-            return;
+    let status = match error {
+        Some(Error::Refused { status, code: 0 } | Error::Unavailable { status, .. }) => {
+            Some(u32::from(*status))
         }
+        _ => None,
     };
-    metrics::counter!("rejoin_twilio_errors_total", "code" => code.to_string()).increment(1);
+    if let Some(code) = error.and_then(code).or(status) {
+        metrics::counter!("rejoin_twilio_errors_total", "code" => code.to_string()).increment(1);
+    }
+}
+
+/// Twilio's code for it.
+fn code(error: &Error) -> Option<u32> {
+    match error {
+        Error::Refused { code, .. } => (*code != 0).then_some(*code),
+        Error::Throttled { .. } => Some(20429),
+        Error::Unauthorized => Some(20003),
+        // Being gone, or changed by somebody else, is an answer; without an answer there is no code.
+        Error::Gone
+        | Error::Conflict
+        | Error::Unavailable { .. }
+        | Error::Transport { .. }
+        | Error::Unreadable { .. } => None,
+    }
+}
+
+/// What it is called where its status is told, too.
+fn word(error: &Error) -> &'static str {
+    match error {
+        Error::Transport { what, .. } => what,
+        error => error.name(),
+    }
+}
+
+fn request_id(response: &Response) -> Option<String> {
+    let id = response.headers().get("twilio-request-id")?.to_str().ok()?;
+    // It goes into what operators read.
+    let is_one = id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    is_one.then(|| id.to_owned())
 }
 
 /// What it says about how fast requests may come.

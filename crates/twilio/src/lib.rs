@@ -10,8 +10,10 @@ mod resource;
 pub mod signature;
 pub mod twiml;
 pub mod webhook;
+mod witness;
 
 pub use client::{Client, NewTask, ParticipantChange, Settings, TaskEnd, encoded};
 pub use error::Error;
 pub use gate::{Answer, Family, Gate, Pass};
 pub use resource::{Call, Participant, Reservation, Task, TokenInfo};
+pub use witness::{Asked, Witness};

@@ -14,6 +14,12 @@ pub struct Participant {
     pub muted: bool,
     /// Does the conference end when this leg leaves?
     pub end_conference_on_exit: bool,
+    /// Heard by one participant alone?
+    #[serde(default)]
+    pub coaching: bool,
+    /// By whose leg.
+    #[serde(default)]
+    pub call_sid_to_coach: Option<CallSid>,
 }
 
 /// A call.

@@ -78,6 +78,15 @@ impl Document {
         self
     }
 
+    /// `<Play loop="0">`: the same, again and again until the leg is taken elsewhere.
+    #[must_use]
+    pub fn play_for_ever(mut self, url: &str) -> Self {
+        self.open("Play", &[("loop", "0")]);
+        self.text(url);
+        self.close("Play");
+        self
+    }
+
     /// `<Redirect>`: go on with the document at this address, asked for with `POST`.
     #[must_use]
     pub fn redirect(mut self, url: &str) -> Self {

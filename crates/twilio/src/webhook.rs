@@ -103,6 +103,8 @@ pub struct Flags {
     pub hold: bool,
     /// `Muted`.
     pub muted: bool,
+    /// `Coaching`: heard by one participant alone.
+    pub coaching: bool,
 }
 
 impl ConferenceCallback {
@@ -188,6 +190,7 @@ fn flags(params: &Params) -> Result<Flags, Malformed> {
         end_conference_on_exit: flag(params, "EndConferenceOnExit")?,
         hold: flag(params, "Hold")?,
         muted: flag(params, "Muted")?,
+        coaching: flag(params, "Coaching")?,
     })
 }
 
@@ -255,7 +258,7 @@ mod tests {
     fn every_event_has_its_kind() {
         let leg = CallSid::numbered(5);
         let who = ("CallSid", leg.as_str());
-        let flags = Flags { end_conference_on_exit: true, hold: false, muted: true };
+        let flags = Flags { end_conference_on_exit: true, hold: false, muted: true, coaching: false };
         let all = [who, ("EndConferenceOnExit", "true"), ("Hold", "false"), ("Muted", "true")];
         let modify = ConferenceCallbackEvent::Modify { leg: leg.clone(), flags };
         let table = [

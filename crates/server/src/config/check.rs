@@ -42,6 +42,9 @@ impl Config {
         let why = "sqlite: and the path of a file is wanted, or postgres://user@host/name";
         say(true, "DATABASE_URL", !is_file && !is_shared, why);
 
+        let why = "REJOIN_TLS_CERTIFICATE and this belong together: set both or neither";
+        say(true, "REJOIN_TLS_KEY", self.tls.certificate.is_some() != self.tls.key.is_some(), why);
+
         let here = |url: &str| {
             ["http://127.0.0.1", "http://localhost", "http://[::1]"].iter().any(|h| url.starts_with(h))
         };

@@ -2,13 +2,15 @@
 
 use super::{LineAdded, Outlets, Work, now};
 use crate::error::Error;
+use crate::failpoint;
 use crate::figures;
 use crate::queue::Job;
-use crate::store::{Changes, Committed, Found, Line, NewJob, StoredJob};
+use crate::store::{Changes, Committed, Found, Line, NewJob, Pushed, StoredJob};
+use crate::story::{self, Entry, Input, Told as Story};
 use crate::timers::Timers;
 use rejoin_protocol::api::Push;
-use rejoin_protocol::{CallSid, Millis, WorkerSid};
-use rejoin_recovery::{Effect, Event, Machine, Policies};
+use rejoin_protocol::{CallSid, ConferenceSid, Millis};
+use rejoin_recovery::{Effect, Event, Machine, Outcome, Policies, Timer};
 use std::collections::BTreeSet;
 use tokio::sync::mpsc;
 
@@ -19,7 +21,7 @@ pub(super) struct Decided<'a> {
     jobs: Vec<StoredJob>,
     /// Room in the queue for the jobs that are carried out here.
     room: Vec<mpsc::Permit<'a, Job>>,
-    pushes: Vec<(WorkerSid, Push)>,
+    pushes: Vec<Pushed>,
     notes: Vec<(LineAdded, Line)>,
     /// When the first of the timers is due that were set.
     pub(super) first_timer: Option<Millis>,
@@ -46,22 +48,29 @@ pub(super) fn decide<'a>(
         changes: Changes::default(),
         decided: Decided::new(Machine::new(policies.clone(), found.calls)),
         queue,
+        touched: BTreeSet::new(),
     };
     for (number, work) in works.iter().enumerate() {
         step.handle_due(work.at.min(timers_by));
+        step.changes.tell(work.told.iter().cloned());
         if let Some(claim) = work.closes {
             if !found.held.contains(&claim) {
                 step.decided.lost.insert(number);
                 continue;
             }
-            step.changes.close_job(claim.job);
+            match work.event.as_deref() {
+                Some(Event::Done { outcome: Outcome::Failed { reason }, .. }) => {
+                    step.changes.give_up_job(claim.job, reason.clone());
+                }
+                _ => step.changes.close_job(claim.job),
+            }
         }
         if let Some(event) = &work.event {
-            step.handle(work.at, Event::clone(event));
+            step.handle(work.at, event, work.delivery.as_deref());
         }
     }
     step.handle_due(timers_by);
-    for call in step.decided.machine.take_dirty() {
+    for call in step.touched.iter().filter_map(|conference| step.decided.machine.call(conference)) {
         step.changes.save(call)?;
     }
     step.decided.first_timer = step.changes.first_timer();
@@ -73,20 +82,40 @@ struct Step<'a> {
     changes: Changes,
     decided: Decided<'a>,
     queue: &'a mpsc::Sender<Job>,
+    /// Calls that have changed.
+    touched: BTreeSet<ConferenceSid>,
 }
 
 impl Step<'_> {
     /// The timers that were due by then.
     fn handle_due(&mut self, by: Millis) {
         while let Some((conference, timer)) = self.timers.take_due(by) {
+            failpoint::reach(|| format!("due {timer:?}"));
             self.changes.clear_timer(conference.clone(), timer);
-            self.handle(now(), Event::Timer { conference, timer });
+            self.handle(now(), &Event::Timer { conference, timer }, None);
         }
     }
 
+    /// Is a call forgotten now of which nobody was lost? Then nobody will ask what came in about it.
+    fn ends_an_uneventful_call(&self, event: &Event) -> bool {
+        let Event::Timer { conference, timer: Timer::Forget } = event else { return false };
+        let call = self.decided.machine.call(conference);
+        call.is_some_and(|call| call.recoveries().next().is_none())
+    }
+
     /// Timers follow at once: what an event clears does not go off any more.
-    fn handle(&mut self, now: Millis, event: Event) {
-        for effect in self.decided.machine.handle(now, event) {
+    fn handle(&mut self, now: Millis, event: &Event, delivery: Option<&str>) {
+        let uneventful = self.ends_an_uneventful_call(event);
+        let effects = self.decided.machine.handle(now, event.clone());
+        for call in self.decided.machine.take_dirty() {
+            let recovery = call.recovery.as_ref().map(|recovery| recovery.id.clone());
+            let conference = call.conference.clone();
+            let then = effects.iter().filter_map(|effect| story::then(effect, call)).collect();
+            self.touched.insert(conference.clone());
+            let entry = Input::of(event, delivery, &call.task, then).map(Entry::Input);
+            self.changes.tell(entry.map(|entry| Story { at: now, conference, recovery, entry }));
+        }
+        for effect in effects {
             match effect {
                 Effect::Act { conference, action, deadline } => {
                     let room = self.queue.try_reserve().ok();
@@ -103,7 +132,7 @@ impl Step<'_> {
                     self.changes.clear_timer(conference, timer);
                 }
                 Effect::Push { worker, view } => {
-                    self.decided.pushes.push((worker, Push::Recovery { recovery: view }));
+                    self.changes.push(worker, Push::Recovery { recovery: view });
                 }
                 Effect::Note { conference, customer, note } => {
                     let line = Line { at: now, conference, note };
@@ -113,6 +142,9 @@ impl Step<'_> {
                 Effect::Forget { conference } => {
                     self.timers.clear_all(&conference);
                     self.changes.forget(&conference);
+                    if uneventful {
+                        self.changes.untell(&conference);
+                    }
                 }
             }
         }
@@ -143,7 +175,7 @@ impl<'a> Decided<'a> {
         if known > 0 {
             tracing::info!(actions = known, "what was done already is not done again");
         }
-        Self { jobs: committed.jobs.into_iter().flatten().collect(), ..self }
+        Self { jobs: committed.jobs.into_iter().flatten().collect(), pushes: committed.pushes, ..self }
     }
 
     /// Tells everybody.
@@ -153,8 +185,8 @@ impl<'a> Decided<'a> {
         for (job, room) in mine.zip(room) {
             room.send(Job::new(machine.call(&job.conference), job));
         }
-        for (worker, push) in pushes {
-            outlets.pushes.publish(&worker, &push);
+        for (worker, number, push) in pushes {
+            outlets.pushes.publish(&worker, number, &push);
         }
         let mut lines = BTreeSet::new();
         for (customer, Line { at, conference, note }) in notes {

@@ -23,6 +23,7 @@ impl Executor {
             end_conference_on_exit: participant.end_conference_on_exit,
             hold: participant.hold,
             muted: participant.muted,
+            coaching: participant.coaching,
         };
         let participants: std::collections::BTreeMap<_, _> =
             participants.into_iter().map(|there| (there.call_sid.clone(), flags(&there))).collect();

@@ -43,7 +43,7 @@ pub(crate) async fn events(
             "events are not as Twilio documents them, and were left out"
         );
     }
-    try_join_all(wanted.into_iter().map(|event| app.engine.event(event))).await?;
+    try_join_all(wanted.into_iter().map(|(id, event)| app.engine.streamed(id, event))).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -51,9 +51,10 @@ fn count(result: &'static str, number: usize) {
     metrics::counter!("rejoin_stream_events_total", "result" => result).increment(number as u64);
 }
 
-/// The machine's form of it; `None` when it is none of its business.
-fn wanted(app: &App, now: Millis, event: StreamEvent) -> Option<Event> {
-    match event.news {
+/// The event's id, and the machine's form of it; `None` when it is none of its business.
+fn wanted(app: &App, now: Millis, event: StreamEvent) -> Option<(String, Event)> {
+    let id = event.id.clone();
+    let event = match event.news {
         News::Task(news) => {
             let ours = news.workspace.as_ref().is_none_or(|workspace| *workspace == app.config.workspace);
             if ours { task(event.id, *news).map(Event::Task) } else { None }
@@ -62,7 +63,8 @@ fn wanted(app: &App, now: Millis, event: StreamEvent) -> Option<Event> {
             let recent = event.at.is_some_and(|at| at + LATE > now);
             if recent { webhooks::event(callback).map(Event::Conference) } else { None }
         }
-    }
+    };
+    event.map(|event| (id, event))
 }
 
 fn task(id: String, news: TaskNews) -> Option<TaskEvent> {

@@ -109,8 +109,9 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>, _: Operator) -> Result<
     let now = crate::engine::now();
     Now {
         push_sessions: app.pushes.sessions(),
-        jobs_open: jobs.map(|(open, _)| open),
-        late_job: jobs.map(|(_, first)| first.map_or(Millis(0), |deadline| deadline.until(now))),
+        jobs_open: jobs.map(|jobs| jobs.count),
+        late_job: jobs.map(|jobs| jobs.first.map_or(Millis(0), |deadline| deadline.until(now))),
+        oldest_job: jobs.map(|jobs| jobs.oldest.map_or(Millis(0), |since| since.until(now))),
         storm: status.storm,
         failsafe: status.failsafe,
         lost_lately: status.lost,

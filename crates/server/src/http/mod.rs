@@ -1,7 +1,9 @@
 //! The server's HTTP side: Twilio's webhooks and documents, the plugin's requests, operators.
 
+mod activity;
 mod auth;
 mod body;
+mod connection;
 mod connections;
 mod events;
 mod health;
@@ -13,6 +15,7 @@ mod push;
 mod rate;
 mod signed;
 mod storm;
+mod tls;
 mod twiml;
 mod view;
 mod webhooks;
@@ -35,6 +38,8 @@ use rate::Rate;
 use rejoin_twilio::Client;
 use std::sync::Arc;
 use std::time::Duration;
+pub(crate) use tls::Tls;
+pub use tls::check as check_tls;
 use tokio::sync::{broadcast, watch};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
@@ -85,6 +90,7 @@ pub fn router(app: Arc<App>) -> Result<Router, Error> {
         .route("/webhooks/conference", post(webhooks::conference))
         .route("/webhooks/events", post(events::events))
         .route("/twiml/announce/{recovery}", get(twiml::announce).post(twiml::announce))
+        .route("/twiml/hold/{recovery}", post(twiml::hold))
         .route("/twiml/comfort", get(twiml::comfort).post(twiml::comfort))
         .route("/twiml/lost/{recovery}", post(twiml::lost))
         .route("/twiml/requeue/{recovery}", post(twiml::requeue))
@@ -96,6 +102,7 @@ pub fn router(app: Arc<App>) -> Result<Router, Error> {
         .route("/openapi.json", get(openapi::openapi))
         .route("/audio/comfort.wav", get(twiml::comfort_audio))
         .route("/operator/timeline/{customer}", get(operator::timeline))
+        .route("/operator/given-up", get(operator::given_up))
         .route("/operator/storm", get(storm::status))
         .route("/operator/storm/go-on", post(storm::go_on))
         .route("/metrics", get(health::metrics))

@@ -5,7 +5,9 @@ use super::auth::bearer;
 use super::problem::Problem;
 use super::push::{HEARTBEAT, UNBUFFERED};
 use crate::engine::LineAdded;
+use crate::given_up::GivenUp;
 use crate::store::Store;
+use axum::Json;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
 use axum::response::sse::{Event as SseLine, KeepAlive};
@@ -16,9 +18,13 @@ use secrecy::ExposeSecret as _;
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
+
+/// So often it is looked for lines that another server has added.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Somebody with the operators' token.
 #[derive(Debug)]
@@ -55,6 +61,14 @@ pub(crate) async fn timeline(
     Ok((UNBUFFERED, Sse::new(lines).keep_alive(KeepAlive::new().interval(HEARTBEAT))))
 }
 
+/// `GET /operator/given-up`: what was wanted of Twilio and given up lately, the last one first.
+pub(crate) async fn given_up(
+    State(app): State<Arc<App>>,
+    _: Operator,
+) -> Result<Json<Vec<GivenUp>>, Problem> {
+    Ok(Json(app.store.given_up().await?))
+}
+
 struct Reader {
     store: Store,
     customer: CallSid,
@@ -86,10 +100,13 @@ impl Reader {
 
     async fn wait(&mut self) -> Option<()> {
         loop {
-            match self.added.recv().await {
-                Ok(Some(customer)) if customer != self.customer => {}
-                Ok(_) | Err(RecvError::Lagged(_)) => return Some(()),
-                Err(RecvError::Closed) => return None,
+            match tokio::time::timeout(LOOK_EVERY, self.added.recv()).await {
+                Ok(Ok(Some(customer))) if customer != self.customer => {}
+                Ok(Ok(_) | Err(RecvError::Lagged(_))) => return Some(()),
+                Ok(Err(RecvError::Closed)) => return None,
+                // Lines that another server has added are not told here.
+                Err(_) if self.store.is_shared() => return Some(()),
+                Err(_) => {}
             }
         }
     }

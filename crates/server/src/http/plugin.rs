@@ -54,9 +54,9 @@ pub(crate) async fn hello(
         return Err(Problem::BodyInvalid);
     }
     tracing::info!(worker = %agent.worker, holdings = hello.holdings.len(), "hello");
-    let older_page_connected = app.pushes.older_page_connected(&agent.worker, hello.epoch);
-    let superseded = app.pushes.newer_page_connected(&agent.worker, hello.epoch);
-    app.pushes.supersede(&agent.worker, hello.epoch);
+    let older_page_connected = app.pushes.older_page_connected(&agent.worker, hello.epoch).await;
+    let superseded = app.pushes.newer_page_connected(&agent.worker, hello.epoch).await;
+    app.pushes.supersede(&agent.worker, hello.epoch).await;
     let worker = agent.worker.clone();
     let event = Event::Hello { worker: agent.worker, hello, older_page_connected };
     let recoveries =

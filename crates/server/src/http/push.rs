@@ -3,14 +3,14 @@
 use super::App;
 use super::auth::Agent;
 use super::problem::Problem;
-use crate::push::{Numbered, Subscription};
+use crate::push::{Said, Subscription};
+use crate::store::PushId;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::sse::{Event as Line, KeepAlive};
 use axum::response::{IntoResponse, Sse};
 use futures_util::{StreamExt as _, stream};
 use rejoin_protocol::api::{self, Push};
-use rejoin_recovery::{Key, Machine};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,19 +51,16 @@ pub(crate) async fn push(
 ) -> Result<impl IntoResponse, Problem> {
     let Query(page) = query.map_err(|_| Problem::BodyInvalid)?;
     let worker = &agent.worker;
-    // Before the look at the store: nothing that changes after it is missed.
     let since = headers.get("last-event-id").map(|id| id.to_str().unwrap_or_default());
-    let Subscription { first: missed, position, receiver } = app.pushes.subscribe(worker, page.epoch, since);
-    let views = |machine: &Machine| machine.views(crate::engine::now(), worker);
-    let views = app.engine.look([Key::Worker(worker.clone())], views).await?;
+    let opened = app.pushes.subscribe(worker, page.epoch, since).await?;
+    let Subscription { first: missed, position, calls, receiver, session } = opened;
+    let views = app.engine.with(calls).views(crate::engine::now(), worker);
     tracing::info!(worker = %agent.worker, open = views.len(), missed = missed.len(), "push channel opened");
-    let views = views.into_iter().map(move |recovery| {
-        let push = Push::Recovery { recovery };
-        line(&Numbered { id: position, push })
-    });
+    let views = views.into_iter().map(|recovery| Said { number: None, push: Push::Recovery { recovery } });
     // Also a page to which nothing is said is to know how far it has heard.
     let here = Line::default().id(position.to_string()).comment("connected");
-    let first = missed.iter().map(line).chain([here]).chain(views).collect::<Vec<_>>();
+    let missed = missed.iter().map(|said| line(position, said));
+    let first = missed.chain([here]).chain(views.map(|said| line(position, &said))).collect::<Vec<_>>();
     let stopping = app.stopping.clone();
     let end = async move {
         let expired = async {
@@ -79,15 +76,21 @@ pub(crate) async fn push(
             () = super::stopped(stopping) => {}
         }
     };
-    let lines = stream::iter(first)
-        .chain(ReceiverStream::new(receiver).map(|said| line(&said)))
-        .map(Ok::<_, Infallible>)
-        .take_until(Box::pin(end));
+    let news = ReceiverStream::new(receiver).map(move |said| {
+        // Other servers know of the page as long as the stream is there.
+        let _session = &session;
+        line(position, &said)
+    });
+    let lines = stream::iter(first).chain(news).map(Ok::<_, Infallible>).take_until(Box::pin(end));
     Ok((UNBUFFERED, Sse::new(lines).keep_alive(KeepAlive::new().interval(HEARTBEAT))))
 }
 
-fn line(said: &Numbered) -> Line {
-    let line = Line::default().id(said.id.to_string());
+fn line(position: PushId, said: &Said) -> Line {
+    // What has no number leaves the page where it is.
+    let line = match said.number {
+        Some(number) => Line::default().id(position.at(number).to_string()),
+        None => Line::default(),
+    };
     // A push always is JSON; a comment in its place would be harmless.
     line.json_data(&said.push).unwrap_or_else(|_| Line::default().comment("unreadable"))
 }

@@ -65,6 +65,7 @@ fn participant_flags(flags: Flags) -> ParticipantFlags {
         end_conference_on_exit: flags.end_conference_on_exit,
         hold: flags.hold,
         muted: flags.muted,
+        coaching: flags.coaching,
     }
 }
 

@@ -37,6 +37,11 @@ impl Rank {
         Self::Bookkeeping,
     ];
 
+    /// The same as a number: less is more.
+    pub(crate) fn order(self) -> i64 {
+        self as i64
+    }
+
     /// Nothing else goes out before these.
     pub(crate) fn is_urgent(self) -> bool {
         matches!(self, Self::KeepLine | Self::Announce)
@@ -64,8 +69,11 @@ impl Rank {
 /// How much an action matters.
 pub fn rank(action: &Action) -> Rank {
     match action {
-        Action::FreeCustomer { .. } | Action::KeepConference { .. } | Action::Unhold { .. } => Rank::KeepLine,
-        Action::Announce { what: Announcement::Interrupted, .. } => Rank::Announce,
+        Action::FreeCustomer { .. }
+        | Action::KeepConference { .. }
+        | Action::Unhold { .. }
+        | Action::EndHold { .. } => Rank::KeepLine,
+        Action::Announce { what: Announcement::Interrupted, .. } | Action::HoldCustomer { .. } => Rank::Announce,
         Action::Requeue { target: Some(_), .. }
         // A call that is looked up may have a customer whose agent is lost.
         | Action::Learn { .. }
@@ -78,7 +86,9 @@ pub fn rank(action: &Action) -> Rank {
         Action::Requeue { target: None, .. } => Rank::NextAgent,
         Action::CreatePing { .. } => Rank::Ping,
         Action::Announce { what: Announcement::Comfort, .. } => Rank::Comfort,
-        Action::MoveParticipant { .. } | Action::HoldParticipant { .. } => Rank::MoveOthers,
+        Action::MoveParticipant { .. } | Action::HoldParticipant { .. } | Action::CoachInstead { .. } => {
+            Rank::MoveOthers
+        }
         Action::EndPing { .. }
         | Action::EndConference { .. }
         | Action::Look { .. }
@@ -103,6 +113,9 @@ pub fn family(action: &Action, look: bool) -> Family {
         | Action::RemoveLeg { .. }
         | Action::MoveParticipant { .. }
         | Action::HoldParticipant { .. }
+        | Action::HoldCustomer { .. }
+        | Action::EndHold { .. }
+        | Action::CoachInstead { .. }
         | Action::Unhold { .. }
         | Action::EndConference { .. }
         | Action::Look { .. }

@@ -1,6 +1,8 @@
 //! What a batch asks of the store, and what it changes.
 
-use rejoin_protocol::{CallSid, ConferenceSid, Millis};
+use crate::story::Told;
+use rejoin_protocol::api::Push;
+use rejoin_protocol::{CallSid, ConferenceSid, Millis, WorkerSid};
 use rejoin_recovery::{Action, Call, Key, Note, Timer};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,8 +50,13 @@ pub struct Changes {
     /// `None`: cleared.
     pub(super) timers: BTreeMap<(ConferenceSid, Timer), Option<Millis>>,
     pub(super) jobs: Vec<NewJob>,
-    pub(super) closed: BTreeSet<JobId>,
+    /// With the reason, if it was given up.
+    pub(super) closed: BTreeMap<JobId, Option<String>>,
     pub(super) lines: Vec<(Option<CallSid>, Line)>,
+    pub(super) pushes: Vec<(WorkerSid, Push)>,
+    pub(super) told: Vec<Told>,
+    /// Calls whose stories go.
+    pub(super) untold: BTreeSet<ConferenceSid>,
 }
 
 #[derive(Clone, Debug)]
@@ -94,7 +101,12 @@ impl Changes {
 
     /// A job has ended.
     pub fn close_job(&mut self, job: JobId) {
-        self.closed.insert(job);
+        self.closed.insert(job, None);
+    }
+
+    /// A job was given up, and why, in words without anything personal.
+    pub fn give_up_job(&mut self, job: JobId, reason: String) {
+        self.closed.insert(job, Some(reason));
     }
 
     /// A timer; replaces the one that is set.
@@ -112,19 +124,38 @@ impl Changes {
         self.lines.push((customer, line));
     }
 
+    /// Something for the story of a call.
+    pub fn tell(&mut self, told: impl IntoIterator<Item = Told>) {
+        self.told.extend(told);
+    }
+
+    /// Nobody has to understand later what happened to this call.
+    pub fn untell(&mut self, conference: &ConferenceSid) {
+        self.told.retain(|told| &told.conference != conference);
+        self.untold.insert(conference.clone());
+    }
+
+    /// Something to say to a worker's desktops.
+    pub fn push(&mut self, worker: WorkerSid, push: Push) {
+        self.pushes.push((worker, push));
+    }
+
     /// When the first of the timers is due that are set.
     pub fn first_timer(&self) -> Option<Millis> {
         self.timers.values().flatten().min().copied()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        let Self { saved, forgotten, timers, jobs, closed, lines } = self;
+        let Self { saved, forgotten, timers, jobs, closed, lines, pushes, told, untold } = self;
         saved.is_empty()
             && forgotten.is_empty()
             && timers.is_empty()
             && jobs.is_empty()
             && closed.is_empty()
             && lines.is_empty()
+            && pushes.is_empty()
+            && told.is_empty()
+            && untold.is_empty()
     }
 }
 

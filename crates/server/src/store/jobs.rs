@@ -14,10 +14,13 @@ use rejoin_recovery::Call;
 use serde_json::Value;
 use sqlx::any::{Any, AnyRow};
 use sqlx::{AssertSqlSafe, Row as _, Transaction};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 /// How long a server's lease lasts when it is not renewed.
 pub const LEASE: Millis = Millis(4500);
+/// Nothing is sent in the last part of a lease: it is to have arrived before somebody else looks what became of it.
+const LAST_PART: Millis = Millis(1000);
 
 impl Store {
     /// A transaction that writes.
@@ -59,18 +62,35 @@ impl Store {
 
     /// Renews this server's lease.
     pub async fn renew(&self) -> Result<(), Error> {
+        // The database counts from when it hears of it, which is later.
+        let asked = Instant::now();
         sqlx::query(AssertSqlSafe(Arc::clone(&self.0.sql.renew_server)))
             .bind(self.0.server.clone())
             .bind(integer(LEASE))
             .execute(&self.0.writing)
             .await?;
+        let until = asked + Duration::from_millis(LEASE.0);
+        let mut leased = self.0.leased.lock().unwrap_or_else(PoisonError::into_inner);
+        *leased = Some(leased.map_or(until, |other| other.max(until)));
         Ok(())
+    }
+
+    /// Are the jobs that this server has taken still its own, for as long as a request takes? When the database has not
+    /// heard of it for too long another server may have them.
+    pub fn is_leased(&self) -> bool {
+        let leased = *self.0.leased.lock().unwrap_or_else(PoisonError::into_inner);
+        let last_part = Duration::from_millis(LAST_PART.0);
+        !self.is_shared() || leased.is_some_and(|until| Instant::now() + last_part < until)
     }
 
     /// This server is there from now on.
     pub(super) async fn arrive(&self) -> Result<(), Error> {
         let end = AssertSqlSafe(Arc::clone(&self.0.sql.end_others));
         sqlx::query(end).execute(&self.0.writing).await?;
+        if self.is_shared() {
+            let end = "delete from sessions where server not in (select id from servers)";
+            sqlx::query(end).execute(&self.0.writing).await?;
+        }
         self.renew().await
     }
 
@@ -79,6 +99,10 @@ impl Store {
         for sql in [&self.0.sql.release_jobs, &self.0.sql.end_server] {
             let sql = AssertSqlSafe(Arc::clone(sql));
             sqlx::query(sql).bind(self.0.server.clone()).execute(&self.0.writing).await?;
+        }
+        if self.is_shared() {
+            let end = sqlx::query("delete from sessions where server = $1").bind(self.0.server.clone());
+            end.execute(&self.0.writing).await?;
         }
         Ok(())
     }

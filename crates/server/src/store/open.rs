@@ -5,6 +5,7 @@ use super::sql::{Dialect, Sql};
 use super::transact::key_rows;
 use super::{Inner, Store};
 use crate::error::Error;
+use crate::failpoint;
 use rejoin_recovery::Call;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::postgres::PgConnection;
@@ -14,7 +15,7 @@ use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::str::FromStr as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Nobody who asks waits longer for a connection: Twilio has another address to turn to.
@@ -73,6 +74,7 @@ impl Store {
             rows(db, &self.0.sql.add_keys, &keys).await?;
         }
         sqlx::query("update meta set value = $1 where name = 'keys'").bind(KEYS).execute(&mut *db).await?;
+        failpoint::reach(|| "keys made".to_owned());
         Ok(transaction.commit().await?)
     }
 }
@@ -97,7 +99,9 @@ async fn sqlite(url: &str, server: String) -> Result<Inner, Error> {
         .open(options.get_filename())
         .map_err(sqlx::Error::Io)?;
     let mut connection = SqliteConnection::connect_with(&options).await?;
+    failpoint::reach(|| "migrating".to_owned());
     SQLITE.run(&mut connection).await?;
+    failpoint::reach(|| "migrated".to_owned());
     // Nobody else can be there: what an earlier server had is free at once.
     sqlx::query("delete from servers").execute(&mut connection).await?;
     connection.close().await?;
@@ -108,7 +112,9 @@ async fn sqlite(url: &str, server: String) -> Result<Inner, Error> {
         writing: pool(url, 1, setup)?,
         reading: pool(url, 4, "pragma query_only = on; pragma busy_timeout = 5000")?,
         server,
-        _lock: Some(lock),
+        shared: None,
+        leased: Mutex::default(),
+        lock: Mutex::new(Some(lock)),
     })
 }
 
@@ -117,13 +123,24 @@ async fn postgres(url: &str, server: String) -> Result<Inner, Error> {
     let connected = tokio::time::timeout(Duration::from_secs(10), connect).await;
     let mut connection = connected.map_err(|_| sqlx::Error::PoolTimedOut)??;
     // Servers that start at the same time wait for each other here.
+    failpoint::reach(|| "migrating".to_owned());
     POSTGRES.run(&mut connection).await?;
+    failpoint::reach(|| "migrated".to_owned());
     connection.close().await?;
     // Whoever holds calls and does nothing, because it was stopped in the middle, is not waited for.
     let setup = "set lock_timeout = '2s'; set statement_timeout = '10s'; set idle_in_transaction_session_timeout = '4s'";
     let pool = pool(url, 8, setup)?;
     let (dialect, sql) = (Dialect::Postgres, Sql::new(Dialect::Postgres));
-    Ok(Inner { dialect, sql, writing: pool.clone(), reading: pool, server, _lock: None })
+    Ok(Inner {
+        dialect,
+        sql,
+        writing: pool.clone(),
+        reading: pool,
+        server,
+        shared: Some(url.to_owned()),
+        leased: Mutex::default(),
+        lock: Mutex::new(None),
+    })
 }
 
 fn pool(url: &str, most: u32, setup: &'static str) -> Result<AnyPool, Error> {
@@ -131,6 +148,11 @@ fn pool(url: &str, most: u32, setup: &'static str) -> Result<AnyPool, Error> {
     Ok(AnyPoolOptions::new()
         .max_connections(most)
         .acquire_timeout(CONNECTION_WITHIN)
+        .before_acquire(|connection, _| {
+            // A transaction that could not even be rolled back, because the disk was full, would never be over.
+            let is_free = !connection.is_in_transaction();
+            Box::pin(async move { Ok(is_free) })
+        })
         .after_connect(move |connection, _| {
             Box::pin(async move { connection.execute(setup).await.map(|_| ()) })
         })

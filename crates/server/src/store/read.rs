@@ -3,6 +3,7 @@
 use super::schema::{integer, millis};
 use super::{Line, Store, TIMERS_OF_OTHERS};
 use crate::error::Error;
+use crate::given_up::{self, GivenUp};
 use rejoin_protocol::{CallSid, ConferenceSid, Millis};
 use rejoin_recovery::{Call, Key};
 use serde_json::Value;
@@ -10,6 +11,17 @@ use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row as _};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// Jobs that have not ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OpenJobs {
+    /// How many.
+    pub count: u64,
+    /// The first of their deadlines (point in time).
+    pub first: Option<Millis>,
+    /// Since when the oldest is wanted, or with the server that took it over (point in time, by the database's clock).
+    pub oldest: Option<Millis>,
+}
 
 /// A call out of its row. One that cannot be read is reported: the other calls go on.
 pub(super) fn call(row: &AnyRow) -> Result<Option<Call>, sqlx::Error> {
@@ -77,12 +89,19 @@ impl Store {
         Ok(lines)
     }
 
-    /// How many jobs have not ended, and the first of their deadlines (point in time).
-    pub async fn open_jobs(&self) -> Result<(u64, Option<Millis>), Error> {
-        let row = sqlx::query("select count(*), min(deadline) from jobs where closed = 0")
+    /// What was given up lately, the last one first.
+    pub async fn given_up(&self) -> Result<Vec<GivenUp>, Error> {
+        given_up::read(&self.0.reading).await
+    }
+
+    /// Jobs that have not ended.
+    pub async fn open_jobs(&self) -> Result<OpenJobs, Error> {
+        let row = sqlx::query("select count(*), min(deadline), min(since) from jobs where closed = 0")
             .fetch_one(&self.0.reading)
             .await?;
-        let (count, first): (i64, Option<i64>) = (row.try_get(0)?, row.try_get(1)?);
-        Ok((u64::try_from(count).unwrap_or(0), first.map(millis)))
+        let count: i64 = row.try_get(0)?;
+        let (first, oldest): (Option<i64>, Option<i64>) = (row.try_get(1)?, row.try_get(2)?);
+        let count = u64::try_from(count).unwrap_or(0);
+        Ok(OpenJobs { count, first: first.map(millis), oldest: oldest.map(millis) })
     }
 }

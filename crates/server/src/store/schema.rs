@@ -43,6 +43,9 @@ pub(super) fn once(action: &Action) -> Option<String> {
         | Action::FreeCustomer { .. }
         | Action::KeepConference { .. }
         | Action::HoldParticipant { .. }
+        | Action::HoldCustomer { .. }
+        | Action::EndHold { .. }
+        | Action::CoachInstead { .. }
         | Action::MarkTask { .. }
         | Action::EndPing { .. }
         | Action::RemoveLeg { .. }
@@ -51,26 +54,6 @@ pub(super) fn once(action: &Action) -> Option<String> {
         | Action::CheckNumber { .. }
         | Action::Look { .. }
         | Action::Learn { .. } => None,
-    }
-}
-
-/// What goes first when there is more to do than can be done: the customer's line, then what he hears, then the way
-/// back to an agent, then everybody else, and what only tidies up.
-pub(super) fn priority(action: &Action) -> i64 {
-    match action {
-        Action::KeepConference { .. } | Action::FreeCustomer { .. } => 0,
-        Action::Announce { .. } | Action::GiveUp { .. } => 1,
-        Action::Requeue { .. }
-        | Action::RemoveLeg { .. }
-        | Action::Learn { .. }
-        | Action::CheckNumber { .. } => 2,
-        Action::CreatePing { .. } => 3,
-        Action::MoveParticipant { .. } | Action::HoldParticipant { .. } | Action::Unhold { .. } => 4,
-        Action::MarkTask { .. }
-        | Action::EndPing { .. }
-        | Action::CompleteReservation { .. }
-        | Action::Look { .. }
-        | Action::EndConference { .. } => 5,
     }
 }
 

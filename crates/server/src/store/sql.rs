@@ -85,12 +85,16 @@ pub(super) struct Sql {
     pub(super) set_timers: Arc<str>,
     /// `$1`: `conference`, `action`, `once`, `deadline`, `priority`, `owner`, `fence`.
     pub(super) add_jobs: Arc<str>,
-    /// `$1`: `id`.
+    /// `$1`: `id`, `given_up`.
     pub(super) close_jobs: Arc<str>,
     /// `$1`: `at`, `conference`, `customer`, `note`.
     pub(super) add_notes: Arc<str>,
     /// Lines of timelines from before `$1`, at most `$2`.
     pub(super) forget_notes: Arc<str>,
+    /// Entries of stories from before `$1`, at most `$2`.
+    pub(super) forget_story: Arc<str>,
+    /// `$1`: `day`, `outcome`, `bound`, `count`, `took`.
+    pub(super) add_figures: Arc<str>,
     /// Jobs that ended, made no sense any more before `$1` and have no call, at most `$2`.
     pub(super) forget_jobs: Arc<str>,
     /// The next timers. `$1`: this server; `$2`: how much later than its own others' are due; `$3`: at most so many.
@@ -105,6 +109,20 @@ pub(super) struct Sql {
     pub(super) renew_server: Arc<str>,
     /// `$1`: this server.
     pub(super) end_server: Arc<str>,
+    /// `$1`: `worker`, `pushed`: how many more.
+    pub(super) number_pushes: Arc<str>,
+    /// `$1`: `worker`, `number`, `at`, `push`.
+    pub(super) add_pushes: Arc<str>,
+    /// `$1`: workers.
+    pub(super) last_pushes: Arc<str>,
+    /// Pushes from before `$1`, at most `$2`.
+    pub(super) forget_pushes: Arc<str>,
+    /// Epochs. `$1`: worker; `$2`: this server.
+    pub(super) sessions_elsewhere: Arc<str>,
+    /// `$1`: `at`, `server`, `conference`, `recovery`, `entry`.
+    pub(super) tell: Arc<str>,
+    /// `$1`: conferences.
+    pub(super) untell: Arc<str>,
     /// Servers that are long gone.
     pub(super) end_others: Arc<str>,
 }
@@ -188,8 +206,9 @@ impl Sql {
                 ])
             )),
             close_jobs: sql(format!(
-                "update jobs set closed = 1, owner = null where id in (select id from {})",
-                d.rows(&[("id", "bigint")])
+                "update jobs set closed = 1, owner = null, ended = {now}, given_up = r.given_up from {}
+                 where jobs.id = r.id",
+                d.rows(&[("id", "bigint"), ("given_up", "text")])
             )),
             add_notes: sql(format!(
                 "insert into notes (at, conference, customer, note) select at, conference, customer, note from {}",
@@ -201,8 +220,26 @@ impl Sql {
                 ])
             )),
             forget_notes: sql(format!(
-                "delete from notes where id in (select id from notes where at < $1 order by at limit $2 {})",
+                "delete from notes where id in (select id from notes where at < $1 order by at limit $2 {})
+                 returning at, note",
                 d.locking("for update skip locked")
+            )),
+            forget_story: sql(format!(
+                "delete from story where id in (select id from story where at < $1 order by at limit $2 {})",
+                d.locking("for update skip locked")
+            )),
+            add_figures: sql(format!(
+                "insert into figures (day, outcome, bound, count, took)
+                 select day, outcome, bound, count, took from {} where true
+                 on conflict (day, outcome, bound) do update set count = figures.count + excluded.count,
+                 took = figures.took + excluded.took",
+                d.rows(&[
+                    ("day", "bigint"),
+                    ("outcome", "text"),
+                    ("bound", "bigint"),
+                    ("count", "bigint"),
+                    ("took", "bigint"),
+                ])
             )),
             // A call that is open may want once more what it has had done already.
             forget_jobs: sql(format!(
@@ -218,9 +255,9 @@ impl Sql {
             ),
             claim_jobs: sql(format!(
                 "update jobs set owner = $2, fence = fence + 1, since = {now} where id in (
-                     select id from jobs where closed = 0 and (
+                     select id from jobs where closed = 0 and not (id {ids}) and (
                          owner is null or owner not in (select id from servers where until > {now})
-                         or (owner = $2 and since < {now} - 5000 and not (id {ids}))
+                         or (owner = $2 and since < {now} - 5000)
                      ) order by priority, id limit $3 {}
                  ) returning id, conference, action, deadline, fence",
                 d.locking("for update skip locked")
@@ -235,6 +272,40 @@ impl Sql {
                 "insert into servers (id, until) values ($1, {now} + $2)
                  on conflict (id) do update set until = excluded.until"
             )),
+            number_pushes: sql(format!(
+                "insert into workers (worker, pushed) select worker, pushed from {} where true order by worker
+                 on conflict (worker) do update set pushed = workers.pushed + excluded.pushed
+                 returning worker, pushed",
+                d.rows(&[("worker", "text"), ("pushed", "bigint")])
+            )),
+            add_pushes: sql(format!(
+                "insert into pushes (worker, number, at, push) select worker, number, at, push from {}",
+                d.rows(&[("worker", "text"), ("number", "bigint"), ("at", "bigint"), ("push", "text")])
+            )),
+            last_pushes: sql(format!(
+                "select worker, pushed from workers where worker {any}"
+            )),
+            forget_pushes: sql(format!(
+                "delete from pushes where (worker, number) in (
+                     select worker, number from pushes where at < $1 order by at limit $2 {})",
+                d.locking("for update skip locked")
+            )),
+            sessions_elsewhere: sql(format!(
+                "select epoch from sessions where worker = $1 and server <> $2
+                 and server in (select id from servers where until > {now})"
+            )),
+            tell: sql(format!(
+                "insert into story (at, server, conference, recovery, entry)
+                 select at, server, conference, recovery, entry from {}",
+                d.rows(&[
+                    ("at", "bigint"),
+                    ("server", "text"),
+                    ("conference", "text"),
+                    ("recovery", "text"),
+                    ("entry", "text"),
+                ])
+            )),
+            untell: sql(format!("delete from story where conference {any}")),
             end_server: sql("delete from servers where id = $1".into()),
             end_others: sql(format!("delete from servers where until < {now} - 60000")),
         }

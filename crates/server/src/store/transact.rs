@@ -1,11 +1,12 @@
 //! One batch, one transaction.
 
 use super::read::{call, texts};
-use super::schema::{integer, millis, once, priority, rows, timer_name, timer_named};
-use super::{Batch, Changes, Claim, Found, JobId, NewJob, Store, StoredJob};
-use crate::engine::now;
+use super::schema::{integer, millis, once, rows, timer_name, timer_named};
+use super::{Batch, Changes, Claim, Found, JobId, NewJob, Pushed, Store, StoredJob};
 use crate::error::Error;
-use rejoin_protocol::{CallSid, ConferenceSid, Millis};
+use crate::failpoint;
+use crate::pace;
+use rejoin_protocol::{CallSid, ConferenceSid};
 use rejoin_recovery::Key;
 use serde_json::{Value, json};
 use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
@@ -15,16 +16,14 @@ use std::time::{Duration, Instant};
 
 /// A transaction that could not come through, because others were in the way, is begun again for so long.
 const TRY_FOR: Duration = Duration::from_secs(5);
-/// How long lines of timelines are kept, and jobs that have ended.
-const KEEP: Millis = Millis::seconds(7 * 24 * 3600);
-/// So many old rows of a kind go with each commit that forgets a call: what comes in at that time has to wait for them.
-const OLD_AT_ONCE: i64 = 500;
 
 /// What the database has made of the changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Committed {
     /// Jobs that were stored: for each one that was wanted, in order, or `None` when it was there already.
     pub jobs: Vec<Option<StoredJob>>,
+    /// Pushes with their numbers, those of each worker in order.
+    pub pushes: Vec<Pushed>,
 }
 
 impl Store {
@@ -64,6 +63,7 @@ impl Store {
         if changes.is_empty() {
             transaction.rollback().await?;
         } else {
+            failpoint::reach(|| "written".to_owned());
             transaction.commit().await?;
         }
         Ok(Some((committed, told)))
@@ -146,11 +146,10 @@ impl Store {
             for sql in [&sql.delete_calls, &sql.delete_keys_of, &sql.delete_timers_of] {
                 sqlx::query(AssertSqlSafe(Arc::clone(sql))).bind(forgotten.clone()).execute(&mut *db).await?;
             }
-            let before = integer(now() - KEEP);
-            for sql in [&sql.forget_notes, &sql.forget_jobs] {
-                let old = sqlx::query(AssertSqlSafe(Arc::clone(sql))).bind(before).bind(OLD_AT_ONCE);
-                old.execute(&mut *db).await?;
-            }
+        }
+        if !changes.untold.is_empty() {
+            let untold = texts(changes.untold.iter().map(ConferenceSid::as_str));
+            sqlx::query(AssertSqlSafe(Arc::clone(&sql.untell))).bind(untold).execute(&mut *db).await?;
         }
         self.save(db, changes, known).await?;
         let (mut set, mut cleared) = (vec![], vec![]);
@@ -172,7 +171,8 @@ impl Store {
                 .execute(&mut *db)
                 .await?;
         }
-        let closed: Vec<Value> = changes.closed.iter().map(|job| json!({"id": job.0})).collect();
+        let closed: Vec<Value> =
+            changes.closed.iter().map(|(job, given_up)| json!({"id": job.0, "given_up": given_up})).collect();
         rows(db, &sql.close_jobs, &closed).await?;
         let notes = changes.lines.iter().map(|(customer, line)| {
             Ok(json!({
@@ -181,7 +181,15 @@ impl Store {
             }))
         });
         rows(db, &sql.add_notes, &notes.collect::<Result<Vec<_>, serde_json::Error>>()?).await?;
-        Ok(Committed { jobs: self.add_jobs(db, &changes.jobs).await? })
+        let told = changes.told.iter().map(|told| {
+            Ok(json!({
+                "at": integer(told.at), "server": self.0.server, "conference": told.conference,
+                "recovery": told.recovery, "entry": serde_json::to_string(&told.entry)?,
+            }))
+        });
+        rows(db, &sql.tell, &told.collect::<Result<Vec<_>, serde_json::Error>>()?).await?;
+        let jobs = self.add_jobs(db, &changes.jobs).await?;
+        Ok(Committed { jobs, pushes: self.add_pushes(db, changes).await? })
     }
 
     /// Calls as they are now, and those keys of theirs that are new or gone.
@@ -223,7 +231,7 @@ impl Store {
             wanted.push(json!({
                 "conference": job.conference, "action": serde_json::to_string(&job.action)?,
                 "once": once(&job.action), "deadline": integer(job.deadline),
-                "priority": priority(&job.action), "owner": owner, "fence": fence,
+                "priority": pace::rank(&job.action).order(), "owner": owner, "fence": fence,
             }));
         }
         // Jobs that say the same are the same: it does not matter which number is whose.

@@ -86,6 +86,7 @@ async fn a_call_of_a_number_on_the_list_is_kept() {
         assert_eq!(register(&world.desk).await, 204, "{attributes}");
         lose(&world.desk).await;
         world.twilio.wait_for("POST Tasks", 1).await;
-        world.twilio.wait_for(&format!("POST Conferences/{}.json", conference()), 1).await;
+        let told = format!("POST Conferences/{}/Participants/{}.json", conference(), customer());
+        world.twilio.wait_for(&told, 1).await;
     }
 }

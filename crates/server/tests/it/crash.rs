@@ -5,7 +5,7 @@ use crate::support::*;
 use serde_json::json;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -20,18 +20,57 @@ impl Process {
     }
 
     pub(crate) fn on(twilio: &Twilio, database: &str) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_rejoin"))
-            .arg("serve")
-            .args(arguments_on(twilio, database))
-            .env("REJOIN_LOG", "warn")
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
+        Self::spawn(Self::program(twilio, database).env("REJOIN_LOG", "warn"))
+    }
+
+    /// With these settings in the environment, and its log in a file.
+    pub(crate) fn logging(twilio: &Twilio, folder: &Path, log: &Path, settings: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rejoin"));
+        command.arg("serve").args(arguments(twilio, folder)).envs(settings.iter().copied());
+        Self::spawn(command.env("REJOIN_LOG", "warn").stderr(std::fs::File::create(log).unwrap()))
+    }
+
+    /// With all that it logs in a file.
+    pub(crate) fn telling(twilio: &Twilio, database: &str, log: &Path) -> Self {
+        let log = std::fs::File::create(log).unwrap();
+        Self::spawn(Self::program(twilio, database).env("REJOIN_LOG", "info").stderr(log))
+    }
+
+    pub(crate) fn program(twilio: &Twilio, database: &str) -> Command {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_rejoin"));
+        program.arg("serve").args(arguments_on(twilio, database));
+        program
+    }
+
+    pub(crate) fn spawn(program: &mut Command) -> Self {
+        let mut child = program.stdout(Stdio::piped()).spawn().expect("the program starts");
         let mut line = String::new();
         let stdout = child.stdout.take().unwrap();
         BufReader::new(stdout).read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("listening on ").expect("its address").to_owned();
         Self { child, desk: Desk::at(format!("http://{address}")) }
+    }
+
+    /// What it has in memory, in bytes.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Tells it to stop in order.
+    pub(crate) fn terminate(&self) {
+        let sent = Command::new("kill").args(["-TERM", &self.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for its end.
+    pub(crate) fn ended(mut self) -> ExitStatus {
+        self.child.wait().unwrap()
     }
 
     pub(crate) fn kill(mut self) {
@@ -109,14 +148,13 @@ async fn goes_on(twilio: &Twilio, second: &Process) {
 async fn a_signal_stops_it_in_order() {
     let twilio = Twilio::start().await;
     let folder = tempfile::tempdir().unwrap();
-    let mut process = Process::start(&twilio, folder.path());
+    let process = Process::start(&twilio, folder.path());
     process.desk.lost().await;
     let mut push = Events::open(&process.desk, "/v1/push?epoch=1", "ada").await;
     assert!(push.next().await.is_some());
-    let pid = process.child.id().to_string();
-    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    process.terminate();
     while push.next().await.is_some() {}
-    assert!(process.child.wait().unwrap().success());
+    assert!(process.ended().success());
     assert!(!folder.path().join("rejoin.db-wal").exists(), "the database was closed");
 }
 

@@ -100,7 +100,7 @@ as=
 [ "$(id -u)" = 0 ] && as="setpriv --reuid=$OWNER --regid=$OWNER --clear-groups --"
 cd "$FOLDER" || exit 1
 [ -d data ] || $as "$BIN/initdb" --pgdata=data --username=rejoin --auth=trust --no-sync --encoding=UTF8 --locale=C >initdb.log || exit 1
-$as "$BIN/postgres" -D data -k "$FOLDER" -c listen_addresses= -c fsync=off -c max_connections=200 &
+$as "$BIN/postgres" -D data -k "$FOLDER" -c listen_addresses= -c fsync=${FSYNC:-off} -c max_connections=200 &
 cat >/dev/null
 kill -QUIT $!
 wait $!

@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use quick_xml::escape::unescape;
-use rejoin_protocol::{RecoveryId, TaskSid, WorkerSid, WorkflowSid};
+use rejoin_protocol::{CallSid, RecoveryId, TaskSid, WorkerSid, WorkflowSid};
 use serde_json::{Value, json};
 
 async fn document(desk: &Desk, path: &str, params: &[(&str, &str)]) -> String {
@@ -67,17 +67,38 @@ async fn the_customer_goes_into_the_queue_for_the_agent_who_is_back() {
 }
 
 #[tokio::test]
+async fn a_caller_whom_no_queue_keeps_is_told_so_in_the_end() {
+    let world = World::start().await;
+    queued(&world).await;
+    for path in ["after", "fallback"] {
+        let path = format!("/twiml/{path}/{}", recovery());
+        let params = [("CallSid", customer().to_string()), ("QueueResult", "leave".into())];
+        let params: Vec<_> = params.iter().map(|(key, value)| (*key, value.as_str())).collect();
+        let mut times = 0;
+        while document(&world.desk, &path, &params).await.contains("<Enqueue") {
+            times += 1;
+            assert!(times <= 10);
+        }
+        assert_eq!(times, if path.contains("after") { 10 } else { 0 }, "{path}");
+        let xml = document(&world.desk, &path, &params).await;
+        assert!(xml.contains("We are sorry") && !xml.contains("<Redirect"), "{xml}");
+    }
+}
+
+#[tokio::test]
 async fn what_everybody_hears() {
     let world = World::start().await;
     let desk = &world.desk;
-    desk.lost().await;
+    desk.talking().await;
+    desk.join(3, &CallSid::numbered(0x77)).await;
+    assert_eq!(desk.leave(4, &ada_leg()).await, 204);
     let asked = world.twilio.wait_for(&format!("POST Conferences/{}.json", conference()), 1).await;
     let path = format!("/twiml/announce/{}", recovery());
     assert_eq!(asked[0].param("AnnounceUrl"), Some(format!("{PUBLIC}{path}").as_str()));
     let xml = document(desk, &path, &[]).await;
     assert!(xml.contains("<Say language=\"en-US\">The connection to your agent was interrupted."), "{xml}");
 
-    let end = desk.callback(4, "announcement-end", &[]).await;
+    let end = desk.callback(5, "announcement-end", &[]).await;
     assert_eq!(end, 204);
     let asked = world.twilio.wait_for(&format!("POST Conferences/{}.json", conference()), 2).await;
     assert_eq!(asked[1].param("AnnounceUrl"), Some(format!("{PUBLIC}/twiml/comfort").as_str()));
@@ -86,6 +107,29 @@ async fn what_everybody_hears() {
     let audio = desk.http.get(format!("{}/audio/comfort.wav", desk.address)).send().await.unwrap();
     assert_eq!(audio.headers()["content-type"], "audio/wav");
     assert_eq!(&audio.bytes().await.unwrap()[..4], b"RIFF");
+}
+
+#[tokio::test]
+async fn what_a_customer_hears_who_is_alone() {
+    let world = World::start().await;
+    let desk = &world.desk;
+    desk.lost().await;
+    let update = format!("POST Conferences/{}/Participants/{}.json", conference(), customer());
+    let asked = world.twilio.wait_for(&update, 1).await;
+    let path = format!("/twiml/hold/{}", recovery());
+    assert_eq!(asked[0].param("Hold"), Some("true"));
+    assert_eq!(asked[0].param("HoldUrl"), Some(format!("{PUBLIC}{path}?told=false").as_str()));
+    assert_eq!(asked[0].param("HoldMethod"), Some("POST"));
+    let xml = document(desk, &format!("{path}?told=false"), &[]).await;
+    let comfort = format!("<Play loop=\"0\">{PUBLIC}/audio/comfort.wav</Play></Response>");
+    assert!(
+        xml.contains("The connection to your agent was interrupted.") && xml.ends_with(&comfort),
+        "{xml}"
+    );
+    let xml = document(desk, &format!("{path}?told=true"), &[]).await;
+    assert!(!xml.contains("<Say") && xml.ends_with(&comfort), "{xml}");
+    let odd = desk.signed(&format!("{path}?told=maybe"), &[]).await;
+    assert_eq!(odd.status(), 400);
 }
 
 #[tokio::test]
@@ -247,7 +291,8 @@ async fn an_announcement_does_not_wait_for_a_language_that_nobody_tells() {
     let read = format!("GET Tasks/{}", task());
     world.twilio.script(move |asked, _| (asked.what == read).then(|| (503, vec![], json!({}))));
     world.desk.lost().await;
-    world.twilio.wait_for(&format!("POST Conferences/{}.json", conference()), 1).await;
+    let told = format!("POST Conferences/{}/Participants/{}.json", conference(), customer());
+    world.twilio.wait_for(&told, 1).await;
     for recovery in [recovery(), RecoveryId::numbered(99)] {
         let xml = document(&world.desk, &format!("/twiml/announce/{recovery}"), &[]).await;
         assert!(xml.contains("<Say language=\"fr-FR\">La communication"), "{xml}");

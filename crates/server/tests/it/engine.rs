@@ -5,7 +5,7 @@ use crate::support::*;
 use rejoin_protocol::api::{GracefulMark, Registration};
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, TaskSid};
 use rejoin_recovery::{
-    Action, Announcement, ConferenceEvent, ConferenceEventKind, Config, Event, Key, LeaveReason, Outcome,
+    Action, ConferenceEvent, ConferenceEventKind, Config, Event, Key, LeaveReason, Machine, Outcome,
 };
 use rejoin_server::Error;
 use rejoin_server::engine::{Engine, Handle, Outlets, now};
@@ -22,6 +22,7 @@ on_both!(
     when_a_commit_fails_nothing_has_happened,
     many_at_once_are_all_durable_when_they_are_answered,
     jobs_for_which_there_is_no_room_are_for_others,
+    a_task_that_was_read_is_told_when_it_is_committed,
 );
 
 struct Running {
@@ -38,8 +39,9 @@ impl Running {
 
     async fn with(database: &Database, grace: Millis, room: usize) -> Self {
         let (sender, jobs) = mpsc::channel(room);
-        let outlets = Outlets { pushes: Pushes::new(1), lines: broadcast::channel(64).0, jobs: sender };
         let store = Store::open(&database.url).await.unwrap();
+        let pushes = Pushes::new(store.clone());
+        let outlets = Outlets { pushes, lines: broadcast::channel(64).0, jobs: sender };
         let config = Config { grace, ..Config::default() };
         let (handle, task) = Engine::start(config.into(), store.clone(), outlets);
         Self { handle, task, store, jobs }
@@ -106,13 +108,35 @@ fn joins(number: u128) -> Event {
     Event::Conference(ConferenceEvent { conference, task, sequence: 1, label: None, kind })
 }
 
+async fn a_task_that_was_read_is_told_when_it_is_committed(database: &Database) {
+    let mut running = Running::with(database, Millis(0), 64).await;
+    let mut tasks_read = running.handle.tasks_read();
+    running.lose_ada().await;
+    let marking = loop {
+        let job = running.next_job().await;
+        if matches!(job.action, Action::MarkTask { .. }) {
+            break job;
+        }
+    };
+    let is_awaited = async || {
+        let look = |machine: &Machine| machine.call(&conference()).unwrap().is_task_awaited();
+        running.handle.look([Key::Conference(conference())], look).await.unwrap()
+    };
+    assert!(is_awaited().await);
+    let outcome = Outcome::TaskRead { attributes: r#"{"language":"de"}"#.into() };
+    let read = Event::Done { conference: conference(), action: marking.action, outcome };
+    running.handle.done(marking.claim, read, vec![]).await.unwrap();
+    assert_eq!(tasks_read.recv().await, Ok(conference()));
+    assert!(!is_awaited().await);
+}
+
 async fn a_timer_that_became_due_while_nobody_ran_goes_off_at_the_start(database: &Database) {
     let first = Running::start(database).await;
     first.lose_ada().await;
     first.end_suddenly().await;
     let mut second = Running::start(database).await;
     let job = second.next_job().await;
-    assert!(matches!(job.action, Action::Announce { what: Announcement::Interrupted, .. }), "{job:?}");
+    assert!(matches!(job.action, Action::HoldCustomer { .. }), "{job:?}");
     assert!(!job.begun_before, "the period of grace ended only now");
     assert_eq!(job.recovery.map(|(id, _)| id), Some(recovery()));
     assert_eq!(second.stage().await.as_deref(), Some("interrupted"), "the call is known again");
@@ -122,7 +146,7 @@ async fn jobs_go_on_after_a_sudden_end_and_those_that_ended_do_not(database: &Da
     let mut first = Running::start(database).await;
     first.lose_ada().await;
     let mut jobs = vec![];
-    for _ in 0..4 {
+    for _ in 0..3 {
         jobs.push(first.next_job().await);
     }
     let ended = jobs.iter().position(|job| matches!(job.action, Action::CreatePing { .. })).unwrap();
@@ -132,13 +156,13 @@ async fn jobs_go_on_after_a_sudden_end_and_those_that_ended_do_not(database: &Da
         action: ended.action.clone(),
         outcome: Outcome::PingCreated(ping()),
     };
-    first.handle.done(ended.claim, done()).await.unwrap();
-    let again = first.handle.done(ended.claim, done()).await;
+    first.handle.done(ended.claim, done(), vec![]).await.unwrap();
+    let again = first.handle.done(ended.claim, done(), vec![]).await;
     assert!(matches!(again, Err(Error::Lost)), "{again:?}");
     first.end_suddenly().await;
 
     let mut second = Running::start(database).await;
-    let again = second.taken_over(3).await;
+    let again = second.taken_over(2).await;
     assert!(again.iter().all(StoredJob::begun_before));
     let numbers = |claims: Vec<_>| claims.into_iter().collect::<std::collections::BTreeSet<_>>();
     assert_eq!(
@@ -152,7 +176,7 @@ async fn jobs_go_on_after_a_sudden_end_and_those_that_ended_do_not(database: &Da
     assert_eq!(known.await.unwrap(), Some(ping()), "how the ended one ended is known");
     assert!(second.jobs.try_recv().is_err(), "and it is not begun again");
     // Who had a job before can do nothing with it any more.
-    let late = second.handle.done(jobs[0].claim, done()).await;
+    let late = second.handle.done(jobs[0].claim, done(), vec![]).await;
     assert!(matches!(late, Err(Error::Lost)), "{late:?}");
 }
 
@@ -190,7 +214,7 @@ async fn jobs_for_which_there_is_no_room_are_for_others(database: &Database) {
     let mut running = Running::with(database, Millis(30), 1).await;
     running.lose_ada().await;
     let mine = running.next_job().await;
-    let rest = running.taken_over(3).await;
+    let rest = running.taken_over(2).await;
     assert!(rest.iter().all(|job| job.claim != mine.claim && !job.begun_before()), "{rest:?}");
 }
 

@@ -1,23 +1,47 @@
 //! `rejoin explain`, beside a server that runs.
 
+use crate::crash::Process;
+use crate::database::{Database, on_both};
 use crate::support::*;
+use rejoin_protocol::{CallSid, ConferenceSid, TaskSid};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 fn explain(folder: &Path, arguments: &[&str]) -> Output {
+    explain_on(&format!("sqlite:{}", folder.join("rejoin.db").display()), arguments)
+}
+
+fn explain_on(database: &str, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_rejoin"))
         .arg("explain")
         .args(arguments)
         .env_clear()
-        .env("DATABASE_URL", format!("sqlite:{}", folder.join("rejoin.db").display()))
+        .env("DATABASE_URL", database)
         .output()
         .expect("the program starts")
+}
+
+/// The text has these in this order.
+fn in_order(said: &str, wanted: &[&str]) {
+    let mut rest = said;
+    for wanted in wanted {
+        let Some((_, after)) = rest.split_once(wanted) else {
+            panic!("{wanted} is not where it should be: {said}")
+        };
+        rest = after;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_story_of_a_recovery_is_told_from_the_store() {
     let world = World::start().await;
     world.desk.lost().await;
+    // Who is back before that is not looked for.
+    world.twilio.wait_for("POST Tasks", 1).await;
     world.desk.hello(2).await;
     world.twilio.wait_for(&format!("POST Calls/{}.json", customer()), 1).await;
     let (id, leg, conference) = (recovery().to_string(), customer().to_string(), conference().to_string());
@@ -33,15 +57,9 @@ async fn the_story_of_a_recovery_is_told_from_the_store() {
             "holding-the-line",
             "agent-back",
             "creating the ping",
+            &id,
         ];
-        let mut rest = said.as_str();
-        for wanted in order {
-            let Some((_, after)) = rest.split_once(wanted) else {
-                panic!("{wanted} is not where it should be: {said}")
-            };
-            rest = after;
-        }
-        assert!(rest.contains(&id), "{said}");
+        in_order(&said, &order);
         for personal in ["Ada", "Tom"] {
             assert!(!said.contains(personal), "{personal} is in {said}");
         }
@@ -63,4 +81,150 @@ async fn the_story_of_a_recovery_is_told_from_the_store() {
     let empty = tempfile::tempdir().unwrap();
     assert!(!explain(empty.path(), &[&leg]).status.success());
     assert!(!empty.path().join("rejoin.db").exists(), "nothing is made where nothing is");
+}
+
+/// In the conference of the task that brings the customer back.
+async fn together_again(desk: &Desk) {
+    let (room, task, leg) = (ConferenceSid::numbered(2), TaskSid::numbered(2), CallSid::numbered(0xa2));
+    for (sequence, leg) in [("1", &customer()), ("2", &leg)] {
+        let params = [
+            ("StatusCallbackEvent", "participant-join"),
+            ("ConferenceSid", room.as_str()),
+            ("FriendlyName", task.as_str()),
+            ("SequenceNumber", sequence),
+            ("CallSid", leg.as_str()),
+            ("EndConferenceOnExit", "false"),
+            ("Hold", "false"),
+            ("Muted", "false"),
+        ];
+        assert_eq!(desk.signed("/webhooks/conference", &params).await.status(), 204);
+    }
+    let registration = json!({
+        "epoch": 2, "task": task, "reservation": rejoin_protocol::ReservationSid::numbered(2),
+        "workflow": workflow(), "conference": room, "workerLeg": leg, "customerLeg": customer(),
+        "workerName": "Ada",
+    });
+    assert_eq!(desk.plugin("/v1/calls", "ada", registration).await.status(), 204);
+}
+
+/// Waits until a customer who was sent to the queue would be sent once more, and kills the server: its request had its
+/// effect, and the answer was lost.
+async fn killed_while_requeueing(twilio: &Twilio, database: &Database) -> Process {
+    let redirect = format!("POST Calls/{}.json", customer());
+    let participant = format!("GET Conferences/{}/Participants/{}.json", conference(), customer());
+    let call = format!("GET Calls/{}.json", customer());
+    let killed = Arc::new(AtomicBool::new(false));
+    let (seen, wanted) = (Arc::clone(&killed), redirect.clone());
+    twilio.script(move |asked, _| {
+        let over = seen.load(Ordering::SeqCst);
+        let numbered = |status, body| Some((status, vec![("twilio-request-id", "RQ5".to_owned())], body));
+        match asked.what.as_str() {
+            what if what == wanted && !over => numbered(503, json!({"code": 20503})),
+            what if what == participant && !over => numbered(503, json!({})),
+            what if what == participant => numbered(404, json!({"code": 20404})),
+            what if what == call => numbered(200, json!({"sid": customer(), "status": "in-progress"})),
+            _ => None,
+        }
+    });
+    let first = Process::on(twilio, &database.url);
+    first.desk.lost().await;
+    twilio.wait_for("POST Tasks", 1).await;
+    first.desk.hello(2).await;
+    twilio.wait_for(&redirect, 1).await;
+    twilio.wait_for(&participant_of_customer(), 2).await;
+    first.kill();
+    killed.store(true, Ordering::SeqCst);
+    Process::on(twilio, &database.url)
+}
+
+fn participant_of_customer() -> String {
+    format!("GET Conferences/{}/Participants/{}.json", conference(), customer())
+}
+
+on_both!(a_recovery_with_a_kill_in_it_is_explained_from_its_beginning_to_its_end,);
+
+async fn a_recovery_with_a_kill_in_it_is_explained_from_its_beginning_to_its_end(database: &Database) {
+    let twilio = Twilio::start().await;
+    let second = killed_while_requeueing(&twilio, database).await;
+    let call = format!("GET Calls/{}.json", customer());
+    twilio.wait_for(&call, 1).await;
+    let wait = format!("/twiml/wait/{}", recovery());
+    assert_eq!(second.desk.signed(&wait, &[("CallSid", customer().as_str())]).await.status(), 200);
+    twilio.wait_for(&format!("POST Tasks/{}/Reservations/{}", task(), reservation()), 1).await;
+    together_again(&second.desk).await;
+    let beside = database.beside().await;
+    let open = "select id from jobs where closed = 0";
+    while sqlx::query(open).fetch_optional(&beside).await.unwrap().is_some() {
+        tokio::task::yield_now().await;
+    }
+    beside.close().await;
+
+    let output = explain_on(&database.url, &[recovery().as_str()]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    println!("{said}");
+    let (sent, looked) =
+        (format!("> POST Calls/{}.json: 503 (unavailable)", customer()), format!("> {call}: 200 in "));
+    in_order(
+        &said,
+        &[
+            "(server ",
+            "< callback: participant-join (#1)",
+            "< plugin: registration",
+            "= connected",
+            "< callback: participant-leave (#3)",
+            "-> timer Grace in 0.020 s",
+            "-> the desktop is told: interrupted",
+            "= agent-lost",
+            "< timer: grace",
+            "-> telling the customer on hold, within",
+            "-> creating the ping, within",
+            "= holding-the-line",
+            "< plugin: hello (epoch 2)",
+            "-> sending the customer to the queue, within",
+            &sent,
+            ", RQ5",
+            "is tried again after",
+            "(from here on server ",
+            "is taken up, which somebody may have carried out before: sending the customer to the queue",
+            "< document asked for: waiting-music",
+            "= queued",
+            "< job ended: completing the old reservation",
+            "= ended  after: ",
+            "outcome: rejoined",
+            "ended  sending the customer to the queue, taken 2 times",
+        ],
+    );
+    in_order(&said, &["< plugin: hello", "= agent-back", "is taken up"]);
+    // Twilio asks for the music while the answer to the look is still under way.
+    in_order(
+        &said,
+        &["is taken up", &looked, "< job ended: sending the customer to the queue  outcome: done"],
+    );
+    for personal in ["Ada", "Tom"] {
+        assert!(!said.contains(personal), "{personal} is in {said}");
+    }
+
+    // Whatever Twilio was asked for a job is there: of the second server each request, of the first one each kind.
+    let output = explain_on(&database.url, &["--json", recovery().as_str()]);
+    let story: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let entries = story["entries"].as_array().unwrap();
+    let told: Vec<(&str, &str)> = entries
+        .iter()
+        .filter(|found| found["entry"]["what"] == "asked")
+        .map(|found| (found["server"].as_str().unwrap(), found["entry"]["request"].as_str().unwrap()))
+        .collect();
+    let asked: Vec<String> = twilio.all().into_iter().map(|asked| asked.what).collect();
+    let asked: Vec<&str> =
+        asked.iter().map(String::as_str).filter(|what| !what.contains("Tokens/")).collect();
+    let kinds: BTreeSet<&str> = asked.iter().copied().collect();
+    assert_eq!(told.iter().map(|(_, request)| *request).collect::<BTreeSet<_>>(), kinds);
+    let last = entries.iter().rev().find_map(|found| found["server"].as_str()).unwrap();
+    let of_second: Vec<&str> =
+        told.iter().filter(|(server, _)| *server == last).map(|(_, request)| *request).collect();
+    let mut since_the_kill = asked[asked.len() - of_second.len()..].to_vec();
+    let mut of_second = of_second;
+    since_the_kill.sort_unstable();
+    of_second.sort_unstable();
+    assert_eq!(of_second, since_the_kill);
 }

@@ -59,12 +59,12 @@ async fn what_was_done_although_the_answer_was_lost_is_not_done_twice() {
 async fn a_customer_is_told_twice_rather_than_not_at_all() {
     let floor = Floor::open().await;
     let talk = floor.talk().await;
-    let announcing = format!("{}.json", talk.conference);
-    let fault = json!({"method": "POST", "path": announcing, "answer": "reset", "applied": true, "times": 1});
+    let telling = format!("{}/Participants/{}.json", talk.conference, talk.customer);
+    let fault = json!({"method": "POST", "path": telling, "answer": "reset", "applied": true, "times": 1});
     floor.faults(json!({"requests": [fault]}));
     floor.lose(&talk);
     let told = |done: &rejoin_twin::faults::Done| {
-        done.said.get("AnnounceUrl").is_some_and(|url| url.as_str().unwrap().contains("/twiml/announce/"))
+        done.said.get("HoldUrl").is_some_and(|url| url.as_str().unwrap().contains("/twiml/hold/"))
     };
     let twice = || floor.twin.done().iter().filter(|done| told(done)).count() == 2;
     floor.until("the customer is told again", |_| twice().then_some(())).await;

@@ -1,5 +1,6 @@
 //! A contact centre on the twin: customers who call, and Ada, who takes every call and whose desktop is played here.
 
+use crate::kills::Watched;
 use crate::support::{AUTH_TOKEN, Desk, OPERATOR_TOKEN};
 use rejoin_protocol::{
     AccountSid, CallSid, ConferenceSid, ReservationSid, TaskSid, WorkflowSid, WorkspaceSid,
@@ -14,19 +15,23 @@ use rejoin_twin::{
     outside::{Manner, Phone},
     shell_now,
 };
+use reqwest::RequestBuilder;
 use serde_json::{Value, json};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncBufReadExt as _, BufReader, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 
 /// Whatever is waited for comes within this time, or not at all.
 const PATIENCE: Duration = Duration::from_secs(40);
+/// An answer that has not come within this time does not come.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 pub(crate) struct Floor {
     pub(crate) twin: Twin,
@@ -48,20 +53,62 @@ pub(crate) struct Talk {
     pub(crate) reservation: ReservationSid,
 }
 
-/// The server, until it is dropped.
-#[allow(dead_code)] // They are held, and not used.
-enum Running {
-    Here(Server),
-    Program(Child),
+impl Talk {
+    /// What the plugin of the agent's page says about it.
+    pub(crate) fn registration(&self, epoch: u64, name: &str) -> Value {
+        json!({
+            "epoch": epoch, "task": self.task, "reservation": self.reservation,
+            "workflow": WorkflowSid::numbered(1), "conference": self.conference, "workerLeg": self.ada,
+            "customerLeg": self.customer, "workerName": name,
+        })
+    }
+
+    /// What the plugin of her next page finds.
+    pub(crate) fn hello(&self, epoch: u64) -> Value {
+        let holding = json!({"task": self.task, "reservation": self.reservation, "wrapping": true});
+        json!({"epoch": epoch, "holdings": [holding]})
+    }
 }
 
-fn read(arguments: &[String]) -> Config {
+/// The server, until it is dropped.
+#[allow(dead_code)] // They are held, and not used.
+pub(crate) enum Running {
+    Here(Server),
+    Program(Child),
+    Watched(Watched),
+}
+
+pub(crate) fn read(arguments: &[String]) -> Config {
     let program = std::iter::once("rejoin".to_owned());
     <Config as clap::Parser>::try_parse_from(program.chain(arguments.iter().cloned())).expect("good settings")
 }
 
 fn sid<T>(value: &Value, parse: impl Fn(&str) -> Result<T, rejoin_protocol::InvalidSid>) -> T {
     parse(value.as_str().expect("a SID")).expect("a SID")
+}
+
+/// Leads everybody who comes here on to the server.
+async fn lead(gate: TcpListener, server: SocketAddr) {
+    while let Ok((mut from, _)) = gate.accept().await {
+        tokio::spawn(async move {
+            let mut to = TcpStream::connect(server).await?;
+            copy_bidirectional(&mut from, &mut to).await
+        });
+    }
+}
+
+/// Accepts, again and again: the faults that tests order of Twilio are meant for the server.
+async fn accepted(accept: &RequestBuilder) {
+    loop {
+        let answer = accept.try_clone().unwrap().send().await;
+        let again = answer.map_or(true, |answer| {
+            let status = answer.status();
+            status.is_server_error() || matches!(status.as_u16(), 401 | 429)
+        });
+        if !again {
+            return;
+        }
+    }
 }
 
 impl Floor {
@@ -75,7 +122,7 @@ impl Floor {
             let mut changed = config;
             change(&mut changed);
             let server = Server::start(changed.clone()).await.expect("starts");
-            (changed, Running::Here(server))
+            (changed, server.address(), Running::Here(server))
         })
         .await
     }
@@ -90,13 +137,14 @@ impl Floor {
             let mut child =
                 program.stdout(Stdio::piped()).stderr(log).kill_on_drop(true).spawn().expect("starts");
             let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-            assert!(lines.next_line().await.unwrap().unwrap().starts_with("listening on"));
-            (config, Running::Program(child))
+            let line = lines.next_line().await.unwrap().expect("it listens");
+            let address = line.strip_prefix("listening on ").unwrap().parse().unwrap();
+            (config, address, Running::Program(child))
         })
         .await
     }
 
-    async fn start<Starting: Future<Output = (Config, Running)>>(
+    pub(crate) async fn start<Starting: Future<Output = (Config, SocketAddr, Running)>>(
         server: impl FnOnce(Vec<String>) -> Starting,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -119,16 +167,17 @@ impl Floor {
         .unwrap();
         let service = app(&twin);
         tokio::spawn(async move { axum::serve(listener, service).await });
-        // Twilio has to know where the server will be before it is there.
-        let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        // The server says in its requests where it is reached, before it knows at which port it listens.
+        let gate = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let public = format!("http://{}", gate.local_addr().unwrap());
         let folder = tempfile::tempdir().unwrap();
         let pairs = [
             ("--twilio-account-sid", AccountSid::numbered(1).to_string()),
             ("--twilio-auth-token", AUTH_TOKEN.into()),
             ("--twilio-workspace-sid", WorkspaceSid::numbered(1).to_string()),
             ("--twilio-api-base", format!("http://{listen}/__tw")),
-            ("--listen", free.to_string()),
-            ("--public-url", format!("http://{free}")),
+            ("--listen", "127.0.0.1:0".into()),
+            ("--public-url", public.clone()),
             ("--ping-workflow-sid", WorkflowSid::numbered(2).to_string()),
             ("--operator-token", OPERATOR_TOKEN.into()),
             ("--database-url", format!("sqlite:{}", folder.path().join("rejoin.db").display())),
@@ -136,17 +185,18 @@ impl Floor {
             ("--twilio-timeout-ms", "1000".into()),
         ];
         let arguments = pairs.into_iter().flat_map(|(key, value)| [key.to_owned(), value]);
-        let (config, running) = server(arguments.collect()).await;
+        let (config, address, running) = server(arguments.collect()).await;
+        tokio::spawn(lead(gate, address));
         let floor = Self {
             twin,
             base: format!("http://{listen}/__tw"),
-            desk: Desk::at(format!("http://{free}")),
+            desk: Desk::at(public),
             _server: running,
             config,
             epoch: Arc::new(AtomicU64::new(1)),
             _folder: folder,
         };
-        floor.ada_comes().await;
+        floor.comes(Agent::Ada).await;
         floor
     }
 
@@ -176,17 +226,21 @@ impl Floor {
     }
 
     pub(crate) fn token(&self) -> String {
+        self.token_of(Agent::Ada)
+    }
+
+    pub(crate) fn token_of(&self, agent: Agent) -> String {
         let (account, workspace) = (AccountSid::numbered(1), WorkspaceSid::numbered(1));
-        Agent::Ada.token(AUTH_TOKEN, account, workspace, shell_now())
+        agent.token(AUTH_TOKEN, account, workspace, shell_now())
     }
 
     /// She takes no more calls.
     pub(crate) async fn ada_goes(&self) {
-        self.ada_is("Unavailable").await;
+        self.is(Agent::Ada, "Unavailable").await;
     }
 
-    async fn ada_is(&self, activity: &str) {
-        let url = format!("{}/workers/ada/activity", self.base.replace("/__tw", "/__twin"));
+    async fn is(&self, agent: Agent, activity: &str) {
+        let url = format!("{}/workers/{}/activity", self.base.replace("/__tw", "/__twin"), agent.name());
         let sent = self.desk.http.post(url).json(&json!({"activity": activity})).send().await.unwrap();
         assert!(sent.status().is_success());
     }
@@ -212,10 +266,10 @@ impl Floor {
         assert!(request.form(&form).send().await.unwrap().status().is_success());
     }
 
-    /// Ada takes every call that is offered, at a desk phone, with the plugin's callback on the conference.
-    async fn ada_comes(&self) {
-        let mut offered = self.twin.listen_worker(Agent::Ada.worker());
-        self.ada_is("Available").await;
+    /// The agent takes every call that is offered, at a desk phone, with the plugin's callback on the conference.
+    pub(crate) async fn comes(&self, agent: Agent) {
+        let mut offered = self.twin.listen_worker(agent.worker());
+        self.is(agent, "Available").await;
         let (twin, callback) = (self.twin.clone(), self.config.public("/webhooks/conference"));
         let (http, base) = (self.desk.http.clone(), self.base.clone());
         tokio::spawn(async move {
@@ -227,14 +281,14 @@ impl Floor {
                     continue;
                 }
                 number += 1;
-                let phone = format!("+1555020{number:04}");
+                let phone = format!("+15550{}{number:04}", if agent == Agent::Ada { 20 } else { 21 });
                 twin.set_phone(phone.clone(), Phone { answers: Manner::Rings, hz: 880.0 });
                 let (workspace, task) =
                     (WorkspaceSid::numbered(1), reservation["task_sid"].as_str().unwrap());
                 let sid = reservation["sid"].as_str().unwrap();
                 let url = format!(
                     "{base}/taskrouter.twilio.com/v1/Workspaces/{workspace}/Workers/{}/Reservations/{sid}",
-                    Agent::Ada.worker()
+                    agent.worker()
                 );
                 let form = [
                     ("Instruction", "conference"),
@@ -243,11 +297,10 @@ impl Floor {
                     ("ConferenceStatusCallbackEvent", "start,end,join,leave,modify,hold,announcement"),
                 ];
                 let accept = http.post(url).basic_auth(AccountSid::numbered(1), Some(AUTH_TOKEN)).form(&form);
-                // A call that was taken back meanwhile is not accepted.
-                if accept.send().await.is_ok_and(|answer| answer.status().is_success())
-                    && let Some(call) = twin.called(&phone)
-                {
-                    twin.log(format!("ada answers {task}"));
+                accepted(&accept.timeout(AT_ONCE)).await;
+                // A call that was taken back meanwhile does not ring.
+                if let Some(call) = twin.called(&phone) {
+                    twin.log(format!("{} answers {task}", agent.name()));
                     twin.pick_up(call);
                 }
             }
@@ -262,40 +315,40 @@ impl Floor {
 
     /// Waits until the customer talks to Ada, elsewhere than before; then her plugin registers the call.
     pub(crate) async fn together(&self, customer: &CallSid, before: Option<&Talk>) -> Talk {
-        let talk = self
-            .until("customer and Ada talk", |state| {
-                let conferences = state["conferences"].as_array()?;
-                conferences.iter().find_map(|conference| {
-                    if before.is_some_and(|before| conference["sid"] == before.conference.as_str()) {
-                        return None;
-                    }
-                    let joined = |participant: &&Value| participant["joined"] == true;
-                    let mut there = conference["participants"].as_array()?.iter().filter(joined);
-                    there.clone().find(|participant| participant["callSid"] == customer.as_str())?;
-                    let ada = there.find(|participant| participant["callSid"] != customer.as_str())?;
-                    let task = &conference["friendlyName"];
-                    let accepted = |reservation: &&Value| {
-                        reservation["task"] == *task && reservation["status"] == "accepted"
-                    };
-                    let reservation = state["reservations"].as_array()?.iter().find(accepted)?;
-                    Some(Talk {
-                        customer: customer.clone(),
-                        ada: sid(&ada["callSid"], CallSid::parse),
-                        conference: sid(&conference["sid"], ConferenceSid::parse),
-                        task: sid(task, TaskSid::parse),
-                        reservation: sid(&reservation["sid"], ReservationSid::parse),
-                    })
-                })
-            })
-            .await;
-        let registration = json!({
-            "epoch": self.epoch.load(Ordering::Relaxed), "task": talk.task, "reservation": talk.reservation,
-            "workflow": WorkflowSid::numbered(1), "conference": talk.conference, "workerLeg": talk.ada,
-            "customerLeg": talk.customer, "workerName": "Ada",
-        });
+        let talk = self.meet(customer, before).await;
+        let registration = talk.registration(self.epoch.load(Ordering::Relaxed), "Ada");
         let answer = self.desk.plugin("/v1/calls", &self.token(), registration).await;
         assert_eq!(answer.status(), 204);
         talk
+    }
+
+    /// Waits until the customer talks to an agent, elsewhere than before.
+    pub(crate) async fn meet(&self, customer: &CallSid, before: Option<&Talk>) -> Talk {
+        self.until("customer and agent talk", |state| {
+            let conferences = state["conferences"].as_array()?;
+            conferences.iter().find_map(|conference| {
+                if before.is_some_and(|before| conference["sid"] == before.conference.as_str()) {
+                    return None;
+                }
+                let joined = |participant: &&Value| participant["joined"] == true;
+                let mut there = conference["participants"].as_array()?.iter().filter(joined);
+                there.clone().find(|participant| participant["callSid"] == customer.as_str())?;
+                let agent = there.find(|participant| participant["callSid"] != customer.as_str())?;
+                let task = &conference["friendlyName"];
+                let accepted = |reservation: &&Value| {
+                    reservation["task"] == *task && reservation["status"] == "accepted"
+                };
+                let reservation = state["reservations"].as_array()?.iter().find(accepted)?;
+                Some(Talk {
+                    customer: customer.clone(),
+                    ada: sid(&agent["callSid"], CallSid::parse),
+                    conference: sid(&conference["sid"], ConferenceSid::parse),
+                    task: sid(task, TaskSid::parse),
+                    reservation: sid(&reservation["sid"], ReservationSid::parse),
+                })
+            })
+        })
+        .await
     }
 
     /// Her browser is gone, and Twilio has noticed.
@@ -306,9 +359,7 @@ impl Floor {
     /// Her next page is up, and finds the call's reservation wrapping.
     pub(crate) async fn back(&self, talk: &Talk) {
         let epoch = self.epoch.fetch_add(1, Ordering::Relaxed) + 1;
-        let holding = json!({"task": talk.task, "reservation": talk.reservation, "wrapping": true});
-        let hello = json!({"epoch": epoch, "holdings": [holding]});
-        let answer = self.desk.plugin("/v1/hello", &self.token(), hello).await;
+        let answer = self.desk.plugin("/v1/hello", &self.token(), talk.hello(epoch)).await;
         assert_eq!(answer.status(), 200);
     }
 
@@ -338,6 +389,11 @@ impl Floor {
 
     /// Everything that may be done once was done at most once.
     pub(crate) fn nothing_was_doubled(&self) {
+        assert_eq!(self.doubled(), [], "{:#?}", self.twin.done());
+    }
+
+    /// What was done more than once of what may be done once, and how often.
+    pub(crate) fn doubled(&self) -> Vec<(String, usize)> {
         let mut seen = std::collections::BTreeMap::<String, usize>::new();
         for done in self.twin.done() {
             let say = |name: &str| done.said.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -356,7 +412,6 @@ impl Floor {
             };
             *seen.entry(key).or_default() += 1;
         }
-        let doubled: Vec<_> = seen.into_iter().filter(|(_, times)| *times > 1).collect();
-        assert_eq!(doubled, [], "{:#?}", self.twin.done());
+        seen.into_iter().filter(|(_, times)| *times > 1).collect()
     }
 }

@@ -1,6 +1,8 @@
 //! Whoever means harm, or is broken: refused, cut off, and nothing has changed.
 
+use crate::crash::Process;
 use crate::support::*;
+use futures_util::{StreamExt as _, stream};
 use rejoin_twilio::signature;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -65,6 +67,15 @@ async fn a_client_that_keeps_us_waiting_is_cut_off() {
         assert!(reply.starts_with("HTTP/1.1 408") && reply.contains("too-slow"), "{path}: {reply}");
     }
     assert_eq!(desk.hello(2).await["recoveries"], json!([]), "nobody was lost");
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_of_what_is_sent_is_cut_off() {
+    let world = World::start_with(|config| config.limits.head_within_ms = 300).await;
+    let mut stream = connect(&world.desk).await;
+    let requests = "GET /audio/comfort.wav HTTP/1.1\r\nhost: a\r\n\r\n".repeat(100);
+    let cut = async { while stream.write_all(requests.as_bytes()).await.is_ok() {} };
+    tokio::time::timeout(std::time::Duration::from_secs(30), cut).await.expect("it is cut");
 }
 
 #[tokio::test]
@@ -156,4 +167,62 @@ async fn json_that_is_nested_without_end_or_broken_off_is_refused() {
             assert_eq!(post(path, body.clone()).await, (400, json!("body-invalid")), "{path} {body:.40}");
         }
     }
+}
+
+/// One request of many, none of which is good. The number makes it unlike the others.
+async fn attack(desk: &Desk, number: usize) {
+    let to = |path: &str| desk.http.post(format!("{}{path}", desk.address));
+    let signed = |request: reqwest::RequestBuilder, signature: &str| {
+        request
+            .header(signature::HEADER, signature)
+            .header("content-type", "application/x-www-form-urlencoded")
+    };
+    let long = format!("ConferenceSid={}&Padding{number}={}", conference(), "x".repeat(30_000));
+    let nested = format!("{{\"epoch\":{number},\"holdings\":{}", "[".repeat(30_000));
+    let request = match number % 9 {
+        0 => signed(to("/webhooks/conference"), &format!("forged{number}")).body(long),
+        1 => to("/webhooks/conference").body(long),
+        2 => {
+            // Signed, and nonsense: as if the token were known.
+            let params = [(format!("Nonsense{number}"), "x".repeat(20_000))];
+            let signature = signature::sign(AUTH_TOKEN, &format!("{PUBLIC}/webhooks/conference"), &params);
+            signed(to("/webhooks/conference"), &signature).form(&params)
+        }
+        3 => to("/webhooks/events?bodySHA256=00").header(signature::HEADER, "forged").body(nested),
+        4 => to("/v1/hello").bearer_auth("bo").body("x".repeat(200_000)),
+        5 => to("/v1/calls").bearer_auth("bo").body(nested),
+        6 => to("/v1/hello").bearer_auth(format!("guess{number}")).body(nested),
+        7 => to(&format!("/nowhere/{number}")).body(long),
+        _ => {
+            let mut stream = connect(desk).await;
+            let _ =
+                stream.write_all(format!("POST /v1/hello HTTP/1.1\r\nx-{number}: {long}").as_bytes()).await;
+            return;
+        }
+    };
+    // Who says too much may be cut off before the answer.
+    if let Ok(reply) = request.send().await {
+        assert!(!reply.status().is_success(), "{number}: {}", reply.status());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_requests_leave_nothing_in_memory() {
+    /// A leak of a kilobyte a request would be more than this.
+    const MOST: u64 = 8 * 1024 * 1024;
+    const ATTACKS: usize = 9000;
+    let twilio = Twilio::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let process = Process::start(&twilio, folder.path());
+    let attack = async |numbers: std::ops::Range<usize>| {
+        stream::iter(numbers).for_each_concurrent(16, |number| attack(&process.desk, number)).await;
+    };
+    // What is kept for the next ones of their kind is there then.
+    attack(0..ATTACKS / 3).await;
+    let before = process.memory();
+    attack(ATTACKS / 3..ATTACKS / 3 + ATTACKS).await;
+    let grown = process.memory().saturating_sub(before);
+    assert!(grown < MOST, "{} kB more after {ATTACKS} requests, {} kB before", grown / 1024, before / 1024);
+    process.desk.lost().await;
+    assert_eq!(process.desk.hello(2).await["recoveries"].as_array().unwrap().len(), 1, "it serves as before");
 }

@@ -4,8 +4,9 @@ use crate::support::*;
 use rejoin_protocol::{CallSid, ConferenceSid, ReservationSid, TaskSid};
 use serde_json::{Value, json};
 
-fn announce() -> String {
-    format!("POST Conferences/{}.json", conference())
+/// How a customer who is alone is told.
+fn tell() -> String {
+    format!("POST Conferences/{}/Participants/{}.json", conference(), customer())
 }
 
 fn update_task() -> String {
@@ -17,7 +18,7 @@ async fn throttled_and_unavailable_requests_are_repeated_until_they_work() {
     let world = World::start().await;
     world.twilio.script(|asked, before| {
         let refusal = json!({"code": 20429, "message": "Too Many Requests", "status": 429});
-        match (asked.what == announce(), before) {
+        match (asked.what == tell(), before) {
             (true, 0) => Some((429, vec![], refusal)),
             (true, 1) => Some((503, vec![], json!({}))),
             (true, 2) => Some((500, vec![], json!("not even JSON of Twilio's"))),
@@ -25,15 +26,9 @@ async fn throttled_and_unavailable_requests_are_repeated_until_they_work() {
         }
     });
     world.desk.lost().await;
-    world.twilio.wait_for(&announce(), 4).await;
+    world.twilio.wait_for(&tell(), 4).await;
     // The recovery went on meanwhile.
     world.twilio.wait_for("POST Tasks", 1).await;
-    let free = world
-        .twilio
-        .wait_for(&format!("POST Conferences/{}/Participants/{}.json", conference(), customer()), 1)
-        .await;
-    assert_eq!(free[0].param("EndConferenceOnExit"), Some("false"));
-    assert_eq!(free[0].param("Hold"), None);
 }
 
 #[tokio::test]
@@ -133,7 +128,7 @@ async fn a_request_that_is_refused_is_not_repeated_and_named() {
     let world = World::start().await;
     world.twilio.script(|asked, _| {
         let personal = json!({"code": 21218, "message": "+15550001111 is not valid", "status": 400});
-        (asked.what == announce()).then_some((400, vec![], personal))
+        (asked.what == tell()).then_some((400, vec![], personal))
     });
     let path = format!("/operator/timeline/{}", customer());
     let mut timeline = Events::open(&world.desk, &path, OPERATOR_TOKEN).await;
@@ -144,9 +139,9 @@ async fn a_request_that_is_refused_is_not_repeated_and_named() {
             break line["note"]["text"].as_str().unwrap().to_owned();
         }
     };
-    assert!(text.contains("announcing") && text.contains("21218"), "{text}");
+    assert!(text.contains("telling the customer on hold") && text.contains("21218"), "{text}");
     assert!(!text.contains("5550001111"), "nothing personal: {text}");
-    assert_eq!(world.twilio.asked(&announce()).len(), 1);
+    assert_eq!(world.twilio.asked(&tell()).len(), 1);
 }
 
 #[tokio::test]
@@ -163,6 +158,31 @@ async fn a_ping_that_was_accepted_is_completed_instead() {
     world.desk.hello(2).await;
     let asked = world.twilio.wait_for(&update, 2).await;
     assert_eq!(asked[1].param("AssignmentStatus"), Some("completed"));
+}
+
+#[tokio::test]
+async fn a_reservation_that_wraps_up_and_a_ping_that_stands_are_not_left_so() {
+    let world = World::start().await;
+    let complete = format!("POST Tasks/{}/Reservations/{}", task(), reservation());
+    let end = format!("POST Tasks/{}", ping());
+    world.twilio.script({
+        let (complete, end) = (complete.clone(), end.clone());
+        move |asked, before| {
+            // Neither canceled nor completed, for a while: each attempt asks for both, and once more.
+            let refused = (asked.what == complete && before < 1) || (asked.what == end && before < 3);
+            refused.then(|| (400, vec![], json!({"code": 20001, "message": "in between"})))
+        }
+    });
+    world.desk.lost().await;
+    world.twilio.wait_for("POST Tasks", 1).await;
+    world.desk.hello(2).await;
+    world.twilio.wait_for(&format!("POST Calls/{}.json", customer()), 1).await;
+    let wait = format!("/twiml/wait/{}", recovery());
+    assert_eq!(world.desk.signed(&wait, &[("CallSid", customer().as_str())]).await.status(), 200);
+    world.twilio.wait_for(&complete, 2).await;
+    world.twilio.wait_for(&end, 4).await;
+    wait_until_closed(&world, "CompleteReservation").await;
+    wait_until_closed(&world, "EndPing").await;
 }
 
 #[tokio::test]
@@ -183,7 +203,7 @@ async fn a_call_that_nobody_registered_is_looked_up() {
     world.desk.hello(2).await;
     world.twilio.wait_for(&format!("GET Tasks/{}/Reservations", task()), 1).await;
     // Known by now whose leg it was: the recovery begins.
-    world.twilio.wait_for(&announce(), 1).await;
+    world.twilio.wait_for(&tell(), 1).await;
     world.twilio.wait_for(&format!("POST Calls/{}.json", customer()), 1).await;
     let requeue = format!("/twiml/requeue/{}", recovery());
     let document = world.desk.signed(&requeue, &[]).await.text().await.unwrap();
@@ -191,7 +211,7 @@ async fn a_call_that_nobody_registered_is_looked_up() {
 }
 
 /// Waits until a job that has this in its action is closed.
-async fn wait_until_closed(world: &World, action: &str) {
+pub(crate) async fn wait_until_closed(world: &World, action: &str) {
     let url = format!("sqlite:{}", world.folder.path().join("rejoin.db").display());
     let store = sqlx::SqlitePool::connect(&url).await.unwrap();
     let closed = async {
@@ -287,6 +307,7 @@ async fn a_third_party_follows_with_label_and_flags_and_is_on_hold_again() {
     assert_eq!(world.desk.plugin("/v1/calls", "ada", registration).await.status(), 204);
     let moved = world.twilio.wait_for(&format!("POST Calls/{third}.json"), 1).await;
     let url = moved[0].param("Url").expect("an address");
+    assert_eq!(moved[0].param("FallbackUrl"), Some(url), "asked once more when it does not work");
     let wanted = format!("/twiml/move/{}?muted=true&end=true&label=the+law%26yer", TaskSid::numbered(2));
     assert!(url.ends_with(&wanted), "{url}");
     // Before it is moved, the flag comes off: who is left behind must not be hung up on.
@@ -317,7 +338,7 @@ async fn ended_of(live: Vec<CallSid>) -> usize {
     assert_eq!(world.desk.plugin("/v1/graceful", "ada", mark).await.status(), 204);
     assert_eq!(world.desk.leave(3, &ada_leg()).await, 204);
     wait_until_closed(&world, "EndConference").await;
-    let ended = world.twilio.asked(&announce());
+    let ended = world.twilio.asked(&format!("POST Conferences/{}.json", conference()));
     ended.iter().filter(|asked| asked.param("Status") == Some("completed")).count()
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
 mod allowed;
+mod coaching;
 mod crash;
 mod database;
 mod documents;
@@ -12,16 +13,24 @@ mod events;
 mod explain;
 mod faults;
 mod floor;
+#[cfg(target_os = "linux")]
+mod full;
+mod given_up;
+mod handover;
 mod hostile;
 mod jobs;
+mod kills;
 mod openapi;
 mod operations;
 mod plugin;
 mod private;
+mod pushes;
+mod retention;
 mod settings;
 mod store;
 mod storm;
 mod support;
+mod tls;
 mod trouble;
 mod watchdog;
 mod webhooks;

@@ -46,6 +46,8 @@ async fn figures_tell_operators_what_has_happened_and_nobody_else() {
     let folder = tempfile::tempdir().unwrap();
     twilio.script(|asked, before| match (asked.what.as_str(), before) {
         ("POST Tasks", 0) => Some((429, vec![("retry-after", "0".into())], json!({"code": 20429}))),
+        // The customer is not sent to the queue: this job stays open.
+        (what, _) if what == format!("POST Calls/{}.json", customer()) => Some((503, vec![], json!({}))),
         _ => None,
     });
     // A process of its own: figures are one for all servers of a process.
@@ -56,6 +58,7 @@ async fn figures_tell_operators_what_has_happened_and_nobody_else() {
 
     let mut push = Events::open(desk, "/v1/push?epoch=1", "ada").await;
     push.position().await;
+    let lost = std::time::Instant::now();
     desk.lost().await;
     twilio.wait_for("POST Tasks", 2).await;
     let mut timeline =
@@ -63,6 +66,9 @@ async fn figures_tell_operators_what_has_happened_and_nobody_else() {
     desk.hello(2).await;
     while timeline.next().await.unwrap()["note"]["what"] != "agent-back" {}
     assert_eq!(desk.signed("/webhooks/conference", &[("SequenceNumber", "x")]).await.status(), 400);
+    twilio.wait_for(&format!("POST Calls/{}.json", customer()), 1).await;
+    // It is looked up whether he was sent after all, which takes time.
+    twilio.wait_for(&format!("GET Conferences/{}/Participants/{}.json", conference(), customer()), 1).await;
 
     let (status, text) = get(desk, "/metrics", Some(OPERATOR_TOKEN)).await;
     assert_eq!(status, 200);
@@ -72,6 +78,10 @@ async fn figures_tell_operators_what_has_happened_and_nobody_else() {
     assert_eq!(figure(&text, "rejoin_twilio_throttled_total{api=\"taskRouter\"}") as u64, 1);
     assert_eq!(figure(&text, "rejoin_push_sessions") as u64, 1);
     assert_eq!(figure(&text, "rejoin_storm") as u64, 0);
+    assert!(figure(&text, "rejoin_jobs_open") >= 1.0);
+    let age = figure(&text, "rejoin_job_age_seconds");
+    assert!(age > 0.0 && age <= lost.elapsed().as_secs_f64(), "{age}");
+    assert_eq!(figure(&text, "rejoin_job_late_seconds") as u64, 0);
     let callbacks = "rejoin_http_requests_total{route=\"/webhooks/conference\",status=";
     assert_eq!(figure(&text, &format!("{callbacks}\"204\"}}")) as u64, 3);
     assert_eq!(figure(&text, &format!("{callbacks}\"400\"}}")) as u64, 1);

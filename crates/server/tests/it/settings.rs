@@ -70,6 +70,31 @@ fn check_config_tells_what_counts_and_shows_no_secret() {
 }
 
 #[test]
+fn help_and_refusals_show_nothing_of_the_environment() {
+    let needed = needed();
+    let mut environment: Vec<_> = needed.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    environment.push(("DATABASE_URL", "postgres://rejoin:hidden@127.0.0.1:1/rejoin"));
+    environment.push(("REJOIN_OPERATOR_TOKEN", OPERATOR_TOKEN));
+    for arguments in [
+        ["serve", "--help"],
+        ["migrate", "--help"],
+        ["explain", "--help"],
+        ["check-config", "-h"],
+        ["serve", "--nonsense"],
+        // No database is there.
+        ["migrate", "--database-url=postgres://rejoin:hidden@127.0.0.1:1/rejoin"],
+        ["migrate", "--database-url=postgres://rejoin:hidden@127.0.0.1:nonsense/rejoin"],
+    ] {
+        let said = said(&rejoin(&arguments, &environment));
+        assert!(said.len() > 40, "{arguments:?}: {said}");
+        for secret in [AUTH_TOKEN, OPERATOR_TOKEN, "hidden"] {
+            assert!(!said.contains(secret), "{secret} is in {arguments:?}: {said}");
+        }
+        assert!(!arguments.contains(&"--help") || said.contains("DATABASE_URL"), "{said}");
+    }
+}
+
+#[test]
 fn what_is_wrong_is_told_with_what_it_means() {
     let folder = tempfile::tempdir().unwrap();
     let nothing = rejoin(&["serve"], &[]);

@@ -23,11 +23,11 @@ on_both!(
     a_call_that_is_forgotten_is_gone_with_its_timers,
     timers_come_in_the_order_in_which_they_are_due,
     a_job_is_taken_by_one_and_closed_by_who_has_it,
+    a_server_without_a_lease_does_not_take_what_it_has,
     jobs_are_taken_the_most_important_first,
     what_a_server_had_is_free_when_it_stops,
     a_stored_call_that_cannot_be_read_does_not_keep_the_others,
     calls_of_an_older_version_are_found,
-    what_is_old_goes_when_a_call_is_forgotten,
 );
 
 fn complete(number: u128) -> Action {
@@ -201,33 +201,6 @@ async fn a_call_that_is_forgotten_is_gone_with_its_timers(database: &Database) {
     assert_eq!(look(&store, &of([Key::Task(TaskSid::numbered(1))])).await.calls.len(), 2);
 }
 
-async fn what_is_old_goes_when_a_call_is_forgotten(database: &Database) {
-    const DAY: Millis = Millis::seconds(24 * 3600);
-    let store = Store::open(&database.url).await.unwrap();
-    let (open, over) = (ConferenceSid::numbered(1), ConferenceSid::numbered(2));
-    save(&store, &[call(1, &customer()), call(2, &customer())]).await;
-    let old = |conference: &ConferenceSid| NewJob {
-        conference: conference.clone(),
-        deadline: now() - Millis(DAY.0 * 8),
-        ..job(complete(1))
-    };
-    let young = NewJob { conference: over.clone(), ..job(complete(2)) };
-    for claim in add(&store, &[old(&open), old(&over), young.clone()]).await.into_iter().flatten() {
-        write(&store, |changes| changes.close_job(claim.job)).await.unwrap();
-    }
-    for days in [8, 6] {
-        let at = now() - Millis(DAY.0 * days);
-        let line = Line { at, conference: over.clone(), note: Note::Connected };
-        write(&store, |changes| changes.add_line(Some(customer()), line.clone())).await.unwrap();
-    }
-    assert_eq!(store.timeline(&customer()).await.unwrap().len(), 2);
-    write(&store, |changes| changes.forget(&over)).await.unwrap();
-    assert_eq!(store.timeline(&customer()).await.unwrap().len(), 1, "a week is kept");
-    let added = add(&store, &[old(&open), old(&over), young]).await;
-    let known: Vec<bool> = added.iter().map(Option::is_none).collect();
-    assert_eq!(known, [true, false, true], "an open call keeps what was done, and so does a week");
-}
-
 async fn timers_come_in_the_order_in_which_they_are_due(database: &Database) {
     let store = Store::open(&database.url).await.unwrap();
     let (a, b) = (ConferenceSid::numbered(1), ConferenceSid::numbered(2));
@@ -278,6 +251,18 @@ async fn a_job_is_taken_by_one_and_closed_by_who_has_it(database: &Database) {
     write(&store, |changes| changes.close_job(mine.job)).await.unwrap();
     assert_eq!(held(&store, &[mine]).await, []);
     assert!(store.call_of(mine).await.unwrap().is_none());
+}
+
+async fn a_server_without_a_lease_does_not_take_what_it_has(database: &Database) {
+    let store = Store::open(&database.url).await.unwrap();
+    let claim = add(&store, &[job(complete(1))]).await[0].unwrap();
+    let beside = database.beside().await;
+    // The database was too slow for it to be renewed.
+    sqlx::query("update servers set until = 0").execute(&beside).await.unwrap();
+    beside.close().await;
+    assert_eq!(store.claim([claim.job], 10).await.unwrap(), [], "it is under way here");
+    let taken = store.claim([], 10).await.unwrap();
+    assert_eq!(taken.iter().map(|job| job.claim.fence).collect::<Vec<_>>(), [2], "what nobody has is taken");
 }
 
 async fn jobs_are_taken_the_most_important_first(database: &Database) {
@@ -348,6 +333,17 @@ async fn two_servers_do_not_share_a_file() {
     assert!(matches!(Store::open(&database.url).await, Err(Error::InUse)));
     drop(store);
     assert!(Store::open(&database.url).await.is_ok());
+}
+
+/// Tasks that are still ending have the store, too.
+#[tokio::test]
+async fn a_file_is_free_when_its_server_has_closed_it() {
+    let database = Database::sqlite();
+    let store = Store::open(&database.url).await.unwrap();
+    let still_ending = store.clone();
+    store.close().await;
+    assert!(Store::open(&database.url).await.is_ok());
+    assert!(write(&still_ending, |changes| changes.forget(&conference())).await.is_err());
 }
 
 #[tokio::test]

@@ -78,6 +78,11 @@ async fn all<F: Future<Output = ()> + Send + 'static>(each: impl Fn(Desk, u128) 
     }
 }
 
+async fn status(desk: &Desk) -> Value {
+    let asked = desk.http.get(format!("{}/operator/storm", desk.address)).bearer_auth(OPERATOR_TOKEN);
+    asked.send().await.unwrap().json().await.unwrap()
+}
+
 fn counted(requests: impl IntoIterator<Item = String>) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for request in requests {
@@ -89,31 +94,38 @@ fn counted(requests: impl IntoIterator<Item = String>) -> BTreeMap<String, usize
 #[tokio::test(flavor = "multi_thread")]
 async fn in_a_storm_every_customer_is_kept_and_told_before_agents_are_looked_for() {
     let world = World::start_with(|config| {
-        config.pacing.voice_per_second = 150;
+        // Fewer than callbacks come, also on a busy machine.
+        config.pacing.voice_per_second = 40;
         config.pacing.taskrouter_per_second = 300;
         config.pacing.storm_at = STORM;
         config.timings.ping_ttl_ms = 300_000;
+        config.timings.rejoin_within_ms = 300_000;
         config.timings.watch_recovery_ms = 0;
         config.timings.twilio_timeout_ms = 60_000;
     })
     .await;
     all(|desk, n| async move { talk(&desk, n).await }, &world.desk).await;
     all(|desk, n| async move { lose(&desk, n).await }, &world.desk).await;
+    // Operators see it.
+    let seen = async { while status(&world.desk).await["storm"] != true {} };
+    tokio::time::timeout(PATIENCE, seen).await.expect("it is known to be a storm");
     // Pings are the last thing that is asked.
-    world.twilio.wait_for("POST Tasks", usize::try_from(CALLS).unwrap()).await;
+    for n in 0..CALLS {
+        let told = format!("POST Conferences/{}/Participants/{}.json", conference_of(n), customer_of(n));
+        world.twilio.wait_for(&told, 1).await;
+    }
+    for some in [CALLS / 3, 2 * CALLS / 3, CALLS] {
+        world.twilio.wait_for("POST Tasks", usize::try_from(some).unwrap()).await;
+    }
     let asked = world.twilio.all();
-    let announces =
-        |asked: &Asked| asked.param("AnnounceUrl").is_some_and(|url| url.contains("/twiml/announce/"));
-    let last = asked.iter().rposition(announces).expect("announced");
-    let frees = |asked: &Asked| asked.param("EndConferenceOnExit") == Some("false");
-    assert!(asked.iter().rposition(frees).unwrap() < asked.len(), "kept");
+    // Each is alone: what tells him keeps him, too.
+    let tells = |asked: &Asked| asked.param("HoldUrl").is_some_and(|url| url.contains("/twiml/hold/"));
+    let last = asked.iter().rposition(tells).expect("told");
     let early = asked[..last].iter().filter(|asked| asked.what == "POST Tasks").count();
     // A storm is one from its twentieth agent on.
-    assert!(early <= STORM + 16, "{early} pings before the last announcement");
-    let told = counted(asked.iter().filter(|asked| announces(asked)).map(|asked| asked.what.clone()));
+    assert!(early <= STORM + 16, "{early} pings before the last was told");
+    let told = counted(asked.iter().filter(|asked| tells(asked)).map(|asked| asked.what.clone()));
     assert_eq!((told.len() as u128, told.values().max()), (CALLS, Some(&1)), "each is told once");
-    let kept = counted(asked.iter().filter(|asked| frees(asked)).map(|asked| asked.what.clone()));
-    assert_eq!((kept.len() as u128, kept.values().max()), (CALLS, Some(&1)), "each is kept");
     let pinged = counted(asked.iter().filter(|asked| asked.what == "POST Tasks").map(|asked| {
         let attributes: Value = serde_json::from_str(asked.param("Attributes").unwrap()).unwrap();
         attributes["rejoinRecoveryId"].as_str().unwrap().to_owned()
@@ -121,9 +133,7 @@ async fn in_a_storm_every_customer_is_kept_and_told_before_agents_are_looked_for
     let wanted = counted((0..CALLS).map(|n| RecoveryId::of(&agent_of(n)).to_string()));
     assert_eq!(pinged, wanted, "each agent is looked for once");
 
-    // Operators see it.
-    let status = world.desk.http.get(format!("{}/operator/storm", world.desk.address));
-    let status: Value = status.bearer_auth(OPERATOR_TOKEN).send().await.unwrap().json().await.unwrap();
+    let status = status(&world.desk).await;
     assert_eq!(status["failsafe"], false);
     assert_eq!(status["lanes"][0]["family"], "voice");
 

@@ -24,7 +24,7 @@ pub(crate) const OPERATOR_TOKEN: &str = "the operator token";
 /// Twilio reaches the server under this name; signatures are made over it.
 pub(crate) const PUBLIC: &str = "https://rejoin.test";
 /// Long enough for a busy machine; what is waited for ends the waiting.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) fn conference() -> ConferenceSid {
     ConferenceSid::numbered(1)
@@ -277,12 +277,20 @@ impl World {
 #[derive(Clone)]
 pub(crate) struct Desk {
     pub(crate) http: reqwest::Client,
+    /// For answers that have no end.
+    endless: reqwest::Client,
     pub(crate) address: String,
 }
 
 impl Desk {
     pub(crate) fn at(address: String) -> Self {
-        Self { http: reqwest::Client::builder().timeout(PATIENCE).build().unwrap(), address }
+        Self::over(address, reqwest::Client::builder)
+    }
+
+    /// With clients of this kind.
+    pub(crate) fn over(address: String, client: impl Fn() -> reqwest::ClientBuilder) -> Self {
+        let http = client().timeout(PATIENCE).build().unwrap();
+        Self { http, endless: client().build().unwrap(), address }
     }
 
     /// A request of Twilio's, with a good signature.
@@ -395,8 +403,7 @@ impl Events {
 
     /// Opens it anew from an event on.
     pub(crate) async fn resume(desk: &Desk, path: &str, token: &str, since: Option<&str>) -> Self {
-        let http = reqwest::Client::new();
-        let mut request = http.get(format!("{}{path}", desk.address)).bearer_auth(token);
+        let mut request = desk.endless.get(format!("{}{path}", desk.address)).bearer_auth(token);
         if let Some(since) = since {
             request = request.header("last-event-id", since);
         }

@@ -26,7 +26,7 @@ async fn callback(desk: &Desk, number: u128) -> StatusCode {
 }
 
 /// While nothing can be written.
-async fn refuses(desk: &Desk) {
+pub(crate) async fn refuses(desk: &Desk) {
     assert_eq!(desk.leave(3, &ada_leg()).await, 503, "Twilio turns to its fallback");
     let body =
         json!({"epoch": 2, "holdings": [{"task": task(), "reservation": reservation(), "wrapping": true}]});
@@ -40,14 +40,14 @@ async fn refuses(desk: &Desk) {
 }
 
 /// Asks until something is written again.
-async fn until_written(desk: &Desk) {
+pub(crate) async fn until_written(desk: &Desk) {
     while callback(desk, 99).await != 204 {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
 /// Twilio and the plugin repeat what was not taken: the call is recovered.
-async fn goes_on(desk: &Desk, twilio: &Twilio) {
+pub(crate) async fn goes_on(desk: &Desk, twilio: &Twilio) {
     assert_eq!(desk.leave(3, &ada_leg()).await, 204);
     twilio.wait_for("POST Tasks", 1).await;
     desk.hello(2).await;

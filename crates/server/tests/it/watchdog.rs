@@ -1,6 +1,7 @@
 //! Twilio does not say what happened (case 19): on the twin, which keeps callbacks to itself.
 
 use crate::floor::Floor;
+use crate::support::*;
 use serde_json::json;
 
 /// A floor whose server asks soon when it hears nothing.
@@ -66,4 +67,35 @@ async fn a_customer_whose_task_is_canceled_hears_so_instead_of_music_for_ever() 
     let told = floor.done(&format!("POST Calls/{}", talk.customer));
     assert!(told.last().unwrap().said["Url"].as_str().unwrap().contains("/twiml/lost/"), "{told:#?}");
     floor.nothing_was_doubled();
+}
+
+#[tokio::test]
+async fn an_agent_whose_page_falls_silent_keeps_leg_and_customer() {
+    let twilio = Twilio::start().await;
+    let both = |leg: &rejoin_protocol::CallSid| {
+        json!({
+            "call_sid": leg, "hold": false, "muted": false, "end_conference_on_exit": false,
+        })
+    };
+    let participants = json!({"participants": [both(&customer()), both(&ada_leg())]});
+    let look = format!("GET Conferences/{}/Participants.json", conference());
+    twilio.script({
+        let look = look.clone();
+        move |asked, _| (asked.what == look).then(|| (200, vec![], participants.clone()))
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = config(&twilio, folder.path());
+    settings.timings.watch_call_ms = 100;
+    let server = rejoin_server::Server::start(settings).await.unwrap();
+    let desk = Desk::at(format!("http://{}", server.address()));
+    desk.talking().await;
+    let mut page = Events::open(&desk, "/v1/push?epoch=1", "ada").await;
+    page.position().await;
+    // Nothing is heard of it any more: no goodbye, no hello, and Twilio is asked again and again.
+    drop(page);
+    twilio.wait_for(&look, 5).await;
+    let changes: Vec<_> = twilio.kinds().into_iter().filter(|what| !what.starts_with("GET ")).collect();
+    assert_eq!(changes, ["POST Tokens/validate"], "nothing was done to anybody");
+    assert_eq!(desk.hello(1).await["recoveries"], json!([]), "nobody counts as lost");
+    server.stop().await;
 }

@@ -6,8 +6,13 @@ mod inputs;
 
 use std::path::Path;
 
-/// So often each seed is changed.
-const CHANGES: usize = 400;
+/// So often each seed is changed, unless `REJOIN_CHANGES` says otherwise.
+const CHANGES: u64 = 400;
+
+/// A number from the environment.
+fn set(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).map_or(otherwise, |text| text.parse().expect("a number"))
+}
 
 /// Numbers that look random (<https://www.pcg-random.org>).
 struct Numbers(u64);
@@ -54,12 +59,18 @@ fn whatever_comes_in_nothing_breaks() {
         let seeds: Vec<Vec<u8>> = files.iter().map(|file| std::fs::read(file).unwrap()).collect();
         assert!(!seeds.is_empty(), "{name} has no seeds");
         input(b"");
-        let mut numbers = Numbers(1);
+        let mut numbers = Numbers(set("REJOIN_SEED", 1));
         for seed in &seeds {
             input(seed);
-            for _ in 0..CHANGES {
+            for _ in 0..set("REJOIN_CHANGES", CHANGES) {
                 let other = &seeds[numbers.below(seeds.len())];
-                input(&changed(seed, other, &mut numbers));
+                let bytes = changed(seed, other, &mut numbers);
+                // What breaks is to become a seed.
+                if std::panic::catch_unwind(|| input(&bytes)).is_err() {
+                    let kept = std::env::temp_dir().join(format!("rejoin-{name}"));
+                    std::fs::write(&kept, &bytes).unwrap();
+                    panic!("{name} breaks: {}", kept.display());
+                }
             }
         }
     }

@@ -55,7 +55,12 @@ pub(crate) fn run(options: &Options, matches: &ArgMatches, layered: &Layered) ->
         let what = if finding.fatal { "wrong" } else { "doubtful" };
         println!("{what}: {}: {}", finding.name, finding.why);
     }
-    let fatal = findings.iter().filter(|finding| finding.fatal).count();
-    println!("{fatal} wrong, {} doubtful", findings.len() - fatal);
+    let mut fatal = findings.iter().filter(|finding| finding.fatal).count();
+    let doubtful = findings.len() - fatal;
+    if let Err(error) = rejoin_server::http::check_tls(&options.config.tls) {
+        println!("wrong: {error}");
+        fatal += 1;
+    }
+    println!("{fatal} wrong, {doubtful} doubtful");
     if fatal == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

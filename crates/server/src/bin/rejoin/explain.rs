@@ -25,9 +25,7 @@ pub(crate) struct Options {
 pub(crate) async fn run(options: &Options) -> Result<ExitCode, String> {
     let story = explain(&options.storage.database_url, &options.subject).await;
     let Some(story) = story.map_err(|error| error.to_string())? else {
-        return Err("the store has nothing about that. Recoveries are found by their id until ten minutes after the call; \
-                    by the customer's leg their timelines are found for a week"
-            .into());
+        return Err("the store has nothing about that (any more)".into());
     };
     if options.json {
         let text = serde_json::to_string_pretty(&story).map_err(|error| error.to_string())?;

@@ -11,6 +11,8 @@ pub(crate) fn start(logs: &Logs) -> Result<(), String> {
         )
     })?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Where nothing can be logged, because the disk is full, nothing can be said about that either: it would end the server.
+    let log = log.log_internal_errors(false);
     match logs.format {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().flatten_event(true).init(),

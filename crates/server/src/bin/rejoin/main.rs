@@ -3,8 +3,10 @@
 mod check;
 mod demo;
 mod explain;
+mod given_up;
 mod logs;
 mod migrate;
+mod report;
 mod serve;
 mod settings;
 mod signals;
@@ -27,6 +29,8 @@ First steps:
   rejoin check-config --config rejoin.toml  what counts in the end, and what is wrong with it
   rejoin migrate --config rejoin.toml       brings the database up to date; `serve` does it, too
   rejoin explain CA…                        the story of a customer's call
+  rejoin report                             how recoveries have ended, by day
+  rejoin given-up                           what did not work, and may need somebody
   rejoin serve --config rejoin.toml         runs until SIGTERM or Ctrl-C; may be killed at any time
 
 It needs a Twilio account's SID and auth token, the SIDs of the workspace and of the workflow \"Recovery Ping\", and the
@@ -40,12 +44,21 @@ enum Command {
     Migrate(migrate::Options),
     /// Tells the story of a recovery from the store: what was decided and when, what was wanted of Twilio, how it stands.
     Explain(explain::Options),
+    /// Tells how recoveries have ended, by day: how many, in what way, how long they took.
+    Report(report::Options),
+    /// Lists what was wanted of Twilio and given up, the last one first: refused for good, or too late.
+    GivenUp(given_up::Options),
     /// Tells what settings count, where each comes from, what is wrong and what that means. Touches nothing.
     CheckConfig(Box<check::Options>),
     /// Prints rejoin.default.toml: every setting with its default, its environment variable and what it means.
     Defaults,
     /// Runs a server beside `rejoin-twin`, which stands in for Twilio. Nothing leaves this machine.
     Demo(demo::Options),
+}
+
+/// What stands in the environment does not show in `--help`: addresses may have passwords in them.
+fn command() -> clap::Command {
+    Cli::command().mut_subcommands(|sub| sub.mut_args(|arg| arg.hide_env_values(true)))
 }
 
 fn main() -> ExitCode {
@@ -56,7 +69,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let matches = match Cli::command().try_get_matches_from(&layered.arguments) {
+    let matches = match command().try_get_matches_from(&layered.arguments) {
         Ok(matches) => matches,
         Err(error) => return settings::refuse(&error, &layered),
     };
@@ -77,6 +90,8 @@ fn main() -> ExitCode {
             run(&plain, async { migrate::run(&options).await.map_err(|error| error.to_string()) })
         }
         Command::Explain(options) => run(&plain, explain::run(&options)),
+        Command::Report(options) => run(&plain, report::run(&options)),
+        Command::GivenUp(options) => run(&plain, given_up::run(&options)),
         Command::CheckConfig(options) => check::run(&options, &matches, &layered),
         Command::Defaults => {
             print!("{}", document::toml());

@@ -2,7 +2,7 @@
 
 use crate::signals::Signals;
 use clap::Args;
-use rejoin_server::{Config, Error, Server};
+use rejoin_server::{Config, Error, Server, failpoint};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -17,6 +17,7 @@ pub(crate) struct Options {
 
 /// Until a signal comes, or a part of the server has ended by itself.
 pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
+    failpoint::check()?;
     let mut signals = Signals::new();
     for finding in options.config.findings().iter().filter(|finding| !finding.fatal) {
         tracing::warn!(setting = finding.name, "{}", finding.why);

@@ -1,23 +1,24 @@
 //! What everybody in a conference hears while the agent is away.
 
-use super::{Twiml, comforting, said};
+use super::{Twiml, comforting, parse, said};
 use crate::http::App;
+use crate::http::problem::Problem;
 use crate::http::signed::Signed;
 use crate::reconnect;
 use crate::texts::Phrase;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::response::IntoResponse;
-use rejoin_protocol::RecoveryId;
+use rejoin_protocol::{ConferenceSid, RecoveryId};
 use rejoin_recovery::Key;
 use rejoin_twilio::twiml::Document;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// So long the announcement waits for the language that it is to be in.
-const WITHIN: Duration = Duration::from_millis(500);
-/// So long after a look the next one follows.
-const AGAIN: Duration = Duration::from_millis(50);
+/// So long a document waits for the task to be read that names the language which it is to be in.
+const READ_WITHIN: Duration = Duration::from_millis(500);
+/// So long it may take altogether. A caller hears nothing meanwhile.
+const WITHIN: Duration = Duration::from_secs(1);
 
 /// What callers hear while they wait.
 static COMFORT: &[u8] = include_bytes!("../../../../../public/audio/comfort.wav");
@@ -32,25 +33,57 @@ pub(crate) async fn announce(State(app): State<Arc<App>>, Path(recovery): Path<S
     Twiml(said(&app, Document::new(), Phrase::Interrupted, language.as_deref()))
 }
 
-/// The task is being read while Twilio asks for the announcement: it is waited for, but not for long.
+/// The customer's, as far as it is known by now. What cannot be looked up at once is done without.
 async fn language(app: &App, recovery: RecoveryId) -> Option<String> {
-    let attribute = &app.config.texts.language_attribute;
-    let looks = async {
-        loop {
-            let look = app.engine.look([Key::Recovery(recovery.clone())], |machine| {
-                let call = machine.recovering(&recovery)?;
-                // The agent is back: the customer is sent on as soon as the task is read, and has to be told before.
-                let hurries = call.recovery.as_ref().is_some_and(|recovery| recovery.back);
-                Some((call.attributes.is_empty() && !hurries, reconnect::language(call, attribute)))
-            });
-            match look.await {
-                Ok(Some((true, _))) => tokio::time::sleep(AGAIN).await,
-                Ok(Some((false, language))) => return language,
-                Ok(None) | Err(_) => return None,
-            }
-        }
+    tokio::time::timeout(WITHIN, language_when_read(app, &recovery)).await.ok()?
+}
+
+async fn language_when_read(app: &App, recovery: &RecoveryId) -> Option<String> {
+    let mut tasks_read = app.engine.tasks_read();
+    let (awaited, language) = look_up(app, recovery).await?;
+    let Some(conference) = awaited else { return language };
+    let is_read = async {
+        // Who has missed some looks, too.
+        while tasks_read.recv().await.is_ok_and(|other| other != conference) {}
     };
-    tokio::time::timeout(WITHIN, looks).await.ok()?
+    // Another server may read it, and does not say so here: then it is looked when the time is over.
+    let _ = tokio::time::timeout(READ_WITHIN, is_read).await;
+    look_up(app, recovery).await?.1
+}
+
+/// The call's conference, if its task is being read, and the language that is known. `None`: nothing can be looked up.
+async fn look_up(app: &App, recovery: &RecoveryId) -> Option<(Option<ConferenceSid>, Option<String>)> {
+    let attribute = &app.config.texts.language_attribute;
+    let look = app.engine.look([Key::Recovery(recovery.clone())], |machine| {
+        let call = machine.recovering(recovery)?;
+        let awaited = call.is_task_awaited().then(|| call.conference.clone());
+        Some((awaited, reconnect::language(call, attribute)))
+    });
+    look.await.ok()?
+}
+
+/// Parameters of `/twiml/hold/{recovery}`.
+#[derive(Debug, serde::Deserialize)]
+pub(crate) struct Hold {
+    #[serde(default)]
+    told: bool,
+}
+
+/// `/twiml/hold/{recovery}?told=`: the same to a customer who is alone, unless he was told already, and then comfort
+/// audio until the hold is ended. A document there is not known to begin again by itself.
+pub(crate) async fn hold(
+    State(app): State<Arc<App>>,
+    Path(recovery): Path<String>,
+    query: Result<Query<Hold>, axum::extract::rejection::QueryRejection>,
+    _: Signed,
+) -> Result<Twiml, Problem> {
+    let Query(Hold { told }) = query.map_err(|_| Problem::CallbackInvalid)?;
+    let mut document = Document::new();
+    if !told {
+        let language = language(&app, parse(&recovery)?).await;
+        document = said(&app, document, Phrase::Interrupted, language.as_deref());
+    }
+    Ok(Twiml(document.play_for_ever(&app.config.public("/audio/comfort.wav"))))
 }
 
 /// `/twiml/comfort`: a piece of comfort audio.

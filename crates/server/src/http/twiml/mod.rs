@@ -5,7 +5,7 @@ mod ended;
 mod follow;
 mod queue;
 
-pub(crate) use announce::{announce, comfort, comfort_audio};
+pub(crate) use announce::{announce, comfort, comfort_audio, hold};
 pub(crate) use ended::ended;
 pub(crate) use follow::follow;
 pub(crate) use queue::{after, fallback, lost, requeue, wait};

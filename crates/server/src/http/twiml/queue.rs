@@ -132,6 +132,8 @@ struct Way {
     queue_within: Millis,
     attributes: String,
     language: Option<String>,
+    /// May one whom the queue has not kept go into it again?
+    again: bool,
 }
 
 enum Targeting {
@@ -154,7 +156,8 @@ async fn way(app: &App, recovery: &RecoveryId, targeting: Targeting) -> Result<O
         let queue_within = machine.config(call).queue_within;
         let language = reconnect::language(call, &attribute);
         let attributes = reconnect::attributes(call, recovery, target);
-        Some(Way { workflow, queue_within, attributes, language })
+        let again = call.goes_to_queue_again();
+        Some(Way { workflow, queue_within, attributes, language, again })
     });
     tokio::time::timeout(AT_ONCE, way).await.unwrap_or(Err(Error::Busy))
 }
@@ -173,9 +176,14 @@ pub(super) fn in_a_moment(app: &App, recovery: &RecoveryId, error: &Error) -> Tw
     Twiml(comforting(app).redirect(&app.config.public(&format!("/twiml/fallback/{recovery}"))))
 }
 
-/// Another attempt, for any agent. A call that is not known any more cannot be sent anywhere.
+/// Another attempt, for any agent, if there have not been enough. A call that is not known any more cannot be sent
+/// anywhere.
 async fn again(app: &App, recovery: &RecoveryId) -> Twiml {
     match way(app, recovery, Targeting::Anybody).await {
+        Ok(Some(way)) if !way.again => {
+            tracing::error!(%recovery, "a caller whom no queue keeps was told that it did not work; look at the workflow");
+            Twiml(said(app, Document::new(), Phrase::Lost, way.language.as_deref()))
+        }
         Ok(Some(way)) => {
             let document = said(app, Document::new(), Phrase::Again, way.language.as_deref());
             Twiml(enqueued(app, document, recovery, &way))

@@ -1,0 +1,92 @@
+//! Measures a server: `rejoin-load path/of/rejoin`, each figure a line of JSON. `npm run bench` shows them as a table.
+//!
+//! The server is a process of its own, with a real database. Twilio's place has something that answers at once, or after
+//! a while, so that what is measured is the server. Generator, server and database share the machine.
+
+mod calls;
+mod connection;
+#[allow(clippy::unwrap_used, clippy::expect_used, dead_code, unused_imports, unused_macros)]
+#[path = "../../server/tests/it/database.rs"]
+mod database;
+mod desktops;
+mod figure;
+mod recoveries;
+mod server;
+mod starts;
+mod twilio;
+mod webhooks;
+
+use clap::{Parser, ValueEnum};
+use database::Database;
+use figure::Outcome;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// What is measured, and of what size.
+#[derive(Clone, Debug, Parser)]
+struct Options {
+    /// The server's program.
+    program: PathBuf,
+    /// Only these.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<Part>,
+    /// Seconds that each measurement with webhooks takes.
+    #[arg(long, default_value = "10")]
+    seconds: u64,
+    /// Webhooks per second; halved until the server keeps up.
+    #[arg(long, default_value = "2000")]
+    rate: u64,
+    /// Desktops that listen.
+    #[arg(long, default_value = "10000")]
+    desktops: u64,
+    /// Calls that are registered, and on which nothing happens.
+    #[arg(long, default_value = "100000")]
+    calls: u64,
+    /// Recoveries, one after the other, and starts.
+    #[arg(long, default_value = "20")]
+    times: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    Webhooks,
+    Recoveries,
+    Desktops,
+    Calls,
+    Starts,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match measure(&Options::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn measure(options: &Options) -> Outcome<()> {
+    let wanted = |part| options.only.is_empty() || options.only.contains(&part);
+    for name in ["SQLite", "PostgreSQL"] {
+        let database =
+            async || if name == "SQLite" { Database::sqlite() } else { Database::postgres().await };
+        if wanted(Part::Webhooks) {
+            Box::pin(webhooks::measure(options, name, &database().await)).await?;
+        }
+        if wanted(Part::Recoveries) {
+            Box::pin(recoveries::measure(options, name, &database().await)).await?;
+        }
+        if wanted(Part::Starts) {
+            starts::measure(options, name, &database().await).await?;
+        }
+    }
+    if wanted(Part::Desktops) {
+        Box::pin(desktops::listen(options, &Database::sqlite())).await?;
+    }
+    if wanted(Part::Calls) {
+        Box::pin(desktops::register(options, &Database::sqlite())).await?;
+    }
+    Ok(())
+}

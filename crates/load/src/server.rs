@@ -1,0 +1,64 @@
+//! The server, a process of its own.
+
+use crate::connection::Connection;
+use crate::figure::Outcome;
+use crate::twilio::Twilio;
+use rejoin_protocol::{AccountSid, WorkflowSid, WorkspaceSid};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+
+pub const AUTH_TOKEN: &str = "the auth token";
+/// Under which Twilio knows it: signatures are made over that.
+pub const PUBLIC: &str = "https://rejoin.example.com";
+
+pub struct Server {
+    child: Child,
+    pub address: SocketAddr,
+    /// From the start until it said that it can work.
+    pub ready_after: Duration,
+}
+
+impl Server {
+    /// `more`: settings beside those that are needed.
+    pub async fn start(program: &Path, twilio: &Twilio, database: &str, more: &[&str]) -> Outcome<Self> {
+        let (account, workspace) =
+            (AccountSid::numbered(1).to_string(), WorkspaceSid::numbered(1).to_string());
+        let ping = WorkflowSid::numbered(2).to_string();
+        let begun = Instant::now();
+        let mut child = Command::new(program)
+            .args(["serve", "--listen", "127.0.0.1:0", "--public-url", PUBLIC, "--database-url", database])
+            .args(["--twilio-account-sid", &account, "--twilio-workspace-sid", &workspace])
+            .args(["--twilio-auth-token", AUTH_TOKEN, "--twilio-api-base", &twilio.base])
+            .args(["--ping-workflow-sid", &ping, "--log", "error"])
+            .args(more)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let mut line = String::new();
+        let stdout = child.stdout.take().ok_or("no output")?;
+        BufReader::new(stdout).read_line(&mut line).await?;
+        let address =
+            line.trim().strip_prefix("listening on ").ok_or("the server does not start")?.parse()?;
+        let mut connection = Connection::open(address).await?;
+        connection.tell(b"GET /health/ready HTTP/1.1\r\nhost: a\r\n\r\n").await?;
+        Ok(Self { child, address, ready_after: begun.elapsed() })
+    }
+
+    /// Memory that it has now and that is its own, in bytes: <https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>.
+    pub fn memory(&self) -> Outcome<u64> {
+        let id = self.child.id().ok_or("the server has ended")?;
+        let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).ok_or("no RssAnon")?;
+        Ok(line.trim().trim_end_matches(" kB").parse::<u64>()? * 1024)
+    }
+
+    pub async fn stop(mut self) -> Outcome<()> {
+        self.child.kill().await?;
+        Ok(())
+    }
+}

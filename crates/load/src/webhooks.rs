@@ -1,0 +1,146 @@
+//! Signed webhooks that are answered when they are durable: how many at most, and how long at a rate.
+
+use crate::Options;
+use crate::calls::Call;
+use crate::connection::Connection;
+use crate::database::Database;
+use crate::figure::{Outcome, ms, quantile, tell};
+use crate::server::Server;
+use crate::twilio::Twilio;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Calls that the webhooks are about.
+const CALLS: u64 = 2000;
+/// Connections that Twilio keeps open, as busy as it is.
+const CONNECTIONS: u64 = 128;
+/// A rate counts as kept when this share of it was answered in time.
+const KEPT: f64 = 0.98;
+
+pub async fn measure(options: &Options, name: &str, database: &Database) -> Outcome<()> {
+    let twilio = Twilio::start(Duration::ZERO).await?;
+    let more = ["--requests-per-minute", "1000000", "--watch-call-ms", "0"];
+    let server = Server::start(&options.program, &twilio, &database.url, &more).await?;
+    let next = Arc::new(AtomicU64::new(0));
+    register(server.address, &next).await?;
+    let time = Duration::from_secs(options.seconds);
+
+    let at_most = flood(server.address, &next, time).await?;
+    let note = "generator, server and database on this machine";
+    tell(&format!("signed webhooks made durable per second, at most, {name}"), "", &[at_most], note);
+
+    let mut rate = options.rate;
+    loop {
+        let mut times = at_rate(server.address, &next, rate, time).await?;
+        let answered = times.len() as f64 / time.as_secs_f64();
+        if answered < KEPT * rate as f64 && rate > 100 {
+            rate /= 2;
+            continue;
+        }
+        times.sort_unstable();
+        let [half, most, worst] = [0.5, 0.99, 1.0].map(|share| ms(quantile(&times, share)));
+        let note = format!("half of them within {half:.1} ms, the slowest {worst:.1} ms");
+        tell(&format!("webhook at {rate}/s until it is durable, p99, {name}"), "ms", &[most], &note);
+        break;
+    }
+    server.stop().await
+}
+
+/// Calls with both legs, of as many agents.
+async fn register(address: SocketAddr, next: &Arc<AtomicU64>) -> Outcome<()> {
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..CONNECTIONS {
+        let next = Arc::clone(next);
+        tasks.spawn(async move {
+            let mut connection = Connection::open(address).await?;
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= CALLS {
+                    return Outcome::Ok(());
+                }
+                let call = Call::new(number, number);
+                connection.tell(&call.joins(1, &call.customer())).await?;
+                connection.tell(&call.joins(2, &call.agent())).await?;
+                connection.tell(&call.registration()).await?;
+            }
+        });
+    }
+    for done in tasks.join_all().await {
+        done?;
+    }
+    // The first three of each call's numbers are used.
+    next.store(3 * CALLS, Ordering::Relaxed);
+    Ok(())
+}
+
+/// The webhook of this number: each call's turn comes, and each changes what is stored of it.
+fn webhook(number: u64) -> Vec<u8> {
+    Call::new(number % CALLS, number % CALLS).changes(number / CALLS)
+}
+
+/// Per second, when each connection has the next one as soon as the last one is answered.
+async fn flood(address: SocketAddr, next: &Arc<AtomicU64>, time: Duration) -> Outcome<f64> {
+    let begun = Instant::now();
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..CONNECTIONS {
+        let next = Arc::clone(next);
+        tasks.spawn(async move {
+            let mut connection = Connection::open(address).await?;
+            let mut answered = 0_u64;
+            while begun.elapsed() < time {
+                connection.tell(&webhook(next.fetch_add(1, Ordering::Relaxed))).await?;
+                answered += 1;
+            }
+            Outcome::Ok(answered)
+        });
+    }
+    let mut all = 0;
+    for answered in tasks.join_all().await {
+        all += answered?;
+    }
+    Ok(all as f64 / begun.elapsed().as_secs_f64())
+}
+
+/// How long each took, from when it was due: one that waits for the one before has waited. Those that came after the end
+/// are not among them.
+async fn at_rate(
+    address: SocketAddr,
+    next: &Arc<AtomicU64>,
+    rate: u64,
+    time: Duration,
+) -> Outcome<Vec<Duration>> {
+    let begun = Instant::now() + Duration::from_millis(100);
+    let mut tasks = tokio::task::JoinSet::new();
+    for first in 0..CONNECTIONS {
+        let next = Arc::clone(next);
+        tasks.spawn(async move {
+            let mut connection = Connection::open(address).await?;
+            let mut times = vec![];
+            let mut number = first;
+            loop {
+                let due = begun + Duration::from_secs_f64(number as f64 / rate as f64);
+                let request = webhook(next.fetch_add(1, Ordering::Relaxed));
+                // Its own clock wakes late: that is not the server's time.
+                let since = if Instant::now() < due {
+                    tokio::time::sleep_until(due.into()).await;
+                    Instant::now()
+                } else {
+                    due
+                };
+                if due >= begun + time || Instant::now() >= begun + time {
+                    return Outcome::Ok(times);
+                }
+                connection.tell(&request).await?;
+                times.push(since.elapsed());
+                number += CONNECTIONS;
+            }
+        });
+    }
+    let mut all = vec![];
+    for times in tasks.join_all().await {
+        all.extend(times?);
+    }
+    Ok(all)
+}

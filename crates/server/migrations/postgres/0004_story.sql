@@ -1,0 +1,13 @@
+-- What came in about a call and what followed, and each request to Twilio, for whoever has to understand it later.
+-- Stories of calls of which nobody was lost go with the call.
+create table story (
+    id bigint generated always as identity primary key,
+    at bigint not null,
+    server text not null,
+    conference text not null,
+    recovery text,
+    entry text not null
+);
+create index story_conference on story (conference);
+create index story_recovery on story (recovery) where recovery is not null;
+create index story_at on story (at);

@@ -1,0 +1,115 @@
+//! Steps of the program at which a test makes it end as `kill -9` ends it. Only builds for development have them.
+//!
+//! A step has a name, and a number: how often this process has come to it. `REJOIN_FAILPOINT_LOG` names a file to which
+//! each step is added as it is reached, `REJOIN_FAILPOINT` the step that is the last one, such as `committed hello #1`, or
+//! `#20` for the twentieth of all.
+
+use crate::error::Error;
+use std::ffi::OsStr;
+
+/// The step that is the last one.
+const LAST: &str = "REJOIN_FAILPOINT";
+/// The file of all steps.
+const LOG: &str = "REJOIN_FAILPOINT_LOG";
+
+/// Refuses to go on where a step is named at which nothing would happen.
+pub fn check() -> Result<(), Error> {
+    let named = [LAST, LOG].map(std::env::var_os);
+    permitted(cfg!(debug_assertions), &named.each_ref().map(Option::as_deref))
+}
+
+fn permitted(development: bool, named: &[Option<&OsStr>]) -> Result<(), Error> {
+    let why = "it ends the program in the middle, which only builds for development do: unset it";
+    if development || named.iter().all(Option::is_none) {
+        Ok(())
+    } else {
+        Err(Error::Setting { name: LAST, why })
+    }
+}
+
+/// This step is reached.
+#[cfg(debug_assertions)]
+pub(crate) fn reach(step: impl FnOnce() -> String) {
+    if let Some(watched) = steps::watched() {
+        watched.reach(&step());
+    }
+}
+
+/// This step is reached.
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+pub(crate) fn reach(_: impl FnOnce() -> String) {}
+
+#[cfg(debug_assertions)]
+mod steps {
+    use super::{LAST, LOG};
+    use rustix::process::{Signal, getpid, kill_process};
+    use std::collections::HashMap;
+    use std::fs::{File, OpenOptions};
+    use std::io::Write as _;
+    use std::sync::{Mutex, OnceLock, PoisonError};
+
+    /// What is watched of this process.
+    #[derive(Debug)]
+    pub(super) struct Watched {
+        last: Option<String>,
+        log: Option<File>,
+        reached: Mutex<Reached>,
+    }
+
+    #[derive(Debug, Default)]
+    struct Reached {
+        all: u32,
+        by_name: HashMap<String, u32>,
+    }
+
+    /// `None` in all processes but those of a test.
+    pub(super) fn watched() -> Option<&'static Watched> {
+        static WATCHED: OnceLock<Option<Watched>> = OnceLock::new();
+        WATCHED
+            .get_or_init(|| {
+                let last = std::env::var(LAST).ok();
+                let log = std::env::var_os(LOG);
+                let log = log.and_then(|path| OpenOptions::new().create(true).append(true).open(path).ok());
+                (last.is_some() || log.is_some()).then(|| Watched { last, log, reached: Mutex::default() })
+            })
+            .as_ref()
+    }
+
+    impl Watched {
+        pub(super) fn reach(&self, name: &str) {
+            let mut reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+            reached.all += 1;
+            let number = format!("#{}", reached.all);
+            let times = reached.by_name.entry(name.to_owned()).or_default();
+            *times += 1;
+            let step = format!("{name} #{times}");
+            if let Some(mut log) = self.log.as_ref() {
+                // The test sees a step less, and says so.
+                let _ = writeln!(log, "{step}");
+            }
+            if self.last.as_ref().is_some_and(|last| *last == step || *last == number) {
+                // No destructor, no flush, nothing told to anybody: all threads end here.
+                let _ = kill_process(getpid(), Signal::KILL);
+                loop {
+                    std::thread::park();
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_for_production_refuses_to_be_ended_in_the_middle() {
+        let step = OsStr::new("committed hello #1");
+        assert!(permitted(true, &[Some(step), None]).is_ok());
+        assert!(permitted(false, &[None, None]).is_ok());
+        for named in [[Some(step), None], [None, Some(step)]] {
+            assert!(matches!(permitted(false, &named), Err(Error::Setting { name: LAST, .. })));
+        }
+    }
+}

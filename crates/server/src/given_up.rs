@@ -1,0 +1,64 @@
+//! What was wanted of Twilio and given up: refused for good, or not done before it made no sense any more. The machine
+//! has gone on with the next best thing; an operator may have to do more.
+
+use crate::error::Error;
+use crate::explain::time;
+use crate::queue;
+use rejoin_protocol::{ConferenceSid, Millis};
+use rejoin_recovery::Action;
+use serde::Serialize;
+use sqlx::{AnyPool, Row as _};
+use std::fmt;
+
+/// At most so many are listed, the latest ones.
+pub const LISTED: i64 = 200;
+
+/// One of them. Nothing personal is in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct GivenUp {
+    /// When (point in time).
+    pub at: Millis,
+    /// For which conference.
+    pub conference: ConferenceSid,
+    /// Its number in the log.
+    pub job: i64,
+    /// What.
+    pub what: &'static str,
+    /// Why.
+    pub reason: String,
+}
+
+impl fmt::Display for GivenUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}  {}  job {}: {}", time(self.at), self.conference, self.job, self.reason)
+    }
+}
+
+/// Reads it beside a server that runs, and changes nothing.
+pub async fn list(database_url: &str) -> Result<Vec<GivenUp>, Error> {
+    let pool = crate::explain::beside(database_url).await?;
+    let listed = read(&pool).await;
+    pool.close().await;
+    listed
+}
+
+/// The latest ones, the last one first.
+pub(crate) async fn read(pool: &AnyPool) -> Result<Vec<GivenUp>, Error> {
+    let rows = sqlx::query(
+        "select ended, conference, id, action, given_up from jobs where given_up is not null
+         order by ended desc, id desc limit $1",
+    )
+    .bind(LISTED)
+    .fetch_all(pool)
+    .await?;
+    let mut listed = vec![];
+    for row in rows {
+        let at = Millis(u64::try_from(row.try_get::<i64, _>(0)?).unwrap_or(0));
+        let Ok(conference) = ConferenceSid::try_from(row.try_get::<String, _>(1)?) else { continue };
+        // An action of another version has no name here, and its reason says what it was.
+        let action: Result<Action, _> = serde_json::from_str(&row.try_get::<String, _>(3)?);
+        let what = action.as_ref().map_or("something", queue::name);
+        listed.push(GivenUp { at, conference, job: row.try_get(2)?, what, reason: row.try_get(4)? });
+    }
+    Ok(listed)
+}

@@ -1,0 +1,107 @@
+//! One connection: HTTP/1.1, or HTTP/2 where TLS has agreed on it, each within the same bounds.
+
+use super::activity::{Activity, Counted};
+use super::{push, stopped};
+use axum::Router;
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::Watcher;
+use hyper_util::service::TowerToHyperService;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+
+/// The longest head of a request, in bytes (64 kB): a Flex token of 8 kB and what browsers add.
+const HEAD: u16 = u16::MAX;
+/// Requests at once on one connection, for a proxy that brings together those of many desktops.
+const STREAMS: u32 = 256;
+/// Bytes of a request that may be on their way, or that we hold for a client. Few bodies are longer; those take turns.
+const STREAM_WINDOW: u32 = super::body::LIMIT as u32;
+/// The same for all requests of a connection together.
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+
+/// What goes for all connections.
+pub(super) struct Terms {
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
+    router: Router,
+    /// How long a connection may be idle, and how long whatever it begins with may take.
+    within: Duration,
+    stopping: watch::Receiver<bool>,
+}
+
+impl Terms {
+    pub(super) fn new(router: Router, within: Duration, stopping: watch::Receiver<bool>) -> Self {
+        let mut http1 = http1::Builder::new();
+        http1.timer(TokioTimer::new()).header_read_timeout(within).max_buf_size(HEAD.into());
+        let mut http2 = http2::Builder::new(TokioExecutor::new());
+        // What h2 does of itself against requests that are taken back as soon as they are made stays as it is
+        // (<https://docs.rs/h2/latest/h2/server/struct.Builder.html#method.max_pending_accept_reset_streams>).
+        http2
+            .timer(TokioTimer::new())
+            .keep_alive_interval(within)
+            .keep_alive_timeout(within)
+            .max_concurrent_streams(STREAMS)
+            .max_header_list_size(HEAD.into())
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_send_buf_size(STREAM_WINDOW as usize);
+        Self { http1, http2, router, within, stopping }
+    }
+
+    /// A connection that a proxy has decrypted. Its version is not guessed from its first bytes: who sends none would never
+    /// be cut.
+    pub(super) async fn plain(&self, stream: TcpStream, watcher: Watcher) {
+        self.http1(stream, watcher).await;
+    }
+
+    /// A connection that begins with TLS, which says what comes after it.
+    pub(super) async fn encrypted(&self, tls: TlsAcceptor, stream: TcpStream, watcher: Watcher) {
+        let stream = tokio::select! {
+            greeted = tokio::time::timeout(self.within, tls.accept(stream)) => match greeted {
+                Ok(Ok(stream)) => stream,
+                Ok(Err(error)) => {
+                    tracing::debug!(%error, "a client and we did not agree on TLS");
+                    return;
+                }
+                Err(_) => return,
+            },
+            () = stopped(self.stopping.clone()) => return,
+        };
+        if stream.get_ref().1.alpn_protocol() == Some(super::tls::HTTP2) {
+            Box::pin(self.http2(stream, watcher)).await;
+        } else {
+            self.http1(stream, watcher).await;
+        }
+    }
+
+    async fn http1<S: AsyncRead + AsyncWrite + Unpin + 'static>(&self, stream: S, watcher: Watcher) {
+        let service = TowerToHyperService::new(self.router.clone());
+        ended(watcher.watch(self.http1.serve_connection(TokioIo::new(stream), service)).await);
+    }
+
+    /// hyper cuts idle connections of HTTP/1.1 alone. `_watcher`: is held until the last request is answered.
+    async fn http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, stream: S, _watcher: Watcher) {
+        let activity = Activity::default();
+        let service = Counted::new(TowerToHyperService::new(self.router.clone()), activity.clone());
+        let mut connection = std::pin::pin!(self.http2.serve_connection(TokioIo::new(stream), service));
+        tokio::select! {
+            end = connection.as_mut() => return ended(end),
+            () = activity.idle(self.within, self.within.max(3 * push::HEARTBEAT)) => {}
+            () = stopped(self.stopping.clone()) => {}
+        }
+        connection.as_mut().graceful_shutdown();
+        // Who does not fetch the last answers is not waited for.
+        if let Ok(end) = tokio::time::timeout(self.within, connection).await {
+            ended(end);
+        }
+    }
+}
+
+fn ended(end: Result<(), hyper::Error>) {
+    if let Err(error) = end {
+        tracing::debug!(%error, "a connection has ended early");
+    }
+}

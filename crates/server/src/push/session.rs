@@ -1,0 +1,47 @@
+//! A page that other servers know to be connected here.
+
+use crate::error::Error;
+use crate::store::Store;
+use rejoin_protocol::WorkerSid;
+
+/// As long as this is there, other servers know of the page.
+#[derive(Debug)]
+pub struct Session {
+    store: Store,
+    number: i64,
+}
+
+impl Session {
+    /// Tells other servers; `None`: there are none.
+    pub(super) async fn begin(store: &Store, worker: &WorkerSid, epoch: u64) -> Result<Option<Self>, Error> {
+        let (store, worker) = (store.clone(), worker.clone());
+        // In a task of its own, so that it is ended also when the page goes away in the middle of this.
+        let begin = tokio::spawn(async move {
+            let number = store.begin_session(&worker, epoch).await?;
+            Ok(number.map(|number| Self { store, number }))
+        });
+        begin.await.map_err(|_| Error::Stopping)?
+    }
+
+    /// Later ones have higher numbers, at whichever server.
+    pub fn number(&self) -> i64 {
+        self.number
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let (store, number) = (self.store.clone(), self.number);
+        // Without a runtime the server is gone, and its sessions with its lease.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
+            match store.end_session(number).await {
+                // A server that stops ends all of its sessions.
+                Ok(()) | Err(Error::Database(sqlx::Error::PoolClosed)) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "a page is gone, and counts as connected until this server stops");
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,153 @@
+//! How recoveries have ended, by day: all that is kept of them in the long run. Nothing personal is in it, and nothing by
+//! which a call could be found.
+
+use crate::error::Error;
+use crate::explain::{beside, millis, time};
+use rejoin_protocol::Millis;
+use rejoin_recovery::Note;
+use serde::Serialize;
+use sqlx::{AnyPool, Row as _};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// A day.
+pub const DAY: Millis = Millis::seconds(24 * 3600);
+/// Upper bounds of durations.
+const BOUNDS: [Millis; 13] = [
+    Millis(1000),
+    Millis(2000),
+    Millis(3000),
+    Millis(5000),
+    Millis(8000),
+    Millis(12_000),
+    Millis(16_000),
+    Millis(20_000),
+    Millis(30_000),
+    Millis(60_000),
+    Millis(120_000),
+    Millis(300_000),
+    Millis(600_000),
+];
+
+/// The bound that a duration is counted under; `None`: it is longer than all of them.
+pub fn within(after: Millis) -> Option<Millis> {
+    BOUNDS.into_iter().find(|bound| after <= *bound)
+}
+
+/// How recoveries of one day have ended in one way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Figure {
+    /// Such as `2026-11-20`, in UTC.
+    pub day: String,
+    /// `rejoined`, `handed-over`, `covered`, `customer-left`, `graceful` or `failed`.
+    pub outcome: String,
+    /// How many.
+    pub count: u64,
+    /// From the loss to the end, on average.
+    pub mean_ms: Millis,
+    /// How many took at most so long (milliseconds), and longer than the bound before; `None`: longer than all bounds.
+    pub within_ms: Vec<(Option<Millis>, u64)>,
+}
+
+impl Figure {
+    /// Within this time so many hundredths of them had ended; `None`: longer than all bounds.
+    fn share(&self, hundredths: u64) -> Option<Millis> {
+        let mut seen = 0;
+        for (bound, count) in &self.within_ms {
+            seen += count;
+            if seen * 100 >= self.count * hundredths {
+                return *bound;
+            }
+        }
+        None
+    }
+}
+
+/// All days, the oldest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Report(pub Vec<Figure>);
+
+/// Reads it beside a server that runs: what was reduced to figures, and what is still kept.
+pub async fn report(database_url: &str) -> Result<Report, Error> {
+    let pool = beside(database_url).await?;
+    let report = read(&pool).await;
+    pool.close().await;
+    report
+}
+
+async fn read(pool: &AnyPool) -> Result<Report, Error> {
+    // By day, outcome and bound, the longest last: how many, and how long they took together.
+    let mut counted: BTreeMap<(u64, String), BTreeMap<u64, (u64, Millis)>> = BTreeMap::new();
+    let mut add = |day, outcome, within: Option<Millis>, count, took| {
+        let bounds = counted.entry((day, outcome)).or_default();
+        let sum = bounds.entry(within.map_or(u64::MAX, |within| within.0)).or_default();
+        *sum = (sum.0 + count, sum.1 + took);
+    };
+    // One statement: what is being reduced at this moment is counted once.
+    let rows = sqlx::query(
+        "select day, outcome, bound, count, took, '' as note from figures union all
+         select at, '', 0, 1, 0, note from notes where note like '%\"ended\"%'",
+    );
+    for row in rows.fetch_all(pool).await? {
+        let note: String = row.try_get(5)?;
+        if note.is_empty() {
+            let within = Some(millis(&row, 2)?).filter(|within| *within > Millis(0));
+            add(millis(&row, 0)?.0, row.try_get(1)?, within, millis(&row, 3)?.0, millis(&row, 4)?);
+        } else if let Ok(Note::Ended { outcome, after }) = serde_json::from_str(&note) {
+            add(millis(&row, 0)?.0 / DAY.0, outcome, within(after), 1, after);
+        }
+    }
+    let figures = counted.into_iter().map(|((day, outcome), bounds)| {
+        let (count, took) = bounds.values().fold((0, Millis(0)), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        let bound = |within: u64| (within < u64::MAX).then_some(Millis(within));
+        Figure {
+            day: time(Millis(day * DAY.0)).chars().take(10).collect(),
+            outcome,
+            count,
+            mean_ms: Millis(took.0 / count.max(1)),
+            within_ms: bounds.into_iter().map(|(within, (count, _))| (bound(within), count)).collect(),
+        }
+    });
+    Ok(Report(figures.collect()))
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return writeln!(f, "No recovery has ended yet");
+        }
+        writeln!(f, "day (UTC)   outcome          count        mean    half of them    nine of ten")?;
+        let seconds = |at: Option<Millis>| match at {
+            Some(at) => format!("within {:>3} s", at.0 / 1000),
+            None => "over  600 s".to_owned(),
+        };
+        for figure in &self.0 {
+            let Figure { day, outcome, count, mean_ms: Millis(mean), .. } = figure;
+            let (half, most) = (seconds(figure.share(50)), seconds(figure.share(90)));
+            let mean = format!("{}.{:03} s", mean / 1000, mean % 1000);
+            writeln!(f, "{day}  {outcome:<14} {count:>7}  {mean:>10}    {half:>12}   {most:>12}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_told_by_the_bounds() {
+        let within_ms = vec![(Some(Millis(2000)), 5), (Some(Millis(8000)), 4), (None, 1)];
+        let mean_ms = Millis(3000);
+        let figure =
+            Figure { day: "2026-11-20".into(), outcome: "rejoined".into(), count: 10, mean_ms, within_ms };
+        let shares = [1, 50, 51, 90, 91].map(|share| figure.share(share));
+        let (two, eight) = (Some(Millis(2000)), Some(Millis(8000)));
+        assert_eq!(shares, [two, two, eight, eight, None]);
+        assert_eq!(
+            (within(Millis(2000)), within(Millis(2001)), within(Millis(600_001))),
+            (two, Some(Millis(3000)), None)
+        );
+    }
+}

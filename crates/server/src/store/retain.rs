@@ -1,0 +1,55 @@
+//! What is kept, and for how long.
+
+use super::Store;
+use super::schema::{integer, millis, rows};
+use crate::engine::now;
+use crate::error::Error;
+use crate::report::{DAY, within};
+use rejoin_protocol::Millis;
+use rejoin_recovery::Note;
+use serde_json::json;
+use sqlx::{AssertSqlSafe, Row as _};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// At most so many rows are seen to in one transaction: what comes in at that time has to wait for them.
+const AT_ONCE: i64 = 500;
+
+impl Store {
+    /// Lets what is older than this go. Of recoveries figures remain ([`crate::report`]).
+    pub async fn tidy(&self, keep: Millis) -> Result<(), Error> {
+        self.forget_pushes().await?;
+        let before = integer(now() - keep);
+        while self.reduce(before).await? == AT_ONCE.unsigned_abs() {}
+        for sql in [&self.0.sql.forget_story, &self.0.sql.forget_jobs] {
+            let forget = || sqlx::query(AssertSqlSafe(Arc::clone(sql))).bind(before).bind(AT_ONCE);
+            while forget().execute(&self.0.writing).await?.rows_affected() == AT_ONCE.unsigned_abs() {}
+        }
+        Ok(())
+    }
+
+    /// Lines of timelines, the oldest first: what they say of ends is counted, and they go. Gives back how many.
+    async fn reduce(&self, before: i64) -> Result<u64, Error> {
+        let mut transaction = self.begin().await?;
+        let db = &mut *transaction;
+        let forget =
+            sqlx::query(AssertSqlSafe(Arc::clone(&self.0.sql.forget_notes))).bind(before).bind(AT_ONCE);
+        let gone = forget.fetch_all(&mut *db).await?;
+        let mut figures: BTreeMap<(u64, String, u64), (u64, Millis)> = BTreeMap::new();
+        for row in &gone {
+            let (at, note): (i64, String) = (row.try_get(0)?, row.try_get(1)?);
+            if let Ok(Note::Ended { outcome, after }) = serde_json::from_str(&note) {
+                let key = (millis(at).0 / DAY.0, outcome, within(after).map_or(0, |within| within.0));
+                let (count, took) = figures.entry(key).or_default();
+                (*count, *took) = (*count + 1, *took + after);
+            }
+        }
+        // In their order, so that servers that do this at the same time do not wait for each other in a ring.
+        let figures = figures.into_iter().map(|((day, outcome, bound), (count, took))| {
+            json!({"day": day, "outcome": outcome, "bound": bound, "count": count, "took": integer(took)})
+        });
+        rows(db, &self.0.sql.add_figures, &figures.collect::<Vec<_>>()).await?;
+        transaction.commit().await?;
+        Ok(gone.len() as u64)
+    }
+}

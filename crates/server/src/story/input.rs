@@ -1,0 +1,293 @@
+//! What came in about a call, and what followed from it. Names, numbers, labels and attributes stay out of it.
+
+use crate::queue;
+use rejoin_protocol::api::DeliveryId;
+use rejoin_protocol::{Millis, TaskSid};
+use rejoin_recovery::{Call, ConferenceEventKind, Effect, Event, Outcome, Timer};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+/// From where something comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Source {
+    /// A conference status callback.
+    Callback,
+    /// Event Streams.
+    EventStream,
+    /// The plugin.
+    Plugin,
+    /// Twilio asked for a document.
+    Document,
+    /// A job has ended.
+    Job,
+    /// A timer.
+    Timer,
+}
+
+/// Something that came in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Input {
+    /// From where.
+    pub from: Source,
+    /// What it is called.
+    pub kind: String,
+    /// By what the same one is known again, where there is such a thing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// What it says.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub about: Map<String, Value>,
+    /// What followed. Nothing: it was known, or is no reason to do anything.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub then: Vec<Then>,
+}
+
+/// Something that was decided. What timelines say of it has lines of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "then", rename_all = "kebab-case")]
+pub enum Then {
+    /// Something is wanted of Twilio.
+    Job {
+        /// What.
+        action: String,
+        /// Until when it makes sense (point in time).
+        deadline: Millis,
+    },
+    /// A timer is set.
+    Timer {
+        /// Which.
+        timer: Timer,
+        /// When it is due (point in time).
+        at: Millis,
+    },
+    /// A desktop is told.
+    Told {
+        /// The name of the stage.
+        stage: String,
+    },
+}
+
+impl Input {
+    /// Of an event, as far as it is about the call of this task. `delivery`: its id, if Event Streams has delivered it.
+    /// `None`: it has nothing to do with that call.
+    pub(crate) fn of(event: &Event, delivery: Option<&str>, task: &TaskSid, then: Vec<Then>) -> Option<Self> {
+        if let Event::Hello { hello, .. } = event
+            && then.is_empty()
+            && !hello.holdings.iter().any(|holding| &holding.task == task)
+        {
+            // A page says hello for all calls of its worker.
+            return None;
+        }
+        let input = input(event, task);
+        Some(match delivery {
+            Some(id) => Self { from: Source::EventStream, id: Some(id.to_owned()), then, ..input },
+            None => Self { then, ..input },
+        })
+    }
+}
+
+/// What follows for this call; `None`: it has lines of its own, or is of no interest.
+pub(crate) fn then(effect: &Effect, call: &Call) -> Option<Then> {
+    match effect {
+        Effect::Act { conference, action, deadline } if *conference == call.conference => {
+            Some(Then::Job { action: queue::name(action).into(), deadline: *deadline })
+        }
+        Effect::SetTimer { conference, timer, at } if *conference == call.conference => {
+            Some(Then::Timer { timer: *timer, at: *at })
+        }
+        // Only which stage: who has the customer now is nobody else's business.
+        Effect::Push { view, .. } if call.recoveries().any(|recovery| recovery.id == view.id) => {
+            let stage = serde_json::to_value(&view.stage).ok()?;
+            Some(Then::Told { stage: stage.get("name")?.as_str()?.to_owned() })
+        }
+        Effect::Act { .. }
+        | Effect::SetTimer { .. }
+        | Effect::Push { .. }
+        | Effect::ClearTimer { .. }
+        | Effect::Note { .. }
+        | Effect::Forget { .. } => None,
+    }
+}
+
+fn input(event: &Event, task: &TaskSid) -> Input {
+    let of = |from, kind: &str, id: Option<String>, about: Value| Input {
+        from,
+        kind: kind.to_owned(),
+        id,
+        about: fields(about),
+        then: vec![],
+    };
+    let delivery = |id: &Option<DeliveryId>| id.as_ref().map(plain);
+    match event {
+        Event::Conference(event) => {
+            let (kind, about) = match &event.kind {
+                ConferenceEventKind::Start => ("conference-start", Value::Null),
+                ConferenceEventKind::End => ("conference-end", Value::Null),
+                ConferenceEventKind::Join { leg, flags } => {
+                    ("participant-join", json!({"leg": leg, "flags": flags}))
+                }
+                ConferenceEventKind::Leave { leg, reason } => {
+                    ("participant-leave", json!({"leg": leg, "reason": reason}))
+                }
+                ConferenceEventKind::Modify { leg, flags } => {
+                    ("participant-modify", json!({"leg": leg, "flags": flags}))
+                }
+                ConferenceEventKind::AnnouncementEnd => ("announcement-end", Value::Null),
+            };
+            of(Source::Callback, kind, Some(format!("#{}", event.sequence)), about)
+        }
+        Event::Registered { worker, registration } => of(
+            Source::Plugin,
+            "registration",
+            delivery(&registration.id),
+            json!({
+                "worker": worker, "epoch": registration.epoch, "leg": registration.worker_leg,
+                "customer": registration.customer_leg, "task": registration.task,
+                "reservation": registration.reservation,
+            }),
+        ),
+        Event::Graceful { worker, mark } => of(
+            Source::Plugin,
+            "on-purpose",
+            delivery(&mark.id),
+            json!({"worker": worker, "reservation": mark.reservation, "reason": mark.reason}),
+        ),
+        Event::Hello { worker, hello, older_page_connected } => {
+            let holding = hello.holdings.iter().find(|holding| &holding.task == task);
+            let older = older_page_connected.then_some(true);
+            let about = json!({"worker": worker, "holding": holding, "olderPageConnected": older});
+            of(Source::Plugin, "hello", Some(format!("epoch {}", hello.epoch)), about)
+        }
+        Event::Goodbye { worker, goodbye } => {
+            of(Source::Plugin, "goodbye", Some(format!("epoch {}", goodbye.epoch)), json!({"worker": worker}))
+        }
+        Event::EnteredQueue { recovery, customer } => {
+            of(Source::Document, "waiting-music", None, json!({"recovery": recovery, "customer": customer}))
+        }
+        Event::LeftQueue { recovery, customer, bridged, hung_up } => of(
+            Source::Document,
+            "after-the-queue",
+            None,
+            json!({"recovery": recovery, "customer": customer, "bridged": bridged, "hungUp": hung_up}),
+        ),
+        Event::Released { customer } => {
+            of(Source::Document, "after-the-conference", None, json!({"customer": customer}))
+        }
+        Event::Task(event) => of(
+            Source::EventStream,
+            "task",
+            Some(event.id.clone()),
+            json!({
+                "event": event.kind, "task": event.task, "worker": event.worker, "reservation": event.reservation,
+                "recovery": event.purpose.recovery(),
+            }),
+        ),
+        Event::Done { conference: _, action, outcome } => {
+            let (outcome, found) = match outcome {
+                Outcome::Ok | Outcome::TaskRead { attributes: _ } => ("done", Value::Null),
+                Outcome::PingCreated(task) => ("done", json!({"task": task})),
+                Outcome::Learnt(found) => {
+                    ("done", json!({"customer": found.customer_leg, "leg": found.worker_leg}))
+                }
+                Outcome::Number { allowed } => ("done", json!({"allowed": allowed})),
+                Outcome::Looked(seen) => (
+                    "done",
+                    json!({
+                        "there": seen.participants, "onLine": seen.on_line, "reconnectTasks": seen.reconnects.len(),
+                    }),
+                ),
+                Outcome::Gone => ("gone", Value::Null),
+                Outcome::Overtaken => ("overtaken", Value::Null),
+                Outcome::Failed { reason } => ("failed", json!({"why": reason})),
+            };
+            of(Source::Job, queue::name(action), None, json!({"outcome": outcome, "found": found}))
+        }
+        Event::Timer { conference: _, timer } => of(Source::Timer, &plain(timer), None, Value::Null),
+    }
+}
+
+/// Those that say something.
+fn fields(about: Value) -> Map<String, Value> {
+    match about {
+        Value::Object(about) => about.into_iter().filter(|(_, value)| !value.is_null()).collect(),
+        _ => Map::new(),
+    }
+}
+
+/// As in JSON, without quotes.
+fn plain(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(Value::String(text)) => text,
+        Ok(value) => value.to_string(),
+        Err(_) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rejoin_protocol::api::{Hello, Holding};
+    use rejoin_protocol::{CallSid, ConferenceSid, ReservationSid, WorkerSid, WorkflowSid};
+    use rejoin_recovery::{Action, ConferenceEvent, LeaveReason, Registered};
+
+    #[test]
+    fn an_input_says_where_it_comes_from_and_by_what_it_is_known() {
+        let kind = ConferenceEventKind::Leave { leg: CallSid::numbered(1), reason: LeaveReason::HungUp };
+        let conference = ConferenceSid::numbered(1);
+        let label = Some("+15550100001".to_owned());
+        let event = Event::Conference(ConferenceEvent { conference, task: None, sequence: 7, label, kind });
+        let task = TaskSid::numbered(1);
+        let input = Input::of(&event, None, &task, vec![]).expect("of this call");
+        assert_eq!(
+            (input.from, input.kind.as_str(), input.id.as_deref()),
+            (Source::Callback, "participant-leave", Some("#7"))
+        );
+        assert!(!serde_json::to_string(&input).expect("JSON").contains("5550100001"));
+        let input = Input::of(&event, Some("EZ1"), &task, vec![]).expect("of this call");
+        assert_eq!((input.from, input.id.as_deref()), (Source::EventStream, Some("EZ1")));
+    }
+
+    #[test]
+    fn what_was_learnt_is_told_without_names_and_attributes() {
+        let found = Registered {
+            workflow: WorkflowSid::numbered(1),
+            queue: None,
+            customer_leg: Some(CallSid::numbered(2)),
+            worker_leg: None,
+            reservation: None,
+            worker: Some((WorkerSid::numbered(1), "Ada".into())),
+            attributes: r#"{"name":"Tom"}"#.into(),
+        };
+        let task = TaskSid::numbered(1);
+        let action = Action::Learn { task: task.clone() };
+        let outcome = Outcome::Learnt(Box::new(found));
+        let event = Event::Done { conference: ConferenceSid::numbered(1), action, outcome };
+        let input = Input::of(&event, None, &task, vec![]);
+        let text = serde_json::to_string(&input).expect("JSON");
+        assert!(
+            text.contains(CallSid::numbered(2).as_str()) && !text.contains("Ada") && !text.contains("Tom"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn of_a_hello_each_call_is_told_what_is_about_it() {
+        let hello = |tasks: &[u128]| {
+            let holding = |number: &u128| Holding {
+                task: TaskSid::numbered(*number),
+                reservation: ReservationSid::numbered(*number),
+                wrapping: true,
+                can_join: false,
+            };
+            let hello = Hello { epoch: 5, holdings: tasks.iter().map(holding).collect() };
+            Event::Hello { worker: WorkerSid::numbered(1), hello, older_page_connected: false }
+        };
+        let of = |tasks: &[u128], then| Input::of(&hello(tasks), None, &TaskSid::numbered(1), then);
+        assert_eq!(of(&[2, 3], vec![]), None);
+        let own = of(&[2, 1], vec![]).expect("it names the call");
+        assert_eq!(own.about["holding"]["task"], TaskSid::numbered(1).as_str());
+        let told = Then::Told { stage: "interrupted".into() };
+        assert!(of(&[], vec![told]).is_some(), "something followed");
+    }
+}

@@ -1,0 +1,46 @@
+//! The requests of one job.
+
+use super::{Entry, Told};
+use crate::engine;
+use crate::queue::{self, Job};
+use rejoin_protocol::Millis;
+use rejoin_twilio::{Asked, Witness};
+use std::sync::{Mutex, PoisonError};
+
+/// Requests that were made and are not stored yet.
+#[derive(Debug, Default)]
+pub(crate) struct Requests(Mutex<Vec<(Millis, Asked)>>);
+
+impl Witness for Requests {
+    fn saw(&self, asked: Asked) {
+        let begun = engine::now() - Millis(u64::try_from(asked.took.as_millis()).unwrap_or(u64::MAX));
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((begun, asked));
+    }
+}
+
+impl Requests {
+    /// Takes them out, as entries of the job's call.
+    pub(crate) fn take(&self, job: &Job) -> Vec<Told> {
+        let asked = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let told = |(at, asked): (Millis, Asked)| {
+            let entry = Entry::Asked {
+                job: job.claim.job.0,
+                action: queue::name(&job.action).into(),
+                request: asked.what,
+                status: asked.status,
+                code: asked.code,
+                request_id: asked.request_id,
+                took_ms: u64::try_from(asked.took.as_millis()).unwrap_or(u64::MAX),
+                error: asked.error.map(str::to_owned),
+            };
+            told(job, at, entry)
+        };
+        asked.into_iter().map(told).collect()
+    }
+}
+
+/// An entry about a job, of its call.
+pub(crate) fn told(job: &Job, at: Millis, entry: Entry) -> Told {
+    let recovery = job.recovery.as_ref().map(|(recovery, _)| recovery.clone());
+    Told { at, conference: job.conference.clone(), recovery, entry }
+}

@@ -1,0 +1,267 @@
+//! Killed at every durable step of a recovery (case 18): each step is one at which the program kills itself with
+//! SIGKILL, found by a first run in which it is not killed. It is started again at once, and the recovery goes on.
+
+mod front;
+mod watched;
+
+pub(crate) use watched::Watched;
+
+use crate::database::Database;
+use crate::floor::{Floor, Running, Talk, read};
+use rejoin_protocol::CallSid;
+use rejoin_twin::flex::agent::Agent;
+use serde_json::Value;
+use sqlx::{AnyPool, Row as _};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use watched::{Again, Files};
+
+/// So many runs at once: most of the time they wait.
+const AT_ONCE: usize = 12;
+/// Once a run takes longer, it does not end.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How the customer comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rung {
+    /// To the agent who was lost (R2).
+    SameAgent,
+    /// To another one (R3).
+    NextAgent,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_step_on_sqlite_the_same_agent_gets_the_customer_back() {
+    killed_at_each_step(false, Rung::SameAgent).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_step_on_sqlite_the_next_agent_gets_the_customer() {
+    killed_at_each_step(false, Rung::NextAgent).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_step_on_postgres_the_same_agent_gets_the_customer_back() {
+    killed_at_each_step(true, Rung::SameAgent).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_step_on_postgres_the_next_agent_gets_the_customer() {
+    killed_at_each_step(true, Rung::NextAgent).await;
+}
+
+async fn killed_at_each_step(postgres: bool, rung: Rung) {
+    let folder = tempfile::tempdir().unwrap();
+    let (steps, _) = run(postgres, rung, None, folder.path().to_owned()).await;
+    let steps = worth(&steps);
+    let killing = Killing { postgres, rung, folder: folder.path().to_owned() };
+    let (mut again, missed) = killing.at_each(steps.keys().cloned().collect()).await;
+    // Where events were committed together that came one by one before, or the other way round, steps have other names.
+    let numbers = missed.iter().filter_map(|step| Some(format!("#{}", steps.get(step)?))).collect();
+    let (later, left) = killing.at_each(numbers).await;
+    let reached: BTreeSet<&str> = again.iter().map(|(step, _)| place(step)).collect();
+    let wanted: BTreeSet<&str> = steps.keys().map(|step| place(step)).collect();
+    assert_eq!(reached, wanted, "each kind of step was the last one");
+    again.extend(later);
+    again.sort_by_key(|(_, ready)| *ready);
+    eprintln!(
+        "{} {rung:?}: killed at {} of {} steps, {} of them by number; ready again after {:?} (median), {:?} (longest); \
+         over before {left:?}; steps: {:#?}",
+        if postgres { "PostgreSQL" } else { "SQLite" },
+        again.len(),
+        steps.len(),
+        missed.len() - left.len(),
+        again.get(again.len() / 2).map(|(_, ready)| ready),
+        again.last().map(|(_, ready)| ready),
+        steps.keys(),
+    );
+}
+
+/// What kind of step it is.
+fn place(step: &str) -> &str {
+    step.split(' ').next().unwrap_or_default()
+}
+
+struct Killing {
+    postgres: bool,
+    rung: Rung,
+    folder: PathBuf,
+}
+
+impl Killing {
+    /// One run for each of the steps. Gives back those at which it was killed, with how long the program took to be ready
+    /// again, and those that it did not come to.
+    async fn at_each(&self, steps: Vec<String>) -> (Vec<(String, Duration)>, Vec<String>) {
+        let room = Arc::new(Semaphore::new(AT_ONCE));
+        let mut runs = JoinSet::new();
+        for step in steps {
+            let (room, folder) = (Arc::clone(&room), self.folder.clone());
+            let (postgres, rung) = (self.postgres, self.rung);
+            runs.spawn(async move {
+                let _permit = room.acquire().await.unwrap();
+                let files = Files::of(&folder, &step);
+                let ended = tokio::spawn(run(postgres, rung, Some(step.clone()), folder)).await;
+                (step, ended.map(|(_, again)| again), files)
+            });
+        }
+        let (mut again, mut missed, mut failed) = (vec![], vec![], vec![]);
+        while let Some(ended) = runs.join_next().await {
+            match ended.unwrap() {
+                (step, Ok(Some(ready)), _) => again.push((step, ready)),
+                (step, Ok(None), _) => missed.push(step),
+                (step, Err(error), files) => {
+                    let log = std::fs::read_to_string(files.log()).unwrap_or_default();
+                    eprintln!("killed at {step}: {error}\n{log}");
+                    failed.push(step);
+                }
+            }
+        }
+        assert_eq!(failed, Vec::<String>::new());
+        (again, missed)
+    }
+}
+
+/// The steps of the recovery, and those of the start, each with its number among all. Of what is repeated until it is over
+/// the first is enough.
+fn worth((steps, before): &Steps) -> BTreeMap<String, usize> {
+    let repeated = |step: &str| step.contains("Watch") || step.contains("looking how the call stands");
+    let start = |step: &str| ["migrating", "migrated", "keys"].contains(&place(step));
+    let numbered = steps.iter().enumerate().map(|(at, step)| (step.clone(), at + 1));
+    numbered
+        .filter(|(step, number)| start(step) || number > before && (!repeated(step) || step.ends_with(" #1")))
+        .collect()
+}
+
+/// All that a run came to, and how many of them before the loss.
+type Steps = (Vec<String>, usize);
+
+/// One recovery from the loss to the end, killed at this step. Gives back its steps when it is not, and how long the
+/// program took to be ready again when it was.
+async fn run(postgres: bool, rung: Rung, step: Option<String>, folder: PathBuf) -> (Steps, Option<Duration>) {
+    let database = if postgres { Database::postgres().await } else { Database::sqlite() };
+    let files = Files::of(&folder, step.as_deref().unwrap_or("first"));
+    let (floor, again) = Box::pin(open(&database, rung, step, &files)).await;
+    let recovered = Box::pin(recovers(&floor, &database, rung, &files));
+    let steps = tokio::time::timeout(PATIENCE, recovered).await.expect("the recovery ends");
+    let again = *again.borrow();
+    (steps, again)
+}
+
+/// A floor whose server is the program behind a proxy.
+async fn open(database: &Database, rung: Rung, step: Option<String>, files: &Files) -> (Floor, Again) {
+    let (sender, again) = tokio::sync::oneshot::channel();
+    let floor = Floor::start(|mut arguments| async move {
+        let config = read(&arguments);
+        let listener = TcpListener::bind(config.listen).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut set = |name: &str, value: &str| match arguments.iter().position(|known| known == name) {
+            Some(at) => value.clone_into(&mut arguments[at + 1]),
+            None => arguments.extend([name.to_owned(), value.to_owned()]),
+        };
+        set("--listen", "127.0.0.1:0");
+        set("--database-url", &database.url);
+        let ttl = if rung == Rung::SameAgent { "15000" } else { "2500" };
+        set("--ping-ttl-ms", ttl);
+        // A callback that meets nobody is not repeated: the server has to ask.
+        set("--watch-call-ms", "1500");
+        set("--watch-recovery-ms", "1500");
+        let (watched, again) = Watched::start(arguments, step, files, front::open(listener));
+        sender.send(again).expect("it is waited for");
+        (config, address, Running::Watched(watched))
+    })
+    .await;
+    (floor, again.await.unwrap())
+}
+
+/// From the first call to the end of the recovery.
+async fn recovers(floor: &Floor, database: &Database, rung: Rung, files: &Files) -> Steps {
+    let customer = floor.twin.dial_native("+15550100001".into(), 660.0);
+    let talk = floor.meet(&customer, None).await;
+    says(floor, Agent::Ada, "/v1/calls", &talk.registration(1, "Ada")).await;
+    if rung == Rung::NextAgent {
+        floor.ada_goes().await;
+    }
+    let before = files.steps().len();
+    let beside = database.beside().await;
+    floor.lose(&talk);
+    noted(&beside, &customer, "holding-the-line").await;
+    let (agent, epoch, outcome) = match rung {
+        Rung::SameAgent => {
+            floor
+                .until("the agent is looked for", |state| {
+                    let ping = |task: &&Value| task["channel"] == "recovery-ping";
+                    state["tasks"].as_array()?.iter().find(ping).map(|_| ())
+                })
+                .await;
+            says(floor, Agent::Ada, "/v1/hello", &talk.hello(2)).await;
+            (Agent::Ada, 2, "rejoined")
+        }
+        Rung::NextAgent => {
+            floor.comes(Agent::Bo).await;
+            (Agent::Bo, 1, "handed-over")
+        }
+    };
+    let after = floor.meet(&customer, Some(&talk)).await;
+    says(floor, agent, "/v1/calls", &after.registration(epoch, agent.full_name())).await;
+    assert_eq!(noted(&beside, &customer, "ended").await["outcome"], outcome, "{:#?}", floor.twin.log_lines());
+    nothing_is_open(floor, &beside, &after).await;
+    // What cannot be looked up is said once more: a customer who hears it twice is better off than one who does not.
+    let doubled =
+        floor.doubled().into_iter().filter(|(what, times)| !what.contains(" announces ") || *times > 2);
+    assert_eq!(doubled.collect::<Vec<_>>(), [], "{:#?}", floor.twin.done());
+    beside.close().await;
+    (files.steps(), before)
+}
+
+/// As a page says it: again and again, until it is taken.
+async fn says(floor: &Floor, agent: Agent, path: &str, body: &Value) {
+    let url = format!("{}{path}", floor.desk.address);
+    let token = floor.token_of(agent);
+    loop {
+        let sent = floor.desk.http.post(&url).bearer_auth(&token).json(body).send().await;
+        if sent.is_ok_and(|answer| answer.status().is_success()) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Waits until something that was noted of the customer is durable.
+async fn noted(beside: &AnyPool, customer: &CallSid, what: &str) -> Value {
+    loop {
+        let notes =
+            sqlx::query("select note from notes where customer = $1 order by id").bind(customer.as_str());
+        let notes = notes.fetch_all(beside).await.unwrap();
+        let notes = notes.iter().map(|row| serde_json::from_str::<Value>(row.get(0)).unwrap());
+        let mut notes: Vec<_> = notes.filter(|note| note["what"] == what).collect();
+        assert!(notes.len() < 2 || what != "ended", "a recovery ends once: {notes:?}");
+        if let Some(note) = notes.pop() {
+            return note;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Waits until nothing is left to do: the customer is on the line with nothing but this call.
+async fn nothing_is_open(floor: &Floor, beside: &AnyPool, talk: &Talk) {
+    floor
+        .until("no task but the customer's is open", |state| {
+            let over = |task: &&Value| matches!(task["status"].as_str(), Some("completed" | "canceled"));
+            let tasks = state["tasks"].as_array()?;
+            let open: Vec<_> = tasks.iter().filter(|task| !over(task)).collect();
+            (open.len() == 1 && open[0]["sid"] == talk.task.as_str()).then_some(())
+        })
+        .await;
+    loop {
+        let open = sqlx::query("select count(*) from jobs where closed = 0").fetch_one(beside).await.unwrap();
+        if open.get::<i64, _>(0) == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

@@ -1,0 +1,75 @@
+//! What should stand in front of the server in production: it takes connections while the server is being started again,
+//! and passes them on when it is there.
+
+use std::net::SocketAddr;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// Where the server is, if it is there.
+pub(crate) type Server = watch::Sender<Option<SocketAddr>>;
+
+/// Passes on until the server's address is told no more.
+pub(crate) fn open(listener: TcpListener) -> Server {
+    let (server, at) = watch::channel(None);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                Ok((client, _)) = listener.accept() => drop(tokio::spawn(pass(client, at.clone()))),
+                () = over(at.clone()) => return,
+            }
+        }
+    });
+    server
+}
+
+async fn over(mut at: watch::Receiver<Option<SocketAddr>>) {
+    while at.changed().await.is_ok() {}
+}
+
+async fn pass(mut client: TcpStream, mut at: watch::Receiver<Option<SocketAddr>>) {
+    // What was said to a server that has not answered anything.
+    let mut said = vec![];
+    loop {
+        let Ok(address) = at.wait_for(Option::is_some).await.map(|address| *address) else { return };
+        let Ok(mut server) = TcpStream::connect(address.expect("it is there")).await else {
+            // It has just been killed.
+            if at.changed().await.is_err() {
+                return;
+            }
+            continue;
+        };
+        if server.write_all(&said).await.is_ok() && answers(&mut client, &mut server, &mut said).await {
+            // Whoever is cut off from now on is told so by the end of this connection.
+            let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+            return;
+        }
+        if said.is_empty() {
+            return;
+        }
+    }
+}
+
+/// Passes on until the server begins to answer. If it ends before, the next one is to hear the same: a proxy does so when
+/// it is told to (HAProxy: `retry-on conn-failure empty-response`).
+async fn answers(client: &mut TcpStream, server: &mut TcpStream, said: &mut Vec<u8>) -> bool {
+    loop {
+        let (mut from_client, mut from_server) = ([0; 4096], [0; 4096]);
+        tokio::select! {
+            read = server.read(&mut from_server) => match read {
+                Ok(read) if read > 0 => return client.write_all(&from_server[..read]).await.is_ok(),
+                _ => return false,
+            },
+            read = client.read(&mut from_client) => match read {
+                Ok(read) if read > 0 => {
+                    said.extend(&from_client[..read]);
+                    if server.write_all(&from_client[..read]).await.is_err() {
+                        return false;
+                    }
+                }
+                // Nobody waits for an answer any more.
+                _ => return true,
+            },
+        }
+    }
+}

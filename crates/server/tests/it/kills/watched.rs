@@ -1,0 +1,95 @@
+//! The program, which is started again when it was killed, as an operating system's service is.
+
+use super::front::Server;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// Until it is dropped.
+pub(crate) struct Watched(JoinHandle<()>);
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// How long it took from the start after the kill until it was ready; `None`: it was not killed, or is not there again.
+pub(crate) type Again = watch::Receiver<Option<Duration>>;
+
+/// Where the program of one run leaves what.
+pub(crate) struct Files(PathBuf);
+
+impl Files {
+    pub(crate) fn of(folder: &Path, run: &str) -> Self {
+        Self(folder.join(run.replace(|c: char| !c.is_ascii_alphanumeric(), "-")))
+    }
+
+    /// What it logged.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.0.with_extension("log")
+    }
+
+    /// The steps that it came to.
+    pub(crate) fn steps(&self) -> Vec<String> {
+        let steps = std::fs::read_to_string(self.0.with_extension("steps")).unwrap_or_default();
+        steps.lines().map(str::to_owned).collect()
+    }
+}
+
+impl Watched {
+    /// Starts it; with a step it is killed there, and what it comes to without one is written down.
+    pub(crate) fn start(
+        arguments: Vec<String>,
+        step: Option<String>,
+        files: &Files,
+        front: Server,
+    ) -> (Self, Again) {
+        let (again, ready) = watch::channel(None);
+        let (log, steps) = (files.log(), files.0.with_extension("steps"));
+        let task = tokio::spawn(async move {
+            let environment = match &step {
+                Some(step) => ("REJOIN_FAILPOINT", step.as_ref()),
+                None => ("REJOIN_FAILPOINT_LOG", steps.as_os_str()),
+            };
+            let begun = Instant::now();
+            run(&arguments, Some(environment), &log, &front, |_| {}).await;
+            let died = begun.elapsed();
+            let begun = Instant::now();
+            run(&arguments, None, &log, &front, |_| {
+                again.send_replace(Some(begun.elapsed()));
+            })
+            .await;
+            panic!("it ended by itself after a kill at {step:?} after {died:?}: {}", log.display());
+        });
+        (Self(task), ready)
+    }
+}
+
+/// From its start to its end.
+async fn run(
+    arguments: &[String],
+    environment: Option<(&str, &std::ffi::OsStr)>,
+    log: &Path,
+    front: &Server,
+    ready: impl FnOnce(&Child),
+) {
+    let log = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_rejoin"));
+    program.arg("serve").args(arguments).envs(environment).env("REJOIN_LOG", "info");
+    let mut child = program.stdout(Stdio::piped()).stderr(log).kill_on_drop(true).spawn().expect("starts");
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    if let Some(line) = lines.next_line().await.unwrap() {
+        let address = line.strip_prefix("listening on ").expect("its address").parse().unwrap();
+        front.send_replace(Some(address));
+        ready(&child);
+    }
+    let status = child.wait().await.unwrap();
+    front.send_replace(None);
+    assert_eq!(status.signal(), Some(9), "it ended by itself");
+}

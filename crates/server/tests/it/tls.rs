@@ -1,0 +1,387 @@
+//! The server ends TLS itself, where it is told to: HTTP/1.1 and HTTP/2, within the same bounds as without.
+
+use crate::crash::Process;
+use crate::support::*;
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use reqwest::{Certificate, Client, Version};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs::default_provider};
+
+/// Long enough for a busy machine; what is waited for ends the waiting.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Where the server finds its certificate.
+struct Files {
+    folder: TempDir,
+}
+
+impl Files {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn certificate(&self) -> PathBuf {
+        self.folder.path().join("certificate.pem")
+    }
+
+    fn key(&self) -> PathBuf {
+        self.folder.path().join("key.pem")
+    }
+
+    /// A new certificate with its key, as programs that renew them put them there. The answer: the certificate, PEM.
+    fn renew(&self) -> String {
+        let made = made();
+        put(&self.key(), &made.signing_key.serialize_pem());
+        put(&self.certificate(), &made.cert.pem());
+        made.cert.pem()
+    }
+}
+
+fn made() -> CertifiedKey<rcgen::KeyPair> {
+    generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap()
+}
+
+/// Written beside it and moved there, so that nobody reads the half.
+fn put(path: &Path, text: &str) {
+    let beside = path.with_extension("new");
+    std::fs::write(&beside, text).unwrap();
+    std::fs::rename(beside, path).unwrap();
+}
+
+/// Who trusts this certificate, and nothing else.
+fn who_trusts(certificate: &str) -> reqwest::ClientBuilder {
+    Client::builder().tls_certs_only([Certificate::from_pem(certificate.as_bytes()).unwrap()])
+}
+
+/// A server that speaks TLS with these files, and a desk that trusts `certificate`.
+async fn world(files: &Files, certificate: &str, change: impl FnOnce(&mut rejoin_server::Config)) -> World {
+    let mut world = World::start_with(|config| {
+        config.tls.certificate = Some(files.certificate());
+        config.tls.key = Some(files.key());
+        change(config);
+    })
+    .await;
+    let address = world.server.as_ref().unwrap().address();
+    world.desk = Desk::over(format!("https://{address}"), || who_trusts(certificate));
+    world
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_is_recovered_over_tls_with_each_version_of_http() {
+    for version in [Version::HTTP_11, Version::HTTP_2] {
+        let files = Files::new();
+        let certificate = files.renew();
+        let mut world = world(&files, &certificate, |_| {}).await;
+        if version == Version::HTTP_11 {
+            world.desk = Desk::over(world.desk.address.clone(), || who_trusts(&certificate).http1_only());
+        }
+        let live = world.desk.http.get(format!("{}/health/live", world.desk.address)).send().await.unwrap();
+        assert_eq!((live.status().as_u16(), live.version()), (200, version));
+        let mut push = Events::open(&world.desk, "/v1/push?epoch=1", "ada").await;
+        push.position().await;
+        world.desk.lost().await;
+        let said = push.next().await.unwrap();
+        assert_eq!(said["push"], "recovery", "{said}");
+        world.twilio.wait_for("POST Tasks", 1).await;
+        assert_eq!(world.desk.hello(2).await["recoveries"].as_array().unwrap().len(), 1);
+
+        let plain = world.desk.address.replace("https", "http");
+        let plain = Client::new().get(format!("{plain}/health/live")).send().await;
+        assert!(plain.is_err(), "nothing is answered that is not encrypted");
+        let stranger = Client::new().get(format!("{}/health/live", world.desk.address)).send().await;
+        assert!(stranger.is_err(), "who does not trust it asks nothing");
+        world.server.take().unwrap().stop().await;
+        // What goes on ends when the server stops.
+        while push.next().await.is_some() {}
+    }
+}
+
+/// Waits until the server uses this certificate.
+async fn uses(desk: &Desk, certificate: &str) {
+    let taken = async {
+        loop {
+            // A new connection each time.
+            let client = who_trusts(certificate).build().unwrap();
+            if client.get(format!("{}/health/live", desk.address)).send().await.is_ok() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, taken).await.expect("the new one is used");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewed_certificate_is_used_and_no_connection_falls() {
+    let files = Files::new();
+    let first = files.renew();
+    let world = world(&files, &first, |_| {}).await;
+    let desk = &world.desk;
+    desk.talking().await;
+    let mut push = Events::open(desk, "/v1/push?epoch=1", "ada").await;
+    push.position().await;
+    let second = files.renew();
+    uses(desk, &second).await;
+    let old = who_trusts(&first).build().unwrap().get(format!("{}/health/live", desk.address)).send().await;
+    assert!(old.is_err(), "the one before is not shown any more");
+    // On the connections that stood before.
+    assert_eq!(desk.leave(3, &ada_leg()).await, 204);
+    assert_eq!(push.next().await.unwrap()["push"], "recovery");
+}
+
+/// Certificates that came while the server ran and could not be used.
+async fn refused(desk: &Desk) -> u64 {
+    let figures = desk.http.get(format!("{}/metrics", desk.address)).bearer_auth(OPERATOR_TOKEN);
+    let figures = figures.send().await.unwrap().text().await.unwrap();
+    let line = "rejoin_tls_certificates_total{result=\"refused\"} ";
+    figures.lines().find_map(|found| found.strip_prefix(line)).map_or(0, |count| count.parse().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_cannot_be_used_are_told_of_and_the_certificate_before_stays() {
+    let files = Files::new();
+    let first = files.renew();
+    let twilio = Twilio::start().await;
+    let log = files.folder.path().join("log");
+    // A process of its own: figures are one for all servers of a process, and it has a log.
+    let paths = [files.certificate(), files.key()].map(|path| path.display().to_string());
+    let tls = [("REJOIN_TLS_CERTIFICATE", paths[0].as_str()), ("REJOIN_TLS_KEY", paths[1].as_str())];
+    let process = Process::logging(&twilio, files.folder.path(), &log, &tls);
+    let address = process.desk.address.replace("http://", "https://");
+    let desk = Desk::over(address, || who_trusts(&first));
+    assert_eq!(refused(&desk).await, 0);
+
+    put(&files.key(), &made().signing_key.serialize_pem());
+    told(&desk, 1).await;
+    put(&files.certificate(), "nonsense");
+    told(&desk, 2).await;
+    uses(&desk, &first).await;
+    let said = std::fs::read_to_string(&log).unwrap();
+    assert!(said.contains("the key does not belong to the certificate"), "{said}");
+    assert!(said.contains("REJOIN_TLS_CERTIFICATE") && said.contains("the one before stays"), "{said}");
+    assert!(!said.contains("PRIVATE KEY"), "{said}");
+
+    let second = files.renew();
+    uses(&desk, &second).await;
+}
+
+/// Waits until so many have been refused.
+async fn told(desk: &Desk, times: u64) {
+    let waiting = async {
+        while refused(desk).await < times {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.expect("it is told");
+    assert_eq!(refused(desk).await, times, "once each");
+}
+
+#[tokio::test]
+async fn files_that_cannot_be_used_are_refused_at_the_start() {
+    let twilio = Twilio::start().await;
+    let files = Files::new();
+    files.renew();
+    let why = async |certificate: Option<PathBuf>, key: Option<PathBuf>| {
+        let mut settings = config(&twilio, files.folder.path());
+        (settings.tls.certificate, settings.tls.key) = (certificate, key);
+        rejoin_server::Server::start(settings).await.expect_err("it does not start").to_string()
+    };
+    let (certificate, key) = (Some(files.certificate()), Some(files.key()));
+    let nothing = Some(files.folder.path().join("nothing"));
+    let error = why(certificate.clone(), None).await;
+    assert!(error.contains("REJOIN_TLS_KEY") && error.contains("both"), "{error}");
+    let error = why(None, key.clone()).await;
+    assert!(error.contains("REJOIN_TLS_KEY") && error.contains("both"), "{error}");
+    let error = why(nothing.clone(), key.clone()).await;
+    assert!(error.contains("the certificate:") && error.contains("nothing"), "{error}");
+    let error = why(certificate.clone(), nothing).await;
+    assert!(error.contains("the key:"), "{error}");
+    let error = why(key.clone(), key.clone()).await;
+    assert!(error.contains("no certificate"), "{error}");
+    let error = why(certificate.clone(), certificate.clone()).await;
+    assert!(error.contains("the key:"), "{error}");
+    put(&files.key(), &made().signing_key.serialize_pem());
+    let error = why(certificate, key).await;
+    assert!(error.contains("the key does not belong to the certificate"), "{error}");
+    assert!(error.contains("certificate.pem") && error.contains("key.pem"), "{error}");
+}
+
+/// A connection without any manners, once the greeting is over.
+async fn greeted(desk: &Desk, certificate: &str, protocol: &[u8]) -> TlsStream<TcpStream> {
+    let mut trusted = RootCertStore::empty();
+    trusted.add(CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()).unwrap();
+    let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(trusted)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![protocol.to_vec()];
+    let name = ServerName::try_from("127.0.0.1").unwrap();
+    TlsConnector::from(Arc::new(config)).connect(name, connected(desk).await).await.unwrap()
+}
+
+async fn connected(desk: &Desk) -> TcpStream {
+    TcpStream::connect(desk.address.strip_prefix("https://").unwrap()).await.unwrap()
+}
+
+/// All that comes until the server closes the connection.
+async fn until_closed(mut stream: impl tokio::io::AsyncRead + Unpin) -> Vec<u8> {
+    let mut all = vec![];
+    // A reset closes it, too.
+    let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut all)).await.expect("it is closed");
+    all
+}
+
+/// What a client of HTTP/2 begins with: its preface, and no settings of its own
+/// (<https://www.rfc-editor.org/rfc/rfc9113#section-3.4>).
+fn preface() -> Vec<u8> {
+    [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), &frame(SETTINGS, 0, 0, b"")].concat()
+}
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RESET: u8 = 3;
+const SETTINGS: u8 = 4;
+const GOAWAY: u8 = 7;
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+
+/// <https://www.rfc-editor.org/rfc/rfc9113#section-4.1>
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// Frames out of what came: kind, stream, payload.
+fn frames(mut bytes: &[u8]) -> Vec<(u8, u32, Vec<u8>)> {
+    let mut all = vec![];
+    while let [a, b, c, kind, _, s0, s1, s2, s3, rest @ ..] = bytes {
+        let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
+        let payload = &rest[..length.min(rest.len())];
+        all.push((*kind, u32::from_be_bytes([*s0, *s1, *s2, *s3]), payload.to_vec()));
+        bytes = &rest[payload.len()..];
+    }
+    all
+}
+
+/// A name and a value without any compression (<https://www.rfc-editor.org/rfc/rfc7541#section-6.2.2>); both are short.
+fn header(name: &str, value: &str) -> Vec<u8> {
+    let text = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+    [vec![0], text(name), text(value)].concat()
+}
+
+fn head(method: &str, path: &str) -> Vec<u8> {
+    [header(":method", method), header(":scheme", "https"), header(":authority", "a"), header(":path", path)]
+        .concat()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_keeps_us_waiting_is_cut_off_at_whatever_point() {
+    let files = Files::new();
+    let certificate = files.renew();
+    let world = world(&files, &certificate, |config| {
+        config.limits.head_within_ms = 300;
+        config.limits.body_within_ms = 300;
+    })
+    .await;
+    let desk = &world.desk;
+    // Before the greeting, and in the middle of it.
+    for beginning in [b"".as_slice(), b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"] {
+        let mut stream = connected(desk).await;
+        stream.write_all(beginning).await.unwrap();
+        assert_eq!(until_closed(stream).await, b"", "{beginning:?}");
+    }
+    for beginning in ["", "POST /webhooks/conference HTTP/1.1\r\nhost: rejoin.test\r\nx-slow: "] {
+        let mut stream = greeted(desk, &certificate, b"http/1.1").await;
+        stream.write_all(beginning.as_bytes()).await.unwrap();
+        stream.flush().await.unwrap();
+        assert_eq!(until_closed(stream).await, b"", "{beginning:?}");
+    }
+    let half_a_head = frame(HEADERS, END_STREAM, 1, &head("GET", "/health/live"));
+    let whole_head = frame(HEADERS, END_STREAM | END_HEADERS, 1, &head("GET", "/health/live"));
+    for beginning in [vec![], preface(), [preface(), half_a_head].concat(), [preface(), whole_head].concat()]
+    {
+        let mut stream = greeted(desk, &certificate, b"h2").await;
+        stream.write_all(&beginning).await.unwrap();
+        stream.flush().await.unwrap();
+        until_closed(stream).await;
+    }
+    // Half a body. Its request is answered, and the connection closed.
+    let post = frame(HEADERS, END_HEADERS, 1, &head("POST", "/v1/goodbye"));
+    let half = [preface(), post, frame(DATA, 0, 1, b"{\"token\":")].concat();
+    let mut stream = greeted(desk, &certificate, b"h2").await;
+    stream.write_all(&half).await.unwrap();
+    stream.flush().await.unwrap();
+    let answer = until_closed(stream).await;
+    let answered = frames(&answer).into_iter().filter(|(kind, stream, _)| *kind == DATA && *stream == 1);
+    let body: Vec<u8> = answered.flat_map(|(_, _, payload)| payload).collect();
+    assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["code"], "too-slow");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_has_no_end_keeps_its_connection_and_one_that_is_not_fetched_does_not() {
+    let files = Files::new();
+    let certificate = files.renew();
+    let world = world(&files, &certificate, |config| config.limits.head_within_ms = 300).await;
+    let desk = &world.desk;
+    desk.talking().await;
+    let mut push = Events::open(desk, "/v1/push?epoch=1", "ada").await;
+    push.position().await;
+    // No room for a single byte of an answer (<https://www.rfc-editor.org/rfc/rfc9113#section-6.5.2>).
+    let no_room = frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]);
+    let request = frame(HEADERS, END_STREAM | END_HEADERS, 1, &head("GET", "/audio/comfort.wav"));
+    let mut stream = greeted(desk, &certificate, b"h2").await;
+    stream.write_all(&[preface(), no_room, request].concat()).await.unwrap();
+    stream.flush().await.unwrap();
+    let came = frames(&until_closed(stream).await);
+    assert!(came.iter().all(|(kind, ..)| *kind != DATA), "{came:?}");
+    // That took longer than a connection may be idle.
+    assert_eq!(desk.leave(3, &ada_leg()).await, 204);
+    assert_eq!(push.next().await.unwrap()["push"], "recovery");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_floods_a_connection_loses_it_and_nobody_else() {
+    let files = Files::new();
+    let certificate = files.renew();
+    // Not cut for being idle.
+    let world = world(&files, &certificate, |config| config.limits.head_within_ms = 60_000).await;
+    let desk = &world.desk;
+    let mut push = Events::open(desk, "/v1/push?epoch=1", "ada").await;
+    push.position().await;
+    // Made and taken back at once (CVE-2023-44487).
+    let request = |stream| {
+        let head = frame(HEADERS, END_STREAM | END_HEADERS, stream, &head("GET", "/health/ready"));
+        [head, frame(RESET, 0, stream, &8_u32.to_be_bytes())].concat()
+    };
+    let flood: Vec<u8> = (0..2000).flat_map(|number| request(2 * number + 1)).collect();
+    let mut stream = greeted(desk, &certificate, b"h2").await;
+    // It may be cut before all is said.
+    let _ = stream.write_all(&[preface(), flood].concat()).await;
+    let _ = stream.flush().await;
+    let came = frames(&until_closed(stream).await);
+    let enhance_your_calm = [0, 0, 0, 11];
+    // What was said last may have been overtaken by the end of the connection.
+    let mut goaway = came.iter().filter(|(kind, ..)| *kind == GOAWAY);
+    assert!(goaway.all(|(.., payload)| payload[4..8] == enhance_your_calm), "{came:?}");
+
+    // A head that is too long is refused, and the connection goes on.
+    let client = who_trusts(&certificate).build().unwrap();
+    let live = || client.get(format!("{}/health/live", desk.address));
+    let long = live().header("x-long", "x".repeat(100_000)).send().await;
+    assert!(long.is_err() || long.is_ok_and(|reply| reply.status() == 431));
+    assert_eq!(live().send().await.unwrap().status(), 200);
+
+    desk.lost().await;
+    assert_eq!(push.next().await.unwrap()["push"], "recovery");
+    assert_eq!(desk.hello(2).await["recoveries"].as_array().unwrap().len(), 1);
+}
