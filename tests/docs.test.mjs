@@ -9,13 +9,28 @@ import { root } from '../scripts/lib/run.mjs';
 
 const read = (/** @type {string} */ file) => readFileSync(path.join(root, file), 'utf8');
 
-test('every test that proves a case exists', () => {
-  const sources = ['tests', 'src', 'crates']
+const sources = () =>
+  ['tests', 'src', 'crates']
     .flatMap((folder) =>
       readdirSync(path.join(root, folder), { recursive: true }).map((file) => `${folder}/${file}`),
     )
-    .filter((file) => /\.(rs|mjs)$/.test(file));
-  const all = sources.map(read).join('\n');
+    .filter((file) => /\.(rs|mjs)$/.test(file))
+    .map(read)
+    .join('\n');
+
+test('every way down the ladder has a test that exists', () => {
+  const all = sources();
+  const [, table] = read('docs/recovery.md').match(/### Down the ladder\n([^#]+)\n#/) ?? [];
+  const names = [...(table ?? '').matchAll(/`([a-z_]{20,})`/g)].map(([, name]) => name);
+  assert.ok(names.length > 5, 'the table is not found');
+  assert.deepEqual(
+    names.filter((name) => !all.includes(`fn ${name}(`)),
+    [],
+  );
+});
+
+test('every test that proves a case exists', () => {
+  const all = sources();
   const rows = read('docs/cases.md')
     .split('\n')
     .filter((line) => /^\| *\d+ *\|/.test(line))

@@ -6,6 +6,8 @@ import { desktop, watchPage } from './page.mjs';
 /** One way, between server and Twilio: what the twin is started with. */
 export const LATENCY = 80;
 
+/** @typedef {{figures: Record<string, number>, which: string[]}} Recovered ms and numbers; the requests in their order */
+
 /** Lines of the twin's log. @returns {Promise<Array<{at: number, text: string}>>} */
 const lines = async (/** @type {Story} */ story) =>
   (await story.twilio.log()).map((line) => {
@@ -13,11 +15,19 @@ const lines = async (/** @type {Story} */ story) =>
     return { at: Number(at), text: text.join(' ') };
   });
 
+/** `POST Tasks/{sid}`, of a request with all that stands before and after it. */
+const short = (/** @type {string} */ text) =>
+  text
+    .replace(/ is (answered|refused).*/, '')
+    .replace(/^(\w+) .*\/(?:AC|WS)[0-9a-f]{32}\//, '$1 ')
+    .replace(/\.json$|\?.*/, '')
+    .replace(/\/[A-Z]{2}[0-9a-f]{32}/g, '');
+
 /**
  * A customer calls, Ada refreshes the page, the call comes back.
  * @param {{demo: import('../e2e/people.mjs').Demo, browser: import('playwright-core').Browser, folder: string}} where
  * @param {boolean} inPlace does the old leg stand, or end with the page?
- * @returns {Promise<Record<string, number>>} ms, and numbers of requests
+ * @returns {Promise<Recovered>}
  */
 export async function recover({ demo, browser, folder }, inPlace) {
   const story = new Story('Benchmark', demo, browser, folder);
@@ -53,7 +63,10 @@ export async function recover({ demo, browser, folder }, inPlace) {
     const figures = { back: joined.at - refreshed, ready, dialog, flex };
     if (!inPlace) {
       const left = first(/ leaves CF.*participant_hung_up/);
-      figures.announcing = first(/^POST .*\/Conferences\/CF[0-9a-f]{32}(\.json)? is/) - left - 2 * LATENCY;
+      figures.announcing =
+        first(/^POST .*\/Conferences\/CF[0-9a-f]{32}(\/Participants\/CA[0-9a-f]{32})?(\.json)? is/) -
+        left -
+        2 * LATENCY;
       const back = await customer.notes('agent-back');
       figures.queued = first(new RegExp(`^${customer.call} waits in the queue`)) - back.at;
     }
@@ -64,7 +77,8 @@ export async function recover({ demo, browser, folder }, inPlace) {
     );
     figures.tokens = asked.filter(({ text }) => /Tokens/i.test(text)).length;
     figures.requests = asked.length - figures.tokens;
-    return figures;
+    const which = asked.filter(({ text }) => !/Tokens/i.test(text)).map(({ text }) => short(text));
+    return { figures, which };
   } catch (error) {
     await story.keepEvidence(error);
     throw error;

@@ -187,6 +187,24 @@ export const hangUpAfterPanic = {
   },
 };
 
+export const signOutAfterPanic = {
+  title: 'The core breaks down during a call, and the agent signs out',
+  async play(/** @type {Story} */ story) {
+    const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
+    const customer = await story.step('a customer calls', () => story.customer());
+    await talk(story, ada, customer);
+    await breaksDown(story, ada);
+    const { timeline } = customer.mark();
+    await story.step('she signs out', () => ada.signsOut());
+    await story.step('the call ends for the server', () => customer.notes('call-ended', { from: timeline }));
+    await story.step('the customer is not left on the line', () =>
+      story.twilio.becomes('over', async () => !(await customer.heard()).live),
+    );
+    const noted = customer.timeline.said.slice(timeline).map(({ note }) => note?.what);
+    assert.ok(!noted.includes('agent-lost'), 'the server takes nobody for lost');
+  },
+};
+
 export const refreshAfterPanic = {
   title: 'The core breaks down during a call, the agent refreshes, and the call comes back',
   async play(/** @type {Story} */ story) {

@@ -67,6 +67,49 @@ export const refreshInPlace = {
   },
 };
 
+export const backDuringAnnouncement = {
+  title: 'An agent is back while the customer is being told, and is heard at once',
+  async play(/** @type {Story} */ story) {
+    await withServer(story, 'REJOIN_ANNOUNCE_AFTER_MS', ['0', '1500'], async () => {
+      const { ada, customer, task } = await onACall(story);
+      const { transcript } = customer.mark();
+      await story.step('she refreshes the page', () => ada.refreshes());
+      await isTold(story, customer, transcript);
+      await isBackInPlace(story, ada, customer, task);
+      await story.step('the customer hears her for three seconds more', async () => {
+        for (const end = Date.now() + 3000; Date.now() < end; ) await customer.hearsAgent();
+      });
+      const heard = customer.transcript.said.slice(transcript).map((line) => line.heard ?? '');
+      const back = heard.findIndex((what, i) => /agent/.test(what) && heard.slice(0, i).some(isOurs));
+      assert.ok(back > 0, `first us, then her: ${heard}`);
+      assert.deepEqual(heard.slice(back).filter(isOurs), [], 'nothing of ours is heard over her');
+    });
+  },
+};
+
+/** With this setting of the server, and then with that one again. */
+async function withServer(
+  /** @type {Story} */ story,
+  /** @type {string} */ name,
+  /** @type {[string, string]} */ [now, afterwards],
+  /** @type {() => Promise<void>} */ play,
+) {
+  const { server } = story.demo;
+  const restart = async (/** @type {string} */ value) => {
+    await server.stop();
+    server.env[name] = value;
+    await server.start();
+  };
+  await restart(now);
+  try {
+    await play();
+  } finally {
+    await restart(afterwards);
+  }
+}
+
+const isOurs = (/** @type {string} */ heard) => /announcement|comfort/.test(heard);
+
 export const refreshTwice = {
   title: 'An agent refreshes twice in a row',
   async play(/** @type {Story} */ story) {
@@ -224,18 +267,6 @@ export const legFalls = secondRung(
 
 export const inPlaceOff = {
   title: 'In place is turned off, and the call comes back through the queue',
-  async play(/** @type {Story} */ story) {
-    const { server } = story.demo;
-    const restart = async (/** @type {string} */ inPlace) => {
-      await server.stop();
-      server.env.REJOIN_IN_PLACE = inPlace;
-      await server.start();
-    };
-    await restart('off');
-    try {
-      await secondRung('', async () => {}).play(story);
-    } finally {
-      await restart('auto');
-    }
-  },
+  play: (/** @type {Story} */ story) =>
+    withServer(story, 'REJOIN_IN_PLACE', ['off', 'auto'], () => secondRung('', async () => {}).play(story)),
 };

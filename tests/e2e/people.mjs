@@ -10,6 +10,8 @@ import { Stream } from './stream.mjs';
 /** @typedef {Awaited<ReturnType<typeof import('../../scripts/lib/demo.mjs').startDemo>>} Demo */
 
 export const WORKER = { ada: 'WK' + 'ada'.padStart(32, '0'), bo: 'WK' + 'b0'.padStart(32, '0') };
+/** A queue that no call comes from by itself. */
+const SECOND_LINE = 'WQ' + '3'.padStart(32, '0');
 /** Tone of the twin's own phones. */
 const CUSTOMER_HZ = 660;
 /** Loudness (root mean square, of 32767) from which on a phone hears something. */
@@ -285,6 +287,12 @@ export class Customer {
   /** The twin speaks in bursts around 1000 Hz. */
   hearsSpeech = () => this.measures('speech', 1000, 120);
 
+  /** Is this frequency in what the customer has heard in the last second? @returns {Promise<boolean>} */
+  async makesOut(/** @type {number} */ hz) {
+    const { tones } = await this.heard();
+    return tones.some((/** @type {number} */ tone) => Math.abs(tone - hz) <= 20);
+  }
+
   /** Where to look from, to see only what comes after now. */
   mark() {
     return { transcript: this.transcript.said.length, timeline: this.timeline.said.length };
@@ -446,18 +454,37 @@ export class Agent {
       .click({ timeout: 10_000 });
   }
 
-  /**
-   * Listens to another agent's call, with the action of Flex's teams view. The view itself is not there, so the task
-   * is made up as the view would know it: by its SIDs.
-   */
-  monitors(/** @type {{sid: string, taskSid: string}} */ { sid, taskSid }) {
-    return this.page.evaluate(([sid, taskSid, worker]) => {
-      const { Twilio } = /** @type {any} */ (window);
-      const notHere = () => Promise.reject(new Error('Not implemented')); // as in the view
-      const task = { sid, taskSid, workerSid: worker, getChannels: notHere, getParticipants: notHere };
-      // It ends when the view shows the supervisor in the call, so nobody waits for it.
-      void Twilio.Flex.Actions.invokeAction('MonitorCall', { task }).catch(() => {});
-    }, /** @type {const} */ ([sid, taskSid, WORKER.ada]));
+  /** Opens Flex's view of the teams, and in it this call. */
+  async looksAt(/** @type {{sid: string}} */ { sid }) {
+    // As the button in Flex's side bar does.
+    await this.page.evaluate(() =>
+      /** @type {any} */ (window).Twilio.Flex.Actions.invokeAction('NavigateToView', { viewName: 'teams' }),
+    );
+    await this.page.waitForFunction(
+      (sid) => {
+        const { supervisor } = /** @type {any} */ (window).Twilio.Flex.Manager.getInstance().store.getState()
+          .flex;
+        return supervisor.workers.some((/** @type {any} */ { tasks }) =>
+          tasks.some((/** @type {any} */ task) => task.sid === sid),
+        );
+      },
+      sid,
+      { timeout: 15_000 },
+    );
+    await this.page.getByText('Demo caller').first().click({ timeout: 10_000 });
+  }
+
+  /** Listens to the call that is open in the teams view, or stops, with Flex's own button. */
+  async monitors() {
+    await this.page.locator('.Twilio-SupervisorTaskOverviewActions-MonitorButton').click({ timeout: 15_000 });
+  }
+
+  /** Does the teams view show that this agent listens to a call? @returns {Promise<boolean>} */
+  isMonitoring() {
+    return this.page.evaluate(() => {
+      const { flex } = /** @type {any} */ (window).Twilio.Flex.Manager.getInstance().store.getState();
+      return flex.supervisor.callMonitoring.status === 2;
+    });
   }
 
   /** Leaves a call that goes on without this agent, with Flex's own button. */
@@ -517,6 +544,11 @@ export class Agent {
   /** Hands the task over, as Flex's directory does. */
   transfers(/** @type {keyof typeof WORKER} */ to, /** @type {'WARM' | 'COLD'} */ mode) {
     return this.act('TransferTask', { targetSid: WORKER[to], options: { mode } });
+  }
+
+  /** Hands the task over to the second line, as Flex's directory does. */
+  transfersToQueue(/** @type {'WARM' | 'COLD'} */ mode) {
+    return this.act('TransferTask', { targetSid: SECOND_LINE, options: { mode } });
   }
 
   /** Completes the task that is wrapping, with Flex's own button. */

@@ -17,9 +17,11 @@ import * as outage from './outage.mjs';
 import * as outbound from './outbound.mjs';
 import * as lost from './lost.mjs';
 import * as pages from './pages.mjs';
+import * as queues from './queues.mjs';
 import * as signOut from './sign-out.mjs';
 import * as sockets from './sockets.mjs';
 import * as stories from './stories.mjs';
+import * as supervisors from './supervisors.mjs';
 import { tell } from './story.mjs';
 import * as transfers from './transfers.mjs';
 
@@ -39,9 +41,11 @@ const storiesOn = (/** @type {Flex} */ flex) =>
         ...external,
         ...lost,
         ...pages,
+        ...queues,
         ...signOut,
         ...sockets,
         ...stories,
+        ...supervisors,
         ...transfers,
       })
         .filter((story) => typeof story === 'object')

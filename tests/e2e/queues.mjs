@@ -1,0 +1,109 @@
+// Transfers to a queue: nobody in particular is asked, and it may take a while until somebody is there.
+
+import assert from 'node:assert/strict';
+import { isBackInPlace } from './in-place.mjs';
+import {
+  adaTalks,
+  BO_HZ,
+  completes,
+  consult,
+  conversation,
+  ends,
+  flags,
+  isBackBeside,
+  nobodyIsLost,
+} from './transfers.mjs';
+
+/** @typedef {import('./story.mjs').Story} Story */
+/** @typedef {import('./transfers.mjs').Cast} Cast */
+
+/** Ada hands her customer over to the second line, and nobody is there. */
+async function handsOver(/** @type {Story} */ story, /** @type {'WARM' | 'COLD'} */ mode) {
+  const cast = await adaTalks(story);
+  const { ada, customer } = cast;
+  await story.step('nobody else is there', () => story.twilio.available('bo', 'Unavailable'));
+  await story.step('she hands him over to the second line', () => ada.transfersToQueue(mode));
+  await story.step('the customer hears music', () => customer.hears(/hold music/, { from: 0 }));
+  return cast;
+}
+
+const isThere = (/** @type {Cast} */ { story, bo }) =>
+  story.step('Bo is there now, and his phone rings', async () => {
+    await story.twilio.available('bo');
+    await bo.rings();
+  });
+
+/** The customer is where the transfer has put him. */
+const isOnHold = (/** @type {Cast} */ { story, task }) =>
+  story.step('the customer is on hold, as before', () =>
+    story.twilio.becomes('on hold', async () => {
+      const { participants } = await story.twilio.conference(task.taskSid);
+      return participants.some((/** @type {any} */ p) => p.kind === 'customer' && p.joined && p.hold);
+    }),
+  );
+
+export const warmToQueue = {
+  title: 'Ada hands a customer over to a queue, and refreshes before and after somebody takes him',
+  async play(/** @type {Story} */ story) {
+    const cast = await handsOver(story, 'WARM');
+    const { ada, bo, customer, task } = cast;
+    let from = customer.mark();
+    await story.step('Ada refreshes before anybody is there', () => ada.refreshes());
+    await isBackInPlace(story, ada, customer, task, {
+      from: from.timeline,
+      hearsAgent: false,
+      hearsCustomer: false,
+    });
+    await isOnHold(cast);
+    await isThere(cast);
+    await story.step('he accepts', () => bo.accepts());
+    await consult(cast);
+    await flags(cast, 2);
+    from = customer.mark();
+    await story.step('Ada refreshes while she consults him', () => ada.refreshes());
+    await isBackBeside(cast, ada, from);
+    await consult(cast);
+    await story.step('Ada takes the customer off hold', () => ada.unholds());
+    await conversation(cast);
+    from = customer.mark();
+    await story.step('Ada leaves the call', () => ada.leaves());
+    await completes(story, ada);
+    nobodyIsLost(customer, from.timeline);
+    await ends(cast, bo);
+  },
+};
+
+export const coldToQueue = {
+  title: 'Ada hands a customer over to a queue without a talk, refreshes, and is not missed',
+  async play(/** @type {Story} */ story) {
+    const cast = await handsOver(story, 'COLD');
+    const { ada, bo, customer } = cast;
+    await story.step('Ada refreshes', () => ada.refreshes().then(() => ada.ready()));
+    assert.equal(await ada.dialog().count(), 0, 'no dialog for Ada');
+    // Else it would be offered to her again.
+    await story.step('she is not available for more', () => story.twilio.available('ada', 'Unavailable'));
+    await completes(story, ada);
+    nobodyIsLost(customer);
+    await isOnHold(cast);
+    await isThere(cast);
+    await story.step('he accepts', () => bo.accepts());
+    await story.step('both hear each other', async () => {
+      await customer.measures('Bo', BO_HZ, 20);
+      await bo.hearsCustomer();
+    });
+    nobodyIsLost(customer);
+    await flags(cast, 1);
+    const from = customer.mark();
+    await story.step('Bo refreshes the page', () => bo.refreshes());
+    const ended = await story.step('he is back in place', () =>
+      customer.notes('ended', { from: from.timeline }),
+    );
+    assert.equal(ended.note.outcome, 'rejoined');
+    await bo.dialog().waitFor({ state: 'hidden', timeout: 10_000 });
+    await story.step('both hear each other again', async () => {
+      await customer.measures('Bo', BO_HZ, 20);
+      await bo.hearsCustomer();
+    });
+    await ends(cast, bo);
+  },
+};
