@@ -5,10 +5,12 @@
 export const bindActions = (flex, manager, { actions, farewell, ask, isIdle }) => {
   // Once there is no core, nobody else tells the server what is left on purpose.
   const sayGoodbye = async (/** @type {string} */ reason, /** @type {any} */ payload) => {
-    const task = payload?.task ?? flex.TaskHelper.getTaskByTaskSid(payload?.sid);
-    if (!task) return;
-    const { token } = manager.store.getState().flex.session?.ssoTokenPayload ?? {};
-    const marks = [{ task: task.taskSid, reservation: task.sid, reason }];
+    const { session, worker } = manager.store.getState().flex;
+    const named = payload?.task ?? flex.TaskHelper.getTaskByTaskSid(payload?.sid);
+    const left = named ? [named] : [...worker.tasks.values()]; // who signs out names none
+    const marks = left.map(({ taskSid: task, sid: reservation }) => ({ task, reservation, reason }));
+    if (!marks.length) return;
+    const token = session?.ssoTokenPayload?.token;
     const init = { method: 'POST', body: JSON.stringify({ token, marks }), keepalive: true };
     await fetch(farewell, { ...init, signal: AbortSignal.timeout(1500) }).catch(() => {});
   };

@@ -47,7 +47,8 @@ impl Action {
         match self.intent {
             Intent::Leave(reason) => Some(reason),
             Intent::Complete => Some(GracefulReason::Complete),
-            Intent::Accept | Intent::SignOut => None,
+            Intent::SignOut => Some(GracefulReason::SignOut),
+            Intent::Accept => None,
         }
     }
 }

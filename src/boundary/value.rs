@@ -1,3 +1,4 @@
+use serde::ser::{Serialize, Serializer};
 use std::fmt;
 
 /// Anything that JSON can say. Whatever comes from outside is read as this one type and only then looked at: code that
@@ -68,6 +69,19 @@ impl From<&str> for Value {
 impl From<Fields> for Value {
     fn from(fields: Fields) -> Self {
         Self::Object(fields)
+    }
+}
+
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Nothing => serializer.serialize_unit(),
+            Self::Flag(flag) => serializer.serialize_bool(*flag),
+            Self::Number(number) => serializer.serialize_f64(*number),
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::List(items) => serializer.collect_seq(items),
+            Self::Object(fields) => serializer.collect_map(fields.iter().map(|(name, value)| (name, value))),
+        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! Values of JavaScript as values of Rust, and the other way round.
 
 use crate::boundary::{Fields, Unfit, Value};
-use js_sys::{Array, Function, Object, Reflect};
+use js_sys::{Array, Function, Reflect};
+use serde::Serialize;
+use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::prelude::*;
 
 /// Flex and others may nest values as deep as they like; further down than this there is [`Value::Nothing`].
@@ -68,21 +70,8 @@ pub fn named(of: &JsValue, names: &[(&str, &str)]) -> Fields {
 
 /// The same value in JavaScript.
 pub fn from(value: &Value) -> JsValue {
-    match value {
-        Value::Nothing => JsValue::UNDEFINED,
-        Value::Flag(flag) => (*flag).into(),
-        Value::Number(number) => (*number).into(),
-        Value::Text(text) => text.into(),
-        Value::List(items) => items.iter().map(from).collect::<Array>().into(),
-        Value::Object(fields) => {
-            let object = Object::new();
-            for (name, value) in fields.iter() {
-                // Setting a property of a plain object does not fail.
-                let _ = Reflect::set(&object, &name.into(), &from(value));
-            }
-            object.into()
-        }
-    }
+    // It fails for nothing that a `Value` can be.
+    value.serialize(&Serializer::new().serialize_maps_as_objects(true)).unwrap_or_default()
 }
 
 fn field(entry: &Array, depth: u8) -> (String, Value) {

@@ -3,10 +3,11 @@
 use crate::agent::PostError;
 use crate::boundary::Value;
 use crate::shell::js;
+use gloo_net::http::{Headers, Request, Response};
 use js_sys::{JSON, JsString, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortSignal, Headers, Request, RequestInit, Response};
+use web_sys::{AbortSignal, RequestInit};
 
 /// The body of an answer.
 pub type Answered = String;
@@ -23,34 +24,33 @@ pub fn body(value: &Value) -> Result<JsString, PostError> {
 /// `POST {url}` with a JSON body. `keepalive`: the browser finishes it even when the page ends.
 pub async fn send(url: &str, token: &str, body: JsString, keepalive: bool) -> Result<Answered, PostError> {
     let request = build(url, token, body, keepalive).map_err(|_| PostError::Unreachable)?;
-    let response = fetch(&request).await.map_err(|_| PostError::Unreachable)?;
+    let response = fetch(request).await.map_err(|_| PostError::Unreachable)?;
     if !response.ok() {
         return Err(PostError::Status(response.status()));
     }
-    text(&response).await.map_err(|_| PostError::Unreachable)
+    response.text().await.map_err(|_| PostError::Unreachable)
 }
 
-/// The browser's answer to a request.
-pub(super) async fn fetch(request: &Request) -> Result<Response, JsValue> {
+/// The browser's answer to a request. Not `Request::send`: that panics when `fetch`, which other plugins may have
+/// wrapped, fails with something that is no `Error`.
+pub(super) async fn fetch(request: Request) -> Result<Response, JsValue> {
     let window = web_sys::window().ok_or(JsValue::UNDEFINED)?;
-    JsFuture::from(window.fetch_with_request(request)).await?.dyn_into()
-}
-
-async fn text(response: &Response) -> Result<String, JsValue> {
-    JsFuture::from(response.text()?).await?.as_string().ok_or(JsValue::UNDEFINED)
+    let response: web_sys::Response =
+        JsFuture::from(window.fetch_with_request(&request.into())).await?.dyn_into()?;
+    Ok(response.into())
 }
 
 fn build(url: &str, token: &str, body: JsString, keepalive: bool) -> Result<Request, JsValue> {
-    let headers = Headers::new()?;
-    headers.set("authorization", &["Bearer ", token].concat())?;
-    headers.set("content-type", "application/json")?;
+    let headers = Headers::new();
+    headers.set("authorization", &["Bearer ", token].concat());
+    headers.set("content-type", "application/json");
     let init = RequestInit::new();
     init.set_method("POST");
-    init.set_headers(&headers);
+    init.set_headers(&headers.into_raw());
     init.set_body(&body.into());
     init.set_signal(Some(&AbortSignal::timeout_with_u32(LIMIT)));
     Reflect::set(&init, &"keepalive".into(), &keepalive.into())?;
-    Request::new_with_str_and_init(url, &init)
+    Ok(web_sys::Request::new_with_str_and_init(url, &init)?.into())
 }
 
 /// JSON text to a value; `None` when it is no JSON.

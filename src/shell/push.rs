@@ -2,6 +2,7 @@
 
 use crate::boundary::heard;
 use crate::shell::{post, sse};
+use gloo_net::http::Request;
 use gloo_timers::callback::Timeout;
 use gloo_timers::future::TimeoutFuture;
 use js_sys::{Reflect, Uint8Array};
@@ -10,10 +11,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
-use web_sys::{
-    AbortController, Headers, ReadableStreamDefaultReader, Request, RequestInit, TextDecodeOptions,
-    TextDecoder,
-};
+use web_sys::{AbortController, ReadableStreamDefaultReader, TextDecodeOptions, TextDecoder};
 
 /// The server says something at least every 15 s. A connection that is silent for longer than this is dead, in ms.
 const SILENCE: u32 = 40_000;
@@ -108,16 +106,15 @@ async fn read(
 ) -> Result<(), JsValue> {
     let mut watchdog = watch(abort);
     let token = token();
-    let headers = Headers::new()?;
-    headers.set("authorization", &["Bearer ", &token].concat())?;
-    headers.set("accept", "text/event-stream")?;
+    let mut request = Request::get(url)
+        .header("authorization", &["Bearer ", &token].concat())
+        .header("accept", "text/event-stream")
+        .abort_signal(Some(&abort.signal()));
     if let Some(heard) = &state.borrow().heard {
-        headers.set("last-event-id", heard)?;
+        request = request.header("last-event-id", heard);
     }
-    let init = RequestInit::new();
-    init.set_headers(&headers);
-    init.set_signal(Some(&abort.signal()));
-    let response = post::fetch(&Request::new_with_str_and_init(url, &init)?).await?;
+    let request = request.build().map_err(|_| JsValue::UNDEFINED)?;
+    let response = post::fetch(request).await?;
     state.borrow_mut().refused = (response.status() == 401).then_some(token);
     let body = response.body().filter(|_| response.ok()).ok_or(JsValue::UNDEFINED)?;
     *stood = true;
