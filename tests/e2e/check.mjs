@@ -10,7 +10,8 @@ import { tell } from './story.mjs';
  */
 export async function check(options) {
   const stories = [refreshInPlace, refresh, closedTab, agentHangsUp, customerHangsUp];
-  const { passed, failed } = await tell(stories, options);
+  const { passed, missed } = await tell(stories, options);
+  const failed = missed.length;
   console.log(`${passed} passed, ${failed} failed`);
   if (closedTab.recoveredIn !== undefined) {
     console.log(`with the next agent ${closedTab.recoveredIn} ms after the loss`);

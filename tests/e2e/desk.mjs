@@ -48,7 +48,7 @@ export const microphoneBlocked = {
       });
       await story.step('she comes back', () => ada.comesBack());
       await story.step('the dialog says what is missing', () =>
-        ada.dialog().getByText('Your microphone is blocked').waitFor({ timeout: 10_000 }),
+        ada.dialog().getByText('Your microphone is blocked').waitFor({ timeout: 20_000 }),
       );
       await ada.shot(story.folder, 'microphone-blocked');
       const joined = customer.timeline.said.filter(({ note }) => note?.what === 'ended');

@@ -36,14 +36,14 @@ async function completes(/** @type {Story} */ story, /** @type {Agent} */ ada) {
 /** One line for the developer, none of them an error that nobody caught; one for the agent, light and dark. */
 async function isToldOnce(/** @type {Story} */ story, /** @type {Agent} */ ada, /** @type {RegExp} */ why) {
   await story.step('the agent is told, in passing', () =>
-    note(ada).getByText('Calls are not protected').waitFor({ timeout: 5000 }),
+    note(ada).getByText('Calls are not protected').waitFor({ timeout: 20_000 }),
   );
   await ada.shot(story.folder, 'light');
   await ada.page.evaluate(() => {
     const { Twilio } = /** @type {any} */ (window);
     Twilio.Flex.Manager.getInstance().updateConfig({ theme: { isLight: false } });
   });
-  await note(ada).getByText('Calls are not protected').waitFor({ timeout: 5000 });
+  await note(ada).getByText('Calls are not protected').waitFor({ timeout: 20_000 });
   await ada.shot(story.folder, 'dark');
   const [line, ...more] = ours(story);
   assert.match(line, why);

@@ -19,7 +19,7 @@ export async function isBackInPlace(
     customer.notes('ended', { from }),
   );
   assert.equal(ended.note.outcome, 'rejoined');
-  await story.step('the dialog goes', () => agent.dialog().waitFor({ state: 'hidden', timeout: 10_000 }));
+  await story.step('the dialog goes', () => agent.dialog().waitFor({ state: 'hidden', timeout: 20_000 }));
   const tasks = await agent.tasks();
   assert.deepEqual(
     tasks.map(({ sid, taskSid, status }) => ({ sid, taskSid, status })),
@@ -152,7 +152,7 @@ export const refreshHeld = {
     await story.step('she refreshes the page', () => ada.refreshes());
     const ended = await story.step('she is back', () => customer.notes('ended'));
     assert.equal(ended.note.outcome, 'rejoined');
-    await story.step('the dialog goes', () => ada.dialog().waitFor({ state: 'hidden', timeout: 10_000 }));
+    await story.step('the dialog goes', () => ada.dialog().waitFor({ state: 'hidden', timeout: 20_000 }));
     const held = (await story.twilio.conference(task.taskSid)).participants.some(
       (/** @type {any} */ p) => p.hold,
     );

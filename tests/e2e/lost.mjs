@@ -70,7 +70,7 @@ export const againAndAgain = {
         const { note } = await customer.notes('ended', { from: timeline, within: 40_000 });
         assert.equal(note.outcome, 'rejoined');
         await ada.ready();
-        await ada.dialog().waitFor({ state: 'hidden', timeout: 10_000 });
+        await ada.dialog().waitFor({ state: 'hidden', timeout: 20_000 });
       });
     }
     const bo = await story.step('Bo signs in to Flex', () => story.agent('bo'));
@@ -87,7 +87,7 @@ export const againAndAgain = {
     await takesOver(story, bo, customer, timeline);
     neverInSilence(customer, transcript);
     await story.step('and hers who has the call', () =>
-      ada.dialog().getByText('has taken over').waitFor({ timeout: 10_000 }),
+      ada.dialog().getByText('has taken over').waitFor({ timeout: 20_000 }),
     );
     await story.shot(ada, 'taken-over');
   },

@@ -34,7 +34,7 @@ async function isBackAndHeHolds(
   await story.step('and she sees that', () =>
     story.twilio.becomes('shown on hold', () => ada.showsOnHold(taskSid)),
   );
-  await story.step('the dialog goes', () => ada.dialog().waitFor({ state: 'hidden', timeout: 10_000 }));
+  await story.step('the dialog goes', () => ada.dialog().waitFor({ state: 'hidden', timeout: 20_000 }));
   await ada.shot(story.folder, 'on-hold-again');
   assert.equal((await customer.heard()).live, true, 'the customer is still on the line');
   return taskSid;

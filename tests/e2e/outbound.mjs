@@ -133,7 +133,7 @@ export const outboundBusy = {
     await story.step('she dials it', () =>
       invoke(ada, 'StartOutboundCall', { destination: NUMBER.customer }),
     );
-    await story.step('Flex says so', () => ada.page.getByText(/busy/i).first().waitFor({ timeout: 10_000 }));
+    await story.step('Flex says so', () => ada.page.getByText(/busy/i).first().waitFor({ timeout: 20_000 }));
     await nothingIsLeft(story, ada, phone);
   },
 };
@@ -185,7 +185,7 @@ export const outboundCrashForGood = {
     await story.step('the renderer crashes', () => ada.crashes());
     await ada.page.close();
     await story.step('the customer answers', () => phone.answers());
-    await story.step('hears soon what is going on', () => customer.hears(/announcement/, { within: 30_000 }));
+    await story.step('hears soon what is going on', () => customer.hears(/announcement/, { within: 40_000 }));
     await story.step("Bo's phone rings", () => bo.rings());
     await story.step('he accepts', () => bo.accepts());
     const ended = await story.step('Bo has the customer', () => customer.notes('ended'));

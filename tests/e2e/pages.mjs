@@ -70,7 +70,7 @@ const refreshBesideAWaitingTab = (/** @type {string} */ title, /** @type {'first
     await story.step('the tab without the call waits, and shows no dialog', async () => {
       ada.page = waits;
       await ada.isTheOneThat('waits');
-      await ada.dialog().waitFor({ state: 'hidden', timeout: 10_000 });
+      await ada.dialog().waitFor({ state: 'hidden', timeout: 20_000 });
       assert.equal(await ada.hasCall(), false, 'no call');
     });
     ada.page = acts;
@@ -145,7 +145,9 @@ export const twoBrowsers = {
     const elsewhere = await story.step('she opens Flex in another browser', () => story.agent('ada'));
     await story.step('which acts', () => elsewhere.isTheOneThat('acts'));
     await story.step('and the first one only looks on', () => ada.isTheOneThat('waits'));
-    await story.step('no dialog stays', () => elsewhere.dialog().waitFor({ state: 'hidden', timeout: 5000 }));
+    await story.step('no dialog stays', () =>
+      elsewhere.dialog().waitFor({ state: 'hidden', timeout: 20_000 }),
+    );
     await nothingHappens(story, customer, from);
     await story.step('she hangs up where the call is', () => ada.hangsUp());
     await endsAsEver(story, ada, customer, task, from);

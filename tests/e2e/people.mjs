@@ -210,7 +210,7 @@ export class Twilio {
   }
 
   /** Looks again and again, because no event tells it: for states that follow within a moment. */
-  async becomes(/** @type {string} */ what, /** @type {() => Promise<any>} */ look, within = 5000) {
+  async becomes(/** @type {string} */ what, /** @type {() => Promise<any>} */ look, within = 20_000) {
     const end = Date.now() + within;
     for (;;) {
       const seen = await look();
@@ -245,7 +245,7 @@ export class Customer {
     await page.goto(`${demo.pageUrl}phone`);
     const began = Date.now();
     await page.getByRole('button', { name: 'Call', exact: true }).click();
-    await page.waitForFunction('document.body.dataset.call', null, { timeout: 10_000 });
+    await page.waitForFunction('document.body.dataset.call', null, { timeout: 20_000 });
     const customer = new Customer(demo, await page.evaluate('document.body.dataset.call'), began);
     customer.page = page;
     return customer;
@@ -268,7 +268,7 @@ export class Customer {
 
   /** Waits until the last second in the customer's ear is loudest at this frequency. */
   async measures(/** @type {string} */ what, /** @type {number} */ hz, /** @type {number} */ tolerance) {
-    const end = Date.now() + 10_000;
+    const end = Date.now() + 20_000;
     for (;;) {
       const { peakHz, rms } = await this.heard();
       if (rms > AUDIBLE && Math.abs(peakHz - hz) <= tolerance) return;
@@ -308,7 +308,7 @@ export class Customer {
     return Math.max(0, ...silences);
   }
 
-  hears(/** @type {RegExp} */ what, { from = this.mark().transcript, within = 20_000 } = {}) {
+  hears(/** @type {RegExp} */ what, { from = this.mark().transcript, within = 40_000 } = {}) {
     return this.transcript.until(
       `"${what.source}" in the customer's ear`,
       (line) => what.test(line.heard ?? ''),
@@ -320,7 +320,7 @@ export class Customer {
   }
 
   /** A line of the timeline that the server keeps. */
-  notes(/** @type {string | RegExp} */ what, { from = 0, within = 20_000 } = {}) {
+  notes(/** @type {string | RegExp} */ what, { from = 0, within = 40_000 } = {}) {
     const fits = (/** @type {string} */ name) => (what instanceof RegExp ? what.test(name) : what === name);
     return this.timeline.until(`"${what}" in the timeline`, (line) => fits(line.note?.what), {
       from,
@@ -392,14 +392,14 @@ export class Agent {
     await this.page.waitForFunction(
       (plugin) => document.documentElement.dataset.rejoin === plugin,
       this.plugin,
-      { timeout: 15_000 },
+      { timeout: 20_000 },
     );
   }
 
   /** Is this tab the one that acts for the agent in this browser, or does it wait? */
   async isTheOneThat(/** @type {'acts' | 'waits'} */ does) {
     await this.page.waitForFunction((does) => document.documentElement.dataset.rejoinPage === does, does, {
-      timeout: 15_000,
+      timeout: 20_000,
     });
   }
 
@@ -438,7 +438,7 @@ export class Agent {
   }
 
   async rings() {
-    await this.acceptButton().waitFor({ timeout: 20_000 });
+    await this.acceptButton().waitFor({ timeout: 30_000 });
   }
 
   /** Waits for the incoming call and clicks Flex's own button. */
@@ -451,7 +451,7 @@ export class Agent {
     await this.page
       .locator('button[aria-label*="ang up" i], button:has-text("Hang up")')
       .first()
-      .click({ timeout: 10_000 });
+      .click({ timeout: 20_000 });
   }
 
   /** Opens Flex's view of the teams, and in it this call. */
@@ -469,14 +469,14 @@ export class Agent {
         );
       },
       sid,
-      { timeout: 15_000 },
+      { timeout: 20_000 },
     );
-    await this.page.getByText('Demo caller').first().click({ timeout: 10_000 });
+    await this.page.getByText('Demo caller').first().click({ timeout: 20_000 });
   }
 
   /** Listens to the call that is open in the teams view, or stops, with Flex's own button. */
   async monitors() {
-    await this.page.locator('.Twilio-SupervisorTaskOverviewActions-MonitorButton').click({ timeout: 15_000 });
+    await this.page.locator('.Twilio-SupervisorTaskOverviewActions-MonitorButton').click({ timeout: 20_000 });
   }
 
   /** Does the teams view show that this agent listens to a call? @returns {Promise<boolean>} */
@@ -489,12 +489,12 @@ export class Agent {
 
   /** Leaves a call that goes on without this agent, with Flex's own button. */
   async leaves() {
-    await this.page.locator('button:has-text("Leave Call")').first().click({ timeout: 10_000 });
+    await this.page.locator('button:has-text("Leave Call")').first().click({ timeout: 20_000 });
   }
 
   /** Clicks Flex's own mute button: mutes, or unmutes. */
   async mutes() {
-    await this.page.locator('button[aria-label*="mute" i]').first().click({ timeout: 10_000 });
+    await this.page.locator('button[aria-label*="mute" i]').first().click({ timeout: 20_000 });
   }
 
   /** Is the microphone of this page's call muted? @returns {Promise<boolean>} */
@@ -525,7 +525,7 @@ export class Agent {
 
   /** Clicks Flex's own hold button. */
   async holds() {
-    await this.page.locator('button[aria-label*="hold" i]').first().click({ timeout: 10_000 });
+    await this.page.locator('button[aria-label*="hold" i]').first().click({ timeout: 20_000 });
   }
 
   async unholds() {
@@ -553,7 +553,7 @@ export class Agent {
 
   /** Completes the task that is wrapping, with Flex's own button. */
   async completes() {
-    await this.page.locator('button:has-text("Complete")').first().click({ timeout: 10_000 });
+    await this.page.locator('button:has-text("Complete")').first().click({ timeout: 20_000 });
   }
 
   /** Does the desktop show the customer of this task on hold? @returns {Promise<boolean>} */
@@ -634,7 +634,7 @@ export class Agent {
 
   /** Waits until the loudest in this tab is this frequency: what was announced may still play for a while. */
   async hears(/** @type {string} */ what, /** @type {number} */ wanted, /** @type {number} */ tolerance) {
-    const end = Date.now() + 10_000;
+    const end = Date.now() + 20_000;
     for (;;) {
       const { hz, db } = await this.listens();
       if (Math.abs(hz - wanted) <= tolerance && db > -60) return;
@@ -654,7 +654,7 @@ export class Agent {
    * @param {string} what @param {number} hz
    */
   async makesOut(what, hz) {
-    const end = Date.now() + 10_000;
+    const end = Date.now() + 20_000;
     for (;;) {
       const db = await this.levelAt(hz);
       if (db > -60) return;

@@ -99,7 +99,7 @@ export const coldToQueue = {
       customer.notes('ended', { from: from.timeline }),
     );
     assert.equal(ended.note.outcome, 'rejoined');
-    await bo.dialog().waitFor({ state: 'hidden', timeout: 10_000 });
+    await bo.dialog().waitFor({ state: 'hidden', timeout: 20_000 });
     await story.step('both hear each other again', async () => {
       await customer.measures('Bo', BO_HZ, 20);
       await bo.hearsCustomer();

@@ -54,7 +54,7 @@ const storiesOn = (/** @type {Flex} */ flex) =>
 
 /**
  * @param {{browser: string, only?: string, flexes: Flex[]}} options `only`: a part of the titles to play
- * @returns {Promise<{passed: number, failed: number}>}
+ * @returns {Promise<import('./story.mjs').Outcome>}
  */
 export async function runAll({ browser, only = '', flexes }) {
   const plays = flexes.map((flex) => {
@@ -65,18 +65,20 @@ export async function runAll({ browser, only = '', flexes }) {
     const titles = new Set(plays.flatMap(({ all }) => all.map(({ title }) => title)));
     throw new Advice(`--story ${only}: there are\n  ${[...titles].join('\n  ')}`);
   }
-  const count = { passed: 0, failed: 0 };
+  /** @type {import('./story.mjs').Outcome} */
+  const outcome = { passed: 0, missed: [], again: [] };
   for (const { flex, chosen } of plays.filter(({ chosen }) => chosen.length)) {
     const artefacts = path.join(root, flex === newest ? 'target/e2e' : `target/e2e-${flex.name}`);
     console.log(`\nEnd to end: the real Flex UI ${flex.version}, in Chromium\n`);
     const demo = await startDemo({ dir: path.join(artefacts, 'demo'), flex });
     try {
-      const { passed, failed } = await tell(chosen, { demo, browser, artefacts });
-      count.passed += passed;
-      count.failed += failed;
+      const { passed, missed, again } = await tell(chosen, { demo, browser, artefacts });
+      outcome.passed += passed;
+      outcome.missed.push(...missed);
+      outcome.again.push(...again);
     } finally {
       await demo.stop();
     }
   }
-  return count;
+  return outcome;
 }

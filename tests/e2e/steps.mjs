@@ -8,14 +8,12 @@ import { AUDIBLE, WORKER } from './people.mjs';
 /** @typedef {import('./people.mjs').Customer} Customer */
 
 /**
- * How long a customer may wait for a word, from when the server hears of the loss, in milliseconds. The promise is half
- * of it: a busy machine must not fail the test, and `npm run bench` measures.
+ * How long a customer waits for a word at most, from when the server hears of the loss, in milliseconds. Bounds that tell
+ * "told" from "forgotten" on any machine; how fast it is, `npm run bench` measures.
  */
-const TOLD_WITHIN = 2000;
-/** The same when the page is gone and its leg stands, because most pages are back before anything needs saying. */
-const TOLD_WHEN_NOT_BACK_WITHIN = 5000;
-/** How long the line may be dead while something else begins, in milliseconds. */
-const SILENCE = 4000;
+const TOLD_WITHIN = 10_000;
+/** How long the line may be dead while something else begins, in milliseconds: the same. */
+const SILENCE = 8000;
 
 /** Ring, accept, talk: both hear each other, and the agent's exit would not end the call. */
 export async function talk(
@@ -55,8 +53,7 @@ export async function isTold(
     customer.hears(/announcement/, { from }),
   );
   const after = customer.began + told.at - lost.at;
-  const within = lost.note.what === 'page-gone' ? TOLD_WHEN_NOT_BACK_WITHIN : TOLD_WITHIN;
-  assert.ok(after <= within, `the customer was told ${after} ms after the loss`);
+  assert.ok(after <= TOLD_WITHIN, `the customer was told ${after} ms after the loss`);
   await story.step('in a voice, not just as a flag', () => customer.hearsSpeech());
   const heard = await customer.heard();
   assert.equal(heard.live, true, 'the customer is still on the line');
@@ -83,7 +80,7 @@ export async function isBack(
   await story.step('the dialog goes', () =>
     agent
       .dialog()
-      .waitFor({ state: 'detached', timeout: 10_000 })
+      .waitFor({ state: 'detached', timeout: 20_000 })
       .catch(() => agent.dialog().waitFor({ state: 'hidden', timeout: 1000 })),
   );
   const now = (await agent.tasks()).filter((other) => other.status === 'accepted');

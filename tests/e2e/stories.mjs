@@ -23,7 +23,7 @@ export const refresh = {
     const dialog = (async () => {
       await ada.refreshes();
       await ada.dialog().waitFor({ state: 'visible', timeout: 30_000 });
-      await ada.dialog().getByText('The customer is still on the line').waitFor({ timeout: 10_000 });
+      await ada.dialog().getByText('The customer is still on the line').waitFor({ timeout: 20_000 });
       await ada.shot(story.folder, 'dialog');
     })();
     dialog.catch(() => {});
@@ -50,18 +50,18 @@ export const phonePage = {
     await story.step('the agent hears the microphone of the page', () => ada.hearsMicrophone());
     await story.step('the page hears something, by its own measure', () =>
       page.waitForFunction('Number(document.getElementById("level").ariaValueNow) > 5', null, {
-        timeout: 5000,
+        timeout: 20_000,
       }),
     );
     await story.step('she goes to another page by mistake', () => ada.goesElsewhere());
     const told = page.locator('#transcript li');
     const interrupted = told.filter({ hasText: 'connection to your agent was interrupted' });
     await story.step('the page says what the customer was told', () =>
-      interrupted.first().waitFor({ timeout: 10_000 }),
+      interrupted.first().waitFor({ timeout: 20_000 }),
     );
     const after = page.locator('#transcript li.announcement ~ li');
     await story.step('then comfort audio', () =>
-      after.filter({ hasText: 'Comfort audio' }).first().waitFor({ timeout: 10_000 }),
+      after.filter({ hasText: 'Comfort audio' }).first().waitFor({ timeout: 20_000 }),
     );
     await story.step('she comes back to Flex', () => ada.comesBack());
     await story.step('the call is back, without a click', () => customer.notes('ended'));
@@ -69,12 +69,12 @@ export const phonePage = {
       after
         .filter({ hasText: /Agent$/ })
         .first()
-        .waitFor({ timeout: 10_000 }),
+        .waitFor({ timeout: 20_000 }),
     );
     await story.step('who hears the microphone again', () => ada.hearsMicrophone());
     const lines = page.locator('#timeline li');
     await story.step('and shows the timeline', async () => {
-      await lines.nth(4).waitFor({ timeout: 5000 });
+      await lines.nth(4).waitFor({ timeout: 20_000 });
       await page.screenshot({ path: path.join(story.folder, 'phone.png') });
     });
     await story.step('the customer hangs up', () => page.getByRole('button', { name: 'Hang up' }).click());
@@ -100,7 +100,7 @@ export const closedTab = {
     await bo.shot(story.folder, 'ringing');
     await story.step('he accepts', () => bo.accepts());
     const told = bo.page.getByText(/Ada lost the connection to this customer \d+ s ago/);
-    await story.step('and is told who dropped, and when', () => told.waitFor({ timeout: 5000 }));
+    await story.step('and is told who dropped, and when', () => told.waitFor({ timeout: 20_000 }));
     await bo.shot(story.folder, 'taken-over');
     const ended = await story.step('Bo has the customer', () => customer.notes('ended'));
     assert.equal(ended.note.outcome, 'handed-over');
@@ -112,7 +112,7 @@ export const closedTab = {
     assert.equal(taken.attributes.disconnectedWorkerName, 'Ada');
     assert.equal(taken.attributes.disconnectedTaskSid, task.taskSid);
     const since = Math.abs(Number(taken.attributes.disconnectedTime) - closed);
-    assert.ok(since < 3000, `disconnectedTime is when the tab was closed (off by ${since} ms)`);
+    assert.ok(since < 10_000, `disconnectedTime is when the tab was closed (off by ${since} ms)`);
     await story.step('the old reservation is completed', () =>
       story.twilio.becomes(
         'completed',

@@ -45,7 +45,7 @@ export class Stream {
    * @param {{within?: number, from?: number}} [options]
    * @returns {Promise<any>}
    */
-  until(what, fits, { within = 20_000, from = 0 } = {}) {
+  until(what, fits, { within = 40_000, from = 0 } = {}) {
     return new Promise((done, fail) => {
       const look = () => {
         const found = this.said.slice(from).find(fits);

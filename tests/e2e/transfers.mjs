@@ -97,7 +97,7 @@ export async function isBackBeside(
     customer.notes('ended', { from: from.timeline }),
   );
   assert.equal(ended.note.outcome, 'rejoined');
-  await story.step('the dialog goes', () => agent.dialog().waitFor({ state: 'hidden', timeout: 10_000 }));
+  await story.step('the dialog goes', () => agent.dialog().waitFor({ state: 'hidden', timeout: 20_000 }));
   const tasks = await agent.tasks();
   assert.deepEqual(
     tasks.map(({ taskSid, status }) => ({ taskSid, status })),
@@ -172,7 +172,7 @@ export const warmTransfer = {
       customer.notes('ended', { from: from.timeline }),
     );
     assert.equal(inPlace.note.outcome, 'rejoined');
-    await bo.dialog().waitFor({ state: 'hidden', timeout: 10_000 });
+    await bo.dialog().waitFor({ state: 'hidden', timeout: 20_000 });
     await story.step('the customer hears him again', () => customer.measures('Bo', BO_HZ, 20));
     await flags(cast, 1);
 
@@ -190,7 +190,7 @@ export const warmTransfer = {
       await customer.measures('Bo', BO_HZ, 20);
       await bo.hearsCustomer();
     });
-    await bo.dialog().waitFor({ state: 'hidden', timeout: 10_000 });
+    await bo.dialog().waitFor({ state: 'hidden', timeout: 20_000 });
     await ends(cast, bo);
   },
 };
@@ -275,7 +275,7 @@ export const coldTransfer = {
       customer.notes('ended', { from: from.timeline }),
     );
     assert.equal(ended.note.outcome, 'rejoined');
-    await bo.dialog().waitFor({ state: 'hidden', timeout: 10_000 });
+    await bo.dialog().waitFor({ state: 'hidden', timeout: 20_000 });
     await ends(cast, bo);
   },
 };
@@ -308,7 +308,7 @@ export const coldTransferRefused = {
       customer.notes('ended', { from: from.timeline }),
     );
     assert.equal(ended.note.outcome, 'rejoined');
-    await ada.dialog().waitFor({ state: 'hidden', timeout: 10_000 });
+    await ada.dialog().waitFor({ state: 'hidden', timeout: 20_000 });
     await ends(cast, ada);
   },
 };
@@ -361,7 +361,7 @@ export const joinCall = {
     await ada.isTheOneThat('waits');
     await story.step('and joins the call there', async () => {
       await ada.page.getByText('Demo caller').first().click();
-      await ada.page.getByTestId('join-call').click({ timeout: 10_000 });
+      await ada.page.getByTestId('join-call').click({ timeout: 20_000 });
     });
     await story.step('the old leg is closed', () =>
       story.twilio.becomes('one leg of an agent', async () => {
