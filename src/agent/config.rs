@@ -37,7 +37,7 @@ pub struct Config {
     pub first_retry: Millis,
     /// The pause grows no further than this.
     pub longest_retry: Millis,
-    /// So long a registration or a mark is worth delivering: the server forgets a call two minutes after its end.
+    /// So long a registration or a mark is worth delivering: after that the call has gone its way without it.
     pub keep_for: Millis,
     /// Pause before the first hello while the push channel is down; it doubles.
     pub first_poll: Millis,
