@@ -106,9 +106,9 @@ class Program {
 /**
  * Starts both.
  * @param {{port?: number, dir: string, latencyMs?: number, extraPlugins?: string[],
- *   flex?: import('./flex.mjs').Flex}} options `dir` holds the database and the logs, and is emptied. A demo that is not
- *   at the usual port has a directory beside it: another one may run there. `extraPlugins` are files of plugins that Flex
- *   loads beside ours.
+ *   flex?: import('./flex.mjs').Flex, settings?: Record<string, string>}} options `dir` holds the database and the logs,
+ *   and is emptied. A demo that is not at the usual port has a directory beside it: another one may run there.
+ *   `extraPlugins` are files of plugins that Flex loads beside ours, `settings` the server's by their variables.
  */
 export async function startDemo({
   port: wanted,
@@ -116,6 +116,7 @@ export async function startDemo({
   latencyMs = 80,
   extraPlugins = [],
   flex = newest,
+  settings = {},
 }) {
   const twinPort = wanted
     ? await tryPort(wanted).catch((error) => {
@@ -162,6 +163,7 @@ export async function startDemo({
       // Two agents in one browser need two origins, because Flex keeps its token in localStorage.
       REJOIN_ALLOWED_ORIGINS: `${twinUrl},http://localhost:${twinPort}`,
       DATABASE_URL: `sqlite:${path.join(dir, 'rejoin.sqlite')}`,
+      ...settings,
     },
     dir,
   );
