@@ -12,6 +12,7 @@ mod effect;
 mod event;
 mod keys;
 mod machine;
+mod names;
 mod rights;
 mod seen;
 mod task_event;

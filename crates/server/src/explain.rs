@@ -6,7 +6,6 @@ mod show;
 pub(crate) use show::time;
 
 use crate::error::Error;
-use crate::queue;
 use crate::story::Entry;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, WorkerSid};
 use rejoin_recovery::{Action, Call, Note, Phase};
@@ -210,7 +209,7 @@ async fn add(pool: &AnyPool, story: &mut Story, conference: &ConferenceSid) -> R
         let action: Action = serde_json::from_str(&row.try_get::<String, _>(1)?)?;
         let (id, ended) = (row.try_get(0)?, row.try_get::<i64, _>(3)? != 0);
         let (deadline, taken) = (millis(&row, 2)?, row.try_get(4)?);
-        let what = queue::name(&action);
+        let what = action.name();
         story.jobs.push(Job { id, conference: conference.clone(), what, deadline, ended, taken });
     }
     let row = sqlx::query("select state from calls where conference = $1")

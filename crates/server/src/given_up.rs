@@ -3,7 +3,6 @@
 
 use crate::error::Error;
 use crate::explain::time;
-use crate::queue;
 use rejoin_protocol::{ConferenceSid, Millis};
 use rejoin_recovery::Action;
 use serde::Serialize;
@@ -34,12 +33,28 @@ impl fmt::Display for GivenUp {
     }
 }
 
+/// All that are listed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Listed(pub Vec<GivenUp>);
+
+impl fmt::Display for Listed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return writeln!(f, "nothing was given up");
+        }
+        for job in &self.0 {
+            writeln!(f, "{job}")?;
+        }
+        writeln!(f, "\n`rejoin explain CF…` tells the story of a call. What to do: docs/runbook.md")
+    }
+}
+
 /// Reads it beside a server that runs, and changes nothing.
-pub async fn list(database_url: &str) -> Result<Vec<GivenUp>, Error> {
+pub async fn list(database_url: &str) -> Result<Listed, Error> {
     let pool = crate::explain::beside(database_url).await?;
     let listed = read(&pool).await;
     pool.close().await;
-    listed
+    Ok(Listed(listed?))
 }
 
 /// The latest ones, the last one first.
@@ -57,7 +72,7 @@ pub(crate) async fn read(pool: &AnyPool) -> Result<Vec<GivenUp>, Error> {
         let Ok(conference) = ConferenceSid::try_from(row.try_get::<String, _>(1)?) else { continue };
         // An action of another version has no name here, and its reason says what it was.
         let action: Result<Action, _> = serde_json::from_str(&row.try_get::<String, _>(3)?);
-        let what = action.as_ref().map_or("something", queue::name);
+        let what = action.as_ref().map_or("something", Action::name);
         listed.push(GivenUp { at, conference, job: row.try_get(2)?, what, reason: row.try_get(4)? });
     }
     Ok(listed)

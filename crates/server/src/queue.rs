@@ -191,7 +191,7 @@ async fn claim(parts: &Parts, held: impl IntoIterator<Item = JobId>, room: usize
             vec![]
         });
     let taken_up = |job: &Job| {
-        let (id, action) = (job.claim.job.0, name(&job.action).into());
+        let (id, action) = (job.claim.job.0, job.action.name().into());
         let entry = Entry::TakenUp { job: id, action, begun_before: job.begun_before };
         story::told(job, job.since, entry)
     };
@@ -238,7 +238,7 @@ async fn carry_out(parts: &Parts, job: &Job, requests: &Arc<Requests>) -> Option
         let pause = if waits { pause(backoff.max(least)).min(now.until(until)) } else { Millis(0) };
         tracing::info!(job = job.claim.job.0, conference = %job.conference, %error, pause_ms = pause.0, "repeated later");
         let mut told = requests.take(job);
-        let (id, action) = (job.claim.job.0, name(&job.action).into());
+        let (id, action) = (job.claim.job.0, job.action.name().into());
         let entry = Entry::Again { job: id, action, error: error.to_string(), pause_ms: pause.0 };
         told.push(story::told(job, now, entry));
         parts.engine.tell(told).await;
@@ -312,9 +312,9 @@ async fn request(parts: &Parts, executor: &Executor, job: &Job) -> Result<Attemp
         tracing::warn!(job = job.claim.job.0, conference = %job.conference, "not sent: this server's lease is over");
         return Ok(Attempt::Lost);
     }
-    failpoint::reach(|| format!("request for {}", name(&job.action)));
+    failpoint::reach(|| format!("request for {}", job.action.name()));
     let answer = executor.carry_out(job).await;
-    failpoint::reach(|| format!("answer to {}", name(&job.action)));
+    failpoint::reach(|| format!("answer to {}", job.action.name()));
     answer.map(Attempt::Ended)
 }
 
@@ -340,7 +340,7 @@ fn pause(backoff: Millis) -> Millis {
 }
 
 fn failed(job: &Job, error: Option<&TwilioError>) -> Outcome {
-    let what = name(&job.action);
+    let what = job.action.name();
     let reason = match error {
         Some(error) => format!("{what} did not work: {error}"),
         None => format!("{what} was not done: it came too late"),
@@ -348,36 +348,10 @@ fn failed(job: &Job, error: Option<&TwilioError>) -> Outcome {
     Outcome::Failed { reason }
 }
 
-/// What an action does, for timelines and logs.
-pub(crate) fn name(action: &Action) -> &'static str {
-    match action {
-        Action::Announce { .. } => "announcing",
-        Action::FreeCustomer { .. } => "keeping the conference when the customer leaves it",
-        Action::KeepConference { .. } => "keeping the conference when the agent leaves it",
-        Action::MarkTask { .. } => "marking the task",
-        Action::CreatePing { .. } => "creating the ping",
-        Action::EndPing { .. } => "ending the ping",
-        Action::Requeue { .. } => "sending the customer to the queue",
-        Action::CompleteReservation { .. } => "completing the old reservation",
-        Action::RemoveLeg { .. } => "removing the dead leg",
-        Action::MoveParticipant { .. } => "moving a participant",
-        Action::Unhold { .. } => "ending a hold",
-        Action::HoldCustomer { .. } => "telling the customer on hold",
-        Action::EndHold { .. } => "ending our hold of the customer",
-        Action::HoldParticipant { .. } => "holding a participant again",
-        Action::CoachInstead { .. } => "letting a supervisor coach the agent who is back",
-        Action::EndConference { .. } => "ending the conference",
-        Action::Learn { .. } => "looking up the task",
-        Action::CheckNumber { .. } => "looking up the customer's number",
-        Action::Look { .. } => "looking how the call stands",
-        Action::GiveUp { .. } => "telling the customer that it did not work",
-    }
-}
-
 /// Tells the engine. A commit that fails is tried again: the job stays open in the store until one comes through.
 async fn report(engine: &Handle, job: Job, outcome: Outcome, told: Vec<Told>) {
-    tracing::info!(job = job.claim.job.0, conference = %job.conference, what = name(&job.action), outcome = shown(&outcome), "ended");
-    let gave_up = matches!(outcome, Outcome::Failed { .. }).then(|| name(&job.action));
+    tracing::info!(job = job.claim.job.0, conference = %job.conference, what = job.action.name(), outcome = shown(&outcome), "ended");
+    let gave_up = matches!(outcome, Outcome::Failed { .. }).then(|| job.action.name());
     let event = Event::Done { conference: job.conference, action: job.action, outcome };
     let mut backoff = FIRST_PAUSE;
     loop {

@@ -151,14 +151,7 @@ fn who_is_back_through_the_queue_has_him_on_hold_again() {
                 desk.join(1, THIRD, false);
             }
             desk.modify(1, CUSTOMER, true, true);
-            desk.leave(1, ADA_LEG, LeaveReason::HungUp);
-            desk.fire(1, Timer::Grace);
-            desk.finish_all();
-            desk.hello(2, true, false);
-            desk.finish_all();
-            desk.entered_queue();
-            desk.leave(1, CUSTOMER, LeaveReason::UpdatedViaApi);
-            desk.finish_all();
+            desk.goes_through_the_queue();
             desk.restart();
             desk.register(2, agent, NEXT_LEG, 2);
             assert_eq!(holds(&mut desk), held, "only who had put him on hold");

@@ -83,14 +83,7 @@ fn a_supervisor_who_goes_away_is_missed_by_nobody() {
 fn a_coach_is_not_heard_by_the_customer_in_the_new_conference() {
     for (coaching, muted) in [(true, true), (false, false)] {
         let mut desk = supervised(coaching);
-        desk.leave(1, ADA_LEG, LeaveReason::HungUp);
-        desk.fire(1, Timer::Grace);
-        desk.finish_all();
-        desk.hello(2, true, false);
-        desk.finish_all();
-        desk.entered_queue();
-        desk.leave(1, CUSTOMER, LeaveReason::UpdatedViaApi);
-        desk.finish_all();
+        desk.goes_through_the_queue();
         desk.register(2, ADA, NEXT_LEG, 2);
         let moved = desk.take_actions();
         assert!(

@@ -108,6 +108,18 @@ impl Desk {
         desk
     }
 
+    /// Ada's leg is lost, she is back, and the customer has left for the queue, for her; all that was asked is done.
+    pub fn goes_through_the_queue(&mut self) {
+        self.leave(1, ADA_LEG, LeaveReason::HungUp);
+        self.fire(1, Timer::Grace);
+        self.finish_all();
+        self.hello(2, true, false);
+        self.finish_all();
+        self.entered_queue();
+        self.leave(1, CUSTOMER, LeaveReason::UpdatedViaApi);
+        self.finish_all();
+    }
+
     pub fn handle(&mut self, event: Event) {
         self.told.push(event.clone());
         let effects = self.machine.handle(self.now, event);

@@ -1,6 +1,7 @@
 //! An event has the same effects on the calls that it concerns as on all calls.
 
 use crate::desk::{conference, good, leg};
+use crate::told::TASK_EVENTS;
 use proptest::prelude::*;
 use rejoin_protocol::api::{Goodbye, GracefulMark, GracefulReason, Hello, Holding, Registration};
 use rejoin_protocol::{
@@ -8,7 +9,7 @@ use rejoin_protocol::{
 };
 use rejoin_recovery::{
     Action, Call, ConferenceEvent, ConferenceEventKind, Config, Effect, Event, Key, LeaveReason, Machine,
-    Outcome, ParticipantFlags, Purpose, Registered, TaskEvent, TaskEventKind, Timer,
+    Outcome, ParticipantFlags, Purpose, Registered, TaskEvent, Timer,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -128,15 +129,6 @@ fn queue_events() -> impl Strategy<Value = Event> {
 }
 
 fn task_events() -> impl Strategy<Value = Event> {
-    let kinds = vec![
-        TaskEventKind::EnteredQueue,
-        TaskEventKind::Canceled { hung_up: false },
-        TaskEventKind::Canceled { hung_up: true },
-        TaskEventKind::Accepted,
-        TaskEventKind::NotTaken,
-        TaskEventKind::TakenBack,
-        TaskEventKind::WrapUp,
-    ];
     let purposes =
         (recoveries(), prop::option::of(workers()), 0..3).prop_map(|((recovery, _), target, which)| {
             match which {
@@ -145,7 +137,7 @@ fn task_events() -> impl Strategy<Value = Event> {
                 _ => Purpose::Reconnect { recovery, target },
             }
         });
-    (rooms(), purposes, workers(), 0..40u8, prop::sample::select(kinds)).prop_map(
+    (rooms(), purposes, workers(), 0..40u8, prop::sample::select(TASK_EVENTS.to_vec())).prop_map(
         |(n, purpose, worker, id, kind)| {
             let (task, id) = (task(n), format!("EV{id}"));
             let reservation = Some(reservation(&worker, &task));
@@ -155,19 +147,7 @@ fn task_events() -> impl Strategy<Value = Event> {
 }
 
 fn timers() -> impl Strategy<Value = Event> {
-    let all = vec![
-        Timer::Grace,
-        Timer::Announce,
-        Timer::Leave,
-        Timer::Ping,
-        Timer::Rejoin,
-        Timer::Beside,
-        Timer::Orphan,
-        Timer::Learn,
-        Timer::Watch,
-        Timer::Forget,
-    ];
-    (rooms(), prop::sample::select(all))
+    (rooms(), prop::sample::select(Timer::ALL.to_vec()))
         .prop_map(|(n, timer)| Event::Timer { conference: conference(n), timer })
 }
 

@@ -183,7 +183,7 @@ fn a_customer_who_hangs_up_in_the_next_conference_has_left() {
 
 // --- what is learnt late ---
 
-fn found() -> Outcome {
+pub fn found() -> Outcome {
     Outcome::Learnt(Box::new(Registered {
         workflow: WorkflowSid::numbered(1),
         queue: None,

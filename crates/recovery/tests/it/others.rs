@@ -26,14 +26,7 @@ fn hold(who: u128) -> Action {
 
 /// The agent was lost, and has the customer again in another conference. What follows from that is still to be taken.
 fn reunited(desk: &mut Desk) {
-    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
-    desk.fire(1, Timer::Grace);
-    desk.finish_all();
-    desk.hello(2, true, false);
-    desk.finish_all();
-    desk.entered_queue();
-    desk.leave(1, CUSTOMER, LeaveReason::UpdatedViaApi);
-    desk.finish_all();
+    desk.goes_through_the_queue();
     desk.register(2, ADA, NEXT_LEG, 2);
 }
 

@@ -1,12 +1,10 @@
 //! What holds in every order of deliveries.
 
 use crate::desk::*;
-use crate::told::told;
+use crate::told::{TASK_EVENTS, told};
 use proptest::prelude::*;
 use rejoin_protocol::api::{GracefulReason, Stage};
-use rejoin_recovery::{
-    Action, ConferenceEventKind, Effect, Event, LeaveReason, Outcome, Purpose, TaskEventKind, Timer,
-};
+use rejoin_recovery::{Action, ConferenceEventKind, Effect, Event, LeaveReason, Outcome, Purpose, Timer};
 
 /// One thing that may happen next.
 #[derive(Clone, Debug)]
@@ -106,16 +104,7 @@ impl Run {
                     2 => (2, target(None)),
                     _ => (2, target(Some(rejoin_protocol::WorkerSid::numbered(ADA)))),
                 };
-                let kinds = [
-                    TaskEventKind::EnteredQueue,
-                    TaskEventKind::Canceled { hung_up: false },
-                    TaskEventKind::Canceled { hung_up: true },
-                    TaskEventKind::Accepted,
-                    TaskEventKind::NotTaken,
-                    TaskEventKind::TakenBack,
-                    TaskEventKind::WrapUp,
-                ];
-                let event = told(task, purpose, worker, kinds[kind]);
+                let event = told(task, purpose, worker, TASK_EVENTS[kind]);
                 desk.handle(event.clone());
                 self.told.push(event);
             }

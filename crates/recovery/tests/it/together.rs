@@ -445,14 +445,7 @@ fn a_supervisor_is_not_taken_for_the_leg_that_comes_back() {
 #[test]
 fn a_supervisor_follows_the_customer_and_stays_muted() {
     let mut desk = listened();
-    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
-    desk.fire(1, Timer::Grace);
-    desk.finish_all();
-    desk.hello(2, true, false);
-    desk.finish_all();
-    desk.entered_queue();
-    desk.leave(1, CUSTOMER, LeaveReason::UpdatedViaApi);
-    desk.finish_all();
+    desk.goes_through_the_queue();
     desk.register(2, ADA, NEXT_LEG, 2);
     let followed = Action::MoveParticipant {
         leg: leg(LISTENER),

@@ -19,6 +19,17 @@ fn reconnect(target: Option<u128>) -> Purpose {
     Purpose::Reconnect { recovery: recovery(), target: target.map(WorkerSid::numbered) }
 }
 
+/// All that can become of a task.
+pub const TASK_EVENTS: [TaskEventKind; 7] = [
+    TaskEventKind::EnteredQueue,
+    TaskEventKind::Canceled { hung_up: false },
+    TaskEventKind::Canceled { hung_up: true },
+    TaskEventKind::Accepted,
+    TaskEventKind::NotTaken,
+    TaskEventKind::TakenBack,
+    TaskEventKind::WrapUp,
+];
+
 /// Each kind of event of one task comes once: its id is made of both.
 pub fn told(task: u128, purpose: Purpose, worker: u128, kind: TaskEventKind) -> Event {
     Event::Task(TaskEvent {

@@ -90,7 +90,7 @@ impl Step<'_> {
     /// The timers that were due by then.
     fn handle_due(&mut self, by: Millis) {
         while let Some((conference, timer)) = self.timers.take_due(by) {
-            failpoint::reach(|| format!("due {timer:?}"));
+            failpoint::reach(|| format!("due {}", timer.name()));
             self.changes.clear_timer(conference.clone(), timer);
             self.handle(now(), &Event::Timer { conference, timer }, None);
         }

@@ -1,9 +1,8 @@
 //! What came in about a call, and what followed from it. Names, numbers, labels and attributes stay out of it.
 
-use crate::queue;
 use rejoin_protocol::api::DeliveryId;
 use rejoin_protocol::{Millis, TaskSid};
-use rejoin_recovery::{Call, ConferenceEventKind, Effect, Event, Outcome, Timer};
+use rejoin_recovery::{Call, ConferenceEventKind, Effect, Event, Outcome, TaskEventKind, Timer};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -91,7 +90,7 @@ impl Input {
 pub(crate) fn then(effect: &Effect, call: &Call) -> Option<Then> {
     match effect {
         Effect::Act { conference, action, deadline } if *conference == call.conference => {
-            Some(Then::Job { action: queue::name(action).into(), deadline: *deadline })
+            Some(Then::Job { action: action.name().into(), deadline: *deadline })
         }
         Effect::SetTimer { conference, timer, at } if *conference == call.conference => {
             Some(Then::Timer { timer: *timer, at: *at })
@@ -111,9 +110,9 @@ pub(crate) fn then(effect: &Effect, call: &Call) -> Option<Then> {
 }
 
 fn input(event: &Event, task: &TaskSid) -> Input {
-    let of = |from, kind: &str, id: Option<String>, about: Value| Input {
+    let of = |from, id: Option<String>, about: Value| Input {
         from,
-        kind: kind.to_owned(),
+        kind: event.name().to_owned(),
         id,
         about: fields(about),
         then: vec![],
@@ -121,25 +120,19 @@ fn input(event: &Event, task: &TaskSid) -> Input {
     let delivery = |id: &Option<DeliveryId>| id.as_ref().map(plain);
     match event {
         Event::Conference(event) => {
-            let (kind, about) = match &event.kind {
-                ConferenceEventKind::Start => ("conference-start", Value::Null),
-                ConferenceEventKind::End => ("conference-end", Value::Null),
-                ConferenceEventKind::Join { leg, flags } => {
-                    ("participant-join", json!({"leg": leg, "flags": flags}))
+            let about = match &event.kind {
+                ConferenceEventKind::Join { leg, flags } | ConferenceEventKind::Modify { leg, flags } => {
+                    json!({"leg": leg, "flags": flags})
                 }
-                ConferenceEventKind::Leave { leg, reason } => {
-                    ("participant-leave", json!({"leg": leg, "reason": reason}))
-                }
-                ConferenceEventKind::Modify { leg, flags } => {
-                    ("participant-modify", json!({"leg": leg, "flags": flags}))
-                }
-                ConferenceEventKind::AnnouncementEnd => ("announcement-end", Value::Null),
+                ConferenceEventKind::Leave { leg, reason } => json!({"leg": leg, "reason": reason}),
+                ConferenceEventKind::Start
+                | ConferenceEventKind::End
+                | ConferenceEventKind::AnnouncementEnd => Value::Null,
             };
-            of(Source::Callback, kind, Some(format!("#{}", event.sequence)), about)
+            of(Source::Callback, Some(format!("#{}", event.sequence)), about)
         }
         Event::Registered { worker, registration } => of(
             Source::Plugin,
-            "registration",
             delivery(&registration.id),
             json!({
                 "worker": worker, "epoch": registration.epoch, "leg": registration.worker_leg,
@@ -149,7 +142,6 @@ fn input(event: &Event, task: &TaskSid) -> Input {
         ),
         Event::Graceful { worker, mark } => of(
             Source::Plugin,
-            "on-purpose",
             delivery(&mark.id),
             json!({"worker": worker, "reservation": mark.reservation, "reason": mark.reason}),
         ),
@@ -157,33 +149,35 @@ fn input(event: &Event, task: &TaskSid) -> Input {
             let holding = hello.holdings.iter().find(|holding| &holding.task == task);
             let older = older_page_connected.then_some(true);
             let about = json!({"worker": worker, "holding": holding, "olderPageConnected": older});
-            of(Source::Plugin, "hello", Some(format!("epoch {}", hello.epoch)), about)
+            of(Source::Plugin, Some(format!("epoch {}", hello.epoch)), about)
         }
         Event::Goodbye { worker, goodbye } => {
-            of(Source::Plugin, "goodbye", Some(format!("epoch {}", goodbye.epoch)), json!({"worker": worker}))
+            of(Source::Plugin, Some(format!("epoch {}", goodbye.epoch)), json!({"worker": worker}))
         }
         Event::EnteredQueue { recovery, customer } => {
-            of(Source::Document, "waiting-music", None, json!({"recovery": recovery, "customer": customer}))
+            of(Source::Document, None, json!({"recovery": recovery, "customer": customer}))
         }
         Event::LeftQueue { recovery, customer, bridged, hung_up } => of(
             Source::Document,
-            "after-the-queue",
             None,
             json!({"recovery": recovery, "customer": customer, "bridged": bridged, "hungUp": hung_up}),
         ),
-        Event::Released { customer } => {
-            of(Source::Document, "after-the-conference", None, json!({"customer": customer}))
+        Event::Released { customer } => of(Source::Document, None, json!({"customer": customer})),
+        Event::Task(event) => {
+            let hung_up = match event.kind {
+                TaskEventKind::Canceled { hung_up } => Some(hung_up),
+                _ => None,
+            };
+            of(
+                Source::EventStream,
+                Some(event.id.clone()),
+                json!({
+                    "hungUp": hung_up, "task": event.task, "worker": event.worker, "reservation": event.reservation,
+                    "recovery": event.purpose.recovery(),
+                }),
+            )
         }
-        Event::Task(event) => of(
-            Source::EventStream,
-            "task",
-            Some(event.id.clone()),
-            json!({
-                "event": event.kind, "task": event.task, "worker": event.worker, "reservation": event.reservation,
-                "recovery": event.purpose.recovery(),
-            }),
-        ),
-        Event::Done { conference: _, action, outcome } => {
+        Event::Done { conference: _, action: _, outcome } => {
             let (outcome, found) = match outcome {
                 Outcome::Ok | Outcome::TaskRead { attributes: _ } => ("done", Value::Null),
                 Outcome::PingCreated(task) => ("done", json!({"task": task})),
@@ -201,9 +195,9 @@ fn input(event: &Event, task: &TaskSid) -> Input {
                 Outcome::Overtaken => ("overtaken", Value::Null),
                 Outcome::Failed { reason } => ("failed", json!({"why": reason})),
             };
-            of(Source::Job, queue::name(action), None, json!({"outcome": outcome, "found": found}))
+            of(Source::Job, None, json!({"outcome": outcome, "found": found}))
         }
-        Event::Timer { conference: _, timer } => of(Source::Timer, &plain(timer), None, Value::Null),
+        Event::Timer { .. } => of(Source::Timer, None, Value::Null),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Entry, Told};
 use crate::engine;
-use crate::queue::{self, Job};
+use crate::queue::Job;
 use rejoin_protocol::Millis;
 use rejoin_twilio::{Asked, Witness};
 use std::sync::{Mutex, PoisonError};
@@ -25,7 +25,7 @@ impl Requests {
         let told = |(at, asked): (Millis, Asked)| {
             let entry = Entry::Asked {
                 job: job.claim.job.0,
-                action: queue::name(&job.action).into(),
+                action: job.action.name().into(),
                 request: asked.what,
                 status: asked.status,
                 code: asked.code,

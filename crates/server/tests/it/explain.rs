@@ -76,7 +76,8 @@ async fn the_story_of_a_recovery_is_told_from_the_store() {
     {
         let output = explain(world.folder.path(), arguments);
         assert!(!output.status.success());
-        assert!(String::from_utf8_lossy(&output.stderr).contains(wanted));
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(told.contains(wanted) && !told.contains('\x1b'), "{told:?}");
     }
     let empty = tempfile::tempdir().unwrap();
     assert!(!explain(empty.path(), &[&leg]).status.success());
@@ -99,12 +100,7 @@ async fn together_again(desk: &Desk) {
         ];
         assert_eq!(desk.signed("/webhooks/conference", &params).await.status(), 204);
     }
-    let registration = json!({
-        "epoch": 2, "task": task, "reservation": rejoin_protocol::ReservationSid::numbered(2),
-        "workflow": workflow(), "conference": room, "workerLeg": leg, "customerLeg": customer(),
-        "workerName": "Ada",
-    });
-    assert_eq!(desk.plugin("/v1/calls", "ada", registration).await.status(), 204);
+    desk.register_again(&leg).await;
 }
 
 /// Waits until a customer who was sent to the queue would be sent once more, and kills the server: its request had its

@@ -22,16 +22,7 @@ async fn until_closed(stream: &mut TcpStream) -> String {
 }
 
 fn leave() -> (String, String) {
-    let params: Vec<(String, String)> = [
-        ("StatusCallbackEvent", "participant-leave"),
-        ("ConferenceSid", conference().as_str()),
-        ("FriendlyName", task().as_str()),
-        ("SequenceNumber", "3"),
-        ("CallSid", ada_leg().as_str()),
-        ("ReasonParticipantLeft", "participant_hung_up"),
-    ]
-    .map(|(key, value)| (key.to_owned(), value.to_owned()))
-    .to_vec();
+    let params = ada_left();
     let signature = signature::sign(AUTH_TOKEN, &format!("{PUBLIC}/webhooks/conference"), &params);
     let body: Vec<String> = params.iter().map(|(key, value)| format!("{key}={value}")).collect();
     (body.join("&"), signature)

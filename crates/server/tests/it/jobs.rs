@@ -1,7 +1,7 @@
 //! How jobs are carried out when Twilio does not simply say yes.
 
 use crate::support::*;
-use rejoin_protocol::{CallSid, ConferenceSid, ReservationSid, TaskSid};
+use rejoin_protocol::{CallSid, ConferenceSid, TaskSid};
 use serde_json::{Value, json};
 
 /// How a customer who is alone is told.
@@ -268,12 +268,7 @@ async fn who_has_followed_the_customer_already_is_not_moved_again() {
     world.twilio.wait_for("POST Tasks", 1).await;
     world.desk.hello(2).await;
     world.twilio.wait_for(&format!("POST Calls/{}.json", customer()), 1).await;
-    let registration = json!({
-        "epoch": 2, "task": TaskSid::numbered(2), "reservation": ReservationSid::numbered(2),
-        "workflow": workflow(), "conference": ConferenceSid::numbered(2), "workerLeg": CallSid::numbered(0xb),
-        "customerLeg": customer(), "workerName": "Ada",
-    });
-    assert_eq!(world.desk.plugin("/v1/calls", "ada", registration).await.status(), 204);
+    world.desk.register_again(&CallSid::numbered(0xb)).await;
     world.twilio.wait_for(&follow, 1).await;
     wait_until_closed(&world, "MoveParticipant").await;
     assert_eq!((world.twilio.asked(&follow).len(), world.twilio.asked(&look).len()), (1, 1));
@@ -299,12 +294,7 @@ async fn a_third_party_follows_with_label_and_flags_and_is_on_hold_again() {
     world.twilio.wait_for("POST Tasks", 1).await;
     world.desk.hello(2).await;
     world.twilio.wait_for(&format!("POST Calls/{}.json", customer()), 1).await;
-    let registration = json!({
-        "epoch": 2, "task": TaskSid::numbered(2), "reservation": ReservationSid::numbered(2),
-        "workflow": workflow(), "conference": ConferenceSid::numbered(2), "workerLeg": CallSid::numbered(0xb),
-        "customerLeg": customer(), "workerName": "Ada",
-    });
-    assert_eq!(world.desk.plugin("/v1/calls", "ada", registration).await.status(), 204);
+    world.desk.register_again(&CallSid::numbered(0xb)).await;
     let moved = world.twilio.wait_for(&format!("POST Calls/{third}.json"), 1).await;
     let url = moved[0].param("Url").expect("an address");
     assert_eq!(moved[0].param("FallbackUrl"), Some(url), "asked once more when it does not work");

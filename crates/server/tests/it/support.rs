@@ -44,6 +44,19 @@ pub(crate) fn ada() -> WorkerSid {
 pub(crate) fn reservation() -> ReservationSid {
     ReservationSid::numbered(1)
 }
+/// Ada's leg has gone: the form of the callback, not signed.
+pub(crate) fn ada_left() -> Vec<(String, String)> {
+    [
+        ("StatusCallbackEvent", "participant-leave"),
+        ("ConferenceSid", conference().as_str()),
+        ("FriendlyName", task().as_str()),
+        ("SequenceNumber", "3"),
+        ("CallSid", ada_leg().as_str()),
+        ("ReasonParticipantLeft", "participant_hung_up"),
+    ]
+    .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    .to_vec()
+}
 pub(crate) fn workflow() -> WorkflowSid {
     WorkflowSid::numbered(1)
 }
@@ -356,6 +369,16 @@ impl Desk {
         let body = json!({
             "epoch": 1, "task": task(), "reservation": reservation(), "workflow": workflow(),
             "conference": conference(), "workerLeg": ada_leg(), "customerLeg": customer(), "workerName": "Ada",
+        });
+        assert_eq!(self.plugin("/v1/calls", "ada", body).await.status(), 204);
+    }
+
+    /// Ada's next page has her call with the same customer: task, reservation and conference are the second ones.
+    pub(crate) async fn register_again(&self, leg: &CallSid) {
+        let body = json!({
+            "epoch": 2, "task": TaskSid::numbered(2), "reservation": ReservationSid::numbered(2),
+            "workflow": workflow(), "conference": ConferenceSid::numbered(2), "workerLeg": leg,
+            "customerLeg": customer(), "workerName": "Ada",
         });
         assert_eq!(self.plugin("/v1/calls", "ada", body).await.status(), 204);
     }

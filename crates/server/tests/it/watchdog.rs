@@ -2,7 +2,8 @@
 
 use crate::floor::Floor;
 use crate::support::*;
-use serde_json::json;
+use rejoin_protocol::CallSid;
+use serde_json::{Value, json};
 
 /// A floor whose server asks soon when it hears nothing.
 async fn watchful() -> Floor {
@@ -13,31 +14,29 @@ async fn watchful() -> Floor {
     .await
 }
 
-#[tokio::test]
-async fn a_lost_agent_is_noticed_although_the_leave_is_never_told() {
+/// Ada is lost while these callbacks are kept back, and has the customer again.
+async fn untold(faults: Value) -> (Floor, CallSid) {
     let floor = watchful().await;
     let talk = floor.talk().await;
-    floor.faults(json!({"callbacks": [{"event": "participant-leave"}]}));
+    floor.faults(faults);
     floor.lose(&talk);
-    floor.noted(&talk.customer, "looked-up").await;
     floor.noted(&talk.customer, "holding-the-line").await;
     floor.back(&talk).await;
     floor.together(&talk.customer, Some(&talk)).await;
     assert_eq!(floor.ended(&talk.customer).await, "rejoined");
     floor.nothing_was_doubled();
+    (floor, talk.customer)
+}
+
+#[tokio::test]
+async fn a_lost_agent_is_noticed_although_the_leave_is_never_told() {
+    let (floor, customer) = untold(json!({"callbacks": [{"event": "participant-leave"}]})).await;
+    floor.noted(&customer, "looked-up").await;
 }
 
 #[tokio::test]
 async fn without_a_single_callback_the_agent_has_the_customer_again() {
-    let floor = watchful().await;
-    let talk = floor.talk().await;
-    floor.faults(json!({"callbacks": [{}]}));
-    floor.lose(&talk);
-    floor.noted(&talk.customer, "holding-the-line").await;
-    floor.back(&talk).await;
-    floor.together(&talk.customer, Some(&talk)).await;
-    assert_eq!(floor.ended(&talk.customer).await, "rejoined");
-    floor.nothing_was_doubled();
+    untold(json!({"callbacks": [{}]})).await;
 }
 
 #[tokio::test]
@@ -72,7 +71,7 @@ async fn a_customer_whose_task_is_canceled_hears_so_instead_of_music_for_ever() 
 #[tokio::test]
 async fn an_agent_whose_page_falls_silent_keeps_leg_and_customer() {
     let twilio = Twilio::start().await;
-    let both = |leg: &rejoin_protocol::CallSid| {
+    let both = |leg: &CallSid| {
         json!({
             "call_sid": leg, "hold": false, "muted": false, "end_conference_on_exit": false,
         })

@@ -9,16 +9,7 @@ async fn a_request_that_twilio_did_not_sign_changes_nothing() {
     let desk = &world.desk;
     desk.talking().await;
     let url = format!("{}/webhooks/conference", desk.address);
-    let params: Vec<(String, String)> = [
-        ("StatusCallbackEvent", "participant-leave"),
-        ("ConferenceSid", conference().as_str()),
-        ("FriendlyName", task().as_str()),
-        ("SequenceNumber", "3"),
-        ("CallSid", ada_leg().as_str()),
-        ("ReasonParticipantLeft", "participant_hung_up"),
-    ]
-    .map(|(key, value)| (key.to_owned(), value.to_owned()))
-    .to_vec();
+    let params = ada_left();
     let right = signature::sign(AUTH_TOKEN, &format!("{PUBLIC}/webhooks/conference"), &params);
     let of_others = signature::sign("another token", &format!("{PUBLIC}/webhooks/conference"), &params);
     let other_url = signature::sign(AUTH_TOKEN, &url, &params);

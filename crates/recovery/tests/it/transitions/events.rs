@@ -2,12 +2,13 @@
 
 use super::states::{BO_LEG, State};
 use crate::desk::*;
+use crate::late::found;
 use crate::told::told;
 use rejoin_protocol::api::GracefulReason;
-use rejoin_protocol::{ReservationSid, TaskSid, WorkerSid, WorkflowSid};
+use rejoin_protocol::{ReservationSid, TaskSid, WorkerSid};
 use rejoin_recovery::{
     Action, Announcement, ConferenceEventKind, Event, LeaveReason, Outcome, Purpose, Reconnect,
-    ReconnectState, Registered, Seen, TaskEventKind, Timer,
+    ReconnectState, Seen, TaskEventKind, Timer,
 };
 
 /// A leg of which nothing is known.
@@ -315,18 +316,6 @@ fn keep() -> Action {
 
 fn learn() -> Action {
     Action::Learn { task: TaskSid::numbered(1) }
-}
-
-fn found() -> Outcome {
-    Outcome::Learnt(Box::new(Registered {
-        workflow: WorkflowSid::numbered(1),
-        queue: None,
-        customer_leg: Some(leg(CUSTOMER)),
-        worker_leg: Some(leg(ADA_LEG)),
-        reservation: Some(ReservationSid::numbered(1)),
-        worker: Some((WorkerSid::numbered(ADA), "Ada".into())),
-        attributes: "{}".into(),
-    }))
 }
 
 fn look() -> Action {

@@ -1,18 +1,18 @@
 //! `rejoin`: see `--help`.
 
+mod asked;
 mod check;
 mod demo;
 mod explain;
-mod given_up;
 mod logs;
 mod migrate;
-mod report;
 mod serve;
 mod settings;
 mod signals;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use rejoin_server::config::{LogFormat, Logs, document};
+use rejoin_server::{given_up, report};
 use std::process::ExitCode;
 
 /// Puts Twilio Flex agents back on the calls that their browser was lost from.
@@ -45,9 +45,9 @@ enum Command {
     /// Tells the story of a recovery from the store: what was decided and when, what was wanted of Twilio, how it stands.
     Explain(explain::Options),
     /// Tells how recoveries have ended, by day: how many, in what way, how long they took.
-    Report(report::Options),
+    Report(asked::Asked),
     /// Lists what was wanted of Twilio and given up, the last one first: refused for good, or too late.
-    GivenUp(given_up::Options),
+    GivenUp(asked::Asked),
     /// Tells what settings count, where each comes from, what is wrong and what that means. Touches nothing.
     CheckConfig(Box<check::Options>),
     /// Prints rejoin.default.toml: every setting with its default, its environment variable and what it means.
@@ -90,8 +90,10 @@ fn main() -> ExitCode {
             run(&plain, async { migrate::run(&options).await.map_err(|error| error.to_string()) })
         }
         Command::Explain(options) => run(&plain, explain::run(&options)),
-        Command::Report(options) => run(&plain, report::run(&options)),
-        Command::GivenUp(options) => run(&plain, given_up::run(&options)),
+        Command::Report(options) => run(&plain, async { options.print(report::report(options.url()).await) }),
+        Command::GivenUp(options) => {
+            run(&plain, async { options.print(given_up::list(options.url()).await) })
+        }
         Command::CheckConfig(options) => check::run(&options, &matches, &layered),
         Command::Defaults => {
             print!("{}", document::toml());
