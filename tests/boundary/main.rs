@@ -235,6 +235,20 @@ fn what_is_told_is_what_the_server_reads() {
     assert!(read.is_ok_and(|read| read == bare));
 }
 
+/// One of each kind that the fuzz target has come upon.
+#[test]
+fn what_fuzzing_has_found_is_answered_too() {
+    let found = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/found/boundary");
+    let mut files: Vec<_> =
+        std::fs::read_dir(found).expect("a folder").map(|file| file.expect("a file").path()).collect();
+    files.sort();
+    assert!(!files.is_empty());
+    for file in files {
+        let bytes = std::fs::read(&file).expect("bytes");
+        assert!(std::panic::catch_unwind(|| play(&bytes)).is_ok(), "{}", file.display());
+    }
+}
+
 proptest! {
     // Always the same stories: new ones are what the fuzz target is for.
     #![proptest_config(ProptestConfig { cases: 1000, rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]

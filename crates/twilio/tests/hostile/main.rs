@@ -75,3 +75,19 @@ fn whatever_comes_in_nothing_breaks() {
         }
     }
 }
+
+/// One of each kind that the fuzz targets have come upon.
+#[test]
+fn what_fuzzing_has_found_breaks_nothing() {
+    for (name, input) in inputs::ALL {
+        let found = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/found").join(name);
+        let mut files: Vec<_> =
+            std::fs::read_dir(found).unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        assert!(!files.is_empty(), "{name} has none");
+        for file in files {
+            let bytes = std::fs::read(&file).unwrap();
+            assert!(std::panic::catch_unwind(|| input(&bytes)).is_ok(), "{name} breaks: {}", file.display());
+        }
+    }
+}
