@@ -40,8 +40,7 @@ pub async fn measure(options: &Options, name: &str, database: &Database) -> Outc
         let back = Instant::now();
         connection.tell(&call.hello()).await?;
         let customer = format!("POST Calls/{}", call.customer());
-        let sent =
-            twilio.wait_for(before, |asked| asked.what == customer && asked.has("Url", "/twiml/requeue/"));
+        let sent = twilio.wait_for(before, |asked| asked.what == customer && asked.has("Twiml", "<Enqueue"));
         let sent = sent.await?;
         queued.push(trips(sent.at.saturating_duration_since(back)));
     }

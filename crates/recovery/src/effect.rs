@@ -167,7 +167,7 @@ pub enum Action {
         /// The ping's task.
         task: TaskSid,
     },
-    /// `POST Calls/{CA}` with `Url`: the customer goes into the queue. Once per recovery and target. When others stay
+    /// `POST Calls/{CA}` with a document: the customer goes into the queue. Once per recovery and target. When others stay
     /// behind for whom the call must not end with that, `POST Participants/{customer}` comes first: `Hold=false`,
     /// `EndConferenceOnExit=false`.
     Requeue {
@@ -197,7 +197,7 @@ pub enum Action {
         /// The dead leg.
         leg: CallSid,
     },
-    /// `POST Calls/{CA}` with `Url`: somebody else who was on the call follows into the new conference. Once per leg.
+    /// `POST Calls/{CA}` with a document: somebody else who was on the call follows into the new conference. Once per leg.
     MoveParticipant {
         /// Who.
         leg: CallSid,

@@ -5,9 +5,11 @@ mod see;
 use crate::allowed::{self, Number};
 use crate::config::Config;
 use crate::queue::Job;
+use crate::way::Way;
 use rejoin_protocol::attributes as names;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid};
-use rejoin_recovery::{Action, Announcement, Outcome, Registered};
+use rejoin_recovery::{Action, Announcement, Call, Machine, Outcome, Registered};
+use rejoin_twilio::twiml::{Conference, Document, INLINE_LIMIT};
 use rejoin_twilio::{Client, Error, Gate, NewTask, ParticipantChange, TaskEnd, Witness, encoded};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -42,8 +44,9 @@ impl Executor {
         Self { client: self.client.seen_by(witness), config: Arc::clone(&self.config) }
     }
 
-    /// Carries it out once. Errors are about Twilio; what they mean for the job is decided by the queue.
-    pub async fn carry_out(&self, job: &Job) -> Result<Outcome, Error> {
+    /// Carries it out once. `call`: how it stands, if that was looked up. Errors are about Twilio; what they mean for the
+    /// job is decided by the queue.
+    pub async fn carry_out(&self, job: &Job, call: Option<Call>) -> Result<Outcome, Error> {
         match &job.action {
             Action::Announce { conference, what } => {
                 let url = match (what, &job.recovery) {
@@ -87,13 +90,14 @@ impl Executor {
                 Ok(Outcome::PingCreated(self.client.create_task(&ping).await?.sid))
             }
             Action::EndPing { task } => self.end_ping(task).await,
-            Action::Requeue { recovery, customer, conference, target: _, free } => {
+            Action::Requeue { recovery, customer, conference, target, free } => {
                 if *free {
                     self.free(conference, customer).await?;
                 }
                 let url = self.config.public(&format!("/twiml/requeue/{recovery}"));
                 let fallback = self.config.public(&format!("/twiml/fallback/{recovery}"));
-                self.redirect(customer, &url, &fallback).await
+                let document = call.and_then(|call| self.queueing(call, recovery, target.as_ref()));
+                self.redirect(customer, document, &url, &fallback).await
             }
             Action::CompleteReservation { task, reservation } => self.complete(task, reservation).await,
             Action::RemoveLeg { conference, leg } => {
@@ -106,12 +110,13 @@ impl Executor {
                     self.unhold(&job.conference, leg).await?;
                     self.stay(&job.conference, leg).await?;
                 }
+                let document = follow(&self.config, into, *muted, *end_on_exit, label.as_deref());
                 let (muted, end) = (muted.to_string(), end_on_exit.to_string());
                 let mut query = vec![("muted", muted.as_str()), ("end", end.as_str())];
                 query.extend(label.as_deref().map(|label| ("label", label)));
                 let url = self.config.public(&format!("/twiml/move/{into}?{}", encoded(&query)));
                 // Asked once more when it does not work: it needs no database.
-                self.redirect(leg, &url, &url).await
+                self.redirect(leg, Some(document), &url, &url).await
             }
             Action::Unhold { conference, leg } | Action::EndHold { conference, customer: leg } => {
                 self.unhold(conference, leg).await.map(ok)
@@ -146,7 +151,7 @@ impl Executor {
             }
             Action::GiveUp { recovery, customer } => {
                 let url = self.config.public(&format!("/twiml/lost/{recovery}"));
-                self.redirect(customer, &url, &url).await
+                self.redirect(customer, None, &url, &url).await
             }
         }
     }
@@ -279,12 +284,40 @@ impl Executor {
         }
     }
 
-    async fn redirect(&self, leg: &CallSid, url: &str, fallback: &str) -> Result<Outcome, Error> {
-        match self.client.redirect_call(leg, url, Some(fallback)).await {
+    /// Gives a leg another document. One that goes along with the request is best: a leg whose document is asked for is in
+    /// no conference and no queue meanwhile, and is hung up on if this server dies then. What is too long for that, or is
+    /// refused, is asked for.
+    async fn redirect(
+        &self,
+        leg: &CallSid,
+        document: Option<Document>,
+        url: &str,
+        fallback: &str,
+    ) -> Result<Outcome, Error> {
+        let inline = document.map(Document::finish).filter(|text| text.chars().count() <= INLINE_LIMIT);
+        let sent = match inline {
+            Some(text) => self.client.redirect_call_inline(leg, &text).await,
+            None => self.client.redirect_call(leg, url, Some(fallback)).await,
+        };
+        let sent = match sent {
+            Err(Error::Refused { status, code }) if code != CALL_NOT_IN_PROGRESS => {
+                tracing::warn!(status, code, "a document was refused; Twilio is to ask for it");
+                self.client.redirect_call(leg, url, Some(fallback)).await
+            }
+            sent => sent,
+        };
+        match sent {
             Ok(()) => Ok(Outcome::Ok),
             Err(Error::Refused { code: CALL_NOT_IN_PROGRESS, .. }) => Ok(Outcome::Gone),
             Err(error) => Err(error),
         }
+    }
+
+    /// The document that sends a customer into the queue.
+    fn queueing(&self, call: Call, recovery: &RecoveryId, target: Option<&WorkerSid>) -> Option<Document> {
+        let machine = Machine::new(self.config.policies(), [call]);
+        let way = Way::of(&self.config, &machine, machine.recovering(recovery)?, target)?;
+        Some(way.enqueued(&self.config, Document::new(), recovery))
     }
 
     async fn complete(&self, task: &TaskSid, reservation: &ReservationSid) -> Result<Outcome, Error> {
@@ -376,6 +409,18 @@ impl Executor {
         }
         Ok(Some(Outcome::Ok))
     }
+}
+
+/// The document by which a leg follows into a conference, with its flags and label.
+pub(crate) fn follow(
+    config: &Config,
+    name: &TaskSid,
+    muted: bool,
+    end_on_exit: bool,
+    label: Option<&str>,
+) -> Document {
+    let status_callback = &config.public("/webhooks/conference");
+    Document::new().conference(&Conference { name, muted, end_on_exit, label, status_callback })
 }
 
 /// A leg of a call, as a task's attributes name it.

@@ -1,18 +1,76 @@
-//! Says again and again that this server runs. When nobody hears it any more, others take its jobs.
+//! Says again and again that this server runs, and keeps it from sending what may be another one's: when nobody hears it
+//! any more, others take its jobs.
 
-use crate::store::{LEASE, Store};
+use crate::pace::Turns;
+use crate::queue::Job;
+use crate::store::{Claim, LEASE, Store, Tenure};
 use rejoin_protocol::Millis;
+use rejoin_twilio::{Family, Gate, Passing};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// So often, that two in a row may be lost.
 const EVERY: Millis = Millis(LEASE.0 / 4);
+/// So long the store is waited for when it is asked whether a job is still ours.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(1);
 
-/// Runs until the task is aborted.
-pub(crate) async fn run(store: Store) {
+/// Runs until the task is aborted. What may be sent to Twilio is shared with the others that run.
+pub(crate) async fn run(store: Store, turns: Turns) {
     loop {
+        match store.servers().await {
+            Ok(servers) => turns.share(servers),
+            Err(error) => tracing::warn!(%error, "it cannot be read how many servers run"),
+        }
         tokio::time::sleep(Duration::from_millis(EVERY.0)).await;
         if let Err(error) = store.renew().await {
             tracing::warn!(%error, "the database does not hear that this server runs");
         }
+    }
+}
+
+/// Lets the requests of a job out, each in its turn, as long as the job is ours.
+#[derive(Debug)]
+pub(crate) struct Ours {
+    turns: Arc<dyn Gate>,
+    store: Store,
+    claim: Claim,
+    /// The lease under which it was ours when that was last known.
+    tenure: Mutex<Tenure>,
+}
+
+impl Ours {
+    pub(crate) fn new(turns: Arc<dyn Gate>, store: Store, job: &Job) -> Self {
+        Self { turns, store, claim: job.claim, tenure: Mutex::new(job.tenure) }
+    }
+
+    async fn is_ours(&self) -> bool {
+        let Some(leased) = self.store.leased() else { return false };
+        if *self.tenure.lock().unwrap_or_else(PoisonError::into_inner) == leased {
+            return true;
+        }
+        // The lease had ended: this server stood still, or the database was away. Who has the job now?
+        let asked = tokio::time::timeout(ANSWERED_WITHIN, self.store.call_of(self.claim)).await;
+        let is_ours = matches!(asked, Ok(Ok(Some(_)))) && self.store.leased() == Some(leased);
+        if is_ours {
+            *self.tenure.lock().unwrap_or_else(PoisonError::into_inner) = leased;
+        }
+        is_ours
+    }
+}
+
+impl Gate for Ours {
+    fn pass(&self, family: Family) -> Passing<'_> {
+        Box::pin(async move {
+            let turn = self.turns.pass(family).await?;
+            // Asked last: whoever stands still stands still anywhere.
+            if self.is_ours().await {
+                return Some(turn);
+            }
+            tracing::warn!(
+                job = self.claim.job.0,
+                "not sent: this server's lease is over, or the job is another one's"
+            );
+            None
+        })
     }
 }

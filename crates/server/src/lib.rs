@@ -39,6 +39,7 @@ pub mod story;
 pub mod texts;
 mod timers;
 mod upkeep;
+mod way;
 
 pub use config::Config;
 pub use error::Error;

@@ -12,9 +12,10 @@ use crate::error::Error;
 use crate::execute::Executor;
 use crate::failpoint;
 use crate::figures;
+use crate::lease::Ours;
 use crate::pace::Turns;
 use crate::retry::{self, Cure};
-use crate::store::{Claim, JobId, Store, StoredJob};
+use crate::store::{Claim, JobId, Store, StoredJob, Tenure};
 use crate::story::{self, Entry, Requests, Told};
 use rejoin_protocol::{ConferenceSid, Millis, RecoveryId};
 use rejoin_recovery::{Action, Call, Event, Key, Machine, Outcome, Policies};
@@ -63,16 +64,18 @@ pub struct Job {
     pub recovery: Option<(RecoveryId, Millis)>,
     /// Since when it is in the queue (point in time).
     pub since: Millis,
+    /// Under which lease of this server it was taken.
+    pub(crate) tenure: Tenure,
 }
 
 impl Job {
     /// A job, with what it needs to know of its call.
     pub(crate) fn new(call: Option<&Call>, job: StoredJob) -> Self {
         let begun_before = job.begun_before();
-        let StoredJob { claim, conference, action, deadline } = job;
+        let StoredJob { claim, conference, action, deadline, tenure } = job;
         let recovery = call.and_then(|call| call.recovery.as_ref());
         let recovery = recovery.map(|recovery| (recovery.id.clone(), recovery.lost_at));
-        Self { claim, conference, action, deadline, begun_before, recovery, since: engine::now() }
+        Self { claim, conference, action, deadline, begun_before, recovery, since: engine::now(), tenure }
     }
 }
 
@@ -209,7 +212,7 @@ async fn carry_out(parts: &Parts, job: &Job, requests: &Arc<Requests>) -> Option
         let error = match attempt(parts, job, begun, &mut may_have_acted, requests).await {
             Ok(Attempt::Ended(outcome)) => return Some(outcome),
             Ok(Attempt::TooLate) => return Some(failed(job, last.as_ref())),
-            Ok(Attempt::Lost) => return None,
+            Ok(Attempt::Lost) | Err(TwilioError::Withheld) => return None,
             Err(error) => error,
         };
         let (least, patient, alarm) = match retry::cure(&job.action, &error) {
@@ -271,7 +274,8 @@ enum Attempt {
 
 /// Is a job still to be done?
 enum Wanted {
-    Yes,
+    /// As far as is known. With its call, if that could be looked up.
+    Yes(Option<Box<Call>>),
     /// What it was for has been overtaken.
     No,
     /// Not by us: somebody else has it.
@@ -286,7 +290,8 @@ async fn attempt(
     may_have_acted: &mut bool,
     requests: &Arc<Requests>,
 ) -> Result<Attempt, TwilioError> {
-    let executor = parts.executor.through(parts.turns.of_job(job, *may_have_acted).await);
+    let turns = parts.turns.of_job(job, *may_have_acted).await;
+    let executor = parts.executor.through(Arc::new(Ours::new(turns, parts.store.clone(), job)));
     let executor = executor.seen_by(Arc::clone(requests) as Arc<_>);
     if *may_have_acted {
         if let Some(outcome) = executor.look(job).await? {
@@ -297,23 +302,21 @@ async fn attempt(
     if begun && engine::now() >= job.deadline {
         return Ok(Attempt::TooLate);
     }
-    if !begun && job.since.until(engine::now()) < FRESH {
-        return request(parts, &executor, job).await; // it was wanted a moment ago
+    let is_fresh = !begun && job.since.until(engine::now()) < FRESH;
+    // What sends a customer into the queue is made of his call.
+    if is_fresh && !matches!(job.action, Action::Requeue { .. }) {
+        return request(&executor, job, None).await; // it was wanted a moment ago
     }
     match is_wanted(parts, job).await {
-        Wanted::Yes => request(parts, &executor, job).await,
+        Wanted::Yes(call) => request(&executor, job, call.map(|call| *call)).await,
         Wanted::No => Ok(Attempt::Ended(Outcome::Overtaken)),
         Wanted::Lost => Ok(Attempt::Lost),
     }
 }
 
-async fn request(parts: &Parts, executor: &Executor, job: &Job) -> Result<Attempt, TwilioError> {
-    if !parts.store.is_leased() {
-        tracing::warn!(job = job.claim.job.0, conference = %job.conference, "not sent: this server's lease is over");
-        return Ok(Attempt::Lost);
-    }
+async fn request(executor: &Executor, job: &Job, call: Option<Call>) -> Result<Attempt, TwilioError> {
     failpoint::reach(|| format!("request for {}", job.action.name()));
-    let answer = executor.carry_out(job).await;
+    let answer = executor.carry_out(job, call).await;
     failpoint::reach(|| format!("answer to {}", job.action.name()));
     answer.map(Attempt::Ended)
 }
@@ -323,13 +326,14 @@ async fn is_wanted(parts: &Parts, job: &Job) -> Wanted {
     let asked = tokio::time::timeout(ANSWERED_WITHIN, parts.store.call_of(job.claim)).await;
     match asked {
         Ok(Ok(Some(Some(call)))) => {
-            let machine = Machine::new(Policies::default(), [call]);
-            if machine.wants(&job.conference, &job.action) { Wanted::Yes } else { Wanted::No }
+            let machine = Machine::new(Policies::default(), [call.clone()]);
+            let is_wanted = machine.wants(&job.conference, &job.action);
+            if is_wanted { Wanted::Yes(Some(Box::new(call))) } else { Wanted::No }
         }
         Ok(Ok(Some(None))) => Wanted::No, // its call is forgotten
         Ok(Ok(None)) => Wanted::Lost,
         // If the store cannot say it now, the job is as good as it was.
-        Ok(Err(_)) | Err(_) => Wanted::Yes,
+        Ok(Err(_)) | Err(_) => Wanted::Yes(None),
     }
 }
 

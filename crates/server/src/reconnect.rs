@@ -55,9 +55,9 @@ pub fn attributes(call: &Call, recovery: &Recovery, target: Option<&WorkerSid>) 
     }
 }
 
-/// The language that the call's task names in this attribute; dots lead into objects.
-pub fn language(call: &Call, attribute: &str) -> Option<String> {
-    let attributes: Value = serde_json::from_str(&call.attributes).ok()?;
+/// The language that a task's attributes name in this one; dots lead into objects.
+pub fn language(attributes: &str, attribute: &str) -> Option<String> {
+    let attributes: Value = serde_json::from_str(attributes).ok()?;
     let named = attribute.split('.').try_fold(&attributes, |value, name| value.get(name))?;
     named.as_str().map(str::to_owned)
 }

@@ -51,6 +51,8 @@ pub fn cure(action: &Action, error: &Error) -> Cure {
             Cure::Again { pause: Millis(0), patient, alarm: false }
         }
         Error::Conflict => again(Millis(100)),
+        // Its attempt ends before this is asked.
+        Error::Withheld => again(Millis(200)),
         Error::Unauthorized => Cure::Again { pause: Millis(1000), patient: false, alarm: true },
         Error::Unavailable { .. } | Error::Transport { .. } | Error::Unreadable { .. } => {
             // What was asked for may still be under way: looked at too early it is not there yet.

@@ -68,7 +68,7 @@ impl Server {
         let (handle, engine) = Engine::start(config.policies(), store.clone(), outlets);
         let executor = Executor::new(client.clone(), Arc::clone(&config));
         let turns = Turns::new(&config.pacing);
-        let (paced, asked) = (turns.clone(), turns.clone());
+        let (paced, shared, asked) = (turns.clone(), turns.clone(), turns.clone());
         let (leased, tidied, heard) = (store.clone(), store.clone(), pushes.clone());
         let keep = Millis(DAY.0 * u64::from(config.keep_days));
         let queue = queue::run(wanted, executor, handle.clone(), store.clone(), turns, stopping.clone());
@@ -77,7 +77,7 @@ impl Server {
                 () = queue => {}
                 () = paced.run() => {}
                 () = figures::upkeep() => {}
-                () = lease::run(leased) => {}
+                () = lease::run(leased, shared) => {}
                 () = heard.listen() => {}
                 () = upkeep::run(tidied, keep) => {}
             }

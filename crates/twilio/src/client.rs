@@ -212,6 +212,12 @@ impl Client {
         self.voice(Method::POST, &format!("Calls/{call}.json")).done(&form).await
     }
 
+    /// Gives a call that is in progress this document, so that nothing is asked for. It has no fallback, and may have
+    /// [`INLINE_LIMIT`](crate::twiml::INLINE_LIMIT) characters.
+    pub async fn redirect_call_inline(&self, call: &CallSid, document: &str) -> Result<(), Error> {
+        self.voice(Method::POST, &format!("Calls/{call}.json")).done(&[("Twiml", document)]).await
+    }
+
     /// A task as it is now, with its `ETag`.
     pub async fn fetch_task(&self, task: &TaskSid) -> Result<Task, Error> {
         self.taskrouter(Method::GET, &format!("Tasks/{task}")).task(&[]).await
@@ -381,7 +387,7 @@ impl Request {
     async fn send(self, form: &[(&str, &str)]) -> Result<Response, Error> {
         let builder = if form.is_empty() { self.builder } else { self.builder.form(form) };
         let pass = match (&self.gate, self.family) {
-            (Some(gate), Some(family)) => Some(gate.pass(family).await),
+            (Some(gate), Some(family)) => Some(gate.pass(family).await.ok_or(Error::Withheld)?),
             _ => None,
         };
         let begun = Instant::now();
@@ -437,7 +443,8 @@ fn code(error: &Error) -> Option<u32> {
         | Error::Conflict
         | Error::Unavailable { .. }
         | Error::Transport { .. }
-        | Error::Unreadable { .. } => None,
+        | Error::Unreadable { .. }
+        | Error::Withheld => None,
     }
 }
 

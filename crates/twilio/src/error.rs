@@ -58,6 +58,9 @@ pub enum Error {
         /// May the request have been carried out?
         may_have_acted: bool,
     },
+    /// The gate did not let it out: it is not ours to send any more.
+    #[error("not sent: it is for somebody else by now")]
+    Withheld,
 }
 
 impl Error {
@@ -72,6 +75,7 @@ impl Error {
             Self::Unavailable { .. } => "unavailable",
             Self::Transport { .. } => "no-answer",
             Self::Unreadable { .. } => "unreadable",
+            Self::Withheld => "withheld",
         }
     }
 
@@ -85,7 +89,8 @@ impl Error {
             | Self::Conflict
             | Self::Unauthorized
             | Self::Throttled { .. }
-            | Self::Refused { .. } => false,
+            | Self::Refused { .. }
+            | Self::Withheld => false,
         }
     }
 
@@ -97,7 +102,8 @@ impl Error {
             | Self::Unauthorized
             | Self::Unavailable { .. }
             | Self::Transport { .. }
-            | Self::Unreadable { .. } => true,
+            | Self::Unreadable { .. }
+            | Self::Withheld => true,
             Self::Gone | Self::Refused { .. } => false,
         }
     }

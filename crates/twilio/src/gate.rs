@@ -42,10 +42,13 @@ pub struct Answer {
     pub concurrent: Option<u32>,
 }
 
+/// A turn, when it comes.
+pub type Passing<'a> = Pin<Box<dyn Future<Output = Option<Box<dyn Pass>>> + Send + 'a>>;
+
 /// Says when a request may go out.
 pub trait Gate: fmt::Debug + Send + Sync {
-    /// Waits for the turn of one request.
-    fn pass(&self, family: Family) -> Pin<Box<dyn Future<Output = Box<dyn Pass>> + Send + '_>>;
+    /// Waits for the turn of one request. `None`: it must not go out any more.
+    fn pass(&self, family: Family) -> Passing<'_>;
 }
 
 /// Leave to send one request. Dropped without [`Pass::answered`]: no answer came.

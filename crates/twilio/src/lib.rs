@@ -14,6 +14,6 @@ mod witness;
 
 pub use client::{Client, NewTask, ParticipantChange, Settings, TaskEnd, encoded};
 pub use error::Error;
-pub use gate::{Answer, Family, Gate, Pass};
+pub use gate::{Answer, Family, Gate, Pass, Passing};
 pub use resource::{Call, Participant, Reservation, Task, TokenInfo};
 pub use witness::{Asked, Witness};

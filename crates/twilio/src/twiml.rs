@@ -1,11 +1,15 @@
 //! TwiML documents (<https://www.twilio.com/docs/voice/twiml>), as far as recoveries need them.
 
-use quick_xml::escape::escape;
+use quick_xml::escape::{escape, partial_escape};
 use rejoin_protocol::{TaskSid, WorkflowSid};
 use std::borrow::Cow;
 
 /// Content type of every document.
 pub const CONTENT_TYPE: &str = "text/xml; charset=utf-8";
+
+/// Longest document that a request may carry itself, in characters
+/// (<https://www.twilio.com/docs/voice/api/call-resource>: said of creating calls, taken to be so of updating them).
+pub const INLINE_LIMIT: usize = 4000;
 
 /// A document: its verbs are carried out one after the other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -162,7 +166,8 @@ impl Document {
     }
 
     fn text(&mut self, text: &str) {
-        self.verbs.push_str(&escape(allowed(text)));
+        // Quotes may stand there, and the attributes of a task are full of them.
+        self.verbs.push_str(&partial_escape(allowed(text)));
     }
 
     fn close(&mut self, name: &str) {

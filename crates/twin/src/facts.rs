@@ -8,6 +8,9 @@
 //!
 //! - a leg whose call is redirected by REST runs the new document at once; the `action` of an `<Enqueue>` that it
 //!   leaves that way is not fetched (*read*: it is after a bridged call and after `<Leave>`);
+//! - a call that is updated with a document of its own (`Twiml`) runs it at once, with nothing to fetch and without a
+//!   fallback (*read*: `FallbackUrl` is for the TwiML at `Url`, which wins when both are sent,
+//!   <https://github.com/twilio/twilio-oai>, `twilio_api_v2010.json`), also for what it asks for later (*assumed*);
 //! - a caller who hangs up in a queue makes one request to `action`, with `QueueResult=hangup`, whose answer is
 //!   dropped;
 //! - a canceled task leaves its call where it is, waiting (*read* for the TTL, *assumed* for cancellation by API);

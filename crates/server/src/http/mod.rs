@@ -54,6 +54,7 @@ pub struct App {
     pub(crate) tokens: Tokens,
     pub(crate) reachable: Reachable,
     pub(crate) turns: Turns,
+    pub(crate) client: Client,
     pub(crate) rate: Rate,
     /// Turns true when the server stops: streams end then.
     pub(crate) stopping: watch::Receiver<bool>,
@@ -70,9 +71,9 @@ impl App {
         store: Store,
         stopping: watch::Receiver<bool>,
     ) -> Self {
-        let (reachable, tokens) = (Reachable::new(client.clone()), Tokens::new(client));
+        let (reachable, tokens) = (Reachable::new(client.clone()), Tokens::new(client.clone()));
         let rate = Rate::new(config.limits.requests_per_minute);
-        Self { config, engine, pushes, lines, store, tokens, rate, reachable, turns, stopping }
+        Self { config, engine, pushes, lines, store, tokens, rate, reachable, turns, client, stopping }
     }
 }
 

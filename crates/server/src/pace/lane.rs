@@ -23,6 +23,8 @@ const STEPS_TO_FULL: u64 = 20;
 #[derive(Clone, Debug)]
 pub(super) struct Lane {
     limits: Limits,
+    /// So many servers share them.
+    servers: u64,
     /// Units per millisecond just now.
     rate: u64,
     /// Units that are there.
@@ -52,8 +54,9 @@ impl Lane {
     pub(super) fn new(limits: Limits, now: Millis) -> Self {
         Self {
             limits,
-            rate: full(limits),
-            level: most(limits),
+            servers: 1,
+            rate: full(limits, 1),
+            level: most(limits, 1),
             at: now,
             blocked: Millis(0),
             slowed: None,
@@ -68,6 +71,27 @@ impl Lane {
         }
     }
 
+    /// So many servers share the bounds from now on. What Twilio has slowed down stays slowed down.
+    pub(super) fn share(&mut self, now: Millis, servers: u64) {
+        if servers == self.servers {
+            return;
+        }
+        self.pass_time(now);
+        let before = self.full();
+        self.servers = servers;
+        self.rate = (self.rate * self.full() / before).max(1);
+        self.level = self.level.min(self.most());
+        self.at_once = self.at_once.min(self.limits.at_once(servers));
+    }
+
+    fn full(&self) -> u64 {
+        full(self.limits, self.servers)
+    }
+
+    fn most(&self) -> u64 {
+        most(self.limits, self.servers)
+    }
+
     pub(super) fn wants(&mut self, ticket: Ticket, rank: Rank, since: Millis) {
         self.waiting.entry(rank).or_default().insert((since, ticket));
     }
@@ -76,7 +100,7 @@ impl Lane {
     pub(super) fn gives_up(&mut self, now: Millis, ticket: Ticket) {
         self.pass_time(now);
         if self.out.remove(&ticket).is_some() {
-            self.level = most(self.limits).min(self.level + REQUEST);
+            self.level = self.most().min(self.level + REQUEST);
         }
         for tickets in self.waiting.values_mut() {
             tickets.retain(|(_, other)| *other != ticket);
@@ -110,7 +134,7 @@ impl Lane {
             return; // sent before it went down
         }
         self.slowed = Some(now);
-        self.rate = (self.rate / 2).max(ONE_A_SECOND.min(full(self.limits)));
+        self.rate = (self.rate / 2).max(ONE_A_SECOND.min(self.full()));
         self.at_once = (self.at_once.min(ours) / 2).max(1);
         if let Some(all) = answer.concurrent {
             self.ceiling = Some(u64::from(all).saturating_sub(1));
@@ -120,17 +144,17 @@ impl Lane {
     /// The bucket fills, and what was slowed down becomes faster again step by step.
     pub(super) fn pass_time(&mut self, now: Millis) {
         let filled = self.at.until(now).0.saturating_mul(self.rate);
-        self.level = most(self.limits).min(self.level.saturating_add(filled));
+        self.level = self.most().min(self.level.saturating_add(filled));
         self.at = self.at.max(now);
         let steps = self.stepped.until(now).0 / STEP.0;
         if steps == 0 {
             return;
         }
         self.stepped = self.stepped + Millis(steps * STEP.0);
-        self.rate = full(self.limits)
-            .min(self.rate + steps.saturating_mul((full(self.limits) / STEPS_TO_FULL).max(1)));
-        self.at_once = self.limits.at_once.min(self.at_once.saturating_add(steps));
-        let beyond = self.limits.at_once + self.others;
+        self.rate = self.full().min(self.rate + steps.saturating_mul((self.full() / STEPS_TO_FULL).max(1)));
+        let at_once = self.limits.at_once(self.servers);
+        self.at_once = at_once.min(self.at_once.saturating_add(steps));
+        let beyond = at_once + self.others;
         self.ceiling =
             self.ceiling.map(|ceiling| ceiling.saturating_add(steps)).filter(|ceiling| *ceiling < beyond);
     }
@@ -210,10 +234,10 @@ impl Lane {
     }
 }
 
-fn full(limits: Limits) -> u64 {
-    limits.per_second.max(1) * ONE_A_SECOND
+fn full(limits: Limits, servers: u64) -> u64 {
+    (limits.rate(servers) * ONE_A_SECOND / 1000).max(1)
 }
 
-fn most(limits: Limits) -> u64 {
-    limits.burst.max(1) * REQUEST
+fn most(limits: Limits, servers: u64) -> u64 {
+    limits.burst(servers) * REQUEST
 }

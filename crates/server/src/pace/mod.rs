@@ -55,6 +55,8 @@ pub enum Event {
     Ended(Ticket, Option<Answer>),
     /// An agent was lost. The same recovery counts once.
     Lost(RecoveryId),
+    /// So many servers send requests for one account, and share what may go out.
+    Servers(u64),
     /// An operator has looked: what the failsafe keeps back may go out.
     GoOn,
     /// Time has passed.
@@ -70,7 +72,7 @@ pub enum Effect {
     Tell(News),
 }
 
-/// The pace of all requests of one process for one account.
+/// The pace of all requests of one server for one account: its share of what all servers on the same database may send.
 #[derive(Clone, Debug)]
 pub struct Pace {
     lanes: BTreeMap<Family, Lane>,
@@ -125,6 +127,11 @@ impl Pace {
             Event::GivesUp(ticket) => self.each(|lane| lane.gives_up(now, ticket)),
             Event::Ended(ticket, answer) => self.each(|lane| lane.ended(now, ticket, answer.as_ref())),
             Event::Lost(recovery) => self.storm.lost(now, recovery),
+            Event::Servers(servers) => {
+                let servers = servers.max(1);
+                self.each(|lane| lane.share(now, servers));
+                self.storm.share(servers);
+            }
             Event::GoOn => self.storm.go_on(),
             Event::Time => {}
         }

@@ -4,8 +4,8 @@ use clap::Args;
 use rejoin_protocol::Millis;
 use rejoin_twilio::Family;
 
-/// How fast requests go to Twilio, and what counts as a storm. Each process keeps to it by itself: of several processes on
-/// one account each gets its share.
+/// How fast requests go to Twilio, and what counts as a storm. Servers on one database share it; each deployment of
+/// several on one account gets its part.
 #[derive(Clone, Debug, Args)]
 pub struct Pacing {
     /// Requests per second to the Voice API (calls, conferences). Twilio limits those at once and does not publish how many.
@@ -33,13 +33,30 @@ pub struct Pacing {
     pub failsafe_for_ms: u64,
 }
 
-/// Bounds of one family.
+/// Bounds of one family, for all servers together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Limits {
     pub(super) per_second: u64,
     /// At most so many without a pause, when nothing went out before.
     pub(super) burst: u64,
     pub(super) at_once: u64,
+}
+
+impl Limits {
+    /// One server's share, in requests per 1000 s; nobody is left without any.
+    pub(super) fn rate(self, servers: u64) -> u64 {
+        (self.per_second.max(1) * 1000 / servers).max(1)
+    }
+
+    /// One server's share of what may go out without a pause.
+    pub(super) fn burst(self, servers: u64) -> u64 {
+        (self.burst / servers).max(1)
+    }
+
+    /// One server's share of what may be out.
+    pub(super) fn at_once(self, servers: u64) -> u64 {
+        (self.at_once / servers).max(1)
+    }
 }
 
 impl Default for Pacing {

@@ -1,5 +1,7 @@
 //! Many agents lost at once: an office without network, an outage at Twilio, or a defect that makes it look so.
 //!
+//! Each server counts what it hears of itself, and of several each takes its share of these numbers for all.
+//!
 //! From [`Pacing::storm_at`] losses within [`WITHIN`] on it is a storm: operators are told, and announcements come before
 //! everything else. From [`Pacing::failsafe_at`] losses in one storm on the failsafe stands: pings and requeues for any agent
 //! are kept back, because a queue that thousands enter at once has no agents and refuses most of them (Twilio's default is
@@ -43,8 +45,11 @@ pub enum News {
 
 #[derive(Clone, Debug)]
 pub(super) struct Storm {
+    /// Of all servers together.
     at: usize,
     failsafe_at: usize,
+    /// So many servers are told of losses, each of its part.
+    servers: usize,
     failsafe_for: Millis,
     /// Lost lately, or since the storm began: by recovery, and when that was noticed.
     known: BTreeMap<RecoveryId, Millis>,
@@ -73,6 +78,7 @@ impl Storm {
         Self {
             at: never_at_zero(settings.storm_at),
             failsafe_at: never_at_zero(settings.failsafe_at),
+            servers: 1,
             failsafe_for: settings.failsafe_for(),
             known: BTreeMap::new(),
             order: VecDeque::new(),
@@ -88,6 +94,10 @@ impl Storm {
             self.known.insert(recovery.clone(), now);
             self.order.push_back((now, recovery));
         }
+    }
+
+    pub(super) fn share(&mut self, servers: u64) {
+        self.servers = usize::try_from(servers).unwrap_or(usize::MAX);
     }
 
     pub(super) fn go_on(&mut self) {
@@ -127,7 +137,7 @@ impl Storm {
             self.before += usize::from(self.began.is_some());
         }
         let mut news = vec![];
-        let storming = self.order.len() >= self.at;
+        let storming = self.order.len() >= self.at.div_ceil(self.servers);
         if storming {
             self.last = now;
         }
@@ -137,7 +147,7 @@ impl Storm {
             news.push(News::Storm { lost: self.count(now) });
         }
         let Some(began) = self.began else { return news };
-        if self.failsafe == Failsafe::Open && self.count(now) >= self.failsafe_at {
+        if self.failsafe == Failsafe::Open && self.count(now) >= self.failsafe_at.div_ceil(self.servers) {
             self.failsafe = Failsafe::Stands;
             news.push(News::Failsafe { lost: self.count(now) });
         }

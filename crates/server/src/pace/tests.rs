@@ -377,3 +377,84 @@ proptest! {
         }
     }
 }
+
+/// Servers that share the same limits, each with as much to do as it can.
+fn together(settings: &Pacing, servers: u64) -> Vec<Desk> {
+    let desk = |_| {
+        let mut desk = Desk::new(settings);
+        desk.handle(Event::Servers(servers));
+        desk
+    };
+    (0..servers).map(desk).collect()
+}
+
+proptest! {
+    #[test]
+    fn servers_together_keep_to_what_one_may_send(
+        servers in 1_u64..=8,
+        per_second in 8_u64..100,
+        at_once in 8_u64..40,
+        answered_after in 1_usize..6,
+    ) {
+        let settings = Pacing { voice_per_second: per_second, voice_at_once: at_once, ..settings() };
+        let mut desks = together(&settings, servers);
+        for desk in &mut desks {
+            for _ in 0..400 {
+                desk.wants(Family::Voice, Rank::Announce, START);
+            }
+        }
+        for tick in 0..200 {
+            let out: usize = desks.iter().map(|desk| desk.out.len()).sum();
+            prop_assert!(out as u64 <= at_once, "{out} at once");
+            for desk in &mut desks {
+                if tick % answered_after == 0 {
+                    desk.answer_all();
+                }
+                desk.wait(10);
+            }
+        }
+        let sent: usize = desks.iter().map(|desk| desk.granted.len()).sum();
+        // In two seconds, and what each may send without a pause.
+        let most = 2 * per_second + per_second.div_ceil(4).max(servers);
+        prop_assert!(sent as u64 <= most, "{sent} of {most}");
+        for desk in &desks {
+            prop_assert!(!desk.granted.is_empty(), "nobody is left without any");
+        }
+    }
+}
+
+#[test]
+fn what_a_server_that_is_gone_may_send_is_there_for_the_others() {
+    let settings = Pacing { voice_per_second: 40, voice_at_once: 16, ..settings() };
+    let mut desk = Desk::new(&settings);
+    desk.handle(Event::Servers(4));
+    let status = |desk: &Desk| desk.pace.status(desk.now).lanes[0].per_second;
+    assert_eq!(status(&desk), 10);
+    desk.handle(Event::Servers(1));
+    assert_eq!(status(&desk), 40);
+    // What Twilio has slowed down stays slowed down.
+    let ticket = desk.wants(Family::Voice, Rank::Announce, START);
+    desk.answer(ticket, refused(None, None));
+    assert_eq!(status(&desk), 20);
+    desk.handle(Event::Servers(2));
+    assert_eq!(status(&desk), 10);
+    // More servers than requests: each may send one now and then.
+    desk.handle(Event::Servers(100_000));
+    desk.wait(1_000_000_000);
+    desk.wants(Family::Voice, Rank::Announce, START);
+    assert_eq!(desk.out.len(), 1);
+}
+
+#[test]
+fn of_a_storm_each_server_hears_its_part() {
+    let settings = Pacing { storm_at: 10, failsafe_at: 20, ..settings() };
+    let mut desk = Desk::new(&settings);
+    desk.handle(Event::Servers(2));
+    for number in 0..9 {
+        desk.handle(Event::Lost(RecoveryId::numbered(number)));
+        assert_eq!(desk.pace.status(desk.now).storm, number >= 4, "{number}");
+    }
+    assert!(!desk.pace.status(desk.now).failsafe);
+    desk.handle(Event::Lost(RecoveryId::numbered(9)));
+    assert!(desk.pace.status(desk.now).failsafe);
+}

@@ -4,10 +4,8 @@ use super::{Effect, Event, News, Pace, Pacing, Rank, Status, Ticket, family, ran
 use crate::engine;
 use crate::queue::Job;
 use rejoin_protocol::{Millis, RecoveryId};
-use rejoin_twilio::{Answer, Family, Gate, Pass};
+use rejoin_twilio::{Answer, Family, Gate, Pass, Passing};
 use std::collections::HashMap;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
@@ -66,9 +64,20 @@ impl Turns {
         Arc::new(JobGate { turns: self.clone(), rank, since, held: Mutex::new(Some(turn)) })
     }
 
+    /// For a request that no job makes, of a customer who waits since then (point in time).
+    pub fn of_request(&self, rank: Rank, since: Millis) -> Arc<JobGate> {
+        Arc::new(JobGate { turns: self.clone(), rank, since, held: Mutex::new(None) })
+    }
+
     /// An agent was lost. The same recovery counts once.
     pub fn lost(&self, recovery: RecoveryId) {
         self.handle(Event::Lost(recovery));
+    }
+
+    /// So many servers send requests for this account.
+    pub fn share(&self, servers: u64) {
+        self.handle(Event::Servers(servers));
+        self.inner.changed.notify_one();
     }
 
     /// An operator has looked: what the failsafe keeps back may go out.
@@ -180,7 +189,7 @@ impl Drop for Turn {
     }
 }
 
-/// Lets the requests of one attempt of a job out, each in its turn.
+/// Lets the requests of one attempt of a job, or of somebody else, out, each in its turn.
 #[derive(Debug)]
 pub struct JobGate {
     turns: Turns,
@@ -191,7 +200,7 @@ pub struct JobGate {
 }
 
 impl Gate for JobGate {
-    fn pass(&self, family: Family) -> Pin<Box<dyn Future<Output = Box<dyn Pass>> + Send + '_>> {
+    fn pass(&self, family: Family) -> Passing<'_> {
         Box::pin(async move {
             let held = self.held.lock().unwrap_or_else(PoisonError::into_inner).take();
             let mut turn = match held {
@@ -199,7 +208,7 @@ impl Gate for JobGate {
                 _ => self.turns.turn(family, self.rank, self.since).await,
             };
             turn.stage = Stage::Sent;
-            Box::new(turn) as Box<dyn Pass>
+            Some(Box::new(turn) as Box<dyn Pass>)
         })
     }
 }

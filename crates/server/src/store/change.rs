@@ -170,6 +170,8 @@ pub struct StoredJob {
     pub action: Action,
     /// When it no longer makes sense (point in time).
     pub deadline: Millis,
+    /// Under which lease of this server it was taken.
+    pub tenure: Tenure,
 }
 
 impl StoredJob {
@@ -178,6 +180,11 @@ impl StoredJob {
         self.claim.fence > 1
     }
 }
+
+/// A lease of this server that has not ended in between: each that begins after the end of the one before has the next
+/// number. What was taken under another one may be somebody else's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tenure(pub(super) u64);
 
 /// A line of a timeline, as operators see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

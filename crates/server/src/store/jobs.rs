@@ -7,14 +7,14 @@
 use super::read::call;
 use super::schema::{integer, millis};
 use super::sql::Dialect;
-use super::{Claim, JobId, Store, StoredJob};
+use super::{Claim, JobId, Lease, Store, StoredJob, Tenure};
 use crate::error::Error;
 use rejoin_protocol::{ConferenceSid, Millis};
 use rejoin_recovery::Call;
 use serde_json::Value;
 use sqlx::any::{Any, AnyRow};
 use sqlx::{AssertSqlSafe, Row as _, Transaction};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long a server's lease lasts when it is not renewed.
@@ -42,9 +42,9 @@ impl Store {
             .bind(held)
             .bind(self.0.server.clone())
             .bind(i64::try_from(most).unwrap_or(i64::MAX));
-        let mut jobs = vec![];
+        let (mut jobs, tenure) = (vec![], self.tenure());
         for row in claim.fetch_all(&self.0.writing).await? {
-            jobs.extend(job(&row)?);
+            jobs.extend(job(&row, tenure)?);
         }
         jobs.sort_by_key(|job| job.claim.job);
         Ok(jobs)
@@ -70,17 +70,41 @@ impl Store {
             .execute(&self.0.writing)
             .await?;
         let until = asked + Duration::from_millis(LEASE.0);
-        let mut leased = self.0.leased.lock().unwrap_or_else(PoisonError::into_inner);
-        *leased = Some(leased.map_or(until, |other| other.max(until)));
+        let mut lease = self.lease();
+        // By now the database may have found the one before at its end, and somebody else its jobs.
+        if lease.until.is_some_and(|before| before < Instant::now()) {
+            lease.tenure.0 += 1;
+        }
+        lease.until = Some(lease.until.map_or(until, |other| other.max(until)));
         Ok(())
     }
 
-    /// Are the jobs that this server has taken still its own, for as long as a request takes? When the database has not
-    /// heard of it for too long another server may have them.
-    pub fn is_leased(&self) -> bool {
-        let leased = *self.0.leased.lock().unwrap_or_else(PoisonError::into_inner);
+    /// How many servers run, this one among them.
+    pub async fn servers(&self) -> Result<u64, Error> {
+        if !self.is_shared() {
+            return Ok(1);
+        }
+        let count = sqlx::query(AssertSqlSafe(Arc::clone(&self.0.sql.count_servers)));
+        let count: i64 = count.fetch_one(&self.0.reading).await?.try_get(0)?;
+        Ok(u64::try_from(count).unwrap_or(1).max(1))
+    }
+
+    /// The lease under which something may be sent now: it lasts for as long as a request takes. `None`: the database has
+    /// not heard of this server for too long, and another one may have its jobs.
+    pub fn leased(&self) -> Option<Tenure> {
+        let lease = self.lease();
         let last_part = Duration::from_millis(LAST_PART.0);
-        !self.is_shared() || leased.is_some_and(|until| Instant::now() + last_part < until)
+        let lasts = lease.until.is_some_and(|until| Instant::now() + last_part < until);
+        (lasts || !self.is_shared()).then_some(lease.tenure)
+    }
+
+    /// What is taken from now on is taken under this lease.
+    pub(super) fn tenure(&self) -> Tenure {
+        self.lease().tenure
+    }
+
+    fn lease(&self) -> MutexGuard<'_, Lease> {
+        self.0.leased.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// This server is there from now on.
@@ -109,13 +133,13 @@ impl Store {
 }
 
 /// A job out of `id, conference, action, deadline, fence`.
-fn job(row: &AnyRow) -> Result<Option<StoredJob>, sqlx::Error> {
+fn job(row: &AnyRow, tenure: Tenure) -> Result<Option<StoredJob>, sqlx::Error> {
     let (id, fence) = (row.try_get(0)?, row.try_get(4)?);
     let (conference, action): (String, String) = (row.try_get(1)?, row.try_get(2)?);
     match (ConferenceSid::try_from(conference), serde_json::from_str(&action)) {
         (Ok(conference), Ok(action)) => {
             let (claim, deadline) = (Claim { job: JobId(id), fence }, millis(row.try_get(3)?));
-            Ok(Some(StoredJob { claim, conference, action, deadline }))
+            Ok(Some(StoredJob { claim, conference, action, deadline, tenure }))
         }
         _ => {
             tracing::error!(job = id, "a stored job cannot be read and is not carried out");

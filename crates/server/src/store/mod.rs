@@ -17,7 +17,7 @@ mod schema;
 mod sql;
 mod transact;
 
-pub use change::{Batch, Changes, Claim, Found, JobId, Line, NewJob, StoredJob};
+pub use change::{Batch, Changes, Claim, Found, JobId, Line, NewJob, StoredJob, Tenure};
 pub use jobs::LEASE;
 pub use push::{Heard, PushId, Pushed};
 pub(crate) use push::{Hint, Hints};
@@ -49,10 +49,17 @@ struct Inner {
     server: String,
     /// Where servers hear each other; `None`: there is one only.
     shared: Option<String>,
-    /// Until when its lease lasts for sure, by this machine's clock.
-    leased: Mutex<Option<Instant>>,
+    leased: Mutex<Lease>,
     /// SQLite, held as long as the store is open: a second server on the same calls would do everything twice.
     lock: Mutex<Option<File>>,
+}
+
+/// This server's.
+#[derive(Debug, Default)]
+struct Lease {
+    /// Until when it lasts for sure, by this machine's clock.
+    until: Option<Instant>,
+    tenure: Tenure,
 }
 
 impl Store {

@@ -107,6 +107,8 @@ pub(super) struct Sql {
     pub(super) call_of_job: Arc<str>,
     /// `$1`: this server; `$2`: for how long.
     pub(super) renew_server: Arc<str>,
+    /// How many servers run.
+    pub(super) count_servers: Arc<str>,
     /// `$1`: this server.
     pub(super) end_server: Arc<str>,
     /// `$1`: `worker`, `pushed`: how many more.
@@ -306,6 +308,7 @@ impl Sql {
                 ])
             )),
             untell: sql(format!("delete from story where conference {any}")),
+            count_servers: sql(format!("select count(*) from servers where until > {now}")),
             end_server: sql("delete from servers where id = $1".into()),
             end_others: sql(format!("delete from servers where until < {now} - 60000")),
         }

@@ -2,7 +2,7 @@
 
 use super::read::{call, texts};
 use super::schema::{integer, millis, once, rows, timer_name, timer_named};
-use super::{Batch, Changes, Claim, Found, JobId, NewJob, Pushed, Store, StoredJob};
+use super::{Batch, Changes, Claim, Found, JobId, NewJob, Pushed, Store, StoredJob, Tenure};
 use crate::error::Error;
 use crate::failpoint;
 use crate::pace;
@@ -53,13 +53,14 @@ impl Store {
         batch: &Batch,
         decide: &mut impl FnMut(Found) -> Result<(Changes, T), Error>,
     ) -> Result<Option<(Committed, T)>, Error> {
+        let tenure = self.tenure();
         let mut transaction = self.begin().await?;
         let Some((found, empty)) = self.lock(&mut transaction, batch).await? else { return Ok(None) };
         let known = found.calls.iter().map(|call| (call.conference.clone(), call.keys())).collect();
         let (mut changes, told) = decide(found)?;
         // Rows of calls that did not begin after all.
         changes.forgotten.extend(empty.into_iter().filter(|call| !changes.saved.contains_key(call)));
-        let committed = self.write(&mut transaction, &changes, &known).await?;
+        let committed = self.write(&mut transaction, &changes, &known, tenure).await?;
         if changes.is_empty() {
             transaction.rollback().await?;
         } else {
@@ -139,6 +140,7 @@ impl Store {
         db: &mut AnyConnection,
         changes: &Changes,
         known: &BTreeMap<ConferenceSid, BTreeSet<Key>>,
+        tenure: Tenure,
     ) -> Result<Committed, Error> {
         let sql = &self.0.sql;
         if !changes.forgotten.is_empty() {
@@ -188,7 +190,7 @@ impl Store {
             }))
         });
         rows(db, &sql.tell, &told.collect::<Result<Vec<_>, serde_json::Error>>()?).await?;
-        let jobs = self.add_jobs(db, &changes.jobs).await?;
+        let jobs = self.add_jobs(db, &changes.jobs, tenure).await?;
         Ok(Committed { jobs, pushes: self.add_pushes(db, changes).await? })
     }
 
@@ -224,6 +226,7 @@ impl Store {
         &self,
         db: &mut AnyConnection,
         jobs: &[NewJob],
+        tenure: Tenure,
     ) -> Result<Vec<Option<StoredJob>>, Error> {
         let mut wanted = Vec::with_capacity(jobs.len());
         for job in jobs {
@@ -252,6 +255,7 @@ impl Store {
                 conference: job.conference.clone(),
                 action: job.action.clone(),
                 deadline: job.deadline,
+                tenure,
             }))
         });
         stored.collect::<Result<_, serde_json::Error>>().map_err(Error::from)

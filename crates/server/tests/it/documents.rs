@@ -29,10 +29,10 @@ async fn the_customer_goes_into_the_queue_for_the_agent_who_is_back() {
     let asked = world.twilio.wait_for(&format!("POST Calls/{}.json", customer()), 1).await;
     let requeue = format!("/twiml/requeue/{}", recovery());
     let fallback = format!("/twiml/fallback/{}", recovery());
-    assert_eq!(asked[0].param("Url"), Some(format!("{PUBLIC}{requeue}").as_str()));
-    assert_eq!(asked[0].param("FallbackUrl"), Some(format!("{PUBLIC}{fallback}").as_str()));
-
+    // Sent along, so that nothing is asked for while the customer is nowhere.
+    assert_eq!((asked[0].param("Url"), asked[0].param("FallbackUrl")), (None, None));
     let xml = document(desk, &requeue, &[("CallSid", customer().as_str())]).await;
+    assert_eq!(asked[0].param("Twiml"), Some(xml.as_str()));
     assert!(xml.contains(&format!("workflowSid=\"{}\"", workflow())), "{xml}");
     assert!(xml.contains(&format!("waitUrl=\"{PUBLIC}/twiml/wait/{}\"", recovery())), "{xml}");
     assert!(xml.contains(&format!("action=\"{PUBLIC}/twiml/after/{}\"", recovery())), "{xml}");
@@ -64,6 +64,49 @@ async fn the_customer_goes_into_the_queue_for_the_agent_who_is_back() {
         assert!(xml.ends_with("<Response/>"), "{over}: {xml}");
     }
     assert_eq!(world.twilio.asked(&complete).len(), 1, "freed once");
+}
+
+/// How Twilio is asked to send the customer into the queue, when his task has these attributes and Twilio answers so to
+/// a document that is sent along.
+async fn sent_with(attributes: Value, refuses: bool) -> Vec<Asked> {
+    let world = World::start().await;
+    let (read, send) = (format!("GET Tasks/{}", task()), format!("POST Calls/{}.json", customer()));
+    let wanted = send.clone();
+    world.twilio.script(move |asked, _| match &asked.what {
+        what if *what == read => Some((200, vec![], task_json(&task(), "assigned", &attributes.to_string()))),
+        what if *what == wanted && refuses && asked.param("Twiml").is_some() => {
+            Some((400, vec![], json!({"code": 21218})))
+        }
+        _ => None,
+    });
+    world.desk.lost().await;
+    world.twilio.wait_for("POST Tasks", 1).await;
+    world.desk.hello(2).await;
+    world.twilio.wait_for(&send, 1 + usize::from(refuses)).await
+}
+
+#[tokio::test]
+async fn what_cannot_be_sent_along_is_asked_for() {
+    let requeue = format!("{PUBLIC}/twiml/requeue/{}", recovery());
+    let fallback = format!("{PUBLIC}/twiml/fallback/{}", recovery());
+    // The longest attributes that Twilio takes.
+    let rich = json!({"call_sid": "CA1", "notes": "x".repeat(3500)});
+    for (attributes, refuses) in [(rich, false), (json!({"name": "Tom"}), true)] {
+        let asked = sent_with(attributes, refuses).await;
+        let last = asked.last().unwrap();
+        assert_eq!(
+            (last.param("Url"), last.param("FallbackUrl")),
+            (Some(requeue.as_str()), Some(fallback.as_str()))
+        );
+        assert_eq!(last.param("Twiml"), None);
+        assert_eq!(asked.len(), 1 + usize::from(refuses));
+    }
+    // Quotes are not escaped, which would double what most attributes need.
+    let many: serde_json::Map<String, Value> =
+        (0..150).map(|n| (format!("key{n:03}"), json!("value"))).collect();
+    let asked = sent_with(Value::Object(many), false).await;
+    let length = asked[0].param("Twiml").expect("sent along").chars().count();
+    assert!((3000..4000).contains(&length), "{length}");
 }
 
 #[tokio::test]
@@ -282,6 +325,30 @@ async fn callers_hear_their_own_language_from_beginning_to_end() {
             2,
             "{attributes}: {xml}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_caller_whose_agent_may_be_back_in_place_hears_his_own_language() {
+    for (status, wanted, words) in [(200, "de-DE", "Die Verbindung"), (503, "en-US", "The connection")] {
+        let world = World::start_with(|config| config.timings.announce_after_ms = 20).await;
+        let read = format!("GET Tasks/{}", task());
+        world.twilio.script(move |asked, _| {
+            let attributes = r#"{"language":"de-AT"}"#;
+            (asked.what == read).then(|| (status, vec![], task_json(&task(), "assigned", attributes)))
+        });
+        world.desk.talking().await;
+        let goodbye = json!({"token": "ada", "goodbye": {"epoch": 1, "tasks": [task()]}});
+        assert_eq!(world.desk.plugin("/v1/goodbye", "ada", goodbye).await.status(), 204);
+        let told = format!("POST Conferences/{}/Participants/{}.json", conference(), customer());
+        world.twilio.wait_for(&told, 1).await;
+        assert!(
+            world.twilio.asked(&format!("GET Tasks/{}", task())).is_empty(),
+            "not before it is asked for"
+        );
+        let xml = document(&world.desk, &format!("/twiml/hold/{}?told=false", recovery()), &[]).await;
+        assert!(xml.contains(&format!("<Say language=\"{wanted}\">{words}")), "{status}: {xml}");
+        assert_eq!(world.twilio.asked(&format!("GET Tasks/{}", task())).len(), 1);
     }
 }
 

@@ -399,7 +399,7 @@ impl Floor {
             let say = |name: &str| done.said.get(name).and_then(Value::as_str).unwrap_or_default();
             let key = match done.request.split('/').next().unwrap_or_default() {
                 "POST Tasks" if done.request == "POST Tasks" => format!("ping {}", say("rejoinRecoveryId")),
-                "POST Calls" => format!("{} to {}", done.request, say("Url")),
+                "POST Calls" => format!("{} to {}{}", done.request, say("Url"), say("Twiml")),
                 "POST Conferences" if say("AnnounceUrl").contains("/twiml/announce/") => {
                     format!("{} announces {}", done.request, say("AnnounceUrl"))
                 }

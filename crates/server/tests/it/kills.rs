@@ -8,6 +8,7 @@ pub(crate) use watched::Watched;
 
 use crate::database::Database;
 use crate::floor::{Floor, Running, Talk, read};
+use front::Front;
 use rejoin_protocol::CallSid;
 use rejoin_twin::flex::agent::Agent;
 use serde_json::Value;
@@ -55,11 +56,41 @@ async fn killed_at_any_step_on_postgres_the_next_agent_gets_the_customer() {
     killed_at_each_step(true, Rung::NextAgent).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_alone_on_sqlite_loses_no_customer_on_his_way_into_the_queue() {
+    killed_on_the_way(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_alone_on_postgres_loses_no_customer_on_his_way_into_the_queue() {
+    killed_on_the_way(true).await;
+}
+
+/// Without anything in front of the server that would wait for it or repeat a request: whatever Twilio asks for at the
+/// wrong moment it does not get.
+async fn killed_on_the_way(postgres: bool) {
+    let folder = tempfile::tempdir().unwrap();
+    let killing =
+        Killing { postgres, rung: Rung::SameAgent, front: Front::None, folder: folder.path().to_owned() };
+    let ((steps, _), _) = killing.run(None).await;
+    let sent = steps.iter().position(|step| step.starts_with("request for sending the customer")).unwrap();
+    let way = |step: &&String| {
+        let sends =
+            ["request for sending the customer", "answer to sending the customer", "asked for twiml/"];
+        sends.iter().any(|kind| step.starts_with(kind))
+    };
+    let way: Vec<String> = steps[sent..].iter().filter(way).cloned().collect();
+    let wanted = way.len();
+    let (again, missed) = killing.at_each(way).await;
+    eprintln!("killed without a proxy at {again:?}");
+    assert_eq!((again.len(), missed), (wanted, vec![]));
+}
+
 async fn killed_at_each_step(postgres: bool, rung: Rung) {
     let folder = tempfile::tempdir().unwrap();
-    let (steps, _) = run(postgres, rung, None, folder.path().to_owned()).await;
+    let killing = Killing { postgres, rung, front: Front::Repeats, folder: folder.path().to_owned() };
+    let (steps, _) = killing.run(None).await;
     let steps = worth(&steps);
-    let killing = Killing { postgres, rung, folder: folder.path().to_owned() };
     let (mut again, missed) = killing.at_each(steps.keys().cloned().collect()).await;
     // Where events were committed together that came one by one before, or the other way round, steps have other names.
     let numbers = missed.iter().filter_map(|step| Some(format!("#{}", steps.get(step)?))).collect();
@@ -87,9 +118,11 @@ fn place(step: &str) -> &str {
     step.split(' ').next().unwrap_or_default()
 }
 
+#[derive(Clone)]
 struct Killing {
     postgres: bool,
     rung: Rung,
+    front: Front,
     folder: PathBuf,
 }
 
@@ -100,12 +133,12 @@ impl Killing {
         let room = Arc::new(Semaphore::new(AT_ONCE));
         let mut runs = JoinSet::new();
         for step in steps {
-            let (room, folder) = (Arc::clone(&room), self.folder.clone());
-            let (postgres, rung) = (self.postgres, self.rung);
+            let (room, killing) = (Arc::clone(&room), self.clone());
             runs.spawn(async move {
                 let _permit = room.acquire().await.unwrap();
-                let files = Files::of(&folder, &step);
-                let ended = tokio::spawn(run(postgres, rung, Some(step.clone()), folder)).await;
+                let files = Files::of(&killing.folder, &step);
+                let kill = Some(step.clone());
+                let ended = tokio::spawn(async move { killing.run(kill).await }).await;
                 (step, ended.map(|(_, again)| again), files)
             });
         }
@@ -124,6 +157,18 @@ impl Killing {
         assert_eq!(failed, Vec::<String>::new());
         (again, missed)
     }
+
+    /// One recovery from the loss to the end, killed at this step. Gives back its steps when it is not, and how long the
+    /// program took to be ready again when it was.
+    async fn run(&self, step: Option<String>) -> (Steps, Option<Duration>) {
+        let database = if self.postgres { Database::postgres().await } else { Database::sqlite() };
+        let files = Files::of(&self.folder, step.as_deref().unwrap_or("first"));
+        let (floor, again) = Box::pin(open(&database, self.rung, self.front, step, &files)).await;
+        let recovered = Box::pin(recovers(&floor, &database, self.rung, &files));
+        let steps = tokio::time::timeout(PATIENCE, recovered).await.expect("the recovery ends");
+        let again = *again.borrow();
+        (steps, again)
+    }
 }
 
 /// The steps of the recovery, and those of the start, each with its number among all. Of what is repeated until it is over
@@ -132,7 +177,10 @@ fn worth((steps, before): &Steps) -> BTreeMap<String, usize> {
     let repeated = |step: &str| step.contains("watch") || step.contains("looking how the call stands");
     let start = |step: &str| ["migrating", "migrated", "keys"].contains(&place(step));
     let numbered = steps.iter().enumerate().map(|(at, step)| (step.clone(), at + 1));
+    // What Twilio asks for changes nothing; a kill then is played without a proxy.
+    let changes = |step: &str| !step.starts_with("asked for ");
     numbered
+        .filter(|(step, _)| changes(step))
         .filter(|(step, number)| start(step) || number > before && (!repeated(step) || step.ends_with(" #1")))
         .collect()
 }
@@ -140,20 +188,14 @@ fn worth((steps, before): &Steps) -> BTreeMap<String, usize> {
 /// All that a run came to, and how many of them before the loss.
 type Steps = (Vec<String>, usize);
 
-/// One recovery from the loss to the end, killed at this step. Gives back its steps when it is not, and how long the
-/// program took to be ready again when it was.
-async fn run(postgres: bool, rung: Rung, step: Option<String>, folder: PathBuf) -> (Steps, Option<Duration>) {
-    let database = if postgres { Database::postgres().await } else { Database::sqlite() };
-    let files = Files::of(&folder, step.as_deref().unwrap_or("first"));
-    let (floor, again) = Box::pin(open(&database, rung, step, &files)).await;
-    let recovered = Box::pin(recovers(&floor, &database, rung, &files));
-    let steps = tokio::time::timeout(PATIENCE, recovered).await.expect("the recovery ends");
-    let again = *again.borrow();
-    (steps, again)
-}
-
-/// A floor whose server is the program behind a proxy.
-async fn open(database: &Database, rung: Rung, step: Option<String>, files: &Files) -> (Floor, Again) {
+/// A floor whose server is the program.
+async fn open(
+    database: &Database,
+    rung: Rung,
+    front: Front,
+    step: Option<String>,
+    files: &Files,
+) -> (Floor, Again) {
     let (sender, again) = tokio::sync::oneshot::channel();
     let floor = Floor::start(|mut arguments| async move {
         let config = read(&arguments);
@@ -170,7 +212,10 @@ async fn open(database: &Database, rung: Rung, step: Option<String>, files: &Fil
         // A callback that meets nobody is not repeated: the server has to ask.
         set("--watch-call-ms", "1500");
         set("--watch-recovery-ms", "1500");
-        let (watched, again) = Watched::start(arguments, step, files, front::open(listener));
+        let server = front.open(listener);
+        let mut there = server.subscribe();
+        let (watched, again) = Watched::start(arguments, step, files, server);
+        there.wait_for(Option::is_some).await.expect("it starts");
         sender.send(again).expect("it is waited for");
         (config, address, Running::Watched(watched))
     })

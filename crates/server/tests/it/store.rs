@@ -415,3 +415,22 @@ async fn many_servers_may_start_and_see_a_new_call_at_the_same_time() {
         assert_eq!((call.seen.len(), call.participants.len()), (100, 100), "nothing was written over");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_had_ended_is_another_one_when_it_is_renewed() {
+    let database = Database::postgres().await;
+    let (slow, other) =
+        (Store::open(&database.url).await.unwrap(), Store::open(&database.url).await.unwrap());
+    let committed = write(&slow, |changes| changes.add_job(job(complete(1)))).await.unwrap();
+    let had = committed.jobs[0].as_ref().unwrap();
+    slow.renew().await.unwrap();
+    assert_eq!(slow.leased(), Some(had.tenure), "renewed in time");
+    // It says nothing any more, until another one takes what it had.
+    while other.claim([], 10).await.unwrap().is_empty() {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(slow.leased(), None);
+    slow.renew().await.unwrap();
+    assert!(slow.leased().is_some_and(|tenure| tenure != had.tenure));
+    assert_eq!(slow.call_of(had.claim).await.unwrap(), None);
+}

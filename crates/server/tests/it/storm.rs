@@ -1,14 +1,24 @@
 //! Many agents are lost at once (case 22).
 
+use crate::crash::Process;
+use crate::database::{Database, on_both};
 use crate::support::*;
 use rejoin_protocol::{CallSid, ConferenceSid, RecoveryId, ReservationSid, TaskSid};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
-/// So many calls; what is asked of Twilio is paced, and the machine that tests has to bear it.
-const CALLS: u128 = 300;
+/// So many agents are lost in a test as others run; what is asked of Twilio is paced, and the machine has to bear it.
+const FEW: u128 = 150;
 /// So many lost agents are a storm.
 const STORM: usize = 20;
+
+/// `REJOIN_STORM_CALLS=5000 cargo test -p rejoin-server --test it storm -- --nocapture` plays a large one, and says how long
+/// it took.
+fn calls() -> u128 {
+    std::env::var("REJOIN_STORM_CALLS").map_or(FEW, |calls| calls.parse().expect("a number"))
+}
 
 fn conference_of(n: u128) -> ConferenceSid {
     ConferenceSid::numbered(0x1000 + n)
@@ -67,8 +77,8 @@ async fn lose(desk: &Desk, n: u128) {
 /// Each of them at once, as far as there is room.
 async fn all<F: Future<Output = ()> + Send + 'static>(each: impl Fn(Desk, u128) -> F, desk: &Desk) {
     let mut running = tokio::task::JoinSet::new();
-    for n in 0..CALLS {
-        if running.len() == 32 {
+    for n in 0..calls() {
+        if running.len() == 64 {
             running.join_next().await.unwrap().unwrap();
         }
         running.spawn(each(desk.clone(), n));
@@ -91,64 +101,121 @@ fn counted(requests: impl IntoIterator<Item = String>) -> BTreeMap<String, usize
     counts
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn in_a_storm_every_customer_is_kept_and_told_before_agents_are_looked_for() {
-    let world = World::start_with(|config| {
-        // Fewer than callbacks come, also on a busy machine.
-        config.pacing.voice_per_second = 40;
-        config.pacing.taskrouter_per_second = 300;
-        config.pacing.storm_at = STORM;
-        config.timings.ping_ttl_ms = 300_000;
-        config.timings.rejoin_within_ms = 300_000;
-        config.timings.watch_recovery_ms = 0;
-        config.timings.twilio_timeout_ms = 60_000;
-    })
-    .await;
-    all(|desk, n| async move { talk(&desk, n).await }, &world.desk).await;
-    all(|desk, n| async move { lose(&desk, n).await }, &world.desk).await;
-    // Operators see it.
-    let seen = async { while status(&world.desk).await["storm"] != true {} };
-    tokio::time::timeout(PATIENCE, seen).await.expect("it is known to be a storm");
-    // Pings are the last thing that is asked.
-    for n in 0..CALLS {
-        let told = format!("POST Conferences/{}/Participants/{}.json", conference_of(n), customer_of(n));
-        world.twilio.wait_for(&told, 1).await;
-    }
-    for some in [CALLS / 3, 2 * CALLS / 3, CALLS] {
-        world.twilio.wait_for("POST Tasks", usize::try_from(some).unwrap()).await;
-    }
-    let asked = world.twilio.all();
-    // Each is alone: what tells him keeps him, too.
-    let tells = |asked: &Asked| asked.param("HoldUrl").is_some_and(|url| url.contains("/twiml/hold/"));
-    let last = asked.iter().rposition(tells).expect("told");
-    let early = asked[..last].iter().filter(|asked| asked.what == "POST Tasks").count();
-    // A storm is one from its twentieth agent on.
-    assert!(early <= STORM + 16, "{early} pings before the last was told");
-    let told = counted(asked.iter().filter(|asked| tells(asked)).map(|asked| asked.what.clone()));
-    assert_eq!((told.len() as u128, told.values().max()), (CALLS, Some(&1)), "each is told once");
-    let pinged = counted(asked.iter().filter(|asked| asked.what == "POST Tasks").map(|asked| {
-        let attributes: Value = serde_json::from_str(asked.param("Attributes").unwrap()).unwrap();
-        attributes["rejoinRecoveryId"].as_str().unwrap().to_owned()
-    }));
-    let wanted = counted((0..CALLS).map(|n| RecoveryId::of(&agent_of(n)).to_string()));
-    assert_eq!(pinged, wanted, "each agent is looked for once");
+async fn figure(desk: &Desk, name: &str) -> String {
+    let asked = desk.http.get(format!("{}/metrics", desk.address)).bearer_auth(OPERATOR_TOKEN);
+    let text = asked.send().await.unwrap().text().await.unwrap();
+    let name = format!("{name} ");
+    text.lines().find_map(|line| line.strip_prefix(&name)).unwrap_or_else(|| panic!("{name}: {text}")).into()
+}
 
-    let status = status(&world.desk).await;
-    assert_eq!(status["failsafe"], false);
-    assert_eq!(status["lanes"][0]["family"], "voice");
+/// A server that is sent more than it may send on.
+fn server(twilio: &Twilio, database: &Database, log: &Path) -> Process {
+    let calls = u64::try_from(calls()).unwrap();
+    // Fewer than callbacks come, also on a busy machine.
+    let voice = (calls / 10).max(40).to_string();
+    let (taskrouter, storm, failsafe) =
+        ((calls / 5).max(300).to_string(), STORM.to_string(), (calls * 2 / 3).to_string());
+    let settings = [
+        ("REJOIN_VOICE_PER_SECOND", voice.as_str()),
+        ("REJOIN_TASKROUTER_PER_SECOND", &taskrouter),
+        ("REJOIN_STORM_AT", &storm),
+        ("REJOIN_FAILSAFE_AT", &failsafe),
+        ("REJOIN_FAILSAFE_FOR_MS", "600000"),
+        ("REJOIN_PING_TTL_MS", "300000"),
+        ("REJOIN_REJOIN_WITHIN_MS", "300000"),
+        ("REJOIN_WATCH_RECOVERY_MS", "0"),
+        ("REJOIN_REQUESTS_PER_MINUTE", "1000000"),
+        ("REJOIN_LOG", "warn"),
+    ];
+    let log = std::fs::File::create(log).unwrap();
+    Process::spawn(Process::program(twilio, &database.url).envs(settings).stderr(log))
+}
+
+fn is_ping(asked: &Asked) -> bool {
+    asked.what == "POST Tasks"
+}
+
+/// Each is alone: what tells him keeps him, too.
+fn tells(asked: &Asked) -> bool {
+    asked.param("HoldUrl").is_some_and(|url| url.contains("/twiml/hold/"))
+}
+
+/// Is sent to the queue.
+fn sends(asked: &Asked) -> bool {
+    asked.what.starts_with("POST Calls/")
+}
+
+on_both!(in_a_storm_every_customer_is_kept_and_told_before_agents_are_looked_for,);
+
+async fn in_a_storm_every_customer_is_kept_and_told_before_agents_are_looked_for(database: &Database) {
+    let (calls, twilio) = (usize::try_from(calls()).unwrap(), Twilio::start().await);
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let process = server(&twilio, database, &log);
+    let desk = &process.desk;
+    all(|desk, n| async move { talk(&desk, n).await }, desk).await;
+    let began = Instant::now();
+    all(|desk, n| async move { lose(&desk, n).await }, desk).await;
+    let lost = began.elapsed();
+    twilio.wait_for_many(calls, tells).await;
+    let told = began.elapsed();
+
+    // Operators are alerted, once.
+    assert_eq!(
+        (figure(desk, "rejoin_storm").await, figure(desk, "rejoin_failsafe").await),
+        ("1".into(), "1".into())
+    );
+    let alerts = |what: &str| std::fs::read_to_string(&log).unwrap().matches(what).count();
+    assert_eq!((alerts("a storm: many agents"), alerts("the failsafe stands")), (1, 1));
+    // A storm is one from its twentieth agent on, and for what is under way then it is too late.
+    let early = twilio.all().iter().filter(|asked| is_ping(asked)).count();
+    assert!(early <= STORM + 16, "{early} pings before an operator has looked");
+    let go_on = desk.http.post(format!("{}/operator/storm/go-on", desk.address)).bearer_auth(OPERATOR_TOKEN);
+    assert_eq!(go_on.send().await.unwrap().status(), 200);
+    let looked = began.elapsed();
+    twilio.wait_for_many(calls, is_ping).await;
+    let pinged = began.elapsed();
+    let asked = twilio.all();
+    let told_once = counted(asked.iter().filter(|asked| tells(asked)).map(|asked| asked.what.clone()));
+    assert_eq!((told_once.len(), told_once.values().max()), (calls, Some(&1)), "each is told once");
+    let of_pings: Vec<Value> = asked
+        .iter()
+        .filter(|asked| is_ping(asked))
+        .map(|asked| serde_json::from_str(asked.param("Attributes").unwrap()).unwrap())
+        .collect();
+    let named = |attributes: &Value| attributes["rejoinRecoveryId"].as_str().unwrap().to_owned();
+    let wanted = counted((0..calls as u128).map(|n| RecoveryId::of(&agent_of(n)).to_string()));
+    assert_eq!(counted(of_pings.iter().map(named)), wanted, "each agent is looked for once");
+    let lost_at: Vec<u64> =
+        of_pings[early..].iter().map(|attributes| attributes["disconnectedTime"].as_u64().unwrap()).collect();
+    let overtaken = |at: usize| lost_at[at + 1..].iter().filter(|later| **later < lost_at[at]).count();
+    let most = (0..lost_at.len()).map(overtaken).max().unwrap();
+    assert!(most <= 32, "{most} have waited longer and come later");
 
     // Everybody is back.
-    let holdings: Vec<Value> = (0..CALLS)
+    let holdings: Vec<Value> = (0..calls as u128)
         .map(|n| json!({"task": task_of(n), "reservation": reservation_of(n), "wrapping": true}))
         .collect();
+    let back = Instant::now();
     for some in holdings.chunks(20) {
         let hello = json!({"epoch": 2, "holdings": some});
-        assert_eq!(world.desk.plugin("/v1/hello", "ada", hello).await.status(), 200);
+        assert_eq!(desk.plugin("/v1/hello", "ada", hello).await.status(), 200);
     }
-    for n in 0..CALLS {
-        let sent = world.twilio.wait_for(&format!("POST Calls/{}.json", customer_of(n)), 1).await;
-        assert_eq!(sent.len(), 1, "each customer is sent once");
+    twilio.wait_for_many(calls, sends).await;
+    let sent = back.elapsed();
+    let sent_once = counted(twilio.all().iter().filter(|asked| sends(asked)).map(|asked| asked.what.clone()));
+    assert_eq!((sent_once.len(), sent_once.values().max()), (calls, Some(&1)), "each is sent once");
+    while status(desk).await["storm"] == true {
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    assert_eq!((alerts("the failsafe is over"), alerts("the storm is over")), (1, 1));
+    eprintln!(
+        "{}: {calls} agents lost within {lost:?}; the last customer told after {told:?}, {early} pings before; after an \
+         operator's word at {looked:?} the last agent pinged at {pinged:?}; all back: the last customer sent after \
+         {sent:?}; {} MB",
+        if database.is_postgres() { "PostgreSQL" } else { "SQLite" },
+        process.memory() / 1_000_000,
+    );
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use rejoin_protocol::{
 use rejoin_server::{Config, Server};
 use rejoin_twilio::{signature, webhook};
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -89,6 +90,8 @@ type Script = dyn Fn(&Asked, usize) -> Option<Answer> + Send + Sync;
 #[derive(Clone)]
 pub(crate) struct Twilio {
     asked: Arc<Mutex<Vec<Asked>>>,
+    /// How often which kind was asked.
+    times: Arc<Mutex<HashMap<String, usize>>>,
     count: watch::Sender<usize>,
     script: Arc<Mutex<Arc<Script>>>,
     pub(crate) base: String,
@@ -99,6 +102,7 @@ impl Twilio {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let twilio = Self {
             asked: Arc::default(),
+            times: Arc::default(),
             count: watch::channel(0).0,
             script: Arc::new(Mutex::new(Arc::new(|_, _| None))),
             base: format!("http://{}", listener.local_addr().unwrap()),
@@ -140,6 +144,24 @@ impl Twilio {
         }
     }
 
+    /// Waits until so many requests were of the kind that is meant; each is looked at once.
+    pub(crate) async fn wait_for_many(&self, times: usize, is_meant: impl Fn(&Asked) -> bool) {
+        let mut count = self.count.subscribe();
+        let (mut looked_at, mut found) = (0, 0);
+        loop {
+            {
+                let all = self.asked.lock().unwrap();
+                found += all[looked_at..].iter().filter(|asked| is_meant(asked)).count();
+                looked_at = all.len();
+            }
+            if found >= times {
+                return;
+            }
+            let more = tokio::time::timeout(PATIENCE, count.changed()).await;
+            assert!(more.is_ok(), "{found} of {times}");
+        }
+    }
+
     pub(crate) fn kinds(&self) -> Vec<String> {
         self.all().into_iter().map(|asked| asked.what).collect()
     }
@@ -160,10 +182,11 @@ async fn answer(State(twilio): State<Twilio>, request: Request) -> Response {
     let authorized = asked.headers.contains_key("authorization");
     let script = Arc::clone(&*twilio.script.lock().unwrap());
     let before = {
-        let mut all = twilio.asked.lock().unwrap();
-        let before = all.iter().filter(|other| other.what == asked.what).count();
-        all.push(asked.clone());
-        before
+        let mut times = twilio.times.lock().unwrap();
+        let times = times.entry(asked.what.clone()).or_default();
+        *times += 1;
+        twilio.asked.lock().unwrap().push(asked.clone());
+        *times - 1
     };
     twilio.count.send_modify(|count| *count += 1);
     if !authorized {

@@ -4,13 +4,14 @@ use super::{Twiml, comforting, parse, said};
 use crate::http::App;
 use crate::http::problem::Problem;
 use crate::http::signed::Signed;
+use crate::pace::Rank;
 use crate::reconnect;
 use crate::texts::Phrase;
 use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::response::IntoResponse;
-use rejoin_protocol::{ConferenceSid, RecoveryId};
-use rejoin_recovery::Key;
+use rejoin_protocol::{ConferenceSid, Millis, RecoveryId, TaskSid};
+use rejoin_recovery::{Key, Phase};
 use rejoin_twilio::twiml::Document;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,26 +41,62 @@ async fn language(app: &App, recovery: RecoveryId) -> Option<String> {
 
 async fn language_when_read(app: &App, recovery: &RecoveryId) -> Option<String> {
     let mut tasks_read = app.engine.tasks_read();
-    let (awaited, language) = look_up(app, recovery).await?;
-    let Some(conference) = awaited else { return language };
+    let conference = match look_up(app, recovery).await? {
+        Known::Language(language) => return language,
+        Known::Unread { task, since } => {
+            return tokio::time::timeout(READ_WITHIN, read(app, &task, since)).await.ok()?;
+        }
+        Known::Awaited(conference) => conference,
+    };
     let is_read = async {
         // Who has missed some looks, too.
         while tasks_read.recv().await.is_ok_and(|other| other != conference) {}
     };
     // Another server may read it, and does not say so here: then it is looked when the time is over.
     let _ = tokio::time::timeout(READ_WITHIN, is_read).await;
-    look_up(app, recovery).await?.1
+    match look_up(app, recovery).await? {
+        Known::Language(language) => language,
+        Known::Awaited(_) | Known::Unread { .. } => None,
+    }
 }
 
-/// The call's conference, if its task is being read, and the language that is known. `None`: nothing can be looked up.
-async fn look_up(app: &App, recovery: &RecoveryId) -> Option<(Option<ConferenceSid>, Option<String>)> {
+/// What is known of the customer's language.
+enum Known {
+    /// As far as the task was read, if it names one.
+    Language(Option<String>),
+    /// The task of this conference's call is being read.
+    Awaited(ConferenceSid),
+    /// Nobody reads it: the agent may be back in place any moment, and then it is not needed.
+    Unread {
+        task: TaskSid,
+        /// The customer waits since then (point in time).
+        since: Millis,
+    },
+}
+
+/// `None`: nothing can be looked up.
+async fn look_up(app: &App, recovery: &RecoveryId) -> Option<Known> {
     let attribute = &app.config.texts.language_attribute;
     let look = app.engine.look([Key::Recovery(recovery.clone())], |machine| {
         let call = machine.recovering(recovery)?;
-        let awaited = call.is_task_awaited().then(|| call.conference.clone());
-        Some((awaited, reconnect::language(call, attribute)))
+        let recovery = call.recovery.as_ref()?;
+        let in_place = matches!(recovery.phase, Phase::Away | Phase::Rejoining);
+        Some(if call.is_task_awaited() {
+            Known::Awaited(call.conference.clone())
+        } else if in_place && call.attributes.is_empty() {
+            Known::Unread { task: call.task.clone(), since: recovery.lost_at }
+        } else {
+            Known::Language(reconnect::language(&call.attributes, attribute))
+        })
     });
     look.await.ok()?
+}
+
+/// The language that the task names.
+async fn read(app: &App, task: &TaskSid, since: Millis) -> Option<String> {
+    let client = app.client.through(app.turns.of_request(Rank::Requeue, since));
+    let attributes = client.fetch_task(task).await.ok()?.attributes?;
+    reconnect::language(&attributes, &app.config.texts.language_attribute)
 }
 
 /// Parameters of `/twiml/hold/{recovery}`.

@@ -1,12 +1,12 @@
 //! Whoever else was on the call follows the customer into the new conference.
 
 use super::Twiml;
+use crate::execute;
 use crate::http::App;
 use crate::http::problem::Problem;
 use crate::http::signed::Signed;
 use axum::extract::{Path, Query, State};
 use rejoin_protocol::TaskSid;
-use rejoin_twilio::twiml::{Conference, Document};
 use std::sync::Arc;
 
 /// Parameters of `/twiml/move/{task}`.
@@ -28,13 +28,5 @@ pub(crate) async fn follow(
 ) -> Result<Twiml, Problem> {
     let task = TaskSid::parse(&task).map_err(|_| Problem::NotFound)?;
     let Query(Move { muted, end, label }) = query.map_err(|_| Problem::CallbackInvalid)?;
-    let status_callback = app.config.public("/webhooks/conference");
-    let conference = Conference {
-        name: &task,
-        muted,
-        end_on_exit: end,
-        label: label.as_deref(),
-        status_callback: &status_callback,
-    };
-    Ok(Twiml(Document::new().conference(&conference)))
+    Ok(Twiml(execute::follow(&app.config, &task, muted, end, label.as_deref())))
 }

@@ -8,17 +8,14 @@ use crate::http::problem::Problem;
 use crate::http::signed::Signed;
 use crate::reconnect;
 use crate::texts::Phrase;
+use crate::way::Way;
 use axum::extract::{Path, State};
-use rejoin_protocol::attributes::PRIORITY;
-use rejoin_protocol::{Millis, RecoveryId, WorkflowSid};
+use rejoin_protocol::RecoveryId;
 use rejoin_recovery::{Event, Key};
-use rejoin_twilio::twiml::{Document, Enqueue};
+use rejoin_twilio::twiml::Document;
 use rejoin_twilio::webhook::{QueueResult, VoiceRequest};
 use std::sync::Arc;
 use std::time::Duration;
-
-/// So much longer than the machine waits may a reconnect task stand: the machine, not Twilio, is to end the waiting.
-const TASK_SLACK_SECONDS: u64 = 60;
 
 /// A caller hears nothing while a document is made, and Twilio waits 15 s for it: what takes longer is done without.
 const AT_ONCE: Duration = Duration::from_millis(1500);
@@ -48,7 +45,7 @@ pub(super) async fn enqueued_as_decided(
         Some(phrase) => said(app, Document::new(), phrase, way.language.as_deref()),
         None => Document::new(),
     };
-    Ok(Some(enqueued(app, document, recovery, &way)))
+    Ok(Some(way.enqueued(&app.config, document, recovery)))
 }
 
 /// `/twiml/wait/{recovery}`: the customer is in the queue, and hears something.
@@ -125,17 +122,6 @@ pub(crate) async fn lost(
     Ok(Twiml(said(&app, Document::new(), Phrase::Lost, language.as_deref())))
 }
 
-/// How a customer goes on.
-struct Way {
-    workflow: WorkflowSid,
-    /// How long the machine waits for any agent.
-    queue_within: Millis,
-    attributes: String,
-    language: Option<String>,
-    /// May one whom the queue has not kept go into it again?
-    again: bool,
-}
-
 enum Targeting {
     AsDecided,
     Anybody,
@@ -143,21 +129,13 @@ enum Targeting {
 
 /// `None` when the recovery, or the workflow that its call came from, is not known.
 async fn way(app: &App, recovery: &RecoveryId, targeting: Targeting) -> Result<Option<Way>, Error> {
-    let outbound = app.config.outbound_workflow.clone();
-    let attribute = app.config.texts.language_attribute.clone();
     let way = app.engine.look([Key::Recovery(recovery.clone())], |machine| {
         let call = machine.recovering(recovery)?;
-        let recovery = call.recovery.as_ref()?;
-        let workflow = outbound.filter(|_| reconnect::was_placed(call)).or_else(|| call.workflow.clone())?;
         let target = match targeting {
-            Targeting::AsDecided => reconnect::target(recovery),
+            Targeting::AsDecided => reconnect::target(call.recovery.as_ref()?),
             Targeting::Anybody => None,
         };
-        let queue_within = machine.config(call).queue_within;
-        let language = reconnect::language(call, &attribute);
-        let attributes = reconnect::attributes(call, recovery, target);
-        let again = call.goes_to_queue_again();
-        Some(Way { workflow, queue_within, attributes, language, again })
+        Way::of(&app.config, machine, call, target)
     });
     tokio::time::timeout(AT_ONCE, way).await.unwrap_or(Err(Error::Busy))
 }
@@ -186,7 +164,7 @@ async fn again(app: &App, recovery: &RecoveryId) -> Twiml {
         }
         Ok(Some(way)) => {
             let document = said(app, Document::new(), Phrase::Again, way.language.as_deref());
-            Twiml(enqueued(app, document, recovery, &way))
+            Twiml(way.enqueued(&app.config, document, recovery))
         }
         Ok(None) => {
             tracing::error!(%recovery, "a caller of a recovery that is not known was told so");
@@ -194,18 +172,4 @@ async fn again(app: &App, recovery: &RecoveryId) -> Twiml {
         }
         Err(error) => in_a_moment(app, recovery, &error),
     }
-}
-
-fn enqueued(app: &App, document: Document, recovery: &RecoveryId, way: &Way) -> Document {
-    let document = document.enqueue(&Enqueue {
-        workflow: &way.workflow,
-        wait_url: &app.config.public(&format!("/twiml/wait/{recovery}")),
-        action: &app.config.public(&format!("/twiml/after/{recovery}")),
-        priority: PRIORITY,
-        timeout_seconds: way.queue_within.0 / 1000 + TASK_SLACK_SECONDS,
-        attributes: &way.attributes,
-    });
-    // Where the document goes on if the queue does not take the call.
-    said(app, document, Phrase::Again, way.language.as_deref())
-        .redirect(&app.config.public(&format!("/twiml/fallback/{recovery}")))
 }

@@ -1,5 +1,4 @@
-//! What should stand in front of the server in production: it takes connections while the server is being started again,
-//! and passes them on when it is there.
+//! What stands in front of the server.
 
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -9,18 +8,40 @@ use tokio::sync::watch;
 /// Where the server is, if it is there.
 pub(crate) type Server = watch::Sender<Option<SocketAddr>>;
 
-/// Passes on until the server's address is told no more.
-pub(crate) fn open(listener: TcpListener) -> Server {
-    let (server, at) = watch::channel(None);
-    tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                Ok((client, _)) = listener.accept() => drop(tokio::spawn(pass(client, at.clone()))),
-                () = over(at.clone()) => return,
+/// What it does for a server that is being started again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Front {
+    /// It takes connections meanwhile, passes them on when the server is there, and repeats what was not answered.
+    Repeats,
+    /// Nothing, as if it were not there.
+    None,
+}
+
+impl Front {
+    /// Passes on until the server's address is told no more.
+    pub(crate) fn open(self, listener: TcpListener) -> Server {
+        let (server, at) = watch::channel(None);
+        tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    Ok((client, _)) = listener.accept() => match self {
+                        Self::Repeats => drop(tokio::spawn(pass(client, at.clone()))),
+                        Self::None => drop(tokio::spawn(connect(client, *at.borrow()))),
+                    },
+                    () = over(at.clone()) => return,
+                }
             }
-        }
-    });
-    server
+        });
+        server
+    }
+}
+
+/// Whoever does not find the server is told so at once.
+async fn connect(mut client: TcpStream, server: Option<SocketAddr>) {
+    let Some(server) = server else { return };
+    let Ok(mut server) = TcpStream::connect(server).await else { return };
+    // Cut off when it ends.
+    let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
 }
 
 async fn over(mut at: watch::Receiver<Option<SocketAddr>>) {

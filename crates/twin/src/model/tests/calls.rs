@@ -73,6 +73,25 @@ fn the_customer_hangs_up_while_the_agents_phone_rings() {
 }
 
 #[test]
+fn a_call_may_be_updated_with_a_document_of_its_own_which_has_no_fallback() {
+    let (mut world, talk) = World::talk(false);
+    let limit = Facts::default().twiml_limit;
+    let document = |length: usize| {
+        let frame = "<Response><Say></Say></Response>".len();
+        format!("<Response><Say>{}</Say></Response>", "é".repeat(length - frame))
+    };
+    let error = world.redirect_inline(&talk.customer, &document(limit + 1)).expect_err("too long");
+    assert_eq!(error.status, 400);
+    world.redirect_inline(&talk.customer, &document(limit)).expect("characters are counted, not bytes");
+    let (_, what) = world.playing(&Audience::Leg(talk.customer.clone())).expect("it runs at once");
+    assert!(matches!(what, Sound::Say(_)));
+    world.redirect_inline(&talk.customer, "<Response><Nonsense/></Response>").expect("it is read later");
+    assert!(world.fetched("http://server/fallback").is_none());
+    let (_, what) = world.playing(&Audience::Leg(talk.customer)).expect("a message");
+    assert_eq!(what, Sound::Say(Facts::default().error_message.into()));
+}
+
+#[test]
 fn a_broken_document_is_replaced_by_the_fallback() {
     let mut world = World::new();
     world.broken("http://twin/demo/voice");

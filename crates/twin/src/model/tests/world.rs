@@ -196,6 +196,19 @@ impl World {
         })
     }
 
+    /// With a document of its own, and an address that nothing may be asked for under.
+    pub(super) fn redirect_inline(&mut self, call: &CallSid, document: &str) -> Result<Reply, ApiError> {
+        self.ask(Request::UpdateCall {
+            call: call.clone(),
+            url: None,
+            method: None,
+            fallback_url: Some("http://server/fallback".into()),
+            fallback_method: None,
+            twiml: Some(document.into()),
+            status: None,
+        })
+    }
+
     pub(super) fn change(&mut self, talk: &Talk, call: &CallSid, change: ParticipantChange) {
         let request =
             Request::UpdateParticipant { conference: talk.conference.clone(), call: call.clone(), change };

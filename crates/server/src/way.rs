@@ -1,0 +1,59 @@
+//! How a customer goes on into the queue: the document that sends him there, whoever hands it to Twilio.
+
+use crate::config::Config;
+use crate::reconnect;
+use crate::texts::Phrase;
+use rejoin_protocol::attributes::PRIORITY;
+use rejoin_protocol::{Millis, RecoveryId, WorkerSid, WorkflowSid};
+use rejoin_recovery::{Call, Machine};
+use rejoin_twilio::twiml::{Document, Enqueue};
+
+/// So much longer than the machine waits may a reconnect task stand: the machine, not Twilio, is to end the waiting.
+const TASK_SLACK_SECONDS: u64 = 60;
+
+/// How a customer goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Way {
+    workflow: WorkflowSid,
+    /// How long the machine waits for any agent.
+    queue_within: Millis,
+    attributes: String,
+    pub(crate) language: Option<String>,
+    /// May one whom the queue has not kept go into it again?
+    pub(crate) again: bool,
+}
+
+impl Way {
+    /// For this agent, or for any. `None`: the call has no recovery, or it is not known by which workflow it came.
+    pub(crate) fn of(
+        config: &Config,
+        machine: &Machine,
+        call: &Call,
+        target: Option<&WorkerSid>,
+    ) -> Option<Self> {
+        let recovery = call.recovery.as_ref()?;
+        let outbound = config.outbound_workflow.as_ref().filter(|_| reconnect::was_placed(call));
+        Some(Self {
+            workflow: outbound.or(call.workflow.as_ref())?.clone(),
+            queue_within: machine.config(call).queue_within,
+            attributes: reconnect::attributes(call, recovery, target),
+            language: reconnect::language(&call.attributes, &config.texts.language_attribute),
+            again: call.goes_to_queue_again(),
+        })
+    }
+
+    /// Into the queue, after what the document has already.
+    pub(crate) fn enqueued(&self, config: &Config, document: Document, recovery: &RecoveryId) -> Document {
+        let document = document.enqueue(&Enqueue {
+            workflow: &self.workflow,
+            wait_url: &config.public(&format!("/twiml/wait/{recovery}")),
+            action: &config.public(&format!("/twiml/after/{recovery}")),
+            priority: PRIORITY,
+            timeout_seconds: self.queue_within.0 / 1000 + TASK_SLACK_SECONDS,
+            attributes: &self.attributes,
+        });
+        // Where the document goes on if the queue does not take the call.
+        let (language, text) = config.texts.say(Phrase::Again, self.language.as_deref());
+        document.say(language, text).redirect(&config.public(&format!("/twiml/fallback/{recovery}")))
+    }
+}
