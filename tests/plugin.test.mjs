@@ -308,7 +308,7 @@ test('a call is watched from its acceptance and ends as ever', async () => {
     'AcceptTask',
     task.sid,
     {
-      conferenceStatusCallback: `${origin}/webhooks/conference`,
+      conferenceStatusCallback: `${origin}/webhooks/conference?worker=${sid('WK', 'ada')}&reservation=${task.sid}`,
       conferenceStatusCallbackMethod: 'POST',
       conferenceStatusCallbackEvent: 'start,end,join,leave,modify,hold,announcement',
       endConferenceOnExit: false,

@@ -158,6 +158,7 @@ export async function startDemo({
       REJOIN_PING_WORKFLOW_SID: sid('WW', 2),
       // The twin's workflow of outbound calls finds nobody.
       REJOIN_OUTBOUND_WORKFLOW_SID: sid('WW'),
+      REJOIN_RECONNECTING_ACTIVITY_SID: sid('WA', 3),
       REJOIN_LISTEN: `${HOST}:${serverPort}`,
       REJOIN_PUBLIC_URL: serverUrl,
       // Two agents in one browser need two origins, because Flex keeps its token in localStorage.

@@ -217,6 +217,8 @@ pub struct Activity {
     pub sid: ActivitySid,
     /// Is it the one that stands for an agent without a desktop?
     pub offline: bool,
+    /// Does it receive no tasks?
+    pub unavailable: bool,
 }
 
 /// A reservation of this worker and its task.

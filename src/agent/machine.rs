@@ -221,7 +221,7 @@ impl Agent {
             FromDesktop::DevicesChanged { phone_tells } => self.devices_changed(now, phone_tells, out),
             FromDesktop::PhoneLooked {} => self.phone_looked(out),
             FromDesktop::SoundChanged { blocked } => self.ready.silenced = blocked,
-            FromDesktop::ActivityChanged(activity) => self.activity(activity, out),
+            FromDesktop::ActivityChanged(activity) => self.activity(now, activity, out),
             FromDesktop::FlexPrompts {} => self.flex_prompts = true,
             FromDesktop::ExitFlagSettled { reservation } => self.flag_settled(&reservation, out),
             FromDesktop::AcceptFailed { reservation } => {
@@ -381,7 +381,7 @@ impl Agent {
             out.push(Effect::Desktop(ToDesktop::Let { request })); // no call, or on another phone
             return;
         };
-        if !callback.is_none_or(|url| url.is_empty() || url == ours) {
+        if !callback.is_none_or(|url| url.is_empty() || url.starts_with(&ours)) {
             call.unwatched = true;
             out.push(Effect::Desktop(ToDesktop::Let { request }));
             self.complain(Complaint::ForeignCallback, out);
@@ -392,8 +392,10 @@ impl Agent {
             let reservation = reservation.clone();
             out.push(Effect::Desktop(ToDesktop::NeutraliseExitFlag { reservation }));
         }
+        // Twilio signs it, so the server need not ask whose call this is.
+        let of = |me: &Me| format!("{ours}?worker={}&reservation={reservation}", me.worker);
         let options = ConferenceOptions {
-            conference_status_callback: ours,
+            conference_status_callback: self.me.as_ref().map_or_else(|| ours.clone(), of),
             conference_status_callback_method: "POST",
             conference_status_callback_event: CONFERENCE_EVENTS,
             end_conference_on_exit: false,

@@ -1,8 +1,8 @@
 //! What the loss of a page changes beside the call, and is put back: the agent's activity.
 
 use crate::agent::{Activity, Agent, Effect, ToDesktop};
-use rejoin_protocol::ActivitySid;
 use rejoin_protocol::api::HelloReply;
+use rejoin_protocol::{ActivitySid, Millis};
 
 /// The agent's activity.
 #[derive(Clone, Debug, Default)]
@@ -11,6 +11,21 @@ pub(super) struct Restore {
     /// As an agent last wanted it while a page was there.
     wanted: Option<ActivitySid>,
     done: bool,
+    /// What the server was told of it.
+    told: bool,
+}
+
+impl Restore {
+    /// Would the customer not reach the agent through the queue?
+    fn is_unavailable(&self) -> bool {
+        self.now.as_ref().is_some_and(|now| now.unavailable)
+    }
+
+    /// The same, for the server.
+    pub(super) fn tell(&mut self) -> bool {
+        self.told = self.is_unavailable();
+        self.told
+    }
 }
 
 impl Agent {
@@ -19,7 +34,7 @@ impl Agent {
         self.restore.wanted = activity;
     }
 
-    pub(super) fn activity(&mut self, activity: Activity, out: &mut Vec<Effect>) {
+    pub(super) fn activity(&mut self, now: Millis, activity: Activity, out: &mut Vec<Effect>) {
         let first = self.restore.now.is_none();
         let wanted = (!activity.offline).then(|| activity.sid.clone());
         self.restore.now = Some(activity);
@@ -27,6 +42,10 @@ impl Agent {
         if (wanted.is_some() || !first) && wanted != self.restore.wanted {
             self.restore.wanted.clone_from(&wanted);
             out.push(Effect::StoreActivity(wanted));
+        }
+        let concerns = self.hello.under_way.is_some() || self.recoveries.iter_mut().next().is_some();
+        if concerns && self.restore.is_unavailable() != self.restore.told {
+            self.say_hello(now, out);
         }
     }
 

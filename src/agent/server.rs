@@ -37,7 +37,7 @@ impl Agent {
             Some(Holding { can_join: holding.can_join && self.config.in_place, ..holding })
         });
         let holdings = holdings.collect();
-        let hello = Hello { epoch: self.epoch, holdings };
+        let hello = Hello { epoch: self.epoch, holdings, unavailable: self.restore.tell() };
         self.last_post = self.last_post.wrapping_add(1);
         let id = PostId(self.last_post);
         out.push(Effect::Post { id, request: Request::Hello(hello.clone()) });

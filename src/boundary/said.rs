@@ -51,9 +51,11 @@ impl TryFrom<Value> for FromDesktop {
             }
             "phoneChanged" => Self::PhoneChanged { registered: said.flag("registered")? },
             "soundChanged" => Self::SoundChanged { blocked: said.flag("blocked")? },
-            "activityChanged" => {
-                Self::ActivityChanged(Activity { sid: said.parsed("sid")?, offline: said.flag("offline")? })
-            }
+            "activityChanged" => Self::ActivityChanged(Activity {
+                sid: said.parsed("sid")?,
+                offline: said.flag("offline")?,
+                unavailable: said.flag("unavailable")?,
+            }),
             "pageHide" => Self::PageHide {},
             _ => return Err(Unfit { field: "event" }),
         })

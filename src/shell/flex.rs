@@ -233,7 +233,9 @@ impl Flex {
         let mut now = vec![("phoneChanged", Fields::default().with("registered", self.is_registered()))];
         let activity = js::at(&state, "worker.activity.sid");
         let offline = js::at(&self.manager, "serviceConfiguration.taskrouter_offline_activity_sid");
+        let available = js::at(&state, "worker.activity.available");
         let facts = Fields::default().with("sid", js::value(&activity));
+        let facts = facts.with("unavailable", Value::Flag(available == JsValue::FALSE));
         now.push(("activityChanged", facts.with("offline", Value::Flag(offline == activity))));
         let mut here = Vec::new();
         for task in self.tasks(&state)?.iter() {

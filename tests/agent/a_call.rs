@@ -8,7 +8,11 @@ fn a_call_is_accepted_with_our_callback() {
     let effects =
         desk.handle(Event::Desktop(FromDesktop::BeforeAccept { request, task: facts, callback: None }));
     let options = ConferenceOptions {
-        conference_status_callback: format!("{SERVER}/webhooks/conference"),
+        conference_status_callback: format!(
+            "{SERVER}/webhooks/conference?worker={}&reservation={}",
+            me(),
+            wr(1)
+        ),
         conference_status_callback_method: "POST",
         conference_status_callback_event: "start,end,join,leave,modify,hold,announcement",
         end_conference_on_exit: false,

@@ -25,7 +25,8 @@ pub(crate) fn rj() -> RecoveryId {
 
 /// 0: the one without a desktop.
 pub(crate) fn activity(number: u128) -> Event {
-    let activity = Activity { sid: ActivitySid::numbered(number), offline: number == 0 };
+    let activity =
+        Activity { sid: ActivitySid::numbered(number), offline: number == 0, unavailable: number == 0 };
     Event::Desktop(FromDesktop::ActivityChanged(activity))
 }
 

@@ -90,3 +90,35 @@ fn mute_comes_along_through_the_queue() {
         assert!(!desktop(&desk.task(facts)).contains(&ToDesktop::Mute {}), "once");
     }
 }
+
+/// What the hellos of these effects say.
+fn says_unavailable(effects: &[Effect]) -> Vec<bool> {
+    let hellos = posts(effects).into_iter().filter_map(|(_, request)| match request {
+        Request::Hello(hello) => Some(hello.unavailable),
+        Request::Register(_) | Request::Graceful(_) => None,
+    });
+    hellos.collect()
+}
+
+#[test]
+fn the_server_is_told_that_the_activity_takes_no_tasks() {
+    let at = |number, unavailable| {
+        let activity = Activity { sid: ActivitySid::numbered(number), offline: false, unavailable };
+        Event::Desktop(FromDesktop::ActivityChanged(activity))
+    };
+    // Flex tells it a moment after the page has said hello.
+    let mut desk = Desk::new(&[1]);
+    assert_eq!(says_unavailable(&desk.start(vec![task(1, ReservationStatus::Wrapping)], true)), [false]);
+    let mut said = desk.handle(at(BREAK, true));
+    said.extend(desk.greeted(vec![view(Stage::Interrupted)]));
+    said.extend(desk.wait(Millis::seconds(2)));
+    assert_eq!(says_unavailable(&said), [true]);
+    desk.greeted(vec![view(Stage::Requeueing)]);
+    assert!(says_unavailable(&desk.handle(at(BREAK, true))).is_empty(), "once");
+    let mut said = desk.handle(at(AVAILABLE, false));
+    said.extend(desk.wait(Millis::seconds(2)));
+    assert_eq!(says_unavailable(&said), [false], "and when it is over");
+    // A page without anything to recover has nothing to say.
+    let mut desk = Desk::idle();
+    assert!(says_unavailable(&desk.handle(at(BREAK, true))).is_empty());
+}

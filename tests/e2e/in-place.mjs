@@ -265,6 +265,26 @@ export const legFalls = secondRung(
   (story) => story.twilio.assume({ deadLegAfterMs: 0 }),
 );
 
+export const onABreak = {
+  title: 'An agent on a break gets the customer back through the queue, and then her break',
+  async play(/** @type {Story} */ story) {
+    await story.twilio.assume({ deadLegAfterMs: 0 });
+    const { ada, customer, task } = await onACall(story);
+    await story.step('she goes on a break', () => story.twilio.available('ada', 'Unavailable'));
+    const { transcript } = customer.mark();
+    await story.step('she refreshes the page', () => ada.refreshes());
+    await isTold(story, customer, transcript);
+    await ada.ready();
+    await isBack(story, ada, customer, task);
+    await story.step('and is on her break', () =>
+      story.twilio.becomes('Ada is on her break', async () => {
+        const { activity } = await story.twilio.worker('ada');
+        return activity === 'Unavailable';
+      }),
+    );
+  },
+};
+
 export const inPlaceOff = {
   title: 'In place is turned off, and the call comes back through the queue',
   play: (/** @type {Story} */ story) =>

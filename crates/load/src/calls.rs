@@ -1,7 +1,7 @@
 //! Calls by number, and the requests about them as Twilio and desktops make them.
 
 use crate::server::{AUTH_TOKEN, PUBLIC};
-use rejoin_protocol::{AccountSid, CallSid, ConferenceSid, ReservationSid, TaskSid, WorkflowSid};
+use rejoin_protocol::{AccountSid, CallSid, ConferenceSid, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_twilio::{encoded, signature};
 use serde_json::json;
 
@@ -33,6 +33,10 @@ impl Call {
     pub fn task(self) -> TaskSid {
         // The ping's has a number of its own.
         TaskSid::numbered(u128::from(self.number) << 32)
+    }
+
+    fn worker(self) -> WorkerSid {
+        WorkerSid::numbered(self.worker.into())
     }
 
     fn reservation(self) -> ReservationSid {
@@ -82,8 +86,10 @@ impl Call {
     fn callback(self, sequence: u64, event: &str, leg: &CallSid, muted: bool) -> Vec<u8> {
         let (account, conference) = (AccountSid::numbered(1).to_string(), self.conference().to_string());
         let (task, sequence, muted) = (self.task().to_string(), sequence.to_string(), muted.to_string());
+        let path =
+            format!("/webhooks/conference?worker={}&reservation={}", self.worker(), self.reservation());
         signed(
-            "/webhooks/conference",
+            &path,
             &[
                 ("AccountSid", &account),
                 ("CallSid", leg.as_str()),

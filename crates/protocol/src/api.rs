@@ -80,6 +80,9 @@ pub struct Hello {
     pub epoch: u64,
     /// Voice reservations that the page found and has no call for.
     pub holdings: Vec<Holding>,
+    /// Does the worker's activity receive no tasks?
+    #[serde(default)]
+    pub unavailable: bool,
 }
 
 /// A voice reservation of this worker that the page found when it loaded.

@@ -1,6 +1,7 @@
 //! The rules of one call. Each event changes what is known, then [`Call::evaluate`] looks at the whole: what is decided
 //! depends on what is known, not on the order in which it became known.
 
+mod activity;
 mod again;
 mod agent_hold;
 mod ask;
@@ -16,6 +17,7 @@ mod loss;
 mod others;
 mod out;
 mod own_hold;
+mod owners;
 mod pages;
 mod purpose;
 mod queue;
@@ -24,13 +26,15 @@ mod released;
 mod told;
 mod watch;
 
+pub use activity::Lent;
 pub use agent_hold::AgentHold;
 pub(crate) use out::Out;
 pub use own_hold::{HoldStage, OurHold};
+pub use owners::Asking;
 pub use recovery::{Ending, Phase, Prepared, Recovery};
 pub use released::Next;
 
-use crate::{Allowance, LeaveReason, Note, ParticipantFlags};
+use crate::{Allowance, EarlyMark, LeaveReason, Note, ParticipantFlags};
 use rejoin_protocol::api::{DeliveryId, GracefulReason};
 use rejoin_protocol::{
     CallSid, ConferenceSid, Millis, ReservationSid, TaskQueueSid, TaskSid, WorkerSid, WorkflowSid,
@@ -70,12 +74,40 @@ pub struct Call {
     /// When they said so (points in time).
     #[serde(default)]
     pub marked_at: BTreeMap<ReservationSid, Millis>,
+    /// Marks for reservations of which it is not known yet whose they are.
+    #[serde(default)]
+    pub claims: Vec<EarlyMark>,
+    /// Whose reservations they are, as Twilio has said.
+    #[serde(default)]
+    pub owners: BTreeMap<ReservationSid, WorkerSid>,
+    /// Reservations that somebody speaks for and that it is to be asked about.
+    #[serde(default)]
+    pub sought: BTreeSet<ReservationSid>,
+    /// Of which Twilio knows nothing.
+    #[serde(default)]
+    pub nobodys: BTreeSet<ReservationSid>,
+    /// Is it being asked?
+    #[serde(default)]
+    pub asking: Asking,
+    /// Does Twilio say that the conference is the task's? Until then this is only what a page has said, and nothing is
+    /// done.
+    #[serde(default = "yes")]
+    pub proven: bool,
     /// The newest page of each worker that has found the task, but had no call for it: by its epoch.
     #[serde(default)]
     pub hellos: BTreeMap<WorkerSid, u64>,
+    /// The newest page of each worker that has found the task while no older one was connected: those are gone.
+    #[serde(default)]
+    pub newest_alone: BTreeMap<WorkerSid, u64>,
     /// Pages that have said goodbye before their leg was known, by worker: the newest one's epoch.
     #[serde(default)]
     pub goodbyes: BTreeMap<WorkerSid, u64>,
+    /// Workers whose newest page says that their activity receives no tasks.
+    #[serde(default)]
+    pub unavailable: BTreeSet<WorkerSid>,
+    /// Workers whom an activity is lent, that they may get the customer back.
+    #[serde(default)]
+    pub lent: BTreeMap<WorkerSid, Lent>,
     /// Sequence numbers that were taken already.
     pub seen: BTreeSet<u64>,
     /// Registrations and marks that were taken already: a page repeats them until it is answered.
@@ -129,6 +161,11 @@ pub struct Call {
     pub beside: BTreeMap<CallSid, Recovery>,
 }
 
+/// Calls that were stored by a version that did not ask.
+fn yes() -> bool {
+    true
+}
+
 /// An agent's share of a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Agent {
@@ -145,6 +182,9 @@ pub struct Agent {
     /// A newer page has found the reservation wrapping while the leg was taken for joined: Twilio says it is gone.
     #[serde(default)]
     pub unjoined: bool,
+    /// Its page was gone before it was known: nobody is at the leg.
+    #[serde(default)]
+    pub left_behind: bool,
     /// The leg is proved dead and is being removed.
     pub removing: bool,
     /// What became of the leg is decided: nothing more is begun because of it.
@@ -185,8 +225,17 @@ impl Call {
             participants: BTreeMap::new(),
             on_purpose: BTreeMap::new(),
             marked_at: BTreeMap::new(),
+            claims: vec![],
+            owners: BTreeMap::new(),
+            sought: BTreeSet::new(),
+            nobodys: BTreeSet::new(),
+            asking: Asking::No,
+            proven: true,
             hellos: BTreeMap::new(),
+            newest_alone: BTreeMap::new(),
             goodbyes: BTreeMap::new(),
+            unavailable: BTreeSet::new(),
+            lent: BTreeMap::new(),
             seen: BTreeSet::new(),
             delivered: BTreeSet::new(),
             told: VecDeque::new(),
@@ -209,8 +258,17 @@ impl Call {
         }
     }
 
+    /// A page says that there is such a call.
+    pub(crate) fn unproven(conference: ConferenceSid, task: TaskSid) -> Self {
+        Self { proven: false, ..Self::new(conference, task) }
+    }
+
     /// Looks at the whole after every event.
     fn evaluate(&mut self, out: &mut Out<'_>) {
+        if !self.proven {
+            return;
+        }
+        self.settle_claims(out);
         if !self.connected && self.is_connected() {
             self.connected = true;
             self.note(out, Note::Connected);
@@ -225,6 +283,7 @@ impl Call {
         self.customer_gone(out);
         self.miss_who_is_away(out);
         self.go_on(out);
+        self.lend_activity(out);
         self.remove_late_legs(out);
         self.hold_again(out);
         self.put_back_agent_hold(out);
@@ -250,6 +309,7 @@ impl Agent {
             epoch: 0,
             newer_page: None,
             unjoined: false,
+            left_behind: false,
             removing: false,
             settled: false,
         }

@@ -97,6 +97,9 @@ pub struct Policies {
     /// Are only those calls touched whose customer's number is on a list? The machine asks for each.
     #[serde(default)]
     pub allow_list: bool,
+    /// Is there an activity for agents who are back in one that receives no tasks?
+    #[serde(default)]
+    pub lends_activity: bool,
     /// For calls that came by a workflow.
     #[serde(default)]
     pub workflow: BTreeMap<WorkflowSid, Changes>,

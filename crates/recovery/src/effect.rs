@@ -1,5 +1,7 @@
 use rejoin_protocol::api::RecoveryView;
-use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid};
+use rejoin_protocol::{
+    ActivitySid, CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid,
+};
 use serde::{Deserialize, Serialize};
 
 /// What the machine wants done.
@@ -73,6 +75,8 @@ pub enum Timer {
     Orphan,
     /// The plugin should have registered.
     Learn,
+    /// Twilio should have said by itself whose the reservations are.
+    Owners,
     /// Nothing was heard of the call for a while.
     Watch,
     /// A closed call is kept for late events.
@@ -81,7 +85,7 @@ pub enum Timer {
 
 impl Timer {
     /// All.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Grace,
         Self::Announce,
         Self::Leave,
@@ -90,6 +94,7 @@ impl Timer {
         Self::Beside,
         Self::Orphan,
         Self::Learn,
+        Self::Owners,
         Self::Watch,
         Self::Forget,
     ];
@@ -242,6 +247,33 @@ pub enum Action {
     EndConference {
         /// Which.
         conference: ConferenceSid,
+    },
+    /// `GET Workers/{WK}`: what is she at? Outcome: `Activity`.
+    ReadActivity {
+        /// Who.
+        worker: WorkerSid,
+    },
+    /// `GET Workers/{WK}`, and `POST` it with our own activity, if she is still in this one.
+    LendActivity {
+        /// To whom.
+        worker: WorkerSid,
+        /// What she is at.
+        before: ActivitySid,
+    },
+    /// `GET Workers/{WK}`, and `POST` it with what she was at, if she is still in ours.
+    ReturnActivity {
+        /// Who.
+        worker: WorkerSid,
+        /// What she was at.
+        before: ActivitySid,
+    },
+    /// `GET Tasks/{WT}/Reservations`: whose are they? With a conference `GET Conferences/{CF}`, too: is it the task's?
+    /// Outcome: `Owners`.
+    FindOwners {
+        /// Which task.
+        task: TaskSid,
+        /// The conference, when no callback has said which task's it is.
+        conference: Option<ConferenceSid>,
     },
     /// `GET Tasks/{WT}`, and `GET Calls/{CA}` if it does not have the customer's number. Outcome: `Number`.
     CheckNumber {

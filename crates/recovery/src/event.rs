@@ -1,8 +1,10 @@
 use rejoin_protocol::api::{Goodbye, GracefulMark, Hello, Registration};
 use rejoin_protocol::{
-    CallSid, ConferenceSid, RecoveryId, ReservationSid, TaskQueueSid, TaskSid, WorkerSid, WorkflowSid,
+    ActivitySid, CallSid, ConferenceSid, RecoveryId, ReservationSid, TaskQueueSid, TaskSid, WorkerSid,
+    WorkflowSid,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 use crate::{Action, Seen, TaskEvent, Timer};
 
@@ -98,6 +100,9 @@ pub struct ConferenceEvent {
     /// `ParticipantLabel` of the leg that it is about, if there is one.
     #[serde(default)]
     pub label: Option<String>,
+    /// Who has accepted the call and asked for the callbacks: whose reservation it is.
+    #[serde(default)]
+    pub owner: Option<(ReservationSid, WorkerSid)>,
     /// What happened.
     pub kind: ConferenceEventKind,
 }
@@ -199,6 +204,20 @@ pub enum Outcome {
     },
     /// [`Action::Learn`].
     Learnt(Box<Registered>),
+    /// [`Action::FindOwners`].
+    Owners {
+        /// Whose the task's reservations are.
+        owners: BTreeMap<ReservationSid, WorkerSid>,
+        /// Is the conference the task's, if that was asked?
+        is_of_task: bool,
+    },
+    /// [`Action::ReadActivity`].
+    Activity {
+        /// What she is at.
+        activity: ActivitySid,
+        /// Does it receive tasks?
+        available: bool,
+    },
     /// [`Action::CheckNumber`].
     Number {
         /// Is the customer's number on the list?

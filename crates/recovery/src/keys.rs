@@ -37,8 +37,10 @@ impl Event {
     /// By what the calls are found that this event concerns. A conference that no call has is one that may begin now.
     pub fn keys(&self) -> BTreeSet<Key> {
         let keys = match self {
-            Self::Conference(ConferenceEvent { conference, kind, .. }) => {
+            Self::Conference(ConferenceEvent { conference, task, kind, .. }) => {
                 let mut keys = vec![Key::Conference(conference.clone())];
+                // A mark may wait for it.
+                keys.extend(task.clone().map(Key::Task));
                 // A customer who is on the way from another conference is known by this leg.
                 if let ConferenceEventKind::Join { leg, .. } = kind {
                     keys.push(Key::Leg(leg.clone()));
@@ -47,9 +49,13 @@ impl Event {
             }
             Self::Registered { worker: _, registration } => vec![
                 Key::Conference(registration.conference.clone()),
+                Key::Task(registration.task.clone()),
                 Key::Leg(registration.customer_leg.clone()),
             ],
-            Self::Graceful { worker: _, mark } => vec![Key::Task(mark.task.clone())],
+            // Of one worker only so many marks wait.
+            Self::Graceful { worker, mark } => {
+                vec![Key::Task(mark.task.clone()), Key::Worker(worker.clone())]
+            }
             Self::Hello { worker, hello, older_page_connected: _ } => {
                 let tasks = hello.holdings.iter().map(|holding| Key::Task(holding.task.clone()));
                 tasks.chain([Key::Worker(worker.clone())]).collect()

@@ -18,7 +18,8 @@ mod seen;
 mod task_event;
 
 pub use call::{
-    Agent, AgentHold, Call, Ending, HoldStage, Next, OurHold, Participant, Phase, Prepared, Recovery,
+    Agent, AgentHold, Asking, Call, Ending, HoldStage, Lent, Next, OurHold, Participant, Phase, Prepared,
+    Recovery,
 };
 pub use config::{Changes, Config, Policies};
 pub use effect::{Action, Announcement, Effect, Note, Timer};
@@ -26,6 +27,7 @@ pub use event::{
     ConferenceEvent, ConferenceEventKind, Event, LeaveReason, Outcome, ParticipantFlags, Registered,
 };
 pub use keys::Key;
-pub use machine::{Allowance, Machine, Permission};
+pub use machine::{Allowance, EarlyMark, EarlyMarkKey, Machine, Permission};
+pub use rights::Right;
 pub use seen::{Reconnect, ReconnectState, Seen};
 pub use task_event::{Purpose, TaskEvent, TaskEventKind};

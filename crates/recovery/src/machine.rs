@@ -1,11 +1,14 @@
 //! Finds the call that an event belongs to, and sees when a customer turns up in another conference.
 
 mod allow;
+mod early;
 
 pub use allow::{Allowance, Permission};
+pub use early::{EarlyMark, EarlyMarkKey};
 
 use crate::call::Out;
 use crate::{Action, Call, Config, Effect, Event, Next, Policies, Timer};
+use early::EarlyMarks;
 use rejoin_protocol::api::RecoveryView;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, TaskSid, WorkerSid};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +20,7 @@ pub struct Machine {
     policies: Arc<Policies>,
     calls: BTreeMap<ConferenceSid, Call>,
     dirty: BTreeSet<ConferenceSid>,
+    early: EarlyMarks,
 }
 
 impl Machine {
@@ -25,7 +29,12 @@ impl Machine {
     /// of their customers ([`Key::Leg`](crate::Key::Leg)): on these the event has the same effects.
     pub fn new(policies: impl Into<Policies>, calls: impl IntoIterator<Item = Call>) -> Self {
         let calls = calls.into_iter().map(|call| (call.conference.clone(), call)).collect();
-        Self { policies: Arc::new(policies.into()), calls, dirty: BTreeSet::new() }
+        Self {
+            policies: Arc::new(policies.into()),
+            calls,
+            dirty: BTreeSet::new(),
+            early: EarlyMarks::default(),
+        }
     }
 
     /// Takes one event. The effects are in the order in which they are to begin.
@@ -39,12 +48,17 @@ impl Machine {
             touched: BTreeSet::new(),
             heard: !matches!(event, Event::Timer { .. } | Event::Done { .. }),
         };
+        self.heed_early_marks(&mut out);
         match event {
             Event::Conference(event) => {
                 if let Some(task) = event.task.clone() {
-                    self.calls
-                        .entry(event.conference.clone())
-                        .or_insert_with(|| Call::new(event.conference.clone(), task));
+                    let new = || Call::new(event.conference.clone(), task.clone());
+                    let call = self.calls.entry(event.conference.clone()).or_insert_with(new);
+                    if !call.proven && call.task != task {
+                        *call = new(); // a page has said what is not so
+                    }
+                    call.proven = true;
+                    self.heed_early_marks(&mut out);
                 }
                 let conference = event.conference.clone();
                 self.adopt_customer(&conference, &event);
@@ -54,18 +68,24 @@ impl Machine {
                 let conference = registration.conference.clone();
                 self.calls
                     .entry(conference.clone())
-                    .or_insert_with(|| Call::new(conference.clone(), registration.task.clone()));
+                    .or_insert_with(|| Call::unproven(conference.clone(), registration.task.clone()));
+                self.heed_early_marks(&mut out);
                 self.with(&mut out, &conference, |call, out| call.registered(out, &worker, &registration));
             }
             Event::Graceful { worker, mark } => {
-                for conference in self.of_task(&mark.task) {
-                    self.with(&mut out, &conference, |call, out| call.graceful(out, &worker, &mark));
+                let known = self.of_task(&mark.task);
+                for conference in &known {
+                    self.with(&mut out, conference, |call, out| call.graceful(out, &worker, &mark, now));
+                }
+                if known.is_empty() {
+                    self.mark_waits(now, worker, mark);
                 }
             }
             Event::Hello { worker, hello, older_page_connected } => {
                 let held: BTreeSet<_> = hello.holdings.iter().map(|holding| &holding.task).collect();
                 let concerned = |call: &&Call| {
-                    held.contains(&call.task) || call.agents.values().any(|agent| agent.worker == worker)
+                    (call.proven && held.contains(&call.task))
+                        || call.agents.values().any(|agent| agent.worker == worker)
                 };
                 let calls: Vec<_> =
                     self.calls.values().filter(concerned).map(|c| c.conference.clone()).collect();
@@ -120,6 +140,7 @@ impl Machine {
                 self.with(&mut out, &conference, |call, out| call.timer(out, timer));
             }
         }
+        self.heed_early_marks(&mut out);
         self.look_for_reunions(&mut out);
         self.look_for_losses(&mut out);
         self.hold_back(&mut out);
@@ -203,11 +224,11 @@ impl Machine {
 
     /// The calls of a task.
     pub(crate) fn calls_of(&self, task: &TaskSid) -> impl Iterator<Item = &Call> {
-        self.calls.values().filter(move |call| &call.task == task)
+        self.calls.values().filter(move |call| call.proven && &call.task == task)
     }
 
     fn of_task(&self, task: &TaskSid) -> Vec<ConferenceSid> {
-        self.calls.values().filter(|call| &call.task == task).map(|call| call.conference.clone()).collect()
+        self.calls_of(task).map(|call| call.conference.clone()).collect()
     }
 
     /// The call of a recovery, if this leg is its customer's.
@@ -226,7 +247,7 @@ impl Machine {
         else {
             return;
         };
-        if let Some(call) = self.calls.get_mut(conference) {
+        if let Some(call) = self.calls.get_mut(conference).filter(|call| call.proven) {
             call.customer.get_or_insert_with(|| leg.clone());
             call.inherit(&losses);
         }

@@ -66,6 +66,10 @@ names! {
         Self::EndConference { .. } => "ending the conference",
         Self::Learn { .. } => "looking up the task",
         Self::CheckNumber { .. } => "looking up the customer's number",
+        Self::FindOwners { .. } => "looking up whose the reservations are",
+        Self::ReadActivity { .. } => "looking up the agent's activity",
+        Self::LendActivity { .. } => "putting the agent into an activity that receives tasks",
+        Self::ReturnActivity { .. } => "putting the agent back into her activity",
         Self::Look { .. } => "looking how the call stands",
         Self::GiveUp { .. } => "telling the customer that it did not work",
     }
@@ -79,6 +83,7 @@ names! {
         Self::Beside => "beside",
         Self::Orphan => "orphan",
         Self::Learn => "learn",
+        Self::Owners => "owners",
         Self::Watch => "watch",
         Self::Forget => "forget",
     }

@@ -3,8 +3,32 @@
 
 use crate::{Call, Event, Machine};
 use rejoin_protocol::WorkerSid;
+use rejoin_protocol::api::Registration;
+
+/// What somebody's word about a call is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// It is about his or her own.
+    Own,
+    /// It is about a leg or a reservation that is another worker's, or about a conference of another task.
+    Foreign,
+    /// Whose it is has to be found out. Nothing was changed.
+    Unknown,
+}
 
 impl Machine {
+    /// May this worker register this call? To be asked when it was tried.
+    pub fn right(&self, worker: &WorkerSid, registration: &Registration) -> Right {
+        let Some(call) = self.call(&registration.conference) else { return Right::Unknown };
+        if call.is_foreign_registration(worker, registration) {
+            Right::Foreign
+        } else if call.proven && call.owner(&registration.reservation).is_some() {
+            Right::Own
+        } else {
+            Right::Unknown
+        }
+    }
+
     /// Is this about a leg or a reservation that is another worker's, or about a conference of another task?
     pub fn is_foreign(&self, event: &Event) -> bool {
         match event {

@@ -1,6 +1,7 @@
 //! Settings: from a file, from the environment, or as options; the later one of these wins ([`layers`]). Secrets do not
 //! show in `Debug`.
 
+mod ask;
 pub mod check;
 pub mod document;
 mod keys;
@@ -14,7 +15,7 @@ use crate::limits::Limits;
 use crate::pace::Pacing;
 use crate::texts::Texts;
 use clap::{Args, Parser};
-use rejoin_protocol::{AccountSid, Millis, TaskQueueSid, WorkflowSid, WorkspaceSid};
+use rejoin_protocol::{AccountSid, ActivitySid, Millis, TaskQueueSid, WorkflowSid, WorkspaceSid};
 use rejoin_recovery::{Changes, Policies};
 use secrecy::SecretString;
 use std::collections::BTreeMap;
@@ -57,6 +58,10 @@ pub struct Config {
     /// to find any agent for it then, like that of calls that come in.
     #[arg(long = "outbound-workflow-sid", env = "REJOIN_OUTBOUND_WORKFLOW_SID", value_parser = WorkflowSid::parse, help_heading = "Twilio")]
     pub outbound_workflow: Option<WorkflowSid>,
+    /// An activity of its own ("Reconnecting", available) that an agent is put into while the customer comes back through
+    /// the queue, when hers receives no tasks. Without it such an agent gets the customer back only in place.
+    #[arg(long = "reconnecting-activity-sid", env = "REJOIN_RECONNECTING_ACTIVITY_SID", value_parser = ActivitySid::parse, help_heading = "Twilio")]
+    pub reconnecting_activity: Option<ActivitySid>,
     /// Where a caller's flow goes on after a call that has ended as calls do, when the first queue's `action` is
     /// `/twiml/ended` of this server. Without it the caller is hung up on then.
     #[arg(long, env = "REJOIN_ENDED_URL", help_heading = "Twilio")]
@@ -291,6 +296,7 @@ impl Config {
         Policies {
             all,
             allow_list: !self.allowed_numbers.is_empty(),
+            lends_activity: self.reconnecting_activity.is_some(),
             workflow: self.workflow.clone(),
             queue: self.queue.clone(),
         }

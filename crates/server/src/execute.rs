@@ -144,6 +144,26 @@ impl Executor {
                 self.client.end_conference(conference).await.map(ok)
             }
             Action::Learn { task } => self.learn(task).await,
+            Action::ReadActivity { worker } => {
+                let found = self.client.fetch_worker(worker).await?;
+                Ok(Outcome::Activity { activity: found.activity_sid, available: found.available })
+            }
+            Action::LendActivity { worker, before } => {
+                let Some(ours) = &self.config.reconnecting_activity else { return Ok(Outcome::Overtaken) };
+                match self.client.fetch_worker(worker).await?.activity_sid {
+                    now if now == *ours => Ok(Outcome::Ok), // its answer was lost
+                    now if now == *before => self.client.set_activity(worker, ours).await.map(ok),
+                    _ => Ok(Outcome::Overtaken),
+                }
+            }
+            Action::ReturnActivity { worker, before } => {
+                let now = self.client.fetch_worker(worker).await?.activity_sid;
+                if self.config.reconnecting_activity.as_ref() != Some(&now) {
+                    return Ok(Outcome::Overtaken); // she has chosen another one
+                }
+                self.client.set_activity(worker, before).await.map(ok)
+            }
+            Action::FindOwners { task, conference } => self.find_owners(task, conference.as_ref()).await,
             Action::CheckNumber { task } => self.check_number(task).await,
             Action::Look { conference, customer, queued } => {
                 let seen = self.see(conference, customer.as_ref(), queued.as_ref()).await?;
@@ -190,6 +210,10 @@ impl Executor {
             | Action::Unhold { .. }
             | Action::EndConference { .. }
             | Action::CheckNumber { .. }
+            | Action::FindOwners { .. }
+            | Action::ReadActivity { .. }
+            | Action::LendActivity { .. }
+            | Action::ReturnActivity { .. }
             | Action::Look { .. }
             | Action::GiveUp { .. }
             | Action::Learn { .. } => Ok(None),
@@ -354,6 +378,24 @@ impl Executor {
             worker: reservation.map(|found| (found.worker_sid.clone(), found.worker_name.clone())),
             attributes: text,
         })))
+    }
+
+    async fn find_owners(
+        &self,
+        task: &TaskSid,
+        conference: Option<&ConferenceSid>,
+    ) -> Result<Outcome, Error> {
+        let is_of_task = async {
+            let Some(conference) = conference else { return Ok(true) };
+            match self.client.fetch_conference(conference).await {
+                Ok(found) => Ok(found.friendly_name == task.as_str()),
+                Err(Error::Gone) => Ok(false),
+                Err(error) => Err(error),
+            }
+        };
+        let (is_of_task, found) = tokio::try_join!(is_of_task, self.client.list_reservations(task))?;
+        let owners = found.into_iter().map(|found| (found.sid, found.worker_sid)).collect();
+        Ok(Outcome::Owners { owners, is_of_task })
     }
 
     /// Is the customer's number on the allow list? It is not kept, and not told.

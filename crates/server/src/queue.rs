@@ -383,7 +383,9 @@ fn shown(outcome: &Outcome) -> &'static str {
         | Outcome::TaskRead { .. }
         | Outcome::Learnt(_)
         | Outcome::Number { .. }
-        | Outcome::Looked(_) => "done",
+        | Outcome::Looked(_)
+        | Outcome::Owners { .. }
+        | Outcome::Activity { .. } => "done",
         Outcome::Gone => "gone",
         Outcome::Overtaken => "overtaken",
         Outcome::Failed { .. } => "failed",

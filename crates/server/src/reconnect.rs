@@ -126,6 +126,17 @@ mod tests {
         let (conference, task) = (ConferenceSid::numbered(1), TaskSid::numbered(1));
         let mut machine = Machine::new(Config::default(), []);
         let leg = CallSid::numbered(2);
+        let owner = Some((ReservationSid::numbered(1), WorkerSid::numbered(1)));
+        let (label, kind) = (None, ConferenceEventKind::Start);
+        let begins = ConferenceEvent {
+            conference: conference.clone(),
+            task: Some(task.clone()),
+            sequence: 0,
+            label,
+            owner,
+            kind,
+        };
+        machine.handle(Millis(1), Event::Conference(begins));
         machine.handle(
             Millis(1),
             Event::Registered {
@@ -150,6 +161,7 @@ mod tests {
             task: Some(task),
             sequence: 1,
             label: None,
+            owner: None,
             kind,
         };
         machine.handle(Millis(7), Event::Conference(event));

@@ -3,7 +3,7 @@
 //! | error | done? | what follows |
 //! | --- | --- | --- |
 //! | gone (404) | no | it is over |
-//! | refused (other 4xx) | no | it failed: repeating it changes nothing. What tidies up is tried until its deadline: a ping or a reservation may be in between two states, and one that stands keeps an agent from calls |
+//! | refused (other 4xx) | no | it failed: repeating it changes nothing. What tidies up is tried until its deadline: a ping, a reservation or an activity may be in between two states, and one that stands keeps an agent from calls |
 //! | throttled (429) | no | again when its turn comes: the pace waits as long as Twilio says. A customer's line and the announcement are tried beyond their deadline |
 //! | conflict (409, 412) | no | read again and repeated soon |
 //! | our credentials (401) | no | again and again until the deadline, and operators are told: a token that was rotated must not cost a customer his call |
@@ -64,7 +64,10 @@ pub fn cure(action: &Action, error: &Error) -> Cure {
 
 /// Does something stand for good when it does not work?
 fn tidies_up(action: &Action) -> bool {
-    matches!(action, Action::EndPing { .. } | Action::CompleteReservation { .. })
+    matches!(
+        action,
+        Action::EndPing { .. } | Action::CompleteReservation { .. } | Action::ReturnActivity { .. }
+    )
 }
 
 /// Does it do harm to do it twice? Then it is looked up whether it was done before it is repeated. An announcement is not:

@@ -14,7 +14,6 @@ use crate::report::DAY;
 use crate::store::Store;
 use crate::upkeep;
 use rejoin_protocol::Millis;
-use rejoin_twilio::{Client, Settings};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,8 +21,6 @@ use tokio::net::TcpListener;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
 
-/// Connections to Twilio come up within this time, or not at all.
-const CONNECT: Duration = Duration::from_secs(2);
 /// Requests that are being served when the server stops get so long.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
 
@@ -44,14 +41,7 @@ impl Server {
     pub async fn start(config: Config) -> Result<Self, Error> {
         let config = Arc::new(config.checked()?);
         figures::start();
-        let client = Client::new(Settings {
-            account: config.account.clone(),
-            auth_token: config.auth_token.clone(),
-            workspace: config.workspace.clone(),
-            base: config.twilio_base.clone(),
-            connect_timeout: CONNECT,
-            total_timeout: Duration::from_millis(config.timings.twilio_timeout_ms),
-        })?;
+        let client = config.client()?;
         let (stop, stopping) = watch::channel(false);
         let tls = Tls::start(&config.tls, stopping.clone())?;
         let listener = TcpListener::bind(config.listen)

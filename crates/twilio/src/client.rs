@@ -4,10 +4,11 @@
 
 use crate::error::{Error, Refusal};
 use crate::gate::{Answer, Family, Gate};
-use crate::resource::{Call, Participant, Reservation, Task, TokenInfo};
+use crate::resource::{Activity, Call, Conference, Participant, Reservation, Task, TokenInfo, Worker};
 use crate::witness::{Asked, Witness};
 use rejoin_protocol::{
-    AccountSid, CallSid, ConferenceSid, ReservationSid, TaskSid, WorkerSid, WorkflowSid, WorkspaceSid,
+    AccountSid, ActivitySid, CallSid, ConferenceSid, ReservationSid, TaskSid, WorkerSid, WorkflowSid,
+    WorkspaceSid,
 };
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -129,6 +130,11 @@ impl Client {
         self.voice(Method::POST, &format!("Conferences/{conference}.json"))
             .done(&[("AnnounceUrl", url), ("AnnounceMethod", "POST")])
             .await
+    }
+
+    /// A conference, also one that is over.
+    pub async fn fetch_conference(&self, conference: &ConferenceSid) -> Result<Conference, Error> {
+        self.voice(Method::GET, &format!("Conferences/{conference}.json")).json(&[]).await
     }
 
     /// Ends the conference. Everybody in it is hung up.
@@ -294,6 +300,23 @@ impl Client {
         self.taskrouter(Method::POST, &format!("Tasks/{task}/Reservations/{reservation}"))
             .done(&[("ReservationStatus", "completed")])
             .await
+    }
+
+    /// A worker as she is now.
+    pub async fn fetch_worker(&self, worker: &WorkerSid) -> Result<Worker, Error> {
+        self.taskrouter(Method::GET, &format!("Workers/{worker}")).json(&[]).await
+    }
+
+    /// Puts a worker into an activity (<https://www.twilio.com/docs/taskrouter/api/worker#update-a-worker-resource>).
+    pub async fn set_activity(&self, worker: &WorkerSid, activity: &ActivitySid) -> Result<(), Error> {
+        let form = [("ActivitySid", activity.as_str())];
+        self.taskrouter(Method::POST, &format!("Workers/{worker}")).done(&form).await
+    }
+
+    /// The workspace's activities (<https://www.twilio.com/docs/taskrouter/api/activity>).
+    pub async fn list_activities(&self) -> Result<Vec<Activity>, Error> {
+        let list: ActivityList = self.taskrouter(Method::GET, "Activities?PageSize=1000").json(&[]).await?;
+        Ok(list.activities)
     }
 
     /// Asks whose token this is, and whether it is good
@@ -535,6 +558,11 @@ struct ParticipantList {
 #[derive(serde::Deserialize)]
 struct TaskList {
     tasks: Vec<Task>,
+}
+
+#[derive(serde::Deserialize)]
+struct ActivityList {
+    activities: Vec<Activity>,
 }
 
 #[derive(serde::Deserialize)]

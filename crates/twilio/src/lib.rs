@@ -15,5 +15,5 @@ mod witness;
 pub use client::{Client, NewTask, ParticipantChange, Settings, TaskEnd, encoded};
 pub use error::Error;
 pub use gate::{Answer, Family, Gate, Pass, Passing};
-pub use resource::{Call, Participant, Reservation, Task, TokenInfo};
+pub use resource::{Activity, Call, Conference, Participant, Reservation, Task, TokenInfo, Worker};
 pub use witness::{Asked, Witness};

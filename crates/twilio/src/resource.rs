@@ -1,7 +1,16 @@
 //! Twilio's resources, as far as they are read. Fields that are not known are ignored.
 
-use rejoin_protocol::{CallSid, Millis, ReservationSid, TaskQueueSid, TaskSid, WorkerSid, WorkflowSid};
+use rejoin_protocol::{
+    ActivitySid, CallSid, Millis, ReservationSid, TaskQueueSid, TaskSid, WorkerSid, WorkflowSid,
+};
 use serde::{Deserialize, Deserializer};
+
+/// A conference.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Conference {
+    /// Its name: Flex names them after their tasks.
+    pub friendly_name: String,
+}
 
 /// A participant of a conference.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -82,6 +91,24 @@ pub struct Reservation {
     pub worker_name: String,
     /// `pending`, `accepted`, `rejected`, `timeout`, `canceled`, `rescinded`, `wrapping` or `completed`.
     pub reservation_status: String,
+}
+
+/// A worker.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Worker {
+    /// What she is at.
+    pub activity_sid: ActivitySid,
+    /// Does it receive tasks?
+    pub available: bool,
+}
+
+/// What workers may be at.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Activity {
+    /// Which.
+    pub sid: ActivitySid,
+    /// Does it receive tasks?
+    pub available: bool,
 }
 
 /// What a Flex user's token is worth.

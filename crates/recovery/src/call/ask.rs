@@ -99,6 +99,11 @@ impl Call {
             | Action::RemoveLeg { .. }
             | Action::MoveParticipant { .. }
             | Action::CheckNumber { .. }
+            | Action::FindOwners { .. }
+            | Action::ReadActivity { .. }
+            // What may have been done is known only when it is.
+            | Action::LendActivity { .. }
+            | Action::ReturnActivity { .. }
             | Action::Learn { .. } => true,
         }
     }

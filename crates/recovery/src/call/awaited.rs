@@ -27,6 +27,7 @@ impl Call {
                     self.learn(out);
                 }
             }
+            Timer::Owners => self.owners_are_late(out),
             Timer::Watch => self.watch(out),
             Timer::Forget if !self.closed => {}
             Timer::Forget => out.effects.push(Effect::Forget { conference: self.conference.clone() }),
@@ -49,6 +50,11 @@ impl Call {
                     self.set_timer(out, Timer::Learn, out.now + SOON);
                 }
             }
+            Action::FindOwners { task, .. } if *task != self.task => {} // of what only a page had said
+            Action::FindOwners { .. } => self.owners_found(out, outcome),
+            Action::ReadActivity { worker } => self.activity_read(out, worker, outcome),
+            Action::LendActivity { worker, .. } => self.activity_lent(worker, outcome),
+            Action::ReturnActivity { worker, .. } => self.activity_returned(worker),
             Action::KeepConference { leg, .. } => {
                 // Whatever came of it, it is not tried again before Twilio tells the flag anew.
                 if let Some(participant) = self.participants.get_mut(leg) {

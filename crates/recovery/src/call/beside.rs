@@ -27,7 +27,7 @@ impl Call {
 
     /// Is the agent of this leg on the call?
     pub(super) fn is_at(&self, leg: &CallSid, agent: &Agent) -> bool {
-        self.is_joined(leg) && !agent.removing && !self.is_absent(leg)
+        self.is_joined(leg) && !agent.removing && !agent.left_behind && !self.is_absent(leg)
     }
 
     /// Agents who are on the call, apart from the one of this leg.

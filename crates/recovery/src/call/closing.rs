@@ -57,6 +57,7 @@ impl Call {
         if *ending == Ending::Covered {
             self.release(out);
         }
+        self.remove_left_behind(out);
         if *ending == Ending::CustomerLeft && self.is_joined(&lost) {
             self.settle(&lost);
             self.remove_leg(out, &lost); // nobody is at it, and nobody is left to talk to
@@ -78,7 +79,7 @@ impl Call {
             return;
         }
         self.closed = true;
-        for timer in [Timer::Leave, Timer::Orphan, Timer::Learn, Timer::Beside] {
+        for timer in [Timer::Leave, Timer::Orphan, Timer::Learn, Timer::Owners, Timer::Beside] {
             self.clear_timer(out, timer);
         }
         // A customer whom we moved is on a call elsewhere.

@@ -10,6 +10,12 @@ const DELIVERIES: usize = 100;
 
 impl Call {
     pub(crate) fn conference_event(&mut self, out: &mut Out<'_>, event: &ConferenceEvent) {
+        if !self.proven {
+            return; // the conference has no task's name
+        }
+        if let Some((reservation, worker)) = &event.owner {
+            self.know_owner(reservation, worker);
+        }
         if !self.seen.insert(event.sequence) {
             return; // delivered twice
         }
@@ -75,6 +81,9 @@ impl Call {
         if self.is_foreign_registration(worker, registration) {
             return;
         }
+        if self.owner(&registration.reservation).is_none() {
+            return self.ask_for_owner(out, &registration.reservation);
+        }
         if self.was_delivered(worker, registration.id) {
             return;
         }
@@ -83,15 +92,23 @@ impl Call {
         self.customer.get_or_insert_with(|| registration.customer_leg.clone());
         self.assume_joined(&registration.worker_leg);
         self.assume_joined(&registration.customer_leg);
+        let left_behind = self.leaves_behind(worker, &registration.worker_leg, registration.epoch);
         let agent = self.agents.entry(registration.worker_leg.clone()).or_insert_with(|| {
             Agent::new(worker.clone(), registration.worker_name.clone(), registration.reservation.clone())
         });
+        agent.left_behind = left_behind;
         agent.epoch = agent.epoch.max(registration.epoch);
         // The page that seemed to be a newer one than the leg's is the leg's: it has taken over from another one.
         agent.newer_page = agent.newer_page.filter(|newer| *newer > agent.epoch);
         self.recall_hello(&registration.worker_leg);
-        // Requests come in their order: an agent who registers after saying that she leaves has stayed.
-        if registration.id.is_some() && self.is_joined(&registration.worker_leg) {
+        // An agent who registers after saying that she leaves has stayed. The last words of a page may overtake that it
+        // had registered before.
+        let overtaken =
+            |(who, other): &(WorkerSid, DeliveryId)| who == worker && Some(*other) > registration.id;
+        if registration.id.is_some()
+            && self.is_joined(&registration.worker_leg)
+            && !self.delivered.iter().any(overtaken)
+        {
             self.unmark(&registration.reservation);
         }
         self.clear_timer(out, Timer::Learn);
@@ -99,11 +116,14 @@ impl Call {
         self.recall_goodbye(out, worker, registration.epoch);
     }
 
-    /// Another task's conference, or somebody else's leg?
+    /// Another task's conference, or somebody else's leg or reservation?
     pub(crate) fn is_foreign_registration(&self, worker: &WorkerSid, registration: &Registration) -> bool {
         let foreign =
             |agent: &Agent| agent.worker != *worker || agent.reservation != registration.reservation;
-        registration.task != self.task || self.agents.get(&registration.worker_leg).is_some_and(foreign)
+        self.proven
+            && (registration.task != self.task
+                || self.is_foreign_reservation(worker, &registration.reservation)
+                || self.agents.get(&registration.worker_leg).is_some_and(foreign))
     }
 
     /// The page has seen both legs in the conference; callbacks that came first know better.
@@ -139,6 +159,7 @@ impl Call {
             self.customer.clone_from(&found.customer_leg);
         }
         let (Some((worker, name)), Some(reservation)) = (&found.worker, &found.reservation) else { return };
+        self.know_owner(reservation, worker);
         // Without the leg in the attributes: the only one that is not the customer's.
         let mut strangers = self.participants.keys().filter(|leg| Some(*leg) != self.customer.as_ref());
         let only = strangers.next().filter(|_| strangers.next().is_none()).cloned();

@@ -91,7 +91,9 @@ impl Call {
             | Outcome::TaskRead { .. }
             | Outcome::Learnt(_)
             | Outcome::Looked(_)
-            | Outcome::Number { .. } => Some(HoldStage::On),
+            | Outcome::Number { .. }
+            | Outcome::Owners { .. }
+            | Outcome::Activity { .. } => Some(HoldStage::On),
         };
         self.our_hold = stage.map(|stage| OurHold { stage });
         let is_on = stage == Some(HoldStage::On);

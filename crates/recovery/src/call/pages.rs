@@ -17,6 +17,10 @@ impl Call {
         if holding.is_some() {
             let newest = self.hellos.entry(worker.clone()).or_default();
             *newest = hello.epoch.max(*newest);
+            if !older_page_connected {
+                let newest = self.newest_alone.entry(worker.clone()).or_default();
+                *newest = hello.epoch.max(*newest);
+            }
             if self.agents.is_empty() && !self.closed {
                 // A refresh before the registration: look up what the page had no time to say.
                 self.learn(out);
@@ -24,6 +28,13 @@ impl Call {
         }
         if self.closed {
             return;
+        }
+        if self.hellos.get(worker).is_none_or(|newest| hello.epoch >= *newest) {
+            if hello.unavailable {
+                self.unavailable.insert(worker.clone());
+            } else {
+                self.unavailable.remove(worker);
+            }
         }
         let legs: Vec<_> = self.agents.iter().filter(|(_, agent)| agent.worker == *worker).collect();
         let legs: Vec<_> = legs.into_iter().map(|(leg, _)| leg.clone()).collect();
@@ -41,7 +52,8 @@ impl Call {
             }
             // The page found the reservation accepted and has no call for it, and no older page is there that could
             // have it: the leg is a ghost.
-            if !joined || agent.settled || agent.removing || (older_page_connected && !said_goodbye) {
+            let nothing_to_do = agent.settled || agent.removing || agent.left_behind;
+            if !joined || nothing_to_do || (older_page_connected && !said_goodbye) {
                 continue;
             }
             if out.config.in_place && holding.can_join {
@@ -92,6 +104,29 @@ impl Call {
         }
         self.push(out);
         self.evaluate(out);
+    }
+
+    /// Is this the last word of a page that is known to be gone, while its agent is missed? Then nobody is at its leg, and
+    /// she is not back by it. A page that comes to life again registers again.
+    pub(super) fn leaves_behind(&mut self, worker: &WorkerSid, leg: &CallSid, epoch: u64) -> bool {
+        let missed = |r: &super::Recovery| r.is_open() && r.agent.worker == *worker && r.lost_leg != *leg;
+        if !self.recovery.as_ref().is_some_and(missed) {
+            return false;
+        }
+        let said = self.goodbyes.get(worker).is_some_and(|said| *said >= epoch);
+        if said {
+            self.goodbyes.remove(worker);
+        }
+        said || self.newest_alone.get(worker).is_some_and(|newest| *newest > epoch)
+    }
+
+    /// Legs that pages left behind go with the end of the recovery.
+    pub(super) fn remove_left_behind(&mut self, out: &mut Out<'_>) {
+        let behind = |(leg, agent): &(&CallSid, &Agent)| agent.left_behind && self.is_joined(leg);
+        for leg in self.agents.iter().filter(behind).map(|(leg, _)| leg.clone()).collect::<Vec<_>>() {
+            self.settle(&leg);
+            self.remove_leg(out, &leg);
+        }
     }
 
     /// A page that has registered may have said goodbye before that was taken. That counts once: a page that comes to

@@ -1,29 +1,60 @@
 //! Leaving on purpose: the marks, and the customer who may be left alone by one.
 
-use super::{Agent, Call, Ending, Out, Phase};
-use crate::Timer;
+use super::{Call, Ending, Out, Phase};
+use crate::{EarlyMark, Timer};
 use rejoin_protocol::api::{GracefulMark, GracefulReason};
-use rejoin_protocol::{CallSid, ReservationSid, WorkerSid};
+use rejoin_protocol::{CallSid, Millis, ReservationSid, WorkerSid};
+
+/// More marks than can be true of one call.
+const CLAIMS: usize = 20;
 
 impl Call {
     /// Nobody marks another agent's leave.
     pub(crate) fn is_foreign_mark(&self, worker: &WorkerSid, mark: &GracefulMark) -> bool {
-        let foreign = |agent: &Agent| agent.reservation == mark.reservation && agent.worker != *worker;
-        self.agents.values().any(foreign)
+        self.is_foreign_reservation(worker, &mark.reservation)
     }
 
-    pub(crate) fn graceful(&mut self, out: &mut Out<'_>, worker: &WorkerSid, mark: &GracefulMark) {
+    /// Said at this point in time.
+    pub(crate) fn graceful(
+        &mut self,
+        out: &mut Out<'_>,
+        worker: &WorkerSid,
+        mark: &GracefulMark,
+        at: Millis,
+    ) {
         if self.is_foreign_mark(worker, mark) || self.was_delivered(worker, mark.id) {
             return;
         }
+        if self.owner(&mark.reservation).is_none() {
+            if self.claims.len() >= CLAIMS {
+                self.claims.remove(0);
+            }
+            self.claims.push(EarlyMark { worker: worker.clone(), mark: mark.clone(), at });
+            return self.ask_for_owner(out, &mark.reservation);
+        }
+        self.mark(mark, at);
+        self.evaluate(out);
+    }
+
+    /// Marks of which it was not known whose the reservation is.
+    pub(super) fn settle_claims(&mut self, out: &Out<'_>) {
+        for claim in std::mem::take(&mut self.claims) {
+            match self.owner(&claim.mark.reservation) {
+                Some(owner) if *owner == claim.worker => self.mark(&claim.mark, claim.at),
+                None if claim.at + EarlyMark::WAITS > out.now => self.claims.push(claim),
+                Some(_) | None => {}
+            }
+        }
+    }
+
+    fn mark(&mut self, mark: &GracefulMark, at: Millis) {
         if mark.reason == GracefulReason::Complete {
             // Who wraps up has left already, in a way that says more.
             self.on_purpose.entry(mark.reservation.clone()).or_insert(mark.reason);
         } else {
             self.on_purpose.insert(mark.reservation.clone(), mark.reason);
         }
-        self.marked_at.insert(mark.reservation.clone(), out.now);
-        self.evaluate(out);
+        self.marked_at.insert(mark.reservation.clone(), at);
     }
 
     pub(super) fn unmark(&mut self, reservation: &ReservationSid) {

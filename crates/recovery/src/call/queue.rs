@@ -88,7 +88,9 @@ impl Call {
             | Outcome::TaskRead { .. }
             | Outcome::Learnt(_)
             | Outcome::Number { .. }
-            | Outcome::Looked(_) => {}
+            | Outcome::Looked(_)
+            | Outcome::Owners { .. }
+            | Outcome::Activity { .. } => {}
         }
     }
 

@@ -19,6 +19,9 @@ impl Call {
         }
         self.told.push_back(event.id.clone());
         if event.task == self.task {
+            if let (Some(reservation), Some(worker)) = (&event.reservation, &event.worker) {
+                self.know_owner(reservation, worker);
+            }
             if let (TaskEventKind::WrapUp, Some(reservation)) = (event.kind, &event.reservation) {
                 self.wraps_up(out, reservation);
             }

@@ -66,6 +66,8 @@ impl Machine {
             | Outcome::TaskRead { .. }
             | Outcome::Learnt(_)
             | Outcome::Looked(_)
+            | Outcome::Owners { .. }
+            | Outcome::Activity { .. }
             | Outcome::Overtaken
             | Outcome::Failed { .. } => call.allowance.permission = Permission::Unasked,
         });
@@ -79,6 +81,8 @@ impl Machine {
         let mut let_through = vec![];
         for effect in std::mem::take(&mut out.effects) {
             match effect {
+                // Nothing is done to anybody by it.
+                effect @ Effect::Act { action: Action::FindOwners { .. }, .. } => let_through.push(effect),
                 Effect::Act { conference, action, deadline } => {
                     let Some(call) = self.calls.get_mut(&conference) else { continue };
                     match call.allowance.permission {
@@ -104,7 +108,8 @@ impl Machine {
         out.effects = let_through;
         for conference in &out.touched {
             let Some(call) = self.calls.get_mut(conference) else { continue };
-            if call.allowance.permission == Permission::Unasked && !call.ended && !call.closed {
+            let open = call.proven && !call.ended && !call.closed;
+            if call.allowance.permission == Permission::Unasked && open {
                 call.allowance.permission = Permission::Asked;
                 let action = Action::CheckNumber { task: call.task.clone() };
                 let deadline = out.now + SOON;

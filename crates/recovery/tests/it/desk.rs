@@ -8,12 +8,13 @@ use rejoin_protocol::{
 };
 use rejoin_recovery::{
     Action, ConferenceEvent, ConferenceEventKind, Config, Effect, Event, LeaveReason, Machine, Outcome,
-    ParticipantFlags, Timer,
+    ParticipantFlags, Right, Timer,
 };
 use std::collections::BTreeMap;
 
 pub const ADA: u128 = 0xada;
 pub const BO: u128 = 0xb0;
+pub const CY: u128 = 0xc7;
 /// Ada's leg in the first conference, Bo's or Ada's in the second.
 pub const ADA_LEG: u128 = 0xa1;
 pub const NEXT_LEG: u128 = 0xa2;
@@ -153,7 +154,9 @@ impl Desk {
         self.sequence += 1;
         let (conference, task) = (conference(n), Some(TaskSid::numbered(n)));
         let (label, sequence) = (label.map(str::to_owned), self.sequence);
-        let event = Event::Conference(ConferenceEvent { conference, task, sequence, label, kind });
+        // Ada has accepted the call.
+        let owner = Some((reservation_of(ADA, n), WorkerSid::numbered(ADA)));
+        let event = Event::Conference(ConferenceEvent { conference, task, sequence, label, owner, kind });
         self.handle(event.clone());
         event
     }
@@ -211,7 +214,17 @@ impl Desk {
             customer_leg: leg(CUSTOMER),
             worker_name: if worker == ADA { "Ada" } else { "Bo" }.into(),
         };
-        self.handle(Event::Registered { worker: WorkerSid::numbered(worker), registration });
+        let worker = WorkerSid::numbered(worker);
+        let event = Event::Registered { worker: worker.clone(), registration: registration.clone() };
+        self.handle(event.clone());
+        if self.machine.right(&worker, &registration) == Right::Unknown {
+            // The page does so again when Twilio has said whose reservations they are.
+            self.actions.retain(|action| !matches!(action, Action::FindOwners { .. }));
+            self.timers.remove(&(conference(n), Timer::Owners));
+            let (action, outcome) = owners(n);
+            self.finish_of(n, action, outcome);
+            self.handle(event);
+        }
     }
 
     pub fn hello(&mut self, epoch: u64, wrapping: bool, older_page_connected: bool) {
@@ -241,7 +254,8 @@ impl Desk {
         can_join: bool,
     ) {
         let (task, reservation) = (TaskSid::numbered(1), reservation_of(worker, 1));
-        let hello = Hello { epoch, holdings: vec![Holding { task, reservation, wrapping, can_join }] };
+        let holdings = vec![Holding { task, reservation, wrapping, can_join }];
+        let hello = Hello { epoch, holdings, unavailable: false };
         self.handle(Event::Hello { worker: WorkerSid::numbered(worker), hello, older_page_connected });
     }
 
@@ -249,7 +263,7 @@ impl Desk {
     pub fn hello_about(&mut self, task: u128, epoch: u64) {
         let (task, reservation) = (TaskSid::numbered(task), reservation_of(ADA, task));
         let holding = Holding { task, reservation, wrapping: true, can_join: false };
-        let hello = Hello { epoch, holdings: vec![holding] };
+        let hello = Hello { epoch, holdings: vec![holding], unavailable: false };
         let event = Event::Hello { worker: WorkerSid::numbered(ADA), hello, older_page_connected: false };
         self.handle(event);
     }
@@ -353,6 +367,14 @@ impl Desk {
             stored.iter().map(|json| serde_json::from_str(json).unwrap()).collect();
         self.machine = Machine::new(Config::default(), calls);
     }
+}
+
+/// Twilio says whose the reservations of this task are.
+pub fn owners(task: u128) -> (Action, Outcome) {
+    let owners =
+        [ADA, BO, CY].map(|worker| (reservation_of(worker, task), WorkerSid::numbered(worker))).into();
+    let action = Action::FindOwners { task: TaskSid::numbered(task), conference: None };
+    (action, Outcome::Owners { owners, is_of_task: true })
 }
 
 pub fn good(action: &Action) -> Outcome {

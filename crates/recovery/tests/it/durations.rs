@@ -10,6 +10,7 @@ fn policies() -> Policies {
     let changes = |seconds| Changes { ping_ttl: Some(Millis::seconds(seconds)), ..Changes::default() };
     Policies {
         allow_list: false,
+        lends_activity: false,
         all: Config::default(),
         workflow: [(WorkflowSid::numbered(1), changes(30))].into(),
         queue: [(TaskQueueSid::numbered(1), changes(5))].into(),

@@ -360,3 +360,60 @@ fn a_call_that_was_rejoined_in_place_ends_like_any_call() {
     desk.end(1);
     assert!(desk.effects.iter().any(|e| matches!(e, Effect::Note { note: Note::CallEnded, .. })));
 }
+
+/// The second page was gone before its registration got through, and the third one delivers it.
+#[test]
+fn the_late_word_of_a_page_that_is_gone_does_not_bring_the_agent_back() {
+    for says_goodbye in [false, true] {
+        let mut desk = Desk::away();
+        desk.hello_in_place(2);
+        desk.join(1, NEXT_LEG, false);
+        if says_goodbye {
+            desk.goodbye(ADA, 2);
+        } else {
+            desk.hello_in_place(3);
+        }
+        desk.effects.clear();
+        desk.register(1, ADA, NEXT_LEG, 2);
+        assert_eq!(desk.stage(), Some(Stage::InPlace), "{says_goodbye}");
+        assert!(!desk.effects.iter().any(|effect| matches!(effect, Effect::Push { .. })), "{says_goodbye}");
+        desk.hello_in_place(3);
+        desk.join(1, 0xa3, false);
+        desk.register(1, ADA, 0xa3, 3);
+        assert_eq!(desk.stage(), Some(Stage::Rejoined), "{says_goodbye}");
+        assert_eq!(desk.finish_all(), [remove(ADA_LEG), remove(NEXT_LEG)], "{says_goodbye}");
+        desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+        desk.leave(1, NEXT_LEG, LeaveReason::UpdatedViaApi);
+        assert!(desk.take_actions().is_empty(), "{says_goodbye}");
+        // And the new one can be lost.
+        desk.leave(1, 0xa3, LeaveReason::HungUp);
+        assert!(desk.has_timer(Timer::Grace), "{says_goodbye}");
+    }
+}
+
+/// The same when the customer is kept already.
+#[test]
+fn the_late_word_of_a_page_that_is_gone_does_not_keep_the_customer_from_the_queue() {
+    let mut desk = Desk::away();
+    desk.hello_in_place(2);
+    desk.join(1, NEXT_LEG, false);
+    desk.fire(1, Timer::Rejoin);
+    desk.hello(3, false, false);
+    desk.finish_all();
+    desk.register(1, ADA, NEXT_LEG, 2);
+    assert_ne!(desk.stage(), Some(Stage::Rejoined));
+    assert!(desk.machine.wants(&conference(1), &requeue(Some(ADA))), "{:?}", desk.stage());
+}
+
+/// A page that was frozen comes to life again.
+#[test]
+fn a_page_that_registers_again_after_its_goodbye_is_there() {
+    let mut desk = Desk::away();
+    desk.hello_in_place(2);
+    desk.join(1, NEXT_LEG, false);
+    desk.goodbye(ADA, 2);
+    desk.register(1, ADA, NEXT_LEG, 2);
+    assert_eq!(desk.stage(), Some(Stage::InPlace));
+    desk.register(1, ADA, NEXT_LEG, 2);
+    assert_eq!(desk.stage(), Some(Stage::Rejoined));
+}

@@ -8,8 +8,8 @@ use rejoin_protocol::{
     CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid, WorkflowSid,
 };
 use rejoin_recovery::{
-    Action, Call, ConferenceEvent, ConferenceEventKind, Config, Effect, Event, Key, LeaveReason, Machine,
-    Outcome, ParticipantFlags, Purpose, Registered, TaskEvent, Timer,
+    Action, Call, ConferenceEvent, ConferenceEventKind, Config, EarlyMark, EarlyMarkKey, Effect, Event, Key,
+    LeaveReason, Machine, Outcome, ParticipantFlags, Purpose, Registered, TaskEvent, Timer,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -61,9 +61,10 @@ fn conference_events() -> impl Strategy<Value = Event> {
         1 => Just(ConferenceEventKind::End),
         1 => Just(ConferenceEventKind::AnnouncementEnd),
     ];
-    (rooms(), 1..200u64, kinds).prop_map(|(n, sequence, kind)| {
-        let conference = conference(n);
-        Event::Conference(ConferenceEvent { conference, task: Some(task(n)), sequence, label: None, kind })
+    (rooms(), 1..200u64, prop::option::of(workers()), kinds).prop_map(|(n, sequence, owner, kind)| {
+        let (conference, task) = (conference(n), Some(task(n)));
+        let owner = owner.zip(task.as_ref()).map(|(worker, task)| (reservation(&worker, task), worker));
+        Event::Conference(ConferenceEvent { conference, task, sequence, label: None, owner, kind })
     })
 }
 
@@ -98,7 +99,7 @@ fn hellos() -> impl Strategy<Value = Event> {
                 let reservation = reservation(&worker, &task);
                 Holding { task, reservation, wrapping, can_join }
             });
-            let hello = Hello { epoch, holdings: holdings.into_iter().collect() };
+            let hello = Hello { epoch, holdings: holdings.into_iter().collect(), unavailable: can_join };
             Event::Hello { worker, hello, older_page_connected }
         },
     )
@@ -182,8 +183,24 @@ fn outcome(action: &Action, customer: u128, well: bool) -> Outcome {
             worker: Some((WorkerSid::numbered(WORKERS[0]), "Ada".into())),
             attributes: "{}".into(),
         })),
+        Action::FindOwners { task, .. } => {
+            let workers = WORKERS.map(WorkerSid::numbered);
+            let owners = workers.map(|worker| (reservation(&worker, task), worker)).into();
+            Outcome::Owners { owners, is_of_task: customer == CUSTOMERS[0] }
+        }
         _ => good(action),
     }
+}
+
+/// Of the workers and tasks of an event, and of the calls' tasks.
+fn early(stored: &BTreeMap<EarlyMarkKey, EarlyMark>, event: &Event, calls: &[Call]) -> Vec<EarlyMark> {
+    let keys = event.keys();
+    let concerns = |early: &&EarlyMark| {
+        keys.contains(&Key::Worker(early.worker.clone()))
+            || keys.contains(&Key::Task(early.mark.task.clone()))
+            || calls.iter().any(|call| call.task == early.mark.task)
+    };
+    stored.values().filter(concerns).cloned().collect()
 }
 
 /// As a store of several processes would choose them.
@@ -204,6 +221,7 @@ proptest! {
     fn the_calls_that_an_event_concerns_are_enough(steps in steps()) {
         let mut all = Machine::new(Config::default(), []);
         let mut stored = BTreeMap::<ConferenceSid, Call>::new();
+        let mut waiting = BTreeMap::<EarlyMarkKey, EarlyMark>::new();
         let mut pending = vec![];
         let mut now = Millis(1_700_000_000_000);
         for step in steps {
@@ -218,9 +236,15 @@ proptest! {
             };
             now = now + Millis(100);
             let wanted = all.handle(now, event.clone());
-            let mut some = Machine::new(Config::default(), concerned(&stored, &event));
+            let calls = concerned(&stored, &event);
+            let marks = early(&waiting, &event, &calls);
+            let mut some = Machine::new(Config::default(), calls).with_early(marks);
             let effects = some.handle(now, event.clone());
             prop_assert_eq!(&effects, &wanted, "{:?}", event);
+            for (key, early) in some.take_early() {
+                waiting.remove(&key);
+                waiting.extend(early.map(|early| (key, early)));
+            }
             for call in some.take_dirty() {
                 stored.insert(call.conference.clone(), call.clone());
             }

@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::cloned_ref_to_slice_refs, missing_docs)]
 
+mod activity;
 mod again;
 mod agent_hold;
 mod allow;
 mod coaching;
 mod desk;
 mod durations;
+mod early;
 mod in_place;
 mod keys;
 mod ladder;
@@ -18,6 +20,7 @@ mod others;
 mod own_hold;
 mod properties;
 mod released;
+mod rights;
 mod together;
 mod told;
 mod transitions;
@@ -231,7 +234,8 @@ fn a_request_that_is_repeated_counts_once() {
     let id = |number| Some(DeliveryId { epoch: 1, number });
     let mut desk = Desk::talking();
     desk.mark(ADA, id(1), GracefulReason::ColdTransfer);
-    desk.mark(BO, id(2), GracefulReason::HangUp); // foreign: uses no id up
+    // A foreign one uses no id up.
+    desk.mark_of(BO, reservation_of(ADA, 1), id(2), GracefulReason::HangUp);
     desk.mark(ADA, id(2), GracefulReason::HangUp);
     desk.mark(ADA, id(1), GracefulReason::ColdTransfer); // the answer was lost
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
@@ -454,6 +458,7 @@ fn a_join_that_comes_after_its_leave_does_not_bring_the_leg_back() {
             task,
             sequence,
             label: None,
+            owner: None,
             kind,
         })
     };

@@ -8,7 +8,6 @@ use rejoin_recovery::{Action, Announcement, ConferenceEventKind, LeaveReason, Pa
 const BO_LEG: u128 = 0xb1;
 const NEXT_OF_BO: u128 = 0xb2;
 const LISTENER: u128 = 0x5e;
-const CY: u128 = 0xc7;
 
 impl Desk {
     /// A page has loaded and found its reservation accepted, and the old leg standing.

@@ -46,7 +46,7 @@ pub(super) fn decide<'a>(
     let mut step = Step {
         timers: Timers::new(found.timers),
         changes: Changes::default(),
-        decided: Decided::new(Machine::new(policies.clone(), found.calls)),
+        decided: Decided::new(Machine::new(policies.clone(), found.calls).with_early(found.early)),
         queue,
         touched: BTreeSet::new(),
     };
@@ -70,6 +70,7 @@ pub(super) fn decide<'a>(
         }
     }
     step.handle_due(timers_by);
+    step.changes.early_marks(step.decided.machine.take_early());
     for call in step.touched.iter().filter_map(|conference| step.decided.machine.call(conference)) {
         step.changes.save(call)?;
     }

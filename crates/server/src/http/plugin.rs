@@ -9,7 +9,7 @@ use axum::Json;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
 use rejoin_protocol::api::{self, Beacon, GracefulMark, Hello, HelloReply, Registration};
-use rejoin_recovery::{Event, Machine};
+use rejoin_recovery::{Event, Machine, Right};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
@@ -85,15 +85,15 @@ pub(crate) async fn register(
     }
     tracing::info!(worker = %agent.worker, conference = %registration.conference, "registration");
     let conference = registration.conference.clone();
+    let (worker, said) = (agent.worker.clone(), registration.clone());
     let event = Event::Registered { worker: agent.worker, registration };
-    let said = event.clone();
     // The page guards a call only once it is registered.
-    let rights = move |machine: &Machine| (machine.is_foreign(&said), machine.may_touch(&conference));
+    let rights = move |machine: &Machine| (machine.right(&worker, &said), machine.may_touch(&conference));
     match app.engine.event_then(event, rights).await? {
-        (true, _) => Err(Problem::NotYourCall),
-        (false, Some(true)) => Ok(StatusCode::NO_CONTENT),
-        (false, Some(false)) => Err(Problem::CallNotAllowed),
-        (false, None) => Err(Problem::CallNotKnownYet),
+        (Right::Foreign, _) => Err(Problem::NotYourCall),
+        (_, Some(false)) => Err(Problem::CallNotAllowed),
+        (Right::Own, Some(true)) => Ok(StatusCode::NO_CONTENT),
+        (Right::Unknown, _) | (_, None) => Err(Problem::CallNotKnownYet),
     }
 }
 

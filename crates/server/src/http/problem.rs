@@ -37,7 +37,7 @@ pub(crate) enum Problem {
     NotFound,
     /// The allow list does not have the customer's number.
     CallNotAllowed,
-    /// Whether the allow list has it is being found out.
+    /// Whose call it is, or whether the allow list has it, is being found out.
     CallNotKnownYet,
     /// Twilio could not be asked about the token.
     TwilioUnavailable,
@@ -124,7 +124,7 @@ impl Problem {
             Self::CallNotKnownYet => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "call-not-known-yet",
-                "Whether the call may be touched is being looked up; nothing is done to it until then. Repeat in a moment.",
+                "Whose call it is, or whether it may be touched, is being looked up; nothing is done to it until then. Repeat in a moment.",
             ),
             Self::TwilioUnavailable => (
                 StatusCode::SERVICE_UNAVAILABLE,

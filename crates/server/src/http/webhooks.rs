@@ -4,17 +4,18 @@ use super::App;
 use super::problem::Problem;
 use super::signed::Signed;
 use crate::figures;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
-use rejoin_protocol::TaskSid;
+use rejoin_protocol::{ReservationSid, TaskSid, WorkerSid};
 use rejoin_recovery::{ConferenceEvent, ConferenceEventKind, Event, LeaveReason, ParticipantFlags};
-use rejoin_twilio::webhook::{ConferenceCallback, ConferenceCallbackEvent, Flags, timestamp};
+use rejoin_twilio::webhook::{ConferenceCallback, ConferenceCallbackEvent, Flags, form, timestamp};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// `POST /webhooks/conference`.
 pub(crate) async fn conference(
     State(app): State<Arc<App>>,
+    RawQuery(query): RawQuery,
     Signed(params): Signed,
 ) -> Result<StatusCode, Problem> {
     let callback = ConferenceCallback::parse(&params).map_err(|error| {
@@ -27,9 +28,18 @@ pub(crate) async fn conference(
     }
     tracing::debug!(conference = %callback.conference, sequence = callback.sequence, "conference callback");
     if let Some(event) = event(callback) {
+        let event = ConferenceEvent { owner: owner(&query.unwrap_or_default()), ..event };
         app.engine.event(Event::Conference(event)).await?;
     }
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Who has accepted the call, from the address that the plugin has put into the conference's options. Twilio has signed
+/// it with the rest, and takes such an address from nobody but the reservation's worker.
+fn owner(query: &str) -> Option<(ReservationSid, WorkerSid)> {
+    let query = form(query.as_bytes());
+    let value = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    Some((ReservationSid::parse(value("reservation")?).ok()?, WorkerSid::parse(value("worker")?).ok()?))
 }
 
 /// The machine's form of it; `None` when it is none of its business.
@@ -56,6 +66,7 @@ pub(super) fn event(callback: ConferenceCallback) -> Option<ConferenceEvent> {
         task: TaskSid::parse(&callback.friendly_name).ok(),
         sequence: callback.sequence,
         label: callback.label,
+        owner: None,
         kind,
     })
 }

@@ -78,6 +78,10 @@ pub fn rank(action: &Action) -> Rank {
         // A call that is looked up may have a customer whose agent is lost.
         | Action::Learn { .. }
         | Action::CheckNumber { .. }
+        | Action::FindOwners { .. }
+        // Without these the agent does not get the customer back.
+        | Action::ReadActivity { .. }
+        | Action::LendActivity { .. }
         // The requeue waits for these.
         | Action::MarkTask { .. }
         | Action::RemoveLeg { .. }
@@ -90,6 +94,7 @@ pub fn rank(action: &Action) -> Rank {
             Rank::MoveOthers
         }
         Action::EndPing { .. }
+        | Action::ReturnActivity { .. }
         | Action::EndConference { .. }
         | Action::Look { .. }
         | Action::GiveUp { .. } => Rank::Bookkeeping,
@@ -105,6 +110,10 @@ pub fn family(action: &Action, look: bool) -> Family {
         | Action::EndPing { .. }
         | Action::CompleteReservation { .. }
         | Action::CheckNumber { .. }
+        | Action::FindOwners { .. }
+        | Action::ReadActivity { .. }
+        | Action::LendActivity { .. }
+        | Action::ReturnActivity { .. }
         | Action::Learn { .. } => Family::TaskRouter,
         Action::Announce { .. }
         | Action::FreeCustomer { .. }

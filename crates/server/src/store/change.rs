@@ -3,7 +3,7 @@
 use crate::story::Told;
 use rejoin_protocol::api::Push;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, WorkerSid};
-use rejoin_recovery::{Action, Call, Key, Note, Timer};
+use rejoin_recovery::{Action, Call, EarlyMark, EarlyMarkKey, Key, Note, Timer};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,6 +38,8 @@ pub struct Found {
     pub calls: Vec<Call>,
     /// Their timers, due or not.
     pub timers: Vec<(ConferenceSid, Timer, Millis)>,
+    /// Marks of these workers and tasks, and of the calls' tasks, that wait for their call.
+    pub early: Vec<EarlyMark>,
     /// Jobs out of [`Batch::closes`] that are open and still ours.
     pub held: BTreeSet<Claim>,
 }
@@ -50,6 +52,8 @@ pub struct Changes {
     /// `None`: cleared.
     pub(super) timers: BTreeMap<(ConferenceSid, Timer), Option<Millis>>,
     pub(super) jobs: Vec<NewJob>,
+    /// `None`: it waits no longer.
+    pub(super) early: Vec<(EarlyMarkKey, Option<EarlyMark>)>,
     /// With the reason, if it was given up.
     pub(super) closed: BTreeMap<JobId, Option<String>>,
     pub(super) lines: Vec<(Option<CallSid>, Line)>,
@@ -119,6 +123,11 @@ impl Changes {
         self.timers.insert((conference, timer), None);
     }
 
+    /// Marks whose waiting for their call has begun or ended (`None`).
+    pub fn early_marks(&mut self, changed: impl IntoIterator<Item = (EarlyMarkKey, Option<EarlyMark>)>) {
+        self.early.extend(changed);
+    }
+
     /// A line of a timeline; the customer's leg, when known.
     pub fn add_line(&mut self, customer: Option<CallSid>, line: Line) {
         self.lines.push((customer, line));
@@ -146,11 +155,12 @@ impl Changes {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        let Self { saved, forgotten, timers, jobs, closed, lines, pushes, told, untold } = self;
+        let Self { saved, forgotten, timers, jobs, early, closed, lines, pushes, told, untold } = self;
         saved.is_empty()
             && forgotten.is_empty()
             && timers.is_empty()
             && jobs.is_empty()
+            && early.is_empty()
             && closed.is_empty()
             && lines.is_empty()
             && pushes.is_empty()

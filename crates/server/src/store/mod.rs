@@ -8,6 +8,7 @@
 //! `synchronous=FULL`) and PostgreSQL (any number of servers). Where their SQL differs is said in `sql.rs`.
 
 mod change;
+mod early;
 mod jobs;
 mod open;
 mod push;

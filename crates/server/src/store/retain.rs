@@ -19,6 +19,7 @@ impl Store {
     /// Lets what is older than this go. Of recoveries figures remain ([`crate::report`]).
     pub async fn tidy(&self, keep: Millis) -> Result<(), Error> {
         self.forget_pushes().await?;
+        self.forget_early().await?;
         let before = integer(now() - keep);
         while self.reduce(before).await? == AT_ONCE.unsigned_abs() {}
         for sql in [&self.0.sql.forget_story, &self.0.sql.forget_jobs] {

@@ -52,6 +52,10 @@ pub(super) fn once(action: &Action) -> Option<String> {
         | Action::Unhold { .. }
         | Action::EndConference { .. }
         | Action::CheckNumber { .. }
+        | Action::FindOwners { .. }
+        | Action::ReadActivity { .. }
+        | Action::LendActivity { .. }
+        | Action::ReturnActivity { .. }
         | Action::Look { .. }
         | Action::Learn { .. } => None,
     }

@@ -67,6 +67,14 @@ pub(super) struct Sql {
     pub(super) name_calls: Arc<str>,
     /// `$1`: conferences.
     pub(super) timers_of: Arc<str>,
+    /// `$1`: tasks and workers.
+    pub(super) early_marks: Arc<str>,
+    /// `$1`: `task`, `worker`, `reservation`, `at`, `mark`.
+    pub(super) keep_early: Arc<str>,
+    /// `$1`: `task`, `worker`, `reservation`.
+    pub(super) drop_early: Arc<str>,
+    /// Those from before `$1`.
+    pub(super) forget_early: Arc<str>,
     /// Those of these jobs that are open and still ours. `$1`: `id`, `fence`.
     pub(super) held_jobs: Arc<str>,
     /// `$1`: conferences.
@@ -152,6 +160,7 @@ impl Sql {
             Dialect::Postgres => "= any(array(select json_array_elements_text($1::json)::bigint))",
         };
         let timer = [("conference", "text"), ("timer", "text"), ("at", "bigint")];
+        let early = [("task", "text"), ("worker", "text"), ("reservation", "text")];
         let sql = |text: String| Arc::<str>::from(text);
         Self {
             expect_calls: sql(match d {
@@ -166,6 +175,19 @@ impl Sql {
             find_calls: sql(find),
             name_calls: sql(format!("{related} select conference from calls where conference {calls}")),
             timers_of: sql(format!("select conference, timer, at from timers where conference {any}")),
+            early_marks: sql(format!("select mark from early_marks where task {any} or worker {any}")),
+            keep_early: sql(format!(
+                "insert into early_marks (task, worker, reservation, at, mark)
+                 select task, worker, reservation, at, mark from {} where true
+                 on conflict (task, worker, reservation) do update set at = excluded.at, mark = excluded.mark",
+                d.rows(&[early[0], early[1], early[2], ("at", "bigint"), ("mark", "text")])
+            )),
+            drop_early: sql(format!(
+                "delete from early_marks where (task, worker, reservation) in
+                 (select task, worker, reservation from {})",
+                d.rows(&early)
+            )),
+            forget_early: sql("delete from early_marks where at < $1".into()),
             held_jobs: sql(format!(
                 "select j.id from jobs j join {} on j.id = r.id and j.fence = r.fence where j.closed = 0
                  order by j.id {}",

@@ -112,6 +112,7 @@ impl Store {
                 }
             }
             names.extend(locked);
+            found.early = self.early_marks(db, batch, &found.calls).await?;
         }
         if !names.is_empty() {
             let timers = sqlx::query(AssertSqlSafe(Arc::clone(&sql.timers_of)))
@@ -173,6 +174,7 @@ impl Store {
                 .execute(&mut *db)
                 .await?;
         }
+        self.write_early(db, &changes.early).await?;
         let closed: Vec<Value> =
             changes.closed.iter().map(|(job, given_up)| json!({"id": job.0, "given_up": given_up})).collect();
         rows(db, &sql.close_jobs, &closed).await?;

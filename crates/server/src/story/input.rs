@@ -185,6 +185,10 @@ fn input(event: &Event, task: &TaskSid) -> Input {
                     ("done", json!({"customer": found.customer_leg, "leg": found.worker_leg}))
                 }
                 Outcome::Number { allowed } => ("done", json!({"allowed": allowed})),
+                Outcome::Owners { is_of_task, .. } => ("done", json!({"isOfTask": is_of_task})),
+                Outcome::Activity { activity, available } => {
+                    ("done", json!({"activity": activity, "available": available}))
+                }
                 Outcome::Looked(seen) => (
                     "done",
                     json!({
@@ -230,7 +234,14 @@ mod tests {
         let kind = ConferenceEventKind::Leave { leg: CallSid::numbered(1), reason: LeaveReason::HungUp };
         let conference = ConferenceSid::numbered(1);
         let label = Some("+15550100001".to_owned());
-        let event = Event::Conference(ConferenceEvent { conference, task: None, sequence: 7, label, kind });
+        let event = Event::Conference(ConferenceEvent {
+            conference,
+            task: None,
+            sequence: 7,
+            label,
+            owner: None,
+            kind,
+        });
         let task = TaskSid::numbered(1);
         let input = Input::of(&event, None, &task, vec![]).expect("of this call");
         assert_eq!(
@@ -274,7 +285,8 @@ mod tests {
                 wrapping: true,
                 can_join: false,
             };
-            let hello = Hello { epoch: 5, holdings: tasks.iter().map(holding).collect() };
+            let holdings = tasks.iter().map(holding).collect();
+            let hello = Hello { epoch: 5, holdings, unavailable: false };
             Event::Hello { worker: WorkerSid::numbered(1), hello, older_page_connected: false }
         };
         let of = |tasks: &[u128], then| Input::of(&hello(tasks), None, &TaskSid::numbered(1), then);

@@ -2,16 +2,17 @@
 
 use crate::database::{Database, on_both};
 use crate::support::*;
-use rejoin_protocol::api::{GracefulMark, Registration};
+use rejoin_protocol::api::{GracefulMark, GracefulReason, Registration};
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, TaskSid};
 use rejoin_recovery::{
-    Action, ConferenceEvent, ConferenceEventKind, Config, Event, Key, LeaveReason, Machine, Outcome,
+    Action, ConferenceEvent, ConferenceEventKind, Config, EarlyMark, Event, Key, LeaveReason, Machine,
+    Outcome,
 };
 use rejoin_server::Error;
 use rejoin_server::engine::{Engine, Handle, Outlets, now};
 use rejoin_server::push::Pushes;
 use rejoin_server::queue::Job;
-use rejoin_server::store::{Store, StoredJob};
+use rejoin_server::store::{Batch, Changes, Found, Store, StoredJob};
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinHandle;
@@ -23,6 +24,8 @@ on_both!(
     many_at_once_are_all_durable_when_they_are_answered,
     jobs_for_which_there_is_no_room_are_for_others,
     a_task_that_was_read_is_told_when_it_is_committed,
+    a_mark_that_comes_before_the_first_callback_survives_and_counts,
+    a_mark_that_was_taken_while_another_server_began_the_call_counts,
 );
 
 struct Running {
@@ -81,10 +84,21 @@ impl Running {
             customer_leg: customer(),
             worker_name: "Ada".into(),
         };
+        let (sequence, kind) = (1, ConferenceEventKind::Start);
+        let (of, owner) = (Some(task()), Some((reservation(), ada())));
+        let begins =
+            ConferenceEvent { conference: conference(), task: of, sequence, label: None, owner, kind };
+        self.handle.event(Event::Conference(begins)).await.unwrap();
         self.handle.event(Event::Registered { worker: ada(), registration }).await.unwrap();
         let kind = ConferenceEventKind::Leave { leg: ada_leg(), reason: LeaveReason::HungUp };
-        let event =
-            ConferenceEvent { conference: conference(), task: Some(task()), sequence: 3, label: None, kind };
+        let event = ConferenceEvent {
+            conference: conference(),
+            task: Some(task()),
+            sequence: 3,
+            label: None,
+            owner: None,
+            kind,
+        };
         self.handle.event(Event::Conference(event)).await.unwrap();
     }
 
@@ -105,7 +119,7 @@ impl Running {
 fn joins(number: u128) -> Event {
     let kind = ConferenceEventKind::Join { leg: CallSid::numbered(number), flags: Default::default() };
     let (conference, task) = (ConferenceSid::numbered(number), Some(TaskSid::numbered(number)));
-    Event::Conference(ConferenceEvent { conference, task, sequence: 1, label: None, kind })
+    Event::Conference(ConferenceEvent { conference, task, sequence: 1, label: None, owner: None, kind })
 }
 
 async fn a_task_that_was_read_is_told_when_it_is_committed(database: &Database) {
@@ -128,6 +142,55 @@ async fn a_task_that_was_read_is_told_when_it_is_committed(database: &Database) 
     running.handle.done(marking.claim, read, vec![]).await.unwrap();
     assert_eq!(tasks_read.recv().await, Ok(conference()));
     assert!(!is_awaited().await);
+}
+
+fn hangs_up() -> GracefulMark {
+    GracefulMark { id: None, task: task(), reservation: reservation(), reason: GracefulReason::HangUp }
+}
+
+async fn early_marks(database: &Database) -> usize {
+    let beside = database.beside().await;
+    sqlx::query("select mark from early_marks").fetch_all(&beside).await.unwrap().len()
+}
+
+async fn a_mark_that_comes_before_the_first_callback_survives_and_counts(database: &Database) {
+    let first = Running::start(database).await;
+    first.handle.event(Event::Graceful { worker: ada(), mark: hangs_up() }).await.unwrap();
+    first.end_suddenly().await;
+    assert_eq!(early_marks(database).await, 1);
+    let mut second = Running::start(database).await;
+    second.lose_ada().await;
+    assert_eq!(early_marks(database).await, 0);
+    let job = second.next_job().await;
+    assert!(matches!(job.action, Action::EndConference { .. }), "nobody was lost: {job:?}");
+    assert_eq!(second.stage().await, None);
+}
+
+async fn a_mark_that_was_taken_while_another_server_began_the_call_counts(database: &Database) {
+    let mut running = Running::with(database, Millis::seconds(600), 64).await;
+    running.lose_ada().await;
+    assert_eq!(running.stage().await.as_deref(), Some("interrupted"));
+    // The other one had not seen the call when it took the mark.
+    let early = EarlyMark { worker: ada(), mark: hangs_up(), at: now() };
+    let keep = |_: Found| {
+        let mut changes = Changes::default();
+        changes.early_marks([(early.key(), Some(early.clone()))]);
+        Ok((changes, ()))
+    };
+    running.store.transact(&Batch::default(), keep).await.unwrap();
+    let kind = ConferenceEventKind::Start;
+    let event = ConferenceEvent {
+        conference: conference(),
+        task: Some(task()),
+        sequence: 4,
+        label: None,
+        owner: None,
+        kind,
+    };
+    running.handle.event(Event::Conference(event)).await.unwrap();
+    assert_eq!(running.stage().await.as_deref(), Some("graceful"));
+    let job = running.next_job().await;
+    assert!(matches!(job.action, Action::EndConference { .. }), "{job:?}");
 }
 
 async fn a_timer_that_became_due_while_nobody_ran_goes_off_at_the_start(database: &Database) {

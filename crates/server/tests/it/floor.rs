@@ -290,6 +290,8 @@ impl Floor {
                     "{base}/taskrouter.twilio.com/v1/Workspaces/{workspace}/Workers/{}/Reservations/{sid}",
                     agent.worker()
                 );
+                // As the plugin does.
+                let callback = format!("{callback}?worker={}&reservation={sid}", agent.worker());
                 let form = [
                     ("Instruction", "conference"),
                     ("To", phone.as_str()),
@@ -361,6 +363,14 @@ impl Floor {
         let epoch = self.epoch.fetch_add(1, Ordering::Relaxed) + 1;
         let answer = self.desk.plugin("/v1/hello", &self.token(), talk.hello(epoch)).await;
         assert_eq!(answer.status(), 200);
+    }
+
+    /// The same, and what she is at takes no tasks.
+    pub(crate) async fn back_on_a_break(&self, talk: &Talk) {
+        let epoch = self.epoch.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut hello = talk.hello(epoch);
+        hello["unavailable"] = json!(true);
+        assert_eq!(self.desk.plugin("/v1/hello", &self.token(), hello).await.status(), 200);
     }
 
     /// Waits until the last recovery of this customer has ended, and says how.

@@ -295,6 +295,56 @@ async fn nobody_speaks_for_another_worker() {
     assert_eq!(desk.hello(1).await["recoveries"].as_array().unwrap().len(), 1, "no mark was taken");
 }
 
+/// Twilio's callbacks come late, or not at all.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_is_registered_when_twilio_has_said_whose_it_is() {
+    let world = World::start().await;
+    let desk = &world.desk;
+    let registration = json!({
+        "epoch": 1, "task": task(), "reservation": reservation(), "workflow": workflow(),
+        "conference": conference(), "workerLeg": ada_leg(), "customerLeg": customer(), "workerName": "Ada",
+    });
+    let first = desk.plugin("/v1/calls", "ada", registration.clone()).await;
+    assert_eq!(first.status(), 503);
+    assert_eq!(first.headers()["retry-after"], "1");
+    assert_eq!(first.json::<serde_json::Value>().await.unwrap()["code"], "call-not-known-yet");
+    world.twilio.wait_for(&format!("GET Tasks/{}/Reservations", task()), 1).await;
+    world.twilio.wait_for(&format!("GET Conferences/{}.json", conference()), 1).await;
+    loop {
+        let again = desk.plugin("/v1/calls", "ada", registration.clone()).await;
+        if again.status() == 204 {
+            break;
+        }
+        assert_eq!(again.status(), 503);
+    }
+    // Whoever else speaks for her is refused, and she is missed all the same.
+    assert_eq!(desk.plugin("/v1/calls", "bo", registration).await.status(), 403);
+    let mark = json!({"task": task(), "reservation": reservation(), "reason": "hang-up"});
+    assert_eq!(desk.plugin("/v1/graceful", "bo", mark).await.status(), 403);
+    assert_eq!(desk.leave(3, &ada_leg()).await, 204);
+    world.twilio.wait_for("POST Tasks", 1).await;
+    assert_eq!(world.twilio.asked(&format!("GET Tasks/{}/Reservations", task())).len(), 1);
+}
+
+/// A worker names somebody else's conference, with a task of his own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conference_of_another_task_is_left_alone() {
+    let world = World::start().await;
+    let desk = &world.desk;
+    let own = rejoin_protocol::TaskSid::numbered(7);
+    let registration = json!({
+        "epoch": 1, "task": own, "reservation": reservation(), "workflow": workflow(),
+        "conference": conference(), "workerLeg": ada_leg(), "customerLeg": customer(), "workerName": "Ada",
+    });
+    assert_eq!(desk.plugin("/v1/calls", "ada", registration.clone()).await.status(), 503);
+    world.twilio.wait_for(&format!("GET Conferences/{}.json", conference()), 1).await;
+    desk.talking().await;
+    let refused = desk.plugin("/v1/calls", "ada", registration).await;
+    assert_eq!(refused.status(), 403);
+    let posts: Vec<_> = world.twilio.kinds().into_iter().filter(|what| !what.starts_with("GET")).collect();
+    assert!(posts.iter().all(|what| what == "POST Tokens/validate"), "{posts:?}");
+}
+
 #[tokio::test]
 async fn a_call_is_shown_to_its_agents_and_to_supervisors_alone() {
     let world = World::start().await;

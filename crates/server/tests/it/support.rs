@@ -229,6 +229,9 @@ fn usual(asked: &Asked, body: &Bytes) -> Answer {
         }
         "POST Tasks" => (201, vec![], task_json(&ping(), "pending", asked.param("Attributes").unwrap())),
         "GET Tasks" => ok(json!({"tasks": []})),
+        what if what == format!("GET Conferences/{}.json", conference()) => {
+            ok(json!({"sid": conference(), "friendly_name": task()}))
+        }
         what if what.starts_with("GET Tasks/") && what.ends_with("/Reservations") => {
             ok(json!({"reservations": [{
                 "sid": reservation(), "worker_sid": ada(), "worker_name": "Ada",
@@ -349,7 +352,8 @@ impl Desk {
             ("SequenceNumber", &sequence),
         ];
         params.extend(extra);
-        self.signed("/webhooks/conference", &params).await.status()
+        let path = format!("/webhooks/conference?worker={}&reservation={}", ada(), reservation());
+        self.signed(&path, &params).await.status()
     }
 
     /// A delivery of Event Streams.

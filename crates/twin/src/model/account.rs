@@ -134,6 +134,7 @@ pub fn demo_account(account: AccountSid, voice_url: String) -> Account {
             activity(0, "Offline", false),
             activity(1, "Available", true),
             activity(2, "Unavailable", false),
+            activity(3, "Reconnecting", true),
         ],
         channels: vec![
             channel(1, "voice", "Voice"),

@@ -1,10 +1,10 @@
 //! The server: the real machine, made anew for every event from what was committed.
 
 use super::fingerprint;
-use crate::desk::{ADA, Desk, conference};
+use crate::desk::{ADA, Desk, conference, owners};
 use rejoin_protocol::api::Stage;
-use rejoin_protocol::{ConferenceSid, Millis, RecoveryId, WorkerSid};
-use rejoin_recovery::{Action, Call, Config, Effect, Ending, Event, Machine, Outcome, Phase, Timer};
+use rejoin_protocol::{ConferenceSid, Millis, RecoveryId, TaskSid, WorkerSid};
+use rejoin_recovery::{Action, Call, Config, Effect, Ending, Event, Machine, Outcome, Phase, Right, Timer};
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -87,8 +87,19 @@ impl Server {
         let of_ada = matches!(&event, Event::Graceful { worker, .. } if *worker == WorkerSid::numbered(ADA));
         self.marked_in_time |= of_ada && self.call(1).is_some_and(waits);
         let mut machine = self.machine();
-        for effect in machine.handle(self.now, event) {
+        let (mut asks, mut again) = (None, None);
+        let effects = machine.handle(self.now, event.clone());
+        if let Event::Registered { worker, registration } = &event
+            && machine.right(worker, registration) == Right::Unknown
+        {
+            asks = Some(registration.conference.clone());
+            again = Some(event);
+        }
+        for effect in effects {
             match effect {
+                // Twilio answers it at once, and the page repeats what it has said.
+                Effect::Act { conference, action: Action::FindOwners { .. }, .. }
+                | Effect::SetTimer { conference, timer: Timer::Owners, .. } => asks = Some(conference),
                 Effect::Act { conference, action, .. } => {
                     self.jobs.push(Job { conference, action, may_have_acted: false });
                 }
@@ -114,6 +125,15 @@ impl Server {
             }
         }
         self.history.fingerprint = fingerprint(&(&self.history.told, &self.history.ends));
+        if let Some(conference) = asks {
+            let task = self.calls().find(|call| call.conference == conference).map(|call| call.task.clone());
+            let room = (1..=2).find(|n| Some(TaskSid::numbered(*n)) == task).expect("one of the two");
+            let (action, outcome) = owners(room);
+            self.handle(Event::Done { conference, action, outcome });
+        }
+        if let Some(event) = again {
+            self.handle(event);
+        }
     }
 
     /// Has each recovery ended once at most, and for good?

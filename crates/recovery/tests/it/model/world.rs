@@ -158,7 +158,7 @@ impl World {
                     can_join: stands,
                 };
                 let holdings = if agent.holds_first { vec![holding] } else { vec![] };
-                let hello = Hello { epoch: agent.epoch, holdings };
+                let hello = Hello { epoch: agent.epoch, holdings, unavailable: false };
                 let worker = WorkerSid::numbered(worker(who));
                 vec![repeated(Event::Hello { worker, hello, older_page_connected: false })]
             }
@@ -275,6 +275,10 @@ impl World {
             // None of them is asked for here: the page registers in time, and nobody watches or lists numbers.
             Action::Learn { .. }
             | Action::CheckNumber { .. }
+            | Action::FindOwners { .. }
+            | Action::ReadActivity { .. }
+            | Action::LendActivity { .. }
+            | Action::ReturnActivity { .. }
             | Action::Look { .. }
             | Action::GiveUp { .. } => Outcome::Gone,
             Action::Announce { .. }
@@ -324,6 +328,7 @@ impl World {
             task: Some(TaskSid::numbered(room)),
             sequence: *sequence,
             label: None,
+            owner: None,
             kind,
         }))
     }

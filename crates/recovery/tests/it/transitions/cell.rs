@@ -111,6 +111,10 @@ fn words(action: &Action) -> &'static str {
         Action::CheckNumber { .. } => "checks the number",
         Action::Look { .. } => "asks Twilio how it stands",
         Action::GiveUp { .. } => "tells the customer that it did not work",
+        Action::FindOwners { .. } => "asks whose the reservations are",
+        Action::ReadActivity { .. } => "looks at her activity",
+        Action::LendActivity { .. } => "lends her an activity",
+        Action::ReturnActivity { .. } => "puts her back into her activity",
         Action::Learn { .. } => "looks the task up",
     }
 }
@@ -126,6 +130,7 @@ fn waits(timer: Timer) -> Option<&'static str> {
         Timer::Rejoin => Some("waits anew for the agent"),
         Timer::Beside => Some("waits for who is away beside a colleague"),
         Timer::Orphan => Some("waits whether the customer stays alone"),
+        Timer::Owners => Some("waits for who says whose it is"),
         Timer::Learn => Some("waits for a registration"),
     }
 }

@@ -5,7 +5,7 @@ use crate::desk::*;
 use crate::late::found;
 use crate::told::told;
 use rejoin_protocol::api::GracefulReason;
-use rejoin_protocol::{ReservationSid, TaskSid, WorkerSid};
+use rejoin_protocol::{ActivitySid, ReservationSid, TaskSid, WorkerSid};
 use rejoin_recovery::{
     Action, Announcement, ConferenceEventKind, Event, LeaveReason, Outcome, Purpose, Reconnect,
     ReconnectState, Seen, TaskEventKind, Timer,
@@ -188,6 +188,7 @@ fn timers() -> Vec<Row> {
         Timer::Beside => "who is away beside a colleague is not back in time",
         Timer::Orphan => "a customer left on purpose is alone too long",
         Timer::Learn => "nobody has registered in time",
+        Timer::Owners => "nobody has said in time whose the reservations are",
         Timer::Watch => "nothing was heard for long",
         Timer::Forget => "the call is to be forgotten",
     };
@@ -245,6 +246,7 @@ fn answers() -> Vec<Row> {
             let (worker, reservation) = (WorkerSid::numbered(BO), ReservationSid::numbered(7));
             task(desk, &ReconnectState::Taken { worker, name: "Bo".into(), reservation })
         }),
+        done("Twilio says whose the reservations are", || owners(1).0, || owners(1).1),
         done("the customer was told that it did not work", give_up, || Outcome::Ok),
         done("the customer hung up before he was told", give_up, || Outcome::Gone),
     ]);
@@ -326,6 +328,10 @@ fn give_up() -> Action {
     Action::GiveUp { recovery: recovery(), customer: leg(CUSTOMER) }
 }
 
+fn ada() -> WorkerSid {
+    WorkerSid::numbered(ADA)
+}
+
 /// Actions whose end nothing waits for.
 fn nothing_follows() -> Vec<(&'static str, Action)> {
     let announce = Action::Announce { conference: conference(1), what: Announcement::Interrupted };
@@ -344,6 +350,15 @@ fn nothing_follows() -> Vec<(&'static str, Action)> {
     };
     vec![
         ("an announcement is made", announce),
+        ("her activity is known", Action::ReadActivity { worker: ada() }),
+        (
+            "an activity is lent to her",
+            Action::LendActivity { worker: ada(), before: ActivitySid::numbered(2) },
+        ),
+        (
+            "she is back in her activity",
+            Action::ReturnActivity { worker: ada(), before: ActivitySid::numbered(2) },
+        ),
         ("the ping is ended", end_ping()),
         ("the old reservation is completed", complete_old()),
         ("a third party is moved", moved),

@@ -69,6 +69,8 @@ pub(super) fn why(row: &str, code: &str) -> Option<&'static str> {
         | "somebody does not take it"
         | "the task for any agent is canceled" => of_recovery(NOT_SENT),
         "the agent's reservation is wrapping up" => "her leg is known to be gone, or to be on purpose",
+        "nobody has said in time whose the reservations are" => "it is known, or nobody asks",
+        "Twilio says whose the reservations are" => KNOWN,
         "nothing was heard for long" if over => "the call is over, or watched later",
         "nothing was heard for long" => "something was heard since: it is waited anew",
         "the call is to be forgotten" => "it is not over",
@@ -92,6 +94,9 @@ pub(super) fn why(row: &str, code: &str) -> Option<&'static str> {
         "the dead leg is removed" | "the dead leg cannot be removed" => NOBODY_WAITS,
         "the exit flag is undone" | "the task is looked up" | "the task cannot be looked up" => NOBODY_WAITS,
         "an announcement is made"
+        | "her activity is known"
+        | "an activity is lent to her"
+        | "she is back in her activity"
         | "the old reservation is completed"
         | "a third party is moved"
         | "a leg is on hold"

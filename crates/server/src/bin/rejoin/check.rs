@@ -19,7 +19,7 @@ pub(crate) struct Options {
 }
 
 /// Prints what counts, and what is to be said about it.
-pub(crate) fn run(options: &Options, matches: &ArgMatches, layered: &Layered) -> ExitCode {
+pub(crate) async fn run(options: &Options, matches: &ArgMatches, layered: &Layered) -> ExitCode {
     let name = "check-config";
     let cli = Cli::command();
     let (Some(matches), Some(subcommand)) = (matches.subcommand_matches(name), cli.find_subcommand(name))
@@ -49,6 +49,7 @@ pub(crate) fn run(options: &Options, matches: &ArgMatches, layered: &Layered) ->
         println!("for calls from {sid}: {}", serde_json::to_string(changes).unwrap_or_default());
     }
     let mut findings = options.config.findings();
+    findings.extend(options.config.findings_of_twilio().await);
     findings.sort_by_key(|finding| !finding.fatal);
     println!();
     for finding in &findings {

@@ -4,7 +4,7 @@
 
 use crate::signals::Signals;
 use clap::{Args, Parser};
-use rejoin_protocol::{AccountSid, WorkflowSid, WorkspaceSid};
+use rejoin_protocol::{AccountSid, ActivitySid, WorkflowSid, WorkspaceSid};
 use rejoin_server::{Config, Server};
 use std::fmt::Write as _;
 use std::io::Read as _;
@@ -86,6 +86,7 @@ async fn with_both(
         ("ping-workflow-sid", WorkflowSid::numbered(2).to_string()),
         // The twin's workflow of outbound calls finds nobody.
         ("outbound-workflow-sid", WorkflowSid::numbered(1).to_string()),
+        ("reconnecting-activity-sid", ActivitySid::numbered(3).to_string()),
         ("allowed-origins", format!("{twin_url},http://127.0.0.1:{}", options.port)),
         ("operator-token", operator_token),
         ("database-url", format!("sqlite:{}", folder.join("rejoin.sqlite").display())),

@@ -48,7 +48,8 @@ enum Command {
     Report(asked::Asked),
     /// Lists what was wanted of Twilio and given up, the last one first: refused for good, or too late.
     GivenUp(asked::Asked),
-    /// Tells what settings count, where each comes from, what is wrong and what that means. Touches nothing.
+    /// Tells what settings count, where each comes from, what is wrong and what that means. Touches nothing, and
+    /// asks Twilio only about an activity that is set.
     CheckConfig(Box<check::Options>),
     /// Prints rejoin.default.toml: every setting with its default, its environment variable and what it means.
     Defaults,
@@ -94,7 +95,9 @@ fn main() -> ExitCode {
         Command::GivenUp(options) => {
             run(&plain, async { options.print(given_up::list(options.url()).await) })
         }
-        Command::CheckConfig(options) => check::run(&options, &matches, &layered),
+        Command::CheckConfig(options) => {
+            run(&plain, async { Ok(check::run(&options, &matches, &layered).await) })
+        }
         Command::Defaults => {
             print!("{}", document::toml());
             ExitCode::SUCCESS

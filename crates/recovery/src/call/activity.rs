@@ -1,0 +1,92 @@
+//! An agent who is back in an activity that receives no tasks: the customer would not reach her through the queue. She is
+//! put into an available activity of our own for as long as she is awaited, and back into hers when that is over.
+
+use super::{Call, LATER, Out, Phase, SOON};
+use crate::{Action, Outcome};
+use rejoin_protocol::{ActivitySid, WorkerSid};
+use serde::{Deserialize, Serialize};
+
+/// How far that is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Lent {
+    /// Twilio is asked what she is at.
+    Asking,
+    /// She is being put into ours.
+    Lending(ActivitySid),
+    /// She is in ours, and was in this one.
+    Out(ActivitySid),
+    /// She is being put back.
+    Returning,
+}
+
+impl Call {
+    /// Through the queue, as long as it is for her.
+    fn is_awaited(&self, worker: &WorkerSid) -> bool {
+        self.recovery.as_ref().filter(|recovery| recovery.agent.worker == *worker).is_some_and(|recovery| {
+            match &recovery.phase {
+                Phase::Holding => recovery.back && !recovery.too_often,
+                Phase::Requeueing { target } | Phase::Queued { target } => target.as_ref() == Some(worker),
+                Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Ended(_) => false,
+            }
+        })
+    }
+
+    /// Lends an activity to who needs one, and takes it back.
+    pub(super) fn lend_activity(&mut self, out: &mut Out<'_>) {
+        let missed = self.recovery.as_ref().map(|recovery| recovery.agent.worker.clone());
+        if let Some(worker) = missed.filter(|worker| out.policies.lends_activity && self.is_awaited(worker))
+            && self.unavailable.contains(&worker)
+            && !self.lent.contains_key(&worker)
+        {
+            self.lent.insert(worker.clone(), Lent::Asking);
+            self.act(out, Action::ReadActivity { worker }, SOON);
+        }
+        let over: Vec<_> = self
+            .lent
+            .iter()
+            .filter(|(worker, _)| !self.is_awaited(worker))
+            .filter_map(|(worker, lent)| match lent {
+                Lent::Out(before) => Some((worker.clone(), before.clone())),
+                Lent::Asking | Lent::Lending(_) | Lent::Returning => None, // when that has been done
+            })
+            .collect();
+        for (worker, before) in over {
+            self.lent.insert(worker.clone(), Lent::Returning);
+            self.act(out, Action::ReturnActivity { worker, before }, LATER);
+        }
+    }
+
+    /// What she is at, as Twilio says.
+    pub(super) fn activity_read(&mut self, out: &mut Out<'_>, worker: &WorkerSid, outcome: &Outcome) {
+        if self.lent.get(worker) != Some(&Lent::Asking) {
+            return;
+        }
+        self.lent.remove(worker);
+        match outcome {
+            Outcome::Activity { activity, available: false } if self.is_awaited(worker) => {
+                let (worker, before) = (worker.clone(), activity.clone());
+                self.lent.insert(worker.clone(), Lent::Lending(before.clone()));
+                self.act(out, Action::LendActivity { worker, before }, SOON);
+            }
+            // It cannot be said, or she has seen to it herself.
+            _ => {
+                self.unavailable.remove(worker);
+            }
+        }
+    }
+
+    pub(super) fn activity_lent(&mut self, worker: &WorkerSid, outcome: &Outcome) {
+        let Some(Lent::Lending(before)) = self.lent.get(worker).cloned() else { return };
+        if matches!(outcome, Outcome::Overtaken | Outcome::Gone) {
+            self.lent.remove(worker); // she has changed it herself
+            self.unavailable.remove(worker);
+        } else {
+            // Also when it did not work, as far as is known.
+            self.lent.insert(worker.clone(), Lent::Out(before));
+        }
+    }
+
+    pub(super) fn activity_returned(&mut self, worker: &WorkerSid) {
+        self.lent.remove(worker);
+    }
+}

@@ -1,0 +1,100 @@
+//! Whose reservations they are. Nobody is believed about a call who has no part in it, and only Twilio says who has:
+//! with the callbacks that the plugin has asked it for, by TaskRouter's events, or when it is asked.
+
+use super::{Call, Out, SOON};
+use crate::{Action, Effect, Outcome, Timer};
+use rejoin_protocol::{Millis, ReservationSid, WorkerSid};
+use serde::{Deserialize, Serialize};
+
+/// How long it is waited for the callback that says it, before Twilio is asked: a page may be faster.
+const CALLBACK_WITHIN: Millis = Millis::seconds(1);
+/// More than take part in a call.
+const MOST: usize = 100;
+
+/// Is Twilio asked whose the reservations are?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Asking {
+    /// No.
+    #[default]
+    No,
+    /// In a moment, unless it says so by itself.
+    Soon,
+    /// It is.
+    Asked,
+}
+
+impl Call {
+    /// Whose reservation this is, as far as is known.
+    pub(crate) fn owner(&self, reservation: &ReservationSid) -> Option<&WorkerSid> {
+        let of_agent = || self.agents.values().find(|agent| agent.reservation == *reservation);
+        self.owners.get(reservation).or_else(|| of_agent().map(|agent| &agent.worker))
+    }
+
+    /// Has Twilio said whose it is, and that it is somebody else's or nobody's?
+    pub(crate) fn is_foreign_reservation(&self, worker: &WorkerSid, reservation: &ReservationSid) -> bool {
+        match self.owner(reservation) {
+            Some(owner) => owner != worker,
+            None => self.nobodys.contains(reservation),
+        }
+    }
+
+    /// Twilio says so.
+    pub(super) fn know_owner(&mut self, reservation: &ReservationSid, worker: &WorkerSid) {
+        if self.owners.len() < MOST {
+            self.owners.entry(reservation.clone()).or_insert_with(|| worker.clone());
+        }
+    }
+
+    /// Somebody speaks for a reservation of which nobody knows whose it is.
+    pub(super) fn ask_for_owner(&mut self, out: &mut Out<'_>, reservation: &ReservationSid) {
+        if self.asking == Asking::Asked {
+            return; // whoever speaks does so again
+        }
+        if self.sought.len() < MOST {
+            self.sought.insert(reservation.clone());
+        }
+        if self.proven {
+            self.find_owners(out);
+        } else if self.asking == Asking::No {
+            self.asking = Asking::Soon;
+            self.set_timer(out, Timer::Owners, out.now + CALLBACK_WITHIN);
+        }
+    }
+
+    fn find_owners(&mut self, out: &mut Out<'_>) {
+        self.asking = Asking::Asked;
+        let conference = (!self.proven).then(|| self.conference.clone());
+        self.act(out, Action::FindOwners { task: self.task.clone(), conference }, SOON);
+    }
+
+    /// The callback has not come, or did not say it.
+    pub(super) fn owners_are_late(&mut self, out: &mut Out<'_>) {
+        if self.asking != Asking::Soon {
+            return;
+        }
+        self.asking = Asking::No;
+        if self.sought.iter().any(|reservation| self.owner(reservation).is_none()) {
+            self.find_owners(out);
+        }
+    }
+
+    /// Twilio has said whose they are, or could not be asked. A conference that is not the task's, or of which that
+    /// cannot be found out, is forgotten.
+    pub(super) fn owners_found(&mut self, out: &mut Out<'_>, outcome: &Outcome) {
+        self.asking = Asking::No;
+        let sought = std::mem::take(&mut self.sought);
+        match outcome {
+            Outcome::Owners { owners, is_of_task: true } => {
+                self.proven = true;
+                for (reservation, worker) in owners {
+                    self.know_owner(reservation, worker);
+                }
+                let unknown = sought.into_iter().filter(|reservation| !owners.contains_key(reservation));
+                let room = MOST.saturating_sub(self.nobodys.len());
+                self.nobodys.extend(unknown.take(room));
+            }
+            _ if self.proven => {}
+            _ => out.effects.push(Effect::Forget { conference: self.conference.clone() }),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! A mark may come before anything else is known of its call.
+
+use crate::desk::*;
+use crate::told::told;
+use proptest::prelude::*;
+use rejoin_protocol::api::{DeliveryId, GracefulMark, GracefulReason, Stage};
+use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
+use rejoin_recovery::{
+    Action, Config, EarlyMark, Event, LeaveReason, Machine, Outcome, Purpose, Registered, TaskEventKind,
+    Timer,
+};
+
+/// Its first request is the registration.
+fn id(number: u32) -> Option<DeliveryId> {
+    Some(DeliveryId { epoch: EPOCH, number })
+}
+
+fn found() -> Outcome {
+    Outcome::Learnt(Box::new(Registered {
+        workflow: WorkflowSid::numbered(1),
+        queue: None,
+        customer_leg: Some(leg(CUSTOMER)),
+        worker_leg: Some(leg(ADA_LEG)),
+        reservation: Some(reservation_of(ADA, 1)),
+        worker: Some((WorkerSid::numbered(ADA), "Ada".into())),
+        attributes: "{}".into(),
+    }))
+}
+
+fn waiting(machine: &mut Machine) -> Vec<Option<GracefulReason>> {
+    machine.take_early().into_iter().map(|(_, early)| early.map(|early| early.mark.reason)).collect()
+}
+
+#[test]
+fn a_mark_that_comes_before_the_first_callback_counts() {
+    let mut desk = Desk::new();
+    desk.mark(ADA, id(2), GracefulReason::HangUp);
+    assert_eq!(waiting(&mut desk.machine), [Some(GracefulReason::HangUp)]);
+    desk.join(1, CUSTOMER, false);
+    assert_eq!(waiting(&mut desk.machine), [None], "it waits no longer");
+    desk.join(1, ADA_LEG, false);
+    desk.register_again(ADA, ADA_LEG, EPOCH, id(1));
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    assert!(!desk.has_timer(Timer::Grace) && desk.has_timer(Timer::Orphan));
+    assert_eq!(desk.stage(), None, "nobody was lost");
+}
+
+#[test]
+fn a_mark_waits_for_a_minute() {
+    for (seconds, counts) in [(59, true), (60, false)] {
+        let mut desk = Desk::new();
+        desk.graceful(GracefulReason::HangUp);
+        desk.machine.take_early();
+        desk.now = desk.now + Millis::seconds(seconds);
+        desk.join(1, CUSTOMER, false);
+        assert_eq!(waiting(&mut desk.machine), [None]);
+        desk.join(1, ADA_LEG, false);
+        desk.register(1, ADA, ADA_LEG, EPOCH);
+        desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+        assert_eq!(desk.has_timer(Timer::Grace), !counts, "{seconds} s");
+    }
+}
+
+/// It counts from when it was said: an agent who stays on the call long after it has stayed.
+#[test]
+fn a_mark_that_has_waited_is_as_old_as_it_is() {
+    let mut desk = Desk::new();
+    desk.graceful(GracefulReason::HangUp);
+    desk.now = desk.now + Millis::seconds(40);
+    desk.join(1, CUSTOMER, false);
+    desk.join(1, ADA_LEG, false);
+    desk.register(1, ADA, ADA_LEG, EPOCH);
+    desk.now = desk.now + Millis::seconds(30);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    assert!(desk.has_timer(Timer::Grace));
+}
+
+#[test]
+fn wrapping_up_does_not_hide_how_the_agent_has_left() {
+    let mut desk = Desk::new();
+    desk.graceful(GracefulReason::ColdTransfer);
+    desk.graceful(GracefulReason::Complete);
+    assert_eq!(waiting(&mut desk.machine), [Some(GracefulReason::ColdTransfer)]);
+}
+
+#[test]
+fn of_one_worker_only_so_many_wait() {
+    let mut machine = Machine::new(Config::default(), []);
+    for n in 1..=30 {
+        let (task, reservation) = (TaskSid::numbered(n), ReservationSid::numbered(n));
+        let mark = GracefulMark { id: None, task, reservation, reason: GracefulReason::HangUp };
+        let now = Millis(u64::try_from(n).unwrap());
+        machine.handle(now, Event::Graceful { worker: WorkerSid::numbered(ADA), mark });
+    }
+    let kept: Vec<_> =
+        machine.take_early().into_iter().filter_map(|(_, early)| early).map(|e| e.mark.task).collect();
+    assert_eq!(kept, (11..=30).map(TaskSid::numbered).collect::<Vec<_>>(), "the latest");
+}
+
+#[test]
+fn a_foreign_mark_that_has_waited_counts_for_nothing() {
+    let mut desk = Desk::new();
+    desk.mark_of(BO, reservation_of(ADA, 1), None, GracefulReason::HangUp);
+    desk.join(1, CUSTOMER, false);
+    desk.join(1, ADA_LEG, false);
+    desk.register(1, ADA, ADA_LEG, EPOCH);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.fire(1, Timer::Grace);
+    assert_eq!(desk.stage(), Some(Stage::Interrupted));
+}
+
+/// What is told of a call that its agent ends by hanging up. Nobody says when what arrives.
+fn news() -> Vec<Event> {
+    let mut desk = Desk::new();
+    desk.join(1, CUSTOMER, false);
+    desk.join(1, ADA_LEG, false);
+    desk.register_again(ADA, ADA_LEG, EPOCH, id(1));
+    desk.mark(ADA, id(2), GracefulReason::HangUp);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.handle(told(1, Purpose::Other, ADA, TaskEventKind::WrapUp));
+    desk.told
+}
+
+proptest! {
+    #[test]
+    fn a_hang_up_is_never_taken_for_a_loss_whatever_comes_first(
+        order in Just((0..news().len()).collect::<Vec<_>>()).prop_shuffle(),
+        restarts in prop::collection::vec(any::<bool>(), 6),
+    ) {
+        let news = news();
+        let mut desk = Desk::new();
+        let mut stored = std::collections::BTreeMap::<_, EarlyMark>::new();
+        for (event, restarts) in order.iter().map(|n| news[*n].clone()).zip(restarts) {
+            desk.now = desk.now + Millis(10);
+            desk.handle(event);
+            for (key, early) in desk.machine.take_early() {
+                stored.remove(&key);
+                stored.extend(early.map(|early| (key, early)));
+            }
+            if restarts {
+                desk.restart_all();
+                desk.machine = desk.machine.clone().with_early(stored.values().cloned());
+            }
+            for action in desk.take_actions() {
+                let outcome = match &action {
+                    Action::Learn { .. } => found(),
+                    Action::FindOwners { .. } => owners(1).1,
+                    _ => return Err(TestCaseError::fail(format!("{action:?} in {order:?}"))),
+                };
+                desk.finish(action, outcome);
+            }
+        }
+        prop_assert!(stored.is_empty());
+        prop_assert!(!desk.has_timer(Timer::Grace) && desk.actions.is_empty());
+        prop_assert!(matches!(desk.stage(), None | Some(Stage::Graceful)), "{:?} in {order:?}", desk.stage());
+    }
+}

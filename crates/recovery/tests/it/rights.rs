@@ -1,0 +1,199 @@
+//! Nobody is believed about a call who has no part in it.
+
+use crate::desk::*;
+use rejoin_protocol::api::{GracefulReason, Registration, Stage};
+use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
+use rejoin_recovery::{
+    Action, ConferenceEvent, ConferenceEventKind, Config, Effect, Event, LeaveReason, Machine, Outcome,
+    ParticipantFlags, Registered, Right, Timer,
+};
+
+/// What this worker's page says of Ada's leg in conference 1.
+fn registration(worker: u128, task: u128) -> Registration {
+    Registration {
+        id: None,
+        epoch: EPOCH,
+        task: TaskSid::numbered(task),
+        reservation: reservation_of(worker, task),
+        workflow: WorkflowSid::numbered(1),
+        queue: None,
+        conference: conference(1),
+        worker_leg: leg(ADA_LEG),
+        customer_leg: leg(CUSTOMER),
+        worker_name: "Ada".into(),
+    }
+}
+
+/// How it is answered.
+fn says(desk: &mut Desk, worker: u128, registration: &Registration) -> Right {
+    let worker = WorkerSid::numbered(worker);
+    desk.handle(Event::Registered { worker: worker.clone(), registration: registration.clone() });
+    desk.machine.right(&worker, registration)
+}
+
+/// A callback that does not say who has accepted the call.
+fn joins(desk: &mut Desk, sequence: u64, who: u128) {
+    let kind = ConferenceEventKind::Join { leg: leg(who), flags: ParticipantFlags::default() };
+    let task = Some(TaskSid::numbered(1));
+    let (label, owner) = (None, None);
+    let event = ConferenceEvent { conference: conference(1), task, sequence, label, owner, kind };
+    desk.handle(Event::Conference(event));
+}
+
+fn find(conference: Option<rejoin_protocol::ConferenceSid>) -> Action {
+    Action::FindOwners { task: TaskSid::numbered(1), conference }
+}
+
+#[test]
+fn a_registration_counts_when_the_callback_says_whose_the_reservation_is() {
+    let mut desk = Desk::new();
+    assert_eq!(says(&mut desk, ADA, &registration(ADA, 1)), Right::Unknown);
+    assert!(desk.machine.call(&conference(1)).unwrap().agents.is_empty(), "nothing is believed yet");
+    desk.join(1, CUSTOMER, false);
+    desk.join(1, ADA_LEG, false);
+    assert_eq!(says(&mut desk, ADA, &registration(ADA, 1)), Right::Own);
+    desk.fire(1, Timer::Owners);
+    assert!(desk.take_actions().is_empty(), "Twilio was not asked");
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    assert!(desk.has_timer(Timer::Grace));
+}
+
+#[test]
+fn twilio_is_asked_when_no_callback_comes() {
+    let mut desk = Desk::new();
+    for _ in 0..3 {
+        assert_eq!(says(&mut desk, ADA, &registration(ADA, 1)), Right::Unknown);
+    }
+    desk.fire(1, Timer::Owners);
+    assert_eq!(desk.take_actions(), [find(Some(conference(1)))]);
+    assert_eq!(says(&mut desk, ADA, &registration(ADA, 1)), Right::Unknown);
+    desk.finish(find(Some(conference(1))), owners(1).1);
+    assert_eq!(says(&mut desk, ADA, &registration(ADA, 1)), Right::Own);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.fire(1, Timer::Grace);
+    assert_eq!(desk.stage(), Some(Stage::Interrupted), "and the call is guarded");
+}
+
+#[test]
+fn twilio_is_asked_once_when_the_callbacks_do_not_say_it() {
+    let mut desk = Desk::new();
+    joins(&mut desk, 1, CUSTOMER);
+    joins(&mut desk, 2, ADA_LEG);
+    for _ in 0..3 {
+        assert_eq!(says(&mut desk, ADA, &registration(ADA, 1)), Right::Unknown);
+    }
+    assert_eq!(desk.take_actions(), [find(None)]);
+    desk.finish(find(None), owners(1).1);
+    assert_eq!(says(&mut desk, ADA, &registration(ADA, 1)), Right::Own);
+}
+
+#[test]
+fn a_lookup_that_fails_leaves_nothing_behind_and_may_be_tried_again() {
+    for outcome in [Outcome::Gone, Outcome::Overtaken, Outcome::Failed { reason: "refused".into() }] {
+        let mut desk = Desk::new();
+        says(&mut desk, ADA, &registration(ADA, 1));
+        desk.fire(1, Timer::Owners);
+        desk.finish(find(Some(conference(1))), outcome);
+        assert!(matches!(desk.effects.last(), Some(Effect::Forget { .. })));
+        assert_eq!(desk.machine.call(&conference(1)), None);
+        assert_eq!(says(&mut desk, ADA, &registration(ADA, 1)), Right::Unknown);
+        assert!(desk.has_timer(Timer::Owners));
+    }
+}
+
+#[test]
+fn a_registration_for_another_workers_reservation_changes_nothing() {
+    let mut desk = Desk::talking();
+    let before = desk.machine.call(&conference(1)).cloned();
+    let mut hers = registration(ADA, 1);
+    assert_eq!(says(&mut desk, BO, &hers), Right::Foreign, "her leg and her reservation");
+    hers.worker_leg = leg(0x77);
+    assert_eq!(says(&mut desk, BO, &hers), Right::Foreign, "a leg of his, and her reservation");
+    assert_eq!(says(&mut desk, BO, &registration(BO, 1)), Right::Foreign, "her leg");
+    assert_eq!(says(&mut desk, ADA, &registration(ADA, 2)), Right::Foreign, "another task");
+    assert_eq!(desk.machine.call(&conference(1)).cloned(), before);
+    assert!(desk.take_actions().is_empty());
+}
+
+#[test]
+fn a_reservation_that_is_nobodys_counts_for_nothing() {
+    let mut desk = Desk::talking();
+    let made_up = Registration {
+        reservation: ReservationSid::numbered(0xbad),
+        worker_leg: leg(0x77),
+        ..registration(BO, 1)
+    };
+    assert_eq!(says(&mut desk, BO, &made_up), Right::Unknown);
+    assert_eq!(desk.finish_all_of(1), [find(None)]);
+    let (action, outcome) = owners(1);
+    assert_eq!(says(&mut desk, BO, &made_up), Right::Unknown, "Twilio has not answered well");
+    desk.finish(action, outcome);
+    for _ in 0..3 {
+        assert_eq!(says(&mut desk, BO, &made_up), Right::Foreign);
+    }
+    assert_eq!(desk.take_actions(), [find(None)], "and Twilio is not asked about it again");
+}
+
+/// Bo has a task of his own, and speaks of Ada's conference.
+#[test]
+fn a_conference_is_not_taken_by_who_names_it_first() {
+    let mut desk = Desk::new();
+    assert_eq!(says(&mut desk, BO, &registration(BO, 2)), Right::Unknown);
+    assert_eq!(says(&mut desk, ADA, &registration(ADA, 1)), Right::Unknown, "nobody knows yet");
+    desk.join(1, CUSTOMER, false);
+    desk.join(1, ADA_LEG, false);
+    assert_eq!(says(&mut desk, ADA, &registration(ADA, 1)), Right::Own);
+    assert_eq!(says(&mut desk, BO, &registration(BO, 2)), Right::Foreign);
+
+    let mut desk = Desk::new();
+    says(&mut desk, BO, &registration(BO, 2));
+    desk.fire(1, Timer::Owners);
+    let asked = Action::FindOwners { task: TaskSid::numbered(2), conference: Some(conference(1)) };
+    assert_eq!(desk.take_actions(), [asked.clone()]);
+    let Outcome::Owners { owners, .. } = owners(2).1 else { unreachable!() };
+    desk.finish(asked, Outcome::Owners { owners, is_of_task: false });
+    assert_eq!(desk.machine.call(&conference(1)), None, "it is not his task's");
+}
+
+/// Her mark comes when only the conference is known, and Bo speaks for her, too.
+#[test]
+fn a_mark_counts_when_it_is_known_whose_the_reservation_is() {
+    for (marks, stage) in [(ADA, None), (BO, Some(Stage::Interrupted))] {
+        let mut desk = Desk::new();
+        joins(&mut desk, 1, CUSTOMER);
+        joins(&mut desk, 2, ADA_LEG);
+        desk.mark_of(marks, reservation_of(ADA, 1), None, GracefulReason::HangUp);
+        assert_eq!(desk.take_actions(), [find(None)]);
+        desk.restart();
+        let kind = ConferenceEventKind::Leave { leg: leg(ADA_LEG), reason: LeaveReason::HungUp };
+        let (task, label, owner) = (Some(TaskSid::numbered(1)), None, None);
+        let left = ConferenceEvent { conference: conference(1), task, sequence: 3, label, owner, kind };
+        desk.handle(Event::Conference(left));
+        let found = Outcome::Learnt(Box::new(Registered {
+            workflow: WorkflowSid::numbered(1),
+            queue: None,
+            customer_leg: Some(leg(CUSTOMER)),
+            worker_leg: Some(leg(ADA_LEG)),
+            reservation: Some(reservation_of(ADA, 1)),
+            worker: Some((WorkerSid::numbered(ADA), "Ada".into())),
+            attributes: "{}".into(),
+        }));
+        desk.finish(Action::Learn { task: TaskSid::numbered(1) }, found);
+        assert_eq!(desk.stage(), stage);
+    }
+}
+
+#[test]
+fn calls_of_a_version_that_did_not_ask_go_on() {
+    let mut desk = Desk::talking();
+    let mut call = serde_json::to_value(desk.machine.call(&conference(1))).unwrap();
+    for field in ["owners", "claims", "sought", "nobodys", "asking", "proven"] {
+        call.as_object_mut().unwrap().remove(field).unwrap();
+    }
+    let call = serde_json::from_value(call).unwrap();
+    desk.machine = Machine::new(Config::default(), [call]);
+    assert_eq!(says(&mut desk, ADA, &registration(ADA, 1)), Right::Own, "Ada is on it");
+    desk.now = desk.now + Millis::seconds(1);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    assert!(desk.has_timer(Timer::Grace));
+}

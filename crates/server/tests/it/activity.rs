@@ -1,0 +1,79 @@
+//! An agent who is back in an activity that receives no tasks.
+
+use crate::floor::Floor;
+use crate::support::*;
+use rejoin_protocol::ActivitySid;
+use rejoin_server::config::Config;
+use serde_json::json;
+
+fn ours() -> ActivitySid {
+    ActivitySid::numbered(3)
+}
+
+fn lending(config: &mut Config) {
+    config.reconnecting_activity = Some(ours());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_on_a_break_is_put_into_our_activity_and_back() {
+    let floor = Floor::open_with(lending).await;
+    let talk = floor.talk().await;
+    floor.ada_goes().await;
+    floor.lose(&talk);
+    floor.noted(&talk.customer, "holding-the-line").await;
+    floor.back_on_a_break(&talk).await;
+    floor.together(&talk.customer, Some(&talk)).await;
+    assert_eq!(floor.ended(&talk.customer).await, "rejoined");
+    floor
+        .until("she is on her break again", |state| {
+            let ada =
+                state["workers"].as_array()?.iter().find(|worker| worker["name"] == "ada@example.com")?;
+            (ada["activity"] == "Unavailable").then_some(())
+        })
+        .await;
+    assert_eq!(floor.done("POST Workers/").len(), 2);
+    floor.nothing_was_doubled();
+}
+
+/// What Twilio says of her: when she is asked about, when ours is lent to her, and when it is over.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_she_has_changed_herself_stays() {
+    let (on_break, available) = (ActivitySid::numbered(2), ActivitySid::numbered(1));
+    let worker =
+        |activity: &ActivitySid, available| json!({"activity_sid": activity, "available": available});
+    for (seen, posted) in [
+        (vec![worker(&on_break, false), worker(&on_break, false), worker(&ours(), true)], 2),
+        (vec![worker(&on_break, false), worker(&on_break, false), worker(&available, true)], 1),
+        (vec![worker(&on_break, false), worker(&available, true)], 0),
+        (vec![worker(&available, true)], 0),
+    ] {
+        let mut world = World::start_with(lending).await;
+        let desk = &world.desk;
+        let (what, looks) = (format!("Workers/{}", ada()), seen.len());
+        let get = format!("GET {what}");
+        world.twilio.script({
+            let get = get.clone();
+            move |asked, before| {
+                (asked.what == get).then(|| (200, vec![], seen[before.min(seen.len() - 1)].clone()))
+            }
+        });
+        desk.talking().await;
+        assert_eq!(desk.leave(3, &ada_leg()).await, 204);
+        world.twilio.wait_for("POST Tasks", 1).await;
+        let holding = json!({"task": task(), "reservation": reservation(), "wrapping": true});
+        let hello = json!({"epoch": 2, "holdings": [holding], "unavailable": true});
+        assert_eq!(desk.plugin("/v1/hello", "ada", hello).await.status(), 200);
+        world.twilio.wait_for(&get, looks.min(2)).await;
+        world.twilio.wait_for(&format!("POST {what}"), posted.min(1)).await;
+        world.twilio.wait_for(&format!("POST Calls/{}.json", customer()), 1).await;
+        assert_eq!(desk.leave(4, &customer()).await, 204);
+        world.twilio.wait_for(&get, looks).await;
+        world.twilio.wait_for(&format!("POST {what}"), posted).await;
+        // What the server wants done is begun before it has stopped.
+        world.restart().await;
+        let forms = world.twilio.asked(&format!("POST {what}"));
+        let set: Vec<_> = forms.iter().map(|asked| asked.param("ActivitySid").unwrap().to_owned()).collect();
+        let wanted = [ours().to_string(), on_break.to_string()];
+        assert_eq!(set, wanted[..posted], "{looks} looks");
+    }
+}
