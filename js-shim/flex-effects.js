@@ -41,6 +41,13 @@ export const createEffects = (flex, manager, { flagsToClear, playSound, notices,
     setExitFlag: ({ reservation: sid, value }) =>
       reservation(sid)?.updateParticipant({ endConferenceOnExit: value }),
 
+    // Others write the same attributes: read, merged, written.
+    markTask: async ({ reservation: sid, mark }) => {
+      const task = reservation(sid)?.task;
+      await task?.fetchLatestVersion?.();
+      await task?.setAttributes({ ...task.attributes, rejoinLeft: mark });
+    },
+
     // The phone hangs up when the page ends, in a listener that is older than any of ours.
     keepLegs: ({ keep }) => {
       keeping = keep;

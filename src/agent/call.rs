@@ -22,6 +22,8 @@ pub(super) struct Call {
     pub(super) elsewhere: bool,
     /// Left on purpose.
     pub(super) leaving: bool,
+    /// And the task says so, because the server did not answer.
+    pub(super) written: bool,
     /// What the server was last told, or is being told.
     pub(super) registered: Option<Legs>,
     /// The server has accepted a registration of this page.
@@ -59,6 +61,7 @@ impl Call {
             neutralised: false,
             elsewhere: false,
             leaving: false,
+            written: false,
             registered: None,
             known: false,
             join: Join::No,

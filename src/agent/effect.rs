@@ -193,6 +193,14 @@ pub enum ToDesktop {
         /// To what.
         value: bool,
     },
+    /// Merge this into the task's attributes, as [`rejoin_protocol::attributes::LEFT`], then report `taskMarked`. `None`: it
+    /// is not left after all.
+    MarkTask {
+        /// Whose.
+        reservation: ReservationSid,
+        /// How it is left.
+        mark: Option<GracefulMark>,
+    },
     /// While this holds, the end of the page does not hang up. It does until this is said.
     KeepLegs {
         /// Does it hold?

@@ -158,6 +158,11 @@ pub enum FromDesktop {
         /// Whose.
         reservation: ReservationSid,
     },
+    /// `MarkTask` has been carried out, or could not be.
+    TaskMarked {
+        /// Whose.
+        reservation: ReservationSid,
+    },
     /// `Accept` or `AcceptPing` could not be carried out.
     AcceptFailed {
         /// Which.

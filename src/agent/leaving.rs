@@ -1,7 +1,8 @@
-//! Leaving a call on purpose: tell the server, let the conference end as ever, let Flex go on; in bounded time.
+//! Leaving a call on purpose: tell the server, let the conference end as ever, let Flex go on; in bounded time. What the
+//! server does not answer in half of that time is written into the task, where it reads it before it acts.
 
 use crate::agent::few::Set;
-use crate::agent::{Agent, Delivery, Effect, RequestId, Timer, ToDesktop};
+use crate::agent::{Agent, Delivery, Effect, RequestId, ReservationStatus, Timer, ToDesktop};
 use rejoin_protocol::api::{DeliveryId, GracefulMark, GracefulReason};
 use rejoin_protocol::{Millis, ReservationSid};
 
@@ -9,6 +10,8 @@ use rejoin_protocol::{Millis, ReservationSid};
 pub(super) struct Leaving {
     calls: Vec<ReservationSid>,
     reason: GracefulReason,
+    /// Flex waits no longer.
+    until: Millis,
     step: Step,
 }
 
@@ -16,8 +19,8 @@ pub(super) struct Leaving {
 enum Step {
     /// The server is being told.
     Marking(Set<DeliveryId>),
-    /// The conference is being made to end with these legs.
-    Flagging(Set<ReservationSid>),
+    /// Flex is making the conference end with the legs of some, and writing into the tasks of some that they are left.
+    Asking { flags: Set<ReservationSid>, written: Set<ReservationSid> },
 }
 
 /// Ways to leave after which a call of two is over. The others leave the customer with somebody, or end it themselves.
@@ -51,10 +54,14 @@ impl Agent {
             // A page that does not act speaks for nothing but the call that its agent has in it.
             let theirs = self.waits && !call.facts.live_call;
             let meant = reservation.is_none_or(|wanted| wanted == sid) && !theirs;
-            if !meant || !call.is_accepted() || call.unwatched || call.leaving {
+            // Twilio connects the call before TaskRouter says that it is accepted.
+            let taken = call.is_accepted()
+                || (reservation.is_some() && call.facts.status == ReservationStatus::Pending);
+            if !meant || !taken || call.unwatched || call.leaving {
                 continue;
             }
             call.leaving = true;
+            self.left.add(sid.clone());
             calls.push(sid.clone());
             let mark =
                 GracefulMark { id: None, task: call.facts.task.clone(), reservation: sid.clone(), reason };
@@ -65,15 +72,17 @@ impl Agent {
             out.push(Effect::Desktop(ToDesktop::Let { request }));
             return;
         }
-        self.leavings.insert(request, Leaving { calls, reason, step: Step::Marking(marks) });
-        out.push(Effect::SetTimer { timer: Timer::Leave(request), at: now + self.config.leave_within });
+        let until = now + self.config.leave_within;
+        self.leavings.insert(request, Leaving { calls, reason, until, step: Step::Marking(marks) });
+        let half = now + Millis(self.config.leave_within.0 / 2);
+        out.push(Effect::SetTimer { timer: Timer::Leave(request), at: half });
     }
 
     /// The mark has got through, or not; leaving does not depend on it.
     pub(super) fn marked(&mut self, id: DeliveryId, out: &mut Vec<Effect>) {
         let waiting = self.leavings.iter_mut().find_map(|(request, leaving)| match &mut leaving.step {
             Step::Marking(marks) => marks.take(&id).then(|| (*request, marks.is_empty())),
-            Step::Flagging(_) => None,
+            Step::Asking { .. } => None,
         });
         if let Some((request, true)) = waiting {
             self.flag(request, out);
@@ -89,45 +98,64 @@ impl Agent {
         }
     }
 
-    /// All marks are dealt with: calls of two end with this worker's leg, as they would without us.
+    /// All marks are dealt with, or have had their time: calls of two end with this worker's leg, as they would without us.
     fn flag(&mut self, request: RequestId, out: &mut Vec<Effect>) {
         let Some(leaving) = self.leavings.get_mut(&request) else { return };
-        let mut flags = Set::default();
+        let Step::Marking(unanswered) = &leaving.step else { return };
+        let (mut flags, mut written) = (Set::default(), Set::default());
+        for mark in self.outbox.marks() {
+            if mark.id.is_some_and(|id| unanswered.contains(&id)) {
+                let reservation = mark.reservation.clone();
+                written.add(reservation.clone());
+                out.push(Effect::Desktop(ToDesktop::MarkTask { reservation, mark: Some(mark) }));
+            }
+        }
         for reservation in &leaving.calls {
             self.marks.take(reservation);
             out.push(Effect::Unstore { reservation: reservation.clone() });
-            let alone = self.calls.get(reservation).is_some_and(|call| call.live() <= 2);
-            if alone && ends_the_call(leaving.reason) {
+            let Some(call) = self.calls.get_mut(reservation) else { continue };
+            call.written = written.contains(reservation);
+            if call.live() <= 2 && ends_the_call(leaving.reason) {
                 flags.add(reservation.clone());
                 let release = ToDesktop::ReleaseExitFlag { reservation: reservation.clone() };
                 let set = ToDesktop::SetExitFlag { reservation: reservation.clone(), value: true };
                 out.extend([Effect::Desktop(release), Effect::Desktop(set)]);
             }
         }
-        let ready = flags.is_empty();
-        leaving.step = Step::Flagging(flags);
-        if ready {
-            self.let_go(request, out);
-        }
+        out.push(Effect::SetTimer { timer: Timer::Leave(request), at: leaving.until });
+        leaving.step = Step::Asking { flags, written };
+        self.let_go_if_settled(request, out);
     }
 
-    /// A flag is set, or could not be set.
-    pub(super) fn flag_settled(&mut self, reservation: &ReservationSid, out: &mut Vec<Effect>) {
+    /// A flag is set, or a task written, or it could not be.
+    pub(super) fn settled(&mut self, reservation: &ReservationSid, wrote: bool, out: &mut Vec<Effect>) {
         let waiting = self.leavings.iter_mut().find_map(|(request, leaving)| match &mut leaving.step {
-            Step::Flagging(flags) => flags.take(reservation).then(|| (*request, flags.is_empty())),
+            Step::Asking { flags, written } => {
+                let asked = if wrote { written } else { flags };
+                asked.take(reservation).then_some(*request)
+            }
             Step::Marking(_) => None,
         });
-        if let Some((request, true)) = waiting {
+        if let Some(request) = waiting {
+            self.let_go_if_settled(request, out);
+        }
+    }
+
+    fn let_go_if_settled(&mut self, request: RequestId, out: &mut Vec<Effect>) {
+        if let Some(Leaving { step: Step::Asking { flags, written }, .. }) = self.leavings.get(&request)
+            && flags.is_empty()
+            && written.is_empty()
+        {
             self.let_go(request, out);
         }
     }
 
-    /// Time is up: what is not done by now goes on beside Flex.
+    /// Half of the time is up, or all of it: what is not done by then goes on beside Flex.
     pub(super) fn leave_no_later(&mut self, request: RequestId, out: &mut Vec<Effect>) {
-        if let Some(Leaving { step: Step::Marking(_), .. }) = self.leavings.get(&request) {
-            self.flag(request, out);
+        match self.leavings.get(&request) {
+            Some(Leaving { step: Step::Marking(_), .. }) => self.flag(request, out),
+            _ => self.let_go(request, out),
         }
-        self.let_go(request, out);
     }
 
     fn let_go(&mut self, request: RequestId, out: &mut Vec<Effect>) {

@@ -46,7 +46,8 @@ pub struct Agent {
     pub(super) outbox: Outbox,
     /// Requests of earlier pages, until this one acts.
     pub(super) recalled: Vec<Kept>,
-    /// Reservations whose calls the agent left in an earlier page, as a mark that the server did not have yet says.
+    /// Reservations whose calls the agent has left: in this page, or in an earlier one, as a mark says that the server did
+    /// not have yet.
     pub(super) left: Set<ReservationSid>,
     pub(super) role: Role,
     pub(super) poll: Poll,
@@ -223,7 +224,8 @@ impl Agent {
             FromDesktop::SoundChanged { blocked } => self.ready.silenced = blocked,
             FromDesktop::ActivityChanged(activity) => self.activity(now, activity, out),
             FromDesktop::FlexPrompts {} => self.flex_prompts = true,
-            FromDesktop::ExitFlagSettled { reservation } => self.flag_settled(&reservation, out),
+            FromDesktop::ExitFlagSettled { reservation } => self.settled(&reservation, false, out),
+            FromDesktop::TaskMarked { reservation } => self.settled(&reservation, true, out),
             FromDesktop::AcceptFailed { reservation } => {
                 if let Some(offer) = self.offers.get(&reservation)
                     && offer.busy
@@ -365,6 +367,7 @@ impl Agent {
         let Some((legs, registration)) = call.registration(self.epoch) else { return };
         if call.registered.as_ref() != Some(&legs) {
             call.registered = Some(legs);
+            self.left.take(reservation);
             self.outbox.put(now, self.epoch, &me.worker, Delivery::Register(registration), out);
         }
     }

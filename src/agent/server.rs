@@ -197,7 +197,10 @@ impl Agent {
                 Kind::Ping => true,
                 Kind::Reconnect => can_talk,
             };
-            if offer.busy || !ready || !recovery.is_ours() || offer.attempts >= self.config.accept_attempts {
+            // The agent has left that call herself, and the server may not know it.
+            let left = self.left.contains(&recovery.view.reservation);
+            let tried = offer.attempts >= self.config.accept_attempts;
+            if offer.busy || left || !ready || !recovery.is_ours() || tried {
                 continue;
             }
             offer.busy = true;

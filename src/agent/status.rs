@@ -185,6 +185,7 @@ fn name(event: &Event) -> &'static str {
             FromDesktop::PhoneChanged { registered: true } => "phoneRegistered",
             FromDesktop::PhoneChanged { registered: false } => "phoneUnregistered",
             FromDesktop::ExitFlagSettled { .. } => "exitFlagSettled",
+            FromDesktop::TaskMarked { .. } => "taskMarked",
             FromDesktop::AcceptFailed { .. } => "acceptFailed",
             FromDesktop::Joined { .. } => "joined",
             FromDesktop::JoinFailed { .. } => "joinFailed",

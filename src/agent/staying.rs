@@ -1,6 +1,6 @@
 //! Leaving that did not happen: a transfer was refused, a sign-out was called off. The call is guarded again.
 
-use crate::agent::{Agent, Effect, Timer, ToDesktop};
+use crate::agent::{Agent, Effect, ReservationStatus, Timer, ToDesktop};
 use rejoin_protocol::{Millis, ReservationSid};
 
 /// How long after its announcement a leave should have happened.
@@ -16,10 +16,19 @@ impl Agent {
     /// It should have been left by now. A new registration takes the mark back.
     pub(super) fn look_again(&mut self, now: Millis, reservation: &ReservationSid, out: &mut Vec<Effect>) {
         let Some(call) = self.calls.get_mut(reservation) else { return };
-        if !call.leaving || !call.is_accepted() || !call.facts.live_call {
+        let is_left = match call.facts.status {
+            ReservationStatus::Pending => false,
+            ReservationStatus::Accepted => !call.facts.live_call,
+            ReservationStatus::Wrapping | ReservationStatus::Over => true,
+        };
+        if !call.leaving || is_left {
             return;
         }
         call.leaving = false;
+        if std::mem::take(&mut call.written) {
+            let taken_back = ToDesktop::MarkTask { reservation: reservation.clone(), mark: None };
+            out.push(Effect::Desktop(taken_back));
+        }
         call.registered = None;
         // It may have been made to end the conference.
         call.flagged = true;

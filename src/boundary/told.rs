@@ -110,6 +110,9 @@ pub fn effect(effect: &ToDesktop) -> Option<Value> {
         ToDesktop::SetExitFlag { reservation, value } => {
             ("setExitFlag", of(reservation).with("value", Value::Flag(*value)))
         }
+        ToDesktop::MarkTask { reservation, mark: left } => {
+            ("markTask", of(reservation).with("mark", left.as_ref().map_or(Value::Nothing, mark)))
+        }
         ToDesktop::KeepLegs { keep } => ("keepLegs", new().with("keep", Value::Flag(*keep))),
         ToDesktop::JoinCall { reservation } => ("joinCall", of(reservation)),
         ToDesktop::ClearExitFlag { reservation, leg } => {

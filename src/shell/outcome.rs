@@ -22,6 +22,10 @@ fn outcomes(effect: &ToDesktop) -> Option<(Option<FromDesktop>, FromDesktop)> {
             let settled = FromDesktop::ExitFlagSettled { reservation: reservation.clone() };
             Some((Some(settled.clone()), settled))
         }
+        ToDesktop::MarkTask { reservation, .. } => {
+            let settled = FromDesktop::TaskMarked { reservation: reservation.clone() };
+            Some((Some(settled.clone()), settled))
+        }
         _ => None,
     }
 }

@@ -47,17 +47,142 @@ fn a_mark_that_fails_never_blocks() {
 
 #[test]
 fn flex_waits_a_second_and_a_half_at_most() {
-    for flagging in [false, true] {
+    for answered in [false, true] {
         let mut desk = Desk::on_a_call();
         let (id, _) = posts(&desk.leave(Some(1), GracefulReason::HangUp)).remove(0);
-        if flagging {
+        if answered {
             desk.handle(Event::Reply { id, result: Ok(Answer::Accepted) });
         }
-        assert!(desktop(&desk.wait(Millis(1_499))).is_empty());
+        assert!(desktop(&desk.wait(Millis(749))).is_empty());
         let effects = desktop(&desk.wait(Millis(1)));
-        assert_eq!(effects.last(), Some(&ToDesktop::Let { request: RequestId(1) }));
-        assert_eq!(effects.contains(&ToDesktop::SetExitFlag { reservation: wr(1), value: true }), !flagging);
+        assert_eq!(effects.contains(&ToDesktop::SetExitFlag { reservation: wr(1), value: true }), !answered);
+        assert!(desktop(&desk.wait(Millis(749))).is_empty());
+        assert_eq!(desktop(&desk.wait(Millis(1))), [ToDesktop::Let { request: RequestId(1) }]);
     }
+}
+
+/// What is written into the tasks of these calls.
+fn written(effects: &[Effect]) -> Vec<(ReservationSid, Option<GracefulReason>)> {
+    let written = desktop(effects).into_iter().filter_map(|effect| match effect {
+        ToDesktop::MarkTask { reservation, mark } => Some((reservation, mark.map(|mark| mark.reason))),
+        _ => None,
+    });
+    written.collect()
+}
+
+fn task_marked() -> Event {
+    Event::Desktop(FromDesktop::TaskMarked { reservation: wr(1) })
+}
+
+fn flag_settled() -> Event {
+    Event::Desktop(FromDesktop::ExitFlagSettled { reservation: wr(1) })
+}
+
+#[test]
+fn what_the_server_does_not_answer_is_written_into_the_task() {
+    for refused in [false, true] {
+        let mut desk = Desk::on_a_call();
+        let (id, Request::Graceful(mark)) = posts(&desk.leave(Some(1), GracefulReason::HangUp)).remove(0)
+        else {
+            panic!("a mark")
+        };
+        let effects = if refused {
+            desk.handle(Event::Reply { id, result: Err(PostError::Unreachable) })
+        } else {
+            assert!(desktop(&desk.wait(Millis(749))).is_empty(), "it may still be answered");
+            desk.wait(Millis(1))
+        };
+        let writes = ToDesktop::MarkTask { reservation: wr(1), mark: Some(mark) };
+        assert!(desktop(&effects).contains(&writes), "{effects:?}");
+        for (first, second) in [(task_marked(), flag_settled()), (flag_settled(), task_marked())] {
+            let mut desk = Desk { agent: desk.agent.clone(), ..Desk::idle() };
+            assert!(desktop(&desk.handle(first)).is_empty(), "both are waited for");
+            assert_eq!(desktop(&desk.handle(second)), [ToDesktop::Let { request: RequestId(1) }]);
+        }
+    }
+}
+
+#[test]
+fn what_the_server_has_is_not_written_into_the_task() {
+    let mut desk = Desk::on_a_call();
+    let (id, _) = posts(&desk.leave(Some(1), GracefulReason::HangUp)).remove(0);
+    let mut effects = desk.handle(Event::Reply { id, result: Ok(Answer::Accepted) });
+    effects.extend(desk.wait(Millis::seconds(20)));
+    assert_eq!(written(&effects), []);
+}
+
+#[test]
+fn of_several_calls_only_what_the_server_does_not_have_is_written() {
+    let mut desk = Desk::on_a_call();
+    desk.task(task(2, ReservationStatus::Accepted));
+    let (id, _) = posts(&desk.leave(None, GracefulReason::SignOut)).remove(0);
+    desk.handle(Event::Reply { id, result: Ok(Answer::Accepted) });
+    let effects = desk.wait(Millis(750));
+    assert_eq!(written(&effects), [(wr(2), Some(GracefulReason::SignOut))]);
+}
+
+#[test]
+fn a_call_that_was_not_left_after_all_is_not_marked_in_its_task_either() {
+    let mut desk = Desk::on_a_call();
+    let (id, _) = posts(&desk.leave(Some(1), GracefulReason::ColdTransfer)).remove(0);
+    let effects = desk.handle(Event::Reply { id, result: Err(PostError::Unreachable) });
+    assert_eq!(written(&effects), [(wr(1), Some(GracefulReason::ColdTransfer))]);
+    assert_eq!(written(&desk.wait(Millis::seconds(20))), [(wr(1), None)]);
+    assert_eq!(written(&desk.wait(Millis::seconds(20))), [], "once");
+}
+
+/// The server, which could not be told, brings the customer back.
+#[test]
+fn a_call_that_she_has_left_is_not_accepted_when_it_comes_back() {
+    let comes_back = |desk: &mut Desk| {
+        desk.pushed(Stage::Queued);
+        let mut effects = desk.task(ping(8));
+        effects.extend(desk.task(reconnect(9, Some(me()))));
+        effects.extend(desk.wait(Millis::seconds(5)));
+        let accepts =
+            |effect: &ToDesktop| matches!(effect, ToDesktop::Accept { .. } | ToDesktop::AcceptPing { .. });
+        desktop(&effects).iter().filter(|effect| accepts(effect)).count()
+    };
+    let mut desk = Desk::on_a_call();
+    let (id, _) = posts(&desk.leave(Some(1), GracefulReason::HangUp)).remove(0);
+    desk.handle(Event::Reply { id, result: Err(PostError::Unreachable) });
+    desk.task(task(1, ReservationStatus::Wrapping));
+    assert_eq!(comes_back(&mut desk), 0);
+    assert_eq!(desk.dialog, None, "and nothing is shown of it");
+
+    let mut desk = Desk::on_a_call();
+    let (id, _) = posts(&desk.leave(Some(1), GracefulReason::ColdTransfer)).remove(0);
+    desk.handle(Event::Reply { id, result: Err(PostError::Unreachable) });
+    desk.wait(Millis::seconds(20));
+    desk.task(task(1, ReservationStatus::Wrapping));
+    assert_eq!(comes_back(&mut desk), 2, "she has stayed, and was lost later");
+}
+
+/// Twilio connects the call before TaskRouter says that it is accepted.
+#[test]
+fn a_call_that_is_left_in_the_instant_after_accepting_is_marked() {
+    let mut desk = Desk::idle();
+    desk.task(task(1, ReservationStatus::Pending));
+    let effects = desk.leave(Some(1), GracefulReason::HangUp);
+    let [(_, Request::Graceful(mark))] = &posts(&effects)[..] else { panic!("{effects:?}") };
+    assert_eq!((&mark.reservation, mark.reason), (&wr(1), GracefulReason::HangUp));
+
+    // If it is accepted all the same, it is guarded like any other.
+    let mut desk = Desk::idle();
+    desk.task(task(1, ReservationStatus::Pending));
+    let (id, _) = posts(&desk.leave(Some(1), GracefulReason::HangUp)).remove(0);
+    desk.handle(Event::Reply { id, result: Ok(Answer::Accepted) });
+    desk.wait(Millis::seconds(16));
+    desk.task(live(200));
+    assert_eq!(registered(&desk.handle(conference(1, both()))), [CallSid::numbered(200)]);
+}
+
+#[test]
+fn signing_out_leaves_no_call_that_only_rings() {
+    let mut desk = Desk::idle();
+    desk.task(task(1, ReservationStatus::Pending));
+    let effects = desk.leave(None, GracefulReason::SignOut);
+    assert!(posts(&effects).is_empty(), "{effects:?}");
 }
 
 #[test]

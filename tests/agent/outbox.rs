@@ -135,6 +135,9 @@ fn leaving_waits_for_no_server_that_cannot_be_reached() {
     assert!(!desktop(&desk.leave(Some(1), GracefulReason::ColdTransfer)).contains(&lets));
     // The mark itself was not even tried.
     let effects = desk.handle(down(&first));
+    let written = |effect: &ToDesktop| matches!(effect, ToDesktop::MarkTask { mark: Some(_), .. });
+    assert!(desktop(&effects).iter().any(written), "{effects:?}");
+    let effects = desk.handle(Event::Desktop(FromDesktop::TaskMarked { reservation: wr(1) }));
     assert!(desktop(&effects).contains(&lets), "{effects:?}");
 }
 

@@ -117,6 +117,7 @@ fn steps() -> impl Strategy<Value = Step> {
         1 => (0u128..2).prop_map(|n| Step::Event(activity(n))),
         1 => (1u128..5).prop_map(|n| Step::Event(Event::Desktop(FromDesktop::AcceptFailed { reservation: wr(n) }))),
         1 => (1u128..5).prop_map(|n| Step::Event(Event::Desktop(FromDesktop::ExitFlagSettled { reservation: wr(n) }))),
+        1 => (1u128..5).prop_map(|n| Step::Event(Event::Desktop(FromDesktop::TaskMarked { reservation: wr(n) }))),
         1 => (1u128..5).prop_map(|n| Step::Event(Event::Desktop(FromDesktop::Joined { reservation: wr(n) }))),
         1 => (1u128..5).prop_map(|n| Step::Event(Event::Desktop(FromDesktop::JoinFailed { reservation: wr(n) }))),
         1 => Just(Step::Event(page_hide())),

@@ -75,7 +75,7 @@ pub fn events(number: u128) -> Vec<Json> {
         json!({"phoneChanged": {"registered": false}}),
         json!({"pageHide": {}}),
         json!({"soundChanged": {"blocked": true}}),
-        json!({"activityChanged": {"sid": ActivitySid::numbered(1), "offline": false}}),
+        json!({"activityChanged": {"sid": ActivitySid::numbered(1), "offline": false, "unavailable": false}}),
     ]
 }
 
@@ -130,6 +130,7 @@ fn noticed(line: &Json) -> Option<FromDesktop> {
     let reservation = || serde_json::from_value(details.get("reservation")?.clone()).ok();
     Some(match name.as_str() {
         "exitFlagSettled" => FromDesktop::ExitFlagSettled { reservation: reservation()? },
+        "taskMarked" => FromDesktop::TaskMarked { reservation: reservation()? },
         "acceptFailed" => FromDesktop::AcceptFailed { reservation: reservation()? },
         "joined" => FromDesktop::Joined { reservation: reservation()? },
         "joinFailed" => FromDesktop::JoinFailed { reservation: reservation()? },

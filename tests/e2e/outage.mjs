@@ -1,4 +1,4 @@
-// The server is gone for a while: killed, with its port closed, and started again.
+// The server is gone for a while: killed, with its port closed, and started again; or one browser cannot reach it.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -53,6 +53,14 @@ const hangsUp = async (
   );
 };
 
+/** No ping, no reconnect task. */
+const nobodyIsCalled = async (/** @type {Story} */ story, /** @type {string[]} */ tasks) => {
+  const others = (await story.twilio.tasks()).filter((/** @type {any} */ t) =>
+    tasks.includes(t.attributes.disconnectedTaskSid),
+  );
+  assert.deepEqual(others, [], 'nobody is called because of it');
+};
+
 export const leftMeanwhile = {
   title: 'An agent leaves two calls while the server is gone, and it is told of both, once and in order',
   async play(/** @type {Story} */ story) {
@@ -79,10 +87,7 @@ export const leftMeanwhile = {
     });
     await isTold(story, ada, from, tasks);
     await story.step('she completes the task', () => ada.completes());
-    const others = (await story.twilio.tasks()).filter((/** @type {any} */ t) =>
-      tasks.includes(t.attributes.disconnectedTaskSid),
-    );
-    assert.deepEqual(others, [], 'nobody is called because of it');
+    await nobodyIsCalled(story, tasks);
   },
 };
 
@@ -98,5 +103,37 @@ export const refreshedMeanwhile = {
       assert.equal(await ada.hasCall(), false, 'she is not back yet');
     });
     await isBackInPlace(story, ada, customer, task, { from });
+  },
+};
+
+export const unheard = {
+  title: 'An agent hangs up while her browser cannot reach the server, and the customer is not brought back',
+  async play(/** @type {Story} */ story) {
+    const { ada, customer, task } = await onACall(story);
+    const server = `${story.demo.serverUrl}/v1/**`;
+    const written = async () =>
+      (await story.twilio.tasks()).find((/** @type {any} */ t) => t.sid === task.taskSid).attributes;
+    const before = await written();
+    await story.step('the browser loses the server', () =>
+      ada.context.route(server, (route) => route.abort()),
+    );
+    await hangsUp(story, ada, customer);
+    const { rejoinLeft, ...others } = await written();
+    assert.deepEqual([rejoinLeft.reservation, rejoinLeft.reason], [task.sid, 'hang-up'], 'the task says it');
+    for (const [name, value] of Object.entries(before)) assert.deepEqual(others[name], value, name);
+    const ended = await story.step('where the server has read it', () => customer.notes('ended'));
+    assert.equal(ended.note.outcome, 'graceful');
+    assert.equal((await kept(ada)).length, 1, 'the mark is kept');
+    await story.step('the server is there again, and she refreshes the page', async () => {
+      await ada.context.unroute(server);
+      await ada.refreshes();
+      await ada.ready();
+    });
+    await story.step('the mark is delivered', () =>
+      story.twilio.becomes('delivered', async () => (await kept(ada)).length === 0),
+    );
+    await story.step('she completes the task', () => ada.completes());
+    assert.equal(await ada.dialog().count(), 0, 'no dialog');
+    await nobodyIsCalled(story, [task.taskSid]);
   },
 };

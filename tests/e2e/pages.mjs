@@ -1,8 +1,8 @@
-// Several pages of one agent, in tabs and in browsers, and pages that cannot reach the server.
+// Several pages of one agent, in tabs and in browsers.
 
 import assert from 'node:assert/strict';
 import { isBackInPlace } from './in-place.mjs';
-import { endsAsEver, isBack, nothingHappens, onACall, talk } from './steps.mjs';
+import { endsAsEver, nothingHappens, onACall, talk } from './steps.mjs';
 
 /** @typedef {import('./story.mjs').Story} Story */
 /** @typedef {import('./people.mjs').Agent} Agent */
@@ -163,34 +163,5 @@ export const browserClosed = {
     const from = customer.mark().timeline;
     await story.step('she closes the first one', () => ada.closesTab());
     await isBackInPlace(story, elsewhere, customer, task, { from });
-  },
-};
-
-export const unreachable = {
-  title: 'An agent hangs up while the server cannot be reached, and the next page tells it',
-  async play(/** @type {Story} */ story) {
-    const { ada, customer, task } = await onACall(story);
-    const server = `${story.demo.serverUrl}/v1/**`;
-    await story.step('the browser loses the server', () =>
-      ada.context.route(server, (route) => route.abort()),
-    );
-    await story.step('she hangs up', () => ada.hangsUp());
-    // Nobody but her page knows that it was on purpose.
-    await story.step('the customer is kept', () => customer.notes('requeueing'));
-    const kept = () =>
-      ada.page.evaluate(() => Object.keys(localStorage).filter((key) => key.startsWith('rejoin.out.')));
-    assert.equal((await kept()).length, 1, 'the mark is kept');
-    await story.step('the server is there again, and she refreshes the page', async () => {
-      await ada.context.unroute(server);
-      await ada.refreshes();
-      await ada.ready();
-    });
-    await story.step('the mark is delivered', () =>
-      story.twilio.becomes('delivered', async () => (await kept()).length === 0),
-    );
-    const { task: again } = await isBack(story, ada, customer, task);
-    const { timeline } = customer.mark();
-    await story.step('she hangs up', () => ada.hangsUp());
-    await endsAsEver(story, ada, customer, again, timeline);
   },
 };

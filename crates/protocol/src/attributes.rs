@@ -23,6 +23,8 @@ pub const DISCONNECTED_CONFERENCE_SID: &str = "disconnectedConferenceSid";
 pub const DISCONNECTED_RESERVATION_SID: &str = "disconnectedReservationSid";
 /// Ours: [`crate::RecoveryId`] of the recovery that a ping or reconnect task belongs to.
 pub const RECOVERY_ID: &str = "rejoinRecoveryId";
+/// Ours: the [`crate::api::GracefulMark`] that the agent's page writes into the task when our server does not answer it.
+pub const LEFT: &str = "rejoinLeft";
 /// Flex Insights: `conversations.followed_by` of the old task and `preceded_by` of the new one.
 pub const RECONNECT_AGENT: &str = "Reconnect Agent";
 /// Name of the ping's workflow, queue and task channel.

@@ -147,6 +147,11 @@ pub enum Action {
         /// The agent's leg.
         leg: CallSid,
     },
+    /// `GET Tasks/{WT}`: has the agent's page written there that she leaves? Outcome: `TaskRead`.
+    ReadTask {
+        /// Which.
+        task: TaskSid,
+    },
     /// `GET Tasks/{WT}`, merge, `POST Tasks/{WT}` with `If-Match`: who left and when. Outcome: `TaskRead`.
     MarkTask {
         /// Which.

@@ -197,7 +197,7 @@ pub enum Outcome {
     Ok,
     /// [`Action::CreatePing`]: the ping's task.
     PingCreated(TaskSid),
-    /// [`Action::MarkTask`]: the attributes that were read, JSON text.
+    /// [`Action::ReadTask`], [`Action::MarkTask`]: the attributes that were read, JSON text.
     TaskRead {
         /// JSON text.
         attributes: String,

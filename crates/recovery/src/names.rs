@@ -51,6 +51,7 @@ names! {
         Self::Announce { .. } => "announcing",
         Self::FreeCustomer { .. } => "keeping the conference when the customer leaves it",
         Self::KeepConference { .. } => "keeping the conference when the agent leaves it",
+        Self::ReadTask { .. } => "reading the task",
         Self::MarkTask { .. } => "marking the task",
         Self::CreatePing { .. } => "creating the ping",
         Self::EndPing { .. } => "ending the ping",

@@ -66,6 +66,10 @@ impl Executor {
                 self.stay(conference, customer).await.map(ok)
             }
             Action::KeepConference { conference, leg } => self.stay(conference, leg).await.map(ok),
+            Action::ReadTask { task } => {
+                let attributes = self.client.fetch_task(task).await?.attributes.unwrap_or_default();
+                Ok(Outcome::TaskRead { attributes })
+            }
             Action::MarkTask { task, at } => self.mark_task(task, *at).await,
             Action::CreatePing { worker, recovery, task, reservation, ttl } => {
                 let lost_at = job.recovery.as_ref().map(|(_, lost_at)| *lost_at);
@@ -203,6 +207,7 @@ impl Executor {
             | Action::HoldCustomer { .. }
             | Action::EndHold { .. }
             | Action::CoachInstead { .. }
+            | Action::ReadTask { .. }
             | Action::MarkTask { .. }
             | Action::EndPing { .. }
             | Action::CompleteReservation { .. }

@@ -27,8 +27,10 @@ pub fn attributes(call: &Call, recovery: &Recovery, target: Option<&WorkerSid>) 
     let mut conversations = conversations(kept.remove(CONVERSATIONS), &call.task);
     name_who_was_called(&mut kept);
     let ours = ours(call, recovery, target);
-    // A call that is recovered again brings the target of the last time along.
-    kept.retain(|key, _| !ours.contains_key(key) && key != "conference" && key != names::TARGET_WORKER_SID);
+    // A call that is recovered again brings the target of the last time along; what was said of the old task is not
+    // about the new one.
+    let of_old = ["conference", names::TARGET_WORKER_SID, names::LEFT];
+    kept.retain(|key, _| !ours.contains_key(key) && !of_old.contains(&key.as_str()));
     loop {
         let mut all = kept.clone();
         all.extend(ours.clone());
@@ -181,6 +183,7 @@ mod tests {
     fn original_attributes_stay_and_ours_are_added() {
         let call = lost(&json!({
             "name": "é", "call_sid": "CA1", "conference": {"sid": "CF1"}, "targetWorkerSid": "WK9", "own": [1],
+            "rejoinLeft": {"reservation": "WR1"},
             "conversations": {"conversation_id": "WT7", "followed_by": "Reconnect Agent", "queue": "a"},
         }));
         let worker = WorkerSid::numbered(1);

@@ -27,6 +27,8 @@
 //!   accepted when he answers; if he does not, reservation and task are canceled and the conference ends (*read*:
 //!   `test/integration/voice/outbound` of <https://github.com/twilio/twilio-taskrouter.js>, which Twilio runs against
 //!   itself); it ends as if by API, with nobody hearing why (*assumed*);
+//! - a worker may read the task of her reservation anew and write its attributes (*read*: `Task.fetchLatestVersion` and
+//!   `setAttributes` of `twilio-taskrouter` 2.1.1, which send a version along only with its option `enableVersionCheck`);
 //! - such a task takes no workflow's way: it is its worker's alone (*read* in the same place), and its queue is the one
 //!   that was asked for;
 //! - a phone that rings for a conference stops when the conference ends;

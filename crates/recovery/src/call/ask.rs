@@ -83,6 +83,7 @@ impl Call {
             Action::HoldCustomer { .. } => self.wants_of_our_hold(HoldStage::Asked),
             Action::EndHold { .. } => self.wants_of_our_hold(HoldStage::Ending),
             Action::EndConference { .. } => self.is_orphaned(),
+            Action::ReadTask { .. } => self.looks_for_mark(),
             Action::GiveUp { recovery, .. } => phase(recovery).is_some_and(|phase| {
                 matches!(phase, Phase::Requeueing { target: None } | Phase::Queued { target: None })
             }),

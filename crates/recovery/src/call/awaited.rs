@@ -43,6 +43,7 @@ impl Call {
             Action::Learn { .. } => {
                 if let Outcome::Learnt(found) = outcome {
                     self.learnt(found);
+                    self.read_mark(out);
                 }
                 if self.is_unknown() && !self.closed && self.lookups < LOOKUPS && *outcome != Outcome::Gone {
                     // Twilio did not answer, or had not put it together yet.
@@ -73,11 +74,10 @@ impl Call {
             }
             Action::HoldCustomer { .. } => self.our_hold_done(out, outcome),
             Action::EndHold { .. } => self.our_hold_ended(outcome),
+            Action::ReadTask { .. } => self.task_read(out, outcome),
             Action::MarkTask { .. } => {
                 self.prepare(|p| p.marked = true);
-                if let Outcome::TaskRead { attributes } = outcome {
-                    self.attributes.clone_from(attributes);
-                }
+                self.task_read(out, outcome);
             }
             Action::RemoveLeg { leg, .. } => {
                 self.prepare(|p| p.removed = true);
@@ -113,5 +113,11 @@ impl Call {
             | Action::EndConference { .. } => {}
         }
         self.evaluate(out);
+    }
+    fn task_read(&mut self, out: &mut Out<'_>, outcome: &Outcome) {
+        if let Outcome::TaskRead { attributes } = outcome {
+            self.attributes.clone_from(attributes);
+            self.read_mark(out);
+        }
     }
 }

@@ -84,6 +84,7 @@ impl Call {
         self.note(out, Note::AgentLost);
         self.begin(out, leg, Phase::Grace);
         self.set_timer(out, Timer::Grace, out.now + out.config.grace);
+        self.look_for_mark(out);
         self.push(out);
     }
 

@@ -1,9 +1,12 @@
 //! Leaving on purpose: the marks, and the customer who may be left alone by one.
 
-use super::{Call, Ending, Out, Phase};
-use crate::{EarlyMark, Timer};
+use super::{Call, Ending, Out, Phase, SOON};
+use crate::{Action, EarlyMark, Timer};
 use rejoin_protocol::api::{GracefulMark, GracefulReason};
+use rejoin_protocol::attributes::LEFT;
 use rejoin_protocol::{CallSid, Millis, ReservationSid, WorkerSid};
+use serde::Deserialize;
+use serde_json::Value;
 
 /// More marks than can be true of one call.
 const CLAIMS: usize = 20;
@@ -57,6 +60,39 @@ impl Call {
         self.marked_at.insert(mark.reservation.clone(), at);
     }
 
+    /// A leg is gone and nobody has said that it was on purpose. A page that cannot reach us writes it into the task.
+    pub(super) fn look_for_mark(&self, out: &mut Out<'_>) {
+        self.act(out, Action::ReadTask { task: self.task.clone() }, SOON);
+    }
+
+    /// Later the task is read anyway, to mark it.
+    pub(super) fn looks_for_mark(&self) -> bool {
+        self.recovery.as_ref().is_some_and(|recovery| recovery.phase == Phase::Grace)
+            || self.agents.values().any(|agent| agent.unjoined && !agent.settled)
+    }
+
+    /// The task has been read. A page that could not tell us has written there that its agent leaves, and that is as good
+    /// until the customer is sent to the queue.
+    pub(super) fn read_mark(&mut self, out: &mut Out<'_>) {
+        let Some(mark) = self.mark_in_task() else { return };
+        self.mark(&mark, out.now);
+        let told = |r: &super::Recovery| r.phase == Phase::Holding && r.agent.reservation == mark.reservation;
+        if self.recovery.as_ref().is_some_and(told) {
+            self.end_on_purpose(out);
+        }
+    }
+
+    /// What is in a task stays there, and anybody may write it. So a mark counts only for an agent of this call, and only if
+    /// her pages have said nothing after it: an agent who registers after saying that she leaves has stayed, or is back.
+    fn mark_in_task(&self) -> Option<GracefulMark> {
+        let attributes: Value = serde_json::from_str(&self.attributes).ok()?;
+        let mark = GracefulMark::deserialize(attributes.get(LEFT)?).ok()?;
+        let id = mark.id.filter(|_| mark.task == self.task)?;
+        let agent = self.agents.values().find(|agent| agent.reservation == mark.reservation)?;
+        let later = self.delivered.iter().any(|(worker, said)| *worker == agent.worker && *said >= id);
+        (!later).then_some(mark)
+    }
+
     pub(super) fn unmark(&mut self, reservation: &ReservationSid) {
         self.on_purpose.remove(reservation);
         self.marked_at.remove(reservation);
@@ -76,13 +112,17 @@ impl Call {
         let Some(recovery) = &self.recovery else { return };
         let waits = matches!(recovery.phase, Phase::Grace | Phase::Away | Phase::Rejoining);
         if waits && self.on_purpose.contains_key(&recovery.agent.reservation) {
-            let lost = recovery.lost_leg.clone();
-            self.end_recovery(out, &Ending::Graceful);
-            if self.is_joined(&lost) {
-                self.remove_leg(out, &lost); // nobody is at it
-            }
-            self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
+            self.end_on_purpose(out);
         }
+    }
+
+    fn end_on_purpose(&mut self, out: &mut Out<'_>) {
+        let Some(lost) = self.recovery.as_ref().map(|recovery| recovery.lost_leg.clone()) else { return };
+        self.end_recovery(out, &Ending::Graceful);
+        if self.is_joined(&lost) {
+            self.remove_leg(out, &lost); // nobody is at it
+        }
+        self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
     }
 
     /// Was the customer left alone on purpose? A transfer leaves him alone for a while, and that is right.

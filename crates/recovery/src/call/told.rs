@@ -100,6 +100,7 @@ impl Call {
         if joined && !agent.unjoined && !agent.settled && !agent.removing {
             agent.unjoined = true;
             self.set_timer(out, Timer::Leave, out.now + out.config.leave_within);
+            self.look_for_mark(out);
         }
     }
 }

@@ -29,6 +29,8 @@ pub struct Desk {
     /// Every event so far.
     pub told: Vec<Event>,
     pub timers: BTreeMap<(ConferenceSid, Timer), Millis>,
+    /// How often a task was to be read, because its agent may have left on purpose.
+    pub reads: usize,
     /// When the watchdog looks after each call.
     pub watch: BTreeMap<ConferenceSid, Millis>,
     sequence: u64,
@@ -65,6 +67,7 @@ impl Desk {
             effects: vec![],
             told: vec![],
             timers: BTreeMap::new(),
+            reads: 0,
             watch: BTreeMap::new(),
             sequence: 0,
         }
@@ -126,6 +129,8 @@ impl Desk {
         let effects = self.machine.handle(self.now, event);
         for effect in &effects {
             match effect {
+                // Tests of marks in the task alone look at it.
+                Effect::Act { action: Action::ReadTask { .. }, .. } => self.reads += 1,
                 Effect::Act { action, .. } => self.actions.push(action.clone()),
                 // Tests of the watchdog alone look at it.
                 Effect::SetTimer { conference, timer: Timer::Watch, at } => {
@@ -292,6 +297,12 @@ impl Desk {
         self.handle(Event::Graceful { worker: WorkerSid::numbered(worker), mark });
     }
 
+    /// The task is read, and this is in it.
+    pub fn read(&mut self, attributes: &serde_json::Value) {
+        let outcome = Outcome::TaskRead { attributes: attributes.to_string() };
+        self.finish(Action::ReadTask { task: TaskSid::numbered(1) }, outcome);
+    }
+
     pub fn entered_queue(&mut self) {
         self.handle(Event::EnteredQueue { recovery: recovery(), customer: leg(CUSTOMER) });
     }
@@ -375,6 +386,14 @@ pub fn owners(task: u128) -> (Action, Outcome) {
         [ADA, BO, CY].map(|worker| (reservation_of(worker, task), WorkerSid::numbered(worker))).into();
     let action = Action::FindOwners { task: TaskSid::numbered(task), conference: None };
     (action, Outcome::Owners { owners, is_of_task: true })
+}
+
+/// What a page of this worker writes into the task when the server does not answer.
+pub fn left(worker: u128, epoch: u64, number: u32, reason: GracefulReason) -> serde_json::Value {
+    let id = Some(DeliveryId { epoch, number });
+    let mark =
+        GracefulMark { id, task: TaskSid::numbered(1), reservation: reservation_of(worker, 1), reason };
+    serde_json::json!({ "name": "x", "rejoinLeft": mark })
 }
 
 pub fn good(action: &Action) -> Outcome {

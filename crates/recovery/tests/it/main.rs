@@ -14,6 +14,7 @@ mod in_place;
 mod keys;
 mod ladder;
 mod late;
+mod left;
 mod missed;
 mod model;
 mod others;

@@ -3,7 +3,7 @@
 use crate::desk::*;
 use crate::told::{TASK_EVENTS, told};
 use proptest::prelude::*;
-use rejoin_protocol::api::{GracefulReason, Stage};
+use rejoin_protocol::api::{DeliveryId, GracefulReason, Stage};
 use rejoin_recovery::{Action, ConferenceEventKind, Effect, Event, LeaveReason, Outcome, Purpose, Timer};
 
 /// One thing that may happen next.
@@ -18,6 +18,7 @@ enum Step {
     Hello(u128, u64, bool, bool, bool),
     Goodbye(u128, u64),
     Graceful(u128),
+    Read(u128),
     EnteredQueue,
     LeftQueue(bool),
     Released,
@@ -54,6 +55,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(who, e, w, o, j)| Step::Hello(who, e, w, o, j)),
         (someone(), 1..4u64).prop_map(|(w, e)| Step::Goodbye(w, e)),
         someone().prop_map(Step::Graceful),
+        someone().prop_map(Step::Read),
         Just(Step::EnteredQueue),
         any::<bool>().prop_map(Step::LeftQueue),
         Just(Step::Released),
@@ -91,6 +93,7 @@ impl Run {
             Step::Hello(who, e, w, o, j) => desk.hello_of(who, e, w, o, j),
             Step::Goodbye(worker, epoch) => desk.goodbye(worker, epoch),
             Step::Graceful(worker) => desk.graceful_of(worker, GracefulReason::HangUp),
+            Step::Read(worker) => desk.read(&left(worker, EPOCH, 2, GracefulReason::HangUp)),
             Step::EnteredQueue => desk.entered_queue(),
             Step::LeftQueue(hung_up) => {
                 let (recovery, customer) = (recovery(), leg(CUSTOMER));
@@ -194,16 +197,17 @@ proptest! {
         }
     }
 
-    /// A mark that comes before the leave, or within the grace period: no ping, no requeue, whatever else happens.
+    /// A mark that comes before the leave, or within the grace period, or is read in the task by then: no ping, no requeue,
+    /// whatever else happens.
     #[test]
-    fn a_graceful_leave_never_leads_to_a_ping(steps in prop::collection::vec(step(), 0..30), mark_first: bool) {
+    fn a_graceful_leave_never_leads_to_a_ping(
+        steps in prop::collection::vec(step(), 0..30), mark_first: bool, in_task: bool,
+    ) {
         let mut run = Run { desk: Desk::talking(), told: vec![], asked: vec![], pending: vec![] };
-        if mark_first {
-            run.step(&Step::Graceful(ADA));
-            run.step(&Step::Leave(1, ADA_LEG, LeaveReason::HungUp));
-        } else {
-            run.step(&Step::Leave(1, ADA_LEG, LeaveReason::HungUp));
-            run.step(&Step::Graceful(ADA));
+        let mark = if in_task { Step::Read(ADA) } else { Step::Graceful(ADA) };
+        let leave = Step::Leave(1, ADA_LEG, LeaveReason::HungUp);
+        for step in if mark_first { [mark, leave] } else { [leave, mark] } {
+            run.step(&step);
         }
         for step in steps.iter().filter(|s| !matches!(s, Step::Register(..) | Step::Join(..))) {
             run.step(step);
@@ -211,6 +215,20 @@ proptest! {
         run.settle();
         let harmless = |action: &Action| !matches!(action, Action::CreatePing { .. } | Action::Requeue { .. } | Action::Announce { .. });
         prop_assert!(run.asked.iter().all(harmless), "{:?}", run.asked);
+    }
+
+    /// A mark that is in the task from before the agent's page registered the last time is nothing: she is lost.
+    #[test]
+    fn an_old_mark_in_the_task_never_makes_a_loss_a_leave(steps in prop::collection::vec(step(), 0..30)) {
+        let mut run = Run { desk: Desk::talking(), told: vec![], asked: vec![], pending: vec![] };
+        run.desk.register_again(ADA, ADA_LEG, EPOCH, Some(DeliveryId { epoch: EPOCH, number: 3 }));
+        for step in steps.iter().filter(|step| !matches!(step, Step::Graceful(_))) {
+            run.step(step);
+        }
+        run.step(&Step::Leave(1, ADA_LEG, LeaveReason::HungUp));
+        run.step(&Step::Read(ADA));
+        run.settle();
+        prop_assert_ne!(run.desk.stage(), Some(Stage::Graceful));
     }
 
     /// Duplicates and any order of the callbacks of one story end in the same stage.

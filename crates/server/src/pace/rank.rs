@@ -82,6 +82,8 @@ pub fn rank(action: &Action) -> Rank {
         // Without these the agent does not get the customer back.
         | Action::ReadActivity { .. }
         | Action::LendActivity { .. }
+        // The agent may have left on purpose.
+        | Action::ReadTask { .. }
         // The requeue waits for these.
         | Action::MarkTask { .. }
         | Action::RemoveLeg { .. }
@@ -106,6 +108,7 @@ pub fn family(action: &Action, look: bool) -> Family {
     match action {
         Action::CreatePing { .. } if look => Family::TaskSearch,
         Action::CreatePing { .. }
+        | Action::ReadTask { .. }
         | Action::MarkTask { .. }
         | Action::EndPing { .. }
         | Action::CompleteReservation { .. }

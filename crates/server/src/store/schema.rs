@@ -46,6 +46,7 @@ pub(super) fn once(action: &Action) -> Option<String> {
         | Action::HoldCustomer { .. }
         | Action::EndHold { .. }
         | Action::CoachInstead { .. }
+        | Action::ReadTask { .. }
         | Action::MarkTask { .. }
         | Action::EndPing { .. }
         | Action::RemoveLeg { .. }

@@ -31,7 +31,9 @@ async fn an_agent_on_a_break_is_put_into_our_activity_and_back() {
             (ada["activity"] == "Unavailable").then_some(())
         })
         .await;
-    assert_eq!(floor.done("POST Workers/").len(), 2);
+    let changes =
+        floor.done("POST Workers/").into_iter().filter(|done| !done.request.contains("/Reservations/"));
+    assert_eq!(changes.count(), 2);
     floor.nothing_was_doubled();
 }
 

@@ -33,15 +33,7 @@ async fn register(desk: &Desk) -> u16 {
         "epoch": 1, "task": task(), "reservation": reservation(), "workflow": workflow(),
         "conference": conference(), "workerLeg": ada_leg(), "customerLeg": customer(), "workerName": "Ada",
     });
-    loop {
-        let reply = desk.plugin("/v1/calls", "ada", body.clone()).await;
-        if reply.status() != 503 {
-            return reply.status().as_u16();
-        }
-        let problem: serde_json::Value = reply.json().await.unwrap();
-        assert_eq!(problem["code"], "call-not-known-yet");
-        tokio::task::yield_now().await;
-    }
+    desk.registers("ada", body).await.as_u16()
 }
 
 async fn lose(desk: &Desk) {

@@ -103,3 +103,23 @@ async fn an_agent_who_is_lost_once_more_after_the_queue_gets_the_customer_again(
     let xml = comes_next(desk, &after).await;
     assert!(xml.contains("<Enqueue") && xml.contains(&format!("/twiml/wait/{}", recovery())), "{xml}");
 }
+
+#[tokio::test]
+async fn a_call_that_was_left_while_the_page_could_not_say_so_goes_on_as_any_other() {
+    let world = World::start().await;
+    let desk = &world.desk;
+    let fetch = format!("GET Tasks/{}", task());
+    let left = json!({"id": "1-2", "task": task(), "reservation": reservation(), "reason": "hang-up"});
+    let attributes = json!({"name": "Tom", "rejoinLeft": left}).to_string();
+    world.twilio.script(move |asked, _| {
+        (asked.what == fetch).then(|| (200, vec![], task_json(&task(), "assigned", &attributes)))
+    });
+    desk.talking().await;
+    let mut pushes = Events::open(desk, "/v1/push?epoch=1", "ada").await;
+    conference_ends(desk).await;
+    while pushes.next().await.unwrap()["recovery"]["stage"]["name"] != "graceful" {}
+    assert!(asks(desk, ENDED, "bridged").await.ends_with("<Response/>"));
+    let kinds = world.twilio.kinds();
+    let begun = |asked: &String| asked == "POST Tasks" || asked.starts_with("POST Calls/");
+    assert!(!kinds.iter().any(begun), "nobody is called: {kinds:?}");
+}

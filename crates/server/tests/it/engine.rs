@@ -153,6 +153,16 @@ async fn early_marks(database: &Database) -> usize {
     sqlx::query("select mark from early_marks").fetch_all(&beside).await.unwrap().len()
 }
 
+/// The next job that is more than a question to Twilio.
+async fn next_deed(running: &mut Running) -> Job {
+    loop {
+        let job = running.next_job().await;
+        if !matches!(job.action, Action::FindOwners { .. } | Action::ReadTask { .. }) {
+            return job;
+        }
+    }
+}
+
 async fn a_mark_that_comes_before_the_first_callback_survives_and_counts(database: &Database) {
     let first = Running::start(database).await;
     first.handle.event(Event::Graceful { worker: ada(), mark: hangs_up() }).await.unwrap();
@@ -161,7 +171,7 @@ async fn a_mark_that_comes_before_the_first_callback_survives_and_counts(databas
     let mut second = Running::start(database).await;
     second.lose_ada().await;
     assert_eq!(early_marks(database).await, 0);
-    let job = second.next_job().await;
+    let job = next_deed(&mut second).await;
     assert!(matches!(job.action, Action::EndConference { .. }), "nobody was lost: {job:?}");
     assert_eq!(second.stage().await, None);
 }
@@ -189,7 +199,7 @@ async fn a_mark_that_was_taken_while_another_server_began_the_call_counts(databa
     };
     running.handle.event(Event::Conference(event)).await.unwrap();
     assert_eq!(running.stage().await.as_deref(), Some("graceful"));
-    let job = running.next_job().await;
+    let job = next_deed(&mut running).await;
     assert!(matches!(job.action, Action::EndConference { .. }), "{job:?}");
 }
 
@@ -209,7 +219,7 @@ async fn jobs_go_on_after_a_sudden_end_and_those_that_ended_do_not(database: &Da
     let mut first = Running::start(database).await;
     first.lose_ada().await;
     let mut jobs = vec![];
-    for _ in 0..3 {
+    for _ in 0..4 {
         jobs.push(first.next_job().await);
     }
     let ended = jobs.iter().position(|job| matches!(job.action, Action::CreatePing { .. })).unwrap();
@@ -225,7 +235,7 @@ async fn jobs_go_on_after_a_sudden_end_and_those_that_ended_do_not(database: &Da
     first.end_suddenly().await;
 
     let mut second = Running::start(database).await;
-    let again = second.taken_over(2).await;
+    let again = second.taken_over(3).await;
     assert!(again.iter().all(StoredJob::begun_before));
     let numbers = |claims: Vec<_>| claims.into_iter().collect::<std::collections::BTreeSet<_>>();
     assert_eq!(

@@ -319,8 +319,7 @@ impl Floor {
     pub(crate) async fn together(&self, customer: &CallSid, before: Option<&Talk>) -> Talk {
         let talk = self.meet(customer, before).await;
         let registration = talk.registration(self.epoch.load(Ordering::Relaxed), "Ada");
-        let answer = self.desk.plugin("/v1/calls", &self.token(), registration).await;
-        assert_eq!(answer.status(), 204);
+        assert_eq!(self.desk.registers(&self.token(), registration).await, 204);
         talk
     }
 

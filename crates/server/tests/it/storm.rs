@@ -46,7 +46,8 @@ async fn callback(desk: &Desk, n: u128, sequence: u64, event: &str, extra: &[(&s
         ("SequenceNumber", sequence.as_str()),
     ];
     params.extend(extra);
-    assert_eq!(desk.signed("/webhooks/conference", &params).await.status(), 204);
+    let path = format!("/webhooks/conference?worker={}&reservation={}", ada(), reservation_of(n));
+    assert_eq!(desk.signed(&path, &params).await.status(), 204);
 }
 
 /// An agent talks to a customer.

@@ -229,12 +229,15 @@ fn usual(asked: &Asked, body: &Bytes) -> Answer {
         }
         "POST Tasks" => (201, vec![], task_json(&ping(), "pending", asked.param("Attributes").unwrap())),
         "GET Tasks" => ok(json!({"tasks": []})),
-        what if what == format!("GET Conferences/{}.json", conference()) => {
-            ok(json!({"sid": conference(), "friendly_name": task()}))
+        // Task, reservation and conference have the same number, and the reservation is Ada's.
+        what if what.starts_with("GET Conferences/CF") && !what.contains("/Participants") => {
+            let number = what.trim_start_matches("GET Conferences/CF").trim_end_matches(".json");
+            ok(json!({"sid": format!("CF{number}"), "friendly_name": format!("WT{number}")}))
         }
-        what if what.starts_with("GET Tasks/") && what.ends_with("/Reservations") => {
+        what if what.starts_with("GET Tasks/WT") && what.ends_with("/Reservations") => {
+            let number = what.trim_start_matches("GET Tasks/WT").trim_end_matches("/Reservations");
             ok(json!({"reservations": [{
-                "sid": reservation(), "worker_sid": ada(), "worker_name": "Ada",
+                "sid": format!("WR{number}"), "worker_sid": ada(), "worker_name": "Ada",
                 "reservation_status": "wrapping",
             }]}))
         }
@@ -392,6 +395,19 @@ impl Desk {
         request.bearer_auth(token).send().await.unwrap()
     }
 
+    /// Registers a call as a page does: again while it is not known whose it is.
+    pub(crate) async fn registers(&self, token: &str, body: Value) -> StatusCode {
+        loop {
+            let reply = self.plugin("/v1/calls", token, body.clone()).await;
+            if reply.status() != StatusCode::SERVICE_UNAVAILABLE {
+                return reply.status();
+            }
+            let pause = reply.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+            assert_eq!(reply.json::<Value>().await.unwrap()["code"], "call-not-known-yet");
+            tokio::time::sleep(Duration::from_secs(pause)).await;
+        }
+    }
+
     pub(crate) async fn register(&self) {
         let body = json!({
             "epoch": 1, "task": task(), "reservation": reservation(), "workflow": workflow(),
@@ -407,7 +423,7 @@ impl Desk {
             "workflow": workflow(), "conference": ConferenceSid::numbered(2), "workerLeg": leg,
             "customerLeg": customer(), "workerName": "Ada",
         });
-        assert_eq!(self.plugin("/v1/calls", "ada", body).await.status(), 204);
+        assert_eq!(self.registers("ada", body).await, 204);
     }
 
     pub(crate) async fn hello(&self, epoch: u64) -> Value {

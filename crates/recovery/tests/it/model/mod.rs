@@ -178,6 +178,7 @@ impl Model for Small {
             Property::always("at most once", |model, state| rules::at_most_once(model.budget, state)),
             Property::always("no lie", |_, state| rules::no_lie(state)),
             Property::always("no false recovery", |_, state| rules::no_false_recovery(state)),
+            Property::always("nobody is brought back", |_, state| rules::nobody_is_brought_back(state)),
             Property::always("no theft", |_, state: &State| state.world.stolen.is_none()),
             Property::always("nobody waits for ever", |_, state| rules::nobody_waits_for_ever(state)),
             Property::sometimes("rejoined in place", |_, state| rules::has_ended(state, 1, "rejoined")),
@@ -318,6 +319,12 @@ fn an_agent_leaves_on_purpose_in_every_schedule() {
         (Deed::Accepts(1), 1),
     ];
     check(Budget { lost: 1, doubled: 1, crashes: 1 }, &deeds, DEPTH - 1);
+}
+
+#[test]
+fn an_agent_leaves_while_her_page_cannot_say_so_in_every_schedule() {
+    let deeds = [Deed::HangsUpUnheard(0), Deed::Goes(0), Deed::Returns(0), Deed::Accepts(0), Deed::Comes(1)];
+    check(Budget { lost: 0, doubled: 1, crashes: 1 }, &once(&deeds), DEPTH - 1);
 }
 
 #[test]

@@ -68,6 +68,12 @@ pub(super) fn no_false_recovery(state: &State) -> bool {
     !state.server.marked_in_time || !state.world.seen.iter().any(of_ada)
 }
 
+/// Who has written into the task that she leaves does not get the customer back, and nobody else does, once it is read.
+pub(super) fn nobody_is_brought_back(state: &State) -> bool {
+    let sent = |action: &Action| matches!(action, Action::Requeue { recovery: of, .. } if *of == recovery());
+    !state.server.read_in_time || !state.world.seen.iter().any(sent)
+}
+
 /// When nothing is left to happen by itself, and everything has arrived, then a customer on the line has an agent, or is
 /// in the queue, or is let go; and nobody who has an agent is on hold because of us.
 pub(super) fn nobody_waits_for_ever(state: &State) -> bool {

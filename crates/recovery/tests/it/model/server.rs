@@ -1,6 +1,7 @@
 //! The server: the real machine, made anew for every event from what was committed.
 
 use super::fingerprint;
+use super::world::NOTHING_WRITTEN;
 use crate::desk::{ADA, Desk, conference, owners};
 use rejoin_protocol::api::Stage;
 use rejoin_protocol::{ConferenceSid, Millis, RecoveryId, TaskSid, WorkerSid};
@@ -26,6 +27,8 @@ pub(super) struct Server {
     pub(super) jobs: Vec<Job>,
     /// Did Ada's mark come while it could still be heeded?
     pub(super) marked_in_time: bool,
+    /// Was it read in the task before the customer was sent away?
+    pub(super) read_in_time: bool,
     history: History,
 }
 
@@ -60,6 +63,7 @@ impl Server {
             timers,
             jobs: vec![],
             marked_in_time: false,
+            read_in_time: false,
             history: History::default(),
         }
     }
@@ -86,6 +90,14 @@ impl Server {
         };
         let of_ada = matches!(&event, Event::Graceful { worker, .. } if *worker == WorkerSid::numbered(ADA));
         self.marked_in_time |= of_ada && self.call(1).is_some_and(waits);
+        let reads = matches!(
+            &event,
+            Event::Done { outcome: Outcome::TaskRead { attributes }, .. } if attributes != NOTHING_WRITTEN
+        );
+        let told = |call: &Call| {
+            call.recovery.as_ref().is_some_and(|recovery| recovery.phase == Phase::Holding) || waits(call)
+        };
+        self.read_in_time |= reads && self.call(1).is_some_and(told);
         let mut machine = self.machine();
         let (mut asks, mut again) = (None, None);
         let effects = machine.handle(self.now, event.clone());

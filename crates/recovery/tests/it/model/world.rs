@@ -3,13 +3,17 @@
 use super::Message;
 use super::server::{Job, Server};
 use crate::desk::{ADA, ADA_LEG, BO, CUSTOMER, EPOCH, conference, leg, reservation_of};
-use rejoin_protocol::api::{Goodbye, GracefulMark, GracefulReason, Hello, Holding, Registration};
+use rejoin_protocol::api::{DeliveryId, Goodbye, GracefulMark, GracefulReason, Hello, Holding, Registration};
+use rejoin_protocol::attributes::LEFT;
 use rejoin_protocol::{ConferenceSid, RecoveryId, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
     Action, ConferenceEvent, ConferenceEventKind, Event, LeaveReason, Outcome, ParticipantFlags, Phase,
     Recovery,
 };
 use std::collections::BTreeMap;
+
+/// A task's attributes as long as no page has written there.
+pub(super) const NOTHING_WRITTEN: &str = "{}";
 
 /// What people and their browsers do. Agents: 0 is Ada, 1 is Bo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,6 +24,8 @@ pub(super) enum Deed {
     Falls(usize),
     /// The agent hangs up, and the page has said so first.
     HangsUp(usize),
+    /// The same, with a server that the page cannot reach: it writes it into the task.
+    HangsUpUnheard(usize),
     /// The next page is there, finds what it finds, and says so.
     Returns(usize),
     /// The page joins the same conference again, because the server has told it to.
@@ -62,6 +68,8 @@ pub(super) struct World {
     /// Conferences with the number of their last event.
     rooms: BTreeMap<u128, u64>,
     legs: u128,
+    /// In which task a page has written that its agent leaves.
+    written: Option<(TaskSid, String)>,
     /// Effects that Twilio has seen.
     pub(super) seen: Vec<Action>,
     /// What was done to somebody who was talking.
@@ -91,6 +99,7 @@ impl World {
             agents: [agent(Some((1, ADA_LEG, true)), true), agent(None, false)],
             rooms: [(1, 100)].into(),
             legs: 0,
+            written: None,
             seen: vec![],
             stolen: None,
         }
@@ -101,7 +110,9 @@ impl World {
         match deed {
             Deed::Goes(who) => at(*who).page.is_some() && at(*who).leg.is_some_and(|(.., has)| has),
             Deed::Falls(who) => at(*who).leg.is_some_and(|(.., has)| !has),
-            Deed::HangsUp(who) => at(*who).page.is_some() && at(*who).leg.is_some_and(|(.., has)| has),
+            Deed::HangsUp(who) | Deed::HangsUpUnheard(who) => {
+                at(*who).page.is_some() && at(*who).leg.is_some_and(|(.., has)| has)
+            }
             Deed::Returns(who) => at(*who).page.is_none(),
             Deed::Joins(who) => {
                 let joins = |r: &Recovery| {
@@ -145,6 +156,13 @@ impl World {
                 let mut news = vec![self.mark(who)];
                 news.extend(self.leaves(who, LeaveReason::HungUp));
                 news
+            }
+            Deed::HangsUpUnheard(who) => {
+                self.agents[who].hung_up = true;
+                let id = Some(DeliveryId { epoch: self.agents[who].epoch, number: 2 });
+                let mark = GracefulMark { id, ..self.mark_of(who) };
+                self.written = Some((mark.task.clone(), serde_json::json!({ LEFT: mark }).to_string()));
+                self.leaves(who, LeaveReason::HungUp)
             }
             Deed::Returns(who) => {
                 let agent = &mut self.agents[who];
@@ -237,7 +255,9 @@ impl World {
                 Outcome::Ok
             }
             Action::CreatePing { .. } => Outcome::PingCreated(TaskSid::numbered(0x91)),
-            Action::MarkTask { .. } => Outcome::TaskRead { attributes: "{}".into() },
+            Action::ReadTask { task } | Action::MarkTask { task, .. } => {
+                Outcome::TaskRead { attributes: self.attributes(task) }
+            }
             Action::Requeue { recovery, target, .. } => {
                 if self.customer == Customer::Gone {
                     return (Outcome::Gone, news);
@@ -334,15 +354,19 @@ impl World {
     }
 
     fn mark(&self, who: usize) -> Message {
+        let mark = self.mark_of(who);
+        repeated(Event::Graceful { worker: WorkerSid::numbered(worker(who)), mark })
+    }
+
+    fn mark_of(&self, who: usize) -> GracefulMark {
         let room = self.agents[who].leg.map_or(1, |(room, ..)| room);
         let reservation = reservation_of(worker(who), room);
-        let mark = GracefulMark {
-            id: None,
-            task: TaskSid::numbered(room),
-            reservation,
-            reason: GracefulReason::HangUp,
-        };
-        repeated(Event::Graceful { worker: WorkerSid::numbered(worker(who)), mark })
+        GracefulMark { id: None, task: TaskSid::numbered(room), reservation, reason: GracefulReason::HangUp }
+    }
+
+    fn attributes(&self, task: &TaskSid) -> String {
+        let written = self.written.as_ref().filter(|(of, _)| of == task);
+        written.map_or_else(|| NOTHING_WRITTEN.to_owned(), |(_, attributes)| attributes.clone())
     }
 
     /// A new leg, and the page that has it registers.

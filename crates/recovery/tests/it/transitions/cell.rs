@@ -96,6 +96,7 @@ fn words(action: &Action) -> &'static str {
         Action::HoldCustomer { told: true, .. } => "comforts the customer on hold",
         Action::EndHold { .. } => "ends our hold",
         Action::KeepConference { .. } => "undoes the flag",
+        Action::ReadTask { .. } => "reads the task",
         Action::MarkTask { .. } => "marks the task",
         Action::CreatePing { .. } => "pings the agent",
         Action::EndPing { .. } => "ends the ping",

@@ -214,6 +214,9 @@ fn answers() -> Vec<Row> {
         done("our hold: not wanted any more", || hold(false, false), || Outcome::Overtaken),
         done("our hold has ended", end_hold, || Outcome::Ok),
         done("the customer is free: done", || free(true), || Outcome::Ok),
+        row("the task says that the agent leaves", |desk, _| {
+            desk.read(&left(ADA, EPOCH, 2, GracefulReason::HangUp));
+        }),
         done("the task is read", mark, || Outcome::TaskRead { attributes: "{}".into() }),
         done("the task cannot be read", mark, failed),
         done("the ping is made", ping, || Outcome::PingCreated(TaskSid::numbered(PING))),

@@ -1,0 +1,227 @@
+//! A page that cannot reach the server writes into the task that its agent leaves.
+
+use crate::desk::*;
+use rejoin_protocol::api::{DeliveryId, GracefulReason, Stage};
+use rejoin_protocol::{ReservationSid, TaskSid};
+use rejoin_recovery::{Action, ConferenceEventKind, Event, LeaveReason, Next, Outcome, Timer};
+use serde_json::{Value, json};
+
+const LATER: u64 = EPOCH + 1;
+
+fn hang_up() -> Value {
+    left(ADA, EPOCH, 2, GracefulReason::HangUp)
+}
+
+fn end_conference() -> Action {
+    Action::EndConference { conference: conference(1) }
+}
+
+/// Ada's leg has left, and the server does not know why.
+fn grace() -> Desk {
+    let mut desk = Desk::talking();
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk
+}
+
+fn id(epoch: u64, number: u32) -> Option<DeliveryId> {
+    Some(DeliveryId { epoch, number })
+}
+
+#[test]
+fn a_mark_in_the_task_is_as_good_as_one_that_came() {
+    let mut desk = grace();
+    assert_eq!((desk.reads, desk.take_actions()), (1, vec![]));
+    desk.read(&hang_up());
+    assert_eq!(desk.stage(), Some(Stage::Graceful));
+    assert!(desk.take_actions().is_empty(), "nobody is told and nobody is called");
+    desk.fire(1, Timer::Orphan);
+    assert_eq!(desk.take_actions(), [end_conference()], "the call is over, as without us");
+}
+
+#[test]
+fn a_task_that_says_nothing_of_it_changes_nothing() {
+    for attributes in [json!({}), json!({"rejoinLeft": null}), json!([]), json!("nonsense")] {
+        let mut desk = grace();
+        desk.read(&attributes);
+        desk.fire(1, Timer::Grace);
+        assert_eq!(desk.stage(), Some(Stage::Interrupted), "{attributes}");
+        assert!(!desk.take_actions().is_empty());
+    }
+}
+
+#[test]
+fn a_task_that_is_read_late_still_keeps_the_customer_from_being_brought_back() {
+    let mut desk = grace();
+    desk.fire(1, Timer::Grace);
+    let begun = desk.finish_all();
+    assert!(begun.iter().any(|action| matches!(action, Action::CreatePing { .. })));
+    desk.read(&hang_up());
+    assert_eq!(desk.stage(), Some(Stage::Graceful));
+    assert_eq!(desk.finish_all(), [end_ping(), end_hold()]);
+    desk.fire(1, Timer::Orphan);
+    assert_eq!(desk.take_actions(), [end_conference()]);
+
+    // By the read that comes before the requeue anyway.
+    let mut desk = grace();
+    desk.fire(1, Timer::Grace);
+    let mark = Action::MarkTask { task: TaskSid::numbered(1), at: desk.now };
+    desk.take_actions();
+    desk.hello(2, true, false);
+    desk.finish(mark, Outcome::TaskRead { attributes: hang_up().to_string() });
+    assert_eq!(desk.stage(), Some(Stage::Graceful));
+    assert!(desk.take_actions().is_empty(), "she is there, and is not given the customer");
+}
+
+#[test]
+fn a_customer_who_is_in_the_queue_stays_there() {
+    let mut desk = Desk::holding();
+    desk.hello(2, true, false);
+    desk.finish_all();
+    desk.read(&hang_up());
+    assert_eq!(desk.stage(), Some(Stage::Requeueing));
+}
+
+#[test]
+fn a_conference_that_ended_with_her_leg_was_ended_on_purpose() {
+    for asked_first in [true, false] {
+        let mut desk = Desk::talking();
+        let asked = |desk: &mut Desk| desk.handle(Event::Released { customer: leg(CUSTOMER) });
+        desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+        if asked_first {
+            asked(&mut desk);
+        }
+        desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
+        desk.tell(1, ConferenceEventKind::End);
+        assert_eq!(desk.reads, 1);
+        desk.read(&hang_up());
+        if !asked_first {
+            asked(&mut desk);
+        }
+        assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), Next::Over);
+        assert_eq!(desk.stage(), Some(Stage::Graceful));
+        assert!(desk.take_actions().is_empty());
+    }
+}
+
+#[test]
+fn a_conference_that_ended_with_her_leg_is_read_of_before_the_customer_goes_back() {
+    let mut desk = grace();
+    desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
+    desk.end(1);
+    desk.handle(Event::Released { customer: leg(CUSTOMER) });
+    desk.fire(1, Timer::Grace);
+    let [mark @ Action::MarkTask { .. }] = &desk.take_actions()[..] else { panic!("the task is marked") };
+    assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), Next::Wait);
+    desk.finish(mark.clone(), Outcome::TaskRead { attributes: hang_up().to_string() });
+    assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), Next::Over);
+}
+
+#[test]
+fn a_transfer_leaves_the_customer_to_whoever_comes() {
+    let mut desk = grace();
+    desk.read(&left(ADA, EPOCH, 2, GracefulReason::ColdTransfer));
+    assert_eq!(desk.stage(), Some(Stage::Graceful));
+    desk.fire(1, Timer::Orphan);
+    assert!(desk.take_actions().is_empty(), "he waits for a colleague");
+}
+
+#[test]
+fn a_leave_that_nobody_told_is_looked_up_too() {
+    let mut desk = Desk::talking();
+    desk.hello(2, true, false);
+    assert_eq!(desk.reads, 1);
+    desk.read(&hang_up());
+    desk.fire(1, Timer::Leave);
+    assert!(desk.stage().is_none() && desk.take_actions().is_empty());
+}
+
+#[test]
+fn a_mark_of_an_older_turn_is_not_believed() {
+    let stays = |desk: &mut Desk, mark: &Value, why: &str| {
+        desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+        desk.read(mark);
+        desk.fire(1, Timer::Grace);
+        assert_eq!(desk.stage(), Some(Stage::Interrupted), "{why}");
+    };
+    let mut desk = Desk::talking();
+    let mut other = hang_up();
+    other["rejoinLeft"]["reservation"] = json!(ReservationSid::numbered(0x77));
+    stays(&mut desk, &other, "of another reservation");
+
+    let mut desk = Desk::talking();
+    let mut other = hang_up();
+    other["rejoinLeft"]["task"] = json!(TaskSid::numbered(2));
+    stays(&mut desk, &other, "of another task");
+
+    let mut desk = Desk::talking();
+    let mut other = hang_up();
+    other["rejoinLeft"]["id"] = json!(null);
+    stays(&mut desk, &other, "nobody knows when it was made");
+
+    let mut desk = Desk::talking();
+    desk.register_again(ADA, ADA_LEG, EPOCH, id(EPOCH, 3));
+    stays(&mut desk, &hang_up(), "she has stayed, and registered anew");
+
+    let mut desk = Desk::talking();
+    desk.register_again(ADA, ADA_LEG, LATER, id(LATER, 1));
+    stays(&mut desk, &hang_up(), "she is back by a newer page");
+}
+
+#[test]
+fn a_mark_after_the_registration_is_believed() {
+    let mut desk = Desk::talking();
+    desk.register_again(ADA, ADA_LEG, EPOCH, id(EPOCH, 1));
+    desk.register_again(BO, 0xb1, LATER, id(LATER, 9));
+    desk.leave(1, 0xb1, LeaveReason::HungUp);
+    desk.take_actions();
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.read(&hang_up());
+    assert_eq!(desk.stage(), Some(Stage::Graceful), "what a colleague's page says is not hers");
+}
+
+#[test]
+fn the_mark_that_comes_after_all_is_the_same_one() {
+    let mut desk = grace();
+    desk.read(&hang_up());
+    desk.mark(ADA, id(EPOCH, 2), GracefulReason::HangUp);
+    assert_eq!(desk.stage(), Some(Stage::Graceful));
+
+    // And one that came, and was taken back, does not come back with the task.
+    let mut desk = Desk::talking();
+    desk.mark(ADA, id(EPOCH, 2), GracefulReason::ColdTransfer);
+    desk.register_again(ADA, ADA_LEG, EPOCH, id(EPOCH, 3));
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.read(&left(ADA, EPOCH, 2, GracefulReason::ColdTransfer));
+    assert_eq!(desk.stage(), Some(Stage::Interrupted));
+}
+
+#[test]
+fn what_is_not_needed_any_more_is_not_read() {
+    let read = Action::ReadTask { task: TaskSid::numbered(1) };
+    let mut desk = grace();
+    assert!(desk.machine.wants(&conference(1), &read));
+    desk.fire(1, Timer::Grace);
+    assert!(!desk.machine.wants(&conference(1), &read), "it is read anyway, to mark it");
+}
+
+#[test]
+fn a_call_that_is_looked_up_has_its_mark_too() {
+    let mut desk = Desk::new();
+    desk.join(1, CUSTOMER, true);
+    desk.join(1, ADA_LEG, false);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    let [learn @ Action::Learn { .. }] = &desk.take_actions()[..] else { panic!("the call is looked up") };
+    let found = rejoin_recovery::Registered {
+        workflow: rejoin_protocol::WorkflowSid::numbered(1),
+        queue: None,
+        customer_leg: Some(leg(CUSTOMER)),
+        worker_leg: Some(leg(ADA_LEG)),
+        reservation: Some(reservation_of(ADA, 1)),
+        worker: Some((rejoin_protocol::WorkerSid::numbered(ADA), "Ada".into())),
+        attributes: hang_up().to_string(),
+    };
+    desk.finish(learn.clone(), Outcome::Learnt(Box::new(found)));
+    assert!(desk.stage().is_none() && desk.take_actions().is_empty());
+    desk.fire(1, Timer::Orphan);
+    assert_eq!(desk.take_actions(), [end_conference()]);
+}
