@@ -786,8 +786,8 @@ test('the hang-up button works when the server does not', async () => {
     await window.flex.invoke('HangupCall', { sid });
     return performance.now() - started;
   }, task.sid);
-  // Asked, and not waited for without end: the server never answers.
-  assert.ok(took > 1000, `${took} ms`);
+  // Asked, and not waited for without end: after half of the time it is written into the task, too, and she goes.
+  assert.ok(took > 700, `${took} ms`);
   assert.equal((await calls()).at(-1)[0], 'HangupCall');
 });
 
@@ -814,7 +814,7 @@ test('the configuration is read anew on each start: account, team, worker; mista
     await window.flex.invoke('HangupCall', { sid });
     return performance.now() - started;
   }, task.sid);
-  assert.ok(took > 150 && took < 1400, `${took} ms: the team's 200, not the default of 1500`);
+  assert.ok(took > 75 && took < 700, `${took} ms: the team's 200, not the default of 1500`);
 });
 
 test('without a server, or switched off, the plugin stays out of it and says why', async () => {

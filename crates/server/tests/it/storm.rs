@@ -128,8 +128,13 @@ fn server(twilio: &Twilio, database: &Database, log: &Path) -> Process {
         ("REJOIN_REQUESTS_PER_MINUTE", "1000000"),
         ("REJOIN_LOG", "warn"),
     ];
-    let log = std::fs::File::create(log).unwrap();
-    Process::spawn(Process::program(twilio, &database.url).envs(settings).stderr(log))
+    let mut arguments = arguments_on(twilio, &database.url);
+    let timeout = arguments.iter().position(|argument| argument == "--twilio-timeout-ms").unwrap();
+    // On a busy machine an answer may be long under way, and what it answers would be repeated.
+    "60000".clone_into(&mut arguments[timeout + 1]);
+    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_rejoin"));
+    program.arg("serve").args(arguments).envs(settings);
+    Process::spawn(program.stderr(std::fs::File::create(log).unwrap()))
 }
 
 fn is_ping(asked: &Asked) -> bool {

@@ -418,12 +418,22 @@ impl Desk {
 
     /// Ada's next page has her call with the same customer: task, reservation and conference are the second ones.
     pub(crate) async fn register_again(&self, leg: &CallSid) {
+        let (room, task, reservation) =
+            (ConferenceSid::numbered(2), TaskSid::numbered(2), ReservationSid::numbered(2));
+        let begun = [
+            ("StatusCallbackEvent", "conference-start"),
+            ("ConferenceSid", room.as_str()),
+            ("FriendlyName", task.as_str()),
+            ("SequenceNumber", "0"),
+        ];
+        let path = format!("/webhooks/conference?worker={}&reservation={reservation}", ada());
+        assert_eq!(self.signed(&path, &begun).await.status(), 204);
         let body = json!({
-            "epoch": 2, "task": TaskSid::numbered(2), "reservation": ReservationSid::numbered(2),
-            "workflow": workflow(), "conference": ConferenceSid::numbered(2), "workerLeg": leg,
+            "epoch": 2, "task": task, "reservation": reservation,
+            "workflow": workflow(), "conference": room, "workerLeg": leg,
             "customerLeg": customer(), "workerName": "Ada",
         });
-        assert_eq!(self.registers("ada", body).await, 204);
+        assert_eq!(self.plugin("/v1/calls", "ada", body).await.status(), 204);
     }
 
     pub(crate) async fn hello(&self, epoch: u64) -> Value {
