@@ -26,15 +26,16 @@ impl Call {
                 self.learn(out);
             }
         }
-        if self.closed {
-            return;
-        }
         if self.hellos.get(worker).is_none_or(|newest| hello.epoch >= *newest) {
             if hello.unavailable {
                 self.unavailable.insert(worker.clone());
             } else {
                 self.unavailable.remove(worker);
             }
+        }
+        if self.closed {
+            // A page may see what its worker is at only when the customer is in the queue already.
+            return self.lend_activity(out);
         }
         let legs: Vec<_> = self.agents.iter().filter(|(_, agent)| agent.worker == *worker).collect();
         let legs: Vec<_> = legs.into_iter().map(|(leg, _)| leg.clone()).collect();

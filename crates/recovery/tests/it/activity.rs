@@ -70,6 +70,23 @@ fn lent() -> Desk {
     desk
 }
 
+/// A page is up before it knows what its worker is at, and says that when the customer waits for her already.
+#[test]
+fn what_a_page_learns_late_counts_while_the_customer_waits_in_the_queue() {
+    let mut desk = holding();
+    back(&mut desk, false);
+    desk.finish_all();
+    desk.leave(1, CUSTOMER, LeaveReason::UpdatedViaApi);
+    desk.end(1);
+    desk.entered_queue();
+    desk.finish_all();
+    let hello = Hello { epoch: 2, holdings: vec![], unavailable: true };
+    desk.handle(Event::Hello { worker: ada(), hello, older_page_connected: false });
+    assert_eq!(desk.take_actions(), [read()]);
+    desk.finish(read(), takes(false));
+    assert_eq!(desk.take_actions(), [lend()]);
+}
+
 /// The process dies and comes back.
 fn restart(desk: &mut Desk) {
     let json = serde_json::to_string(desk.machine.call(&conference(1)).unwrap()).unwrap();
