@@ -10,7 +10,7 @@ use str0m::net::{Protocol, Receive};
 use str0m::{Event, Input, Output, Rtc, RtcConfig};
 
 /// Far more than anything here takes: only a failure waits for it.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A browser: full ICE, sends a tone.
 struct Client {
