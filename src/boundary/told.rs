@@ -27,7 +27,8 @@ pub fn hello(hello: &Hello) -> Value {
         facts.with("canJoin", Value::Flag(holding.can_join)).into()
     };
     let holdings = hello.holdings.iter().map(holding).collect();
-    new().with("epoch", number(hello.epoch)).with("holdings", Value::List(holdings)).into()
+    let facts = new().with("epoch", number(hello.epoch)).with("holdings", Value::List(holdings));
+    facts.with("unavailable", Value::Flag(hello.unavailable)).into()
 }
 
 /// `POST /v1/calls`.

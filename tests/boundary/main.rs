@@ -205,9 +205,11 @@ fn what_is_told_is_what_the_server_reads() {
         wrapping: !can_join,
         can_join,
     };
-    let hello =
-        Hello { epoch: 1_700_000_000_000, holdings: vec![holding(true), holding(false)], unavailable: false };
-    assert_eq!(json_of(told::hello(&hello)), json!(hello));
+    for unavailable in [false, true] {
+        let holdings = vec![holding(true), holding(false)];
+        let hello = Hello { epoch: 1_700_000_000_000, holdings, unavailable };
+        assert_eq!(json_of(told::hello(&hello)), json!(hello));
+    }
     for (id, queue) in [(None, None), (id, Some(TaskQueueSid::numbered(8)))] {
         let registration = Registration {
             id,

@@ -81,7 +81,7 @@ pub struct Hello {
     /// Voice reservations that the page found and has no call for.
     pub holdings: Vec<Holding>,
     /// Does the worker's activity receive no tasks?
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default)]
     pub unavailable: bool,
 }
 
