@@ -5,25 +5,31 @@
 use crate::error::{Error, Refusal};
 use crate::gate::{Answer, Family, Gate};
 use crate::resource::{Activity, Call, Conference, Participant, Reservation, Task, TokenInfo, Worker};
+use crate::transport::{Body, Network, Transport, Unanswered};
 use crate::witness::{Asked, Witness};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::header::{self, HeaderName, HeaderValue};
+use http::{Method, Response, StatusCode};
 use rejoin_protocol::{
     AccountSid, ActivitySid, CallSid, ConferenceSid, ReservationSid, TaskSid, WorkerSid, WorkflowSid,
     WorkspaceSid,
 };
-use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Twilio's services that are used.
 const API: &str = "api.twilio.com";
 const TASKROUTER: &str = "taskrouter.twilio.com";
 const IAM: &str = "iam.twilio.com";
 
-/// The largest reply that is read, in bytes. Replies are a few kilobytes.
-const REPLY_LIMIT: usize = 1 << 20;
+/// What forms are called.
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Where Twilio is, who asks, and how long an answer may take.
 #[derive(Clone)]
@@ -45,7 +51,7 @@ pub struct Settings {
 /// The client. Cloning shares the connections.
 #[derive(Clone)]
 pub struct Client {
-    http: reqwest::Client,
+    transport: Arc<dyn Transport>,
     settings: Settings,
     gate: Option<Arc<dyn Gate>>,
     witness: Option<Arc<dyn Witness>>,
@@ -95,17 +101,15 @@ pub enum TaskEnd {
 }
 
 impl Client {
-    /// A client. Fails only when the TLS library has no certificates to trust.
+    /// A client over the network. Fails only when the TLS library has no certificates to trust.
     pub fn new(settings: Settings) -> Result<Self, Error> {
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("rejoin/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(settings.connect_timeout)
-            .timeout(settings.total_timeout)
-            // A redirect would carry the credentials elsewhere.
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| Error::transport(&error))?;
-        Ok(Self { http, settings, gate: None, witness: None })
+        let network = Network::new(settings.connect_timeout, settings.total_timeout)?;
+        Ok(Self::over(settings, Arc::new(network)))
+    }
+
+    /// A client whose requests go this way. How long they may take is the transport's business.
+    pub fn over(settings: Settings, transport: Arc<dyn Transport>) -> Self {
+        Self { transport, settings, gate: None, witness: None }
     }
 
     /// The same client, whose requests wait for their turn at this gate. Tokens are validated without waiting.
@@ -122,7 +126,9 @@ impl Client {
     pub async fn is_reachable(&self) -> bool {
         let base = self.settings.base.trim_end_matches('/');
         let url = if base.is_empty() { format!("https://{API}/") } else { format!("{base}/{API}/") };
-        self.http.head(url).send().await.is_ok()
+        let request = http::Request::head(url).body(Bytes::new());
+        let Ok(request) = request else { return false };
+        self.transport.send(request).await.is_ok()
     }
 
     /// Plays the document at `url` (asked for with `POST`) to everybody in the conference.
@@ -253,7 +259,7 @@ impl Client {
     ) -> Result<(), Error> {
         let mut request = self.taskrouter(Method::POST, &format!("Tasks/{task}"));
         if let Some(etag) = if_match {
-            request.builder = request.builder.header(header::IF_MATCH, etag);
+            request = request.with(header::IF_MATCH, etag);
         }
         request.done(&[("Attributes", attributes)]).await
     }
@@ -323,12 +329,13 @@ impl Client {
     /// (the request of <https://www.npmjs.com/package/twilio-flex-token-validator>).
     pub async fn validate_token(&self, token: &SecretString) -> Result<TokenInfo, Error> {
         let before = format!("/v1/Accounts/{}/", self.settings.account);
-        let mut request = self.request(Method::POST, IAM, (&before, "Tokens/validate"), None);
-        request.builder = request
-            .builder
-            .header(header::CACHE_CONTROL, "no-cache")
-            .json(&serde_json::json!({ "token": token.expose_secret() }));
-        request.json(&[]).await
+        let request = self
+            .request(Method::POST, IAM, (&before, "Tokens/validate"), None)
+            .with(header::CACHE_CONTROL, "no-cache")
+            .with(header::CONTENT_TYPE, "application/json");
+        let token = serde_json::json!({ "token": token.expose_secret() });
+        let body = Bytes::from(token.to_string());
+        Request { body, ..request }.json(&[]).await
     }
 
     fn voice(&self, method: Method, path: &str) -> Request {
@@ -360,18 +367,28 @@ impl Client {
         };
         let acts = method != Method::GET;
         let what = format!("{method} {}", path.split_once('?').map_or(path, |(path, _)| path));
-        let builder = self
-            .http
-            .request(method, url)
-            .basic_auth(&self.settings.account, Some(self.settings.auth_token.expose_secret()));
+        let credentials = format!("{}:{}", self.settings.account, self.settings.auth_token.expose_secret());
+        let credentials = format!("Basic {}", STANDARD.encode(credentials));
         let (gate, witness) = (self.gate.clone(), self.witness.clone());
-        Request { builder, what, acts, family, gate, witness }
+        Request {
+            transport: Arc::clone(&self.transport),
+            builder: http::Request::builder().method(method).uri(url),
+            body: Bytes::new(),
+            what,
+            acts,
+            family,
+            gate,
+            witness,
+        }
+        .with(header::AUTHORIZATION, &credentials)
     }
 }
 
 /// One request on its way.
 struct Request {
-    builder: RequestBuilder,
+    transport: Arc<dyn Transport>,
+    builder: http::request::Builder,
+    body: Bytes,
     /// Method and path, without what is asked for.
     what: String,
     /// Could it change something?
@@ -382,6 +399,18 @@ struct Request {
 }
 
 impl Request {
+    /// With a header that is nobody else's business. One that cannot be is found when the request is built.
+    fn with(mut self, name: HeaderName, value: &str) -> Self {
+        self.builder = match HeaderValue::try_from(value) {
+            Ok(mut value) => {
+                value.set_sensitive(true);
+                self.builder.header(name, value)
+            }
+            Err(_) => self.builder.header(name, value),
+        };
+        self
+    }
+
     /// Sends it; the answer's body does not matter.
     async fn done(self, form: &[(&str, &str)]) -> Result<(), Error> {
         self.send(form).await.map(drop)
@@ -390,7 +419,7 @@ impl Request {
     /// Sends it and reads the answer.
     async fn json<T: DeserializeOwned>(self, form: &[(&str, &str)]) -> Result<T, Error> {
         let acts = self.acts;
-        parse(self.send(form).await?, acts).await
+        parse(&self.send(form).await?, acts)
     }
 
     /// Sends it and reads a task with its `ETag`.
@@ -403,27 +432,33 @@ impl Request {
             .get(header::ETAG)
             .and_then(|etag| etag.to_str().ok())
             .map(|etag| etag.trim_start_matches("W/").trim_matches('"').to_owned());
-        let task: Task = parse(response, acts).await?;
+        let task: Task = parse(&response, acts)?;
         Ok(Task { etag, ..task })
     }
 
-    async fn send(self, form: &[(&str, &str)]) -> Result<Response, Error> {
-        let builder = if form.is_empty() { self.builder } else { self.builder.form(form) };
+    async fn send(mut self, form: &[(&str, &str)]) -> Result<Response<Body>, Error> {
+        if !form.is_empty() {
+            self.body = encoded(form).into();
+            self.builder = self.builder.header(header::CONTENT_TYPE, FORM);
+        }
+        let request = self.builder.body(self.body).map_err(|_| Error::from(Unanswered::NotBuilt))?;
         let pass = match (&self.gate, self.family) {
             (Some(gate), Some(family)) => Some(gate.pass(family).await.ok_or(Error::Withheld)?),
             _ => None,
         };
         let begun = Instant::now();
-        let sent = builder.send().await.map_err(|error| {
-            if self.acts { Error::transport(&error) } else { Error::transport(&error).without_effect() }
-        });
+        let sent = self
+            .transport
+            .send(request)
+            .await
+            .map_err(|why| if self.acts { Error::from(why) } else { Error::from(why).without_effect() });
         if let (Ok(response), Some(pass)) = (&sent, pass) {
             pass.answered(answer(response));
         }
         let answer = sent.as_ref().ok().map(|response| (response.status().as_u16(), request_id(response)));
         let result = match sent {
             Ok(response) if response.status().is_success() => Ok(response),
-            Ok(response) => Err(refusal(response.status(), response, self.acts).await),
+            Ok(response) => Err(refusal(&response, self.acts)),
             Err(error) => Err(error),
         };
         let error = result.as_ref().err();
@@ -479,7 +514,7 @@ fn word(error: &Error) -> &'static str {
     }
 }
 
-fn request_id(response: &Response) -> Option<String> {
+fn request_id(response: &Response<Body>) -> Option<String> {
     let id = response.headers().get("twilio-request-id")?.to_str().ok()?;
     // It goes into what operators read.
     let is_one = id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
@@ -487,7 +522,7 @@ fn request_id(response: &Response) -> Option<String> {
 }
 
 /// What it says about how fast requests may come.
-fn answer(response: &Response) -> Answer {
+fn answer(response: &Response<Body>) -> Answer {
     Answer {
         throttled: response.status() == StatusCode::TOO_MANY_REQUESTS,
         retry_after: number(response, header::RETRY_AFTER.as_str()).map(Duration::from_secs),
@@ -495,25 +530,22 @@ fn answer(response: &Response) -> Answer {
     }
 }
 
-fn number<T: std::str::FromStr>(response: &Response, header: &str) -> Option<T> {
+fn number<T: std::str::FromStr>(response: &Response<Body>, header: &str) -> Option<T> {
     response.headers().get(header)?.to_str().ok()?.parse().ok()
 }
 
-async fn refusal(status: StatusCode, response: Response, acts: bool) -> Error {
-    let retry_after = answer(&response).retry_after;
-    match status {
+fn refusal(response: &Response<Body>, acts: bool) -> Error {
+    match response.status() {
         StatusCode::NOT_FOUND => Error::Gone,
         StatusCode::UNAUTHORIZED => Error::Unauthorized,
         StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED => Error::Conflict,
-        StatusCode::TOO_MANY_REQUESTS => Error::Throttled { retry_after },
+        StatusCode::TOO_MANY_REQUESTS => Error::Throttled { retry_after: answer(response).retry_after },
         status if status.is_server_error() => {
             Error::Unavailable { status: status.as_u16(), may_have_acted: acts }
         }
         status => {
-            let said: Refusal = match read(response).await {
-                Ok(body) => serde_json::from_slice(&body).unwrap_or_default(),
-                Err(_) => Refusal::default(),
-            };
+            let said = response.body().as_ref().and_then(|body| serde_json::from_slice(body).ok());
+            let said: Refusal = said.unwrap_or_default();
             match said.code {
                 20404 => return Error::Gone,
                 20003 => return Error::Unauthorized,
@@ -524,21 +556,9 @@ async fn refusal(status: StatusCode, response: Response, acts: bool) -> Error {
     }
 }
 
-async fn parse<T: DeserializeOwned>(response: Response, acts: bool) -> Result<T, Error> {
-    let unreadable = Error::Unreadable { may_have_acted: acts };
-    let Ok(body) = read(response).await else { return Err(unreadable) };
-    serde_json::from_slice(&body).map_err(|_| unreadable)
-}
-
-async fn read(mut response: Response) -> Result<Vec<u8>, Error> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| Error::transport(&error))? {
-        body.extend_from_slice(&chunk);
-        if body.len() > REPLY_LIMIT {
-            return Err(Error::Unreadable { may_have_acted: true });
-        }
-    }
-    Ok(body)
+fn parse<T: DeserializeOwned>(response: &Response<Body>, acts: bool) -> Result<T, Error> {
+    let read = response.body().as_ref().and_then(|body| serde_json::from_slice(body).ok());
+    read.ok_or(Error::Unreadable { may_have_acted: acts })
 }
 
 fn participant_path(conference: &ConferenceSid, leg: &CallSid) -> String {

@@ -1,5 +1,6 @@
 //! What can go wrong between us and Twilio.
 
+use crate::transport::Unanswered;
 use serde::Deserialize;
 use std::time::Duration;
 use thiserror::Error;
@@ -108,26 +109,24 @@ impl Error {
         }
     }
 
-    pub(crate) fn transport(error: &reqwest::Error) -> Self {
-        let what = if error.is_connect() {
-            "not connected"
-        } else if error.is_timeout() {
-            "timed out"
-        } else if error.is_builder() {
-            "the request could not be built"
-        } else {
-            "cut off"
-        };
-        // Without a connection nothing was sent; everything else may have arrived.
-        let may_have_acted = !error.is_connect() && !error.is_builder();
-        Self::Transport { what, may_have_acted }
-    }
-
     pub(crate) fn without_effect(self) -> Self {
         match self {
             Self::Transport { what, .. } => Self::Transport { what, may_have_acted: false },
             other => other,
         }
+    }
+}
+
+impl From<Unanswered> for Error {
+    fn from(why: Unanswered) -> Self {
+        // Without a connection nothing was sent; everything else may have arrived.
+        let (what, may_have_acted) = match why {
+            Unanswered::NotConnected => ("not connected", false),
+            Unanswered::NotBuilt => ("the request could not be built", false),
+            Unanswered::TimedOut => ("timed out", true),
+            Unanswered::CutOff => ("cut off", true),
+        };
+        Self::Transport { what, may_have_acted }
     }
 }
 

@@ -8,6 +8,7 @@ pub mod events;
 mod gate;
 mod resource;
 pub mod signature;
+mod transport;
 pub mod twiml;
 pub mod webhook;
 mod witness;
@@ -16,4 +17,5 @@ pub use client::{Client, NewTask, ParticipantChange, Settings, TaskEnd, encoded}
 pub use error::Error;
 pub use gate::{Answer, Family, Gate, Pass, Passing};
 pub use resource::{Activity, Call, Conference, Participant, Reservation, Task, TokenInfo, Worker};
+pub use transport::{Body, Sending, Transport, Unanswered};
 pub use witness::{Asked, Witness};

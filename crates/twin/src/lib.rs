@@ -22,6 +22,7 @@ mod host;
 pub mod media;
 pub mod model;
 pub mod outside;
+pub mod requests;
 pub mod rest;
 mod shell;
 mod sinks;

@@ -3,8 +3,8 @@
 
 use crate::{
     Twin,
-    dates::iso,
     model::{ApiError, StreamEvent},
+    requests::{TASKROUTER, cloud_event},
     webhooks::Webhooks,
 };
 use rejoin_protocol::Millis;
@@ -12,8 +12,6 @@ use serde_json::{Value, json};
 use std::{collections::BTreeSet, time::Duration};
 use tokio::sync::mpsc;
 
-/// What types of TaskRouter begin with.
-const TASKROUTER: &str = "com.twilio.taskrouter.";
 /// Failed deliveries are repeated for so long.
 const PATIENCE: Millis = Millis::seconds(4 * 3600);
 /// The first pause before a repetition; the next ones are twice as long each.
@@ -104,7 +102,7 @@ impl Sinks {
             let wanted = |of: &Subscription| of.sink == sink.sid && of.types.contains(&kind);
             if self.subscriptions.iter().any(wanted) {
                 // Fails only when the runtime is being shut down.
-                let _ = sink.events.send(cloud_event(&kind, event));
+                let _ = sink.events.send(cloud_event(event));
             }
         }
     }
@@ -113,22 +111,6 @@ impl Sinks {
         self.made += 1;
         format!("{prefix}{:032x}", self.made)
     }
-}
-
-/// The envelope (<https://cloudevents.io>), as in Twilio's examples.
-fn cloud_event(kind: &str, event: &StreamEvent) -> Value {
-    let time = iso(event.at);
-    let group = event.name.split('.').next().unwrap_or_default();
-    json!({
-        "specversion": "1.0", "type": kind, "source": format!("/v1/Events/{}", event.id), "id": event.id,
-        "dataschema": "https://events-schemas.twilio.com/TaskRouter.WDSEvent/4",
-        "datacontenttype": "application/json", "time": time,
-        "data": {
-            "sid": event.id, "name": event.name, "timestamp": time, "level": "INFO", "group": group,
-            "product_name": "TaskRouter", "publisher": "taskrouter", "payload_type": "taskrouter-events",
-            "payload": event.payload,
-        },
-    })
 }
 
 async fn deliver(
@@ -144,10 +126,10 @@ async fn deliver(
         while batch && let Ok(next) = waiting.try_recv() {
             events.push(next);
         }
-        let (body, count) = (Value::from(events).to_string(), waiting.len());
+        let count = waiting.len();
         let until = crate::shell_now() + PATIENCE;
         let mut pause = PAUSE;
-        while let Err(why) = webhooks.json(&destination, &body).await {
+        while let Err(why) = webhooks.events(&destination, &events).await {
             twin.log(format!("events are not taken, {count} more wait: {why}"));
             if crate::shell_now() > until {
                 break;

@@ -1,11 +1,16 @@
-//! Requests of the twin to the outside: webhooks, TwiML and audio. Signed as Twilio signs them.
+//! Requests of the twin to the outside, over the network: webhooks, TwiML and audio.
 
 use crate::{
     media::{self, Clip},
+    requests,
     shell::{TwinConfig, now},
 };
-use rejoin_twilio::signature;
+use axum::{
+    body::Bytes,
+    http::{Request, Response},
+};
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
 use std::{
     collections::HashMap,
     sync::{
@@ -76,18 +81,14 @@ impl Webhooks {
         method: &str,
         params: &[(String, String)],
     ) -> Result<String, String> {
-        let response = self.send(url, method, params).await?;
-        let content_type = content_type(&response);
-        // Audio instead of a document is played once.
-        if content_type.as_deref().is_some_and(|kind| kind.starts_with("audio/")) {
-            let url = quick_xml::escape::escape(response.url().as_str());
-            return Ok(format!("<Response><Play>{url}</Play></Response>"));
-        }
-        // Twilio says plain text; the product does not, so the twin is strict.
-        if !matches!(content_type.as_deref(), Some("text/xml" | "application/xml")) {
-            return Err("12300: the content type is not text/xml or application/xml".into());
-        }
-        response.text().await.map_err(|error| format!("11206: {}", reason(&error)))
+        let mut answer = self.send(url, method, params).await?;
+        // Where it was found in the end.
+        let url = answer.url().to_string();
+        let mut response = Response::new(Bytes::new());
+        *response.status_mut() = answer.status();
+        *response.headers_mut() = std::mem::take(answer.headers_mut());
+        *response.body_mut() = answer.bytes().await.map_err(|error| format!("11206: {}", reason(&error)))?;
+        requests::document(&url, &response)
     }
 
     /// Audio, from the cache if it was fetched before.
@@ -117,27 +118,13 @@ impl Webhooks {
         Ok(clip)
     }
 
-    /// JSON, signed by its hash as Event Streams sends it.
+    /// A batch of Event Streams.
     ///
     /// # Errors
     /// One line, when it was not delivered or refused.
-    pub(crate) async fn json(&self, url: &str, body: &str) -> Result<(), String> {
-        let mut parsed = reqwest::Url::parse(url).map_err(|error| format!("11100: invalid URL: {error}"))?;
-        parsed.set_fragment(None);
-        parsed.query_pairs_mut().append_pair(signature::BODY_HASH, &signature::body_hash(body.as_bytes()));
-        let header = self.signature(&parsed, &[]);
-        let request = self.client.post(parsed).timeout(EVENTS).body(body.to_owned());
-        let request = request.header(reqwest::header::CONTENT_TYPE, "application/json");
-        self.answered(request.header(signature::HEADER, header)).await.map(drop)
-    }
-
-    /// HTTP keeps the port; HTTPS drops it, which `Url` has done for the default port.
-    fn signature(&self, url: &reqwest::Url, params: &[(String, String)]) -> String {
-        let mut url = url.clone();
-        if url.scheme() == "https" {
-            let _ = url.set_port(None);
-        }
-        signature::sign(self.auth_token.expose_secret(), url.as_str(), params)
+    pub(crate) async fn events(&self, url: &str, events: &[Value]) -> Result<(), String> {
+        let request = requests::events(self.auth_token.expose_secret(), url, events)?;
+        self.answered(request, EVENTS).await.map(drop)
     }
 
     async fn send(
@@ -146,42 +133,31 @@ impl Webhooks {
         method: &str,
         params: &[(String, String)],
     ) -> Result<reqwest::Response, String> {
-        let mut parsed = reqwest::Url::parse(url).map_err(|error| format!("11100: invalid URL: {error}"))?;
-        parsed.set_fragment(None);
-        let get = method.eq_ignore_ascii_case("GET");
-        if get && !params.is_empty() {
-            parsed.query_pairs_mut().extend_pairs(params);
-        }
-        let signed: &[(String, String)] = if get { &[] } else { params };
-        let header = self.signature(&parsed, signed);
-        let request = if get { self.client.get(parsed) } else { self.client.post(parsed).form(params) };
         let number = self.sent.fetch_add(1, Ordering::Relaxed);
-        let request = request
-            .header(signature::HEADER, header)
-            .header("I-Twilio-Idempotency-Token", format!("{:016x}-{number:08x}", now().0));
-        self.answered(request).await
+        let token = format!("{:016x}-{number:08x}", now().0);
+        let request = requests::webhook(self.auth_token.expose_secret(), url, method, params, &token)?;
+        self.answered(request, TOTAL).await
     }
 
-    async fn answered(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response, String> {
+    async fn answered(&self, request: Request<Bytes>, within: Duration) -> Result<reqwest::Response, String> {
         tokio::time::sleep(self.latency).await;
-        let response = request.send().await.map_err(|error| {
+        let failed = |error: reqwest::Error| {
             let code = if error.is_connect() || error.is_timeout() { 11205 } else { 11206 };
             format!("{code}: {}", reason(&error))
-        })?;
+        };
+        let mut request = reqwest::Request::try_from(request).map_err(failed)?;
+        *request.timeout_mut() = Some(within);
+        let response = self.client.execute(request).await.map_err(failed)?;
         tokio::time::sleep(self.latency).await;
-        let status = response.status();
-        if status.is_success() {
-            Ok(response)
-        } else {
-            Err(format!("11200: HTTP status {} from {}", status.as_u16(), response.url().path()))
-        }
+        requests::taken(response.url().as_str(), response.status())?;
+        Ok(response)
     }
 }
 
 /// Without parameters.
 fn content_type(response: &reqwest::Response) -> Option<String> {
     let value = response.headers().get(reqwest::header::CONTENT_TYPE)?.to_str().ok()?;
-    Some(value.split(';').next().unwrap_or(value).trim().to_ascii_lowercase())
+    Some(requests::essence(value))
 }
 
 /// In one line, without the query, which may hold numbers.

@@ -11,7 +11,7 @@ mod boot;
 mod event_bridge;
 mod frame;
 mod live;
-mod rpc;
+pub mod rpc;
 mod signalling;
 #[cfg(test)]
 mod socket_tests;

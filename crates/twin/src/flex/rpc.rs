@@ -12,17 +12,21 @@ use serde_json::Value;
 
 /// One request.
 #[derive(Debug, Deserialize)]
-pub(super) struct Rpc {
-    pub(super) url: String,
-    pub(super) method: String,
+pub struct Rpc {
+    /// Path behind the service's address, such as `Workspaces/WS…/Workers/WK…`.
+    pub url: String,
+    /// `GET` or `POST`.
+    pub method: String,
+    /// An object.
     #[serde(default)]
-    pub(super) params: Value,
-    pub(super) token: String,
+    pub params: Value,
+    /// Of the page's user.
+    pub token: String,
 }
 
 /// Why a request goes no further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub enum Refusal {
     /// Nothing that the twin knows.
     Unknown,
     /// Something of another worker's, or of another workspace.
@@ -32,7 +36,10 @@ pub(super) enum Refusal {
 }
 
 /// Translates a request of this worker.
-pub(super) fn translate(rpc: &Rpc, workspace: &WorkspaceSid, worker: &WorkerSid) -> Result<Request, Refusal> {
+///
+/// # Errors
+/// When it is none that may be asked, or cannot be read.
+pub fn translate(rpc: &Rpc, workspace: &WorkspaceSid, worker: &WorkerSid) -> Result<Request, Refusal> {
     let segments: Vec<&str> = rpc.url.trim_start_matches('/').split('/').collect();
     let params = Params(&rpc.params);
     match segments.as_slice() {

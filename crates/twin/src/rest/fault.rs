@@ -26,7 +26,7 @@ pub(super) async fn instead(twin: &Twin, fault: &RequestFault, method: &Method, 
         Answer::Broken => (500, 20500, "Internal server error"),
         Answer::Unavailable => (503, 20503, "Service unavailable"),
     };
-    let mut response = super::refusal(&ApiError { status, code, message: message.into() });
+    let mut response = super::refusal(&ApiError { status, code, message: message.into() }).map(Body::from);
     if let Some(seconds) = fault.retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }

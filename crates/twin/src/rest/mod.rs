@@ -4,30 +4,30 @@ mod events;
 mod fault;
 mod form;
 mod iam;
+mod plain;
 mod taskrouter;
 mod voice;
+
+pub use plain::{Owner, carry_out};
 
 use crate::{
     Twin,
     faults::{Api, Done},
-    model::{ApiError, Reply, Request},
+    model::ApiError,
     shell_now,
 };
 use axum::{
-    Json, Router,
-    body::Bytes,
+    Router,
+    body::{Body, Bytes},
     extract::{Path, RawQuery, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode},
     middleware::map_response,
-    response::{IntoResponse, Response},
+    response::Response,
     routing::any,
 };
-use base64::{Engine, engine::general_purpose::STANDARD};
 use form::Form;
-use secrecy::ExposeSecret;
-use serde_json::{Value, json};
+use plain::{Placed, Sent, Translate, answer, refusal, written};
 use std::sync::atomic::{AtomicU64, Ordering};
-use subtle::ConstantTimeEq;
 
 /// The routes of api.twilio.com, taskrouter.twilio.com, iam.twilio.com and events.twilio.com.
 pub fn router(twin: Twin) -> Router {
@@ -84,8 +84,6 @@ async fn taskrouter_api(
     serve(&twin, &method, &path, query.as_deref(), &headers, &body, api).await
 }
 
-type Translate = fn(&Twin, &Call<'_>) -> Result<Request, ApiError>;
-
 async fn iam_api(
     State(twin): State<Twin>,
     method: Method,
@@ -94,10 +92,12 @@ async fn iam_api(
     body: Bytes,
 ) -> Response {
     twin.lag().await;
-    let result = iam::authorize(&twin, &headers).and_then(|()| iam::answer(&twin, &method, &path, &body));
+    let (owner, now) = (Owner::of(twin.config()), shell_now());
+    let result = iam::authorize(&owner, now, &headers)
+        .and_then(|()| iam::answer(&owner, now, method.as_str(), &path, &body));
     note(&twin, &method, &path, result.as_ref().err());
     twin.lag().await;
-    result.map_or_else(|error| refusal(&error), |body| Json(body).into_response())
+    result.map_or_else(|error| refusal(&error), |body| written(StatusCode::OK, &body)).map(Body::from)
 }
 
 async fn events_api(
@@ -108,15 +108,12 @@ async fn events_api(
     body: Bytes,
 ) -> Response {
     twin.lag().await;
-    let result = authorize(&twin, &headers)
+    let result = Owner::of(twin.config())
+        .authorize(&headers)
         .and_then(|()| events::answer(&twin, &method, &path, &Form::parse(&body, None)?));
     note(&twin, &method, &path, result.as_ref().err());
     twin.lag().await;
-    match result {
-        Ok((status, Value::Null)) => status.into_response(),
-        Ok((status, body)) => (status, Json(body)).into_response(),
-        Err(error) => refusal(&error),
-    }
+    result.map_or_else(|error| refusal(&error), |(status, body)| written(status, &body)).map(Body::from)
 }
 
 async fn serve(
@@ -133,16 +130,11 @@ async fn serve(
     if let Some(fault) = fault.as_ref().filter(|fault| !fault.applied) {
         return fault::instead(twin, fault, method, path).await;
     }
+    let sent = Sent { method: method.as_str(), path, query, headers, body };
     let mut said = serde_json::Map::new();
-    let request = authorize(twin, headers).and_then(|()| {
-        let call = Call {
-            method: method.as_str(),
-            segments: path.trim_end_matches(".json").split('/').collect(),
-            form: Form::parse(body, query)?,
-            if_match: headers.get(header::IF_MATCH).and_then(|value| value.to_str().ok()).map(str::to_owned),
-        };
-        said = call.form.said();
-        translate(twin, &call)
+    let request = sent.read(&Owner::of(twin.config()), translate).map(|(request, may_be_told)| {
+        said = may_be_told;
+        request
     });
     let result = match request {
         Ok(request) => match placed(twin, path).await {
@@ -161,7 +153,7 @@ async fn serve(
         return fault::instead(twin, &fault, method, path).await;
     }
     twin.lag().await;
-    result.map_or_else(|error| refusal(&error), answer)
+    result.map_or_else(|error| refusal(&error), |reply| answer(&reply)).map(Body::from)
 }
 
 /// Paths hold nothing but SIDs and names of rooms.
@@ -174,52 +166,10 @@ fn note(twin: &Twin, method: &Method, path: &str, refused: Option<&ApiError>) {
 
 /// Is a reservation asked for where it is?
 async fn placed(twin: &Twin, path: &str) -> Result<(), ApiError> {
-    let Some((reservation, field, owner)) = taskrouter::placed(path) else { return Ok(()) };
-    let found = twin.ask(Request::FetchReservation(reservation)).await?;
-    if found.body[field] == owner { Ok(()) } else { Err(not_found(path)) }
-}
-
-fn answer(reply: Reply) -> Response {
-    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
-    let mut response = if status == StatusCode::NO_CONTENT {
-        status.into_response()
-    } else {
-        (status, Json(reply.body)).into_response()
-    };
-    let etag = reply.etag.and_then(|version| HeaderValue::try_from(format!("\"{version}\"")).ok());
-    if let Some(etag) = etag {
-        response.headers_mut().insert(header::ETAG, etag);
-    }
-    response
-}
-
-fn refusal(error: &ApiError) -> Response {
-    let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let body = json!({
-        "code": error.code,
-        "message": error.message,
-        "more_info": format!("https://www.twilio.com/docs/errors/{}", error.code),
-        "status": error.status,
-    });
-    (status, Json(body)).into_response()
+    let Some((first, placed)) = Placed::of(path) else { return Ok(()) };
+    placed.is_there(&twin.ask(first).await?)
 }
 
 fn not_found(path: &str) -> ApiError {
     ApiError { status: 404, code: 20404, message: format!("The requested resource /{path} was not found") }
-}
-
-/// Basic authentication with account SID and auth token.
-fn authorize(twin: &Twin, headers: &HeaderMap) -> Result<(), ApiError> {
-    let config = twin.config();
-    let wanted = format!("{}:{}", config.account, config.auth_token.expose_secret());
-    let given = headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Basic"))
-        .and_then(|(_, credentials)| STANDARD.decode(credentials).ok());
-    match given {
-        Some(given) if bool::from(given.ct_eq(wanted.as_bytes())) => Ok(()),
-        _ => Err(ApiError { status: 401, code: 20003, message: "Authenticate".into() }),
-    }
 }

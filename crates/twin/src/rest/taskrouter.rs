@@ -1,20 +1,16 @@
 //! taskrouter.twilio.com: tasks, reservations, workers.
 
-use super::{Call, form::Form, not_found};
-use crate::{
-    Twin,
-    flex::account_of,
-    model::{ApiError, ConferenceInstruction, NewTask, Request},
-};
+use super::{Call, Owner, form::Form, not_found};
+use crate::model::{ApiError, ConferenceInstruction, NewTask, Request};
 use rejoin_protocol::{ActivitySid, ReservationSid, TaskQueueSid, TaskSid, WorkerSid, WorkflowSid};
 
-pub(super) fn translate(twin: &Twin, call: &Call<'_>) -> Result<Request, ApiError> {
+pub(super) fn translate(owner: &Owner, call: &Call<'_>) -> Result<Request, ApiError> {
     let missing = || not_found(&call.segments.join("/"));
     let ["v1", "Workspaces", workspace, rest @ ..] = call.segments.as_slice() else {
         return Err(missing());
     };
     // The account's only one.
-    if *workspace != account_of(twin.config()).workspace.as_str() {
+    if *workspace != owner.workspace.as_str() {
         return Err(missing());
     }
     let task = |sid: &str| TaskSid::parse(sid).map_err(|_| missing());

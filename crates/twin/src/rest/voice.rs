@@ -1,18 +1,15 @@
 //! api.twilio.com: calls, conferences, participants.
 
-use super::{Call, form::Form, not_found};
-use crate::{
-    Twin,
-    model::{ApiError, NewParticipant, ParticipantChange, Request},
-};
+use super::{Call, Owner, form::Form, not_found};
+use crate::model::{ApiError, NewParticipant, ParticipantChange, Request};
 use rejoin_protocol::{CallSid, ConferenceSid};
 
-pub(super) fn translate(twin: &Twin, call: &Call<'_>) -> Result<Request, ApiError> {
+pub(super) fn translate(owner: &Owner, call: &Call<'_>) -> Result<Request, ApiError> {
     let missing = || not_found(&call.segments.join("/"));
     let ["2010-04-01", "Accounts", account, rest @ ..] = call.segments.as_slice() else {
         return Err(missing());
     };
-    if *account != twin.config().account.as_str() {
+    if *account != owner.account.as_str() {
         return Err(missing());
     }
     let leg = |sid: &str| CallSid::parse(sid).map_err(|_| missing());
