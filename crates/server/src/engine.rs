@@ -12,7 +12,6 @@ mod steps;
 pub use handle::Handle;
 
 use crate::error::Error;
-use crate::failpoint;
 use crate::push::Pushes;
 use crate::queue::Job;
 use crate::store::{Batch, Claim, Store};
@@ -20,7 +19,7 @@ use crate::story::Told;
 use decide::{Decided, decide};
 use rejoin_protocol::{CallSid, ConferenceSid, Millis};
 use rejoin_recovery::{Action, Event, Key, Machine, Policies};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::sync::{broadcast, mpsc};
 
 /// At most so many events are committed together.
@@ -31,12 +30,6 @@ const WAITING: usize = 4096;
 const PAUSE: Millis = Millis(500);
 /// So often it is looked for timers of servers that are gone.
 const LOOK_EVERY: Millis = Millis(1000);
-
-/// Milliseconds since the Unix epoch.
-pub fn now() -> Millis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-}
 
 /// Runs after the commit, with the batch's calls as they are then, or with the reason why nothing happened.
 type After = Box<dyn FnOnce(Result<&Machine, Error>) + Send>;
@@ -58,12 +51,12 @@ struct Work {
 }
 
 impl Work {
-    fn nothing() -> Self {
-        Self { at: now(), event: None, delivery: None, closes: None, told: vec![] }
+    fn nothing(at: Millis) -> Self {
+        Self { at, event: None, delivery: None, closes: None, told: vec![] }
     }
 
-    fn of(event: Event) -> Self {
-        Self { event: Some(Box::new(event)), ..Self::nothing() }
+    fn of(at: Millis, event: Event) -> Self {
+        Self { event: Some(Box::new(event)), ..Self::nothing(at) }
     }
 }
 
@@ -128,8 +121,9 @@ impl Engine {
 
     async fn run(mut self) {
         loop {
-            let timers = Duration::from_millis(now().until(self.look_at).0);
+            let timers = Duration::from_millis(self.store.now().until(self.look_at).0);
             let first = tokio::select! {
+                biased;
                 input = self.inputs.recv() => Some(input.unwrap_or(Input::Stop)),
                 () = tokio::time::sleep(timers) => None,
             };
@@ -156,7 +150,7 @@ impl Engine {
 
     /// Calls that have timers that are due.
     async fn due(&mut self) -> Vec<ConferenceSid> {
-        let now = now();
+        let now = self.store.now();
         if now < self.look_at {
             return vec![];
         }
@@ -185,22 +179,26 @@ impl Engine {
         let (works, answers): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
         let batch = concerned(&works, &due);
         // More may wait that came before the timers were due.
-        let timers_by =
-            if works.len() < BATCH { now() } else { works.last().map_or(Millis(0), |work| work.at) };
+        let timers_by = if works.len() < BATCH {
+            self.store.now()
+        } else {
+            works.last().map_or(Millis(0), |work| work.at)
+        };
         let nothing = batch.keys.is_empty() && works.iter().all(|work| work.told.is_empty());
         let done = if nothing {
             Ok(Decided::nothing(&self.policies))
         } else {
             let (policies, jobs) = (&self.policies, &self.outlets.jobs);
-            let decide = |found| decide(policies, jobs, &works, timers_by, found);
+            let surroundings = self.store.surroundings();
+            let decide = |found| decide(policies, jobs, surroundings, &works, timers_by, found);
             let done = self.store.transact(&batch, decide).await;
-            failpoint::reach(|| format!("committed {}", steps::named(&works, &due)));
+            surroundings.reach(|| format!("committed {}", steps::named(&works, &due))).await;
             done.map(|(committed, decided)| decided.committed(committed))
         };
         match done {
             Ok(decided) => {
                 self.look_at = decided.first_timer.map_or(self.look_at, |at| at.min(self.look_at));
-                let told = decided.tell(&self.outlets);
+                let told = decided.tell(&self.outlets, self.store.now());
                 for conference in works.iter().filter_map(Work::reads_task) {
                     // Nobody may be waiting for it.
                     let _ = self.tasks_read.send(conference.clone());
@@ -215,7 +213,7 @@ impl Engine {
                     answer(Err(Error::NotCommitted));
                 }
                 if !due.is_empty() {
-                    self.look_at = now() + PAUSE;
+                    self.look_at = self.store.now() + PAUSE;
                 }
             }
         }

@@ -3,7 +3,8 @@
 //! | module | purpose |
 //! | --- | --- |
 //! | [`engine`] | a batch of inputs is one transaction: calls, machine, commit, then answers |
-//! | [`store`] | SQLite or PostgreSQL |
+//! | [`store`] | SQLite or PostgreSQL; in a world of one program, memory |
+//! | [`surroundings`] | time and chance, from the system or from a seed |
 //! | [`queue`], [`execute`] | what is wanted of Twilio, until it is done or makes no sense any more |
 //! | [`pace`] | how fast, and what first |
 //! | [`retry`] | what is done about errors of Twilio's |
@@ -33,9 +34,12 @@ pub mod queue;
 pub mod reconnect;
 pub mod report;
 pub mod retry;
+mod running;
 mod server;
+mod stopping;
 pub mod store;
 pub mod story;
+pub mod surroundings;
 pub mod texts;
 mod timers;
 mod upkeep;
@@ -43,4 +47,5 @@ mod way;
 
 pub use config::Config;
 pub use error::Error;
+pub use running::{Killed, Running};
 pub use server::Server;

@@ -137,6 +137,7 @@ impl Pushes {
             return std::future::pending().await;
         }
         tokio::select! {
+            biased;
             () = self.follow() => {}
             () = self.look_again() => {}
         }

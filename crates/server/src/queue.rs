@@ -7,25 +7,24 @@
 //! The server that commits a job carries it out, if it has room. Everything else is taken from the store: jobs that found
 //! no room, and those of servers that are gone. A job that is not ours any more is dropped on the spot.
 
-use crate::engine::{self, Handle};
+use crate::engine::Handle;
 use crate::error::Error;
 use crate::execute::Executor;
-use crate::failpoint;
 use crate::figures;
 use crate::lease::Ours;
 use crate::pace::Turns;
 use crate::retry::{self, Cure};
+use crate::stopping::Stopping;
 use crate::store::{Claim, JobId, Store, StoredJob, Tenure};
 use crate::story::{self, Entry, Requests, Told};
 use rejoin_protocol::{ConferenceSid, Millis, RecoveryId};
 use rejoin_recovery::{Action, Call, Event, Key, Machine, Outcome, Policies};
 use rejoin_twilio::Error as TwilioError;
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::{self, JoinSet};
 use tokio::time::MissedTickBehavior;
 use tracing::Instrument as _;
@@ -70,12 +69,12 @@ pub struct Job {
 
 impl Job {
     /// A job, with what it needs to know of its call.
-    pub(crate) fn new(call: Option<&Call>, job: StoredJob) -> Self {
+    pub(crate) fn new(call: Option<&Call>, job: StoredJob, now: Millis) -> Self {
         let begun_before = job.begun_before();
         let StoredJob { claim, conference, action, deadline, tenure } = job;
         let recovery = call.and_then(|call| call.recovery.as_ref());
         let recovery = recovery.map(|recovery| (recovery.id.clone(), recovery.lost_at));
-        Self { claim, conference, action, deadline, begun_before, recovery, since: engine::now(), tenure }
+        Self { claim, conference, action, deadline, begun_before, recovery, since: now, tenure }
     }
 }
 
@@ -88,13 +87,13 @@ struct Parts {
 }
 
 /// Runs jobs until the server stops. What is under way then gets a moment to end; the rest is in the store, for others.
-pub async fn run(
+pub(crate) async fn run(
     mut jobs: mpsc::Receiver<Job>,
     executor: Executor,
     engine: Handle,
     store: Store,
     turns: Turns,
-    mut stopping: watch::Receiver<bool>,
+    stopping: Stopping,
 ) {
     let parts = Arc::new(Parts { executor, engine, store, turns });
     let mut running = JoinSet::new();
@@ -103,12 +102,8 @@ pub async fn run(
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let begin = tokio::select! {
-            () = stops(&mut stopping) => break,
-            // Those of the engine wait in its channel while there is no room here.
-            job = jobs.recv(), if running.len() < HELD => match job {
-                Some(job) => vec![job],
-                None => break,
-            },
+            biased;
+            () = stopping.said() => break,
             Some(ended) = running.join_next_with_id() => {
                 let id = match &ended {
                     Ok((id, ())) => *id,
@@ -124,6 +119,11 @@ pub async fn run(
                 let room = HELD - running.len();
                 claim(&parts, held.values().copied(), room).await
             }
+            // Those of the engine wait in its channel while there is no room here.
+            job = jobs.recv(), if running.len() < HELD => match job {
+                Some(job) => vec![job],
+                None => break,
+            },
         };
         for job in begin {
             tell_loss(&parts.turns, &job);
@@ -132,7 +132,7 @@ pub async fn run(
             // At every level: each line about the job carries them.
             let span = tracing::error_span!("job", recovery);
             let work = async move {
-                let requests = Arc::new(Requests::default());
+                let requests = Arc::new(Requests::new(parts.store.surroundings()));
                 let outcome = carry_out(&parts, &job, &requests).await;
                 let told = requests.take(&job);
                 if let Some(outcome) = outcome {
@@ -152,11 +152,6 @@ pub async fn run(
     if tokio::time::timeout(LAST_ATTEMPTS, last).await.is_err() {
         tracing::info!(jobs = running.len(), "jobs that have not ended are left to others");
     }
-}
-
-async fn stops(stopping: &mut watch::Receiver<bool>) {
-    // An error means that the server is gone altogether.
-    let _ = stopping.wait_for(|stopping| *stopping).await;
 }
 
 /// An agent who is lost makes the server keep a line, or tell a customer.
@@ -184,9 +179,10 @@ async fn claim(parts: &Parts, held: impl IntoIterator<Item = JobId>, room: usize
         return vec![];
     }
     tracing::info!(jobs = claimed.len(), "taking up jobs that nobody has");
+    let now = parts.store.now();
     let conferences = claimed.iter().map(|job| Key::Conference(job.conference.clone()));
     let with_calls = |machine: &Machine| {
-        claimed.iter().map(|job| Job::new(machine.call(&job.conference), job.clone())).collect()
+        claimed.iter().map(|job| Job::new(machine.call(&job.conference), job.clone(), now)).collect()
     };
     let jobs: Vec<Job> =
         parts.engine.look(conferences.collect::<Vec<_>>(), with_calls).await.unwrap_or_else(|error| {
@@ -224,12 +220,12 @@ async fn carry_out(parts: &Parts, job: &Job, requests: &Arc<Requests>) -> Option
             }
         };
         if alarm {
-            alert(&error);
+            alert(&error, parts.store.now());
         }
         // What only waits for its turn has not begun.
         begun |= !patient;
         may_have_acted |= error.may_have_acted();
-        let now = engine::now();
+        let now = parts.store.now();
         let beyond = if patient { retry::PATIENT } else { Millis(0) };
         let look = if may_have_acted { LOOK_AFTER } else { Millis(0) };
         let until = job.deadline + beyond.max(look);
@@ -238,7 +234,11 @@ async fn carry_out(parts: &Parts, job: &Job, requests: &Arc<Requests>) -> Option
         }
         // Whoever is throttled waits for its turn, where the pace keeps it.
         let waits = least > Millis(0);
-        let pause = if waits { pause(backoff.max(least)).min(now.until(until)) } else { Millis(0) };
+        let pause = if waits {
+            pause(backoff.max(least), parts.store.surroundings().number()).min(now.until(until))
+        } else {
+            Millis(0)
+        };
         tracing::info!(job = job.claim.job.0, conference = %job.conference, %error, pause_ms = pause.0, "repeated later");
         let mut told = requests.take(job);
         let (id, action) = (job.claim.job.0, job.action.name().into());
@@ -254,9 +254,9 @@ async fn carry_out(parts: &Parts, job: &Job, requests: &Arc<Requests>) -> Option
 }
 
 /// Our credentials were refused: told once a minute, however many jobs meet it.
-fn alert(error: &TwilioError) {
+fn alert(error: &TwilioError, now: Millis) {
     static TOLD: AtomicU64 = AtomicU64::new(0);
-    let (now, told) = (engine::now().0, TOLD.load(Ordering::Relaxed));
+    let (now, told) = (now.0, TOLD.load(Ordering::Relaxed));
     if now.saturating_sub(told) >= Millis::seconds(60).0 {
         TOLD.store(now, Ordering::Relaxed);
         tracing::error!(%error, "customers are waiting for this");
@@ -299,25 +299,31 @@ async fn attempt(
         }
         *may_have_acted = false;
     }
-    if begun && engine::now() >= job.deadline {
+    if begun && parts.store.now() >= job.deadline {
         return Ok(Attempt::TooLate);
     }
-    let is_fresh = !begun && job.since.until(engine::now()) < FRESH;
+    let is_fresh = !begun && job.since.until(parts.store.now()) < FRESH;
     // What sends a customer into the queue is made of his call.
     if is_fresh && !matches!(job.action, Action::Requeue { .. }) {
-        return request(&executor, job, None).await; // it was wanted a moment ago
+        return request(parts, &executor, job, None).await; // it was wanted a moment ago
     }
     match is_wanted(parts, job).await {
-        Wanted::Yes(call) => request(&executor, job, call.map(|call| *call)).await,
+        Wanted::Yes(call) => request(parts, &executor, job, call.map(|call| *call)).await,
         Wanted::No => Ok(Attempt::Ended(Outcome::Overtaken)),
         Wanted::Lost => Ok(Attempt::Lost),
     }
 }
 
-async fn request(executor: &Executor, job: &Job, call: Option<Call>) -> Result<Attempt, TwilioError> {
-    failpoint::reach(|| format!("request for {}", job.action.name()));
+async fn request(
+    parts: &Parts,
+    executor: &Executor,
+    job: &Job,
+    call: Option<Call>,
+) -> Result<Attempt, TwilioError> {
+    let surroundings = parts.store.surroundings();
+    surroundings.reach(|| format!("request for {}", job.action.name())).await;
     let answer = executor.carry_out(job, call).await;
-    failpoint::reach(|| format!("answer to {}", job.action.name()));
+    surroundings.reach(|| format!("answer to {}", job.action.name())).await;
     answer.map(Attempt::Ended)
 }
 
@@ -338,9 +344,8 @@ async fn is_wanted(parts: &Parts, job: &Job) -> Wanted {
 }
 
 /// Doubles with each repetition, and differs from job to job, so that they do not all come back at once.
-fn pause(backoff: Millis) -> Millis {
-    let random = RandomState::new().build_hasher().finish() % (backoff.0 / 2 + 1);
-    Millis(backoff.0 / 2 + random)
+fn pause(backoff: Millis, random: u64) -> Millis {
+    Millis(backoff.0 / 2 + random % (backoff.0 / 2 + 1))
 }
 
 fn failed(job: &Job, error: Option<&TwilioError>) -> Outcome {

@@ -11,14 +11,17 @@ use crate::pace::Turns;
 use crate::push::Pushes;
 use crate::queue;
 use crate::report::DAY;
+use crate::stopping::Stop;
 use crate::store::Store;
 use crate::upkeep;
+use axum::Router;
 use rejoin_protocol::Millis;
+use rejoin_twilio::Client;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinHandle;
 
 /// Requests that are being served when the server stops get so long.
@@ -28,12 +31,19 @@ const LAST_REQUESTS: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
-    handle: Handle,
-    stop: watch::Sender<bool>,
-    store: Store,
-    engine: JoinHandle<()>,
-    queue: JoinHandle<()>,
+    parts: Parts,
     http: JoinHandle<()>,
+}
+
+/// Everything of a server but its connections.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) router: Router,
+    pub(crate) engine: JoinHandle<()>,
+    pub(crate) queue: JoinHandle<()>,
+    handle: Handle,
+    stop: Stop,
+    store: Store,
 }
 
 impl Server {
@@ -42,7 +52,8 @@ impl Server {
         let config = Arc::new(config.checked()?);
         figures::start();
         let client = config.client()?;
-        let (stop, stopping) = watch::channel(false);
+        let stop = Stop::default();
+        let stopping = stop.stopping();
         let tls = Tls::start(&config.tls, stopping.clone())?;
         let listener = TcpListener::bind(config.listen)
             .await
@@ -51,35 +62,11 @@ impl Server {
             listener.local_addr().map_err(|source| Error::Listen { address: config.listen, source })?;
 
         let store = Store::open(&config.storage.database_url).await?;
-        let pushes = Pushes::new(store.clone());
-        let (lines, _) = broadcast::channel(1024);
-        let (jobs, wanted) = mpsc::channel(queue::HELD);
-        let outlets = Outlets { pushes: pushes.clone(), lines: lines.clone(), jobs };
-        let (handle, engine) = Engine::start(config.policies(), store.clone(), outlets);
-        let executor = Executor::new(client.clone(), Arc::clone(&config));
-        let turns = Turns::new(&config.pacing);
-        let (paced, shared, asked) = (turns.clone(), turns.clone(), turns.clone());
-        let (leased, tidied, heard) = (store.clone(), store.clone(), pushes.clone());
-        let keep = Millis(DAY.0 * u64::from(config.keep_days));
-        let queue = queue::run(wanted, executor, handle.clone(), store.clone(), turns, stopping.clone());
-        let queue = tokio::spawn(async move {
-            tokio::select! {
-                () = queue => {}
-                () = paced.run() => {}
-                () = figures::upkeep() => {}
-                () = lease::run(leased, shared) => {}
-                () = heard.listen() => {}
-                () = upkeep::run(tidied, keep) => {}
-            }
-        });
-
         let limits = config.limits.clone();
-        let to_twilio = (client, asked);
-        let app = App::new(config, to_twilio, handle.clone(), pushes, lines, store.clone(), stopping.clone());
-        let router = http::router(Arc::new(app))?;
-        let http = tokio::spawn(http::serve(listener, tls, router, limits, stopping));
+        let parts = Parts::start(config, client, store, stop)?;
+        let http = tokio::spawn(http::serve(listener, tls, parts.router.clone(), limits, stopping));
         tracing::info!(%address, "listening");
-        Ok(Self { address, handle, stop, store, engine, queue, http })
+        Ok(Self { address, parts, http })
     }
 
     /// Where it listens.
@@ -90,21 +77,71 @@ impl Server {
     /// Returns when one of the parts has ended by itself, which none should.
     pub async fn failed(&mut self) {
         tokio::select! {
-            _ = &mut self.engine => tracing::error!("the engine has ended"),
-            _ = &mut self.queue => tracing::error!("the queue has ended"),
+            biased;
+            _ = &mut self.parts.engine => tracing::error!("the engine has ended"),
+            _ = &mut self.parts.queue => tracing::error!("the queue has ended"),
             _ = &mut self.http => tracing::error!("the HTTP side has ended"),
         }
     }
 
     /// Stops in order: no new requests, what it has is for others within a second, the last requests answered,
     /// everything durable.
-    pub async fn stop(mut self) {
-        // Nobody listens when all parts have ended already.
-        let _ = self.stop.send(true);
-        let (queue, http, store) = (&mut self.queue, &mut self.http, &self.store);
+    pub async fn stop(self) {
+        let Self { parts, mut http, .. } = self;
+        let answered = async {
+            if !http.is_finished() && tokio::time::timeout(LAST_REQUESTS, &mut http).await.is_err() {
+                http.abort();
+            }
+            tracing::info!("the last requests are over");
+        };
+        parts.stop(answered).await;
+    }
+}
+
+impl Parts {
+    /// Goes on with what the store has.
+    pub(crate) fn start(
+        config: Arc<Config>,
+        client: Client,
+        store: Store,
+        stop: Stop,
+    ) -> Result<Self, Error> {
+        let stopping = stop.stopping();
+        let pushes = Pushes::new(store.clone());
+        let (lines, _) = broadcast::channel(1024);
+        let (jobs, wanted) = mpsc::channel(queue::HELD);
+        let outlets = Outlets { pushes: pushes.clone(), lines: lines.clone(), jobs };
+        let (handle, engine) = Engine::start(config.policies(), store.clone(), outlets);
+        let executor = Executor::new(client.clone(), Arc::clone(&config));
+        let turns = Turns::new(&config.pacing, store.surroundings().clone());
+        let (paced, shared, asked) = (turns.clone(), turns.clone(), turns.clone());
+        let (leased, tidied, heard) = (store.clone(), store.clone(), pushes.clone());
+        let keep = Millis(DAY.0 * u64::from(config.keep_days));
+        let queue = queue::run(wanted, executor, handle.clone(), store.clone(), turns, stopping.clone());
+        let queue = tokio::spawn(async move {
+            tokio::select! {
+                biased;
+                () = queue => {}
+                () = paced.run() => {}
+                () = figures::upkeep() => {}
+                () = lease::run(leased, shared) => {}
+                () = heard.listen() => {}
+                () = upkeep::run(tidied, keep) => {}
+            }
+        });
+        let to_twilio = (client, asked);
+        let app = App::new(config, to_twilio, handle.clone(), pushes, lines, store.clone(), stopping);
+        let router = http::router(Arc::new(app))?;
+        Ok(Self { router, engine, queue, handle, stop, store })
+    }
+
+    /// Stops in order. `answered`: the last requests are.
+    pub(crate) async fn stop(self, answered: impl Future<Output = ()>) {
+        let Self { router: _, mut engine, mut queue, handle, stop, store } = self;
+        stop.say();
         let handed_over = async {
             if !queue.is_finished()
-                && let Err(error) = queue.await
+                && let Err(error) = (&mut queue).await
             {
                 tracing::error!(%error, "the queue has ended by a defect");
             }
@@ -112,20 +149,14 @@ impl Server {
             store.hand_over().await;
             tracing::info!("others go on with its jobs");
         };
-        let answered = async {
-            if !http.is_finished() && tokio::time::timeout(LAST_REQUESTS, &mut *http).await.is_err() {
-                http.abort();
-            }
-            tracing::info!("the last requests are over");
-        };
         tokio::join!(handed_over, answered);
-        self.handle.stop().await;
-        if !self.engine.is_finished()
-            && let Err(error) = (&mut self.engine).await
+        handle.stop().await;
+        if !engine.is_finished()
+            && let Err(error) = (&mut engine).await
         {
             tracing::error!(%error, "the engine has ended by a defect");
         }
-        self.store.close().await;
+        store.close().await;
         tracing::info!("stopped");
     }
 }

@@ -11,14 +11,19 @@ const CONNECT: Duration = Duration::from_secs(2);
 impl Config {
     /// A client with the account's credentials.
     pub(crate) fn client(&self) -> Result<Client, Error> {
-        Client::new(Settings {
+        Client::new(self.to_twilio())
+    }
+
+    /// How Twilio is asked.
+    pub(crate) fn to_twilio(&self) -> Settings {
+        Settings {
             account: self.account.clone(),
             auth_token: self.auth_token.clone(),
             workspace: self.workspace.clone(),
             base: self.twilio_base.clone(),
             connect_timeout: CONNECT,
             total_timeout: Duration::from_millis(self.timings.twilio_timeout_ms),
-        })
+        }
     }
 
     /// What is wrong or doubtful as far as Twilio knows. It is asked only for what is set.

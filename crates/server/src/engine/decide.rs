@@ -1,12 +1,13 @@
 //! What follows from a batch. Pure: it may be asked again when the transaction has to begin again.
 
-use super::{LineAdded, Outlets, Work, now};
+use super::{LineAdded, Outlets, Work};
 use crate::error::Error;
 use crate::failpoint;
 use crate::figures;
 use crate::queue::Job;
 use crate::store::{Changes, Committed, Found, Line, NewJob, Pushed, StoredJob};
 use crate::story::{self, Entry, Input, Told as Story};
+use crate::surroundings::Surroundings;
 use crate::timers::Timers;
 use rejoin_protocol::api::Push;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis};
@@ -39,6 +40,7 @@ pub(super) struct Told {
 pub(super) fn decide<'a>(
     policies: &Policies,
     queue: &'a mpsc::Sender<Job>,
+    surroundings: &'a Surroundings,
     works: &[Work],
     timers_by: Millis,
     found: Found,
@@ -48,6 +50,7 @@ pub(super) fn decide<'a>(
         changes: Changes::default(),
         decided: Decided::new(Machine::new(policies.clone(), found.calls).with_early(found.early)),
         queue,
+        surroundings,
         touched: BTreeSet::new(),
     };
     for (number, work) in works.iter().enumerate() {
@@ -83,6 +86,7 @@ struct Step<'a> {
     changes: Changes,
     decided: Decided<'a>,
     queue: &'a mpsc::Sender<Job>,
+    surroundings: &'a Surroundings,
     /// Calls that have changed.
     touched: BTreeSet<ConferenceSid>,
 }
@@ -93,7 +97,7 @@ impl Step<'_> {
         while let Some((conference, timer)) = self.timers.take_due(by) {
             failpoint::reach(|| format!("due {}", timer.name()));
             self.changes.clear_timer(conference.clone(), timer);
-            self.handle(now(), &Event::Timer { conference, timer }, None);
+            self.handle(self.surroundings.now(), &Event::Timer { conference, timer }, None);
         }
     }
 
@@ -180,11 +184,11 @@ impl<'a> Decided<'a> {
     }
 
     /// Tells everybody.
-    pub(super) fn tell(self, outlets: &Outlets) -> Told {
+    pub(super) fn tell(self, outlets: &Outlets, now: Millis) -> Told {
         let Self { machine, lost, jobs, room, pushes, notes, first_timer: _ } = self;
         let mine = jobs.into_iter().filter(|job| job.claim.fence > 0);
         for (job, room) in mine.zip(room) {
-            room.send(Job::new(machine.call(&job.conference), job));
+            room.send(Job::new(machine.call(&job.conference), job, now));
         }
         for (worker, number, push) in pushes {
             outlets.pushes.publish(&worker, number, &push);

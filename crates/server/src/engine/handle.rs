@@ -29,19 +29,22 @@ impl Handle {
 
     /// Hands in an event. When this returns `Ok`, everything that follows from it is durable.
     pub async fn event(&self, event: Event) -> Result<(), Error> {
-        self.ask(Work::of(event), |_| ()).await
+        self.ask(Work::of(self.store.now(), event), |_| ()).await
     }
 
     /// Hands in an event that Event Streams has delivered under this id.
     pub async fn streamed(&self, id: String, event: Event) -> Result<(), Error> {
-        self.ask(Work { delivery: Some(id), ..Work::of(event) }, |_| ()).await
+        self.ask(Work { delivery: Some(id), ..Work::of(self.store.now(), event) }, |_| ()).await
     }
 
     /// Adds to the stories of calls. Nobody waits until it is durable, and it may be lost with the server.
     pub(crate) async fn tell(&self, told: Vec<Told>) {
         if !told.is_empty() {
             // When the engine has stopped the server does.
-            let _ = self.inputs.send(Input::Work(Work { told, ..Work::nothing() }, Box::new(|_| ()))).await;
+            let _ = self
+                .inputs
+                .send(Input::Work(Work { told, ..Work::nothing(self.store.now()) }, Box::new(|_| ())))
+                .await;
         }
     }
 
@@ -51,13 +54,13 @@ impl Handle {
         event: Event,
         read: impl FnOnce(&Machine) -> T + Send + 'static,
     ) -> Result<T, Error> {
-        self.ask(Work::of(event), read).await
+        self.ask(Work::of(self.store.now(), event), read).await
     }
 
     /// Hands in how a job ended, and what there is to tell of it. The job is closed in the same transaction.
     /// [`Error::Lost`]: it is not ours any more, and nothing was changed but the story.
     pub async fn done(&self, job: Claim, event: Event, told: Vec<Told>) -> Result<(), Error> {
-        self.ask(Work { closes: Some(job), told, ..Work::of(event) }, |_| ()).await
+        self.ask(Work { closes: Some(job), told, ..Work::of(self.store.now(), event) }, |_| ()).await
     }
 
     /// Looks at the calls that share one of these keys, as they were last committed.
@@ -82,7 +85,7 @@ impl Handle {
 
     /// Returns when everything that was handed in before has been seen to.
     pub async fn settled(&self) -> Result<(), Error> {
-        self.ask(Work::nothing(), |_| ()).await
+        self.ask(Work::nothing(self.store.now()), |_| ()).await
     }
 
     /// Stops the engine once everything that was handed in before is durable.

@@ -59,7 +59,7 @@ impl FromRequestParts<Arc<App>> for User {
 impl User {
     /// Whose token this is. Counts as one more request of the worker.
     async fn of(app: &App, token: &str) -> Result<Self, Problem> {
-        let user = app.tokens.check(token, crate::engine::now()).await?;
+        let user = app.tokens.check(token, app.store.now()).await?;
         if let Some(worker) = &user.worker {
             app.rate.check(worker)?;
         }

@@ -1,7 +1,8 @@
 //! One connection: HTTP/1.1, or HTTP/2 where TLS has agreed on it, each within the same bounds.
 
 use super::activity::{Activity, Counted};
-use super::{push, stopped};
+use super::push;
+use crate::stopping::Stopping;
 use axum::Router;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -10,7 +11,6 @@ use hyper_util::service::TowerToHyperService;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 /// The longest head of a request, in bytes (64 kB): a Flex token of 8 kB and what browsers add.
@@ -29,11 +29,11 @@ pub(super) struct Terms {
     router: Router,
     /// How long a connection may be idle, and how long whatever it begins with may take.
     within: Duration,
-    stopping: watch::Receiver<bool>,
+    stopping: Stopping,
 }
 
 impl Terms {
-    pub(super) fn new(router: Router, within: Duration, stopping: watch::Receiver<bool>) -> Self {
+    pub(super) fn new(router: Router, within: Duration, stopping: Stopping) -> Self {
         let mut http1 = http1::Builder::new();
         http1.timer(TokioTimer::new()).header_read_timeout(within).max_buf_size(HEAD.into());
         let mut http2 = http2::Builder::new(TokioExecutor::new());
@@ -68,7 +68,7 @@ impl Terms {
                 }
                 Err(_) => return,
             },
-            () = stopped(self.stopping.clone()) => return,
+            () = self.stopping.said() => return,
         };
         if stream.get_ref().1.alpn_protocol() == Some(super::tls::HTTP2) {
             Box::pin(self.http2(stream, watcher)).await;
@@ -90,7 +90,7 @@ impl Terms {
         tokio::select! {
             end = connection.as_mut() => return ended(end),
             () = activity.idle(self.within, self.within.max(3 * push::HEARTBEAT)) => {}
-            () = stopped(self.stopping.clone()) => {}
+            () = self.stopping.said() => {}
         }
         connection.as_mut().graceful_shutdown();
         // Who does not fetch the last answers is not waited for.

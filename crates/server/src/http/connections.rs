@@ -1,15 +1,16 @@
 //! Takes connections: so many at once, and none that keeps us waiting.
 
+use super::Tls;
 use super::connection::Terms;
-use super::{Tls, stopped};
 use crate::limits::Limits;
+use crate::stopping::Stopping;
 use axum::Router;
 use hyper_util::server::graceful::GracefulShutdown;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 
 /// A pause after a connection that could not be taken, because there are no more file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -20,7 +21,7 @@ pub(crate) async fn serve(
     tls: Option<Tls>,
     router: Router,
     limits: Limits,
-    stopping: watch::Receiver<bool>,
+    stopping: Stopping,
 ) {
     let places = Arc::new(Semaphore::new(limits.connections.clamp(1, Semaphore::MAX_PERMITS)));
     let within = limits.head_within();
@@ -34,7 +35,7 @@ pub(crate) async fn serve(
         };
         let (place, stream) = tokio::select! {
             next = next => next,
-            () = stopped(stopping.clone()) => break,
+            () = stopping.said() => break,
         };
         let (terms, watcher) = (Arc::clone(&terms), open.watcher());
         let tls = tls.as_ref().map(Tls::acceptor);

@@ -29,7 +29,7 @@ pub(crate) async fn events(
         tracing::warn!(%error, "refused a batch of events");
         Problem::CallbackInvalid
     })?;
-    let now = crate::engine::now();
+    let now = app.store.now();
     let read = batch.events.len();
     let wanted: Vec<_> = batch.events.into_iter().filter_map(|event| wanted(&app, now, event)).collect();
     let ignored = batch.unknown + read - wanted.len();

@@ -12,7 +12,8 @@ use axum::response::{IntoResponse, Response};
 use rejoin_protocol::Millis;
 use serde::Serialize;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Twilio is asked at most so often whether it can be reached.
 const ASKED_EVERY: Duration = Duration::from_secs(10);
@@ -106,7 +107,7 @@ impl Reachable {
 pub(crate) async fn metrics(State(app): State<Arc<App>>, _: Operator) -> Result<impl IntoResponse, Problem> {
     let status = app.turns.status();
     let jobs = tokio::time::timeout(ANSWERS_WITHIN, app.store.open_jobs()).await.ok().and_then(Result::ok);
-    let now = crate::engine::now();
+    let now = app.store.now();
     Now {
         push_sessions: app.pushes.sessions(),
         jobs_open: jobs.map(|jobs| jobs.count),

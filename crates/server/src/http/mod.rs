@@ -25,6 +25,7 @@ use crate::engine::{Handle, LineAdded};
 use crate::error::Error;
 use crate::pace::Turns;
 use crate::push::Pushes;
+use crate::stopping::Stopping;
 use crate::store::Store;
 use auth::Tokens;
 use axum::Router;
@@ -40,7 +41,7 @@ use std::sync::Arc;
 use std::time::Duration;
 pub(crate) use tls::Tls;
 pub use tls::check as check_tls;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::broadcast;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 /// What requests are served from.
@@ -56,20 +57,20 @@ pub struct App {
     pub(crate) turns: Turns,
     pub(crate) client: Client,
     pub(crate) rate: Rate,
-    /// Turns true when the server stops: streams end then.
-    pub(crate) stopping: watch::Receiver<bool>,
+    /// Streams end then.
+    pub(crate) stopping: Stopping,
 }
 
 impl App {
     /// Puts the parts together.
-    pub fn new(
+    pub(crate) fn new(
         config: Arc<Config>,
         (client, turns): (Client, Turns),
         engine: Handle,
         pushes: Pushes,
         lines: broadcast::Sender<LineAdded>,
         store: Store,
-        stopping: watch::Receiver<bool>,
+        stopping: Stopping,
     ) -> Self {
         let (reachable, tokens) = (Reachable::new(client.clone()), Tokens::new(client.clone()));
         let rate = Rate::new(config.limits.requests_per_minute);
@@ -131,10 +132,4 @@ fn cors(config: &Config) -> Result<CorsLayer, Error> {
             HeaderName::from_static("last-event-id"),
         ])
         .max_age(Duration::from_secs(600)))
-}
-
-/// Ends when the server stops.
-async fn stopped(mut stopping: watch::Receiver<bool>) {
-    // An error means that the server is gone altogether.
-    let _ = stopping.wait_for(|stopping| *stopping).await;
 }

@@ -57,7 +57,8 @@ pub(crate) async fn timeline(
         let lines = reader.next().await?;
         Some((stream::iter(lines.into_iter().map(Ok::<_, Infallible>)), reader))
     });
-    let lines = lines.flatten().take_until(Box::pin(super::stopped(app.stopping.clone())));
+    let stopping = app.stopping.clone();
+    let lines = lines.flatten().take_until(Box::pin(async move { stopping.said().await }));
     Ok((UNBUFFERED, Sse::new(lines).keep_alive(KeepAlive::new().interval(HEARTBEAT))))
 }
 

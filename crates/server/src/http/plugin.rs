@@ -59,8 +59,9 @@ pub(crate) async fn hello(
     app.pushes.supersede(&agent.worker, hello.epoch).await;
     let worker = agent.worker.clone();
     let event = Event::Hello { worker: agent.worker, hello, older_page_connected };
+    let surroundings = app.store.surroundings().clone();
     let recoveries =
-        app.engine.event_then(event, move |machine| machine.views(crate::engine::now(), &worker)).await?;
+        app.engine.event_then(event, move |machine| machine.views(surroundings.now(), &worker)).await?;
     Ok(Json(HelloReply { recoveries, in_place: app.config.in_place == InPlace::Auto, superseded }))
 }
 

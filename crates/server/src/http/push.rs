@@ -54,26 +54,27 @@ pub(crate) async fn push(
     let since = headers.get("last-event-id").map(|id| id.to_str().unwrap_or_default());
     let opened = app.pushes.subscribe(worker, page.epoch, since).await?;
     let Subscription { first: missed, position, calls, receiver, session } = opened;
-    let views = app.engine.with(calls).views(crate::engine::now(), worker);
+    let views = app.engine.with(calls).views(app.store.now(), worker);
     tracing::info!(worker = %agent.worker, open = views.len(), missed = missed.len(), "push channel opened");
     let views = views.into_iter().map(|recovery| Said { number: None, push: Push::Recovery { recovery } });
     // Also a page to which nothing is said is to know how far it has heard.
     let here = Line::default().id(position.to_string()).comment("connected");
     let missed = missed.iter().map(|said| line(position, said));
     let first = missed.chain([here]).chain(views.map(|said| line(position, &said))).collect::<Vec<_>>();
-    let stopping = app.stopping.clone();
+    let (stopping, ends) = (app.stopping.clone(), app.store.surroundings().clone());
     let end = async move {
         let expired = async {
             match agent.expires {
                 Some(at) => {
-                    tokio::time::sleep(Duration::from_millis(crate::engine::now().until(at).0)).await;
+                    tokio::time::sleep(Duration::from_millis(ends.now().until(at).0)).await;
                 }
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
+            biased;
             () = expired => {}
-            () = super::stopped(stopping) => {}
+            () = stopping.said() => {}
         }
     };
     let news = ReceiverStream::new(receiver).map(move |said| {

@@ -2,7 +2,6 @@
 
 use super::problem::Problem;
 use super::{App, body};
-use crate::failpoint;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::request::Parts;
@@ -34,10 +33,11 @@ impl FromRequest<Arc<App>> for Signed {
             SignedPart::Form(&params)
         };
         validate(app, &parts, signed)?;
-        failpoint::reach(|| {
+        let asked = || {
             let path = parts.uri.path().trim_start_matches('/');
             format!("asked for {}", path.splitn(3, '/').take(2).collect::<Vec<_>>().join("/"))
-        });
+        };
+        app.store.surroundings().reach(asked).await;
         Ok(Self(params))
     }
 }

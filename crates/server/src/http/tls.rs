@@ -1,9 +1,9 @@
 //! TLS, where no proxy ends it: certificate and key out of files, which are read again when they change.
 
-use super::stopped;
 use crate::config::Tls as Files;
 use crate::error::Error;
 use crate::figures;
+use crate::stopping::Stopping;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -27,7 +27,7 @@ pub(crate) struct Tls(watch::Receiver<TlsAcceptor>);
 
 impl Tls {
     /// Reads the files and goes on looking at them. `None` without files: connections are not encrypted.
-    pub(crate) fn start(files: &Files, stopping: watch::Receiver<bool>) -> Result<Option<Self>, Error> {
+    pub(crate) fn start(files: &Files, stopping: Stopping) -> Result<Option<Self>, Error> {
         let Some(pair) = Pair::of(files) else { return Ok(None) };
         let seen = pair.written();
         let (newest, receiver) = watch::channel(pair.read()?);
@@ -46,18 +46,13 @@ pub fn check(files: &Files) -> Result<(), Error> {
 }
 
 /// Takes new files as they come. Connections that stand are not touched.
-async fn renew(
-    pair: Pair,
-    mut seen: Written,
-    newest: watch::Sender<TlsAcceptor>,
-    stopping: watch::Receiver<bool>,
-) {
+async fn renew(pair: Pair, mut seen: Written, newest: watch::Sender<TlsAcceptor>, stopping: Stopping) {
     let mut look = tokio::time::interval(LOOK_EVERY);
     let (mut tried, mut times) = (seen, 0);
     loop {
         tokio::select! {
             _ = look.tick() => {}
-            () = stopped(stopping.clone()) => return,
+            () = stopping.said() => return,
         }
         let now = pair.written();
         if now == seen {

@@ -27,7 +27,7 @@ pub(crate) async fn call(
     Path(conference): Path<String>,
 ) -> Result<Json<CallView>, Problem> {
     let conference = ConferenceSid::parse(&conference).map_err(|_| Problem::NotFound)?;
-    let now = crate::engine::now();
+    let now = app.store.now();
     let found = app.engine.look([Key::Conference(conference.clone())], |machine| {
         let call = machine.call(&conference)?;
         let recoveries = call.recoveries().map(|recovery| recovery.view(now, &call.task)).collect();

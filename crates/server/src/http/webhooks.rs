@@ -23,7 +23,7 @@ pub(crate) async fn conference(
         Problem::CallbackInvalid
     })?;
     if let Some(at) = timestamp(&params) {
-        let lag = at.until(crate::engine::now());
+        let lag = at.until(app.store.now());
         metrics::histogram!(figures::WEBHOOK_LAG).record(Duration::from_millis(lag.0));
     }
     tracing::debug!(conference = %callback.conference, sequence = callback.sequence, "conference callback");

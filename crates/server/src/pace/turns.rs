@@ -1,8 +1,8 @@
 //! The shell of [`Pace`]: gives it the time, wakes who is next, and tells operators.
 
 use super::{Effect, Event, News, Pace, Pacing, Rank, Status, Ticket, family, rank};
-use crate::engine;
 use crate::queue::Job;
+use crate::surroundings::Surroundings;
 use rejoin_protocol::{Millis, RecoveryId};
 use rejoin_twilio::{Answer, Family, Gate, Pass, Passing};
 use std::collections::HashMap;
@@ -18,6 +18,7 @@ pub struct Turns {
 
 #[derive(Debug)]
 struct Inner {
+    surroundings: Surroundings,
     state: Mutex<State>,
     /// Something changed: the time to wake at may be another one.
     changed: Notify,
@@ -32,9 +33,10 @@ struct State {
 
 impl Turns {
     /// With nothing under way.
-    pub fn new(settings: &Pacing) -> Self {
-        let state = State { pace: Pace::new(settings, engine::now()), next: 0, waiting: HashMap::new() };
-        Self { inner: Arc::new(Inner { state: Mutex::new(state), changed: Notify::new() }) }
+    pub fn new(settings: &Pacing, surroundings: Surroundings) -> Self {
+        let pace = Pace::new(settings, surroundings.now());
+        let state = Mutex::new(State { pace, next: 0, waiting: HashMap::new() });
+        Self { inner: Arc::new(Inner { surroundings, state, changed: Notify::new() }) }
     }
 
     /// Lets time pass. Never ends.
@@ -42,7 +44,7 @@ impl Turns {
         loop {
             let changed = self.inner.changed.notified();
             self.handle(Event::Time);
-            let now = engine::now();
+            let now = self.inner.surroundings.now();
             let next = self.state().pace.next(now);
             match next {
                 Some(at) => {
@@ -88,7 +90,7 @@ impl Turns {
 
     /// How it stands.
     pub fn status(&self) -> Status {
-        self.state().pace.status(engine::now())
+        self.state().pace.status(self.inner.surroundings.now())
     }
 
     async fn turn(&self, family: Family, rank: Rank, since: Millis) -> Turn {
@@ -110,7 +112,7 @@ impl Turns {
 
     fn handle(&self, event: Event) {
         let mut state = self.state();
-        let effects = state.pace.handle(engine::now(), event);
+        let effects = state.pace.handle(self.inner.surroundings.now(), event);
         for effect in effects {
             match effect {
                 Effect::Grant(ticket) => {

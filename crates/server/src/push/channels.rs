@@ -2,7 +2,7 @@
 
 use rejoin_protocol::WorkerSid;
 use rejoin_protocol::api::Push;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use tokio::sync::mpsc;
 
 /// Something that is said to a page.
@@ -22,7 +22,7 @@ impl From<(u64, Push)> for Said {
 
 #[derive(Debug, Default)]
 pub(super) struct Channels {
-    of: HashMap<WorkerSid, Vec<Channel>>,
+    of: BTreeMap<WorkerSid, Vec<Channel>>,
     /// How many were opened.
     opened: u64,
 }

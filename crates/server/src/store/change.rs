@@ -1,5 +1,6 @@
 //! What a batch asks of the store, and what it changes.
 
+use super::heard::Pushed;
 use crate::story::Told;
 use rejoin_protocol::api::Push;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, WorkerSid};
@@ -169,6 +170,40 @@ impl Changes {
     }
 }
 
+/// By what an action is known again that may be done only once for a call; `None`: as often as it is wanted.
+pub(super) fn once(action: &Action) -> Option<String> {
+    match action {
+        Action::CreatePing { recovery, .. } => Some(format!("ping {recovery}")),
+        Action::Requeue { recovery, target, .. } => {
+            let target = target.as_ref().map_or("any", |worker| worker.as_str());
+            Some(format!("requeue {recovery} {target}"))
+        }
+        Action::CompleteReservation { reservation, .. } => Some(format!("complete {reservation}")),
+        Action::MoveParticipant { leg, .. } => Some(format!("move {leg}")),
+        Action::GiveUp { recovery, .. } => Some(format!("give up {recovery}")),
+        Action::Announce { .. }
+        | Action::FreeCustomer { .. }
+        | Action::KeepConference { .. }
+        | Action::HoldParticipant { .. }
+        | Action::HoldCustomer { .. }
+        | Action::EndHold { .. }
+        | Action::CoachInstead { .. }
+        | Action::ReadTask { .. }
+        | Action::MarkTask { .. }
+        | Action::EndPing { .. }
+        | Action::RemoveLeg { .. }
+        | Action::Unhold { .. }
+        | Action::EndConference { .. }
+        | Action::CheckNumber { .. }
+        | Action::FindOwners { .. }
+        | Action::ReadActivity { .. }
+        | Action::LendActivity { .. }
+        | Action::ReturnActivity { .. }
+        | Action::Look { .. }
+        | Action::Learn { .. } => None,
+    }
+}
+
 /// A job as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredJob {
@@ -205,4 +240,24 @@ pub struct Line {
     pub conference: ConferenceSid,
     /// What happened.
     pub note: Note,
+}
+
+/// What the store has made of the changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// Jobs that were stored: for each one that was wanted, in order, or `None` when it was there already.
+    pub jobs: Vec<Option<StoredJob>>,
+    /// Pushes with their numbers, those of each worker in order.
+    pub pushes: Vec<Pushed>,
+}
+
+/// Jobs that have not ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OpenJobs {
+    /// How many.
+    pub count: u64,
+    /// The first of their deadlines (point in time).
+    pub first: Option<Millis>,
+    /// Since when the oldest is wanted, or with the server that took it over (point in time, by the database's clock).
+    pub oldest: Option<Millis>,
 }

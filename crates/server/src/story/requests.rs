@@ -1,27 +1,36 @@
 //! The requests of one job.
 
 use super::{Entry, Told};
-use crate::engine;
 use crate::queue::Job;
+use crate::surroundings::Surroundings;
 use rejoin_protocol::Millis;
 use rejoin_twilio::{Asked, Witness};
 use std::sync::{Mutex, PoisonError};
 
 /// Requests that were made and are not stored yet.
-#[derive(Debug, Default)]
-pub(crate) struct Requests(Mutex<Vec<(Millis, Asked)>>);
+#[derive(Debug)]
+pub(crate) struct Requests {
+    surroundings: Surroundings,
+    made: Mutex<Vec<(Millis, Asked)>>,
+}
 
 impl Witness for Requests {
     fn saw(&self, asked: Asked) {
-        let begun = engine::now() - Millis(u64::try_from(asked.took.as_millis()).unwrap_or(u64::MAX));
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((begun, asked));
+        let begun =
+            self.surroundings.now() - Millis(u64::try_from(asked.took.as_millis()).unwrap_or(u64::MAX));
+        self.made.lock().unwrap_or_else(PoisonError::into_inner).push((begun, asked));
     }
 }
 
 impl Requests {
+    /// None yet.
+    pub(crate) fn new(surroundings: &Surroundings) -> Self {
+        Self { surroundings: surroundings.clone(), made: Mutex::default() }
+    }
+
     /// Takes them out, as entries of the job's call.
     pub(crate) fn take(&self, job: &Job) -> Vec<Told> {
-        let asked = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let asked = std::mem::take(&mut *self.made.lock().unwrap_or_else(PoisonError::into_inner));
         let told = |(at, asked): (Millis, Asked)| {
             let entry = Entry::Asked {
                 job: job.claim.job.0,

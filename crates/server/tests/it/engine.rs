@@ -1,6 +1,7 @@
 //! The engine on real databases, with sudden ends.
 
-use crate::database::{Database, on_both};
+use crate::database::Database;
+use crate::places::{Place, on_all};
 use crate::support::*;
 use rejoin_protocol::api::{GracefulMark, GracefulReason, Registration};
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, TaskSid};
@@ -9,7 +10,7 @@ use rejoin_recovery::{
     Outcome,
 };
 use rejoin_server::Error;
-use rejoin_server::engine::{Engine, Handle, Outlets, now};
+use rejoin_server::engine::{Engine, Handle, Outlets};
 use rejoin_server::push::Pushes;
 use rejoin_server::queue::Job;
 use rejoin_server::store::{Batch, Changes, Found, Store, StoredJob};
@@ -17,7 +18,7 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc};
 use tokio::task::JoinHandle;
 
-on_both!(
+on_all!(
     a_timer_that_became_due_while_nobody_ran_goes_off_at_the_start,
     jobs_go_on_after_a_sudden_end_and_those_that_ended_do_not,
     when_a_commit_fails_nothing_has_happened,
@@ -36,13 +37,16 @@ struct Running {
 }
 
 impl Running {
-    async fn start(database: &Database) -> Self {
+    async fn start(database: &Place) -> Self {
         Self::with(database, Millis(30), 64).await
     }
 
-    async fn with(database: &Database, grace: Millis, room: usize) -> Self {
+    async fn with(place: &Place, grace: Millis, room: usize) -> Self {
+        Self::on(place.open().await.unwrap(), grace, room)
+    }
+
+    fn on(store: Store, grace: Millis, room: usize) -> Self {
         let (sender, jobs) = mpsc::channel(room);
-        let store = Store::open(&database.url).await.unwrap();
         let pushes = Pushes::new(store.clone());
         let outlets = Outlets { pushes, lines: broadcast::channel(64).0, jobs: sender };
         let config = Config { grace, ..Config::default() };
@@ -122,7 +126,7 @@ fn joins(number: u128) -> Event {
     Event::Conference(ConferenceEvent { conference, task, sequence: 1, label: None, owner: None, kind })
 }
 
-async fn a_task_that_was_read_is_told_when_it_is_committed(database: &Database) {
+async fn a_task_that_was_read_is_told_when_it_is_committed(database: &Place) {
     let mut running = Running::with(database, Millis(0), 64).await;
     let mut tasks_read = running.handle.tasks_read();
     running.lose_ada().await;
@@ -148,9 +152,10 @@ fn hangs_up() -> GracefulMark {
     GracefulMark { id: None, task: task(), reservation: reservation(), reason: GracefulReason::HangUp }
 }
 
-async fn early_marks(database: &Database) -> usize {
-    let beside = database.beside().await;
-    sqlx::query("select mark from early_marks").fetch_all(&beside).await.unwrap().len()
+async fn early_marks(running: &Running) -> usize {
+    let of_task = Batch { keys: [Key::Task(task())].into(), ..Batch::default() };
+    let count = |found: Found| Ok((Changes::default(), found.early.len()));
+    running.store.transact(&of_task, count).await.unwrap().1
 }
 
 /// The next job that is more than a question to Twilio.
@@ -163,20 +168,20 @@ async fn next_deed(running: &mut Running) -> Job {
     }
 }
 
-async fn a_mark_that_comes_before_the_first_callback_survives_and_counts(database: &Database) {
+async fn a_mark_that_comes_before_the_first_callback_survives_and_counts(database: &Place) {
     let first = Running::start(database).await;
     first.handle.event(Event::Graceful { worker: ada(), mark: hangs_up() }).await.unwrap();
     first.end_suddenly().await;
-    assert_eq!(early_marks(database).await, 1);
     let mut second = Running::start(database).await;
+    assert_eq!(early_marks(&second).await, 1);
     second.lose_ada().await;
-    assert_eq!(early_marks(database).await, 0);
+    assert_eq!(early_marks(&second).await, 0);
     let job = next_deed(&mut second).await;
     assert!(matches!(job.action, Action::EndConference { .. }), "nobody was lost: {job:?}");
     assert_eq!(second.stage().await, None);
 }
 
-async fn a_mark_that_was_taken_while_another_server_began_the_call_counts(database: &Database) {
+async fn a_mark_that_was_taken_while_another_server_began_the_call_counts(database: &Place) {
     let mut running = Running::with(database, Millis::seconds(600), 64).await;
     running.lose_ada().await;
     assert_eq!(running.stage().await.as_deref(), Some("interrupted"));
@@ -203,7 +208,7 @@ async fn a_mark_that_was_taken_while_another_server_began_the_call_counts(databa
     assert!(matches!(job.action, Action::EndConference { .. }), "{job:?}");
 }
 
-async fn a_timer_that_became_due_while_nobody_ran_goes_off_at_the_start(database: &Database) {
+async fn a_timer_that_became_due_while_nobody_ran_goes_off_at_the_start(database: &Place) {
     let first = Running::start(database).await;
     first.lose_ada().await;
     first.end_suddenly().await;
@@ -215,7 +220,7 @@ async fn a_timer_that_became_due_while_nobody_ran_goes_off_at_the_start(database
     assert_eq!(second.stage().await.as_deref(), Some("interrupted"), "the call is known again");
 }
 
-async fn jobs_go_on_after_a_sudden_end_and_those_that_ended_do_not(database: &Database) {
+async fn jobs_go_on_after_a_sudden_end_and_those_that_ended_do_not(database: &Place) {
     let mut first = Running::start(database).await;
     first.lose_ada().await;
     let mut jobs = vec![];
@@ -253,7 +258,7 @@ async fn jobs_go_on_after_a_sudden_end_and_those_that_ended_do_not(database: &Da
     assert!(matches!(late, Err(Error::Lost)), "{late:?}");
 }
 
-async fn when_a_commit_fails_nothing_has_happened(database: &Database) {
+async fn when_a_commit_fails_nothing_has_happened(database: &Place) {
     let mut running = Running::start(database).await;
     database.refuse("timers").await;
     let refused = running.handle.event(joins(1)).await;
@@ -266,7 +271,7 @@ async fn when_a_commit_fails_nothing_has_happened(database: &Database) {
     running.next_job().await;
 }
 
-async fn many_at_once_are_all_durable_when_they_are_answered(database: &Database) {
+async fn many_at_once_are_all_durable_when_they_are_answered(database: &Place) {
     let running = Running::start(database).await;
     let mut waiting = tokio::task::JoinSet::new();
     for number in 0..500_u128 {
@@ -277,13 +282,13 @@ async fn many_at_once_are_all_durable_when_they_are_answered(database: &Database
         answer.unwrap().unwrap();
     }
     running.end_suddenly().await;
-    let store = Store::open(&database.url).await.unwrap();
+    let store = database.open().await.unwrap();
     let keys = (0..500).map(|number| Key::Conference(ConferenceSid::numbered(number + 10))).collect();
     assert_eq!(store.find(&keys).await.unwrap().len(), 500);
     assert_eq!(store.next_timers(2000).await.unwrap().len(), 2 * 500, "each is looked up, and watched");
 }
 
-async fn jobs_for_which_there_is_no_room_are_for_others(database: &Database) {
+async fn jobs_for_which_there_is_no_room_are_for_others(database: &Place) {
     let mut running = Running::with(database, Millis(30), 1).await;
     running.lose_ada().await;
     let mine = running.next_job().await;
@@ -295,7 +300,7 @@ async fn jobs_for_which_there_is_no_room_are_for_others(database: &Database) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mark_that_came_in_time_wins_however_long_it_had_to_wait() {
     let database = Database::sqlite();
-    let running = Running::with(&database, Millis(400), 64).await;
+    let running = Running::on(Store::open(&database.url).await.unwrap(), Millis(400), 64);
     running.lose_ada().await;
     let beside = sqlx::SqlitePool::connect(&database.url).await.unwrap();
     let writing = beside.begin_with("begin immediate").await.unwrap();

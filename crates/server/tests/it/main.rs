@@ -23,6 +23,7 @@ mod jobs;
 mod kills;
 mod openapi;
 mod operations;
+mod places;
 mod plugin;
 mod private;
 mod pushes;

@@ -2,6 +2,7 @@
 
 use crate::crash::Process;
 use crate::database::{Database, on_both};
+use crate::places::{Place, on_all};
 use crate::support::*;
 use rejoin_protocol::api::{Push, RecoveryView, Stage};
 use rejoin_protocol::{RecoveryId, ReservationSid, TaskSid, WorkerSid};
@@ -13,16 +14,17 @@ use sqlx::postgres::PgListener;
 use std::time::Duration;
 use tokio::sync::mpsc::error::TryRecvError;
 
-on_both!(
+on_all!(
     every_page_of_the_worker_hears_it_and_nobody_else,
     an_older_page_counts_as_long_as_it_is_connected,
     the_newest_page_acts_and_the_others_are_told,
     a_page_has_one_connection,
     a_page_that_comes_back_is_told_what_it_missed,
-    what_is_not_known_any_more_is_to_be_asked_for,
     a_page_that_missed_very_much_is_to_ask,
     a_page_that_does_not_listen_is_dropped,
 );
+
+on_both!(what_is_not_known_any_more_is_to_be_asked_for,);
 
 fn push(number: u128) -> Push {
     Push::Recovery {
@@ -48,8 +50,15 @@ struct Half {
 }
 
 impl Half {
-    async fn on(database: &Database) -> Self {
-        let store = Store::open(&database.url).await.unwrap();
+    async fn on(place: &Place) -> Self {
+        Self::of(place.open().await.unwrap())
+    }
+
+    async fn one_of(database: &Database) -> Self {
+        Self::of(Store::open(&database.url).await.unwrap())
+    }
+
+    fn of(store: Store) -> Self {
         Self { pages: Pushes::new(store.clone()), store }
     }
 
@@ -81,7 +90,7 @@ fn first(subscription: &Subscription) -> Vec<Push> {
     subscription.first.iter().map(|said| said.push.clone()).collect()
 }
 
-async fn every_page_of_the_worker_hears_it_and_nobody_else(database: &Database) {
+async fn every_page_of_the_worker_hears_it_and_nobody_else(database: &Place) {
     let server = Half::on(database).await;
     let mut one = server.open(&ada(), 0, None).await;
     let mut two = server.open(&ada(), 0, None).await;
@@ -91,7 +100,7 @@ async fn every_page_of_the_worker_hears_it_and_nobody_else(database: &Database) 
     assert_eq!(said(&mut other), []);
 }
 
-async fn an_older_page_counts_as_long_as_it_is_connected(database: &Database) {
+async fn an_older_page_counts_as_long_as_it_is_connected(database: &Place) {
     let server = Half::on(database).await;
     let (old, _silent) = (server.open(&ada(), 5, None).await, server.open(&ada(), 0, None).await);
     assert!(server.pages.older_page_connected(&ada(), 6).await);
@@ -101,7 +110,7 @@ async fn an_older_page_counts_as_long_as_it_is_connected(database: &Database) {
     assert!(!server.pages.older_page_connected(&ada(), 6).await);
 }
 
-async fn the_newest_page_acts_and_the_others_are_told(database: &Database) {
+async fn the_newest_page_acts_and_the_others_are_told(database: &Place) {
     let server = Half::on(database).await;
     let mut old = server.open(&ada(), 5, None).await;
     let mut silent = server.open(&ada(), 0, None).await;
@@ -121,7 +130,7 @@ async fn the_newest_page_acts_and_the_others_are_told(database: &Database) {
     assert_eq!(first(&server.open(&ada(), 5, None).await), []);
 }
 
-async fn a_page_has_one_connection(database: &Database) {
+async fn a_page_has_one_connection(database: &Place) {
     let server = Half::on(database).await;
     let mut lost = server.open(&ada(), 5, None).await;
     let mut new = server.open(&ada(), 5, None).await;
@@ -131,7 +140,7 @@ async fn a_page_has_one_connection(database: &Database) {
     assert_eq!(server.pages.sessions(), 1);
 }
 
-async fn a_page_that_comes_back_is_told_what_it_missed(database: &Database) {
+async fn a_page_that_comes_back_is_told_what_it_missed(database: &Place) {
     let server = Half::on(database).await;
     let begin = server.open(&ada(), 1, None).await.position;
     for (number, worker) in [(1, ada()), (2, bo()), (3, ada())] {
@@ -152,7 +161,7 @@ async fn a_page_that_comes_back_is_told_what_it_missed(database: &Database) {
 }
 
 async fn what_is_not_known_any_more_is_to_be_asked_for(database: &Database) {
-    let server = Half::on(database).await;
+    let server = Half::one_of(database).await;
     let begin = server.open(&ada(), 1, None).await.position;
     let instance = begin.to_string().trim_end_matches("-0").to_owned();
     let asked = async |id: &str| first(&server.open(&ada(), 1, Some(id)).await);
@@ -169,7 +178,7 @@ async fn what_is_not_known_any_more_is_to_be_asked_for(database: &Database) {
     assert_eq!(asked(&begin.at(1).to_string()).await, [push(2)]);
 }
 
-async fn a_page_that_missed_very_much_is_to_ask(database: &Database) {
+async fn a_page_that_missed_very_much_is_to_ask(database: &Place) {
     let server = Half::on(database).await;
     let begin = server.open(&ada(), 1, None).await.position;
     server.say(&ada(), 1..=257).await;
@@ -177,7 +186,7 @@ async fn a_page_that_missed_very_much_is_to_ask(database: &Database) {
     assert_eq!(first(&server.open(&ada(), 1, Some(&begin.at(1).to_string())).await).len(), 256);
 }
 
-async fn a_page_that_does_not_listen_is_dropped(database: &Database) {
+async fn a_page_that_does_not_listen_is_dropped(database: &Place) {
     let server = Half::on(database).await;
     let mut deaf = server.open(&ada(), 1, None).await;
     server.say(&ada(), 0..65).await;
@@ -196,7 +205,7 @@ async fn next(subscription: &mut Subscription) -> Said {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_servers_say_in_turn_is_told_in_order() {
     let database = Database::postgres().await;
-    let (here, there) = (Half::on(&database).await, Half::on(&database).await);
+    let (here, there) = (Half::one_of(&database).await, Half::one_of(&database).await);
     let mut page = here.open(&ada(), 1, None).await;
     there.say(&ada(), [1]).await;
     here.say(&ada(), [2]).await;
@@ -207,7 +216,7 @@ async fn what_servers_say_in_turn_is_told_in_order() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_is_not_told_what_is_not_kept_any_more_is_to_ask() {
     let database = Database::postgres().await;
-    let (here, there) = (Half::on(&database).await, Half::on(&database).await);
+    let (here, there) = (Half::one_of(&database).await, Half::one_of(&database).await);
     let mut page = here.open(&ada(), 1, None).await;
     there.say(&ada(), [1]).await;
     let beside = database.beside().await;
@@ -221,7 +230,7 @@ async fn a_page_that_is_not_told_what_is_not_kept_any_more_is_to_ask() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_at_another_server_is_known_until_it_is_gone_or_its_server_is() {
     let database = Database::postgres().await;
-    let (here, there) = (Half::on(&database).await, Half::on(&database).await);
+    let (here, there) = (Half::one_of(&database).await, Half::one_of(&database).await);
     let page = there.open(&ada(), 5, None).await;
     let older = async |epoch| here.pages.older_page_connected(&ada(), epoch).await;
     let newer = async |epoch| here.pages.newer_page_connected(&ada(), epoch).await;
@@ -234,7 +243,7 @@ async fn a_page_at_another_server_is_known_until_it_is_gone_or_its_server_is() {
     assert!(older(6).await);
     there.store.close().await;
     assert!(!older(6).await, "a server that stops ends its sessions");
-    let again = Half::on(&database).await;
+    let again = Half::one_of(&database).await;
     let _page = again.open(&ada(), 5, None).await;
     assert!(older(6).await);
     let beside = database.beside().await;

@@ -180,7 +180,7 @@ async fn rows(beside: &AnyPool, table: &str) -> i64 {
 
 async fn what_is_not_old_stays(database: &Database) {
     let store = Store::open(&database.url).await.unwrap();
-    let now = rejoin_server::engine::now();
+    let now = crate::support::now();
     let (old, young) = (now - KEEP - DAY, now - KEEP + DAY);
     let complete = |number, deadline| NewJob {
         conference: ConferenceSid::numbered(number),

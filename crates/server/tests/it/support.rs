@@ -6,9 +6,10 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use rejoin_protocol::{
-    AccountSid, CallSid, ConferenceSid, RecoveryId, ReservationSid, TaskSid, WorkerSid, WorkflowSid,
+    AccountSid, CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid, WorkflowSid,
     WorkspaceSid,
 };
+use rejoin_server::surroundings::Surroundings;
 use rejoin_server::{Config, Server};
 use rejoin_twilio::{signature, webhook};
 use serde_json::{Value, json};
@@ -27,6 +28,10 @@ pub(crate) const PUBLIC: &str = "https://rejoin.test";
 /// Long enough for a busy machine; what is waited for ends the waiting.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The time by this machine's clock.
+pub(crate) fn now() -> Millis {
+    Surroundings::system().now()
+}
 pub(crate) fn conference() -> ConferenceSid {
     ConferenceSid::numbered(1)
 }

@@ -5,7 +5,6 @@
 
 use super::queue::{enqueued_as_decided, in_a_moment};
 use super::{Twiml, voice_request};
-use crate::engine;
 use crate::error::Error;
 use crate::http::App;
 use crate::http::problem::Problem;
@@ -53,7 +52,8 @@ pub(crate) async fn ended(
 /// The caller was connected, and is not any more.
 pub(super) async fn after_bridge(app: &App, customer: &CallSid, asked: u32) -> Twiml {
     let (event, leg) = (Event::Released { customer: customer.clone() }, customer.clone());
-    let next = app.engine.event_then(event, move |machine| machine.next(engine::now(), &leg));
+    let surroundings = app.store.surroundings().clone();
+    let next = app.engine.event_then(event, move |machine| machine.next(surroundings.now(), &leg));
     let next = match tokio::time::timeout(AT_ONCE, next).await.unwrap_or(Err(Error::Busy)) {
         Ok(next) => next,
         Err(error) => {

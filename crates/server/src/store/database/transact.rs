@@ -1,43 +1,37 @@
 //! One batch, one transaction.
 
+use super::Database;
 use super::read::{call, texts};
-use super::schema::{integer, millis, once, rows, timer_name, timer_named};
-use super::{Batch, Changes, Claim, Found, JobId, NewJob, Pushed, Store, StoredJob, Tenure};
+use super::schema::{integer, millis, rows, timer_name, timer_named};
 use crate::error::Error;
-use crate::failpoint;
 use crate::pace;
+use crate::store::change::once;
+use crate::store::{Batch, Changes, Claim, Committed, Found, JobId, NewJob, StoredJob, Tenure};
 use rejoin_protocol::{CallSid, ConferenceSid};
 use rejoin_recovery::Key;
 use serde_json::{Value, json};
 use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// A transaction that could not come through, because others were in the way, is begun again for so long.
 const TRY_FOR: Duration = Duration::from_secs(5);
 
-/// What the database has made of the changes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Committed {
-    /// Jobs that were stored: for each one that was wanted, in order, or `None` when it was there already.
-    pub jobs: Vec<Option<StoredJob>>,
-    /// Pushes with their numbers, those of each worker in order.
-    pub pushes: Vec<Pushed>,
-}
-
-impl Store {
+impl Database {
     /// Finds and locks the calls that a batch is about, lets `decide` say what is to change, and writes it: all or
     /// nothing, durable when this returns. If other servers were in the way it is begun again, and `decide` is asked
     /// again, with what is known then.
-    pub async fn transact<T>(
+    pub(in crate::store) async fn transact<T>(
         &self,
         batch: &Batch,
         mut decide: impl FnMut(Found) -> Result<(Changes, T), Error>,
+        tenure: Tenure,
     ) -> Result<(Committed, T), Error> {
         let begun = Instant::now();
         loop {
-            match self.attempt(batch, &mut decide).await {
+            match self.attempt(batch, &mut decide, tenure).await {
                 Ok(Some(done)) => return Ok(done),
                 Ok(None) => {} // somebody has added a call: all are locked anew, in their order
                 Err(Error::Database(error)) if passes(&error) && begun.elapsed() < TRY_FOR => {
@@ -52,8 +46,8 @@ impl Store {
         &self,
         batch: &Batch,
         decide: &mut impl FnMut(Found) -> Result<(Changes, T), Error>,
+        tenure: Tenure,
     ) -> Result<Option<(Committed, T)>, Error> {
-        let tenure = self.tenure();
         let mut transaction = self.begin().await?;
         let Some((found, empty)) = self.lock(&mut transaction, batch).await? else { return Ok(None) };
         let known = found.calls.iter().map(|call| (call.conference.clone(), call.keys())).collect();
@@ -64,7 +58,9 @@ impl Store {
         if changes.is_empty() {
             transaction.rollback().await?;
         } else {
-            failpoint::reach(|| "written".to_owned());
+            if self.surroundings.reach(|| "written".to_owned()).await {
+                return Err(Error::NotCommitted);
+            }
             transaction.commit().await?;
         }
         Ok(Some((committed, told)))
@@ -77,7 +73,7 @@ impl Store {
         db: &mut AnyConnection,
         batch: &Batch,
     ) -> Result<Option<(Found, BTreeSet<ConferenceSid>)>, Error> {
-        let sql = &self.0.sql;
+        let sql = &self.sql;
         if self.is_shared() && !batch.begins.is_empty() {
             let begins = texts(batch.begins.iter().map(ConferenceSid::as_str));
             sqlx::query(AssertSqlSafe(Arc::clone(&sql.expect_calls))).bind(begins).execute(&mut *db).await?;
@@ -143,7 +139,7 @@ impl Store {
         known: &BTreeMap<ConferenceSid, BTreeSet<Key>>,
         tenure: Tenure,
     ) -> Result<Committed, Error> {
-        let sql = &self.0.sql;
+        let sql = &self.sql;
         if !changes.forgotten.is_empty() {
             let forgotten = texts(changes.forgotten.iter().map(ConferenceSid::as_str));
             for sql in [&sql.delete_calls, &sql.delete_keys_of, &sql.delete_timers_of] {
@@ -168,11 +164,7 @@ impl Store {
         rows(db, &sql.clear_timers, &cleared).await?;
         if !set.is_empty() {
             let set_timers = sqlx::query(AssertSqlSafe(Arc::clone(&sql.set_timers)));
-            set_timers
-                .bind(Value::from(set).to_string())
-                .bind(self.0.server.clone())
-                .execute(&mut *db)
-                .await?;
+            set_timers.bind(Value::from(set).to_string()).bind(self.server.clone()).execute(&mut *db).await?;
         }
         self.write_early(db, &changes.early).await?;
         let closed: Vec<Value> =
@@ -187,7 +179,7 @@ impl Store {
         rows(db, &sql.add_notes, &notes.collect::<Result<Vec<_>, serde_json::Error>>()?).await?;
         let told = changes.told.iter().map(|told| {
             Ok(json!({
-                "at": integer(told.at), "server": self.0.server, "conference": told.conference,
+                "at": integer(told.at), "server": self.server, "conference": told.conference,
                 "recovery": told.recovery, "entry": serde_json::to_string(&told.entry)?,
             }))
         });
@@ -215,12 +207,12 @@ impl Store {
             }
             keys.extend(key_rows(conference.as_str(), &saved.keys));
         }
-        rows(db, &self.0.sql.save_calls, &calls).await?;
+        rows(db, &self.sql.save_calls, &calls).await?;
         if !changed.is_empty() {
-            let delete = sqlx::query(AssertSqlSafe(Arc::clone(&self.0.sql.delete_keys_of)));
+            let delete = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.delete_keys_of)));
             delete.bind(texts(changed)).execute(&mut *db).await?;
         }
-        rows(db, &self.0.sql.add_keys, &keys).await?;
+        rows(db, &self.sql.add_keys, &keys).await?;
         Ok(())
     }
 
@@ -232,7 +224,7 @@ impl Store {
     ) -> Result<Vec<Option<StoredJob>>, Error> {
         let mut wanted = Vec::with_capacity(jobs.len());
         for job in jobs {
-            let (owner, fence) = if job.mine { (Some(&self.0.server), 1) } else { (None, 0) };
+            let (owner, fence) = if job.mine { (Some(&self.server), 1) } else { (None, 0) };
             wanted.push(json!({
                 "conference": job.conference, "action": serde_json::to_string(&job.action)?,
                 "once": once(&job.action), "deadline": integer(job.deadline),
@@ -241,7 +233,7 @@ impl Store {
         }
         // Jobs that say the same are the same: it does not matter which number is whose.
         let mut added: BTreeMap<(String, String, i64), Vec<i64>> = BTreeMap::new();
-        for row in rows(db, &self.0.sql.add_jobs, &wanted).await? {
+        for row in rows(db, &self.sql.add_jobs, &wanted).await? {
             let what = (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
             added.entry(what).or_default().push(row.try_get(0)?);
         }

@@ -1,85 +1,29 @@
-//! What is said to desktops, and which desktops there are at other servers.
-//!
-//! A push gets its number, counted for each worker, in the transaction that it follows from. The row that counts is locked
-//! until that commits, so nobody ever sees a number before the one that it follows.
+//! What is said to desktops, and which desktops there are at other servers. The row that counts a worker's pushes is
+//! locked until the transaction commits, so nobody ever sees a number before the one that it follows.
 
+use super::Database;
 use super::read::{call, texts};
 use super::schema::{integer, millis, rows};
 use super::sql::Dialect;
-use super::{Changes, Store};
-use crate::engine::now;
 use crate::error::Error;
+use crate::store::Changes;
+use crate::store::heard::{Heard, Hint, KEPT, PushId, Pushed, REPLAYED};
 use rejoin_protocol::api::Push;
 use rejoin_protocol::{Millis, WorkerSid};
-use rejoin_recovery::Call;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::postgres::PgListener;
 use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Where servers tell each other.
 const CHANNEL: &str = "rejoin";
-/// How long a push is kept for a page that comes back.
-const KEPT: Millis = Millis::seconds(600);
-/// A page that missed more than that is to ask.
-const REPLAYED: u64 = 256;
 /// At most so many old pushes go in one transaction: what comes in at that time has to wait for them.
 const OLD_AT_ONCE: i64 = 500;
 /// So long it is tried to listen to the database.
 const LISTEN_WITHIN: Duration = Duration::from_secs(5);
-
-/// How far a page has heard: `id` of a server-sent event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PushId {
-    /// Numbers of another database mean nothing here.
-    instance: i64,
-    /// The worker's last push.
-    pub number: u64,
-}
-
-impl fmt::Display for PushId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.instance, self.number)
-    }
-}
-
-impl PushId {
-    /// The position after a push.
-    #[must_use]
-    pub fn at(self, number: u64) -> Self {
-        Self { number, ..self }
-    }
-}
-
-/// What a page has to be told when it comes, all as it was at one moment.
-#[derive(Clone, Debug)]
-pub struct Heard {
-    /// How far it has heard then.
-    pub position: PushId,
-    /// What it missed; `None`: that is not known any more.
-    pub missed: Option<Vec<(u64, Push)>>,
-    /// The worker's calls.
-    pub calls: Vec<Call>,
-}
-
-/// A push that was stored: whose it is, its number, and what is said.
-pub type Pushed = (WorkerSid, u64, Push);
-
-/// What servers tell each other. A version may be among them that says more.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(tag = "what", rename_all = "kebab-case")]
-pub(crate) enum Hint {
-    /// The worker has pushes up to this number.
-    Said { worker: WorkerSid, number: u64 },
-    /// A page of this epoch acts.
-    Acts { worker: WorkerSid, epoch: u64 },
-    /// A page has connected. Later sessions have higher numbers.
-    Connected { worker: WorkerSid, epoch: u64, session: i64 },
-}
 
 /// A hint and who gives it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -91,14 +35,14 @@ struct Signed {
 
 /// Hears what other servers say.
 #[derive(Debug)]
-pub(crate) struct Hints {
+pub(crate) struct Listener {
     listener: PgListener,
     server: String,
 }
 
-impl Hints {
+impl Listener {
     /// The next one; `None` when the connection is lost. May be dropped while it waits.
-    pub(crate) async fn next(&mut self) -> Option<Hint> {
+    pub(in crate::store) async fn next(&mut self) -> Option<Hint> {
         loop {
             let notification = self.listener.try_recv().await.ok()??;
             match serde_json::from_str::<Signed>(notification.payload()) {
@@ -110,7 +54,7 @@ impl Hints {
     }
 }
 
-impl Store {
+impl Database {
     /// Numbers and stores pushes, and tells other servers of them.
     pub(super) async fn add_pushes(
         &self,
@@ -123,7 +67,7 @@ impl Store {
         }
         let more = of_worker.iter().map(|(worker, pushes)| json!({"worker": worker, "pushed": pushes.len()}));
         let mut last: BTreeMap<String, u64> = BTreeMap::new();
-        for row in rows(db, &self.0.sql.number_pushes, &more.collect::<Vec<_>>()).await? {
+        for row in rows(db, &self.sql.number_pushes, &more.collect::<Vec<_>>()).await? {
             last.insert(row.try_get(0)?, millis(row.try_get(1)?).0);
         }
         let (mut stored, mut added, mut hints) = (vec![], vec![], vec![]);
@@ -132,13 +76,13 @@ impl Store {
             let before = last.saturating_sub(pushes.len() as u64);
             for (number, push) in (before + 1..).zip(pushes) {
                 added.push(json!({
-                    "worker": worker, "number": number, "at": integer(now()), "push": serde_json::to_string(push)?,
+                    "worker": worker, "number": number, "at": integer(self.surroundings.now()), "push": serde_json::to_string(push)?,
                 }));
                 stored.push((worker.clone(), number, push.clone()));
             }
             hints.push(self.signed(Hint::Said { worker: worker.clone(), number: last })?);
         }
-        rows(db, &self.0.sql.add_pushes, &added).await?;
+        rows(db, &self.sql.add_pushes, &added).await?;
         if self.is_shared() && !hints.is_empty() {
             // With the transaction: when it comes through, and not before.
             let tell = "select pg_notify($2, hint) from json_array_elements_text($1::json) as hint";
@@ -149,26 +93,23 @@ impl Store {
     }
 
     fn signed(&self, hint: Hint) -> Result<String, serde_json::Error> {
-        serde_json::to_string(&Signed { server: self.0.server.clone(), hint })
+        serde_json::to_string(&Signed { server: self.server.clone(), hint })
     }
 
     async fn tell_others(&self, hint: Hint) -> Result<(), Error> {
         let tell = sqlx::query("select pg_notify($1, $2)").bind(CHANNEL).bind(self.signed(hint)?);
-        tell.execute(&self.0.writing).await?;
+        tell.execute(&self.writing).await?;
         Ok(())
     }
 
     /// Pages of this worker at other servers are to hear that one of this epoch acts.
-    pub(crate) async fn say_newer_page(&self, worker: &WorkerSid, epoch: u64) -> Result<(), Error> {
-        if !self.is_shared() || epoch == 0 {
-            return Ok(());
-        }
+    pub(in crate::store) async fn say_newer_page(&self, worker: &WorkerSid, epoch: u64) -> Result<(), Error> {
         self.tell_others(Hint::Acts { worker: worker.clone(), epoch }).await
     }
 
     /// Hears what other servers say; `None`: there are no others.
-    pub(crate) async fn listen(&self) -> Result<Option<Hints>, Error> {
-        let Some(url) = &self.0.shared else { return Ok(None) };
+    pub(in crate::store) async fn listen(&self) -> Result<Option<Listener>, Error> {
+        let Some(url) = &self.shared else { return Ok(None) };
         let listen = async {
             let mut listener = PgListener::connect(url).await?;
             // Whoever has lost the connection has missed something.
@@ -178,17 +119,21 @@ impl Store {
         };
         let listener = tokio::time::timeout(LISTEN_WITHIN, listen).await;
         let listener = listener.map_err(|_| sqlx::Error::PoolTimedOut)??;
-        Ok(Some(Hints { listener, server: self.0.server.clone() }))
+        Ok(Some(Listener { listener, server: self.server.clone() }))
     }
 
     /// What a page of this worker is to be told that has heard as far as `since`: text of a [`PushId`], `None` for a new
     /// page.
-    pub async fn heard(&self, worker: &WorkerSid, since: Option<&str>) -> Result<Heard, Error> {
-        let begin = match self.0.dialect {
+    pub(in crate::store) async fn heard(
+        &self,
+        worker: &WorkerSid,
+        since: Option<&str>,
+    ) -> Result<Heard, Error> {
+        let begin = match self.dialect {
             Dialect::Sqlite => "begin",
             Dialect::Postgres => "begin isolation level repeatable read, read only",
         };
-        let mut moment = self.0.reading.begin_with(begin).await?;
+        let mut moment = self.reading.begin_with(begin).await?;
         let position = "select value, coalesce((select pushed from workers where worker = $1), 0) from meta
                         where name = 'instance'";
         let position = sqlx::query(position).bind(worker.as_str()).fetch_one(&mut *moment).await?;
@@ -196,10 +141,13 @@ impl Store {
         let instance = instance.parse().unwrap_or_default();
         let position = PushId { instance, number: millis(position.try_get(1)?).0 };
         let missed = match since {
-            Some(since) => missed(&mut moment, worker, position, since).await?,
+            Some(since) => match position.since(since) {
+                Some(since) => position.complete(since, since_of(&mut moment, worker, since).await?),
+                None => None,
+            },
             None => Some(vec![]),
         };
-        let find = sqlx::query(AssertSqlSafe(Arc::clone(&self.0.sql.find_calls)));
+        let find = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.find_calls)));
         let mut calls = vec![];
         for row in find.bind(texts([worker.as_str()])).fetch_all(&mut *moment).await? {
             calls.extend(call(&row)?);
@@ -209,16 +157,23 @@ impl Store {
     }
 
     /// What was said to a worker after this number, as far as it is kept.
-    pub async fn pushes_since(&self, worker: &WorkerSid, number: u64) -> Result<Vec<(u64, Push)>, Error> {
-        let mut connection = self.0.reading.acquire().await?;
+    pub(in crate::store) async fn pushes_since(
+        &self,
+        worker: &WorkerSid,
+        number: u64,
+    ) -> Result<Vec<(u64, Push)>, Error> {
+        let mut connection = self.reading.acquire().await?;
         since_of(&mut connection, worker, number).await
     }
 
     /// The number of the last push to each of these workers.
-    pub(crate) async fn last_pushes(&self, workers: &[WorkerSid]) -> Result<Vec<(WorkerSid, u64)>, Error> {
-        let find = sqlx::query(AssertSqlSafe(Arc::clone(&self.0.sql.last_pushes)));
+    pub(in crate::store) async fn last_pushes(
+        &self,
+        workers: &[WorkerSid],
+    ) -> Result<Vec<(WorkerSid, u64)>, Error> {
+        let find = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.last_pushes)));
         let mut last = vec![];
-        for row in find.bind(texts(workers.iter().map(WorkerSid::as_str))).fetch_all(&self.0.reading).await? {
+        for row in find.bind(texts(workers.iter().map(WorkerSid::as_str))).fetch_all(&self.reading).await? {
             let number = millis(row.try_get(1)?).0;
             last.extend(
                 WorkerSid::try_from(row.try_get::<String, _>(0)?).ok().map(|worker| (worker, number)),
@@ -228,11 +183,11 @@ impl Store {
     }
 
     /// Forgets pushes that no page comes back for.
-    pub async fn forget_pushes(&self) -> Result<(), Error> {
-        let before = integer(now() - KEPT);
+    pub(in crate::store) async fn forget_pushes(&self) -> Result<(), Error> {
+        let before = integer(self.surroundings.now() - KEPT);
         loop {
-            let forget = sqlx::query(AssertSqlSafe(Arc::clone(&self.0.sql.forget_pushes)));
-            let gone = forget.bind(before).bind(OLD_AT_ONCE).execute(&self.0.writing).await?;
+            let forget = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.forget_pushes)));
+            let gone = forget.bind(before).bind(OLD_AT_ONCE).execute(&self.writing).await?;
             if gone.rows_affected() < OLD_AT_ONCE.unsigned_abs() {
                 return Ok(());
             }
@@ -240,52 +195,39 @@ impl Store {
     }
 
     /// Other servers are to know that this page is connected here; `None`: there are no others.
-    pub(crate) async fn begin_session(&self, worker: &WorkerSid, epoch: u64) -> Result<Option<i64>, Error> {
+    pub(in crate::store) async fn begin_session(
+        &self,
+        worker: &WorkerSid,
+        epoch: u64,
+    ) -> Result<Option<i64>, Error> {
         if !self.is_shared() {
             return Ok(None);
         }
         let begin = "insert into sessions (server, worker, epoch) values ($1, $2, $3) returning id";
         let begin =
-            sqlx::query(begin).bind(self.0.server.clone()).bind(worker.as_str()).bind(integer(Millis(epoch)));
-        let session = begin.fetch_one(&self.0.writing).await?.try_get(0)?;
+            sqlx::query(begin).bind(self.server.clone()).bind(worker.as_str()).bind(integer(Millis(epoch)));
+        let session = begin.fetch_one(&self.writing).await?.try_get(0)?;
         self.tell_others(Hint::Connected { worker: worker.clone(), epoch, session }).await?;
         Ok(Some(session))
     }
 
     /// The page is gone.
-    pub(crate) async fn end_session(&self, id: i64) -> Result<(), Error> {
-        sqlx::query("delete from sessions where id = $1").bind(id).execute(&self.0.writing).await?;
+    pub(in crate::store) async fn end_session(&self, id: i64) -> Result<(), Error> {
+        sqlx::query("delete from sessions where id = $1").bind(id).execute(&self.writing).await?;
         Ok(())
     }
 
     /// Epochs of the worker's pages at other servers that run; 0: one that has not said its own.
-    pub(crate) async fn sessions_elsewhere(&self, worker: &WorkerSid) -> Result<Vec<u64>, Error> {
+    pub(in crate::store) async fn sessions_elsewhere(&self, worker: &WorkerSid) -> Result<Vec<u64>, Error> {
         if !self.is_shared() {
             return Ok(vec![]);
         }
-        let find = sqlx::query(AssertSqlSafe(Arc::clone(&self.0.sql.sessions_elsewhere)))
+        let find = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.sessions_elsewhere)))
             .bind(worker.as_str())
-            .bind(self.0.server.clone());
-        let rows = find.fetch_all(&self.0.reading).await?;
+            .bind(self.server.clone());
+        let rows = find.fetch_all(&self.reading).await?;
         rows.iter().map(|row| Ok(millis(row.try_get(0)?).0)).collect()
     }
-}
-
-async fn missed(
-    db: &mut AnyConnection,
-    worker: &WorkerSid,
-    position: PushId,
-    since: &str,
-) -> Result<Option<Vec<(u64, Push)>>, Error> {
-    let since = since.rsplit_once('-').and_then(|(instance, number)| {
-        let (instance, number): (i64, u64) = (instance.parse().ok()?, number.parse().ok()?);
-        (instance == position.instance && number <= position.number).then_some(number)
-    });
-    let Some(since) = since.filter(|since| position.number - since <= REPLAYED) else { return Ok(None) };
-    let missed = since_of(db, worker, since).await?;
-    // Each worker's numbers have no gaps: when one is missing, it is not kept any more.
-    let complete = missed.len() as u64 == position.number - since;
-    Ok(complete.then_some(missed))
 }
 
 async fn since_of(

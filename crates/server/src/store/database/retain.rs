@@ -1,8 +1,7 @@
 //! What is kept, and for how long.
 
-use super::Store;
+use super::Database;
 use super::schema::{integer, millis, rows};
-use crate::engine::now;
 use crate::error::Error;
 use crate::report::{DAY, within};
 use rejoin_protocol::Millis;
@@ -15,16 +14,16 @@ use std::sync::Arc;
 /// At most so many rows are seen to in one transaction: what comes in at that time has to wait for them.
 const AT_ONCE: i64 = 500;
 
-impl Store {
+impl Database {
     /// Lets what is older than this go. Of recoveries figures remain ([`crate::report`]).
-    pub async fn tidy(&self, keep: Millis) -> Result<(), Error> {
+    pub(in crate::store) async fn tidy(&self, keep: Millis) -> Result<(), Error> {
         self.forget_pushes().await?;
         self.forget_early().await?;
-        let before = integer(now() - keep);
+        let before = integer(self.surroundings.now() - keep);
         while self.reduce(before).await? == AT_ONCE.unsigned_abs() {}
-        for sql in [&self.0.sql.forget_story, &self.0.sql.forget_jobs] {
+        for sql in [&self.sql.forget_story, &self.sql.forget_jobs] {
             let forget = || sqlx::query(AssertSqlSafe(Arc::clone(sql))).bind(before).bind(AT_ONCE);
-            while forget().execute(&self.0.writing).await?.rows_affected() == AT_ONCE.unsigned_abs() {}
+            while forget().execute(&self.writing).await?.rows_affected() == AT_ONCE.unsigned_abs() {}
         }
         Ok(())
     }
@@ -34,7 +33,7 @@ impl Store {
         let mut transaction = self.begin().await?;
         let db = &mut *transaction;
         let forget =
-            sqlx::query(AssertSqlSafe(Arc::clone(&self.0.sql.forget_notes))).bind(before).bind(AT_ONCE);
+            sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.forget_notes))).bind(before).bind(AT_ONCE);
         let gone = forget.fetch_all(&mut *db).await?;
         let mut figures: BTreeMap<(u64, String, u64), (u64, Millis)> = BTreeMap::new();
         for row in &gone {
@@ -49,7 +48,7 @@ impl Store {
         let figures = figures.into_iter().map(|((day, outcome, bound), (count, took))| {
             json!({"day": day, "outcome": outcome, "bound": bound, "count": count, "took": integer(took)})
         });
-        rows(db, &self.0.sql.add_figures, &figures.collect::<Vec<_>>()).await?;
+        rows(db, &self.sql.add_figures, &figures.collect::<Vec<_>>()).await?;
         transaction.commit().await?;
         Ok(gone.len() as u64)
     }

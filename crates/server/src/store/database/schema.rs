@@ -1,7 +1,7 @@
 //! The tables, and how values are written into them.
 
 use rejoin_protocol::Millis;
-use rejoin_recovery::{Action, Timer};
+use rejoin_recovery::Timer;
 use serde_json::Value;
 use sqlx::any::AnyRow;
 use sqlx::migrate::Migrator;
@@ -26,40 +26,6 @@ pub(super) async fn rows(
         return Ok(vec![]);
     }
     sqlx::query(AssertSqlSafe(Arc::clone(sql))).bind(Value::from(rows).to_string()).fetch_all(db).await
-}
-
-/// By what an action is known again that may be done only once for a call; `None`: as often as it is wanted.
-pub(super) fn once(action: &Action) -> Option<String> {
-    match action {
-        Action::CreatePing { recovery, .. } => Some(format!("ping {recovery}")),
-        Action::Requeue { recovery, target, .. } => {
-            let target = target.as_ref().map_or("any", |worker| worker.as_str());
-            Some(format!("requeue {recovery} {target}"))
-        }
-        Action::CompleteReservation { reservation, .. } => Some(format!("complete {reservation}")),
-        Action::MoveParticipant { leg, .. } => Some(format!("move {leg}")),
-        Action::GiveUp { recovery, .. } => Some(format!("give up {recovery}")),
-        Action::Announce { .. }
-        | Action::FreeCustomer { .. }
-        | Action::KeepConference { .. }
-        | Action::HoldParticipant { .. }
-        | Action::HoldCustomer { .. }
-        | Action::EndHold { .. }
-        | Action::CoachInstead { .. }
-        | Action::ReadTask { .. }
-        | Action::MarkTask { .. }
-        | Action::EndPing { .. }
-        | Action::RemoveLeg { .. }
-        | Action::Unhold { .. }
-        | Action::EndConference { .. }
-        | Action::CheckNumber { .. }
-        | Action::FindOwners { .. }
-        | Action::ReadActivity { .. }
-        | Action::LendActivity { .. }
-        | Action::ReturnActivity { .. }
-        | Action::Look { .. }
-        | Action::Learn { .. } => None,
-    }
 }
 
 /// A timer's name: the one it has in JSON.

@@ -1,21 +1,20 @@
 //! Opens a database and brings it up to date.
 
+use super::Database;
 use super::schema::{KEYS, POSTGRES, SQLITE, rows};
 use super::sql::{Dialect, Sql};
 use super::transact::key_rows;
-use super::{Inner, Store};
 use crate::error::Error;
-use crate::failpoint;
+use crate::surroundings::Surroundings;
 use rejoin_recovery::Call;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{AnyPool, Connection as _, Executor as _, Row as _};
 use std::fs::{File, OpenOptions};
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::str::FromStr as _;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
 /// Nobody who asks waits longer for a connection: Twilio has another address to turn to.
@@ -23,30 +22,27 @@ const CONNECTION_WITHIN: Duration = Duration::from_secs(2);
 /// Calls that are read at once when keys are made anew.
 const PAGE: i64 = 500;
 
-impl Store {
+impl Database {
     /// Opens the database (`sqlite:path` or `postgres://…`), creates the file if needed and brings the tables up to date.
     ///
     /// Fails when another server has the file, or the database cannot be used.
-    pub async fn open(url: &str) -> Result<Self, Error> {
+    pub(in crate::store) async fn open(url: &str, surroundings: Surroundings) -> Result<Self, Error> {
         sqlx::any::install_default_drivers();
-        // Unlike any other server's, also of the one that was started here before.
-        let server = format!("{:016x}", RandomState::new().build_hasher().finish());
-        let inner = if url.starts_with("sqlite:") {
-            sqlite(url, server).await?
+        let database = if url.starts_with("sqlite:") {
+            sqlite(url, surroundings).await?
         } else {
-            postgres(url, server).await?
+            postgres(url, surroundings).await?
         };
-        let store = Self(Arc::new(inner));
-        store.make_keys().await?;
-        store.arrive().await?;
-        Ok(store)
+        database.make_keys().await?;
+        database.arrive().await?;
+        Ok(database)
     }
 
     /// Calls that were stored by an older version are found by keys, too.
     async fn make_keys(&self) -> Result<(), Error> {
         let mut transaction = self.begin().await?;
         let db = &mut *transaction;
-        let known = match self.0.dialect {
+        let known = match self.dialect {
             Dialect::Sqlite => "select value from meta where name = 'keys'",
             // One server makes them, the others wait for it.
             Dialect::Postgres => "select value from meta where name = 'keys' for update",
@@ -71,15 +67,15 @@ impl Store {
                 let of_call = call.map(|call| call.keys()).unwrap_or_default();
                 keys.extend(key_rows(&conference, &of_call));
             }
-            rows(db, &self.0.sql.add_keys, &keys).await?;
+            rows(db, &self.sql.add_keys, &keys).await?;
         }
         sqlx::query("update meta set value = $1 where name = 'keys'").bind(KEYS).execute(&mut *db).await?;
-        failpoint::reach(|| "keys made".to_owned());
+        self.surroundings.reach(|| "keys made".to_owned()).await;
         Ok(transaction.commit().await?)
     }
 }
 
-async fn sqlite(url: &str, server: String) -> Result<Inner, Error> {
+async fn sqlite(url: &str, surroundings: Surroundings) -> Result<Database, Error> {
     let options = SqliteConnectOptions::from_str(url)?
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
@@ -99,46 +95,46 @@ async fn sqlite(url: &str, server: String) -> Result<Inner, Error> {
         .open(options.get_filename())
         .map_err(sqlx::Error::Io)?;
     let mut connection = SqliteConnection::connect_with(&options).await?;
-    failpoint::reach(|| "migrating".to_owned());
+    surroundings.reach(|| "migrating".to_owned()).await;
     SQLITE.run(&mut connection).await?;
-    failpoint::reach(|| "migrated".to_owned());
+    surroundings.reach(|| "migrated".to_owned()).await;
     // Nobody else can be there: what an earlier server had is free at once.
     sqlx::query("delete from servers").execute(&mut connection).await?;
     connection.close().await?;
     let setup = "pragma synchronous = full; pragma busy_timeout = 5000";
-    Ok(Inner {
+    Ok(Database {
         dialect: Dialect::Sqlite,
         sql: Sql::new(Dialect::Sqlite),
         writing: pool(url, 1, setup)?,
         reading: pool(url, 4, "pragma query_only = on; pragma busy_timeout = 5000")?,
-        server,
+        server: surroundings.server(),
+        surroundings,
         shared: None,
-        leased: Mutex::default(),
         lock: Mutex::new(Some(lock)),
     })
 }
 
-async fn postgres(url: &str, server: String) -> Result<Inner, Error> {
+async fn postgres(url: &str, surroundings: Surroundings) -> Result<Database, Error> {
     let connect = PgConnection::connect(url);
     let connected = tokio::time::timeout(Duration::from_secs(10), connect).await;
     let mut connection = connected.map_err(|_| sqlx::Error::PoolTimedOut)??;
     // Servers that start at the same time wait for each other here.
-    failpoint::reach(|| "migrating".to_owned());
+    surroundings.reach(|| "migrating".to_owned()).await;
     POSTGRES.run(&mut connection).await?;
-    failpoint::reach(|| "migrated".to_owned());
+    surroundings.reach(|| "migrated".to_owned()).await;
     connection.close().await?;
     // Whoever holds calls and does nothing, because it was stopped in the middle, is not waited for.
     let setup = "set lock_timeout = '2s'; set statement_timeout = '10s'; set idle_in_transaction_session_timeout = '4s'";
     let pool = pool(url, 8, setup)?;
     let (dialect, sql) = (Dialect::Postgres, Sql::new(Dialect::Postgres));
-    Ok(Inner {
+    Ok(Database {
         dialect,
         sql,
         writing: pool.clone(),
         reading: pool,
-        server,
+        server: surroundings.server(),
+        surroundings,
         shared: Some(url.to_owned()),
-        leased: Mutex::default(),
         lock: Mutex::new(None),
     })
 }

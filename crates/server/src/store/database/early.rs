@@ -1,16 +1,16 @@
 //! Marks that wait for their call.
 
+use super::Database;
 use super::read::texts;
 use super::schema::{integer, rows};
-use super::{Batch, Store};
-use crate::engine::now;
 use crate::error::Error;
+use crate::store::Batch;
 use rejoin_recovery::{Call, EarlyMark, EarlyMarkKey, Key};
 use serde_json::{Value, json};
 use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 use std::sync::Arc;
 
-impl Store {
+impl Database {
     /// Those that a batch is about: of its workers and tasks, and of the tasks of the calls that were found.
     pub(super) async fn early_marks(
         &self,
@@ -20,7 +20,7 @@ impl Store {
     ) -> Result<Vec<EarlyMark>, Error> {
         let named = batch.keys.iter().filter(|key| matches!(key, Key::Task(_) | Key::Worker(_)));
         let keys = texts(named.map(Key::as_str).chain(calls.iter().map(|call| call.task.as_str())));
-        let find = sqlx::query(AssertSqlSafe(Arc::clone(&self.0.sql.early_marks))).bind(keys);
+        let find = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.early_marks))).bind(keys);
         let mut found = vec![];
         for row in find.fetch_all(db).await? {
             match serde_json::from_str(&row.try_get::<String, _>(0)?) {
@@ -46,16 +46,16 @@ impl Store {
                 None => dropped.push(json!({"task": task, "worker": worker, "reservation": reservation})),
             }
         }
-        rows(db, &self.0.sql.keep_early, &kept).await?;
-        rows(db, &self.0.sql.drop_early, &dropped).await?;
+        rows(db, &self.sql.keep_early, &kept).await?;
+        rows(db, &self.sql.drop_early, &dropped).await?;
         Ok(())
     }
 
     /// Lets those go whose call has not become known.
     pub(super) async fn forget_early(&self) -> Result<(), Error> {
-        let before = integer(now() - EarlyMark::WAITS);
-        let forget = sqlx::query(AssertSqlSafe(Arc::clone(&self.0.sql.forget_early))).bind(before);
-        forget.execute(&self.0.writing).await?;
+        let before = integer(self.surroundings.now() - EarlyMark::WAITS);
+        let forget = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.forget_early))).bind(before);
+        forget.execute(&self.writing).await?;
         Ok(())
     }
 }

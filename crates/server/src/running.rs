@@ -1,0 +1,114 @@
+//! A server without a network, in a world that runs in one program: requests are calls, Twilio is whatever is in its place,
+//! and it can be killed as `kill -9` kills a process.
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::server::{Parts, Server};
+use crate::stopping::Stop;
+use crate::store::Store;
+use crate::surroundings::Surroundings;
+use axum::body::{Body, Bytes, HttpBody as _};
+use axum::extract::Request;
+use axum::response::Response;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use rejoin_twilio::{Client, Sending, Transport, Unanswered};
+use std::future::ready;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tower_service::Service as _;
+
+/// A server of a world, which has started.
+#[derive(Debug)]
+pub struct Running {
+    parts: Parts,
+    surroundings: Surroundings,
+}
+
+/// The server was killed: the connection ends without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Killed;
+
+impl Server {
+    /// Goes on with what the store has, in the store's surroundings, and asks Twilio this way. To be called within the
+    /// runtime of the world.
+    pub fn in_world(config: Config, store: Store, transport: Arc<dyn Transport>) -> Result<Running, Error> {
+        let config = Arc::new(config.checked()?);
+        let surroundings = store.surroundings().clone();
+        let settings = config.to_twilio();
+        let within = settings.total_timeout;
+        let mortal = Mortal { transport, surroundings: surroundings.clone(), within };
+        let client = Client::over(settings, Arc::new(mortal));
+        let parts = Parts::start(config, client, store, Stop::default())?;
+        let (killed, tasks) = (surroundings.clone(), [&parts.engine, &parts.queue]);
+        let tasks = tasks.map(tokio::task::JoinHandle::abort_handle);
+        tokio::spawn(async move {
+            killed.killed().await;
+            tasks.iter().for_each(tokio::task::AbortHandle::abort);
+        });
+        Ok(Running { parts, surroundings })
+    }
+}
+
+impl Running {
+    /// One request of somebody's, and its answer. What the answer streams ends in an error when the server is killed.
+    pub async fn call(&self, request: Request<Body>) -> Result<Response, Killed> {
+        let mut router = self.parts.router.clone();
+        let surroundings = self.surroundings.clone();
+        let answer = tokio::select! {
+            biased;
+            () = surroundings.killed() => return Err(Killed),
+            Ok(answer) = router.call(request) => answer,
+        };
+        if answer.body().size_hint().exact().is_some() {
+            return Ok(answer);
+        }
+        let (killed, is_killed) = (surroundings.clone(), surroundings);
+        let cut = move || is_killed.is_killed().then(|| Err(io::Error::from(io::ErrorKind::ConnectionReset)));
+        Ok(answer.map(|body| {
+            let data = body.into_data_stream().map_err(io::Error::other);
+            let data = data.take_until(Box::pin(async move { killed.killed().await }));
+            Body::from_stream(data.chain(stream::once(ready(())).filter_map(move |()| ready(cut()))))
+        }))
+    }
+
+    /// What it lives in.
+    pub fn surroundings(&self) -> &Surroundings {
+        &self.surroundings
+    }
+
+    /// Ends it in the middle of whatever it does.
+    pub fn kill(&self) {
+        self.surroundings.kill();
+    }
+
+    /// Stops it in order.
+    pub async fn stop(self) {
+        let Self { parts, surroundings } = self;
+        tokio::select! {
+            biased;
+            () = surroundings.killed() => {}
+            () = parts.stop(ready(())) => {}
+        }
+    }
+}
+
+/// The way to Twilio of a server that may be killed while it waits for an answer.
+#[derive(Debug)]
+struct Mortal {
+    transport: Arc<dyn Transport>,
+    surroundings: Surroundings,
+    /// No answer is waited for longer.
+    within: Duration,
+}
+
+impl Transport for Mortal {
+    fn send(&self, request: http::Request<Bytes>) -> Sending<'_> {
+        Box::pin(async move {
+            self.surroundings.alive().await;
+            let answer = tokio::time::timeout(self.within, self.transport.send(request)).await;
+            self.surroundings.alive().await;
+            answer.unwrap_or(Err(Unanswered::TimedOut))
+        })
+    }
+}

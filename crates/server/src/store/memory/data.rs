@@ -1,0 +1,182 @@
+//! What is remembered: what the tables of a database are.
+
+use crate::store::JobId;
+use crate::store::Line;
+use crate::story::Told;
+use crate::surroundings::Surroundings;
+use rejoin_protocol::api::Push;
+use rejoin_protocol::{CallSid, ConferenceSid, Millis, WorkerSid};
+use rejoin_recovery::{Action, Call, EarlyMark, EarlyMarkKey, Key, Timer};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Servers are forgotten so long after their lease has ended.
+const LONG_GONE: Millis = Millis::seconds(60);
+
+#[derive(Debug, Default)]
+pub(super) struct Data {
+    /// As JSON.
+    pub(super) calls: BTreeMap<ConferenceSid, String>,
+    keys: BTreeMap<String, BTreeSet<ConferenceSid>>,
+    keys_of: BTreeMap<ConferenceSid, BTreeSet<String>>,
+    pub(super) timers: Timers,
+    pub(super) jobs: Jobs,
+    pub(super) early: BTreeMap<EarlyMarkKey, EarlyMark>,
+    pub(super) lines: BTreeMap<i64, (Option<CallSid>, Line)>,
+    pub(super) story: Vec<Told>,
+    /// Until when each one's lease lasts.
+    pub(super) servers: BTreeMap<String, Millis>,
+    /// Who has it, if it is for one.
+    pub(super) holder: Option<(String, Surroundings)>,
+    /// How often something was said to each.
+    pub(super) workers: BTreeMap<WorkerSid, u64>,
+    pub(super) pushes: BTreeMap<(WorkerSid, u64), (Millis, Push)>,
+    /// Server, worker and epoch.
+    pub(super) sessions: BTreeMap<i64, (String, WorkerSid, u64)>,
+    numbers: i64,
+}
+
+/// All timers, and in the order in which they are due.
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    /// With the server that set it.
+    set: BTreeMap<ConferenceSid, BTreeMap<Timer, (Millis, String)>>,
+    order: BTreeSet<(Millis, ConferenceSid, Timer)>,
+}
+
+/// All jobs.
+#[derive(Debug, Default)]
+pub(super) struct Jobs {
+    pub(super) all: BTreeMap<JobId, Row>,
+    /// By priority: those that have not ended.
+    pub(super) open: BTreeSet<(i64, JobId)>,
+    /// Those that may be done only once.
+    pub(super) once: BTreeSet<(ConferenceSid, String)>,
+}
+
+/// A job.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    pub(super) conference: ConferenceSid,
+    pub(super) action: Action,
+    pub(super) once: Option<String>,
+    pub(super) deadline: Millis,
+    pub(super) priority: i64,
+    pub(super) owner: Option<String>,
+    pub(super) since: Millis,
+    pub(super) fence: i64,
+    pub(super) is_closed: bool,
+    /// When it was given up, and why.
+    pub(super) given_up: Option<(Millis, String)>,
+}
+
+impl Data {
+    /// A number that was not there before.
+    pub(super) fn number(&mut self) -> i64 {
+        self.numbers += 1;
+        self.numbers
+    }
+
+    pub(super) fn forget_servers(&mut self, now: Millis) {
+        self.servers.retain(|_, until| *until + LONG_GONE >= now);
+        let servers = &self.servers;
+        self.sessions.retain(|_, (server, _, _)| servers.contains_key(server));
+    }
+
+    /// Is a server's lease still good?
+    pub(super) fn runs(&self, server: &str, now: Millis) -> bool {
+        self.servers.get(server).is_some_and(|until| *until > now)
+    }
+
+    /// The calls that share one of these keys, with the other calls of their customers, in order.
+    pub(super) fn related<'a>(&self, keys: impl IntoIterator<Item = &'a str>) -> BTreeSet<ConferenceSid> {
+        let mut found = BTreeSet::new();
+        for key in keys {
+            found.extend(self.keys.get(key).into_iter().flatten().cloned());
+            found.extend(ConferenceSid::parse(key).ok().filter(|call| self.calls.contains_key(call)));
+        }
+        let legs = found.iter().filter_map(|call| self.keys_of.get(call)).flatten();
+        let others = legs.filter(|key| key.starts_with("CA")).filter_map(|leg| self.keys.get(leg)).flatten();
+        let others: Vec<ConferenceSid> = others.cloned().collect();
+        found.extend(others);
+        found.retain(|call| self.calls.contains_key(call));
+        found
+    }
+
+    /// A call. One that cannot be read is reported: the other calls go on.
+    pub(super) fn call(&self, conference: &ConferenceSid) -> Option<Call> {
+        let state = self.calls.get(conference)?;
+        match serde_json::from_str(state) {
+            Ok(call) => Some(call),
+            Err(error) => {
+                tracing::error!(%conference, %error, "a stored call cannot be read and is not gone on with");
+                None
+            }
+        }
+    }
+
+    pub(super) fn save(&mut self, conference: &ConferenceSid, state: String, keys: &BTreeSet<Key>) {
+        self.forget_keys(conference);
+        // A call is found by its conference without a key for it.
+        let others = keys.iter().filter(|key| !matches!(key, Key::Conference(_)));
+        let keys: BTreeSet<String> = others.map(|key| key.as_str().to_owned()).collect();
+        for key in &keys {
+            self.keys.entry(key.clone()).or_default().insert(conference.clone());
+        }
+        self.keys_of.insert(conference.clone(), keys);
+        self.calls.insert(conference.clone(), state);
+    }
+
+    /// A call, its keys and its timers.
+    pub(super) fn forget(&mut self, conference: &ConferenceSid) {
+        self.calls.remove(conference);
+        self.forget_keys(conference);
+        self.timers.clear_all(conference);
+    }
+
+    fn forget_keys(&mut self, conference: &ConferenceSid) {
+        for key in self.keys_of.remove(conference).into_iter().flatten() {
+            if let Some(calls) = self.keys.get_mut(&key) {
+                calls.remove(conference);
+                if calls.is_empty() {
+                    self.keys.remove(&key);
+                }
+            }
+        }
+    }
+}
+
+impl Timers {
+    pub(super) fn set(&mut self, conference: &ConferenceSid, timer: Timer, at: Millis, server: &str) {
+        self.clear(conference, timer);
+        self.order.insert((at, conference.clone(), timer));
+        self.set.entry(conference.clone()).or_default().insert(timer, (at, server.to_owned()));
+    }
+
+    pub(super) fn clear(&mut self, conference: &ConferenceSid, timer: Timer) {
+        let Some(of_call) = self.set.get_mut(conference) else { return };
+        if let Some((at, _)) = of_call.remove(&timer) {
+            self.order.remove(&(at, conference.clone(), timer));
+        }
+        if of_call.is_empty() {
+            self.set.remove(conference);
+        }
+    }
+
+    fn clear_all(&mut self, conference: &ConferenceSid) {
+        for (timer, (at, _)) in self.set.remove(conference).into_iter().flatten() {
+            self.order.remove(&(at, conference.clone(), timer));
+        }
+    }
+
+    pub(super) fn of(&self, conference: &ConferenceSid) -> impl Iterator<Item = (Timer, Millis)> {
+        self.set.get(conference).into_iter().flatten().map(|(timer, (at, _))| (*timer, *at))
+    }
+
+    /// By when they are due, each with the server that set it.
+    pub(super) fn in_order(&self) -> impl Iterator<Item = (&ConferenceSid, Millis, &str)> {
+        self.order.iter().filter_map(|(at, conference, timer)| {
+            let (_, server) = self.set.get(conference)?.get(timer)?;
+            Some((conference, *at, server.as_str()))
+        })
+    }
+}

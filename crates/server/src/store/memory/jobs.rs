@@ -1,0 +1,102 @@
+//! Who carries out which job.
+
+use super::Server;
+use crate::error::Error;
+use crate::store::{Claim, JobId, LEASE, OpenJobs, StoredJob, Tenure};
+use rejoin_protocol::Millis;
+use rejoin_recovery::Call;
+use std::collections::BTreeSet;
+
+/// A job that this server has, but knows nothing of, is taken up again after so long.
+const FORGOTTEN_AFTER: Millis = Millis(5000);
+
+impl Server {
+    pub(in crate::store) async fn claim(
+        &self,
+        held: impl IntoIterator<Item = JobId>,
+        most: usize,
+        tenure: Tenure,
+    ) -> Result<Vec<StoredJob>, Error> {
+        let taken = self.take(held, most, tenure);
+        if !taken.is_empty() {
+            self.surroundings.pass(|| "jobs taken".to_owned()).await;
+        }
+        Ok(taken)
+    }
+
+    fn take(&self, held: impl IntoIterator<Item = JobId>, most: usize, tenure: Tenure) -> Vec<StoredJob> {
+        let now = self.memory.now();
+        let mut data = self.memory.data();
+        let free = |id: &JobId| {
+            let row = data.jobs.all.get(id)?;
+            let is_free = match &row.owner {
+                None => true,
+                Some(owner) if *owner == self.name && row.since + FORGOTTEN_AFTER < now => true,
+                Some(owner) => !data.runs(owner, now),
+            };
+            is_free.then_some(*id)
+        };
+        // It is asked for twice a second, and there hardly ever is one.
+        let mut free: Vec<JobId> = data.jobs.open.iter().filter_map(|(_, id)| free(id)).collect();
+        if !free.is_empty() {
+            let held: BTreeSet<JobId> = held.into_iter().collect();
+            free.retain(|id| !held.contains(id));
+            free.truncate(most);
+            free.sort_unstable();
+        }
+        let take = |id: JobId| {
+            let row = data.jobs.all.get_mut(&id)?;
+            (row.owner, row.since) = (Some(self.name.clone()), now);
+            row.fence += 1;
+            Some(StoredJob {
+                claim: Claim { job: id, fence: row.fence },
+                conference: row.conference.clone(),
+                action: row.action.clone(),
+                deadline: row.deadline,
+                tenure,
+            })
+        };
+        free.into_iter().filter_map(take).collect()
+    }
+
+    pub(in crate::store) async fn call_of(&self, claim: Claim) -> Result<Option<Option<Call>>, Error> {
+        let data = self.memory.data();
+        let row = data.jobs.all.get(&claim.job);
+        let row = row.filter(|row| !row.is_closed && row.fence == claim.fence);
+        Ok(row.map(|row| data.call(&row.conference)))
+    }
+
+    pub(in crate::store) async fn renew(&self) -> Result<(), Error> {
+        let until = self.memory.now() + LEASE;
+        self.memory.data().servers.insert(self.name.clone(), until);
+        Ok(())
+    }
+
+    pub(in crate::store) async fn count_servers(&self) -> Result<u64, Error> {
+        let now = self.memory.now();
+        let data = self.memory.data();
+        Ok(data.servers.keys().filter(|server| data.runs(server, now)).count() as u64)
+    }
+
+    pub(in crate::store) async fn leave(&self) -> Result<(), Error> {
+        let mut data = self.memory.data();
+        for row in data.jobs.all.values_mut() {
+            if !row.is_closed && row.owner.as_ref() == Some(&self.name) {
+                row.owner = None;
+            }
+        }
+        data.servers.remove(&self.name);
+        data.sessions.retain(|_, (server, _, _)| *server != self.name);
+        Ok(())
+    }
+
+    pub(in crate::store) async fn open_jobs(&self) -> Result<OpenJobs, Error> {
+        let data = self.memory.data();
+        let open = || data.jobs.open.iter().filter_map(|(_, id)| data.jobs.all.get(id));
+        Ok(OpenJobs {
+            count: open().count() as u64,
+            first: open().map(|row| row.deadline).min(),
+            oldest: open().map(|row| row.since).min(),
+        })
+    }
+}

@@ -1,0 +1,77 @@
+//! Reads beside the transactions, and what is let go.
+
+use super::Server;
+use crate::error::Error;
+use crate::given_up::{GivenUp, LISTED};
+use crate::store::{Line, TIMERS_OF_OTHERS};
+use rejoin_protocol::{CallSid, ConferenceSid, Millis};
+use rejoin_recovery::{Call, EarlyMark, Key};
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+impl Server {
+    pub(in crate::store) async fn find(&self, keys: &BTreeSet<Key>) -> Result<Vec<Call>, Error> {
+        let data = self.memory.data();
+        Ok(data.related(keys.iter().map(Key::as_str)).iter().filter_map(|call| data.call(call)).collect())
+    }
+
+    pub(in crate::store) async fn next_timers(
+        &self,
+        most: usize,
+    ) -> Result<Vec<(ConferenceSid, Millis)>, Error> {
+        let data = self.memory.data();
+        let later = if self.is_shared() { TIMERS_OF_OTHERS } else { Millis(0) };
+        let next = data.timers.in_order().take(most).map(|(conference, at, server)| {
+            (conference.clone(), if server == self.name { at } else { at + later })
+        });
+        Ok(next.collect())
+    }
+
+    pub(in crate::store) async fn timeline(&self, customer: &CallSid) -> Result<Vec<(i64, Line)>, Error> {
+        let data = self.memory.data();
+        let is_his = |of: &Option<CallSid>| of.as_ref() == Some(customer);
+        let his = data.lines.values().filter(|(of, _)| is_his(of));
+        let rooms: BTreeSet<&ConferenceSid> = his.map(|(_, line)| &line.conference).collect();
+        // Lines from before the customer's leg was known carry none.
+        let lines = data
+            .lines
+            .iter()
+            .filter(|(_, (of, line))| is_his(of) || (of.is_none() && rooms.contains(&line.conference)));
+        Ok(lines.map(|(number, (_, line))| (*number, line.clone())).collect())
+    }
+
+    pub(in crate::store) async fn given_up(&self) -> Result<Vec<GivenUp>, Error> {
+        let data = self.memory.data();
+        let given_up = data.jobs.all.iter().filter_map(|(id, row)| {
+            let (at, reason) = row.given_up.clone()?;
+            let (conference, what) = (row.conference.clone(), row.action.name());
+            Some(GivenUp { at, conference, job: id.0, what, reason })
+        });
+        let mut listed: Vec<GivenUp> = given_up.collect();
+        listed.sort_by_key(|given_up| Reverse((given_up.at, given_up.job)));
+        listed.truncate(usize::try_from(LISTED).unwrap_or(usize::MAX));
+        Ok(listed)
+    }
+
+    /// Nobody asks a memory for figures of what it has let go.
+    pub(in crate::store) async fn tidy(&self, keep: Millis) -> Result<(), Error> {
+        self.forget_pushes().await?;
+        let before = self.surroundings.now() - keep;
+        let mut data = self.memory.data();
+        data.lines.retain(|_, (_, line)| line.at >= before);
+        data.story.retain(|told| told.at >= before);
+        let waits_since = self.surroundings.now() - EarlyMark::WAITS;
+        data.early.retain(|_, early| early.at >= waits_since);
+        let data = &mut *data;
+        // A call that is open may want once more what it has had done already.
+        let (calls, once) = (&data.calls, &mut data.jobs.once);
+        data.jobs.all.retain(|_, row| {
+            let stays = !row.is_closed || row.deadline >= before || calls.contains_key(&row.conference);
+            if let Some(name) = row.once.as_ref().filter(|_| !stays) {
+                once.remove(&(row.conference.clone(), name.clone()));
+            }
+            stays
+        });
+        Ok(())
+    }
+}

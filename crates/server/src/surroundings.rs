@@ -1,0 +1,206 @@
+//! Time and chance. Both come from outside: from the system where the server serves, from a seed where a whole world runs in
+//! one program on a clock of its own. Nothing else in the server asks what time it is, or draws a number.
+//!
+//! A server of a world can be killed, as `kill -9` kills a process: from then on it writes nothing, asks nobody and answers
+//! nobody. What it runs on gives no answer any more, and its tasks wait for that until they are dropped.
+
+use crate::failpoint;
+use rejoin_protocol::Millis;
+use std::fmt;
+use std::future::pending;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// What a server lives in. Cheap to clone; all clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings(Option<Arc<World>>);
+
+/// What becomes of a server at a step that it has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing.
+    GoOn,
+    /// It is killed there.
+    Crash,
+    /// The database refuses what this step asks of it, or the commit that it is before; at all other steps nothing.
+    Refuse,
+    /// It goes on after so long.
+    Stall(Millis),
+}
+
+/// Is told of each step (as in [`crate::failpoint`]) and says what becomes of the server.
+pub type Watcher = Arc<dyn Fn(&str) -> Verdict + Send + Sync>;
+
+/// A world that is not the real one.
+struct World {
+    /// The time at the beginning, and the beginning by tokio's clock.
+    first: Millis,
+    begun: Instant,
+    /// So much the clock on the wall was set forward.
+    set: AtomicI64,
+    chance: AtomicU64,
+    watcher: Option<Watcher>,
+    is_killed: AtomicBool,
+    killed: Notify,
+}
+
+impl fmt::Debug for World {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("World")
+            .field("first", &self.first)
+            .field("is_killed", &self.is_killed)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Surroundings {
+    /// The real ones.
+    pub fn system() -> Self {
+        Self(None)
+    }
+
+    /// Those of one server process in a world: by its clock it is `first` now, and time goes on as tokio's clock does.
+    pub fn seeded(first: Millis, seed: u64, watcher: Option<Watcher>) -> Self {
+        Self(Some(Arc::new(World {
+            first,
+            begun: Instant::now(),
+            set: AtomicI64::new(0),
+            chance: AtomicU64::new(seed),
+            watcher,
+            is_killed: AtomicBool::new(false),
+            killed: Notify::new(),
+        })))
+    }
+
+    /// Milliseconds since the Unix epoch, by the clock on the wall.
+    pub fn now(&self) -> Millis {
+        let Some(world) = &self.0 else {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            return Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+        };
+        let since = u64::try_from(world.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Millis((world.first.0 + since).saturating_add_signed(world.set.load(Ordering::Relaxed)))
+    }
+
+    /// The clock on the wall is set forward, or back, by so many milliseconds. In the real world others do that.
+    pub fn set_clock(&self, by: i64) {
+        if let Some(world) = &self.0 {
+            world.set.fetch_add(by, Ordering::Relaxed);
+        }
+    }
+
+    /// A number that nobody could have known.
+    pub fn number(&self) -> u64 {
+        match &self.0 {
+            None => RandomState::new().build_hasher().finish(),
+            Some(world) => split_mix(&world.chance),
+        }
+    }
+
+    /// A name for a server, unlike any other's, also of the one that was started here before.
+    pub(crate) fn server(&self) -> String {
+        format!("{:016x}", self.number())
+    }
+
+    /// The server comes to a step: it may end there, before it does anything else. Is the step refused?
+    pub(crate) async fn pass(&self, step: impl Fn() -> String) -> bool {
+        let Some(world) = &self.0 else { return false };
+        self.alive().await;
+        let verdict = world.watcher.as_ref().map_or(Verdict::GoOn, |watcher| watcher(&step()));
+        match verdict {
+            Verdict::GoOn | Verdict::Refuse => {}
+            Verdict::Crash => self.kill(),
+            Verdict::Stall(Millis(time)) => tokio::time::sleep(Duration::from_millis(time)).await,
+        }
+        self.alive().await;
+        verdict == Verdict::Refuse
+    }
+
+    /// The same at a step where also a test of the program may end it.
+    pub(crate) async fn reach(&self, step: impl Fn() -> String) -> bool {
+        failpoint::reach(&step);
+        self.pass(step).await
+    }
+
+    /// Kills the server, if this is not the real world.
+    pub fn kill(&self) {
+        if let Some(world) = &self.0 {
+            world.is_killed.store(true, Ordering::Relaxed);
+            world.killed.notify_waiters();
+        }
+    }
+
+    /// Was it killed?
+    pub fn is_killed(&self) -> bool {
+        self.0.as_ref().is_some_and(|world| world.is_killed.load(Ordering::Relaxed))
+    }
+
+    /// Returns when it is killed.
+    pub async fn killed(&self) {
+        let Some(world) = &self.0 else { return pending().await };
+        let killed = world.killed.notified();
+        if !self.is_killed() {
+            killed.await;
+        }
+    }
+
+    /// Returns at once, or never: then the server was killed.
+    pub(crate) async fn alive(&self) {
+        if self.is_killed() {
+            pending::<()>().await;
+        }
+    }
+}
+
+/// <https://prng.di.unimi.it/splitmix64.c>
+fn split_mix(state: &AtomicU64) -> u64 {
+    const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+    let mut z = state.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_same_seed_gives_the_same_numbers_and_a_clock_that_can_be_set() {
+        let numbers = |seed| {
+            let surroundings = Surroundings::seeded(Millis(0), seed, None);
+            [(); 3].map(|()| surroundings.number())
+        };
+        // The reference's first numbers for this seed.
+        assert_eq!(numbers(1_234_567)[..2], [6_457_827_717_110_365_317, 3_203_168_211_198_807_973]);
+        assert_ne!(numbers(1), numbers(2));
+        let surroundings = Surroundings::seeded(Millis::seconds(1000), 1, None);
+        surroundings.set_clock(-500_000);
+        let now = surroundings.now();
+        assert!((Millis::seconds(500)..Millis::seconds(600)).contains(&now), "{now:?}");
+    }
+
+    #[tokio::test]
+    async fn whoever_is_killed_comes_to_no_further_step() {
+        let watcher: Watcher = Arc::new(|step| if step == "last" { Verdict::Crash } else { Verdict::Refuse });
+        let surroundings = Surroundings::seeded(Millis(0), 1, Some(watcher));
+        assert!(surroundings.pass(|| "first".into()).await);
+        let killed = surroundings.killed();
+        let goes_on = async {
+            surroundings.pass(|| "last".into()).await;
+            true
+        };
+        let went_on = tokio::select! {
+            biased;
+            went_on = goes_on => went_on,
+            () = killed => false,
+        };
+        assert!(!went_on && surroundings.is_killed());
+        // Whoever asks later is told at once.
+        surroundings.killed().await;
+    }
+}
