@@ -10,7 +10,7 @@ pub mod post;
 pub mod push;
 mod questions;
 pub mod record;
-mod sse;
+pub mod sse;
 pub mod storage;
 pub mod timer;
 mod watch;

@@ -3,17 +3,18 @@
 
 /// Takes text in pieces of any size and gives whole messages.
 #[derive(Debug, Default)]
-pub(super) struct Parser {
+pub struct Parser {
     line: String,
     data: Option<String>,
     /// Of the message that is being read, or of the last one.
     reading: Option<String>,
     /// Of the last whole message, also of one without data.
-    pub(super) id: Option<String>,
+    pub id: Option<String>,
 }
 
 impl Parser {
-    pub(super) fn feed(&mut self, text: &str) -> Vec<String> {
+    /// A piece of the stream; what it completes.
+    pub fn feed(&mut self, text: &str) -> Vec<String> {
         let mut messages = Vec::new();
         for char in text.chars() {
             if char == '\n' {

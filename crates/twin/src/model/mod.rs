@@ -21,6 +21,7 @@ mod transfer;
 mod twiml;
 mod view;
 mod voice;
+mod watch;
 mod workflow;
 
 pub use account::*;
@@ -28,6 +29,7 @@ pub use api::*;
 pub use expression::{Expression, lookup};
 pub use reports::{Records, Reports};
 pub use twiml::TwimlError;
+pub use watch::*;
 pub use workflow::ModelError;
 
 use crate::facts::Facts;

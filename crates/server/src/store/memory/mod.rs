@@ -60,6 +60,31 @@ impl Memory {
         }))
     }
 
+    /// All calls as they were committed last, for whoever watches a world.
+    pub fn calls(&self) -> Vec<rejoin_recovery::Call> {
+        let data = self.data();
+        data.calls.keys().filter_map(|conference| data.call(conference)).collect()
+    }
+
+    /// So many jobs have not ended.
+    pub fn open_jobs(&self) -> usize {
+        self.data().jobs.open.len()
+    }
+
+    /// Loses jobs, timers or calls, as a store that is not durable would: for tests of what tests find.
+    pub fn lose(&self, jobs: bool, timers: bool, calls: bool) {
+        let mut data = self.data();
+        if jobs {
+            data.jobs = data::Jobs::default();
+        }
+        if timers {
+            data.timers = data::Timers::default();
+        }
+        if calls {
+            data.calls.clear();
+        }
+    }
+
     /// No server has been heard of for too long: what they have is for whoever comes first.
     pub fn end_leases(&self) {
         self.data().servers.clear();

@@ -1,0 +1,181 @@
+//! The model as one sees it who watches: for rules that must hold in every state. Cheap, unlike the snapshot.
+
+use super::{
+    Model,
+    state::{Call, CallKind, CallStatus, ConferenceStatus, Doing, ParticipantKind, PlayFor},
+};
+use rejoin_protocol::{ActivitySid, CallSid, ConferenceSid, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
+use serde_json::Value;
+
+/// A leg that has not ended.
+#[derive(Clone, Copy, Debug)]
+pub struct LegView<'a> {
+    /// Which.
+    pub call: &'a CallSid,
+    /// Whose phone; `None`: somebody outside.
+    pub worker: Option<&'a WorkerSid>,
+    /// Has it been answered?
+    pub answered: bool,
+    /// Where it is.
+    pub place: LegPlace<'a>,
+    /// Does anything sound in it that Twilio plays to it?
+    pub sounds: bool,
+}
+
+/// Where a leg is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LegPlace<'a> {
+    /// It rings, or runs a document.
+    Between,
+    /// In a queue, as this task.
+    Queue(&'a TaskSid),
+    /// In a conference.
+    Conference(&'a ConferenceSid),
+}
+
+/// Somebody in a conference that is not over.
+#[derive(Clone, Copy, Debug)]
+pub struct ParticipantView<'a> {
+    /// The leg.
+    pub call: &'a CallSid,
+    /// Is it the customer?
+    pub customer: bool,
+    /// An agent, by the reservation that the leg joined for.
+    pub agent: Option<(&'a WorkerSid, Option<&'a ReservationSid>)>,
+    /// On hold?
+    pub hold: bool,
+    /// Not heard?
+    pub muted: bool,
+    /// Heard by one alone?
+    pub coaches: bool,
+    /// Does the conference end with it?
+    pub end_on_exit: bool,
+}
+
+/// A task.
+#[derive(Clone, Copy, Debug)]
+pub struct TaskView<'a> {
+    /// Which.
+    pub task: &'a TaskSid,
+    /// `assignment_status`.
+    pub status: &'static str,
+    /// Its attributes.
+    pub attributes: &'a Value,
+    /// Whose call it is.
+    pub call: Option<&'a CallSid>,
+    /// By which it came.
+    pub workflow: &'a WorkflowSid,
+}
+
+/// A reservation.
+#[derive(Clone, Copy, Debug)]
+pub struct ReservationView<'a> {
+    /// Which.
+    pub reservation: &'a ReservationSid,
+    /// Of which task.
+    pub task: &'a TaskSid,
+    /// Whose.
+    pub worker: &'a WorkerSid,
+    /// `reservation_status`.
+    pub status: &'static str,
+}
+
+impl Model {
+    /// Legs that have not ended, in the order of their SIDs.
+    pub fn legs(&self) -> impl Iterator<Item = LegView<'_>> {
+        self.calls.iter().filter(|(_, call)| call.ended.is_none()).map(|(sid, call)| self.leg_view(sid, call))
+    }
+
+    /// This leg; `None`: there is none, or it has ended.
+    pub fn leg(&self, sid: &CallSid) -> Option<LegView<'_>> {
+        let (sid, call) = self.calls.get_key_value(sid)?;
+        call.ended.is_none().then(|| self.leg_view(sid, call))
+    }
+
+    fn leg_view<'a>(&'a self, sid: &'a CallSid, call: &'a Call) -> LegView<'a> {
+        let worker = match &call.kind {
+            CallKind::Agent(worker) => Some(worker),
+            CallKind::Customer { .. } | CallKind::Dialled => None,
+        };
+        let place = match &call.doing {
+            Doing::Queued(queued) => LegPlace::Queue(&queued.task),
+            Doing::Conference(conference, _) => LegPlace::Conference(conference),
+            Doing::Nothing | Doing::Ringing(_) | Doing::Fetching | Doing::Sounding => LegPlace::Between,
+        };
+        let sounds = match &call.doing {
+            Doing::Queued(queued) => queued.music || self.plays_for(&PlayFor::Wait(sid.clone())),
+            Doing::Conference(conference, _) => self.conference_sounds(conference, sid),
+            Doing::Sounding => true,
+            Doing::Nothing | Doing::Ringing(_) | Doing::Fetching => false,
+        };
+        LegView { call: sid, worker, answered: call.status == CallStatus::InProgress, place, sounds }
+    }
+
+    fn plays_for(&self, of: &PlayFor) -> bool {
+        self.plays.values().any(|playing| playing.of == *of)
+    }
+
+    fn conference_sounds(&self, conference: &ConferenceSid, call: &CallSid) -> bool {
+        let held = self.in_conference(conference, call).is_some_and(|participant| participant.hold);
+        if held {
+            // Twilio's own music, unless a document was given.
+            let document = PlayFor::Hold(call.clone());
+            return !self.holds.contains_key(call) || self.plays_for(&document);
+        }
+        self.plays_for(&PlayFor::Announcement(conference.clone()))
+    }
+
+    /// Who is in a conference; nobody, when it is over.
+    pub fn participants(&self, conference: &ConferenceSid) -> impl Iterator<Item = ParticipantView<'_>> {
+        let open = self.conferences.get(conference);
+        let open = open.filter(|conference| conference.status != ConferenceStatus::Completed);
+        open.into_iter().flat_map(|conference| conference.live()).map(|participant| ParticipantView {
+            call: &participant.call,
+            customer: participant.kind == ParticipantKind::Customer,
+            agent: match &participant.kind {
+                ParticipantKind::Agent { worker, reservation } => Some((worker, reservation.as_ref())),
+                ParticipantKind::Customer | ParticipantKind::Supervisor(_) | ParticipantKind::External => {
+                    None
+                }
+            },
+            hold: participant.hold,
+            muted: participant.muted,
+            coaches: participant.coaches.is_some(),
+            end_on_exit: participant.end_on_exit,
+        })
+    }
+
+    /// Conferences that are not over, with their names.
+    pub fn open_conferences(&self) -> impl Iterator<Item = (&ConferenceSid, &str)> {
+        let open = |(_, conference): &(_, &super::state::Conference)| {
+            conference.status != ConferenceStatus::Completed
+        };
+        self.conferences.iter().filter(open).map(|(sid, conference)| (sid, conference.name.as_str()))
+    }
+
+    /// All tasks that Twilio has not deleted.
+    pub fn tasks(&self) -> impl Iterator<Item = TaskView<'_>> {
+        self.tasks.iter().map(|(task, state)| TaskView {
+            task,
+            status: state.status.as_str(),
+            attributes: &state.attributes,
+            call: state.call.as_ref(),
+            workflow: &state.workflow,
+        })
+    }
+
+    /// All reservations of those tasks.
+    pub fn reservations(&self) -> impl Iterator<Item = ReservationView<'_>> {
+        self.reservations.iter().map(|(reservation, state)| ReservationView {
+            reservation,
+            task: &state.task,
+            worker: &state.worker,
+            status: state.status.as_str(),
+        })
+    }
+
+    /// What a worker is at.
+    pub fn activity(&self, worker: &WorkerSid) -> Option<&ActivitySid> {
+        self.workers.get(worker).map(|worker| &worker.activity)
+    }
+}

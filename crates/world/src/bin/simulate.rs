@@ -1,0 +1,259 @@
+//! `npm run simulate`: many worlds by seed on all cores, or one with its timeline.
+
+use clap::Parser;
+use rejoin_world::coverage::Coverage;
+use rejoin_world::plan::{self, Plan, Scenario};
+use rejoin_world::rules::Broken;
+use rejoin_world::shrink::shrink;
+use rejoin_world::{Planted, Runner, Unfit};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// Simulates the whole system: browsers, server and Twilio in one program, with everything that goes wrong, by seed.
+#[derive(Debug, Parser)]
+#[command(name = "simulate")]
+struct Options {
+    /// How many worlds.
+    #[arg(long)]
+    seeds: Option<u64>,
+    /// The first seed. Alone: this world, with its timeline.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Only worlds of this scenario: refresh, crash, graceful, transfer, others, outbound, tabs, mixed, large.
+    #[arg(long)]
+    scenario: Option<String>,
+    /// For so many minutes.
+    #[arg(long)]
+    minutes: Option<u64>,
+    /// An ordinary day: prints how often, and how soon, the customer has the same agent again.
+    #[arg(long)]
+    ordinary_day: bool,
+    /// A plan in a file instead of a seed's; its timeline is printed.
+    #[arg(long)]
+    plan: Option<std::path::PathBuf>,
+    /// On so many cores.
+    #[arg(long)]
+    threads: Option<usize>,
+    /// With a defect put in, by its name; `all`: looks for each one, and tells after how many seeds it was found.
+    #[arg(long, hide = true)]
+    planted: Option<String>,
+    /// Counts the machine's steps, too.
+    #[arg(long)]
+    coverage: bool,
+}
+
+fn main() -> ExitCode {
+    match run(&Options::parse()) {
+        Ok(0) => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("simulate: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// How many rules were broken.
+fn run(options: &Options) -> Result<u64, Box<dyn std::error::Error>> {
+    let scenario = match &options.scenario {
+        Some(name) => Some(Scenario::named(name).ok_or_else(|| format!("there is no scenario {name}"))?),
+        None => None,
+    };
+    let draw =
+        |seed| if options.ordinary_day { plan::ordinary_day(seed) } else { plan::draw(seed, scenario) };
+    if options.planted.as_deref() == Some("all") {
+        return Ok(all_planted(options.seeds.unwrap_or(200))?);
+    }
+    if let Some(path) = &options.plan {
+        let plan: Plan = serde_json::from_str(&std::fs::read_to_string(path)?)?;
+        return Ok(replay(&plan)?);
+    }
+    if let (Some(seed), None, None) = (options.seed, options.seeds, options.minutes) {
+        return Ok(replay(&draw(seed))?);
+    }
+    Ok(many(options, &draw)?)
+}
+
+/// For each defect: a scenario and the first seed that finds it, in a world that holds without it.
+fn all_planted(most: u64) -> Result<u64, Unfit> {
+    let sound = Runner::new()?;
+    let mut missed = 0;
+    for planted in Planted::ALL {
+        let mut runner = Runner::new()?;
+        runner.planted = Some(planted);
+        let scenarios = [Scenario::Refresh, Scenario::Crash, Scenario::Graceful, Scenario::Mixed];
+        let mut found = None;
+        'seeds: for seed in 1..=most {
+            for scenario in scenarios {
+                let plan = planted.plan(plan::draw(seed, Some(scenario)));
+                let Some(broken) = runner.run(&plan)?.broken else { continue };
+                if sound.run(&plan)?.broken.is_none() {
+                    found = Some((seed, scenario, broken));
+                    break 'seeds;
+                }
+            }
+        }
+        match found {
+            Some((seed, scenario, broken)) => println!("{planted:?}: {scenario}, seed {seed}: {broken}"),
+            None => {
+                missed += 1;
+                println!("{planted:?}: not found in {most} seeds");
+            }
+        }
+    }
+    Ok(missed)
+}
+
+fn replay(plan: &Plan) -> Result<u64, Unfit> {
+    let mut runner = Runner::new()?;
+    runner.records = true;
+    let outcome = runner.run(plan)?;
+    println!("{}", serde_json::to_string_pretty(plan).unwrap_or_default());
+    for entry in &outcome.timeline {
+        println!("{entry}");
+    }
+    let violations = u64::from(outcome.broken.is_some());
+    if let Some(broken) = outcome.broken {
+        println!("broken: {broken}");
+    }
+    println!("1 worlds, {violations} violations");
+    Ok(violations)
+}
+
+struct Found {
+    plan: Plan,
+    broken: Broken,
+}
+
+fn many(options: &Options, draw: &(dyn Fn(u64) -> Plan + Sync)) -> Result<u64, Unfit> {
+    let first = options.seed.unwrap_or(1);
+    let count = options.seeds.unwrap_or(if options.minutes.is_some() { u64::MAX - first } else { 1_000 });
+    let until = options.minutes.map(|minutes| Instant::now() + Duration::from_secs(60 * minutes));
+    let threads =
+        options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let (next, done) = (AtomicU64::new(0), AtomicU64::new(0));
+    let found: Mutex<Vec<Found>> = Mutex::default();
+    let total: Mutex<Coverage> = Mutex::default();
+    let failed: Mutex<Option<Unfit>> = Mutex::default();
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                let work = || -> Result<(), Unfit> {
+                    let mut runner = Runner::new()?;
+                    runner.counts = options.coverage;
+                    let mut seen = Coverage::default();
+                    loop {
+                        let number = next.fetch_add(1, Ordering::Relaxed);
+                        if number >= count || until.is_some_and(|until| Instant::now() >= until) {
+                            break;
+                        }
+                        let plan = draw(first + number);
+                        let outcome = runner.run(&plan)?;
+                        seen.add(outcome.coverage);
+                        if let (Some(broken), Ok(mut found)) = (outcome.broken, found.lock()) {
+                            found.push(Found { plan, broken });
+                        }
+                        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+                        if done.is_multiple_of(1_000) {
+                            let rate = done as f64 / began.elapsed().as_secs_f64();
+                            let violations = found.lock().map_or(0, |found| found.len());
+                            eprintln!("{done} worlds, {rate:.0} a second, {violations} violations so far");
+                        }
+                    }
+                    if let Ok(mut total) = total.lock() {
+                        total.add(seen);
+                    }
+                    Ok(())
+                };
+                if let (Err(error), Ok(mut failed)) = (work(), failed.lock()) {
+                    *failed = Some(error);
+                }
+            });
+        }
+    });
+    if let Some(error) = failed.into_inner().ok().flatten() {
+        return Err(error);
+    }
+    let worlds = done.load(Ordering::Relaxed);
+    let elapsed = began.elapsed();
+    let coverage = total.into_inner().unwrap_or_default();
+    let mut found = found.into_inner().unwrap_or_default();
+    found.sort_by_key(|found| found.plan.seed);
+    if options.ordinary_day {
+        ordinary(&coverage);
+    } else {
+        occurred(&coverage);
+    }
+    tell(&found, options);
+    println!(
+        "{:.1} s, {:.0} worlds a second on {threads} threads",
+        elapsed.as_secs_f64(),
+        worlds as f64 / elapsed.as_secs_f64().max(0.001)
+    );
+    println!("{worlds} worlds, {} violations", found.len());
+    Ok(found.len() as u64)
+}
+
+fn tell(found: &[Found], options: &Options) {
+    let mut rules: Vec<_> = found.iter().map(|found| found.broken.rule).collect();
+    rules.sort();
+    rules.dedup();
+    for found in found.iter().take(100) {
+        println!("seed {} ({}): {}", found.plan.seed, found.plan.scenario, found.broken);
+    }
+    let Ok(mut runner) = Runner::new() else { return };
+    for rule in rules {
+        let of_rule: Vec<&Found> = found.iter().filter(|found| found.broken.rule == rule).collect();
+        println!("\n{}: {} worlds", rule.name(), of_rule.len());
+        let Some(first) = of_rule.iter().min_by_key(|found| found.plan.deeds.len() + found.plan.faults.len())
+        else {
+            continue;
+        };
+        let (plan, broken) = shrink(&runner, &first.plan, &first.broken);
+        runner.records = true;
+        println!("  the shortest story found, from seed {}: {broken}", first.plan.seed);
+        println!("  {}", serde_json::to_string(&plan).unwrap_or_default());
+        if let Ok(outcome) = runner.run(&plan) {
+            for entry in &outcome.timeline {
+                println!("    {entry}");
+            }
+        }
+        runner.records = false;
+        let scenario =
+            options.scenario.as_ref().map(|name| format!(" --scenario {name}")).unwrap_or_default();
+        let day = if options.ordinary_day { " --ordinary-day" } else { "" };
+        println!("  replay: npm run simulate -- --seed {}{scenario}{day}", first.plan.seed);
+    }
+}
+
+fn occurred(coverage: &Coverage) {
+    println!("what occurred:");
+    for (what, count) in &coverage.seen {
+        println!("  {count:>9}  {what}");
+    }
+    for (kind, count) in &coverage.faults {
+        println!("  {count:>9}  fault: {}", kind.name());
+    }
+    for ((before, step, after), count) in &coverage.cells {
+        println!("  {count:>9}  {before} → {after} by {step}");
+    }
+}
+
+fn ordinary(coverage: &Coverage) {
+    let (same, other) = (coverage.same.len(), coverage.other.len());
+    let all = (same + other).max(1);
+    println!("| | calls | share |\n| --- | ---: | ---: |");
+    println!("| the same agent again | {same} | {:.1} % |", 100.0 * same as f64 / all as f64);
+    println!("| another agent | {other} | {:.1} % |", 100.0 * other as f64 / all as f64);
+    let mut times = coverage.same.clone();
+    times.sort_unstable();
+    println!("\n| without the agent, of those who got the same one | s |\n| --- | ---: |");
+    for (name, permille) in [("half", 500), ("90 %", 900), ("99 %", 990)] {
+        let at = times.len().saturating_sub(1) * permille / 1000;
+        let time = times.get(at).copied().unwrap_or_default();
+        println!("| {name} within | {:.1} |", time as f64 / 1000.0);
+    }
+}

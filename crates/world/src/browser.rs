@@ -1,0 +1,111 @@
+//! A browser: what outlives its pages.
+
+use crate::page::PageId;
+use rejoin_plugin::agent::{Kept, Mark};
+use rejoin_plugin::boundary::{Value, stored, told};
+use rejoin_protocol::api::DeliveryId;
+use rejoin_protocol::{ActivitySid, ReservationSid};
+use std::collections::{BTreeMap, VecDeque};
+
+/// Storage and the lock, of all pages of one origin.
+#[derive(Debug, Default)]
+pub(crate) struct Browser {
+    marks: BTreeMap<String, bool>,
+    kept: BTreeMap<String, String>,
+    epoch: u64,
+    activity: Option<ActivitySid>,
+    /// Who has the lock, and who waits for it.
+    pub(crate) holder: Option<PageId>,
+    pub(crate) waiting: VecDeque<PageId>,
+}
+
+impl Browser {
+    pub(crate) fn marks(&self) -> Vec<Mark> {
+        let read = |(key, muted): (&String, &bool)| {
+            Some(Mark { reservation: ReservationSid::parse(key).ok()?, muted: *muted })
+        };
+        self.marks.iter().filter_map(read).collect()
+    }
+
+    pub(crate) fn store(&mut self, mark: &Mark) {
+        self.marks.insert(mark.reservation.as_str().to_owned(), mark.muted);
+    }
+
+    pub(crate) fn unstore(&mut self, reservation: &ReservationSid) {
+        self.marks.remove(reservation.as_str());
+    }
+
+    /// Written and read as the browser does: what is lost on the way would be lost there, too.
+    pub(crate) fn kept(&self) -> Vec<Kept> {
+        self.kept.values().filter_map(|text| stored::kept(value(text)?).ok()).collect()
+    }
+
+    pub(crate) fn keep(&mut self, kept: &Kept) {
+        self.kept.insert(kept.id.to_string(), text(&told::kept(kept)));
+    }
+
+    pub(crate) fn unkeep(&mut self, id: DeliveryId) {
+        self.kept.remove(&id.to_string());
+    }
+
+    pub(crate) fn unkeep_all(&mut self) {
+        self.kept.clear();
+    }
+
+    pub(crate) fn activity(&self) -> Option<ActivitySid> {
+        self.activity.clone()
+    }
+
+    pub(crate) fn store_activity(&mut self, activity: Option<ActivitySid>) {
+        self.activity = activity;
+    }
+
+    /// Higher than that of every earlier page.
+    pub(crate) fn next_epoch(&mut self, wall: u64) -> u64 {
+        self.epoch = if self.epoch == 0 { wall } else { wall.max(self.epoch + 1) };
+        self.epoch
+    }
+}
+
+/// `JSON.stringify`.
+pub(crate) fn text(value: &Value) -> String {
+    // Nothing in it can fail to be written.
+    serde_json::to_string(&Json(value)).unwrap_or_default()
+}
+
+/// Whole numbers are written as JavaScript does: without a fraction.
+struct Json<'a>(&'a Value);
+
+impl serde::Serialize for Json<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Number(number) if number.fract() == 0.0 && number.abs() < 9e15 => {
+                serializer.serialize_i64(*number as i64)
+            }
+            Value::List(items) => serializer.collect_seq(items.iter().map(Json)),
+            Value::Object(fields) => {
+                serializer.collect_map(fields.iter().map(|(name, value)| (name, Json(value))))
+            }
+            other => other.serialize(serializer),
+        }
+    }
+}
+
+/// `JSON.parse`.
+pub(crate) fn value(text: &str) -> Option<Value> {
+    serde_json::from_str::<serde_json::Value>(text).ok().map(|json| from_json(&json))
+}
+
+/// What JavaScript has of it.
+pub(crate) fn from_json(json: &serde_json::Value) -> Value {
+    match json {
+        serde_json::Value::Null => Value::Nothing,
+        serde_json::Value::Bool(flag) => Value::Flag(*flag),
+        serde_json::Value::Number(number) => Value::Number(number.as_f64().unwrap_or_default()),
+        serde_json::Value::String(text) => Value::Text(text.clone()),
+        serde_json::Value::Array(items) => Value::List(items.iter().map(from_json).collect()),
+        serde_json::Value::Object(fields) => {
+            Value::Object(fields.iter().map(|(name, value)| (name.clone(), from_json(value))).collect())
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Customers: they dial, talk, and hang up; and what may be done to them.
+
+use crate::coming::Coming;
+use crate::net::Way;
+use crate::page::PageId;
+use crate::timeline::{Kind, Lane};
+use crate::world::World;
+use rejoin_protocol::{CallSid, ReservationSid, WorkerSid};
+use rejoin_twin::model;
+
+/// A customer.
+#[derive(Debug)]
+pub(crate) struct Customer {
+    pub(crate) call: Option<CallSid>,
+    /// He has hung up himself.
+    pub(crate) hung_up: bool,
+    /// His call has ended.
+    pub(crate) gone: bool,
+    /// An agent ends the call on purpose: since when.
+    pub(crate) excused: Option<u64>,
+    /// Since when there is dead air.
+    pub(crate) silent_since: Option<u64>,
+    /// Did an agent's leg stand beside him when it was looked last?
+    pub(crate) stood: bool,
+    /// He was on the line with an agent once.
+    pub(crate) talked: bool,
+    /// Whom he talks to, and since when.
+    pub(crate) with: Option<WorkerSid>,
+    pub(crate) talking_since: Option<u64>,
+    /// When he lost whom.
+    pub(crate) lost: Option<(u64, WorkerSid)>,
+}
+
+impl Customer {
+    pub(crate) fn new() -> Self {
+        Self {
+            call: None,
+            hung_up: false,
+            gone: false,
+            excused: None,
+            silent_since: None,
+            stood: false,
+            talked: false,
+            with: None,
+            talking_since: None,
+            lost: None,
+        }
+    }
+}
+
+impl World {
+    pub(crate) fn dials(&mut self, number: usize) {
+        let call = CallSid::numbered((1 << 100) + number as u128 + 1);
+        self.customers[number].call = Some(call.clone());
+        self.whose.insert(call.clone(), number);
+        self.note(Lane::Customer(number), Some(Lane::Twilio), Kind::Person, || "dials".into());
+        let from = format!("+1555{:07}", 1_000_000 + number);
+        self.put(20, Coming::Twilio(model::Event::CustomerDials { call, from, native: true }));
+    }
+
+    /// The customer of a call that an agent places.
+    pub(crate) fn outbound_customer(&mut self, call: &CallSid) {
+        let number = self.customers.len();
+        self.customers.push(Customer { call: Some(call.clone()), ..Customer::new() });
+        self.whose.insert(call.clone(), number);
+    }
+
+    pub(crate) fn hangs_up(&mut self, number: usize) {
+        let customer = &mut self.customers[number];
+        if customer.hung_up || customer.gone {
+            return;
+        }
+        customer.hung_up = true;
+        let Some(call) = customer.call.clone() else { return };
+        self.note(Lane::Customer(number), Some(Lane::Twilio), Kind::Person, || "hangs up".into());
+        let mut chance = self.chance(Way::Phone, 1_000 + number);
+        let after = Self::latency(&mut chance);
+        self.put(after, Coming::Twilio(model::Event::HungUp { call }));
+    }
+
+    /// Twilio has ended a leg.
+    pub(crate) fn dropped(&mut self, call: &CallSid) {
+        if let Some(number) = self.whose.get(call).copied() {
+            let customer = &mut self.customers[number];
+            customer.gone = true;
+            customer.silent_since = None;
+            let why = if customer.hung_up { "his call is over" } else { "is hung up on" };
+            self.note(Lane::Twilio, Some(Lane::Customer(number)), Kind::Does, || why.into());
+            self.customer_gone(number);
+            return;
+        }
+        let on = (0..self.pages.len())
+            .find(|page| self.pages[*page].flex.call.as_ref().is_some_and(|on| on.leg == *call));
+        if let Some(page) = on {
+            let mut chance = self.chance(Way::Phone, page);
+            let after = Self::latency(&mut chance);
+            self.put(after, Coming::FarHangup(page, call.clone()));
+        }
+    }
+
+    /// An agent ends this call on purpose: the customer may be hung up on now.
+    pub(crate) fn excuse(&mut self, page: PageId, sid: &ReservationSid) {
+        let task = self.pages[page].flex.tasks.get(sid).map(|held| held.task.clone());
+        let Some(task) = task else { return };
+        let rooms: Vec<_> = self
+            .twilio
+            .model
+            .open_conferences()
+            .filter(|(_, name)| *name == task.as_str())
+            .map(|(room, _)| room.clone())
+            .collect();
+        for room in rooms {
+            let legs: Vec<CallSid> =
+                self.twilio.model.participants(&room).map(|it| it.call.clone()).collect();
+            for leg in legs {
+                if let Some(number) = self.whose.get(&leg).copied() {
+                    self.customers[number].excused = Some(self.now);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn excuse_all(&mut self, page: PageId) {
+        let all: Vec<ReservationSid> = self.pages[page].flex.tasks.keys().cloned().collect();
+        for sid in all {
+            self.excuse(page, &sid);
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! As much of one page's Flex UI as the plugin sees, read from what TaskRouter tells
+//! (`@twilio/flex-ui` 2.17.1 and `twilio-taskrouter` 2.1.1, as far as they are known; the real ones run in the stories in a
+//! browser).
+
+use crate::browser::{from_json, value};
+use rejoin_plugin::agent::FromDesktop;
+use rejoin_plugin::boundary::{Fields, Value};
+use rejoin_protocol::{CallSid, ReservationSid, TaskSid};
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
+
+/// A page's view of the world.
+#[derive(Debug, Default)]
+pub(crate) struct Flex {
+    pub(crate) worker: String,
+    pub(crate) contact: String,
+    pub(crate) tasks: BTreeMap<ReservationSid, Held>,
+    pub(crate) rooms: BTreeMap<TaskSid, Room>,
+    pub(crate) activity: Option<String>,
+    pub(crate) registered: bool,
+    pub(crate) call: Option<OnCall>,
+    /// What was told last.
+    pub(crate) seen: Vec<(&'static str, Fields)>,
+    pub(crate) token: String,
+}
+
+/// A reservation of the worker.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) task: TaskSid,
+    pub(crate) status: String,
+    pub(crate) voice: bool,
+    workflow: Value,
+    queue: Value,
+    pub(crate) attributes: Value,
+    /// What Flex last wanted of the flag of its own leg.
+    pub(crate) verdict: Option<bool>,
+}
+
+/// The conference of a task.
+#[derive(Debug, Default)]
+pub(crate) struct Room {
+    pub(crate) conference: Option<String>,
+    pub(crate) legs: Vec<RoomLeg>,
+}
+
+/// Somebody in it.
+#[derive(Clone, Debug)]
+pub(crate) struct RoomLeg {
+    pub(crate) participant: String,
+    pub(crate) call: Option<String>,
+    pub(crate) kind: String,
+    pub(crate) worker: Option<String>,
+    pub(crate) joined: bool,
+    pub(crate) sequence: u64,
+}
+
+/// The call that the page's phone has.
+#[derive(Clone, Debug)]
+pub(crate) struct OnCall {
+    pub(crate) leg: CallSid,
+    /// For which reservation it rang, as far as this page asked for it.
+    pub(crate) reservation: Option<ReservationSid>,
+    pub(crate) muted: bool,
+}
+
+const TASK_CHANGED: &str = "taskChanged";
+
+fn text(json: &Json) -> Option<String> {
+    json.as_str().map(str::to_owned)
+}
+
+impl Flex {
+    /// `reservation.*`, or an item of the list. Is it new?
+    pub(crate) fn reservation(&mut self, payload: &Json) -> Option<ReservationSid> {
+        let sid = ReservationSid::parse(payload["sid"].as_str()?).ok()?;
+        let status = payload["reservation_status"].as_str()?;
+        if !matches!(status, "pending" | "accepted" | "wrapping") {
+            self.tasks.remove(&sid);
+            return None;
+        }
+        let task = &payload["task"];
+        if let Some(held) = self.tasks.get_mut(&sid) {
+            held.status = status.to_owned();
+            if let Some(attributes) = task["attributes"].as_str().and_then(value) {
+                held.attributes = attributes;
+            }
+            return None;
+        }
+        let held = Held {
+            task: TaskSid::parse(payload["task_sid"].as_str()?).ok()?,
+            status: status.to_owned(),
+            voice: task["task_channel_unique_name"] == "voice",
+            workflow: from_json(&task["workflow_sid"]),
+            queue: from_json(&task["queue_sid"]),
+            attributes: task["attributes"].as_str().and_then(value).unwrap_or_default(),
+            verdict: None,
+        };
+        self.tasks.insert(sid.clone(), held);
+        Some(sid)
+    }
+
+    /// `task.*`.
+    pub(crate) fn task(&mut self, payload: &Json) {
+        let sid = payload["sid"].as_str().unwrap_or_default();
+        let attributes = payload["attributes"].as_str().and_then(value);
+        for held in self.tasks.values_mut().filter(|held| held.task.as_str() == sid) {
+            if let Some(attributes) = &attributes {
+                held.attributes = attributes.clone();
+            }
+        }
+    }
+
+    /// `participant.*`, or an item of the list.
+    pub(crate) fn participant(&mut self, payload: &Json, gone: bool) -> Option<TaskSid> {
+        let task = TaskSid::parse(payload["routing_properties"]["task_sid"].as_str()?).ok()?;
+        let media = &payload["media_properties"];
+        let sequence = media["SequenceNumber"][0].as_str().and_then(|text| text.parse().ok());
+        let leg = RoomLeg {
+            participant: text(&payload["participant_sid"]).or_else(|| text(&payload["sid"]))?,
+            call: text(&media["CallSid"][0]),
+            kind: text(&payload["type"])?,
+            worker: text(&payload["routing_properties"]["worker_sid"]),
+            joined: !gone,
+            sequence: sequence.unwrap_or_default(),
+        };
+        let room = self.rooms.entry(task.clone()).or_default();
+        room.conference = text(&media["ConferenceSid"][0]).or(room.conference.take());
+        match room.legs.iter_mut().find(|known| known.participant == leg.participant) {
+            Some(known) => *known = leg,
+            None => room.legs.push(leg),
+        }
+        Some(task)
+    }
+
+    /// The live call is this reservation's.
+    pub(crate) fn is_live(&self, sid: &ReservationSid, held: &Held) -> bool {
+        let Some(call) = &self.call else { return false };
+        if held.status != "accepted" || !held.voice {
+            return false;
+        }
+        let here = |room: &Room| room.legs.iter().any(|leg| leg.call.as_deref() == Some(call.leg.as_str()));
+        match &call.reservation {
+            Some(of) => of == sid,
+            None => self.rooms.get(&held.task).is_some_and(here),
+        }
+    }
+
+    /// The reservation of the call that the phone has.
+    pub(crate) fn on_call(&self) -> Option<&ReservationSid> {
+        self.tasks.iter().find(|(sid, held)| self.is_live(sid, held)).map(|(sid, _)| sid)
+    }
+
+    /// Legs of this worker in the conference of a task that have not left, oldest first.
+    pub(crate) fn mine(&self, task: &TaskSid) -> impl Iterator<Item = &RoomLeg> {
+        let legs = self.rooms.get(task).into_iter().flat_map(|room| &room.legs);
+        legs.filter(|leg| leg.joined && leg.kind == "agent" && leg.worker.as_deref() == Some(&self.worker))
+    }
+
+    /// How many are in it, as Flex counts.
+    pub(crate) fn live(&self, task: &TaskSid) -> usize {
+        self.rooms.get(task).map_or(0, |room| room.legs.iter().filter(|leg| leg.joined).count())
+    }
+
+    fn facts(&self, sid: &ReservationSid, held: &Held) -> Fields {
+        let call = self.call.as_ref();
+        let own = call.map_or(Value::Nothing, |call| call.leg.as_str().into());
+        Fields::default()
+            .with("task", held.task.as_str().into())
+            .with("reservation", sid.as_str().into())
+            .with("status", held.status.as_str().into())
+            .with("workflow", held.workflow.clone())
+            .with("queue", held.queue.clone())
+            .with("attributes", held.attributes.clone())
+            .with("voice", Value::Flag(held.voice))
+            .with("liveCall", Value::Flag(self.is_live(sid, held)))
+            .with("ownLeg", own)
+            .with("muted", Value::Flag(call.is_some_and(|call| call.muted)))
+            .with("contactUri", self.contact.as_str().into())
+            .with("joinable", Value::Flag(true))
+            .with("keepable", Value::Flag(true))
+    }
+
+    fn conference(&self, sid: &ReservationSid, held: &Held) -> Option<Fields> {
+        let room = self.rooms.get(&held.task)?;
+        let leg = |leg: &RoomLeg| {
+            let mine = leg.kind == "agent" && leg.worker.as_deref() == Some(&self.worker);
+            let kind = if leg.kind == "agent" { "worker" } else { &leg.kind };
+            let facts = Fields::default()
+                .with("call", leg.call.as_deref().map_or(Value::Nothing, Value::from))
+                .with("kind", kind.into())
+                .with("sequence", Value::Number(leg.sequence as f64))
+                .with("mine", Value::Flag(mine))
+                .with("joined", Value::Flag(leg.joined));
+            Value::Object(facts)
+        };
+        Some(
+            Fields::default()
+                .with("conference", room.conference.as_deref().map_or(Value::Nothing, Value::from))
+                .with("legs", Value::List(room.legs.iter().map(leg).collect()))
+                .with("reservation", sid.as_str().into()),
+        )
+    }
+
+    /// `started`, as the plugin says it.
+    pub(crate) fn started(&self, name: &str, waits: bool) -> Option<FromDesktop> {
+        let tasks = self.tasks.iter().map(|(sid, held)| Value::Object(self.facts(sid, held))).collect();
+        let facts = Fields::default()
+            .with("worker", self.worker.as_str().into())
+            .with("workerName", name.into())
+            .with("phoneRegistered", Value::Flag(self.registered))
+            .with("tasks", Value::List(tasks))
+            .with("waits", Value::Flag(waits));
+        FromDesktop::said("started", facts).ok()
+    }
+
+    /// `beforeAccept`.
+    pub(crate) fn before_accept(&self, request: u32, sid: &ReservationSid) -> Option<FromDesktop> {
+        let held = self.tasks.get(sid)?;
+        let facts = Fields::default()
+            .with("request", Value::Number(request.into()))
+            .with("task", Value::Object(self.facts(sid, held)));
+        FromDesktop::said("beforeAccept", facts).ok()
+    }
+
+    /// What has changed since it was looked last, as the shell of the core tells it (`src/shell/flex.rs`).
+    pub(crate) fn look(&mut self, token: String) -> Vec<FromDesktop> {
+        let mut now =
+            vec![("phoneChanged", Fields::default().with("registered", Value::Flag(self.registered)))];
+        if let Some(activity) = &self.activity {
+            let offline = activity.trim_start_matches("WA").bytes().all(|byte| byte == b'0');
+            let facts = Fields::default().with("sid", activity.as_str().into());
+            now.push(("activityChanged", facts.with("offline", Value::Flag(offline))));
+        }
+        for (sid, held) in &self.tasks {
+            now.push((TASK_CHANGED, self.facts(sid, held)));
+            now.extend(self.conference(sid, held).map(|facts| ("conferenceChanged", facts)));
+        }
+        let understood = |(name, facts): &(&str, Fields)| FromDesktop::said(name, facts.clone()).ok();
+        let mut news = Vec::new();
+        for task in self.seen.iter().filter(|(name, _)| *name == TASK_CHANGED) {
+            if let Some(FromDesktop::TaskChanged(mut facts)) = understood(task)
+                && !self.tasks.contains_key(&facts.reservation)
+            {
+                facts.status = rejoin_plugin::agent::ReservationStatus::Over;
+                news.push(FromDesktop::TaskChanged(facts));
+            }
+        }
+        if token != self.token {
+            self.token = token;
+            news.push(FromDesktop::TokenChanged {});
+        }
+        news.extend(now.iter().filter(|event| !self.seen.contains(event)).filter_map(understood));
+        self.seen = now;
+        news
+    }
+}

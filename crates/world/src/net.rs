@@ -1,0 +1,64 @@
+//! What becomes of a message: how long it takes, and whether it comes.
+
+use crate::chance::Chance;
+use crate::plan::FaultKind;
+use crate::timeline::{Kind, Lane};
+use crate::world::World;
+
+/// Messages of one lane are numbered, and their fate is drawn by that number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Way {
+    Webhook = 10,
+    Document,
+    Rest,
+    Stream,
+    Bridge,
+    Post,
+    Push,
+    Phone,
+    Person,
+    Presence,
+}
+
+impl World {
+    /// The chance of the next message on this way; `who` tells ways of one kind apart.
+    pub(crate) fn chance(&mut self, way: Way, who: usize) -> Chance {
+        let lane = (way as u64) << 32 | who as u64;
+        let number = self.sent.entry(lane).or_default();
+        *number += 1;
+        Chance::of(self.plan.seed, lane, *number)
+    }
+
+    /// How long a message takes one way: mostly little, sometimes much more.
+    pub(crate) fn latency(chance: &mut Chance) -> u64 {
+        if chance.happens(20) { chance.between(60, 400) } else { chance.between(4, 40) }
+    }
+
+    /// Does this go wrong now?
+    pub(crate) fn goes_wrong(&mut self, chance: &mut Chance, kind: FaultKind) -> bool {
+        if self.now >= self.plan.until {
+            return false;
+        }
+        let now = self.now;
+        let active =
+            self.plan.faults.iter().filter(|fault| fault.kind == kind && fault.from <= now && now < fault.to);
+        let rate = active.map(|fault| fault.rate).max().unwrap_or_default();
+        let wrong = rate > 0 && chance.happens(rate);
+        if wrong {
+            self.coverage.fault(kind);
+            self.last_fault = now;
+        }
+        wrong
+    }
+
+    /// Tells the timeline, if there is one.
+    pub(crate) fn note(&mut self, from: Lane, to: Option<Lane>, kind: Kind, text: impl FnOnce() -> String) {
+        if let Some(timeline) = &mut self.timeline {
+            timeline.push(crate::timeline::Entry { at: self.now, from, to, kind, text: text() });
+        }
+    }
+
+    pub(crate) fn fault_noted(&mut self, what: impl FnOnce() -> String) {
+        self.note(Lane::World, None, Kind::Fault, what);
+    }
+}

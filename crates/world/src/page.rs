@@ -1,0 +1,428 @@
+//! One page of an agent's browser: the real core of the plugin, and what its shell does around it.
+
+mod bridge;
+mod perform;
+
+pub(crate) use bridge::{Then, is_outbound, short};
+
+use crate::coming::Coming;
+use crate::desk::After;
+use crate::flex::Flex;
+use crate::join::Joining;
+use crate::net::Way;
+use crate::planted::Planted;
+use crate::push::PushChannel;
+use crate::timeline::{Kind, Lane};
+use crate::world::World;
+use rejoin_plugin::agent::{self, Agent, Config, Dialog, Event, FromDesktop, Microphone, PostId, RequestId};
+use rejoin_protocol::{CallSid, Millis, ReservationSid};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Index of all pages that ever were.
+pub(crate) type PageId = usize;
+
+/// One page, from its load to its end.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) agent: usize,
+    pub(crate) browser: usize,
+    /// Of all that this agent has opened.
+    pub(crate) number: usize,
+    pub(crate) alive: bool,
+    /// Flex is up.
+    pub(crate) up: bool,
+    /// The machine sleeps: nothing runs. Or there is no network.
+    pub(crate) asleep: bool,
+    pub(crate) offline: bool,
+    /// Counts sleeps, so that an older waking does nothing.
+    pub(crate) sleeps: u64,
+    /// The event bridge counts this page's socket as open.
+    pub(crate) socket: bool,
+    pub(crate) flex: Flex,
+    pub(crate) core: Option<Agent>,
+    /// The plugin watches Flex.
+    pub(crate) begun: bool,
+    pub(crate) electing: bool,
+    pub(crate) epoch: u64,
+    queue: VecDeque<Event>,
+    busy: bool,
+    timers: BTreeMap<agent::Timer, u64>,
+    timer_numbers: u64,
+    pub(crate) questions: BTreeMap<RequestId, After>,
+    last_question: u32,
+    pub(crate) posts: BTreeSet<PostId>,
+    pub(crate) push: PushChannel,
+    pub(crate) dialog: Option<Dialog>,
+    neutral: BTreeSet<ReservationSid>,
+    pub(crate) keeps: bool,
+    /// For which reservation the next ring is.
+    pub(crate) expects: Option<ReservationSid>,
+    pub(crate) joins: BTreeMap<ReservationSid, Joining>,
+    /// What arrived while nothing ran.
+    pub(crate) late: Vec<Coming>,
+    /// When the last message over the bridge's socket arrives: they keep their order.
+    pub(crate) bridge_at: u64,
+}
+
+impl World {
+    /// An agent opens Flex.
+    pub(crate) fn open_page(&mut self, agent: usize, browser: usize) -> PageId {
+        let page = self.pages.len();
+        let person = &mut self.agents[agent];
+        person.opened += 1;
+        let flex = Flex {
+            worker: person.worker.as_str().to_owned(),
+            contact: format!("client:{}", person.identity),
+            ..Flex::default()
+        };
+        let number = person.opened;
+        person.pages.push(page);
+        self.pages.push(Page {
+            agent,
+            browser,
+            number,
+            alive: true,
+            up: false,
+            asleep: false,
+            offline: false,
+            sleeps: 0,
+            socket: false,
+            flex,
+            core: None,
+            begun: false,
+            electing: false,
+            epoch: 0,
+            queue: VecDeque::new(),
+            busy: false,
+            timers: BTreeMap::new(),
+            timer_numbers: 0,
+            questions: BTreeMap::new(),
+            last_question: 0,
+            posts: BTreeSet::new(),
+            push: PushChannel::default(),
+            dialog: None,
+            neutral: BTreeSet::new(),
+            keeps: false,
+            expects: None,
+            joins: BTreeMap::new(),
+            late: vec![],
+            bridge_at: 0,
+        });
+        let loads = self.plan.agents[agent].loads;
+        self.put(loads, Coming::FlexUp(page));
+        self.note(Lane::Page(agent, number), None, Kind::Does, || "loads".into());
+        page
+    }
+
+    pub(crate) fn lane(&self, page: PageId) -> Lane {
+        Lane::Page(self.pages[page].agent, self.pages[page].number)
+    }
+
+    /// The clock of the machine that the page is on.
+    pub(crate) fn page_clock(&self, page: PageId) -> Millis {
+        let skew = self.plan.agents[self.pages[page].agent].skew;
+        Millis(self.wall().0.saturating_add_signed(skew))
+    }
+
+    /// Does code run in this page?
+    pub(crate) fn runs(&self, page: PageId) -> bool {
+        self.pages[page].alive && !self.pages[page].asleep
+    }
+
+    /// Is the page reachable, and can it reach anybody?
+    pub(crate) fn is_connected(&self, page: PageId) -> bool {
+        self.runs(page) && !self.pages[page].offline
+    }
+
+    /// What cannot arrive now arrives when the page is back; `None`: it is put aside, or there is no page any more.
+    pub(crate) fn arrives(&mut self, page: PageId, what: Coming) -> Option<Coming> {
+        let it = &mut self.pages[page];
+        if !it.alive {
+            return None;
+        }
+        if it.asleep || it.offline {
+            it.late.push(what);
+            return None;
+        }
+        Some(what)
+    }
+
+    /// Flex has been loaded: its sockets open, and it asks how things are.
+    pub(crate) fn flex_up(&mut self, page: PageId) {
+        if self.arrives(page, Coming::FlexUp(page)).is_none() {
+            return;
+        }
+        self.pages[page].up = true;
+        self.connect_sockets(page);
+        self.ask_how_it_is(page);
+        if self.plan.agents[self.pages[page].agent].foreign {
+            self.put(2_000, Coming::Foreign(page));
+        }
+        if self.plan.agents[self.pages[page].agent].plugin {
+            let mut chance = self.chance(Way::Person, page);
+            let plugin = chance.between(60, 400);
+            self.put(plugin, Coming::PluginUp(page));
+        }
+    }
+
+    pub(crate) fn connect_sockets(&mut self, page: PageId) {
+        if !self.pages[page].socket {
+            self.pages[page].socket = true;
+            let worker = self.agents[self.pages[page].agent].worker.clone();
+            let mut chance = self.chance(Way::Presence, page);
+            let after = Self::latency(&mut chance);
+            self.put(after, Coming::Twilio(rejoin_twin::model::Event::Presence { worker, open: true }));
+        }
+        let agent = self.pages[page].agent;
+        self.agents[agent].phones.retain(|other| *other != page);
+        self.agents[agent].phones.push(page);
+        self.pages[page].flex.registered = true;
+    }
+
+    /// The plugin has been loaded: the core is made, and the page looks whether it acts.
+    pub(crate) fn plugin_up(&mut self, page: PageId) {
+        if self.arrives(page, Coming::PluginUp(page)).is_none() || self.pages[page].core.is_some() {
+            return;
+        }
+        let wall = self.page_clock(page);
+        let browser = &mut self.browsers[self.pages[page].browser];
+        let epoch = if self.planted == Some(Planted::EpochSame) { 1 } else { browser.next_epoch(wall.0) };
+        let mut core = Agent::new(Config::new(crate::server::PUBLIC), epoch, browser.marks());
+        core.recall(browser.kept());
+        core.recall_activity(browser.activity());
+        let effects = core.configured(vec![], "2.17.1");
+        let it = &mut self.pages[page];
+        (it.core, it.epoch, it.electing) = (Some(core), epoch, true);
+        for effect in effects {
+            self.perform(page, effect);
+        }
+        self.elect(page);
+    }
+
+    fn elect(&mut self, page: PageId) {
+        let browser = &mut self.browsers[self.pages[page].browser];
+        match browser.holder {
+            None => {
+                browser.holder = Some(page);
+                self.begin(page, true);
+            }
+            Some(_) => {
+                browser.waiting.push_back(page);
+                self.put(300, Coming::Patience(page));
+            }
+        }
+    }
+
+    /// The page is to start, acting or not.
+    pub(crate) fn begin(&mut self, page: PageId, acts: bool) {
+        let it = &mut self.pages[page];
+        if !std::mem::take(&mut it.electing) {
+            return;
+        }
+        it.begun = true;
+        let name = self.agents[it.agent].name.clone();
+        let Some(started) = it.flex.started(&name, !acts) else { return };
+        self.handle(page, Event::Desktop(started));
+        let microphone = Microphone::Granted;
+        self.handle(page, Event::Desktop(FromDesktop::MicrophoneChanged { microphone }));
+        self.look(page);
+    }
+
+    /// The lock of a browser is free: the next page gets it.
+    pub(crate) fn free_lock(&mut self, page: PageId) {
+        let browser = self.pages[page].browser;
+        let it = &mut self.browsers[browser];
+        it.waiting.retain(|other| *other != page);
+        if it.holder == Some(page) {
+            it.holder = it.waiting.pop_front();
+            if let Some(next) = it.holder {
+                self.granted(next, false);
+            }
+        }
+    }
+
+    /// The lock is this page's.
+    pub(crate) fn granted(&mut self, page: PageId, taken: bool) {
+        if self.pages[page].electing {
+            return self.begin(page, true);
+        }
+        let wall = self.page_clock(page);
+        let epoch = self.browsers[self.pages[page].browser].next_epoch(wall.0);
+        let epoch = if self.planted == Some(Planted::EpochSame) { 1 } else { epoch };
+        self.handle(page, Event::Elected { taken, epoch });
+    }
+
+    /// The page takes the lock, whoever has it.
+    pub(crate) fn take_lock(&mut self, page: PageId) {
+        let browser = self.pages[page].browser;
+        let it = &mut self.browsers[browser];
+        if it.holder == Some(page) {
+            return;
+        }
+        it.waiting.retain(|other| *other != page);
+        if let Some(other) = it.holder.replace(page) {
+            self.browsers[browser].waiting.push_back(other);
+            self.handle(other, Event::Deposed);
+        }
+        self.granted(page, true);
+    }
+
+    /// What the shell of the core does with an event.
+    pub(crate) fn handle(&mut self, page: PageId, event: Event) {
+        let it = &mut self.pages[page];
+        if it.core.is_none() || !it.alive {
+            return;
+        }
+        it.queue.push_back(event);
+        if std::mem::replace(&mut it.busy, true) {
+            return;
+        }
+        let now = self.page_clock(page);
+        while let Some(event) = self.pages[page].queue.pop_front() {
+            let browser = self.pages[page].browser;
+            if matches!(event, Event::Elected { .. }) {
+                let (marks, kept) = (self.browsers[browser].marks(), self.browsers[browser].kept());
+                if let Some(core) = &mut self.pages[page].core {
+                    core.remember(marks);
+                    core.recall(kept);
+                }
+            }
+            let Some(core) = &mut self.pages[page].core else { break };
+            let effects = core.handle(now, event);
+            for effect in effects {
+                self.perform(page, effect);
+            }
+        }
+        self.pages[page].busy = false;
+    }
+
+    /// Flex may have changed.
+    pub(crate) fn look(&mut self, page: PageId) {
+        if !self.runs(page) {
+            return;
+        }
+        self.flags(page);
+        if self.pages[page].begun {
+            let token = self.token(page);
+            for event in self.pages[page].flex.look(token) {
+                self.handle(page, Event::Desktop(event));
+            }
+        }
+        self.reflexes(page);
+    }
+
+    /// A question of Flex's to the core; without one the answer is yes.
+    pub(crate) fn ask(
+        &mut self,
+        page: PageId,
+        after: After,
+        event: impl FnOnce(RequestId) -> Option<FromDesktop>,
+    ) {
+        let it = &mut self.pages[page];
+        it.last_question += 1;
+        let request = RequestId(it.last_question);
+        let event = if it.begun { event(request) } else { None };
+        match event {
+            Some(event) => {
+                it.questions.insert(request, after);
+                self.handle(page, Event::Desktop(event));
+            }
+            None => self.goes_on(page, after, None),
+        }
+    }
+
+    /// The number that the next question gets.
+    pub(crate) fn next_question(&self, page: PageId) -> u32 {
+        self.pages[page].last_question + 1
+    }
+
+    /// The page ends in order: its listeners run.
+    pub(crate) fn page_hide(&mut self, page: PageId) {
+        self.handle(page, Event::Desktop(FromDesktop::PageHide {}));
+        let keeps = self.pages[page].keeps;
+        if let Some(call) = self.pages[page].flex.call.take() {
+            if keeps {
+                self.twilio_hears(page, rejoin_twin::model::Event::MediaClosed { call: call.leg.clone() });
+                self.twilio_hears(
+                    page,
+                    rejoin_twin::model::Event::MediaSilent { call: call.leg, silent: true },
+                );
+            } else {
+                self.twilio_hears(page, rejoin_twin::model::Event::HungUp { call: call.leg });
+            }
+        }
+        self.page_ends(page);
+        self.sockets_close(page);
+    }
+
+    /// The page is gone without a word.
+    pub(crate) fn page_crashes(&mut self, page: PageId) {
+        if let Some(call) = self.pages[page].flex.call.take() {
+            self.twilio_hears(page, rejoin_twin::model::Event::MediaSilent { call: call.leg, silent: true });
+        }
+        self.page_ends(page);
+        self.put(50, Coming::SocketsClose(page));
+    }
+
+    fn page_ends(&mut self, page: PageId) {
+        let agent = self.pages[page].agent;
+        self.pages[page].alive = false;
+        self.pages[page].core = None;
+        self.pages[page].dialog = None;
+        self.agents[agent].pages.retain(|other| *other != page);
+        self.free_lock(page);
+    }
+
+    /// Everybody at the other ends of its connections sees that it is gone.
+    pub(crate) fn sockets_close(&mut self, page: PageId) {
+        let agent = self.pages[page].agent;
+        self.agents[agent].phones.retain(|other| *other != page);
+        self.close_push(page);
+        if std::mem::take(&mut self.pages[page].socket) {
+            let worker = self.agents[agent].worker.clone();
+            self.twilio_hears(page, rejoin_twin::model::Event::Presence { worker, open: false });
+        }
+    }
+
+    /// Something that Twilio hears of this page's browser.
+    pub(crate) fn twilio_hears(&mut self, page: PageId, event: rejoin_twin::model::Event) {
+        let mut chance = self.chance(Way::Phone, page);
+        let after = Self::latency(&mut chance);
+        // What a browser says of one leg keeps its order.
+        let at = (self.now + after).max(self.pages[page].bridge_at);
+        self.pages[page].bridge_at = at;
+        self.put_at(at, Coming::Twilio(event));
+    }
+
+    /// A phone rings for this page: Flex takes it.
+    pub(crate) fn invited(&mut self, page: PageId, leg: CallSid) {
+        let Some(_) = self.arrives(page, Coming::Invite(page, leg.clone())) else { return };
+        if self.pages[page].flex.call.is_some() && self.pages[page].expects.is_none() {
+            return; // it rings in vain
+        }
+        let mut chance = self.chance(Way::Phone, page);
+        let after = chance.between(40, 300);
+        self.put(after, Coming::PickedUp(page, leg));
+    }
+
+    /// Media is up.
+    pub(crate) fn picked_up(&mut self, page: PageId, leg: CallSid) {
+        if !self.is_connected(page) || self.twilio.model.leg(&leg).is_none() {
+            return;
+        }
+        let it = &mut self.pages[page];
+        let reservation = it.expects.take();
+        it.flex.call = Some(crate::flex::OnCall { leg: leg.clone(), reservation, muted: false });
+        self.twilio_hears(page, rejoin_twin::model::Event::Answered { call: leg });
+        self.look(page);
+    }
+
+    /// The far end has hung up.
+    pub(crate) fn far_hangup(&mut self, page: PageId, leg: &CallSid) {
+        let Some(_) = self.arrives(page, Coming::FarHangup(page, leg.clone())) else { return };
+        if self.pages[page].flex.call.as_ref().is_some_and(|call| call.leg == *leg) {
+            self.pages[page].flex.call = None;
+            self.look(page);
+        }
+    }
+}

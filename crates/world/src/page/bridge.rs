@@ -1,0 +1,327 @@
+//! Flex's conversation with TaskRouter over the event bridge: requests, answers, and what it is told.
+
+use super::PageId;
+use crate::coming::Coming;
+use crate::net::Way;
+use crate::timeline::{Kind, Lane};
+use crate::world::World;
+use rejoin_plugin::agent::{ConferenceOptions, Event, FromDesktop};
+use rejoin_protocol::attributes;
+use rejoin_protocol::{ActivitySid, ReservationSid, TaskSid, WorkerSid};
+use rejoin_twin::model::{ApiError, ConferenceInstruction, ParticipantChange, Reply, Request, RequestId};
+use serde_json::Value;
+
+/// What an answer is for.
+#[derive(Clone, Debug)]
+pub(crate) enum Then {
+    /// Nobody waits for it.
+    Nothing,
+    /// The list of reservations, asked at the start and after every new connection.
+    Reservations,
+    /// Who is in the conference of a task.
+    Room,
+    /// The worker.
+    Worker,
+    /// An acceptance by the core.
+    Accepted(ReservationSid),
+    /// The core has set its own flag.
+    Flagged(ReservationSid),
+    /// How a task is now that is to be marked.
+    Marking(ReservationSid, Value),
+    /// It is marked.
+    Marked(ReservationSid),
+    /// A step of `joinCall`.
+    Join(ReservationSid, crate::join::Step),
+}
+
+impl World {
+    /// A request of a page's to TaskRouter.
+    pub(crate) fn bridge(&mut self, page: PageId, request: Request, then: Then) {
+        let mut chance = self.chance(Way::Bridge, page);
+        let after = Self::latency(&mut chance);
+        if self.pages[page].offline {
+            let failed = ApiError { status: 0, code: 0, message: "no network".into() };
+            return self.put(3_000, Coming::Bridged(page, then, Box::new(Err(failed))));
+        }
+        self.note(self.lane(page), Some(Lane::Twilio), Kind::Request, || said(&request));
+        let at = (self.now + after).max(self.pages[page].bridge_at);
+        self.pages[page].bridge_at = at;
+        self.put_at(at, Coming::Bridge(page, Box::new(request), then));
+    }
+
+    /// It has arrived at Twilio.
+    pub(crate) fn bridge_arrives(&mut self, page: PageId, request: Request, then: Then) {
+        self.twilio.requests += 1;
+        let id = RequestId(self.twilio.requests);
+        let mut result = None;
+        for effect in
+            self.twilio.model.handle(self.wall(), rejoin_twin::model::Event::Request { id, request })
+        {
+            match effect {
+                rejoin_twin::model::Effect::Reply { id: of, result: answer } if of == id => {
+                    result = Some(answer);
+                }
+                other => self.twilio_does(other),
+            }
+        }
+        if let Some(result) = result {
+            let mut chance = self.chance(Way::Bridge, page);
+            let after = Self::latency(&mut chance);
+            self.put(after, Coming::Bridged(page, then, Box::new(result)));
+        }
+    }
+
+    /// Its answer has come.
+    pub(crate) fn bridged(&mut self, page: PageId, then: Then, result: Result<Reply, ApiError>) {
+        let Some(Coming::Bridged(_, then, result)) =
+            self.arrives(page, Coming::Bridged(page, then, Box::new(result)))
+        else {
+            return;
+        };
+        if let Err(error) = &*result {
+            self.note(Lane::Twilio, Some(self.lane(page)), Kind::Answer, || {
+                format!("refused: {}", error.message)
+            });
+        }
+        match (then, *result) {
+            (Then::Reservations, Ok(reply)) => {
+                let listed: Vec<Value> = reply.bridge["contents"].as_array().cloned().unwrap_or_default();
+                let mut here = vec![];
+                for item in &listed {
+                    self.pages[page].flex.reservation(item);
+                    here.extend(item["sid"].as_str().and_then(|sid| ReservationSid::parse(sid).ok()));
+                }
+                self.pages[page].flex.tasks.retain(|sid, _| here.contains(sid));
+                let flex = &self.pages[page].flex;
+                let open: Vec<TaskSid> = flex
+                    .tasks
+                    .values()
+                    .filter(|held| held.voice && held.status != "pending")
+                    .map(|held| held.task.clone())
+                    .collect();
+                for task in open {
+                    self.bridge(page, Request::ListChannelParticipants(task), Then::Room);
+                }
+                let leg = self.pages[page].flex.call.as_ref().map(|call| call.leg.clone());
+                if leg.is_some_and(|leg| self.twilio.model.leg(&leg).is_none()) {
+                    self.pages[page].flex.call = None;
+                }
+            }
+            (Then::Room, Ok(reply)) => {
+                let items = reply.bridge["participants"].as_array().cloned().unwrap_or_default();
+                let mut task = None;
+                for item in &items {
+                    task = self.pages[page].flex.participant(item, false).or(task);
+                }
+                if let Some(room) = task.and_then(|task| self.pages[page].flex.rooms.get_mut(&task)) {
+                    let is = |leg: &str| {
+                        items.iter().any(|item| item["participant_sid"] == leg || item["sid"] == leg)
+                    };
+                    room.legs.retain(|leg| is(&leg.participant));
+                }
+            }
+            (Then::Worker, Ok(reply)) => {
+                self.pages[page].flex.activity = reply.bridge["activity_sid"].as_str().map(str::to_owned);
+            }
+            (Then::Accepted(reservation), Err(_)) => {
+                self.pages[page].expects = None;
+                self.handle(page, Event::Desktop(FromDesktop::AcceptFailed { reservation }));
+            }
+            (Then::Flagged(reservation), _) => {
+                self.handle(page, Event::Desktop(FromDesktop::ExitFlagSettled { reservation }));
+            }
+            (Then::Marking(reservation, mark), Ok(reply)) => self.write_mark(page, reservation, mark, &reply),
+            (Then::Marked(reservation) | Then::Marking(reservation, _), _) => {
+                self.handle(page, Event::Desktop(FromDesktop::TaskMarked { reservation }));
+            }
+            (Then::Join(reservation, step), result) => self.join_step(page, reservation, step, result),
+            (Then::Nothing | Then::Accepted(_) | Then::Reservations | Then::Room | Then::Worker, _) => {}
+        }
+        self.look(page);
+    }
+
+    /// Writes into the task how it is left: read, merged, written.
+    pub(crate) fn mark_task(&mut self, page: PageId, reservation: ReservationSid, mark: Value) {
+        match self.pages[page].flex.tasks.get(&reservation).map(|held| held.task.clone()) {
+            Some(task) => self.bridge(page, Request::FetchTask(task), Then::Marking(reservation, mark)),
+            None => self.handle(page, Event::Desktop(FromDesktop::TaskMarked { reservation })),
+        }
+    }
+
+    fn write_mark(&mut self, page: PageId, reservation: ReservationSid, mark: Value, read: &Reply) {
+        let text = |name: &str| read.body[name].as_str().unwrap_or_default();
+        let read: Value = serde_json::from_str(text("attributes")).unwrap_or_default();
+        let (Ok(task), Value::Object(mut merged)) = (TaskSid::parse(text("sid")), read) else {
+            return self.handle(page, Event::Desktop(FromDesktop::TaskMarked { reservation }));
+        };
+        merged.insert(attributes::LEFT.into(), mark);
+        let request = Request::UpdateTask {
+            task,
+            if_match: None,
+            attributes: Some(Value::Object(merged).to_string()),
+            assignment_status: None,
+            reason: None,
+            priority: None,
+        };
+        self.bridge(page, request, Then::Marked(reservation));
+    }
+
+    /// At the start, and after every new connection.
+    pub(crate) fn ask_how_it_is(&mut self, page: PageId) {
+        let worker = self.agents[self.pages[page].agent].worker.clone();
+        self.bridge(page, Request::FetchWorker(worker.clone()), Then::Worker);
+        let list = Request::ListReservations {
+            task: None,
+            worker: Some(worker),
+            status: Some("pending,accepted,wrapping".into()),
+        };
+        self.bridge(page, list, Then::Reservations);
+    }
+
+    /// TaskRouter tells this page something.
+    pub(crate) fn told(&mut self, page: PageId, event: String, payload: Value) {
+        let Some(Coming::Tell(_, event, payload)) = self.arrives(page, Coming::Tell(page, event, payload))
+        else {
+            return;
+        };
+        if !self.pages[page].up {
+            return;
+        }
+        let flex = &mut self.pages[page].flex;
+        if event.starts_with("reservation.") {
+            flex.reservation(&payload);
+        } else if event.starts_with("task.") {
+            flex.task(&payload);
+        } else if event.starts_with("participant.") {
+            let failed = event.ends_with(".failed");
+            let participant = payload["participant_sid"].as_str().map(str::to_owned);
+            if !failed {
+                flex.participant(&payload, event == "participant.removed");
+            }
+            if let Some(participant) = participant {
+                self.join_told(page, &participant, !failed && event == "participant.added");
+            }
+        } else if event == "worker.activity.update" {
+            flex.activity = payload["activity_sid"].as_str().map(str::to_owned);
+        }
+        self.look(page);
+    }
+
+    /// Flex makes a call of two end with its own leg, and one of more not: it says so whenever that changes.
+    pub(super) fn flags(&mut self, page: PageId) {
+        let flex = &mut self.pages[page].flex;
+        let mut wanted = vec![];
+        let Some(_) = flex.activity else { return };
+        let sids: Vec<ReservationSid> = flex.tasks.keys().cloned().collect();
+        for sid in sids {
+            let Some(held) = flex.tasks.get(&sid) else { continue };
+            if held.status != "accepted" || !held.voice || flex.mine(&held.task).next().is_none() {
+                continue;
+            }
+            let verdict = flex.live(&held.task) <= 2;
+            if held.verdict == Some(verdict) {
+                continue;
+            }
+            if let Some(held) = flex.tasks.get_mut(&sid) {
+                held.verdict = Some(verdict);
+            }
+            wanted.push((sid, verdict));
+        }
+        for (sid, verdict) in wanted {
+            self.set_flag(page, &sid, verdict, Then::Nothing);
+        }
+    }
+
+    pub(crate) fn flag_of_participant(
+        &mut self,
+        page: PageId,
+        task: &TaskSid,
+        participant: &str,
+        value: bool,
+        then: Then,
+    ) {
+        let Ok(participant) = rejoin_protocol::ParticipantSid::parse(participant) else { return };
+        let change =
+            ParticipantChange { end_conference_on_exit: Some(value), ..ParticipantChange::default() };
+        let task = task.clone();
+        self.bridge(
+            page,
+            Request::UpdateChannelParticipant { task, participant, change, close: false },
+            then,
+        );
+    }
+
+    /// What Flex posts to accept a call.
+    pub(super) fn send_accept(
+        &mut self,
+        page: PageId,
+        reservation: &ReservationSid,
+        options: Option<&ConferenceOptions>,
+    ) {
+        let flex = &self.pages[page].flex;
+        let still = flex.tasks.get(reservation).is_some_and(|held| held.status == "pending");
+        if !still {
+            return;
+        }
+        let outbound = flex.tasks.get(reservation).is_some_and(|held| is_outbound(&held.attributes));
+        let instruction = ConferenceInstruction {
+            to: Some(flex.contact.clone()),
+            from: outbound.then(|| "+15550001111".into()),
+            end_conference_on_exit: options.is_none_or(|options| options.end_conference_on_exit),
+            end_conference_on_customer_exit: true,
+            status_callback: options.map(|options| options.conference_status_callback.clone()),
+            status_callback_method: options
+                .map(|options| options.conference_status_callback_method.to_owned()),
+            status_callback_event: options.map(|options| options.conference_status_callback_event.to_owned()),
+        };
+        self.pages[page].expects = Some(reservation.clone());
+        let request = Request::UpdateReservation {
+            reservation: reservation.clone(),
+            status: None,
+            instruction: Some(instruction),
+        };
+        self.bridge(page, request, Then::Accepted(reservation.clone()));
+    }
+
+    pub(crate) fn set_activity(&mut self, page: PageId, worker: WorkerSid, activity: ActivitySid) {
+        let request = Request::UpdateWorker {
+            worker,
+            activity: Some(activity),
+            attributes: None,
+            reject_pending: true,
+        };
+        self.bridge(page, request, Then::Nothing);
+    }
+}
+
+/// Is it a call that the agent places?
+pub(crate) fn is_outbound(attributes: &rejoin_plugin::boundary::Value) -> bool {
+    use rejoin_plugin::boundary::Value;
+    *attributes.get("direction") == Value::Text("outbound".into())
+        && *attributes.get("outbound_to") != Value::Nothing
+}
+
+/// A request in a few words.
+fn said(request: &Request) -> String {
+    match request {
+        Request::UpdateReservation { reservation, status, instruction } => {
+            let what =
+                if instruction.is_some() { "conference" } else { status.as_deref().unwrap_or_default() };
+            format!("reservation {}: {what}", short(reservation.as_str()))
+        }
+        Request::UpdateWorkerParticipant { change, .. }
+        | Request::UpdateChannelParticipant { change, .. } => {
+            format!("participant: {change:?}")
+        }
+        other => {
+            let text = format!("{other:?}");
+            text.split(['(', '{']).next().unwrap_or_default().trim().to_owned()
+        }
+    }
+}
+
+/// The end of a SID tells it apart.
+pub(crate) fn short(sid: &str) -> &str {
+    let zeros = sid.get(2..).unwrap_or_default().trim_start_matches('0');
+    if zeros.is_empty() { sid } else { zeros }
+}

@@ -1,0 +1,202 @@
+//! Defects that are put in for tests, to see that they are found: what a part of the system would do that lacks something.
+//! None of it is in the product: a part that does not do a thing is a part whose doing goes nowhere.
+
+use crate::page::PageId;
+use crate::plan::Plan;
+use crate::world::World;
+use axum::http;
+use bytes::Bytes;
+use rejoin_server::Config;
+use rejoin_twin::model::LegPlace;
+
+/// A defect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Planted {
+    /// The server waits for no mark after a leave.
+    GraceZero,
+    /// The server takes marks and forgets them.
+    MarksIgnored,
+    /// The server hears no hellos.
+    HellosDropped,
+    /// The server hears no goodbyes.
+    GoodbyesDropped,
+    /// Every page of a browser has the same epoch.
+    EpochSame,
+    /// Every ping is created twice.
+    PingTwice,
+    /// Every customer is sent to the queue twice.
+    RequeueTwice,
+    /// Jobs are not in the store after a restart.
+    JobsForgotten,
+    /// Timers are not in the store after a restart.
+    TimersForgotten,
+    /// Calls are not in the store after a restart.
+    CallsForgotten,
+    /// Customers are told nothing.
+    NeverTold,
+    /// The server hears of no leave, and does not look.
+    LeavesUnheard,
+    /// The server does not clear the flag by which a conference ends with the customer, or with the agent.
+    FlagsStay,
+    /// The plugin accepts nothing unasked.
+    OffersIgnored,
+    /// A suspicion alone removes the leg.
+    RemovedOnSuspicion,
+    /// The server does not look at calls of which it hears nothing.
+    NoWatch,
+    /// The old reservation is completed as soon as the agent is lost, not when the customer is in the queue.
+    CompletedAtOnce,
+    /// Webhooks that come twice count twice.
+    NoDedup,
+}
+
+impl Planted {
+    /// All of them.
+    pub const ALL: [Self; 18] = [
+        Self::GraceZero,
+        Self::MarksIgnored,
+        Self::HellosDropped,
+        Self::GoodbyesDropped,
+        Self::EpochSame,
+        Self::PingTwice,
+        Self::RequeueTwice,
+        Self::JobsForgotten,
+        Self::TimersForgotten,
+        Self::CallsForgotten,
+        Self::NeverTold,
+        Self::LeavesUnheard,
+        Self::FlagsStay,
+        Self::OffersIgnored,
+        Self::RemovedOnSuspicion,
+        Self::NoWatch,
+        Self::CompletedAtOnce,
+        Self::NoDedup,
+    ];
+
+    /// The server's settings with it.
+    pub(crate) fn settings(self, config: &mut Config) {
+        match self {
+            Self::GraceZero => config.timings.grace_ms = 0,
+            Self::LeavesUnheard | Self::NoWatch => {
+                config.timings.watch_call_ms = 0;
+                config.timings.watch_recovery_ms = 3_600_000;
+            }
+            _ => {}
+        }
+    }
+
+    /// Plans in which it shows more often.
+    pub fn plan(self, mut plan: Plan) -> Plan {
+        plan.setup.streams &= !matches!(self, Self::LeavesUnheard | Self::NoWatch);
+        plan
+    }
+
+    /// Is this request of our server's not made? It takes it for done.
+    pub(crate) fn swallows(self, request: &http::Request<Bytes>) -> bool {
+        let path = request.uri().path();
+        let body = String::from_utf8_lossy(request.body());
+        let posts = request.method() == http::Method::POST;
+        match self {
+            Self::NeverTold => posts && (body.contains("AnnounceUrl=") || body.contains("HoldUrl=")),
+            Self::FlagsStay => {
+                posts && path.contains("/Participants/") && body.contains("EndConferenceOnExit=false")
+            }
+            _ => false,
+        }
+    }
+
+    /// Is this request of our server's made twice?
+    pub(crate) fn doubles(self, request: &http::Request<Bytes>) -> bool {
+        let path = request.uri().path();
+        let posts = request.method() == http::Method::POST;
+        match self {
+            Self::PingTwice => posts && path.ends_with("/Tasks"),
+            Self::RequeueTwice => posts && path.contains("/Calls/"),
+            _ => false,
+        }
+    }
+
+    /// Does our server not hear this request of a page's?
+    pub(crate) fn deafens(self, path: &str) -> bool {
+        match self {
+            Self::MarksIgnored => path == "/v1/graceful",
+            Self::HellosDropped => path == "/v1/hello",
+            Self::GoodbyesDropped => path == "/v1/goodbye",
+            _ => false,
+        }
+    }
+
+    /// Does our server not hear this callback?
+    pub(crate) fn unheard(self, params: &[(String, String)]) -> bool {
+        self == Self::LeavesUnheard
+            && params.iter().any(|(key, value)| {
+                key == "StatusCallbackEvent" && (value == "participant-leave" || value == "conference-end")
+            })
+    }
+}
+
+impl World {
+    /// The store as it is after a restart.
+    pub(crate) fn planted_at_restart(&self) {
+        match self.planted {
+            Some(Planted::JobsForgotten) => self.servers.memory.lose(true, false, false),
+            Some(Planted::TimersForgotten) => self.servers.memory.lose(false, true, false),
+            Some(Planted::CallsForgotten) => self.servers.memory.lose(false, false, true),
+            _ => {}
+        }
+    }
+
+    /// A channel to a page is lost, which is no more than a suspicion.
+    pub(crate) fn planted_suspicion(&mut self, page: PageId) {
+        if self.planted != Some(Planted::RemovedOnSuspicion) {
+            return;
+        }
+        let Some(call) = self.pages[page].flex.call.as_ref().map(|call| call.leg.clone()) else { return };
+        let Some(leg) = self.twilio.model.leg(&call) else { return };
+        if let LegPlace::Conference(room) = leg.place {
+            let path = format!("Conferences/{room}/Participants/{call}.json");
+            self.rogue(
+                http::Method::DELETE,
+                "api.twilio.com/2010-04-01/Accounts/AC00000000000000000000000000000001",
+                &path,
+                "",
+            );
+        }
+    }
+
+    /// A ping was created: the agent was lost just now.
+    pub(crate) fn planted_completion(&mut self, own: &serde_json::Value) {
+        if self.planted != Some(Planted::CompletedAtOnce) {
+            return;
+        }
+        let text = |name: &str| own[name].as_str().unwrap_or_default();
+        let path = format!(
+            "Tasks/{}/Reservations/{}",
+            text("disconnectedTaskSid"),
+            text("disconnectedReservationSid")
+        );
+        let workspace = "taskrouter.twilio.com/v1/Workspaces/WS00000000000000000000000000000001";
+        self.rogue(http::Method::POST, workspace, &path, "ReservationStatus=completed");
+    }
+
+    /// A request that our server would not make.
+    fn rogue(&mut self, method: http::Method, before: &str, path: &str, body: &'static str) {
+        let request = http::Request::builder().method(method).uri(format!("http://twilio/{before}/{path}"));
+        let credentials = "Basic QUMwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMTowMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc4OWFiY2RlZg==";
+        let request = request.header("authorization", credentials).body(Bytes::from_static(body.as_bytes()));
+        if let Ok(request) = request {
+            self.doubled(&request);
+        }
+    }
+
+    /// The same callback again; without the memory of it, it is a new one.
+    pub(crate) fn planted_again(&self, params: &[(String, String)]) -> Vec<(String, String)> {
+        let mut params = params.to_vec();
+        if self.planted == Some(Planted::NoDedup) {
+            for (_, value) in params.iter_mut().filter(|(key, _)| key == "SequenceNumber") {
+                *value = (value.parse::<u64>().unwrap_or_default() + 100).to_string();
+            }
+        }
+        params
+    }
+}

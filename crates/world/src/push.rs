@@ -1,0 +1,202 @@
+//! A page's push channel, as its shell keeps it open (`src/shell/push.rs`): reconnecting with growing pauses, given up
+//! when nothing is heard.
+
+use crate::coming::{Coming, PushNews};
+use crate::net::Way;
+use crate::page::PageId;
+use crate::plan::FaultKind;
+use crate::timeline::Kind;
+use crate::world::World;
+use rejoin_plugin::agent::Event;
+use rejoin_plugin::boundary::heard;
+use rejoin_plugin::shell::sse::Parser;
+use rejoin_protocol::api::Push;
+use tokio::task::AbortHandle;
+
+const SILENCE: u64 = 40_000;
+const FIRST: u64 = 500;
+const LONGEST: u64 = 30_000;
+
+/// One page's.
+#[derive(Debug, Default)]
+pub(crate) struct PushChannel {
+    /// It is wanted.
+    pub(crate) wanted: bool,
+    epoch: u64,
+    /// Of the attempt that counts.
+    pub(crate) attempt: u64,
+    stood: bool,
+    pause: u64,
+    heard_at: u64,
+    last_id: Option<String>,
+    refused: Option<String>,
+    parser: Parser,
+    stream: Option<AbortHandle>,
+    /// When the last of it arrives.
+    arrives_at: u64,
+}
+
+impl PushChannel {
+    pub(crate) fn let_go(&mut self) {
+        if let Some(stream) = self.stream.take() {
+            stream.abort();
+        }
+    }
+}
+
+impl World {
+    pub(crate) fn open_push(&mut self, page: PageId, epoch: u64) {
+        self.close_push(page);
+        let push = &mut self.pages[page].push;
+        push.wanted = true;
+        push.epoch = epoch;
+        push.pause = FIRST;
+        push.last_id = None;
+        self.connect_push(page);
+    }
+
+    pub(crate) fn close_push(&mut self, page: PageId) {
+        let push = &mut self.pages[page].push;
+        push.wanted = false;
+        push.attempt += 1;
+        if let Some(stream) = push.stream.take() {
+            stream.abort();
+        }
+    }
+
+    fn connect_push(&mut self, page: PageId) {
+        let token = self.token(page);
+        let push = &mut self.pages[page].push;
+        push.attempt += 1;
+        push.stood = false;
+        push.parser = Parser::default();
+        push.heard_at = self.now;
+        let attempt = push.attempt;
+        let (epoch, last) = (push.epoch, push.last_id.clone());
+        push.refused = Some(token.clone());
+        self.put(SILENCE, Coming::PushSilence(page, attempt));
+        let mut chance = self.chance(Way::Push, page);
+        if self.pages[page].offline || self.goes_wrong(&mut chance, FaultKind::PushCut) {
+            return self.put(30, Coming::PushArrives(page, attempt, PushNews::Ended));
+        }
+        let stream = self.listen_to_server(page, attempt, epoch, &token, last.as_deref());
+        match stream {
+            Some(stream) => self.pages[page].push.stream = Some(stream),
+            None => self.put(30, Coming::PushArrives(page, attempt, PushNews::Ended)),
+        }
+    }
+
+    /// The server has said something; it is on its way.
+    pub(crate) fn push_said(&mut self, page: PageId, attempt: u64, mut news: PushNews) {
+        if self.pages[page].push.attempt != attempt {
+            return;
+        }
+        let mut chance = self.chance(Way::Push, page);
+        let after = Self::latency(&mut chance);
+        if self.goes_wrong(&mut chance, FaultKind::PushCut) {
+            if let Some(stream) = self.pages[page].push.stream.take() {
+                stream.abort();
+            }
+            news = PushNews::Ended;
+            self.planted_suspicion(page);
+        }
+        let push = &mut self.pages[page].push;
+        push.arrives_at = push.arrives_at.max(self.now + after);
+        let at = push.arrives_at;
+        self.put_at(at, Coming::PushArrives(page, attempt, news));
+    }
+
+    pub(crate) fn push_arrives(&mut self, page: PageId, attempt: u64, news: PushNews) {
+        let Some(Coming::PushArrives(_, _, news)) =
+            self.arrives(page, Coming::PushArrives(page, attempt, news))
+        else {
+            return;
+        };
+        if self.pages[page].push.attempt != attempt || !self.pages[page].push.wanted {
+            return;
+        }
+        self.pages[page].push.heard_at = self.now;
+        match news {
+            PushNews::Opened(200) => {
+                let push = &mut self.pages[page].push;
+                push.stood = true;
+                push.refused = None;
+                self.handle(page, Event::PushState { up: true });
+            }
+            PushNews::Opened(status) => {
+                if status != 401 {
+                    self.pages[page].push.refused = None;
+                }
+                self.push_ended(page);
+            }
+            PushNews::Ended => {
+                self.pages[page].push.refused = None;
+                self.push_ended(page);
+            }
+            PushNews::Said(bytes) => {
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                let messages = self.pages[page].push.parser.feed(&text);
+                for message in messages {
+                    self.note(self.server_lane(), Some(self.lane(page)), Kind::Push, || message.clone());
+                    let said =
+                        crate::browser::value(&message).and_then(|message| heard::pushed(message).ok());
+                    let event = match said {
+                        Some(Push::Recovery { recovery }) => Event::Push(recovery),
+                        Some(Push::Ask) => Event::Ask,
+                        Some(Push::Superseded) => Event::Superseded,
+                        None => Event::Garbled,
+                    };
+                    self.handle(page, event);
+                }
+                let push = &mut self.pages[page].push;
+                if push.parser.id.is_some() {
+                    push.last_id.clone_from(&push.parser.id);
+                }
+            }
+        }
+        self.look(page);
+    }
+
+    pub(crate) fn push_silence(&mut self, page: PageId, attempt: u64) {
+        let push = &self.pages[page].push;
+        if push.attempt != attempt || !push.wanted || !self.pages[page].alive {
+            return;
+        }
+        if self.pages[page].asleep {
+            return self.pages[page].late.push(Coming::PushSilence(page, attempt));
+        }
+        let until = push.heard_at + SILENCE;
+        if until > self.now {
+            return self.put_at(until, Coming::PushSilence(page, attempt));
+        }
+        self.push_ended(page);
+        self.look(page);
+    }
+
+    fn push_ended(&mut self, page: PageId) {
+        let push = &mut self.pages[page].push;
+        push.attempt += 1;
+        if let Some(stream) = push.stream.take() {
+            stream.abort();
+        }
+        push.pause = if push.stood { FIRST } else { (push.pause * 2).min(LONGEST) };
+        let (pause, attempt) = (push.pause, push.attempt);
+        self.handle(page, Event::PushState { up: false });
+        let mut chance = self.chance(Way::Push, page);
+        let pause = pause / 2 + chance.below(pause + 1);
+        self.put(pause, Coming::OpenPush(page, attempt));
+    }
+
+    /// The next attempt, if the token is not the one that was refused.
+    pub(crate) fn push_again(&mut self, page: PageId, attempt: u64) {
+        let Some(Coming::OpenPush(..)) = self.arrives(page, Coming::OpenPush(page, attempt)) else { return };
+        if self.pages[page].push.attempt != attempt || !self.pages[page].push.wanted {
+            return;
+        }
+        let token = self.token(page);
+        if self.pages[page].push.refused.as_ref() == Some(&token) {
+            return self.put(1_000, Coming::OpenPush(page, attempt));
+        }
+        self.connect_push(page);
+    }
+}

@@ -1,0 +1,132 @@
+//! What our server does at Twilio, as Twilio sees it: once, and not to whom it must not.
+
+use super::Rule;
+use crate::world::World;
+use axum::http;
+use bytes::Bytes;
+use rejoin_protocol::{CallSid, TaskSid, attributes};
+use serde_json::Value;
+
+/// So long after an agent has come to a customer our server may not know it yet.
+const NOT_KNOWN_YET: u64 = 3_000;
+/// So often a customer whom nobody took may be put into the queue again for any agent.
+const ANY: u32 = 4;
+
+/// The resource of a request: `["Calls", "CA…"]` and so on.
+fn resource(request: &http::Request<Bytes>) -> Vec<String> {
+    let path = request.uri().path().trim_end_matches(".json");
+    path.split('/').filter(|part| !part.is_empty()).skip(4).map(str::to_owned).collect()
+}
+
+impl World {
+    /// Our server is about to change something.
+    pub(crate) fn before_change(&mut self, request: &http::Request<Bytes>) {
+        let resource = resource(request);
+        let resource: Vec<&str> = resource.iter().map(String::as_str).collect();
+        let body = String::from_utf8_lossy(request.body()).into_owned();
+        match (request.method().as_str(), resource.as_slice()) {
+            ("POST", ["Calls", call]) if body.contains("Url=") || body.contains("Twiml=") => {
+                let Ok(call) = CallSid::parse(call) else { return };
+                let Some(number) = self.whose.get(&call).copied() else { return };
+                let customer = &self.customers[number];
+                if customer.hung_up || customer.gone {
+                    return;
+                }
+                let known = customer.talking_since.is_some_and(|since| since + NOT_KNOWN_YET < self.now);
+                if known && !self.plan.setup_is_blind() && !self.lost_callbacks {
+                    self.broken(
+                        Rule::NotTaken,
+                        format!("customer {number} talks to an agent and is redirected"),
+                    );
+                }
+            }
+            ("DELETE", ["Conferences", _, "Participants", call]) => {
+                let Ok(call) = CallSid::parse(call) else { return };
+                if self.attends(&call).is_some() && self.twilio.model.leg(&call).is_some() {
+                    self.broken(
+                        Rule::NotRemoved,
+                        format!("the leg {call} of an agent who is there is removed"),
+                    );
+                }
+            }
+            ("POST", [.., "Tasks", task, "Reservations", _])
+            | ("POST", ["Tasks", task, "Reservations", _])
+                if body.contains("ReservationStatus=completed") =>
+            {
+                let waits = |room: &rejoin_protocol::ConferenceSid| {
+                    self.twilio.model.participants(room).any(|it| it.customer)
+                        && !self.twilio.model.participants(room).any(|it| it.agent.is_some())
+                };
+                let room =
+                    self.twilio.model.open_conferences().find(|(_, name)| name == task).map(|(room, _)| room);
+                if room.is_some_and(waits) {
+                    self.broken(
+                        Rule::NotCompletedTooSoon,
+                        format!("{task} is completed, its customer still waits there"),
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Our server has changed something.
+    pub(crate) fn changed(&mut self, request: &http::Request<Bytes>, said: &http::Response<Bytes>) {
+        let resource = resource(request);
+        if request.method() == http::Method::POST && resource == ["Tasks"] {
+            let said: Value = serde_json::from_slice(said.body()).unwrap_or_default();
+            let own: Value = said["attributes"]
+                .as_str()
+                .and_then(|text| serde_json::from_str(text).ok())
+                .unwrap_or_default();
+            let recovery = own[attributes::RECOVERY_ID].as_str().unwrap_or_default().to_owned();
+            let count = self.rules.pings.entry(recovery.clone()).or_default();
+            *count += 1;
+            let count = *count;
+            self.coverage.seen("ping");
+            if count > 1 {
+                self.broken(Rule::OnePing, format!("recovery {recovery} has {count} pings"));
+            }
+            self.false_recovery(&own);
+            self.planted_completion(&own);
+        }
+    }
+
+    fn false_recovery(&mut self, own: &Value) {
+        let lost = own["disconnectedReservationSid"].as_str().unwrap_or_default();
+        if self.rules.left.iter().any(|left| left.as_str() == lost) {
+            self.broken(Rule::NoFalseRecovery, format!("{lost} was left on purpose, which was said in time"));
+        }
+    }
+
+    /// New tasks that bring customers back.
+    pub(super) fn check_tasks(&mut self) {
+        let new: Vec<(TaskSid, Value)> = self
+            .twilio
+            .model
+            .tasks()
+            .filter(|task| task.call.is_some() && !self.rules.tasks.contains(task.task))
+            .map(|task| (task.task.clone(), task.attributes.clone()))
+            .collect();
+        for (task, own) in new {
+            self.rules.tasks.insert(task);
+            if own["isReconnect"] != true {
+                continue;
+            }
+            let target = own["targetWorkerSid"].as_str().map(str::to_owned);
+            let recovery = own[attributes::RECOVERY_ID].as_str().unwrap_or_default().to_owned();
+            self.coverage.seen(if target.is_some() {
+                "requeue to the agent"
+            } else {
+                "requeue to any agent"
+            });
+            let most = if target.is_some() { 1 } else { ANY };
+            let count = self.rules.requeues.entry((recovery.clone(), target)).or_default();
+            *count += 1;
+            if *count > most {
+                self.broken(Rule::OneRequeue, format!("recovery {recovery} has too many reconnect tasks"));
+            }
+            self.false_recovery(&own);
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! The end of a world: nothing goes wrong any more, and everything has to come to its end.
+
+use super::Rule;
+use crate::coming::Coming;
+use crate::world::World;
+use rejoin_protocol::attributes;
+use rejoin_twin::model::LegPlace;
+
+/// The longest way of all: the look at a call of which nothing is heard, the waits of a recovery, and the queue.
+const AT_LAST: u64 = 1_500_000;
+const AGAIN: u64 = 2_000;
+
+impl World {
+    /// The plan is over. Looks whether everything is; again and again.
+    pub(crate) fn look_at_the_end(&mut self) {
+        let since = self.now.saturating_sub(self.plan.until);
+        for agent in 0..self.agents.len() {
+            if since >= 4_000 && !std::mem::replace(&mut self.agents[agent].ending, true) {
+                self.put(2_000 + 300 * agent as u64, Coming::EndsTalk(agent));
+            }
+        }
+        let nobody = self.agents.iter().all(|agent| agent.gone || agent.signed_out || agent.unavailable);
+        for number in 0..self.customers.len() {
+            if self.waits(number) && (nobody || since > AT_LAST / 2) {
+                self.hangs_up(number);
+            }
+        }
+        let open = self.open();
+        match open {
+            None if since > 6_000 => self.rules.over = true,
+            Some(what) if since > AT_LAST => {
+                let rule =
+                    if what.starts_with("customer") { Rule::EverythingEnds } else { Rule::NothingLeftOpen };
+                self.broken(rule, what);
+            }
+            _ => self.put(if since > 120_000 { 10 * AGAIN } else { AGAIN }, Coming::Look),
+        }
+    }
+
+    /// Does the customer wait in a queue, or alone for an agent?
+    fn waits(&self, number: usize) -> bool {
+        let leg = self.customers[number].call.as_ref().and_then(|call| self.twilio.model.leg(call));
+        leg.is_some_and(|leg| matches!(leg.place, LegPlace::Queue(_)))
+    }
+
+    /// What is still open.
+    fn open(&self) -> Option<String> {
+        let here = |number: &usize| {
+            let customer = &self.customers[*number];
+            !customer.gone && customer.call.as_ref().is_some_and(|call| self.twilio.model.leg(call).is_some())
+        };
+        if let Some(number) = (0..self.customers.len()).find(here) {
+            return Some(format!("customer {number} is still on the line"));
+        }
+        if self.servers.running.is_none() {
+            return Some("our server is not there".into());
+        }
+        let ping = |task: &rejoin_twin::model::TaskView<'_>| {
+            task.call.is_none()
+                && task.attributes[attributes::RECOVERY_ID].is_string()
+                && !matches!(task.status, "completed" | "canceled")
+        };
+        if let Some(task) = self.twilio.model.tasks().find(ping) {
+            return Some(format!("the ping {} is {}", task.task, task.status));
+        }
+        for call in self.servers.memory.calls() {
+            if let Some(recovery) = call.recoveries().find(|recovery| recovery.is_open()) {
+                return Some(format!("recovery {} is open: {:?}", recovery.id, recovery.phase));
+            }
+        }
+        let jobs = self.servers.memory.open_jobs();
+        (jobs > 0).then(|| format!("{jobs} jobs are open"))
+    }
+}

@@ -1,0 +1,82 @@
+//! Runs worlds.
+
+use crate::coverage::Coverage;
+use crate::plan::Plan;
+use crate::planted::Planted;
+use crate::rules::Broken;
+use crate::server::settings;
+use crate::timeline::Entry;
+use crate::world::World;
+use rejoin_server::Config;
+use std::sync::Arc;
+
+/// What became of a world.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The rule that was broken, if one was.
+    pub broken: Option<Broken>,
+    /// What happened, if that was recorded.
+    pub timeline: Vec<Entry>,
+    /// What occurred.
+    pub coverage: Coverage,
+    /// How long it lasted, in its own time.
+    pub lasted: u64,
+}
+
+/// Runs one world after the other.
+#[derive(Debug)]
+pub struct Runner {
+    settings: Config,
+    /// Is everything that happens written down?
+    pub records: bool,
+    /// Are the machine's steps counted? It takes time.
+    pub counts: bool,
+    /// A defect that is put in.
+    pub planted: Option<Planted>,
+}
+
+/// Why no world could be run.
+#[derive(Debug)]
+pub struct Unfit(String);
+
+impl std::fmt::Display for Unfit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unfit {}
+
+impl Runner {
+    /// # Errors
+    /// When the server's settings have changed so that these are not right any more.
+    pub fn new() -> Result<Self, Unfit> {
+        let settings = settings().map_err(|error| Unfit(error.to_string()))?;
+        Ok(Self { settings, records: false, counts: false, planted: None })
+    }
+
+    /// # Errors
+    /// When there is no runtime, or the account of the plan cannot be modelled.
+    pub fn run(&self, plan: &Plan) -> Result<Outcome, Unfit> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .map_err(|error| Unfit(error.to_string()))?;
+        let plan = Arc::new(plan.clone());
+        runtime.block_on(async {
+            let world =
+                World::new(Arc::clone(&plan), &self.settings, (self.records, self.counts), self.planted);
+            let mut world = world.map_err(|error| Unfit(error.to_string()))?;
+            world.coverage.of_plan(&plan);
+            world.run().await;
+            let lasted = world.now;
+            Ok(Outcome {
+                broken: world.rules.broken.take(),
+                timeline: world.timeline.take().unwrap_or_default(),
+                coverage: std::mem::take(&mut world.coverage),
+                lasted,
+            })
+        })
+    }
+}

@@ -1,0 +1,90 @@
+//! The shortest story: what can be left out of a plan while the same rule is still broken, is.
+
+use crate::plan::{Act, Plan};
+use crate::rules::Broken;
+use crate::run::Runner;
+
+/// So many worlds are tried at most.
+const MOST: usize = 250;
+
+/// A plan that is shorter, or the same, and what it breaks.
+pub fn shrink(runner: &Runner, plan: &Plan, broken: &Broken) -> (Plan, Broken) {
+    let mut best = (plan.clone(), broken.clone());
+    let mut tried = 0;
+    loop {
+        let before = best.0.clone();
+        for candidate in candidates(&best.0) {
+            if tried >= MOST {
+                return best;
+            }
+            tried += 1;
+            let found = runner.run(&candidate).ok().and_then(|outcome| outcome.broken);
+            if let Some(found) = found.filter(|found| found.rule == broken.rule) {
+                best = (candidate, found);
+                break;
+            }
+        }
+        if best.0 == before {
+            return best;
+        }
+    }
+}
+
+/// Plans with a little less in them, the greatest steps first.
+fn candidates(plan: &Plan) -> Vec<Plan> {
+    let mut all = vec![];
+    let mut with = |change: &dyn Fn(&mut Plan)| {
+        let mut less = plan.clone();
+        change(&mut less);
+        if less != *plan {
+            all.push(less);
+        }
+    };
+    let (deeds, faults, customers) = (plan.deeds.len(), plan.faults.len(), plan.customers.len());
+    with(&|plan| plan.faults.clear());
+    with(&|plan| plan.deeds.truncate(deeds / 2));
+    with(&|plan| _ = plan.deeds.drain(..deeds / 2));
+    with(&|plan| plan.customers.truncate(customers.div_ceil(2)));
+    for number in (0..faults).rev() {
+        with(&|plan| _ = plan.faults.remove(number));
+    }
+    for number in (0..deeds).rev() {
+        with(&|plan| _ = plan.deeds.remove(number));
+    }
+    for number in (0..customers).rev() {
+        with(&|plan| _ = plan.customers.remove(number));
+        with(&|plan| plan.customers[number].hangs_up = None);
+    }
+    // The last agent, if nobody speaks of him.
+    let last = plan.agents.len().saturating_sub(1);
+    let named = plan.deeds.iter().any(|deed| deed.agent == last || whom(deed.act) == Some(last));
+    if last > 0 && !named {
+        with(&|plan| plan.agents.truncate(last));
+    }
+    for number in 0..plan.agents.len() {
+        with(&|plan| plan.agents[number].tabs = 1);
+        with(&|plan| plan.agents[number].foreign = false);
+        with(&|plan| plan.agents[number].skew = 0);
+    }
+    for number in 0..faults {
+        with(&|plan| plan.faults[number].rate = 1000);
+        with(&|plan| {
+            let fault = &mut plan.faults[number];
+            fault.to = fault.from + (fault.to - fault.from) / 2;
+        });
+    }
+    with(&|plan| plan.setup.skew = 0);
+    with(&|plan| plan.setup.dead_leg = 30_000);
+    with(&|plan| plan.setup.dtls_ends = false);
+    with(&|plan| plan.setup.second_leg_refused = false);
+    with(&|plan| plan.setup.in_place = true);
+    with(&|plan| plan.setup.customer_hold = true);
+    all
+}
+
+fn whom(act: Act) -> Option<usize> {
+    match act {
+        Act::Warm(other) | Act::Cold(other) | Act::Kick(other) | Act::Monitor(other) => Some(other),
+        _ => None,
+    }
+}

@@ -1,0 +1,266 @@
+//! The loop, and who is in the world.
+
+use crate::browser::Browser;
+use crate::coming::{Coming, RestAnswer};
+use crate::coverage::Coverage;
+use crate::customers::Customer;
+use crate::desk::Agent;
+use crate::page::{Page, PageId};
+use crate::plan::{FaultKind, Plan};
+use crate::planted::Planted;
+use crate::queue::Queue;
+use crate::rules::Rules;
+use crate::server::{Inbox, Servers};
+use crate::timeline::Entry;
+use crate::twilio::Twilio;
+use rejoin_protocol::{CallSid, Millis};
+use rejoin_server::Config;
+use rejoin_twin::model::{ModelError, WorkerSetup};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// The time on all walls when a world begins.
+pub(crate) const BEGIN: Millis = Millis(1_800_000_000_000);
+
+/// Everything.
+pub(crate) struct World {
+    pub(crate) plan: Arc<Plan>,
+    /// Milliseconds since it began.
+    pub(crate) now: u64,
+    begun: Instant,
+    queue: Queue,
+    inbox: mpsc::UnboundedReceiver<Inbox>,
+    pub(crate) sender: mpsc::UnboundedSender<Inbox>,
+    pub(crate) twilio: Twilio,
+    pub(crate) servers: Servers,
+    pub(crate) agents: Vec<Agent>,
+    pub(crate) browsers: Vec<Browser>,
+    pub(crate) pages: Vec<Page>,
+    pub(crate) customers: Vec<Customer>,
+    /// Customers' legs.
+    pub(crate) whose: BTreeMap<CallSid, usize>,
+    /// When a phone outside answers.
+    pub(crate) answers: BTreeMap<String, u64>,
+    pub(crate) placed: usize,
+    pub(crate) tokens: BTreeMap<(usize, u64), String>,
+    /// Messages on each way so far.
+    pub(crate) sent: BTreeMap<u64, u64>,
+    /// When the last message over an event bridge arrives.
+    pub(crate) told_at: BTreeMap<PageId, u64>,
+    /// Requests that nobody answers.
+    pub(crate) unanswered: Vec<RestAnswer>,
+    pub(crate) lost_callbacks: bool,
+    pub(crate) lost_documents: bool,
+    pub(crate) last_fault: u64,
+    pub(crate) rules: Rules,
+    pub(crate) coverage: Coverage,
+    pub(crate) timeline: Option<Vec<Entry>>,
+    pub(crate) planted: Option<Planted>,
+}
+
+impl World {
+    /// A world before anything has happened. To be made within its runtime.
+    pub(crate) fn new(
+        plan: Arc<Plan>,
+        settings: &Config,
+        (records, counts): (bool, bool),
+        planted: Option<Planted>,
+    ) -> Result<Self, ModelError> {
+        let (sender, inbox) = mpsc::unbounded_channel();
+        let agents: Vec<Agent> = (0..plan.agents.len()).map(Agent::new).collect();
+        let workers = agents.iter().map(setup).collect();
+        let servers = Servers::new(settings, &plan, counts, planted);
+        let mut world = Self {
+            now: 0,
+            begun: Instant::now(),
+            queue: Queue::default(),
+            inbox,
+            sender,
+            twilio: Twilio::new(&plan, workers)?,
+            servers,
+            browsers: agents.iter().map(|_| Browser::default()).collect(),
+            agents,
+            pages: vec![],
+            customers: plan.customers.iter().map(|_| Customer::new()).collect(),
+            whose: BTreeMap::new(),
+            answers: BTreeMap::new(),
+            placed: 0,
+            tokens: BTreeMap::new(),
+            sent: BTreeMap::new(),
+            told_at: BTreeMap::new(),
+            unanswered: vec![],
+            lost_callbacks: false,
+            lost_documents: false,
+            last_fault: 0,
+            rules: Rules::default(),
+            coverage: Coverage::default(),
+            timeline: records.then(Vec::new),
+            planted,
+            plan,
+        };
+        world.set_up();
+        Ok(world)
+    }
+
+    /// What the plan says, in its order.
+    fn set_up(&mut self) {
+        let plan = Arc::clone(&self.plan);
+        self.put(0, Coming::StartServer);
+        for (agent, its) in plan.agents.iter().enumerate() {
+            for tab in 0..u64::from(its.tabs.max(1)) {
+                self.put(10 + tab * 700 + agent as u64, Coming::Opens { agent, browser: agent });
+            }
+        }
+        for (number, customer) in plan.customers.iter().enumerate() {
+            self.put(customer.dials, Coming::Dials(number));
+            if let Some(at) = customer.hangs_up {
+                self.put(at, Coming::HangsUp(number));
+            }
+        }
+        for (number, deed) in plan.deeds.iter().enumerate() {
+            self.put(deed.at, Coming::Deed(number));
+        }
+        for fault in &plan.faults {
+            match fault.kind {
+                FaultKind::ServerDies => self.put(fault.from, Coming::KillServer),
+                FaultKind::ServerRestarts => self.put(fault.from, Coming::StopServer),
+                _ => {}
+            }
+        }
+        self.put(plan.until, Coming::Look);
+    }
+
+    /// The clock on the wall of whoever has a good one.
+    pub(crate) fn wall(&self) -> Millis {
+        BEGIN + Millis(self.now)
+    }
+
+    pub(crate) fn put(&mut self, after: u64, what: Coming) {
+        self.queue.put(self.now + after, what);
+    }
+
+    pub(crate) fn put_at(&mut self, at: u64, what: Coming) {
+        self.queue.put(at.max(self.now), what);
+    }
+
+    /// Until everything is over, or a rule is broken.
+    pub(crate) async fn run(&mut self) {
+        while self.rules.broken.is_none() && !self.is_over() {
+            // Whatever the server can do without time, it does first.
+            while let Ok(news) = self.inbox.try_recv() {
+                self.comes(news);
+            }
+            let Some(next) = self.queue.next_at() else { break };
+            if next > self.now {
+                let until = self.begun + Duration::from_millis(next);
+                tokio::select! {
+                    biased;
+                    Some(news) = self.inbox.recv() => {
+                        self.clock();
+                        self.comes(news);
+                        continue;
+                    }
+                    () = tokio::time::sleep_until(until) => self.clock(),
+                }
+            }
+            if let Some(what) = self.queue.take_due(self.now) {
+                if matches!(what, Coming::StartServer) {
+                    self.start_server().await;
+                } else {
+                    self.happens(what);
+                }
+                self.check();
+            }
+        }
+    }
+
+    fn clock(&mut self) {
+        let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.now = self.now.max(now);
+    }
+
+    fn comes(&mut self, news: Inbox) {
+        match news {
+            Inbox::Rest(request, answer) => self.rest_sent(request, answer),
+            Inbox::Answered(reply, answer) => self.answer_comes(reply, answer),
+            Inbox::Push(page, attempt, news) => self.push_said(page, attempt, news),
+            Inbox::Killed(number) => self.server_killed(number),
+            Inbox::Stopped => self.put(300, Coming::StartServer),
+        }
+    }
+
+    fn happens(&mut self, what: Coming) {
+        match what {
+            Coming::Deed(number) => self.deed(number),
+            Coming::Dials(number) => self.dials(number),
+            Coming::HangsUp(number) => self.hangs_up(number),
+            Coming::OutsideHangsUp(call) => self.at_twilio(rejoin_twin::model::Event::HungUp { call }),
+            Coming::Accepts(agent, sid) => self.accepts(agent, sid),
+            Coming::Completes(agent, sid) => self.completes(agent, sid),
+            Coming::Presses(page) => self.presses(page),
+            Coming::Opens { agent, browser } => self.opens(agent, browser),
+            Coming::WantsCalls(agent) => self.wants_calls(agent),
+            Coming::EndsTalk(agent) => self.ends_talk(agent),
+            Coming::Twilio(event) => self.at_twilio(event),
+            Coming::Rest(request, answer) => self.rest_arrives(&request, answer),
+            // Nobody listens any more when the server is dead.
+            Coming::RestAnswered(answer, result) => _ = answer.send(result),
+            Coming::Webhook { url, method, params } => self.callback_arrives(&url, &method, &params),
+            Coming::Fetch { fetch, url, method, params } => self.fetch_arrives(fetch, url, &method, &params),
+            Coming::Batch(events, pause) => self.batch(events, pause),
+            Coming::CollectBatch => self.collect_batch(),
+            Coming::FlexUp(page) => self.flex_up(page),
+            Coming::PluginUp(page) => self.plugin_up(page),
+            Coming::Patience(page) => {
+                if self.runs(page) {
+                    self.begin(page, false);
+                }
+            }
+            Coming::CoreTimer(page, timer, number) => self.core_timer(page, timer, number),
+            Coming::Tell(page, event, payload) => self.told(page, event, payload),
+            Coming::Bridge(page, request, then) => self.bridge_arrives(page, *request, then),
+            Coming::Bridged(page, then, result) => self.bridged(page, then, *result),
+            Coming::Invite(page, call) => self.invited(page, call),
+            Coming::PickedUp(page, call) => self.picked_up(page, call),
+            Coming::FarHangup(page, call) => self.far_hangup(page, &call),
+            Coming::JoinLate(page, sid) => self.join_late(page, sid),
+            Coming::Post { page, path, token, body } => self.post_arrives(page, path, &token, body),
+            Coming::Posted(page, id, result) => self.posted(page, id, result),
+            Coming::OpenPush(page, attempt) => self.push_again(page, attempt),
+            Coming::PushArrives(page, attempt, news) => self.push_arrives(page, attempt, news),
+            Coming::PushSilence(page, attempt) => self.push_silence(page, attempt),
+            Coming::HalfOpen(page) => self.half_open(page),
+            Coming::Wakes(page, number) => self.wakes(page, number),
+            Coming::SocketsClose(page) => self.sockets_close(page),
+            Coming::Foreign(page) => self.foreign(page),
+            Coming::KillServer => {
+                self.coverage.fault(FaultKind::ServerDies);
+                self.kill_server();
+            }
+            Coming::StopServer => {
+                self.coverage.fault(FaultKind::ServerRestarts);
+                self.stop_server();
+            }
+            // Started where it can be waited for.
+            Coming::StartServer => {}
+            Coming::Look => self.look_at_the_end(),
+        }
+    }
+}
+
+fn setup(agent: &Agent) -> WorkerSetup {
+    WorkerSetup {
+        sid: agent.worker.clone(),
+        name: format!("{}@example.com", agent.identity),
+        identity: agent.identity.clone(),
+        attributes: serde_json::json!({
+            "contact_uri": format!("client:{}", agent.identity), "full_name": agent.name, "roles": ["agent"],
+            "routing": {"skills": [], "levels": {}},
+        })
+        .to_string(),
+        capacity: vec![1, 1, 1, 1],
+    }
+}

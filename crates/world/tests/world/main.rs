@@ -1,0 +1,7 @@
+//! The simulation as a test: the same seed is the same world, planted defects are found, and a fixed lot of seeds holds.
+
+#![allow(clippy::expect_used, reason = "helpers of tests are tests")]
+
+mod planted;
+mod same;
+mod seeds;
