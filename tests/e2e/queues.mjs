@@ -86,7 +86,12 @@ export const coldToQueue = {
     nobodyIsLost(customer);
     await isOnHold(cast);
     await isThere(cast);
+    // Of a second agent the server has to ask Twilio whose he is, and he has to say so again.
+    const known = bo.page.waitForResponse(
+      (response) => response.url().endsWith('/v1/calls') && response.status() === 204,
+    );
     await story.step('he accepts', () => bo.accepts());
+    await story.step('and the server knows him', () => known);
     await story.step('both hear each other', async () => {
       await customer.measures('Bo', BO_HZ, 20);
       await bo.hearsCustomer();
