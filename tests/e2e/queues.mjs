@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { isBackInPlace } from './in-place.mjs';
 import {
+  acceptsAndIsKnown,
   adaTalks,
   BO_HZ,
   completes,
@@ -56,7 +57,7 @@ export const warmToQueue = {
     });
     await isOnHold(cast);
     await isThere(cast);
-    await story.step('he accepts', () => bo.accepts());
+    await acceptsAndIsKnown(story, bo);
     await consult(cast);
     await flags(cast, 2);
     from = customer.mark();
@@ -86,12 +87,7 @@ export const coldToQueue = {
     nobodyIsLost(customer);
     await isOnHold(cast);
     await isThere(cast);
-    // Of a second agent the server has to ask Twilio whose he is, and he has to say so again.
-    const known = bo.page.waitForResponse(
-      (response) => response.url().endsWith('/v1/calls') && response.status() === 204,
-    );
-    await story.step('he accepts', () => bo.accepts());
-    await story.step('and the server knows him', () => known);
+    await acceptsAndIsKnown(story, bo);
     await story.step('both hear each other', async () => {
       await customer.measures('Bo', BO_HZ, 20);
       await bo.hearsCustomer();

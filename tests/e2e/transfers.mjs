@@ -31,13 +31,22 @@ async function consulting(/** @type {Story} */ story) {
   const asked = bo.page.waitForRequest((request) =>
     Boolean(request.postData()?.includes('"Instruction":"conference"')),
   );
-  await story.step('he accepts', () => bo.accepts());
+  await acceptsAndIsKnown(story, bo);
   const { params } = JSON.parse((await asked).postData() ?? '');
   assert.match(params.ConferenceStatusCallback, /\/webhooks\/conference/, 'as with any other call');
   assert.equal(params.EndConferenceOnExit, false);
   await consult(cast);
   await flags(cast, 2);
   return cast;
+}
+
+/** Of a second agent the server has to ask Twilio whose he is, and his page has to say so again. */
+export async function acceptsAndIsKnown(/** @type {Story} */ story, /** @type {Agent} */ bo) {
+  const known = bo.page.waitForResponse(
+    (response) => response.url().endsWith('/v1/calls') && response.status() === 204,
+  );
+  await story.step('he accepts', () => bo.accepts());
+  await story.step('and the server knows him', () => known);
 }
 
 /** The agents talk, and the customer hears none of it. */
@@ -264,7 +273,7 @@ export const coldTransfer = {
     await story.step('the customer hears music', () => customer.hears(/hold music/, { from: 0 }));
     await story.step("Bo's phone rings", () => bo.rings());
     await completes(story, ada);
-    await story.step('Bo accepts', () => bo.accepts());
+    await acceptsAndIsKnown(story, bo);
     await story.step('both hear each other', async () => {
       await customer.measures('Bo', BO_HZ, 20);
       await bo.hearsCustomer();
