@@ -40,13 +40,13 @@ async function consulting(/** @type {Story} */ story) {
   return cast;
 }
 
-/** Of a second agent the server has to ask Twilio whose he is, and his page has to say so again. */
-export async function acceptsAndIsKnown(/** @type {Story} */ story, /** @type {Agent} */ bo) {
-  const known = bo.page.waitForResponse(
+/** Of any agent but the first the server has to ask Twilio whose the call is, and the page has to say so again. */
+export async function acceptsAndIsKnown(/** @type {Story} */ story, /** @type {Agent} */ agent) {
+  const known = agent.page.waitForResponse(
     (response) => response.url().endsWith('/v1/calls') && response.status() === 204,
   );
-  await story.step('he accepts', () => bo.accepts());
-  await story.step('and the server knows him', () => known);
+  await story.step(`${agent.name} accepts`, () => agent.accepts());
+  await story.step('and is known to the server', () => known);
 }
 
 /** The agents talk, and the customer hears none of it. */
@@ -304,7 +304,7 @@ export const coldTransferRefused = {
     await story.step('and is offered it again', () => ada.rings());
     await customer.hears(/hold music/, { from: 0 });
     nobodyIsLost(customer);
-    await story.step('she accepts', () => ada.accepts());
+    await acceptsAndIsKnown(story, ada);
     await flags(cast, 1);
     await story.step('she takes the customer off hold', () => ada.unholds());
     await story.step('both hear each other', async () => {
