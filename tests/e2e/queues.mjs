@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict';
 import { isBackInPlace } from './in-place.mjs';
 import {
-  acceptsAndIsKnown,
   adaTalks,
   BO_HZ,
   completes,
@@ -57,7 +56,7 @@ export const warmToQueue = {
     });
     await isOnHold(cast);
     await isThere(cast);
-    await acceptsAndIsKnown(story, bo);
+    await story.step('he accepts', () => bo.accepts());
     await consult(cast);
     await flags(cast, 2);
     from = customer.mark();
@@ -87,7 +86,7 @@ export const coldToQueue = {
     nobodyIsLost(customer);
     await isOnHold(cast);
     await isThere(cast);
-    await acceptsAndIsKnown(story, bo);
+    await story.step('he accepts', () => bo.accepts());
     await story.step('both hear each other', async () => {
       await customer.measures('Bo', BO_HZ, 20);
       await bo.hearsCustomer();

@@ -31,22 +31,13 @@ async function consulting(/** @type {Story} */ story) {
   const asked = bo.page.waitForRequest((request) =>
     Boolean(request.postData()?.includes('"Instruction":"conference"')),
   );
-  await acceptsAndIsKnown(story, bo);
+  await story.step('he accepts', () => bo.accepts());
   const { params } = JSON.parse((await asked).postData() ?? '');
   assert.match(params.ConferenceStatusCallback, /\/webhooks\/conference/, 'as with any other call');
   assert.equal(params.EndConferenceOnExit, false);
   await consult(cast);
   await flags(cast, 2);
   return cast;
-}
-
-/** Of any agent but the first the server has to ask Twilio whose the call is, and the page has to say so again. */
-export async function acceptsAndIsKnown(/** @type {Story} */ story, /** @type {Agent} */ agent) {
-  const known = agent.page.waitForResponse(
-    (response) => response.url().endsWith('/v1/calls') && response.status() === 204,
-  );
-  await story.step(`${agent.name} accepts`, () => agent.accepts());
-  await story.step('and is known to the server', () => known);
 }
 
 /** The agents talk, and the customer hears none of it. */
@@ -273,7 +264,7 @@ export const coldTransfer = {
     await story.step('the customer hears music', () => customer.hears(/hold music/, { from: 0 }));
     await story.step("Bo's phone rings", () => bo.rings());
     await completes(story, ada);
-    await acceptsAndIsKnown(story, bo);
+    await story.step('Bo accepts', () => bo.accepts());
     await story.step('both hear each other', async () => {
       await customer.measures('Bo', BO_HZ, 20);
       await bo.hearsCustomer();
@@ -304,7 +295,7 @@ export const coldTransferRefused = {
     await story.step('and is offered it again', () => ada.rings());
     await customer.hears(/hold music/, { from: 0 });
     nobodyIsLost(customer);
-    await acceptsAndIsKnown(story, ada);
+    await story.step('she accepts', () => ada.accepts());
     await flags(cast, 1);
     await story.step('she takes the customer off hold', () => ada.unholds());
     await story.step('both hear each other', async () => {

@@ -30,7 +30,7 @@ pub use activity::Lent;
 pub use agent_hold::AgentHold;
 pub(crate) use out::Out;
 pub use own_hold::{HoldStage, OurHold};
-pub use owners::Asking;
+pub use owners::{Asking, Unsettled};
 pub use recovery::{Ending, Phase, Prepared, Recovery};
 pub use released::Next;
 
@@ -77,6 +77,9 @@ pub struct Call {
     /// Marks for reservations of which it is not known yet whose they are.
     #[serde(default)]
     pub claims: Vec<EarlyMark>,
+    /// Registrations for reservations of which it is not known yet whose they are.
+    #[serde(default)]
+    pub unsettled: Vec<Unsettled>,
     /// Whose reservations they are, as Twilio has said.
     #[serde(default)]
     pub owners: BTreeMap<ReservationSid, WorkerSid>,
@@ -226,6 +229,7 @@ impl Call {
             on_purpose: BTreeMap::new(),
             marked_at: BTreeMap::new(),
             claims: vec![],
+            unsettled: vec![],
             owners: BTreeMap::new(),
             sought: BTreeSet::new(),
             nobodys: BTreeSet::new(),
@@ -269,6 +273,7 @@ impl Call {
             return;
         }
         self.settle_claims(out);
+        self.settle_registrations(out);
         if !self.connected && self.is_connected() {
             self.connected = true;
             self.note(out, Note::Connected);

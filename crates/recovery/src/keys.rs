@@ -91,9 +91,12 @@ impl Call {
         let recoveries = self
             .recoveries()
             .flat_map(|r| [Key::Recovery(r.id.clone()), Key::Worker(r.agent.worker.clone())]);
+        // Whose call it is becomes known with them.
+        let unsettled = self.unsettled.iter().map(|kept| Key::Leg(kept.registration.customer_leg.clone()));
         fixed
             .into_iter()
             .chain(self.maybe_customers().cloned().map(Key::Leg))
+            .chain(unsettled)
             .chain(workers)
             .chain(recoveries)
             .collect()

@@ -19,7 +19,7 @@ mod task_event;
 
 pub use call::{
     Agent, AgentHold, Asking, Call, Ending, HoldStage, Lent, Next, OurHold, Participant, Phase, Prepared,
-    Recovery,
+    Recovery, Unsettled,
 };
 pub use config::{Changes, Config, Policies};
 pub use effect::{Action, Announcement, Effect, Note, Timer};

@@ -55,7 +55,8 @@ impl Machine {
                     let new = || Call::new(event.conference.clone(), task.clone());
                     let call = self.calls.entry(event.conference.clone()).or_insert_with(new);
                     if !call.proven && call.task != task {
-                        *call = new(); // a page has said what is not so
+                        // A page has said what is not so. What others have said of it may be.
+                        *call = Call { unsettled: std::mem::take(&mut call.unsettled), ..new() };
                     }
                     call.proven = true;
                     self.heed_early_marks(&mut out);

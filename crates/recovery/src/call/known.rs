@@ -82,11 +82,24 @@ impl Call {
             return;
         }
         if self.owner(&registration.reservation).is_none() {
+            self.keep_registration(out, worker, registration);
             return self.ask_for_owner(out, &registration.reservation);
         }
         if self.was_delivered(worker, registration.id) {
             return;
         }
+        self.take_registration(out, worker, registration);
+        self.evaluate(out);
+        self.recall_goodbye(out, worker, registration.epoch);
+    }
+
+    /// It is this worker's own.
+    pub(super) fn take_registration(
+        &mut self,
+        out: &mut Out<'_>,
+        worker: &WorkerSid,
+        registration: &Registration,
+    ) {
         self.workflow = Some(registration.workflow.clone());
         self.queue = registration.queue.clone().or(self.queue.take());
         self.customer.get_or_insert_with(|| registration.customer_leg.clone());
@@ -112,8 +125,6 @@ impl Call {
             self.unmark(&registration.reservation);
         }
         self.clear_timer(out, Timer::Learn);
-        self.evaluate(out);
-        self.recall_goodbye(out, worker, registration.epoch);
     }
 
     /// Another task's conference, or somebody else's leg or reservation?

@@ -2,7 +2,8 @@
 //! with the callbacks that the plugin has asked it for, by TaskRouter's events, or when it is asked.
 
 use super::{Call, Out, SOON};
-use crate::{Action, Effect, Outcome, Timer};
+use crate::{Action, EarlyMark, Effect, Outcome, Timer};
+use rejoin_protocol::api::Registration;
 use rejoin_protocol::{Millis, ReservationSid, WorkerSid};
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +11,8 @@ use serde::{Deserialize, Serialize};
 const CALLBACK_WITHIN: Millis = Millis::seconds(1);
 /// More than take part in a call.
 const MOST: usize = 100;
+/// More registrations than can be true of one call while it is asked.
+const UNSETTLED: usize = 20;
 
 /// Is Twilio asked whose the reservations are?
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +24,18 @@ pub enum Asking {
     Soon,
     /// It is.
     Asked,
+}
+
+/// A registration that counts as soon as it is known whose the reservation is. The page repeats it, but it may be gone
+/// before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unsettled {
+    /// Who has registered.
+    pub worker: WorkerSid,
+    /// What.
+    pub registration: Registration,
+    /// Since when it waits (point in time).
+    pub at: Millis,
 }
 
 impl Call {
@@ -48,7 +63,7 @@ impl Call {
     /// Somebody speaks for a reservation of which nobody knows whose it is.
     pub(super) fn ask_for_owner(&mut self, out: &mut Out<'_>, reservation: &ReservationSid) {
         if self.asking == Asking::Asked {
-            return; // whoever speaks does so again
+            return; // the answer may be about this one, too; if not, it is asked again
         }
         if self.sought.len() < MOST {
             self.sought.insert(reservation.clone());
@@ -78,6 +93,55 @@ impl Call {
         }
     }
 
+    /// Nobody knows yet whose this is.
+    pub(super) fn keep_registration(
+        &mut self,
+        out: &Out<'_>,
+        worker: &WorkerSid,
+        registration: &Registration,
+    ) {
+        let same = |kept: &Unsettled| {
+            kept.worker == *worker && kept.registration.worker_leg == registration.worker_leg
+        };
+        self.unsettled.retain(|kept| !same(kept));
+        if self.unsettled.len() >= UNSETTLED {
+            self.unsettled.remove(0);
+        }
+        let (worker, registration) = (worker.clone(), registration.clone());
+        self.unsettled.push(Unsettled { worker, registration, at: out.now });
+    }
+
+    /// Those of which it has become known by now count, if they are the worker's own.
+    pub(super) fn settle_registrations(&mut self, out: &mut Out<'_>) {
+        for kept in std::mem::take(&mut self.unsettled) {
+            let Unsettled { worker, registration, at } = &kept;
+            if self.is_foreign_registration(worker, registration) || *at + EarlyMark::WAITS <= out.now {
+                continue;
+            }
+            if self.owner(&registration.reservation).is_none() {
+                self.unsettled.push(kept);
+            } else if !self.was_delivered(worker, registration.id) {
+                self.take_registration(out, worker, registration);
+                self.recall_goodbye(out, worker, registration.epoch);
+            }
+        }
+    }
+
+    /// The answer was not about them, or there was none.
+    fn ask_for_the_rest(&mut self, out: &mut Out<'_>) {
+        let waits = |kept: &&Unsettled| {
+            let reservation = &kept.registration.reservation;
+            self.owner(reservation).is_none() && !self.nobodys.contains(reservation)
+        };
+        let rest: Vec<_> = self.unsettled.iter().filter(waits).collect();
+        let rest: Vec<_> = rest.into_iter().map(|kept| kept.registration.reservation.clone()).collect();
+        if !rest.is_empty() {
+            self.sought.extend(rest);
+            self.asking = Asking::Soon;
+            self.set_timer(out, Timer::Owners, out.now + CALLBACK_WITHIN);
+        }
+    }
+
     /// Twilio has said whose they are, or could not be asked. A conference that is not the task's, or of which that
     /// cannot be found out, is forgotten.
     pub(super) fn owners_found(&mut self, out: &mut Out<'_>, outcome: &Outcome) {
@@ -94,7 +158,9 @@ impl Call {
                 self.nobodys.extend(unknown.take(room));
             }
             _ if self.proven => {}
-            _ => out.effects.push(Effect::Forget { conference: self.conference.clone() }),
+            _ => return out.effects.push(Effect::Forget { conference: self.conference.clone() }),
         }
+        self.settle_registrations(out);
+        self.ask_for_the_rest(out);
     }
 }

@@ -40,6 +40,19 @@ fn joins(desk: &mut Desk, sequence: u64, who: u128) {
     desk.handle(Event::Conference(event));
 }
 
+fn leaves(desk: &mut Desk, sequence: u64, who: u128) {
+    let kind = ConferenceEventKind::Leave { leg: leg(who), reason: LeaveReason::HungUp };
+    let (task, label, owner) = (Some(TaskSid::numbered(1)), None, None);
+    desk.handle(Event::Conference(ConferenceEvent {
+        conference: conference(1),
+        task,
+        sequence,
+        label,
+        owner,
+        kind,
+    }));
+}
+
 fn find(conference: Option<rejoin_protocol::ConferenceSid>) -> Action {
     Action::FindOwners { task: TaskSid::numbered(1), conference }
 }
@@ -85,6 +98,82 @@ fn twilio_is_asked_once_when_the_callbacks_do_not_say_it() {
     assert_eq!(desk.take_actions(), [find(None)]);
     desk.finish(find(None), owners(1).1);
     assert_eq!(says(&mut desk, ADA, &registration(ADA, 1)), Right::Own);
+}
+
+/// No callback names a second agent, and a page may be gone before it repeats what was refused.
+#[test]
+fn a_registration_that_was_refused_counts_when_twilio_has_answered() {
+    for leaves_first in [true, false] {
+        let mut desk = Desk::new();
+        joins(&mut desk, 1, CUSTOMER);
+        joins(&mut desk, 2, ADA_LEG);
+        assert_eq!(says(&mut desk, ADA, &registration(ADA, 1)), Right::Unknown);
+        assert_eq!(desk.take_actions(), [find(None)]);
+        desk.restart();
+        if leaves_first {
+            leaves(&mut desk, 3, ADA_LEG);
+        }
+        desk.finish(find(None), owners(1).1);
+        if !leaves_first {
+            leaves(&mut desk, 3, ADA_LEG);
+        }
+        assert!(desk.has_timer(Timer::Grace), "she is looked for; left first: {leaves_first}");
+    }
+}
+
+/// Her reservation is newer than the question, or Twilio does not answer.
+#[test]
+fn twilio_is_asked_again_for_a_registration_that_the_answer_is_not_about() {
+    let mut desk = Desk::talking();
+    let his = Registration { worker_leg: leg(0x77), ..registration(BO, 1) };
+    assert_eq!(says(&mut desk, BO, &his), Right::Unknown);
+    assert_eq!(desk.take_actions(), [find(None)]);
+    desk.finish(find(None), Outcome::Failed { reason: "no answer".into() });
+    desk.fire(1, Timer::Owners);
+    assert_eq!(desk.take_actions(), [find(None)]);
+
+    let hers = Registration { worker_leg: leg(0x78), ..registration(CY, 1) };
+    assert_eq!(says(&mut desk, CY, &hers), Right::Unknown, "while it is asked");
+    let of_bo = [(reservation_of(BO, 1), WorkerSid::numbered(BO))].into();
+    desk.finish(find(None), Outcome::Owners { owners: of_bo, is_of_task: true });
+    desk.fire(1, Timer::Owners);
+    assert_eq!(desk.take_actions(), [find(None)], "of hers nothing was said");
+    desk.finish(find(None), owners(1).1);
+    let call = desk.machine.call(&conference(1)).unwrap();
+    assert!(call.agents.contains_key(&leg(0x77)) && call.agents.contains_key(&leg(0x78)));
+    assert!(call.unsettled.is_empty());
+}
+
+#[test]
+fn what_nobody_answers_about_is_not_kept_for_ever() {
+    let mut desk = Desk::talking();
+    let his = Registration { worker_leg: leg(0x77), ..registration(BO, 1) };
+    says(&mut desk, BO, &his);
+    let mut asked = 0;
+    while !desk.take_actions().is_empty() {
+        asked += 1;
+        assert!(asked < 100, "it is asked for ever");
+        desk.now = desk.now + Millis::seconds(1);
+        desk.finish(find(None), Outcome::Failed { reason: "no answer".into() });
+        if desk.has_timer(Timer::Owners) {
+            desk.fire(1, Timer::Owners);
+        }
+    }
+    assert!(asked > 10, "asked {asked} times");
+    assert!(desk.machine.call(&conference(1)).unwrap().unsettled.is_empty());
+}
+
+/// Bo has named her conference as his task's before.
+#[test]
+fn what_was_said_before_it_was_known_whose_the_conference_is_counts() {
+    let mut desk = Desk::new();
+    says(&mut desk, BO, &registration(BO, 2));
+    says(&mut desk, ADA, &registration(ADA, 1));
+    desk.join(1, CUSTOMER, false);
+    desk.join(1, ADA_LEG, false);
+    let call = desk.machine.call(&conference(1)).unwrap();
+    assert_eq!(call.agents[&leg(ADA_LEG)].worker, WorkerSid::numbered(ADA));
+    assert!(call.unsettled.is_empty());
 }
 
 #[test]
@@ -165,10 +254,7 @@ fn a_mark_counts_when_it_is_known_whose_the_reservation_is() {
         desk.mark_of(marks, reservation_of(ADA, 1), None, GracefulReason::HangUp);
         assert_eq!(desk.take_actions(), [find(None)]);
         desk.restart();
-        let kind = ConferenceEventKind::Leave { leg: leg(ADA_LEG), reason: LeaveReason::HungUp };
-        let (task, label, owner) = (Some(TaskSid::numbered(1)), None, None);
-        let left = ConferenceEvent { conference: conference(1), task, sequence: 3, label, owner, kind };
-        desk.handle(Event::Conference(left));
+        leaves(&mut desk, 3, ADA_LEG);
         let found = Outcome::Learnt(Box::new(Registered {
             workflow: WorkflowSid::numbered(1),
             queue: None,
@@ -187,7 +273,7 @@ fn a_mark_counts_when_it_is_known_whose_the_reservation_is() {
 fn calls_of_a_version_that_did_not_ask_go_on() {
     let mut desk = Desk::talking();
     let mut call = serde_json::to_value(desk.machine.call(&conference(1))).unwrap();
-    for field in ["owners", "claims", "sought", "nobodys", "asking", "proven"] {
+    for field in ["owners", "claims", "unsettled", "sought", "nobodys", "asking", "proven"] {
         call.as_object_mut().unwrap().remove(field).unwrap();
     }
     let call = serde_json::from_value(call).unwrap();
