@@ -114,7 +114,7 @@ impl Agent {
             self.marks.take(reservation);
             out.push(Effect::Unstore { reservation: reservation.clone() });
             let Some(call) = self.calls.get_mut(reservation) else { continue };
-            call.written = written.contains(reservation);
+            call.written |= written.contains(reservation);
             if call.live() <= 2 && ends_the_call(leaving.reason) {
                 flags.add(reservation.clone());
                 let release = ToDesktop::ReleaseExitFlag { reservation: reservation.clone() };
@@ -158,10 +158,15 @@ impl Agent {
         }
     }
 
+    /// A transfer may yet be refused, and then this is a call like any other: until Twilio takes it away it is guarded.
     fn let_go(&mut self, request: RequestId, out: &mut Vec<Effect>) {
-        if self.leavings.remove(&request).is_some() {
-            out.push(Effect::ClearTimer { timer: Timer::Leave(request) });
-            out.push(Effect::Desktop(ToDesktop::Let { request }));
+        let Some(leaving) = self.leavings.remove(&request) else { return };
+        for reservation in leaving.calls.iter().filter(|_| !ends_the_call(leaving.reason)) {
+            if let Some(call) = self.calls.get_mut(reservation) {
+                call.leaving = false;
+            }
         }
+        out.push(Effect::ClearTimer { timer: Timer::Leave(request) });
+        out.push(Effect::Desktop(ToDesktop::Let { request }));
     }
 }

@@ -21,7 +21,7 @@ impl Agent {
             ReservationStatus::Accepted => !call.facts.live_call,
             ReservationStatus::Wrapping | ReservationStatus::Over => true,
         };
-        if !call.leaving || is_left {
+        if is_left {
             return;
         }
         call.leaving = false;

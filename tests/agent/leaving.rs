@@ -189,8 +189,10 @@ fn signing_out_leaves_no_call_that_only_rings() {
 fn a_cold_transfer_keeps_the_customer_in_the_conference() {
     let mut desk = Desk::on_a_call();
     let (id, _) = posts(&desk.leave(Some(1), GracefulReason::ColdTransfer)).remove(0);
-    let effects = desk.handle(Event::Reply { id, result: Ok(Answer::Accepted) });
-    assert_eq!(desktop(&effects), [ToDesktop::Let { request: RequestId(1) }]);
+    let effects = desktop(&desk.handle(Event::Reply { id, result: Ok(Answer::Accepted) }));
+    assert!(effects.contains(&ToDesktop::Let { request: RequestId(1) }), "{effects:?}");
+    let ends = |effect: &ToDesktop| matches!(effect, ToDesktop::SetExitFlag { .. });
+    assert!(!effects.iter().any(ends), "{effects:?}");
 }
 
 #[test]
@@ -217,6 +219,42 @@ fn a_call_that_was_not_left_after_all_is_guarded_again() {
         ToDesktop::ClearExitFlag { reservation: wr(1), leg: CallSid::numbered(200) },
     ];
     assert!(wanted.iter().all(|effect| desktop(&effects).contains(effect)), "{effects:?}");
+}
+
+/// A transfer was let go on, and TaskRouter refuses it.
+fn refused_transfer() -> Desk {
+    let mut desk = Desk::on_a_call();
+    let (id, _) = posts(&desk.leave(Some(1), GracefulReason::ColdTransfer)).remove(0);
+    let effects = desk.handle(Event::Reply { id, result: Ok(Answer::Accepted) });
+    assert!(desktop(&effects).contains(&ToDesktop::Let { request: RequestId(1) }), "{effects:?}");
+    desk
+}
+
+#[test]
+fn a_call_that_a_refused_transfer_did_not_leave_is_left_like_any_other() {
+    let mut desk = refused_transfer();
+    let effects = desk.leave(Some(1), GracefulReason::HangUp);
+    let [(id, Request::Graceful(mark))] = &posts(&effects)[..] else { panic!("{effects:?}") };
+    assert_eq!((&mark.reservation, mark.reason), (&wr(1), GracefulReason::HangUp));
+    let effects = desk.handle(Event::Reply { id: *id, result: Ok(Answer::Accepted) });
+    let wanted = ToDesktop::SetExitFlag { reservation: wr(1), value: true };
+    assert!(desktop(&effects).contains(&wanted), "{effects:?}");
+}
+
+#[test]
+fn a_page_that_ends_after_a_refused_transfer_leaves_its_leg_standing() {
+    let mut desk = refused_transfer();
+    let effects = desk.handle(page_hide());
+    assert_eq!(goodbyes(&effects), [Goodbye { epoch: 7, tasks: vec![TaskSid::numbered(1)] }]);
+}
+
+#[test]
+fn a_page_that_ends_while_its_agent_hangs_up_does_not() {
+    let mut desk = Desk::on_a_call();
+    let (id, _) = posts(&desk.leave(Some(1), GracefulReason::HangUp)).remove(0);
+    desk.handle(Event::Reply { id, result: Ok(Answer::Accepted) });
+    desk.handle(flag_settled());
+    assert_eq!(goodbyes(&desk.handle(page_hide())), []);
 }
 
 #[test]
