@@ -24,6 +24,7 @@ mod queue;
 mod recovery;
 mod released;
 mod told;
+mod transfer;
 mod watch;
 
 pub use activity::Lent;

@@ -286,7 +286,7 @@ pub enum Action {
         task: TaskSid,
     },
     /// `GET Conferences/{CF}/Participants`; `GET Calls/{CA}` of a customer who is not there; with `queued` the tasks of that
-    /// recovery, too. Outcome: `Looked`.
+    /// recovery, with `handed_over` that task and its reservations, too. Outcome: `Looked`.
     Look {
         /// Which.
         conference: ConferenceSid,
@@ -294,6 +294,9 @@ pub enum Action {
         customer: Option<CallSid>,
         /// The recovery whose customer is in the queue, or on the way.
         queued: Option<RecoveryId>,
+        /// The task, when its agent has handed it over and the customer is alone.
+        #[serde(default)]
+        handed_over: Option<TaskSid>,
     },
     /// `POST Calls/{CA}` with `Url`: the customer is told that it did not work, and the call ends. Once per recovery.
     GiveUp {

@@ -12,6 +12,20 @@ pub struct Seen {
     pub on_line: Option<bool>,
     /// Tasks that are to bring the customer back, if it was asked.
     pub reconnects: Vec<Reconnect>,
+    /// How the task stands that was handed over, if it was asked.
+    #[serde(default)]
+    pub task: Option<HandedOver>,
+}
+
+/// How a task stands that its agent has handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HandedOver {
+    /// Somebody is asked to take it, or may be.
+    Waits,
+    /// It is only wrapped up by whoever had it.
+    Wraps,
+    /// Canceled, completed, or gone.
+    Over,
 }
 
 /// A task that is to bring a customer back.

@@ -169,8 +169,9 @@ impl Executor {
             }
             Action::FindOwners { task, conference } => self.find_owners(task, conference.as_ref()).await,
             Action::CheckNumber { task } => self.check_number(task).await,
-            Action::Look { conference, customer, queued } => {
-                let seen = self.see(conference, customer.as_ref(), queued.as_ref()).await?;
+            Action::Look { conference, customer, queued, handed_over } => {
+                let (customer, queued) = (customer.as_ref(), queued.as_ref());
+                let seen = self.see(conference, customer, queued, handed_over.as_ref()).await?;
                 Ok(Outcome::Looked(Box::new(seen)))
             }
             Action::GiveUp { recovery, customer } => {

@@ -100,24 +100,24 @@ impl World {
 
     /// An agent ends this call on purpose: the customer may be hung up on now.
     pub(crate) fn excuse(&mut self, page: PageId, sid: &ReservationSid) {
-        let task = self.pages[page].flex.tasks.get(sid).map(|held| held.task.clone());
-        let Some(task) = task else { return };
-        let rooms: Vec<_> = self
-            .twilio
-            .model
-            .open_conferences()
-            .filter(|(_, name)| *name == task.as_str())
-            .map(|(room, _)| room.clone())
-            .collect();
-        for room in rooms {
-            let legs: Vec<CallSid> =
-                self.twilio.model.participants(&room).map(|it| it.call.clone()).collect();
-            for leg in legs {
-                if let Some(number) = self.whose.get(&leg).copied() {
-                    self.customers[number].excused = Some(self.now);
-                }
-            }
+        for number in self.customers_of(page, sid) {
+            self.customers[number].excused = Some(self.now);
         }
+    }
+
+    /// It was a transfer of this time, and is refused: she has the customer still.
+    pub(crate) fn stays(&mut self, page: PageId, sid: &ReservationSid, at: u64) {
+        self.rules.stays(sid);
+        for number in self.customers_of(page, sid) {
+            self.customers[number].excused = self.customers[number].excused.filter(|excused| *excused > at);
+        }
+    }
+
+    fn customers_of(&self, page: PageId, sid: &ReservationSid) -> Vec<usize> {
+        let task = self.pages[page].flex.tasks.get(sid).map(|held| held.task.as_str());
+        let rooms = self.twilio.model.open_conferences().filter(|(_, name)| Some(*name) == task);
+        let legs = rooms.flat_map(|(room, _)| self.twilio.model.participants(room));
+        legs.filter_map(|it| self.whose.get(it.call).copied()).collect()
     }
 
     pub(crate) fn excuse_all(&mut self, page: PageId) {

@@ -176,7 +176,7 @@ impl World {
                     let reason = GracefulReason::ColdTransfer;
                     self.leave(page, sid.clone(), reason, After::Cold(sid, other));
                 } else {
-                    self.transfer(page, &sid, &other, "WARM");
+                    self.transfer(page, &sid, &other, "WARM", Then::Nothing);
                 }
             }
             Act::Kick(other) => {
@@ -230,7 +230,7 @@ impl World {
         });
     }
 
-    fn transfer(&mut self, page: PageId, sid: &ReservationSid, to: &WorkerSid, mode: &str) {
+    fn transfer(&mut self, page: PageId, sid: &ReservationSid, to: &WorkerSid, mode: &str, then: Then) {
         let request = Request::Transfer {
             worker: self.agents[self.pages[page].agent].worker.clone(),
             reservation: sid.clone(),
@@ -238,7 +238,7 @@ impl World {
             mode: Some(mode.to_owned()),
             attributes: None,
         };
-        self.bridge(page, request, Then::Nothing);
+        self.bridge(page, request, then);
     }
 
     /// As Flex places a call: a task for this worker alone.
@@ -289,7 +289,8 @@ impl World {
             After::Cold(sid, to) => {
                 self.rules.leaves(page, &sid);
                 self.set_flag(page, &sid, false, Then::Nothing);
-                self.transfer(page, &sid, &to, "COLD");
+                let then = Then::Transferred(sid.clone(), self.now);
+                self.transfer(page, &sid, &to, "COLD", then);
             }
             After::SignOut => {
                 let agent = self.pages[page].agent;

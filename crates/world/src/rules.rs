@@ -111,6 +111,12 @@ impl Rules {
         }
     }
 
+    /// It was not left after all.
+    pub(crate) fn stays(&mut self, reservation: &ReservationSid) {
+        self.taken.remove(reservation);
+        self.left.remove(reservation);
+    }
+
     pub(crate) fn kicked(&mut self, worker: &WorkerSid) {
         self.kicked.insert(worker.clone());
     }

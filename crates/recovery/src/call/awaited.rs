@@ -18,6 +18,8 @@ impl Call {
             Timer::Orphan => {
                 if self.is_orphaned() {
                     self.act(out, Action::EndConference { conference: self.conference.clone() }, SOON);
+                } else if self.is_handed_over() && self.looking.is_none() {
+                    self.look(out);
                 }
             }
             Timer::Learn => {

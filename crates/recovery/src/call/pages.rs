@@ -47,13 +47,16 @@ impl Call {
             };
             agent.newer_page = agent.newer_page.max(Some(hello.epoch));
             let Some(holding) = holding.filter(|h| h.reservation == agent.reservation) else { continue };
+            let nothing_to_do = agent.settled || agent.removing || agent.left_behind;
             if holding.wrapping {
                 self.misses_leave(out, &leg);
                 continue;
             }
+            if !older_page_connected {
+                self.forget_refused_transfer(out, &leg);
+            }
             // The page found the reservation accepted and has no call for it, and no older page is there that could
             // have it: the leg is a ghost.
-            let nothing_to_do = agent.settled || agent.removing || agent.left_behind;
             if !joined || nothing_to_do || (older_page_connected && !said_goodbye) {
                 continue;
             }
@@ -82,6 +85,7 @@ impl Call {
         let own = self.agents.iter().filter(|(_, agent)| agent.worker == *worker);
         for leg in own.map(|(leg, _)| leg.clone()).collect::<Vec<_>>() {
             self.forget_old_mark(out, &leg);
+            self.forget_refused_transfer(out, &leg);
         }
         let of_page = |(leg, agent): &(&CallSid, &Agent)| {
             agent.worker == *worker

@@ -1,6 +1,6 @@
 //! Leaving on purpose: the marks, and the customer who may be left alone by one.
 
-use super::{Call, Ending, Out, Phase, SOON};
+use super::{Agent, Call, Ending, Out, Phase, SOON};
 use crate::{Action, EarlyMark, Timer};
 use rejoin_protocol::api::{GracefulMark, GracefulReason};
 use rejoin_protocol::attributes::LEFT;
@@ -127,21 +127,33 @@ impl Call {
 
     /// Was the customer left alone on purpose? A transfer leaves him alone for a while, and that is right.
     pub(super) fn is_orphaned(&self) -> bool {
-        let last = self
-            .agents
-            .iter()
-            .filter(|(leg, _)| !self.is_joined(leg))
-            .max_by_key(|(leg, _)| self.participants.get(*leg).map(|p| p.sequence));
-        let reason = match last {
+        self.left_alone_by().is_some_and(|reason| !is_transfer(reason))
+    }
+
+    /// Was he left alone by a transfer?
+    pub(super) fn is_handed_over(&self) -> bool {
+        self.left_alone_by().is_some_and(is_transfer)
+    }
+
+    /// Whose leg left last, of the agents.
+    pub(super) fn last_to_leave(&self) -> Option<(&CallSid, &Agent)> {
+        let gone = self.agents.iter().filter(|(leg, _)| !self.is_joined(leg));
+        gone.max_by_key(|(leg, _)| self.participants.get(*leg).map(|p| p.sequence))
+    }
+
+    /// The customer is alone: on whose purpose?
+    fn left_alone_by(&self) -> Option<GracefulReason> {
+        let reason = match self.last_to_leave() {
             Some((_, agent)) => self.on_purpose.get(&agent.reservation),
             None => self.on_purpose.values().next(),
         };
-        let for_good = reason.is_some_and(|reason| {
-            !matches!(reason, GracefulReason::ColdTransfer | GracefulReason::WarmTransfer)
-        });
-        for_good
-            && self.customer_joined()
+        let alone = self.customer_joined()
             && !self.has_open_recovery()
-            && self.participants.keys().filter(|leg| self.is_joined(leg)).count() == 1
+            && self.participants.keys().filter(|leg| self.is_joined(leg)).count() == 1;
+        reason.copied().filter(|_| alone)
     }
+}
+
+pub(super) fn is_transfer(reason: GracefulReason) -> bool {
+    matches!(reason, GracefulReason::ColdTransfer | GracefulReason::WarmTransfer)
 }

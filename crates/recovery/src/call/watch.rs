@@ -45,15 +45,20 @@ impl Call {
     /// The timer is due.
     pub(super) fn watch(&mut self, out: &mut Out<'_>) {
         self.watch_at = None;
-        if self.due(out).is_none_or(|due| due > out.now) {
-            return; // set anew
+        if self.due(out).is_some_and(|due| due <= out.now) {
+            self.look(out); // if not, it is set anew
         }
+    }
+
+    /// Asks Twilio how the call stands.
+    pub(super) fn look(&mut self, out: &mut Out<'_>) {
         self.looking = Some(out.now);
         let waits = |r: &&super::Recovery| matches!(r.phase, Phase::Requeueing { .. } | Phase::Queued { .. });
         let look = Action::Look {
             conference: self.conference.clone(),
             customer: self.customer.clone(),
             queued: self.recovery.as_ref().filter(waits).map(|recovery| recovery.id.clone()),
+            handed_over: self.is_handed_over().then(|| self.task.clone()),
         };
         self.act(out, look, SOON);
     }
@@ -77,6 +82,7 @@ impl Call {
             self.learn(out);
         }
         self.look_into_queue(out, seen);
+        self.look_into_transfer(out, seen);
     }
 
     /// Legs that are gone, and nobody has told.

@@ -410,6 +410,12 @@ pub fn hold(held: bool, told: bool) -> Action {
     Action::HoldCustomer { conference, customer, recovery: recovery(), held, told }
 }
 
+/// The customer is alone after a transfer: is anybody asked to take him?
+pub fn ask_of_transfer() -> Action {
+    let (conference, customer) = (conference(1), Some(leg(CUSTOMER)));
+    Action::Look { conference, customer, queued: None, handed_over: Some(TaskSid::numbered(1)) }
+}
+
 pub fn end_hold() -> Action {
     Action::EndHold { conference: conference(1), customer: leg(CUSTOMER) }
 }

@@ -122,7 +122,7 @@ fn a_transfer_leaves_the_customer_to_whoever_comes() {
     desk.read(&left(ADA, EPOCH, 2, GracefulReason::ColdTransfer));
     assert_eq!(desk.stage(), Some(Stage::Graceful));
     desk.fire(1, Timer::Orphan);
-    assert!(desk.take_actions().is_empty(), "he waits for a colleague");
+    assert_eq!(desk.take_actions(), [ask_of_transfer()], "he waits for a colleague");
 }
 
 #[test]

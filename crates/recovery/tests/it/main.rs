@@ -24,6 +24,7 @@ mod released;
 mod rights;
 mod together;
 mod told;
+mod transfer;
 mod transitions;
 mod watch;
 
@@ -227,7 +228,7 @@ fn a_customer_in_transfer_is_not_an_orphan() {
     desk.graceful(GracefulReason::ColdTransfer);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Orphan);
-    assert!(desk.take_actions().is_empty());
+    assert_eq!(desk.take_actions(), [ask_of_transfer()]);
 }
 
 #[test]

@@ -32,7 +32,7 @@ impl Desk {
 /// They are in the conference, and the customer is on the line.
 fn there(legs: &[u128]) -> Seen {
     let participants = legs.iter().map(|who| (leg(*who), ParticipantFlags::default())).collect();
-    Seen { participants, on_line: Some(true), reconnects: vec![] }
+    Seen { participants, on_line: Some(true), ..Seen::default() }
 }
 
 fn reconnect(target: Option<u128>, state: ReconnectState) -> Seen {

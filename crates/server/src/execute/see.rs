@@ -2,8 +2,8 @@
 
 use super::{Executor, of_recovery};
 use rejoin_protocol::attributes as names;
-use rejoin_protocol::{CallSid, ConferenceSid, RecoveryId, WorkerSid};
-use rejoin_recovery::{ParticipantFlags, Reconnect, ReconnectState, Seen};
+use rejoin_protocol::{CallSid, ConferenceSid, RecoveryId, TaskSid, WorkerSid};
+use rejoin_recovery::{HandedOver, ParticipantFlags, Reconnect, ReconnectState, Seen};
 use rejoin_twilio::{Error, Participant};
 use serde_json::Value;
 
@@ -13,6 +13,7 @@ impl Executor {
         conference: &ConferenceSid,
         customer: Option<&CallSid>,
         queued: Option<&RecoveryId>,
+        handed_over: Option<&TaskSid>,
     ) -> Result<Seen, Error> {
         let participants = match self.client.list_participants(conference).await {
             Ok(participants) => participants,
@@ -36,7 +37,28 @@ impl Executor {
             Some(recovery) => self.reconnects(recovery).await?,
             None => vec![],
         };
-        Ok(Seen { participants, on_line, reconnects })
+        let task = match handed_over {
+            Some(task) => Some(self.handed_over(task).await?),
+            None => None,
+        };
+        Ok(Seen { participants, on_line, reconnects, task })
+    }
+
+    /// How a task stands that its agent has handed over.
+    async fn handed_over(&self, task: &TaskSid) -> Result<HandedOver, Error> {
+        match self.client.fetch_task(task).await {
+            Ok(found) if matches!(found.assignment_status.as_str(), "completed" | "canceled") => {
+                return Ok(HandedOver::Over);
+            }
+            Ok(found) if found.assignment_status == "wrapping" => {}
+            Ok(_) => return Ok(HandedOver::Waits),
+            Err(Error::Gone) => return Ok(HandedOver::Over),
+            Err(error) => return Err(error),
+        }
+        let reservations = self.client.list_reservations(task).await?;
+        let asked = |status: &str| matches!(status, "pending" | "accepted");
+        let waits = reservations.iter().any(|found| asked(&found.reservation_status));
+        Ok(if waits { HandedOver::Waits } else { HandedOver::Wraps })
     }
 
     async fn is_on_line(&self, customer: &CallSid) -> Result<bool, Error> {
@@ -74,7 +96,7 @@ impl Executor {
     }
 
     /// Who has the task.
-    async fn taker(&self, task: &rejoin_protocol::TaskSid) -> Result<ReconnectState, Error> {
+    async fn taker(&self, task: &TaskSid) -> Result<ReconnectState, Error> {
         let reservations = self.client.list_reservations(task).await?;
         let accepted = reservations.into_iter().find(|found| found.reservation_status == "accepted");
         Ok(accepted.map_or(ReconnectState::Waits, |taken| ReconnectState::Taken {

@@ -24,6 +24,8 @@ pub(crate) enum Then {
     Worker,
     /// An acceptance by the core.
     Accepted(ReservationSid),
+    /// A cold transfer, of this time.
+    Transferred(ReservationSid, u64),
     /// The core has set its own flag.
     Flagged(ReservationSid),
     /// How a task is now that is to be marked.
@@ -127,6 +129,7 @@ impl World {
                 self.pages[page].expects = None;
                 self.handle(page, Event::Desktop(FromDesktop::AcceptFailed { reservation }));
             }
+            (Then::Transferred(reservation, at), Err(_)) => self.stays(page, &reservation, at),
             (Then::Flagged(reservation), _) => {
                 self.handle(page, Event::Desktop(FromDesktop::ExitFlagSettled { reservation }));
             }
@@ -135,7 +138,15 @@ impl World {
                 self.handle(page, Event::Desktop(FromDesktop::TaskMarked { reservation }));
             }
             (Then::Join(reservation, step), result) => self.join_step(page, reservation, step, result),
-            (Then::Nothing | Then::Accepted(_) | Then::Reservations | Then::Room | Then::Worker, _) => {}
+            (
+                Then::Nothing
+                | Then::Accepted(_)
+                | Then::Transferred(..)
+                | Then::Reservations
+                | Then::Room
+                | Then::Worker,
+                _,
+            ) => {}
         }
         self.look(page);
     }

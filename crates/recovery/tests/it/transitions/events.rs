@@ -280,7 +280,7 @@ fn there(desk: &Desk, without: &[u128]) -> Seen {
     let gone: Vec<_> = without.iter().map(|who| leg(*who)).collect();
     let joined = known.into_iter().filter(|(leg, participant)| participant.joined && !gone.contains(leg));
     let participants = joined.map(|(leg, participant)| (leg, participant.flags)).collect();
-    Seen { participants, on_line: Some(true), reconnects: vec![] }
+    Seen { participants, on_line: Some(true), ..Seen::default() }
 }
 
 /// For the agent and for any agent: the machine takes the one that it waits for.
@@ -324,7 +324,7 @@ fn learn() -> Action {
 }
 
 fn look() -> Action {
-    Action::Look { conference: conference(1), customer: Some(leg(CUSTOMER)), queued: None }
+    Action::Look { conference: conference(1), customer: Some(leg(CUSTOMER)), queued: None, handed_over: None }
 }
 
 fn give_up() -> Action {

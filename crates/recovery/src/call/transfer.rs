@@ -1,0 +1,47 @@
+//! A transfer that comes to nothing. TaskRouter may refuse it after its agent has said that she leaves, and nobody tells us:
+//! she has stayed then, and the customer is hers until she leaves again.
+
+use super::purpose::is_transfer;
+use super::{Call, Out, Phase};
+use crate::{HandedOver, Note, Seen, Timer};
+use rejoin_protocol::CallSid;
+use rejoin_protocol::api::GracefulReason;
+
+impl Call {
+    /// A transfer takes the agent's leg away at once. A page that still has it some time later, or has left it behind,
+    /// had its transfer refused.
+    pub(super) fn forget_refused_transfer(&mut self, out: &Out<'_>, leg: &CallSid) {
+        let Some(reservation) = self.agents.get(leg).map(|agent| agent.reservation.clone()) else { return };
+        let transfers = self.on_purpose.get(&reservation).copied().is_some_and(is_transfer);
+        let old = self.marked_at.get(&reservation).is_some_and(|at| *at + out.config.leave_within < out.now);
+        if transfers && old && self.is_joined(leg) {
+            self.unmark(&reservation);
+        }
+    }
+
+    /// Twilio has said how a task stands whose agent has handed it over, with the customer alone ever since. While a transfer
+    /// goes on he is on hold.
+    pub(super) fn look_into_transfer(&mut self, out: &mut Out<'_>, seen: &Seen) {
+        let customer = self.customer.as_ref().and_then(|leg| self.participants.get(leg));
+        let held = customer.is_some_and(|customer| customer.flags.hold);
+        let nobody_comes = match seen.task {
+            Some(HandedOver::Over) => true,
+            Some(HandedOver::Wraps) => !held,
+            Some(HandedOver::Waits) | None => false,
+        };
+        if !nobody_comes || !self.is_handed_over() {
+            return;
+        }
+        let last = self.last_to_leave().map(|(leg, agent)| (leg.clone(), agent.reservation.clone()));
+        let Some((leg, reservation)) = last else { return };
+        if self.recoveries().any(|recovery| recovery.lost_leg == leg) {
+            // She was missed before, and a leg is missed once: he is let go, as by one who hangs up.
+            self.on_purpose.insert(reservation, GracefulReason::HangUp);
+            return self.set_timer(out, Timer::Orphan, out.now);
+        }
+        self.unmark(&reservation);
+        self.note(out, Note::AgentLost);
+        self.begin(out, &leg, Phase::Grace);
+        self.hold_the_line(out);
+    }
+}

@@ -1,0 +1,112 @@
+//! Transfers that come to nothing: the agent has said that she leaves, and is still there, or nobody takes the customer.
+
+use crate::desk::*;
+use rejoin_protocol::Millis;
+use rejoin_protocol::api::{GracefulReason, Stage};
+use rejoin_recovery::{Action, Event, HandedOver, LeaveReason, Outcome, ParticipantFlags, Seen, Timer};
+
+/// Ada has handed the customer over, and is gone for this reason.
+fn handed_over(reason: LeaveReason) -> Desk {
+    let mut desk = Desk::talking();
+    desk.graceful(GracefulReason::ColdTransfer);
+    desk.now = desk.now + Millis(500);
+    desk.leave(1, ADA_LEG, reason);
+    desk
+}
+
+impl Desk {
+    /// Some time later Twilio is asked, and says that the task stands like this and the customer is alone.
+    fn asked_of_transfer(&mut self, task: HandedOver, hold: bool) {
+        self.fire(1, Timer::Orphan);
+        assert_eq!(self.take_actions(), [ask_of_transfer()]);
+        let alone = ParticipantFlags { hold, ..ParticipantFlags::default() };
+        let participants = [(leg(CUSTOMER), alone)].into();
+        let seen = Seen { participants, on_line: Some(true), task: Some(task), ..Seen::default() };
+        self.finish(ask_of_transfer(), Outcome::Looked(Box::new(seen)));
+    }
+}
+
+#[test]
+fn a_customer_whom_nobody_is_asked_to_take_is_brought_back() {
+    for reason in [LeaveReason::HungUp, LeaveReason::UpdatedViaApi] {
+        for (task, hold) in [(HandedOver::Wraps, false), (HandedOver::Over, false), (HandedOver::Over, true)]
+        {
+            let mut desk = handed_over(reason);
+            desk.asked_of_transfer(task, hold);
+            assert_eq!(desk.stage(), Some(Stage::Interrupted), "{reason:?} {task:?}");
+            let asked = desk.take_actions();
+            let pings = asked.iter().filter(|action| matches!(action, Action::CreatePing { .. })).count();
+            assert_eq!(pings, 1, "{asked:?}");
+        }
+    }
+}
+
+#[test]
+fn a_customer_whose_transfer_goes_on_is_left_alone() {
+    for (task, hold) in [(HandedOver::Waits, true), (HandedOver::Waits, false), (HandedOver::Wraps, true)] {
+        let mut desk = handed_over(LeaveReason::UpdatedViaApi);
+        desk.asked_of_transfer(task, hold);
+        assert!(desk.stage().is_none() && desk.take_actions().is_empty(), "{task:?}");
+        // He is asked about again when nothing was heard for a while.
+        let since = desk.now;
+        while desk.actions.is_empty() {
+            let at = desk.watch.remove(&conference(1)).expect("the call is watched");
+            desk.now = desk.now.max(at);
+            desk.handle(Event::Timer { conference: conference(1), timer: Timer::Watch });
+        }
+        assert_eq!(desk.take_actions(), [ask_of_transfer()]);
+        assert_eq!(desk.now - since, Millis::seconds(300));
+    }
+}
+
+#[test]
+fn one_who_was_missed_before_lets_the_customer_go() {
+    let mut desk = Desk::talking();
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.graceful(GracefulReason::ColdTransfer);
+    assert_eq!(desk.stage(), Some(Stage::Graceful));
+    desk.asked_of_transfer(HandedOver::Over, false);
+    desk.fire(1, Timer::Orphan);
+    assert_eq!(desk.take_actions(), [Action::EndConference { conference: conference(1) }]);
+}
+
+/// Ada has said that she hands the customer over, and is there so long after.
+fn stays(time: Millis) -> Desk {
+    let mut desk = Desk::talking();
+    desk.graceful(GracefulReason::ColdTransfer);
+    desk.now = desk.now + time;
+    desk
+}
+
+#[test]
+fn a_page_that_goes_after_a_refused_transfer_is_missed() {
+    let mut desk = stays(Millis(2001));
+    desk.goodbye(ADA, EPOCH);
+    assert_eq!(desk.stage(), Some(Stage::Interrupted));
+    // Twilio may still be taking her away.
+    let mut desk = stays(Millis(2000));
+    desk.goodbye(ADA, EPOCH);
+    assert_eq!(desk.stage(), None);
+    // Its next page finds out.
+    desk.now = desk.now + Millis::seconds(2);
+    desk.hello_in_place(2);
+    assert_eq!(desk.stage(), Some(Stage::InPlace));
+}
+
+#[test]
+fn another_tab_says_nothing_of_a_transfer() {
+    let mut desk = stays(Millis::seconds(3));
+    desk.hello(2, false, true);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    assert_eq!(desk.stage(), None);
+}
+
+#[test]
+fn who_said_that_she_hangs_up_is_not_missed_however_late_her_leg_leaves() {
+    let mut desk = Desk::talking();
+    desk.graceful(GracefulReason::HangUp);
+    desk.now = desk.now + Millis::seconds(5);
+    desk.goodbye(ADA, EPOCH);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    assert_eq!(desk.stage(), None);
+}
