@@ -4,6 +4,7 @@
 //! before the one that it follows.
 
 use super::{database, memory};
+use crate::error::Error;
 use rejoin_protocol::api::Push;
 use rejoin_protocol::{Millis, WorkerSid};
 use rejoin_recovery::Call;
@@ -37,9 +38,20 @@ impl PushId {
         Self { number, ..self }
     }
 
-    /// From which number on a page has to be told that has heard as far as `since`, while this is how far there is
-    /// something to hear. `None`: that is not known any more.
-    pub(super) fn since(self, since: &str) -> Option<u64> {
+    /// What a page has missed that has heard as far as `since`, while this is how far there is something to hear; nothing,
+    /// if it is a new page. `kept`: what was said after a number. `None`: that is not known any more.
+    pub(super) async fn missed<Reading: Future<Output = Result<Vec<(u64, Push)>, Error>>>(
+        self,
+        since: Option<&str>,
+        kept: impl FnOnce(u64) -> Reading,
+    ) -> Result<Option<Vec<(u64, Push)>>, Error> {
+        let Some(since) = since else { return Ok(Some(vec![])) };
+        let Some(since) = self.since(since) else { return Ok(None) };
+        Ok(self.complete(since, kept(since).await?))
+    }
+
+    /// From which number on a page has to be told. `None`: that is not known any more.
+    fn since(self, since: &str) -> Option<u64> {
         let (instance, number) = since.rsplit_once('-')?;
         let (instance, number): (i64, u64) = (instance.parse().ok()?, number.parse().ok()?);
         let is_known = instance == self.instance && number <= self.number;
@@ -48,7 +60,7 @@ impl PushId {
 
     /// What was missed since that number, if it is all there: each worker's numbers have no gaps, and when one is missing
     /// it is not kept any more.
-    pub(super) fn complete(self, since: u64, missed: Vec<(u64, Push)>) -> Option<Vec<(u64, Push)>> {
+    fn complete(self, since: u64, missed: Vec<(u64, Push)>) -> Option<Vec<(u64, Push)>> {
         (missed.len() as u64 == self.number - since).then_some(missed)
     }
 }

@@ -140,13 +140,7 @@ impl Database {
         let instance: String = position.try_get(0)?;
         let instance = instance.parse().unwrap_or_default();
         let position = PushId { instance, number: millis(position.try_get(1)?).0 };
-        let missed = match since {
-            Some(since) => match position.since(since) {
-                Some(since) => position.complete(since, since_of(&mut moment, worker, since).await?),
-                None => None,
-            },
-            None => Some(vec![]),
-        };
+        let missed = position.missed(since, |since| since_of(&mut moment, worker, since)).await?;
         let find = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.find_calls)));
         let mut calls = vec![];
         for row in find.bind(texts([worker.as_str()])).fetch_all(&mut *moment).await? {

@@ -57,13 +57,7 @@ impl Server {
             let calls = related.iter().filter_map(|call| data.call(call)).collect();
             (PushId { instance: INSTANCE, number }, calls)
         };
-        let missed = match since {
-            Some(since) => match position.since(since) {
-                Some(since) => position.complete(since, self.pushes_since(worker, since).await?),
-                None => None,
-            },
-            None => Some(vec![]),
-        };
+        let missed = position.missed(since, |since| self.pushes_since(worker, since)).await?;
         Ok(Heard { position, missed, calls })
     }
 
