@@ -66,6 +66,9 @@ pub struct Call {
     pub customer: Option<CallSid>,
     /// The task's attributes as last read, JSON text; empty when never read.
     pub attributes: String,
+    /// The task's `ETag` when it was read to see whether its agent leaves; none when it was read otherwise, or written.
+    #[serde(default)]
+    pub version: Option<String>,
     /// Agents who were or are on the call, by leg.
     pub agents: BTreeMap<CallSid, Agent>,
     /// Everybody who was ever seen in the conference.
@@ -225,6 +228,7 @@ impl Call {
             queue: None,
             customer: None,
             attributes: String::new(),
+            version: None,
             agents: BTreeMap::new(),
             participants: BTreeMap::new(),
             on_purpose: BTreeMap::new(),

@@ -152,7 +152,8 @@ pub enum Action {
         /// Which.
         task: TaskSid,
     },
-    /// `GET Tasks/{WT}`, merge, `POST Tasks/{WT}` with `If-Match`: who left and when. Outcome: `TaskRead`.
+    /// Merge, `POST Tasks/{WT}` with `If-Match`: who left and when. `GET Tasks/{WT}` before, if it was not read yet or has
+    /// changed since. Outcome: `TaskRead`.
     MarkTask {
         /// Which.
         task: TaskSid,

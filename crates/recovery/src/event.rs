@@ -201,6 +201,8 @@ pub enum Outcome {
     TaskRead {
         /// JSON text.
         attributes: String,
+        /// The task's `ETag` with them: what was not changed since need not be read again to be written.
+        version: Option<String>,
     },
     /// [`Action::Learn`].
     Learnt(Box<Registered>),

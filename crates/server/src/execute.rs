@@ -4,7 +4,7 @@ mod see;
 
 use crate::allowed::{self, Number};
 use crate::config::Config;
-use crate::queue::Job;
+use crate::queue::{Job, Read};
 use crate::way::Way;
 use rejoin_protocol::attributes as names;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid};
@@ -67,10 +67,10 @@ impl Executor {
             }
             Action::KeepConference { conference, leg } => self.stay(conference, leg).await.map(ok),
             Action::ReadTask { task } => {
-                let attributes = self.client.fetch_task(task).await?.attributes.unwrap_or_default();
-                Ok(Outcome::TaskRead { attributes })
+                let read = self.client.fetch_task(task).await?;
+                Ok(Outcome::TaskRead { attributes: read.attributes.unwrap_or_default(), version: read.etag })
             }
-            Action::MarkTask { task, at } => self.mark_task(task, *at).await,
+            Action::MarkTask { task, at } => self.mark_task(task, *at, job.read.clone()).await,
             Action::CreatePing { worker, recovery, task, reservation, ttl } => {
                 let lost_at = job.recovery.as_ref().map(|(_, lost_at)| *lost_at);
                 let attributes = json!({
@@ -271,16 +271,21 @@ impl Executor {
         self.client.coach(conference, coach, now).await.map(ok)
     }
 
-    /// Others write the same attributes: read, merge, and write only what was read.
-    async fn mark_task(&self, task: &TaskSid, at: Millis) -> Result<Outcome, Error> {
+    /// Others write the same attributes: read, merge, and write only what was read. `read`: before, with the version.
+    async fn mark_task(&self, task: &TaskSid, at: Millis, mut read: Option<Read>) -> Result<Outcome, Error> {
         let mut conflicts = 0;
         loop {
-            let read = self.client.fetch_task(task).await?;
-            let attributes = read.attributes.unwrap_or_default();
-            let outcome = Outcome::TaskRead { attributes: attributes.clone() };
+            let (attributes, version) = match read.take() {
+                Some((attributes, version)) => (attributes, Some(version)),
+                None => {
+                    let read = self.client.fetch_task(task).await?;
+                    (read.attributes.unwrap_or_default(), read.etag)
+                }
+            };
+            let outcome = Outcome::TaskRead { attributes: attributes.clone(), version: version.clone() };
             // What is no object, or would become too long, is left as it is: the mark is for reports only.
             let Some(marked) = marked(&attributes, at) else { return Ok(outcome) };
-            match self.client.update_task_attributes(task, &marked, read.etag.as_deref()).await {
+            match self.client.update_task_attributes(task, &marked, version.as_deref()).await {
                 Err(Error::Conflict) if conflicts < CONFLICTS => conflicts += 1,
                 Ok(()) | Err(Error::Conflict) => return Ok(outcome),
                 // The attributes are what the requeue needs; a refused mark must not cost them.

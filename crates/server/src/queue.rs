@@ -46,6 +46,9 @@ const LAST_ATTEMPTS: Duration = Duration::from_millis(500);
 /// So long the store is waited for when it is asked whether a job is still wanted.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(1);
 
+/// A task's attributes, JSON text, and the version that they are of.
+pub(crate) type Read = (String, String);
+
 /// Something to do.
 #[derive(Clone, Debug)]
 pub struct Job {
@@ -61,6 +64,8 @@ pub struct Job {
     pub begun_before: bool,
     /// The call's recovery, and when the agent was lost.
     pub recovery: Option<(RecoveryId, Millis)>,
+    /// The task as it was read, if it is to be marked.
+    pub(crate) read: Option<Read>,
     /// Since when it is in the queue (point in time).
     pub since: Millis,
     /// Under which lease of this server it was taken.
@@ -72,9 +77,12 @@ impl Job {
     pub(crate) fn new(call: Option<&Call>, job: StoredJob, now: Millis) -> Self {
         let begun_before = job.begun_before();
         let StoredJob { claim, conference, action, deadline, tenure } = job;
+        let marks = matches!(action, Action::MarkTask { .. });
+        let read =
+            call.filter(|_| marks).and_then(|call| Some((call.attributes.clone(), call.version.clone()?)));
         let recovery = call.and_then(|call| call.recovery.as_ref());
         let recovery = recovery.map(|recovery| (recovery.id.clone(), recovery.lost_at));
-        Self { claim, conference, action, deadline, begun_before, recovery, since: now, tenure }
+        Self { claim, conference, action, deadline, begun_before, recovery, read, since: now, tenure }
     }
 }
 

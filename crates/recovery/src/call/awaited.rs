@@ -80,6 +80,7 @@ impl Call {
             Action::MarkTask { .. } => {
                 self.prepare(|p| p.marked = true);
                 self.task_read(out, outcome);
+                self.version = None; // it is another one now
             }
             Action::RemoveLeg { leg, .. } => {
                 self.prepare(|p| p.removed = true);
@@ -116,9 +117,11 @@ impl Call {
         }
         self.evaluate(out);
     }
+
     fn task_read(&mut self, out: &mut Out<'_>, outcome: &Outcome) {
-        if let Outcome::TaskRead { attributes } = outcome {
+        if let Outcome::TaskRead { attributes, version } = outcome {
             self.attributes.clone_from(attributes);
+            self.version.clone_from(version);
             self.read_mark(out);
         }
     }

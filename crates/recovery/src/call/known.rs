@@ -166,6 +166,7 @@ impl Call {
         self.workflow.get_or_insert_with(|| found.workflow.clone());
         self.queue = self.queue.take().or_else(|| found.queue.clone());
         self.attributes.clone_from(&found.attributes);
+        self.version = None;
         if self.customer.is_none() {
             self.customer.clone_from(&found.customer_leg);
         }

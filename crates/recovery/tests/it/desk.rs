@@ -299,7 +299,7 @@ impl Desk {
 
     /// The task is read, and this is in it.
     pub fn read(&mut self, attributes: &serde_json::Value) {
-        let outcome = Outcome::TaskRead { attributes: attributes.to_string() };
+        let outcome = Outcome::TaskRead { attributes: attributes.to_string(), version: None };
         self.finish(Action::ReadTask { task: TaskSid::numbered(1) }, outcome);
     }
 
@@ -399,7 +399,7 @@ pub fn left(worker: u128, epoch: u64, number: u32, reason: GracefulReason) -> se
 pub fn good(action: &Action) -> Outcome {
     match action {
         Action::CreatePing { .. } => Outcome::PingCreated(TaskSid::numbered(0x91)),
-        Action::MarkTask { .. } => Outcome::TaskRead { attributes: r#"{"name":"x"}"#.into() },
+        Action::MarkTask { .. } => Outcome::TaskRead { attributes: r#"{"name":"x"}"#.into(), version: None },
         _ => Outcome::Ok,
     }
 }

@@ -67,7 +67,7 @@ fn a_task_that_is_read_late_still_keeps_the_customer_from_being_brought_back() {
     let mark = Action::MarkTask { task: TaskSid::numbered(1), at: desk.now };
     desk.take_actions();
     desk.hello(2, true, false);
-    desk.finish(mark, Outcome::TaskRead { attributes: hang_up().to_string() });
+    desk.finish(mark, Outcome::TaskRead { attributes: hang_up().to_string(), version: None });
     assert_eq!(desk.stage(), Some(Stage::Graceful));
     assert!(desk.take_actions().is_empty(), "she is there, and is not given the customer");
 }
@@ -112,7 +112,7 @@ fn a_conference_that_ended_with_her_leg_is_read_of_before_the_customer_goes_back
     desk.fire(1, Timer::Grace);
     let [mark @ Action::MarkTask { .. }] = &desk.take_actions()[..] else { panic!("the task is marked") };
     assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), Next::Wait);
-    desk.finish(mark.clone(), Outcome::TaskRead { attributes: hang_up().to_string() });
+    desk.finish(mark.clone(), Outcome::TaskRead { attributes: hang_up().to_string(), version: None });
     assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), Next::Over);
 }
 

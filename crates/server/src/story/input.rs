@@ -179,7 +179,7 @@ fn input(event: &Event, task: &TaskSid) -> Input {
         }
         Event::Done { conference: _, action: _, outcome } => {
             let (outcome, found) = match outcome {
-                Outcome::Ok | Outcome::TaskRead { attributes: _ } => ("done", Value::Null),
+                Outcome::Ok | Outcome::TaskRead { .. } => ("done", Value::Null),
                 Outcome::PingCreated(task) => ("done", json!({"task": task})),
                 Outcome::Learnt(found) => {
                     ("done", json!({"customer": found.customer_leg, "leg": found.worker_leg}))

@@ -141,7 +141,7 @@ async fn a_task_that_was_read_is_told_when_it_is_committed(database: &Place) {
         running.handle.look([Key::Conference(conference())], look).await.unwrap()
     };
     assert!(is_awaited().await);
-    let outcome = Outcome::TaskRead { attributes: r#"{"language":"de"}"#.into() };
+    let outcome = Outcome::TaskRead { attributes: r#"{"language":"de"}"#.into(), version: None };
     let read = Event::Done { conference: conference(), action: marking.action, outcome };
     running.handle.done(marking.claim, read, vec![]).await.unwrap();
     assert_eq!(tasks_read.recv().await, Ok(conference()));

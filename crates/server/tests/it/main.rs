@@ -27,6 +27,7 @@ mod places;
 mod plugin;
 mod private;
 mod pushes;
+mod requests;
 mod retention;
 mod settings;
 mod store;

@@ -92,7 +92,7 @@ impl Server {
         self.marked_in_time |= of_ada && self.call(1).is_some_and(waits);
         let reads = matches!(
             &event,
-            Event::Done { outcome: Outcome::TaskRead { attributes }, .. } if attributes != NOTHING_WRITTEN
+            Event::Done { outcome: Outcome::TaskRead { attributes, .. }, .. } if attributes != NOTHING_WRITTEN
         );
         let told = |call: &Call| {
             call.recovery.as_ref().is_some_and(|recovery| recovery.phase == Phase::Holding) || waits(call)

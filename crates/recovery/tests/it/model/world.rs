@@ -256,7 +256,7 @@ impl World {
             }
             Action::CreatePing { .. } => Outcome::PingCreated(TaskSid::numbered(0x91)),
             Action::ReadTask { task } | Action::MarkTask { task, .. } => {
-                Outcome::TaskRead { attributes: self.attributes(task) }
+                Outcome::TaskRead { attributes: self.attributes(task), version: None }
             }
             Action::Requeue { recovery, target, .. } => {
                 if self.customer == Customer::Gone {

@@ -217,7 +217,7 @@ fn answers() -> Vec<Row> {
         row("the task says that the agent leaves", |desk, _| {
             desk.read(&left(ADA, EPOCH, 2, GracefulReason::HangUp));
         }),
-        done("the task is read", mark, || Outcome::TaskRead { attributes: "{}".into() }),
+        done("the task is read", mark, || Outcome::TaskRead { attributes: "{}".into(), version: None }),
         done("the task cannot be read", mark, failed),
         done("the ping is made", ping, || Outcome::PingCreated(TaskSid::numbered(PING))),
         done("the ping cannot be made", ping, failed),
