@@ -7,22 +7,26 @@
 //! The server that commits a job carries it out, if it has room. Everything else is taken from the store: jobs that found
 //! no room, and those of servers that are gone. A job that is not ours any more is dropped on the spot.
 
+mod ended;
+mod job;
+
+pub use job::Job;
+pub(crate) use job::Read;
+
+use self::ended::{alert, failed, report};
 use crate::engine::Handle;
-use crate::error::Error;
 use crate::execute::Executor;
-use crate::figures;
 use crate::lease::Ours;
 use crate::pace::Turns;
 use crate::retry::{self, Cure};
 use crate::stopping::Stopping;
-use crate::store::{Claim, JobId, Store, StoredJob, Tenure};
-use crate::story::{self, Entry, Requests, Told};
-use rejoin_protocol::{ConferenceSid, Millis, RecoveryId};
-use rejoin_recovery::{Action, Call, Event, Key, Machine, Outcome, Policies};
+use crate::store::{JobId, Store};
+use crate::story::{self, Entry, Requests};
+use rejoin_protocol::Millis;
+use rejoin_recovery::{Action, Call, Key, Machine, Outcome, Policies};
 use rejoin_twilio::Error as TwilioError;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::{self, JoinSet};
@@ -45,46 +49,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const LAST_ATTEMPTS: Duration = Duration::from_millis(500);
 /// So long the store is waited for when it is asked whether a job is still wanted.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(1);
-
-/// A task's attributes, JSON text, and the version that they are of.
-pub(crate) type Read = (String, String);
-
-/// Something to do.
-#[derive(Clone, Debug)]
-pub struct Job {
-    /// Our right to it.
-    pub claim: Claim,
-    /// Of which call.
-    pub conference: ConferenceSid,
-    /// What to do.
-    pub action: Action,
-    /// When it no longer makes sense (point in time).
-    pub deadline: Millis,
-    /// Was it begun before, so that it may have had its effect?
-    pub begun_before: bool,
-    /// The call's recovery, and when the agent was lost.
-    pub recovery: Option<(RecoveryId, Millis)>,
-    /// The task as it was read, if it is to be marked.
-    pub(crate) read: Option<Read>,
-    /// Since when it is in the queue (point in time).
-    pub since: Millis,
-    /// Under which lease of this server it was taken.
-    pub(crate) tenure: Tenure,
-}
-
-impl Job {
-    /// A job, with what it needs to know of its call.
-    pub(crate) fn new(call: Option<&Call>, job: StoredJob, now: Millis) -> Self {
-        let begun_before = job.begun_before();
-        let StoredJob { claim, conference, action, deadline, tenure } = job;
-        let marks = matches!(action, Action::MarkTask { .. });
-        let read =
-            call.filter(|_| marks).and_then(|call| Some((call.attributes.clone(), call.version.clone()?)));
-        let recovery = call.and_then(|call| call.recovery.as_ref());
-        let recovery = recovery.map(|recovery| (recovery.id.clone(), recovery.lost_at));
-        Self { claim, conference, action, deadline, begun_before, recovery, read, since: now, tenure }
-    }
-}
 
 /// What jobs are carried out with.
 struct Parts {
@@ -261,16 +225,6 @@ async fn carry_out(parts: &Parts, job: &Job, requests: &Arc<Requests>) -> Option
     }
 }
 
-/// Our credentials were refused: told once a minute, however many jobs meet it.
-fn alert(error: &TwilioError, now: Millis) {
-    static TOLD: AtomicU64 = AtomicU64::new(0);
-    let (now, told) = (now.0, TOLD.load(Ordering::Relaxed));
-    if now.saturating_sub(told) >= Millis::seconds(60).0 {
-        TOLD.store(now, Ordering::Relaxed);
-        tracing::error!(%error, "customers are waiting for this");
-    }
-}
-
 /// How an attempt ended that Twilio did not refuse.
 enum Attempt {
     Ended(Outcome),
@@ -354,53 +308,4 @@ async fn is_wanted(parts: &Parts, job: &Job) -> Wanted {
 /// Doubles with each repetition, and differs from job to job, so that they do not all come back at once.
 fn pause(backoff: Millis, random: u64) -> Millis {
     Millis(backoff.0 / 2 + random % (backoff.0 / 2 + 1))
-}
-
-fn failed(job: &Job, error: Option<&TwilioError>) -> Outcome {
-    let what = job.action.name();
-    let reason = match error {
-        Some(error) => format!("{what} did not work: {error}"),
-        None => format!("{what} was not done: it came too late"),
-    };
-    Outcome::Failed { reason }
-}
-
-/// Tells the engine. A commit that fails is tried again: the job stays open in the store until one comes through.
-async fn report(engine: &Handle, job: Job, outcome: Outcome, told: Vec<Told>) {
-    tracing::info!(job = job.claim.job.0, conference = %job.conference, what = job.action.name(), outcome = shown(&outcome), "ended");
-    let gave_up = matches!(outcome, Outcome::Failed { .. }).then(|| job.action.name());
-    let event = Event::Done { conference: job.conference, action: job.action, outcome };
-    let mut backoff = FIRST_PAUSE;
-    loop {
-        match engine.done(job.claim, event.clone(), told.clone()).await {
-            Ok(()) => return gave_up.into_iter().for_each(figures::given_up),
-            Err(Error::Stopping) => return,
-            Err(Error::Lost) => {
-                tracing::info!(job = job.claim.job.0, "another server has the job, and tells how it ends");
-                return;
-            }
-            Err(error) => {
-                tracing::warn!(job = job.claim.job.0, %error, "the end of a job could not be stored, trying again");
-            }
-        }
-        tokio::time::sleep(Duration::from_millis(backoff.0)).await;
-        backoff = Millis(backoff.0 * 2).min(LONGEST_PAUSE);
-    }
-}
-
-/// An outcome without what may be personal.
-fn shown(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Ok
-        | Outcome::PingCreated(_)
-        | Outcome::TaskRead { .. }
-        | Outcome::Learnt(_)
-        | Outcome::Number { .. }
-        | Outcome::Looked(_)
-        | Outcome::Owners { .. }
-        | Outcome::Activity { .. } => "done",
-        Outcome::Gone => "gone",
-        Outcome::Overtaken => "overtaken",
-        Outcome::Failed { .. } => "failed",
-    }
 }

@@ -1,0 +1,72 @@
+//! How jobs have ended, and who is told.
+
+use super::{FIRST_PAUSE, Job, LONGEST_PAUSE};
+use crate::engine::Handle;
+use crate::error::Error;
+use crate::figures;
+use crate::story::Told;
+use rejoin_protocol::Millis;
+use rejoin_recovery::{Event, Outcome};
+use rejoin_twilio::Error as TwilioError;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Our credentials were refused: told once a minute, however many jobs meet it.
+pub(super) fn alert(error: &TwilioError, now: Millis) {
+    static TOLD: AtomicU64 = AtomicU64::new(0);
+    let (now, told) = (now.0, TOLD.load(Ordering::Relaxed));
+    if now.saturating_sub(told) >= Millis::seconds(60).0 {
+        TOLD.store(now, Ordering::Relaxed);
+        tracing::error!(%error, "customers are waiting for this");
+    }
+}
+
+/// Why it was given up.
+pub(super) fn failed(job: &Job, error: Option<&TwilioError>) -> Outcome {
+    let what = job.action.name();
+    let reason = match error {
+        Some(error) => format!("{what} did not work: {error}"),
+        None => format!("{what} was not done: it came too late"),
+    };
+    Outcome::Failed { reason }
+}
+
+/// Tells the engine. A commit that fails is tried again: the job stays open in the store until one comes through.
+pub(super) async fn report(engine: &Handle, job: Job, outcome: Outcome, told: Vec<Told>) {
+    tracing::info!(job = job.claim.job.0, conference = %job.conference, what = job.action.name(), outcome = shown(&outcome), "ended");
+    let gave_up = matches!(outcome, Outcome::Failed { .. }).then(|| job.action.name());
+    let event = Event::Done { conference: job.conference, action: job.action, outcome };
+    let mut backoff = FIRST_PAUSE;
+    loop {
+        match engine.done(job.claim, event.clone(), told.clone()).await {
+            Ok(()) => return gave_up.into_iter().for_each(figures::given_up),
+            Err(Error::Stopping) => return,
+            Err(Error::Lost) => {
+                tracing::info!(job = job.claim.job.0, "another server has the job, and tells how it ends");
+                return;
+            }
+            Err(error) => {
+                tracing::warn!(job = job.claim.job.0, %error, "the end of a job could not be stored, trying again");
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(backoff.0)).await;
+        backoff = Millis(backoff.0 * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// An outcome without what may be personal.
+fn shown(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Ok
+        | Outcome::PingCreated(_)
+        | Outcome::TaskRead { .. }
+        | Outcome::Learnt(_)
+        | Outcome::Number { .. }
+        | Outcome::Looked(_)
+        | Outcome::Owners { .. }
+        | Outcome::Activity { .. } => "done",
+        Outcome::Gone => "gone",
+        Outcome::Overtaken => "overtaken",
+        Outcome::Failed { .. } => "failed",
+    }
+}

@@ -1,0 +1,45 @@
+//! Something to do.
+
+use crate::store::{Claim, StoredJob, Tenure};
+use rejoin_protocol::{ConferenceSid, Millis, RecoveryId};
+use rejoin_recovery::{Action, Call};
+
+/// A task's attributes, JSON text, and the version that they are of.
+pub(crate) type Read = (String, String);
+
+/// Something to do.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Our right to it.
+    pub claim: Claim,
+    /// Of which call.
+    pub conference: ConferenceSid,
+    /// What to do.
+    pub action: Action,
+    /// When it no longer makes sense (point in time).
+    pub deadline: Millis,
+    /// Was it begun before, so that it may have had its effect?
+    pub begun_before: bool,
+    /// The call's recovery, and when the agent was lost.
+    pub recovery: Option<(RecoveryId, Millis)>,
+    /// The task as it was read, if it is to be marked.
+    pub(crate) read: Option<Read>,
+    /// Since when it is in the queue (point in time).
+    pub since: Millis,
+    /// Under which lease of this server it was taken.
+    pub(crate) tenure: Tenure,
+}
+
+impl Job {
+    /// A job, with what it needs to know of its call.
+    pub(crate) fn new(call: Option<&Call>, job: StoredJob, now: Millis) -> Self {
+        let begun_before = job.begun_before();
+        let StoredJob { claim, conference, action, deadline, tenure } = job;
+        let marks = matches!(action, Action::MarkTask { .. });
+        let read =
+            call.filter(|_| marks).and_then(|call| Some((call.attributes.clone(), call.version.clone()?)));
+        let recovery = call.and_then(|call| call.recovery.as_ref());
+        let recovery = recovery.map(|recovery| (recovery.id.clone(), recovery.lost_at));
+        Self { claim, conference, action, deadline, begun_before, recovery, read, since: now, tenure }
+    }
+}
