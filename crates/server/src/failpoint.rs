@@ -1,20 +1,23 @@
-//! Steps of the program at which a test makes it end as `kill -9` ends it. Only builds for development have them.
+//! Steps of the program at which a test makes it end as `kill -9` ends it, or stand still until it is let go on. Only
+//! builds for development have them.
 //!
 //! A step has a name, and a number: how often this process has come to it. `REJOIN_FAILPOINT_LOG` names a file to which
 //! each step is added as it is reached, `REJOIN_FAILPOINT` the step that is the last one, such as `committed hello #1`, or
-//! `#20` for the twentieth of all.
+//! `#20` for the twentieth of all, and `REJOIN_FAILPOINT_STOP` in the same way one at which it stands still.
 
 use crate::error::Error;
 use std::ffi::OsStr;
 
 /// The step that is the last one.
 const LAST: &str = "REJOIN_FAILPOINT";
+/// The step at which it stands still, as by SIGSTOP.
+const STOP: &str = "REJOIN_FAILPOINT_STOP";
 /// The file of all steps.
 const LOG: &str = "REJOIN_FAILPOINT_LOG";
 
 /// Refuses to go on where a step is named at which nothing would happen.
 pub fn check() -> Result<(), Error> {
-    let named = [LAST, LOG].map(std::env::var_os);
+    let named = [LAST, STOP, LOG].map(std::env::var_os);
     permitted(cfg!(debug_assertions), &named.each_ref().map(Option::as_deref))
 }
 
@@ -42,7 +45,7 @@ pub(crate) fn reach(_: impl FnOnce() -> String) {}
 
 #[cfg(debug_assertions)]
 mod steps {
-    use super::{LAST, LOG};
+    use super::{LAST, LOG, STOP};
     use rustix::process::{Signal, getpid, kill_process};
     use std::collections::HashMap;
     use std::fs::{File, OpenOptions};
@@ -53,6 +56,7 @@ mod steps {
     #[derive(Debug)]
     pub(super) struct Watched {
         last: Option<String>,
+        stop: Option<String>,
         log: Option<File>,
         reached: Mutex<Reached>,
     }
@@ -68,10 +72,11 @@ mod steps {
         static WATCHED: OnceLock<Option<Watched>> = OnceLock::new();
         WATCHED
             .get_or_init(|| {
-                let last = std::env::var(LAST).ok();
+                let (last, stop) = (std::env::var(LAST).ok(), std::env::var(STOP).ok());
                 let log = std::env::var_os(LOG);
                 let log = log.and_then(|path| OpenOptions::new().create(true).append(true).open(path).ok());
-                (last.is_some() || log.is_some()).then(|| Watched { last, log, reached: Mutex::default() })
+                let is_watched = last.is_some() || stop.is_some() || log.is_some();
+                is_watched.then(|| Watched { last, stop, log, reached: Mutex::default() })
             })
             .as_ref()
     }
@@ -88,7 +93,12 @@ mod steps {
                 // The test sees a step less, and says so.
                 let _ = writeln!(log, "{step}");
             }
-            if self.last.as_ref().is_some_and(|last| *last == step || *last == number) {
+            let is_named =
+                |named: &Option<String>| named.as_ref().is_some_and(|n| *n == step || *n == number);
+            if is_named(&self.stop) {
+                let _ = kill_process(getpid(), Signal::STOP);
+            }
+            if is_named(&self.last) {
                 // No destructor, no flush, nothing told to anybody: all threads end here.
                 let _ = kill_process(getpid(), Signal::KILL);
                 loop {

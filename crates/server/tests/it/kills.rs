@@ -2,6 +2,7 @@
 //! SIGKILL, found by a first run in which it is not killed. It is started again at once, and the recovery goes on.
 
 mod front;
+mod stopped;
 mod watched;
 
 pub(crate) use watched::Watched;
@@ -197,21 +198,11 @@ async fn open(
     files: &Files,
 ) -> (Floor, Again) {
     let (sender, again) = tokio::sync::oneshot::channel();
-    let floor = Floor::start(|mut arguments| async move {
+    let floor = Floor::start(|arguments| async move {
         let config = read(&arguments);
         let listener = TcpListener::bind(config.listen).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let mut set = |name: &str, value: &str| match arguments.iter().position(|known| known == name) {
-            Some(at) => value.clone_into(&mut arguments[at + 1]),
-            None => arguments.extend([name.to_owned(), value.to_owned()]),
-        };
-        set("--listen", "127.0.0.1:0");
-        set("--database-url", &database.url);
-        let ttl = if rung == Rung::SameAgent { "15000" } else { "2500" };
-        set("--ping-ttl-ms", ttl);
-        // A callback that meets nobody is not repeated: the server has to ask.
-        set("--watch-call-ms", "1500");
-        set("--watch-recovery-ms", "1500");
+        let arguments = settings(arguments, database, rung);
         let server = front.open(listener);
         let mut there = server.subscribe();
         let (watched, again) = Watched::start(arguments, step, files, server);
@@ -221,6 +212,22 @@ async fn open(
     })
     .await;
     (floor, again.await.unwrap())
+}
+
+/// What the program is started with.
+fn settings(mut arguments: Vec<String>, database: &Database, rung: Rung) -> Vec<String> {
+    let mut set = |name: &str, value: &str| match arguments.iter().position(|known| known == name) {
+        Some(at) => value.clone_into(&mut arguments[at + 1]),
+        None => arguments.extend([name.to_owned(), value.to_owned()]),
+    };
+    set("--listen", "127.0.0.1:0");
+    set("--database-url", &database.url);
+    let ttl = if rung == Rung::SameAgent { "15000" } else { "2500" };
+    set("--ping-ttl-ms", ttl);
+    // A callback that meets nobody is not repeated: the server has to ask.
+    set("--watch-call-ms", "1500");
+    set("--watch-recovery-ms", "1500");
+    arguments
 }
 
 /// From the first call to the end of the recovery.
@@ -255,12 +262,16 @@ async fn recovers(floor: &Floor, database: &Database, rung: Rung, files: &Files)
     says(floor, agent, "/v1/calls", &after.registration(epoch, agent.full_name())).await;
     assert_eq!(noted(&beside, &customer, "ended").await["outcome"], outcome, "{:#?}", floor.twin.log_lines());
     nothing_is_open(floor, &beside, &after).await;
-    // What cannot be looked up is said once more: a customer who hears it twice is better off than one who does not.
+    nothing_was_doubled(floor);
+    beside.close().await;
+    (files.steps(), before)
+}
+
+/// What cannot be looked up is said once more: a customer who hears it twice is better off than one who does not.
+fn nothing_was_doubled(floor: &Floor) {
     let doubled =
         floor.doubled().into_iter().filter(|(what, times)| !what.contains(" announces ") || *times > 2);
     assert_eq!(doubled.collect::<Vec<_>>(), [], "{:#?}", floor.twin.done());
-    beside.close().await;
-    (files.steps(), before)
 }
 
 /// As a page says it: again and again, until it is taken.

@@ -60,9 +60,15 @@ async fn pass(mut client: TcpStream, mut at: watch::Receiver<Option<SocketAddr>>
             }
             continue;
         };
-        if server.write_all(&said).await.is_ok() && answers(&mut client, &mut server, &mut said).await {
-            // Whoever is cut off from now on is told so by the end of this connection.
-            let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+        if server.write_all(&said).await.is_ok()
+            && answers(&mut client, &mut server, &mut said, &mut at).await
+        {
+            // Whoever is cut off from now on, also by another server's taking its place, is told so by the end of this
+            // connection.
+            tokio::select! {
+                _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
+                _ = at.changed() => {}
+            }
             return;
         }
         if said.is_empty() {
@@ -71,12 +77,18 @@ async fn pass(mut client: TcpStream, mut at: watch::Receiver<Option<SocketAddr>>
     }
 }
 
-/// Passes on until the server begins to answer. If it ends before, the next one is to hear the same: a proxy does so when
+/// Passes on until the server begins to answer. If it ends before, or another one takes its place, the next one is to hear the same: a proxy does so when
 /// it is told to (HAProxy: `retry-on conn-failure empty-response`).
-async fn answers(client: &mut TcpStream, server: &mut TcpStream, said: &mut Vec<u8>) -> bool {
+async fn answers(
+    client: &mut TcpStream,
+    server: &mut TcpStream,
+    said: &mut Vec<u8>,
+    at: &mut watch::Receiver<Option<SocketAddr>>,
+) -> bool {
     loop {
         let (mut from_client, mut from_server) = ([0; 4096], [0; 4096]);
         tokio::select! {
+            _ = at.changed() => return false,
             read = server.read(&mut from_server) => match read {
                 Ok(read) if read > 0 => return client.write_all(&from_server[..read]).await.is_ok(),
                 _ => return false,

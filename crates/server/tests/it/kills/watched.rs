@@ -1,6 +1,8 @@
 //! The program, which is started again when it was killed, as an operating system's service is.
 
 use super::front::Server;
+use std::ffi::OsStr;
+use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -35,9 +37,14 @@ impl Files {
         self.0.with_extension("log")
     }
 
+    /// A file for its steps.
+    pub(super) fn list(&self) -> PathBuf {
+        self.0.with_extension("steps")
+    }
+
     /// The steps that it came to.
     pub(crate) fn steps(&self) -> Vec<String> {
-        let steps = std::fs::read_to_string(self.0.with_extension("steps")).unwrap_or_default();
+        let steps = std::fs::read_to_string(self.list()).unwrap_or_default();
         steps.lines().map(str::to_owned).collect()
     }
 }
@@ -51,17 +58,17 @@ impl Watched {
         front: Server,
     ) -> (Self, Again) {
         let (again, ready) = watch::channel(None);
-        let (log, steps) = (files.log(), files.0.with_extension("steps"));
+        let (log, steps) = (files.log(), files.list());
         let task = tokio::spawn(async move {
             let environment = match &step {
                 Some(step) => ("REJOIN_FAILPOINT", step.as_ref()),
                 None => ("REJOIN_FAILPOINT_LOG", steps.as_os_str()),
             };
             let begun = Instant::now();
-            run(&arguments, Some(environment), &log, &front, |_| {}).await;
+            run(&arguments, Some(environment), &log, &front, || {}).await;
             let died = begun.elapsed();
             let begun = Instant::now();
-            run(&arguments, None, &log, &front, |_| {
+            run(&arguments, None, &log, &front, || {
                 again.send_replace(Some(begun.elapsed()));
             })
             .await;
@@ -74,22 +81,35 @@ impl Watched {
 /// From its start to its end.
 async fn run(
     arguments: &[String],
-    environment: Option<(&str, &std::ffi::OsStr)>,
+    environment: Option<(&str, &OsStr)>,
     log: &Path,
     front: &Server,
-    ready: impl FnOnce(&Child),
+    ready: impl FnOnce(),
 ) {
+    let (mut child, address) = start(arguments, environment, log).await;
+    if let Some(address) = address {
+        front.send_replace(Some(address));
+        ready();
+    }
+    let status = child.wait().await.unwrap();
+    front.send_replace(None);
+    assert_eq!(status.signal(), Some(9), "it ended by itself");
+}
+
+/// Starts it. Where it listens, if it comes to that.
+pub(super) async fn start(
+    arguments: &[String],
+    environment: Option<(&str, &OsStr)>,
+    log: &Path,
+) -> (Child, Option<SocketAddr>) {
     let log = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
     let mut program = Command::new(env!("CARGO_BIN_EXE_rejoin"));
     program.arg("serve").args(arguments).envs(environment).env("REJOIN_LOG", "info");
     let mut child = program.stdout(Stdio::piped()).stderr(log).kill_on_drop(true).spawn().expect("starts");
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    if let Some(line) = lines.next_line().await.unwrap() {
-        let address = line.strip_prefix("listening on ").expect("its address").parse().unwrap();
-        front.send_replace(Some(address));
-        ready(&child);
-    }
-    let status = child.wait().await.unwrap();
-    front.send_replace(None);
-    assert_eq!(status.signal(), Some(9), "it ended by itself");
+    let address = lines.next_line().await.unwrap().map(|line| {
+        let address = line.strip_prefix("listening on ").expect("its address");
+        address.parse().unwrap()
+    });
+    (child, address)
 }

@@ -1,0 +1,144 @@
+//! Of two servers one stands still (SIGSTOP) wherever it is about to ask something of Twilio, or has just been answered: a
+//! machine that is suspended, or has nothing left. The other one goes on when the lease is over. When the first one is let
+//! go on (SIGCONT), all that it had in its hands is somebody else's, or done: it sends nothing more.
+
+use super::front::{Front, Server};
+use super::watched::{Files, start};
+use super::{AT_ONCE, PATIENCE, Rung, Steps, nothing_was_doubled, recovers, settings};
+use crate::database::Database;
+use crate::floor::{Floor, Running, read};
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::process::Child;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::JoinSet;
+
+/// Two servers on one database. The front leads to the first one.
+struct Two {
+    first: Child,
+    /// Where the second one is.
+    other: SocketAddr,
+    front: Server,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stood_still_sends_nothing_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let ((steps, before), _) = run(folder.path(), None).await;
+    let asks = |step: &&String| step.starts_with("request for ") || step.starts_with("answer to ");
+    let looks = |step: &str| step.contains("looking how the call stands");
+    let steps: BTreeSet<String> =
+        steps[before..].iter().filter(asks).filter(|step| !looks(step)).cloned().collect();
+    let room = Arc::new(Semaphore::new(AT_ONCE));
+    let mut runs = JoinSet::new();
+    for step in steps.clone() {
+        let (room, folder) = (Arc::clone(&room), folder.path().to_owned());
+        runs.spawn(async move {
+            let _permit = room.acquire().await.unwrap();
+            (run(&folder, Some(&step)).await.1, step)
+        });
+    }
+    let (mut stood, mut missed) = (vec![], vec![]);
+    while let Some(ended) = runs.join_next().await {
+        let (stopped, step) = ended.unwrap();
+        if stopped { stood.push(step) } else { missed.push(step) }
+    }
+    eprintln!("stood still at {stood:#?}, did not come to {missed:?}");
+    for kind in ["request for sending the customer to the queue #1", "answer to creating the ping #1"] {
+        assert!(stood.iter().any(|step| step == kind), "{kind} is not in {stood:#?}");
+    }
+    assert!(stood.len() * 4 >= steps.len() * 3, "few of {steps:#?}");
+}
+
+/// One recovery, with the first server standing still at this step until it is over. Did it come to that?
+async fn run(folder: &Path, step: Option<&str>) -> (Steps, bool) {
+    let database = Database::postgres().await;
+    let files = Files::of(folder, step.unwrap_or("first"));
+    let other = Files::of(folder, &format!("{} other", step.unwrap_or("first")));
+    let (floor, mut two) = Box::pin(open(&database, step, &files, &other)).await;
+    let recovered = Box::pin(recovers(&floor, &database, Rung::SameAgent, &files));
+    let led = async {
+        stands_still(&two.first).await;
+        two.front.send_replace(Some(two.other));
+        std::future::pending::<()>().await;
+    };
+    let steps = tokio::select! {
+        steps = tokio::time::timeout(PATIENCE, recovered) => steps.expect("the recovery ends"),
+        () = led => unreachable!(),
+    };
+    if step.is_none() || !is_stopped(&two.first) {
+        return (steps, false);
+    }
+    let sent = floor.twin.done();
+    signal(&two.first, "-CONT");
+    // It has its lease again, and has given up what it had in its hands.
+    let gave_up = ["the job is left to whoever takes it", "another server has the job"];
+    until_logged(&files, &gave_up).await;
+    signal(&two.first, "-TERM");
+    assert!(two.first.wait().await.unwrap().success());
+    assert_eq!(floor.twin.done(), sent, "stood still at {step:?}");
+    nothing_was_doubled(&floor);
+    (steps, true)
+}
+
+async fn open(database: &Database, step: Option<&str>, files: &Files, other: &Files) -> (Floor, Two) {
+    let (sender, two) = oneshot::channel();
+    let floor = Floor::start(|arguments| async move {
+        let config = read(&arguments);
+        let listener = TcpListener::bind(config.listen).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let arguments = settings(arguments, database, Rung::SameAgent);
+        let list = files.list();
+        let environment = match step {
+            Some(step) => ("REJOIN_FAILPOINT_STOP", OsStr::new(step)),
+            None => ("REJOIN_FAILPOINT_LOG", list.as_os_str()),
+        };
+        let (first, at) = start(&arguments, Some(environment), &files.log()).await;
+        let (second, second_at) = start(&arguments, None, &other.log()).await;
+        let (at, other) = (at.expect("it starts"), second_at.expect("it starts"));
+        let front = Front::Repeats.open(listener);
+        front.send_replace(Some(at));
+        sender.send(Two { first, other, front }).ok().expect("it is waited for");
+        (config, address, Running::Program(second))
+    })
+    .await;
+    (floor, two.await.unwrap())
+}
+
+/// As the kernel says it.
+fn is_stopped(program: &Child) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{}/stat", program.id().expect("it runs"))).unwrap();
+    // Behind the name, which is in brackets.
+    status.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('T'))
+}
+
+async fn stands_still(program: &Child) {
+    while !is_stopped(program) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn signal(program: &Child, signal: &str) {
+    let id = program.id().expect("it runs").to_string();
+    assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+}
+
+async fn until_logged(files: &Files, lines: &[&str]) {
+    let waiting = async {
+        loop {
+            let log = std::fs::read_to_string(files.log()).unwrap();
+            if lines.iter().any(|line| log.contains(line)) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let waited = tokio::time::timeout(PATIENCE, waiting).await;
+    assert!(waited.is_ok(), "{}", std::fs::read_to_string(files.log()).unwrap());
+}
