@@ -109,7 +109,7 @@ pub struct Call {
     /// Pages that have said goodbye before their leg was known, by worker: the newest one's epoch.
     #[serde(default)]
     pub goodbyes: BTreeMap<WorkerSid, u64>,
-    /// Workers whose newest page says that their activity receives no tasks.
+    /// Workers whose newest page says that their activity receives no tasks, or who may be at one as far as is known.
     #[serde(default)]
     pub unavailable: BTreeSet<WorkerSid>,
     /// Workers whom an activity is lent, that they may get the customer back.

@@ -55,6 +55,8 @@ impl Call {
         };
         match event.kind {
             TaskEventKind::Accepted if event.worker.as_ref() == Some(&recovery.agent.worker) => {
+                // Her page has not said yet what she is at, and the ping reaches her on a break, too.
+                self.unavailable.insert(recovery.agent.worker.clone());
                 self.proved_reachable(out);
             }
             TaskEventKind::NotTaken | TaskEventKind::TakenBack | TaskEventKind::Canceled { .. } => {

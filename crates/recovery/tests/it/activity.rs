@@ -1,9 +1,12 @@
 //! An agent who is back in an activity that receives no tasks.
 
 use crate::desk::*;
+use crate::told::told;
 use rejoin_protocol::api::{GracefulReason, Hello, Holding, Stage};
 use rejoin_protocol::{ActivitySid, TaskSid, WorkerSid};
-use rejoin_recovery::{Action, Config, Event, LeaveReason, Machine, Outcome, Policies, Timer};
+use rejoin_recovery::{
+    Action, Config, Event, LeaveReason, Machine, Outcome, Policies, Purpose, TaskEventKind, Timer,
+};
 
 fn ada() -> WorkerSid {
     WorkerSid::numbered(ADA)
@@ -56,6 +59,25 @@ fn back(desk: &mut Desk, unavailable: bool) {
     let holdings = vec![Holding { task, reservation, wrapping: true, can_join: false }];
     let hello = Hello { epoch: 2, holdings, unavailable };
     desk.handle(Event::Hello { worker: ada(), hello, older_page_connected: false });
+}
+
+/// The ping reaches her on a break, too, and says nothing of it.
+#[test]
+fn of_who_answers_the_ping_before_her_page_says_hello_twilio_is_asked_what_she_is_at() {
+    let answered = || {
+        let mut desk = holding();
+        let purpose = Purpose::Ping { recovery: recovery() };
+        desk.handle(told(0x91, purpose, ADA, TaskEventKind::Accepted));
+        assert_eq!(desk.take_actions(), [requeue(Some(ADA)), end_ping(), read()]);
+        desk
+    };
+    let mut desk = answered();
+    desk.finish(read(), takes(false));
+    assert_eq!(desk.take_actions(), [lend()]);
+    // Most are at one that takes tasks.
+    let mut desk = answered();
+    desk.finish(read(), takes(true));
+    assert!(desk.take_actions().is_empty());
 }
 
 /// Our activity is lent to her.
