@@ -76,8 +76,7 @@ impl Call {
         if !was_away {
             recovery.deadline = out.now + out.config.ping_ttl;
         }
-        let (deadline, lost_at) = (recovery.deadline, recovery.lost_at);
-        let (back, too_often) = (recovery.back, recovery.too_often);
+        let (deadline, lost_at, too_often) = (recovery.deadline, recovery.lost_at, recovery.too_often);
         let ttl = out.now.until(deadline);
         let ping = Action::CreatePing {
             worker: recovery.agent.worker.clone(),
@@ -88,6 +87,9 @@ impl Call {
         };
         let told = std::mem::replace(&mut recovery.announced, true);
         self.note(out, Note::HoldingTheLine);
+        // Who has said hello already is not looked for.
+        self.heed_newer_page(out);
+        let back = self.recovery.as_ref().is_some_and(|recovery| recovery.back);
         self.clear_timer(out, Timer::Announce);
         self.clear_timer(out, Timer::Rejoin);
         if self.hold_customer(out, told) {
@@ -133,13 +135,18 @@ impl Call {
         if recovery.phase != Phase::Holding {
             return;
         }
-        let newer_page = self.agents.get(&recovery.lost_leg).and_then(|agent| agent.newer_page);
         let ready = recovery.prepared.freed && recovery.prepared.marked && recovery.prepared.removed;
-        if !recovery.back && !recovery.too_often && newer_page.is_some() {
-            self.proved_reachable(out);
-        }
+        self.heed_newer_page(out);
         if ready && self.recovery.as_ref().is_some_and(|recovery| recovery.back || recovery.too_often) {
             self.requeue_as_decided(out);
+        }
+    }
+
+    fn heed_newer_page(&mut self, out: &mut Out<'_>) {
+        let Some(recovery) = &self.recovery else { return };
+        let newer_page = self.agents.get(&recovery.lost_leg).and_then(|agent| agent.newer_page);
+        if !recovery.back && !recovery.too_often && newer_page.is_some() {
+            self.proved_reachable(out);
         }
     }
 

@@ -245,7 +245,7 @@ fn a_hello_before_the_agent_is_known_counts() {
     desk.finish(learn(), found());
     desk.fire(1, Timer::Grace);
     desk.finish_all();
-    assert_eq!(desk.take_actions(), [requeue(Some(ADA)), end_ping()]);
+    assert_eq!(desk.take_actions(), [requeue(Some(ADA))]);
     assert!(desk.effects.iter().any(|e| matches!(e, Effect::Note { note: Note::AgentBack, .. })));
 }
 

@@ -104,7 +104,8 @@ fn a_recovery_of_two_through_the_queue_takes_six_requests() {
     desk.register(2, ADA, NEXT_LEG, 2);
     asked.extend(desk.take_actions());
     assert_eq!(desk.stage(), Some(Stage::Rejoined));
-    // Marking the task is two, all others are one each: seven in all.
+    // One request each, and the task is read before it is marked: seven in all.
+    assert_eq!(desk.reads, 1);
     let [told, Action::MarkTask { .. }, Action::CreatePing { .. }, sent, end, freed] = asked.as_slice()
     else {
         panic!("{asked:?}")
