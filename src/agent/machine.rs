@@ -313,6 +313,8 @@ impl Agent {
             call.found = Some(now);
             call.to_mute = self.muted.contains(&reservation);
             self.found.add(reservation.clone());
+            // Flex may have set it on the leg that stands, and the server, which undoes it, be away.
+            call.flagged = had_mark && !self.waits;
             if had_mark || status == ReservationStatus::Accepted {
                 call.checking = Some(now);
             }

@@ -1,5 +1,20 @@
 use crate::desk::*;
 
+/// Flex may have set it before the plugin was up, and the server, which undoes it, may be away.
+#[test]
+fn the_next_page_lets_the_call_outlive_the_leg_that_stands() {
+    let accepted = || vec![task(1, ReservationStatus::Accepted)];
+    let (mut desk, _) = Desk::started(accepted(), &[1]);
+    assert!(desktop(&desk.handle(conference(1, both()))).contains(&clear(200)));
+    assert!(!desktop(&desk.handle(conference(1, both()))).contains(&clear(200)), "once");
+    // Nobody would look after a customer of whom the server does not know.
+    let (mut desk, _) = Desk::started(accepted(), &[]);
+    assert!(!desktop(&desk.handle(conference(1, both()))).contains(&clear(200)));
+    // Where another page acts, it is that one's call.
+    let (mut desk, _) = Desk::waiting(accepted(), &[1]);
+    assert!(!desktop(&desk.handle(conference(1, both()))).contains(&clear(200)));
+}
+
 #[test]
 fn a_leg_stands_after_the_page_as_long_as_the_server_looks_after_the_call() {
     let mut desk = Desk::idle();
