@@ -470,7 +470,8 @@ impl Agent {
                     true => known.is_some_and(|legs| legs.own == registration.worker_leg),
                     false => known.is_none(),
                 };
-                call.is_accepted() && newest
+                // What an earlier page has lost the server may never have heard of.
+                (call.is_accepted() || call.is_orphan()) && newest
             }),
         };
         self.outbox.pump(&self.config, now, &mut self.last_post, &me.name, wanted, out);

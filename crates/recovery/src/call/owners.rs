@@ -146,10 +146,11 @@ impl Call {
     /// cannot be found out, is forgotten.
     pub(super) fn owners_found(&mut self, out: &mut Out<'_>, outcome: &Outcome) {
         self.asking = Asking::No;
+        let mut untold = false;
         let sought = std::mem::take(&mut self.sought);
         match outcome {
             Outcome::Owners { owners, is_of_task: true } => {
-                self.proven = true;
+                untold = !std::mem::replace(&mut self.proven, true);
                 for (reservation, worker) in owners {
                     self.know_owner(reservation, worker);
                 }
@@ -162,5 +163,9 @@ impl Call {
         }
         self.settle_registrations(out);
         self.ask_for_the_rest(out);
+        if untold {
+            // Not one callback has come: who registered may have left since.
+            self.look(out);
+        }
     }
 }

@@ -228,6 +228,12 @@ impl Desk {
             self.timers.remove(&(conference(n), Timer::Owners));
             let (action, outcome) = owners(n);
             self.finish_of(n, action, outcome);
+            // Callbacks come soon, and tell the same.
+            let is_look = |action: &Action| matches!(action, Action::Look { .. });
+            if let Some(asked) = self.actions.iter().position(is_look) {
+                let look = self.actions.remove(asked);
+                self.finish_of(n, look, Outcome::Overtaken);
+            }
             self.handle(event);
         }
     }

@@ -5,7 +5,7 @@ use rejoin_protocol::api::{GracefulReason, Registration, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
     Action, ConferenceEvent, ConferenceEventKind, Config, Effect, Event, LeaveReason, Machine, Outcome,
-    ParticipantFlags, Registered, Right, Timer,
+    ParticipantFlags, Registered, Right, Seen, Timer,
 };
 
 /// What this worker's page says of Ada's leg in conference 1.
@@ -85,6 +85,28 @@ fn twilio_is_asked_when_no_callback_comes() {
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Grace);
     assert_eq!(desk.stage(), Some(Stage::Interrupted), "and the call is guarded");
+}
+
+/// The server was down from the beginning of the call to its loss, and the next page delivers what the last one could not.
+#[test]
+fn a_call_of_which_no_callback_came_is_looked_at() {
+    let mut desk = Desk::new();
+    assert_eq!(says(&mut desk, ADA, &registration(ADA, 1)), Right::Unknown);
+    desk.fire(1, Timer::Owners);
+    assert_eq!(desk.take_actions(), [find(Some(conference(1)))]);
+    desk.finish(find(Some(conference(1))), owners(1).1);
+    let look = Action::Look {
+        conference: conference(1),
+        customer: Some(leg(CUSTOMER)),
+        queued: None,
+        handed_over: None,
+    };
+    assert_eq!(desk.take_actions(), [look.clone()]);
+    let participants = [(leg(CUSTOMER), ParticipantFlags::default())].into();
+    let seen = Seen { participants, on_line: Some(true), ..Seen::default() };
+    desk.finish(look, Outcome::Looked(Box::new(seen)));
+    desk.fire(1, Timer::Grace);
+    assert_eq!(desk.stage(), Some(Stage::Interrupted), "she is missed");
 }
 
 #[test]
