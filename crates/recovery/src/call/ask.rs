@@ -24,6 +24,11 @@ impl Call {
         self.customer.as_ref().is_some_and(|leg| self.is_joined(leg))
     }
 
+    /// Is it known who the customer is, and has nobody told of his leg?
+    pub(super) fn is_customer_unseen(&self) -> bool {
+        self.customer.as_ref().is_some_and(|leg| !self.participants.contains_key(leg))
+    }
+
     /// Did the customer hang up here?
     pub(crate) fn customer_hung_up(&self) -> bool {
         let leg = self.customer.as_ref().and_then(|leg| self.participants.get(leg));

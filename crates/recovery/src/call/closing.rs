@@ -67,8 +67,10 @@ impl Call {
     }
 
     pub(super) fn close(&mut self, out: &mut Out<'_>) {
-        let everybody_left =
-            !self.participants.is_empty() && !self.participants.keys().any(|leg| self.is_joined(leg));
+        // Of a customer of whom nobody has told it is not known.
+        let everybody_left = !self.participants.is_empty()
+            && !self.is_customer_unseen()
+            && !self.participants.keys().any(|leg| self.is_joined(leg));
         let over = (self.ended || everybody_left) && !self.has_open_recovery();
         if self.closed && !over {
             // It was not over: something that should have been told earlier came late.

@@ -138,7 +138,7 @@ impl Call {
     }
 
     /// The page has seen both legs in the conference; callbacks that came first know better.
-    fn assume_joined(&mut self, leg: &CallSid) {
+    pub(super) fn assume_joined(&mut self, leg: &CallSid) {
         self.participants
             .entry(leg.clone())
             .or_insert_with(|| Participant { joined: true, ..Participant::default() });

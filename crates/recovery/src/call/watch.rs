@@ -63,6 +63,13 @@ impl Call {
         self.act(out, look, SOON);
     }
 
+    /// The customer is known by the task alone: nobody has told of him, as the server was down when he came.
+    pub(super) fn look_for_customer(&mut self, out: &mut Out<'_>) {
+        if self.looking.is_none() && self.is_customer_unseen() {
+            self.look(out);
+        }
+    }
+
     /// Twilio has said how the call stands.
     pub(super) fn looked(&mut self, out: &mut Out<'_>, seen: &Seen) {
         let Some(begun) = self.looking.take() else { return };
@@ -88,6 +95,9 @@ impl Call {
     /// Legs that are gone, and nobody has told.
     fn miss_legs(&mut self, seen: &Seen) {
         let customer = self.customer.clone();
+        if let Some(unseen) = customer.clone().filter(|_| self.is_customer_unseen()) {
+            self.assume_joined(&unseen); // and missed, if he is not there
+        }
         let gone =
             |(leg, p): &(&CallSid, &mut Participant)| p.joined && !seen.participants.contains_key(*leg);
         for (leg, participant) in self.participants.iter_mut().filter(gone) {

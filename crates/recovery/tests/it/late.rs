@@ -3,7 +3,9 @@
 use crate::desk::*;
 use rejoin_protocol::api::{GracefulReason, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
-use rejoin_recovery::{Action, Effect, LeaveReason, Note, Outcome, Registered, Timer};
+use rejoin_recovery::{
+    Action, Effect, LeaveReason, Note, Outcome, ParticipantFlags, Registered, Seen, Timer,
+};
 
 fn learn() -> Action {
     Action::Learn { task: TaskSid::numbered(1) }
@@ -206,6 +208,29 @@ fn an_agent_who_was_lost_before_the_customer_was_seen_is_lost_all_the_same() {
     desk.join(1, CUSTOMER, true);
     assert!(desk.has_timer(Timer::Grace));
     assert!(!desk.has_timer(Timer::Forget), "the call is not over");
+}
+
+/// The server was down when the call began: status callbacks are not repeated.
+#[test]
+fn a_call_of_which_only_the_agents_leave_is_told_is_looked_at() {
+    let look = Action::Look {
+        conference: conference(1),
+        customer: Some(leg(CUSTOMER)),
+        queued: None,
+        handed_over: None,
+    };
+    for (there, lost) in [(CUSTOMER, true), (0x99, false)] {
+        let mut desk = Desk::new();
+        desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+        assert_eq!(desk.take_actions(), [learn()]);
+        desk.finish(learn(), found());
+        assert_eq!(desk.take_actions(), [look.clone()]);
+        let participants = [(leg(there), ParticipantFlags::default())].into();
+        let seen = Seen { participants, on_line: Some(lost), ..Seen::default() };
+        desk.finish(look.clone(), Outcome::Looked(Box::new(seen)));
+        assert_eq!(desk.has_timer(Timer::Grace), lost);
+        assert!(desk.take_actions().is_empty(), "he is looked for once");
+    }
 }
 
 #[test]
