@@ -464,15 +464,17 @@ impl Agent {
         let (calls, epoch) = (&self.calls, self.epoch);
         let wanted = |kept: &Kept| match &kept.delivery {
             Delivery::Graceful(_) => true,
-            Delivery::Register(registration) => calls.get(&registration.reservation).is_some_and(|call| {
-                let known = call.registered.as_ref();
-                let newest = match kept.id.epoch == epoch {
-                    true => known.is_some_and(|legs| legs.own == registration.worker_leg),
-                    false => known.is_none(),
-                };
-                // What an earlier page has lost the server may never have heard of.
-                (call.is_accepted() || call.is_orphan()) && newest
-            }),
+            Delivery::Register(registration) => {
+                calls.get(&registration.reservation).map_or(kept.id.epoch != epoch, |call| {
+                    let known = call.registered.as_ref();
+                    let newest = match kept.id.epoch == epoch {
+                        true => known.is_some_and(|legs| legs.own == registration.worker_leg),
+                        false => known.is_none(),
+                    };
+                    // What an earlier page has lost the server may never have heard of.
+                    (call.is_accepted() || call.is_orphan()) && newest
+                })
+            }
         };
         self.outbox.pump(&self.config, now, &mut self.last_post, &me.name, wanted, out);
     }

@@ -277,9 +277,9 @@ impl World {
                 }
             }
             After::Complete(sid) => {
-                self.rules.leaves(page, &sid);
                 let live = self.pages[page].flex.on_call() == Some(&sid);
                 if live {
+                    self.rules.leaves(page, &sid);
                     self.hang_up(page);
                 }
                 let status = Some("completed".into());
