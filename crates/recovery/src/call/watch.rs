@@ -90,6 +90,10 @@ impl Call {
         }
         self.look_into_queue(out, seen);
         self.look_into_transfer(out, seen);
+        if self.is_orphaned() {
+            // Twilio may not have let him go when it should have.
+            self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
+        }
     }
 
     /// Legs that are gone, and nobody has told.

@@ -102,6 +102,20 @@ fn an_agent_who_left_on_purpose_is_not_missed() {
 }
 
 #[test]
+fn a_customer_left_on_purpose_is_let_go_when_twilio_works_again() {
+    let mut desk = Desk::talking();
+    desk.graceful(GracefulReason::HangUp);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    let end = Action::EndConference { conference: conference(1) };
+    desk.fire(1, Timer::Orphan);
+    assert_eq!(desk.take_actions(), [end.clone()]);
+    desk.finish(end.clone(), Outcome::Failed { reason: "no answer".into() });
+    desk.look(there(&[CUSTOMER]));
+    desk.fire(1, Timer::Orphan);
+    assert_eq!(desk.take_actions(), [end]);
+}
+
+#[test]
 fn an_end_that_never_came_ends_the_call() {
     let mut desk = Desk::talking();
     desk.look(Seen { on_line: Some(false), ..Seen::default() });
