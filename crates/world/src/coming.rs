@@ -39,8 +39,9 @@ pub(crate) enum Coming {
 
     /// Something happens at Twilio.
     Twilio(Event),
-    /// A request of our server's arrives at Twilio; its answer arrives.
+    /// A request of our server's arrives at Twilio; once more, by a defect that was put in; its answer arrives.
     Rest(http::Request<Bytes>, RestAnswer),
+    Again(http::Request<Bytes>),
     RestAnswered(RestAnswer, Result<http::Response<Option<Bytes>>, Unanswered>),
     /// A callback arrives at our server.
     Webhook {

@@ -7,6 +7,7 @@ use crate::timeline::{Kind, Lane};
 use crate::world::World;
 use rejoin_protocol::{CallSid, ReservationSid, WorkerSid};
 use rejoin_twin::model;
+use std::collections::BTreeSet;
 
 /// A customer.
 #[derive(Debug)]
@@ -29,6 +30,16 @@ pub(crate) struct Customer {
     pub(crate) talking_since: Option<u64>,
     /// When he lost whom.
     pub(crate) lost: Option<(u64, WorkerSid)>,
+    /// How often he has lost somebody.
+    pub(crate) losses: u32,
+    /// Whom he has talked to.
+    pub(crate) had: BTreeSet<WorkerSid>,
+    /// How long he had the one whom he lost, or has.
+    pub(crate) had_for: u64,
+    /// Since when he is on our hold, and the agent is there.
+    pub(crate) held_since: Option<u64>,
+    /// Has an agent put him on hold?
+    pub(crate) agent_holds: bool,
 }
 
 impl Customer {
@@ -44,6 +55,11 @@ impl Customer {
             with: None,
             talking_since: None,
             lost: None,
+            losses: 0,
+            had: BTreeSet::new(),
+            had_for: 0,
+            held_since: None,
+            agent_holds: false,
         }
     }
 }
@@ -113,7 +129,7 @@ impl World {
         }
     }
 
-    fn customers_of(&self, page: PageId, sid: &ReservationSid) -> Vec<usize> {
+    pub(crate) fn customers_of(&self, page: PageId, sid: &ReservationSid) -> Vec<usize> {
         let task = self.pages[page].flex.tasks.get(sid).map(|held| held.task.as_str());
         let rooms = self.twilio.model.open_conferences().filter(|(_, name)| Some(*name) == task);
         let legs = rooms.flat_map(|(room, _)| self.twilio.model.participants(room));

@@ -230,7 +230,14 @@ impl World {
         });
     }
 
+    /// It is left on purpose now.
+    fn leaves(&mut self, page: PageId, sid: &ReservationSid) {
+        let leg = self.pages[page].flex.call.as_ref().map(|call| call.leg.clone());
+        self.rules.leaves(sid, leg.as_ref());
+    }
+
     fn transfer(&mut self, page: PageId, sid: &ReservationSid, to: &WorkerSid, mode: &str, then: Then) {
+        self.brought(page, sid, to);
         let request = Request::Transfer {
             worker: self.agents[self.pages[page].agent].worker.clone(),
             reservation: sid.clone(),
@@ -267,11 +274,11 @@ impl World {
         match after {
             After::Accept(_) => {}
             After::HangUp(sid) => {
-                self.rules.leaves(page, &sid);
+                self.leaves(page, &sid);
                 self.hang_up(page);
             }
             After::EndForAll(sid) => {
-                self.rules.leaves(page, &sid);
+                self.leaves(page, &sid);
                 if let Some(task) = self.pages[page].flex.tasks.get(&sid).map(|held| held.task.clone()) {
                     self.bridge(page, Request::CloseChannel(task), Then::Nothing);
                 }
@@ -279,7 +286,7 @@ impl World {
             After::Complete(sid) => {
                 let live = self.pages[page].flex.on_call() == Some(&sid);
                 if live {
-                    self.rules.leaves(page, &sid);
+                    self.leaves(page, &sid);
                     self.hang_up(page);
                 }
                 let status = Some("completed".into());
@@ -287,7 +294,7 @@ impl World {
                 self.bridge(page, request, Then::Nothing);
             }
             After::Cold(sid, to) => {
-                self.rules.leaves(page, &sid);
+                self.leaves(page, &sid);
                 self.set_flag(page, &sid, false, Then::Nothing);
                 let then = Then::Transferred(sid.clone(), self.now);
                 self.transfer(page, &sid, &to, "COLD", then);
@@ -297,7 +304,7 @@ impl World {
                 self.agents[agent].signed_out = true;
                 let worker = self.agents[agent].worker.clone();
                 if let Some(sid) = self.pages[page].flex.on_call().cloned() {
-                    self.rules.leaves(page, &sid);
+                    self.leaves(page, &sid);
                 }
                 self.set_activity(page, worker, ActivitySid::numbered(0));
                 self.hang_up(page);
@@ -483,6 +490,7 @@ impl World {
         }
         it.asleep = false;
         it.offline = false;
+        it.here_since = self.now;
         let late = std::mem::take(&mut it.late);
         let call = it.flex.call.as_ref().map(|call| call.leg.clone());
         self.note(self.lane(page), None, Kind::Does, || "is back".into());

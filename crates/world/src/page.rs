@@ -40,6 +40,9 @@ pub(crate) struct Page {
     pub(crate) socket: bool,
     pub(crate) flex: Flex,
     pub(crate) core: Option<Agent>,
+    /// Flex knows its tasks; the plugin waits for that.
+    pub(crate) listed: bool,
+    pub(crate) plugin_waits: bool,
     /// The plugin watches Flex.
     pub(crate) begun: bool,
     pub(crate) electing: bool,
@@ -53,6 +56,14 @@ pub(crate) struct Page {
     pub(crate) posts: BTreeSet<PostId>,
     pub(crate) push: PushChannel,
     pub(crate) dialog: Option<Dialog>,
+    pub(crate) dialog_since: u64,
+    /// Its last words were not lost.
+    pub(crate) said_goodbye: bool,
+    /// The leg that it had when it ended.
+    pub(crate) left_leg: Option<CallSid>,
+    pub(crate) ended_at: Option<u64>,
+    /// When the plugin began, or the machine was there again.
+    pub(crate) here_since: u64,
     neutral: BTreeSet<ReservationSid>,
     pub(crate) keeps: bool,
     /// For which reservation the next ring is.
@@ -89,6 +100,8 @@ impl World {
             socket: false,
             flex,
             core: None,
+            listed: false,
+            plugin_waits: false,
             begun: false,
             electing: false,
             epoch: 0,
@@ -101,6 +114,11 @@ impl World {
             posts: BTreeSet::new(),
             push: PushChannel::default(),
             dialog: None,
+            dialog_since: 0,
+            said_goodbye: false,
+            left_leg: None,
+            ended_at: None,
+            here_since: 0,
             neutral: BTreeSet::new(),
             keeps: false,
             expects: None,
@@ -184,6 +202,11 @@ impl World {
         if self.arrives(page, Coming::PluginUp(page)).is_none() || self.pages[page].core.is_some() {
             return;
         }
+        // Flex knows its tasks before it begins with plugins.
+        if !self.pages[page].listed {
+            self.pages[page].plugin_waits = true;
+            return;
+        }
         let wall = self.page_clock(page);
         let browser = &mut self.browsers[self.pages[page].browser];
         let epoch = if self.planted == Some(Planted::EpochSame) { 1 } else { browser.next_epoch(wall.0) };
@@ -220,6 +243,7 @@ impl World {
             return;
         }
         it.begun = true;
+        it.here_since = self.now;
         let name = self.agents[it.agent].name.clone();
         let Some(started) = it.flex.started(&name, !acts) else { return };
         self.handle(page, Event::Desktop(started));
@@ -341,6 +365,7 @@ impl World {
         self.handle(page, Event::Desktop(FromDesktop::PageHide {}));
         let keeps = self.pages[page].keeps;
         if let Some(call) = self.pages[page].flex.call.take() {
+            self.pages[page].left_leg = Some(call.leg.clone());
             if keeps {
                 self.twilio_hears(page, rejoin_twin::model::Event::MediaClosed { call: call.leg.clone() });
                 self.twilio_hears(
@@ -367,6 +392,7 @@ impl World {
     fn page_ends(&mut self, page: PageId) {
         let agent = self.pages[page].agent;
         self.pages[page].alive = false;
+        self.pages[page].ended_at = Some(self.now);
         self.pages[page].core = None;
         self.pages[page].dialog = None;
         self.agents[agent].pages.retain(|other| *other != page);

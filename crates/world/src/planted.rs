@@ -1,13 +1,15 @@
 //! Defects that are put in for tests, to see that they are found: what a part of the system would do that lacks something.
 //! None of it is in the product: a part that does not do a thing is a part whose doing goes nowhere.
 
-use crate::page::PageId;
-use crate::plan::Plan;
+use crate::coming::Coming;
+use crate::page::{PageId, Then};
+use crate::plan::{Fault, FaultKind, Plan};
 use crate::world::World;
 use axum::http;
 use bytes::Bytes;
+use rejoin_protocol::ReservationSid;
 use rejoin_server::Config;
-use rejoin_twin::model::LegPlace;
+use rejoin_twin::model::{LegPlace, Request};
 
 /// A defect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,11 +50,25 @@ pub enum Planted {
     CompletedAtOnce,
     /// Webhooks that come twice count twice.
     NoDedup,
+    /// The server's hold of a customer does not end.
+    HoldStays,
+    /// Customers are sent to another agent than the one whom they had.
+    ToAnother,
+    /// The old reservation is completed twice.
+    CompletedTwice,
+    /// Third parties are moved twice.
+    MovedTwice,
+    /// A customer who is back with the agent is redirected once more.
+    TakenAgain,
+    /// Nobody is sent to the queue for any agent.
+    NeverToAny,
+    /// A colleague is called to every customer.
+    Uninvited,
 }
 
 impl Planted {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 25] = [
         Self::GraceZero,
         Self::MarksIgnored,
         Self::HellosDropped,
@@ -71,6 +87,13 @@ impl Planted {
         Self::NoWatch,
         Self::CompletedAtOnce,
         Self::NoDedup,
+        Self::HoldStays,
+        Self::ToAnother,
+        Self::CompletedTwice,
+        Self::MovedTwice,
+        Self::TakenAgain,
+        Self::NeverToAny,
+        Self::Uninvited,
     ];
 
     /// The server's settings with it.
@@ -87,6 +110,21 @@ impl Planted {
 
     /// Plans in which it shows more often.
     pub fn plan(self, mut plan: Plan) -> Plan {
+        if self == Self::GraceZero {
+            // Marks that come when the page does not wait for their answers any more.
+            let to = plan.until;
+            plan.faults.push(Fault { from: 0, to, kind: FaultKind::RequestLate, rate: 1000 });
+        }
+        // In place nobody is sent anywhere.
+        plan.setup.in_place &= self != Self::ToAnother;
+        if self == Self::NoWatch {
+            let to = plan.until;
+            plan.faults.push(Fault { from: 0, to, kind: FaultKind::WebhookLost, rate: 300 });
+        }
+        if self == Self::FlagsStay {
+            plan.setup.ended = false;
+            plan.agents.iter_mut().for_each(|agent| agent.foreign = true);
+        }
         plan.setup.streams &= !matches!(self, Self::LeavesUnheard | Self::NoWatch);
         plan
     }
@@ -98,6 +136,13 @@ impl Planted {
         let posts = request.method() == http::Method::POST;
         match self {
             Self::NeverTold => posts && (body.contains("AnnounceUrl=") || body.contains("HoldUrl=")),
+            Self::HoldStays => posts && body.contains("Hold=false"),
+            Self::NeverToAny => {
+                posts
+                    && path.contains("/Calls/")
+                    && body.contains("%2Fwait%2F")
+                    && !body.contains("targetWorkerSid")
+            }
             Self::FlagsStay => {
                 posts && path.contains("/Participants/") && body.contains("EndConferenceOnExit=false")
             }
@@ -112,6 +157,11 @@ impl Planted {
         match self {
             Self::PingTwice => posts && path.ends_with("/Tasks"),
             Self::RequeueTwice => posts && path.contains("/Calls/"),
+            Self::CompletedTwice => posts && path.contains("/Reservations/"),
+            Self::MovedTwice => {
+                let body = String::from_utf8_lossy(request.body());
+                posts && path.contains("/Calls/") && body.contains("%3CConference")
+            }
             _ => false,
         }
     }
@@ -144,6 +194,44 @@ impl World {
             Some(Planted::CallsForgotten) => self.servers.memory.lose(false, false, true),
             _ => {}
         }
+    }
+
+    /// What our server asks instead of this, and what it asks once more, later.
+    pub(crate) fn planted_request(&mut self, request: &mut http::Request<Bytes>) {
+        let path = request.uri().path();
+        match self.planted {
+            Some(Planted::ToAnother) if path.contains("/Calls/") => {
+                let body = String::from_utf8_lossy(request.body()).into_owned();
+                let Some((before, after)) = body.split_once("targetWorkerSid") else { return };
+                let found = |of: usize| after.find(self.agents[of].worker.as_str()).map(|at| (at, of));
+                let Some((_, of)) = (0..self.agents.len()).filter_map(found).min() else { return };
+                let next = &self.agents[(of + 1) % self.agents.len()].worker;
+                let after = after.replacen(self.agents[of].worker.as_str(), next.as_str(), 1);
+                *request.body_mut() = Bytes::from(format!("{before}targetWorkerSid{after}"));
+            }
+            Some(Planted::TakenAgain)
+                if path.contains("/Calls/") && request.method() == http::Method::POST =>
+            {
+                self.put(8_000, Coming::Again(crate::twilio::copied(request)));
+            }
+            _ => {}
+        }
+    }
+
+    /// A page has a call, and tells our server.
+    pub(crate) fn planted_registration(&mut self, page: PageId, reservation: &ReservationSid) {
+        if self.planted != Some(Planted::Uninvited) {
+            return;
+        }
+        let me = self.pages[page].agent;
+        let request = Request::Transfer {
+            worker: self.agents[me].worker.clone(),
+            reservation: reservation.clone(),
+            to: self.agents[(me + 1) % self.agents.len()].worker.as_str().to_owned(),
+            mode: Some("WARM".into()),
+            attributes: None,
+        };
+        self.bridge(page, request, Then::Nothing);
     }
 
     /// A channel to a page is lost, which is no more than a suspicion.

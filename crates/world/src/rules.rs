@@ -3,12 +3,15 @@
 mod at_most_once;
 mod end;
 mod hears;
+mod says;
+mod times;
+mod whose;
 
 use crate::page::PageId;
 use crate::timeline::{Kind, Lane};
 use crate::world::World;
 use rejoin_plugin::agent::PostId;
-use rejoin_protocol::{ReservationSid, TaskSid, WorkerSid};
+use rejoin_protocol::{CallSid, ReservationSid, TaskSid, WorkerSid};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -27,6 +30,20 @@ pub enum Rule {
     NotRemoved,
     /// The old reservation is completed when the customer is in the queue, not before.
     NotCompletedTooSoon,
+    /// When the agent is there, the customer hears her, and not our hold any more.
+    HeardAgain,
+    /// Two agents have one customer only when people have brought them together.
+    OneAgent,
+    /// A ping, and a reconnect task for one agent, are taken by this agent only.
+    RightAgent,
+    /// The old reservation is completed once.
+    CompletedOnce,
+    /// Nobody is sent to the same place twice.
+    MovedOnce,
+    /// What a dialog says, and what a customer is told, is so.
+    NoLie,
+    /// Who is back in time gets the customer back in time, and nobody waits longer than that for the next agent's turn.
+    InTime,
     /// One ping for each recovery.
     OnePing,
     /// One reconnect task for each recovery and target.
@@ -48,6 +65,13 @@ impl Rule {
             Self::NotTaken => "not taken from an agent who has him",
             Self::NotRemoved => "no leg is removed at which an agent is",
             Self::NotCompletedTooSoon => "not completed before the customer is in the queue",
+            Self::HeardAgain => "not left on our hold",
+            Self::OneAgent => "two agents only where people brought them together",
+            Self::RightAgent => "taken by the agent for whom it is",
+            Self::CompletedOnce => "the old reservation is completed once",
+            Self::MovedOnce => "nobody is sent to the same place twice",
+            Self::NoLie => "what is said is so",
+            Self::InTime => "in time",
             Self::OnePing => "one ping for each recovery",
             Self::OneRequeue => "one reconnect task for each recovery and target",
             Self::NoFalseRecovery => "no false recovery",
@@ -84,28 +108,47 @@ pub(crate) struct Rules {
     taken: BTreeSet<ReservationSid>,
     /// Reservations whose calls were left on purpose after that.
     left: BTreeSet<ReservationSid>,
+    /// Reservations whose agents were looked for.
+    looked_for: BTreeSet<String>,
+    /// The legs of those whose calls were left on purpose.
+    legs: BTreeMap<ReservationSid, CallSid>,
     kicked: BTreeSet<WorkerSid>,
+    /// Callbacks of leaves that our server has heard of, by the leg: when.
+    pub(super) leaves_heard: BTreeMap<CallSid, u64>,
+    /// Reservations that our server has completed.
+    pub(super) completed: BTreeSet<ReservationSid>,
+    /// Who was sent where, and how often.
+    pub(super) moved: BTreeMap<(CallSid, String), u32>,
+    /// Customers whom our server holds.
+    pub(super) our_holds: BTreeSet<CallSid>,
+    /// Agents whom people have brought to a customer.
+    pub(super) brought: BTreeSet<(usize, WorkerSid)>,
+    /// When a page last had its customer on the line.
+    pub(super) together: BTreeMap<PageId, u64>,
+    /// When a page that has one last showed nothing else.
+    pub(super) covered: BTreeMap<PageId, u64>,
     pings: BTreeMap<String, u32>,
     tasks: BTreeSet<TaskSid>,
     requeues: BTreeMap<(String, Option<String>), u32>,
     over: bool,
     look_at: u64,
+    /// Something has happened since it was looked.
+    unlooked: bool,
 }
+
+/// So often it is looked.
+const AGAIN: u64 = 20;
+/// Our server waits a little longer than this for a mark.
+const WAITS: u64 = 250;
 
 impl Rules {
     pub(crate) fn mark_sent(&mut self, page: PageId, id: PostId, reservation: &ReservationSid) {
         self.marks.insert((page, id), reservation.clone());
     }
 
-    /// Our server has answered that it knows.
-    pub(crate) fn mark_taken(&mut self, page: PageId, id: PostId, _now: u64) {
-        if let Some(reservation) = self.marks.remove(&(page, id)) {
-            self.taken.insert(reservation);
-        }
-    }
-
-    /// A call is left on purpose now.
-    pub(crate) fn leaves(&mut self, _page: PageId, reservation: &ReservationSid) {
+    /// A call is left on purpose now, with this leg.
+    pub(crate) fn leaves(&mut self, reservation: &ReservationSid, leg: Option<&CallSid>) {
+        self.legs.extend(leg.map(|leg| (reservation.clone(), leg.clone())));
         if self.taken.contains(reservation) {
             self.left.insert(reservation.clone());
         }
@@ -115,6 +158,7 @@ impl Rules {
     pub(crate) fn stays(&mut self, reservation: &ReservationSid) {
         self.taken.remove(reservation);
         self.left.remove(reservation);
+        self.legs.remove(reservation);
     }
 
     pub(crate) fn kicked(&mut self, worker: &WorkerSid) {
@@ -123,6 +167,25 @@ impl Rules {
 }
 
 impl World {
+    /// Our server has answered that it knows of a mark.
+    pub(crate) fn mark_taken(&mut self, page: PageId, id: PostId) {
+        let rules = &mut self.rules;
+        let Some(reservation) = rules.marks.remove(&(page, id)) else { return };
+        // Left already, and the mark has come while our server waits for it.
+        let leg = rules.legs.get(&reservation);
+        let heard = leg.and_then(|leg| rules.leaves_heard.get(leg));
+        if heard.is_some_and(|heard| self.now < heard + WAITS) {
+            rules.left.insert(reservation.clone());
+            if rules.looked_for.contains(reservation.as_str()) {
+                self.broken(
+                    Rule::NoFalseRecovery,
+                    format!("{reservation} was left on purpose, which was said in time"),
+                );
+            }
+        }
+        self.rules.taken.insert(reservation);
+    }
+
     /// A rule is broken: the world ends here.
     pub(crate) fn broken(&mut self, rule: Rule, what: String) {
         if self.rules.broken.is_none() {
@@ -135,11 +198,25 @@ impl World {
     pub(crate) fn check(&mut self) {
         self.count();
         // Nothing that a rule is about is over again so soon.
-        if self.now >= self.rules.look_at {
-            self.rules.look_at = self.now + 20;
-            self.check_hearing();
-            self.check_tasks();
+        self.rules.unlooked = self.now < self.rules.look_at;
+        if !self.rules.unlooked {
+            self.look_whether_all_holds();
         }
+    }
+
+    /// Before time goes on, to the next thing that happens.
+    pub(crate) fn check_before(&mut self, next: u64) {
+        if self.rules.unlooked && next > self.now + AGAIN {
+            self.rules.unlooked = false;
+            self.look_whether_all_holds();
+        }
+    }
+
+    fn look_whether_all_holds(&mut self) {
+        self.rules.look_at = self.now + AGAIN;
+        self.check_hearing();
+        self.check_tasks();
+        self.check_times();
     }
 
     pub(crate) fn is_over(&self) -> bool {

@@ -336,7 +336,7 @@ impl World {
     ) {
         if self.planted.is_some_and(|planted| planted.deafens(path)) {
             if let (Some((page, id)), "/v1/graceful") = (page, path) {
-                self.rules.mark_taken(page, id, self.now);
+                self.mark_taken(page, id);
                 self.put(20, Coming::Posted(page, id, Ok(String::new())));
             }
             return;

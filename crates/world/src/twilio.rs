@@ -127,7 +127,8 @@ impl World {
             }
             Effect::Dial { call, to, .. } => self.dialled(call, &to),
             Effect::Drop { call } => self.dropped(&call),
-            Effect::Play { play, what, .. } => {
+            Effect::Play { play, what, to } => {
+                self.plays(&to, &what);
                 let takes = match what {
                     Sound::Say(text) => 1_000 + 50 * text.len() as u64,
                     Sound::Url(_) => ROUND,
@@ -188,6 +189,8 @@ impl World {
         }
         if self.servers.running.is_none() {
             self.lost_callbacks = true;
+        } else {
+            self.leave_heard(params);
         }
         self.send_to_server(url, method, params, Reply::Nobody);
     }
@@ -276,7 +279,7 @@ impl World {
                 let lost = self.goes_wrong(chance, FaultKind::AnswerLost);
                 let result = match answer {
                     Ok(answer) if answer.status().is_success() => {
-                        self.rules.mark_taken(page, id, self.now);
+                        self.mark_taken(page, id);
                         Ok(String::from_utf8_lossy(answer.body()).into_owned())
                     }
                     Ok(answer) => Err(PostError::Status(answer.status().as_u16())),
@@ -310,7 +313,8 @@ impl World {
     }
 
     /// A request of our server's is sent: what becomes of it?
-    pub(crate) fn rest_sent(&mut self, request: http::Request<Bytes>, answer: RestAnswer) {
+    pub(crate) fn rest_sent(&mut self, mut request: http::Request<Bytes>, answer: RestAnswer) {
+        self.planted_request(&mut request);
         let mut chance = self.chance(Way::Rest, 0);
         let after = Self::latency(&mut chance);
         self.put(after, Coming::Rest(request, answer));
@@ -399,7 +403,7 @@ impl World {
     }
 }
 
-fn copied(request: &http::Request<Bytes>) -> http::Request<Bytes> {
+pub(crate) fn copied(request: &http::Request<Bytes>) -> http::Request<Bytes> {
     let mut copy = http::Request::new(request.body().clone());
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();

@@ -155,6 +155,7 @@ impl World {
             }
             let Some(next) = self.queue.next_at() else { break };
             if next > self.now {
+                self.check_before(next);
                 let until = self.begun + Duration::from_millis(next);
                 tokio::select! {
                     biased;
@@ -206,6 +207,7 @@ impl World {
             Coming::EndsTalk(agent) => self.ends_talk(agent),
             Coming::Twilio(event) => self.at_twilio(event),
             Coming::Rest(request, answer) => self.rest_arrives(&request, answer),
+            Coming::Again(request) => self.doubled(&request),
             // Nobody listens any more when the server is dead.
             Coming::RestAnswered(answer, result) => _ = answer.send(result),
             Coming::Webhook { url, method, params } => self.callback_arrives(&url, &method, &params),

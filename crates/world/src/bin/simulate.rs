@@ -36,7 +36,8 @@ struct Options {
     /// On so many cores.
     #[arg(long)]
     threads: Option<usize>,
-    /// With a defect put in, by its name; `all`: looks for each one, and tells after how many seeds it was found.
+    /// Looks for a defect that is put in, by its name, or for `all`, and tells which seeds find it. With
+    /// --seed: this world with it.
     #[arg(long, hide = true)]
     planted: Option<String>,
     /// Counts the machine's steps, too.
@@ -63,51 +64,56 @@ fn run(options: &Options) -> Result<u64, Box<dyn std::error::Error>> {
     };
     let draw =
         |seed| if options.ordinary_day { plan::ordinary_day(seed) } else { plan::draw(seed, scenario) };
-    if options.planted.as_deref() == Some("all") {
-        return Ok(all_planted(options.seeds.unwrap_or(200))?);
+    if let (Some(name), Some(seed), None) = (&options.planted, options.seed, options.seeds) {
+        let planted = Planted::ALL.into_iter().find(|it| format!("{it:?}") == *name);
+        let planted = planted.ok_or_else(|| format!("there is no defect {name}"))?;
+        return Ok(replay(&planted.plan(draw(seed)), Some(planted))?);
+    }
+    if let Some(name) = &options.planted {
+        return Ok(look_for_planted(name, scenario, options.seeds.unwrap_or(200))?);
     }
     if let Some(path) = &options.plan {
         let plan: Plan = serde_json::from_str(&std::fs::read_to_string(path)?)?;
-        return Ok(replay(&plan)?);
+        return Ok(replay(&plan, None)?);
     }
     if let (Some(seed), None, None) = (options.seed, options.seeds, options.minutes) {
-        return Ok(replay(&draw(seed))?);
+        return Ok(replay(&draw(seed), None)?);
     }
     Ok(many(options, &draw)?)
 }
 
-/// For each defect: a scenario and the first seed that finds it, in a world that holds without it.
-fn all_planted(most: u64) -> Result<u64, Unfit> {
+/// For each defect, or the one of this name: in each scenario the first seed that finds it, in a world that holds
+/// without it. How many were found in none.
+fn look_for_planted(name: &str, only: Option<Scenario>, most: u64) -> Result<u64, Unfit> {
     let sound = Runner::new()?;
     let mut missed = 0;
-    for planted in Planted::ALL {
+    for planted in Planted::ALL.into_iter().filter(|it| name == "all" || format!("{it:?}") == name) {
         let mut runner = Runner::new()?;
         runner.planted = Some(planted);
-        let scenarios = [Scenario::Refresh, Scenario::Crash, Scenario::Graceful, Scenario::Mixed];
-        let mut found = None;
-        'seeds: for seed in 1..=most {
-            for scenario in scenarios {
+        let mut found = false;
+        let wanted = |it: &Scenario| only.map_or(*it != Scenario::Large, |only| only == *it);
+        for scenario in Scenario::ALL.into_iter().filter(wanted) {
+            for seed in 1..=most {
                 let plan = planted.plan(plan::draw(seed, Some(scenario)));
                 let Some(broken) = runner.run(&plan)?.broken else { continue };
                 if sound.run(&plan)?.broken.is_none() {
-                    found = Some((seed, scenario, broken));
-                    break 'seeds;
+                    println!("{planted:?}: {scenario}, seed {seed}: {broken}");
+                    found = true;
+                    break;
                 }
             }
         }
-        match found {
-            Some((seed, scenario, broken)) => println!("{planted:?}: {scenario}, seed {seed}: {broken}"),
-            None => {
-                missed += 1;
-                println!("{planted:?}: not found in {most} seeds");
-            }
+        if !found {
+            missed += 1;
+            println!("{planted:?}: not found in {most} seeds");
         }
     }
     Ok(missed)
 }
 
-fn replay(plan: &Plan) -> Result<u64, Unfit> {
+fn replay(plan: &Plan, planted: Option<Planted>) -> Result<u64, Unfit> {
     let mut runner = Runner::new()?;
+    runner.planted = planted;
     runner.records = true;
     let outcome = runner.run(plan)?;
     println!("{}", serde_json::to_string_pretty(plan).unwrap_or_default());

@@ -55,6 +55,7 @@ impl World {
     pub(crate) fn bridge_arrives(&mut self, page: PageId, request: Request, then: Then) {
         self.twilio.requests += 1;
         let id = RequestId(self.twilio.requests);
+        self.page_asks(&request);
         let mut result = None;
         for effect in
             self.twilio.model.handle(self.wall(), rejoin_twin::model::Event::Request { id, request })
@@ -108,6 +109,13 @@ impl World {
                 if leg.is_some_and(|leg| self.twilio.model.leg(&leg).is_none()) {
                     self.pages[page].flex.call = None;
                 }
+                self.pages[page].listed = true;
+                if std::mem::take(&mut self.pages[page].plugin_waits) {
+                    self.put(0, Coming::PluginUp(page));
+                }
+            }
+            (Then::Reservations, Err(_)) if !self.pages[page].listed => {
+                self.ask_how_it_is(page);
             }
             (Then::Room, Ok(reply)) => {
                 let items = reply.bridge["participants"].as_array().cloned().unwrap_or_default();

@@ -38,6 +38,7 @@ impl World {
             }
             Effect::ClearTimer { timer } => _ = self.pages[page].timers.remove(&timer),
             Effect::Beacon { marks, goodbye } => {
+                let says_goodbye = goodbye.is_some();
                 let beacon = Beacon { token: self.token(page), marks, goodbye };
                 let body = text(&told::beacon(&beacon));
                 let token = beacon.token;
@@ -47,6 +48,7 @@ impl World {
                 let what = if lost { "beacon, which is lost" } else { "beacon" };
                 self.note(self.lane(page), Some(self.server_lane()), Kind::Request, || what.into());
                 if !lost {
+                    self.pages[page].said_goodbye |= says_goodbye;
                     self.put(after, Coming::Post { page: None, path: "/v1/goodbye", token, body });
                 }
             }
@@ -81,6 +83,8 @@ impl World {
             )
         );
         self.pages[page].dialog = dialog;
+        self.pages[page].dialog_since = self.now;
+        self.check_dialog(page);
         if button {
             self.put(1_500, Coming::Presses(page));
         }
@@ -107,6 +111,9 @@ impl World {
         };
         if let Request::Graceful(mark) = request {
             self.rules.mark_sent(page, id, &mark.reservation);
+        }
+        if let Request::Register(registration) = request {
+            self.planted_registration(page, &registration.reservation);
         }
         self.pages[page].posts.insert(id);
         let token = self.token(page);

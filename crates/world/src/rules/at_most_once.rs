@@ -4,7 +4,7 @@ use super::Rule;
 use crate::world::World;
 use axum::http;
 use bytes::Bytes;
-use rejoin_protocol::{CallSid, TaskSid, attributes};
+use rejoin_protocol::{CallSid, ReservationSid, TaskSid, attributes};
 use serde_json::Value;
 
 /// So long after an agent has come to a customer our server may not know it yet.
@@ -18,12 +18,28 @@ fn resource(request: &http::Request<Bytes>) -> Vec<String> {
     path.split('/').filter(|part| !part.is_empty()).skip(4).map(str::to_owned).collect()
 }
 
+/// Where a request sends a leg: to the queue by which recovery and for whom, or into which conference.
+fn sent_to(body: &str) -> Option<String> {
+    let after = |mark: &str| {
+        let (_, rest) = body.split_once(mark)?;
+        rest.split(|char: char| !char.is_ascii_alphanumeric()).next()
+    };
+    if let Some((before, _)) = body.split_once("%3C%2FConference") {
+        let (_, name) = before.rsplit_once("%3E")?;
+        return Some(format!("the conference {name}"));
+    }
+    let recovery = after("%2Fwait%2F").or_else(|| after("%2Frequeue%2F"))?;
+    let whom = if body.contains("targetWorkerSid") { "the agent" } else { "any agent" };
+    Some(format!("{whom} by {recovery}"))
+}
+
 impl World {
     /// Our server is about to change something.
     pub(crate) fn before_change(&mut self, request: &http::Request<Bytes>) {
         let resource = resource(request);
         let resource: Vec<&str> = resource.iter().map(String::as_str).collect();
         let body = String::from_utf8_lossy(request.body()).into_owned();
+        self.once(request.method(), &resource, &body);
         match (request.method().as_str(), resource.as_slice()) {
             ("POST", ["Calls", call]) if body.contains("Url=") || body.contains("Twiml=") => {
                 let Ok(call) = CallSid::parse(call) else { return };
@@ -70,9 +86,60 @@ impl World {
         }
     }
 
+    /// Has an answer of Twilio's not reached our server? What Twilio refuses the second time it may then ask for again.
+    fn knows_not_what_it_did(&self) -> bool {
+        use crate::plan::FaultKind::*;
+        let unknown = [BrokenDone, SilentDone, ServerDies, ServerRestarts, DiesAfterCommit, DiesAfterEffect];
+        self.coverage.faults.keys().any(|kind| unknown.contains(kind))
+    }
+
+    /// Nothing that was done is asked for again.
+    fn once(&mut self, method: &http::Method, resource: &[&str], body: &str) {
+        if let ("POST", [.., "Reservations", reservation]) = (method.as_str(), resource)
+            && body.contains("ReservationStatus=completed")
+            && self.rules.completed.iter().any(|done| done.as_str() == *reservation)
+            && !self.knows_not_what_it_did()
+        {
+            self.broken(Rule::CompletedOnce, format!("{reservation} was completed already"));
+        }
+    }
+
+    /// It was done.
+    fn done(&mut self, resource: &[String], body: &str) {
+        let resource: Vec<&str> = resource.iter().map(String::as_str).collect();
+        match resource.as_slice() {
+            [.., "Reservations", reservation] if body.contains("ReservationStatus=completed") => {
+                self.rules.completed.extend(ReservationSid::parse(reservation));
+            }
+            ["Conferences", _, "Participants", call] => {
+                let Ok(call) = CallSid::parse(call) else { return };
+                // Without a document it is the agent's own hold, which we have restored.
+                if body.contains("HoldUrl=") {
+                    self.rules.our_holds.insert(call);
+                } else if body.contains("Hold=") {
+                    self.rules.our_holds.remove(&call);
+                }
+            }
+            ["Calls", call] => {
+                let (Ok(call), Some(to)) = (CallSid::parse(call), sent_to(body)) else { return };
+                // Who has waited for any agent in vain waits again.
+                let most = if to.starts_with("any agent") { ANY } else { 1 };
+                let count = self.rules.moved.entry((call.clone(), to.clone())).or_default();
+                *count += 1;
+                if *count > most {
+                    self.broken(Rule::MovedOnce, format!("{call} is sent to {to} again"));
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// Our server has changed something.
     pub(crate) fn changed(&mut self, request: &http::Request<Bytes>, said: &http::Response<Bytes>) {
         let resource = resource(request);
+        if request.method() == http::Method::POST {
+            self.done(&resource, &String::from_utf8_lossy(request.body()));
+        }
         if request.method() == http::Method::POST && resource == ["Tasks"] {
             let said: Value = serde_json::from_slice(said.body()).unwrap_or_default();
             let own: Value = said["attributes"]
@@ -94,6 +161,7 @@ impl World {
 
     fn false_recovery(&mut self, own: &Value) {
         let lost = own["disconnectedReservationSid"].as_str().unwrap_or_default();
+        self.rules.looked_for.insert(lost.to_owned());
         if self.rules.left.iter().any(|left| left.as_str() == lost) {
             self.broken(Rule::NoFalseRecovery, format!("{lost} was left on purpose, which was said in time"));
         }

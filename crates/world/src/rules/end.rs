@@ -2,6 +2,7 @@
 
 use super::Rule;
 use crate::coming::Coming;
+use crate::page::PageId;
 use crate::world::World;
 use rejoin_protocol::attributes;
 use rejoin_twin::model::LegPlace;
@@ -67,6 +68,10 @@ impl World {
             if let Some(recovery) = call.recoveries().find(|recovery| recovery.is_open()) {
                 return Some(format!("recovery {} is open: {:?}", recovery.id, recovery.phase));
             }
+        }
+        let shown = |page: &PageId| self.pages[*page].dialog.is_some() && self.is_connected(*page);
+        if let Some(page) = (0..self.pages.len()).find(shown) {
+            return Some(format!("{} shows {:?}", self.lane(page), self.pages[page].dialog));
         }
         let jobs = self.servers.memory.open_jobs();
         (jobs > 0).then(|| format!("{jobs} jobs are open"))

@@ -2,13 +2,17 @@
 
 use super::Rule;
 use crate::page::PageId;
-use crate::plan::FaultKind;
 use crate::world::World;
 use rejoin_protocol::{CallSid, ConferenceSid, WorkerSid};
 use rejoin_twin::model::LegPlace;
 
-/// What it takes to notice that a leg is gone, and to tell the customer, when nothing else is wrong.
-const NOTICE: u64 = 5_000;
+/// What it takes to hear that a leg is gone, to wait for a mark, and to tell the customer, when nothing goes wrong: six
+/// ways of a message, each of at most 0.4 s, and 0.3 s.
+const NOTICE: u64 = 2_700;
+/// So long after a page's goodbye the customer is told, and not at once.
+const MAY_BE_BACK: u64 = 1_500;
+/// A call that is younger than this our server may have to learn of first, which it does by itself after 3 s.
+const YOUNG: u64 = 4_000;
 /// When callbacks were lost, or Twilio or our server did not work, we hear of it by looking.
 const LOOKS: u64 = 330_000;
 
@@ -50,14 +54,17 @@ impl World {
             let hears = leg.sounds;
             let talker = room.as_ref().and_then(|room| self.talker(room, &call));
             self.met(number, talker.clone().flatten());
+            if let Some(room) = &room {
+                self.check_agents(number, room);
+            }
+            self.check_hold(number, &call, room.as_ref().filter(|_| matches!(talker, Some(Some(_)))));
             if hears || talker.is_some() {
                 self.customers[number].silent_since = None;
                 continue;
             }
-            let stands =
-                room.is_some_and(|room| self.twilio.model.participants(&room).any(|it| it.agent.is_some()));
+            let stands = room.and_then(|room| self.stands(&room));
             let customer = &mut self.customers[number];
-            if std::mem::replace(&mut customer.stood, stands) != stands {
+            if std::mem::replace(&mut customer.stood, stands.is_some()) != stands.is_some() {
                 // From now on it can be noticed.
                 customer.silent_since = None;
             }
@@ -65,29 +72,35 @@ impl World {
             if customer.excused.is_some() {
                 continue;
             }
-            let bound = self.silence(stands);
+            let bound = self.silence(number, stands);
             if now.saturating_sub(since) > bound {
-                let what = format!("customer {number} has heard nothing for {} s", (now - since) / 1000);
+                let what =
+                    format!("customer {number} has heard nothing for {:.1} s", (now - since) as f64 / 1000.0);
                 self.broken(Rule::NoDeadAir, what);
             }
         }
     }
 
+    /// Does the leg of an agent stand here at which nobody is? If so: can our server not know it?
+    fn stands(&self, room: &ConferenceSid) -> Option<bool> {
+        let mut dead = self.twilio.model.participants(room).filter(|it| it.agent.is_some());
+        let unsaid = |call: &CallSid| {
+            let page = self.pages.iter().find(|page| page.left_leg.as_ref() == Some(call));
+            page.is_none_or(|page| !page.said_goodbye)
+        };
+        dead.next().map(|first| unsaid(first.call) || dead.any(|other| unsaid(other.call)))
+    }
+
     /// How long a silence may last.
-    fn silence(&self, stands: bool) -> u64 {
-        let slow = self.plan.faults.iter().any(|fault| {
-            fault.from <= self.now
-                && !matches!(
-                    fault.kind,
-                    FaultKind::WebhookTwice
-                        | FaultKind::BatchTwice
-                        | FaultKind::AnswerLost
-                        | FaultKind::PushCut
-                )
-        });
-        let dead = if stands { self.plan.setup.dead_leg + 3_000 } else { 0 };
+    fn silence(&self, number: usize, stands: Option<bool>) -> u64 {
+        let young = if self.customers[number].had_for < YOUNG { YOUNG } else { 0 };
+        let dead = match stands {
+            Some(true) => self.plan.setup.dead_leg + 3_000,
+            Some(false) => MAY_BE_BACK,
+            None => 0,
+        };
         let foreign = self.plan.agents.iter().any(|agent| agent.foreign);
-        dead + if slow || foreign { LOOKS } else { NOTICE }
+        dead + if self.is_slow() || foreign { LOOKS } else { NOTICE + young }
     }
 
     /// The customer has this agent now, or none.
@@ -100,6 +113,8 @@ impl World {
                 if customer.with.as_ref() != Some(&worker) {
                     customer.talking_since = Some(now);
                 }
+                customer.had_for = customer.talking_since.map_or(0, |since| now - since);
+                customer.had.insert(worker.clone());
                 if let Some((lost, from)) = customer.lost.take() {
                     self.coverage.came_back(from == worker, now - lost);
                 }
@@ -110,9 +125,34 @@ impl World {
                     customer.talking_since = None;
                     if customer.excused.is_none() {
                         customer.lost = Some((now, from));
+                        customer.losses += 1;
                     }
                 }
             }
+        }
+    }
+
+    /// A customer on our hold, while an agent is there and talks to nobody.
+    fn check_hold(&mut self, number: usize, call: &CallSid, room: Option<&ConferenceSid>) {
+        let on_hold = |room| self.twilio.model.participants(room).any(|it| it.call == call && it.hold);
+        let holds = room.is_some_and(on_hold);
+        if room.is_some() && !self.rules.our_holds.contains(call) {
+            // What the agent has held stays held, whoever has held it last.
+            self.customers[number].agent_holds = holds;
+        }
+        if room.is_some() && !holds {
+            self.rules.our_holds.remove(call);
+        }
+        let held = holds && !self.customers[number].agent_holds;
+        if !held {
+            self.customers[number].held_since = None;
+            return;
+        }
+        let since = *self.customers[number].held_since.get_or_insert(self.now);
+        let bound = if self.is_slow() { LOOKS } else { NOTICE + YOUNG };
+        if self.now - since > bound {
+            let what = format!("customer {number} is on our hold, and the agent is there");
+            self.broken(Rule::HeardAgain, what);
         }
     }
 }

@@ -1,0 +1,138 @@
+//! What is said to people: a dialog, an announcement. It has to be so.
+
+use super::Rule;
+use super::times::IN_PLACE;
+use crate::customers::Customer;
+use crate::desk::Agent;
+use crate::page::PageId;
+use crate::plan::FaultKind;
+use crate::world::World;
+use rejoin_plugin::agent::Dialog;
+use rejoin_protocol::{CallSid, TaskSid, WorkerSid};
+use rejoin_twin::model::{Audience, LegPlace, Sound};
+use std::collections::BTreeSet;
+
+/// So long what is said may be on its way, or overtaken by what has happened meanwhile.
+const LATE: u64 = 4_000;
+
+impl World {
+    /// Does this page have a customer on the line?
+    fn has_customer(&self, page: PageId) -> bool {
+        let Some(call) = self.pages[page].flex.call.as_ref() else { return false };
+        let Some(leg) = self.twilio.model.leg(&call.leg) else { return false };
+        let LegPlace::Conference(room) = leg.place else { return false };
+        self.is_connected(page) && self.twilio.model.participants(room).any(|it| it.customer)
+    }
+
+    /// A page has shown something else than before.
+    pub(crate) fn check_dialog(&mut self, page: PageId) {
+        let Some(dialog) = self.pages[page].dialog.clone() else { return };
+        let me = self.agents[self.pages[page].agent].worker.clone();
+        let who = |customer: &Customer| self.who_had(customer);
+        let mut mine = self.customers.iter().filter(|customer| who(customer).contains(&me));
+        let so = match &dialog {
+            Dialog::Rejoined => self.was_together(&me),
+            Dialog::CustomerLeft => {
+                mine.any(|it| it.hung_up || it.gone || it.excused.is_some()) || self.lost_documents
+            }
+            Dialog::HandedOver { name } => mine.any(|it| {
+                let called = |worker: &WorkerSid| {
+                    let agent = self.agents.iter().find(|agent| agent.worker == *worker);
+                    // As her page says, or as TaskRouter does.
+                    let is =
+                        |agent: &Agent, name: &str| agent.name == name || name.starts_with(&agent.identity);
+                    name.as_ref().is_none_or(|name| agent.is_some_and(|agent| is(agent, name)))
+                };
+                who(it).iter().any(|worker| *worker != me && called(worker))
+            }),
+            Dialog::WaitingForOther | Dialog::TooOften => {
+                self.is_slow() || mine.any(|it| it.with.as_ref() != Some(&me) || it.hung_up || it.gone)
+            }
+            // Something is wrong with the way, which the page cannot tell from the server's silence.
+            Dialog::Unreachable => {
+                self.is_slow()
+                    || self.pages[page].sleeps > 0
+                    || self.coverage.faults.contains_key(&FaultKind::AnswerLost)
+            }
+            _ => true,
+        };
+        if !so {
+            self.broken(Rule::NoLie, format!("{} shows {dialog:?}, which is not so", self.lane(page)));
+        }
+    }
+
+    /// Agents who have taken a call of this customer's.
+    fn who_had(&self, customer: &Customer) -> BTreeSet<WorkerSid> {
+        let model = &self.twilio.model;
+        let tasks = model.tasks().filter(|task| task.call.is_some() && task.call == customer.call.as_ref());
+        let tasks: BTreeSet<&TaskSid> = tasks.map(|task| task.task).collect();
+        let taken = model.reservations().filter(|it| {
+            tasks.contains(it.task) && matches!(it.status, "accepted" | "wrapping" | "completed")
+        });
+        taken.map(|it| it.worker.clone()).chain(customer.had.iter().cloned()).collect()
+    }
+
+    /// Is, or was just now, this agent on the line with a customer?
+    fn was_together(&self, worker: &WorkerSid) -> bool {
+        let mut pages =
+            (0..self.pages.len()).filter(|page| self.agents[self.pages[*page].agent].worker == *worker);
+        pages.any(|page| {
+            let last = self.rules.together.get(&page);
+            self.has_customer(page) || last.is_some_and(|last| last + LATE > self.now)
+        })
+    }
+
+    /// An agent who has the customer is not told for long that she has not.
+    pub(super) fn check_dialogs(&mut self) {
+        for page in 0..self.pages.len() {
+            if !self.has_customer(page) {
+                self.rules.covered.remove(&page);
+                continue;
+            }
+            self.rules.together.insert(page, self.now);
+            let it = &self.pages[page];
+            let lies = match &it.dialog {
+                None | Some(Dialog::Rejoined | Dialog::NeedsClick) => false,
+                // With a button, which she has not pressed yet.
+                Some(Dialog::Slow | Dialog::Failed { .. } | Dialog::Unreachable) => false,
+                Some(_) => true,
+            };
+            let since = self.rules.covered.entry(page).or_insert(self.now);
+            if !lies {
+                *since = self.now;
+            } else if self.now - *since > IN_PLACE + LATE && !self.is_slow() {
+                let what = format!("{} has the customer, and shows {:?}", self.lane(page), it.dialog);
+                self.broken(Rule::NoLie, what);
+            }
+        }
+    }
+
+    /// Something is played to somebody.
+    pub(crate) fn plays(&mut self, to: &Audience, what: &Sound) {
+        let Sound::Say(text) = what else { return };
+        let legs: Vec<CallSid> = match to {
+            Audience::Leg(call) | Audience::OnHold(call) => vec![call.clone()],
+            Audience::Conference(room) => {
+                self.twilio.model.participants(room).map(|leg| leg.call.clone()).collect()
+            }
+        };
+        for number in legs.iter().filter_map(|leg| self.whose.get(leg).copied()).collect::<Vec<_>>() {
+            self.said_to_customer(number, text);
+        }
+    }
+
+    fn said_to_customer(&mut self, number: usize, text: &str) {
+        let customer = &self.customers[number];
+        let known = customer.talking_since.is_some_and(|since| since + LATE < self.now);
+        // Without a hold it is an announcement, which may have to wait for the one before.
+        let interrupted = self.plan.setup.customer_hold && text.contains("was interrupted");
+        let interrupted = interrupted && known && !self.is_slow();
+        if interrupted {
+            let what = format!("customer {number} talks to the agent, and is told that she is lost");
+            self.broken(Rule::NoLie, what);
+        }
+        if text.contains("could not reconnect you") && !self.is_slow() && !self.lost_documents {
+            self.broken(Rule::NoLie, format!("customer {number} is told that it did not work"));
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! What has its time: who is back gets the customer back, and nobody waits for one who is not.
+
+use super::Rule;
+use crate::page::{Page, PageId};
+use crate::world::World;
+use rejoin_protocol::{CallSid, WorkerSid};
+use rejoin_twin::model::LegPlace;
+
+/// How long an agent is waited for, may take to join in place, and to take the call: docs/recovery.md.
+const AWAITED: u64 = 15_000;
+pub(super) const IN_PLACE: u64 = 8_000;
+const REJOIN: u64 = 20_000;
+/// So often an agent gets a customer back whom she loses.
+const AT_MOST: u32 = 3;
+/// For the ways of all messages in between.
+const WAYS: u64 = 8_000;
+
+impl World {
+    /// Has anything gone wrong in this world by which our server hears late, or hardly gets anything done?
+    pub(crate) fn is_slow(&self) -> bool {
+        use crate::plan::FaultKind::{AnswerLost, BatchTwice, PushCut, WebhookTwice};
+        let harmless = [WebhookTwice, BatchTwice, AnswerLost, PushCut];
+        self.lost_callbacks || self.coverage.faults.keys().any(|kind| !harmless.contains(kind))
+    }
+
+    /// Our server has heard a callback.
+    pub(crate) fn leave_heard(&mut self, params: &[(String, String)]) {
+        let get = |name: &str| params.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        if get("StatusCallbackEvent") != Some("participant-leave") {
+            return;
+        }
+        if let Some(call) = get("CallSid").and_then(|call| CallSid::parse(call).ok()) {
+            self.rules.leaves_heard.entry(call).or_insert(self.now);
+        }
+    }
+
+    /// Looks at customers who have lost their agents.
+    pub(super) fn check_times(&mut self) {
+        self.check_dialogs();
+        if self.is_slow() {
+            return;
+        }
+        for number in 0..self.customers.len() {
+            let customer = &self.customers[number];
+            let waits = !customer.gone && !customer.hung_up && customer.excused.is_none();
+            let Some((lost, from)) = customer.lost.clone().filter(|_| waits) else { continue };
+            let since = self.now - lost;
+            let leg = customer.call.as_ref().and_then(|call| self.twilio.model.leg(call));
+            let queued = leg.is_some_and(|leg| matches!(leg.place, LegPlace::Queue(_)));
+            let dead_leg = self.plan.setup.dead_leg + 3_000;
+            if !queued && since > dead_leg + AWAITED + IN_PLACE + REJOIN + WAYS {
+                let what = format!(
+                    "customer {number} has lost his agent {} s ago, and is in no queue",
+                    since / 1000
+                );
+                self.broken(Rule::InTime, what);
+            }
+            // Whoever is lost too often does not get him back.
+            let few = self.customers[number].losses <= AT_MOST;
+            if few && self.is_back(&from, lost).is_some_and(|back| self.now > back + IN_PLACE + WAYS) {
+                let what = format!("customer {number} does not have his agent again, who is back for long");
+                self.broken(Rule::InTime, what);
+            }
+        }
+    }
+
+    /// Since when an agent is back who was lost then, and came in time: where no other call is in the way.
+    fn is_back(&self, worker: &WorkerSid, lost: u64) -> Option<u64> {
+        let agent = self.agents.iter().find(|agent| agent.worker == *worker && !agent.signed_out)?;
+        // Who was away once more has not been there, and which of two browsers has the call nobody knows.
+        let mut all = self.pages.iter().filter(|page| self.agents[page.agent].worker == *worker);
+        let first = all.clone().next().map(|page| page.browser);
+        if all.any(|it| it.ended_at.is_some_and(|at| at > lost + 100) || Some(it.browser) != first) {
+            return None;
+        }
+        let mut pages = agent.pages.iter().map(|page| (*page, &self.pages[*page]));
+        if agent.unavailable || pages.clone().any(|(_, page)| page.flex.call.is_some()) {
+            return None;
+        }
+        let here = |(page, it): &(PageId, &Page)| {
+            it.begun && self.is_connected(*page) && it.here_since < lost + AWAITED - 2_000
+        };
+        pages.find(here).map(|(_, page)| page.here_since.max(lost))
+    }
+}
