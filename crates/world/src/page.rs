@@ -1,7 +1,9 @@
 //! One page of an agent's browser: the real core of the plugin, and what its shell does around it.
 
 mod bridge;
+mod lock;
 mod perform;
+mod phone;
 
 pub(crate) use bridge::{Then, is_outbound, short};
 
@@ -14,8 +16,8 @@ use crate::planted::Planted;
 use crate::push::PushChannel;
 use crate::timeline::{Kind, Lane};
 use crate::world::World;
-use rejoin_plugin::agent::{self, Agent, Config, Dialog, Event, FromDesktop, Microphone, PostId, RequestId};
-use rejoin_protocol::{CallSid, Millis, ReservationSid};
+use rejoin_plugin::agent::{self, Agent, Config, Dialog, Event, FromDesktop, PostId, RequestId};
+use rejoin_protocol::{Millis, ReservationSid};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Index of all pages that ever were.
@@ -222,75 +224,6 @@ impl World {
         self.elect(page);
     }
 
-    fn elect(&mut self, page: PageId) {
-        let browser = &mut self.browsers[self.pages[page].browser];
-        match browser.holder {
-            None => {
-                browser.holder = Some(page);
-                self.begin(page, true);
-            }
-            Some(_) => {
-                browser.waiting.push_back(page);
-                self.put(300, Coming::Patience(page));
-            }
-        }
-    }
-
-    /// The page is to start, acting or not.
-    pub(crate) fn begin(&mut self, page: PageId, acts: bool) {
-        let it = &mut self.pages[page];
-        if !std::mem::take(&mut it.electing) {
-            return;
-        }
-        it.begun = true;
-        it.here_since = self.now;
-        let name = self.agents[it.agent].name.clone();
-        let Some(started) = it.flex.started(&name, !acts) else { return };
-        self.handle(page, Event::Desktop(started));
-        let microphone = Microphone::Granted;
-        self.handle(page, Event::Desktop(FromDesktop::MicrophoneChanged { microphone }));
-        self.look(page);
-    }
-
-    /// The lock of a browser is free: the next page gets it.
-    pub(crate) fn free_lock(&mut self, page: PageId) {
-        let browser = self.pages[page].browser;
-        let it = &mut self.browsers[browser];
-        it.waiting.retain(|other| *other != page);
-        if it.holder == Some(page) {
-            it.holder = it.waiting.pop_front();
-            if let Some(next) = it.holder {
-                self.granted(next, false);
-            }
-        }
-    }
-
-    /// The lock is this page's.
-    pub(crate) fn granted(&mut self, page: PageId, taken: bool) {
-        if self.pages[page].electing {
-            return self.begin(page, true);
-        }
-        let wall = self.page_clock(page);
-        let epoch = self.browsers[self.pages[page].browser].next_epoch(wall.0);
-        let epoch = if self.planted == Some(Planted::EpochSame) { 1 } else { epoch };
-        self.handle(page, Event::Elected { taken, epoch });
-    }
-
-    /// The page takes the lock, whoever has it.
-    pub(crate) fn take_lock(&mut self, page: PageId) {
-        let browser = self.pages[page].browser;
-        let it = &mut self.browsers[browser];
-        if it.holder == Some(page) {
-            return;
-        }
-        it.waiting.retain(|other| *other != page);
-        if let Some(other) = it.holder.replace(page) {
-            self.browsers[browser].waiting.push_back(other);
-            self.handle(other, Event::Deposed);
-        }
-        self.granted(page, true);
-    }
-
     /// What the shell of the core does with an event.
     pub(crate) fn handle(&mut self, page: PageId, event: Event) {
         let it = &mut self.pages[page];
@@ -407,48 +340,6 @@ impl World {
         if std::mem::take(&mut self.pages[page].socket) {
             let worker = self.agents[agent].worker.clone();
             self.twilio_hears(page, rejoin_twin::model::Event::Presence { worker, open: false });
-        }
-    }
-
-    /// Something that Twilio hears of this page's browser.
-    pub(crate) fn twilio_hears(&mut self, page: PageId, event: rejoin_twin::model::Event) {
-        let mut chance = self.chance(Way::Phone, page);
-        let after = Self::latency(&mut chance);
-        // What a browser says of one leg keeps its order.
-        let at = (self.now + after).max(self.pages[page].bridge_at);
-        self.pages[page].bridge_at = at;
-        self.put_at(at, Coming::Twilio(event));
-    }
-
-    /// A phone rings for this page: Flex takes it.
-    pub(crate) fn invited(&mut self, page: PageId, leg: CallSid) {
-        let Some(_) = self.arrives(page, Coming::Invite(page, leg.clone())) else { return };
-        if self.pages[page].flex.call.is_some() && self.pages[page].expects.is_none() {
-            return; // it rings in vain
-        }
-        let mut chance = self.chance(Way::Phone, page);
-        let after = chance.between(40, 300);
-        self.put(after, Coming::PickedUp(page, leg));
-    }
-
-    /// Media is up.
-    pub(crate) fn picked_up(&mut self, page: PageId, leg: CallSid) {
-        if !self.is_connected(page) || self.twilio.model.leg(&leg).is_none() {
-            return;
-        }
-        let it = &mut self.pages[page];
-        let reservation = it.expects.take();
-        it.flex.call = Some(crate::flex::OnCall { leg: leg.clone(), reservation, muted: false });
-        self.twilio_hears(page, rejoin_twin::model::Event::Answered { call: leg });
-        self.look(page);
-    }
-
-    /// The far end has hung up.
-    pub(crate) fn far_hangup(&mut self, page: PageId, leg: &CallSid) {
-        let Some(_) = self.arrives(page, Coming::FarHangup(page, leg.clone())) else { return };
-        if self.pages[page].flex.call.as_ref().is_some_and(|call| call.leg == *leg) {
-            self.pages[page].flex.call = None;
-            self.look(page);
         }
     }
 }

@@ -1,0 +1,72 @@
+//! A machine sleeps or has no network, and comes back.
+
+use crate::coming::{Coming, PushNews};
+use crate::page::PageId;
+use crate::timeline::Kind;
+use crate::world::World;
+use rejoin_plugin::agent::{Event, FromDesktop};
+use rejoin_twin::model;
+
+impl World {
+    /// The machine sleeps, or there is no network.
+    pub(super) fn stops(&mut self, page: PageId, sleeps: bool, time: u64) {
+        let it = &mut self.pages[page];
+        if !it.alive || it.asleep || it.offline {
+            return;
+        }
+        it.asleep = sleeps;
+        it.offline = !sleeps;
+        it.sleeps += 1;
+        let number = it.sleeps;
+        let call = it.flex.call.as_ref().map(|call| call.leg.clone());
+        if let Some(call) = call {
+            self.put(0, Coming::Twilio(model::Event::MediaSilent { call, silent: true }));
+        }
+        if time > 25_000 {
+            self.put(25_000, Coming::HalfOpen(page));
+        }
+        self.put(time, Coming::Wakes(page, number));
+    }
+
+    /// The far ends have given its connections up.
+    pub(crate) fn half_open(&mut self, page: PageId) {
+        if self.pages[page].asleep || self.pages[page].offline {
+            let agent = self.pages[page].agent;
+            self.agents[agent].phones.retain(|other| *other != page);
+            let attempt = self.pages[page].push.attempt;
+            self.drop_stream(page);
+            self.pages[page].late.push(Coming::PushArrives(page, attempt, PushNews::Ended));
+            if std::mem::take(&mut self.pages[page].socket) {
+                let worker = self.agents[agent].worker.clone();
+                self.put(0, Coming::Twilio(model::Event::Presence { worker, open: false }));
+            }
+        }
+    }
+
+    pub(crate) fn wakes(&mut self, page: PageId, number: u64) {
+        let it = &mut self.pages[page];
+        if !it.alive || it.sleeps != number {
+            return;
+        }
+        it.asleep = false;
+        it.offline = false;
+        it.here_since = self.now;
+        let late = std::mem::take(&mut it.late);
+        let call = it.flex.call.as_ref().map(|call| call.leg.clone());
+        self.note(self.lane(page), None, Kind::Does, || "is back".into());
+        if let Some(call) = call {
+            self.twilio_hears(page, model::Event::MediaSilent { call, silent: false });
+        }
+        for what in late {
+            self.put(0, what);
+        }
+        if self.pages[page].up {
+            self.connect_sockets(page);
+            self.ask_how_it_is(page);
+            if self.pages[page].begun {
+                self.handle(page, Event::Desktop(FromDesktop::Reconnected {}));
+            }
+        }
+        self.look(page);
+    }
+}

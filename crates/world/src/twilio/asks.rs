@@ -1,0 +1,208 @@
+//! What Twilio asks of our server: callbacks, documents and batches, signed and over the network.
+
+use super::{FLOW, Reply};
+use crate::chance::Chance;
+use crate::coming::Coming;
+use crate::net::Way;
+use crate::page::short;
+use crate::plan::FaultKind;
+use crate::server::{PUBLIC, SECRET};
+use crate::timeline::{Kind, Lane};
+use crate::world::World;
+use axum::http;
+use bytes::Bytes;
+use rejoin_plugin::agent::PostError;
+use rejoin_twin::model::{Event, FetchId, StreamEvent};
+use rejoin_twin::requests;
+
+impl World {
+    pub(super) fn webhook(&mut self, url: String, method: String, params: Vec<(String, String)>) {
+        let mut chance = self.chance(Way::Webhook, 0);
+        let mut after = Self::latency(&mut chance);
+        let lost = self.goes_wrong(&mut chance, FaultKind::WebhookLost);
+        if self.goes_wrong(&mut chance, FaultKind::WebhookLate) {
+            after += chance.between(300, 12_000);
+        }
+        let twice = self.goes_wrong(&mut chance, FaultKind::WebhookTwice);
+        self.note(Lane::Twilio, Some(self.server_lane()), Kind::Webhook, || {
+            let fate = if lost {
+                " (lost)"
+            } else if after > 300 {
+                " (late)"
+            } else {
+                ""
+            };
+            format!("{}{fate}", callback(&params))
+        });
+        if lost {
+            self.lost_callbacks = true;
+            return;
+        }
+        if twice {
+            let again = after + chance.between(10, 5_000);
+            let (url, method, params) = (url.clone(), method.clone(), self.planted_again(&params));
+            self.put(again, Coming::Webhook { url, method, params });
+        }
+        self.put(after, Coming::Webhook { url, method, params });
+    }
+
+    /// A callback has arrived.
+    pub(crate) fn callback_arrives(&mut self, url: &str, method: &str, params: &[(String, String)]) {
+        if self.planted.is_some_and(|planted| planted.unheard(params)) {
+            return;
+        }
+        if self.servers.running.is_none() {
+            self.lost_callbacks = true;
+        } else {
+            self.leave_heard(params);
+        }
+        self.send_to_server(url, method, params, Reply::Nobody);
+    }
+
+    /// A signed request to our server.
+    fn send_to_server(&mut self, url: &str, method: &str, params: &[(String, String)], reply: Reply) {
+        self.twilio.tokens += 1;
+        let token = format!("{:016x}", self.twilio.tokens);
+        match requests::webhook(SECRET, url, method, params, &token) {
+            Ok(request) => self.ask_server(local(request), reply),
+            Err(why) => self.note(Lane::Twilio, None, Kind::Does, || why),
+        }
+    }
+
+    pub(super) fn fetch(
+        &mut self,
+        fetch: FetchId,
+        url: String,
+        method: String,
+        params: Vec<(String, String)>,
+    ) {
+        let mut chance = self.chance(Way::Document, 0);
+        let after = Self::latency(&mut chance);
+        if !url.starts_with(PUBLIC) {
+            let result = if url == FLOW { Ok(self.flow()) } else { Err("11200: HTTP status 404".into()) };
+            return self.put(after, Coming::Twilio(Event::TwimlFetched { fetch, result }));
+        }
+        if self.goes_wrong(&mut chance, FaultKind::DocumentLost) {
+            self.lost_documents = true;
+            self.fault_noted(|| format!("a document is lost: {}", path(&url)));
+            let result = Err("11205: no connection".into());
+            return self.put(2_000, Coming::Twilio(Event::TwimlFetched { fetch, result }));
+        }
+        self.note(Lane::Twilio, Some(self.server_lane()), Kind::Webhook, || {
+            format!("fetches {}", path(&url))
+        });
+        self.put(after, Coming::Fetch { fetch, url, method, params });
+    }
+
+    pub(crate) fn fetch_arrives(
+        &mut self,
+        fetch: FetchId,
+        url: String,
+        method: &str,
+        params: &[(String, String)],
+    ) {
+        self.put(
+            15_000,
+            Coming::Twilio(Event::TwimlFetched { fetch, result: Err("11205: no answer in time".into()) }),
+        );
+        self.send_to_server(&url.clone(), method, params, Reply::Document(fetch, url));
+    }
+
+    /// What the account's own flow does with who calls.
+    fn flow(&self) -> String {
+        let action =
+            if self.plan.setup.ended { format!(" action=\"{PUBLIC}/twiml/ended\"") } else { String::new() };
+        let task = r#"{"name":"Caller","type":"inbound"}"#;
+        let workflow = "WW00000000000000000000000000000001";
+        format!(
+            "<Response><Enqueue workflowSid=\"{workflow}\"{action}><Task>{task}</Task></Enqueue></Response>"
+        )
+    }
+
+    /// What our server's answer becomes.
+    pub(crate) fn answer_on_its_way(
+        &mut self,
+        reply: Reply,
+        answer: Result<http::Response<Bytes>, ()>,
+        after: u64,
+        chance: &mut Chance,
+    ) {
+        match reply {
+            Reply::Nobody => {}
+            Reply::Document(fetch, url) => {
+                let result = match &answer {
+                    Ok(answer) => requests::document(&url, answer),
+                    Err(()) => {
+                        self.lost_documents = true;
+                        Err("11205: no connection".into())
+                    }
+                };
+                self.put(after, Coming::Twilio(Event::TwimlFetched { fetch, result }));
+            }
+            Reply::Batch(events, pause) => {
+                let twice = self.goes_wrong(chance, FaultKind::BatchTwice);
+                if !answer.is_ok_and(|answer| answer.status().is_success()) || twice {
+                    self.put(pause, Coming::Batch(events, (pause * 2).min(60_000)));
+                }
+            }
+            Reply::Page(page, id) => {
+                let lost = self.goes_wrong(chance, FaultKind::AnswerLost);
+                let result = match answer {
+                    Ok(answer) if answer.status().is_success() => {
+                        self.mark_taken(page, id);
+                        Ok(String::from_utf8_lossy(answer.body()).into_owned())
+                    }
+                    Ok(answer) => Err(PostError::Status(answer.status().as_u16())),
+                    Err(()) => Err(PostError::Unreachable),
+                };
+                self.note(self.server_lane(), Some(self.lane(page)), Kind::Answer, || match &result {
+                    _ if lost => "answer (lost)".into(),
+                    Ok(body) => body.clone(),
+                    Err(error) => format!("{error:?}"),
+                });
+                if !lost {
+                    self.put(after, Coming::Posted(page, id, result));
+                }
+            }
+        }
+    }
+
+    pub(crate) fn collect_batch(&mut self) {
+        let events = std::mem::take(&mut self.twilio.stream);
+        let mut chance = self.chance(Way::Stream, 0);
+        let after = Self::latency(&mut chance);
+        self.put(after, Coming::Batch(events, 500));
+    }
+
+    pub(crate) fn batch(&mut self, events: Vec<StreamEvent>, pause: u64) {
+        let envelopes: Vec<_> = events.iter().map(requests::cloud_event).collect();
+        match requests::events(SECRET, &format!("{PUBLIC}/webhooks/events"), &envelopes) {
+            Ok(request) => self.ask_server(local(request), Reply::Batch(events, pause)),
+            Err(why) => self.note(Lane::Twilio, None, Kind::Does, || why),
+        }
+    }
+}
+
+fn path(url: &str) -> String {
+    let path = url.strip_prefix(PUBLIC).unwrap_or(url);
+    path.split(['?', '#']).next().unwrap_or_default().to_owned()
+}
+
+/// The path of a request, as the server itself sees it.
+fn local(request: http::Request<Bytes>) -> http::Request<Bytes> {
+    let (mut head, body) = request.into_parts();
+    if let Some(path) = head.uri.path_and_query().cloned() {
+        head.uri = http::Uri::from(path);
+    }
+    http::Request::from_parts(head, body)
+}
+
+/// A callback in a few words.
+fn callback(params: &[(String, String)]) -> String {
+    let get = |name: &str| params.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str());
+    let event = get("StatusCallbackEvent");
+    if event.is_empty() {
+        return format!("call {} {}", short(get("CallSid")), get("QueueResult"));
+    }
+    format!("{event} #{} {} {}", get("SequenceNumber"), short(get("CallSid")), get("ReasonParticipantLeft"))
+}
