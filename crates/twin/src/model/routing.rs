@@ -8,6 +8,10 @@ use super::{
 use rejoin_protocol::{Millis, TaskSid, WorkerSid};
 use serde_json::Value;
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+/// How many reservations each worker has on each channel.
+type Used<'a> = BTreeMap<(&'a WorkerSid, usize), u32>;
 
 impl Model {
     /// The first step of those that are left begins. `from`: when the step before ended.
@@ -54,7 +58,8 @@ impl Model {
                     break;
                 };
                 let over = task.target_ends.filter(|ends| *ends <= self.now);
-                let skip = target.skip_if.is_some() && self.choose(task).is_none() && self.is_skipped(task);
+                let nobody = || self.choose(task, &self.used()).is_none();
+                let skip = target.skip_if.is_some() && nobody() && self.is_skipped(task);
                 let from = match over {
                     Some(ends) => ends,
                     None if skip => self.now,
@@ -91,14 +96,20 @@ impl Model {
     }
 
     fn next_match(&self) -> Option<(TaskSid, WorkerSid)> {
-        self.waiting().into_iter().find_map(|(_, _, sid)| {
-            let worker = self.choose(self.tasks.get(&sid)?)?;
+        let waiting = self.waiting();
+        if waiting.is_empty() {
+            return None;
+        }
+        // The same for all of them: counted once, as there may be many tasks, workers and reservations.
+        let used = self.used();
+        waiting.into_iter().find_map(|(_, _, sid)| {
+            let worker = self.choose(self.tasks.get(&sid)?, &used)?;
             Some((sid, worker))
         })
     }
 
     /// Who gets it now: of those who may, the one who has waited longest.
-    fn choose(&self, task: &Task) -> Option<WorkerSid> {
+    fn choose(&self, task: &Task, used: &Used<'_>) -> Option<WorkerSid> {
         let target = task.targets.front();
         let known = target.and_then(|target| target.known_worker.as_deref());
         let known = known.map(|path| lookup(&task.attributes, path));
@@ -121,7 +132,10 @@ impl Model {
             .filter(|(sid, worker)| may(sid, worker) && !task.rejected_by.contains(sid))
             .filter(|(sid, worker)| {
                 task.ignore_capacity
-                    || (self.is_available(worker) && self.free_capacity(sid, task.channel) > 0)
+                    || (self.is_available(worker) && {
+                        let used = used.get(&(*sid, task.channel)).copied().unwrap_or_default();
+                        worker.capacity.get(task.channel).is_some_and(|capacity| *capacity > used)
+                    })
             })
             .min_by_key(|(sid, worker)| (worker.last_reserved, (*sid).clone()))
             .map(|(sid, _)| sid.clone())
@@ -131,7 +145,18 @@ impl Model {
         self.account.activities.iter().any(|known| known.sid == worker.activity && known.available)
     }
 
-    /// Pending, accepted and wrapping reservations of this channel.
+    /// Pending, accepted and wrapping reservations of each worker on each channel.
+    fn used(&self) -> Used<'_> {
+        let mut used = Used::new();
+        for reservation in self.reservations.values().filter(|reservation| reservation.status.is_active()) {
+            if let Some(task) = self.tasks.get(&reservation.task) {
+                *used.entry((&reservation.worker, task.channel)).or_default() += 1;
+            }
+        }
+        used
+    }
+
+    /// Those of this channel.
     pub(super) fn used_capacity(&self, worker: &WorkerSid, channel: usize) -> u32 {
         let used = self
             .reservations

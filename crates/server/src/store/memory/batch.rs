@@ -39,7 +39,7 @@ impl Server {
         }
         data.story.retain(|told| !untold.contains(&told.conference));
         for (conference, Saved { state, keys }) in saved {
-            data.save(&conference, state, &keys);
+            data.save(&conference, &state, &keys);
         }
         for ((conference, timer), at) in timers {
             match at {

@@ -14,8 +14,8 @@ const LONG_GONE: Millis = Millis::seconds(60);
 
 #[derive(Debug, Default)]
 pub(super) struct Data {
-    /// As JSON.
-    pub(super) calls: BTreeMap<ConferenceSid, String>,
+    /// Read from the JSON that was saved, as a database's rows are; once, not each time somebody asks.
+    pub(super) calls: BTreeMap<ConferenceSid, Call>,
     keys: BTreeMap<String, BTreeSet<ConferenceSid>>,
     keys_of: BTreeMap<ConferenceSid, BTreeSet<String>>,
     pub(super) timers: Timers,
@@ -102,19 +102,20 @@ impl Data {
         found
     }
 
-    /// A call. One that cannot be read is reported: the other calls go on.
     pub(super) fn call(&self, conference: &ConferenceSid) -> Option<Call> {
-        let state = self.calls.get(conference)?;
-        match serde_json::from_str(state) {
-            Ok(call) => Some(call),
-            Err(error) => {
-                tracing::error!(%conference, %error, "a stored call cannot be read and is not gone on with");
-                None
-            }
-        }
+        self.calls.get(conference).cloned()
     }
 
-    pub(super) fn save(&mut self, conference: &ConferenceSid, state: String, keys: &BTreeSet<Key>) {
+    /// A call. One that could not be read again is reported, and is gone: the other calls go on.
+    pub(super) fn save(&mut self, conference: &ConferenceSid, state: &str, keys: &BTreeSet<Key>) {
+        let call = match serde_json::from_str(state) {
+            Ok(call) => call,
+            Err(error) => {
+                tracing::error!(%conference, %error, "a stored call cannot be read and is not gone on with");
+                self.calls.remove(conference);
+                return;
+            }
+        };
         self.forget_keys(conference);
         // A call is found by its conference without a key for it.
         let others = keys.iter().filter(|key| !matches!(key, Key::Conference(_)));
@@ -123,7 +124,7 @@ impl Data {
             self.keys.entry(key.clone()).or_default().insert(conference.clone());
         }
         self.keys_of.insert(conference.clone(), keys);
-        self.calls.insert(conference.clone(), state);
+        self.calls.insert(conference.clone(), call);
     }
 
     /// A call, its keys and its timers.
