@@ -4,12 +4,24 @@ import path from 'node:path';
 import { root, run } from './lib/run.mjs';
 import { giveUp, step } from './lib/say.mjs';
 
+/** From so many worlds on it is worth an optimised build, which takes ten minutes the first time. */
+const MANY = 5_000;
+
+/** The value of an option, written with a blank or with an equals sign. */
+function value(args, name) {
+  const at = args.findIndex((arg) => arg === name || arg.startsWith(`${name}=`));
+  return at < 0 ? undefined : (args[at].split('=')[1] ?? args[at + 1]);
+}
+
 async function main() {
-  // As the tests build it, so that nothing is compiled twice: an optimised build takes ten minutes first.
-  await step('build the simulation', (heard) =>
-    run('cargo', ['build', '--workspace', '--bin', 'simulate'], { heard }),
-  );
-  const worlds = spawn(path.join(root, 'target/debug/simulate'), process.argv.slice(2), { stdio: 'inherit' });
+  const args = process.argv.slice(2);
+  const isMany = Number(value(args, '--seeds') ?? 0) >= MANY || value(args, '--minutes') !== undefined;
+  // A few are played as the tests build it, so that nothing is compiled twice.
+  const [what, command, folder] = isMany
+    ? ['build the simulation, optimised', ['-p', 'rejoin-world', '--profile', 'simulate'], 'simulate']
+    : ['build the simulation', ['--workspace'], 'debug'];
+  await step(what, (heard) => run('cargo', ['build', ...command, '--bin', 'simulate'], { heard }));
+  const worlds = spawn(path.join(root, 'target', folder, 'simulate'), args, { stdio: 'inherit' });
   worlds.on('exit', (code) => process.exit(code ?? 2));
 }
 
