@@ -20,12 +20,31 @@ pub(crate) struct Flex {
     pub(crate) registered: bool,
     pub(crate) call: Option<OnCall>,
     /// What was told last.
-    pub(crate) seen: Vec<(&'static str, Fields)>,
-    pub(crate) token: String,
+    seen: Vec<(&'static str, Fields)>,
+    token: String,
+    /// How it was then.
+    looked: Option<Looked>,
+}
+
+/// What events to the core are made of, as it was when it was looked last. Mostly nothing has changed since.
+#[derive(Debug)]
+struct Looked {
+    tasks: BTreeMap<ReservationSid, Held>,
+    rooms: BTreeMap<TaskSid, Room>,
+    activity: Option<String>,
+    registered: bool,
+    call: Option<OnCall>,
+}
+
+impl Looked {
+    fn is_still(&self, flex: &Flex) -> bool {
+        let is_so = self.registered == flex.registered && self.activity == flex.activity;
+        is_so && self.call == flex.call && self.tasks == flex.tasks && self.rooms == flex.rooms
+    }
 }
 
 /// A reservation of the worker.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Held {
     pub(crate) task: TaskSid,
     pub(crate) status: String,
@@ -38,14 +57,14 @@ pub(crate) struct Held {
 }
 
 /// The conference of a task.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Room {
     pub(crate) conference: Option<String>,
     pub(crate) legs: Vec<RoomLeg>,
 }
 
 /// Somebody in it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct RoomLeg {
     pub(crate) participant: String,
     pub(crate) call: Option<String>,
@@ -56,7 +75,7 @@ pub(crate) struct RoomLeg {
 }
 
 /// The call that the page's phone has.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct OnCall {
     pub(crate) leg: CallSid,
     /// For which reservation it rang, as far as this page asked for it.
@@ -225,6 +244,16 @@ impl Flex {
 
     /// What has changed since it was looked last, as the shell of the core tells it (`src/shell/flex.rs`).
     pub(crate) fn look(&mut self, token: String) -> Vec<FromDesktop> {
+        if token == self.token && self.looked.as_ref().is_some_and(|looked| looked.is_still(self)) {
+            return vec![];
+        }
+        self.looked = Some(Looked {
+            tasks: self.tasks.clone(),
+            rooms: self.rooms.clone(),
+            activity: self.activity.clone(),
+            registered: self.registered,
+            call: self.call.clone(),
+        });
         let mut now =
             vec![("phoneChanged", Fields::default().with("registered", Value::Flag(self.registered)))];
         if let Some(activity) = &self.activity {
