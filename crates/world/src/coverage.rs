@@ -13,10 +13,6 @@ pub struct Coverage {
     pub seen: BTreeMap<String, u64>,
     /// From which phase of a recovery to which one, with which step.
     pub cells: BTreeMap<(String, String, String), u64>,
-    /// How long customers were without an agent whom they had: with the same one again, and with another one.
-    pub same: Vec<u64>,
-    /// See `same`.
-    pub other: Vec<u64>,
     /// Of each call, how far its recovery was when it was looked at last.
     phases: BTreeMap<String, String>,
 }
@@ -33,10 +29,6 @@ impl Coverage {
         }
     }
 
-    pub(crate) fn came_back(&mut self, same: bool, after: u64) {
-        if same { &mut self.same } else { &mut self.other }.push(after);
-    }
-
     /// Adds what another world has seen.
     pub fn add(&mut self, other: Self) {
         for (kind, count) in other.faults {
@@ -48,8 +40,6 @@ impl Coverage {
         for (cell, count) in other.cells {
             *self.cells.entry(cell).or_default() += count;
         }
-        self.same.extend(other.same);
-        self.other.extend(other.other);
     }
 
     /// What of the plan was in it.

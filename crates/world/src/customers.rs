@@ -1,6 +1,7 @@
 //! Customers: they dial, talk, and hang up; and what may be done to them.
 
 use crate::coming::Coming;
+use crate::day::{End, Loss};
 use crate::net::Way;
 use crate::page::PageId;
 use crate::timeline::{Kind, Lane};
@@ -28,8 +29,6 @@ pub(crate) struct Customer {
     /// Whom he talks to, and since when.
     pub(crate) with: Option<WorkerSid>,
     pub(crate) talking_since: Option<u64>,
-    /// When he lost whom.
-    pub(crate) lost: Option<(u64, WorkerSid)>,
     /// How often he has lost somebody.
     pub(crate) losses: u32,
     /// Whom he has talked to.
@@ -40,6 +39,19 @@ pub(crate) struct Customer {
     pub(crate) held_since: Option<u64>,
     /// Has an agent put him on hold?
     pub(crate) agent_holds: bool,
+    /// He has lost an agent, and has none yet.
+    pub(crate) lost: Option<Lost>,
+    /// What he hears, as the timeline was told last.
+    pub(crate) told: String,
+}
+
+/// An agent was lost.
+#[derive(Clone, Debug)]
+pub(crate) struct Lost {
+    pub(crate) at: u64,
+    pub(crate) from: WorkerSid,
+    /// After how long he heard something.
+    pub(crate) heard: Option<u64>,
 }
 
 impl Customer {
@@ -60,6 +72,7 @@ impl Customer {
             had_for: 0,
             held_since: None,
             agent_holds: false,
+            told: String::new(),
         }
     }
 }
@@ -100,7 +113,14 @@ impl World {
             let customer = &mut self.customers[number];
             customer.gone = true;
             customer.silent_since = None;
-            let why = if customer.hung_up { "his call is over" } else { "is hung up on" };
+            let (why, end) = if customer.hung_up {
+                ("his call is over", End::HungUp)
+            } else {
+                ("is hung up on", End::Dropped)
+            };
+            if let Some(Lost { at, heard, .. }) = customer.lost.take() {
+                self.losses.push(Loss { heard, end, after: self.now - at });
+            }
             self.note(Lane::Twilio, Some(Lane::Customer(number)), Kind::Does, || why.into());
             self.customer_gone(number);
             return;

@@ -90,6 +90,11 @@ fn text(json: &Json) -> Option<String> {
 }
 
 impl Flex {
+    /// Of this worker, who knows nothing yet.
+    pub(crate) fn of(worker: &str, identity: &str) -> Self {
+        Self { worker: worker.to_owned(), contact: format!("client:{identity}"), ..Self::default() }
+    }
+
     /// `reservation.*`, or an item of the list. Is it new?
     pub(crate) fn reservation(&mut self, payload: &Json) -> Option<ReservationSid> {
         let sid = ReservationSid::parse(payload["sid"].as_str()?).ok()?;

@@ -12,16 +12,19 @@
 //! | `desk`, `customers` | what people do |
 //! | `twilio`, `server`, `net` | Twilio's model, the real server, and what becomes of messages |
 //! | [`rules`] | what must hold, in every state and at the end |
+//! | [`day`] | what goes wrong on an ordinary day, and what becomes of customers then |
 //! | [`shrink`] | the shortest story in which the same rule is broken |
-//! | [`coverage`], [`timeline`] | what occurred, and what happened |
+//! | [`coverage`], [`timeline`], [`html`] | what occurred, and what happened, also as a page |
 
 mod browser;
 pub mod chance;
 mod coming;
 pub mod coverage;
 mod customers;
+pub mod day;
 mod desk;
 mod flex;
+pub mod html;
 mod join;
 mod net;
 mod page;

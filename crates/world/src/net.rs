@@ -53,8 +53,19 @@ impl World {
 
     /// Tells the timeline, if there is one.
     pub(crate) fn note(&mut self, from: Lane, to: Option<Lane>, kind: Kind, text: impl FnOnce() -> String) {
+        self.message_noted((from, to), kind, false, text);
+    }
+
+    /// A message that may be lost on its way.
+    pub(crate) fn message_noted(
+        &mut self,
+        (from, to): (Lane, Option<Lane>),
+        kind: Kind,
+        lost: bool,
+        text: impl FnOnce() -> String,
+    ) {
         if let Some(timeline) = &mut self.timeline {
-            timeline.push(crate::timeline::Entry { at: self.now, from, to, kind, text: text() });
+            timeline.push(crate::timeline::Entry { at: self.now, from, to, kind, text: text(), lost });
         }
     }
 

@@ -83,11 +83,7 @@ impl World {
         let page = self.pages.len();
         let person = &mut self.agents[agent];
         person.opened += 1;
-        let flex = Flex {
-            worker: person.worker.as_str().to_owned(),
-            contact: format!("client:{}", person.identity),
-            ..Flex::default()
-        };
+        let flex = Flex::of(person.worker.as_str(), &person.identity);
         let number = person.opened;
         person.pages.push(page);
         self.pages.push(Page {

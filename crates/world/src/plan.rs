@@ -2,7 +2,7 @@
 
 mod draw;
 
-pub use draw::{WHO_HAS_A_CALL, draw, ordinary_day};
+pub use draw::{WHO_HAS_A_CALL, draw};
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

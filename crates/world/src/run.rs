@@ -1,6 +1,7 @@
 //! Runs worlds.
 
 use crate::coverage::Coverage;
+use crate::day::Loss;
 use crate::plan::Plan;
 use crate::planted::Planted;
 use crate::rules::Broken;
@@ -19,8 +20,12 @@ pub struct Outcome {
     pub timeline: Vec<Entry>,
     /// What occurred.
     pub coverage: Coverage,
+    /// What became of customers who lost their agents.
+    pub losses: Vec<Loss>,
     /// How long it lasted, in its own time.
     pub lasted: u64,
+    /// How much happened in it: messages that were sent or arrived, timers, deeds.
+    pub steps: u64,
 }
 
 /// Runs one world after the other.
@@ -75,7 +80,9 @@ impl Runner {
                 broken: world.rules.broken.take(),
                 timeline: world.timeline.take().unwrap_or_default(),
                 coverage: std::mem::take(&mut world.coverage),
+                losses: std::mem::take(&mut world.losses),
                 lasted,
+                steps: world.steps,
             })
         })
     }

@@ -38,8 +38,10 @@ impl fmt::Display for Lane {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Kind {
-    /// What a person does or hears.
+    /// What a person does.
     Person,
+    /// What a customer hears from now on.
+    Hears,
     /// A request.
     Request,
     /// Its answer.
@@ -70,6 +72,9 @@ pub struct Entry {
     pub kind: Kind,
     /// What, in a few words.
     pub text: String,
+    /// It does not arrive.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lost: bool,
 }
 
 impl fmt::Display for Entry {
@@ -78,6 +83,6 @@ impl fmt::Display for Entry {
         if let Some(to) = self.to {
             write!(f, " → {to}")?;
         }
-        write!(f, ": {}", self.text)
+        write!(f, "{}: {}", if self.lost { " (lost)" } else { "" }, self.text)
     }
 }

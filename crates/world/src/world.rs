@@ -4,6 +4,7 @@ use crate::browser::Browser;
 use crate::coming::{Coming, RestAnswer};
 use crate::coverage::Coverage;
 use crate::customers::Customer;
+use crate::day::Loss;
 use crate::desk::Agent;
 use crate::page::{Page, PageId};
 use crate::plan::{FaultKind, Plan};
@@ -56,6 +57,9 @@ pub(crate) struct World {
     pub(crate) lost_documents: bool,
     pub(crate) last_fault: u64,
     pub(crate) rules: Rules,
+    pub(crate) losses: Vec<Loss>,
+    /// So much has happened.
+    pub(crate) steps: u64,
     pub(crate) coverage: Coverage,
     pub(crate) timeline: Option<Vec<Entry>>,
     pub(crate) planted: Option<Planted>,
@@ -96,6 +100,8 @@ impl World {
             lost_documents: false,
             last_fault: 0,
             rules: Rules::default(),
+            losses: vec![],
+            steps: 0,
             coverage: Coverage::default(),
             timeline: records.then(Vec::new),
             planted,
@@ -168,6 +174,7 @@ impl World {
                 }
             }
             if let Some(what) = self.queue.take_due(self.now) {
+                self.steps += 1;
                 if matches!(what, Coming::StartServer) {
                     self.start_server().await;
                 } else {
@@ -184,6 +191,7 @@ impl World {
     }
 
     fn comes(&mut self, news: Inbox) {
+        self.steps += 1;
         match news {
             Inbox::Rest(request, answer) => self.rest_sent(request, answer),
             Inbox::Answered(reply, answer) => self.answer_comes(reply, answer),

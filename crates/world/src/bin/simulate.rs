@@ -2,6 +2,8 @@
 
 use clap::Parser;
 use rejoin_world::coverage::Coverage;
+use rejoin_world::day::{self, Day};
+use rejoin_world::html;
 use rejoin_world::plan::{self, Plan, Scenario};
 use rejoin_world::rules::Broken;
 use rejoin_world::shrink::shrink;
@@ -33,6 +35,9 @@ struct Options {
     /// A plan in a file instead of a seed's; its timeline is printed.
     #[arg(long)]
     plan: Option<std::path::PathBuf>,
+    /// Writes the world of `--seed` or `--plan` as a page to look at.
+    #[arg(long, value_name = "FILE")]
+    html: Option<std::path::PathBuf>,
     /// On so many cores.
     #[arg(long)]
     threads: Option<usize>,
@@ -62,22 +67,21 @@ fn run(options: &Options) -> Result<u64, Box<dyn std::error::Error>> {
         Some(name) => Some(Scenario::named(name).ok_or_else(|| format!("there is no scenario {name}"))?),
         None => None,
     };
-    let draw =
-        |seed| if options.ordinary_day { plan::ordinary_day(seed) } else { plan::draw(seed, scenario) };
+    let draw = |seed| if options.ordinary_day { day::ordinary(seed) } else { plan::draw(seed, scenario) };
     if let (Some(name), Some(seed), None) = (&options.planted, options.seed, options.seeds) {
         let planted = Planted::ALL.into_iter().find(|it| format!("{it:?}") == *name);
         let planted = planted.ok_or_else(|| format!("there is no defect {name}"))?;
-        return Ok(replay(&planted.plan(draw(seed)), Some(planted))?);
+        return replay(&planted.plan(draw(seed)), Some(planted), options);
     }
     if let Some(name) = &options.planted {
         return Ok(look_for_planted(name, scenario, options.seeds.unwrap_or(200))?);
     }
     if let Some(path) = &options.plan {
         let plan: Plan = serde_json::from_str(&std::fs::read_to_string(path)?)?;
-        return Ok(replay(&plan, None)?);
+        return replay(&plan, None, options);
     }
     if let (Some(seed), None, None) = (options.seed, options.seeds, options.minutes) {
-        return Ok(replay(&draw(seed), None)?);
+        return replay(&draw(seed), None, options);
     }
     Ok(many(options, &draw)?)
 }
@@ -111,11 +115,20 @@ fn look_for_planted(name: &str, only: Option<Scenario>, most: u64) -> Result<u64
     Ok(missed)
 }
 
-fn replay(plan: &Plan, planted: Option<Planted>) -> Result<u64, Unfit> {
+fn replay(
+    plan: &Plan,
+    planted: Option<Planted>,
+    options: &Options,
+) -> Result<u64, Box<dyn std::error::Error>> {
     let mut runner = Runner::new()?;
     runner.planted = planted;
     runner.records = true;
     let outcome = runner.run(plan)?;
+    if let Some(path) = &options.html {
+        std::fs::write(path, html::page(plan, &outcome, &command(plan, options)))?;
+        println!("written: {}", path.display());
+        return Ok(u64::from(outcome.broken.is_some()));
+    }
     println!("{}", serde_json::to_string_pretty(plan).unwrap_or_default());
     for entry in &outcome.timeline {
         println!("{entry}");
@@ -126,6 +139,25 @@ fn replay(plan: &Plan, planted: Option<Planted>) -> Result<u64, Unfit> {
     }
     println!("1 worlds, {violations} violations");
     Ok(violations)
+}
+
+/// What shows the world of a plan again.
+fn command(plan: &Plan, options: &Options) -> String {
+    if let Some(path) = &options.plan {
+        return format!("npm run simulate -- --plan {}", path.display());
+    }
+    let scenario = options.scenario.as_ref().map(|name| format!(" --scenario {name}")).unwrap_or_default();
+    let day = if options.ordinary_day { " --ordinary-day" } else { "" };
+    format!("npm run simulate -- --seed {}{scenario}{day}", plan.seed)
+}
+
+/// What there is to tell of all worlds.
+#[derive(Default)]
+struct Total {
+    coverage: Coverage,
+    day: Day,
+    steps: u64,
+    lasted: u64,
 }
 
 struct Found {
@@ -141,7 +173,7 @@ fn many(options: &Options, draw: &(dyn Fn(u64) -> Plan + Sync)) -> Result<u64, U
         options.threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let (next, done) = (AtomicU64::new(0), AtomicU64::new(0));
     let found: Mutex<Vec<Found>> = Mutex::default();
-    let total: Mutex<Coverage> = Mutex::default();
+    let total: Mutex<Total> = Mutex::default();
     let failed: Mutex<Option<Unfit>> = Mutex::default();
     let began = Instant::now();
     std::thread::scope(|scope| {
@@ -150,7 +182,7 @@ fn many(options: &Options, draw: &(dyn Fn(u64) -> Plan + Sync)) -> Result<u64, U
                 let work = || -> Result<(), Unfit> {
                     let mut runner = Runner::new()?;
                     runner.counts = options.coverage;
-                    let mut seen = Coverage::default();
+                    let mut seen = Total::default();
                     loop {
                         let number = next.fetch_add(1, Ordering::Relaxed);
                         if number >= count || until.is_some_and(|until| Instant::now() >= until) {
@@ -158,7 +190,10 @@ fn many(options: &Options, draw: &(dyn Fn(u64) -> Plan + Sync)) -> Result<u64, U
                         }
                         let plan = draw(first + number);
                         let outcome = runner.run(&plan)?;
-                        seen.add(outcome.coverage);
+                        seen.coverage.add(outcome.coverage);
+                        seen.day.add(&plan, outcome.losses);
+                        seen.steps += outcome.steps;
+                        seen.lasted += outcome.lasted;
                         if let (Some(broken), Ok(mut found)) = (outcome.broken, found.lock()) {
                             found.push(Found { plan, broken });
                         }
@@ -170,7 +205,10 @@ fn many(options: &Options, draw: &(dyn Fn(u64) -> Plan + Sync)) -> Result<u64, U
                         }
                     }
                     if let Ok(mut total) = total.lock() {
-                        total.add(seen);
+                        total.coverage.add(seen.coverage);
+                        total.day.join(seen.day);
+                        total.steps += seen.steps;
+                        total.lasted += seen.lasted;
                     }
                     Ok(())
                 };
@@ -185,19 +223,21 @@ fn many(options: &Options, draw: &(dyn Fn(u64) -> Plan + Sync)) -> Result<u64, U
     }
     let worlds = done.load(Ordering::Relaxed);
     let elapsed = began.elapsed();
-    let coverage = total.into_inner().unwrap_or_default();
+    let whole = total.into_inner().unwrap_or_default();
     let mut found = found.into_inner().unwrap_or_default();
     found.sort_by_key(|found| found.plan.seed);
     if options.ordinary_day {
-        ordinary(&coverage);
+        println!("{}", whole.day);
     } else {
-        occurred(&coverage);
+        occurred(&whole.coverage);
     }
     tell(&found, options);
+    let seconds = elapsed.as_secs_f64().max(0.001);
     println!(
-        "{:.1} s, {:.0} worlds a second on {threads} threads",
-        elapsed.as_secs_f64(),
-        worlds as f64 / elapsed.as_secs_f64().max(0.001)
+        "{seconds:.1} s: {:.0} worlds, {:.0} events and {:.0} simulated seconds a second on {threads} threads",
+        worlds as f64 / seconds,
+        whole.steps as f64 / seconds,
+        whole.lasted as f64 / 1000.0 / seconds,
     );
     println!("{worlds} worlds, {} violations", found.len());
     Ok(found.len() as u64)
@@ -228,10 +268,7 @@ fn tell(found: &[Found], options: &Options) {
             }
         }
         runner.records = false;
-        let scenario =
-            options.scenario.as_ref().map(|name| format!(" --scenario {name}")).unwrap_or_default();
-        let day = if options.ordinary_day { " --ordinary-day" } else { "" };
-        println!("  replay: npm run simulate -- --seed {}{scenario}{day}", first.plan.seed);
+        println!("  replay: {}", command(&first.plan, options));
     }
 }
 
@@ -245,21 +282,5 @@ fn occurred(coverage: &Coverage) {
     }
     for ((before, step, after), count) in &coverage.cells {
         println!("  {count:>9}  {before} → {after} by {step}");
-    }
-}
-
-fn ordinary(coverage: &Coverage) {
-    let (same, other) = (coverage.same.len(), coverage.other.len());
-    let all = (same + other).max(1);
-    println!("| | calls | share |\n| --- | ---: | ---: |");
-    println!("| the same agent again | {same} | {:.1} % |", 100.0 * same as f64 / all as f64);
-    println!("| another agent | {other} | {:.1} % |", 100.0 * other as f64 / all as f64);
-    let mut times = coverage.same.clone();
-    times.sort_unstable();
-    println!("\n| without the agent, of those who got the same one | s |\n| --- | ---: |");
-    for (name, permille) in [("half", 500), ("90 %", 900), ("99 %", 990)] {
-        let at = times.len().saturating_sub(1) * permille / 1000;
-        let time = times.get(at).copied().unwrap_or_default();
-        println!("| {name} within | {:.1} |", time as f64 / 1000.0);
     }
 }

@@ -330,7 +330,11 @@ fn said(request: &Request) -> String {
         }
         Request::UpdateWorkerParticipant { change, .. }
         | Request::UpdateChannelParticipant { change, .. } => {
-            format!("participant: {change:?}")
+            // What stays as it is, is not told.
+            let change = format!("{change:?}");
+            let fields = change.trim_start_matches("ParticipantChange {").trim_end_matches('}').split(", ");
+            let set: Vec<&str> = fields.map(str::trim).filter(|field| !field.ends_with(": None")).collect();
+            format!("participant: {}", set.join(", "))
         }
         other => {
             let text = format!("{other:?}");

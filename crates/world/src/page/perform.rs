@@ -45,8 +45,8 @@ impl World {
                 let mut chance = self.chance(Way::Post, page);
                 let after = Self::latency(&mut chance);
                 let lost = self.goes_wrong(&mut chance, FaultKind::RequestLost) || self.pages[page].offline;
-                let what = if lost { "beacon, which is lost" } else { "beacon" };
-                self.note(self.lane(page), Some(self.server_lane()), Kind::Request, || what.into());
+                let way = (self.lane(page), Some(self.server_lane()));
+                self.message_noted(way, Kind::Request, lost, || format!("beacon {body}"));
                 if !lost {
                     self.pages[page].said_goodbye |= says_goodbye;
                     self.put(after, Coming::Post { page: None, path: "/v1/goodbye", token, body });
@@ -123,9 +123,8 @@ impl World {
             after += chance.between(500, 8_000);
         }
         let lost = self.goes_wrong(&mut chance, FaultKind::RequestLost) || self.pages[page].offline;
-        self.note(self.lane(page), Some(self.server_lane()), Kind::Request, || {
-            format!("POST {path}{} {body}", if lost { " (lost)" } else { "" })
-        });
+        let way = (self.lane(page), Some(self.server_lane()));
+        self.message_noted(way, Kind::Request, lost, || format!("POST {path} {body}"));
         if !lost {
             self.put(after, Coming::Post { page: Some((page, id)), path, token, body });
         }

@@ -45,57 +45,6 @@ pub fn draw(seed: u64, scenario: Option<Scenario>) -> Plan {
     plan
 }
 
-/// A plan of an ordinary day: what goes wrong is what goes wrong then, as docs/simulation.md says.
-pub fn ordinary_day(seed: u64) -> Plan {
-    let mut chance = Chance::of(seed, 2, 0);
-    let act = match chance.below(100) {
-        // An accident with the page is the most frequent of all.
-        0..=69 => Act::Refresh,
-        70..=79 => Act::Crash(chance.between(4_000, 12_000)),
-        80..=87 => Act::Close(chance.between(3_000, 12_000)),
-        88..=93 => Act::CloseForGood,
-        94..=96 => Act::Sleep(chance.between(2_000, 60_000)),
-        _ => Act::Offline(chance.between(2_000, 30_000)),
-    };
-    let at = chance.between(8_000, 30_000);
-    let quiet = |chance: &mut Chance| AgentPlan {
-        tabs: 1,
-        accepts: chance.between(800, 4_000),
-        wraps: chance.between(3_000, 20_000),
-        loads: chance.between(1_500, 6_000),
-        plugin: true,
-        foreign: false,
-        skew: chance.between(0, 400) as i64 - 200,
-    };
-    let whole = |kind, rate| Fault { from: 0, to: 90_000, kind, rate };
-    Plan {
-        seed,
-        scenario: Scenario::Refresh,
-        agents: (0..3).map(|_| quiet(&mut chance)).collect(),
-        customers: vec![CustomerPlan { dials: chance.between(3_000, 4_000), hangs_up: None }],
-        deeds: vec![Deed { at, agent: WHO_HAS_A_CALL, act }],
-        faults: vec![
-            whole(FaultKind::WebhookLost, 1),
-            whole(FaultKind::WebhookLate, 10),
-            whole(FaultKind::WebhookTwice, 2),
-            whole(FaultKind::RequestLost, 5),
-            whole(FaultKind::Throttled, 5),
-            whole(FaultKind::Broken, 2),
-        ],
-        setup: Setup {
-            in_place: true,
-            customer_hold: true,
-            dead_leg: 30_000,
-            dtls_ends: false,
-            second_leg_refused: false,
-            ended: true,
-            streams: true,
-            skew: 0,
-        },
-        until: 90_000,
-    }
-}
-
 /// A deed of whoever has a call then; the first one who has.
 pub const WHO_HAS_A_CALL: usize = usize::MAX;
 

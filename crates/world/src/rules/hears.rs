@@ -1,7 +1,10 @@
 //! What customers hear, and who talks to them.
 
 use super::Rule;
+use crate::customers::Lost;
+use crate::day::{End, Loss};
 use crate::page::PageId;
+use crate::timeline::{Kind, Lane};
 use crate::world::World;
 use rejoin_protocol::{CallSid, ConferenceSid, WorkerSid};
 use rejoin_twin::model::LegPlace;
@@ -53,11 +56,15 @@ impl World {
             };
             let hears = leg.sounds;
             let talker = room.as_ref().and_then(|room| self.talker(room, &call));
+            self.hears(number, talker.as_ref(), hears);
             self.met(number, talker.clone().flatten());
             if let Some(room) = &room {
                 self.check_agents(number, room);
             }
             self.check_hold(number, &call, room.as_ref().filter(|_| matches!(talker, Some(Some(_)))));
+            if let Some(lost) = self.customers[number].lost.as_mut().filter(|_| hears) {
+                lost.heard.get_or_insert(now - lost.at);
+            }
             if hears || talker.is_some() {
                 self.customers[number].silent_since = None;
                 continue;
@@ -91,6 +98,26 @@ impl World {
         dead.next().map(|first| unsaid(first.call) || dead.any(|other| unsaid(other.call)))
     }
 
+    /// Tells the timeline what the customer hears, when that is something else than before.
+    fn hears(&mut self, number: usize, talker: Option<&Option<WorkerSid>>, sounds: bool) {
+        if self.timeline.is_none() {
+            return;
+        }
+        let agent = |worker: &WorkerSid| self.agents.iter().position(|agent| agent.worker == *worker);
+        let what = match talker {
+            Some(Some(worker)) => {
+                agent(worker).map_or("talks".to_owned(), |agent| format!("talks to agent {agent}"))
+            }
+            Some(None) => "talks to somebody from outside".to_owned(),
+            None if sounds => "hears music or words".to_owned(),
+            None => "hears nothing".to_owned(),
+        };
+        if self.customers[number].told != what {
+            self.customers[number].told.clone_from(&what);
+            self.note(Lane::Customer(number), None, Kind::Hears, || what);
+        }
+    }
+
     /// How long a silence may last.
     fn silence(&self, number: usize, stands: Option<bool>) -> u64 {
         let young = if self.customers[number].had_for < YOUNG { YOUNG } else { 0 };
@@ -115,8 +142,9 @@ impl World {
                 }
                 customer.had_for = customer.talking_since.map_or(0, |since| now - since);
                 customer.had.insert(worker.clone());
-                if let Some((lost, from)) = customer.lost.take() {
-                    self.coverage.came_back(from == worker, now - lost);
+                if let Some(Lost { at, from, heard }) = customer.lost.take() {
+                    let end = if from == worker { End::Same } else { End::Other };
+                    self.losses.push(Loss { heard, end, after: now - at });
                 }
                 self.customers[number].with = Some(worker);
             }
@@ -124,7 +152,7 @@ impl World {
                 if let Some(from) = customer.with.take() {
                     customer.talking_since = None;
                     if customer.excused.is_none() {
-                        customer.lost = Some((now, from));
+                        customer.lost = Some(Lost { at: now, from, heard: None });
                         customer.losses += 1;
                     }
                 }

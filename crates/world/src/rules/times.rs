@@ -1,6 +1,7 @@
 //! What has its time: who is back gets the customer back, and nobody waits for one who is not.
 
 use super::Rule;
+use crate::customers::Lost;
 use crate::page::{Page, PageId};
 use crate::world::World;
 use rejoin_protocol::{CallSid, WorkerSid};
@@ -43,7 +44,7 @@ impl World {
         for number in 0..self.customers.len() {
             let customer = &self.customers[number];
             let waits = !customer.gone && !customer.hung_up && customer.excused.is_none();
-            let Some((lost, from)) = customer.lost.clone().filter(|_| waits) else { continue };
+            let Some(Lost { at: lost, from, .. }) = customer.lost.clone().filter(|_| waits) else { continue };
             let since = self.now - lost;
             let leg = customer.call.as_ref().and_then(|call| self.twilio.model.leg(call));
             let queued = leg.is_some_and(|leg| matches!(leg.place, LegPlace::Queue(_)));

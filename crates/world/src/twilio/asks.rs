@@ -24,15 +24,9 @@ impl World {
             after += chance.between(300, 12_000);
         }
         let twice = self.goes_wrong(&mut chance, FaultKind::WebhookTwice);
-        self.note(Lane::Twilio, Some(self.server_lane()), Kind::Webhook, || {
-            let fate = if lost {
-                " (lost)"
-            } else if after > 300 {
-                " (late)"
-            } else {
-                ""
-            };
-            format!("{}{fate}", callback(&params))
+        let way = (Lane::Twilio, Some(self.server_lane()));
+        self.message_noted(way, Kind::Webhook, lost, || {
+            format!("{}{}", callback(&params), if after > 300 { " (late)" } else { "" })
         });
         if lost {
             self.lost_callbacks = true;
@@ -155,8 +149,9 @@ impl World {
                     Ok(answer) => Err(PostError::Status(answer.status().as_u16())),
                     Err(()) => Err(PostError::Unreachable),
                 };
-                self.note(self.server_lane(), Some(self.lane(page)), Kind::Answer, || match &result {
-                    _ if lost => "answer (lost)".into(),
+                let way = (self.server_lane(), Some(self.lane(page)));
+                self.message_noted(way, Kind::Answer, lost, || match &result {
+                    Ok(body) if body.is_empty() => "taken".into(),
                     Ok(body) => body.clone(),
                     Err(error) => format!("{error:?}"),
                 });
