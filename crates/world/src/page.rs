@@ -17,7 +17,7 @@ use crate::push::PushChannel;
 use crate::timeline::{Kind, Lane};
 use crate::world::World;
 use rejoin_plugin::agent::{self, Agent, Config, Dialog, Event, FromDesktop, PostId, RequestId};
-use rejoin_protocol::{Millis, ReservationSid};
+use rejoin_protocol::{CallSid, Millis, ReservationSid};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Index of all pages that ever were.

@@ -10,6 +10,7 @@ use crate::plan::Plan;
 use crate::server::SECRET;
 use crate::timeline::{Kind, Lane};
 use crate::world::World;
+pub(crate) use asked::copied;
 use rejoin_plugin::agent::PostId;
 use rejoin_protocol::{AccountSid, Millis};
 use rejoin_twin::facts::Facts;
