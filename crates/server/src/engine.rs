@@ -13,7 +13,7 @@ pub use handle::Handle;
 
 use crate::error::Error;
 use crate::push::Pushes;
-use crate::queue::Job;
+use crate::queue::Door;
 use crate::store::{Batch, Claim, Store};
 use crate::story::Told;
 use decide::{Decided, decide};
@@ -81,7 +81,7 @@ pub struct Outlets {
     /// To readers of timelines.
     pub lines: broadcast::Sender<LineAdded>,
     /// To the queue. Jobs for which it has no room stay in the store, for whoever has.
-    pub jobs: mpsc::Sender<Job>,
+    pub jobs: Door,
 }
 
 /// The task's state.

@@ -9,15 +9,19 @@
 
 mod ended;
 mod job;
+mod room;
 
 pub use job::Job;
 pub(crate) use job::Read;
+pub(crate) use room::Place;
+pub use room::{Door, Inside};
 
 use self::ended::{alert, failed, report};
+use self::room::Rooms;
 use crate::engine::Handle;
 use crate::execute::Executor;
 use crate::lease::Ours;
-use crate::pace::Turns;
+use crate::pace::{Crowd, Turns};
 use crate::retry::{self, Cure};
 use crate::stopping::Stopping;
 use crate::store::{JobId, Store};
@@ -26,9 +30,9 @@ use rejoin_protocol::Millis;
 use rejoin_recovery::{Action, Call, Key, Machine, Outcome, Policies};
 use rejoin_twilio::Error as TwilioError;
 use std::collections::HashMap;
+use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
 use tokio::task::{self, JoinSet};
 use tokio::time::MissedTickBehavior;
 use tracing::Instrument as _;
@@ -39,7 +43,7 @@ const LONGEST_PAUSE: Millis = Millis(5000);
 /// So long after its deadline it is still looked up what became of a job that may have had its effect.
 const LOOK_AFTER: Millis = Millis::seconds(10);
 
-/// So many jobs a server has at once, waiting for their repetition or their turn.
+/// So many jobs of each crowd a server has at once, waiting for their repetition or their turn.
 pub const HELD: usize = 4096;
 /// So long after a job was committed it is begun without asking whether it is still wanted.
 const FRESH: Millis = Millis(100);
@@ -56,18 +60,20 @@ struct Parts {
     engine: Handle,
     store: Store,
     turns: Turns,
+    rooms: Rooms,
 }
 
 /// Runs jobs until the server stops. What is under way then gets a moment to end; the rest is in the store, for others.
 pub(crate) async fn run(
-    mut jobs: mpsc::Receiver<Job>,
+    wanted: Inside,
     executor: Executor,
     engine: Handle,
     store: Store,
     turns: Turns,
     stopping: Stopping,
 ) {
-    let parts = Arc::new(Parts { executor, engine, store, turns });
+    let Inside { mut jobs, rooms } = wanted;
+    let parts = Arc::new(Parts { executor, engine, store, turns, rooms });
     let mut running = JoinSet::new();
     let mut held: HashMap<task::Id, JobId> = HashMap::new();
     let mut look = tokio::time::interval(LOOK_EVERY);
@@ -87,12 +93,8 @@ pub(crate) async fn run(
                 held.remove(&id);
                 vec![]
             }
-            _ = look.tick(), if running.len() < HELD => {
-                let room = HELD - running.len();
-                claim(&parts, held.values().copied(), room).await
-            }
-            // Those of the engine wait in its channel while there is no room here.
-            job = jobs.recv(), if running.len() < HELD => match job {
+            _ = look.tick() => claim(&parts, &held).await,
+            job = jobs.recv() => match job {
                 Some(job) => vec![job],
                 None => break,
             },
@@ -138,15 +140,25 @@ fn tell_loss(turns: &Turns, job: &Job) {
     }
 }
 
-/// Takes what nobody has.
-async fn claim(parts: &Parts, held: impl IntoIterator<Item = JobId>, room: usize) -> Vec<Job> {
-    let claimed = match parts.store.claim(held, room).await {
-        Ok(claimed) => claimed,
-        Err(error) => {
-            tracing::warn!(%error, "jobs cannot be read, trying again");
-            return vec![];
+/// Takes what nobody has, as far as there is room.
+async fn claim(parts: &Parts, held: &HashMap<task::Id, JobId>) -> Vec<Job> {
+    let free = |crowd| parts.rooms.free(crowd);
+    // One question as long as there is room for everything.
+    let (wide, narrow): (Vec<_>, Vec<_>) = Crowd::ALL.into_iter().partition(|crowd| free(*crowd) >= HELD / 2);
+    let narrow = narrow.into_iter().map(|crowd| (vec![crowd], free(crowd)));
+    let mut claimed = vec![];
+    for (crowds, room) in iter::once((wide, HELD / 2)).chain(narrow) {
+        if crowds.is_empty() || room == 0 {
+            continue;
         }
-    };
+        match parts.store.claim(held.values().copied(), &crowds, room).await {
+            Ok(more) => claimed.extend(more),
+            Err(error) => {
+                tracing::warn!(%error, "jobs cannot be read, trying again");
+                break;
+            }
+        }
+    }
     if claimed.is_empty() {
         return vec![];
     }
@@ -154,7 +166,11 @@ async fn claim(parts: &Parts, held: impl IntoIterator<Item = JobId>, room: usize
     let now = parts.store.now();
     let conferences = claimed.iter().map(|job| Key::Conference(job.conference.clone()));
     let with_calls = |machine: &Machine| {
-        claimed.iter().map(|job| Job::new(machine.call(&job.conference), job.clone(), now)).collect()
+        let taken = claimed.iter().map(|job| {
+            let place = parts.rooms.place(&job.action);
+            Job::new(machine.call(&job.conference), job.clone(), now, place)
+        });
+        taken.collect()
     };
     let jobs: Vec<Job> =
         parts.engine.look(conferences.collect::<Vec<_>>(), with_calls).await.unwrap_or_else(|error| {

@@ -21,7 +21,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 
 /// Requests that are being served when the server stops get so long.
@@ -109,7 +109,7 @@ impl Parts {
         let stopping = stop.stopping();
         let pushes = Pushes::new(store.clone());
         let (lines, _) = broadcast::channel(1024);
-        let (jobs, wanted) = mpsc::channel(queue::HELD);
+        let (jobs, wanted) = queue::Door::new(queue::HELD);
         let outlets = Outlets { pushes: pushes.clone(), lines: lines.clone(), jobs };
         let (handle, engine) = Engine::start(config.policies(), store.clone(), outlets);
         let executor = Executor::new(client.clone(), Arc::clone(&config));

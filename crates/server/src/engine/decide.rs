@@ -4,7 +4,7 @@ use super::{LineAdded, Outlets, Work};
 use crate::error::Error;
 use crate::failpoint;
 use crate::figures;
-use crate::queue::Job;
+use crate::queue::{Door, Job, Place};
 use crate::store::{Changes, Committed, Found, Line, NewJob, Pushed, StoredJob};
 use crate::story::{self, Entry, Input, Told as Story};
 use crate::surroundings::Surroundings;
@@ -13,15 +13,14 @@ use rejoin_protocol::api::Push;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis};
 use rejoin_recovery::{Effect, Event, Machine, Outcome, Policies, Timer};
 use std::collections::BTreeSet;
-use tokio::sync::mpsc;
 
 /// What is to be told when it is committed.
-pub(super) struct Decided<'a> {
+pub(super) struct Decided {
     machine: Machine,
     lost: BTreeSet<usize>,
     jobs: Vec<StoredJob>,
-    /// Room in the queue for the jobs that are carried out here.
-    room: Vec<mpsc::Permit<'a, Job>>,
+    /// Places in the queue for the jobs that are carried out here.
+    places: Vec<Place>,
     pushes: Vec<Pushed>,
     notes: Vec<(LineAdded, Line)>,
     /// When the first of the timers is due that were set.
@@ -37,14 +36,14 @@ pub(super) struct Told {
 }
 
 /// Handles a batch, with the timers that are due by then, on the calls that were found.
-pub(super) fn decide<'a>(
+pub(super) fn decide(
     policies: &Policies,
-    queue: &'a mpsc::Sender<Job>,
-    surroundings: &'a Surroundings,
+    queue: &Door,
+    surroundings: &Surroundings,
     works: &[Work],
     timers_by: Millis,
     found: Found,
-) -> Result<(Changes, Decided<'a>), Error> {
+) -> Result<(Changes, Decided), Error> {
     let mut step = Step {
         timers: Timers::new(found.timers),
         changes: Changes::default(),
@@ -84,8 +83,8 @@ pub(super) fn decide<'a>(
 struct Step<'a> {
     timers: Timers,
     changes: Changes,
-    decided: Decided<'a>,
-    queue: &'a mpsc::Sender<Job>,
+    decided: Decided,
+    queue: &'a Door,
     surroundings: &'a Surroundings,
     /// Calls that have changed.
     touched: BTreeSet<ConferenceSid>,
@@ -123,9 +122,9 @@ impl Step<'_> {
         for effect in effects {
             match effect {
                 Effect::Act { conference, action, deadline } => {
-                    let room = self.queue.try_reserve().ok();
-                    let mine = room.is_some();
-                    self.decided.room.extend(room);
+                    let place = self.queue.place(&action);
+                    let mine = place.is_some();
+                    self.decided.places.extend(place);
                     self.changes.add_job(NewJob { conference, action, deadline, mine });
                 }
                 Effect::SetTimer { conference, timer, at } => {
@@ -156,13 +155,13 @@ impl Step<'_> {
     }
 }
 
-impl<'a> Decided<'a> {
+impl Decided {
     fn new(machine: Machine) -> Self {
         Self {
             machine,
             lost: BTreeSet::new(),
             jobs: vec![],
-            room: vec![],
+            places: vec![],
             pushes: vec![],
             notes: vec![],
             first_timer: None,
@@ -185,10 +184,10 @@ impl<'a> Decided<'a> {
 
     /// Tells everybody.
     pub(super) fn tell(self, outlets: &Outlets, now: Millis) -> Told {
-        let Self { machine, lost, jobs, room, pushes, notes, first_timer: _ } = self;
+        let Self { machine, lost, jobs, places, pushes, notes, first_timer: _ } = self;
         let mine = jobs.into_iter().filter(|job| job.claim.fence > 0);
-        for (job, room) in mine.zip(room) {
-            room.send(Job::new(machine.call(&job.conference), job, now));
+        for (job, place) in mine.zip(places) {
+            outlets.jobs.send(Job::new(machine.call(&job.conference), job, now, Some(place)));
         }
         for (worker, number, push) in pushes {
             outlets.pushes.publish(&worker, number, &push);

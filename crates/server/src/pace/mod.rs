@@ -14,7 +14,8 @@ mod settings;
 mod storm;
 mod turns;
 
-pub use rank::{Rank, family, rank};
+pub(crate) use rank::priority;
+pub use rank::{Crowd, Rank, family, rank};
 pub use settings::Pacing;
 pub use storm::News;
 pub use turns::{JobGate, Turns};

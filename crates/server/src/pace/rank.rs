@@ -37,9 +37,15 @@ impl Rank {
         Self::Bookkeeping,
     ];
 
-    /// The same as a number: less is more.
-    pub(crate) fn order(self) -> i64 {
-        self as i64
+    /// Which of the crowds it is in.
+    pub fn crowd(self) -> Crowd {
+        if self.is_urgent() {
+            Crowd::Urgent
+        } else if self.can_be_held_back() {
+            Crowd::KeptBack
+        } else {
+            Crowd::Others
+        }
     }
 
     /// Nothing else goes out before these.
@@ -64,6 +70,34 @@ impl Rank {
             Self::Bookkeeping => "bookkeeping",
         }
     }
+}
+
+/// Jobs that wait for the same: so many of each crowd a server has at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Crowd {
+    /// Nothing else goes out before these.
+    Urgent,
+    /// What the failsafe keeps back.
+    KeptBack,
+    /// All the rest.
+    Others,
+}
+
+impl Crowd {
+    /// All.
+    pub const ALL: [Self; 3] = [Self::Urgent, Self::KeptBack, Self::Others];
+
+    /// The priorities of its jobs, see [`priority`].
+    pub(crate) fn priorities(self) -> impl Iterator<Item = i64> {
+        let ranks = Rank::ALL.into_iter().filter(move |rank| rank.crowd() == self);
+        ranks.flat_map(|rank| [rank as i64 * 2, rank as i64 * 2 + 1])
+    }
+}
+
+/// In which order jobs are taken from the store: less is more. What a customer notices comes before what is written about
+/// him: of a storm there is more of that than a server has room for.
+pub(crate) fn priority(action: &Action) -> i64 {
+    rank(action) as i64 * 2 + i64::from(family(action, false) != Family::Voice)
 }
 
 /// How much an action matters.

@@ -1,5 +1,6 @@
 //! Something to do.
 
+use super::room::Place;
 use crate::store::{Claim, StoredJob, Tenure};
 use rejoin_protocol::{ConferenceSid, Millis, RecoveryId};
 use rejoin_recovery::{Action, Call};
@@ -28,11 +29,13 @@ pub struct Job {
     pub since: Millis,
     /// Under which lease of this server it was taken.
     pub(crate) tenure: Tenure,
+    /// Nobody else has it as long as it is here.
+    _place: Option<Place>,
 }
 
 impl Job {
     /// A job, with what it needs to know of its call.
-    pub(crate) fn new(call: Option<&Call>, job: StoredJob, now: Millis) -> Self {
+    pub(crate) fn new(call: Option<&Call>, job: StoredJob, now: Millis, place: Option<Place>) -> Self {
         let begun_before = job.begun_before();
         let StoredJob { claim, conference, action, deadline, tenure } = job;
         let marks = matches!(action, Action::MarkTask { .. });
@@ -40,6 +43,17 @@ impl Job {
             call.filter(|_| marks).and_then(|call| Some((call.attributes.clone(), call.version.clone()?)));
         let recovery = call.and_then(|call| call.recovery.as_ref());
         let recovery = recovery.map(|recovery| (recovery.id.clone(), recovery.lost_at));
-        Self { claim, conference, action, deadline, begun_before, recovery, read, since: now, tenure }
+        Self {
+            claim,
+            conference,
+            action,
+            deadline,
+            begun_before,
+            recovery,
+            read,
+            since: now,
+            tenure,
+            _place: place,
+        }
     }
 }

@@ -23,6 +23,7 @@ pub use memory::Memory;
 
 use crate::error::Error;
 use crate::given_up::GivenUp;
+use crate::pace::Crowd;
 use crate::surroundings::Surroundings;
 use database::Database;
 use rejoin_protocol::api::Push;
@@ -161,14 +162,16 @@ impl Store {
         ask!(self, place => transact(batch, decide, tenure))
     }
 
-    /// Takes up to `most` jobs that nobody has, the most important first. `held`: those that this server has already.
+    /// Takes up to `most` jobs of these crowds that nobody has, the most important first. `held`: those that this server
+    /// has already.
     pub async fn claim(
         &self,
         held: impl IntoIterator<Item = JobId>,
+        crowds: &[Crowd],
         most: usize,
     ) -> Result<Vec<StoredJob>, Error> {
         let tenure = self.lease().tenure;
-        ask!(self, place => claim(held, most, tenure))
+        ask!(self, place => claim(held, crowds, most, tenure))
     }
 
     /// The call of a job; the outer `None` when the job is not ours any more, the inner one when its call is forgotten.

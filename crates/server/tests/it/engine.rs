@@ -11,11 +11,12 @@ use rejoin_recovery::{
 };
 use rejoin_server::Error;
 use rejoin_server::engine::{Engine, Handle, Outlets};
+use rejoin_server::pace::{Crowd, rank};
 use rejoin_server::push::Pushes;
-use rejoin_server::queue::Job;
+use rejoin_server::queue::{Door, Inside, Job};
 use rejoin_server::store::{Batch, Changes, Found, Store, StoredJob};
 use std::time::Duration;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 
 on_all!(
@@ -33,7 +34,7 @@ struct Running {
     handle: Handle,
     task: JoinHandle<()>,
     store: Store,
-    jobs: mpsc::Receiver<Job>,
+    jobs: Inside,
 }
 
 impl Running {
@@ -46,7 +47,7 @@ impl Running {
     }
 
     fn on(store: Store, grace: Millis, room: usize) -> Self {
-        let (sender, jobs) = mpsc::channel(room);
+        let (sender, jobs) = Door::new(room);
         let pushes = Pushes::new(store.clone());
         let outlets = Outlets { pushes, lines: broadcast::channel(64).0, jobs: sender };
         let config = Config { grace, ..Config::default() };
@@ -65,14 +66,14 @@ impl Running {
     async fn taken_over(&self, jobs: usize) -> Vec<StoredJob> {
         let mut taken = vec![];
         while taken.len() < jobs {
-            taken.extend(self.store.claim([], 100).await.unwrap());
+            taken.extend(self.store.claim([], &Crowd::ALL, 100).await.unwrap());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         taken
     }
 
     async fn next_job(&mut self) -> Job {
-        tokio::time::timeout(Duration::from_secs(20), self.jobs.recv()).await.expect("a job").unwrap()
+        tokio::time::timeout(Duration::from_secs(20), self.jobs.jobs.recv()).await.expect("a job").unwrap()
     }
 
     async fn lose_ada(&self) {
@@ -252,7 +253,7 @@ async fn jobs_go_on_after_a_sudden_end_and_those_that_ended_do_not(database: &Pl
         .handle
         .look([Key::Conference(conference())], |machine| machine.call(&conference())?.recovery.clone()?.ping);
     assert_eq!(known.await.unwrap(), Some(ping()), "how the ended one ended is known");
-    assert!(second.jobs.try_recv().is_err(), "and it is not begun again");
+    assert!(second.jobs.jobs.try_recv().is_err(), "and it is not begun again");
     // Who had a job before can do nothing with it any more.
     let late = second.handle.done(jobs[0].claim, done(), vec![]).await;
     assert!(matches!(late, Err(Error::Lost)), "{late:?}");
@@ -291,9 +292,17 @@ async fn many_at_once_are_all_durable_when_they_are_answered(database: &Place) {
 async fn jobs_for_which_there_is_no_room_are_for_others(database: &Place) {
     let mut running = Running::with(database, Millis(30), 1).await;
     running.lose_ada().await;
-    let mine = running.next_job().await;
-    let rest = running.taken_over(2).await;
-    assert!(rest.iter().all(|job| job.claim != mine.claim && !job.begun_before()), "{rest:?}");
+    let crowd = |action: &Action| rank(action).crowd();
+    let mut mine = vec![];
+    while !mine.iter().any(|job: &Job| matches!(job.action, Action::CreatePing { .. })) {
+        mine.push(running.jobs.jobs.recv().await.unwrap());
+    }
+    let rest = running.taken_over(1).await;
+    assert!(rest.iter().all(|job| crowd(&job.action) == Crowd::Others && !job.begun_before()), "{rest:?}");
+    assert!(mine.iter().all(|job| rest.iter().all(|other| other.claim != job.claim)));
+    let mut crowds: Vec<_> = mine.iter().map(|job| crowd(&job.action)).collect();
+    crowds.sort_unstable();
+    assert_eq!(crowds, [Crowd::Urgent, Crowd::KeptBack, Crowd::Others], "none keeps the others out");
 }
 
 /// While somebody else writes, the engine waits.

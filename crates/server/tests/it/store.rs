@@ -9,6 +9,7 @@ use rejoin_recovery::{
     Timer,
 };
 use rejoin_server::Error;
+use rejoin_server::pace::Crowd;
 use rejoin_server::store::{Batch, Changes, Claim, Committed, Found, JobId, Line, NewJob, Store};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -106,7 +107,7 @@ async fn what_may_be_done_once_is_stored_once(database: &Place) {
     store.close().await;
     drop(store);
     let store = database.open().await.unwrap();
-    assert_eq!(store.claim([], 10).await.unwrap().len(), 3, "the open ones");
+    assert_eq!(store.claim([], &Crowd::ALL, 10).await.unwrap().len(), 3, "the open ones");
     assert_eq!(add(&store, &[job(complete(1))]).await, [None]);
     let other = NewJob { conference: ConferenceSid::numbered(2), ..job(complete(1)) };
     assert!(add(&store, &[other]).await[0].is_some());
@@ -239,10 +240,10 @@ async fn held(store: &Store, claims: &[Claim]) -> Vec<JobId> {
 async fn a_job_is_taken_by_one_and_closed_by_who_has_it(database: &Place) {
     let store = database.open().await.unwrap();
     let mine = add(&store, &[job(complete(1))]).await[0].unwrap();
-    assert_eq!(store.claim([], 10).await.unwrap(), [], "it is being carried out already");
+    assert_eq!(store.claim([], &Crowd::ALL, 10).await.unwrap(), [], "it is being carried out already");
     let free = add(&store, &[NewJob { mine: false, ..job(complete(2)) }]).await[0].unwrap();
     assert_eq!(held(&store, &[mine, free]).await, [mine.job, free.job]);
-    let taken = store.claim([], 10).await.unwrap();
+    let taken = store.claim([], &Crowd::ALL, 10).await.unwrap();
     assert_eq!(taken.len(), 1);
     assert!(!taken[0].begun_before(), "nobody had it");
     assert_eq!((taken[0].claim.job, &taken[0].action), (free.job, &complete(2)));
@@ -262,8 +263,8 @@ async fn a_server_without_a_lease_does_not_take_what_it_has(database: &Place) {
     let claim = add(&store, &[job(complete(1))]).await[0].unwrap();
     // The database was too slow for it to be renewed.
     database.end_leases().await;
-    assert_eq!(store.claim([claim.job], 10).await.unwrap(), [], "it is under way here");
-    let taken = store.claim([], 10).await.unwrap();
+    assert_eq!(store.claim([claim.job], &Crowd::ALL, 10).await.unwrap(), [], "it is under way here");
+    let taken = store.claim([], &Crowd::ALL, 10).await.unwrap();
     assert_eq!(taken.iter().map(|job| job.claim.fence).collect::<Vec<_>>(), [2], "what nobody has is taken");
 }
 
@@ -273,9 +274,9 @@ async fn jobs_are_taken_the_most_important_first(database: &Place) {
     let announce = Action::Announce { conference: conference(), what: Announcement::Interrupted };
     let jobs = [complete(1), announce.clone(), keep.clone()];
     add(&store, &jobs.map(|action| NewJob { mine: false, ..job(action) })).await;
-    let first = store.claim([], 1).await.unwrap();
+    let first = store.claim([], &Crowd::ALL, 1).await.unwrap();
     assert_eq!(first[0].action, keep);
-    let second = store.claim([first[0].claim.job], 1).await.unwrap();
+    let second = store.claim([first[0].claim.job], &Crowd::ALL, 1).await.unwrap();
     assert_eq!(second[0].action, announce);
 }
 
@@ -285,7 +286,7 @@ async fn what_a_server_had_is_free_when_it_stops(database: &Place) {
     store.close().await;
     drop(store);
     let store = database.open().await.unwrap();
-    let taken = store.claim([], 10).await.unwrap();
+    let taken = store.claim([], &Crowd::ALL, 10).await.unwrap();
     assert_eq!((taken.len(), taken[0].claim.job), (1, had.job));
     assert!(taken[0].begun_before(), "it may have had its effect");
 }
@@ -369,7 +370,7 @@ async fn a_file_of_the_first_version_is_carried_over() {
     beside.close().await;
     let store = Store::open(&database.url).await.unwrap();
     assert_eq!(look(&store, &of([Key::Leg(customer())])).await.calls.len(), 1);
-    let jobs = store.claim([], 10).await.unwrap();
+    let jobs = store.claim([], &Crowd::ALL, 10).await.unwrap();
     assert!(jobs.len() == 1 && jobs[0].begun_before(), "{jobs:?}");
 }
 
@@ -435,7 +436,7 @@ async fn a_lease_that_had_ended_is_another_one_when_it_is_renewed() {
     slow.renew().await.unwrap();
     assert_eq!(slow.leased(), Some(had.tenure), "renewed in time");
     // It says nothing any more, until another one takes what it had.
-    while other.claim([], 10).await.unwrap().is_empty() {
+    while other.claim([], &Crowd::ALL, 10).await.unwrap().is_empty() {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     assert_eq!(slow.leased(), None);

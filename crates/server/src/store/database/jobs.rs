@@ -5,6 +5,7 @@ use super::read::call;
 use super::schema::{integer, millis};
 use super::sql::Dialect;
 use crate::error::Error;
+use crate::pace::Crowd;
 use crate::store::{Claim, JobId, LEASE, StoredJob, Tenure};
 use rejoin_protocol::ConferenceSid;
 use rejoin_recovery::Call;
@@ -22,10 +23,12 @@ impl Database {
         }
     }
 
-    /// Takes up to `most` jobs that nobody has, the most important first. `held`: those that this server has already.
+    /// Takes up to `most` jobs of these crowds that nobody has, the most important first. `held`: those that this server
+    /// has already.
     pub(in crate::store) async fn claim(
         &self,
         held: impl IntoIterator<Item = JobId>,
+        crowds: &[Crowd],
         most: usize,
         tenure: Tenure,
     ) -> Result<Vec<StoredJob>, Error> {
@@ -33,7 +36,8 @@ impl Database {
         let claim = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.claim_jobs)))
             .bind(held)
             .bind(self.server.clone())
-            .bind(i64::try_from(most).unwrap_or(i64::MAX));
+            .bind(i64::try_from(most).unwrap_or(i64::MAX))
+            .bind(crowds.iter().flat_map(|crowd| crowd.priorities()).collect::<Value>().to_string());
         let mut jobs = vec![];
         for row in claim.fetch_all(&self.writing).await? {
             jobs.extend(job(&row, tenure)?);

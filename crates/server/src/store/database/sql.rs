@@ -107,7 +107,8 @@ pub(super) struct Sql {
     pub(super) forget_jobs: Arc<str>,
     /// The next timers. `$1`: this server; `$2`: how much later than its own others' are due; `$3`: at most so many.
     pub(super) next_timers: Arc<str>,
-    /// Takes jobs. `$1`: numbers of those that this server has; `$2`: this server; `$3`: at most so many.
+    /// Takes jobs. `$1`: numbers of those that this server has; `$2`: this server; `$3`: at most so many; `$4`: of these
+    /// priorities.
     pub(super) claim_jobs: Arc<str>,
     /// Gives back all that this server has. `$1`: this server.
     pub(super) release_jobs: Arc<str>,
@@ -155,9 +156,14 @@ impl Sql {
             Dialect::Postgres => "= any(array(select conference from related))",
         };
         let find = format!("{related} select conference, state from calls where conference {calls}");
-        let ids = match d {
-            Dialect::Sqlite => "in (select value from json_each($1))",
-            Dialect::Postgres => "= any(array(select json_array_elements_text($1::json)::bigint))",
+        let (ids, priorities) = match d {
+            Dialect::Sqlite => {
+                ("in (select value from json_each($1))", "in (select value from json_each($4))")
+            }
+            Dialect::Postgres => (
+                "= any(array(select json_array_elements_text($1::json)::bigint))",
+                "= any(array(select json_array_elements_text($4::json)::bigint))",
+            ),
         };
         let timer = [("conference", "text"), ("timer", "text"), ("at", "bigint")];
         let early = [("task", "text"), ("worker", "text"), ("reservation", "text")];
@@ -279,7 +285,7 @@ impl Sql {
             ),
             claim_jobs: sql(format!(
                 "update jobs set owner = $2, fence = fence + 1, since = {now} where id in (
-                     select id from jobs where closed = 0 and not (id {ids}) and (
+                     select id from jobs where closed = 0 and not (id {ids}) and priority {priorities} and (
                          owner is null or owner not in (select id from servers where until > {now})
                          or (owner = $2 and since < {now} - 5000)
                      ) order by priority, id limit $3 {}

@@ -228,7 +228,7 @@ impl Database {
             wanted.push(json!({
                 "conference": job.conference, "action": serde_json::to_string(&job.action)?,
                 "once": once(&job.action), "deadline": integer(job.deadline),
-                "priority": pace::rank(&job.action).order(), "owner": owner, "fence": fence,
+                "priority": pace::priority(&job.action), "owner": owner, "fence": fence,
             }));
         }
         // Jobs that say the same are the same: it does not matter which number is whose.

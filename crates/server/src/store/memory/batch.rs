@@ -99,7 +99,7 @@ impl Server {
             action: action.clone(),
             once,
             deadline,
-            priority: pace::rank(&action).order(),
+            priority: pace::priority(&action),
             owner,
             since: self.memory.now(),
             fence,

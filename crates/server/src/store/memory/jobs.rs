@@ -2,6 +2,7 @@
 
 use super::Server;
 use crate::error::Error;
+use crate::pace::Crowd;
 use crate::store::{Claim, JobId, LEASE, OpenJobs, StoredJob, Tenure};
 use rejoin_protocol::Millis;
 use rejoin_recovery::Call;
@@ -14,17 +15,24 @@ impl Server {
     pub(in crate::store) async fn claim(
         &self,
         held: impl IntoIterator<Item = JobId>,
+        crowds: &[Crowd],
         most: usize,
         tenure: Tenure,
     ) -> Result<Vec<StoredJob>, Error> {
-        let taken = self.take(held, most, tenure);
+        let taken = self.take(held, crowds, most, tenure);
         if !taken.is_empty() {
             self.surroundings.pass(|| "jobs taken".to_owned()).await;
         }
         Ok(taken)
     }
 
-    fn take(&self, held: impl IntoIterator<Item = JobId>, most: usize, tenure: Tenure) -> Vec<StoredJob> {
+    fn take(
+        &self,
+        held: impl IntoIterator<Item = JobId>,
+        crowds: &[Crowd],
+        most: usize,
+        tenure: Tenure,
+    ) -> Vec<StoredJob> {
         let now = self.memory.now();
         let mut data = self.memory.data();
         let free = |id: &JobId| {
@@ -37,7 +45,9 @@ impl Server {
             is_free.then_some(*id)
         };
         // It is asked for twice a second, and there hardly ever is one.
-        let mut free: Vec<JobId> = data.jobs.open.iter().filter_map(|(_, id)| free(id)).collect();
+        let priorities: BTreeSet<i64> = crowds.iter().flat_map(|crowd| crowd.priorities()).collect();
+        let open = data.jobs.open.iter().filter(|(priority, _)| priorities.contains(priority));
+        let mut free: Vec<JobId> = open.filter_map(|(_, id)| free(id)).collect();
         if !free.is_empty() {
             let held: BTreeSet<JobId> = held.into_iter().collect();
             free.retain(|id| !held.contains(id));

@@ -1,0 +1,75 @@
+//! How many jobs a server has at once: so many of each crowd. Thousands that wait, or are kept back by the failsafe, leave
+//! room for what tells a customer.
+
+use super::Job;
+use crate::pace::{Crowd, rank};
+use rejoin_recovery::Action;
+use std::sync::Arc;
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// The way to the queue.
+#[derive(Clone, Debug)]
+pub struct Door {
+    jobs: UnboundedSender<Job>,
+    rooms: Rooms,
+}
+
+/// What comes through the door. There is room for all of it.
+#[derive(Debug)]
+pub struct Inside {
+    /// In the order in which they were committed.
+    pub jobs: UnboundedReceiver<Job>,
+    pub(super) rooms: Rooms,
+}
+
+/// One for each crowd.
+#[derive(Clone, Debug)]
+pub(super) struct Rooms([Arc<Semaphore>; 3]);
+
+/// A job's place, until it has ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    _permit: Arc<OwnedSemaphorePermit>,
+}
+
+impl Door {
+    /// With room for so many jobs of each crowd.
+    pub fn new(each: usize) -> (Self, Inside) {
+        let (sender, jobs) = mpsc::unbounded_channel();
+        let rooms = Rooms(Crowd::ALL.map(|_| Arc::new(Semaphore::new(each))));
+        (Self { jobs: sender, rooms: rooms.clone() }, Inside { jobs, rooms })
+    }
+
+    /// A place for a job like this, if there is one.
+    pub(crate) fn place(&self, action: &Action) -> Option<Place> {
+        self.rooms.place(action).filter(|_| !self.jobs.is_closed())
+    }
+
+    /// It has its place.
+    pub(crate) fn send(&self, job: Job) {
+        // When the queue has ended meanwhile, it is in the store for others.
+        let _ = self.jobs.send(job);
+    }
+}
+
+impl Rooms {
+    pub(super) fn place(&self, action: &Action) -> Option<Place> {
+        let permit = Arc::clone(self.of(rank(action).crowd())).try_acquire_owned().ok()?;
+        Some(Place { _permit: Arc::new(permit) })
+    }
+
+    /// So many places are free.
+    pub(super) fn free(&self, crowd: Crowd) -> usize {
+        self.of(crowd).available_permits()
+    }
+
+    fn of(&self, crowd: Crowd) -> &Arc<Semaphore> {
+        let [urgent, kept_back, others] = &self.0;
+        match crowd {
+            Crowd::Urgent => urgent,
+            Crowd::KeptBack => kept_back,
+            Crowd::Others => others,
+        }
+    }
+}
