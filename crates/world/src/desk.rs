@@ -199,8 +199,8 @@ impl World {
                 let Some((of, sid)) = self.agents.get(other).and_then(|_| self.call_of(other)) else {
                     return;
                 };
-                let _ = of;
                 let supervisor = self.agents[agent].worker.clone();
+                self.brought(of, &sid, &supervisor);
                 let to = self.pages[page].flex.contact.clone();
                 self.bridge(page, Request::Supervise { reservation: sid, supervisor, to }, Then::Nothing);
             }

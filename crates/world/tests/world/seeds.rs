@@ -3,17 +3,29 @@
 use rejoin_world::Runner;
 use rejoin_world::plan::{Plan, draw};
 
-/// So many: what fits into a minute without optimisation.
-const SEEDS: u64 = 300;
+/// So many: what fits into two minutes without optimisation.
+const SEEDS: u64 = 2000;
 /// Defects that are known and not mended yet, by the seeds that find them: docs/simulation.md tells them.
-const OPEN: [(u64, &str); 0] = [];
+const OPEN: [(u64, &str); 11] = [
+    (383, "not looked into"),
+    (401, "not looked into"),
+    (426, "the registration of a colleague who takes a transfer comes after the wait"),
+    (436, "not looked into"),
+    (480, "the server was down for all of a call"),
+    (1160, "another plugin sets the flag when the agent goes, and there is no route for ended conferences"),
+    (1490, "the server was down for all of a call"),
+    (1500, "the server was down for all of a call"),
+    (1741, "not looked into"),
+    (1799, "not looked into"),
+    (1843, "a supervisor who came along counts as an agent"),
+];
 /// The same, by their plans in tests/stories.
 const OPEN_STORIES: [&str; 0] = [];
 
-#[test]
-fn a_fixed_lot_of_seeds_holds() {
+/// Half of the lot, so that two processors play it.
+fn hold(seeds: impl Iterator<Item = u64>) {
     let runner = Runner::new().expect("settings");
-    let broken: Vec<String> = (1..=SEEDS)
+    let broken: Vec<String> = seeds
         .filter(|seed| !OPEN.iter().any(|(open, _)| open == seed))
         .filter_map(|seed| {
             let broken = runner.run(&draw(seed, None)).expect("a world").broken?;
@@ -21,6 +33,16 @@ fn a_fixed_lot_of_seeds_holds() {
         })
         .collect();
     assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn a_fixed_lot_of_seeds_holds() {
+    hold((1..=SEEDS).step_by(2));
+}
+
+#[test]
+fn the_other_half_of_it_holds() {
+    hold((2..=SEEDS).step_by(2));
 }
 
 /// Every plan that ever broke a rule holds, but for those whose defect is open: they break it still. Whoever mends one takes
