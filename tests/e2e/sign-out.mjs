@@ -73,7 +73,9 @@ export const afterACall = {
     await story.step('the registration is kept', () =>
       story.twilio.becomes('kept', async () => (await kept(ada)).length > 0),
     );
-    await story.step('the customer hangs up', () => customer.hangUp());
+    // That the agent hung up is wanted until it is delivered. A registration would go with the task.
+    await story.step('she hangs up', () => ada.hangsUp());
+    await isOver(story, customer);
     await story.step('she completes the task', () => ada.completes());
     await story.step('something is still to be delivered', () =>
       story.twilio.becomes('kept', async () => (await kept(ada)).length > 0),
