@@ -716,18 +716,27 @@ test('a call that the browser will not play needs one click', async () => {
 test('the browser asks before a page with a call is left, and not after a hang-up', async () => {
   const task = accepted(1);
   const asks = () => page.lines.filter((line) => line === 'asked beforeunload').length;
+  const answered = async () => {
+    // Before its first hello a page watches no call, and before the registration it holds none.
+    await asked('/v1/hello');
+    await page.evaluate(talk, { task, own: sid('CA', 1), legs: [agentLeg(1), customerLeg] });
+    await asked('/v1/calls');
+    await page.mouse.click(5, 5); // browsers ask only on a page that was used
+  };
+  const reload = async () => {
+    requests.length = 0;
+    await page.reload();
+  };
   await open([{ ...task, status: 'pending' }]);
   await asked('/v1/hello');
-  await page.reload();
+  await reload();
   assert.equal(asks(), 0, 'no call');
-  await page.evaluate(talk, { task, own: sid('CA', 1), legs: [agentLeg(1), customerLeg] });
-  await page.mouse.click(5, 5); // browsers ask only on a page that was used
-  await page.reload();
+  await answered();
+  await reload();
   assert.equal(asks(), 1, 'a call');
-  await page.evaluate(talk, { task, own: sid('CA', 1), legs: [agentLeg(1), customerLeg] });
-  await page.mouse.click(5, 5);
+  await answered();
   await page.evaluate((sid) => window.flex.invoke('HangupCall', { sid }), task.sid);
-  await page.reload();
+  await reload();
   assert.equal(asks(), 1, 'after a hang-up');
 });
 
