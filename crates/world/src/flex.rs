@@ -8,6 +8,7 @@ use rejoin_plugin::boundary::{Fields, Value};
 use rejoin_protocol::{CallSid, ReservationSid, TaskSid};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A page's view of the world.
 #[derive(Debug, Default)]
@@ -44,16 +45,34 @@ impl Looked {
 }
 
 /// A reservation of the worker.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Held {
     pub(crate) task: TaskSid,
     pub(crate) status: String,
     pub(crate) voice: bool,
     workflow: Value,
     queue: Value,
-    pub(crate) attributes: Value,
+    /// Another one only when they have changed.
+    pub(crate) attributes: Arc<Value>,
     /// What Flex last wanted of the flag of its own leg.
     pub(crate) verdict: Option<bool>,
+}
+
+impl PartialEq for Held {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.attributes, &other.attributes)
+            && (self.verdict, self.voice) == (other.verdict, other.voice)
+            && (&self.task, &self.status) == (&other.task, &other.status)
+            && (&self.workflow, &self.queue) == (&other.workflow, &other.queue)
+    }
+}
+
+impl Held {
+    fn has_attributes(&mut self, attributes: Value) {
+        if *self.attributes != attributes {
+            self.attributes = Arc::new(attributes);
+        }
+    }
 }
 
 /// The conference of a task.
@@ -107,7 +126,7 @@ impl Flex {
         if let Some(held) = self.tasks.get_mut(&sid) {
             held.status = status.to_owned();
             if let Some(attributes) = task["attributes"].as_str().and_then(value) {
-                held.attributes = attributes;
+                held.has_attributes(attributes);
             }
             return None;
         }
@@ -117,7 +136,7 @@ impl Flex {
             voice: task["task_channel_unique_name"] == "voice",
             workflow: from_json(&task["workflow_sid"]),
             queue: from_json(&task["queue_sid"]),
-            attributes: task["attributes"].as_str().and_then(value).unwrap_or_default(),
+            attributes: Arc::new(task["attributes"].as_str().and_then(value).unwrap_or_default()),
             verdict: None,
         };
         self.tasks.insert(sid.clone(), held);
@@ -130,7 +149,7 @@ impl Flex {
         let attributes = payload["attributes"].as_str().and_then(value);
         for held in self.tasks.values_mut().filter(|held| held.task.as_str() == sid) {
             if let Some(attributes) = &attributes {
-                held.attributes = attributes.clone();
+                held.has_attributes(attributes.clone());
             }
         }
     }
@@ -195,7 +214,7 @@ impl Flex {
             .with("status", held.status.as_str().into())
             .with("workflow", held.workflow.clone())
             .with("queue", held.queue.clone())
-            .with("attributes", held.attributes.clone())
+            .with("attributes", Value::clone(&held.attributes))
             .with("voice", Value::Flag(held.voice))
             .with("liveCall", Value::Flag(self.is_live(sid, held)))
             .with("ownLeg", own)

@@ -17,7 +17,7 @@ use rejoin_protocol::Millis;
 use rejoin_server::Config;
 use rejoin_server::config::{CustomerHold, InPlace};
 use rejoin_server::store::{Memory, Store};
-use rejoin_server::surroundings::{Surroundings, Verdict};
+use rejoin_server::surroundings::{Surroundings, Verdict, Watcher};
 use rejoin_server::{Running, Server};
 use rejoin_twilio::{Sending, Transport};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -115,6 +115,18 @@ impl Servers {
         }
     }
 
+    /// `None` where nothing can come of any step: to name them all takes time.
+    fn watcher(&self) -> Option<Watcher> {
+        let watched = self.watched();
+        let deadly =
+            |fault: &Fault| matches!(fault.kind, FaultKind::DiesAfterCommit | FaultKind::DiesAfterEffect);
+        if watched.seen.is_none() && !watched.faults.iter().any(deadly) {
+            return None;
+        }
+        let watched = Arc::clone(&self.watched);
+        Some(Arc::new(move |step: &str| watched.lock().unwrap_or_else(PoisonError::into_inner).verdict(step)))
+    }
+
     pub(crate) fn watched(&self) -> std::sync::MutexGuard<'_, Watched> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -180,11 +192,9 @@ impl World {
             self.planted_at_restart();
         }
         let number = self.servers.number;
-        let watched = Arc::clone(&self.servers.watched);
-        let watcher =
-            Arc::new(move |step: &str| watched.lock().unwrap_or_else(PoisonError::into_inner).verdict(step));
+        let watcher = self.servers.watcher();
         let first = Millis(self.wall().0.saturating_add_signed(self.plan.setup.skew));
-        let surroundings = Surroundings::seeded(first, self.plan.seed ^ (number as u64) << 48, Some(watcher));
+        let surroundings = Surroundings::seeded(first, self.plan.seed ^ (number as u64) << 48, watcher);
         let started = match Store::in_memory(&self.servers.memory, surroundings.clone()).await {
             Ok(store) => {
                 Server::in_world(self.servers.config.clone(), store, Arc::new(Wire(self.sender.clone())))

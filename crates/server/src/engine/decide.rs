@@ -74,7 +74,7 @@ pub(super) fn decide(
     step.handle_due(timers_by);
     step.changes.early_marks(step.decided.machine.take_early());
     for call in step.touched.iter().filter_map(|conference| step.decided.machine.call(conference)) {
-        step.changes.save(call)?;
+        step.changes.save(call);
     }
     step.decided.first_timer = step.changes.first_timer();
     Ok((step.changes, step.decided))

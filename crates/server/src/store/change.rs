@@ -66,8 +66,7 @@ pub struct Changes {
 
 #[derive(Clone, Debug)]
 pub(super) struct Saved {
-    /// JSON.
-    pub(super) state: String,
+    pub(super) call: Call,
     pub(super) keys: BTreeSet<Key>,
 }
 
@@ -86,10 +85,9 @@ pub struct NewJob {
 
 impl Changes {
     /// A call as it is now.
-    pub fn save(&mut self, call: &Call) -> Result<(), serde_json::Error> {
-        let saved = Saved { state: serde_json::to_string(call)?, keys: call.keys() };
+    pub fn save(&mut self, call: &Call) {
+        let saved = Saved { call: call.clone(), keys: call.keys() };
         self.saved.insert(call.conference.clone(), saved);
-        Ok(())
     }
 
     /// A call is over for good: it goes, and its timers. To be said before a new call of that conference is saved.

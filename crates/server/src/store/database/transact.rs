@@ -197,7 +197,8 @@ impl Database {
     ) -> Result<(), Error> {
         let (mut calls, mut keys, mut changed) = (vec![], vec![], vec![]);
         for (conference, saved) in &changes.saved {
-            calls.push(json!({"conference": conference, "state": saved.state}));
+            let state = serde_json::to_string(&saved.call)?;
+            calls.push(json!({"conference": conference, "state": state}));
             let before = known.get(conference).filter(|_| !changes.forgotten.contains(conference));
             if before == Some(&saved.keys) {
                 continue;

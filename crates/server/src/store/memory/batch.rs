@@ -38,8 +38,8 @@ impl Server {
             data.forget(conference);
         }
         data.story.retain(|told| !untold.contains(&told.conference));
-        for (conference, Saved { state, keys }) in saved {
-            data.save(&conference, &state, &keys);
+        for Saved { call, keys } in saved.into_values() {
+            data.save(call, &keys);
         }
         for ((conference, timer), at) in timers {
             match at {

@@ -14,7 +14,7 @@ const LONG_GONE: Millis = Millis::seconds(60);
 
 #[derive(Debug, Default)]
 pub(super) struct Data {
-    /// Read from the JSON that was saved, as a database's rows are; once, not each time somebody asks.
+    /// As they were saved. The next server reads them from JSON, as a database's rows are.
     pub(super) calls: BTreeMap<ConferenceSid, Call>,
     keys: BTreeMap<String, BTreeSet<ConferenceSid>>,
     keys_of: BTreeMap<ConferenceSid, BTreeSet<String>>,
@@ -106,16 +106,10 @@ impl Data {
         self.calls.get(conference).cloned()
     }
 
-    /// A call. One that could not be read again is reported, and is gone: the other calls go on.
-    pub(super) fn save(&mut self, conference: &ConferenceSid, state: &str, keys: &BTreeSet<Key>) {
-        let call = match serde_json::from_str(state) {
-            Ok(call) => call,
-            Err(error) => {
-                tracing::error!(%conference, %error, "a stored call cannot be read and is not gone on with");
-                self.calls.remove(conference);
-                return;
-            }
-        };
+    /// A call.
+    pub(super) fn save(&mut self, call: Call, keys: &BTreeSet<Key>) {
+        debug_assert_eq!(Some(&call), read_again(&call).as_ref(), "this call is another one when it is read");
+        let conference = &call.conference.clone();
         self.forget_keys(conference);
         // A call is found by its conference without a key for it.
         let others = keys.iter().filter(|key| !matches!(key, Key::Conference(_)));
@@ -125,6 +119,12 @@ impl Data {
         }
         self.keys_of.insert(conference.clone(), keys);
         self.calls.insert(conference.clone(), call);
+    }
+
+    /// What the next server gets to see. A call that cannot be read is reported, and is gone: the other calls go on.
+    pub(super) fn read_again(&mut self) {
+        let calls = std::mem::take(&mut self.calls);
+        self.calls = calls.iter().filter_map(|(of, call)| Some((of.clone(), read_again(call)?))).collect();
     }
 
     /// A call, its keys and its timers.
@@ -144,6 +144,16 @@ impl Data {
             }
         }
     }
+}
+
+/// A call, written as JSON and read from it.
+fn read_again(call: &Call) -> Option<Call> {
+    let read = serde_json::to_string(call).and_then(|state| serde_json::from_str(&state));
+    let conference = &call.conference;
+    read.inspect_err(
+        |error| tracing::error!(%conference, %error, "a stored call cannot be read and is not gone on with"),
+    )
+    .ok()
 }
 
 impl Timers {

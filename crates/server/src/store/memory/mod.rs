@@ -103,6 +103,7 @@ impl Memory {
             data.servers.clear();
             data.holder = Some((name.clone(), surroundings.clone()));
         }
+        data.read_again();
         data.forget_servers(now);
         drop(data);
         Ok(Server { memory: self.clone(), name, surroundings })
