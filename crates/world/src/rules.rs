@@ -129,6 +129,8 @@ pub(crate) struct Rules {
     pub(super) covered: BTreeMap<PageId, u64>,
     pings: BTreeMap<String, u32>,
     tasks: BTreeSet<TaskSid>,
+    /// The last task up to which none is new any more, nor will be a call's.
+    settled: Option<TaskSid>,
     requeues: BTreeMap<(String, Option<String>), u32>,
     over: bool,
     look_at: u64,

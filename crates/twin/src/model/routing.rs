@@ -13,6 +13,14 @@ use std::collections::BTreeMap;
 /// How many reservations each worker has on each channel.
 type Used<'a> = BTreeMap<(&'a WorkerSid, usize), u32>;
 
+/// A worker who may be given something.
+struct Candidate<'a> {
+    sid: &'a WorkerSid,
+    worker: &'a Worker,
+    /// Is there room for one more, on each channel? Nothing, when the worker is not available.
+    has_room: Vec<bool>,
+}
+
 impl Model {
     /// The first step of those that are left begins. `from`: when the step before ended.
     pub(super) fn enter_target(&mut self, sid: &TaskSid, from: Millis) {
@@ -58,7 +66,7 @@ impl Model {
                     break;
                 };
                 let over = task.target_ends.filter(|ends| *ends <= self.now);
-                let nobody = || self.choose(task, &self.used()).is_none();
+                let nobody = || self.choose(task, &self.candidates()).is_none();
                 let skip = target.skip_if.is_some() && nobody() && self.is_skipped(task);
                 let from = match over {
                     Some(ends) => ends,
@@ -101,15 +109,15 @@ impl Model {
             return None;
         }
         // The same for all of them: counted once, as there may be many tasks, workers and reservations.
-        let used = self.used();
+        let candidates = self.candidates();
         waiting.into_iter().find_map(|(_, _, sid)| {
-            let worker = self.choose(self.tasks.get(&sid)?, &used)?;
+            let worker = self.choose(self.tasks.get(&sid)?, &candidates)?;
             Some((sid, worker))
         })
     }
 
     /// Who gets it now: of those who may, the one who has waited longest.
-    fn choose(&self, task: &Task, used: &Used<'_>) -> Option<WorkerSid> {
+    fn choose(&self, task: &Task, candidates: &[Candidate<'_>]) -> Option<WorkerSid> {
         let target = task.targets.front();
         let known = target.and_then(|target| target.known_worker.as_deref());
         let known = known.map(|path| lookup(&task.attributes, path));
@@ -127,18 +135,24 @@ impl Model {
                 right && fits
             }
         };
-        self.workers
+        candidates
             .iter()
-            .filter(|(sid, worker)| may(sid, worker) && !task.rejected_by.contains(sid))
-            .filter(|(sid, worker)| {
-                task.ignore_capacity
-                    || (self.is_available(worker) && {
-                        let used = used.get(&(*sid, task.channel)).copied().unwrap_or_default();
-                        worker.capacity.get(task.channel).is_some_and(|capacity| *capacity > used)
-                    })
-            })
-            .min_by_key(|(sid, worker)| (worker.last_reserved, (*sid).clone()))
-            .map(|(sid, _)| sid.clone())
+            .filter(|it| task.ignore_capacity || it.has_room.get(task.channel) == Some(&true))
+            .filter(|it| may(it.sid, it.worker) && !task.rejected_by.contains(it.sid))
+            .min_by_key(|it| (it.worker.last_reserved, it.sid))
+            .map(|it| it.sid.clone())
+    }
+
+    fn candidates(&self) -> Vec<Candidate<'_>> {
+        let used = self.used();
+        let candidate = |(sid, worker)| {
+            let worker: &Worker = worker;
+            let used = |channel| used.get(&(sid, channel)).copied().unwrap_or_default();
+            let capacity: &[u32] = if self.is_available(worker) { &worker.capacity } else { &[] };
+            let has_room = capacity.iter().enumerate().map(|(channel, most)| *most > used(channel));
+            Candidate { sid, worker, has_room: has_room.collect() }
+        };
+        self.workers.iter().map(candidate).collect()
     }
 
     pub(super) fn is_available(&self, worker: &Worker) -> bool {

@@ -2,10 +2,11 @@
 
 use super::{
     Model,
-    state::{Call, CallKind, CallStatus, ConferenceStatus, Doing, ParticipantKind, PlayFor},
+    state::{Call, CallKind, CallStatus, ConferenceStatus, Doing, ParticipantKind, PlayFor, Task},
 };
 use rejoin_protocol::{ActivitySid, CallSid, ConferenceSid, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use serde_json::Value;
+use std::ops::Bound;
 
 /// A leg that has not ended.
 #[derive(Clone, Copy, Debug)]
@@ -92,37 +93,46 @@ impl Model {
         call.ended.is_none().then(|| self.leg_view(sid, call))
     }
 
+    /// Where this leg is; `None`: there is none, or it has ended.
+    pub fn place(&self, sid: &CallSid) -> Option<LegPlace<'_>> {
+        let call = self.calls.get(sid)?;
+        call.ended.is_none().then(|| place(call))
+    }
+
     fn leg_view<'a>(&'a self, sid: &'a CallSid, call: &'a Call) -> LegView<'a> {
         let worker = match &call.kind {
             CallKind::Agent(worker) => Some(worker),
             CallKind::Customer { .. } | CallKind::Dialled => None,
         };
-        let place = match &call.doing {
-            Doing::Queued(queued) => LegPlace::Queue(&queued.task),
-            Doing::Conference(conference, _) => LegPlace::Conference(conference),
-            Doing::Nothing | Doing::Ringing(_) | Doing::Fetching | Doing::Sounding => LegPlace::Between,
-        };
         let sounds = match &call.doing {
-            Doing::Queued(queued) => queued.music || self.plays_for(&PlayFor::Wait(sid.clone())),
+            Doing::Queued(queued) => {
+                queued.music || self.plays_for(|of| matches!(of, PlayFor::Wait(of) if of == sid))
+            }
             Doing::Conference(conference, _) => self.conference_sounds(conference, sid),
             Doing::Sounding => true,
             Doing::Nothing | Doing::Ringing(_) | Doing::Fetching => false,
         };
-        LegView { call: sid, worker, answered: call.status == CallStatus::InProgress, place, sounds }
+        LegView {
+            call: sid,
+            worker,
+            answered: call.status == CallStatus::InProgress,
+            place: place(call),
+            sounds,
+        }
     }
 
-    fn plays_for(&self, of: &PlayFor) -> bool {
-        self.plays.values().any(|playing| playing.of == *of)
+    fn plays_for(&self, is_it: impl Fn(&PlayFor) -> bool) -> bool {
+        self.plays.values().any(|playing| is_it(&playing.of))
     }
 
     fn conference_sounds(&self, conference: &ConferenceSid, call: &CallSid) -> bool {
         let held = self.in_conference(conference, call).is_some_and(|participant| participant.hold);
         if held {
             // Twilio's own music, unless a document was given.
-            let document = PlayFor::Hold(call.clone());
-            return !self.holds.contains_key(call) || self.plays_for(&document);
+            let document = |of: &PlayFor| matches!(of, PlayFor::Hold(of) if of == call);
+            return !self.holds.contains_key(call) || self.plays_for(document);
         }
-        self.plays_for(&PlayFor::Announcement(conference.clone()))
+        self.plays_for(|of| matches!(of, PlayFor::Announcement(of) if of == conference))
     }
 
     /// Who is in a conference; nobody, when it is over.
@@ -155,13 +165,13 @@ impl Model {
 
     /// All tasks that Twilio has not deleted.
     pub fn tasks(&self) -> impl Iterator<Item = TaskView<'_>> {
-        self.tasks.iter().map(|(task, state)| TaskView {
-            task,
-            status: state.status.as_str(),
-            attributes: &state.attributes,
-            call: state.call.as_ref(),
-            workflow: &state.workflow,
-        })
+        self.tasks.iter().map(task_view)
+    }
+
+    /// Those that were created after this one.
+    pub fn tasks_after(&self, last: Option<&TaskSid>) -> impl Iterator<Item = TaskView<'_>> {
+        let after = last.map_or(Bound::Unbounded, Bound::Excluded);
+        self.tasks.range((after, Bound::Unbounded)).map(task_view)
     }
 
     /// All reservations of those tasks.
@@ -177,5 +187,23 @@ impl Model {
     /// What a worker is at.
     pub fn activity(&self, worker: &WorkerSid) -> Option<&ActivitySid> {
         self.workers.get(worker).map(|worker| &worker.activity)
+    }
+}
+
+fn place(call: &Call) -> LegPlace<'_> {
+    match &call.doing {
+        Doing::Queued(queued) => LegPlace::Queue(&queued.task),
+        Doing::Conference(conference, _) => LegPlace::Conference(conference),
+        Doing::Nothing | Doing::Ringing(_) | Doing::Fetching | Doing::Sounding => LegPlace::Between,
+    }
+}
+
+fn task_view<'a>((task, state): (&'a TaskSid, &'a Task)) -> TaskView<'a> {
+    TaskView {
+        task,
+        status: state.status.as_str(),
+        attributes: &state.attributes,
+        call: state.call.as_ref(),
+        workflow: &state.workflow,
     }
 }

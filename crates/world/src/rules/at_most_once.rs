@@ -5,6 +5,7 @@ use crate::world::World;
 use axum::http;
 use bytes::Bytes;
 use rejoin_protocol::{CallSid, ReservationSid, TaskSid, attributes};
+use rejoin_twin::model::TaskView;
 use serde_json::Value;
 
 /// So long after an agent has come to a customer our server may not know it yet.
@@ -172,7 +173,7 @@ impl World {
         let new: Vec<(TaskSid, Value)> = self
             .twilio
             .model
-            .tasks()
+            .tasks_after(self.rules.settled.as_ref())
             .filter(|task| task.call.is_some() && !self.rules.tasks.contains(task.task))
             .map(|task| (task.task.clone(), task.attributes.clone()))
             .collect();
@@ -195,6 +196,13 @@ impl World {
                 self.broken(Rule::OneRequeue, format!("recovery {recovery} has too many reconnect tasks"));
             }
             self.false_recovery(&own);
+        }
+        let over = |task: &TaskView<'_>| {
+            matches!(task.status, "completed" | "canceled") || self.rules.tasks.contains(task.task)
+        };
+        let settled = self.twilio.model.tasks_after(self.rules.settled.as_ref()).take_while(over).last();
+        if let Some(settled) = settled.map(|task| task.task.clone()) {
+            self.rules.settled = Some(settled);
         }
     }
 }

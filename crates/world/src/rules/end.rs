@@ -40,8 +40,8 @@ impl World {
 
     /// Does the customer wait in a queue, or alone for an agent?
     fn waits(&self, number: usize) -> bool {
-        let leg = self.customers[number].call.as_ref().and_then(|call| self.twilio.model.leg(call));
-        leg.is_some_and(|leg| matches!(leg.place, LegPlace::Queue(_)))
+        let place = self.customers[number].call.as_ref().and_then(|call| self.twilio.model.place(call));
+        matches!(place, Some(LegPlace::Queue(_)))
     }
 
     /// What is still open.

@@ -46,10 +46,11 @@ impl World {
         let now = self.now;
         for number in 0..self.customers.len() {
             let customer = &self.customers[number];
-            let Some(call) = customer.call.clone().filter(|_| !customer.gone && !customer.hung_up) else {
+            let Some(call) = customer.call.as_ref().filter(|_| !customer.gone && !customer.hung_up) else {
                 continue;
             };
-            let Some(leg) = self.twilio.model.leg(&call).filter(|leg| leg.answered) else { continue };
+            let Some(leg) = self.twilio.model.leg(call).filter(|leg| leg.answered) else { continue };
+            let call = call.clone();
             let room = match leg.place {
                 LegPlace::Conference(room) => Some(room.clone()),
                 LegPlace::Queue(_) | LegPlace::Between => None,

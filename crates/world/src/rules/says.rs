@@ -19,8 +19,7 @@ impl World {
     /// Does this page have a customer on the line?
     fn has_customer(&self, page: PageId) -> bool {
         let Some(call) = self.pages[page].flex.call.as_ref() else { return false };
-        let Some(leg) = self.twilio.model.leg(&call.leg) else { return false };
-        let LegPlace::Conference(room) = leg.place else { return false };
+        let Some(LegPlace::Conference(room)) = self.twilio.model.place(&call.leg) else { return false };
         self.is_connected(page) && self.twilio.model.participants(room).any(|it| it.customer)
     }
 

@@ -46,8 +46,8 @@ impl World {
             let waits = !customer.gone && !customer.hung_up && customer.excused.is_none();
             let Some(Lost { at: lost, from, .. }) = customer.lost.clone().filter(|_| waits) else { continue };
             let since = self.now - lost;
-            let leg = customer.call.as_ref().and_then(|call| self.twilio.model.leg(call));
-            let queued = leg.is_some_and(|leg| matches!(leg.place, LegPlace::Queue(_)));
+            let place = customer.call.as_ref().and_then(|call| self.twilio.model.place(call));
+            let queued = matches!(place, Some(LegPlace::Queue(_)));
             let dead_leg = self.plan.setup.dead_leg + 3_000;
             if !queued && since > dead_leg + AWAITED + IN_PLACE + REJOIN + WAYS {
                 let what = format!(
