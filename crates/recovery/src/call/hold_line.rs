@@ -1,6 +1,6 @@
 //! The second rung begins: the customer is told and kept, the agent is pinged and awaited.
 
-use super::{AHEAD, Call, Ending, LATER, Out, Phase, Prepared, SOON};
+use super::{AHEAD, Call, Ending, LATER, Out, Phase, Prepared, Recovery, SOON};
 use crate::{Action, Announcement, Note, Timer};
 use rejoin_protocol::{CallSid, Millis, RecoveryId, TaskSid};
 
@@ -162,6 +162,10 @@ impl Call {
 
     /// The time is over, or TaskRouter says that nobody will answer.
     pub(super) fn ping_is_over(&mut self, out: &mut Out<'_>) {
+        let waits = |r: &Recovery| matches!(r.phase, Phase::Away | Phase::Holding) && !r.stranded;
+        if self.recovery.as_ref().is_some_and(waits) && self.spares_stranger(out, Timer::Ping) {
+            return;
+        }
         if let Some(recovery) = self.recovery.as_ref().filter(|r| r.phase == Phase::Away) {
             let leg = recovery.lost_leg.clone();
             return self.fall(out, &leg); // what must come first is done when the wait is over

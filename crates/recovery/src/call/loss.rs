@@ -132,6 +132,7 @@ impl Call {
             phase,
             deadline: out.now + out.config.ping_ttl,
             back: false,
+            spared_until: None,
             announced: false,
             ping: None,
             bystanders: self.others().map(|(leg, _)| leg.clone()).collect(),

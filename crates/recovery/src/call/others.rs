@@ -1,9 +1,15 @@
 //! Who else is on the call: third parties, who go where the customer goes.
 
 use super::{Call, Out, Participant, SOON};
-use crate::{Action, ConferenceEvent, ConferenceEventKind};
-use rejoin_protocol::CallSid;
+use crate::{Action, ConferenceEvent, ConferenceEventKind, Timer};
+use rejoin_protocol::{CallSid, Millis};
 use std::collections::BTreeSet;
+
+/// So long after the wait for the agent a registration may take: the page gives up a request after 10 s and sends it again,
+/// and the wait in place is 8 s by default.
+const REGISTERED_WITHIN: Millis = Millis::seconds(6);
+/// How often it is seen whether somebody who is waited for is still there.
+const STILL_THERE: Millis = Millis::seconds(2);
 
 impl Call {
     /// Joined, and neither the customer nor an agent.
@@ -33,6 +39,37 @@ impl Call {
     /// new leg, maybe.
     pub(super) fn has_stranger(&self) -> bool {
         self.others().any(|(leg, _)| !self.is_bystander(leg))
+    }
+
+    /// With the customer is somebody who came after the loss and has not registered: the agent, very likely, or a
+    /// colleague, whose registration is late. He is not taken from them before it had its time.
+    pub(super) fn spares_stranger(&mut self, out: &mut Out<'_>, timer: Timer) -> bool {
+        let talks = |(leg, p): (&CallSid, &Participant)| {
+            !self.is_bystander(leg) && !p.flags.hold && !p.flags.muted && !p.flags.coaching
+        };
+        if !self.customer_joined() || !self.others().any(talks) {
+            return false;
+        }
+        let Some(recovery) = &mut self.recovery else { return false };
+        let worker = &recovery.agent.worker;
+        if self
+            .goodbyes
+            .get(worker)
+            .is_some_and(|said| self.hellos.get(worker).is_none_or(|newest| said >= newest))
+        {
+            return false; // her newest page is gone again, and nobody is at the leg that it left
+        }
+        let first = recovery.spared_until.is_none();
+        let until = *recovery.spared_until.get_or_insert(out.now + REGISTERED_WITHIN);
+        if until <= out.now {
+            return false;
+        }
+        recovery.deadline = until;
+        self.set_timer(out, timer, until.min(out.now + STILL_THERE));
+        if first {
+            self.push(out);
+        }
+        true
     }
 
     /// Was this third party there when the agent was lost?

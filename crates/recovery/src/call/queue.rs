@@ -106,8 +106,10 @@ impl Call {
             }
             Phase::Rejoining => {
                 let leg = recovery.lost_leg.clone();
-                self.note(out, Note::NotInPlace);
-                self.fall(out, &leg);
+                if !self.spares_stranger(out, Timer::Rejoin) {
+                    self.note(out, Note::NotInPlace);
+                    self.fall(out, &leg);
+                }
             }
             Phase::Grace | Phase::Away | Phase::Holding | Phase::Ended(_) => {}
         }

@@ -29,6 +29,9 @@ pub struct Recovery {
     pub deadline: Millis,
     /// Has the agent proved reachable?
     pub back: bool,
+    /// Until when somebody who came after the loss is given time to say who it is (point in time).
+    #[serde(default)]
+    pub spared_until: Option<Millis>,
     /// Was the customer told?
     #[serde(default)]
     pub announced: bool,

@@ -4,7 +4,8 @@ use crate::desk::*;
 use rejoin_protocol::Millis;
 use rejoin_protocol::api::{GracefulReason, Stage};
 use rejoin_recovery::{
-    Action, Announcement, ConferenceEventKind, Config, Effect, LeaveReason, Machine, Note, Outcome, Timer,
+    Action, Announcement, ConferenceEventKind, Config, Effect, LeaveReason, Machine, Note, Outcome,
+    ParticipantFlags, Timer,
 };
 
 fn announce(what: Announcement) -> Action {
@@ -178,6 +179,76 @@ fn a_page_that_never_joins_is_not_waited_for_without_end() {
     assert_eq!(desk.now - began, Millis::seconds(8));
     assert_eq!(desk.finish_all()[0], remove(ADA_LEG));
     assert_eq!(desk.take_actions(), [requeue(Some(ADA))]);
+}
+
+#[test]
+fn a_customer_is_not_taken_from_an_agent_whose_registration_is_late() {
+    let mut desk = Desk::away();
+    desk.hello_in_place(2);
+    desk.join(1, NEXT_LEG, false);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    let began = desk.now;
+    // Her page waits 10 s for the answer to an older registration that was lost.
+    while desk.now - began < Millis::seconds(10) {
+        desk.fire(1, Timer::Rejoin);
+        assert_eq!(desk.take_actions(), []);
+    }
+    desk.register(1, ADA, NEXT_LEG, 2);
+    assert_eq!(desk.stage(), Some(Stage::Rejoined));
+    assert!(!desk.has_timer(Timer::Rejoin) && desk.take_actions().is_empty());
+}
+
+#[test]
+fn a_customer_is_not_taken_from_a_colleague_whose_registration_is_late() {
+    let mut desk = Desk::away();
+    desk.join(1, 0xb1, false);
+    desk.fire(1, Timer::Announce);
+    desk.finish_all();
+    desk.fire(1, Timer::Ping);
+    assert_eq!(desk.take_actions(), []);
+    desk.register(1, BO, 0xb1, 9);
+    assert!(!desk.finish_all().iter().any(is_requeue));
+}
+
+#[test]
+fn a_stranger_is_not_the_agent_for_ever_nor_after_leaving() {
+    let joined = || {
+        let mut desk = Desk::away();
+        desk.hello_in_place(2);
+        desk.join(1, NEXT_LEG, false);
+        desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+        desk
+    };
+    let mut desk = joined();
+    let began = desk.now;
+    while desk.stage() == Some(Stage::InPlace) {
+        desk.fire(1, Timer::Rejoin);
+    }
+    assert_eq!(desk.now - began, Millis::seconds(8 + 6));
+    // Her newest page has gone again.
+    let mut desk = joined();
+    desk.goodbye(ADA, 2);
+    desk.fire(1, Timer::Rejoin);
+    assert!(desk.take_actions().contains(&announce(Announcement::Interrupted)));
+    let mut desk = joined();
+    desk.fire(1, Timer::Rejoin);
+    let began = desk.now;
+    desk.leave(1, NEXT_LEG, LeaveReason::HungUp);
+    desk.fire(1, Timer::Rejoin);
+    let actions = desk.take_actions();
+    assert!(actions.contains(&hold(false, false)), "{actions:?}");
+    assert!(desk.now - began <= Millis::seconds(2));
+}
+
+#[test]
+fn who_only_listens_is_not_taken_for_the_agent() {
+    let mut desk = Desk::away();
+    desk.hello_in_place(2);
+    let flags = ParticipantFlags { muted: true, ..ParticipantFlags::default() };
+    desk.tell(1, ConferenceEventKind::Join { leg: leg(NEXT_LEG), flags });
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.fire(1, Timer::Rejoin);
+    assert_ne!(desk.stage(), Some(Stage::InPlace));
 }
 
 #[test]

@@ -9,7 +9,7 @@ const SEEDS: u64 = 2000;
 const OPEN: [(u64, &str); 11] = [
     (383, "not looked into"),
     (401, "not looked into"),
-    (426, "the registration of a colleague who takes a transfer comes after the wait"),
+    (426, "a colleague who takes a transfer registers only when the wait is over"),
     (436, "not looked into"),
     (480, "the server was down for all of a call"),
     (1160, "another plugin sets the flag when the agent goes, and there is no route for ended conferences"),
