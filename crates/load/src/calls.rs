@@ -1,5 +1,7 @@
 //! Calls by number, and the requests about them as Twilio and desktops make them.
 
+use crate::connection::Connection;
+use crate::figure::Outcome;
 use crate::server::{AUTH_TOKEN, PUBLIC};
 use rejoin_protocol::{AccountSid, CallSid, ConferenceSid, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_twilio::{encoded, signature};
@@ -43,8 +45,16 @@ impl Call {
         ReservationSid::numbered(self.number.into())
     }
 
+    /// Both are there, and the agent's page says so: as Twilio's callbacks have told whose the call is, she is believed.
+    pub async fn begins(self, connection: &mut Connection) -> Outcome<()> {
+        connection.tell(&self.joins(1, &self.customer())).await?;
+        connection.tell(&self.joins(2, &self.agent())).await?;
+        connection.tell(&self.registration()).await?;
+        Ok(())
+    }
+
     /// The agent's page says that the call is up.
-    pub fn registration(self) -> Vec<u8> {
+    fn registration(self) -> Vec<u8> {
         let body = json!({
             "epoch": 1, "task": self.task(), "reservation": self.reservation(), "conference": self.conference(),
             "workflow": WorkflowSid::numbered(1), "workerLeg": self.agent(), "customerLeg": self.customer(),
@@ -68,7 +78,7 @@ impl Call {
         .into_bytes()
     }
 
-    pub fn joins(self, sequence: u64, leg: &CallSid) -> Vec<u8> {
+    fn joins(self, sequence: u64, leg: &CallSid) -> Vec<u8> {
         self.callback(sequence, "participant-join", leg, false)
     }
 

@@ -82,7 +82,7 @@ pub async fn register(options: &Options, database: &Database) -> Outcome<()> {
                 if number >= all {
                     return Outcome::Ok(());
                 }
-                connection.tell(&Call::new(number, number % AGENTS).registration()).await?;
+                Call::new(number, number % AGENTS).begins(&mut connection).await?;
             }
         });
     }
@@ -93,7 +93,7 @@ pub async fn register(options: &Options, database: &Database) -> Outcome<()> {
     let memory = server.memory()? as f64 / MB;
     let stored = std::fs::metadata(file(database))?.len() as f64 / MB;
     let note = format!(
-        "of the server in all; {stored:.0} MB in the database, registered at {:.0}/s",
+        "of the server in all; {stored:.0} MB in the database, begun at {:.0}/s",
         options.calls as f64 / took
     );
     tell(&format!("memory with {} calls on which nothing happens", options.calls), "MB", &[memory], &note);

@@ -23,9 +23,7 @@ pub async fn measure(options: &Options, name: &str, database: &Database) -> Outc
     let (mut told, mut pinged, mut queued) = (vec![], vec![], vec![]);
     for number in 0..options.times {
         let call = Call::new(number, number);
-        connection.tell(&call.joins(1, &call.customer())).await?;
-        connection.tell(&call.joins(2, &call.agent())).await?;
-        connection.tell(&call.registration()).await?;
+        call.begins(&mut connection).await?;
         let before = twilio.all().len();
         let left = Instant::now();
         connection.tell(&call.leaves(3)).await?;

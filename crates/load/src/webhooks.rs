@@ -60,10 +60,7 @@ async fn register(address: SocketAddr, next: &Arc<AtomicU64>) -> Outcome<()> {
                 if number >= CALLS {
                     return Outcome::Ok(());
                 }
-                let call = Call::new(number, number);
-                connection.tell(&call.joins(1, &call.customer())).await?;
-                connection.tell(&call.joins(2, &call.agent())).await?;
-                connection.tell(&call.registration()).await?;
+                Call::new(number, number).begins(&mut connection).await?;
             }
         });
     }
