@@ -49,7 +49,7 @@ pub fn webhook(
 /// # Errors
 /// One line that begins with Twilio's error code.
 pub fn events(auth_token: &str, url: &str, events: &[Value]) -> Result<Request<Bytes>, String> {
-    let body = Bytes::from(Value::from(events).to_string());
+    let body = Bytes::from(serde_json::to_string(events).map_err(|error| format!("11100: {error}"))?);
     let mut url = parsed(url)?;
     url.query_pairs_mut().append_pair(signature::BODY_HASH, &signature::body_hash(&body));
     Request::post(url.as_str())

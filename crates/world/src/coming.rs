@@ -8,6 +8,7 @@ use rejoin_protocol::{CallSid, ReservationSid};
 use rejoin_twilio::Unanswered;
 use rejoin_twin::model::{ApiError, Event, FetchId, Reply, Request, StreamEvent};
 use serde_json::Value;
+use std::sync::Arc;
 use tokio::sync::oneshot;
 
 /// Where the answer to a request of our server's goes.
@@ -68,7 +69,7 @@ pub(crate) enum Coming {
     /// A timer of the core is due, if it was not set again.
     CoreTimer(PageId, agent::Timer, u64),
     /// TaskRouter tells a page.
-    Tell(PageId, String, Value),
+    Tell(PageId, String, Arc<Value>),
     /// A page's request arrives at Twilio; its answer arrives.
     Bridge(PageId, Box<Request>, Then),
     Bridged(PageId, Then, Box<Result<Reply, ApiError>>),

@@ -18,6 +18,7 @@ use rejoin_twin::model::{
     Account, Effect, Event, FetchId, Model, ModelError, Sound, StreamEvent, WorkerSetup, demo_account,
 };
 use rejoin_twin::rest::Owner;
+use std::sync::Arc;
 
 /// Who waits for an answer of our server's.
 #[derive(Debug)]
@@ -98,12 +99,13 @@ impl World {
                         it.alive && it.socket && self.agents[it.agent].worker == worker
                     })
                     .collect();
+                let payload = Arc::new(payload);
                 for page in pages {
                     let mut chance = self.chance(Way::Bridge, 100_000 + page);
                     let after = Self::latency(&mut chance);
                     let at = (self.now + after).max(self.told_at.get(&page).copied().unwrap_or_default());
                     self.told_at.insert(page, at);
-                    self.put_at(at, Coming::Tell(page, event_type.clone(), payload.clone()));
+                    self.put_at(at, Coming::Tell(page, event_type.clone(), Arc::clone(&payload)));
                 }
             }
             Effect::Stream(event) => {

@@ -3,6 +3,7 @@
 use super::{
     Model,
     state::{Participant, ParticipantKind, Reservation, Task, Transfer, Worker},
+    text,
 };
 use crate::dates::iso;
 use rejoin_protocol::{
@@ -24,7 +25,7 @@ impl Model {
         let (channel, channel_name) = self.channel(task);
         json!({
             "sid": sid, "account_sid": self.account.sid, "workspace_sid": self.account.workspace,
-            "assignment_status": task.status.as_str(), "attributes": task.attributes.to_string(),
+            "assignment_status": task.status.as_str(), "attributes": text(&task.attributes),
             "addons": "{}", "age": task.created.until(self.now).0 / 1000, "priority": task.priority,
             "timeout": task.timeout.0 / 1000, "reason": task.reason,
             "date_created": seconds(task.created), "date_updated": seconds(task.updated),
@@ -85,7 +86,7 @@ impl Model {
     pub(super) fn bridge_worker(&self, sid: &WorkerSid, worker: &Worker) -> Value {
         json!({
             "sid": sid, "account_sid": self.account.sid, "workspace_sid": self.account.workspace,
-            "friendly_name": worker.name, "attributes": worker.attributes.to_string(),
+            "friendly_name": worker.name, "attributes": text(&worker.attributes),
             "activity_sid": worker.activity, "activity_name": self.activity_name(worker),
             "available": self.is_available(worker), "date_created": seconds(worker.created),
             "date_updated": seconds(worker.updated), "date_status_changed": seconds(worker.status_changed),

@@ -259,3 +259,9 @@ impl Model {
         self.workflows.iter().find(|workflow| workflow.sid == *sid)
     }
 }
+
+/// As JSON. Like `to_string`, without the detour over what writes in general.
+pub(crate) fn text(json: &serde_json::Value) -> String {
+    // Nothing in it can fail to be written.
+    serde_json::to_string(json).unwrap_or_default()
+}

@@ -5,6 +5,7 @@ use super::{
     api::Reply,
     bridge::seconds,
     state::{Call, Conference, Participant, Reservation, Task, Worker},
+    text,
 };
 use crate::dates::{iso, rfc2822};
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, ReservationSid, TaskSid, WorkerChannelSid, WorkerSid};
@@ -138,7 +139,7 @@ impl Model {
         json!({
             "sid": sid, "account_sid": self.account.sid, "workspace_sid": self.account.workspace,
             "assignment_status": task.status.as_str(),
-            "attributes": attributes.then(|| task.attributes.to_string()), "addons": "{}",
+            "attributes": attributes.then(|| text(&task.attributes)), "addons": "{}",
             "age": task.created.until(self.now).0 / 1000, "priority": task.priority,
             "timeout": task.timeout.0 / 1000, "reason": task.reason,
             "date_created": iso(task.created), "date_updated": iso(task.updated),
@@ -179,7 +180,7 @@ impl Model {
         let url = self.taskrouter_url(&format!("Workers/{sid}"));
         json!({
             "sid": sid, "account_sid": self.account.sid, "workspace_sid": self.account.workspace,
-            "friendly_name": worker.name, "attributes": worker.attributes.to_string(),
+            "friendly_name": worker.name, "attributes": text(&worker.attributes),
             "activity_sid": worker.activity, "activity_name": self.activity_name(worker),
             "available": self.is_available(worker), "date_created": iso(worker.created),
             "date_updated": iso(worker.updated), "date_status_changed": iso(worker.status_changed),

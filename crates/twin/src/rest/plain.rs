@@ -4,7 +4,7 @@ use super::{Call, form::Form, iam, not_found, taskrouter, voice};
 use crate::{
     TwinConfig,
     flex::account_of,
-    model::{ApiError, Effect, Event, Model, Reply, Request, RequestId},
+    model::{ApiError, Effect, Event, Model, Reply, Request, RequestId, text},
 };
 use axum::{
     body::Bytes,
@@ -194,7 +194,7 @@ pub(super) fn written(status: StatusCode, body: &Value) -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = status;
     if status != StatusCode::NO_CONTENT {
-        *response.body_mut() = body.to_string().into();
+        *response.body_mut() = text(body).into();
         let json = HeaderValue::from_static("application/json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
     }

@@ -10,6 +10,7 @@ use rejoin_protocol::attributes;
 use rejoin_protocol::{ActivitySid, ReservationSid, TaskSid, WorkerSid};
 use rejoin_twin::model::{ApiError, ConferenceInstruction, ParticipantChange, Reply, Request, RequestId};
 use serde_json::Value;
+use std::sync::Arc;
 
 /// What an answer is for.
 #[derive(Clone, Debug)]
@@ -198,7 +199,7 @@ impl World {
     }
 
     /// TaskRouter tells this page something.
-    pub(crate) fn told(&mut self, page: PageId, event: String, payload: Value) {
+    pub(crate) fn told(&mut self, page: PageId, event: String, payload: Arc<Value>) {
         let Some(Coming::Tell(_, event, payload)) = self.arrives(page, Coming::Tell(page, event, payload))
         else {
             return;
