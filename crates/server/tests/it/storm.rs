@@ -3,7 +3,7 @@
 use crate::crash::Process;
 use crate::database::{Database, on_both};
 use crate::support::*;
-use rejoin_protocol::{CallSid, ConferenceSid, RecoveryId, ReservationSid, TaskSid};
+use rejoin_protocol::{CallSid, ConferenceSid, RecoveryId, ReservationSid, TaskSid, WorkerSid};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -37,6 +37,13 @@ fn agent_of(n: u128) -> CallSid {
 fn reservation_of(n: u128) -> ReservationSid {
     ReservationSid::numbered(0x5000 + n)
 }
+fn worker_of(n: u128) -> WorkerSid {
+    WorkerSid::numbered(0x6000 + n)
+}
+/// The token of this call's agent.
+fn token_of(n: u128) -> String {
+    (0x6000 + n).to_string()
+}
 
 async fn callback(desk: &Desk, n: u128, sequence: u64, event: &str, extra: &[(&str, &str)]) {
     let (conference, task, sequence) =
@@ -48,7 +55,7 @@ async fn callback(desk: &Desk, n: u128, sequence: u64, event: &str, extra: &[(&s
         ("SequenceNumber", sequence.as_str()),
     ];
     params.extend(extra);
-    let path = format!("/webhooks/conference?worker={}&reservation={}", ada(), reservation_of(n));
+    let path = format!("/webhooks/conference?worker={}&reservation={}", worker_of(n), reservation_of(n));
     assert_eq!(desk.signed(&path, &params).await.status(), 204);
 }
 
@@ -68,13 +75,20 @@ async fn talk(desk: &Desk, n: u128) {
         "conference": conference_of(n), "workerLeg": agent_of(n), "customerLeg": customer_of(n),
         "workerName": "Ada",
     });
-    assert_eq!(desk.plugin("/v1/calls", "ada", registration).await.status(), 204);
+    assert_eq!(desk.plugin("/v1/calls", &token_of(n), registration).await.status(), 204);
 }
 
 async fn lose(desk: &Desk, n: u128) {
     let leg = agent_of(n);
     let extra = [("CallSid", leg.as_str()), ("ReasonParticipantLeft", "participant_hung_up")];
     callback(desk, n, 3, "participant-leave", &extra).await;
+}
+
+/// The agent's next page asks how her call stands.
+async fn come_back(desk: &Desk, n: u128) {
+    let holding = json!({"task": task_of(n), "reservation": reservation_of(n), "wrapping": true});
+    let hello = json!({"epoch": 2, "holdings": [holding]});
+    assert_eq!(desk.plugin("/v1/hello", &token_of(n), hello).await.status(), 200);
 }
 
 /// Each of them at once, as far as there is room.
@@ -204,14 +218,8 @@ async fn in_a_storm_every_customer_is_kept_and_told_before_agents_are_looked_for
     assert!(most <= 32, "{most} have waited longer and come later");
 
     // Everybody is back.
-    let holdings: Vec<Value> = (0..calls as u128)
-        .map(|n| json!({"task": task_of(n), "reservation": reservation_of(n), "wrapping": true}))
-        .collect();
     let back = Instant::now();
-    for some in holdings.chunks(20) {
-        let hello = json!({"epoch": 2, "holdings": some});
-        assert_eq!(desk.plugin("/v1/hello", "ada", hello).await.status(), 200);
-    }
+    all(|desk, n| async move { come_back(&desk, n).await }, desk).await;
     twilio.wait_for_many(calls, sends).await;
     let sent = back.elapsed();
     let sent_once = counted(twilio.all().iter().filter(|asked| sends(asked)).map(|asked| asked.what.clone()));
