@@ -25,6 +25,7 @@ mod recovery;
 mod released;
 mod told;
 mod transfer;
+mod unregistered;
 mod watch;
 
 pub use activity::Lent;
@@ -84,6 +85,9 @@ pub struct Call {
     /// Registrations for reservations of which it is not known yet whose they are.
     #[serde(default)]
     pub unsettled: Vec<Unsettled>,
+    /// Reservations that the next page of an agent who never registered has found, and who that is.
+    #[serde(default)]
+    pub unregistered: BTreeMap<ReservationSid, WorkerSid>,
     /// Whose reservations they are, as Twilio has said.
     #[serde(default)]
     pub owners: BTreeMap<ReservationSid, WorkerSid>,
@@ -252,6 +256,7 @@ impl Call {
             learning: false,
             lookups: 0,
             unlearnt: false,
+            unregistered: BTreeMap::new(),
             connected: false,
             closed: false,
             heard_at: Millis(0),

@@ -184,7 +184,7 @@ impl Call {
     }
 
     /// A page may have said hello before it was known whose leg this is.
-    fn recall_hello(&mut self, leg: &CallSid) {
+    pub(super) fn recall_hello(&mut self, leg: &CallSid) {
         if let Some(agent) = self.agents.get_mut(leg)
             && let Some(epoch) = self.hellos.get(&agent.worker).filter(|epoch| **epoch > agent.epoch)
         {

@@ -162,6 +162,7 @@ impl Call {
             _ => return out.effects.push(Effect::Forget { conference: self.conference.clone() }),
         }
         self.settle_registrations(out);
+        self.settle_unregistered();
         self.ask_for_the_rest(out);
         if untold {
             // Not one callback has come: who registered may have left since.

@@ -37,6 +37,9 @@ impl Call {
             // A page may see what its worker is at only when the customer is in the queue already.
             return self.lend_activity(out);
         }
+        if let Some(holding) = holding.filter(|_| !older_page_connected) {
+            self.heed_unregistered(out, worker, holding);
+        }
         let legs: Vec<_> = self.agents.iter().filter(|(_, agent)| agent.worker == *worker).collect();
         let legs: Vec<_> = legs.into_iter().map(|(leg, _)| leg.clone()).collect();
         for leg in legs {

@@ -1,8 +1,8 @@
 //! Transfers that come to nothing: the agent has said that she leaves, and is still there, or nobody takes the customer.
 
 use crate::desk::*;
-use rejoin_protocol::Millis;
-use rejoin_protocol::api::{GracefulReason, Stage};
+use rejoin_protocol::api::{GracefulReason, Hello, Holding, Stage};
+use rejoin_protocol::{Millis, TaskSid, WorkerSid};
 use rejoin_recovery::{Action, Event, HandedOver, LeaveReason, Outcome, ParticipantFlags, Seen, Timer};
 
 /// Ada has handed the customer over, and is gone for this reason.
@@ -57,6 +57,56 @@ fn a_customer_whose_transfer_goes_on_is_left_alone() {
         assert_eq!(desk.take_actions(), [ask_of_transfer()]);
         assert_eq!(desk.now - since, Millis::seconds(300));
     }
+}
+
+/// Bo has taken the customer, and his leg is gone or stands.
+fn taken_by_bo(gone: bool) -> Desk {
+    let mut desk = handed_over(LeaveReason::UpdatedViaApi);
+    desk.join(1, 0xb1, false);
+    if gone {
+        desk.leave(1, 0xb1, LeaveReason::HungUp);
+    }
+    assert!(desk.take_actions().is_empty());
+    desk
+}
+
+#[test]
+fn a_colleague_who_refreshes_before_registering_is_missed() {
+    let mut desk = taken_by_bo(true);
+    desk.hello_of(BO, 9, true, false, false);
+    let (find, owned) = owners(1);
+    assert_eq!(desk.take_actions(), std::slice::from_ref(&find));
+    desk.finish(find, owned);
+    assert_eq!(desk.stage_of(BO), Some(Stage::Interrupted));
+    desk.fire(1, Timer::Grace);
+    let mut asked = desk.finish_all();
+    asked.extend(desk.take_actions());
+    let to_bo = |action: &Action| matches!(action, Action::Requeue { target: Some(worker), .. } if *worker == WorkerSid::numbered(BO));
+    assert!(asked.iter().any(to_bo), "{asked:?}");
+}
+
+#[test]
+fn who_was_never_on_the_call_is_not_missed() {
+    // The reservation is Cy's.
+    let mut desk = taken_by_bo(true);
+    let holding = |worker| Holding {
+        task: TaskSid::numbered(1),
+        reservation: reservation_of(worker, 1),
+        wrapping: true,
+        can_join: false,
+    };
+    let hello = Hello { epoch: 9, holdings: vec![holding(CY)], unavailable: false };
+    desk.handle(Event::Hello { worker: WorkerSid::numbered(BO), hello, older_page_connected: false });
+    let (find, owned) = owners(1);
+    desk.finish(find, owned);
+    assert!(desk.stage_of(BO).is_none() && desk.stage_of(CY).is_none());
+    // He has said that he leaves.
+    let mut desk = taken_by_bo(true);
+    desk.graceful_of(BO, GracefulReason::HangUp);
+    desk.hello_of(BO, 9, true, false, false);
+    let (find, owned) = owners(1);
+    desk.finish(find, owned);
+    assert!(desk.stage_of(BO).is_none());
 }
 
 #[test]

@@ -1,0 +1,57 @@
+//! An agent who takes a transfer and is lost before her page has registered: another agent's leg is known, hers is not, and
+//! only her next page tells of it.
+
+use super::{Agent, Call, Out};
+use rejoin_protocol::api::Holding;
+use rejoin_protocol::{CallSid, ReservationSid, WorkerSid};
+
+/// More than take part in a call.
+const MOST: usize = 20;
+
+impl Call {
+    /// A page has found a reservation of this task of which nobody has told. Whose it is, Twilio has to say.
+    pub(super) fn heed_unregistered(&mut self, out: &mut Out<'_>, worker: &WorkerSid, holding: &Holding) {
+        let reservation = &holding.reservation;
+        let told = self.agents.values().any(|agent| agent.reservation == *reservation);
+        let lost = !told && !self.agents.is_empty() && !self.closed && self.leg_of_nobody().is_some();
+        if !lost || self.unregistered.len() >= MOST {
+            return;
+        }
+        self.unregistered.insert(reservation.clone(), worker.clone());
+        if self.owner(reservation).is_none() {
+            return self.ask_for_owner(out, reservation);
+        }
+        self.settle_unregistered();
+    }
+
+    /// Who has said so has lost the leg of which nothing else is known, if nobody is with the customer.
+    pub(super) fn settle_unregistered(&mut self) {
+        let known = |reservation: &ReservationSid| {
+            self.owner(reservation).is_some() || self.nobodys.contains(reservation)
+        };
+        let known: Vec<_> = self.unregistered.keys().filter(|r| known(r)).cloned().collect();
+        for reservation in known {
+            let Some(worker) = self.unregistered.remove(&reservation) else { continue };
+            let foreign = self.owner(&reservation) != Some(&worker);
+            let told = self.agents.values().any(|agent| agent.reservation == reservation);
+            if foreign || told || self.on_purpose.contains_key(&reservation) {
+                continue;
+            }
+            if let Some(leg) = self.leg_of_nobody() {
+                self.agents.insert(leg.clone(), Agent::new(worker, String::new(), reservation));
+                self.recall_hello(&leg);
+            }
+        }
+    }
+
+    /// The youngest leg of which nobody has said whose it is, in a call whose customer has nobody.
+    fn leg_of_nobody(&self) -> Option<CallSid> {
+        if !self.customer_joined() || self.agent_on_call().is_some() || self.has_open_recovery() {
+            return None;
+        }
+        let nobodys = self.participants.iter().filter(|(leg, p)| {
+            Some(*leg) != self.customer.as_ref() && !p.moved && !self.agents.contains_key(*leg)
+        });
+        nobodys.max_by_key(|(_, p)| p.sequence).map(|(leg, _)| leg.clone())
+    }
+}
