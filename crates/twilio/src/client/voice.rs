@@ -1,0 +1,134 @@
+//! Calls, conferences, participants: api.twilio.com.
+
+use super::request::Request;
+use super::{API, Client};
+use crate::error::Error;
+use crate::gate::Family;
+use crate::resource::{Call, Conference, Participant};
+use http::Method;
+use rejoin_protocol::{CallSid, ConferenceSid};
+
+/// What is to change about a participant
+/// (<https://www.twilio.com/docs/voice/api/conference-participant-resource#update-a-participant-resource>).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ParticipantChange {
+    /// `EndConferenceOnExit`. Without effect while the participant is on hold.
+    pub end_conference_on_exit: Option<bool>,
+    /// `Hold`.
+    pub hold: Option<bool>,
+}
+
+impl Client {
+    /// Plays the document at `url` (asked for with `POST`) to everybody in the conference.
+    pub async fn announce(&self, conference: &ConferenceSid, url: &str) -> Result<(), Error> {
+        self.voice(Method::POST, &format!("Conferences/{conference}.json"))
+            .done(&[("AnnounceUrl", url), ("AnnounceMethod", "POST")])
+            .await
+    }
+
+    /// A conference, also one that is over.
+    pub async fn fetch_conference(&self, conference: &ConferenceSid) -> Result<Conference, Error> {
+        self.voice(Method::GET, &format!("Conferences/{conference}.json")).json(&[]).await
+    }
+
+    /// Ends the conference. Everybody in it is hung up.
+    pub async fn end_conference(&self, conference: &ConferenceSid) -> Result<(), Error> {
+        self.voice(Method::POST, &format!("Conferences/{conference}.json"))
+            .done(&[("Status", "completed")])
+            .await
+    }
+
+    /// A participant as it is now. A leg that left, or was given another document, is [`Error::Gone`].
+    pub async fn fetch_participant(
+        &self,
+        conference: &ConferenceSid,
+        leg: &CallSid,
+    ) -> Result<Participant, Error> {
+        self.voice(Method::GET, &participant_path(conference, leg)).json(&[]).await
+    }
+
+    /// Who is in a conference now, at most 50.
+    pub async fn list_participants(&self, conference: &ConferenceSid) -> Result<Vec<Participant>, Error> {
+        let path = format!("Conferences/{conference}/Participants.json?PageSize=50");
+        let list: ParticipantList = self.voice(Method::GET, &path).json(&[]).await?;
+        Ok(list.participants)
+    }
+
+    /// Changes a participant.
+    pub async fn update_participant(
+        &self,
+        conference: &ConferenceSid,
+        leg: &CallSid,
+        change: ParticipantChange,
+    ) -> Result<(), Error> {
+        let flags = [("EndConferenceOnExit", change.end_conference_on_exit), ("Hold", change.hold)];
+        let form: Vec<(&str, &str)> = flags
+            .into_iter()
+            .filter_map(|(key, value)| Some((key, if value? { "true" } else { "false" })))
+            .collect();
+        self.voice(Method::POST, &participant_path(conference, leg)).done(&form).await
+    }
+
+    /// Puts a participant on hold, who hears the document at this address meanwhile. It is asked for with `POST`, and may
+    /// say, play, pause and redirect (<https://www.twilio.com/docs/api/errors/13238>).
+    pub async fn hold_with(&self, conference: &ConferenceSid, leg: &CallSid, url: &str) -> Result<(), Error> {
+        let form = [("Hold", "true"), ("HoldUrl", url), ("HoldMethod", "POST")];
+        self.voice(Method::POST, &participant_path(conference, leg)).done(&form).await
+    }
+
+    /// Lets a participant be heard by this leg alone
+    /// (<https://www.twilio.com/docs/voice/api/conference-participant-resource#update-a-participant-resource>).
+    pub async fn coach(
+        &self,
+        conference: &ConferenceSid,
+        leg: &CallSid,
+        coached: &CallSid,
+    ) -> Result<(), Error> {
+        let form = [("Coaching", "true"), ("CallSidToCoach", coached.as_str())];
+        self.voice(Method::POST, &participant_path(conference, leg)).done(&form).await
+    }
+
+    /// Removes a participant. The leg is hung up.
+    pub async fn remove_participant(&self, conference: &ConferenceSid, leg: &CallSid) -> Result<(), Error> {
+        self.voice(Method::DELETE, &participant_path(conference, leg)).done(&[]).await
+    }
+
+    /// A call as it is now.
+    pub async fn fetch_call(&self, call: &CallSid) -> Result<Call, Error> {
+        self.voice(Method::GET, &format!("Calls/{call}.json")).json(&[]).await
+    }
+
+    /// Gives a call that is in progress another document; the fallback is asked when that one cannot be had.
+    pub async fn redirect_call(
+        &self,
+        call: &CallSid,
+        url: &str,
+        fallback: Option<&str>,
+    ) -> Result<(), Error> {
+        let mut form = vec![("Url", url), ("Method", "POST")];
+        if let Some(fallback) = fallback {
+            form.extend([("FallbackUrl", fallback), ("FallbackMethod", "POST")]);
+        }
+        self.voice(Method::POST, &format!("Calls/{call}.json")).done(&form).await
+    }
+
+    /// Gives a call that is in progress this document, so that nothing is asked for. It has no fallback, and may have
+    /// [`INLINE_LIMIT`](crate::twiml::INLINE_LIMIT) characters.
+    pub async fn redirect_call_inline(&self, call: &CallSid, document: &str) -> Result<(), Error> {
+        self.voice(Method::POST, &format!("Calls/{call}.json")).done(&[("Twiml", document)]).await
+    }
+
+    fn voice(&self, method: Method, path: &str) -> Request {
+        let before = format!("/2010-04-01/Accounts/{}/", self.settings.account);
+        self.request(method, API, (&before, path), Some(Family::Voice))
+    }
+}
+
+fn participant_path(conference: &ConferenceSid, leg: &CallSid) -> String {
+    format!("Conferences/{conference}/Participants/{leg}.json")
+}
+
+#[derive(serde::Deserialize)]
+struct ParticipantList {
+    participants: Vec<Participant>,
+}
