@@ -7,15 +7,15 @@ use rejoin_world::plan::{Plan, draw};
 const SEEDS: u64 = 2000;
 /// Defects that are known and not mended yet, by the seeds that find them: docs/simulation.md tells them.
 const OPEN: [(u64, &str); 10] = [
-    (401, "not looked into"),
+    (401, "without Event Streams nobody tells that the ping was accepted"),
     (426, "a colleague who takes a transfer registers only when the wait is over"),
     (436, "the server was down for all of a call"),
     (480, "the server was down for all of a call"),
     (1160, "another plugin sets the flag when the agent goes, and there is no route for ended conferences"),
     (1490, "the server was down for all of a call"),
     (1500, "the server was down for all of a call"),
-    (1741, "not looked into"),
-    (1799, "not looked into"),
+    (1741, "without Event Streams nobody tells that the ping was accepted"),
+    (1799, "a ping whose end Twilio never answers stays open"),
     (1843, "a supervisor who came along counts as an agent"),
 ];
 /// The same, by their plans in tests/stories.
