@@ -44,13 +44,18 @@ impl Call {
         }
     }
 
-    /// The youngest leg of which nobody has said whose it is, in a call whose customer has nobody.
+    /// The last leg to leave of which nobody has said whose it is, in a call whose customer has no agent. One that stands may be
+    /// anybody's, who is not to be hung up on.
     fn leg_of_nobody(&self) -> Option<CallSid> {
         if !self.customer_joined() || self.agent_on_call().is_some() || self.has_open_recovery() {
             return None;
         }
         let nobodys = self.participants.iter().filter(|(leg, p)| {
-            Some(*leg) != self.customer.as_ref() && !p.moved && !self.agents.contains_key(*leg)
+            Some(*leg) != self.customer.as_ref()
+                && p.left.is_some()
+                && !p.joined
+                && !p.moved
+                && !self.agents.contains_key(*leg)
         });
         nobodys.max_by_key(|(_, p)| p.sequence).map(|(leg, _)| leg.clone())
     }

@@ -110,6 +110,17 @@ fn who_was_never_on_the_call_is_not_missed() {
 }
 
 #[test]
+fn somebody_who_is_with_the_customer_is_not_taken_for_an_agent_who_never_registered() {
+    let mut desk = taken_by_bo(false);
+    desk.hello_of(BO, 9, false, false, false);
+    let (find, owned) = owners(1);
+    desk.finish(find, owned);
+    desk.hello_of(BO, 10, false, false, false);
+    let removes = |action: &Action| matches!(action, Action::RemoveLeg { .. });
+    assert!(!desk.finish_all().iter().any(removes) && desk.stage_of(BO).is_none());
+}
+
+#[test]
 fn one_who_was_missed_before_lets_the_customer_go() {
     let mut desk = Desk::talking();
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);

@@ -5,7 +5,7 @@ use rejoin_world::plan::{Plan, draw};
 
 /// So many: what fits into two minutes without optimisation.
 const SEEDS: u64 = 2000;
-/// Defects that are known and not mended yet, by the seeds that find them: docs/simulation.md tells them.
+/// Defects that are known and not mended yet, and limits, by the seeds that find them: docs/simulation.md tells them.
 const OPEN: [(u64, &str); 10] = [
     (401, "without Event Streams nobody tells that the ping was accepted"),
     (426, "a colleague who takes a transfer registers only when the wait is over"),
@@ -15,7 +15,7 @@ const OPEN: [(u64, &str); 10] = [
     (1490, "the server was down for all of a call"),
     (1500, "the server was down for all of a call"),
     (1741, "without Event Streams nobody tells that the ping was accepted"),
-    (1799, "a ping whose end Twilio never answers stays open"),
+    (1799, "a ping stays open, not looked into"),
     (1843, "a supervisor who came along counts as an agent"),
 ];
 /// The same, by their plans in tests/stories.
