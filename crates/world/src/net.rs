@@ -18,6 +18,7 @@ pub(crate) enum Way {
     Phone,
     Person,
     Presence,
+    Listen,
 }
 
 impl World {

@@ -21,6 +21,8 @@ pub(crate) enum Then {
     Reservations,
     /// Who is in the conference of a task.
     Room,
+    /// The same, when a call has been accepted.
+    Listening,
     /// The worker.
     Worker,
     /// An acceptance by the core.
@@ -40,7 +42,7 @@ pub(crate) enum Then {
 impl World {
     /// A request of a page's to TaskRouter.
     pub(crate) fn bridge(&mut self, page: PageId, request: Request, then: Then) {
-        let mut chance = self.chance(Way::Bridge, page);
+        let mut chance = self.chance(way(&then), page);
         let after = Self::latency(&mut chance);
         if self.pages[page].offline {
             let failed = ApiError { status: 0, code: 0, message: "no network".into() };
@@ -69,9 +71,15 @@ impl World {
             }
         }
         if let Some(result) = result {
-            let mut chance = self.chance(Way::Bridge, page);
+            let mut chance = self.chance(way(&then), page);
             let after = Self::latency(&mut chance);
-            self.put(after, Coming::Bridged(page, then, Box::new(result)));
+            let mut at = self.now + after;
+            if matches!(then, Then::Listening) {
+                // News that came before it are in it, and those that follow are not overtaken by it.
+                at = at.max(self.told_at.get(&page).copied().unwrap_or_default());
+                self.told_at.insert(page, at);
+            }
+            self.put_at(at, Coming::Bridged(page, then, Box::new(result)));
         }
     }
 
@@ -131,6 +139,11 @@ impl World {
                     room.legs.retain(|leg| is(&leg.participant));
                 }
             }
+            (Then::Listening, Ok(reply)) => {
+                for item in reply.bridge["participants"].as_array().into_iter().flatten() {
+                    self.pages[page].flex.participant(item, false);
+                }
+            }
             (Then::Worker, Ok(reply)) => {
                 self.pages[page].flex.activity = reply.bridge["activity_sid"].as_str().map(str::to_owned);
             }
@@ -153,6 +166,7 @@ impl World {
                 | Then::Transferred(..)
                 | Then::Reservations
                 | Then::Room
+                | Then::Listening
                 | Then::Worker,
                 _,
             ) => {}
@@ -210,6 +224,9 @@ impl World {
         let flex = &mut self.pages[page].flex;
         if event.starts_with("reservation.") {
             flex.reservation(&payload);
+            if event == "reservation.accepted" {
+                self.listen_to_room(page, &payload);
+            }
         } else if event.starts_with("task.") {
             flex.task(&payload);
         } else if event.starts_with("participant.") {
@@ -225,6 +242,17 @@ impl World {
             flex.activity = payload["activity_sid"].as_str().map(str::to_owned);
         }
         self.look(page);
+    }
+
+    /// From the moment in which a call is accepted Flex knows who is in its conference: it asks for them, and hears what
+    /// changes (`ConferenceListenerManager.startListening` and `ConferenceListener.initialize` of
+    /// `@twilio/flex-ui` 2.17.1).
+    fn listen_to_room(&mut self, page: PageId, payload: &Value) {
+        let sid = payload["sid"].as_str().and_then(|sid| ReservationSid::parse(sid).ok());
+        let held = sid.and_then(|sid| self.pages[page].flex.tasks.get(&sid));
+        if let Some(task) = held.filter(|held| held.voice).map(|held| held.task.clone()) {
+            self.bridge(page, Request::ListChannelParticipants(task), Then::Listening);
+        }
     }
 
     /// Flex makes a call of two end with its own leg, and one of more not: it says so whenever that changes.
@@ -312,6 +340,11 @@ impl World {
         };
         self.bridge(page, request, Then::Nothing);
     }
+}
+
+/// Numbered apart, so that what happens to other requests does not depend on it.
+fn way(then: &Then) -> Way {
+    if matches!(then, Then::Listening) { Way::Listen } else { Way::Bridge }
 }
 
 /// Is it a call that the agent places?
