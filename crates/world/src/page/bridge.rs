@@ -230,13 +230,18 @@ impl World {
         } else if event.starts_with("task.") {
             flex.task(&payload);
         } else if event.starts_with("participant.") {
-            let failed = event.ends_with(".failed");
             let participant = payload["participant_sid"].as_str().map(str::to_owned);
-            if !failed {
+            if !event.ends_with(".failed") {
                 flex.participant(&payload, event == "participant.removed");
             }
-            if let Some(participant) = participant {
-                self.join_told(page, &participant, !failed && event == "participant.added");
+            // What else becomes of it, nobody who joins waits for.
+            let told = match event.as_str() {
+                "participant.added" => Some(true),
+                "participant.add.failed" => Some(false),
+                _ => None,
+            };
+            if let (Some(participant), Some(here)) = (participant, told) {
+                self.join_told(page, &participant, here);
             }
         } else if event == "worker.activity.update" {
             flex.activity = payload["activity_sid"].as_str().map(str::to_owned);
