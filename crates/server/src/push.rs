@@ -19,11 +19,15 @@ use rejoin_recovery::Call;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 /// A desktop that does not take so many pushes is dropped; it comes back and is told what it missed.
 const BUFFER: usize = 64;
 /// Pause after the database could not be listened to.
 const PAUSE: Duration = Duration::from_millis(500);
+/// Pages that were connected to the server before it was started anew are back within that, as they try again after half
+/// a second or so, and are let in a moment later. After a server that was away for long they take longer.
+const BACK_WITHIN: Duration = Duration::from_secs(2);
 /// So often it is looked for pushes of other servers that were not heard of: a connection may be dead without a sign.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
@@ -31,6 +35,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub struct Pushes {
     store: Store,
+    /// When pages that were connected before are back.
+    back_at: Instant,
     channels: Arc<Mutex<Channels>>,
 }
 
@@ -52,7 +58,7 @@ pub struct Subscription {
 impl Pushes {
     /// Channels over this store.
     pub fn new(store: Store) -> Self {
-        Self { store, channels: Arc::default() }
+        Self { store, back_at: Instant::now() + BACK_WITHIN, channels: Arc::default() }
     }
 
     /// Opens a channel for a page that has heard as far as `since`: text of a [`PushId`], `None` for a new page. Older
@@ -114,6 +120,19 @@ impl Pushes {
                 true
             }
         }
+    }
+
+    /// The same, of a page that takes an older one's leg for dead: in the first two seconds of this server it is waited
+    /// for pages that were connected to the one before it. One of them may have the call, in another browser.
+    pub async fn older_page_back(&self, worker: &WorkerSid, epoch: u64) -> bool {
+        if self.older_page_connected(worker, epoch).await {
+            return true;
+        }
+        if self.back_at <= Instant::now() {
+            return false;
+        }
+        tokio::time::sleep_until(self.back_at).await;
+        self.older_page_connected(worker, epoch).await
     }
 
     /// Is a page of this worker connected, here or elsewhere, that is newer than `epoch`?

@@ -54,7 +54,12 @@ pub(crate) async fn hello(
         return Err(Problem::BodyInvalid);
     }
     tracing::info!(worker = %agent.worker, holdings = hello.holdings.len(), "hello");
-    let older_page_connected = app.pushes.older_page_connected(&agent.worker, hello.epoch).await;
+    let (worker, epoch) = (&agent.worker, hello.epoch);
+    let older_page_connected = if hello.holdings.iter().any(|holding| !holding.wrapping) {
+        app.pushes.older_page_back(worker, epoch).await
+    } else {
+        app.pushes.older_page_connected(worker, epoch).await
+    };
     let superseded = app.pushes.newer_page_connected(&agent.worker, hello.epoch).await;
     app.pushes.supersede(&agent.worker, hello.epoch).await;
     let worker = agent.worker.clone();

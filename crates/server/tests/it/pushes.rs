@@ -17,6 +17,7 @@ use tokio::sync::mpsc::error::TryRecvError;
 on_all!(
     every_page_of_the_worker_hears_it_and_nobody_else,
     an_older_page_counts_as_long_as_it_is_connected,
+    an_older_page_counts_that_is_not_back_yet_after_a_start,
     the_newest_page_acts_and_the_others_are_told,
     a_page_has_one_connection,
     a_page_that_comes_back_is_told_what_it_missed,
@@ -108,6 +109,19 @@ async fn an_older_page_counts_as_long_as_it_is_connected(database: &Place) {
     assert!(!server.pages.older_page_connected(&bo(), 6).await);
     drop(old);
     assert!(!server.pages.older_page_connected(&ada(), 6).await);
+}
+
+async fn an_older_page_counts_that_is_not_back_yet_after_a_start(place: &Place) {
+    let server = Half::on(place).await;
+    let ada = ada();
+    let comes_back = async {
+        tokio::task::yield_now().await; // asked for before
+        server.open(&ada, 5, None).await
+    };
+    let (may_have_it, old) = tokio::join!(server.pages.older_page_back(&ada, 6), comes_back);
+    assert!(may_have_it);
+    drop(old);
+    assert!(!server.pages.older_page_back(&ada, 6).await, "nobody comes any more");
 }
 
 async fn the_newest_page_acts_and_the_others_are_told(database: &Place) {
