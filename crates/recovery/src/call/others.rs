@@ -50,15 +50,10 @@ impl Call {
         if !self.customer_joined() || !self.others().any(talks) {
             return false;
         }
-        let Some(recovery) = &mut self.recovery else { return false };
-        let worker = &recovery.agent.worker;
-        if self
-            .goodbyes
-            .get(worker)
-            .is_some_and(|said| self.hellos.get(worker).is_none_or(|newest| said >= newest))
-        {
-            return false; // her newest page is gone again, and nobody is at the leg that it left
+        if self.is_newest_page_gone() {
+            return false; // nobody is at the leg that it left
         }
+        let Some(recovery) = &mut self.recovery else { return false };
         let first = recovery.spared_until.is_none();
         let until = *recovery.spared_until.get_or_insert(out.now + REGISTERED_WITHIN);
         if until <= out.now {
@@ -70,6 +65,23 @@ impl Call {
             self.push(out);
         }
         true
+    }
+
+    /// Has the newest page of the agent who is missed said goodbye?
+    pub(super) fn is_newest_page_gone(&self) -> bool {
+        self.recovery.as_ref().is_some_and(|recovery| {
+            let worker = &recovery.agent.worker;
+            let said = self.goodbyes.get(worker);
+            said.is_some_and(|said| self.hellos.get(worker).is_none_or(|newest| said >= newest))
+        })
+    }
+
+    /// Who has come for a page that is gone again is not the one who is awaited for the next.
+    pub(super) fn strangers_are_bystanders(&mut self) {
+        let strangers: Vec<_> = self.others().map(|(leg, _)| leg.clone()).collect();
+        if let Some(recovery) = self.recovery.as_mut().filter(|recovery| recovery.is_open()) {
+            recovery.bystanders.extend(strangers);
+        }
     }
 
     /// Was this third party there when the agent was lost?

@@ -67,7 +67,7 @@ impl Call {
                 true
             }
             // Whose leg it is that has come will be known in a moment.
-            Phase::Rejoining => !self.has_stranger(),
+            Phase::Rejoining => !self.has_stranger() || self.is_newest_page_gone(),
             Phase::Ended(Ending::Failed { .. }) => true,
             Phase::Ended(_) => false,
         };

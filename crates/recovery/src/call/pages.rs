@@ -15,6 +15,10 @@ impl Call {
     ) {
         let holding = hello.holdings.iter().find(|holding| holding.task == self.task);
         if holding.is_some() {
+            let missed = self.recovery.as_ref().is_some_and(|recovery| recovery.agent.worker == *worker);
+            if missed && self.is_newest_page_gone() {
+                self.strangers_are_bystanders();
+            }
             let newest = self.hellos.entry(worker.clone()).or_default();
             *newest = hello.epoch.max(*newest);
             if !older_page_connected {

@@ -33,6 +33,21 @@ fn the_hold_ends_when_the_agents_new_leg_is_there() {
 }
 
 #[test]
+fn a_leg_whose_page_is_gone_before_it_comes_does_not_end_the_hold() {
+    let mut desk = told();
+    desk.hello_in_place(2);
+    desk.goodbye(ADA, 2);
+    desk.join(1, THIRD, false);
+    assert!(desk.take_actions().is_empty(), "nobody is at it");
+    desk.hello_in_place(3);
+    assert!(desk.take_actions().is_empty(), "nor is the page that comes now");
+    desk.join(1, NEXT_LEG, false);
+    assert_eq!(desk.finish_all(), [end_hold()]);
+    desk.register(1, ADA, NEXT_LEG, 3);
+    assert_eq!(desk.stage(), Some(Stage::Rejoined));
+}
+
+#[test]
 fn what_the_customer_hears_waits_for_the_task_unless_the_agent_is_back() {
     let mut desk = Desk::away();
     let is_awaited = |desk: &Desk| desk.machine.call(&conference(1)).unwrap().is_task_awaited();
