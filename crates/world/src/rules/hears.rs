@@ -34,10 +34,11 @@ impl World {
         let mut others =
             self.twilio.model.participants(room).filter(|other| other.call != customer && !other.hold);
         others.find_map(|other| match other.agent {
+            _ if other.customer => Some(None),
+            // A supervisor is muted, also one who has come along; an agent mutes the own phone.
+            _ if other.muted || other.coaches => None,
             Some((worker, _)) => self.attends(other.call).map(|_| Some(worker.clone())),
-            None if other.customer => Some(None),
-            // A supervisor is muted; somebody from outside is not.
-            None => (!other.muted && !other.coaches).then_some(None),
+            None => Some(None),
         })
     }
 
