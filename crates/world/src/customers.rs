@@ -29,6 +29,8 @@ pub(crate) struct Customer {
     /// Whom he talks to, and since when.
     pub(crate) with: Option<WorkerSid>,
     pub(crate) talking_since: Option<u64>,
+    /// Our server was not there when they met.
+    pub(crate) met_unseen: bool,
     /// How often he has lost somebody.
     pub(crate) losses: u32,
     /// Whom he has talked to.
@@ -66,6 +68,7 @@ impl Customer {
             talked: false,
             with: None,
             talking_since: None,
+            met_unseen: false,
             lost: None,
             losses: 0,
             had: BTreeSet::new(),
@@ -147,6 +150,20 @@ impl World {
         for number in self.customers_of(page, sid) {
             self.customers[number].excused = self.customers[number].excused.filter(|excused| *excused > at);
         }
+    }
+
+    /// A limit: our server was down when agent and customer met, knows nothing of the call, and nobody is left who could
+    /// tell. A call that nobody has registered is not touched.
+    pub(crate) fn is_unheard_of(&self, number: usize) -> bool {
+        let customer = &self.customers[number];
+        let knows = |call: &rejoin_recovery::Call| call.customer.is_some() && call.customer == customer.call;
+        let tells = |page: PageId| {
+            let mut tasks = self.pages[page].flex.tasks.keys();
+            self.is_connected(page) && tasks.any(|sid| self.customers_of(page, sid).contains(&number))
+        };
+        customer.met_unseen
+            && !self.servers.memory.calls().iter().any(knows)
+            && !(0..self.pages.len()).any(tells)
     }
 
     pub(crate) fn customers_of(&self, page: PageId, sid: &ReservationSid) -> Vec<usize> {

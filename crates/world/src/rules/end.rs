@@ -22,7 +22,8 @@ impl World {
         }
         let nobody = self.agents.iter().all(|agent| agent.gone || agent.signed_out || agent.unavailable);
         for number in 0..self.customers.len() {
-            if self.waits(number) && (nobody || since > AT_LAST / 2) {
+            let alone = since > AT_LAST / 2 && self.is_unheard_of(number);
+            if alone || (self.waits(number) && (nobody || since > AT_LAST / 2)) {
                 self.hangs_up(number);
             }
         }

@@ -82,7 +82,7 @@ impl World {
                 continue;
             }
             let bound = self.silence(number, stands);
-            if now.saturating_sub(since) > bound {
+            if now.saturating_sub(since) > bound && !self.is_unheard_of(number) {
                 let what =
                     format!("customer {number} has heard nothing for {:.1} s", (now - since) as f64 / 1000.0);
                 self.broken(Rule::NoDeadAir, what);
@@ -141,6 +141,7 @@ impl World {
                 customer.talked = true;
                 if customer.with.as_ref() != Some(&worker) {
                     customer.talking_since = Some(now);
+                    customer.met_unseen = self.servers.running.is_none();
                 }
                 customer.had_for = customer.talking_since.map_or(0, |since| now - since);
                 customer.had.insert(worker.clone());
