@@ -21,7 +21,7 @@ impl World {
     /// A phone rings for this page: Flex takes it.
     pub(crate) fn invited(&mut self, page: PageId, leg: CallSid) {
         let Some(_) = self.arrives(page, Coming::Invite(page, leg.clone())) else { return };
-        if self.pages[page].flex.call.is_some() && self.pages[page].expects.is_none() {
+        if self.is_busy(page) {
             return; // it rings in vain
         }
         let mut chance = self.chance(Way::Phone, page);
@@ -29,9 +29,14 @@ impl World {
         self.put(after, Coming::PickedUp(page, leg));
     }
 
+    /// A phone that has a call takes another one only when its page has asked for it.
+    fn is_busy(&self, page: PageId) -> bool {
+        self.pages[page].flex.call.is_some() && self.pages[page].expects.is_none()
+    }
+
     /// Media is up.
     pub(crate) fn picked_up(&mut self, page: PageId, leg: CallSid) {
-        if !self.is_connected(page) || self.twilio.model.leg(&leg).is_none() {
+        if !self.is_connected(page) || self.is_busy(page) || self.twilio.model.leg(&leg).is_none() {
             return;
         }
         let it = &mut self.pages[page];
