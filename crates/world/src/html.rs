@@ -1,6 +1,9 @@
 //! A world's timeline as one page to look at: swim lanes from left to right, time downwards. The page brings along all that it
 //! needs and asks nobody for anything.
 
+mod legend;
+mod overview;
+
 use crate::plan::Plan;
 use crate::run::Outcome;
 use crate::timeline::{Entry, Kind, Lane};
@@ -12,8 +15,8 @@ const SCRIPT: &str = include_str!("html/page.js");
 
 /// Pauses from this length on are left out, and said to be (milliseconds).
 const PAUSE: u64 = 1_000;
-/// More lanes than these have no overview: nobody could read it.
-const OVERVIEW: usize = 24;
+/// More lanes than these have their names upright.
+const WIDE: usize = 12;
 
 /// Kinds in the order of the legend: what each is called, and its name in the page.
 const KINDS: [(Kind, &str, &str); 9] = [
@@ -28,12 +31,23 @@ const KINDS: [(Kind, &str, &str); 9] = [
     (Kind::Broken, "broken rules", "broken"),
 ];
 
-/// The page of a world that was recorded. `command`: what shows it again.
-pub fn page(plan: &Plan, outcome: &Outcome, command: &str) -> String {
+/// What is said of a world above everything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct About {
+    /// What it is.
+    pub title: String,
+    /// What there is to see in it; empty: nobody knows.
+    pub told: String,
+    /// What shows it again.
+    pub command: String,
+}
+
+/// The page of a world that was recorded.
+pub fn page(plan: &Plan, outcome: &Outcome, about: &About) -> String {
     let lanes = Lanes::of(&outcome.timeline);
     let mut page = String::new();
     // Writing to a string does not fail.
-    let _ = write_page(&mut page, plan, outcome, &lanes, command);
+    let _ = write_page(&mut page, plan, outcome, &lanes, about);
     page
 }
 
@@ -77,6 +91,14 @@ fn named(kind: Kind) -> &'static str {
     KINDS.iter().find(|(of, ..)| *of == kind).map_or("", |(_, _, name)| name)
 }
 
+fn counted(count: usize, what: &str) -> String {
+    format!(
+        "{} {what}{}",
+        if count == 0 { "no".to_owned() } else { count.to_string() },
+        if count == 1 { "" } else { "s" }
+    )
+}
+
 fn seconds(millis: u64) -> String {
     format!("{}.{:03}", millis / 1000, millis % 1000)
 }
@@ -86,48 +108,50 @@ fn write_page(
     plan: &Plan,
     outcome: &Outcome,
     lanes: &Lanes,
-    command: &str,
+    about: &About,
 ) -> std::fmt::Result {
     let ended = match &outcome.broken {
         Some(broken) => format!("<p class=\"outcome bad\">Broken: {}</p>", escaped(&broken.to_string())),
         None => "<p class=\"outcome good\">Every rule held.</p>".to_owned(),
     };
-    let seed = plan.seed;
+    let told = match about.told.as_str() {
+        "" => String::new(),
+        told => format!("<p class=\"told\">{}</p>\n", escaped(told)),
+    };
     write!(
         page,
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; \
          script-src 'unsafe-inline'\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n<title>World {seed}: {scenario}</title>\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n\
          <style>\n{STYLE}\n.lanes {{ --lanes: {count}; }}\n</style>\n</head>\n<body>\n<header>\n\
-         <h1>World {seed}: {scenario}</h1>\n{ended}\n\
-         <p>{agents} agents, {customers} customers, {lasted} s. Shown again by <code>{command}</code></p>\n",
-        scenario = plan.scenario,
+         <h1>{title}</h1>\n{told}{ended}\n\
+         <p>{agents}, {customers}, {lasted} s. Shown again by <code>{command}</code></p>\n",
+        title = escaped(&about.title),
         count = lanes.0.len(),
-        agents = plan.agents.len(),
-        customers = plan.customers.len(),
+        agents = counted(plan.agents.len(), "agent"),
+        customers = counted(plan.customers.len(), "customer"),
         lasted = seconds(outcome.lasted),
-        command = escaped(command),
+        command = escaped(&about.command),
     )?;
     write_plan(page, plan)?;
-    if lanes.0.len() <= OVERVIEW {
-        write_overview(page, plan, outcome, lanes)?;
-    }
-    write_filter(page, outcome, lanes)?;
+    legend::write_help(page)?;
+    overview::write(page, plan, &outcome.timeline, lanes)?;
+    legend::write_filter(page, &outcome.timeline, lanes)?;
     page.push_str("</header>\n<main>\n");
     write_table(page, plan, &outcome.timeline, lanes)?;
     write!(
         page,
-        "</main>\n<aside id=\"detail\" aria-label=\"Details\" hidden>\n<p id=\"detail-head\"></p>\n\
-         <pre id=\"detail-text\" tabindex=\"0\"></pre>\n<p id=\"detail-faults\"></p>\n</aside>\n\
+        "</main>\n<aside aria-label=\"Details\" tabindex=\"0\">\n<p id=\"detail-head\">Point at a row, or go there with the Tab \
+         key.</p>\n<p id=\"detail-faults\"></p>\n<pre id=\"detail-text\"></pre>\n</aside>\n\
          <script>\n{SCRIPT}\n</script>\n</body>\n</html>\n"
     )
 }
 
 /// What was to happen.
 fn write_plan(page: &mut String, plan: &Plan) -> std::fmt::Result {
-    let (deeds, faults) = (plan.deeds.len(), plan.faults.len());
-    write!(page, "<details>\n<summary>The plan: {deeds} deeds, {faults} faults</summary>\n<ul>\n")?;
+    let (deeds, faults) = (counted(plan.deeds.len(), "deed"), counted(plan.faults.len(), "fault"));
+    write!(page, "<details>\n<summary>The plan: {deeds}, {faults}</summary>\n<ul>\n")?;
     for deed in &plan.deeds {
         let who = if deed.agent == crate::plan::WHO_HAS_A_CALL {
             "whoever has a call".to_owned()
@@ -147,95 +171,14 @@ fn told(fault: &crate::plan::Fault) -> String {
     format!("{} ({} %)", fault.kind.name(), f64::from(fault.rate) / 10.0)
 }
 
-/// Everything on one line for each lane, in true proportion. It is for who sees it: the table has the same and more.
-fn write_overview(page: &mut String, plan: &Plan, outcome: &Outcome, lanes: &Lanes) -> std::fmt::Result {
-    let whole = outcome.timeline.last().map_or(1, |last| last.at).max(1);
-    let part = |at: u64| 100.0 * at.min(whole) as f64 / whole as f64;
-    page.push_str("<div class=\"overview\" aria-hidden=\"true\">\n");
-    page.push_str("<div class=\"windows\">\n");
-    for fault in &plan.faults {
-        let (from, to) = (part(fault.from), part(fault.to));
-        let width = (to - from).max(0.2);
-        let told = escaped(&told(fault));
-        writeln!(
-            page,
-            "<i class=\"window\" style=\"left:{from:.2}%;width:{width:.2}%\" title=\"{told}\"></i>"
-        )?;
-    }
-    page.push_str("</div>\n");
-    for (place, lane) in lanes.0.iter().enumerate() {
-        write!(page, "<div class=\"strip\"><b>{}</b><span>", escaped(&Lanes::name(*lane)))?;
-        write_hearing(page, &outcome.timeline, *lane, whole)?;
-        for (number, entry) in outcome.timeline.iter().enumerate() {
-            if lanes.place(entry.from) == Some(place) && entry.kind != Kind::Hears {
-                let (at, kind) = (part(entry.at), named(entry.kind));
-                write!(page, "<a class=\"{kind}\" style=\"left:{at:.2}%\" data-row=\"{number}\"></a>")?;
-            }
-        }
-        page.push_str("</span></div>\n");
-    }
-    page.push_str("<div class=\"strip scale\"><b></b><span>");
-    let step = [1_000, 5_000, 10_000, 30_000, 60_000, 300_000, 600_000];
-    let step = step.into_iter().find(|step| whole / step <= 12).unwrap_or(1_800_000);
-    for at in (0..=whole).step_by(usize::try_from(step).unwrap_or(1)) {
-        write!(page, "<em style=\"left:{:.2}%\">{} s</em>", part(at), at / 1000)?;
-    }
-    page.push_str("</span></div>\n</div>\n");
-    Ok(())
-}
-
-/// What a customer hears, as bars.
-fn write_hearing(page: &mut String, timeline: &[Entry], lane: Lane, whole: u64) -> std::fmt::Result {
-    let his: Vec<&Entry> =
-        timeline.iter().filter(|entry| entry.kind == Kind::Hears && entry.from == lane).collect();
-    for (number, entry) in his.iter().enumerate() {
-        let end = his.get(number + 1).map_or(whole, |next| next.at);
-        let class = match entry.text.as_str() {
-            "hears nothing" => "silence",
-            text if text.starts_with("talks") => "talk",
-            text if text.starts_with("hears") => "music",
-            _ => continue,
-        };
-        let left = 100.0 * entry.at as f64 / whole as f64;
-        let width = 100.0 * end.saturating_sub(entry.at) as f64 / whole as f64;
-        let text = escaped(&entry.text);
-        write!(
-            page,
-            "<u class=\"{class}\" style=\"left:{left:.2}%;width:{width:.2}%\" title=\"{text}\"></u>"
-        )?;
-    }
-    Ok(())
-}
-
-fn write_filter(page: &mut String, outcome: &Outcome, lanes: &Lanes) -> std::fmt::Result {
-    page.push_str("<form id=\"filter\">\n<fieldset>\n<legend>Show</legend>\n");
-    for (kind, told, name) in KINDS {
-        let count = outcome.timeline.iter().filter(|entry| entry.kind == kind).count();
-        if count > 0 {
-            writeln!(
-                page,
-                "<label class=\"{name}\"><input type=\"checkbox\" value=\"{name}\" checked><i></i>{} ({count})</label>",
-                escaped(told)
-            )?;
-        }
-    }
-    page.push_str("</fieldset>\n<label>Of <select id=\"lane\"><option value=\"\">everybody</option>");
-    for (place, lane) in lanes.0.iter().enumerate() {
-        write!(page, "<option value=\"{place}\">{}</option>", escaped(&Lanes::name(*lane)))?;
-    }
-    page.push_str(
-        "</select></label>\n<label>With <input id=\"search\" type=\"search\" placeholder=\"any text\"></label>\n\
-         <output id=\"count\"></output>\n</form>\n",
-    );
-    Ok(())
-}
-
 fn write_table(page: &mut String, plan: &Plan, timeline: &[Entry], lanes: &Lanes) -> std::fmt::Result {
-    page.push_str(
-        "<table class=\"lanes\">\n<caption class=\"unseen\">What happened, in order. Up and down arrow keys go from one to \
+    let many = if lanes.0.len() > WIDE { " many" } else { "" };
+    write!(
+        page,
+        "<table class=\"lanes{many}\">\n<caption class=\"unseen\">What happened, in order. Up and down arrow keys go from one to \
          the next.</caption>\n<thead><tr><th scope=\"col\">s</th><th scope=\"col\"><span class=\"unseen\">What \
-         happened</span><span class=\"names\">",
-    );
+         happened</span><span class=\"names\">"
+    )?;
     for lane in &lanes.0 {
         write!(page, "<span>{}</span>", escaped(&Lanes::name(*lane)))?;
     }
@@ -246,7 +189,7 @@ fn write_table(page: &mut String, plan: &Plan, timeline: &[Entry], lanes: &Lanes
         if pause >= PAUSE {
             writeln!(
                 page,
-                "<tr class=\"pause\"><th></th><td>{}.{} s in which nothing happens</td></tr>",
+                "<tr class=\"pause\"><td colspan=\"2\">{}.{} s in which nothing happens</td></tr>",
                 pause / 1000,
                 pause % 1000 / 100
             )?;
@@ -280,8 +223,8 @@ fn write_row(
         plan.faults.iter().filter(|fault| fault.from <= entry.at && entry.at < fault.to).map(told).collect();
     let (here, there) = (from.unwrap_or_default(), to.or(from).unwrap_or_default());
     let (low, high) = (here.min(there), here.max(there));
-    // A word on a point is beside it, where there is more room.
-    let side = if to.is_none() && 2 * low >= lanes.0.len() { " before" } else { "" };
+    // Words begin or end where the row does, on the side on which there is more room.
+    let side = if low + high + 1 > lanes.0.len() { " before" } else { "" };
     write!(page, "<tr class=\"{classes}{side}\" data-kind=\"{}\"", named(entry.kind))?;
     if let Some(from) = from {
         write!(page, " data-lanes=\"{from} {}\"", to.unwrap_or(from))?;

@@ -15,6 +15,7 @@
 //! | [`day`] | what goes wrong on an ordinary day, and what becomes of customers then |
 //! | [`shrink`] | the shortest story in which the same rule is broken |
 //! | [`coverage`], [`timeline`], [`html`] | what occurred, and what happened, also as a page |
+//! | `names` | what things are called there |
 
 mod browser;
 pub mod chance;
@@ -26,6 +27,7 @@ mod desk;
 mod flex;
 pub mod html;
 mod join;
+mod names;
 mod net;
 mod page;
 pub mod plan;

@@ -65,8 +65,12 @@ impl World {
         lost: bool,
         text: impl FnOnce() -> String,
     ) {
+        if self.timeline.is_none() {
+            return;
+        }
+        let text = self.named(&text());
         if let Some(timeline) = &mut self.timeline {
-            timeline.push(crate::timeline::Entry { at: self.now, from, to, kind, text: text(), lost });
+            timeline.push(crate::timeline::Entry { at: self.now, from, to, kind, text, lost });
         }
     }
 

@@ -5,7 +5,7 @@ mod lock;
 mod perform;
 mod phone;
 
-pub(crate) use bridge::{Then, is_outbound, short};
+pub(crate) use bridge::{Then, is_outbound};
 
 use crate::coming::Coming;
 use crate::desk::After;
@@ -14,7 +14,7 @@ use crate::join::Joining;
 use crate::net::Way;
 use crate::planted::Planted;
 use crate::push::PushChannel;
-use crate::timeline::{Kind, Lane};
+use crate::timeline::{IS_GONE, IS_UP, Kind, LOADS, Lane};
 use crate::world::World;
 use rejoin_plugin::agent::{self, Agent, Config, Dialog, Event, FromDesktop, PostId, RequestId};
 use rejoin_protocol::{CallSid, Millis, ReservationSid};
@@ -126,7 +126,7 @@ impl World {
         });
         let loads = self.plan.agents[agent].loads;
         self.put(loads, Coming::FlexUp(page));
-        self.note(Lane::Page(agent, number), None, Kind::Does, || "loads".into());
+        self.note(Lane::Page(agent, number), None, Kind::Does, || LOADS.into());
         page
     }
 
@@ -169,6 +169,7 @@ impl World {
             return;
         }
         self.pages[page].up = true;
+        self.note(self.lane(page), None, Kind::Does, || IS_UP.into());
         self.connect_sockets(page);
         self.ask_how_it_is(page);
         if self.plan.agents[self.pages[page].agent].foreign {
@@ -321,6 +322,7 @@ impl World {
     fn page_ends(&mut self, page: PageId) {
         let agent = self.pages[page].agent;
         self.pages[page].alive = false;
+        self.note(self.lane(page), None, Kind::Does, || IS_GONE.into());
         self.pages[page].ended_at = Some(self.now);
         self.pages[page].core = None;
         self.pages[page].dialog = None;

@@ -7,7 +7,7 @@ use crate::coming::{Coming, PushNews, RestAnswer};
 use crate::page::PageId;
 use crate::plan::{Fault, FaultKind, Plan};
 use crate::planted::Planted;
-use crate::timeline::{Kind, Lane};
+use crate::timeline::{IS_KILLED, IS_STOPPED, Kind, Lane, STARTS};
 use crate::twilio::Reply;
 use crate::world::{BEGIN, World};
 use axum::http;
@@ -209,7 +209,7 @@ impl World {
                     surroundings.killed().await;
                     let _ = sender.send(Inbox::Killed(number));
                 });
-                self.note(Lane::Server(number), None, Kind::Does, || "starts".into());
+                self.note(Lane::Server(number), None, Kind::Does, || STARTS.into());
             }
             Err(error) => {
                 // Killed in its start, or the last one still has the store.
@@ -235,7 +235,7 @@ impl World {
             self.coverage.fault(kind);
             self.last_fault = self.now;
         }
-        self.note(Lane::Server(number), None, Kind::Fault, || "is killed".into());
+        self.note(Lane::Server(number), None, Kind::Fault, || IS_KILLED.into());
         self.servers.running = None;
         let down = self.plan.faults.iter().find(|fault| {
             matches!(fault.kind, FaultKind::ServerDies) && fault.from <= self.now && self.now < fault.to
@@ -247,7 +247,7 @@ impl World {
     pub(crate) fn stop_server(&mut self) {
         let Some(mut running) = self.servers.running.take() else { return };
         let sender = self.sender.clone();
-        self.note(self.server_lane(), None, Kind::Fault, || "is stopped".into());
+        self.note(self.server_lane(), None, Kind::Fault, || IS_STOPPED.into());
         tokio::spawn(async move {
             // Whoever asks it just now has it, too, for a moment.
             for _ in 0..200 {

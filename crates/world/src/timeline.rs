@@ -3,6 +3,31 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+// What the page with lanes draws from: words that say how somebody is from now on.
+
+/// A page is loaded.
+pub const LOADS: &str = "loads";
+/// Flex is there.
+pub const IS_UP: &str = "is up";
+/// The page is no more.
+pub const IS_GONE: &str = "is gone";
+/// The machine sleeps.
+pub const SLEEPS: &str = "sleeps";
+/// It has no network.
+pub const IS_CUT_OFF: &str = "is cut off";
+/// It is awake, or has its network again.
+pub const IS_BACK: &str = "is back";
+/// A server is there.
+pub const STARTS: &str = "starts";
+/// It has died.
+pub const IS_KILLED: &str = "is killed";
+/// It was stopped in order.
+pub const IS_STOPPED: &str = "is stopped";
+/// A customer hears whom this is followed by.
+pub const TALKS_TO: &str = "talks to ";
+/// A customer is in a silence.
+pub const HEARS_NOTHING: &str = "hears nothing";
+
 /// Who is at one end of what happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

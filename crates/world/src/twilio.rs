@@ -5,7 +5,7 @@ mod asks;
 
 use crate::coming::Coming;
 use crate::net::Way;
-use crate::page::{PageId, short};
+use crate::page::PageId;
 use crate::plan::Plan;
 use crate::server::SECRET;
 use crate::timeline::{Kind, Lane};
@@ -85,7 +85,7 @@ impl World {
             | Effect::Coach { .. }
             | Effect::Hold { .. }
             | Effect::StopPlaying { .. } => {}
-            Effect::Log(line) => self.note(Lane::Twilio, None, Kind::Does, || shortened(&line)),
+            Effect::Log(line) => self.note(Lane::Twilio, None, Kind::Does, || line),
             Effect::SetTimer { timer, at } => {
                 let after = self.wall().until(at);
                 self.put(after.0, Coming::Twilio(Event::Timer(timer)));
@@ -139,17 +139,4 @@ impl World {
             }
         }
     }
-}
-
-/// A line of the model's log with short SIDs.
-fn shortened(line: &str) -> String {
-    let word = |word: &str| {
-        let bare = word.trim_matches(|char: char| !char.is_ascii_alphanumeric());
-        if bare.len() == 34 && bare.is_ascii() {
-            word.replace(bare, &format!("{}-{}", &bare[..2], short(bare)))
-        } else {
-            word.to_owned()
-        }
-    };
-    line.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }

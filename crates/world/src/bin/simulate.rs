@@ -129,7 +129,12 @@ fn replay(
     runner.records = true;
     let outcome = runner.run(plan)?;
     if let Some(path) = &options.html {
-        std::fs::write(path, html::page(plan, &outcome, &command(plan, options)))?;
+        let about = html::About {
+            title: format!("World {}: {}", plan.seed, plan.scenario),
+            told: String::new(),
+            command: command(plan, options),
+        };
+        std::fs::write(path, html::page(plan, &outcome, &about))?;
         println!("written: {}", path.display());
         return Ok(u64::from(outcome.broken.is_some()));
     }

@@ -2,7 +2,7 @@
 
 use crate::coming::{Coming, PushNews};
 use crate::page::PageId;
-use crate::timeline::Kind;
+use crate::timeline::{IS_BACK, IS_CUT_OFF, Kind, SLEEPS};
 use crate::world::World;
 use rejoin_plugin::agent::{Event, FromDesktop};
 use rejoin_twin::model;
@@ -19,6 +19,7 @@ impl World {
         it.sleeps += 1;
         let number = it.sleeps;
         let call = it.flex.call.as_ref().map(|call| call.leg.clone());
+        self.note(self.lane(page), None, Kind::Does, || if sleeps { SLEEPS } else { IS_CUT_OFF }.into());
         if let Some(call) = call {
             self.put(0, Coming::Twilio(model::Event::MediaSilent { call, silent: true }));
         }
@@ -53,7 +54,7 @@ impl World {
         it.here_since = self.now;
         let late = std::mem::take(&mut it.late);
         let call = it.flex.call.as_ref().map(|call| call.leg.clone());
-        self.note(self.lane(page), None, Kind::Does, || "is back".into());
+        self.note(self.lane(page), None, Kind::Does, || IS_BACK.into());
         if let Some(call) = call {
             self.twilio_hears(page, model::Event::MediaSilent { call, silent: false });
         }

@@ -122,7 +122,7 @@ impl World {
     pub(crate) fn accept(&mut self, page: PageId, sid: &ReservationSid, unasked: bool) {
         let what = if unasked { "the plugin accepts" } else { "accepts" };
         let lane = if unasked { self.lane(page) } else { Lane::Agent(self.pages[page].agent) };
-        self.note(lane, None, Kind::Person, || format!("{what} {}", crate::page::short(sid.as_str())));
+        self.note(lane, None, Kind::Person, || format!("{what} {sid}"));
         let pending = self.pages[page].flex.tasks.get(sid).is_some_and(|held| held.status == "pending");
         if !pending {
             let reservation = sid.clone();

@@ -91,9 +91,7 @@ impl World {
             return self.put(3_000, Coming::Completes(agent, sid));
         }
         self.excuse(page, &sid);
-        self.note(Lane::Agent(agent), None, Kind::Person, || {
-            format!("completes {}", crate::page::short(sid.as_str()))
-        });
+        self.note(Lane::Agent(agent), None, Kind::Person, || format!("completes {sid}"));
         // What gets lost on the way is done again.
         self.put(15_000, Coming::Completes(agent, sid.clone()));
         let after = After::Complete(sid.clone());

@@ -1,18 +1,21 @@
 // The page of a timeline: what is shown, and what is told of the row that is looked at.
 const rows = [...document.querySelectorAll('tbody tr[data-kind]')];
 const pauses = [...document.querySelectorAll('tbody tr.pause')];
-const [detail, head, text, faults] = ['detail', 'detail-head', 'detail-text', 'detail-faults'].map((id) =>
+const [head, text, faults] = ['detail-head', 'detail-text', 'detail-faults'].map((id) =>
   document.getElementById(id),
 );
 const filter = document.getElementById('filter');
+const table = document.querySelector('table');
+const names = [...table.querySelectorAll('.names span')];
+const lanesOf = (row) => row.dataset.lanes?.split(' ').map(Number) ?? [];
 const button = (row) => row.querySelector('button');
 
-/** JSON is set on several lines; everything else stays as it is. */
+/** JSON is set on several lines, and a form with one field on each; everything else stays as it is. */
 function readable(said) {
   const begin = said.search(/[[{]/);
-  if (begin < 0) return said;
   try {
-    return said.slice(0, begin) + JSON.stringify(JSON.parse(said.slice(begin)), null, 2);
+    if (/%[0-9A-F]{2}/.test(said)) return decodeURIComponent(said.replace(/\+/g, ' ').replace(/&/g, '\n'));
+    return begin < 0 ? said : said.slice(0, begin) + JSON.stringify(JSON.parse(said.slice(begin)), null, 2);
   } catch {
     return said;
   }
@@ -23,7 +26,31 @@ function tell(row) {
   head.textContent = `${row.querySelector('th').textContent} s  ${who.textContent.replace(/: $/, '')}`;
   text.textContent = readable(what.textContent);
   faults.textContent = row.dataset.faults ? `Goes wrong now: ${row.dataset.faults}` : '';
-  detail.hidden = false;
+}
+
+/** Is whose lane this is named in it? Customer 1 is not customer 12. */
+const isNamed = (row, lane) => new RegExp(`${names[lane].textContent}(?!\\d)`).test(row.textContent);
+
+/** Lanes in which nothing is shown are left out. */
+function draw() {
+  const shown = new Set(rows.flatMap((row) => (row.hidden ? [] : lanesOf(row))));
+  const left = names.map((_, lane) => lane).filter((lane) => shown.size === 0 || shown.has(lane));
+  names.forEach((name, lane) => (name.hidden = !left.includes(lane)));
+  table.classList.toggle('many', left.length > 12);
+  table.style.setProperty('--lanes', left.length);
+  let before = '';
+  for (const row of rows.filter((row) => !row.hidden)) {
+    const time = row.querySelector('th');
+    time.classList.toggle('same', time.textContent === before);
+    before = time.textContent;
+    const places = lanesOf(row).map((lane) => left.indexOf(lane));
+    if (places.length === 0) continue;
+    const [low, high] = [Math.min(...places), Math.max(...places)];
+    const style = row.querySelector('td').style;
+    style.setProperty('--low', low);
+    style.setProperty('--high', high);
+    row.classList.toggle('before', low + high + 1 > left.length);
+  }
 }
 
 function show() {
@@ -34,13 +61,14 @@ function show() {
   ];
   let shown = 0;
   for (const row of rows) {
-    const here = !lane || !row.dataset.lanes || row.dataset.lanes.split(' ').includes(lane);
+    const here = !lane || !row.dataset.lanes || lanesOf(row).includes(Number(lane)) || isNamed(row, lane);
     row.hidden = !(kinds.has(row.dataset.kind) && here && row.textContent.toLowerCase().includes(words));
     shown += row.hidden ? 0 : 1;
   }
   // Between rows that are not there it is not known whether nothing happens.
   for (const pause of pauses) pause.hidden = shown < rows.length;
   document.getElementById('count').textContent = `${shown} of ${rows.length}`;
+  draw();
   enter(rows.find((row) => !row.hidden));
 }
 
@@ -51,16 +79,13 @@ function enter(row) {
 }
 
 document.querySelector('tbody').addEventListener('keydown', (event) => {
-  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
   const shown = rows.filter((row) => !row.hidden);
-  const next = shown[shown.indexOf(event.target.closest('tr')) + step];
-  if (next) {
+  const at = shown.indexOf(event.target.closest('tr'));
+  const next = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: shown.length - 1 }[event.key];
+  if (shown[next]) {
     event.preventDefault();
-    button(next).focus();
+    button(shown[next]).focus();
   }
-});
-document.addEventListener('keydown', (event) => {
-  if (event.key === 'Escape') detail.hidden = true;
 });
 for (const row of rows) {
   row.addEventListener('mouseenter', () => {

@@ -365,14 +365,15 @@ fn said(request: &Request) -> String {
         Request::UpdateReservation { reservation, status, instruction } => {
             let what =
                 if instruction.is_some() { "conference" } else { status.as_deref().unwrap_or_default() };
-            format!("reservation {}: {what}", short(reservation.as_str()))
+            format!("{reservation}: {what}")
         }
         Request::UpdateWorkerParticipant { change, .. }
         | Request::UpdateChannelParticipant { change, .. } => {
             // What stays as it is, is not told.
             let change = format!("{change:?}");
             let fields = change.trim_start_matches("ParticipantChange {").trim_end_matches('}').split(", ");
-            let set: Vec<&str> = fields.map(str::trim).filter(|field| !field.ends_with(": None")).collect();
+            let set: Vec<String> =
+                fields.map(str::trim).filter(|field| !field.ends_with(": None")).map(bare).collect();
             format!("participant: {}", set.join(", "))
         }
         other => {
@@ -382,8 +383,7 @@ fn said(request: &Request) -> String {
     }
 }
 
-/// The end of a SID tells it apart.
-pub(crate) fn short(sid: &str) -> &str {
-    let zeros = sid.get(2..).unwrap_or_default().trim_start_matches('0');
-    if zeros.is_empty() { sid } else { zeros }
+/// `name: Some(value)` as people write it.
+fn bare(field: &str) -> String {
+    field.replace(": Some(", "=").trim_end_matches(')').to_owned()
 }

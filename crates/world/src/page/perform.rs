@@ -66,7 +66,11 @@ impl World {
 
     fn show(&mut self, page: PageId, dialog: Option<Dialog>) {
         self.note(self.lane(page), None, Kind::Does, || match &dialog {
-            Some(dialog) => format!("shows {dialog:?}"),
+            // Until when is nothing to people: milliseconds since 1970.
+            Some(dialog) => {
+                let told = format!("{dialog:?}");
+                format!("shows the dialog {}", told.split(" { until").next().unwrap_or_default())
+            }
             None => "shows no dialog".into(),
         });
         let button = matches!(

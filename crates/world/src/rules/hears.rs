@@ -4,7 +4,7 @@ use super::Rule;
 use crate::customers::Lost;
 use crate::day::{End, Loss};
 use crate::page::PageId;
-use crate::timeline::{Kind, Lane};
+use crate::timeline::{HEARS_NOTHING, Kind, Lane, TALKS_TO};
 use crate::world::World;
 use rejoin_protocol::{CallSid, ConferenceSid, WorkerSid};
 use rejoin_twin::model::LegPlace;
@@ -108,11 +108,11 @@ impl World {
         let agent = |worker: &WorkerSid| self.agents.iter().position(|agent| agent.worker == *worker);
         let what = match talker {
             Some(Some(worker)) => {
-                agent(worker).map_or("talks".to_owned(), |agent| format!("talks to agent {agent}"))
+                agent(worker).map_or("talks".to_owned(), |agent| format!("{TALKS_TO}{}", Lane::Agent(agent)))
             }
-            Some(None) => "talks to somebody from outside".to_owned(),
+            Some(None) => format!("{TALKS_TO}somebody from outside"),
             None if sounds => "hears music or words".to_owned(),
-            None => "hears nothing".to_owned(),
+            None => HEARS_NOTHING.to_owned(),
         };
         if self.customers[number].told != what {
             self.customers[number].told.clone_from(&what);

@@ -2,7 +2,6 @@
 
 use crate::coming::{Coming, RestAnswer};
 use crate::net::Way;
-use crate::page::short;
 use crate::plan::FaultKind;
 use crate::timeline::{Kind, Lane};
 use crate::world::World;
@@ -127,11 +126,6 @@ pub(crate) fn copied(request: &http::Request<Bytes>) -> http::Request<Bytes> {
 /// Without what is the same in all of them.
 fn resource(path: &str) -> String {
     let path = path.trim_end_matches(".json");
-    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-    parts
-        .iter()
-        .skip(5)
-        .map(|part| if part.len() == 34 { short(part) } else { part })
-        .collect::<Vec<_>>()
-        .join("/")
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).skip(5).collect();
+    parts.join("/")
 }

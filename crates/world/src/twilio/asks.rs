@@ -4,7 +4,6 @@ use super::{FLOW, Reply};
 use crate::chance::Chance;
 use crate::coming::Coming;
 use crate::net::Way;
-use crate::page::short;
 use crate::plan::FaultKind;
 use crate::server::{PUBLIC, SECRET};
 use crate::timeline::{Kind, Lane};
@@ -197,7 +196,7 @@ fn callback(params: &[(String, String)]) -> String {
     let get = |name: &str| params.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value.as_str());
     let event = get("StatusCallbackEvent");
     if event.is_empty() {
-        return format!("call {} {}", short(get("CallSid")), get("QueueResult"));
+        return format!("call {} {}", get("CallSid"), get("QueueResult"));
     }
-    format!("{event} #{} {} {}", get("SequenceNumber"), short(get("CallSid")), get("ReasonParticipantLeft"))
+    format!("{event} #{} {} {}", get("SequenceNumber"), get("CallSid"), get("ReasonParticipantLeft"))
 }

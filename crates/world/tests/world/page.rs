@@ -16,6 +16,10 @@ fn recorded() -> (rejoin_world::plan::Plan, Outcome) {
     (plan, outcome)
 }
 
+fn about(what: &str) -> html::About {
+    html::About { title: what.into(), told: what.into(), command: what.into() }
+}
+
 #[test]
 fn a_page_is_written_that_needs_nothing_else() {
     let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("page.html");
@@ -47,10 +51,10 @@ fn what_comes_from_data_is_text() {
         text: evil.into(),
         lost: false,
     });
-    let page = html::page(&plan, &outcome, evil);
+    let page = html::page(&plan, &outcome, &about(evil));
     assert!(!page.contains("<img"), "it is not an element");
     let text = "&lt;img src=x onerror=alert(1)&gt;&quot;&#39;&amp;";
-    assert_eq!(page.matches(text).count(), 2, "the entry and the command are there as they are");
+    assert_eq!(page.matches(text).count(), 5, "the entry and what is said above it are there as they are");
 }
 
 #[test]
@@ -58,7 +62,40 @@ fn pauses_are_left_out_and_said_to_be() {
     let (plan, outcome) = recorded();
     let times: Vec<u64> = outcome.timeline.iter().map(|entry| entry.at).collect();
     let pauses = times.windows(2).filter(|pair| pair[1] - pair[0] >= 1_000).count();
-    let page = html::page(&plan, &outcome, "");
+    let page = html::page(&plan, &outcome, &about(""));
     assert!(pauses > 3);
     assert_eq!(page.matches("s in which nothing happens").count(), pauses);
+}
+
+#[test]
+fn people_are_named_and_sids_and_tokens_are_short() {
+    let (_, outcome) = recorded();
+    let text: String = outcome.timeline.iter().map(|entry| format!("{entry}\n")).collect();
+    for word in text.split(|char: char| !char.is_ascii_alphanumeric()) {
+        assert!(word.len() < 34, "{word}");
+    }
+    assert!(!text.contains("eyJ"), "a token");
+    for told in ["customer 0 joins CF-", "rings the phone of agent 1", "agent 0: accepts WR-"] {
+        assert!(text.contains(told), "{told}");
+    }
+}
+
+#[test]
+fn the_overview_tells_who_talks_to_whom_and_who_is_there() {
+    let (plan, outcome) = recorded();
+    let page = html::page(&plan, &outcome, &about(""));
+    let overview = page.split("<form").next().expect("what is above the table");
+    let strip = |name: &str| {
+        let strips = overview.split("<div class=\"strip\">");
+        strips.into_iter().find(|strip| strip.starts_with(&format!("<b>{name}</b>"))).expect("a strip")
+    };
+    assert!(strip("customer 1").contains("<u class=\"silence\""), "while her page is loaded anew");
+    assert!(strip("customer 1").contains("<s>agent 0</s>"));
+    assert!(strip("agent 0").contains("<s>customer 1</s>"), "the same, seen by her");
+    assert_eq!(strip("agent 0").matches("<s>loads</s>").count(), 2, "her page, and the next one");
+    assert!(strip("agent 0").contains(">adds somebody from outside</em>"), "a deed in words");
+    assert!(strip("server").contains("<u class=\"here\""));
+    for class in ["talk", "music", "silence", "loading", "here", "away"] {
+        assert!(overview.contains(&format!("<li><u class=\"{class}\"></u>")), "{class} is in the legend");
+    }
 }
