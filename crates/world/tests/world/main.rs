@@ -6,3 +6,4 @@ mod page;
 mod planted;
 mod same;
 mod seeds;
+mod timelines;

@@ -1,0 +1,113 @@
+//! The timelines in the docs: each is what its plan makes of the code as it is.
+
+use rejoin_world::Runner;
+use rejoin_world::html::{self, About};
+use rejoin_world::plan::Plan;
+use std::path::Path;
+
+/// A page that takes longer to load than to read helps nobody.
+const LARGEST: usize = 150_000;
+
+/// A timeline that the docs show, from `tests/timelines/NAME.json`.
+struct Shown {
+    name: &'static str,
+    title: &'static str,
+    told: &'static str,
+    /// What happens in it, or it does not show what is told.
+    happens: &'static [&'static str],
+}
+
+const SHOWN: [Shown; 4] = [
+    Shown {
+        name: "refresh-back-in-place",
+        title: "A refresh, and back in place",
+        told: "The agent loads her page anew in the middle of a call. Her leg is left standing; the customer hears after 1.5 s what \
+               is going on, and talks to her again 2 s after the refresh: the next page has joined the same conference.",
+        happens: &[
+            "agent 0: refreshes",
+            "page 0.2: shows the dialog InPlace",
+            "page 0.2: shows the dialog Rejoined",
+        ],
+    },
+    Shown {
+        name: "crash-while-the-server-dies",
+        title: "A crash, and the server dies as well",
+        told: "The agent's page is gone without a word, and half a second later the server, too, for ten seconds. The next page asks for \
+               as long as nobody answers; as soon as the server is back, it puts her back in place. Until then the customer hears \
+               nothing: a dead leg stands, and nobody is there who could tell him.",
+        happens: &[
+            "agent 0: crashes",
+            "is killed",
+            "server 2: starts",
+            "page 0.2: shows the dialog Rejoined",
+        ],
+    },
+    Shown {
+        name: "cold-transfer-refused-and-the-agent-gone",
+        title: "A cold transfer that fails, and an agent who is gone",
+        told: "The agent hands her customer over without a talk, but TaskRouter refuses: her colleague is busy. She has said that she \
+               leaves, stays, and closes her browser five seconds later, for good. The customer is told, waits for her 15 s, and goes to \
+               the colleague, who is free by then.",
+        happens: &[
+            "agent 0: transfers cold",
+            "refused: ",
+            "agent 0: closes the browser for good",
+            "customer 0: talks to agent 1",
+        ],
+    },
+    Shown {
+        name: "lid-closed-until-the-next-agent",
+        title: "A closed lid, until the next agent takes over",
+        told: "The agent closes the lid. Her leg stands until Twilio gives it up, 30 s later; then the customer is told, waits for her \
+               15 s more, and goes to the next agent. When she opens the lid, her page says who has the customer.",
+        happens: &[
+            "agent 0: closes the lid",
+            "customer 0: talks to agent 1",
+            "page 0.1: shows the dialog HandedOver",
+        ],
+    },
+];
+
+#[test]
+fn timelines_in_the_docs_are_what_their_plans_make() {
+    let home = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let docs = home.join("../../docs/timelines");
+    let mut runner = Runner::new().expect("settings");
+    runner.records = true;
+    for Shown { name, title, told, happens } in SHOWN {
+        let plan = format!("crates/world/tests/timelines/{name}.json");
+        let about = About {
+            title: title.into(),
+            told: told.into(),
+            command: format!("npm run simulate -- --plan {plan}"),
+        };
+        let plan = std::fs::read_to_string(home.join("../..").join(plan)).expect("a plan");
+        let plan: Plan = serde_json::from_str(&plan).expect("a plan");
+        let outcome = runner.run(&plan).expect("a world");
+        assert!(outcome.broken.is_none(), "{name}: {:?}", outcome.broken);
+        let text: String = outcome.timeline.iter().map(|entry| format!("{entry}\n")).collect();
+        for what in happens {
+            assert!(text.contains(what), "{name}: {what}");
+        }
+        let made = html::page(&plan, &outcome, &about);
+        assert!(made.len() < LARGEST, "{name}: {} bytes", made.len());
+        let file = docs.join(format!("{name}.html"));
+        if std::env::var_os("REJOIN_WRITE_DOCS").is_some() {
+            std::fs::create_dir_all(&docs).expect("a directory");
+            std::fs::write(&file, &made).expect("a page");
+        }
+        let kept = std::fs::read_to_string(&file).unwrap_or_default();
+        assert!(
+            kept == made,
+            "docs/timelines/{name}.html is out of date: REJOIN_WRITE_DOCS=1 cargo test -p rejoin-world --test world timelines"
+        );
+    }
+    let mut kept: Vec<String> = std::fs::read_dir(docs)
+        .expect("timelines")
+        .map(|file| file.expect("a file").file_name().to_string_lossy().into_owned())
+        .collect();
+    kept.sort();
+    let mut shown = SHOWN.map(|shown| format!("{}.html", shown.name));
+    shown.sort();
+    assert_eq!(kept, shown, "nothing is left of what is not shown any more");
+}
