@@ -14,7 +14,16 @@ const OPEN: [(u64, &str); 5] = [
     (1799, "a ping stays open, not looked into"),
 ];
 /// The same, by their plans in tests/stories.
-const OPEN_STORIES: [&str; 0] = [];
+const OPEN_STORIES: &[(&str, &str)] = &[
+    (
+        "awake-and-told-of-a-customer-who-has-hung-up",
+        "a page shows what it missed before it hears what came after",
+    ),
+    ("cold-transfer-refused-then-gone-at-once", "a goodbye soon after the mark is taken for the transfer"),
+    ("gone-before-callbacks-were-asked-for", "nobody tells of the loss before the next page does"),
+    ("joined-and-still-said-to-be-joining", "a page has the customer and does not say so"),
+    ("twilio-silent-when-another-plugin-ends-the-conference", "who cannot be found is let go"),
+];
 
 /// Half of the lot, so that two processors play it.
 fn hold(seeds: impl Iterator<Item = u64>) {
@@ -55,5 +64,6 @@ fn every_plan_that_ever_broke_a_rule_holds_or_is_named_as_open() {
         }
     }
     broken.sort();
-    assert_eq!(broken, OPEN_STORIES);
+    let open: Vec<&str> = OPEN_STORIES.iter().map(|(story, _)| *story).collect();
+    assert_eq!(broken, open, "which stories break a rule");
 }
