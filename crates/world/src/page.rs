@@ -296,7 +296,13 @@ impl World {
         let keeps = self.pages[page].keeps;
         if let Some(call) = self.pages[page].flex.call.take() {
             self.pages[page].left_leg = Some(call.leg.clone());
-            if keeps {
+            if self.pages[page].offline {
+                // Nothing of it gets through: the silence goes on.
+                self.twilio_hears(
+                    page,
+                    rejoin_twin::model::Event::MediaSilent { call: call.leg, silent: true },
+                );
+            } else if keeps {
                 self.twilio_hears(page, rejoin_twin::model::Event::MediaClosed { call: call.leg.clone() });
                 self.twilio_hears(
                     page,

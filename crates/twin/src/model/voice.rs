@@ -121,6 +121,9 @@ impl Model {
 
     pub(super) fn media_silent(&mut self, sid: &CallSid, silent: bool) {
         let due = Due::DeadLeg(sid.clone());
+        if silent && self.timers.values().any(|other| *other == due) {
+            return; // as it was already: the time goes on
+        }
         self.cancel_timers(&due);
         if silent && self.calls.get(sid).is_some_and(|call| call.status == CallStatus::InProgress) {
             self.timer(self.facts.dead_leg_after, due);
