@@ -99,6 +99,9 @@ impl World {
     }
 
     pub(crate) fn presses(&mut self, page: PageId) {
+        if self.pages[page].asleep {
+            return self.pages[page].late.push(Coming::Presses(page)); // when the lid is open again
+        }
         if self.runs(page) && self.pages[page].dialog.is_some() {
             self.handle(page, Event::DialogButton);
             self.look(page);
