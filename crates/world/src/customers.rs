@@ -20,6 +20,8 @@ pub(crate) struct Customer {
     pub(crate) gone: bool,
     /// An agent ends the call on purpose: since when.
     pub(crate) excused: Option<u64>,
+    /// The same, of the time before.
+    pub(crate) excused_before: Option<u64>,
     /// Since when there is dead air.
     pub(crate) silent_since: Option<u64>,
     /// Did an agent's leg stand beside him when it was looked last?
@@ -63,6 +65,7 @@ impl Customer {
             hung_up: false,
             gone: false,
             excused: None,
+            excused_before: None,
             silent_since: None,
             stood: false,
             talked: false,
@@ -140,7 +143,8 @@ impl World {
     /// An agent ends this call on purpose: the customer may be hung up on now.
     pub(crate) fn excuse(&mut self, page: PageId, sid: &ReservationSid) {
         for number in self.customers_of(page, sid) {
-            self.customers[number].excused = Some(self.now);
+            let customer = &mut self.customers[number];
+            customer.excused_before = customer.excused.replace(self.now);
         }
     }
 
@@ -148,7 +152,10 @@ impl World {
     pub(crate) fn stays(&mut self, page: PageId, sid: &ReservationSid, at: u64) {
         self.rules.stays(sid);
         for number in self.customers_of(page, sid) {
-            self.customers[number].excused = self.customers[number].excused.filter(|excused| *excused > at);
+            // Somebody may end the call on purpose all the same, before it or after.
+            let customer = &mut self.customers[number];
+            customer.excused_before = customer.excused_before.filter(|excused| *excused != at);
+            customer.excused = customer.excused.filter(|excused| *excused > at).or(customer.excused_before);
         }
     }
 
