@@ -6,7 +6,7 @@ use crate::net::Way;
 use crate::page::PageId;
 use crate::timeline::{Kind, Lane};
 use crate::world::World;
-use rejoin_protocol::{CallSid, ReservationSid, WorkerSid};
+use rejoin_protocol::{CallSid, ConferenceSid, ReservationSid, WorkerSid};
 use rejoin_twin::model;
 use std::collections::BTreeSet;
 
@@ -47,6 +47,8 @@ pub(crate) struct Customer {
     pub(crate) lost: Option<Lost>,
     /// What he hears, as the timeline was told last.
     pub(crate) told: String,
+    /// Where he was with somebody last.
+    pub(crate) room: Option<ConferenceSid>,
 }
 
 /// An agent was lost.
@@ -79,6 +81,7 @@ impl Customer {
             held_since: None,
             agent_holds: false,
             told: String::new(),
+            room: None,
         }
     }
 }

@@ -3,6 +3,7 @@
 mod at_most_once;
 mod end;
 mod hears;
+mod limits;
 mod says;
 mod times;
 mod whose;
@@ -11,7 +12,7 @@ use crate::page::PageId;
 use crate::timeline::{Kind, Lane};
 use crate::world::World;
 use rejoin_plugin::agent::PostId;
-use rejoin_protocol::{CallSid, ReservationSid, TaskSid, WorkerSid};
+use rejoin_protocol::{CallSid, ConferenceSid, ReservationSid, TaskSid, WorkerSid};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -115,6 +116,8 @@ pub(crate) struct Rules {
     kicked: BTreeSet<WorkerSid>,
     /// Callbacks of leaves that our server has heard of, by the leg: when.
     pub(super) leaves_heard: BTreeMap<CallSid, u64>,
+    /// When Twilio was last told to end these conferences with a leg.
+    pub(super) flagged: BTreeMap<ConferenceSid, u64>,
     /// Reservations that our server has completed.
     pub(super) completed: BTreeSet<ReservationSid>,
     /// Who was sent where, and how often.
@@ -229,6 +232,7 @@ impl World {
     pub(crate) fn customer_gone(&mut self, number: usize) {
         let customer = &self.customers[number];
         let let_go = customer.hung_up || customer.excused.is_some() || self.lost_documents;
+        let let_go = let_go || self.ended_too_soon(number);
         let inbound = number < self.plan.customers.len();
         if !let_go && (inbound || customer.talked) && !self.is_unheard_of(number) {
             self.broken(Rule::NobodyIsDropped, format!("customer {number} was hung up on"));

@@ -57,6 +57,7 @@ impl World {
                 LegPlace::Queue(_) | LegPlace::Between => None,
             };
             let hears = leg.sounds;
+            self.is_in(number, room.as_ref());
             let talker = room.as_ref().and_then(|room| self.talker(room, &call));
             self.hears(number, talker.as_ref(), hears);
             self.met(number, talker.clone().flatten());

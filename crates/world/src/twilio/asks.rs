@@ -16,6 +16,7 @@ use rejoin_twin::requests;
 
 impl World {
     pub(super) fn webhook(&mut self, url: String, method: String, params: Vec<(String, String)>) {
+        self.flag_told(&params);
         let mut chance = self.chance(Way::Webhook, 0);
         let mut after = Self::latency(&mut chance);
         let lost = self.goes_wrong(&mut chance, FaultKind::WebhookLost);
