@@ -1,8 +1,11 @@
 //! Twilio's identifiers: two letters and 32 hexadecimal digits
 //! (<https://www.twilio.com/docs/glossary/what-is-a-sid>).
 
+mod text;
+
 use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
+use text::Text;
 
 /// A text that is not the SID it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +32,7 @@ macro_rules! sids {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
         #[serde(try_from = "String")]
-        pub struct $name(String);
+        pub struct $name(Text);
 
         impl $name {
             /// The two letters that all of these begin with.
@@ -37,35 +40,35 @@ macro_rules! sids {
 
             /// Checks the form. Whether such a thing exists only Twilio knows.
             pub fn parse(text: &str) -> Result<Self, InvalidSid> {
-                Self::try_from(text.to_owned())
+                if fits(text, $prefix) { Ok(Self(Text::of(text))) } else { Err(InvalidSid { wanted: $prefix }) }
             }
 
             /// The SID with this number, for worlds that count instead of drawing at random.
             pub fn numbered(number: u128) -> Self {
-                Self(format!("{}{number:032x}", $prefix))
+                Self(Text::of(format!("{}{number:032x}", $prefix)))
             }
 
             /// The whole text.
             pub fn as_str(&self) -> &str {
-                &self.0
+                self.0.as_str()
             }
 
             /// The 32 digits without the letters.
             pub fn digits(&self) -> &str {
-                &self.0[2..]
+                &self.as_str()[2..]
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
+                f.write_str(self.as_str())
             }
         }
 
         impl TryFrom<String> for $name {
             type Error = InvalidSid;
             fn try_from(text: String) -> Result<Self, InvalidSid> {
-                if fits(&text, $prefix) { Ok(Self(text)) } else { Err(InvalidSid { wanted: $prefix }) }
+                if fits(&text, $prefix) { Ok(Self(Text::of(text))) } else { Err(InvalidSid { wanted: $prefix }) }
             }
         }
 
@@ -82,13 +85,13 @@ macro_rules! sids {
 
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(&self.0)
+                serializer.serialize_str(self.as_str())
             }
         }
 
         impl From<$name> for String {
             fn from(sid: $name) -> String {
-                sid.0
+                sid.0.into()
             }
         }
     )*};
@@ -130,7 +133,7 @@ sids! {
 impl RecoveryId {
     /// The recovery that the loss of this leg starts.
     pub fn of(lost_leg: &CallSid) -> Self {
-        Self(format!("{}{}", Self::PREFIX, lost_leg.digits()))
+        Self(Text::of(format!("{}{}", Self::PREFIX, lost_leg.digits())))
     }
 }
 
@@ -151,6 +154,20 @@ mod tests {
             "CA\u{e9}",
         ] {
             assert_eq!(CallSid::parse(text), Err(InvalidSid { wanted: "CA" }), "{text}");
+        }
+    }
+
+    #[test]
+    fn they_are_in_the_order_of_their_texts() {
+        let digits = ["0", "9", "A", "F", "a", "f"];
+        let texts = digits.iter().flat_map(|digit| {
+            [0, 13, 14, 29, 30, 31].map(|at| format!("CA{}{digit}{}", "5".repeat(at), "5".repeat(31 - at)))
+        });
+        let texts: Vec<String> = texts.collect();
+        for (one, other) in texts.iter().flat_map(|one| texts.iter().map(move |other| (one, other))) {
+            let sid = |text: &str| CallSid::parse(text).expect("a SID");
+            assert_eq!(sid(one).cmp(&sid(other)), one.cmp(other), "{one} {other}");
+            assert_eq!(sid(one) == sid(other), one == other);
         }
     }
 
