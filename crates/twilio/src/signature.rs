@@ -9,7 +9,6 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
-use std::fmt::Write as _;
 use subtle::ConstantTimeEq as _;
 
 /// Name of the HTTP header that carries the signature.
@@ -32,22 +31,32 @@ pub enum Signed<'a> {
 /// `url` is exactly what is requested, with its query and without a fragment. A key that occurs more than once
 /// counts with each of its different values.
 pub fn sign(auth_token: &str, url: &str, params: &[(String, String)]) -> String {
+    // The error cannot occur, and an empty signature is never valid.
+    keyed(auth_token).map_or_else(String::new, |mac| signature_of(mac, url, &signed_params(params)))
+}
+
+/// What is made of a token once for all that it signs. HMAC takes keys of any length: there is one.
+fn keyed(auth_token: &str) -> Option<Hmac<Sha1>> {
+    Hmac::new_from_slice(auth_token.as_bytes()).ok()
+}
+
+fn signature_of(mut mac: Hmac<Sha1>, url: &str, params: &str) -> String {
+    mac.update(url.as_bytes());
+    mac.update(params.as_bytes());
+    STANDARD.encode(mac.finalize().into_bytes())
+}
+
+/// The parameters as they are signed, after the URL.
+fn signed_params(params: &[(String, String)]) -> String {
     let mut sorted: Vec<&(String, String)> = params.iter().collect();
     sorted.sort_unstable();
     sorted.dedup();
-    let mut data = url.to_owned();
+    let mut data = String::with_capacity(sorted.iter().map(|(key, value)| key.len() + value.len()).sum());
     for (key, value) in sorted {
         data.push_str(key);
         data.push_str(value);
     }
-    // HMAC takes keys of any length: the error cannot occur, and an empty signature is never valid.
-    match Hmac::<Sha1>::new_from_slice(auth_token.as_bytes()) {
-        Ok(mut mac) => {
-            mac.update(data.as_bytes());
-            STANDARD.encode(mac.finalize().into_bytes())
-        }
-        Err(_) => String::new(),
-    }
+    data
 }
 
 /// Is `signature` (the header's value) one that a holder of one of the tokens made for this request?
@@ -64,10 +73,12 @@ pub fn validate<T: AsRef<str>>(auth_tokens: &[T], url: &str, signed: Signed<'_>,
             &[]
         }
     };
+    let (forms, params) = (forms(url), signed_params(params));
     let mut valid = subtle::Choice::from(0);
     for token in auth_tokens.iter().map(AsRef::as_ref).filter(|token| !token.is_empty()) {
-        for form in forms(url) {
-            valid |= sign(token, &form, params).as_bytes().ct_eq(signature.as_bytes());
+        let Some(mac) = keyed(token) else { continue };
+        for form in &forms {
+            valid |= signature_of(mac.clone(), form, &params).as_bytes().ct_eq(signature.as_bytes());
         }
     }
     valid.into()
@@ -80,11 +91,9 @@ pub fn announces_body_hash(url: &str) -> bool {
 
 /// The hash of a body as the URL announces it.
 pub fn body_hash(body: &[u8]) -> String {
-    Sha256::digest(body).iter().fold(String::with_capacity(64), |mut hex, byte| {
-        // Writing to a String does not fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |four: u8| char::from(DIGITS[usize::from(four)]);
+    Sha256::digest(body).iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 fn announced(url: &str) -> Option<&str> {
