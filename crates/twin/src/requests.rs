@@ -63,7 +63,7 @@ pub fn events(auth_token: &str, url: &str, events: &[Value]) -> Result<Request<B
 pub fn cloud_event(event: &StreamEvent) -> Value {
     let time = iso(event.at);
     let group = event.name.split('.').next().unwrap_or_default();
-    json!({
+    let mut envelope = json!({
         "specversion": "1.0", "type": format!("{TASKROUTER}{}", event.name),
         "source": format!("/v1/Events/{}", event.id), "id": event.id,
         "dataschema": "https://events-schemas.twilio.com/TaskRouter.WDSEvent/4",
@@ -71,9 +71,11 @@ pub fn cloud_event(event: &StreamEvent) -> Value {
         "data": {
             "sid": event.id, "name": event.name, "timestamp": time, "level": "INFO", "group": group,
             "product_name": "TaskRouter", "publisher": "taskrouter", "payload_type": "taskrouter-events",
-            "payload": event.payload,
         },
-    })
+    });
+    // `json!` would write it out once more.
+    envelope["data"]["payload"] = Value::Object(event.payload.clone());
+    envelope
 }
 
 /// Is it taken?

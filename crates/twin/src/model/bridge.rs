@@ -3,7 +3,7 @@
 use super::{
     Model,
     state::{Participant, ParticipantKind, Reservation, Task, Transfer, Worker},
-    text,
+    with,
 };
 use crate::dates::iso;
 use rejoin_protocol::{
@@ -17,15 +17,15 @@ pub(super) fn seconds(at: Millis) -> u64 {
 }
 
 impl Model {
-    pub(super) fn bridge_page(items: &[Value]) -> Value {
-        json!({"contents": items, "after_sid": null})
+    pub(super) fn bridge_page(items: Vec<Value>) -> Value {
+        with(json!({"after_sid": null}), [("contents", items.into())])
     }
 
     pub(super) fn bridge_task(&self, sid: &TaskSid, task: &Task) -> Value {
         let (channel, channel_name) = self.channel(task);
         json!({
             "sid": sid, "account_sid": self.account.sid, "workspace_sid": self.account.workspace,
-            "assignment_status": task.status.as_str(), "attributes": text(&task.attributes),
+            "assignment_status": task.status.as_str(), "attributes": task.attributes.text(),
             "addons": "{}", "age": task.created.until(self.now).0 / 1000, "priority": task.priority,
             "timeout": task.timeout.0 / 1000, "reason": task.reason,
             "date_created": seconds(task.created), "date_updated": seconds(task.updated),
@@ -40,14 +40,15 @@ impl Model {
     /// As in replies to changes, which say nothing of transfers: `twilio-taskrouter` would throw.
     pub(super) fn bridge_reservation(&self, sid: &ReservationSid, reservation: &Reservation) -> Value {
         let task = self.tasks.get(&reservation.task).map(|task| self.bridge_task(&reservation.task, task));
-        json!({
+        let bridged = json!({
             "sid": sid, "account_sid": self.account.sid, "workspace_sid": self.account.workspace,
             "task_sid": reservation.task, "worker_sid": reservation.worker,
             "reservation_status": reservation.status.as_str(),
             "reservation_timeout": self.facts.reservation_timeout.0 / 1000,
             "date_created": seconds(reservation.created), "date_updated": seconds(reservation.updated),
-            "version": reservation.version.to_string(), "task": task,
-        })
+            "version": reservation.version.to_string(),
+        });
+        with(bridged, [("task", task.unwrap_or_default())])
     }
 
     /// As in events and lists: with its transfers, and why it was canceled.
@@ -86,7 +87,7 @@ impl Model {
     pub(super) fn bridge_worker(&self, sid: &WorkerSid, worker: &Worker) -> Value {
         json!({
             "sid": sid, "account_sid": self.account.sid, "workspace_sid": self.account.workspace,
-            "friendly_name": worker.name, "attributes": text(&worker.attributes),
+            "friendly_name": worker.name, "attributes": worker.attributes.text(),
             "activity_sid": worker.activity, "activity_name": self.activity_name(worker),
             "available": self.is_available(worker), "date_created": seconds(worker.created),
             "date_updated": seconds(worker.updated), "date_status_changed": seconds(worker.status_changed),
@@ -122,17 +123,16 @@ impl Model {
                 conference
                     .live()
                     .map(|participant| {
-                        json!({
+                        let bridged = json!({
                             "sid": participant.sid, "type": participant.kind.as_str(),
                             "interaction_sid": interaction_sid(task), "channel_sid": channel_sid(task),
-                            "media_properties": self.media_properties(&sid, task, participant),
-                            "routing_properties": routing_properties(task, participant),
-                        })
+                        });
+                        with(bridged, self.properties(&sid, task, participant))
                     })
                     .collect()
             })
             .unwrap_or_default();
-        json!({"channel_type": "voice", "participants": participants})
+        with(json!({"channel_type": "voice"}), [("participants", participants.into())])
     }
 
     /// Payload of `participant.added`, `.modified` and `.removed`.
@@ -142,12 +142,23 @@ impl Model {
         task: &TaskSid,
         participant: &Participant,
     ) -> Value {
-        json!({
+        let bridged = json!({
             "participant_sid": participant.sid, "channel_sid": channel_sid(task), "channel_type": "voice",
             "interaction_sid": interaction_sid(task), "type": participant.kind.as_str(),
-            "media_properties": self.media_properties(conference, task, participant),
-            "routing_properties": routing_properties(task, participant),
-        })
+        });
+        with(bridged, self.properties(conference, task, participant))
+    }
+
+    fn properties(
+        &self,
+        conference: &ConferenceSid,
+        task: &TaskSid,
+        participant: &Participant,
+    ) -> [(&'static str, Value); 2] {
+        [
+            ("media_properties", self.media_properties(conference, task, participant)),
+            ("routing_properties", routing_properties(task, participant)),
+        ]
     }
 
     /// Reply to a change of a participant.

@@ -3,9 +3,10 @@
 use super::{
     Model,
     api::{ApiError, Audience, Effect, ParticipantChange},
+    plays::PlayFor,
     state::{
         Announcement, Call, CallKind, CallStatus, Conference, ConferenceEnd, ConferenceStatus, Doing, Fetch,
-        FetchFor, Left, Participant, ParticipantKind, PlayFor, ReservationStatus, Then,
+        FetchFor, Left, Participant, ParticipantKind, ReservationStatus, Then,
     },
     twiml::{Callback, DialConference, Link, Verb, http_method},
     voice::{resolve, sound},
@@ -250,8 +251,7 @@ impl Model {
         conference.ended = Some(why.clone());
         conference.announcements.clear();
         let others: Vec<CallSid> = conference.live().map(|participant| participant.call.clone()).collect();
-        let of = PlayFor::Announcement(sid.clone());
-        self.plays.retain(|_, playing| playing.of != of);
+        self.plays.forget(&PlayFor::Announcement(sid.clone()));
         let of = FetchFor::Announcement(sid.clone());
         self.fetches.retain(|_, fetch| fetch.of != of);
         let left = if *why == ConferenceEnd::Api { Left::EndedViaApi } else { Left::ModeratorEnded };

@@ -203,12 +203,12 @@ impl Model {
         customer: &CallSid,
     ) {
         let Some(task) = self.tasks.get_mut(sid) else { return };
-        if let Value::Object(attributes) = &mut task.attributes {
-            attributes.insert(
-                "conference".into(),
-                json!({"sid": conference, "participants": {"worker": agent, "customer": customer}}),
-            );
-        }
+        let here = json!({"sid": conference, "participants": {"worker": agent, "customer": customer}});
+        task.attributes.change(|attributes| {
+            if let Value::Object(attributes) = attributes {
+                attributes.insert("conference".into(), here);
+            }
+        });
         task.version += 1;
         task.updated = self.now;
         self.tell_task(sid, "task.updated");

@@ -5,7 +5,8 @@ use super::{
     Model,
     api::{Audience, Effect},
     conference::is_allowed_in_a_conference,
-    state::{Fetch, FetchFor, PlayFor, Wait},
+    plays::PlayFor,
+    state::{Fetch, FetchFor, Wait},
     twiml::{Link, Verb},
     voice::{resolve, sound},
 };
@@ -76,8 +77,7 @@ impl Model {
 
     fn forget_hold(&mut self, call: &CallSid) {
         self.holds.remove(call);
-        let playing = PlayFor::Hold(call.clone());
-        self.plays.retain(|_, other| other.of != playing);
+        self.plays.forget(&PlayFor::Hold(call.clone()));
         let fetching = FetchFor::Hold(call.clone());
         self.fetches.retain(|_, other| other.of != fetching);
     }

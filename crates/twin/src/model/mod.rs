@@ -2,12 +2,14 @@
 
 mod account;
 mod api;
+mod attributes;
 mod bridge;
 mod conference;
 mod connect;
 mod expression;
 mod hold;
 mod outside;
+mod plays;
 mod reports;
 mod requests;
 mod routing;
@@ -33,13 +35,11 @@ pub use watch::*;
 pub use workflow::ModelError;
 
 use crate::facts::Facts;
+use plays::{PlayFor, Playing, Plays};
 use rejoin_protocol::{
     ActivitySid, CallSid, ConferenceSid, Millis, ReservationSid, TaskSid, TransferSid, WorkerSid, WorkflowSid,
 };
-use state::{
-    Call, CallStatus, Conference, Due, Fetch, FetchFor, PlayFor, Playing, Plays, Reservation, Task, Transfer,
-    Wait, Worker,
-};
+use state::{Call, CallStatus, Conference, Due, Fetch, FetchFor, Reservation, Task, Transfer, Wait, Worker};
 use std::collections::BTreeMap;
 use twiml::Link;
 use workflow::Workflow;
@@ -100,7 +100,7 @@ impl Model {
             workers,
             timers: BTreeMap::new(),
             fetches: BTreeMap::new(),
-            plays: BTreeMap::new(),
+            plays: Plays::default(),
             holds: BTreeMap::new(),
         })
     }
@@ -220,7 +220,7 @@ impl Model {
 
     fn played(&mut self, play: PlayId) {
         // What was stopped meanwhile is unknown here.
-        let Some(mut playing) = self.plays.remove(&play) else { return };
+        let Some(mut playing) = self.plays.remove(play) else { return };
         let to = match &playing.of {
             PlayFor::Document(call) | PlayFor::Wait(call) => Audience::Leg(call.clone()),
             PlayFor::Announcement(conference) => self.announcement_audience(conference),
@@ -258,6 +258,17 @@ impl Model {
     fn workflow(&self, sid: &WorkflowSid) -> Option<&Workflow> {
         self.workflows.iter().find(|workflow| workflow.sid == *sid)
     }
+}
+
+/// An object with these, too. `json!` would write them out once more, however large they are.
+fn with<const N: usize>(
+    mut object: serde_json::Value,
+    more: [(&str, serde_json::Value); N],
+) -> serde_json::Value {
+    for (name, value) in more {
+        object[name] = value;
+    }
+    object
 }
 
 /// As JSON. Like `to_string`, without the detour over what writes in general.

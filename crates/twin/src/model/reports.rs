@@ -29,7 +29,7 @@ impl Model {
             let record = json!({
                 "worker_sid": sid, "workspace_sid": self.account.workspace, "friendly_name": worker.name,
                 "activity_sid": worker.activity, "activity_name": self.activity_name(worker),
-                "attributes": worker.attributes, "date_updated": iso(worker.updated),
+                "attributes": *worker.attributes, "date_updated": iso(worker.updated),
                 "date_activity_changed": iso(worker.status_changed),
             });
             (sid.to_string(), record)
@@ -45,7 +45,7 @@ impl Model {
                 "reservation_sid": sid, "status": status, "worker_sid": reservation.worker,
                 "task_sid": reservation.task, "task_status": task.status.as_str(), "task_priority": task.priority,
                 "task_age": task.created.until(task.updated).0 / 1000, "task_channel_unique_name": self.channel(task).1,
-                "task_routing_target": task.routing_target, "attributes": task.attributes,
+                "task_routing_target": task.routing_target, "attributes": *task.attributes,
                 "queue_name": self.queue_name(task), "workflow_name": self.workflow_name(task),
                 "date_created": iso(reservation.created), "date_updated": iso(reservation.updated),
             });

@@ -225,7 +225,7 @@ impl Model {
             .filter(|(_, call)| listed(status, call.status.as_str()))
             .map(|(sid, call)| self.rest_call(sid, call))
             .collect();
-        ok(self.voice_page("Calls", "calls", &calls), Value::Null)
+        ok(self.voice_page("Calls", "calls", calls), Value::Null)
     }
 
     fn conference_reply(&self, sid: &ConferenceSid) -> Answer {
@@ -241,7 +241,7 @@ impl Model {
             .filter(|(_, conference)| listed(status, conference.status.as_str()))
             .map(|(sid, conference)| self.rest_conference(sid, conference))
             .collect();
-        ok(self.voice_page("Conferences", "conferences", &conferences), Value::Null)
+        ok(self.voice_page("Conferences", "conferences", conferences), Value::Null)
     }
 
     fn update_conference(
@@ -273,7 +273,7 @@ impl Model {
         let participants: Vec<_> =
             conference.live().map(|participant| self.rest_participant(sid, participant)).collect();
         let path = format!("Conferences/{sid}/Participants");
-        Ok(ok(self.voice_page(&path, "participants", &participants), Value::Null))
+        Ok(ok(self.voice_page(&path, "participants", participants), Value::Null))
     }
 
     fn participant_reply(&self, sid: &ConferenceSid, call: &CallSid) -> Answer {
@@ -308,7 +308,7 @@ impl Model {
             // A list does not carry the attributes.
             .map(|(sid, task)| self.rest_task(sid, task, false))
             .collect();
-        Ok(ok(self.taskrouter_page("Tasks", "tasks", &tasks), Value::Null))
+        Ok(ok(self.taskrouter_page("Tasks", "tasks", tasks), Value::Null))
     }
 
     /// `If-Match` against the version.
@@ -355,7 +355,7 @@ impl Model {
             task.updated = now;
             task.priority = priority.unwrap_or(task.priority);
             if let Some(attributes) = attributes {
-                task.attributes = attributes;
+                task.attributes = attributes.into();
             }
             self.tell_task(sid, "task.updated");
         }
@@ -401,7 +401,7 @@ impl Model {
             (None, Some(worker)) => format!("Workers/{worker}/Reservations"),
             (None, None) => "Reservations".into(),
         };
-        Ok(ok(self.taskrouter_page(&path, "reservations", &rest), Self::bridge_page(&bridge)))
+        Ok(ok(self.taskrouter_page(&path, "reservations", rest), Self::bridge_page(bridge)))
     }
 
     fn update_reservation(
@@ -459,7 +459,7 @@ impl Model {
             .filter(|(_, worker)| name.is_none_or(|name| worker.name == name))
             .map(|(sid, worker)| self.rest_worker(sid, worker))
             .collect();
-        ok(self.taskrouter_page("Workers", "workers", &workers), Value::Null)
+        ok(self.taskrouter_page("Workers", "workers", workers), Value::Null)
     }
 
     fn update_worker(
@@ -503,7 +503,7 @@ impl Model {
         }
         if let Some(attributes) = attributes {
             if let Some(worker) = self.workers.get_mut(sid) {
-                worker.attributes = attributes;
+                worker.attributes = attributes.into();
             }
             self.touch_worker(sid, "worker.attributes.update");
         }

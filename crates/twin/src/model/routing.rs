@@ -109,7 +109,14 @@ impl Model {
             return None;
         }
         // The same for all of them: counted once, as there may be many tasks, workers and reservations.
-        let candidates = self.candidates();
+        let mut candidates = self.candidates();
+        let needs_room = |sid| self.tasks.get(sid).is_some_and(|task: &Task| !task.ignore_capacity);
+        if waiting.iter().all(|(_, _, sid)| needs_room(sid)) {
+            candidates.retain(|it| it.has_room.contains(&true));
+        }
+        if candidates.is_empty() {
+            return None;
+        }
         waiting.into_iter().find_map(|(_, _, sid)| {
             let worker = self.choose(self.tasks.get(&sid)?, &candidates)?;
             Some((sid, worker))

@@ -68,7 +68,7 @@ impl Model {
                 let (_, channel) = self.channel(task);
                 json!({
                     "sid": sid, "status": task.status.as_str(), "reason": task.reason,
-                    "priority": task.priority, "attributes": task.attributes, "channel": channel,
+                    "priority": task.priority, "attributes": *task.attributes, "channel": channel,
                     "workflow": self.workflow_name(task), "queue": self.queue_name(task),
                     "routingTarget": task.routing_target, "version": task.version,
                 })

@@ -1,7 +1,8 @@
 //! What the model remembers.
 
 use super::{
-    api::{ConferenceInstruction, PlayId, Sound},
+    api::ConferenceInstruction,
+    attributes::Attributes,
     conference::Joins,
     twiml::{Callback, Link, Verb},
     workflow::Target,
@@ -10,7 +11,6 @@ use rejoin_protocol::{
     ActivitySid, CallSid, ConferenceSid, Millis, ParticipantSid, ReservationSid, TaskQueueSid, TaskSid,
     TransferSid, WorkerSid, WorkflowSid,
 };
-use serde_json::Value;
 use std::collections::VecDeque;
 
 /// One leg.
@@ -151,24 +151,6 @@ pub(super) struct Fetch {
 /// Who waits for a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum FetchFor {
-    Document(CallSid),
-    Wait(CallSid),
-    Announcement(ConferenceSid),
-    Hold(CallSid),
-}
-
-/// Something that plays.
-#[derive(Debug)]
-pub(super) struct Playing {
-    pub(super) of: PlayFor,
-    pub(super) sound: Sound,
-    /// How often again; `None`: for ever.
-    pub(super) left: Option<u32>,
-}
-
-/// Who goes on when it has been played.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum PlayFor {
     Document(CallSid),
     Wait(CallSid),
     Announcement(ConferenceSid),
@@ -329,7 +311,7 @@ pub(super) struct Announcement {
 #[derive(Debug)]
 pub(super) struct Task {
     /// A JSON object.
-    pub(super) attributes: Value,
+    pub(super) attributes: Attributes,
     pub(super) status: TaskStatus,
     pub(super) reason: Option<String>,
     pub(super) priority: u32,
@@ -536,7 +518,7 @@ impl ReservationStatus {
 pub(super) struct Worker {
     pub(super) name: String,
     pub(super) identity: String,
-    pub(super) attributes: Value,
+    pub(super) attributes: Attributes,
     pub(super) activity: ActivitySid,
     /// Per channel, in the account's order.
     pub(super) capacity: Vec<u32>,
@@ -564,6 +546,3 @@ pub(super) enum Due {
     DeadLeg(CallSid),
     Presence(WorkerSid, u64),
 }
-
-/// For the check that a stale report does nothing.
-pub(super) type Plays = std::collections::BTreeMap<PlayId, Playing>;

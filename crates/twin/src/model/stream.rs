@@ -4,7 +4,6 @@
 use super::{
     Model,
     api::{Effect, StreamEvent},
-    text,
 };
 use crate::dates::iso;
 use rejoin_protocol::{ReservationSid, TaskSid, WorkerSid};
@@ -37,7 +36,7 @@ impl Model {
         let Some(task) = self.tasks.get(sid) else { return Map::new() };
         let canceled = task.status.as_str() == "canceled";
         object(json!({
-            "task_sid": sid, "task_attributes": text(&task.attributes),
+            "task_sid": sid, "task_attributes": task.attributes.text(),
             "task_age": task.created.until(self.now).0 / 1000, "task_priority": task.priority,
             "task_assignment_status": task.status.as_str(), "task_version": task.version,
             "task_timeout": task.timeout.0 / 1000, "task_date_created": iso(task.created),
@@ -50,7 +49,7 @@ impl Model {
     fn streamed_worker(&self, sid: &WorkerSid) -> Map<String, Value> {
         let Some(worker) = self.workers.get(sid) else { return Map::new() };
         object(json!({
-            "worker_sid": sid, "worker_name": worker.name, "worker_attributes": text(&worker.attributes),
+            "worker_sid": sid, "worker_name": worker.name, "worker_attributes": worker.attributes.text(),
             "worker_activity_sid": worker.activity, "worker_activity_name": self.activity_name(worker),
             "worker_available": self.is_available(worker), "worker_version": worker.version,
         }))

@@ -23,7 +23,7 @@ impl Worker {
             name: setup.name.clone(),
             identity: setup.identity.clone(),
             // Attributes that are no JSON are none.
-            attributes: serde_json::from_str(&setup.attributes).unwrap_or_else(|_| json!({})),
+            attributes: serde_json::from_str(&setup.attributes).unwrap_or_else(|_| json!({})).into(),
             activity,
             capacity: setup.capacity.clone(),
             created: Millis(0),
@@ -85,7 +85,7 @@ impl Model {
         let sid = TaskSid::numbered(self.number());
         let timeout = new.timeout.map_or(self.facts.task_timeout, Millis::seconds);
         let task = Task {
-            attributes,
+            attributes: attributes.into(),
             status: TaskStatus::Pending,
             reason: None,
             priority: new.priority,

@@ -62,7 +62,7 @@ impl Model {
         let now = self.now;
         let Some(task) = self.tasks.get_mut(&task_sid) else { return Err(ApiError::not_found("task")) };
         if let Some(attributes) = attributes {
-            task.attributes = attributes;
+            task.attributes = attributes.into();
         }
         task.handed_on = mode == TransferMode::Cold;
         task.rejected_by.clear();

@@ -5,7 +5,7 @@ use super::{
     api::Reply,
     bridge::seconds,
     state::{Call, Conference, Participant, Reservation, Task, Worker},
-    text,
+    with,
 };
 use crate::dates::{iso, rfc2822};
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, ReservationSid, TaskSid, WorkerChannelSid, WorkerSid};
@@ -21,13 +21,14 @@ impl Model {
         format!("{API}/{}/{path}.json", self.account.sid)
     }
 
-    pub(super) fn voice_page(&self, path: &str, key: &str, items: &[Value]) -> Value {
+    pub(super) fn voice_page(&self, path: &str, key: &str, items: Vec<Value>) -> Value {
         let uri = format!("{}?Page=0&PageSize=1000", self.voice_path(path));
         let last = items.len().saturating_sub(1);
-        json!({
-            key: items, "page": 0, "page_size": 1000, "start": 0, "end": last, "uri": uri,
+        let page = json!({
+            "page": 0, "page_size": 1000, "start": 0, "end": last, "uri": uri,
             "first_page_uri": uri, "previous_page_uri": null, "next_page_uri": null,
-        })
+        });
+        with(page, [(key, items.into())])
     }
 
     pub(super) fn rest_call(&self, sid: &CallSid, call: &Call) -> Value {
@@ -100,15 +101,15 @@ impl Model {
         format!("{TASKROUTER}/{}/{path}", self.account.workspace)
     }
 
-    pub(super) fn taskrouter_page(&self, path: &str, key: &str, items: &[Value]) -> Value {
+    pub(super) fn taskrouter_page(&self, path: &str, key: &str, items: Vec<Value>) -> Value {
         let url = format!("{}?PageSize=1000&Page=0", self.taskrouter_url(path));
-        json!({
-            key: items,
+        let page = json!({
             "meta": {
                 "key": key, "page": 0, "page_size": 1000, "url": url, "first_page_url": url,
                 "previous_page_url": null, "next_page_url": null,
             },
-        })
+        });
+        with(page, [(key, items.into())])
     }
 
     pub(super) fn queue_name(&self, task: &Task) -> Option<&str> {
@@ -139,7 +140,7 @@ impl Model {
         json!({
             "sid": sid, "account_sid": self.account.sid, "workspace_sid": self.account.workspace,
             "assignment_status": task.status.as_str(),
-            "attributes": attributes.then(|| text(&task.attributes)), "addons": "{}",
+            "attributes": attributes.then(|| task.attributes.text()), "addons": "{}",
             "age": task.created.until(self.now).0 / 1000, "priority": task.priority,
             "timeout": task.timeout.0 / 1000, "reason": task.reason,
             "date_created": iso(task.created), "date_updated": iso(task.updated),
@@ -180,7 +181,7 @@ impl Model {
         let url = self.taskrouter_url(&format!("Workers/{sid}"));
         json!({
             "sid": sid, "account_sid": self.account.sid, "workspace_sid": self.account.workspace,
-            "friendly_name": worker.name, "attributes": text(&worker.attributes),
+            "friendly_name": worker.name, "attributes": worker.attributes.text(),
             "activity_sid": worker.activity, "activity_name": self.activity_name(worker),
             "available": self.is_available(worker), "date_created": iso(worker.created),
             "date_updated": iso(worker.updated), "date_status_changed": iso(worker.status_changed),
@@ -204,9 +205,9 @@ impl Model {
             self.account.activities.iter().map(|activity| of(json!(seconds(at)), activity)).collect();
         Reply {
             status: 200,
-            body: self.taskrouter_page("Activities", "activities", &rest),
+            body: self.taskrouter_page("Activities", "activities", rest),
             etag: None,
-            bridge: Self::bridge_page(&bridge),
+            bridge: Self::bridge_page(bridge),
         }
     }
 
@@ -228,7 +229,7 @@ impl Model {
                 })
             })
             .collect();
-        let body = self.taskrouter_page("Workflows", "workflows", &items);
+        let body = self.taskrouter_page("Workflows", "workflows", items);
         Reply { status: 200, body, etag: None, bridge: Value::Null }
     }
 
@@ -249,7 +250,7 @@ impl Model {
                 })
             })
             .collect();
-        let body = self.taskrouter_page("TaskQueues", "task_queues", &items);
+        let body = self.taskrouter_page("TaskQueues", "task_queues", items);
         Reply { status: 200, body, etag: None, bridge: Value::Null }
     }
 
@@ -275,9 +276,9 @@ impl Model {
             channels().map(|(index, channel)| of(json!(seconds(worker.created)), index, channel)).collect();
         Ok(Reply {
             status: 200,
-            body: self.taskrouter_page(&format!("Workers/{sid}/WorkerChannels"), "channels", &rest),
+            body: self.taskrouter_page(&format!("Workers/{sid}/WorkerChannels"), "channels", rest),
             etag: None,
-            bridge: Self::bridge_page(&bridge),
+            bridge: Self::bridge_page(bridge),
         })
     }
 }

@@ -3,9 +3,8 @@
 use super::{
     Model,
     api::{Audience, Effect, Sound},
-    state::{
-        Call, CallKind, CallStatus, Doing, Due, Fetch, FetchFor, Joining, Left, PlayFor, Queued, Then, Wait,
-    },
+    plays::PlayFor,
+    state::{Call, CallKind, CallStatus, Doing, Due, Fetch, FetchFor, Joining, Left, Queued, Then, Wait},
     twiml::{self, DialConference, Enqueue, Link, Verb},
 };
 use rejoin_protocol::{CallSid, Millis, WorkerSid, WorkflowSid};
@@ -487,9 +486,8 @@ impl Model {
 
     /// What plays to the leg, or is on its way, does not matter any more.
     fn forget_sounds(&mut self, sid: &CallSid) {
-        self.plays.retain(
-            |_, playing| !matches!(&playing.of, PlayFor::Document(call) | PlayFor::Wait(call) if call == sid),
-        );
+        self.plays.forget(&PlayFor::Document(sid.clone()));
+        self.plays.forget(&PlayFor::Wait(sid.clone()));
         self.fetches.retain(
             |_, fetch| !matches!(&fetch.of, FetchFor::Document(call) | FetchFor::Wait(call) if call == sid),
         );

@@ -2,7 +2,8 @@
 
 use super::{
     Model,
-    state::{Call, CallKind, CallStatus, ConferenceStatus, Doing, ParticipantKind, PlayFor, Task},
+    plays::PlayFor,
+    state::{Call, CallKind, CallStatus, ConferenceStatus, Doing, ParticipantKind, Task},
 };
 use rejoin_protocol::{ActivitySid, CallSid, ConferenceSid, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use serde_json::Value;
@@ -105,9 +106,7 @@ impl Model {
             CallKind::Customer { .. } | CallKind::Dialled => None,
         };
         let sounds = match &call.doing {
-            Doing::Queued(queued) => {
-                queued.music || self.plays_for(|of| matches!(of, PlayFor::Wait(of) if of == sid))
-            }
+            Doing::Queued(queued) => queued.music || self.plays.any(&PlayFor::Wait(sid.clone())),
             Doing::Conference(conference, _) => self.conference_sounds(conference, sid),
             Doing::Sounding => true,
             Doing::Nothing | Doing::Ringing(_) | Doing::Fetching => false,
@@ -121,18 +120,13 @@ impl Model {
         }
     }
 
-    fn plays_for(&self, is_it: impl Fn(&PlayFor) -> bool) -> bool {
-        self.plays.values().any(|playing| is_it(&playing.of))
-    }
-
     fn conference_sounds(&self, conference: &ConferenceSid, call: &CallSid) -> bool {
         let held = self.in_conference(conference, call).is_some_and(|participant| participant.hold);
         if held {
             // Twilio's own music, unless a document was given.
-            let document = |of: &PlayFor| matches!(of, PlayFor::Hold(of) if of == call);
-            return !self.holds.contains_key(call) || self.plays_for(document);
+            return !self.holds.contains_key(call) || self.plays.any(&PlayFor::Hold(call.clone()));
         }
-        self.plays_for(|of| matches!(of, PlayFor::Announcement(of) if of == conference))
+        self.plays.any(&PlayFor::Announcement(conference.clone()))
     }
 
     /// Who is in a conference; nobody, when it is over.

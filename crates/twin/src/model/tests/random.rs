@@ -138,7 +138,7 @@ fn run(world: &mut World, step: Step) {
         Step::NoAnswer(n) => return world.tell(Event::NotAnswered { call: call(model, n) }),
         Step::Silent(n, silent) => return world.tell(Event::MediaSilent { call: call(model, n), silent }),
         Step::Played(n) => {
-            let play = pick(&model.plays, n).unwrap_or(PlayId(0));
+            let play = pick(&model.plays.playing, n).unwrap_or(PlayId(0));
             return world.tell(Event::Played { play });
         }
         Step::Presence(first, open) => return world.tell(Event::Presence { worker: who(first), open }),
