@@ -93,19 +93,19 @@ impl serde::Serialize for Json<'_> {
 
 /// `JSON.parse`.
 pub(crate) fn value(text: &str) -> Option<Value> {
-    serde_json::from_str::<serde_json::Value>(text).ok().map(|json| from_json(&json))
+    serde_json::from_str::<serde_json::Value>(text).ok().map(from_json)
 }
 
 /// What JavaScript has of it.
-pub(crate) fn from_json(json: &serde_json::Value) -> Value {
+pub(crate) fn from_json(json: serde_json::Value) -> Value {
     match json {
         serde_json::Value::Null => Value::Nothing,
-        serde_json::Value::Bool(flag) => Value::Flag(*flag),
+        serde_json::Value::Bool(flag) => Value::Flag(flag),
         serde_json::Value::Number(number) => Value::Number(number.as_f64().unwrap_or_default()),
-        serde_json::Value::String(text) => Value::Text(text.clone()),
-        serde_json::Value::Array(items) => Value::List(items.iter().map(from_json).collect()),
+        serde_json::Value::String(text) => Value::Text(text),
+        serde_json::Value::Array(items) => Value::List(items.into_iter().map(from_json).collect()),
         serde_json::Value::Object(fields) => {
-            Value::Object(fields.iter().map(|(name, value)| (name.clone(), from_json(value))).collect())
+            Value::Object(fields.into_iter().map(|(name, value)| (name, from_json(value))).collect())
         }
     }
 }

@@ -21,7 +21,7 @@ pub(crate) struct Flex {
     pub(crate) registered: bool,
     pub(crate) call: Option<OnCall>,
     /// What was told last.
-    seen: Vec<(&'static str, Fields)>,
+    seen: Vec<Told>,
     token: String,
     /// How it was then.
     looked: Option<Looked>,
@@ -42,6 +42,26 @@ impl Looked {
         let is_so = self.registered == flex.registered && self.activity == flex.activity;
         is_so && self.call == flex.call && self.tasks == flex.tasks && self.rooms == flex.rooms
     }
+
+    /// Is there nothing new of this reservation?
+    fn has_still(&self, flex: &Flex, sid: &ReservationSid, held: &Held) -> bool {
+        let is_so = self.call == flex.call && self.tasks.get(sid) == Some(held);
+        is_so && self.rooms.get(&held.task) == flex.rooms.get(&held.task)
+    }
+}
+
+/// What the core is told: an event, of which reservation, and what of it.
+#[derive(Debug, PartialEq)]
+struct Told {
+    name: &'static str,
+    of: Option<ReservationSid>,
+    facts: Fields,
+}
+
+impl Told {
+    fn understood(&self) -> Option<FromDesktop> {
+        FromDesktop::said(self.name, self.facts.clone()).ok()
+    }
 }
 
 /// A reservation of the worker.
@@ -54,6 +74,8 @@ pub(crate) struct Held {
     queue: Value,
     /// Another one only when they have changed.
     pub(crate) attributes: Arc<Value>,
+    /// What they were read from.
+    text: String,
     /// What Flex last wanted of the flag of its own leg.
     pub(crate) verdict: Option<bool>,
 }
@@ -68,9 +90,15 @@ impl PartialEq for Held {
 }
 
 impl Held {
-    fn has_attributes(&mut self, attributes: Value) {
-        if *self.attributes != attributes {
-            self.attributes = Arc::new(attributes);
+    fn has_attributes(&mut self, text: &str) {
+        if self.text == text {
+            return;
+        }
+        if let Some(attributes) = value(text) {
+            text.clone_into(&mut self.text);
+            if *self.attributes != attributes {
+                self.attributes = Arc::new(attributes);
+            }
         }
     }
 }
@@ -125,18 +153,20 @@ impl Flex {
         let task = &payload["task"];
         if let Some(held) = self.tasks.get_mut(&sid) {
             held.status = status.to_owned();
-            if let Some(attributes) = task["attributes"].as_str().and_then(value) {
+            if let Some(attributes) = task["attributes"].as_str() {
                 held.has_attributes(attributes);
             }
             return None;
         }
+        let attributes = task["attributes"].as_str().unwrap_or_default();
         let held = Held {
             task: TaskSid::parse(payload["task_sid"].as_str()?).ok()?,
             status: status.to_owned(),
             voice: task["task_channel_unique_name"] == "voice",
-            workflow: from_json(&task["workflow_sid"]),
-            queue: from_json(&task["queue_sid"]),
-            attributes: Arc::new(task["attributes"].as_str().and_then(value).unwrap_or_default()),
+            workflow: from_json(task["workflow_sid"].clone()),
+            queue: from_json(task["queue_sid"].clone()),
+            attributes: Arc::new(value(attributes).unwrap_or_default()),
+            text: attributes.to_owned(),
             verdict: None,
         };
         self.tasks.insert(sid.clone(), held);
@@ -146,11 +176,9 @@ impl Flex {
     /// `task.*`.
     pub(crate) fn task(&mut self, payload: &Json) {
         let sid = payload["sid"].as_str().unwrap_or_default();
-        let attributes = payload["attributes"].as_str().and_then(value);
+        let Some(attributes) = payload["attributes"].as_str() else { return };
         for held in self.tasks.values_mut().filter(|held| held.task.as_str() == sid) {
-            if let Some(attributes) = &attributes {
-                held.has_attributes(attributes.clone());
-            }
+            held.has_attributes(attributes);
         }
     }
 
@@ -271,30 +299,18 @@ impl Flex {
         if token == self.token && self.looked.as_ref().is_some_and(|looked| looked.is_still(self)) {
             return vec![];
         }
-        self.looked = Some(Looked {
+        let looked = self.looked.replace(Looked {
             tasks: self.tasks.clone(),
             rooms: self.rooms.clone(),
             activity: self.activity.clone(),
             registered: self.registered,
             call: self.call.clone(),
         });
-        let mut now =
-            vec![("phoneChanged", Fields::default().with("registered", Value::Flag(self.registered)))];
-        if let Some(activity) = &self.activity {
-            let offline = activity.trim_start_matches("WA").bytes().all(|byte| byte == b'0');
-            let facts = Fields::default().with("sid", activity.as_str().into());
-            now.push(("activityChanged", facts.with("offline", Value::Flag(offline))));
-        }
-        for (sid, held) in &self.tasks {
-            now.push((TASK_CHANGED, self.facts(sid, held)));
-            now.extend(self.conference(sid, held).map(|facts| ("conferenceChanged", facts)));
-        }
-        let understood = |(name, facts): &(&str, Fields)| FromDesktop::said(name, facts.clone()).ok();
+        let mut seen = std::mem::take(&mut self.seen);
         let mut news = Vec::new();
-        for task in self.seen.iter().filter(|(name, _)| *name == TASK_CHANGED) {
-            if let Some(FromDesktop::TaskChanged(mut facts)) = understood(task)
-                && !self.tasks.contains_key(&facts.reservation)
-            {
+        for task in seen.iter().filter(|told| told.name == TASK_CHANGED) {
+            let is_gone = task.of.as_ref().is_some_and(|sid| !self.tasks.contains_key(sid));
+            if is_gone && let Some(FromDesktop::TaskChanged(mut facts)) = task.understood() {
                 facts.status = rejoin_plugin::agent::ReservationStatus::Over;
                 news.push(FromDesktop::TaskChanged(facts));
             }
@@ -303,7 +319,33 @@ impl Flex {
             self.token = token;
             news.push(FromDesktop::TokenChanged {});
         }
-        news.extend(now.iter().filter(|event| !self.seen.contains(event)).filter_map(understood));
+        let mut now = Vec::new();
+        let mut tell = |now: &mut Vec<Told>, seen: &[Told], told: Told| {
+            if !seen.contains(&told) {
+                news.extend(told.understood());
+            }
+            now.push(told);
+        };
+        let facts = Fields::default().with("registered", Value::Flag(self.registered));
+        tell(&mut now, &seen, Told { name: "phoneChanged", of: None, facts });
+        if let Some(activity) = &self.activity {
+            let offline = activity.trim_start_matches("WA").bytes().all(|byte| byte == b'0');
+            let facts = Fields::default().with("sid", activity.as_str().into());
+            let facts = facts.with("offline", Value::Flag(offline));
+            tell(&mut now, &seen, Told { name: "activityChanged", of: None, facts });
+        }
+        for (sid, held) in &self.tasks {
+            let of = Some(sid.clone());
+            if looked.as_ref().is_some_and(|looked| looked.has_still(self, sid, held)) {
+                now.extend(seen.extract_if(.., |told| told.of == of));
+                continue;
+            }
+            let conference = self.conference(sid, held);
+            tell(&mut now, &seen, Told { name: TASK_CHANGED, of: of.clone(), facts: self.facts(sid, held) });
+            if let Some(facts) = conference {
+                tell(&mut now, &seen, Told { name: "conferenceChanged", of, facts });
+            }
+        }
         self.seen = now;
         news
     }

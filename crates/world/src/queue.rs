@@ -1,58 +1,41 @@
 //! What is still to come, in order.
 
 use crate::coming::Coming;
-use std::cmp::Ordering;
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-
-#[derive(Debug)]
-struct Item {
-    at: u64,
-    number: u64,
-    what: Coming,
-}
-
-impl Ord for Item {
-    /// The earliest is the greatest; of one moment's the first that was put in.
-    fn cmp(&self, other: &Self) -> Ordering {
-        (other.at, other.number).cmp(&(self.at, self.number))
-    }
-}
-
-impl PartialOrd for Item {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Item {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Item {}
 
 /// Times are milliseconds since the world began.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
-    heap: BinaryHeap<Item>,
+    /// When, and where it is; of one moment's first the first that was put in.
+    heap: BinaryHeap<Reverse<(u64, u64, usize)>>,
     number: u64,
+    /// It is large, and stays in its place until it is due.
+    what: Vec<Option<Coming>>,
+    free: Vec<usize>,
 }
 
 impl Queue {
     pub(crate) fn put(&mut self, at: u64, what: Coming) {
         self.number += 1;
-        self.heap.push(Item { at, number: self.number, what });
+        let place = self.free.pop().unwrap_or(self.what.len());
+        match self.what.get_mut(place) {
+            Some(free) => *free = Some(what),
+            None => self.what.push(Some(what)),
+        }
+        self.heap.push(Reverse((at, self.number, place)));
     }
 
     pub(crate) fn next_at(&self) -> Option<u64> {
-        self.heap.peek().map(|item| item.at)
+        self.heap.peek().map(|Reverse((at, ..))| *at)
     }
 
     pub(crate) fn take_due(&mut self, now: u64) -> Option<Coming> {
         if self.next_at()? > now {
             return None;
         }
-        self.heap.pop().map(|item| item.what)
+        let Reverse((_, _, place)) = self.heap.pop()?;
+        self.free.push(place);
+        self.what.get_mut(place)?.take()
     }
 }

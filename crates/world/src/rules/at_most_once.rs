@@ -59,7 +59,7 @@ impl World {
             }
             ("DELETE", ["Conferences", _, "Participants", call]) => {
                 let Ok(call) = CallSid::parse(call) else { return };
-                if self.attends(&call).is_some() && self.twilio.model.leg(&call).is_some() {
+                if self.attended().contains(&call) && self.twilio.model.leg(&call).is_some() {
                     self.broken(
                         Rule::NotRemoved,
                         format!("the leg {call} of an agent who is there is removed"),

@@ -3,7 +3,6 @@
 use super::Rule;
 use crate::customers::Lost;
 use crate::day::{End, Loss};
-use crate::page::PageId;
 use crate::timeline::{HEARS_NOTHING, Kind, Lane, TALKS_TO};
 use crate::world::World;
 use rejoin_protocol::{CallSid, ConferenceSid, WorkerSid};
@@ -20,24 +19,26 @@ const YOUNG: u64 = 4_000;
 const LOOKS: u64 = 330_000;
 
 impl World {
-    /// The page at which somebody hears and talks over this leg.
-    pub(crate) fn attends(&self, call: &CallSid) -> Option<PageId> {
-        let on = |page: &PageId| {
-            let it = &self.pages[*page];
-            it.flex.call.as_ref().is_some_and(|on| on.leg == *call) && self.is_connected(*page)
-        };
-        (0..self.pages.len()).find(on)
+    /// The legs over which somebody hears and talks at a page.
+    pub(crate) fn attended(&self) -> Vec<CallSid> {
+        let here = (0..self.pages.len()).filter(|page| self.is_connected(*page));
+        here.filter_map(|page| self.pages[page].flex.call.as_ref().map(|on| on.leg.clone())).collect()
     }
 
     /// Who talks to the customer whose leg this is in this conference: an agent, or somebody from outside.
-    pub(crate) fn talker(&self, room: &ConferenceSid, customer: &CallSid) -> Option<Option<WorkerSid>> {
+    fn talker(
+        &self,
+        room: &ConferenceSid,
+        customer: &CallSid,
+        attended: &[CallSid],
+    ) -> Option<Option<WorkerSid>> {
         let mut others =
             self.twilio.model.participants(room).filter(|other| other.call != customer && !other.hold);
         others.find_map(|other| match other.agent {
             _ if other.customer => Some(None),
             // A supervisor is muted, also one who has come along; an agent mutes the own phone.
             _ if other.muted || other.coaches => None,
-            Some((worker, _)) => self.attends(other.call).map(|_| Some(worker.clone())),
+            Some((worker, _)) => attended.contains(other.call).then(|| Some(worker.clone())),
             None => Some(None),
         })
     }
@@ -45,6 +46,7 @@ impl World {
     /// Who is in a silence, and for how long already.
     pub(super) fn check_hearing(&mut self) {
         let now = self.now;
+        let attended = self.attended();
         for number in 0..self.customers.len() {
             let customer = &self.customers[number];
             let Some(call) = customer.call.as_ref().filter(|_| !customer.gone && !customer.hung_up) else {
@@ -58,11 +60,11 @@ impl World {
             };
             let hears = leg.sounds;
             self.is_in(number, room.as_ref());
-            let talker = room.as_ref().and_then(|room| self.talker(room, &call));
+            let talker = room.as_ref().and_then(|room| self.talker(room, &call, &attended));
             self.hears(number, talker.as_ref(), hears);
             self.met(number, talker.clone().flatten());
             if let Some(room) = &room {
-                self.check_agents(number, room);
+                self.check_agents(number, room, &attended);
             }
             self.check_hold(number, &call, room.as_ref().filter(|_| matches!(talker, Some(Some(_)))));
             if let Some(lost) = self.customers[number].lost.as_mut().filter(|_| hears) {

@@ -18,9 +18,10 @@ const LATE: u64 = 4_000;
 impl World {
     /// Does this page have a customer on the line?
     fn has_customer(&self, page: PageId) -> bool {
-        let Some(call) = self.pages[page].flex.call.as_ref() else { return false };
-        let Some(LegPlace::Conference(room)) = self.twilio.model.place(&call.leg) else { return false };
-        self.is_connected(page) && self.twilio.model.participants(room).any(|it| it.customer)
+        let here = self.pages[page].flex.call.as_ref().filter(|_| self.is_connected(page));
+        let place = here.and_then(|call| self.twilio.model.place(&call.leg));
+        let Some(LegPlace::Conference(room)) = place else { return false };
+        self.twilio.model.participants(room).any(|it| it.customer)
     }
 
     /// A page has shown something else than before.

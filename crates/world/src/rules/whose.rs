@@ -3,7 +3,7 @@
 use super::Rule;
 use crate::page::PageId;
 use crate::world::World;
-use rejoin_protocol::{ConferenceSid, ReservationSid, WorkerSid, attributes};
+use rejoin_protocol::{CallSid, ConferenceSid, ReservationSid, WorkerSid, attributes};
 use rejoin_twin::model::{Request, ReservationView};
 use std::collections::BTreeSet;
 
@@ -15,12 +15,12 @@ impl World {
     }
 
     /// Of all agents who are with a customer people have brought all but one.
-    pub(super) fn check_agents(&mut self, number: usize, room: &ConferenceSid) {
+    pub(super) fn check_agents(&mut self, number: usize, room: &ConferenceSid, attended: &[CallSid]) {
         let agents = self.twilio.model.participants(room);
         let agents = agents.filter_map(|it| it.agent.map(|(worker, _)| (worker, it.call)));
         let unasked: BTreeSet<&WorkerSid> = agents
             .filter(|(worker, _)| !self.rules.brought.contains(&(number, (*worker).clone())))
-            .filter(|(_, call)| self.attends(call).is_some())
+            .filter(|(_, call)| attended.contains(call))
             .map(|(worker, _)| worker)
             .collect();
         if unasked.len() > 1 {
