@@ -12,6 +12,7 @@ use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -37,9 +38,10 @@ pub type Watcher = Arc<dyn Fn(&str) -> Verdict + Send + Sync>;
 
 /// A world that is not the real one.
 struct World {
-    /// The time at the beginning, and the beginning by tokio's clock.
+    /// The time at the beginning, and the beginning by the clock of its runtime, from wherever it is asked.
     first: Millis,
     begun: Instant,
+    runtime: Option<Handle>,
     /// So much the clock on the wall was set forward.
     set: AtomicI64,
     chance: AtomicU64,
@@ -68,6 +70,7 @@ impl Surroundings {
         Self(Some(Arc::new(World {
             first,
             begun: Instant::now(),
+            runtime: Handle::try_current().ok(),
             set: AtomicI64::new(0),
             chance: AtomicU64::new(seed),
             watcher,
@@ -82,6 +85,7 @@ impl Surroundings {
             let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             return Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
         };
+        let _home = world.runtime.as_ref().map(Handle::enter);
         let since = u64::try_from(world.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         Millis((world.first.0 + since).saturating_add_signed(world.set.load(Ordering::Relaxed)))
     }

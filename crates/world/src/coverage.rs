@@ -65,7 +65,7 @@ impl World {
             }
         }
         let Some(last) = committed.last() else { return };
-        for call in self.servers.memory.calls() {
+        for call in self.servers.kept.calls().unwrap_or_default() {
             let after = call.recovery.as_ref().map_or("none".to_owned(), |recovery| phase(&recovery.phase));
             let before = self.coverage.phases.insert(call.conference.to_string(), after.clone());
             let before = before.unwrap_or_else(|| "unknown".into());

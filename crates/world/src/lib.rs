@@ -10,7 +10,7 @@
 //! | `world` | the loop, and who is in the world |
 //! | `page`, `flex`, `join`, `push`, `browser` | a page: the real core, and as much of Flex and the browser as it sees |
 //! | `desk`, `customers` | what people do |
-//! | `twilio`, `server`, `net` | Twilio's model, the real server, and what becomes of messages |
+//! | `twilio`, `server`, `store`, `net` | Twilio's model, the real server and its store, and what becomes of messages |
 //! | [`rules`] | what must hold, in every state and at the end |
 //! | [`day`] | what goes wrong on an ordinary day, and what becomes of customers then |
 //! | [`shrink`] | the shortest story in which the same rule is broken |
@@ -38,9 +38,11 @@ pub mod rules;
 pub mod run;
 mod server;
 pub mod shrink;
+mod store;
 pub mod timeline;
 mod twilio;
 mod world;
 
 pub use planted::Planted;
 pub use run::{Outcome, Runner, Unfit};
+pub use store::StoreKind;

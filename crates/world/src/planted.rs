@@ -4,6 +4,7 @@
 use crate::coming::Coming;
 use crate::page::{PageId, Then};
 use crate::plan::{Fault, FaultKind, Plan};
+use crate::timeline::Kind;
 use crate::world::World;
 use axum::http;
 use bytes::Bytes;
@@ -187,12 +188,15 @@ impl Planted {
 
 impl World {
     /// The store as it is after a restart.
-    pub(crate) fn planted_at_restart(&self) {
-        match self.planted {
-            Some(Planted::JobsForgotten) => self.servers.memory.lose(true, false, false),
-            Some(Planted::TimersForgotten) => self.servers.memory.lose(false, true, false),
-            Some(Planted::CallsForgotten) => self.servers.memory.lose(false, false, true),
-            _ => {}
+    pub(crate) fn planted_at_restart(&mut self) {
+        let (jobs, timers, calls) = match self.planted {
+            Some(Planted::JobsForgotten) => (true, false, false),
+            Some(Planted::TimersForgotten) => (false, true, false),
+            Some(Planted::CallsForgotten) => (false, false, true),
+            _ => return,
+        };
+        if let Err(error) = self.servers.kept.lose(jobs, timers, calls) {
+            self.note(self.server_lane(), None, Kind::Does, || format!("forgets nothing: {error}"));
         }
     }
 

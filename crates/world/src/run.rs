@@ -6,6 +6,7 @@ use crate::plan::Plan;
 use crate::planted::Planted;
 use crate::rules::Broken;
 use crate::server::settings;
+use crate::store::StoreKind;
 use crate::timeline::Entry;
 use crate::world::World;
 use rejoin_server::Config;
@@ -31,7 +32,9 @@ pub struct Outcome {
 /// Runs one world after the other.
 #[derive(Debug)]
 pub struct Runner {
-    settings: Config,
+    pub(crate) settings: Config,
+    /// On what the store is.
+    pub store: StoreKind,
     /// Is everything that happens written down?
     pub records: bool,
     /// Are the machine's steps counted? It takes time.
@@ -43,6 +46,12 @@ pub struct Runner {
 /// Why no world could be run.
 #[derive(Debug)]
 pub struct Unfit(String);
+
+impl Unfit {
+    pub(crate) fn of(error: impl std::fmt::Display) -> Self {
+        Self(error.to_string())
+    }
+}
 
 impl std::fmt::Display for Unfit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -56,23 +65,21 @@ impl Runner {
     /// # Errors
     /// When the server's settings have changed so that these are not right any more.
     pub fn new() -> Result<Self, Unfit> {
-        let settings = settings().map_err(|error| Unfit(error.to_string()))?;
-        Ok(Self { settings, records: false, counts: false, planted: None })
+        let settings = settings().map_err(Unfit::of)?;
+        Ok(Self { settings, store: StoreKind::default(), records: false, counts: false, planted: None })
     }
 
     /// # Errors
-    /// When there is no runtime, or the account of the plan cannot be modelled.
+    /// When there is no runtime or no disk, or the account of the plan cannot be modelled.
     pub fn run(&self, plan: &Plan) -> Result<Outcome, Unfit> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
             .build()
-            .map_err(|error| Unfit(error.to_string()))?;
+            .map_err(Unfit::of)?;
         let plan = Arc::new(plan.clone());
         runtime.block_on(async {
-            let world =
-                World::new(Arc::clone(&plan), &self.settings, (self.records, self.counts), self.planted);
-            let mut world = world.map_err(|error| Unfit(error.to_string()))?;
+            let mut world = World::new(Arc::clone(&plan), self)?;
             world.coverage.of_plan(&plan);
             world.run().await;
             let lasted = world.now;

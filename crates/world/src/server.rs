@@ -6,17 +6,17 @@ use crate::chance::Chance;
 use crate::coming::{Coming, PushNews, RestAnswer};
 use crate::page::PageId;
 use crate::plan::{Fault, FaultKind, Plan};
-use crate::planted::Planted;
+use crate::run::{Runner, Unfit};
+use crate::store::Kept;
 use crate::timeline::{IS_KILLED, IS_STOPPED, Kind, Lane, STARTS};
 use crate::twilio::Reply;
-use crate::world::{BEGIN, World};
+use crate::world::World;
 use axum::http;
 use bytes::Bytes;
 use clap::Parser as _;
 use rejoin_protocol::Millis;
 use rejoin_server::Config;
 use rejoin_server::config::{CustomerHold, InPlace};
-use rejoin_server::store::{Memory, Store};
 use rejoin_server::surroundings::{Surroundings, Verdict, Watcher};
 use rejoin_server::{Running, Server};
 use rejoin_twilio::{Sending, Transport};
@@ -47,7 +47,7 @@ pub(crate) enum Inbox {
 /// How servers are started.
 pub(crate) struct Servers {
     config: Config,
-    pub(crate) memory: Memory,
+    pub(crate) kept: Kept,
     pub(crate) running: Option<Arc<Running>>,
     /// How many were started.
     pub(crate) number: usize,
@@ -90,9 +90,9 @@ pub(crate) fn settings() -> Result<Config, clap::Error> {
 }
 
 impl Servers {
-    pub(crate) fn new(settings: &Config, plan: &Plan, counts: bool, planted: Option<Planted>) -> Self {
-        let (mut config, setup) = (settings.clone(), &plan.setup);
-        if let Some(planted) = planted {
+    pub(crate) fn new(runner: &Runner, plan: &Plan) -> Result<Self, Unfit> {
+        let (mut config, setup) = (runner.settings.clone(), &plan.setup);
+        if let Some(planted) = runner.planted {
             planted.settings(&mut config);
         }
         config.in_place = if setup.in_place { InPlace::Auto } else { InPlace::Off };
@@ -104,15 +104,15 @@ impl Servers {
             begun: Instant::now(),
             deaths: 4,
             died: None,
-            seen: counts.then(Vec::new),
+            seen: runner.counts.then(Vec::new),
         };
-        Self {
+        Ok(Self {
             config,
-            memory: Memory::new(BEGIN, false),
+            kept: Kept::new(runner.store)?,
             running: None,
             number: 0,
             watched: Arc::new(Mutex::new(watched)),
-        }
+        })
     }
 
     /// `None` where nothing can come of any step: to name them all takes time.
@@ -195,7 +195,7 @@ impl World {
         let watcher = self.servers.watcher();
         let first = Millis(self.wall().0.saturating_add_signed(self.plan.setup.skew));
         let surroundings = Surroundings::seeded(first, self.plan.seed ^ (number as u64) << 48, watcher);
-        let started = match Store::in_memory(&self.servers.memory, surroundings.clone()).await {
+        let started = match self.servers.kept.open(surroundings.clone()).await {
             Ok(store) => {
                 Server::in_world(self.servers.config.clone(), store, Arc::new(Wire(self.sender.clone())))
             }

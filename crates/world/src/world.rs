@@ -11,12 +11,12 @@ use crate::plan::{FaultKind, Plan};
 use crate::planted::Planted;
 use crate::queue::Queue;
 use crate::rules::Rules;
+use crate::run::{Runner, Unfit};
 use crate::server::{Inbox, Servers};
 use crate::timeline::Entry;
 use crate::twilio::Twilio;
 use rejoin_protocol::{CallSid, Millis};
-use rejoin_server::Config;
-use rejoin_twin::model::{ModelError, WorkerSetup};
+use rejoin_twin::model::WorkerSetup;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,23 +67,18 @@ pub(crate) struct World {
 
 impl World {
     /// A world before anything has happened. To be made within its runtime.
-    pub(crate) fn new(
-        plan: Arc<Plan>,
-        settings: &Config,
-        (records, counts): (bool, bool),
-        planted: Option<Planted>,
-    ) -> Result<Self, ModelError> {
+    pub(crate) fn new(plan: Arc<Plan>, runner: &Runner) -> Result<Self, Unfit> {
         let (sender, inbox) = mpsc::unbounded_channel();
         let agents: Vec<Agent> = (0..plan.agents.len()).map(Agent::new).collect();
         let workers = agents.iter().map(setup).collect();
-        let servers = Servers::new(settings, &plan, counts, planted);
+        let servers = Servers::new(runner, &plan)?;
         let mut world = Self {
             now: 0,
             begun: Instant::now(),
             queue: Queue::default(),
             inbox,
             sender,
-            twilio: Twilio::new(&plan, workers)?,
+            twilio: Twilio::new(&plan, workers).map_err(Unfit::of)?,
             servers,
             browsers: agents.iter().map(|_| Browser::default()).collect(),
             agents,
@@ -103,8 +98,8 @@ impl World {
             losses: vec![],
             steps: 0,
             coverage: Coverage::default(),
-            timeline: records.then(Vec::new),
-            planted,
+            timeline: runner.records.then(Vec::new),
+            planted: runner.planted,
             plan,
         };
         world.set_up();

@@ -8,15 +8,17 @@
 //! taken it. When a lease ends, the jobs of that server are free. Each time that a job is taken its fence grows, so that a
 //! server that was only slow can neither go on with it nor close it any more.
 //!
-//! A store is on a `database` (SQLite or PostgreSQL) or, where a whole world runs in one program, on a [`Memory`]. All of
-//! them keep to the same tests.
+//! A store is on a `database` (SQLite or PostgreSQL) or, where a whole world runs in one program, on a [`Memory`] or a
+//! [`Disk`]. All of them keep to the same tests.
 
 mod change;
 mod database;
+mod disk;
 mod heard;
 mod memory;
 
 pub use change::{Batch, Changes, Claim, Committed, Found, JobId, Line, NewJob, OpenJobs, StoredJob, Tenure};
+pub use disk::Disk;
 pub use heard::{Heard, PushId, Pushed};
 pub(crate) use heard::{Hint, Hints};
 pub use memory::Memory;
@@ -66,7 +68,7 @@ macro_rules! ask {
             return Err(Error::Database(sqlx::Error::PoolTimedOut));
         }
         let answer = match &$store.0.place {
-            Place::Database($place) => $place.$question $arguments.await,
+            Place::Database($place) => $place.answer($place.$question $arguments).await,
             Place::Memory($place) => $place.$question $arguments.await,
         };
         surroundings.alive().await;
@@ -87,12 +89,16 @@ impl Store {
     ///
     /// Fails when another server has the file, or the database cannot be used.
     pub async fn open(url: &str) -> Result<Self, Error> {
-        Self::open_in(url, Surroundings::system()).await
+        let surroundings = Surroundings::system();
+        let database = Database::open(url, surroundings.clone(), None).await?;
+        Self::on(Place::Database(Box::new(database)), surroundings).await
     }
 
-    /// The same for a server in these surroundings.
-    pub async fn open_in(url: &str, surroundings: Surroundings) -> Result<Self, Error> {
-        let database = Database::open(url, surroundings.clone()).await?;
+    /// Goes on with what was committed to this disk.
+    ///
+    /// Fails when another server has it that is still there, or the file cannot be used.
+    pub async fn on_disk(disk: &Disk, surroundings: Surroundings) -> Result<Self, Error> {
+        let database = disk.open(&surroundings).await?;
         Self::on(Place::Database(Box::new(database)), surroundings).await
     }
 
@@ -144,7 +150,7 @@ impl Store {
     pub async fn close(&self) {
         self.hand_over().await;
         match &self.0.place {
-            Place::Database(database) => database.close().await,
+            Place::Database(database) => database.answer(database.close()).await,
             Place::Memory(memory) => memory.close(),
         }
     }

@@ -37,3 +37,4 @@ mod tls;
 mod trouble;
 mod watchdog;
 mod webhooks;
+mod worlds;

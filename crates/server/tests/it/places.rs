@@ -1,9 +1,9 @@
-//! Everything that a store may be on: a database, or a memory.
+//! Everything that a store may be on: a database, a memory, or a world's disk.
 
 use crate::database::Database;
 use crate::support::now;
 use rejoin_server::Error;
-use rejoin_server::store::{Memory, Store};
+use rejoin_server::store::{Disk, Memory, Store};
 use rejoin_server::surroundings::{Surroundings, Verdict};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,8 +11,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// A new one for one test.
 pub(crate) enum Place {
     Database(Database),
-    Memory {
-        memory: Memory,
+    /// In a world.
+    World {
+        of: World,
         /// Nothing is taken any more.
         is_full: Arc<AtomicBool>,
         /// How many servers it has had.
@@ -20,30 +21,56 @@ pub(crate) enum Place {
     },
 }
 
+pub(crate) enum World {
+    Memory(Memory),
+    Disk(Disk),
+}
+
 impl Place {
     pub(crate) fn memory(is_shared: bool) -> Self {
-        let memory = Memory::new(now(), is_shared);
-        Self::Memory { memory, is_full: Arc::default(), servers: AtomicU64::default() }
+        Self::world(World::Memory(Memory::new(now(), is_shared)))
+    }
+
+    pub(crate) fn disk() -> Self {
+        Self::world(World::Disk(Disk::new().unwrap()))
+    }
+
+    fn world(of: World) -> Self {
+        Self::World { of, is_full: Arc::default(), servers: AtomicU64::default() }
     }
 
     /// For one more server.
     pub(crate) async fn open(&self) -> Result<Store, Error> {
-        let (memory, is_full, servers) = match self {
-            Self::Database(database) => return Store::open(&database.url).await,
-            Self::Memory { memory, is_full, servers } => (memory, Arc::clone(is_full), servers),
-        };
-        let watcher = Arc::new(move |step: &str| {
-            let refuses = step == "written" && is_full.load(Ordering::Relaxed);
-            if refuses { Verdict::Refuse } else { Verdict::GoOn }
-        });
+        match self {
+            Self::Database(database) => Store::open(&database.url).await,
+            Self::World { is_full, .. } => {
+                let is_full = Arc::clone(is_full);
+                let refuses = move |step: &str| step == "written" && is_full.load(Ordering::Relaxed);
+                let verdict = move |step: &str| if refuses(step) { Verdict::Refuse } else { Verdict::GoOn };
+                self.open_where(verdict).await
+            }
+        }
+    }
+
+    /// For a server of a world in which this becomes of its steps.
+    pub(crate) async fn open_where(
+        &self,
+        verdict: impl Fn(&str) -> Verdict + Send + Sync + 'static,
+    ) -> Result<Store, Error> {
+        let Self::World { of, servers, .. } = self else { panic!("nothing becomes of steps here") };
         let seed = servers.fetch_add(1, Ordering::Relaxed);
-        Store::in_memory(memory, Surroundings::seeded(now(), seed, Some(watcher))).await
+        let surroundings = Surroundings::seeded(now(), seed, Some(Arc::new(verdict)));
+        match of {
+            World::Memory(memory) => Store::in_memory(memory, surroundings).await,
+            World::Disk(disk) => Store::on_disk(disk, surroundings).await,
+        }
     }
 
     /// No server has been heard of for too long.
     pub(crate) async fn end_leases(&self) {
         match self {
-            Self::Memory { memory, .. } => memory.end_leases(),
+            Self::World { of: World::Memory(memory), .. } => memory.end_leases(),
+            Self::World { of: World::Disk(disk), .. } => disk.end_leases().unwrap(),
             Self::Database(database) => {
                 let beside = database.beside().await;
                 sqlx::query("update servers set until = 0").execute(&beside).await.unwrap();
@@ -56,7 +83,7 @@ impl Place {
     pub(crate) async fn refuse(&self, table: &str) {
         match self {
             Self::Database(database) => database.refuse(table).await,
-            Self::Memory { is_full, .. } => is_full.store(true, Ordering::Relaxed),
+            Self::World { is_full, .. } => is_full.store(true, Ordering::Relaxed),
         }
     }
 
@@ -64,7 +91,7 @@ impl Place {
     pub(crate) async fn accept(&self, table: &str) {
         match self {
             Self::Database(database) => database.accept(table).await,
-            Self::Memory { is_full, .. } => is_full.store(false, Ordering::Relaxed),
+            Self::World { is_full, .. } => is_full.store(false, Ordering::Relaxed),
         }
     }
 }
@@ -84,18 +111,32 @@ macro_rules! on_all {
                 super::$name(&$crate::places::Place::Database($crate::database::Database::postgres().await)).await;
             })*
         }
-        mod in_memory {
-            $(#[tokio::test]
-            async fn $name() {
-                super::$name(&$crate::places::Place::memory(false)).await;
-            })*
-        }
         mod in_shared_memory {
             $(#[tokio::test]
             async fn $name() {
                 super::$name(&$crate::places::Place::memory(true)).await;
             })*
         }
+        $crate::places::in_worlds!($($name,)*);
     };
 }
 pub(crate) use on_all;
+
+/// The same tests on what a server of a world may have.
+macro_rules! in_worlds {
+    ($($name:ident,)*) => {
+        mod in_memory {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(&$crate::places::Place::memory(false)).await;
+            })*
+        }
+        mod on_disk {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(&$crate::places::Place::disk()).await;
+            })*
+        }
+    };
+}
+pub(crate) use in_worlds;

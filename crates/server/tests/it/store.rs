@@ -3,14 +3,15 @@
 use crate::database::{Database, file, on_both};
 use crate::places::{Place, on_all};
 use crate::support::*;
+use rejoin_protocol::api::{GracefulMark, GracefulReason};
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, TaskSid};
 use rejoin_recovery::{
-    Action, Announcement, Call, ConferenceEvent, ConferenceEventKind, Event, Key, Machine, Note, Policies,
-    Timer,
+    Action, Announcement, Call, ConferenceEvent, ConferenceEventKind, EarlyMark, Event, Key, Machine, Note,
+    Policies, Timer,
 };
 use rejoin_server::Error;
 use rejoin_server::pace::Crowd;
-use rejoin_server::store::{Batch, Changes, Claim, Committed, Found, JobId, Line, NewJob, Store};
+use rejoin_server::store::{Batch, Changes, Claim, Committed, Found, JobId, Line, NewJob, OpenJobs, Store};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::Barrier;
@@ -27,6 +28,9 @@ on_all!(
     a_server_without_a_lease_does_not_take_what_it_has,
     jobs_are_taken_the_most_important_first,
     what_a_server_had_is_free_when_it_stops,
+    jobs_that_have_not_ended_are_counted,
+    what_was_given_up_is_listed_the_last_one_first,
+    what_is_old_goes_and_what_may_still_be_asked_for_stays,
 );
 
 mod with_tables {
@@ -289,6 +293,80 @@ async fn what_a_server_had_is_free_when_it_stops(database: &Place) {
     let taken = store.claim([], &Crowd::ALL, 10).await.unwrap();
     assert_eq!((taken.len(), taken[0].claim.job), (1, had.job));
     assert!(taken[0].begun_before(), "it may have had its effect");
+}
+
+async fn jobs_that_have_not_ended_are_counted(database: &Place) {
+    let store = database.open().await.unwrap();
+    assert_eq!(store.open_jobs().await.unwrap(), OpenJobs::default());
+    let later = NewJob { deadline: now() + Millis::seconds(60), ..job(complete(1)) };
+    let [first, second] = [later, job(complete(2))];
+    let sooner = second.deadline;
+    let added = add(&store, &[first, second]).await;
+    let open = store.open_jobs().await.unwrap();
+    assert_eq!((open.count, open.first), (2, Some(sooner)));
+    assert!(open.oldest.is_some());
+    write(&store, |changes| changes.close_job(added[1].unwrap().job)).await.unwrap();
+    let open = store.open_jobs().await.unwrap();
+    assert_eq!((open.count, open.first), (1, Some(sooner + Millis::seconds(60))));
+}
+
+async fn what_was_given_up_is_listed_the_last_one_first(database: &Place) {
+    let store = database.open().await.unwrap();
+    let added = add(&store, &[1, 2, 3].map(complete).map(job)).await;
+    let id = |number: usize| added[number].unwrap().job;
+    write(&store, |changes| changes.give_up_job(id(0), "refused".into())).await.unwrap();
+    write(&store, |changes| changes.close_job(id(1))).await.unwrap();
+    write(&store, |changes| changes.give_up_job(id(2), "too late".into())).await.unwrap();
+    let listed = store.given_up().await.unwrap();
+    let said: Vec<_> = listed.iter().map(|job| (job.job, job.reason.as_str())).collect();
+    assert_eq!(said, [(id(2).0, "too late"), (id(0).0, "refused")]);
+    assert!(listed.iter().all(|job| job.conference == conference() && job.what == complete(1).name()));
+    assert!(listed[0].at >= listed[1].at);
+}
+
+async fn what_is_old_goes_and_what_may_still_be_asked_for_stays(database: &Place) {
+    const KEEP: Millis = Millis::seconds(3600);
+    let store = database.open().await.unwrap();
+    let (old, young) = (now() - KEEP - Millis::seconds(60), now() - KEEP + Millis::seconds(60));
+    let mark = |number, at| {
+        let mark = GracefulMark {
+            reservation: rejoin_protocol::ReservationSid::numbered(number),
+            task: TaskSid::numbered(number),
+            id: None,
+            reason: GracefulReason::HangUp,
+        };
+        EarlyMark { worker: ada(), mark, at }
+    };
+    let (late, fresh) = (mark(1, now() - EarlyMark::WAITS - Millis(1)), mark(2, now()));
+    write(&store, |changes| {
+        for at in [old, young] {
+            changes.add_line(Some(customer()), Line { at, conference: conference(), note: Note::Connected });
+        }
+        changes.early_marks([&late, &fresh].map(|early| (early.key(), Some(early.clone()))));
+    })
+    .await
+    .unwrap();
+    // Of the old ones one has a call that is open, and one has not ended.
+    save(&store, &[call(1, &customer())]).await;
+    let of = |number: u128, deadline| {
+        let conference = ConferenceSid::numbered(number);
+        NewJob { conference, deadline, ..job(complete(number)) }
+    };
+    let jobs = [of(1, old), of(2, old), of(3, old), of(4, young)];
+    let added = add(&store, &jobs).await;
+    for number in [0, 1, 3] {
+        write(&store, |changes| changes.close_job(added[number].unwrap().job)).await.unwrap();
+    }
+    store.tidy(KEEP).await.unwrap();
+    let lines = store.timeline(&customer()).await.unwrap();
+    assert_eq!(lines.iter().map(|(_, line)| line.at).collect::<Vec<_>>(), [young]);
+    assert_eq!(look(&store, &of_worker(&ada())).await.early, [fresh]);
+    let known: Vec<bool> = add(&store, &jobs).await.iter().map(Option::is_none).collect();
+    assert_eq!(known, [true, false, true, true], "only of an ended job without a call nothing is known");
+}
+
+fn of_worker(worker: &rejoin_protocol::WorkerSid) -> Batch {
+    of([Key::Worker(worker.clone())])
 }
 
 async fn a_stored_call_that_cannot_be_read_does_not_keep_the_others(database: &Database) {

@@ -7,7 +7,7 @@ use rejoin_world::html;
 use rejoin_world::plan::{self, Plan, Scenario};
 use rejoin_world::rules::Broken;
 use rejoin_world::shrink::shrink;
-use rejoin_world::{Planted, Runner, Unfit};
+use rejoin_world::{Planted, Runner, StoreKind, Unfit};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -49,6 +49,9 @@ struct Options {
     /// --seed: this world with it.
     #[arg(long, hide = true)]
     planted: Option<String>,
+    /// On what the server's store is: memory, or sqlite, a real file, which is slower.
+    #[arg(long, default_value_t, value_parser = |name: &str| StoreKind::named(name).ok_or("memory or sqlite"))]
+    store: StoreKind,
     /// Counts the machine's steps, too.
     #[arg(long)]
     coverage: bool,
@@ -78,7 +81,7 @@ fn run(options: &Options) -> Result<u64, Box<dyn std::error::Error>> {
         return replay(&planted.plan(draw(seed)), Some(planted), options);
     }
     if let Some(name) = &options.planted {
-        return Ok(look_for_planted(name, scenario, options.seeds.unwrap_or(200))?);
+        return Ok(look_for_planted(name, scenario, options)?);
     }
     if let Some(path) = &options.plan {
         let plan: Plan = serde_json::from_str(&std::fs::read_to_string(path)?)?;
@@ -92,11 +95,12 @@ fn run(options: &Options) -> Result<u64, Box<dyn std::error::Error>> {
 
 /// For each defect, or the one of this name: in each scenario the first seed that finds it, in a world that holds
 /// without it. How many were found in none.
-fn look_for_planted(name: &str, only: Option<Scenario>, most: u64) -> Result<u64, Unfit> {
-    let sound = Runner::new()?;
+fn look_for_planted(name: &str, only: Option<Scenario>, options: &Options) -> Result<u64, Unfit> {
+    let most = options.seeds.unwrap_or(200);
+    let sound = runner(options)?;
     let mut missed = 0;
     for planted in Planted::ALL.into_iter().filter(|it| name == "all" || format!("{it:?}") == name) {
-        let mut runner = Runner::new()?;
+        let mut runner = runner(options)?;
         runner.planted = Some(planted);
         let mut found = false;
         let wanted = |it: &Scenario| only.map_or(*it != Scenario::Large, |only| only == *it);
@@ -119,12 +123,18 @@ fn look_for_planted(name: &str, only: Option<Scenario>, most: u64) -> Result<u64
     Ok(missed)
 }
 
+fn runner(options: &Options) -> Result<Runner, Unfit> {
+    let mut runner = Runner::new()?;
+    runner.store = options.store;
+    Ok(runner)
+}
+
 fn replay(
     plan: &Plan,
     planted: Option<Planted>,
     options: &Options,
 ) -> Result<u64, Box<dyn std::error::Error>> {
-    let mut runner = Runner::new()?;
+    let mut runner = runner(options)?;
     runner.planted = planted;
     runner.records = true;
     let outcome = runner.run(plan)?;
@@ -155,9 +165,10 @@ fn command(plan: &Plan, options: &Options) -> String {
     if let Some(path) = &options.plan {
         return format!("npm run simulate -- --plan {}", path.display());
     }
+    let store = if options.store == StoreKind::Sqlite { " --store sqlite" } else { "" };
     let scenario = options.scenario.as_ref().map(|name| format!(" --scenario {name}")).unwrap_or_default();
     let day = if options.ordinary_day { " --ordinary-day" } else { "" };
-    format!("npm run simulate -- --seed {}{scenario}{day}", plan.seed)
+    format!("npm run simulate -- --seed {}{scenario}{day}{store}", plan.seed)
 }
 
 /// What there is to tell of all worlds.
@@ -189,7 +200,7 @@ fn many(options: &Options, draw: &(dyn Fn(u64) -> Plan + Sync)) -> Result<u64, U
         for _ in 0..threads {
             scope.spawn(|| {
                 let work = || -> Result<(), Unfit> {
-                    let mut runner = Runner::new()?;
+                    let mut runner = runner(options)?;
                     runner.counts = options.coverage;
                     let mut seen = Total::default();
                     loop {
@@ -260,7 +271,7 @@ fn tell(found: &[Found], options: &Options) {
     for found in found.iter().take(100) {
         println!("seed {} ({}): {}", found.plan.seed, found.plan.scenario, found.broken);
     }
-    let Ok(mut runner) = Runner::new() else { return };
+    let Ok(mut runner) = runner(options) else { return };
     for rule in rules {
         let of_rule: Vec<&Found> = found.iter().filter(|found| found.broken.rule == rule).collect();
         println!("\n{}: {} worlds", rule.name(), of_rule.len());

@@ -65,7 +65,11 @@ impl World {
         if let Some(task) = self.twilio.model.tasks().find(ping) {
             return Some(format!("the ping {} is {}", task.task, task.status));
         }
-        for call in self.servers.memory.calls() {
+        let (calls, jobs) = match (self.servers.kept.calls(), self.servers.kept.open_jobs()) {
+            (Ok(calls), Ok(jobs)) => (calls, jobs),
+            (Err(error), _) | (_, Err(error)) => return Some(format!("the store cannot be read: {error}")),
+        };
+        for call in calls {
             if let Some(recovery) = call.recoveries().find(|recovery| recovery.is_open()) {
                 return Some(format!("recovery {} is open: {:?}", recovery.id, recovery.phase));
             }
@@ -74,7 +78,6 @@ impl World {
         if let Some(page) = (0..self.pages.len()).find(shown) {
             return Some(format!("{} shows {:?}", self.lane(page), self.pages[page].dialog));
         }
-        let jobs = self.servers.memory.open_jobs();
         (jobs > 0).then(|| format!("{jobs} jobs are open"))
     }
 }

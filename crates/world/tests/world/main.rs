@@ -6,4 +6,5 @@ mod page;
 mod planted;
 mod same;
 mod seeds;
+mod stores;
 mod timelines;

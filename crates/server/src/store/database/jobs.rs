@@ -10,7 +10,8 @@ use crate::store::{Claim, JobId, LEASE, StoredJob, Tenure};
 use rejoin_protocol::ConferenceSid;
 use rejoin_recovery::Call;
 use serde_json::Value;
-use sqlx::any::{Any, AnyRow};
+use sqlx::any::{Any, AnyArguments, AnyRow};
+use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Row as _, Transaction};
 use std::sync::Arc;
 
@@ -20,6 +21,14 @@ impl Database {
         match self.dialect {
             Dialect::Sqlite => self.writing.begin_with("begin immediate").await,
             Dialect::Postgres => self.writing.begin().await,
+        }
+    }
+
+    /// SQLite is told what time it is: by this server's clock.
+    pub(super) fn timed<'q>(&self, query: Query<'q, Any, AnyArguments>) -> Query<'q, Any, AnyArguments> {
+        match self.dialect {
+            Dialect::Sqlite => query.bind(integer(self.surroundings.now())),
+            Dialect::Postgres => query,
         }
     }
 
@@ -39,7 +48,7 @@ impl Database {
             .bind(i64::try_from(most).unwrap_or(i64::MAX))
             .bind(crowds.iter().flat_map(|crowd| crowd.priorities()).collect::<Value>().to_string());
         let mut jobs = vec![];
-        for row in claim.fetch_all(&self.writing).await? {
+        for row in self.timed(claim).fetch_all(&self.writing).await? {
             jobs.extend(job(&row, tenure)?);
         }
         jobs.sort_by_key(|job| job.claim.job);
@@ -57,25 +66,23 @@ impl Database {
 
     /// Renews this server's lease.
     pub(in crate::store) async fn renew(&self) -> Result<(), Error> {
-        sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.renew_server)))
-            .bind(self.server.clone())
-            .bind(integer(LEASE))
-            .execute(&self.writing)
-            .await?;
+        let renew = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.renew_server)));
+        let renew = renew.bind(self.server.clone()).bind(integer(LEASE));
+        self.timed(renew).execute(&self.writing).await?;
         Ok(())
     }
 
     /// How many servers run.
     pub(in crate::store) async fn count_servers(&self) -> Result<u64, Error> {
         let count = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.count_servers)));
-        let count: i64 = count.fetch_one(&self.reading).await?.try_get(0)?;
+        let count: i64 = self.timed(count).fetch_one(&self.reading).await?.try_get(0)?;
         Ok(u64::try_from(count).unwrap_or_default())
     }
 
     /// This server is there from now on.
     pub(in crate::store) async fn arrive(&self) -> Result<(), Error> {
         let end = AssertSqlSafe(Arc::clone(&self.sql.end_others));
-        sqlx::query(end).execute(&self.writing).await?;
+        self.timed(sqlx::query(end)).execute(&self.writing).await?;
         if self.is_shared() {
             let end = "delete from sessions where server not in (select id from servers)";
             sqlx::query(end).execute(&self.writing).await?;

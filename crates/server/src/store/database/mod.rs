@@ -13,6 +13,7 @@ mod transact;
 
 pub(super) use push::Listener;
 
+use super::Disk;
 use crate::surroundings::Surroundings;
 use sql::{Dialect, Sql};
 use sqlx::AnyPool;
@@ -23,6 +24,8 @@ use std::sync::{Mutex, PoisonError};
 #[derive(Debug)]
 pub(super) struct Database {
     surroundings: Surroundings,
+    /// SQLite in a world on a clock of its own.
+    disk: Option<Disk>,
     dialect: Dialect,
     sql: Sql,
     /// SQLite: the one connection that writes.
@@ -36,7 +39,22 @@ pub(super) struct Database {
     lock: Mutex<Option<File>>,
 }
 
+/// What is to be dropped for a database to be closed.
+pub(super) type Connections = [AnyPool; 2];
+
 impl Database {
+    /// Asks it.
+    pub(super) async fn answer<T>(&self, question: impl Future<Output = T>) -> T {
+        match &self.disk {
+            None => question.await,
+            Some(disk) => disk.answer(&self.surroundings, question).await,
+        }
+    }
+
+    pub(super) fn connections(&self) -> Connections {
+        [self.writing.clone(), self.reading.clone()]
+    }
+
     pub(super) fn is_shared(&self) -> bool {
         self.dialect == Dialect::Postgres
     }

@@ -5,6 +5,7 @@ use super::schema::{KEYS, POSTGRES, SQLITE, rows};
 use super::sql::{Dialect, Sql};
 use super::transact::key_rows;
 use crate::error::Error;
+use crate::store::Disk;
 use crate::surroundings::Surroundings;
 use rejoin_recovery::Call;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
@@ -19,6 +20,8 @@ use std::time::Duration;
 
 /// Nobody who asks waits longer for a connection: Twilio has another address to turn to.
 const CONNECTION_WITHIN: Duration = Duration::from_secs(2);
+/// In a world on a clock of its own a connection is there as soon as this machine is fast enough.
+const HELD_WITHIN: Duration = Duration::from_secs(600);
 /// Calls that are read at once when keys are made anew.
 const PAGE: i64 = 500;
 
@@ -26,10 +29,14 @@ impl Database {
     /// Opens the database (`sqlite:path` or `postgres://…`), creates the file if needed and brings the tables up to date.
     ///
     /// Fails when another server has the file, or the database cannot be used.
-    pub(in crate::store) async fn open(url: &str, surroundings: Surroundings) -> Result<Self, Error> {
+    pub(in crate::store) async fn open(
+        url: &str,
+        surroundings: Surroundings,
+        disk: Option<Disk>,
+    ) -> Result<Self, Error> {
         sqlx::any::install_default_drivers();
         let database = if url.starts_with("sqlite:") {
-            sqlite(url, surroundings).await?
+            sqlite(url, surroundings, disk).await?
         } else {
             postgres(url, surroundings).await?
         };
@@ -75,7 +82,7 @@ impl Database {
     }
 }
 
-async fn sqlite(url: &str, surroundings: Surroundings) -> Result<Database, Error> {
+async fn sqlite(url: &str, surroundings: Surroundings, disk: Option<Disk>) -> Result<Database, Error> {
     let options = SqliteConnectOptions::from_str(url)?
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
@@ -101,14 +108,19 @@ async fn sqlite(url: &str, surroundings: Surroundings) -> Result<Database, Error
     // Nobody else can be there: what an earlier server had is free at once.
     sqlx::query("delete from servers").execute(&mut connection).await?;
     connection.close().await?;
-    let setup = "pragma synchronous = full; pragma busy_timeout = 5000";
+    // Nobody pulls the plug in a world: what the system has been told is there after a kill.
+    let (within, setup) = match &disk {
+        None => (CONNECTION_WITHIN, "pragma synchronous = full; pragma busy_timeout = 5000"),
+        Some(_) => (HELD_WITHIN, "pragma synchronous = off; pragma busy_timeout = 5000"),
+    };
     Ok(Database {
         dialect: Dialect::Sqlite,
         sql: Sql::new(Dialect::Sqlite),
-        writing: pool(url, 1, setup)?,
-        reading: pool(url, 4, "pragma query_only = on; pragma busy_timeout = 5000")?,
+        writing: pool(url, 1, setup, within)?,
+        reading: pool(url, 4, "pragma query_only = on; pragma busy_timeout = 5000", within)?,
         server: surroundings.server(),
         surroundings,
+        disk,
         shared: None,
         lock: Mutex::new(Some(lock)),
     })
@@ -125,7 +137,7 @@ async fn postgres(url: &str, surroundings: Surroundings) -> Result<Database, Err
     connection.close().await?;
     // Whoever holds calls and does nothing, because it was stopped in the middle, is not waited for.
     let setup = "set lock_timeout = '2s'; set statement_timeout = '10s'; set idle_in_transaction_session_timeout = '4s'";
-    let pool = pool(url, 8, setup)?;
+    let pool = pool(url, 8, setup, CONNECTION_WITHIN)?;
     let (dialect, sql) = (Dialect::Postgres, Sql::new(Dialect::Postgres));
     Ok(Database {
         dialect,
@@ -134,16 +146,17 @@ async fn postgres(url: &str, surroundings: Surroundings) -> Result<Database, Err
         reading: pool,
         server: surroundings.server(),
         surroundings,
+        disk: None,
         shared: Some(url.to_owned()),
         lock: Mutex::new(None),
     })
 }
 
-fn pool(url: &str, most: u32, setup: &'static str) -> Result<AnyPool, Error> {
+fn pool(url: &str, most: u32, setup: &'static str, within: Duration) -> Result<AnyPool, Error> {
     let options = AnyConnectOptions::from_str(url)?;
     Ok(AnyPoolOptions::new()
         .max_connections(most)
-        .acquire_timeout(CONNECTION_WITHIN)
+        .acquire_timeout(within)
         .before_acquire(|connection, _| {
             // A transaction that could not even be rolled back, because the disk was full, would never be over.
             let is_free = !connection.is_in_transaction();

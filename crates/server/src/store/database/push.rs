@@ -219,7 +219,7 @@ impl Database {
         let find = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.sessions_elsewhere)))
             .bind(worker.as_str())
             .bind(self.server.clone());
-        let rows = find.fetch_all(&self.reading).await?;
+        let rows = self.timed(find).fetch_all(&self.reading).await?;
         rows.iter().map(|row| Ok(millis(row.try_get(0)?).0)).collect()
     }
 }

@@ -37,10 +37,11 @@ impl Dialect {
         }
     }
 
-    /// Milliseconds since the epoch by the database's clock: servers may be on several machines.
-    fn now(self) -> &'static str {
+    /// Milliseconds since the epoch. Servers of PostgreSQL may be on several machines, and go by its clock; of SQLite there
+    /// is one, which says what time it is, as the last parameter.
+    fn now(self, parameter: &'static str) -> &'static str {
         match self {
-            Self::Sqlite => "cast(unixepoch('subsec') * 1000 as integer)",
+            Self::Sqlite => parameter,
             Self::Postgres => "(extract(epoch from clock_timestamp()) * 1000)::bigint",
         }
     }
@@ -54,7 +55,8 @@ impl Dialect {
     }
 }
 
-/// Every statement, made once. Parameters are as their lines say.
+/// Every statement, made once. Parameters are as their lines say; after those of whose lines say "at a time" SQLite is told
+/// what time it is.
 #[derive(Clone, Debug)]
 pub(super) struct Sql {
     /// Rows for calls that may begin now, so that they can be locked. `$1`: conferences.
@@ -91,9 +93,9 @@ pub(super) struct Sql {
     pub(super) clear_timers: Arc<str>,
     /// `$1`: `conference`, `timer`, `at`; `$2`: this server.
     pub(super) set_timers: Arc<str>,
-    /// `$1`: `conference`, `action`, `once`, `deadline`, `priority`, `owner`, `fence`.
+    /// At a time. `$1`: `conference`, `action`, `once`, `deadline`, `priority`, `owner`, `fence`.
     pub(super) add_jobs: Arc<str>,
-    /// `$1`: `id`, `given_up`.
+    /// At a time. `$1`: `id`, `given_up`.
     pub(super) close_jobs: Arc<str>,
     /// `$1`: `at`, `conference`, `customer`, `note`.
     pub(super) add_notes: Arc<str>,
@@ -107,16 +109,16 @@ pub(super) struct Sql {
     pub(super) forget_jobs: Arc<str>,
     /// The next timers. `$1`: this server; `$2`: how much later than its own others' are due; `$3`: at most so many.
     pub(super) next_timers: Arc<str>,
-    /// Takes jobs. `$1`: numbers of those that this server has; `$2`: this server; `$3`: at most so many; `$4`: of these
-    /// priorities.
+    /// Takes jobs, at a time. `$1`: numbers of those that this server has; `$2`: this server; `$3`: at most so many;
+    /// `$4`: of these priorities.
     pub(super) claim_jobs: Arc<str>,
     /// Gives back all that this server has. `$1`: this server.
     pub(super) release_jobs: Arc<str>,
     /// The call of a job, if the job is still ours. `$1`: its number; `$2`: its fence.
     pub(super) call_of_job: Arc<str>,
-    /// `$1`: this server; `$2`: for how long.
+    /// At a time. `$1`: this server; `$2`: for how long.
     pub(super) renew_server: Arc<str>,
-    /// How many servers run.
+    /// How many servers run at a time.
     pub(super) count_servers: Arc<str>,
     /// `$1`: this server.
     pub(super) end_server: Arc<str>,
@@ -128,19 +130,19 @@ pub(super) struct Sql {
     pub(super) last_pushes: Arc<str>,
     /// Pushes from before `$1`, at most `$2`.
     pub(super) forget_pushes: Arc<str>,
-    /// Epochs. `$1`: worker; `$2`: this server.
+    /// Epochs, at a time. `$1`: worker; `$2`: this server.
     pub(super) sessions_elsewhere: Arc<str>,
     /// `$1`: `at`, `server`, `conference`, `recovery`, `entry`.
     pub(super) tell: Arc<str>,
     /// `$1`: conferences.
     pub(super) untell: Arc<str>,
-    /// Servers that are long gone.
+    /// Servers that are long gone, at a time.
     pub(super) end_others: Arc<str>,
 }
 
 impl Sql {
     pub(super) fn new(d: Dialect) -> Self {
-        let (any, now) = (d.any(), d.now());
+        let any = d.any();
         let related = format!(
             "with found as (
                  select conference from keys where key {any} union select conference from calls where conference {any}
@@ -155,7 +157,9 @@ impl Sql {
             Dialect::Sqlite => "in (select conference from related)",
             Dialect::Postgres => "= any(array(select conference from related))",
         };
-        let find = format!("{related} select conference, state from calls where conference {calls}");
+        let find = format!(
+            "{related} select conference, state from calls where conference {calls} order by conference"
+        );
         let (ids, priorities) = match d {
             Dialect::Sqlite => {
                 ("in (select value from json_each($1))", "in (select value from json_each($4))")
@@ -177,7 +181,7 @@ impl Sql {
                     select c, '' from json_array_elements_text($1::json) as c order by c on conflict do nothing"
                     .into(),
             }),
-            lock_calls: sql(format!("{find} order by conference {}", d.locking("for update"))),
+            lock_calls: sql(format!("{find} {}", d.locking("for update"))),
             find_calls: sql(find),
             name_calls: sql(format!("{related} select conference from calls where conference {calls}")),
             timers_of: sql(format!("select conference, timer, at from timers where conference {any}")),
@@ -233,13 +237,11 @@ impl Sql {
                     ("priority", "bigint"),
                     ("owner", "text"),
                     ("fence", "bigint"),
-                ])
-            )),
+                ]), now = d.now("$2"))),
             close_jobs: sql(format!(
                 "update jobs set closed = 1, owner = null, ended = {now}, given_up = r.given_up from {}
                  where jobs.id = r.id",
-                d.rows(&[("id", "bigint"), ("given_up", "text")])
-            )),
+                d.rows(&[("id", "bigint"), ("given_up", "text")]), now = d.now("$2"))),
             add_notes: sql(format!(
                 "insert into notes (at, conference, customer, note) select at, conference, customer, note from {}",
                 d.rows(&[
@@ -280,7 +282,7 @@ impl Sql {
             )),
             next_timers: sql(
                 "select conference, at + case when owner = $1 then 0 else $2 end as due from timers
-                 order by at limit $3"
+                 order by at, conference limit $3"
                     .into(),
             ),
             claim_jobs: sql(format!(
@@ -290,8 +292,7 @@ impl Sql {
                          or (owner = $2 and since < {now} - 5000)
                      ) order by priority, id limit $3 {}
                  ) returning id, conference, action, deadline, fence",
-                d.locking("for update skip locked")
-            )),
+                d.locking("for update skip locked"), now = d.now("$5"))),
             release_jobs: sql("update jobs set owner = null where owner = $1 and closed = 0".into()),
             call_of_job: sql(
                 "select j.conference, c.state from jobs j left join calls c on c.conference = j.conference
@@ -300,8 +301,7 @@ impl Sql {
             ),
             renew_server: sql(format!(
                 "insert into servers (id, until) values ($1, {now} + $2)
-                 on conflict (id) do update set until = excluded.until"
-            )),
+                 on conflict (id) do update set until = excluded.until", now = d.now("$3"))),
             number_pushes: sql(format!(
                 "insert into workers (worker, pushed) select worker, pushed from {} where true order by worker
                  on conflict (worker) do update set pushed = workers.pushed + excluded.pushed
@@ -322,8 +322,7 @@ impl Sql {
             )),
             sessions_elsewhere: sql(format!(
                 "select epoch from sessions where worker = $1 and server <> $2
-                 and server in (select id from servers where until > {now})"
-            )),
+                 and server in (select id from servers where until > {now})", now = d.now("$3"))),
             tell: sql(format!(
                 "insert into story (at, server, conference, recovery, entry)
                  select at, server, conference, recovery, entry from {}",
@@ -336,9 +335,9 @@ impl Sql {
                 ])
             )),
             untell: sql(format!("delete from story where conference {any}")),
-            count_servers: sql(format!("select count(*) from servers where until > {now}")),
+            count_servers: sql(format!("select count(*) from servers where until > {now}", now = d.now("$1"))),
             end_server: sql("delete from servers where id = $1".into()),
-            end_others: sql(format!("delete from servers where until < {now} - 60000")),
+            end_others: sql(format!("delete from servers where until < {now} - 60000", now = d.now("$1"))),
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::store::{Batch, Changes, Claim, Committed, Found, JobId, NewJob, Store
 use rejoin_protocol::{CallSid, ConferenceSid};
 use rejoin_recovery::Key;
 use serde_json::{Value, json};
+use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -169,7 +170,7 @@ impl Database {
         self.write_early(db, &changes.early).await?;
         let closed: Vec<Value> =
             changes.closed.iter().map(|(job, given_up)| json!({"id": job.0, "given_up": given_up})).collect();
-        rows(db, &sql.close_jobs, &closed).await?;
+        self.timed_rows(db, &sql.close_jobs, &closed).await?;
         let notes = changes.lines.iter().map(|(customer, line)| {
             Ok(json!({
                 "at": integer(line.at), "conference": line.conference, "customer": customer.as_ref().map(CallSid::as_str),
@@ -217,6 +218,20 @@ impl Database {
         Ok(())
     }
 
+    /// The same as [`rows`] for a statement that is told what time it is.
+    async fn timed_rows(
+        &self,
+        db: &mut AnyConnection,
+        sql: &Arc<str>,
+        rows: &[Value],
+    ) -> Result<Vec<AnyRow>, sqlx::Error> {
+        if rows.is_empty() {
+            return Ok(vec![]);
+        }
+        let query = sqlx::query(AssertSqlSafe(Arc::clone(sql))).bind(Value::from(rows).to_string());
+        self.timed(query).fetch_all(db).await
+    }
+
     async fn add_jobs(
         &self,
         db: &mut AnyConnection,
@@ -234,7 +249,7 @@ impl Database {
         }
         // Jobs that say the same are the same: it does not matter which number is whose.
         let mut added: BTreeMap<(String, String, i64), Vec<i64>> = BTreeMap::new();
-        for row in rows(db, &self.sql.add_jobs, &wanted).await? {
+        for row in self.timed_rows(db, &self.sql.add_jobs, &wanted).await? {
             let what = (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
             added.entry(what).or_default().push(row.try_get(0)?);
         }

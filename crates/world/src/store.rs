@@ -1,0 +1,86 @@
+//! What the world's servers have in common: the store without a database, or SQLite on a disk.
+
+use crate::run::Unfit;
+use crate::world::BEGIN;
+use rejoin_recovery::Call;
+use rejoin_server::Error;
+use rejoin_server::store::{Disk, Memory, Store};
+use rejoin_server::surroundings::Surroundings;
+use std::fmt;
+
+/// On what a world's store is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StoreKind {
+    /// The one without a database, which is fast.
+    #[default]
+    Memory,
+    /// SQLite in a temporary folder, with real transactions.
+    Sqlite,
+}
+
+impl StoreKind {
+    /// The kind of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Memory, Self::Sqlite].into_iter().find(|kind| kind.to_string() == name)
+    }
+}
+
+impl fmt::Display for StoreKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Memory => "memory",
+            Self::Sqlite => "sqlite",
+        })
+    }
+}
+
+/// What outlives each server.
+#[derive(Debug)]
+pub(crate) enum Kept {
+    Memory(Memory),
+    Disk(Disk),
+}
+
+impl Kept {
+    pub(crate) fn new(kind: StoreKind) -> Result<Self, Unfit> {
+        Ok(match kind {
+            StoreKind::Memory => Self::Memory(Memory::new(BEGIN, false)),
+            StoreKind::Sqlite => Self::Disk(Disk::new().map_err(Unfit::of)?),
+        })
+    }
+
+    /// For a server that starts.
+    pub(crate) async fn open(&self, surroundings: Surroundings) -> Result<Store, Error> {
+        match self {
+            Self::Memory(memory) => Store::in_memory(memory, surroundings).await,
+            Self::Disk(disk) => Store::on_disk(disk, surroundings).await,
+        }
+    }
+
+    /// All calls as they were committed last.
+    pub(crate) fn calls(&self) -> Result<Vec<Call>, Error> {
+        match self {
+            Self::Memory(memory) => Ok(memory.calls()),
+            Self::Disk(disk) => disk.calls(),
+        }
+    }
+
+    /// So many jobs have not ended.
+    pub(crate) fn open_jobs(&self) -> Result<usize, Error> {
+        match self {
+            Self::Memory(memory) => Ok(memory.open_jobs()),
+            Self::Disk(disk) => disk.open_jobs(),
+        }
+    }
+
+    /// Loses jobs, timers or calls.
+    pub(crate) fn lose(&self, jobs: bool, timers: bool, calls: bool) -> Result<(), Error> {
+        match self {
+            Self::Memory(memory) => {
+                memory.lose(jobs, timers, calls);
+                Ok(())
+            }
+            Self::Disk(disk) => disk.lose(jobs, timers, calls),
+        }
+    }
+}
