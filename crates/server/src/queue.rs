@@ -40,8 +40,6 @@ use tracing::Instrument as _;
 /// Pause before the first repetition; each one doubles it, up to the longest.
 const FIRST_PAUSE: Millis = Millis(200);
 const LONGEST_PAUSE: Millis = Millis(5000);
-/// So long after its deadline it is still looked up what became of a job that may have had its effect.
-const LOOK_AFTER: Millis = Millis::seconds(10);
 
 /// So many jobs of each crowd a server has at once, waiting for their repetition or their turn.
 pub const HELD: usize = 4096;
@@ -215,7 +213,7 @@ async fn carry_out(parts: &Parts, job: &Job, requests: &Arc<Requests>) -> Option
         may_have_acted |= error.may_have_acted();
         let now = parts.store.now();
         let beyond = if patient { retry::PATIENT } else { Millis(0) };
-        let look = if may_have_acted { LOOK_AFTER } else { Millis(0) };
+        let look = if may_have_acted { retry::look_after(&job.action) } else { Millis(0) };
         let until = job.deadline + beyond.max(look);
         if now >= until {
             return Some(failed(job, Some(&error)));

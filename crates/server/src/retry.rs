@@ -21,6 +21,11 @@ pub const PATIENT: Millis = Millis::seconds(120);
 /// A pause before Twilio is asked anew for what it has refused.
 const REFUSED: Millis = Millis::seconds(10);
 
+/// So long after its deadline it is still looked up what became of what may have been done.
+const LOOK_AFTER: Millis = Millis::seconds(10);
+/// The same for a ping, as long as one is ended that is known: it stands for good when the agent has accepted it.
+const LOOK_AFTER_PING: Millis = Millis::seconds(600);
+
 /// What follows from an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cure {
@@ -74,6 +79,11 @@ fn tidies_up(action: &Action) -> bool {
 /// a customer who hears it twice is better off than one who does not hear it.
 pub fn looked_up(action: &Action) -> bool {
     matches!(action, Action::CreatePing { .. } | Action::Requeue { .. } | Action::MoveParticipant { .. })
+}
+
+/// So long after its deadline it is still looked up what became of an action that may have been carried out.
+pub fn look_after(action: &Action) -> Millis {
+    if matches!(action, Action::CreatePing { .. }) { LOOK_AFTER_PING } else { LOOK_AFTER }
 }
 
 #[cfg(test)]
