@@ -172,7 +172,7 @@ impl World {
             self.is_connected(page) && tasks.any(|sid| self.customers_of(page, sid).contains(&number))
         };
         customer.met_unseen
-            && !self.servers.memory.calls().iter().any(knows)
+            && self.servers.kept.calls().is_ok_and(|calls| !calls.iter().any(knows))
             && !(0..self.pages.len()).any(tells)
     }
 
