@@ -79,6 +79,9 @@ pub struct Call {
     /// When they said so (points in time).
     #[serde(default)]
     pub marked_at: BTreeMap<ReservationSid, Millis>,
+    /// Who has completed the task on the call, as far as is known, after a transfer that was refused.
+    #[serde(default)]
+    pub completed: BTreeSet<ReservationSid>,
     /// Marks for reservations of which it is not known yet whose they are.
     #[serde(default)]
     pub claims: Vec<EarlyMark>,
@@ -237,6 +240,7 @@ impl Call {
             participants: BTreeMap::new(),
             on_purpose: BTreeMap::new(),
             marked_at: BTreeMap::new(),
+            completed: BTreeSet::new(),
             claims: vec![],
             unsettled: vec![],
             owners: BTreeMap::new(),

@@ -106,6 +106,7 @@ impl Call {
         self.assume_joined(&registration.worker_leg);
         self.assume_joined(&registration.customer_leg);
         let left_behind = self.leaves_behind(worker, &registration.worker_leg, registration.epoch);
+        let leaving = self.is_being_left(out, worker, registration);
         let agent = self.agents.entry(registration.worker_leg.clone()).or_insert_with(|| {
             Agent::new(worker.clone(), registration.worker_name.clone(), registration.reservation.clone())
         });
@@ -120,6 +121,7 @@ impl Call {
             |(who, other): &(WorkerSid, DeliveryId)| who == worker && Some(*other) > registration.id;
         if registration.id.is_some()
             && self.is_joined(&registration.worker_leg)
+            && !leaving
             && !self.delivered.iter().any(overtaken)
         {
             self.unmark(&registration.reservation);

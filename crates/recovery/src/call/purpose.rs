@@ -2,7 +2,7 @@
 
 use super::{Agent, Call, Ending, Out, Phase, SOON};
 use crate::{Action, EarlyMark, Timer};
-use rejoin_protocol::api::{GracefulMark, GracefulReason};
+use rejoin_protocol::api::{DeliveryId, GracefulMark, GracefulReason, Registration};
 use rejoin_protocol::attributes::LEFT;
 use rejoin_protocol::{CallSid, Millis, ReservationSid, WorkerSid};
 use serde::Deserialize;
@@ -35,7 +35,7 @@ impl Call {
             self.claims.push(EarlyMark { worker: worker.clone(), mark: mark.clone(), at });
             return self.ask_for_owner(out, &mark.reservation);
         }
-        self.mark(mark, at);
+        self.mark(out, mark, at);
         self.evaluate(out);
     }
 
@@ -43,15 +43,18 @@ impl Call {
     pub(super) fn settle_claims(&mut self, out: &Out<'_>) {
         for claim in std::mem::take(&mut self.claims) {
             match self.owner(&claim.mark.reservation) {
-                Some(owner) if *owner == claim.worker => self.mark(&claim.mark, claim.at),
+                Some(owner) if *owner == claim.worker => self.mark(out, &claim.mark, claim.at),
                 None if claim.at + EarlyMark::WAITS > out.now => self.claims.push(claim),
                 Some(_) | None => {}
             }
         }
     }
 
-    fn mark(&mut self, mark: &GracefulMark, at: Millis) {
+    fn mark(&mut self, out: &Out<'_>, mark: &GracefulMark, at: Millis) {
         if mark.reason == GracefulReason::Complete {
+            if self.was_transfer_refused(&mark.reservation, at, out.config.leave_within) {
+                self.completed.insert(mark.reservation.clone());
+            }
             // Who wraps up has left already, in a way that says more.
             self.on_purpose.entry(mark.reservation.clone()).or_insert(mark.reason);
         } else {
@@ -75,7 +78,7 @@ impl Call {
     /// until the customer is sent to the queue.
     pub(super) fn read_mark(&mut self, out: &mut Out<'_>) {
         let Some(mark) = self.mark_in_task() else { return };
-        self.mark(&mark, out.now);
+        self.mark(out, &mark, out.now);
         let told = |r: &super::Recovery| r.phase == Phase::Holding && r.agent.reservation == mark.reservation;
         if self.recovery.as_ref().is_some_and(told) {
             self.end_on_purpose(out);
@@ -93,8 +96,20 @@ impl Call {
         (!later).then_some(mark)
     }
 
+    /// While its agent goes a page may register the call that she leaves, or another page of hers does. If she stays after
+    /// all, it is registered anew 15 s later.
+    pub(super) fn is_being_left(&self, out: &Out<'_>, worker: &WorkerSid, said: &Registration) -> bool {
+        let marked = self.marked_at.get(&said.reservation);
+        let of_page = |(who, other): &(WorkerSid, DeliveryId)| {
+            who == worker && other.epoch == said.epoch && Some(*other) != said.id
+        };
+        marked.is_some_and(|at| out.now < *at + out.config.leave_within)
+            && (self.agents.contains_key(&said.worker_leg) || self.delivered.iter().any(of_page))
+    }
+
     pub(super) fn unmark(&mut self, reservation: &ReservationSid) {
         self.on_purpose.remove(reservation);
+        self.completed.remove(reservation);
         self.marked_at.remove(reservation);
     }
 

@@ -2,21 +2,27 @@
 //! she has stayed then, and the customer is hers until she leaves again.
 
 use super::purpose::is_transfer;
-use super::{Call, Out, Phase};
+use super::{Agent, Call, Out, Phase};
 use crate::{HandedOver, Note, Seen, Timer};
-use rejoin_protocol::CallSid;
 use rejoin_protocol::api::GracefulReason;
+use rejoin_protocol::{CallSid, Millis, ReservationSid};
 
 impl Call {
     /// A transfer takes the agent's leg away at once. A page that still has it some time later, or has left it behind,
     /// had its transfer refused.
     pub(super) fn forget_refused_transfer(&mut self, out: &Out<'_>, leg: &CallSid) {
         let Some(reservation) = self.agents.get(leg).map(|agent| agent.reservation.clone()) else { return };
-        let transfers = self.on_purpose.get(&reservation).copied().is_some_and(is_transfer);
-        let old = self.marked_at.get(&reservation).is_some_and(|at| *at + out.config.leave_within < out.now);
-        if transfers && old && self.is_joined(leg) {
+        if self.was_transfer_refused(&reservation, out.now, out.config.leave_within) && self.is_joined(leg) {
             self.unmark(&reservation);
         }
+    }
+
+    /// Has its agent said long before that she hands the customer over, and is there still, as far as is known?
+    pub(super) fn was_transfer_refused(&self, of: &ReservationSid, at: Millis, within: Millis) -> bool {
+        let there = |(leg, agent): (&CallSid, &Agent)| agent.reservation == *of && self.is_joined(leg);
+        self.on_purpose.get(of).copied().is_some_and(is_transfer)
+            && self.marked_at.get(of).is_some_and(|marked| *marked + within < at)
+            && self.agents.iter().any(there)
     }
 
     /// Twilio has said how a task stands whose agent has handed it over, with the customer alone ever since. While a transfer
@@ -34,8 +40,10 @@ impl Call {
         }
         let last = self.last_to_leave().map(|(leg, agent)| (leg.clone(), agent.reservation.clone()));
         let Some((leg, reservation)) = last else { return };
-        if self.recoveries().any(|recovery| recovery.lost_leg == leg) {
-            // She was missed before, and a leg is missed once: he is let go, as by one who hangs up.
+        if self.completed.contains(&reservation) || self.recoveries().any(|recovery| recovery.lost_leg == leg)
+        {
+            // She has completed the task on the call. Or she was missed before, and a leg is missed once. He is let go, as
+            // by one who hangs up.
             self.on_purpose.insert(reservation, GracefulReason::HangUp);
             return self.set_timer(out, Timer::Orphan, out.now);
         }

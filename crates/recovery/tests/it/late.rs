@@ -1,7 +1,7 @@
 //! What comes late, is overtaken, or goes wrong half-way.
 
 use crate::desk::*;
-use rejoin_protocol::api::{GracefulReason, Stage};
+use rejoin_protocol::api::{DeliveryId, GracefulReason, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
     Action, Effect, LeaveReason, Note, Outcome, ParticipantFlags, Registered, Seen, Timer,
@@ -345,4 +345,40 @@ fn a_mark_of_one_who_stays_on_the_call_does_not_count_for_ever() {
     later(&mut desk, 3600);
     desk.hello(2, true, false);
     assert!(!desk.has_timer(Timer::Leave) && desk.stage().is_none());
+}
+
+// --- a registration crosses a leave on purpose ---
+
+#[test]
+fn a_registration_that_crosses_a_leave_does_not_take_the_mark_back() {
+    let id = |epoch, number| Some(DeliveryId { epoch, number });
+    // The first registration of the page that lets her go, and one of another page of hers, of the same leg.
+    for (known, said) in [(false, id(EPOCH, 3)), (true, id(EPOCH + 1, 1))] {
+        let mut desk = Desk::new();
+        desk.join(1, CUSTOMER, true);
+        desk.join(1, ADA_LEG, false);
+        if known {
+            desk.register_again(ADA, ADA_LEG, EPOCH, id(EPOCH, 1));
+        }
+        desk.mark(ADA, id(EPOCH, 2), GracefulReason::Complete);
+        if !known {
+            let (find, owned) = owners(1);
+            desk.finish(find, owned);
+        }
+        let epoch = said.map_or(0, |id| id.epoch);
+        desk.register_again(ADA, ADA_LEG, epoch, said);
+        desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+        assert!(desk.stage().is_none() && !desk.has_timer(Timer::Grace), "known: {known}");
+    }
+}
+
+#[test]
+fn a_registration_some_time_after_a_mark_takes_it_back() {
+    let id = |epoch, number| Some(DeliveryId { epoch, number });
+    let mut desk = Desk::talking();
+    desk.mark(ADA, id(EPOCH, 2), GracefulReason::ColdTransfer);
+    desk.now = desk.now + Millis::seconds(15);
+    desk.register_again(ADA, ADA_LEG, EPOCH, id(EPOCH, 3));
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    assert!(desk.has_timer(Timer::Grace));
 }

@@ -2,7 +2,7 @@
 
 use crate::desk::*;
 use rejoin_protocol::api::{DeliveryId, GracefulReason, Stage};
-use rejoin_protocol::{ReservationSid, TaskSid};
+use rejoin_protocol::{Millis, ReservationSid, TaskSid};
 use rejoin_recovery::{Action, ConferenceEventKind, Event, LeaveReason, Next, Outcome, Timer};
 use serde_json::{Value, json};
 
@@ -189,6 +189,7 @@ fn the_mark_that_comes_after_all_is_the_same_one() {
     // And one that came, and was taken back, does not come back with the task.
     let mut desk = Desk::talking();
     desk.mark(ADA, id(EPOCH, 2), GracefulReason::ColdTransfer);
+    desk.now = desk.now + Millis::seconds(15);
     desk.register_again(ADA, ADA_LEG, EPOCH, id(EPOCH, 3));
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.read(&left(ADA, EPOCH, 2, GracefulReason::ColdTransfer));

@@ -279,6 +279,7 @@ fn who_said_that_she_leaves_and_stays_is_guarded_again() {
     let mut desk = Desk::talking();
     desk.mark(ADA, delivery(2), GracefulReason::ColdTransfer);
     // The transfer is refused, and her page says so by registering the call again.
+    desk.now = desk.now + Millis::seconds(15);
     desk.register_again(ADA, ADA_LEG, EPOCH, delivery(3));
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Grace);

@@ -59,6 +59,29 @@ fn a_customer_whose_transfer_goes_on_is_left_alone() {
     }
 }
 
+#[test]
+fn who_completes_the_task_after_a_transfer_was_refused_is_not_missed() {
+    // Her leg is there 3 s after she has said that she hands the customer over, or it had gone.
+    for (stays, let_go) in [(true, true), (false, false)] {
+        let mut desk = Desk::talking();
+        desk.graceful(GracefulReason::ColdTransfer);
+        if !stays {
+            desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+        }
+        desk.now = desk.now + Millis::seconds(3);
+        desk.graceful(GracefulReason::Complete);
+        if stays {
+            desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+        }
+        desk.asked_of_transfer(HandedOver::Over, false);
+        assert_eq!(desk.stage().is_none(), let_go);
+        if let_go {
+            desk.fire(1, Timer::Orphan);
+            assert_eq!(desk.take_actions(), [Action::EndConference { conference: conference(1) }]);
+        }
+    }
+}
+
 /// Bo has taken the customer, and his leg is gone or stands.
 fn taken_by_bo(gone: bool) -> Desk {
     let mut desk = handed_over(LeaveReason::UpdatedViaApi);
