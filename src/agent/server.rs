@@ -207,7 +207,11 @@ impl Agent {
             offer.attempts += 1;
             let reservation = reservation.clone();
             match offer.kind {
-                Kind::Ping => out.push(Effect::Desktop(ToDesktop::AcceptPing { reservation })),
+                Kind::Ping => {
+                    // Without TaskRouter's events nothing else tells the server that this page lives on.
+                    unknown = true;
+                    out.push(Effect::Desktop(ToDesktop::AcceptPing { reservation }));
+                }
                 Kind::Reconnect => {
                     if let Some(call) = self.calls.get_mut(&reservation) {
                         call.to_mute = self.muted.contains(&recovery.view.reservation);

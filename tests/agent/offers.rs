@@ -13,6 +13,17 @@ fn a_known_ping_is_accepted_as_soon_as_seen() {
     assert!(desktop(&effects).contains(&ToDesktop::AcceptPing { reservation: wr(8) }));
 }
 
+/// Her phone has failed and the page lives on: where TaskRouter's events do not come, nothing else tells the server.
+#[test]
+fn the_server_is_told_of_a_ping_that_is_accepted() {
+    let mut desk = Desk::idle();
+    desk.pushed(Stage::Interrupted);
+    desk.wait(Millis::seconds(3));
+    let effects = desk.task(ping(8));
+    assert_eq!(desktop(&effects), [ToDesktop::AcceptPing { reservation: wr(8) }]);
+    assert!(matches!(posts(&effects)[..], [(_, Request::Hello(_))]), "{effects:?}");
+}
+
 #[test]
 fn an_unknown_recovery_is_asked_about_and_never_accepted() {
     for facts in [ping(8), reconnect(8, Some(me()))] {

@@ -73,7 +73,21 @@ impl Call {
                 self.remove_leg(out, &leg);
             }
         }
+        if holding.is_none() {
+            self.heed_living_page(out, worker, hello.epoch);
+        }
         self.evaluate(out);
+    }
+
+    /// The page whose leg is gone is there: only its phone has failed. It says hello when it has taken the ping.
+    fn heed_living_page(&mut self, out: &mut Out<'_>, worker: &WorkerSid, epoch: u64) {
+        let Some(recovery) = &self.recovery else { return };
+        let lost = self.agents.get(&recovery.lost_leg);
+        let lives = lost.is_some_and(|lost| lost.worker == *worker && lost.epoch == epoch);
+        let awaited = recovery.phase == Phase::Holding && !recovery.stranded && !recovery.too_often;
+        if lives && awaited && !recovery.back {
+            self.proved_reachable(out);
+        }
     }
 
     /// The page is gone and has left its leg standing.

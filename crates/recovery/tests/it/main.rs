@@ -29,10 +29,10 @@ mod transitions;
 mod watch;
 
 use desk::*;
-use rejoin_protocol::api::{DeliveryId, GracefulReason, Stage};
+use rejoin_protocol::api::{DeliveryId, GracefulReason, Hello, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
-    Action, Announcement, ConferenceEventKind, Effect, LeaveReason, Note, Outcome, Registered, Timer,
+    Action, Announcement, ConferenceEventKind, Effect, Event, LeaveReason, Note, Outcome, Registered, Timer,
 };
 
 fn announce(what: Announcement) -> Action {
@@ -116,6 +116,28 @@ fn a_hello_of_the_page_that_has_the_call_proves_nothing() {
     desk.hello(EPOCH, true, false);
     assert!(desk.take_actions().is_empty());
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
+}
+
+/// Her phone has failed, and her page has taken the ping.
+#[test]
+fn a_page_that_lives_on_proves_the_agent_reachable_once_she_is_looked_for() {
+    let says_hello = |desk: &mut Desk, worker, epoch| {
+        let hello = Hello { epoch, holdings: vec![], unavailable: false };
+        desk.handle(Event::Hello { worker: WorkerSid::numbered(worker), hello, older_page_connected: false });
+    };
+    // A hello that was on its way while the leg fell.
+    let mut desk = Desk::talking();
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    says_hello(&mut desk, ADA, EPOCH);
+    desk.fire(1, Timer::Grace);
+    assert!(desk.finish_all().iter().any(|action| matches!(action, Action::CreatePing { .. })));
+    assert_eq!(desk.stage(), Some(Stage::Interrupted));
+    // Another agent's, and one of a page before.
+    says_hello(&mut desk, BO, EPOCH);
+    says_hello(&mut desk, ADA, EPOCH - 1);
+    assert_eq!(desk.stage(), Some(Stage::Interrupted));
+    says_hello(&mut desk, ADA, EPOCH);
+    assert_eq!(desk.take_actions(), [requeue(Some(ADA)), end_ping()]);
 }
 
 #[test]
