@@ -46,6 +46,7 @@ impl Call {
                 if let Outcome::Learnt(found) = outcome {
                     self.learnt(found);
                     self.read_mark(out);
+                    self.remove_found_ghosts(out);
                     self.look_for_customer(out);
                 }
                 if self.is_unknown() && !self.closed && self.lookups < LOOKUPS && *outcome != Outcome::Gone {

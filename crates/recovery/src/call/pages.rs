@@ -90,6 +90,25 @@ impl Call {
         }
     }
 
+    /// A leg stands that was only learnt of after its agent's next page had said hello: nobody is at it. Where she cannot
+    /// join in place it goes, as it would have with that hello.
+    pub(super) fn remove_found_ghosts(&mut self, out: &mut Out<'_>) {
+        if out.config.in_place || !self.unsettled.is_empty() {
+            return;
+        }
+        let ghost = |(leg, agent): &(&CallSid, &Agent)| {
+            let alone = self.newest_alone.get(&agent.worker);
+            agent.epoch == 0
+                && agent.newer_page.is_some()
+                && agent.newer_page == alone.copied()
+                && self.is_joined(leg)
+        };
+        let ghosts: Vec<_> = self.agents.iter().filter(ghost).map(|(leg, _)| leg.clone()).collect();
+        for leg in &ghosts {
+            self.remove_leg(out, leg);
+        }
+    }
+
     /// The page is gone and has left its leg standing.
     pub(crate) fn goodbye(&mut self, out: &mut Out<'_>, worker: &WorkerSid, epoch: u64) {
         if !out.config.in_place || self.closed {

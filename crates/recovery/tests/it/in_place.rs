@@ -395,6 +395,20 @@ fn in_place_can_be_turned_off() {
     assert_eq!(desk.take_actions()[0], remove(ADA_LEG));
 }
 
+/// Her page is loaded anew before it has registered, and finds the leg standing.
+#[test]
+fn a_leg_that_is_learnt_of_after_the_next_page_has_come_goes_where_in_place_is_off() {
+    for (in_place, older_page, gone) in [(false, false, true), (false, true, false), (true, false, false)] {
+        let mut desk = Desk::with(Machine::new(Config { in_place, ..Config::default() }, []));
+        desk.join(1, CUSTOMER, true);
+        desk.join(1, ADA_LEG, false);
+        desk.hello_with(2, false, older_page, true);
+        let [learn @ Action::Learn { .. }] = &desk.take_actions()[..] else { panic!("it is looked up") };
+        desk.finish(learn.clone(), crate::late::found());
+        assert_eq!(desk.take_actions().contains(&remove(ADA_LEG)), gone, "{in_place} {older_page}");
+    }
+}
+
 #[test]
 fn a_restart_in_the_middle_changes_nothing() {
     let mut desk = Desk::away();
