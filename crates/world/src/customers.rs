@@ -55,6 +55,8 @@ pub(crate) struct Customer {
 #[derive(Clone, Debug)]
 pub(crate) struct Lost {
     pub(crate) at: u64,
+    /// When he was in a queue last.
+    pub(crate) queued: Option<u64>,
     pub(crate) from: WorkerSid,
     /// After how long he heard something.
     pub(crate) heard: Option<u64>,

@@ -54,6 +54,8 @@ pub(crate) struct Agent {
     seen: BTreeSet<(ReservationSid, bool)>,
     wants_calls: bool,
     pub(crate) ending: bool,
+    /// Until when the machine sleeps, or has no network.
+    pub(crate) away: Option<(u64, bool)>,
 }
 
 impl Agent {
@@ -71,6 +73,7 @@ impl Agent {
             seen: BTreeSet::new(),
             wants_calls: false,
             ending: false,
+            away: None,
         }
     }
 }
@@ -164,8 +167,12 @@ impl World {
                 }
             }
             Act::Sleep(time) | Act::Offline(time) => {
+                let sleeps = matches!(act, Act::Sleep(_));
+                if self.agents[agent].away.is_none_or(|(until, _)| until <= self.now) {
+                    self.agents[agent].away = Some((self.now + time, sleeps));
+                }
                 for page in self.agents[agent].pages.clone() {
-                    self.stops(page, matches!(act, Act::Sleep(_)), time);
+                    self.stops(page, sleeps, time);
                 }
             }
             Act::NewTab => _ = self.open_page(agent, browser),

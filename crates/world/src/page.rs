@@ -64,6 +64,8 @@ pub(crate) struct Page {
     /// The leg that it had when it ended.
     pub(crate) left_leg: Option<CallSid>,
     pub(crate) ended_at: Option<u64>,
+    /// When its machine was last gone without the page being gone.
+    pub(crate) away_at: Option<u64>,
     /// When the plugin began, or the machine was there again.
     pub(crate) here_since: u64,
     neutral: BTreeSet<ReservationSid>,
@@ -116,6 +118,7 @@ impl World {
             said_goodbye: false,
             left_leg: None,
             ended_at: None,
+            away_at: None,
             here_since: 0,
             neutral: BTreeSet::new(),
             keeps: false,
@@ -127,6 +130,7 @@ impl World {
         let loads = self.plan.agents[agent].loads;
         self.put(loads, Coming::FlexUp(page));
         self.note(Lane::Page(agent, number), None, Kind::Does, || LOADS.into());
+        self.loads_later(page);
         page
     }
 
@@ -318,7 +322,9 @@ impl World {
 
     /// The page is gone without a word.
     pub(crate) fn page_crashes(&mut self, page: PageId) {
-        if let Some(call) = self.pages[page].flex.call.take() {
+        // Without a network it is silent already.
+        let heard = self.is_connected(page);
+        if let Some(call) = self.pages[page].flex.call.take().filter(|_| heard) {
             self.twilio_hears(page, rejoin_twin::model::Event::MediaSilent { call: call.leg, silent: true });
         }
         self.page_ends(page);

@@ -17,6 +17,7 @@ impl World {
         it.asleep = sleeps;
         it.offline = !sleeps;
         it.sleeps += 1;
+        it.away_at = Some(self.now);
         let number = it.sleeps;
         let call = it.flex.call.as_ref().map(|call| call.leg.clone());
         self.note(self.lane(page), None, Kind::Does, || if sleeps { SLEEPS } else { IS_CUT_OFF }.into());
@@ -27,6 +28,15 @@ impl World {
             self.put(25_000, Coming::HalfOpen(page));
         }
         self.put(time, Coming::Wakes(page, number));
+    }
+
+    /// A page that is opened meanwhile is loaded when the machine is back.
+    pub(crate) fn loads_later(&mut self, page: PageId) {
+        if let Some((until, sleeps)) = self.agents[self.pages[page].agent].away
+            && until > self.now
+        {
+            self.stops(page, sleeps, until - self.now);
+        }
     }
 
     /// The far ends have given its connections up.

@@ -57,6 +57,7 @@ impl World {
                     );
                 }
             }
+            ("POST", ["Conferences", room]) => self.announces(room, &body),
             ("DELETE", ["Conferences", _, "Participants", call]) => {
                 let Ok(call) = CallSid::parse(call) else { return };
                 if self.attended().contains(&call) && self.twilio.model.leg(&call).is_some() {

@@ -148,7 +148,7 @@ impl World {
                 }
                 customer.had_for = customer.talking_since.map_or(0, |since| now - since);
                 customer.had.insert(worker.clone());
-                if let Some(Lost { at, from, heard }) = customer.lost.take() {
+                if let Some(Lost { at, from, heard, .. }) = customer.lost.take() {
                     let end = if from == worker { End::Same } else { End::Other };
                     self.losses.push(Loss { heard, end, after: now - at });
                 }
@@ -158,7 +158,7 @@ impl World {
                 if let Some(from) = customer.with.take() {
                     customer.talking_since = None;
                     if customer.excused.is_none() {
-                        customer.lost = Some(Lost { at: now, from, heard: None });
+                        customer.lost = Some(Lost { at: now, queued: None, from, heard: None });
                         customer.losses += 1;
                     }
                 }

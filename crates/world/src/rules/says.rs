@@ -15,6 +15,9 @@ use std::collections::BTreeSet;
 /// So long what is said may be on its way, or overtaken by what has happened meanwhile.
 const LATE: u64 = 4_000;
 
+/// What a customer is told whose agent is lost.
+const INTERRUPTED: &str = "was interrupted";
+
 impl World {
     /// Does this page have a customer on the line?
     fn has_customer(&self, page: PageId) -> bool {
@@ -31,7 +34,11 @@ impl World {
         let who = |customer: &Customer| self.who_had(customer);
         let mut mine = self.customers.iter().filter(|customer| who(customer).contains(&me));
         let so = match &dialog {
-            Dialog::Rejoined => self.was_together(&me),
+            // A page that has just woken up hears one thing after the other of what it missed.
+            Dialog::Rejoined => {
+                let it = &self.pages[page];
+                self.was_together(&me) || (it.away_at.is_some() && it.here_since + LATE > self.now)
+            }
             Dialog::CustomerLeft => {
                 mine.any(|it| it.hung_up || it.gone || it.excused.is_some()) || self.lost_documents
             }
@@ -46,7 +53,9 @@ impl World {
                 who(it).iter().any(|worker| *worker != me && called(worker))
             }),
             Dialog::WaitingForOther | Dialog::TooOften => {
-                self.is_slow() || mine.any(|it| it.with.as_ref() != Some(&me) || it.hung_up || it.gone)
+                let just_now = |it: &Customer| it.talking_since.is_some_and(|at| at + LATE > self.now);
+                let with_her = |it: &Customer| it.with.as_ref() == Some(&me) && !just_now(it);
+                self.is_slow() || mine.any(|it| !with_her(it) || it.hung_up || it.gone)
             }
             // Something is wrong with the way, which the page cannot tell from the server's silence.
             Dialog::Unreachable => {
@@ -97,8 +106,14 @@ impl World {
                 Some(Dialog::Slow | Dialog::Failed { .. } | Dialog::Unreachable) => false,
                 Some(_) => true,
             };
+            // She may have taken another call meanwhile. And where pushes and answers are lost nobody can tell her.
+            let me = &self.agents[it.agent].worker;
+            let lost = |it: &Customer| !it.gone && it.lost.as_ref().is_some_and(|lost| lost.from == *me);
+            let deaf = [FaultKind::PushCut, FaultKind::AnswerLost];
+            let deaf = deaf.iter().all(|kind| self.coverage.faults.contains_key(kind));
+            let so = deaf || self.customers.iter().any(lost);
             let since = self.rules.covered.entry(page).or_insert(self.now);
-            if !lies {
+            if !lies || so {
                 *since = self.now;
             } else if self.now - *since > IN_PLACE + LATE && !self.is_slow() {
                 let what = format!("{} has the customer, and shows {:?}", self.lane(page), it.dialog);
@@ -116,8 +131,24 @@ impl World {
                 self.twilio.model.participants(room).map(|leg| leg.call.clone()).collect()
             }
         };
+        // What is said to a conference cannot be taken back, and waits for what is said before: it had to be so when it was
+        // asked for.
+        let asked_before = matches!(to, Audience::Conference(_));
         for number in legs.iter().filter_map(|leg| self.whose.get(leg).copied()).collect::<Vec<_>>() {
-            self.said_to_customer(number, text);
+            if !asked_before {
+                self.said_to_customer(number, text);
+            }
+        }
+    }
+
+    /// Our server is about to have something said to a conference.
+    pub(super) fn announces(&mut self, room: &str, document: &str) {
+        let told = document.contains("%2Fannounce%2F");
+        let rooms = self.twilio.model.open_conferences().filter(|(sid, _)| told && sid.as_str() == room);
+        let legs = rooms.flat_map(|(room, _)| self.twilio.model.participants(room));
+        let numbers: Vec<usize> = legs.filter_map(|leg| self.whose.get(leg.call).copied()).collect();
+        for number in numbers {
+            self.said_to_customer(number, INTERRUPTED);
         }
     }
 
@@ -125,7 +156,7 @@ impl World {
         let customer = &self.customers[number];
         let known = customer.talking_since.is_some_and(|since| since + LATE < self.now);
         // Without a hold it is an announcement, which may have to wait for the one before.
-        let interrupted = self.plan.setup.customer_hold && text.contains("was interrupted");
+        let interrupted = self.plan.setup.customer_hold && text.contains(INTERRUPTED);
         let interrupted = interrupted && known && !self.is_slow();
         if interrupted {
             let what = format!("customer {number} talks to the agent, and is told that she is lost");

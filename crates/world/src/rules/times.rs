@@ -44,12 +44,19 @@ impl World {
         for number in 0..self.customers.len() {
             let customer = &self.customers[number];
             let waits = !customer.gone && !customer.hung_up && customer.excused.is_none();
-            let Some(Lost { at: lost, from, .. }) = customer.lost.clone().filter(|_| waits) else { continue };
-            let since = self.now - lost;
+            let Some(Lost { at: lost, queued, from, .. }) = customer.lost.clone().filter(|_| waits) else {
+                continue;
+            };
             let place = customer.call.as_ref().and_then(|call| self.twilio.model.place(call));
-            let queued = matches!(place, Some(LegPlace::Queue(_)));
+            if matches!(place, Some(LegPlace::Queue(_)))
+                && let Some(lost) = &mut self.customers[number].lost
+            {
+                lost.queued = Some(self.now);
+            }
+            // Who takes him out of the queue has him in a moment.
+            let since = self.now - queued.unwrap_or(lost);
             let dead_leg = self.plan.setup.dead_leg + 3_000;
-            if !queued && since > dead_leg + AWAITED + IN_PLACE + REJOIN + WAYS {
+            if since > dead_leg + AWAITED + IN_PLACE + REJOIN + WAYS {
                 let what = format!(
                     "customer {number} has lost his agent {} s ago, and is in no queue",
                     since / 1000
@@ -71,7 +78,8 @@ impl World {
         // Who was away once more has not been there, and which of two browsers has the call nobody knows.
         let mut all = self.pages.iter().filter(|page| self.agents[page.agent].worker == *worker);
         let first = all.clone().next().map(|page| page.browser);
-        if all.any(|it| it.ended_at.is_some_and(|at| at > lost + 100) || Some(it.browser) != first) {
+        let once_more = |at: Option<u64>| at.is_some_and(|at| at > lost + 100);
+        if all.any(|it| once_more(it.ended_at) || once_more(it.away_at) || Some(it.browser) != first) {
             return None;
         }
         let mut pages = agent.pages.iter().map(|page| (*page, &self.pages[*page]));

@@ -16,7 +16,7 @@ impl World {
 
     /// Of all agents who are with a customer people have brought all but one.
     pub(super) fn check_agents(&mut self, number: usize, room: &ConferenceSid, attended: &[CallSid]) {
-        let agents = self.twilio.model.participants(room);
+        let agents = self.twilio.model.participants(room).filter(|it| !it.muted);
         let agents = agents.filter_map(|it| it.agent.map(|(worker, _)| (worker, it.call)));
         let unasked: BTreeSet<&WorkerSid> = agents
             .filter(|(worker, _)| !self.rules.brought.contains(&(number, (*worker).clone())))
@@ -52,6 +52,15 @@ impl World {
             return;
         }
         let meant = task.attributes["disconnectedWorkerSid"].as_str().unwrap_or(taken.worker.as_str());
+        // It was hers, and she has handed it over.
+        let had = |it: &ReservationView<'_>| {
+            it.task == taken.task
+                && it.worker.as_str() == meant
+                && matches!(it.status, "accepted" | "wrapping" | "completed")
+        };
+        if self.twilio.model.reservations().any(|it| had(&it)) {
+            return;
+        }
         if meant != taken.worker.as_str() {
             let what = format!("{} is taken by {}, and is for {meant}", task.task, taken.worker);
             self.broken(Rule::RightAgent, what);
