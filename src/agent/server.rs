@@ -121,7 +121,9 @@ impl Agent {
         let from_start = self.found.contains(&view.reservation);
         // The agent knows how a call ended that she left herself, whatever the server made of it without the mark.
         let accepted = self.calls.get(&view.reservation).is_some_and(|call| call.is_accepted());
-        let left = self.left.contains(&view.reservation) && !accepted;
+        // Nor is "reconnected" told so late that the call is over, or lost again.
+        let late = view.stage == Stage::Rejoined && !self.calls.values().any(|call| call.facts.live_call);
+        let left = late || (self.left.contains(&view.reservation) && !accepted);
         let recovery = self.recoveries.get_or_insert(view.id.clone(), || Recovery::new(view.clone(), now));
         // The end of a wait that the agent saw is told; "reconnected" only to one who saw what came before.
         recovery.shown |= checking && !matches!(view.stage, Stage::Rejoined);

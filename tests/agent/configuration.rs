@@ -187,6 +187,7 @@ fn without_auto_accept_the_agent_takes_the_call_back_by_hand() {
     assert!(!desktop(&effects).contains(&ToDesktop::Accept { reservation: wr(6) }));
     assert_eq!(desk.dialog, None, "the Accept button can be reached");
     offer.status = ReservationStatus::Accepted;
+    offer.live_call = true;
     desk.task(offer);
     desk.pushed(Stage::Rejoined);
     assert_eq!(desk.dialog, Some(Dialog::Rejoined));

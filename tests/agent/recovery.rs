@@ -13,11 +13,24 @@ fn the_dialog_shows_what_the_server_says() {
     }
     desk.task(task(1, ReservationStatus::Over));
     assert_eq!(desk.dialog, Some(Dialog::Reconnecting), "the old reservation is completed on the way");
+    let call = TaskFacts { live_call: true, ..task(2, ReservationStatus::Accepted) };
+    desk.task(call);
     desk.pushed(Stage::Rejoined);
     assert_eq!(desk.dialog, Some(Dialog::Rejoined));
     desk.wait(Millis(1_499));
     assert_eq!(desk.dialog, Some(Dialog::Rejoined));
     desk.wait(Millis(1));
+    assert_eq!(desk.dialog, None);
+}
+
+#[test]
+fn reconnected_is_not_told_when_the_call_is_over() {
+    let (mut desk, _) = Desk::started(vec![task(1, ReservationStatus::Wrapping)], &[1]);
+    desk.greeted(vec![view(Stage::Interrupted)]);
+    desk.pushed(Stage::Queued);
+    assert_eq!(desk.dialog, Some(Dialog::Reconnecting));
+    // The page hears it late; he has hung up since.
+    desk.pushed(Stage::Rejoined);
     assert_eq!(desk.dialog, None);
 }
 
