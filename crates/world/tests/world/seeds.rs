@@ -6,18 +6,10 @@ use rejoin_world::plan::{Plan, draw};
 /// So many: what fits into two minutes without optimisation.
 const SEEDS: u64 = 2000;
 /// Defects that are known and not mended yet, and limits, by the seeds that find them: docs/simulation.md tells them.
-const OPEN: [(u64, &str); 4] = [
-    (52, "without Event Streams nobody tells that the ping was accepted"),
-    (401, "without Event Streams nobody tells that the ping was accepted"),
-    (1160, "another plugin sets the flag when the agent goes, and there is no route for ended conferences"),
-    (1741, "without Event Streams nobody tells that the ping was accepted"),
+const OPEN: [(u64, &str); 0] = [
 ];
 /// The same, by their plans in tests/stories.
 const OPEN_STORIES: &[(&str, &str)] = &[
-    (
-        "awake-and-told-of-a-customer-who-has-hung-up",
-        "a page shows what it missed before it hears what came after",
-    ),
     ("cold-transfer-refused-then-gone-at-once", "a goodbye soon after the mark is taken for the transfer"),
     ("gone-before-callbacks-were-asked-for", "nobody tells of the loss before the next page does"),
     ("joined-and-still-said-to-be-joining", "a page has the customer and does not say so"),
