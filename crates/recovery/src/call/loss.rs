@@ -62,6 +62,9 @@ impl Call {
         if on_purpose.is_some() || by_others {
             self.settle(leg);
             self.note(out, Note::AgentLeft);
+            if let Some(later) = self.lost_after(leg) {
+                return self.lose(out, &later);
+            }
             if on_purpose.is_some() {
                 self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
             }
@@ -77,6 +80,25 @@ impl Call {
         if agent.removing {
             self.hold_the_line(out); // proved dead: no mark can come
         }
+    }
+
+    /// Callbacks overtake each other: who was lost after this agent had left did not leave the customer to anybody.
+    fn lost_after(&self, leg: &CallSid) -> Option<CallSid> {
+        if self.is_covered(leg) || self.has_open_recovery() {
+            return None;
+        }
+        let told = |leg: &CallSid| self.participants.get(leg).map(|participant| participant.sequence);
+        let lost = |(other, agent): &(&CallSid, &Agent)| {
+            let gone = self.participants.get(*other).and_then(|participant| participant.left);
+            gone == Some(LeaveReason::HungUp)
+                && told(other) > told(leg)
+                && !agent.left_behind
+                && !agent.removing
+                && !self.on_purpose.contains_key(&agent.reservation)
+                && !self.recoveries().any(|recovery| recovery.lost_leg == **other)
+        };
+        let last = self.agents.iter().filter(lost).max_by_key(|(other, _)| told(other))?;
+        Some(last.0.clone())
     }
 
     /// A mark may still come.

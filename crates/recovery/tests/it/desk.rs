@@ -33,7 +33,8 @@ pub struct Desk {
     pub reads: usize,
     /// When the watchdog looks after each call.
     pub watch: BTreeMap<ConferenceSid, Millis>,
-    sequence: u64,
+    /// Number of the last callback.
+    pub sequence: u64,
 }
 
 pub fn conference(n: u128) -> ConferenceSid {

@@ -325,6 +325,28 @@ fn with_another_agent_on_the_call_nothing_is_begun() {
     assert!(desk.take_actions().is_empty() && desk.stage().is_none());
 }
 
+/// Callbacks overtake each other: Bo seems to leave the customer to Ada, who was gone before.
+#[test]
+fn who_was_lost_after_a_colleague_had_left_is_missed_when_that_is_told() {
+    for (removed, later, missed) in [(true, true, true), (false, true, true), (true, false, false)] {
+        let mut desk = Desk::talking();
+        desk.join(1, 0xb1, false);
+        desk.register(1, BO, 0xb1, 9);
+        if !removed {
+            desk.graceful(GracefulReason::HangUp);
+        }
+        let number = desk.sequence;
+        desk.sequence += u64::from(later);
+        desk.leave(1, 0xb1, LeaveReason::HungUp);
+        assert!(desk.take_actions().is_empty() && desk.stage_of(BO).is_none());
+        desk.sequence = if later { number } else { desk.sequence };
+        let why = if removed { LeaveReason::UpdatedViaApi } else { LeaveReason::HungUp };
+        desk.leave(1, ADA_LEG, why);
+        assert_eq!(desk.stage_of(BO).is_some(), missed, "removed: {removed}, told later: {later}");
+        assert!(!desk.has_timer(Timer::Orphan), "he is not let go");
+    }
+}
+
 #[test]
 fn a_customer_who_hangs_up_meanwhile_ends_it() {
     let mut desk = Desk::holding();
