@@ -111,7 +111,7 @@ impl World {
         }
     }
 
-    pub(super) fn hang_up(&mut self, page: PageId) {
+    pub(crate) fn hang_up(&mut self, page: PageId) {
         if let Some(call) = self.pages[page].flex.call.take() {
             self.twilio_hears(page, model::Event::HungUp { call: call.leg });
             self.look(page);

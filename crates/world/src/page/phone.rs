@@ -39,6 +39,8 @@ impl World {
         if !self.is_connected(page) || self.is_busy(page) || self.twilio.model.leg(&leg).is_none() {
             return;
         }
+        // One call at a time: who listened in leaves.
+        self.hang_up(page);
         let it = &mut self.pages[page];
         let reservation = it.expects.take();
         it.flex.call = Some(OnCall { leg: leg.clone(), reservation, muted: false });
