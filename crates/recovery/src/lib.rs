@@ -7,6 +7,7 @@
 //! belongs to.
 
 mod call;
+pub mod cells;
 mod config;
 mod effect;
 mod event;

@@ -165,6 +165,11 @@ impl Machine {
         self.calls.get(conference)
     }
 
+    /// All of them.
+    pub(crate) fn calls(&self) -> impl Iterator<Item = &Call> {
+        self.calls.values()
+    }
+
     /// What a call goes by.
     pub fn config(&self, call: &Call) -> Config {
         self.policies.of(call.workflow.as_ref(), call.queue.as_ref())

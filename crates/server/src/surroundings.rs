@@ -6,6 +6,7 @@
 
 use crate::failpoint;
 use rejoin_protocol::Millis;
+use rejoin_recovery::{Event, Machine};
 use std::fmt;
 use std::future::pending;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
@@ -36,6 +37,9 @@ pub enum Verdict {
 /// Is told of each step (as in [`crate::failpoint`]) and says what becomes of the server.
 pub type Watcher = Arc<dyn Fn(&str) -> Verdict + Send + Sync>;
 
+/// Is told of each event that the machine has handled, with the calls of the batch before and after it.
+pub type Listener = Arc<dyn Fn(&Machine, &Event, &Machine) + Send + Sync>;
+
 /// A world that is not the real one.
 struct World {
     /// The time at the beginning, and the beginning by the clock of its runtime, from wherever it is asked.
@@ -46,6 +50,7 @@ struct World {
     set: AtomicI64,
     chance: AtomicU64,
     watcher: Option<Watcher>,
+    listener: Option<Listener>,
     is_killed: AtomicBool,
     killed: Notify,
 }
@@ -74,9 +79,24 @@ impl Surroundings {
             set: AtomicI64::new(0),
             chance: AtomicU64::new(seed),
             watcher,
+            listener: None,
             is_killed: AtomicBool::new(false),
             killed: Notify::new(),
         })))
+    }
+
+    /// With somebody who listens. To be asked for before anybody else has them.
+    #[must_use]
+    pub fn listened_to(mut self, listener: Listener) -> Self {
+        if let Some(world) = self.0.as_mut().and_then(Arc::get_mut) {
+            world.listener = Some(listener);
+        }
+        self
+    }
+
+    /// Who listens, if somebody does.
+    pub(crate) fn listener(&self) -> Option<&Listener> {
+        self.0.as_ref()?.listener.as_ref()
     }
 
     /// Milliseconds since the Unix epoch, by the clock on the wall.

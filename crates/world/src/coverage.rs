@@ -1,93 +1,131 @@
 //! What occurred, so that it is known what the simulation has tried.
 
-use crate::plan::{FaultKind, Plan};
-use crate::world::World;
-use std::collections::BTreeMap;
+mod cases;
+mod table;
 
-/// Counts, of one world or of many.
+pub(crate) use cases::Sign;
+
+use crate::plan::{Act, FaultKind};
+use crate::world::World;
+use rejoin_recovery::cells::{Cell, cells};
+use rejoin_recovery::{Event, Machine};
+use rejoin_server::surroundings::Listener;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How often something occurred, in one world or in many.
 #[derive(Clone, Debug, Default)]
 pub struct Coverage {
     /// Faults that struck.
     pub faults: BTreeMap<FaultKind, u64>,
-    /// What was seen, by what it is.
-    pub seen: BTreeMap<String, u64>,
-    /// From which phase of a recovery to which one, with which step.
-    pub cells: BTreeMap<(String, String, String), u64>,
-    /// Of each call, how far its recovery was when it was looked at last.
-    phases: BTreeMap<String, String>,
+    /// What agents did.
+    pub acts: BTreeMap<&'static str, u64>,
+    /// Cells of `docs/transitions.md`.
+    pub cells: BTreeMap<Cell, u64>,
+    /// Events that have no line there, by what they are called.
+    pub unlisted: BTreeMap<&'static str, u64>,
+    /// Cases, by their place in the list.
+    cases: BTreeMap<usize, u64>,
 }
 
 impl Coverage {
+    /// Adds what another world has seen.
+    pub fn add(&mut self, other: Self) {
+        sum(&mut self.faults, other.faults);
+        sum(&mut self.acts, other.acts);
+        sum(&mut self.cells, other.cells);
+        sum(&mut self.unlisted, other.unlisted);
+        sum(&mut self.cases, other.cases);
+    }
+
+    fn case(&mut self, number: usize) {
+        *self.cases.entry(number).or_default() += 1;
+    }
+
+    /// The machine has handled an event.
+    fn heard(&mut self, before: &Machine, event: &Event, after: &Machine) {
+        for (conference, cell) in cells(before, event, after) {
+            *self.cells.entry(cell).or_default() += 1;
+            if cell.row.is_none() {
+                *self.unlisted.entry(event.name()).or_default() += 1;
+            }
+            let (before, after) = (before.call(&conference), after.call(&conference));
+            for number in cases::heard(&cases::Told { before, event, after, cell }) {
+                self.case(number);
+            }
+        }
+    }
+}
+
+fn sum<K: Ord>(counts: &mut BTreeMap<K, u64>, others: BTreeMap<K, u64>) {
+    for (what, count) in others {
+        *counts.entry(what).or_default() += count;
+    }
+}
+
+/// Counts in one world.
+#[derive(Debug, Default)]
+pub(crate) struct Counter {
+    /// Faults that struck: the rules go by it.
+    pub(crate) faults: BTreeMap<FaultKind, u64>,
+    /// Everything else, if it is counted.
+    counted: Option<Arc<Mutex<Coverage>>>,
+}
+
+impl Counter {
+    pub(crate) fn new(counts: bool) -> Self {
+        Self { faults: BTreeMap::new(), counted: counts.then(Arc::default) }
+    }
+
     pub(crate) fn fault(&mut self, kind: FaultKind) {
         *self.faults.entry(kind).or_default() += 1;
     }
 
-    pub(crate) fn seen(&mut self, what: &str) {
-        match self.seen.get_mut(what) {
-            Some(count) => *count += 1,
-            None => _ = self.seen.insert(what.to_owned(), 1),
+    pub(crate) fn act(&self, act: Act) {
+        self.count(|coverage| *coverage.acts.entry(act.name()).or_default() += 1);
+    }
+
+    /// Something was seen that is a sign of a case.
+    pub(crate) fn sign(&self, sign: Sign) {
+        self.count(|coverage| cases::signed(sign).for_each(|number| coverage.case(number)));
+    }
+
+    pub(crate) fn counts(&self) -> bool {
+        self.counted.is_some()
+    }
+
+    fn count(&self, count: impl FnOnce(&mut Coverage)) {
+        if let Some(counted) = &self.counted {
+            count(&mut counted.lock().unwrap_or_else(PoisonError::into_inner));
         }
     }
 
-    /// Adds what another world has seen.
-    pub fn add(&mut self, other: Self) {
-        for (kind, count) in other.faults {
-            *self.faults.entry(kind).or_default() += count;
-        }
-        for (what, count) in other.seen {
-            *self.seen.entry(what).or_default() += count;
-        }
-        for (cell, count) in other.cells {
-            *self.cells.entry(cell).or_default() += count;
-        }
+    /// Who listens to the machine, if it is counted.
+    pub(crate) fn listener(&self) -> Option<Listener> {
+        let counted = Arc::clone(self.counted.as_ref()?);
+        Some(Arc::new(move |before: &Machine, event: &Event, after: &Machine| {
+            counted.lock().unwrap_or_else(PoisonError::into_inner).heard(before, event, after);
+        }))
     }
 
-    /// What of the plan was in it.
-    pub(crate) fn of_plan(&mut self, plan: &Plan) {
-        self.seen(&format!("scenario {}", plan.scenario));
-        for deed in &plan.deeds {
-            self.seen(&format!("an agent {}", deed.act.name()));
+    /// The world is over.
+    pub(crate) fn total(&mut self) -> Coverage {
+        let mut total = Coverage::default();
+        self.count(|coverage| total = std::mem::take(coverage));
+        for (kind, count) in &self.faults {
+            cases::struck(*kind).for_each(|number| *total.cases.entry(number).or_default() += count);
         }
+        Coverage { faults: std::mem::take(&mut self.faults), ..total }
     }
 }
 
 impl World {
-    /// Counts which step took which recovery where, if that is counted.
-    pub(crate) fn count(&mut self) {
-        let steps = match &mut self.servers.watched().seen {
-            Some(seen) if !seen.is_empty() => std::mem::take(seen),
-            _ => return,
-        };
-        let committed: Vec<&str> = steps.iter().filter_map(|step| step.strip_prefix("committed ")).collect();
-        for step in &committed {
-            for event in step.split(" + ") {
-                self.coverage.seen(&format!("event {event}"));
-            }
+    /// The server is gone, by whatever.
+    pub(crate) fn server_lost(&self) {
+        if self.coverage.counts() {
+            let calls = self.servers.kept.calls().unwrap_or_default();
+            let open = calls.iter().flat_map(|call| call.recoveries()).any(|recovery| recovery.is_open());
+            self.coverage.sign(if open { Sign::ServerLostMeanwhile } else { Sign::ServerLost });
         }
-        let Some(last) = committed.last() else { return };
-        for call in self.servers.kept.calls().unwrap_or_default() {
-            let after = call.recovery.as_ref().map_or("none".to_owned(), |recovery| phase(&recovery.phase));
-            let before = self.coverage.phases.insert(call.conference.to_string(), after.clone());
-            let before = before.unwrap_or_else(|| "unknown".into());
-            if before != after {
-                *self.coverage.cells.entry((before, (*last).to_owned(), after)).or_default() += 1;
-            }
-        }
-    }
-}
-
-/// A phase without who is in it.
-fn phase(phase: &rejoin_recovery::Phase) -> String {
-    use rejoin_recovery::Phase;
-    match phase {
-        Phase::Grace => "grace".into(),
-        Phase::Away => "away".into(),
-        Phase::Rejoining => "rejoining".into(),
-        Phase::Holding => "holding".into(),
-        Phase::Requeueing { target: Some(_) } => "to the agent".into(),
-        Phase::Requeueing { target: None } => "to any agent".into(),
-        Phase::Queued { target: Some(_) } => "queued".into(),
-        Phase::Queued { target: None } => "queued for any".into(),
-        Phase::Ended(ending) => ending.name().into(),
     }
 }

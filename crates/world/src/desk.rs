@@ -5,6 +5,7 @@ mod calls;
 mod reflexes;
 
 use crate::coming::Coming;
+use crate::coverage::Sign;
 use crate::net::Way;
 use crate::page::{PageId, Then};
 use crate::plan::{Act, WHO_HAS_A_CALL};
@@ -107,22 +108,27 @@ impl World {
     }
 
     pub(crate) fn act(&mut self, agent: usize, act: Act) {
-        let Some(page) = self.page_of(agent) else { return };
+        if self.tries(agent, act).is_some() {
+            self.coverage.act(act);
+        }
+    }
+
+    /// `None`: it cannot be done now.
+    fn tries(&mut self, agent: usize, act: Act) -> Option<()> {
+        let page = self.page_of(agent)?;
         self.note(Lane::Agent(agent), None, Kind::Person, || act.name().into());
         let call = self.call_of(agent);
         let browser = self.pages[page].browser;
         match act {
             Act::HangUp => {
-                if let Some((page, sid)) = call {
-                    self.leave(page, sid.clone(), GracefulReason::HangUp, After::HangUp(sid));
-                }
+                let (page, sid) = call?;
+                self.leave(page, sid.clone(), GracefulReason::HangUp, After::HangUp(sid));
             }
             Act::EndForAll => {
-                if let Some((page, sid)) = call {
-                    self.leave(page, sid.clone(), GracefulReason::EndConference, After::EndForAll(sid));
-                }
+                let (page, sid) = call?;
+                self.leave(page, sid.clone(), GracefulReason::EndConference, After::EndForAll(sid));
             }
-            Act::Complete => _ = call.map(|(_, sid)| self.completes(agent, sid)),
+            Act::Complete => self.completes(agent, call?.1),
             Act::SignOut => {
                 self.excuse_all(page);
                 self.ask(page, After::SignOut, |request| {
@@ -134,13 +140,11 @@ impl World {
                 });
             }
             Act::Hold | Act::Unhold => {
-                if let Some((page, sid)) = call {
-                    let Some(held) = self.pages[page].flex.tasks.get(&sid) else { return };
-                    let task = held.task.clone();
-                    let change =
-                        ParticipantChange { hold: Some(act == Act::Hold), ..ParticipantChange::default() };
-                    self.bridge(page, Request::UpdateCustomerParticipant { task, change }, Then::Nothing);
-                }
+                let (page, sid) = call?;
+                let task = self.pages[page].flex.tasks.get(&sid)?.task.clone();
+                let change =
+                    ParticipantChange { hold: Some(act == Act::Hold), ..ParticipantChange::default() };
+                self.bridge(page, Request::UpdateCustomerParticipant { task, change }, Then::Nothing);
             }
             Act::Mute => {
                 if let Some(call) = &mut self.pages[page].flex.call {
@@ -181,8 +185,8 @@ impl World {
                 self.open_page(agent, self.browsers.len() - 1);
             }
             Act::Warm(other) | Act::Cold(other) => {
-                let Some((page, sid)) = call else { return };
-                let Some(other) = self.agents.get(other).map(|agent| agent.worker.clone()) else { return };
+                let (page, sid) = call?;
+                let other = self.agents.get(other)?.worker.clone();
                 if matches!(act, Act::Cold(_)) {
                     let reason = GracefulReason::ColdTransfer;
                     self.leave(page, sid.clone(), reason, After::Cold(sid, other));
@@ -191,38 +195,33 @@ impl World {
                 }
             }
             Act::Kick(other) => {
-                let Some((page, sid)) = call else { return };
-                let Some(worker) = self.agents.get(other).map(|agent| agent.worker.clone()) else { return };
-                let Some(task) = self.pages[page].flex.tasks.get(&sid).map(|held| held.task.clone()) else {
-                    return;
-                };
+                let (page, sid) = call?;
+                let worker = self.agents.get(other)?.worker.clone();
+                let task = self.pages[page].flex.tasks.get(&sid)?.task.clone();
                 self.rules.kicked(&worker);
                 self.bridge(page, Request::KickWorker { task, worker }, Then::Nothing);
             }
             Act::Monitor(other) => {
                 if self.pages[page].flex.call.is_some() {
-                    return;
+                    return None;
                 }
-                let Some((of, sid)) = self.agents.get(other).and_then(|_| self.call_of(other)) else {
-                    return;
-                };
+                let (of, sid) = self.agents.get(other).and_then(|_| self.call_of(other))?;
                 let supervisor = self.agents[agent].worker.clone();
                 self.brought(of, &sid, &supervisor);
                 let to = self.pages[page].flex.contact.clone();
                 self.bridge(page, Request::Supervise { reservation: sid, supervisor, to }, Then::Nothing);
             }
             Act::External => {
-                let Some((page, sid)) = call else { return };
-                let Some(task) = self.pages[page].flex.tasks.get(&sid).map(|held| held.task.clone()) else {
-                    return;
-                };
+                let (page, sid) = call?;
+                let task = self.pages[page].flex.tasks.get(&sid)?.task.clone();
                 let (from, to) = ("+15550001111".into(), "+15550007777".into());
                 self.bridge(page, Request::AddExternalParticipant { task, from, to }, Then::Nothing);
             }
             Act::Outbound(answers) => {
-                if self.pages[page].flex.call.is_none() && self.pages[page].flex.tasks.is_empty() {
-                    self.place_call(page, agent, answers);
+                if self.pages[page].flex.call.is_some() || !self.pages[page].flex.tasks.is_empty() {
+                    return None;
                 }
+                self.place_call(page, agent, answers);
             }
             Act::Unavailable | Act::Available => {
                 self.agents[agent].unavailable = act == Act::Unavailable;
@@ -231,6 +230,7 @@ impl World {
                 self.set_activity(page, worker, activity);
             }
         }
+        Some(())
     }
 
     /// Another plugin, such as one of Twilio's own template, writes the flag again and again.
@@ -241,6 +241,7 @@ impl World {
         if self.is_connected(page)
             && let Some(sid) = self.pages[page].flex.on_call().cloned()
         {
+            self.coverage.sign(Sign::FlagWritten);
             let change =
                 ParticipantChange { end_conference_on_exit: Some(true), ..ParticipantChange::default() };
             self.bridge(page, Request::UpdateWorkerParticipant { reservation: sid, change }, Then::Nothing);

@@ -8,6 +8,7 @@ mod phone;
 pub(crate) use bridge::{Then, is_outbound};
 
 use crate::coming::Coming;
+use crate::coverage::Sign;
 use crate::desk::After;
 use crate::flex::Flex;
 use crate::join::Joining;
@@ -214,7 +215,11 @@ impl World {
         let browser = &mut self.browsers[self.pages[page].browser];
         let epoch = if self.planted == Some(Planted::EpochSame) { 1 } else { browser.next_epoch(wall.0) };
         let mut core = Agent::new(Config::new(crate::server::PUBLIC), epoch, browser.marks());
-        core.recall(browser.kept());
+        let kept = browser.kept();
+        if !kept.is_empty() {
+            self.coverage.sign(Sign::KeptOverReload);
+        }
+        core.recall(kept);
         core.recall_activity(browser.activity());
         let effects = core.configured(vec![], "2.17.1");
         let it = &mut self.pages[page];

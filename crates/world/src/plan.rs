@@ -185,6 +185,33 @@ pub enum Act {
 }
 
 impl Act {
+    /// One of each.
+    pub const ALL: [Self; 23] = [
+        Self::HangUp,
+        Self::EndForAll,
+        Self::Complete,
+        Self::SignOut,
+        Self::Hold,
+        Self::Unhold,
+        Self::Mute,
+        Self::Refresh,
+        Self::Crash(0),
+        Self::Close(0),
+        Self::CloseForGood,
+        Self::Sleep(0),
+        Self::Offline(0),
+        Self::NewTab,
+        Self::NewBrowser,
+        Self::Warm(0),
+        Self::Cold(0),
+        Self::Kick(0),
+        Self::Monitor(0),
+        Self::External,
+        Self::Outbound(0),
+        Self::Unavailable,
+        Self::Available,
+    ];
+
     /// What it is, without its numbers.
     pub fn name(self) -> &'static str {
         match self {
@@ -270,12 +297,13 @@ pub enum FaultKind {
     DocumentLost,
     /// Event Streams deliver batches again.
     BatchTwice,
-    /// TaskRouter sees no socket of a worker.
+    /// Does nothing: TaskRouter takes an agent offline whose machine sleeps or has no network. It is drawn still, so that
+    /// every seed stays the world that it is.
     PresenceLost,
 }
 
 impl FaultKind {
-    /// All of them.
+    /// All that are drawn.
     pub const ALL: [Self; 20] = [
         Self::WebhookLost,
         Self::WebhookLate,
@@ -298,6 +326,11 @@ impl FaultKind {
         Self::BatchTwice,
         Self::PresenceLost,
     ];
+
+    /// Does anything come of it?
+    pub fn strikes(self) -> bool {
+        self != Self::PresenceLost
+    }
 
     /// For people.
     pub fn name(self) -> &'static str {

@@ -201,7 +201,6 @@ impl World {
 
     /// After everything that happens.
     pub(crate) fn check(&mut self) {
-        self.count();
         // Nothing that a rule is about is over again so soon.
         self.rules.unlooked = self.now < self.rules.look_at;
         if !self.rules.unlooked {

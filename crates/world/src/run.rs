@@ -37,7 +37,7 @@ pub struct Runner {
     pub store: StoreKind,
     /// Is everything that happens written down?
     pub records: bool,
-    /// Are the machine's steps counted? It takes time.
+    /// Is everything counted that occurs, or only the faults? It takes time.
     pub counts: bool,
     /// A defect that is put in.
     pub planted: Option<Planted>,
@@ -80,13 +80,12 @@ impl Runner {
         let plan = Arc::new(plan.clone());
         runtime.block_on(async {
             let mut world = World::new(Arc::clone(&plan), self)?;
-            world.coverage.of_plan(&plan);
             world.run().await;
             let lasted = world.now;
             Ok(Outcome {
                 broken: world.rules.broken.take(),
                 timeline: world.timeline.take().unwrap_or_default(),
-                coverage: std::mem::take(&mut world.coverage),
+                coverage: world.coverage.total(),
                 losses: std::mem::take(&mut world.losses),
                 lasted,
                 steps: world.steps,

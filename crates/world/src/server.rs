@@ -65,8 +65,6 @@ pub(crate) struct Watched {
     deaths: u32,
     /// By which fault it has died last.
     pub(crate) died: Option<FaultKind>,
-    /// What it came to, if that is counted.
-    pub(crate) seen: Option<Vec<String>>,
 }
 
 impl std::fmt::Debug for Servers {
@@ -104,7 +102,6 @@ impl Servers {
             begun: Instant::now(),
             deaths: 4,
             died: None,
-            seen: runner.counts.then(Vec::new),
         };
         Ok(Self {
             config,
@@ -120,7 +117,7 @@ impl Servers {
         let watched = self.watched();
         let deadly =
             |fault: &Fault| matches!(fault.kind, FaultKind::DiesAfterCommit | FaultKind::DiesAfterEffect);
-        if watched.seen.is_none() && !watched.faults.iter().any(deadly) {
+        if !watched.faults.iter().any(deadly) {
             return None;
         }
         let watched = Arc::clone(&self.watched);
@@ -134,9 +131,6 @@ impl Servers {
 
 impl Watched {
     fn verdict(&mut self, step: &str) -> Verdict {
-        if let Some(seen) = &mut self.seen {
-            seen.push(step.to_owned());
-        }
         let kind = if step.starts_with("committed") {
             FaultKind::DiesAfterCommit
         } else if step.starts_with("answer to") {
@@ -194,7 +188,10 @@ impl World {
         let number = self.servers.number;
         let watcher = self.servers.watcher();
         let first = Millis(self.wall().0.saturating_add_signed(self.plan.setup.skew));
-        let surroundings = Surroundings::seeded(first, self.plan.seed ^ (number as u64) << 48, watcher);
+        let mut surroundings = Surroundings::seeded(first, self.plan.seed ^ (number as u64) << 48, watcher);
+        if let Some(listener) = self.coverage.listener() {
+            surroundings = surroundings.listened_to(listener);
+        }
         let started = match self.servers.kept.open(surroundings.clone()).await {
             Ok(store) => {
                 Server::in_world(self.servers.config.clone(), store, Arc::new(Wire(self.sender.clone())))
@@ -235,6 +232,7 @@ impl World {
             self.coverage.fault(kind);
             self.last_fault = self.now;
         }
+        self.server_lost();
         self.note(Lane::Server(number), None, Kind::Fault, || IS_KILLED.into());
         self.servers.running = None;
         let down = self.plan.faults.iter().find(|fault| {
@@ -247,6 +245,7 @@ impl World {
     pub(crate) fn stop_server(&mut self) {
         let Some(mut running) = self.servers.running.take() else { return };
         let sender = self.sender.clone();
+        self.server_lost();
         self.note(self.server_lane(), None, Kind::Fault, || IS_STOPPED.into());
         tokio::spawn(async move {
             // Whoever asks it just now has it, too, for a moment.

@@ -43,6 +43,8 @@ pub(crate) struct Twilio {
     /// Of the event stream, not delivered yet.
     stream: Vec<StreamEvent>,
     tokens: u64,
+    /// Conferences whose callbacks have just arrived, if that is counted, and when.
+    just_told: Vec<(u64, String)>,
 }
 
 /// How long a phone or Flex hears one round of a sound that goes on and on.
@@ -65,7 +67,7 @@ impl Twilio {
             workspace: account.workspace.clone(),
             auth_token: secrecy::SecretString::from(SECRET),
         };
-        Ok(Self { model, account, owner, requests: 0, stream: vec![], tokens: 0 })
+        Ok(Self { model, account, owner, requests: 0, stream: vec![], tokens: 0, just_told: vec![] })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::browser::Browser;
 use crate::coming::{Coming, RestAnswer};
-use crate::coverage::Coverage;
+use crate::coverage::Counter;
 use crate::customers::Customer;
 use crate::day::Loss;
 use crate::desk::Agent;
@@ -60,7 +60,7 @@ pub(crate) struct World {
     pub(crate) losses: Vec<Loss>,
     /// So much has happened.
     pub(crate) steps: u64,
-    pub(crate) coverage: Coverage,
+    pub(crate) coverage: Counter,
     pub(crate) timeline: Option<Vec<Entry>>,
     pub(crate) planted: Option<Planted>,
 }
@@ -97,7 +97,7 @@ impl World {
             rules: Rules::default(),
             losses: vec![],
             steps: 0,
-            coverage: Coverage::default(),
+            coverage: Counter::new(runner.counts),
             timeline: runner.records.then(Vec::new),
             planted: runner.planted,
             plan,

@@ -5,7 +5,7 @@ use crate::{Action, LeaveReason};
 use rejoin_protocol::{CallSid, RecoveryId};
 
 impl Call {
-    pub(super) fn is_joined(&self, leg: &CallSid) -> bool {
+    pub(crate) fn is_joined(&self, leg: &CallSid) -> bool {
         !self.ended && self.participants.get(leg).is_some_and(|p| p.joined)
     }
 

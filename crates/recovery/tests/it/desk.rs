@@ -6,6 +6,7 @@ use rejoin_protocol::api::{
 use rejoin_protocol::{
     CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskQueueSid, TaskSid, WorkerSid, WorkflowSid,
 };
+use rejoin_recovery::cells::{Cell, cells};
 use rejoin_recovery::{
     Action, ConferenceEvent, ConferenceEventKind, Config, Effect, Event, LeaveReason, Machine, Outcome,
     ParticipantFlags, Right, Timer,
@@ -28,6 +29,9 @@ pub struct Desk {
     pub effects: Vec<Effect>,
     /// Every event so far.
     pub told: Vec<Event>,
+    /// What the table calls them, since this is asked for.
+    pub cells: Vec<Cell>,
+    pub names_cells: bool,
     pub timers: BTreeMap<(ConferenceSid, Timer), Millis>,
     /// How often a task was to be read, because its agent may have left on purpose.
     pub reads: usize,
@@ -67,6 +71,8 @@ impl Desk {
             actions: vec![],
             effects: vec![],
             told: vec![],
+            cells: vec![],
+            names_cells: false,
             timers: BTreeMap::new(),
             reads: 0,
             watch: BTreeMap::new(),
@@ -127,7 +133,11 @@ impl Desk {
 
     pub fn handle(&mut self, event: Event) {
         self.told.push(event.clone());
+        let before = self.names_cells.then(|| (self.machine.clone(), event.clone()));
         let effects = self.machine.handle(self.now, event);
+        if let Some((before, event)) = before {
+            self.cells.extend(cells(&before, &event, &self.machine).into_iter().map(|(_, cell)| cell));
+        }
         for effect in &effects {
             match effect {
                 // Tests of marks in the task alone look at it.

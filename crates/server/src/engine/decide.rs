@@ -110,7 +110,12 @@ impl Step<'_> {
     /// Timers follow at once: what an event clears does not go off any more.
     fn handle(&mut self, now: Millis, event: &Event, delivery: Option<&str>) {
         let uneventful = self.ends_an_uneventful_call(event);
+        let listener = self.surroundings.listener();
+        let before = listener.map(|_| self.decided.machine.clone());
         let effects = self.decided.machine.handle(now, event.clone());
+        if let (Some(listener), Some(before)) = (listener, before) {
+            listener(&before, event, &self.decided.machine);
+        }
         for call in self.decided.machine.take_dirty() {
             let recovery = call.recovery.as_ref().map(|recovery| recovery.id.clone());
             let conference = call.conference.clone();

@@ -52,7 +52,7 @@ struct Options {
     /// On what the server's store is: memory, or sqlite, a real file, which is slower.
     #[arg(long, default_value_t, value_parser = |name: &str| StoreKind::named(name).ok_or("memory or sqlite"))]
     store: StoreKind,
-    /// Counts the machine's steps, too.
+    /// Prints how often each case, each transition and each fault has occurred.
     #[arg(long)]
     coverage: bool,
 }
@@ -248,8 +248,9 @@ fn many(options: &Options, draw: &(dyn Fn(u64) -> Plan + Sync)) -> Result<u64, U
     found.sort_by_key(|found| found.plan.seed);
     if options.ordinary_day {
         println!("{}", whole.day);
-    } else {
-        occurred(&whole.coverage);
+    }
+    if options.coverage {
+        println!("{}", whole.coverage);
     }
     tell(&found, options);
     let seconds = elapsed.as_secs_f64().max(0.001);
@@ -290,18 +291,5 @@ fn tell(found: &[Found], options: &Options) {
         }
         runner.records = false;
         println!("  replay: {}", command(&first.plan, options));
-    }
-}
-
-fn occurred(coverage: &Coverage) {
-    println!("what occurred:");
-    for (what, count) in &coverage.seen {
-        println!("  {count:>9}  {what}");
-    }
-    for (kind, count) in &coverage.faults {
-        println!("  {count:>9}  fault: {}", kind.name());
-    }
-    for ((before, step, after), count) in &coverage.cells {
-        println!("  {count:>9}  {before} → {after} by {step}");
     }
 }

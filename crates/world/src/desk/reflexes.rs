@@ -2,6 +2,7 @@
 
 use super::After;
 use crate::coming::Coming;
+use crate::coverage::Sign;
 use crate::page::PageId;
 use crate::timeline::{Kind, Lane};
 use crate::world::World;
@@ -32,6 +33,7 @@ impl World {
         let person = &mut self.agents[agent];
         if offline && !person.signed_out && !person.gone && !std::mem::replace(&mut person.wants_calls, true)
         {
+            self.coverage.sign(Sign::PutOffline);
             self.put(1_200, Coming::WantsCalls(agent));
         }
     }

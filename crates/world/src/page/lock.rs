@@ -2,6 +2,7 @@
 
 use super::PageId;
 use crate::coming::Coming;
+use crate::coverage::Sign;
 use crate::planted::Planted;
 use crate::world::World;
 use rejoin_plugin::agent::{Event, FromDesktop, Microphone};
@@ -15,6 +16,7 @@ impl World {
                 self.begin(page, true);
             }
             Some(_) => {
+                self.coverage.sign(Sign::TabWaits);
                 browser.waiting.push_back(page);
                 self.put(300, Coming::Patience(page));
             }
@@ -52,6 +54,7 @@ impl World {
 
     /// The lock is this page's.
     pub(crate) fn granted(&mut self, page: PageId, taken: bool) {
+        self.coverage.sign(Sign::TabTakesOver);
         if self.pages[page].electing {
             return self.begin(page, true);
         }

@@ -3,6 +3,7 @@
 use super::{PageId, Then};
 use crate::browser::{text, value};
 use crate::coming::Coming;
+use crate::coverage::Sign;
 use crate::desk::After;
 use crate::net::Way;
 use crate::plan::FaultKind;
@@ -48,6 +49,9 @@ impl World {
                 let way = (self.lane(page), Some(self.server_lane()));
                 self.message_noted(way, Kind::Request, lost, || format!("beacon {body}"));
                 if !lost {
+                    if !beacon.marks.is_empty() {
+                        self.coverage.sign(Sign::MarkInLastWords);
+                    }
                     self.pages[page].said_goodbye |= says_goodbye;
                     self.put(after, Coming::Post { page: None, path: "/v1/goodbye", token, body });
                 }
@@ -73,6 +77,11 @@ impl World {
             }
             None => "shows no dialog".into(),
         });
+        match dialog {
+            Some(Dialog::Slow) => self.coverage.sign(Sign::SaysSlow),
+            Some(Dialog::Unreachable) => self.coverage.sign(Sign::SaysUnreachable),
+            _ => {}
+        }
         let button = matches!(
             dialog,
             Some(
@@ -142,6 +151,9 @@ impl World {
         }
         if !self.pages[page].posts.remove(&id) {
             return;
+        }
+        if matches!(result, Err(PostError::Unreachable | PostError::Status(500..))) {
+            self.coverage.sign(Sign::NoAnswer);
         }
         let is_hello = result.as_ref().is_ok_and(|body| !body.is_empty());
         let result = result.and_then(|body| match is_hello {

@@ -152,7 +152,6 @@ impl World {
             let count = self.rules.pings.entry(recovery.clone()).or_default();
             *count += 1;
             let count = *count;
-            self.coverage.seen("ping");
             if count > 1 {
                 self.broken(Rule::OnePing, format!("recovery {recovery} has {count} pings"));
             }
@@ -185,11 +184,6 @@ impl World {
             }
             let target = own["targetWorkerSid"].as_str().map(str::to_owned);
             let recovery = own[attributes::RECOVERY_ID].as_str().unwrap_or_default().to_owned();
-            self.coverage.seen(if target.is_some() {
-                "requeue to the agent"
-            } else {
-                "requeue to any agent"
-            });
             let most = if target.is_some() { 1 } else { ANY };
             let count = self.rules.requeues.entry((recovery.clone(), target)).or_default();
             *count += 1;

@@ -1,6 +1,7 @@
 //! Requests of our server's at Twilio's API, and what goes wrong with them.
 
 use crate::coming::{Coming, RestAnswer};
+use crate::coverage::Sign;
 use crate::net::Way;
 use crate::plan::FaultKind;
 use crate::timeline::{Kind, Lane};
@@ -78,6 +79,9 @@ impl World {
             let ok = said.status().is_success();
             if !reads && ok {
                 self.changed(request, &said);
+            }
+            if said.status() == http::StatusCode::PRECONDITION_FAILED {
+                self.coverage.sign(Sign::ChangedMeanwhile);
             }
             self.note(Lane::Twilio, Some(self.server_lane()), Kind::Answer, || {
                 if ok {

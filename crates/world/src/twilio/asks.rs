@@ -3,6 +3,7 @@
 use super::{FLOW, Reply};
 use crate::chance::Chance;
 use crate::coming::Coming;
+use crate::coverage::Sign;
 use crate::net::Way;
 use crate::plan::FaultKind;
 use crate::server::{PUBLIC, SECRET};
@@ -49,8 +50,24 @@ impl World {
             self.lost_callbacks = true;
         } else {
             self.leave_heard(params);
+            self.arrived_at_once(params);
         }
         self.send_to_server(url, method, params, Reply::Nobody);
+    }
+
+    /// Has another callback of the same conference arrived in this millisecond?
+    fn arrived_at_once(&mut self, params: &[(String, String)]) {
+        if !self.coverage.counts() {
+            return;
+        }
+        let conference = params.iter().find(|(name, _)| name == "ConferenceSid");
+        let Some((_, conference)) = conference else { return };
+        let now = self.now;
+        self.twilio.just_told.retain(|(at, _)| *at == now);
+        if self.twilio.just_told.iter().any(|(_, other)| other == conference) {
+            self.coverage.sign(Sign::AtOnce);
+        }
+        self.twilio.just_told.push((now, conference.clone()));
     }
 
     /// A signed request to our server.
@@ -170,6 +187,9 @@ impl World {
     }
 
     pub(crate) fn batch(&mut self, events: Vec<StreamEvent>, pause: u64) {
+        if events.len() > 1 && self.servers.running.is_some() {
+            self.coverage.sign(Sign::Batch);
+        }
         let envelopes: Vec<_> = events.iter().map(requests::cloud_event).collect();
         match requests::events(SECRET, &format!("{PUBLIC}/webhooks/events"), &envelopes) {
             Ok(request) => self.ask_server(local(request), Reply::Batch(events, pause)),

@@ -1,8 +1,9 @@
 //! One cell: what the machine does in a state with an event, by letting it.
 
 use super::events::Row;
-use super::states::{State, code_of, name_of};
+use super::states::{State, name_of};
 use crate::desk::*;
+use rejoin_recovery::cells::state_of;
 use rejoin_recovery::{Action, Announcement, Call, Effect, Recovery, Timer};
 
 /// What comes of an event.
@@ -45,12 +46,13 @@ impl Cell {
 pub(super) fn cell(state: &State, row: &Row) -> (Cell, Desk) {
     let mut desk = (state.make)();
     desk.effects.clear();
+    desk.names_cells = true;
     let calls = |desk: &Desk| [1, 2].map(|n| desk.machine.call(&conference(n)).map(known));
     let before = calls(&desk);
-    let before_code = code_of(desk.machine.call(&conference(1)));
+    let before_code = state_of(desk.machine.call(&conference(1)));
     (row.send)(&mut desk, state);
     let after = calls(&desk);
-    let code = code_of(desk.machine.call(&conference(1)));
+    let code = state_of(desk.machine.call(&conference(1)));
     let next = Some(code).filter(|code| *code != before_code);
     let mut does = vec![];
     for effect in &desk.effects {

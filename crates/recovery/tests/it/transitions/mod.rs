@@ -9,8 +9,9 @@ mod why;
 
 use cell::{cell, goes_on};
 use events::groups;
+use rejoin_recovery::cells::state_of;
 use rejoin_recovery::{Action, ConferenceEventKind, Event, TaskEventKind, Timer};
-use states::{STATES, code_of};
+use states::STATES;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -29,7 +30,7 @@ fn the_table_in_docs_is_what_the_machine_does() {
 fn each_state_of_the_table_is_the_one_that_it_is_called() {
     for state in &STATES {
         let desk = (state.make)();
-        assert_eq!(code_of(desk.machine.call(&crate::desk::conference(1))), state.code, "{}", state.name);
+        assert_eq!(state_of(desk.machine.call(&crate::desk::conference(1))), state.code, "{}", state.name);
     }
     let codes: BTreeSet<_> = STATES.iter().map(|state| state.code).collect();
     assert_eq!(codes.len(), STATES.len());
@@ -68,4 +69,30 @@ fn every_kind_of_event_is_in_the_table() {
     let all = [Event::NAMES, ConferenceEventKind::NAMES, TaskEventKind::NAMES, Action::NAMES, Timer::NAMES];
     let untold: Vec<_> = all.concat().into_iter().filter(|name| !told.contains(name)).collect();
     assert_eq!(untold, Vec::<&str>::new());
+}
+
+#[test]
+fn each_line_of_the_table_is_known_by_its_event() {
+    let mut unknown = vec![];
+    for row in groups().iter().flat_map(|group| &group.rows) {
+        let here = STATES.iter().filter(|state| {
+            let seen = cell(state, row).1.cells;
+            seen.iter().any(|cell| cell.row == Some(&row.name) && cell.state == state.code)
+        });
+        if here.count() == 0 {
+            unknown.push(row.name.clone());
+        }
+    }
+    assert_eq!(unknown, Vec::<String>::new());
+}
+
+#[test]
+fn an_event_is_called_what_a_line_of_the_table_is_called() {
+    let groups = groups();
+    let rows: Vec<_> = groups.iter().flat_map(|group| &group.rows).collect();
+    for (state, row) in STATES.iter().flat_map(|state| rows.iter().map(move |row| (state, row))) {
+        for seen in cell(state, row).1.cells.iter().filter_map(|cell| cell.row) {
+            assert!(rows.iter().any(|row| row.name == seen), "{seen}");
+        }
+    }
 }

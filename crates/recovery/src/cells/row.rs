@@ -1,0 +1,283 @@
+//! The lines of the table: which of them an event is.
+
+use super::{Cell, agent, state_of};
+use crate::{
+    Action, Call, ConferenceEvent, ConferenceEventKind as Kind, Event, LeaveReason, Machine, Outcome,
+    Purpose, ReconnectState, Seen, TaskEvent, TaskEventKind, Timer,
+};
+use rejoin_protocol::api::{GracefulReason, Hello, Registration};
+use rejoin_protocol::{CallSid, ConferenceSid, RecoveryId, WorkerSid};
+use std::collections::BTreeSet;
+
+/// The calls that an event is about.
+pub(super) fn conferences(machine: &Machine, event: &Event) -> BTreeSet<ConferenceSid> {
+    let of = |concerned: &dyn Fn(&Call) -> bool| {
+        let calls = machine.calls().filter(|call| concerned(call));
+        calls.map(|call| call.conference.clone()).collect::<BTreeSet<_>>()
+    };
+    let of_recovery = |id: &RecoveryId| of(&|call| call.recovery.as_ref().is_some_and(|r| r.id == *id));
+    match event {
+        Event::Conference(event) => BTreeSet::from([event.conference.clone()]),
+        Event::Registered { registration, .. } => BTreeSet::from([registration.conference.clone()]),
+        Event::Done { conference, .. } | Event::Timer { conference, .. } => {
+            BTreeSet::from([conference.clone()])
+        }
+        Event::Graceful { mark, .. } => of(&|call| call.proven && call.task == mark.task),
+        Event::Hello { worker, hello, .. } => {
+            let found = |call: &Call| hello.holdings.iter().any(|holding| holding.task == call.task);
+            of(&|call| found(call) || call.agents.values().any(|agent| agent.worker == *worker))
+        }
+        Event::Goodbye { goodbye, .. } => of(&|call| call.proven && goodbye.tasks.contains(&call.task)),
+        Event::EnteredQueue { recovery, .. } | Event::LeftQueue { recovery, .. } => of_recovery(recovery),
+        Event::Released { customer } => of(&|call| call.maybe_customers().any(|leg| leg == customer)),
+        Event::Task(event) => {
+            let mut calls = of(&|call| call.proven && call.task == event.task);
+            calls.extend(event.purpose.recovery().map(of_recovery).unwrap_or_default());
+            calls
+        }
+    }
+}
+
+/// The line of an event about this call, as it was before and is after it.
+pub(super) fn of(call: Option<&Call>, after: Option<&Call>, event: &Event) -> Option<&'static str> {
+    match event {
+        Event::Conference(event) => callback(call, event),
+        Event::Registered { worker, registration } => registered(call, worker, registration),
+        Event::Graceful { mark, .. } => Some(match mark.reason {
+            GracefulReason::ColdTransfer | GracefulReason::WarmTransfer => {
+                "the agent says that she transfers the call"
+            }
+            _ => "the agent says that she leaves",
+        }),
+        Event::Hello { worker, hello, older_page_connected } => {
+            page(call?, worker, hello, *older_page_connected)
+        }
+        Event::Goodbye { .. } => Some("the newest page says goodbye"),
+        Event::EnteredQueue { .. } => Some("the music is asked for"),
+        Event::LeftQueue { bridged: true, .. } => Some("an agent takes the customer out of the queue"),
+        Event::LeftQueue { hung_up: true, .. } => Some("the customer hangs up in the queue"),
+        Event::LeftQueue { .. } => Some("the queue lets the customer go"),
+        Event::Released { .. } => Some("Twilio asks how to go on without a conference"),
+        Event::Task(event) => task(event),
+        Event::Done { action, outcome, .. } => done(call, after, action, outcome),
+        Event::Timer { timer, .. } => Some(due(*timer)),
+    }
+}
+
+fn callback(call: Option<&Call>, event: &ConferenceEvent) -> Option<&'static str> {
+    if call.is_some_and(|call| call.seen.contains(&event.sequence)) {
+        return None; // delivered twice
+    }
+    let labelled = event.label.as_deref() == Some("customer");
+    let is_customer = |leg: &CallSid| labelled || call.is_some_and(|c| c.customer.as_ref() == Some(leg));
+    match &event.kind {
+        Kind::Start => Some("the conference starts"),
+        Kind::End => Some("the conference has ended"),
+        Kind::AnnouncementEnd => Some("an announcement has ended"),
+        Kind::Join { leg, .. } if is_customer(leg) => Some("the customer's leg joins"),
+        Kind::Join { leg, .. } if call.is_some_and(|call| call.agents.contains_key(leg)) => None,
+        Kind::Join { .. } => Some("a leg joins of which nothing is known"),
+        Kind::Modify { leg, flags } if is_customer(leg) => flags.hold.then_some("the customer is on hold"),
+        Kind::Modify { flags, .. } => {
+            flags.end_conference_on_exit.then_some("the conference would end with the agent's leg")
+        }
+        Kind::Leave { leg, reason } if is_customer(leg) => Some(match reason {
+            LeaveReason::HungUp | LeaveReason::AddFailed | LeaveReason::Unknown => "the customer hangs up",
+            LeaveReason::UpdatedViaApi => "the customer's leg is moved",
+            LeaveReason::ModeratorEnded => "the conference ends under the customer",
+            LeaveReason::ConferenceEndedViaApi => "the call is ended for all",
+        }),
+        Kind::Leave { leg, reason } => agent_leaves(call, leg, *reason),
+    }
+}
+
+fn agent_leaves(call: Option<&Call>, leg: &CallSid, reason: LeaveReason) -> Option<&'static str> {
+    // As long as nobody is known it may be anybody's.
+    let Some(call) = call.filter(|call| !call.agents.is_empty()) else {
+        return why_she_leaves(reason);
+    };
+    if agent(call) == call.agents.get(leg).map(|agent| &agent.worker) {
+        why_she_leaves(reason)
+    } else {
+        call.agents.contains_key(leg).then_some("the colleague's leg leaves")
+    }
+}
+
+fn why_she_leaves(reason: LeaveReason) -> Option<&'static str> {
+    match reason {
+        LeaveReason::HungUp => Some("the agent's leg leaves"),
+        LeaveReason::UpdatedViaApi => Some("the agent's leg is moved or removed by somebody"),
+        LeaveReason::Unknown => Some("the agent's leg leaves, nobody knows why"),
+        LeaveReason::ConferenceEndedViaApi | LeaveReason::ModeratorEnded | LeaveReason::AddFailed => None,
+    }
+}
+
+fn registered(call: Option<&Call>, worker: &WorkerSid, registration: &Registration) -> Option<&'static str> {
+    let Some(call) = call else { return Some("the agent's page registers a new leg") };
+    match agent(call) {
+        Some(agent) if agent != worker => Some("another agent's page registers a leg"),
+        _ if call.agents.contains_key(&registration.worker_leg) => None,
+        _ => Some("the agent's page registers a new leg"),
+    }
+}
+
+fn page(call: &Call, worker: &WorkerSid, hello: &Hello, older_page_connected: bool) -> Option<&'static str> {
+    let holding = hello.holdings.iter().find(|holding| holding.task == call.task)?;
+    let mut own = call.agents.values().filter(|agent| agent.worker == *worker);
+    let is_newer = own.all(|agent| hello.epoch > agent.epoch);
+    match holding {
+        _ if !is_newer => None,
+        holding if holding.wrapping => Some("a newer page finds the call wrapping"),
+        _ if older_page_connected => Some("a newer page finds it accepted beside an older page"),
+        holding if holding.can_join => Some("a newer page finds the call accepted and can join"),
+        _ => Some("a newer page finds the call accepted and cannot join"),
+    }
+}
+
+fn task(event: &TaskEvent) -> Option<&'static str> {
+    use TaskEventKind::{Accepted, Canceled, EnteredQueue, NotTaken, TakenBack, WrapUp};
+    match (&event.purpose, event.kind) {
+        (Purpose::Other, WrapUp) => Some("the agent's reservation is wrapping up"),
+        (Purpose::Ping { .. }, Accepted) => Some("the ping is accepted"),
+        (Purpose::Ping { .. }, NotTaken) => Some("the ping is not taken"),
+        (Purpose::Ping { .. }, TakenBack) => Some("the ping is taken back"),
+        (Purpose::Ping { .. }, Canceled { .. }) => Some("the ping's time is over"),
+        (Purpose::Reconnect { target: Some(_), .. }, kind) => match kind {
+            EnteredQueue => Some("the task for the agent is in the queue"),
+            NotTaken => Some("the agent does not take it"),
+            Canceled { hung_up: false } => Some("it is canceled"),
+            Canceled { hung_up: true } => Some("it is canceled, because the customer hung up"),
+            Accepted | TakenBack | WrapUp => None,
+        },
+        (Purpose::Reconnect { target: None, .. }, kind) => match kind {
+            EnteredQueue => Some("the task for any agent is in the queue"),
+            NotTaken => Some("somebody does not take it"),
+            Canceled { .. } => Some("the task for any agent is canceled"),
+            Accepted | TakenBack | WrapUp => None,
+        },
+        (Purpose::Other | Purpose::Ping { .. }, _) => None,
+    }
+}
+
+fn done(
+    call: Option<&Call>,
+    after: Option<&Call>,
+    action: &Action,
+    outcome: &Outcome,
+) -> Option<&'static str> {
+    let failed = matches!(outcome, Outcome::Failed { .. });
+    match (action, outcome) {
+        (Action::HoldCustomer { .. }, Outcome::Ok) => Some("our hold: done"),
+        (Action::HoldCustomer { .. }, Outcome::Overtaken) => Some("our hold: not wanted any more"),
+        (Action::HoldCustomer { .. }, _) => Some("our hold: refused"),
+        (Action::EndHold { .. }, _) => Some("our hold has ended"),
+        (Action::FreeCustomer { .. }, _) => Some("the customer is free: done"),
+        (Action::ReadTask { .. } | Action::MarkTask { .. }, Outcome::TaskRead { .. }) => {
+            let marks = |call: &Call| (call.on_purpose.len(), call.claims.len());
+            let says_so = matches!(action, Action::ReadTask { .. }) && call.map(marks) != after.map(marks);
+            Some(if says_so { "the task says that the agent leaves" } else { "the task is read" })
+        }
+        (Action::ReadTask { .. } | Action::MarkTask { .. }, _) => Some("the task cannot be read"),
+        (Action::CreatePing { .. }, Outcome::PingCreated(_)) => Some("the ping is made"),
+        (Action::CreatePing { .. }, _) => failed.then_some("the ping cannot be made"),
+        (Action::RemoveLeg { .. }, _) if failed => Some("the dead leg cannot be removed"),
+        (Action::RemoveLeg { .. }, _) => Some("the dead leg is removed"),
+        (Action::Requeue { target: Some(_), .. }, outcome) => Some(match outcome {
+            Outcome::Overtaken => "sending the customer to the agent: an agent has come before",
+            Outcome::Gone => "sending the customer to the agent: his call is over",
+            Outcome::Failed { .. } => "sending the customer to the agent: refused",
+            _ => "sending the customer to the agent: done",
+        }),
+        (Action::Requeue { target: None, .. }, outcome) => Some(match outcome {
+            Outcome::Overtaken => "sending the customer to any agent: an agent has come before",
+            Outcome::Gone => "sending the customer to any agent: his call is over",
+            Outcome::Failed { .. } => "sending the customer to any agent: refused",
+            _ => "sending the customer to any agent: done",
+        }),
+        (Action::KeepConference { .. }, _) => Some("the exit flag is undone"),
+        (Action::Learn { .. }, Outcome::Learnt(_)) => Some("the task is looked up"),
+        (Action::Learn { .. }, _) => Some("the task cannot be looked up"),
+        (Action::Look { .. }, Outcome::Looked(seen)) => call.map(|call| looked(call, seen)),
+        (Action::Look { .. }, _) => None,
+        (Action::FindOwners { .. }, Outcome::Owners { .. }) => Some("Twilio says whose the reservations are"),
+        (Action::FindOwners { .. }, _) => None,
+        (Action::GiveUp { .. }, Outcome::Gone) => Some("the customer hung up before he was told"),
+        (Action::GiveUp { .. }, _) => Some("the customer was told that it did not work"),
+        (Action::CheckNumber { .. }, outcome) => {
+            matches!(outcome, Outcome::Number { allowed: true }).then_some("the number is on the allow list")
+        }
+        (Action::Announce { .. }, _) => Some("an announcement is made"),
+        (Action::ReadActivity { .. }, _) => Some("her activity is known"),
+        (Action::LendActivity { .. }, _) => Some("an activity is lent to her"),
+        (Action::ReturnActivity { .. }, _) => Some("she is back in her activity"),
+        (Action::EndPing { .. }, _) => Some("the ping is ended"),
+        (Action::CompleteReservation { .. }, _) => Some("the old reservation is completed"),
+        (Action::MoveParticipant { .. }, _) => Some("a third party is moved"),
+        (Action::HoldParticipant { .. }, _) => Some("a leg is on hold"),
+        (Action::CoachInstead { .. }, _) => Some("a coach is heard by the new leg"),
+        (Action::Unhold { .. }, _) => Some("a leg is off hold"),
+        (Action::EndConference { .. }, _) => Some("the conference is ended"),
+    }
+}
+
+/// What Twilio says of how the call stands. What says more comes first.
+fn looked(call: &Call, seen: &Seen) -> &'static str {
+    let mut states = seen.reconnects.iter().map(|reconnect| &reconnect.state);
+    let gone = |leg: &CallSid| call.is_joined(leg) && !seen.participants.contains_key(leg);
+    if states.clone().any(|state| matches!(state, ReconnectState::Taken { .. })) {
+        "asked how it stands: another agent has the reconnect task"
+    } else if seen.on_line == Some(false) {
+        "asked how it stands: the customer is off the line"
+    } else if states.clone().any(|state| *state == ReconnectState::Waits) {
+        "asked how it stands: the reconnect task waits"
+    } else if states.any(|state| *state == ReconnectState::Over) {
+        "asked how it stands: the reconnect task is over"
+    } else if call.agents.keys().any(gone) {
+        "asked how it stands: the agent's leg is gone"
+    } else {
+        "asked how it stands: all is as it was"
+    }
+}
+
+fn due(timer: Timer) -> &'static str {
+    match timer {
+        Timer::Grace => "no mark has come in time",
+        Timer::Announce => "the customer is to be told",
+        Timer::Leave => "the leave did not come",
+        Timer::Ping => "the agent is not back in time",
+        Timer::Rejoin => "the agent has not joined, or taken the call, in time",
+        Timer::Beside => "who is away beside a colleague is not back in time",
+        Timer::Orphan => "a customer left on purpose is alone too long",
+        Timer::Learn => "nobody has registered in time",
+        Timer::Owners => "nobody has said in time whose the reservations are",
+        Timer::Watch => "nothing was heard for long",
+        Timer::Forget => "the call is to be forgotten",
+    }
+}
+
+/// The customer of another call has turned up in this event's conference, with somebody, or has hung up there.
+pub(super) fn elsewhere(before: &Machine, event: &Event, after: &Machine) -> Vec<(ConferenceSid, Cell)> {
+    let here = conferences(before, event);
+    let mut cells = vec![];
+    for new in here.iter().filter_map(|conference| after.call(conference)) {
+        let Some(customer) = &new.customer else { continue };
+        let old = before.call(&new.conference);
+        let hung_up = new.customer_hung_up() && !old.is_some_and(Call::customer_hung_up);
+        let connected = new.is_connected() && !old.is_some_and(Call::is_connected);
+        let who = new.agent_on_call().filter(|_| connected).map(|agent| &agent.worker);
+        if !hung_up && who.is_none() {
+            continue;
+        }
+        let others = before.calls().filter(|call| call.conference != new.conference);
+        for other in others.filter(|call| call.customer.as_ref() == Some(customer)) {
+            let row = match who {
+                Some(who) if agent(other) == Some(who) => "the same agent has the customer there",
+                Some(_) => "another agent has the customer there",
+                None => "the customer hangs up there",
+            };
+            let cell = Cell { state: state_of(Some(other)), row: Some(row) };
+            cells.push((other.conference.clone(), cell));
+        }
+    }
+    cells
+}

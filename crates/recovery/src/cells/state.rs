@@ -1,0 +1,46 @@
+//! The states that a call can be in.
+
+use crate::{Call, Ending, LeaveReason, Phase, Recovery};
+use rejoin_protocol::CallSid;
+
+/// The letters of this call's state. `–`: nothing is known of it. `X`: it is over, and there was no recovery.
+pub fn state_of(call: Option<&Call>) -> &'static str {
+    let Some(call) = call else { return "–" };
+    let Some(recovery) = &call.recovery else { return without_recovery(call) };
+    match &recovery.phase {
+        Phase::Grace => "G",
+        Phase::Away => "A",
+        Phase::Rejoining => "J",
+        Phase::Holding if recovery.stranded => "S",
+        Phase::Holding if recovery.back => "B",
+        Phase::Holding => "H",
+        Phase::Requeueing { target: Some(_) } => "RA",
+        Phase::Requeueing { target: None } => "RN",
+        Phase::Queued { target: Some(_) } => "QA",
+        Phase::Queued { target: None } => "QN",
+        Phase::Ended(Ending::Rejoined) if recovery.moved_to.is_none() => "ER",
+        Phase::Ended(Ending::Rejoined) => "EE",
+        Phase::Ended(Ending::HandedOver { .. }) => "EH",
+        Phase::Ended(Ending::Covered) => "EC",
+        Phase::Ended(Ending::CustomerLeft) => "EL",
+        Phase::Ended(Ending::Graceful) => "EG",
+        Phase::Ended(Ending::Failed { .. }) => "EF",
+    }
+}
+
+fn without_recovery(call: &Call) -> &'static str {
+    let participant = |leg: &CallSid| call.participants.get(leg);
+    let joined = |leg: &CallSid| participant(leg).is_some_and(|p| p.joined);
+    // Not when the conference has ended under him: that may have been a loss.
+    let left = call.customer.as_ref().and_then(participant).and_then(|customer| customer.left);
+    let customer_left = left.is_some_and(|reason| reason != LeaveReason::ModeratorEnded);
+    match call.agents.keys().filter(|leg| joined(leg)).count() {
+        _ if call.closed || customer_left => "X",
+        _ if call.agents.is_empty() => "U",
+        _ if call.beside.values().any(Recovery::is_open) => "TA",
+        _ if call.agents.iter().any(|(leg, agent)| agent.unjoined && joined(leg)) => "M",
+        0 => "O",
+        1 => "T",
+        _ => "TT",
+    }
+}

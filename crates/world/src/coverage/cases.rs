@@ -1,0 +1,290 @@
+//! The cases of `docs/cases.md`, by their numbers, and by what each is known when it occurs.
+
+use crate::plan::FaultKind;
+use rejoin_protocol::api::GracefulReason;
+use rejoin_recovery::cells::{Cell, state_of};
+use rejoin_recovery::{Action, Call, ConferenceEventKind, Event, LeaveReason, Outcome, Recovery};
+
+/// A case, or one of the ways in which it comes.
+pub(super) struct Case {
+    /// Of the case.
+    pub(super) number: u8,
+    pub(super) what: &'static str,
+    pub(super) how: How,
+}
+
+/// How it is seen.
+pub(super) enum How {
+    /// The machine is told something.
+    Told(fn(&Told<'_>) -> bool),
+    /// The world sees it.
+    Signs(Sign),
+    /// It is a fault.
+    Strikes(FaultKind),
+    /// Not here, and why.
+    Never(&'static str),
+}
+
+/// What the machine was told of a call.
+pub(super) struct Told<'a> {
+    pub(super) before: Option<&'a Call>,
+    pub(super) event: &'a Event,
+    pub(super) after: Option<&'a Call>,
+    pub(super) cell: Cell,
+}
+
+/// What the world sees, and the machine does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sign {
+    /// Event Streams deliver several events at once.
+    Batch,
+    /// Two callbacks of one conference arrive in the same millisecond.
+    AtOnce,
+    /// A page's last words have a mark in them.
+    MarkInLastWords,
+    /// Twilio refuses to write a task, because somebody has changed it since it was read.
+    ChangedMeanwhile,
+    /// Flex says that the worker is offline.
+    PutOffline,
+    /// A tab waits, because another one acts.
+    TabWaits,
+    /// A tab acts now that has waited.
+    TabTakesOver,
+    /// A page's request has come to nothing.
+    NoAnswer,
+    /// A page finds requests of the one before it.
+    KeptOverReload,
+    /// The server is gone, and no recovery is open.
+    ServerLost,
+    /// The server is gone, and a recovery is open.
+    ServerLostMeanwhile,
+    /// A dialog says that it takes long.
+    SaysSlow,
+    /// A dialog says that the server cannot be reached.
+    SaysUnreachable,
+    /// Another plugin has written the flag.
+    FlagWritten,
+}
+
+const fn told(number: u8, what: &'static str, is_it: fn(&Told<'_>) -> bool) -> Case {
+    Case { number, what, how: How::Told(is_it) }
+}
+
+const fn signs(number: u8, what: &'static str, sign: Sign) -> Case {
+    Case { number, what, how: How::Signs(sign) }
+}
+
+const fn strikes(number: u8, what: &'static str, kind: FaultKind) -> Case {
+    Case { number, what, how: How::Strikes(kind) }
+}
+
+const fn never(number: u8, what: &'static str, why: &'static str) -> Case {
+    Case { number, what, how: How::Never(why) }
+}
+
+/// All of them, in their order.
+pub(super) static CASES: &[Case] = &[
+    signs(1, "a batch of several events", Sign::Batch),
+    told(2, "a callback comes twice", |it| it.sequence().is_some_and(|(known, _)| known)),
+    told(2, "a callback comes after a later one", |it| {
+        it.sequence().is_some_and(|(known, old)| !known && old)
+    }),
+    told(2, "Event Streams deliver an event again", |it| match it.event {
+        Event::Task(event) => it.before.is_some_and(|call| call.told.contains(&event.id)),
+        _ => false,
+    }),
+    signs(3, "two callbacks of one conference at once", Sign::AtOnce),
+    told(4, "the mark comes after the leave, in time", |it| it.is_in(&["G"]) && it.is_mark()),
+    told(4, "the mark comes too late", |it| {
+        it.is_in(&["H", "B", "S", "RA", "RN", "QA", "QN"]) && it.is_mark()
+    }),
+    told(4, "the mark is in the task alone", |it| it.is("the task says that the agent leaves")),
+    signs(4, "the mark is in the page's last words", Sign::MarkInLastWords),
+    signs(5, "the task has changed since it was read", Sign::ChangedMeanwhile),
+    told(6, "he hangs up while a mark may still come", |it| it.is_in(&["G"]) && it.hangs_up()),
+    told(6, "he hangs up while the agent is awaited in place", |it| it.is_in(&["A", "J"]) && it.hangs_up()),
+    told(6, "he hangs up while he is told and kept", |it| it.is_in(&["H", "B", "S"]) && it.hangs_up()),
+    told(6, "he hangs up while he is sent to the queue", |it| it.is_in(&["RA", "RN"]) && it.hangs_up()),
+    told(6, "he hangs up in the queue", |it| it.is_in(&["QA", "QN"]) && it.hangs_up()),
+    told(7, "back, and does not join in place", |it| it.is_in(&["J"]) && it.runs_out()),
+    told(7, "back, and gone before the customer is sent", |it| {
+        it.is_in(&["B"]) && it.is("the newest page says goodbye")
+    }),
+    told(7, "back, and does not take the call", |it| {
+        it.is_in(&["RA", "QA"])
+            && (it.runs_out() || it.is("the agent does not take it") || it.is("it is canceled"))
+    }),
+    told(8, "lost too often for the same agent", |it| it.begins() && it.recovers(|r| r.too_often)),
+    told(9, "an activity is lent", |it| it.is("an activity is lent to her")),
+    told(9, "she is put back into her own", |it| it.is("she is back in her activity")),
+    signs(9, "TaskRouter has put her offline", Sign::PutOffline),
+    told(10, "lost while the customer is on hold", |it| it.begins() && it.held()),
+    told(10, "lost while a third party or a supervisor is there", |it| {
+        it.begins() && it.recovers(|r| !r.bystanders.is_empty())
+    }),
+    told(10, "lost while a supervisor coaches", |it| {
+        it.begins()
+            && it.after.is_some_and(|call| call.participants.values().any(|p| p.joined && p.flags.coaching))
+    }),
+    told(10, "lost while a colleague has the customer", |it| {
+        it.is_in(&["TT", "TA"]) && it.is("the agent's leg leaves")
+    }),
+    told(11, "the conference ends under the customer", |it| {
+        it.begins() && it.is("the conference ends under the customer")
+    }),
+    told(11, "his flow asks how to go on", |it| it.is("Twilio asks how to go on without a conference")),
+    told(12, "lost in a call that the agent has placed", |it| match it.event {
+        Event::Done {
+            action: Action::MarkTask { .. },
+            outcome: Outcome::TaskRead { attributes, .. },
+            ..
+        } => attributes.contains(r#""direction":"outbound""#),
+        _ => false,
+    }),
+    told(13, "hang-up", |it| it.leaves(GracefulReason::HangUp)),
+    told(13, "cold transfer", |it| it.leaves(GracefulReason::ColdTransfer)),
+    told(13, "warm transfer", |it| it.is_in(&["TT"]) && it.leaves(GracefulReason::HangUp)),
+    told(13, "external transfer", |it| it.leaves(GracefulReason::HangUp) && it.stranger_stays()),
+    told(13, "kick by another agent", |it| it.is_in(&["TT"]) && it.is_removed()),
+    told(13, "end conference for all", |it| it.leaves(GracefulReason::EndConference)),
+    told(13, "sign-out", |it| it.leaves(GracefulReason::SignOut)),
+    told(13, "the task is completed", |it| it.leaves(GracefulReason::Complete)),
+    told(13, "native Join Call", |it| it.is_in(&["J"]) && it.rejoins()),
+    signs(14, "a tab waits, because another one acts", Sign::TabWaits),
+    signs(14, "a tab acts that has waited", Sign::TabTakesOver),
+    told(14, "a newer browser beside the one that has the call", |it| {
+        it.is("a newer page finds it accepted beside an older page")
+    }),
+    never(
+        15,
+        "the agent's leg is not in this browser",
+        "there are no desk phones here; the stories in a browser have one",
+    ),
+    signs(16, "a request comes to nothing", Sign::NoAnswer),
+    signs(16, "a page finds requests of the one before it", Sign::KeptOverReload),
+    strikes(17, "429", FaultKind::Throttled),
+    strikes(17, "5xx, nothing done", FaultKind::Broken),
+    strikes(17, "5xx, and done", FaultKind::BrokenDone),
+    strikes(17, "time-out, nothing done", FaultKind::Silent),
+    strikes(17, "time-out, and done", FaultKind::SilentDone),
+    signs(18, "the server is gone during a recovery", Sign::ServerLostMeanwhile),
+    signs(18, "the server is gone beside one", Sign::ServerLost),
+    strikes(18, "after a commit, before anything is done", FaultKind::DiesAfterCommit),
+    strikes(18, "between an answer of Twilio's and its report", FaultKind::DiesAfterEffect),
+    told(19, "a look finds the agent's leg gone", |it| it.is("asked how it stands: the agent's leg is gone")),
+    told(19, "a look finds the customer gone", |it| {
+        it.is("asked how it stands: the customer is off the line")
+    }),
+    told(19, "a look finds the reconnect task taken or over", |it| {
+        it.is("asked how it stands: another agent has the reconnect task")
+            || it.is("asked how it stands: the reconnect task is over")
+    }),
+    told(19, "a leave that a page has told of never came", |it| {
+        it.is("the leave did not come") && it.is_in(&["M"])
+    }),
+    never(20, "forged or nonsense requests", "the server's own tests send them"),
+    never(21, "about somebody else's conference", "the pages are ours; the server's own tests ask"),
+    never(
+        22,
+        "thousands of agents at once",
+        "a world has 50 at most; `npm run load` and the server's tests have them",
+    ),
+    never(23, "an allow list", "the settings here have none; the server's own tests have"),
+    never(
+        24,
+        "wasm cannot start, or the core panics",
+        "the core here is no wasm; the stories in a browser stop it",
+    ),
+    signs(25, "a dialog says that it takes long", Sign::SaysSlow),
+    signs(25, "a dialog says that the server cannot be reached", Sign::SaysUnreachable),
+    signs(26, "another plugin has written the flag", Sign::FlagWritten),
+    told(26, "it is undone", |it| it.is("the exit flag is undone")),
+];
+
+fn all(is_it: impl Fn(&How) -> bool) -> impl Iterator<Item = usize> {
+    CASES.iter().enumerate().filter(move |(_, case)| is_it(&case.how)).map(|(number, _)| number)
+}
+
+pub(super) fn signed(sign: Sign) -> impl Iterator<Item = usize> {
+    all(move |how| matches!(how, How::Signs(other) if *other == sign))
+}
+
+pub(super) fn struck(kind: FaultKind) -> impl Iterator<Item = usize> {
+    all(move |how| matches!(how, How::Strikes(other) if *other == kind))
+}
+
+pub(super) fn heard(told: &Told<'_>) -> impl Iterator<Item = usize> {
+    all(move |how| matches!(how, How::Told(is_it) if is_it(told)))
+}
+
+impl Told<'_> {
+    fn is(&self, row: &str) -> bool {
+        self.cell.row == Some(row)
+    }
+
+    fn is_in(&self, states: &[&str]) -> bool {
+        states.contains(&self.cell.state)
+    }
+
+    /// A callback's number: was it known, and was a later one?
+    fn sequence(&self) -> Option<(bool, bool)> {
+        let Event::Conference(event) = self.event else { return None };
+        let seen = &self.before?.seen;
+        Some((seen.contains(&event.sequence), seen.last().is_some_and(|last| *last > event.sequence)))
+    }
+
+    fn is_mark(&self) -> bool {
+        matches!(self.event, Event::Graceful { .. })
+    }
+
+    fn leaves(&self, reason: GracefulReason) -> bool {
+        matches!(self.event, Event::Graceful { mark, .. } if mark.reason == reason)
+    }
+
+    /// An agent's leg is taken out of the conference by a request of somebody's.
+    fn is_removed(&self) -> bool {
+        let Event::Conference(event) = self.event else { return false };
+        let ConferenceEventKind::Leave { leg, reason: LeaveReason::UpdatedViaApi } = &event.kind else {
+            return false;
+        };
+        self.before.is_some_and(|call| call.agents.get(leg).is_some_and(|agent| !agent.removing))
+    }
+
+    fn runs_out(&self) -> bool {
+        self.is("the agent has not joined, or taken the call, in time")
+    }
+
+    /// The recovery ends with it, in place.
+    fn rejoins(&self) -> bool {
+        self.after.is_some_and(|call| state_of(Some(call)) == "ER")
+    }
+
+    /// The recovery ends with it, because the customer is gone.
+    fn hangs_up(&self) -> bool {
+        self.after.is_some_and(|call| state_of(Some(call)) == "EL")
+    }
+
+    fn recovers(&self, is_so: fn(&Recovery) -> bool) -> bool {
+        self.after.and_then(|call| call.recovery.as_ref()).is_some_and(is_so)
+    }
+
+    /// An agent is lost: a recovery begins.
+    fn begins(&self) -> bool {
+        let id = |call: Option<&Call>| call.and_then(|call| call.recovery.as_ref()).map(|r| r.id.clone());
+        id(self.after).is_some() && id(self.before) != id(self.after)
+    }
+
+    /// Had the agent put the customer on hold?
+    fn held(&self) -> bool {
+        let customer = |call: &Call| call.participants.get(call.customer.as_ref()?).map(|p| p.flags.hold);
+        self.before.is_some_and(|call| call.our_hold.is_none() && customer(call) == Some(true))
+    }
+
+    /// Is somebody there who is neither an agent nor the customer?
+    fn stranger_stays(&self) -> bool {
+        self.before.is_some_and(|call| {
+            let mut joined = call.participants.iter().filter(|(_, p)| p.joined).map(|(leg, _)| leg);
+            joined.any(|leg| !call.agents.contains_key(leg) && call.customer.as_ref() != Some(leg))
+        })
+    }
+}
