@@ -92,6 +92,7 @@ pub fn ordinary(seed: u64) -> Plan {
             ended: true,
             streams: true,
             skew: 0,
+            lends: false,
         },
         until: UNTIL,
     }

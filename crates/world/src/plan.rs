@@ -1,5 +1,6 @@
 //! What is to happen in a world: data, drawn from a seed, so that it can be printed, stored and made shorter.
 
+mod corners;
 mod draw;
 
 pub use draw::{WHO_HAS_A_CALL, draw};
@@ -50,10 +51,12 @@ pub enum Scenario {
     Mixed,
     /// Many agents and customers.
     Large,
+    /// What the others hardly ever come to. Only where it is asked for.
+    Corners,
 }
 
 impl Scenario {
-    /// All of them.
+    /// All that are drawn where none is asked for.
     pub const ALL: [Self; 9] = [
         Self::Refresh,
         Self::Crash,
@@ -78,12 +81,13 @@ impl Scenario {
             Self::Tabs => "tabs",
             Self::Mixed => "mixed",
             Self::Large => "large",
+            Self::Corners => "corners",
         }
     }
 
     /// The scenario of this name.
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|scenario| scenario.name() == name)
+        Self::ALL.into_iter().chain([Self::Corners]).find(|scenario| scenario.name() == name)
     }
 }
 
@@ -378,6 +382,9 @@ pub struct Setup {
     pub streams: bool,
     /// How much the server's clock is ahead, in milliseconds.
     pub skew: i64,
+    /// Has the server an activity of its own that it may lend?
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lends: bool,
 }
 
 impl Plan {

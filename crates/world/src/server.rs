@@ -14,7 +14,7 @@ use crate::world::World;
 use axum::http;
 use bytes::Bytes;
 use clap::Parser as _;
-use rejoin_protocol::Millis;
+use rejoin_protocol::{ActivitySid, Millis};
 use rejoin_server::Config;
 use rejoin_server::config::{CustomerHold, InPlace};
 use rejoin_server::surroundings::{Surroundings, Verdict, Watcher};
@@ -95,6 +95,8 @@ impl Servers {
         }
         config.in_place = if setup.in_place { InPlace::Auto } else { InPlace::Off };
         config.customer_hold = if setup.customer_hold { CustomerHold::Auto } else { CustomerHold::Off };
+        // The account's own "Reconnecting".
+        config.reconnecting_activity = setup.lends.then(|| ActivitySid::numbered(3));
         let watched = Watched {
             faults: plan.faults.clone(),
             seed: plan.seed,

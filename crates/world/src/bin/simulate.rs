@@ -27,7 +27,7 @@ struct Options {
     /// The first seed. Alone: this world, with its timeline.
     #[arg(long)]
     seed: Option<u64>,
-    /// Only worlds of this scenario: refresh, crash, graceful, transfer, others, outbound, tabs, mixed, large.
+    /// Only worlds of this scenario: refresh, crash, graceful, transfer, others, outbound, tabs, mixed, large, corners.
     #[arg(long)]
     scenario: Option<String>,
     /// For so many minutes.

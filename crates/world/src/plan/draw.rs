@@ -1,10 +1,14 @@
 //! Draws plans from seeds.
 
+use super::corners::corner;
 use super::{Act, AgentPlan, CustomerPlan, Deed, Fault, FaultKind, Plan, Scenario, Setup};
 use crate::chance::Chance;
 
 /// The plan of a seed; `scenario`: of this one only, else the seed says which.
 pub fn draw(seed: u64, scenario: Option<Scenario>) -> Plan {
+    if scenario == Some(Scenario::Corners) {
+        return corner(seed);
+    }
     let mut chance = Chance::of(seed, 1, 0);
     let drawn = match chance.below(100) {
         0..=24 => Scenario::Refresh,
@@ -19,7 +23,7 @@ pub fn draw(seed: u64, scenario: Option<Scenario>) -> Plan {
     };
     let scenario = scenario.unwrap_or(drawn);
     let (agents, customers) = match scenario {
-        Scenario::Refresh | Scenario::Crash | Scenario::Graceful => {
+        Scenario::Refresh | Scenario::Crash | Scenario::Graceful | Scenario::Corners => {
             (chance.between(1, 3), chance.between(1, 2))
         }
         Scenario::Transfer | Scenario::Others | Scenario::Tabs => {
@@ -83,6 +87,7 @@ fn setup(chance: &mut Chance) -> Setup {
         ended: !chance.happens(100),
         streams: !chance.happens(300),
         skew: if chance.happens(100) { chance.between(0, 60_000) as i64 - 30_000 } else { 0 },
+        lends: false,
     }
 }
 
