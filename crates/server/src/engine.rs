@@ -116,7 +116,8 @@ impl Engine {
         let (tasks_read, _) = broadcast::channel(WAITING);
         let handle = Handle::new(sender, policies.clone(), store.clone(), tasks_read.clone());
         let engine = Self { policies, store, outlets, inputs, look_at: Millis(0), tasks_read };
-        (handle, tokio::spawn(engine.run()))
+        let surroundings = engine.store.surroundings().clone();
+        (handle, tokio::spawn(async move { surroundings.part(engine.run()).await }))
     }
 
     async fn run(mut self) {

@@ -103,6 +103,7 @@ pub(crate) async fn run(
             let recovery = job.recovery.as_ref().map(|(recovery, _)| tracing::field::display(recovery));
             // At every level: each line about the job carries them.
             let span = tracing::error_span!("job", recovery);
+            let surroundings = parts.store.surroundings().clone();
             let work = async move {
                 let requests = Arc::new(Requests::new(parts.store.surroundings()));
                 let outcome = carry_out(&parts, &job, &requests).await;
@@ -114,7 +115,7 @@ pub(crate) async fn run(
                     tracing::info!(job = job.claim.job.0, conference = %job.conference, "the job is left to whoever takes it");
                 }
             };
-            let task = running.spawn(work.instrument(span));
+            let task = running.spawn(async move { surroundings.part(work.instrument(span)).await });
             held.insert(task.id(), id);
         }
     }

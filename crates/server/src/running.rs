@@ -15,6 +15,7 @@ use rejoin_twilio::{Client, Sending, Transport, Unanswered};
 use std::future::ready;
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tower_service::Service as _;
 
@@ -58,15 +59,19 @@ impl Running {
         let answer = tokio::select! {
             biased;
             () = surroundings.killed() => return Err(Killed),
-            Ok(answer) = router.call(request) => answer,
+            Ok(answer) = surroundings.part(router.call(request)) => answer,
         };
         if answer.body().size_hint().exact().is_some() {
             return Ok(answer);
         }
-        let (killed, is_killed) = (surroundings.clone(), surroundings);
+        let (killed, is_killed, stands) = (surroundings.clone(), surroundings.clone(), surroundings);
         let cut = move || is_killed.is_killed().then(|| Err(io::Error::from(io::ErrorKind::ConnectionReset)));
         Ok(answer.map(|body| {
-            let data = body.into_data_stream().map_err(io::Error::other);
+            let mut data = body.into_data_stream().map_err(io::Error::other);
+            let data = stream::poll_fn(move |context| match stands.keeps(context) {
+                true => Poll::Pending,
+                false => data.poll_next_unpin(context),
+            });
             let data = data.take_until(Box::pin(async move { killed.killed().await }));
             Body::from_stream(data.chain(stream::once(ready(())).filter_map(move |()| ready(cut()))))
         }))
@@ -88,7 +93,7 @@ impl Running {
         tokio::select! {
             biased;
             () = surroundings.killed() => {}
-            () = parts.stop(ready(())) => {}
+            () = surroundings.part(parts.stop(ready(()))) => {}
         }
     }
 }
@@ -105,9 +110,10 @@ struct Mortal {
 impl Transport for Mortal {
     fn send(&self, request: http::Request<Bytes>) -> Sending<'_> {
         Box::pin(async move {
-            self.surroundings.alive().await;
+            let what = format!("{} {}", request.method(), request.uri().path());
+            self.surroundings.pass(|| format!("asking Twilio: {what}")).await;
             let answer = tokio::time::timeout(self.within, self.transport.send(request)).await;
-            self.surroundings.alive().await;
+            self.surroundings.pass(|| format!("answered by Twilio: {what}")).await;
             answer.unwrap_or(Err(Unanswered::TimedOut))
         })
     }

@@ -118,7 +118,8 @@ impl Parts {
         let (leased, tidied, heard) = (store.clone(), store.clone(), pushes.clone());
         let keep = Millis(DAY.0 * u64::from(config.keep_days));
         let queue = queue::run(wanted, executor, handle.clone(), store.clone(), turns, stopping.clone());
-        let queue = tokio::spawn(async move {
+        let surroundings = store.surroundings().clone();
+        let beside = async move {
             tokio::select! {
                 biased;
                 () = queue => {}
@@ -128,7 +129,8 @@ impl Parts {
                 () = heard.listen() => {}
                 () = upkeep::run(tidied, keep) => {}
             }
-        });
+        };
+        let queue = tokio::spawn(async move { surroundings.part(beside).await });
         let to_twilio = (client, asked);
         let app = App::new(config, to_twilio, handle.clone(), pushes, lines, store.clone(), stopping);
         let router = http::router(Arc::new(app))?;

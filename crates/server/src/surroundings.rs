@@ -2,16 +2,21 @@
 //! one program on a clock of its own. Nothing else in the server asks what time it is, or draws a number.
 //!
 //! A server of a world can be killed, as `kill -9` kills a process: from then on it writes nothing, asks nobody and answers
-//! nobody. What it runs on gives no answer any more, and its tasks wait for that until they are dropped.
+//! nobody. What it runs on gives no answer any more, and its tasks wait for that until they are dropped. It can also stand
+//! still for a while.
+
+mod standing;
 
 use crate::failpoint;
 use rejoin_protocol::Millis;
 use rejoin_recovery::{Event, Machine};
+use standing::Standing;
 use std::fmt;
 use std::future::pending;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::task::Context;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -32,6 +37,8 @@ pub enum Verdict {
     Refuse,
     /// It goes on after so long.
     Stall(Millis),
+    /// All of it stands still there, until somebody lets it go on.
+    Stand,
 }
 
 /// Is told of each step (as in [`crate::failpoint`]) and says what becomes of the server.
@@ -53,6 +60,7 @@ struct World {
     listener: Option<Listener>,
     is_killed: AtomicBool,
     killed: Notify,
+    standing: Standing,
 }
 
 impl fmt::Debug for World {
@@ -82,6 +90,7 @@ impl Surroundings {
             listener: None,
             is_killed: AtomicBool::new(false),
             killed: Notify::new(),
+            standing: Standing::default(),
         })))
     }
 
@@ -139,6 +148,10 @@ impl Surroundings {
             Verdict::GoOn | Verdict::Refuse => {}
             Verdict::Crash => self.kill(),
             Verdict::Stall(Millis(time)) => tokio::time::sleep(Duration::from_millis(time)).await,
+            Verdict::Stand => {
+                self.stand_still();
+                tokio::task::yield_now().await;
+            }
         }
         self.alive().await;
         verdict == Verdict::Refuse
@@ -148,6 +161,33 @@ impl Surroundings {
     pub(crate) async fn reach(&self, step: impl Fn() -> String) -> bool {
         failpoint::reach(&step);
         self.pass(step).await
+    }
+
+    /// Makes the server stand still, if this is not the real world.
+    pub fn stand_still(&self) {
+        if let Some(world) = &self.0 {
+            world.standing.begin();
+        }
+    }
+
+    /// Lets it go on.
+    pub fn go_on(&self) {
+        if let Some(world) = &self.0 {
+            world.standing.end();
+        }
+    }
+
+    /// Something of the server: it runs when the server does not stand still.
+    pub(crate) async fn part<F: Future>(&self, work: F) -> F::Output {
+        match &self.0 {
+            None => work.await,
+            Some(world) => world.standing.part(work).await,
+        }
+    }
+
+    /// Does the server stand still? Then whoever asks is woken when it goes on.
+    pub(crate) fn keeps(&self, context: &Context<'_>) -> bool {
+        self.0.as_ref().is_some_and(|world| world.standing.keeps(context))
     }
 
     /// Kills the server, if this is not the real world.

@@ -40,8 +40,8 @@ pub(crate) enum Coming {
 
     /// Something happens at Twilio.
     Twilio(Event),
-    /// A request of our server's arrives at Twilio; once more, by a defect that was put in; its answer arrives.
-    Rest(http::Request<Bytes>, RestAnswer),
+    /// A request of our server's, this one of all, arrives at Twilio; once more, by a defect that was put in; its answer arrives.
+    Rest(usize, http::Request<Bytes>, RestAnswer),
     Again(http::Request<Bytes>),
     RestAnswered(RestAnswer, Result<http::Response<Option<Bytes>>, Unanswered>),
     /// A callback arrives at our server.
@@ -50,13 +50,14 @@ pub(crate) enum Coming {
         method: String,
         params: Vec<(String, String)>,
     },
-    /// A document is asked of our server; the answer comes back.
+    /// A document is asked of our server; it was waited for long enough.
     Fetch {
         fetch: FetchId,
         url: String,
         method: String,
         params: Vec<(String, String)>,
     },
+    FetchLate(FetchId),
     /// What waits of the event stream is delivered; again after a failure.
     Batch(Vec<StreamEvent>, u64),
     CollectBatch,
@@ -100,10 +101,15 @@ pub(crate) enum Coming {
     /// Another plugin writes the flag.
     Foreign(PageId),
 
-    /// Our server is started, killed, stopped.
-    StartServer,
-    KillServer,
-    StopServer,
+    /// Our server in this place is started, killed, stopped, stands still for so long.
+    StartServer(usize),
+    KillServer(usize),
+    StopServer(usize),
+    StandServer(usize, u64),
+    /// The clock of the machine of our servers is set by so much.
+    SetClock(i64),
+    /// This one of all goes on.
+    GoesOn(usize),
     /// Rules that time breaks are looked at.
     Look,
 }

@@ -57,6 +57,8 @@ pub(crate) struct Agent {
     pub(crate) ending: bool,
     /// Until when the machine sleeps, or has no network.
     pub(crate) away: Option<(u64, bool)>,
+    /// So much the clock of her machine was set, in milliseconds.
+    pub(crate) clock_set: i64,
 }
 
 impl Agent {
@@ -75,6 +77,7 @@ impl Agent {
             wants_calls: false,
             ending: false,
             away: None,
+            clock_set: 0,
         }
     }
 }
@@ -223,6 +226,7 @@ impl World {
                 }
                 self.place_call(page, agent, answers);
             }
+            Act::Clock(by) => self.agents[agent].clock_set += by,
             Act::Unavailable | Act::Available => {
                 self.agents[agent].unavailable = act == Act::Unavailable;
                 let worker = self.agents[agent].worker.clone();

@@ -168,6 +168,9 @@ fn write_plan(page: &mut String, plan: &Plan) -> std::fmt::Result {
 }
 
 fn told(fault: &crate::plan::Fault) -> String {
+    if fault.kind.is_at_a_step() {
+        return format!("{} (number {})", fault.kind.name(), fault.rate);
+    }
     format!("{} ({} %)", fault.kind.name(), f64::from(fault.rate) / 10.0)
 }
 

@@ -19,6 +19,8 @@ pub(crate) enum Way {
     Person,
     Presence,
     Listen,
+    /// To which of our servers.
+    In,
 }
 
 impl World {

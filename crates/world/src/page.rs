@@ -141,8 +141,9 @@ impl World {
 
     /// The clock of the machine that the page is on.
     pub(crate) fn page_clock(&self, page: PageId) -> Millis {
-        let skew = self.plan.agents[self.pages[page].agent].skew;
-        Millis(self.wall().0.saturating_add_signed(skew))
+        let agent = self.pages[page].agent;
+        let ahead = self.plan.agents[agent].skew + self.agents[agent].clock_set;
+        Millis(self.wall().0.saturating_add_signed(ahead))
     }
 
     /// Does code run in this page?

@@ -1,12 +1,16 @@
 //! What is to happen in a world: data, drawn from a seed, so that it can be printed, stored and made shorter.
 
+mod asked_for;
 mod corners;
 mod draw;
+mod fault;
+mod scenario;
 
 pub use draw::{WHO_HAS_A_CALL, draw};
+pub use fault::{Fault, FaultKind};
+pub use scenario::Scenario;
 
 use serde::{Deserialize, Serialize};
-use std::fmt;
 
 /// Everything that makes one world what it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,74 +31,6 @@ pub struct Plan {
     pub setup: Setup,
     /// When deeds and faults are over (milliseconds from the beginning, as all times here).
     pub until: u64,
-}
-
-/// What a world is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Scenario {
-    /// An agent's page is loaded anew.
-    Refresh,
-    /// A page, a browser or a laptop is gone without a word.
-    Crash,
-    /// Calls are left on purpose.
-    Graceful,
-    /// Calls are handed over.
-    Transfer,
-    /// Supervisors and people from outside are on calls.
-    Others,
-    /// Calls that agents place.
-    Outbound,
-    /// Several tabs.
-    Tabs,
-    /// Everything, and everything goes wrong.
-    Mixed,
-    /// Many agents and customers.
-    Large,
-    /// What the others hardly ever come to. Only where it is asked for.
-    Corners,
-}
-
-impl Scenario {
-    /// All that are drawn where none is asked for.
-    pub const ALL: [Self; 9] = [
-        Self::Refresh,
-        Self::Crash,
-        Self::Graceful,
-        Self::Transfer,
-        Self::Others,
-        Self::Outbound,
-        Self::Tabs,
-        Self::Mixed,
-        Self::Large,
-    ];
-
-    /// As it is written.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Refresh => "refresh",
-            Self::Crash => "crash",
-            Self::Graceful => "graceful",
-            Self::Transfer => "transfer",
-            Self::Others => "others",
-            Self::Outbound => "outbound",
-            Self::Tabs => "tabs",
-            Self::Mixed => "mixed",
-            Self::Large => "large",
-            Self::Corners => "corners",
-        }
-    }
-
-    /// The scenario of this name.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().chain([Self::Corners]).find(|scenario| scenario.name() == name)
-    }
-}
-
-impl fmt::Display for Scenario {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
 }
 
 /// An agent.
@@ -186,6 +122,8 @@ pub enum Act {
     Unavailable,
     /// Takes calls again.
     Available,
+    /// The clock of the agent's machine is set by so many milliseconds.
+    Clock(i64),
 }
 
 impl Act {
@@ -242,123 +180,7 @@ impl Act {
             Self::Outbound(_) => "places a call",
             Self::Unavailable => "takes no calls",
             Self::Available => "takes calls again",
-        }
-    }
-}
-
-/// Something that goes wrong for a while.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fault {
-    /// From when on.
-    pub from: u64,
-    /// Until when.
-    pub to: u64,
-    /// What.
-    pub kind: FaultKind,
-    /// How often: in so many of a thousand cases.
-    pub rate: u32,
-}
-
-/// What can go wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FaultKind {
-    /// A webhook never comes.
-    WebhookLost,
-    /// A webhook comes seconds later, behind others.
-    WebhookLate,
-    /// A webhook comes twice.
-    WebhookTwice,
-    /// A page's request to our server is lost.
-    RequestLost,
-    /// Its answer is.
-    AnswerLost,
-    /// A page's request takes seconds.
-    RequestLate,
-    /// Push channels break.
-    PushCut,
-    /// Twilio answers 429.
-    Throttled,
-    /// Twilio answers 5xx and has done nothing.
-    Broken,
-    /// Twilio answers 5xx and has done it.
-    BrokenDone,
-    /// Twilio does not answer and has done nothing.
-    Silent,
-    /// Twilio does not answer and has done it.
-    SilentDone,
-    /// Our server dies at `from` and starts again at `to`.
-    ServerDies,
-    /// Our server is stopped in order at `from`, and started again at `to`.
-    ServerRestarts,
-    /// Our server dies after a commit, before anything of it is carried out, and starts again at once.
-    DiesAfterCommit,
-    /// Our server dies between an effect at Twilio and its report, and starts again at once.
-    DiesAfterEffect,
-    /// Twilio refuses tokens that have expired.
-    TokenExpires,
-    /// Documents cannot be fetched from our server.
-    DocumentLost,
-    /// Event Streams deliver batches again.
-    BatchTwice,
-    /// Does nothing: TaskRouter takes an agent offline whose machine sleeps or has no network. It is drawn still, so that
-    /// every seed stays the world that it is.
-    PresenceLost,
-}
-
-impl FaultKind {
-    /// All that are drawn.
-    pub const ALL: [Self; 20] = [
-        Self::WebhookLost,
-        Self::WebhookLate,
-        Self::WebhookTwice,
-        Self::RequestLost,
-        Self::AnswerLost,
-        Self::RequestLate,
-        Self::PushCut,
-        Self::Throttled,
-        Self::Broken,
-        Self::BrokenDone,
-        Self::Silent,
-        Self::SilentDone,
-        Self::ServerDies,
-        Self::ServerRestarts,
-        Self::DiesAfterCommit,
-        Self::DiesAfterEffect,
-        Self::TokenExpires,
-        Self::DocumentLost,
-        Self::BatchTwice,
-        Self::PresenceLost,
-    ];
-
-    /// Does anything come of it?
-    pub fn strikes(self) -> bool {
-        self != Self::PresenceLost
-    }
-
-    /// For people.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::WebhookLost => "webhook lost",
-            Self::WebhookLate => "webhook late",
-            Self::WebhookTwice => "webhook twice",
-            Self::RequestLost => "page's request lost",
-            Self::AnswerLost => "answer to a page lost",
-            Self::RequestLate => "page's request late",
-            Self::PushCut => "push channel cut",
-            Self::Throttled => "429",
-            Self::Broken => "5xx without effect",
-            Self::BrokenDone => "5xx with effect",
-            Self::Silent => "time-out without effect",
-            Self::SilentDone => "time-out with effect",
-            Self::ServerDies => "server dies",
-            Self::ServerRestarts => "server restarts",
-            Self::DiesAfterCommit => "server dies after a commit",
-            Self::DiesAfterEffect => "server dies after an effect",
-            Self::TokenExpires => "token expires",
-            Self::DocumentLost => "document lost",
-            Self::BatchTwice => "batch twice",
-            Self::PresenceLost => "TaskRouter takes an agent offline",
+            Self::Clock(_) => "has her clock set",
         }
     }
 }
@@ -385,6 +207,18 @@ pub struct Setup {
     /// Has the server an activity of its own that it may lend?
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lends: bool,
+    /// How many servers there are on one store.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub servers: u8,
+}
+
+fn one() -> u8 {
+    1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde asks")]
+fn is_one(number: &u8) -> bool {
+    *number == 1
 }
 
 impl Plan {

@@ -65,11 +65,13 @@ pub enum Planted {
     NeverToAny,
     /// A colleague is called to every customer.
     Uninvited,
+    /// A server goes on with what it had, whoever has it now.
+    NoFence,
 }
 
 impl Planted {
     /// All of them.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::GraceZero,
         Self::MarksIgnored,
         Self::HellosDropped,
@@ -95,6 +97,7 @@ impl Planted {
         Self::TakenAgain,
         Self::NeverToAny,
         Self::Uninvited,
+        Self::NoFence,
     ];
 
     /// The server's settings with it.

@@ -1,11 +1,13 @@
 //! The real server in the world: started, killed, stopped, and asked.
 
 mod asked;
+mod places;
+mod watched;
 
-use crate::chance::Chance;
 use crate::coming::{Coming, PushNews, RestAnswer};
 use crate::page::PageId;
-use crate::plan::{Fault, FaultKind, Plan};
+use crate::plan::{FaultKind, Plan};
+use crate::planted::Planted;
 use crate::run::{Runner, Unfit};
 use crate::store::Kept;
 use crate::timeline::{IS_KILLED, IS_STOPPED, Kind, Lane, STARTS};
@@ -14,15 +16,17 @@ use crate::world::World;
 use axum::http;
 use bytes::Bytes;
 use clap::Parser as _;
+use places::Place;
 use rejoin_protocol::{ActivitySid, Millis};
 use rejoin_server::Config;
+use rejoin_server::Server;
 use rejoin_server::config::{CustomerHold, InPlace};
-use rejoin_server::surroundings::{Surroundings, Verdict, Watcher};
-use rejoin_server::{Running, Server};
+use rejoin_server::surroundings::Surroundings;
 use rejoin_twilio::{Sending, Transport};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
+use watched::AT_ONCE;
+pub(crate) use watched::Watched;
 
 /// The server's address.
 pub(crate) const PUBLIC: &str = "https://rejoin.example.com";
@@ -32,39 +36,31 @@ pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
 /// What comes from the server's side.
 #[derive(Debug)]
 pub(crate) enum Inbox {
-    /// The server asks Twilio.
-    Rest(http::Request<Bytes>, RestAnswer),
+    /// The server asks Twilio, this one of all.
+    Rest(usize, http::Request<Bytes>, RestAnswer),
     /// The server has answered, or is gone.
-    Answered(Reply, Result<http::Response<Bytes>, ()>),
+    Answered(usize, Reply, Result<http::Response<Bytes>, ()>),
     /// News of a push channel.
     Push(PageId, u64, PushNews),
     /// The server was killed, this one of all.
     Killed(usize),
-    /// It was stopped in order.
-    Stopped,
+    /// The one in this place was stopped in order.
+    Stopped(usize),
+    /// This one of all stands still, for so long, at this step.
+    Stands(usize, u64, String),
 }
 
 /// How servers are started.
 pub(crate) struct Servers {
     config: Config,
     pub(crate) kept: Kept,
-    pub(crate) running: Option<Arc<Running>>,
+    /// Where they run: one after the other in each place.
+    pub(crate) places: Vec<Place>,
     /// How many were started.
     pub(crate) number: usize,
+    /// So much their machine's clock is ahead, in milliseconds.
+    clock: i64,
     pub(crate) watched: Arc<Mutex<Watched>>,
-}
-
-/// What the server's steps are watched for.
-#[derive(Debug)]
-pub(crate) struct Watched {
-    faults: Vec<Fault>,
-    seed: u64,
-    steps: u64,
-    begun: Instant,
-    /// How often the server may still die.
-    deaths: u32,
-    /// By which fault it has died last.
-    pub(crate) died: Option<FaultKind>,
 }
 
 impl std::fmt::Debug for Servers {
@@ -97,33 +93,19 @@ impl Servers {
         config.customer_hold = if setup.customer_hold { CustomerHold::Auto } else { CustomerHold::Off };
         // The account's own "Reconnecting".
         config.reconnecting_activity = setup.lends.then(|| ActivitySid::numbered(3));
-        let watched = Watched {
-            faults: plan.faults.clone(),
-            seed: plan.seed,
-            steps: 0,
-            begun: Instant::now(),
-            deaths: 4,
-            died: None,
-        };
+        let count = usize::from(setup.servers.max(1));
+        let kept = Kept::new(runner.store, count > 1)?;
+        if runner.planted == Some(Planted::NoFence) {
+            kept.unfence();
+        }
         Ok(Self {
             config,
-            kept: Kept::new(runner.store)?,
-            running: None,
+            kept,
+            places: (0..count).map(|_| Place::default()).collect(),
             number: 0,
-            watched: Arc::new(Mutex::new(watched)),
+            clock: setup.skew,
+            watched: Arc::new(Mutex::new(Watched::new(&plan.faults, plan.seed))),
         })
-    }
-
-    /// `None` where nothing can come of any step: to name them all takes time.
-    fn watcher(&self) -> Option<Watcher> {
-        let watched = self.watched();
-        let deadly =
-            |fault: &Fault| matches!(fault.kind, FaultKind::DiesAfterCommit | FaultKind::DiesAfterEffect);
-        if !watched.faults.iter().any(deadly) {
-            return None;
-        }
-        let watched = Arc::clone(&self.watched);
-        Some(Arc::new(move |step: &str| watched.lock().unwrap_or_else(PoisonError::into_inner).verdict(step)))
     }
 
     pub(crate) fn watched(&self) -> std::sync::MutexGuard<'_, Watched> {
@@ -131,39 +113,15 @@ impl Servers {
     }
 }
 
-impl Watched {
-    fn verdict(&mut self, step: &str) -> Verdict {
-        let kind = if step.starts_with("committed") {
-            FaultKind::DiesAfterCommit
-        } else if step.starts_with("answer to") {
-            FaultKind::DiesAfterEffect
-        } else {
-            return Verdict::GoOn;
-        };
-        let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let active =
-            self.faults.iter().find(|fault| fault.kind == kind && fault.from <= now && now < fault.to);
-        let Some(fault) = active else { return Verdict::GoOn };
-        self.steps += 1;
-        let dies = self.deaths > 0 && Chance::of(self.seed, 3, self.steps).happens(fault.rate.min(500));
-        if dies {
-            self.deaths -= 1;
-            self.died = Some(kind);
-            return Verdict::Crash;
-        }
-        Verdict::GoOn
-    }
-}
-
-/// The server's way to Twilio.
+/// The way of this one of all servers to Twilio.
 #[derive(Debug)]
-struct Wire(mpsc::UnboundedSender<Inbox>);
+struct Wire(usize, mpsc::UnboundedSender<Inbox>);
 
 impl Transport for Wire {
     fn send(&self, request: http::Request<Bytes>) -> Sending<'_> {
         let (answer, answered) = oneshot::channel();
         // Fails only when the world is over.
-        let _ = self.0.send(Inbox::Rest(request, answer));
+        let _ = self.1.send(Inbox::Rest(self.0, request, answer));
         Box::pin(async move {
             match answered.await {
                 Ok(answer) => answer,
@@ -175,34 +133,32 @@ impl Transport for Wire {
 }
 
 impl World {
-    pub(crate) fn server_lane(&self) -> Lane {
-        Lane::Server(self.servers.number)
-    }
-
-    pub(crate) async fn start_server(&mut self) {
-        if self.servers.running.is_some() {
+    pub(crate) async fn start_server(&mut self, place: usize) {
+        if self.servers.places[place].running.is_some() {
             return;
         }
         self.servers.number += 1;
-        if self.servers.number > 1 {
+        if self.servers.number > self.servers.places.len() {
             self.planted_at_restart();
         }
         let number = self.servers.number;
-        let watcher = self.servers.watcher();
-        let first = Millis(self.wall().0.saturating_add_signed(self.plan.setup.skew));
+        self.servers.places[place] = Place { number, ..Place::default() };
+        let watcher = Watched::watcher(&self.servers.watched, number, &self.sender);
+        let first = Millis(self.wall().0.saturating_add_signed(self.servers.clock));
         let mut surroundings = Surroundings::seeded(first, self.plan.seed ^ (number as u64) << 48, watcher);
         if let Some(listener) = self.coverage.listener() {
             surroundings = surroundings.listened_to(listener);
         }
         let started = match self.servers.kept.open(surroundings.clone()).await {
             Ok(store) => {
-                Server::in_world(self.servers.config.clone(), store, Arc::new(Wire(self.sender.clone())))
+                let wire = Wire(number, self.sender.clone());
+                Server::in_world(self.servers.config.clone(), store, Arc::new(wire))
             }
             Err(error) => Err(error),
         };
         match started {
             Ok(running) => {
-                self.servers.running = Some(Arc::new(running));
+                self.servers.places[place].running = Some(Arc::new(running));
                 let sender = self.sender.clone();
                 tokio::spawn(async move {
                     surroundings.killed().await;
@@ -213,49 +169,53 @@ impl World {
             Err(error) => {
                 // Killed in its start, or the last one still has the store.
                 self.note(Lane::Server(number), None, Kind::Does, || format!("does not start: {error}"));
-                self.put(500, Coming::StartServer);
+                self.put(500, Coming::StartServer(place));
             }
         }
     }
 
-    pub(crate) fn kill_server(&mut self) {
-        if let Some(running) = &self.servers.running {
+    pub(crate) fn kill_server(&mut self, place: usize) {
+        if let Some(running) = &self.servers.places[place].running {
             running.kill();
         }
     }
 
     /// The server is dead, by whatever killed it.
     pub(crate) fn server_killed(&mut self, number: usize) {
-        if number != self.servers.number {
+        let Some(place) = self.servers.places.iter().position(|place| place.number == number) else {
             return;
-        }
+        };
         let died = self.servers.watched().died.take();
-        if let Some(kind) = died {
-            self.coverage.fault(kind);
+        if let Some(died) = &died {
+            self.coverage.fault(died.kind);
             self.last_fault = self.now;
         }
         self.server_lost();
+        if let Some(step) = died.as_ref().and_then(|died| died.step.as_ref()) {
+            self.note(Lane::Server(number), None, Kind::Fault, || format!("its last step: {step}"));
+        }
         self.note(Lane::Server(number), None, Kind::Fault, || IS_KILLED.into());
-        self.servers.running = None;
+        self.servers.places[place].running = None;
         let down = self.plan.faults.iter().find(|fault| {
             matches!(fault.kind, FaultKind::ServerDies) && fault.from <= self.now && self.now < fault.to
         });
-        let again = down.map_or(400, |fault| fault.to - self.now);
-        self.put(again, Coming::StartServer);
+        let again = down.map(|fault| fault.to - self.now).or(died.map(|died| died.down)).unwrap_or(AT_ONCE);
+        self.put(again, Coming::StartServer(place));
     }
 
-    pub(crate) fn stop_server(&mut self) {
-        let Some(mut running) = self.servers.running.take() else { return };
+    pub(crate) fn stop_server(&mut self, place: usize) {
+        let it = &mut self.servers.places[place];
+        let (number, Some(mut running)) = (it.number, it.running.take()) else { return };
         let sender = self.sender.clone();
         self.server_lost();
-        self.note(self.server_lane(), None, Kind::Fault, || IS_STOPPED.into());
+        self.note(Lane::Server(number), None, Kind::Fault, || IS_STOPPED.into());
         tokio::spawn(async move {
             // Whoever asks it just now has it, too, for a moment.
             for _ in 0..200 {
                 match Arc::try_unwrap(running) {
                     Ok(running) => {
                         running.stop().await;
-                        let _ = sender.send(Inbox::Stopped);
+                        let _ = sender.send(Inbox::Stopped(place));
                         return;
                     }
                     Err(still) => running = still,
@@ -263,7 +223,7 @@ impl World {
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             }
             running.kill();
-            let _ = sender.send(Inbox::Stopped);
+            let _ = sender.send(Inbox::Stopped(place));
         });
     }
 }

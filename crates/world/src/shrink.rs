@@ -67,12 +67,15 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
         with(&|plan| plan.agents[number].skew = 0);
     }
     for number in 0..faults {
-        with(&|plan| plan.faults[number].rate = 1000);
+        if !plan.faults[number].kind.is_at_a_step() {
+            with(&|plan| plan.faults[number].rate = 1000);
+        }
         with(&|plan| {
             let fault = &mut plan.faults[number];
             fault.to = fault.from + (fault.to - fault.from) / 2;
         });
     }
+    with(&|plan| plan.setup.servers = 1);
     with(&|plan| plan.setup.skew = 0);
     with(&|plan| plan.setup.dead_leg = 30_000);
     with(&|plan| plan.setup.dtls_ends = false);

@@ -42,11 +42,22 @@ pub(crate) enum Kept {
 }
 
 impl Kept {
-    pub(crate) fn new(kind: StoreKind) -> Result<Self, Unfit> {
+    /// `shared`: by several servers.
+    pub(crate) fn new(kind: StoreKind, shared: bool) -> Result<Self, Unfit> {
         Ok(match kind {
-            StoreKind::Memory => Self::Memory(Memory::new(BEGIN, false)),
+            StoreKind::Memory => Self::Memory(Memory::new(BEGIN, shared)),
+            StoreKind::Sqlite if shared => {
+                return Err(Unfit::of("SQLite is for one server: play worlds of several in memory"));
+            }
             StoreKind::Sqlite => Self::Disk(Disk::new().map_err(Unfit::of)?),
         })
+    }
+
+    /// Lets whoever had a job write to it still.
+    pub(crate) fn unfence(&self) {
+        if let Self::Memory(memory) = self {
+            memory.unfence();
+        }
     }
 
     /// For a server that starts.

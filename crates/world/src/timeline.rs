@@ -38,7 +38,7 @@ pub enum Lane {
     Agent(usize),
     /// A page in an agent's browser: the agent, and which page it is of all that this agent has opened.
     Page(usize, usize),
-    /// One of our servers, counted from the first start on.
+    /// One of our servers, counted from the first start on; 0: whichever.
     Server(usize),
     /// Twilio.
     Twilio,
@@ -52,6 +52,7 @@ impl fmt::Display for Lane {
             Self::Customer(number) => write!(f, "customer {number}"),
             Self::Agent(number) => write!(f, "agent {number}"),
             Self::Page(agent, page) => write!(f, "page {agent}.{page}"),
+            Self::Server(0) => f.write_str("our servers"),
             Self::Server(number) => write!(f, "server {number}"),
             Self::Twilio => f.write_str("Twilio"),
             Self::World => f.write_str("world"),

@@ -18,6 +18,7 @@ use rejoin_twin::model::{
     Account, Effect, Event, FetchId, Model, ModelError, Sound, StreamEvent, WorkerSetup, demo_account,
 };
 use rejoin_twin::rest::Owner;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Who waits for an answer of our server's.
@@ -45,6 +46,8 @@ pub(crate) struct Twilio {
     tokens: u64,
     /// Conferences whose callbacks have just arrived, if that is counted, and when.
     just_told: Vec<(u64, String)>,
+    /// Documents that our server was asked for and has not given yet.
+    fetches: BTreeSet<FetchId>,
 }
 
 /// How long a phone or Flex hears one round of a sound that goes on and on.
@@ -67,7 +70,16 @@ impl Twilio {
             workspace: account.workspace.clone(),
             auth_token: secrecy::SecretString::from(SECRET),
         };
-        Ok(Self { model, account, owner, requests: 0, stream: vec![], tokens: 0, just_told: vec![] })
+        Ok(Self {
+            model,
+            account,
+            owner,
+            requests: 0,
+            stream: vec![],
+            tokens: 0,
+            just_told: vec![],
+            fetches: BTreeSet::new(),
+        })
     }
 }
 

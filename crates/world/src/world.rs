@@ -109,7 +109,9 @@ impl World {
     /// What the plan says, in its order.
     fn set_up(&mut self) {
         let plan = Arc::clone(&self.plan);
-        self.put(0, Coming::StartServer);
+        for place in 0..self.servers.places.len() {
+            self.put(0, Coming::StartServer(place));
+        }
         for (agent, its) in plan.agents.iter().enumerate() {
             for tab in 0..u64::from(its.tabs.max(1)) {
                 self.put(10 + tab * 700 + agent as u64, Coming::Opens { agent, browser: agent });
@@ -125,9 +127,18 @@ impl World {
             self.put(deed.at, Coming::Deed(number));
         }
         for fault in &plan.faults {
+            // Of several servers, the one that this moment says.
+            let place = usize::try_from(fault.from).unwrap_or_default() % self.servers.places.len();
             match fault.kind {
-                FaultKind::ServerDies => self.put(fault.from, Coming::KillServer),
-                FaultKind::ServerRestarts => self.put(fault.from, Coming::StopServer),
+                FaultKind::ServerDies => self.put(fault.from, Coming::KillServer(place)),
+                FaultKind::ServerRestarts => self.put(fault.from, Coming::StopServer(place)),
+                FaultKind::ServerStands => {
+                    self.put(fault.from, Coming::StandServer(place, fault.to - fault.from));
+                }
+                FaultKind::ServerClock(by) => {
+                    self.put(fault.from, Coming::SetClock(by));
+                    self.put(fault.to, Coming::SetClock(-by));
+                }
                 _ => {}
             }
         }
@@ -170,8 +181,8 @@ impl World {
             }
             if let Some(what) = self.queue.take_due(self.now) {
                 self.steps += 1;
-                if matches!(what, Coming::StartServer) {
-                    self.start_server().await;
+                if let Coming::StartServer(place) = what {
+                    self.start_server(place).await;
                 } else {
                     self.happens(what);
                 }
@@ -188,11 +199,14 @@ impl World {
     fn comes(&mut self, news: Inbox) {
         self.steps += 1;
         match news {
-            Inbox::Rest(request, answer) => self.rest_sent(request, answer),
-            Inbox::Answered(reply, answer) => self.answer_comes(reply, answer),
+            Inbox::Rest(number, request, answer) => self.rest_sent(number, request, answer),
+            Inbox::Answered(number, reply, answer) => self.answer_comes(number, reply, answer),
             Inbox::Push(page, attempt, news) => self.push_said(page, attempt, news),
             Inbox::Killed(number) => self.server_killed(number),
-            Inbox::Stopped => self.put(300, Coming::StartServer),
+            Inbox::Stopped(place) => self.put(300, Coming::StartServer(place)),
+            Inbox::Stands(number, time, step) => {
+                self.server_stands(number, time, FaultKind::StandsAtStep, &step)
+            }
         }
     }
 
@@ -209,12 +223,13 @@ impl World {
             Coming::WantsCalls(agent) => self.wants_calls(agent),
             Coming::EndsTalk(agent) => self.ends_talk(agent),
             Coming::Twilio(event) => self.at_twilio(event),
-            Coming::Rest(request, answer) => self.rest_arrives(&request, answer),
+            Coming::Rest(number, request, answer) => self.rest_arrives(number, &request, answer),
             Coming::Again(request) => self.doubled(&request),
             // Nobody listens any more when the server is dead.
             Coming::RestAnswered(answer, result) => _ = answer.send(result),
             Coming::Webhook { url, method, params } => self.callback_arrives(&url, &method, &params),
             Coming::Fetch { fetch, url, method, params } => self.fetch_arrives(fetch, url, &method, &params),
+            Coming::FetchLate(fetch) => self.fetch_late(fetch),
             Coming::Batch(events, pause) => self.batch(events, pause),
             Coming::CollectBatch => self.collect_batch(),
             Coming::FlexUp(page) => self.flex_up(page),
@@ -241,16 +256,19 @@ impl World {
             Coming::Wakes(page, number) => self.wakes(page, number),
             Coming::SocketsClose(page) => self.sockets_close(page),
             Coming::Foreign(page) => self.foreign(page),
-            Coming::KillServer => {
+            Coming::KillServer(place) => {
                 self.coverage.fault(FaultKind::ServerDies);
-                self.kill_server();
+                self.kill_server(place);
             }
-            Coming::StopServer => {
+            Coming::StopServer(place) => {
                 self.coverage.fault(FaultKind::ServerRestarts);
-                self.stop_server();
+                self.stop_server(place);
             }
+            Coming::StandServer(place, time) => self.stand_server(place, time),
+            Coming::SetClock(by) => self.set_server_clock(by),
+            Coming::GoesOn(number) => self.server_goes_on(number),
             // Started where it can be waited for.
-            Coming::StartServer => {}
+            Coming::StartServer(_) => {}
             Coming::Look => self.look_at_the_end(),
         }
     }

@@ -17,7 +17,7 @@ impl Session {
         let (store, worker) = (store.clone(), worker.clone());
         // In a task of its own, so that it is ended also when the page goes away in the middle of this.
         let begin = tokio::spawn(async move {
-            let number = store.begin_session(&worker, epoch).await?;
+            let number = store.surroundings().part(store.begin_session(&worker, epoch)).await?;
             Ok(number.map(|number| Self { store, number }))
         });
         begin.await.map_err(|_| Error::Stopping)?
@@ -35,7 +35,7 @@ impl Drop for Session {
         // Without a runtime the server is gone, and its sessions with its lease.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
-            match store.end_session(number).await {
+            match store.surroundings().part(store.end_session(number)).await {
                 // A server that stops ends all of its sessions.
                 Ok(()) | Err(Error::Database(sqlx::Error::PoolClosed)) => {}
                 Err(error) => {

@@ -214,7 +214,15 @@ impl Store {
     pub fn leased(&self) -> Option<Tenure> {
         let lease = self.lease();
         let lasts = lease.until.is_some_and(|until| Instant::now() + LAST_PART < until);
-        (lasts || !self.is_shared()).then_some(lease.tenure)
+        (lasts || !self.is_shared() || !self.is_fenced()).then_some(lease.tenure)
+    }
+
+    /// Only a test's store is not.
+    fn is_fenced(&self) -> bool {
+        match &self.0.place {
+            Place::Database(_) => true,
+            Place::Memory(memory) => memory.is_fenced(),
+        }
     }
 
     fn lease(&self) -> MutexGuard<'_, Lease> {

@@ -506,9 +506,17 @@ async fn many_servers_may_start_and_see_a_new_call_at_the_same_time() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lease_that_had_ended_is_another_one_when_it_is_renewed() {
-    let database = Database::postgres().await;
-    let (slow, other) =
-        (Store::open(&database.url).await.unwrap(), Store::open(&database.url).await.unwrap());
+    fenced(&Place::Database(Database::postgres().await)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn so_it_is_in_a_memory() {
+    fenced(&Place::memory(true)).await;
+}
+
+/// Who says nothing for longer than a lease has nothing any more, and knows it.
+async fn fenced(place: &Place) {
+    let (slow, other) = (place.open().await.unwrap(), place.open().await.unwrap());
     let committed = write(&slow, |changes| changes.add_job(job(complete(1)))).await.unwrap();
     let had = committed.jobs[0].as_ref().unwrap();
     slow.renew().await.unwrap();
@@ -521,4 +529,5 @@ async fn a_lease_that_had_ended_is_another_one_when_it_is_renewed() {
     slow.renew().await.unwrap();
     assert!(slow.leased().is_some_and(|tenure| tenure != had.tenure));
     assert_eq!(slow.call_of(had.claim).await.unwrap(), None);
+    assert_eq!(held(&slow, &[had.claim]).await, []);
 }

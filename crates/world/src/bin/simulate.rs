@@ -27,7 +27,8 @@ struct Options {
     /// The first seed. Alone: this world, with its timeline.
     #[arg(long)]
     seed: Option<u64>,
-    /// Only worlds of this scenario: refresh, crash, graceful, transfer, others, outbound, tabs, mixed, large, corners.
+    /// Only worlds of this scenario: refresh, crash, graceful, transfer, others, outbound, tabs, mixed, large; or one that
+    /// is played only when it is asked for: corners, two-servers, storm, steps, clocks.
     #[arg(long)]
     scenario: Option<String>,
     /// For so many minutes.
@@ -104,7 +105,7 @@ fn look_for_planted(name: &str, only: Option<Scenario>, options: &Options) -> Re
         runner.planted = Some(planted);
         let mut found = false;
         let wanted = |it: &Scenario| only.map_or(*it != Scenario::Large, |only| only == *it);
-        for scenario in Scenario::ALL.into_iter().filter(wanted) {
+        for scenario in Scenario::ALL.into_iter().chain(Scenario::ASKED_FOR).filter(wanted) {
             for seed in 1..=most {
                 let plan = planted.plan(plan::draw(seed, Some(scenario)));
                 let Some(broken) = runner.run(&plan)?.broken else { continue };

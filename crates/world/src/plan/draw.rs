@@ -1,7 +1,7 @@
 //! Draws plans from seeds.
 
 use super::corners::corner;
-use super::{Act, AgentPlan, CustomerPlan, Deed, Fault, FaultKind, Plan, Scenario, Setup};
+use super::{Act, AgentPlan, CustomerPlan, Deed, Fault, FaultKind, Plan, Scenario, Setup, asked_for};
 use crate::chance::Chance;
 
 /// The plan of a seed; `scenario`: of this one only, else the seed says which.
@@ -23,15 +23,20 @@ pub fn draw(seed: u64, scenario: Option<Scenario>) -> Plan {
     };
     let scenario = scenario.unwrap_or(drawn);
     let (agents, customers) = match scenario {
-        Scenario::Refresh | Scenario::Crash | Scenario::Graceful | Scenario::Corners => {
-            (chance.between(1, 3), chance.between(1, 2))
-        }
+        Scenario::Refresh
+        | Scenario::Crash
+        | Scenario::Graceful
+        | Scenario::Corners
+        | Scenario::TwoServers
+        | Scenario::Steps
+        | Scenario::Clocks => (chance.between(1, 3), chance.between(1, 2)),
         Scenario::Transfer | Scenario::Others | Scenario::Tabs => {
             (chance.between(2, 3), chance.between(1, 2))
         }
         Scenario::Outbound => (chance.between(1, 3), chance.below(2)),
         Scenario::Mixed => (chance.between(2, 5), chance.between(1, 5)),
         Scenario::Large => (chance.between(10, 50), chance.between(20, 200)),
+        Scenario::Storm => (chance.between(5, 15), chance.between(4, 20)),
     };
     let until = if scenario == Scenario::Large { 120_000 } else { chance.between(40_000, 90_000) };
     let mut plan = Plan {
@@ -46,6 +51,7 @@ pub fn draw(seed: u64, scenario: Option<Scenario>) -> Plan {
     };
     deeds(&mut chance, &mut plan);
     faults(&mut chance, &mut plan);
+    asked_for::add(&mut plan);
     plan
 }
 
@@ -88,6 +94,7 @@ fn setup(chance: &mut Chance) -> Setup {
         streams: !chance.happens(300),
         skew: if chance.happens(100) { chance.between(0, 60_000) as i64 - 30_000 } else { 0 },
         lends: false,
+        servers: 1,
     }
 }
 

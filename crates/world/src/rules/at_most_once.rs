@@ -91,7 +91,16 @@ impl World {
     /// Has an answer of Twilio's not reached our server? What Twilio refuses the second time it may then ask for again.
     fn knows_not_what_it_did(&self) -> bool {
         use crate::plan::FaultKind::*;
-        let unknown = [BrokenDone, SilentDone, ServerDies, ServerRestarts, DiesAfterCommit, DiesAfterEffect];
+        let dies = [
+            ServerDies,
+            ServerRestarts,
+            DiesAfterCommit,
+            DiesAfterEffect,
+            ServerStands,
+            StandsAtStep,
+            DiesAtStep,
+        ];
+        let unknown = [&[BrokenDone, SilentDone][..], &dies].concat();
         self.coverage.faults.keys().any(|kind| unknown.contains(kind))
     }
 

@@ -54,7 +54,7 @@ impl World {
         if let Some(number) = (0..self.customers.len()).find(here) {
             return Some(format!("customer {number} is still on the line"));
         }
-        if self.servers.running.is_none() {
+        if !self.servers.any_runs() {
             return Some("our server is not there".into());
         }
         let ping = |task: &rejoin_twin::model::TaskView<'_>| {

@@ -144,7 +144,7 @@ impl World {
                 customer.talked = true;
                 if customer.with.as_ref() != Some(&worker) {
                     customer.talking_since = Some(now);
-                    customer.met_unseen = self.servers.running.is_none();
+                    customer.met_unseen = !self.servers.any_runs();
                 }
                 customer.had_for = customer.talking_since.map_or(0, |since| now - since);
                 customer.had.insert(worker.clone());

@@ -17,11 +17,13 @@ use rejoin_protocol::Millis;
 use tokio::task::AbortHandle;
 
 impl World {
-    /// Asks our server; the answer comes over the inbox.
-    pub(crate) fn ask_server(&mut self, request: http::Request<Bytes>, reply: Reply) {
+    /// Asks our server in this place; the answer comes over the inbox.
+    pub(crate) fn ask_server(&mut self, place: Option<usize>, request: http::Request<Bytes>, reply: Reply) {
         let sender = self.sender.clone();
-        let Some(running) = self.servers.running.clone() else {
-            let _ = sender.send(Inbox::Answered(reply, Err(())));
+        let asked = place.map(|place| &self.servers.places[place]);
+        let number = asked.map_or(self.servers.number, |place| place.number);
+        let Some(running) = asked.and_then(|place| place.running.clone()) else {
+            let _ = sender.send(Inbox::Answered(number, reply, Err(())));
             return;
         };
         tokio::spawn(async move {
@@ -37,7 +39,7 @@ impl World {
                 }
                 Err(_) => Err(()),
             };
-            let _ = sender.send(Inbox::Answered(reply, answer));
+            let _ = sender.send(Inbox::Answered(number, reply, answer));
         });
     }
 
@@ -50,7 +52,8 @@ impl World {
         token: &str,
         last: Option<&str>,
     ) -> Option<AbortHandle> {
-        let running = self.servers.running.clone()?;
+        let place = self.way_in()?;
+        let running = self.servers.places[place].running.clone()?;
         let mut request = http::Request::get(format!("/v1/push?epoch={epoch}"))
             .header("authorization", format!("Bearer {token}"))
             .header("accept", "text/event-stream");
@@ -108,7 +111,8 @@ impl World {
             request.header("authorization", format!("Bearer {token}"))
         };
         if let Ok(request) = request.body(Bytes::from(body)) {
-            self.ask_server(request, page.map_or(Reply::Nobody, |(page, id)| Reply::Page(page, id)));
+            let place = self.way_in();
+            self.ask_server(place, request, page.map_or(Reply::Nobody, |(page, id)| Reply::Page(page, id)));
         }
     }
 
@@ -140,9 +144,14 @@ impl World {
         token
     }
 
-    pub(crate) fn answer_comes(&mut self, reply: Reply, answer: Result<http::Response<Bytes>, ()>) {
+    pub(crate) fn answer_comes(
+        &mut self,
+        number: usize,
+        reply: Reply,
+        answer: Result<http::Response<Bytes>, ()>,
+    ) {
         let mut chance = self.chance(Way::Post, 1_000_000);
         let after = Self::latency(&mut chance);
-        self.answer_on_its_way(reply, answer, after, &mut chance);
+        self.answer_on_its_way((number, reply), answer, after, &mut chance);
     }
 }

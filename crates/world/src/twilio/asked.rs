@@ -26,15 +26,15 @@ impl World {
     }
 
     /// A request of our server's is sent: what becomes of it?
-    pub(crate) fn rest_sent(&mut self, mut request: http::Request<Bytes>, answer: RestAnswer) {
+    pub(crate) fn rest_sent(&mut self, number: usize, mut request: http::Request<Bytes>, answer: RestAnswer) {
         self.planted_request(&mut request);
         let mut chance = self.chance(Way::Rest, 0);
         let after = Self::latency(&mut chance);
-        self.put(after, Coming::Rest(request, answer));
+        self.put(after, Coming::Rest(number, request, answer));
     }
 
     /// It has arrived at Twilio.
-    pub(crate) fn rest_arrives(&mut self, request: &http::Request<Bytes>, answer: RestAnswer) {
+    pub(crate) fn rest_arrives(&mut self, number: usize, request: &http::Request<Bytes>, answer: RestAnswer) {
         let mut chance = self.chance(Way::Rest, 1);
         let after = Self::latency(&mut chance);
         let reads = request.method() == http::Method::GET;
@@ -51,7 +51,7 @@ impl World {
                 wrong = Some(kind);
             }
         }
-        self.note(self.server_lane(), Some(Lane::Twilio), Kind::Request, || {
+        self.note(Lane::Server(number), Some(Lane::Twilio), Kind::Request, || {
             let body = String::from_utf8_lossy(request.body());
             let body: String =
                 body.split('&').filter(|pair| !pair.starts_with("Attributes=")).collect::<Vec<_>>().join("&");
@@ -83,7 +83,7 @@ impl World {
             if said.status() == http::StatusCode::PRECONDITION_FAILED {
                 self.coverage.sign(Sign::ChangedMeanwhile);
             }
-            self.note(Lane::Twilio, Some(self.server_lane()), Kind::Answer, || {
+            self.note(Lane::Twilio, Some(Lane::Server(number)), Kind::Answer, || {
                 if ok {
                     said.status().as_u16().to_string()
                 } else {

@@ -46,13 +46,16 @@ impl World {
         if self.planted.is_some_and(|planted| planted.unheard(params)) {
             return;
         }
-        if self.servers.running.is_none() {
-            self.lost_callbacks = true;
-        } else {
-            self.leave_heard(params);
-            self.arrived_at_once(params);
+        let place = self.way_in();
+        match place {
+            None => self.lost_callbacks = true,
+            Some(place) if self.is_awake(place) => {
+                self.leave_heard(params);
+                self.arrived_at_once(params);
+            }
+            Some(_) => {}
         }
-        self.send_to_server(url, method, params, Reply::Nobody);
+        self.send_to_server(place, (url, method, params), Reply::Nobody);
     }
 
     /// Has another callback of the same conference arrived in this millisecond?
@@ -71,11 +74,16 @@ impl World {
     }
 
     /// A signed request to our server.
-    fn send_to_server(&mut self, url: &str, method: &str, params: &[(String, String)], reply: Reply) {
+    fn send_to_server(
+        &mut self,
+        place: Option<usize>,
+        (url, method, params): (&str, &str, &[(String, String)]),
+        reply: Reply,
+    ) {
         self.twilio.tokens += 1;
         let token = format!("{:016x}", self.twilio.tokens);
         match requests::webhook(SECRET, url, method, params, &token) {
-            Ok(request) => self.ask_server(local(request), reply),
+            Ok(request) => self.ask_server(place, local(request), reply),
             Err(why) => self.note(Lane::Twilio, None, Kind::Does, || why),
         }
     }
@@ -112,11 +120,19 @@ impl World {
         method: &str,
         params: &[(String, String)],
     ) {
-        self.put(
-            15_000,
-            Coming::Twilio(Event::TwimlFetched { fetch, result: Err("11205: no answer in time".into()) }),
-        );
-        self.send_to_server(&url.clone(), method, params, Reply::Document(fetch, url));
+        self.put(15_000, Coming::FetchLate(fetch));
+        self.twilio.fetches.insert(fetch);
+        let place = self.way_in();
+        self.send_to_server(place, (&url.clone(), method, params), Reply::Document(fetch, url));
+    }
+
+    /// A document was waited for long enough.
+    pub(crate) fn fetch_late(&mut self, fetch: FetchId) {
+        if self.twilio.fetches.remove(&fetch) {
+            self.lost_documents = true;
+        }
+        let result = Err("11205: no answer in time".into());
+        self.at_twilio(Event::TwimlFetched { fetch, result });
     }
 
     /// What the account's own flow does with who calls.
@@ -133,7 +149,7 @@ impl World {
     /// What our server's answer becomes.
     pub(crate) fn answer_on_its_way(
         &mut self,
-        reply: Reply,
+        (number, reply): (usize, Reply),
         answer: Result<http::Response<Bytes>, ()>,
         after: u64,
         chance: &mut Chance,
@@ -141,6 +157,7 @@ impl World {
         match reply {
             Reply::Nobody => {}
             Reply::Document(fetch, url) => {
+                self.twilio.fetches.remove(&fetch);
                 let result = match &answer {
                     Ok(answer) => requests::document(&url, answer),
                     Err(()) => {
@@ -166,7 +183,7 @@ impl World {
                     Ok(answer) => Err(PostError::Status(answer.status().as_u16())),
                     Err(()) => Err(PostError::Unreachable),
                 };
-                let way = (self.server_lane(), Some(self.lane(page)));
+                let way = (Lane::Server(number), Some(self.lane(page)));
                 self.message_noted(way, Kind::Answer, lost, || match &result {
                     Ok(body) if body.is_empty() => "taken".into(),
                     Ok(body) => body.clone(),
@@ -187,12 +204,15 @@ impl World {
     }
 
     pub(crate) fn batch(&mut self, events: Vec<StreamEvent>, pause: u64) {
-        if events.len() > 1 && self.servers.running.is_some() {
+        if events.len() > 1 && self.servers.any_runs() {
             self.coverage.sign(Sign::Batch);
         }
         let envelopes: Vec<_> = events.iter().map(requests::cloud_event).collect();
         match requests::events(SECRET, &format!("{PUBLIC}/webhooks/events"), &envelopes) {
-            Ok(request) => self.ask_server(local(request), Reply::Batch(events, pause)),
+            Ok(request) => {
+                let place = self.way_in();
+                self.ask_server(place, local(request), Reply::Batch(events, pause));
+            }
             Err(why) => self.note(Lane::Twilio, None, Kind::Does, || why),
         }
     }

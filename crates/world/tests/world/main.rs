@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, reason = "helpers of tests are tests")]
 
+mod asked_for;
 mod page;
 mod planted;
 mod same;

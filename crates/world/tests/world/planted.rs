@@ -7,7 +7,7 @@ use rejoin_world::{Planted, Runner};
 
 /// The defect, the world that finds it, and the rule that it breaks there. `npm run simulate -- --planted all` looks from
 /// the first seed on: no seed here is above 137.
-const FOUND: [(Planted, Scenario, u64, Rule); 22] = [
+const FOUND: [(Planted, Scenario, u64, Rule); 23] = [
     (Planted::GraceZero, Scenario::Graceful, 137, Rule::NoFalseRecovery),
     (Planted::MarksIgnored, Scenario::Graceful, 4, Rule::NoFalseRecovery),
     (Planted::HellosDropped, Scenario::Crash, 4, Rule::NoLie),
@@ -30,6 +30,7 @@ const FOUND: [(Planted, Scenario, u64, Rule); 22] = [
     (Planted::NeverToAny, Scenario::Transfer, 4, Rule::InTime),
     (Planted::Uninvited, Scenario::Refresh, 1, Rule::OneAgent),
     (Planted::ToAnother, Scenario::Refresh, 2, Rule::RightAgent),
+    (Planted::NoFence, Scenario::TwoServers, 24, Rule::OnePing),
 ];
 
 #[test]

@@ -19,7 +19,7 @@ impl Server {
         tenure: Tenure,
     ) -> Result<(Committed, T), Error> {
         let _turn = self.memory.0.turn.lock().await;
-        let found = found(&self.memory.data(), batch);
+        let found = found(&self.memory.data(), batch, self.is_fenced());
         let (changes, told) = decide(found)?;
         if changes.is_empty() {
             return Ok((Committed::default(), told));
@@ -112,7 +112,7 @@ impl Server {
     }
 }
 
-fn found(data: &Data, batch: &Batch) -> Found {
+fn found(data: &Data, batch: &Batch, is_fenced: bool) -> Found {
     let related = data.related(batch.keys.iter().map(Key::as_str));
     let mut rooms: std::collections::BTreeSet<ConferenceSid> = related.clone();
     rooms.extend(batch.keys.iter().filter_map(|key| match key {
@@ -124,7 +124,8 @@ fn found(data: &Data, batch: &Batch) -> Found {
         of_call.into_iter().map(move |(timer, at)| (room.clone(), timer, at))
     });
     let is_held = |claim: &&Claim| {
-        data.jobs.all.get(&claim.job).is_some_and(|row| !row.is_closed && row.fence == claim.fence)
+        let row = data.jobs.all.get(&claim.job);
+        row.is_some_and(|row| !is_fenced || (!row.is_closed && row.fence == claim.fence))
     };
     let calls: Vec<Call> = related.iter().filter_map(|call| data.call(call)).collect();
     let is_about = |early: &&EarlyMark| {

@@ -17,6 +17,7 @@ use crate::surroundings::Surroundings;
 use data::Data;
 use rejoin_protocol::Millis;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::broadcast;
 use tokio::time::Instant;
@@ -37,6 +38,8 @@ struct Shared {
     data: Mutex<Data>,
     /// Who writes.
     turn: tokio::sync::Mutex<()>,
+    /// Is a job only one server's?
+    is_fenced: AtomicBool,
     /// Who said what.
     hints: broadcast::Sender<(String, Hint)>,
 }
@@ -56,6 +59,7 @@ impl Memory {
             begun: Instant::now(),
             data: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
+            is_fenced: AtomicBool::new(true),
             hints: broadcast::channel(HINTS).0,
         }))
     }
@@ -83,6 +87,11 @@ impl Memory {
         if calls {
             data.calls.clear();
         }
+    }
+
+    /// Whoever has ever taken a job has it from now on, as in a store without fences and leases: for tests of what tests find.
+    pub fn unfence(&self) {
+        self.0.is_fenced.store(false, Ordering::Relaxed);
     }
 
     /// No server has been heard of for too long: what they have is for whoever comes first.
@@ -130,6 +139,11 @@ pub(super) struct Server {
 impl Server {
     pub(super) fn is_shared(&self) -> bool {
         self.memory.0.is_shared
+    }
+
+    /// Is what one server has not another one's?
+    pub(super) fn is_fenced(&self) -> bool {
+        self.memory.0.is_fenced.load(Ordering::Relaxed)
     }
 
     pub(super) fn close(&self) {

@@ -1,0 +1,115 @@
+//! What only those scenarios have that are asked for. Their chance is their own: all others stay as they were.
+
+use super::{Act, Deed, Fault, FaultKind, Plan, Scenario};
+use crate::chance::Chance;
+
+/// Adds it to a plan.
+pub(super) fn add(plan: &mut Plan) {
+    let mut chance = Chance::of(plan.seed, 4, 0);
+    match plan.scenario {
+        Scenario::TwoServers => two_servers(&mut chance, plan),
+        Scenario::Storm => storm(&mut chance, plan),
+        Scenario::Steps => steps(&mut chance, plan),
+        Scenario::Clocks => clocks(&mut chance, plan),
+        _ => {}
+    }
+}
+
+/// A moment shortly before or after something that an agent does: then our server is busy.
+fn moment(chance: &mut Chance, plan: &Plan) -> u64 {
+    let at = chance.one(&plan.deeds).map_or(12_000, |deed| deed.at);
+    (at + chance.between(0, 4_000)).saturating_sub(1_000).min(plan.until - 1)
+}
+
+fn two_servers(chance: &mut Chance, plan: &mut Plan) {
+    plan.setup.servers = 2;
+    for _ in 0..chance.between(1, 3) {
+        let from = moment(chance, plan);
+        // A lease lasts 4.5 s.
+        let to = from
+            + if chance.happens(300) { chance.between(500, 5_000) } else { chance.between(4_000, 20_000) };
+        let (kind, rate) = match chance.below(3) {
+            0 => (FaultKind::ServerStands, 1000),
+            _ => (FaultKind::StandsAtStep, chance.between(1, 40) as u32),
+        };
+        plan.faults.push(Fault { from, to, kind, rate });
+    }
+}
+
+/// What happens to a whole site at once.
+fn storm(chance: &mut Chance, plan: &mut Plan) {
+    let at = chance.between(15_000, 30_000);
+    let away = chance.between(2_000, 40_000);
+    let (act, apart) = match chance.below(3) {
+        // The way out of the building.
+        0 => (Act::Offline(away), 300),
+        // A new version, a policy.
+        1 => (Act::Refresh, 2_000),
+        // The power.
+        _ => (Act::Crash(away), 50),
+    };
+    plan.deeds.retain(|deed| deed.at < at - 5_000 && chance.happens(300));
+    for agent in 0..plan.agents.len() {
+        plan.deeds.push(Deed { at: at + chance.below(apart), agent, act });
+        // Who has waited for the network loads the page anew, too.
+        if matches!(act, Act::Offline(_)) && chance.happens(300) {
+            plan.deeds.push(Deed { at: at + away + chance.between(100, 3_000), agent, act: Act::Refresh });
+        }
+    }
+    plan.until = plan.until.max(at + away + 40_000);
+    plan.deeds.sort_by_key(|deed| (deed.at, deed.agent));
+    if chance.happens(500) {
+        plan.faults.clear();
+    }
+    let from = at + chance.between(0, 5_000) - 2_000;
+    let down = if chance.happens(500) { chance.between(500, 5_000) } else { chance.between(5_000, 20_000) };
+    let kind =
+        *chance.one(&[FaultKind::ServerDies, FaultKind::ServerRestarts]).unwrap_or(&FaultKind::ServerDies);
+    if !chance.happens(200) {
+        plan.faults.push(Fault { from, to: from + down, kind, rate: 1000 });
+    }
+}
+
+/// Where our server may die.
+fn steps(chance: &mut Chance, plan: &mut Plan) {
+    if chance.happens(300) {
+        plan.setup.servers = 2;
+    }
+    if chance.happens(700) {
+        plan.faults.clear();
+    }
+    for _ in 0..chance.between(1, 2) {
+        let from = moment(chance, plan);
+        let down = if chance.happens(800) { 400 } else { chance.between(1_000, 10_000) };
+        let rate = chance.between(1, 120) as u32;
+        plan.faults.push(Fault { from, to: from + down, kind: FaultKind::DiesAtStep, rate });
+    }
+}
+
+/// So far a clock is off: a step of NTP, a machine that was suspended, or somebody who has set it.
+fn off(chance: &mut Chance) -> i64 {
+    let by = match chance.below(3) {
+        0 => chance.between(200, 5_000),
+        1 => chance.between(5_000, 60_000),
+        _ => chance.between(60_000, 3_600_000),
+    } as i64;
+    if chance.happens(500) { by } else { -by }
+}
+
+/// Clocks that are set in the middle of it all.
+fn clocks(chance: &mut Chance, plan: &mut Plan) {
+    let of_server = chance.below(3);
+    if of_server != 1 {
+        for _ in 0..chance.between(1, 3) {
+            let (at, agent) = (moment(chance, plan), chance.below(plan.agents.len() as u64) as usize);
+            plan.deeds.push(Deed { at, agent, act: Act::Clock(off(chance)) });
+        }
+        plan.deeds.sort_by_key(|deed| (deed.at, deed.agent));
+    }
+    if of_server != 0 {
+        let from = moment(chance, plan);
+        let to = from
+            + if chance.happens(500) { chance.between(500, 5_000) } else { chance.between(5_000, 60_000) };
+        plan.faults.push(Fault { from, to, kind: FaultKind::ServerClock(off(chance)), rate: 1000 });
+    }
+}

@@ -1,0 +1,116 @@
+//! Scenarios that are played only when they are asked for.
+
+use rejoin_world::Runner;
+use rejoin_world::plan::{Act, Fault, FaultKind, Plan, Scenario, draw};
+use rejoin_world::shrink::shrink;
+use rejoin_world::{Outcome, Planted};
+use std::collections::BTreeMap;
+
+/// The first seeds of each hold, but for these, which docs/simulation.md tells of.
+const LOT: [(Scenario, u64, &[u64]); 5] = [
+    (Scenario::Corners, 10, &[]),
+    (Scenario::TwoServers, 20, &[]),
+    (Scenario::Storm, 3, &[]),
+    (Scenario::Steps, 15, &[]),
+    (Scenario::Clocks, 15, &[]),
+];
+
+fn played(plan: &Plan) -> Outcome {
+    let mut runner = Runner::new().expect("settings");
+    runner.records = true;
+    runner.run(plan).expect("a world")
+}
+
+#[test]
+fn their_first_seeds_hold() {
+    assert_eq!(LOT.map(|(scenario, ..)| scenario), Scenario::ASKED_FOR, "each has its lot");
+    let runner = Runner::new().expect("settings");
+    let mut broken = vec![];
+    for (scenario, most, open) in LOT {
+        for seed in (1..=most).filter(|seed| !open.contains(seed)) {
+            let outcome = runner.run(&draw(seed, Some(scenario))).expect("a world");
+            broken.extend(outcome.broken.map(|broken| format!("{scenario}, seed {seed}: {broken}")));
+        }
+    }
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn nobody_draws_them_unasked() {
+    let drawn = (1..=2_000).map(|seed| draw(seed, None).scenario);
+    assert!(drawn.into_iter().all(|scenario| !Scenario::ASKED_FOR.contains(&scenario)));
+    for scenario in Scenario::ASKED_FOR {
+        assert_eq!(Scenario::named(scenario.name()), Some(scenario));
+    }
+}
+
+#[test]
+fn their_plans_are_read_as_they_were_written_and_their_worlds_are_the_same_again() {
+    for scenario in Scenario::ASKED_FOR {
+        let plan = draw(7, Some(scenario));
+        let written = serde_json::to_string(&plan).expect("JSON");
+        let read: Plan = serde_json::from_str(&written).expect("a plan");
+        assert_eq!(read, plan, "{scenario}");
+        let (first, again) = (played(&plan), played(&read));
+        assert!(first.timeline.len() > 20, "{scenario}: something happens");
+        assert_eq!(first.timeline, again.timeline, "{scenario}");
+    }
+}
+
+#[test]
+fn a_server_that_stands_still_says_nothing_until_it_goes_on() {
+    let mut stood = 0;
+    for seed in 20..=25 {
+        let mut stands = BTreeMap::new();
+        for entry in played(&draw(seed, Some(Scenario::TwoServers))).timeline {
+            if entry.text.starts_with("stands still") {
+                stands.insert(entry.from, entry.at);
+                stood += 1;
+            } else if entry.text == "goes on" {
+                stands.remove(&entry.from);
+            } else if let Some(since) = stands.get(&entry.from) {
+                // What it had sent before may be on its way.
+                assert!(entry.at <= since + 400, "seed {seed}: {entry}");
+            }
+        }
+    }
+    assert!(stood > 3, "{stood}");
+}
+
+#[test]
+fn the_shortest_story_of_two_servers_has_a_server_that_stands_still() {
+    let mut runner = Runner::new().expect("settings");
+    runner.planted = Some(Planted::NoFence);
+    let plan = draw(24, Some(Scenario::TwoServers));
+    let broken = runner.run(&plan).expect("a world").broken.expect("it is found");
+    let (short, found) = shrink(&runner, &plan, &broken);
+    assert_eq!(found.rule, broken.rule);
+    assert_eq!(short.setup.servers, 2, "with one there is nobody to fence off");
+    let stands = |kind: FaultKind| matches!(kind, FaultKind::ServerStands | FaultKind::StandsAtStep);
+    assert!(short.faults.iter().any(|fault| stands(fault.kind)), "{:?}", short.faults);
+    assert!(short.deeds.len() <= plan.deeds.len() && short.faults.len() <= plan.faults.len());
+}
+
+#[test]
+fn our_server_may_die_at_any_step_of_a_recovery() {
+    let whole = draw(2, Some(Scenario::Refresh));
+    let mut died = 0;
+    for step in (1..=60).step_by(5) {
+        let from = whole.deeds[0].at;
+        let fault = Fault { from, to: from + 400, kind: FaultKind::DiesAtStep, rate: step };
+        let outcome = played(&Plan { faults: vec![fault], ..whole.clone() });
+        assert_eq!(outcome.broken, None, "it dies at step {step}");
+        died += outcome.coverage.faults.get(&FaultKind::DiesAtStep).copied().unwrap_or_default();
+    }
+    assert!(died > 6, "{died}");
+}
+
+#[test]
+fn clocks_are_set() {
+    let clock = |plan: &Plan| plan.deeds.iter().any(|deed| matches!(deed.act, Act::Clock(_)));
+    let set = FaultKind::ServerClock(0);
+    let plans: Vec<Plan> = (1..=6).map(|seed| draw(seed, Some(Scenario::Clocks))).collect();
+    assert!(plans.iter().any(clock) && !plans.iter().all(clock), "of pages, in some worlds");
+    let servers = plans.iter().filter(|plan| played(plan).coverage.faults.contains_key(&set)).count();
+    assert!((1..6).contains(&servers), "of our server, in {servers} worlds");
+}
