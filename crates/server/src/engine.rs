@@ -28,7 +28,7 @@ const BATCH: usize = 512;
 const WAITING: usize = 4096;
 /// How long the engine pauses after the timers could not be read, or a commit with timers failed.
 const PAUSE: Millis = Millis(500);
-/// So often it is looked for timers of servers that are gone.
+/// So often it is looked for timers of servers that are gone, and at the clock.
 const LOOK_EVERY: Millis = Millis(1000);
 
 /// Runs after the commit, with the batch's calls as they are then, or with the reason why nothing happened.
@@ -122,7 +122,9 @@ impl Engine {
 
     async fn run(mut self) {
         loop {
-            let timers = Duration::from_millis(self.store.now().until(self.look_at).0);
+            // The clock may be set meanwhile: whoever sleeps for long does not see it.
+            let timers = self.store.now().until(self.look_at).min(LOOK_EVERY);
+            let timers = Duration::from_millis(timers.0);
             let first = tokio::select! {
                 biased;
                 input = self.inputs.recv() => Some(input.unwrap_or(Input::Stop)),
@@ -142,7 +144,9 @@ impl Engine {
                 next = if batch.len() < BATCH { self.inputs.try_recv().ok() } else { None };
             }
             let due = self.due().await;
-            self.step(batch, due).await;
+            if !batch.is_empty() || !due.is_empty() {
+                self.step(batch, due).await;
+            }
             if stopping {
                 return;
             }

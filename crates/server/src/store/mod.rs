@@ -81,7 +81,18 @@ macro_rules! ask {
 struct Lease {
     /// Until when it lasts for sure, by this machine's clock.
     until: Option<Instant>,
+    /// The same by the clock on the wall. In a machine that is suspended the first one may stand still
+    /// (<https://doc.rust-lang.org/std/time/struct.Instant.html>).
+    until_by_wall: Millis,
     tenure: Tenure,
+}
+
+impl Lease {
+    /// Does it last for so long, by both clocks?
+    fn lasts(&self, now: Millis, time: Duration) -> bool {
+        let by_wall = now.0.saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+        self.until.is_some_and(|until| Instant::now() + time < until) && by_wall < self.until_by_wall.0
+    }
 }
 
 impl Store {
@@ -188,14 +199,16 @@ impl Store {
     /// Renews this server's lease.
     pub async fn renew(&self) -> Result<(), Error> {
         // The database counts from when it hears of it, which is later.
-        let asked = Instant::now();
+        let (asked, asked_by_wall) = (Instant::now(), self.now());
         ask!(self, place => renew())?;
         let until = asked + Duration::from_millis(LEASE.0);
+        let now = self.now();
         let mut lease = self.lease();
         // By now the database may have found the one before at its end, and somebody else its jobs.
-        if lease.until.is_some_and(|before| before < Instant::now()) {
+        if lease.until.is_some() && !lease.lasts(now, Duration::ZERO) {
             lease.tenure.0 += 1;
         }
+        lease.until_by_wall = asked_by_wall + LEASE;
         lease.until = Some(lease.until.map_or(until, |other| other.max(until)));
         Ok(())
     }
@@ -212,8 +225,9 @@ impl Store {
     /// The lease under which something may be sent now: it lasts for as long as a request takes. `None`: the database has
     /// not heard of this server for too long, and another one may have its jobs.
     pub fn leased(&self) -> Option<Tenure> {
+        let now = self.now();
         let lease = self.lease();
-        let lasts = lease.until.is_some_and(|until| Instant::now() + LAST_PART < until);
+        let lasts = lease.lasts(now, LAST_PART);
         (lasts || !self.is_shared() || !self.is_fenced()).then_some(lease.tenure)
     }
 

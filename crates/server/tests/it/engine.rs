@@ -326,3 +326,16 @@ async fn a_mark_that_came_in_time_wins_however_long_it_had_to_wait() {
     marked.await.unwrap().unwrap();
     assert_eq!(running.stage().await.as_deref(), Some("graceful"));
 }
+
+/// The engine looks at the clock while it is wrong, and would sleep for as long as that says.
+#[tokio::test(start_paused = true)]
+async fn a_timer_goes_off_in_time_when_the_clock_is_set_right_again() {
+    let mut running = Running::with(&Place::memory(false), Millis(2_000), 64).await;
+    running.lose_ada().await;
+    let clock = running.store.surroundings().clone();
+    clock.set_clock(-60_000);
+    running.handle.settled().await.unwrap();
+    clock.set_clock(60_000);
+    let job = next_deed(&mut running).await;
+    assert!(matches!(job.action, Action::HoldCustomer { .. }), "{job:?}");
+}

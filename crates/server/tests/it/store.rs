@@ -11,7 +11,9 @@ use rejoin_recovery::{
 };
 use rejoin_server::Error;
 use rejoin_server::pace::Crowd;
-use rejoin_server::store::{Batch, Changes, Claim, Committed, Found, JobId, Line, NewJob, OpenJobs, Store};
+use rejoin_server::store::{
+    Batch, Changes, Claim, Committed, Found, JobId, LEASE, Line, NewJob, OpenJobs, Store,
+};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::Barrier;
@@ -530,4 +532,17 @@ async fn fenced(place: &Place) {
     assert!(slow.leased().is_some_and(|tenure| tenure != had.tenure));
     assert_eq!(slow.call_of(had.claim).await.unwrap(), None);
     assert_eq!(held(&slow, &[had.claim]).await, []);
+}
+
+/// Time in which a machine is suspended its monotonic clock does not count, and the one on the wall does.
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_was_suspended_has_no_lease_until_it_is_renewed() {
+    let store = Place::memory(true).open().await.unwrap();
+    let had = store.leased().unwrap();
+    store.surroundings().set_clock(i64::try_from(LEASE.0).unwrap());
+    assert_eq!(store.leased(), None);
+    store.renew().await.unwrap();
+    assert!(store.leased().is_some_and(|tenure| tenure != had), "others may have had its jobs");
+    store.surroundings().set_clock(-3_600_000);
+    assert!(store.leased().is_some(), "a clock that is set back says nothing");
 }
