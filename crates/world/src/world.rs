@@ -205,7 +205,7 @@ impl World {
             Inbox::Killed(number) => self.server_killed(number),
             Inbox::Stopped(place) => self.put(300, Coming::StartServer(place)),
             Inbox::Stands(number, time, step) => {
-                self.server_stands(number, time, FaultKind::StandsAtStep, &step)
+                self.server_stands(number, time, FaultKind::StandsAtStep, &step);
             }
         }
     }
