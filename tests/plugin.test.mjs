@@ -273,9 +273,26 @@ test('the dialog stands from the reload until the agent is back', async () => {
   await until('the push channel', () => streams.length);
   push(recovery({ name: 'queued' }));
   await title('Reconnecting you');
+  await page.evaluate(
+    (CallSid) => {
+      window.flex.state.phone.activeCall = { parameters: { CallSid }, isMuted: () => false };
+      window.flex.changed();
+    },
+    sid('CA', 9),
+  );
   push(recovery({ name: 'rejoined' }));
   await title('Reconnected');
   await page.screenshot({ path: new URL('dialog-rejoined.png', pictures).pathname });
+  await gone();
+});
+
+test('that the agent is back is not said when the call is over by then', async () => {
+  reply = (pathname) =>
+    pathname === '/v1/hello' && { status: 200, json: { recoveries: [recovery({ name: 'queued' })] } };
+  await open([accepted(1)]);
+  await title('Reconnecting you');
+  await until('the push channel', () => streams.length);
+  push(recovery({ name: 'rejoined' }));
   await gone();
 });
 
