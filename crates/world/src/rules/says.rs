@@ -106,12 +106,10 @@ impl World {
                 Some(Dialog::Slow | Dialog::Failed { .. } | Dialog::Unreachable) => false,
                 Some(_) => true,
             };
-            // She may have taken another call meanwhile. And where pushes and answers are lost nobody can tell her.
+            // She may have taken another call meanwhile.
             let me = &self.agents[it.agent].worker;
             let lost = |it: &Customer| !it.gone && it.lost.as_ref().is_some_and(|lost| lost.from == *me);
-            let deaf = [FaultKind::PushCut, FaultKind::AnswerLost];
-            let deaf = deaf.iter().all(|kind| self.coverage.faults.contains_key(kind));
-            let so = deaf || self.customers.iter().any(lost);
+            let so = self.customers.iter().any(lost);
             let since = self.rules.covered.entry(page).or_insert(self.now);
             if !lies || so {
                 *since = self.now;
