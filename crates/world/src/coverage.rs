@@ -120,6 +120,17 @@ impl Counter {
 }
 
 impl World {
+    /// A page is gone, by whatever.
+    pub(crate) fn page_lost(&self, agent: usize) {
+        if self.coverage.counts() {
+            let calls = self.servers.kept.calls().unwrap_or_default();
+            let mut awaited = calls.iter().flat_map(|call| call.recoveries());
+            if awaited.any(|it| it.is_open() && it.back && it.agent.worker == self.agents[agent].worker) {
+                self.coverage.sign(Sign::BackAndGone);
+            }
+        }
+    }
+
     /// The server is gone, by whatever.
     pub(crate) fn server_lost(&self) {
         if self.coverage.counts() {

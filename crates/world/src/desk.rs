@@ -1,6 +1,7 @@
 //! What agents do at their desks: by the plan, and because something rings or is left to do.
 
 mod away;
+mod beside;
 mod calls;
 mod reflexes;
 
@@ -214,6 +215,8 @@ impl World {
                 let to = self.pages[page].flex.contact.clone();
                 self.bridge(page, Request::Supervise { reservation: sid, supervisor, to }, Then::Nothing);
             }
+            Act::Coach => self.coaches(page)?,
+            Act::Refuse => self.refuses(agent)?,
             Act::External => {
                 let (page, sid) = call?;
                 let task = self.pages[page].flex.tasks.get(&sid)?.task.clone();

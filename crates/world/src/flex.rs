@@ -5,7 +5,7 @@
 use crate::browser::{from_json, value};
 use rejoin_plugin::agent::FromDesktop;
 use rejoin_plugin::boundary::{Fields, Value};
-use rejoin_protocol::{CallSid, ReservationSid, TaskSid};
+use rejoin_protocol::{ActivitySid, CallSid, ReservationSid, TaskSid};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -60,7 +60,9 @@ struct Told {
 
 impl Told {
     fn understood(&self) -> Option<FromDesktop> {
-        FromDesktop::said(self.name, self.facts.clone()).ok()
+        let understood = FromDesktop::said(self.name, self.facts.clone());
+        debug_assert!(understood.is_ok(), "{}: the core does not understand {:?}", self.name, self.facts);
+        understood.ok()
     }
 }
 
@@ -128,6 +130,12 @@ pub(crate) struct OnCall {
     /// For which reservation it rang, as far as this page asked for it.
     pub(crate) reservation: Option<ReservationSid>,
     pub(crate) muted: bool,
+}
+
+/// Does an agent in this activity get calls? As the accounts of worlds have them: available, and lent by our server.
+fn is_available(activity: &str) -> bool {
+    let sid = ActivitySid::parse(activity).ok();
+    sid.is_some_and(|sid| [ActivitySid::numbered(1), ActivitySid::numbered(3)].contains(&sid))
 }
 
 const TASK_CHANGED: &str = "taskChanged";
@@ -332,6 +340,7 @@ impl Flex {
             let offline = activity.trim_start_matches("WA").bytes().all(|byte| byte == b'0');
             let facts = Fields::default().with("sid", activity.as_str().into());
             let facts = facts.with("offline", Value::Flag(offline));
+            let facts = facts.with("unavailable", Value::Flag(!is_available(activity)));
             tell(&mut now, &seen, Told { name: "activityChanged", of: None, facts });
         }
         for (sid, held) in &self.tasks {

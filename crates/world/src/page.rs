@@ -339,6 +339,7 @@ impl World {
 
     fn page_ends(&mut self, page: PageId) {
         let agent = self.pages[page].agent;
+        self.page_lost(agent);
         self.pages[page].alive = false;
         self.note(self.lane(page), None, Kind::Does, || IS_GONE.into());
         self.pages[page].ended_at = Some(self.now);

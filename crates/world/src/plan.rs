@@ -114,6 +114,10 @@ pub enum Act {
     Kick(usize),
     /// Listens to this agent's call.
     Monitor(usize),
+    /// Is heard by the agent to whom she listens, and not by the customer.
+    Coach,
+    /// Refuses the call that rings.
+    Refuse,
     /// Dials somebody from outside into the call.
     External,
     /// Places a call, which is answered after so many milliseconds; 0: never.
@@ -127,8 +131,8 @@ pub enum Act {
 }
 
 impl Act {
-    /// One of each.
-    pub const ALL: [Self; 23] = [
+    /// One of each that is done in ordinary worlds.
+    pub const ALL: [Self; 25] = [
         Self::HangUp,
         Self::EndForAll,
         Self::Complete,
@@ -148,6 +152,8 @@ impl Act {
         Self::Cold(0),
         Self::Kick(0),
         Self::Monitor(0),
+        Self::Coach,
+        Self::Refuse,
         Self::External,
         Self::Outbound(0),
         Self::Unavailable,
@@ -176,6 +182,8 @@ impl Act {
             Self::Cold(_) => "transfers cold",
             Self::Kick(_) => "kicks another agent",
             Self::Monitor(_) => "listens in",
+            Self::Coach => "coaches",
+            Self::Refuse => "refuses the call",
             Self::External => "adds somebody from outside",
             Self::Outbound(_) => "places a call",
             Self::Unavailable => "takes no calls",

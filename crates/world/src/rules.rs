@@ -116,7 +116,7 @@ pub(crate) struct Rules {
     kicked: BTreeSet<WorkerSid>,
     /// Callbacks of leaves that our server has heard of, by the leg: when.
     pub(super) leaves_heard: BTreeMap<CallSid, u64>,
-    /// When Twilio was last told to end these conferences with a leg.
+    /// Conferences that Twilio was told to end with a leg: until when our server cannot have undone it.
     pub(super) flagged: BTreeMap<ConferenceSid, u64>,
     /// Reservations that our server has completed.
     pub(super) completed: BTreeSet<ReservationSid>,

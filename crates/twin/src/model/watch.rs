@@ -67,6 +67,8 @@ pub struct TaskView<'a> {
     pub call: Option<&'a CallSid>,
     /// By which it came.
     pub workflow: &'a WorkflowSid,
+    /// Has its workflow gone through all steps that end by themselves?
+    pub at_the_last_step: bool,
 }
 
 /// A reservation.
@@ -199,5 +201,6 @@ fn task_view<'a>((task, state): (&'a TaskSid, &'a Task)) -> TaskView<'a> {
         attributes: &state.attributes,
         call: state.call.as_ref(),
         workflow: &state.workflow,
+        at_the_last_step: state.target_ends.is_none(),
     }
 }

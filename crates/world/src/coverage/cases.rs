@@ -54,6 +54,8 @@ pub(crate) enum Sign {
     NoAnswer,
     /// A page finds requests of the one before it.
     KeptOverReload,
+    /// A page is gone whose agent is back, and to whom the customer is being brought.
+    BackAndGone,
     /// The server is gone, and no recovery is open.
     ServerLost,
     /// The server is gone, and a recovery is open.
@@ -107,9 +109,7 @@ pub(super) static CASES: &[Case] = &[
     told(6, "he hangs up while he is sent to the queue", |it| it.is_in(&["RA", "RN"]) && it.hangs_up()),
     told(6, "he hangs up in the queue", |it| it.is_in(&["QA", "QN"]) && it.hangs_up()),
     told(7, "back, and does not join in place", |it| it.is_in(&["J"]) && it.runs_out()),
-    told(7, "back, and gone before the customer is sent", |it| {
-        it.is_in(&["B"]) && it.is("the newest page says goodbye")
-    }),
+    signs(7, "back, and gone again before the call is taken", Sign::BackAndGone),
     told(7, "back, and does not take the call", |it| {
         it.is_in(&["RA", "QA"])
             && (it.runs_out() || it.is("the agent does not take it") || it.is("it is canceled"))
@@ -130,7 +130,7 @@ pub(super) static CASES: &[Case] = &[
         it.is_in(&["TT", "TA"]) && it.is("the agent's leg leaves")
     }),
     told(11, "the conference ends under the customer", |it| {
-        it.begins() && it.is("the conference ends under the customer")
+        it.after.is_some_and(|call| state_of(Some(call)) == "S") && !it.is_in(&["S"])
     }),
     told(11, "his flow asks how to go on", |it| it.is("Twilio asks how to go on without a conference")),
     told(12, "lost in a call that the agent has placed", |it| match it.event {

@@ -1,4 +1,4 @@
-//! What ordinary worlds hardly ever come to: each of these worlds leads to one corner. Drawn only when it is asked for.
+//! What the other worlds hardly ever come to: each of these leads to one corner.
 
 use super::{Act, CustomerPlan, Deed, Fault, FaultKind, Plan, Scenario, WHO_HAS_A_CALL, draw};
 use crate::chance::Chance;
@@ -16,8 +16,18 @@ pub(super) fn corner(seed: u64) -> Plan {
     if chance.happens(500) {
         plan.faults.clear();
     }
-    let corners =
-        [too_often, on_a_break, hangs_up_meanwhile, just_accepted, back_and_gone, no_server, beside, nobody];
+    let corners = [
+        too_often,
+        on_a_break,
+        hangs_up_meanwhile,
+        just_accepted,
+        back_and_gone,
+        no_server,
+        beside,
+        coached,
+        nobody,
+        refused,
+    ];
     if let Some(corner) = chance.one(&corners) {
         corner(&mut chance, &mut plan);
     }
@@ -141,6 +151,35 @@ fn beside(chance: &mut Chance, plan: &mut Plan) {
             let at = at + chance.below(3_000);
             plan.deeds.push(Deed { at, agent, act: goes_and_comes(chance) });
         }
+    }
+}
+
+/// A supervisor listens, is heard by the agent, and then the agent is lost.
+fn coached(chance: &mut Chance, plan: &mut Plan) {
+    plan.setup.in_place = chance.happens(500);
+    for agent in 0..plan.agents.len() {
+        // Who has the call cannot listen; the others listen to whoever has it.
+        for of in (0..plan.agents.len()).filter(|of| *of != agent) {
+            plan.deeds.push(Deed { at: TALKING, agent, act: Act::Monitor(of) });
+        }
+        plan.deeds.push(Deed { at: TALKING + chance.between(1_000, 3_000), agent, act: Act::Coach });
+    }
+    let at = TALKING + chance.between(1_500, 8_000);
+    whoever_has_the_call(plan, at, goes_and_comes(chance));
+}
+
+/// An agent is gone for good, and the next one refuses who comes back.
+fn refused(chance: &mut Chance, plan: &mut Plan) {
+    through_the_queue(plan);
+    whoever_has_the_call(plan, TALKING, Act::CloseForGood);
+    for agent in 0..plan.agents.len() {
+        for _ in 0..2 {
+            plan.deeds.push(Deed { at: TALKING + chance.between(12_000, 40_000), agent, act: Act::Refuse });
+        }
+    }
+    plan.agents.iter_mut().for_each(|agent| agent.accepts = 8_000);
+    if let Some(customer) = plan.customers.first_mut() {
+        customer.dials = 1_000;
     }
 }
 

@@ -4,9 +4,13 @@ use super::corners::corner;
 use super::{Act, AgentPlan, CustomerPlan, Deed, Fault, FaultKind, Plan, Scenario, Setup, asked_for};
 use crate::chance::Chance;
 
+/// One of so many worlds leads to a corner, to which the others hardly ever come.
+const CORNERS: u64 = 40;
+
 /// The plan of a seed; `scenario`: of this one only, else the seed says which.
 pub fn draw(seed: u64, scenario: Option<Scenario>) -> Plan {
-    if scenario == Some(Scenario::Corners) {
+    let is_a_corner = scenario.is_none() && seed % CORNERS == 7;
+    if is_a_corner || scenario == Some(Scenario::Corners) {
         return corner(seed);
     }
     let mut chance = Chance::of(seed, 1, 0);

@@ -16,22 +16,27 @@ impl World {
         }
     }
 
-    /// Twilio calls back.
-    pub(crate) fn flag_told(&mut self, params: &[(String, String)]) {
+    /// Twilio calls back. `lost`: that never comes, and Twilio does not repeat it.
+    pub(crate) fn flag_told(&mut self, params: &[(String, String)], lost: bool) {
         let get = |name: &str| params.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
-        let flag = get("StatusCallbackEvent") == Some("participant-modify")
-            && get("EndConferenceOnExit") == Some("true");
-        let conference = get("ConferenceSid").filter(|_| flag).and_then(|sid| ConferenceSid::parse(sid).ok());
-        if let Some(conference) = conference {
-            self.rules.flagged.insert(conference, self.now);
+        if get("StatusCallbackEvent") != Some("participant-modify") {
+            return;
+        }
+        let Some(conference) = get("ConferenceSid").and_then(|sid| ConferenceSid::parse(sid).ok()) else {
+            return;
+        };
+        if get("EndConferenceOnExit") == Some("true") {
+            self.rules.flagged.insert(conference, if lost { u64::MAX } else { self.now + UNDONE_WITHIN });
+        } else {
+            self.rules.flagged.remove(&conference);
         }
     }
 
-    /// Was this customer's conference made to end with a leg in the instant in which the leg went, in an account without a
-    /// document for him?
+    /// Was this customer's conference made to end with a leg in the instant in which the leg went, or without our server being
+    /// told, in an account without a document for him?
     pub(super) fn ended_too_soon(&self, number: usize) -> bool {
         let room = self.customers[number].room.as_ref();
-        let at = room.and_then(|room| self.rules.flagged.get(room));
-        !self.plan.setup.ended && at.is_some_and(|at| self.now < at + UNDONE_WITHIN)
+        let until = room.and_then(|room| self.rules.flagged.get(room));
+        !self.plan.setup.ended && until.is_some_and(|until| self.now < *until)
     }
 }

@@ -51,6 +51,11 @@ impl World {
         if self.rules.brought.iter().any(|(_, worker)| worker == taken.worker) {
             return;
         }
+        // She has not taken him for longer than the workflow keeps him for her, and our server, which could have sent him on
+        // before, was down or could not reach Twilio: the account's own workflow lets the next agent have him.
+        if task.call.is_some() && task.at_the_last_step {
+            return;
+        }
         let meant = task.attributes["disconnectedWorkerSid"].as_str().unwrap_or(taken.worker.as_str());
         // It was hers, and she has handed it over.
         let had = |it: &ReservationView<'_>| {

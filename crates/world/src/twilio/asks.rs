@@ -17,13 +17,13 @@ use rejoin_twin::requests;
 
 impl World {
     pub(super) fn webhook(&mut self, url: String, method: String, params: Vec<(String, String)>) {
-        self.flag_told(&params);
         let mut chance = self.chance(Way::Webhook, 0);
         let mut after = Self::latency(&mut chance);
         let lost = self.goes_wrong(&mut chance, FaultKind::WebhookLost);
         if self.goes_wrong(&mut chance, FaultKind::WebhookLate) {
             after += chance.between(300, 12_000);
         }
+        self.flag_told(&params, lost);
         let twice = self.goes_wrong(&mut chance, FaultKind::WebhookTwice);
         let way = (Lane::Twilio, Some(self.server_lane()));
         self.message_noted(way, Kind::Webhook, lost, || {

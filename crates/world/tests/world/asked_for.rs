@@ -36,9 +36,10 @@ fn their_first_seeds_hold() {
 }
 
 #[test]
-fn nobody_draws_them_unasked() {
+fn nobody_draws_them_unasked_but_for_corners() {
     let drawn = (1..=2_000).map(|seed| draw(seed, None).scenario);
-    assert!(drawn.into_iter().all(|scenario| !Scenario::ASKED_FOR.contains(&scenario)));
+    let drawn: Vec<Scenario> = drawn.filter(|scenario| Scenario::ASKED_FOR.contains(scenario)).collect();
+    assert_eq!(drawn, [Scenario::Corners; 50], "one of forty worlds");
     for scenario in Scenario::ASKED_FOR {
         assert_eq!(Scenario::named(scenario.name()), Some(scenario));
     }

@@ -10,7 +10,6 @@ const OPEN: [(u64, &str); 1] =
     [(1160, "another plugin sets the flag when the agent goes, and there is no route for ended conferences")];
 /// The same, by their plans in tests/stories.
 const OPEN_STORIES: &[(&str, &str)] = &[
-    ("cold-transfer-refused-then-gone-at-once", "a goodbye soon after the mark is taken for the transfer"),
     ("gone-before-callbacks-were-asked-for", "nobody tells of the loss before the next page does"),
     ("joined-and-still-said-to-be-joining", "a page has the customer and does not say so"),
     ("twilio-silent-when-another-plugin-ends-the-conference", "who cannot be found is let go"),
