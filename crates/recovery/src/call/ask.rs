@@ -92,7 +92,9 @@ impl Call {
             Action::GiveUp { recovery, .. } => phase(recovery).is_some_and(|phase| {
                 matches!(phase, Phase::Requeueing { target: None } | Phase::Queued { target: None })
             }),
-            Action::Look { .. } => self.looking.is_some() && !self.closed,
+            Action::Look { .. } => {
+                self.looking.is_some() && (!self.closed || self.released.is_some())
+            }
             Action::Unhold { leg, .. } => {
                 self.is_joined(leg) && self.participants.get(leg).is_some_and(|p| p.flags.hold)
             }

@@ -21,6 +21,7 @@ impl Call {
                 } else if self.is_handed_over() && self.looking.is_none() {
                     self.look(out);
                 }
+                self.recall_refused_transfers(out);
             }
             Timer::Learn => {
                 if self.is_unknown() && !self.ended {
@@ -49,6 +50,7 @@ impl Call {
                     self.remove_found_ghosts(out);
                     self.look_for_customer(out);
                 }
+                self.unlearnt |= self.released.is_some() && self.is_unknown();
                 if self.is_unknown() && !self.closed && self.lookups < LOOKUPS && *outcome != Outcome::Gone {
                     // Twilio did not answer, or had not put it together yet.
                     self.unlearnt = true;
@@ -77,7 +79,7 @@ impl Call {
                 }
             }
             Action::HoldCustomer { .. } => self.our_hold_done(out, outcome),
-            Action::EndHold { .. } => self.our_hold_ended(outcome),
+            Action::EndHold { .. } => self.our_hold_ended(out, outcome),
             Action::ReadTask { .. } => self.task_read(out, outcome),
             Action::MarkTask { .. } => {
                 self.prepare(|p| p.marked = true);

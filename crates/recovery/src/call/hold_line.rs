@@ -21,8 +21,12 @@ impl Call {
             Phase::Grace | Phase::Requeueing { .. } | Phase::Queued { .. } | Phase::Ended(_) => return,
         }
         let told = std::mem::replace(&mut recovery.announced, true);
-        if self.hold_customer(out, told) || told {
+        if self.hold_customer(out, told) {
             return;
+        }
+        if told {
+            // Nobody has come after all, and what was played is over.
+            return self.announce(out, Announcement::Comfort);
         }
         match self.customer.clone().filter(|_| self.ends_agent_hold()) {
             // As soon as the customer can hear it.
@@ -55,8 +59,14 @@ impl Call {
             // The agent is about to be there, and what plays cannot be stopped.
             Phase::Grace | Phase::Rejoining | Phase::Ended(_) => false,
         });
-        if still && !self.ended && !self.hears_us_on_hold() {
+        if self.ended || self.hears_us_on_hold() {
+            return;
+        }
+        if still {
             self.announce(out, Announcement::Comfort);
+        } else if self.recovery.as_ref().is_some_and(|r| r.phase == Phase::Rejoining) {
+            // If nobody has come by then, there is silence.
+            self.set_timer(out, Timer::Announce, out.now + out.config.announce_after);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Keeping the conference: it must not end because an agent leaves it.
 
-use super::{Call, Out, Participant, Phase, SOON};
+use super::purpose::is_transfer;
+use super::{Agent, Call, Out, Participant, Phase, SOON};
 use crate::Action;
 use rejoin_protocol::CallSid;
 
@@ -17,8 +18,12 @@ impl Call {
             .is_some_and(|r| matches!(r.phase, Phase::Away | Phase::Rejoining | Phase::Holding))
             || self.has_absence();
         let wanted = |(leg, participant): &(&CallSid, &Participant)| {
+            // Who hands the customer over leaves the conference to the next one.
+            let ends = |agent: &Agent| {
+                self.on_purpose.get(&agent.reservation).is_some_and(|reason| !is_transfer(*reason))
+            };
             let ours = match self.agents.get(*leg) {
-                Some(agent) => !agent.removing && !self.on_purpose.contains_key(&agent.reservation),
+                Some(agent) => !agent.removing && !ends(agent),
                 None => coming && Some(*leg) != self.customer.as_ref() && !self.is_bystander(leg),
             };
             let flags = participant.flags;

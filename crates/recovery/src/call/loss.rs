@@ -14,7 +14,7 @@ impl Call {
             self.learn(out);
         }
         let gone = |leg: &CallSid, agent: &Agent| {
-            !agent.settled
+            (!agent.settled || self.ended_while_handed_over(leg))
                 && (agent.removing
                     || self.participants.get(leg).is_some_and(|p| !p.joined && p.left.is_some()))
         };
@@ -27,7 +27,9 @@ impl Call {
 
     fn agent_gone(&mut self, out: &mut Out<'_>, leg: &CallSid) {
         let Some(agent) = self.agents.get(leg).cloned() else { return };
-        if self.recoveries().any(|recovery| recovery.lost_leg == *leg && !recovery.is_open()) {
+        let refused = self.ended_while_handed_over(leg);
+        let over = |recovery: &Recovery| recovery.lost_leg == *leg && !recovery.is_open();
+        if !refused && self.recoveries().any(over) {
             return self.settle(leg); // told late: it was missed, and that is over
         }
         let reason = self.participants.get(leg).and_then(|p| p.left);
@@ -46,6 +48,7 @@ impl Call {
         }
         if self.ended || self.customer_left() {
             if self.ended_by_loss(leg) && !self.has_open_recovery() {
+                self.unmark(&agent.reservation); // if there is a mark, what it says was refused
                 self.lose(out, leg);
             }
             return self.settle(leg);

@@ -38,7 +38,7 @@ impl Call {
     /// Somebody in the conference of whom nothing is known and who was not there when the agent was lost: an agent's
     /// new leg, maybe.
     pub(super) fn has_stranger(&self) -> bool {
-        self.others().any(|(leg, _)| !self.is_bystander(leg))
+        !self.is_newest_page_gone() && self.others().any(|(leg, _)| !self.is_bystander(leg))
     }
 
     /// With the customer is somebody who came after the loss and has not registered: the agent, very likely, or a

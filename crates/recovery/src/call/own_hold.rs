@@ -31,7 +31,10 @@ pub enum HoldStage {
 impl Call {
     /// Is nobody else in the conference? A leg that nobody is at does not count.
     fn is_customer_alone(&self) -> bool {
-        let is_nobody = |leg| self.agents.get(leg).is_some_and(|agent| !self.is_at(leg, agent));
+        let is_nobody = |leg| match self.agents.get(leg) {
+            Some(agent) => !self.is_at(leg, agent),
+            None => !self.is_bystander(leg) && self.is_newest_page_gone(),
+        };
         self.customer_joined()
             && self
                 .participants
@@ -67,7 +70,7 @@ impl Call {
                 true
             }
             // Whose leg it is that has come will be known in a moment.
-            Phase::Rejoining => !self.has_stranger() || self.is_newest_page_gone(),
+            Phase::Rejoining => !self.has_stranger(),
             Phase::Ended(Ending::Failed { .. }) => true,
             Phase::Ended(_) => false,
         };
@@ -103,11 +106,14 @@ impl Call {
     }
 
     /// The customer is off hold again, as far as Twilio can be asked for it.
-    pub(super) fn our_hold_ended(&mut self, outcome: &Outcome) {
+    pub(super) fn our_hold_ended(&mut self, out: &mut Out<'_>, outcome: &Outcome) {
         self.our_hold = None;
         let customer = self.customer.as_ref().and_then(|leg| self.participants.get_mut(leg));
         if let (Outcome::Ok, Some(customer)) = (outcome, customer) {
             customer.flags.hold = false;
+        }
+        if self.is_our_hold_wanted() && self.is_newest_page_gone() {
+            self.tell_customer(out); // who had come is gone by now
         }
     }
 

@@ -126,6 +126,7 @@ impl Call {
         for leg in own.map(|(leg, _)| leg.clone()).collect::<Vec<_>>() {
             self.forget_old_mark(out, &leg);
             self.forget_refused_transfer(out, &leg);
+            self.expect_transfer(out, &leg, epoch);
         }
         let of_page = |(leg, agent): &(&CallSid, &Agent)| {
             agent.worker == *worker
@@ -134,7 +135,9 @@ impl Call {
                 && self.is_at(leg, agent)
                 && !self.on_purpose.contains_key(&agent.reservation)
         };
-        let Some(leg) = self.agents.iter().find(of_page).map(|(leg, _)| leg.clone()) else { return };
+        let Some(leg) = self.agents.iter().find(of_page).map(|(leg, _)| leg.clone()) else {
+            return self.joining_page_gone(out);
+        };
         if self.is_accompanied(&leg) || self.has_open_recovery() {
             self.goes_beside(out, &leg);
             return self.evaluate(out);
@@ -149,6 +152,16 @@ impl Call {
         }
         self.push(out);
         self.evaluate(out);
+    }
+
+    /// The page that was about to join in place is gone, too: the customer is told as if it had not come.
+    fn joining_page_gone(&mut self, out: &mut Out<'_>) {
+        let joins = self.recovery.as_ref().filter(|recovery| recovery.phase == Phase::Rejoining);
+        let Some(lost_at) = joins.map(|recovery| recovery.lost_at) else { return };
+        if self.is_newest_page_gone() {
+            self.set_timer(out, Timer::Announce, out.now.max(lost_at + out.config.announce_after));
+            self.evaluate(out);
+        }
     }
 
     /// Is this the last word of a page that is known to be gone, while its agent is missed? Then nobody is at its leg, and

@@ -51,6 +51,11 @@ impl Call {
     }
 
     fn mark(&mut self, out: &Out<'_>, mark: &GracefulMark, at: Millis) {
+        let of = |(_, agent): &(&CallSid, &Agent)| agent.reservation == mark.reservation;
+        let mut legs = self.agents.iter().filter(of);
+        if is_transfer(mark.reason) && legs.any(|(leg, _)| self.ended_with(leg)) {
+            return; // it was refused
+        }
         if mark.reason == GracefulReason::Complete {
             if self.was_transfer_refused(&mark.reservation, at, out.config.leave_within) {
                 self.completed.insert(mark.reservation.clone());
@@ -79,6 +84,9 @@ impl Call {
     pub(super) fn read_mark(&mut self, out: &mut Out<'_>) {
         let Some(mark) = self.mark_in_task() else { return };
         self.mark(out, &mark, out.now);
+        if !self.on_purpose.contains_key(&mark.reservation) {
+            return;
+        }
         let told = |r: &super::Recovery| r.phase == Phase::Holding && r.agent.reservation == mark.reservation;
         if self.recovery.as_ref().is_some_and(told) {
             self.end_on_purpose(out);
@@ -105,6 +113,15 @@ impl Call {
         };
         marked.is_some_and(|at| out.now < *at + out.config.leave_within)
             && (self.agents.contains_key(&said.worker_leg) || self.delivered.iter().any(of_page))
+    }
+
+    /// What the task says came to nothing, and counts no more.
+    pub(super) fn refuse_mark_in_task(&mut self) {
+        let Some(mark) = self.mark_in_task() else { return };
+        let agent = self.agents.values().find(|agent| agent.reservation == mark.reservation);
+        if let (Some(agent), Some(id)) = (agent, mark.id) {
+            self.delivered.insert((agent.worker.clone(), id));
+        }
     }
 
     pub(super) fn unmark(&mut self, reservation: &ReservationSid) {

@@ -2,6 +2,7 @@
 //! what its first `<Enqueue>` names as `action`; when that is a document of ours, it keeps him on the line, and takes him
 //! back into the queue.
 
+use super::purpose::is_transfer;
 use super::{Call, Ending, Out, Phase, Recovery, SOON};
 use crate::{Action, LeaveReason, Note, Timer};
 use rejoin_protocol::{CallSid, Millis, RecoveryId};
@@ -42,8 +43,29 @@ impl Call {
     /// Did the conference end with this leg, because somebody was lost?
     pub(super) fn ended_by_loss(&self, leg: &CallSid) -> bool {
         let left = self.participants.get(leg).and_then(|participant| participant.left);
-        let on_purpose = self.agents.get(leg).is_some_and(|a| self.on_purpose.contains_key(&a.reservation));
+        let mark = self.agents.get(leg).and_then(|agent| self.on_purpose.get(&agent.reservation));
+        let on_purpose = mark.is_some() && !self.ended_while_handed_over(leg);
         self.is_stranded() && left == Some(LeaveReason::HungUp) && !on_purpose
+    }
+
+    /// Has the conference ended with this leg, whose agent had said that she hands the customer over? A transfer leaves the
+    /// conference standing: hers was refused.
+    pub(super) fn ended_while_handed_over(&self, leg: &CallSid) -> bool {
+        let Some(agent) = self.agents.get(leg) else { return false };
+        self.on_purpose.get(&agent.reservation).copied().is_some_and(is_transfer)
+            && !self.completed.contains(&agent.reservation)
+            && self.ended_with(leg)
+    }
+
+    /// Did the conference end under the customer when this leg hung up?
+    pub(super) fn ended_with(&self, leg: &CallSid) -> bool {
+        if !self.is_stranded() {
+            return false;
+        }
+        let hung_up = self.participants.iter().filter(|(other, p)| {
+            Some(*other) != self.customer.as_ref() && !p.joined && p.left == Some(LeaveReason::HungUp)
+        });
+        hung_up.max_by_key(|(_, p)| p.sequence).is_some_and(|(last, _)| last == leg)
     }
 
     /// Twilio asks for the document of a customer whose conference has ended, as far as Twilio knows.
@@ -57,9 +79,16 @@ impl Call {
         }
         // Who comes out of the queue has called.
         self.customer.get_or_insert_with(|| customer.clone());
-        self.released.get_or_insert(out.now + out.config.released_within);
-        self.learning &= !std::mem::take(&mut self.unlearnt);
+        let again = self.released.is_some();
+        let until = *self.released.get_or_insert(out.now + out.config.released_within);
+        if out.now < until {
+            self.learning &= !std::mem::take(&mut self.unlearnt);
+        }
         self.evaluate(out);
+        let again = again && out.now < until;
+        if again && self.looking.is_none() && !self.has_open_recovery() && self.is_undecided() {
+            self.look(out); // callbacks come at the same time, if they do
+        }
     }
 
     /// What comes next for the customer; `None`: not decided by this call.
@@ -67,12 +96,18 @@ impl Call {
         let until = self.released.filter(|_| self.customer.as_ref() == Some(customer))?;
         let recovery = self.recovery.as_ref().filter(|recovery| recovery.is_open());
         if let Some(recovery) = recovery {
-            return match waits(recovery) {
-                true => Some(Next::Wait),
-                false => recovery.stranded.then(|| Next::Requeue(recovery.id.clone())),
+            // Who has been in the queue comes from there.
+            let goes = matches!(recovery.phase, Phase::Requeueing { .. }) && !recovery.reservation_freed;
+            return match recovery.stranded {
+                true if !waits(recovery) => Some(Next::Requeue(recovery.id.clone())),
+                // What sends him to the queue is on its way, and finds him here, too.
+                _ => (waits(recovery) || goes).then_some(Next::Wait),
             };
         }
-        (self.recovery.is_none() && self.is_undecided() && now < until).then_some(Next::Wait)
+        // As long as Twilio is being asked who the agent was, nobody knows whether he was left on purpose.
+        let asked = self.looking.is_some() || (self.agents.is_empty() && self.learning && !self.unlearnt);
+        let until = if asked { until + SOON } else { until };
+        (self.is_undecided() && now < until).then_some(Next::Wait)
     }
 
     /// Is it not known yet of some agent what became of his or her leg?

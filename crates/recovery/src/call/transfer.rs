@@ -2,7 +2,7 @@
 //! she has stayed then, and the customer is hers until she leaves again.
 
 use super::purpose::is_transfer;
-use super::{Agent, Call, Out, Phase};
+use super::{Agent, Call, Ending, Out, Phase, Recovery};
 use crate::{HandedOver, Note, Seen, Timer};
 use rejoin_protocol::api::GracefulReason;
 use rejoin_protocol::{CallSid, Millis, ReservationSid};
@@ -25,6 +25,29 @@ impl Call {
             && self.agents.iter().any(there)
     }
 
+    /// Its page goes while Twilio may still take her away. If it does not, the transfer was refused, and nobody is at the leg.
+    pub(super) fn expect_transfer(&mut self, out: &mut Out<'_>, leg: &CallSid, epoch: u64) {
+        let Some(agent) = self.agents.get(leg).cloned() else { return };
+        let transfers = self.on_purpose.get(&agent.reservation).copied().is_some_and(is_transfer);
+        let Some(at) = self.marked_at.get(&agent.reservation).filter(|_| transfers) else { return };
+        if self.is_joined(leg) {
+            self.set_timer(out, Timer::Orphan, *at + out.config.leave_within + Millis(1));
+            let newest = self.goodbyes.entry(agent.worker).or_default();
+            *newest = epoch.max(*newest);
+        }
+    }
+
+    /// Twilio had its time.
+    pub(super) fn recall_refused_transfers(&mut self, out: &mut Out<'_>) {
+        let agents: Vec<_> =
+            self.agents.iter().map(|(leg, agent)| (leg.clone(), agent.worker.clone(), agent.epoch)).collect();
+        for (leg, worker, epoch) in agents {
+            if self.is_joined(&leg) && self.goodbyes.contains_key(&worker) {
+                self.recall_goodbye(out, &worker, epoch);
+            }
+        }
+    }
+
     /// Twilio has said how a task stands whose agent has handed it over, with the customer alone ever since. While a transfer
     /// goes on he is on hold.
     pub(super) fn look_into_transfer(&mut self, out: &mut Out<'_>, seen: &Seen) {
@@ -40,13 +63,15 @@ impl Call {
         }
         let last = self.last_to_leave().map(|(leg, agent)| (leg.clone(), agent.reservation.clone()));
         let Some((leg, reservation)) = last else { return };
-        if self.completed.contains(&reservation) || self.recoveries().any(|recovery| recovery.lost_leg == leg)
-        {
-            // She has completed the task on the call. Or she was missed before, and a leg is missed once. He is let go, as
-            // by one who hangs up.
+        // She may have been missed before, until her mark was known.
+        let on_purpose = Phase::Ended(Ending::Graceful);
+        let missed = |recovery: &Recovery| recovery.lost_leg == leg && recovery.phase != on_purpose;
+        if self.completed.contains(&reservation) || self.recoveries().any(missed) {
+            // She has completed the task on the call. Or a leg is missed once. He is let go, as by one who hangs up.
             self.on_purpose.insert(reservation, GracefulReason::HangUp);
             return self.set_timer(out, Timer::Orphan, out.now);
         }
+        self.refuse_mark_in_task();
         self.unmark(&reservation);
         self.note(out, Note::AgentLost);
         self.begin(out, &leg, Phase::Grace);

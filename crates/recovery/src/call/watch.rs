@@ -73,7 +73,7 @@ impl Call {
     /// Twilio has said how the call stands.
     pub(super) fn looked(&mut self, out: &mut Out<'_>, seen: &Seen) {
         let Some(begun) = self.looking.take() else { return };
-        if self.heard_at > begun || self.closed {
+        if self.heard_at > begun || (self.closed && self.released.is_none()) {
             return;
         }
         self.heard_at = out.now;
@@ -105,10 +105,14 @@ impl Call {
         let gone =
             |(leg, p): &(&CallSid, &mut Participant)| p.joined && !seen.participants.contains_key(*leg);
         for (leg, participant) in self.participants.iter_mut().filter(gone) {
-            // A customer who is on the line, but not here, was moved.
-            let moved = customer.as_ref() == Some(leg) && seen.on_line == Some(true);
+            // A customer who is on the line, but not here, was moved, or his conference has ended.
+            let on_line = customer.as_ref() == Some(leg) && seen.on_line == Some(true);
             participant.joined = false;
-            participant.left = Some(if moved { LeaveReason::UpdatedViaApi } else { LeaveReason::HungUp });
+            participant.left = Some(match (on_line, self.released) {
+                (true, Some(_)) => LeaveReason::ModeratorEnded,
+                (true, None) => LeaveReason::UpdatedViaApi,
+                (false, _) => LeaveReason::HungUp,
+            });
         }
     }
 

@@ -170,6 +170,61 @@ fn a_page_that_cannot_join_says_so_and_the_customer_comes_another_way() {
     assert_eq!(desk.take_actions(), [requeue(Some(ADA))]);
 }
 
+/// Its leg still comes, and nobody is at it.
+#[test]
+fn a_page_that_goes_while_it_joins_leaves_the_customer_with_us() {
+    for told in [false, true] {
+        for joins_first in [false, true] {
+            let mut desk = Desk::away();
+            if told {
+                desk.fire(1, Timer::Announce);
+                assert_eq!(desk.finish_all(), [hold(false, false)]);
+            }
+            desk.hello_in_place(2);
+            if joins_first {
+                desk.join(1, NEXT_LEG, false);
+            }
+            let ends: Vec<_> = desk.take_actions();
+            assert_eq!(ends.len(), usize::from(told && joins_first), "{ends:?}");
+            desk.goodbye(ADA, 2);
+            if !joins_first {
+                desk.join(1, NEXT_LEG, false);
+            }
+            for end in ends {
+                desk.finish(end, Outcome::Ok);
+            }
+            let mut actions = desk.take_actions();
+            if actions.is_empty() && desk.has_timer(Timer::Announce) {
+                desk.fire(1, Timer::Announce);
+                actions = desk.take_actions();
+            }
+            let stays_on_hold = told && !joins_first;
+            let again = if stays_on_hold { vec![] } else { vec![hold(false, told)] };
+            assert_eq!(actions, again, "{told} {joins_first}");
+        }
+    }
+}
+
+/// Announcements are over after a while, and nobody has come.
+#[test]
+fn a_customer_who_is_told_by_announcements_does_not_wait_in_silence_while_a_page_joins() {
+    let mut desk = Desk::announcing();
+    desk.goodbye(ADA, EPOCH);
+    desk.fire(1, Timer::Announce);
+    desk.finish_all();
+    desk.hello_in_place(2);
+    desk.tell(1, ConferenceEventKind::AnnouncementEnd);
+    assert!(desk.take_actions().is_empty(), "she may be there in a moment");
+    desk.fire(1, Timer::Announce);
+    assert_eq!(desk.take_actions(), [announce(Announcement::Comfort)]);
+    // She has come.
+    desk.hello_in_place(3);
+    desk.tell(1, ConferenceEventKind::AnnouncementEnd);
+    desk.join(1, NEXT_LEG, false);
+    desk.fire(1, Timer::Announce);
+    assert!(desk.take_actions().is_empty());
+}
+
 #[test]
 fn a_page_that_never_joins_is_not_waited_for_without_end() {
     let mut desk = Desk::away();
@@ -229,7 +284,7 @@ fn a_stranger_is_not_the_agent_for_ever_nor_after_leaving() {
     let mut desk = joined();
     desk.goodbye(ADA, 2);
     desk.fire(1, Timer::Rejoin);
-    assert!(desk.take_actions().contains(&announce(Announcement::Interrupted)));
+    assert!(desk.take_actions().contains(&hold(false, false)), "nobody is at the leg that has come");
     let mut desk = joined();
     desk.fire(1, Timer::Rejoin);
     let began = desk.now;

@@ -4,7 +4,7 @@ use crate::desk::*;
 use rejoin_protocol::api::{GracefulReason, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
-    Action, ConferenceEventKind, Effect, Event, LeaveReason, Next, Note, Outcome, Registered, Timer,
+    Action, ConferenceEventKind, Effect, Event, LeaveReason, Next, Note, Outcome, Registered, Seen, Timer,
 };
 
 fn next(desk: &Desk) -> Next {
@@ -159,6 +159,92 @@ fn callbacks_that_never_come_do_not_hold_the_customer_for_long() {
     assert!(desk.take_actions().is_empty() && desk.stage().is_none());
 }
 
+/// The server died with the callbacks, but asks for his document are repeated.
+#[test]
+fn a_customer_of_whose_agent_no_callback_tells_is_looked_up() {
+    for with_agent in [true, false] {
+        let mut desk = if with_agent { Desk::talking() } else { joined_twice() };
+        say(&mut desk, Said::Asked);
+        assert!(desk.take_actions().is_empty(), "callbacks come at the same time");
+        desk.now = desk.now + Millis::seconds(1);
+        say(&mut desk, Said::Asked);
+        let look = desk.take_actions();
+        assert!(matches!(look[..], [Action::Look { .. }]), "{look:?}");
+        let seen = Seen { on_line: Some(true), ..Seen::default() };
+        desk.finish(look[0].clone(), Outcome::Looked(Box::new(seen)));
+        if !with_agent {
+            let learn = Action::Learn { task: TaskSid::numbered(1) };
+            assert_eq!(desk.take_actions(), [learn.clone()]);
+            desk.finish(learn, found());
+        }
+        assert_eq!(next(&desk), Next::Wait);
+        desk.fire(1, Timer::Grace);
+        desk.finish_all();
+        assert_eq!(next(&desk), again());
+    }
+}
+
+#[test]
+fn one_who_left_on_purpose_is_not_missed_when_no_callback_tells() {
+    let mut desk = Desk::talking();
+    desk.graceful(GracefulReason::HangUp);
+    for _ in 0..2 {
+        say(&mut desk, Said::Asked);
+    }
+    let look = desk.take_actions();
+    let seen = Seen { on_line: Some(true), ..Seen::default() };
+    desk.finish(look[0].clone(), Outcome::Looked(Box::new(seen)));
+    assert_eq!(next(&desk), Next::Over);
+}
+
+/// Twilio does not answer: nobody lets a customer go before it is known whether he was left on purpose.
+#[test]
+fn a_customer_waits_while_his_agent_is_looked_up() {
+    let mut desk = joined_twice();
+    for said in [Said::AgentLeft, Said::CustomerLeft, Said::Ended, Said::Asked] {
+        say(&mut desk, said);
+    }
+    desk.now = desk.now + Millis::seconds(20);
+    assert_eq!(next(&desk), Next::Wait);
+    // Nothing was found.
+    desk.finish(Action::Learn { task: TaskSid::numbered(1) }, Outcome::Failed { reason: "no".into() });
+    assert_eq!(next(&desk), Next::Over);
+}
+
+/// Twilio has not answered yet whether he was sent to the queue, and ends the conference with the dead leg.
+#[test]
+fn a_customer_who_is_being_sent_to_the_queue_waits_for_it() {
+    let mut desk = Desk::away();
+    desk.hello_with(2, false, false, false);
+    desk.finish_all();
+    assert_eq!((desk.stage(), desk.take_actions()), (Some(Stage::Requeueing), vec![requeue(Some(ADA))]));
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    for said in [Said::CustomerLeft, Said::Ended, Said::Asked] {
+        say(&mut desk, said);
+        assert_eq!(next(&desk), if matches!(said, Said::Asked) { Next::Wait } else { Next::Over });
+    }
+    // He is there.
+    desk.entered_queue();
+    assert_eq!(next(&desk), Next::Over);
+    // He was taken out of it, as Twilio says, after he had been sent into it for anybody.
+    desk.left_queue();
+    assert_eq!(next(&desk), Next::Over);
+}
+
+/// She was back in place once.
+#[test]
+fn a_customer_who_was_lost_before_waits_for_the_callbacks() {
+    let mut desk = Desk::away();
+    desk.hello_in_place(2);
+    desk.join(1, NEXT_LEG, true);
+    desk.register(1, ADA, NEXT_LEG, 2);
+    desk.finish_all();
+    desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+    assert_eq!(desk.stage(), Some(Stage::Rejoined));
+    say(&mut desk, Said::Asked);
+    assert_eq!(next(&desk), Next::Wait);
+}
+
 #[test]
 fn a_call_whose_flow_has_nothing_of_ours_is_over_for_the_agent_soon() {
     let mut desk = Desk::talking();
@@ -251,30 +337,39 @@ fn whatever_the_recovery_was_at_it_goes_on_without_a_conference() {
     }
 }
 
+/// The page has not registered.
+fn joined_twice() -> Desk {
+    let mut desk = Desk::new();
+    desk.join(1, CUSTOMER, true);
+    desk.join(1, ADA_LEG, true);
+    desk.take_actions();
+    desk
+}
+
+fn found() -> Outcome {
+    Outcome::Learnt(Box::new(Registered {
+        workflow: WorkflowSid::numbered(1),
+        queue: None,
+        customer_leg: None,
+        worker_leg: None,
+        reservation: Some(ReservationSid::numbered(1)),
+        worker: Some((WorkerSid::numbered(ADA), "Ada".into())),
+        attributes: "{}".into(),
+    }))
+}
+
 /// Right after accepting: the page had no time to register.
 #[test]
 fn a_refresh_before_the_registration_is_looked_up() {
     for order in orders() {
-        let mut desk = Desk::new();
-        desk.join(1, CUSTOMER, true);
-        desk.join(1, ADA_LEG, true);
-        desk.take_actions();
+        let mut desk = joined_twice();
         for said in &order {
             say(&mut desk, *said);
         }
         let learn = Action::Learn { task: TaskSid::numbered(1) };
         assert_eq!(desk.take_actions(), [learn.clone()], "{order:?}");
         assert_eq!(next(&desk), Next::Wait, "{order:?}");
-        let found = Registered {
-            workflow: WorkflowSid::numbered(1),
-            queue: None,
-            customer_leg: None,
-            worker_leg: None,
-            reservation: Some(ReservationSid::numbered(1)),
-            worker: Some((WorkerSid::numbered(ADA), "Ada".into())),
-            attributes: "{}".into(),
-        };
-        desk.finish(learn, Outcome::Learnt(Box::new(found)));
+        desk.finish(learn, found());
         desk.fire(1, Timer::Grace);
         desk.finish_all();
         assert_eq!(next(&desk), again(), "{order:?}");

@@ -3,7 +3,7 @@
 use crate::desk::*;
 use rejoin_protocol::api::{GracefulReason, Hello, Holding, Stage};
 use rejoin_protocol::{Millis, TaskSid, WorkerSid};
-use rejoin_recovery::{Action, Event, HandedOver, LeaveReason, Outcome, ParticipantFlags, Seen, Timer};
+use rejoin_recovery::{Action, Event, HandedOver, LeaveReason, Next, Outcome, ParticipantFlags, Seen, Timer};
 
 /// Ada has handed the customer over, and is gone for this reason.
 fn handed_over(reason: LeaveReason) -> Desk {
@@ -143,15 +143,86 @@ fn somebody_who_is_with_the_customer_is_not_taken_for_an_agent_who_never_registe
     assert!(!desk.finish_all().iter().any(removes) && desk.stage_of(BO).is_none());
 }
 
+/// Her page wrote the mark into the task, or it comes late: it looked like a loss at first.
 #[test]
-fn one_who_was_missed_before_lets_the_customer_go() {
+fn one_who_was_missed_for_a_moment_is_missed_when_her_transfer_was_refused() {
     let mut desk = Desk::talking();
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.graceful(GracefulReason::ColdTransfer);
     assert_eq!(desk.stage(), Some(Stage::Graceful));
     desk.asked_of_transfer(HandedOver::Over, false);
-    desk.fire(1, Timer::Orphan);
-    assert_eq!(desk.take_actions(), [Action::EndConference { conference: conference(1) }]);
+    assert_eq!(desk.stage(), Some(Stage::Interrupted));
+    let ends = |action: &Action| matches!(action, Action::EndConference { .. });
+    assert!(!desk.take_actions().iter().any(ends));
+}
+
+/// What is in a task stays there.
+#[test]
+fn a_refused_transfer_of_which_the_task_tells_does_not_count_again() {
+    let said = left(ADA, EPOCH, 2, GracefulReason::ColdTransfer);
+    let mut desk = Desk::talking();
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.read(&said);
+    assert_eq!(desk.stage(), Some(Stage::Graceful));
+    desk.asked_of_transfer(HandedOver::Over, false);
+    desk.take_actions();
+    desk.read(&said);
+    assert_eq!(desk.stage(), Some(Stage::Interrupted));
+    // The same when the conference has ended with her leg.
+    let mut desk = Desk::talking();
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
+    desk.end(1);
+    desk.read(&said);
+    desk.fire(1, Timer::Grace);
+    desk.take_actions();
+    desk.read(&said);
+    assert_eq!(desk.stage(), Some(Stage::Interrupted));
+}
+
+/// The transfer was refused, and her leg goes long after it with the flag that another plugin has set.
+#[test]
+fn a_conference_that_ends_with_a_leg_was_not_handed_over() {
+    for reason in [GracefulReason::ColdTransfer, GracefulReason::WarmTransfer] {
+        let mut desk = Desk::talking();
+        desk.graceful(reason);
+        desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+        desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
+        desk.end(1);
+        desk.handle(Event::Released { customer: leg(CUSTOMER) });
+        assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), Next::Wait, "{reason:?}");
+        desk.fire(1, Timer::Grace);
+        desk.finish_all();
+        let again = Next::Requeue(recovery());
+        assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), again, "{reason:?}");
+    }
+}
+
+#[test]
+fn a_conference_that_ends_with_the_colleague_was_handed_over() {
+    let mut desk = taken_by_bo(false);
+    desk.register(1, BO, 0xb1, 9);
+    desk.graceful_of(BO, GracefulReason::HangUp);
+    desk.leave(1, 0xb1, LeaveReason::HungUp);
+    desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
+    desk.end(1);
+    desk.handle(Event::Released { customer: leg(CUSTOMER) });
+    assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), Next::Over);
+}
+
+/// Her leg may go by itself when the transfer is refused.
+#[test]
+fn a_conference_is_kept_while_it_is_handed_over() {
+    let mut desk = Desk::talking();
+    desk.graceful(GracefulReason::ColdTransfer);
+    desk.modify(1, ADA_LEG, true, false);
+    let keep = Action::KeepConference { conference: conference(1), leg: leg(ADA_LEG) };
+    assert_eq!(desk.take_actions(), [keep]);
+    // Who hangs up ends it.
+    let mut desk = Desk::talking();
+    desk.graceful(GracefulReason::HangUp);
+    desk.modify(1, ADA_LEG, true, false);
+    assert!(desk.take_actions().is_empty());
 }
 
 /// Ada has said that she hands the customer over, and is there so long after.
@@ -175,6 +246,22 @@ fn a_page_that_goes_after_a_refused_transfer_is_missed() {
     desk.now = desk.now + Millis::seconds(2);
     desk.hello_in_place(2);
     assert_eq!(desk.stage(), Some(Stage::InPlace));
+}
+
+/// Nobody else tells that she is gone.
+#[test]
+fn a_page_that_goes_right_after_a_refused_transfer_is_missed_when_twilio_had_its_time() {
+    let mut desk = stays(Millis(700));
+    desk.goodbye(ADA, EPOCH);
+    assert_eq!(desk.stage(), None);
+    desk.fire(1, Timer::Orphan);
+    assert_eq!(desk.stage(), Some(Stage::Interrupted));
+    // Twilio has taken her away.
+    let mut desk = stays(Millis(700));
+    desk.goodbye(ADA, EPOCH);
+    desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+    desk.fire(1, Timer::Orphan);
+    assert_eq!((desk.stage(), desk.take_actions()), (None, vec![ask_of_transfer()]));
 }
 
 #[test]

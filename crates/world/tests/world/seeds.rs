@@ -12,7 +12,6 @@ const OPEN: [(u64, &str); 1] =
 const OPEN_STORIES: &[(&str, &str)] = &[
     ("gone-before-callbacks-were-asked-for", "nobody tells of the loss before the next page does"),
     ("joined-and-still-said-to-be-joining", "a page has the customer and does not say so"),
-    ("twilio-silent-when-another-plugin-ends-the-conference", "who cannot be found is let go"),
 ];
 
 /// Half of the lot, so that two processors play it.
