@@ -1,9 +1,11 @@
 //! A leave that nobody tells: status callbacks are not repeated, and the server may have been down.
 
 use crate::desk::*;
-use rejoin_protocol::Millis;
 use rejoin_protocol::api::{GracefulReason, Stage};
-use rejoin_recovery::{Action, LeaveReason, Timer};
+use rejoin_protocol::{Millis, TaskSid};
+use rejoin_recovery::{
+    Action, ConferenceEvent, ConferenceEventKind, Event, LeaveReason, Outcome, ParticipantFlags, Seen, Timer,
+};
 
 /// Ada's next page has found her reservation wrapping; nobody has told that her leg left.
 fn missed() -> Desk {
@@ -31,6 +33,45 @@ fn a_leave_that_never_came_is_taken_from_a_wrapping_reservation() {
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     assert!(desk.take_actions().is_empty(), "told after all: it is the same loss");
     assert_eq!(desk.stage(), Some(Stage::Requeueing));
+}
+
+/// Callbacks come in any order, and each may be late.
+#[test]
+fn a_leg_that_is_gone_is_not_back_when_it_is_told_late_that_it_came() {
+    for looked in [false, true] {
+        let mut desk = Desk::new();
+        desk.join(1, CUSTOMER, true);
+        let (late, sequence) = (ParticipantFlags::default(), desk.sequence + 1);
+        desk.sequence = sequence;
+        desk.register(1, ADA, ADA_LEG, EPOCH);
+        desk.tell(1, ConferenceEventKind::Start);
+        if looked {
+            desk.now = desk.now + Millis::seconds(300);
+            desk.handle(Event::Timer { conference: conference(1), timer: Timer::Watch });
+            let look = desk.take_actions().remove(0);
+            let customer = (leg(CUSTOMER), ParticipantFlags::default());
+            let seen = Seen { participants: [customer].into(), on_line: Some(true), ..Seen::default() };
+            desk.finish(look, Outcome::Looked(Box::new(seen)));
+            desk.fire(1, Timer::Grace);
+        } else {
+            desk.hello(2, true, false);
+            desk.fire(1, Timer::Leave);
+        }
+        assert!(desk.stage().is_some(), "{looked}");
+        desk.take_actions();
+        let stage = desk.stage();
+        let (kind, owner) = (ConferenceEventKind::Join { leg: leg(ADA_LEG), flags: late }, None);
+        let (conference, task) = (conference(1), Some(TaskSid::numbered(1)));
+        desk.handle(Event::Conference(ConferenceEvent {
+            conference,
+            task,
+            sequence,
+            label: None,
+            owner,
+            kind,
+        }));
+        assert_eq!((desk.stage(), desk.take_actions()), (stage, vec![]), "{looked}");
+    }
 }
 
 #[test]
