@@ -247,7 +247,7 @@ test('the dialog stands from the reload until the agent is back', async () => {
   await title('Checking your call');
   const hello = await asked('/v1/hello');
   assert.deepEqual(hello.body.holdings, [
-    { task: sid('WT', 1), reservation: sid('WR', 1), wrapping: false, canJoin: false },
+    { task: sid('WT', 1), reservation: sid('WR', 1), wrapping: false, canJoin: false, otherBrowser: true },
   ]);
   assert.ok(hello.body.epoch > Date.now() - 60_000);
   assert.equal(hello.authorization, 'Bearer token-of-ada');

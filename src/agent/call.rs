@@ -94,6 +94,7 @@ impl Call {
             reservation: self.facts.reservation.clone(),
             wrapping: self.facts.status == ReservationStatus::Wrapping,
             can_join: self.can_join(),
+            other_browser: false, // put in when it is sent
         })
     }
 

@@ -111,8 +111,11 @@ impl Agent {
             }
         }
         for reservation in &leaving.calls {
-            self.marks.take(reservation);
-            out.push(Effect::Unstore { reservation: reservation.clone() });
+            // A transfer may yet be refused: until Twilio takes the call away, the next page has something to look for.
+            if ends_the_call(leaving.reason) {
+                self.marks.take(reservation);
+                out.push(Effect::Unstore { reservation: reservation.clone() });
+            }
             let Some(call) = self.calls.get_mut(reservation) else { continue };
             call.written |= written.contains(reservation);
             if call.live() <= 2 && ends_the_call(leaving.reason) {

@@ -370,6 +370,9 @@ impl Agent {
         if call.registered.as_ref() != Some(&legs) {
             call.registered = Some(legs);
             self.left.take(reservation);
+            self.marks.add(reservation.clone());
+            let muted = self.muted.contains(reservation);
+            out.push(Effect::Store(Mark { reservation: reservation.clone(), muted }));
             self.outbox.put(now, self.epoch, &me.worker, Delivery::Register(registration), out);
         }
     }
@@ -433,9 +436,6 @@ impl Agent {
                     && !call.leaving
                 {
                     call.known = true;
-                    self.marks.add(reservation.clone());
-                    let muted = self.muted.contains(reservation);
-                    out.push(Effect::Store(Mark { reservation: reservation.clone(), muted }));
                 }
             }
             (Ok(_), Delivery::Graceful(_)) => {

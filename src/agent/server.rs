@@ -34,7 +34,8 @@ impl Agent {
         // A page that only looks on asks for nothing.
         let holdings = self.calls.values().filter(|_| !self.waits).filter_map(|call| {
             let holding = call.holding()?;
-            Some(Holding { can_join: holding.can_join && self.config.in_place, ..holding })
+            let other_browser = !self.marks.contains(&holding.reservation);
+            Some(Holding { can_join: holding.can_join && self.config.in_place, other_browser, ..holding })
         });
         let holdings = holdings.collect();
         let hello = Hello { epoch: self.epoch, holdings, unavailable: self.restore.tell() };

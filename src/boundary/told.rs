@@ -24,7 +24,8 @@ pub fn hello(hello: &Hello) -> Value {
     let holding = |holding: &Holding| {
         let facts = of(&holding.reservation).with("task", holding.task.as_str().into());
         let facts = facts.with("wrapping", Value::Flag(holding.wrapping));
-        facts.with("canJoin", Value::Flag(holding.can_join)).into()
+        let facts = facts.with("canJoin", Value::Flag(holding.can_join));
+        facts.with("otherBrowser", Value::Flag(holding.other_browser)).into()
     };
     let holdings = hello.holdings.iter().map(holding).collect();
     let facts = new().with("epoch", number(hello.epoch)).with("holdings", Value::List(holdings));

@@ -34,6 +34,7 @@ fn what_the_page_found_without_its_call_is_asked_about() {
         reservation: wr(number),
         wrapping,
         can_join: false,
+        other_browser: true,
     };
     assert_eq!(hello.holdings, [holding(1, true), holding(2, false)]);
 }

@@ -287,3 +287,16 @@ fn leaving_what_is_no_call_goes_on_at_once() {
     assert_eq!(desktop(&effects), [ToDesktop::Let { request: RequestId(1) }]);
     assert!(posts(&effects).is_empty());
 }
+
+/// The next page is to know that the call was this browser's.
+#[test]
+fn a_transfer_that_may_be_refused_leaves_the_mark_of_the_call_stored() {
+    let unstored = Effect::Unstore { reservation: wr(1) };
+    for (reason, kept) in [(GracefulReason::ColdTransfer, true), (GracefulReason::HangUp, false)] {
+        let mut desk = Desk::on_a_call();
+        let (id, _) = posts(&desk.leave(Some(1), reason)).remove(0);
+        let effects = desk.handle(Event::Reply { id, result: Ok(Answer::Accepted) });
+        assert_eq!(!effects.contains(&unstored), kept, "{reason:?}");
+        assert!(desk.task(task(1, ReservationStatus::Wrapping)).contains(&unstored), "{reason:?}");
+    }
+}

@@ -38,6 +38,17 @@ fn the_older_one_shows_accepts_and_joins_nothing() {
     assert!(posts(&effects).is_empty() && goodbyes(&effects).is_empty(), "{effects:?}");
 }
 
+/// What no earlier page of this browser has had may be the call of a page in another one, which lives.
+#[test]
+fn a_page_says_which_calls_no_page_of_its_browser_has_had() {
+    let found = vec![task(1, ReservationStatus::Accepted), task(2, ReservationStatus::Accepted)];
+    let (mut desk, _) = Desk::started(found, &[1]);
+    desk.handle(conference(1, both()));
+    let effects = desk.wait(Millis::seconds(1));
+    let said: Vec<_> = holdings(&effects).iter().map(|found| found.other_browser).collect();
+    assert_eq!(said, [false, true]);
+}
+
 #[test]
 fn it_hears_of_it_by_push_or_by_the_answer_to_a_hello() {
     let (mut desk, effects) = Desk::started(vec![], &[]);

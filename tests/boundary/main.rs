@@ -204,6 +204,7 @@ fn what_is_told_is_what_the_server_reads() {
         reservation: reservation.clone(),
         wrapping: !can_join,
         can_join,
+        other_browser: !can_join,
     };
     for unavailable in [false, true] {
         let holdings = vec![holding(true), holding(false)];

@@ -100,6 +100,10 @@ pub struct Holding {
     /// (`task.joinCall()`)? `false` also when that was tried and failed.
     #[serde(default)]
     pub can_join: bool,
+    /// Does nothing in this browser say that an earlier page of it had the call? Then a page in another browser may have
+    /// it, and live.
+    #[serde(default)]
+    pub other_browser: bool,
 }
 
 /// A page goes away and has not hung up: its legs stand for a while, with nobody at them.

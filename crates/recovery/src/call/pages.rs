@@ -14,6 +14,8 @@ impl Call {
         older_page_connected: bool,
     ) {
         let holding = hello.holdings.iter().find(|holding| holding.task == self.task);
+        // Of pages in another browser nobody knows: one whose channel is cut may live all the same.
+        let older_may_live = older_page_connected || holding.is_some_and(|holding| holding.other_browser);
         if holding.is_some() {
             let missed = self.recovery.as_ref().is_some_and(|recovery| recovery.agent.worker == *worker);
             if missed && self.is_newest_page_gone() {
@@ -21,7 +23,7 @@ impl Call {
             }
             let newest = self.hellos.entry(worker.clone()).or_default();
             *newest = hello.epoch.max(*newest);
-            if !older_page_connected {
+            if !older_may_live {
                 let newest = self.newest_alone.entry(worker.clone()).or_default();
                 *newest = hello.epoch.max(*newest);
             }
@@ -59,12 +61,12 @@ impl Call {
                 self.misses_leave(out, &leg);
                 continue;
             }
-            if !older_page_connected {
+            if !older_may_live {
                 self.forget_refused_transfer(out, &leg);
             }
             // The page found the reservation accepted and has no call for it, and no older page is there that could
             // have it: the leg is a ghost.
-            if !joined || nothing_to_do || (older_page_connected && !said_goodbye) {
+            if !joined || nothing_to_do || (older_may_live && !said_goodbye) {
                 continue;
             }
             if out.config.in_place && holding.can_join {

@@ -128,7 +128,9 @@ fn page(call: &Call, worker: &WorkerSid, hello: &Hello, older_page_connected: bo
     match holding {
         _ if !is_newer => None,
         holding if holding.wrapping => Some("a newer page finds the call wrapping"),
-        _ if older_page_connected => Some("a newer page finds it accepted beside an older page"),
+        holding if older_page_connected || holding.other_browser => {
+            Some("a newer page finds it accepted beside an older page")
+        }
         holding if holding.can_join => Some("a newer page finds the call accepted and can join"),
         _ => Some("a newer page finds the call accepted and cannot join"),
     }

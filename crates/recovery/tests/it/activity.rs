@@ -56,7 +56,7 @@ fn holding() -> Desk {
 /// Her next page finds the call wrapping, and what she is at.
 fn back(desk: &mut Desk, unavailable: bool) {
     let (task, reservation) = (TaskSid::numbered(1), reservation_of(ADA, 1));
-    let holdings = vec![Holding { task, reservation, wrapping: true, can_join: false }];
+    let holdings = vec![Holding { task, reservation, wrapping: true, can_join: false, other_browser: false }];
     let hello = Hello { epoch: 2, holdings, unavailable };
     desk.handle(Event::Hello { worker: ada(), hello, older_page_connected: false });
 }
@@ -238,6 +238,7 @@ fn in_place_needs_no_activity() {
         reservation: reservation_of(ADA, 1),
         wrapping: false,
         can_join: true,
+        other_browser: false,
     };
     let hello = Hello { epoch: 2, holdings: vec![holding], unavailable: true };
     desk.handle(Event::Hello { worker: ada(), hello, older_page_connected: false });

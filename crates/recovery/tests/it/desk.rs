@@ -94,7 +94,7 @@ impl Desk {
         desk
     }
 
-    fn begin(&mut self) {
+    pub fn begin(&mut self) {
         let desk = self;
         desk.join(1, CUSTOMER, true);
         desk.join(1, ADA_LEG, false);
@@ -267,6 +267,15 @@ impl Desk {
         self.hello_of(ADA, epoch, wrapping, older_page_connected, can_join);
     }
 
+    /// A page in another browser finds the old leg standing: of hers no page is connected.
+    pub fn hello_in_another_browser(&mut self, epoch: u64, can_join: bool) {
+        let (task, reservation) = (TaskSid::numbered(1), reservation_of(ADA, 1));
+        let holdings = vec![Holding { task, reservation, wrapping: false, can_join, other_browser: true }];
+        let hello = Hello { epoch, holdings, unavailable: false };
+        let worker = WorkerSid::numbered(ADA);
+        self.handle(Event::Hello { worker, hello, older_page_connected: false });
+    }
+
     pub fn hello_of(
         &mut self,
         worker: u128,
@@ -276,7 +285,7 @@ impl Desk {
         can_join: bool,
     ) {
         let (task, reservation) = (TaskSid::numbered(1), reservation_of(worker, 1));
-        let holdings = vec![Holding { task, reservation, wrapping, can_join }];
+        let holdings = vec![Holding { task, reservation, wrapping, can_join, other_browser: false }];
         let hello = Hello { epoch, holdings, unavailable: false };
         self.handle(Event::Hello { worker: WorkerSid::numbered(worker), hello, older_page_connected });
     }
@@ -284,7 +293,7 @@ impl Desk {
     /// Ada's page has found her reservation of this task wrapping.
     pub fn hello_about(&mut self, task: u128, epoch: u64) {
         let (task, reservation) = (TaskSid::numbered(task), reservation_of(ADA, task));
-        let holding = Holding { task, reservation, wrapping: true, can_join: false };
+        let holding = Holding { task, reservation, wrapping: true, can_join: false, other_browser: false };
         let hello = Hello { epoch, holdings: vec![holding], unavailable: false };
         let event = Event::Hello { worker: WorkerSid::numbered(ADA), hello, older_page_connected: false };
         self.handle(event);

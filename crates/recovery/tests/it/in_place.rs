@@ -95,6 +95,26 @@ fn a_page_that_takes_longer_has_the_customer_told() {
     assert!(desk.take_actions().is_empty(), "what plays would play over the talk");
 }
 
+/// The channel of the page that has the call is cut, and she talks all the same.
+#[test]
+fn a_page_in_another_browser_does_not_prove_the_older_one_dead() {
+    for in_place in [false, true] {
+        let config = Config { in_place, ..Config::default() };
+        let mut desk = Desk::with(Machine::new(config, []));
+        desk.begin();
+        desk.hello_in_another_browser(2, in_place);
+        assert_eq!(desk.stage(), None, "in place: {in_place}");
+        assert!(desk.take_actions().is_empty(), "in place: {in_place}");
+        // Her own next page proves it.
+        desk.hello_with(3, false, false, in_place);
+        assert_eq!(desk.stage(), Some(if in_place { Stage::InPlace } else { Stage::Interrupted }));
+    }
+    // So does the goodbye of the page that had the call.
+    let mut desk = Desk::away();
+    desk.hello_in_another_browser(2, true);
+    assert_eq!(desk.stage(), Some(Stage::InPlace));
+}
+
 #[test]
 fn a_held_customer_is_taken_off_hold_to_be_told() {
     let mut desk = Desk::announcing();

@@ -97,7 +97,7 @@ fn hellos() -> impl Strategy<Value = Event> {
         |(worker, holding, epoch, [wrapping, can_join, older_page_connected])| {
             let holdings = holding.map(task).map(|task| {
                 let reservation = reservation(&worker, &task);
-                Holding { task, reservation, wrapping, can_join }
+                Holding { task, reservation, wrapping, can_join, other_browser: wrapping != can_join }
             });
             let hello = Hello { epoch, holdings: holdings.into_iter().collect(), unavailable: can_join };
             Event::Hello { worker, hello, older_page_connected }

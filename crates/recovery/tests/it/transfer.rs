@@ -117,6 +117,7 @@ fn who_was_never_on_the_call_is_not_missed() {
         reservation: reservation_of(worker, 1),
         wrapping: true,
         can_join: false,
+        other_browser: false,
     };
     let hello = Hello { epoch: 9, holdings: vec![holding(CY)], unavailable: false };
     desk.handle(Event::Hello { worker: WorkerSid::numbered(BO), hello, older_page_connected: false });

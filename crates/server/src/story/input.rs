@@ -284,6 +284,7 @@ mod tests {
                 reservation: ReservationSid::numbered(*number),
                 wrapping: true,
                 can_join: false,
+                other_browser: false,
             };
             let holdings = tasks.iter().map(holding).collect();
             let hello = Hello { epoch: 5, holdings, unavailable: false };

@@ -174,6 +174,7 @@ impl World {
                     reservation: reservation_of(worker(who), 1),
                     wrapping: !stands,
                     can_join: stands,
+                    other_browser: false,
                 };
                 let holdings = if agent.holds_first { vec![holding] } else { vec![] };
                 let hello = Hello { epoch: agent.epoch, holdings, unavailable: false };
