@@ -31,5 +31,8 @@ pub const RECONNECT_AGENT: &str = "Reconnect Agent";
 pub const RECOVERY_PING: &str = "Recovery Ping";
 /// Unique name of the ping's task channel.
 pub const RECOVERY_PING_CHANNEL: &str = "recovery-ping";
-/// Priority of pings and reconnect tasks.
+/// Priority of pings, and of customers who are to have any agent.
 pub const PRIORITY: u32 = 1000;
+/// Priority of customers who are to have their own agent again: she is free for a moment when her old reservation is completed,
+/// and somebody who may have anybody, and has waited longer, would get her.
+pub const OWN_AGENT_PRIORITY: u32 = PRIORITY + 1;

@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::reconnect;
 use crate::texts::Phrase;
-use rejoin_protocol::attributes::PRIORITY;
+use rejoin_protocol::attributes::{OWN_AGENT_PRIORITY, PRIORITY};
 use rejoin_protocol::{Millis, RecoveryId, WorkerSid, WorkflowSid};
 use rejoin_recovery::{Call, Machine};
 use rejoin_twilio::twiml::{Document, Enqueue};
@@ -18,6 +18,7 @@ pub(crate) struct Way {
     /// How long the machine waits for any agent.
     queue_within: Millis,
     attributes: String,
+    priority: u32,
     pub(crate) language: Option<String>,
     /// May one whom the queue has not kept go into it again?
     pub(crate) again: bool,
@@ -37,6 +38,7 @@ impl Way {
             workflow: outbound.or(call.workflow.as_ref())?.clone(),
             queue_within: machine.config(call).queue_within,
             attributes: reconnect::attributes(call, recovery, target),
+            priority: if target.is_some() { OWN_AGENT_PRIORITY } else { PRIORITY },
             language: reconnect::language(&call.attributes, &config.texts.language_attribute),
             again: call.goes_to_queue_again(),
         })
@@ -48,7 +50,7 @@ impl Way {
             workflow: &self.workflow,
             wait_url: &config.public(&format!("/twiml/wait/{recovery}")),
             action: &config.public(&format!("/twiml/after/{recovery}")),
-            priority: PRIORITY,
+            priority: self.priority,
             timeout_seconds: self.queue_within.0 / 1000 + TASK_SLACK_SECONDS,
             attributes: &self.attributes,
         });

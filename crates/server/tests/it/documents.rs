@@ -12,11 +12,14 @@ async fn document(desk: &Desk, path: &str, params: &[(&str, &str)]) -> String {
     reply.text().await.unwrap()
 }
 
-/// The attributes of the document's task.
+/// The attributes of the document's task. Who is to have the same agent goes before those who may have any.
 fn attributes(document: &str) -> Value {
-    let (_, task) = document.split_once("<Task priority=\"1000\" timeout=\"660\">").expect("a task");
+    let (_, task) = document.split_once("<Task priority=\"").expect("a task");
+    let (priority, task) = task.split_once("\" timeout=\"660\">").expect("a timeout");
     let (text, _) = task.split_once("</Task>").unwrap();
-    serde_json::from_str(&unescape(text).unwrap()).expect("JSON")
+    let made: Value = serde_json::from_str(&unescape(text).unwrap()).expect("JSON");
+    assert_eq!(priority, if made["targetWorkerSid"].is_null() { "1000" } else { "1001" });
+    made
 }
 
 #[tokio::test]

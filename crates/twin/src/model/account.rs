@@ -153,7 +153,7 @@ pub fn demo_account(account: AccountSid, voice_url: String) -> Account {
                         "expression": "isReconnect == true AND targetWorkerSid != null",
                         "targets": [
                             {"queue": everyone, "known_worker_sid": "task.targetWorkerSid",
-                             "timeout": 30, "priority": 1000},
+                             "timeout": 30, "priority": 1001},
                             {"queue": everyone, "priority": 1000}
                         ]
                     }],
