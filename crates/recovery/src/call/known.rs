@@ -28,11 +28,13 @@ impl Call {
             ConferenceEventKind::End => self.ended = true,
             ConferenceEventKind::Join { leg, flags } => {
                 let known = self.participants.contains_key(leg);
-                self.participant(leg, event.sequence, |p| {
-                    p.joined = true;
-                    p.left = None;
-                    p.flags = *flags;
-                });
+                if !self.is_over(leg) {
+                    self.participant(leg, event.sequence, |p| {
+                        p.joined = true;
+                        p.left = None;
+                        p.flags = *flags;
+                    });
+                }
                 self.learning &= !std::mem::take(&mut self.unlearnt);
                 if !known && !self.learning && self.agents.is_empty() {
                     self.set_timer(out, Timer::Learn, out.now + out.config.learn_after);
@@ -62,6 +64,12 @@ impl Call {
         }
         self.seen_label(event);
         self.evaluate(out);
+    }
+
+    /// Has an agent been here by this leg? She comes by it once: that she did may be told after Twilio has said that it is
+    /// gone.
+    fn is_over(&self, leg: &CallSid) -> bool {
+        self.agents.contains_key(leg) && self.participants.get(leg).is_some_and(|p| p.left.is_some())
     }
 
     pub(super) fn participant(

@@ -123,13 +123,10 @@ impl Call {
                 && !self.on_purpose.contains_key(&agent.reservation)
         };
         let missed: Vec<_> = self.agents.iter().filter(missed).map(|(leg, _)| leg.clone()).collect();
-        let newest = self.seen.last().copied().unwrap_or_default();
         for leg in &missed {
             if let Some(participant) = self.participants.get_mut(leg) {
                 participant.joined = false;
                 participant.left = Some(LeaveReason::HungUp);
-                // That she came may be told later still, and is older.
-                participant.sequence = participant.sequence.max(newest);
             }
         }
         self.find_lost_agent(out);

@@ -102,15 +102,12 @@ impl Call {
         if let Some(unseen) = customer.clone().filter(|_| self.is_customer_unseen()) {
             self.assume_joined(&unseen); // and missed, if he is not there
         }
-        let newest = self.seen.last().copied().unwrap_or_default();
         let gone =
             |(leg, p): &(&CallSid, &mut Participant)| p.joined && !seen.participants.contains_key(*leg);
         for (leg, participant) in self.participants.iter_mut().filter(gone) {
             // A customer who is on the line, but not here, was moved, or his conference has ended.
             let on_line = customer.as_ref() == Some(leg) && seen.on_line == Some(true);
             participant.joined = false;
-            // That they came may be told later still, and is older.
-            participant.sequence = participant.sequence.max(newest);
             participant.left = Some(match (on_line, self.released) {
                 (true, Some(_)) => LeaveReason::ModeratorEnded,
                 (true, None) => LeaveReason::UpdatedViaApi,
