@@ -300,9 +300,9 @@ async fn what_a_server_had_is_free_when_it_stops(database: &Place) {
 async fn jobs_that_have_not_ended_are_counted(database: &Place) {
     let store = database.open().await.unwrap();
     assert_eq!(store.open_jobs().await.unwrap(), OpenJobs::default());
-    let later = NewJob { deadline: now() + Millis::seconds(60), ..job(complete(1)) };
-    let [first, second] = [later, job(complete(2))];
+    let second = job(complete(2));
     let sooner = second.deadline;
+    let first = NewJob { deadline: sooner + Millis::seconds(60), ..job(complete(1)) };
     let added = add(&store, &[first, second]).await;
     let open = store.open_jobs().await.unwrap();
     assert_eq!((open.count, open.first), (2, Some(sooner)));
