@@ -77,6 +77,13 @@ impl Call {
         self.facts.status == ReservationStatus::Accepted
     }
 
+    /// The reservation wraps up when the old leg falls, also while this page joins beside it: the agent is on the call.
+    pub(super) fn is_on(&self) -> bool {
+        let named = self.facts.own_leg.as_ref();
+        let here = || named.is_some() && self.mine().any(|leg| leg.call.as_ref() == named);
+        self.is_accepted() || (self.facts.status == ReservationStatus::Wrapping && here())
+    }
+
     /// An earlier page had the call and this one does not have it (yet).
     pub(super) fn is_orphan(&self) -> bool {
         self.found.is_some() && !self.had_call

@@ -363,7 +363,7 @@ impl Agent {
     pub(super) fn register(&mut self, now: Millis, reservation: &ReservationSid, out: &mut Vec<Effect>) {
         let (Some(me), Some(call)) = (&self.me, self.calls.get_mut(reservation)) else { return };
         let theirs = (self.waits || call.elsewhere) && !call.facts.live_call;
-        if !call.is_accepted() || call.unwatched || call.leaving || theirs {
+        if !call.is_on() || call.unwatched || call.leaving || theirs {
             return;
         }
         let Some((legs, registration)) = call.registration(self.epoch) else { return };
@@ -472,7 +472,7 @@ impl Agent {
                         false => known.is_none(),
                     };
                     // What an earlier page has lost the server may never have heard of.
-                    (call.is_accepted() || call.is_orphan()) && newest
+                    (call.is_on() || call.is_orphan()) && newest
                 })
             }
         };

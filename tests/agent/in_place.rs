@@ -322,3 +322,16 @@ fn while_it_joins_flags_that_were_cleared_are_cleared_again() {
     assert_eq!(agent.flags_to_clear(&wr(1), "newer"), ["old", "new"]);
     assert!(agent.flags_to_clear(&wr(7), "other").is_empty(), "of no call that is known");
 }
+
+/// The old leg falls while the page joins beside it: the reservation wraps up, and the agent is on the call.
+#[test]
+fn a_leg_that_is_in_although_the_reservation_wraps_up_is_registered() {
+    let (mut desk, _) = Desk::started(vec![task(1, ReservationStatus::Accepted)], &[1]);
+    desk.handle(conference(1, both()));
+    desk.greeted(vec![view(Stage::InPlace)]);
+    desk.task(task(1, ReservationStatus::Wrapping));
+    desk.handle(without_the_ghost());
+    let wrapping = TaskFacts { status: ReservationStatus::Wrapping, live_call: false, ..live(201) };
+    let effects = desk.task(wrapping);
+    assert_eq!(registered(&effects), [CallSid::numbered(201)]);
+}

@@ -40,7 +40,10 @@ impl Call {
     /// The leave of a wrapping agent may only be late.
     fn wraps_up(&mut self, out: &mut Out<'_>, reservation: &ReservationSid) {
         let of_reservation = |(_, agent): &(&CallSid, &Agent)| agent.reservation == *reservation;
-        if let Some(leg) = self.agents.iter().find(of_reservation).map(|(leg, _)| leg.clone()) {
+        let mut legs = self.agents.iter().filter(of_reservation);
+        let leg = legs.next().map(|(leg, _)| leg.clone());
+        // Of an agent who joins in place the old leg is meant, which may have fallen, and not the new one.
+        if let Some(leg) = leg.filter(|_| legs.next().is_none()) {
             self.misses_leave(out, &leg);
         }
     }

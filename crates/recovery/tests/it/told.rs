@@ -252,3 +252,19 @@ proptest! {
         prop_assert_eq!(story(&order), story(&[0, 1, 2, 3, 4, 5]));
     }
 }
+
+/// The old leg falls while she joins in place: her reservation wraps up, and she is on the call all the same.
+#[test]
+fn who_is_back_in_place_is_not_lost_when_her_reservation_wraps_up() {
+    for new_leg in [0x1, NEXT_LEG] {
+        let mut desk = Desk::away();
+        desk.hello_in_place(2);
+        desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+        desk.join(1, new_leg, false);
+        desk.register(1, ADA, new_leg, 2);
+        assert_eq!(desk.stage(), Some(Stage::Rejoined));
+        desk.handle(told(1, Purpose::Other, ADA, TaskEventKind::WrapUp));
+        assert!(!desk.has_timer(Timer::Leave), "{new_leg}");
+        assert!(desk.take_actions().is_empty(), "{new_leg}");
+    }
+}
