@@ -97,6 +97,8 @@ mod steps {
                 |named: &Option<String>| named.as_ref().is_some_and(|n| *n == step || *n == number);
             if is_named(&self.stop) {
                 let _ = kill_process(getpid(), Signal::STOP);
+                // Another thread may be the one that takes the signal, and this one would go on until it has.
+                while is_stop_pending() {}
             }
             if is_named(&self.last) {
                 // No destructor, no flush, nothing told to anybody: all threads end here.
@@ -106,6 +108,15 @@ mod steps {
                 }
             }
         }
+    }
+
+    /// Has no thread of this process taken the signal yet? From then on none comes back from the kernel.
+    fn is_stop_pending() -> bool {
+        let stop = 1_u64 << (Signal::STOP.as_raw() - 1);
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let pending = status.lines().find_map(|line| line.strip_prefix("ShdPnd:"));
+        let pending = pending.and_then(|pending| u64::from_str_radix(pending.trim(), 16).ok());
+        pending.is_some_and(|pending| pending & stop != 0)
     }
 }
 
