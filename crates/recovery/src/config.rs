@@ -72,7 +72,7 @@ durations! {
     learn_after as "learn_after_ms": Millis = Millis::seconds(3);
     /// How long nothing may be heard of a call before Twilio is asked how it stands; 0: it is not asked. Default 5 min.
     watch_call as "watch_call_ms": Millis = Millis::seconds(300);
-    /// The same while a recovery is open. Default 10 s.
+    /// The same while a recovery is open, and in a call of which no callback has ever come. Default 10 s.
     watch_recovery as "watch_recovery_ms": Millis = Millis::seconds(10);
     /// How long a closed call is kept in the machine, so that late events find it. Default 10 min.
     keep_closed as "keep_closed_ms": Millis = Millis::seconds(600);

@@ -227,7 +227,7 @@ pub struct Timings {
     /// not asked.
     #[arg(long, env = "REJOIN_WATCH_CALL_MS", default_value = "300000")]
     pub watch_call_ms: u64,
-    /// The same while an agent of the call is lost.
+    /// The same while an agent of the call is lost, and in a call of which no callback has ever come.
     #[arg(long, env = "REJOIN_WATCH_RECOVERY_MS", default_value = "10000")]
     pub watch_recovery_ms: u64,
     /// How long a mark "on purpose" counts for an agent who stays on the call after it.

@@ -12,9 +12,22 @@ const ANSWERED_WITHIN: Millis = Millis::seconds(120);
 impl Call {
     /// How long nothing may be heard before Twilio is asked; `None`: it is not asked.
     fn watched_after(&self, out: &Out<'_>) -> Option<Millis> {
+        let (call, recovery) = (out.config.watch_call, out.config.watch_recovery);
         let recovering = self.has_open_recovery() || !self.beside.is_empty();
-        let after = if recovering { out.config.watch_recovery } else { out.config.watch_call };
+        let after = if recovering {
+            recovery
+        } else if self.is_untold() && recovery > Millis(0) {
+            call.min(recovery)
+        } else {
+            call
+        };
         (!self.closed && after > Millis(0)).then_some(after)
+    }
+
+    /// Do they talk in a conference of which no callback has ever come? They were not asked for, as the agent took the call before
+    /// the plugin was up in the page, or they are lost. Nobody would tell of a loss either.
+    fn is_untold(&self) -> bool {
+        self.seen.is_empty() && self.is_connected()
     }
 
     /// When Twilio is to be asked (point in time).

@@ -83,6 +83,26 @@ fn a_quiet_call_that_stands_as_it_should_is_left_alone() {
 }
 
 #[test]
+fn a_call_of_which_no_callback_has_ever_come_is_looked_at_more_often() {
+    let mut desk = Desk::new();
+    desk.register(1, ADA, ADA_LEG, 1);
+    desk.finish_all();
+    desk.look(there(&[CUSTOMER, ADA_LEG]));
+    let before = desk.now;
+    desk.look(there(&[CUSTOMER, ADA_LEG]));
+    assert_eq!(desk.now - before, Millis::seconds(10));
+    assert!(desk.take_actions().is_empty() && desk.stage().is_none());
+    desk.look(there(&[CUSTOMER]));
+    desk.fire(1, Timer::Grace);
+    assert_eq!(desk.stage(), Some(Stage::Interrupted));
+
+    let mut told = Desk::talking();
+    let before = told.now;
+    told.look(there(&[CUSTOMER, ADA_LEG]));
+    assert!(told.now - before > Millis::seconds(200));
+}
+
+#[test]
 fn an_agent_whose_leave_never_came_is_missed() {
     let mut desk = Desk::talking();
     desk.look(there(&[CUSTOMER]));

@@ -159,6 +159,11 @@ impl Model {
         self.conferences.iter().filter(open).map(|(sid, conference)| (sid, conference.name.as_str()))
     }
 
+    /// Was Twilio asked to tell what happens in this conference?
+    pub fn tells(&self, conference: &ConferenceSid) -> bool {
+        self.conferences.get(conference).is_some_and(|conference| conference.callback.is_some())
+    }
+
     /// All tasks that Twilio has not deleted.
     pub fn tasks(&self) -> impl Iterator<Item = TaskView<'_>> {
         self.tasks.iter().map(task_view)

@@ -17,6 +17,8 @@ const MAY_BE_BACK: u64 = 1_500;
 const YOUNG: u64 = 4_000;
 /// When callbacks were lost, or Twilio or our server did not work, we hear of it by looking.
 const LOOKS: u64 = 330_000;
+/// Of a conference whose callbacks were not asked for we hear by looking, every 10 s.
+const UNTOLD: u64 = 10_500;
 
 impl World {
     /// The legs over which somebody hears and talks at a page.
@@ -74,6 +76,7 @@ impl World {
                 self.customers[number].silent_since = None;
                 continue;
             }
+            let untold = room.as_ref().is_some_and(|room| !self.twilio.model.tells(room));
             let stands = room.and_then(|room| self.stands(&room));
             let customer = &mut self.customers[number];
             if std::mem::replace(&mut customer.stood, stands.is_some()) != stands.is_some() {
@@ -84,7 +87,7 @@ impl World {
             if customer.excused.is_some() {
                 continue;
             }
-            let bound = self.silence(number, stands);
+            let bound = self.silence(number, stands) + if untold { UNTOLD } else { 0 };
             if now.saturating_sub(since) > bound && !self.is_unheard_of(number) {
                 let what =
                     format!("customer {number} has heard nothing for {:.1} s", (now - since) as f64 / 1000.0);
