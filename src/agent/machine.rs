@@ -370,11 +370,16 @@ impl Agent {
         if call.registered.as_ref() != Some(&legs) {
             call.registered = Some(legs);
             self.left.take(reservation);
-            self.marks.add(reservation.clone());
-            let muted = self.muted.contains(reservation);
-            out.push(Effect::Store(Mark { reservation: reservation.clone(), muted }));
             self.outbox.put(now, self.epoch, &me.worker, Delivery::Register(registration), out);
+            self.leave_mark(reservation, out);
         }
+    }
+
+    /// So that the next page of this browser knows whose page it follows.
+    fn leave_mark(&mut self, reservation: &ReservationSid, out: &mut Vec<Effect>) {
+        self.marks.add(reservation.clone());
+        let muted = self.muted.contains(reservation);
+        out.push(Effect::Store(Mark { reservation: reservation.clone(), muted }));
     }
 
     fn before_accept(
@@ -400,6 +405,8 @@ impl Agent {
             let reservation = reservation.clone();
             out.push(Effect::Desktop(ToDesktop::NeutraliseExitFlag { reservation }));
         }
+        // Before the call is there: it may be, when this page is not any more.
+        self.leave_mark(reservation, out);
         // Twilio signs it, so the server need not ask whose call this is.
         let of = |me: &Me| format!("{ours}?worker={}&reservation={reservation}", me.worker);
         let options = ConferenceOptions {

@@ -49,6 +49,19 @@ fn a_page_says_which_calls_no_page_of_its_browser_has_had() {
     assert_eq!(said, [false, true]);
 }
 
+/// A page may crash in the instant in which the call is there, before it has registered it.
+#[test]
+fn the_page_that_takes_a_call_is_remembered_before_the_call_is_there() {
+    let mut desk = Desk::idle();
+    let facts = task(1, ReservationStatus::Pending);
+    desk.task(facts.clone());
+    let (request, reservation) = (RequestId(1), facts.reservation.clone());
+    let effects =
+        desk.handle(Event::Desktop(FromDesktop::BeforeAccept { request, task: facts, callback: None }));
+    let mark = Effect::Store(Mark { reservation, muted: false });
+    assert!(effects.contains(&mark), "{effects:?}");
+}
+
 #[test]
 fn it_hears_of_it_by_push_or_by_the_answer_to_a_hello() {
     let (mut desk, effects) = Desk::started(vec![], &[]);
