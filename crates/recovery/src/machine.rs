@@ -121,7 +121,9 @@ impl Machine {
                 }
             }
             Event::Released { customer } => {
-                let may_be = |call: &&Call| call.maybe_customers().any(|leg| *leg == customer);
+                let may_be = |call: &&Call| {
+                    call.maybe_customers().any(|leg| *leg == customer) || call.may_be_of(&customer)
+                };
                 let calls: Vec<_> =
                     self.calls.values().filter(may_be).map(|call| call.conference.clone()).collect();
                 for conference in calls {

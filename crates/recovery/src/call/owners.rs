@@ -4,7 +4,7 @@
 use super::{Call, Out, SOON};
 use crate::{Action, EarlyMark, Effect, Outcome, Timer};
 use rejoin_protocol::api::Registration;
-use rejoin_protocol::{Millis, ReservationSid, WorkerSid};
+use rejoin_protocol::{CallSid, Millis, ReservationSid, WorkerSid};
 use serde::{Deserialize, Serialize};
 
 /// How long it is waited for the callback that says it, before Twilio is asked: a page may be faster.
@@ -109,6 +109,17 @@ impl Call {
         }
         let (worker, registration) = (worker.clone(), registration.clone());
         self.unsettled.push(Unsettled { worker, registration, at: out.now });
+    }
+
+    /// Has somebody registered the call, and is it still to be found out whether it is hers?
+    pub(super) fn awaits_an_owner(&self) -> bool {
+        self.asking != Asking::No && !self.unsettled.is_empty()
+    }
+
+    /// Is it still to be found out whether somebody's registration counts, by which this is the customer?
+    pub(crate) fn may_be_of(&self, customer: &CallSid) -> bool {
+        self.awaits_an_owner()
+            && self.unsettled.iter().any(|kept| kept.registration.customer_leg == *customer)
     }
 
     /// Those of which it has become known by now count, if they are the worker's own.

@@ -70,6 +70,11 @@ impl Call {
 
     /// Twilio asks for the document of a customer whose conference has ended, as far as Twilio knows.
     pub(crate) fn released(&mut self, out: &mut Out<'_>, customer: &CallSid) {
+        if !self.proven {
+            // To be known when it is.
+            self.released.get_or_insert(out.now + out.config.released_within);
+            return;
+        }
         let open = !self.closed || self.is_undecided();
         let Some(leg) = self.participants.get(customer).filter(|_| open) else { return };
         if self.customer.as_ref().is_some_and(|known| known != customer)
@@ -93,6 +98,10 @@ impl Call {
 
     /// What comes next for the customer; `None`: not decided by this call.
     pub(crate) fn next(&self, now: Millis, customer: &CallSid) -> Option<Next> {
+        if !self.proven {
+            // Whoever has registered may have spoken the truth.
+            return self.may_be_of(customer).then_some(Next::Wait);
+        }
         let until = self.released.filter(|_| self.customer.as_ref() == Some(customer))?;
         let recovery = self.recovery.as_ref().filter(|recovery| recovery.is_open());
         if let Some(recovery) = recovery {
@@ -105,7 +114,9 @@ impl Call {
             };
         }
         // As long as Twilio is being asked who the agent was, nobody knows whether he was left on purpose.
-        let asked = self.looking.is_some() || (self.agents.is_empty() && self.learning && !self.unlearnt);
+        let asked = self.looking.is_some()
+            || (self.agents.is_empty() && self.learning && !self.unlearnt)
+            || self.awaits_an_owner();
         let until = if asked { until + SOON } else { until };
         (self.is_undecided() && now < until).then_some(Next::Wait)
     }

@@ -211,6 +211,31 @@ fn a_customer_waits_while_his_agent_is_looked_up() {
     assert_eq!(next(&desk), Next::Over);
 }
 
+/// No callback was asked for, and Twilio has not said yet whether it is so what the page has registered.
+#[test]
+fn a_customer_waits_while_it_is_found_out_whether_a_registration_counts() {
+    let mut told = Desk::new();
+    told.register(1, ADA, ADA_LEG, 1);
+    let registered = told.told.iter().find(|event| matches!(event, Event::Registered { .. })).expect("it is");
+    let mut desk = Desk::new();
+    desk.handle(registered.clone());
+    say(&mut desk, Said::Asked);
+    assert_eq!(next(&desk), Next::Wait);
+    assert_eq!(desk.machine.next(desk.now, &leg(CY)), Next::Over, "nobody has spoken of this one");
+    desk.fire(1, Timer::Owners);
+    let asked = desk.take_actions();
+    let [ask @ Action::FindOwners { conference: Some(_), .. }] = &asked[..] else { panic!("{asked:?}") };
+    desk.finish(ask.clone(), owners(1).1);
+    let asked = desk.take_actions();
+    let look = asked.iter().find(|action| matches!(action, Action::Look { .. })).expect("a look").clone();
+    let seen = Seen { on_line: Some(true), ..Seen::default() };
+    desk.finish(look, Outcome::Looked(Box::new(seen)));
+    assert_eq!(next(&desk), Next::Wait);
+    desk.fire(1, Timer::Grace);
+    desk.finish_all();
+    assert_eq!(next(&desk), again());
+}
+
 /// Twilio has not answered yet whether he was sent to the queue, and ends the conference with the dead leg.
 #[test]
 fn a_customer_who_is_being_sent_to_the_queue_waits_for_it() {
