@@ -1,13 +1,17 @@
 //! Who else is on the call: third parties, who go where the customer goes.
 
-use super::{Call, Out, Participant, SOON};
-use crate::{Action, ConferenceEvent, ConferenceEventKind, Timer};
+use super::{Call, Out, Participant, Phase, SOON};
+use crate::{Action, ConferenceEvent, ConferenceEventKind, LeaveReason, Timer};
 use rejoin_protocol::{CallSid, Millis};
 use std::collections::BTreeSet;
 
 /// So long after the wait for the agent a registration may take: the page gives up a request after 10 s and sends it again,
 /// and the wait in place is 8 s by default.
 const REGISTERED_WITHIN: Millis = Millis::seconds(6);
+/// The same of a leg that has come instead of the agent's: her page has closed the old one, which it does when it is in by the
+/// new one. It may be unable to say so for a while, as when Flex's token has expired; if it is gone, Twilio tells that the
+/// leg is.
+const REPLACED_WITHIN: Millis = Millis::seconds(60);
 /// How often it is seen whether somebody who is waited for is still there.
 const STILL_THERE: Millis = Millis::seconds(2);
 
@@ -53,9 +57,11 @@ impl Call {
         if self.is_newest_page_gone() {
             return false; // nobody is at the leg that it left
         }
+        let replaced = self.is_leg_replaced();
         let Some(recovery) = &mut self.recovery else { return false };
         let first = recovery.spared_until.is_none();
-        let until = *recovery.spared_until.get_or_insert(out.now + REGISTERED_WITHIN);
+        let within = if replaced { REPLACED_WITHIN } else { REGISTERED_WITHIN };
+        let until = *recovery.spared_until.get_or_insert(out.now + within);
         if until <= out.now {
             return false;
         }
@@ -65,6 +71,15 @@ impl Call {
             self.push(out);
         }
         true
+    }
+
+    /// Has somebody taken the agent's old leg out, while she joins in place, and not we?
+    fn is_leg_replaced(&self) -> bool {
+        self.recovery.as_ref().filter(|recovery| recovery.phase == Phase::Rejoining).is_some_and(|recovery| {
+            let left = self.participants.get(&recovery.lost_leg).and_then(|leg| leg.left);
+            let ours = self.agents.get(&recovery.lost_leg).is_some_and(|agent| agent.removing);
+            left == Some(LeaveReason::UpdatedViaApi) && !ours
+        })
     }
 
     /// Has the newest page of the agent who is missed said goodbye?

@@ -315,6 +315,36 @@ fn a_stranger_is_not_the_agent_for_ever_nor_after_leaving() {
     assert!(desk.now - began <= Millis::seconds(2));
 }
 
+/// Her page has closed the old leg, as it does when it is in, and cannot register: Flex's token has expired.
+#[test]
+fn a_leg_that_has_replaced_the_agents_has_a_minute_to_be_registered() {
+    let replaced = || {
+        let mut desk = Desk::away();
+        desk.hello_in_place(2);
+        desk.join(1, NEXT_LEG, false);
+        desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+        desk
+    };
+    let mut desk = replaced();
+    let began = desk.now;
+    while desk.stage() == Some(Stage::InPlace) {
+        assert_eq!(desk.take_actions(), []);
+        desk.fire(1, Timer::Rejoin);
+    }
+    assert_eq!(desk.now - began, Millis::seconds(8 + 60));
+    let mut desk = replaced();
+    for _ in 0..20 {
+        desk.fire(1, Timer::Rejoin);
+    }
+    desk.register(1, ADA, NEXT_LEG, 2);
+    assert_eq!(desk.stage(), Some(Stage::Rejoined));
+    let mut desk = replaced();
+    desk.fire(1, Timer::Rejoin);
+    desk.leave(1, NEXT_LEG, LeaveReason::HungUp);
+    desk.fire(1, Timer::Rejoin);
+    assert!(desk.take_actions().contains(&hold(false, false)), "nobody is there any more");
+}
+
 #[test]
 fn who_only_listens_is_not_taken_for_the_agent() {
     let mut desk = Desk::away();
