@@ -61,7 +61,7 @@ fn a_reconnect_waits_for_its_agent_and_then_for_anybody() {
     world.document("http://twin/demo/voice", &queue_document(&known));
     let call = world.dial();
     let task = world.task_of(&call);
-    assert_eq!((world.task_status(&task), world.model.tasks[&task].priority), ("pending", 1000));
+    assert_eq!((world.task_status(&task), world.model.tasks[&task].priority), ("pending", 1001));
     world.pass(Millis::seconds(10));
     world.available(&ada());
     assert_eq!(world.reservation_of(&ada()).1, task);
