@@ -16,7 +16,7 @@ const MAY_BE_BACK: u64 = 1_500;
 /// A call that is younger than this our server may have to learn of first, which it does by itself after 3 s.
 const YOUNG: u64 = 4_000;
 /// When callbacks were lost, or Twilio or our server did not work, we hear of it by looking.
-const LOOKS: u64 = 330_000;
+pub(super) const LOOKS: u64 = 330_000;
 /// Of a conference whose callbacks were not asked for we hear by looking, every 10 s.
 const UNTOLD: u64 = 10_500;
 

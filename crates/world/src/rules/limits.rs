@@ -1,6 +1,7 @@
 //! A limit, which docs/simulation.md names with its reason: conferences that were made to end with a leg too late for
 //! anybody to undo it.
 
+use super::hears::LOOKS;
 use crate::world::World;
 use rejoin_protocol::ConferenceSid;
 
@@ -26,7 +27,9 @@ impl World {
             return;
         };
         if get("EndConferenceOnExit") == Some("true") {
-            self.rules.flagged.insert(conference, if lost { u64::MAX } else { self.now + UNDONE_WITHIN });
+            // Of one that is not told of our server hears by looking.
+            let within = if lost { LOOKS } else { UNDONE_WITHIN };
+            self.rules.flagged.insert(conference, self.now + within);
         } else {
             self.rules.flagged.remove(&conference);
         }

@@ -53,7 +53,7 @@ impl World {
         }
         // She has not taken him for longer than the workflow keeps him for her, and our server, which could have sent him on
         // before, was down or could not reach Twilio: the account's own workflow lets the next agent have him.
-        if task.call.is_some() && task.at_the_last_step {
+        if task.call.is_some() && task.at_the_last_step && self.is_slow() {
             return;
         }
         let meant = task.attributes["disconnectedWorkerSid"].as_str().unwrap_or(taken.worker.as_str());
