@@ -71,6 +71,9 @@ impl World {
             }
         }
         if let Some(result) = result {
+            if let (Then::Transferred(reservation, at), Err(_)) = (&then, &result) {
+                self.stays(page, reservation, *at); // also if its page is gone, and will never know
+            }
             let mut chance = self.chance(way(&then), page);
             let after = Self::latency(&mut chance);
             let mut at = self.now + after;
@@ -151,7 +154,6 @@ impl World {
                 self.pages[page].expects = None;
                 self.handle(page, Event::Desktop(FromDesktop::AcceptFailed { reservation }));
             }
-            (Then::Transferred(reservation, at), Err(_)) => self.stays(page, &reservation, at),
             (Then::Flagged(reservation), _) => {
                 self.handle(page, Event::Desktop(FromDesktop::ExitFlagSettled { reservation }));
             }
