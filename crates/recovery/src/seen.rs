@@ -15,6 +15,9 @@ pub struct Seen {
     /// How the task stands that was handed over, if it was asked.
     #[serde(default)]
     pub task: Option<HandedOver>,
+    /// The attributes of that task.
+    #[serde(default)]
+    pub attributes: Option<String>,
 }
 
 /// How a task stands that its agent has handed over.
@@ -44,7 +47,7 @@ pub struct Reconnect {
 pub enum ReconnectState {
     /// It waits for an agent, or for an agent's answer.
     Waits,
-    /// An agent has it.
+    /// An agent has it, or had it.
     Taken {
         /// Who.
         worker: WorkerSid,
@@ -53,6 +56,6 @@ pub enum ReconnectState {
         /// The agent's reservation.
         reservation: ReservationSid,
     },
-    /// Canceled, or completed.
+    /// Canceled, or completed without an agent.
     Over,
 }

@@ -72,6 +72,8 @@ impl Call {
                 }
                 self.end_if_covered(out);
             }
+            // Twilio says that the agent for whom he waited has him. It is looked who that is.
+            Outcome::Overtaken if waits && target.is_none() => self.wait_on(out),
             // The customer's call is over. The music of an earlier stay in the queue may have said that he is in it.
             Outcome::Gone if waits || queued => self.end_recovery(out, &Ending::CustomerLeft),
             Outcome::Failed { .. } if waits && target.is_some() => {
@@ -92,6 +94,16 @@ impl Call {
             | Outcome::Owners { .. }
             | Outcome::Activity { .. } => {}
         }
+    }
+
+    fn wait_on(&mut self, out: &mut Out<'_>) {
+        let Some(recovery) = &mut self.recovery else { return };
+        recovery.phase = Phase::Queued { target: Some(recovery.agent.worker.clone()) };
+        recovery.deadline = out.now + out.config.rejoin_within;
+        let deadline = recovery.deadline;
+        self.set_timer(out, Timer::Rejoin, deadline);
+        self.push(out);
+        self.look(out);
     }
 
     pub(super) fn rejoin_is_over(&mut self, out: &mut Out<'_>) {

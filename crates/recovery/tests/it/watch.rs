@@ -41,6 +41,11 @@ fn reconnect(target: Option<u128>, state: ReconnectState) -> Seen {
     Seen { reconnects, ..there(&[]) }
 }
 
+fn taken(worker: u128) -> ReconnectState {
+    let (worker, reservation) = (WorkerSid::numbered(worker), ReservationSid::numbered(2));
+    ReconnectState::Taken { worker, name: "Bo".into(), reservation }
+}
+
 /// The customer is on the way into the queue, for Ada.
 fn requeueing() -> Desk {
     let mut desk = Desk::holding();
@@ -204,11 +209,6 @@ fn a_customer_who_entered_the_queue_unheard_frees_the_agent() {
 
 #[test]
 fn a_call_that_an_agent_took_unheard_is_no_recovery_any_more() {
-    let taken = |worker: u128| ReconnectState::Taken {
-        worker: WorkerSid::numbered(worker),
-        name: "Bo".into(),
-        reservation: ReservationSid::numbered(2),
-    };
     let mut desk = requeueing();
     desk.look(reconnect(Some(ADA), taken(ADA)));
     assert_eq!(desk.stage(), Some(Stage::Rejoined));
@@ -222,6 +222,30 @@ fn a_task_for_the_same_agent_that_was_canceled_goes_to_the_next() {
     let mut desk = requeueing();
     desk.look(reconnect(Some(ADA), ReconnectState::Over));
     assert_eq!(desk.take_actions(), [requeue(None)]);
+}
+
+/// The server was down when his agent took him, and her time seemed to be over.
+#[test]
+fn a_customer_whom_his_agent_has_already_goes_to_nobody_else() {
+    let mut desk = requeueing();
+    desk.entered_queue();
+    desk.fire(1, Timer::Rejoin);
+    desk.take_actions();
+    desk.finish(requeue(None), Outcome::Overtaken);
+    assert_eq!(desk.stage(), Some(Stage::Queued));
+    let [look @ Action::Look { queued: Some(_), .. }] = &desk.take_actions()[..] else { panic!("no look") };
+    let again = desk.now;
+    desk.finish(look.clone(), Outcome::Looked(Box::new(reconnect(Some(ADA), taken(ADA)))));
+    assert_eq!(desk.stage(), Some(Stage::Rejoined));
+    // If Twilio cannot say it, it is tried again.
+    let mut desk = requeueing();
+    desk.entered_queue();
+    desk.fire(1, Timer::Rejoin);
+    desk.finish(requeue(None), Outcome::Overtaken);
+    desk.take_actions();
+    desk.fire(1, Timer::Rejoin);
+    assert_eq!(desk.take_actions(), [requeue(None)]);
+    assert!(again < desk.now);
 }
 
 #[test]

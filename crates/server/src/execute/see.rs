@@ -37,28 +37,32 @@ impl Executor {
             Some(recovery) => self.reconnects(recovery).await?,
             None => vec![],
         };
-        let task = match handed_over {
+        let asked = match handed_over {
             Some(task) => Some(self.handed_over(task).await?),
             None => None,
         };
-        Ok(Seen { participants, on_line, reconnects, task })
+        let (task, attributes) = asked.unzip();
+        Ok(Seen { participants, on_line, reconnects, task, attributes: attributes.flatten() })
     }
 
-    /// How a task stands that its agent has handed over.
-    async fn handed_over(&self, task: &TaskSid) -> Result<HandedOver, Error> {
-        match self.client.fetch_task(task).await {
-            Ok(found) if matches!(found.assignment_status.as_str(), "completed" | "canceled") => {
-                return Ok(HandedOver::Over);
-            }
-            Ok(found) if found.assignment_status == "wrapping" => {}
-            Ok(_) => return Ok(HandedOver::Waits),
-            Err(Error::Gone) => return Ok(HandedOver::Over),
+    /// How a task stands that its agent has handed over, and its attributes.
+    async fn handed_over(&self, task: &TaskSid) -> Result<(HandedOver, Option<String>), Error> {
+        let found = match self.client.fetch_task(task).await {
+            Ok(found) => found,
+            Err(Error::Gone) => return Ok((HandedOver::Over, None)),
             Err(error) => return Err(error),
-        }
-        let reservations = self.client.list_reservations(task).await?;
-        let asked = |status: &str| matches!(status, "pending" | "accepted");
-        let waits = reservations.iter().any(|found| asked(&found.reservation_status));
-        Ok(if waits { HandedOver::Waits } else { HandedOver::Wraps })
+        };
+        let stands = match found.assignment_status.as_str() {
+            "completed" | "canceled" => HandedOver::Over,
+            "wrapping" => {
+                let reservations = self.client.list_reservations(task).await?;
+                let asked = |status: &str| matches!(status, "pending" | "accepted");
+                let waits = reservations.iter().any(|found| asked(&found.reservation_status));
+                if waits { HandedOver::Waits } else { HandedOver::Wraps }
+            }
+            _ => HandedOver::Waits,
+        };
+        Ok((stands, found.attributes))
     }
 
     async fn is_on_line(&self, customer: &CallSid) -> Result<bool, Error> {
@@ -67,6 +71,12 @@ impl Executor {
             Err(Error::Gone) => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// Has an agent taken a customer who was to be brought back?
+    pub(super) async fn is_taken(&self, recovery: &RecoveryId) -> Result<bool, Error> {
+        let taken = |task: &Reconnect| matches!(task.state, ReconnectState::Taken { .. });
+        Ok(self.reconnects(recovery).await?.iter().any(taken))
     }
 
     /// The tasks that are to bring the customer back. The ping has the same recovery, and is none.
@@ -87,7 +97,11 @@ impl Executor {
                 attributes[names::TARGET_WORKER_SID].as_str().and_then(|sid| WorkerSid::parse(sid).ok());
             let state = match task.assignment_status.as_str() {
                 "pending" | "reserved" => ReconnectState::Waits,
-                "assigned" => self.taker(&found.sid).await?,
+                "assigned" => self.taker(&found.sid, &["accepted"]).await?.unwrap_or(ReconnectState::Waits),
+                // Somebody has had him. Nobody is told that nobody took him then.
+                "wrapping" | "completed" if target.is_none() => {
+                    self.taker(&found.sid, &["wrapping", "completed"]).await?.unwrap_or(ReconnectState::Over)
+                }
                 _ => ReconnectState::Over,
             };
             reconnects.push(Reconnect { task: found.sid, target, state });
@@ -95,11 +109,11 @@ impl Executor {
         Ok(reconnects)
     }
 
-    /// Who has the task.
-    async fn taker(&self, task: &TaskSid) -> Result<ReconnectState, Error> {
+    /// Who has the task, or had it: by a reservation in one of these states.
+    async fn taker(&self, task: &TaskSid, by: &[&str]) -> Result<Option<ReconnectState>, Error> {
         let reservations = self.client.list_reservations(task).await?;
-        let accepted = reservations.into_iter().find(|found| found.reservation_status == "accepted");
-        Ok(accepted.map_or(ReconnectState::Waits, |taken| ReconnectState::Taken {
+        let taken = reservations.into_iter().find(|found| by.contains(&found.reservation_status.as_str()));
+        Ok(taken.map(|taken| ReconnectState::Taken {
             worker: taken.worker_sid,
             name: taken.worker_name,
             reservation: taken.sid,

@@ -39,6 +39,27 @@ async fn without_a_single_callback_the_agent_has_the_customer_again() {
     untold(json!({"callbacks": [{}]})).await;
 }
 
+/// Nobody tells that she has him, and nobody looks: her page has not registered, and her time is over.
+#[tokio::test]
+async fn a_customer_whom_the_agent_has_untold_is_not_taken_from_her() {
+    let floor = Floor::open_with(|config| {
+        config.timings.watch_call_ms = 0;
+        config.timings.watch_recovery_ms = 0;
+        config.timings.rejoin_within_ms = 1500;
+    })
+    .await;
+    let talk = floor.talk().await;
+    floor.lose(&talk);
+    floor.noted(&talk.customer, "holding-the-line").await;
+    floor.faults(json!({"callbacks": [{}]}));
+    floor.back(&talk).await;
+    floor.meet(&talk.customer, Some(&talk)).await;
+    floor.noted(&talk.customer, "agent-not-back").await;
+    assert_eq!(floor.ended(&talk.customer).await, "rejoined");
+    assert_eq!(floor.done(&format!("POST Calls/{}", talk.customer)).len(), 1, "he was sent once");
+    floor.nothing_was_doubled();
+}
+
 #[tokio::test]
 async fn a_customer_who_hangs_up_untold_ends_the_recovery() {
     let floor = watchful().await;
