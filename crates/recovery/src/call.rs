@@ -82,6 +82,10 @@ pub struct Call {
     /// Who has completed the task on the call, as far as is known, after a transfer that was refused.
     #[serde(default)]
     pub completed: BTreeSet<ReservationSid>,
+    /// Who completes the task while she seems to be on the call, soon after saying that she hands it over. If her leg hangs
+    /// up then, no transfer has taken it.
+    #[serde(default)]
+    pub completing: BTreeSet<ReservationSid>,
     /// Marks for reservations of which it is not known yet whose they are.
     #[serde(default)]
     pub claims: Vec<EarlyMark>,
@@ -241,6 +245,7 @@ impl Call {
             on_purpose: BTreeMap::new(),
             marked_at: BTreeMap::new(),
             completed: BTreeSet::new(),
+            completing: BTreeSet::new(),
             claims: vec![],
             unsettled: vec![],
             owners: BTreeMap::new(),

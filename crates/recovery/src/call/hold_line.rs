@@ -147,7 +147,8 @@ impl Call {
         }
         let ready = recovery.prepared.freed && recovery.prepared.marked && recovery.prepared.removed;
         self.heed_newer_page(out);
-        if ready && self.recovery.as_ref().is_some_and(|recovery| recovery.back || recovery.too_often) {
+        let goes = ready && self.recovery.as_ref().is_some_and(|r| r.back || r.too_often);
+        if goes && !self.spares_stranger(out, Timer::Ping) {
             self.requeue_as_decided(out);
         }
     }

@@ -1,7 +1,7 @@
 //! What becomes known of a call: by callbacks, by the page that registers, by looking it up.
 
 use super::{Agent, Call, Out, Participant, SOON};
-use crate::{Action, ConferenceEvent, ConferenceEventKind, Registered, Timer};
+use crate::{Action, ConferenceEvent, ConferenceEventKind, LeaveReason, Registered, Timer};
 use rejoin_protocol::api::{DeliveryId, Registration};
 use rejoin_protocol::{CallSid, WorkerSid};
 
@@ -45,6 +45,9 @@ impl Call {
                     p.joined = false;
                     p.left = Some(*reason);
                 });
+                if *reason == LeaveReason::HungUp {
+                    self.hung_up_completing(leg);
+                }
                 self.learning &= !std::mem::take(&mut self.unlearnt);
                 if self.is_orphaned() {
                     self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);

@@ -52,11 +52,14 @@ impl Call {
 
     fn mark(&mut self, out: &Out<'_>, mark: &GracefulMark, at: Millis) {
         let of = |(_, agent): &(&CallSid, &Agent)| agent.reservation == mark.reservation;
-        let mut legs = self.agents.iter().filter(of);
-        if is_transfer(mark.reason) && legs.any(|(leg, _)| self.ended_with(leg)) {
+        let mut legs = self.agents.iter().filter(of).map(|(leg, _)| leg);
+        if is_transfer(mark.reason) && legs.clone().any(|leg| self.ended_with(leg)) {
             return; // it was refused
         }
         if mark.reason == GracefulReason::Complete {
+            if legs.any(|leg| self.is_joined(leg)) {
+                self.completing.insert(mark.reservation.clone());
+            }
             if self.was_transfer_refused(&mark.reservation, at, out.config.leave_within) {
                 self.completed.insert(mark.reservation.clone());
             }
@@ -127,6 +130,7 @@ impl Call {
     pub(super) fn unmark(&mut self, reservation: &ReservationSid) {
         self.on_purpose.remove(reservation);
         self.completed.remove(reservation);
+        self.completing.remove(reservation);
         self.marked_at.remove(reservation);
     }
 
@@ -165,6 +169,12 @@ impl Call {
     /// Was he left alone by a transfer?
     pub(super) fn is_handed_over(&self) -> bool {
         self.left_alone_by().is_some_and(is_transfer)
+    }
+
+    /// Who has said after this that she leaves, and was with the customer.
+    pub(crate) fn left_since(&self, since: Millis) -> Option<&Agent> {
+        let left = |agent: &&Agent| self.marked_at.get(&agent.reservation).is_some_and(|at| *at > since);
+        self.agents.values().find(left)
     }
 
     /// Whose leg left last, of the agents.

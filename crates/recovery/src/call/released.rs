@@ -3,9 +3,9 @@
 //! back into the queue.
 
 use super::purpose::is_transfer;
-use super::{Call, Ending, Out, Phase, Recovery, SOON};
+use super::{Agent, Call, Ending, Out, Phase, Recovery, SOON};
 use crate::{Action, LeaveReason, Note, Timer};
-use rejoin_protocol::{CallSid, Millis, RecoveryId};
+use rejoin_protocol::{CallSid, Millis, RecoveryId, ReservationSid};
 
 /// What comes next for a customer whose conference has ended, or who has left the queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +54,24 @@ impl Call {
         let Some(agent) = self.agents.get(leg) else { return false };
         self.on_purpose.get(&agent.reservation).copied().is_some_and(is_transfer)
             && !self.completed.contains(&agent.reservation)
+            && !self.was_taken_over(leg, &agent.reservation)
             && self.ended_with(leg)
+    }
+
+    /// Has somebody else said since that she leaves, who was not gone before this leg, as far as is known? The customer was
+    /// handed over to her then.
+    fn was_taken_over(&self, leg: &CallSid, handed_over: &ReservationSid) -> bool {
+        let Some(handed_over_at) = self.marked_at.get(handed_over) else { return false };
+        let told = |leg: &CallSid| self.participants.get(leg).map_or(0, |participant| participant.sequence);
+        let gone_before = |other: &ReservationSid| {
+            let of = |(_, agent): &(&CallSid, &Agent)| agent.reservation == *other;
+            let gone = |leg: &CallSid| !self.is_joined(leg) && told(leg) > 0;
+            self.agents.iter().filter(of).any(|(other, _)| gone(other) && told(other) < told(leg))
+        };
+        let later = |(other, at): (&ReservationSid, &Millis)| {
+            other != handed_over && at > handed_over_at && !gone_before(other)
+        };
+        self.marked_at.iter().any(later)
     }
 
     /// Did the conference end under the customer when this leg hung up?

@@ -25,6 +25,14 @@ impl Call {
             && self.agents.iter().any(there)
     }
 
+    /// Her leg has hung up, as Twilio tells. A transfer would have taken it away.
+    pub(super) fn hung_up_completing(&mut self, leg: &CallSid) {
+        let Some(agent) = self.agents.get(leg) else { return };
+        if self.completing.contains(&agent.reservation) {
+            self.completed.insert(agent.reservation.clone());
+        }
+    }
+
     /// Its page goes while Twilio may still take her away. If it does not, the transfer was refused, and nobody is at the leg.
     pub(super) fn expect_transfer(&mut self, out: &mut Out<'_>, leg: &CallSid, epoch: u64) {
         let Some(agent) = self.agents.get(leg).cloned() else { return };
@@ -60,6 +68,15 @@ impl Call {
         };
         if !nobody_comes || !self.is_handed_over() {
             return;
+        }
+        if let Some(attributes) = &seen.attributes {
+            // A page that could not tell us may have written there that she leaves, after a transfer that was refused.
+            self.attributes.clone_from(attributes);
+            self.version = None;
+            self.read_mark(out);
+        }
+        if self.is_orphaned() {
+            return self.set_timer(out, Timer::Orphan, out.now);
         }
         let last = self.last_to_leave().map(|(leg, agent)| (leg.clone(), agent.reservation.clone()));
         let Some((leg, reservation)) = last else { return };

@@ -285,6 +285,20 @@ fn a_customer_is_not_taken_from_a_colleague_whose_registration_is_late() {
     assert!(!desk.finish_all().iter().any(is_requeue));
 }
 
+/// Twilio was slow, and the agent is back meanwhile.
+#[test]
+fn a_customer_is_not_taken_from_a_colleague_when_what_comes_first_is_done() {
+    let mut desk = Desk::talking();
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.fire(1, Timer::Grace);
+    desk.hello(2, true, false);
+    desk.join(1, 0xb1, false);
+    desk.finish_all();
+    assert!(!desk.take_actions().iter().any(is_requeue));
+    desk.register(1, BO, 0xb1, 9);
+    assert!(!desk.finish_all().iter().any(is_requeue) && desk.stage() == Some(Stage::Covered));
+}
+
 #[test]
 fn a_stranger_is_not_the_agent_for_ever_nor_after_leaving() {
     let joined = || {

@@ -454,3 +454,45 @@ fn one_who_was_back_for_a_moment_and_is_lost_again_is_lost_once() {
     assert!(!desk.timers.contains_key(&(conference(1), Timer::Rejoin)));
     assert!(desk.timers.contains_key(&(conference(2), Timer::Grace)));
 }
+
+/// Her page never got round to registering.
+#[test]
+fn a_customer_who_came_back_to_an_agent_who_hangs_up_at_once_is_not_brought_back_again() {
+    let mut desk = stranded();
+    desk.fire(1, Timer::Grace);
+    desk.finish_all();
+    desk.entered_queue();
+    desk.finish_all();
+    desk.join(2, CUSTOMER, true);
+    desk.join(2, NEXT_LEG, false);
+    desk.leave(2, NEXT_LEG, LeaveReason::HungUp);
+    desk.leave(2, CUSTOMER, LeaveReason::ModeratorEnded);
+    desk.end(2);
+    desk.now = desk.now + Millis(50);
+    let reservation = crate::desk::reservation_of(ADA, 2);
+    let mark = rejoin_protocol::api::GracefulMark {
+        id: None,
+        task: TaskSid::numbered(2),
+        reservation: reservation.clone(),
+        reason: GracefulReason::HangUp,
+    };
+    desk.handle(Event::Graceful { worker: WorkerSid::numbered(ADA), mark });
+    assert_eq!(next(&desk), again(), "she may be lost");
+    let found = Registered {
+        workflow: WorkflowSid::numbered(1),
+        queue: None,
+        customer_leg: Some(leg(CUSTOMER)),
+        worker_leg: Some(leg(NEXT_LEG)),
+        reservation: Some(reservation),
+        worker: Some((WorkerSid::numbered(ADA), "Ada".into())),
+        attributes: "{}".into(),
+    };
+    let learn = Action::Learn { task: TaskSid::numbered(2) };
+    desk.handle(Event::Done {
+        conference: conference(2),
+        action: learn,
+        outcome: Outcome::Learnt(Box::new(found)),
+    });
+    assert_eq!(desk.stage(), Some(Stage::Rejoined));
+    assert_eq!(next(&desk), Next::Over);
+}

@@ -17,11 +17,17 @@ fn handed_over(reason: LeaveReason) -> Desk {
 impl Desk {
     /// Some time later Twilio is asked, and says that the task stands like this and the customer is alone.
     fn asked_of_transfer(&mut self, task: HandedOver, hold: bool) {
+        self.asked_of_task(task, hold, None);
+    }
+
+    /// The same, and this is in the task.
+    fn asked_of_task(&mut self, task: HandedOver, hold: bool, attributes: Option<String>) {
         self.fire(1, Timer::Orphan);
         assert_eq!(self.take_actions(), [ask_of_transfer()]);
         let alone = ParticipantFlags { hold, ..ParticipantFlags::default() };
         let participants = [(leg(CUSTOMER), alone)].into();
-        let seen = Seen { participants, on_line: Some(true), task: Some(task), ..Seen::default() };
+        let (on_line, task) = (Some(true), Some(task));
+        let seen = Seen { participants, on_line, task, attributes, ..Seen::default() };
         self.finish(ask_of_transfer(), Outcome::Looked(Box::new(seen)));
     }
 }
@@ -76,6 +82,49 @@ fn who_completes_the_task_after_a_transfer_was_refused_is_not_missed() {
         desk.asked_of_transfer(HandedOver::Over, false);
         assert_eq!(desk.stage().is_none(), let_go);
         if let_go {
+            desk.fire(1, Timer::Orphan);
+            assert_eq!(desk.take_actions(), [Action::EndConference { conference: conference(1) }]);
+        }
+    }
+}
+
+/// Twilio may have refused it, and nobody tells us. A transfer would have moved her leg.
+#[test]
+fn who_completes_the_task_right_after_her_transfer_is_not_missed_if_her_leg_hangs_up_then() {
+    use GracefulReason::{ColdTransfer, Complete};
+    for (reason, on_call, let_go) in [
+        (LeaveReason::HungUp, true, true),
+        (LeaveReason::UpdatedViaApi, true, false),
+        // She wraps up: her page is gone, or it was told before.
+        (LeaveReason::HungUp, false, false),
+    ] {
+        let mut desk = Desk::talking();
+        desk.graceful(ColdTransfer);
+        desk.now = desk.now + Millis(500);
+        if on_call {
+            desk.graceful(Complete);
+            desk.leave(1, ADA_LEG, reason);
+        } else {
+            desk.leave(1, ADA_LEG, reason);
+            desk.graceful(Complete);
+        }
+        desk.asked_of_transfer(HandedOver::Over, false);
+        assert_eq!(desk.stage().is_none(), let_go, "{reason:?} {on_call}");
+        if let_go {
+            desk.fire(1, Timer::Orphan);
+            assert_eq!(desk.take_actions(), [Action::EndConference { conference: conference(1) }]);
+        }
+    }
+}
+
+#[test]
+fn who_hangs_up_after_a_refused_transfer_and_writes_it_into_the_task_is_not_missed() {
+    let hung_up = left(ADA, EPOCH, 3, GracefulReason::HangUp).to_string();
+    for (attributes, missed) in [(Some(hung_up), false), (Some("{}".into()), true), (None, true)] {
+        let mut desk = handed_over(LeaveReason::HungUp);
+        desk.asked_of_task(HandedOver::Wraps, false, attributes);
+        assert_eq!(desk.stage().is_some(), missed);
+        if !missed {
             desk.fire(1, Timer::Orphan);
             assert_eq!(desk.take_actions(), [Action::EndConference { conference: conference(1) }]);
         }
@@ -209,6 +258,31 @@ fn a_conference_that_ends_with_the_colleague_was_handed_over() {
     desk.end(1);
     desk.handle(Event::Released { customer: leg(CUSTOMER) });
     assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), Next::Over);
+}
+
+/// Callbacks overtake each other, or are lost.
+#[test]
+fn a_conference_that_ends_after_the_colleague_has_left_it_was_handed_over_though_less_is_told() {
+    for registers in [true, false] {
+        let mut desk = Desk::talking();
+        desk.graceful(GracefulReason::ColdTransfer);
+        desk.now = desk.now + Millis::seconds(4);
+        if registers {
+            desk.register(1, BO, 0xb1, 9);
+        }
+        desk.graceful_of(BO, GracefulReason::HangUp);
+        if !registers {
+            let (find, owned) = owners(1);
+            desk.finish(find, owned);
+        }
+        desk.take_actions();
+        // Nobody has told that the legs are gone; that the conference has ended is told.
+        desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+        desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
+        desk.end(1);
+        desk.handle(Event::Released { customer: leg(CUSTOMER) });
+        assert!(!desk.has_timer(Timer::Grace) && desk.stage().is_none(), "{registers}");
+    }
 }
 
 /// Her leg may go by itself when the transfer is refused.
