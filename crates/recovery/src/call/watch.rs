@@ -101,6 +101,9 @@ impl Call {
         if self.is_unknown() && !self.ended {
             self.learn(out);
         }
+        if self.seen.is_empty() {
+            self.announcement_ended(out); // that, too, would never be told
+        }
         self.look_into_queue(out, seen);
         self.look_into_transfer(out, seen);
         if self.is_orphaned() {

@@ -4,7 +4,8 @@ use crate::desk::*;
 use rejoin_protocol::api::{Failure, GracefulReason, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid};
 use rejoin_recovery::{
-    Action, Event, LeaveReason, Outcome, ParticipantFlags, Reconnect, ReconnectState, Seen, Timer,
+    Action, Announcement, Config, Event, LeaveReason, Machine, Outcome, ParticipantFlags, Reconnect,
+    ReconnectState, Seen, Timer,
 };
 
 impl Desk {
@@ -105,6 +106,25 @@ fn a_call_of_which_no_callback_has_ever_come_is_looked_at_more_often() {
     let before = told.now;
     told.look(there(&[CUSTOMER, ADA_LEG]));
     assert!(told.now - before > Millis::seconds(200));
+}
+
+/// That an announcement has ended is told by a callback, too.
+#[test]
+fn a_customer_of_whom_no_callback_has_ever_come_is_comforted_with_each_look() {
+    for comes in [false, true] {
+        let mut desk = Desk::with(Machine::new(Config { customer_hold: false, ..Config::default() }, []));
+        if comes {
+            desk.join(1, CUSTOMER, true);
+        }
+        desk.register(1, ADA, ADA_LEG, 1);
+        desk.finish_all();
+        desk.goodbye(ADA, 1);
+        desk.fire(1, Timer::Announce);
+        desk.finish_all();
+        desk.look(there(&[CUSTOMER, ADA_LEG]));
+        let comfort = Action::Announce { conference: conference(1), what: Announcement::Comfort };
+        assert_eq!(desk.take_actions().contains(&comfort), !comes);
+    }
 }
 
 #[test]
