@@ -181,6 +181,9 @@ struct Total {
     lasted: u64,
 }
 
+/// So many worlds that break a rule are told one by one.
+const TOLD: usize = 1_000;
+
 struct Found {
     plan: Plan,
     broken: Broken,
@@ -270,7 +273,7 @@ fn tell(found: &[Found], options: &Options) {
     let mut rules: Vec<_> = found.iter().map(|found| found.broken.rule).collect();
     rules.sort();
     rules.dedup();
-    for found in found.iter().take(100) {
+    for found in found.iter().take(TOLD) {
         println!("seed {} ({}): {}", found.plan.seed, found.plan.scenario, found.broken);
     }
     let Ok(mut runner) = runner(options) else { return };
