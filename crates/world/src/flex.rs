@@ -219,9 +219,10 @@ impl Flex {
             return false;
         }
         let here = |room: &Room| room.legs.iter().any(|leg| leg.call.as_deref() == Some(call.leg.as_str()));
-        match &call.reservation {
-            Some(of) => of == sid,
-            None => self.rooms.get(&held.task).is_some_and(here),
+        // The page may have asked for another call than the one that has come.
+        match self.rooms.values().any(here) {
+            true => self.rooms.get(&held.task).is_some_and(here),
+            false => call.reservation.as_ref() == Some(sid),
         }
     }
 
