@@ -18,8 +18,6 @@ pub(super) struct Call {
     /// Somebody else gets the conference's events: nothing can be recovered, so nothing is touched.
     pub(super) unwatched: bool,
     pub(super) neutralised: bool,
-    /// Another page of this browser has it, and lives.
-    pub(super) elsewhere: bool,
     /// Left on purpose.
     pub(super) leaving: bool,
     /// And the task says so, because the server did not answer.
@@ -59,7 +57,6 @@ impl Call {
             checking: None,
             unwatched: false,
             neutralised: false,
-            elsewhere: false,
             leaving: false,
             written: false,
             registered: None,
@@ -77,11 +74,14 @@ impl Call {
         self.facts.status == ReservationStatus::Accepted
     }
 
-    /// The reservation wraps up when the old leg falls, also while this page joins beside it: the agent is on the call.
+    /// Has this page's phone the call? One that is accepted here may ring in another page. And the reservation wraps up
+    /// when the old leg falls, also while this page joins beside it.
     pub(super) fn is_on(&self) -> bool {
-        let named = self.facts.own_leg.as_ref();
-        let here = || named.is_some() && self.mine().any(|leg| leg.call.as_ref() == named);
-        self.is_accepted() || (self.facts.status == ReservationStatus::Wrapping && here())
+        match self.facts.status {
+            ReservationStatus::Accepted => self.facts.live_call,
+            ReservationStatus::Wrapping => self.facts.own_leg.is_some() && self.own().is_some(),
+            ReservationStatus::Pending | ReservationStatus::Over => false,
+        }
     }
 
     /// An earlier page had the call and this one does not have it (yet).
@@ -130,8 +130,8 @@ impl Call {
     pub(super) fn own(&self) -> Option<&CallSid> {
         let named = self.facts.own_leg.as_ref();
         let own = self.mine().find(|leg| leg.call.as_ref() == named).and(named);
-        // Where another page had the call, or has it, any other leg is that page's.
-        if self.found.is_some() || self.elsewhere { own } else { own.or_else(|| self.youngest()) }
+        // Any other leg is another page's.
+        if named.is_some() || self.found.is_some() { own } else { self.youngest() }
     }
 
     /// The leg that was joined beside the ghost. It may ring in another page of this browser.

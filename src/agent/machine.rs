@@ -362,8 +362,7 @@ impl Agent {
     /// Tells the server of a call as soon as everything about it is known, and again when its legs have changed.
     pub(super) fn register(&mut self, now: Millis, reservation: &ReservationSid, out: &mut Vec<Effect>) {
         let (Some(me), Some(call)) = (&self.me, self.calls.get_mut(reservation)) else { return };
-        let theirs = (self.waits || call.elsewhere) && !call.facts.live_call;
-        if !call.is_on() || call.unwatched || call.leaving || theirs {
+        if !call.is_on() || call.unwatched || call.leaving {
             return;
         }
         let Some((legs, registration)) = call.registration(self.epoch) else { return };

@@ -131,7 +131,6 @@ impl Agent {
         for (reservation, call) in self.calls.iter_mut() {
             if call.is_left_by_another() {
                 call.found = Some(now);
-                call.elsewhere = false;
                 if call.join == Join::Over {
                     call.join = Join::No; // what came of it was another page's, which is gone
                 }
@@ -146,7 +145,7 @@ impl Agent {
     /// What this page has no call for, another one has, which lives.
     fn leave_to_others(&mut self) {
         for (reservation, call) in self.calls.iter_mut().filter(|(_, call)| call.is_left_by_another()) {
-            (call.found, call.checking, call.elsewhere) = (None, None, true);
+            (call.found, call.checking) = (None, None);
             self.found.take(reservation);
         }
     }

@@ -59,8 +59,8 @@ fn other_tasks_and_other_phones_are_accepted_as_ever() {
 #[test]
 fn a_call_is_registered_once_when_both_legs_are_known() {
     let mut desk = Desk::idle();
-    let effects = desk.task(task(1, ReservationStatus::Accepted));
-    assert_eq!(desktop(&effects), [ToDesktop::NeutraliseExitFlag { reservation: wr(1) }]);
+    let effects = desktop(&desk.task(live(200)));
+    assert!(effects.contains(&ToDesktop::NeutraliseExitFlag { reservation: wr(1) }), "{effects:?}");
     assert!(posts(&desk.handle(conference(1, vec![leg(200, LegKind::Worker, true, 1)]))).is_empty());
     let effects = desk.handle(conference(1, both()));
     let [(id, Request::Register(registration))] = &posts(&effects)[..] else { panic!("{effects:?}") };
@@ -88,10 +88,24 @@ fn a_leg_that_an_earlier_page_left_behind_is_not_registered() {
     assert_eq!(registered(&page.handle(conference(1, legs))), [CallSid::numbered(201)]);
 }
 
+/// It was accepted here, and all phones of the agent ring: one in another browser was first.
+#[test]
+fn a_call_that_rings_in_another_page_is_not_registered() {
+    let accepted = || task(1, ReservationStatus::Accepted);
+    let with_another_call = TaskFacts { own_leg: Some(CallSid::numbered(201)), ..accepted() };
+    for facts in [accepted(), with_another_call] {
+        let mut desk = Desk::idle();
+        desk.task(task(1, ReservationStatus::Pending));
+        desk.task(facts);
+        assert!(registered(&desk.handle(conference(1, both()))).is_empty(), "that page says goodbye for it");
+        assert_eq!(registered(&desk.task(live(200))), [CallSid::numbered(200)], "it was this page's phone");
+    }
+}
+
 #[test]
 fn the_youngest_own_leg_and_the_named_customer_count() {
     let mut desk = Desk::idle();
-    desk.task(task(1, ReservationStatus::Accepted));
+    desk.task(TaskFacts { own_leg: None, ..live(200) });
     let mut old = leg(201, LegKind::Worker, true, 9);
     old.joined = false;
     let legs = vec![
@@ -111,7 +125,7 @@ fn the_youngest_own_leg_and_the_named_customer_count() {
 #[test]
 fn a_registration_is_repeated_until_it_gets_through() {
     let mut desk = Desk::idle();
-    desk.task(task(1, ReservationStatus::Accepted));
+    desk.task(live(200));
     let (mut id, first) = posts(&desk.handle(conference(1, both()))).remove(0);
     let mut sent = vec![];
     for _ in 0..4 {

@@ -70,6 +70,7 @@ fn somebody_who_did_not_sign_out_after_all_goes_on() {
     let (id, _) = posts(&desk.leave(None, GracefulReason::SignOut)).remove(0);
     desk.handle(Event::Reply { id, result: Ok(Answer::Accepted) });
     // Another plugin has stopped it. The next call is watched as ever.
-    desk.task(task(2, ReservationStatus::Accepted));
+    let next = task(2, ReservationStatus::Accepted);
+    desk.task(TaskFacts { live_call: true, ..next });
     assert_eq!(registered(&desk.handle(conference(2, both()))).len(), 1);
 }
