@@ -51,8 +51,24 @@ pub struct Subscription {
     pub calls: Vec<Call>,
     /// Everything that is said after that.
     pub receiver: mpsc::Receiver<Said>,
+    /// The page counts as connected as long as this is there.
+    pub presence: Presence,
     /// Other servers know of the page as long as this is there.
     pub session: Option<Session>,
+}
+
+/// That a page listens here.
+#[derive(Debug)]
+pub struct Presence {
+    pushes: Pushes,
+    worker: WorkerSid,
+    channel: u64,
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.pushes.lock().ended(&self.worker, self.channel);
+    }
 }
 
 impl Pushes {
@@ -72,6 +88,7 @@ impl Pushes {
         let (sender, receiver) = mpsc::channel(BUFFER);
         // Before the look at the store: nothing that is said after it is missed.
         let channel = self.lock().open(worker, epoch, sender);
+        let presence = Presence { pushes: self.clone(), worker: worker.clone(), channel };
         let session = Session::begin(&self.store, worker, epoch).await?;
         let Heard { position, missed, calls } = self.store.heard(worker, since).await?;
         self.lock().opened(worker, channel, position.number, session.as_ref().map(Session::number));
@@ -85,7 +102,7 @@ impl Pushes {
             first.push(Said { number: None, push: Push::Superseded });
         }
         self.lock().supersede(worker, epoch);
-        Ok(Subscription { first, position, calls, receiver, session })
+        Ok(Subscription { first, position, calls, receiver, presence, session })
     }
 
     /// Tells all pages of a worker that are connected here. None may be.
@@ -112,12 +129,11 @@ impl Pushes {
     /// Is a page of this worker connected, here or elsewhere, that is older than `epoch`? If that cannot be found out,
     /// there may be: that page may have the call.
     pub async fn older_page_connected(&self, worker: &WorkerSid, epoch: u64) -> bool {
-        let older = |other: u64| other != 0 && other < epoch;
-        if self.lock().epochs(worker).any(older) {
+        if self.lock().has_older(worker, epoch) {
             return true;
         }
         match self.store.sessions_elsewhere(worker).await {
-            Ok(others) => others.into_iter().any(older),
+            Ok(others) => others.into_iter().any(|other| other != 0 && other < epoch),
             Err(error) => {
                 tracing::warn!(%error, "pages at other servers are not known");
                 true
@@ -126,16 +142,19 @@ impl Pushes {
     }
 
     /// The same, of a page that takes an older one's leg for dead: in the first two seconds of this server it is waited
-    /// for pages that were connected to the one before it. One of them may have the call, in another browser.
+    /// for pages that were connected to the one before it. One of them may have the call, in another browser. Where one is
+    /// connected here, the page is told to ask again when it is not any more: it may have gone this instant.
     pub async fn older_page_back(&self, worker: &WorkerSid, epoch: u64) -> bool {
-        if self.older_page_connected(worker, epoch).await {
-            return true;
+        loop {
+            let older = self.lock().waits_for_older(worker, epoch);
+            if older || self.older_page_connected(worker, epoch).await {
+                return true;
+            }
+            if self.back_at <= Instant::now() {
+                return false;
+            }
+            tokio::time::sleep_until(self.back_at).await;
         }
-        if self.back_at <= Instant::now() {
-            return false;
-        }
-        tokio::time::sleep_until(self.back_at).await;
-        self.older_page_connected(worker, epoch).await
     }
 
     /// Is a page of this worker connected, here or elsewhere, that is newer than `epoch`?

@@ -53,7 +53,7 @@ pub(crate) async fn push(
     let worker = &agent.worker;
     let since = headers.get("last-event-id").map(|id| id.to_str().unwrap_or_default());
     let opened = app.pushes.subscribe(worker, page.epoch, since).await?;
-    let Subscription { first: missed, position, calls, receiver, session } = opened;
+    let Subscription { first: missed, position, calls, receiver, presence, session } = opened;
     let views = app.engine.with(calls).views(app.store.now(), worker);
     tracing::info!(worker = %agent.worker, open = views.len(), missed = missed.len(), "push channel opened");
     let views = views.into_iter().map(|recovery| Said { number: None, push: Push::Recovery { recovery } });
@@ -78,8 +78,8 @@ pub(crate) async fn push(
         }
     };
     let news = ReceiverStream::new(receiver).map(move |said| {
-        // Other servers know of the page as long as the stream is there.
-        let _session = &session;
+        // The page is there, also for other servers, as long as the stream is.
+        let _there = (&presence, &session);
         line(position, &said)
     });
     let lines = stream::iter(first).chain(news).map(Ok::<_, Infallible>).take_until(Box::pin(end));

@@ -23,6 +23,8 @@ impl From<(u64, Push)> for Said {
 #[derive(Debug, Default)]
 pub(super) struct Channels {
     of: BTreeMap<WorkerSid, Vec<Channel>>,
+    /// Pages that have found a call while an older one was connected, which may have it: by their epoch.
+    wait: BTreeMap<WorkerSid, u64>,
     /// How many were opened.
     opened: u64,
 }
@@ -61,6 +63,45 @@ impl Channels {
     pub(super) fn opened(&mut self, worker: &WorkerSid, id: u64, number: u64, session: Option<i64>) {
         for channel in self.of.get_mut(worker).into_iter().flatten().filter(|channel| channel.id == id) {
             (channel.told, channel.session) = (Some(number), session);
+        }
+        self.ask_who_waits(worker);
+    }
+
+    /// The page does not listen any more.
+    pub(super) fn ended(&mut self, worker: &WorkerSid, id: u64) {
+        self.keep(worker, |channel| channel.id != id);
+        self.ask_who_waits(worker);
+    }
+
+    /// Is a page connected here that is older than `epoch`? When it is not any more, the page of this epoch is to ask
+    /// again.
+    pub(super) fn waits_for_older(&mut self, worker: &WorkerSid, epoch: u64) -> bool {
+        let older = self.has_older(worker, epoch);
+        if older {
+            self.wait.insert(worker.clone(), epoch);
+        }
+        older
+    }
+
+    pub(super) fn has_older(&self, worker: &WorkerSid, epoch: u64) -> bool {
+        self.epochs(worker).any(|other| other != 0 && other < epoch)
+    }
+
+    /// The older pages are gone: what was left to them may be the waiting page's. One that does not listen yet is told when
+    /// it does.
+    fn ask_who_waits(&mut self, worker: &WorkerSid) {
+        let Some(epoch) = self.wait.get(worker).copied() else { return };
+        if self.has_older(worker, epoch) {
+            return;
+        }
+        let mut asks = false;
+        self.keep(worker, |channel| {
+            let waits = channel.epoch == epoch && channel.told.is_some();
+            asks |= waits;
+            !waits || channel.say(None, Push::Ask)
+        });
+        if asks {
+            self.wait.remove(worker);
         }
     }
 

@@ -18,6 +18,7 @@ on_all!(
     every_page_of_the_worker_hears_it_and_nobody_else,
     an_older_page_counts_as_long_as_it_is_connected,
     an_older_page_counts_that_is_not_back_yet_after_a_start,
+    a_page_that_has_left_a_call_to_an_older_one_asks_when_that_is_gone,
     the_newest_page_acts_and_the_others_are_told,
     a_page_has_one_connection,
     a_page_that_comes_back_is_told_what_it_missed,
@@ -122,6 +123,24 @@ async fn an_older_page_counts_that_is_not_back_yet_after_a_start(place: &Place) 
     assert!(may_have_it);
     drop(old);
     assert!(!server.pages.older_page_back(&ada, 6).await, "nobody comes any more");
+}
+
+async fn a_page_that_has_left_a_call_to_an_older_one_asks_when_that_is_gone(place: &Place) {
+    let server = Half::on(place).await;
+    let (oldest, older) = (server.open(&ada(), 4, None).await, server.open(&ada(), 5, None).await);
+    let mut page = server.open(&ada(), 6, None).await;
+    assert!(server.pages.older_page_back(&ada(), 6).await);
+    drop(oldest);
+    assert_eq!(said(&mut page), [], "one is still there");
+    drop(older);
+    assert_eq!(said(&mut page), [Push::Ask]);
+    drop(server.open(&ada(), 5, None).await);
+    assert_eq!(said(&mut page), [], "it does not wait any more");
+    // Its channel may be open only after that.
+    let older = server.open(&bo(), 5, None).await;
+    assert!(server.pages.older_page_back(&bo(), 6).await);
+    drop(older);
+    assert_eq!(said(&mut server.open(&bo(), 6, None).await), [Push::Ask]);
 }
 
 async fn the_newest_page_acts_and_the_others_are_told(database: &Place) {
