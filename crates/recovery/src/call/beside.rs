@@ -113,20 +113,23 @@ impl Call {
     /// The customer has hung up, or is on the way to an agent through the queue.
     fn ending_without_customer(&self) -> Ending {
         let customer = self.customer.as_ref().and_then(|leg| self.participants.get(leg));
-        let moved = customer.is_some_and(|p| p.left == Some(LeaveReason::UpdatedViaApi));
-        match &self.recovery {
-            Some(recovery) if moved => {
-                let same = matches!(
-                    &recovery.phase,
-                    Phase::Requeueing { target: Some(_) }
-                        | Phase::Queued { target: Some(_) }
-                        | Phase::Ended(Ending::Rejoined)
-                );
-                let name = same.then(|| recovery.agent.name.clone()).filter(|name| !name.is_empty());
-                Ending::HandedOver { name }
-            }
-            _ => Ending::CustomerLeft,
+        let Some(recovery) = &self.recovery else { return Ending::CustomerLeft };
+        // The conference's end may be told before he is said to have left it.
+        let moved = match customer.and_then(|participant| participant.left) {
+            Some(reason) => reason == LeaveReason::UpdatedViaApi,
+            None => matches!(recovery.phase, Phase::Requeueing { .. } | Phase::Queued { .. }),
+        };
+        if !moved {
+            return Ending::CustomerLeft;
         }
+        let same = matches!(
+            &recovery.phase,
+            Phase::Requeueing { target: Some(_) }
+                | Phase::Queued { target: Some(_) }
+                | Phase::Ended(Ending::Rejoined)
+        );
+        let name = same.then(|| recovery.agent.name.clone()).filter(|name| !name.is_empty());
+        Ending::HandedOver { name }
     }
 
     fn end_beside(&mut self, out: &mut Out<'_>, leg: &CallSid, ending: &Ending) {

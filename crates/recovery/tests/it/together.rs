@@ -400,6 +400,21 @@ fn a_customer_who_hangs_up_meanwhile_ends_it_for_who_was_away() {
     assert!(desk.take_actions().is_empty());
 }
 
+/// Twilio tells of the conference's end before it tells that he has left it.
+#[test]
+fn a_customer_who_is_sent_to_the_queue_has_not_hung_up_for_who_was_away() {
+    let mut desk = together();
+    desk.goes(ADA);
+    desk.leave(1, BO_LEG, LeaveReason::HungUp);
+    desk.fire(1, Timer::Grace);
+    desk.finish_all();
+    desk.fire(1, Timer::Ping);
+    desk.finish_all();
+    assert_eq!(desk.stage_of(BO), Some(Stage::WaitingForOther));
+    desk.end(1);
+    assert_eq!(desk.stage_of(ADA), Some(Stage::HandedOver { worker_name: None }));
+}
+
 // --- somebody listens ---
 
 /// A supervisor is in the conference: muted, as Flex puts her there.
