@@ -157,6 +157,9 @@ pub struct Call {
     /// Since when Twilio is asked how it stands, while it is (point in time).
     #[serde(default)]
     pub looking: Option<Millis>,
+    /// May something have been told while no server was there, of which Twilio has not been asked yet?
+    #[serde(default)]
+    pub unsure: bool,
     /// Until when it is waited for what is not known yet of a customer whose conference has ended (point in time).
     #[serde(default)]
     pub released: Option<Millis>,
@@ -271,6 +274,7 @@ impl Call {
             heard_at: Millis(0),
             watch_at: None,
             looking: None,
+            unsure: false,
             released: None,
             to_hold: BTreeSet::new(),
             losses: BTreeSet::new(),

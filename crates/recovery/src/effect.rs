@@ -79,13 +79,16 @@ pub enum Timer {
     Owners,
     /// Nothing was heard of the call for a while.
     Watch,
+    /// What was told while no server was there to hear it is to be asked for. The server sets it itself, for all calls that are
+    /// watched.
+    Missed,
     /// A closed call is kept for late events.
     Forget,
 }
 
 impl Timer {
     /// All.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Grace,
         Self::Announce,
         Self::Leave,
@@ -96,6 +99,7 @@ impl Timer {
         Self::Learn,
         Self::Owners,
         Self::Watch,
+        Self::Missed,
         Self::Forget,
     ];
 }

@@ -86,6 +86,7 @@ names! {
         Self::Learn => "learn",
         Self::Owners => "owners",
         Self::Watch => "watch",
+        Self::Missed => "missed",
         Self::Forget => "forget",
     }
 }

@@ -155,6 +155,11 @@ impl Engine {
 
     /// Calls that have timers that are due.
     async fn due(&mut self) -> Vec<ConferenceSid> {
+        match self.store.catch_up().await {
+            Ok(true) => self.look_at = Millis(0),
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, "calls cannot be looked at yet, trying again"),
+        }
         let now = self.store.now();
         if now < self.look_at {
             return vec![];

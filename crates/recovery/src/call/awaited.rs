@@ -32,6 +32,7 @@ impl Call {
             }
             Timer::Owners => self.owners_are_late(out),
             Timer::Watch => self.watch(out),
+            Timer::Missed => self.catch_up(out),
             Timer::Forget if !self.closed => {}
             Timer::Forget => out.effects.push(Effect::Forget { conference: self.conference.clone() }),
         }

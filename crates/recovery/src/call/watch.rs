@@ -16,7 +16,7 @@ impl Call {
         let recovering = self.has_open_recovery() || !self.beside.is_empty();
         let after = if recovering {
             recovery
-        } else if self.is_untold() && recovery > Millis(0) {
+        } else if (self.is_untold() || self.unsure) && recovery > Millis(0) {
             call.min(recovery)
         } else {
             call
@@ -63,6 +63,14 @@ impl Call {
         }
     }
 
+    /// No server was there for a while. Until it is known how the call stands it is asked again and again.
+    pub(super) fn catch_up(&mut self, out: &mut Out<'_>) {
+        self.unsure = self.watched_after(out).is_some();
+        if self.unsure && self.looking.is_none() {
+            self.look(out);
+        }
+    }
+
     /// Asks Twilio how the call stands.
     pub(super) fn look(&mut self, out: &mut Out<'_>) {
         self.looking = Some(out.now);
@@ -86,9 +94,16 @@ impl Call {
     /// Twilio has said how the call stands.
     pub(super) fn looked(&mut self, out: &mut Out<'_>, seen: &Seen) {
         let Some(begun) = self.looking.take() else { return };
-        if self.heard_at > begun || (self.closed && self.released.is_none()) {
+        if self.closed && self.released.is_none() {
             return;
         }
+        if self.heard_at > begun {
+            if self.unsure {
+                self.look(out);
+            }
+            return;
+        }
+        self.unsure = false;
         self.heard_at = out.now;
         let known = self.participants.clone();
         self.miss_legs(seen);

@@ -253,6 +253,7 @@ fn due(timer: Timer) -> &'static str {
         Timer::Learn => "nobody has registered in time",
         Timer::Owners => "nobody has said in time whose the reservations are",
         Timer::Watch => "nothing was heard for long",
+        Timer::Missed => "callbacks may have been missed",
         Timer::Forget => "the call is to be forgotten",
     }
 }

@@ -128,6 +128,47 @@ fn a_customer_of_whom_no_callback_has_ever_come_is_comforted_with_each_look() {
 }
 
 #[test]
+fn a_call_is_looked_at_at_once_when_no_server_was_there_for_a_while() {
+    let mut desk = Desk::talking();
+    let missed = || Event::Timer { conference: conference(1), timer: Timer::Missed };
+    desk.handle(missed());
+    let asked = desk.take_actions();
+    assert!(matches!(asked[..], [Action::Look { .. }]), "{asked:?}");
+    desk.finish(asked[0].clone(), Outcome::Looked(Box::new(there(&[CUSTOMER]))));
+    desk.fire(1, Timer::Grace);
+    assert_eq!(desk.stage(), Some(Stage::Interrupted), "the agent's leave was told to nobody");
+
+    let mut over = Desk::talking();
+    over.leave(1, CUSTOMER, LeaveReason::HungUp);
+    over.leave(1, ADA_LEG, LeaveReason::HungUp);
+    over.finish_all();
+    over.handle(missed());
+    assert_eq!(over.take_actions(), [], "of a call that is over there is nothing to miss");
+}
+
+#[test]
+fn it_is_asked_until_it_is_known_what_was_missed() {
+    let mut desk = Desk::talking();
+    desk.handle(Event::Timer { conference: conference(1), timer: Timer::Missed });
+    let asked = desk.take_actions().remove(0);
+    desk.now = desk.now + Millis(20);
+    desk.modify(1, CUSTOMER, false, false);
+    desk.finish(asked, Outcome::Looked(Box::new(there(&[CUSTOMER]))));
+    let asked = desk.take_actions();
+    assert!(
+        matches!(asked[..], [Action::Look { .. }]),
+        "the answer may be older than what was heard: {asked:?}"
+    );
+    let before = desk.now;
+    desk.finish(asked[0].clone(), Outcome::Failed { reason: "no answer".into() });
+    desk.look(there(&[CUSTOMER, ADA_LEG]));
+    assert!(desk.now - before <= Millis::seconds(10), "{:?}", desk.now - before);
+    let before = desk.now;
+    desk.look(there(&[CUSTOMER, ADA_LEG]));
+    assert!(desk.now - before > Millis::seconds(200), "and then it is a quiet call like any other");
+}
+
+#[test]
 fn an_agent_whose_leave_never_came_is_missed() {
     let mut desk = Desk::talking();
     desk.look(there(&[CUSTOMER]));

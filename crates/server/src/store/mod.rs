@@ -40,6 +40,9 @@ use tokio::time::Instant;
 pub const LEASE: Millis = Millis(4500);
 /// Nothing is sent in the last part of a lease: it is to have arrived before somebody else looks what became of it.
 const LAST_PART: Duration = Duration::from_secs(1);
+/// After a time in which nobody heard Twilio the calls are looked at, one after the other, so far apart: what callbacks would have
+/// told then is not told again. It is a quarter of what goes to the Voice API by default, one request for a call.
+const LOOKS_APART: Millis = Millis(100);
 /// So much later than its own a server takes care of timers that another one has set: that one is nearer.
 const TIMERS_OF_OTHERS: Millis = Millis(300);
 
@@ -85,6 +88,10 @@ struct Lease {
     /// (<https://doc.rust-lang.org/std/time/struct.Instant.html>).
     until_by_wall: Millis,
     tenure: Tenure,
+    /// How many servers ran when that was asked last; 0: it was not asked yet.
+    servers: u64,
+    /// May callbacks have come to nobody, and have the calls not been looked at since?
+    missed: bool,
 }
 
 impl Lease {
@@ -124,6 +131,7 @@ impl Store {
     async fn on(place: Place, surroundings: Surroundings) -> Result<Self, Error> {
         let store = Self(Arc::new(Inner { surroundings, place, leased: Mutex::default() }));
         store.renew().await?;
+        store.servers().await?;
         Ok(store)
     }
 
@@ -207,6 +215,7 @@ impl Store {
         // By now the database may have found the one before at its end, and somebody else its jobs.
         if lease.until.is_some() && !lease.lasts(now, Duration::ZERO) {
             lease.tenure.0 += 1;
+            lease.missed = true;
         }
         lease.until_by_wall = asked_by_wall + LEASE;
         lease.until = Some(lease.until.map_or(until, |other| other.max(until)));
@@ -215,11 +224,28 @@ impl Store {
 
     /// How many servers run, this one among them.
     pub async fn servers(&self) -> Result<u64, Error> {
-        if !self.is_shared() {
-            return Ok(1);
+        let count = match self.is_shared() {
+            true => ask!(self, place => count_servers())?.max(1),
+            false => 1,
+        };
+        let mut lease = self.lease();
+        // It was started where no other one runs, or another one has gone. Nobody knows which of them were in order.
+        lease.missed |= count < lease.servers || (lease.servers == 0 && count == 1);
+        lease.servers = count;
+        Ok(count)
+    }
+
+    /// Lets all calls that are watched be looked at soon, once, if callbacks may have come to nobody: the server was down,
+    /// stood still, or another one has gone. Who would wait longest comes first. Is there anything to do?
+    pub async fn catch_up(&self) -> Result<bool, Error> {
+        if !std::mem::take(&mut self.lease().missed) {
+            return Ok(false);
         }
-        let count: Result<u64, Error> = ask!(self, place => count_servers());
-        Ok(count?.max(1))
+        let asked: Result<(), Error> = ask!(self, place => look_at_all());
+        if asked.is_err() {
+            self.lease().missed = true;
+        }
+        asked.map(|()| true)
     }
 
     /// The lease under which something may be sent now: it lasts for as long as a request takes. `None`: the database has

@@ -26,6 +26,7 @@ on_all!(
     the_other_calls_of_a_customer_are_found_with_his,
     a_call_that_is_forgotten_is_gone_with_its_timers,
     timers_come_in_the_order_in_which_they_are_due,
+    calls_are_looked_at_one_after_the_other_when_a_server_is_started,
     a_job_is_taken_by_one_and_closed_by_who_has_it,
     a_server_without_a_lease_does_not_take_what_it_has,
     jobs_are_taken_the_most_important_first,
@@ -235,6 +236,47 @@ async fn timers_come_in_the_order_in_which_they_are_due(database: &Place) {
     .unwrap();
     let found = look(&store, &of([room(1), room(2)])).await;
     assert_eq!(found.timers, [(a, Timer::Ping, Millis(1))]);
+}
+
+/// What was told while it was down is not told again.
+async fn calls_are_looked_at_one_after_the_other_when_a_server_is_started(database: &Place) {
+    let store = database.open().await.unwrap();
+    let rooms = [1, 2, 3, 4].map(ConferenceSid::numbered);
+    let [old, new, due, unwatched] = rooms.clone();
+    let watched = [(&old, now() + Millis(100_000)), (&new, now() + Millis(300_000)), (&due, Millis(1))];
+    write(&store, |changes| {
+        for (room, at) in &watched {
+            changes.set_timer((*room).clone(), Timer::Watch, *at);
+        }
+        changes.set_timer(unwatched.clone(), Timer::Forget, now() + Millis(300_000));
+    })
+    .await
+    .unwrap();
+    assert!(store.catch_up().await.unwrap(), "nobody was there before");
+    assert!(!store.catch_up().await.unwrap(), "once");
+    let missed = async |store: &Store| {
+        let found = look(store, &of([room(1), room(2), room(3), room(4)])).await;
+        let missed = found.timers.into_iter().filter(|(_, timer, _)| *timer == Timer::Missed);
+        let mut missed: Vec<_> = missed.map(|(room, _, at)| (at, room)).collect();
+        missed.sort();
+        missed
+    };
+    let set = missed(&store).await;
+    let [(sooner, first), (later, second)] = &set[..] else { panic!("{set:?}") };
+    assert_eq!([first, second], [&new, &old], "the others are looked at anyway, or not at all");
+    assert_eq!(later.0, sooner.0 + 100, "whose turn was far comes first");
+
+    // Another one is there, and hears what is told.
+    if let Ok(other) = database.open().await {
+        assert!(!other.catch_up().await.unwrap());
+        assert_eq!(store.servers().await.unwrap(), 2);
+        other.close().await;
+        database.end_leases().await;
+        store.renew().await.unwrap();
+        store.servers().await.unwrap();
+        assert!(store.catch_up().await.unwrap(), "nobody knows what it was told last");
+        assert_eq!(missed(&store).await, set, "who waits for a look keeps the turn");
+    }
 }
 
 /// Of these, those that may be closed.

@@ -125,7 +125,7 @@ fn words(action: &Action) -> &'static str {
 /// Waits that begin anew while the state is the same.
 fn waits(timer: Timer) -> Option<&'static str> {
     match timer {
-        Timer::Watch | Timer::Forget => None,
+        Timer::Watch | Timer::Missed | Timer::Forget => None,
         Timer::Grace => Some("waits for the new leg to be told"),
         Timer::Announce => Some("waits before the customer is told"),
         Timer::Leave => Some("waits for the leave"),

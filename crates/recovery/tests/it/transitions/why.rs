@@ -73,6 +73,8 @@ pub(super) fn why(row: &str, code: &str) -> Option<&'static str> {
         "Twilio says whose the reservations are" => KNOWN,
         "nothing was heard for long" if over => "the call is over, or watched later",
         "nothing was heard for long" => "something was heard since: it is waited anew",
+        "callbacks may have been missed" if over => "the call is over, or watched later",
+        "callbacks may have been missed" => "Twilio is being asked",
         "the call is to be forgotten" => "it is not over",
         "a customer left on purpose is alone too long" => "he is not alone, or not left on purpose",
         "nobody has registered in time" => "the call is known",

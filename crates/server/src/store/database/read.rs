@@ -4,9 +4,9 @@ use super::Database;
 use super::schema::{integer, millis};
 use crate::error::Error;
 use crate::given_up::{self, GivenUp};
-use crate::store::{Line, OpenJobs, TIMERS_OF_OTHERS};
+use crate::store::{LOOKS_APART, Line, OpenJobs, TIMERS_OF_OTHERS};
 use rejoin_protocol::{CallSid, ConferenceSid, Millis};
-use rejoin_recovery::{Call, Key};
+use rejoin_recovery::{Call, Key, Timer};
 use serde_json::Value;
 use sqlx::any::AnyRow;
 use sqlx::{AssertSqlSafe, Row as _};
@@ -61,6 +61,18 @@ impl Database {
             }
         }
         Ok(timers)
+    }
+
+    /// Sets a timer for each call that is watched, one after the other.
+    pub(in crate::store) async fn look_at_all(&self) -> Result<(), Error> {
+        let look = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.look_at_all)))
+            .bind(Timer::Missed.name())
+            .bind(Timer::Watch.name())
+            .bind(integer(self.surroundings.now()))
+            .bind(integer(LOOKS_APART))
+            .bind(self.server.clone());
+        look.execute(&self.writing).await?;
+        Ok(())
     }
 
     /// The timeline of a customer: all lines of the conferences that he was in, oldest first, with their numbers.

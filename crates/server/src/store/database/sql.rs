@@ -109,6 +109,9 @@ pub(super) struct Sql {
     pub(super) forget_jobs: Arc<str>,
     /// The next timers. `$1`: this server; `$2`: how much later than its own others' are due; `$3`: at most so many.
     pub(super) next_timers: Arc<str>,
+    /// Sets the timer `$1` for each call that has a timer `$2` that is due later than `$3`, who has most time first, from then on,
+    /// `$4` apart. `$5`: this server.
+    pub(super) look_at_all: Arc<str>,
     /// Takes jobs, at a time. `$1`: numbers of those that this server has; `$2`: this server; `$3`: at most so many;
     /// `$4`: of these priorities.
     pub(super) claim_jobs: Arc<str>,
@@ -283,6 +286,12 @@ impl Sql {
             next_timers: sql(
                 "select conference, at + case when owner = $1 then 0 else $2 end as due from timers
                  order by at, conference limit $3"
+                    .into(),
+            ),
+            look_at_all: sql(
+                "insert into timers (conference, timer, at, owner)
+                 select conference, $1, $3 + $4 * (row_number() over (order by at desc, conference) - 1), $5 from timers
+                 where timer = $2 and at > $3 on conflict (conference, timer) do nothing"
                     .into(),
             ),
             claim_jobs: sql(format!(

@@ -183,6 +183,12 @@ impl Timers {
         self.set.get(conference).into_iter().flatten().map(|(timer, (at, _))| (*timer, *at))
     }
 
+    /// All of one kind.
+    pub(super) fn all(&self, timer: Timer) -> impl Iterator<Item = (ConferenceSid, Millis)> {
+        let of_kind = self.order.iter().filter(move |(_, _, kind)| *kind == timer);
+        of_kind.map(|(at, conference, _)| (conference.clone(), *at))
+    }
+
     /// By when they are due, each with the server that set it.
     pub(super) fn in_order(&self) -> impl Iterator<Item = (&ConferenceSid, Millis, &str)> {
         self.order.iter().filter_map(|(at, conference, timer)| {

@@ -3,9 +3,9 @@
 use super::Server;
 use crate::error::Error;
 use crate::given_up::{GivenUp, LISTED};
-use crate::store::{Line, TIMERS_OF_OTHERS};
+use crate::store::{LOOKS_APART, Line, TIMERS_OF_OTHERS};
 use rejoin_protocol::{CallSid, ConferenceSid, Millis};
-use rejoin_recovery::{Call, EarlyMark, Key};
+use rejoin_recovery::{Call, EarlyMark, Key, Timer};
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
@@ -25,6 +25,20 @@ impl Server {
             (conference.clone(), if server == self.name { at } else { at + later })
         });
         Ok(next.collect())
+    }
+
+    /// Sets a timer for each call that is watched, one after the other.
+    pub(in crate::store) async fn look_at_all(&self) -> Result<(), Error> {
+        let now = self.surroundings.now();
+        let mut data = self.memory.data();
+        let mut watched: Vec<_> = data.timers.all(Timer::Watch).filter(|(_, at)| *at > now).collect();
+        watched.sort_by_key(|(conference, at)| (Reverse(*at), conference.clone()));
+        for (number, (conference, _)) in (0..).zip(watched) {
+            if data.timers.of(&conference).all(|(timer, _)| timer != Timer::Missed) {
+                data.timers.set(&conference, Timer::Missed, now + Millis(LOOKS_APART.0 * number), &self.name);
+            }
+        }
+        Ok(())
     }
 
     pub(in crate::store) async fn timeline(&self, customer: &CallSid) -> Result<Vec<(i64, Line)>, Error> {
