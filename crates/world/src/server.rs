@@ -165,6 +165,7 @@ impl World {
                     let _ = sender.send(Inbox::Killed(number));
                 });
                 self.note(Lane::Server(number), None, Kind::Does, || STARTS.into());
+                self.flags_are_seen();
             }
             Err(error) => {
                 // Killed in its start, or the last one still has the store.

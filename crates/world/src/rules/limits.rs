@@ -7,6 +7,10 @@ use rejoin_protocol::ConferenceSid;
 
 /// Our server hears of it and asks Twilio for the contrary: two ways of a message, each of at most 0.4 s.
 const UNDONE_WITHIN: u64 = 900;
+/// The same of a server that is back and looks first, at one call after the other.
+const SEEN_WITHIN: u64 = 2 * UNDONE_WITHIN;
+/// Nobody was there to be told.
+const NOBODY_KNOWS: u64 = u64::MAX;
 
 impl World {
     /// The customer is in this conference now.
@@ -19,27 +23,48 @@ impl World {
 
     /// Twilio calls back. `lost`: that never comes, and Twilio does not repeat it.
     pub(crate) fn flag_told(&mut self, params: &[(String, String)], lost: bool) {
-        let get = |name: &str| params.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
-        if get("StatusCallbackEvent") != Some("participant-modify") {
-            return;
-        }
-        let Some(conference) = get("ConferenceSid").and_then(|sid| ConferenceSid::parse(sid).ok()) else {
-            return;
-        };
-        if get("EndConferenceOnExit") == Some("true") {
+        match flag(params) {
             // Of one that is not told of our server hears by looking.
-            let within = if lost { LOOKS } else { UNDONE_WITHIN };
-            self.rules.flagged.insert(conference, self.now + within);
-        } else {
-            self.rules.flagged.remove(&conference);
+            Some((conference, true)) => {
+                let within = if lost { LOOKS } else { UNDONE_WITHIN };
+                self.rules.flagged.insert(conference, self.now + within);
+            }
+            Some((conference, false)) => _ = self.rules.flagged.remove(&conference),
+            None => {}
+        }
+    }
+
+    /// The callback has come to nobody: our server is down. What it tells is seen when one is back.
+    pub(crate) fn flag_untold(&mut self, params: &[(String, String)]) {
+        let Some((conference, true)) = flag(params) else { return };
+        if let Some(until) = self.rules.flagged.get_mut(&conference) {
+            *until = NOBODY_KNOWS;
+        }
+    }
+
+    /// A server is there again.
+    pub(crate) fn flags_are_seen(&mut self) {
+        let seen = self.now + SEEN_WITHIN;
+        for until in self.rules.flagged.values_mut().filter(|until| **until == NOBODY_KNOWS) {
+            *until = seen;
         }
     }
 
     /// Was this customer's conference made to end with a leg in the instant in which the leg went, or without our server being
-    /// told, in an account without a document for him?
+    /// told or while it was down, in an account without a document for him?
     pub(super) fn ended_too_soon(&self, number: usize) -> bool {
         let room = self.customers[number].room.as_ref();
         let until = room.and_then(|room| self.rules.flagged.get(room));
         !self.plan.setup.ended && until.is_some_and(|until| self.now < *until)
     }
+}
+
+/// Of which conference a callback says that it ends with a leg now, or does not any more.
+fn flag(params: &[(String, String)]) -> Option<(ConferenceSid, bool)> {
+    let get = |name: &str| params.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    if get("StatusCallbackEvent") != Some("participant-modify") {
+        return None;
+    }
+    let conference = ConferenceSid::parse(get("ConferenceSid")?).ok()?;
+    Some((conference, get("EndConferenceOnExit") == Some("true")))
 }

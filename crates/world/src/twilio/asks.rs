@@ -48,7 +48,10 @@ impl World {
         }
         let place = self.way_in();
         match place {
-            None => self.lost_callbacks = true,
+            None => {
+                self.lost_callbacks = true;
+                self.flag_untold(params);
+            }
             Some(place) if self.is_awake(place) => {
                 self.leave_heard(params);
                 self.arrived_at_once(params);
