@@ -191,7 +191,9 @@ impl Machine {
         };
         let said: Vec<_> = self.calls.values().filter_map(next).collect();
         let waits = said.contains(&Next::Wait).then_some(Next::Wait);
-        waits.or_else(|| said.into_iter().next()).unwrap_or(Next::Over)
+        let known = self.calls.values().any(|call| call.maybe_customers().any(|leg| leg == customer));
+        let unsaid = if known { Next::Over } else { Next::Unknown };
+        waits.or_else(|| said.into_iter().next()).unwrap_or(unsaid)
     }
 
     /// Is this action still to be done? What was wanted may have been overtaken while it waited or was repeated; done

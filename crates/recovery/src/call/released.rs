@@ -16,6 +16,8 @@ pub enum Next {
     Wait,
     /// The call was over: whatever comes after calls.
     Over,
+    /// Nobody has ever told of him. Callbacks of his call come at the same time, if they were asked for.
+    Unknown,
 }
 
 /// How far a recovery is without a conference.

@@ -22,8 +22,10 @@ use std::time::Duration;
 const AT_ONCE: Duration = Duration::from_millis(1500);
 /// How long a moment is.
 const MOMENT_SECONDS: u32 = 1;
-/// So many moments a caller is kept without anything being known: more than it takes to know.
-const MOMENTS: u32 = 15;
+/// So many moments a caller is kept without anything being known: more than Twilio is asked for (24 s).
+const MOMENTS: u32 = 30;
+/// So many moments one is kept of whom nobody has ever told.
+const MOMENTS_UNKNOWN: u32 = 1;
 
 /// Parameters of `/twiml/ended`.
 #[derive(Debug, Default, serde::Deserialize)]
@@ -70,12 +72,16 @@ pub(super) async fn after_bridge(app: &App, customer: &CallSid, asked: u32) -> T
                 Err(error) => in_a_moment(app, &recovery, &error),
             }
         }
-        Next::Wait if asked < MOMENTS => {
-            let again = app.config.public(&format!("/twiml/ended?asked={}", asked + 1));
-            Twiml(Document::new().pause(MOMENT_SECONDS).redirect(&again))
-        }
-        Next::Wait | Next::Over => Twiml(over(app)),
+        Next::Wait if asked < MOMENTS => again(app, asked),
+        Next::Unknown if asked < MOMENTS_UNKNOWN => again(app, asked),
+        Next::Wait | Next::Unknown | Next::Over => Twiml(over(app)),
     }
+}
+
+/// It is asked again in a moment.
+fn again(app: &App, asked: u32) -> Twiml {
+    let again = app.config.public(&format!("/twiml/ended?asked={}", asked + 1));
+    Twiml(Document::new().pause(MOMENT_SECONDS).redirect(&again))
 }
 
 /// The flow's own way on, if there is one; else the call is hung up at the document's end.
