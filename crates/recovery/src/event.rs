@@ -182,7 +182,7 @@ pub struct Registered {
     pub customer_leg: Option<CallSid>,
     /// The worker's leg: `attributes.conference.participants.worker`, else `attributes.worker_call_sid`.
     pub worker_leg: Option<CallSid>,
-    /// The accepted or wrapping reservation.
+    /// The accepted or wrapping reservation; of a task that is over, a completed one.
     pub reservation: Option<ReservationSid>,
     /// Whose reservation it is, with the name that Twilio knows.
     pub worker: Option<(WorkerSid, String)>,

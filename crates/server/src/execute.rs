@@ -385,7 +385,9 @@ impl Executor {
             return Ok(Outcome::Failed { reason: "the task has no workflow to go back to".into() });
         };
         let in_state = |state| reservations.iter().find(|found| found.reservation_status == state);
-        let reservation = in_state("accepted").or_else(|| in_state("wrapping"));
+        let is_over = matches!(found.assignment_status.as_str(), "completed" | "canceled");
+        let completed = || in_state("completed").filter(|_| is_over);
+        let reservation = in_state("accepted").or_else(|| in_state("wrapping")).or_else(completed);
         let text = found.attributes.unwrap_or_default();
         let attributes: Value = serde_json::from_str(&text).unwrap_or_default();
         Ok(Outcome::Learnt(Box::new(Registered {

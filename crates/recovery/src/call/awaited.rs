@@ -49,7 +49,7 @@ impl Call {
                     self.learnt(found);
                     self.read_mark(out);
                     self.remove_found_ghosts(out);
-                    self.look_for_customer(out);
+                    self.look_for_unseen(out);
                 }
                 self.unlearnt |= self.released.is_some() && self.is_unknown();
                 if self.is_unknown() && !self.closed && self.lookups < LOOKUPS && *outcome != Outcome::Gone {
@@ -105,8 +105,7 @@ impl Call {
             }
             Action::Look { .. } => match outcome {
                 Outcome::Looked(seen) => self.looked(out, seen),
-                // Asked again when it is due.
-                _ => self.looking = None,
+                _ => self.not_looked(out),
             },
             Action::GiveUp { recovery, .. } => self.given_up(out, recovery, *outcome == Outcome::Gone),
             // The machine sees to it.

@@ -84,11 +84,17 @@ impl Call {
         self.act(out, look, SOON);
     }
 
-    /// The customer is known by the task alone: nobody has told of him, as the server was down when he came.
-    pub(super) fn look_for_customer(&mut self, out: &mut Out<'_>) {
-        if self.looking.is_none() && self.is_customer_unseen() {
+    /// The customer, or who has him, is known by the task alone: nobody has told of the leg, as the server was down when it came.
+    pub(super) fn look_for_unseen(&mut self, out: &mut Out<'_>) {
+        let unseen = self.is_customer_unseen() || self.unseen_agents().next().is_some();
+        if self.looking.is_none() && unseen {
             self.look(out);
         }
+    }
+
+    /// Legs of agents of which nobody has ever told.
+    fn unseen_agents(&self) -> impl Iterator<Item = &CallSid> {
+        self.agents.keys().filter(|leg| !self.participants.contains_key(*leg))
     }
 
     /// Twilio has said how the call stands.
@@ -113,7 +119,8 @@ impl Call {
             self.note(out, Note::LookedUp);
         }
         self.remove_ghosts(out, seen);
-        if self.is_unknown() && !self.ended {
+        if self.is_unknown() && (!self.ended || self.released.is_some()) {
+            self.learning &= !std::mem::take(&mut self.unlearnt); // Twilio answers
             self.learn(out);
         }
         if self.seen.is_empty() {
@@ -127,11 +134,21 @@ impl Call {
         }
     }
 
+    /// Twilio did not answer, or refused. It is asked again, but not at once.
+    pub(super) fn not_looked(&mut self, out: &Out<'_>) {
+        self.looking = None;
+        self.unsure = true;
+        self.heard_at = out.now;
+    }
+
     /// Legs that are gone, and nobody has told.
     fn miss_legs(&mut self, seen: &Seen) {
         let customer = self.customer.clone();
         if let Some(unseen) = customer.clone().filter(|_| self.is_customer_unseen()) {
             self.assume_joined(&unseen); // and missed, if he is not there
+        }
+        for unseen in self.unseen_agents().cloned().collect::<Vec<_>>() {
+            self.assume_joined(&unseen);
         }
         let gone =
             |(leg, p): &(&CallSid, &mut Participant)| p.joined && !seen.participants.contains_key(*leg);

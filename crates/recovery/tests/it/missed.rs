@@ -4,7 +4,8 @@ use crate::desk::*;
 use rejoin_protocol::api::{GracefulReason, Stage};
 use rejoin_protocol::{Millis, TaskSid};
 use rejoin_recovery::{
-    Action, ConferenceEvent, ConferenceEventKind, Event, LeaveReason, Outcome, ParticipantFlags, Seen, Timer,
+    Action, ConferenceEvent, ConferenceEventKind, Event, LeaveReason, Outcome, ParticipantFlags, Registered,
+    Seen, Timer,
 };
 
 /// Ada's next page has found her reservation wrapping; nobody has told that her leg left.
@@ -146,4 +147,49 @@ fn a_restart_meanwhile_changes_nothing() {
     desk.fire(1, Timer::Leave);
     desk.restart();
     is_put_back(&mut desk);
+}
+
+/// Of Ada's leg nobody has told, and her page has not registered. Twilio says whose the call is, and then who is there.
+fn untold(there: &[u128]) -> Desk {
+    let mut desk = Desk::new();
+    desk.join(1, CUSTOMER, true);
+    desk.fire(1, Timer::Learn);
+    let learn = Action::Learn { task: TaskSid::numbered(1) };
+    assert_eq!(desk.take_actions(), [learn.clone()]);
+    let found = Registered {
+        workflow: rejoin_protocol::WorkflowSid::numbered(1),
+        queue: None,
+        customer_leg: Some(leg(CUSTOMER)),
+        worker_leg: Some(leg(ADA_LEG)),
+        reservation: Some(rejoin_protocol::ReservationSid::numbered(1)),
+        worker: Some((rejoin_protocol::WorkerSid::numbered(ADA), "Ada".into())),
+        attributes: "{}".into(),
+    };
+    desk.finish(learn, Outcome::Learnt(Box::new(found)));
+    let look = desk.take_actions();
+    assert!(matches!(look[..], [Action::Look { .. }]), "{look:?}");
+    let participants = there.iter().map(|who| (leg(*who), ParticipantFlags::default())).collect();
+    let seen = Seen { participants, on_line: Some(true), ..Seen::default() };
+    desk.finish(look[0].clone(), Outcome::Looked(Box::new(seen)));
+    desk
+}
+
+#[test]
+fn an_agent_is_missed_of_whose_leg_nobody_has_ever_told() {
+    let mut desk = untold(&[CUSTOMER]);
+    desk.fire(1, Timer::Grace);
+    assert_eq!(desk.stage(), Some(Stage::Interrupted));
+    let asked = desk.finish_all();
+    assert!(asked.iter().any(|action| matches!(action, Action::CreatePing { .. })), "{asked:?}");
+    desk.hello(2, true, false);
+    assert_eq!(desk.stage(), Some(Stage::Requeueing), "she is back");
+}
+
+#[test]
+fn an_agent_of_whose_leg_nobody_has_told_is_there_if_twilio_says_so() {
+    let mut desk = untold(&[CUSTOMER, ADA_LEG]);
+    assert!(desk.take_actions().is_empty() && desk.stage().is_none());
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.fire(1, Timer::Grace);
+    assert_eq!(desk.stage(), Some(Stage::Interrupted));
 }
