@@ -340,13 +340,15 @@ test('a call is watched from its acceptance and ends as ever', async () => {
     mediaProperties: { sequenceNumber: 1 },
   });
   await page.evaluate(
-    ({ task, conference }) => {
+    ({ task, own, conference }) => {
       window.flex.state.worker.tasks.set(task.sid, { ...task, status: 'accepted' });
+      window.flex.state.phone.activeCall = { parameters: { CallSid: own }, isMuted: () => false };
       window.flex.state.conferences.states.set(task.taskSid, { source: conference });
       window.flex.changed();
     },
     {
       task,
+      own: sid('CA', 2),
       conference: {
         conferenceSid: sid('CF', 2),
         participants: [leg(1, 'customer', false), leg(2, 'worker', true)],
