@@ -106,6 +106,10 @@ impl Executor {
                 if *free {
                     self.free(conference, customer).await?;
                 }
+                let call = match call {
+                    Some(call) if call.attributes.is_empty() => Some(self.read(call).await?),
+                    call => call,
+                };
                 let url = self.config.public(&format!("/twiml/requeue/{recovery}"));
                 let fallback = self.config.public(&format!("/twiml/fallback/{recovery}"));
                 let document = call.and_then(|call| self.queueing(call, recovery, target.as_ref()));
@@ -353,6 +357,16 @@ impl Executor {
             Ok(()) => Ok(Outcome::Ok),
             Err(Error::Refused { code: CALL_NOT_IN_PROGRESS, .. }) => Ok(Outcome::Gone),
             Err(error) => Err(error),
+        }
+    }
+
+    /// The call with its task's attributes, which Twilio would not tell before. Without them a customer whom an agent has called
+    /// would come back by a workflow that finds nobody for him. What cannot be read is not waited for.
+    async fn read(&self, call: Call) -> Result<Call, Error> {
+        match self.client.fetch_task(&call.task).await {
+            Ok(read) => Ok(Call { attributes: read.attributes.unwrap_or_default(), ..call }),
+            Err(error) if error.is_passing() => Err(error),
+            Err(_) => Ok(call),
         }
     }
 

@@ -1,7 +1,7 @@
 //! How jobs are carried out when Twilio does not simply say yes.
 
 use crate::support::*;
-use rejoin_protocol::{CallSid, ConferenceSid, TaskSid};
+use rejoin_protocol::{CallSid, ConferenceSid, TaskSid, WorkflowSid};
 use serde_json::{Value, json};
 
 /// How a customer who is alone is told.
@@ -187,6 +187,32 @@ async fn a_reservation_that_wraps_up_and_a_ping_that_stands_are_not_left_so() {
     world.twilio.wait_for(&end, 4).await;
     wait_until_closed(&world, "CompleteReservation").await;
     wait_until_closed(&world, "EndPing").await;
+}
+
+/// Her own workflow finds nobody but her, and by the task alone it is known that she has placed the call.
+#[tokio::test]
+async fn a_customer_whom_an_agent_has_called_is_not_sent_to_her_workflow_because_the_task_could_not_be_read()
+{
+    let back = WorkflowSid::numbered(9);
+    let world = World::start_with(|config| config.outbound_workflow = Some(back.clone())).await;
+    let fetch = format!("GET Tasks/{}", task());
+    // Longer than what has to come before he is sent is waited for.
+    let (began, outage) = (std::time::Instant::now(), std::time::Duration::from_secs(4));
+    world.twilio.script(move |asked, _| {
+        let attributes = json!({"direction": "outbound", "outbound_to": "+15550100001"}).to_string();
+        let answer = match began.elapsed() < outage {
+            true => (503, vec![], json!({})),
+            false => (200, vec![], task_json(&task(), "assigned", &attributes)),
+        };
+        (asked.what == fetch).then_some(answer)
+    });
+    world.desk.lost().await;
+    world.desk.hello(2).await;
+    let redirect = format!("POST Calls/{}.json", customer());
+    world.twilio.wait_for(&redirect, 1).await;
+    let sent = world.twilio.asked(&redirect);
+    let [sent] = &sent[..] else { panic!("{sent:?}") };
+    assert!(sent.param("Twiml").is_some_and(|document| document.contains(back.as_str())), "{sent:?}");
 }
 
 #[tokio::test]
