@@ -171,10 +171,10 @@ impl Call {
         self.left_alone_by().is_some_and(is_transfer)
     }
 
-    /// Who has said after this that she leaves, and was with the customer.
+    /// Who has said after this that she leaves, and was with the customer. Where he was lost before, a mark may only be late.
     pub(crate) fn left_since(&self, since: Millis) -> Option<&Agent> {
         let left = |agent: &&Agent| self.marked_at.get(&agent.reservation).is_some_and(|at| *at > since);
-        self.agents.values().find(left)
+        self.agents.values().find(left).filter(|_| self.recovery.is_none())
     }
 
     /// Whose leg left last, of the agents.

@@ -496,3 +496,22 @@ fn a_customer_who_came_back_to_an_agent_who_hangs_up_at_once_is_not_brought_back
     assert_eq!(desk.stage(), Some(Stage::Rejoined));
     assert_eq!(next(&desk), Next::Over);
 }
+
+/// Her page was gone before it could say so.
+#[test]
+fn a_mark_for_the_call_before_that_comes_late_does_not_end_the_next_recovery() {
+    let mut desk = Desk::talking();
+    desk.goes_through_the_queue();
+    desk.join(2, CUSTOMER, true);
+    desk.join(2, NEXT_LEG, false);
+    desk.register(2, ADA, NEXT_LEG, 2);
+    desk.finish_all_of(2);
+    desk.leave(2, NEXT_LEG, LeaveReason::HungUp);
+    desk.fire(2, Timer::Grace);
+    desk.finish_all_of(2);
+    desk.now = desk.now + Millis(50);
+    desk.graceful(GracefulReason::SignOut);
+    let open = |desk: &Desk| desk.machine.call(&conference(2)).and_then(|call| call.recovery.clone());
+    assert!(open(&desk).is_some_and(|recovery| recovery.is_open()));
+    assert!(desk.take_actions().is_empty());
+}
