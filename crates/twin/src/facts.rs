@@ -48,7 +48,7 @@
 //!   agent ends it, also when the transfer fails or is canceled (*assumed*; Flex ends it by itself after a cold one,
 //!   *read* in its code);
 //! - a cold transfer removes the first worker's leg at once, as a kick does (*read*, apart from the reason that the
-//!   webhook gives); one that is refused goes on through the workflow
+//!   webhook gives: `transfer_reason`); one that is refused goes on through the workflow
 //!   (*read*: <https://www.twilio.com/docs/flex/end-user-guide/dialpad-use>), no longer as a transfer (*assumed*);
 //! - after a transfer `conference.participants.worker` of the task is still the first worker's leg (*assumed*);
 //! - a transfer to a queue is offered to one worker of the queue after the other, never to the worker who hands over while
@@ -121,6 +121,9 @@ pub struct Facts {
     pub if_match_in_quotes: bool,
     /// `ReasonParticipantLeft` after `DELETE` of a participant. *Assumed*, by the value's name.
     pub kick_reason: &'static str,
+    /// `ReasonParticipantLeft` of the leg that a cold transfer removes. *Assumed*: the same. The recovery machine takes
+    /// `participant_hung_up` of somebody who completes her task at that moment for a leave on purpose.
+    pub transfer_reason: &'static str,
     /// Does an announcement whose document cannot be fetched give `announcement-fail`? *Assumed*: yes. Read: the
     /// event is for errors inside Twilio, so there may be none at all
     /// (<https://twilio.com/changelog/conference-announce-events>).
@@ -164,6 +167,7 @@ impl Default for Facts {
             if_match_code: 20412,
             if_match_in_quotes: false,
             kick_reason: "participant_updated_via_api",
+            transfer_reason: "participant_updated_via_api",
             failed_fetch_fails_announcement: true,
             hold_document_loops: false,
             task_attributes_win: true,

@@ -175,7 +175,7 @@ impl Model {
         };
         self.mark_left(sid, call, left);
         let alone = self.conferences.get(sid).is_none_or(|conference| conference.live().next().is_none());
-        let kicked = left == Left::Kicked;
+        let kicked = matches!(left, Left::Kicked | Left::Transferred);
         if ends {
             self.end_conference(sid, &ConferenceEnd::Moderator { call: call.clone(), kicked });
         } else if alone {
@@ -212,6 +212,7 @@ impl Model {
             Left::HungUp => "participant_hung_up",
             Left::UpdatedViaApi => "participant_updated_via_api",
             Left::Kicked => self.facts.kick_reason,
+            Left::Transferred => self.facts.transfer_reason,
             Left::ModeratorEnded => "moderator_ended_conference",
             Left::EndedViaApi => "conference_ended_via_api",
         };

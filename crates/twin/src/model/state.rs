@@ -244,6 +244,8 @@ pub(super) enum Left {
     HungUp,
     UpdatedViaApi,
     Kicked,
+    /// By a cold transfer of her own.
+    Transferred,
     ModeratorEnded,
     EndedViaApi,
 }

@@ -6,8 +6,8 @@ use super::{
     api::{ApiError, Effect, ParticipantChange},
     requests::{Answer, ok},
     state::{
-        Joining, ParticipantKind, Reservation, ReservationStatus, TaskStatus, Transfer, TransferMode,
-        TransferStatus, TransferTo,
+        CallStatus, Joining, Left, ParticipantKind, Reservation, ReservationStatus, TaskStatus, Transfer,
+        TransferMode, TransferStatus, TransferTo,
     },
     taskrouter::parse_attributes,
 };
@@ -91,7 +91,7 @@ impl Model {
         if mode == TransferMode::Cold {
             let own = self.participant_of(&task_sid, |kind| kind.reservation() == Some(from));
             if let Some((_, leg)) = own {
-                self.kick(&leg);
+                self.end_call(&leg, CallStatus::Completed, Left::Transferred);
             }
         }
         self.transfer_reply(&sid)
