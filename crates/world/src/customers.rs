@@ -168,14 +168,18 @@ impl World {
     /// tell. A call that nobody has registered is not touched.
     pub(crate) fn is_unheard_of(&self, number: usize) -> bool {
         let customer = &self.customers[number];
-        let knows = |call: &rejoin_recovery::Call| call.customer.is_some() && call.customer == customer.call;
         let tells = |page: PageId| {
             let mut tasks = self.pages[page].flex.tasks.keys();
             self.is_connected(page) && tasks.any(|sid| self.customers_of(page, sid).contains(&number))
         };
-        customer.met_unseen
-            && self.servers.kept.calls().is_ok_and(|calls| !calls.iter().any(knows))
-            && !(0..self.pages.len()).any(tells)
+        customer.met_unseen && !self.is_known(number) && !(0..self.pages.len()).any(tells)
+    }
+
+    /// Does our server know of a call of this customer's?
+    pub(crate) fn is_known(&self, number: usize) -> bool {
+        let leg = self.customers[number].call.as_ref();
+        let knows = |call: &rejoin_recovery::Call| call.customer.is_some() && call.customer.as_ref() == leg;
+        self.servers.kept.calls().map_or(true, |calls| calls.iter().any(knows))
     }
 
     pub(crate) fn customers_of(&self, page: PageId, sid: &ReservationSid) -> Vec<usize> {

@@ -231,7 +231,7 @@ impl World {
     pub(crate) fn customer_gone(&mut self, number: usize) {
         let customer = &self.customers[number];
         let let_go = customer.hung_up || customer.excused.is_some() || self.lost_documents;
-        let let_go = let_go || self.ended_too_soon(number);
+        let let_go = let_go || self.ended_too_soon(number) || self.was_over_at_once(number);
         let inbound = number < self.plan.customers.len();
         if !let_go && (inbound || customer.talked) && !self.is_unheard_of(number) {
             self.broken(Rule::NobodyIsDropped, format!("customer {number} was hung up on"));

@@ -1,5 +1,5 @@
-//! A limit, which docs/simulation.md names with its reason: conferences that were made to end with a leg too late for
-//! anybody to undo it.
+//! Limits, which docs/simulation.md names with their reasons: conferences that were made to end with a leg too late for
+//! anybody to undo it, and calls that are over before a page could tell of them.
 
 use super::hears::LOOKS;
 use crate::world::World;
@@ -9,6 +9,8 @@ use rejoin_protocol::ConferenceSid;
 const UNDONE_WITHIN: u64 = 900;
 /// The same of a server that is back and looks first, at one call after the other.
 const SEEN_WITHIN: u64 = 2 * UNDONE_WITHIN;
+/// A page begins to watch a call, and tells our server: two ways of a message, mostly.
+const TOLD_WITHIN: u64 = 300;
 /// Nobody was there to be told.
 const NOBODY_KNOWS: u64 = u64::MAX;
 
@@ -56,6 +58,13 @@ impl World {
         let room = self.customers[number].room.as_ref();
         let until = room.and_then(|room| self.rules.flagged.get(room));
         !self.plan.setup.ended && until.is_some_and(|until| self.now < *until)
+    }
+
+    /// Was this customer's first call with an agent over so soon that our server was not told of it by anybody?
+    pub(super) fn was_over_at_once(&self, number: usize) -> bool {
+        let customer = &self.customers[number];
+        let briefly = customer.room.is_some() && customer.losses <= 1 && customer.had_for < TOLD_WITHIN;
+        briefly && !self.is_known(number)
     }
 }
 
