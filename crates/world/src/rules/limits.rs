@@ -23,12 +23,12 @@ impl World {
         }
     }
 
-    /// Twilio calls back. `lost`: that never comes, and Twilio does not repeat it.
-    pub(crate) fn flag_told(&mut self, params: &[(String, String)], lost: bool) {
+    /// Twilio calls back, so many milliseconds late. `None`: that never comes, and Twilio does not repeat it.
+    pub(crate) fn flag_told(&mut self, params: &[(String, String)], late: Option<u64>) {
         match flag(params) {
             // Of one that is not told of our server hears by looking.
             Some((conference, true)) => {
-                let within = if lost { LOOKS } else { UNDONE_WITHIN };
+                let within = late.map_or(LOOKS, |late| LOOKS.min(late + UNDONE_WITHIN));
                 self.rules.flagged.insert(conference, self.now + within);
             }
             Some((conference, false)) => _ = self.rules.flagged.remove(&conference),
@@ -53,7 +53,7 @@ impl World {
     }
 
     /// Was this customer's conference made to end with a leg in the instant in which the leg went, or without our server being
-    /// told or while it was down, in an account without a document for him?
+    /// told (in time) or while it was down, in an account without a document for him?
     pub(super) fn ended_too_soon(&self, number: usize) -> bool {
         let room = self.customers[number].room.as_ref();
         let until = room.and_then(|room| self.rules.flagged.get(room));

@@ -20,10 +20,12 @@ impl World {
         let mut chance = self.chance(Way::Webhook, 0);
         let mut after = Self::latency(&mut chance);
         let lost = self.goes_wrong(&mut chance, FaultKind::WebhookLost);
+        let mut late = 0;
         if self.goes_wrong(&mut chance, FaultKind::WebhookLate) {
-            after += chance.between(300, 12_000);
+            late = chance.between(300, 12_000);
+            after += late;
         }
-        self.flag_told(&params, lost);
+        self.flag_told(&params, (!lost).then_some(late));
         let twice = self.goes_wrong(&mut chance, FaultKind::WebhookTwice);
         let way = (Lane::Twilio, Some(self.server_lane()));
         self.message_noted(way, Kind::Webhook, lost, || {
