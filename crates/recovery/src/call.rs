@@ -227,6 +227,9 @@ pub struct Participant {
     /// `endConferenceOnExit` of the leg is being set back to false.
     #[serde(default)]
     pub keeping: bool,
+    /// It was told to be true meanwhile: another plugin may have set it since.
+    #[serde(default)]
+    pub flagged_again: bool,
     /// Was the leg sent after the customer into another conference?
     pub moved: bool,
     /// Number of the last event about this leg: older ones that come later change nothing.

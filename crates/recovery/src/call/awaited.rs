@@ -63,16 +63,7 @@ impl Call {
             Action::ReadActivity { worker } => self.activity_read(out, worker, outcome),
             Action::LendActivity { worker, .. } => self.activity_lent(worker, outcome),
             Action::ReturnActivity { worker, .. } => self.activity_returned(worker),
-            Action::KeepConference { leg, .. } => {
-                // Whatever came of it, it is not tried again before Twilio tells the flag anew.
-                if let Some(participant) = self.participants.get_mut(leg) {
-                    participant.keeping = false;
-                    participant.flags.end_conference_on_exit = false;
-                }
-                if *outcome == Outcome::Ok {
-                    self.note(out, Note::ExitFlagUndone);
-                }
-            }
+            Action::KeepConference { leg, .. } => self.kept(out, leg, outcome),
             Action::FreeCustomer { unhold, .. } => {
                 self.prepare(|p| p.freed = true);
                 if *unhold && self.has_open_recovery() {

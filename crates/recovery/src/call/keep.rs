@@ -2,7 +2,7 @@
 
 use super::purpose::is_transfer;
 use super::{Agent, Call, Out, Participant, Phase, SOON};
-use crate::Action;
+use crate::{Action, Note, Outcome};
 use rejoin_protocol::CallSid;
 
 impl Call {
@@ -35,6 +35,20 @@ impl Call {
                 participant.keeping = true;
             }
             self.act(out, Action::KeepConference { conference: self.conference.clone(), leg }, SOON);
+        }
+    }
+
+    /// The flag is undone, or could not be. Whoever has set it meanwhile finds it undone once more.
+    pub(super) fn kept(&mut self, out: &mut Out<'_>, leg: &CallSid, outcome: &Outcome) {
+        if let Some(participant) = self.participants.get_mut(leg) {
+            participant.keeping = false;
+            participant.flags.end_conference_on_exit = std::mem::take(&mut participant.flagged_again);
+        }
+        match outcome {
+            Outcome::Ok => self.note(out, Note::ExitFlagUndone),
+            // Nobody tells of a flag that stays as it is.
+            Outcome::Failed { .. } => self.look_soon(out),
+            _ => {}
         }
     }
 }

@@ -61,6 +61,7 @@ impl Call {
                 self.participant(leg, event.sequence, |p| {
                     p.joined |= p.sequence == 0 && p.left.is_none();
                     p.flags = *flags;
+                    p.flagged_again = p.keeping && flags.end_conference_on_exit;
                 });
             }
             ConferenceEventKind::AnnouncementEnd => self.announcement_ended(out),

@@ -137,6 +137,11 @@ impl Call {
     /// Twilio did not answer, or refused. It is asked again, but not at once.
     pub(super) fn not_looked(&mut self, out: &Out<'_>) {
         self.looking = None;
+        self.look_soon(out);
+    }
+
+    /// It is not known how the call stands, or nobody would tell.
+    pub(super) fn look_soon(&mut self, out: &Out<'_>) {
         self.unsure = true;
         self.heard_at = out.now;
     }

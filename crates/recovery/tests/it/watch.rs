@@ -221,6 +221,23 @@ fn a_flag_that_was_set_unheard_is_undone() {
 }
 
 #[test]
+fn an_exit_flag_that_could_not_be_undone_is_looked_at_soon() {
+    let keep = Action::KeepConference { conference: conference(1), leg: leg(ADA_LEG) };
+    let mut desk = Desk::talking();
+    desk.modify(1, ADA_LEG, true, false);
+    desk.take_actions();
+    desk.finish(keep.clone(), Outcome::Failed { reason: "no answer".into() });
+    assert!(desk.take_actions().is_empty(), "not at once again: Twilio may refuse it for good");
+    let failed = desk.now;
+    let mut seen = there(&[CUSTOMER, ADA_LEG]);
+    let flags = ParticipantFlags { end_conference_on_exit: true, ..ParticipantFlags::default() };
+    seen.participants.insert(leg(ADA_LEG), flags);
+    desk.look(seen);
+    assert!(desk.now - failed <= Millis::seconds(10), "{:?}", desk.now - failed);
+    assert_eq!(desk.take_actions(), [keep]);
+}
+
+#[test]
 fn news_that_come_meanwhile_count_more_than_the_answer() {
     let mut desk = Desk::talking();
     let asked = desk.watch().expect("asked");
