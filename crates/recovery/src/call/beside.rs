@@ -2,7 +2,7 @@
 //! customer: nobody is told, nothing is asked of TaskRouter. The leg may stand until the agent is back in place; one
 //! who does not come back leaves the customer to the other.
 
-use super::{AHEAD, Agent, Call, Ending, Out, Phase, Recovery, SOON};
+use super::{AHEAD, Agent, AgentHold, Call, Ending, Out, Phase, Recovery, SOON};
 use crate::{Action, LeaveReason, Note, Timer};
 use rejoin_protocol::{CallSid, Millis};
 
@@ -212,7 +212,8 @@ impl Call {
             self.clear_timer(out, timer);
         }
         if let Some(recovery) = self.recovery.take() {
-            self.beside.insert(leg, recovery);
+            // The customer hears who has come: what he is on hold for by her is over.
+            self.beside.insert(leg, Recovery { agent_hold: AgentHold::AsItWas, ..recovery });
         }
         self.wake_beside(out);
     }

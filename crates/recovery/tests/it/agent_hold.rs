@@ -1,11 +1,12 @@
 //! The agent had put the customer on hold when the page went.
 
 use crate::desk::*;
-use rejoin_protocol::api::Stage;
+use rejoin_protocol::api::{GracefulReason, Stage};
 use rejoin_recovery::{Action, LeaveReason, Outcome, Timer};
 
 /// A third party's leg.
 const THIRD: u128 = 0x77;
+const BO_LEG: u128 = 0xb1;
 
 fn free() -> Action {
     Action::FreeCustomer { conference: conference(1), customer: leg(CUSTOMER), unhold: true }
@@ -157,4 +158,23 @@ fn who_is_back_through_the_queue_has_him_on_hold_again() {
             assert_eq!(holds(&mut desk), held, "only who had put him on hold");
         }
     }
+}
+
+#[test]
+fn who_has_heard_a_colleague_meanwhile_is_not_on_hold_for_her_any_more() {
+    let mut desk = alone_on_hold();
+    desk.fire(1, Timer::Announce);
+    desk.finish_all();
+    desk.join(1, BO_LEG, false);
+    desk.register(1, BO, BO_LEG, EPOCH);
+    desk.finish_all();
+    desk.graceful_of(BO, GracefulReason::HangUp);
+    desk.leave(1, BO_LEG, LeaveReason::HungUp);
+    desk.fire(1, Timer::Announce);
+    let told = desk.finish_all();
+    assert!(told.iter().any(|action| matches!(action, Action::HoldCustomer { .. })), "{told:?}");
+    desk.hello_in_place(2);
+    joins_again(&mut desk);
+    let end = Action::EndHold { conference: conference(1), customer: leg(CUSTOMER) };
+    assert_eq!(holds(&mut desk), [end]);
 }
