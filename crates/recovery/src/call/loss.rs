@@ -1,6 +1,6 @@
 //! A leg of an agent is gone: on purpose, moved, or lost.
 
-use super::{Agent, AgentHold, Call, Out, Phase, Prepared, Recovery};
+use super::{Agent, AgentHold, Call, Ending, Out, Phase, Prepared, Recovery};
 use crate::{LeaveReason, Note, Timer};
 use rejoin_protocol::{CallSid, RecoveryId};
 
@@ -66,6 +66,7 @@ impl Call {
             self.settle(leg);
             self.note(out, Note::AgentLeft);
             if let Some(later) = self.lost_after(leg) {
+                self.beside.remove(&later);
                 return self.lose(out, &later);
             }
             if on_purpose.is_some() {
@@ -85,12 +86,17 @@ impl Call {
         }
     }
 
-    /// Callbacks overtake each other: who was lost after this agent had left did not leave the customer to anybody.
+    /// Callbacks overtake each other: who was lost after this agent had left did not leave the customer to anybody. Nor did
+    /// one who seemed to, when this agent had said long before that she leaves.
     fn lost_after(&self, leg: &CallSid) -> Option<CallSid> {
         if self.is_covered(leg) || self.has_open_recovery() {
             return None;
         }
         let told = |leg: &CallSid| self.participants.get(leg).map(|participant| participant.sequence);
+        let said = self.agents.get(leg).and_then(|agent| self.marked_at.get(&agent.reservation));
+        let covered = |recovery: &Recovery| {
+            recovery.phase == Phase::Ended(Ending::Covered) && said.is_some_and(|at| *at < recovery.lost_at)
+        };
         let lost = |(other, agent): &(&CallSid, &Agent)| {
             let gone = self.participants.get(*other).and_then(|participant| participant.left);
             gone == Some(LeaveReason::HungUp)
@@ -98,7 +104,7 @@ impl Call {
                 && !agent.left_behind
                 && !agent.removing
                 && !self.on_purpose.contains_key(&agent.reservation)
-                && !self.recoveries().any(|recovery| recovery.lost_leg == **other)
+                && !self.recoveries().any(|recovery| recovery.lost_leg == **other && !covered(recovery))
         };
         let last = self.agents.iter().filter(lost).max_by_key(|(other, _)| told(other))?;
         Some(last.0.clone())

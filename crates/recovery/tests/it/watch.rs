@@ -363,3 +363,28 @@ fn a_restart_meanwhile_changes_nothing_of_it() {
     desk.finish(asked, Outcome::Looked(Box::new(there(&[CUSTOMER]))));
     assert!(desk.has_timer(Timer::Grace));
 }
+
+/// Ada hands the customer over to Bo, and her leave is not told. Then Bo's page goes: he seemed to leave the customer to her.
+#[test]
+fn who_seemed_to_leave_the_customer_to_one_who_had_gone_is_missed() {
+    for (handed_over, missed) in [(true, true), (false, false)] {
+        let mut desk = Desk::talking();
+        desk.join(1, 0xb1, false);
+        desk.register(1, BO, 0xb1, EPOCH);
+        desk.take_actions();
+        if handed_over {
+            desk.graceful(GracefulReason::ColdTransfer);
+        }
+        desk.now = desk.now + Millis::seconds(2);
+        desk.goodbye(BO, EPOCH);
+        desk.leave(1, 0xb1, LeaveReason::HungUp);
+        assert_eq!(desk.stage_of(BO), Some(Stage::Covered));
+        if !handed_over {
+            // She was with the customer then, and leaves him later.
+            desk.now = desk.now + Millis::seconds(2);
+            desk.graceful(GracefulReason::ColdTransfer);
+        }
+        desk.look(there(&[CUSTOMER]));
+        assert_eq!(desk.stage_of(BO) == Some(Stage::Interrupted), missed);
+    }
+}
