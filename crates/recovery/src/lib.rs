@@ -30,5 +30,5 @@ pub use event::{
 pub use keys::Key;
 pub use machine::{Allowance, EarlyMark, EarlyMarkKey, Machine, Permission};
 pub use rights::Right;
-pub use seen::{HandedOver, Reconnect, ReconnectState, Seen};
+pub use seen::{HandedOver, Reconnect, ReconnectState, Seen, WrapsUp};
 pub use task_event::{Purpose, TaskEvent, TaskEventKind};

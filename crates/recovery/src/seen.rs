@@ -18,6 +18,20 @@ pub struct Seen {
     /// The attributes of that task.
     #[serde(default)]
     pub attributes: Option<String>,
+    /// Who wraps that task up.
+    #[serde(default)]
+    pub wrapping: Vec<WrapsUp>,
+}
+
+/// An agent who had a task that was handed over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WrapsUp {
+    /// Who.
+    pub worker: WorkerSid,
+    /// The name that Twilio knows.
+    pub name: String,
+    /// By which reservation.
+    pub reservation: ReservationSid,
 }
 
 /// How a task stands that its agent has handed over.

@@ -47,6 +47,7 @@ impl Call {
                 });
                 if *reason == LeaveReason::HungUp {
                     self.hung_up_completing(leg);
+                    self.look_for_taker(out);
                 }
                 self.learning &= !std::mem::take(&mut self.unlearnt);
                 if self.is_orphaned() {

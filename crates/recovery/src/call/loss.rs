@@ -72,6 +72,9 @@ impl Call {
             if on_purpose.is_some() {
                 self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
             }
+            if reason == Some(LeaveReason::HungUp) {
+                self.look_at_transfer(out); // which takes the leg away, if it is not refused
+            }
             return;
         }
         if self.is_covered(leg) || self.has_open_recovery() {

@@ -56,6 +56,44 @@ impl Call {
         }
     }
 
+    /// An agent has handed the customer over, and he is alone: is anybody asked to take him?
+    pub(super) fn look_at_transfer(&mut self, out: &mut Out<'_>) {
+        if self.is_handed_over() && self.looking.is_none() {
+            self.look(out);
+        }
+    }
+
+    /// Somebody has come since of whom nobody has said who it is, and is gone. Her page may be so, too.
+    pub(super) fn look_for_taker(&mut self, out: &mut Out<'_>) {
+        if self.leg_of_taker().is_some() {
+            self.look_at_transfer(out);
+            self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
+        }
+    }
+
+    /// The leg of somebody unknown who was here after the customer had been handed over, and is gone.
+    fn leg_of_taker(&self) -> Option<CallSid> {
+        let handed_over = self.last_to_leave().filter(|_| self.is_handed_over())?;
+        let told = |leg: &CallSid| self.participants.get(leg).map_or(0, |participant| participant.sequence);
+        self.leg_of_nobody().filter(|leg| told(leg) > told(handed_over.0))
+    }
+
+    /// She has it whose reservation wraps up and of whom no leg is known.
+    fn find_taker(&mut self, seen: &Seen) {
+        let known = |reservation: &ReservationSid| {
+            self.on_purpose.contains_key(reservation)
+                || self.agents.values().any(|agent| agent.reservation == *reservation)
+        };
+        let mut unknown = seen.wrapping.iter().filter(|found| !known(&found.reservation));
+        let (Some(found), None) = (unknown.next(), unknown.next()) else { return };
+        if let Some(leg) = self.leg_of_taker() {
+            self.know_owner(&found.reservation, &found.worker);
+            let agent = Agent::new(found.worker.clone(), found.name.clone(), found.reservation.clone());
+            self.agents.insert(leg.clone(), agent);
+            self.recall_hello(&leg);
+        }
+    }
+
     /// Twilio has said how a task stands whose agent has handed it over, with the customer alone ever since. While a transfer
     /// goes on he is on hold.
     pub(super) fn look_into_transfer(&mut self, out: &mut Out<'_>, seen: &Seen) {
@@ -66,6 +104,9 @@ impl Call {
             Some(HandedOver::Wraps) => !held,
             Some(HandedOver::Waits) | None => false,
         };
+        if seen.task == Some(HandedOver::Wraps) {
+            self.find_taker(seen); // if she is found, she is missed
+        }
         if !nobody_comes || !self.is_handed_over() {
             return;
         }

@@ -46,7 +46,7 @@ impl Call {
 
     /// The last leg to leave of which nobody has said whose it is, in a call whose customer has no agent. One that stands may be
     /// anybody's, who is not to be hung up on.
-    fn leg_of_nobody(&self) -> Option<CallSid> {
+    pub(super) fn leg_of_nobody(&self) -> Option<CallSid> {
         if !self.customer_joined() || self.agent_on_call().is_some() || self.has_open_recovery() {
             return None;
         }

@@ -104,7 +104,7 @@ impl Call {
             return;
         }
         if self.heard_at > begun {
-            if self.unsure {
+            if self.unsure || self.is_handed_over() {
                 self.look(out);
             }
             return;

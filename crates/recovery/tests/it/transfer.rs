@@ -3,7 +3,9 @@
 use crate::desk::*;
 use rejoin_protocol::api::{GracefulReason, Hello, Holding, Stage};
 use rejoin_protocol::{Millis, TaskSid, WorkerSid};
-use rejoin_recovery::{Action, Event, HandedOver, LeaveReason, Next, Outcome, ParticipantFlags, Seen, Timer};
+use rejoin_recovery::{
+    Action, Event, HandedOver, LeaveReason, Next, Outcome, ParticipantFlags, Seen, Timer, WrapsUp,
+};
 
 /// Ada has handed the customer over, and is gone for this reason.
 fn handed_over(reason: LeaveReason) -> Desk {
@@ -24,12 +26,20 @@ impl Desk {
     fn asked_of_task(&mut self, task: HandedOver, hold: bool, attributes: Option<String>) {
         self.fire(1, Timer::Orphan);
         assert_eq!(self.take_actions(), [ask_of_transfer()]);
-        let alone = ParticipantFlags { hold, ..ParticipantFlags::default() };
-        let participants = [(leg(CUSTOMER), alone)].into();
-        let (on_line, task) = (Some(true), Some(task));
-        let seen = Seen { participants, on_line, task, attributes, ..Seen::default() };
+        self.stands(Seen { attributes, ..alone(task, hold) });
+    }
+
+    /// Twilio, which was asked, says this.
+    fn stands(&mut self, seen: Seen) {
         self.finish(ask_of_transfer(), Outcome::Looked(Box::new(seen)));
     }
+}
+
+/// The task stands like this, and the customer is alone.
+fn alone(task: HandedOver, hold: bool) -> Seen {
+    let alone = ParticipantFlags { hold, ..ParticipantFlags::default() };
+    let participants = [(leg(CUSTOMER), alone)].into();
+    Seen { participants, on_line: Some(true), task: Some(task), ..Seen::default() }
 }
 
 #[test]
@@ -63,6 +73,26 @@ fn a_customer_whose_transfer_goes_on_is_left_alone() {
         assert_eq!(desk.take_actions(), [ask_of_transfer()]);
         assert_eq!(desk.now - since, Millis::seconds(300));
     }
+}
+
+#[test]
+fn a_leg_that_hangs_up_was_taken_away_by_no_transfer_and_twilio_is_asked_at_once() {
+    assert_eq!(handed_over(LeaveReason::HungUp).take_actions(), [ask_of_transfer()]);
+    assert!(handed_over(LeaveReason::UpdatedViaApi).take_actions().is_empty());
+}
+
+/// Her next page says hello in between.
+#[test]
+fn what_was_asked_of_a_transfer_is_asked_again_when_something_was_heard_meanwhile() {
+    let mut desk = handed_over(LeaveReason::UpdatedViaApi);
+    desk.fire(1, Timer::Orphan);
+    desk.now = desk.now + Millis(100);
+    desk.hello(9, true, false);
+    assert_eq!(desk.take_actions(), [ask_of_transfer()]);
+    desk.stands(alone(HandedOver::Wraps, false));
+    assert_eq!(desk.take_actions(), [ask_of_transfer()]);
+    desk.stands(alone(HandedOver::Wraps, false));
+    assert_eq!(desk.stage(), Some(Stage::Interrupted));
 }
 
 #[test]
@@ -137,9 +167,46 @@ fn taken_by_bo(gone: bool) -> Desk {
     desk.join(1, 0xb1, false);
     if gone {
         desk.leave(1, 0xb1, LeaveReason::HungUp);
+        assert_eq!(desk.take_actions(), [ask_of_transfer()]);
     }
     assert!(desk.take_actions().is_empty());
     desk
+}
+
+/// His page is gone, and none comes after it, as when he signs out while the call rings. The customer is on hold still.
+#[test]
+fn a_colleague_who_was_gone_before_registering_is_missed_by_the_reservation_that_wraps_up() {
+    let wraps = |worker: u128| WrapsUp {
+        worker: WorkerSid::numbered(worker),
+        name: "Bo".into(),
+        reservation: reservation_of(worker, 1),
+    };
+    for (wrapping, missed) in [
+        (vec![wraps(ADA), wraps(BO)], true),
+        (vec![wraps(BO)], true),
+        (vec![wraps(ADA)], false),
+        // Nobody knows whose the leg was.
+        (vec![wraps(BO), wraps(CY)], false),
+    ] {
+        let mut desk = handed_over(LeaveReason::UpdatedViaApi);
+        desk.join(1, 0xb1, false);
+        desk.leave(1, 0xb1, LeaveReason::HungUp);
+        assert_eq!(desk.take_actions(), [ask_of_transfer()]);
+        desk.stands(Seen { wrapping, ..alone(HandedOver::Wraps, true) });
+        assert_eq!(desk.stage_of(BO), missed.then_some(Stage::Interrupted));
+        assert!(desk.stage().is_none());
+    }
+    // Somebody else was there, and had left before the customer was handed over.
+    let mut desk = Desk::talking();
+    desk.join(1, 0xb1, false);
+    desk.leave(1, 0xb1, LeaveReason::HungUp);
+    desk.graceful(GracefulReason::ColdTransfer);
+    desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+    assert!(desk.take_actions().is_empty());
+    desk.fire(1, Timer::Orphan);
+    desk.take_actions();
+    desk.stands(Seen { wrapping: vec![wraps(BO)], ..alone(HandedOver::Wraps, true) });
+    assert!(desk.stage_of(BO).is_none());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::{Executor, of_recovery};
 use rejoin_protocol::attributes as names;
 use rejoin_protocol::{CallSid, ConferenceSid, RecoveryId, TaskSid, WorkerSid};
-use rejoin_recovery::{HandedOver, ParticipantFlags, Reconnect, ReconnectState, Seen};
+use rejoin_recovery::{HandedOver, ParticipantFlags, Reconnect, ReconnectState, Seen, WrapsUp};
 use rejoin_twilio::{Error, Participant};
 use serde_json::Value;
 
@@ -38,31 +38,37 @@ impl Executor {
             None => vec![],
         };
         let asked = match handed_over {
-            Some(task) => Some(self.handed_over(task).await?),
-            None => None,
+            Some(task) => self.handed_over(task).await?,
+            None => Seen::default(),
         };
-        let (task, attributes) = asked.unzip();
-        Ok(Seen { participants, on_line, reconnects, task, attributes: attributes.flatten() })
+        Ok(Seen { participants, on_line, reconnects, ..asked })
     }
 
-    /// How a task stands that its agent has handed over, and its attributes.
-    async fn handed_over(&self, task: &TaskSid) -> Result<(HandedOver, Option<String>), Error> {
+    /// How a task stands that its agent has handed over, its attributes, and who wraps it up.
+    async fn handed_over(&self, task: &TaskSid) -> Result<Seen, Error> {
         let found = match self.client.fetch_task(task).await {
             Ok(found) => found,
-            Err(Error::Gone) => return Ok((HandedOver::Over, None)),
+            Err(Error::Gone) => return Ok(Seen { task: Some(HandedOver::Over), ..Seen::default() }),
             Err(error) => return Err(error),
         };
+        let mut wrapping = vec![];
         let stands = match found.assignment_status.as_str() {
             "completed" | "canceled" => HandedOver::Over,
             "wrapping" => {
-                let reservations = self.client.list_reservations(task).await?;
+                let mut reservations = self.client.list_reservations(task).await?;
                 let asked = |status: &str| matches!(status, "pending" | "accepted");
                 let waits = reservations.iter().any(|found| asked(&found.reservation_status));
+                reservations.retain(|found| found.reservation_status == "wrapping");
+                wrapping.extend(reservations.into_iter().map(|found| WrapsUp {
+                    worker: found.worker_sid,
+                    name: found.worker_name,
+                    reservation: found.sid,
+                }));
                 if waits { HandedOver::Waits } else { HandedOver::Wraps }
             }
             _ => HandedOver::Waits,
         };
-        Ok((stands, found.attributes))
+        Ok(Seen { task: Some(stands), attributes: found.attributes, wrapping, ..Seen::default() })
     }
 
     async fn is_on_line(&self, customer: &CallSid) -> Result<bool, Error> {
