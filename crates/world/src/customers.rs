@@ -24,6 +24,8 @@ pub(crate) struct Customer {
     pub(crate) excused_before: Option<u64>,
     /// Since when there is dead air.
     pub(crate) silent_since: Option<u64>,
+    /// Is it dead air since he was in a conference whose callbacks were not asked for?
+    pub(crate) silent_untold: bool,
     /// Did an agent's leg stand beside him when it was looked last?
     pub(crate) stood: bool,
     /// He was on the line with an agent once.
@@ -71,6 +73,7 @@ impl Customer {
             excused: None,
             excused_before: None,
             silent_since: None,
+            silent_untold: false,
             stood: false,
             talked: false,
             with: None,

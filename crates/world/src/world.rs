@@ -237,6 +237,8 @@ impl World {
             Coming::Patience(page) => {
                 if self.runs(page) {
                     self.begin(page, false);
+                } else if self.pages[page].alive {
+                    self.pages[page].late.push(Coming::Patience(page));
                 }
             }
             Coming::CoreTimer(page, timer, number) => self.core_timer(page, timer, number),

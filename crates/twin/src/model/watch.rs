@@ -3,7 +3,7 @@
 use super::{
     Model,
     plays::PlayFor,
-    state::{Call, CallKind, CallStatus, ConferenceStatus, Doing, ParticipantKind, Task},
+    state::{Call, CallKind, CallStatus, ConferenceStatus, Doing, Joining, ParticipantKind, Task},
 };
 use rejoin_protocol::{ActivitySid, CallSid, ConferenceSid, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use serde_json::Value;
@@ -18,6 +18,8 @@ pub struct LegView<'a> {
     pub worker: Option<&'a WorkerSid>,
     /// Has it been answered?
     pub answered: bool,
+    /// Does it ring for somebody who is to listen in?
+    pub listens: bool,
     /// Where it is.
     pub place: LegPlace<'a>,
     /// Does anything sound in it that Twilio plays to it?
@@ -117,6 +119,7 @@ impl Model {
             call: sid,
             worker,
             answered: call.status == CallStatus::InProgress,
+            listens: matches!(&call.doing, Doing::Ringing(Joining::Supervise { .. })),
             place: place(call),
             sounds,
         }

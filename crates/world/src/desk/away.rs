@@ -22,7 +22,9 @@ impl World {
         let call = it.flex.call.as_ref().map(|call| call.leg.clone());
         self.note(self.lane(page), None, Kind::Does, || if sleeps { SLEEPS } else { IS_CUT_OFF }.into());
         if let Some(call) = call {
-            self.put(0, Coming::Twilio(model::Event::MediaSilent { call, silent: true }));
+            // That the phone has answered may be on its way.
+            let at = self.now.max(self.pages[page].bridge_at);
+            self.put_at(at, Coming::Twilio(model::Event::MediaSilent { call, silent: true }));
         }
         if time > 25_000 {
             self.put(25_000, Coming::HalfOpen(page));

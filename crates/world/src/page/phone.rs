@@ -21,7 +21,7 @@ impl World {
     /// A phone rings for this page: Flex takes it.
     pub(crate) fn invited(&mut self, page: PageId, leg: CallSid) {
         let Some(_) = self.arrives(page, Coming::Invite(page, leg.clone())) else { return };
-        if self.is_busy(page) {
+        if self.is_busy(page, &leg) {
             return; // it rings in vain
         }
         let mut chance = self.chance(Way::Phone, page);
@@ -30,19 +30,25 @@ impl World {
     }
 
     /// A phone that has a call takes another one only when its page has asked for it.
-    fn is_busy(&self, page: PageId) -> bool {
-        self.pages[page].flex.call.is_some() && self.pages[page].expects.is_none()
+    fn is_busy(&self, page: PageId, leg: &CallSid) -> bool {
+        self.pages[page].flex.call.is_some() && (self.pages[page].expects.is_none() || self.listens(leg))
+    }
+
+    /// Does it ring that she may listen in? A reservation that the page has accepted rings by itself.
+    fn listens(&self, leg: &CallSid) -> bool {
+        self.twilio.model.leg(leg).is_some_and(|leg| leg.listens)
     }
 
     /// Media is up.
     pub(crate) fn picked_up(&mut self, page: PageId, leg: CallSid) {
-        if !self.is_connected(page) || self.is_busy(page) || self.twilio.model.leg(&leg).is_none() {
+        if !self.is_connected(page) || self.is_busy(page, &leg) || self.twilio.model.leg(&leg).is_none() {
             return;
         }
         // One call at a time: who listened in leaves.
         self.hang_up(page);
+        let listens = self.listens(&leg);
         let it = &mut self.pages[page];
-        let reservation = it.expects.take();
+        let reservation = if listens { None } else { it.expects.take() };
         it.flex.call = Some(OnCall { leg: leg.clone(), reservation, muted: false });
         self.twilio_hears(page, rejoin_twin::model::Event::Answered { call: leg });
         self.look(page);

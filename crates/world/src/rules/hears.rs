@@ -83,6 +83,9 @@ impl World {
                 // From now on it can be noticed.
                 customer.silent_since = None;
             }
+            // What was noticed late stays late when he is moved.
+            customer.silent_untold = untold || (customer.silent_since.is_some() && customer.silent_untold);
+            let untold = customer.silent_untold;
             let since = *customer.silent_since.get_or_insert(now);
             if customer.excused.is_some() {
                 continue;
