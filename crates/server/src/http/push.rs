@@ -10,7 +10,8 @@ use axum::http::HeaderMap;
 use axum::response::sse::{Event as Line, KeepAlive};
 use axum::response::{IntoResponse, Sse};
 use futures_util::{StreamExt as _, stream};
-use rejoin_protocol::api::{self, Push};
+use rejoin_protocol::api::{self, Push, RecoveryView};
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,6 +57,7 @@ pub(crate) async fn push(
     let Subscription { first: missed, position, calls, receiver, presence, session } = opened;
     let views = app.engine.with(calls).views(app.store.now(), worker);
     tracing::info!(worker = %agent.worker, open = views.len(), missed = missed.len(), "push channel opened");
+    let missed = in_short(missed, &views);
     let views = views.into_iter().map(|recovery| Said { number: None, push: Push::Recovery { recovery } });
     // Also a page to which nothing is said is to know how far it has heard.
     let here = Line::default().id(position.to_string()).comment("connected");
@@ -84,6 +86,19 @@ pub(crate) async fn push(
     });
     let lines = stream::iter(first).chain(news).map(Ok::<_, Infallible>).take_until(Box::pin(end));
     Ok((UNBUFFERED, Sse::new(lines).keep_alive(KeepAlive::new().interval(HEARTBEAT))))
+}
+
+/// How a recovery stands is said afterwards, and what it went through meanwhile is over. But a page that has heard nothing of
+/// it would not say how it has ended: that it began is repeated.
+fn in_short(missed: Vec<Said>, stand: &[RecoveryView]) -> Vec<Said> {
+    let mut begun = BTreeSet::new();
+    let counts = |said: &Said| match &said.push {
+        Push::Recovery { recovery } if stand.iter().any(|view| view.id == recovery.id) => {
+            begun.insert(recovery.id.clone())
+        }
+        _ => true,
+    };
+    missed.into_iter().filter(counts).collect()
 }
 
 fn line(position: PushId, said: &Said) -> Line {
