@@ -153,8 +153,8 @@ impl Call {
         }
     }
 
-    /// Twilio has said whose they are, or could not be asked. A conference that is not the task's, or of which that
-    /// cannot be found out, is forgotten.
+    /// Twilio has said whose they are, or could not be asked. A conference that is not the task's is forgotten, and one of
+    /// which that cannot be found out in time.
     pub(super) fn owners_found(&mut self, out: &mut Out<'_>, outcome: &Outcome) {
         self.asking = Asking::No;
         let mut untold = false;
@@ -169,10 +169,14 @@ impl Call {
                 let room = MOST.saturating_sub(self.nobodys.len());
                 self.nobodys.extend(unknown.take(room));
             }
+            Outcome::Failed { .. } => {} // it did not answer
             _ if self.proven => {}
             _ => return out.effects.push(Effect::Forget { conference: self.conference.clone() }),
         }
         self.settle_registrations(out);
+        if !self.proven && self.unsettled.is_empty() {
+            return out.effects.push(Effect::Forget { conference: self.conference.clone() });
+        }
         self.settle_unregistered();
         self.ask_for_the_rest(out);
         if untold {

@@ -200,7 +200,7 @@ fn what_was_said_before_it_was_known_whose_the_conference_is_counts() {
 
 #[test]
 fn a_lookup_that_fails_leaves_nothing_behind_and_may_be_tried_again() {
-    for outcome in [Outcome::Gone, Outcome::Overtaken, Outcome::Failed { reason: "refused".into() }] {
+    for outcome in [Outcome::Gone, Outcome::Overtaken] {
         let mut desk = Desk::new();
         says(&mut desk, ADA, &registration(ADA, 1));
         desk.fire(1, Timer::Owners);
@@ -209,6 +209,32 @@ fn a_lookup_that_fails_leaves_nothing_behind_and_may_be_tried_again() {
         assert_eq!(desk.machine.call(&conference(1)), None);
         assert_eq!(says(&mut desk, ADA, &registration(ADA, 1)), Right::Unknown);
         assert!(desk.has_timer(Timer::Owners));
+    }
+}
+
+/// Her page may be gone when Twilio answers again: nobody else tells of the call.
+#[test]
+fn a_call_of_which_no_callback_came_is_asked_about_again_while_twilio_does_not_answer() {
+    for answers in [true, false] {
+        let mut desk = Desk::new();
+        says(&mut desk, ADA, &registration(ADA, 1));
+        desk.fire(1, Timer::Owners);
+        let since = desk.now;
+        for n in 0.. {
+            assert_eq!(desk.take_actions(), [find(Some(conference(1)))]);
+            desk.now = desk.now + Millis::seconds(20);
+            if answers && n == 2 {
+                desk.finish(find(Some(conference(1))), owners(1).1);
+                break;
+            }
+            desk.finish(find(Some(conference(1))), Outcome::Failed { reason: "no answer".into() });
+            if desk.machine.call(&conference(1)).is_none() {
+                break;
+            }
+            desk.fire(1, Timer::Owners);
+        }
+        assert_eq!(desk.machine.call(&conference(1)).is_some(), answers);
+        assert!(desk.now - since <= Millis::seconds(80), "not for ever");
     }
 }
 
