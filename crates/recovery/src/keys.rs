@@ -71,8 +71,16 @@ impl Event {
             }
             Self::Done { conference, action: _, outcome } => {
                 let mut keys = vec![Key::Conference(conference.clone())];
-                if let Outcome::Learnt(found) = outcome {
-                    keys.extend(found.customer_leg.clone().map(Key::Leg));
+                match outcome {
+                    Outcome::Learnt(found) => keys.extend(found.customer_leg.clone().map(Key::Leg)),
+                    // Where the customer is may be known, and a mark may wait for it.
+                    Outcome::Looked(seen) => {
+                        for found in &seen.reconnects {
+                            keys.push(Key::Task(found.task.clone()));
+                            keys.extend(found.conference.clone().map(Key::Conference));
+                        }
+                    }
+                    _ => {}
                 }
                 keys
             }

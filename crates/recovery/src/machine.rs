@@ -2,6 +2,7 @@
 
 mod allow;
 mod early;
+mod found;
 
 pub use allow::{Allowance, Permission};
 pub use early::{EarlyMark, EarlyMarkKey};
@@ -134,6 +135,7 @@ impl Machine {
                 self.number_checked(&mut out, &conference, &outcome);
             }
             Event::Done { conference, action, outcome } => {
+                self.find_unseen(&mut out, &conference, &outcome);
                 self.with(&mut out, &conference, |call, out| call.done(out, &action, &outcome));
             }
             Event::Timer { conference, timer: Timer::Forget } if self.is_refused(&conference) => {

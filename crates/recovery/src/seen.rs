@@ -1,5 +1,5 @@
 use crate::ParticipantFlags;
-use rejoin_protocol::{CallSid, ReservationSid, TaskSid, WorkerSid};
+use rejoin_protocol::{CallSid, ConferenceSid, ReservationSid, TaskSid, WorkerSid};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -54,6 +54,9 @@ pub struct Reconnect {
     pub target: Option<WorkerSid>,
     /// How it stands.
     pub state: ReconnectState,
+    /// Where the customer is with the agent who has it, or was.
+    #[serde(default)]
+    pub conference: Option<ConferenceSid>,
 }
 
 /// How a reconnect task stands.

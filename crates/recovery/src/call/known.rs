@@ -177,6 +177,12 @@ impl Call {
         }
     }
 
+    /// Twilio has named the call. Who is on it, it says when it is asked.
+    pub(crate) fn found(&mut self, out: &mut Out<'_>) {
+        self.learn(out);
+        self.evaluate(out);
+    }
+
     pub(super) fn learnt(&mut self, found: &Registered) {
         self.workflow.get_or_insert_with(|| found.workflow.clone());
         self.queue = self.queue.take().or_else(|| found.queue.clone());

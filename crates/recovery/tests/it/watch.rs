@@ -2,10 +2,10 @@
 
 use crate::desk::*;
 use rejoin_protocol::api::{Failure, GracefulReason, Stage};
-use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid};
+use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
     Action, Announcement, Config, Event, LeaveReason, Machine, Outcome, ParticipantFlags, Reconnect,
-    ReconnectState, Seen, Timer,
+    ReconnectState, Registered, Seen, Timer,
 };
 
 impl Desk {
@@ -38,7 +38,8 @@ fn there(legs: &[u128]) -> Seen {
 
 fn reconnect(target: Option<u128>, state: ReconnectState) -> Seen {
     let task = TaskSid::numbered(2);
-    let reconnects = vec![Reconnect { task, target: target.map(WorkerSid::numbered), state }];
+    let target = target.map(WorkerSid::numbered);
+    let reconnects = vec![Reconnect { task, target, state, conference: Some(conference(2)) }];
     Seen { reconnects, ..there(&[]) }
 }
 
@@ -386,5 +387,36 @@ fn who_seemed_to_leave_the_customer_to_one_who_had_gone_is_missed() {
         }
         desk.look(there(&[CUSTOMER]));
         assert_eq!(desk.stage_of(BO) == Some(Stage::Interrupted), missed);
+    }
+}
+
+/// No server was there when Bo took the customer, and Bo is lost for good.
+#[test]
+fn who_has_taken_a_customer_untold_is_looked_for_where_the_task_says_that_he_is() {
+    for lost in [true, false] {
+        let mut desk = waiting();
+        desk.take_actions();
+        desk.look(reconnect(None, taken(BO)));
+        assert_eq!(desk.stage(), Some(Stage::HandedOver { worker_name: Some("Bo".into()) }));
+        let learn = Action::Learn { task: TaskSid::numbered(2) };
+        assert!(desk.take_actions().contains(&learn));
+        let of_second =
+            |action: Action, outcome: Outcome| Event::Done { conference: conference(2), action, outcome };
+        let learnt = Outcome::Learnt(Box::new(Registered {
+            workflow: WorkflowSid::numbered(1),
+            queue: None,
+            customer_leg: Some(leg(CUSTOMER)),
+            worker_leg: Some(leg(0xb1)),
+            reservation: Some(ReservationSid::numbered(2)),
+            worker: Some((WorkerSid::numbered(BO), "Bo".into())),
+            attributes: "{}".into(),
+        }));
+        desk.handle(of_second(learn, learnt));
+        let looks =
+            |action: &Action| matches!(action, Action::Look { conference: of, .. } if *of == conference(2));
+        let look = desk.take_actions().into_iter().find(looks).expect("it is asked who is there");
+        let seen = there(if lost { &[CUSTOMER] } else { &[CUSTOMER, 0xb1] });
+        desk.handle(of_second(look, Outcome::Looked(Box::new(seen))));
+        assert_eq!(desk.stage_of(BO), lost.then_some(Stage::Interrupted));
     }
 }

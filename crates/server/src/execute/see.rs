@@ -110,7 +110,9 @@ impl Executor {
                 }
                 _ => ReconnectState::Over,
             };
-            reconnects.push(Reconnect { task: found.sid, target, state });
+            let conference =
+                attributes["conference"]["sid"].as_str().and_then(|sid| ConferenceSid::parse(sid).ok());
+            reconnects.push(Reconnect { task: found.sid, target, state, conference });
         }
         Ok(reconnects)
     }

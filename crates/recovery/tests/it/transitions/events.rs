@@ -290,6 +290,7 @@ fn task(desk: &Desk, state: &ReconnectState) -> Seen {
         task: TaskSid::numbered(2),
         target: target.map(WorkerSid::numbered),
         state: state.clone(),
+        conference: None,
     };
     Seen { reconnects: vec![reconnect(Some(ADA)), reconnect(None)], ..there(desk, &[CUSTOMER]) }
 }
