@@ -2,6 +2,7 @@
 
 use super::{Call, Out, SOON};
 use crate::{Action, Announcement, Effect, Note, Outcome, Timer};
+use rejoin_protocol::Millis;
 
 /// So often a call is looked up of which too little is found.
 const LOOKUPS: u32 = 5;
@@ -51,11 +52,11 @@ impl Call {
                     self.remove_found_ghosts(out);
                     self.look_for_unseen(out);
                 }
-                self.unlearnt |= self.released.is_some() && self.is_unknown();
-                if self.is_unknown() && !self.closed && self.lookups < LOOKUPS && *outcome != Outcome::Gone {
-                    // Twilio did not answer, or had not put it together yet.
-                    self.unlearnt = true;
-                    self.set_timer(out, Timer::Learn, out.now + SOON);
+                if matches!(outcome, Outcome::Failed { .. }) && self.is_waited_for(out.now) {
+                    self.learning = false;
+                    self.learn(out);
+                } else {
+                    self.learn_later(out, outcome);
                 }
             }
             Action::FindOwners { task, .. } if *task != self.task => {} // of what only a page had said
@@ -111,6 +112,20 @@ impl Call {
             | Action::EndConference { .. } => {}
         }
         self.evaluate(out);
+    }
+
+    /// Does a customer whose conference has ended wait for what Twilio did not say?
+    fn is_waited_for(&self, now: Millis) -> bool {
+        self.released.is_some_and(|until| now < until + SOON) && self.is_unknown() && self.lookups < LOOKUPS
+    }
+
+    /// Twilio did not answer, or had not put it together yet.
+    fn learn_later(&mut self, out: &mut Out<'_>, outcome: &Outcome) {
+        self.unlearnt |= self.released.is_some() && self.is_unknown();
+        if self.is_unknown() && !self.closed && self.lookups < LOOKUPS && *outcome != Outcome::Gone {
+            self.unlearnt = true;
+            self.set_timer(out, Timer::Learn, out.now + SOON);
+        }
     }
 
     fn task_read(&mut self, out: &mut Out<'_>, outcome: &Outcome) {

@@ -204,10 +204,18 @@ fn a_customer_waits_while_his_agent_is_looked_up() {
     for said in [Said::AgentLeft, Said::CustomerLeft, Said::Ended, Said::Asked] {
         say(&mut desk, said);
     }
+    let learn = Action::Learn { task: TaskSid::numbered(1) };
+    let failed = || Outcome::Failed { reason: "no".into() };
+    assert_eq!(desk.take_actions(), [learn.clone()]);
     desk.now = desk.now + Millis::seconds(20);
     assert_eq!(next(&desk), Next::Wait);
-    // Nothing was found.
-    desk.finish(Action::Learn { task: TaskSid::numbered(1) }, Outcome::Failed { reason: "no".into() });
+    // Nothing was found, and he waits still.
+    desk.finish(learn.clone(), failed());
+    assert_eq!(desk.take_actions(), [learn.clone()]);
+    desk.now = desk.now + Millis(3999);
+    assert_eq!(next(&desk), Next::Wait);
+    desk.now = desk.now + Millis(1);
+    desk.finish(learn, failed());
     assert_eq!(next(&desk), Next::Over);
 }
 
