@@ -14,7 +14,7 @@ impl Call {
             self.learn(out);
         }
         let gone = |leg: &CallSid, agent: &Agent| {
-            (!agent.settled || self.ended_while_handed_over(leg))
+            (!agent.settled || self.ended_while_handed_over(leg) || self.ended_while_covered(leg))
                 && (agent.removing
                     || self.participants.get(leg).is_some_and(|p| !p.joined && p.left.is_some()))
         };

@@ -60,6 +60,19 @@ impl Call {
             && self.ended_with(leg)
     }
 
+    /// Has the conference ended with this leg, whose agent seemed to leave the customer to a colleague? Nothing happened in
+    /// between, and nobody has said that she leaves.
+    pub(super) fn ended_while_covered(&self, leg: &CallSid) -> bool {
+        let told = |leg: &CallSid| self.participants.get(leg).map_or(0, |participant| participant.sequence);
+        let ended = |p: &&super::Participant| p.left == Some(LeaveReason::ModeratorEnded);
+        let with_it = self.participants.values().filter(ended).count() as u64;
+        let customer = self.customer.as_ref().map_or(0, told);
+        let at_once = told(leg) < customer && customer <= told(leg) + with_it;
+        let of_agent = self.agents.get(leg).is_some_and(|agent| !agent.removing && !agent.left_behind);
+        let missed = self.recoveries().any(|recovery| recovery.lost_leg == *leg);
+        of_agent && at_once && !missed && self.on_purpose.is_empty() && self.ended_by_loss(leg)
+    }
+
     /// Has somebody else said since that she leaves, who was not gone before this leg, as far as is known? The customer was
     /// handed over to her then.
     fn was_taken_over(&self, leg: &CallSid, handed_over: &ReservationSid) -> bool {

@@ -29,6 +29,8 @@ fn marks(desk: &mut Desk) -> Vec<Action> {
     actions
 }
 
+const BO_LEG: u128 = 0xb1;
+
 /// What Twilio tells and asks when Ada's leg leaves and the conference ends with it.
 #[derive(Clone, Copy, Debug)]
 enum Said {
@@ -217,6 +219,40 @@ fn a_customer_waits_while_his_agent_is_looked_up() {
     desk.now = desk.now + Millis(1);
     desk.finish(learn, failed());
     assert_eq!(next(&desk), Next::Over);
+}
+
+/// Ada's page goes while Bo is there, and nobody had undone in time that the conference ends with her leg.
+#[test]
+fn a_colleague_keeps_no_customer_whose_conference_ends_with_the_leg_of_who_is_lost() {
+    for (on_purpose, missed) in [(None, true), (Some(ADA), false), (Some(BO), false)] {
+        let mut desk = Desk::talking();
+        desk.join(1, BO_LEG, false);
+        desk.register(1, BO, BO_LEG, 1);
+        if let Some(worker) = on_purpose {
+            desk.graceful_of(worker, GracefulReason::HangUp);
+        }
+        desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+        desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
+        desk.leave(1, BO_LEG, LeaveReason::ModeratorEnded);
+        desk.end(1);
+        say(&mut desk, Said::Asked);
+        assert_eq!(next(&desk) == Next::Wait, missed, "{on_purpose:?}");
+        if missed {
+            desk.fire(1, Timer::Grace);
+            desk.finish_all();
+            assert_eq!(next(&desk), again());
+        }
+    }
+    // Bo stays with the customer for a while, and what is told of his end is lost.
+    let mut desk = Desk::talking();
+    desk.join(1, BO_LEG, false);
+    desk.register(1, BO, BO_LEG, 1);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.modify(1, BO_LEG, true, false);
+    desk.tell(1, ConferenceEventKind::Leave { leg: leg(BO_LEG), reason: LeaveReason::HungUp });
+    desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
+    desk.end(1);
+    assert!(desk.stage().is_none());
 }
 
 /// No callback was asked for, and Twilio has not said yet whether it is so what the page has registered.
