@@ -60,6 +60,8 @@ pub(crate) struct Lost {
     /// When he was in a queue last.
     pub(crate) queued: Option<u64>,
     pub(crate) from: WorkerSid,
+    /// When that agent waited last for somebody to answer whom she had called.
+    pub(crate) calls: Option<u64>,
     /// After how long he heard something.
     pub(crate) heard: Option<u64>,
 }

@@ -164,7 +164,7 @@ impl World {
                 if let Some(from) = customer.with.take() {
                     customer.talking_since = None;
                     if customer.excused.is_none() {
-                        customer.lost = Some(Lost { at: now, queued: None, from, heard: None });
+                        customer.lost = Some(Lost { at: now, queued: None, from, calls: None, heard: None });
                         customer.losses += 1;
                     }
                 }

@@ -4,7 +4,7 @@ use super::Rule;
 use crate::customers::Lost;
 use crate::page::{Page, PageId};
 use crate::world::World;
-use rejoin_protocol::{CallSid, WorkerSid};
+use rejoin_protocol::{CallSid, TaskSid, WorkerSid};
 use rejoin_twin::model::LegPlace;
 
 /// How long an agent is waited for, may take to join in place, and to take the call: docs/recovery.md.
@@ -44,7 +44,8 @@ impl World {
         for number in 0..self.customers.len() {
             let customer = &self.customers[number];
             let waits = !customer.gone && !customer.hung_up && customer.excused.is_none();
-            let Some(Lost { at: lost, queued, from, .. }) = customer.lost.clone().filter(|_| waits) else {
+            let Some(Lost { at: lost, queued, from, calls, .. }) = customer.lost.clone().filter(|_| waits)
+            else {
                 continue;
             };
             let place = customer.call.as_ref().and_then(|call| self.twilio.model.place(call));
@@ -65,7 +66,14 @@ impl World {
             }
             // Whoever is lost too often does not get him back.
             let few = self.customers[number].losses <= AT_MOST;
-            if few && self.is_back(&from, lost).is_some_and(|back| self.now > back + IN_PLACE + WAYS) {
+            let since = |back: u64| back.max(calls.unwrap_or(0));
+            if few && self.is_back(&from, lost).is_some_and(|back| self.now > since(back) + IN_PLACE + WAYS) {
+                if self.places_call(&from) {
+                    if let Some(lost) = &mut self.customers[number].lost {
+                        lost.calls = Some(self.now);
+                    }
+                    continue;
+                }
                 let what = format!("customer {number} does not have his agent again, who is back for long");
                 self.broken(Rule::InTime, what);
             }
@@ -90,5 +98,14 @@ impl World {
             it.begun && self.is_connected(*page) && it.here_since < lost + AWAITED - 2_000
         };
         pages.find(here).map(|(_, page)| page.here_since.max(lost))
+    }
+
+    /// Does this agent wait for somebody to answer whom she has called? Nobody else is offered to her meanwhile.
+    fn places_call(&self, worker: &WorkerSid) -> bool {
+        let model = &self.twilio.model;
+        let rings = |task: &TaskSid| {
+            model.tasks().any(|it| it.task == task && it.attributes["direction"] == "outbound")
+        };
+        model.reservations().any(|it| it.worker == worker && it.status == "pending" && rings(it.task))
     }
 }
