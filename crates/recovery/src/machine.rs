@@ -169,6 +169,11 @@ impl Machine {
         self.calls.get(conference)
     }
 
+    /// Is there a call of this task, as far as anybody has said?
+    pub fn knows(&self, task: &TaskSid) -> bool {
+        self.calls.values().any(|call| call.task == *task)
+    }
+
     /// All of them.
     pub(crate) fn calls(&self) -> impl Iterator<Item = &Call> {
         self.calls.values()

@@ -17,6 +17,7 @@ mod signed;
 mod storm;
 mod tls;
 mod twiml;
+mod untold;
 mod view;
 mod webhooks;
 

@@ -3,7 +3,7 @@
 use super::auth::Agent;
 use super::problem::Problem;
 use super::signed::is_of_kind;
-use super::{App, body};
+use super::{App, body, untold};
 use crate::config::InPlace;
 use axum::Json;
 use axum::extract::{FromRequest, Request, State};
@@ -63,10 +63,17 @@ pub(crate) async fn hello(
     let superseded = app.pushes.newer_page_connected(&agent.worker, hello.epoch).await;
     app.pushes.supersede(&agent.worker, hello.epoch).await;
     let worker = agent.worker.clone();
-    let event = Event::Hello { worker: agent.worker, hello, older_page_connected };
+    let event = Event::Hello { worker: agent.worker.clone(), hello: hello.clone(), older_page_connected };
     let surroundings = app.store.surroundings().clone();
     let recoveries =
         app.engine.event_then(event, move |machine| machine.views(surroundings.now(), &worker)).await?;
+    if !hello.holdings.is_empty() && !older_page_connected {
+        let app = Arc::clone(&app);
+        tokio::spawn(async move {
+            let surroundings = app.store.surroundings().clone();
+            surroundings.part(untold::look(app, agent.worker, hello)).await;
+        });
+    }
     Ok(Json(HelloReply { recoveries, in_place: app.config.in_place == InPlace::Auto, superseded }))
 }
 

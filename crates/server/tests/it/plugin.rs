@@ -326,6 +326,27 @@ async fn a_call_is_registered_when_twilio_has_said_whose_it_is() {
     assert_eq!(world.twilio.asked(&format!("GET Tasks/{}/Reservations", task())).len(), 1);
 }
 
+/// No server was there when the call began, and the page was loaded anew before it could register.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_of_which_nobody_has_told_is_found_by_the_next_page() {
+    let world = World::start().await;
+    world.twilio.script(|asked, _| {
+        if asked.what.starts_with(&format!("GET Conferences/{}/Participants", conference())) {
+            let alone = json!({"call_sid": customer(), "hold": false, "muted": false, "coaching": false,
+                               "end_conference_on_exit": false});
+            return Some((200, vec![], json!({"participants": [alone]})));
+        }
+        (asked.what == format!("GET Tasks/{}", task())).then(|| {
+            let legs = json!({"worker": ada_leg(), "customer": customer()});
+            let here = json!({"conference": {"sid": conference(), "participants": legs}}).to_string();
+            (200, vec![], task_json(&task(), "wrapping", &here))
+        })
+    });
+    world.desk.hello(2).await;
+    let pings = world.twilio.wait_for("POST Tasks", 1).await;
+    assert!(pings[0].param("Attributes").unwrap().contains(recovery().as_str()), "she is missed");
+}
+
 /// A worker names somebody else's conference, with a task of his own.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_conference_of_another_task_is_left_alone() {
