@@ -3,14 +3,20 @@
 
 use super::hears::LOOKS;
 use crate::world::World;
+use axum::http;
+use bytes::Bytes;
 use rejoin_protocol::ConferenceSid;
 
 /// Our server hears of it and asks Twilio for the contrary: two ways of a message, each of at most 0.4 s.
 const UNDONE_WITHIN: u64 = 900;
 /// The same of a server that is back and looks first, at one call after the other.
 const SEEN_WITHIN: u64 = 2 * UNDONE_WITHIN;
+/// Twilio does not do it: our server waits for its answer, and asks again.
+const ASKED_AGAIN_WITHIN: u64 = 7_000;
 /// A page begins to watch a call, and tells our server: two ways of a message, mostly.
 const TOLD_WITHIN: u64 = 300;
+/// In what our server asks for.
+const UNDONE: &[u8] = b"EndConferenceOnExit=false";
 /// Nobody was there to be told.
 const NOBODY_KNOWS: u64 = u64::MAX;
 
@@ -44,6 +50,16 @@ impl World {
         }
     }
 
+    /// Twilio does not do what our server asks of it. Of a flag it is asked again.
+    pub(crate) fn flag_stays(&mut self, request: &http::Request<Bytes>) {
+        let undoes = request.body().windows(UNDONE.len()).any(|part| part == UNDONE);
+        let conference = request.uri().path().split('/').find_map(|part| ConferenceSid::parse(part).ok());
+        let flagged = conference.filter(|_| undoes).and_then(|it| self.rules.flagged.get_mut(&it));
+        if let Some(until) = flagged.filter(|until| **until != NOBODY_KNOWS) {
+            *until = (*until).max(self.now + ASKED_AGAIN_WITHIN);
+        }
+    }
+
     /// A server is there again.
     pub(crate) fn flags_are_seen(&mut self) {
         let seen = self.now + SEEN_WITHIN;
@@ -53,7 +69,7 @@ impl World {
     }
 
     /// Was this customer's conference made to end with a leg in the instant in which the leg went, or without our server being
-    /// told (in time) or while it was down, in an account without a document for him?
+    /// told (in time), while it was down, or while Twilio did not undo it, in an account without a document for him?
     pub(super) fn ended_too_soon(&self, number: usize) -> bool {
         let room = self.customers[number].room.as_ref();
         let until = room.and_then(|room| self.rules.flagged.get(room));

@@ -71,6 +71,9 @@ impl World {
         let now = self.wall();
         let applied = !matches!(wrong, Some(FaultKind::Throttled | FaultKind::Broken | FaultKind::Silent));
         let mut response = None;
+        if !applied {
+            self.flag_stays(request);
+        }
         if applied {
             if !reads {
                 self.before_change(request);
