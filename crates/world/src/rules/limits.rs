@@ -23,9 +23,11 @@ const NOBODY_KNOWS: u64 = u64::MAX;
 impl World {
     /// The customer is in this conference now.
     pub(super) fn is_in(&mut self, number: usize, room: Option<&ConferenceSid>) {
+        let unseen = !self.servers.any_runs();
         let customer = &mut self.customers[number];
         if customer.room.as_ref() != room && room.is_some() {
             customer.room = room.cloned();
+            customer.met_unseen = unseen;
         }
     }
 
