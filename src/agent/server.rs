@@ -58,6 +58,7 @@ impl Agent {
             Ok(Answer::Hello(reply)) => {
                 let asked = self.hello.sent.unwrap_or(now);
                 let again = self.hello.again;
+                self.outbox.resume(out); // the server is there
                 self.hello = Talk { sent: self.hello.sent, ..Talk::default() };
                 self.restore_activity(&reply, out);
                 self.heard(now, asked, hello, reply, out);
@@ -146,8 +147,12 @@ impl Agent {
 
     pub(super) fn push_state(&mut self, now: Millis, up: bool, out: &mut Vec<Effect>) {
         self.push = Some(up);
+        if !up {
+            return;
+        }
+        self.outbox.resume(out); // the server is there
         // What was missed the server tells by itself. That nobody is newer any more it does not.
-        if up && self.waits {
+        if self.waits || self.hello.failures > 0 {
             self.say_hello(now, out);
         }
     }

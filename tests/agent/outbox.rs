@@ -233,6 +233,29 @@ fn a_refused_token_is_waited_for() {
 }
 
 #[test]
+fn a_server_that_is_back_gets_at_once_what_waits_for_it() {
+    for answers in [false, true] {
+        let mut desk = Desk::on_a_call();
+        let mut effects = desk.leave(Some(1), GracefulReason::HangUp);
+        desk.task(task(1, ReservationStatus::Accepted)); // her phone has hung up
+        for _ in 0..3 {
+            desk.handle(down(&effects));
+            effects = desk.wait(Millis::seconds(9));
+            assert_eq!(sent(&effects), [id(7, 2)]);
+        }
+        desk.handle(down(&effects));
+        assert!(sent(&desk.wait(Millis::seconds(2))).is_empty(), "not before it is known");
+        let effects = if answers {
+            desk.handle(Event::Desktop(FromDesktop::Reconnected {}));
+            desk.greeted(vec![])
+        } else {
+            desk.handle(Event::PushState { up: true })
+        };
+        assert_eq!(sent(&effects), [id(7, 2)]);
+    }
+}
+
+#[test]
 fn what_the_server_refuses_for_good_makes_room_for_the_next() {
     let (mut desk, effects) = back(vec![mark(1, NOW), mark(2, NOW)], vec![]);
     let event =
