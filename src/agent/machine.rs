@@ -243,7 +243,10 @@ impl Agent {
                     self.say_hello(now, out);
                 }
             }
-            FromDesktop::Reconnected {} => self.say_hello(now, out),
+            FromDesktop::Reconnected {} => {
+                self.hello.failures = 0; // what is under way may fail yet, for the last time
+                self.say_hello(now, out);
+            }
             FromDesktop::SignedOut {} => self.sign_out(out),
             FromDesktop::PageHide {} => self.page_hide(out),
         }

@@ -118,6 +118,12 @@ impl Outbox {
         }
     }
 
+    /// The server is there. What is under way may have been lost before.
+    pub(super) fn reached(&mut self, out: &mut Vec<Effect>) {
+        self.failures = 0;
+        self.resume(out);
+    }
+
     /// Marks that the server has not answered yet.
     pub(super) fn marks(&self) -> Vec<GracefulMark> {
         let marks = self.waiting.iter().filter_map(|kept| match kept.request("") {

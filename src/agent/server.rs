@@ -58,7 +58,7 @@ impl Agent {
             Ok(Answer::Hello(reply)) => {
                 let asked = self.hello.sent.unwrap_or(now);
                 let again = self.hello.again;
-                self.outbox.resume(out); // the server is there
+                self.outbox.reached(out);
                 self.hello = Talk { sent: self.hello.sent, ..Talk::default() };
                 self.restore_activity(&reply, out);
                 self.heard(now, asked, hello, reply, out);
@@ -150,7 +150,7 @@ impl Agent {
         if !up {
             return;
         }
-        self.outbox.resume(out); // the server is there
+        self.outbox.reached(out);
         // What was missed the server tells by itself. That nobody is newer any more it does not.
         if self.waits || self.hello.failures > 0 {
             self.say_hello(now, out);

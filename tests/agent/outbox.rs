@@ -252,7 +252,23 @@ fn a_server_that_is_back_gets_at_once_what_waits_for_it() {
             desk.handle(Event::PushState { up: true })
         };
         assert_eq!(sent(&effects), [id(7, 2)]);
+        desk.handle(down(&effects));
+        assert_eq!(sent(&desk.wait(Millis::seconds(1))), [id(7, 2)], "it may have been on its way before");
     }
+}
+
+#[test]
+fn a_network_that_is_back_makes_up_for_earlier_failures() {
+    let (mut desk, _) = Desk::started(vec![task(1, ReservationStatus::Wrapping)], &[1]);
+    for _ in 0..4 {
+        desk.unanswered();
+        desk.wait(Millis::seconds(9));
+    }
+    assert!(desk.hello.is_some(), "under way");
+    desk.handle(Event::Desktop(FromDesktop::Reconnected {}));
+    desk.unanswered();
+    desk.wait(Millis::seconds(1));
+    assert!(desk.hello.is_some(), "and again, as soon as at first");
 }
 
 #[test]
