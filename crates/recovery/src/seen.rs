@@ -59,13 +59,36 @@ pub struct Reconnect {
     pub conference: Option<ConferenceSid>,
 }
 
+impl Reconnect {
+    /// Who has the customer by it. Whoever had him by a task for any agent counts, too: nobody is to be told that nobody took
+    /// him. The one agent for whom a task was is only looked for elsewhere when she has left it.
+    pub fn taker(&self) -> Option<(&WorkerSid, &String, &ReservationSid)> {
+        match &self.state {
+            ReconnectState::Taken { worker, name, reservation } => Some((worker, name, reservation)),
+            ReconnectState::Left { worker, name, reservation } if self.target.is_none() => {
+                Some((worker, name, reservation))
+            }
+            ReconnectState::Left { .. } | ReconnectState::Waits | ReconnectState::Over => None,
+        }
+    }
+}
+
 /// How a reconnect task stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReconnectState {
     /// It waits for an agent, or for an agent's answer.
     Waits,
-    /// An agent has it, or had it.
+    /// An agent has it.
     Taken {
+        /// Who.
+        worker: WorkerSid,
+        /// The name that Twilio knows.
+        name: String,
+        /// The agent's reservation.
+        reservation: ReservationSid,
+    },
+    /// An agent had it, and wraps it up or has done so.
+    Left {
         /// Who.
         worker: WorkerSid,
         /// The name that Twilio knows.

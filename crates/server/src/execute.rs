@@ -95,12 +95,8 @@ impl Executor {
             }
             Action::EndPing { task } => self.end_ping(task).await,
             Action::Requeue { recovery, customer, conference, target, free } => {
-                // Who has waited for one agent may be with her by now, of which nobody has told.
-                let waited = call
-                    .as_ref()
-                    .and_then(|call| call.recovery.as_ref())
-                    .is_some_and(|r| r.reservation_freed);
-                if target.is_none() && waited && self.is_taken(recovery).await? {
+                let may_be_taken = call.as_ref().is_some_and(|call| call.may_be_taken(target.as_ref()));
+                if may_be_taken && self.is_taken(recovery).await? {
                     return Ok(Outcome::Overtaken);
                 }
                 if *free {

@@ -178,6 +178,12 @@ impl Call {
         self.push(out);
     }
 
+    /// May an agent have the customer by now who is to be sent there, of which nobody has told? One who goes to any agent has
+    /// waited for the one whom he lost: he was in the queue when her reservation was freed. To be asked of Twilio first.
+    pub fn may_be_taken(&self, target: Option<&WorkerSid>) -> bool {
+        target.is_none() && self.recovery.as_ref().is_some_and(|recovery| recovery.reservation_freed)
+    }
+
     fn free_reservation(&mut self, out: &mut Out<'_>) {
         let Some(recovery) = self.recovery.as_mut().filter(|r| !r.reservation_freed) else { return };
         recovery.reservation_freed = true;

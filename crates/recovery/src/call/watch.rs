@@ -198,14 +198,10 @@ impl Call {
             return self.end_recovery(out, &Ending::CustomerLeft);
         }
         let tasks: Vec<&Reconnect> = seen.reconnects.iter().filter(|task| task.target == target).collect();
-        if let Some((task, worker, name, reservation)) = tasks.iter().find_map(|task| match &task.state {
-            ReconnectState::Taken { worker, name, reservation } => {
-                Some((&task.task, worker, name, reservation))
-            }
-            ReconnectState::Waits | ReconnectState::Over => None,
-        }) {
+        let mut taken = tasks.iter().filter_map(|task| Some((task.task.clone(), task.taker()?)));
+        if let Some((task, (worker, name, reservation))) = taken.next() {
             let agent = Agent::new(worker.clone(), name.clone(), reservation.clone());
-            self.connected_elsewhere(out, &agent, task);
+            self.connected_elsewhere(out, &agent, &task);
         } else if tasks.iter().any(|task| task.state == ReconnectState::Waits) {
             self.entered_queue(out);
         } else if !tasks.is_empty() && seen.on_line == Some(true) {

@@ -226,13 +226,13 @@ fn done(
 fn looked(call: &Call, seen: &Seen) -> &'static str {
     let mut states = seen.reconnects.iter().map(|reconnect| &reconnect.state);
     let gone = |leg: &CallSid| call.is_joined(leg) && !seen.participants.contains_key(leg);
-    if states.clone().any(|state| matches!(state, ReconnectState::Taken { .. })) {
+    if seen.reconnects.iter().any(|reconnect| reconnect.taker().is_some()) {
         "asked how it stands: another agent has the reconnect task"
     } else if seen.on_line == Some(false) {
         "asked how it stands: the customer is off the line"
     } else if states.clone().any(|state| *state == ReconnectState::Waits) {
         "asked how it stands: the reconnect task waits"
-    } else if states.any(|state| *state == ReconnectState::Over) {
+    } else if states.any(|state| matches!(state, ReconnectState::Over | ReconnectState::Left { .. })) {
         "asked how it stands: the reconnect task is over"
     } else if call.agents.keys().any(gone) {
         "asked how it stands: the agent's leg is gone"

@@ -2,7 +2,7 @@
 
 use super::Machine;
 use crate::call::Out;
-use crate::{Call, Outcome, ReconnectState};
+use crate::{Call, Outcome};
 use rejoin_protocol::ConferenceSid;
 
 impl Machine {
@@ -13,8 +13,9 @@ impl Machine {
         let Some(recovered) = self.calls.get(old).filter(|call| call.has_open_recovery()) else { return };
         let (customer, losses) = (recovered.customer.clone(), recovered.losses.clone());
         for found in &seen.reconnects {
-            let taken = matches!(found.state, ReconnectState::Taken { .. });
-            let Some(conference) = found.conference.clone().filter(|_| taken) else { continue };
+            let Some(conference) = found.conference.clone().filter(|_| found.taker().is_some()) else {
+                continue;
+            };
             if self.calls.contains_key(&conference) {
                 continue;
             }

@@ -303,6 +303,21 @@ fn a_task_for_the_same_agent_that_was_canceled_goes_to_the_next() {
     assert_eq!(desk.take_actions(), [requeue(None)]);
 }
 
+#[test]
+fn who_has_had_him_and_left_counts_unless_he_was_hers_alone() {
+    let left = |worker| ReconnectState::Left {
+        worker: WorkerSid::numbered(worker),
+        name: "Bo".into(),
+        reservation: ReservationSid::numbered(2),
+    };
+    let mut desk = requeueing();
+    desk.look(reconnect(Some(ADA), left(ADA)));
+    assert_eq!(desk.take_actions(), [requeue(None)], "she did not keep him");
+    let mut desk = waiting();
+    desk.look(reconnect(None, left(BO)));
+    assert_eq!(desk.stage(), Some(Stage::HandedOver { worker_name: Some("Bo".into()) }), "somebody took him");
+}
+
 /// The server was down when his agent took him, and her time seemed to be over.
 #[test]
 fn a_customer_whom_his_agent_has_already_goes_to_nobody_else() {

@@ -2,7 +2,7 @@
 
 use super::{Executor, of_recovery};
 use rejoin_protocol::attributes as names;
-use rejoin_protocol::{CallSid, ConferenceSid, RecoveryId, TaskSid, WorkerSid};
+use rejoin_protocol::{CallSid, ConferenceSid, RecoveryId, ReservationSid, TaskSid, WorkerSid};
 use rejoin_recovery::{HandedOver, ParticipantFlags, Reconnect, ReconnectState, Seen, WrapsUp};
 use rejoin_twilio::{Error, Participant};
 use serde_json::Value;
@@ -81,8 +81,7 @@ impl Executor {
 
     /// Has an agent taken a customer who was to be brought back?
     pub(super) async fn is_taken(&self, recovery: &RecoveryId) -> Result<bool, Error> {
-        let taken = |task: &Reconnect| matches!(task.state, ReconnectState::Taken { .. });
-        Ok(self.reconnects(recovery).await?.iter().any(taken))
+        Ok(self.reconnects(recovery).await?.iter().any(|task| task.taker().is_some()))
     }
 
     /// The tasks that are to bring the customer back. The ping has the same recovery, and is none.
@@ -103,11 +102,14 @@ impl Executor {
                 attributes[names::TARGET_WORKER_SID].as_str().and_then(|sid| WorkerSid::parse(sid).ok());
             let state = match task.assignment_status.as_str() {
                 "pending" | "reserved" => ReconnectState::Waits,
-                "assigned" => self.taker(&found.sid, &["accepted"]).await?.unwrap_or(ReconnectState::Waits),
-                // Somebody has had him. Nobody is told that nobody took him then.
-                "wrapping" | "completed" if target.is_none() => {
-                    self.taker(&found.sid, &["wrapping", "completed"]).await?.unwrap_or(ReconnectState::Over)
-                }
+                "assigned" => match self.whose(&found.sid, &["accepted"]).await? {
+                    Some((worker, name, reservation)) => ReconnectState::Taken { worker, name, reservation },
+                    None => ReconnectState::Waits,
+                },
+                "wrapping" | "completed" => match self.whose(&found.sid, &["wrapping", "completed"]).await? {
+                    Some((worker, name, reservation)) => ReconnectState::Left { worker, name, reservation },
+                    None => ReconnectState::Over,
+                },
                 _ => ReconnectState::Over,
             };
             let conference =
@@ -118,13 +120,13 @@ impl Executor {
     }
 
     /// Who has the task, or had it: by a reservation in one of these states.
-    async fn taker(&self, task: &TaskSid, by: &[&str]) -> Result<Option<ReconnectState>, Error> {
+    async fn whose(
+        &self,
+        task: &TaskSid,
+        by: &[&str],
+    ) -> Result<Option<(WorkerSid, String, ReservationSid)>, Error> {
         let reservations = self.client.list_reservations(task).await?;
-        let taken = reservations.into_iter().find(|found| by.contains(&found.reservation_status.as_str()));
-        Ok(taken.map(|taken| ReconnectState::Taken {
-            worker: taken.worker_sid,
-            name: taken.worker_name,
-            reservation: taken.sid,
-        }))
+        let found = reservations.into_iter().find(|found| by.contains(&found.reservation_status.as_str()));
+        Ok(found.map(|found| (found.worker_sid, found.worker_name, found.sid)))
     }
 }
