@@ -17,6 +17,7 @@ mod names;
 mod rights;
 mod seen;
 mod task_event;
+mod untold;
 
 pub use call::{
     Agent, AgentHold, Asking, Call, Ending, HoldStage, Lent, Next, OurHold, Participant, Phase, Prepared,
@@ -32,3 +33,4 @@ pub use machine::{Allowance, EarlyMark, EarlyMarkKey, Machine, Permission};
 pub use rights::Right;
 pub use seen::{HandedOver, Reconnect, ReconnectState, Seen, WrapsUp};
 pub use task_event::{Purpose, TaskEvent, TaskEventKind};
+pub use untold::Untold;

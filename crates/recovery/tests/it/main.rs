@@ -26,6 +26,7 @@ mod together;
 mod told;
 mod transfer;
 mod transitions;
+mod untold;
 mod watch;
 
 use desk::*;

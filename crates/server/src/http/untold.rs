@@ -5,7 +5,7 @@ use super::App;
 use crate::error::Error;
 use rejoin_protocol::api::{Hello, Holding, Registration};
 use rejoin_protocol::{CallSid, ConferenceSid, WorkerSid};
-use rejoin_recovery::{Event, Key};
+use rejoin_recovery::{Event, Key, Untold};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -29,18 +29,13 @@ async fn register(app: &App, worker: &WorkerSid, holding: &Holding) -> Result<()
     Ok(())
 }
 
-/// As the page before would have registered it, if the customer is alone with the leg that it has left, and nobody else is
-/// asked to take him.
+/// As the page before would have registered it, if the call is left to her.
 async fn ask(app: &App, worker: &WorkerSid, holding: &Holding) -> Result<Option<Registration>, Error> {
     let client = &app.client;
     let (task, reservations) =
         tokio::try_join!(client.fetch_task(&holding.task), client.list_reservations(&holding.task))?;
     let open = |status: &str| matches!(status, "pending" | "accepted" | "wrapping");
-    let mut open = reservations.into_iter().filter(|found| open(&found.reservation_status));
-    let (Some(own), None) = (open.next(), open.next()) else { return Ok(None) };
-    if own.sid != holding.reservation || own.worker_sid != *worker {
-        return Ok(None);
-    }
+    let open: Vec<_> = reservations.into_iter().filter(|found| open(&found.reservation_status)).collect();
     let attributes: Value = serde_json::from_str(&task.attributes.unwrap_or_default()).unwrap_or_default();
     let text = |pointer: &str| attributes.pointer(pointer).and_then(Value::as_str);
     let leg = |who: &str| CallSid::parse(text(&format!("/conference/participants/{who}"))?).ok();
@@ -51,9 +46,13 @@ async fn ask(app: &App, worker: &WorkerSid, holding: &Holding) -> Result<Option<
         return Ok(None);
     };
     let there = client.list_participants(&conference).await?;
-    let others = there.iter().any(|it| it.call_sid != customer_leg && it.call_sid != worker_leg);
-    let customer = there.iter().any(|it| it.call_sid == customer_leg);
-    Ok((customer && !others).then(|| Registration {
+    let untold = Untold {
+        open: open.iter().map(|found| (found.sid.clone(), found.worker_sid.clone())).collect(),
+        there: there.into_iter().map(|it| it.call_sid).collect(),
+    };
+    let is_left = untold.is_left_to((&holding.reservation, worker), &customer_leg, &worker_leg);
+    let own = open.into_iter().find(|found| found.sid == holding.reservation).filter(|_| is_left);
+    Ok(own.map(|own| Registration {
         id: None,
         epoch: 0,
         reservation: holding.reservation.clone(),
