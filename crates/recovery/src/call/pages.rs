@@ -75,7 +75,8 @@ impl Call {
                 self.remove_leg(out, &leg);
             }
         }
-        if holding.is_none() {
+        // Where the page has joined in place, the reservation wraps up with the leg before, and says nothing of this one.
+        if holding.is_none_or(|holding| holding.wrapping) {
             self.heed_living_page(out, worker, hello.epoch);
         }
         self.evaluate(out);
