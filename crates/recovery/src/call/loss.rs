@@ -65,6 +65,9 @@ impl Call {
         if on_purpose.is_some() || by_others {
             self.settle(leg);
             self.note(out, Note::AgentLeft);
+            if let Some(last) = self.removed_by_each_other(leg) {
+                return self.lose(out, &last);
+            }
             if let Some(later) = self.lost_after(leg) {
                 self.beside.remove(&later);
                 return self.lose(out, &later);
@@ -87,6 +90,27 @@ impl Call {
         if agent.removing {
             self.hold_the_line(out); // proved dead: no mark can come
         }
+    }
+
+    /// Two agents remove each other in the same instant, this one and another: each meant to keep the customer, and he has
+    /// nobody. Who was removed last?
+    fn removed_by_each_other(&self, leg: &CallSid) -> Option<CallSid> {
+        let told = |leg: &CallSid| self.participants.get(leg).map_or(0, |participant| participant.sequence);
+        let removed = |(other, agent): &(&CallSid, &Agent)| {
+            let left = self.participants.get(*other).and_then(|participant| participant.left);
+            left == Some(LeaveReason::UpdatedViaApi)
+                && !agent.removing
+                && !self.on_purpose.contains_key(&agent.reservation)
+                && !self.recoveries().any(|recovery| recovery.lost_leg == **other)
+        };
+        let this = self.agents.get_key_value(leg).filter(removed)?;
+        let by_her = |other: &(&CallSid, &Agent)| {
+            other.1.worker != this.1.worker && told(other.0).abs_diff(told(leg)) == 1 && removed(other)
+        };
+        let other = self.agents.iter().find(by_her)?;
+        let kept = self.agent_on_call().is_some() || self.has_open_recovery() || self.has_absence();
+        let last = if told(other.0) > told(leg) { other.0 } else { leg };
+        (!kept).then(|| last.clone())
     }
 
     /// Callbacks overtake each other: who was lost after this agent had left did not leave the customer to anybody. Nor did

@@ -321,6 +321,35 @@ fn a_kick_a_move_and_an_end_for_all_are_no_losses() {
     }
 }
 
+/// Each means to keep the customer. The callbacks may be told in any order.
+#[test]
+fn of_two_agents_who_remove_each_other_the_last_one_is_missed() {
+    for (between, late, missed) in [(0, false, true), (0, true, true), (1, false, false)] {
+        let mut desk = Desk::talking();
+        desk.join(1, 0xb1, false);
+        desk.register(1, BO, 0xb1, 9);
+        let first = desk.sequence;
+        let removed = |desk: &mut Desk, who, at| {
+            desk.sequence = at;
+            desk.leave(1, who, LeaveReason::UpdatedViaApi);
+        };
+        let told = [(ADA_LEG, first), (0xb1, first + 1 + between)];
+        for (who, at) in if late { [told[1], told[0]] } else { told } {
+            removed(&mut desk, who, at);
+        }
+        assert_eq!(desk.stage_of(BO), missed.then_some(Stage::Interrupted), "{between} {late}");
+        assert!(desk.stage().is_none());
+    }
+    // One has left by a transfer.
+    let mut desk = Desk::talking();
+    desk.join(1, 0xb1, false);
+    desk.register(1, BO, 0xb1, 9);
+    desk.graceful(GracefulReason::ColdTransfer);
+    desk.leave(1, 0xb1, LeaveReason::UpdatedViaApi);
+    desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+    assert!(desk.stage().is_none() && desk.stage_of(BO).is_none());
+}
+
 #[test]
 fn with_another_agent_on_the_call_nothing_is_begun() {
     let mut desk = Desk::talking();
