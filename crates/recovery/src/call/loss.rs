@@ -126,8 +126,10 @@ impl Call {
         };
         let lost = |(other, agent): &(&CallSid, &Agent)| {
             let gone = self.participants.get(*other).and_then(|participant| participant.left);
+            let missed = || self.recoveries().any(|it| it.lost_leg == **other && covered(it));
             gone == Some(LeaveReason::HungUp)
-                && told(other) > told(leg)
+                // Of legs of which nobody has told it is not known which one was gone first.
+                && (told(other) > told(leg) || (told(leg) == Some(0) && missed()))
                 && !agent.left_behind
                 && !agent.removing
                 && !self.on_purpose.contains_key(&agent.reservation)

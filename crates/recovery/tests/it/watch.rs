@@ -435,3 +435,30 @@ fn who_has_taken_a_customer_untold_is_looked_for_where_the_task_says_that_he_is(
         assert_eq!(desk.stage_of(BO), lost.then_some(Stage::Interrupted));
     }
 }
+
+/// No callback comes. Bo has said that he leaves, and seems to be there when Ada's page goes.
+#[test]
+fn who_seemed_to_leave_the_customer_to_a_colleague_is_missed_when_he_is_found_gone() {
+    for (before, missed) in [(true, true), (false, false)] {
+        let mut desk = Desk::new();
+        for (worker, worker_leg, epoch) in [(ADA, ADA_LEG, EPOCH), (BO, 0xb1, 9)] {
+            desk.register(1, worker, worker_leg, epoch);
+        }
+        desk.take_actions();
+        if before {
+            desk.graceful_of(BO, GracefulReason::HangUp);
+        }
+        desk.now = desk.now + Millis::seconds(9);
+        desk.goodbye(ADA, EPOCH);
+        desk.hello(2, true, false);
+        desk.fire(1, Timer::Leave);
+        assert_eq!(desk.stage(), Some(Stage::Covered));
+        if !before {
+            desk.now = desk.now + Millis::seconds(1);
+            desk.graceful_of(BO, GracefulReason::HangUp);
+        }
+        desk.take_actions();
+        desk.look(there(&[CUSTOMER]));
+        assert_eq!(desk.stage() == Some(Stage::Interrupted), missed);
+    }
+}
