@@ -226,6 +226,9 @@ pub struct Participant {
     pub label: Option<String>,
     /// `endConferenceOnExit` of the leg is being set back to false.
     #[serde(default)]
+    /// It has hung up, as a callback has told. Of one that is only found gone nobody knows why.
+    #[serde(default)]
+    pub hung_up: bool,
     pub keeping: bool,
     /// It was told to be true meanwhile: another plugin may have set it since.
     #[serde(default)]

@@ -44,6 +44,7 @@ impl Call {
                 self.participant(leg, event.sequence, |p| {
                     p.joined = false;
                     p.left = Some(*reason);
+                    p.hung_up = *reason == LeaveReason::HungUp;
                 });
                 if *reason == LeaveReason::HungUp {
                     self.hung_up_completing(leg);

@@ -101,7 +101,7 @@ impl Call {
         let held = customer.is_some_and(|customer| customer.flags.hold);
         let nobody_comes = match seen.task {
             Some(HandedOver::Over) => true,
-            Some(HandedOver::Wraps) => !held,
+            Some(HandedOver::Wraps) => !held || self.has_hung_up_herself(),
             Some(HandedOver::Waits) | None => false,
         };
         if seen.task == Some(HandedOver::Wraps) {
@@ -109,6 +109,15 @@ impl Call {
         }
         if !nobody_comes || !self.is_handed_over() {
             return;
+    /// Has who handed the customer over cold hung up then, as Twilio has told? That would have taken her leg away, and was
+    /// refused: who has put him on hold was she, or the transfer before.
+    fn has_hung_up_herself(&self) -> bool {
+        self.last_to_leave().is_some_and(|(leg, agent)| {
+            self.on_purpose.get(&agent.reservation) == Some(&GracefulReason::ColdTransfer)
+                && self.participants.get(leg).is_some_and(|participant| participant.hung_up)
+        })
+    }
+
         }
         if let Some(attributes) = &seen.attributes {
             // A page that could not tell us may have written there that she leaves, after a transfer that was refused.

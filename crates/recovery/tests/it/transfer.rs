@@ -57,6 +57,38 @@ fn a_customer_whom_nobody_is_asked_to_take_is_brought_back() {
     }
 }
 
+/// She had put him on hold before, or a transfer that brought him to her had. Where nobody has told that her leg hung up, it may
+/// have been taken away by the transfer.
+#[test]
+fn a_customer_on_hold_is_brought_back_when_her_leg_hangs_up_which_handed_him_over_cold() {
+    for (reason, missed) in [(GracefulReason::ColdTransfer, true), (GracefulReason::WarmTransfer, false)] {
+        let mut desk = Desk::talking();
+        desk.graceful(reason);
+        desk.modify(1, CUSTOMER, true, true);
+        desk.now = desk.now + Millis(500);
+        desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+        desk.take_actions();
+        desk.stands(alone(HandedOver::Wraps, true));
+        assert_eq!(desk.stage().is_some(), missed, "{reason:?}");
+    }
+    let mut desk = Desk::talking();
+    desk.graceful(GracefulReason::ColdTransfer);
+    let look = Action::Look {
+        conference: conference(1),
+        customer: Some(leg(CUSTOMER)),
+        queued: None,
+        handed_over: None,
+    };
+    let at = desk.watch.remove(&conference(1)).expect("the call is watched");
+    desk.now = desk.now.max(at);
+    desk.handle(Event::Timer { conference: conference(1), timer: Timer::Watch });
+    assert_eq!(desk.take_actions(), [look.clone()]);
+    desk.finish(look, Outcome::Looked(Box::new(alone(HandedOver::Wraps, true))));
+    desk.take_actions();
+    desk.stands(alone(HandedOver::Wraps, true));
+    assert!(desk.stage().is_none());
+}
+
 #[test]
 fn a_customer_whose_transfer_goes_on_is_left_alone() {
     for (task, hold) in [(HandedOver::Waits, true), (HandedOver::Waits, false), (HandedOver::Wraps, true)] {
