@@ -2,8 +2,8 @@
 //! she has stayed then, and the customer is hers until she leaves again.
 
 use super::purpose::is_transfer;
-use super::{Agent, Call, Ending, Out, Phase, Recovery};
-use crate::{HandedOver, Note, Seen, Timer};
+use super::{Agent, Call, Ending, Out, Participant, Phase, Recovery};
+use crate::{HandedOver, LeaveReason, Note, Seen, Timer};
 use rejoin_protocol::api::GracefulReason;
 use rejoin_protocol::{CallSid, Millis, ReservationSid};
 
@@ -78,6 +78,21 @@ impl Call {
         self.leg_of_nobody().filter(|leg| told(leg) > told(handed_over.0))
     }
 
+    /// No callback has told of a leg that would be hers: no server was there. One that nobody will ever name stands for it, named
+    /// after her reservation; it was the last to leave.
+    fn leg_untold(&mut self, of: &ReservationSid) -> Option<CallSid> {
+        let last = self.last_to_leave().map(|(leg, _)| leg.clone())?;
+        let known = |leg: &CallSid| Some(leg) == self.customer.as_ref() || self.agents.contains_key(leg);
+        if !self.participants.keys().all(known) {
+            return None; // it may be that one's
+        }
+        let leg = CallSid::parse(&format!("CA{}", of.as_str().get(2..)?)).ok()?;
+        let sequence = self.participants.get(&last).map_or(0, |participant| participant.sequence) + 1;
+        let left = Some(LeaveReason::HungUp);
+        self.participants.insert(leg.clone(), Participant { left, sequence, ..Participant::default() });
+        Some(leg)
+    }
+
     /// She has it whose reservation wraps up and of whom no leg is known.
     fn find_taker(&mut self, seen: &Seen) {
         let known = |reservation: &ReservationSid| {
@@ -86,12 +101,21 @@ impl Call {
         };
         let mut unknown = seen.wrapping.iter().filter(|found| !known(&found.reservation));
         let (Some(found), None) = (unknown.next(), unknown.next()) else { return };
-        if let Some(leg) = self.leg_of_taker() {
+        if let Some(leg) = self.leg_of_taker().or_else(|| self.leg_untold(&found.reservation)) {
             self.know_owner(&found.reservation, &found.worker);
             let agent = Agent::new(found.worker.clone(), found.name.clone(), found.reservation.clone());
             self.agents.insert(leg.clone(), agent);
             self.recall_hello(&leg);
         }
+    }
+
+    /// Has who handed the customer over cold hung up then, as Twilio has told? That would have taken her leg away, and was
+    /// refused: who has put him on hold was she, or the transfer before.
+    fn has_hung_up_herself(&self) -> bool {
+        self.last_to_leave().is_some_and(|(leg, agent)| {
+            self.on_purpose.get(&agent.reservation) == Some(&GracefulReason::ColdTransfer)
+                && self.participants.get(leg).is_some_and(|participant| participant.hung_up)
+        })
     }
 
     /// Twilio has said how a task stands whose agent has handed it over, with the customer alone ever since. While a transfer
@@ -109,15 +133,6 @@ impl Call {
         }
         if !nobody_comes || !self.is_handed_over() {
             return;
-    /// Has who handed the customer over cold hung up then, as Twilio has told? That would have taken her leg away, and was
-    /// refused: who has put him on hold was she, or the transfer before.
-    fn has_hung_up_herself(&self) -> bool {
-        self.last_to_leave().is_some_and(|(leg, agent)| {
-            self.on_purpose.get(&agent.reservation) == Some(&GracefulReason::ColdTransfer)
-                && self.participants.get(leg).is_some_and(|participant| participant.hung_up)
-        })
-    }
-
         }
         if let Some(attributes) = &seen.attributes {
             // A page that could not tell us may have written there that she leaves, after a transfer that was refused.

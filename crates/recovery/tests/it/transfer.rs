@@ -241,6 +241,33 @@ fn a_colleague_who_was_gone_before_registering_is_missed_by_the_reservation_that
     assert!(desk.stage_of(BO).is_none());
 }
 
+/// No server was there to be told of his leg.
+#[test]
+fn a_colleague_of_whose_leg_nobody_has_told_is_missed_by_the_reservation_that_wraps_up() {
+    let wraps = |worker: u128| WrapsUp {
+        worker: WorkerSid::numbered(worker),
+        name: "Bo".into(),
+        reservation: reservation_of(worker, 1),
+    };
+    for (wrapping, missed) in
+        [(vec![wraps(ADA), wraps(BO)], true), (vec![wraps(ADA)], false), (vec![wraps(BO), wraps(CY)], false)]
+    {
+        let mut desk = handed_over(LeaveReason::UpdatedViaApi);
+        desk.fire(1, Timer::Orphan);
+        assert_eq!(desk.take_actions(), [ask_of_transfer()]);
+        desk.stands(Seen { wrapping, ..alone(HandedOver::Wraps, true) });
+        assert_eq!(desk.stage_of(BO), missed.then_some(Stage::Interrupted));
+        assert!(desk.stage().is_none());
+        if missed {
+            desk.fire(1, Timer::Grace);
+            let asked = desk.finish_all();
+            assert!(asked.iter().any(|action| matches!(action, Action::CreatePing { .. })), "{asked:?}");
+            desk.hello_of(BO, 9, true, false, false);
+            assert_eq!(desk.stage_of(BO), Some(Stage::Requeueing));
+        }
+    }
+}
+
 #[test]
 fn a_colleague_who_refreshes_before_registering_is_missed() {
     let mut desk = taken_by_bo(true);
