@@ -117,6 +117,9 @@ pub struct Call {
     /// The newest page of each worker that has found the task while no older one was connected: those are gone.
     #[serde(default)]
     pub newest_alone: BTreeMap<WorkerSid, u64>,
+    /// Workers whose page of [`Self::newest_alone`] could join in place.
+    #[serde(default)]
+    pub joinable: BTreeSet<WorkerSid>,
     /// Pages that have said goodbye before their leg was known, by worker: the newest one's epoch.
     #[serde(default)]
     pub goodbyes: BTreeMap<WorkerSid, u64>,
@@ -268,6 +271,7 @@ impl Call {
             unavailable: BTreeSet::new(),
             lent: BTreeMap::new(),
             seen: BTreeSet::new(),
+            joinable: BTreeSet::new(),
             delivered: BTreeSet::new(),
             told: VecDeque::new(),
             ended: false,

@@ -49,7 +49,7 @@ impl Call {
                 if let Outcome::Learnt(found) = outcome {
                     self.learnt(found);
                     self.read_mark(out);
-                    self.remove_found_ghosts(out);
+                    self.heed_found_ghosts(out);
                     self.look_for_unseen(out);
                 }
                 if matches!(outcome, Outcome::Failed { .. }) && self.is_waited_for(out.now) {

@@ -25,7 +25,14 @@ impl Call {
             *newest = hello.epoch.max(*newest);
             if !older_may_live {
                 let newest = self.newest_alone.entry(worker.clone()).or_default();
-                *newest = hello.epoch.max(*newest);
+                if hello.epoch >= *newest {
+                    *newest = hello.epoch;
+                    if holding.is_some_and(|holding| holding.can_join) {
+                        self.joinable.insert(worker.clone());
+                    } else {
+                        self.joinable.remove(worker);
+                    }
+                }
             }
             if self.agents.is_empty() && !self.closed {
                 // A refresh before the registration: look up what the page had no time to say.
@@ -93,10 +100,10 @@ impl Call {
         }
     }
 
-    /// A leg stands that was only learnt of after its agent's next page had said hello: nobody is at it. Where she cannot
-    /// join in place it goes, as it would have with that hello.
-    pub(super) fn remove_found_ghosts(&mut self, out: &mut Out<'_>) {
-        if out.config.in_place || !self.unsettled.is_empty() {
+    /// A leg stands that was only learnt of after its agent's next page had said hello: nobody is at it. She joins in place, or
+    /// it goes, as it would have with that hello.
+    pub(super) fn heed_found_ghosts(&mut self, out: &mut Out<'_>) {
+        if !self.unsettled.is_empty() {
             return;
         }
         let ghost = |(leg, agent): &(&CallSid, &Agent)| {
@@ -108,7 +115,12 @@ impl Call {
         };
         let ghosts: Vec<_> = self.agents.iter().filter(ghost).map(|(leg, _)| leg.clone()).collect();
         for leg in &ghosts {
-            self.remove_leg(out, leg);
+            let can_join = self.agents.get(leg).is_some_and(|agent| self.joinable.contains(&agent.worker));
+            if out.config.in_place && can_join {
+                self.join_in_place(out, leg);
+            } else {
+                self.remove_leg(out, leg);
+            }
         }
     }
 

@@ -528,6 +528,25 @@ fn a_leg_that_is_learnt_of_after_the_next_page_has_come_goes_where_in_place_is_o
     }
 }
 
+/// The page crashes in the instant in which it takes the call, and another tab says hello before anything is known.
+#[test]
+fn who_has_come_back_before_her_leg_was_learnt_of_joins_in_place() {
+    for (older_page, can_join, stage) in [
+        (false, true, Some(Stage::InPlace)),
+        (true, true, None),
+        // It cannot: the leg goes.
+        (false, false, Some(Stage::Interrupted)),
+    ] {
+        let mut desk = Desk::new();
+        desk.join(1, CUSTOMER, true);
+        desk.join(1, ADA_LEG, false);
+        desk.hello_with(2, false, older_page, can_join);
+        let [learn @ Action::Learn { .. }] = &desk.take_actions()[..] else { panic!("it is looked up") };
+        desk.finish(learn.clone(), crate::late::found());
+        assert_eq!(desk.stage(), stage, "{older_page} {can_join}");
+    }
+}
+
 #[test]
 fn a_restart_in_the_middle_changes_nothing() {
     let mut desk = Desk::away();
