@@ -206,6 +206,10 @@ pub struct Agent {
     /// A newer page has found the reservation wrapping while the leg was taken for joined: Twilio says it is gone.
     #[serde(default)]
     pub unjoined: bool,
+    /// The newest page of the same worker that had said hello before this leg came: hers is another one, in another browser,
+    /// and lives as far as that page knows.
+    #[serde(default)]
+    pub lives_beside: Option<u64>,
     /// Its page was gone before it was known: nobody is at the leg.
     #[serde(default)]
     pub left_behind: bool,
@@ -222,6 +226,9 @@ pub struct Participant {
     pub joined: bool,
     /// Why it is not.
     pub left: Option<LeaveReason>,
+    /// It has hung up, as a callback has told. Of one that is only found gone nobody knows why.
+    #[serde(default)]
+    pub hung_up: bool,
     /// Flags as last told.
     pub flags: ParticipantFlags,
     /// The label, if there is one.
@@ -229,9 +236,6 @@ pub struct Participant {
     pub label: Option<String>,
     /// `endConferenceOnExit` of the leg is being set back to false.
     #[serde(default)]
-    /// It has hung up, as a callback has told. Of one that is only found gone nobody knows why.
-    #[serde(default)]
-    pub hung_up: bool,
     pub keeping: bool,
     /// It was told to be true meanwhile: another plugin may have set it since.
     #[serde(default)]
@@ -267,11 +271,11 @@ impl Call {
             proven: true,
             hellos: BTreeMap::new(),
             newest_alone: BTreeMap::new(),
+            joinable: BTreeSet::new(),
             goodbyes: BTreeMap::new(),
             unavailable: BTreeSet::new(),
             lent: BTreeMap::new(),
             seen: BTreeSet::new(),
-            joinable: BTreeSet::new(),
             delivered: BTreeSet::new(),
             told: VecDeque::new(),
             ended: false,
@@ -346,6 +350,7 @@ impl Agent {
             reservation,
             epoch: 0,
             newer_page: None,
+            lives_beside: None,
             unjoined: false,
             left_behind: false,
             removing: false,

@@ -121,10 +121,12 @@ impl Call {
         self.assume_joined(&registration.customer_leg);
         let left_behind = self.leaves_behind(worker, &registration.worker_leg, registration.epoch);
         let leaving = self.is_being_left(out, worker, registration);
+        let lives_beside = self.rings_elsewhere(worker, &registration.worker_leg, registration.epoch);
         let agent = self.agents.entry(registration.worker_leg.clone()).or_insert_with(|| {
             Agent::new(worker.clone(), registration.worker_name.clone(), registration.reservation.clone())
         });
         agent.left_behind = left_behind;
+        agent.lives_beside = agent.lives_beside.max(lives_beside);
         agent.epoch = agent.epoch.max(registration.epoch);
         // The page that seemed to be a newer one than the leg's is the leg's: it has taken over from another one.
         agent.newer_page = agent.newer_page.filter(|newer| *newer > agent.epoch);
@@ -141,6 +143,14 @@ impl Call {
             self.unmark(&registration.reservation);
         }
         self.clear_timer(out, Timer::Learn);
+    }
+
+    /// A page joins in place, and the phone of another one of its agent's browsers has answered: by its epoch the page that
+    /// asked for the leg, which has not got it.
+    fn rings_elsewhere(&self, worker: &WorkerSid, leg: &CallSid, epoch: u64) -> Option<u64> {
+        let joins = |r: &super::Recovery| r.is_open() && r.agent.worker == *worker && r.lost_leg != *leg;
+        let asked = self.hellos.get(worker).copied().filter(|asked| *asked > epoch);
+        asked.filter(|_| self.recoveries().any(joins))
     }
 
     /// Another task's conference, or somebody else's leg or reservation?

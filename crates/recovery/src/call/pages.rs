@@ -64,6 +64,7 @@ impl Call {
             agent.newer_page = agent.newer_page.max(Some(hello.epoch));
             let Some(holding) = holding.filter(|h| h.reservation == agent.reservation) else { continue };
             let nothing_to_do = agent.settled || agent.removing || agent.left_behind;
+            let older_may_live = older_may_live || agent.lives_beside >= Some(hello.epoch);
             if holding.wrapping {
                 self.misses_leave(out, &leg);
                 continue;

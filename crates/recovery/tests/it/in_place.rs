@@ -547,6 +547,25 @@ fn who_has_come_back_before_her_leg_was_learnt_of_joins_in_place() {
     }
 }
 
+/// She has two browsers. The page that joins in place is the one of the other, and the phone there answers.
+#[test]
+fn a_page_that_asked_for_a_leg_does_not_prove_the_one_dead_whose_phone_has_answered() {
+    let mut desk = Desk::away();
+    desk.hello_of(ADA, 3, false, true, true);
+    assert_eq!(desk.stage(), Some(Stage::InPlace));
+    desk.join(1, NEXT_LEG, false);
+    desk.register(1, ADA, NEXT_LEG, 2);
+    assert_eq!(desk.stage(), Some(Stage::Rejoined));
+    desk.finish_all();
+    // Both machines have slept, and that page is there first.
+    desk.hello_with(3, false, false, false);
+    assert!(desk.take_actions().is_empty());
+    assert_eq!(desk.stage(), Some(Stage::Rejoined));
+    // One that comes after it finds nobody else.
+    desk.hello_with(4, false, false, false);
+    assert!(desk.take_actions().contains(&remove(NEXT_LEG)));
+}
+
 #[test]
 fn a_restart_in_the_middle_changes_nothing() {
     let mut desk = Desk::away();
