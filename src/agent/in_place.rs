@@ -171,6 +171,7 @@ impl Agent {
     pub(super) fn settle_in_place(&mut self, now: Millis, out: &mut Vec<Effect>) {
         let wanted: Vec<_> = self.recoveries.values().filter(|r| r.view.stage == Stage::InPlace).collect();
         let can_talk = self.can_talk();
+        let mut asks = false;
         for (reservation, call) in self.calls.iter_mut() {
             let wanted = wanted.iter().any(|recovery| recovery.view.reservation == *reservation);
             let may = wanted && can_talk && !self.waits;
@@ -183,7 +184,7 @@ impl Agent {
                 out.push(Effect::SetTimer { timer, at: now + self.config.join_within });
             } else if !wanted || !call.is_accepted() || call.had_call {
                 // In, or down to the second rung, in which nothing is asked of this page.
-                end_join(call, out);
+                asks |= end_join(call, out) && wanted;
             }
             if call.flagged
                 && call.is_accepted()
@@ -193,6 +194,9 @@ impl Agent {
                 let reservation = reservation.clone();
                 out.push(Effect::Desktop(ToDesktop::ClearExitFlag { reservation, leg }));
             }
+        }
+        if asks && self.push == Some(false) {
+            self.say_hello(now, out); // nobody else tells this page that the customer is back
         }
         let keep = self.standing().any(Call::can_stand);
         if keep != self.keeps {

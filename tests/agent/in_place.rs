@@ -131,6 +131,24 @@ fn an_agent_is_put_back_in_place() {
     assert_eq!(desk.dialog, None);
 }
 
+/// Nobody else tells it in time: the dialog stood in her way while they talked.
+#[test]
+fn a_page_whose_push_channel_is_down_asks_when_it_has_joined() {
+    for up in [true, false] {
+        let mut desk = Desk::joining();
+        desk.handle(Event::PushState { up });
+        desk.handle(with_the_new_leg());
+        desk.task(live(201));
+        desk.handle(joined());
+        desk.wait(Millis::seconds(1));
+        assert_eq!(desk.hello.is_none(), up);
+        if !up {
+            desk.greeted(vec![view(Stage::Rejoined)]);
+            assert_eq!(desk.dialog, Some(Dialog::Rejoined));
+        }
+    }
+}
+
 #[test]
 fn the_news_may_come_in_any_order() {
     let news = [with_the_new_leg(), joined(), Event::Desktop(FromDesktop::TaskChanged(live(201)))];
