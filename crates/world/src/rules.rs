@@ -124,6 +124,8 @@ pub(crate) struct Rules {
     pub(super) moved: BTreeMap<(CallSid, String), u32>,
     /// Customers whom our server holds.
     pub(super) our_holds: BTreeSet<CallSid>,
+    /// When it last ended a hold of a customer's, whoever's it was.
+    pub(super) hold_ended: BTreeMap<CallSid, u64>,
     /// Agents whom people have brought to a customer.
     pub(super) brought: BTreeSet<(usize, WorkerSid)>,
     /// When a page last had its customer on the line.

@@ -135,6 +135,7 @@ impl World {
                     self.rules.our_holds.insert(call);
                 } else if body.contains("Hold=") {
                     self.rules.our_holds.remove(&call);
+                    self.rules.hold_ended.insert(call, self.now);
                 }
             }
             ["Calls", call] => {

@@ -17,6 +17,8 @@ const MAY_BE_BACK: u64 = 1_500;
 const YOUNG: u64 = 4_000;
 /// When callbacks were lost, or Twilio or our server did not work, we hear of it by looking.
 pub(super) const LOOKS: u64 = 330_000;
+/// From the end of an agent's hold to the beginning of ours: a way of a message to Twilio and back, and one to it.
+const ON_OUR_HOLD: u64 = 1_200;
 /// Of a conference whose callbacks were not asked for we hear by looking, every 10 s.
 const UNTOLD: u64 = 10_500;
 
@@ -68,7 +70,7 @@ impl World {
             if let Some(room) = &room {
                 self.check_agents(number, room, &attended);
             }
-            self.check_hold(number, &call, room.as_ref().filter(|_| matches!(talker, Some(Some(_)))));
+            self.check_hold(number, &call, room.as_ref(), matches!(talker, Some(Some(_))));
             if let Some(lost) = self.customers[number].lost.as_mut().filter(|_| hears) {
                 lost.heard.get_or_insert(now - lost.at);
             }
@@ -173,17 +175,21 @@ impl World {
     }
 
     /// A customer on our hold, while an agent is there and talks to nobody.
-    fn check_hold(&mut self, number: usize, call: &CallSid, room: Option<&ConferenceSid>) {
+    fn check_hold(&mut self, number: usize, call: &CallSid, room: Option<&ConferenceSid>, talks: bool) {
         let on_hold = |room| self.twilio.model.participants(room).any(|it| it.call == call && it.hold);
         let holds = room.is_some_and(on_hold);
-        if room.is_some() && !self.rules.our_holds.contains(call) {
+        // Her hold may begin when her page is gone already. Our server ends it to put him on its own at once.
+        let ended = self.rules.hold_ended.get(call).is_some_and(|at| self.now < at + ON_OUR_HOLD);
+        let says = holds || (talks && !ended);
+        if room.is_some() && says && !self.rules.our_holds.contains(call) {
             // What the agent has held stays held, whoever has held it last.
             self.customers[number].agent_holds = holds;
         }
         if room.is_some() && !holds {
             self.rules.our_holds.remove(call);
+        let room = room.filter(|_| talks);
         }
-        let held = holds && !self.customers[number].agent_holds;
+        let held = room.is_some() && holds && !self.customers[number].agent_holds;
         if !held {
             self.customers[number].held_since = None;
             return;
