@@ -60,7 +60,8 @@ pub(crate) struct Lost {
     /// When he was in a queue last.
     pub(crate) queued: Option<u64>,
     pub(crate) from: WorkerSid,
-    /// When that agent waited last for somebody to answer whom she had called.
+    /// When that agent was last on another call, or waited for somebody to answer whom she had called, or had a colleague with
+    /// him as far as could be known.
     pub(crate) calls: Option<u64>,
     /// After how long he heard something.
     pub(crate) heard: Option<u64>,

@@ -64,6 +64,8 @@ pub(crate) struct Page {
     pub(crate) said_goodbye: bool,
     /// The leg that it had when it ended.
     pub(crate) left_leg: Option<CallSid>,
+    /// It crashed with one, and another tab of its browser acted.
+    pub(crate) left_unseen: bool,
     pub(crate) ended_at: Option<u64>,
     /// When its machine was last gone without the page being gone.
     pub(crate) away_at: Option<u64>,
@@ -118,6 +120,7 @@ impl World {
             dialog_since: 0,
             said_goodbye: false,
             left_leg: None,
+            left_unseen: false,
             ended_at: None,
             away_at: None,
             here_since: 0,
@@ -330,7 +333,9 @@ impl World {
     pub(crate) fn page_crashes(&mut self, page: PageId) {
         // Without a network it is silent already.
         let heard = self.is_connected(page);
+        let acts = self.browsers[self.pages[page].browser].holder == Some(page);
         if let Some(call) = self.pages[page].flex.call.take().filter(|_| heard) {
+            self.pages[page].left_unseen = !acts;
             self.twilio_hears(page, rejoin_twin::model::Event::MediaSilent { call: call.leg, silent: true });
         }
         self.page_ends(page);

@@ -104,11 +104,13 @@ impl World {
     /// Does the leg of an agent stand here at which nobody is? If so: can our server not know it?
     fn stands(&self, room: &ConferenceSid) -> Option<bool> {
         let mut dead = self.twilio.model.participants(room).filter(|it| it.agent.is_some());
-        let unsaid = |call: &CallSid| {
-            let page = self.pages.iter().find(|page| page.left_leg.as_ref() == Some(call));
-            page.is_none_or(|page| !page.said_goodbye)
-        };
-        dead.next().map(|first| unsaid(first.call) || dead.any(|other| unsaid(other.call)))
+        dead.next().map(|first| self.is_unsaid(first.call) || dead.any(|other| self.is_unsaid(other.call)))
+    }
+
+    /// Has no page said of this leg that nobody is at it any more?
+    pub(super) fn is_unsaid(&self, call: &CallSid) -> bool {
+        let page = self.pages.iter().find(|page| page.left_leg.as_ref() == Some(call));
+        page.is_none_or(|page| !page.said_goodbye)
     }
 
     /// Tells the timeline what the customer hears, when that is something else than before.
@@ -185,9 +187,9 @@ impl World {
             // What the agent has held stays held, whoever has held it last.
             self.customers[number].agent_holds = holds;
         }
+        let room = room.filter(|_| talks);
         if room.is_some() && !holds {
             self.rules.our_holds.remove(call);
-        let room = room.filter(|_| talks);
         }
         let held = room.is_some() && holds && !self.customers[number].agent_holds;
         if !held {

@@ -5,7 +5,7 @@ use super::hears::LOOKS;
 use crate::world::World;
 use axum::http;
 use bytes::Bytes;
-use rejoin_protocol::ConferenceSid;
+use rejoin_protocol::{ConferenceSid, WorkerSid};
 
 /// Our server hears of it and asks Twilio for the contrary: two ways of a message, each of at most 0.4 s.
 const UNDONE_WITHIN: u64 = 900;
@@ -76,6 +76,15 @@ impl World {
         let room = self.customers[number].room.as_ref();
         let until = room.and_then(|room| self.rules.flagged.get(room));
         !self.plan.setup.ended && until.is_some_and(|until| self.now < *until)
+    }
+
+    /// Did the page crash that had this customer on the line, in the instant in which it took the call and before it acted? It is
+    /// another tab that acts, and as far as that one knows the call goes on in the tab that is gone.
+    pub(super) fn was_gone_unseen(&self, number: usize, from: &WorkerSid, lost: u64) -> bool {
+        let briefly = self.customers[number].had_for < TOLD_WITHIN;
+        let mut pages =
+            self.pages.iter().filter(|it| it.left_unseen && self.agents[it.agent].worker == *from);
+        briefly && pages.any(|it| it.ended_at.is_some_and(|at| at <= lost && lost < at + TOLD_WITHIN))
     }
 
     /// Was this customer's first call with an agent over so soon that our server was not told of it by anybody?

@@ -65,8 +65,16 @@ impl World {
                 self.broken(Rule::InTime, what);
             }
             // Whoever is lost too often does not get him back.
-            let few = self.customers[number].losses <= AT_MOST;
+            let few = self.customers[number].losses <= AT_MOST && !self.was_gone_unseen(number, &from, lost);
             let since = |back: u64| back.max(calls.unwrap_or(0));
+            let busy = if self.seems_to_have_another(number, &from) {
+                Some(self.now + AWAITED) // who is awaited first
+            } else {
+                self.is_on_the_phone(&from).then_some(self.now)
+            };
+            if let Some(lost) = self.customers[number].lost.as_mut().filter(|_| busy.is_some()) {
+                lost.calls = busy;
+            }
             if few && self.is_back(&from, lost).is_some_and(|back| self.now > since(back) + IN_PLACE + WAYS) {
                 if self.places_call(&from) {
                     if let Some(lost) = &mut self.customers[number].lost {
@@ -91,13 +99,31 @@ impl World {
             return None;
         }
         let mut pages = agent.pages.iter().map(|page| (*page, &self.pages[*page]));
-        if agent.unavailable || pages.clone().any(|(_, page)| page.flex.call.is_some()) {
+        if agent.unavailable || self.is_on_the_phone(worker) {
             return None;
         }
         let here = |(page, it): &(PageId, &Page)| {
             it.begun && self.is_connected(*page) && it.here_since < lost + AWAITED - 2_000
         };
         pages.find(here).map(|(_, page)| page.here_since.max(lost))
+    }
+
+    /// Is this agent's phone busy?
+    fn is_on_the_phone(&self, worker: &WorkerSid) -> bool {
+        let mut hers = self.agents.iter().filter(|agent| agent.worker == *worker);
+        hers.any(|agent| agent.pages.iter().any(|page| self.pages[*page].flex.call.is_some()))
+    }
+
+    /// Does a leg of another agent's stand beside the customer, of which nobody has told that she is gone? Then our server
+    /// takes him for hers, as long as Twilio lets the leg stand.
+    fn seems_to_have_another(&self, number: usize, worker: &WorkerSid) -> bool {
+        let call = self.customers[number].call.as_ref();
+        let Some(LegPlace::Conference(room)) = call.and_then(|call| self.twilio.model.place(call)) else {
+            return false;
+        };
+        self.twilio.model.participants(room).any(|it| {
+            it.agent.is_some_and(|(other, _)| other != worker) && !it.coaches && self.is_unsaid(it.call)
+        })
     }
 
     /// Does this agent wait for somebody to answer whom she has called? Nobody else is offered to her meanwhile.
