@@ -39,10 +39,16 @@ impl World {
         }
     }
 
-    /// Does the customer wait in a queue, or alone for an agent?
+    /// Does the customer wait in a queue, or on hold for whoever takes him, to whom he is handed over?
     fn waits(&self, number: usize) -> bool {
-        let place = self.customers[number].call.as_ref().and_then(|call| self.twilio.model.place(call));
-        matches!(place, Some(LegPlace::Queue(_)))
+        let call = self.customers[number].call.as_ref();
+        match call.and_then(|call| self.twilio.model.place(call)) {
+            Some(LegPlace::Queue(_)) => true,
+            Some(LegPlace::Conference(_)) => {
+                self.twilio.model.tasks().any(|task| task.call == call && task.status == "pending")
+            }
+            _ => false,
+        }
     }
 
     /// What is still open.
