@@ -44,6 +44,16 @@ impl Executor {
         Self { client: self.client.seen_by(witness), config: Arc::clone(&self.config) }
     }
 
+    /// Has an agent taken the customer who is to be sent on, as far as Twilio has to be asked for that before? `None`: it has not.
+    pub(crate) async fn is_overtaken(&self, job: &Job, call: &Call) -> Result<Option<bool>, Error> {
+        match &job.action {
+            Action::Requeue { recovery, target, .. } if call.may_be_taken(target.as_ref()) => {
+                self.is_taken(recovery).await.map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// Carries it out once. `call`: how it stands, if that was looked up. Errors are about Twilio; what they mean for the
     /// job is decided by the queue.
     pub async fn carry_out(&self, job: &Job, call: Option<Call>) -> Result<Outcome, Error> {
@@ -95,10 +105,6 @@ impl Executor {
             }
             Action::EndPing { task } => self.end_ping(task).await,
             Action::Requeue { recovery, customer, conference, target, free } => {
-                let may_be_taken = call.as_ref().is_some_and(|call| call.may_be_taken(target.as_ref()));
-                if may_be_taken && self.is_taken(recovery).await? {
-                    return Ok(Outcome::Overtaken);
-                }
                 if *free {
                     self.free(conference, customer).await?;
                 }

@@ -284,7 +284,16 @@ async fn attempt(
     if is_fresh && !matches!(job.action, Action::Requeue { .. }) {
         return request(parts, &executor, job, None).await; // it was wanted a moment ago
     }
-    match is_wanted(parts, job).await {
+    let mut wanted = is_wanted(parts, job).await;
+    if let Wanted::Yes(Some(call)) = &wanted {
+        match executor.is_overtaken(job, call).await? {
+            Some(true) => return Ok(Attempt::Ended(Outcome::Overtaken)),
+            // While Twilio was asked it may have been heard that she has him, or has lost him again.
+            Some(false) => wanted = is_wanted(parts, job).await,
+            None => {}
+        }
+    }
+    match wanted {
         Wanted::Yes(call) => request(parts, &executor, job, call.map(|call| *call)).await,
         Wanted::No => Ok(Attempt::Ended(Outcome::Overtaken)),
         Wanted::Lost => Ok(Attempt::Lost),
