@@ -47,6 +47,8 @@ pub const HELD: usize = 4096;
 const FRESH: Millis = Millis(100);
 /// So often it is looked for jobs that nobody has.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// The same as long as this server has none and no other one can leave any.
+const LOOK_ALONE: Duration = Duration::from_secs(5);
 /// What is under way when the server stops gets so long: others are to go on within a second.
 const LAST_ATTEMPTS: Duration = Duration::from_millis(500);
 /// So long the store is waited for when it is asked whether a job is still wanted.
@@ -76,6 +78,7 @@ pub(crate) async fn run(
     let mut held: HashMap<task::Id, JobId> = HashMap::new();
     let mut look = tokio::time::interval(LOOK_EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut is_quiet = false;
     loop {
         let begin = tokio::select! {
             biased;
@@ -91,12 +94,25 @@ pub(crate) async fn run(
                 held.remove(&id);
                 vec![]
             }
-            _ = look.tick() => claim(&parts, &held).await,
+            _ = look.tick() => {
+                let claimed = claim(&parts, &held).await;
+                let nothing = claimed.as_ref().is_some_and(Vec::is_empty);
+                is_quiet = nothing && held.is_empty() && !parts.store.is_shared();
+                if is_quiet {
+                    look.reset_after(LOOK_ALONE);
+                }
+                claimed.unwrap_or_default()
+            }
             job = jobs.recv() => match job {
                 Some(job) => vec![job],
                 None => break,
             },
         };
+        if is_quiet && !begin.is_empty() {
+            // From now on there may be some for which there is no room.
+            is_quiet = false;
+            look.reset_after(LOOK_EVERY);
+        }
         for job in begin {
             tell_loss(&parts.turns, &job);
             let (id, parts) = (job.claim.job, Arc::clone(&parts));
@@ -139,13 +155,13 @@ fn tell_loss(turns: &Turns, job: &Job) {
     }
 }
 
-/// Takes what nobody has, as far as there is room.
-async fn claim(parts: &Parts, held: &HashMap<task::Id, JobId>) -> Vec<Job> {
+/// Takes what nobody has, as far as there is room; `None`: not all of that can be read.
+async fn claim(parts: &Parts, held: &HashMap<task::Id, JobId>) -> Option<Vec<Job>> {
     let free = |crowd| parts.rooms.free(crowd);
     // One question as long as there is room for everything.
     let (wide, narrow): (Vec<_>, Vec<_>) = Crowd::ALL.into_iter().partition(|crowd| free(*crowd) >= HELD / 2);
     let narrow = narrow.into_iter().map(|crowd| (vec![crowd], free(crowd)));
-    let mut claimed = vec![];
+    let (mut claimed, mut is_read) = (vec![], true);
     for (crowds, room) in iter::once((wide, HELD / 2)).chain(narrow) {
         if crowds.is_empty() || room == 0 {
             continue;
@@ -154,12 +170,13 @@ async fn claim(parts: &Parts, held: &HashMap<task::Id, JobId>) -> Vec<Job> {
             Ok(more) => claimed.extend(more),
             Err(error) => {
                 tracing::warn!(%error, "jobs cannot be read, trying again");
+                is_read = false;
                 break;
             }
         }
     }
     if claimed.is_empty() {
-        return vec![];
+        return is_read.then(Vec::new);
     }
     tracing::info!(jobs = claimed.len(), "taking up jobs that nobody has");
     let now = parts.store.now();
@@ -171,18 +188,20 @@ async fn claim(parts: &Parts, held: &HashMap<task::Id, JobId>) -> Vec<Job> {
         });
         taken.collect()
     };
-    let jobs: Vec<Job> =
-        parts.engine.look(conferences.collect::<Vec<_>>(), with_calls).await.unwrap_or_else(|error| {
+    let jobs: Vec<Job> = match parts.engine.look(conferences.collect::<Vec<_>>(), with_calls).await {
+        Ok(jobs) => jobs,
+        Err(error) => {
             tracing::warn!(%error, "the calls of jobs cannot be read; they are taken up again in a moment");
-            vec![]
-        });
+            return None;
+        }
+    };
     let taken_up = |job: &Job| {
         let (id, action) = (job.claim.job.0, job.action.name().into());
         let entry = Entry::TakenUp { job: id, action, begun_before: job.begun_before };
         story::told(job, job.since, entry)
     };
     parts.engine.tell(jobs.iter().map(taken_up).collect()).await;
-    jobs
+    Some(jobs)
 }
 
 /// From the first attempt to the outcome; `None`: somebody else has the job.

@@ -35,7 +35,7 @@ impl Server {
     ) -> Vec<StoredJob> {
         let now = self.memory.now();
         let mut data = self.memory.data();
-        // It is asked for twice a second, and there hardly ever is one.
+        // It is asked for again and again, and there hardly ever is one.
         if data.jobs.open.is_empty() {
             return vec![];
         }
