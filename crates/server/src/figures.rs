@@ -56,14 +56,15 @@ fn install() -> Result<PrometheusHandle, BuildError> {
         .install_recorder()
 }
 
-/// Keeps the figures small. Never returns.
+/// Keeps the figures small, where there are any. Never returns.
 pub(crate) async fn upkeep() {
+    let Some(handle) = HANDLE.get().and_then(Option::as_ref) else {
+        return std::future::pending().await;
+    };
     let mut tick = tokio::time::interval(UPKEEP);
     loop {
         tick.tick().await;
-        if let Some(handle) = HANDLE.get().and_then(Option::as_ref) {
-            handle.run_upkeep();
-        }
+        handle.run_upkeep();
     }
 }
 
