@@ -113,7 +113,7 @@ impl Engine {
         outlets: Outlets,
     ) -> (Handle, tokio::task::JoinHandle<()>) {
         let (sender, inputs) = mpsc::channel(WAITING);
-        let (tasks_read, _) = broadcast::channel(WAITING);
+        let (tasks_read, _) = broadcast::channel(2 * BATCH);
         let handle = Handle::new(sender, policies.clone(), store.clone(), tasks_read.clone());
         let engine = Self { policies, store, outlets, inputs, look_at: Millis(0), tasks_read };
         let surroundings = engine.store.surroundings().clone();

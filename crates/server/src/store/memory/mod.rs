@@ -60,7 +60,8 @@ impl Memory {
             data: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
             is_fenced: AtomicBool::new(true),
-            hints: broadcast::channel(HINTS).0,
+            // Nobody hears what a single server says.
+            hints: broadcast::channel(if is_shared { HINTS } else { 1 }).0,
         }))
     }
 
