@@ -110,14 +110,20 @@ impl Data {
     pub(super) fn save(&mut self, call: Call, keys: &BTreeSet<Key>) {
         debug_assert_eq!(Some(&call), read_again(&call).as_ref(), "this call is another one when it is read");
         let conference = &call.conference.clone();
-        self.forget_keys(conference);
         // A call is found by its conference without a key for it.
-        let others = keys.iter().filter(|key| !matches!(key, Key::Conference(_)));
-        let keys: BTreeSet<String> = others.map(|key| key.as_str().to_owned()).collect();
-        for key in &keys {
-            self.keys.entry(key.clone()).or_default().insert(conference.clone());
+        let others = || keys.iter().filter(|key| !matches!(key, Key::Conference(_))).map(Key::as_str);
+        let is_same = |known: &BTreeSet<String>| {
+            known.len() == others().count() && others().all(|key| known.contains(key))
+        };
+        // Mostly it is found by what it was found by before.
+        if !self.keys_of.get(conference).is_some_and(is_same) {
+            self.forget_keys(conference);
+            let keys: BTreeSet<String> = others().map(str::to_owned).collect();
+            for key in &keys {
+                self.keys.entry(key.clone()).or_default().insert(conference.clone());
+            }
+            self.keys_of.insert(conference.clone(), keys);
         }
-        self.keys_of.insert(conference.clone(), keys);
         self.calls.insert(conference.clone(), call);
     }
 
