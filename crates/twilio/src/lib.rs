@@ -6,6 +6,7 @@ mod client;
 mod error;
 pub mod events;
 mod gate;
+mod only;
 mod resource;
 pub mod signature;
 mod transport;
