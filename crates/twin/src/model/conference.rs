@@ -565,13 +565,10 @@ impl Model {
         let Some(conference) = self.conferences.get(sid) else { return };
         let Ok(task) = TaskSid::parse(&conference.name) else { return };
         let Some(participant) = conference.participants.get(index) else { return };
-        let payload = self.bridge_participant(sid, &task, participant);
-        for worker in self.workers_on(&task) {
-            self.effects.push(Effect::Tell {
-                worker,
-                event_type: event_type.into(),
-                payload: payload.clone(),
-            });
+        let workers = self.workers_on(&task);
+        if !workers.is_empty() {
+            let payload = self.bridge_participant(sid, &task, participant);
+            self.tell(workers, event_type, payload);
         }
     }
 

@@ -257,9 +257,6 @@ impl Model {
         payload["error_data"] = json!({
             "error_code": self.not_answered_code(status), "error_message": status.as_str()
         });
-        for worker in self.workers_on(task) {
-            let (event_type, payload) = ("participant.add.failed".into(), payload.clone());
-            self.effects.push(Effect::Tell { worker, event_type, payload });
-        }
+        self.tell(self.workers_on(task), "participant.add.failed", payload);
     }
 }

@@ -13,6 +13,7 @@ use rejoin_protocol::{
 };
 use serde_json::{Value, json};
 use std::collections::VecDeque;
+use std::iter::repeat_n;
 
 /// Task channel of calls.
 const VOICE: &str = "voice";
@@ -215,14 +216,22 @@ impl Model {
 
     pub(super) fn tell_task(&mut self, sid: &TaskSid, event_type: &str) {
         let Some(task) = self.tasks.get(sid) else { return };
-        let payload = self.bridge_task(sid, task);
-        for worker in self.workers_on(sid) {
-            self.effects.push(Effect::Tell {
-                worker,
-                event_type: event_type.into(),
-                payload: payload.clone(),
-            });
+        let workers = self.workers_on(sid);
+        if !workers.is_empty() {
+            let payload = self.bridge_task(sid, task);
+            self.tell(workers, event_type, payload);
         }
+    }
+
+    /// Tells some workers the same.
+    pub(super) fn tell(&mut self, workers: Vec<WorkerSid>, event_type: &str, payload: Value) {
+        let copies = repeat_n(payload, workers.len());
+        let told = workers.into_iter().zip(copies);
+        self.effects.extend(told.map(|(worker, payload)| Effect::Tell {
+            worker,
+            event_type: event_type.into(),
+            payload,
+        }));
     }
 
     /// Changes a reservation, and its task with it, and tells the worker.
