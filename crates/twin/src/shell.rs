@@ -5,8 +5,8 @@ use crate::{
     faults::{Done, Faults},
     media::{self, Clip, Command, Happening, Line, MediaHandle},
     model::{
-        ApiError, Audience, Effect, Event, FetchId, Model, PlayId, Reply, Reports, Request, RequestId, Sound,
-        TimerId, demo_account,
+        ApiError, Audience, Effect, Event, FetchId, Form, Model, PlayId, Reply, Reports, Request, RequestId,
+        Sound, TimerId, demo_account,
     },
     outside::{Phone, Phones, Ringing},
     sinks::Sinks,
@@ -519,7 +519,7 @@ impl Driver {
                 self.last_request += 1;
                 let id = RequestId(self.last_request);
                 self.asked.insert(id, reply);
-                self.event(Event::Request { id, request });
+                self.event(Event::Request { id, request, form: Form::Both });
             }
             Input::Snapshot(reply) => {
                 let _ = reply.send(self.model.snapshot());

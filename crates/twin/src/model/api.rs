@@ -32,6 +32,8 @@ pub enum Event {
         id: RequestId,
         /// What is wanted.
         request: Request,
+        /// In which form the reply is read.
+        form: Form,
     },
     /// Somebody dials the number of the account. The leg has media already.
     CustomerDials {
@@ -124,6 +126,17 @@ pub struct StreamEvent {
     pub at: Millis,
     /// What the event is about.
     pub payload: serde_json::Map<String, Value>,
+}
+
+/// In which form a reply is read: the other one is not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// As the REST API has it.
+    Rest,
+    /// As the event bridge has it.
+    Bridge,
+    /// It is not known who asks.
+    Both,
 }
 
 /// What somebody wants of Twilio. REST and event bridge are mapped onto these.
@@ -475,13 +488,13 @@ pub struct ConferenceInstruction {
 pub struct Reply {
     /// HTTP status, 200, 201 or 204.
     pub status: u16,
-    /// The body; `Null` with 204.
+    /// The body; `Null` with 204, and where only the event bridge's form is wanted.
     pub body: Value,
     /// The `ETag`, a number.
     pub etag: Option<u64>,
     /// The same as Flex gets it over the event bridge: dates in epoch seconds, attributes as text, reservations
     /// with their `task`, lists as `{"contents":[…],"after_sid":null}`, channels and participants of
-    /// interactions in their own form. `Null` for what Flex never asks for.
+    /// interactions in their own form. `Null` for what Flex never asks for, and where only the REST API's form is wanted.
     pub bridge: Value,
 }
 

@@ -52,6 +52,8 @@ pub struct Model {
     workflows: Vec<Workflow>,
     now: Millis,
     effects: Vec<Effect>,
+    /// Of the reply that is made now.
+    form: Form,
     next_sid: u128,
     next_id: u64,
     /// Events of the stream so far, in numbers of their own.
@@ -89,6 +91,7 @@ impl Model {
             workflows,
             now: Millis(0),
             effects: vec![],
+            form: Form::Both,
             next_sid: first_number,
             next_id: 0,
             streamed: first_number,
@@ -109,7 +112,8 @@ impl Model {
     pub fn handle(&mut self, now: Millis, event: Event) -> Vec<Effect> {
         self.now = self.now.max(now);
         match event {
-            Event::Request { id, request } => {
+            Event::Request { id, request, form } => {
+                self.form = form;
                 let result = self.request(request);
                 self.effects.push(Effect::Reply { id, result });
             }

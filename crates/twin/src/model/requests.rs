@@ -2,7 +2,7 @@
 
 use super::{
     Model,
-    api::{ApiError, ConferenceInstruction, ParticipantChange, Reply, Request},
+    api::{ApiError, ConferenceInstruction, Form, ParticipantChange, Reply, Request},
     expression::{Expression, lookup},
     state::{
         CallStatus, ConferenceEnd, ConferenceStatus, Joining, Left, ParticipantKind, ReservationStatus,
@@ -32,6 +32,15 @@ pub(super) type Answer = Result<Reply, ApiError>;
 
 pub(super) fn ok(body: Value, bridge: Value) -> Reply {
     Reply { status: 200, body, etag: None, bridge }
+}
+
+impl Model {
+    /// A reply in the form that is wanted.
+    fn said(&self, body: impl FnOnce() -> Value, bridge: impl FnOnce() -> Value) -> Reply {
+        let body = if self.form == Form::Bridge { Value::Null } else { body() };
+        let bridge = if self.form == Form::Rest { Value::Null } else { bridge() };
+        ok(body, bridge)
+    }
 }
 
 /// Is one of a comma separated list; no list: everything.
@@ -283,7 +292,7 @@ impl Model {
 
     fn task_reply(&self, sid: &TaskSid) -> Answer {
         let task = self.tasks.get(sid).ok_or_else(|| ApiError::not_found("task"))?;
-        let reply = ok(self.rest_task(sid, task, true), self.bridge_task(sid, task));
+        let reply = self.said(|| self.rest_task(sid, task, true), || self.bridge_task(sid, task));
         Ok(Reply { etag: Some(task.version), ..reply })
     }
 
@@ -370,7 +379,8 @@ impl Model {
 
     pub(super) fn reservation_reply(&self, sid: &ReservationSid) -> Answer {
         let reservation = self.reservations.get(sid).ok_or_else(|| ApiError::not_found("reservation"))?;
-        let reply = ok(self.rest_reservation(sid, reservation), self.bridge_reservation(sid, reservation));
+        let reply = self
+            .said(|| self.rest_reservation(sid, reservation), || self.bridge_reservation(sid, reservation));
         Ok(Reply { etag: Some(reservation.version), ..reply })
     }
 
@@ -393,15 +403,20 @@ impl Model {
             .filter(|(_, reservation)| worker.is_none_or(|worker| *worker == reservation.worker))
             .filter(|(_, reservation)| listed(status, reservation.status.as_str()))
             .collect();
-        let rest: Vec<_> = found.iter().map(|(sid, state)| self.rest_reservation(sid, state)).collect();
-        let bridge: Vec<_> =
-            found.iter().map(|(sid, state)| self.bridge_reservation_in_full(sid, state)).collect();
         let path = match (task, worker) {
             (Some(task), _) => format!("Tasks/{task}/Reservations"),
             (None, Some(worker)) => format!("Workers/{worker}/Reservations"),
             (None, None) => "Reservations".into(),
         };
-        Ok(ok(self.taskrouter_page(&path, "reservations", rest), Self::bridge_page(bridge)))
+        let rest = || {
+            let items = found.iter().map(|(sid, state)| self.rest_reservation(sid, state)).collect();
+            self.taskrouter_page(&path, "reservations", items)
+        };
+        let bridge = || {
+            let items = found.iter().map(|(sid, state)| self.bridge_reservation_in_full(sid, state));
+            Self::bridge_page(items.collect())
+        };
+        Ok(self.said(rest, bridge))
     }
 
     fn update_reservation(
@@ -449,7 +464,7 @@ impl Model {
 
     fn worker_reply(&self, sid: &WorkerSid) -> Answer {
         let worker = self.workers.get(sid).ok_or_else(|| ApiError::not_found("worker"))?;
-        Ok(ok(self.rest_worker(sid, worker), self.bridge_worker(sid, worker)))
+        Ok(self.said(|| self.rest_worker(sid, worker), || self.bridge_worker(sid, worker)))
     }
 
     fn worker_list(&self, name: Option<&str>) -> Reply {

@@ -2,6 +2,7 @@
 
 use crate::model::ApiError;
 use rejoin_protocol::attributes;
+use rejoin_twilio::webhook::form;
 
 /// Parameters of body and query, in this order; the first of a name counts.
 pub(super) struct Form(Vec<(String, String)>);
@@ -15,12 +16,8 @@ impl Form {
     /// When the body is not text.
     pub(super) fn parse(body: &[u8], query: Option<&str>) -> Result<Self, ApiError> {
         let body = std::str::from_utf8(body).map_err(|_| invalid("body", "not UTF-8"))?;
-        let mut pairs = vec![];
-        for text in [body, query.unwrap_or_default()] {
-            let mut url = reqwest::Url::parse("http://form/").map_err(|_| invalid("body", "not a form"))?;
-            url.set_query(Some(text));
-            pairs.extend(url.query_pairs().into_owned());
-        }
+        let mut pairs = form(body.as_bytes());
+        pairs.extend(form(query.unwrap_or_default().as_bytes()));
         Ok(Self(pairs))
     }
 

@@ -132,8 +132,8 @@ async fn serve(
     }
     let sent = Sent { method: method.as_str(), path, query, headers, body };
     let mut said = serde_json::Map::new();
-    let request = sent.read(&Owner::of(twin.config()), translate).map(|(request, may_be_told)| {
-        said = may_be_told;
+    let request = sent.read(&Owner::of(twin.config()), translate).map(|(request, form)| {
+        said = form.said();
         request
     });
     let result = match request {

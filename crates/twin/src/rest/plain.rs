@@ -4,7 +4,7 @@ use super::{Call, form::Form, iam, not_found, taskrouter, voice};
 use crate::{
     TwinConfig,
     flex::account_of,
-    model::{ApiError, Effect, Event, Model, Reply, Request, RequestId, text},
+    model::{self, ApiError, Effect, Event, Model, Reply, Request, RequestId, text},
 };
 use axum::{
     body::Bytes,
@@ -13,7 +13,7 @@ use axum::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use rejoin_protocol::{AccountSid, Millis, WorkspaceSid};
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
 /// Twilio's services begin with their names.
@@ -70,12 +70,8 @@ pub(super) struct Sent<'a> {
 }
 
 impl Sent<'_> {
-    /// What it means, and what of it may be told.
-    pub(super) fn read(
-        &self,
-        owner: &Owner,
-        translate: Translate,
-    ) -> Result<(Request, Map<String, Value>), ApiError> {
+    /// What it means, and its parameters.
+    pub(super) fn read(&self, owner: &Owner, translate: Translate) -> Result<(Request, Form), ApiError> {
         owner.authorize(self.headers)?;
         let if_match = self.headers.get(header::IF_MATCH).and_then(|value| value.to_str().ok());
         let call = Call {
@@ -84,7 +80,7 @@ impl Sent<'_> {
             form: Form::parse(self.body, self.query)?,
             if_match: if_match.map(str::to_owned),
         };
-        Ok((translate(owner, &call)?, call.form.said()))
+        Ok((translate(owner, &call)?, call.form))
     }
 }
 
@@ -142,7 +138,7 @@ fn answered(
     let mut ask = |request| {
         let id = RequestId(u64::MAX);
         let mut result = None;
-        for effect in model.handle(now, Event::Request { id, request }) {
+        for effect in model.handle(now, Event::Request { id, request, form: model::Form::Rest }) {
             match effect {
                 Effect::Reply { id: of, result: reply } if of == id => result = Some(reply),
                 effect => effects.push(effect),

@@ -8,7 +8,9 @@ use crate::world::World;
 use rejoin_plugin::agent::{ConferenceOptions, Event, FromDesktop};
 use rejoin_protocol::attributes;
 use rejoin_protocol::{ActivitySid, ReservationSid, TaskSid, WorkerSid};
-use rejoin_twin::model::{ApiError, ConferenceInstruction, ParticipantChange, Reply, Request, RequestId};
+use rejoin_twin::model::{
+    ApiError, ConferenceInstruction, Form, ParticipantChange, Reply, Request, RequestId,
+};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -60,9 +62,8 @@ impl World {
         let id = RequestId(self.twilio.requests);
         self.page_asks(&request);
         let mut result = None;
-        for effect in
-            self.twilio.model.handle(self.wall(), rejoin_twin::model::Event::Request { id, request })
-        {
+        let asked = rejoin_twin::model::Event::Request { id, request, form: Form::Bridge };
+        for effect in self.twilio.model.handle(self.wall(), asked) {
             match effect {
                 rejoin_twin::model::Effect::Reply { id: of, result: answer } if of == id => {
                     result = Some(answer);
@@ -185,7 +186,7 @@ impl World {
     }
 
     fn write_mark(&mut self, page: PageId, reservation: ReservationSid, mark: Value, read: &Reply) {
-        let text = |name: &str| read.body[name].as_str().unwrap_or_default();
+        let text = |name: &str| read.bridge[name].as_str().unwrap_or_default();
         let read: Value = serde_json::from_str(text("attributes")).unwrap_or_default();
         let (Ok(task), Value::Object(mut merged)) = (TaskSid::parse(text("sid")), read) else {
             return self.handle(page, Event::Desktop(FromDesktop::TaskMarked { reservation }));

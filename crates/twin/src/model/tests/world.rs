@@ -98,7 +98,7 @@ impl World {
     pub(super) fn ask(&mut self, request: Request) -> Result<Reply, ApiError> {
         self.requests += 1;
         let id = RequestId(self.requests);
-        self.tell(Event::Request { id, request });
+        self.tell(Event::Request { id, request, form: Form::Both });
         let reply = self.done.iter().find_map(|effect| match effect {
             Effect::Reply { id: of, result } if *of == id => Some(result.clone()),
             _ => None,
