@@ -8,7 +8,7 @@ use rejoin_plugin::boundary::{Fields, Value};
 use rejoin_protocol::{ActivitySid, CallSid, ReservationSid, TaskSid};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// A page's view of the world.
 #[derive(Debug, Default)]
@@ -132,10 +132,12 @@ pub(crate) struct OnCall {
     pub(crate) muted: bool,
 }
 
-/// Does an agent in this activity get calls? As the accounts of worlds have them: available, and lent by our server.
+/// Activities in which an agent gets calls, as the accounts of worlds have them: available, and lent by our server.
+static AVAILABLE: LazyLock<[ActivitySid; 2]> = LazyLock::new(|| [1, 3].map(ActivitySid::numbered));
+
+/// Does an agent in this activity get calls?
 fn is_available(activity: &str) -> bool {
-    let sid = ActivitySid::parse(activity).ok();
-    sid.is_some_and(|sid| [ActivitySid::numbered(1), ActivitySid::numbered(3)].contains(&sid))
+    AVAILABLE.iter().any(|sid| sid.as_str() == activity)
 }
 
 const TASK_CHANGED: &str = "taskChanged";

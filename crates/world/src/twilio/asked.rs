@@ -38,7 +38,6 @@ impl World {
         let mut chance = self.chance(Way::Rest, 1);
         let after = Self::latency(&mut chance);
         let reads = request.method() == http::Method::GET;
-        let what = format!("{} {}", request.method(), resource(request.uri().path()));
         let mut wrong = None;
         for kind in [
             FaultKind::Throttled,
@@ -52,6 +51,7 @@ impl World {
             }
         }
         self.note(Lane::Server(number), Some(Lane::Twilio), Kind::Request, || {
+            let what = format!("{} {}", request.method(), resource(request.uri().path()));
             let body = String::from_utf8_lossy(request.body());
             let body: String =
                 body.split('&').filter(|pair| !pair.starts_with("Attributes=")).collect::<Vec<_>>().join("&");
