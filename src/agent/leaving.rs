@@ -57,7 +57,9 @@ impl Agent {
             // Twilio connects the call before TaskRouter says that it is accepted.
             let taken = call.is_accepted()
                 || (reservation.is_some() && call.facts.status == ReservationStatus::Pending);
-            if !meant || !taken || call.unwatched || call.leaving {
+            // Who hangs up while a transfer is on its way does not wait for it.
+            let said = call.leaving && !ends_the_call(reason);
+            if !meant || !taken || call.unwatched || said {
                 continue;
             }
             call.leaving = true;

@@ -241,6 +241,24 @@ fn a_call_that_a_refused_transfer_did_not_leave_is_left_like_any_other() {
     assert!(desktop(&effects).contains(&wanted), "{effects:?}");
 }
 
+/// She presses both, one after the other.
+#[test]
+fn a_call_that_is_hung_up_while_its_transfer_is_on_its_way_is_left_like_any_other() {
+    let mut desk = Desk::on_a_call();
+    let (transfer, _) = posts(&desk.leave(Some(1), GracefulReason::ColdTransfer)).remove(0);
+    let (request, reason) = (RequestId(3), GracefulReason::HangUp);
+    let hangs_up = FromDesktop::BeforeLeave { request, reservation: Some(wr(1)), reason };
+    assert!(desktop(&desk.handle(Event::Desktop(hangs_up))).is_empty(), "Flex waits until it is said");
+    let effects = desk.handle(Event::Reply { id: transfer, result: Ok(Answer::Accepted) });
+    let [(id, Request::Graceful(mark))] = &posts(&effects)[..] else { panic!("{effects:?}") };
+    assert_eq!((&mark.reservation, mark.reason), (&wr(1), GracefulReason::HangUp));
+    let effects = desk.handle(Event::Reply { id: *id, result: Ok(Answer::Accepted) });
+    let wanted = ToDesktop::SetExitFlag { reservation: wr(1), value: true };
+    assert!(desktop(&effects).contains(&wanted), "{effects:?}");
+    let effects = desk.handle(Event::Desktop(FromDesktop::ExitFlagSettled { reservation: wr(1) }));
+    assert_eq!(desktop(&effects), [ToDesktop::Let { request }]);
+}
+
 #[test]
 fn a_page_that_ends_after_a_refused_transfer_leaves_its_leg_standing() {
     let mut desk = refused_transfer();
