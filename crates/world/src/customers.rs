@@ -170,17 +170,6 @@ impl World {
         }
     }
 
-    /// A limit: our server was down when agent and customer met, knows nothing of the call, and nobody is left who could
-    /// tell. A call that nobody has registered is not touched.
-    pub(crate) fn is_unheard_of(&self, number: usize) -> bool {
-        let customer = &self.customers[number];
-        let tells = |page: PageId| {
-            let mut tasks = self.pages[page].flex.tasks.keys();
-            self.is_connected(page) && tasks.any(|sid| self.customers_of(page, sid).contains(&number))
-        };
-        customer.met_unseen && !self.is_known(number) && !(0..self.pages.len()).any(tells)
-    }
-
     /// Does our server know of a call of this customer's?
     pub(crate) fn is_known(&self, number: usize) -> bool {
         let leg = self.customers[number].call.as_ref();

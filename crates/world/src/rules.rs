@@ -116,8 +116,10 @@ pub(crate) struct Rules {
     kicked: BTreeSet<WorkerSid>,
     /// Callbacks of leaves that our server has heard of, by the leg: when.
     pub(super) leaves_heard: BTreeMap<CallSid, u64>,
-    /// Conferences that Twilio was told to end with a leg: until when our server cannot have undone it.
-    pub(super) flagged: BTreeMap<ConferenceSid, u64>,
+    /// Conferences that Twilio was told to end with a leg, and the leg: until when our server cannot have undone it.
+    pub(super) flagged: BTreeMap<(ConferenceSid, CallSid), u64>,
+    /// Customers of whose coming into this conference nobody was told: the callback was lost, or our server down.
+    pub(super) untold: BTreeSet<(ConferenceSid, CallSid)>,
     /// Reservations that our server has completed.
     pub(super) completed: BTreeSet<ReservationSid>,
     /// Who was sent where, and how often.

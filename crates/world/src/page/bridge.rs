@@ -48,6 +48,9 @@ impl World {
         let after = Self::latency(&mut chance);
         if self.pages[page].offline {
             let failed = ApiError { status: 0, code: 0, message: "no network".into() };
+            if let Then::Transferred(reservation, at) = &then {
+                self.stays(page, reservation, *at);
+            }
             return self.put(3_000, Coming::Bridged(page, then, Box::new(Err(failed))));
         }
         self.note(self.lane(page), Some(Lane::Twilio), Kind::Request, || said(&request));

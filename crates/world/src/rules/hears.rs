@@ -20,7 +20,7 @@ pub(super) const LOOKS: u64 = 330_000;
 /// From the end of an agent's hold to the beginning of ours: a way of a message to Twilio and back, and one to it.
 const ON_OUR_HOLD: u64 = 1_200;
 /// Of a conference whose callbacks were not asked for we hear by looking, every 10 s.
-const UNTOLD: u64 = 10_500;
+pub(super) const UNTOLD: u64 = 10_500;
 
 impl World {
     /// The legs over which somebody hears and talks at a page.

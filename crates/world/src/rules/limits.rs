@@ -1,11 +1,12 @@
 //! Limits, which docs/simulation.md names with their reasons: conferences that were made to end with a leg too late for
 //! anybody to undo it, and calls that are over before a page could tell of them.
 
-use super::hears::LOOKS;
+use super::hears::{LOOKS, UNTOLD};
+use crate::page::PageId;
 use crate::world::World;
 use axum::http;
 use bytes::Bytes;
-use rejoin_protocol::{ConferenceSid, WorkerSid};
+use rejoin_protocol::{CallSid, ConferenceSid, WorkerSid};
 
 /// Our server hears of it and asks Twilio for the contrary: two ways of a message, each of at most 0.4 s.
 const UNDONE_WITHIN: u64 = 900;
@@ -31,34 +32,55 @@ impl World {
         }
     }
 
+    /// The callback has come to nobody.
+    pub(crate) fn join_untold(&mut self, params: &[(String, String)]) {
+        self.rules.untold.extend(of_leg("participant-join", params));
+    }
+
+    /// A limit: nobody has told our server of the call (it was down when agent and customer met, or callbacks and registration are
+    /// lost), and nobody is left who could tell. A call that nobody has registered is not touched.
+    pub(crate) fn is_unheard_of(&self, number: usize) -> bool {
+        let customer = &self.customers[number];
+        let tells = |page: PageId| {
+            let mut tasks = self.pages[page].flex.tasks.keys();
+            self.is_connected(page) && tasks.any(|sid| self.customers_of(page, sid).contains(&number))
+        };
+        let here = customer.room.clone().zip(customer.call.clone());
+        let untold = customer.met_unseen || here.is_some_and(|here| self.rules.untold.contains(&here));
+        untold && !self.is_known(number) && !(0..self.pages.len()).any(tells)
+    }
+
     /// Twilio calls back, so many milliseconds late. `None`: that never comes, and Twilio does not repeat it.
     pub(crate) fn flag_told(&mut self, params: &[(String, String)], late: Option<u64>) {
         match flag(params) {
             // Of one that is not told of our server hears by looking.
-            Some((conference, true)) => {
+            Some((flagged, true)) => {
                 let within = late.map_or(LOOKS, |late| LOOKS.min(late + UNDONE_WITHIN));
-                self.rules.flagged.insert(conference, self.now + within);
+                self.rules.flagged.insert(flagged, self.now + within);
             }
-            Some((conference, false)) => _ = self.rules.flagged.remove(&conference),
+            Some((flagged, false)) => _ = self.rules.flagged.remove(&flagged),
             None => {}
         }
     }
 
     /// The callback has come to nobody: our server is down. What it tells is seen when one is back.
     pub(crate) fn flag_untold(&mut self, params: &[(String, String)]) {
-        let Some((conference, true)) = flag(params) else { return };
-        if let Some(until) = self.rules.flagged.get_mut(&conference) {
+        let Some((flagged, true)) = flag(params) else { return };
+        if let Some(until) = self.rules.flagged.get_mut(&flagged) {
             *until = NOBODY_KNOWS;
         }
     }
 
-    /// Twilio does not do what our server asks of it. Of a flag it is asked again.
+    /// Twilio does not do what our server asks of it, or does not say how a conference stands. It is asked again.
     pub(crate) fn flag_stays(&mut self, request: &http::Request<Bytes>) {
         let undoes = request.body().windows(UNDONE.len()).any(|part| part == UNDONE);
+        let asks = request.method() == http::Method::GET;
         let conference = request.uri().path().split('/').find_map(|part| ConferenceSid::parse(part).ok());
-        let flagged = conference.filter(|_| undoes).and_then(|it| self.rules.flagged.get_mut(&it));
-        if let Some(until) = flagged.filter(|until| **until != NOBODY_KNOWS) {
-            *until = (*until).max(self.now + ASKED_AGAIN_WITHIN);
+        let Some(conference) = conference.filter(|_| undoes || asks) else { return };
+        for ((of, _), until) in &mut self.rules.flagged {
+            if *of == conference && *until != NOBODY_KNOWS {
+                *until = (*until).max(self.now + ASKED_AGAIN_WITHIN);
+            }
         }
     }
 
@@ -74,8 +96,12 @@ impl World {
     /// told (in time), while it was down, or while Twilio did not undo it, in an account without a document for him?
     pub(super) fn ended_too_soon(&self, number: usize) -> bool {
         let room = self.customers[number].room.as_ref();
-        let until = room.and_then(|room| self.rules.flagged.get(room));
-        !self.plan.setup.ended && until.is_some_and(|until| self.now < *until)
+        let of_room =
+            |((of, _), until): (&(ConferenceSid, CallSid), &u64)| room == Some(of) && self.now < *until;
+        // Where callbacks were not asked for, nobody tells, and our server looks.
+        let unseen = room.is_some_and(|room| !self.twilio.model.tells(room))
+            && self.customers[number].had_for < UNTOLD;
+        !self.plan.setup.ended && (unseen || self.rules.flagged.iter().any(of_room))
     }
 
     /// Did the page crash that had this customer on the line, in the instant in which it took the call and before it acted? It is
@@ -95,12 +121,21 @@ impl World {
     }
 }
 
-/// Of which conference a callback says that it ends with a leg now, or does not any more.
-fn flag(params: &[(String, String)]) -> Option<(ConferenceSid, bool)> {
-    let get = |name: &str| params.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
-    if get("StatusCallbackEvent") != Some("participant-modify") {
+/// Of which conference a callback says that it ends with this leg now, or does not any more.
+fn flag(params: &[(String, String)]) -> Option<((ConferenceSid, CallSid), bool)> {
+    let flagged = of_leg("participant-modify", params)?;
+    Some((flagged, get(params, "EndConferenceOnExit") == Some("true")))
+}
+
+/// Of which leg of which conference a callback of this kind tells.
+fn of_leg(kind: &str, params: &[(String, String)]) -> Option<(ConferenceSid, CallSid)> {
+    if get(params, "StatusCallbackEvent") != Some(kind) {
         return None;
     }
-    let conference = ConferenceSid::parse(get("ConferenceSid")?).ok()?;
-    Some((conference, get("EndConferenceOnExit") == Some("true")))
+    let conference = ConferenceSid::parse(get(params, "ConferenceSid")?).ok()?;
+    Some((conference, CallSid::parse(get(params, "CallSid")?).ok()?))
+}
+
+fn get<'a>(params: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    params.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }

@@ -71,7 +71,7 @@ impl World {
         let now = self.wall();
         let applied = !matches!(wrong, Some(FaultKind::Throttled | FaultKind::Broken | FaultKind::Silent));
         let mut response = None;
-        if !applied {
+        if !applied || (reads && wrong.is_some()) {
             self.flag_stays(request);
         }
         if applied {

@@ -32,6 +32,7 @@ impl World {
             format!("{}{}", callback(&params), if after > 300 { " (late)" } else { "" })
         });
         if lost {
+            self.join_untold(&params);
             self.lost_callbacks = true;
             return;
         }
@@ -53,6 +54,7 @@ impl World {
             None => {
                 self.lost_callbacks = true;
                 self.flag_untold(params);
+                self.join_untold(params);
             }
             Some(place) if self.is_awake(place) => {
                 self.leave_heard(params);
