@@ -29,6 +29,8 @@ impl Call {
                     self.learning = false;
                     self.unlearnt = false;
                     self.learn(out);
+                } else if self.is_untold() && self.looking.is_none() {
+                    self.look(out);
                 }
             }
             Timer::Owners => self.owners_are_late(out),

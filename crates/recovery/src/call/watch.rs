@@ -8,6 +8,8 @@ use rejoin_protocol::{CallSid, Millis, RecoveryId, WorkerSid};
 
 /// So long an answer may take before Twilio is asked again.
 const ANSWERED_WITHIN: Millis = Millis::seconds(120);
+/// No timer is so late while a server runs.
+const OVERDUE: Millis = Millis::seconds(1);
 
 impl Call {
     /// How long nothing may be heard before Twilio is asked; `None`: it is not asked.
@@ -26,7 +28,7 @@ impl Call {
 
     /// Do they talk in a conference of which no callback has ever come? They were not asked for, as the agent took the call before
     /// the plugin was up in the page, or they are lost. Nobody would tell of a loss either.
-    fn is_untold(&self) -> bool {
+    pub(super) fn is_untold(&self) -> bool {
         self.seen.is_empty() && self.is_connected()
     }
 
@@ -57,7 +59,11 @@ impl Call {
 
     /// The timer is due.
     pub(super) fn watch(&mut self, out: &mut Out<'_>) {
-        self.watch_at = None;
+        let overdue = self.watch_at.take().is_some_and(|at| at + OVERDUE < out.now);
+        if overdue {
+            // No server was there at that time. That the call would not be asked about any more by now says nothing.
+            return self.catch_up(out);
+        }
         if self.due(out).is_some_and(|due| due <= out.now) {
             self.look(out); // if not, it is set anew
         }
@@ -197,14 +203,19 @@ impl Call {
         if seen.on_line == Some(false) {
             return self.end_recovery(out, &Ending::CustomerLeft);
         }
-        let tasks: Vec<&Reconnect> = seen.reconnects.iter().filter(|task| task.target == target).collect();
+        // An older request may have come through after the one that was to follow it.
+        let (tasks, others): (Vec<&Reconnect>, Vec<&Reconnect>) =
+            seen.reconnects.iter().partition(|task| task.target == target);
         let mut taken = tasks.iter().filter_map(|task| Some((task.task.clone(), task.taker()?)));
         if let Some((task, (worker, name, reservation))) = taken.next() {
             let agent = Agent::new(worker.clone(), name.clone(), reservation.clone());
             self.connected_elsewhere(out, &agent, &task);
         } else if tasks.iter().any(|task| task.state == ReconnectState::Waits) {
             self.entered_queue(out);
-        } else if !tasks.is_empty() && seen.on_line == Some(true) {
+        } else if others.iter().any(|task| task.state == ReconnectState::Waits) {
+            // He waits where he is not thought to be: whoever takes him has him.
+        } else if !tasks.is_empty() && seen.on_line == Some(true) && self.released.is_none() {
+            // While he waits for what comes next, whoever has had him is looked for first.
             self.reconnect_canceled(out, target.as_ref());
         }
     }

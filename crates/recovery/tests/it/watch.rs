@@ -460,5 +460,59 @@ fn who_seemed_to_leave_the_customer_to_a_colleague_is_missed_when_he_is_found_go
         desk.take_actions();
         desk.look(there(&[CUSTOMER]));
         assert_eq!(desk.stage() == Some(Stage::Interrupted), missed);
+/// The server was down when it was to ask: that there would be nothing to ask by now says nothing.
+#[test]
+fn a_look_that_is_overdue_is_made_however_the_call_stands() {
+    for (late, looks) in [(Millis(500), false), (Millis::seconds(5), true)] {
+        let mut desk = Desk::away();
+        let due = desk.watch[&conference(1)];
+        desk.hello_in_place(2);
+        desk.join(1, NEXT_LEG, false);
+        desk.register(1, ADA, NEXT_LEG, 2);
+        desk.finish_all();
+        desk.restart_all();
+        desk.now = due + late;
+        desk.handle(Event::Timer { conference: conference(1), timer: Timer::Watch });
+        let asked = desk.take_actions().iter().any(|action| matches!(action, Action::Look { .. }));
+        assert_eq!(asked, looks, "{late:?}");
+    }
+}
+
+/// Callbacks come at the same time as the registration, if they do.
+#[test]
+fn a_call_of_which_nobody_tells_is_looked_at_soon_after_it_was_registered() {
+    let mut desk = Desk::new();
+    desk.register(1, ADA, ADA_LEG, 1);
+    desk.finish_all();
+    let before = desk.now;
+    desk.fire(1, Timer::Learn);
+    assert_eq!(desk.now - before, Millis::seconds(1));
+    let look = desk.take_actions().remove(0);
+    let flagged = ParticipantFlags { end_conference_on_exit: true, ..ParticipantFlags::default() };
+    let mut seen = there(&[CUSTOMER, ADA_LEG]);
+    seen.participants.insert(leg(ADA_LEG), flagged);
+    desk.finish(look, Outcome::Looked(Box::new(seen)));
+    let keep = Action::KeepConference { conference: conference(1), leg: leg(ADA_LEG) };
+    assert_eq!(desk.take_actions(), [keep]);
+
+    let mut told = Desk::new();
+    told.register(1, ADA, ADA_LEG, 1);
+    told.join(1, CUSTOMER, true);
+    told.join(1, ADA_LEG, false);
+    told.fire(1, Timer::Learn);
+    assert_eq!(told.finish_all(), []);
+}
+
+/// Two requests to send him to the queue overtook each other: he waits for Ada, and is thought to wait for anybody.
+#[test]
+fn a_customer_who_waits_for_somebody_else_than_he_is_thought_to_is_not_given_up() {
+    for (state, given_up) in [(ReconnectState::Waits, false), (ReconnectState::Over, true)] {
+        let mut desk = waiting();
+        desk.take_actions();
+        let mut seen = reconnect(None, ReconnectState::Over);
+        seen.reconnects.extend(reconnect(Some(ADA), state).reconnects);
+        desk.look(seen);
+        let gives_up = |action: &Action| matches!(action, Action::GiveUp { .. });
+        assert_eq!(desk.take_actions().iter().any(gives_up), given_up);
     }
 }
