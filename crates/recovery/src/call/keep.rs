@@ -38,6 +38,36 @@ impl Call {
         }
     }
 
+    /// Somebody has set the flag on a leg of which nobody has told yet whose it is: an agent's, as it is set on no others, and
+    /// she may be lost before her registration is believed.
+    pub(super) fn keep_before_registered(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+        let nobody = self.agents.is_empty() && self.on_purpose.is_empty() && self.claims.is_empty();
+        if !nobody || !self.proven || self.ended || Some(leg) == self.customer.as_ref() {
+            return;
+        }
+        let Some(there) = self.participants.get_mut(leg) else { return };
+        if there.joined && there.flags.end_conference_on_exit && !there.flags.hold && !there.keeping {
+            there.keeping = true;
+            self.act(
+                out,
+                Action::KeepConference { conference: self.conference.clone(), leg: leg.clone() },
+                SOON,
+            );
+        }
+    }
+
+    /// The flag was undone, as is told, and set again, and Twilio has not answered yet that it has undone it.
+    pub(super) fn keep_again(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+        let Some(there) = self.participants.get_mut(leg) else { return };
+        if std::mem::take(&mut there.flagged_again) && there.joined {
+            self.act(
+                out,
+                Action::KeepConference { conference: self.conference.clone(), leg: leg.clone() },
+                SOON,
+            );
+        }
+    }
+
     /// The flag is undone, or could not be. Whoever has set it meanwhile finds it undone once more.
     pub(super) fn kept(&mut self, out: &mut Out<'_>, leg: &CallSid, outcome: &Outcome) {
         if let Some(participant) = self.participants.get_mut(leg) {

@@ -1,10 +1,12 @@
 //! What becomes known of a call: by callbacks, by the page that registers, by looking it up.
 
 use super::{Agent, Call, Out, Participant, SOON};
-use crate::{Action, ConferenceEvent, ConferenceEventKind, LeaveReason, Registered, Timer};
+use crate::{Action, ConferenceEvent, ConferenceEventKind, Holder, LeaveReason, Registered, Timer};
 use rejoin_protocol::api::{DeliveryId, Registration};
-use rejoin_protocol::{CallSid, WorkerSid};
+use rejoin_protocol::{CallSid, Millis, WorkerSid};
 
+/// Callbacks of a call come at the same time as its registration, if they do.
+const UNTOLD_FOR: Millis = Millis::seconds(1);
 /// More registrations and marks than a call has.
 const DELIVERIES: usize = 100;
 
@@ -60,11 +62,16 @@ impl Call {
                 }
             }
             ConferenceEventKind::Modify { leg, flags } => {
+                let before = self.participants.get(leg).cloned();
                 self.participant(leg, event.sequence, |p| {
                     p.joined |= p.sequence == 0 && p.left.is_none();
                     p.flags = *flags;
                     p.flagged_again = p.keeping && flags.end_conference_on_exit;
                 });
+                if before.is_some_and(|p| p.joined && !p.flags.end_conference_on_exit) {
+                    self.keep_again(out, leg);
+                    self.keep_before_registered(out, leg);
+                }
             }
             ConferenceEventKind::AnnouncementEnd => self.announcement_ended(out),
         }
@@ -142,7 +149,12 @@ impl Call {
         {
             self.unmark(&registration.reservation);
         }
-        self.clear_timer(out, Timer::Learn);
+        if self.is_untold() {
+            // Nobody tells of what has happened to it so far: flags that were set, legs that are gone.
+            self.set_timer(out, Timer::Learn, out.now + UNTOLD_FOR);
+        } else {
+            self.clear_timer(out, Timer::Learn);
+        }
     }
 
     /// A page joins in place, and the phone of another one of its agent's browsers has answered: by its epoch the page that
@@ -213,6 +225,14 @@ impl Call {
                 .or_insert_with(|| Agent::new(worker.clone(), name.clone(), reservation.clone()));
             self.recall_hello(&leg);
         }
+    }
+
+    /// Twilio says who has the task, or had it, and this is her leg.
+    pub(super) fn know_holder(&mut self, leg: &CallSid, holder: &Holder) {
+        self.know_owner(&holder.reservation, &holder.worker);
+        let agent = Agent::new(holder.worker.clone(), holder.name.clone(), holder.reservation.clone());
+        self.agents.insert(leg.clone(), agent);
+        self.recall_hello(leg);
     }
 
     /// A page may have said hello before it was known whose leg this is.

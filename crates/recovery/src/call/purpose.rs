@@ -1,6 +1,6 @@
 //! Leaving on purpose: the marks, and the customer who may be left alone by one.
 
-use super::{Agent, Call, Ending, Out, Phase, SOON};
+use super::{Agent, Call, Ending, Out, Participant, Phase, SOON};
 use crate::{Action, EarlyMark, Timer};
 use rejoin_protocol::api::{DeliveryId, GracefulMark, GracefulReason, Registration};
 use rejoin_protocol::attributes::LEFT;
@@ -166,9 +166,15 @@ impl Call {
         self.left_alone_by().is_some_and(|reason| !is_transfer(reason))
     }
 
-    /// Was he left alone by a transfer?
+    /// Was he left alone by a transfer? Somebody may listen.
     pub(super) fn is_handed_over(&self) -> bool {
-        self.left_alone_by().is_some_and(is_transfer)
+        let talks = |(leg, there): (&CallSid, &Participant)| {
+            self.is_joined(leg)
+                && Some(leg) != self.customer.as_ref()
+                && !there.flags.muted
+                && !there.flags.coaching
+        };
+        !self.participants.iter().any(talks) && self.left_by().is_some_and(is_transfer)
     }
 
     /// Who has said after this that she leaves, and was with the customer. Where he was lost before, a mark may only be late.
@@ -185,14 +191,17 @@ impl Call {
 
     /// The customer is alone: on whose purpose?
     fn left_alone_by(&self) -> Option<GracefulReason> {
+        let alone = self.participants.keys().filter(|leg| self.is_joined(leg)).count() == 1;
+        self.left_by().filter(|_| alone)
+    }
+
+    /// The customer is there, and nobody looks for an agent: on whose purpose?
+    fn left_by(&self) -> Option<GracefulReason> {
         let reason = match self.last_to_leave() {
             Some((_, agent)) => self.on_purpose.get(&agent.reservation),
             None => self.on_purpose.values().next(),
         };
-        let alone = self.customer_joined()
-            && !self.has_open_recovery()
-            && self.participants.keys().filter(|leg| self.is_joined(leg)).count() == 1;
-        reason.copied().filter(|_| alone)
+        reason.copied().filter(|_| self.customer_joined() && !self.has_open_recovery())
     }
 }
 

@@ -15,6 +15,7 @@ mod keys;
 mod ladder;
 mod late;
 mod left;
+mod met;
 mod missed;
 mod model;
 mod others;
@@ -425,6 +426,44 @@ fn the_exit_flag_is_undone_while_the_customer_is_on() {
     assert!(desk.take_actions().is_empty());
     desk.modify(1, ADA_LEG, true, false);
     assert_eq!(desk.take_actions(), [keep]);
+}
+
+/// Twilio has undone it, as is told, and does not answer.
+#[test]
+fn a_flag_that_is_set_again_before_twilio_has_answered_is_undone_at_once() {
+    let keep = Action::KeepConference { conference: conference(1), leg: leg(ADA_LEG) };
+    let mut desk = Desk::talking();
+    desk.modify(1, ADA_LEG, true, false);
+    assert_eq!(desk.take_actions(), [keep.clone()]);
+    desk.modify(1, ADA_LEG, false, false);
+    assert!(desk.take_actions().is_empty());
+    desk.modify(1, ADA_LEG, true, false);
+    assert_eq!(desk.take_actions(), [keep.clone()]);
+    desk.finish(keep.clone(), Outcome::Ok);
+    desk.finish(keep, Outcome::Ok);
+    assert!(desk.take_actions().is_empty());
+}
+
+/// Her registration is not believed yet.
+#[test]
+fn a_flag_that_is_set_before_it_is_known_whose_the_leg_is_is_undone() {
+    let keep = Action::KeepConference { conference: conference(1), leg: leg(ADA_LEG) };
+    let joined = || {
+        let mut desk = Desk::new();
+        desk.join(1, CUSTOMER, true);
+        desk.join(1, ADA_LEG, false);
+        desk
+    };
+    let mut desk = joined();
+    desk.modify(1, CUSTOMER, true, false);
+    assert!(desk.take_actions().is_empty(), "his own stays as it is");
+    desk.modify(1, ADA_LEG, true, false);
+    assert_eq!(desk.take_actions(), [keep]);
+    let mut leaves = joined();
+    leaves.graceful(GracefulReason::HangUp);
+    leaves.finish_all();
+    leaves.modify(1, ADA_LEG, true, false);
+    assert!(leaves.take_actions().is_empty(), "on purpose");
 }
 
 #[test]

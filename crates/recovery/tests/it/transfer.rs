@@ -4,7 +4,7 @@ use crate::desk::*;
 use rejoin_protocol::api::{GracefulReason, Hello, Holding, Stage};
 use rejoin_protocol::{Millis, TaskSid, WorkerSid};
 use rejoin_recovery::{
-    Action, Event, HandedOver, LeaveReason, Next, Outcome, ParticipantFlags, Seen, Timer, WrapsUp,
+    Action, Event, HandedOver, Holder, LeaveReason, Next, Outcome, ParticipantFlags, Seen, Timer,
 };
 
 /// Ada has handed the customer over, and is gone for this reason.
@@ -87,6 +87,22 @@ fn a_customer_on_hold_is_brought_back_when_her_leg_hangs_up_which_handed_him_ove
     desk.take_actions();
     desk.stands(alone(HandedOver::Wraps, true));
     assert!(desk.stage().is_none());
+}
+
+/// A supervisor listens, and nobody hears her.
+#[test]
+fn a_customer_who_is_alone_with_a_listener_after_a_transfer_is_asked_about() {
+    for (flags, asked) in [
+        (ParticipantFlags { muted: true, ..ParticipantFlags::default() }, true),
+        (ParticipantFlags::default(), false),
+    ] {
+        let mut desk = Desk::talking();
+        desk.graceful(GracefulReason::ColdTransfer);
+        desk.tell(1, rejoin_recovery::ConferenceEventKind::Join { leg: leg(0x77), flags });
+        desk.now = desk.now + Millis::seconds(12);
+        desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+        assert_eq!(desk.take_actions().contains(&ask_of_transfer()), asked);
+    }
 }
 
 #[test]
@@ -208,7 +224,7 @@ fn taken_by_bo(gone: bool) -> Desk {
 /// His page is gone, and none comes after it, as when he signs out while the call rings. The customer is on hold still.
 #[test]
 fn a_colleague_who_was_gone_before_registering_is_missed_by_the_reservation_that_wraps_up() {
-    let wraps = |worker: u128| WrapsUp {
+    let wraps = |worker: u128| Holder {
         worker: WorkerSid::numbered(worker),
         name: "Bo".into(),
         reservation: reservation_of(worker, 1),

@@ -460,6 +460,9 @@ fn who_seemed_to_leave_the_customer_to_a_colleague_is_missed_when_he_is_found_go
         desk.take_actions();
         desk.look(there(&[CUSTOMER]));
         assert_eq!(desk.stage() == Some(Stage::Interrupted), missed);
+    }
+}
+
 /// The server was down when it was to ask: that there would be nothing to ask by now says nothing.
 #[test]
 fn a_look_that_is_overdue_is_made_however_the_call_stands() {
