@@ -6,7 +6,7 @@ use rejoin_protocol::{
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-use crate::{Action, Seen, TaskEvent, Timer};
+use crate::{Action, Met, Seen, TaskEvent, Timer};
 
 /// What can happen. Each comes from outside, with an identity by which a second delivery is known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,6 +153,13 @@ pub struct ParticipantFlags {
     pub coaching: bool,
 }
 
+impl ParticipantFlags {
+    /// Can the customer talk to whoever is at this leg?
+    pub fn can_talk(&self) -> bool {
+        !self.hold && !self.muted && !self.coaching
+    }
+}
+
 /// `ReasonParticipantLeft` (<https://www.twilio.com/docs/voice/twiml/conference>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LeaveReason {
@@ -227,6 +234,8 @@ pub enum Outcome {
     },
     /// [`Action::Look`].
     Looked(Box<Seen>),
+    /// [`Action::Requeue`]: not done, because an agent is with the customer of whom nobody has told.
+    Met(Box<Met>),
     /// Not done, because it is not wanted any more ([`crate::Machine::wants`]).
     Overtaken,
     /// The thing is gone: the conference is over, the participant or call has left, the task is deleted.

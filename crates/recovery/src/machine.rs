@@ -128,6 +128,8 @@ impl Machine {
                 let calls: Vec<_> =
                     self.calls.values().filter(may_be).map(|call| call.conference.clone()).collect();
                 for conference in calls {
+                    // Asked again it says nothing new, and Twilio's answer to what was asked meanwhile counts.
+                    out.heard = self.calls.get(&conference).is_some_and(|call| call.released.is_none());
                     self.with(&mut out, &conference, |call, out| call.released(out, &customer));
                 }
             }

@@ -20,18 +20,27 @@ pub struct Seen {
     pub attributes: Option<String>,
     /// Who wraps that task up.
     #[serde(default)]
-    pub wrapping: Vec<WrapsUp>,
+    pub wrapping: Vec<Holder>,
 }
 
-/// An agent who had a task that was handed over.
+/// An agent who has a task, or has had it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WrapsUp {
+pub struct Holder {
     /// Who.
     pub worker: WorkerSid,
     /// The name that Twilio knows.
     pub name: String,
     /// By which reservation.
     pub reservation: ReservationSid,
+}
+
+/// An agent who is with the customer in the conference, of which nobody has told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Met {
+    /// By which leg.
+    pub leg: CallSid,
+    /// Who.
+    pub holder: Holder,
 }
 
 /// How a task stands that its agent has handed over.
@@ -70,6 +79,13 @@ impl Reconnect {
             }
             ReconnectState::Left { .. } | ReconnectState::Waits | ReconnectState::Over => None,
         }
+    }
+}
+
+impl ReconnectState {
+    /// Has an agent had him by it, or has him?
+    pub fn was_taken(&self) -> bool {
+        matches!(self, Self::Taken { .. } | Self::Left { .. })
     }
 }
 

@@ -26,6 +26,16 @@ pub struct Executor {
     config: Arc<Config>,
 }
 
+/// What Twilio says before a customer is sent on.
+pub(crate) enum Before {
+    /// It had not to be asked.
+    NotAsked,
+    /// Nobody has him.
+    GoesOn,
+    /// An agent has him.
+    Ended(Outcome),
+}
+
 impl Executor {
     /// With this client.
     pub fn new(client: Client, config: Arc<Config>) -> Self {
@@ -44,14 +54,17 @@ impl Executor {
         Self { client: self.client.seen_by(witness), config: Arc::clone(&self.config) }
     }
 
-    /// Has an agent taken the customer who is to be sent on, as far as Twilio has to be asked for that before? `None`: it has not.
-    pub(crate) async fn is_overtaken(&self, job: &Job, call: &Call) -> Result<Option<bool>, Error> {
-        match &job.action {
-            Action::Requeue { recovery, target, .. } if call.may_be_taken(target.as_ref()) => {
-                self.is_taken(recovery).await.map(Some)
-            }
-            _ => Ok(None),
+    /// Asks Twilio, as far as that has to be done before a customer is sent on, whether an agent has him.
+    pub(crate) async fn ask_before(&self, job: &Job, call: &Call) -> Result<Before, Error> {
+        let Action::Requeue { recovery, target, .. } = &job.action else { return Ok(Before::NotAsked) };
+        let (taken, met) = (call.may_be_taken(target.as_ref()), call.may_be_met());
+        if taken && self.is_taken(recovery).await? {
+            return Ok(Before::Ended(Outcome::Overtaken));
         }
+        if met && let Some(met) = self.meets(call).await? {
+            return Ok(Before::Ended(Outcome::Met(Box::new(met))));
+        }
+        Ok(if taken || met { Before::GoesOn } else { Before::NotAsked })
     }
 
     /// Carries it out once. `call`: how it stands, if that was looked up. Errors are about Twilio; what they mean for the

@@ -19,7 +19,7 @@ pub use room::{Door, Inside};
 use self::ended::{alert, failed, report};
 use self::room::Rooms;
 use crate::engine::Handle;
-use crate::execute::Executor;
+use crate::execute::{Before, Executor};
 use crate::lease::Ours;
 use crate::pace::{Crowd, Turns};
 use crate::retry::{self, Cure};
@@ -305,11 +305,11 @@ async fn attempt(
     }
     let mut wanted = is_wanted(parts, job).await;
     if let Wanted::Yes(Some(call)) = &wanted {
-        match executor.is_overtaken(job, call).await? {
-            Some(true) => return Ok(Attempt::Ended(Outcome::Overtaken)),
+        match executor.ask_before(job, call).await? {
+            Before::Ended(outcome) => return Ok(Attempt::Ended(outcome)),
             // While Twilio was asked it may have been heard that she has him, or has lost him again.
-            Some(false) => wanted = is_wanted(parts, job).await,
-            None => {}
+            Before::GoesOn => wanted = is_wanted(parts, job).await,
+            Before::NotAsked => {}
         }
     }
     match wanted {

@@ -48,9 +48,7 @@ impl Call {
     /// With the customer is somebody who came after the loss and has not registered: the agent, very likely, or a
     /// colleague, whose registration is late. He is not taken from them before it had its time.
     pub(super) fn spares_stranger(&mut self, out: &mut Out<'_>, timer: Timer) -> bool {
-        let talks = |(leg, p): (&CallSid, &Participant)| {
-            !self.is_bystander(leg) && !p.flags.hold && !p.flags.muted && !p.flags.coaching
-        };
+        let talks = |(leg, p): (&CallSid, &Participant)| !self.is_bystander(leg) && p.flags.can_talk();
         if !self.customer_joined() || !self.others().any(talks) {
             return false;
         }

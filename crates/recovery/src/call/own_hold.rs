@@ -94,6 +94,7 @@ impl Call {
             | Outcome::TaskRead { .. }
             | Outcome::Learnt(_)
             | Outcome::Looked(_)
+            | Outcome::Met(_)
             | Outcome::Number { .. }
             | Outcome::Owners { .. }
             | Outcome::Activity { .. } => Some(HoldStage::On),

@@ -1,10 +1,10 @@
 //! Through the queue: to the same agent (second rung), to the next one (third rung), and into the new conference.
 
-use super::{Agent, Call, Ending, LATER, Out, Phase, Recovery};
-use crate::{Action, Note, Outcome, Timer};
+use super::{Agent, Call, Ending, LATER, Out, Participant, Phase, Recovery};
+use crate::{Action, Holder, Met, Note, Outcome, ParticipantFlags, Timer};
 use rejoin_protocol::api::Failure;
 use rejoin_protocol::{CallSid, Millis, RecoveryId, TaskSid, WorkerSid};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// So often a queue that does not keep the customer is tried.
 const TRIES: u32 = 10;
@@ -72,6 +72,7 @@ impl Call {
                 }
                 self.end_if_covered(out);
             }
+            Outcome::Met(met) if waits => self.stays(out, target, met),
             // Twilio says that the agent for whom he waited has him. It is looked who that is.
             Outcome::Overtaken if waits && target.is_none() => self.wait_on(out),
             // The customer's call is over. The music of an earlier stay in the queue may have said that he is in it.
@@ -91,9 +92,24 @@ impl Call {
             | Outcome::Learnt(_)
             | Outcome::Number { .. }
             | Outcome::Looked(_)
+            | Outcome::Met(_)
             | Outcome::Owners { .. }
             | Outcome::Activity { .. } => {}
         }
+    }
+
+    /// Somebody is with him, as Twilio says: the agent again, or a colleague. If she is gone meanwhile, he goes.
+    fn stays(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>, met: &Met) {
+        let left = self.participants.get(&met.leg).is_some_and(|there| there.left.is_some());
+        let Some(recovery) = self.recovery.as_mut() else { return };
+        if left {
+            let deadline = recovery.deadline;
+            return self.requeue(out, target, deadline);
+        }
+        recovery.phase = Phase::Holding;
+        self.assume_joined(&met.leg);
+        self.know_holder(&met.leg, &met.holder);
+        self.end_if_covered(out);
     }
 
     fn wait_on(&mut self, out: &mut Out<'_>) {
@@ -132,6 +148,9 @@ impl Call {
             && let Phase::Requeueing { target } = &recovery.phase
         {
             recovery.phase = Phase::Queued { target: target.clone() };
+            if !recovery.stranded {
+                self.released = None; // what came before is over
+            }
             self.note(out, Note::Queued);
             self.free_reservation(out);
             self.push(out);
@@ -158,7 +177,7 @@ impl Call {
     }
 
     /// The queue did not keep the customer, and the document that was asked for then sends him into it for any agent.
-    fn in_again_for_any(&mut self, out: &mut Out<'_>) {
+    pub(super) fn in_again_for_any(&mut self, out: &mut Out<'_>) {
         let goes_again = self.goes_to_queue_again();
         let Some(recovery) = &mut self.recovery else { return };
         recovery.let_go = recovery.let_go.saturating_add(1);
@@ -182,6 +201,39 @@ impl Call {
     /// waited for the one whom he lost: he was in the queue when her reservation was freed. To be asked of Twilio first.
     pub fn may_be_taken(&self, target: Option<&WorkerSid>) -> bool {
         target.is_none() && self.recovery.as_ref().is_some_and(|recovery| recovery.reservation_freed)
+    }
+
+    /// May somebody be with the customer who is to be taken out of the conference, of which nobody has told? Somebody is there who
+    /// can be heard and is no agent as far as is known, or nobody tells who comes. To be asked of Twilio first.
+    pub fn may_be_met(&self) -> bool {
+        let talks = |(_, there): (&CallSid, &Participant)| there.flags.can_talk();
+        self.customer_joined() && (self.seen.is_empty() || self.others().any(talks))
+    }
+
+    /// Who is with him, if these agents have accepted the task and these legs are in the conference.
+    pub fn met(&self, accepted: &[Holder], there: &BTreeMap<CallSid, ParticipantFlags>) -> Option<Met> {
+        let recovery = self.recovery.as_ref()?;
+        let unknown = |leg: &CallSid, flags: &ParticipantFlags| {
+            Some(leg) != self.customer.as_ref() && !self.agents.contains_key(leg) && flags.can_talk()
+        };
+        let legs = there.iter().filter(|(leg, flags)| unknown(leg, flags)).map(|(leg, _)| leg);
+        let told = |leg: &CallSid| self.participants.get(leg).map_or(u64::MAX, |there| there.sequence);
+        let last = legs.max_by_key(|leg| told(leg))?;
+        let by_known_leg = |holder: &Holder| {
+            let of = |(leg, agent): (&CallSid, &Agent)| {
+                agent.reservation == holder.reservation && there.contains_key(leg)
+            };
+            self.agents.iter().any(of)
+        };
+        let is_back = !self.is_bystander(last) && !self.is_newest_page_gone();
+        let has_him = |holder: &&Holder| {
+            let missed = holder.reservation == recovery.agent.reservation;
+            !by_known_leg(holder)
+                && !self.on_purpose.contains_key(&holder.reservation)
+                && (!missed || is_back)
+        };
+        let holder = accepted.iter().find(has_him)?.clone();
+        Some(Met { leg: last.clone(), holder })
     }
 
     fn free_reservation(&mut self, out: &mut Out<'_>) {

@@ -25,6 +25,13 @@ fn waits(recovery: &Recovery) -> bool {
     matches!(recovery.phase, Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Holding)
 }
 
+/// Has the customer been in the queue? If he was connected to somebody there, it was for this recovery.
+fn was_taken(recovery: &Recovery) -> bool {
+    matches!(recovery.phase, Phase::Requeueing { .. } | Phase::Queued { .. })
+        && recovery.reservation_freed
+        && !recovery.stranded
+}
+
 impl Call {
     /// Has the conference ended under the customer? He did not leave, and nobody has ended it for all.
     pub(super) fn is_stranded(&self) -> bool {
@@ -107,6 +114,9 @@ impl Call {
             self.released.get_or_insert(out.now + out.config.released_within);
             return;
         }
+        if self.customer.as_ref() == Some(customer) && self.recovery.as_ref().is_some_and(was_taken) {
+            return self.taken_unseen(out);
+        }
         let open = !self.closed || self.is_undecided();
         let Some(leg) = self.participants.get(customer).filter(|_| open) else { return };
         if self.customer.as_ref().is_some_and(|known| known != customer)
@@ -128,6 +138,19 @@ impl Call {
         }
     }
 
+    /// Somebody has taken him from the queue and has him no more, and nobody has told who, nor why. Twilio is asked.
+    fn taken_unseen(&mut self, out: &mut Out<'_>) {
+        let waited = self.released.filter(|until| out.now < *until + SOON);
+        let until = waited.unwrap_or(out.now + out.config.released_within);
+        self.released = Some(until);
+        if out.now >= until {
+            self.in_again_for_any(out);
+        } else if self.looking.is_none() {
+            self.look(out);
+        }
+        self.evaluate(out);
+    }
+
     /// What comes next for the customer; `None`: not decided by this call.
     pub(crate) fn next(&self, now: Millis, customer: &CallSid) -> Option<Next> {
         if !self.proven {
@@ -142,7 +165,10 @@ impl Call {
             return match recovery.stranded {
                 true if !waits(recovery) => Some(Next::Requeue(recovery.id.clone())),
                 // What sends him to the queue is on its way, and finds him here, too.
-                _ => (waits(recovery) || goes).then_some(Next::Wait),
+                _ if waits(recovery) || goes => Some(Next::Wait),
+                // Nobody knows, nor does Twilio say in time, whether he was left on purpose: he is kept, for any agent.
+                _ if now < until => Some(Next::Wait),
+                _ => Some(Next::Requeue(recovery.id.clone())),
             };
         }
         // As long as Twilio is being asked who the agent was, nobody knows whether he was left on purpose.

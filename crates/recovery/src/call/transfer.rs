@@ -102,10 +102,7 @@ impl Call {
         let mut unknown = seen.wrapping.iter().filter(|found| !known(&found.reservation));
         let (Some(found), None) = (unknown.next(), unknown.next()) else { return };
         if let Some(leg) = self.leg_of_taker().or_else(|| self.leg_untold(&found.reservation)) {
-            self.know_owner(&found.reservation, &found.worker);
-            let agent = Agent::new(found.worker.clone(), found.name.clone(), found.reservation.clone());
-            self.agents.insert(leg.clone(), agent);
-            self.recall_hello(&leg);
+            self.know_holder(&leg, found);
         }
     }
 

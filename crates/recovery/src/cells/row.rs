@@ -185,13 +185,17 @@ fn done(
         (Action::RemoveLeg { .. }, _) if failed => Some("the dead leg cannot be removed"),
         (Action::RemoveLeg { .. }, _) => Some("the dead leg is removed"),
         (Action::Requeue { target: Some(_), .. }, outcome) => Some(match outcome {
-            Outcome::Overtaken => "sending the customer to the agent: an agent has come before",
+            Outcome::Overtaken | Outcome::Met(_) => {
+                "sending the customer to the agent: an agent has come before"
+            }
             Outcome::Gone => "sending the customer to the agent: his call is over",
             Outcome::Failed { .. } => "sending the customer to the agent: refused",
             _ => "sending the customer to the agent: done",
         }),
         (Action::Requeue { target: None, .. }, outcome) => Some(match outcome {
-            Outcome::Overtaken => "sending the customer to any agent: an agent has come before",
+            Outcome::Overtaken | Outcome::Met(_) => {
+                "sending the customer to any agent: an agent has come before"
+            }
             Outcome::Gone => "sending the customer to any agent: his call is over",
             Outcome::Failed { .. } => "sending the customer to any agent: refused",
             _ => "sending the customer to any agent: done",

@@ -66,6 +66,7 @@ impl Machine {
             | Outcome::TaskRead { .. }
             | Outcome::Learnt(_)
             | Outcome::Looked(_)
+            | Outcome::Met(_)
             | Outcome::Owners { .. }
             | Outcome::Activity { .. }
             | Outcome::Overtaken

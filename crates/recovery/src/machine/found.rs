@@ -11,17 +11,21 @@ impl Machine {
     pub(super) fn find_unseen(&mut self, out: &mut Out<'_>, old: &ConferenceSid, outcome: &Outcome) {
         let Outcome::Looked(seen) = outcome else { return };
         let Some(recovered) = self.calls.get(old).filter(|call| call.has_open_recovery()) else { return };
-        let (customer, losses) = (recovered.customer.clone(), recovered.losses.clone());
+        let (customer, losses, released) =
+            (recovered.customer.clone(), recovered.losses.clone(), recovered.released);
         for found in &seen.reconnects {
-            let Some(conference) = found.conference.clone().filter(|_| found.taker().is_some()) else {
-                continue;
-            };
-            if self.calls.contains_key(&conference) {
+            // Who waits for what comes next may have been left by the one agent, too.
+            let taken = found.taker().is_some() || (released.is_some() && found.state.was_taken());
+            let Some(conference) = found.conference.clone().filter(|_| taken) else { continue };
+            // One of which too little was told counts as not known.
+            let known = self.calls.get(&conference);
+            if known.is_some_and(|call| call.customer.is_some() || released.is_none() || !call.proven) {
                 continue;
             }
             let (customer, losses) = (customer.clone(), losses.clone());
-            let new = Call::new(conference.clone(), found.task.clone());
-            self.calls.insert(conference.clone(), Call { customer, losses, heard_at: out.now, ..new });
+            let call = known.cloned().unwrap_or_else(|| Call::new(conference.clone(), found.task.clone()));
+            let call = Call { customer, losses, released, heard_at: out.now, ..call };
+            self.calls.insert(conference.clone(), call);
             self.with(out, &conference, Call::found);
         }
     }

@@ -4,7 +4,8 @@ use crate::desk::*;
 use rejoin_protocol::api::{GracefulReason, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
-    Action, ConferenceEventKind, Effect, Event, LeaveReason, Next, Note, Outcome, Registered, Seen, Timer,
+    Action, ConferenceEventKind, Effect, Event, LeaveReason, Next, Note, Outcome, Reconnect, ReconnectState,
+    Registered, Seen, Timer,
 };
 
 fn next(desk: &Desk) -> Next {
@@ -558,4 +559,99 @@ fn a_mark_for_the_call_before_that_comes_late_does_not_end_the_next_recovery() {
     let open = |desk: &Desk| desk.machine.call(&conference(2)).and_then(|call| call.recovery.clone());
     assert!(open(&desk).is_some_and(|recovery| recovery.is_open()));
     assert!(desk.take_actions().is_empty());
+}
+
+/// The queue has connected him to Ada, of which nobody has told, and that conference has ended, too.
+fn taken_untold() -> Desk {
+    let mut desk = Desk::talking();
+    desk.goes_through_the_queue();
+    say(&mut desk, Said::Asked);
+    assert_eq!(next(&desk), Next::Wait);
+    let asked = desk.take_actions();
+    assert!(matches!(&asked[..], [Action::Look { queued: Some(_), .. }]), "{asked:?}");
+    desk.now = desk.now + Millis::seconds(1);
+    say(&mut desk, Said::Asked);
+    assert_eq!((next(&desk), desk.take_actions()), (Next::Wait, vec![]));
+    desk.actions = asked;
+    desk
+}
+
+/// Twilio says that Ada had the task for her.
+fn left_by_ada(desk: &mut Desk) {
+    let (worker, reservation) = (WorkerSid::numbered(ADA), reservation_of(ADA, 2));
+    let reconnect = Reconnect {
+        task: TaskSid::numbered(2),
+        target: Some(worker.clone()),
+        state: ReconnectState::Left { worker, name: "Ada".into(), reservation },
+        conference: Some(conference(2)),
+    };
+    let seen = Seen { on_line: Some(true), reconnects: vec![reconnect], ..Seen::default() };
+    let look = desk.take_actions().remove(0);
+    desk.finish(look, Outcome::Looked(Box::new(seen)));
+}
+
+fn of_second(desk: &mut Desk, action: Action, outcome: Outcome) {
+    desk.handle(Event::Done { conference: conference(2), action, outcome });
+}
+
+fn learnt() -> Outcome {
+    Outcome::Learnt(Box::new(Registered {
+        workflow: WorkflowSid::numbered(1),
+        queue: None,
+        customer_leg: Some(leg(CUSTOMER)),
+        worker_leg: Some(leg(NEXT_LEG)),
+        reservation: Some(reservation_of(ADA, 2)),
+        worker: Some((WorkerSid::numbered(ADA), "Ada".into())),
+        attributes: "{}".into(),
+    }))
+}
+
+#[test]
+fn a_customer_whom_his_agent_has_taken_untold_and_lost_again_comes_back_to_her() {
+    for told_too_little in [false, true] {
+        let mut desk = taken_untold();
+        if told_too_little {
+            desk.modify(2, NEXT_LEG, true, false);
+        }
+        left_by_ada(&mut desk);
+        let learn = Action::Learn { task: TaskSid::numbered(2) };
+        assert_eq!((next(&desk), desk.take_actions()), (Next::Wait, vec![learn.clone()]));
+        of_second(&mut desk, learn, learnt());
+        let look = desk.take_actions().remove(0);
+        let seen = Seen { on_line: Some(true), ..Seen::default() };
+        of_second(&mut desk, look, Outcome::Looked(Box::new(seen)));
+        assert_eq!(next(&desk), Next::Wait);
+        desk.fire(2, Timer::Grace);
+        desk.finish_all_of(2);
+        assert_eq!(next(&desk), Next::Requeue(rejoin_protocol::RecoveryId::of(&leg(NEXT_LEG))));
+    }
+}
+
+#[test]
+fn a_customer_whom_his_agent_has_taken_untold_and_left_on_purpose_is_over() {
+    let mut desk = taken_untold();
+    left_by_ada(&mut desk);
+    let mark = rejoin_protocol::api::GracefulMark {
+        id: None,
+        task: TaskSid::numbered(2),
+        reservation: reservation_of(ADA, 2),
+        reason: GracefulReason::HangUp,
+    };
+    desk.handle(Event::Graceful { worker: WorkerSid::numbered(ADA), mark });
+    let learn = desk.take_actions().remove(0);
+    of_second(&mut desk, learn, learnt());
+    let look = desk.take_actions().remove(0);
+    let seen = Seen { on_line: Some(true), ..Seen::default() };
+    of_second(&mut desk, look, Outcome::Looked(Box::new(seen)));
+    assert_eq!(next(&desk), Next::Over);
+    assert!(desk.take_actions().is_empty());
+}
+
+/// Nobody says who had him: he is not let go for that.
+#[test]
+fn a_customer_whom_nobody_knows_to_have_been_taken_is_kept_for_any_agent() {
+    let mut desk = taken_untold();
+    desk.now = desk.now + Millis::seconds(4);
+    say(&mut desk, Said::Asked);
+    assert_eq!((next(&desk), desk.stage()), (again(), Some(Stage::WaitingForOther)));
 }

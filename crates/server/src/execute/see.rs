@@ -3,9 +3,10 @@
 use super::{Executor, of_recovery};
 use rejoin_protocol::attributes as names;
 use rejoin_protocol::{CallSid, ConferenceSid, RecoveryId, ReservationSid, TaskSid, WorkerSid};
-use rejoin_recovery::{HandedOver, ParticipantFlags, Reconnect, ReconnectState, Seen, WrapsUp};
-use rejoin_twilio::{Error, Participant};
+use rejoin_recovery::{Call, HandedOver, Holder, Met, ParticipantFlags, Reconnect, ReconnectState, Seen};
+use rejoin_twilio::{Error, Participant, Reservation};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 impl Executor {
     pub(super) async fn see(
@@ -15,19 +16,7 @@ impl Executor {
         queued: Option<&RecoveryId>,
         handed_over: Option<&TaskSid>,
     ) -> Result<Seen, Error> {
-        let participants = match self.client.list_participants(conference).await {
-            Ok(participants) => participants,
-            Err(Error::Gone) => vec![],
-            Err(error) => return Err(error),
-        };
-        let flags = |participant: &Participant| ParticipantFlags {
-            end_conference_on_exit: participant.end_conference_on_exit,
-            hold: participant.hold,
-            muted: participant.muted,
-            coaching: participant.coaching,
-        };
-        let participants: std::collections::BTreeMap<_, _> =
-            participants.into_iter().map(|there| (there.call_sid.clone(), flags(&there))).collect();
+        let participants = self.participants(conference).await?;
         let on_line = match customer {
             Some(customer) if participants.contains_key(customer) => Some(true),
             Some(customer) => Some(self.is_on_line(customer).await?),
@@ -42,6 +31,40 @@ impl Executor {
             None => Seen::default(),
         };
         Ok(Seen { participants, on_line, reconnects, ..asked })
+    }
+
+    /// Who is in the conference. Nobody, when it is over.
+    async fn participants(
+        &self,
+        conference: &ConferenceSid,
+    ) -> Result<BTreeMap<CallSid, ParticipantFlags>, Error> {
+        let flags = |participant: &Participant| ParticipantFlags {
+            end_conference_on_exit: participant.end_conference_on_exit,
+            hold: participant.hold,
+            muted: participant.muted,
+            coaching: participant.coaching,
+        };
+        match self.client.list_participants(conference).await {
+            Ok(there) => Ok(there.into_iter().map(|one| (one.call_sid.clone(), flags(&one))).collect()),
+            Err(Error::Gone) => Ok(BTreeMap::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Is an agent with the customer of whom nobody has told?
+    pub(super) async fn meets(&self, call: &Call) -> Result<Option<Met>, Error> {
+        let accepted = self.holders(&call.task, "accepted").await?;
+        if accepted.is_empty() {
+            return Ok(None);
+        }
+        Ok(call.met(&accepted, &self.participants(&call.conference).await?))
+    }
+
+    /// Whose reservations of the task stand so.
+    async fn holders(&self, task: &TaskSid, status: &str) -> Result<Vec<Holder>, Error> {
+        let mut reservations = self.client.list_reservations(task).await?;
+        reservations.retain(|found| found.reservation_status == status);
+        Ok(reservations.into_iter().map(holder).collect())
     }
 
     /// How a task stands that its agent has handed over, its attributes, and who wraps it up.
@@ -59,11 +82,7 @@ impl Executor {
                 let asked = |status: &str| matches!(status, "pending" | "accepted");
                 let waits = reservations.iter().any(|found| asked(&found.reservation_status));
                 reservations.retain(|found| found.reservation_status == "wrapping");
-                wrapping.extend(reservations.into_iter().map(|found| WrapsUp {
-                    worker: found.worker_sid,
-                    name: found.worker_name,
-                    reservation: found.sid,
-                }));
+                wrapping.extend(reservations.into_iter().map(holder));
                 if waits { HandedOver::Waits } else { HandedOver::Wraps }
             }
             _ => HandedOver::Waits,
@@ -129,4 +148,8 @@ impl Executor {
         let found = reservations.into_iter().find(|found| by.contains(&found.reservation_status.as_str()));
         Ok(found.map(|found| (found.worker_sid, found.worker_name, found.sid)))
     }
+}
+
+fn holder(found: Reservation) -> Holder {
+    Holder { worker: found.worker_sid, name: found.worker_name, reservation: found.sid }
 }

@@ -66,7 +66,7 @@ fn shown(outcome: &Outcome) -> &'static str {
         | Outcome::Owners { .. }
         | Outcome::Activity { .. } => "done",
         Outcome::Gone => "gone",
-        Outcome::Overtaken => "overtaken",
+        Outcome::Overtaken | Outcome::Met(_) => "overtaken",
         Outcome::Failed { .. } => "failed",
     }
 }

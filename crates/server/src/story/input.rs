@@ -195,6 +195,9 @@ fn input(event: &Event, task: &TaskSid) -> Input {
                         "there": seen.participants, "onLine": seen.on_line, "reconnectTasks": seen.reconnects.len(),
                     }),
                 ),
+                Outcome::Met(met) => {
+                    ("overtaken", json!({"leg": met.leg, "reservation": met.holder.reservation}))
+                }
                 Outcome::Gone => ("gone", Value::Null),
                 Outcome::Overtaken => ("overtaken", Value::Null),
                 Outcome::Failed { reason } => ("failed", json!({"why": reason})),

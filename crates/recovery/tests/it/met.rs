@@ -1,0 +1,118 @@
+//! Somebody is with a customer who is to be taken out of the conference, and nobody has told who that is.
+
+use crate::desk::*;
+use rejoin_protocol::WorkerSid;
+use rejoin_protocol::api::{GracefulReason, Stage};
+use rejoin_recovery::{Holder, LeaveReason, Met, Outcome, ParticipantFlags, Timer};
+use std::collections::BTreeMap;
+
+const BO_LEG: u128 = 0xb1;
+
+fn holder(worker: u128) -> Holder {
+    Holder {
+        worker: WorkerSid::numbered(worker),
+        name: "Somebody".into(),
+        reservation: reservation_of(worker, 1),
+    }
+}
+
+fn there(legs: &[u128]) -> BTreeMap<rejoin_protocol::CallSid, ParticipantFlags> {
+    legs.iter().map(|who| (leg(*who), ParticipantFlags::default())).collect()
+}
+
+/// Who is with the customer, if these have accepted the task and these are there.
+fn met(desk: &Desk, accepted: &[u128], legs: &[u128]) -> Option<(u128, u128)> {
+    let call = desk.machine.call(&conference(1)).expect("a call");
+    let accepted: Vec<_> = accepted.iter().map(|worker| holder(*worker)).collect();
+    let Met { leg: by, holder } = call.met(&accepted, &there(legs))?;
+    let number = |numbers: &[u128], is: &dyn Fn(u128) -> bool| numbers.iter().copied().find(|n| is(*n));
+    let by = number(&[ADA_LEG, NEXT_LEG, BO_LEG, 0x77], &|n| leg(n) == by)?;
+    Some((by, number(&[ADA, BO, CY], &|n| WorkerSid::numbered(n) == holder.worker)?))
+}
+
+fn may_be_met(desk: &Desk) -> bool {
+    desk.machine.call(&conference(1)).expect("a call").may_be_met()
+}
+
+/// A colleague has come by a warm transfer, and nothing of her page is believed. Then Ada is lost, and she is back.
+fn consulted() -> Desk {
+    let mut desk = Desk::talking();
+    desk.modify(1, CUSTOMER, false, true);
+    desk.join(1, BO_LEG, false);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    desk.fire(1, Timer::Grace);
+    desk.finish_all();
+    desk.hello(2, true, false);
+    while !desk.actions.contains(&requeue(Some(ADA))) {
+        desk.finish_all();
+        if desk.actions.is_empty() {
+            desk.fire(1, Timer::Ping);
+        }
+    }
+    desk.take_actions();
+    desk
+}
+
+#[test]
+fn twilio_is_asked_when_somebody_is_there_who_can_be_heard_or_when_nobody_would_tell() {
+    assert!(!may_be_met(&Desk::holding()), "it costs a request");
+    assert!(may_be_met(&consulted()));
+    let mut third = Desk::holding();
+    third.join(1, 0x77, false);
+    assert!(may_be_met(&third));
+    third.modify(1, 0x77, false, true);
+    assert!(!may_be_met(&third), "on hold");
+    let mut untold = Desk::new();
+    untold.register(1, ADA, ADA_LEG, 1);
+    assert!(may_be_met(&untold));
+}
+
+#[test]
+fn whoever_has_accepted_the_task_and_is_there_has_the_customer() {
+    let desk = consulted();
+    let legs = [CUSTOMER, BO_LEG];
+    assert_eq!(met(&desk, &[BO], &legs), Some((BO_LEG, BO)));
+    assert_eq!(met(&desk, &[], &legs), None, "a third party");
+    assert_eq!(met(&desk, &[BO], &[CUSTOMER]), None, "gone again");
+    assert_eq!(met(&desk, &[ADA], &legs), None, "he or she was there before Ada was lost");
+
+    let mut back = Desk::away();
+    back.hello_in_place(2);
+    let legs = [CUSTOMER, NEXT_LEG];
+    assert_eq!(met(&back, &[ADA], &legs), Some((NEXT_LEG, ADA)));
+    assert_eq!(met(&back, &[ADA], &[CUSTOMER, NEXT_LEG, ADA_LEG]), None, "by the leg that nobody is at");
+    back.goodbye(ADA, 2);
+    assert_eq!(met(&back, &[ADA], &legs), None, "her page is gone again");
+    let mut leaves = consulted();
+    leaves.register(1, BO, BO_LEG, 9);
+    leaves.graceful_of(BO, GracefulReason::HangUp);
+    assert_eq!(met(&leaves, &[BO], &[CUSTOMER, 0x77]), None);
+}
+
+#[test]
+fn a_customer_stays_with_whom_twilio_names() {
+    for restarts in [false, true] {
+        let mut desk = consulted();
+        if restarts {
+            desk.restart_all();
+        }
+        let met = Met { leg: leg(BO_LEG), holder: holder(BO) };
+        desk.finish(requeue(Some(ADA)), Outcome::Met(Box::new(met)));
+        assert_eq!(desk.stage(), Some(Stage::Covered));
+        // Her registration is believed in the end. If she is lost then, she is missed.
+        desk.register(1, BO, BO_LEG, 9);
+        desk.take_actions();
+        desk.leave(1, BO_LEG, LeaveReason::HungUp);
+        assert!(desk.has_timer(Timer::Grace));
+    }
+}
+
+#[test]
+fn one_who_is_gone_when_twilio_has_named_her_keeps_nobody() {
+    let mut desk = consulted();
+    desk.leave(1, BO_LEG, LeaveReason::HungUp);
+    desk.take_actions();
+    let met = Met { leg: leg(BO_LEG), holder: holder(BO) };
+    desk.finish(requeue(Some(ADA)), Outcome::Met(Box::new(met)));
+    assert_eq!(desk.take_actions(), [requeue(Some(ADA))]);
+}
