@@ -260,7 +260,7 @@ fn a_colleague_who_was_gone_before_registering_is_missed_by_the_reservation_that
 /// No server was there to be told of his leg.
 #[test]
 fn a_colleague_of_whose_leg_nobody_has_told_is_missed_by_the_reservation_that_wraps_up() {
-    let wraps = |worker: u128| WrapsUp {
+    let wraps = |worker: u128| Holder {
         worker: WorkerSid::numbered(worker),
         name: "Bo".into(),
         reservation: reservation_of(worker, 1),
