@@ -47,7 +47,7 @@ impl Call {
             return self.learn(out); // decided when it is known who the customer is
         }
         if self.ended || self.customer_left() {
-            if self.ended_by_loss(leg) && !self.has_open_recovery() {
+            if (self.ended_by_loss(leg) || self.ended_by_stranger(leg)) && !self.has_open_recovery() {
                 self.unmark(&agent.reservation); // if there is a mark, what it says was refused
                 self.lose(out, leg);
             }

@@ -119,11 +119,12 @@ impl Call {
                 held.insert(leg.clone());
             }
             let action = Action::MoveParticipant {
-                leg,
+                leg: leg.clone(),
                 into: into.clone(),
                 // A coach was not heard by the customer, and who would be coached there is not known.
                 muted: participant.flags.muted || participant.flags.coaching,
-                end_on_exit: participant.flags.end_conference_on_exit,
+                // Who has come since may be the agent by a leg that is dead by now: Flex sets the flag on hers.
+                end_on_exit: participant.flags.end_conference_on_exit && self.is_bystander(&leg),
                 label: participant.label,
             };
             self.act(out, action, SOON);

@@ -96,6 +96,17 @@ impl Call {
         self.marked_at.iter().any(later)
     }
 
+    /// Has the conference ended under the agent, too, who had not said that she leaves, with the leg of somebody of whom nobody has
+    /// told who it is? They belong together still.
+    pub(super) fn ended_by_stranger(&self, leg: &CallSid) -> bool {
+        let left = self.participants.get(leg).and_then(|participant| participant.left);
+        let strangers =
+            self.participants.keys().filter(|other| !self.agents.contains_key(*other)).collect::<Vec<_>>();
+        left == Some(LeaveReason::ModeratorEnded)
+            && self.on_purpose.is_empty()
+            && strangers.into_iter().any(|stranger| self.ended_with(stranger))
+    }
+
     /// Did the conference end under the customer when this leg hung up?
     pub(super) fn ended_with(&self, leg: &CallSid) -> bool {
         if !self.is_stranded() {

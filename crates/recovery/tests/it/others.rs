@@ -49,6 +49,16 @@ fn third_parties_follow_with_label_and_flags() {
     assert_eq!(desk.take_actions(), [], "was not on hold, and is not");
 }
 
+/// A leg of the agent's that nobody has registered, and on which Flex has set the flag.
+#[test]
+fn the_conference_does_not_end_with_a_stranger_who_follows() {
+    let mut desk = Desk::talking();
+    desk.goes_through_the_queue();
+    desk.join(1, THIRD, true);
+    desk.register(2, ADA, NEXT_LEG, 2);
+    assert_eq!(desk.take_actions(), [follows(THIRD)]);
+}
+
 #[test]
 fn a_third_party_on_hold_is_on_hold_again() {
     let mut desk = Desk::talking();

@@ -142,6 +142,25 @@ fn who_hangs_up_or_is_ended_by_somebody_is_over() {
     }
 }
 
+/// A colleague's leg comes by a warm transfer, and falls before anybody has told whose it is.
+#[test]
+fn an_agent_who_was_put_out_with_the_customer_gets_him_back() {
+    for (marked, back) in [(false, true), (true, false)] {
+        let mut desk = Desk::talking();
+        desk.modify(1, CUSTOMER, false, true);
+        desk.join(1, BO_LEG, true);
+        if marked {
+            desk.graceful_of(ADA, GracefulReason::WarmTransfer);
+        }
+        desk.leave(1, BO_LEG, LeaveReason::HungUp);
+        desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
+        desk.leave(1, ADA_LEG, LeaveReason::ModeratorEnded);
+        desk.end(1);
+        say(&mut desk, Said::Asked);
+        assert_eq!(next(&desk) == Next::Wait && desk.has_timer(Timer::Grace), back);
+    }
+}
+
 #[test]
 fn a_call_that_nobody_knows_is_over() {
     let mut desk = Desk::new();

@@ -3,6 +3,7 @@
 
 use super::hears::{LOOKS, UNTOLD};
 use crate::page::PageId;
+use crate::plan::{Fault, FaultKind};
 use crate::world::World;
 use axum::http;
 use bytes::Bytes;
@@ -96,12 +97,23 @@ impl World {
     /// told (in time), while it was down, or while Twilio did not undo it, in an account without a document for him?
     pub(super) fn ended_too_soon(&self, number: usize) -> bool {
         let room = self.customers[number].room.as_ref();
-        let of_room =
-            |((of, _), until): (&(ConferenceSid, CallSid), &u64)| room == Some(of) && self.now < *until;
+        let refused = self.is_all_refused();
+        let of_room = |((of, _), until): (&(ConferenceSid, CallSid), &u64)| {
+            room == Some(of) && (self.now < *until || refused)
+        };
         // Where callbacks were not asked for, nobody tells, and our server looks.
         let unseen = room.is_some_and(|room| !self.twilio.model.tells(room))
             && self.customers[number].had_for < UNTOLD;
         !self.plan.setup.ended && (unseen || self.rules.flagged.iter().any(of_room))
+    }
+
+    /// Does Twilio do nothing of what it is asked?
+    fn is_all_refused(&self) -> bool {
+        let all = |fault: &Fault| {
+            let refuses = matches!(fault.kind, FaultKind::Throttled | FaultKind::Broken | FaultKind::Silent);
+            refuses && fault.rate >= 1000 && fault.from <= self.now && self.now < fault.to
+        };
+        self.plan.faults.iter().any(all)
     }
 
     /// Did the page crash that had this customer on the line, in the instant in which it took the call and before it acted? It is
