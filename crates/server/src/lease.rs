@@ -16,14 +16,9 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(1);
 
 /// Runs until the task is aborted. What may be sent to Twilio is shared with the others that run.
 pub(crate) async fn run(store: Store, turns: Turns) {
-    let mut shared_with = None;
     loop {
         match store.servers().await {
-            Ok(servers) if shared_with == Some(servers) => {}
-            Ok(servers) => {
-                turns.share(servers);
-                shared_with = Some(servers);
-            }
+            Ok(servers) => turns.share(servers),
             Err(error) => tracing::warn!(%error, "it cannot be read how many servers run"),
         }
         tokio::time::sleep(Duration::from_millis(EVERY.0)).await;
