@@ -3,8 +3,8 @@
 use crate::{
     facts::Facts,
     model::{
-        ApiError, Audience, ConferenceInstruction, Effect, Event, Model, NewTask, ParticipantChange, PlayId,
-        Reply, Request, RequestId, Sound, TimerId, WorkflowSetup, demo_account,
+        ApiError, Audience, ConferenceInstruction, Effect, Event, Form, Model, NewTask, ParticipantChange,
+        PlayId, Reply, Request, RequestId, Sound, TimerId, WorkflowSetup, demo_account,
     },
 };
 use rejoin_protocol::{
