@@ -75,6 +75,15 @@ impl Call {
         self.hold_the_line(out);
     }
 
+    /// Who has come while the agent joins again is gone before it was known who that is, and the old leg was gone already.
+    pub(super) fn joiner_gone(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+        let rejoining = self.recovery.as_ref().filter(|recovery| recovery.phase == Phase::Rejoining);
+        let Some(lost) = rejoining.map(|recovery| &recovery.lost_leg) else { return };
+        if lost != leg && !self.is_joined(lost) && !self.has_stranger() {
+            self.set_timer(out, Timer::Grace, out.now + out.config.grace);
+        }
+    }
+
     /// Down to the second rung: the leg that stands is of no use.
     pub(super) fn fall(&mut self, out: &mut Out<'_>, leg: &CallSid) {
         self.settle(leg);

@@ -53,6 +53,7 @@ impl Call {
                     self.look_for_taker(out);
                 }
                 self.learning &= !std::mem::take(&mut self.unlearnt);
+                self.joiner_gone(out, leg);
                 if self.is_orphaned() {
                     self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
                 }

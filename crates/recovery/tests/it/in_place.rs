@@ -329,6 +329,19 @@ fn a_stranger_is_not_the_agent_for_ever_nor_after_leaving() {
     assert!(desk.now - began <= Millis::seconds(2));
 }
 
+/// Her page is loaded anew before it has registered the leg by which it has joined.
+#[test]
+fn a_customer_does_not_wait_for_a_leg_that_has_come_and_gone_before_it_was_registered() {
+    let mut desk = Desk::away();
+    desk.hello_in_place(2);
+    desk.join(1, NEXT_LEG, false);
+    desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+    assert!(!desk.has_timer(Timer::Grace), "who has come may be she");
+    desk.leave(1, NEXT_LEG, LeaveReason::HungUp);
+    desk.fire(1, Timer::Grace);
+    assert!(desk.take_actions().iter().any(|action| matches!(action, Action::HoldCustomer { .. })));
+}
+
 /// Her page has closed the old leg, as it does when it is in, and cannot register: Flex's token has expired.
 #[test]
 fn a_leg_that_has_replaced_the_agents_has_a_minute_to_be_registered() {
