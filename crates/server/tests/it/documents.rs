@@ -62,7 +62,10 @@ async fn the_customer_goes_into_the_queue_for_the_agent_who_is_back() {
     let after = format!("/twiml/after/{}", recovery());
     let xml = document(desk, &after, &[("CallSid", customer().as_str()), ("QueueResult", "leave")]).await;
     assert_eq!(attributes(&xml).get("targetWorkerSid"), None);
-    for over in ["bridged", "redirected", "hangup"] {
+    // Somebody has had him, of which nobody has told: he is kept while Twilio is asked.
+    let xml = document(desk, &after, &[("CallSid", customer().as_str()), ("QueueResult", "bridged")]).await;
+    assert!(xml.contains("/twiml/ended?asked=1</Redirect>"), "{xml}");
+    for over in ["redirected", "hangup"] {
         let xml = document(desk, &after, &[("CallSid", customer().as_str()), ("QueueResult", over)]).await;
         assert!(xml.ends_with("<Response/>"), "{over}: {xml}");
     }
