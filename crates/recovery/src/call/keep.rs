@@ -56,15 +56,13 @@ impl Call {
         }
     }
 
-    /// The flag was undone, as is told, and set again, and Twilio has not answered yet that it has undone it.
-    pub(super) fn keep_again(&mut self, out: &mut Out<'_>, leg: &CallSid) {
-        let Some(there) = self.participants.get_mut(leg) else { return };
-        if std::mem::take(&mut there.flagged_again) && there.joined {
-            self.act(
-                out,
-                Action::KeepConference { conference: self.conference.clone(), leg: leg.clone() },
-                SOON,
-            );
+    /// The flag was undone, as is told, and set again, and Twilio has not answered yet that it has undone it: it is undone once
+    /// more, if it is to be.
+    pub(super) fn keep_again(&mut self, leg: &CallSid) {
+        if let Some(there) = self.participants.get_mut(leg)
+            && std::mem::take(&mut there.flagged_again)
+        {
+            there.keeping = false;
         }
     }
 

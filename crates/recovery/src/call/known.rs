@@ -70,7 +70,7 @@ impl Call {
                     p.flagged_again = p.keeping && flags.end_conference_on_exit;
                 });
                 if before.is_some_and(|p| p.joined && !p.flags.end_conference_on_exit) {
-                    self.keep_again(out, leg);
+                    self.keep_again(leg);
                     self.keep_before_registered(out, leg);
                 }
             }

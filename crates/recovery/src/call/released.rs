@@ -100,11 +100,10 @@ impl Call {
     /// told who it is? They belong together still.
     pub(super) fn ended_by_stranger(&self, leg: &CallSid) -> bool {
         let left = self.participants.get(leg).and_then(|participant| participant.left);
-        let strangers =
-            self.participants.keys().filter(|other| !self.agents.contains_key(*other)).collect::<Vec<_>>();
+        let mut strangers = self.participants.keys().filter(|other| !self.agents.contains_key(*other));
         left == Some(LeaveReason::ModeratorEnded)
             && self.on_purpose.is_empty()
-            && strangers.into_iter().any(|stranger| self.ended_with(stranger))
+            && strangers.any(|stranger| self.ended_with(stranger))
     }
 
     /// Did the conference end under the customer when this leg hung up?

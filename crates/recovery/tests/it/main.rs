@@ -442,6 +442,15 @@ fn a_flag_that_is_set_again_before_twilio_has_answered_is_undone_at_once() {
     desk.finish(keep.clone(), Outcome::Ok);
     desk.finish(keep, Outcome::Ok);
     assert!(desk.take_actions().is_empty());
+
+    // She hangs up on purpose, and Flex sets it for that.
+    let mut leaves = Desk::talking();
+    leaves.modify(1, ADA_LEG, true, false);
+    leaves.modify(1, ADA_LEG, false, false);
+    leaves.take_actions();
+    leaves.graceful(GracefulReason::HangUp);
+    leaves.modify(1, ADA_LEG, true, false);
+    assert!(leaves.take_actions().is_empty());
 }
 
 /// Her registration is not believed yet.
