@@ -79,7 +79,10 @@ export const coldToQueue = {
     const cast = await handsOver(story, 'COLD');
     const { ada, bo, customer } = cast;
     await story.step('Ada refreshes', () => ada.refreshes().then(() => ada.ready()));
-    assert.equal(await ada.dialog().count(), 0, 'no dialog for Ada');
+    // "Checking your call" is there until the server has said that there is none.
+    await story.step('there is no dialog for Ada', () =>
+      ada.dialog().waitFor({ state: 'hidden', timeout: 20_000 }),
+    );
     // Else it would be offered to her again.
     await story.step('she is not available for more', () => story.twilio.available('ada', 'Unavailable'));
     await completes(story, ada);
