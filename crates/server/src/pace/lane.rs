@@ -35,7 +35,7 @@ pub(super) struct Lane {
     blocked: Millis,
     /// When they last went down.
     slowed: Option<Millis>,
-    /// When they last changed, or Twilio last refused.
+    /// When they last changed, or Twilio last refused; now while there is nothing to rise.
     stepped: Millis,
     /// So many may be out at once just now.
     at_once: u64,
@@ -141,22 +141,38 @@ impl Lane {
         }
     }
 
-    /// The bucket fills, and what was slowed down becomes faster again step by step.
+    /// The bucket fills, and what was slowed down becomes faster again step by step. How much there is depends on the time
+    /// alone, not on how often somebody looks.
     pub(super) fn pass_time(&mut self, now: Millis) {
-        let filled = self.at.until(now).0.saturating_mul(self.rate);
-        self.level = self.most().min(self.level.saturating_add(filled));
-        self.at = self.at.max(now);
-        let steps = self.stepped.until(now).0 / STEP.0;
-        if steps == 0 {
-            return;
+        while self.is_slow() && self.stepped + STEP <= now {
+            self.stepped = self.stepped + STEP;
+            self.fill(self.stepped);
+            self.rise();
         }
-        self.stepped = self.stepped + Millis(steps * STEP.0);
-        self.rate = self.full().min(self.rate + steps.saturating_mul((self.full() / STEPS_TO_FULL).max(1)));
+        if !self.is_slow() {
+            self.stepped = self.stepped.max(now);
+        }
+        self.fill(now);
+    }
+
+    fn fill(&mut self, until: Millis) {
+        let filled = self.at.until(until).0.saturating_mul(self.rate);
+        self.level = self.most().min(self.level.saturating_add(filled));
+        self.at = self.at.max(until);
+    }
+
+    fn rise(&mut self) {
+        self.rate = self.full().min(self.rate + (self.full() / STEPS_TO_FULL).max(1));
         let at_once = self.limits.at_once(self.servers);
-        self.at_once = at_once.min(self.at_once.saturating_add(steps));
+        self.at_once = at_once.min(self.at_once.saturating_add(1));
         let beyond = at_once + self.others;
         self.ceiling =
-            self.ceiling.map(|ceiling| ceiling.saturating_add(steps)).filter(|ceiling| *ceiling < beyond);
+            self.ceiling.map(|ceiling| ceiling.saturating_add(1)).filter(|ceiling| *ceiling < beyond);
+    }
+
+    /// Is there less than the full rate and room, so that it rises with the next step?
+    fn is_slow(&self) -> bool {
+        self.rate < self.full() || self.at_once < self.limits.at_once(self.servers) || self.ceiling.is_some()
     }
 
     pub(super) fn has_urgent(&self, and_out: bool) -> bool {
@@ -211,13 +227,16 @@ impl Lane {
         self.at_once.min(beside).max(1)
     }
 
-    /// When somebody who waits may get a turn because time has passed.
+    /// When somebody who waits may get a turn because time has passed, or when more may go out than now.
     pub(super) fn next(&self, now: Millis) -> Option<Millis> {
-        if self.waiting.is_empty() || self.out.len() as u64 >= self.room() {
+        if self.waiting.is_empty() {
             return None;
         }
         let missing = REQUEST.saturating_sub(self.level).div_ceil(self.rate.max(1));
-        Some(self.blocked.max(self.at + Millis(missing)).max(now))
+        let filled = ((self.out.len() as u64) < self.room()).then(|| self.at + Millis(missing));
+        let step = self.is_slow().then(|| self.stepped + STEP);
+        let soonest = filled.into_iter().chain(step).min()?;
+        Some(self.blocked.max(soonest).max(now))
     }
 
     pub(super) fn status(&self, now: Millis, family: &'static str) -> LaneStatus {

@@ -182,6 +182,41 @@ fn the_rate_halves_once_for_refusals_of_one_moment_and_comes_back_step_by_step()
 }
 
 #[test]
+fn who_waits_is_not_late_as_the_rate_rises_meanwhile() {
+    let mut desk = Desk::new(&Pacing { voice_per_second: 20, ..settings() });
+    let refused_at_once = |desk: &mut Desk| {
+        let ticket = desk.wants(Family::Voice, Rank::KeepLine, desk.now);
+        desk.answer(ticket, refused(None, None));
+        desk.wait(1_000);
+    };
+    for _ in 0..6 {
+        refused_at_once(&mut desk); // down to 2.281 a second, with 1.281 there
+    }
+    let asked = desk.now;
+    let tickets = [(); 4].map(|()| desk.wants(Family::Voice, Rank::KeepLine, asked));
+    desk.drain();
+    let turn = |ticket| desk.granted.iter().find(|(_, other)| *other == ticket).expect("granted").0;
+    // After a second it is 3.281 a second, without which the last one would go out at 1,193 ms.
+    assert_eq!(tickets.map(|ticket| asked.until(turn(ticket)).0), [0, 316, 754, 1_134]);
+}
+
+#[test]
+fn who_waits_for_room_gets_it_when_there_is_more_again() {
+    let mut desk = Desk::new(&settings());
+    let first = desk.wants(Family::Voice, Rank::KeepLine, START);
+    desk.answer(first, refused(Some(0), None));
+    let out = desk.wants(Family::Voice, Rank::KeepLine, desk.now);
+    let next = desk.wants(Family::Voice, Rank::KeepLine, desk.now);
+    // Twilio is slow to answer, and two may be out at once a second after the refusal.
+    while desk.granted.len() < 3 {
+        desk.now = desk.pace.next(desk.now).expect("somebody waits").max(desk.now + Millis(1));
+        desk.handle(Event::Time);
+        assert!(desk.now < START + Millis::seconds(10), "nobody gets a turn");
+    }
+    assert!(desk.out.contains(&out) && desk.out.contains(&next));
+}
+
+#[test]
 fn others_on_the_same_account_leave_less_room() {
     let mut desk = Desk::new(&Pacing { voice_per_second: 1000, voice_at_once: 8, ..settings() });
     let out: Vec<_> = (0..8).map(|_| desk.wants(Family::Voice, Rank::KeepLine, START)).collect();
@@ -355,6 +390,45 @@ proptest! {
                 }
             }
         }
+    }
+
+    /// When somebody gets a turn does not depend on who happens to look in between.
+    #[test]
+    fn it_does_not_matter_how_often_the_pace_is_looked_at(
+        refusals in 0..6_u64,
+        waiting in 1..30_usize,
+        between in prop::collection::vec(1..400_u64, 200),
+    ) {
+        let settings = Pacing { voice_at_once: 100, ..settings() };
+        let start = || {
+            let mut desk = Desk::new(&settings);
+            for _ in 0..refusals {
+                let ticket = desk.wants(Family::Voice, Rank::KeepLine, desk.now);
+                desk.answer(ticket, refused(None, None));
+                desk.wait(1_000);
+            }
+            for _ in 0..waiting {
+                desk.wants(Family::Voice, Rank::KeepLine, desk.now);
+            }
+            desk
+        };
+        let (mut calm, mut curious) = (start(), start());
+        for wait in between {
+            let until = curious.now + Millis(wait);
+            for (desk, looks) in [(&mut calm, false), (&mut curious, true)] {
+                desk.answer_all();
+                while let Some(next) = desk.pace.next(desk.now).filter(|next| *next <= until) {
+                    desk.now = next;
+                    desk.handle(Event::Time);
+                    desk.answer_all();
+                }
+                if looks {
+                    desk.now = until;
+                    desk.handle(Event::Time);
+                }
+            }
+        }
+        prop_assert_eq!(calm.granted, curious.granted);
     }
 
     /// However many others rank higher: what has waited for long goes out, too.
