@@ -244,7 +244,10 @@ impl Agent {
                 }
             }
             FromDesktop::Reconnected {} => {
-                self.hello.failures = 0; // what is under way may fail yet, for the last time
+                // What was sent before may be lost, which the browser tells only when its time is up: it is sent again.
+                self.outbox.again(out);
+                self.hello.under_way = None;
+                self.hello.failures = 0;
                 self.say_hello(now, out);
             }
             FromDesktop::SignedOut {} => self.sign_out(out),

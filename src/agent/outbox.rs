@@ -124,6 +124,12 @@ impl Outbox {
         self.resume(out);
     }
 
+    /// The network is back: what is under way is not waited for any longer.
+    pub(super) fn again(&mut self, out: &mut Vec<Effect>) {
+        self.under_way = None;
+        self.reached(out);
+    }
+
     /// Marks that the server has not answered yet.
     pub(super) fn marks(&self) -> Vec<GracefulMark> {
         let marks = self.waiting.iter().filter_map(|kept| match kept.request("") {

@@ -246,7 +246,7 @@ fn a_server_that_is_back_gets_at_once_what_waits_for_it() {
         desk.handle(down(&effects));
         assert!(sent(&desk.wait(Millis::seconds(2))).is_empty(), "not before it is known");
         let effects = if answers {
-            desk.handle(Event::Desktop(FromDesktop::Reconnected {}));
+            desk.handle(Event::Ask);
             desk.greeted(vec![])
         } else {
             desk.handle(Event::PushState { up: true })
@@ -264,11 +264,27 @@ fn a_network_that_is_back_makes_up_for_earlier_failures() {
         desk.unanswered();
         desk.wait(Millis::seconds(9));
     }
-    assert!(desk.hello.is_some(), "under way");
     desk.handle(Event::Desktop(FromDesktop::Reconnected {}));
+    desk.wait(Millis::seconds(1));
     desk.unanswered();
     desk.wait(Millis::seconds(1));
     assert!(desk.hello.is_some(), "and again, as soon as at first");
+}
+
+#[test]
+fn a_network_that_is_back_does_not_wait_for_what_was_sent_before() {
+    let mut desk = Desk::on_a_call();
+    desk.wait(Millis::seconds(9));
+    let lost = posts(&desk.handle(Event::Ask))[0].0;
+    let mark = desk.leave(Some(1), GracefulReason::HangUp);
+    assert_eq!(sent(&mark), [id(7, 2)]);
+    desk.wait(Millis::seconds(2));
+    let back = desk.handle(Event::Desktop(FromDesktop::Reconnected {}));
+    assert_eq!((posts(&back).len(), sent(&back)), (2, vec![id(7, 2)]), "a hello, and the mark, at once");
+    // An answer to what was given up says nothing any more.
+    let late = Event::Reply { id: lost, result: Err(PostError::Status(404)) };
+    assert_eq!(desk.handle(late), []);
+    assert_eq!(desk.handle(down(&mark)), []);
 }
 
 #[test]

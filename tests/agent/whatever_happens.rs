@@ -218,6 +218,8 @@ impl Rules {
                 self.accepted.remove(reservation);
             }
             Event::Reply { id, .. } if self.under_way == Some(*id) => self.under_way = None,
+            // What was sent before is not waited for, and sent again.
+            Event::Desktop(FromDesktop::Reconnected {}) => self.under_way = None,
             _ => {}
         }
     }
