@@ -157,6 +157,9 @@ pub struct Call {
     /// When the watchdog looks after it (point in time), while it does.
     #[serde(default)]
     pub watch_at: Option<Millis>,
+    /// When Twilio was asked last how it stands, if no callback tells (point in time).
+    #[serde(default)]
+    pub asked_at: Option<Millis>,
     /// Since when Twilio is asked how it stands, while it is (point in time).
     #[serde(default)]
     pub looking: Option<Millis>,
@@ -287,6 +290,7 @@ impl Call {
             closed: false,
             heard_at: Millis(0),
             watch_at: None,
+            asked_at: None,
             looking: None,
             unsure: false,
             released: None,

@@ -37,6 +37,8 @@ impl Call {
         let after = self.watched_after(out)?;
         Some(match self.looking {
             Some(since) => since + after.max(ANSWERED_WITHIN),
+            // What a page says does not tell how a call stands of which no callback tells.
+            None if self.is_untold() => self.asked_at.unwrap_or(self.heard_at) + after,
             None => self.heard_at + after,
         })
     }
@@ -80,6 +82,7 @@ impl Call {
     /// Asks Twilio how the call stands.
     pub(super) fn look(&mut self, out: &mut Out<'_>) {
         self.looking = Some(out.now);
+        self.asked_at = self.looking.filter(|_| self.is_untold());
         let waits = |r: &&super::Recovery| matches!(r.phase, Phase::Requeueing { .. } | Phase::Queued { .. });
         let look = Action::Look {
             conference: self.conference.clone(),

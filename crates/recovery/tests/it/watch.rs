@@ -96,6 +96,8 @@ fn a_call_of_which_no_callback_has_ever_come_is_looked_at_more_often() {
     desk.finish_all();
     desk.look(there(&[CUSTOMER, ADA_LEG]));
     let before = desk.now;
+    desk.now = before + Millis::seconds(9);
+    desk.hello(1, false, false); // that her page is there says nothing of the call
     desk.look(there(&[CUSTOMER, ADA_LEG]));
     assert_eq!(desk.now - before, Millis::seconds(10));
     assert!(desk.take_actions().is_empty() && desk.stage().is_none());
