@@ -26,8 +26,8 @@ pub(crate) struct Customer {
     pub(crate) silent_since: Option<u64>,
     /// Is it dead air since he was in a conference whose callbacks were not asked for?
     pub(crate) silent_untold: bool,
-    /// Did an agent's leg stand beside him when it was looked last?
-    pub(crate) stood: bool,
+    /// Which leg of an agent stood beside him when it was looked last, and had no page said that nobody is at it?
+    pub(crate) stood: Option<(CallSid, bool)>,
     /// He was on the line with an agent once.
     pub(crate) talked: bool,
     /// Whom he talks to, and since when.
@@ -77,7 +77,7 @@ impl Customer {
             excused_before: None,
             silent_since: None,
             silent_untold: false,
-            stood: false,
+            stood: None,
             talked: false,
             with: None,
             talking_since: None,

@@ -64,6 +64,10 @@ impl World {
             };
             let hears = leg.sounds;
             self.is_in(number, room.as_ref());
+            let untold = room.as_ref().is_some_and(|room| !self.twilio.model.tells(room));
+            if let Some(room) = room.as_ref().filter(|_| untold) {
+                self.see_flags(room);
+            }
             let talker = room.as_ref().and_then(|room| self.talker(room, &call, &attended));
             self.hears(number, talker.as_ref(), hears);
             self.met(number, talker.clone().flatten());
@@ -78,13 +82,14 @@ impl World {
                 self.customers[number].silent_since = None;
                 continue;
             }
-            let untold = room.as_ref().is_some_and(|room| !self.twilio.model.tells(room));
             let stands = room.and_then(|room| self.stands(&room));
             let customer = &mut self.customers[number];
-            if std::mem::replace(&mut customer.stood, stands.is_some()) != stands.is_some() {
-                // From now on it can be noticed.
+            if customer.stood != stands {
+                // From now on it can be noticed, or of another leg it cannot yet.
                 customer.silent_since = None;
+                customer.stood.clone_from(&stands);
             }
+            let stands = stands.map(|(_, unsaid)| unsaid);
             // What was noticed late stays late when he is moved.
             customer.silent_untold = untold || (customer.silent_since.is_some() && customer.silent_untold);
             let untold = customer.silent_untold;
@@ -101,10 +106,11 @@ impl World {
         }
     }
 
-    /// Does the leg of an agent stand here at which nobody is? If so: can our server not know it?
-    fn stands(&self, room: &ConferenceSid) -> Option<bool> {
+    /// Does the leg of an agent stand here at which nobody is? If so: which, and can our server not know it?
+    fn stands(&self, room: &ConferenceSid) -> Option<(CallSid, bool)> {
         let mut dead = self.twilio.model.participants(room).filter(|it| it.agent.is_some());
-        dead.next().map(|first| self.is_unsaid(first.call) || dead.any(|other| self.is_unsaid(other.call)))
+        let first = dead.next()?.call;
+        Some((first.clone(), self.is_unsaid(first) || dead.any(|other| self.is_unsaid(other.call))))
     }
 
     /// Has no page said of this leg that nobody is at it any more?

@@ -85,6 +85,19 @@ impl World {
         }
     }
 
+    /// In a conference whose callbacks were not asked for nobody tells of flags, and our server looks.
+    pub(super) fn see_flags(&mut self, room: &ConferenceSid) {
+        let seen = self.now + UNTOLD;
+        for leg in self.twilio.model.participants(room) {
+            let flag = (room.clone(), leg.call.clone());
+            if leg.end_on_exit {
+                self.rules.flagged.entry(flag).or_insert(seen);
+            } else {
+                self.rules.flagged.remove(&flag);
+            }
+        }
+    }
+
     /// A server is there again.
     pub(crate) fn flags_are_seen(&mut self) {
         let seen = self.now + SEEN_WITHIN;
@@ -128,8 +141,18 @@ impl World {
     /// Was this customer's first call with an agent over so soon that our server was not told of it by anybody?
     pub(super) fn was_over_at_once(&self, number: usize) -> bool {
         let customer = &self.customers[number];
-        let briefly = customer.room.is_some() && customer.losses <= 1 && customer.had_for < TOLD_WITHIN;
-        briefly && !self.is_known(number)
+        let briefly = customer.losses <= 1 && customer.had_for < TOLD_WITHIN;
+        // A conference that is over in the same instant is seen by its task alone.
+        briefly && (customer.room.is_some() || self.was_accepted(number)) && !self.is_known(number)
+    }
+
+    /// Has an agent had this customer's task, and has it no more?
+    fn was_accepted(&self, number: usize) -> bool {
+        let call = self.customers[number].call.as_ref();
+        let own = self.twilio.model.tasks().filter(|task| call.is_some() && task.call == call);
+        let own: Vec<_> = own.map(|task| task.task).collect();
+        let over = |status: &str| matches!(status, "wrapping" | "completed");
+        self.twilio.model.reservations().any(|it| over(it.status) && own.contains(&it.task))
     }
 }
 
