@@ -167,6 +167,11 @@ impl Pushes {
         others.unwrap_or_default().into_iter().any(newer)
     }
 
+    /// Has a page of this worker ever listened here since this server was started?
+    pub fn knows(&self, worker: &WorkerSid) -> bool {
+        self.lock().knows(worker)
+    }
+
     /// So many desktops listen here.
     pub fn sessions(&self) -> usize {
         self.lock().open_ones()

@@ -68,11 +68,8 @@ pub(crate) async fn hello(
     let recoveries =
         app.engine.event_then(event, move |machine| machine.views(surroundings.now(), &worker)).await?;
     if !hello.holdings.is_empty() && !older_page_connected {
-        let app = Arc::clone(&app);
-        tokio::spawn(async move {
-            let surroundings = app.store.surroundings().clone();
-            surroundings.part(untold::look(app, agent.worker, hello)).await;
-        });
+        let named = hello.holdings.into_iter().map(|holding| (holding.task, holding.reservation));
+        untold::look(&app, &agent.worker, named.collect());
     }
     Ok(Json(HelloReply { recoveries, in_place: app.config.in_place == InPlace::Auto, superseded }))
 }
@@ -127,10 +124,17 @@ pub(crate) async fn graceful(
     Posted(mark): Posted<GracefulMark>,
 ) -> Result<StatusCode, Problem> {
     tracing::info!(worker = %agent.worker, task = %mark.task, reason = ?mark.reason, "leaves on purpose");
-    let event = Event::Graceful { worker: agent.worker, mark };
-    let said = event.clone();
-    if app.engine.event_then(event, move |machine| machine.is_foreign(&said)).await? {
+    let named = (mark.task.clone(), mark.reservation.clone());
+    let event = Event::Graceful { worker: agent.worker.clone(), mark };
+    let (said, task) = (event.clone(), named.0.clone());
+    let then = move |machine: &Machine| (machine.is_foreign(&said), machine.knows(&task));
+    let (foreign, known) = app.engine.event_then(event, then).await?;
+    if foreign {
         return Err(Problem::NotYourCall);
+    }
+    if !known {
+        // Its registration is lost, or was refused. If she does not leave after all, or leaves him behind, nobody else tells.
+        untold::look(&app, &agent.worker, vec![named]);
     }
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,67 +1,110 @@
-//! A page has found a call of which nobody has told: no server was there when it began, or callbacks are lost, and the page
-//! before had no time to register. Twilio is asked what that page would have said.
+//! A call of which nobody has told: no server was there when it began, or callbacks are lost, and the page had no time to
+//! register, or could not. Another page has found it, its agent says that she leaves, or the caller's conference has ended:
+//! Twilio is asked what that page would have said.
 
 use super::App;
 use crate::error::Error;
-use rejoin_protocol::api::{Hello, Holding, Registration};
-use rejoin_protocol::{CallSid, ConferenceSid, WorkerSid};
+use crate::pace::Rank;
+use rejoin_protocol::api::Registration;
+use rejoin_protocol::{CallSid, ConferenceSid, Millis, ReservationSid, TaskSid, WorkerSid};
 use rejoin_recovery::{Event, Key, Untold};
+use rejoin_twilio::{Reservation, Task};
 use serde_json::Value;
 use std::sync::Arc;
 
-/// Looks for those calls of this hello that are not known.
-pub(super) async fn look(app: Arc<App>, worker: WorkerSid, hello: Hello) {
-    for holding in &hello.holdings {
-        if let Err(error) = register(&app, &worker, holding).await {
-            tracing::warn!(%error, task = %holding.task, "a call that a page has found is not known");
-        }
-    }
+/// A call that this worker's page names: by its task and her reservation.
+pub(super) type Named = (TaskSid, ReservationSid);
+
+/// Looks for those of these calls that are not known, and does not wait for it.
+pub(super) fn look(app: &Arc<App>, worker: &WorkerSid, named: Vec<Named>) {
+    let (app, worker) = (Arc::clone(app), worker.clone());
+    tokio::spawn(async move {
+        let surroundings = app.store.surroundings().clone();
+        let look = async {
+            for (task, reservation) in named {
+                if let Err(error) = register(&app, &worker, &task, &reservation).await {
+                    tracing::warn!(%error, %task, "a call that a page has named is not known");
+                }
+            }
+        };
+        surroundings.part(look).await;
+    });
 }
 
-async fn register(app: &App, worker: &WorkerSid, holding: &Holding) -> Result<(), Error> {
-    let keys = [Key::Task(holding.task.clone())];
-    if app.engine.look(keys, |machine| machine.knows(&holding.task)).await? {
+async fn register(
+    app: &App,
+    worker: &WorkerSid,
+    task: &TaskSid,
+    reservation: &ReservationSid,
+) -> Result<(), Error> {
+    if app.engine.look([Key::Task(task.clone())], |machine| machine.knows(task)).await? {
         return Ok(());
     }
-    if let Some(registration) = ask(app, worker, holding).await? {
+    if let Some(registration) = ask(app, worker, task, reservation).await? {
         app.engine.event(Event::Registered { worker: worker.clone(), registration }).await?;
     }
     Ok(())
 }
 
-/// As the page before would have registered it, if the call is left to her.
-async fn ask(app: &App, worker: &WorkerSid, holding: &Holding) -> Result<Option<Registration>, Error> {
+/// As the page would have registered it, if the call is left to her.
+async fn ask(
+    app: &App,
+    worker: &WorkerSid,
+    task: &TaskSid,
+    reservation: &ReservationSid,
+) -> Result<Option<Registration>, Error> {
     let client = &app.client;
-    let (task, reservations) =
-        tokio::try_join!(client.fetch_task(&holding.task), client.list_reservations(&holding.task))?;
+    let (task, reservations) = tokio::try_join!(client.fetch_task(task), client.list_reservations(task))?;
     let open = |status: &str| matches!(status, "pending" | "accepted" | "wrapping");
     let open: Vec<_> = reservations.into_iter().filter(|found| open(&found.reservation_status)).collect();
+    let mut untold = Untold {
+        open: open.iter().map(|found| (found.sid.clone(), found.worker_sid.clone())).collect(),
+        there: vec![],
+    };
+    let own = open.into_iter().find(|found| found.sid == *reservation);
+    let Some(registration) = own.and_then(|own| registration(task, own)) else { return Ok(None) };
+    let there = client.list_participants(&registration.conference).await?;
+    untold.there = there.into_iter().map(|it| it.call_sid).collect();
+    let is_left =
+        untold.is_left_to((reservation, worker), &registration.customer_leg, &registration.worker_leg);
+    Ok(is_left.then_some(registration))
+}
+
+/// Looks for the call of a caller whose conference has ended: it is known from now on if an agent had it who has shown up here
+/// before, and so has this plugin. What she has said, or has not, is weighed as of any other call.
+pub(super) async fn find(app: &App, customer: &CallSid, since: Millis) -> Result<(), Error> {
+    let client = app.client.through(app.turns.of_request(Rank::Bookkeeping, since));
+    for found in client.list_tasks(&format!("call_sid == '{customer}'"), None).await? {
+        let (task, mut had) =
+            tokio::try_join!(client.fetch_task(&found.sid), client.list_reservations(&found.sid))?;
+        had.retain(|it| matches!(it.reservation_status.as_str(), "accepted" | "wrapping"));
+        let only = if had.len() == 1 { had.pop() } else { None };
+        let Some(own) = only.filter(|own| app.pushes.knows(&own.worker_sid)) else { continue };
+        let worker = own.worker_sid.clone();
+        let Some(registration) = registration(task, own).filter(|it| it.customer_leg == *customer) else {
+            continue;
+        };
+        tracing::info!(%worker, task = %registration.task, "a caller's conference has ended of whom nobody has told");
+        app.engine.event(Event::Registered { worker, registration }).await?;
+    }
+    Ok(())
+}
+
+/// As Twilio knows it. `None`: TaskRouter has not written all of it to the task.
+fn registration(task: Task, own: Reservation) -> Option<Registration> {
     let attributes: Value = serde_json::from_str(&task.attributes.unwrap_or_default()).unwrap_or_default();
     let text = |pointer: &str| attributes.pointer(pointer).and_then(Value::as_str);
     let leg = |who: &str| CallSid::parse(text(&format!("/conference/participants/{who}"))?).ok();
-    let conference = text("/conference/sid").and_then(|sid| ConferenceSid::parse(sid).ok());
-    let (Some(conference), Some(customer_leg), Some(worker_leg), Some(workflow)) =
-        (conference, leg("customer"), leg("worker"), task.workflow_sid)
-    else {
-        return Ok(None);
-    };
-    let there = client.list_participants(&conference).await?;
-    let untold = Untold {
-        open: open.iter().map(|found| (found.sid.clone(), found.worker_sid.clone())).collect(),
-        there: there.into_iter().map(|it| it.call_sid).collect(),
-    };
-    let is_left = untold.is_left_to((&holding.reservation, worker), &customer_leg, &worker_leg);
-    let own = open.into_iter().find(|found| found.sid == holding.reservation).filter(|_| is_left);
-    Ok(own.map(|own| Registration {
+    Some(Registration {
         id: None,
         epoch: 0,
-        reservation: holding.reservation.clone(),
-        task: holding.task.clone(),
-        workflow,
+        reservation: own.sid,
+        task: task.sid,
+        workflow: task.workflow_sid?,
         queue: task.task_queue_sid,
-        conference,
-        worker_leg,
-        customer_leg,
+        conference: ConferenceSid::parse(text("/conference/sid")?).ok()?,
+        worker_leg: leg("worker")?,
+        customer_leg: leg("customer")?,
         worker_name: own.worker_name,
-    }))
+    })
 }

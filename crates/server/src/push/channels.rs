@@ -2,7 +2,7 @@
 
 use rejoin_protocol::WorkerSid;
 use rejoin_protocol::api::Push;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::mpsc;
 
 /// Something that is said to a page.
@@ -25,6 +25,8 @@ pub(super) struct Channels {
     of: BTreeMap<WorkerSid, Vec<Channel>>,
     /// Pages that have found a call while an older one was connected, which may have it: by their epoch.
     wait: BTreeMap<WorkerSid, u64>,
+    /// Workers of whom a page has ever listened here.
+    known: BTreeSet<WorkerSid>,
     /// How many were opened.
     opened: u64,
 }
@@ -52,11 +54,16 @@ impl Channels {
     /// Opens a channel, which nothing is told yet. Another one of the same page is a connection that it has lost.
     pub(super) fn open(&mut self, worker: &WorkerSid, epoch: u64, sender: mpsc::Sender<Said>) -> u64 {
         self.keep(worker, |channel| channel.epoch == 0 || channel.epoch != epoch);
+        self.known.insert(worker.clone());
         self.opened += 1;
         let id = self.opened;
         let channel = Channel { id, epoch, told: None, session: None, sender };
         self.of.entry(worker.clone()).or_default().push(channel);
         id
+    }
+
+    pub(super) fn knows(&self, worker: &WorkerSid) -> bool {
+        self.known.contains(worker)
     }
 
     /// It is known now how far the page has heard.

@@ -97,6 +97,56 @@ async fn a_call_that_ends_as_calls_do_goes_on_as_the_settings_say() {
     assert_eq!(unsigned.status(), 403);
 }
 
+/// The page took the call before the plugin was up in it, or could not register, and is gone with the conference.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_of_whom_nobody_has_told_goes_back_to_an_agent_who_has_the_plugin() {
+    let world = World::start().await;
+    let desk = &world.desk;
+    world.twilio.script(|asked, _| {
+        let (leg, there) = (customer(), format!("GET Conferences/{}/Participants", conference()));
+        match asked.what.as_str() {
+            what if what.starts_with(&there) => Some((200, vec![], json!({"participants": []}))),
+            "GET Tasks" => {
+                let wanted = asked.param("EvaluateTaskAttributes").unwrap();
+                let own =
+                    (wanted == format!("call_sid == '{leg}'")).then(|| task_json(&task(), "wrapping", "{}"));
+                Some((200, vec![], json!({"tasks": own.into_iter().collect::<Vec<_>>()})))
+            }
+            what if what == format!("GET Tasks/{}", task()) => {
+                let legs = json!({"worker": ada_leg(), "customer": leg});
+                let here = json!({"conference": {"sid": conference(), "participants": legs}}).to_string();
+                Some((200, vec![], task_json(&task(), "wrapping", &here)))
+            }
+            what if what == format!("GET Calls/{leg}.json") => {
+                Some((200, vec![], json!({"sid": leg, "status": "in-progress"})))
+            }
+            _ => None,
+        }
+    });
+    let again = format!("{ENDED}?asked=1");
+    assert!(asks(desk, ENDED, "bridged").await.contains(MOMENT));
+    assert!(asks(desk, &again, "").await.ends_with("<Response/>"), "her agent has no plugin");
+    let mut pushes = Events::open(desk, "/v1/push?epoch=1", "ada").await;
+    assert!(asks(desk, ENDED, "bridged").await.contains(MOMENT));
+    while pushes.next().await.unwrap()["recovery"]["stage"]["name"] != "requeueing" {}
+    let xml = asks(desk, &again, "").await;
+    assert!(xml.contains("<Enqueue") && xml.contains(&format!("/twiml/wait/{}", recovery())), "{xml}");
+}
+
+#[tokio::test]
+async fn a_caller_of_whom_nobody_has_told_is_kept_while_twilio_does_not_say_whose_he_was() {
+    let world = World::start().await;
+    world.twilio.script(|asked, _| (asked.what == "GET Tasks").then(|| (503, vec![], json!({}))));
+    for asked in [0, 1, 29] {
+        let xml = asks(&world.desk, &format!("{ENDED}?asked={asked}"), "").await;
+        assert!(xml.contains(MOMENT), "{asked}: {xml}");
+    }
+    assert!(
+        asks(&world.desk, &format!("{ENDED}?asked=30"), "").await.ends_with("<Response/>"),
+        "not for ever"
+    );
+}
+
 #[tokio::test]
 async fn an_agent_who_is_lost_once_more_after_the_queue_gets_the_customer_again() {
     let world = World::start().await;

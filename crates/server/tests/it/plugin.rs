@@ -326,10 +326,8 @@ async fn a_call_is_registered_when_twilio_has_said_whose_it_is() {
     assert_eq!(world.twilio.asked(&format!("GET Tasks/{}/Reservations", task())).len(), 1);
 }
 
-/// No server was there when the call began, and the page was loaded anew before it could register.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_call_of_which_nobody_has_told_is_found_by_the_next_page() {
-    let world = World::start().await;
+/// Of this call nobody has told, and its customer is alone in the conference.
+fn alone_untold(world: &World) {
     world.twilio.script(|asked, _| {
         if asked.what.starts_with(&format!("GET Conferences/{}/Participants", conference())) {
             let alone = json!({"call_sid": customer(), "hold": false, "muted": false, "coaching": false,
@@ -342,9 +340,34 @@ async fn a_call_of_which_nobody_has_told_is_found_by_the_next_page() {
             (200, vec![], task_json(&task(), "wrapping", &here))
         })
     });
+}
+
+/// No server was there when the call began, and the page was loaded anew before it could register.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_of_which_nobody_has_told_is_found_by_the_next_page() {
+    let world = World::start().await;
+    alone_untold(&world);
     world.desk.hello(2).await;
     let pings = world.twilio.wait_for("POST Tasks", 1).await;
     assert!(pings[0].param("Attributes").unwrap().contains(recovery().as_str()), "she is missed");
+}
+
+/// Its registration was refused, and its agent has hung up on a customer who is still there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_of_which_nobody_has_told_is_known_from_its_end_on() {
+    let world = World::start().await;
+    alone_untold(&world);
+    let mark = json!({"task": task(), "reservation": reservation(), "reason": "hang-up"});
+    assert_eq!(world.desk.plugin("/v1/graceful", "ada", mark.clone()).await.status(), 204);
+    world.twilio.wait_for(&format!("POST Conferences/{}.json", conference()), 1).await;
+    assert!(!world.twilio.kinds().contains(&"POST Tasks".to_owned()), "nobody is missed");
+    let asked = world.twilio.asked(&format!("GET Tasks/{}/Reservations", task())).len();
+    assert_eq!(world.desk.plugin("/v1/graceful", "ada", mark).await.status(), 204);
+    assert_eq!(
+        world.twilio.asked(&format!("GET Tasks/{}/Reservations", task())).len(),
+        asked,
+        "it is known now"
+    );
 }
 
 /// A worker names somebody else's conference, with a task of his own.

@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::http::App;
 use crate::http::problem::Problem;
 use crate::http::signed::Signed;
+use crate::http::untold;
 use crate::texts::Phrase;
 use axum::extract::{Query, State};
 use rejoin_protocol::CallSid;
@@ -53,9 +54,16 @@ pub(crate) async fn ended(
 
 /// The caller was connected, and is not any more.
 pub(super) async fn after_bridge(app: &App, customer: &CallSid, asked: u32) -> Twiml {
-    let (event, leg) = (Event::Released { customer: customer.clone() }, customer.clone());
-    let surroundings = app.store.surroundings().clone();
-    let next = app.engine.event_then(event, move |machine| machine.next(surroundings.now(), &leg));
+    let next = async {
+        match next(app, customer).await? {
+            // Twilio knows whose he was, when it works.
+            Next::Unknown => {
+                untold::find(app, customer, app.store.surroundings().now()).await?;
+                next(app, customer).await
+            }
+            next => Ok(next),
+        }
+    };
     let next = match tokio::time::timeout(AT_ONCE, next).await.unwrap_or(Err(Error::Busy)) {
         Ok(next) => next,
         Err(error) => {
@@ -76,6 +84,13 @@ pub(super) async fn after_bridge(app: &App, customer: &CallSid, asked: u32) -> T
         Next::Unknown if asked < MOMENTS_UNKNOWN => again(app, asked),
         Next::Wait | Next::Unknown | Next::Over => Twiml(over(app)),
     }
+}
+
+/// What the machine knows of it.
+async fn next(app: &App, customer: &CallSid) -> Result<Next, Error> {
+    let (event, leg) = (Event::Released { customer: customer.clone() }, customer.clone());
+    let surroundings = app.store.surroundings().clone();
+    app.engine.event_then(event, move |machine| machine.next(surroundings.now(), &leg)).await
 }
 
 /// It is asked again in a moment.
