@@ -117,7 +117,9 @@ impl World {
         // Where callbacks were not asked for, nobody tells, and our server looks.
         let unseen = room.is_some_and(|room| !self.twilio.model.tells(room))
             && self.customers[number].had_for < UNTOLD;
-        !self.plan.setup.ended && (unseen || self.rules.flagged.iter().any(of_room))
+        // The flow of a call that an agent places has no document to go on with.
+        let inbound = number < self.plan.customers.len();
+        !(self.plan.setup.ended && inbound) && (unseen || self.rules.flagged.iter().any(of_room))
     }
 
     /// Does Twilio do nothing of what it is asked?
