@@ -77,10 +77,13 @@ impl Call {
             if !joined || nothing_to_do || (older_may_live && !said_goodbye) {
                 continue;
             }
-            if out.config.in_place && holding.can_join {
-                self.join_in_place(out, &leg);
-            } else {
+            if !(out.config.in_place && holding.can_join) {
                 self.remove_leg(out, &leg);
+            } else if self.may_be_taken_away(out, &leg) {
+                // Until Twilio had its time nobody knows whether the transfer was refused.
+                self.expect_transfer(out, &leg, hello.epoch);
+            } else {
+                self.join_in_place(out, &leg);
             }
         }
         // Where the page has joined in place, the reservation wraps up with the leg before, and says nothing of this one.

@@ -197,11 +197,24 @@ impl Call {
 
     /// The customer is there, and nobody looks for an agent: on whose purpose?
     fn left_by(&self) -> Option<GracefulReason> {
-        let reason = match self.last_to_leave() {
+        let reason = self.left_by_unregistered().or_else(|| match self.last_to_leave() {
             Some((_, agent)) => self.on_purpose.get(&agent.reservation),
             None => self.on_purpose.values().next(),
-        };
+        });
         reason.copied().filter(|_| self.customer_joined() && !self.has_open_recovery())
+    }
+
+    /// Somebody was here after all agents who are known and has left, and another one has said that she leaves, whose page had
+    /// no time to register: it was she.
+    fn left_by_unregistered(&self) -> Option<&GracefulReason> {
+        let told = |leg: &CallSid| self.participants.get(leg).map_or(0, |participant| participant.sequence);
+        let leg = self.leg_of_nobody()?;
+        if self.last_to_leave().is_some_and(|(last, _)| told(last) > told(&leg)) {
+            return None;
+        }
+        let registered = |of: &ReservationSid| self.agents.values().any(|agent| agent.reservation == *of);
+        let mut unregistered = self.on_purpose.iter().filter(|(reservation, _)| !registered(reservation));
+        unregistered.next().map(|(_, reason)| reason)
     }
 }
 

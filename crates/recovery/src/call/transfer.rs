@@ -25,6 +25,14 @@ impl Call {
             && self.agents.iter().any(there)
     }
 
+    /// Has its agent said just now that she hands the customer over, so that Twilio may still take her leg away?
+    pub(super) fn may_be_taken_away(&self, out: &Out<'_>, leg: &CallSid) -> bool {
+        let Some(agent) = self.agents.get(leg) else { return false };
+        let marked = self.marked_at.get(&agent.reservation);
+        self.on_purpose.get(&agent.reservation).copied().is_some_and(is_transfer)
+            && marked.is_some_and(|at| out.now <= *at + out.config.leave_within)
+    }
+
     /// Her leg has hung up, as Twilio tells. A transfer would have taken it away.
     pub(super) fn hung_up_completing(&mut self, leg: &CallSid) {
         let Some(agent) = self.agents.get(leg) else { return };
@@ -50,7 +58,17 @@ impl Call {
         let agents: Vec<_> =
             self.agents.iter().map(|(leg, agent)| (leg.clone(), agent.worker.clone(), agent.epoch)).collect();
         for (leg, worker, epoch) in agents {
-            if self.is_joined(&leg) && self.goodbyes.contains_key(&worker) {
+            if !self.is_joined(&leg) || !self.goodbyes.contains_key(&worker) {
+                continue;
+            }
+            let found = self.agents.get(&leg).filter(|agent| !agent.settled && !agent.removing);
+            let newer = found.and_then(|agent| agent.newer_page);
+            let alone = newer.is_some() && newer == self.newest_alone.get(&worker).copied();
+            if alone && self.joinable.contains(&worker) {
+                self.goodbyes.remove(&worker);
+                self.forget_refused_transfer(out, &leg);
+                self.join_in_place(out, &leg);
+            } else {
                 self.recall_goodbye(out, &worker, epoch);
             }
         }
@@ -145,8 +163,12 @@ impl Call {
         // She may have been missed before, until her mark was known.
         let on_purpose = Phase::Ended(Ending::Graceful);
         let missed = |recovery: &Recovery| recovery.lost_leg == leg && recovery.phase != on_purpose;
-        if self.completed.contains(&reservation) || self.recoveries().any(missed) {
-            // She has completed the task on the call. Or a leg is missed once. He is let go, as by one who hangs up.
+        // She has completed the task on the call, or as far as was known then, and nobody has told when she left.
+        let hung_up = self.participants.get(&leg).is_some_and(|it| it.left == Some(LeaveReason::HungUp));
+        let completed =
+            self.completed.contains(&reservation) || (hung_up && self.completing.contains(&reservation));
+        if completed || self.recoveries().any(missed) {
+            // Or a leg is missed once. He is let go, as by one who hangs up.
             self.on_purpose.insert(reservation, GracefulReason::HangUp);
             return self.set_timer(out, Timer::Orphan, out.now);
         }

@@ -257,6 +257,20 @@ fn a_colleague_who_was_gone_before_registering_is_missed_by_the_reservation_that
     assert!(desk.stage_of(BO).is_none());
 }
 
+/// Bo hangs up as soon as he is there, and his page has had no time to register.
+#[test]
+fn a_colleague_who_leaves_on_purpose_before_registering_leaves_nobody_to_be_missed() {
+    let mut desk = taken_by_bo(false);
+    desk.graceful_of(BO, GracefulReason::HangUp);
+    let (find, owned) = owners(1);
+    assert_eq!(desk.take_actions(), std::slice::from_ref(&find));
+    desk.finish(find, owned);
+    desk.leave(1, 0xb1, LeaveReason::HungUp);
+    desk.fire(1, Timer::Orphan);
+    assert_eq!(desk.take_actions(), [Action::EndConference { conference: conference(1) }]);
+    assert!(desk.stage().is_none() && desk.stage_of(BO).is_none());
+}
+
 /// No server was there to be told of his leg.
 #[test]
 fn a_colleague_of_whose_leg_nobody_has_told_is_missed_by_the_reservation_that_wraps_up() {
@@ -479,6 +493,29 @@ fn a_page_that_goes_right_after_a_refused_transfer_is_missed_when_twilio_had_its
     desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
     desk.fire(1, Timer::Orphan);
     assert_eq!((desk.stage(), desk.take_actions()), (None, vec![ask_of_transfer()]));
+}
+
+/// Her next page is there within the time that Twilio has.
+#[test]
+fn a_next_page_right_after_a_refused_transfer_joins_when_twilio_had_its_time() {
+    let mut desk = stays(Millis(300));
+    desk.goodbye(ADA, EPOCH);
+    desk.now = desk.now + Millis(1_650);
+    desk.hello_in_place(2);
+    assert!(desk.stage().is_none() && desk.take_actions().is_empty(), "Twilio may still be taking her away");
+    desk.fire(1, Timer::Orphan);
+    assert_eq!(desk.stage(), Some(Stage::InPlace));
+    // Nothing was heard of its end.
+    let mut desk = stays(Millis(1_900));
+    desk.hello_in_place(2);
+    desk.fire(1, Timer::Orphan);
+    assert_eq!(desk.stage(), Some(Stage::InPlace));
+    // Twilio has taken her away.
+    let mut desk = stays(Millis(300));
+    desk.hello_in_place(2);
+    desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+    desk.fire(1, Timer::Orphan);
+    assert_eq!(desk.take_actions(), [ask_of_transfer()]);
 }
 
 #[test]

@@ -4,8 +4,8 @@ use crate::desk::*;
 use rejoin_protocol::api::{Failure, GracefulReason, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
-    Action, Announcement, Config, Event, LeaveReason, Machine, Outcome, ParticipantFlags, Reconnect,
-    ReconnectState, Registered, Seen, Timer,
+    Action, Announcement, Config, Event, HandedOver, LeaveReason, Machine, Outcome, ParticipantFlags,
+    Reconnect, ReconnectState, Registered, Seen, Timer,
 };
 
 impl Desk {
@@ -188,6 +188,23 @@ fn an_agent_who_left_on_purpose_is_not_missed() {
     desk.look(there(&[CUSTOMER]));
     assert!(!desk.has_timer(Timer::Grace) && desk.stage().is_none());
     assert!(desk.has_timer(Timer::Orphan), "the customer is not left alone in there");
+}
+
+/// Twilio has refused her transfer, and of her leave nobody tells.
+#[test]
+fn an_agent_who_completed_the_task_right_after_her_transfer_is_not_missed() {
+    let mut desk = Desk::talking();
+    desk.graceful(GracefulReason::ColdTransfer);
+    desk.now = desk.now + Millis(500);
+    desk.graceful(GracefulReason::Complete);
+    desk.look(there(&[CUSTOMER]));
+    desk.fire(1, Timer::Orphan);
+    assert_eq!(desk.take_actions(), [ask_of_transfer()]);
+    let seen = Seen { task: Some(HandedOver::Over), ..there(&[CUSTOMER]) };
+    desk.finish(ask_of_transfer(), Outcome::Looked(Box::new(seen)));
+    assert_eq!(desk.stage(), None);
+    desk.fire(1, Timer::Orphan);
+    assert_eq!(desk.take_actions(), [Action::EndConference { conference: conference(1) }]);
 }
 
 #[test]
