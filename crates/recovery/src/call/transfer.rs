@@ -114,12 +114,16 @@ impl Call {
     /// She has it whose reservation wraps up and of whom no leg is known.
     fn find_taker(&mut self, seen: &Seen) {
         let known = |reservation: &ReservationSid| {
-            self.on_purpose.contains_key(reservation)
+            (self.on_purpose.contains_key(reservation) && !self.hung_up_unregistered(reservation))
                 || self.agents.values().any(|agent| agent.reservation == *reservation)
         };
         let mut unknown = seen.wrapping.iter().filter(|found| !known(&found.reservation));
         let (Some(found), None) = (unknown.next(), unknown.next()) else { return };
+        let refused = self.hung_up_unregistered(&found.reservation);
         if let Some(leg) = self.leg_of_taker().or_else(|| self.leg_untold(&found.reservation)) {
+            if refused {
+                self.unmark(&found.reservation);
+            }
             self.know_holder(&leg, found);
         }
     }
@@ -131,6 +135,13 @@ impl Call {
             self.on_purpose.get(&agent.reservation) == Some(&GracefulReason::ColdTransfer)
                 && self.participants.get(leg).is_some_and(|participant| participant.hung_up)
         })
+    }
+
+    /// The same of one whose page has not registered.
+    pub(super) fn hung_up_unregistered(&self, of: &ReservationSid) -> bool {
+        let leg = self.leg_of_nobody();
+        self.on_purpose.get(of) == Some(&GracefulReason::ColdTransfer)
+            && leg.is_some_and(|leg| self.participants.get(&leg).is_some_and(|it| it.hung_up))
     }
 
     /// Twilio has said how a task stands whose agent has handed it over, with the customer alone ever since. While a transfer

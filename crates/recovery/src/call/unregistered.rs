@@ -34,10 +34,14 @@ impl Call {
             let Some(worker) = self.unregistered.remove(&reservation) else { continue };
             let foreign = self.owner(&reservation) != Some(&worker);
             let told = self.agents.values().any(|agent| agent.reservation == reservation);
-            if foreign || told || self.on_purpose.contains_key(&reservation) {
+            let refused = self.hung_up_unregistered(&reservation);
+            if foreign || told || (self.on_purpose.contains_key(&reservation) && !refused) {
                 continue;
             }
             if let Some(leg) = self.leg_of_nobody() {
+                if refused {
+                    self.unmark(&reservation);
+                }
                 self.agents.insert(leg.clone(), Agent::new(worker, String::new(), reservation));
                 self.recall_hello(&leg);
             }

@@ -313,6 +313,34 @@ fn a_colleague_who_refreshes_before_registering_is_missed() {
     assert!(asked.iter().any(to_bo), "{asked:?}");
 }
 
+/// Bo hands the customer over in turn, which TaskRouter refuses, and his page goes before it has registered.
+#[test]
+fn a_colleague_whose_transfer_is_refused_before_he_registers_is_missed() {
+    let (find, owned) = owners(1);
+    let gone = |reason| {
+        let mut desk = taken_by_bo(false);
+        desk.graceful_of(BO, GracefulReason::ColdTransfer);
+        assert_eq!(desk.take_actions(), std::slice::from_ref(&find));
+        desk.finish(find.clone(), owned.clone());
+        desk.leave(1, 0xb1, reason);
+        assert_eq!(desk.take_actions().is_empty(), reason != LeaveReason::HungUp);
+        desk
+    };
+    let mut desk = gone(LeaveReason::HungUp);
+    let wraps =
+        Holder { worker: WorkerSid::numbered(BO), name: "Bo".into(), reservation: reservation_of(BO, 1) };
+    desk.stands(Seen { wrapping: vec![wraps], ..alone(HandedOver::Wraps, true) });
+    assert_eq!(desk.stage_of(BO), Some(Stage::Interrupted));
+    // His next page tells.
+    let mut desk = gone(LeaveReason::HungUp);
+    desk.hello_of(BO, 9, true, false, false);
+    assert_eq!(desk.stage_of(BO), Some(Stage::Interrupted));
+    // A transfer has taken him away.
+    let mut desk = gone(LeaveReason::UpdatedViaApi);
+    desk.hello_of(BO, 9, true, false, false);
+    assert_eq!(desk.stage_of(BO), None);
+}
+
 #[test]
 fn who_was_never_on_the_call_is_not_missed() {
     // The reservation is Cy's.

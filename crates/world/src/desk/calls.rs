@@ -18,10 +18,15 @@ impl World {
         });
     }
 
-    /// It is left on purpose now.
+    /// It is left on purpose now, unless she had been lost before.
     fn leaves(&mut self, page: PageId, sid: &ReservationSid) {
         let leg = self.pages[page].flex.call.as_ref().map(|call| call.leg.clone());
-        self.rules.leaves(sid, leg.as_ref());
+        let mut legs =
+            self.twilio.model.open_conferences().flat_map(|(room, _)| self.twilio.model.participants(room));
+        let stands = legs.any(|it| it.agent.is_some_and(|(_, of)| of == Some(sid)));
+        if leg.is_some() || stands {
+            self.rules.leaves(sid, leg.as_ref());
+        }
     }
 
     pub(super) fn transfer(
