@@ -105,7 +105,7 @@ impl Machine {
             }
             Event::EnteredQueue { recovery, customer } => {
                 if let Some(conference) = self.recovered(&recovery, &customer) {
-                    self.with(&mut out, &conference, |call, out| call.entered_queue(out));
+                    self.with(&mut out, &conference, |call, out| call.hears_music(out));
                 }
             }
             Event::LeftQueue { recovery, customer, bridged, hung_up } => {

@@ -201,6 +201,8 @@ impl Call {
             agent_hold: AgentHold::default(),
             stranded: false,
             let_go: 0,
+            music: false,
+            sent_again: false,
             moved_to: None,
             agent,
         })

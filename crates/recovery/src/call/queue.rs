@@ -39,6 +39,7 @@ impl Call {
         let Some(recovery) = &mut self.recovery else { return };
         recovery.phase = Phase::Requeueing { target: target.cloned() };
         recovery.deadline = deadline;
+        recovery.music = recovery.sent_again;
         let ping = recovery.ping.take();
         self.clear_timer(out, Timer::Ping);
         self.note(out, Note::Requeueing { same_agent: target.is_some() });
@@ -141,6 +142,25 @@ impl Call {
             }
             Phase::Grace | Phase::Away | Phase::Holding | Phase::Ended(_) => {}
         }
+    }
+
+    /// Twilio asks for what the customer hears in the queue.
+    pub(crate) fn hears_music(&mut self, out: &mut Out<'_>) {
+        let waits = |r: &&mut Recovery| matches!(r.phase, Phase::Requeueing { .. } | Phase::Queued { .. });
+        if let Some(recovery) = self.recovery.as_mut().filter(waits) {
+            recovery.music = true;
+        }
+        self.entered_queue(out);
+    }
+
+    /// He waits for any agent, and Twilio has never asked for what he is to hear: its request is lost. He is sent there once
+    /// more, and waits behind others who came meanwhile, but not in silence.
+    pub(super) fn break_silence(&mut self, out: &mut Out<'_>) -> bool {
+        let silent = |r: &&mut Recovery| r.phase == (Phase::Queued { target: None }) && !r.music;
+        let Some(recovery) = self.recovery.as_mut().filter(silent) else { return false };
+        recovery.sent_again = true;
+        self.requeue(out, None, out.now + out.config.queue_within);
+        true
     }
 
     pub(crate) fn entered_queue(&mut self, out: &mut Out<'_>) {

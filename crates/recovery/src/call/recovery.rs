@@ -53,9 +53,20 @@ pub struct Recovery {
     /// How often the queue has not kept the customer.
     #[serde(default)]
     pub let_go: u32,
+    /// Has Twilio asked for what the customer hears in the queue? Where it has not, he waits in silence.
+    #[serde(default = "yes")]
+    pub music: bool,
+    /// Was he sent there once more for that?
+    #[serde(default)]
+    pub sent_again: bool,
     /// Name of the conference in which the customer is with an agent again.
     #[serde(default)]
     pub moved_to: Option<TaskSid>,
+}
+
+/// Of a recovery that was begun before this was noted.
+fn yes() -> bool {
+    true
 }
 
 /// What has come of the things that a requeue waits for. `true` also when it did not work: then it goes on without.

@@ -214,7 +214,9 @@ impl Call {
             let agent = Agent::new(worker.clone(), name.clone(), reservation.clone());
             self.connected_elsewhere(out, &agent, &task);
         } else if tasks.iter().any(|task| task.state == ReconnectState::Waits) {
-            self.entered_queue(out);
+            if !self.break_silence(out) {
+                self.entered_queue(out);
+            }
         } else if others.iter().any(|task| task.state == ReconnectState::Waits) {
             // He waits where he is not thought to be: whoever takes him has him.
         } else if !tasks.is_empty() && seen.on_line == Some(true) && self.released.is_none() {

@@ -305,6 +305,24 @@ fn a_customer_who_entered_the_queue_unheard_frees_the_agent() {
     assert_eq!(desk.take_actions(), [complete_old()]);
 }
 
+/// Twilio's request for what he hears there is lost.
+#[test]
+fn a_customer_who_waits_for_any_agent_in_silence_is_sent_to_the_queue_once_more() {
+    let again = |desk: &mut Desk| {
+        desk.finish_all();
+        desk.look(reconnect(None, ReconnectState::Waits));
+        let to_any = |action: &Action| matches!(action, Action::Requeue { target: None, .. });
+        desk.finish_all().iter().any(to_any)
+    };
+    let mut desk = waiting();
+    let sent = [(); 5].map(|()| again(&mut desk));
+    assert_eq!(sent, [false, true, false, false, false]);
+    assert_eq!(desk.stage(), Some(Stage::WaitingForOther));
+    let mut desk = waiting();
+    desk.entered_queue();
+    assert_eq!([(); 3].map(|()| again(&mut desk)), [false; 3], "he hears something");
+}
+
 #[test]
 fn a_call_that_an_agent_took_unheard_is_no_recovery_any_more() {
     let mut desk = requeueing();
