@@ -182,7 +182,8 @@ pub enum Action {
         /// The ping's task.
         task: TaskSid,
     },
-    /// `POST Calls/{CA}` with a document: the customer goes into the queue. Once per recovery and target. When others stay
+    /// `POST Calls/{CA}` with a document: the customer goes into the queue. Once per recovery and target, and
+    /// once more for any agent. When others stay
     /// behind for whom the call must not end with that, `POST Participants/{customer}` comes first: `Hold=false`,
     /// `EndConferenceOnExit=false`.
     Requeue {
@@ -197,6 +198,9 @@ pub enum Action {
         /// Are there others?
         #[serde(default)]
         free: bool,
+        /// Was he sent there before, and waits in silence?
+        #[serde(default)]
+        again: bool,
     },
     /// `POST Reservations/{WR}` `ReservationStatus=completed`. Once per recovery.
     CompleteReservation {

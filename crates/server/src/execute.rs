@@ -117,7 +117,7 @@ impl Executor {
                 Ok(Outcome::PingCreated(self.client.create_task(&ping).await?.sid))
             }
             Action::EndPing { task } => self.end_ping(task).await,
-            Action::Requeue { recovery, customer, conference, target, free } => {
+            Action::Requeue { recovery, customer, conference, target, free, again: _ } => {
                 if *free {
                     self.free(conference, customer).await?;
                 }
@@ -217,7 +217,7 @@ impl Executor {
                 let found = self.client.list_tasks(&of_recovery(recovery), workflow).await?;
                 Ok(found.into_iter().next().map(|task| Outcome::PingCreated(task.sid)))
             }
-            Action::Requeue { recovery, customer, conference, target, free: _ } => {
+            Action::Requeue { recovery, customer, conference, target, free: _, again: _ } => {
                 self.look_for_requeue(recovery, customer, conference, target.as_ref()).await
             }
             // Who is not there any more has been moved, or has hung up.

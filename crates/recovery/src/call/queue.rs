@@ -29,6 +29,7 @@ impl Call {
             conference: self.conference.clone(),
             target: target.cloned(),
             free,
+            again: recovery.sent_again && target.is_none(),
         };
         self.act(out, action, out.now.until(deadline));
         self.goes_to_queue(out, target, deadline);

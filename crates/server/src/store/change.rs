@@ -172,9 +172,9 @@ impl Changes {
 pub(super) fn once(action: &Action) -> Option<String> {
     match action {
         Action::CreatePing { recovery, .. } => Some(format!("ping {recovery}")),
-        Action::Requeue { recovery, target, .. } => {
+        Action::Requeue { recovery, target, again, .. } => {
             let target = target.as_ref().map_or("any", |worker| worker.as_str());
-            Some(format!("requeue {recovery} {target}"))
+            Some(format!("requeue {recovery} {target}{}", if *again { " again" } else { "" }))
         }
         Action::CompleteReservation { reservation, .. } => Some(format!("complete {reservation}")),
         Action::MoveParticipant { leg, .. } => Some(format!("move {leg}")),
