@@ -208,12 +208,16 @@ impl Call {
     /// no time to register: it was she.
     fn left_by_unregistered(&self) -> Option<&GracefulReason> {
         let told = |leg: &CallSid| self.participants.get(leg).map_or(0, |participant| participant.sequence);
-        let leg = self.leg_of_nobody()?;
-        if self.last_to_leave().is_some_and(|(last, _)| told(last) > told(&leg)) {
+        let leg = self.leg_of_nobody().filter(|leg| self.participants[leg].flags.can_talk())?;
+        let last = self.last_to_leave();
+        if last.is_some_and(|(last, _)| told(last) > told(&leg)) {
             return None;
         }
+        // One who had said so before the last agent did had left before her, too.
+        let said = |of: &ReservationSid| self.marked_at.get(of).copied();
+        let before = last.and_then(|(_, agent)| said(&agent.reservation));
         let registered = |of: &ReservationSid| self.agents.values().any(|agent| agent.reservation == *of);
-        let mut unregistered = self.on_purpose.iter().filter(|(reservation, _)| !registered(reservation));
+        let mut unregistered = self.on_purpose.iter().filter(|(of, _)| !registered(of) && said(of) >= before);
         unregistered.next().map(|(_, reason)| reason)
     }
 }

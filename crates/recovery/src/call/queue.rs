@@ -154,8 +154,8 @@ impl Call {
         self.entered_queue(out);
     }
 
-    /// He waits for any agent, and Twilio has never asked for what he is to hear: its request is lost. He is sent there once
-    /// more, and waits behind others who came meanwhile, but not in silence.
+    /// Does he wait for any agent, and has Twilio never asked for what he is to hear, as its request is lost? Then he is sent
+    /// there once more, and waits behind others who came meanwhile, but not in silence.
     pub(super) fn break_silence(&mut self, out: &mut Out<'_>) -> bool {
         let silent = |r: &&mut Recovery| r.phase == (Phase::Queued { target: None }) && !r.music;
         let Some(recovery) = self.recovery.as_mut().filter(silent) else { return false };

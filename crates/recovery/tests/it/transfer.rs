@@ -271,6 +271,28 @@ fn a_colleague_who_leaves_on_purpose_before_registering_leaves_nobody_to_be_miss
     assert!(desk.stage().is_none() && desk.stage_of(BO).is_none());
 }
 
+/// Ada, who has handed the customer over before Bo, never registered, and somebody listened.
+#[test]
+fn a_listener_who_goes_last_is_not_taken_for_one_who_never_registered() {
+    let mut desk = Desk::new();
+    desk.join(1, CUSTOMER, true);
+    desk.join(1, ADA_LEG, false);
+    let (find, owned) = owners(1);
+    desk.graceful_of(ADA, GracefulReason::ColdTransfer);
+    desk.finish(find, owned);
+    desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+    desk.join(1, 0xb1, false);
+    desk.register(1, BO, 0xb1, 1);
+    desk.join(1, 0xe1, false);
+    desk.now = desk.now + Millis::seconds(10);
+    desk.graceful_of(BO, GracefulReason::HangUp);
+    desk.leave(1, 0xb1, LeaveReason::HungUp);
+    desk.leave(1, 0xe1, LeaveReason::HungUp);
+    desk.take_actions();
+    desk.fire(1, Timer::Orphan);
+    assert_eq!(desk.take_actions(), [Action::EndConference { conference: conference(1) }]);
+}
+
 /// No server was there to be told of his leg.
 #[test]
 fn a_colleague_of_whose_leg_nobody_has_told_is_missed_by_the_reservation_that_wraps_up() {

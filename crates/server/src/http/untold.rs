@@ -71,7 +71,8 @@ async fn ask(
 }
 
 /// Looks for the call of a caller whose conference has ended: it is known from now on if an agent had it who has shown up here
-/// before, and so has this plugin. What she has said, or has not, is weighed as of any other call.
+/// before, and so has this plugin. What she has said, or has not, is weighed as of any other call. The task of a call that was put
+/// into a queue names it as `call_sid` (<https://www.twilio.com/docs/voice/twiml/enqueue>).
 pub(super) async fn find(app: &App, customer: &CallSid, since: Millis) -> Result<(), Error> {
     let client = app.client.through(app.turns.of_request(Rank::Bookkeeping, since));
     for found in client.list_tasks(&format!("call_sid == '{customer}'"), None).await? {
