@@ -13,8 +13,8 @@ pub use session::Session;
 use crate::error::Error;
 use crate::store::{Heard, Hint, Hints, PushId, Store};
 use channels::Channels;
-use rejoin_protocol::WorkerSid;
 use rejoin_protocol::api::Push;
+use rejoin_protocol::{Millis, WorkerSid};
 use rejoin_recovery::Call;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -67,7 +67,8 @@ pub struct Presence {
 
 impl Drop for Presence {
     fn drop(&mut self) {
-        self.pushes.lock().ended(&self.worker, self.channel);
+        let now = self.pushes.store.surroundings().now();
+        self.pushes.lock().ended(now, &self.worker, self.channel);
     }
 }
 
@@ -167,9 +168,10 @@ impl Pushes {
         others.unwrap_or_default().into_iter().any(newer)
     }
 
-    /// Has a page of this worker ever listened here since this server was started?
-    pub fn knows(&self, worker: &WorkerSid) -> bool {
-        self.lock().knows(worker)
+    /// Does a page of this worker listen here, or has one since then? Nothing is known of the time before this server was
+    /// started.
+    pub fn was_there(&self, worker: &WorkerSid, since: Millis) -> bool {
+        self.lock().was_there(worker, since)
     }
 
     /// So many desktops listen here.

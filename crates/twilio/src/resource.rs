@@ -55,6 +55,12 @@ impl Call {
         if self.direction.as_deref()? == "inbound" { self.from.as_deref() } else { self.to.as_deref() }
     }
 
+    /// Is its phone a browser or an app (<https://www.twilio.com/docs/voice/api/call-resource#to>)? What agents hear with.
+    pub fn is_client(&self) -> bool {
+        let is = |end: &Option<String>| end.as_deref().is_some_and(|end| end.starts_with("client:"));
+        is(&self.from) || is(&self.to)
+    }
+
     /// Is somebody on the line?
     pub fn is_in_progress(&self) -> bool {
         self.status == "in-progress"
@@ -75,6 +81,9 @@ pub struct Task {
     /// Where it waits or was taken from.
     #[serde(default)]
     pub task_queue_sid: Option<TaskQueueSid>,
+    /// Seconds since it was created, by Twilio's clock.
+    #[serde(default)]
+    pub age: Option<u64>,
     /// Its version, to be sent back with a change. Not known for tasks of a list.
     #[serde(skip)]
     pub etag: Option<String>,

@@ -70,21 +70,27 @@ async fn ask(
     Ok(is_left.then_some(registration))
 }
 
-/// Looks for the call of a caller whose conference has ended: it is known from now on if an agent had it who has shown up here
-/// before, and so has this plugin. What she has said, or has not, is weighed as of any other call. The task of a call that was put
-/// into a queue names it as `call_sid` (<https://www.twilio.com/docs/voice/twiml/enqueue>).
-pub(super) async fn find(app: &App, customer: &CallSid, since: Millis) -> Result<(), Error> {
-    let client = app.client.through(app.turns.of_request(Rank::Bookkeeping, since));
+/// Looks for the call of a caller whose conference has ended: it is known from now on if an agent had it in her browser, and a
+/// page of hers has listened here since he called, as it has the plugin. What she has said, or has not, is weighed as of any
+/// other call. The task of a call that was put into a queue names it as `call_sid`
+/// (<https://www.twilio.com/docs/voice/twiml/enqueue>).
+pub(super) async fn find(app: &App, customer: &CallSid, now: Millis) -> Result<(), Error> {
+    let client = app.client.through(app.turns.of_request(Rank::Bookkeeping, now));
     for found in client.list_tasks(&format!("call_sid == '{customer}'"), None).await? {
         let (task, mut had) =
             tokio::try_join!(client.fetch_task(&found.sid), client.list_reservations(&found.sid))?;
         had.retain(|it| matches!(it.reservation_status.as_str(), "accepted" | "wrapping"));
         let only = if had.len() == 1 { had.pop() } else { None };
-        let Some(own) = only.filter(|own| app.pushes.knows(&own.worker_sid)) else { continue };
+        let since = Millis(now.0.saturating_sub(Millis::seconds(task.age.unwrap_or(0)).0));
+        let Some(own) = only.filter(|own| app.pushes.was_there(&own.worker_sid, since)) else { continue };
         let worker = own.worker_sid.clone();
         let Some(registration) = registration(task, own).filter(|it| it.customer_leg == *customer) else {
             continue;
         };
+        // What becomes of a page is nothing to a call at another phone, which ends as calls do.
+        if !client.fetch_call(&registration.worker_leg).await?.is_client() {
+            continue;
+        }
         tracing::info!(%worker, task = %registration.task, "a caller's conference has ended of whom nobody has told");
         app.engine.event(Event::Registered { worker, registration }).await?;
     }

@@ -1,8 +1,8 @@
 //! The channels of this server, by worker.
 
-use rejoin_protocol::WorkerSid;
 use rejoin_protocol::api::Push;
-use std::collections::{BTreeMap, BTreeSet};
+use rejoin_protocol::{Millis, WorkerSid};
+use std::collections::BTreeMap;
 use tokio::sync::mpsc;
 
 /// Something that is said to a page.
@@ -25,8 +25,8 @@ pub(super) struct Channels {
     of: BTreeMap<WorkerSid, Vec<Channel>>,
     /// Pages that have found a call while an older one was connected, which may have it: by their epoch.
     wait: BTreeMap<WorkerSid, u64>,
-    /// Workers of whom a page has ever listened here.
-    known: BTreeSet<WorkerSid>,
+    /// When a page was last heard to go.
+    gone: BTreeMap<WorkerSid, Millis>,
     /// How many were opened.
     opened: u64,
 }
@@ -54,7 +54,6 @@ impl Channels {
     /// Opens a channel, which nothing is told yet. Another one of the same page is a connection that it has lost.
     pub(super) fn open(&mut self, worker: &WorkerSid, epoch: u64, sender: mpsc::Sender<Said>) -> u64 {
         self.keep(worker, |channel| channel.epoch == 0 || channel.epoch != epoch);
-        self.known.insert(worker.clone());
         self.opened += 1;
         let id = self.opened;
         let channel = Channel { id, epoch, told: None, session: None, sender };
@@ -62,8 +61,9 @@ impl Channels {
         id
     }
 
-    pub(super) fn knows(&self, worker: &WorkerSid) -> bool {
-        self.known.contains(worker)
+    /// Does a page listen, or has one gone since then?
+    pub(super) fn was_there(&self, worker: &WorkerSid, since: Millis) -> bool {
+        self.of.contains_key(worker) || self.gone.get(worker).is_some_and(|gone| *gone > since)
     }
 
     /// It is known now how far the page has heard.
@@ -75,8 +75,9 @@ impl Channels {
     }
 
     /// The page does not listen any more.
-    pub(super) fn ended(&mut self, worker: &WorkerSid, id: u64) {
+    pub(super) fn ended(&mut self, now: Millis, worker: &WorkerSid, id: u64) {
         self.keep(worker, |channel| channel.id != id);
+        self.gone.insert(worker.clone(), now);
         self.ask_who_waits(worker);
     }
 

@@ -97,12 +97,9 @@ async fn a_call_that_ends_as_calls_do_goes_on_as_the_settings_say() {
     assert_eq!(unsigned.status(), 403);
 }
 
-/// The page took the call before the plugin was up in it, or could not register, and is gone with the conference.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_caller_of_whom_nobody_has_told_goes_back_to_an_agent_who_has_the_plugin() {
-    let world = World::start().await;
-    let desk = &world.desk;
-    world.twilio.script(|asked, _| {
+/// Twilio knows of a call of Ada's whose conference has ended, and of which nobody has told. She had it at this phone.
+fn knows_of_a_call(world: &World, phone: &'static str) {
+    world.twilio.script(move |asked, _| {
         let (leg, there) = (customer(), format!("GET Conferences/{}/Participants", conference()));
         match asked.what.as_str() {
             what if what.starts_with(&there) => Some((200, vec![], json!({"participants": []}))),
@@ -117,20 +114,43 @@ async fn a_caller_of_whom_nobody_has_told_goes_back_to_an_agent_who_has_the_plug
                 let here = json!({"conference": {"sid": conference(), "participants": legs}}).to_string();
                 Some((200, vec![], task_json(&task(), "wrapping", &here)))
             }
+            what if what == format!("GET Calls/{}.json", ada_leg()) => {
+                Some((200, vec![], json!({"sid": ada_leg(), "status": "completed", "to": phone})))
+            }
             what if what == format!("GET Calls/{leg}.json") => {
                 Some((200, vec![], json!({"sid": leg, "status": "in-progress"})))
             }
             _ => None,
         }
     });
+}
+
+/// The page took the call before the plugin was up in it, or could not register, and is gone with the conference.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_of_whom_nobody_has_told_goes_back_to_an_agent_who_has_the_plugin() {
+    let world = World::start().await;
+    let desk = &world.desk;
+    knows_of_a_call(&world, "client:ada");
     let again = format!("{ENDED}?asked=1");
     assert!(asks(desk, ENDED, "bridged").await.contains(MOMENT));
-    assert!(asks(desk, &again, "").await.ends_with("<Response/>"), "her agent has no plugin");
+    assert!(asks(desk, &again, "").await.ends_with("<Response/>"), "his agent has no plugin");
     let mut pushes = Events::open(desk, "/v1/push?epoch=1", "ada").await;
     assert!(asks(desk, ENDED, "bridged").await.contains(MOMENT));
     while pushes.next().await.unwrap()["recovery"]["stage"]["name"] != "requeueing" {}
     let xml = asks(desk, &again, "").await;
     assert!(xml.contains("<Enqueue") && xml.contains(&format!("/twiml/wait/{}", recovery())), "{xml}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_whose_agent_has_another_phone_is_let_go_when_she_hangs_up() {
+    let world = World::start().await;
+    let desk = &world.desk;
+    knows_of_a_call(&world, "sip:ada@example.com");
+    let _pushes = Events::open(desk, "/v1/push?epoch=1", "ada").await;
+    assert!(asks(desk, ENDED, "bridged").await.contains(MOMENT));
+    assert!(asks(desk, &format!("{ENDED}?asked=1"), "").await.ends_with("<Response/>"));
+    let kinds = world.twilio.kinds();
+    assert!(!kinds.contains(&"POST Tasks".to_owned()), "nobody is looked for: {kinds:?}");
 }
 
 #[tokio::test]

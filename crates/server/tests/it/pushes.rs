@@ -5,7 +5,7 @@ use crate::database::{Database, on_both};
 use crate::places::{Place, on_all};
 use crate::support::*;
 use rejoin_protocol::api::{Push, RecoveryView, Stage};
-use rejoin_protocol::{RecoveryId, ReservationSid, TaskSid, WorkerSid};
+use rejoin_protocol::{Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid};
 use rejoin_server::push::{Pushes, Said, Subscription};
 use rejoin_server::store::{Batch, Changes, Store};
 use serde_json::{Value, json};
@@ -21,6 +21,7 @@ on_all!(
     a_page_that_has_left_a_call_to_an_older_one_asks_when_that_is_gone,
     the_newest_page_acts_and_the_others_are_told,
     a_page_has_one_connection,
+    a_page_was_there_until_it_went,
     a_page_that_comes_back_is_told_what_it_missed,
     a_page_that_missed_very_much_is_to_ask,
     a_page_that_does_not_listen_is_dropped,
@@ -171,6 +172,19 @@ async fn a_page_has_one_connection(database: &Place) {
     assert_eq!(lost.receiver.try_recv(), Err(TryRecvError::Disconnected));
     assert_eq!(said(&mut new), [push(1)]);
     assert_eq!(server.pages.sessions(), 1);
+}
+
+async fn a_page_was_there_until_it_went(database: &Place) {
+    let server = Half::on(database).await;
+    let there = |since| server.pages.was_there(&ada(), since);
+    let now = || server.store.surroundings().now();
+    let begin = now();
+    assert!(!there(Millis(0)), "nobody knows her");
+    let page = server.open(&ada(), 1, None).await;
+    assert!(there(begin) && there(begin + Millis::seconds(60)), "she is there");
+    assert!(!server.pages.was_there(&bo(), Millis(0)));
+    drop(page);
+    assert!(there(Millis(0)) && !there(now()), "not any more");
 }
 
 async fn a_page_that_comes_back_is_told_what_it_missed(database: &Place) {
