@@ -12,6 +12,7 @@ use crate::page::PageId;
 use crate::timeline::{Kind, Lane};
 use crate::world::World;
 use rejoin_plugin::agent::PostId;
+use rejoin_protocol::api::{DeliveryId, GracefulMark, GracefulReason};
 use rejoin_protocol::{CallSid, ConferenceSid, ReservationSid, TaskSid, WorkerSid};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -104,7 +105,11 @@ impl fmt::Display for Broken {
 pub(crate) struct Rules {
     pub(crate) broken: Option<Broken>,
     /// Marks on their way.
-    marks: BTreeMap<(PageId, PostId), ReservationSid>,
+    marks: BTreeMap<(PageId, PostId), GracefulMark>,
+    /// Marks of transfers that were ever sent.
+    transfers: BTreeSet<(ReservationSid, Option<DeliveryId>)>,
+    /// Those of transfers that were refused: what they say is not so, however often they are sent.
+    refused: BTreeSet<(ReservationSid, Option<DeliveryId>)>,
     /// Marks that our server has taken.
     taken: BTreeSet<ReservationSid>,
     /// Reservations whose calls were left on purpose after that.
@@ -151,8 +156,11 @@ const AGAIN: u64 = 20;
 const WAITS: u64 = 250;
 
 impl Rules {
-    pub(crate) fn mark_sent(&mut self, page: PageId, id: PostId, reservation: &ReservationSid) {
-        self.marks.insert((page, id), reservation.clone());
+    pub(crate) fn mark_sent(&mut self, page: PageId, id: PostId, mark: &GracefulMark) {
+        if matches!(mark.reason, GracefulReason::ColdTransfer | GracefulReason::WarmTransfer) {
+            self.transfers.insert((mark.reservation.clone(), mark.id));
+        }
+        self.marks.insert((page, id), mark.clone());
     }
 
     /// A call is left on purpose now, with this leg.
@@ -168,6 +176,7 @@ impl Rules {
         self.taken.remove(reservation);
         self.left.remove(reservation);
         self.legs.remove(reservation);
+        self.refused.extend(self.transfers.iter().filter(|(of, _)| of == reservation).cloned());
     }
 
     pub(crate) fn kicked(&mut self, worker: &WorkerSid) {
@@ -179,7 +188,10 @@ impl World {
     /// Our server has answered that it knows of a mark.
     pub(crate) fn mark_taken(&mut self, page: PageId, id: PostId) {
         let rules = &mut self.rules;
-        let Some(reservation) = rules.marks.remove(&(page, id)) else { return };
+        let Some(GracefulMark { reservation, id, .. }) = rules.marks.remove(&(page, id)) else { return };
+        if rules.refused.contains(&(reservation.clone(), id)) {
+            return;
+        }
         // Left already, and the mark has come while our server waits for it.
         let leg = rules.legs.get(&reservation);
         let heard = leg.and_then(|leg| rules.leaves_heard.get(leg));

@@ -123,7 +123,7 @@ impl World {
             Request::Graceful(mark) => ("/v1/graceful", text(&told::mark(mark))),
         };
         if let Request::Graceful(mark) = request {
-            self.rules.mark_sent(page, id, &mark.reservation);
+            self.rules.mark_sent(page, id, mark);
         }
         if let Request::Register(registration) = request {
             self.planted_registration(page, &registration.reservation);
