@@ -117,7 +117,7 @@ impl Engine {
         let handle = Handle::new(sender, policies.clone(), store.clone(), tasks_read.clone());
         let engine = Self { policies, store, outlets, inputs, look_at: Millis(0), tasks_read };
         let surroundings = engine.store.surroundings().clone();
-        (handle, tokio::spawn(async move { surroundings.part(Box::pin(engine.run())).await }))
+        (handle, tokio::spawn(surroundings.task(engine.run())))
     }
 
     async fn run(mut self) {

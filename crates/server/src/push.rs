@@ -112,10 +112,8 @@ impl Pushes {
         if behind {
             // Another server has said something in between.
             let (pushes, worker) = (self.clone(), worker.clone());
-            tokio::spawn(async move {
-                let surroundings = pushes.store.surroundings().clone();
-                surroundings.part(pushes.catch_up(&worker, number)).await;
-            });
+            let surroundings = self.store.surroundings();
+            tokio::spawn(surroundings.task(async move { pushes.catch_up(&worker, number).await }));
         }
     }
 

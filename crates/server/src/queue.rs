@@ -131,7 +131,7 @@ pub(crate) async fn run(
                     tracing::info!(job = job.claim.job.0, conference = %job.conference, "the job is left to whoever takes it");
                 }
             };
-            let task = running.spawn(async move { surroundings.part(Box::pin(work.instrument(span))).await });
+            let task = running.spawn(surroundings.task(work.instrument(span)));
             held.insert(task.id(), id);
         }
     }

@@ -130,7 +130,7 @@ impl Parts {
                 () = upkeep::run(tidied, keep) => {}
             }
         };
-        let queue = tokio::spawn(async move { surroundings.part(Box::pin(beside)).await });
+        let queue = tokio::spawn(surroundings.task(beside));
         let to_twilio = (client, asked);
         let app = App::new(config, to_twilio, handle.clone(), pushes, lines, store.clone(), stopping);
         let router = http::router(Arc::new(app))?;

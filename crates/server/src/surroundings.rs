@@ -185,6 +185,12 @@ impl Surroundings {
         }
     }
 
+    /// The same, for a task of its own. What it keeps, some kilobytes, is put where it stays; tokio moves a task a few times.
+    pub(crate) fn task<F: Future>(&self, work: F) -> impl Future<Output = F::Output> + use<F> {
+        let (surroundings, work) = (self.clone(), Box::pin(work));
+        async move { surroundings.part(work).await }
+    }
+
     /// Does the server stand still? Then whoever asks is woken when it goes on.
     pub(crate) fn keeps(&self, context: &Context<'_>) -> bool {
         self.0.as_ref().is_some_and(|world| world.standing.keeps(context))

@@ -18,17 +18,14 @@ pub(super) type Named = (TaskSid, ReservationSid);
 /// Looks for those of these calls that are not known, and does not wait for it.
 pub(super) fn look(app: &Arc<App>, worker: &WorkerSid, named: Vec<Named>) {
     let (app, worker) = (Arc::clone(app), worker.clone());
-    tokio::spawn(async move {
-        let surroundings = app.store.surroundings().clone();
-        let look = async {
-            for (task, reservation) in named {
-                if let Err(error) = register(&app, &worker, &task, &reservation).await {
-                    tracing::warn!(%error, %task, "a call that a page has named is not known");
-                }
+    let surroundings = app.store.surroundings().clone();
+    tokio::spawn(surroundings.task(async move {
+        for (task, reservation) in named {
+            if let Err(error) = register(&app, &worker, &task, &reservation).await {
+                tracing::warn!(%error, %task, "a call that a page has named is not known");
             }
-        };
-        surroundings.part(look).await;
-    });
+        }
+    }));
 }
 
 async fn register(

@@ -26,7 +26,8 @@ impl World {
             let _ = sender.send(Inbox::Answered(number, reply, Err(())));
             return;
         };
-        tokio::spawn(async move {
+        // Some kilobytes, which tokio would move a few times.
+        tokio::spawn(Box::pin(async move {
             let answer = running.call(request.map(Body::from)).await;
             drop(running);
             let answer = match answer {
@@ -40,7 +41,7 @@ impl World {
                 Err(_) => Err(()),
             };
             let _ = sender.send(Inbox::Answered(number, reply, answer));
-        });
+        }));
     }
 
     /// `GET /v1/push`.
@@ -62,7 +63,7 @@ impl World {
         }
         let request = request.body(Body::empty()).ok()?;
         let sender = self.sender.clone();
-        let stream = tokio::spawn(async move {
+        let stream = tokio::spawn(Box::pin(async move {
             let say = |news| _ = sender.send(Inbox::Push(page, attempt, news));
             let answer = running.call(request).await;
             drop(running);
@@ -79,7 +80,7 @@ impl World {
                 }
             }
             say(PushNews::Ended);
-        });
+        }));
         Some(stream.abort_handle())
     }
 
