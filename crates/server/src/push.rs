@@ -166,10 +166,13 @@ impl Pushes {
         others.unwrap_or_default().into_iter().any(newer)
     }
 
-    /// Does a page of this worker listen here, or has one since then? Nothing is known of the time before this server was
-    /// started.
-    pub fn was_there(&self, worker: &WorkerSid, since: Millis) -> bool {
-        self.lock().was_there(worker, since)
+    /// Does a page of this worker listen, here or elsewhere, or has one listened here since then? Nothing is known of the time
+    /// before this server was started, and of pages that other servers have lost.
+    pub async fn was_there(&self, worker: &WorkerSid, since: Millis) -> Result<bool, Error> {
+        if self.lock().was_there(worker, since) {
+            return Ok(true);
+        }
+        Ok(!self.store.sessions_elsewhere(worker).await?.is_empty())
     }
 
     /// So many desktops listen here.

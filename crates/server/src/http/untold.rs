@@ -68,7 +68,7 @@ async fn ask(
 }
 
 /// Looks for the call of a caller whose conference has ended: it is known from now on if an agent had it in her browser, and a
-/// page of hers has listened here since he called, as it has the plugin. What she has said, or has not, is weighed as of any
+/// page of hers has listened since he called, as it has the plugin. What she has said, or has not, is weighed as of any
 /// other call. The task of a call that was put into a queue names it as `call_sid`
 /// (<https://www.twilio.com/docs/voice/twiml/enqueue>).
 pub(super) async fn find(app: &App, customer: &CallSid, now: Millis) -> Result<(), Error> {
@@ -79,8 +79,11 @@ pub(super) async fn find(app: &App, customer: &CallSid, now: Millis) -> Result<(
         had.retain(|it| matches!(it.reservation_status.as_str(), "accepted" | "wrapping"));
         let only = if had.len() == 1 { had.pop() } else { None };
         let since = Millis(now.0.saturating_sub(Millis::seconds(task.age.unwrap_or(0)).0));
-        let Some(own) = only.filter(|own| app.pushes.was_there(&own.worker_sid, since)) else { continue };
+        let Some(own) = only else { continue };
         let worker = own.worker_sid.clone();
+        if !app.pushes.was_there(&worker, since).await? {
+            continue;
+        }
         let Some(registration) = registration(task, own).filter(|it| it.customer_leg == *customer) else {
             continue;
         };

@@ -176,15 +176,15 @@ async fn a_page_has_one_connection(database: &Place) {
 
 async fn a_page_was_there_until_it_went(database: &Place) {
     let server = Half::on(database).await;
-    let there = |since| server.pages.was_there(&ada(), since);
+    let there = async |since| server.pages.was_there(&ada(), since).await.unwrap();
     let now = || server.store.surroundings().now();
     let begin = now();
-    assert!(!there(Millis(0)), "nobody knows her");
+    assert!(!there(Millis(0)).await, "nobody knows her");
     let page = server.open(&ada(), 1, None).await;
-    assert!(there(begin) && there(begin + Millis::seconds(60)), "she is there");
-    assert!(!server.pages.was_there(&bo(), Millis(0)));
+    assert!(there(begin).await && there(begin + Millis::seconds(60)).await, "she is there");
+    assert!(!server.pages.was_there(&bo(), Millis(0)).await.unwrap());
     drop(page);
-    assert!(there(Millis(0)) && !there(now()), "not any more");
+    assert!(there(Millis(0)).await && !there(now()).await, "not any more");
 }
 
 async fn a_page_that_comes_back_is_told_what_it_missed(database: &Place) {
@@ -282,6 +282,8 @@ async fn a_page_at_another_server_is_known_until_it_is_gone_or_its_server_is() {
     let older = async |epoch| here.pages.older_page_connected(&ada(), epoch).await;
     let newer = async |epoch| here.pages.newer_page_connected(&ada(), epoch).await;
     assert!(older(6).await && !older(5).await && newer(4).await && !newer(5).await);
+    let was_there = async |worker| here.pages.was_there(&worker, Millis(0)).await.unwrap();
+    assert!(was_there(ada()).await && !was_there(bo()).await);
     drop(page);
     while older(6).await {
         tokio::task::yield_now().await;
