@@ -132,6 +132,9 @@ struct Inner {
     media: MediaHandle,
     legs: broadcast::Sender<LegNews>,
     live: Mutex<HashSet<CallSid>>,
+    /// Legs that have picked up and whose media is not up yet. Not told by way of the inputs: media may be up before those are
+    /// looked at.
+    answering: Mutex<HashSet<CallSid>>,
     /// Counts what the model was told.
     changes: watch::Sender<u64>,
     log: Mutex<VecDeque<String>>,
@@ -151,8 +154,6 @@ enum Input {
     Reports(oneshot::Sender<Reports>),
     Listen(WorkerSid, mpsc::UnboundedSender<(String, Value)>),
     Phone(WorkerSid, mpsc::UnboundedSender<PhoneCommand>),
-    /// A phone has answered: its media is awaited.
-    Answering(CallSid),
     /// Somebody outside picks up.
     PickUp(CallSid),
     Invite {
@@ -202,6 +203,7 @@ impl Twin {
                 media,
                 legs: broadcast::channel(1024).0,
                 live: Mutex::default(),
+                answering: Mutex::default(),
                 changes: watch::Sender::default(),
                 log: Mutex::default(),
                 customers: AtomicU64::new(1),
@@ -257,7 +259,7 @@ impl Twin {
 
     /// The phone's SDP answer to an invite. The model hears of it once media is up.
     pub fn answer(&self, call: CallSid, sdp: String) {
-        self.input(Input::Answering(call.clone()));
+        locked(&self.inner.answering).insert(call.clone());
         let twin = self.clone();
         tokio::spawn(async move {
             if let Err(error) = twin.inner.media.answer(call.clone(), sdp).await {
@@ -265,6 +267,11 @@ impl Twin {
                 twin.tell(Event::NotAnswered { call });
             }
         });
+    }
+
+    /// Has it picked up, so that it has an answer from now on?
+    fn answered(&self, call: &CallSid) -> bool {
+        locked(&self.inner.answering).remove(call)
     }
 
     /// The media side.
@@ -451,7 +458,6 @@ struct Driver {
     phones: HashMap<WorkerSid, Vec<mpsc::UnboundedSender<PhoneCommand>>>,
     /// Which phone a leg rings or talks on.
     on_phone: HashMap<CallSid, mpsc::UnboundedSender<PhoneCommand>>,
-    answering: HashSet<CallSid>,
     /// Counts what was stopped on a leg, so that a clip that arrives afterwards is not played.
     stopped: HashMap<CallSid, u64>,
     /// Counts holds and their ends, so that a clip that arrives afterwards is not played on the next hold.
@@ -473,7 +479,6 @@ impl Driver {
             listeners: HashMap::new(),
             phones: HashMap::new(),
             on_phone: HashMap::new(),
-            answering: HashSet::new(),
             stopped: HashMap::new(),
             holds: HashMap::new(),
         })
@@ -533,9 +538,6 @@ impl Driver {
                 phones.retain(|phone| !phone.is_closed());
                 phones.push(sender);
             }
-            Input::Answering(call) => {
-                self.answering.insert(call);
-            }
             Input::PickUp(call) => self.pick_up(call),
             Input::Invite { call, worker, from, to, sdp } => self.invite(call, &worker, from, to, sdp),
             Input::Clip { play, to, generation, clip } => {
@@ -549,7 +551,7 @@ impl Driver {
     fn happening(&mut self, happening: Happening) {
         match happening {
             Happening::Connected(call) => {
-                if self.answering.remove(&call) {
+                if self.twin.answered(&call) {
                     self.event(Event::Answered { call });
                 }
             }
@@ -557,7 +559,7 @@ impl Driver {
             Happening::Closed(call) => self.event(Event::MediaClosed { call }),
             Happening::Failed(call, why) => {
                 self.twin.log(format!("{call}: media failed: {why}"));
-                let event = if self.answering.remove(&call) {
+                let event = if self.twin.answered(&call) {
                     Event::NotAnswered { call }
                 } else {
                     Event::HungUp { call }
@@ -686,14 +688,14 @@ impl Driver {
     fn pick_up(&mut self, call: CallSid) {
         let Some(hz) = locked(&self.twin.inner.outside).pick_up(&call) else { return };
         if self.twin.is_live(&call) {
-            self.answering.insert(call.clone());
+            locked(&self.twin.inner.answering).insert(call.clone());
             self.twin.inner.media.send(Command::Native { call, hz });
         }
     }
 
     fn drop_leg(&mut self, call: CallSid) {
         self.twin.inner.media.send(Command::Drop(call.clone()));
-        self.answering.remove(&call);
+        locked(&self.twin.inner.answering).remove(&call);
         self.stopped.remove(&call);
         self.holds.remove(&call);
         locked(&self.twin.inner.live).remove(&call);
