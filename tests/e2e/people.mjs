@@ -446,6 +446,11 @@ export class Agent {
     await this.acceptButton().click({ timeout: 20_000 });
   }
 
+  /** The server has taken the call, and this page has heard so: from now on it stands through a refresh. */
+  async isProtected() {
+    await this.page.waitForFunction('Rejoin.status().protectedCalls === 1', null, { timeout: 20_000 });
+  }
+
   /** Clicks Flex's own hang-up button. */
   async hangsUp() {
     await this.page

@@ -96,6 +96,7 @@ export const coldToQueue = {
     });
     nobodyIsLost(customer);
     await flags(cast, 1);
+    await story.step('his call is protected', () => bo.isProtected());
     const from = customer.mark();
     await story.step('Bo refreshes the page', () => bo.refreshes());
     const ended = await story.step('he is back in place', () =>

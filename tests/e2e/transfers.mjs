@@ -37,6 +37,7 @@ async function consulting(/** @type {Story} */ story) {
   assert.equal(params.EndConferenceOnExit, false);
   await consult(cast);
   await flags(cast, 2);
+  await story.step('his call is protected like hers', () => bo.isProtected());
   return cast;
 }
 
@@ -272,6 +273,7 @@ export const coldTransfer = {
     nobodyIsLost(customer);
     assert.equal(await ada.dialog().count(), 0, 'no dialog for Ada');
     await flags(cast, 1);
+    await story.step('his call is protected like hers', () => bo.isProtected());
     const from = customer.mark();
     await story.step('Bo refreshes the page', () => bo.refreshes());
     const ended = await story.step('he is back in place', () =>
