@@ -13,7 +13,7 @@ use crate::agent::{
     FromDesktop, Idle, Kept, Mark, Mistake, PostError, PostId, RequestId, ReservationStatus, TaskFacts,
     Timer, ToDesktop,
 };
-use rejoin_protocol::api::{GracefulReason, Hello};
+use rejoin_protocol::api::{GracefulReason, Hello, Stage};
 use rejoin_protocol::{Millis, RecoveryId, ReservationSid, WorkerSid};
 
 /// `hold` is in the list because a hold is the only sign that the exit flag has lost its effect meanwhile
@@ -448,6 +448,15 @@ impl Agent {
                     && !call.leaving
                 {
                     call.known = true;
+                    // Joined in place, and the server has taken it: she is back, also if it has no way to say so.
+                    let joins = |r: &&mut Recovery| {
+                        r.view.stage == Stage::InPlace && r.view.reservation == *reservation
+                    };
+                    if call.is_on()
+                        && let Some(recovery) = self.recoveries.values_mut().find(joins)
+                    {
+                        recovery.view.stage = Stage::Rejoined;
+                    }
                 }
             }
             (Ok(_), Delivery::Graceful(_)) => {

@@ -149,6 +149,20 @@ fn a_page_whose_push_channel_is_down_asks_when_it_has_joined() {
     }
 }
 
+/// Nothing of what the server says comes through any more: the dialog stood in her way while they talked.
+#[test]
+fn an_agent_whose_new_leg_the_server_has_taken_is_back() {
+    let mut desk = Desk::joining();
+    desk.handle(with_the_new_leg());
+    let (id, _) = posts(&desk.task(live(201))).remove(0);
+    assert_eq!(desk.dialog, Some(Dialog::InPlace));
+    desk.handle(Event::Reply { id, result: Ok(Answer::Accepted) });
+    assert_eq!(desk.dialog, Some(Dialog::Rejoined));
+    // Unless it has decided otherwise before.
+    desk.pushed(Stage::Requeueing);
+    assert_eq!(desk.dialog, Some(Dialog::Reconnecting));
+}
+
 #[test]
 fn the_news_may_come_in_any_order() {
     let news = [with_the_new_leg(), joined(), Event::Desktop(FromDesktop::TaskChanged(live(201)))];
