@@ -21,7 +21,7 @@ use self::room::Rooms;
 use crate::engine::Handle;
 use crate::execute::{Before, Executor};
 use crate::lease::Ours;
-use crate::pace::{Crowd, Turns};
+use crate::pace::{self, Crowd, Turns};
 use crate::retry::{self, Cure};
 use crate::stopping::Stopping;
 use crate::store::{JobId, Store};
@@ -40,6 +40,8 @@ use tracing::Instrument as _;
 /// Pause before the first repetition; each one doubles it, up to the longest.
 const FIRST_PAUSE: Millis = Millis(200);
 const LONGEST_PAUSE: Millis = Millis(5000);
+/// The same where a customer's line may fall meanwhile, or he hears nothing.
+const LONGEST_URGENT: Millis = Millis(2000);
 
 /// So many jobs of each crowd a server has at once, waiting for their repetition or their turn.
 pub const HELD: usize = 4096;
@@ -253,7 +255,8 @@ async fn carry_out(parts: &Parts, job: &Job, requests: &Arc<Requests>) -> Option
         parts.engine.tell(told).await;
         last = Some(error);
         if waits {
-            backoff = Millis(backoff.0 * 2).min(LONGEST_PAUSE);
+            let longest = if pace::rank(&job.action).is_urgent() { LONGEST_URGENT } else { LONGEST_PAUSE };
+            backoff = Millis(backoff.0 * 2).min(longest);
             tokio::time::sleep(Duration::from_millis(pause.0)).await;
         }
     }

@@ -1,9 +1,12 @@
 //! Keeping the conference: it must not end because an agent leaves it.
 
 use super::purpose::is_transfer;
-use super::{Agent, Call, Out, Participant, Phase, SOON};
+use super::{Agent, Call, Out, Participant, Phase};
 use crate::{Action, Note, Outcome};
-use rejoin_protocol::CallSid;
+use rejoin_protocol::{CallSid, Millis};
+
+/// So long it is tried: where Twilio refuses everything, the call lasts as long as the agent's leg does, and no longer.
+const TRIED_FOR: Millis = Millis::seconds(120);
 
 impl Call {
     /// Flex sets `endConferenceOnExit` again whenever two are left. It has no effect while the leg is on hold.
@@ -34,7 +37,7 @@ impl Call {
             if let Some(participant) = self.participants.get_mut(&leg) {
                 participant.keeping = true;
             }
-            self.act(out, Action::KeepConference { conference: self.conference.clone(), leg }, SOON);
+            self.act(out, Action::KeepConference { conference: self.conference.clone(), leg }, TRIED_FOR);
         }
     }
 
@@ -51,7 +54,7 @@ impl Call {
             self.act(
                 out,
                 Action::KeepConference { conference: self.conference.clone(), leg: leg.clone() },
-                SOON,
+                TRIED_FOR,
             );
         }
     }

@@ -50,6 +50,9 @@ impl Call {
             // A page may see what its worker is at only when the customer is in the queue already.
             return self.lend_activity(out);
         }
+        if holding.is_none() {
+            self.heed_page_that_lives(worker, hello.epoch);
+        }
         if let Some(holding) = holding.filter(|_| !older_page_connected) {
             self.heed_unregistered(out, worker, holding);
         }
@@ -101,6 +104,14 @@ impl Call {
         let awaited = recovery.phase == Phase::Holding && !recovery.stranded && !recovery.too_often;
         if lives && awaited && !recovery.back {
             self.proved_reachable(out);
+        }
+    }
+
+    /// A page that was taken for gone is there, and does not miss the call: its registration was no last word. It may be in
+    /// another browser, in which the phone has rung that its agent's newest page has asked for.
+    fn heed_page_that_lives(&mut self, worker: &WorkerSid, epoch: u64) {
+        for agent in self.agents.values_mut().filter(|it| it.worker == *worker && it.epoch == epoch) {
+            agent.left_behind = false;
         }
     }
 

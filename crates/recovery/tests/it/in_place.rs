@@ -1,10 +1,10 @@
 //! The first rung: the old leg still stands, and the agent joins the same conference again.
 
 use crate::desk::*;
-use rejoin_protocol::Millis;
-use rejoin_protocol::api::{GracefulReason, Stage};
+use rejoin_protocol::api::{GracefulReason, Hello, Stage};
+use rejoin_protocol::{Millis, WorkerSid};
 use rejoin_recovery::{
-    Action, Announcement, ConferenceEventKind, Config, Effect, LeaveReason, Machine, Note, Outcome,
+    Action, Announcement, ConferenceEventKind, Config, Effect, Event, LeaveReason, Machine, Note, Outcome,
     ParticipantFlags, Timer,
 };
 
@@ -113,6 +113,36 @@ fn a_page_in_another_browser_does_not_prove_the_older_one_dead() {
     let mut desk = Desk::away();
     desk.hello_in_another_browser(2, true);
     assert_eq!(desk.stage(), Some(Stage::InPlace));
+}
+
+/// It is in another browser, and was out of the server's sight when the newest page said hello: the phone that this one makes
+/// ring is answered there.
+#[test]
+fn a_page_that_was_taken_for_gone_has_the_leg_that_it_has_registered() {
+    let (newest, older) = (9, 5);
+    let mut desk = Desk::away();
+    desk.hello_in_place(newest);
+    desk.join(1, NEXT_LEG, false);
+    desk.register(1, ADA, NEXT_LEG, older);
+    assert_eq!(desk.stage(), Some(Stage::InPlace), "it may have been that page's last word");
+    let hello = Hello { epoch: older, holdings: vec![], unavailable: false };
+    let worker = WorkerSid::numbered(ADA);
+    desk.handle(Event::Hello { worker, hello, older_page_connected: false });
+    assert_eq!(desk.stage(), Some(Stage::Rejoined));
+    desk.hello_with(newest, false, false, false);
+    assert!(!desk.take_actions().contains(&remove(NEXT_LEG)));
+}
+
+/// Its agent waits for Twilio to answer for longer than any other request does.
+#[test]
+fn a_flag_is_to_be_undone_as_long_as_the_call_may_last() {
+    let mut desk = Desk::talking();
+    desk.modify(1, ADA_LEG, true, false);
+    let keep = desk.effects.iter().find_map(|effect| match effect {
+        Effect::Act { action: Action::KeepConference { .. }, deadline, .. } => Some(*deadline),
+        _ => None,
+    });
+    assert_eq!(keep, Some(desk.now + Millis::seconds(120)));
 }
 
 #[test]
