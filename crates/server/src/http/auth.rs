@@ -10,6 +10,7 @@ use rejoin_twilio::{Client, Error as TwilioError};
 use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
@@ -105,6 +106,8 @@ pub(crate) struct Tokens {
     client: Client,
     known: Mutex<HashMap<[u8; 32], Known>>,
     permits: Semaphore,
+    /// When somebody last came whose token Twilio did not answer for (milliseconds); 0: never.
+    unanswered: AtomicU64,
 }
 
 /// What Twilio said of a token.
@@ -117,7 +120,13 @@ struct Known {
 
 impl Tokens {
     pub(crate) fn new(client: Client) -> Self {
-        Self { client, known: Mutex::default(), permits: Semaphore::new(AT_ONCE) }
+        let (known, unanswered) = (Mutex::default(), AtomicU64::new(0));
+        Self { client, known, permits: Semaphore::new(AT_ONCE), unanswered }
+    }
+
+    /// Has somebody come since then for whose token Twilio did not answer? It may have been anybody.
+    pub(crate) fn is_unanswered_since(&self, since: Millis) -> bool {
+        self.unanswered.load(Ordering::Relaxed) > since.0
     }
 
     pub(crate) async fn check(&self, token: &str, now: Millis) -> Result<User, Problem> {
@@ -156,6 +165,7 @@ impl Tokens {
             Err(TwilioError::Gone) => return Err(Problem::TokenRefused),
             Err(error) => {
                 tracing::error!(%error, "a Flex token could not be checked");
+                self.unanswered.fetch_max(now.0, Ordering::Relaxed);
                 return Err(Problem::TwilioUnavailable);
             }
         };

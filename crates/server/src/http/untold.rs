@@ -81,7 +81,8 @@ pub(super) async fn find(app: &App, customer: &CallSid, now: Millis) -> Result<(
         let since = Millis(now.0.saturating_sub(Millis::seconds(task.age.unwrap_or(0)).0));
         let Some(own) = only else { continue };
         let worker = own.worker_sid.clone();
-        if !app.pushes.was_there(&worker, since).await? {
+        // While Twilio does not say whose the tokens are with which pages come, one of them may be hers.
+        if !app.tokens.is_unanswered_since(since) && !app.pushes.was_there(&worker, since).await? {
             continue;
         }
         let Some(registration) = registration(task, own).filter(|it| it.customer_leg == *customer) else {

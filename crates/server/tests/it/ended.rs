@@ -112,7 +112,9 @@ fn knows_of_a_call(world: &World, phone: &'static str) {
             what if what == format!("GET Tasks/{}", task()) => {
                 let legs = json!({"worker": ada_leg(), "customer": leg});
                 let here = json!({"conference": {"sid": conference(), "participants": legs}}).to_string();
-                Some((200, vec![], task_json(&task(), "wrapping", &here)))
+                let mut task = task_json(&task(), "wrapping", &here);
+                task["age"] = json!(20);
+                Some((200, vec![], task))
             }
             what if what == format!("GET Calls/{}.json", ada_leg()) => {
                 Some((200, vec![], json!({"sid": ada_leg(), "status": "completed", "to": phone})))
@@ -151,6 +153,22 @@ async fn a_caller_whose_agent_has_another_phone_is_let_go_when_she_hangs_up() {
     assert!(asks(desk, &format!("{ENDED}?asked=1"), "").await.ends_with("<Response/>"));
     let kinds = world.twilio.kinds();
     assert!(!kinds.contains(&"POST Tasks".to_owned()), "nobody is looked for: {kinds:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_is_kept_whose_agents_page_may_be_one_of_those_for_which_twilio_did_not_answer() {
+    let world = World::start().await;
+    let desk = &world.desk;
+    knows_of_a_call(&world, "client:ada");
+    let hello = json!({"epoch": 1, "holdings": [], "unavailable": false});
+    assert_eq!(desk.plugin("/v1/hello", "twilio is down", hello).await.status(), 503);
+    loop {
+        let xml = asks(desk, ENDED, "bridged").await;
+        if xml.contains("<Enqueue") && xml.contains(&format!("/twiml/wait/{}", recovery())) {
+            return;
+        }
+        assert!(xml.contains(MOMENT), "{xml}");
+    }
 }
 
 #[tokio::test]
