@@ -56,9 +56,13 @@ pub(crate) async fn wait(
 ) -> Result<Twiml, Problem> {
     let recovery = parse(&recovery)?;
     let request = voice_request(&params)?;
-    // If it cannot be stored: the document is asked for again when the audio has ended.
-    tell(&app, Event::EnteredQueue { recovery, customer: request.call }).await;
-    Ok(Twiml(comforting(&app)))
+    let document = Twiml(comforting(&app));
+    // Stored when he has his answer: a server that dies in between has told nobody that he hears something, and he is sent
+    // there once more. If it cannot be stored: the document is asked for again when the audio has ended.
+    let surroundings = app.store.surroundings().clone();
+    let entered = Event::EnteredQueue { recovery, customer: request.call };
+    tokio::spawn(surroundings.task(async move { tell(&app, entered).await }));
+    Ok(document)
 }
 
 /// `/twiml/after/{recovery}`: the queue is over for the customer.
