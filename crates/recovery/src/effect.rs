@@ -230,6 +230,10 @@ pub enum Action {
         /// Its label, if there is one.
         #[serde(default)]
         label: Option<String>,
+        /// Did it come when the agent was lost already, and nobody has said whose it is? Then it does not follow if it is a
+        /// browser's: she may have joined by it.
+        #[serde(default)]
+        came_late: bool,
     },
     /// `POST Participants/{leg}`: `Hold=true`, because the leg was on hold where it comes from.
     HoldParticipant {

@@ -135,7 +135,10 @@ impl Executor {
                 self.stay(conference, leg).await?;
                 self.client.remove_participant(conference, leg).await.map(ok)
             }
-            Action::MoveParticipant { leg, into, muted, end_on_exit, label } => {
+            Action::MoveParticipant { leg, into, muted, end_on_exit, label, came_late } => {
+                if *came_late && self.client.fetch_call(leg).await?.is_client() {
+                    return Ok(Outcome::Gone);
+                }
                 if *end_on_exit {
                     // The others who are still here must not be hung up on.
                     self.unhold(&job.conference, leg).await?;

@@ -126,6 +126,7 @@ impl Call {
                 // Who has come since may be the agent by a leg that is dead by now: Flex sets the flag on hers.
                 end_on_exit: participant.flags.end_conference_on_exit && self.is_bystander(&leg),
                 label: participant.label,
+                came_late: !self.is_bystander(&leg),
             };
             self.act(out, action, SOON);
         }

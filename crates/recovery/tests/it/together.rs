@@ -468,6 +468,7 @@ fn a_supervisor_follows_the_customer_and_stays_muted() {
         muted: true,
         end_on_exit: false,
         label: None,
+        came_late: false,
     };
     assert_eq!(desk.take_actions(), [followed]);
 }

@@ -304,6 +304,30 @@ async fn who_has_followed_the_customer_already_is_not_moved_again() {
     assert_eq!((world.twilio.asked(&follow).len(), world.twilio.asked(&look).len()), (1, 1));
 }
 
+/// Nobody has said whose it is: it may be the leg by which the agent was about to join in place.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_when_the_agent_is_lost_follows_from_a_telephone_and_not_from_a_browser() {
+    for (to, follows) in [("client:ada", 0), ("+15550100", 1)] {
+        let world = World::start().await;
+        let third = CallSid::numbered(0x77);
+        let asked_of = format!("GET Calls/{third}.json");
+        world.twilio.script(move |asked, _| {
+            let call = json!({"sid": third, "status": "in-progress", "to": to});
+            (asked.what == asked_of).then(|| (200, vec![], call))
+        });
+        let third = CallSid::numbered(0x77);
+        world.desk.talking().await;
+        assert_eq!(world.desk.leave(3, &ada_leg()).await, 204);
+        world.twilio.wait_for("POST Tasks", 1).await;
+        world.desk.join(4, &third).await;
+        world.desk.hello(2).await;
+        world.twilio.wait_for(&format!("POST Calls/{}.json", customer()), 1).await;
+        world.desk.register_again(&CallSid::numbered(0xb)).await;
+        wait_until_closed(&world, "MoveParticipant").await;
+        assert_eq!(world.twilio.asked(&format!("POST Calls/{third}.json")).len(), follows, "{to}");
+    }
+}
+
 #[tokio::test]
 async fn a_third_party_follows_with_label_and_flags_and_is_on_hold_again() {
     let world = World::start().await;

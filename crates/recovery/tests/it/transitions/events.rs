@@ -346,6 +346,7 @@ fn nothing_follows() -> Vec<(&'static str, Action)> {
         muted: false,
         end_on_exit: false,
         label: None,
+        came_late: false,
     };
     let coached = Action::CoachInstead {
         conference: conference(1),
