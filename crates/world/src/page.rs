@@ -335,7 +335,14 @@ impl World {
         let heard = self.is_connected(page);
         let acts = self.browsers[self.pages[page].browser].holder == Some(page);
         if let Some(call) = self.pages[page].flex.call.take().filter(|_| heard) {
-            self.pages[page].left_unseen = !acts;
+            // A tab that acts from now on, and hears only now that the call was accepted, takes it for one of the tab that is gone.
+            let browser = self.pages[page].browser;
+            let unheard = |sid: &ReservationSid| {
+                let others = self.pages.iter().filter(|it| it.alive && it.browser == browser);
+                others.filter_map(|it| it.flex.tasks.get(sid)).any(|held| held.status != "accepted")
+            };
+            let unseen = !acts || call.reservation.as_ref().is_some_and(unheard);
+            self.pages[page].left_unseen = unseen;
             self.twilio_hears(page, rejoin_twin::model::Event::MediaSilent { call: call.leg, silent: true });
         }
         self.page_ends(page);

@@ -5,7 +5,7 @@ use crate::world::World;
 use axum::http;
 use bytes::Bytes;
 use rejoin_protocol::{CallSid, ReservationSid, TaskSid, attributes};
-use rejoin_twin::model::{LegPlace, TaskView};
+use rejoin_twin::model::{LegPlace, ParticipantView, TaskView};
 use serde_json::Value;
 
 /// So long after an agent has come to a customer our server may not know it yet.
@@ -60,7 +60,8 @@ impl World {
             ("POST", ["Conferences", room]) => self.announces(room, &body),
             ("DELETE", ["Conferences", _, "Participants", call]) => {
                 let Ok(call) = CallSid::parse(call) else { return };
-                if self.attended().contains(&call) && self.has_company(&call) {
+                let attended = self.attended();
+                if attended.contains(&call) && self.has_company(&call, &attended) {
                     self.broken(
                         Rule::NotRemoved,
                         format!("the leg {call} of an agent who is there is removed"),
@@ -88,10 +89,12 @@ impl World {
         }
     }
 
-    /// Is anybody else in this leg's conference? Who is alone talks to nobody: the customer has been taken elsewhere.
-    fn has_company(&self, call: &CallSid) -> bool {
+    /// Is anybody else in this leg's conference? Who is alone, or with dead legs, talks to nobody: the customer has been taken
+    /// elsewhere.
+    fn has_company(&self, call: &CallSid, attended: &[CallSid]) -> bool {
         let Some(LegPlace::Conference(room)) = self.twilio.model.place(call) else { return false };
-        self.twilio.model.participants(room).any(|other| other.call != call)
+        let is_there = |other: &ParticipantView<'_>| other.agent.is_none() || attended.contains(other.call);
+        self.twilio.model.participants(room).any(|other| other.call != call && is_there(&other))
     }
 
     /// Has an answer of Twilio's not reached our server? What Twilio refuses the second time it may then ask for again.

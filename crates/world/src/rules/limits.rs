@@ -131,8 +131,8 @@ impl World {
         self.plan.faults.iter().any(all)
     }
 
-    /// Did the page crash that had this customer on the line, in the instant in which it took the call and before it acted? It is
-    /// another tab that acts, and as far as that one knows the call goes on in the tab that is gone.
+    /// Did the page crash that had this customer on the line, in the instant in which it took the call, and before it acted or
+    /// another tab had heard of it? It is that tab that acts, and as far as it knows the call goes on in the one that is gone.
     pub(super) fn was_gone_unseen(&self, number: usize, from: &WorkerSid, lost: u64) -> bool {
         let briefly = self.customers[number].had_for < TOLD_WITHIN;
         let mut pages =
