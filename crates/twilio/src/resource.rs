@@ -81,7 +81,7 @@ pub struct Task {
     /// Where it waits or was taken from.
     #[serde(default)]
     pub task_queue_sid: Option<TaskQueueSid>,
-    /// Seconds since it was created, by Twilio's clock.
+    /// Seconds since it was created, by Twilio's clock (<https://www.twilio.com/docs/taskrouter/api/task>).
     #[serde(default)]
     pub age: Option<u64>,
     /// Its version, to be sent back with a change. Not known for tasks of a list.
