@@ -4,13 +4,40 @@ use rejoin_protocol::Millis;
 use rejoin_recovery::Timer;
 use serde_json::Value;
 use sqlx::any::AnyRow;
-use sqlx::migrate::Migrator;
-use sqlx::{AnyConnection, AssertSqlSafe};
-use std::sync::Arc;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{AnyConnection, AssertSqlSafe, SqlSafeStr};
+use std::sync::{Arc, LazyLock};
+
+/// Files of a folder of migrations, numbered by their order. `sqlx::migrate!` does the same, but needs all of sqlx compiled
+/// twice: for the server, and for the compiler.
+macro_rules! migrations {
+    ($folder:literal: $($name:literal)*) => {
+        numbered(&[$((
+            $name,
+            include_str!(concat!("../../../migrations/", $folder, "/", $name, ".sql")),
+        )),*])
+    };
+}
 
 /// Bring a database up to date. Migrations are only ever added.
-pub(super) static SQLITE: Migrator = sqlx::migrate!("./migrations/sqlite");
-pub(super) static POSTGRES: Migrator = sqlx::migrate!("./migrations/postgres");
+pub(super) static SQLITE: LazyLock<Migrator> = LazyLock::new(|| {
+    migrations!("sqlite":
+        "0001_start" "0002_shared" "0003_old" "0004_pushes" "0005_story" "0006_figures" "0007_given_up" "0008_early_marks"
+    )
+});
+pub(super) static POSTGRES: LazyLock<Migrator> = LazyLock::new(|| {
+    migrations!("postgres":
+        "0001_start" "0002_old" "0003_pushes" "0004_story" "0005_figures" "0006_given_up" "0007_early_marks"
+    )
+});
+
+fn numbered(files: &[(&'static str, &'static str)]) -> Migrator {
+    let migration = |(version, (name, sql)): (i64, &(&'static str, &'static str))| {
+        let description = name.split_once('_').map_or("", |(_, description)| description).replace('_', " ");
+        Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    Migrator::with_migrations((1..).zip(files).map(migration).collect())
+}
 
 /// Another number makes the next start give all stored calls their keys anew: to be changed when
 /// [`rejoin_recovery::Call::keys`] does.
@@ -46,4 +73,20 @@ pub(super) fn integer(at: Millis) -> i64 {
 /// Back again; what is negative was never written here.
 pub(super) fn millis(at: i64) -> Millis {
     Millis(u64::try_from(at).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[tokio::test]
+    async fn what_lies_in_the_folders_is_what_is_run() {
+        let folders = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+        for (name, migrator) in [("sqlite", &SQLITE), ("postgres", &POSTGRES)] {
+            let there = Migrator::new(folders.join(name)).await.unwrap();
+            let (named, there): (Vec<_>, Vec<_>) = (migrator.iter().collect(), there.iter().collect());
+            assert_eq!(format!("{named:#?}"), format!("{there:#?}"), "{name}");
+        }
+    }
 }
