@@ -99,7 +99,7 @@ async fn run(
 /// Starts it. Where it listens, if it comes to that.
 pub(super) async fn start(
     arguments: &[String],
-    environment: Option<(&str, &OsStr)>,
+    environment: impl IntoIterator<Item = (&str, &OsStr)>,
     log: &Path,
 ) -> (Child, Option<SocketAddr>) {
     let log = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
