@@ -7,7 +7,7 @@ import { startDemo } from '../../scripts/lib/demo.mjs';
 import { root } from '../../scripts/lib/run.mjs';
 import { chromium } from '../../scripts/lib/setup.mjs';
 import { kb, measure } from '../../scripts/lib/sizes.mjs';
-import { chromeArgs } from '../e2e/people.mjs';
+import { chromeArgs } from '../e2e/browsers.mjs';
 import { wasmReady } from './page.mjs';
 import { LATENCY, recover } from './recovery.mjs';
 import { median, ms } from './table.mjs';

@@ -1,73 +1,49 @@
 // What an agent's desk may lack when the page is back: the microphone, or leave to play sound. And what is put back.
 
 import assert from 'node:assert/strict';
-import { chromium } from 'playwright-core';
 import { isBackInPlace } from './in-place.mjs';
-import { Agent, chromeArgs } from './people.mjs';
 import { isBack, isTold, talk } from './steps.mjs';
 
 /** @typedef {import('./story.mjs').Story} Story */
 
-/**
- * An agent in a browser of her own, which asks for the microphone as browsers do and plays as little as they may.
- * @param {Story} story
- * @param {(ada: Agent) => Promise<void>} play
- */
-const inStrictBrowser = async (story, play) => {
-  const lenient = ['--use-fake-ui-for-media-stream', '--autoplay-policy=no-user-gesture-required'];
-  const browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: [
-      ...chromeArgs.filter((arg) => !lenient.includes(arg)),
-      '--autoplay-policy=document-user-activation-required',
-    ],
-    ignoreDefaultArgs: ['--autoplay-policy=no-user-gesture-required'],
-  });
-  try {
-    const ada = await story.step('Ada signs in to Flex, in a strict browser', () =>
-      Agent.signsIn(story.demo, browser, 'ada', story.diary),
-    );
-    story.agents.push(ada);
-    await play(ada);
-  } finally {
-    await browser.close();
-  }
-};
-
 export const microphoneBlocked = {
   title: 'An agent whose microphone is blocked meanwhile is told, and is back as soon as it is allowed',
-  play: (/** @type {Story} */ story) =>
-    inStrictBrowser(story, async (ada) => {
-      const customer = await story.step('a customer calls', () => story.customer());
-      const task = await talk(story, ada, customer);
-      await story.step('she leaves the page', () => ada.goesElsewhere());
-      // What is not granted is denied, once anything is.
-      await story.step('the microphone is taken from her', async () => {
-        await ada.context.clearPermissions();
-        await ada.context.grantPermissions(['geolocation']);
-      });
-      await story.step('she comes back', () => ada.comesBack());
-      await story.step('the dialog says what is missing', () =>
-        ada.dialog().getByText('Your microphone is blocked').waitFor({ timeout: 20_000 }),
-      );
-      await ada.shot(story.folder, 'microphone-blocked');
-      const joined = customer.timeline.said.filter(({ note }) => note?.what === 'ended');
-      assert.deepEqual(joined, [], 'she is not back yet');
-      await story.step('she allows it', () => ada.context.grantPermissions(['microphone']));
-      await isBackInPlace(story, ada, customer, task);
-    }),
+  async play(/** @type {Story} */ story) {
+    const ada = await story.step('Ada signs in to Flex, in a strict browser', () =>
+      story.agent('ada', { strict: true }),
+    );
+    const customer = await story.step('a customer calls', () => story.customer());
+    const task = await talk(story, ada, customer);
+    await story.step('she leaves the page', () => ada.goesElsewhere());
+    // What is not granted is denied, once anything is.
+    await story.step('the microphone is taken from her', async () => {
+      await ada.context.clearPermissions();
+      await ada.context.grantPermissions(['geolocation']);
+    });
+    await story.step('she comes back', () => ada.comesBack());
+    await story.step('the dialog says what is missing', () =>
+      ada.dialog().getByText('Your microphone is blocked').waitFor({ timeout: 20_000 }),
+    );
+    await ada.shot(story.folder, 'microphone-blocked');
+    const joined = customer.timeline.said.filter(({ note }) => note?.what === 'ended');
+    assert.deepEqual(joined, [], 'she is not back yet');
+    await story.step('she allows it', () => ada.context.grantPermissions(['microphone']));
+    await isBackInPlace(story, ada, customer, task);
+  },
 };
 
 export const strictAboutSound = {
   title: 'A browser that plays nothing before a click plays the call that an agent is back on',
-  play: (/** @type {Story} */ story) =>
-    inStrictBrowser(story, async (ada) => {
-      const customer = await story.step('a customer calls', () => story.customer());
-      const task = await talk(story, ada, customer);
-      // Whatever is evaluated in the page counts as a click: the page is left alone until she is back.
-      await story.step('she refreshes the page', () => ada.refreshes());
-      await isBackInPlace(story, ada, customer, task);
-    }),
+  async play(/** @type {Story} */ story) {
+    const ada = await story.step('Ada signs in to Flex, in a strict browser', () =>
+      story.agent('ada', { strict: true }),
+    );
+    const customer = await story.step('a customer calls', () => story.customer());
+    const task = await talk(story, ada, customer);
+    // Whatever is evaluated in the page counts as a click: the page is left alone until she is back.
+    await story.step('she refreshes the page', () => ada.refreshes());
+    await isBackInPlace(story, ada, customer, task);
+  },
 };
 
 export const mutedThroughQueue = {

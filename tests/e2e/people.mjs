@@ -3,10 +3,10 @@
 import path from 'node:path';
 import { Stream } from './stream.mjs';
 
-/** @typedef {import('playwright-core').Browser} Browser */
+/** @typedef {import('./browsers.mjs').Browsers} Browsers */
 /** @typedef {import('playwright-core').BrowserContext} Context */
 /** @typedef {import('playwright-core').Page} Page */
-/** @typedef {{microphone?: number, plugin?: 'ready' | 'passive', prepare?: (context: Context) => Promise<void>}} SignIn */
+/** @typedef {{microphone?: number, plugin?: 'ready' | 'passive', strict?: boolean, prepare?: (context: Context) => Promise<void>}} SignIn */
 /** @typedef {Awaited<ReturnType<typeof import('../../scripts/lib/demo.mjs').startDemo>>} Demo */
 
 export const WORKER = { ada: 'WK' + 'ada'.padStart(32, '0'), bo: 'WK' + 'b0'.padStart(32, '0') };
@@ -16,20 +16,6 @@ const SECOND_LINE = 'WQ' + '3'.padStart(32, '0');
 const CUSTOMER_HZ = 660;
 /** Loudness (root mean square, of 32767) from which on a phone hears something. */
 export const AUDIBLE = 200;
-
-export const chromeArgs = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-  '--no-first-run',
-  // A machine without a network gathers no ICE candidates otherwise.
-  '--allow-loopback-in-peer-connection',
-  '--use-fake-ui-for-media-stream',
-  '--use-fake-device-for-media-stream',
-  '--autoplay-policy=no-user-gesture-required',
-];
 
 async function json(/** @type {string} */ url, /** @type {RequestInit} */ init = {}) {
   const response = await fetch(url, init);
@@ -233,10 +219,12 @@ export class Customer {
   /** A customer at the phone page, in a browser: the call is placed with its own button. */
   static async dialsFromPage(
     /** @type {Demo} */ demo,
-    /** @type {Browser} */ browser,
+    /** @type {Browsers} */ browsers,
     /** @type {string[]} */ diary,
   ) {
-    const context = await browser.newContext({
+    const context = await (
+      await browsers.any()
+    ).newContext({
       viewport: { width: 1400, height: 850 },
       permissions: ['microphone'],
     });
@@ -335,6 +323,12 @@ export class Customer {
   }
 }
 
+/** Where an agent opens Flex. They differ, because Flex keeps its token by the origin. */
+function originOf(/** @type {Demo} */ demo, /** @type {'ada' | 'bo'} */ name) {
+  const host = name === 'ada' ? 'localhost' : '127.0.0.1';
+  return `http://${host}:${new URL(demo.twinUrl).port}`;
+}
+
 /** An agent at a Flex desktop. */
 export class Agent {
   constructor(
@@ -347,26 +341,34 @@ export class Agent {
     this.context = context;
     this.name = name;
     this.diary = diary;
-    const host = name === 'ada' ? 'localhost' : '127.0.0.1';
-    this.origin = `http://${host}:${new URL(demo.twinUrl).port}`;
+    this.origin = originOf(demo, name);
     /** @type {Page} */
     this.page = /** @type {any} */ (null);
     /** What becomes of the plugin here. @type {'ready' | 'passive'} */
     this.plugin = 'ready';
   }
 
-  /** Signs in on a page of a context of its own. `microphone`: the tone that it hears instead of the browser's beep. */
+  /**
+   * Signs in, in a browser of its own. `microphone`: the tone that it hears instead of the browser's beep. `strict`: the
+   * browser asks for the microphone and plays nothing before a click.
+   */
   static async signsIn(
     /** @type {Demo} */ demo,
-    /** @type {Browser} */ browser,
+    /** @type {Browsers} */ browsers,
     /** @type {'ada' | 'bo'} */ name,
     /** @type {string[]} */ diary,
-    /** @type {SignIn} */ { microphone, plugin = 'ready', prepare } = {},
+    /** @type {SignIn} */ { microphone, plugin = 'ready', prepare, strict } = {},
   ) {
-    const context = await browser.newContext({
-      viewport: { width: 1400, height: 850 },
-      permissions: ['microphone'],
-    });
+    const context = await browsers.open(
+      originOf(demo, name),
+      async (context) => {
+        const first = new Agent(demo, context, name, []);
+        await first.opens(`/login/${name}`);
+        await first.refreshes();
+        await first.ready();
+      },
+      { strict },
+    );
     if (microphone) await context.addInitScript(hearsTone, microphone);
     const agent = new Agent(demo, context, name, diary);
     agent.plugin = plugin;

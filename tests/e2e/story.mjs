@@ -3,6 +3,7 @@
 import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { isStopping } from '../../scripts/lib/stop.mjs';
+import { Browsers } from './browsers.mjs';
 import { Agent, Customer, Twilio } from './people.mjs';
 
 /** @typedef {import('./people.mjs').Demo} Demo */
@@ -11,15 +12,15 @@ export class Story {
   /**
    * @param {string} title
    * @param {Demo} demo
-   * @param {import('playwright-core').Browser} browser
+   * @param {import('./browsers.mjs').Browsers} browsers
    * @param {string} folder for screenshots and logs
    */
-  constructor(title, demo, browser, folder) {
+  constructor(title, demo, browsers, folder) {
     this.title = title;
     /** The step at which it is, or the last one. */
     this.at = '';
     this.demo = demo;
-    this.browser = browser;
+    this.browsers = browsers;
     this.folder = path.join(folder, title.replace(/[^a-z0-9]+/gi, '-').toLowerCase());
     this.twilio = new Twilio(demo);
     /** @type {string[]} */
@@ -51,7 +52,7 @@ export class Story {
   }
 
   async agent(/** @type {'ada' | 'bo'} */ name, /** @type {import('./people.mjs').SignIn} */ options = {}) {
-    const agent = await Agent.signsIn(this.demo, this.browser, name, this.diary, options);
+    const agent = await Agent.signsIn(this.demo, this.browsers, name, this.diary, options);
     this.agents.push(agent);
     return agent;
   }
@@ -63,7 +64,7 @@ export class Story {
   }
 
   async customerAtPage() {
-    const customer = await Customer.dialsFromPage(this.demo, this.browser, this.diary);
+    const customer = await Customer.dialsFromPage(this.demo, this.browsers, this.diary);
     this.customers.push(customer);
     return customer;
   }
@@ -141,17 +142,15 @@ async function playOnce({ title, play }, story) {
  * @param {{demo: Demo, browser: string, artefacts: string}} options
  * @returns {Promise<Outcome>}
  */
-export async function tell(stories, { demo, browser: executablePath, artefacts }) {
-  const { chromium } = await import('playwright-core');
-  const { chromeArgs } = await import('./people.mjs');
-  const browser = await chromium.launch({ executablePath, headless: true, args: chromeArgs });
+export async function tell(stories, { demo, browser, artefacts }) {
+  const browsers = new Browsers(browser);
   /** @type {Outcome} */
   const outcome = { passed: 0, missed: [], again: [] };
   /** @type {Array<{story: typeof stories[number], first: Miss}>} */
   const late = [];
   try {
     for (const story of stories) {
-      const first = await playOnce(story, new Story(story.title, demo, browser, artefacts));
+      const first = await playOnce(story, new Story(story.title, demo, browsers, artefacts));
       if (first) late.push({ story, first });
       else outcome.passed += 1;
     }
@@ -159,7 +158,7 @@ export async function tell(stories, { demo, browser: executablePath, artefacts }
     for (const { story, first } of late) {
       const second = await playOnce(
         story,
-        new Story(story.title, demo, browser, path.join(artefacts, 'again')),
+        new Story(story.title, demo, browsers, path.join(artefacts, 'again')),
       );
       if (second) {
         outcome.missed.push(second);
@@ -169,7 +168,7 @@ export async function tell(stories, { demo, browser: executablePath, artefacts }
       }
     }
   } finally {
-    await browser.close();
+    await browsers.close();
   }
   return outcome;
 }

@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test';
 import { chromium } from 'playwright-core';
 import { startDemo } from '../../scripts/lib/demo.mjs';
 import { root } from '../../scripts/lib/run.mjs';
-import { chromeArgs } from '../e2e/people.mjs';
+import { chromeArgs } from '../e2e/browsers.mjs';
 import { Story } from '../e2e/story.mjs';
 
 /** @typedef {import('../e2e/people.mjs').Agent} Agent */

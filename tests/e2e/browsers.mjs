@@ -1,0 +1,106 @@
+// Browsers of the agents. Each sign-in has one of its own, with a profile in which is nothing but Flex as the browser has
+// compiled it before: without that, two thirds of a story's time would be the compiling of 17 MB, once for each agent.
+
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { chromium } from 'playwright-core';
+
+/** @typedef {import('playwright-core').BrowserContext} Context */
+
+const ARGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--no-first-run',
+  // A machine without a network gathers no ICE candidates otherwise.
+  '--allow-loopback-in-peer-connection',
+  '--use-fake-device-for-media-stream',
+];
+/** Asks for nothing, and plays what it is told to. */
+export const chromeArgs = [
+  ...ARGS,
+  '--use-fake-ui-for-media-stream',
+  '--autoplay-policy=no-user-gesture-required',
+];
+/** Asks for the microphone as browsers do, and plays as little as they may. */
+const STRICT = {
+  args: [...ARGS, '--autoplay-policy=document-user-activation-required'],
+  ignoreDefaultArgs: ['--autoplay-policy=no-user-gesture-required'],
+};
+
+/** What Chromium keeps of scripts: as they came, and compiled. The compiled one counts for that very answer only. */
+const SCRIPTS = ['Cache', 'Code Cache'].map((name) => path.join('Default', name));
+
+/** Its processes may be writing still when a browser says that it is closed: then it goes with the rest, or with `/tmp`. */
+function discard(/** @type {string} */ folder) {
+  try {
+    rmSync(folder, { recursive: true, force: true, maxRetries: 2 });
+  } catch {
+    // Nothing is missing but some space.
+  }
+}
+
+export class Browsers {
+  /** @param {string} executablePath of Chromium */
+  constructor(executablePath) {
+    this.executablePath = executablePath;
+    this.folder = mkdtempSync(path.join(tmpdir(), 'rejoin-browsers-'));
+    /** @type {Map<string, string>} profiles that have compiled what a desktop at this address loads */
+    this.compiled = new Map();
+    /** @type {Promise<import('playwright-core').Browser> | undefined} */
+    this.shared = undefined;
+  }
+
+  /** One for those who load little: each gets a context of its own. */
+  any() {
+    this.shared ??= chromium.launch({
+      executablePath: this.executablePath,
+      headless: true,
+      args: chromeArgs,
+    });
+    return this.shared;
+  }
+
+  /**
+   * Starts a browser for one agent. Its only context is given back; closing that ends it.
+   * @param {string} origin what the agent will open
+   * @param {(context: Context) => Promise<void>} compile opens it in a browser, twice: from the second time on Chromium
+   *   keeps what it has compiled. Asked for once an origin
+   * @param {{strict?: boolean}} [options]
+   */
+  async open(origin, compile, { strict = false } = {}) {
+    let compiled = this.compiled.get(origin);
+    if (!compiled) {
+      compiled = mkdtempSync(path.join(this.folder, 'compiled-'));
+      const context = await this.#launch(compiled);
+      await compile(context).finally(() => context.close());
+      this.compiled.set(origin, compiled);
+    }
+    const profile = mkdtempSync(path.join(this.folder, 'profile-'));
+    for (const part of SCRIPTS) {
+      cpSync(path.join(compiled, part), path.join(profile, part), { recursive: true });
+    }
+    const context = await this.#launch(profile, strict ? STRICT : {});
+    context.once('close', () => discard(profile));
+    return context;
+  }
+
+  #launch(/** @type {string} */ profile, more = {}) {
+    return chromium.launchPersistentContext(profile, {
+      executablePath: this.executablePath,
+      headless: true,
+      args: chromeArgs,
+      viewport: { width: 1400, height: 850 },
+      permissions: ['microphone'],
+      ...more,
+    });
+  }
+
+  async close() {
+    await (await this.shared)?.close();
+    discard(this.folder);
+  }
+}
