@@ -52,8 +52,9 @@ export const mutedThroughQueue = {
     const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
     const customer = await story.step('a customer calls', () => story.customer());
     const task = await talk(story, ada, customer);
+    const from = customer.mark().transcript;
     await story.step('she mutes herself', () => ada.mutes());
-    await story.step('the customer hears her no more', () => customer.hears(/silence/));
+    await story.step('the customer hears her no more', () => customer.hears(/silence/, { from }));
     await story.twilio.assume({ dtlsCloseEndsLeg: true });
     const { transcript } = customer.mark();
     await story.step('she refreshes the page', () => ada.refreshes());

@@ -109,7 +109,7 @@ export const externalHeldRefresh = {
     const { ada, customer, task } = await onACall(story);
     const third = await adds(story, ada, task);
     await story.step('she puts the third party on hold', () => holds(story, ada, task, third));
-    await story.step('it hears music', () => third.hears(/hold music/));
+    await story.step('it hears music', () => third.hears(/hold music/, { from: 0 }));
     await story.step('she mutes herself', () => ada.mutes());
     await story.step('she refreshes the page', () => ada.refreshes());
     await isBackInPlace(story, ada, customer, task, { hearsAgent: false, hearsCustomer: true });

@@ -130,8 +130,9 @@ export const refreshMuted = {
   title: 'An agent who is muted refreshes and is muted again',
   async play(/** @type {Story} */ story) {
     const { ada, customer, task } = await onACall(story);
+    const from = customer.mark().transcript;
     await story.step('she mutes herself', () => ada.mutes());
-    await story.step('the customer hears her no more', () => customer.hears(/silence/));
+    await story.step('the customer hears her no more', () => customer.hears(/silence/, { from }));
     await story.step('she refreshes the page', () => ada.refreshes());
     await isBackInPlace(story, ada, customer, task, { hearsAgent: false });
     await story.step('she is muted again', () => story.twilio.becomes('muted', () => ada.isMuted()));
