@@ -113,9 +113,14 @@ impl Call {
     /// The customer has hung up, or is on the way to an agent through the queue.
     fn ending_without_customer(&self) -> Ending {
         let customer = self.customer.as_ref().and_then(|leg| self.participants.get(leg));
+        let left = customer.and_then(|participant| participant.left);
+        if left == Some(LeaveReason::ModeratorEnded) {
+            // It ended under him, and he may go on: all that is known is that somebody else had him.
+            return Ending::Covered;
+        }
         let Some(recovery) = &self.recovery else { return Ending::CustomerLeft };
         // The conference's end may be told before he is said to have left it.
-        let moved = match customer.and_then(|participant| participant.left) {
+        let moved = match left {
             Some(reason) => reason == LeaveReason::UpdatedViaApi,
             None => matches!(recovery.phase, Phase::Requeueing { .. } | Phase::Queued { .. }),
         };

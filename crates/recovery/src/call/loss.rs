@@ -47,7 +47,9 @@ impl Call {
             return self.learn(out); // decided when it is known who the customer is
         }
         if self.ended || self.customer_left() {
-            if (self.ended_by_loss(leg) || self.ended_by_stranger(leg)) && !self.has_open_recovery() {
+            let not_meant =
+                self.ended_by_loss(leg) || self.ended_by_stranger(leg) || self.ended_by_removal(leg);
+            if not_meant && !self.has_open_recovery() {
                 self.unmark(&agent.reservation); // if there is a mark, what it says was refused
                 self.lose(out, leg);
             }

@@ -106,6 +106,22 @@ impl Call {
             && strangers.any(|stranger| self.ended_with(stranger))
     }
 
+    /// Has the conference ended under the agent, too, with a leg that we removed, because another plugin had set its exit flag
+    /// again in that moment? They belong together still.
+    pub(super) fn ended_by_removal(&self, leg: &CallSid) -> bool {
+        let reason = |leg: &CallSid| self.participants.get(leg).and_then(|participant| participant.left);
+        let gone = self.participants.iter().filter(|(other, participant)| {
+            let left = participant.left.is_some_and(|reason| reason != LeaveReason::ModeratorEnded);
+            Some(*other) != self.customer.as_ref() && left
+        });
+        let last = gone.max_by_key(|(_, participant)| participant.sequence);
+        let removed = |leg: &CallSid| self.agents.get(leg).is_some_and(|agent| agent.removing);
+        self.is_stranded()
+            && reason(leg) == Some(LeaveReason::ModeratorEnded)
+            && self.on_purpose.is_empty()
+            && last.is_some_and(|(last, gone)| gone.left == Some(LeaveReason::UpdatedViaApi) && removed(last))
+    }
+
     /// Did the conference end under the customer when this leg hung up?
     pub(super) fn ended_with(&self, leg: &CallSid) -> bool {
         if !self.is_stranded() {

@@ -400,6 +400,29 @@ fn a_customer_who_hangs_up_meanwhile_ends_it_for_who_was_away() {
     assert!(desk.take_actions().is_empty());
 }
 
+/// Another plugin has set an exit flag: he may go on with what comes after the call.
+#[test]
+fn a_customer_under_whom_the_conference_ends_has_not_hung_up_for_who_was_away() {
+    let mut desk = together();
+    desk.goes(ADA);
+    desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
+    assert_eq!(desk.stage_of(ADA), Some(Stage::Covered));
+}
+
+/// Another plugin has set her flag right before: it ends under a colleague who has not left him.
+#[test]
+fn a_conference_that_ends_with_a_leg_that_is_removed_is_gone_on_with_for_the_colleague() {
+    let mut desk = together();
+    desk.goes(ADA);
+    desk.fire(1, Timer::Beside);
+    assert_eq!(desk.take_actions(), [remove(ADA_LEG)]);
+    desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+    desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
+    desk.leave(1, BO_LEG, LeaveReason::ModeratorEnded);
+    desk.end(1);
+    assert_eq!(desk.stage_of(BO), Some(Stage::Interrupted));
+}
+
 /// Twilio tells of the conference's end before it tells that he has left it.
 #[test]
 fn a_customer_who_is_sent_to_the_queue_has_not_hung_up_for_who_was_away() {
