@@ -85,8 +85,11 @@ mod tests {
         let folders = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
         for (name, migrator) in [("sqlite", &SQLITE), ("postgres", &POSTGRES)] {
             let there = Migrator::new(folders.join(name)).await.unwrap();
-            let (named, there): (Vec<_>, Vec<_>) = (migrator.iter().collect(), there.iter().collect());
-            assert_eq!(format!("{named:#?}"), format!("{there:#?}"), "{name}");
+            let of = |migrator: &Migrator| -> Vec<_> {
+                let all = migrator.iter();
+                all.map(|it| (it.version, it.description.clone(), it.no_tx, it.checksum.clone())).collect()
+            };
+            assert_eq!(of(migrator), of(&there), "{name}");
         }
     }
 }
