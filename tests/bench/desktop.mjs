@@ -1,13 +1,12 @@
 // What an agent sees: the real Flex UI in Chromium, with the demo's server and twin.
 
 import path from 'node:path';
-import { chromium as playwright } from 'playwright-core';
 import { build } from '../../scripts/lib/build.mjs';
 import { startDemo } from '../../scripts/lib/demo.mjs';
 import { root } from '../../scripts/lib/run.mjs';
 import { chromium } from '../../scripts/lib/setup.mjs';
 import { kb, measure } from '../../scripts/lib/sizes.mjs';
-import { chromeArgs } from '../e2e/browsers.mjs';
+import { Browsers } from '../e2e/browsers.mjs';
 import { wasmReady } from './page.mjs';
 import { LATENCY, recover } from './recovery.mjs';
 import { median, ms } from './table.mjs';
@@ -22,11 +21,10 @@ const times = (/** @type {number} */ value, /** @type {number} */ of) => `${(val
  */
 export async function desktop(repeat) {
   const rounds = Array.from({ length: repeat });
-  const executablePath = await chromium();
+  const browsers = new Browsers(await chromium());
   await build();
   const folder = path.join(root, 'target/bench');
   const demo = await startDemo({ dir: path.join(folder, 'demo'), latencyMs: LATENCY });
-  const browser = await playwright.launch({ executablePath, args: chromeArgs });
   /** @type {Figure[]} */
   const figures = [];
   const row = (
@@ -37,14 +35,14 @@ export async function desktop(repeat) {
   ) => figures.push({ what, unit, values, note: note(median(values)) });
   try {
     const alone = [];
-    for (const _ of [...rounds, ...rounds]) alone.push(await wasmReady(browser));
+    for (const _ of [...rounds, ...rounds]) alone.push(await wasmReady(await browsers.any()));
     /** @type {Array<import('./recovery.mjs').Recovered>} */
     const inPlace = [];
     /** @type {Array<import('./recovery.mjs').Recovered>} */
     const queued = [];
     for (const _ of rounds) {
-      inPlace.push(await recover({ demo, browser, folder }, true));
-      queued.push(await recover({ demo, browser, folder }, false));
+      inPlace.push(await recover({ demo, browsers, folder }, true));
+      queued.push(await recover({ demo, browsers, folder }, false));
     }
     const both = [...inPlace, ...queued];
     const of = (/** @type {typeof both} */ runs, /** @type {string} */ name) =>
@@ -69,7 +67,7 @@ export async function desktop(repeat) {
     );
     row('besides, checks of the agent’s token', of(both, 'tokens'), undefined, '');
   } finally {
-    await browser.close();
+    await browsers.close();
     await demo.stop();
   }
   for (const { file, bytes, gzip } of measure()) {

@@ -25,12 +25,12 @@ const short = (/** @type {string} */ text) =>
 
 /**
  * A customer calls, Ada refreshes the page, the call comes back.
- * @param {{demo: import('../e2e/people.mjs').Demo, browser: import('playwright-core').Browser, folder: string}} where
+ * @param {{demo: import('../e2e/people.mjs').Demo, browsers: import('../e2e/browsers.mjs').Browsers, folder: string}} where
  * @param {boolean} inPlace does the old leg stand, or end with the page?
  * @returns {Promise<Recovered>}
  */
-export async function recover({ demo, browser, folder }, inPlace) {
-  const story = new Story('Benchmark', demo, browser, folder);
+export async function recover({ demo, browsers, folder }, inPlace) {
+  const story = new Story('Benchmark', demo, browsers, folder);
   try {
     const ada = await story.agent('ada');
     await ada.page.addInitScript(watchPage);

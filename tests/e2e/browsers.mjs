@@ -20,11 +20,7 @@ const ARGS = [
   '--use-fake-device-for-media-stream',
 ];
 /** Asks for nothing, and plays what it is told to. */
-export const chromeArgs = [
-  ...ARGS,
-  '--use-fake-ui-for-media-stream',
-  '--autoplay-policy=no-user-gesture-required',
-];
+const chromeArgs = [...ARGS, '--use-fake-ui-for-media-stream', '--autoplay-policy=no-user-gesture-required'];
 /** Asks for the microphone as browsers do, and plays as little as they may. */
 const STRICT = {
   args: [...ARGS, '--autoplay-policy=document-user-activation-required'],

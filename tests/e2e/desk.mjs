@@ -6,14 +6,19 @@ import { isBack, isTold, talk } from './steps.mjs';
 
 /** @typedef {import('./story.mjs').Story} Story */
 
+/** @param {Story} story */
+async function onACallInStrictBrowser(story) {
+  const ada = await story.step('Ada signs in to Flex, in a strict browser', () =>
+    story.agent('ada', { strict: true }),
+  );
+  const customer = await story.step('a customer calls', () => story.customer());
+  return { ada, customer, task: await talk(story, ada, customer) };
+}
+
 export const microphoneBlocked = {
   title: 'An agent whose microphone is blocked meanwhile is told, and is back as soon as it is allowed',
   async play(/** @type {Story} */ story) {
-    const ada = await story.step('Ada signs in to Flex, in a strict browser', () =>
-      story.agent('ada', { strict: true }),
-    );
-    const customer = await story.step('a customer calls', () => story.customer());
-    const task = await talk(story, ada, customer);
+    const { ada, customer, task } = await onACallInStrictBrowser(story);
     await story.step('she leaves the page', () => ada.goesElsewhere());
     // What is not granted is denied, once anything is.
     await story.step('the microphone is taken from her', async () => {
@@ -35,11 +40,7 @@ export const microphoneBlocked = {
 export const strictAboutSound = {
   title: 'A browser that plays nothing before a click plays the call that an agent is back on',
   async play(/** @type {Story} */ story) {
-    const ada = await story.step('Ada signs in to Flex, in a strict browser', () =>
-      story.agent('ada', { strict: true }),
-    );
-    const customer = await story.step('a customer calls', () => story.customer());
-    const task = await talk(story, ada, customer);
+    const { ada, customer, task } = await onACallInStrictBrowser(story);
     // Whatever is evaluated in the page counts as a click: the page is left alone until she is back.
     await story.step('she refreshes the page', () => ada.refreshes());
     await isBackInPlace(story, ada, customer, task);

@@ -4,10 +4,9 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { chromium } from 'playwright-core';
 import { startDemo } from '../../scripts/lib/demo.mjs';
 import { root } from '../../scripts/lib/run.mjs';
-import { chromeArgs } from '../e2e/browsers.mjs';
+import { Browsers } from '../e2e/browsers.mjs';
 import { Story } from '../e2e/story.mjs';
 
 /** @typedef {import('../e2e/people.mjs').Agent} Agent */
@@ -18,8 +17,8 @@ const plugins = path.join(root, 'tests/packaging/plugins');
 
 /** @type {import('../e2e/people.mjs').Demo} */
 let demo;
-/** @type {import('playwright-core').Browser} */
-let browser;
+/** @type {Browsers} */
+let browsers;
 /** @type {http.Server} */
 let functions;
 /** What the other plugin had its function set. @type {Wish[]} */
@@ -54,12 +53,11 @@ before(async () => {
     dir: path.join(folder, 'demo'),
     extraPlugins: [path.join(plugins, 'action-listener.js'), monitor],
   });
-  const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
-  browser = await chromium.launch({ executablePath, args: chromeArgs });
+  browsers = new Browsers(process.env.CHROMIUM ?? '/usr/bin/chromium');
 });
 
 after(async () => {
-  await browser?.close();
+  await browsers?.close();
   await demo?.stop();
   functions.closeAllConnections();
   functions.close();
@@ -103,7 +101,7 @@ for (const [how, assumptions] of /** @type {Array<[string, object]>} */ ([
   ['through the queue', { dtlsCloseEndsLeg: true }],
 ])) {
   test(`beside other plugins a call comes back ${how}`, { timeout: 180_000 }, async () => {
-    const story = new Story(`Beside other plugins ${how}`, demo, browser, folder);
+    const story = new Story(`Beside other plugins ${how}`, demo, browsers, folder);
     try {
       const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
       const scripts = await ada.page.evaluate(() =>
