@@ -1,6 +1,7 @@
 //! One connection: HTTP/1.1, or HTTP/2 where TLS has agreed on it, each within the same bounds.
 
 use super::activity::{Activity, Counted};
+use super::early::Frank;
 use super::push;
 use crate::stopping::Stopping;
 use axum::Router;
@@ -78,7 +79,7 @@ impl Terms {
     }
 
     async fn http1<S: AsyncRead + AsyncWrite + Unpin + 'static>(&self, stream: S, watcher: Watcher) {
-        let service = TowerToHyperService::new(self.router.clone());
+        let service = Frank(TowerToHyperService::new(self.router.clone()));
         ended(watcher.watch(self.http1.serve_connection(TokioIo::new(stream), service)).await);
     }
 

@@ -5,6 +5,7 @@ mod auth;
 mod body;
 mod connection;
 mod connections;
+mod early;
 mod events;
 mod health;
 mod openapi;

@@ -92,6 +92,30 @@ async fn a_request_that_breaks_off_changes_nothing() {
     assert_eq!(desk.hello(2).await["recoveries"], json!([]), "nobody was lost");
 }
 
+/// Whoever shares its connections, as a proxy does, puts no other request on one that closes. One that was read to its end
+/// goes on.
+#[tokio::test]
+async fn who_is_answered_early_is_told_that_the_connection_closes() {
+    let world = World::start().await;
+    let answer = async |path: &str, length: usize, body: &str| {
+        let mut stream = connect(&world.desk).await;
+        stream.write_all((head(path, "forged", length) + body).as_bytes()).await.unwrap();
+        let mut all = vec![];
+        while !all.windows(4).any(|end| end == b"\r\n\r\n") {
+            assert!(stream.read_buf(&mut all).await.unwrap() > 0, "{path} {length}: no whole head");
+        }
+        String::from_utf8(all).unwrap()
+    };
+    for (path, length) in [("/webhooks/conference", 100_000), ("/v1/hello", 100_000), ("/nowhere", 100)] {
+        let reply = answer(path, length, &"x".repeat(length - 1)).await;
+        assert!(reply.contains("\r\nconnection: close\r\n"), "{path}: {reply}");
+    }
+    for (path, length) in [("/webhooks/conference", 100), ("/nowhere", 0)] {
+        let reply = answer(path, length, &"x".repeat(length)).await;
+        assert!(reply.starts_with("HTTP/1.1 4") && !reply.contains("\r\nconnection:"), "{path}: {reply}");
+    }
+}
+
 #[tokio::test]
 async fn what_is_no_http_is_closed() {
     let world = World::start().await;
