@@ -94,6 +94,11 @@ impl Call {
         !self.had_call && self.facts.status != ReservationStatus::Pending
     }
 
+    /// Accepted while this page was up, and the leg that is there is not here: it rang in another page.
+    pub(super) fn is_elsewhere(&self) -> bool {
+        self.is_accepted() && !self.had_call && self.found.is_none() && self.youngest().is_some()
+    }
+
     /// What the server is asked about.
     pub(super) fn holding(&self) -> Option<Holding> {
         self.is_orphan().then(|| Holding {

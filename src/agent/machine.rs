@@ -360,6 +360,9 @@ impl Agent {
         if let Some(call) = self.calls.get_mut(&reservation) {
             let looked = call.looks_until(now, self.config.look_for).is_some();
             call.conference = Some(facts);
+            if call.is_elsewhere() && !self.role.locked_out && self.marks.take(&reservation) {
+                out.push(Effect::Unstore { reservation: reservation.clone() });
+            }
             self.register(now, &reservation, out);
             self.looked(now, &reservation, looked, out);
         }

@@ -10,7 +10,7 @@ use rejoin_protocol::Millis;
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Role {
     /// Another page of this browser holds the lock.
-    locked_out: bool,
+    pub(super) locked_out: bool,
     /// A newer page acts, in another browser.
     superseded: bool,
     /// What was last told.

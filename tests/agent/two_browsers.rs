@@ -62,6 +62,41 @@ fn the_page_that_takes_a_call_is_remembered_before_the_call_is_there() {
     assert!(effects.contains(&mark), "{effects:?}");
 }
 
+/// Every phone of the agent rings. If the one in another browser has it, that browser's page may live when this one is asked.
+#[test]
+fn a_call_that_was_accepted_here_and_rang_in_another_browser_is_not_of_this_one() {
+    let accepted = |deposed: bool| {
+        let mut desk = Desk::idle();
+        let facts = task(1, ReservationStatus::Pending);
+        desk.task(facts.clone());
+        let (request, reservation) = (RequestId(1), facts.reservation.clone());
+        desk.handle(Event::Desktop(FromDesktop::BeforeAccept { request, task: facts, callback: None }));
+        desk.task(task(1, ReservationStatus::Accepted));
+        if deposed {
+            desk.handle(Event::Deposed); // by the tab in which it rang
+        }
+        let effects = desk.handle(conference(1, both()));
+        (desk, effects.contains(&Effect::Unstore { reservation }))
+    };
+    assert!(!accepted(true).1, "a tab of this browser has it");
+    let (mut desk, forgotten) = accepted(false);
+    assert!(forgotten);
+    desk.handle(Event::Superseded);
+    desk.wait(Millis::seconds(60));
+    superseded(&mut desk, false);
+    assert!(holdings(&desk.wait(Millis::seconds(1)))[0].other_browser);
+}
+
+/// The phone may be slower than what Flex hears of the conference.
+#[test]
+fn a_call_of_which_the_phone_tells_late_is_of_this_browser_all_the_same() {
+    let mut desk = Desk::idle();
+    desk.task(task(1, ReservationStatus::Accepted));
+    desk.handle(conference(1, both()));
+    let effects = desk.task(live(200));
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Store(_))), "{effects:?}");
+}
+
 #[test]
 fn it_hears_of_it_by_push_or_by_the_answer_to_a_hello() {
     let (mut desk, effects) = Desk::started(vec![], &[]);
