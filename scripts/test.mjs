@@ -61,6 +61,7 @@ const parts = [
   command(OLDEST, process.execPath, 'scripts/flex-host.mjs', oldest.name),
   { name: 'build', work: () => build() },
   command('types of the shim', 'tsc', '-p', 'tsconfig.json'),
+  command('types of scripts and tests', 'tsc', '-p', 'tests/tsconfig.json'),
   command('lines of the shim', process.execPath, '--test', 'tests/shim.test.mjs'),
   command('the built plugin in a browser', process.execPath, '--test', 'tests/plugin.test.mjs'),
   command('the dialog', process.execPath, '--test', 'tests/dialog.test.mjs'),

@@ -6,7 +6,7 @@ import { Stream } from './stream.mjs';
 /** @typedef {import('./browsers.mjs').Browsers} Browsers */
 /** @typedef {import('playwright-core').BrowserContext} Context */
 /** @typedef {import('playwright-core').Page} Page */
-/** @typedef {{microphone?: number, plugin?: 'ready' | 'passive', strict?: boolean, prepare?: (context: Context) => Promise<void>}} SignIn */
+/** @typedef {{microphone?: number, plugin?: 'ready' | 'passive', strict?: boolean, prepare?: (context: Context) => Promise<unknown>}} SignIn */
 /** @typedef {Awaited<ReturnType<typeof import('../../scripts/lib/demo.mjs').startDemo>>} Demo */
 
 export const WORKER = { ada: 'WK' + 'ada'.padStart(32, '0'), bo: 'WK' + 'b0'.padStart(32, '0') };

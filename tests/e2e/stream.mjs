@@ -23,7 +23,7 @@ export class Stream {
     }
   }
 
-  async take(/** @type {ReadableStream<Uint8Array>} */ body) {
+  async take(/** @type {ReadableStream<BufferSource>} */ body) {
     let text = '';
     let index = 0;
     for await (const chunk of body.pipeThrough(new TextDecoderStream())) {
