@@ -62,24 +62,27 @@ fn the_page_that_takes_a_call_is_remembered_before_the_call_is_there() {
     assert!(effects.contains(&mark), "{effects:?}");
 }
 
+/// Accepted here, and the leg is in the conference. `deposed`: it rang in another tab of this browser. And was the mark taken
+/// back?
+fn accepted_here(deposed: bool) -> (Desk, bool) {
+    let mut desk = Desk::idle();
+    let facts = task(1, ReservationStatus::Pending);
+    desk.task(facts.clone());
+    let (request, reservation) = (RequestId(1), facts.reservation.clone());
+    desk.handle(Event::Desktop(FromDesktop::BeforeAccept { request, task: facts, callback: None }));
+    desk.task(task(1, ReservationStatus::Accepted));
+    if deposed {
+        desk.handle(Event::Deposed);
+    }
+    let effects = desk.handle(conference(1, both()));
+    (desk, effects.contains(&Effect::Unstore { reservation }))
+}
+
 /// Every phone of the agent rings. If the one in another browser has it, that browser's page may live when this one is asked.
 #[test]
 fn a_call_that_was_accepted_here_and_rang_in_another_browser_is_not_of_this_one() {
-    let accepted = |deposed: bool| {
-        let mut desk = Desk::idle();
-        let facts = task(1, ReservationStatus::Pending);
-        desk.task(facts.clone());
-        let (request, reservation) = (RequestId(1), facts.reservation.clone());
-        desk.handle(Event::Desktop(FromDesktop::BeforeAccept { request, task: facts, callback: None }));
-        desk.task(task(1, ReservationStatus::Accepted));
-        if deposed {
-            desk.handle(Event::Deposed); // by the tab in which it rang
-        }
-        let effects = desk.handle(conference(1, both()));
-        (desk, effects.contains(&Effect::Unstore { reservation }))
-    };
-    assert!(!accepted(true).1, "a tab of this browser has it");
-    let (mut desk, forgotten) = accepted(false);
+    assert!(!accepted_here(true).1, "a tab of this browser has it");
+    let (mut desk, forgotten) = accepted_here(false);
     assert!(forgotten);
     desk.handle(Event::Superseded);
     desk.wait(Millis::seconds(60));
@@ -90,11 +93,11 @@ fn a_call_that_was_accepted_here_and_rang_in_another_browser_is_not_of_this_one(
 /// The phone may be slower than what Flex hears of the conference.
 #[test]
 fn a_call_of_which_the_phone_tells_late_is_of_this_browser_all_the_same() {
-    let mut desk = Desk::idle();
-    desk.task(task(1, ReservationStatus::Accepted));
-    desk.handle(conference(1, both()));
+    let (mut desk, forgotten) = accepted_here(false);
+    assert!(forgotten);
+    let mark = Effect::Store(Mark { reservation: live(200).reservation, muted: false });
     let effects = desk.task(live(200));
-    assert!(effects.iter().any(|effect| matches!(effect, Effect::Store(_))), "{effects:?}");
+    assert!(effects.contains(&mark), "{effects:?}");
 }
 
 #[test]
