@@ -37,7 +37,8 @@ struct Options {
     /// An ordinary day: prints how often, and how soon, the customer has the same agent again.
     #[arg(long)]
     ordinary_day: bool,
-    /// A plan in a file instead of a seed's; its timeline is printed.
+    /// A plan in a file instead of a seed's; its timeline is printed. With --seed or --seeds: with what is drawn from
+    /// another seed, or from so many, for each message.
     #[arg(long)]
     plan: Option<std::path::PathBuf>,
     /// Writes the world of `--seed` or `--plan` as a page to look at.
@@ -75,7 +76,15 @@ fn run(options: &Options) -> Result<u64, Box<dyn std::error::Error>> {
         Some(name) => Some(Scenario::named(name).ok_or_else(|| format!("there is no scenario {name}"))?),
         None => None,
     };
-    let draw = |seed| if options.ordinary_day { day::ordinary(seed) } else { plan::draw(seed, scenario) };
+    let told: Option<Plan> = match &options.plan {
+        Some(path) => Some(serde_json::from_str(&std::fs::read_to_string(path)?)?),
+        None => None,
+    };
+    let draw = |seed| match &told {
+        Some(plan) => Plan { seed, ..plan.clone() },
+        None if options.ordinary_day => day::ordinary(seed),
+        None => plan::draw(seed, scenario),
+    };
     if let (Some(name), Some(seed), None) = (&options.planted, options.seed, options.seeds) {
         let planted = Planted::ALL.into_iter().find(|it| format!("{it:?}") == *name);
         let planted = planted.ok_or_else(|| format!("there is no defect {name}"))?;
@@ -84,14 +93,14 @@ fn run(options: &Options) -> Result<u64, Box<dyn std::error::Error>> {
     if let Some(name) = &options.planted {
         return Ok(look_for_planted(name, scenario, options)?);
     }
-    if let Some(path) = &options.plan {
-        let plan: Plan = serde_json::from_str(&std::fs::read_to_string(path)?)?;
-        return replay(&plan, None, options);
+    if options.seeds.is_some() || options.minutes.is_some() {
+        return Ok(many(options, &draw)?);
     }
-    if let (Some(seed), None, None) = (options.seed, options.seeds, options.minutes) {
-        return replay(&draw(seed), None, options);
+    match (options.seed, &told) {
+        (Some(seed), _) => replay(&draw(seed), None, options),
+        (None, Some(plan)) => replay(plan, None, options),
+        (None, None) => Ok(many(options, &draw)?),
     }
-    Ok(many(options, &draw)?)
 }
 
 /// For each defect, or the one of this name: in each scenario the first seed that finds it, in a world that holds
@@ -163,10 +172,10 @@ fn replay(
 
 /// What shows the world of a plan again.
 fn command(plan: &Plan, options: &Options) -> String {
-    if let Some(path) = &options.plan {
-        return format!("npm run simulate -- --plan {}", path.display());
-    }
     let store = if options.store == StoreKind::Sqlite { " --store sqlite" } else { "" };
+    if let Some(path) = &options.plan {
+        return format!("npm run simulate -- --plan {} --seed {}{store}", path.display(), plan.seed);
+    }
     let scenario = options.scenario.as_ref().map(|name| format!(" --scenario {name}")).unwrap_or_default();
     let day = if options.ordinary_day { " --ordinary-day" } else { "" };
     format!("npm run simulate -- --seed {}{scenario}{day}{store}", plan.seed)

@@ -1,7 +1,7 @@
 //! The same seed gives the same timeline, byte for byte.
 
 use rejoin_world::Runner;
-use rejoin_world::plan::{Act, draw};
+use rejoin_world::plan::{Act, Plan, draw};
 use std::collections::BTreeSet;
 use std::process::Command;
 
@@ -34,6 +34,29 @@ fn the_same_seed_gives_the_same_timeline_in_another_process() {
         let told = String::from_utf8(told.stdout).expect("text");
         assert!(told.contains(&timeline(seed)), "seed {seed}");
     }
+}
+
+#[test]
+fn a_plan_is_played_as_it_is_or_with_other_seeds() {
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/stories/the-phone-in-another-browser-has-what-was-accepted-here.json"
+    );
+    let told = |args: &[&str]| {
+        let told = Command::new(env!("CARGO_BIN_EXE_simulate")).args(["--plan", file]).args(args).output();
+        String::from_utf8(told.expect("the program runs").stdout).expect("text")
+    };
+    let as_it_is = told(&[]);
+    assert!(as_it_is.ends_with("\n1 worlds, 0 violations\n"), "{as_it_is}");
+    let plan = std::fs::read_to_string(file).expect("a plan");
+    let plan: Plan = serde_json::from_str(&plan).expect("a plan");
+    assert_eq!(told(&["--seed", &plan.seed.to_string()]), as_it_is);
+    let times = |told: &str| told.lines().filter(|line| line.contains(" s  ")).map(String::from).collect();
+    let (first, other): (Vec<_>, Vec<_>) = (times(&as_it_is), times(&told(&["--seed", "7"])));
+    assert!(first.len() > 20, "{as_it_is}");
+    assert_ne!(first, other, "messages take other times");
+    let many = told(&["--seed", "7", "--seeds", "3"]);
+    assert!(many.ends_with("\n3 worlds, 0 violations\n"), "{many}");
 }
 
 #[test]
