@@ -58,6 +58,10 @@ impl Call {
         if !self.customer_joined() {
             return; // not seen yet: decided when he is
         }
+        if self.is_beside(leg) {
+            // Her colleagues may be gone as well, and nobody has told: then she is missed.
+            self.miss_who_is_away(out);
+        }
         if self.is_away(leg) {
             return self.away_leg_gone(out, leg, agent.removing);
         }

@@ -442,6 +442,20 @@ fn who_seemed_to_leave_the_customer_to_one_who_had_gone_is_missed() {
     }
 }
 
+/// The same, and of Bo's leg nobody tells either: he is with the customer until Twilio says that neither is there.
+#[test]
+fn who_is_found_gone_together_with_whom_he_seemed_to_leave_the_customer_to_is_missed() {
+    let mut desk = Desk::talking();
+    desk.join(1, 0xb1, false);
+    desk.register(1, BO, 0xb1, EPOCH);
+    desk.take_actions();
+    desk.graceful(GracefulReason::SignOut);
+    desk.goodbye(BO, EPOCH);
+    assert!(desk.take_actions().is_empty(), "nothing is done about him as long as she seems to be there");
+    desk.look(there(&[CUSTOMER]));
+    assert_eq!(desk.stage_of(BO), Some(Stage::Interrupted));
+}
+
 /// No server was there when Bo took the customer, and Bo is lost for good.
 #[test]
 fn who_has_taken_a_customer_untold_is_looked_for_where_the_task_says_that_he_is() {
