@@ -14,6 +14,8 @@ const PATIENCE: u64 = 15_000;
 /// A join that is under way.
 #[derive(Debug)]
 pub(crate) struct Joining {
+    /// When it began.
+    since: u64,
     task: TaskSid,
     old: String,
     new: Option<String>,
@@ -46,7 +48,14 @@ impl World {
             Some((held.task.clone(), old.participant.clone()))
         });
         let Some((task, old)) = found else { return self.join_failed(page, reservation) };
-        let joining = Joining { task: task.clone(), old: old.clone(), new: None, here: false, seen: vec![] };
+        let joining = Joining {
+            since: self.now,
+            task: task.clone(),
+            old: old.clone(),
+            new: None,
+            here: false,
+            seen: vec![],
+        };
         self.pages[page].joins.insert(reservation.clone(), joining);
         self.put(PATIENCE, Coming::JoinLate(page, reservation.clone()));
         self.join_flag(page, &reservation, &task, &old, Step::OldFlag);
@@ -148,7 +157,9 @@ impl World {
     }
 
     pub(crate) fn join_late(&mut self, page: PageId, reservation: ReservationSid) {
-        if self.runs(page) && self.pages[page].joins.contains_key(&reservation) {
+        // It may have been the time of an earlier join.
+        let late = |joining: &Joining| joining.since + PATIENCE <= self.now;
+        if self.runs(page) && self.pages[page].joins.get(&reservation).is_some_and(late) {
             self.join_ends_badly(page, reservation);
         }
     }
