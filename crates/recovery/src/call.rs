@@ -117,6 +117,10 @@ pub struct Call {
     /// The newest page of each worker that has found the task while no older one was connected: those are gone.
     #[serde(default)]
     pub newest_alone: BTreeMap<WorkerSid, u64>,
+    /// The newest page of each worker that says that another browser had the call: by its epoch. That the newest page of that
+    /// browser is alone says nothing of it.
+    #[serde(default)]
+    pub elsewhere: BTreeMap<WorkerSid, u64>,
     /// Workers whose page of [`Self::newest_alone`] could join in place.
     #[serde(default)]
     pub joinable: BTreeSet<WorkerSid>,
@@ -245,6 +249,9 @@ pub struct Participant {
     pub flagged_again: bool,
     /// Was the leg sent after the customer into another conference?
     pub moved: bool,
+    /// It was there when a page came that was alone in its browser: it may be one of an older page.
+    #[serde(default)]
+    pub stood: bool,
     /// Number of the last event about this leg: older ones that come later change nothing.
     pub sequence: u64,
 }
@@ -274,6 +281,7 @@ impl Call {
             proven: true,
             hellos: BTreeMap::new(),
             newest_alone: BTreeMap::new(),
+            elsewhere: BTreeMap::new(),
             joinable: BTreeSet::new(),
             goodbyes: BTreeMap::new(),
             unavailable: BTreeSet::new(),

@@ -23,8 +23,17 @@ impl Call {
             }
             let newest = self.hellos.entry(worker.clone()).or_default();
             *newest = hello.epoch.max(*newest);
+            if holding.is_some_and(|holding| holding.other_browser) {
+                let newest = self.elsewhere.entry(worker.clone()).or_default();
+                *newest = hello.epoch.max(*newest);
+            }
             if !older_may_live {
                 let newest = self.newest_alone.entry(worker.clone()).or_default();
+                if hello.epoch > *newest {
+                    for there in self.participants.values_mut() {
+                        there.stood |= there.joined;
+                    }
+                }
                 if hello.epoch >= *newest {
                     *newest = hello.epoch;
                     if holding.is_some_and(|holding| holding.can_join) {
@@ -205,7 +214,14 @@ impl Call {
         if said {
             self.goodbyes.remove(worker);
         }
-        said || self.newest_alone.get(worker).is_some_and(|newest| *newest > epoch)
+        let newer = self.newest_alone.get(worker).is_some_and(|newest| *newest > epoch);
+        said || (newer && !self.is_in_another_browser(worker, leg, epoch))
+    }
+
+    /// Is this a page of another browser than the newest one is alone in, and has its leg come after that one?
+    pub(super) fn is_in_another_browser(&self, worker: &WorkerSid, leg: &CallSid, epoch: u64) -> bool {
+        let stood = self.participants.get(leg).is_some_and(|there| there.stood);
+        self.elsewhere.get(worker) == Some(&epoch) && !stood
     }
 
     /// Legs that pages left behind go with the end of the recovery.

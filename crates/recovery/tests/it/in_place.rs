@@ -702,3 +702,34 @@ fn a_page_that_registers_again_after_its_goodbye_is_there() {
     desk.register(1, ADA, NEXT_LEG, 2);
     assert_eq!(desk.stage(), Some(Stage::Rejoined));
 }
+
+/// Ada has a page in another browser, and the page that said goodbye was not its. The phone rings there when her newest page
+/// joins in place.
+fn rings_in_the_other_browser(before: bool) -> Desk {
+    let mut desk = Desk::talking();
+    desk.hello_in_another_browser(5, true);
+    desk.goodbye(ADA, EPOCH);
+    if before {
+        desk.join(1, NEXT_LEG, false);
+    }
+    desk.hello_in_place(9);
+    if !before {
+        desk.join(1, NEXT_LEG, false);
+    }
+    desk.register(1, ADA, NEXT_LEG, 5);
+    desk
+}
+
+#[test]
+fn a_page_in_another_browser_whose_phone_rings_is_not_gone_because_a_newer_one_is_alone_in_its_own() {
+    let mut desk = rings_in_the_other_browser(false);
+    assert_eq!(desk.stage(), Some(Stage::Rejoined));
+    desk.hello_with(9, false, false, true);
+    assert!(!desk.take_actions().contains(&remove(NEXT_LEG)), "she is at it");
+}
+
+#[test]
+fn a_leg_that_stood_before_the_newest_page_came_is_one_of_an_older_page() {
+    let desk = rings_in_the_other_browser(true);
+    assert_eq!(desk.stage(), Some(Stage::InPlace));
+}
