@@ -114,17 +114,15 @@ impl Call {
     fn ending_without_customer(&self) -> Ending {
         let customer = self.customer.as_ref().and_then(|leg| self.participants.get(leg));
         let left = customer.and_then(|participant| participant.left);
-        if left == Some(LeaveReason::ModeratorEnded) {
+        // The conference's end may be told before he is said to have left it.
+        let sent = |it: &Recovery| matches!(it.phase, Phase::Requeueing { .. } | Phase::Queued { .. });
+        let untold = left.is_none() && !self.recovery.as_ref().is_some_and(sent);
+        if left == Some(LeaveReason::ModeratorEnded) || untold {
             // It ended under him, and he may go on: all that is known is that somebody else had him.
             return Ending::Covered;
         }
         let Some(recovery) = &self.recovery else { return Ending::CustomerLeft };
-        // The conference's end may be told before he is said to have left it.
-        let moved = match left {
-            Some(reason) => reason == LeaveReason::UpdatedViaApi,
-            None => matches!(recovery.phase, Phase::Requeueing { .. } | Phase::Queued { .. }),
-        };
-        if !moved {
+        if left.is_some_and(|reason| reason != LeaveReason::UpdatedViaApi) {
             return Ending::CustomerLeft;
         }
         let same = matches!(

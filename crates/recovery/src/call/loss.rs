@@ -14,7 +14,10 @@ impl Call {
             self.learn(out);
         }
         let gone = |leg: &CallSid, agent: &Agent| {
-            (!agent.settled || self.ended_while_handed_over(leg) || self.ended_while_covered(leg))
+            let by_removal = || self.recovery.is_none() && self.ended_by_removal(leg);
+            let reopened =
+                || self.ended_while_handed_over(leg) || self.ended_while_covered(leg) || by_removal();
+            (!agent.settled || reopened())
                 && (agent.removing
                     || self.participants.get(leg).is_some_and(|p| !p.joined && p.left.is_some()))
         };

@@ -116,10 +116,13 @@ impl Call {
         });
         let last = gone.max_by_key(|(_, participant)| participant.sequence);
         let removed = |leg: &CallSid| self.agents.get(leg).is_some_and(|agent| agent.removing);
+        // That it has gone may be told after what came of it.
+        let untold = self.participants.iter().any(|(leg, there)| removed(leg) && there.left.is_none());
+        let told = last.is_some_and(|(leg, it)| it.left == Some(LeaveReason::UpdatedViaApi) && removed(leg));
         self.is_stranded()
             && reason(leg) == Some(LeaveReason::ModeratorEnded)
             && self.on_purpose.is_empty()
-            && last.is_some_and(|(last, gone)| gone.left == Some(LeaveReason::UpdatedViaApi) && removed(last))
+            && (untold || told)
     }
 
     /// Did the conference end under the customer when this leg hung up?

@@ -423,6 +423,39 @@ fn a_conference_that_ends_with_a_leg_that_is_removed_is_gone_on_with_for_the_col
     assert_eq!(desk.stage_of(BO), Some(Stage::Interrupted));
 }
 
+/// The same, and what Twilio tells of it overtakes itself in every way.
+#[test]
+fn however_it_is_told_that_a_conference_has_ended_with_a_leg_that_is_removed_the_customer_is_kept() {
+    let four = || 0..4_u64;
+    let orders = four().flat_map(|a| four().flat_map(move |b| four().map(move |c| [a, b, c])));
+    let orders = orders.filter_map(|[a, b, c]| Some([a, b, c, 6_u64.checked_sub(a + b + c)?]));
+    for order in orders.filter(|order| four().all(|event| order.contains(&event))) {
+        for still_away in [false, true] {
+            let mut desk = together();
+            desk.goes(ADA);
+            if still_away {
+                desk.hello_with(2, false, false, false);
+            } else {
+                desk.fire(1, Timer::Beside);
+            }
+            assert_eq!(desk.take_actions(), [remove(ADA_LEG)]);
+            let before = desk.sequence;
+            for event in order {
+                desk.sequence = before + event;
+                match event {
+                    0 => _ = desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi),
+                    1 => _ = desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded),
+                    2 => _ = desk.leave(1, BO_LEG, LeaveReason::ModeratorEnded),
+                    _ => desk.end(1),
+                }
+            }
+            let stages = [ADA, BO].map(|who| desk.stage_of(who));
+            assert!(stages.contains(&Some(Stage::Interrupted)), "{order:?}, {still_away}: {stages:?}");
+            assert!(!stages.contains(&Some(Stage::CustomerLeft)), "{order:?}, {still_away}: {stages:?}");
+        }
+    }
+}
+
 /// Twilio tells of the conference's end before it tells that he has left it.
 #[test]
 fn a_customer_who_is_sent_to_the_queue_has_not_hung_up_for_who_was_away() {
