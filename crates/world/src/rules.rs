@@ -106,7 +106,7 @@ pub(crate) struct Rules {
     pub(crate) broken: Option<Broken>,
     /// Marks on their way.
     marks: BTreeMap<(PageId, PostId), GracefulMark>,
-    /// Marks of transfers that were ever sent.
+    /// Marks of transfers that were ever made.
     transfers: BTreeSet<(ReservationSid, Option<DeliveryId>)>,
     /// Those of transfers that were refused: what they say is not so, however often they are sent.
     refused: BTreeSet<(ReservationSid, Option<DeliveryId>)>,
@@ -139,6 +139,8 @@ pub(crate) struct Rules {
     pub(super) together: BTreeMap<PageId, u64>,
     /// When a page that has one last showed nothing else.
     pub(super) covered: BTreeMap<PageId, u64>,
+    /// When an answer of our server's to a page was last lost.
+    pub(crate) unanswered: BTreeMap<PageId, u64>,
     pings: BTreeMap<String, u32>,
     tasks: BTreeSet<TaskSid>,
     /// The last task up to which none is new any more, nor will be a call's.
@@ -156,10 +158,14 @@ const AGAIN: u64 = 20;
 const WAITS: u64 = 250;
 
 impl Rules {
-    pub(crate) fn mark_sent(&mut self, page: PageId, id: PostId, mark: &GracefulMark) {
+    /// It is sent later, behind what is older: its transfer may be refused by then.
+    pub(crate) fn mark_made(&mut self, id: DeliveryId, mark: &GracefulMark) {
         if matches!(mark.reason, GracefulReason::ColdTransfer | GracefulReason::WarmTransfer) {
-            self.transfers.insert((mark.reservation.clone(), mark.id));
+            self.transfers.insert((mark.reservation.clone(), Some(id)));
         }
+    }
+
+    pub(crate) fn mark_sent(&mut self, page: PageId, id: PostId, mark: &GracefulMark) {
         self.marks.insert((page, id), mark.clone());
     }
 

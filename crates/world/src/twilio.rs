@@ -86,8 +86,12 @@ impl Twilio {
 impl World {
     /// Something happens at Twilio.
     pub(crate) fn at_twilio(&mut self, event: Event) {
+        let answered = if let Event::Answered { call } = &event { Some(call.clone()) } else { None };
         for effect in self.twilio.model.handle(self.wall(), event) {
             self.twilio_does(effect);
+        }
+        if let Some(leg) = answered {
+            self.meets(&leg);
         }
     }
 

@@ -11,7 +11,7 @@ use crate::planted::Planted;
 use crate::timeline::Kind;
 use crate::world::World;
 use rejoin_plugin::agent::{
-    Answer, Dialog, Effect, Event, FromDesktop, PostError, PostId, Request, ToDesktop,
+    Answer, Delivery, Dialog, Effect, Event, FromDesktop, PostError, PostId, Request, ToDesktop,
 };
 use rejoin_plugin::boundary::{heard, told};
 use rejoin_protocol::api::Beacon;
@@ -56,7 +56,12 @@ impl World {
                     self.put(after, Coming::Post { page: None, path: "/v1/goodbye", token, body });
                 }
             }
-            Effect::Keep(kept) => self.browsers[browser].keep(&kept),
+            Effect::Keep(kept) => {
+                if let Delivery::Graceful(mark) = &kept.delivery {
+                    self.rules.mark_made(kept.id, mark);
+                }
+                self.browsers[browser].keep(&kept);
+            }
             Effect::Unkeep(id) => self.browsers[browser].unkeep(id),
             Effect::UnkeepAll => self.browsers[browser].unkeep_all(),
             Effect::TakeLock => self.take_lock(page),

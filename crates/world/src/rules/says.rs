@@ -27,6 +27,14 @@ impl World {
         self.twilio.model.participants(room).any(|it| it.customer)
     }
 
+    /// A phone has answered. Whoever is with a customer now may be so for less time than passes between two looks.
+    pub(crate) fn meets(&mut self, leg: &CallSid) {
+        let has = |page: &PageId| self.pages[*page].flex.call.as_ref().is_some_and(|call| call.leg == *leg);
+        if let Some(page) = (0..self.pages.len()).find(has).filter(|page| self.has_customer(*page)) {
+            self.rules.together.insert(page, self.now);
+        }
+    }
+
     /// A page has shown something else than before.
     pub(crate) fn check_dialog(&mut self, page: PageId) {
         let Some(dialog) = self.pages[page].dialog.clone() else { return };
@@ -110,7 +118,10 @@ impl World {
             let me = &self.agents[it.agent].worker;
             let lost = |it: &Customer| !it.gone && it.lost.as_ref().is_some_and(|lost| lost.from == *me);
             let so = self.customers.iter().any(lost);
+            // She cannot know while the answers to what she asks are lost: she asks again.
+            let unanswered = self.rules.unanswered.get(&page).copied().unwrap_or_default();
             let since = self.rules.covered.entry(page).or_insert(self.now);
+            *since = (*since).max(unanswered);
             if !lies || so {
                 *since = self.now;
             } else if self.now - *since > IN_PLACE + LATE && !self.is_slow() {

@@ -182,6 +182,9 @@ impl World {
             }
             Reply::Page(page, id) => {
                 let lost = self.goes_wrong(chance, FaultKind::AnswerLost);
+                if lost {
+                    self.rules.unanswered.insert(page, self.now);
+                }
                 let result = match answer {
                     Ok(answer) if answer.status().is_success() => {
                         self.mark_taken(page, id);
