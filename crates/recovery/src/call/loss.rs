@@ -149,7 +149,7 @@ impl Call {
     }
 
     /// A mark may still come.
-    fn lose(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+    pub(super) fn lose(&mut self, out: &mut Out<'_>, leg: &CallSid) {
         self.note(out, Note::AgentLost);
         self.begin(out, leg, Phase::Grace);
         self.set_timer(out, Timer::Grace, out.now + out.config.grace);

@@ -145,8 +145,8 @@ impl Call {
     }
 
     /// Twilio has said how a task stands whose agent has handed it over, with the customer alone ever since. While a transfer
-    /// goes on he is on hold.
-    pub(super) fn look_into_transfer(&mut self, out: &mut Out<'_>, seen: &Seen) {
+    /// goes on he is on hold. `heard`: when something was last heard of the call.
+    pub(super) fn look_into_transfer(&mut self, out: &mut Out<'_>, seen: &Seen, heard: Millis) {
         let customer = self.customer.as_ref().and_then(|leg| self.participants.get(leg));
         let held = customer.is_some_and(|customer| customer.flags.hold);
         let nobody_comes = match seen.task {
@@ -185,6 +185,9 @@ impl Call {
         }
         self.refuse_mark_in_task();
         self.unmark(&reservation);
+        if out.now < heard + out.config.grace {
+            return self.lose(out, &leg); // she may have left just now, and a mark be on its way
+        }
         self.note(out, Note::AgentLost);
         self.begin(out, &leg, Phase::Grace);
         self.hold_the_line(out);

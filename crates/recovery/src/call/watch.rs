@@ -119,7 +119,7 @@ impl Call {
             return;
         }
         self.unsure = false;
-        self.heard_at = out.now;
+        let heard = std::mem::replace(&mut self.heard_at, out.now);
         let known = self.participants.clone();
         self.miss_legs(seen);
         self.find_legs(seen);
@@ -136,7 +136,7 @@ impl Call {
             self.announcement_ended(out); // that, too, would never be told
         }
         self.look_into_queue(out, seen);
-        self.look_into_transfer(out, seen);
+        self.look_into_transfer(out, seen, heard);
         if self.is_orphaned() {
             // Twilio may not have let him go when it should have.
             self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);

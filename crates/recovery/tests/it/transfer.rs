@@ -89,6 +89,30 @@ fn a_customer_on_hold_is_brought_back_when_her_leg_hangs_up_which_handed_him_ove
     assert!(desk.stage().is_none());
 }
 
+/// Her leg has left just now, after a transfer that was refused: a mark that says so may be on its way, as after any leave.
+#[test]
+fn who_hangs_up_after_a_refused_transfer_has_the_time_of_a_mark_to_say_so() {
+    for says_so in [true, false] {
+        let mut desk = Desk::talking();
+        desk.graceful(GracefulReason::ColdTransfer);
+        desk.now = desk.now + Millis(500);
+        desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+        desk.take_actions();
+        desk.now = desk.now + Millis(100);
+        desk.stands(alone(HandedOver::Wraps, false));
+        let asked = desk.take_actions();
+        assert!(asked.is_empty(), "nobody is looked for, and nothing is said to the customer: {asked:?}");
+        if says_so {
+            desk.graceful(GracefulReason::HangUp);
+            assert_eq!(desk.stage(), Some(Stage::Graceful));
+        } else {
+            desk.fire(1, Timer::Grace);
+            assert_eq!(desk.stage(), Some(Stage::Interrupted));
+            assert!(desk.take_actions().iter().any(|action| matches!(action, Action::CreatePing { .. })));
+        }
+    }
+}
+
 /// A supervisor listens, and nobody hears her.
 #[test]
 fn a_customer_who_is_alone_with_a_listener_after_a_transfer_is_asked_about() {
