@@ -80,8 +80,8 @@ impl Call {
         of_agent && at_once && !missed && self.on_purpose.is_empty() && self.ended_by_loss(leg)
     }
 
-    /// Has somebody else said since that she leaves, who was not gone before this leg, as far as is known? The customer was
-    /// handed over to her then.
+    /// Has somebody else said since that she leaves, who was not gone before this leg, as far as is known? Or is another agent
+    /// here of whose leg nobody has told, nor when this one went? The customer was handed over to her then.
     fn was_taken_over(&self, leg: &CallSid, handed_over: &ReservationSid) -> bool {
         let Some(handed_over_at) = self.marked_at.get(handed_over) else { return false };
         let told = |leg: &CallSid| self.participants.get(leg).map_or(0, |participant| participant.sequence);
@@ -93,7 +93,17 @@ impl Call {
         let later = |(other, at): (&ReservationSid, &Millis)| {
             other != handed_over && at > handed_over_at && !gone_before(other)
         };
-        self.marked_at.iter().any(later)
+        // Which one was gone first is not known. One that has hung up was taken away by no transfer.
+        let found_gone = self.participants.get(leg).is_some_and(|it| !it.hung_up);
+        let untold = |(other, agent): (&CallSid, &Agent)| {
+            let missed = self.recoveries().any(|it| it.lost_leg == *other && it.lost_at > *handed_over_at);
+            let open = !agent.settled && !agent.removing && !agent.left_behind;
+            agent.reservation != *handed_over
+                && told(other) == 0
+                && !self.on_purpose.contains_key(&agent.reservation)
+                && (missed || open)
+        };
+        self.marked_at.iter().any(later) || (found_gone && self.agents.iter().any(untold))
     }
 
     /// Has the conference ended under the agent, too, who had not said that she leaves, with the leg of somebody of whom nobody has

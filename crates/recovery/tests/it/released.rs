@@ -674,3 +674,37 @@ fn a_customer_whom_nobody_knows_to_have_been_taken_is_kept_for_any_agent() {
     say(&mut desk, Said::Asked);
     assert_eq!((next(&desk), desk.stage()), (again(), Some(Stage::WaitingForOther)));
 }
+
+/// Ada has handed him over to Bo, whose page has registered, and nobody tells of anything else before both are found gone.
+#[test]
+fn the_colleague_of_whose_leg_nobody_has_told_is_the_one_who_had_him_last() {
+    for says_so in [true, false] {
+        let mut desk = Desk::talking();
+        desk.graceful(GracefulReason::ColdTransfer);
+        desk.now = desk.now + Millis::seconds(1);
+        desk.register(1, BO, BO_LEG, EPOCH);
+        desk.take_actions();
+        say(&mut desk, Said::Asked);
+        desk.now = desk.now + Millis::seconds(1);
+        say(&mut desk, Said::Asked);
+        let look = desk.take_actions().remove(0);
+        let seen = Seen { on_line: Some(true), ..Seen::default() };
+        desk.finish(look, Outcome::Looked(Box::new(seen)));
+        assert_eq!(
+            (desk.stage(), next(&desk)),
+            (None, Next::Wait),
+            "nobody looks for her who has handed him over"
+        );
+        if says_so {
+            let (task, reservation) = (TaskSid::numbered(1), reservation_of(BO, 1));
+            let reason = GracefulReason::HangUp;
+            let mark = rejoin_protocol::api::GracefulMark { id: None, task, reservation, reason };
+            desk.handle(Event::Graceful { worker: WorkerSid::numbered(BO), mark });
+            assert_eq!((desk.stage_of(BO), next(&desk)), (Some(Stage::Graceful), Next::Over));
+        } else {
+            desk.fire(1, Timer::Grace);
+            assert_eq!(desk.stage_of(BO), Some(Stage::Interrupted));
+        }
+        assert_eq!(desk.stage(), None);
+    }
+}
