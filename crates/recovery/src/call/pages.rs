@@ -219,7 +219,7 @@ impl Call {
     }
 
     /// Is this a page of another browser than the newest one is alone in, and has its leg come after that one?
-    pub(super) fn is_in_another_browser(&self, worker: &WorkerSid, leg: &CallSid, epoch: u64) -> bool {
+    fn is_in_another_browser(&self, worker: &WorkerSid, leg: &CallSid, epoch: u64) -> bool {
         let stood = self.participants.get(leg).is_some_and(|there| there.stood);
         self.elsewhere.get(worker) == Some(&epoch) && !stood
     }
