@@ -29,7 +29,7 @@ pub fn attributes(call: &Call, recovery: &Recovery, target: Option<&WorkerSid>) 
     let ours = ours(call, recovery, target);
     // A call that is recovered again brings the target of the last time along; what was said of the old task is not
     // about the new one.
-    let of_old = ["conference", names::TARGET_WORKER_SID, names::LEFT];
+    let of_old = ["conference", names::TARGET_WORKER_SID, names::SENT_AGAIN, names::LEFT];
     kept.retain(|key, _| !ours.contains_key(key) && !of_old.contains(&key.as_str()));
     loop {
         let mut all = kept.clone();
@@ -94,6 +94,9 @@ fn ours(call: &Call, recovery: &Recovery, target: Option<&WorkerSid>) -> Map<Str
     insert(names::DISCONNECTED_RESERVATION_SID, recovery.agent.reservation.as_str().into());
     if let Some(worker) = target {
         insert(names::TARGET_WORKER_SID, worker.as_str().into());
+    }
+    if recovery.sent_again && target.is_none() {
+        insert(names::SENT_AGAIN, true.into());
     }
     ours
 }
@@ -202,6 +205,19 @@ mod tests {
         });
         assert_eq!(made(&call, Some(&worker)), wanted);
         assert_eq!(made(&call, None).get("targetWorkerSid"), None, "for any agent");
+    }
+
+    #[test]
+    fn the_task_of_the_second_sending_to_anybody_says_so() {
+        let mut call = lost(&json!({"rejoinSentAgain": true}));
+        assert_eq!(
+            made(&call, None).get(names::SENT_AGAIN),
+            None,
+            "what was said of another task is not of this one"
+        );
+        call.recovery.as_mut().expect("begun").sent_again = true;
+        assert_eq!(made(&call, None)["rejoinSentAgain"], true);
+        assert_eq!(made(&call, Some(&WorkerSid::numbered(1))).get(names::SENT_AGAIN), None);
     }
 
     #[test]

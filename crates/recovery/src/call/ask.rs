@@ -80,9 +80,13 @@ impl Call {
                 Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Holding => true,
                 Phase::Requeueing { .. } | Phase::Queued { .. } | Phase::Ended(_) => false,
             }),
-            Action::Requeue { recovery, target, .. } => {
+            Action::Requeue { recovery, target, again, .. } => {
+                let target = target.clone();
+                // One who waits in silence is in the queue already, and Twilio may say so late.
+                let is_there = *again && phase(recovery) == Some(&Phase::Queued { target: target.clone() });
                 // It may have waited for its turn, and an agent have come meanwhile.
-                phase(recovery) == Some(&Phase::Requeueing { target: target.clone() }) && !self.is_connected()
+                let is_on_the_way = phase(recovery) == Some(&Phase::Requeueing { target });
+                (is_on_the_way || is_there) && !self.is_connected()
             }
             Action::Announce { .. } | Action::FreeCustomer { .. } => self.has_open_recovery(),
             Action::HoldCustomer { .. } => self.wants_of_our_hold(HoldStage::Asked),

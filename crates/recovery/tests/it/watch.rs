@@ -323,6 +323,26 @@ fn a_customer_who_waits_for_any_agent_in_silence_is_sent_to_the_queue_once_more(
     assert_eq!([(); 3].map(|()| again(&mut desk)), [false; 3], "he hears something");
 }
 
+/// The server dies before it sends him, and the next one is told first of the queue that he is in already.
+#[test]
+fn being_sent_to_the_queue_once_more_is_wanted_of_one_who_waits_there() {
+    let mut desk = waiting();
+    let again = loop {
+        desk.look(reconnect(None, ReconnectState::Waits));
+        if let Some(again) = desk.take_actions().pop().filter(|it| matches!(it, Action::Requeue { .. })) {
+            break again;
+        }
+    };
+    assert_eq!(desk.stage(), Some(Stage::WaitingForOther));
+    for _ in 0..2 {
+        assert!(desk.machine.wants(&conference(1), &again));
+        desk.entered_queue();
+    }
+    assert!(!desk.machine.wants(&conference(1), &requeue(None)), "he is there");
+    desk.look(reconnect(None, taken(BO)));
+    assert!(!desk.machine.wants(&conference(1), &again), "Bo has him");
+}
+
 #[test]
 fn a_call_that_an_agent_took_unheard_is_no_recovery_any_more() {
     let mut desk = requeueing();
