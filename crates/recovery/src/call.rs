@@ -179,6 +179,9 @@ pub struct Call {
     /// When the customer's agents were lost lately, here and in the conferences before (points in time).
     #[serde(default)]
     pub losses: BTreeSet<Millis>,
+    /// Until when a request that sends the customer on, made before he came here, may still take effect (point in time).
+    #[serde(default)]
+    pub sent_on_until: Option<Millis>,
     /// Is the customer on hold because of us?
     #[serde(default)]
     pub our_hold: Option<OurHold>,
@@ -304,6 +307,7 @@ impl Call {
             released: None,
             to_hold: BTreeSet::new(),
             losses: BTreeSet::new(),
+            sent_on_until: None,
             our_hold: None,
             recovery: None,
             allowance: Allowance::default(),

@@ -7,7 +7,7 @@ mod found;
 pub use allow::{Allowance, Permission};
 pub use early::{EarlyMark, EarlyMarkKey};
 
-use crate::call::Out;
+use crate::call::{Out, SOON};
 use crate::{Action, Call, Config, Effect, Event, Next, Policies, Timer};
 use early::EarlyMarks;
 use rejoin_protocol::api::RecoveryView;
@@ -299,12 +299,16 @@ impl Machine {
             })
             .collect();
         for (old, agent, new, task) in reunions {
-            let (mut held, mut losses) = (BTreeSet::new(), BTreeSet::new());
+            let (mut held, mut losses, mut sent_on) = (BTreeSet::new(), BTreeSet::new(), false);
             self.with(out, &old, |call, out| {
+                sent_on = call.is_sent_on();
                 held = call.connected_elsewhere(out, &agent, &task);
                 losses.clone_from(&call.losses);
             });
-            self.with(out, &new, |call, _| call.inherit(&losses));
+            self.with(out, &new, |call, out| {
+                call.inherit(&losses);
+                call.sent_on_until = call.sent_on_until.max(sent_on.then_some(out.now + SOON));
+            });
             if !held.is_empty() {
                 self.with(out, &new, |call, out| call.expect_held(out, held));
             }

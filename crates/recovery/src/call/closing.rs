@@ -30,6 +30,12 @@ impl Call {
         let left = self.participants.get(customer).and_then(|p| p.left);
         // Our own requeue takes the leg out of the conference, too, and says so.
         let moved = !matches!(recovery.phase, Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Holding);
+        if left == Some(LeaveReason::UpdatedViaApi)
+            && !moved
+            && self.sent_on_until.is_some_and(|t| out.now < t)
+        {
+            return self.is_in_queue_as_asked_before(out);
+        }
         let gone = match left {
             Some(LeaveReason::UpdatedViaApi) => !moved,
             Some(LeaveReason::HungUp) => true,

@@ -257,6 +257,23 @@ impl Call {
         Some(Met { leg: last.clone(), holder })
     }
 
+    /// Is he on the way into the queue, as far as is known? The request for it may take effect whatever has happened since.
+    pub(crate) fn is_sent_on(&self) -> bool {
+        self.recovery.as_ref().is_some_and(|recovery| matches!(recovery.phase, Phase::Requeueing { .. }))
+    }
+
+    /// A request from before has sent him on, into the queue: he waits there, for anybody as far as is known here.
+    pub(super) fn is_in_queue_as_asked_before(&mut self, out: &mut Out<'_>) {
+        self.goes_to_queue(out, None, out.now + out.config.queue_within);
+        if let Some(recovery) = &mut self.recovery {
+            recovery.phase = Phase::Queued { target: None };
+            recovery.music = true; // nobody is told here when it is asked for
+        }
+        self.note(out, Note::Queued);
+        self.free_reservation(out);
+        self.push(out);
+    }
+
     fn free_reservation(&mut self, out: &mut Out<'_>) {
         let Some(recovery) = self.recovery.as_mut().filter(|r| !r.reservation_freed) else { return };
         recovery.reservation_freed = true;

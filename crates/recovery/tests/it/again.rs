@@ -5,6 +5,8 @@ use rejoin_protocol::api::{GracefulReason, Stage};
 use rejoin_protocol::{Millis, RecoveryId, TaskSid, WorkerSid};
 use rejoin_recovery::{Action, LeaveReason, Timer};
 
+const BOS_LEG: u128 = 0xb1;
+
 /// Ada loads her page anew, and is back in place beside the old leg.
 fn refreshes_in_place(desk: &mut Desk, times: u64) {
     for i in 0..times {
@@ -25,6 +27,12 @@ fn refreshes_in_place(desk: &mut Desk, times: u64) {
 
 fn last(desk: &Desk) -> rejoin_protocol::api::RecoveryView {
     desk.machine.views(desk.now, &WorkerSid::numbered(ADA)).pop().expect("a recovery")
+}
+
+/// What Ada is shown of the call of this task.
+fn last_of(desk: &Desk, task: u128) -> rejoin_protocol::api::RecoveryView {
+    let views = desk.machine.views(desk.now, &WorkerSid::numbered(ADA));
+    views.into_iter().find(|view| view.task == TaskSid::numbered(task)).expect("a recovery of it")
 }
 
 fn leg_after(times: u64) -> u128 {
@@ -69,6 +77,40 @@ fn a_page_that_is_back_after_the_last_time_does_not_join_again() {
     desk.fire(1, Timer::Ping);
     desk.finish_all();
     assert!(to_anybody(&desk));
+}
+
+/// Twilio answers late whether he was sent to anybody, and he was while Ada had him again and was lost once more.
+#[test]
+fn a_customer_whom_an_earlier_request_sends_on_has_not_left() {
+    let lost_again = |sends: bool, later: u64| {
+        let mut desk = Desk::talking();
+        desk.goes_through_the_queue();
+        if sends {
+            desk.fire(1, Timer::Rejoin);
+            assert_eq!(desk.take_actions(), [requeue(None)]);
+        }
+        desk.join(2, CUSTOMER, true);
+        desk.join(2, NEXT_LEG, false);
+        desk.register(2, ADA, NEXT_LEG, 2);
+        desk.leave(2, NEXT_LEG, LeaveReason::HungUp);
+        desk.now = desk.now + Millis::seconds(later);
+        desk.take_actions();
+        desk.restart_all();
+        desk.leave(2, CUSTOMER, LeaveReason::UpdatedViaApi);
+        desk
+    };
+    let stage = |desk: &Desk| last_of(desk, 2).stage;
+    let mut desk = lost_again(true, 19);
+    assert_eq!(stage(&desk), Stage::WaitingForOther);
+    let complete =
+        Action::CompleteReservation { task: TaskSid::numbered(2), reservation: reservation_of(ADA, 2) };
+    assert_eq!(desk.take_actions(), [complete], "she is not to be kept busy by what she was lost from");
+    desk.join(3, CUSTOMER, true);
+    desk.join(3, BOS_LEG, false);
+    desk.register(3, BO, BOS_LEG, 3);
+    assert_eq!(stage(&desk), Stage::HandedOver { worker_name: Some("Bo".into()) });
+    assert_eq!(stage(&lost_again(true, 21)), Stage::CustomerLeft, "no request is under way for so long");
+    assert_eq!(stage(&lost_again(false, 1)), Stage::CustomerLeft, "nobody has sent him");
 }
 
 #[test]
