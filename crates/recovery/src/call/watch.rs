@@ -113,7 +113,8 @@ impl Call {
             return;
         }
         if self.heard_at > begun {
-            if self.unsure || self.is_handed_over() {
+            // Nobody but Twilio tells of a call without callbacks.
+            if self.unsure || self.is_handed_over() || self.is_untold() {
                 self.look(out);
             }
             return;

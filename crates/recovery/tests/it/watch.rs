@@ -101,7 +101,13 @@ fn a_call_of_which_no_callback_has_ever_come_is_looked_at_more_often() {
     desk.look(there(&[CUSTOMER, ADA_LEG]));
     assert_eq!(desk.now - before, Millis::seconds(10));
     assert!(desk.take_actions().is_empty() && desk.stage().is_none());
-    desk.look(there(&[CUSTOMER]));
+    // Nor does it tell how the call stands when it is back while Twilio is asked.
+    let asked = desk.watch().expect("asked");
+    desk.now = desk.now + Millis(10);
+    desk.hello(1, false, false);
+    desk.finish(asked.clone(), Outcome::Looked(Box::new(there(&[CUSTOMER]))));
+    assert_eq!(desk.take_actions(), [asked.clone()], "at once, and not after ten seconds of silence");
+    desk.finish(asked, Outcome::Looked(Box::new(there(&[CUSTOMER]))));
     desk.fire(1, Timer::Grace);
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
 
