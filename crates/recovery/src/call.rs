@@ -173,6 +173,9 @@ pub struct Call {
     /// Until when it is waited for what is not known yet of a customer whose conference has ended (point in time).
     #[serde(default)]
     pub released: Option<Millis>,
+    /// When the customer was found to be on the line, but not here, and taken for moved (point in time).
+    #[serde(default)]
+    pub found_moved: Option<Millis>,
     /// Third parties who were on hold where they come from, and are to be here.
     #[serde(default)]
     pub to_hold: BTreeSet<CallSid>,
@@ -305,6 +308,7 @@ impl Call {
             looking: None,
             unsure: false,
             released: None,
+            found_moved: None,
             to_hold: BTreeSet::new(),
             losses: BTreeSet::new(),
             sent_on_until: None,

@@ -3,7 +3,7 @@
 //! back into the queue.
 
 use super::purpose::is_transfer;
-use super::{Agent, Call, Ending, Out, Phase, Recovery, SOON};
+use super::{Agent, Call, Ending, Out, Participant, Phase, Recovery, SOON};
 use crate::{Action, LeaveReason, Note, Timer};
 use rejoin_protocol::{CallSid, Millis, RecoveryId, ReservationSid};
 
@@ -156,6 +156,7 @@ impl Call {
         if self.customer.as_ref() == Some(customer) && self.recovery.as_ref().is_some_and(was_taken) {
             return self.taken_unseen(out);
         }
+        self.was_not_moved(out, customer);
         let open = !self.closed || self.is_undecided();
         let Some(leg) = self.participants.get(customer).filter(|_| open) else { return };
         if self.customer.as_ref().is_some_and(|known| known != customer)
@@ -174,6 +175,22 @@ impl Call {
         let again = again && out.now < until;
         if again && self.looking.is_none() && !self.has_open_recovery() && self.is_undecided() {
             self.look(out); // callbacks come at the same time, if they do
+        }
+    }
+
+    /// He was found gone just now, of which nobody has told, and was taken for moved. Twilio would not ask then: his conference
+    /// has ended, and whoever was found gone with him is still to be accounted for.
+    fn was_not_moved(&mut self, out: &Out<'_>, customer: &CallSid) {
+        let found = self.found_moved.take().is_some_and(|at| out.now < at + SOON);
+        let untold = |p: &&mut Participant| p.sequence == 0 && p.left == Some(LeaveReason::UpdatedViaApi);
+        let is_he = found && self.recovery.is_none() && self.customer.as_ref() == Some(customer);
+        let Some(there) = self.participants.get_mut(customer).filter(|_| is_he).filter(untold) else {
+            return;
+        };
+        there.left = Some(LeaveReason::ModeratorEnded);
+        for (leg, agent) in &mut self.agents {
+            let left = self.participants.get(leg).and_then(|participant| participant.left);
+            agent.settled &= agent.removing || left != Some(LeaveReason::HungUp);
         }
     }
 

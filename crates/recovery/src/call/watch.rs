@@ -122,7 +122,7 @@ impl Call {
         self.unsure = false;
         let heard = std::mem::replace(&mut self.heard_at, out.now);
         let known = self.participants.clone();
-        self.miss_legs(seen);
+        self.miss_legs(out.now, seen);
         self.find_legs(seen);
         self.ended |= seen.participants.is_empty();
         if known != self.participants {
@@ -157,7 +157,7 @@ impl Call {
     }
 
     /// Legs that are gone, and nobody has told.
-    fn miss_legs(&mut self, seen: &Seen) {
+    fn miss_legs(&mut self, now: Millis, seen: &Seen) {
         let customer = self.customer.clone();
         if let Some(unseen) = customer.clone().filter(|_| self.is_customer_unseen()) {
             self.assume_joined(&unseen); // and missed, if he is not there
@@ -171,6 +171,7 @@ impl Call {
             // A customer who is on the line, but not here, was moved, or his conference has ended.
             let on_line = customer.as_ref() == Some(leg) && seen.on_line == Some(true);
             participant.joined = false;
+            self.found_moved = on_line.then_some(now).or(self.found_moved);
             participant.left = Some(match (on_line, self.released) {
                 (true, Some(_)) => LeaveReason::ModeratorEnded,
                 (true, None) => LeaveReason::UpdatedViaApi,

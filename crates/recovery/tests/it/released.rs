@@ -275,29 +275,72 @@ fn a_colleague_keeps_no_customer_whose_conference_ends_with_the_leg_of_who_is_lo
     assert!(desk.stage().is_none());
 }
 
-/// No callback was asked for, and Twilio has not said yet whether it is so what the page has registered.
-#[test]
-fn a_customer_waits_while_it_is_found_out_whether_a_registration_counts() {
+/// No callback was asked for, and Twilio says late whether it is so what the page has registered, and that nobody is there any
+/// more. The answers come before or after Twilio asks what comes next for the customer.
+fn registered_untold(desk: &mut Desk, asked_after: usize, pause: u64) {
     let mut told = Desk::new();
     told.register(1, ADA, ADA_LEG, 1);
     let registered = told.told.iter().find(|event| matches!(event, Event::Registered { .. })).expect("it is");
-    let mut desk = Desk::new();
     desk.handle(registered.clone());
+    for answers in 0..3 {
+        if answers == asked_after {
+            desk.now = desk.now + Millis(pause);
+            say(desk, Said::Asked);
+        }
+        if answers == 0 {
+            desk.fire(1, Timer::Owners);
+            let asked = desk.take_actions();
+            let [ask @ Action::FindOwners { conference: Some(_), .. }] = &asked[..] else {
+                panic!("{asked:?}")
+            };
+            desk.finish(ask.clone(), owners(1).1);
+        } else if answers == 1 {
+            let asked = desk.take_actions();
+            let look =
+                asked.iter().find(|action| matches!(action, Action::Look { .. })).expect("a look").clone();
+            let seen = Seen { on_line: Some(true), ..Seen::default() };
+            desk.finish(look, Outcome::Looked(Box::new(seen)));
+        }
+    }
+}
+
+#[test]
+fn a_customer_waits_while_it_is_found_out_whether_a_registration_counts() {
+    let mut desk = Desk::new();
+    let mut told = Desk::new();
+    told.register(1, ADA, ADA_LEG, 1);
+    desk.handle(told.told[0].clone());
     say(&mut desk, Said::Asked);
     assert_eq!(next(&desk), Next::Wait);
     assert_eq!(desk.machine.next(desk.now, &leg(CY)), Next::Unknown, "nobody has spoken of this one");
-    desk.fire(1, Timer::Owners);
-    let asked = desk.take_actions();
-    let [ask @ Action::FindOwners { conference: Some(_), .. }] = &asked[..] else { panic!("{asked:?}") };
-    desk.finish(ask.clone(), owners(1).1);
-    let asked = desk.take_actions();
-    let look = asked.iter().find(|action| matches!(action, Action::Look { .. })).expect("a look").clone();
-    let seen = Seen { on_line: Some(true), ..Seen::default() };
-    desk.finish(look, Outcome::Looked(Box::new(seen)));
-    assert_eq!(next(&desk), Next::Wait);
-    desk.fire(1, Timer::Grace);
-    desk.finish_all();
-    assert_eq!(next(&desk), again());
+    for asked_after in 0..3 {
+        let mut desk = Desk::new();
+        registered_untold(&mut desk, asked_after, 1);
+        assert_eq!(next(&desk), Next::Wait, "{asked_after}");
+        if asked_after == 1 {
+            // What was heard meanwhile counts more than the answer: Twilio is asked again.
+            let asked = desk.take_actions();
+            let look = asked.iter().find(|action| matches!(action, Action::Look { .. })).expect("a look");
+            let seen = Seen { on_line: Some(true), ..Seen::default() };
+            desk.finish(look.clone(), Outcome::Looked(Box::new(seen)));
+            assert_eq!(next(&desk), Next::Wait);
+        }
+        desk.fire(1, Timer::Grace);
+        desk.finish_all();
+        assert_eq!(next(&desk), again(), "{asked_after}");
+    }
+}
+
+#[test]
+fn a_customer_who_was_found_gone_long_ago_or_left_on_purpose_is_let_go() {
+    let mut desk = Desk::new();
+    registered_untold(&mut desk, 2, 20_000);
+    assert_eq!(next(&desk), Next::Over, "he was moved, and has had another call since");
+    let mut desk = Desk::new();
+    registered_untold(&mut desk, 3, 0);
+    desk.graceful(GracefulReason::HangUp);
+    say(&mut desk, Said::Asked);
+    assert_eq!(next(&desk), Next::Over, "she has hung up");
 }
 
 /// Twilio has not answered yet whether he was sent to the queue, and ends the conference with the dead leg.
