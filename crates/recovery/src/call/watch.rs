@@ -39,6 +39,7 @@ impl Call {
             Some(since) => since + after.max(ANSWERED_WITHIN),
             // What a page says does not tell how a call stands of which no callback tells.
             None if self.is_untold() => self.asked_at.unwrap_or(self.heard_at) + after,
+            None if self.heard_at > out.now => out.now, // a clock was set back
             None => self.heard_at + after,
         })
     }
@@ -74,7 +75,8 @@ impl Call {
     /// No server was there for a while. Until it is known how the call stands it is asked again and again.
     pub(super) fn catch_up(&mut self, out: &mut Out<'_>) {
         self.unsure = self.watched_after(out).is_some();
-        if self.unsure && self.looking.is_none() {
+        let asks = self.looking.is_some_and(|since| out.now < since + ANSWERED_WITHIN);
+        if self.unsure && !asks {
             self.look(out);
         }
     }
@@ -112,7 +114,7 @@ impl Call {
         if self.closed && self.released.is_none() {
             return;
         }
-        if self.heard_at > begun {
+        if self.heard_at > begun && self.heard_at <= out.now {
             // Nobody but Twilio tells of a call without callbacks.
             if self.unsure || self.is_handed_over() || self.is_untold() {
                 self.look(out);

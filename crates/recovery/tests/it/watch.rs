@@ -263,6 +263,35 @@ fn an_exit_flag_that_could_not_be_undone_is_looked_at_soon() {
     assert_eq!(desk.take_actions(), [keep]);
 }
 
+/// What was heard in a time that has not come yet is no news.
+#[test]
+fn a_clock_that_was_set_back_does_not_make_it_ask_without_end() {
+    let mut desk = Desk::talking();
+    let before = desk.now;
+    desk.now = before + Millis::seconds(3600);
+    desk.hello(1, false, false);
+    desk.now = before;
+    let asked = desk.watch().expect("asked");
+    assert!(desk.now < before + Millis::seconds(400));
+    desk.finish(asked, Outcome::Looked(Box::new(there(&[CUSTOMER]))));
+    assert_eq!(desk.take_actions(), []);
+    desk.fire(1, Timer::Grace);
+    assert_eq!(desk.stage(), Some(Stage::Interrupted), "she is gone");
+}
+
+/// The server is gone while it asks, and for longer than an answer may take. The timer must not be due for ever.
+#[test]
+fn a_question_from_before_a_long_outage_is_asked_again_once() {
+    let mut desk = Desk::talking();
+    let asked = desk.watch().expect("asked");
+    let due = desk.watch.remove(&conference(1)).expect("watched");
+    desk.now = due + Millis::seconds(30);
+    desk.restart();
+    desk.handle(Event::Timer { conference: conference(1), timer: Timer::Watch });
+    assert_eq!(desk.take_actions(), [asked]);
+    assert!(desk.watch[&conference(1)] > desk.now);
+}
+
 #[test]
 fn news_that_come_meanwhile_count_more_than_the_answer() {
     let mut desk = Desk::talking();
