@@ -1,7 +1,9 @@
 //! The pace keeps to its rate, keeps its order, and starves nobody, whatever happens.
 
 use super::*;
+use crate::surroundings::Surroundings;
 use proptest::prelude::*;
+use rejoin_twilio::Gate as _;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -531,4 +533,29 @@ fn of_a_storm_each_server_hears_its_part() {
     assert!(!desk.pace.status(desk.now).failsafe);
     desk.handle(Event::Lost(RecoveryId::numbered(9)));
     assert!(desk.pace.status(desk.now).failsafe);
+}
+
+/// What was sent by a clock that is an hour ahead must not be waited for until it is that late again.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_back_keeps_nobody_waiting() {
+    let surroundings = Surroundings::seeded(START, 1, None);
+    let turns = Turns::new(&Pacing { voice_per_second: 10, ..settings() }, &surroundings);
+    let upkeep = {
+        let turns = turns.clone();
+        tokio::spawn(async move { turns.run().await })
+    };
+    let passes = async |times: usize| {
+        for _ in 0..times {
+            let gate = turns.of_request(Rank::Announce, surroundings.now());
+            let pass = gate.pass(Family::Voice).await.expect("a turn");
+            pass.answered(rejoin_twilio::Answer::default());
+        }
+    };
+    surroundings.set_clock(3_600_000);
+    passes(50).await;
+    surroundings.set_clock(-3_600_000);
+    let before = tokio::time::Instant::now();
+    passes(50).await;
+    assert!(before.elapsed() < Duration::from_secs(10), "{:?}", before.elapsed());
+    upkeep.abort();
 }

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
 
 /// Gives turns. Cheap to clone; all clones are the same.
 #[derive(Clone, Debug)]
@@ -18,7 +19,9 @@ pub struct Turns {
 
 #[derive(Debug)]
 struct Inner {
-    surroundings: Surroundings,
+    /// When it began: by the clock on the wall, and by one that nobody sets. A clock that is set back by an hour must not make
+    /// everybody wait for an hour.
+    began: (Millis, Instant),
     state: Mutex<State>,
     /// Something changed: the time to wake at may be another one.
     changed: Notify,
@@ -33,10 +36,11 @@ struct State {
 
 impl Turns {
     /// With nothing under way.
-    pub fn new(settings: &Pacing, surroundings: Surroundings) -> Self {
-        let pace = Pace::new(settings, surroundings.now());
-        let state = Mutex::new(State { pace, next: 0, waiting: HashMap::new() });
-        Self { inner: Arc::new(Inner { surroundings, state, changed: Notify::new() }) }
+    pub fn new(settings: &Pacing, surroundings: &Surroundings) -> Self {
+        let began = (surroundings.now(), Instant::now());
+        let state =
+            Mutex::new(State { pace: Pace::new(settings, began.0), next: 0, waiting: HashMap::new() });
+        Self { inner: Arc::new(Inner { began, state, changed: Notify::new() }) }
     }
 
     /// Lets time pass. Never ends.
@@ -44,7 +48,7 @@ impl Turns {
         loop {
             let changed = self.inner.changed.notified();
             self.handle(Event::Time);
-            let now = self.inner.surroundings.now();
+            let now = self.now();
             let next = self.state().pace.next(now);
             match next {
                 Some(at) => {
@@ -90,7 +94,7 @@ impl Turns {
 
     /// How it stands.
     pub fn status(&self) -> Status {
-        self.state().pace.status(self.inner.surroundings.now())
+        self.state().pace.status(self.now())
     }
 
     async fn turn(&self, family: Family, rank: Rank, since: Millis) -> Turn {
@@ -110,9 +114,14 @@ impl Turns {
         turn
     }
 
+    fn now(&self) -> Millis {
+        let (at, began) = self.inner.began;
+        at + Millis(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
     fn handle(&self, event: Event) {
         let mut state = self.state();
-        let effects = state.pace.handle(self.inner.surroundings.now(), event);
+        let effects = state.pace.handle(self.now(), event);
         for effect in effects {
             match effect {
                 Effect::Grant(ticket) => {
