@@ -58,8 +58,8 @@ impl Call {
             }
             return self.settle(leg);
         }
-        if !self.customer_joined() {
-            return; // not seen yet: decided when he is
+        if !self.customer_joined() || reason == Some(LeaveReason::ModeratorEnded) {
+            return; // not seen yet, or his conference has ended, of which is told at the same time: decided when it is
         }
         if self.is_beside(leg) {
             // Her colleagues may be gone as well, and nobody has told: then she is missed.

@@ -3,7 +3,9 @@
 use crate::desk::*;
 use rejoin_protocol::api::{DeliveryId, GracefulReason, Stage};
 use rejoin_protocol::{Millis, RecoveryId, TaskSid, WorkerSid};
-use rejoin_recovery::{Action, Announcement, ConferenceEventKind, LeaveReason, ParticipantFlags, Timer};
+use rejoin_recovery::{
+    Action, Announcement, ConferenceEventKind, Event, LeaveReason, Next, ParticipantFlags, Timer,
+};
 
 const BO_LEG: u128 = 0xb1;
 const NEXT_OF_BO: u128 = 0xb2;
@@ -430,17 +432,35 @@ fn however_it_is_told_that_a_conference_has_ended_with_a_leg_that_is_removed_the
     let orders = four().flat_map(|a| four().flat_map(move |b| four().map(move |c| [a, b, c])));
     let orders = orders.filter_map(|[a, b, c]| Some([a, b, c, 6_u64.checked_sub(a + b + c)?]));
     for order in orders.filter(|order| four().all(|event| order.contains(&event))) {
-        for still_away in [false, true] {
-            let mut desk = together();
-            desk.goes(ADA);
+        for (still_away, covered) in [(false, false), (true, false), (true, true)] {
+            let mut desk = if covered { Desk::away() } else { together() };
+            if !covered {
+                desk.goes(ADA);
+            }
             if still_away {
                 desk.hello_with(2, false, false, false);
             } else {
                 desk.fire(1, Timer::Beside);
             }
-            assert_eq!(desk.take_actions(), [remove(ADA_LEG)]);
+            assert!(desk.take_actions().contains(&remove(ADA_LEG)));
+            if covered {
+                // Bo comes before that is done: nobody is missed any more.
+                desk.join(1, BO_LEG, false);
+                desk.register(1, BO, BO_LEG, 1);
+                assert_eq!(desk.stage_of(ADA), Some(Stage::Covered));
+                desk.take_actions();
+            }
             let before = desk.sequence;
-            for event in order {
+            for (told, event) in order.into_iter().enumerate() {
+                let asked = Event::Released { customer: leg(CUSTOMER) };
+                let mut asking = Desk::with(desk.machine.clone());
+                asking.now = desk.now;
+                asking.handle(asked);
+                let next = asking.machine.next(asking.now, &leg(CUSTOMER));
+                assert!(
+                    told == 0 || next == Next::Wait,
+                    "{order:?}, {still_away}, {covered}: {told}, {next:?}"
+                );
                 desk.sequence = before + event;
                 match event {
                     0 => _ = desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi),
@@ -450,8 +470,14 @@ fn however_it_is_told_that_a_conference_has_ended_with_a_leg_that_is_removed_the
                 }
             }
             let stages = [ADA, BO].map(|who| desk.stage_of(who));
-            assert!(stages.contains(&Some(Stage::Interrupted)), "{order:?}, {still_away}: {stages:?}");
-            assert!(!stages.contains(&Some(Stage::CustomerLeft)), "{order:?}, {still_away}: {stages:?}");
+            assert!(
+                stages.contains(&Some(Stage::Interrupted)),
+                "{order:?}, {still_away}, {covered}: {stages:?}"
+            );
+            assert!(
+                !stages.contains(&Some(Stage::CustomerLeft)),
+                "{order:?}, {still_away}, {covered}: {stages:?}"
+            );
         }
     }
 }
