@@ -113,8 +113,10 @@ impl Call {
         if let (Outcome::Ok, Some(customer)) = (outcome, customer) {
             customer.flags.hold = false;
         }
-        if self.is_our_hold_wanted() && self.is_newest_page_gone() {
-            self.tell_customer(out); // who had come is gone by now
+        // Who had come is gone by now, or it was nobody: its page had said goodbye before it registered.
+        let left_behind = self.agents.values().any(|agent| agent.left_behind);
+        if self.is_our_hold_wanted() && (left_behind || self.is_newest_page_gone()) {
+            self.tell_customer(out);
         }
     }
 

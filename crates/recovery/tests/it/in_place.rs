@@ -224,7 +224,7 @@ fn a_page_that_cannot_join_says_so_and_the_customer_comes_another_way() {
 #[test]
 fn a_page_that_goes_while_it_joins_leaves_the_customer_with_us() {
     for told in [false, true] {
-        for joins_first in [false, true] {
+        for (joins_first, registers_late) in [(false, false), (true, false), (true, true)] {
             let mut desk = Desk::away();
             if told {
                 desk.fire(1, Timer::Announce);
@@ -240,17 +240,27 @@ fn a_page_that_goes_while_it_joins_leaves_the_customer_with_us() {
             if !joins_first {
                 desk.join(1, NEXT_LEG, false);
             }
+            if registers_late {
+                // While the hold is being ended he cannot be on it.
+                desk.fire(1, Timer::Announce);
+                assert_eq!(desk.take_actions().contains(&hold(false, false)), !told);
+                desk.register(1, ADA, NEXT_LEG, 2);
+            }
             for end in ends {
                 desk.finish(end, Outcome::Ok);
             }
             let mut actions = desk.take_actions();
+            if registers_late && !told {
+                assert_eq!(actions, []);
+                continue;
+            }
             if actions.is_empty() && desk.has_timer(Timer::Announce) {
                 desk.fire(1, Timer::Announce);
                 actions = desk.take_actions();
             }
             let stays_on_hold = told && !joins_first;
             let again = if stays_on_hold { vec![] } else { vec![hold(false, told)] };
-            assert_eq!(actions, again, "{told} {joins_first}");
+            assert_eq!(actions, again, "{told} {joins_first} {registers_late}");
         }
     }
 }
