@@ -113,7 +113,7 @@ impl Parts {
         let outlets = Outlets { pushes: pushes.clone(), lines: lines.clone(), jobs };
         let (handle, engine) = Engine::start(config.policies(), store.clone(), outlets);
         let executor = Executor::new(client.clone(), Arc::clone(&config));
-        let turns = Turns::new(&config.pacing, store.surroundings());
+        let turns = Turns::new(&config.pacing, store.surroundings().clone());
         let (paced, shared, asked) = (turns.clone(), turns.clone(), turns.clone());
         let (leased, tidied, heard) = (store.clone(), store.clone(), pushes.clone());
         let keep = Millis(DAY.0 * u64::from(config.keep_days));

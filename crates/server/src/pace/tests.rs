@@ -539,7 +539,7 @@ fn of_a_storm_each_server_hears_its_part() {
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_is_set_back_keeps_nobody_waiting() {
     let surroundings = Surroundings::seeded(START, 1, None);
-    let turns = Turns::new(&Pacing { voice_per_second: 10, ..settings() }, &surroundings);
+    let turns = Turns::new(&Pacing { voice_per_second: 10, ..settings() }, surroundings.clone());
     let upkeep = {
         let turns = turns.clone();
         tokio::spawn(async move { turns.run().await })
@@ -558,4 +558,23 @@ async fn a_clock_that_is_set_back_keeps_nobody_waiting() {
     passes(50).await;
     assert!(before.elapsed() < Duration::from_secs(10), "{:?}", before.elapsed());
     upkeep.abort();
+}
+
+/// Who has waited for long by the clock on the wall has, whatever that clock has been set to meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_forward_makes_nobody_seem_new() {
+    let surroundings = Surroundings::seeded(START, 1, None);
+    let turns = Turns::new(&Pacing { voice_at_once: 1, ..settings() }, surroundings.clone());
+    surroundings.set_clock(3_600_000);
+    let first = turns.of_request(Rank::Announce, surroundings.now());
+    let _out = first.pass(Family::Voice).await.expect("a turn");
+    let since = Millis(surroundings.now().0 - 40_000);
+    let second = turns.of_request(Rank::Announce, since);
+    let waits = tokio::time::timeout(Duration::from_secs(2), second.pass(Family::Voice));
+    let (waited, status) = tokio::join!(waits, async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        turns.status()
+    });
+    assert!(waited.is_err());
+    assert_eq!(status.lanes[0].oldest_ms, 41_000);
 }

@@ -19,6 +19,7 @@ pub struct Turns {
 
 #[derive(Debug)]
 struct Inner {
+    surroundings: Surroundings,
     /// When it began: by the clock on the wall, and by one that nobody sets. A clock that is set back by an hour must not make
     /// everybody wait for an hour.
     began: (Millis, Instant),
@@ -36,11 +37,11 @@ struct State {
 
 impl Turns {
     /// With nothing under way.
-    pub fn new(settings: &Pacing, surroundings: &Surroundings) -> Self {
+    pub fn new(settings: &Pacing, surroundings: Surroundings) -> Self {
         let began = (surroundings.now(), Instant::now());
         let state =
             Mutex::new(State { pace: Pace::new(settings, began.0), next: 0, waiting: HashMap::new() });
-        Self { inner: Arc::new(Inner { began, state, changed: Notify::new() }) }
+        Self { inner: Arc::new(Inner { surroundings, began, state, changed: Notify::new() }) }
     }
 
     /// Lets time pass. Never ends.
@@ -107,6 +108,9 @@ impl Turns {
             // Made before it is waited for: whoever stops waiting gives it back.
             (granted, Turn { turns: self.clone(), ticket, family, stage: Stage::Held })
         };
+        // By the clock on the wall it has waited for so long.
+        let waited = since.until(self.inner.surroundings.now());
+        let since = Millis(self.now().0.saturating_sub(waited.0));
         self.handle(Event::Wants { ticket: turn.ticket, family, rank, since });
         self.inner.changed.notify_one();
         // The sender is dropped with `turn` alone.
