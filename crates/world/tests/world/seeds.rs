@@ -5,6 +5,8 @@ use rejoin_world::plan::{Plan, draw};
 
 /// So many: what fits into two minutes without optimisation.
 const SEEDS: u64 = 2000;
+/// So many other seeds each kept plan is played with: `simulate --plan` plays as many as it is asked for.
+const NEIGHBOURS: u64 = 4;
 
 /// Half of the lot, so that two processors play it.
 fn hold(seeds: impl Iterator<Item = u64>) {
@@ -38,8 +40,12 @@ fn every_plan_that_ever_broke_a_rule_holds() {
         let file = file.expect("a story").path();
         let plan = std::fs::read_to_string(&file).expect("a story");
         let plan: Plan = serde_json::from_str(&plan).expect("a plan");
-        if let Some(rule) = runner.run(&plan).expect("a world").broken {
-            broken.push(format!("{}: {rule}", file.display()));
+        // Its own draws, and a few others: what is near a defect is worth a look.
+        for seed in std::iter::once(plan.seed).chain(1..=NEIGHBOURS) {
+            let plan = Plan { seed, ..plan.clone() };
+            if let Some(rule) = runner.run(&plan).expect("a world").broken {
+                broken.push(format!("{} with seed {seed}: {rule}", file.display()));
+            }
         }
         played += 1;
     }
