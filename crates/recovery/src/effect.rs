@@ -307,7 +307,7 @@ pub enum Action {
         customer: Option<CallSid>,
         /// The recovery whose customer is in the queue, or on the way.
         queued: Option<RecoveryId>,
-        /// The task, when its agent has handed it over and the customer is alone.
+        /// The task, when its agent has handed it over and the customer is alone, or when somebody has come instead of her.
         #[serde(default)]
         handed_over: Option<TaskSid>,
     },

@@ -12,7 +12,7 @@ pub struct Seen {
     pub on_line: Option<bool>,
     /// Tasks that are to bring the customer back, if it was asked.
     pub reconnects: Vec<Reconnect>,
-    /// How the task stands that was handed over, if it was asked.
+    /// How the task stands, if it was asked.
     #[serde(default)]
     pub task: Option<HandedOver>,
     /// The attributes of that task.
@@ -21,6 +21,9 @@ pub struct Seen {
     /// Who wraps that task up.
     #[serde(default)]
     pub wrapping: Vec<Holder>,
+    /// Who has it, while it is nobody's to take.
+    #[serde(default)]
+    pub accepted: Vec<Holder>,
 }
 
 /// An agent who has a task, or has had it.

@@ -1,7 +1,7 @@
 //! Who else is on the call: third parties, who go where the customer goes.
 
 use super::{Call, Out, Participant, Phase, SOON};
-use crate::{Action, ConferenceEvent, ConferenceEventKind, LeaveReason, Timer};
+use crate::{Action, ConferenceEvent, ConferenceEventKind, LeaveReason, Seen, Timer};
 use rejoin_protocol::{CallSid, Millis};
 use std::collections::BTreeSet;
 
@@ -67,6 +67,9 @@ impl Call {
         self.set_timer(out, timer, until.min(out.now + STILL_THERE));
         if first {
             self.push(out);
+            if replaced && self.looking.is_none() {
+                self.look(out); // and every few seconds, while nothing is heard
+            }
         }
         true
     }
@@ -78,6 +81,21 @@ impl Call {
             let ours = self.agents.get(&recovery.lost_leg).is_some_and(|agent| agent.removing);
             left == Some(LeaveReason::UpdatedViaApi) && !ours
         })
+    }
+
+    /// And has somebody come?
+    pub(super) fn is_replaced(&self) -> bool {
+        self.is_leg_replaced() && self.has_stranger()
+    }
+
+    /// Twilio has said who has the task. Her page may be unable to register: a leg that joins while Flex asks who is in the
+    /// conference, Flex never hears of.
+    pub(super) fn heed_stranger(&mut self, seen: &Seen) {
+        if self.is_replaced()
+            && let Some(met) = self.met(&seen.accepted, &seen.participants)
+        {
+            self.know_holder(&met.leg, &met.holder);
+        }
     }
 
     /// Has the newest page of the agent who is missed said goodbye?

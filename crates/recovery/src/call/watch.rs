@@ -90,7 +90,7 @@ impl Call {
             conference: self.conference.clone(),
             customer: self.customer.clone(),
             queued: self.recovery.as_ref().filter(waits).map(|recovery| recovery.id.clone()),
-            handed_over: self.is_handed_over().then(|| self.task.clone()),
+            handed_over: (self.is_handed_over() || self.is_replaced()).then(|| self.task.clone()),
         };
         self.act(out, look, SOON);
     }
@@ -138,6 +138,7 @@ impl Call {
         if self.seen.is_empty() {
             self.announcement_ended(out); // that, too, would never be told
         }
+        self.heed_stranger(seen);
         self.look_into_queue(out, seen);
         self.look_into_transfer(out, seen, heard);
         if self.is_orphaned() {

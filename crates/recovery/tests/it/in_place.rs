@@ -394,6 +394,9 @@ fn a_leg_that_has_replaced_the_agents_has_a_minute_to_be_registered() {
     };
     let mut desk = replaced();
     let began = desk.now;
+    desk.fire(1, Timer::Rejoin);
+    let asked = desk.take_actions();
+    assert!(matches!(asked[..], [Action::Look { .. }]), "{asked:?}");
     while desk.stage() == Some(Stage::InPlace) {
         assert_eq!(desk.take_actions(), []);
         desk.fire(1, Timer::Rejoin);

@@ -3,7 +3,7 @@
 use crate::desk::*;
 use rejoin_protocol::WorkerSid;
 use rejoin_protocol::api::{GracefulReason, Stage};
-use rejoin_recovery::{Holder, LeaveReason, Met, Outcome, ParticipantFlags, Timer};
+use rejoin_recovery::{Action, Holder, LeaveReason, Met, Outcome, ParticipantFlags, Seen, Timer};
 use std::collections::BTreeMap;
 
 const BO_LEG: u128 = 0xb1;
@@ -115,4 +115,36 @@ fn one_who_is_gone_when_twilio_has_named_her_keeps_nobody() {
     let met = Met { leg: leg(BO_LEG), holder: holder(BO) };
     desk.finish(requeue(Some(ADA)), Outcome::Met(Box::new(met)));
     assert_eq!(desk.take_actions(), [requeue(Some(ADA))]);
+}
+
+/// The Flex of her page has never heard of the leg by which she is back, so that it cannot register.
+#[test]
+fn whoever_replaces_the_agent_and_does_not_register_is_asked_for() {
+    let replaced = |by: LeaveReason| {
+        let mut desk = Desk::away();
+        desk.hello_in_place(2);
+        desk.join(1, NEXT_LEG, false);
+        desk.leave(1, ADA_LEG, by);
+        desk.fire(1, Timer::Rejoin);
+        let asked = desk.take_actions();
+        (desk, asked)
+    };
+    let of_task = |asked: &[Action]| matches!(asked, [Action::Look { handed_over: Some(_), .. }]);
+    let says = |desk: &mut Desk, asked: &[Action], accepted: &[u128], legs: &[u128]| {
+        let accepted = accepted.iter().map(|worker| holder(*worker)).collect();
+        let seen = Seen { participants: there(legs), on_line: Some(true), accepted, ..Seen::default() };
+        desk.finish(asked[0].clone(), Outcome::Looked(Box::new(seen)));
+    };
+    let legs = [CUSTOMER, NEXT_LEG];
+    let (mut desk, asked) = replaced(LeaveReason::UpdatedViaApi);
+    assert!(of_task(&asked), "{asked:?}");
+    says(&mut desk, &asked, &[ADA], &legs);
+    assert_eq!(desk.stage(), Some(Stage::Rejoined));
+    assert!(!desk.has_timer(Timer::Rejoin) && desk.take_actions().is_empty());
+
+    let (mut desk, asked) = replaced(LeaveReason::UpdatedViaApi);
+    says(&mut desk, &asked, &[], &legs);
+    assert_eq!(desk.stage(), Some(Stage::InPlace), "a third party");
+    let (_, asked) = replaced(LeaveReason::HungUp);
+    assert_eq!(asked, [], "it may be anybody");
 }

@@ -67,14 +67,14 @@ impl Executor {
         Ok(reservations.into_iter().map(holder).collect())
     }
 
-    /// How a task stands that its agent has handed over, its attributes, and who wraps it up.
+    /// How a task stands, its attributes, and who has it or wraps it up.
     async fn handed_over(&self, task: &TaskSid) -> Result<Seen, Error> {
         let found = match self.client.fetch_task(task).await {
             Ok(found) => found,
             Err(Error::Gone) => return Ok(Seen { task: Some(HandedOver::Over), ..Seen::default() }),
             Err(error) => return Err(error),
         };
-        let mut wrapping = vec![];
+        let (mut accepted, mut wrapping) = (vec![], vec![]);
         let stands = match found.assignment_status.as_str() {
             "completed" | "canceled" => HandedOver::Over,
             "wrapping" => {
@@ -85,9 +85,13 @@ impl Executor {
                 wrapping.extend(reservations.into_iter().map(holder));
                 if waits { HandedOver::Waits } else { HandedOver::Wraps }
             }
+            "assigned" => {
+                accepted = self.holders(task, "accepted").await?;
+                HandedOver::Waits
+            }
             _ => HandedOver::Waits,
         };
-        Ok(Seen { task: Some(stands), attributes: found.attributes, wrapping, ..Seen::default() })
+        Ok(Seen { task: Some(stands), attributes: found.attributes, wrapping, accepted, ..Seen::default() })
     }
 
     async fn is_on_line(&self, customer: &CallSid) -> Result<bool, Error> {
