@@ -97,7 +97,9 @@ impl Call {
             let is_back = |(other, agent): (&CallSid, &Agent)| {
                 *other != leg && agent.worker == absent.worker && self.is_at(other, agent)
             };
-            let ending = if self.ended || self.customer_left() {
+            let ending = if self.is_stranded() && self.is_joined(&leg) {
+                continue; // it may be the leg with which it has ended: that is told at the same time
+            } else if self.ended || self.customer_left() {
                 self.ending_without_customer()
             } else if self.on_purpose.contains_key(&absent.reservation) {
                 Ending::Graceful

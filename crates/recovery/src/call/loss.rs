@@ -30,9 +30,9 @@ impl Call {
 
     fn agent_gone(&mut self, out: &mut Out<'_>, leg: &CallSid) {
         let Some(agent) = self.agents.get(leg).cloned() else { return };
-        let refused = self.ended_while_handed_over(leg);
+        let not_meant = self.ended_while_handed_over(leg) || self.ended_while_covered(leg);
         let over = |recovery: &Recovery| recovery.lost_leg == *leg && !recovery.is_open();
-        if !refused && self.recoveries().any(over) {
+        if !not_meant && self.recoveries().any(over) {
             return self.settle(leg); // told late: it was missed, and that is over
         }
         let reason = self.participants.get(leg).and_then(|p| p.left);
@@ -54,6 +54,7 @@ impl Call {
                 self.ended_by_loss(leg) || self.ended_by_stranger(leg) || self.ended_by_removal(leg);
             if not_meant && !self.has_open_recovery() {
                 self.unmark(&agent.reservation); // if there is a mark, what it says was refused
+                self.beside.remove(leg);
                 self.lose(out, leg);
             }
             return self.settle(leg);

@@ -76,7 +76,9 @@ impl Call {
         let customer = self.customer.as_ref().map_or(0, told);
         let at_once = told(leg) < customer && customer <= told(leg) + with_it;
         let of_agent = self.agents.get(leg).is_some_and(|agent| !agent.removing && !agent.left_behind);
-        let missed = self.recoveries().any(|recovery| recovery.lost_leg == *leg);
+        let missed = self.recovery.as_ref().is_some_and(|recovery| recovery.lost_leg == *leg)
+            // Who was away then was taken for covered.
+            || self.beside.get(leg).is_some_and(|it| it.phase != Phase::Ended(Ending::Covered));
         of_agent && at_once && !missed && self.on_purpose.is_empty() && self.ended_by_loss(leg)
     }
 

@@ -408,6 +408,8 @@ fn a_customer_under_whom_the_conference_ends_has_not_hung_up_for_who_was_away() 
     let mut desk = together();
     desk.goes(ADA);
     desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
+    assert_eq!(desk.stage_of(ADA), Some(Stage::Interrupted), "it may have ended with her leg");
+    desk.leave(1, ADA_LEG, LeaveReason::ModeratorEnded);
     assert_eq!(desk.stage_of(ADA), Some(Stage::Covered));
 }
 
@@ -479,6 +481,33 @@ fn however_it_is_told_that_a_conference_has_ended_with_a_leg_that_is_removed_the
                 "{order:?}, {still_away}, {covered}: {stages:?}"
             );
         }
+    }
+}
+
+/// Another plugin has set the flag of her leg, which is to stand: it falls as her page goes, and the conference ends under a
+/// colleague, too.
+#[test]
+fn however_it_is_told_that_a_conference_has_ended_with_the_leg_of_who_is_away_the_customer_is_kept() {
+    let four = || 0..4_u64;
+    let orders = four().flat_map(|a| four().flat_map(move |b| four().map(move |c| [a, b, c])));
+    let orders = orders.filter_map(|[a, b, c]| Some([a, b, c, 6_u64.checked_sub(a + b + c)?]));
+    for order in orders.filter(|order| four().all(|event| order.contains(&event))) {
+        let mut desk = together();
+        desk.goes(ADA);
+        let before = desk.sequence;
+        desk.handle(Event::Released { customer: leg(CUSTOMER) });
+        for event in order {
+            desk.sequence = before + event;
+            match event {
+                0 => _ = desk.leave(1, ADA_LEG, LeaveReason::HungUp),
+                1 => _ = desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded),
+                2 => _ = desk.leave(1, BO_LEG, LeaveReason::ModeratorEnded),
+                _ => desk.end(1),
+            }
+        }
+        let next = desk.machine.next(desk.now, &leg(CUSTOMER));
+        assert_eq!(next, Next::Wait, "{order:?}");
+        assert_eq!(desk.stage_of(ADA), Some(Stage::Interrupted), "{order:?}");
     }
 }
 
