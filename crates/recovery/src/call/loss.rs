@@ -49,6 +49,10 @@ impl Call {
         if self.customer.is_none() && !self.ended {
             return self.learn(out); // decided when it is known who the customer is
         }
+        let customer = self.customer.as_ref().and_then(|leg| self.participants.get(leg));
+        if reason == Some(LeaveReason::ModeratorEnded) && customer.is_some_and(|customer| customer.joined) {
+            return; // his conference has ended, of which is told at the same time: decided when it is
+        }
         if self.ended || self.customer_left() {
             let not_meant =
                 self.ended_by_loss(leg) || self.ended_by_stranger(leg) || self.ended_by_removal(leg);
@@ -59,8 +63,8 @@ impl Call {
             }
             return self.settle(leg);
         }
-        if !self.customer_joined() || reason == Some(LeaveReason::ModeratorEnded) {
-            return; // not seen yet, or his conference has ended, of which is told at the same time: decided when it is
+        if !self.customer_joined() {
+            return; // not seen yet: decided when he is
         }
         if self.is_beside(leg) {
             // Her colleagues may be gone as well, and nobody has told: then she is missed.
