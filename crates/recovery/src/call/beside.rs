@@ -97,8 +97,9 @@ impl Call {
             let is_back = |(other, agent): (&CallSid, &Agent)| {
                 *other != leg && agent.worker == absent.worker && self.is_at(other, agent)
             };
-            let ending = if self.is_stranded() && self.is_joined(&leg) {
-                continue; // it may be the leg with which it has ended: that is told at the same time
+            let ending = if self.may_have_ended_with(&leg) {
+                self.await_leave_of(out, &leg);
+                continue;
             } else if self.ended || self.customer_left() {
                 self.ending_without_customer()
             } else if self.on_purpose.contains_key(&absent.reservation) {
@@ -112,13 +113,33 @@ impl Call {
         }
     }
 
+    /// Has the conference ended under the customer, and nobody has told yet how this leg left it?
+    fn may_have_ended_with(&self, leg: &CallSid) -> bool {
+        let untold = self.participants.get(leg).is_some_and(|participant| participant.left.is_none());
+        untold && self.is_stranded() && !self.is_requeued()
+    }
+
+    /// Is the customer on the way to an agent through the queue? That ends the conference, too.
+    fn is_requeued(&self) -> bool {
+        let sent = |it: &Recovery| matches!(it.phase, Phase::Requeueing { .. } | Phase::Queued { .. });
+        self.recovery.as_ref().is_some_and(sent)
+    }
+
+    /// How it left is told at the same time, or never.
+    fn await_leave_of(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+        let until = out.now + out.config.released_within;
+        if let Some(absence) = self.beside.get_mut(leg) {
+            absence.deadline = absence.deadline.min(until);
+        }
+        self.wake_beside(out);
+    }
+
     /// The customer has hung up, or is on the way to an agent through the queue.
     fn ending_without_customer(&self) -> Ending {
         let customer = self.customer.as_ref().and_then(|leg| self.participants.get(leg));
         let left = customer.and_then(|participant| participant.left);
         // The conference's end may be told before he is said to have left it.
-        let sent = |it: &Recovery| matches!(it.phase, Phase::Requeueing { .. } | Phase::Queued { .. });
-        let untold = left.is_none() && !self.recovery.as_ref().is_some_and(sent);
+        let untold = left.is_none() && !self.is_requeued();
         if left == Some(LeaveReason::ModeratorEnded) || untold {
             // It ended under him, and he may go on: all that is known is that somebody else had him.
             return Ending::Covered;

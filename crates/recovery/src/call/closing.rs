@@ -77,7 +77,7 @@ impl Call {
         let everybody_left = !self.participants.is_empty()
             && !self.is_customer_unseen()
             && !self.participants.keys().any(|leg| self.is_joined(leg));
-        let over = (self.ended || everybody_left) && !self.has_open_recovery();
+        let over = (self.ended || everybody_left) && !self.has_open_recovery() && !self.has_absence();
         if self.closed && !over {
             // It was not over: something that should have been told earlier came late.
             self.closed = false;

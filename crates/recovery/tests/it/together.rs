@@ -507,9 +507,7 @@ fn however_it_is_told_that_a_conference_has_ended_with_the_leg_of_who_is_away_th
             asking.now = desk.now;
             asking.handle(Event::Released { customer: leg(CUSTOMER) });
             let next = asking.machine.next(asking.now, &leg(CUSTOMER));
-            // Told last, after the conference's end: whoever asks in between is not kept waiting for it.
-            let is_last = order[3] == 0 && event == order[2];
-            assert!(is_last || next == Next::Wait, "{order:?} {event}: {next:?}");
+            assert_eq!(next, Next::Wait, "{order:?} {event}");
         }
         assert_eq!(desk.stage_of(ADA), Some(Stage::Interrupted), "{order:?}");
     }
