@@ -50,6 +50,7 @@ impl World {
     /// Who is in a silence, and for how long already.
     pub(super) fn check_hearing(&mut self) {
         let now = self.now;
+        self.flags_are_heard_of();
         let attended = self.attended();
         for number in 0..self.customers.len() {
             let customer = &self.customers[number];

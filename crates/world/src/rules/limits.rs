@@ -13,6 +13,9 @@ use rejoin_protocol::{CallSid, ConferenceSid, WorkerSid};
 const UNDONE_WITHIN: u64 = 900;
 /// The same of a server that is back and looks first, at one call after the other.
 const SEEN_WITHIN: u64 = 2 * UNDONE_WITHIN;
+/// The same of one that first hears of the call now, from a page: it waits a second for the callback, asks Twilio for the
+/// conference and for the reservations, and looks.
+const HEARD_WITHIN: u64 = 1_000 + 2 * 800 + SEEN_WITHIN;
 /// Twilio does not do it: our server waits for its answer, and asks again.
 const ASKED_AGAIN_WITHIN: u64 = 7_000;
 /// A page begins to watch a call, and tells our server: two ways of a message, mostly.
@@ -21,6 +24,8 @@ const TOLD_WITHIN: u64 = 300;
 const UNDONE: &[u8] = b"EndConferenceOnExit=false";
 /// Nobody was there to be told.
 const NOBODY_KNOWS: u64 = u64::MAX;
+/// Somebody is there again, and has never heard of the call.
+const UNHEARD_OF: u64 = NOBODY_KNOWS - 1;
 
 impl World {
     /// The customer is in this conference now.
@@ -79,7 +84,7 @@ impl World {
         let conference = request.uri().path().split('/').find_map(|part| ConferenceSid::parse(part).ok());
         let Some(conference) = conference.filter(|_| undoes || asks) else { return };
         for ((of, _), until) in &mut self.rules.flagged {
-            if *of == conference && *until != NOBODY_KNOWS {
+            if *of == conference && *until < UNHEARD_OF {
                 *until = (*until).max(self.now + ASKED_AGAIN_WITHIN);
             }
         }
@@ -100,9 +105,30 @@ impl World {
 
     /// A server is there again.
     pub(crate) fn flags_are_seen(&mut self) {
-        let seen = self.now + SEEN_WITHIN;
+        self.flags_known(NOBODY_KNOWS, SEEN_WITHIN);
         for until in self.rules.flagged.values_mut().filter(|until| **until == NOBODY_KNOWS) {
-            *until = seen;
+            *until = UNHEARD_OF;
+        }
+    }
+
+    /// It may have heard of a call that was made while none was there.
+    pub(super) fn flags_are_heard_of(&mut self) {
+        self.flags_known(UNHEARD_OF, HEARD_WITHIN);
+    }
+
+    /// Those of calls of which a server knows are seen within so many milliseconds.
+    fn flags_known(&mut self, unknown: u64, within: u64) {
+        let seen = self.now + within;
+        let mut flagged: Vec<_> =
+            self.rules.flagged.iter_mut().filter(|(_, until)| **until == unknown).collect();
+        if flagged.is_empty() {
+            return;
+        }
+        let Ok(calls) = self.servers.kept.calls() else { return };
+        for ((of, _), until) in &mut flagged {
+            if calls.iter().any(|call| call.conference == *of) {
+                **until = seen;
+            }
         }
     }
 
