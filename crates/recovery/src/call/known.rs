@@ -231,7 +231,13 @@ impl Call {
     /// Twilio says who has the task, or had it, and this is her leg.
     pub(super) fn know_holder(&mut self, leg: &CallSid, holder: &Holder) {
         self.know_owner(&holder.reservation, &holder.worker);
-        let agent = Agent::new(holder.worker.clone(), holder.name.clone(), holder.reservation.clone());
+        let mut agent = Agent::new(holder.worker.clone(), holder.name.clone(), holder.reservation.clone());
+        // A leg that was not there when her newest page said hello is the one for which that page has asked.
+        if self.participants.get(leg).is_some_and(|there| !there.stood)
+            && let Some(newest) = self.newest_alone.get(&holder.worker)
+        {
+            agent.epoch = *newest;
+        }
         self.agents.insert(leg.clone(), agent);
         self.recall_hello(leg);
     }

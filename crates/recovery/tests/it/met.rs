@@ -141,6 +141,11 @@ fn whoever_replaces_the_agent_and_does_not_register_is_asked_for() {
     says(&mut desk, &asked, &[ADA], &legs);
     assert_eq!(desk.stage(), Some(Stage::Rejoined));
     assert!(!desk.has_timer(Timer::Rejoin) && desk.take_actions().is_empty());
+    // That page still does not see it when its machine wakes up. The next page does not because nobody is at it.
+    desk.hello_in_place(2);
+    assert_eq!(desk.stage(), Some(Stage::Rejoined), "it has asked for the leg");
+    desk.hello_in_place(3);
+    assert_eq!(desk.stage(), Some(Stage::InPlace));
 
     let (mut desk, asked) = replaced(LeaveReason::UpdatedViaApi);
     says(&mut desk, &asked, &[], &legs);
