@@ -124,9 +124,16 @@ impl Call {
     /// Twilio did not answer, or had not put it together yet.
     fn learn_later(&mut self, out: &mut Out<'_>, outcome: &Outcome) {
         self.unlearnt |= self.released.is_some() && self.is_unknown();
-        if self.is_unknown() && !self.closed && self.lookups < LOOKUPS && *outcome != Outcome::Gone {
+        if !self.is_unknown() || self.closed || *outcome == Outcome::Gone {
+            return;
+        }
+        if self.lookups < LOOKUPS {
             self.unlearnt = true;
             self.set_timer(out, Timer::Learn, out.now + SOON);
+        } else if matches!(outcome, Outcome::Failed { .. }) {
+            // Out of order for long: it is looked up when Twilio has said how the call stands.
+            self.unlearnt = true;
+            self.look_soon(out);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Of a call that nothing is heard of, Twilio is asked how it stands.
 
 use crate::desk::*;
+use crate::late::found;
 use rejoin_protocol::api::{Failure, GracefulReason, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
@@ -624,4 +625,30 @@ fn a_customer_who_waits_for_somebody_else_than_he_is_thought_to_is_not_given_up(
         let gives_up = |action: &Action| matches!(action, Action::GiveUp { .. });
         assert_eq!(desk.take_actions().iter().any(gives_up), given_up);
     }
+}
+
+/// Twilio was out of order for minutes, and nobody knows the agent: she is not missed before, if she is lost.
+#[test]
+fn a_call_that_could_not_be_looked_up_is_looked_up_when_twilio_answers_again() {
+    let failed = || Outcome::Failed { reason: "out of order".into() };
+    let learn = Action::Learn { task: TaskSid::numbered(1) };
+    let mut desk = Desk::new();
+    desk.join(1, CUSTOMER, true);
+    desk.join(1, ADA_LEG, false);
+    while desk.has_timer(Timer::Learn) {
+        desk.fire(1, Timer::Learn);
+        assert_eq!(desk.take_actions(), [learn.clone()]);
+        desk.finish(learn.clone(), failed());
+    }
+    let gave_up = desk.now;
+    for _ in 0..3 {
+        let look = desk.watch().expect("it is asked again and again");
+        desk.finish(look, failed());
+    }
+    assert!(desk.now - gave_up < Millis::seconds(60), "not as of a call of which all is known");
+    desk.look(Seen { on_line: None, ..there(&[CUSTOMER, ADA_LEG]) });
+    assert_eq!(desk.take_actions(), [learn.clone()]);
+    desk.finish(learn, found());
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    assert!(desk.has_timer(Timer::Grace), "she is missed");
 }
