@@ -51,7 +51,7 @@ impl Call {
             Some(HoldStage::Asked | HoldStage::Ending) => return,
             None if !recovery.prepared.freed => return,
             // Our hold becomes the agent's.
-            Some(HoldStage::On) => true,
+            Some(HoldStage::On | HoldStage::Refused) => true,
             Some(HoldStage::Doubtful) | None => false,
         };
         recovery.agent_hold = AgentHold::PutBack;

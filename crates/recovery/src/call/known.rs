@@ -73,6 +73,7 @@ impl Call {
                     self.keep_again(leg);
                     self.keep_before_registered(out, leg);
                 }
+                self.unheld(leg);
             }
             ConferenceEventKind::AnnouncementEnd => self.announcement_ended(out),
         }

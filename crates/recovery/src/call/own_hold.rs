@@ -6,6 +6,7 @@
 
 use super::{Call, Ending, Out, Phase, SOON};
 use crate::{Action, Announcement, Outcome};
+use rejoin_protocol::CallSid;
 use serde::{Deserialize, Serialize};
 
 /// The customer is on hold because of us.
@@ -26,6 +27,8 @@ pub enum HoldStage {
     Doubtful,
     /// It is being ended.
     Ending,
+    /// Twilio has not ended it for as long as it was asked. It is asked again when it has said how the call stands.
+    Refused,
 }
 
 impl Call {
@@ -108,7 +111,11 @@ impl Call {
 
     /// The customer is off hold again, as far as Twilio can be asked for it.
     pub(super) fn our_hold_ended(&mut self, out: &mut Out<'_>, outcome: &Outcome) {
-        self.our_hold = None;
+        let refused = matches!(outcome, Outcome::Failed { .. });
+        self.our_hold = refused.then_some(OurHold { stage: HoldStage::Refused });
+        if refused {
+            self.look_soon(out);
+        }
         let customer = self.customer.as_ref().and_then(|leg| self.participants.get_mut(leg));
         if let (Outcome::Ok, Some(customer)) = (outcome, customer) {
             customer.flags.hold = false;
@@ -117,6 +124,20 @@ impl Call {
         let left_behind = self.agents.values().any(|agent| agent.left_behind);
         if self.is_our_hold_wanted() && (left_behind || self.is_newest_page_gone()) {
             self.tell_customer(out);
+        }
+    }
+
+    /// Twilio has said how the call stands: is a hold of ours still to be ended?
+    pub(super) fn our_hold_seen(&mut self) {
+        if self.our_hold.is_some_and(|ours| ours.stage == HoldStage::Refused) {
+            self.our_hold = self.is_customer_held().then_some(OurHold { stage: HoldStage::On });
+        }
+    }
+
+    /// Somebody else has ended it: the next one is not ours.
+    pub(super) fn unheld(&mut self, leg: &CallSid) {
+        if self.customer.as_ref() == Some(leg) && !self.is_customer_held() {
+            self.our_hold = self.our_hold.filter(|ours| ours.stage != HoldStage::Refused);
         }
     }
 

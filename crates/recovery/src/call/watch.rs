@@ -131,6 +131,7 @@ impl Call {
             self.note(out, Note::LookedUp);
         }
         self.remove_ghosts(out, seen);
+        self.our_hold_seen();
         if self.is_unknown() && (!self.ended || self.released.is_some()) {
             self.learning &= !std::mem::take(&mut self.unlearnt); // Twilio answers
             self.learn(out);

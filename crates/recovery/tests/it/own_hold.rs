@@ -1,8 +1,12 @@
 //! A customer who is alone is told on hold, and off hold at once when the agent is back.
 
 use crate::desk::*;
+use rejoin_protocol::Millis;
 use rejoin_protocol::api::{GracefulReason, Stage};
-use rejoin_recovery::{Action, Announcement, ConferenceEventKind, Effect, LeaveReason, Outcome, Timer};
+use rejoin_recovery::{
+    Action, Announcement, ConferenceEventKind, Effect, Event, LeaveReason, Outcome, ParticipantFlags, Seen,
+    Timer,
+};
 
 const THIRD: u128 = 0x3d;
 
@@ -240,4 +244,44 @@ fn a_customer_who_hangs_up_on_hold_needs_nothing() {
     assert!(!desk.take_actions().contains(&end_hold()));
     assert_eq!(desk.stage(), Some(Stage::CustomerLeft));
     assert!(desk.effects.iter().any(|effect| matches!(effect, Effect::Note { .. })));
+}
+
+/// Twilio was out of order for longer than it is asked.
+#[test]
+fn a_hold_that_could_not_be_ended_is_ended_when_twilio_answers_again() {
+    let refused = || {
+        let mut desk = told();
+        desk.hello_in_place(2);
+        desk.join(1, NEXT_LEG, false);
+        desk.register(1, ADA, NEXT_LEG, 2);
+        desk.take_actions();
+        let began = desk.now;
+        desk.finish(end_hold(), Outcome::Failed { reason: "out of order".into() });
+        assert_eq!(desk.take_actions(), [], "not at once");
+        desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+        desk.take_actions();
+        (desk, began)
+    };
+    let looks = |(desk, began): &mut (Desk, Millis), held: bool| {
+        let look = loop {
+            desk.now = desk.now.max(desk.watch[&conference(1)]);
+            desk.handle(Event::Timer { conference: conference(1), timer: Timer::Watch });
+            if let Some(look) = desk.take_actions().pop() {
+                break look;
+            }
+        };
+        assert!(desk.now - *began < Millis::seconds(30), "the agent is there, and he does not hear her");
+        let flags = |hold| ParticipantFlags { hold, ..ParticipantFlags::default() };
+        let participants = [(leg(CUSTOMER), flags(held)), (leg(NEXT_LEG), flags(false))].into();
+        let seen = Seen { participants, on_line: Some(true), ..Seen::default() };
+        desk.finish(look, Outcome::Looked(Box::new(seen)));
+        desk.take_actions()
+    };
+    assert_eq!(looks(&mut refused(), true), [end_hold()]);
+    assert_eq!(looks(&mut refused(), false), [], "it was ended all the same");
+    // The agent has ended it, and has put him on hold herself since.
+    let mut desk = refused();
+    desk.0.modify(1, CUSTOMER, true, false);
+    desk.0.modify(1, CUSTOMER, true, true);
+    assert_eq!(looks(&mut desk, true), [], "it is hers");
 }
