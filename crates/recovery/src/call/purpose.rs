@@ -1,7 +1,7 @@
 //! Leaving on purpose: the marks, and the customer who may be left alone by one.
 
 use super::{Agent, Call, Ending, Out, Participant, Phase, SOON};
-use crate::{Action, EarlyMark, Timer};
+use crate::{Action, EarlyMark, LeaveReason, Timer};
 use rejoin_protocol::api::{DeliveryId, GracefulMark, GracefulReason, Registration};
 use rejoin_protocol::attributes::LEFT;
 use rejoin_protocol::{CallSid, Millis, ReservationSid, WorkerSid};
@@ -198,10 +198,23 @@ impl Call {
     /// The customer is there, and nobody looks for an agent: on whose purpose?
     fn left_by(&self) -> Option<GracefulReason> {
         let reason = self.left_by_unregistered().or_else(|| match self.last_to_leave() {
-            Some((_, agent)) => self.on_purpose.get(&agent.reservation),
+            Some((leg, agent)) => self
+                .on_purpose
+                .get(&agent.reservation)
+                .or_else(|| self.was_taken_away(leg, agent).then_some(&GracefulReason::ColdTransfer)),
             None => self.on_purpose.values().next(),
         });
         reason.copied().filter(|_| self.customer_joined() && !self.has_open_recovery())
+    }
+
+    /// Was this leg taken out of the conference by others, and has somebody come after it of whom nobody has told who it was,
+    /// and hung up? Then the customer was handed over, which this agent's page could not say.
+    fn was_taken_away(&self, leg: &CallSid, agent: &Agent) -> bool {
+        let there = |leg: &CallSid| self.participants.get(leg);
+        let taken = there(leg).filter(|it| it.left == Some(LeaveReason::UpdatedViaApi));
+        let next = self.leg_of_nobody().and_then(|next| there(&next).cloned()).filter(|it| it.hung_up);
+        let after = taken.zip(next).is_some_and(|(taken, next)| next.sequence > taken.sequence);
+        after && !agent.removing && !self.recoveries().any(|recovery| recovery.lost_leg == *leg)
     }
 
     /// Somebody was here after all agents who are known and has left, and another one has said that she leaves, whose page had

@@ -281,6 +281,29 @@ fn a_colleague_who_was_gone_before_registering_is_missed_by_the_reservation_that
     assert!(desk.stage_of(BO).is_none());
 }
 
+/// Neither page could say anything: no token of theirs is believed.
+#[test]
+fn whoever_is_lost_after_a_transfer_of_which_no_page_has_told_is_missed() {
+    let gone = |reason| {
+        let mut desk = Desk::talking();
+        desk.leave(1, ADA_LEG, reason);
+        desk.take_actions();
+        desk.join(1, 0xb1, false);
+        desk.leave(1, 0xb1, LeaveReason::HungUp);
+        desk
+    };
+    let mut desk = gone(LeaveReason::UpdatedViaApi);
+    assert_eq!(desk.take_actions(), [ask_of_transfer()]);
+    let wraps =
+        Holder { worker: WorkerSid::numbered(BO), name: "Bo".into(), reservation: reservation_of(BO, 1) };
+    desk.stands(Seen { wrapping: vec![wraps], ..alone(HandedOver::Wraps, true) });
+    assert_eq!(desk.stage_of(BO), Some(Stage::Interrupted));
+    assert_eq!(desk.stage_of(ADA), None);
+    // Who has ended the call for all is not asked for.
+    let mut desk = gone(LeaveReason::ConferenceEndedViaApi);
+    assert_eq!(desk.take_actions(), []);
+}
+
 /// Bo hangs up as soon as he is there, and his page has had no time to register.
 #[test]
 fn a_colleague_who_leaves_on_purpose_before_registering_leaves_nobody_to_be_missed() {
