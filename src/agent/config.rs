@@ -37,7 +37,10 @@ pub struct Config {
     pub first_retry: Millis,
     /// The pause grows no further than this.
     pub longest_retry: Millis,
-    /// So long a registration or a mark is worth delivering: after that the call has gone its way without it.
+    /// So long a mark is worth delivering: after that the call has gone its way without it.
+    pub keep_marks_for: Millis,
+    /// So long the registration of a call that was lost is: the customer may be alone, and the server not know of him. That of
+    /// a call that goes on always is.
     pub keep_for: Millis,
     /// Pause before the first hello while the push channel is down; it doubles.
     pub first_poll: Millis,
@@ -181,7 +184,8 @@ impl Config {
             hello_every: Millis::seconds(1),
             first_retry: Millis::seconds(1),
             longest_retry: Millis::seconds(30),
-            keep_for: Millis::seconds(120),
+            keep_marks_for: Millis::seconds(120),
+            keep_for: Millis::seconds(900),
             first_poll: Millis::seconds(5),
             longest_poll: Millis::seconds(60),
             microphone_within: Millis::seconds(2),

@@ -62,14 +62,14 @@ impl Outbox {
         }
     }
 
-    /// Sends the oldest request that is still wanted, unless one is under way or failed just now.
+    /// Sends the oldest request that is still wanted, unless one is under way or failed just now. `wanted` hears how
+    /// old it is.
     pub(super) fn pump(
         &mut self,
-        config: &Config,
         now: Millis,
         next: &mut u32,
         name: &str,
-        wanted: impl Fn(&Kept) -> bool,
+        wanted: impl Fn(&Kept, Millis) -> bool,
         out: &mut Vec<Effect>,
     ) {
         if self.under_way.is_some() || self.paused {
@@ -78,7 +78,7 @@ impl Outbox {
         while let Some(first) = self.waiting.first() {
             let id = first.id;
             // A clock that was set back makes nothing older.
-            if first.made.until(now) >= config.keep_for || !wanted(first) {
+            if !wanted(first, first.made.until(now)) {
                 self.drop(id, out);
                 continue;
             }

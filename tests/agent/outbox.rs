@@ -164,6 +164,28 @@ fn what_is_worth_nothing_any_more_is_thrown_away() {
     assert_eq!((taken_back(&effects), sent(&effects)), (vec![id(6, 1)], vec![id(6, 2)]));
 }
 
+/// It knows nothing of a call that goes on, until it is back.
+#[test]
+fn a_call_is_registered_however_long_the_server_was_away() {
+    let mut desk = Desk::idle();
+    desk.task(live(200));
+    let mut effects = desk.handle(conference(1, both()));
+    for _ in 0..30 {
+        desk.handle(down(&effects));
+        effects = desk.wait(Millis::seconds(30));
+    }
+    assert_eq!(sent(&effects), [id(7, 1)], "after a quarter of an hour");
+
+    // A reload changes nothing, as long as its reservation is there. If it is not, the customer may be alone for so long.
+    for (age, tasks, wanted) in
+        [(950, vec![task(1, ReservationStatus::Accepted)], true), (899, vec![], true), (900, vec![], false)]
+    {
+        let (_, effects) = back(vec![registration(1, NOW - Millis::seconds(age))], tasks);
+        let (thrown, sent) = (taken_back(&effects), sent(&effects));
+        assert_eq!((thrown.is_empty(), sent.is_empty()), (wanted, !wanted), "{age}");
+    }
+}
+
 /// The server may have been away from the beginning of the call on: it knows nothing of the customer, who is alone.
 #[test]
 fn a_call_that_was_lost_before_it_was_registered_is_registered_by_the_next_page() {
