@@ -23,8 +23,8 @@ pub const DISCONNECTED_CONFERENCE_SID: &str = "disconnectedConferenceSid";
 pub const DISCONNECTED_RESERVATION_SID: &str = "disconnectedReservationSid";
 /// Ours: [`crate::RecoveryId`] of the recovery that a ping or reconnect task belongs to.
 pub const RECOVERY_ID: &str = "rejoinRecoveryId";
-/// Ours: `true` on the task by which a customer who waited in silence was sent to the queue once more. By it the two sendings are told
-/// apart when it has to be looked up whether the second one was made.
+/// Ours: on the task by which a customer was sent to any agent once more, how often he had been: he waited in silence, or was where he
+/// had been all the same. By it the sendings are told apart when it has to be looked up whether a later one was made.
 pub const SENT_AGAIN: &str = "rejoinSentAgain";
 /// Ours: the [`crate::api::GracefulMark`] that the agent's page writes into the task when our server does not answer it.
 pub const LEFT: &str = "rejoinLeft";

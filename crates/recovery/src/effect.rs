@@ -198,9 +198,9 @@ pub enum Action {
         /// Are there others?
         #[serde(default)]
         free: bool,
-        /// Was he sent there before, and waits in silence?
+        /// How often was he sent there before, and waits in silence, or is here all the same?
         #[serde(default)]
-        again: bool,
+        resent: u32,
     },
     /// `POST Reservations/{WR}` `ReservationStatus=completed`. Once per recovery.
     CompleteReservation {

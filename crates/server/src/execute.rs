@@ -117,7 +117,7 @@ impl Executor {
                 Ok(Outcome::PingCreated(self.client.create_task(&ping).await?.sid))
             }
             Action::EndPing { task } => self.end_ping(task).await,
-            Action::Requeue { recovery, customer, conference, target, free, again: _ } => {
+            Action::Requeue { recovery, customer, conference, target, free, resent: _ } => {
                 if *free {
                     self.free(conference, customer).await?;
                 }
@@ -220,8 +220,8 @@ impl Executor {
                 let found = self.client.list_tasks(&of_recovery(recovery), workflow).await?;
                 Ok(found.into_iter().next().map(|task| Outcome::PingCreated(task.sid)))
             }
-            Action::Requeue { recovery, customer, conference, target, free: _, again } => {
-                self.look_for_requeue(recovery, customer, conference, target.as_ref(), *again).await
+            Action::Requeue { recovery, customer, conference, target, free: _, resent } => {
+                self.look_for_requeue(recovery, customer, conference, target.as_ref(), *resent).await
             }
             // Who is not there any more has been moved, or has hung up.
             Action::MoveParticipant { leg, .. } => {
@@ -473,7 +473,7 @@ impl Executor {
         customer: &CallSid,
         conference: &ConferenceSid,
         target: Option<&WorkerSid>,
-        again: bool,
+        resent: u32,
     ) -> Result<Option<Outcome>, Error> {
         match self.client.fetch_participant(conference, customer).await {
             Ok(_) => return Ok(None),
@@ -499,7 +499,7 @@ impl Executor {
                 Err(error) => return Err(error),
             };
             let attributes: Value = serde_json::from_str(&attributes).unwrap_or_default();
-            if again && attributes.get(names::SENT_AGAIN) == Some(&Value::Bool(true)) {
+            if resent > 0 && attributes.get(names::SENT_AGAIN) == Some(&Value::from(resent)) {
                 return Ok(Some(Outcome::Ok));
             }
             if attributes.get(names::TARGET_WORKER_SID).is_some_and(|target| !target.is_null()) {
@@ -507,7 +507,7 @@ impl Executor {
             }
         }
         // One who waits in silence was out of the conference before he was sent again.
-        Ok((!again).then_some(Outcome::Ok))
+        Ok((resent == 0).then_some(Outcome::Ok))
     }
 }
 

@@ -95,8 +95,8 @@ fn ours(call: &Call, recovery: &Recovery, target: Option<&WorkerSid>) -> Map<Str
     if let Some(worker) = target {
         insert(names::TARGET_WORKER_SID, worker.as_str().into());
     }
-    if recovery.sent_again && target.is_none() {
-        insert(names::SENT_AGAIN, true.into());
+    if recovery.resent > 0 && target.is_none() {
+        insert(names::SENT_AGAIN, recovery.resent.into());
     }
     ours
 }
@@ -208,15 +208,15 @@ mod tests {
     }
 
     #[test]
-    fn the_task_of_the_second_sending_to_anybody_says_so() {
-        let mut call = lost(&json!({"rejoinSentAgain": true}));
+    fn the_task_of_a_later_sending_to_anybody_says_so() {
+        let mut call = lost(&json!({"rejoinSentAgain": 1}));
         assert_eq!(
             made(&call, None).get(names::SENT_AGAIN),
             None,
             "what was said of another task is not of this one"
         );
-        call.recovery.as_mut().expect("begun").sent_again = true;
-        assert_eq!(made(&call, None)["rejoinSentAgain"], true);
+        call.recovery.as_mut().expect("begun").resent = 2;
+        assert_eq!(made(&call, None)["rejoinSentAgain"], 2);
         assert_eq!(made(&call, Some(&WorkerSid::numbered(1))).get(names::SENT_AGAIN), None);
     }
 

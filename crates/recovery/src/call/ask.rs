@@ -80,10 +80,11 @@ impl Call {
                 Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Holding => true,
                 Phase::Requeueing { .. } | Phase::Queued { .. } | Phase::Ended(_) => false,
             }),
-            Action::Requeue { recovery, target, again, .. } => {
+            Action::Requeue { recovery, target, resent, .. } => {
                 let target = target.clone();
                 // One who waits in silence is in the queue already, and Twilio may say so late.
-                let is_there = *again && phase(recovery) == Some(&Phase::Queued { target: target.clone() });
+                let queued = Phase::Queued { target: target.clone() };
+                let is_there = *resent > 0 && target.is_none() && phase(recovery) == Some(&queued);
                 // It may have waited for its turn, and an agent have come meanwhile.
                 let is_on_the_way = phase(recovery) == Some(&Phase::Requeueing { target });
                 (is_on_the_way || is_there) && !self.is_connected()

@@ -216,7 +216,7 @@ impl Call {
             stranded: false,
             let_go: 0,
             music: false,
-            sent_again: false,
+            resent: 0,
             moved_to: None,
             agent,
         })

@@ -33,7 +33,7 @@ pub enum HoldStage {
 
 impl Call {
     /// Is nobody else in the conference? A leg that nobody is at does not count.
-    fn is_customer_alone(&self) -> bool {
+    pub(super) fn is_customer_alone(&self) -> bool {
         let is_nobody = |leg| match self.agents.get(leg) {
             Some(agent) => !self.is_at(leg, agent),
             None => !self.is_bystander(leg) && self.is_newest_page_gone(),

@@ -8,6 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// So often a queue that does not keep the customer is tried.
 const TRIES: u32 = 10;
+/// So often one who waits there in silence is sent once more: over eight minutes.
+const RESENT: u32 = 6;
+/// The pause after the first time. It doubles.
+const RESENT_AFTER: Millis = Millis::seconds(15);
 
 impl Call {
     /// To the agent who was lost, as long as that does not happen too often.
@@ -29,7 +33,7 @@ impl Call {
             conference: self.conference.clone(),
             target: target.cloned(),
             free,
-            again: recovery.sent_again && target.is_none(),
+            resent: recovery.resent,
         };
         self.act(out, action, out.now.until(deadline));
         self.goes_to_queue(out, target, deadline);
@@ -40,7 +44,7 @@ impl Call {
         let Some(recovery) = &mut self.recovery else { return };
         recovery.phase = Phase::Requeueing { target: target.cloned() };
         recovery.deadline = deadline;
-        recovery.music = recovery.sent_again;
+        recovery.music = recovery.resent >= RESENT;
         let ping = recovery.ping.take();
         self.clear_timer(out, Timer::Ping);
         self.note(out, Note::Requeueing { same_agent: target.is_some() });
@@ -105,6 +109,7 @@ impl Call {
         let left = self.participants.get(&met.leg).is_some_and(|there| there.left.is_some());
         let Some(recovery) = self.recovery.as_mut() else { return };
         if left {
+            recovery.resent += 1; // what was asked for before was not done
             let deadline = recovery.deadline;
             return self.requeue(out, target, deadline);
         }
@@ -155,11 +160,17 @@ impl Call {
     }
 
     /// Does he wait for any agent, and has Twilio never asked for what he is to hear, as its request is lost? Then he is sent
-    /// there once more, and waits behind others who came meanwhile, but not in silence.
+    /// there once more, and waits behind others who came meanwhile, but not in silence. As long as that is in vain, the pauses
+    /// grow.
     pub(super) fn break_silence(&mut self, out: &mut Out<'_>) -> bool {
         let silent = |r: &&mut Recovery| r.phase == (Phase::Queued { target: None }) && !r.music;
         let Some(recovery) = self.recovery.as_mut().filter(silent) else { return false };
-        recovery.sent_again = true;
+        let sent_at = Millis(recovery.deadline.0.saturating_sub(out.config.queue_within.0));
+        let pause = recovery.resent.checked_sub(1).map_or(0, |times| RESENT_AFTER.0 << times);
+        if sent_at.until(out.now).0 < pause {
+            return true; // in a while
+        }
+        recovery.resent += 1;
         self.requeue(out, None, out.now + out.config.queue_within);
         true
     }

@@ -56,9 +56,9 @@ pub struct Recovery {
     /// Has Twilio asked for what the customer hears in the queue? Where it has not, he waits in silence.
     #[serde(default = "yes")]
     pub music: bool,
-    /// Was he sent there once more for that?
+    /// How often was he sent there once more, for that, or because nothing had come of it?
     #[serde(default)]
-    pub sent_again: bool,
+    pub resent: u32,
     /// Name of the conference in which the customer is with an agent again.
     #[serde(default)]
     pub moved_to: Option<TaskSid>,

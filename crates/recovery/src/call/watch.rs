@@ -141,6 +141,7 @@ impl Call {
         }
         self.heed_stranger(seen);
         self.look_into_queue(out, seen);
+        self.send_who_is_still_here(out, seen);
         self.look_into_transfer(out, seen, heard);
         if self.is_orphaned() {
             // Twilio may not have let him go when it should have.
@@ -228,6 +229,20 @@ impl Call {
         } else if !tasks.is_empty() && seen.on_line == Some(true) && self.released.is_none() {
             // While he waits for what comes next, whoever has had him is looked for first.
             self.reconnect_canceled(out, target.as_ref());
+        }
+    }
+
+    /// It was given up to send him to the queue, and he is here all the same, with nobody: Twilio, or our server, was out of order for
+    /// so long.
+    fn send_who_is_still_here(&mut self, out: &mut Out<'_>, seen: &Seen) {
+        let failed = |r: &super::Recovery| matches!(r.phase, Phase::Ended(Ending::Failed { .. }));
+        let gave_up = self.recovery.as_ref().is_some_and(failed);
+        if !gave_up || !self.is_customer_alone() || seen.on_line == Some(false) {
+            return;
+        }
+        if let Some(recovery) = &mut self.recovery {
+            recovery.resent += 1;
+            self.requeue(out, None, out.now + out.config.queue_within);
         }
     }
 

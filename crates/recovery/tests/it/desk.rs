@@ -481,7 +481,7 @@ pub fn requeue(target: Option<u128>) -> Action {
         conference: conference(1),
         target: target.map(WorkerSid::numbered),
         free: false,
-        again: false,
+        resent: 0,
     }
 }
 

@@ -351,12 +351,46 @@ fn a_customer_who_waits_for_any_agent_in_silence_is_sent_to_the_queue_once_more(
         desk.finish_all().iter().any(to_any)
     };
     let mut desk = waiting();
-    let sent = [(); 5].map(|()| again(&mut desk));
-    assert_eq!(sent, [false, true, false, false, false]);
+    assert_eq!([(); 2].map(|()| again(&mut desk)), [false, true]);
+    // That may be lost, too: our server cannot be reached for a while.
+    let sent: Vec<_> = (0..100).filter(|_| again(&mut desk)).collect();
+    assert_eq!(sent.len(), 5, "{sent:?}");
+    let pauses = sent.windows(2).map(|two| two[1] - two[0]).collect::<Vec<_>>();
+    assert!(pauses.is_sorted() && pauses[0] < pauses[3] / 4, "they grow: {pauses:?}");
     assert_eq!(desk.stage(), Some(Stage::WaitingForOther));
+    let mut heard = waiting();
+    assert_eq!([(); 2].map(|()| again(&mut heard)), [false, true]);
+    heard.entered_queue();
+    assert_eq!([(); 5].map(|()| again(&mut heard)), [false; 5], "he hears something now");
     let mut desk = waiting();
     desk.entered_queue();
     assert_eq!([(); 3].map(|()| again(&mut desk)), [false; 3], "he hears something");
+}
+
+/// Twilio, or the server, was out of order for so long that it was given up.
+#[test]
+fn a_customer_who_could_not_be_sent_to_the_queue_and_is_still_here_is_sent_when_twilio_answers() {
+    let gave_up = || {
+        let mut desk = requeueing();
+        desk.fire(1, Timer::Rejoin);
+        desk.take_actions();
+        desk.fire(1, Timer::Rejoin);
+        let reason = Failure::NobodyTookIt;
+        assert_eq!(desk.stage(), Some(Stage::Failed { reason }));
+        desk.take_actions();
+        desk
+    };
+    let mut desk = gave_up();
+    desk.look(there(&[CUSTOMER]));
+    let Some(Action::Requeue { target: None, resent: 1, .. }) = desk.take_actions().pop() else {
+        panic!("as another request than the one that came to nothing")
+    };
+    assert_eq!(desk.stage(), Some(Stage::WaitingForOther));
+    for here in [&[CUSTOMER, 0x3d][..], &[]] {
+        let mut desk = gave_up();
+        desk.look(there(here));
+        assert!(!desk.take_actions().iter().any(|it| matches!(it, Action::Requeue { .. })), "{here:?}");
+    }
 }
 
 /// The server dies before it sends him, and the next one is told first of the queue that he is in already.

@@ -172,9 +172,10 @@ impl Changes {
 pub(super) fn once(action: &Action) -> Option<String> {
     match action {
         Action::CreatePing { recovery, .. } => Some(format!("ping {recovery}")),
-        Action::Requeue { recovery, target, again, .. } => {
+        Action::Requeue { recovery, target, resent, .. } => {
             let target = target.as_ref().map_or("any", |worker| worker.as_str());
-            Some(format!("requeue {recovery} {target}{}", if *again { " again" } else { "" }))
+            let again = if *resent > 0 { format!(" again {resent}") } else { String::new() };
+            Some(format!("requeue {recovery} {target}{again}"))
         }
         Action::CompleteReservation { reservation, .. } => Some(format!("complete {reservation}")),
         Action::MoveParticipant { leg, .. } => Some(format!("move {leg}")),
