@@ -60,9 +60,12 @@ impl Executor {
         Ok(call.met(&accepted, &self.participants(&call.conference).await?))
     }
 
-    /// Whose reservations of the task stand so.
+    /// Whose reservations of the task stand so. Nobody's, when it is gone: Twilio keeps it for five minutes after its end.
     async fn holders(&self, task: &TaskSid, status: &str) -> Result<Vec<Holder>, Error> {
-        let mut reservations = self.client.list_reservations(task).await?;
+        let mut reservations = match self.client.list_reservations(task).await {
+            Err(Error::Gone) => vec![],
+            found => found?,
+        };
         reservations.retain(|found| found.reservation_status == status);
         Ok(reservations.into_iter().map(holder).collect())
     }
@@ -76,7 +79,10 @@ impl Executor {
         };
         let (mut accepted, mut wrapping) = (vec![], vec![]);
         let stands = match found.assignment_status.as_str() {
-            "completed" | "canceled" => HandedOver::Over,
+            "completed" | "canceled" => {
+                wrapping = self.holders(task, "completed").await?;
+                HandedOver::Over
+            }
             "wrapping" => {
                 let mut reservations = self.client.list_reservations(task).await?;
                 let asked = |status: &str| matches!(status, "pending" | "accepted");
