@@ -154,7 +154,7 @@ impl Call {
             Some(HandedOver::Wraps) => !held || self.has_hung_up_herself(),
             Some(HandedOver::Waits) | None => false,
         };
-        if seen.task == Some(HandedOver::Wraps) && !self.is_replaced() {
+        if matches!(seen.task, Some(HandedOver::Wraps | HandedOver::Over)) && !self.is_replaced() {
             self.find_taker(seen); // if she is found, she is missed
         }
         if !nobody_comes || !self.is_handed_over() {
