@@ -151,6 +151,9 @@ pub struct Call {
     /// Has it found too little? Then it looks again when somebody comes or goes.
     #[serde(default)]
     pub unlearnt: bool,
+    /// Has Twilio refused to tell, or not answered, when it was last asked?
+    #[serde(default)]
+    pub refused: bool,
     /// Was it told that customer and agent are on the call?
     pub connected: bool,
     /// Is the call over, waiting to be forgotten?
@@ -299,6 +302,7 @@ impl Call {
             learning: false,
             lookups: 0,
             unlearnt: false,
+            refused: false,
             unregistered: BTreeMap::new(),
             connected: false,
             closed: false,

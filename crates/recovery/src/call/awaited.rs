@@ -6,6 +6,10 @@ use rejoin_protocol::Millis;
 
 /// So often a call is looked up of which too little is found.
 const LOOKUPS: u32 = 5;
+/// A customer whose conference has ended is kept so long while Twilio is out of order, and nobody knows whether he was left on purpose.
+pub(super) const KEPT: Millis = Millis::seconds(600);
+/// So often it is asked again meanwhile.
+const ASKED_EVERY: Millis = Millis::seconds(10);
 
 impl Call {
     pub(crate) fn timer(&mut self, out: &mut Out<'_>, timer: Timer) {
@@ -25,7 +29,7 @@ impl Call {
                 self.recall_refused_transfers(out);
             }
             Timer::Learn => {
-                if self.is_unknown() && !self.ended {
+                if self.is_unknown() && (!self.ended || self.is_kept(out.now)) {
                     self.learning = false;
                     self.unlearnt = false;
                     self.learn(out);
@@ -48,6 +52,7 @@ impl Call {
         }
         match action {
             Action::Learn { .. } => {
+                self.refused = matches!(outcome, Outcome::Failed { .. });
                 if let Outcome::Learnt(found) = outcome {
                     self.learnt(found);
                     self.read_mark(out);
@@ -121,9 +126,17 @@ impl Call {
         self.released.is_some_and(|until| now < until + SOON) && self.is_unknown() && self.lookups < LOOKUPS
     }
 
+    /// And for how long, while Twilio is out of order?
+    fn is_kept(&self, now: Millis) -> bool {
+        self.refused && self.released.is_some_and(|until| now < until + KEPT)
+    }
+
     /// Twilio did not answer, or had not put it together yet.
     fn learn_later(&mut self, out: &mut Out<'_>, outcome: &Outcome) {
         self.unlearnt |= self.released.is_some() && self.is_unknown();
+        if self.is_unknown() && self.is_kept(out.now) {
+            return self.set_timer(out, Timer::Learn, out.now + ASKED_EVERY);
+        }
         if !self.is_unknown() || self.closed || *outcome == Outcome::Gone {
             return;
         }

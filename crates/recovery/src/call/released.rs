@@ -2,6 +2,7 @@
 //! what its first `<Enqueue>` names as `action`; when that is a document of ours, it keeps him on the line, and takes him
 //! back into the queue.
 
+use super::awaited::KEPT;
 use super::purpose::is_transfer;
 use super::{Agent, Call, Ending, Out, Participant, Phase, Recovery, SOON};
 use crate::{Action, LeaveReason, Note, Timer};
@@ -233,7 +234,13 @@ impl Call {
         let asked = self.looking.is_some()
             || (self.agents.is_empty() && self.learning && !self.unlearnt)
             || self.awaits_an_owner();
-        let until = if asked { until + SOON } else { until };
+        let until = if self.refused && self.agents.is_empty() {
+            until + KEPT
+        } else if asked {
+            until + SOON
+        } else {
+            until
+        };
         (self.is_undecided() && now < until).then_some(Next::Wait)
     }
 
