@@ -231,10 +231,9 @@ impl Call {
             };
         }
         // As long as Twilio is being asked who the agent was, nobody knows whether he was left on purpose.
-        let asked = self.looking.is_some()
-            || (self.agents.is_empty() && self.learning && !self.unlearnt)
-            || self.awaits_an_owner();
-        let until = if self.refused && self.agents.is_empty() {
+        let learns = self.learning && !self.unlearnt;
+        let asked = self.looking.is_some() || self.awaits_an_owner();
+        let until = if self.agents.is_empty() && (learns || self.refused) {
             until + KEPT
         } else if asked {
             until + SOON

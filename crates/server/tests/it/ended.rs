@@ -178,8 +178,13 @@ async fn a_caller_of_whom_nobody_has_told_is_kept_while_twilio_does_not_say_whos
         let xml = asks(&world.desk, &format!("{ENDED}?asked={asked}"), "").await;
         assert!(xml.contains(MOMENT), "{asked}: {xml}");
     }
+    for asked in [30, 89] {
+        let xml = asks(&world.desk, &format!("{ENDED}?asked={asked}"), "").await;
+        assert!(xml.contains("comfort.wav</Play><Redirect"), "it takes long: {xml}");
+        assert!(xml.contains(&format!("asked={}<", asked + 1)), "{xml}");
+    }
     assert!(
-        asks(&world.desk, &format!("{ENDED}?asked=30"), "").await.ends_with("<Response/>"),
+        asks(&world.desk, &format!("{ENDED}?asked=90"), "").await.ends_with("<Response/>"),
         "not for ever"
     );
 }

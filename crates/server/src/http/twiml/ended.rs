@@ -4,7 +4,7 @@
 //! which it was; what it does not know yet it knows in a moment.
 
 use super::queue::{enqueued_as_decided, in_a_moment};
-use super::{Twiml, voice_request};
+use super::{Twiml, comforting, voice_request};
 use crate::error::Error;
 use crate::http::App;
 use crate::http::problem::Problem;
@@ -23,8 +23,10 @@ use std::time::Duration;
 const AT_ONCE: Duration = Duration::from_millis(1500);
 /// How long a moment is.
 const MOMENT_SECONDS: u32 = 1;
-/// So many moments a caller is kept without anything being known: more than Twilio is asked for (24 s).
+/// So many moments a caller is kept without anything being known: more than Twilio is asked for (24 s), as a rule.
 const MOMENTS: u32 = 30;
+/// Twilio is out of order then. So often he hears the comfort audio, until it answers: ten minutes, if that takes ten seconds.
+const COMFORTED: u32 = 60;
 /// So many moments one is kept of whom nobody has ever told.
 const MOMENTS_UNKNOWN: u32 = 1;
 
@@ -80,8 +82,9 @@ pub(super) async fn after_bridge(app: &App, customer: &CallSid, asked: u32) -> T
                 Err(error) => in_a_moment(app, &recovery, &error),
             }
         }
-        Next::Wait if asked < MOMENTS => again(app, asked),
-        Next::Unknown if asked < MOMENTS_UNKNOWN => again(app, asked),
+        Next::Wait if asked < MOMENTS => again(app, Document::new().pause(MOMENT_SECONDS), asked),
+        Next::Wait if asked < MOMENTS + COMFORTED => again(app, comforting(app), asked),
+        Next::Unknown if asked < MOMENTS_UNKNOWN => again(app, Document::new().pause(MOMENT_SECONDS), asked),
         Next::Wait | Next::Unknown | Next::Over => Twiml(over(app)),
     }
 }
@@ -93,10 +96,9 @@ async fn next(app: &App, customer: &CallSid) -> Result<Next, Error> {
     app.engine.event_then(event, move |machine| machine.next(surroundings.now(), &leg)).await
 }
 
-/// It is asked again in a moment.
-fn again(app: &App, asked: u32) -> Twiml {
-    let again = app.config.public(&format!("/twiml/ended?asked={}", asked + 1));
-    Twiml(Document::new().pause(MOMENT_SECONDS).redirect(&again))
+/// It is asked again after this.
+fn again(app: &App, after: Document, asked: u32) -> Twiml {
+    Twiml(after.redirect(&app.config.public(&format!("/twiml/ended?asked={}", asked + 1))))
 }
 
 /// The flow's own way on, if there is one; else the call is hung up at the document's end.
