@@ -4,7 +4,7 @@
 //! Whoever holds a customer has to end it. [`OurHold`] remembers that it was us. Had the agent done so before, the
 //! customer stays on hold for that agent, see [`super::AgentHold`].
 
-use super::{Call, Ending, Out, Phase, SOON};
+use super::{AgentHold, Call, Ending, Out, Phase, SOON};
 use crate::{Action, Announcement, Outcome};
 use rejoin_protocol::CallSid;
 use serde::{Deserialize, Serialize};
@@ -88,7 +88,10 @@ impl Call {
 
     /// Twilio has said what came of it.
     pub(super) fn our_hold_done(&mut self, out: &mut Out<'_>, outcome: &Outcome) {
+        let agents = self.recovery.as_ref().is_some_and(|it| it.agent_hold != AgentHold::AsItWas);
         let stage = match outcome {
+            // Twilio may have done it all the same, and only not have said so: then it has told.
+            Outcome::Overtaken if self.is_customer_held() && !agents => Some(HoldStage::Doubtful),
             Outcome::Overtaken | Outcome::Gone => None,
             Outcome::Failed { .. } => Some(HoldStage::Doubtful),
             // Also when it comes so late that nobody waits for it any more: then it is ended.

@@ -246,6 +246,25 @@ fn a_customer_who_hangs_up_on_hold_needs_nothing() {
     assert!(desk.effects.iter().any(|effect| matches!(effect, Effect::Note { .. })));
 }
 
+/// Twilio has not said that it has put him on hold, but has told of it, and the agent was back before it was asked again.
+#[test]
+fn a_hold_that_is_told_is_ended_though_it_was_overtaken() {
+    for told in [true, false] {
+        let mut desk = Desk::away();
+        desk.fire(1, Timer::Announce);
+        assert_eq!(desk.take_actions(), [hold(false, false)]);
+        desk.hello_in_place(2);
+        desk.join(1, NEXT_LEG, false);
+        desk.register(1, ADA, NEXT_LEG, 2);
+        if told {
+            desk.modify(1, CUSTOMER, true, true);
+        }
+        desk.take_actions();
+        desk.finish(hold(false, false), Outcome::Overtaken);
+        assert_eq!(desk.take_actions().contains(&end_hold()), told);
+    }
+}
+
 /// Twilio was out of order for longer than it is asked.
 #[test]
 fn a_hold_that_could_not_be_ended_is_ended_when_twilio_answers_again() {
