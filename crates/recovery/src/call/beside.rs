@@ -181,9 +181,30 @@ impl Call {
         let late: Vec<CallSid> =
             self.beside.iter().filter(|(_, absence)| late(absence)).map(|(leg, _)| leg.clone()).collect();
         for leg in late {
-            self.end_beside(out, &leg, &Ending::Covered);
+            if !self.is_looked_who_covers(out, &leg) {
+                self.end_beside(out, &leg, &Ending::Covered);
+            }
         }
         self.wake_beside(out);
+    }
+
+    /// Whoever covers for her has said that she leaves, and nobody has told that she did: it is looked first whether she is there.
+    fn is_looked_who_covers(&mut self, out: &mut Out<'_>, leg: &CallSid) -> bool {
+        let leaves = |other: &CallSid| {
+            self.agents.get(other).is_some_and(|agent| self.on_purpose.contains_key(&agent.reservation))
+        };
+        let doubtful = self.is_covered(leg) && self.colleagues(leg).all(leaves);
+        let until = out.now + SOON + AHEAD;
+        let Some(absence) = self.beside.get_mut(leg).filter(|it| doubtful && it.spared_until.is_none())
+        else {
+            return false;
+        };
+        absence.spared_until = Some(until);
+        absence.deadline = until;
+        if self.looking.is_none() {
+            self.look(out);
+        }
+        true
     }
 
     /// Somebody was put on hold by an agent who is gone, and with one agent left nobody else is there who meant it.

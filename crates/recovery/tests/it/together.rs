@@ -4,7 +4,8 @@ use crate::desk::*;
 use rejoin_protocol::api::{DeliveryId, GracefulReason, Stage};
 use rejoin_protocol::{Millis, RecoveryId, TaskSid, WorkerSid};
 use rejoin_recovery::{
-    Action, Announcement, ConferenceEventKind, Event, LeaveReason, Next, ParticipantFlags, Timer,
+    Action, Announcement, ConferenceEventKind, Event, LeaveReason, Next, Outcome, ParticipantFlags, Seen,
+    Timer,
 };
 
 const BO_LEG: u128 = 0xb1;
@@ -526,6 +527,30 @@ fn a_customer_who_is_sent_to_the_queue_has_not_hung_up_for_who_was_away() {
     assert_eq!(desk.stage_of(BO), Some(Stage::WaitingForOther));
     desk.end(1);
     assert_eq!(desk.stage_of(ADA), Some(Stage::HandedOver { worker_name: None }));
+}
+
+/// Bo has left meanwhile, as he had said, and the callback that tells it is lost.
+#[test]
+fn who_is_away_is_not_covered_by_a_colleague_who_has_said_that_he_leaves() {
+    for bo_is_there in [false, true] {
+        let mut desk = together();
+        desk.goes(ADA);
+        desk.graceful_of(BO, GracefulReason::HangUp);
+        desk.take_actions();
+        desk.fire(1, Timer::Beside);
+        let asked = desk.take_actions();
+        let [look @ Action::Look { .. }] = &asked[..] else { panic!("nothing is done before: {asked:?}") };
+        let legs = if bo_is_there { vec![CUSTOMER, ADA_LEG, BO_LEG] } else { vec![CUSTOMER, ADA_LEG] };
+        let participants = legs.into_iter().map(|sid| (leg(sid), ParticipantFlags::default())).collect();
+        let seen = Seen { participants, on_line: Some(true), ..Seen::default() };
+        desk.finish(look.clone(), Outcome::Looked(Box::new(seen)));
+        if bo_is_there {
+            desk.fire(1, Timer::Beside);
+            assert_eq!(desk.stage_of(ADA), Some(Stage::Covered));
+        } else {
+            assert_eq!(desk.stage_of(ADA), Some(Stage::Interrupted), "she is missed");
+        }
+    }
 }
 
 // --- somebody listens ---
