@@ -145,7 +145,7 @@ pub(crate) struct Rules {
     tasks: BTreeSet<TaskSid>,
     /// The last task up to which none is new any more, nor will be a call's.
     settled: Option<TaskSid>,
-    requeues: BTreeMap<(String, Option<String>), u32>,
+    requeues: BTreeMap<(String, Option<String>, Option<u64>), u32>,
     over: bool,
     look_at: u64,
     /// Something has happened since it was looked.

@@ -1,5 +1,6 @@
 //! What only those scenarios have that are asked for. Their chance is their own: all others stay as they were.
 
+use super::draw::act;
 use super::{Act, Deed, Fault, FaultKind, Plan, Scenario};
 use crate::chance::Chance;
 
@@ -11,6 +12,7 @@ pub(super) fn add(plan: &mut Plan) {
         Scenario::Storm => storm(&mut chance, plan),
         Scenario::Steps => steps(&mut chance, plan),
         Scenario::Clocks => clocks(&mut chance, plan),
+        Scenario::Outages => outages(&mut chance, plan),
         _ => {}
     }
 }
@@ -112,4 +114,57 @@ fn clocks(chance: &mut Chance, plan: &mut Plan) {
             + if chance.happens(500) { chance.between(500, 5_000) } else { chance.between(5_000, 60_000) };
         plan.faults.push(Fault { from, to, kind: FaultKind::ServerClock(off(chance)), rate: 1000 });
     }
+}
+
+/// What is out of order for minutes, and comes back, with calls that last that long.
+fn outages(chance: &mut Chance, plan: &mut Plan) {
+    if chance.happens(500) {
+        plan.faults.clear();
+    }
+    let first = if chance.happens(500) { moment(chance, plan) } else { chance.between(1_000, 20_000) };
+    let mut last = first;
+    for number in 0..chance.between(1, 2) {
+        // The second one comes into the first, or soon after it.
+        let from = if number == 0 { first } else { last.saturating_sub(20_000) + chance.below(40_000) };
+        let to = from + chance.between(60_000, 400_000);
+        let kinds = [
+            FaultKind::ServerDies,
+            FaultKind::ServerRestarts,
+            FaultKind::ServerDies,
+            FaultKind::Silent,
+            FaultKind::Broken,
+            FaultKind::Throttled,
+            FaultKind::WebhookLost,
+            FaultKind::RequestLost,
+            FaultKind::AnswerLost,
+            FaultKind::PushCut,
+            FaultKind::DocumentLost,
+            FaultKind::TokenExpires,
+        ];
+        let kind = *chance.one(&kinds).unwrap_or(&FaultKind::ServerDies);
+        let rate = if chance.happens(700) { 1000 } else { 900 };
+        plan.faults.push(Fault { from, to, kind, rate });
+        last = last.max(to);
+    }
+    plan.until = last + chance.between(20_000, 60_000);
+    for customer in &mut plan.customers {
+        if chance.happens(300) {
+            customer.dials = chance.between(first, plan.until - 10_000);
+        }
+        customer.hangs_up = chance
+            .happens(300)
+            .then(|| chance.between(customer.dials + 2_000, plan.until.max(customer.dials + 3_000)));
+    }
+    for agent in 0..plan.agents.len() {
+        for _ in 0..chance.between(1, 3) {
+            let at = match chance.below(4) {
+                0 => chance.between(first, plan.until - 1),
+                1 => chance.between(first, (first + 20_000).min(plan.until - 1)),
+                _ => chance.between(last - 10_000, (last + 10_000).min(plan.until - 1)),
+            };
+            let act = act(chance, plan, agent);
+            plan.deeds.push(Deed { at, agent, act });
+        }
+    }
+    plan.deeds.sort_by_key(|deed| (deed.at, deed.agent));
 }

@@ -33,7 +33,8 @@ pub fn draw(seed: u64, scenario: Option<Scenario>) -> Plan {
         | Scenario::Corners
         | Scenario::TwoServers
         | Scenario::Steps
-        | Scenario::Clocks => (chance.between(1, 3), chance.between(1, 2)),
+        | Scenario::Clocks
+        | Scenario::Outages => (chance.between(1, 3), chance.between(1, 2)),
         Scenario::Transfer | Scenario::Others | Scenario::Tabs => {
             (chance.between(2, 3), chance.between(1, 2))
         }
@@ -124,7 +125,7 @@ fn other(chance: &mut Chance, plan: &Plan, agent: usize) -> usize {
     if drawn >= agent { drawn + 1 } else { drawn }
 }
 
-fn act(chance: &mut Chance, plan: &Plan, agent: usize) -> Act {
+pub(super) fn act(chance: &mut Chance, plan: &Plan, agent: usize) -> Act {
     let alone = plan.agents.len() < 2;
     match (plan.scenario, chance.below(100)) {
         (Scenario::Refresh, 0..=69) => Act::Refresh,

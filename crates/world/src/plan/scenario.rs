@@ -35,6 +35,8 @@ pub enum Scenario {
     Steps,
     /// Clocks are set, of browsers and of our server.
     Clocks,
+    /// Our server, Twilio or what is between them is out of order for minutes.
+    Outages,
 }
 
 impl Scenario {
@@ -52,8 +54,8 @@ impl Scenario {
     ];
 
     /// Those that are played only when they are asked for: a seed keeps its meaning.
-    pub const ASKED_FOR: [Self; 5] =
-        [Self::Corners, Self::TwoServers, Self::Storm, Self::Steps, Self::Clocks];
+    pub const ASKED_FOR: [Self; 6] =
+        [Self::Corners, Self::TwoServers, Self::Storm, Self::Steps, Self::Clocks, Self::Outages];
 
     /// As it is written.
     pub fn name(self) -> &'static str {
@@ -72,6 +74,7 @@ impl Scenario {
             Self::Storm => "storm",
             Self::Steps => "steps",
             Self::Clocks => "clocks",
+            Self::Outages => "outages",
         }
     }
 

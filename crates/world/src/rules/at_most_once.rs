@@ -31,7 +31,9 @@ fn sent_to(body: &str) -> Option<String> {
     }
     let recovery = after("%2Fwait%2F").or_else(|| after("%2Frequeue%2F"))?;
     let whom = if body.contains("targetWorkerSid") { "the agent" } else { "any agent" };
-    Some(format!("{whom} by {recovery}"))
+    // What is sent again on purpose says how often it has been.
+    let again = after("rejoinSentAgain%22%3A").map_or_else(String::new, |times| format!(" again {times}"));
+    Some(format!("{whom} by {recovery}{again}"))
 }
 
 impl World {
@@ -204,7 +206,9 @@ impl World {
             let target = own["targetWorkerSid"].as_str().map(str::to_owned);
             let recovery = own[attributes::RECOVERY_ID].as_str().unwrap_or_default().to_owned();
             let most = if target.is_some() { 1 } else { ANY };
-            let count = self.rules.requeues.entry((recovery.clone(), target)).or_default();
+            // What is sent again on purpose says how often it has been.
+            let again = own[attributes::SENT_AGAIN].as_u64();
+            let count = self.rules.requeues.entry((recovery.clone(), target, again)).or_default();
             *count += 1;
             if *count > most {
                 self.broken(Rule::OneRequeue, format!("recovery {recovery} has too many reconnect tasks"));

@@ -51,6 +51,7 @@ impl World {
     pub(super) fn check_hearing(&mut self) {
         let now = self.now;
         self.flags_are_heard_of();
+        let nobody_can = self.can_nobody_help();
         let attended = self.attended();
         for number in 0..self.customers.len() {
             let customer = &self.customers[number];
@@ -94,6 +95,10 @@ impl World {
             // What was noticed late stays late when he is moved.
             customer.silent_untold = untold || (customer.silent_since.is_some() && customer.silent_untold);
             let untold = customer.silent_untold;
+            if nobody_can {
+                // Counted from when somebody can do something about it.
+                customer.silent_since = Some(now);
+            }
             let since = *customer.silent_since.get_or_insert(now);
             if customer.excused.is_some() {
                 continue;
@@ -202,6 +207,9 @@ impl World {
         if !held {
             self.customers[number].held_since = None;
             return;
+        }
+        if self.can_nobody_help() {
+            self.customers[number].held_since = None;
         }
         let since = *self.customers[number].held_since.get_or_insert(self.now);
         let bound = if self.is_slow() { LOOKS } else { NOTICE + YOUNG };

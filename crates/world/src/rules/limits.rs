@@ -52,8 +52,22 @@ impl World {
             self.is_connected(page) && tasks.any(|sid| self.customers_of(page, sid).contains(&number))
         };
         let here = customer.room.clone().zip(customer.call.clone());
-        let untold = customer.met_unseen || here.is_some_and(|here| self.rules.untold.contains(&here));
+        // Or nobody was asked to tell, as the call was taken before the plugin was up.
+        let unasked = customer.room.as_ref().is_some_and(|room| !self.twilio.model.tells(room));
+        let untold = customer.met_unseen
+            || unasked
+            || self.is_task_deleted(number)
+            || here.is_some_and(|here| self.rules.untold.contains(&here));
         untold && !self.is_known(number) && !(0..self.pages.len()).any(tells)
+    }
+
+    /// Has Twilio deleted the task of this customer's conference? Who his agent was can be learnt from it alone, if no registration is
+    /// believed.
+    fn is_task_deleted(&self, number: usize) -> bool {
+        let room = self.customers[number].room.as_ref();
+        let mut rooms = self.twilio.model.open_conferences();
+        let Some((_, task)) = rooms.find(|(open, _)| Some(*open) == room) else { return false };
+        !self.twilio.model.tasks().any(|found| found.task.as_str() == task)
     }
 
     /// Twilio calls back, so many milliseconds late. `None`: that never comes, and Twilio does not repeat it.
@@ -148,11 +162,20 @@ impl World {
         !(self.plan.setup.ended && inbound) && (unseen || self.rules.flagged.iter().any(of_room))
     }
 
+    /// Is nobody there who could do something for a customer, does Twilio do nothing of it, or can what he is to hear not be fetched? How
+    /// long that takes is not counted.
+    pub(super) fn can_nobody_help(&self) -> bool {
+        !self.servers.any_runs() || self.is_all_refused() || self.fails_mostly(&[FaultKind::DocumentLost])
+    }
+
     /// Does Twilio do nothing of what it is asked?
     fn is_all_refused(&self) -> bool {
+        self.fails_mostly(&[FaultKind::Throttled, FaultKind::Broken, FaultKind::Silent])
+    }
+
+    fn fails_mostly(&self, kinds: &[FaultKind]) -> bool {
         let all = |fault: &Fault| {
-            let refuses = matches!(fault.kind, FaultKind::Throttled | FaultKind::Broken | FaultKind::Silent);
-            refuses && fault.rate >= 1000 && fault.from <= self.now && self.now < fault.to
+            kinds.contains(&fault.kind) && fault.rate >= 900 && fault.from <= self.now && self.now < fault.to
         };
         self.plan.faults.iter().any(all)
     }

@@ -7,12 +7,13 @@ use rejoin_world::{Outcome, Planted};
 use std::collections::BTreeMap;
 
 /// The first seeds of each hold, but for these, which docs/simulation.md tells of.
-const LOT: [(Scenario, u64, &[u64]); 5] = [
+const LOT: [(Scenario, u64, &[u64]); 6] = [
     (Scenario::Corners, 10, &[]),
     (Scenario::TwoServers, 20, &[]),
     (Scenario::Storm, 3, &[]),
     (Scenario::Steps, 15, &[]),
     (Scenario::Clocks, 15, &[]),
+    (Scenario::Outages, 10, &[]),
 ];
 
 fn played(plan: &Plan) -> Outcome {
