@@ -145,7 +145,6 @@ impl Call {
                 // Of legs of which nobody has told it is not known which one was gone first.
                 && (told(other) > told(leg) || (told(leg) == Some(0) && missed()))
                 && !agent.left_behind
-                && !agent.removing
                 && !self.on_purpose.contains_key(&agent.reservation)
                 && !self.recoveries().any(|recovery| recovery.lost_leg == **other && !covered(recovery))
         };

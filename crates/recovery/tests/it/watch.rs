@@ -686,3 +686,21 @@ fn a_call_that_could_not_be_looked_up_is_looked_up_when_twilio_answers_again() {
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     assert!(desk.has_timer(Timer::Grace), "she is missed");
 }
+
+/// Her next page could not join, so that her leg is being removed, which Twilio does not do; it falls by itself. The callback of
+/// the colleague's leave is lost, who was gone before.
+#[test]
+fn an_agent_who_was_being_removed_is_missed_when_her_colleague_had_left_before() {
+    let mut desk = Desk::talking();
+    desk.join(1, 0xb1, false);
+    desk.register(1, BO, 0xb1, 9);
+    desk.graceful_of(BO, GracefulReason::HangUp);
+    desk.hello_with(2, false, false, false);
+    let remove = Action::RemoveLeg { conference: conference(1), leg: leg(ADA_LEG) };
+    assert_eq!(desk.take_actions(), [remove]);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    assert_eq!(desk.stage(), None, "he has Bo, as far as is known");
+    desk.take_actions();
+    desk.look(there(&[CUSTOMER]));
+    assert_eq!(desk.stage(), Some(Stage::Interrupted));
+}
