@@ -296,7 +296,8 @@ async fn attempt(
         if let Some(outcome) = executor.look(job).await? {
             return Ok(Attempt::Ended(outcome));
         }
-        *may_have_acted = false;
+        // Whoever holds a customer has to end it, also what may have been done only.
+        *may_have_acted = matches!(job.action, Action::HoldCustomer { .. });
     }
     if begun && parts.store.now() >= job.deadline {
         return Ok(Attempt::TooLate);
@@ -317,6 +318,10 @@ async fn attempt(
     }
     match wanted {
         Wanted::Yes(call) => request(parts, &executor, job, call.map(|call| *call)).await,
+        Wanted::No if *may_have_acted => {
+            let reason = "it is not wanted any more, and nobody knows whether it was done".into();
+            Ok(Attempt::Ended(Outcome::Failed { reason }))
+        }
         Wanted::No => Ok(Attempt::Ended(Outcome::Overtaken)),
         Wanted::Lost => Ok(Attempt::Lost),
     }
