@@ -461,6 +461,9 @@ impl Agent {
                         recovery.view.stage = Stage::Rejoined;
                     }
                 }
+                if self.push == Some(false) {
+                    self.say_hello(now, out); // whether a recovery has ended with it nobody else will say for a while
+                }
             }
             (Ok(_), Delivery::Graceful(_)) => {
                 self.outbox.done(kept.id, out);

@@ -79,3 +79,22 @@ fn flexs_own_connection_is_back_and_the_server_is_asked() {
     desk.wait(Millis::seconds(9));
     assert_eq!(posts(&desk.handle(Event::Desktop(FromDesktop::Reconnected {}))).len(), 1);
 }
+
+/// The simulation has found it (seed 3642 of `outages`): the dialog said "Reconnecting" for as long as the pauses had grown,
+/// and the agent had her customer.
+#[test]
+fn while_it_is_down_what_became_of_the_recovery_is_asked_for_when_the_new_call_is_known() {
+    for (up, asked) in [(true, 0), (false, 1)] {
+        let (mut desk, _) = Desk::started(vec![task(1, ReservationStatus::Wrapping)], &[1]);
+        desk.greeted(vec![view(Stage::Queued)]);
+        desk.handle(Event::PushState { up });
+        desk.task(task(1, ReservationStatus::Over));
+        desk.task(live(200));
+        let registers = |(_, request): &(_, Request)| matches!(request, Request::Register(_));
+        let effects = posts(&desk.handle(conference(1, both())));
+        let (id, _) = *effects.iter().find(|post| registers(post)).as_ref().expect("it is registered");
+        desk.wait(Millis::seconds(2));
+        let effects = desk.handle(Event::Reply { id: *id, result: Ok(Answer::Accepted) });
+        assert_eq!(posts(&effects).len(), asked, "{up}");
+    }
+}
