@@ -47,7 +47,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 /// How long Twilio is tried for what must be done while the customer waits.
 pub(crate) const SOON: Millis = Millis::seconds(20);
 /// How long Twilio is tried for what must be done some time.
-const LATER: Millis = Millis::seconds(600);
+const LATER: Millis = Millis::seconds(1800);
 /// How long before the end of the wait what should come before the requeue is begun, when the leg stood till then.
 const AHEAD: Millis = Millis::seconds(1);
 

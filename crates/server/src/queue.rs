@@ -349,7 +349,9 @@ async fn is_wanted(parts: &Parts, job: &Job) -> Wanted {
             let is_wanted = machine.wants(&job.conference, &job.action);
             if is_wanted { Wanted::Yes(Some(Box::new(call))) } else { Wanted::No }
         }
-        Ok(Ok(Some(None))) => Wanted::No, // its call is forgotten
+        // Its call is forgotten, and what was left standing stands.
+        Ok(Ok(Some(None))) if retry::tidies_up(&job.action) => Wanted::Yes(None),
+        Ok(Ok(Some(None))) => Wanted::No,
         Ok(Ok(None)) => Wanted::Lost,
         // If the store cannot say it now, the job is as good as it was.
         Ok(Err(_)) | Err(_) => Wanted::Yes(None),

@@ -68,7 +68,7 @@ pub fn cure(action: &Action, error: &Error) -> Cure {
 }
 
 /// Does something stand for good when it does not work?
-fn tidies_up(action: &Action) -> bool {
+pub fn tidies_up(action: &Action) -> bool {
     matches!(
         action,
         Action::EndPing { .. } | Action::CompleteReservation { .. } | Action::ReturnActivity { .. }

@@ -10,10 +10,13 @@ use rejoin_server::story::{Entry, Told};
 use rejoin_server::{Config, Server};
 use sqlx::{AnyPool, AssertSqlSafe, Row as _};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 on_both!(
     what_came_in_about_a_call_that_nobody_was_lost_from_goes_with_it,
     of_an_old_recovery_figures_remain_and_nothing_of_the_call,
+    a_ping_is_ended_also_when_its_call_is_forgotten_by_then,
     what_is_not_old_stays,
     however_much_is_old_all_of_it_goes,
 );
@@ -84,6 +87,44 @@ async fn what_came_in_about_a_call_that_nobody_was_lost_from_goes_with_it(databa
     forgotten(&config, &beside).await;
     assert_eq!(rows(&beside, "story").await, 0);
     assert!(rows(&beside, "notes").await > 0, "its timeline is kept");
+    beside.close().await;
+}
+
+/// Twilio has been out of order for so long. The simulation has found it (seed 53851 of `outages`).
+async fn a_ping_is_ended_also_when_its_call_is_forgotten_by_then(database: &Database) {
+    let twilio = Twilio::start().await;
+    let config = config_on(&twilio, database);
+    let end = format!("POST Tasks/{}", ping());
+    let works = Arc::new(AtomicBool::new(false));
+    twilio.script({
+        let (end, works) = (end.clone(), Arc::clone(&works));
+        move |asked, _| {
+            let refused = asked.what == end && !works.load(Ordering::SeqCst);
+            refused.then(|| (503, vec![], serde_json::json!({"code": 20503})))
+        }
+    });
+    let server = Server::start(config.clone()).await.unwrap();
+    let desk = Desk::at(format!("http://{}", server.address()));
+    desk.lost().await;
+    twilio.wait_for("POST Tasks", 1).await;
+    assert_eq!(desk.callback(4, "participant-leave", &[("CallSid", customer().as_str())]).await, 204);
+    assert_eq!(desk.callback(5, "conference-end", &[]).await, 204);
+    twilio.wait_for(&end, 1).await;
+    server.stop().await;
+
+    let beside = database.beside().await;
+    tell(&beside, "update timers set at = 0").await;
+    let server = Server::start(config).await.unwrap();
+    while rows(&beside, "calls").await > 0 {
+        tokio::task::yield_now().await;
+    }
+    works.store(true, Ordering::SeqCst);
+    let asked = twilio.asked(&end).len();
+    twilio.wait_for(&end, asked + 1).await;
+    while rows(&beside, "jobs where closed = 0").await > 0 {
+        tokio::task::yield_now().await;
+    }
+    server.stop().await;
     beside.close().await;
 }
 
