@@ -216,6 +216,7 @@ impl Call {
             let_go: 0,
             music: false,
             resent: 0,
+            sent: false,
             moved_to: None,
             agent,
         })

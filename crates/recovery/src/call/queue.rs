@@ -44,6 +44,7 @@ impl Call {
         let Some(recovery) = &mut self.recovery else { return };
         recovery.phase = Phase::Requeueing { target: target.cloned() };
         recovery.deadline = deadline;
+        recovery.sent = false;
         recovery.music = recovery.resent >= RESENT;
         let ping = recovery.ping.take();
         self.clear_timer(out, Timer::Ping);
@@ -71,6 +72,11 @@ impl Call {
             }
         };
         match outcome {
+            Outcome::Ok => {
+                if let Some(recovery) = self.recovery.as_mut().filter(|_| waits) {
+                    recovery.sent = true;
+                }
+            }
             // An agent has come before he was sent, and keeps him.
             Outcome::Overtaken | Outcome::Failed { .. } if waits && self.is_connected() => {
                 if let Some(recovery) = &mut self.recovery {
@@ -91,7 +97,6 @@ impl Call {
             }
             Outcome::Gone
             | Outcome::Failed { .. }
-            | Outcome::Ok
             | Outcome::Overtaken
             | Outcome::PingCreated(_)
             | Outcome::TaskRead { .. }

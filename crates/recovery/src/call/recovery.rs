@@ -59,6 +59,9 @@ pub struct Recovery {
     /// How often was he sent there once more, for that, or because nothing had come of it?
     #[serde(default)]
     pub resent: u32,
+    /// Has Twilio sent him there, as far as it says? Who asks what comes next all the same was not sent.
+    #[serde(default)]
+    pub sent: bool,
     /// Name of the conference in which the customer is with an agent again.
     #[serde(default)]
     pub moved_to: Option<TaskSid>,

@@ -220,7 +220,9 @@ impl Call {
         let recovery = self.recovery.as_ref().filter(|recovery| recovery.is_open());
         if let Some(recovery) = recovery {
             // Who has been in the queue comes from there.
-            let goes = matches!(recovery.phase, Phase::Requeueing { .. }) && !recovery.reservation_freed;
+            let goes = matches!(recovery.phase, Phase::Requeueing { .. })
+                && !recovery.reservation_freed
+                && !recovery.sent;
             return match recovery.stranded {
                 true if !waits(recovery) => Some(Next::Requeue(recovery.id.clone())),
                 // What sends him to the queue is on its way, and finds him here, too.

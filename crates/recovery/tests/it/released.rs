@@ -381,6 +381,31 @@ fn a_customer_who_is_being_sent_to_the_queue_waits_for_it() {
     assert_eq!(next(&desk), Next::Over);
 }
 
+/// The request had no effect, and the conference ended before anybody looked what had become of it: he was out of it, as
+/// after a request that takes effect. The simulation has found it (seed 32906 of `outages`).
+#[test]
+fn a_customer_who_still_asks_after_he_was_sent_to_the_queue_was_not() {
+    let mut desk = Desk::away();
+    desk.hello_with(2, false, false, false);
+    desk.finish_all();
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    for said in [Said::CustomerLeft, Said::Ended, Said::Asked] {
+        say(&mut desk, said);
+    }
+    desk.now = desk.now + Millis::seconds(5);
+    say(&mut desk, Said::Asked);
+    assert_eq!(next(&desk), Next::Wait, "nobody knows yet what has come of it");
+    desk.finish_all();
+    assert_eq!(next(&desk), again());
+    // It is not known what comes of the next request.
+    desk.fire(1, Timer::Rejoin);
+    assert_eq!((desk.stage(), next(&desk)), (Some(Stage::WaitingForOther), Next::Wait));
+    desk.finish_all();
+    assert_eq!(next(&desk), again());
+    desk.entered_queue();
+    assert_eq!(next(&desk), Next::Over);
+}
+
 /// She was back in place once.
 #[test]
 fn a_customer_who_was_lost_before_waits_for_the_callbacks() {
