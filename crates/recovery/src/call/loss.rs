@@ -208,7 +208,7 @@ impl Call {
             spared_until: None,
             announced: false,
             ping: None,
-            bystanders: self.others().map(|(leg, _)| leg.clone()).collect(),
+            bystanders: self.bystanders_of(leg),
             prepared: Prepared { removed: !agent.removing, ..Prepared::default() },
             reservation_freed: false,
             agent_hold: AgentHold::default(),

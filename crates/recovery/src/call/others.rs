@@ -115,6 +115,14 @@ impl Call {
         }
     }
 
+    /// Who else is there when this leg of an agent is gone. If that is only found, somebody of whom nobody has told may be she,
+    /// by another leg.
+    pub(super) fn bystanders_of(&self, lost: &CallSid) -> BTreeSet<CallSid> {
+        let told = self.participants.get(lost).is_some_and(|lost| lost.joined || lost.hung_up);
+        let others = self.others().filter(|(_, there)| told || there.sequence > 0);
+        others.map(|(leg, _)| leg.clone()).collect()
+    }
+
     /// Was this third party there when the agent was lost?
     pub(super) fn is_bystander(&self, leg: &CallSid) -> bool {
         self.recovery.as_ref().is_some_and(|recovery| recovery.bystanders.contains(leg))

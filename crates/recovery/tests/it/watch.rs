@@ -5,8 +5,8 @@ use crate::late::found;
 use rejoin_protocol::api::{Failure, GracefulReason, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
-    Action, Announcement, Config, Event, HandedOver, LeaveReason, Machine, Outcome, ParticipantFlags,
-    Reconnect, ReconnectState, Registered, Seen, Timer,
+    Action, Announcement, Config, Event, HandedOver, Holder, LeaveReason, Machine, Met, Outcome,
+    ParticipantFlags, Reconnect, ReconnectState, Registered, Seen, Timer,
 };
 
 impl Desk {
@@ -703,4 +703,30 @@ fn an_agent_who_was_being_removed_is_missed_when_her_colleague_had_left_before()
     desk.take_actions();
     desk.look(there(&[CUSTOMER]));
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
+}
+
+/// Everything was missed for minutes: her leg has gone and she has another one. The simulation has found it (seed 30123 of
+/// `outages`): she was sent her own customer through the queue, and her new leg was removed.
+#[test]
+fn whoever_is_found_with_the_customer_may_be_the_agent_who_is_found_gone() {
+    let legs = [CUSTOMER, NEXT_LEG];
+    for told in [false, true] {
+        let mut desk = Desk::talking();
+        if told {
+            desk.join(1, NEXT_LEG, false);
+        }
+        desk.look(there(&legs));
+        desk.fire(1, Timer::Grace);
+        assert_eq!(desk.stage(), Some(Stage::Interrupted));
+        let holder = Holder {
+            worker: WorkerSid::numbered(ADA),
+            name: "Ada".into(),
+            reservation: reservation_of(ADA, 1),
+        };
+        let call = desk.machine.call(&conference(1)).expect("a call");
+        let met = call.met(std::slice::from_ref(&holder), &there(&legs).participants);
+        // Of one who was told to come while she had her leg it is known that he or she is somebody else.
+        let her = (!told).then(|| Met { leg: leg(NEXT_LEG), holder });
+        assert_eq!(met, her, "{told}");
+    }
 }
