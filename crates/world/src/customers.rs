@@ -37,7 +37,7 @@ pub(crate) struct Customer {
     pub(crate) met_unseen: bool,
     /// How often he has lost somebody.
     pub(crate) losses: u32,
-    /// Whom he has talked to.
+    /// Whom he has talked to, or who has taken him.
     pub(crate) had: BTreeSet<WorkerSid>,
     /// How long he had the one whom he lost, or has.
     pub(crate) had_for: u64,

@@ -43,6 +43,11 @@ impl World {
         let taken = |it: &ReservationView<'_>| it.reservation == sid && it.status == "pending";
         let Some(taken) = self.twilio.model.reservations().find(taken) else { return };
         let Some(task) = self.twilio.model.tasks().find(|task| task.task == taken.task) else { return };
+        if let Some(his) =
+            self.customers.iter_mut().find(|it| it.call.is_some() && it.call.as_ref() == task.call)
+        {
+            his.had.insert(taken.worker.clone()); // what else would say so is deleted with the task
+        }
         let of_recovery = task.attributes[attributes::RECOVERY_ID].is_string();
         if !of_recovery || (task.call.is_some() && !task.attributes["targetWorkerSid"].is_string()) {
             return;
