@@ -54,6 +54,19 @@ impl Executor {
         Self { client: self.client.seen_by(witness), config: Arc::clone(&self.config) }
     }
 
+    /// Reads the attributes of the task of a customer who is to be sent on, if Twilio would not tell them before. Without them one
+    /// whom an agent has called would come back by a workflow that finds nobody for him. What cannot be read is not waited for.
+    pub(crate) async fn read_before(&self, job: &Job, call: &Call) -> Result<Option<String>, Error> {
+        if !matches!(job.action, Action::Requeue { .. }) || !call.attributes.is_empty() {
+            return Ok(None);
+        }
+        match self.client.fetch_task(&call.task).await {
+            Ok(read) => Ok(read.attributes),
+            Err(error) if error.is_passing() => Err(error),
+            Err(_) => Ok(None),
+        }
+    }
+
     /// Asks Twilio, as far as that has to be done before a customer is sent on, whether an agent has him.
     pub(crate) async fn ask_before(&self, job: &Job, call: &Call) -> Result<Before, Error> {
         let Action::Requeue { recovery, target, .. } = &job.action else { return Ok(Before::NotAsked) };
@@ -121,10 +134,6 @@ impl Executor {
                 if *free {
                     self.free(conference, customer).await?;
                 }
-                let call = match call {
-                    Some(call) if call.attributes.is_empty() => Some(self.read(call).await?),
-                    call => call,
-                };
                 let url = self.config.public(&format!("/twiml/requeue/{recovery}"));
                 let fallback = self.config.public(&format!("/twiml/fallback/{recovery}"));
                 let document = call.and_then(|call| self.queueing(call, recovery, target.as_ref()));
@@ -375,16 +384,6 @@ impl Executor {
             Ok(()) => Ok(Outcome::Ok),
             Err(Error::Refused { code: CALL_NOT_IN_PROGRESS, .. }) => Ok(Outcome::Gone),
             Err(error) => Err(error),
-        }
-    }
-
-    /// The call with its task's attributes, which Twilio would not tell before. Without them a customer whom an agent has called
-    /// would come back by a workflow that finds nobody for him. What cannot be read is not waited for.
-    async fn read(&self, call: Call) -> Result<Call, Error> {
-        match self.client.fetch_task(&call.task).await {
-            Ok(read) => Ok(Call { attributes: read.attributes.unwrap_or_default(), ..call }),
-            Err(error) if error.is_passing() => Err(error),
-            Err(_) => Ok(call),
         }
     }
 

@@ -308,6 +308,13 @@ async fn attempt(
         return request(parts, &executor, job, None).await; // it was wanted a moment ago
     }
     let mut wanted = is_wanted(parts, job).await;
+    let mut read = None;
+    if let Wanted::Yes(Some(call)) = &wanted {
+        read = executor.read_before(job, call).await?;
+    }
+    if read.is_some() {
+        wanted = is_wanted(parts, job).await; // while it was read somebody may have come
+    }
     if let Wanted::Yes(Some(call)) = &wanted {
         match executor.ask_before(job, call).await? {
             Before::Ended(outcome) => return Ok(Attempt::Ended(outcome)),
@@ -317,7 +324,13 @@ async fn attempt(
         }
     }
     match wanted {
-        Wanted::Yes(call) => request(parts, &executor, job, call.map(|call| *call)).await,
+        Wanted::Yes(call) => {
+            let attributes = |call: Box<Call>| match read {
+                Some(attributes) => Call { attributes, ..*call },
+                None => *call,
+            };
+            request(parts, &executor, job, call.map(attributes)).await
+        }
         Wanted::No if *may_have_acted => {
             let reason = "it is not wanted any more, and nobody knows whether it was done".into();
             Ok(Attempt::Ended(Outcome::Failed { reason }))

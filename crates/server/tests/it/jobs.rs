@@ -215,6 +215,52 @@ async fn a_customer_whom_an_agent_has_called_is_not_sent_to_her_workflow_because
     assert!(sent.param("Twiml").is_some_and(|document| document.contains(back.as_str())), "{sent:?}");
 }
 
+/// Twilio, throttled, answers slowly what is read for it. The simulation has found it (seed 88198 of `outages`): he was taken from
+/// an agent who had come meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_customer_to_whom_an_agent_has_come_while_his_task_was_read_is_not_sent() {
+    let world = World::start().await;
+    let fetch = format!("GET Tasks/{}", task());
+    let reservations = format!("{fetch}/Reservations");
+    let there = format!("GET Conferences/{}/Participants.json", conference());
+    let next = CallSid::numbered(0xa2);
+    let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
+    let may_go_on = std::sync::Mutex::new(may_go_on);
+    world.twilio.script({
+        let (fetch, there, reservations) = (fetch.clone(), there.clone(), reservations.clone());
+        let next = next.clone();
+        move |asked, before| match &asked.what {
+            // It cannot be read when she is lost, nor be marked, and then for as long as it takes.
+            what if *what == fetch && before < 2 => Some((400, vec![], json!({"code": 20001}))),
+            what if *what == fetch => {
+                tokio::task::block_in_place(|| may_go_on.lock().unwrap().recv().unwrap());
+                None
+            }
+            what if *what == reservations => Some((
+                200,
+                vec![],
+                json!({"reservations": [{"sid": reservation(), "worker_sid": ada(), "worker_name": "Ada",
+                                         "reservation_status": "accepted"}]}),
+            )),
+            what if *what == there => {
+                let leg = |leg: &CallSid| {
+                    json!({"call_sid": leg, "hold": false, "muted": false, "coaching": false,
+                           "end_conference_on_exit": false, "status": "connected"})
+                };
+                Some((200, vec![], json!({"participants": [leg(&customer()), leg(&next)]})))
+            }
+            _ => None,
+        }
+    });
+    world.desk.lost().await;
+    world.desk.hello(2).await;
+    world.twilio.wait_for(&fetch, 3).await;
+    world.desk.join(4, &next).await;
+    go_on.send(()).unwrap();
+    wait_until_closed(&world, "Requeue").await;
+    assert_eq!(world.twilio.asked(&format!("POST Calls/{}.json", customer())).len(), 0);
+}
+
 #[tokio::test]
 async fn a_call_that_nobody_registered_is_looked_up() {
     let world = World::start().await;
