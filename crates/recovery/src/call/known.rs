@@ -221,12 +221,24 @@ impl Call {
         // Without the leg in the attributes: the only one that is not the customer's.
         let mut strangers = self.participants.keys().filter(|leg| Some(*leg) != self.customer.as_ref());
         let only = strangers.next().filter(|_| strangers.next().is_none()).cloned();
-        if let Some(leg) = found.worker_leg.clone().or(only) {
+        let next = found.worker_leg.as_ref().and_then(|first| self.leg_of_next(first));
+        if let Some(leg) = next.or_else(|| found.worker_leg.clone()).or(only) {
             self.agents
                 .entry(leg.clone())
                 .or_insert_with(|| Agent::new(worker.clone(), name.clone(), reservation.clone()));
             self.recall_hello(&leg);
         }
+    }
+
+    /// The task names the leg of who took it first. If a transfer has taken that away, and one has come since, hers it is.
+    fn leg_of_next(&self, first: &CallSid) -> Option<CallSid> {
+        let moved = |it: &Participant| it.left == Some(LeaveReason::UpdatedViaApi);
+        let first = self.participants.get(first).filter(|it| moved(it))?;
+        let came = |(leg, it): &(&CallSid, &Participant)| {
+            Some(*leg) != self.customer.as_ref() && it.sequence > first.sequence && !moved(it)
+        };
+        let mut came = self.participants.iter().filter(came);
+        came.next().filter(|_| came.next().is_none()).map(|(leg, _)| leg.clone())
     }
 
     /// Twilio says who has the task, or had it, and this is her leg.

@@ -382,3 +382,29 @@ fn a_registration_some_time_after_a_mark_takes_it_back() {
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     assert!(desk.has_timer(Timer::Grace));
 }
+
+/// The task names the leg of who took it first. The simulation has found it (seeds 70951 and 107910 of `outages`): the customer
+/// was alone for ever.
+#[test]
+fn who_has_taken_a_transfer_of_which_nobody_knew_has_the_leg_that_came_after_it() {
+    for learnt_first in [true, false] {
+        let mut desk = Desk::new();
+        desk.join(1, CUSTOMER, true);
+        desk.join(1, 0xb1, false);
+        desk.leave(1, 0xb1, LeaveReason::UpdatedViaApi);
+        assert_eq!(desk.take_actions(), [learn()]);
+        desk.join(1, ADA_LEG, false);
+        if !learnt_first {
+            desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+        }
+        let Outcome::Learnt(mut named) = found() else { unreachable!() };
+        named.worker_leg = Some(leg(0xb1));
+        desk.finish(learn(), Outcome::Learnt(named));
+        assert_eq!(desk.has_timer(Timer::Grace), !learnt_first);
+        if learnt_first {
+            desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+        }
+        assert!(desk.has_timer(Timer::Grace));
+        assert_eq!(desk.stage(), Some(Stage::Interrupted));
+    }
+}
