@@ -233,6 +233,10 @@ pub struct Agent {
     pub removing: bool,
     /// What became of the leg is decided: nothing more is begun because of it.
     pub settled: bool,
+    /// Since when it is gone (point in time), and the customer was being seen to for a colleague, or counted as being with
+    /// colleagues all of whom had said that they leave.
+    #[serde(default)]
+    pub covered_at: Option<Millis>,
 }
 
 /// A leg as the callbacks show it.
@@ -379,6 +383,7 @@ impl Agent {
             left_behind: false,
             removing: false,
             settled: false,
+            covered_at: None,
         }
     }
 }

@@ -43,6 +43,14 @@ impl Call {
         self.colleagues(leg).next().is_some()
     }
 
+    /// Are others on the call as far as is known, all of whom have said that they leave?
+    pub(super) fn is_left_to_who_leaves(&self, leg: &CallSid) -> bool {
+        let leaves = |other: &CallSid| {
+            self.agents.get(other).is_some_and(|agent| self.on_purpose.contains_key(&agent.reservation))
+        };
+        self.is_covered(leg) && self.colleagues(leg).all(leaves)
+    }
+
     /// Does another one talk to the customer, or could at once? One on hold does not know of anything.
     pub(super) fn is_accompanied(&self, leg: &CallSid) -> bool {
         self.colleagues(leg).any(|other| !self.participants.get(other).is_some_and(|p| p.flags.hold))
@@ -190,10 +198,7 @@ impl Call {
 
     /// Whoever covers for her has said that she leaves, and nobody has told that she did: it is looked first whether she is there.
     fn is_looked_who_covers(&mut self, out: &mut Out<'_>, leg: &CallSid) -> bool {
-        let leaves = |other: &CallSid| {
-            self.agents.get(other).is_some_and(|agent| self.on_purpose.contains_key(&agent.reservation))
-        };
-        let doubtful = self.is_covered(leg) && self.colleagues(leg).all(leaves);
+        let doubtful = self.is_left_to_who_leaves(leg);
         let until = out.now + SOON + AHEAD;
         let Some(absence) = self.beside.get_mut(leg).filter(|it| doubtful && it.spared_until.is_none())
         else {

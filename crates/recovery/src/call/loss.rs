@@ -96,6 +96,13 @@ impl Call {
         }
         if self.is_covered(leg) || self.has_open_recovery() {
             // Another agent has the customer, or it is seen to already.
+            let (doubtful, seen_to) = (self.is_left_to_who_leaves(leg), self.has_open_recovery());
+            if doubtful && !seen_to && self.looking.is_none() {
+                self.look(out); // they may be gone, and nobody have told
+            }
+            if let Some(agent) = self.agents.get_mut(leg).filter(|_| doubtful || seen_to) {
+                agent.covered_at = Some(out.now);
+            }
             self.settle(leg);
             return self.release(out);
         }
@@ -129,7 +136,7 @@ impl Call {
 
     /// Callbacks overtake each other: who was lost after this agent had left did not leave the customer to anybody. Nor did
     /// one who seemed to, when this agent had said long before that she leaves.
-    fn lost_after(&self, leg: &CallSid) -> Option<CallSid> {
+    pub(super) fn lost_after(&self, leg: &CallSid) -> Option<CallSid> {
         if self.is_covered(leg) || self.has_open_recovery() {
             return None;
         }
@@ -138,12 +145,14 @@ impl Call {
         let covered = |recovery: &Recovery| {
             recovery.phase == Phase::Ended(Ending::Covered) && said.is_some_and(|at| *at < recovery.lost_at)
         };
+        let found = self.participants.get(leg).is_some_and(|it| it.left.is_some() && !it.hung_up);
         let lost = |(other, agent): &(&CallSid, &Agent)| {
+            let before = || said.zip(agent.covered_at).is_some_and(|(said, at)| *said < at);
             let gone = self.participants.get(*other).and_then(|participant| participant.left);
             let missed = || self.recoveries().any(|it| it.lost_leg == **other && covered(it));
             gone == Some(LeaveReason::HungUp)
                 // Of legs of which nobody has told it is not known which one was gone first.
-                && (told(other) > told(leg) || (told(leg) == Some(0) && missed()))
+                && (told(other) > told(leg) || (told(leg) == Some(0) && missed()) || (found && before()))
                 && !agent.left_behind
                 && !self.on_purpose.contains_key(&agent.reservation)
                 && !self.recoveries().any(|recovery| recovery.lost_leg == **other && !covered(recovery))

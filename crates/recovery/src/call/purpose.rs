@@ -157,6 +157,10 @@ impl Call {
         self.end_recovery(out, &Ending::Graceful);
         if self.is_joined(&lost) {
             self.remove_leg(out, &lost); // nobody is at it
+        } else if let Some(later) = self.lost_after(&lost)
+            && self.agents.get(&later).is_some_and(|agent| agent.covered_at.is_some())
+        {
+            return self.lose(out, &later); // for whom nothing was begun, as that was for this one
         }
         self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
     }

@@ -1,6 +1,6 @@
 //! Through the queue: to the same agent (second rung), to the next one (third rung), and into the new conference.
 
-use super::{Agent, Call, Ending, LATER, Out, Participant, Phase, Recovery};
+use super::{AHEAD, Agent, Call, Ending, LATER, Out, Participant, Phase, Recovery, SOON};
 use crate::{Action, Holder, Met, Note, Outcome, ParticipantFlags, Timer};
 use rejoin_protocol::api::Failure;
 use rejoin_protocol::{CallSid, Millis, RecoveryId, TaskSid, WorkerSid};
@@ -142,6 +142,9 @@ impl Call {
                 self.requeue(out, None, out.now + out.config.queue_within);
             }
             Phase::Requeueing { target: None } | Phase::Queued { target: None } => {
+                if recovery.deadline + AHEAD < out.now {
+                    return self.look_before_the_end(out);
+                }
                 self.end_recovery(out, &Ending::Failed { reason: Failure::NobodyTookIt });
             }
             Phase::Rejoining => {
@@ -152,6 +155,18 @@ impl Call {
                 }
             }
             Phase::Grace | Phase::Away | Phase::Holding | Phase::Ended(_) => {}
+        }
+    }
+
+    /// No server ran when the time was over: somebody may have taken him meanwhile, and lost him again.
+    fn look_before_the_end(&mut self, out: &mut Out<'_>) {
+        let until = out.now + SOON;
+        if let Some(recovery) = &mut self.recovery {
+            recovery.deadline = until;
+        }
+        self.set_timer(out, Timer::Rejoin, until);
+        if self.looking.is_none() {
+            self.look(out);
         }
     }
 

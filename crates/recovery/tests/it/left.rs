@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 const LATER: u64 = EPOCH + 1;
 
-fn hang_up() -> Value {
+pub fn hang_up() -> Value {
     left(ADA, EPOCH, 2, GracefulReason::HangUp)
 }
 

@@ -193,3 +193,26 @@ fn an_agent_of_whose_leg_nobody_has_told_is_there_if_twilio_says_so() {
     desk.fire(1, Timer::Grace);
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
 }
+
+/// Nobody has told that Ada was gone when Bo, to whom she had handed the customer over, was lost. The simulation has found it
+/// (seed 91925 of `outages`): he was alone for ever.
+#[test]
+fn who_has_said_that_she_leaves_covers_for_nobody_when_she_is_found_gone() {
+    for (there, lost) in [(vec![CUSTOMER], true), (vec![CUSTOMER, ADA_LEG], false)] {
+        let mut desk = Desk::talking();
+        desk.graceful(GracefulReason::ColdTransfer);
+        desk.now = desk.now + Millis::seconds(5);
+        desk.register(1, BO, 0xb1, 9);
+        desk.finish_all();
+        desk.hello_of(BO, 10, true, false, false);
+        desk.fire(1, Timer::Leave);
+        let look = desk.take_actions();
+        assert!(matches!(look[..], [Action::Look { .. }]), "{look:?}");
+        let participants = there.iter().map(|who| (leg(*who), ParticipantFlags::default())).collect();
+        let seen = Seen { participants, on_line: Some(true), ..Seen::default() };
+        desk.finish(look[0].clone(), Outcome::Looked(Box::new(seen)));
+        assert_eq!(desk.has_timer(Timer::Grace), lost, "{there:?}");
+        assert_eq!(desk.stage_of(BO), lost.then_some(Stage::Interrupted), "{there:?}");
+        assert_eq!(desk.stage_of(ADA), None);
+    }
+}

@@ -2,6 +2,7 @@
 
 use crate::desk::*;
 use crate::late::found;
+use crate::left::hang_up;
 use rejoin_protocol::api::{Failure, GracefulReason, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
@@ -697,7 +698,10 @@ fn an_agent_who_was_being_removed_is_missed_when_her_colleague_had_left_before()
     desk.graceful_of(BO, GracefulReason::HangUp);
     desk.hello_with(2, false, false, false);
     let remove = Action::RemoveLeg { conference: conference(1), leg: leg(ADA_LEG) };
-    assert_eq!(desk.take_actions(), [remove]);
+    // Bo has said that she leaves: it is looked at once whether she is there.
+    let asked = desk.take_actions();
+    assert!(asked[0] == remove && matches!(asked[1..], [Action::Look { .. }]), "{asked:?}");
+    desk.finish(asked[1].clone(), Outcome::Failed { reason: "out of order".into() });
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     assert_eq!(desk.stage(), None, "he has Bo, as far as is known");
     desk.take_actions();
@@ -729,4 +733,59 @@ fn whoever_is_found_with_the_customer_may_be_the_agent_who_is_found_gone() {
         let her = (!told).then(|| Met { leg: leg(NEXT_LEG), holder });
         assert_eq!(met, her, "{told}");
     }
+}
+
+/// Ada has signed out, of which nobody could tell, and Bo is gone, too. The simulation has found it (seed 78441 of `outages`): he
+/// was not missed.
+#[test]
+fn when_who_seemed_lost_has_left_on_purpose_her_colleague_is_the_one_who_is_lost() {
+    let mut desk = Desk::talking();
+    desk.join(1, 0xb1, false);
+    desk.register(1, BO, 0xb1, 9);
+    desk.look(there(&[CUSTOMER]));
+    assert_eq!((desk.stage(), desk.stage_of(BO)), (Some(Stage::Interrupted), None));
+    desk.take_actions();
+    desk.read(&hang_up());
+    assert_eq!((desk.stage(), desk.stage_of(BO)), (None, Some(Stage::Interrupted)));
+    assert!(desk.has_timer(Timer::Grace) && !desk.has_timer(Timer::Orphan));
+}
+
+/// The simulation has found it (seed 104257 of `outages`): he had been taken, and was lost again, and it was given up to look for
+/// somebody.
+#[test]
+fn a_wait_for_any_agent_that_has_ended_while_no_server_ran_is_looked_into_first() {
+    for taken_meanwhile in [true, false] {
+        let mut desk = waiting();
+        desk.entered_queue();
+        desk.finish_all();
+        desk.restart();
+        desk.now = desk.now + Millis::seconds(700);
+        desk.fire(1, Timer::Rejoin);
+        assert_eq!(desk.stage(), Some(Stage::WaitingForOther));
+        let asked = desk.take_actions();
+        assert!(matches!(asked[..], [Action::Look { .. }]), "{asked:?}");
+        let state = if taken_meanwhile { taken(BO) } else { ReconnectState::Waits };
+        desk.finish(asked[0].clone(), Outcome::Looked(Box::new(reconnect(None, state))));
+        if taken_meanwhile {
+            assert_eq!(desk.stage(), Some(Stage::HandedOver { worker_name: Some("Bo".into()) }));
+        } else {
+            desk.fire(1, Timer::Rejoin);
+            assert_eq!(desk.stage(), Some(Stage::Failed { reason: Failure::NobodyTookIt }));
+        }
+    }
+}
+
+/// She has covered for Bo, and handed the customer over to somebody else after that.
+#[test]
+fn who_leaves_after_a_colleague_was_lost_beside_her_was_the_last() {
+    let mut desk = Desk::talking();
+    desk.register(1, BO, 0xb1, 9);
+    desk.finish_all();
+    desk.hello_of(BO, 10, true, false, false);
+    desk.fire(1, Timer::Leave);
+    assert!(desk.take_actions().is_empty());
+    desk.now = desk.now + Millis::seconds(5);
+    desk.graceful(GracefulReason::ColdTransfer);
+    desk.look(there(&[CUSTOMER]));
+    assert_eq!((desk.stage(), desk.stage_of(BO)), (None, None));
 }
