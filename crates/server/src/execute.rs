@@ -390,7 +390,7 @@ impl Executor {
     /// The document that sends a customer into the queue.
     fn queueing(&self, call: Call, recovery: &RecoveryId, target: Option<&WorkerSid>) -> Option<Document> {
         let machine = Machine::new(self.config.policies(), [call]);
-        let way = Way::of(&self.config, &machine, machine.recovering(recovery)?, target)?;
+        let way = Way::of(&self.config, machine.recovering(recovery)?, target)?;
         Some(way.enqueued(&self.config, Document::new(), recovery))
     }
 

@@ -4,19 +4,19 @@ use crate::config::Config;
 use crate::reconnect;
 use crate::texts::Phrase;
 use rejoin_protocol::attributes::{OWN_AGENT_PRIORITY, PRIORITY};
-use rejoin_protocol::{Millis, RecoveryId, WorkerSid, WorkflowSid};
-use rejoin_recovery::{Call, Machine};
+use rejoin_protocol::{RecoveryId, WorkerSid, WorkflowSid};
+use rejoin_recovery::Call;
 use rejoin_twilio::twiml::{Document, Enqueue};
 
-/// So much longer than the machine waits may a reconnect task stand: the machine, not Twilio, is to end the waiting.
-const TASK_SLACK_SECONDS: u64 = 60;
+/// So long may a reconnect task stand: as long as any other, by [TaskRouter's default](https://www.twilio.com/docs/taskrouter/api/task#create-a-task-resource).
+/// The machine sends who waits for one agent on to the next. Who waits for any waits until somebody is free, or he hangs up: with
+/// a task that is canceled before, he would hear music for ever, and be nobody's.
+const TASK_TIMEOUT_SECONDS: u64 = 24 * 3600;
 
 /// How a customer goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Way {
     workflow: WorkflowSid,
-    /// How long the machine waits for any agent.
-    queue_within: Millis,
     attributes: String,
     priority: u32,
     pub(crate) language: Option<String>,
@@ -26,17 +26,11 @@ pub(crate) struct Way {
 
 impl Way {
     /// For this agent, or for any. `None`: the call has no recovery, or it is not known by which workflow it came.
-    pub(crate) fn of(
-        config: &Config,
-        machine: &Machine,
-        call: &Call,
-        target: Option<&WorkerSid>,
-    ) -> Option<Self> {
+    pub(crate) fn of(config: &Config, call: &Call, target: Option<&WorkerSid>) -> Option<Self> {
         let recovery = call.recovery.as_ref()?;
         let outbound = config.outbound_workflow.as_ref().filter(|_| reconnect::was_placed(call));
         Some(Self {
             workflow: outbound.or(call.workflow.as_ref())?.clone(),
-            queue_within: machine.config(call).queue_within,
             attributes: reconnect::attributes(call, recovery, target),
             priority: if target.is_some() { OWN_AGENT_PRIORITY } else { PRIORITY },
             language: reconnect::language(&call.attributes, &config.texts.language_attribute),
@@ -51,7 +45,7 @@ impl Way {
             wait_url: &config.public(&format!("/twiml/wait/{recovery}")),
             action: &config.public(&format!("/twiml/after/{recovery}")),
             priority: self.priority,
-            timeout_seconds: self.queue_within.0 / 1000 + TASK_SLACK_SECONDS,
+            timeout_seconds: TASK_TIMEOUT_SECONDS,
             attributes: &self.attributes,
         });
         // Where the document goes on if the queue does not take the call.

@@ -15,7 +15,7 @@ async fn document(desk: &Desk, path: &str, params: &[(&str, &str)]) -> String {
 /// The attributes of the document's task. Who is to have the same agent goes before those who may have any.
 fn attributes(document: &str) -> Value {
     let (_, task) = document.split_once("<Task priority=\"").expect("a task");
-    let (priority, task) = task.split_once("\" timeout=\"660\">").expect("a timeout");
+    let (priority, task) = task.split_once("\" timeout=\"86400\">").expect("a timeout");
     let (text, _) = task.split_once("</Task>").unwrap();
     let made: Value = serde_json::from_str(&unescape(text).unwrap()).expect("JSON");
     assert_eq!(priority, if made["targetWorkerSid"].is_null() { "1000" } else { "1001" });

@@ -139,7 +139,7 @@ async fn way(app: &App, recovery: &RecoveryId, targeting: Targeting) -> Result<O
             Targeting::AsDecided => reconnect::target(call.recovery.as_ref()?),
             Targeting::Anybody => None,
         };
-        Way::of(&app.config, machine, call, target)
+        Way::of(&app.config, call, target)
     });
     tokio::time::timeout(AT_ONCE, way).await.unwrap_or(Err(Error::Busy))
 }
