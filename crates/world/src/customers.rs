@@ -65,6 +65,8 @@ pub(crate) struct Lost {
     pub(crate) calls: Option<u64>,
     /// After how long he heard something.
     pub(crate) heard: Option<u64>,
+    /// Since when he is in a queue in which no task of his stands that anybody could take.
+    pub(crate) nobodys: Option<u64>,
 }
 
 impl Customer {

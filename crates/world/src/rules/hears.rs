@@ -64,7 +64,8 @@ impl World {
                 LegPlace::Conference(room) => Some(room.clone()),
                 LegPlace::Queue(_) | LegPlace::Between => None,
             };
-            let hears = leg.sounds;
+            let (hears, queued) = (leg.sounds, matches!(leg.place, LegPlace::Queue(_)));
+            self.check_queue(number, &call, queued && !nobody_can);
             self.is_in(number, room.as_ref());
             let untold = room.as_ref().is_some_and(|room| !self.twilio.model.tells(room));
             if let Some(room) = room.as_ref().filter(|_| untold) {
@@ -180,7 +181,14 @@ impl World {
                 if let Some(from) = customer.with.take() {
                     customer.talking_since = None;
                     if customer.excused.is_none() {
-                        customer.lost = Some(Lost { at: now, queued: None, from, calls: None, heard: None });
+                        customer.lost = Some(Lost {
+                            at: now,
+                            queued: None,
+                            from,
+                            calls: None,
+                            heard: None,
+                            nobodys: None,
+                        });
                         customer.losses += 1;
                     }
                 }

@@ -1,11 +1,12 @@
 //! What has its time: who is back gets the customer back, and nobody waits for one who is not.
 
 use super::Rule;
+use super::hears::LOOKS;
 use crate::customers::Lost;
 use crate::page::{Page, PageId};
 use crate::world::World;
 use rejoin_protocol::{CallSid, TaskSid, WorkerSid};
-use rejoin_twin::model::LegPlace;
+use rejoin_twin::model::{LegPlace, TaskView};
 
 /// How long an agent is waited for, may take to join in place, and to take the call: docs/recovery.md.
 const AWAITED: u64 = 15_000;
@@ -13,6 +14,8 @@ pub(super) const IN_PLACE: u64 = 8_000;
 const REJOIN: u64 = 20_000;
 /// So often an agent gets a customer back whom she loses.
 const AT_MOST: u32 = 3;
+/// How soon it is noticed, by looking into it, that nobody can take a customer from the queue.
+const NOTICED: u64 = 30_000;
 /// For the ways of all messages in between.
 const WAYS: u64 = 8_000;
 
@@ -85,6 +88,25 @@ impl World {
                 let what = format!("customer {number} does not have his agent again, who is back for long");
                 self.broken(Rule::InTime, what);
             }
+        }
+    }
+
+    /// A customer who has lost his agent does not wait where nobody can take him.
+    pub(super) fn check_queue(&mut self, number: usize, call: &CallSid, queued: bool) {
+        if self.customers[number].lost.is_none() {
+            return;
+        }
+        let open = |status: &str| matches!(status, "pending" | "reserved" | "assigned");
+        let taken = |task: &TaskView<'_>| task.call == Some(call) && open(task.status);
+        let nobodys = queued && !self.twilio.model.tasks().any(|task| taken(&task));
+        let now = self.now;
+        let Some(lost) = &mut self.customers[number].lost else { return };
+        lost.nobodys = nobodys.then(|| lost.nobodys.unwrap_or(now));
+        let since = lost.nobodys.map_or(0, |at| now - at);
+        let bound = if self.is_slow() { LOOKS } else { NOTICED };
+        if since > bound && self.customers[number].excused.is_none() {
+            let what = format!("customer {number} waits in a queue where nobody can take him");
+            self.broken(Rule::InTime, what);
         }
     }
 
