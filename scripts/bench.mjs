@@ -1,6 +1,6 @@
 // Figures of this machine, in one table and in target/bench.json: never an assertion. `npm run bench -- --times N` repeats
-// N times (5) what a desktop does; `--only server` or `--only desktop` measures a part; what follows a further `--` goes to
-// rejoin-load, such as `-- --only server -- --seconds 3 --rate 1000`.
+// N times (5) what a desktop does, and the simulation; `--only server`, `--only desktop` or `--only simulation` measures a
+// part; what follows a further `--` goes to rejoin-load, such as `-- --only server -- --seconds 3 --rate 1000`.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
@@ -14,7 +14,7 @@ import { setup } from './lib/setup.mjs';
 
 /** @typedef {import('../tests/bench/server.mjs').Figure} Figure */
 
-const PARTS = ['server', 'desktop'];
+const PARTS = ['server', 'desktop', 'simulation'];
 
 async function main() {
   const { values, positionals } = parseArgs({
@@ -23,15 +23,20 @@ async function main() {
   });
   if (values.only && !PARTS.includes(values.only)) throw new Advice(`--only takes ${PARTS.join(' or ')}.`);
   await setup();
+  const isMeasured = (/** @type {string} */ part) => !values.only || values.only === part;
   /** @type {Figure[]} */
   const figures = [];
-  if (values.only !== 'desktop') {
+  if (isMeasured('server')) {
     const { server } = await import('../tests/bench/server.mjs');
     figures.push(...(await server(positionals)));
   }
-  if (values.only !== 'server') {
+  if (isMeasured('desktop')) {
     const { desktop } = await import('../tests/bench/desktop.mjs');
     figures.push(...(await desktop(Number(values.times))));
+  }
+  if (isMeasured('simulation')) {
+    const { simulation } = await import('../tests/bench/simulation.mjs');
+    figures.push(...(await simulation(Number(values.times))));
   }
   const [{ model }] = os.cpus();
   const gb = (os.totalmem() / 1024 ** 3).toFixed(0);
@@ -43,7 +48,7 @@ async function main() {
   writeFileSync(kept, `${JSON.stringify({ at, machine, busy, latencyMs: LATENCY, figures }, null, 2)}\n`);
   say(`\n${table(figures)}`);
   say(`\n${machine}, as busy as it is (${busy} programs want to run).`);
-  if (values.only !== 'server') {
+  if (isMeasured('desktop')) {
     say(`Desktops: ${values.times} times each, ${LATENCY} ms one way between server and Twilio.`);
   }
   process.exit(0);
