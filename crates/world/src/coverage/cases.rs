@@ -187,7 +187,7 @@ pub(super) static CASES: &[Case] = &[
     never(
         22,
         "thousands of agents at once",
-        "a world has 50 at most; `npm run load` and the server's tests have them",
+        "a world has 50 at most; `npm run bench` and the server's tests have them",
     ),
     never(23, "an allow list", "the settings here have none; the server's own tests have"),
     never(
