@@ -150,9 +150,11 @@ impl Call {
             let before = || said.zip(agent.covered_at).is_some_and(|(said, at)| *said < at);
             let gone = self.participants.get(*other).and_then(|participant| participant.left);
             let missed = || self.recoveries().any(|it| it.lost_leg == **other && covered(it));
-            gone == Some(LeaveReason::HungUp)
-                // Of legs of which nobody has told it is not known which one was gone first.
-                && (told(other) > told(leg) || (told(leg) == Some(0) && missed()) || (found && before()))
+            let since = || found && before();
+            // Of legs of which nobody has told it is not known which one was gone first.
+            let later = || told(other) > told(leg) || (told(leg) == Some(0) && missed()) || since();
+            // A leg that is removed as nobody is at it was not hers any more when that was found.
+            ((gone == Some(LeaveReason::HungUp) && later()) || (agent.removing && since()))
                 && !agent.left_behind
                 && !self.on_purpose.contains_key(&agent.reservation)
                 && !self.recoveries().any(|recovery| recovery.lost_leg == **other && !covered(recovery))
