@@ -235,7 +235,12 @@ impl Call {
         // As long as Twilio is being asked who the agent was, nobody knows whether he was left on purpose.
         let learns = self.learning && !self.unlearnt;
         let asked = self.looking.is_some() || self.awaits_an_owner();
-        let until = if self.agents.is_empty() && (learns || self.refused) {
+        // Nor as long as Twilio does not say how the call stands, of which nobody has told how it ended.
+        let untold = self.looking.is_some() || self.unsure;
+        let unmarked = |agent: &Agent| !agent.settled && !self.on_purpose.contains_key(&agent.reservation);
+        let until = if (self.agents.is_empty() && (learns || self.refused))
+            || (untold && self.agents.values().any(unmarked))
+        {
             until + KEPT
         } else if asked {
             until + SOON
