@@ -488,22 +488,23 @@ impl Agent {
     /// Sends what waits to be sent.
     fn deliver(&mut self, now: Millis, out: &mut Vec<Effect>) {
         let Some(me) = &self.me else { return };
-        let (calls, epoch, config) = (&self.calls, self.epoch, &self.config);
+        let (calls, left, epoch, config) = (&self.calls, &self.left, self.epoch, &self.config);
         let wanted = |kept: &Kept, age: Millis| match &kept.delivery {
             Delivery::Graceful(_) => age < config.keep_marks_for,
             Delivery::Register(registration) => {
-                calls.get(&registration.reservation).map_or(
-                    age < config.keep_for && kept.id.epoch != epoch,
-                    |call| {
-                        let known = call.registered.as_ref();
-                        let newest = match kept.id.epoch == epoch {
-                            true => known.is_some_and(|legs| legs.own == registration.worker_leg),
-                            false => known.is_none(),
-                        };
-                        // What an earlier page has lost the server may never have heard of.
-                        (call.is_on() || call.is_orphan()) && newest
-                    },
-                )
+                let mine = kept.id.epoch == epoch;
+                let reservation = &registration.reservation;
+                let Some(call) = calls.get(reservation) else {
+                    // Over. Who has joined in place may have completed it on the call, and not have left.
+                    return age < config.keep_for && !(mine && left.contains(reservation));
+                };
+                let known = call.registered.as_ref();
+                let newest = match mine {
+                    true => known.is_some_and(|legs| legs.own == registration.worker_leg),
+                    false => known.is_none(),
+                };
+                // What an earlier page has lost the server may never have heard of.
+                (call.is_on() || call.is_orphan()) && newest
             }
         };
         self.outbox.pump(now, &mut self.last_post, &me.name, wanted, out);

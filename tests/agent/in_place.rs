@@ -358,12 +358,37 @@ fn while_it_joins_flags_that_were_cleared_are_cleared_again() {
 /// The old leg falls while the page joins beside it: the reservation wraps up, and the agent is on the call.
 #[test]
 fn a_leg_that_is_in_although_the_reservation_wraps_up_is_registered() {
-    let (mut desk, _) = Desk::started(vec![task(1, ReservationStatus::Accepted)], &[1]);
-    desk.handle(conference(1, both()));
-    desk.greeted(vec![view(Stage::InPlace)]);
-    desk.task(task(1, ReservationStatus::Wrapping));
-    desk.handle(without_the_ghost());
-    let wrapping = TaskFacts { status: ReservationStatus::Wrapping, live_call: false, ..live(201) };
-    let effects = desk.task(wrapping);
-    assert_eq!(registered(&effects), [CallSid::numbered(201)]);
+    for (seconds, repeated) in [(899, true), (900, false)] {
+        let (mut desk, _) = Desk::started(vec![task(1, ReservationStatus::Accepted)], &[1]);
+        desk.handle(conference(1, both()));
+        desk.greeted(vec![view(Stage::InPlace)]);
+        desk.task(task(1, ReservationStatus::Wrapping));
+        desk.handle(without_the_ghost());
+        let wrapping = TaskFacts { status: ReservationStatus::Wrapping, live_call: false, ..live(201) };
+        let effects = desk.task(wrapping.clone());
+        assert_eq!(registered(&effects), [CallSid::numbered(201)]);
+
+        // And again when she completes the task on the call: the server may not know who has the customer.
+        let made = desk.now;
+        desk.handle(Event::Reply { id: posts(&effects)[0].0, result: Err(PostError::Status(503)) });
+        desk.task(TaskFacts { status: ReservationStatus::Over, ..wrapping });
+        desk.now = made + Millis::seconds(seconds);
+        let again = desk.handle(Event::Timer(Timer::Outbox));
+        assert_eq!(!registered(&again).is_empty(), repeated, "after {seconds} s");
+    }
+}
+
+/// Who has said that she leaves has no call to register.
+#[test]
+fn a_call_that_is_left_and_over_is_not_registered_any_more() {
+    let mut desk = Desk::idle();
+    desk.task(live(200));
+    let first = desk.handle(conference(1, both()));
+    assert_eq!(registered(&first), [CallSid::numbered(200)]);
+    desk.leave(Some(1), GracefulReason::HangUp);
+    desk.task(task(1, ReservationStatus::Over));
+    let second = desk.handle(Event::Reply { id: posts(&first)[0].0, result: Err(PostError::Status(503)) });
+    let again = [second, desk.wait(Millis::seconds(1))].concat();
+    assert_eq!(registered(&again), []);
+    assert!(posts(&again).iter().any(|(_, request)| matches!(request, Request::Graceful(_))), "{again:?}");
 }
