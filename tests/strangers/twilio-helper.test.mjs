@@ -72,6 +72,17 @@ test('a task is created, fetched, updated under If-Match, and listed with its re
     .tasks(created.sid)
     .update({ assignmentStatus: 'canceled', reason: 'test' });
   assert.equal(canceled.assignmentStatus, 'canceled');
+
+  const events = await workspace().events.list({ taskSid: created.sid, minutes: 60, pageSize: 1000 });
+  const log = events.map(({ eventType, resourceSid }) => [eventType, resourceSid]);
+  assert.deepEqual(log[0], ['task.created', created.sid]);
+  assert.ok(
+    log.some(([type, sid]) => type === 'reservation.created' && sid === reservations[0].sid),
+    JSON.stringify(log),
+  );
+  assert.ok(events.every(({ eventDateMs }) => Math.abs(Number(eventDateMs) - Date.now()) < 60_000));
+  const ends = await workspace().events.list({ taskSid: created.sid, eventType: 'task.canceled' });
+  assert.equal(ends.length, 1);
 });
 
 test('what is not there is a 404 in Twilio’s form', async () => {

@@ -299,7 +299,8 @@ pub enum Action {
         task: TaskSid,
     },
     /// `GET Conferences/{CF}/Participants`; `GET Calls/{CA}` of a customer who is not there; with `queued` the tasks of that
-    /// recovery, with `handed_over` that task and its reservations, too. Outcome: `Looked`.
+    /// recovery, with `handed_over` that task, its reservations, and what has happened to it (`GET Events`), too. Outcome:
+    /// `Looked`.
     Look {
         /// Which.
         conference: ConferenceSid,

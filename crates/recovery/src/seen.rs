@@ -21,6 +21,9 @@ pub struct Seen {
     /// Who wraps that task up.
     #[serde(default)]
     pub wrapping: Vec<Holder>,
+    /// Who of these has never handed it over, as Twilio's log says: a transfer was not asked for, or was refused.
+    #[serde(default)]
+    pub not_transferred: Vec<ReservationSid>,
     /// Who has it, while it is nobody's to take.
     #[serde(default)]
     pub accepted: Vec<Holder>,

@@ -102,6 +102,18 @@ pub struct Reservation {
     pub reservation_status: String,
 }
 
+/// A line of TaskRouter's log (<https://www.twilio.com/docs/taskrouter/api/event>).
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Event {
+    /// As in `reservation.wrapup` (<https://www.twilio.com/docs/taskrouter/api/event/reference>).
+    pub event_type: String,
+    /// When, in milliseconds since the epoch, by Twilio's clock.
+    #[serde(rename = "event_date_ms")]
+    pub at: Option<u64>,
+    /// What it happened to: of `reservation.…` a reservation.
+    pub resource_sid: Option<String>,
+}
+
 /// A worker.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Worker {

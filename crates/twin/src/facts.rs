@@ -55,6 +55,9 @@
 //!   she stays (*read*: `TaskTransferToQueue.js` of the same tests, for cold ones and capacity); who does not take it makes
 //!   that attempt fail and not the transfer (*read*: the events that `twilio-taskrouter` knows); as long as nobody is
 //!   offered it, the task stays as it is, `assigned` or, after a cold one, `pending` (*assumed*);
+//! - TaskRouter's log of a task (`GET Events`) has its transfers (*read*: they come to the workspace's `EventCallbackUrl`,
+//!   of which it is the record, <https://www.twilio.com/docs/taskrouter/api/event>), and none of one that was refused
+//!   (*assumed*); `event_data` has the SIDs alone, and `Minutes` is 15 when it is not said (*read* in the same place);
 //! - a supervisor joins muted, and the conference goes on when she leaves (*read* in the same tests);
 //! - she coaches by `Muted=false`, `Coaching=true` and `CallSidToCoach`, and barges in by `Muted=false` and
 //!   `Coaching=false` (*read*: `supervisor-barge-coach` of Twilio's own Flex project template); a change of `Coaching` is

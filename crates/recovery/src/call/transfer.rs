@@ -144,6 +144,11 @@ impl Call {
             && leg.is_some_and(|leg| self.participants.get(&leg).is_some_and(|it| it.hung_up))
     }
 
+    /// Does Twilio's log say that who left last has not handed him over, whoever has put him on hold?
+    fn was_not_transferred(&self, seen: &Seen) -> bool {
+        self.last_to_leave().is_some_and(|(_, agent)| seen.not_transferred.contains(&agent.reservation))
+    }
+
     /// Twilio has said how a task stands whose agent has handed it over, with the customer alone ever since. While a transfer
     /// goes on he is on hold. `heard`: when something was last heard of the call.
     pub(super) fn look_into_transfer(&mut self, out: &mut Out<'_>, seen: &Seen, heard: Millis) {
@@ -151,7 +156,7 @@ impl Call {
         let held = customer.is_some_and(|customer| customer.flags.hold);
         let nobody_comes = match seen.task {
             Some(HandedOver::Over) => true,
-            Some(HandedOver::Wraps) => !held || self.has_hung_up_herself(),
+            Some(HandedOver::Wraps) => !held || self.has_hung_up_herself() || self.was_not_transferred(seen),
             Some(HandedOver::Waits) | None => false,
         };
         if matches!(seen.task, Some(HandedOver::Wraps | HandedOver::Over)) && !self.is_replaced() {

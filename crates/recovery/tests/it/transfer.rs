@@ -147,6 +147,19 @@ fn a_customer_whose_transfer_goes_on_is_left_alone() {
     }
 }
 
+/// He was on hold before, and no server was there to hear how her leg left.
+#[test]
+fn a_customer_on_hold_is_brought_back_when_twilios_log_knows_of_no_transfer_by_her() {
+    for (by, missed) in [(vec![ADA], true), (vec![BO, ADA], true), (vec![BO], false), (vec![], false)] {
+        let mut desk = handed_over(LeaveReason::UpdatedViaApi);
+        desk.fire(1, Timer::Orphan);
+        assert_eq!(desk.take_actions(), [ask_of_transfer()]);
+        let not_transferred = by.iter().map(|worker| reservation_of(*worker, 1)).collect();
+        desk.stands(Seen { not_transferred, ..alone(HandedOver::Wraps, true) });
+        assert_eq!(desk.stage(), missed.then_some(Stage::Interrupted), "{by:?}");
+    }
+}
+
 #[test]
 fn a_leg_that_hangs_up_was_taken_away_by_no_transfer_and_twilio_is_asked_at_once() {
     assert_eq!(handed_over(LeaveReason::HungUp).take_actions(), [ask_of_transfer()]);

@@ -4,7 +4,7 @@ use super::request::Request;
 use super::{Client, TASKROUTER, encoded};
 use crate::error::Error;
 use crate::gate::Family;
-use crate::resource::{Activity, Reservation, Task, Worker};
+use crate::resource::{Activity, Event, Reservation, Task, Worker};
 use http::{Method, header};
 use rejoin_protocol::{ActivitySid, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 
@@ -103,6 +103,13 @@ impl Client {
         Ok(list.reservations)
     }
 
+    /// What has happened to a task in the last day, also when it is deleted (<https://www.twilio.com/docs/taskrouter/api/event>).
+    pub async fn list_events(&self, task: &TaskSid) -> Result<Vec<Event>, Error> {
+        let path = format!("Events?TaskSid={task}&Minutes=1440&PageSize=1000");
+        let list: EventList = self.taskrouter(Method::GET, &path).json(&[]).await?;
+        Ok(list.events)
+    }
+
     /// Completes a reservation that is wrapping or accepted.
     pub async fn complete_reservation(
         &self,
@@ -149,6 +156,11 @@ struct TaskList {
 #[derive(serde::Deserialize)]
 struct ActivityList {
     activities: Vec<Activity>,
+}
+
+#[derive(serde::Deserialize)]
+struct EventList {
+    events: Vec<Event>,
 }
 
 #[derive(serde::Deserialize)]

@@ -284,6 +284,15 @@ pub enum Request {
         /// Exact.
         friendly_name: Option<String>,
     },
+    /// `GET Events`.
+    ListEvents {
+        /// `TaskSid`.
+        task: Option<TaskSid>,
+        /// `EventType`, as in `task.created`.
+        kind: Option<String>,
+        /// `Minutes`: how far back.
+        minutes: Option<u32>,
+    },
     /// `GET Activities`.
     ListActivities,
     /// `GET Workflows`.

@@ -7,6 +7,7 @@ mod bridge;
 mod conference;
 mod connect;
 mod expression;
+mod history;
 mod hold;
 mod outside;
 mod plays;
@@ -35,12 +36,13 @@ pub use watch::*;
 pub use workflow::ModelError;
 
 use crate::facts::Facts;
+use history::Happened;
 use plays::{PlayFor, Playing, Plays};
 use rejoin_protocol::{
     ActivitySid, CallSid, ConferenceSid, Millis, ReservationSid, TaskSid, TransferSid, WorkerSid, WorkflowSid,
 };
 use state::{Call, CallStatus, Conference, Due, Fetch, FetchFor, Reservation, Task, Transfer, Wait, Worker};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use twiml::Link;
 use workflow::Workflow;
 
@@ -63,6 +65,8 @@ pub struct Model {
     tasks: BTreeMap<TaskSid, Task>,
     reservations: BTreeMap<ReservationSid, Reservation>,
     transfers: BTreeMap<TransferSid, Transfer>,
+    /// What has happened to tasks, the oldest first.
+    history: VecDeque<Happened>,
     workers: BTreeMap<WorkerSid, Worker>,
     timers: BTreeMap<TimerId, Due>,
     fetches: BTreeMap<FetchId, Fetch>,
@@ -100,6 +104,7 @@ impl Model {
             tasks: BTreeMap::new(),
             reservations: BTreeMap::new(),
             transfers: BTreeMap::new(),
+            history: VecDeque::new(),
             workers,
             timers: BTreeMap::new(),
             fetches: BTreeMap::new(),

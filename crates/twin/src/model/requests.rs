@@ -111,6 +111,9 @@ impl Model {
             Request::UpdateWorker { worker, activity, attributes, reject_pending } => {
                 self.update_worker(&worker, activity, attributes.as_deref(), reject_pending)
             }
+            Request::ListEvents { task, kind, minutes } => {
+                Ok(self.event_list(task.as_ref(), kind.as_deref(), minutes))
+            }
             Request::ListActivities => Ok(self.activity_list()),
             Request::ListWorkflows => Ok(self.workflow_list()),
             Request::ListTaskQueues => Ok(self.queue_list()),

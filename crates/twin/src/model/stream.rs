@@ -11,12 +11,14 @@ use serde_json::{Map, Value, json};
 
 impl Model {
     pub(super) fn stream_task(&mut self, sid: &TaskSid, name: &str) {
+        self.record(name, sid, None);
         let payload = self.streamed_task(sid);
         self.stream(name, payload);
     }
 
     pub(super) fn stream_reservation(&mut self, sid: &ReservationSid, name: &str) {
         let Some(reservation) = self.reservations.get(sid) else { return };
+        let task = reservation.task.clone();
         let mut payload = self.streamed_task(&reservation.task);
         payload.extend(self.streamed_worker(&reservation.worker));
         payload.extend(object(json!({
@@ -24,6 +26,7 @@ impl Model {
             "reservation_timeout": self.facts.reservation_timeout.0 / 1000,
             "reservation_version": reservation.version, "reservation_reason_code": reservation.canceled_code,
         })));
+        self.record(name, &task, Some(sid));
         self.stream(name, payload);
     }
 

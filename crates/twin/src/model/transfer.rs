@@ -239,8 +239,10 @@ impl Model {
     fn tell_transfer(&mut self, sid: &TransferSid) {
         let Some(transfer) = self.transfers.get(sid) else { return };
         let event_type = format!("task.transfer-{}", transfer.status.event());
+        let (task, from) = (transfer.task.clone(), transfer.reservation.clone());
         let worker = transfer.worker.clone();
         let payload = self.bridge_transfer(sid, transfer);
+        self.record(&event_type, &task, Some(&from));
         self.effects.push(Effect::Tell { worker, event_type, payload });
     }
 

@@ -97,7 +97,7 @@ impl Model {
 // --- taskrouter.twilio.com ---
 
 impl Model {
-    fn taskrouter_url(&self, path: &str) -> String {
+    pub(super) fn taskrouter_url(&self, path: &str) -> String {
         format!("{TASKROUTER}/{}/{path}", self.account.workspace)
     }
 

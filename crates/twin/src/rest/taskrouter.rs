@@ -73,6 +73,11 @@ pub(super) fn translate(owner: &Owner, call: &Call<'_>) -> Result<Request, ApiEr
             attributes: form.text("Attributes"),
             reject_pending: form.flag("RejectPendingReservations")?.unwrap_or(false),
         }),
+        ("GET", ["Events"]) => Ok(Request::ListEvents {
+            task: form.sid("TaskSid", TaskSid::parse)?,
+            kind: form.text("EventType"),
+            minutes: form.number("Minutes")?,
+        }),
         ("GET", ["Activities"]) => Ok(Request::ListActivities),
         ("GET", ["Workflows"]) => Ok(Request::ListWorkflows),
         ("GET", ["TaskQueues"]) => Ok(Request::ListTaskQueues),

@@ -2,7 +2,7 @@
 
 use super::world::{CALLBACK, Talk, World, ada, bo, told, value};
 use crate::model::{Effect, Event, ParticipantChange, Reply, Request};
-use rejoin_protocol::{CallSid, ReservationSid, TaskQueueSid, TransferSid};
+use rejoin_protocol::{CallSid, Millis, ReservationSid, TaskQueueSid, TaskSid, TransferSid};
 
 fn transfer(world: &mut World, talk: &Talk, mode: &str) -> Result<Reply, crate::model::ApiError> {
     world.ask(Request::Transfer {
@@ -50,6 +50,39 @@ fn a_transfer_puts_the_customer_on_hold_and_offers_the_same_task() {
         assert_eq!(incoming["initiating_worker_sid"], ada().as_str());
         assert_eq!(told(&world, &ada(), "task.transfer-initiated")["sid"], incoming["sid"]);
     }
+}
+
+/// TaskRouter's log of a task, the oldest first: what happened, and to what.
+fn log(world: &mut World, kind: Option<&str>, minutes: Option<u32>) -> Vec<(String, String)> {
+    let list = Request::ListEvents { task: None, kind: kind.map(Into::into), minutes };
+    let body = world.ask(list).expect("a list").body;
+    let text = |event: &serde_json::Value, name: &str| event[name].as_str().expect("a text").to_owned();
+    let events = body["events"].as_array().expect("a page").iter();
+    events.map(|event| (text(event, "event_type"), text(event, "resource_sid"))).collect()
+}
+
+#[test]
+fn taskrouter_keeps_a_log_of_transfers_and_of_none_that_it_refuses() {
+    let (mut world, talk) = World::talk(false);
+    transfer(&mut world, &talk, "COLD").expect_err("Bo is not there");
+    assert_eq!(log(&mut world, Some("task.transfer-initiated"), None), []);
+    let (mut world, talk, offer) = handing_over("COLD");
+    let wrapup = ("reservation.wrapup".to_owned(), talk.reservation.to_string());
+    let initiated = ("task.transfer-initiated".to_owned(), talk.task.to_string());
+    let all = log(&mut world, None, None);
+    let place = |event: &(String, String)| all.iter().position(|other| other == event).expect("in the log");
+    assert!(place(&initiated) < place(&wrapup), "{all:?}");
+    assert_eq!(log(&mut world, Some("task.transfer-initiated"), None), [initiated]);
+    world.reservation_status(&offer, "accepted").expect("accepted");
+    let completed = ("task.transfer-completed".to_owned(), talk.task.to_string());
+    assert_eq!(log(&mut world, Some("task.transfer-completed"), None), [completed]);
+
+    // For as long as it is asked about, and of that task.
+    world.pass(Millis::seconds(16 * 60));
+    assert_eq!(log(&mut world, Some("task.transfer-initiated"), None), []);
+    assert_eq!(log(&mut world, Some("task.transfer-initiated"), Some(60)).len(), 1);
+    let of_another = Request::ListEvents { task: Some(TaskSid::numbered(99)), kind: None, minutes: Some(60) };
+    assert_eq!(world.ask(of_another).expect("a list").body["events"], serde_json::json!([]));
 }
 
 #[test]
