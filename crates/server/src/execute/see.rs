@@ -92,7 +92,7 @@ impl Executor {
                 if waits {
                     HandedOver::Waits
                 } else {
-                    let log = self.client.list_events(task).await?;
+                    let log = self.log(task).await?;
                     let asked = wrapping.iter().map(|holder| &holder.reservation);
                     not_transferred = asked.filter(|it| was_not_transferred(&log, it)).cloned().collect();
                     HandedOver::Wraps
@@ -106,6 +106,17 @@ impl Executor {
         };
         let (task, attributes) = (Some(stands), found.attributes);
         Ok(Seen { task, attributes, wrapping, accepted, not_transferred, ..Seen::default() })
+    }
+
+    /// What TaskRouter's log says of a task. Nothing, when Twilio does not show it: what else was asked is not lost with it.
+    async fn log(&self, task: &TaskSid) -> Result<Vec<Event>, Error> {
+        match self.client.list_events(task).await {
+            Err(error @ (Error::Gone | Error::Refused { .. } | Error::Unreadable { .. })) => {
+                tracing::warn!(%task, %error, "whether a transfer was refused cannot be found out: TaskRouter's log is not shown");
+                Ok(vec![])
+            }
+            log => log,
+        }
     }
 
     async fn is_on_line(&self, customer: &CallSid) -> Result<bool, Error> {

@@ -34,6 +34,7 @@ mod store;
 mod storm;
 mod support;
 mod tls;
+mod transfer;
 mod trouble;
 mod watchdog;
 mod webhooks;
