@@ -31,6 +31,6 @@ pub use event::{
 pub use keys::Key;
 pub use machine::{Allowance, EarlyMark, EarlyMarkKey, Machine, Permission};
 pub use rights::Right;
-pub use seen::{HandedOver, Holder, Met, Reconnect, ReconnectState, Seen};
+pub use seen::{HandedOver, Holder, Logged, LoggedWhat, Met, Reconnect, ReconnectState, Seen};
 pub use task_event::{Purpose, TaskEvent, TaskEventKind};
 pub use untold::Untold;

@@ -1,5 +1,5 @@
 use crate::ParticipantFlags;
-use rejoin_protocol::{CallSid, ConferenceSid, ReservationSid, TaskSid, WorkerSid};
+use rejoin_protocol::{CallSid, ConferenceSid, Millis, ReservationSid, TaskSid, WorkerSid};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -21,12 +21,32 @@ pub struct Seen {
     /// Who wraps that task up.
     #[serde(default)]
     pub wrapping: Vec<Holder>,
-    /// Who of these has never handed it over, as Twilio's log says: a transfer was not asked for, or was refused.
+    /// What TaskRouter's log says of that task, in any order, if it was asked.
     #[serde(default)]
-    pub not_transferred: Vec<ReservationSid>,
+    pub log: Vec<Logged>,
     /// Who has it, while it is nobody's to take.
     #[serde(default)]
     pub accepted: Vec<Holder>,
+}
+
+/// A line of TaskRouter's log of a task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Logged {
+    /// What happened.
+    pub what: LoggedWhat,
+    /// When, by Twilio's clock.
+    pub at: Option<Millis>,
+}
+
+/// What TaskRouter's log tells that matters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LoggedWhat {
+    /// An agent took the task.
+    Accepted(ReservationSid),
+    /// Her talk was over.
+    Wraps(ReservationSid),
+    /// The task was handed over, by whomever.
+    Transferred,
 }
 
 /// An agent who has a task, or has had it.

@@ -57,7 +57,8 @@
 //!   offered it, the task stays as it is, `assigned` or, after a cold one, `pending` (*assumed*);
 //! - TaskRouter's log of a task (`GET Events`) has its transfers (*read*: they come to the workspace's `EventCallbackUrl`,
 //!   of which it is the record, <https://www.twilio.com/docs/taskrouter/api/event>), and none of one that was refused
-//!   (*assumed*); `event_data` has the SIDs alone, and `Minutes` is 15 when it is not said (*read* in the same place);
+//!   (*assumed*); it goes back 30 days, and 15 minutes when `Minutes` is not said (*read* in the same place), also of
+//!   tasks that are deleted (*assumed*); `event_data` has the SIDs alone;
 //! - a supervisor joins muted, and the conference goes on when she leaves (*read* in the same tests);
 //! - she coaches by `Muted=false`, `Coaching=true` and `CallSidToCoach`, and barges in by `Muted=false` and
 //!   `Coaching=false` (*read*: `supervisor-barge-coach` of Twilio's own Flex project template); a change of `Coaching` is

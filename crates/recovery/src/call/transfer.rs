@@ -3,7 +3,7 @@
 
 use super::purpose::is_transfer;
 use super::{Agent, Call, Ending, Out, Participant, Phase, Recovery};
-use crate::{HandedOver, LeaveReason, Note, Seen, Timer};
+use crate::{HandedOver, LeaveReason, Logged, LoggedWhat, Note, Seen, Timer};
 use rejoin_protocol::api::GracefulReason;
 use rejoin_protocol::{CallSid, Millis, ReservationSid};
 
@@ -144,9 +144,9 @@ impl Call {
             && leg.is_some_and(|leg| self.participants.get(&leg).is_some_and(|it| it.hung_up))
     }
 
-    /// Does Twilio's log say that who left last has not handed him over, whoever has put him on hold?
+    /// Does TaskRouter's log say that who left last has not handed him over, whoever has put him on hold?
     fn was_not_transferred(&self, seen: &Seen) -> bool {
-        self.last_to_leave().is_some_and(|(_, agent)| seen.not_transferred.contains(&agent.reservation))
+        self.last_to_leave().is_some_and(|(_, agent)| denies_transfer(&seen.log, &agent.reservation))
     }
 
     /// Twilio has said how a task stands whose agent has handed it over, with the customer alone ever since. While a transfer
@@ -197,4 +197,16 @@ impl Call {
         self.begin(out, &leg, Phase::Grace);
         self.hold_the_line(out);
     }
+}
+
+/// Does the log go as far as to the end of the agent's talk, with no transfer since she took the task? An earlier one, by which it
+/// may have come to her, was before. What the log does not tell it does not deny.
+fn denies_transfer(log: &[Logged], of: &ReservationSid) -> bool {
+    let at = |what: LoggedWhat| log.iter().find(|line| line.what == what)?.at;
+    let (Some(took), Some(_)) = (at(LoggedWhat::Accepted(of.clone())), at(LoggedWhat::Wraps(of.clone())))
+    else {
+        return false;
+    };
+    let since = |line: &Logged| line.what == LoggedWhat::Transferred && line.at.is_none_or(|at| at >= took);
+    !log.iter().any(since)
 }

@@ -2,8 +2,10 @@
 
 use super::{Executor, of_recovery};
 use rejoin_protocol::attributes as names;
-use rejoin_protocol::{CallSid, ConferenceSid, RecoveryId, ReservationSid, TaskSid, WorkerSid};
-use rejoin_recovery::{Call, HandedOver, Holder, Met, ParticipantFlags, Reconnect, ReconnectState, Seen};
+use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid};
+use rejoin_recovery::{
+    Call, HandedOver, Holder, Logged, LoggedWhat, Met, ParticipantFlags, Reconnect, ReconnectState, Seen,
+};
 use rejoin_twilio::{Error, Event, Participant, Reservation};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -77,7 +79,7 @@ impl Executor {
             Err(Error::Gone) => return Ok(Seen { task: Some(HandedOver::Over), ..Seen::default() }),
             Err(error) => return Err(error),
         };
-        let (mut accepted, mut wrapping, mut not_transferred) = (vec![], vec![], vec![]);
+        let (mut accepted, mut wrapping, mut log) = (vec![], vec![], vec![]);
         let stands = match found.assignment_status.as_str() {
             "completed" | "canceled" => {
                 wrapping = self.holders(task, "completed").await?;
@@ -92,9 +94,7 @@ impl Executor {
                 if waits {
                     HandedOver::Waits
                 } else {
-                    let log = self.log(task).await?;
-                    let asked = wrapping.iter().map(|holder| &holder.reservation);
-                    not_transferred = asked.filter(|it| was_not_transferred(&log, it)).cloned().collect();
+                    log = self.log(task).await?;
                     HandedOver::Wraps
                 }
             }
@@ -105,17 +105,17 @@ impl Executor {
             _ => HandedOver::Waits,
         };
         let (task, attributes) = (Some(stands), found.attributes);
-        Ok(Seen { task, attributes, wrapping, accepted, not_transferred, ..Seen::default() })
+        Ok(Seen { task, attributes, wrapping, accepted, log, ..Seen::default() })
     }
 
     /// What TaskRouter's log says of a task. Nothing, when Twilio does not show it: what else was asked is not lost with it.
-    async fn log(&self, task: &TaskSid) -> Result<Vec<Event>, Error> {
+    async fn log(&self, task: &TaskSid) -> Result<Vec<Logged>, Error> {
         match self.client.list_events(task).await {
             Err(error @ (Error::Gone | Error::Refused { .. } | Error::Unreadable { .. })) => {
                 tracing::warn!(%task, %error, "whether a transfer was refused cannot be found out: TaskRouter's log is not shown");
                 Ok(vec![])
             }
-            log => log,
+            log => Ok(log?.iter().filter_map(logged).collect()),
         }
     }
 
@@ -179,50 +179,18 @@ impl Executor {
     }
 }
 
-/// Does the log go as far as to the end of the agent's talk, with no transfer since she took the task? An earlier one, by which it
-/// may have come to her, was before. What the log does not tell it does not deny.
-fn was_not_transferred(log: &[Event], of: &ReservationSid) -> bool {
-    let hers = |event: &&Event| event.resource_sid.as_deref() == Some(of.as_str());
-    let at = |name: &str| log.iter().filter(hers).find(|event| event.event_type == name)?.at;
-    let (Some(took), Some(_)) = (at("reservation.accepted"), at("reservation.wrapup")) else { return false };
-    let transferred =
-        |event: &Event| event.event_type == "task.transfer-initiated" && event.at.is_none_or(|at| at >= took);
-    !log.iter().any(transferred)
+/// What of a line of the log matters to a call.
+fn logged(event: &Event) -> Option<Logged> {
+    let reservation = || ReservationSid::parse(event.resource_sid.as_deref()?).ok();
+    let what = match event.event_type.as_str() {
+        "reservation.accepted" => LoggedWhat::Accepted(reservation()?),
+        "reservation.wrapup" => LoggedWhat::Wraps(reservation()?),
+        "task.transfer-initiated" => LoggedWhat::Transferred,
+        _ => return None,
+    };
+    Some(Logged { what, at: event.at.map(Millis) })
 }
 
 fn holder(found: Reservation) -> Holder {
     Holder { worker: found.worker_sid, name: found.worker_name, reservation: found.sid }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_transfer_is_denied_only_by_a_log_that_would_tell_of_it() {
-        let [hers, other] = [7, 8].map(ReservationSid::numbered);
-        let event = |name: &str, at: Option<u64>, of: &str| Event {
-            event_type: name.into(),
-            at,
-            resource_sid: Some(of.into()),
-        };
-        let took = || event("reservation.accepted", Some(100), hers.as_str());
-        let wraps = || event("reservation.wrapup", Some(500), hers.as_str());
-        let transfer = |at| event("task.transfer-initiated", at, TaskSid::numbered(1).as_str());
-        for (denied, log, why) in [
-            (true, vec![took(), wraps()], "none"),
-            (true, vec![wraps(), took()], "none, in any order"),
-            (true, vec![transfer(Some(99)), took(), wraps()], "one by which it came to her"),
-            (false, vec![took(), transfer(Some(499)), wraps()], "hers"),
-            (false, vec![transfer(Some(100)), took(), wraps()], "in the same instant"),
-            (false, vec![took(), transfer(None), wraps()], "nobody knows when"),
-            (false, vec![took()], "not as far as that"),
-            (false, vec![wraps()], "nobody knows since when"),
-            (false, vec![event("reservation.accepted", None, hers.as_str()), wraps()], "nor here"),
-            (false, vec![took(), event("reservation.wrapup", Some(500), other.as_str())], "of another one"),
-            (false, vec![], "empty"),
-        ] {
-            assert_eq!(was_not_transferred(&log, &hers), denied, "{why}");
-        }
-    }
 }
