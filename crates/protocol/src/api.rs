@@ -19,7 +19,7 @@
 //!
 //! Errors are `application/problem+json`: [`Problem`].
 
-use crate::{CallSid, ConferenceSid, RecoveryId, ReservationSid, TaskQueueSid, TaskSid, WorkflowSid};
+use crate::{CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskQueueSid, TaskSid, WorkflowSid};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -59,6 +59,16 @@ impl TryFrom<String> for DeliveryId {
     fn try_from(text: String) -> Result<Self, Self::Error> {
         Self::parse(&text).ok_or("an id is an epoch and a number, with a hyphen between them")
     }
+}
+
+/// So far may the clock of a page's machine be ahead: with one that is further off, no certificate is valid any more
+/// (at most 398 days: <https://cabforum.org/working-groups/server/baseline-requirements/>).
+const CLOCK_AHEAD: Millis = Millis::seconds(400 * 24 * 3600);
+
+/// Can a page have this epoch? It is milliseconds since the Unix epoch by the clock of the page's machine. A later one would
+/// shut the agent's later pages out.
+pub fn is_plausible_epoch(now: Millis, epoch: u64) -> bool {
+    epoch <= (now + CLOCK_AHEAD).0
 }
 
 #[cfg(feature = "openapi")]
@@ -193,9 +203,9 @@ pub struct GracefulMark {
     pub reason: GracefulReason,
 }
 
-/// Ways to leave a call on purpose.
+/// Ways to leave a call on purpose. One that this version does not know is read as [`GracefulReason::UNKNOWN`].
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GracefulReason {
     /// The hang-up button.
@@ -214,7 +224,20 @@ pub enum GracefulReason {
     Complete,
 }
 
+impl<'de> Deserialize<'de> for GracefulReason {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        Ok(Self::try_from(name).unwrap_or(Self::UNKNOWN))
+    }
+}
+
 impl GracefulReason {
+    /// What a reason means that a newer plugin has sent. The page says that its agent leaves on purpose, so no recovery is
+    /// begun for that. How the call goes on is not known: of all reasons a transfer is the one after which the customer's
+    /// conference is never ended by us, and after which the customer is recovered once TaskRouter says that nobody has the
+    /// task. Neither a false recovery nor a dropped customer follows.
+    pub const UNKNOWN: Self = Self::WarmTransfer;
+
     /// All of them.
     pub const ALL: [Self; 7] = [
         Self::HangUp,

@@ -23,6 +23,7 @@ mod purpose;
 mod queue;
 mod recovery;
 mod released;
+mod shown;
 mod told;
 mod transfer;
 mod unregistered;
@@ -36,7 +37,7 @@ pub use owners::{Asking, Unsettled};
 pub use recovery::{Ending, Phase, Prepared, Recovery};
 pub use released::Next;
 
-use crate::{Allowance, EarlyMark, LeaveReason, Note, ParticipantFlags};
+use crate::{Allowance, EarlyMark, Format, LeaveReason, Note, ParticipantFlags, Quarantine};
 use rejoin_protocol::api::{DeliveryId, GracefulReason};
 use rejoin_protocol::{
     CallSid, ConferenceSid, Millis, ReservationSid, TaskQueueSid, TaskSid, WorkerSid, WorkflowSid,
@@ -51,20 +52,37 @@ const LATER: Millis = Millis::seconds(1800);
 /// How long before the end of the wait what should come before the requeue is begun, when the leg stood till then.
 const AHEAD: Millis = Millis::seconds(1);
 
-/// One customer's call in one conference. It is stored as JSON after every change.
+/// One customer's call in one conference. It is stored as JSON after every change. Other releases read it, so every field
+/// that is added has a default ([`Format`]; `tests/stored` has calls of earlier releases).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Call {
+    /// First, so that a call of a newer form is known by it before anything else is read.
+    #[serde(default)]
+    pub format: Format,
+    /// Why nothing is done about it, if an event about it ended in a panic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<Quarantine>,
     /// Where it takes place.
     pub conference: ConferenceSid,
     /// The task that it belongs to.
     pub task: TaskSid,
-    /// Where the task came from, once known.
+    /// Where the task came from, as a page says. Durations go by it until Twilio has said it; nothing else does.
     pub workflow: Option<WorkflowSid>,
+    /// Where the task came from, as Twilio says, once the task was read. A requeue goes there, and nowhere else.
+    #[serde(default)]
+    pub task_workflow: Option<WorkflowSid>,
     /// The queue that the agent has got it from, once known.
     #[serde(default)]
     pub queue: Option<TaskQueueSid>,
-    /// The customer's leg, once known.
+    /// The customer's leg, once Twilio has shown it in the conference.
     pub customer: Option<CallSid>,
+    /// Legs that are said to be the customer's and that Twilio has not shown in the conference. True: a poll did not show
+    /// it either.
+    #[serde(default)]
+    pub claimed: BTreeMap<CallSid, bool>,
+    /// The leg among these for which Twilio asks what comes next: it lives, and is in no conference any more.
+    #[serde(default)]
+    pub asked_for: Option<CallSid>,
     /// The task's attributes as last read, JSON text; empty when never read.
     pub attributes: String,
     /// The task's `ETag` when it was read to see whether its agent leaves; none when it was read otherwise, or written.
@@ -79,6 +97,9 @@ pub struct Call {
     /// When they said so (points in time).
     #[serde(default)]
     pub marked_at: BTreeMap<ReservationSid, Millis>,
+    /// Marks that only the task tells, and no page. Twilio has to confirm them before a conference is ended for one.
+    #[serde(default)]
+    pub marked_in_task: BTreeSet<ReservationSid>,
     /// Who has completed the task on the call, as far as is known, after a transfer that was refused.
     #[serde(default)]
     pub completed: BTreeSet<ReservationSid>,
@@ -272,17 +293,23 @@ pub struct Participant {
 impl Call {
     pub(crate) fn new(conference: ConferenceSid, task: TaskSid) -> Self {
         Self {
+            format: Format,
+            quarantine: None,
             conference,
             task,
             workflow: None,
+            task_workflow: None,
             queue: None,
             customer: None,
+            claimed: BTreeMap::new(),
+            asked_for: None,
             attributes: String::new(),
             version: None,
             agents: BTreeMap::new(),
             participants: BTreeMap::new(),
             on_purpose: BTreeMap::new(),
             marked_at: BTreeMap::new(),
+            marked_in_task: BTreeSet::new(),
             completed: BTreeSet::new(),
             completing: BTreeSet::new(),
             claims: vec![],
@@ -338,6 +365,7 @@ impl Call {
             return;
         }
         self.settle_claims(out);
+        self.settle_customer(out);
         self.settle_registrations(out);
         if !self.connected && self.is_connected() {
             self.connected = true;

@@ -177,10 +177,14 @@ pub enum Action {
         /// How long it may stand.
         ttl: Millis,
     },
-    /// `POST Tasks/{WT}` `AssignmentStatus=canceled`, or `completed` when somebody accepted it already.
+    /// `POST Tasks/{WT}` `AssignmentStatus=canceled`, or `completed` when somebody accepted it already. Twilio refuses either
+    /// one where the other is right, and then that one follows.
     EndPing {
         /// The ping's task.
         task: TaskSid,
+        /// Is it known to be accepted? Then `completed` comes first.
+        #[serde(default)]
+        accepted: bool,
     },
     /// `POST Calls/{CA}` with a document: the customer goes into the queue. Once per recovery and target, and
     /// once more for any agent. When others stay

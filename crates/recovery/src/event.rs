@@ -43,6 +43,14 @@ pub enum Event {
         /// Which page, and whose calls.
         goodbye: Goodbye,
     },
+    /// The push channel of a page ended without a goodbye, and the page did not come back within a few seconds. It is a
+    /// suspicion and no more: the call is polled. Idempotent.
+    PushLost {
+        /// From the token.
+        worker: WorkerSid,
+        /// Which page.
+        epoch: u64,
+    },
     /// Twilio asked for the waiting music of a requeued call: the customer has entered the queue.
     EnteredQueue {
         /// Of which recovery.
@@ -210,6 +218,9 @@ pub enum Outcome {
         attributes: String,
         /// The task's `ETag` with them: what was not changed since need not be read again to be written.
         version: Option<String>,
+        /// Where the task came from. `None`: it was not asked, or Twilio does not say.
+        #[serde(default)]
+        workflow: Option<WorkflowSid>,
     },
     /// [`Action::Learn`].
     Learnt(Box<Registered>),

@@ -61,6 +61,7 @@ impl Event {
                 tasks.chain([Key::Worker(worker.clone())]).collect()
             }
             Self::Goodbye { worker: _, goodbye } => goodbye.tasks.iter().cloned().map(Key::Task).collect(),
+            Self::PushLost { worker, epoch: _ } => vec![Key::Worker(worker.clone())],
             Self::EnteredQueue { recovery, customer: _ } | Self::LeftQueue { recovery, .. } => {
                 vec![Key::Recovery(recovery.clone())]
             }
@@ -101,10 +102,12 @@ impl Call {
             .flat_map(|r| [Key::Recovery(r.id.clone()), Key::Worker(r.agent.worker.clone())]);
         // Whose call it is becomes known with them.
         let unsettled = self.unsettled.iter().map(|kept| Key::Leg(kept.registration.customer_leg.clone()));
+        let claimed = self.claimed.keys().cloned().map(Key::Leg);
         fixed
             .into_iter()
             .chain(self.maybe_customers().cloned().map(Key::Leg))
             .chain(unsettled)
+            .chain(claimed)
             .chain(workers)
             .chain(recoveries)
             .collect()

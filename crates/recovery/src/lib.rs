@@ -11,6 +11,7 @@ pub mod cells;
 mod config;
 mod effect;
 mod event;
+mod format;
 mod keys;
 mod machine;
 mod names;
@@ -28,6 +29,7 @@ pub use effect::{Action, Announcement, Effect, Note, Timer};
 pub use event::{
     ConferenceEvent, ConferenceEventKind, Event, LeaveReason, Outcome, ParticipantFlags, Registered,
 };
+pub use format::{Format, Quarantine};
 pub use keys::Key;
 pub use machine::{Allowance, EarlyMark, EarlyMarkKey, Machine, Permission};
 pub use rights::Right;

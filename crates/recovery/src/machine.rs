@@ -47,7 +47,7 @@ impl Machine {
             config: policies.all.clone(),
             effects: vec![],
             touched: BTreeSet::new(),
-            heard: !matches!(event, Event::Timer { .. } | Event::Done { .. }),
+            heard: !matches!(event, Event::Timer { .. } | Event::Done { .. } | Event::PushLost { .. }),
         };
         self.heed_early_marks(&mut out);
         match event {
@@ -101,6 +101,14 @@ impl Machine {
                 for conference in goodbye.tasks.iter().flat_map(|task| self.of_task(task)).collect::<Vec<_>>()
                 {
                     self.with(&mut out, &conference, |call, out| call.goodbye(out, &worker, goodbye.epoch));
+                }
+            }
+            Event::PushLost { worker, epoch } => {
+                let has_leg = |call: &&Call| call.has_leg_of_page(&worker, epoch);
+                let calls: Vec<_> =
+                    self.calls.values().filter(has_leg).map(|call| call.conference.clone()).collect();
+                for conference in calls {
+                    self.with(&mut out, &conference, |call, out| call.push_lost(out));
                 }
             }
             Event::EnteredQueue { recovery, customer } => {
@@ -183,7 +191,7 @@ impl Machine {
 
     /// What a call goes by.
     pub fn config(&self, call: &Call) -> Config {
-        self.policies.of(call.workflow.as_ref(), call.queue.as_ref())
+        self.policies.of(call.came_by(), call.queue.as_ref())
     }
 
     /// The call that a recovery is about: our TwiML is made from it.
@@ -199,6 +207,15 @@ impl Machine {
             None => call.next(now, customer).map(|_| Next::Wait),
         };
         let said: Vec<_> = self.calls.values().filter_map(next).collect();
+        // Who only names this customer delays nothing that is decided for them.
+        let is_own = |call: &&Call| call.customer.as_ref() == Some(customer);
+        let own = self.calls.values().filter(is_own).filter_map(next);
+        if let Some(decided) = own.into_iter().find(|next| matches!(next, Next::Requeue(_))) {
+            let waits = self.calls.values().filter(is_own).filter_map(next).any(|next| next == Next::Wait);
+            if !waits {
+                return decided;
+            }
+        }
         let waits = said.contains(&Next::Wait).then_some(Next::Wait);
         let known = self.calls.values().any(|call| call.maybe_customers().any(|leg| leg == customer));
         let unsaid = if known { Next::Over } else { Next::Unknown };
@@ -231,7 +248,7 @@ impl Machine {
             return;
         }
         if let Some(call) = self.calls.get_mut(conference) {
-            out.config = out.policies.of(call.workflow.as_ref(), call.queue.as_ref());
+            out.config = out.policies.of(call.came_by(), call.queue.as_ref());
             if out.heard {
                 call.heard_at = out.now;
             }

@@ -25,6 +25,7 @@ names! {
         Self::Graceful { .. } => "on-purpose",
         Self::Hello { .. } => "hello",
         Self::Goodbye { .. } => "goodbye",
+        Self::PushLost { .. } => "push-lost",
         Self::EnteredQueue { .. } => "waiting-music",
         Self::LeftQueue { .. } => "after-the-queue",
         Self::Released { .. } => "after-the-conference",

@@ -41,6 +41,7 @@ impl Machine {
             // What is said in these is about the worker who says it, or comes from Twilio or ourselves.
             Event::Hello { .. }
             | Event::Goodbye { .. }
+            | Event::PushLost { .. }
             | Event::Conference(_)
             | Event::EnteredQueue { .. }
             | Event::LeftQueue { .. }

@@ -23,13 +23,16 @@ impl Call {
             Timer::Orphan => {
                 if self.is_orphaned() {
                     self.act(out, Action::EndConference { conference: self.conference.clone() }, SOON);
-                } else if self.is_handed_over() && self.looking.is_none() {
+                } else if (self.is_handed_over() || self.is_orphaned_unconfirmed()) && self.looking.is_none()
+                {
                     self.look(out);
                 }
                 self.recall_refused_transfers(out);
             }
             Timer::Learn => {
-                if self.is_unknown() && (!self.ended || self.is_kept(out.now)) {
+                if self.awaits_legs() && !self.ended {
+                    self.hasten_legs(out);
+                } else if self.is_unknown() && (!self.ended || self.is_kept(out.now)) {
                     self.learning = false;
                     self.unlearnt = false;
                     self.learn(out);
@@ -54,7 +57,7 @@ impl Call {
             Action::Learn { .. } => {
                 self.refused = matches!(outcome, Outcome::Failed { .. });
                 if let Outcome::Learnt(found) = outcome {
-                    self.learnt(found);
+                    self.learnt(out, found);
                     self.read_mark(out);
                     self.heed_found_ghosts(out);
                     self.look_for_unseen(out);
@@ -151,7 +154,8 @@ impl Call {
     }
 
     fn task_read(&mut self, out: &mut Out<'_>, outcome: &Outcome) {
-        if let Outcome::TaskRead { attributes, version } = outcome {
+        if let Outcome::TaskRead { attributes, version, workflow } = outcome {
+            self.task_workflow = workflow.clone().or(self.task_workflow.take());
             self.attributes.clone_from(attributes);
             self.version.clone_from(version);
             self.read_mark(out);

@@ -1,7 +1,7 @@
 //! The ends: of a recovery, and of the call.
 
-use super::{Call, Ending, LATER, Out, Phase};
-use crate::{Action, LeaveReason, Note, Timer};
+use super::{Call, Ending, Out, Phase};
+use crate::{LeaveReason, Note, Timer};
 
 impl Call {
     /// An agent has come to the customer before we moved him: from now on he is not moved any more.
@@ -58,7 +58,7 @@ impl Call {
             self.clear_timer(out, timer);
         }
         if let Some(task) = ping {
-            self.act(out, Action::EndPing { task }, LATER);
+            self.end_ping(out, task);
         }
         if *ending == Ending::Covered {
             self.release(out);
@@ -76,6 +76,7 @@ impl Call {
         // Of a customer of whom nobody has told it is not known.
         let everybody_left = !self.participants.is_empty()
             && !self.is_customer_unseen()
+            && !self.awaits_legs()
             && !self.participants.keys().any(|leg| self.is_joined(leg));
         let over = (self.ended || everybody_left) && !self.has_open_recovery() && !self.has_absence();
         if self.closed && !over {

@@ -131,8 +131,14 @@ impl Call {
             recovery.ping = Some(task.clone());
         } else {
             // Its answer came another way, or nobody waits for it any more.
-            self.act(out, Action::EndPing { task: task.clone() }, LATER);
+            self.end_ping(out, task.clone());
         }
+    }
+
+    /// The ping has done what it is for, or nobody waits for it any more.
+    pub(super) fn end_ping(&self, out: &mut Out<'_>, task: TaskSid) {
+        let accepted = self.recovery.as_ref().is_some_and(|recovery| recovery.ping_accepted);
+        self.act(out, Action::EndPing { task, accepted }, LATER);
     }
 
     /// From the second rung on: the agent is back, or the time is over.

@@ -24,6 +24,7 @@ impl Call {
             // Who hands the customer over leaves the conference to the next one.
             let ends = |agent: &Agent| {
                 self.on_purpose.get(&agent.reservation).is_some_and(|reason| !is_transfer(*reason))
+                    && !self.marked_in_task.contains(&agent.reservation)
             };
             let ours = match self.agents.get(*leg) {
                 Some(agent) => !agent.removing && !ends(agent),

@@ -4,11 +4,14 @@ use super::{Agent, Call, Out, Participant, SOON};
 use crate::{Action, ConferenceEvent, ConferenceEventKind, Holder, LeaveReason, Registered, Timer};
 use rejoin_protocol::api::{DeliveryId, Registration};
 use rejoin_protocol::{CallSid, Millis, WorkerSid};
+use std::collections::BTreeMap;
 
 /// Callbacks of a call come at the same time as its registration, if they do.
 const UNTOLD_FOR: Millis = Millis::seconds(1);
 /// More registrations and marks than a call has.
 const DELIVERIES: usize = 100;
+/// Callbacks whose numbers are remembered. They come out of order by seconds, not by hundreds.
+const CALLBACKS: usize = 1000;
 
 impl Call {
     pub(crate) fn conference_event(&mut self, out: &mut Out<'_>, event: &ConferenceEvent) {
@@ -18,7 +21,7 @@ impl Call {
         if let Some((reservation, worker)) = &event.owner {
             self.know_owner(reservation, worker);
         }
-        if !self.seen.insert(event.sequence) {
+        if !self.is_new_callback(event.sequence) {
             return; // delivered twice
         }
         if let ConferenceEventKind::Leave { leg, .. } | ConferenceEventKind::Modify { leg, .. } = &event.kind
@@ -104,9 +107,16 @@ impl Call {
         if self.is_foreign_registration(worker, registration) {
             return;
         }
-        if self.owner(&registration.reservation).is_none() {
+        let owned = self.owner(&registration.reservation).is_some();
+        if !owned || !self.is_shown(&registration.worker_leg) {
+            let awaited = self.awaits_legs();
             self.keep_registration(out, worker, registration);
-            return self.ask_for_owner(out, &registration.reservation);
+            if !owned {
+                self.ask_for_owner(out, &registration.reservation);
+            } else if !awaited {
+                self.await_legs(out);
+            }
+            return;
         }
         if self.was_delivered(worker, registration.id) {
             return;
@@ -116,7 +126,8 @@ impl Call {
         self.recall_goodbye(out, worker, registration.epoch);
     }
 
-    /// It is this worker's own.
+    /// It is this worker's own, and Twilio has shown the leg. What else it says is what only a page can know, and whom it takes
+    /// for the customer.
     pub(super) fn take_registration(
         &mut self,
         out: &mut Out<'_>,
@@ -125,9 +136,7 @@ impl Call {
     ) {
         self.workflow = Some(registration.workflow.clone());
         self.queue = registration.queue.clone().or(self.queue.take());
-        self.customer.get_or_insert_with(|| registration.customer_leg.clone());
-        self.assume_joined(&registration.worker_leg);
-        self.assume_joined(&registration.customer_leg);
+        self.claim_customer(out, &registration.customer_leg);
         let left_behind = self.leaves_behind(worker, &registration.worker_leg, registration.epoch);
         let leaving = self.is_being_left(out, worker, registration);
         let lives_beside = self.rings_elsewhere(worker, &registration.worker_leg, registration.epoch);
@@ -156,6 +165,7 @@ impl Call {
             self.set_timer(out, Timer::Learn, out.now + UNTOLD_FOR);
         } else {
             self.clear_timer(out, Timer::Learn);
+            self.await_legs(out);
         }
     }
 
@@ -173,11 +183,13 @@ impl Call {
             |agent: &Agent| agent.worker != *worker || agent.reservation != registration.reservation;
         self.proven
             && (registration.task != self.task
+                || registration.worker_leg == registration.customer_leg
+                || self.customer.as_ref() == Some(&registration.worker_leg)
                 || self.is_foreign_reservation(worker, &registration.reservation)
                 || self.agents.get(&registration.worker_leg).is_some_and(foreign))
     }
 
-    /// The page has seen both legs in the conference; callbacks that came first know better.
+    /// Twilio has said, otherwise than by a callback, that this leg was here; callbacks that came first know better.
     pub(super) fn assume_joined(&mut self, leg: &CallSid) {
         self.participants
             .entry(leg.clone())
@@ -188,9 +200,34 @@ impl Call {
     pub(super) fn was_delivered(&mut self, worker: &WorkerSid, id: Option<DeliveryId>) -> bool {
         let Some(id) = id else { return false };
         if self.delivered.len() >= DELIVERIES {
-            self.delivered.pop_first();
+            self.forget_oldest_delivery();
         }
         !self.delivered.insert((worker.clone(), id))
+    }
+
+    /// The oldest one of the worker who has most: what others said hours ago is not forgotten for it.
+    fn forget_oldest_delivery(&mut self) {
+        let mut counts: BTreeMap<&WorkerSid, (usize, DeliveryId)> = BTreeMap::new();
+        for (worker, id) in &self.delivered {
+            counts.entry(worker).or_insert((0, *id)).0 += 1; // in order: the first one is the oldest
+        }
+        let busiest = counts.into_iter().max_by_key(|(_, (count, _))| *count);
+        if let Some((worker, (_, oldest))) = busiest.map(|(worker, most)| (worker.clone(), most)) {
+            self.delivered.remove(&(worker, oldest));
+        }
+    }
+
+    /// True the first time that a callback of this number comes. One that is older than all that are remembered was there.
+    fn is_new_callback(&mut self, sequence: u64) -> bool {
+        let is_full = self.seen.len() >= CALLBACKS;
+        if is_full && self.seen.first().is_some_and(|oldest| sequence < *oldest) {
+            return false;
+        }
+        let is_new = self.seen.insert(sequence);
+        if is_new && is_full {
+            self.seen.pop_first();
+        }
+        is_new
     }
 
     pub(super) fn learn(&mut self, out: &mut Out<'_>) {
@@ -208,13 +245,13 @@ impl Call {
         self.evaluate(out);
     }
 
-    pub(super) fn learnt(&mut self, found: &Registered) {
-        self.workflow.get_or_insert_with(|| found.workflow.clone());
+    pub(super) fn learnt(&mut self, out: &mut Out<'_>, found: &Registered) {
+        self.task_workflow = Some(found.workflow.clone());
         self.queue = self.queue.take().or_else(|| found.queue.clone());
         self.attributes.clone_from(&found.attributes);
         self.version = None;
-        if self.customer.is_none() {
-            self.customer.clone_from(&found.customer_leg);
+        if let Some(leg) = &found.customer_leg {
+            self.task_names_customer(out, leg);
         }
         let (Some((worker, name)), Some(reservation)) = (&found.worker, &found.reservation) else { return };
         self.know_owner(reservation, worker);

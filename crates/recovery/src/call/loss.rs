@@ -49,6 +49,9 @@ impl Call {
         if self.customer.is_none() && !self.ended {
             return self.learn(out); // decided when it is known who the customer is
         }
+        if self.customer.is_none() && !self.claimed.is_empty() {
+            return; // the same, if that ever is
+        }
         let customer = self.customer.as_ref().and_then(|leg| self.participants.get(leg));
         if reason == Some(LeaveReason::ModeratorEnded) && customer.is_some_and(|customer| customer.joined) {
             return; // his conference has ended, of which is told at the same time: decided when it is
@@ -219,6 +222,7 @@ impl Call {
             spared_until: None,
             announced: false,
             ping: None,
+            ping_accepted: false,
             bystanders: self.bystanders_of(leg),
             prepared: Prepared { removed: !agent.removing, ..Prepared::default() },
             reservation_freed: false,

@@ -36,6 +36,9 @@ pub struct Unsettled {
     pub registration: Registration,
     /// Since when it waits (point in time).
     pub at: Millis,
+    /// True once its page has said hello while it waited: the page lives on.
+    #[serde(default)]
+    pub lives: bool,
 }
 
 impl Call {
@@ -108,7 +111,7 @@ impl Call {
             self.unsettled.remove(0);
         }
         let (worker, registration) = (worker.clone(), registration.clone());
-        self.unsettled.push(Unsettled { worker, registration, at: out.now });
+        self.unsettled.push(Unsettled { worker, registration, at: out.now, lives: false });
     }
 
     /// Has somebody registered the call, and is it still to be found out whether it is hers?
@@ -118,22 +121,30 @@ impl Call {
 
     /// Is it still to be found out whether somebody's registration counts, by which this is the customer?
     pub(crate) fn may_be_of(&self, customer: &CallSid) -> bool {
-        self.awaits_an_owner()
-            && self.unsettled.iter().any(|kept| kept.registration.customer_leg == *customer)
+        let named = || self.unsettled.iter().any(|kept| kept.registration.customer_leg == *customer);
+        (self.awaits_an_owner() && named()) || (self.proven && self.names_customer(customer))
     }
 
-    /// Those of which it has become known by now count, if they are the worker's own.
+    /// Those of which it has become known by now count, if they are the worker's own and Twilio has shown the leg.
     pub(super) fn settle_registrations(&mut self, out: &mut Out<'_>) {
         for kept in std::mem::take(&mut self.unsettled) {
-            let Unsettled { worker, registration, at } = &kept;
-            if self.is_foreign_registration(worker, registration) || *at + EarlyMark::WAITS <= out.now {
+            let Unsettled { worker, registration, at, lives } = &kept;
+            if self.is_foreign_registration(worker, registration) {
                 continue;
             }
             if self.owner(&registration.reservation).is_none() {
-                self.unsettled.push(kept);
+                if out.now < *at + EarlyMark::WAITS {
+                    self.unsettled.push(kept);
+                }
+            } else if !self.is_shown(&registration.worker_leg) {
+                self.unsettled.push(kept); // until a poll has answered
             } else if !self.was_delivered(worker, registration.id) {
                 self.take_registration(out, worker, registration);
+                if *lives {
+                    self.heed_page_that_lives(worker, registration.epoch);
+                }
                 self.recall_goodbye(out, worker, registration.epoch);
+                self.heed_ghost(out, &registration.worker_leg);
             }
         }
     }
@@ -170,6 +181,8 @@ impl Call {
                 self.nobodys.extend(unknown.take(room));
             }
             Outcome::Failed { .. } => {} // it did not answer
+            // The task is deleted, and nobody will ever say it: a page that registers again asks again.
+            Outcome::Gone if self.proven => return self.settle_unregistered(),
             _ if self.proven => {}
             _ => return out.effects.push(Effect::Forget { conference: self.conference.clone() }),
         }
@@ -182,6 +195,8 @@ impl Call {
         if untold {
             // Not one callback has come: who registered may have left since.
             self.look(out);
+        } else {
+            self.await_legs(out);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{AHEAD, Agent, Call, Out, Phase};
 use crate::{Note, Timer};
-use rejoin_protocol::api::Hello;
+use rejoin_protocol::api::{Hello, Holding};
 use rejoin_protocol::{CallSid, WorkerSid};
 
 impl Call {
@@ -13,7 +13,10 @@ impl Call {
         hello: &Hello,
         older_page_connected: bool,
     ) {
-        let holding = hello.holdings.iter().find(|holding| holding.task == self.task);
+        let own = |holding: &&Holding| {
+            holding.task == self.task && !self.is_foreign_reservation(worker, &holding.reservation)
+        };
+        let holding = hello.holdings.iter().find(own);
         // Of pages in another browser nobody knows: one whose channel is cut may live all the same.
         let older_may_live = older_page_connected || holding.is_some_and(|holding| holding.other_browser);
         if holding.is_some() {
@@ -55,6 +58,7 @@ impl Call {
                 self.unavailable.remove(worker);
             }
         }
+        self.hasten_legs(out);
         if self.closed {
             // A page may see what its worker is at only when the customer is in the queue already.
             return self.lend_activity(out);
@@ -112,15 +116,21 @@ impl Call {
         let lives = lost.is_some_and(|lost| lost.worker == *worker && lost.epoch == epoch);
         let awaited = recovery.phase == Phase::Holding && !recovery.stranded && !recovery.too_often;
         if lives && awaited && !recovery.back {
+            if let Some(recovery) = &mut self.recovery {
+                recovery.ping_accepted = true;
+            }
             self.proved_reachable(out);
         }
     }
 
     /// A page that was taken for gone is there, and does not miss the call: its registration was no last word. It may be in
     /// another browser, in which the phone has rung that its agent's newest page has asked for.
-    fn heed_page_that_lives(&mut self, worker: &WorkerSid, epoch: u64) {
+    pub(super) fn heed_page_that_lives(&mut self, worker: &WorkerSid, epoch: u64) {
         for agent in self.agents.values_mut().filter(|it| it.worker == *worker && it.epoch == epoch) {
             agent.left_behind = false;
+        }
+        for kept in self.unsettled.iter_mut().filter(|kept| kept.worker == *worker) {
+            kept.lives |= kept.registration.epoch == epoch;
         }
     }
 
@@ -130,21 +140,26 @@ impl Call {
         if !self.unsettled.is_empty() {
             return;
         }
-        let ghost = |(leg, agent): &(&CallSid, &Agent)| {
-            let alone = self.newest_alone.get(&agent.worker);
-            agent.epoch == 0
-                && agent.newer_page.is_some()
-                && agent.newer_page == alone.copied()
-                && self.is_joined(leg)
-        };
-        let ghosts: Vec<_> = self.agents.iter().filter(ghost).map(|(leg, _)| leg.clone()).collect();
-        for leg in &ghosts {
-            let can_join = self.agents.get(leg).is_some_and(|agent| self.joinable.contains(&agent.worker));
-            if out.config.in_place && can_join {
-                self.join_in_place(out, leg);
-            } else {
-                self.remove_leg(out, leg);
-            }
+        let learnt = self.agents.iter().filter(|(_, agent)| agent.epoch == 0);
+        for leg in learnt.map(|(leg, _)| leg.clone()).collect::<Vec<_>>() {
+            self.heed_ghost(out, &leg);
+        }
+    }
+
+    /// The same of one leg.
+    pub(super) fn heed_ghost(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+        let Some(agent) = self.agents.get(leg) else { return };
+        let alone = self.newest_alone.get(&agent.worker).copied();
+        let is_ghost = agent.newer_page.is_some() && agent.newer_page == alone && self.is_joined(leg);
+        // In another browser of the agent's somebody is at it.
+        let lives_beside = agent.lives_beside.is_some() && agent.lives_beside >= alone;
+        if !is_ghost || lives_beside || agent.settled || agent.removing || agent.left_behind {
+            return;
+        }
+        if out.config.in_place && self.joinable.contains(&agent.worker) {
+            self.join_in_place(out, leg);
+        } else {
+            self.remove_leg(out, leg);
         }
     }
 
@@ -159,6 +174,11 @@ impl Call {
             *newest = epoch.max(*newest);
         }
         if !self.customer_joined() {
+            if self.awaits_legs() {
+                let newest = self.goodbyes.entry(worker.clone()).or_default();
+                *newest = epoch.max(*newest);
+                self.hasten_legs(out);
+            }
             return;
         }
         let own = self.agents.iter().filter(|(_, agent)| agent.worker == *worker);

@@ -1,8 +1,8 @@
 //! Leaving on purpose: the marks, and the customer who may be left alone by one.
 
 use super::{Agent, Call, Ending, Out, Participant, Phase, SOON};
-use crate::{Action, EarlyMark, LeaveReason, Timer};
-use rejoin_protocol::api::{DeliveryId, GracefulMark, GracefulReason, Registration};
+use crate::{Action, EarlyMark, HandedOver, LeaveReason, Seen, Timer};
+use rejoin_protocol::api::{DeliveryId, GracefulMark, GracefulReason, Registration, is_plausible_epoch};
 use rejoin_protocol::attributes::LEFT;
 use rejoin_protocol::{CallSid, Millis, ReservationSid, WorkerSid};
 use serde::Deserialize;
@@ -10,6 +10,9 @@ use serde_json::Value;
 
 /// More marks than can be true of one call.
 const CLAIMS: usize = 20;
+
+/// How long a mark that only the task tells waits for something that confirms it.
+const UNCONFIRMED_FOR: Millis = Millis::seconds(60);
 
 impl Call {
     /// Nobody marks another agent's leave.
@@ -36,6 +39,9 @@ impl Call {
             return self.ask_for_owner(out, &mark.reservation);
         }
         self.mark(out, mark, at);
+        if self.is_orphaned() {
+            self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
+        }
         self.evaluate(out);
     }
 
@@ -51,6 +57,7 @@ impl Call {
     }
 
     fn mark(&mut self, out: &Out<'_>, mark: &GracefulMark, at: Millis) {
+        self.marked_in_task.remove(&mark.reservation);
         let of = |(_, agent): &(&CallSid, &Agent)| agent.reservation == mark.reservation;
         let mut legs = self.agents.iter().filter(of).map(|(leg, _)| leg);
         if is_transfer(mark.reason) && legs.clone().any(|leg| self.ended_with(leg)) {
@@ -82,13 +89,21 @@ impl Call {
             || self.agents.values().any(|agent| agent.unjoined && !agent.settled)
     }
 
-    /// The task has been read. A page that could not tell us has written there that its agent leaves, and that is as good
-    /// until the customer is sent to the queue.
+    /// The task has been read. A page that could not tell us has written there that its agent leaves: until the customer is
+    /// sent to the queue, nobody is recovered then. The conference is not ended for it alone.
     pub(super) fn read_mark(&mut self, out: &mut Out<'_>) {
-        let Some(mark) = self.mark_in_task() else { return };
-        self.mark(out, &mark, out.now);
+        let Some(mark) = self.mark_in_task(out.now) else { return };
+        let is_known = self.marked_in_task.contains(&mark.reservation);
+        let by_page = self.on_purpose.contains_key(&mark.reservation) && !is_known;
+        // Read again it is no newer.
+        let first = self.marked_at.get(&mark.reservation).filter(|_| is_known);
+        let at = first.copied().unwrap_or(out.now);
+        self.mark(out, &mark, at);
         if !self.on_purpose.contains_key(&mark.reservation) {
             return;
+        }
+        if !by_page {
+            self.marked_in_task.insert(mark.reservation.clone());
         }
         let told = |r: &super::Recovery| r.phase == Phase::Holding && r.agent.reservation == mark.reservation;
         if self.recovery.as_ref().is_some_and(told) {
@@ -96,15 +111,28 @@ impl Call {
         }
     }
 
-    /// What is in a task stays there, and anybody may write it. So a mark counts only for an agent of this call, and only if
-    /// her pages have said nothing after it: an agent who registers after saying that she leaves has stayed, or is back.
-    fn mark_in_task(&self) -> Option<GracefulMark> {
+    /// What is in a task stays there, and anybody may write it. So a mark counts only for an agent of this call, only with the
+    /// epoch of a page of theirs that is known, and only if their pages have said nothing after it: an agent who registers after
+    /// saying that they leave has stayed, or is back.
+    fn mark_in_task(&self, now: Millis) -> Option<GracefulMark> {
         let attributes: Value = serde_json::from_str(&self.attributes).ok()?;
         let mark = GracefulMark::deserialize(attributes.get(LEFT)?).ok()?;
         let id = mark.id.filter(|_| mark.task == self.task)?;
         let agent = self.agents.values().find(|agent| agent.reservation == mark.reservation)?;
         let later = self.delivered.iter().any(|(worker, said)| *worker == agent.worker && *said >= id);
-        (!later).then_some(mark)
+        (!later && self.is_known_epoch(now, agent, id.epoch)).then_some(mark)
+    }
+
+    /// Has a page of this agent with this epoch spoken of the call? Where none has, as the server cannot be reached from there,
+    /// any epoch will do that can be one.
+    fn is_known_epoch(&self, now: Millis, agent: &Agent, epoch: u64) -> bool {
+        let said = |(worker, id): &(WorkerSid, DeliveryId)| *worker == agent.worker && id.epoch == epoch;
+        let own = self.agents.values().filter(|other| other.reservation == agent.reservation);
+        let unheard = own.clone().any(|other| other.epoch == 0) && is_plausible_epoch(now, epoch);
+        unheard
+            || own.clone().any(|other| other.epoch == epoch || other.newer_page == Some(epoch))
+            || self.hellos.get(&agent.worker) == Some(&epoch)
+            || self.delivered.iter().any(said)
     }
 
     /// While its agent goes a page may register the call that she leaves, or another page of hers does. If she stays after
@@ -119,8 +147,8 @@ impl Call {
     }
 
     /// What the task says came to nothing, and counts no more.
-    pub(super) fn refuse_mark_in_task(&mut self) {
-        let Some(mark) = self.mark_in_task() else { return };
+    pub(super) fn refuse_mark_in_task(&mut self, now: Millis) {
+        let Some(mark) = self.mark_in_task(now) else { return };
         let agent = self.agents.values().find(|agent| agent.reservation == mark.reservation);
         if let (Some(agent), Some(id)) = (agent, mark.id) {
             self.delivered.insert((agent.worker.clone(), id));
@@ -132,6 +160,7 @@ impl Call {
         self.completed.remove(reservation);
         self.completing.remove(reservation);
         self.marked_at.remove(reservation);
+        self.marked_in_task.remove(reservation);
     }
 
     /// Who said that she leaves, and was seen on the call long after, has stayed: the next leave needs a mark of its own.
@@ -167,7 +196,35 @@ impl Call {
 
     /// Was the customer left alone on purpose? A transfer leaves him alone for a while, and that is right.
     pub(super) fn is_orphaned(&self) -> bool {
-        self.left_alone_by().is_some_and(|reason| !is_transfer(reason))
+        self.left_alone_by().is_some_and(|reason| !is_transfer(reason)) && !self.is_mark_unconfirmed()
+    }
+
+    /// Was the customer left alone on purpose, as the task alone says?
+    pub(super) fn is_orphaned_unconfirmed(&self) -> bool {
+        self.left_alone_by().is_some_and(|reason| !is_transfer(reason)) && self.is_mark_unconfirmed()
+    }
+
+    fn is_mark_unconfirmed(&self) -> bool {
+        self.last_to_leave().is_some_and(|(_, agent)| self.marked_in_task.contains(&agent.reservation))
+    }
+
+    /// Twilio has said how the task stands that says that its agent has left on purpose. One that is over confirms it, and so
+    /// does a minute in which the customer stayed alone and none of the agent's pages came back: an agent who signs out
+    /// completes nothing.
+    pub(super) fn confirm_mark(&mut self, out: &mut Out<'_>, seen: &Seen) {
+        if !self.is_orphaned_unconfirmed() {
+            return;
+        }
+        let is_old = |reservation| {
+            self.marked_at.get(reservation).is_some_and(|at: &Millis| *at + UNCONFIRMED_FOR <= out.now)
+        };
+        let wraps = seen.task == Some(HandedOver::Wraps);
+        if seen.task == Some(HandedOver::Over) || (wraps && self.marked_in_task.iter().all(is_old)) {
+            self.marked_in_task.clear();
+            self.set_timer(out, Timer::Orphan, out.now);
+        } else if out.config.watch_recovery > Millis(0) {
+            self.set_timer(out, Timer::Orphan, out.now + out.config.watch_recovery);
+        }
     }
 
     /// Was he left alone by a transfer? Somebody may listen.

@@ -50,7 +50,7 @@ impl Call {
         self.clear_timer(out, Timer::Ping);
         self.note(out, Note::Requeueing { same_agent: target.is_some() });
         if let Some(task) = ping {
-            self.act(out, Action::EndPing { task }, LATER);
+            self.end_ping(out, task);
         }
         self.set_timer(out, Timer::Rejoin, deadline);
         self.push(out);

@@ -37,6 +37,9 @@ pub struct Recovery {
     pub announced: bool,
     /// The ping's task, while it stands.
     pub ping: Option<TaskSid>,
+    /// Has the agent accepted the ping, as far as is known?
+    #[serde(default)]
+    pub ping_accepted: bool,
     /// Who else was there then: third parties, somebody who listens.
     #[serde(default)]
     pub bystanders: BTreeSet<CallSid>,

@@ -154,7 +154,11 @@ impl Call {
         if !self.proven {
             // To be known when it is.
             self.released.get_or_insert(out.now + out.config.released_within);
+            self.asked_for = Some(customer.clone());
             return;
+        }
+        if self.names_customer(customer) {
+            return self.named_is_released(out, customer);
         }
         if self.customer.as_ref() == Some(customer) && self.recovery.as_ref().is_some_and(was_taken) {
             return self.taken_unseen(out);
@@ -215,6 +219,9 @@ impl Call {
         if !self.proven {
             // Whoever has registered may have spoken the truth.
             return self.may_be_of(customer).then_some(Next::Wait);
+        }
+        if self.may_be_customer(customer) {
+            return self.released.filter(|until| now < *until + SOON).map(|_| Next::Wait);
         }
         let until = self.released.filter(|_| self.customer.as_ref() == Some(customer))?;
         let recovery = self.recovery.as_ref().filter(|recovery| recovery.is_open());

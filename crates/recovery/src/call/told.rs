@@ -49,6 +49,9 @@ impl Call {
     }
 
     fn told_of_ping(&mut self, out: &mut Out<'_>, event: &TaskEvent) {
+        if let Some(recovery) = self.recovery.as_mut().filter(|_| event.kind == TaskEventKind::Accepted) {
+            recovery.ping_accepted = true;
+        }
         let Some(recovery) = self
             .recovery
             .as_mut()

@@ -112,19 +112,42 @@ impl Call {
     }
 
     /// She has it whose reservation wraps up and of whom no leg is known.
-    fn find_taker(&mut self, seen: &Seen) {
+    fn find_taker(&mut self, out: &mut Out<'_>, seen: &Seen) {
         let known = |reservation: &ReservationSid| {
             (self.on_purpose.contains_key(reservation) && !self.hung_up_unregistered(reservation))
                 || self.agents.values().any(|agent| agent.reservation == *reservation)
         };
         let mut unknown = seen.wrapping.iter().filter(|found| !known(&found.reservation));
-        let (Some(found), None) = (unknown.next(), unknown.next()) else { return };
+        let (found, others) = (unknown.next(), unknown.next());
+        if found.is_none() && seen.task == Some(HandedOver::Over) && seen.attributes.is_none() {
+            return self.find_taker_of_deleted_task(out);
+        }
+        let (Some(found), None) = (found, others) else { return };
         let refused = self.hung_up_unregistered(&found.reservation);
         if let Some(leg) = self.leg_of_taker().or_else(|| self.leg_untold(&found.reservation)) {
             if refused {
                 self.unmark(&found.reservation);
             }
             self.know_holder(&leg, found);
+        }
+    }
+
+    /// Twilio has deleted the task, so that it will never say whose the reservations were. Somebody took the transfer, as callbacks
+    /// reported, and one worker alone has registered that leg all along. The agent who handed the customer over is not to be asked
+    /// in that worker's place.
+    fn find_taker_of_deleted_task(&mut self, out: &mut Out<'_>) {
+        let Some(leg) = self.leg_of_taker() else { return };
+        let customer = self.customer.clone();
+        let of_leg = self.unsettled.iter().filter(|kept| kept.registration.worker_leg == leg);
+        let mut workers = of_leg.filter(|kept| {
+            let said = &kept.registration;
+            said.task == self.task && Some(&said.customer_leg) == customer.as_ref()
+        });
+        let (Some(kept), None) = (workers.next(), workers.next()) else { return };
+        let (reservation, worker) = (kept.registration.reservation.clone(), kept.worker.clone());
+        if !self.is_foreign_reservation(&worker, &reservation) {
+            self.know_owner(&reservation, &worker);
+            self.settle_registrations(out);
         }
     }
 
@@ -160,7 +183,7 @@ impl Call {
             Some(HandedOver::Waits) | None => false,
         };
         if matches!(seen.task, Some(HandedOver::Wraps | HandedOver::Over)) && !self.is_replaced() {
-            self.find_taker(seen); // if she is found, she is missed
+            self.find_taker(out, seen); // if she is found, she is missed
         }
         if !nobody_comes || !self.is_handed_over() {
             return;
@@ -188,7 +211,7 @@ impl Call {
             self.on_purpose.insert(reservation, GracefulReason::HangUp);
             return self.set_timer(out, Timer::Orphan, out.now);
         }
-        self.refuse_mark_in_task();
+        self.refuse_mark_in_task(out.now);
         self.unmark(&reservation);
         if out.now < heard + out.config.grace {
             return self.lose(out, &leg); // she may have left just now, and a mark be on its way

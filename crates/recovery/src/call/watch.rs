@@ -81,23 +81,40 @@ impl Call {
         }
     }
 
+    /// Is the agent on the call by a leg of this page, as far as is known? Of a leg that the server looked up itself nobody said
+    /// which page has it.
+    pub(crate) fn has_leg_of_page(&self, worker: &WorkerSid, epoch: u64) -> bool {
+        let of_page = |(leg, agent): (&CallSid, &Agent)| {
+            agent.worker == *worker && (agent.epoch == epoch || agent.epoch == 0) && self.is_at(leg, agent)
+        };
+        self.proven && !self.closed && self.agents.iter().any(of_page)
+    }
+
+    /// The page of an agent who is on the call is not heard of any more. The page may be gone, and the callback that reported it
+    /// lost: poll now instead of when the watchdog is due. Only what Twilio answers counts.
+    pub(crate) fn push_lost(&mut self, out: &mut Out<'_>) {
+        self.catch_up(out);
+        self.evaluate(out);
+    }
+
     /// Asks Twilio how the call stands.
     pub(super) fn look(&mut self, out: &mut Out<'_>) {
         self.looking = Some(out.now);
         self.asked_at = self.looking.filter(|_| self.is_untold());
         let waits = |r: &&super::Recovery| matches!(r.phase, Phase::Requeueing { .. } | Phase::Queued { .. });
+        let asks_for_task = self.is_handed_over() || self.is_replaced() || self.is_orphaned_unconfirmed();
         let look = Action::Look {
             conference: self.conference.clone(),
             customer: self.customer.clone(),
             queued: self.recovery.as_ref().filter(waits).map(|recovery| recovery.id.clone()),
-            handed_over: (self.is_handed_over() || self.is_replaced()).then(|| self.task.clone()),
+            handed_over: asks_for_task.then(|| self.task.clone()),
         };
         self.act(out, look, SOON);
     }
 
     /// The customer, or who has him, is known by the task alone: nobody has told of the leg, as the server was down when it came.
     pub(super) fn look_for_unseen(&mut self, out: &mut Out<'_>) {
-        let unseen = self.is_customer_unseen() || self.unseen_agents().next().is_some();
+        let unseen = self.is_customer_unseen() || self.unseen_agents().next().is_some() || self.awaits_legs();
         if self.looking.is_none() && unseen {
             self.look(out);
         }
@@ -116,7 +133,8 @@ impl Call {
         }
         if self.heard_at > begun && self.heard_at <= out.now {
             // Nobody but Twilio tells of a call without callbacks.
-            if self.unsure || self.is_handed_over() || self.is_untold() {
+            let told_by_nobody_else = self.is_handed_over() || self.is_orphaned_unconfirmed();
+            if self.unsure || told_by_nobody_else || self.is_untold() || self.awaits_legs() {
                 self.look(out);
             }
             return;
@@ -126,6 +144,7 @@ impl Call {
         let known = self.participants.clone();
         self.miss_legs(out.now, seen);
         self.find_legs(seen);
+        self.settle_polled(out, seen);
         self.ended |= seen.participants.is_empty();
         if known != self.participants {
             self.note(out, Note::LookedUp);
@@ -143,6 +162,7 @@ impl Call {
         self.look_into_queue(out, seen);
         self.send_who_is_still_here(out, seen);
         self.look_into_transfer(out, seen, heard);
+        self.confirm_mark(out, seen);
         if self.is_orphaned() {
             // Twilio may not have let him go when it should have.
             self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);

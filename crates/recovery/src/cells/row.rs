@@ -28,6 +28,7 @@ pub(super) fn conferences(machine: &Machine, event: &Event) -> BTreeSet<Conferen
             of(&|call| found(call) || call.agents.values().any(|agent| agent.worker == *worker))
         }
         Event::Goodbye { goodbye, .. } => of(&|call| call.proven && goodbye.tasks.contains(&call.task)),
+        Event::PushLost { worker, epoch } => of(&|call| call.has_leg_of_page(worker, *epoch)),
         Event::EnteredQueue { recovery, .. } | Event::LeftQueue { recovery, .. } => of_recovery(recovery),
         Event::Released { customer } => of(&|call| call.maybe_customers().any(|leg| leg == customer)),
         Event::Task(event) => {
@@ -53,6 +54,7 @@ pub(super) fn of(call: Option<&Call>, after: Option<&Call>, event: &Event) -> Op
             page(call?, worker, hello, *older_page_connected)
         }
         Event::Goodbye { .. } => Some("the newest page says goodbye"),
+        Event::PushLost { .. } => Some("the agent's page is not heard of any more"),
         Event::EnteredQueue { .. } => Some("the music is asked for"),
         Event::LeftQueue { bridged: true, .. } => Some("an agent takes the customer out of the queue"),
         Event::LeftQueue { hung_up: true, .. } => Some("the customer hangs up in the queue"),

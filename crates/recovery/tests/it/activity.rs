@@ -68,7 +68,7 @@ fn of_who_answers_the_ping_before_her_page_says_hello_twilio_is_asked_what_she_i
         let mut desk = holding();
         let purpose = Purpose::Ping { recovery: recovery() };
         desk.handle(told(0x91, purpose, ADA, TaskEventKind::Accepted));
-        assert_eq!(desk.take_actions(), [requeue(Some(ADA)), end_ping(), read()]);
+        assert_eq!(desk.take_actions(), [requeue(Some(ADA)), complete_ping(), read()]);
         desk
     };
     let mut desk = answered();

@@ -9,7 +9,7 @@ use rejoin_protocol::{
 use rejoin_recovery::cells::{Cell, cells};
 use rejoin_recovery::{
     Action, ConferenceEvent, ConferenceEventKind, Config, Effect, Event, LeaveReason, Machine, Outcome,
-    ParticipantFlags, Right, Timer,
+    ParticipantFlags, Right, Seen, Timer,
 };
 use std::collections::BTreeMap;
 
@@ -223,8 +223,40 @@ impl Desk {
         self.tell(n, ConferenceEventKind::End);
     }
 
+    /// The page registers; callbacks have shown both legs, or do so now.
     pub fn register(&mut self, n: u128, worker: u128, worker_leg: u128, epoch: u64) {
+        for who in [CUSTOMER, worker_leg] {
+            let call = self.machine.call(&conference(n));
+            if !call.is_some_and(|call| call.participants.contains_key(&leg(who))) {
+                self.join(n, who, false);
+            }
+        }
         self.register_as(n, worker, worker_leg, epoch, None, None);
+    }
+
+    /// The page registers, no callback has shown the legs, and a poll shows them.
+    pub fn register_polled(&mut self, n: u128, worker: u128, worker_leg: u128, epoch: u64) {
+        let registration = registration_of(n, worker, worker_leg, epoch);
+        let worker = WorkerSid::numbered(worker);
+        self.handle(Event::Registered { worker: worker.clone(), registration: registration.clone() });
+        if self.machine.right(&worker, &registration) == Right::Unknown {
+            self.actions.retain(|action| !matches!(action, Action::FindOwners { .. }));
+            self.timers.remove(&(conference(n), Timer::Owners));
+            let (action, outcome) = owners(n);
+            self.finish_of(n, action, outcome);
+        }
+        if self.timers.contains_key(&(conference(n), Timer::Learn)) {
+            self.fire(n, Timer::Learn);
+        }
+        let is_look = |action: &Action| matches!(action, Action::Look { .. });
+        let asked = self.actions.iter().position(is_look).expect("a poll");
+        let look = self.actions.remove(asked);
+        let call = self.machine.call(&conference(n)).unwrap();
+        let known = call.participants.iter().filter(|(_, it)| it.joined).map(|(leg, _)| leg.clone());
+        let participants = known.chain([leg(CUSTOMER), leg(worker_leg)]);
+        let participants = participants.map(|leg| (leg, ParticipantFlags::default())).collect();
+        let seen = Seen { participants, on_line: Some(true), ..Seen::default() };
+        self.finish_of(n, look, Outcome::Looked(Box::new(seen)));
     }
 
     /// Ada's leg in conference 1, of a task from this queue.
@@ -246,18 +278,7 @@ impl Desk {
         id: Option<DeliveryId>,
         queue: Option<TaskQueueSid>,
     ) {
-        let registration = Registration {
-            id,
-            epoch,
-            task: TaskSid::numbered(n),
-            reservation: reservation_of(worker, n),
-            workflow: WorkflowSid::numbered(1),
-            queue,
-            conference: conference(n),
-            worker_leg: leg(worker_leg),
-            customer_leg: leg(CUSTOMER),
-            worker_name: if worker == ADA { "Ada" } else { "Bo" }.into(),
-        };
+        let registration = Registration { id, queue, ..registration_of(n, worker, worker_leg, epoch) };
         let worker = WorkerSid::numbered(worker);
         let event = Event::Registered { worker: worker.clone(), registration: registration.clone() };
         self.handle(event.clone());
@@ -289,6 +310,10 @@ impl Desk {
     pub fn goodbye(&mut self, worker: u128, epoch: u64) {
         let goodbye = Goodbye { epoch, tasks: vec![TaskSid::numbered(1)] };
         self.handle(Event::Goodbye { worker: WorkerSid::numbered(worker), goodbye });
+    }
+
+    pub fn push_lost(&mut self, worker: u128, epoch: u64) {
+        self.handle(Event::PushLost { worker: WorkerSid::numbered(worker), epoch });
     }
 
     pub fn hello_with(&mut self, epoch: u64, wrapping: bool, older_page_connected: bool, can_join: bool) {
@@ -353,7 +378,7 @@ impl Desk {
 
     /// The task is read, and this is in it.
     pub fn read(&mut self, attributes: &serde_json::Value) {
-        let outcome = Outcome::TaskRead { attributes: attributes.to_string(), version: None };
+        let outcome = Outcome::TaskRead { attributes: attributes.to_string(), version: None, workflow: None };
         self.finish(Action::ReadTask { task: TaskSid::numbered(1) }, outcome);
     }
 
@@ -434,6 +459,22 @@ impl Desk {
     }
 }
 
+/// What the page of this worker says of this leg.
+pub fn registration_of(n: u128, worker: u128, worker_leg: u128, epoch: u64) -> Registration {
+    Registration {
+        id: None,
+        epoch,
+        task: TaskSid::numbered(n),
+        reservation: reservation_of(worker, n),
+        workflow: WorkflowSid::numbered(1),
+        queue: None,
+        conference: conference(n),
+        worker_leg: leg(worker_leg),
+        customer_leg: leg(CUSTOMER),
+        worker_name: if worker == ADA { "Ada" } else { "Bo" }.into(),
+    }
+}
+
 /// Twilio says whose the reservations of this task are.
 pub fn owners(task: u128) -> (Action, Outcome) {
     let owners =
@@ -453,7 +494,9 @@ pub fn left(worker: u128, epoch: u64, number: u32, reason: GracefulReason) -> se
 pub fn good(action: &Action) -> Outcome {
     match action {
         Action::CreatePing { .. } => Outcome::PingCreated(TaskSid::numbered(0x91)),
-        Action::MarkTask { .. } => Outcome::TaskRead { attributes: r#"{"name":"x"}"#.into(), version: None },
+        Action::MarkTask { .. } => {
+            Outcome::TaskRead { attributes: r#"{"name":"x"}"#.into(), version: None, workflow: None }
+        }
         _ => Outcome::Ok,
     }
 }
@@ -490,5 +533,10 @@ pub fn complete_old() -> Action {
 }
 
 pub fn end_ping() -> Action {
-    Action::EndPing { task: TaskSid::numbered(0x91) }
+    Action::EndPing { task: TaskSid::numbered(0x91), accepted: false }
+}
+
+/// The same of one that is known to be accepted.
+pub fn complete_ping() -> Action {
+    Action::EndPing { task: TaskSid::numbered(0x91), accepted: true }
 }

@@ -120,6 +120,10 @@ fn goodbyes() -> impl Strategy<Value = Event> {
     })
 }
 
+fn lost_channels() -> impl Strategy<Value = Event> {
+    (workers(), 0..4u64).prop_map(|(worker, epoch)| Event::PushLost { worker, epoch })
+}
+
 fn queue_events() -> impl Strategy<Value = Event> {
     let entered = recoveries().prop_map(|(recovery, customer)| Event::EnteredQueue { recovery, customer });
     let left =
@@ -159,6 +163,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => hellos(),
         1 => marks(),
         1 => goodbyes(),
+        1 => lost_channels(),
         2 => queue_events(),
         2 => task_events(),
         3 => timers(),

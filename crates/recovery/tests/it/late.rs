@@ -213,12 +213,7 @@ fn an_agent_who_was_lost_before_the_customer_was_seen_is_lost_all_the_same() {
 /// The server was down when the call began: status callbacks are not repeated.
 #[test]
 fn a_call_of_which_only_the_agents_leave_is_told_is_looked_at() {
-    let look = Action::Look {
-        conference: conference(1),
-        customer: Some(leg(CUSTOMER)),
-        queued: None,
-        handed_over: None,
-    };
+    let look = Action::Look { conference: conference(1), customer: None, queued: None, handed_over: None };
     for (there, lost) in [(CUSTOMER, true), (0x99, false)] {
         let mut desk = Desk::new();
         desk.leave(1, ADA_LEG, LeaveReason::HungUp);
@@ -406,5 +401,30 @@ fn who_has_taken_a_transfer_of_which_nobody_knew_has_the_leg_that_came_after_it(
         }
         assert!(desk.has_timer(Timer::Grace));
         assert_eq!(desk.stage(), Some(Stage::Interrupted));
+    }
+}
+
+/// In a call of hours a page may say more than is kept, and what the colleague has said is not to age by that.
+#[test]
+fn what_was_delivered_hours_ago_is_known_however_much_a_colleague_says() {
+    let id = |number| Some(DeliveryId { epoch: EPOCH, number });
+    for busy in [ADA, CY] {
+        let mut desk = Desk::new();
+        desk.join(1, CUSTOMER, true);
+        desk.join(1, 0xb1, false);
+        desk.join(1, ADA_LEG, false);
+        desk.register_again(BO, 0xb1, EPOCH, id(1));
+        desk.mark(BO, id(2), GracefulReason::HangUp);
+        desk.now = desk.now + Millis::seconds(20);
+        desk.register_again(BO, 0xb1, EPOCH, id(3)); // Bo has stayed
+        for number in 1..=150 {
+            desk.now = desk.now + Millis::seconds(90);
+            desk.register_again(busy, ADA_LEG, EPOCH, id(number));
+        }
+        desk.graceful_of(busy, GracefulReason::HangUp);
+        desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+        desk.mark(BO, id(2), GracefulReason::HangUp); // a copy of it
+        desk.leave(1, 0xb1, LeaveReason::HungUp);
+        assert!(desk.has_timer(Timer::Grace), "Bo is lost");
     }
 }

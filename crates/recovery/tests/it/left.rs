@@ -3,7 +3,9 @@
 use crate::desk::*;
 use rejoin_protocol::api::{DeliveryId, GracefulReason, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid};
-use rejoin_recovery::{Action, ConferenceEventKind, Event, LeaveReason, Next, Outcome, Timer};
+use rejoin_recovery::{
+    Action, ConferenceEventKind, Event, HandedOver, LeaveReason, Next, Outcome, ParticipantFlags, Seen, Timer,
+};
 use serde_json::{Value, json};
 
 const LATER: u64 = EPOCH + 1;
@@ -34,8 +36,76 @@ fn a_mark_in_the_task_is_as_good_as_one_that_came() {
     desk.read(&hang_up());
     assert_eq!(desk.stage(), Some(Stage::Graceful));
     assert!(desk.take_actions().is_empty(), "nobody is told and nobody is called");
+    ends_when_confirmed(&mut desk);
+}
+
+/// The customer is alone, and the task alone says that it was on purpose.
+fn ends_when_confirmed(desk: &mut Desk) {
+    let look = ask_of_transfer();
+    let alone = |task| {
+        let participants = [(leg(CUSTOMER), ParticipantFlags::default())].into();
+        Outcome::Looked(Box::new(Seen { participants, on_line: Some(true), task, ..Seen::default() }))
+    };
+    for stands in [Some(HandedOver::Wraps), None, Some(HandedOver::Waits)] {
+        desk.fire(1, Timer::Orphan);
+        assert_eq!(desk.take_actions(), [look.clone()], "Twilio is asked");
+        desk.finish(look.clone(), alone(stands));
+        assert_eq!(desk.take_actions(), [], "the customer is not hung up on");
+    }
+    desk.fire(1, Timer::Orphan);
+    assert_eq!(desk.take_actions(), [look.clone()]);
+    desk.finish(look, alone(Some(HandedOver::Over)));
     desk.fire(1, Timer::Orphan);
     assert_eq!(desk.take_actions(), [end_conference()], "the call is over, as without us");
+}
+
+#[test]
+fn given_a_sign_out_that_only_the_task_tells_the_conference_ends_after_a_minute() {
+    let mut desk = grace();
+    desk.read(&hang_up());
+    let marked = desk.now;
+    desk.take_actions();
+    for _ in 0..20 {
+        desk.fire(1, Timer::Orphan);
+        if desk.take_actions() == [end_conference()] {
+            let after = marked.until(desk.now);
+            assert!((Millis(60_000)..Millis(75_000)).contains(&after), "{after:?}");
+            return;
+        }
+        let participants = [(leg(CUSTOMER), ParticipantFlags::default())].into();
+        let seen =
+            Seen { participants, on_line: Some(true), task: Some(HandedOver::Wraps), ..Seen::default() };
+        desk.read(&hang_up());
+        desk.finish(ask_of_transfer(), Outcome::Looked(Box::new(seen)));
+        assert_eq!(desk.take_actions(), []);
+    }
+    panic!("the customer stays alone in the conference");
+}
+
+#[test]
+fn a_mark_in_the_task_with_an_epoch_of_no_page_is_not_believed() {
+    for epoch in [EPOCH + 1, 1 << 53, u64::MAX] {
+        let mut desk = grace();
+        desk.read(&left(ADA, epoch, 2, GracefulReason::HangUp));
+        desk.fire(1, Timer::Grace);
+        assert_eq!(desk.stage(), Some(Stage::Interrupted), "{epoch}");
+        let actions = desk.take_actions();
+        assert!(!actions.contains(&end_conference()) && !actions.is_empty());
+    }
+    // A page of Ada's that has said hello, and could not say more.
+    let mut desk = grace();
+    desk.hello(LATER, true, false);
+    desk.read(&left(ADA, LATER, 2, GracefulReason::HangUp));
+    assert_eq!(desk.stage(), Some(Stage::Graceful));
+}
+
+#[test]
+fn a_page_that_says_what_is_in_the_task_confirms_it() {
+    let mut desk = grace();
+    desk.read(&hang_up());
+    desk.mark(ADA, id(EPOCH, 2), GracefulReason::HangUp);
+    desk.fire(1, Timer::Orphan);
+    assert_eq!(desk.take_actions(), [end_conference()]);
 }
 
 #[test]
@@ -58,8 +128,7 @@ fn a_task_that_is_read_late_still_keeps_the_customer_from_being_brought_back() {
     desk.read(&hang_up());
     assert_eq!(desk.stage(), Some(Stage::Graceful));
     assert_eq!(desk.finish_all(), [end_ping(), end_hold()]);
-    desk.fire(1, Timer::Orphan);
-    assert_eq!(desk.take_actions(), [end_conference()]);
+    ends_when_confirmed(&mut desk);
 
     // By the read that comes before the requeue anyway.
     let mut desk = grace();
@@ -67,7 +136,7 @@ fn a_task_that_is_read_late_still_keeps_the_customer_from_being_brought_back() {
     let mark = Action::MarkTask { task: TaskSid::numbered(1), at: desk.now };
     desk.take_actions();
     desk.hello(2, true, false);
-    desk.finish(mark, Outcome::TaskRead { attributes: hang_up().to_string(), version: None });
+    desk.finish(mark, Outcome::TaskRead { attributes: hang_up().to_string(), version: None, workflow: None });
     assert_eq!(desk.stage(), Some(Stage::Graceful));
     assert!(desk.take_actions().is_empty(), "she is there, and is not given the customer");
 }
@@ -112,7 +181,10 @@ fn a_conference_that_ended_with_her_leg_is_read_of_before_the_customer_goes_back
     desk.fire(1, Timer::Grace);
     let [mark @ Action::MarkTask { .. }] = &desk.take_actions()[..] else { panic!("the task is marked") };
     assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), Next::Wait);
-    desk.finish(mark.clone(), Outcome::TaskRead { attributes: hang_up().to_string(), version: None });
+    desk.finish(
+        mark.clone(),
+        Outcome::TaskRead { attributes: hang_up().to_string(), version: None, workflow: None },
+    );
     assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), Next::Over);
 }
 
@@ -223,6 +295,5 @@ fn a_call_that_is_looked_up_has_its_mark_too() {
     };
     desk.finish(learn.clone(), Outcome::Learnt(Box::new(found)));
     assert!(desk.stage().is_none() && desk.take_actions().is_empty());
-    desk.fire(1, Timer::Orphan);
-    assert_eq!(desk.take_actions(), [end_conference()]);
+    ends_when_confirmed(&mut desk);
 }

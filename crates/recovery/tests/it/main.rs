@@ -139,11 +139,11 @@ fn a_page_that_lives_on_proves_the_agent_reachable_once_she_is_looked_for() {
     says_hello(&mut desk, ADA, EPOCH - 1);
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
     says_hello(&mut desk, ADA, EPOCH);
-    assert_eq!(desk.take_actions(), [requeue(Some(ADA)), end_ping()]);
+    assert_eq!(desk.take_actions(), [requeue(Some(ADA)), complete_ping()]);
     // She had found the reservation when she came, and it wraps up with a leg before this one.
     let mut desk = Desk::holding();
     desk.hello(EPOCH, true, false);
-    assert_eq!(desk.take_actions(), [requeue(Some(ADA)), end_ping()]);
+    assert_eq!(desk.take_actions(), [requeue(Some(ADA)), complete_ping()]);
 }
 
 #[test]

@@ -63,7 +63,7 @@ fn twilio_is_asked_when_somebody_is_there_who_can_be_heard_or_when_nobody_would_
     third.modify(1, 0x77, false, true);
     assert!(!may_be_met(&third), "on hold");
     let mut untold = Desk::new();
-    untold.register(1, ADA, ADA_LEG, 1);
+    untold.register_polled(1, ADA, ADA_LEG, 1);
     assert!(may_be_met(&untold));
 }
 

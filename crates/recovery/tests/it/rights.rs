@@ -1,7 +1,7 @@
 //! Nobody is believed about a call who has no part in it.
 
 use crate::desk::*;
-use rejoin_protocol::api::{GracefulReason, Registration, Stage};
+use rejoin_protocol::api::{DeliveryId, GracefulReason, Registration, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
     Action, ConferenceEvent, ConferenceEventKind, Config, Effect, Event, LeaveReason, Machine, Outcome,
@@ -53,6 +53,34 @@ fn leaves(desk: &mut Desk, sequence: u64, who: u128) {
     }));
 }
 
+#[test]
+fn a_call_with_thousands_of_callbacks_remembers_only_the_last_ones() {
+    let mut desk = Desk::talking();
+    let customer_is_there =
+        |desk: &Desk| desk.machine.call(&conference(1)).unwrap().participants[&leg(CUSTOMER)].joined;
+    for sequence in 100..5000 {
+        // The agent puts the customer on hold, and takes them off again, over and over.
+        let flags = ParticipantFlags { hold: sequence % 2 == 0, ..ParticipantFlags::default() };
+        let kind = ConferenceEventKind::Modify { leg: leg(CUSTOMER), flags };
+        let (task, label, owner) = (Some(TaskSid::numbered(1)), None, None);
+        desk.handle(Event::Conference(ConferenceEvent {
+            conference: conference(1),
+            task,
+            sequence,
+            label,
+            owner,
+            kind,
+        }));
+    }
+    assert_eq!(desk.machine.call(&conference(1)).unwrap().seen.len(), 1000);
+    leaves(&mut desk, 50, CUSTOMER);
+    assert!(customer_is_there(&desk), "a repeated callback of long ago");
+    leaves(&mut desk, 4999, CUSTOMER);
+    assert!(customer_is_there(&desk), "a repeated one of just now");
+    leaves(&mut desk, 5000, CUSTOMER);
+    assert!(!customer_is_there(&desk), "a new one");
+}
+
 fn find(conference: Option<rejoin_protocol::ConferenceSid>) -> Action {
     Action::FindOwners { task: TaskSid::numbered(1), conference }
 }
@@ -82,6 +110,10 @@ fn twilio_is_asked_when_no_callback_comes() {
     assert_eq!(says(&mut desk, ADA, &registration(ADA, 1)), Right::Unknown);
     desk.finish(find(Some(conference(1))), owners(1).1);
     assert_eq!(says(&mut desk, ADA, &registration(ADA, 1)), Right::Own);
+    let [look] = &desk.take_actions()[..] else { panic!("Twilio is asked who is there") };
+    let there = [CUSTOMER, ADA_LEG].map(|who| (leg(who), ParticipantFlags::default())).into();
+    let seen = Seen { participants: there, ..Seen::default() };
+    desk.finish(look.clone(), Outcome::Looked(Box::new(seen)));
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Grace);
     assert_eq!(desk.stage(), Some(Stage::Interrupted), "and the call is guarded");
@@ -97,7 +129,7 @@ fn a_call_of_which_no_callback_came_is_looked_at() {
     desk.finish(find(Some(conference(1))), owners(1).1);
     let look = Action::Look {
         conference: conference(1),
-        customer: Some(leg(CUSTOMER)),
+        customer: None, // nobody but the page has named one
         queued: None,
         handed_over: None,
     };
@@ -147,6 +179,8 @@ fn a_registration_that_was_refused_counts_when_twilio_has_answered() {
 #[test]
 fn twilio_is_asked_again_for_a_registration_that_the_answer_is_not_about() {
     let mut desk = Desk::talking();
+    desk.join(1, 0x77, false);
+    desk.join(1, 0x78, false);
     let his = Registration { worker_leg: leg(0x77), ..registration(BO, 1) };
     assert_eq!(says(&mut desk, BO, &his), Right::Unknown);
     assert_eq!(desk.take_actions(), [find(None)]);
@@ -330,4 +364,137 @@ fn calls_of_a_version_that_did_not_ask_go_on() {
     desk.now = desk.now + Millis::seconds(1);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     assert!(desk.has_timer(Timer::Grace));
+}
+
+/// Somebody else's live call.
+const STRANGER: u128 = 0x57;
+
+/// Who is in the conference, as Twilio says.
+fn there(legs: &[u128]) -> Outcome {
+    let participants = legs.iter().map(|who| (leg(*who), ParticipantFlags::default())).collect();
+    Outcome::Looked(Box::new(Seen { participants, on_line: Some(true), ..Seen::default() }))
+}
+
+/// What Twilio is asked for that would reach this leg.
+fn reaches(actions: &[Action], who: u128) -> Vec<&Action> {
+    let sid = leg(who);
+    let of = |action: &&Action| format!("{action:?}").contains(sid.as_str());
+    actions.iter().filter(of).collect()
+}
+
+/// Ada names a stranger as her customer, and is lost.
+#[test]
+fn a_leg_that_twilio_does_not_show_is_nobodys_customer() {
+    for polled in [true, false] {
+        let mut desk = Desk::new();
+        desk.join(1, CUSTOMER, false);
+        desk.join(1, ADA_LEG, false);
+        let lie = Registration { customer_leg: leg(STRANGER), ..registration(ADA, 1) };
+        assert_eq!(says(&mut desk, ADA, &lie), Right::Own);
+        let mut all = vec![];
+        if polled {
+            desk.fire(1, Timer::Learn);
+            let look = desk.take_actions().remove(0);
+            desk.finish(look, there(&[CUSTOMER, ADA_LEG]));
+        }
+        desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+        let learn = Action::Learn { task: TaskSid::numbered(1) };
+        assert!(desk.actions.contains(&learn), "Twilio is asked who the customer is: {:?}", desk.actions);
+        desk.actions.retain(|action| *action != learn);
+        desk.finish(learn, crate::late::found());
+        desk.fire(1, Timer::Grace);
+        all.extend(desk.finish_all());
+        desk.hello(2, true, false);
+        all.extend(desk.finish_all());
+        assert!(all.contains(&requeue(Some(ADA))), "the customer goes back: {all:?}");
+        assert_eq!(reaches(&all, STRANGER), [] as [&Action; 0]);
+    }
+}
+
+/// The task's attributes may be written by others, too.
+#[test]
+fn a_stranger_whom_the_task_names_is_no_customer_either() {
+    let mut desk = Desk::new();
+    desk.join(1, CUSTOMER, false);
+    desk.join(1, ADA_LEG, false);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    let learn = Action::Learn { task: TaskSid::numbered(1) };
+    let Outcome::Learnt(mut found) = crate::late::found() else { unreachable!() };
+    found.customer_leg = Some(leg(STRANGER));
+    let mut all = desk.take_actions();
+    desk.finish(learn, Outcome::Learnt(found));
+    let asked = desk.take_actions();
+    assert!(matches!(asked[..], [Action::Look { customer: None, .. }]), "{asked:?}");
+    desk.finish(asked[0].clone(), there(&[CUSTOMER]));
+    all.extend(desk.take_actions());
+    assert_eq!(desk.machine.call(&conference(1)).unwrap().customer, None);
+    assert_eq!(reaches(&all, STRANGER), [] as [&Action; 0]);
+}
+
+/// A second registration names a stranger, who would follow the customer.
+#[test]
+fn a_leg_that_twilio_does_not_show_is_no_third_party() {
+    for lie in [
+        Registration { customer_leg: leg(STRANGER), ..registration(ADA, 1) },
+        Registration { worker_leg: leg(STRANGER), ..registration(ADA, 1) },
+    ] {
+        let mut desk = Desk::talking();
+        says(&mut desk, ADA, &lie);
+        if desk.has_timer(Timer::Learn) {
+            desk.fire(1, Timer::Learn);
+            let look = desk.take_actions().remove(0);
+            desk.finish(look, there(&[CUSTOMER, ADA_LEG]));
+        }
+        let call = desk.machine.call(&conference(1)).unwrap();
+        assert!(!call.participants.contains_key(&leg(STRANGER)) && call.unsettled.is_empty());
+        desk.goes_through_the_queue();
+        desk.register(2, ADA, NEXT_LEG, 2);
+        assert_eq!(desk.stage(), Some(Stage::Rejoined));
+        assert_eq!(reaches(&desk.actions, STRANGER), [] as [&Action; 0]);
+    }
+}
+
+/// Ada has handed her customer over to Bo, and takes her mark back with a leg that there is not.
+#[test]
+fn who_has_left_covers_for_nobody_with_a_leg_that_does_not_exist() {
+    let mut desk = Desk::talking();
+    desk.graceful(GracefulReason::ColdTransfer);
+    desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+    desk.register(1, BO, 0xb1, 9);
+    desk.take_actions();
+    let id = Some(DeliveryId { epoch: EPOCH, number: 9 });
+    says(&mut desk, ADA, &Registration { id, worker_leg: leg(0xbad), ..registration(ADA, 1) });
+    let marked = &desk.machine.call(&conference(1)).unwrap().on_purpose;
+    assert!(marked.contains_key(&reservation_of(ADA, 1)), "the mark stands");
+    desk.leave(1, 0xb1, LeaveReason::HungUp);
+    desk.fire(1, Timer::Grace);
+    assert_eq!(desk.stage_of(BO), Some(Stage::Interrupted), "Bo is missed at once");
+}
+
+#[test]
+fn a_requeue_goes_by_the_workflow_that_twilio_names() {
+    let mut desk = Desk::new();
+    desk.join(1, CUSTOMER, false);
+    desk.join(1, ADA_LEG, false);
+    let lie = Registration { workflow: WorkflowSid::numbered(0x666), ..registration(ADA, 1) };
+    assert_eq!(says(&mut desk, ADA, &lie), Right::Own);
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    assert_eq!(desk.machine.call(&conference(1)).unwrap().task_workflow, None);
+    let read = Outcome::TaskRead {
+        attributes: "{}".into(),
+        version: None,
+        workflow: Some(WorkflowSid::numbered(1)),
+    };
+    desk.finish(Action::ReadTask { task: TaskSid::numbered(1) }, read);
+    let call = desk.machine.call(&conference(1)).unwrap();
+    assert_eq!(call.task_workflow, Some(WorkflowSid::numbered(1)));
+}
+
+/// Everybody's callbacks have come: nothing is asked, and nothing waits.
+#[test]
+fn where_callbacks_have_shown_the_legs_nothing_more_is_asked() {
+    let mut desk = Desk::talking();
+    assert!(desk.timers.is_empty() && desk.take_actions().is_empty());
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    assert!(desk.has_timer(Timer::Grace), "and a loss is one at once");
 }

@@ -56,7 +56,7 @@ fn queued() -> Desk {
 fn a_ping_that_is_accepted_proves_the_agent_reachable() {
     let mut desk = Desk::holding();
     desk.handle(told(PING, ping(), ADA, TaskEventKind::Accepted));
-    assert_eq!(desk.finish_all(), [requeue(Some(ADA)), end_ping()]);
+    assert_eq!(desk.finish_all(), [requeue(Some(ADA)), complete_ping()]);
     assert_eq!(desk.stage(), Some(Stage::Requeueing));
     desk.handle(told(PING, ping(), ADA, TaskEventKind::Accepted));
     desk.hello(2, true, false);
@@ -77,7 +77,7 @@ fn an_acceptance_may_overtake_everything_that_comes_first() {
     }
     let actions = desk.take_actions();
     assert_eq!(actions.first(), Some(&requeue(Some(ADA))));
-    assert!(actions.contains(&end_ping()), "{actions:?}");
+    assert!(actions.contains(&complete_ping()), "{actions:?}");
 }
 
 #[test]
@@ -218,7 +218,7 @@ fn an_older_call_is_readable() {
     let call: rejoin_recovery::Call = serde_json::from_value(stored).unwrap();
     let mut desk = Desk::with(Machine::new(Config::default(), [call]));
     desk.handle(told(PING, ping(), ADA, TaskEventKind::Accepted));
-    assert_eq!(desk.take_actions(), [requeue(Some(ADA)), end_ping()]);
+    assert_eq!(desk.take_actions(), [requeue(Some(ADA)), complete_ping()]);
 }
 
 proptest! {

@@ -1,8 +1,8 @@
 //! Transfers that come to nothing: the agent has said that she leaves, and is still there, or nobody takes the customer.
 
 use crate::desk::*;
-use rejoin_protocol::api::{GracefulReason, Hello, Holding, Stage};
-use rejoin_protocol::{Millis, TaskSid, WorkerSid};
+use rejoin_protocol::api::{GracefulReason, Hello, Holding, Registration, Stage};
+use rejoin_protocol::{Millis, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
     Action, Event, HandedOver, Holder, LeaveReason, Logged, LoggedWhat, Next, Outcome, ParticipantFlags,
     Seen, Timer,
@@ -550,7 +550,7 @@ fn a_conference_that_ends_after_the_colleague_has_left_it_was_handed_over_though
         desk.graceful(GracefulReason::ColdTransfer);
         desk.now = desk.now + Millis::seconds(4);
         if registers {
-            desk.register(1, BO, 0xb1, 9);
+            desk.register_polled(1, BO, 0xb1, 9);
         }
         desk.graceful_of(BO, GracefulReason::HangUp);
         if !registers {
@@ -660,4 +660,48 @@ fn who_said_that_she_hangs_up_is_not_missed_however_late_her_leg_leaves() {
     desk.goodbye(ADA, EPOCH);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     assert_eq!(desk.stage(), None);
+}
+
+/// Twilio answers nothing until it has deleted the task, five minutes after Bo, who took it, was lost and wrapped up. `registers`:
+/// whose pages say all along that theirs was the leg.
+fn deleted_after_a_transfer(registers: &[u128]) -> Desk {
+    let mut desk = handed_over(LeaveReason::UpdatedViaApi);
+    desk.take_actions();
+    desk.join(1, 0xb1, false);
+    for worker in registers {
+        let registration = Registration {
+            id: None,
+            epoch: 1,
+            task: TaskSid::numbered(1),
+            reservation: reservation_of(*worker, 1),
+            workflow: WorkflowSid::numbered(1),
+            queue: None,
+            conference: conference(1),
+            worker_leg: leg(0xb1),
+            customer_leg: leg(CUSTOMER),
+            worker_name: "Bo".into(),
+        };
+        desk.handle(Event::Registered { worker: WorkerSid::numbered(*worker), registration });
+    }
+    desk.leave(1, 0xb1, LeaveReason::HungUp);
+    let (find, _) = owners(1);
+    desk.finish(find, Outcome::Gone);
+    assert!(!desk.has_timer(Timer::Owners), "nobody will ever say it: no use in asking each second");
+    desk.take_actions();
+    desk.stands(alone(HandedOver::Over, true));
+    desk
+}
+
+#[test]
+fn a_taker_known_by_registration_alone_is_missed_when_the_task_is_deleted() {
+    let desk = deleted_after_a_transfer(&[BO]);
+    assert_eq!(desk.stage_of(BO), Some(Stage::Interrupted));
+    assert_eq!(desk.stage_of(ADA), None, "Ada has handed the customer over");
+}
+
+#[test]
+fn two_workers_who_claim_the_leg_of_a_deleted_task_are_both_not_believed() {
+    let desk = deleted_after_a_transfer(&[BO, CY]);
+    assert_eq!((desk.stage_of(BO), desk.stage_of(CY)), (None, None));
+    assert_eq!(desk.stage_of(ADA), Some(Stage::Interrupted), "a known limit: nobody else is known");
 }

@@ -6,8 +6,8 @@ use crate::left::hang_up;
 use rejoin_protocol::api::{Failure, GracefulReason, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
-    Action, Announcement, Config, Event, HandedOver, Holder, LeaveReason, Machine, Met, Outcome,
-    ParticipantFlags, Reconnect, ReconnectState, Registered, Seen, Timer,
+    Action, Announcement, ConferenceEventKind, Config, Event, HandedOver, Holder, LeaveReason, Machine, Met,
+    Outcome, ParticipantFlags, Reconnect, ReconnectState, Registered, Seen, Timer,
 };
 
 impl Desk {
@@ -94,7 +94,7 @@ fn a_quiet_call_that_stands_as_it_should_is_left_alone() {
 #[test]
 fn a_call_of_which_no_callback_has_ever_come_is_looked_at_more_often() {
     let mut desk = Desk::new();
-    desk.register(1, ADA, ADA_LEG, 1);
+    desk.register_polled(1, ADA, ADA_LEG, 1);
     desk.finish_all();
     desk.look(there(&[CUSTOMER, ADA_LEG]));
     let before = desk.now;
@@ -127,7 +127,7 @@ fn a_customer_of_whom_no_callback_has_ever_come_is_comforted_with_each_look() {
         if comes {
             desk.join(1, CUSTOMER, true);
         }
-        desk.register(1, ADA, ADA_LEG, 1);
+        desk.register_polled(1, ADA, ADA_LEG, 1);
         desk.finish_all();
         desk.goodbye(ADA, 1);
         desk.fire(1, Timer::Announce);
@@ -584,7 +584,7 @@ fn who_seemed_to_leave_the_customer_to_a_colleague_is_missed_when_he_is_found_go
     for (before, missed) in [(true, true), (false, false)] {
         let mut desk = Desk::new();
         for (worker, worker_leg, epoch) in [(ADA, ADA_LEG, EPOCH), (BO, 0xb1, 9)] {
-            desk.register(1, worker, worker_leg, epoch);
+            desk.register_polled(1, worker, worker_leg, epoch);
         }
         desk.take_actions();
         if before {
@@ -626,10 +626,15 @@ fn a_look_that_is_overdue_is_made_however_the_call_stands() {
 /// Callbacks come at the same time as the registration, if they do.
 #[test]
 fn a_call_of_which_nobody_tells_is_looked_at_soon_after_it_was_registered() {
+    // Ada has accepted the call, as TaskRouter has told.
+    let page = |desk: &mut Desk| {
+        desk.tell(1, ConferenceEventKind::Start);
+        desk.register_again(ADA, ADA_LEG, EPOCH, None);
+        assert!(desk.take_actions().is_empty());
+        desk.now
+    };
     let mut desk = Desk::new();
-    desk.register(1, ADA, ADA_LEG, 1);
-    desk.finish_all();
-    let before = desk.now;
+    let before = page(&mut desk);
     desk.fire(1, Timer::Learn);
     assert_eq!(desk.now - before, Millis::seconds(1));
     let look = desk.take_actions().remove(0);
@@ -641,10 +646,10 @@ fn a_call_of_which_nobody_tells_is_looked_at_soon_after_it_was_registered() {
     assert_eq!(desk.take_actions(), [keep]);
 
     let mut told = Desk::new();
-    told.register(1, ADA, ADA_LEG, 1);
+    page(&mut told);
     told.join(1, CUSTOMER, true);
     told.join(1, ADA_LEG, false);
-    told.fire(1, Timer::Learn);
+    assert!(!told.has_timer(Timer::Learn), "callbacks have shown both: nothing more is asked");
     assert_eq!(told.finish_all(), []);
 }
 
@@ -779,7 +784,7 @@ fn a_wait_for_any_agent_that_has_ended_while_no_server_ran_is_looked_into_first(
 #[test]
 fn who_leaves_after_a_colleague_was_lost_beside_her_was_the_last() {
     let mut desk = Desk::talking();
-    desk.register(1, BO, 0xb1, 9);
+    desk.register_polled(1, BO, 0xb1, 9);
     desk.finish_all();
     desk.hello_of(BO, 10, true, false, false);
     desk.fire(1, Timer::Leave);
@@ -788,4 +793,63 @@ fn who_leaves_after_a_colleague_was_lost_beside_her_was_the_last() {
     desk.graceful(GracefulReason::ColdTransfer);
     desk.look(there(&[CUSTOMER]));
     assert_eq!((desk.stage(), desk.stage_of(BO)), (None, None));
+}
+
+/// Ada talks to the customer, a supervisor listens, and no callback reported that Ada's leg left.
+fn left_unreported() -> (Desk, Seen) {
+    let mut desk = Desk::talking();
+    desk.join(1, 0x57, false);
+    desk.take_actions();
+    desk.now = desk.now + Millis::seconds(20);
+    (desk, there(&[CUSTOMER, 0x57]))
+}
+
+#[test]
+fn a_call_is_polled_at_once_when_its_page_is_not_heard_of_any_more() {
+    let (mut desk, seen) = left_unreported();
+    desk.push_lost(ADA, EPOCH);
+    assert_eq!(desk.stage(), None, "a suspicion begins nothing");
+    let asked = desk.take_actions();
+    assert!(matches!(asked[..], [Action::Look { .. }]), "{asked:?}");
+    desk.finish(asked[0].clone(), Outcome::Looked(Box::new(seen)));
+    desk.fire(1, Timer::Grace);
+    assert_eq!(desk.stage(), Some(Stage::Interrupted));
+}
+
+#[test]
+fn a_page_that_is_not_heard_of_keeps_its_leg_as_long_as_twilio_has_it() {
+    let mut desk = Desk::talking();
+    for _ in 0..3 {
+        desk.push_lost(ADA, EPOCH);
+        desk.push_lost(ADA, EPOCH); // by two servers: one poll
+        let asked = desk.take_actions();
+        assert!(matches!(asked[..], [Action::Look { .. }]), "{asked:?}");
+        desk.finish(asked[0].clone(), Outcome::Looked(Box::new(there(&[CUSTOMER, ADA_LEG]))));
+        assert!(desk.take_actions().is_empty() && desk.stage().is_none());
+    }
+}
+
+#[test]
+fn a_poll_of_a_page_that_is_not_heard_of_is_repeated_until_twilio_answers() {
+    let (mut desk, seen) = left_unreported();
+    desk.push_lost(ADA, EPOCH);
+    let asked = desk.take_actions().remove(0);
+    let before = desk.now;
+    desk.finish(asked, Outcome::Failed { reason: "refused".into() });
+    desk.look(seen);
+    assert!(desk.now - before <= Millis::seconds(10), "soon, and not after five minutes");
+    desk.fire(1, Timer::Grace);
+    assert_eq!(desk.stage(), Some(Stage::Interrupted));
+}
+
+#[test]
+fn pages_without_the_call_are_missed_by_nobody() {
+    let (mut desk, _) = left_unreported();
+    desk.push_lost(BO, EPOCH);
+    desk.push_lost(ADA, EPOCH + 1); // another tab of hers
+    assert_eq!(desk.take_actions(), []);
+    desk.goodbye(ADA, EPOCH);
+    desk.take_actions();
+    desk.push_lost(ADA, EPOCH);
+    assert_eq!(desk.take_actions(), [], "it has said goodbye, and the call is being recovered");
 }

@@ -7,8 +7,8 @@ use rejoin_protocol::api::{DeliveryId, Goodbye, GracefulMark, GracefulReason, He
 use rejoin_protocol::attributes::LEFT;
 use rejoin_protocol::{ConferenceSid, RecoveryId, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
-    Action, ConferenceEvent, ConferenceEventKind, Event, LeaveReason, Outcome, ParticipantFlags, Phase,
-    Recovery,
+    Action, ConferenceEvent, ConferenceEventKind, Event, HandedOver, LeaveReason, Outcome, ParticipantFlags,
+    Phase, Recovery, Seen,
 };
 use std::collections::BTreeMap;
 
@@ -257,7 +257,7 @@ impl World {
             }
             Action::CreatePing { .. } => Outcome::PingCreated(TaskSid::numbered(0x91)),
             Action::ReadTask { task } | Action::MarkTask { task, .. } => {
-                Outcome::TaskRead { attributes: self.attributes(task), version: None }
+                Outcome::TaskRead { attributes: self.attributes(task), version: None, workflow: None }
             }
             Action::Requeue { recovery, target, .. } => {
                 if self.customer == Customer::Gone {
@@ -292,6 +292,20 @@ impl World {
                 }
                 news = self.customer_leaves(LeaveReason::ConferenceEndedViaApi);
                 Outcome::Ok
+            }
+            // Whoever has left on purpose has completed the task by then.
+            Action::Look { conference: of, handed_over: Some(_), .. } => {
+                let Some(room) = self.room_of_customer(of) else { return (Outcome::Gone, news) };
+                let legs = self.agents.iter().filter_map(|agent| agent.leg);
+                let here = legs.filter(|(other, ..)| *other == room).map(|(_, number, _)| number);
+                let flags = |who| (leg(who), ParticipantFlags::default());
+                let seen = Seen {
+                    participants: here.chain([CUSTOMER]).map(flags).collect(),
+                    on_line: Some(true),
+                    task: Some(HandedOver::Over),
+                    ..Seen::default()
+                };
+                Outcome::Looked(Box::new(seen))
             }
             // None of them is asked for here: the page registers in time, and nobody watches or lists numbers.
             Action::Learn { .. }

@@ -124,6 +124,7 @@ fn pages() -> Vec<Row> {
         row("a newer page finds it accepted beside an older page", |desk, _| desk.hello(3, false, true)),
         row("a newer page finds the call wrapping", |desk, _| desk.hello(3, true, false)),
         row("the newest page says goodbye", |desk, _| desk.goodbye(ADA, 3)),
+        row("the agent's page is not heard of any more", |desk, _| desk.push_lost(ADA, EPOCH)),
     ]
 }
 
@@ -218,7 +219,11 @@ fn answers() -> Vec<Row> {
         row("the task says that the agent leaves", |desk, _| {
             desk.read(&left(ADA, EPOCH, 2, GracefulReason::HangUp));
         }),
-        done("the task is read", mark, || Outcome::TaskRead { attributes: "{}".into(), version: None }),
+        done("the task is read", mark, || Outcome::TaskRead {
+            attributes: "{}".into(),
+            version: None,
+            workflow: None,
+        }),
         done("the task cannot be read", mark, failed),
         done("the ping is made", ping, || Outcome::PingCreated(TaskSid::numbered(PING))),
         done("the ping cannot be made", ping, failed),

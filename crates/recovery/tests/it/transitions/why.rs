@@ -35,6 +35,7 @@ pub(super) fn why(row: &str, code: &str) -> Option<&'static str> {
         "the agent says that she leaves" | "the agent says that she transfers the call" => KNOWN,
         "a newer page finds the call wrapping" => KNOWN,
         "the newest page says goodbye" => "the call is over",
+        "the agent's page is not heard of any more" => "the agent is not on the call by that page",
         "the music is asked for" if sent => KNOWN,
         "the queue lets the customer go" if sent => "he is sent in for any agent already",
         "an agent takes the customer out of the queue" if sent => {

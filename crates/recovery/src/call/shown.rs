@@ -1,0 +1,145 @@
+//! Whom Twilio has shown in the conference. A page may name any leg; only a leg that a callback or a poll has shown in this
+//! call's conference is joined, or has a role. A leg that no callback shows within a moment is polled.
+
+use super::owners::Unsettled;
+use super::{Call, Out, SOON};
+use crate::{LeaveReason, Participant, Seen, Timer};
+use rejoin_protocol::{CallSid, Millis, WorkflowSid};
+
+/// How long the callback that shows a leg may take before Twilio is polled: a page may be faster.
+const CALLBACK_WITHIN: Millis = Millis::seconds(1);
+/// More legs than can truly be named as one customer's.
+const CLAIMED: usize = 8;
+
+impl Call {
+    /// By which workflow the task came, as far as durations go by it.
+    pub(crate) fn came_by(&self) -> Option<&WorkflowSid> {
+        self.task_workflow.as_ref().or(self.workflow.as_ref())
+    }
+
+    /// True once a callback or a poll has shown the leg in this conference.
+    pub(super) fn is_shown(&self, leg: &CallSid) -> bool {
+        self.participants.contains_key(leg)
+    }
+
+    /// A page, or the task's attributes, name the customer's leg.
+    pub(super) fn claim_customer(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+        if self.customer.is_none() && (self.claimed.len() < CLAIMED || self.claimed.contains_key(leg)) {
+            self.claimed.entry(leg.clone()).or_default();
+            self.settle_customer(out);
+        }
+    }
+
+    /// A claimed leg counts as the customer's when Twilio has shown it here, unless it is an agent's. What was said
+    /// meanwhile of the page of an agent counts then.
+    pub(super) fn settle_customer(&mut self, out: &mut Out<'_>) {
+        if self.customer.is_none() {
+            let is_here = |leg: &&CallSid| self.is_shown(leg) && !self.agents.contains_key(*leg);
+            let Some(leg) = self.claimed.keys().find(is_here).cloned() else { return };
+            self.customer = Some(leg);
+            let agents: Vec<_> =
+                self.agents.values().map(|agent| (agent.worker.clone(), agent.epoch)).collect();
+            for (worker, epoch) in agents {
+                self.recall_goodbye(out, &worker, epoch);
+            }
+        }
+        self.claimed.clear();
+    }
+
+    /// The task itself names this leg as the customer's. It counts, too, if Twilio asks what comes next for it: then it has
+    /// left its conference.
+    pub(super) fn task_names_customer(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+        if self.customer.is_none() && self.asked_for.as_ref() == Some(leg) {
+            self.customer = Some(leg.clone());
+            self.claimed.clear();
+            if self.ended {
+                self.assume_joined(leg); // until it ended
+            }
+        }
+        self.claim_customer(out, leg);
+    }
+
+    /// Has Twilio said whose the reservation of a registration is, and not shown its leg yet?
+    fn awaits_leg(&self, kept: &Unsettled) -> bool {
+        self.owner(&kept.registration.reservation).is_some() && !self.is_shown(&kept.registration.worker_leg)
+    }
+
+    /// Is a leg named that neither a callback nor a poll has told of?
+    pub(super) fn awaits_legs(&self) -> bool {
+        (self.customer.is_none() && self.claimed.values().any(|polled| !polled))
+            || self.unsettled.iter().any(|kept| self.awaits_leg(kept))
+    }
+
+    /// The callbacks that show the named legs may be on their way. If not, Twilio is polled.
+    pub(super) fn await_legs(&self, out: &mut Out<'_>) {
+        if self.awaits_legs() && self.looking.is_none() {
+            self.set_timer(out, Timer::Learn, out.now + CALLBACK_WITHIN);
+        }
+    }
+
+    /// A page of a named leg has come or gone: what it says is to count at once.
+    pub(super) fn hasten_legs(&mut self, out: &mut Out<'_>) {
+        if self.awaits_legs() && self.looking.is_none() && !self.ended {
+            self.look(out);
+        }
+    }
+
+    /// A poll has shown who is here. A registration whose leg it did not show is dropped, unless nobody else can be meant:
+    /// the customer is alone and no agent is known, or the conference is over and the reservation is none of a known agent's. That
+    /// agent's leg is gone.
+    pub(super) fn settle_polled(&mut self, out: &mut Out<'_>, seen: &Seen) {
+        self.settle_customer(out);
+        let is_left = |kept: &Unsettled| {
+            let is_customer = |leg: &CallSid| *leg == kept.registration.customer_leg;
+            seen.participants.keys().all(is_customer)
+        };
+        if seen.participants.is_empty() && self.customer.is_none() {
+            self.found_moved = Some(out.now);
+        }
+        let (unshown, kept): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.unsettled).into_iter().partition(|kept| self.awaits_leg(kept));
+        self.unsettled = kept;
+        // Twilio says that the reservation is the worker's: that agent was on a call that is over, by whichever leg.
+        let is_known = |kept: &Unsettled| {
+            self.agents.values().any(|agent| agent.reservation == kept.registration.reservation)
+        };
+        if let [.., last] = &unshown[..]
+            && is_left(last)
+            && (self.agents.is_empty() || (seen.participants.is_empty() && !is_known(last)))
+        {
+            let gone = Participant { left: Some(LeaveReason::HungUp), ..Participant::default() };
+            self.participants.insert(last.registration.worker_leg.clone(), gone);
+            self.unsettled.push(last.clone());
+        }
+        self.settle_registrations(out);
+        self.claimed.values_mut().for_each(|polled| *polled = true);
+    }
+
+    /// Is this leg said to be the customer's, and nothing better known?
+    pub(super) fn names_customer(&self, leg: &CallSid) -> bool {
+        let named = |kept: &Unsettled| kept.registration.customer_leg == *leg;
+        self.customer.is_none() && (self.claimed.contains_key(leg) || self.unsettled.iter().any(named))
+    }
+
+    /// The same, while Twilio is being asked.
+    pub(super) fn may_be_customer(&self, leg: &CallSid) -> bool {
+        let asks = self.awaits_legs() || self.looking.is_some() || (self.learning && !self.unlearnt);
+        self.names_customer(leg) && asks
+    }
+
+    /// Twilio asks what comes next for a leg that is said to be the customer's. If the task says so, too, it is: the leg has
+    /// left its conference. One that a poll missed long ago has had another call since.
+    pub(super) fn named_is_released(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+        if self.found_moved.is_some_and(|at| at + SOON <= out.now) {
+            return;
+        }
+        self.asked_for = Some(leg.clone());
+        let until = *self.released.get_or_insert(out.now + out.config.released_within);
+        self.hasten_legs(out);
+        if self.looking.is_none() && out.now < until {
+            self.learning &= !std::mem::take(&mut self.unlearnt);
+            self.learn(out);
+        }
+        self.evaluate(out);
+    }
+}

@@ -1,0 +1,55 @@
+//! Which form a stored call has, and whether it is held back.
+
+use rejoin_protocol::Millis;
+use serde::de::{Error as _, Unexpected};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The version of the form in which a call is stored. Stored calls without one are of version 0.
+///
+/// A field that is added needs a default, and an older release leaves it alone: that is no new version. Another version is
+/// needed when an older release would misread a call, as with a new variant or another meaning of a field. A release that
+/// reads the version comes before the one that writes it, as both may run on one database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Format;
+
+impl Format {
+    /// What this build writes, and the newest that it reads.
+    pub const CURRENT: u32 = 1;
+
+    /// The version of a stored call that this build cannot read, if it is a newer one than it knows.
+    pub fn newer(stored: &str) -> Option<u32> {
+        #[derive(Deserialize)]
+        struct Head {
+            format: u32,
+        }
+        let head: Option<Head> = serde_json::from_str(stored).ok();
+        head.map(|head| head.format).filter(|format| *format > Self::CURRENT)
+    }
+}
+
+impl Serialize for Format {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u32(Self::CURRENT)
+    }
+}
+
+impl<'de> Deserialize<'de> for Format {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let format = u32::deserialize(deserializer)?;
+        if format > Self::CURRENT {
+            let found = Unexpected::Unsigned(format.into());
+            return Err(D::Error::invalid_value(found, &"the form of a call that this build knows"));
+        }
+        Ok(Self)
+    }
+}
+
+/// A call that no event is handled on any more until an operator releases it, because handling one ended in a panic. The
+/// call goes on at Twilio as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantine {
+    /// Since when (point in time).
+    pub at: Millis,
+    /// The kind of event that was handled.
+    pub event: String,
+}

@@ -1,0 +1,202 @@
+//! What earlier releases have stored is read, and gone on with. `tests/stored` has a folder for each release with a file for
+//! each state that a call can be in, drawn from the machine of that release, and one with what else is stored. A release
+//! adds its folder (see docs/server.md); a folder that is there is never drawn again.
+
+use super::cell::{cell, goes_on};
+use super::events::groups;
+use super::states::{STATES, State};
+use crate::desk::*;
+use rejoin_protocol::api::RecoveryView;
+use rejoin_protocol::{ConferenceSid, Millis};
+use rejoin_recovery::cells::state_of;
+use rejoin_recovery::{Action, Call, Config, Effect, Machine, Note, Timer};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A call in one state with all that is stored of it.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Stored {
+    state: String,
+    now: Millis,
+    /// Number of the last callback.
+    sequence: u64,
+    /// As their rows have them.
+    calls: Vec<Value>,
+    timers: Vec<(ConferenceSid, Timer, Millis)>,
+}
+
+/// One of each kind.
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Others {
+    actions: BTreeMap<String, Action>,
+    notes: BTreeMap<String, Note>,
+    views: BTreeMap<String, RecoveryView>,
+}
+
+impl Stored {
+    fn of(state: &State) -> Self {
+        let desk = (state.make)();
+        let calls = (1..10).filter_map(|n| desk.machine.call(&conference(n)));
+        let watched = desk.watch.iter().map(|(conference, at)| (conference.clone(), Timer::Watch, *at));
+        let timers = desk.timers.iter().map(|((conference, timer), at)| (conference.clone(), *timer, *at));
+        Self {
+            state: state.name.to_owned(),
+            now: desk.now,
+            sequence: desk.sequence,
+            calls: calls.map(|call| serde_json::to_value(call).unwrap()).collect(),
+            timers: timers.chain(watched).collect(),
+        }
+    }
+
+    /// A server that finds this in its store.
+    fn found(&self) -> Result<Desk, serde_json::Error> {
+        let calls: Result<Vec<Call>, _> =
+            self.calls.iter().map(|call| serde_json::from_str(&call.to_string())).collect();
+        let mut desk = Desk::with(Machine::new(Config::default(), calls?));
+        (desk.now, desk.sequence) = (self.now, self.sequence);
+        for (conference, timer, at) in self.timers.clone() {
+            match timer {
+                Timer::Watch => _ = desk.watch.insert(conference, at),
+                timer => _ = desk.timers.insert((conference, timer), at),
+            }
+        }
+        Ok(desk)
+    }
+}
+
+impl Others {
+    fn all() -> Self {
+        let mut others = Self::default();
+        for row in groups().iter().flat_map(|group| &group.rows) {
+            for effect in STATES.iter().flat_map(|state| cell(state, row).1.effects) {
+                match effect {
+                    Effect::Act { action, .. } => {
+                        _ = others.actions.entry(action.name().into()).or_insert(action);
+                    }
+                    Effect::Note { note, .. } => {
+                        let name = serde_json::to_value(&note).unwrap()["what"].as_str().unwrap().to_owned();
+                        others.notes.entry(name).or_insert(note);
+                    }
+                    Effect::Push { view, .. } => {
+                        let name =
+                            serde_json::to_value(&view.stage).unwrap()["name"].as_str().unwrap().to_owned();
+                        others.views.entry(name).or_insert(view);
+                    }
+                    Effect::SetTimer { .. } | Effect::ClearTimer { .. } | Effect::Forget { .. } => {}
+                }
+            }
+        }
+        others
+    }
+}
+
+const OTHERS: &str = "others.json";
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stored")
+}
+
+fn write(file: &Path, value: &impl Serialize) {
+    fs::write(file, serde_json::to_string_pretty(value).unwrap() + "\n").unwrap();
+}
+
+/// The files of each release.
+fn releases() -> Vec<(String, Vec<PathBuf>)> {
+    if let Ok(release) = std::env::var("REJOIN_WRITE_STORED") {
+        let folder = folder().join(release);
+        fs::create_dir(&folder).expect("a folder that is there is never drawn again");
+        for state in STATES.iter().filter(|state| (state.make)().machine.call(&conference(1)).is_some()) {
+            write(&folder.join(state.name.replace(' ', "-") + ".json"), &Stored::of(state));
+        }
+        write(&folder.join(OTHERS), &Others::all());
+    }
+    let entries = |of: &Path| {
+        let mut entries: Vec<_> = fs::read_dir(of).unwrap().map(|entry| entry.unwrap().path()).collect();
+        entries.sort();
+        entries
+    };
+    let release = |folder: PathBuf| {
+        let name = folder.file_name().unwrap().to_string_lossy().into_owned();
+        let is_call = |file: &PathBuf| !file.ends_with(OTHERS);
+        (name, entries(&folder).into_iter().filter(is_call).collect())
+    };
+    entries(&folder()).into_iter().map(release).collect()
+}
+
+fn stored(file: &Path) -> Stored {
+    serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap()
+}
+
+/// Whether a new field has a default, and an old variant still its name, shows here.
+#[test]
+fn what_an_earlier_release_has_stored_is_read_and_gone_on_with() {
+    let releases = releases();
+    assert!(!releases.is_empty());
+    let mut wrong = vec![];
+    for (release, files) in releases {
+        assert!(files.len() > 20, "{release}: {files:?}");
+        for stored in files.iter().map(|file| stored(file)) {
+            let name = format!("{release}, {}", stored.state);
+            let desk = match stored.found() {
+                Ok(desk) => desk,
+                Err(error) => {
+                    wrong.push(format!("{name}: {error}"));
+                    continue;
+                }
+            };
+            let Some(state) = STATES.iter().find(|state| state.name == stored.state) else {
+                wrong.push(format!("{name}: there is no such state any more: which one is it now?"));
+                continue;
+            };
+            if state_of(desk.machine.call(&conference(1))) != state.code {
+                wrong.push(format!("{name}: is taken for another state"));
+            }
+            for row in groups().iter().flat_map(|group| &group.rows) {
+                let mut desk = stored.found().unwrap();
+                (row.send)(&mut desk, state);
+                if !goes_on(&desk) {
+                    wrong.push(format!("{name}: {}: a recovery comes to a stop", row.name));
+                }
+            }
+        }
+        let others = fs::read_to_string(folder().join(&release).join(OTHERS)).unwrap();
+        if let Err(error) = serde_json::from_str::<Others>(&others) {
+            wrong.push(format!("{release}, jobs, lines and pushes: {error}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// While servers are replaced one by one, those of the release before read what the new ones write.
+#[test]
+fn a_field_of_the_next_release_is_left_alone() {
+    for state in &STATES {
+        let mut newer = Stored::of(state);
+        let known = newer.found().unwrap();
+        for call in &mut newer.calls {
+            call["of_the_next_release"] = true.into();
+            for part in ["recovery", "our_hold"] {
+                if let Some(part) = call[part].as_object_mut() {
+                    part.insert("of_the_next_release".into(), true.into());
+                }
+            }
+            for many in ["agents", "participants", "beside"] {
+                for one in call[many].as_object_mut().unwrap().values_mut() {
+                    one["of_the_next_release"] = true.into();
+                }
+            }
+        }
+        let read = newer.found().unwrap();
+        for n in 1..10 {
+            assert_eq!(
+                read.machine.call(&conference(n)),
+                known.machine.call(&conference(n)),
+                "{}",
+                state.name
+            );
+        }
+    }
+}
