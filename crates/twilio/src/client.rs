@@ -2,6 +2,7 @@
 //!
 //! Retrying is not done here: whoever asks knows until when an answer makes sense.
 
+mod pages;
 mod request;
 mod taskrouter;
 mod voice;

@@ -143,9 +143,31 @@ pub struct TokenInfo {
     /// Whose desktop; `None` for users who are no workers.
     #[serde(default)]
     pub worker_sid: Option<WorkerSid>,
+    /// The user's name as clients of the Voice SDK have it: what is no letter and no digit is `_` and two hexadecimal digits.
+    #[serde(default)]
+    pub identity: Option<String>,
     /// `agent`, `supervisor`, `admin` and others.
     #[serde(default)]
     pub roles: Vec<String>,
+}
+
+impl TokenInfo {
+    /// The user's name: the identity as it reads. Flex gives the same name to the worker.
+    pub fn name(&self) -> Option<String> {
+        let mut rest = self.identity.as_deref()?.as_bytes();
+        let mut name = vec![];
+        while let Some((first, after)) = rest.split_first() {
+            let escaped = (*first == b'_').then(|| after.split_at_checked(2)).flatten();
+            let byte = escaped.and_then(|(digits, after)| {
+                let digits = std::str::from_utf8(digits).ok().filter(|it| !it.starts_with('+'))?;
+                Some((u8::from_str_radix(digits, 16).ok()?, after))
+            });
+            let (byte, after) = byte.unwrap_or((*first, after));
+            name.push(byte);
+            rest = after;
+        }
+        String::from_utf8(name).ok()
+    }
 }
 
 fn point_in_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Millis>, D::Error> {
@@ -213,6 +235,11 @@ mod tests {
         assert_eq!(good.expiration, Some(Millis(1_537_831_364_240)));
         let bad: TokenInfo =
             serde_json::from_str(r#"{"valid":false,"message":"expired"}"#).expect("readable");
-        assert_eq!(bad, TokenInfo { valid: false, expiration: None, worker_sid: None, roles: vec![] });
+        let named = TokenInfo { identity: Some("ada_40example_2Ecom_zz_".into()), ..bad.clone() };
+        assert_eq!(named.name().as_deref(), Some("ada@example.com_zz_"));
+        assert_eq!(
+            bad,
+            TokenInfo { valid: false, expiration: None, worker_sid: None, identity: None, roles: vec![] }
+        );
     }
 }

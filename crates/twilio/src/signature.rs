@@ -101,7 +101,8 @@ fn announced(url: &str) -> Option<&str> {
     query.split('&').find_map(|pair| pair.strip_prefix(BODY_HASH)?.strip_prefix('='))
 }
 
-fn body_hash_is_right(url: &str, body: &[u8]) -> bool {
+/// Is this the body whose hash the URL announces? True proves who sent it only if the URL's own signature is valid.
+pub fn body_hash_is_right(url: &str, body: &[u8]) -> bool {
     let Some(announced) = announced(url) else { return false };
     body_hash(body).as_bytes().ct_eq(announced.as_bytes()).into()
 }

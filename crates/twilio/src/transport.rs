@@ -7,8 +7,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-/// The largest answer that is read, in bytes. Answers are a few kilobytes.
-const ANSWER_LIMIT: usize = 1 << 20;
+/// The largest answer that is read, in bytes. Most are a few kilobytes; a page of TaskRouter's log is the largest.
+pub(crate) const ANSWER_LIMIT: usize = 4 << 20;
 
 /// A request on its way.
 pub type Sending<'a> = Pin<Box<dyn Future<Output = Result<Response<Body>, Unanswered>> + Send + 'a>>;

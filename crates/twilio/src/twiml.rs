@@ -74,6 +74,15 @@ impl Document {
         self
     }
 
+    /// `<Play loop="…">`: the same so many times; more than once. Up to 1000 (<https://www.twilio.com/docs/voice/twiml/play#loop>).
+    #[must_use]
+    pub fn play_times(mut self, url: &str, times: u32) -> Self {
+        self.open("Play", &[("loop", &times.to_string())]);
+        self.text(url);
+        self.close("Play");
+        self
+    }
+
     /// `<Pause>`: nothing for so many seconds.
     #[must_use]
     pub fn pause(mut self, seconds: u32) -> Self {

@@ -7,6 +7,7 @@ use crate::gate::Family;
 use crate::resource::{Activity, Event, Reservation, Task, Worker};
 use http::{Method, header};
 use rejoin_protocol::{ActivitySid, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
+use serde::de::DeserializeOwned;
 
 /// A task to be created for one worker, whatever his capacity and activity
 /// (<https://www.twilio.com/docs/taskrouter/api/task#create-a-task-resource>).
@@ -88,26 +89,36 @@ impl Client {
         expression: &str,
         workflow: Option<&WorkflowSid>,
     ) -> Result<Vec<Task>, Error> {
-        let mut query = vec![("EvaluateTaskAttributes", expression), ("PageSize", "20")];
+        let mut query = vec![("EvaluateTaskAttributes", expression), ("PageSize", "50")];
         if let Some(workflow) = workflow {
             query.push(("WorkflowSid", workflow.as_str()));
         }
-        let list: TaskList = self.task_search(&format!("Tasks?{}", encoded(&query))).json(&[]).await?;
-        Ok(list.tasks)
+        self.list(TASKROUTER, &self.workspace(), &format!("Tasks?{}", encoded(&query)), Family::TaskSearch)
+            .await
     }
 
-    /// A task's reservations, at most 50.
+    /// A task's reservations, whatever their status. A task that nobody takes gets a new one for each agent who is asked.
     pub async fn list_reservations(&self, task: &TaskSid) -> Result<Vec<Reservation>, Error> {
-        let path = format!("Tasks/{task}/Reservations?PageSize=50");
-        let list: ReservationList = self.taskrouter(Method::GET, &path).json(&[]).await?;
-        Ok(list.reservations)
+        self.taskrouter_list(&format!("Tasks/{task}/Reservations?PageSize=100")).await
+    }
+
+    /// A task's reservations in one status, see [`Reservation::reservation_status`].
+    pub async fn list_reservations_in(
+        &self,
+        task: &TaskSid,
+        status: &str,
+    ) -> Result<Vec<Reservation>, Error> {
+        let query = encoded(&[("ReservationStatus", status), ("PageSize", "100")]);
+        self.taskrouter_list(&format!("Tasks/{task}/Reservations?{query}")).await
     }
 
     /// What has happened to a task in the last day, also when it is deleted (<https://www.twilio.com/docs/taskrouter/api/event>).
+    ///
+    /// An event repeats the attributes of its task and its worker. With the longest ones (4,096 characters each, escaped
+    /// twice) a page of 50 stays below [`ANSWER_LIMIT`](crate::transport::ANSWER_LIMIT). `EventType` takes one type only, and
+    /// one request for each type would be more requests for the usual log, which is one page.
     pub async fn list_events(&self, task: &TaskSid) -> Result<Vec<Event>, Error> {
-        let path = format!("Events?TaskSid={task}&Minutes=1440&PageSize=1000");
-        let list: EventList = self.taskrouter(Method::GET, &path).json(&[]).await?;
-        Ok(list.events)
+        self.taskrouter_list(&format!("Events?TaskSid={task}&Minutes=1440&PageSize=50")).await
     }
 
     /// Completes a reservation that is wrapping or accepted.
@@ -134,36 +145,18 @@ impl Client {
 
     /// The workspace's activities (<https://www.twilio.com/docs/taskrouter/api/activity>).
     pub async fn list_activities(&self) -> Result<Vec<Activity>, Error> {
-        let list: ActivityList = self.taskrouter(Method::GET, "Activities?PageSize=1000").json(&[]).await?;
-        Ok(list.activities)
+        self.taskrouter_list("Activities?PageSize=1000").await
     }
 
     fn taskrouter(&self, method: Method, path: &str) -> Request {
-        let before = format!("/v1/Workspaces/{}/", self.settings.workspace);
-        self.request(method, TASKROUTER, (&before, path), Some(Family::TaskRouter))
+        self.request(method, TASKROUTER, (&self.workspace(), path), Some(Family::TaskRouter))
     }
 
-    fn task_search(&self, path: &str) -> Request {
-        Request { family: Some(Family::TaskSearch), ..self.taskrouter(Method::GET, path) }
+    async fn taskrouter_list<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, Error> {
+        self.list(TASKROUTER, &self.workspace(), path, Family::TaskRouter).await
     }
-}
 
-#[derive(serde::Deserialize)]
-struct TaskList {
-    tasks: Vec<Task>,
-}
-
-#[derive(serde::Deserialize)]
-struct ActivityList {
-    activities: Vec<Activity>,
-}
-
-#[derive(serde::Deserialize)]
-struct EventList {
-    events: Vec<Event>,
-}
-
-#[derive(serde::Deserialize)]
-struct ReservationList {
-    reservations: Vec<Reservation>,
+    fn workspace(&self) -> String {
+        format!("/v1/Workspaces/{}/", self.settings.workspace)
+    }
 }

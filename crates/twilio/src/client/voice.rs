@@ -47,11 +47,10 @@ impl Client {
         self.voice(Method::GET, &participant_path(conference, leg)).json(&[]).await
     }
 
-    /// Who is in a conference now, at most 50.
+    /// Who is in a conference now.
     pub async fn list_participants(&self, conference: &ConferenceSid) -> Result<Vec<Participant>, Error> {
         let path = format!("Conferences/{conference}/Participants.json?PageSize=50");
-        let list: ParticipantList = self.voice(Method::GET, &path).json(&[]).await?;
-        Ok(list.participants)
+        self.list(API, &self.account(), &path, Family::Voice).await
     }
 
     /// Changes a participant.
@@ -119,16 +118,14 @@ impl Client {
     }
 
     fn voice(&self, method: Method, path: &str) -> Request {
-        let before = format!("/2010-04-01/Accounts/{}/", self.settings.account);
-        self.request(method, API, (&before, path), Some(Family::Voice))
+        self.request(method, API, (&self.account(), path), Some(Family::Voice))
+    }
+
+    fn account(&self) -> String {
+        format!("/2010-04-01/Accounts/{}/", self.settings.account)
     }
 }
 
 fn participant_path(conference: &ConferenceSid, leg: &CallSid) -> String {
     format!("Conferences/{conference}/Participants/{leg}.json")
-}
-
-#[derive(serde::Deserialize)]
-struct ParticipantList {
-    participants: Vec<Participant>,
 }

@@ -1,0 +1,77 @@
+//! Lists: Twilio answers with one page, and with the address of the next one
+//! (<https://www.twilio.com/docs/usage/twilios-response#pagination>).
+
+use super::Client;
+use crate::error::Error;
+use crate::gate::Family;
+use http::Method;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+/// So many pages of one list are read at most. A longer list is no answer: what it leaves out may be what matters.
+const PAGES: usize = 20;
+
+/// One page, of whichever list.
+#[derive(Deserialize)]
+struct Page<T> {
+    #[serde(
+        alias = "activities",
+        alias = "events",
+        alias = "participants",
+        alias = "reservations",
+        alias = "tasks"
+    )]
+    items: Vec<T>,
+    /// Of `api.twilio.com`: a path.
+    #[serde(default)]
+    next_page_uri: Option<String>,
+    /// Of the other hosts.
+    #[serde(default)]
+    meta: Meta,
+}
+
+#[derive(Default, Deserialize)]
+struct Meta {
+    /// An address with its host.
+    #[serde(default)]
+    next_page_url: Option<String>,
+}
+
+impl Client {
+    /// All items of a list, page by page, each page in its turn at the gate.
+    ///
+    /// # Errors
+    /// [`Error::Unreadable`] also when the next page is said to be elsewhere, or there are more than 20.
+    pub(super) async fn list<T: DeserializeOwned>(
+        &self,
+        host: &str,
+        before: &str,
+        path: &str,
+        family: Family,
+    ) -> Result<Vec<T>, Error> {
+        let (mut path, mut all) = (path.to_owned(), vec![]);
+        for _ in 0..PAGES {
+            let request = self.request(Method::GET, host, (before, &path), Some(family));
+            let page: Page<T> = request.json(&[]).await?;
+            all.extend(page.items);
+            let Some(next) = page.meta.next_page_url.or(page.next_page_uri) else { return Ok(all) };
+            path = self.following(host, before, &path, &next).ok_or(UNREADABLE)?;
+        }
+        Err(UNREADABLE)
+    }
+
+    /// Path and query of the next page. Only the query is taken over: our credentials go nowhere but to the list that was
+    /// asked for, whatever the answer says.
+    fn following(&self, host: &str, before: &str, path: &str, next: &str) -> Option<String> {
+        let base = self.settings.base.trim_end_matches('/');
+        let list = path.split_once('?').map_or(path, |(list, _)| list);
+        let twilio = next.strip_prefix("https://").and_then(|next| next.strip_prefix(host));
+        let ours =
+            || next.strip_prefix(base).filter(|_| !base.is_empty())?.strip_prefix('/')?.strip_prefix(host);
+        let found = twilio.or_else(ours).unwrap_or(next);
+        let query = found.strip_prefix(before)?.strip_prefix(list)?.strip_prefix('?')?;
+        Some(format!("{list}?{query}"))
+    }
+}
+
+const UNREADABLE: Error = Error::Unreadable { may_have_acted: false };
