@@ -2,22 +2,39 @@
 
 use super::App;
 use super::problem::Problem;
-use axum::body::{Body, Bytes, to_bytes};
+use super::unverified::Unverified;
+use axum::body::{Body, Bytes, HttpBody as _};
+use futures_util::StreamExt as _;
 
-/// The longest body of a webhook or of a plugin's request, in bytes. They have a few hundred.
+/// The longest body of a plugin's request, in bytes. They have a few hundred.
 pub(crate) const LIMIT: usize = 64 * 1024;
 
-/// The whole body. Nothing is kept of one that is too long or too slow.
-pub(crate) async fn read(app: &App, body: Body, limit: usize) -> Result<Bytes, Problem> {
-    match tokio::time::timeout(app.config.limits.body_within(), to_bytes(body, limit)).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) if is_too_long(&error) => Err(Problem::BodyTooLarge),
-        Ok(Err(_)) => Err(Problem::BodyIncomplete),
-        Err(_) => Err(Problem::TooSlow),
-    }
+/// The whole body. Nothing is kept of one that is too long or too slow, or for which there is no room: `unverified` is the
+/// request while it is not known who sends it.
+pub(crate) async fn read(
+    app: &App,
+    body: Body,
+    limit: usize,
+    unverified: Option<&Unverified>,
+) -> Result<Bytes, Problem> {
+    let reading = whole(body, limit, unverified);
+    tokio::time::timeout(app.config.limits.body_within(), reading).await.unwrap_or(Err(Problem::TooSlow))
 }
 
-fn is_too_long(error: &axum::Error) -> bool {
-    use std::error::Error as _;
-    error.source().is_some_and(|source| source.is::<http_body_util::LengthLimitError>())
+async fn whole(body: Body, limit: usize, unverified: Option<&Unverified>) -> Result<Bytes, Problem> {
+    if usize::try_from(body.size_hint().lower()).is_ok_and(|least| least > limit) {
+        return Err(Problem::BodyTooLarge);
+    }
+    let (mut parts, mut all) = (body.into_data_stream(), vec![]);
+    while let Some(part) = parts.next().await {
+        let part = part.map_err(|_| Problem::BodyIncomplete)?;
+        if all.len() + part.len() > limit {
+            return Err(Problem::BodyTooLarge);
+        }
+        if let Some(unverified) = unverified {
+            unverified.take(part.len())?;
+        }
+        all.extend_from_slice(&part);
+    }
+    Ok(all.into())
 }

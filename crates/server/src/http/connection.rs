@@ -3,25 +3,27 @@
 use super::activity::{Activity, Counted};
 use super::early::Frank;
 use super::push;
+use super::source::{From, Peer};
 use crate::stopping::Stopping;
 use axum::Router;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::graceful::Watcher;
 use hyper_util::service::TowerToHyperService;
+use std::net::IpAddr;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
-/// The longest head of a request, in bytes (64 kB): a Flex token of 8 kB and what browsers add.
-const HEAD: u16 = u16::MAX;
+/// The longest head of a request, in bytes: a Flex token of 8 kB and what browsers add.
+const HEAD: u16 = 32 * 1024;
 /// Requests at once on one connection, for a proxy that brings together those of many desktops.
-const STREAMS: u32 = 256;
+const STREAMS: u32 = 128;
 /// Bytes of a request that may be on their way, or that we hold for a client. Few bodies are longer; those take turns.
-const STREAM_WINDOW: u32 = super::body::LIMIT as u32;
+const STREAM_WINDOW: u32 = 32 * 1024;
 /// The same for all requests of a connection together.
-const CONNECTION_WINDOW: u32 = 1024 * 1024;
+const CONNECTION_WINDOW: u32 = 128 * 1024;
 
 /// What goes for all connections.
 pub(super) struct Terms {
@@ -54,12 +56,18 @@ impl Terms {
 
     /// A connection that a proxy has decrypted. Its version is not guessed from its first bytes: who sends none would never
     /// be cut.
-    pub(super) async fn plain(&self, stream: TcpStream, watcher: Watcher) {
-        self.http1(stream, watcher).await;
+    pub(super) async fn plain(&self, stream: TcpStream, peer: IpAddr, watcher: Watcher) {
+        self.http1(stream, Peer(peer), watcher).await;
     }
 
     /// A connection that begins with TLS, which says what comes after it.
-    pub(super) async fn encrypted(&self, tls: TlsAcceptor, stream: TcpStream, watcher: Watcher) {
+    pub(super) async fn encrypted(
+        &self,
+        tls: TlsAcceptor,
+        stream: TcpStream,
+        peer: IpAddr,
+        watcher: Watcher,
+    ) {
         let stream = tokio::select! {
             greeted = tokio::time::timeout(self.within, tls.accept(stream)) => match greeted {
                 Ok(Ok(stream)) => stream,
@@ -72,21 +80,32 @@ impl Terms {
             () = self.stopping.said() => return,
         };
         if stream.get_ref().1.alpn_protocol() == Some(super::tls::HTTP2) {
-            Box::pin(self.http2(stream, watcher)).await;
+            Box::pin(self.http2(stream, Peer(peer), watcher)).await;
         } else {
-            self.http1(stream, watcher).await;
+            self.http1(stream, Peer(peer), watcher).await;
         }
     }
 
-    async fn http1<S: AsyncRead + AsyncWrite + Unpin + 'static>(&self, stream: S, watcher: Watcher) {
-        let service = Frank(TowerToHyperService::new(self.router.clone()));
+    async fn http1<S: AsyncRead + AsyncWrite + Unpin + 'static>(
+        &self,
+        stream: S,
+        peer: Peer,
+        watcher: Watcher,
+    ) {
+        let service = From { inner: Frank(TowerToHyperService::new(self.router.clone())), peer };
         ended(watcher.watch(self.http1.serve_connection(TokioIo::new(stream), service)).await);
     }
 
     /// hyper cuts idle connections of HTTP/1.1 alone. `_watcher`: is held until the last request is answered.
-    async fn http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, stream: S, _watcher: Watcher) {
+    async fn http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        &self,
+        stream: S,
+        peer: Peer,
+        _watcher: Watcher,
+    ) {
         let activity = Activity::default();
         let service = Counted::new(TowerToHyperService::new(self.router.clone()), activity.clone());
+        let service = From { inner: service, peer };
         let mut connection = std::pin::pin!(self.http2.serve_connection(TokioIo::new(stream), service));
         tokio::select! {
             end = connection.as_mut() => return ended(end),

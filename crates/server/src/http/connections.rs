@@ -2,18 +2,28 @@
 
 use super::Tls;
 use super::connection::Terms;
+use super::seats::Seats;
+use super::source::Source;
+use crate::figures;
 use crate::limits::Limits;
 use crate::stopping::Stopping;
 use axum::Router;
 use hyper_util::server::graceful::GracefulShutdown;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 /// A pause after a connection that could not be taken, because there are no more file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
+/// So often it is told that an address has too many.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
+/// What is said to it where connections are not encrypted.
+const TOO_MANY: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n";
 
 /// Serves until the server stops; then the requests that have begun are answered.
 pub(crate) async fn serve(
@@ -27,38 +37,54 @@ pub(crate) async fn serve(
     let within = limits.head_within();
     let terms = Arc::new(Terms::new(router, within, stopping.clone()));
     let open = GracefulShutdown::new();
+    let (seats, mut told) = (Seats::new(limits.connections_per_address), None::<Instant>);
     loop {
         let next = async {
             // Who comes when all places are taken waits outside, in the listener's queue.
             let place = Arc::clone(&places).acquire_owned().await;
             (place, accept(&listener, within).await)
         };
-        let (place, stream) = tokio::select! {
+        let (place, (stream, peer)) = tokio::select! {
             next = next => next,
             () = stopping.said() => break,
+        };
+        let Some(seat) = seats.take(Source::of_connection(&limits, peer)) else {
+            figures::refused("connections");
+            if told.is_none_or(|told| told.elapsed() >= TOLD_EVERY) {
+                told = Some(Instant::now());
+                tracing::warn!(
+                    most = limits.connections_per_address,
+                    "an address has as many connections as it may: more are closed; if it is a proxy, name it in REJOIN_TRUSTED_PROXIES"
+                );
+            }
+            if tls.is_none() {
+                // As far as it goes: it is closed in any case.
+                let _ = stream.try_write(TOO_MANY);
+            }
+            continue;
         };
         let (terms, watcher) = (Arc::clone(&terms), open.watcher());
         let tls = tls.as_ref().map(Tls::acceptor);
         tokio::spawn(async move {
             match tls {
-                None => terms.plain(stream, watcher).await,
-                Some(tls) => terms.encrypted(tls, stream, watcher).await,
+                None => terms.plain(stream, peer, watcher).await,
+                Some(tls) => terms.encrypted(tls, stream, peer, watcher).await,
             }
-            drop(place);
+            drop((place, seat));
         });
     }
     drop(listener);
     open.shutdown().await;
 }
 
-async fn accept(listener: &TcpListener, within: Duration) -> TcpStream {
+async fn accept(listener: &TcpListener, within: Duration) -> (TcpStream, IpAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 // Answers are small and awaited. Without it they only come later.
                 let _ = stream.set_nodelay(true);
                 takes_what_is_sent(&stream, within);
-                return stream;
+                return (stream, peer.ip());
             }
             Err(error) if is_of_connection(&error) => {}
             Err(error) => {

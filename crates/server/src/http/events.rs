@@ -7,7 +7,7 @@ use super::signed::SignedBatch;
 use super::webhooks;
 use axum::extract::State;
 use axum::http::StatusCode;
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use rejoin_protocol::attributes as names;
 use rejoin_protocol::{Millis, RecoveryId, WorkerSid};
 use rejoin_recovery::{Event, Purpose, TaskEvent, TaskEventKind};
@@ -43,7 +43,9 @@ pub(crate) async fn events(
             "events are not as Twilio documents them, and were left out"
         );
     }
-    try_join_all(wanted.into_iter().map(|(id, event)| app.engine.streamed(id, event))).await?;
+    // One that cannot be taken keeps no other from being taken.
+    let taken = join_all(wanted.into_iter().map(|(id, event)| app.engine.streamed(id, event))).await;
+    taken.into_iter().collect::<Result<(), _>>()?;
     Ok(StatusCode::NO_CONTENT)
 }
 

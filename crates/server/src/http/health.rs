@@ -3,6 +3,7 @@
 use super::App;
 use super::operator::Operator;
 use super::problem::Problem;
+use crate::clock::Skew;
 use crate::figures::{self, Now};
 use axum::Json;
 use axum::extract::{MatchedPath, Request, State};
@@ -22,9 +23,10 @@ const LONGEST_WAIT: Millis = Millis::seconds(10);
 /// The database answers within this time, or it counts as gone.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 
-/// `GET /health/live`: the process serves requests.
-pub(crate) async fn live() -> StatusCode {
-    StatusCode::OK
+/// `GET /health/live`: 200 as long as the engine goes round, with or without a database; 503: it is stuck, and a restart
+/// helps.
+pub(crate) async fn live(State(app): State<Arc<App>>) -> StatusCode {
+    if app.engine.is_alive() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
 }
 
 /// One thing that the server cannot work without.
@@ -47,6 +49,7 @@ struct Ready {
     database: Check,
     twilio: Check,
     queue: Check,
+    clock: Check,
 }
 
 /// `GET /health/ready`: 200 if it can work, else 503; each thing is named.
@@ -66,8 +69,12 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
             Millis(waited) <= LONGEST_WAIT,
             "requests to Twilio wait for more than 10 s: customers wait as long; see /metrics and docs/runbook.md",
         ),
+        clock: Check::of(
+            app.store.skew().is_none_or(Skew::is_bearable),
+            "the database's clock differs by more than 1 s: timers of calls go off at the wrong time; look at NTP on both machines",
+        ),
     };
-    let all = ready.database.ok && ready.twilio.ok && ready.queue.ok;
+    let all = ready.database.ok && ready.twilio.ok && ready.queue.ok && ready.clock.ok;
     let status = if all { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(ready)).into_response()
 }
@@ -108,7 +115,10 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>, _: Operator) -> Result<
     let status = app.turns.status();
     let jobs = tokio::time::timeout(ANSWERS_WITHIN, app.store.open_jobs()).await.ok().and_then(Result::ok);
     let now = app.store.now();
+    let (calls_held_back, jobs_unreadable) = app.store.count_held_back();
     Now {
+        calls_held_back,
+        jobs_unreadable,
         push_sessions: app.pushes.sessions(),
         jobs_open: jobs.map(|jobs| jobs.count),
         late_job: jobs.map(|jobs| jobs.first.map_or(Millis(0), |deadline| deadline.until(now))),

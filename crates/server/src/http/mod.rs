@@ -7,44 +7,59 @@ mod connection;
 mod connections;
 mod early;
 mod events;
+mod guesses;
 mod health;
+mod lenient;
+mod look_ups;
 mod openapi;
 mod operator;
 mod plugin;
 mod problem;
 mod push;
 mod rate;
+mod readiness;
+mod seats;
 mod signed;
+mod source;
 mod storm;
 mod tls;
+mod tokens;
 mod twiml;
 mod untold;
+mod unverified;
+mod versions;
 mod view;
 mod webhooks;
 
 use crate::config::Config;
 use crate::engine::{Handle, LineAdded};
 use crate::error::Error;
-use crate::pace::Turns;
+use crate::pace::{Rank, Turns};
 use crate::push::Pushes;
 use crate::stopping::Stopping;
 use crate::store::Store;
-use auth::Tokens;
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::routing::{get, post};
 pub(crate) use connections::serve;
+use guesses::Guesses;
 use health::Reachable;
+use look_ups::LookUps;
 pub use openapi::document;
 use problem::Problem;
 use rate::Rate;
+use readiness::Readiness;
+use rejoin_protocol::Millis;
 use rejoin_twilio::Client;
 use std::sync::Arc;
 use std::time::Duration;
 pub(crate) use tls::Tls;
 pub use tls::check as check_tls;
+use tokens::Tokens;
 use tokio::sync::broadcast;
 use tower_http::cors::{AllowOrigin, CorsLayer};
+use unverified::Budget;
+use versions::Versions;
 
 /// What requests are served from.
 #[derive(Debug)]
@@ -57,8 +72,16 @@ pub struct App {
     pub(crate) tokens: Tokens,
     pub(crate) reachable: Reachable,
     pub(crate) turns: Turns,
-    pub(crate) client: Client,
+    /// Its requests go out at once; see [`App::twilio`].
+    ungated: Client,
     pub(crate) rate: Rate,
+    pub(crate) look_ups: LookUps,
+    pub(crate) versions: Versions,
+    /// Push channels that workers open.
+    pub(crate) opened: Rate,
+    /// Wrong operators' tokens.
+    pub(crate) guesses: Guesses,
+    pub(crate) readiness: Readiness,
     /// Streams end then.
     pub(crate) stopping: Stopping,
 }
@@ -74,14 +97,47 @@ impl App {
         store: Store,
         stopping: Stopping,
     ) -> Self {
-        let (reachable, tokens) = (Reachable::new(client.clone()), Tokens::new(client.clone()));
-        let rate = Rate::new(config.limits.requests_per_minute);
-        Self { config, engine, pushes, lines, store, tokens, rate, reachable, turns, client, stopping }
+        let surroundings = store.surroundings().clone();
+        Self {
+            reachable: Reachable::new(client.clone()),
+            tokens: Tokens::new(client.clone(), surroundings),
+            rate: Rate::new(config.limits.requests_per_minute),
+            opened: Rate::new(push::OPENED_PER_MINUTE),
+            guesses: Guesses::new(operator::WRONG_PER_MINUTE, 1),
+            readiness: Readiness::default(),
+            look_ups: LookUps::default(),
+            versions: Versions::default(),
+            config,
+            engine,
+            pushes,
+            lines,
+            store,
+            turns,
+            ungated: client,
+            stopping,
+        }
+    }
+
+    /// Twilio, for requests of this rank, of a customer who waits since then (point in time). Each one waits for its turn.
+    ///
+    /// Two kinds of requests do not: tokens are validated at another of Twilio's hosts, a few at once, and readiness asks
+    /// whether Twilio can be reached, without credentials and at most every ten seconds.
+    pub(crate) fn twilio(&self, rank: Rank, since: Millis) -> Client {
+        self.ungated.through(self.turns.of_request(rank, since))
     }
 }
 
+/// What is served where.
+#[derive(Clone, Debug)]
+pub(crate) struct Routers {
+    /// Where everybody comes.
+    pub(crate) public: Router,
+    /// Where operators come, if they have an address of their own.
+    pub(crate) operators: Option<Router>,
+}
+
 /// All addresses.
-pub fn router(app: Arc<App>) -> Result<Router, Error> {
+pub(crate) fn routers(app: &Arc<App>) -> Result<Routers, Error> {
     let plugin = Router::new()
         .route("/v1/hello", post(plugin::hello))
         .route("/v1/calls", post(plugin::register))
@@ -105,19 +161,34 @@ pub fn router(app: Arc<App>) -> Result<Router, Error> {
         .route("/twiml/fallback/{recovery}", post(twiml::fallback))
         .route("/openapi.json", get(openapi::openapi))
         .route("/audio/comfort.wav", get(twiml::comfort_audio))
+        .merge(plugin);
+    let operators = Router::new()
         .route("/operator/timeline/{customer}", get(operator::timeline))
         .route("/operator/given-up", get(operator::given_up))
+        .route("/operator/held-back", get(operator::held_back))
+        .route("/operator/held-back/{conference}/release", post(operator::release))
         .route("/operator/storm", get(storm::status))
         .route("/operator/storm/go-on", post(storm::go_on))
-        .route("/metrics", get(health::metrics))
-        .merge(plugin)
-        .route_layer(axum::middleware::from_fn(health::measured))
-        // Asked for all the time, and of no interest to anybody else.
-        .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready))
-        .fallback(|| async { Problem::NotFound })
-        .with_state(app);
-    Ok(router)
+        .route("/metrics", get(health::metrics));
+    // Asked for all the time, and of no interest to anybody else.
+    let live = Router::new().route("/health/live", get(health::live));
+    let ready = Router::new().route("/health/ready", get(readiness::ready));
+    // What strangers send where everybody comes does not keep operators out.
+    let whole = |counted: Router<Arc<App>>, rest: Router<Arc<App>>| {
+        let admits = (Arc::clone(app), Budget::new(&app.config.limits));
+        counted
+            .route_layer(axum::middleware::from_fn_with_state(admits, source::admit))
+            .route_layer(axum::middleware::from_fn(health::measured))
+            .merge(rest)
+            .fallback(|| async { Problem::NotFound })
+            .with_state(Arc::clone(app))
+    };
+    Ok(if app.config.operator_listen.is_some() {
+        let operators = Some(whole(operators, live.clone().merge(ready)));
+        Routers { public: whole(router, live), operators }
+    } else {
+        Routers { public: whole(router.merge(operators), live.merge(ready)), operators: None }
+    })
 }
 
 fn cors(config: &Config) -> Result<CorsLayer, Error> {
@@ -133,5 +204,6 @@ fn cors(config: &Config) -> Result<CorsLayer, Error> {
             header::CONTENT_TYPE,
             HeaderName::from_static("last-event-id"),
         ])
+        .expose_headers([HeaderName::from_static(versions::HEADER)])
         .max_age(Duration::from_secs(600)))
 }

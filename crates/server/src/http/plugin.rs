@@ -1,22 +1,34 @@
 //! The plugin's requests. Each is durable when it is answered, and may be repeated.
 
 use super::auth::Agent;
+use super::lenient::{ReadBeacon, ReadHello, ReadMark};
 use super::problem::Problem;
 use super::signed::is_of_kind;
-use super::{App, body, untold};
+use super::{App, body, untold, versions};
 use crate::config::InPlace;
 use axum::Json;
-use axum::extract::{FromRequest, Request, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequest, Query, Request, State};
 use axum::http::StatusCode;
+use axum::response::IntoResponse;
 use rejoin_protocol::api::{self, Beacon, GracefulMark, Hello, HelloReply, Registration};
 use rejoin_recovery::{Event, Machine, Right};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
-/// More voice reservations than any worker has.
-const HOLDINGS: usize = 100;
-/// Longest name of a worker, in characters.
+/// More voice reservations than any worker has: Flex gives a worker one call at a time, and the rest wrap up.
+const HOLDINGS: usize = 20;
+/// More calls than an agent leaves while the server does not answer. A beacon with too many would be lost as a whole.
+const LEFT: usize = 100;
+/// Longest name of a worker that is read, in characters.
 const NAME: usize = 200;
+
+/// No page has an epoch of the far future.
+pub(super) fn check_epochs(app: &App, epochs: impl IntoIterator<Item = u64>) -> Result<(), Problem> {
+    let now = app.store.now();
+    let all = epochs.into_iter().all(|epoch| api::is_plausible_epoch(now, epoch));
+    if all { Ok(()) } else { Err(Problem::BodyInvalid) }
+}
 
 /// A JSON body. Fields that are not known are left alone: the plugin may be newer than the server.
 #[derive(Debug)]
@@ -29,9 +41,16 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Posted<T> {
         if !is_of_kind(request.headers(), "application/json") {
             return Err(Problem::BodyInvalid);
         }
-        let body = body::read(app, request.into_body(), body::LIMIT).await?;
+        let body = body::read(app, request.into_body(), body::LIMIT, None).await?;
         serde_json::from_slice(&body).map(Self).map_err(|_| Problem::BodyInvalid)
     }
+}
+
+/// Parameters of `/v1/hello`.
+#[derive(Debug, serde::Deserialize)]
+pub(crate) struct Page {
+    #[serde(default)]
+    version: Option<String>,
 }
 
 /// A desktop has come up: what is to be done there?
@@ -39,6 +58,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Posted<T> {
     post,
     path = "/v1/hello",
     request_body = Hello,
+    params(("version" = Option<String>, Query, description = "Of the plugin, as in 1.2.3. The answer's header `rejoin-version` is the server's.")),
     responses(
         (status = 200, description = "What is open for this worker.", body = HelloReply),
         (status = "default", description = "A problem.", body = api::Problem, content_type = "application/problem+json"),
@@ -48,11 +68,17 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Posted<T> {
 pub(crate) async fn hello(
     State(app): State<Arc<App>>,
     agent: Agent,
-    Posted(hello): Posted<Hello>,
-) -> Result<Json<HelloReply>, Problem> {
+    page: Result<Query<Page>, QueryRejection>,
+    Posted(hello): Posted<ReadHello>,
+) -> Result<impl IntoResponse, Problem> {
+    let hello = Hello::from(hello);
     if hello.holdings.len() > HOLDINGS {
         return Err(Problem::BodyInvalid);
     }
+    check_epochs(&app, [hello.epoch])?;
+    // What cannot be read there is not worth a recovery.
+    let version = page.ok().and_then(|Query(Page { version })| version);
+    app.versions.said(version.as_deref());
     tracing::info!(worker = %agent.worker, holdings = hello.holdings.len(), "hello");
     let (worker, epoch) = (&agent.worker, hello.epoch);
     let older_page_connected = if hello.holdings.iter().any(|holding| !holding.wrapping) {
@@ -71,7 +97,8 @@ pub(crate) async fn hello(
         let named = hello.holdings.into_iter().map(|holding| (holding.task, holding.reservation));
         untold::look(&app, &agent.worker, named.collect());
     }
-    Ok(Json(HelloReply { recoveries, in_place: app.config.in_place == InPlace::Auto, superseded }))
+    let reply = HelloReply { recoveries, in_place: app.config.in_place == InPlace::Auto, superseded };
+    Ok(([(versions::HEADER, versions::OURS)], Json(reply)))
 }
 
 /// A call is up.
@@ -88,12 +115,15 @@ pub(crate) async fn hello(
 pub(crate) async fn register(
     State(app): State<Arc<App>>,
     agent: Agent,
-    Posted(registration): Posted<Registration>,
+    Posted(mut registration): Posted<Registration>,
 ) -> Result<StatusCode, Problem> {
     if registration.worker_name.chars().count() > NAME {
         return Err(Problem::BodyInvalid);
     }
+    check_epochs(&app, [registration.epoch].into_iter().chain(registration.id.map(|id| id.epoch)))?;
     tracing::info!(worker = %agent.worker, conference = %registration.conference, "registration");
+    // Colleagues are shown it. It is what Twilio says, not what the page does.
+    registration.worker_name = agent.name;
     let conference = registration.conference.clone();
     let (worker, said) = (agent.worker.clone(), registration.clone());
     let event = Event::Registered { worker: agent.worker, registration };
@@ -121,8 +151,9 @@ pub(crate) async fn register(
 pub(crate) async fn graceful(
     State(app): State<Arc<App>>,
     agent: Agent,
-    Posted(mark): Posted<GracefulMark>,
+    Posted(ReadMark(mark)): Posted<ReadMark>,
 ) -> Result<StatusCode, Problem> {
+    check_epochs(&app, mark.id.map(|id| id.epoch))?;
     tracing::info!(worker = %agent.worker, task = %mark.task, reason = ?mark.reason, "leaves on purpose");
     let named = (mark.task.clone(), mark.reservation.clone());
     let event = Event::Graceful { worker: agent.worker.clone(), mark };
@@ -151,21 +182,26 @@ pub(crate) async fn graceful(
     security(())
 )]
 pub(crate) async fn goodbye(State(app): State<Arc<App>>, request: Request) -> Result<StatusCode, Problem> {
-    let body = body::read(&app, request.into_body(), body::LIMIT).await?;
-    let Ok(Beacon { token, marks, goodbye }) = serde_json::from_slice(&body) else {
-        return Err(Problem::BodyInvalid);
-    };
-    if marks.len() > HOLDINGS || goodbye.as_ref().is_some_and(|goodbye| goodbye.tasks.len() > HOLDINGS) {
+    let (parts, body) = request.into_parts();
+    let body = body::read(&app, body, body::LIMIT, parts.extensions.get()).await?;
+    let read: ReadBeacon = serde_json::from_slice(&body).map_err(|_| Problem::BodyInvalid)?;
+    let Beacon { token, marks, goodbye } = read.into();
+    if marks.len() > LEFT || goodbye.as_ref().is_some_and(|goodbye| goodbye.tasks.len() > LEFT) {
         return Err(Problem::BodyInvalid);
     }
-    let Agent { worker, .. } = Agent::of(&app, &token).await?;
+    let said = marks.iter().filter_map(|mark| Some(mark.id?.epoch));
+    check_epochs(&app, said.chain(goodbye.as_ref().map(|goodbye| goodbye.epoch)))?;
+    let Agent { worker, .. } = Agent::of(&app, &token, &parts.extensions).await?;
+    let mut taken = Ok(());
     for mark in marks {
         tracing::info!(%worker, task = %mark.task, reason = ?mark.reason, "leaves on purpose, and the page ends");
-        app.engine.event(Event::Graceful { worker: worker.clone(), mark }).await?;
+        // One that cannot be taken keeps no other from being taken.
+        taken = taken.and(app.engine.event(Event::Graceful { worker: worker.clone(), mark }).await);
     }
     if let Some(goodbye) = goodbye {
         tracing::info!(%worker, tasks = goodbye.tasks.len(), "goodbye");
-        app.engine.event(Event::Goodbye { worker, goodbye }).await?;
+        taken = taken.and(app.engine.event(Event::Goodbye { worker, goodbye }).await);
     }
+    taken?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -25,6 +25,8 @@ pub(crate) enum Problem {
         /// When to ask again, in seconds from now.
         seconds: u32,
     },
+    /// Too much is in memory of which it is not known who sends it.
+    Full,
     /// A body that is too long.
     BodyTooLarge,
     /// A body that took too long.
@@ -93,12 +95,18 @@ impl Problem {
             Self::TooMany { seconds: _ } => (
                 StatusCode::TOO_MANY_REQUESTS,
                 "too-many-requests",
-                "This worker asks too often; nothing was changed. Repeat after the time in Retry-After.",
+                "This worker, or this address, asks too often; nothing was changed. Repeat after the time in Retry-After.",
+            ),
+            Self::Full => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "full",
+                "Too many requests are under way of which it is not known yet who sends them, from this address or \
+                 altogether; nothing was changed. Repeat in a moment, on a new connection.",
             ),
             Self::BodyTooLarge => (
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "body-too-large",
-                "The body is longer than 64 kB; nothing was changed.",
+                "The body is longer than this request may be; nothing was changed.",
             ),
             Self::TooSlow => (
                 StatusCode::REQUEST_TIMEOUT,
@@ -134,14 +142,14 @@ impl Problem {
             Self::Unavailable => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
-                "The change could not be made durable and was not made. Repeat in a moment.",
+                "The change could not be made durable in time. Repeat in a moment: that does no harm if it was made all the same.",
             ),
         }
     }
 }
 
 /// Of each kind one.
-const ALL: [Problem; 16] = [
+const ALL: [Problem; 17] = [
     Problem::SignatureInvalid,
     Problem::CallbackInvalid,
     Problem::TokenMissing,
@@ -151,6 +159,7 @@ const ALL: [Problem; 16] = [
     Problem::CallNotAllowed,
     Problem::CallNotKnownYet,
     Problem::TooMany { seconds: 1 },
+    Problem::Full,
     Problem::BodyTooLarge,
     Problem::TooSlow,
     Problem::BodyIncomplete,
@@ -162,6 +171,9 @@ const ALL: [Problem; 16] = [
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
+        if let Error::TooManyPages = error {
+            return Self::TooMany { seconds: 10 };
+        }
         tracing::warn!(%error, "a request could not be served");
         Self::Unavailable
     }
@@ -177,6 +189,11 @@ impl IntoResponse for Problem {
         match self {
             Self::TokenMissing | Self::TokenRefused => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Self::Full => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+                // Of HTTP/1.1; hyper leaves it out of HTTP/2.
+                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             Self::Unavailable | Self::TwilioUnavailable | Self::CallNotKnownYet => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));

@@ -1,8 +1,11 @@
 //! What the server says to desktops without being asked: server-sent events.
 
 use super::App;
-use super::auth::Agent;
+use super::auth::{Agent, bearer};
+use super::plugin::check_epochs;
 use super::problem::Problem;
+use super::tokens::STAYS;
+use super::versions;
 use crate::push::{Said, Subscription};
 use crate::store::PushId;
 use axum::extract::{Query, State};
@@ -10,6 +13,7 @@ use axum::http::HeaderMap;
 use axum::response::sse::{Event as Line, KeepAlive};
 use axum::response::{IntoResponse, Sse};
 use futures_util::{StreamExt as _, stream};
+use rejoin_protocol::WorkerSid;
 use rejoin_protocol::api::{self, Push, RecoveryView};
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -19,6 +23,8 @@ use tokio_stream::wrappers::ReceiverStream;
 
 /// A line of comment after so much silence: proxies keep the connection, and the page sees that we are there.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(10);
+/// So many channels a worker may open in a minute. A page whose network comes and goes tries again every second or so.
+pub(super) const OPENED_PER_MINUTE: u32 = 60;
 /// Proxies of nginx's kind would hold lines back without this header.
 pub(crate) const UNBUFFERED: [(&str, &str); 1] = [("x-accel-buffering", "no")];
 
@@ -51,7 +57,9 @@ pub(crate) async fn push(
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, Problem> {
     let Query(page) = query.map_err(|_| Problem::BodyInvalid)?;
+    check_epochs(&app, [page.epoch])?;
     let worker = &agent.worker;
+    app.opened.check(worker.as_str().as_bytes())?;
     let since = headers.get("last-event-id").map(|id| id.to_str().unwrap_or_default());
     let opened = app.pushes.subscribe(worker, page.epoch, since).await?;
     let Subscription { first: missed, position, calls, receiver, presence, session } = opened;
@@ -64,7 +72,9 @@ pub(crate) async fn push(
     let missed = missed.iter().map(|said| line(position, said));
     let first = missed.chain([here]).chain(views.map(|said| line(position, &said))).collect::<Vec<_>>();
     let (stopping, ends) = (app.stopping.clone(), app.store.surroundings().clone());
+    let token: Box<str> = bearer(&headers).unwrap_or_default().into();
     let end = async move {
+        let revoked = revoked(&app, &agent.worker, &token);
         let expired = async {
             match agent.expires {
                 Some(at) => {
@@ -76,6 +86,7 @@ pub(crate) async fn push(
         tokio::select! {
             biased;
             () = expired => {}
+            () = revoked => {}
             () = stopping.said() => {}
         }
     };
@@ -85,7 +96,26 @@ pub(crate) async fn push(
         line(position, &said)
     });
     let lines = stream::iter(first).chain(news).map(Ok::<_, Infallible>).take_until(Box::pin(end));
-    Ok((UNBUFFERED, Sse::new(lines).keep_alive(KeepAlive::new().interval(HEARTBEAT))))
+    Ok((
+        UNBUFFERED,
+        [(versions::HEADER, versions::OURS)],
+        Sse::new(lines).keep_alive(KeepAlive::new().interval(HEARTBEAT)),
+    ))
+}
+
+/// Returns when Twilio says that the token is not good any more. While Twilio does not answer it is.
+async fn revoked(app: &App, worker: &WorkerSid, token: &str) {
+    loop {
+        tokio::time::sleep(Duration::from_millis(STAYS.0)).await;
+        match app.tokens.check_again(token, app.store.now()).await {
+            Ok(user) if user.worker.as_ref() == Some(worker) => {}
+            Ok(_) | Err(Problem::TokenRefused) => {
+                tracing::info!(%worker, "a push channel ends: its token is not good any more");
+                return;
+            }
+            Err(_) => {}
+        }
+    }
 }
 
 /// How a recovery stands is said afterwards, and what it went through meanwhile is over. But a page that has heard nothing of

@@ -1,22 +1,25 @@
-//! How often one worker may ask.
+//! How often somebody may ask whose token is good.
 
 use super::problem::Problem;
+use crate::figures;
 use governor::clock::Clock;
 use governor::middleware::NoOpMiddleware;
 use governor::nanos::Nanos;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
-use rejoin_protocol::WorkerSid;
 use std::fmt;
 use std::num::NonZeroU32;
 use tokio::time::Instant;
 
-/// So many workers may be known before those are forgotten who have not asked for a while.
+/// So many may be known before those are forgotten who have not asked for a while.
 const KNOWN: usize = 10_000;
 
-/// Counts requests by worker.
+/// By key, on [`SinceBegin`].
+type Limiter = RateLimiter<Box<[u8]>, DashMapStateStore<Box<[u8]>>, SinceBegin, NoOpMiddleware<Nanos>>;
+
+/// Counts requests: by worker, or by token for users who are none.
 pub(crate) struct Rate {
-    workers: RateLimiter<WorkerSid, DashMapStateStore<WorkerSid>, SinceBegin, NoOpMiddleware<Nanos>>,
+    users: Limiter,
 }
 
 /// Time as everything else here goes by it.
@@ -33,7 +36,7 @@ impl Clock for SinceBegin {
 
 impl fmt::Debug for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rate").field("workers", &self.workers.len()).finish()
+        f.debug_struct("Rate").field("users", &self.users.len()).finish()
     }
 }
 
@@ -42,16 +45,17 @@ impl Rate {
         let per_minute = NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN);
         // A page that loads asks several times at once: all of a minute's requests may come together.
         let clock = SinceBegin(Instant::now());
-        Self { workers: RateLimiter::dashmap_with_clock(Quota::per_minute(per_minute), clock) }
+        Self { users: RateLimiter::dashmap_with_clock(Quota::per_minute(per_minute), clock) }
     }
 
-    /// One more request of this worker.
-    pub(crate) fn check(&self, worker: &WorkerSid) -> Result<(), Problem> {
-        if self.workers.len() > KNOWN {
-            self.workers.retain_recent();
+    /// One more request of this user.
+    pub(crate) fn check(&self, user: &[u8]) -> Result<(), Problem> {
+        if self.users.len() > KNOWN {
+            self.users.retain_recent();
         }
-        self.workers.check_key(worker).map_err(|until| {
-            let wait = until.wait_time_from(self.workers.clock().now());
+        self.users.check_key(&user.into()).map_err(|until| {
+            figures::refused("requests");
+            let wait = until.wait_time_from(self.users.clock().now());
             Problem::TooMany { seconds: u32::try_from(wait.as_secs() + 1).unwrap_or(u32::MAX) }
         })
     }

@@ -1,8 +1,9 @@
 //! Requests of Twilio: nothing is looked at before the signature is found good.
 
 use super::problem::Problem;
+use super::unverified::Unverified;
 use super::{App, body};
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
@@ -13,6 +14,9 @@ use std::sync::Arc;
 
 /// The longest batch of events, in bytes: each carries the attributes of a task and of a worker.
 const BATCH: usize = 1024 * 1024;
+/// The longest form, in bytes. Its signature covers all of it, so all of it is read before it is known whose it is. Twilio's
+/// have one or two thousand; headers of SIP come on top.
+const FORM: usize = 16 * 1024;
 
 /// The parameters of a request that Twilio has signed.
 #[derive(Debug)]
@@ -22,17 +26,19 @@ impl FromRequest<Arc<App>> for Signed {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
-        let (parts, body) = received(request, app, body::LIMIT).await?;
+        let (parts, body) = request.into_parts();
         let is_form = is_of_kind(&parts.headers, "application/x-www-form-urlencoded");
-        let params = if is_form { webhook::form(&body) } else { vec![] };
-        let hashed =
-            parts.uri.query().is_some_and(|query| signature::announces_body_hash(&format!("?{query}")));
-        let signed = if hashed || !(is_form || body.is_empty()) {
-            SignedPart::Body(&body)
+        let params = if announces_hash(&parts) {
+            let body = hashed(app, &parts, body, FORM).await?;
+            if is_form { webhook::form(&body) } else { vec![] }
+        } else if is_form {
+            form(app, &parts, body).await?
         } else {
-            SignedPart::Form(&params)
+            validate(app, &parts, &[])?;
+            // The signature says nothing of a body, so there is none.
+            body::read(app, body, 0, None).await.map_err(|_| Problem::SignatureInvalid)?;
+            vec![]
         };
-        validate(app, &parts, signed)?;
         let asked = || {
             let path = parts.uri.path().trim_start_matches('/');
             format!("asked for {}", path.splitn(3, '/').take(2).collect::<Vec<_>>().join("/"))
@@ -50,9 +56,11 @@ impl FromRequest<Arc<App>> for SignedBatch {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
-        let (parts, body) = received(request, app, BATCH).await?;
-        validate(app, &parts, SignedPart::Body(&body))?;
-        Ok(Self(body))
+        let (parts, body) = request.into_parts();
+        if !announces_hash(&parts) {
+            return Err(Problem::SignatureInvalid);
+        }
+        Ok(Self(hashed(app, &parts, body, BATCH).await?))
     }
 }
 
@@ -62,19 +70,34 @@ pub(crate) fn is_of_kind(headers: &HeaderMap, kind: &str) -> bool {
     given.split(';').next().is_some_and(|given| given.trim().eq_ignore_ascii_case(kind))
 }
 
-/// Who does not even try to sign is not listened to.
-async fn received(request: Request, app: &App, limit: usize) -> Result<(Parts, Bytes), Problem> {
-    let (parts, body) = request.into_parts();
+fn announces_hash(parts: &Parts) -> bool {
+    parts.uri.query().is_some_and(|query| signature::announces_body_hash(&format!("?{query}")))
+}
+
+/// A body whose hash stands in the URL. The signature is over the URL alone: it is known who sends the body before any of it
+/// is read.
+async fn hashed(app: &App, parts: &Parts, body: Body, limit: usize) -> Result<Bytes, Problem> {
+    validate(app, parts, &[])?;
+    let body = body::read(app, body, limit, None).await?;
+    let url = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    if signature::body_hash_is_right(url, &body) { Ok(body) } else { refused(parts) }
+}
+
+/// The parameters of a form, which are signed with the URL. Who does not even try to sign is not listened to.
+async fn form(app: &App, parts: &Parts, body: Body) -> Result<Vec<(String, String)>, Problem> {
     if !parts.headers.contains_key(signature::HEADER) {
         return Err(Problem::SignatureInvalid);
     }
-    let body = body::read(app, body, limit).await?;
-    Ok((parts, body))
+    let body = body::read(app, body, FORM, parts.extensions.get()).await?;
+    let params = webhook::form(&body);
+    validate(app, parts, &params)?;
+    Ok(params)
 }
 
-fn validate(app: &App, parts: &Parts, signed: SignedPart<'_>) -> Result<(), Problem> {
-    let given =
-        parts.headers.get(signature::HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
+/// Is this Twilio's signature, over the URL and these parameters?
+fn validate(app: &App, parts: &Parts, params: &[(String, String)]) -> Result<(), Problem> {
+    let Some(given) = parts.headers.get(signature::HEADER) else { return Err(Problem::SignatureInvalid) };
+    let given = given.to_str().unwrap_or_default();
     let tokens: Vec<&str> = std::iter::once(&app.config.auth_token)
         .chain(&app.config.previous_auth_token)
         .map(|token: &SecretString| token.expose_secret())
@@ -82,9 +105,16 @@ fn validate(app: &App, parts: &Parts, signed: SignedPart<'_>) -> Result<(), Prob
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     // As Twilio knows us: what a proxy in between makes of Host and scheme does not matter.
     let mut urls = app.config.known_as(path);
-    if urls.any(|url| signature::validate(&tokens, &url, signed, given)) {
-        return Ok(());
+    if !urls.any(|url| signature::validate(&tokens, &url, SignedPart::Form(params), given)) {
+        return refused(parts);
     }
+    if let Some(unverified) = parts.extensions.get::<Unverified>() {
+        unverified.signed();
+    }
+    Ok(())
+}
+
+fn refused<T>(parts: &Parts) -> Result<T, Problem> {
     tracing::warn!(path = parts.uri.path(), "refused a request without a valid signature");
     Err(Problem::SignatureInvalid)
 }

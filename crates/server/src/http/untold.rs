@@ -3,12 +3,13 @@
 //! Twilio is asked what that page would have said.
 
 use super::App;
+use super::look_ups::Claim;
 use crate::error::Error;
 use crate::pace::Rank;
 use rejoin_protocol::api::Registration;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, ReservationSid, TaskSid, WorkerSid};
 use rejoin_recovery::{Event, Key, Untold};
-use rejoin_twilio::{Reservation, Task};
+use rejoin_twilio::{Error as TwilioError, Reservation, Task};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -37,34 +38,50 @@ async fn register(
     if app.engine.look([Key::Task(task.clone())], |machine| machine.knows(task)).await? {
         return Ok(());
     }
-    if let Some(registration) = ask(app, worker, task, reservation).await? {
-        app.engine.event(Event::Registered { worker: worker.clone(), registration }).await?;
-    }
-    Ok(())
+    let now = app.store.surroundings().now();
+    let claim = (worker.clone(), task.clone(), reservation.clone());
+    let Some(look_up) = app.look_ups.begin(&claim, now).await else { return Ok(()) };
+    let registration = match ask(app, &claim).await {
+        Ok(Answer::Left(registration)) => *registration,
+        Ok(Answer::NotLeft) => return Ok(()),
+        Ok(Answer::Unfounded) | Err(TwilioError::Gone) => {
+            look_up.is_unfounded(app.store.surroundings().now());
+            return Ok(());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    app.engine.event(Event::Registered { worker: worker.clone(), registration }).await
 }
 
-/// As the page would have registered it, if the call is left to her.
-async fn ask(
-    app: &App,
-    worker: &WorkerSid,
-    task: &TaskSid,
-    reservation: &ReservationSid,
-) -> Result<Option<Registration>, Error> {
-    let client = &app.client;
-    let (task, reservations) = tokio::try_join!(client.fetch_task(task), client.list_reservations(task))?;
+/// What Twilio says of a call that a page has named.
+enum Answer {
+    /// It is left to the worker; as the worker's page would have registered it.
+    Left(Box<Registration>),
+    /// Others are with the customer, or TaskRouter has not written all of it to the task yet.
+    NotLeft,
+    /// The worker has no open reservation of this name.
+    Unfounded,
+}
+
+async fn ask(app: &App, (worker, task, reservation): &Claim) -> Result<Answer, TwilioError> {
+    let client = app.twilio(Rank::LookUp, app.store.surroundings().now());
+    // First alone: for a call that is not the worker's, one request is enough.
+    let reservations = client.list_reservations(task).await?;
     let open = |status: &str| matches!(status, "pending" | "accepted" | "wrapping");
     let open: Vec<_> = reservations.into_iter().filter(|found| open(&found.reservation_status)).collect();
     let mut untold = Untold {
         open: open.iter().map(|found| (found.sid.clone(), found.worker_sid.clone())).collect(),
         there: vec![],
     };
-    let own = open.into_iter().find(|found| found.sid == *reservation);
-    let Some(registration) = own.and_then(|own| registration(task, own)) else { return Ok(None) };
+    let own = open.into_iter().find(|found| found.sid == *reservation && found.worker_sid == *worker);
+    let Some(own) = own else { return Ok(Answer::Unfounded) };
+    let task = client.fetch_task(task).await?;
+    let Some(registration) = registration(task, own) else { return Ok(Answer::NotLeft) };
     let there = client.list_participants(&registration.conference).await?;
     untold.there = there.into_iter().map(|it| it.call_sid).collect();
     let is_left =
         untold.is_left_to((reservation, worker), &registration.customer_leg, &registration.worker_leg);
-    Ok(is_left.then_some(registration))
+    Ok(if is_left { Answer::Left(Box::new(registration)) } else { Answer::NotLeft })
 }
 
 /// Looks for the call of a caller whose conference has ended: it is known from now on if an agent had it in her browser, and a
@@ -72,7 +89,7 @@ async fn ask(
 /// other call. The task of a call that was put into a queue names it as `call_sid`
 /// (<https://www.twilio.com/docs/voice/twiml/enqueue>).
 pub(super) async fn find(app: &App, customer: &CallSid, now: Millis) -> Result<(), Error> {
-    let client = app.client.through(app.turns.of_request(Rank::Bookkeeping, now));
+    let client = app.twilio(Rank::Bookkeeping, now);
     for found in client.list_tasks(&format!("call_sid == '{customer}'"), None).await? {
         let (task, mut had) =
             tokio::try_join!(client.fetch_task(&found.sid), client.list_reservations(&found.sid))?;

@@ -94,7 +94,7 @@ async fn look_up(app: &App, recovery: &RecoveryId) -> Option<Known> {
 
 /// The language that the task names.
 async fn read(app: &App, task: &TaskSid, since: Millis) -> Option<String> {
-    let client = app.client.through(app.turns.of_request(Rank::Requeue, since));
+    let client = app.twilio(Rank::Requeue, since);
     let attributes = client.fetch_task(task).await.ok()?.attributes?;
     reconnect::language(&attributes, &app.config.texts.language_attribute)
 }

@@ -6,12 +6,13 @@ use crate::error::Error;
 use crate::http::App;
 use crate::http::problem::Problem;
 use crate::http::signed::Signed;
+use crate::pace::Rank;
 use crate::reconnect;
 use crate::texts::Phrase;
-use crate::way::Way;
+use crate::way::{Way, with_task};
 use axum::extract::{Path, State};
 use rejoin_protocol::RecoveryId;
-use rejoin_recovery::{Event, Key};
+use rejoin_recovery::{Call, Event, Key};
 use rejoin_twilio::twiml::Document;
 use rejoin_twilio::webhook::{QueueResult, VoiceRequest};
 use std::sync::Arc;
@@ -19,6 +20,13 @@ use std::time::Duration;
 
 /// A caller hears nothing while a document is made, and Twilio waits 15 s for it: what takes longer is done without.
 const AT_ONCE: Duration = Duration::from_millis(1500);
+
+/// The comfort audio lasts six seconds; a document that repeats it costs one signed request a minute.
+const COMFORT_TIMES: u32 = 10;
+/// How long that is.
+const COMFORT_LASTS: Duration = Duration::from_secs(60);
+/// Pause before the first attempt to store again what could not be stored. It doubles.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
 /// `/twiml/requeue/{recovery}`: the customer goes into the queue, for the agent whom the machine has chosen.
 pub(crate) async fn requeue(
@@ -56,12 +64,22 @@ pub(crate) async fn wait(
 ) -> Result<Twiml, Problem> {
     let recovery = parse(&recovery)?;
     let request = voice_request(&params)?;
-    let document = Twiml(comforting(&app));
-    // Stored when he has his answer: a server that dies in between has told nobody that he hears something, and he is sent
-    // there once more. If it cannot be stored: the document is asked for again when the audio has ended.
+    // Twilio requests the document again when its verbs run out
+    // (<https://www.twilio.com/docs/voice/twiml/enqueue#attributes-wait-url>).
+    let comfort = app.config.public("/audio/comfort.wav");
+    let document = Twiml(Document::new().play_times(&comfort, COMFORT_TIMES));
+    // Stored after the answer: if the server dies in between, nobody knows that the customer hears something, and the
+    // customer is sent to the queue once more. The next request for this document is a minute away, so what cannot be
+    // stored is tried again until then.
     let surroundings = app.store.surroundings().clone();
     let entered = Event::EnteredQueue { recovery, customer: request.call };
-    tokio::spawn(surroundings.task(async move { tell(&app, entered).await }));
+    tokio::spawn(surroundings.task(async move {
+        let mut pause = FIRST_PAUSE;
+        while !tell(&app, entered.clone()).await && pause < COMFORT_LASTS {
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+    }));
     Ok(document)
 }
 
@@ -133,23 +151,42 @@ enum Targeting {
 
 /// `None` when the recovery, or the workflow that its call came from, is not known.
 async fn way(app: &App, recovery: &RecoveryId, targeting: Targeting) -> Result<Option<Way>, Error> {
-    let way = app.engine.look([Key::Recovery(recovery.clone())], |machine| {
-        let call = machine.recovering(recovery)?;
-        let target = match targeting {
-            Targeting::AsDecided => reconnect::target(call.recovery.as_ref()?),
-            Targeting::Anybody => None,
-        };
-        Way::of(&app.config, call, target)
-    });
+    let target = |call: &Call| match targeting {
+        Targeting::AsDecided => reconnect::target(call.recovery.as_ref()?).cloned(),
+        Targeting::Anybody => None,
+    };
+    let way = async {
+        let found = app.engine.look([Key::Recovery(recovery.clone())], |machine| {
+            let call = machine.recovering(recovery)?;
+            Some((Way::of(&app.config, call, target(call).as_ref()), call.clone()))
+        });
+        match found.await? {
+            Some((Some(way), _)) => Ok(Some(way)),
+            Some((None, call)) => {
+                // Nobody could read the task so far, and only Twilio says by which workflow it came.
+                let client = app.twilio(Rank::Bookkeeping, app.store.now());
+                match client.fetch_task(&call.task).await {
+                    Ok(task) => {
+                        let call = with_task(call, task);
+                        Ok(Way::of(&app.config, &call, target(&call).as_ref()))
+                    }
+                    Err(error) if error.is_passing() => Err(Error::Busy),
+                    Err(_) => Ok(None),
+                }
+            }
+            None => Ok(None),
+        }
+    };
     tokio::time::timeout(AT_ONCE, way).await.unwrap_or(Err(Error::Busy))
 }
 
-/// The caller gets the document whether or not this could be stored.
-async fn tell(app: &App, event: Event) {
+/// The caller gets the document whether or not this could be stored. True if it was.
+async fn tell(app: &App, event: Event) -> bool {
     let stored = tokio::time::timeout(AT_ONCE, app.engine.event(event)).await.unwrap_or(Err(Error::Busy));
-    if let Err(error) = stored {
+    if let Err(error) = &stored {
         tracing::warn!(%error, "how the customer is doing in the queue could not be stored");
     }
+    stored.is_ok()
 }
 
 /// What to say cannot be looked up: an error in a document's place would end the call.

@@ -1,0 +1,114 @@
+//! Bodies of pages of another version. What this version does not know is passed over singly and counted: a page that says
+//! more than we understand is not to lose what we do understand.
+
+use rejoin_protocol::TaskSid;
+use rejoin_protocol::api::{Beacon, Goodbye, GracefulMark, GracefulReason, Hello, Holding};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+/// Items of a list that this version did not understand, by what they were.
+const UNKNOWN: &str = "rejoin_unknown_items_total";
+
+/// A [`Hello`], as far as it is understood.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ReadHello {
+    epoch: u64,
+    holdings: Each<Holding>,
+    #[serde(default)]
+    unavailable: bool,
+}
+
+impl From<ReadHello> for Hello {
+    fn from(read: ReadHello) -> Self {
+        let holdings = read.holdings.understood("holding");
+        Self { epoch: read.epoch, holdings, unavailable: read.unavailable }
+    }
+}
+
+/// A [`GracefulMark`]. A reason that is not known is [`GracefulReason::UNKNOWN`].
+#[derive(Debug)]
+pub(super) struct ReadMark(pub(super) GracefulMark);
+
+impl<'de> Deserialize<'de> for ReadMark {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let reason = value.get("reason").and_then(Value::as_str);
+        let is_known = reason.is_none_or(|reason| GracefulReason::ALL.iter().any(|it| it.name() == reason));
+        let mark = GracefulMark::deserialize(value).map_err(serde::de::Error::custom)?;
+        if !is_known {
+            count("reason", 1);
+        }
+        Ok(Self(mark))
+    }
+}
+
+/// A [`Beacon`], as far as it is understood.
+#[derive(Deserialize)]
+pub(super) struct ReadBeacon {
+    token: String,
+    #[serde(default)]
+    marks: Each<ReadMark>,
+    #[serde(default)]
+    goodbye: Option<ReadGoodbye>,
+}
+
+#[derive(Deserialize)]
+struct ReadGoodbye {
+    epoch: u64,
+    tasks: Each<TaskSid>,
+}
+
+impl From<ReadBeacon> for Beacon {
+    fn from(read: ReadBeacon) -> Self {
+        let goodbye = |it: ReadGoodbye| Goodbye { epoch: it.epoch, tasks: it.tasks.understood("task") };
+        let marks = read.marks.understood("mark").into_iter().map(|ReadMark(mark)| mark);
+        Self { token: read.token, marks: marks.collect(), goodbye: read.goodbye.map(goodbye) }
+    }
+}
+
+/// A list, each of whose items is read by itself.
+#[derive(Debug)]
+struct Each<T> {
+    items: Vec<T>,
+    unknown: u64,
+}
+
+impl<T> Default for Each<T> {
+    fn default() -> Self {
+        Self { items: vec![], unknown: 0 }
+    }
+}
+
+impl<T> Each<T> {
+    /// Those that were understood; the others are counted under this name.
+    fn understood(self, what: &'static str) -> Vec<T> {
+        if self.unknown > 0 {
+            tracing::warn!(
+                what,
+                count = self.unknown,
+                "passed over what this version does not understand of a page's request"
+            );
+            count(what, self.unknown);
+        }
+        self.items
+    }
+}
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Each<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut each = Self::default();
+        for value in Vec::<Value>::deserialize(deserializer)? {
+            match T::deserialize(value) {
+                Ok(item) => each.items.push(item),
+                Err(_) => each.unknown += 1,
+            }
+        }
+        Ok(each)
+    }
+}
+
+fn count(what: &'static str, times: u64) {
+    metrics::counter!(UNKNOWN, "what" => what).increment(times);
+}

@@ -1,0 +1,95 @@
+//! Bounds of what pages can make the server look up at Twilio: each call that a page names and that is not known costs
+//! two or three requests, and a page can name any.
+
+use super::rate::Rate;
+use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// A call as a worker's page names it.
+pub(super) type Claim = (WorkerSid, TaskSid, ReservationSid);
+
+/// So many look-ups one worker has in a minute, whether at once or one after the other. A page has one to three calls.
+const PER_MINUTE: u32 = 10;
+/// So many are under way at once, of all workers: a part of what may be out at TaskRouter at once.
+const AT_ONCE: usize = 4;
+/// So long a call counts as not the worker's without asking again.
+const REMEMBERED: Millis = Millis::seconds(120);
+/// So many of these are remembered.
+const KNOWN: usize = 10_000;
+
+/// Which look-ups may begin. Of this server; each one of several has its own.
+#[derive(Debug)]
+pub(crate) struct LookUps {
+    budget: Rate,
+    permits: Semaphore,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    under_way: HashSet<Claim>,
+    /// Until when Twilio's answer counts that the call is not the worker's (points in time).
+    unfounded: HashMap<Claim, Millis>,
+}
+
+/// Leave to look one call up.
+pub(super) struct LookUp<'a> {
+    of: &'a LookUps,
+    claim: Claim,
+    _permit: Option<SemaphorePermit<'a>>,
+}
+
+impl Default for LookUps {
+    fn default() -> Self {
+        Self { budget: Rate::new(PER_MINUTE), permits: Semaphore::new(AT_ONCE), state: Mutex::default() }
+    }
+}
+
+impl LookUps {
+    /// Waits for a place. `None`: the call is being looked up, was found not to be the worker's, or the worker has had
+    /// enough look-ups for now.
+    pub(super) async fn begin(&self, claim: &Claim, now: Millis) -> Option<LookUp<'_>> {
+        {
+            let mut state = self.state();
+            let is_unfounded = state.unfounded.get(claim).is_some_and(|until| now < *until);
+            if is_unfounded || state.under_way.contains(claim) {
+                return None;
+            }
+            if self.budget.check(claim.0.as_str().as_bytes()).is_err() {
+                tracing::warn!(worker = %claim.0, "a call that a page has named is not looked up: the worker has named too many");
+                metrics::counter!("rejoin_look_ups_refused_total").increment(1);
+                return None;
+            }
+            state.under_way.insert(claim.clone());
+        }
+        let mut begun = LookUp { of: self, claim: claim.clone(), _permit: None };
+        // The semaphore is never closed.
+        begun._permit = self.permits.acquire().await.ok();
+        Some(begun)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl LookUp<'_> {
+    /// Twilio says that the call is not the worker's, or not any more.
+    pub(super) fn is_unfounded(&self, now: Millis) {
+        let mut state = self.of.state();
+        if state.unfounded.len() >= KNOWN {
+            state.unfounded.retain(|_, until| now < *until);
+        }
+        if state.unfounded.len() < KNOWN {
+            state.unfounded.insert(self.claim.clone(), now + REMEMBERED);
+        }
+    }
+}
+
+impl Drop for LookUp<'_> {
+    fn drop(&mut self) {
+        self.of.state().under_way.remove(&self.claim);
+    }
+}

@@ -1,0 +1,38 @@
+//! `GET /health/ready`: looked at once for all who ask within a second. A look writes to the database.
+
+use super::{App, health};
+use axum::body::{Bytes, to_bytes};
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+/// So long an answer counts.
+const COUNTS_FOR: Duration = Duration::from_secs(1);
+/// Longest answer, in bytes.
+const LONGEST: usize = 64 * 1024;
+
+/// The last answer.
+#[derive(Debug, Default)]
+pub(crate) struct Readiness(Mutex<Option<(Instant, StatusCode, Bytes)>>);
+
+/// 200 if it can work, else 503; each thing is named.
+pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
+    // Whoever asks during a look waits for its end, and gets what it found.
+    let mut last = app.readiness.0.lock().await;
+    let known = last.as_ref().filter(|(at, ..)| at.elapsed() < COUNTS_FOR);
+    let (status, body) = match known {
+        Some((_, status, body)) => (*status, body.clone()),
+        None => {
+            let (parts, body) = health::ready(State(Arc::clone(&app))).await.into_parts();
+            // It is whole, and short.
+            let body = to_bytes(body, LONGEST).await.unwrap_or_default();
+            *last = Some((Instant::now(), parts.status, body.clone()));
+            (parts.status, body)
+        }
+    };
+    (status, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+}

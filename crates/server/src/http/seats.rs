@@ -1,0 +1,53 @@
+//! How many connections each address has.
+
+use super::source::Source;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Connections by address. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Seats {
+    most: usize,
+    taken: Arc<Mutex<HashMap<Source, usize>>>,
+}
+
+/// A connection of an address; it counts as long as this is there.
+#[derive(Debug)]
+pub(super) struct Seat {
+    seats: Seats,
+    source: Option<Source>,
+}
+
+impl Seats {
+    /// So many for each address, and one at least.
+    pub(super) fn new(most: usize) -> Self {
+        Self { most: most.max(1), taken: Arc::default() }
+    }
+
+    /// One more; `None`: the address has all that it may have. An address that many share (`source` is `None`) has as many
+    /// as it likes.
+    pub(super) fn take(&self, source: Option<Source>) -> Option<Seat> {
+        if let Some(source) = source {
+            let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+            let of_address = taken.entry(source).or_default();
+            if *of_address >= self.most {
+                return None;
+            }
+            *of_address += 1;
+        }
+        Some(Seat { seats: self.clone(), source })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let Some(source) = self.source else { return };
+        let mut taken = self.seats.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(of_address) = taken.get_mut(&source) {
+            *of_address -= 1;
+            if *of_address == 0 {
+                taken.remove(&source);
+            }
+        }
+    }
+}

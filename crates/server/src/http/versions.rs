@@ -1,0 +1,81 @@
+//! Versions of the plugin that speak to this server.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+/// This server's.
+pub(crate) const OURS: &str = env!("CARGO_PKG_VERSION");
+/// The header in which it is told to pages.
+pub(super) const HEADER: &str = "rejoin-version";
+
+/// Hellos, by the version of the page's plugin.
+const HELLOS: &str = "rejoin_plugin_hellos_total";
+/// So many versions are told apart; an agent can claim any.
+const KNOWN: usize = 20;
+/// Longer ones are none, in bytes.
+const LONGEST: usize = 24;
+
+/// Counts versions, and tells operators once of each other one than this server's.
+#[derive(Debug, Default)]
+pub(crate) struct Versions(Mutex<BTreeSet<String>>);
+
+impl Versions {
+    /// A page with this version of the plugin has said hello. `None`: it does not say.
+    pub(super) fn said(&self, version: Option<&str>) {
+        let label = self.label(version);
+        metrics::counter!(HELLOS, "version" => label).increment(1);
+    }
+
+    fn label(&self, version: Option<&str>) -> String {
+        let version = version.unwrap_or("unknown");
+        if version != OURS && !is_version(version) && version != "unknown" {
+            return "other".to_owned();
+        }
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.contains(version) || version == OURS {
+            return version.to_owned();
+        }
+        if known.len() >= KNOWN {
+            return "other".to_owned();
+        }
+        known.insert(version.to_owned());
+        tracing::warn!(
+            plugin = version,
+            server = OURS,
+            "pages run another version of the plugin than this server's: calls are guarded, but what only one of the two \
+             knows is passed over; deploy the same version of both and let agents load Flex again"
+        );
+        version.to_owned()
+    }
+}
+
+/// As in `1.20.3` or `1.20.3-rc.1`.
+fn is_version(text: &str) -> bool {
+    let numbers = text.split_once('-').map_or(text, |(numbers, _)| numbers);
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    text.len() <= LONGEST
+        && numbers.split('.').count() == 3
+        && numbers.split('.').all(is_number)
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_told_apart_within_a_bound() {
+        let versions = Versions::default();
+        assert_eq!(versions.label(Some(OURS)), OURS);
+        assert_eq!(versions.label(None), "unknown");
+        for nonsense in ["", "1", "1.2", "1.2.x", "1..2", "1.2.3\n", "1.2.3-<b>", &"1".repeat(100)] {
+            assert_eq!(versions.label(Some(nonsense)), "other", "{nonsense:?}");
+        }
+        for minor in 0..1000 {
+            versions.label(Some(&format!("99.{minor}.0")));
+        }
+        assert_eq!(versions.label(Some("99.0.0")), "99.0.0", "known already");
+        assert_eq!(versions.label(Some("99.999.0")), "other");
+        assert!(versions.0.lock().expect("not poisoned").len() <= KNOWN);
+    }
+}
