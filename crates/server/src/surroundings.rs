@@ -6,6 +6,7 @@
 //! still for a while.
 
 mod standing;
+mod steady;
 
 use crate::failpoint;
 use rejoin_protocol::Millis;
@@ -18,9 +19,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::task::Context;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use steady::Steady;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+
+/// The clock of this machine, as all parts of the program see it.
+static MACHINE: Steady = Steady::new();
 
 /// What a server lives in. Cheap to clone; all clones are the same.
 #[derive(Clone, Debug, Default)]
@@ -55,6 +60,9 @@ struct World {
     runtime: Option<Handle>,
     /// So much the clock on the wall was set forward.
     set: AtomicI64,
+    /// So long the machine was suspended: its runtime has not counted that.
+    suspended: AtomicU64,
+    steady: Steady,
     chance: AtomicU64,
     watcher: Option<Watcher>,
     listener: Option<Listener>,
@@ -85,6 +93,8 @@ impl Surroundings {
             begun: Instant::now(),
             runtime: Handle::try_current().ok(),
             set: AtomicI64::new(0),
+            suspended: AtomicU64::new(0),
+            steady: Steady::new(),
             chance: AtomicU64::new(seed),
             watcher,
             listener: None,
@@ -108,15 +118,27 @@ impl Surroundings {
         self.0.as_ref()?.listener.as_ref()
     }
 
-    /// Milliseconds since the Unix epoch, by the clock on the wall.
+    /// Milliseconds since the Unix epoch. Goes on evenly when somebody sets the clock on the wall; a clock that stays as it was
+    /// set is believed after two minutes.
     pub fn now(&self) -> Millis {
         let Some(world) = &self.0 else {
             let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            return Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
+            let wall = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+            return Millis(steady::unset().map_or(wall, |unset| MACHINE.now(unset, wall)));
         };
         let _home = world.runtime.as_ref().map(Handle::enter);
         let since = u64::try_from(world.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Millis((world.first.0 + since).saturating_add_signed(world.set.load(Ordering::Relaxed)))
+        let unset = world.first.0 + since + world.suspended.load(Ordering::Relaxed);
+        let wall = unset.saturating_add_signed(world.set.load(Ordering::Relaxed));
+        Millis(world.steady.now(unset, wall))
+    }
+
+    /// The machine was suspended for so long: both of its clocks have gone on meanwhile, and nothing has run. In the real world
+    /// others do that.
+    pub fn suspend(&self, time: Millis) {
+        if let Some(world) = &self.0 {
+            world.suspended.fetch_add(time.0, Ordering::Relaxed);
+        }
     }
 
     /// The clock on the wall is set forward, or back, by so many milliseconds. In the real world others do that.
@@ -240,7 +262,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_same_seed_gives_the_same_numbers_and_a_clock_that_can_be_set() {
+    async fn the_same_seed_gives_the_same_numbers() {
         let numbers = |seed| {
             let surroundings = Surroundings::seeded(Millis(0), seed, None);
             [(); 3].map(|()| surroundings.number())
@@ -248,10 +270,18 @@ mod tests {
         // The reference's first numbers for this seed.
         assert_eq!(numbers(1_234_567)[..2], [6_457_827_717_110_365_317, 3_203_168_211_198_807_973]);
         assert_ne!(numbers(1), numbers(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn time_goes_on_evenly_until_a_clock_that_was_set_has_settled() {
         let surroundings = Surroundings::seeded(Millis::seconds(1000), 1, None);
+        assert_eq!(surroundings.now(), Millis::seconds(1000));
         surroundings.set_clock(-500_000);
-        let now = surroundings.now();
-        assert!((Millis::seconds(500)..Millis::seconds(600)).contains(&now), "{now:?}");
+        assert_eq!(surroundings.now(), Millis::seconds(1000));
+        surroundings.suspend(Millis::seconds(5));
+        assert_eq!(surroundings.now(), Millis::seconds(1005));
+        tokio::time::advance(Duration::from_secs(120)).await;
+        assert_eq!(surroundings.now(), Millis::seconds(625));
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 //! What a batch asks of the store, and what it changes.
 
 use super::heard::Pushed;
+use super::held_back::HeldBack;
 use crate::story::Told;
 use rejoin_protocol::api::Push;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, WorkerSid};
@@ -37,12 +38,29 @@ pub struct Batch {
 pub struct Found {
     /// The calls.
     pub calls: Vec<Call>,
+    /// Calls that nothing may be done about. They stay as they are.
+    pub held_back: Vec<HeldBack>,
     /// Their timers, due or not.
     pub timers: Vec<(ConferenceSid, Timer, Millis)>,
     /// Marks of these workers and tasks, and of the calls' tasks, that wait for their call.
     pub early: Vec<EarlyMark>,
     /// Jobs out of [`Batch::closes`] that are open and still ours.
     pub held: BTreeSet<Claim>,
+}
+
+impl Found {
+    /// A call, which may be quarantined.
+    pub(super) fn add(&mut self, call: Call) {
+        match call.quarantine.clone() {
+            None => self.calls.push(call),
+            Some(quarantine) => self.held_back.push(HeldBack::quarantined(call, quarantine)),
+        }
+    }
+
+    /// Calls that cannot be read.
+    pub(super) fn unreadable(&self) -> impl Iterator<Item = &ConferenceSid> {
+        self.held_back.iter().filter(|held| held.call.is_none()).map(|held| &held.conference)
+    }
 }
 
 /// What is to be written, all or none.

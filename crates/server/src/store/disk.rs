@@ -7,6 +7,7 @@
 //! A server that is killed leaves the file, and the log beside it, as they are at that moment; the next one opens a copy of
 //! both, as it would find them after `kill -9`. What was not committed is gone.
 
+use super::Store;
 use super::database::{Connections, Database};
 use crate::error::Error;
 use crate::surroundings::Surroundings;
@@ -79,6 +80,18 @@ impl Disk {
         Ok(states.iter().filter_map(|state| serde_json::from_str(state).ok()).collect())
     }
 
+    /// Stores this of a call, as another version would, or a damaged disk: for tests of what is made of it.
+    pub fn put_state(&self, conference: &rejoin_protocol::ConferenceSid, state: &str) -> Result<(), Error> {
+        let path = self.last().path(&self.0.folder);
+        self.hold(async {
+            let mut connection: SqliteConnection =
+                SqliteConnectOptions::new().filename(path).connect().await?;
+            let put = sqlx::query("update calls set state = $1 where conference = $2");
+            put.bind(state).bind(conference.as_str()).execute(&mut connection).await?;
+            Ok(connection.close().await?)
+        })
+    }
+
     /// So many jobs have not ended.
     pub fn open_jobs(&self) -> Result<usize, Error> {
         Ok(self.look("select action from jobs where closed = 0")?.len())
@@ -110,7 +123,7 @@ impl Disk {
     /// For one more server.
     pub(super) async fn open(&self, surroundings: &Surroundings) -> Result<Database, Error> {
         let url = format!("sqlite:{}", self.left_behind().map_err(sqlx::Error::Io)?.display());
-        let open = Database::open(&url, surroundings.clone(), Some(self.clone()));
+        let open = Database::open(&url, Store::DEADLINE, surroundings.clone(), Some(self.clone()));
         let database = self.answer(surroundings, open).await?;
         self.last().server = Some((surroundings.clone(), database.connections()));
         Ok(database)

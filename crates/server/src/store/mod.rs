@@ -15,23 +15,30 @@ mod change;
 mod database;
 mod disk;
 mod heard;
+mod held_back;
 mod memory;
 
 pub use change::{Batch, Changes, Claim, Committed, Found, JobId, Line, NewJob, OpenJobs, StoredJob, Tenure};
+pub(crate) use database::hosts;
 pub use disk::Disk;
 pub use heard::{Heard, PushId, Pushed};
 pub(crate) use heard::{Hint, Hints};
+pub(crate) use held_back::direct;
+pub use held_back::{HeldBack, Why};
 pub use memory::Memory;
 
+use crate::clock::Skew;
 use crate::error::Error;
 use crate::given_up::GivenUp;
+use crate::held_back::Listed;
 use crate::pace::Crowd;
 use crate::surroundings::Surroundings;
 use database::Database;
+use held_back::SetAside;
 use rejoin_protocol::api::Push;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, WorkerSid};
 use rejoin_recovery::{Call, Key};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -42,7 +49,7 @@ pub const LEASE: Millis = Millis(4500);
 const LAST_PART: Duration = Duration::from_secs(1);
 /// After a time in which nobody heard Twilio the calls are looked at, one after the other, so far apart: what callbacks would have
 /// told then is not told again. It is a quarter of what goes to the Voice API by default, one request for a call.
-const LOOKS_APART: Millis = Millis(100);
+pub(crate) const LOOKS_APART: Millis = Millis(100);
 /// So much later than its own a server takes care of timers that another one has set: that one is nearer.
 const TIMERS_OF_OTHERS: Millis = Millis(300);
 
@@ -55,6 +62,7 @@ struct Inner {
     surroundings: Surroundings,
     place: Place,
     leased: Mutex<Lease>,
+    set_aside: Mutex<SetAside>,
 }
 
 #[derive(Debug)]
@@ -63,15 +71,22 @@ enum Place {
     Memory(memory::Server),
 }
 
-/// Asks whatever it is on. A server that was killed gets no answer, and one that is cut off from its database is refused.
+/// Asks whatever it is on. A server that was killed gets no answer, and one that is cut off from its database is refused. A
+/// database answers within its deadline; what is asked in parts has one for each of them.
 macro_rules! ask {
-    ($store:ident, $place:ident => $question:ident $arguments:tt) => {{
+    ($store:ident, $place:ident => $question:ident $arguments:tt) => {
+        ask!($store, $place => $question $arguments, $place.limited($place.$question $arguments))
+    };
+    ($store:ident, $place:ident => $question:ident $arguments:tt in parts) => {
+        ask!($store, $place => $question $arguments, $place.$question $arguments)
+    };
+    ($store:ident, $place:ident => $question:ident $arguments:tt, $limited:expr) => {{
         let surroundings = &$store.0.surroundings;
         if surroundings.pass(|| concat!("asking the store to ", stringify!($question)).to_owned()).await {
             return Err(Error::Database(sqlx::Error::PoolTimedOut));
         }
         let answer = match &$store.0.place {
-            Place::Database($place) => $place.answer($place.$question $arguments).await,
+            Place::Database($place) => $place.answer($limited).await,
             Place::Memory($place) => $place.$question $arguments.await,
         };
         surroundings.alive().await;
@@ -103,12 +118,19 @@ impl Lease {
 }
 
 impl Store {
+    /// How long a database's answer is waited for when nobody says otherwise.
+    pub const DEADLINE: Duration = Duration::from_secs(5);
+
     /// Opens the database (`sqlite:path` or `postgres://…`), creates the file if needed and brings the tables up to date.
     ///
     /// Fails when another server has the file, or the database cannot be used.
     pub async fn open(url: &str) -> Result<Self, Error> {
-        let surroundings = Surroundings::system();
-        let database = Database::open(url, surroundings.clone(), None).await?;
+        Self::open_in(url, Self::DEADLINE, Surroundings::system()).await
+    }
+
+    /// The same with another deadline for its answers, and in surroundings with another clock.
+    pub async fn open_in(url: &str, deadline: Duration, surroundings: Surroundings) -> Result<Self, Error> {
+        let database = Database::open(url, deadline, surroundings.clone(), None).await?;
         Self::on(Place::Database(Box::new(database)), surroundings).await
     }
 
@@ -129,7 +151,12 @@ impl Store {
     }
 
     async fn on(place: Place, surroundings: Surroundings) -> Result<Self, Error> {
-        let store = Self(Arc::new(Inner { surroundings, place, leased: Mutex::default() }));
+        let store = Self(Arc::new(Inner {
+            surroundings,
+            place,
+            leased: Mutex::default(),
+            set_aside: Mutex::default(),
+        }));
         store.renew().await?;
         store.servers().await?;
         Ok(store)
@@ -180,10 +207,18 @@ impl Store {
     pub async fn transact<T>(
         &self,
         batch: &Batch,
-        decide: impl FnMut(Found) -> Result<(Changes, T), Error>,
+        mut decide: impl FnMut(Found) -> Result<(Changes, T), Error>,
     ) -> Result<(Committed, T), Error> {
         // A lease that ends meanwhile is not the one under which its jobs were taken.
         let tenure = self.lease().tenure;
+        let decide = |found: Found| {
+            let mut set_aside = self.set_aside();
+            if !found.held_back.is_empty() || !set_aside.is_empty() {
+                set_aside.found(&found.held_back, found.calls.iter().map(|call| &call.conference));
+            }
+            drop(set_aside);
+            decide(found)
+        };
         ask!(self, place => transact(batch, decide, tenure))
     }
 
@@ -196,10 +231,52 @@ impl Store {
         most: usize,
     ) -> Result<Vec<StoredJob>, Error> {
         let tenure = self.lease().tenure;
-        ask!(self, place => claim(held, crowds, most, tenure))
+        let held = held.into_iter().chain(self.set_aside().jobs_now());
+        let (jobs, unreadable) = ask!(self, place => claim(held, crowds, most, tenure))?;
+        self.set_aside().unreadable(&unreadable);
+        Ok(jobs)
+    }
+
+    /// A job of a call that is held back: nobody has it from now on, and this server takes it up again only later.
+    pub(crate) async fn set_job_aside(&self, claim: Claim) -> Result<(), Error> {
+        self.set_aside().job(claim.job);
+        ask!(self, place => give_back(claim))
+    }
+
+    /// The database refuses what follows from the timers of these calls: they are tried again later.
+    pub(crate) fn set_timers_aside(&self, calls: &[ConferenceSid]) {
+        calls.iter().for_each(|call| self.set_aside().refused(call));
+    }
+
+    /// What follows from the timers of these calls is written.
+    pub(crate) fn timers_written(&self, calls: &[ConferenceSid]) {
+        let mut set_aside = self.set_aside();
+        if !set_aside.is_empty() {
+            calls.iter().for_each(|call| set_aside.written(call));
+        }
+    }
+
+    /// Does this server leave calls alone for now?
+    pub(crate) fn holds_back(&self) -> bool {
+        !self.set_aside().is_empty()
+    }
+
+    /// How many calls this server leaves alone, for each reason, and how many jobs it cannot read.
+    pub(crate) fn count_held_back(&self) -> (BTreeMap<&'static str, usize>, usize) {
+        self.set_aside().count()
+    }
+
+    /// All that is stored and held back, whether this server has met it or not.
+    pub async fn held_back(&self) -> Result<Listed, Error> {
+        ask!(self, place => held_back())
+    }
+
+    fn set_aside(&self) -> MutexGuard<'_, SetAside> {
+        self.0.set_aside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The call of a job; the outer `None` when the job is not ours any more, the inner one when its call is forgotten.
+    /// [`Error::HeldBack`]: nothing may be done about the call now.
     pub async fn call_of(&self, claim: Claim) -> Result<Option<Option<Call>>, Error> {
         ask!(self, place => call_of(claim))
     }
@@ -220,6 +297,22 @@ impl Store {
         lease.until_by_wall = asked_by_wall + LEASE;
         lease.until = Some(lease.until.map_or(until, |other| other.max(until)));
         Ok(())
+    }
+
+    /// How long the database's answer is waited for, and when something was committed last; `None`: in a world.
+    pub(crate) fn answers(&self) -> Option<(Duration, Instant)> {
+        match &self.0.place {
+            Place::Database(database) => database.answers(),
+            Place::Memory(_) => None,
+        }
+    }
+
+    /// The database's clock against ours, as it was when the lease was renewed last; `None`: there is one clock only.
+    pub fn skew(&self) -> Option<Skew> {
+        match &self.0.place {
+            Place::Database(database) => database.skew(),
+            Place::Memory(_) => None,
+        }
     }
 
     /// How many servers run, this one among them.
@@ -269,14 +362,38 @@ impl Store {
         self.0.leased.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The calls that share one of these keys, with the other calls of their customers, as they were last committed.
+    /// The calls that share one of these keys, with the other calls of their customers, as they were last committed. Those that
+    /// are quarantined are among them. [`Error::HeldBack`]: one that the keys name cannot be read.
     pub async fn find(&self, keys: &BTreeSet<Key>) -> Result<Vec<Call>, Error> {
-        ask!(self, place => find(keys))
+        let (calls, unreadable) = ask!(self, place => find(keys))?;
+        let named = keys.iter().filter(|key| !matches!(key, Key::Worker(_)));
+        match unreadable.iter().any(|call| call.has_any(named.clone())) {
+            true => Err(Error::HeldBack),
+            false => Ok(calls),
+        }
     }
 
-    /// The next timers: whose they are, and when this server has to take care of them.
+    /// The same without those that cannot be read.
+    pub(crate) async fn find_readable(&self, keys: &BTreeSet<Key>) -> Result<Vec<Call>, Error> {
+        ask!(self, place => find(keys)).map(|(calls, _)| calls)
+    }
+
+    /// Lets the calls that are found by these keys be looked at now, as far as they are watched: something that was told of
+    /// them could not be stored.
+    pub async fn look_at(&self, keys: &BTreeSet<Key>) -> Result<(), Error> {
+        ask!(self, place => look_at(keys))
+    }
+
+    /// More calls than are remembered may have missed something: all of them are looked at ([`Self::catch_up`]).
+    pub(crate) fn look_at_all_soon(&self) {
+        self.lease().missed = true;
+    }
+
+    /// The next timers: whose they are, and when this server has to take care of them. Without those of calls that it leaves
+    /// alone for now.
     pub async fn next_timers(&self, most: usize) -> Result<Vec<(ConferenceSid, Millis)>, Error> {
-        ask!(self, place => next_timers(most))
+        let without = self.set_aside().calls_now();
+        ask!(self, place => next_timers(most, &without))
     }
 
     /// The timeline of a customer: all lines of the conferences that he was in, oldest first, with their numbers.
@@ -306,7 +423,7 @@ impl Store {
     pub(crate) async fn listen(&self) -> Result<Option<Hints>, Error> {
         self.0.surroundings.alive().await;
         match &self.0.place {
-            Place::Database(database) => Ok(database.listen().await?.map(Hints::Database)),
+            Place::Database(database) => Ok(database.limited(database.listen()).await?.map(Hints::Database)),
             Place::Memory(memory) => Ok(memory.listen().map(Hints::Memory)),
         }
     }
@@ -329,7 +446,7 @@ impl Store {
 
     /// Forgets pushes that no page comes back for.
     pub async fn forget_pushes(&self) -> Result<(), Error> {
-        ask!(self, place => forget_pushes())
+        ask!(self, place => forget_pushes() in parts)
     }
 
     /// Other servers are to know that this page is connected here; `None`: there are no others.
@@ -349,6 +466,6 @@ impl Store {
 
     /// Lets what is older than this go. Of recoveries figures remain ([`crate::report`]).
     pub async fn tidy(&self, keep: Millis) -> Result<(), Error> {
-        ask!(self, place => tidy(keep))
+        ask!(self, place => tidy(keep) in parts)
     }
 }

@@ -55,7 +55,7 @@ impl Database {
     pub(super) async fn forget_early(&self) -> Result<(), Error> {
         let before = integer(self.surroundings.now() - EarlyMark::WAITS);
         let forget = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.forget_early))).bind(before);
-        forget.execute(&self.writing).await?;
+        forget.execute(&mut *self.writing().await?).await?;
         Ok(())
     }
 }

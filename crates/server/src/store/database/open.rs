@@ -1,9 +1,12 @@
 //! Opens a database and brings it up to date.
 
-use super::Database;
+use super::hosts::{Hosts, Unusable};
+use super::read::texts;
 use super::schema::{KEYS, POSTGRES, SQLITE, rows};
+use super::servers::Servers;
 use super::sql::{Dialect, Sql};
 use super::transact::key_rows;
+use super::{Database, Place};
 use crate::error::Error;
 use crate::store::Disk;
 use crate::surroundings::Surroundings;
@@ -11,12 +14,13 @@ use rejoin_recovery::Call;
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::postgres::PgConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{AnyPool, Connection as _, Executor as _, Row as _};
+use sqlx::{AnyPool, AssertSqlSafe, Connection as _, Executor as _, Row as _};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::str::FromStr as _;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Nobody who asks waits longer for a connection: Twilio has another address to turn to.
 const CONNECTION_WITHIN: Duration = Duration::from_secs(2);
@@ -31,17 +35,18 @@ impl Database {
     /// Fails when another server has the file, or the database cannot be used.
     pub(in crate::store) async fn open(
         url: &str,
+        deadline: Duration,
         surroundings: Surroundings,
         disk: Option<Disk>,
     ) -> Result<Self, Error> {
         sqlx::any::install_default_drivers();
         let database = if url.starts_with("sqlite:") {
-            sqlite(url, surroundings, disk).await?
+            sqlite(url, deadline, surroundings, disk).await?
         } else {
-            postgres(url, surroundings).await?
+            postgres(url, deadline, surroundings).await?
         };
         database.make_keys().await?;
-        database.arrive().await?;
+        database.limited(database.arrive()).await?;
         Ok(database)
     }
 
@@ -58,7 +63,6 @@ impl Database {
         if known == KEYS {
             return Ok(());
         }
-        sqlx::query("delete from keys").execute(&mut *db).await?;
         let mut after = String::new();
         loop {
             let page =
@@ -66,14 +70,16 @@ impl Database {
             let page = sqlx::query(page).bind(after.clone()).bind(PAGE).fetch_all(&mut *db).await?;
             let Some(last) = page.last() else { break };
             after = last.try_get(0)?;
-            let mut keys = vec![];
+            let (mut keys, mut read) = (vec![], vec![]);
             for row in page {
                 let (conference, state): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-                // One that cannot be read is reported when it is looked for.
-                let call: Option<Call> = serde_json::from_str(&state).ok();
-                let of_call = call.map(|call| call.keys()).unwrap_or_default();
-                keys.extend(key_rows(&conference, &of_call));
+                // One that cannot be read is found by what it was found by before.
+                let Ok(call) = serde_json::from_str::<Call>(&state) else { continue };
+                keys.extend(key_rows(&conference, &call.keys()));
+                read.push(conference);
             }
+            let delete = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.delete_keys_of)));
+            delete.bind(texts(read.iter().map(String::as_str))).execute(&mut *db).await?;
             rows(db, &self.sql.add_keys, &keys).await?;
         }
         sqlx::query("update meta set value = $1 where name = 'keys'").bind(KEYS).execute(&mut *db).await?;
@@ -82,7 +88,12 @@ impl Database {
     }
 }
 
-async fn sqlite(url: &str, surroundings: Surroundings, disk: Option<Disk>) -> Result<Database, Error> {
+async fn sqlite(
+    url: &str,
+    deadline: Duration,
+    surroundings: Surroundings,
+    disk: Option<Disk>,
+) -> Result<Database, Error> {
     let options = SqliteConnectOptions::from_str(url)?
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
@@ -116,38 +127,50 @@ async fn sqlite(url: &str, surroundings: Surroundings, disk: Option<Disk>) -> Re
     Ok(Database {
         dialect: Dialect::Sqlite,
         sql: Sql::new(Dialect::Sqlite),
-        writing: pool(url, 1, setup, within)?,
-        reading: pool(url, 4, "pragma query_only = on; pragma busy_timeout = 5000", within)?,
+        place: Place::File {
+            writing: pool(url, 1, setup, within)?,
+            reading: pool(url, 4, "pragma query_only = on; pragma busy_timeout = 5000", within)?,
+        },
+        deadline,
+        committed: Mutex::new(Instant::now()),
+        skew: Mutex::default(),
         server: surroundings.server(),
         surroundings,
         disk,
-        shared: None,
         lock: Mutex::new(Some(lock)),
     })
 }
 
-async fn postgres(url: &str, surroundings: Surroundings) -> Result<Database, Error> {
-    let connect = PgConnection::connect(url);
-    let connected = tokio::time::timeout(Duration::from_secs(10), connect).await;
-    let mut connection = connected.map_err(|_| sqlx::Error::PoolTimedOut)??;
+async fn postgres(url: &str, deadline: Duration, surroundings: Surroundings) -> Result<Database, Error> {
+    let hosts = Hosts::of(url).map_err(|unusable| Error::Setting {
+        name: "DATABASE_URL",
+        why: match unusable {
+            Unusable::NotOne => {
+                "postgres://user@host/name is wanted, or several hosts with commas between them"
+            }
+            Unusable::ReadOnly => "target_session_attrs has to be read-write: the server has to write",
+        },
+    })?;
+    let servers = Servers::new(hosts, deadline);
+    let url = servers.url().await?;
+    let connected = tokio::time::timeout(deadline, PgConnection::connect(&url)).await;
+    let mut connection = connected.map_err(|_| Error::Unanswered(deadline))??;
     // Servers that start at the same time wait for each other here.
     surroundings.reach(|| "migrating".to_owned()).await;
     POSTGRES.run(&mut connection).await?;
     surroundings.reach(|| "migrated".to_owned()).await;
     connection.close().await?;
-    // Whoever holds calls and does nothing, because it was stopped in the middle, is not waited for.
-    let setup = "set lock_timeout = '2s'; set statement_timeout = '10s'; set idle_in_transaction_session_timeout = '4s'";
-    let pool = pool(url, 8, setup, CONNECTION_WITHIN)?;
     let (dialect, sql) = (Dialect::Postgres, Sql::new(Dialect::Postgres));
     Ok(Database {
         dialect,
         sql,
-        writing: pool.clone(),
-        reading: pool,
+        place: Place::Servers(Arc::new(servers)),
+        deadline,
+        committed: Mutex::new(Instant::now()),
+        skew: Mutex::default(),
         server: surroundings.server(),
         surroundings,
         disk: None,
-        shared: Some(url.to_owned()),
         lock: Mutex::new(None),
     })
 }

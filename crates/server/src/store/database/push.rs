@@ -1,10 +1,10 @@
 //! What is said to desktops, and which desktops there are at other servers. The row that counts a worker's pushes is
 //! locked until the transaction commits, so nobody ever sees a number before the one that it follows.
 
-use super::Database;
 use super::read::{call, texts};
 use super::schema::{integer, millis, rows};
-use super::sql::Dialect;
+use super::servers::Servers;
+use super::{Database, Place};
 use crate::error::Error;
 use crate::store::Changes;
 use crate::store::heard::{Heard, Hint, KEPT, PushId, Pushed, REPLAYED};
@@ -12,18 +12,22 @@ use rejoin_protocol::api::Push;
 use rejoin_protocol::{Millis, WorkerSid};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use sqlx::postgres::PgListener;
+use sqlx::pool::PoolOptions;
+use sqlx::postgres::{PgListener, Postgres};
 use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::timeout;
 
 /// Where servers tell each other.
 const CHANNEL: &str = "rejoin";
 /// At most so many old pushes go in one transaction: what comes in at that time has to wait for them.
 const OLD_AT_ONCE: i64 = 500;
-/// So long it is tried to listen to the database.
-const LISTEN_WITHIN: Duration = Duration::from_secs(5);
+/// A connection over which nothing came for so long is asked whether it is alive.
+const QUIET: Duration = Duration::from_secs(5);
+/// What it is asked.
+const HEARTBEAT: &str = "select 'heartbeat'";
 
 /// A hint and who gives it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -38,14 +42,26 @@ struct Signed {
 pub(crate) struct Listener {
     listener: PgListener,
     server: String,
+    servers: Arc<Servers>,
+    /// Which of them it listens to.
+    url: Arc<str>,
+    deadline: Duration,
 }
 
 impl Listener {
     /// The next one; `None` when the connection is lost. May be dropped while it waits.
     pub(in crate::store) async fn next(&mut self) -> Option<Hint> {
         loop {
-            let notification = self.listener.try_recv().await.ok()??;
-            match serde_json::from_str::<Signed>(notification.payload()) {
+            let Ok(heard) = timeout(QUIET, self.listener.try_recv()).await else {
+                // A connection to a host that has vanished stays open, and nothing comes over it.
+                let alive = sqlx::query(HEARTBEAT).execute(&mut self.listener);
+                timeout(self.deadline, alive).await.ok()?.ok()?;
+                if !self.servers.is_at(&self.url) {
+                    return None;
+                }
+                continue;
+            };
+            match serde_json::from_str::<Signed>(heard.ok()??.payload()) {
                 Ok(signed) if signed.server == self.server => {}
                 Ok(signed) => return Some(signed.hint),
                 Err(_) => tracing::debug!("another server says what this one does not know"),
@@ -98,7 +114,7 @@ impl Database {
 
     async fn tell_others(&self, hint: Hint) -> Result<(), Error> {
         let tell = sqlx::query("select pg_notify($1, $2)").bind(CHANNEL).bind(self.signed(hint)?);
-        tell.execute(&self.writing).await?;
+        tell.execute(&mut *self.writing().await?).await?;
         Ok(())
     }
 
@@ -109,17 +125,16 @@ impl Database {
 
     /// Hears what other servers say; `None`: there are no others.
     pub(in crate::store) async fn listen(&self) -> Result<Option<Listener>, Error> {
-        let Some(url) = &self.shared else { return Ok(None) };
-        let listen = async {
-            let mut listener = PgListener::connect(url).await?;
-            // Whoever has lost the connection has missed something.
-            listener.eager_reconnect(false);
-            listener.listen(CHANNEL).await?;
-            Ok::<_, sqlx::Error>(listener)
-        };
-        let listener = tokio::time::timeout(LISTEN_WITHIN, listen).await;
-        let listener = listener.map_err(|_| sqlx::Error::PoolTimedOut)??;
-        Ok(Some(Listener { listener, server: self.server.clone() }))
+        let Place::Servers(servers) = &self.place else { return Ok(None) };
+        let url = servers.url().await?;
+        let pool = PoolOptions::<Postgres>::new().max_connections(1).max_lifetime(None).idle_timeout(None);
+        let pool = pool.connect(&url).await?;
+        let mut listener = PgListener::connect_with(&pool).await?;
+        // Whoever has lost the connection has missed something.
+        listener.eager_reconnect(false);
+        listener.listen(CHANNEL).await?;
+        let (server, servers) = (self.server.clone(), Arc::clone(servers));
+        Ok(Some(Listener { listener, server, servers, url, deadline: self.deadline }))
     }
 
     /// What a page of this worker is to be told that has heard as far as `since`: text of a [`PushId`], `None` for a new
@@ -129,11 +144,7 @@ impl Database {
         worker: &WorkerSid,
         since: Option<&str>,
     ) -> Result<Heard, Error> {
-        let begin = match self.dialect {
-            Dialect::Sqlite => "begin",
-            Dialect::Postgres => "begin isolation level repeatable read, read only",
-        };
-        let mut moment = self.reading.begin_with(begin).await?;
+        let mut moment = self.moment().await?;
         let position = "select value, coalesce((select pushed from workers where worker = $1), 0) from meta
                         where name = 'instance'";
         let position = sqlx::query(position).bind(worker.as_str()).fetch_one(&mut *moment).await?;
@@ -144,7 +155,8 @@ impl Database {
         let find = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.find_calls)));
         let mut calls = vec![];
         for row in find.bind(texts([worker.as_str()])).fetch_all(&mut *moment).await? {
-            calls.extend(call(&row)?);
+            // One that cannot be read says nothing here.
+            calls.extend(call(&row)?.and_then(Result::ok));
         }
         moment.rollback().await?;
         Ok(Heard { position, missed, calls })
@@ -156,7 +168,7 @@ impl Database {
         worker: &WorkerSid,
         number: u64,
     ) -> Result<Vec<(u64, Push)>, Error> {
-        let mut connection = self.reading.acquire().await?;
+        let mut connection = self.reading().await?;
         since_of(&mut connection, worker, number).await
     }
 
@@ -167,7 +179,11 @@ impl Database {
     ) -> Result<Vec<(WorkerSid, u64)>, Error> {
         let find = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.last_pushes)));
         let mut last = vec![];
-        for row in find.bind(texts(workers.iter().map(WorkerSid::as_str))).fetch_all(&self.reading).await? {
+        for row in find
+            .bind(texts(workers.iter().map(WorkerSid::as_str)))
+            .fetch_all(&mut *self.reading().await?)
+            .await?
+        {
             let number = millis(row.try_get(1)?).0;
             last.extend(
                 WorkerSid::try_from(row.try_get::<String, _>(0)?).ok().map(|worker| (worker, number)),
@@ -181,8 +197,9 @@ impl Database {
         let before = integer(self.surroundings.now() - KEPT);
         loop {
             let forget = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.forget_pushes)));
-            let gone = forget.bind(before).bind(OLD_AT_ONCE).execute(&self.writing).await?;
-            if gone.rows_affected() < OLD_AT_ONCE.unsigned_abs() {
+            let forget = forget.bind(before).bind(OLD_AT_ONCE);
+            let gone = async { Ok(forget.execute(&mut *self.writing().await?).await?.rows_affected()) };
+            if self.limited(gone).await? < OLD_AT_ONCE.unsigned_abs() {
                 return Ok(());
             }
         }
@@ -200,14 +217,17 @@ impl Database {
         let begin = "insert into sessions (server, worker, epoch) values ($1, $2, $3) returning id";
         let begin =
             sqlx::query(begin).bind(self.server.clone()).bind(worker.as_str()).bind(integer(Millis(epoch)));
-        let session = begin.fetch_one(&self.writing).await?.try_get(0)?;
+        let session = begin.fetch_one(&mut *self.writing().await?).await?.try_get(0)?;
         self.tell_others(Hint::Connected { worker: worker.clone(), epoch, session }).await?;
         Ok(Some(session))
     }
 
     /// The page is gone.
     pub(in crate::store) async fn end_session(&self, id: i64) -> Result<(), Error> {
-        sqlx::query("delete from sessions where id = $1").bind(id).execute(&self.writing).await?;
+        sqlx::query("delete from sessions where id = $1")
+            .bind(id)
+            .execute(&mut *self.writing().await?)
+            .await?;
         Ok(())
     }
 
@@ -219,7 +239,7 @@ impl Database {
         let find = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.sessions_elsewhere)))
             .bind(worker.as_str())
             .bind(self.server.clone());
-        let rows = self.timed(find).fetch_all(&self.reading).await?;
+        let rows = self.timed(find).fetch_all(&mut *self.reading().await?).await?;
         rows.iter().map(|row| Ok(millis(row.try_get(0)?).0)).collect()
     }
 }
@@ -234,7 +254,9 @@ async fn since_of(
     let mut pushes = vec![];
     for row in find.bind(integer(Millis(REPLAYED))).fetch_all(db).await? {
         let push: String = row.try_get(1)?;
-        pushes.push((millis(row.try_get(0)?).0, serde_json::from_str(&push)?));
+        // Where one of another version is missing the page is to ask.
+        let Ok(push) = serde_json::from_str(&push) else { continue };
+        pushes.push((millis(row.try_get(0)?).0, push));
     }
     Ok(pushes)
 }

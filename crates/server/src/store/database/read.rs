@@ -4,29 +4,20 @@ use super::Database;
 use super::schema::{integer, millis};
 use crate::error::Error;
 use crate::given_up::{self, GivenUp};
+use crate::store::held_back::{self, HeldBack, Why};
 use crate::store::{LOOKS_APART, Line, OpenJobs, TIMERS_OF_OTHERS};
 use rejoin_protocol::{CallSid, ConferenceSid, Millis};
 use rejoin_recovery::{Call, Key, Timer};
 use serde_json::Value;
 use sqlx::any::AnyRow;
-use sqlx::{AssertSqlSafe, Row as _};
-use std::collections::BTreeSet;
+use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// A call out of its row. One that cannot be read is reported: the other calls go on.
-pub(super) fn call(row: &AnyRow) -> Result<Option<Call>, sqlx::Error> {
-    let (conference, state): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-    if state.is_empty() {
-        return Ok(None); // it may begin now
-    }
-    match serde_json::from_str(&state) {
-        Ok(call) => Ok(Some(call)),
-        Err(error) => {
-            let (line, column) = (error.line(), error.column());
-            tracing::error!(conference, line, column, "a stored call cannot be read and is not gone on with");
-            Ok(None)
-        }
-    }
+/// A call out of its row, or why it cannot be read. `None`: it may begin now.
+pub(super) fn call(row: &AnyRow) -> Result<Option<Result<Call, Why>>, sqlx::Error> {
+    let state: String = row.try_get(1)?;
+    Ok((!state.is_empty()).then(|| held_back::read(&state)))
 }
 
 /// Keys as an array.
@@ -36,25 +27,66 @@ pub(super) fn texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
 
 impl Database {
     /// The calls that share one of these keys, with the other calls of their customers.
-    pub(in crate::store) async fn find(&self, keys: &BTreeSet<Key>) -> Result<Vec<Call>, Error> {
+    /// Those that cannot be read are beside them.
+    pub(in crate::store) async fn find(
+        &self,
+        keys: &BTreeSet<Key>,
+    ) -> Result<(Vec<Call>, Vec<HeldBack>), Error> {
         let keys = texts(keys.iter().map(Key::as_str));
         let find = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.find_calls))).bind(keys);
-        let rows = find.fetch_all(&self.reading).await?;
-        rows.iter().filter_map(|row| call(row).transpose()).map(|call| Ok(call?)).collect()
+        let (mut calls, mut unreadable) = (vec![], vec![]);
+        for row in find.fetch_all(&mut *self.reading().await?).await? {
+            match call(&row)? {
+                Some(Ok(call)) => calls.push(call),
+                Some(Err(why)) => unreadable.push((row.try_get(0)?, why)),
+                None => {}
+            }
+        }
+        if unreadable.is_empty() {
+            return Ok((calls, vec![]));
+        }
+        let mut connection = self.reading().await?;
+        Ok((calls, self.held_back_with_keys(&mut connection, unreadable).await?))
     }
 
-    /// The next timers: whose they are, and when this server has to take care of them.
+    /// Calls that cannot be read, with the keys that they are found by.
+    pub(super) async fn held_back_with_keys(
+        &self,
+        db: &mut AnyConnection,
+        unreadable: Vec<(String, Why)>,
+    ) -> Result<Vec<HeldBack>, Error> {
+        let mut keys: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        if !unreadable.is_empty() {
+            let find = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.keys_of)));
+            let find = find.bind(texts(unreadable.iter().map(|(name, _)| name.as_str())));
+            for row in find.fetch_all(db).await? {
+                keys.entry(row.try_get(0)?).or_default().insert(row.try_get(1)?);
+            }
+        }
+        let held_back = unreadable.into_iter().filter_map(|(name, why)| {
+            let keys = keys.remove(&name).unwrap_or_default();
+            let conference = ConferenceSid::try_from(name).ok()?;
+            Some(HeldBack { conference, keys, why, call: None })
+        });
+        Ok(held_back.collect())
+    }
+
+    /// The next timers: whose they are, and when this server has to take care of them. `without`: those of these calls. Timers
+    /// that this build does not know are left to one that does.
     pub(in crate::store) async fn next_timers(
         &self,
         most: usize,
+        without: &[ConferenceSid],
     ) -> Result<Vec<(ConferenceSid, Millis)>, Error> {
         let others = if self.is_shared() { TIMERS_OF_OTHERS } else { Millis(0) };
         let next = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.next_timers)))
             .bind(self.server.clone())
             .bind(integer(others))
-            .bind(i64::try_from(most).unwrap_or(i64::MAX));
+            .bind(i64::try_from(most).unwrap_or(i64::MAX))
+            .bind(texts(without.iter().map(ConferenceSid::as_str)))
+            .bind(texts(Timer::ALL.iter().map(Timer::name)));
         let mut timers = vec![];
-        for row in next.fetch_all(&self.reading).await? {
+        for row in next.fetch_all(&mut *self.reading().await?).await? {
             match ConferenceSid::try_from(row.try_get::<String, _>(0)?) {
                 Ok(conference) => timers.push((conference, millis(row.try_get(1)?))),
                 Err(_) => tracing::error!("a stored timer cannot be read and is not gone on with"),
@@ -71,8 +103,25 @@ impl Database {
             .bind(integer(self.surroundings.now()))
             .bind(integer(LOOKS_APART))
             .bind(self.server.clone());
-        look.execute(&self.writing).await?;
+        look.execute(&mut *self.writing().await?).await?;
         Ok(())
+    }
+
+    /// Lets the calls that are found by these keys be looked at now, as far as they are watched.
+    pub(in crate::store) async fn look_at(&self, keys: &BTreeSet<Key>) -> Result<(), Error> {
+        let look = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.look_at)))
+            .bind(texts(keys.iter().map(Key::as_str)))
+            .bind(Timer::Missed.name())
+            .bind(integer(self.surroundings.now()))
+            .bind(self.server.clone())
+            .bind(Timer::Watch.name());
+        look.execute(&mut *self.writing().await?).await?;
+        Ok(())
+    }
+
+    /// All that is stored and held back.
+    pub(in crate::store) async fn held_back(&self) -> Result<crate::held_back::Listed, Error> {
+        crate::held_back::read(&mut *self.reading().await?).await
     }
 
     /// The timeline of a customer: all lines of the conferences that he was in, oldest first, with their numbers.
@@ -83,12 +132,13 @@ impl Database {
              conference in (select conference from notes where customer = $1)) order by id",
         )
         .bind(customer.as_str())
-        .fetch_all(&self.reading)
+        .fetch_all(&mut *self.reading().await?)
         .await?;
         let mut lines = Vec::with_capacity(rows.len());
         for row in rows {
             let Ok(conference) = ConferenceSid::try_from(row.try_get::<String, _>(2)?) else { continue };
-            let note = serde_json::from_str(&row.try_get::<String, _>(3)?)?;
+            // A line of another version is not shown.
+            let Ok(note) = serde_json::from_str(&row.try_get::<String, _>(3)?) else { continue };
             lines.push((row.try_get(0)?, Line { at: millis(row.try_get(1)?), conference, note }));
         }
         Ok(lines)
@@ -96,13 +146,13 @@ impl Database {
 
     /// What was given up lately, the last one first.
     pub(in crate::store) async fn given_up(&self) -> Result<Vec<GivenUp>, Error> {
-        given_up::read(&self.reading).await
+        given_up::read(&mut *self.reading().await?).await
     }
 
     /// Jobs that have not ended.
     pub(in crate::store) async fn open_jobs(&self) -> Result<OpenJobs, Error> {
         let row = sqlx::query("select count(*), min(deadline), min(since) from jobs where closed = 0")
-            .fetch_one(&self.reading)
+            .fetch_one(&mut *self.reading().await?)
             .await?;
         let count: i64 = row.try_get(0)?;
         let (first, oldest): (Option<i64>, Option<i64>) = (row.try_get(1)?, row.try_get(2)?);

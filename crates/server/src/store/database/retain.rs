@@ -15,15 +15,18 @@ use std::sync::Arc;
 const AT_ONCE: i64 = 500;
 
 impl Database {
-    /// Lets what is older than this go. Of recoveries figures remain ([`crate::report`]).
+    /// Lets what is older than this go. Of recoveries figures remain ([`crate::report`]). Each part has its own deadline.
     pub(in crate::store) async fn tidy(&self, keep: Millis) -> Result<(), Error> {
         self.forget_pushes().await?;
-        self.forget_early().await?;
+        self.limited(self.forget_early()).await?;
         let before = integer(self.surroundings.now() - keep);
-        while self.reduce(before).await? == AT_ONCE.unsigned_abs() {}
+        while self.limited(self.reduce(before)).await? == AT_ONCE.unsigned_abs() {}
         for sql in [&self.sql.forget_story, &self.sql.forget_jobs] {
-            let forget = || sqlx::query(AssertSqlSafe(Arc::clone(sql))).bind(before).bind(AT_ONCE);
-            while forget().execute(&self.writing).await?.rows_affected() == AT_ONCE.unsigned_abs() {}
+            let forget = || async {
+                let forget = sqlx::query(AssertSqlSafe(Arc::clone(sql))).bind(before).bind(AT_ONCE);
+                Ok(forget.execute(&mut *self.writing().await?).await?.rows_affected())
+            };
+            while self.limited(forget()).await? == AT_ONCE.unsigned_abs() {}
         }
         Ok(())
     }

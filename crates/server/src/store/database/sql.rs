@@ -67,6 +67,8 @@ pub(super) struct Sql {
     pub(super) lock_calls: Arc<str>,
     /// Their names only: has somebody added one meanwhile?
     pub(super) name_calls: Arc<str>,
+    /// By what calls are found. `$1`: conferences.
+    pub(super) keys_of: Arc<str>,
     /// `$1`: conferences.
     pub(super) timers_of: Arc<str>,
     /// `$1`: tasks and workers.
@@ -107,11 +109,16 @@ pub(super) struct Sql {
     pub(super) add_figures: Arc<str>,
     /// Jobs that ended, made no sense any more before `$1` and have no call, at most `$2`.
     pub(super) forget_jobs: Arc<str>,
-    /// The next timers. `$1`: this server; `$2`: how much later than its own others' are due; `$3`: at most so many.
+    /// The next timers. `$1`: this server; `$2`: how much later than its own others' are due; `$3`: at most so many; `$4`:
+    /// conferences whose timers are left out; `$5`: the timers that there are.
     pub(super) next_timers: Arc<str>,
     /// Sets the timer `$1` for each call that has a timer `$2` that is due later than `$3`, who has most time first, from then on,
     /// `$4` apart. `$5`: this server.
     pub(super) look_at_all: Arc<str>,
+    /// Sets the timer `$2` to `$3` for each call that one of the keys `$1` finds and that has a timer `$5`. `$4`: this server.
+    pub(super) look_at: Arc<str>,
+    /// Gives a job back. `$1`: its number; `$2`: its fence.
+    pub(super) give_back: Arc<str>,
     /// Takes jobs, at a time. `$1`: numbers of those that this server has; `$2`: this server; `$3`: at most so many;
     /// `$4`: of these priorities.
     pub(super) claim_jobs: Arc<str>,
@@ -119,7 +126,7 @@ pub(super) struct Sql {
     pub(super) release_jobs: Arc<str>,
     /// The call of a job, if the job is still ours. `$1`: its number; `$2`: its fence.
     pub(super) call_of_job: Arc<str>,
-    /// At a time. `$1`: this server; `$2`: for how long.
+    /// At a time, which it gives back. `$1`: this server; `$2`: for how long.
     pub(super) renew_server: Arc<str>,
     /// How many servers run at a time.
     pub(super) count_servers: Arc<str>,
@@ -172,6 +179,15 @@ impl Sql {
                 "= any(array(select json_array_elements_text($4::json)::bigint))",
             ),
         };
+        let (without, known) = match d {
+            Dialect::Sqlite => {
+                ("not in (select value from json_each($4))", "in (select value from json_each($5))")
+            }
+            Dialect::Postgres => (
+                "<> all(array(select json_array_elements_text($4::json)))",
+                "= any(array(select json_array_elements_text($5::json)))",
+            ),
+        };
         let timer = [("conference", "text"), ("timer", "text"), ("at", "bigint")];
         let early = [("task", "text"), ("worker", "text"), ("reservation", "text")];
         let sql = |text: String| Arc::<str>::from(text);
@@ -187,6 +203,7 @@ impl Sql {
             lock_calls: sql(format!("{find} {}", d.locking("for update"))),
             find_calls: sql(find),
             name_calls: sql(format!("{related} select conference from calls where conference {calls}")),
+            keys_of: sql(format!("select conference, key from keys where conference {any}")),
             timers_of: sql(format!("select conference, timer, at from timers where conference {any}")),
             early_marks: sql(format!("select mark from early_marks where task {any} or worker {any}")),
             keep_early: sql(format!(
@@ -283,16 +300,24 @@ impl Sql {
                      and conference not in (select conference from calls) order by deadline limit $2 {})",
                 d.locking("for update skip locked")
             )),
-            next_timers: sql(
+            next_timers: sql(format!(
                 "select conference, at + case when owner = $1 then 0 else $2 end as due from timers
-                 order by at, conference limit $3"
-                    .into(),
-            ),
+                 where timer {known} and conference {without} order by at, conference limit $3"
+            )),
             look_at_all: sql(
                 "insert into timers (conference, timer, at, owner)
                  select conference, $1, $3 + $4 * (row_number() over (order by at desc, conference) - 1), $5 from timers
                  where timer = $2 and at > $3 on conflict (conference, timer) do nothing"
                     .into(),
+            ),
+            look_at: sql(format!(
+                "insert into timers (conference, timer, at, owner)
+                 select conference, $2, $3, $4 from timers where timer = $5 and conference in (
+                     select conference from keys where key {any} union select conference from calls where conference {any}
+                 ) on conflict (conference, timer) do update set at = excluded.at, owner = excluded.owner"
+            )),
+            give_back: sql(
+                "update jobs set owner = null where id = $1 and fence = $2 and closed = 0".into(),
             ),
             claim_jobs: sql(format!(
                 "update jobs set owner = $2, fence = fence + 1, since = {now} where id in (
@@ -310,7 +335,7 @@ impl Sql {
             ),
             renew_server: sql(format!(
                 "insert into servers (id, until) values ($1, {now} + $2)
-                 on conflict (id) do update set until = excluded.until", now = d.now("$3"))),
+                 on conflict (id) do update set until = excluded.until returning until - $2", now = d.now("$3"))),
             number_pushes: sql(format!(
                 "insert into workers (worker, pushed) select worker, pushed from {} where true order by worker
                  on conflict (worker) do update set pushed = workers.pushed + excluded.pushed

@@ -32,11 +32,16 @@ impl Database {
     ) -> Result<(Committed, T), Error> {
         let begun = Instant::now();
         loop {
+            let connections = self.connections_in_use();
             match self.attempt(batch, &mut decide, tenure).await {
-                Ok(Some(done)) => return Ok(done),
+                Ok(Some(done)) => {
+                    self.has_committed();
+                    return Ok(done);
+                }
                 Ok(None) => {} // somebody has added a call: all are locked anew, in their order
-                Err(Error::Database(error)) if passes(&error) && begun.elapsed() < TRY_FOR => {
+                Err(error) if passes(&error) && begun.elapsed() < TRY_FOR => {
                     tracing::debug!(%error, "a transaction is begun again");
+                    self.notice(&error, connections);
                 }
                 Err(error) => return Err(error),
             }
@@ -52,7 +57,11 @@ impl Database {
         let mut transaction = self.begin().await?;
         let Some((found, empty)) = self.lock(&mut transaction, batch).await? else { return Ok(None) };
         let known = found.calls.iter().map(|call| (call.conference.clone(), call.keys())).collect();
+        let unreadable: BTreeSet<_> = found.unreadable().cloned().collect();
         let (mut changes, told) = decide(found)?;
+        if changes.saved.keys().chain(&changes.forgotten).any(|call| unreadable.contains(call)) {
+            return Err(Error::HeldBack); // whatever it is, it is not ours to write over
+        }
         // Rows of calls that did not begin after all.
         changes.forgotten.extend(empty.into_iter().filter(|call| !changes.saved.contains_key(call)));
         let committed = self.write(&mut transaction, &changes, &known, tenure).await?;
@@ -62,7 +71,11 @@ impl Database {
             if self.surroundings.reach(|| "written".to_owned()).await {
                 return Err(Error::NotCommitted);
             }
-            transaction.commit().await?;
+            transaction.commit().await.map_err(|error| match error {
+                // The database has answered: it was refused.
+                sqlx::Error::Database(_) => Error::Database(error),
+                error => Error::Unsettled(error),
+            })?;
         }
         Ok(Some((committed, told)))
     }
@@ -90,11 +103,12 @@ impl Database {
         if !batch.keys.is_empty() {
             let keys = texts(batch.keys.iter().map(Key::as_str));
             let lock = sqlx::query(AssertSqlSafe(Arc::clone(&sql.lock_calls))).bind(keys.clone());
-            let mut locked = BTreeSet::new();
+            let (mut locked, mut unreadable) = (BTreeSet::new(), vec![]);
             for row in lock.fetch_all(&mut *db).await? {
                 let name: String = row.try_get(0)?;
                 match call(&row)? {
-                    Some(call) => found.calls.push(call),
+                    Some(Ok(call)) => found.add(call),
+                    Some(Err(why)) => unreadable.push((name.clone(), why)),
                     None => empty.extend(ConferenceSid::try_from(name.clone())),
                 }
                 locked.insert(name);
@@ -109,6 +123,7 @@ impl Database {
                 }
             }
             names.extend(locked);
+            found.held_back.extend(self.held_back_with_keys(&mut *db, unreadable).await?);
             found.early = self.early_marks(db, batch, &found.calls).await?;
         }
         if !names.is_empty() {
@@ -279,14 +294,22 @@ pub(super) fn key_rows<'a>(conference: &'a str, keys: &'a BTreeSet<Key>) -> impl
 }
 
 /// May it come through when it is begun again? Others were in the way, or the connection was lost. A commit whose answer
-/// was lost may have come through: events have identities and jobs fences, so that nothing happens twice.
-fn passes(error: &sqlx::Error) -> bool {
+/// was lost may have come through: events have identities and jobs fences, so that nothing happens twice. A transaction that
+/// is still under way has its calls locked, and is waited for; one that has come through is found. Its actions are then not
+/// among those that are carried out at once: they are ours in the store, and taken from there after five seconds.
+fn passes(error: &Error) -> bool {
+    let error = match error {
+        Error::Unsettled(_) => return true,
+        Error::Database(error) => error,
+        _ => return false,
+    };
     match error {
         sqlx::Error::Database(error) => {
             // https://www.postgresql.org/docs/current/errcodes-appendix.html: serialization failure, deadlock,
-            // lock not available, administrator's shutdown, and connections.
+            // read-only transaction, lock not available, administrator's shutdown, and connections.
             error.code().is_some_and(|code| {
-                matches!(code.as_ref(), "40001" | "40P01" | "55P03" | "57P01") || code.starts_with("08")
+                matches!(code.as_ref(), "25006" | "40001" | "40P01" | "55P03" | "57P01")
+                    || code.starts_with("08")
             })
         }
         sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed => true,

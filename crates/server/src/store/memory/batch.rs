@@ -9,7 +9,7 @@ use crate::store::heard::Hint;
 use crate::store::{Batch, Changes, Claim, Committed, Found, JobId, NewJob, Pushed, StoredJob, Tenure};
 use rejoin_protocol::{ConferenceSid, WorkerSid};
 use rejoin_recovery::{Call, EarlyMark, Key};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl Server {
     pub(in crate::store) async fn transact<T>(
@@ -20,7 +20,11 @@ impl Server {
     ) -> Result<(Committed, T), Error> {
         let _turn = self.memory.0.turn.lock().await;
         let found = found(&self.memory.data(), batch, self.is_fenced());
+        let unreadable: BTreeSet<_> = found.unreadable().cloned().collect();
         let (changes, told) = decide(found)?;
+        if changes.saved.keys().chain(&changes.forgotten).any(|call| unreadable.contains(call)) {
+            return Err(Error::HeldBack);
+        }
         if changes.is_empty() {
             return Ok((Committed::default(), told));
         }
@@ -114,7 +118,7 @@ impl Server {
 
 fn found(data: &Data, batch: &Batch, is_fenced: bool) -> Found {
     let related = data.related(batch.keys.iter().map(Key::as_str));
-    let mut rooms: std::collections::BTreeSet<ConferenceSid> = related.clone();
+    let mut rooms: BTreeSet<ConferenceSid> = related.clone();
     rooms.extend(batch.keys.iter().filter_map(|key| match key {
         Key::Conference(conference) => Some(conference.clone()),
         _ => None,
@@ -133,10 +137,13 @@ fn found(data: &Data, batch: &Batch, is_fenced: bool) -> Found {
         let is_named = batch.keys.contains(&task) || batch.keys.contains(&worker);
         is_named || calls.iter().any(|call| call.task == early.mark.task)
     };
-    Found {
+    let mut found = Found {
         timers: timers.collect(),
         early: data.early.values().filter(is_about).cloned().collect(),
-        calls,
+        calls: vec![],
+        held_back: related.iter().filter_map(|call| data.held_back(call)).collect(),
         held: batch.closes.iter().filter(is_held).copied().collect(),
-    }
+    };
+    calls.into_iter().for_each(|call| found.add(call));
+    found
 }

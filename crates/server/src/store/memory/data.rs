@@ -2,6 +2,7 @@
 
 use crate::store::JobId;
 use crate::store::Line;
+use crate::store::held_back::{self, HeldBack};
 use crate::story::Told;
 use crate::surroundings::Surroundings;
 use rejoin_protocol::api::Push;
@@ -16,6 +17,8 @@ const LONG_GONE: Millis = Millis::seconds(60);
 pub(super) struct Data {
     /// As they were saved. The next server reads them from JSON, as a database's rows are.
     pub(super) calls: BTreeMap<ConferenceSid, Call>,
+    /// What is stored of calls that cannot be read.
+    pub(super) unreadable: BTreeMap<ConferenceSid, String>,
     keys: BTreeMap<String, BTreeSet<ConferenceSid>>,
     keys_of: BTreeMap<ConferenceSid, BTreeSet<String>>,
     pub(super) timers: Timers,
@@ -92,23 +95,49 @@ impl Data {
         let mut found = BTreeSet::new();
         for key in keys {
             found.extend(self.keys.get(key).into_iter().flatten().cloned());
-            found.extend(ConferenceSid::parse(key).ok().filter(|call| self.calls.contains_key(call)));
+            found.extend(ConferenceSid::parse(key).ok().filter(|call| self.is_stored(call)));
         }
         let legs = found.iter().filter_map(|call| self.keys_of.get(call)).flatten();
         let others = legs.filter(|key| key.starts_with("CA")).filter_map(|leg| self.keys.get(leg)).flatten();
         let others: Vec<ConferenceSid> = others.cloned().collect();
         found.extend(others);
-        found.retain(|call| self.calls.contains_key(call));
+        found.retain(|call| self.is_stored(call));
         found
+    }
+
+    fn is_stored(&self, conference: &ConferenceSid) -> bool {
+        self.calls.contains_key(conference) || self.unreadable.contains_key(conference)
     }
 
     pub(super) fn call(&self, conference: &ConferenceSid) -> Option<Call> {
         self.calls.get(conference).cloned()
     }
 
+    /// Why a call that is stored cannot be read, with what it is found by.
+    pub(super) fn held_back(&self, conference: &ConferenceSid) -> Option<HeldBack> {
+        let why = held_back::read(self.unreadable.get(conference)?).err()?;
+        let keys = self.keys_of.get(conference).cloned().unwrap_or_default();
+        Some(HeldBack { conference: conference.clone(), keys, why, call: None })
+    }
+
+    /// Another version stores this call, or a damaged disk.
+    pub(super) fn put_state(&mut self, conference: &ConferenceSid, state: &str) {
+        match held_back::read(state) {
+            Ok(call) => {
+                self.unreadable.remove(conference);
+                let keys = call.keys();
+                self.save(call, &keys);
+            }
+            Err(_) => {
+                self.calls.remove(conference);
+                self.unreadable.insert(conference.clone(), state.to_owned());
+            }
+        }
+    }
+
     /// A call.
     pub(super) fn save(&mut self, call: Call, keys: &BTreeSet<Key>) {
-        debug_assert_eq!(Some(&call), read_again(&call).as_ref(), "this call is another one when it is read");
+        debug_assert_eq!(Ok(&call), read_again(&call).as_ref(), "this call is another one when it is read");
         let conference = &call.conference.clone();
         // A call is found by its conference without a key for it.
         let others = || keys.iter().filter(|key| !matches!(key, Key::Conference(_))).map(Key::as_str);
@@ -127,10 +156,14 @@ impl Data {
         self.calls.insert(conference.clone(), call);
     }
 
-    /// What the next server gets to see. A call that cannot be read is reported, and is gone: the other calls go on.
+    /// What the next server gets to see.
     pub(super) fn read_again(&mut self) {
-        let calls = std::mem::take(&mut self.calls);
-        self.calls = calls.iter().filter_map(|(of, call)| Some((of.clone(), read_again(call)?))).collect();
+        for (conference, call) in std::mem::take(&mut self.calls) {
+            match read_again(&call) {
+                Ok(call) => _ = self.calls.insert(conference, call),
+                Err(state) => _ = self.unreadable.insert(conference, state),
+            }
+        }
     }
 
     /// A call, its keys and its timers.
@@ -152,14 +185,10 @@ impl Data {
     }
 }
 
-/// A call, written as JSON and read from it.
-fn read_again(call: &Call) -> Option<Call> {
-    let read = serde_json::to_string(call).and_then(|state| serde_json::from_str(&state));
-    let conference = &call.conference;
-    read.inspect_err(
-        |error| tracing::error!(%conference, %error, "a stored call cannot be read and is not gone on with"),
-    )
-    .ok()
+/// A call, written as JSON and read from it, or what was written.
+fn read_again(call: &Call) -> Result<Call, String> {
+    let state = serde_json::to_string(call).unwrap_or_default();
+    held_back::read(&state).map_err(|_| state)
 }
 
 impl Timers {

@@ -18,12 +18,21 @@ impl Server {
         crowds: &[Crowd],
         most: usize,
         tenure: Tenure,
-    ) -> Result<Vec<StoredJob>, Error> {
+    ) -> Result<(Vec<StoredJob>, Vec<JobId>), Error> {
         let taken = self.take(held, crowds, most, tenure);
         if !taken.is_empty() {
             self.surroundings.pass(|| "jobs taken".to_owned()).await;
         }
-        Ok(taken)
+        Ok((taken, vec![]))
+    }
+
+    pub(in crate::store) async fn give_back(&self, claim: Claim) -> Result<(), Error> {
+        let mut data = self.memory.data();
+        let row = data.jobs.all.get_mut(&claim.job);
+        if let Some(row) = row.filter(|row| !row.is_closed && row.fence == claim.fence) {
+            row.owner = None;
+        }
+        Ok(())
     }
 
     fn take(
@@ -76,7 +85,13 @@ impl Server {
         let data = self.memory.data();
         let row = data.jobs.all.get(&claim.job);
         let row = row.filter(|row| !self.is_fenced() || (!row.is_closed && row.fence == claim.fence));
-        Ok(row.map(|row| data.call(&row.conference)))
+        let Some(row) = row else { return Ok(None) };
+        let call = data.call(&row.conference);
+        let is_quarantined = call.as_ref().is_some_and(|call| call.quarantine.is_some());
+        match is_quarantined || data.unreadable.contains_key(&row.conference) {
+            true => Err(Error::HeldBack),
+            false => Ok(Some(call)),
+        }
     }
 
     pub(in crate::store) async fn renew(&self) -> Result<(), Error> {

@@ -71,6 +71,11 @@ impl Memory {
         data.calls.keys().filter_map(|conference| data.call(conference)).collect()
     }
 
+    /// Stores this of a call, as another version would, or a damaged disk: for tests of what is made of it.
+    pub fn put_state(&self, conference: &rejoin_protocol::ConferenceSid, state: &str) {
+        self.data().put_state(conference, state);
+    }
+
     /// So many jobs have not ended.
     pub fn open_jobs(&self) -> usize {
         self.data().jobs.open.len()

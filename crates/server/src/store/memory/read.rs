@@ -3,6 +3,8 @@
 use super::Server;
 use crate::error::Error;
 use crate::given_up::{GivenUp, LISTED};
+use crate::held_back::{Held, Listed};
+use crate::store::held_back::HeldBack;
 use crate::store::{LOOKS_APART, Line, TIMERS_OF_OTHERS};
 use rejoin_protocol::{CallSid, ConferenceSid, Millis};
 use rejoin_recovery::{Call, EarlyMark, Key, Timer};
@@ -10,18 +12,43 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 impl Server {
-    pub(in crate::store) async fn find(&self, keys: &BTreeSet<Key>) -> Result<Vec<Call>, Error> {
+    pub(in crate::store) async fn find(
+        &self,
+        keys: &BTreeSet<Key>,
+    ) -> Result<(Vec<Call>, Vec<HeldBack>), Error> {
         let data = self.memory.data();
-        Ok(data.related(keys.iter().map(Key::as_str)).iter().filter_map(|call| data.call(call)).collect())
+        let related = data.related(keys.iter().map(Key::as_str));
+        let calls = related.iter().filter_map(|call| data.call(call)).collect();
+        Ok((calls, related.iter().filter_map(|call| data.held_back(call)).collect()))
+    }
+
+    pub(in crate::store) async fn look_at(&self, keys: &BTreeSet<Key>) -> Result<(), Error> {
+        let now = self.surroundings.now();
+        let mut data = self.memory.data();
+        for call in data.related(keys.iter().map(Key::as_str)) {
+            if data.timers.of(&call).any(|(timer, _)| timer == Timer::Watch) {
+                data.timers.set(&call, Timer::Missed, now, &self.name);
+            }
+        }
+        Ok(())
+    }
+
+    pub(in crate::store) async fn held_back(&self) -> Result<Listed, Error> {
+        let data = self.memory.data();
+        let unreadable = data.unreadable.iter().filter_map(|(call, state)| Held::of(call, state));
+        let quarantined = data.calls.values().filter_map(Held::quarantined);
+        Ok(Listed { calls: unreadable.chain(quarantined).collect(), jobs: vec![] })
     }
 
     pub(in crate::store) async fn next_timers(
         &self,
         most: usize,
+        without: &[ConferenceSid],
     ) -> Result<Vec<(ConferenceSid, Millis)>, Error> {
         let data = self.memory.data();
         let later = if self.is_shared() { TIMERS_OF_OTHERS } else { Millis(0) };
-        let next = data.timers.in_order().take(most).map(|(conference, at, server)| {
+        let in_order = data.timers.in_order().filter(|(conference, ..)| !without.contains(conference));
+        let next = in_order.take(most).map(|(conference, at, server)| {
             (conference.clone(), if server == self.name { at } else { at + later })
         });
         Ok(next.collect())

@@ -1,0 +1,239 @@
+//! The PostgreSQL servers that a URL names, and which of them takes writes.
+//!
+//! The driver knows one host for a URL. libpq finds the primary among several
+//! (<https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-MULTIPLE-HOSTS>, `target_session_attrs`); this does
+//! the same.
+
+use super::servers::Away;
+use crate::error::Error;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, Row as _};
+use std::net::IpAddr;
+use std::str::FromStr as _;
+use std::time::Duration;
+use tokio::time::{Instant, timeout, timeout_at};
+
+/// True on a standby, and where writes are refused for another reason.
+pub(super) const IS_READ_ONLY: &str =
+    "select pg_is_in_recovery() or current_setting('transaction_read_only') = 'on'";
+/// The first eight digits of a WAL file's name are the timeline, which a promotion makes longer by one
+/// (<https://www.postgresql.org/docs/current/continuous-archiving.html#BACKUP-TIMELINES>).
+const TIMELINE: &str = "select substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)";
+/// After one server has said that it takes writes, the others get so long to say the same.
+const OTHERS_WITHIN: Duration = Duration::from_millis(200);
+
+/// A URL with one or more hosts: one URL for each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Hosts(Vec<String>);
+
+/// Why a URL cannot be used. No value is repeated: there may be a password in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unusable {
+    /// It is not a URL of PostgreSQL.
+    NotOne,
+    /// `target_session_attrs` wants a server that takes no writes.
+    ReadOnly,
+}
+
+impl Hosts {
+    /// The hosts of a URL, in its order.
+    pub(crate) fn of(url: &str) -> Result<Self, Unusable> {
+        let begins = ["postgres://", "postgresql://"];
+        let begin = begins.into_iter().find(|begin| url.starts_with(begin)).ok_or(Unusable::NotOne)?;
+        let rest = &url[begin.len()..];
+        let (authority, rest) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        let (user, hosts) = authority.rsplit_once('@').map_or(("", authority), |(user, hosts)| (user, hosts));
+        let user = if user.is_empty() { String::new() } else { format!("{user}@") };
+        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let mut kept = vec![];
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            match pair.split_once('=') {
+                Some(("target_session_attrs", "read-write" | "primary" | "any")) => {}
+                Some(("target_session_attrs", _)) => return Err(Unusable::ReadOnly),
+                Some(("host" | "hostaddr", value)) if value.contains(',') => return Err(Unusable::NotOne),
+                _ => kept.push(pair),
+            }
+        }
+        let query = if kept.is_empty() { String::new() } else { format!("?{}", kept.join("&")) };
+        let urls: Vec<String> =
+            hosts.split(',').map(|host| format!("{begin}{user}{host}{path}{query}")).collect();
+        if urls.len() > 1 && hosts.split(',').any(str::is_empty) {
+            return Err(Unusable::NotOne);
+        }
+        match urls.iter().all(|url| PgConnectOptions::from_str(url).is_ok()) {
+            true => Ok(Self(urls)),
+            false => Err(Unusable::NotOne),
+        }
+    }
+
+    /// Is every server on this machine, or known by its certificate?
+    pub(crate) fn are_verified(&self) -> bool {
+        self.0.iter().filter_map(|url| PgConnectOptions::from_str(url).ok()).all(|options| {
+            let host = options.get_host().trim_matches(['[', ']']);
+            let is_here = options.get_socket().is_some()
+                || host.starts_with('/')
+                || host == "localhost"
+                || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+            is_here || matches!(options.get_ssl_mode(), PgSslMode::VerifyCa | PgSslMode::VerifyFull)
+        })
+    }
+
+    /// The URL of a server that takes writes. Of several the one with the longest history: one that was primary before
+    /// another was promoted, and was started again as if nothing had happened, has a shorter one.
+    pub(super) async fn writable(&self, within: Duration) -> Result<String, Away> {
+        let ask = |url: &String| {
+            let url = url.clone();
+            async move { (timeout(within, opened(&url)).await.unwrap_or(Err(Away::unanswered(within))), url) }
+        };
+        let mut asked: FuturesUnordered<_> = self.0.iter().map(ask).collect();
+        let (mut found, mut away) = (vec![], None);
+        let mut until = Instant::now() + within;
+        while let Ok(Some((answer, url))) = timeout_at(until, asked.next()).await {
+            match answer {
+                Ok(connection) => {
+                    until = until.min(Instant::now() + OTHERS_WITHIN);
+                    found.push((connection, url));
+                }
+                // That one is a standby says more than that another one is not there.
+                Err(Away::ReadOnly) => away = Some(Away::ReadOnly),
+                Err(error) => away = away.or(Some(error)),
+            }
+        }
+        drop(asked);
+        if found.len() > 1 {
+            return Ok(longest(found, within).await);
+        }
+        match found.pop() {
+            Some((connection, url)) => {
+                // Nobody waits for its end.
+                drop(connection);
+                Ok(url)
+            }
+            None => Err(away.unwrap_or_else(|| Away::unanswered(within))),
+        }
+    }
+
+    /// The same for a program that runs beside the servers.
+    pub(crate) async fn primary(&self, within: Duration) -> Result<String, Error> {
+        Ok(self.writable(within).await?)
+    }
+
+    /// The same; where none takes writes, one that can be read from.
+    pub(crate) async fn readable(&self, within: Duration) -> Result<String, Error> {
+        let away = match self.writable(within).await {
+            Ok(url) => return Ok(url),
+            Err(away) => away,
+        };
+        for url in &self.0 {
+            if matches!(timeout(within, PgConnection::connect(url)).await, Ok(Ok(_))) {
+                return Ok(url.clone());
+            }
+        }
+        Err(away.into())
+    }
+}
+
+/// A connection to a server that takes writes.
+async fn opened(url: &str) -> Result<PgConnection, Away> {
+    let options = PgConnectOptions::from_str(url).map_err(|error| Away::of(&error))?;
+    let mut connection = options.connect().await.map_err(|error| Away::of(&error))?;
+    let read_only: Result<bool, sqlx::Error> =
+        sqlx::query(IS_READ_ONLY).fetch_one(&mut connection).await.and_then(|row| row.try_get(0));
+    match read_only {
+        Ok(false) => Ok(connection),
+        Ok(true) => {
+            // Which is told to nobody who would have to wait for it.
+            let _ = timeout(OTHERS_WITHIN, connection.close()).await;
+            Err(Away::ReadOnly)
+        }
+        Err(error) => Err(Away::of(&error)),
+    }
+}
+
+/// The one with the longest history; the first one where that cannot be told.
+async fn longest(found: Vec<(PgConnection, String)>, within: Duration) -> String {
+    let mut best: Option<(String, String)> = None;
+    for (mut connection, url) in found {
+        let asked = timeout(within, sqlx::query(TIMELINE).fetch_one(&mut connection)).await;
+        let timeline: String =
+            asked.ok().and_then(Result::ok).and_then(|row| row.try_get(0).ok()).unwrap_or_default();
+        if best.as_ref().is_none_or(|(other, _)| timeline > *other) {
+            best = Some((timeline, url));
+        }
+    }
+    tracing::error!(
+        "two servers of DATABASE_URL take writes: the one with the longer history is used; stop the other one, or make it a standby"
+    );
+    best.map(|(_, url)| url).unwrap_or_default()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn urls(url: &str) -> Vec<String> {
+        Hosts::of(url).map(|hosts| hosts.0).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_url_with_several_hosts_becomes_one_for_each() {
+        assert_eq!(
+            urls(
+                "postgres://u:p@a:5432,b.example:5433,[::1]:5434/db?target_session_attrs=read-write&sslmode=require"
+            ),
+            [
+                "postgres://u:p@a:5432/db?sslmode=require",
+                "postgres://u:p@b.example:5433/db?sslmode=require",
+                "postgres://u:p@[::1]:5434/db?sslmode=require",
+            ]
+        );
+        assert_eq!(urls("postgresql://a,b"), ["postgresql://a", "postgresql://b"]);
+    }
+
+    #[test]
+    fn a_url_with_one_host_stays_as_it_is() {
+        for url in [
+            "postgres://rejoin@localhost/calls?host=/run/postgresql&sslmode=disable",
+            "postgres://u:p@ss@db.example.com/calls",
+            "postgres:///calls",
+            "postgres://u@%2Frun%2Fpostgresql/calls",
+        ] {
+            assert_eq!(urls(url), [url]);
+        }
+    }
+
+    #[test]
+    fn only_a_remote_server_without_verified_tls_is_doubtful() {
+        let verified = |url: &str| Hosts::of(url).unwrap().are_verified();
+        for url in [
+            "postgres://u@localhost/db",
+            "postgres://u@127.0.0.1,[::1]/db",
+            "postgres://u@h/db?host=/run/postgresql",
+            "postgres://u@%2Frun%2Fpostgresql/db",
+            "postgres://u@db.example.com/db?sslmode=verify-full",
+            "postgres://u@a,b/db?sslmode=verify-ca",
+        ] {
+            assert!(verified(url), "{url}");
+        }
+        for url in [
+            "postgres://u@db.example.com/db",
+            "postgres://u@10.0.0.1/db?sslmode=require",
+            "postgres://u@127.0.0.1,10.0.0.1/db",
+            "postgres://u@localhost.example.com/db?sslmode=disable",
+        ] {
+            assert!(!verified(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_url_that_cannot_lead_to_a_primary_is_refused() {
+        assert_eq!(Hosts::of("mysql://a/b"), Err(Unusable::NotOne));
+        assert_eq!(Hosts::of("postgres://a:port/b"), Err(Unusable::NotOne));
+        assert_eq!(Hosts::of("postgres://a,,b/c"), Err(Unusable::NotOne));
+        assert_eq!(Hosts::of("postgres:///c?host=a,b"), Err(Unusable::NotOne));
+        assert_eq!(Hosts::of("postgres://a,b/c?target_session_attrs=standby"), Err(Unusable::ReadOnly));
+    }
+}

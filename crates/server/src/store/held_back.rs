@@ -1,0 +1,250 @@
+//! Calls and jobs that this server leaves alone: it cannot read them, or an operator has to look at them first.
+//!
+//! Which calls they are is seen anew each time that they are found: another build may read them, and an operator may release
+//! them. What is remembered here only keeps their timers and jobs from being taken up again and again.
+
+use super::JobId;
+use rejoin_protocol::{ConferenceSid, Millis};
+use rejoin_recovery::{Call, Event, Format, Key, Quarantine};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Timers and jobs of a call that is held back are tried again after so long: it may have been released.
+const AGAIN_AFTER: Duration = Duration::from_secs(10);
+/// The same for a timer of a call that the database refused to write: at first, and at most.
+const REFUSED_FIRST: Duration = Duration::from_millis(500);
+const REFUSED_AT_MOST: Duration = Duration::from_secs(30);
+/// So many calls, and so many jobs, are remembered. More than that are tried again at once.
+const REMEMBERED: usize = 16_384;
+
+/// Why a call is held back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// A newer release has stored it, in this format.
+    AnotherVersion(u32),
+    /// What is stored is no call.
+    Unreadable,
+    /// An event about it ended in a panic.
+    Quarantined(Quarantine),
+    /// The database refuses to write what follows from its timer.
+    Refused,
+}
+
+impl Why {
+    /// For metrics and programs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::AnotherVersion(_) => "another-version",
+            Self::Unreadable => "unreadable",
+            Self::Quarantined(_) => "quarantined",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// A call that was found, and that nothing may be done about.
+#[derive(Clone, Debug)]
+pub struct HeldBack {
+    /// Which one.
+    pub conference: ConferenceSid,
+    /// By what it is found.
+    pub(super) keys: BTreeSet<String>,
+    /// Why.
+    pub why: Why,
+    /// The call, if it can be read.
+    pub(crate) call: Option<Box<Call>>,
+}
+
+impl HeldBack {
+    pub(super) fn quarantined(call: Call, quarantine: Quarantine) -> Self {
+        let keys = call.keys().iter().map(|key| key.as_str().to_owned()).collect();
+        let (conference, why) = (call.conference.clone(), Why::Quarantined(quarantine));
+        Self { conference, keys, why, call: Some(Box::new(call)) }
+    }
+
+    /// Do these keys name it?
+    pub(super) fn has_any<'a>(&self, keys: impl IntoIterator<Item = &'a Key>) -> bool {
+        let is_named =
+            |key: &Key| key.as_str() == self.conference.as_str() || self.keys.contains(key.as_str());
+        keys.into_iter().any(is_named)
+    }
+
+    /// Is this event about it, so that it has to wait? `calls`: the others that were found. A page may tell of several calls
+    /// at once, and tells again: for the others it counts.
+    pub(crate) fn concerns(&self, event: &Event, calls: &[Call]) -> bool {
+        let keys = direct(event);
+        let is_for_others = || match event {
+            Event::Hello { .. } | Event::Goodbye { .. } => {
+                calls.iter().any(|call| !call.keys().is_disjoint(&keys))
+            }
+            _ => false,
+        };
+        self.has_any(&keys) && !is_for_others()
+    }
+}
+
+/// By what an event names the calls that it is about. Others are found with it, which may go on without it: other calls of a
+/// customer, or of a worker.
+pub(crate) fn direct(event: &Event) -> BTreeSet<Key> {
+    let mut keys = event.keys();
+    keys.retain(|key| !matches!(key, Key::Worker(_)));
+    if keys.iter().any(|key| matches!(key, Key::Conference(_))) {
+        keys.retain(|key| matches!(key, Key::Conference(_)));
+    }
+    keys
+}
+
+/// Reads a call as it is stored.
+pub(super) fn read(state: &str) -> Result<Call, Why> {
+    serde_json::from_str(state).map_err(|_| Format::newer(state).map_or(Why::Unreadable, Why::AnotherVersion))
+}
+
+/// What this server leaves alone for now.
+#[derive(Debug, Default)]
+pub(super) struct SetAside {
+    calls: BTreeMap<ConferenceSid, Entry>,
+    /// Jobs of such calls, and until when.
+    jobs: BTreeMap<JobId, Instant>,
+    /// Jobs that this build cannot read.
+    unreadable: BTreeSet<JobId>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    why: Why,
+    until: Instant,
+    pause: Duration,
+}
+
+impl SetAside {
+    /// These calls were found to be held back, and those not.
+    pub(super) fn found<'a>(
+        &mut self,
+        held_back: impl IntoIterator<Item = &'a HeldBack>,
+        others: impl IntoIterator<Item = &'a ConferenceSid>,
+    ) {
+        for call in others {
+            if self.calls.get(call).is_some_and(|entry| entry.why != Why::Refused) {
+                self.calls.remove(call);
+                self.jobs.clear();
+                tracing::info!(conference = %call, "the call is not held back any more");
+            }
+        }
+        for HeldBack { conference, why, .. } in held_back {
+            if self.calls.get(conference).is_none_or(|entry| entry.why != *why) {
+                tell(conference, why);
+            }
+            self.put(conference, why.clone(), AGAIN_AFTER);
+        }
+    }
+
+    /// The database refused what follows from a timer of this call.
+    pub(super) fn refused(&mut self, conference: &ConferenceSid) {
+        let before = self.calls.get(conference).filter(|entry| entry.why == Why::Refused);
+        if before.is_none() {
+            tell(conference, &Why::Refused);
+        }
+        let pause = before.map_or(REFUSED_FIRST, |entry| (entry.pause * 2).min(REFUSED_AT_MOST));
+        self.put(conference, Why::Refused, pause);
+    }
+
+    /// What follows from its timers was written.
+    pub(super) fn written(&mut self, conference: &ConferenceSid) {
+        if self.calls.get(conference).is_some_and(|entry| entry.why == Why::Refused) {
+            self.calls.remove(conference);
+        }
+    }
+
+    fn put(&mut self, conference: &ConferenceSid, why: Why, pause: Duration) {
+        if self.calls.len() < REMEMBERED || self.calls.contains_key(conference) {
+            self.calls.insert(conference.clone(), Entry { why, until: Instant::now() + pause, pause });
+        }
+    }
+
+    /// A job of a call that is held back.
+    pub(super) fn job(&mut self, job: JobId) {
+        let now = Instant::now();
+        self.jobs.retain(|_, until| *until > now);
+        if self.jobs.len() < REMEMBERED {
+            self.jobs.insert(job, now + AGAIN_AFTER);
+        }
+    }
+
+    /// Jobs that cannot be read.
+    pub(super) fn unreadable(&mut self, jobs: &[JobId]) {
+        for job in jobs {
+            tracing::error!(
+                job = job.0,
+                "a stored job cannot be read, as it is of another version or damaged: it is left to a server that can; see `rejoin held-back`"
+            );
+            if self.unreadable.len() >= REMEMBERED {
+                self.unreadable.pop_first();
+            }
+            self.unreadable.insert(*job);
+        }
+    }
+
+    /// Calls whose timers are not to be looked at now.
+    pub(super) fn calls_now(&self) -> Vec<ConferenceSid> {
+        let now = Instant::now();
+        let waits = self.calls.iter().filter(|(_, entry)| entry.until > now);
+        waits.map(|(conference, _)| conference.clone()).collect()
+    }
+
+    /// Jobs that are not to be taken now.
+    pub(super) fn jobs_now(&self) -> Vec<JobId> {
+        let now = Instant::now();
+        let waits = self.jobs.iter().filter(|(_, until)| **until > now).map(|(job, _)| *job);
+        waits.chain(self.unreadable.iter().copied()).collect()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.calls.is_empty()
+    }
+
+    /// How many calls are left alone for each reason, and how many jobs cannot be read.
+    pub(super) fn count(&self) -> (BTreeMap<&'static str, usize>, usize) {
+        let mut calls = BTreeMap::new();
+        for entry in self.calls.values() {
+            *calls.entry(entry.why.name()).or_default() += 1;
+        }
+        (calls, self.unreadable.len())
+    }
+}
+
+/// Once for each call of which it was not known.
+fn tell(conference: &ConferenceSid, why: &Why) {
+    match why {
+        Why::AnotherVersion(format) => tracing::error!(
+            %conference, format, known = Format::CURRENT,
+            "a stored call is of another version, which this build does not know: it is left untouched, and events about it \
+             are refused, until a server of that version handles them; see `rejoin held-back`"
+        ),
+        Why::Unreadable => tracing::error!(
+            %conference,
+            "a stored call cannot be read: it is left untouched, and events about it are refused; see `rejoin held-back`"
+        ),
+        Why::Quarantined(Quarantine { at: Millis(at), event }) => tracing::error!(
+            %conference, at, event,
+            "a call is quarantined, because an event about it ended in a panic: the customer stays on the line and nothing is \
+             done until `rejoin release` lets it go on"
+        ),
+        Why::Refused => tracing::error!(
+            %conference,
+            "the database refuses to write what follows from a timer of this call: it is tried again later, other calls go on"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newer_format_is_told_from_what_is_no_call() {
+        assert_eq!(read(r#"{"format":99,"conference":7}"#), Err(Why::AnotherVersion(99)));
+        assert_eq!(read(r#"{"conference":7}"#), Err(Why::Unreadable));
+        assert_eq!(read("not even JSON"), Err(Why::Unreadable));
+    }
+}
