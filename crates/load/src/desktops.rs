@@ -15,13 +15,15 @@ use std::time::{Duration, Instant};
 const AT_ONCE: u64 = 32;
 /// Agents that the calls are shared out to.
 const AGENTS: u64 = 1000;
+/// The operators' token.
+const OPERATOR: &str = "the token of an operator who measures";
 const MB: f64 = 1024.0 * 1024.0;
 
 /// Desktops that listen.
 pub async fn listen(options: &Options, database: &Database) -> Outcome<()> {
     let wanted = options.desktops.min(files()?.saturating_sub(500));
     let twilio = Twilio::start(Duration::ZERO).await?;
-    let more = ["--connections", "100000", "--operator-token", "operator"];
+    let more = ["--connections", "100000", "--operator-token", OPERATOR];
     let server = Server::start(&options.program, &twilio, &database.url, &more).await?;
     let (before, begun) = (server.memory()?, Instant::now());
     let next = Arc::new(AtomicU64::new(0));
@@ -51,8 +53,8 @@ pub async fn listen(options: &Options, database: &Database) -> Outcome<()> {
     }
     let took = begun.elapsed();
     let mut connection = Connection::open(server.address).await?;
-    let figures =
-        connection.tell(b"GET /metrics HTTP/1.1\r\nhost: a\r\nauthorization: Bearer operator\r\n\r\n");
+    let request = format!("GET /metrics HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {OPERATOR}\r\n\r\n");
+    let figures = connection.tell(request.as_bytes());
     let figures = String::from_utf8(figures.await?)?;
     let held = figures.lines().find_map(|line| line.strip_prefix("rejoin_push_sessions ")).unwrap_or("none");
     if held != open.len().to_string() {

@@ -13,6 +13,8 @@ use crate::allowed::Number;
 use crate::error::Error;
 use crate::limits::Limits;
 use crate::pace::Pacing;
+use crate::store::Store;
+use crate::surroundings::Surroundings;
 use crate::texts::Texts;
 use clap::{Args, Parser};
 use rejoin_protocol::{AccountSid, ActivitySid, Millis, TaskQueueSid, WorkflowSid, WorkspaceSid};
@@ -23,6 +25,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// All settings.
 #[derive(Clone, Debug, Parser)]
@@ -45,6 +48,11 @@ pub struct Config {
     /// Where to listen.
     #[arg(long, env = "REJOIN_LISTEN", default_value = "127.0.0.1:8080", help_heading = "Server")]
     pub listen: SocketAddr,
+    /// A second address to listen on, for operators: with it `/operator/…`, `/metrics` and `/health/ready` are served
+    /// there, and not where everybody else comes. Not encrypted: an address that only this machine or your own network
+    /// reaches. Not set: they are served with the rest.
+    #[arg(long, env = "REJOIN_OPERATOR_LISTEN", help_heading = "Server")]
+    pub operator_listen: Option<SocketAddr>,
     /// Under which address Twilio reaches this server: scheme, host and maybe port and path.
     #[arg(long, env = "REJOIN_PUBLIC_URL", help_heading = "Server")]
     pub public_url: String,
@@ -75,7 +83,7 @@ pub struct Config {
         help_heading = "Server"
     )]
     pub allowed_origins: Vec<String>,
-    /// Who has this token may read timelines. Without it nobody may.
+    /// Who has this token may read timelines and figures: 32 characters at least. Without it nobody may.
     #[arg(long, env = "REJOIN_OPERATOR_TOKEN", hide_env_values = true, value_parser = secret, help_heading = "Server")]
     pub operator_token: Option<SecretString>,
     /// Outside production: only calls whose customer has one of these numbers are touched, comma separated. Empty: all.
@@ -134,15 +142,36 @@ pub struct Config {
 /// Where everything is kept.
 #[derive(Clone, Args)]
 pub struct Storage {
-    /// The database: `sqlite:` and the path of a file, for one server, or `postgres://user@host/name`, for any number.
-    /// PostgreSQL's password is taken from PGPASSWORD or ~/.pgpass.
+    /// The database: `sqlite:` and the path of a file, for one server, or `postgres://user@host/name`, for any number; of
+    /// several hosts (`a,b`) the primary is used. PostgreSQL's password comes from PGPASSWORD or ~/.pgpass.
     #[arg(long, env = "DATABASE_URL", default_value = "sqlite:rejoin.db", help_heading = "Server")]
     pub database_url: String,
+    /// How long the database may take to answer before its connections are given up and made anew, in milliseconds. Who
+    /// waits for it is answered 503 then.
+    #[arg(
+        long,
+        env = "REJOIN_DATABASE_TIMEOUT_MS",
+        default_value = "5000",
+        value_parser = clap::value_parser!(u64).range(1000..=10_000),
+        help_heading = "Server"
+    )]
+    pub database_timeout_ms: u64,
+}
+
+impl Storage {
+    /// Opens it, and brings its tables up to date.
+    pub async fn open(&self) -> Result<Store, Error> {
+        let deadline = Duration::from_millis(self.database_timeout_ms);
+        Store::open_in(&self.database_url, deadline, Surroundings::system()).await
+    }
 }
 
 impl fmt::Debug for Storage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Storage").field("database_url", &redacted(&self.database_url)).finish()
+        f.debug_struct("Storage")
+            .field("database_url", &redacted(&self.database_url))
+            .field("database_timeout_ms", &self.database_timeout_ms)
+            .finish()
     }
 }
 
@@ -347,7 +376,7 @@ mod tests {
             "--twilio-auth-token",
             "very secret",
             "--operator-token",
-            "also secret",
+            "also secret, and long enough to be one",
         ];
         arguments.extend(extra);
         Config::try_parse_from(arguments).expect("parses").checked()

@@ -7,7 +7,11 @@
 
 mod decide;
 mod handle;
+mod piece;
+mod pulse;
+mod quarantine;
 mod steps;
+mod unheard;
 
 pub use handle::Handle;
 
@@ -17,10 +21,14 @@ use crate::queue::Door;
 use crate::store::{Batch, Claim, Store};
 use crate::story::Told;
 use decide::{Decided, decide};
+use piece::Piece;
+use pulse::Pulse;
+use quarantine::{caught, quarantine, release};
 use rejoin_protocol::{CallSid, ConferenceSid, Millis};
 use rejoin_recovery::{Action, Event, Key, Machine, Policies};
 use std::time::Duration;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, oneshot};
+use unheard::Unheard;
 
 /// At most so many events are committed together.
 const BATCH: usize = 512;
@@ -28,6 +36,8 @@ const BATCH: usize = 512;
 const WAITING: usize = 4096;
 /// How long the engine pauses after the timers could not be read, or a commit with timers failed.
 const PAUSE: Millis = Millis(500);
+/// So often it is tried to look at calls of which a callback could not be stored.
+const RETRY: Millis = Millis(250);
 /// So often it is looked for timers of servers that are gone, and at the clock.
 const LOOK_EVERY: Millis = Millis(1000);
 
@@ -36,6 +46,8 @@ type After = Box<dyn FnOnce(Result<&Machine, Error>) + Send>;
 
 enum Input {
     Work(Work, After),
+    /// A call is to go on that was quarantined.
+    Release(ConferenceSid, oneshot::Sender<Result<bool, Error>>),
     Stop,
 }
 
@@ -94,12 +106,16 @@ pub struct Engine {
     /// When the store is to be asked for timers the next time (point in time).
     look_at: Millis,
     tasks_read: broadcast::Sender<ConferenceSid>,
+    /// What could not be stored and is not told again.
+    unheard: Unheard,
+    pulse: Pulse,
 }
 
 impl std::fmt::Debug for Input {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Work(..) => "Work",
+            Self::Release(..) => "Release",
             Self::Stop => "Stop",
         })
     }
@@ -114,16 +130,20 @@ impl Engine {
     ) -> (Handle, tokio::task::JoinHandle<()>) {
         let (sender, inputs) = mpsc::channel(WAITING);
         let (tasks_read, _) = broadcast::channel(2 * BATCH);
-        let handle = Handle::new(sender, policies.clone(), store.clone(), tasks_read.clone());
-        let engine = Self { policies, store, outlets, inputs, look_at: Millis(0), tasks_read };
+        let pulse = Pulse::new();
+        let handle = Handle::new(sender, policies.clone(), store.clone(), tasks_read.clone(), pulse.clone());
+        let (look_at, unheard) = (Millis(0), Unheard::default());
+        let engine = Self { policies, store, outlets, inputs, look_at, tasks_read, unheard, pulse };
         let surroundings = engine.store.surroundings().clone();
         (handle, tokio::spawn(surroundings.task(engine.run())))
     }
 
     async fn run(mut self) {
         loop {
+            self.pulse.beat();
             // The clock may be set meanwhile: whoever sleeps for long does not see it.
-            let timers = self.store.now().until(self.look_at).min(LOOK_EVERY);
+            let longest = if self.unheard.is_empty() { LOOK_EVERY } else { RETRY };
+            let timers = self.store.now().until(self.look_at).min(longest);
             let timers = Duration::from_millis(timers.0);
             let first = tokio::select! {
                 biased;
@@ -136,6 +156,12 @@ impl Engine {
             while let Some(input) = next {
                 match input {
                     Input::Work(work, after) => batch.push((work, after)),
+                    Input::Release(conference, answer) => {
+                        let released = release(&self.store, &conference, self.store.now()).await;
+                        self.look_at = Millis(0);
+                        // Whoever asked may have gone.
+                        let _ = answer.send(released);
+                    }
                     Input::Stop => {
                         stopping = true;
                         break;
@@ -144,6 +170,7 @@ impl Engine {
                 next = if batch.len() < BATCH { self.inputs.try_recv().ok() } else { None };
             }
             let due = self.due().await;
+            self.pulse.beat();
             if !batch.is_empty() || !due.is_empty() {
                 self.step(batch, due).await;
             }
@@ -160,6 +187,13 @@ impl Engine {
             Ok(false) => {}
             Err(error) => tracing::error!(%error, "calls cannot be looked at yet, trying again"),
         }
+        if !self.unheard.is_empty() {
+            if !self.unheard.look(&self.store).await {
+                return vec![]; // nor would it say which timers are due
+            }
+            self.look_at = Millis(0);
+        }
+        self.pulse.beat();
         let now = self.store.now();
         if now < self.look_at {
             return vec![];
@@ -169,7 +203,9 @@ impl Engine {
                 let (due, later): (Vec<_>, Vec<_>) = timers.into_iter().partition(|(_, at)| *at <= now);
                 let next = later.into_iter().map(|(_, at)| at).min();
                 // Others may set timers, and go.
-                let latest = if self.store.is_shared() { now + LOOK_EVERY } else { Millis(u64::MAX) };
+                // So may operators, with calls that are held back.
+                let others = self.store.is_shared() || self.store.holds_back();
+                let latest = if others { now + LOOK_EVERY } else { Millis(u64::MAX) };
                 // There may be more of them than were asked for.
                 let more = due.len() == BATCH;
                 self.look_at = if more { now } else { next.map_or(latest, |at| at.min(latest)) };
@@ -184,48 +220,138 @@ impl Engine {
     }
 
     /// One batch: all events of it, and the timers that are due. What came before a timer was due is handled before it,
-    /// however long it had to wait.
+    /// however long it had to wait. If something in it cannot be handled, or the database refuses it, the rest is tried again
+    /// without it.
     async fn step(&mut self, batch: Vec<(Work, After)>, due: Vec<ConferenceSid>) {
-        let (works, answers): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-        let batch = concerned(&works, &due);
         // More may wait that came before the timers were due.
-        let timers_by = if works.len() < BATCH {
-            self.store.now()
-        } else {
-            works.last().map_or(Millis(0), |work| work.at)
+        let timers_by = match batch.last() {
+            Some((last, _)) if batch.len() >= BATCH => last.at,
+            _ => self.store.now(),
         };
-        let nothing = batch.keys.is_empty() && works.iter().all(|work| work.told.is_empty());
-        let done = if nothing {
-            Ok(Decided::nothing(&self.policies))
-        } else {
-            let (policies, jobs) = (&self.policies, &self.outlets.jobs);
-            let surroundings = self.store.surroundings();
-            let decide = |found| decide(policies, jobs, surroundings, &works, timers_by, found);
-            let done = self.store.transact(&batch, decide).await;
-            surroundings.reach(|| format!("committed {}", steps::named(&works, &due))).await;
-            done.map(|(committed, decided)| decided.committed(committed))
-        };
-        match done {
-            Ok(decided) => {
-                self.look_at = decided.first_timer.map_or(self.look_at, |at| at.min(self.look_at));
-                let told = decided.tell(&self.outlets, self.store.now());
-                for conference in works.iter().filter_map(Work::reads_task) {
-                    // Nobody may be waiting for it.
-                    let _ = self.tasks_read.send(conference.clone());
+        let mut pieces = vec![Piece::new(batch, due, timers_by)];
+        while let Some(piece) = pieces.pop() {
+            self.pulse.beat();
+            let mut culprit = None;
+            let error = match self.attempt((&piece.works, &piece.due), piece.timers_by, &mut culprit).await {
+                Ok(decided) => {
+                    self.store.timers_written(&piece.due);
+                    self.look_at = decided.first_timer.map_or(self.look_at, |at| at.min(self.look_at));
+                    self.tell(piece, decided);
+                    continue;
                 }
-                for (number, answer) in answers.into_iter().enumerate() {
-                    answer(if told.lost.contains(&number) { Err(Error::Lost) } else { Ok(&told.calls) });
+                Err(error) => error,
+            };
+            let is_of_one = matches!(error, Error::Defect) || error.is_refusal();
+            match if is_of_one { piece.split() } else { Err(piece) } {
+                Ok((first, second)) => pieces.extend([second, first]),
+                Err(piece) if matches!(error, Error::Defect) => {
+                    let piece = if culprit.is_some() { piece.without_later_timers() } else { Err(piece) };
+                    match piece {
+                        Ok(piece) => pieces.push(piece),
+                        Err(piece) => pieces.extend(self.without(piece, culprit).await),
+                    }
                 }
+                Err(piece) => self.refuse(piece, &error),
             }
+        }
+    }
+
+    /// One transaction. `culprit`: the timer that was being handled last, if it was one.
+    async fn attempt(
+        &self,
+        (works, due): (&[Work], &[ConferenceSid]),
+        timers_by: Millis,
+        culprit: &mut Option<Event>,
+    ) -> Result<Decided, Error> {
+        let batch = concerned(works, due);
+        if batch.keys.is_empty() && works.iter().all(|work| work.told.is_empty()) {
+            return Ok(Decided::nothing(&self.policies));
+        }
+        let (policies, jobs) = (&self.policies, &self.outlets.jobs);
+        let surroundings = self.store.surroundings();
+        let decide = |found| {
+            let decided = || decide(policies, jobs, surroundings, works, timers_by, found, culprit);
+            caught(decided).and_then(|decided| decided)
+        };
+        let done = self.store.transact(&batch, decide).await;
+        surroundings.reach(|| format!("committed {}", steps::named(works, due))).await;
+        done.map(|(committed, decided)| decided.committed(committed))
+    }
+
+    fn tell(&mut self, piece: Piece, decided: Decided) {
+        let Ok(told) = caught(|| decided.tell(&self.outlets, self.store.now())) else {
+            // All of it is stored, and may be said again.
+            return piece.answers.into_iter().for_each(|answer| answer(Err(Error::NotCommitted)));
+        };
+        for conference in piece.works.iter().filter_map(Work::reads_task) {
+            // Nobody may be waiting for it.
+            let _ = self.tasks_read.send(conference.clone());
+        }
+        for number in &told.held_back {
+            // A server that may handle it has to ask for what was told.
+            piece.works.get(*number).into_iter().for_each(|work| self.unheard.missed(work, &self.store));
+        }
+        for (number, answer) in piece.answers.into_iter().enumerate() {
+            let answered = caught(|| {
+                answer(match () {
+                    () if told.lost.contains(&number) => Err(Error::Lost),
+                    () if told.held_back.contains(&number) => Err(Error::HeldBack),
+                    () => Ok(&told.calls),
+                });
+            });
+            if answered.is_err() {
+                tracing::error!(
+                    "an answer could not be made, which is a defect of rejoin; what it is about is stored"
+                );
+            }
+        }
+    }
+
+    /// One event, or the timers of one call, ended in a panic. What is still to be done?
+    async fn without(&mut self, piece: Piece, timer: Option<Event>) -> Option<Piece> {
+        let of_timer = timer.is_some();
+        let event = timer.or_else(|| piece.works.first().and_then(|work| work.event.as_deref().cloned()));
+        let Some(event) = event else {
+            self.refuse(piece, &Error::Defect);
+            return None;
+        };
+        match quarantine(&self.store, &self.policies, &event, self.store.now()).await {
+            // Without that call the rest goes on.
+            Ok(calls) if of_timer && !calls.is_empty() => return Some(piece),
+            Ok(_) => self.refuse(piece, &Error::Defect),
             Err(error) => {
-                tracing::error!(%error, "a commit failed, nothing of it happened");
-                for answer in answers {
-                    answer(Err(Error::NotCommitted));
-                }
-                if !due.is_empty() {
-                    self.look_at = self.store.now() + PAUSE;
-                }
+                tracing::error!(%error, "a call could not be quarantined yet");
+                self.refuse(piece, &error);
             }
+        }
+        None
+    }
+
+    /// Nothing of it has happened.
+    fn refuse(&mut self, piece: Piece, error: &Error) {
+        let may_have_happened = error.may_have_happened();
+        match may_have_happened {
+            true => tracing::error!(%error, "it is not known whether a commit came through"),
+            false => tracing::error!(%error, "a commit failed, nothing of it happened"),
+        }
+        let is_of_one = matches!(error, Error::Defect | Error::HeldBack);
+        for work in piece.works.iter().filter(|_| !is_of_one) {
+            self.unheard.missed(work, &self.store);
+        }
+        for answer in piece.answers {
+            answer(Err(match error {
+                Error::Defect => Error::Defect,
+                Error::HeldBack => Error::HeldBack,
+                _ if may_have_happened => Error::Busy,
+                _ => Error::NotCommitted,
+            }));
+        }
+        // What came through all the same may have set timers.
+        if !piece.due.is_empty() || may_have_happened {
+            if is_of_one || error.is_refusal() {
+                self.store.set_timers_aside(&piece.due);
+            }
+            self.look_at = self.store.now() + PAUSE;
         }
     }
 }
@@ -247,6 +373,7 @@ fn concerned(works: &[Work], due: &[ConferenceSid]) -> Batch {
                 | Event::Graceful { .. }
                 | Event::Hello { .. }
                 | Event::Goodbye { .. }
+                | Event::PushLost { .. }
                 | Event::EnteredQueue { .. }
                 | Event::LeftQueue { .. }
                 | Event::Released { .. }

@@ -10,7 +10,7 @@ use rejoin_protocol::attributes as names;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid};
 use rejoin_recovery::{Action, Announcement, Call, Machine, Outcome, Registered};
 use rejoin_twilio::twiml::{Conference, Document, INLINE_LIMIT};
-use rejoin_twilio::{Client, Error, Gate, NewTask, ParticipantChange, TaskEnd, Witness, encoded};
+use rejoin_twilio::{Client, Error, Gate, NewTask, ParticipantChange, Task, TaskEnd, Witness, encoded};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -54,14 +54,16 @@ impl Executor {
         Self { client: self.client.seen_by(witness), config: Arc::clone(&self.config) }
     }
 
-    /// Reads the attributes of the task of a customer who is to be sent on, if Twilio would not tell them before. Without them one
-    /// whom an agent has called would come back by a workflow that finds nobody for him. What cannot be read is not waited for.
-    pub(crate) async fn read_before(&self, job: &Job, call: &Call) -> Result<Option<String>, Error> {
-        if !matches!(job.action, Action::Requeue { .. }) || !call.attributes.is_empty() {
+    /// Reads the task of a customer who is to be sent on, if Twilio would not tell it before: only Twilio says by which workflow
+    /// the task came, and without the attributes one whom an agent has called would come back by a workflow that finds nobody
+    /// for him. What cannot be read is not waited for.
+    pub(crate) async fn read_before(&self, job: &Job, call: &Call) -> Result<Option<Task>, Error> {
+        let is_read = !call.attributes.is_empty() && call.task_workflow.is_some();
+        if !matches!(job.action, Action::Requeue { .. }) || is_read {
             return Ok(None);
         }
         match self.client.fetch_task(&call.task).await {
-            Ok(read) => Ok(read.attributes),
+            Ok(read) => Ok(Some(read)),
             Err(error) if error.is_passing() => Err(error),
             Err(_) => Ok(None),
         }
@@ -104,7 +106,11 @@ impl Executor {
             Action::KeepConference { conference, leg } => self.stay(conference, leg).await.map(ok),
             Action::ReadTask { task } => {
                 let read = self.client.fetch_task(task).await?;
-                Ok(Outcome::TaskRead { attributes: read.attributes.unwrap_or_default(), version: read.etag })
+                Ok(Outcome::TaskRead {
+                    attributes: read.attributes.unwrap_or_default(),
+                    version: read.etag,
+                    workflow: read.workflow_sid,
+                })
             }
             Action::MarkTask { task, at } => self.mark_task(task, *at, job.read.clone()).await,
             Action::CreatePing { worker, recovery, task, reservation, ttl } => {
@@ -129,7 +135,7 @@ impl Executor {
                 };
                 Ok(Outcome::PingCreated(self.client.create_task(&ping).await?.sid))
             }
-            Action::EndPing { task } => self.end_ping(task).await,
+            Action::EndPing { task, accepted } => self.end_ping(task, *accepted).await,
             Action::Requeue { recovery, customer, conference, target, free, resent: _ } => {
                 if *free {
                     self.free(conference, customer).await?;
@@ -314,14 +320,15 @@ impl Executor {
     async fn mark_task(&self, task: &TaskSid, at: Millis, mut read: Option<Read>) -> Result<Outcome, Error> {
         let mut conflicts = 0;
         loop {
-            let (attributes, version) = match read.take() {
-                Some((attributes, version)) => (attributes, Some(version)),
+            let (attributes, version, workflow) = match read.take() {
+                Some((attributes, version)) => (attributes, Some(version), None),
                 None => {
                     let read = self.client.fetch_task(task).await?;
-                    (read.attributes.unwrap_or_default(), read.etag)
+                    (read.attributes.unwrap_or_default(), read.etag, read.workflow_sid)
                 }
             };
-            let outcome = Outcome::TaskRead { attributes: attributes.clone(), version: version.clone() };
+            let outcome =
+                Outcome::TaskRead { attributes: attributes.clone(), version: version.clone(), workflow };
             // What is no object, or would become too long, is left as it is: the mark is for reports only.
             let Some(marked) = marked(&attributes, at) else { return Ok(outcome) };
             match self.client.update_task_attributes(task, &marked, version.as_deref()).await {
@@ -337,10 +344,15 @@ impl Executor {
         }
     }
 
-    /// A ping that was accepted cannot be cancelled any more, only completed.
-    async fn end_ping(&self, task: &TaskSid) -> Result<Outcome, Error> {
+    /// A ping that was accepted cannot be canceled any more, only completed, and one that was not cannot be completed. What is
+    /// known may be old: the other end follows a refusal.
+    async fn end_ping(&self, task: &TaskSid, accepted: bool) -> Result<Outcome, Error> {
         let reason = "rejoin: answered or over";
-        for end in [TaskEnd::Canceled, TaskEnd::Completed] {
+        let (first, second) = match accepted {
+            true => (TaskEnd::Completed, TaskEnd::Canceled),
+            false => (TaskEnd::Canceled, TaskEnd::Completed),
+        };
+        for end in [first, second] {
             match self.client.end_task(task, end, reason).await {
                 Ok(()) | Err(Error::Gone) => return Ok(Outcome::Ok),
                 Err(Error::Refused { .. }) => {}

@@ -4,6 +4,7 @@
 //! A step has a name, and a number: how often this process has come to it. `REJOIN_FAILPOINT_LOG` names a file to which
 //! each step is added as it is reached, `REJOIN_FAILPOINT` the step that is the last one, such as `committed hello #1`, or
 //! `#20` for the twentieth of all, and `REJOIN_FAILPOINT_STOP` in the same way one at which it stands still.
+//! `REJOIN_FAILPOINT_PANIC` is the beginning of the names of steps at which a defect is put in: a panic, each time.
 
 use crate::error::Error;
 use std::ffi::OsStr;
@@ -12,12 +13,14 @@ use std::ffi::OsStr;
 const LAST: &str = "REJOIN_FAILPOINT";
 /// The step at which it stands still, as by SIGSTOP.
 const STOP: &str = "REJOIN_FAILPOINT_STOP";
+/// The beginning of the names of steps at which there is a panic each time.
+const PANIC: &str = "REJOIN_FAILPOINT_PANIC";
 /// The file of all steps.
 const LOG: &str = "REJOIN_FAILPOINT_LOG";
 
 /// Refuses to go on where a step is named at which nothing would happen.
 pub fn check() -> Result<(), Error> {
-    let named = [LAST, STOP, LOG].map(std::env::var_os);
+    let named = [LAST, STOP, PANIC, LOG].map(std::env::var_os);
     permitted(cfg!(debug_assertions), &named.each_ref().map(Option::as_deref))
 }
 
@@ -38,6 +41,20 @@ pub(crate) fn reach(step: impl FnOnce() -> String) {
     }
 }
 
+/// A defect may be put in here. It is no step of its own.
+#[cfg(debug_assertions)]
+pub(crate) fn panic_at(step: impl FnOnce() -> String) {
+    if let Some(begin) = steps::defect() {
+        let step = step();
+        assert!(!step.starts_with(begin), "put in at {step}");
+    }
+}
+
+/// A defect may be put in here.
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+pub(crate) fn panic_at(_: impl FnOnce() -> String) {}
+
 /// This step is reached.
 #[cfg(not(debug_assertions))]
 #[inline(always)]
@@ -45,7 +62,7 @@ pub(crate) fn reach(_: impl FnOnce() -> String) {}
 
 #[cfg(debug_assertions)]
 mod steps {
-    use super::{LAST, LOG, STOP};
+    use super::{LAST, LOG, PANIC, STOP};
     use rustix::process::{Signal, getpid, kill_process};
     use std::collections::HashMap;
     use std::fs::{File, OpenOptions};
@@ -65,6 +82,12 @@ mod steps {
     struct Reached {
         all: u32,
         by_name: HashMap<String, u32>,
+    }
+
+    /// Where a defect is put in.
+    pub(super) fn defect() -> Option<&'static str> {
+        static DEFECT: OnceLock<Option<String>> = OnceLock::new();
+        DEFECT.get_or_init(|| std::env::var(PANIC).ok()).as_deref()
     }
 
     /// `None` in all processes but those of a test.

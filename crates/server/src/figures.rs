@@ -6,6 +6,7 @@
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use rejoin_protocol::Millis;
 use rejoin_recovery::Note;
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -17,12 +18,23 @@ const PHASES: &str = "rejoin_recovery_seconds";
 const LINES: &str = "rejoin_timeline_total";
 /// Jobs that were given up, by what they were to do.
 const GIVEN_UP: &str = "rejoin_jobs_given_up_total";
+/// Events that were refused, because the call is held back.
+pub(crate) const HELD_BACK: &str = "rejoin_events_held_back_total";
+/// Events that could not be handled.
+pub(crate) const QUARANTINED: &str = "rejoin_events_quarantined_total";
 /// From the event at Twilio until we have heard of it.
 pub(crate) const WEBHOOK_LAG: &str = "rejoin_webhook_lag_seconds";
 /// Requests of others, by route and status.
 pub(crate) const REQUESTS: &str = "rejoin_http_requests_total";
 /// How long they took.
 pub(crate) const REQUEST_SECONDS: &str = "rejoin_http_seconds";
+/// How far the database's clock is ahead of ours.
+pub(crate) const CLOCK_SKEW: &str = "rejoin_clock_skew_seconds";
+/// How often all connections to the database were thrown away, by why.
+pub(crate) const CONNECTIONS_DROPPED: &str = "rejoin_database_connections_dropped_total";
+
+/// Connections and requests that a limit refused, by which one.
+const REFUSED: &str = "rejoin_refused_total";
 
 /// Certificates that came while the server ran, by what became of them.
 pub(crate) const CERTIFICATES: &str = "rejoin_tls_certificates_total";
@@ -71,6 +83,11 @@ pub(crate) async fn upkeep() {
 /// The text that Prometheus reads.
 pub(crate) fn text() -> String {
     HANDLE.get().and_then(Option::as_ref).map(PrometheusHandle::render).unwrap_or_default()
+}
+
+/// A limit has refused something.
+pub(crate) fn refused(what: &'static str) {
+    metrics::counter!(REFUSED, "what" => what).increment(1);
 }
 
 /// A job is given up.
@@ -125,6 +142,9 @@ pub(crate) struct Now {
     pub(crate) jobs_open: Option<u64>,
     pub(crate) late_job: Option<Millis>,
     pub(crate) oldest_job: Option<Millis>,
+    /// Calls that are left alone, by reason.
+    pub(crate) calls_held_back: BTreeMap<&'static str, usize>,
+    pub(crate) jobs_unreadable: usize,
     pub(crate) storm: bool,
     pub(crate) failsafe: bool,
     pub(crate) lost_lately: usize,
@@ -139,6 +159,11 @@ impl Now {
         metrics::gauge!("rejoin_storm").set(f64::from(self.storm));
         metrics::gauge!("rejoin_failsafe").set(f64::from(self.failsafe));
         metrics::gauge!("rejoin_agents_lost_lately").set(self.lost_lately as f64);
+        for why in ["another-version", "unreadable", "quarantined", "refused"] {
+            let calls = self.calls_held_back.get(why).copied().unwrap_or(0);
+            metrics::gauge!("rejoin_calls_held_back", "why" => why).set(calls as f64);
+        }
+        metrics::gauge!("rejoin_jobs_unreadable").set(self.jobs_unreadable as f64);
         if let Some(jobs) = self.jobs_open {
             metrics::gauge!("rejoin_jobs_open").set(jobs as f64);
         }
@@ -172,6 +197,16 @@ fn describe() {
         Unit::Seconds,
         "Until such a request was answered, which is after the commit"
     );
+    describe_gauge!(
+        CLOCK_SKEW,
+        Unit::Seconds,
+        "How far the database's clock is ahead of this server's; negative: behind"
+    );
+    describe_counter!(
+        CONNECTIONS_DROPPED,
+        "How often all connections to the database were thrown away: unanswered, unavailable, or read-only"
+    );
+    describe_counter!(REFUSED, "Connections and requests that a limit refused, by which one");
     describe_counter!(CERTIFICATES, "New certificates, by what became of them: used or refused");
     describe_counter!("rejoin_stream_events_total", "Events of Event Streams, by what became of them");
     describe_counter!("rejoin_twilio_requests_total", "Requests to Twilio, by API and result");
@@ -192,6 +227,10 @@ fn describe() {
         "How far the first of them is past its deadline"
     );
     describe_gauge!("rejoin_job_age_seconds", Unit::Seconds, "How long the oldest of them has been wanted");
+    describe_counter!(HELD_BACK, "Events that were refused because their call is held back, by reason");
+    describe_counter!(QUARANTINED, "Events that could not be handled: their call is quarantined");
+    describe_gauge!("rejoin_calls_held_back", "Calls that this server has met and leaves alone, by reason");
+    describe_gauge!("rejoin_jobs_unreadable", "Actions that this server has met and cannot read");
     describe_gauge!("rejoin_storm", "1 while so many agents are lost at once that it counts as a storm");
     describe_gauge!(
         "rejoin_failsafe",

@@ -6,7 +6,7 @@ use crate::explain::time;
 use rejoin_protocol::{ConferenceSid, Millis};
 use rejoin_recovery::Action;
 use serde::Serialize;
-use sqlx::{AnyPool, Row as _};
+use sqlx::{AnyConnection, Row as _};
 use std::fmt;
 
 /// At most so many are listed, the latest ones.
@@ -52,19 +52,18 @@ impl fmt::Display for Listed {
 /// Reads it beside a server that runs, and changes nothing.
 pub async fn list(database_url: &str) -> Result<Listed, Error> {
     let pool = crate::explain::beside(database_url).await?;
-    let listed = read(&pool).await;
-    pool.close().await;
-    Ok(Listed(listed?))
+    let listed = async { read(&mut *pool.acquire().await?).await };
+    Ok(Listed(crate::explain::asked(listed).await?))
 }
 
 /// The latest ones, the last one first.
-pub(crate) async fn read(pool: &AnyPool) -> Result<Vec<GivenUp>, Error> {
+pub(crate) async fn read(db: &mut AnyConnection) -> Result<Vec<GivenUp>, Error> {
     let rows = sqlx::query(
         "select ended, conference, id, action, given_up from jobs where given_up is not null
          order by ended desc, id desc limit $1",
     )
     .bind(LISTED)
-    .fetch_all(pool)
+    .fetch_all(db)
     .await?;
     let mut listed = vec![];
     for row in rows {

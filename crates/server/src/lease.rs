@@ -1,6 +1,7 @@
 //! Says again and again that this server runs, and keeps it from sending what may be another one's: when nobody hears it
 //! any more, others take its jobs.
 
+use crate::clock::Alarm;
 use crate::pace::Turns;
 use crate::queue::Job;
 use crate::store::{Claim, LEASE, Store, Tenure};
@@ -16,6 +17,7 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(1);
 
 /// Runs until the task is aborted. What may be sent to Twilio is shared with the others that run.
 pub(crate) async fn run(store: Store, turns: Turns) {
+    let mut alarm = Alarm::default();
     loop {
         match store.servers().await {
             Ok(servers) => turns.share(servers),
@@ -25,6 +27,7 @@ pub(crate) async fn run(store: Store, turns: Turns) {
         if let Err(error) = store.renew().await {
             tracing::warn!(%error, "the database does not hear that this server runs");
         }
+        alarm.look(store.skew());
     }
 }
 

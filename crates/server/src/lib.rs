@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`engine`] | a batch of inputs is one transaction: calls, machine, commit, then answers |
 //! | [`store`] | SQLite or PostgreSQL; in a world of one program, memory |
+//! | [`clock`] | this server's clock against the database's |
 //! | [`surroundings`] | time and chance, from the system or from a seed |
 //! | [`queue`], [`execute`] | what is wanted of Twilio, until it is done or makes no sense any more |
 //! | [`pace`] | how fast, and what first |
@@ -17,6 +18,7 @@
 //! What is decided about a call is decided in `rejoin-recovery` and nowhere in here.
 
 pub mod allowed;
+pub mod clock;
 pub mod config;
 pub mod engine;
 pub mod error;
@@ -25,6 +27,7 @@ pub mod explain;
 pub mod failpoint;
 mod figures;
 pub mod given_up;
+pub mod held_back;
 pub mod http;
 mod lease;
 pub mod limits;

@@ -1,6 +1,9 @@
 //! What anybody may ask of the server at most, before it is known who asks.
 
 use clap::Args;
+use ipnet::IpNet;
+use std::net::{AddrParseError, IpAddr};
+use std::str::FromStr;
 use std::time::Duration;
 
 /// Limits of connections and requests.
@@ -9,6 +12,21 @@ pub struct Limits {
     /// How many connections may be open at once; more wait until one closes. Each desktop has one open all the time.
     #[arg(long, env = "REJOIN_CONNECTIONS", default_value = "16384")]
     pub connections: usize,
+    /// How many of them one address may have (of IPv6: one /64); more are closed. Agents of one office may share an
+    /// address. Does not count for the addresses of trusted proxies.
+    #[arg(long, env = "REJOIN_CONNECTIONS_PER_ADDRESS", default_value = "2048")]
+    pub connections_per_address: usize,
+    /// Proxies in front of the server, as addresses or networks such as 10.0.0.0/8, comma separated: the address of a
+    /// client is then the last one in `X-Forwarded-For` that is not a proxy's own. Empty: connections from this machine
+    /// count as a proxy's that does not say who its clients are, and limits per address do not hold for them.
+    #[arg(long, env = "REJOIN_TRUSTED_PROXIES", value_delimiter = ',')]
+    pub trusted_proxies: Vec<Network>,
+    /// How many bytes of requests may be in memory of which it is not verified who sends them.
+    #[arg(long, env = "REJOIN_UNVERIFIED_BYTES", default_value = "33554432")]
+    pub unverified_bytes: usize,
+    /// How many of them one address may send.
+    #[arg(long, env = "REJOIN_UNVERIFIED_BYTES_PER_ADDRESS", default_value = "4194304")]
+    pub unverified_bytes_per_address: usize,
     /// How long a request's head may take, how long a connection may be idle, and how long a client may take nothing of
     /// what is sent to it, in milliseconds.
     #[arg(long, env = "REJOIN_HEAD_WITHIN_MS", default_value = "20000")]
@@ -21,7 +39,42 @@ pub struct Limits {
     pub requests_per_minute: u32,
 }
 
+/// An address, or a network; nothing, if a list was left empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network(Option<IpNet>);
+
+impl FromStr for Network {
+    type Err = AddrParseError;
+
+    fn from_str(text: &str) -> Result<Self, AddrParseError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Ok(Self(None));
+        }
+        text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map(|network| Self(Some(network)))
+    }
+}
+
 impl Limits {
+    /// True if a proxy is known to have this address.
+    pub(crate) fn is_proxy(&self, address: IpAddr) -> bool {
+        self.proxies().any(|network| network.contains(&address))
+    }
+
+    /// True if the settings name a proxy.
+    pub(crate) fn names_proxies(&self) -> bool {
+        self.proxies().next().is_some()
+    }
+
+    fn proxies(&self) -> impl Iterator<Item = &IpNet> {
+        self.trusted_proxies.iter().filter_map(|network| network.0.as_ref())
+    }
+
+    /// Where operators come: what few need, whoever they are.
+    pub(crate) fn for_operators(&self) -> Self {
+        Self { connections: 256, connections_per_address: 256, ..self.clone() }
+    }
+
     pub(crate) fn head_within(&self) -> Duration {
         Duration::from_millis(self.head_within_ms)
     }

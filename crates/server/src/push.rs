@@ -5,20 +5,22 @@
 //! from the store. What it does not hear of it finds when it looks, a few seconds later.
 
 mod channels;
+mod lost;
 mod session;
 
 pub use channels::Said;
 pub use session::Session;
 
+use crate::engine::Handle;
 use crate::error::Error;
-use crate::store::{Heard, Hint, Hints, PushId, Store};
+use crate::store::{Heard, Hint, Hints, LOOKS_APART, PushId, Store};
 use channels::Channels;
 use rejoin_protocol::api::Push;
 use rejoin_protocol::{Millis, WorkerSid};
-use rejoin_recovery::Call;
+use rejoin_recovery::{Call, Event};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 /// A desktop that does not take so many pushes is dropped; it comes back and is told what it missed.
@@ -38,6 +40,8 @@ pub struct Pushes {
     /// When pages that were connected before are back.
     back_at: Instant,
     channels: Arc<Mutex<Channels>>,
+    /// A channel has ended.
+    ended: Arc<Notify>,
 }
 
 /// A page's channel. It is closed by dropping it.
@@ -62,20 +66,23 @@ pub struct Subscription {
 pub struct Presence {
     pushes: Pushes,
     worker: WorkerSid,
+    epoch: u64,
     channel: u64,
 }
 
 impl Drop for Presence {
     fn drop(&mut self) {
         let now = self.pushes.store.surroundings().now();
-        self.pushes.lock().ended(now, &self.worker, self.channel);
+        if self.pushes.lock().ended(now, &self.worker, self.epoch, self.channel) {
+            self.pushes.ended.notify_one();
+        }
     }
 }
 
 impl Pushes {
     /// Channels over this store.
     pub fn new(store: Store) -> Self {
-        Self { store, back_at: Instant::now() + BACK_WITHIN, channels: Arc::default() }
+        Self { store, back_at: Instant::now() + BACK_WITHIN, channels: Arc::default(), ended: Arc::default() }
     }
 
     /// Opens a channel for a page that has heard as far as `since`: text of a [`PushId`], `None` for a new page. Older
@@ -88,8 +95,8 @@ impl Pushes {
     ) -> Result<Subscription, Error> {
         let (sender, receiver) = mpsc::channel(BUFFER);
         // Before the look at the store: nothing that is said after it is missed.
-        let channel = self.lock().open(worker, epoch, sender);
-        let presence = Presence { pushes: self.clone(), worker: worker.clone(), channel };
+        let channel = self.lock().open(worker, epoch, sender).ok_or(Error::TooManyPages)?;
+        let presence = Presence { pushes: self.clone(), worker: worker.clone(), epoch, channel };
         let session = Session::begin(&self.store, worker, epoch).await?;
         let Heard { position, missed, calls } = self.store.heard(worker, since).await?;
         self.lock().opened(worker, channel, position.number, session.as_ref().map(Session::number));
@@ -189,6 +196,43 @@ impl Pushes {
             biased;
             () = self.follow() => {}
             () = self.look_again() => {}
+        }
+    }
+
+    /// Tells the machine of pages that were connected here and are not back, here or elsewhere, a few seconds after their channel
+    /// has ended, until the task is aborted. One page after the other: of thousands that are gone at once each is polled for in its
+    /// turn, at the pace at which a server that was started looks at all calls. One that is back by then is not.
+    pub(crate) async fn watch_lost(self, engine: Handle) {
+        loop {
+            let (due, next) = self.lock().lost(Instant::now());
+            if let Some((worker, epoch)) = due {
+                self.tell_lost(&engine, worker, epoch).await;
+                tokio::time::sleep(Duration::from_millis(LOOKS_APART.0)).await;
+                continue;
+            }
+            let sleeps = async {
+                match next {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = self.ended.notified() => {}
+                () = sleeps => {}
+            }
+        }
+    }
+
+    async fn tell_lost(&self, engine: &Handle, worker: WorkerSid, epoch: u64) {
+        // If that cannot be found out: a poll too many harms nobody.
+        let elsewhere = self.store.sessions_elsewhere(&worker).await.unwrap_or_default();
+        if elsewhere.contains(&epoch) {
+            return;
+        }
+        tracing::info!(%worker, epoch, "the push channel of a page has ended, and the page is not back");
+        if let Err(error) = engine.event(Event::PushLost { worker, epoch }).await {
+            tracing::warn!(%error, "the calls of a page that may be gone are polled later");
         }
     }
 

@@ -19,6 +19,7 @@ pub use room::{Door, Inside};
 use self::ended::{alert, failed, report};
 use self::room::Rooms;
 use crate::engine::Handle;
+use crate::error::Error;
 use crate::execute::{Before, Executor};
 use crate::lease::Ours;
 use crate::pace::{self, Crowd, Turns};
@@ -26,8 +27,9 @@ use crate::retry::{self, Cure};
 use crate::stopping::Stopping;
 use crate::store::{JobId, Store};
 use crate::story::{self, Entry, Requests};
+use crate::way::with_task;
 use rejoin_protocol::Millis;
-use rejoin_recovery::{Action, Call, Key, Machine, Outcome, Policies};
+use rejoin_recovery::{Action, Call, Machine, Outcome, Policies};
 use rejoin_twilio::Error as TwilioError;
 use std::collections::HashMap;
 use std::iter;
@@ -182,7 +184,7 @@ async fn claim(parts: &Parts, held: &HashMap<task::Id, JobId>) -> Option<Vec<Job
     }
     tracing::info!(jobs = claimed.len(), "taking up jobs that nobody has");
     let now = parts.store.now();
-    let conferences = claimed.iter().map(|job| Key::Conference(job.conference.clone()));
+    let conferences = claimed.iter().map(|job| job.conference.clone());
     let with_calls = |machine: &Machine| {
         let taken = claimed.iter().map(|job| {
             let place = parts.rooms.place(&job.action);
@@ -190,7 +192,7 @@ async fn claim(parts: &Parts, held: &HashMap<task::Id, JobId>) -> Option<Vec<Job
         });
         taken.collect()
     };
-    let jobs: Vec<Job> = match parts.engine.look(conferences.collect::<Vec<_>>(), with_calls).await {
+    let jobs: Vec<Job> = match parts.engine.look_at_readable(conferences, with_calls).await {
         Ok(jobs) => jobs,
         Err(error) => {
             tracing::warn!(%error, "the calls of jobs cannot be read; they are taken up again in a moment");
@@ -325,11 +327,11 @@ async fn attempt(
     }
     match wanted {
         Wanted::Yes(call) => {
-            let attributes = |call: Box<Call>| match read {
-                Some(attributes) => Call { attributes, ..*call },
+            let with_task = |call: Box<Call>| match read {
+                Some(task) => with_task(*call, task),
                 None => *call,
             };
-            request(parts, &executor, job, call.map(attributes)).await
+            request(parts, &executor, job, call.map(with_task)).await
         }
         Wanted::No if *may_have_acted => {
             let reason = "it is not wanted any more, and nobody knows whether it was done".into();
@@ -366,6 +368,11 @@ async fn is_wanted(parts: &Parts, job: &Job) -> Wanted {
         Ok(Ok(Some(None))) if retry::tidies_up(&job.action) => Wanted::Yes(None),
         Ok(Ok(Some(None))) => Wanted::No,
         Ok(Ok(None)) => Wanted::Lost,
+        // It stays as it is until somebody may go on with its call.
+        Ok(Err(Error::HeldBack)) => {
+            parts.engine.set_job_aside(job.claim).await;
+            Wanted::Lost
+        }
         // If the store cannot say it now, the job is as good as it was.
         Ok(Err(_)) | Err(_) => Wanted::Yes(None),
     }

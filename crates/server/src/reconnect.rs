@@ -123,7 +123,9 @@ mod tests {
     use super::*;
     use rejoin_protocol::api::Registration;
     use rejoin_protocol::{CallSid, ConferenceSid, Millis, ReservationSid, WorkflowSid};
-    use rejoin_recovery::{ConferenceEvent, ConferenceEventKind, Config, Event, LeaveReason, Machine};
+    use rejoin_recovery::{
+        ConferenceEvent, ConferenceEventKind, Config, Event, LeaveReason, Machine, ParticipantFlags,
+    };
     use serde_json::json;
 
     /// A call whose agent was just lost, with these attributes of its task.
@@ -132,16 +134,19 @@ mod tests {
         let mut machine = Machine::new(Config::default(), []);
         let leg = CallSid::numbered(2);
         let owner = Some((ReservationSid::numbered(1), WorkerSid::numbered(1)));
-        let (label, kind) = (None, ConferenceEventKind::Start);
-        let begins = ConferenceEvent {
-            conference: conference.clone(),
-            task: Some(task.clone()),
-            sequence: 0,
-            label,
-            owner,
-            kind,
-        };
-        machine.handle(Millis(1), Event::Conference(begins));
+        let joins = [CallSid::numbered(1), leg.clone()]
+            .map(|leg| ConferenceEventKind::Join { leg, flags: ParticipantFlags::default() });
+        for (sequence, kind) in (0..).zip([ConferenceEventKind::Start].into_iter().chain(joins)) {
+            let event = ConferenceEvent {
+                conference: conference.clone(),
+                task: Some(task.clone()),
+                sequence,
+                label: None,
+                owner: owner.clone(),
+                kind,
+            };
+            machine.handle(Millis(1), Event::Conference(event));
+        }
         machine.handle(
             Millis(1),
             Event::Registered {
@@ -164,7 +169,7 @@ mod tests {
         let event = ConferenceEvent {
             conference: conference.clone(),
             task: Some(task),
-            sequence: 1,
+            sequence: 3,
             label: None,
             owner: None,
             kind,

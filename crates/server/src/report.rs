@@ -2,7 +2,7 @@
 //! which a call could be found.
 
 use crate::error::Error;
-use crate::explain::{beside, millis, time};
+use crate::explain::{asked, beside, millis, time};
 use rejoin_protocol::Millis;
 use rejoin_recovery::Note;
 use serde::Serialize;
@@ -71,9 +71,7 @@ pub struct Report(pub Vec<Figure>);
 /// Reads it beside a server that runs: what was reduced to figures, and what is still kept.
 pub async fn report(database_url: &str) -> Result<Report, Error> {
     let pool = beside(database_url).await?;
-    let report = read(&pool).await;
-    pool.close().await;
-    report
+    asked(read(&pool)).await
 }
 
 async fn read(pool: &AnyPool) -> Result<Report, Error> {

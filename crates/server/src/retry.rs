@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn what_tidies_up_is_not_given_up_when_it_is_refused() {
-        let end = Action::EndPing { task: TaskSid::numbered(1) };
+        let end = Action::EndPing { task: TaskSid::numbered(1), accepted: false };
         let complete = Action::CompleteReservation {
             task: TaskSid::numbered(1),
             reservation: ReservationSid::numbered(1),

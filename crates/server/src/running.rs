@@ -54,7 +54,7 @@ impl Server {
 impl Running {
     /// One request of somebody's, and its answer. What the answer streams ends in an error when the server is killed.
     pub async fn call(&self, request: Request<Body>) -> Result<Response, Killed> {
-        let mut router = self.parts.router.clone();
+        let mut router = self.parts.routers.public.clone();
         let surroundings = self.surroundings.clone();
         let answer = tokio::select! {
             biased;
@@ -93,7 +93,7 @@ impl Running {
         tokio::select! {
             biased;
             () = surroundings.killed() => {}
-            () = surroundings.part(parts.stop(ready(()))) => {}
+            () = Box::pin(surroundings.part(parts.stop(ready(())))) => {}
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::engine::{Engine, Handle, Outlets};
 use crate::error::Error;
 use crate::execute::Executor;
 use crate::figures;
-use crate::http::{self, App, Tls};
+use crate::http::{self, App, Routers, Tls};
 use crate::lease;
 use crate::pace::Turns;
 use crate::push::Pushes;
@@ -14,7 +14,6 @@ use crate::report::DAY;
 use crate::stopping::Stop;
 use crate::store::Store;
 use crate::upkeep;
-use axum::Router;
 use rejoin_protocol::Millis;
 use rejoin_twilio::Client;
 use std::net::SocketAddr;
@@ -31,6 +30,7 @@ const LAST_REQUESTS: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Server {
     address: SocketAddr,
+    operator_address: Option<SocketAddr>,
     parts: Parts,
     http: JoinHandle<()>,
 }
@@ -38,7 +38,7 @@ pub struct Server {
 /// Everything of a server but its connections.
 #[derive(Debug)]
 pub(crate) struct Parts {
-    pub(crate) router: Router,
+    pub(crate) routers: Routers,
     pub(crate) engine: JoinHandle<()>,
     pub(crate) queue: JoinHandle<()>,
     handle: Handle,
@@ -55,23 +55,39 @@ impl Server {
         let stop = Stop::default();
         let stopping = stop.stopping();
         let tls = Tls::start(&config.tls, stopping.clone())?;
-        let listener = TcpListener::bind(config.listen)
-            .await
-            .map_err(|source| Error::Listen { address: config.listen, source })?;
-        let address =
-            listener.local_addr().map_err(|source| Error::Listen { address: config.listen, source })?;
+        let (listener, address) = bind(config.listen).await?;
+        let apart = match config.operator_listen {
+            Some(address) => Some(bind(address).await?),
+            None => None,
+        };
+        let operator_address = apart.as_ref().map(|(_, address)| *address);
 
-        let store = Store::open(&config.storage.database_url).await?;
+        let store = config.storage.open().await?;
         let limits = config.limits.clone();
         let parts = Parts::start(config, client, store, stop)?;
-        let http = tokio::spawn(http::serve(listener, tls, parts.router.clone(), limits, stopping));
-        tracing::info!(%address, "listening");
-        Ok(Self { address, parts, http })
+        let Routers { public, operators } = parts.routers.clone();
+        let few = limits.for_operators();
+        let public = http::serve(listener, tls, public, limits, stopping.clone());
+        let http = tokio::spawn(async move {
+            match apart.zip(operators) {
+                Some(((listener, _), router)) => {
+                    tokio::join!(public, http::serve(listener, None, router, few, stopping));
+                }
+                None => public.await,
+            }
+        });
+        tracing::info!(%address, operators = ?operator_address, "listening");
+        Ok(Self { address, operator_address, parts, http })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where operators come, if they have an address of their own.
+    pub fn operator_address(&self) -> Option<SocketAddr> {
+        self.operator_address
     }
 
     /// Returns when one of the parts has ended by itself, which none should.
@@ -98,6 +114,14 @@ impl Server {
     }
 }
 
+/// A listener, and where it listens.
+async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
+    let failed = |source| Error::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}
+
 impl Parts {
     /// Goes on with what the store has.
     pub(crate) fn start(
@@ -116,6 +140,7 @@ impl Parts {
         let turns = Turns::new(&config.pacing, store.surroundings().clone());
         let (paced, shared, asked) = (turns.clone(), turns.clone(), turns.clone());
         let (leased, tidied, heard) = (store.clone(), store.clone(), pushes.clone());
+        let lost = pushes.clone().watch_lost(handle.clone());
         let keep = Millis(DAY.0 * u64::from(config.keep_days));
         let queue = queue::run(wanted, executor, handle.clone(), store.clone(), turns, stopping.clone());
         let surroundings = store.surroundings().clone();
@@ -127,19 +152,20 @@ impl Parts {
                 () = figures::upkeep() => {}
                 () = lease::run(leased, shared) => {}
                 () = heard.listen() => {}
+                () = lost => {}
                 () = upkeep::run(tidied, keep) => {}
             }
         };
         let queue = tokio::spawn(surroundings.task(beside));
         let to_twilio = (client, asked);
         let app = App::new(config, to_twilio, handle.clone(), pushes, lines, store.clone(), stopping);
-        let router = http::router(Arc::new(app))?;
-        Ok(Self { router, engine, queue, handle, stop, store })
+        let routers = http::routers(&Arc::new(app))?;
+        Ok(Self { routers, engine, queue, handle, stop, store })
     }
 
     /// Stops in order. `answered`: the last requests are.
     pub(crate) async fn stop(self, answered: impl Future<Output = ()>) {
-        let Self { router: _, mut engine, mut queue, handle, stop, store } = self;
+        let Self { routers: _, mut engine, mut queue, handle, stop, store } = self;
         stop.say();
         let handed_over = async {
             if !queue.is_finished()

@@ -6,12 +6,22 @@ use crate::texts::Phrase;
 use rejoin_protocol::attributes::{OWN_AGENT_PRIORITY, PRIORITY};
 use rejoin_protocol::{RecoveryId, WorkerSid, WorkflowSid};
 use rejoin_recovery::Call;
+use rejoin_twilio::Task;
 use rejoin_twilio::twiml::{Document, Enqueue};
 
 /// So long may a reconnect task stand: as long as any other, by [TaskRouter's default](https://www.twilio.com/docs/taskrouter/api/task#create-a-task-resource).
 /// The machine sends who waits for one agent on to the next. Who waits for any waits until somebody is free, or he hangs up: with
 /// a task that is canceled before, he would hear music for ever, and be nobody's.
 const TASK_TIMEOUT_SECONDS: u64 = 24 * 3600;
+
+/// The call, with what was just read of its task.
+pub(crate) fn with_task(call: Call, task: Task) -> Call {
+    Call {
+        attributes: task.attributes.unwrap_or(call.attributes),
+        task_workflow: task.workflow_sid.or(call.task_workflow),
+        ..call
+    }
+}
 
 /// How a customer goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,12 +35,13 @@ pub(crate) struct Way {
 }
 
 impl Way {
-    /// For this agent, or for any. `None`: the call has no recovery, or it is not known by which workflow it came.
+    /// For this agent, or for any. `None`: the call has no recovery, or Twilio has not said by which workflow it came. What a
+    /// page says of that is no way to send anybody.
     pub(crate) fn of(config: &Config, call: &Call, target: Option<&WorkerSid>) -> Option<Self> {
         let recovery = call.recovery.as_ref()?;
         let outbound = config.outbound_workflow.as_ref().filter(|_| reconnect::was_placed(call));
         Some(Self {
-            workflow: outbound.or(call.workflow.as_ref())?.clone(),
+            workflow: outbound.or(call.task_workflow.as_ref())?.clone(),
             attributes: reconnect::attributes(call, recovery, target),
             priority: if target.is_some() { OWN_AGENT_PRIORITY } else { PRIORITY },
             language: reconnect::language(&call.attributes, &config.texts.language_attribute),

@@ -1,6 +1,11 @@
 //! What is wrong with settings that can be read, and what it means.
 
 use super::{Config, address};
+use crate::store::hosts::{Hosts, Unusable};
+use secrecy::ExposeSecret as _;
+
+/// Length of an operator token, in characters: 16 random bytes in hexadecimal have it.
+const OPERATOR_TOKEN: usize = 32;
 
 /// Something that a reader of the settings should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,9 +46,25 @@ impl Config {
         let is_shared = ["postgres://", "postgresql://"].iter().any(|begin| database.starts_with(begin));
         let why = "sqlite: and the path of a file is wanted, or postgres://user@host/name";
         say(true, "DATABASE_URL", !is_file && !is_shared, why);
+        let hosts = Hosts::of(database);
+        let why =
+            "not usable: postgres://user@host/name is wanted, or several hosts with commas between them";
+        say(true, "DATABASE_URL", is_shared && hosts == Err(Unusable::NotOne), why);
+        let why = "target_session_attrs has to be read-write: the server has to write";
+        say(true, "DATABASE_URL", is_shared && hosts == Err(Unusable::ReadOnly), why);
+        let why = "a remote PostgreSQL without verified TLS: who is on the way can read calls, change them, and pass for the \
+                   database; use sslmode=verify-full with sslrootcert";
+        say(false, "DATABASE_URL", hosts.is_ok_and(|hosts| !hosts.are_verified()), why);
 
         let why = "REJOIN_TLS_CERTIFICATE and this belong together: set both or neither";
         say(true, "REJOIN_TLS_KEY", self.tls.certificate.is_some() != self.tls.key.is_some(), why);
+
+        let short = |token: &secrecy::SecretString| token.expose_secret().chars().count() < OPERATOR_TOKEN;
+        let why = "shorter than 32 characters, so it can be guessed: `openssl rand -hex 32` makes a good one";
+        say(true, "REJOIN_OPERATOR_TOKEN", self.operator_token.as_ref().is_some_and(short), why);
+        let same = self.operator_listen.is_some_and(|address| address == self.listen && address.port() != 0);
+        let why = "the same as REJOIN_LISTEN: give operators an address of their own, or unset it";
+        say(true, "REJOIN_OPERATOR_LISTEN", same, why);
 
         let here = |url: &str| {
             ["http://127.0.0.1", "http://localhost", "http://[::1]"].iter().any(|h| url.starts_with(h))
@@ -59,6 +80,17 @@ impl Config {
         say(false, "TWILIO_API_BASE", !self.twilio_base.is_empty(), why);
         let why = "not set: nobody can read timelines and metrics";
         say(false, "REJOIN_OPERATOR_TOKEN", self.operator_token.is_none(), why);
+        let apart = self.operator_listen.is_none();
+        let why = "not set: /operator, /metrics and /health/ready are served where everybody comes; set it, or let the proxy \
+                   keep them for those inside";
+        say(false, "REJOIN_OPERATOR_LISTEN", apart && !self.listen.ip().is_loopback(), why);
+        let open = |ip: std::net::IpAddr| !ip.is_loopback();
+        let why = "not an address of this machine alone: what operators read is not encrypted there";
+        say(false, "REJOIN_OPERATOR_LISTEN", self.operator_listen.is_some_and(|at| open(at.ip())), why);
+        let nameless = self.listen.ip().is_loopback() && !self.limits.names_proxies();
+        let why = "not set: the proxy in front is not asked who its clients are, so limits per address hold for nobody; name \
+                   the proxy, and let it set X-Forwarded-For";
+        say(false, "REJOIN_TRUSTED_PROXIES", nameless && !here(&self.public_url), why);
         let some = self.allowed_numbers.iter().any(|number| !number.is_empty());
         let why = "set: calls whose customer has another number are left alone; unset it in production";
         say(false, "REJOIN_ALLOWED_NUMBERS", some, why);

@@ -5,19 +5,20 @@ use crate::error::Error;
 use crate::failpoint;
 use crate::figures;
 use crate::queue::{Door, Job, Place};
-use crate::store::{Changes, Committed, Found, Line, NewJob, Pushed, StoredJob};
+use crate::store::{Changes, Committed, Found, Line, NewJob, Pushed, StoredJob, direct};
 use crate::story::{self, Entry, Input, Told as Story};
 use crate::surroundings::Surroundings;
 use crate::timers::Timers;
 use rejoin_protocol::api::Push;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis};
-use rejoin_recovery::{Effect, Event, Machine, Outcome, Policies, Timer};
-use std::collections::BTreeSet;
+use rejoin_recovery::{Effect, Event, Key, Machine, Outcome, Policies, Timer};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is to be told when it is committed.
 pub(super) struct Decided {
     machine: Machine,
     lost: BTreeSet<usize>,
+    held_back: BTreeSet<usize>,
     jobs: Vec<StoredJob>,
     /// Places in the queue for the jobs that are carried out here.
     places: Vec<Place>,
@@ -33,9 +34,12 @@ pub(super) struct Told {
     pub(super) calls: Machine,
     /// By position: those whose job is not ours any more.
     pub(super) lost: BTreeSet<usize>,
+    /// By position: those about a call that is held back.
+    pub(super) held_back: BTreeSet<usize>,
 }
 
-/// Handles a batch, with the timers that are due by then, on the calls that were found.
+/// Handles a batch, with the timers that are due by then, on the calls that were found. `culprit`: the timer that is being
+/// handled, if it is one.
 pub(super) fn decide(
     policies: &Policies,
     queue: &Door,
@@ -43,9 +47,24 @@ pub(super) fn decide(
     works: &[Work],
     timers_by: Millis,
     found: Found,
+    culprit: &mut Option<Event>,
 ) -> Result<(Changes, Decided), Error> {
+    let held_back: BTreeSet<_> = found.held_back.iter().map(|held| held.conference.clone()).collect();
+    let about_held_back = |work: &Work| {
+        let event = work.event.as_deref()?;
+        found.held_back.iter().find(|held| held.concerns(event, &found.calls))
+    };
+    let refused: BTreeMap<usize, &'static str> = match held_back.is_empty() {
+        true => BTreeMap::new(),
+        false => {
+            let refused = works.iter().enumerate();
+            refused.filter_map(|(number, work)| Some((number, about_held_back(work)?.why.name()))).collect()
+        }
+    };
+    let timers = found.timers.into_iter().filter(|(conference, ..)| !held_back.contains(conference));
     let mut step = Step {
-        timers: Timers::new(found.timers),
+        culprit,
+        timers: Timers::new(timers),
         changes: Changes::default(),
         decided: Decided::new(Machine::new(policies.clone(), found.calls).with_early(found.early)),
         queue,
@@ -55,6 +74,11 @@ pub(super) fn decide(
     for (number, work) in works.iter().enumerate() {
         step.handle_due(work.at.min(timers_by));
         step.changes.tell(work.told.iter().cloned());
+        if let Some(why) = refused.get(&number) {
+            metrics::counter!(figures::HELD_BACK, "why" => *why).increment(1);
+            step.decided.held_back.insert(number);
+            continue;
+        }
         if let Some(claim) = work.closes {
             if !found.held.contains(&claim) {
                 step.decided.lost.insert(number);
@@ -81,6 +105,7 @@ pub(super) fn decide(
 }
 
 struct Step<'a> {
+    culprit: &'a mut Option<Event>,
     timers: Timers,
     changes: Changes,
     decided: Decided,
@@ -96,7 +121,10 @@ impl Step<'_> {
         while let Some((conference, timer)) = self.timers.take_due(by) {
             failpoint::reach(|| format!("due {}", timer.name()));
             self.changes.clear_timer(conference.clone(), timer);
-            self.handle(self.surroundings.now(), &Event::Timer { conference, timer }, None);
+            let event = Event::Timer { conference, timer };
+            *self.culprit = Some(event.clone());
+            self.handle(self.surroundings.now(), &event, None);
+            *self.culprit = None;
         }
     }
 
@@ -112,6 +140,12 @@ impl Step<'_> {
         let uneventful = self.ends_an_uneventful_call(event);
         let listener = self.surroundings.listener();
         let before = listener.map(|_| self.decided.machine.clone());
+        failpoint::panic_at(|| {
+            format!(
+                "handling {event} {}",
+                direct(event).iter().map(Key::as_str).collect::<Vec<_>>().join(" ")
+            )
+        });
         let effects = self.decided.machine.handle(now, event.clone());
         if let (Some(listener), Some(before)) = (listener, before) {
             listener(&before, event, &self.decided.machine);
@@ -165,6 +199,7 @@ impl Decided {
         Self {
             machine,
             lost: BTreeSet::new(),
+            held_back: BTreeSet::new(),
             jobs: vec![],
             places: vec![],
             pushes: vec![],
@@ -189,7 +224,7 @@ impl Decided {
 
     /// Tells everybody.
     pub(super) fn tell(self, outlets: &Outlets, now: Millis) -> Told {
-        let Self { machine, lost, jobs, places, pushes, notes, first_timer: _ } = self;
+        let Self { machine, lost, held_back, jobs, places, pushes, notes, first_timer: _ } = self;
         let mine = jobs.into_iter().filter(|job| job.claim.fence > 0);
         for (job, place) in mine.zip(places) {
             outlets.jobs.send(Job::new(machine.call(&job.conference), job, now, Some(place)));
@@ -210,6 +245,6 @@ impl Decided {
             // Nobody may be reading.
             let _ = outlets.lines.send(customer);
         }
-        Told { calls: machine, lost }
+        Told { calls: machine, lost, held_back }
     }
 }

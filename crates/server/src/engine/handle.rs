@@ -1,12 +1,15 @@
 //! How the other parts ask the engine.
 
+use super::pulse::Pulse;
 use super::{Input, Work};
 use crate::error::Error;
 use crate::store::{Claim, Store};
 use crate::story::Told;
 use rejoin_protocol::ConferenceSid;
 use rejoin_recovery::{Call, Event, Key, Machine, Policies};
+use std::pin::pin;
 use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::time::{Instant, timeout_at};
 
 /// Asks the engine. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -15,6 +18,7 @@ pub struct Handle {
     policies: Policies,
     store: Store,
     tasks_read: broadcast::Sender<ConferenceSid>,
+    pulse: Pulse,
 }
 
 impl Handle {
@@ -23,8 +27,16 @@ impl Handle {
         policies: Policies,
         store: Store,
         tasks_read: broadcast::Sender<ConferenceSid>,
+        pulse: Pulse,
     ) -> Self {
-        Self { inputs, policies, store, tasks_read }
+        Self { inputs, policies, store, tasks_read, pulse }
+    }
+
+    /// Has the engine come to its next step within three of the store's deadlines? Each step takes one of them at most,
+    /// also while there is no database, and without anything to do it takes a second. One that does not is stuck.
+    pub fn is_alive(&self) -> bool {
+        let deadline = self.store.answers().map_or(Store::DEADLINE, |(deadline, _)| deadline);
+        self.pulse.rests() <= deadline * 3
     }
 
     /// Hands in an event. When this returns `Ok`, everything that follows from it is durable.
@@ -78,6 +90,30 @@ impl Handle {
         Machine::new(self.policies.clone(), calls)
     }
 
+    /// Looks at the calls of these conferences, without those that cannot be read.
+    pub(crate) async fn look_at_readable<T>(
+        &self,
+        conferences: impl IntoIterator<Item = ConferenceSid>,
+        read: impl FnOnce(&Machine) -> T,
+    ) -> Result<T, Error> {
+        let keys = conferences.into_iter().map(Key::Conference).collect();
+        Ok(read(&self.with(self.store.find_readable(&keys).await?)))
+    }
+
+    /// A job of a call that is held back: it stays as it is, and is taken up again later.
+    pub(crate) async fn set_job_aside(&self, job: Claim) {
+        if let Err(error) = self.store.set_job_aside(job).await {
+            tracing::debug!(job = job.job.0, %error, "a job that is set aside stays this server's");
+        }
+    }
+
+    /// Lets a quarantined call go on. Twilio is asked at once how it stands. Was it quarantined?
+    pub async fn release(&self, conference: ConferenceSid) -> Result<bool, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.inputs.send(Input::Release(conference, reply)).await.map_err(|_| Error::Stopping)?;
+        answer.await.map_err(|_| Error::Stopping)?
+    }
+
     /// Calls whose tasks this server reads from now on, each once that is committed.
     pub fn tasks_read(&self) -> broadcast::Receiver<ConferenceSid> {
         self.tasks_read.subscribe()
@@ -104,7 +140,21 @@ impl Handle {
             // Whoever asked may have gone: what was asked for has happened all the same.
             let _ = reply.send(machine.map(read));
         });
-        self.inputs.send(Input::Work(work, after)).await.map_err(|_| Error::Stopping)?;
-        answer.await.map_err(|_| Error::Stopping)?
+        let begun = Instant::now();
+        let mut asked = pin!(async {
+            self.inputs.send(Input::Work(work, after)).await.map_err(|_| Error::Stopping)?;
+            answer.await.map_err(|_| Error::Stopping)?
+        });
+        loop {
+            let Some((deadline, committed)) = self.store.answers() else { return asked.await };
+            // As long as there are commits, it is only a matter of when its turn comes.
+            let until = begun.max(committed) + deadline;
+            if until <= Instant::now() {
+                return Err(Error::Busy);
+            }
+            if let Ok(answer) = timeout_at(until, asked.as_mut()).await {
+                return answer;
+            }
+        }
     }
 }

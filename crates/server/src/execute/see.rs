@@ -64,7 +64,7 @@ impl Executor {
 
     /// Whose reservations of the task stand so. Nobody's, when it is gone: Twilio keeps it for five minutes after its end.
     async fn holders(&self, task: &TaskSid, status: &str) -> Result<Vec<Holder>, Error> {
-        let mut reservations = match self.client.list_reservations(task).await {
+        let mut reservations = match self.client.list_reservations_in(task, status).await {
             Err(Error::Gone) => vec![],
             found => found?,
         };

@@ -240,8 +240,9 @@ impl Lane {
     }
 
     pub(super) fn status(&self, now: Millis, family: &'static str) -> LaneStatus {
-        let oldest =
-            self.waiting.values().filter_map(|tickets| tickets.first()).map(|(since, _)| *since).min();
+        // No customer is known to wait for a look-up, and an agent who asks for many must not make the server seem ill.
+        let of_calls = self.waiting.iter().filter(|(rank, _)| **rank != Rank::LookUp);
+        let oldest = of_calls.filter_map(|(_, tickets)| tickets.first()).map(|(since, _)| *since).min();
         LaneStatus {
             family,
             out: self.out.len(),

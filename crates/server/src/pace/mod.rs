@@ -104,7 +104,7 @@ pub struct LaneStatus {
     pub out: usize,
     /// Requests that wait, by rank; ranks of which none waits are left out.
     pub waiting: BTreeMap<&'static str, usize>,
-    /// How long the oldest one has waited, in milliseconds.
+    /// How long the oldest one has waited, in milliseconds. Look-ups of calls that are not known do not count.
     pub oldest_ms: u64,
     /// Requests per second that are sent at most just now, after Twilio has asked for fewer.
     pub per_second: u64,

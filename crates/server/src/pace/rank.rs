@@ -22,11 +22,14 @@ pub enum Rank {
     MoveOthers,
     /// What can be done later as well.
     Bookkeeping,
+    /// A look-up of a call that a page names and that is not known. Anybody who is an agent can ask for these, so nothing
+    /// that a known call needs waits for one.
+    LookUp,
 }
 
 impl Rank {
     /// All, the first first.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::KeepLine,
         Self::Announce,
         Self::Requeue,
@@ -35,6 +38,7 @@ impl Rank {
         Self::Comfort,
         Self::MoveOthers,
         Self::Bookkeeping,
+        Self::LookUp,
     ];
 
     /// Which of the crowds it is in.
@@ -68,6 +72,7 @@ impl Rank {
             Self::Comfort => "comfort",
             Self::MoveOthers => "moveOthers",
             Self::Bookkeeping => "bookkeeping",
+            Self::LookUp => "lookUp",
         }
     }
 }

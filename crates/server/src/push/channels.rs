@@ -1,9 +1,18 @@
 //! The channels of this server, by worker.
 
+use super::lost::{Lost, Page};
 use rejoin_protocol::api::Push;
 use rejoin_protocol::{Millis, WorkerSid};
 use std::collections::BTreeMap;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// Channels that a worker may have at once: more tabs than anybody works in.
+const AT_ONCE: usize = 16;
+/// Number of workers whose going is remembered before what is old is forgotten.
+const GONE: usize = 10_000;
+/// What is older than that: no call takes so long.
+const GONE_FOR: Millis = Millis::seconds(24 * 3600);
 
 /// Something that is said to a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +36,8 @@ pub(super) struct Channels {
     wait: BTreeMap<WorkerSid, u64>,
     /// When a page was last heard to go.
     gone: BTreeMap<WorkerSid, Millis>,
+    /// Pages whose channel has ended.
+    lost: Lost,
     /// How many were opened.
     opened: u64,
 }
@@ -51,14 +62,19 @@ impl Channel {
 }
 
 impl Channels {
-    /// Opens a channel, which nothing is told yet. Another one of the same page is a connection that it has lost.
-    pub(super) fn open(&mut self, worker: &WorkerSid, epoch: u64, sender: mpsc::Sender<Said>) -> u64 {
+    /// Opens a channel, which nothing is told yet. Another one of the same page is a connection that it has lost. `None`:
+    /// the worker has as many as one may have.
+    pub(super) fn open(&mut self, worker: &WorkerSid, epoch: u64, sender: mpsc::Sender<Said>) -> Option<u64> {
         self.keep(worker, |channel| channel.epoch == 0 || channel.epoch != epoch);
+        if self.of.get(worker).is_some_and(|channels| channels.len() >= AT_ONCE) {
+            return None;
+        }
+        self.lost.back(worker, epoch);
         self.opened += 1;
         let id = self.opened;
         let channel = Channel { id, epoch, told: None, session: None, sender };
         self.of.entry(worker.clone()).or_default().push(channel);
-        id
+        Some(id)
     }
 
     /// Does a page listen, or has one gone since then?
@@ -74,11 +90,27 @@ impl Channels {
         self.ask_who_waits(worker);
     }
 
-    /// The page does not listen any more.
-    pub(super) fn ended(&mut self, now: Millis, worker: &WorkerSid, id: u64) {
+    /// The page does not listen any more. Is it waited for?
+    pub(super) fn ended(&mut self, now: Millis, worker: &WorkerSid, epoch: u64, id: u64) -> bool {
         self.keep(worker, |channel| channel.id != id);
+        if self.gone.len() >= GONE {
+            self.gone.retain(|_, gone| *gone + GONE_FOR > now);
+            let gone = &self.gone;
+            self.wait.retain(|worker, _| gone.contains_key(worker));
+        }
         self.gone.insert(worker.clone(), now);
         self.ask_who_waits(worker);
+        // Another channel of the same page was opened before this one was seen to have ended.
+        let waited_for = epoch != 0 && !self.epochs(worker).any(|open| open == epoch);
+        if waited_for {
+            self.lost.ended(Instant::now(), worker, epoch);
+        }
+        waited_for
+    }
+
+    /// A page that is not back in time, of which the machine is to be told now, and when there will be another one.
+    pub(super) fn lost(&mut self, now: Instant) -> (Option<Page>, Option<Instant>) {
+        (self.lost.take_due(now), self.lost.next())
     }
 
     /// Is a page connected here that is older than `epoch`? When it is not any more, the page of this epoch is to ask

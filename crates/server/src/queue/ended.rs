@@ -45,6 +45,13 @@ pub(super) async fn report(engine: &Handle, job: Job, outcome: Outcome, told: Ve
                 tracing::info!(job = job.claim.job.0, "another server has the job, and tells how it ends");
                 return;
             }
+            Err(Error::HeldBack | Error::Defect) => {
+                tracing::warn!(
+                    job = job.claim.job.0,
+                    "how a job ended is not heeded now: its call is held back"
+                );
+                return engine.set_job_aside(job.claim).await;
+            }
             Err(error) => {
                 tracing::warn!(job = job.claim.job.0, %error, "the end of a job could not be stored, trying again");
             }

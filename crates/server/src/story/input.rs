@@ -154,6 +154,9 @@ fn input(event: &Event, task: &TaskSid) -> Input {
         Event::Goodbye { worker, goodbye } => {
             of(Source::Plugin, Some(format!("epoch {}", goodbye.epoch)), json!({"worker": worker}))
         }
+        Event::PushLost { worker, epoch } => {
+            of(Source::Plugin, Some(format!("epoch {epoch}")), json!({"worker": worker}))
+        }
         Event::EnteredQueue { recovery, customer } => {
             of(Source::Document, None, json!({"recovery": recovery, "customer": customer}))
         }

@@ -6,13 +6,14 @@ mod demo;
 mod explain;
 mod logs;
 mod migrate;
+mod release;
 mod serve;
 mod settings;
 mod signals;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use rejoin_server::config::{LogFormat, Logs, document};
-use rejoin_server::{given_up, report};
+use rejoin_server::{given_up, held_back, report};
 use std::process::ExitCode;
 
 /// Puts Twilio Flex agents back on the calls that their browser was lost from.
@@ -31,6 +32,7 @@ First steps:
   rejoin explain CA…                        the story of a customer's call
   rejoin report                             how recoveries have ended, by day
   rejoin given-up                           what did not work, and may need somebody
+  rejoin held-back                          calls that nothing is done about; `rejoin release CF…` lets one go on
   rejoin serve --config rejoin.toml         runs until SIGTERM or Ctrl-C; may be killed at any time
 
 It needs a Twilio account's SID and auth token, the SIDs of the workspace and of the workflow \"Recovery Ping\", and the
@@ -48,6 +50,11 @@ enum Command {
     Report(asked::Asked),
     /// Lists what was wanted of Twilio and given up, the last one first: refused for good, or too late.
     GivenUp(asked::Asked),
+    /// Lists the calls that nothing is done about, because they cannot be read or an event about them ended in a panic, and jobs
+    /// that cannot be read.
+    HeldBack(asked::Asked),
+    /// Lets a quarantined call go on: Twilio is asked how it stands, and events about it are handled again.
+    Release(release::Options),
     /// Tells what settings count, where each comes from, what is wrong and what that means. Touches nothing, and
     /// asks Twilio only about an activity that is set.
     CheckConfig(Box<check::Options>),
@@ -95,6 +102,10 @@ fn main() -> ExitCode {
         Command::GivenUp(options) => {
             run(&plain, async { options.print(given_up::list(options.url()).await) })
         }
+        Command::HeldBack(options) => {
+            run(&plain, async { options.print(held_back::list(options.url()).await) })
+        }
+        Command::Release(options) => run(&plain, release::run(&options)),
         Command::CheckConfig(options) => {
             run(&plain, async { Ok(check::run(&options, &matches, &layered).await) })
         }

@@ -3,7 +3,6 @@
 use clap::Args;
 use rejoin_server::Error;
 use rejoin_server::config::Storage;
-use rejoin_server::store::Store;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -18,7 +17,7 @@ pub(crate) struct Options {
 
 /// Opening a store brings its tables up to date.
 pub(crate) async fn run(options: &Options) -> Result<ExitCode, Error> {
-    Store::open(&options.storage.database_url).await?.close().await;
+    options.storage.open().await?.close().await;
     println!("the database is up to date");
     Ok(ExitCode::SUCCESS)
 }

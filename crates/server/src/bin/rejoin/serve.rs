@@ -18,6 +18,14 @@ pub(crate) struct Options {
 /// Until a signal comes, or a part of the server has ended by itself.
 pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
     failpoint::check()?;
+    // A panic's message may quote what is personal.
+    std::panic::set_hook(Box::new(|panic| {
+        let at = panic.location().map(tracing::field::display);
+        tracing::error!(at, "a panic, which is a defect of rejoin: please report it with this line");
+    }));
+    if cfg!(panic = "abort") {
+        tracing::warn!("this build ends with the first defect: build with the profile `dist`");
+    }
     let mut signals = Signals::new();
     for finding in options.config.findings().iter().filter(|finding| !finding.fatal) {
         tracing::warn!(setting = finding.name, "{}", finding.why);
@@ -25,6 +33,9 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
     let mut server = Server::start(options.config).await?;
     // For whoever started the server on port 0.
     println!("listening on {}", server.address());
+    if let Some(address) = server.operator_address() {
+        println!("operators on {address}");
+    }
     let code = tokio::select! {
         () = signals.next() => ExitCode::SUCCESS,
         () = server.failed() => ExitCode::FAILURE,

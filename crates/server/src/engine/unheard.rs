@@ -1,0 +1,65 @@
+//! What Twilio told once and could not be stored. Twilio is asked how those calls stand as soon as the store takes something
+//! again; the watchdog would look only minutes later.
+
+use super::Work;
+use crate::store::Store;
+use rejoin_recovery::{Event, Key};
+use std::collections::BTreeSet;
+
+/// By so many keys calls are remembered; beyond that all calls that are watched are looked at.
+const REMEMBERED: usize = 4096;
+
+/// By what the calls are found.
+#[derive(Debug, Default)]
+pub(super) struct Unheard(BTreeSet<Key>);
+
+impl Unheard {
+    /// This was answered with an error. What a page or Event Streams says is said again.
+    pub(super) fn missed(&mut self, work: &Work, store: &Store) {
+        let key = match work.event.as_deref() {
+            Some(Event::Conference(event)) if work.delivery.is_none() => {
+                Key::Conference(event.conference.clone())
+            }
+            Some(Event::EnteredQueue { recovery, .. } | Event::LeftQueue { recovery, .. }) => {
+                Key::Recovery(recovery.clone())
+            }
+            _ => return,
+        };
+        self.0.insert(key);
+        if self.0.len() > REMEMBERED {
+            self.0.clear();
+            store.look_at_all_soon();
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Lets those calls be looked at, if the store takes it. Has it?
+    pub(super) async fn look(&mut self, store: &Store) -> bool {
+        // Without a lease nothing could be asked of Twilio now.
+        let leased = match store.leased() {
+            Some(_) => Ok(()),
+            None => store.renew().await,
+        };
+        let looked = match leased {
+            Ok(()) => store.look_at(&self.0).await,
+            refused => refused,
+        };
+        match looked {
+            Ok(()) => {
+                tracing::warn!(
+                    calls = self.0.len(),
+                    "callbacks could not be stored: Twilio is asked how those calls stand"
+                );
+                self.0.clear();
+                true
+            }
+            Err(error) => {
+                tracing::debug!(%error, "calls of which callbacks could not be stored cannot be looked at yet");
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Calls and jobs that are held back: those that this build cannot read, and calls that are quarantined because an event about
+//! them ended in a panic. They stay as they are. An operator sees them here, and releases what is quarantined.
+
+use crate::error::Error;
+use crate::explain::{asked, time, writing_beside};
+use crate::store::Why;
+use rejoin_protocol::{ConferenceSid, Millis};
+use rejoin_recovery::{Action, Call, Format, Timer};
+use serde::Serialize;
+use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Row as _};
+use std::fmt;
+
+/// So many calls are read at once.
+const PAGE: i64 = 500;
+
+/// A call that is held back. Nothing personal is in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Held {
+    /// Which one.
+    pub conference: ConferenceSid,
+    /// `quarantined`, `another-version` or `unreadable`.
+    pub why: &'static str,
+    /// Since when it is quarantined (point in time).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<Millis>,
+    /// Which kind of event ended in a panic.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event: Option<String>,
+    /// The format that it is stored in, if that is a newer one than this build knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<u32>,
+}
+
+/// A job that this build cannot read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HeldJob {
+    /// Its number in the log.
+    pub job: i64,
+    /// For which conference.
+    pub conference: String,
+    /// When it no longer makes sense (point in time).
+    pub deadline: Millis,
+}
+
+/// All of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Listed {
+    /// Calls.
+    pub calls: Vec<Held>,
+    /// Jobs.
+    pub jobs: Vec<HeldJob>,
+}
+
+impl Held {
+    /// What is stored of a call, if it is held back.
+    pub(crate) fn of(conference: &ConferenceSid, state: &str) -> Option<Self> {
+        let (why, format) = match serde_json::from_str::<Call>(state) {
+            Ok(call) => return Self::quarantined(&call),
+            Err(_) => match Format::newer(state) {
+                Some(format) => (Why::AnotherVersion(format), Some(format)),
+                None => (Why::Unreadable, None),
+            },
+        };
+        Some(Self { conference: conference.clone(), why: why.name(), at: None, event: None, format })
+    }
+
+    /// A call that can be read, if it is held back.
+    pub(crate) fn quarantined(call: &Call) -> Option<Self> {
+        let quarantine = call.quarantine.clone()?;
+        Some(Self {
+            conference: call.conference.clone(),
+            at: Some(quarantine.at),
+            event: Some(quarantine.event.clone()),
+            format: None,
+            why: Why::Quarantined(quarantine).name(),
+        })
+    }
+}
+
+impl fmt::Display for Listed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.calls.is_empty() && self.jobs.is_empty() {
+            return writeln!(f, "nothing is held back");
+        }
+        for Held { conference, why, at, event, format } in &self.calls {
+            write!(f, "{conference}  {why}")?;
+            if let (Some(at), Some(event)) = (at, event) {
+                write!(f, " since {}: an event ended in a panic ({event})", time(*at))?;
+            }
+            if let Some(format) = format {
+                write!(f, ": format {format}, this build knows up to {}", Format::CURRENT)?;
+            }
+            writeln!(f)?;
+        }
+        for HeldJob { job, conference, deadline } in &self.jobs {
+            writeln!(f, "{conference}  job {job} is unreadable, and made sense until {}", time(*deadline))?;
+        }
+        writeln!(
+            f,
+            "\nThe customers stay on the line as they are. `rejoin release CF…` lets a quarantined call go on. What to do: docs/runbook.md"
+        )
+    }
+}
+
+/// Reads it beside a server that runs, and changes nothing.
+pub async fn list(database_url: &str) -> Result<Listed, Error> {
+    let pool = crate::explain::beside(database_url).await?;
+    asked(async { read(&mut *pool.acquire().await?).await }).await
+}
+
+/// All that are held back.
+pub(crate) async fn read(db: &mut AnyConnection) -> Result<Listed, Error> {
+    let mut listed = Listed::default();
+    let mut after = String::new();
+    loop {
+        let page = "select conference, state from calls where conference > $1 order by conference limit $2";
+        let page = sqlx::query(page).bind(after.clone()).bind(PAGE).fetch_all(&mut *db).await?;
+        let Some(last) = page.last() else { break };
+        after = last.try_get(0)?;
+        for row in &page {
+            let (conference, state): (String, String) = (row.try_get(0)?, row.try_get(1)?);
+            if let Ok(conference) = ConferenceSid::try_from(conference)
+                && !state.is_empty()
+            {
+                listed.calls.extend(Held::of(&conference, &state));
+            }
+        }
+    }
+    let open = "select id, conference, action, deadline from jobs where closed = 0 order by id";
+    for row in sqlx::query(open).fetch_all(&mut *db).await? {
+        if serde_json::from_str::<Action>(&row.try_get::<String, _>(2)?).is_err() {
+            let deadline = Millis(u64::try_from(row.try_get::<i64, _>(3)?).unwrap_or(0));
+            listed.jobs.push(HeldJob { job: row.try_get(0)?, conference: row.try_get(1)?, deadline });
+        }
+    }
+    Ok(listed)
+}
+
+/// Lets a quarantined call go on, beside servers that run. Twilio is asked at once how it stands. True if it was quarantined.
+pub async fn release(database_url: &str, conference: &ConferenceSid, now: Millis) -> Result<bool, Error> {
+    let pool = writing_beside(database_url).await?;
+    let is_file = database_url.starts_with("sqlite:");
+    asked(release_on(&pool, is_file, conference, now)).await
+}
+
+async fn release_on(
+    pool: &AnyPool,
+    is_file: bool,
+    conference: &ConferenceSid,
+    now: Millis,
+) -> Result<bool, Error> {
+    let mut transaction =
+        if is_file { pool.begin_with("begin immediate").await? } else { pool.begin().await? };
+    let lock = if is_file { "" } else { " for update" };
+    let find = format!("select state from calls where conference = $1{lock}");
+    let find = sqlx::query(AssertSqlSafe(find)).bind(conference.as_str());
+    let row = find.fetch_optional(&mut *transaction).await?;
+    let state: Option<String> = row.map(|row| row.try_get(0)).transpose()?;
+    let call: Option<Call> = state.and_then(|state| serde_json::from_str(&state).ok());
+    let Some(mut call) = call.filter(|call| call.quarantine.is_some()) else { return Ok(false) };
+    call.quarantine = None;
+    let save = sqlx::query("update calls set state = $1 where conference = $2");
+    let save = save.bind(serde_json::to_string(&call)?).bind(conference.as_str());
+    save.execute(&mut *transaction).await?;
+    let look = sqlx::query(
+        "insert into timers (conference, timer, at) values ($1, $2, $3)
+         on conflict (conference, timer) do update set at = excluded.at",
+    );
+    let look = look.bind(conference.as_str()).bind(Timer::Missed.name());
+    look.bind(i64::try_from(now.0).unwrap_or(i64::MAX)).execute(&mut *transaction).await?;
+    transaction.commit().await?;
+    Ok(true)
+}

@@ -1,0 +1,124 @@
+//! Pages whose push channel has ended. Most come back within a second or two, or have said goodbye. Of one that does not come
+//! back the machine is told: it may be gone without a callback having reported so, and its calls are polled.
+
+use rejoin_protocol::WorkerSid;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// When the machine is told, counted from the end of the channel. First when a reconnect, or the hello of the next page after a
+/// reload, would be here: a page that was closed has taken its leg along. Once more when Twilio has noticed a leg that was left
+/// behind by a crash (about 30 s), in case that callback is lost too. After that the watchdog is enough.
+const TOLD_AFTER: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(45)];
+/// At most so many pages of one worker are waited for: epochs come from the client.
+const PAGES: usize = 8;
+
+/// A page: whose, and its epoch.
+pub(super) type Page = (WorkerSid, u64);
+
+/// Those that are waited for.
+#[derive(Debug, Default)]
+pub(super) struct Lost(BTreeMap<Page, Waiting>);
+
+#[derive(Debug)]
+struct Waiting {
+    since: Instant,
+    /// How often the machine was told.
+    told: usize,
+}
+
+impl Waiting {
+    fn due(&self) -> Option<Instant> {
+        TOLD_AFTER.get(self.told).map(|after| self.since + *after)
+    }
+}
+
+impl Lost {
+    /// The channel of a page has ended.
+    pub(super) fn ended(&mut self, now: Instant, worker: &WorkerSid, epoch: u64) {
+        let own = (worker.clone(), 0)..=(worker.clone(), u64::MAX);
+        if self.0.range(own.clone()).count() >= PAGES
+            && let Some(oldest) =
+                self.0.range(own).min_by_key(|(_, it)| it.since).map(|(page, _)| page.clone())
+        {
+            self.0.remove(&oldest);
+        }
+        self.0.insert((worker.clone(), epoch), Waiting { since: now, told: 0 });
+    }
+
+    /// It is back.
+    pub(super) fn back(&mut self, worker: &WorkerSid, epoch: u64) {
+        self.0.remove(&(worker.clone(), epoch));
+    }
+
+    /// Takes the page of which the machine should have been told first by now.
+    pub(super) fn take_due(&mut self, now: Instant) -> Option<Page> {
+        let due = self.0.iter().filter_map(|(page, it)| Some((it.due()?, page)));
+        let page = due.filter(|(at, _)| *at <= now).min().map(|(_, page)| page.clone())?;
+        let waiting = self.0.get_mut(&page)?;
+        waiting.told += 1;
+        if waiting.due().is_none() {
+            self.0.remove(&page);
+        }
+        Some(page)
+    }
+
+    /// When there will be some.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.0.values().filter_map(Waiting::due).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn worker(number: u128) -> WorkerSid {
+        WorkerSid::numbered(number)
+    }
+
+    /// All that are due.
+    fn due(lost: &mut Lost, now: Instant) -> Vec<Page> {
+        std::iter::from_fn(|| lost.take_due(now)).collect()
+    }
+
+    #[test]
+    fn a_page_that_stays_away_is_told_of_twice() {
+        let (start, mut lost) = (Instant::now(), Lost::default());
+        let after = |seconds| start + Duration::from_secs(seconds);
+        lost.ended(start, &worker(1), 7);
+        assert_eq!((due(&mut lost, after(2)), lost.next()), (vec![], Some(after(3))));
+        assert_eq!((due(&mut lost, after(3)), lost.next()), (vec![(worker(1), 7)], Some(after(45))));
+        assert_eq!(due(&mut lost, after(44)), []);
+        assert_eq!((due(&mut lost, after(45)), lost.next()), (vec![(worker(1), 7)], None));
+    }
+
+    #[test]
+    fn pages_that_come_back_before_their_turn_are_told_of_by_nobody() {
+        let (start, mut lost) = (Instant::now(), Lost::default());
+        for number in 0..2_000 {
+            lost.ended(start, &worker(number), 7);
+        }
+        let after = start + Duration::from_secs(3);
+        assert!(lost.take_due(after).is_some(), "the first one's turn");
+        for number in 0..1_999 {
+            lost.back(&worker(number), 7);
+        }
+        lost.back(&worker(1_999), 8); // the next page: this one is not back by that
+        assert_eq!(due(&mut lost, after), [(worker(1_999), 7)]);
+        lost.back(&worker(1_999), 7);
+        assert_eq!(lost.next(), None);
+    }
+
+    #[test]
+    fn invented_epochs_of_one_worker_do_not_fill_the_memory_nor_hide_others() {
+        let (start, mut lost) = (Instant::now(), Lost::default());
+        lost.ended(start, &worker(1), 7);
+        for epoch in 1..1_000 {
+            lost.ended(start + Duration::from_millis(epoch), &worker(2), epoch);
+        }
+        assert_eq!(lost.0.len(), 1 + PAGES);
+        let told = due(&mut lost, start + Duration::from_secs(10));
+        assert_eq!((told.len(), &told[0]), (1 + PAGES, &(worker(1), 7)));
+    }
+}
