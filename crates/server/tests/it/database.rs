@@ -1,6 +1,6 @@
 //! Databases for tests: a file, or a database of a PostgreSQL that is started for these tests alone.
 
-use sqlx::{AnyPool, Connection as _, Executor as _, PgConnection};
+use sqlx::{AnyPool, Connection as _, Executor as _, PgConnection, Row as _};
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
@@ -39,6 +39,15 @@ impl Database {
 
     pub(crate) fn is_postgres(&self) -> bool {
         self.url.starts_with("postgres:")
+    }
+
+    /// What is stored of a call is this from now on.
+    pub(crate) async fn put_state(&self, conference: &rejoin_protocol::ConferenceSid, state: &str) {
+        let beside = self.beside().await;
+        let put = sqlx::query("update calls set state = $1 where conference = $2");
+        let put = put.bind(state).bind(conference.as_str()).execute(&beside).await.unwrap();
+        assert_eq!(put.rows_affected(), 1);
+        beside.close().await;
     }
 
     /// Makes every row of this table be refused.
@@ -136,12 +145,71 @@ impl Postgres {
     }
 
     pub(crate) async fn create(&self, name: &str) {
+        self.execute(&[format!("create database {name}")]).await;
+    }
+
+    /// The socket that it listens on.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.path().join(".s.PGSQL.5432")
+    }
+
+    /// By a connection of its own, past every network.
+    pub(crate) async fn execute(&self, statements: &[String]) {
         let mut connection = PgConnection::connect(&self.url("postgres")).await.unwrap();
-        let create = format!("create database {name}");
-        connection.execute(sqlx::AssertSqlSafe(create)).await.unwrap();
+        for statement in statements {
+            connection.execute(sqlx::AssertSqlSafe(statement.clone())).await.unwrap();
+        }
         connection.close().await.unwrap();
     }
+
+    /// The first column of the first row, as text.
+    pub(crate) async fn read(&self, name: &str, query: &str) -> String {
+        let mut connection = PgConnection::connect(&self.url(name)).await.unwrap();
+        let query = format!("select ({query})::text");
+        let row = sqlx::query(sqlx::AssertSqlSafe(query)).fetch_one(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        row.get(0)
+    }
+
+    /// A standby of this one, which streams from a port of this machine and goes by this name.
+    pub(crate) fn standby(&self, port: u16, name: &str) -> Self {
+        let folder = tempfile::Builder::new().prefix("pg").tempdir().unwrap();
+        let owner = owner();
+        if id_of_process() == 0 {
+            chown(folder.path(), Some(owner), Some(owner)).unwrap();
+        }
+        let copied = Command::new("sh")
+            .args(["-c", COPY])
+            .env("BIN", programs())
+            .env("FOLDER", folder.path())
+            .env("OWNER", owner.to_string())
+            .env("PRIMARY", format!("host=127.0.0.1 port={port} user=rejoin application_name={name}"))
+            .status()
+            .unwrap();
+        assert!(copied.success(), "pg_basebackup");
+        let (guard, log) = guard(folder.path(), owner);
+        Self { folder, guard, _log: log }
+    }
+
+    /// `kill -9`: it writes nothing and tells nobody.
+    pub(crate) fn kill(&self) {
+        let pid = std::fs::read_to_string(self.folder.path().join("data/postmaster.pid")).unwrap();
+        let pid = pid.lines().next().unwrap().to_owned();
+        assert!(Command::new("kill").args(["-9", &pid]).status().unwrap().success());
+    }
+
+    /// The standby is the primary from now on.
+    pub(crate) async fn promote(&self) {
+        assert_eq!(self.read("postgres", "pg_promote(true, 60)").await, "true");
+    }
 }
+
+/// Copies a primary that runs.
+const COPY: &str = r#"
+as=
+[ "$(id -u)" = 0 ] && as="setpriv --reuid=$OWNER --regid=$OWNER --clear-groups --"
+cd "$FOLDER" && exec $as "$BIN/pg_basebackup" -d "$PRIMARY" -D data -R -X stream --checkpoint=fast --no-sync
+"#;
 
 /// Debian has this user for it. Nobody else is needed for a socket.
 fn owner() -> u32 {
@@ -162,14 +230,14 @@ fn guard(folder: &Path, owner: u32) -> (Child, BufReader<ChildStderr>) {
         .expect("sh starts");
     let mut log = BufReader::new(guard.stderr.take().unwrap());
     let mut all = String::new();
-    while !all.contains("ready to accept connections") {
+    while !all.contains("ready to accept") {
         let read = log.read_line(&mut all).unwrap();
         assert!(read > 0, "PostgreSQL did not start:\n{all}");
     }
     (guard, log)
 }
 
-/// Where `initdb` and `postgres` are: in the path, or where Debian puts them.
+/// Where `initdb`, `pg_basebackup` and `postgres` are: in the path, or where Debian puts them.
 fn programs() -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
@@ -181,10 +249,12 @@ fn programs() -> PathBuf {
         .collect();
     versions.sort();
     folders.extend(versions.into_iter().rev());
-    let complete = |folder: &&PathBuf| folder.join("postgres").exists() && folder.join("initdb").exists();
+    let complete = |folder: &&PathBuf| {
+        ["initdb", "pg_basebackup", "postgres"].iter().all(|name| folder.join(name).exists())
+    };
     folders.iter().find(complete).cloned().expect(
         "PostgreSQL is missing, and the store is tested on it. On Debian: apt-get install postgresql. \
-         Elsewhere: have initdb and postgres in the PATH.",
+         Elsewhere: have initdb, pg_basebackup and postgres in the PATH.",
     )
 }
 

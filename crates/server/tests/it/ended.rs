@@ -159,7 +159,7 @@ async fn a_caller_is_kept_whose_agents_page_may_be_one_of_those_for_which_twilio
     let desk = &world.desk;
     knows_of_a_call(&world, "client:ada");
     let hello = json!({"epoch": 1, "holdings": [], "unavailable": false});
-    assert_eq!(desk.plugin("/v1/hello", "twilio is down", hello).await.status(), 503);
+    assert_eq!(desk.plugin("/v1/hello", "twilio-is-down", hello).await.status(), 503);
     assert!(asks(desk, ENDED, "bridged").await.contains(MOMENT));
     loop {
         let xml = asks(desk, &format!("{ENDED}?asked=1"), "").await;

@@ -7,7 +7,7 @@ use rejoin_protocol::api::{GracefulMark, GracefulReason, Registration};
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, TaskSid};
 use rejoin_recovery::{
     Action, ConferenceEvent, ConferenceEventKind, Config, EarlyMark, Event, Key, LeaveReason, Machine,
-    Outcome,
+    Outcome, ParticipantFlags,
 };
 use rejoin_server::Error;
 use rejoin_server::engine::{Engine, Handle, Outlets};
@@ -28,6 +28,7 @@ on_all!(
     a_task_that_was_read_is_told_when_it_is_committed,
     a_mark_that_comes_before_the_first_callback_survives_and_counts,
     a_mark_that_was_taken_while_another_server_began_the_call_counts,
+    an_event_about_a_call_that_cannot_be_read_is_refused_and_others_are_taken,
 );
 
 /// Whoever is started looks after what it was not told meanwhile.
@@ -95,6 +96,20 @@ impl Running {
     }
 
     async fn lose_ada(&self) {
+        self.ada_talks().await;
+        let kind = ConferenceEventKind::Leave { leg: ada_leg(), reason: LeaveReason::HungUp };
+        let event = ConferenceEvent {
+            conference: conference(),
+            task: Some(task()),
+            sequence: 3,
+            label: None,
+            owner: None,
+            kind,
+        };
+        self.handle.event(Event::Conference(event)).await.unwrap();
+    }
+
+    async fn ada_talks(&self) {
         let registration = Registration {
             id: None,
             epoch: 1,
@@ -107,22 +122,19 @@ impl Running {
             customer_leg: customer(),
             worker_name: "Ada".into(),
         };
-        let (sequence, kind) = (1, ConferenceEventKind::Start);
-        let (of, owner) = (Some(task()), Some((reservation(), ada())));
-        let begins =
-            ConferenceEvent { conference: conference(), task: of, sequence, label: None, owner, kind };
-        self.handle.event(Event::Conference(begins)).await.unwrap();
+        for (sequence, leg) in [(1, customer()), (2, ada_leg())] {
+            let flags = ParticipantFlags::default();
+            let joins = ConferenceEvent {
+                conference: conference(),
+                task: Some(task()),
+                sequence,
+                label: None,
+                owner: Some((reservation(), ada())),
+                kind: ConferenceEventKind::Join { leg, flags },
+            };
+            self.handle.event(Event::Conference(joins)).await.unwrap();
+        }
         self.handle.event(Event::Registered { worker: ada(), registration }).await.unwrap();
-        let kind = ConferenceEventKind::Leave { leg: ada_leg(), reason: LeaveReason::HungUp };
-        let event = ConferenceEvent {
-            conference: conference(),
-            task: Some(task()),
-            sequence: 3,
-            label: None,
-            owner: None,
-            kind,
-        };
-        self.handle.event(Event::Conference(event)).await.unwrap();
     }
 
     async fn stage(&self) -> Option<String> {
@@ -160,7 +172,8 @@ async fn a_task_that_was_read_is_told_when_it_is_committed(database: &Place) {
         running.handle.look([Key::Conference(conference())], look).await.unwrap()
     };
     assert!(is_awaited().await);
-    let outcome = Outcome::TaskRead { attributes: r#"{"language":"de"}"#.into(), version: None };
+    let outcome =
+        Outcome::TaskRead { attributes: r#"{"language":"de"}"#.into(), version: None, workflow: None };
     let read = Event::Done { conference: conference(), action: marking.action, outcome };
     running.handle.done(marking.claim, read, vec![]).await.unwrap();
     assert_eq!(tasks_read.recv().await, Ok(conference()));
@@ -356,4 +369,167 @@ async fn a_timer_goes_off_in_time_when_the_clock_is_set_right_again() {
     clock.set_clock(60_000);
     let job = next_deed(&mut running).await;
     assert!(matches!(job.action, Action::HoldCustomer { .. }), "{job:?}");
+}
+
+fn leaves() -> Event {
+    let kind = ConferenceEventKind::Leave { leg: ada_leg(), reason: LeaveReason::HungUp };
+    let (task, sequence) = (Some(task()), 9);
+    Event::Conference(ConferenceEvent {
+        conference: conference(),
+        task,
+        sequence,
+        label: None,
+        owner: None,
+        kind,
+    })
+}
+
+async fn an_event_about_a_call_that_cannot_be_read_is_refused_and_others_are_taken(database: &Place) {
+    let mut running = Running::with(database, Millis(30), 64).await;
+    running.lose_ada().await;
+    let pinging = loop {
+        let job = running.next_job().await;
+        if matches!(job.action, Action::CreatePing { .. }) {
+            break job;
+        }
+    };
+    let state = running.store.find(&[Key::Conference(conference())].into()).await.unwrap();
+    let state = serde_json::to_string(&state[0]).unwrap();
+    database.put_state(&conference(), r#"{"format":99}"#).await;
+    let (about_it, other) = tokio::join!(running.handle.event(leaves()), running.handle.event(joins(9)));
+    assert!(matches!(about_it, Err(Error::HeldBack)), "{about_it:?}");
+    other.unwrap();
+    let outcome = Outcome::PingCreated(ping());
+    let done = Event::Done { conference: conference(), action: pinging.action, outcome };
+    let done = || running.handle.done(pinging.claim, done.clone(), vec![]);
+    assert!(matches!(done().await, Err(Error::HeldBack)));
+    // A page tells of several calls, and the others count.
+    let holding = |number| rejoin_protocol::api::Holding {
+        task: TaskSid::numbered(number),
+        reservation: rejoin_protocol::ReservationSid::numbered(number),
+        wrapping: true,
+        can_join: false,
+        other_browser: false,
+    };
+    let hello = |holdings: &[u128]| {
+        let holdings = holdings.iter().map(|number| holding(*number)).collect();
+        let hello = rejoin_protocol::api::Hello { epoch: 2, holdings, unavailable: false };
+        running.handle.event(Event::Hello { worker: ada(), hello, older_page_connected: false })
+    };
+    assert!(matches!(hello(&[1]).await, Err(Error::HeldBack)));
+    hello(&[1, 9]).await.unwrap();
+    hello(&[]).await.unwrap();
+    // Nothing was lost of it.
+    database.put_state(&conference(), &state).await;
+    done().await.unwrap();
+    running.handle.event(leaves()).await.unwrap();
+    assert_eq!(running.stage().await.as_deref(), Some("interrupted"));
+}
+
+mod with_defects {
+    use super::*;
+    use crate::places::in_worlds;
+    use rejoin_recovery::Timer;
+    use rejoin_server::surroundings::Listener;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    in_worlds!(
+        an_event_that_panics_stops_its_call_alone_until_it_is_released,
+        a_timer_that_panics_does_not_go_off_again_and_again,
+        an_event_is_committed_although_a_timer_that_it_sets_panics,
+        an_event_that_panics_without_a_call_changes_nothing,
+    );
+
+    /// Whoever handles this has a defect. How often was it met?
+    fn defect(is_met: impl Fn(&Event) -> bool + Send + Sync + 'static) -> (Listener, Arc<AtomicU32>) {
+        let met = Arc::<AtomicU32>::default();
+        let count = Arc::clone(&met);
+        let listener: Listener = Arc::new(move |_, event, _| {
+            if is_met(event) {
+                count.fetch_add(1, Ordering::Relaxed);
+                panic!("put in");
+            }
+        });
+        (listener, met)
+    }
+
+    async fn an_event_that_panics_stops_its_call_alone_until_it_is_released(place: &Place) {
+        let (listener, met) = defect(|event| *event == leaves());
+        let first = Running::on(place.open_heard_by(listener).await.unwrap(), Millis::seconds(600), 64);
+        first.lose_ada().await;
+        first.handle.event(joins(8)).await.unwrap();
+        let (before, guilty, after) = tokio::join!(
+            first.handle.event(joins(7)),
+            first.handle.event(leaves()),
+            first.handle.event(joins(9))
+        );
+        assert!(matches!(guilty, Err(Error::Defect)), "{guilty:?}");
+        before.unwrap();
+        after.unwrap();
+        let times = met.load(Ordering::Relaxed);
+        let again = first.handle.event(leaves()).await;
+        assert!(matches!(again, Err(Error::HeldBack)), "{again:?}");
+        assert_eq!(met.load(Ordering::Relaxed), times, "it is not met again");
+        first.store.surroundings().kill();
+        first.end_suddenly().await;
+
+        let second = Running::on(place.open().await.unwrap(), Millis(30), 64);
+        let again = second.handle.event(leaves()).await;
+        assert!(matches!(again, Err(Error::HeldBack)), "{again:?}");
+        assert_eq!(second.stage().await.as_deref(), Some("interrupted"), "it is as it was");
+        let other = ConferenceSid::numbered(9);
+        assert!(!second.handle.release(other).await.unwrap(), "that one goes on");
+        assert!(second.handle.release(conference()).await.unwrap());
+        second.handle.event(leaves()).await.unwrap();
+        assert!(second.store.held_back().await.unwrap().calls.is_empty());
+    }
+
+    async fn a_timer_that_panics_does_not_go_off_again_and_again(place: &Place) {
+        let is_met = |event: &Event| matches!(event, Event::Timer { timer: Timer::Grace, .. });
+        let (listener, met) = defect(is_met);
+        let running = Running::on(place.open_heard_by(listener).await.unwrap(), Millis(1), 64);
+        running.lose_ada().await;
+        while running.store.held_back().await.unwrap().calls.is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let times = met.load(Ordering::Relaxed);
+        for number in 7..17 {
+            running.handle.event(joins(number)).await.unwrap();
+        }
+        let held_back = running.handle.event(leaves()).await;
+        assert!(matches!(held_back, Err(Error::HeldBack)), "{held_back:?}");
+        assert_eq!(met.load(Ordering::Relaxed), times);
+        let room = Batch { keys: [Key::Conference(conference())].into(), ..Batch::default() };
+        let kept = running.store.transact(&room, |found| Ok((Changes::default(), found.timers)));
+        let (_, kept) = kept.await.unwrap();
+        assert!(kept.iter().any(|(_, timer, _)| *timer == Timer::Grace), "{kept:?}");
+    }
+
+    async fn an_event_is_committed_although_a_timer_that_it_sets_panics(place: &Place) {
+        let (listener, met) = defect(|event| matches!(event, Event::Timer { timer: Timer::Grace, .. }));
+        let running = Running::on(place.open_heard_by(listener).await.unwrap(), Millis(1), 64);
+        running.ada_talks().await;
+        // The machine is slow: when the engine takes the loss, its period of grace is over.
+        let slow = async { std::thread::sleep(Duration::from_millis(50)) };
+        let (lost, ()) = tokio::join!(running.handle.event(leaves()), slow);
+        lost.unwrap();
+        while running.store.held_back().await.unwrap().calls.is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(met.load(Ordering::Relaxed) > 1, "with the loss, and alone");
+        assert_eq!(running.stage().await.as_deref(), Some("interrupted"), "the loss is stored");
+    }
+
+    async fn an_event_that_panics_without_a_call_changes_nothing(place: &Place) {
+        let (listener, _) = defect(|event| *event == joins(7));
+        let running = Running::on(place.open_heard_by(listener).await.unwrap(), Millis(30), 64);
+        for _ in 0..2 {
+            let (guilty, other) =
+                tokio::join!(running.handle.event(joins(7)), running.handle.event(joins(8)));
+            assert!(matches!(guilty, Err(Error::Defect)), "{guilty:?}");
+            other.unwrap();
+        }
+        assert!(running.store.held_back().await.unwrap().calls.is_empty());
+    }
 }

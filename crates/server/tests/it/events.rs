@@ -78,6 +78,24 @@ async fn each_event_of_a_batch_is_handled_and_not_only_the_first() {
     assert_eq!(stage(desk).await, "customerLeft", "the first and the last one");
 }
 
+/// Twilio refuses to cancel a task that was accepted.
+#[tokio::test]
+async fn an_accepted_ping_is_ended_by_one_request() {
+    let world = World::start().await;
+    let end = format!("POST Tasks/{}", ping());
+    let ends = end.clone();
+    world.twilio.script(move |asked, _| {
+        let cancels = asked.what == ends && asked.param("AssignmentStatus") == Some("canceled");
+        cancels.then(|| (400, vec![], json!({"code": 20001, "status": 400})))
+    });
+    world.desk.lost().await;
+    world.twilio.wait_for("POST Tasks", 1).await;
+    assert_eq!(world.desk.events(&json!([of_ping("reservation.accepted")])).await, 204);
+    let asked = world.twilio.wait_for(&end, 1).await;
+    let ends: Vec<_> = asked.iter().map(|asked| asked.param("AssignmentStatus")).collect();
+    assert_eq!(ends, [Some("completed")]);
+}
+
 #[tokio::test]
 async fn what_nobody_here_needs_is_counted() {
     let world = World::start().await;

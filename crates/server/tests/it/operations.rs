@@ -21,7 +21,12 @@ async fn it_says_whether_it_can_work_and_names_what_is_missing() {
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(
         (status, body),
-        (200, json!({"database": {"ok": true}, "twilio": {"ok": true}, "queue": {"ok": true}}))
+        (
+            200,
+            json!({
+                "database": {"ok": true}, "twilio": {"ok": true}, "queue": {"ok": true}, "clock": {"ok": true},
+            })
+        )
     );
 
     let alone = World::start_with(|config| config.twilio_base = "http://127.0.0.1:1".into()).await;

@@ -2,9 +2,10 @@
 
 use crate::database::Database;
 use crate::support::now;
+use rejoin_protocol::ConferenceSid;
 use rejoin_server::Error;
 use rejoin_server::store::{Disk, Memory, Store};
-use rejoin_server::surroundings::{Surroundings, Verdict};
+use rejoin_server::surroundings::{Listener, Surroundings, Verdict};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -57,9 +58,18 @@ impl Place {
         &self,
         verdict: impl Fn(&str) -> Verdict + Send + Sync + 'static,
     ) -> Result<Store, Error> {
+        let seeded = |seed| Surroundings::seeded(now(), seed, Some(Arc::new(verdict)));
+        self.open_in(seeded).await
+    }
+
+    /// For a server of a world in which this happens after each event that is handled.
+    pub(crate) async fn open_heard_by(&self, listener: Listener) -> Result<Store, Error> {
+        self.open_in(|seed| Surroundings::seeded(now(), seed, None).listened_to(listener)).await
+    }
+
+    async fn open_in(&self, surroundings: impl FnOnce(u64) -> Surroundings) -> Result<Store, Error> {
         let Self::World { of, servers, .. } = self else { panic!("nothing becomes of steps here") };
-        let seed = servers.fetch_add(1, Ordering::Relaxed);
-        let surroundings = Surroundings::seeded(now(), seed, Some(Arc::new(verdict)));
+        let surroundings = surroundings(servers.fetch_add(1, Ordering::Relaxed));
         match of {
             World::Memory(memory) => Store::in_memory(memory, surroundings).await,
             World::Disk(disk) => Store::on_disk(disk, surroundings).await,
@@ -76,6 +86,15 @@ impl Place {
                 sqlx::query("update servers set until = 0").execute(&beside).await.unwrap();
                 beside.close().await;
             }
+        }
+    }
+
+    /// What is stored of a call is this from now on.
+    pub(crate) async fn put_state(&self, conference: &ConferenceSid, state: &str) {
+        match self {
+            Self::World { of: World::Memory(memory), .. } => memory.put_state(conference, state),
+            Self::World { of: World::Disk(disk), .. } => disk.put_state(conference, state).unwrap(),
+            Self::Database(database) => database.put_state(conference, state).await,
         }
     }
 

@@ -121,11 +121,17 @@ fn what_is_wrong_is_told_with_what_it_means() {
     let output = rejoin(&["check-config"], &doubtful);
     assert!(output.status.success());
     assert!(said(&output).contains("doubtful: REJOIN_PING_TTL_MS: shorter than 3 s"), "{}", said(&output));
-    let mut wrong = environment.clone();
-    wrong.push(("REJOIN_ALLOWED_ORIGINS", "*"));
-    let output = rejoin(&["check-config"], &wrong);
-    assert!(!output.status.success());
-    assert!(said(&output).contains("wrong: REJOIN_ALLOWED_ORIGINS"), "{}", said(&output));
+    let short = "x".repeat(31);
+    for (name, value) in [("REJOIN_ALLOWED_ORIGINS", "*"), ("REJOIN_OPERATOR_TOKEN", &short)] {
+        let mut wrong = environment.clone();
+        wrong.retain(|(known, _)| *known != name);
+        wrong.push((name, value));
+        for (command, begin) in [("check-config", "wrong: "), ("serve", "")] {
+            let output = rejoin(&[command], &wrong);
+            assert!(!output.status.success());
+            assert!(said(&output).contains(&format!("{begin}{name}")), "{}", said(&output));
+        }
+    }
 }
 
 fn in_the_repository(name: &str) -> PathBuf {

@@ -7,15 +7,15 @@ use rejoin_protocol::api::{GracefulMark, GracefulReason};
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, TaskSid};
 use rejoin_recovery::{
     Action, Announcement, Call, ConferenceEvent, ConferenceEventKind, EarlyMark, Event, Key, Machine, Note,
-    Policies, Timer,
+    Policies, Quarantine, Timer,
 };
 use rejoin_server::Error;
 use rejoin_server::pace::Crowd;
 use rejoin_server::store::{
-    Batch, Changes, Claim, Committed, Found, JobId, LEASE, Line, NewJob, OpenJobs, Store,
+    Batch, Changes, Claim, Committed, Found, JobId, LEASE, Line, NewJob, OpenJobs, Store, Why,
 };
-use sqlx::SqlSafeStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{Row as _, SqlSafeStr};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::Barrier;
@@ -36,11 +36,19 @@ on_all!(
     jobs_that_have_not_ended_are_counted,
     what_was_given_up_is_listed_the_last_one_first,
     what_is_old_goes_and_what_may_still_be_asked_for_stays,
+    a_call_that_cannot_be_read_stays_as_it_is_and_does_not_keep_the_others,
+    a_quarantined_call_is_held_back_and_can_be_looked_at,
+    calls_of_which_something_could_not_be_stored_are_looked_at_now,
 );
 
 mod with_tables {
     use super::*;
-    on_both!(a_stored_call_that_cannot_be_read_does_not_keep_the_others, calls_of_an_older_version_are_found,);
+    on_both!(
+        calls_of_an_older_version_are_found,
+        calls_that_cannot_be_read_keep_their_keys_when_keys_are_made_anew,
+        a_job_of_another_version_is_left_to_a_server_that_reads_it,
+        a_timer_of_another_version_is_left_to_a_server_that_knows_it,
+    );
 }
 
 fn complete(number: u128) -> Action {
@@ -416,15 +424,186 @@ fn of_worker(worker: &rejoin_protocol::WorkerSid) -> Batch {
     of([Key::Worker(worker.clone())])
 }
 
-async fn a_stored_call_that_cannot_be_read_does_not_keep_the_others(database: &Database) {
+/// As the next release may store it, which this one does not know.
+const NEWER: &str = r#"{"format":99,"of":"another version"}"#;
+
+fn whys(found: &Found) -> Vec<&Why> {
+    found.held_back.iter().map(|held| &held.why).collect()
+}
+
+async fn a_call_that_cannot_be_read_stays_as_it_is_and_does_not_keep_the_others(database: &Place) {
+    let store = database.open().await.unwrap();
+    let (one, two) = (call(1, &customer()), call(2, &customer()));
+    save(&store, &[one.clone(), two.clone()]).await;
+    let job = add(&store, &[job(complete(1))]).await[0].unwrap();
+    let due = [1, 2].map(ConferenceSid::numbered);
+    write(&store, |changes| {
+        due.iter().for_each(|room| changes.set_timer(room.clone(), Timer::Ping, Millis(5)));
+    })
+    .await
+    .unwrap();
+    for (state, why) in
+        [(NEWER, Why::AnotherVersion(99)), ("{}", Why::Unreadable), ("\u{1}", Why::Unreadable)]
+    {
+        database.put_state(&one.conference, state).await;
+        // It is found by its keys as before.
+        for key in one.keys() {
+            let found = look(&store, &of([key.clone()])).await;
+            assert_eq!(whys(&found), [&why], "{key:?}");
+            assert_eq!(found.held_back[0].conference, one.conference);
+            assert!(found.calls.is_empty() || found.calls == [two.clone()]);
+        }
+        assert_eq!(look(&store, &of([Key::Leg(customer())])).await.calls, std::slice::from_ref(&two));
+        let asked = store.find(&[room(1)].into()).await;
+        assert!(
+            matches!(asked, Err(Error::HeldBack)),
+            "it is not taken for one that there is not: {asked:?}"
+        );
+        assert_eq!(store.find(&[room(2)].into()).await.unwrap(), std::slice::from_ref(&two));
+        // Nobody writes over it, and its jobs and timers stay.
+        for change in [
+            |changes: &mut Changes, one: &Call| changes.save(one),
+            |changes: &mut Changes, one: &Call| changes.forget(&one.conference),
+        ] {
+            let over = |_| {
+                let mut changes = Changes::default();
+                change(&mut changes, &one);
+                Ok((changes, ()))
+            };
+            let begins = Batch { begins: [one.conference.clone()].into(), ..of([room(1)]) };
+            let over = store.transact(&begins, over).await;
+            assert!(matches!(over, Err(Error::HeldBack)), "{over:?}");
+        }
+        let of_job = store.call_of(job).await;
+        assert!(matches!(of_job, Err(Error::HeldBack)), "its call is not forgotten: {of_job:?}");
+        let next: Vec<_> = store.next_timers(10).await.unwrap().into_iter().map(|(room, _)| room).collect();
+        assert_eq!(
+            next,
+            std::slice::from_ref(&two.conference),
+            "a timer that nobody may look at does not come again and again"
+        );
+        let found = look(&store, &of([room(1)])).await;
+        assert!(found.timers.contains(&(one.conference.clone(), Timer::Ping, Millis(5))));
+        let listed = store.held_back().await.unwrap();
+        assert_eq!(listed.calls.iter().map(|held| held.why).collect::<Vec<_>>(), [why.name()]);
+    }
+    // A server of the version that has stored it reads it.
+    database.put_state(&one.conference, &serde_json::to_string(&one).unwrap()).await;
+    let found = look(&store, &of([Key::Leg(customer())])).await;
+    assert_eq!(found.calls, [one, two]);
+    assert!(found.held_back.is_empty());
+    assert_eq!(store.next_timers(10).await.unwrap().len(), 2);
+    assert!(matches!(store.call_of(job).await, Ok(Some(Some(_)))));
+    assert!(store.held_back().await.unwrap().calls.is_empty());
+}
+
+async fn a_quarantined_call_is_held_back_and_can_be_looked_at(database: &Place) {
+    let store = database.open().await.unwrap();
+    let quarantine = Quarantine { at: Millis(7), event: "hello".into() };
+    let call = Call { quarantine: Some(quarantine.clone()), ..call(1, &customer()) };
+    save(&store, std::slice::from_ref(&call)).await;
+    let claim = add(&store, &[job(complete(1))]).await[0].unwrap();
+    store.close().await;
+    drop(store);
+    let store = database.open().await.unwrap();
+    for key in call.keys() {
+        let found = look(&store, &of([key.clone()])).await;
+        assert_eq!(
+            (whys(&found), found.calls.len()),
+            (vec![&Why::Quarantined(quarantine.clone())], 0),
+            "{key:?}"
+        );
+    }
+    assert_eq!(store.find(&[room(1)].into()).await.unwrap(), [call], "documents are made of it");
+    let taken = store.claim([], &Crowd::ALL, 10).await.unwrap();
+    assert_eq!(taken.iter().map(|job| job.claim.job).collect::<Vec<_>>(), [claim.job]);
+    assert!(matches!(store.call_of(taken[0].claim).await, Err(Error::HeldBack)));
+    let listed = store.held_back().await.unwrap();
+    assert_eq!((listed.calls[0].why, listed.calls[0].event.as_deref()), ("quarantined", Some("hello")));
+}
+
+async fn calls_of_which_something_could_not_be_stored_are_looked_at_now(database: &Place) {
+    let store = database.open().await.unwrap();
+    let calls = [1, 2, 3].map(|number| call(number, &CallSid::numbered(number)));
+    save(&store, &calls).await;
+    write(&store, |changes| {
+        for watched in [1, 3] {
+            changes.set_timer(ConferenceSid::numbered(watched), Timer::Watch, now() + Millis(300_000));
+        }
+        changes.set_timer(ConferenceSid::numbered(2), Timer::Forget, now() + Millis(300_000));
+    })
+    .await
+    .unwrap();
+    let asked = [Key::Leg(CallSid::numbered(1)), room(2), room(9)];
+    store.look_at(&asked.into()).await.unwrap();
+    let found = look(&store, &of([room(1), room(2), room(3)])).await;
+    let missed: Vec<_> = found.timers.iter().filter(|(_, timer, _)| *timer == Timer::Missed).collect();
+    assert_eq!(missed.len(), 1, "one that is not watched is not looked at: {missed:?}");
+    assert_eq!(missed[0].0, ConferenceSid::numbered(1));
+    assert!(missed[0].2 <= now());
+}
+
+async fn calls_that_cannot_be_read_keep_their_keys_when_keys_are_made_anew(database: &Database) {
     let store = Store::open(&database.url).await.unwrap();
     save(&store, &[call(1, &customer()), call(2, &customer())]).await;
+    store.close().await;
+    drop(store);
+    database.put_state(&ConferenceSid::numbered(1), NEWER).await;
     let beside = database.beside().await;
-    let spoil = "update calls set state = '{\"of\":\"a newer version\"}' where conference = $1";
-    sqlx::query(spoil).bind(ConferenceSid::numbered(1).as_str()).execute(&beside).await.unwrap();
+    sqlx::query("update meta set value = '0' where name = 'keys'").execute(&beside).await.unwrap();
     beside.close().await;
-    let found = look(&store, &of([Key::Leg(customer())])).await.calls;
-    assert_eq!(found, [call(2, &customer())]);
+    let store = Store::open(&database.url).await.unwrap();
+    let found = look(&store, &of([Key::Task(TaskSid::numbered(1))])).await;
+    assert_eq!(whys(&found), [&Why::AnotherVersion(99)]);
+    assert_eq!(found.calls.len(), 1, "the other one of this customer");
+}
+
+async fn a_job_of_another_version_is_left_to_a_server_that_reads_it(database: &Database) {
+    let store = Store::open(&database.url).await.unwrap();
+    let jobs = [complete(1), complete(2)].map(|action| NewJob { mine: false, ..job(action) });
+    let added = add(&store, &jobs).await[0].unwrap();
+    let beside = database.beside().await;
+    let row = async || {
+        let row = sqlx::query("select owner, fence, action from jobs where id = $1").bind(added.job.0);
+        let row = row.fetch_one(&beside).await.unwrap();
+        (row.get::<Option<String>, _>(0), row.get::<i64, _>(1), row.get::<String, _>(2))
+    };
+    let put = async |action: &str| {
+        let put = sqlx::query("update jobs set action = $1 where id = $2").bind(action).bind(added.job.0);
+        put.execute(&beside).await.unwrap();
+    };
+    let (_, _, action) = row().await;
+    put(r#"{"OfTheNextRelease":{}}"#).await;
+    let taken = store.claim([], &Crowd::ALL, 10).await.unwrap();
+    assert_eq!(taken.iter().map(|job| &job.action).collect::<Vec<_>>(), [&complete(2)]);
+    let (owner, fence, _) = row().await;
+    assert_eq!(owner, None, "it is free for a server that reads it");
+    // It is not looked at again and again.
+    for _ in 0..3 {
+        let _ = store.claim([taken[0].claim.job], &Crowd::ALL, 10).await.unwrap();
+    }
+    assert_eq!(row().await.1, fence);
+    assert_eq!(store.held_back().await.unwrap().jobs[0].job, added.job.0);
+    // Another build comes.
+    store.close().await;
+    drop(store);
+    put(&action).await;
+    let store = Store::open(&database.url).await.unwrap();
+    let taken = store.claim([], &Crowd::ALL, 10).await.unwrap();
+    assert!(taken.iter().any(|job| job.action == complete(1)), "{taken:?}");
+    beside.close().await;
+}
+
+async fn a_timer_of_another_version_is_left_to_a_server_that_knows_it(database: &Database) {
+    let store = Store::open(&database.url).await.unwrap();
+    save(&store, &[call(1, &customer())]).await;
+    let beside = database.beside().await;
+    let set = "insert into timers (conference, timer, at) values ($1, 'of-the-next-release', 1)";
+    sqlx::query(set).bind(ConferenceSid::numbered(1).as_str()).execute(&beside).await.unwrap();
+    assert_eq!(store.next_timers(10).await.unwrap(), [], "it would be due for ever");
+    let left = sqlx::query("select count(*) from timers").fetch_one(&beside).await.unwrap();
+    assert_eq!(left.get::<i64, _>(0), 1);
+    beside.close().await;
 }
 
 async fn calls_of_an_older_version_are_found(database: &Database) {
@@ -574,12 +753,12 @@ async fn fenced(place: &Place) {
     assert_eq!(held(&slow, &[had.claim]).await, []);
 }
 
-/// Time in which a machine is suspended its monotonic clock does not count, and the one on the wall does.
+/// Time in which a machine is suspended the runtime does not count, and its clock does.
 #[tokio::test(start_paused = true)]
 async fn a_machine_that_was_suspended_has_no_lease_until_it_is_renewed() {
     let store = Place::memory(true).open().await.unwrap();
     let had = store.leased().unwrap();
-    store.surroundings().set_clock(i64::try_from(LEASE.0).unwrap());
+    store.surroundings().suspend(LEASE);
     assert_eq!(store.leased(), None);
     store.renew().await.unwrap();
     assert!(store.leased().is_some_and(|tenure| tenure != had), "others may have had its jobs");

@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 pub(crate) const AUTH_TOKEN: &str = "the auth token";
-pub(crate) const OPERATOR_TOKEN: &str = "the operator token";
+pub(crate) const OPERATOR_TOKEN: &str = "the operator token, long enough to be one";
 /// Twilio reaches the server under this name; signatures are made over it.
 pub(crate) const PUBLIC: &str = "https://rejoin.test";
 /// Long enough for a busy machine; what is waited for ends the waiting.
@@ -99,6 +99,8 @@ pub(crate) struct Twilio {
     times: Arc<Mutex<HashMap<String, usize>>>,
     count: watch::Sender<usize>,
     script: Arc<Mutex<Arc<Script>>>,
+    /// Nothing is said of tokens that begin with `held-` until this is so.
+    lets_go: watch::Sender<bool>,
     pub(crate) base: String,
 }
 
@@ -110,6 +112,7 @@ impl Twilio {
             times: Arc::default(),
             count: watch::channel(0).0,
             script: Arc::new(Mutex::new(Arc::new(|_, _| None))),
+            lets_go: watch::channel(false).0,
             base: format!("http://{}", listener.local_addr().unwrap()),
         };
         let router = Router::new().fallback(answer).with_state(twilio.clone());
@@ -120,6 +123,11 @@ impl Twilio {
     /// Answers otherwise than usual: given the request and how often the same was asked before.
     pub(crate) fn script(&self, script: impl Fn(&Asked, usize) -> Option<Answer> + Send + Sync + 'static) {
         *self.script.lock().unwrap() = Arc::new(script);
+    }
+
+    /// Answers what it has kept back, and keeps nothing back any more.
+    pub(crate) fn let_go(&self) {
+        self.lets_go.send_replace(true);
     }
 
     pub(crate) fn all(&self) -> Vec<Asked> {
@@ -197,6 +205,9 @@ async fn answer(State(twilio): State<Twilio>, request: Request) -> Response {
     if !authorized {
         return StatusCode::UNAUTHORIZED.into_response();
     }
+    if body.starts_with(b"{\"token\":\"held-") {
+        twilio.lets_go.subscribe().wait_for(|lets_go| *lets_go).await.unwrap();
+    }
     let answer = script(&asked, before).unwrap_or_else(|| usual(&asked, &body));
     let (status, headers, body) = answer;
     let mut response = (StatusCode::from_u16(status).unwrap(), body.to_string()).into_response();
@@ -219,12 +230,14 @@ fn usual(asked: &Asked, body: &Bytes) -> Answer {
         "POST Tokens/validate" => {
             let token: Value = serde_json::from_slice(body).unwrap();
             match token["token"].as_str().unwrap() {
-                "ada" => ok(json!({"valid": true, "worker_sid": ada(), "roles": ["agent"],
-                                   "expiration": "2100-01-01T00:00:00.000Z"})),
-                "bo" => {
-                    ok(json!({"valid": true, "worker_sid": WorkerSid::numbered(0xb0), "roles": ["agent"],
-                                  "expiration": "2100-01-01T00:00:00.000Z"}))
+                "ada" => {
+                    ok(json!({"valid": true, "worker_sid": ada(), "roles": ["agent"], "identity": "Ada",
+                                   "expiration": "2100-01-01T00:00:00.000Z"}))
                 }
+                "bo" => ok(
+                    json!({"valid": true, "worker_sid": WorkerSid::numbered(0xb0), "roles": ["agent"], "identity": "Bo",
+                                  "expiration": "2100-01-01T00:00:00.000Z"}),
+                ),
                 "supervisor" => ok(json!({"valid": true, "roles": ["supervisor"]})),
                 number if number.parse::<u128>().is_ok() => {
                     let worker = WorkerSid::numbered(number.parse().unwrap());
@@ -233,7 +246,7 @@ fn usual(asked: &Asked, body: &Bytes) -> Answer {
                 }
                 "stale" => ok(json!({"valid": true, "worker_sid": ada(), "roles": [],
                                      "expiration": "2020-01-01T00:00:00.000Z"})),
-                "twilio is down" => (503, vec![], json!({})),
+                "twilio-is-down" => (503, vec![], json!({})),
                 _ => ok(json!({"valid": false, "message": "invalid"})),
             }
         }
@@ -438,6 +451,19 @@ impl Desk {
         ];
         let path = format!("/webhooks/conference?worker={}&reservation={reservation}", ada());
         assert_eq!(self.signed(&path, &begun).await.status(), 204);
+        for (sequence, leg) in [("101", &customer()), ("102", leg)] {
+            let joined = [
+                ("StatusCallbackEvent", "participant-join"),
+                ("ConferenceSid", room.as_str()),
+                ("FriendlyName", task.as_str()),
+                ("SequenceNumber", sequence),
+                ("CallSid", leg.as_str()),
+                ("EndConferenceOnExit", "false"),
+                ("Hold", "false"),
+                ("Muted", "false"),
+            ];
+            assert_eq!(self.signed(&path, &joined).await.status(), 204);
+        }
         let body = json!({
             "epoch": 2, "task": task, "reservation": reservation,
             "workflow": workflow(), "conference": room, "workerLeg": leg,

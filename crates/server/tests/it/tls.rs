@@ -2,6 +2,8 @@
 
 use crate::crash::Process;
 use crate::support::*;
+use futures_util::future::join_all;
+use futures_util::{StreamExt as _, stream};
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use reqwest::{Certificate, Client, Version};
 use serde_json::Value;
@@ -384,4 +386,37 @@ async fn who_floods_a_connection_loses_it_and_nobody_else() {
     desk.lost().await;
     assert_eq!(push.next().await.unwrap()["push"], "recovery");
     assert_eq!(desk.hello(2).await["recoveries"].as_array().unwrap().len(), 1);
+}
+
+/// Two connections with 250 forged requests each, of which the end is never said.
+#[tokio::test(flavor = "multi_thread")]
+async fn forged_requests_on_two_connections_of_http2_take_no_memory() {
+    /// More than unverified requests may take.
+    const MOST: u64 = 80 * 1024 * 1024;
+    let (files, twilio, folder) = (Files::new(), Twilio::start().await, tempfile::tempdir().unwrap());
+    let certificate = files.renew();
+    let mut program =
+        Process::program(&twilio, &format!("sqlite:{}", folder.path().join("rejoin.db").display()));
+    program.env("REJOIN_LOG", "warn").env("REJOIN_BODY_WITHIN_MS", "2000");
+    program.env("REJOIN_TLS_CERTIFICATE", files.certificate()).env("REJOIN_TLS_KEY", files.key());
+    let process = Process::spawn(&mut program);
+    let address = process.desk.address.replace("http://", "https://");
+    let clients = [(), ()].map(|()| who_trusts(&certificate).build().unwrap());
+    let before = process.peak();
+    let forged = (0..500).map(|number| {
+        let (path, kind, length) = match number / 2 % 2 {
+            0 => ("/webhooks/events?bodySHA256=00", "application/json", 1_000_000),
+            _ => ("/webhooks/conference", "application/x-www-form-urlencoded", 15_000),
+        };
+        let said = stream::iter([Ok::<_, std::io::Error>("x".repeat(length))]).chain(stream::pending());
+        let request = clients[number % 2].post(format!("{address}{path}")).header("content-type", kind);
+        request.header("x-twilio-signature", "forged").body(reqwest::Body::wrap_stream(said)).send()
+    });
+    let answers = join_all(forged).await;
+    // Whoever says too much may be cut off before the answer.
+    let statuses: Vec<_> = answers.iter().flatten().map(|answer| answer.status().as_u16()).collect();
+    assert!(statuses.len() > 100 && statuses.iter().all(|status| *status >= 400), "{statuses:?}");
+    let grown = process.peak() - before;
+    println!("{} kB more", grown / 1024);
+    assert!(grown < MOST, "{} kB more", grown / 1024);
 }

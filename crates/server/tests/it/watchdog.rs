@@ -119,3 +119,30 @@ async fn an_agent_whose_page_falls_silent_keeps_leg_and_customer() {
     assert_eq!(desk.hello(1).await["recoveries"], json!([]), "nobody counts as lost");
     server.stop().await;
 }
+
+/// The browser is closed, its connections with it, and the callback that reports the end of the leg is lost. By the watchdog
+/// that would be noticed after five minutes.
+#[tokio::test]
+async fn a_page_that_is_gone_without_a_goodbye_is_missed_within_seconds() {
+    let twilio = Twilio::start().await;
+    let alone = json!({"participants": [{
+        "call_sid": customer(), "hold": false, "muted": false, "end_conference_on_exit": false,
+    }]});
+    let look = format!("GET Conferences/{}/Participants.json", conference());
+    twilio.script({
+        let look = look.clone();
+        move |asked, _| (asked.what == look).then(|| (200, vec![], alone.clone()))
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let server = rejoin_server::Server::start(config(&twilio, folder.path())).await.unwrap();
+    let desk = Desk::at(format!("http://{}", server.address()));
+    desk.talking().await;
+    let mut page = Events::open(&desk, "/v1/push?epoch=1", "ada").await;
+    page.position().await;
+    let mut another = Events::open(&desk, "/v1/push?epoch=1", "bo").await;
+    another.position().await;
+    drop((page, another));
+    twilio.wait_for("POST Tasks", 1).await;
+    assert_eq!(twilio.asked(&look).len(), 1, "one poll, and Ada is asked whether she is there");
+    server.stop().await;
+}

@@ -1,0 +1,155 @@
+//! The primary dies and its standby takes over; the database's name leads to a standby for a while.
+
+use crate::database::Postgres;
+use crate::half_open::{joins, joins_at_last, server_on};
+use crate::network::Network;
+use crate::support::*;
+use rejoin_protocol::ConferenceSid;
+use std::time::{Duration, Instant};
+
+/// A primary with a standby that streams from it over a network that can be cut.
+struct Pair {
+    primary: Postgres,
+    standby: Postgres,
+    stream: Network,
+}
+
+impl Pair {
+    async fn start() -> Self {
+        let primary = Postgres::start();
+        primary.create("calls").await;
+        let stream = Network::to(primary.socket()).await;
+        let port = stream.port();
+        let (primary, standby) = tokio::task::spawn_blocking(move || {
+            let standby = primary.standby(port, "second");
+            (primary, standby)
+        })
+        .await
+        .unwrap();
+        let begun = Instant::now();
+        let streams = "select count(*) from pg_stat_replication where state = 'streaming'";
+        while primary.read("calls", streams).await == "0" {
+            assert!(begun.elapsed() < PATIENCE, "the standby does not stream");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Self { primary, standby, stream }
+    }
+
+    /// Commits wait for the standby.
+    async fn synchronous(&self) {
+        self.primary
+            .execute(&[
+                "alter system set synchronous_standby_names = 'second'".to_owned(),
+                "select pg_reload_conf()".to_owned(),
+            ])
+            .await;
+        let begun = Instant::now();
+        let synchronous = "select count(*) from pg_stat_replication where sync_state = 'sync'";
+        while self.primary.read("calls", synchronous).await == "0" {
+            assert!(begun.elapsed() < PATIENCE, "the standby is not waited for");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Those of these calls that the new primary does not know.
+    async fn lost(&self, acknowledged: &[u128]) -> Vec<u128> {
+        let known = self
+            .standby
+            .read("calls", "coalesce((select string_agg(conference, ' ') from calls where state <> ''), '')")
+            .await;
+        let is_lost = |number: &&u128| !known.contains(ConferenceSid::numbered(**number).as_str());
+        acknowledged.iter().filter(is_lost).copied().collect()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_leads_to_a_standby_for_a_while_is_followed_back() {
+    let pair = Pair::start().await;
+    let name = Network::to(pair.primary.socket()).await;
+    let world = server_on(&name.url("calls")).await;
+    assert_eq!(joins(&world.desk, 100).await, 204);
+    name.lead_to(pair.standby.socket());
+    name.cut();
+    for number in 101..106 {
+        assert_eq!(joins(&world.desk, number).await, 503, "a standby takes nothing");
+    }
+    // Only new connections: those to the standby stay as long as the server keeps them.
+    name.lead_to(pair.primary.socket());
+    eprintln!(
+        "the name leads to the primary again: stored after {:?}",
+        joins_at_last(&world.desk, 106).await
+    );
+    assert_eq!(joins(&world.desk, 107).await, 204);
+}
+
+/// Callbacks come all the time while the primary dies; each that was answered 204 is remembered.
+async fn killed_under_load(pair: &Pair, hold_back: bool) -> (Vec<u128>, Duration) {
+    let [first, second] =
+        [Network::to(pair.primary.socket()).await, Network::to(pair.standby.socket()).await];
+    let url = format!(
+        "postgres://rejoin@127.0.0.1:{},127.0.0.1:{}/calls?sslmode=disable&target_session_attrs=read-write",
+        second.port(),
+        first.port()
+    );
+    let world = server_on(&url).await;
+    let mut acknowledged = vec![];
+    for number in 1000..1100 {
+        assert_eq!(joins(&world.desk, number).await, 204);
+        acknowledged.push(number);
+    }
+    if hold_back {
+        let begun = Instant::now();
+        let streamed = "select bool_and(flush_lsn >= pg_current_wal_lsn()) from pg_stat_replication";
+        while pair.primary.read("calls", streamed).await != "true" {
+            assert!(begun.elapsed() < PATIENCE, "the standby does not keep up");
+        }
+        pair.stream.swallow();
+        for number in 1100..1200 {
+            assert_eq!(joins(&world.desk, number).await, 204);
+            acknowledged.push(number);
+        }
+    }
+    // Some are under way when it happens.
+    let desk = world.desk.clone();
+    let under_way = tokio::spawn(async move {
+        let mut acknowledged = vec![];
+        for number in 1200..1400 {
+            match joins(&desk, number).await {
+                204 => acknowledged.push(number),
+                _ => break,
+            }
+        }
+        acknowledged
+    });
+    pair.primary.kill();
+    // What was not carried before the primary died never is.
+    pair.stream.cut();
+    acknowledged.extend(under_way.await.unwrap());
+    let died = Instant::now();
+    pair.standby.promote().await;
+    let promoted = died.elapsed();
+    let again = joins_at_last(&world.desk, 1500).await;
+    eprintln!("promoted after {promoted:?}, stored again {again:?} later");
+    assert_eq!(joins(&world.desk, 1501).await, 204);
+    (acknowledged, again)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_synchronous_standby_no_acknowledged_webhook_is_lost_with_the_primary() {
+    let pair = Pair::start().await;
+    pair.synchronous().await;
+    let (acknowledged, _) = killed_under_load(&pair, false).await;
+    let lost = pair.lost(&acknowledged).await;
+    eprintln!("synchronous: {} of {} acknowledged webhooks lost", lost.len(), acknowledged.len());
+    assert_eq!(lost, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_an_asynchronous_standby_what_it_had_not_received_is_lost_with_the_primary() {
+    let pair = Pair::start().await;
+    let (acknowledged, _) = killed_under_load(&pair, true).await;
+    let lost = pair.lost(&acknowledged).await;
+    eprintln!("asynchronous: {} of {} acknowledged webhooks lost", lost.len(), acknowledged.len());
+    assert!(lost.iter().all(|number| *number >= 1100), "what had been streamed is there: {lost:?}");
+    assert!(lost.len() >= 100, "what was held back is lost: {}", lost.len());
+}

@@ -1,0 +1,165 @@
+//! The database's host vanishes without a word: established and new connections stay open, and nothing comes over them.
+//! Or it answers everything but a commit, because the standby that a commit waits for is gone.
+
+use crate::database::Postgres;
+use crate::network::Network;
+use crate::support::*;
+use rejoin_protocol::{CallSid, ConferenceSid, TaskSid};
+use std::time::{Duration, Instant};
+
+/// The server's deadline for its database in these tests.
+const DEADLINE: Duration = Duration::from_millis(2500);
+
+pub(crate) async fn server_on(url: &str) -> World {
+    let url = url.to_owned();
+    World::start_with(|config| {
+        config.storage.database_url = url;
+        config.storage.database_timeout_ms = u64::try_from(DEADLINE.as_millis()).unwrap();
+    })
+    .await
+}
+
+async fn get(desk: &Desk, path: &str) -> u16 {
+    desk.http.get(format!("{}{path}", desk.address)).send().await.unwrap().status().as_u16()
+}
+
+/// A customer joins a conference.
+pub(crate) async fn joins(desk: &Desk, number: u128) -> u16 {
+    let (room, task, leg) =
+        (ConferenceSid::numbered(number), TaskSid::numbered(number), CallSid::numbered(number));
+    let params = [
+        ("StatusCallbackEvent", "participant-join"),
+        ("ConferenceSid", room.as_str()),
+        ("FriendlyName", task.as_str()),
+        ("SequenceNumber", "1"),
+        ("CallSid", leg.as_str()),
+    ];
+    desk.signed("/webhooks/conference", &params).await.status().as_u16()
+}
+
+/// The customer joins as soon as the server can store it; after how long?
+pub(crate) async fn joins_at_last(desk: &Desk, number: u128) -> Duration {
+    let begun = Instant::now();
+    while joins(desk, number).await != 204 {
+        assert!(begun.elapsed() < PATIENCE, "the server does not find its database again");
+    }
+    begun.elapsed()
+}
+
+/// How long the answer to each of these takes, at once.
+async fn refused(desk: &Desk, numbers: std::ops::Range<u128>) -> Vec<Duration> {
+    let each = numbers.map(|number| async move {
+        let begun = Instant::now();
+        assert_eq!(joins(desk, number).await, 503);
+        begun.elapsed()
+    });
+    futures_util::future::join_all(each).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_host_that_vanishes_costs_a_webhook_the_deadline_and_is_found_again() {
+    let postgres = Postgres::start();
+    postgres.create("calls").await;
+    let network = Network::to(postgres.socket()).await;
+    let world = server_on(&network.url("calls")).await;
+    let desk = &world.desk;
+    desk.talking().await;
+    let listened = listening(&postgres, "").await;
+
+    for round in 0_u128..2 {
+        network.swallow();
+        let begun = Instant::now();
+        let took = refused(desk, 100 + 100 * round..120 + 100 * round).await;
+        eprintln!(
+            "host gone: webhooks answered 503 after {:?} to {:?}",
+            took.iter().min(),
+            took.iter().max()
+        );
+        // Who comes later does not wait for those before.
+        for number in 0..4 {
+            let begun = Instant::now();
+            assert_eq!(joins(desk, 150 + 100 * round + number).await, 503);
+            eprintln!("host gone: the next webhook answered 503 after {:?}", begun.elapsed());
+        }
+        assert_eq!(get(desk, "/health/live").await, 200, "a restart would not help");
+        assert_eq!(get(desk, "/openapi.json").await, 200);
+        assert_eq!(get(desk, "/health/ready").await, 503);
+        // Twilio is given a document whatever the database does.
+        assert_eq!(desk.signed("/twiml/comfort", &[]).await.status(), 200);
+        eprintln!("host gone for {:?}", begun.elapsed());
+        network.carry();
+        eprintln!("host back: stored after {:?}", joins_at_last(desk, 199 + 100 * round).await);
+    }
+    // Everything goes on: timers, the queue, the lease.
+    while desk.leave(3, &ada_leg()).await != 204 {}
+    world.twilio.wait_for("POST Tasks", 1).await;
+    let begun = Instant::now();
+    while get(desk, "/health/ready").await != 200 {
+        assert!(begun.elapsed() < PATIENCE, "not ready again");
+    }
+    // Other servers are heard over a connection that is alive.
+    listening(&postgres, &listened).await;
+}
+
+/// The connection over which the server hears others, as soon as it has one that is not this one.
+async fn listening(postgres: &Postgres, but: &str) -> String {
+    let query = "coalesce((select max(pid::text) from pg_stat_activity where pid::text <> 'BUT' and
+                 query in ('LISTEN \"rejoin\"', 'select ''heartbeat''')), '')";
+    let begun = Instant::now();
+    loop {
+        let pid = postgres.read("calls", &query.replace("BUT", but)).await;
+        if !pid.is_empty() {
+            return pid;
+        }
+        assert!(begun.elapsed() < PATIENCE, "other servers are not heard");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_waits_for_a_standby_that_is_gone_is_not_taken_for_done() {
+    let postgres = Postgres::start();
+    postgres.create("calls").await;
+    let world = server_on(&postgres.url("calls")).await;
+    let desk = &world.desk;
+    desk.talking().await;
+    let names = |names: &str| {
+        vec![
+            format!("alter system set synchronous_standby_names = '{names}'"),
+            "select pg_reload_conf()".to_owned(),
+        ]
+    };
+    postgres.execute(&names("gone")).await;
+    // The database's processes hear of it one after the other.
+    let begun = Instant::now();
+    let mut number = 1000;
+    while joins(desk, number).await == 204 {
+        assert!(begun.elapsed() < PATIENCE, "commits do not wait");
+        number += 1;
+    }
+    // The agent is lost while nothing can be committed.
+    let begun = Instant::now();
+    assert_eq!(desk.leave(3, &ada_leg()).await, 503);
+    eprintln!("standby gone: the webhook answered 503 after {:?}", begun.elapsed());
+    for number in 101..106 {
+        let begun = Instant::now();
+        assert_eq!(joins(desk, number).await, 503);
+        eprintln!("standby gone: the webhook answered 503 after {:?}", begun.elapsed());
+    }
+    assert_eq!(get(desk, "/health/live").await, 200);
+    let wait = "select count(*) from pg_stat_activity where wait_event = 'SyncRep'";
+    let waiting: u32 = postgres.read("calls", wait).await.parse().unwrap();
+    eprintln!("standby gone: {waiting} connections wait for it");
+    assert!(waiting <= 8, "{waiting} connections are used up: nobody could mend it");
+    assert!(world.twilio.asked("POST Tasks").is_empty(), "nothing is done that may be forgotten");
+
+    postgres.execute(&names("")).await;
+    let back = Instant::now();
+    joins_at_last(desk, 199).await;
+    eprintln!("standby not waited for any more: stored after {:?}", back.elapsed());
+    // Twilio says it once; a page or a test says it again. Whether it was committed the first time or not: it is acted on.
+    while desk.leave(3, &ada_leg()).await != 204 {}
+    world.twilio.wait_for("POST Tasks", 1).await;
+    eprintln!("what was decided is carried out after {:?}", back.elapsed());
+    assert_eq!(world.twilio.asked("POST Tasks").len(), 1, "and once");
+}
