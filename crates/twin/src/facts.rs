@@ -23,6 +23,9 @@
 //! - ending a leg through `Calls` looks like a removal from the conference (`kick_reason`);
 //! - who rejected a task is not offered it again in the same step of the workflow, unless the activity changes;
 //! - a worker's phone rings where it was registered last;
+//! - the `identity` that a Flex token is validated with is the worker's friendly name, with `_` and two hexadecimal digits
+//!   for each other sign (*read*: the escape, <https://www.twilio.com/docs/voice/sdks/javascript>; *assumed*: that the names are the
+//!   same, as Flex makes both from the name that the user signs in with);
 //! - of an outbound call the agent's leg makes the conference, the customer is dialled into it, and the reservation is
 //!   accepted when he answers; if he does not, reservation and task are canceled and the conference ends (*read*:
 //!   `test/integration/voice/outbound` of <https://github.com/twilio/twilio-taskrouter.js>, which Twilio runs against
@@ -80,6 +83,9 @@ use rejoin_protocol::Millis;
 /// The header of each answer that names the request: `RQ` and 32 digits. *Assumed*: answers that users of the API show
 /// have it, its documentation does not mention it.
 pub const REQUEST_ID: &str = "twilio-request-id";
+
+/// Items of a page when `PageSize` is not given. *Read* (<https://www.twilio.com/docs/usage/twilios-response>).
+pub const PAGE_SIZE: usize = 50;
 
 /// Switches and numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,6 +147,13 @@ pub struct Facts {
     pub task_attributes_win: bool,
     /// Is a task canceled when its queued call is redirected by REST? *Assumed* from the documentation of queues.
     pub redirect_cancels_task: bool,
+    /// Is a `waitUrl` whose document cannot be had requested again, after a second of silence? *Assumed*: yes, because it is
+    /// when its verbs run out.
+    pub failed_wait_is_requested_again: bool,
+    /// Is the `action` of an `<Enqueue>` requested, with `QueueResult=redirected`, when a queued call is redirected by REST?
+    /// Its document is not executed then. *Assumed*: no. `redirected` is *read* as one of its results
+    /// (<https://www.twilio.com/docs/voice/twiml/enqueue#action>); nothing says which redirect is meant.
+    pub redirect_requests_action: bool,
     /// Longest TwiML in a parameter, in characters. *Read* for creating calls
     /// (<https://www.twilio.com/docs/voice/api/call-resource>); *assumed* for updating them.
     pub twiml_limit: usize,
@@ -176,6 +189,8 @@ impl Default for Facts {
             hold_document_loops: false,
             task_attributes_win: true,
             redirect_cancels_task: true,
+            failed_wait_is_requested_again: true,
+            redirect_requests_action: false,
             twiml_limit: 4000,
             document_limit: 65_536,
             event_delay: Millis(300),

@@ -13,6 +13,7 @@
 //! Everything else (`/`, `/flex`, `/__twin/…`) is the twin's own and is routed as it is. The whole request passes
 //! through unchanged otherwise, so websocket upgrades work.
 
+pub mod contract;
 mod dates;
 pub mod demo;
 pub mod facts;

@@ -3,13 +3,14 @@
 
 use crate::{
     Twin,
+    dates::iso,
     model::{ApiError, StreamEvent},
     requests::{TASKROUTER, cloud_event},
     webhooks::Webhooks,
 };
 use rejoin_protocol::Millis;
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 
 /// Failed deliveries are repeated for so long.
@@ -18,6 +19,8 @@ const PATIENCE: Millis = Millis::seconds(4 * 3600);
 const PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause.
 const LONGEST: Duration = Duration::from_secs(60);
+
+const URL: &str = "https://events.twilio.com/v1";
 
 /// All sinks of the account.
 #[derive(Debug, Default)]
@@ -45,13 +48,23 @@ impl Sinks {
     ///
     /// # Errors
     /// When the configuration is not that of a webhook.
-    pub(crate) fn add(&mut self, twin: &Twin, kind: &str, configuration: &str) -> Result<Value, ApiError> {
+    pub(crate) fn add(
+        &mut self,
+        twin: &Twin,
+        description: &str,
+        kind: &str,
+        configuration: &str,
+    ) -> Result<Value, ApiError> {
         let configuration: Value = serde_json::from_str(configuration)
             .map_err(|_| ApiError::bad_request("SinkConfiguration is not JSON"))?;
         let destination = configuration["destination"].as_str().filter(|_| kind == "webhook");
         let destination = destination
+            .filter(|destination| reqwest::Url::parse(destination).is_ok_and(|url| url.has_host()))
             .ok_or_else(|| ApiError::bad_request("only webhooks are modelled, with a destination"))?
             .to_owned();
+        if !matches!(configuration["method"].as_str(), None | Some("POST")) {
+            return Err(ApiError::bad_request("events are sent with POST only"));
+        }
         let batch = configuration["batch_events"] == true;
         let webhooks =
             Webhooks::new(twin.config()).map_err(|error| ApiError::bad_request(error.to_string()))?;
@@ -59,14 +72,25 @@ impl Sinks {
         tokio::spawn(deliver(twin.clone(), webhooks, destination, batch, waiting));
         let sid = self.sid("DG");
         self.sinks.push(Sink { sid: sid.clone(), events });
-        Ok(json!({"sid": sid, "status": "active", "sink_type": kind, "sink_configuration": configuration}))
+        let (url, now) = (format!("{URL}/Sinks/{sid}"), iso(crate::shell_now()));
+        Ok(json!({
+            "sid": sid, "status": "active", "sink_type": kind, "sink_configuration": configuration,
+            "description": description, "date_created": now, "date_updated": now, "url": url,
+            "links": {"sink_test": format!("{url}/Test"), "sink_validate": format!("{url}/Validate")},
+        }))
     }
 
     /// `POST /v1/Subscriptions`.
     ///
     /// # Errors
     /// When there is no such sink, or a type cannot be read.
-    pub(crate) fn subscribe(&mut self, sink: &str, types: &[String]) -> Result<Value, ApiError> {
+    pub(crate) fn subscribe(
+        &mut self,
+        twin: &Twin,
+        description: &str,
+        sink: &str,
+        types: &[String],
+    ) -> Result<Value, ApiError> {
         if !self.sinks.iter().any(|known| known.sid == sink) {
             return Err(ApiError::bad_request("there is no such SinkSid"));
         }
@@ -79,7 +103,12 @@ impl Sinks {
             types.ok_or_else(|| ApiError::bad_request("Types are not of the form {\"type\":\"…\"}"))?;
         let sid = self.sid("DF");
         self.subscriptions.push(Subscription { sid: sid.clone(), sink: sink.to_owned(), types });
-        Ok(json!({"sid": sid, "sink_sid": sink}))
+        let (url, now) = (format!("{URL}/Subscriptions/{sid}"), iso(crate::shell_now()));
+        Ok(json!({
+            "sid": sid, "account_sid": twin.config().account, "sink_sid": sink, "description": description,
+            "date_created": now, "date_updated": now, "url": url,
+            "links": {"subscribed_events": format!("{url}/SubscribedEvents")},
+        }))
     }
 
     /// `DELETE /v1/Subscriptions/{DF}`.
@@ -120,22 +149,40 @@ async fn deliver(
     batch: bool,
     mut waiting: mpsc::UnboundedReceiver<Value>,
 ) {
+    let webhooks = Arc::new(webhooks);
     while let Some(first) = waiting.recv().await {
-        tokio::time::sleep(Duration::from_millis(twin.config().facts.event_delay.0)).await;
         let mut events = vec![first];
-        while batch && let Ok(next) = waiting.try_recv() {
+        if !batch {
+            // Each goes its own way: none waits for another that is not taken.
+            tokio::spawn(until_taken(twin.clone(), Arc::clone(&webhooks), destination.clone(), events));
+            continue;
+        }
+        delay(&twin).await;
+        while let Ok(next) = waiting.try_recv() {
             events.push(next);
         }
-        let count = waiting.len();
-        let until = crate::shell_now() + PATIENCE;
-        let mut pause = PAUSE;
-        while let Err(why) = webhooks.events(&destination, &events).await {
-            twin.log(format!("events are not taken, {count} more wait: {why}"));
-            if crate::shell_now() > until {
-                break;
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST);
+        send(&twin, &webhooks, &destination, &events).await;
+    }
+}
+
+async fn until_taken(twin: Twin, webhooks: Arc<Webhooks>, destination: String, events: Vec<Value>) {
+    delay(&twin).await;
+    send(&twin, &webhooks, &destination, &events).await;
+}
+
+async fn delay(twin: &Twin) {
+    tokio::time::sleep(Duration::from_millis(twin.config().facts.event_delay.0)).await;
+}
+
+async fn send(twin: &Twin, webhooks: &Webhooks, destination: &str, events: &[Value]) {
+    let until = crate::shell_now() + PATIENCE;
+    let mut pause = PAUSE;
+    while let Err(why) = webhooks.events(destination, events).await {
+        twin.log(format!("events are not taken: {why}"));
+        if crate::shell_now() > until {
+            break;
         }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST);
     }
 }

@@ -109,7 +109,7 @@ impl Webhooks {
             return Err("12300: the content type is not that of audio".into());
         }
         let bytes = response.bytes().await.map_err(|error| reason(&error))?;
-        let clip = media::wav(&bytes, &label(url)).map_err(|error| error.to_string())?;
+        let clip = media::audio_file(&bytes, &label(url)).map_err(|error| error.to_string())?;
         let mut clips = self.clips.lock().unwrap_or_else(PoisonError::into_inner);
         if clips.len() >= CLIPS {
             clips.clear();

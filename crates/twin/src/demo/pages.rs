@@ -146,7 +146,8 @@ fn desktop_of(demo: &Demo, agent: Agent) -> Response {
         // Inside a script element, only `<` could end it.
         .replace("{{session}}", &session.to_string().replace('<', "\\u003c"));
     let cookie = format!("{COOKIE}={}; Path=/; SameSite=Lax; HttpOnly", agent.name());
-    ([(header::CACHE_CONTROL, "no-store".to_owned()), (header::SET_COOKIE, cookie)], Html(page))
+    // Not `no-store`: what Flex's own page says is not known, and browsers show no such page again that had a socket.
+    ([(header::CACHE_CONTROL, "private, no-cache".to_owned()), (header::SET_COOKIE, cookie)], Html(page))
         .into_response()
 }
 

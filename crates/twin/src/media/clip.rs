@@ -47,7 +47,7 @@ pub fn no_music() -> Clip {
 }
 
 /// Nobody listens to more, and a file that claims more is broken or hostile.
-const LONGEST: usize = RATE * 600;
+pub(super) const LONGEST: usize = RATE * 600;
 
 /// Reads a WAV file: PCM of 8 or 16 bits or µ-law, any number of channels (mixed down), 1 to 192 kHz (resampled).
 /// The form is that of <https://www.mmsp.ece.mcgill.ca/Documents/AudioFormats/WAVE/WAVE.html>.
@@ -120,14 +120,19 @@ impl Format {
             (7, 8) => data.iter().map(|&b| audio::decode(b)).collect(),
             _ => return None,
         };
-        let mix = |all: &[i16]| all.iter().map(|&s| i64::from(s)).sum::<i64>() / all.len() as i64;
-        Some(samples.chunks_exact(self.channels).map(|all| mix(all) as i16).collect())
+        Some(mixed(&samples, self.channels).collect())
     }
+}
+
+/// One sample out of those of all channels, which are not none.
+pub(super) fn mixed(samples: &[i16], channels: usize) -> impl Iterator<Item = i16> {
+    let mix = |all: &[i16]| all.iter().map(|&s| i64::from(s)).sum::<i64>() / all.len() as i64;
+    samples.chunks_exact(channels).map(move |all| mix(all) as i16)
 }
 
 /// To 8 kHz. Going down, each sample is the mean of those that it stands for, a low-pass filter that is good enough
 /// for the telephone; going up, it lies on the line between its neighbours.
-fn resample(samples: &[i16], rate: usize) -> Vec<i16> {
+pub(super) fn resample(samples: &[i16], rate: usize) -> Vec<i16> {
     let Some(&last) = samples.last() else { return vec![] };
     if rate == RATE {
         return samples.to_vec();

@@ -6,12 +6,14 @@ mod clip;
 mod gateway;
 mod leg;
 mod mixer;
+mod mp3;
 mod transcript;
 #[cfg(test)]
 mod udp_tests;
 
 pub use api::*;
 pub use clip::{hold_music, no_music, speech, wav};
+pub use mp3::read as audio_file;
 
 use gateway::{Gateway, Seen};
 use rejoin_protocol::CallSid;
@@ -42,6 +44,9 @@ pub enum MediaError {
     /// Not audio that can be played.
     #[error("not a playable WAV file: {0}; PCM of 8 or 16 bits or µ-law is wanted")]
     Wav(&'static str),
+    /// Not audio that can be played.
+    #[error("not a playable MP3 file: {0}")]
+    Mp3(&'static str),
 }
 
 /// Starts the media side on a task of its own, which ends with the last handle. Must be called inside a tokio

@@ -113,6 +113,8 @@ pub struct Assumptions {
     pub second_agent_leg_refused: Option<bool>,
     /// [`crate::facts::Facts::presence_ttl`], in milliseconds.
     pub presence_ttl_ms: Option<u64>,
+    /// [`crate::facts::Facts::redirect_requests_action`].
+    pub redirect_requests_action: Option<bool>,
 }
 
 /// One event of TaskRouter's.
@@ -655,7 +657,7 @@ pub enum Audience {
 pub enum Sound {
     /// `<Say>`: spoken text.
     Say(String),
-    /// `<Play>`: audio from this address (WAV), fetched by the shell.
+    /// `<Play>`: audio from this address (WAV or MP3), fetched by the shell.
     Url(String),
     /// `<Pause>`: so much silence.
     Silence(Millis),

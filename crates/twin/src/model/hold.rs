@@ -45,7 +45,7 @@ impl Model {
         });
         match allowed {
             Ok(verbs) => {
-                let document = Wait { verbs: verbs.into(), at: 0, base: fetch.url.clone() };
+                let document = Wait { verbs: verbs.into(), at: 0, base: fetch.url.clone(), silent: true };
                 self.holds.insert(call.clone(), document);
                 self.advance_hold(call);
             }

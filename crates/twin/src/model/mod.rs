@@ -144,6 +144,7 @@ impl Model {
                 dtls_close_ends_leg,
                 second_agent_leg_refused,
                 presence_ttl_ms,
+                redirect_requests_action,
             }) => {
                 let facts = &mut self.facts;
                 facts.dead_leg_after = dead_leg_after_ms.map_or(facts.dead_leg_after, Millis);
@@ -151,6 +152,8 @@ impl Model {
                 facts.second_agent_leg_refused =
                     second_agent_leg_refused.unwrap_or(facts.second_agent_leg_refused);
                 facts.presence_ttl = presence_ttl_ms.map_or(facts.presence_ttl, Millis);
+                facts.redirect_requests_action =
+                    redirect_requests_action.unwrap_or(facts.redirect_requests_action);
             }
             Event::Timer(timer) => {
                 if let Some(due) = self.timers.remove(&timer) {
@@ -267,6 +270,11 @@ impl Model {
     fn workflow(&self, sid: &WorkflowSid) -> Option<&Workflow> {
         self.workflows.iter().find(|workflow| workflow.sid == *sid)
     }
+}
+
+/// Why a document is no XML; `None`: it is. Verbs are looked at when it is executed.
+pub(crate) fn malformed_twiml(document: &str) -> Option<String> {
+    twiml::parse(document, usize::MAX).err().filter(|error| error.code == 12100).map(|error| error.what)
 }
 
 /// An object with these, too. `json!` would write them out once more, however large they are.

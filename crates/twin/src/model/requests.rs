@@ -10,6 +10,7 @@ use super::{
     },
     taskrouter::parse_attributes,
     twiml::{Link, http_method},
+    view::list,
 };
 use rejoin_protocol::{
     ActivitySid, CallSid, ConferenceSid, ParticipantSid, ReservationSid, TaskSid, WorkerSid, WorkflowSid,
@@ -237,7 +238,7 @@ impl Model {
             .filter(|(_, call)| listed(status, call.status.as_str()))
             .map(|(sid, call)| self.rest_call(sid, call))
             .collect();
-        ok(self.voice_page("Calls", "calls", calls), Value::Null)
+        ok(list("calls", calls), Value::Null)
     }
 
     fn conference_reply(&self, sid: &ConferenceSid) -> Answer {
@@ -253,7 +254,7 @@ impl Model {
             .filter(|(_, conference)| listed(status, conference.status.as_str()))
             .map(|(sid, conference)| self.rest_conference(sid, conference))
             .collect();
-        ok(self.voice_page("Conferences", "conferences", conferences), Value::Null)
+        ok(list("conferences", conferences), Value::Null)
     }
 
     fn update_conference(
@@ -284,8 +285,7 @@ impl Model {
         let conference = self.conferences.get(sid).ok_or_else(|| ApiError::not_found("conference"))?;
         let participants: Vec<_> =
             conference.live().map(|participant| self.rest_participant(sid, participant)).collect();
-        let path = format!("Conferences/{sid}/Participants");
-        Ok(ok(self.voice_page(&path, "participants", participants), Value::Null))
+        Ok(ok(list("participants", participants), Value::Null))
     }
 
     fn participant_reply(&self, sid: &ConferenceSid, call: &CallSid) -> Answer {
@@ -320,7 +320,7 @@ impl Model {
             // A list does not carry the attributes.
             .map(|(sid, task)| self.rest_task(sid, task, false))
             .collect();
-        Ok(ok(self.taskrouter_page("Tasks", "tasks", tasks), Value::Null))
+        Ok(ok(list("tasks", tasks), Value::Null))
     }
 
     /// `If-Match` against the version.
@@ -396,7 +396,8 @@ impl Model {
         if task.is_some_and(|task| !self.tasks.contains_key(task)) {
             return Err(ApiError::not_found("task"));
         }
-        if worker.is_some_and(|worker| !self.workers.contains_key(worker)) {
+        // Of a task's reservations the worker is a filter, which may find nothing.
+        if task.is_none() && worker.is_some_and(|worker| !self.workers.contains_key(worker)) {
             return Err(ApiError::not_found("worker"));
         }
         let found: Vec<_> = self
@@ -406,14 +407,9 @@ impl Model {
             .filter(|(_, reservation)| worker.is_none_or(|worker| *worker == reservation.worker))
             .filter(|(_, reservation)| listed(status, reservation.status.as_str()))
             .collect();
-        let path = match (task, worker) {
-            (Some(task), _) => format!("Tasks/{task}/Reservations"),
-            (None, Some(worker)) => format!("Workers/{worker}/Reservations"),
-            (None, None) => "Reservations".into(),
-        };
         let rest = || {
             let items = found.iter().map(|(sid, state)| self.rest_reservation(sid, state)).collect();
-            self.taskrouter_page(&path, "reservations", items)
+            list("reservations", items)
         };
         let bridge = || {
             let items = found.iter().map(|(sid, state)| self.bridge_reservation_in_full(sid, state));
@@ -467,7 +463,8 @@ impl Model {
 
     fn worker_reply(&self, sid: &WorkerSid) -> Answer {
         let worker = self.workers.get(sid).ok_or_else(|| ApiError::not_found("worker"))?;
-        Ok(self.said(|| self.rest_worker(sid, worker), || self.bridge_worker(sid, worker)))
+        let reply = self.said(|| self.rest_worker(sid, worker), || self.bridge_worker(sid, worker));
+        Ok(Reply { etag: Some(worker.version), ..reply })
     }
 
     fn worker_list(&self, name: Option<&str>) -> Reply {
@@ -477,7 +474,7 @@ impl Model {
             .filter(|(_, worker)| name.is_none_or(|name| worker.name == name))
             .map(|(sid, worker)| self.rest_worker(sid, worker))
             .collect();
-        ok(self.taskrouter_page("Workers", "workers", workers), Value::Null)
+        ok(list("workers", workers), Value::Null)
     }
 
     fn update_worker(

@@ -114,6 +114,8 @@ pub(super) struct Queued {
     pub(super) workflow: WorkflowSid,
     pub(super) entered: Millis,
     pub(super) action: Option<Link>,
+    /// `waitUrl`: requested again whenever its verbs run out.
+    pub(super) wait_link: Option<Link>,
     /// What the caller hears; `None`: nothing, or Twilio's music.
     pub(super) wait: Option<Wait>,
     /// Twilio's music plays, because there is no `waitUrl`.
@@ -126,6 +128,8 @@ pub(super) struct Wait {
     pub(super) verbs: Vec<Verb>,
     pub(super) at: usize,
     pub(super) base: String,
+    /// Has nothing of it sounded so far?
+    pub(super) silent: bool,
 }
 
 /// What a leg does after its conference.

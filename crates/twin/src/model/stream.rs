@@ -31,6 +31,7 @@ impl Model {
     }
 
     pub(super) fn stream_worker(&mut self, sid: &WorkerSid, name: &str) {
+        self.record_worker(name, sid);
         let payload = self.streamed_worker(sid);
         self.stream(name, payload);
     }
@@ -38,6 +39,7 @@ impl Model {
     fn streamed_task(&self, sid: &TaskSid) -> Map<String, Value> {
         let Some(task) = self.tasks.get(sid) else { return Map::new() };
         let canceled = task.status.as_str() == "canceled";
+        let (channel, channel_name) = self.channel(task);
         object(json!({
             "task_sid": sid, "task_attributes": task.attributes.text(),
             "task_age": task.created.until(self.now).0 / 1000, "task_priority": task.priority,
@@ -45,6 +47,7 @@ impl Model {
             "task_timeout": task.timeout.0 / 1000, "task_date_created": iso(task.created),
             "task_queue_sid": task.queue, "task_queue_name": self.queue_name(task),
             "task_canceled_reason": task.reason.as_deref().filter(|_| canceled),
+            "task_channel_sid": channel, "task_channel_unique_name": channel_name,
             "workflow_sid": task.workflow, "workflow_name": self.workflow_name(task),
         }))
     }

@@ -7,6 +7,7 @@ use super::{
     api::{ApiError, Effect, NewTask},
     state::{CallStatus, Due, Left, Reservation, ReservationStatus, Task, TaskStatus, Worker},
     twiml::Enqueue,
+    workflow::Target,
 };
 use rejoin_protocol::{
     ActivitySid, CallSid, Millis, ReservationSid, TaskSid, TransferSid, WorkerSid, attributes,
@@ -68,6 +69,10 @@ impl Model {
             .position(|known| known.unique_name == channel || known.sid.as_str() == channel)
             .ok_or_else(|| ApiError::bad_request("there is no such TaskChannel"))?;
         let targets: VecDeque<_> = match self.workflow(&workflow) {
+            // Without a worker a queue takes the place of the workflow's steps.
+            Some(_) if let (Some(queue), None) = (&new.queue, &new.routing_target) => {
+                VecDeque::from([Target::of(queue.clone())])
+            }
             Some(workflow) => workflow.targets(&attributes).into(),
             None => return Err(ApiError::bad_request("there is no such WorkflowSid")),
         };

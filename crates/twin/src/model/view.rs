@@ -9,26 +9,16 @@ use super::{
 };
 use crate::dates::{iso, rfc2822};
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, ReservationSid, TaskSid, WorkerChannelSid, WorkerSid};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 const API: &str = "/2010-04-01/Accounts";
-const TASKROUTER: &str = "https://taskrouter.twilio.com/v1/Workspaces";
+pub(super) const TASKROUTER: &str = "https://taskrouter.twilio.com/v1/Workspaces";
 
 // --- api.twilio.com ---
 
 impl Model {
     fn voice_path(&self, path: &str) -> String {
         format!("{API}/{}/{path}.json", self.account.sid)
-    }
-
-    pub(super) fn voice_page(&self, path: &str, key: &str, items: Vec<Value>) -> Value {
-        let uri = format!("{}?Page=0&PageSize=1000", self.voice_path(path));
-        let last = items.len().saturating_sub(1);
-        let page = json!({
-            "page": 0, "page_size": 1000, "start": 0, "end": last, "uri": uri,
-            "first_page_uri": uri, "previous_page_uri": null, "next_page_uri": null,
-        });
-        with(page, [(key, items.into())])
     }
 
     pub(super) fn rest_call(&self, sid: &CallSid, call: &Call) -> Value {
@@ -41,9 +31,27 @@ impl Model {
             "date_created": rfc2822(call.created), "date_updated": rfc2822(call.ended.unwrap_or(call.created)),
             "parent_call_sid": null, "answered_by": null, "caller_name": null, "forwarded_from": null,
             "group_sid": null, "phone_number_sid": null, "price": null, "price_unit": "USD",
-            "queue_time": "0", "trunk_sid": null, "annotation": null,
-            "uri": self.voice_path(&format!("Calls/{sid}")), "subresource_uris": {},
+            "queue_time": "0", "trunk_sid": null,
+            "uri": self.voice_path(&format!("Calls/{sid}")), "subresource_uris": self.of_call(sid),
         })
+    }
+
+    fn of_call(&self, sid: &CallSid) -> Value {
+        let path = |(name, path): (&str, &str)| {
+            (name.to_owned(), self.voice_path(&format!("Calls/{sid}/{path}")).into())
+        };
+        let parts = [
+            ("events", "Events"),
+            ("notifications", "Notifications"),
+            ("payments", "Payments"),
+            ("recordings", "Recordings"),
+            ("siprec", "Siprec"),
+            ("streams", "Streams"),
+            ("transcriptions", "Transcriptions"),
+            ("user_defined_message_subscriptions", "UserDefinedMessageSubscriptions"),
+            ("user_defined_messages", "UserDefinedMessages"),
+        ];
+        Value::Object(parts.map(path).into_iter().collect())
     }
 
     pub(super) fn rest_conference(&self, sid: &ConferenceSid, conference: &Conference) -> Value {
@@ -99,17 +107,6 @@ impl Model {
 impl Model {
     pub(super) fn taskrouter_url(&self, path: &str) -> String {
         format!("{TASKROUTER}/{}/{path}", self.account.workspace)
-    }
-
-    pub(super) fn taskrouter_page(&self, path: &str, key: &str, items: Vec<Value>) -> Value {
-        let url = format!("{}?PageSize=1000&Page=0", self.taskrouter_url(path));
-        let page = json!({
-            "meta": {
-                "key": key, "page": 0, "page_size": 1000, "url": url, "first_page_url": url,
-                "previous_page_url": null, "next_page_url": null,
-            },
-        });
-        with(page, [(key, items.into())])
     }
 
     pub(super) fn queue_name(&self, task: &Task) -> Option<&str> {
@@ -185,7 +182,15 @@ impl Model {
             "activity_sid": worker.activity, "activity_name": self.activity_name(worker),
             "available": self.is_available(worker), "date_created": iso(worker.created),
             "date_updated": iso(worker.updated), "date_status_changed": iso(worker.status_changed),
-            "links": {"reservations": format!("{url}/Reservations"), "channels": format!("{url}/WorkerChannels")},
+            "links": {
+                "reservations": format!("{url}/Reservations"), "channels": format!("{url}/Channels"),
+                "worker_channels": format!("{url}/WorkerChannels"), "statistics": format!("{url}/Statistics"),
+                "activity": self.taskrouter_url(&format!("Activities/{}", worker.activity)),
+                "real_time_statistics": self.taskrouter_url("Workers/RealTimeStatistics"),
+                "cumulative_statistics": self.taskrouter_url("Workers/CumulativeStatistics"),
+                "worker_statistics": self.taskrouter_url("Workers/Statistics"),
+                "workspace": format!("{TASKROUTER}/{}", self.account.workspace),
+            },
             "url": url,
         })
     }
@@ -199,16 +204,18 @@ impl Model {
                 "date_created": date, "date_updated": date,
             })
         };
-        let rest: Vec<_> =
-            self.account.activities.iter().map(|activity| of(json!(iso(at)), activity)).collect();
+        let rest = |activity: &ActivitySetup| {
+            let workspace = format!("{TASKROUTER}/{}", self.account.workspace);
+            let url = self.taskrouter_url(&format!("Activities/{}", activity.sid));
+            with(
+                of(json!(iso(at)), activity),
+                [("url", url.into()), ("links", json!({ "workspace": workspace }))],
+            )
+        };
+        let rest = self.account.activities.iter().map(rest).collect();
         let bridge: Vec<_> =
             self.account.activities.iter().map(|activity| of(json!(seconds(at)), activity)).collect();
-        Reply {
-            status: 200,
-            body: self.taskrouter_page("Activities", "activities", rest),
-            etag: None,
-            bridge: Self::bridge_page(bridge),
-        }
+        Reply { status: 200, body: list("activities", rest), etag: None, bridge: Self::bridge_page(bridge) }
     }
 
     pub(super) fn workflow_list(&self) -> Reply {
@@ -217,6 +224,7 @@ impl Model {
             .workflows
             .iter()
             .map(|workflow| {
+                let url = self.taskrouter_url(&format!("Workflows/{}", workflow.sid));
                 json!({
                     "sid": workflow.sid, "account_sid": self.account.sid,
                     "workspace_sid": self.account.workspace, "friendly_name": workflow.name,
@@ -225,11 +233,15 @@ impl Model {
                     "assignment_callback_url": "", "fallback_assignment_callback_url": "",
                     "document_content_type": "application/json",
                     "date_created": iso(Millis(0)), "date_updated": iso(Millis(0)),
-                    "url": self.taskrouter_url(&format!("Workflows/{}", workflow.sid)), "links": {},
+                    "url": url, "links": {
+                        "statistics": format!("{url}/Statistics"),
+                        "real_time_statistics": format!("{url}/RealTimeStatistics"),
+                        "cumulative_statistics": format!("{url}/CumulativeStatistics"),
+                    },
                 })
             })
             .collect();
-        let body = self.taskrouter_page("Workflows", "workflows", items);
+        let body = list("workflows", items);
         Reply { status: 200, body, etag: None, bridge: Value::Null }
     }
 
@@ -239,6 +251,7 @@ impl Model {
             .queues
             .iter()
             .map(|queue| {
+                let url = self.taskrouter_url(&format!("TaskQueues/{}", queue.sid));
                 json!({
                     "sid": queue.sid, "account_sid": self.account.sid,
                     "workspace_sid": self.account.workspace, "friendly_name": queue.name,
@@ -246,11 +259,19 @@ impl Model {
                     "assignment_activity_sid": null, "assignment_activity_name": null,
                     "reservation_activity_sid": null, "reservation_activity_name": null,
                     "date_created": iso(Millis(0)), "date_updated": iso(Millis(0)),
-                    "url": self.taskrouter_url(&format!("TaskQueues/{}", queue.sid)), "links": {},
+                    "url": url, "links": {
+                        "assignment_activity": null, "reservation_activity": null,
+                        "workspace": format!("{TASKROUTER}/{}", self.account.workspace),
+                        "statistics": format!("{url}/Statistics"),
+                        "real_time_statistics": format!("{url}/RealTimeStatistics"),
+                        "cumulative_statistics": format!("{url}/CumulativeStatistics"),
+                        "list_statistics": self.taskrouter_url("TaskQueues/Statistics"),
+                        "bulk_real_time_statistics": self.taskrouter_url("TaskQueues/RealTimeStatistics"),
+                    },
                 })
             })
             .collect();
-        let body = self.taskrouter_page("TaskQueues", "task_queues", items);
+        let body = list("task_queues", items);
         Reply { status: 200, body, etag: None, bridge: Value::Null }
     }
 
@@ -265,22 +286,32 @@ impl Model {
                 "workspace_sid": self.account.workspace, "worker_sid": sid,
                 "task_channel_sid": channel.sid, "task_channel_unique_name": channel.unique_name,
                 "assigned_tasks": used, "available": true, "available_capacity_percentage": free,
-                "configured_capacity": capacity, "last_reserved_time": seconds(worker.last_reserved),
-                "date_created": date, "date_updated": date,
+                "configured_capacity": capacity, "date_created": date, "date_updated": date,
             })
         };
         let channels = || self.account.channels.iter().enumerate();
-        let rest: Vec<_> =
-            channels().map(|(index, channel)| of(json!(iso(worker.created)), index, channel)).collect();
-        let bridge: Vec<_> =
-            channels().map(|(index, channel)| of(json!(seconds(worker.created)), index, channel)).collect();
-        Ok(Reply {
-            status: 200,
-            body: self.taskrouter_page(&format!("Workers/{sid}/WorkerChannels"), "channels", rest),
-            etag: None,
-            bridge: Self::bridge_page(bridge),
-        })
+        let rest = channels().map(|(index, channel)| {
+            let path = format!("Workers/{sid}/Channels/{}", worker_channel(sid, index));
+            let url = self.taskrouter_url(&path).into();
+            with(of(json!(iso(worker.created)), index, channel), [("url", url)])
+        });
+        let rest = rest.collect();
+        // Flex's own library reads one more.
+        let reserved = seconds(worker.last_reserved);
+        let bridge = channels().map(|(index, channel)| {
+            let channel = of(json!(seconds(worker.created)), index, channel);
+            with(channel, [("last_reserved_time", json!(reserved))])
+        });
+        let bridge: Vec<_> = bridge.collect();
+        Ok(Reply { status: 200, body: list("channels", rest), etag: None, bridge: Self::bridge_page(bridge) })
     }
+}
+
+/// All of them. Whoever answers a request makes the page that was asked for.
+pub(super) fn list(key: &str, items: Vec<Value>) -> Value {
+    let mut list = Map::new();
+    list.insert(key.to_owned(), items.into());
+    Value::Object(list)
 }
 
 /// A worker's share of a channel has no identity of its own in the model.

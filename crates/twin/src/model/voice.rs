@@ -10,7 +10,7 @@ use super::{
 use rejoin_protocol::{CallSid, Millis, WorkerSid, WorkflowSid};
 use std::collections::VecDeque;
 
-/// A waiting document without a sound would loop without end: so much silence a round.
+/// A waiting document without a sound would be requested without end: so much silence a round.
 const EMPTY_ROUND: Millis = Millis::seconds(1);
 
 /// The address that `url` means in a document that came from `base`.
@@ -148,20 +148,19 @@ impl Model {
             Doing::Nothing | Doing::Fetching | Doing::Sounding => {}
             Doing::Ringing(joining) => self.set_up_failed(sid, &joining),
             Doing::Queued(queued) => {
-                if let Some(action) = &queued.action {
-                    // Nobody waits for its document any more.
-                    let mut params = self.call_params(sid);
-                    params.extend(self.queue_result("hangup", &queued.workflow, queued.entered));
-                    self.effects.push(Effect::Webhook {
-                        url: action.url.clone(),
-                        method: action.method.clone(),
-                        params,
-                    });
-                }
+                self.tell_action(sid, &queued, "hangup");
                 self.cancel_task(&queued.task, "hangup");
             }
             Doing::Conference(conference, _) => self.leave(&conference, sid, left),
         }
+    }
+
+    /// Requests the `action` of somebody who waits for its document no more.
+    fn tell_action(&mut self, sid: &CallSid, queued: &Queued, result: &str) {
+        let Some(action) = &queued.action else { return };
+        let mut params = self.call_params(sid);
+        params.extend(self.queue_result(result, &queued.workflow, queued.entered));
+        self.effects.push(Effect::Webhook { url: action.url.clone(), method: action.method.clone(), params });
     }
 
     /// Takes a leg out of what it does, without ending it.
@@ -175,6 +174,9 @@ impl Model {
             Doing::Nothing | Doing::Fetching | Doing::Sounding | Doing::Ringing(_) => {}
             Doing::Queued(queued) => {
                 self.stop_music(sid, &queued);
+                if self.facts.redirect_requests_action {
+                    self.tell_action(sid, &queued, "redirected");
+                }
                 if self.facts.redirect_cancels_task {
                     self.cancel_task(&queued.task, "redirected");
                 }
@@ -323,6 +325,7 @@ impl Model {
             workflow: enqueue.workflow.clone(),
             entered: now,
             action: enqueue.action.as_ref().map(|link| resolved(base, link)),
+            wait_link: enqueue.wait.as_ref().map(|link| resolved(base, link)),
             wait: None,
             music: enqueue.wait.is_none(),
         }));
@@ -366,30 +369,44 @@ impl Model {
         match result {
             Ok(verbs) => {
                 let Some(Call { doing: Doing::Queued(queued), .. }) = self.calls.get_mut(sid) else { return };
-                queued.wait = Some(Wait { verbs: verbs.into(), at: 0, base: fetch.url.clone() });
+                queued.wait =
+                    Some(Wait { verbs: verbs.into(), at: 0, base: fetch.url.clone(), silent: true });
                 self.advance_wait(sid);
             }
-            Err(why) => self.log(format!("{sid} waits in silence, the waiting document fails: {why}")),
+            Err(why) => {
+                self.log(format!("{sid} waits in silence, the waiting document fails: {why}"));
+                let again = self.facts.failed_wait_is_requested_again;
+                let Some(Call { doing: Doing::Queued(queued), .. }) = self.calls.get_mut(sid) else { return };
+                queued.wait = None;
+                if again {
+                    let base = fetch.url.clone();
+                    queued.wait = Some(Wait { verbs: vec![], at: 0, base, silent: false });
+                    let (of, to) = (PlayFor::Wait(sid.clone()), Audience::Leg(sid.clone()));
+                    self.play(of, to, Sound::Silence(EMPTY_ROUND), 1);
+                }
+            }
         }
     }
 
-    /// The next verb of the waiting document, which loops.
+    /// The next verb of the waiting document. At its end it is requested again, as the `<Enqueue>` page says
+    /// (<https://www.twilio.com/docs/voice/twiml/enqueue#waiturl>).
     pub(super) fn advance_wait(&mut self, sid: &CallSid) {
-        let mut quiet = 0;
         loop {
             let Some(Call { doing: Doing::Queued(queued), .. }) = self.calls.get_mut(sid) else { return };
             let Some(wait) = &mut queued.wait else { return };
             let of = PlayFor::Wait(sid.clone());
             let to = Audience::Leg(sid.clone());
-            if quiet > wait.verbs.len() {
-                return self.play(of, to, Sound::Silence(EMPTY_ROUND), 1);
-            }
-            quiet += 1;
-            let verb = wait.verbs.get(wait.at).cloned();
-            wait.at = if wait.at + 1 < wait.verbs.len() { wait.at + 1 } else { 0 };
+            let Some(verb) = wait.verbs.get(wait.at).cloned() else {
+                if std::mem::take(&mut wait.silent) {
+                    return self.play(of, to, Sound::Silence(EMPTY_ROUND), 1);
+                }
+                let link = queued.wait_link.clone();
+                return link.into_iter().for_each(|link| self.fetch_wait(sid, &link));
+            };
+            wait.at += 1;
             let base = wait.base.clone();
-            let Some(verb) = verb else { continue };
             if let Some((sound, loops)) = sound(&base, &verb) {
+                wait.silent = false;
                 return self.play(of, to, sound, loops);
             }
             match verb {

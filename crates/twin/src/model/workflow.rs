@@ -59,6 +59,13 @@ pub(super) struct Target {
     pub(super) skip_if: Option<Expression>,
 }
 
+impl Target {
+    /// Anybody of this queue.
+    pub(super) fn of(queue: TaskQueueSid) -> Self {
+        Self { queue, expression: None, timeout: None, priority: None, known_worker: None, skip_if: None }
+    }
+}
+
 #[derive(Deserialize)]
 struct Configuration {
     task_routing: Routing,

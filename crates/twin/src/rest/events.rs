@@ -16,11 +16,13 @@ pub(super) fn answer(
     let mut sinks = twin.sinks();
     match (method.as_str(), path) {
         ("POST", "v1/Sinks") => {
-            let made = sinks.add(twin, &form.needed("SinkType")?, &form.needed("SinkConfiguration")?)?;
+            let (kind, configuration) = (form.needed("SinkType")?, form.needed("SinkConfiguration")?);
+            let made = sinks.add(twin, &form.needed("Description")?, &kind, &configuration)?;
             Ok((StatusCode::CREATED, made))
         }
         ("POST", "v1/Subscriptions") => {
-            let made = sinks.subscribe(&form.needed("SinkSid")?, &form.all("Types"))?;
+            let (description, sink) = (form.needed("Description")?, form.needed("SinkSid")?);
+            let made = sinks.subscribe(twin, &description, &sink, &form.all("Types"))?;
             Ok((StatusCode::CREATED, made))
         }
         ("DELETE", path) => match path.strip_prefix("v1/Subscriptions/") {

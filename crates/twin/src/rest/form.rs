@@ -5,7 +5,11 @@ use rejoin_protocol::attributes;
 use rejoin_twilio::webhook::form;
 
 /// Parameters of body and query, in this order; the first of a name counts.
-pub(super) struct Form(Vec<(String, String)>);
+pub(super) struct Form {
+    pairs: Vec<(String, String)>,
+    /// So many of them are of the body.
+    body: usize,
+}
 
 fn invalid(name: &str, what: &str) -> ApiError {
     ApiError { status: 400, code: 20001, message: format!("Invalid parameter {name}: {what}") }
@@ -17,13 +21,22 @@ impl Form {
     pub(super) fn parse(body: &[u8], query: Option<&str>) -> Result<Self, ApiError> {
         let body = std::str::from_utf8(body).map_err(|_| invalid("body", "not UTF-8"))?;
         let mut pairs = form(body.as_bytes());
+        let body = pairs.len();
         pairs.extend(form(query.unwrap_or_default().as_bytes()));
-        Ok(Self(pairs))
+        Ok(Self { pairs, body })
+    }
+
+    pub(super) fn body(&self) -> &[(String, String)] {
+        self.pairs.get(..self.body).unwrap_or_default()
+    }
+
+    pub(super) fn query(&self) -> &[(String, String)] {
+        self.pairs.get(self.body..).unwrap_or_default()
     }
 
     /// All, for what is counted. Of attributes, which are personal, the recovery's id alone.
     pub(super) fn said(&self) -> serde_json::Map<String, serde_json::Value> {
-        let entries = self.0.iter().map(|(key, value)| {
+        let entries = self.pairs.iter().map(|(key, value)| {
             if key != "Attributes" {
                 return (key.clone(), value.clone().into());
             }
@@ -34,7 +47,7 @@ impl Form {
     }
 
     pub(super) fn text(&self, name: &str) -> Option<String> {
-        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
+        self.pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
     }
 
     pub(super) fn needed(&self, name: &str) -> Result<String, ApiError> {
@@ -44,13 +57,13 @@ impl Form {
     /// A list may be sent as a repeated key: joined with commas.
     pub(super) fn list(&self, name: &str) -> Option<String> {
         let values: Vec<&str> =
-            self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect();
+            self.pairs.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect();
         (!values.is_empty()).then(|| values.join(","))
     }
 
     /// A key that may be repeated, each value for itself.
     pub(super) fn all(&self, name: &str) -> Vec<String> {
-        self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.clone()).collect()
+        self.pairs.iter().filter(|(key, _)| key == name).map(|(_, value)| value.clone()).collect()
     }
 
     pub(super) fn flag(&self, name: &str) -> Result<Option<bool>, ApiError> {

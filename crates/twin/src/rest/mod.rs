@@ -4,7 +4,9 @@ mod events;
 mod fault;
 mod form;
 mod iam;
+mod lists;
 mod plain;
+mod refuse;
 mod taskrouter;
 mod voice;
 
@@ -20,13 +22,13 @@ use axum::{
     Router,
     body::{Body, Bytes},
     extract::{Path, RawQuery, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode},
+    http::{self, HeaderMap, HeaderValue, Method, StatusCode},
     middleware::map_response,
     response::Response,
     routing::any,
 };
 use form::Form;
-use plain::{Placed, Sent, Translate, answer, refusal, written};
+use plain::{EVENTS, First, IAM, Label, Sent, TASKROUTER, Translate, VOICE, described, refusal, written};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The routes of api.twilio.com, taskrouter.twilio.com, iam.twilio.com and events.twilio.com.
@@ -68,7 +70,7 @@ async fn voice_api(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let api = (Api::Voice, voice::translate as Translate);
+    let api = (Api::Voice, VOICE, voice::translate as Translate);
     serve(&twin, &method, &path, query.as_deref(), &headers, &body, api).await
 }
 
@@ -80,7 +82,7 @@ async fn taskrouter_api(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let api = (Api::Taskrouter, taskrouter::translate as Translate);
+    let api = (Api::Taskrouter, TASKROUTER, taskrouter::translate as Translate);
     serve(&twin, &method, &path, query.as_deref(), &headers, &body, api).await
 }
 
@@ -96,21 +98,33 @@ async fn iam_api(
     let result = iam::authorize(&owner, now, &headers)
         .and_then(|()| iam::answer(&owner, now, method.as_str(), &path, &body));
     note(&twin, &method, &path, result.as_ref().err());
+    let result = described(IAM, method.as_str(), &path, result.map(|body| (StatusCode::OK, body)));
     twin.lag().await;
-    result.map_or_else(|error| refusal(&error), |body| written(StatusCode::OK, &body)).map(Body::from)
+    result.map_or_else(|error| refusal(&error), |(status, body)| written(status, &body)).map(Body::from)
 }
 
 async fn events_api(
     State(twin): State<Twin>,
     method: Method,
     Path(path): Path<String>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     twin.lag().await;
-    let result = Owner::of(twin.config())
-        .authorize(&headers)
-        .and_then(|()| events::answer(&twin, &method, &path, &Form::parse(&body, None)?));
+    let owner = Owner::of(twin.config());
+    let result = owner.authorize(&headers).and_then(|()| {
+        let sent = Sent {
+            host: EVENTS,
+            method: method.as_str(),
+            path: &path,
+            query: query.as_deref(),
+            headers: &headers,
+            body: &body,
+        };
+        events::answer(&twin, &method, &path, &sent.checked()?.1)
+    });
+    let result = described(EVENTS, method.as_str(), &path, result);
     note(&twin, &method, &path, result.as_ref().err());
     twin.lag().await;
     result.map_or_else(|error| refusal(&error), |(status, body)| written(status, &body)).map(Body::from)
@@ -123,26 +137,16 @@ async fn serve(
     query: Option<&str>,
     headers: &HeaderMap,
     body: &[u8],
-    (api, translate): (Api, Translate),
+    (api, host, translate): (Api, &'static str, Translate),
 ) -> Response {
     twin.lag().await;
     let fault = twin.faults(|faults| faults.of_request(api, method.as_str(), path));
     if let Some(fault) = fault.as_ref().filter(|fault| !fault.applied) {
         return fault::instead(twin, fault, method, path).await;
     }
-    let sent = Sent { method: method.as_str(), path, query, headers, body };
     let mut said = serde_json::Map::new();
-    let request = sent.read(&Owner::of(twin.config()), translate).map(|(request, form)| {
-        said = form.said();
-        request
-    });
-    let result = match request {
-        Ok(request) => match placed(twin, path).await {
-            Ok(()) => twin.ask(request).await,
-            Err(error) => Err(error),
-        },
-        Err(error) => Err(error),
-    };
+    let sent = Sent { host, method: method.as_str(), path, query, headers, body };
+    let result = carried_out(twin, &sent, translate, &mut said).await;
     note(twin, method, path, result.as_ref().err());
     if result.is_ok() && method != Method::GET {
         // Behind the account or the workspace.
@@ -153,21 +157,40 @@ async fn serve(
         return fault::instead(twin, &fault, method, path).await;
     }
     twin.lag().await;
-    result.map_or_else(|error| refusal(&error), |reply| answer(&reply)).map(Body::from)
+    result.unwrap_or_else(|error| refusal(&error)).map(Body::from)
 }
 
-/// Paths hold nothing but SIDs and names of rooms.
+/// As [`plain::carry_out`], on a model that runs beside. `said`: the request's parameters, as far as it could be read.
+async fn carried_out(
+    twin: &Twin,
+    sent: &Sent<'_>,
+    translate: Translate,
+    said: &mut serde_json::Map<String, serde_json::Value>,
+) -> Result<http::Response<Bytes>, ApiError> {
+    let owner = Owner::of(twin.config());
+    owner.authorize(sent.headers)?;
+    let path = match Label::of(sent) {
+        Some((request, label)) => Some(label.path(&twin.ask(request).await?)?),
+        None => None,
+    };
+    let sent = Sent { path: path.as_deref().unwrap_or(sent.path), ..*sent };
+    let read = sent.read(&owner, translate, sent.checked()?)?;
+    *said = read.form.said();
+    if let Some((request, first)) = First::of(&sent) {
+        first.fits(&twin.ask(request).await?)?;
+    }
+    let reply = twin.ask(read.request).await?;
+    let answer = plain::answer(read.operation, &read.form, sent.path, reply)?;
+    let short = |lines: Vec<String>| ApiError { status: 500, code: 20500, message: lines.join("; ") };
+    answer.checked(read.operation).map_err(short)
+}
+
+/// Paths hold nothing but SIDs, names of rooms and labels.
 fn note(twin: &Twin, method: &Method, path: &str, refused: Option<&ApiError>) {
     match refused {
         None => twin.log(format!("{method} {path} is answered")),
         Some(error) => twin.log(format!("{method} {path} is refused: {} {}", error.status, error.message)),
     }
-}
-
-/// Is a reservation asked for where it is?
-async fn placed(twin: &Twin, path: &str) -> Result<(), ApiError> {
-    let Some((first, placed)) = Placed::of(path) else { return Ok(()) };
-    placed.is_there(&twin.ask(first).await?)
 }
 
 fn not_found(path: &str) -> ApiError {

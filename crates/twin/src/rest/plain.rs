@@ -1,8 +1,10 @@
 //! REST without a network: the bytes of a request are read, the model is asked, the bytes of its answer are written.
 
-use super::{Call, form::Form, iam, not_found, taskrouter, voice};
+use super::{Call, form::Form, iam, lists, not_found, refuse, taskrouter, voice};
 use crate::{
     TwinConfig,
+    contract::{Operation, contract},
+    facts::Facts,
     flex::account_of,
     model::{self, ApiError, Effect, Event, Model, Reply, Request, RequestId, text},
 };
@@ -11,15 +13,16 @@ use axum::{
     http::{self, HeaderMap, HeaderValue, Response, StatusCode, Uri, header},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use rejoin_protocol::{AccountSid, Millis, WorkspaceSid};
+use rejoin_protocol::{AccountSid, CallSid, ConferenceSid, Millis, WorkerSid, WorkspaceSid};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
 /// Twilio's services begin with their names.
-const VOICE: &str = "api.twilio.com";
-const TASKROUTER: &str = "taskrouter.twilio.com";
-const IAM: &str = "iam.twilio.com";
+pub(super) const VOICE: &str = "api.twilio.com";
+pub(super) const TASKROUTER: &str = "taskrouter.twilio.com";
+pub(super) const IAM: &str = "iam.twilio.com";
+pub(super) const EVENTS: &str = "events.twilio.com";
 
 /// Whose API it is.
 #[derive(Clone, Debug)]
@@ -61,45 +64,180 @@ impl Owner {
 pub(super) type Translate = fn(&Owner, &Call<'_>) -> Result<Request, ApiError>;
 
 /// A request as it was sent to one part of the API.
+#[derive(Clone, Copy)]
 pub(super) struct Sent<'a> {
+    pub(super) host: &'static str,
     pub(super) method: &'a str,
+    /// Without the slash at its beginning.
     pub(super) path: &'a str,
     pub(super) query: Option<&'a str>,
     pub(super) headers: &'a HeaderMap,
     pub(super) body: &'a [u8],
 }
 
+/// A request that has been read.
+pub(super) struct Read {
+    pub(super) operation: &'static Operation,
+    pub(super) request: Request,
+    pub(super) form: Form,
+}
+
 impl Sent<'_> {
-    /// What it means, and its parameters.
-    pub(super) fn read(&self, owner: &Owner, translate: Translate) -> Result<(Request, Form), ApiError> {
-        owner.authorize(self.headers)?;
-        let if_match = self.headers.get(header::IF_MATCH).and_then(|value| value.to_str().ok());
+    /// What is asked, if there is such a thing, and its parameters.
+    pub(super) fn form(&self) -> Result<(&'static Operation, Form), ApiError> {
+        let missing = || not_found(self.path);
+        let operation = contract().operation(self.method, self.host, &format!("/{}", self.path));
+        let operation = operation.ok_or_else(missing)?;
+        Ok((operation, Form::parse(self.body, self.query)?))
+    }
+
+    /// As [`Sent::form`], of parameters that are as the contract says.
+    pub(super) fn checked(&self) -> Result<(&'static Operation, Form), ApiError> {
+        let (operation, form) = self.form()?;
+        match refuse::wrong(operation, &form) {
+            None => Ok((operation, form)),
+            Some(wrong) => Err(refuse::refusal(operation, wrong)),
+        }
+    }
+
+    /// What it means. Whoever asks has been authorized.
+    pub(super) fn read(
+        &self,
+        owner: &Owner,
+        translate: Translate,
+        (operation, form): (&'static Operation, Form),
+    ) -> Result<Read, ApiError> {
         let call = Call {
             method: self.method,
             segments: self.path.trim_end_matches(".json").split('/').collect(),
-            form: Form::parse(self.body, self.query)?,
-            if_match: if_match.map(str::to_owned),
+            form,
+            if_match: self.if_match().map(str::to_owned),
         };
-        Ok((translate(owner, &call)?, call.form))
+        Ok(Read { operation, request: translate(owner, &call)?, form: call.form })
+    }
+
+    fn if_match(&self) -> Option<&str> {
+        self.headers.get(header::IF_MATCH).and_then(|value| value.to_str().ok())
     }
 }
 
-/// Is a reservation asked for where it is? Then this is asked first, and [`Placed::is_there`] what was answered.
-pub(super) struct Placed<'a> {
+/// A participant's label in a path. Who is in the conference is asked first, and [`Label::path`] for the path with the
+/// participant's call.
+pub(super) struct Label<'a> {
+    before: &'a str,
+    label: &'a str,
+}
+
+impl<'a> Label<'a> {
+    pub(super) fn of(sent: &Sent<'a>) -> Option<(Request, Self)> {
+        let (before, label) = sent.path.rsplit_once("/Participants/")?;
+        let label = label.trim_end_matches(".json");
+        if sent.host != VOICE || CallSid::parse(label).is_ok() {
+            return None;
+        }
+        let conference = ConferenceSid::parse(before.rsplit('/').next()?).ok()?;
+        Some((Request::ListParticipants(conference), Self { before, label }))
+    }
+
+    pub(super) fn path(&self, found: &Reply) -> Result<String, ApiError> {
+        let missing = || ApiError::not_found("participant");
+        let participants = found.body["participants"].as_array().ok_or_else(missing)?;
+        let labelled = participants.iter().find(|participant| participant["label"] == self.label);
+        let call = labelled.and_then(|participant| participant["call_sid"].as_str()).ok_or_else(missing)?;
+        Ok(format!("{}/Participants/{call}.json", self.before))
+    }
+}
+
+/// Is a reservation asked for where it is, and is what is changed still what it was? Then this is asked first, and
+/// [`First::fits`] what was answered.
+pub(super) struct First<'a> {
     path: &'a str,
-    field: &'static str,
-    owner: &'a str,
+    /// A field of the reservation, and its value: whose it is.
+    owner: Option<(&'static str, &'a str)>,
+    if_match: Option<&'a str>,
 }
 
-impl<'a> Placed<'a> {
-    pub(super) fn of(path: &'a str) -> Option<(Request, Self)> {
-        let (reservation, field, owner) = taskrouter::placed(path)?;
-        Some((Request::FetchReservation(reservation), Self { path, field, owner }))
+impl<'a> First<'a> {
+    pub(super) fn of(sent: &Sent<'a>) -> Option<(Request, Self)> {
+        let path = sent.path;
+        let if_match = sent.headers.get(header::IF_MATCH).filter(|_| sent.method == "POST");
+        let if_match = if_match.and_then(|value| value.to_str().ok());
+        if let Some((reservation, field, owner)) = taskrouter::placed(path) {
+            let first = Self { path, owner: Some((field, owner)), if_match };
+            return Some((Request::FetchReservation(reservation), first));
+        }
+        let (before, worker) = path.rsplit_once('/')?;
+        let worker = WorkerSid::parse(worker).ok().filter(|_| before.ends_with("/Workers"))?;
+        if_match.map(|_| (Request::FetchWorker(worker), Self { path, owner: None, if_match }))
     }
 
-    pub(super) fn is_there(&self, found: &Reply) -> Result<(), ApiError> {
-        if found.body[self.field] == self.owner { Ok(()) } else { Err(not_found(self.path)) }
+    pub(super) fn fits(&self, found: &Reply) -> Result<(), ApiError> {
+        if self.owner.is_some_and(|(field, owner)| found.body[field] != owner) {
+            return Err(not_found(self.path));
+        }
+        let etag = found.etag.map(|version| version.to_string());
+        if self.if_match.is_some_and(|wanted| etag.as_deref() != Some(wanted)) {
+            let message = "The ETag is not that of the resource; fetch it again".into();
+            return Err(ApiError { status: 412, code: Facts::default().if_match_code, message });
+        }
+        Ok(())
     }
+}
+
+/// An answer, not yet in bytes.
+pub(super) struct Said {
+    status: StatusCode,
+    body: Value,
+    etag: Option<u64>,
+}
+
+impl Said {
+    /// In bytes; with debug assertions only if it is as the contract says.
+    ///
+    /// # Errors
+    /// What is wrong, in one line each: a mistake in the twin.
+    pub(super) fn checked(self, operation: &Operation) -> Result<Response<Bytes>, Vec<String>> {
+        if cfg!(debug_assertions) {
+            let wrong = operation.wrong_in_answer(contract(), self.status.as_u16(), &self.body);
+            if !wrong.is_empty() {
+                return Err(wrong);
+            }
+        }
+        Ok(self.written())
+    }
+
+    fn written(self) -> Response<Bytes> {
+        let mut response = written(self.status, &self.body);
+        let etag = self.etag.and_then(|version| HeaderValue::try_from(format!("\"{version}\"")).ok());
+        if let Some(etag) = etag {
+            response.headers_mut().insert(header::ETAG, etag);
+        }
+        response
+    }
+}
+
+/// The answer to a request; of a list the page that was asked for.
+pub(super) fn answer(operation: &Operation, form: &Form, path: &str, reply: Reply) -> Result<Said, ApiError> {
+    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
+    Ok(Said { status, body: lists::page(operation, form, path, reply.body)?, etag: reply.etag })
+}
+
+/// With debug assertions, an answer has to be as the contract says.
+pub(super) fn described(
+    host: &str,
+    method: &str,
+    path: &str,
+    result: Result<(StatusCode, Value), ApiError>,
+) -> Result<(StatusCode, Value), ApiError> {
+    let (status, body) = result?;
+    let operation =
+        contract().operation(method, host, &format!("/{path}")).filter(|_| cfg!(debug_assertions));
+    let wrong =
+        operation.map(|it| it.wrong_in_answer(contract(), status.as_u16(), &body)).unwrap_or_default();
+    if wrong.is_empty() {
+        return Ok((status, body));
+    }
+    Err(ApiError { status: 500, code: 20500, message: wrong.join("; ") })
 }
 
 /// Carries out a request on the model, and gives back the answer with all that follows besides. The service is found in the
@@ -124,17 +262,17 @@ fn answered(
 ) -> Result<Response<Bytes>, ApiError> {
     let (service, path) = service(request.uri());
     let (method, headers, body) = (request.method().as_str(), request.headers(), request.body());
-    let translate = match service {
-        VOICE => voice::translate as Translate,
-        TASKROUTER => taskrouter::translate,
+    let (host, translate) = match service {
+        VOICE => (VOICE, voice::translate as Translate),
+        TASKROUTER => (TASKROUTER, taskrouter::translate as Translate),
         IAM => {
             owner.authorize(headers)?;
             return iam::answer(owner, now, method, path, body).map(|body| written(StatusCode::OK, &body));
         }
         _ => return Err(not_found(path)),
     };
-    let sent = Sent { method, path, query: request.uri().query(), headers, body };
-    let (wanted, _) = sent.read(owner, translate)?;
+    let query = request.uri().query();
+    owner.authorize(headers)?;
     let mut ask = |request| {
         let id = RequestId(u64::MAX);
         let mut result = None;
@@ -147,10 +285,31 @@ fn answered(
         let none = ApiError { status: 500, code: 20500, message: "the model did not answer".into() };
         result.unwrap_or(Err(none))
     };
-    if let Some((first, placed)) = Placed::of(path) {
-        placed.is_there(&ask(first)?)?;
+    let sent = Sent { host, method, path, query, headers, body };
+    let labelled = match Label::of(&sent) {
+        Some((request, label)) => Some(label.path(&ask(request)?)?),
+        None => None,
+    };
+    let sent = Sent { path: labelled.as_deref().unwrap_or(path), ..sent };
+    let form = sent.form()?;
+    // Nobody but the server sends requests this way, and many: looked at in tests only.
+    debug_assert_eq!(
+        refuse::wrong(form.0, &form.1),
+        None,
+        "the server breaks Twilio's contract: {method} {path}"
+    );
+    let read = sent.read(owner, translate, form)?;
+    if let Some((request, first)) = First::of(&sent) {
+        first.fits(&ask(request)?)?;
     }
-    ask(wanted).map(|reply| answer(&reply))
+    let said = answer(read.operation, &read.form, sent.path, ask(read.request)?)?;
+    match said.checked(read.operation) {
+        Ok(answer) => Ok(answer),
+        Err(wrong) => {
+            debug_assert!(false, "the twin does not answer as Twilio: {wrong:?}");
+            Err(ApiError { status: 500, code: 20500, message: wrong.join("; ") })
+        }
+    }
 }
 
 /// The service, and the path behind its name.
@@ -161,17 +320,6 @@ fn service(uri: &Uri) -> (&str, &str) {
         Some((name, path)) => (name, path.trim_start_matches('/')),
         None => (uri.host().unwrap_or_default(), path.trim_start_matches('/')),
     }
-}
-
-/// An answer of the model's.
-pub(super) fn answer(reply: &Reply) -> Response<Bytes> {
-    let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
-    let mut response = written(status, &reply.body);
-    let etag = reply.etag.and_then(|version| HeaderValue::try_from(format!("\"{version}\"")).ok());
-    if let Some(etag) = etag {
-        response.headers_mut().insert(header::ETAG, etag);
-    }
-    response
 }
 
 /// A refusal in Twilio's form.

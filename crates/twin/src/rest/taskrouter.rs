@@ -4,6 +4,9 @@ use super::{Call, Owner, form::Form, not_found};
 use crate::model::{ApiError, ConferenceInstruction, NewTask, Request};
 use rejoin_protocol::{ActivitySid, ReservationSid, TaskQueueSid, TaskSid, WorkerSid, WorkflowSid};
 
+/// For how long events are kept.
+const KEPT_MINUTES: u32 = 30 * 24 * 60;
+
 pub(super) fn translate(owner: &Owner, call: &Call<'_>) -> Result<Request, ApiError> {
     let missing = || not_found(&call.segments.join("/"));
     let ["v1", "Workspaces", workspace, rest @ ..] = call.segments.as_slice() else {
@@ -24,16 +27,7 @@ pub(super) fn translate(owner: &Owner, call: &Call<'_>) -> Result<Request, ApiEr
             workflow: form.sid("WorkflowSid", WorkflowSid::parse)?,
             expression: form.text("EvaluateTaskAttributes"),
         }),
-        ("POST", ["Tasks"]) => Ok(Request::CreateTask(NewTask {
-            attributes: form.text("Attributes").unwrap_or_default(),
-            workflow: form.sid("WorkflowSid", WorkflowSid::parse)?,
-            channel: form.text("TaskChannel"),
-            priority: form.number("Priority")?.unwrap_or_default(),
-            timeout: form.number("Timeout")?,
-            queue: form.sid("TaskQueueSid", TaskQueueSid::parse)?,
-            routing_target: form.sid("RoutingTarget", WorkerSid::parse)?,
-            ignore_capacity: form.flag("IgnoreCapacity")?,
-        })),
+        ("POST", ["Tasks"]) => new_task(form).map(Request::CreateTask),
         ("GET", ["Tasks", sid]) => Ok(Request::FetchTask(task(sid)?)),
         ("POST", ["Tasks", sid]) => Ok(Request::UpdateTask {
             task: task(sid)?,
@@ -76,13 +70,42 @@ pub(super) fn translate(owner: &Owner, call: &Call<'_>) -> Result<Request, ApiEr
         ("GET", ["Events"]) => Ok(Request::ListEvents {
             task: form.sid("TaskSid", TaskSid::parse)?,
             kind: form.text("EventType"),
-            minutes: form.number("Minutes")?,
+            minutes: match form.number("Minutes")? {
+                None if form.text("StartDate").or(form.text("EndDate")).is_some() => Some(KEPT_MINUTES),
+                minutes => minutes,
+            },
         }),
         ("GET", ["Activities"]) => Ok(Request::ListActivities),
         ("GET", ["Workflows"]) => Ok(Request::ListWorkflows),
         ("GET", ["TaskQueues"]) => Ok(Request::ListTaskQueues),
         _ => Err(missing()),
     }
+}
+
+fn new_task(form: &Form) -> Result<NewTask, ApiError> {
+    let mut task = NewTask {
+        attributes: form.text("Attributes").unwrap_or_default(),
+        workflow: form.sid("WorkflowSid", WorkflowSid::parse)?,
+        channel: form.text("TaskChannel"),
+        priority: form.number("Priority")?.unwrap_or_default(),
+        timeout: form.number("Timeout")?,
+        queue: form.sid("TaskQueueSid", TaskQueueSid::parse)?,
+        routing_target: None,
+        ignore_capacity: match form.text("IgnoreCapacity").as_deref() {
+            Some("1") => Some(true),
+            Some("0") => Some(false),
+            _ => form.flag("IgnoreCapacity")?,
+        },
+    };
+    // A worker, a queue or a workflow.
+    let target = form.text("RoutingTarget").filter(|target| !target.is_empty());
+    match target.as_deref().map(|target| (target.get(..2).unwrap_or_default(), target)) {
+        Some(("WQ", _)) => task.queue = form.sid("RoutingTarget", TaskQueueSid::parse)?,
+        Some(("WW", _)) => task.workflow = form.sid("RoutingTarget", WorkflowSid::parse)?,
+        Some(_) => task.routing_target = form.sid("RoutingTarget", WorkerSid::parse)?,
+        None => {}
+    }
+    Ok(task)
 }
 
 /// The reservation that the path ends with, and which of its fields has to have which value: `Tasks/{WT}/…` is the

@@ -20,7 +20,11 @@ fn a_caller_waits_and_hears_the_waiting_document_in_a_loop() {
     {
         let (play, what) = world.playing(&leg).expect("a sound");
         assert_eq!(what, wanted);
+        world.clear();
         world.tell(Event::Played { play });
+        // At its end it is requested again.
+        let asked = world.fetched("http://server/wait").is_some();
+        assert_eq!(asked, matches!(what, Sound::Url(_)), "after {what:?}");
     }
     let task = world.task_of(&call);
     let attributes = world.ask(Request::FetchTask(task)).expect("a task").body["attributes"].clone();
@@ -36,8 +40,57 @@ fn a_waiting_document_without_a_sound_does_not_spin() {
     let mut world = World::new();
     world.document("http://server/wait", "");
     let call = world.dial();
-    let silence = world.playing(&Audience::Leg(call));
-    assert!(matches!(silence, Some((_, Sound::Silence(_)))));
+    let (play, silence) = world.playing(&Audience::Leg(call.clone())).expect("a sound");
+    assert!(matches!(silence, Sound::Silence(_)));
+    // Requested once a round.
+    world.clear();
+    world.tell(Event::Played { play });
+    assert!(world.fetched("http://server/wait").is_some());
+    assert!(matches!(world.playing(&Audience::Leg(call)), Some((_, Sound::Silence(_)))));
+}
+
+#[test]
+fn a_waiting_document_that_fails_is_requested_again_if_twilio_does() {
+    for again in [true, false] {
+        let facts = Facts { failed_wait_is_requested_again: again, ..Facts::default() };
+        let mut world = World::with(facts, None);
+        world.document("http://server/wait", "<Say>One</Say>");
+        let leg = Audience::Leg(world.dial());
+        world.broken("http://server/wait");
+        let (play, _) = world.playing(&leg).expect("a sound");
+        world.clear();
+        world.tell(Event::Played { play });
+        let silence = world.playing(&leg);
+        assert_eq!(silence.is_some(), again, "{silence:?}");
+        world.document("http://server/wait", "<Say>Two</Say>");
+        let Some((play, Sound::Silence(_))) = silence else { continue };
+        world.tell(Event::Played { play });
+        assert_eq!(world.playing(&leg).map(|(_, what)| what), Some(Sound::Say("Two".into())));
+    }
+}
+
+#[test]
+fn a_redirect_out_of_the_queue_requests_the_action_if_twilio_does() {
+    for requests in [false, true] {
+        let mut world = World::with(Facts { redirect_requests_action: requests, ..Facts::default() }, None);
+        let call = world.dial();
+        let task = world.task_of(&call);
+        world.clear();
+        world.redirect_inline(&call, "<Response><Pause length=\"60\"/></Response>").expect("redirected");
+        let actions: Vec<_> = world
+            .done
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::Webhook { url, params, .. } if url == "http://server/after" => Some(params),
+                _ => None,
+            })
+            .collect();
+        let results: Vec<_> = actions.iter().map(|params| value(params, "QueueResult")).collect();
+        assert_eq!(results, if requests { vec!["redirected"] } else { vec![] });
+        // Its document is of no consequence: the new one goes on.
+        assert_eq!(world.task_status(&task), "canceled");
+        assert!(matches!(world.playing(&Audience::Leg(call)), Some((_, Sound::Silence(_)))));
+    }
 }
 
 #[test]

@@ -322,6 +322,6 @@ fn lists_can_be_filtered() {
     let reservations =
         Request::ListReservations { task: Some(ping), worker: Some(ada()), status: Some("pending".into()) };
     let reply = world.ask(reservations).expect("a list");
-    assert_eq!(reply.body["meta"]["key"], "reservations");
+    assert!(reply.body["reservations"].is_array());
     assert_eq!(reply.bridge["contents"][0]["task"]["priority"], 1000);
 }

@@ -2,6 +2,10 @@
 
 #![allow(clippy::expect_used, reason = "a helper of a test may fail the test")]
 
+mod lists;
+mod refusals;
+mod streams;
+
 use axum::{
     Router,
     body::Bytes,
@@ -66,7 +70,12 @@ async fn far(State(far): State<Far>, method: Method, uri: Uri, headers: HeaderMa
             r#"<Dial><Conference statusCallback="{0}/events" statusCallbackEvent="join leave announcement">room</Conference></Dial>"#,
             far.base
         ),
+        "/labelled" => format!(
+            r#"<Dial><Conference participantLabel="the customer" statusCallback="{0}/events" statusCallbackEvent="join">room</Conference></Dial>"#,
+            far.base
+        ),
         "/say" => "<Say>Hello</Say>".into(),
+        "/plays-mp3" => "<Play loop=\"0\">/tone.mp3</Play>".into(),
         "/plays" => "<Play>/page</Play>".into(),
         "/fallback" | "/page" => "<Pause length=\"60\"/>".into(),
         _ => String::new(),
@@ -83,16 +92,20 @@ async fn far(State(far): State<Far>, method: Method, uri: Uri, headers: HeaderMa
         .expect("the test listens");
     let document = format!("<Response>{document}</Response>");
     match path.as_str() {
-        "/stream" if !far.refused.swap(true, Ordering::Relaxed) => {
+        "/stream" | "/single" if !far.refused.swap(true, Ordering::Relaxed) => {
             StatusCode::SERVICE_UNAVAILABLE.into_response()
         }
         "/events" => StatusCode::NO_CONTENT.into_response(),
         "/broken" => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
         "/page" => ([(header::CONTENT_TYPE, "text/html")], document).into_response(),
+        "/tone.mp3" => ([(header::CONTENT_TYPE, "audio/mpeg")], TONE_MP3).into_response(),
         "/tone.wav" => ([(header::CONTENT_TYPE, "audio/wav")], tone()).into_response(),
         _ => ([(header::CONTENT_TYPE, "text/xml")], document).into_response(),
     }
 }
+
+/// One second of 440 Hz.
+const TONE_MP3: &[u8] = include_bytes!("tone.mp3");
 
 /// Half a second of 440 Hz, 16 bit, 16 kHz.
 fn tone() -> Vec<u8> {
@@ -196,6 +209,14 @@ impl Setup {
             self.voice(Method::POST, &format!("Calls/{call}")).form(&form).send().await.expect("an answer");
         assert_eq!(response.status(), StatusCode::OK);
     }
+}
+
+/// The request with this query.
+fn queried(request: reqwest::RequestBuilder, query: &[(&str, &str)]) -> reqwest::RequestBuilder {
+    let (client, request) = request.build_split();
+    let mut request = request.expect("a request");
+    request.url_mut().query_pairs_mut().extend_pairs(query);
+    reqwest::RequestBuilder::from_parts(client, request)
 }
 
 async fn body(response: reqwest::Response) -> (StatusCode, Value) {
@@ -352,6 +373,24 @@ async fn audio_is_taken_for_a_document() {
 }
 
 #[tokio::test]
+async fn an_mp3_is_heard() {
+    let mut setup = Setup::new().await;
+    let call = setup.twin.dial_native("+15550002222".into(), 660.0);
+    setup.redirect(&call, "/plays-mp3", &[]).await;
+    setup.next("/tone.mp3").await;
+    let hears = async {
+        loop {
+            let heard = setup.twin.media().heard(call.clone()).await.expect("media runs").expect("a leg");
+            if heard.peak_hz.is_some_and(|hz| hz.abs_diff(440) <= 10) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), hears).await.expect("the tone is heard");
+}
+
+#[tokio::test]
 async fn what_does_not_call_itself_audio_is_not_played() {
     let mut setup = Setup::new().await;
     let call = setup.twin.dial_native("+15550002222".into(), 660.0);
@@ -363,62 +402,4 @@ async fn what_does_not_call_itself_audio_is_not_played() {
     tokio::time::timeout(Duration::from_secs(20), end).await.expect("the call ends");
     let skipped = |line: &String| line.contains("a <Play> is skipped: 12300");
     assert!(setup.twin.log_lines().iter().any(skipped), "{:?}", setup.twin.log_lines());
-}
-
-#[tokio::test]
-async fn a_sink_gets_what_was_subscribed_in_batches_until_it_takes_them() {
-    let mut setup = Setup::new().await;
-    let post = |path: &str, form: Vec<(&'static str, String)>| {
-        let request = setup.request(Method::POST, &format!("events.twilio.com/v1/{path}")).form(&form);
-        async move { body(request.send().await.expect("an answer")).await }
-    };
-    let sink = format!(r#"{{"destination":"{}/stream","method":"POST","batch_events":true}}"#, setup.far);
-    let email = vec![("SinkType", "email".to_owned()), ("SinkConfiguration", sink.clone())];
-    assert_eq!(post("Sinks", email).await.0, StatusCode::BAD_REQUEST);
-    let webhook = vec![("SinkType", "webhook".to_owned()), ("SinkConfiguration", sink)];
-    let (status, sink) = post("Sinks", webhook).await;
-    assert_eq!(status, StatusCode::CREATED);
-    let sink = sink["sid"].as_str().expect("a SID").to_owned();
-    let types = ["task-queue.entered", "reservation.created", "task.canceled"]
-        .map(|name| ("Types", format!(r#"{{"type":"com.twilio.taskrouter.{name}","schema_version":1}}"#)));
-    let mut subscription = vec![("SinkSid", "DG1".to_owned())];
-    subscription.extend(types.clone());
-    assert_eq!(post("Subscriptions", subscription).await.0, StatusCode::BAD_REQUEST);
-    let mut subscription = vec![("SinkSid", sink)];
-    subscription.extend(types);
-    assert_eq!(post("Subscriptions", subscription).await.0, StatusCode::CREATED);
-
-    let worker = WorkerSid::numbered(0xada);
-    let form = [
-        ("WorkflowSid", "WW00000000000000000000000000000002"),
-        ("TaskChannel", "recovery-ping"),
-        ("RoutingTarget", worker.as_str()),
-        ("Attributes", r#"{"a":"b"}"#),
-    ];
-    let response = setup.taskrouter(Method::POST, "Tasks").form(&form).send().await.expect("an answer");
-    let task = body(response).await.1["sid"].as_str().expect("a SID").to_owned();
-    let refused = setup.next("/stream").await;
-    let taken = setup.next("/stream").await;
-    assert!(refused.signed && taken.signed);
-    assert_eq!(refused.json, taken.json, "repeated as it was");
-    let events = taken.json.as_array().expect("a batch");
-    let kinds: Vec<_> = events.iter().filter_map(|event| event["type"].as_str()).collect();
-    assert_eq!(
-        kinds,
-        ["com.twilio.taskrouter.task-queue.entered", "com.twilio.taskrouter.reservation.created"]
-    );
-    assert_ne!(events[0]["id"], events[1]["id"]);
-    let payload = &events[1]["data"]["payload"];
-    assert_eq!(payload["task_sid"], task.as_str());
-    assert_eq!(
-        (&payload["task_attributes"], &payload["worker_sid"]),
-        (&r#"{"a":"b"}"#.into(), &worker.as_str().into())
-    );
-
-    let form = [("AssignmentStatus", "canceled"), ("Reason", "enough")];
-    let request = setup.taskrouter(Method::POST, &format!("Tasks/{task}")).form(&form);
-    assert_eq!(request.send().await.expect("an answer").status(), StatusCode::OK);
-    let canceled = setup.next("/stream").await.json;
-    assert_eq!(canceled[0]["data"]["payload"]["task_canceled_reason"], "enough");
-    assert_eq!(canceled.as_array().map(Vec::len), Some(1), "nobody has subscribed to the reservation's end");
 }
