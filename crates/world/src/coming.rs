@@ -28,6 +28,8 @@ pub(crate) enum Coming {
     Accepts(usize, ReservationSid),
     Completes(usize, ReservationSid),
     Presses(PageId),
+    /// Somebody lies, by this fault of the plan.
+    Lies(usize),
     /// An agent opens Flex (again).
     Opens {
         agent: usize,

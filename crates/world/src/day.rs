@@ -93,6 +93,7 @@ pub fn ordinary(seed: u64) -> Plan {
             streams: true,
             skew: 0,
             lends: false,
+            token_lasts: 0,
             servers: 1,
         },
         until: UNTIL,

@@ -27,6 +27,7 @@ mod desk;
 mod flex;
 pub mod html;
 mod join;
+mod liar;
 mod names;
 mod net;
 mod page;

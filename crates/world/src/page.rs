@@ -305,7 +305,7 @@ impl World {
 
     /// The page ends in order: its listeners run.
     pub(crate) fn page_hide(&mut self, page: PageId) {
-        self.handle(page, Event::Desktop(FromDesktop::PageHide {}));
+        self.handle(page, Event::Desktop(FromDesktop::PageHide { may_return: false }));
         let keeps = self.pages[page].keeps;
         if let Some(call) = self.pages[page].flex.call.take() {
             self.pages[page].left_leg = Some(call.leg.clone());

@@ -215,6 +215,9 @@ pub struct Setup {
     /// Has the server an activity of its own that it may lend?
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lends: bool,
+    /// How long a Flex token is good before the page gets the next one, in milliseconds; 0: for the whole world.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub token_lasts: u64,
     /// How many servers there are on one store.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub servers: u8,
@@ -222,6 +225,11 @@ pub struct Setup {
 
 fn one() -> u8 {
     1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde asks")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "as serde asks")]

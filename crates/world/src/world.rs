@@ -126,7 +126,7 @@ impl World {
         for (number, deed) in plan.deeds.iter().enumerate() {
             self.put(deed.at, Coming::Deed(number));
         }
-        for fault in &plan.faults {
+        for (number, fault) in plan.faults.iter().enumerate() {
             // Of several servers, the one that this moment says.
             let place = usize::try_from(fault.from).unwrap_or_default() % self.servers.places.len();
             match fault.kind {
@@ -139,6 +139,7 @@ impl World {
                     self.put(fault.from, Coming::SetClock(by));
                     self.put(fault.to, Coming::SetClock(-by));
                 }
+                FaultKind::Liar => self.put(fault.from, Coming::Lies(number)),
                 _ => {}
             }
         }
@@ -222,6 +223,7 @@ impl World {
             Coming::Opens { agent, browser } => self.opens(agent, browser),
             Coming::WantsCalls(agent) => self.wants_calls(agent),
             Coming::EndsTalk(agent) => self.ends_talk(agent),
+            Coming::Lies(number) => self.lies(number),
             Coming::Twilio(event) => self.at_twilio(event),
             Coming::Rest(number, request, answer) => self.rest_arrives(number, &request, answer),
             Coming::Again(request) => self.doubled(&request),

@@ -28,7 +28,7 @@ struct Options {
     #[arg(long)]
     seed: Option<u64>,
     /// Only worlds of this scenario: refresh, crash, graceful, transfer, others, outbound, tabs, mixed, large; or one that
-    /// is played only when it is asked for: corners, two-servers, storm, steps, clocks, outages.
+    /// is played only when it is asked for: corners, two-servers, storm, steps, clocks, outages, liar, long.
     #[arg(long)]
     scenario: Option<String>,
     /// For so many minutes.

@@ -69,7 +69,8 @@ impl World {
             Effect::Store(mark) => self.browsers[browser].store(&mark),
             Effect::Unstore { reservation } => self.browsers[browser].unstore(&reservation),
             Effect::StoreActivity(activity) => self.browsers[browser].store_activity(activity),
-            Effect::TryMicrophone => {}
+            // No page of this world comes back from a cache.
+            Effect::TryMicrophone | Effect::Reload => {}
         }
     }
 

@@ -1,8 +1,11 @@
 //! What only those scenarios have that are asked for. Their chance is their own: all others stay as they were.
 
-use super::draw::act;
+use super::draw::{WHO_HAS_A_CALL, act};
 use super::{Act, Deed, Fault, FaultKind, Plan, Scenario};
 use crate::chance::Chance;
+
+/// In so many of a thousand worlds of everything an agent lies.
+const LIARS: u32 = 20;
 
 /// Adds it to a plan.
 pub(super) fn add(plan: &mut Plan) {
@@ -13,6 +16,10 @@ pub(super) fn add(plan: &mut Plan) {
         Scenario::Steps => steps(&mut chance, plan),
         Scenario::Clocks => clocks(&mut chance, plan),
         Scenario::Outages => outages(&mut chance, plan),
+        Scenario::Liar => liar(&mut chance, plan),
+        // Everything goes wrong there: now and then somebody lies, too.
+        Scenario::Mixed if chance.happens(LIARS) => liar(&mut chance, plan),
+        Scenario::Long => long(&mut chance, plan),
         _ => {}
     }
 }
@@ -116,6 +123,19 @@ fn clocks(chance: &mut Chance, plan: &mut Plan) {
     }
 }
 
+/// The last agent lies, all the time or now and then.
+fn liar(chance: &mut Chance, plan: &mut Plan) {
+    if plan.agents.len() < 2 {
+        return;
+    }
+    if plan.scenario == Scenario::Liar && chance.happens(500) {
+        plan.faults.clear();
+    }
+    let rate = *chance.one(&[1_000, 300]).unwrap_or(&1_000);
+    let from = chance.between(2_000, 10_000);
+    plan.faults.push(Fault { from, to: plan.until, kind: FaultKind::Liar, rate });
+}
+
 /// What is out of order for minutes, and comes back, with calls that last that long.
 fn outages(chance: &mut Chance, plan: &mut Plan) {
     if chance.happens(500) {
@@ -167,4 +187,56 @@ fn outages(chance: &mut Chance, plan: &mut Plan) {
         }
     }
     plan.deeds.sort_by_key(|deed| (deed.at, deed.agent));
+}
+
+const MINUTE: u64 = 60_000;
+const HOUR: u64 = 60 * MINUTE;
+
+/// What was drawn happens at the end of calls that last three or four hours. Until then tokens are renewed, the server is
+/// deployed anew, laptops sleep, and agents do what breaks no call.
+fn long(chance: &mut Chance, plan: &mut Plan) {
+    let end = chance.between(3 * HOUR, 4 * HOUR);
+    for deed in &mut plan.deeds {
+        deed.at += end;
+    }
+    for fault in &mut plan.faults {
+        (fault.from, fault.to) = (fault.from + end, fault.to + end);
+    }
+    for customer in &mut plan.customers {
+        customer.hangs_up = customer.hangs_up.map(|at| at + end);
+    }
+    plan.until += end;
+    plan.setup.token_lasts = *chance.one(&[15 * MINUTE, HOUR, HOUR, 0]).unwrap_or(&HOUR);
+    for _ in 0..chance.between(1, 6) {
+        let at = chance.between(MINUTE, end - 2 * MINUTE);
+        let short = chance.between(500, 8_000);
+        // One of all agents, who may be on a call, or the one who is.
+        let (agent, acts) = match chance.below(6) {
+            0 => (WHO_HAS_A_CALL, vec![(0, Act::Hold), (chance.between(1_000, 10 * MINUTE), Act::Unhold)]),
+            1 => (WHO_HAS_A_CALL, vec![(0, Act::Mute), (short, Act::Mute)]),
+            2 => (WHO_HAS_A_CALL, vec![(0, Act::Offline(short))]),
+            3 => (WHO_HAS_A_CALL, vec![(0, Act::Sleep(short))]),
+            4 => (WHO_HAS_A_CALL, vec![(0, Act::NewTab)]),
+            _ => {
+                let agent = chance.below(plan.agents.len() as u64) as usize;
+                (agent, vec![(0, Act::Sleep(chance.between(5 * MINUTE, 90 * MINUTE)))])
+            }
+        };
+        for (after, act) in acts {
+            plan.deeds.push(Deed { at: (at + after).min(end - MINUTE), agent, act });
+        }
+    }
+    plan.deeds.sort_by_key(|deed| (deed.at, deed.agent));
+    for _ in 0..chance.below(3) {
+        let from = chance.between(MINUTE, end - MINUTE);
+        let kinds = [
+            FaultKind::ServerRestarts,
+            FaultKind::ServerDies,
+            FaultKind::TokenExpires,
+            FaultKind::PushCut,
+            FaultKind::WebhookLost,
+        ];
+        let kind = *chance.one(&kinds).unwrap_or(&FaultKind::ServerRestarts);
+        plan.faults.push(Fault { from, to: from + chance.between(500, 20_000), kind, rate: 1000 });
+    }
 }

@@ -34,11 +34,13 @@ pub fn draw(seed: u64, scenario: Option<Scenario>) -> Plan {
         | Scenario::TwoServers
         | Scenario::Steps
         | Scenario::Clocks
+        | Scenario::Long
         | Scenario::Outages => (chance.between(1, 3), chance.between(1, 2)),
         Scenario::Transfer | Scenario::Others | Scenario::Tabs => {
             (chance.between(2, 3), chance.between(1, 2))
         }
         Scenario::Outbound => (chance.between(1, 3), chance.below(2)),
+        Scenario::Liar => (chance.between(2, 4), chance.between(1, 3)),
         Scenario::Mixed => (chance.between(2, 5), chance.between(1, 5)),
         Scenario::Large => (chance.between(10, 50), chance.between(20, 200)),
         Scenario::Storm => (chance.between(5, 15), chance.between(4, 20)),
@@ -99,6 +101,7 @@ fn setup(chance: &mut Chance) -> Setup {
         streams: !chance.happens(300),
         skew: if chance.happens(100) { chance.between(0, 60_000) as i64 - 30_000 } else { 0 },
         lends: false,
+        token_lasts: 0,
         servers: 1,
     }
 }

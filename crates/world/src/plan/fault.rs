@@ -68,6 +68,8 @@ pub enum FaultKind {
     DiesAtStep,
     /// The clock of our server's machine is set by so many milliseconds at `from`, and set right at `to`.
     ServerClock(i64),
+    /// A page of the last agent's, with a good token, tells our server what is not so.
+    Liar,
 }
 
 impl FaultKind {
@@ -127,6 +129,7 @@ impl FaultKind {
             Self::StandsAtStep => "server stands still at a step",
             Self::DiesAtStep => "server dies at a step",
             Self::ServerClock(_) => "server's clock is set",
+            Self::Liar => "an agent lies",
         }
     }
 

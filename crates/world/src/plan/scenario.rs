@@ -37,6 +37,10 @@ pub enum Scenario {
     Clocks,
     /// Our server, Twilio or what is between them is out of order for minutes.
     Outages,
+    /// An agent's page says what is not so, of its own calls and of others'.
+    Liar,
+    /// Calls of four hours, at whose end all of this happens.
+    Long,
 }
 
 impl Scenario {
@@ -54,8 +58,16 @@ impl Scenario {
     ];
 
     /// Those that are played only when they are asked for: a seed keeps its meaning.
-    pub const ASKED_FOR: [Self; 6] =
-        [Self::Corners, Self::TwoServers, Self::Storm, Self::Steps, Self::Clocks, Self::Outages];
+    pub const ASKED_FOR: [Self; 8] = [
+        Self::Corners,
+        Self::TwoServers,
+        Self::Storm,
+        Self::Steps,
+        Self::Clocks,
+        Self::Outages,
+        Self::Liar,
+        Self::Long,
+    ];
 
     /// As it is written.
     pub fn name(self) -> &'static str {
@@ -75,6 +87,8 @@ impl Scenario {
             Self::Steps => "steps",
             Self::Clocks => "clocks",
             Self::Outages => "outages",
+            Self::Liar => "liar",
+            Self::Long => "long",
         }
     }
 

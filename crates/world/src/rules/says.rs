@@ -53,9 +53,11 @@ impl World {
             Dialog::HandedOver { name } => mine.any(|it| {
                 let called = |worker: &WorkerSid| {
                     let agent = self.agents.iter().find(|agent| agent.worker == *worker);
-                    // As her page says, or as TaskRouter does.
-                    let is =
-                        |agent: &Agent, name: &str| agent.name == name || name.starts_with(&agent.identity);
+                    // As TaskRouter says, or as the token's identity reads.
+                    let escaped = |name: &str| name.replace('@', "_40").replace('.', "_2E");
+                    let is = |agent: &Agent, name: &str| {
+                        name.starts_with(&agent.identity) || escaped(name) == agent.identity
+                    };
                     name.as_ref().is_none_or(|name| agent.is_some_and(|agent| is(agent, name)))
                 };
                 who(it).iter().any(|worker| *worker != me && called(worker))

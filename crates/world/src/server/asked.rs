@@ -16,6 +16,9 @@ use rejoin_plugin::agent::PostId;
 use rejoin_protocol::Millis;
 use tokio::task::AbortHandle;
 
+/// So long the token before is good when Flex gets the next one.
+const RENEWED_BEFORE: u64 = 60_000;
+
 impl World {
     /// Asks our server in this place; the answer comes over the inbox.
     pub(crate) fn ask_server(&mut self, place: Option<usize>, request: http::Request<Bytes>, reply: Reply) {
@@ -123,8 +126,13 @@ impl World {
         let expired = self.plan.faults.iter().find(|fault| {
             fault.kind == FaultKind::TokenExpires && fault.from <= self.now && self.now < fault.to
         });
+        // Flex gets the next one a while before the last one has expired.
+        let good_until = match self.plan.setup.token_lasts {
+            0 => 6 * 3_600_000,
+            lasts => (self.now / lasts + 1) * lasts + RENEWED_BEFORE,
+        };
         // An expired one is one that was good until the fault began.
-        let until = expired.map_or(BEGIN.0 + 6 * 3_600_000, |fault| BEGIN.0 + fault.from);
+        let until = BEGIN.0 + expired.map_or(good_until, |fault| fault.from);
         if expired.is_some() {
             self.coverage.fault(FaultKind::TokenExpires);
         }

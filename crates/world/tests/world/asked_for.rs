@@ -7,13 +7,15 @@ use rejoin_world::{Outcome, Planted};
 use std::collections::BTreeMap;
 
 /// The first seeds of each hold, but for these, which docs/simulation.md tells of.
-const LOT: [(Scenario, u64, &[u64]); 6] = [
+const LOT: [(Scenario, u64, &[u64]); 8] = [
     (Scenario::Corners, 10, &[]),
     (Scenario::TwoServers, 20, &[]),
     (Scenario::Storm, 3, &[]),
     (Scenario::Steps, 15, &[]),
     (Scenario::Clocks, 15, &[]),
     (Scenario::Outages, 10, &[]),
+    (Scenario::Liar, 10, &[]),
+    (Scenario::Long, 5, &[]),
 ];
 
 fn played(plan: &Plan) -> Outcome {

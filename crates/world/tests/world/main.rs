@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, reason = "helpers of tests are tests")]
 
 mod asked_for;
+mod long;
 mod page;
 mod planted;
 mod same;
