@@ -56,9 +56,8 @@ export const createEffects = (flex, manager, { flagsToClear, playSound, notices,
       phone = device;
       const original = device.disconnectAll;
       device.disconnectAll = function disconnectAll() {
-        const event = /** @type {PageTransitionEvent | undefined} */ (window.event);
-        const ends = /^(pagehide|unload)$/.test(event?.type ?? '') && !event?.persisted;
-        if (!(keeping && ends)) original.call(this);
+        // Also for a page that may be shown again: with a call in it, it is not, and the leg stands for the next one.
+        if (!keeping || !/^(pagehide|unload)$/.test(window.event?.type ?? '')) original.call(this);
       };
     },
     // While Flex joins, it sets flags itself. They are cleared instead, and the core tells which ones once more.

@@ -99,7 +99,8 @@ const surround = ({ tag, dark }) => {
 
   let answer, channel;
   const text = new TextEncoder();
-  window.fetch = async ({ url }) => {
+  window.fetch = async (request) => {
+    const url = new URL(request.url ?? request, location.origin).pathname;
     if (url.endsWith('/hello')) return new Promise((resolve) => (answer = resolve));
     if (!url.includes('/push')) return new Response(null, { status: 204 });
     return new Response(new ReadableStream({ start: (controller) => (channel = controller) }));

@@ -145,6 +145,17 @@ impl fmt::Display for Mistake {
     }
 }
 
+/// Where settings come from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Layer {
+    /// The account's Flex configuration.
+    Account,
+    /// An entry of its `teams`.
+    Team,
+    /// The worker's attributes.
+    Worker,
+}
+
 /// Why the plugin stays out of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Idle {
@@ -193,23 +204,25 @@ impl Config {
         }
     }
 
-    /// Defaults, over them the account's `rejoin`, its `teams`, and `rejoin` of the worker's attributes.
+    /// Defaults, over them the account's `rejoin`, its `teams`, and `rejoin` of the worker's attributes. The worker's layer
+    /// cannot name the server: the page sends the agent's Flex token there, and more people may write worker attributes than
+    /// the account's configuration.
     pub fn read(account: &Value, worker: &Value) -> (Self, Vec<Mistake>) {
         let mut config = Self::new("");
         let mut mistakes = Vec::new();
-        config.take("rejoin", account, true, &mut mistakes);
+        config.take("rejoin", account, Layer::Account, &mut mistakes);
         if let Value::Object(teams) = account.get("teams") {
             // Whoever tries a configuration out is to hear of all of it, not of the own team's part alone.
             for (team, layer) in teams.iter() {
-                Self::new("").take(&["rejoin.teams.", team].concat(), layer, false, &mut mistakes);
+                Self::new("").take(&["rejoin.teams.", team].concat(), layer, Layer::Team, &mut mistakes);
             }
         }
         for attribute in TEAM_ATTRIBUTES {
             if let Value::Text(team) = worker.get(attribute) {
-                config.take("", account.get("teams").get(team), false, &mut Vec::new());
+                config.take("", account.get("teams").get(team), Layer::Team, &mut Vec::new());
             }
         }
-        config.take("worker attribute rejoin", worker.get("rejoin"), false, &mut mistakes);
+        config.take("worker attribute rejoin", worker.get("rejoin"), Layer::Worker, &mut mistakes);
         (config, mistakes)
     }
 
@@ -222,7 +235,7 @@ impl Config {
         }
     }
 
-    fn take(&mut self, path: &str, layer: &Value, with_teams: bool, mistakes: &mut Vec<Mistake>) {
+    fn take(&mut self, path: &str, layer: &Value, of: Layer, mistakes: &mut Vec<Mistake>) {
         let mut complain = |path: String, wrong| mistakes.push(Mistake { path, wrong });
         let entries = match layer {
             Value::Object(entries) => entries,
@@ -231,8 +244,9 @@ impl Config {
         };
         for (name, value) in entries.iter() {
             let wrong = match KEYS.iter().find(|key| key.name == name) {
+                Some(Key { kind: Kind::Address(_), .. }) if of == Layer::Worker => Some(Wrong::Unknown),
                 Some(key) => self.set(key.kind, value),
-                None if with_teams && name == "teams" => match value {
+                None if of == Layer::Account && name == "teams" => match value {
                     Value::Object(_) | Value::Nothing => None,
                     _ => Some(Wrong::NoGroup),
                 },

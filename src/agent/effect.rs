@@ -63,6 +63,8 @@ pub enum Effect {
     /// Ask the browser for the microphone, let go of it at once, and look what the browser says of it then
     /// ([`crate::agent::FromDesktop::MicrophoneChanged`]).
     TryMicrophone,
+    /// Load this page anew. Nothing that comes after it is carried out for long.
+    Reload,
     /// Forget it.
     Unstore {
         /// Which.

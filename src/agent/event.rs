@@ -43,6 +43,13 @@ pub enum Event {
     },
     /// Another page of this browser has taken that over.
     Deposed,
+    /// The browser shows this page again, out of its back/forward cache.
+    Restored {
+        /// As of [`Event::Elected`].
+        epoch: u64,
+        /// Flex's phone was destroyed when the page went into the cache. It stays so.
+        phone_gone: bool,
+    },
     /// The push channel was opened or lost.
     PushState {
         /// Opened?
@@ -184,8 +191,11 @@ pub enum FromDesktop {
     Reconnected {},
     /// The agent has signed out.
     SignedOut {},
-    /// The page ends.
-    PageHide {},
+    /// The page ends, or goes into the browser's back/forward cache.
+    PageHide {
+        /// The browser may show it again ([`Event::Restored`]). It tells so of pages, too, that it then does not keep.
+        may_return: bool,
+    },
 }
 
 /// Can this page get at a microphone?

@@ -58,7 +58,11 @@ impl Agent {
     }
 
     /// The page ends, with its legs or without.
-    pub(super) fn page_hide(&mut self, out: &mut Vec<Effect>) {
+    pub(super) fn page_hide(&mut self, may_return: bool, out: &mut Vec<Effect>) {
+        if may_return && self.push.take().is_some() {
+            // A browser may keep the connection of a frozen page open: the server would take the agent for present.
+            out.push(Effect::ClosePush);
+        }
         if self.gone {
             return;
         }

@@ -68,6 +68,8 @@ pub struct Agent {
     pub(super) unprotected: bool,
     /// The page has said goodbye.
     pub(super) gone: bool,
+    /// Flex's phone is destroyed, in a page that came back from the back/forward cache.
+    pub(super) phone_gone: bool,
     /// The agent has signed out.
     pub(super) signed_out: bool,
     /// The browser was told to ask before the page is left.
@@ -132,6 +134,7 @@ impl Agent {
             exposed_since: None,
             unprotected: false,
             gone: false,
+            phone_gone: false,
             signed_out: false,
             prompts: false,
             flex_prompts: false,
@@ -180,12 +183,14 @@ impl Agent {
             Event::Superseded => self.superseded(&mut out),
             Event::Elected { taken, epoch } => self.elected(now, taken, epoch, &mut out),
             Event::Deposed => self.deposed(&mut out),
+            Event::Restored { epoch, phone_gone } => self.restored(now, epoch, phone_gone, &mut out),
             Event::PushState { up } => self.push_state(now, up, &mut out),
             Event::Garbled => self.complain(Complaint::Garbled, &mut out),
             Event::Timer(timer) => self.timer(now, timer, &mut out),
         }
         self.take_offers(now, &mut out);
         self.settle_in_place(now, &mut out);
+        self.settle_phone(&mut out);
         self.settle_prompt(&mut out);
         self.settle_dialog(now, &mut out);
         self.settle_role(now, &mut out);
@@ -244,14 +249,11 @@ impl Agent {
                 }
             }
             FromDesktop::Reconnected {} => {
-                // What was sent before may be lost, which the browser tells only when its time is up: it is sent again.
-                self.outbox.again(out);
-                self.hello.under_way = None;
-                self.hello.failures = 0;
+                self.forget_sent(out);
                 self.say_hello(now, out);
             }
             FromDesktop::SignedOut {} => self.sign_out(out),
-            FromDesktop::PageHide {} => self.page_hide(out),
+            FromDesktop::PageHide { may_return } => self.page_hide(may_return, out),
         }
     }
 

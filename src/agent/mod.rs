@@ -24,6 +24,7 @@ mod protection;
 mod ready;
 mod recovery;
 mod restore;
+mod returning;
 mod role;
 mod server;
 mod status;

@@ -59,10 +59,6 @@ impl Agent {
         if !std::mem::take(&mut self.role.locked_out) {
             return;
         }
-        // From now on this is the newest page: of a call that the page before had the server asks the newest.
-        self.epoch = epoch;
-        self.role.superseded = false;
-        self.waits = false;
         if taken {
             self.leave_to_others();
         } else {
@@ -70,6 +66,14 @@ impl Agent {
             // The server is to hear first, from that page or from its channel, that it is gone.
             self.hello.sent = Some(now);
         }
+        self.act_as(now, epoch, out);
+    }
+
+    /// From now on this is the newest page: of a call that the page before had the server asks the newest.
+    pub(super) fn act_as(&mut self, now: Millis, epoch: u64, out: &mut Vec<Effect>) {
+        self.epoch = epoch;
+        self.role.superseded = false;
+        self.waits = false;
         self.act(now, out);
         // The calls in this page are that newest page's.
         let here = self.calls.iter_mut().filter(|(_, call)| call.facts.live_call);

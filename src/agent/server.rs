@@ -47,6 +47,13 @@ impl Agent {
         self.hello.again = false;
     }
 
+    /// What was sent may be lost, which the browser tells only when its time is up: it is sent again.
+    pub(super) fn forget_sent(&mut self, out: &mut Vec<Effect>) {
+        self.outbox.again(out);
+        self.hello.under_way = None;
+        self.hello.failures = 0;
+    }
+
     pub(super) fn hello_reply(
         &mut self,
         now: Millis,

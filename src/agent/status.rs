@@ -107,6 +107,7 @@ impl Record {
             | Event::Superseded
             | Event::Elected { .. }
             | Event::Deposed
+            | Event::Restored { .. }
             | Event::Garbled
             | Event::Timer(_) => {}
         }
@@ -189,7 +190,7 @@ fn name(event: &Event) -> &'static str {
             FromDesktop::AcceptFailed { .. } => "acceptFailed",
             FromDesktop::Joined { .. } => "joined",
             FromDesktop::JoinFailed { .. } => "joinFailed",
-            FromDesktop::PageHide {} => "pageHide",
+            FromDesktop::PageHide { .. } => "pageHide",
             FromDesktop::MicrophoneChanged { microphone: Microphone::Granted } => "microphoneGranted",
             FromDesktop::MicrophoneChanged { microphone: Microphone::Denied } => "microphoneDenied",
             FromDesktop::MicrophoneChanged { microphone: Microphone::Missing } => "microphoneMissing",
@@ -214,6 +215,7 @@ fn name(event: &Event) -> &'static str {
         Event::Superseded => "superseded",
         Event::Elected { .. } => "elected",
         Event::Deposed => "deposed",
+        Event::Restored { .. } => "restored",
         Event::Garbled => "garbled",
         Event::Timer(_) => "timer",
     }

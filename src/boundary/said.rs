@@ -56,7 +56,7 @@ impl TryFrom<Value> for FromDesktop {
                 offline: said.flag("offline")?,
                 unavailable: said.flag("unavailable")?,
             }),
-            "pageHide" => Self::PageHide {},
+            "pageHide" => Self::PageHide { may_return: said.flag("mayReturn").unwrap_or_default() },
             _ => return Err(Unfit { field: "event" }),
         })
     }

@@ -244,6 +244,7 @@ impl Inner {
             Effect::Role { acts } => show_role(acts),
             Effect::Store(mark) => storage::store(&mark),
             Effect::TryMicrophone => desk::try_microphone(self),
+            Effect::Reload => _ = js::call(&js::at(&js_sys::global(), "location"), "reload", &[]),
             Effect::StoreActivity(activity) => storage::store_activity(activity.as_ref()),
             Effect::Unstore { reservation } => storage::unstore(&reservation),
         }
@@ -267,7 +268,10 @@ impl Inner {
 
     fn post(self: &Rc<Self>, id: PostId, request: &Request) {
         let (path, body) = match request {
-            Request::Hello(hello) => ("hello", post::body(&told::hello(hello))),
+            // The server tells operators of other versions than its own.
+            Request::Hello(hello) => {
+                (concat!("hello?version=", env!("CARGO_PKG_VERSION")), post::body(&told::hello(hello)))
+            }
             Request::Register(registration) => ("calls", post::body(&told::registration(registration))),
             Request::Graceful(mark) => ("graceful", post::body(&told::mark(mark))),
         };
@@ -294,10 +298,10 @@ impl Inner {
     /// The page ends: only a beacon still gets out, and it carries no headers.
     fn say_goodbye(&self, marks: Vec<GracefulMark>, goodbye: Option<Goodbye>) {
         let beacon = Beacon { token: self.flex.token(), marks, goodbye };
-        if let (Some(window), Ok(body)) = (web_sys::window(), post::body(&told::beacon(&beacon))) {
+        if let Ok(body) = post::body(&told::beacon(&beacon)) {
             // Refused only when it is too large. The server notices the end of the push channel as well.
-            let _ =
-                window.navigator().send_beacon_with_opt_str(&self.farewell(), body.as_string().as_deref());
+            let arguments: [&JsValue; 2] = [&self.farewell().into(), &body];
+            let _ = js::call(&js::at(&js_sys::global(), "navigator"), "sendBeacon", &arguments);
         }
     }
 
@@ -332,10 +336,8 @@ impl Inner {
 
 /// For whoever has to find out which page is at work, tests among them.
 fn show_role(acts: bool) {
-    let root =
-        web_sys::window().and_then(|window| window.document()).and_then(|page| page.document_element());
-    if let Some(root) = root {
-        // The name is a good one.
-        let _ = root.set_attribute("data-rejoin-page", if acts { "acts" } else { "waits" });
-    }
+    let root = js::at(&js_sys::global(), "document.documentElement");
+    let role = if acts { "acts" } else { "waits" };
+    // The name is a good one.
+    let _ = js::call(&root, "setAttribute", &[&"data-rejoin-page".into(), &role.into()]);
 }

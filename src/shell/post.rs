@@ -4,7 +4,7 @@ use crate::agent::PostError;
 use crate::boundary::Value;
 use crate::shell::js;
 use gloo_net::http::{Headers, Request, Response};
-use js_sys::{JSON, JsString, Reflect};
+use js_sys::{JSON, JsString, Promise, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortSignal, RequestInit};
@@ -34,9 +34,9 @@ pub async fn send(url: &str, token: &str, body: JsString, keepalive: bool) -> Re
 /// The browser's answer to a request. Not `Request::send`: that panics when `fetch`, which other plugins may have
 /// wrapped, fails with something that is no `Error`.
 pub(super) async fn fetch(request: Request) -> Result<Response, JsValue> {
-    let window = web_sys::window().ok_or(JsValue::UNDEFINED)?;
-    let response: web_sys::Response =
-        JsFuture::from(window.fetch_with_request(&request.into())).await?.dyn_into()?;
+    let request: web_sys::Request = request.into();
+    let answer: Promise = js::call(&js_sys::global(), "fetch", &[&request])?.dyn_into()?;
+    let response: web_sys::Response = JsFuture::from(answer).await?.dyn_into()?;
     Ok(response.into())
 }
 

@@ -3,11 +3,11 @@
 //! Where the browser gives no storage, the plugin works without: the dialog then waits for the server's answer.
 
 use crate::agent::{Kept, Mark};
-use crate::boundary::{stored, told};
-use crate::shell::post;
+use crate::boundary::{Value, stored, told};
+use crate::shell::{js, post};
 use rejoin_protocol::api::DeliveryId;
 use rejoin_protocol::{ActivitySid, Millis, ReservationSid};
-use web_sys::Storage;
+use wasm_bindgen::JsValue;
 
 const MARK: &str = "rejoin.live.";
 /// What a mark says of a call whose agent is muted.
@@ -16,8 +16,21 @@ const OUT: &str = "rejoin.out.";
 const EPOCH: &str = "rejoin.epoch";
 const ACTIVITY: &str = "rejoin.activity";
 
-fn storage() -> Option<Storage> {
-    web_sys::window()?.local_storage().ok()?
+fn storage() -> JsValue {
+    js::at(&js_sys::global(), "localStorage")
+}
+
+fn get(key: &str) -> Option<String> {
+    js::call(&storage(), "getItem", &[&key.into()]).ok()?.as_string()
+}
+
+/// A full storage, or none, is no error: the plugin works without.
+fn set(key: &str, value: &str) {
+    let _ = js::call(&storage(), "setItem", &[&key.into(), &value.into()]);
+}
+
+fn remove(key: &str) {
+    let _ = js::call(&storage(), "removeItem", &[&key.into()]);
 }
 
 /// Reservations that had a call when an earlier page was last heard of.
@@ -30,11 +43,12 @@ pub fn marks() -> Vec<Mark> {
 
 /// What is stored under names that begin like this: the rest of the name, and the value.
 fn entries(prefix: &str) -> Vec<(String, String)> {
-    let Some(storage) = storage() else { return Vec::new() };
-    let keys = (0..storage.length().unwrap_or(0)).filter_map(|index| storage.key(index).ok()?);
-    let entries =
-        keys.filter_map(|key| Some((key.strip_prefix(prefix)?.to_owned(), storage.get_item(&key).ok()??)));
-    entries.collect()
+    let Value::Object(all) = js::value(&storage()) else { return Vec::new() };
+    let entry = |(key, value): &(String, Value)| match value {
+        Value::Text(value) => Some((key.strip_prefix(prefix)?.to_owned(), value.clone())),
+        _ => None,
+    };
+    all.iter().filter_map(entry).collect()
 }
 
 /// Requests that are still to be delivered. What cannot be read is thrown away.
@@ -51,9 +65,9 @@ pub fn kept() -> Vec<Kept> {
 
 /// A request is to be delivered, by whichever page.
 pub fn keep(kept: &Kept) {
-    if let (Some(storage), Ok(value)) = (storage(), post::body(&told::kept(kept))) {
+    if let Ok(value) = post::body(&told::kept(kept)) {
         // With a full storage it is delivered by this page or by none.
-        let _ = storage.set_item(&out(kept.id), &String::from(value));
+        set(&out(kept.id), &String::from(value));
     }
 }
 
@@ -73,19 +87,10 @@ fn out(id: DeliveryId) -> String {
     [OUT, &String::from(id)].concat()
 }
 
-fn remove(key: &str) {
-    if let Some(storage) = storage() {
-        let _ = storage.remove_item(key);
-    }
-}
-
 /// This reservation has a call.
 pub fn store(mark: &Mark) {
-    if let Some(storage) = storage() {
-        // A full storage costs the dialog some milliseconds, nothing else.
-        let value = if mark.muted { MUTED } else { "1" };
-        let _ = storage.set_item(&[MARK, mark.reservation.as_str()].concat(), value);
-    }
+    // A full storage costs the dialog some milliseconds, nothing else.
+    set(&[MARK, mark.reservation.as_str()].concat(), if mark.muted { MUTED } else { "1" });
 }
 
 /// It has none any more.
@@ -95,25 +100,22 @@ pub fn unstore(reservation: &ReservationSid) {
 
 /// The activity that the agent last wanted.
 pub fn activity() -> Option<ActivitySid> {
-    ActivitySid::parse(&storage()?.get_item(ACTIVITY).ok()??).ok()
+    ActivitySid::parse(&get(ACTIVITY)?).ok()
 }
 
 /// The agent wants this one; `None`: none that is to be restored.
 pub fn store_activity(activity: Option<&ActivitySid>) {
-    if let Some(storage) = storage() {
-        // Where it cannot be stored the agent sets it himself or herself.
-        let _ = match activity {
-            Some(activity) => storage.set_item(ACTIVITY, activity.as_str()),
-            None => storage.remove_item(ACTIVITY),
-        };
+    // Where it cannot be stored the agents set it themselves.
+    match activity {
+        Some(activity) => set(ACTIVITY, activity.as_str()),
+        None => remove(ACTIVITY),
     }
 }
 
 /// A number higher than that of every earlier page, also after the clock was set back.
 pub fn next_epoch(now: Millis) -> u64 {
-    let Some(storage) = storage() else { return now.0 };
-    let last: Option<u64> = storage.get_item(EPOCH).ok().flatten().and_then(|text| text.parse().ok());
+    let last: Option<u64> = get(EPOCH).and_then(|text| text.parse().ok());
     let epoch = last.map_or(now.0, |last| now.0.max(last.saturating_add(1)));
-    let _ = storage.set_item(EPOCH, &epoch.to_string());
+    set(EPOCH, &epoch.to_string());
     epoch
 }

@@ -1,7 +1,7 @@
 //! When to look at Flex: as soon as a worker is known, and whenever something may have changed.
 
 use crate::agent::{Event, FromDesktop};
-use crate::shell::{Inner, desk, js};
+use crate::shell::{Inner, desk, js, now, storage};
 use js_sys::{Object, Reflect};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
@@ -90,7 +90,7 @@ async fn begin(core: &Rc<Inner>) -> Result<(), JsValue> {
         Inner::later(&signed_out, Event::Desktop(FromDesktop::SignedOut {}));
     });
     js::call(&core.flex.actions(), "addListener", &[&"afterLogout".into(), &signed_out.into_js_value()])?;
-    listen_to_end(core)?;
+    listen_to_turns(core)?;
     core.stage.set(Stage::Begun);
     core.look()
 }
@@ -103,17 +103,24 @@ fn reconnected(core: &Rc<Inner>) {
     core.handle(Event::Desktop(FromDesktop::Reconnected {}));
 }
 
-fn listen_to_end(core: &Rc<Inner>) -> Result<(), JsValue> {
+/// The page is hidden for good, or into the back/forward cache, or shown out of it.
+fn listen_to_turns(core: &Rc<Inner>) -> Result<(), JsValue> {
     let core = Rc::downgrade(core);
-    let ends = move |event: JsValue| {
-        // A page that may be shown again has hung up like one without us.
-        if !js::at(&event, "persisted").is_truthy() {
-            Inner::later(&core, Event::Desktop(FromDesktop::PageHide {}));
+    let turns = move |event: JsValue| {
+        let Some(core) = core.upgrade() else { return };
+        let cached = js::at(&event, "persisted").is_truthy();
+        if js::at(&event, "type") == "pagehide" {
+            core.handle(Event::Desktop(FromDesktop::PageHide { may_return: cached }));
+        } else if cached {
+            let phone_gone = js::at(&core.flex.phone(), "state") == "destroyed";
+            core.handle(Event::Restored { epoch: storage::next_epoch(now()), phone_gone });
         }
     };
-    let ends = Closure::<dyn Fn(JsValue)>::new(ends).into_js_value();
-    let first = JsValue::TRUE;
-    js::call(&js_sys::global(), "addEventListener", &[&"pagehide".into(), &ends, &first]).map(drop)
+    let turns = Closure::<dyn Fn(JsValue)>::new(turns).into_js_value();
+    for event in ["pagehide", "pageshow"] {
+        js::call(&js_sys::global(), "addEventListener", &[&event.into(), &turns, &JsValue::TRUE])?;
+    }
+    Ok(())
 }
 
 /// Flex is not as it should be: nothing more is done.

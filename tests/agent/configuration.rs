@@ -64,6 +64,23 @@ fn defaults_then_account_then_team_then_worker() {
     assert_eq!(config.silence, Millis(4000));
 }
 
+/// The page sends the agent's Flex token to the server. More people may write worker attributes than the account's configuration.
+#[test]
+fn a_worker_attribute_never_names_the_server() {
+    let elsewhere = [(
+        "rejoin",
+        rejoin(&[("server", text("https://elsewhere.example")), ("silenceMs", Value::Number(6000.0))]),
+    )];
+    let refused = "worker attribute rejoin.server is not a setting; it is ignored.";
+    let (config, mistakes) = read(&[("server", text("https://rejoin.example"))], &elsewhere);
+    assert_eq!(config.server, "https://rejoin.example");
+    assert_eq!(config.silence, Millis(6000), "what else it says counts");
+    assert_eq!(mistakes, [refused]);
+    let (config, mistakes) = read(&[], &elsewhere);
+    assert_eq!(config.idle(), Some(Idle::NoServer), "not even where the account names none");
+    assert_eq!(mistakes, [refused]);
+}
+
 #[test]
 fn each_mistake_is_told_and_ignored() {
     let account = [

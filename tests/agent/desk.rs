@@ -316,7 +316,7 @@ pub(crate) fn join_failed() -> Event {
 }
 
 pub(crate) fn page_hide() -> Event {
-    Event::Desktop(FromDesktop::PageHide {})
+    Event::Desktop(FromDesktop::PageHide { may_return: false })
 }
 
 /// The next page's leg beside the ghost of the last one.

@@ -17,6 +17,7 @@ mod push_channel;
 mod ready;
 mod recovery;
 mod restore;
+mod returning;
 mod signing_out;
 mod status;
 mod two_browsers;

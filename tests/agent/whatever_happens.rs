@@ -120,7 +120,8 @@ fn steps() -> impl Strategy<Value = Step> {
         1 => (1u128..5).prop_map(|n| Step::Event(Event::Desktop(FromDesktop::TaskMarked { reservation: wr(n) }))),
         1 => (1u128..5).prop_map(|n| Step::Event(Event::Desktop(FromDesktop::Joined { reservation: wr(n) }))),
         1 => (1u128..5).prop_map(|n| Step::Event(Event::Desktop(FromDesktop::JoinFailed { reservation: wr(n) }))),
-        1 => Just(Step::Event(page_hide())),
+        1 => any::<bool>().prop_map(|may_return| Step::Event(Event::Desktop(FromDesktop::PageHide { may_return }))),
+        1 => any::<bool>().prop_map(|phone_gone| Step::Event(Event::Restored { epoch: 9, phone_gone })),
         1 => any::<bool>().prop_map(|taken| Step::Event(Event::Elected { taken, epoch: 8 })),
         1 => prop_oneof![
             Just(Event::Deposed),
@@ -220,6 +221,7 @@ impl Rules {
             Event::Reply { id, .. } if self.under_way == Some(*id) => self.under_way = None,
             // What was sent before is not waited for, and sent again.
             Event::Desktop(FromDesktop::Reconnected {}) => self.under_way = None,
+            Event::Restored { .. } => (self.under_way, self.gone) = (None, false),
             _ => {}
         }
     }
@@ -430,7 +432,7 @@ proptest! {
         for effect in &effects {
             let acts = match effect {
                 Effect::OpenPush { .. } | Effect::Beacon { goodbye: Some(_), .. } | Effect::Role { acts: true } => true,
-                Effect::Dialog(_) => true,
+                Effect::Dialog(_) | Effect::Reload => true,
                 Effect::Post { request, .. } => matches!(request, Request::Hello(_)),
                 Effect::Desktop(effect) => matches!(
                     effect,

@@ -162,6 +162,41 @@ fn what_a_newer_server_says_is_left_alone() {
     assert!(heard::pushed(value(json!({"push": "recovery", "recovery": json}))).is_err());
 }
 
+/// What crosses the wire, see `crates/protocol/tests/wire.rs`.
+fn wire(format: &str, name: &str) -> Json {
+    let path = format!("{}/crates/protocol/tests/wire/{format}/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_str(&std::fs::read_to_string(path).expect("a file")).expect("JSON")
+}
+
+#[test]
+fn this_plugin_and_the_previous_server_understand_each_other() {
+    let hello: Hello = serde_json::from_value(wire("1", "hello")).expect("a hello");
+    assert_eq!(json_of(told::hello(&hello)), wire("1", "hello"));
+    let call: Registration = serde_json::from_value(wire("1", "registration")).expect("a registration");
+    assert_eq!(json_of(told::registration(&call)), wire("1", "registration"));
+    let mark: GracefulMark = serde_json::from_value(wire("1", "graceful")).expect("a mark");
+    assert_eq!(json_of(told::mark(&mark)), wire("1", "graceful"));
+    let beacon: Beacon = serde_json::from_value(wire("1", "beacon")).expect("a beacon");
+    assert_eq!(json_of(told::beacon(&beacon)), wire("1", "beacon"));
+    let reply: HelloReply = serde_json::from_value(wire("1", "hello-reply")).expect("an answer");
+    assert_eq!(heard::hello_reply(value(wire("1", "hello-reply"))), Ok(reply));
+    for push in wire("1", "pushes").as_array().expect("a list") {
+        let read: Push = serde_json::from_value(push.clone()).expect("a push");
+        assert_eq!(heard::pushed(value(push.clone())), Ok(read));
+    }
+}
+
+#[test]
+fn what_a_newer_server_tells_of_one_recovery_does_not_cost_the_others() {
+    let reply = heard::hello_reply(value(wire("newer", "hello-reply"))).expect("an answer");
+    assert!(reply.in_place);
+    let stages: Vec<_> = reply.recoveries.into_iter().map(|view| view.stage).collect();
+    assert_eq!(stages, [Stage::Queued]);
+    let pushes = wire("newer", "pushes");
+    let understood = |push: &&Json| heard::pushed(value((*push).clone())).is_ok();
+    assert_eq!(pushes.as_array().expect("a list").iter().filter(understood).count(), 1);
+}
+
 #[test]
 fn what_is_kept_is_read_as_it_was_written() {
     let registration = Registration {

@@ -27,6 +27,16 @@ const STRICT = {
   ignoreDefaultArgs: ['--autoplay-policy=no-user-gesture-required'],
 };
 
+/**
+ * Keeps pages that are left in its back/forward cache, as browsers do; Playwright's do not. A listener for `unload`, such as
+ * the Voice SDK's up to 2.18.0, prevents that only in a browser that still heeds `unload`
+ * (https://developer.chrome.com/docs/web-platform/deprecating-unload).
+ */
+const KEEPING = {
+  args: [...chromeArgs, '--enable-features=DeprecateUnload'],
+  ignoreDefaultArgs: ['--disable-back-forward-cache'],
+};
+
 /** What Chromium keeps of scripts: as they came, and compiled. The compiled one counts for that very answer only. */
 const SCRIPTS = ['Cache', 'Code Cache'].map((name) => path.join('Default', name));
 
@@ -60,14 +70,19 @@ export class Browsers {
     return this.shared;
   }
 
+  /** One that keeps the pages that are left, with nothing in it. Closing its only context ends it. */
+  keeping() {
+    return this.#launch(mkdtempSync(path.join(this.folder, 'profile-')), KEEPING);
+  }
+
   /**
    * Starts a browser for one agent. Its only context is given back; closing that ends it.
    * @param {string} origin what the agent will open
    * @param {(context: Context) => Promise<void>} compile opens it in a browser, twice: from the second time on Chromium
    *   keeps what it has compiled. Asked for once an origin
-   * @param {{strict?: boolean}} [options]
+   * @param {{strict?: boolean, keepsPages?: boolean}} [options]
    */
-  async open(origin, compile, { strict = false } = {}) {
+  async open(origin, compile, { strict = false, keepsPages = false } = {}) {
     let compiled = this.compiled.get(origin);
     if (!compiled) {
       compiled = mkdtempSync(path.join(this.folder, 'compiled-'));
@@ -79,7 +94,7 @@ export class Browsers {
     for (const part of SCRIPTS) {
       cpSync(path.join(compiled, part), path.join(profile, part), { recursive: true });
     }
-    const context = await this.#launch(profile, strict ? STRICT : {});
+    const context = await this.#launch(profile, strict ? STRICT : keepsPages ? KEEPING : {});
     context.once('close', () => discard(profile));
     return context;
   }

@@ -88,7 +88,7 @@ export const backDuringAnnouncement = {
 };
 
 /** With this setting of the server, and then with that one again. */
-async function withServer(
+export async function withServer(
   /** @type {Story} */ story,
   /** @type {string} */ name,
   /** @type {[string, string]} */ [now, afterwards],

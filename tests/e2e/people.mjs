@@ -6,7 +6,7 @@ import { Stream } from './stream.mjs';
 /** @typedef {import('./browsers.mjs').Browsers} Browsers */
 /** @typedef {import('playwright-core').BrowserContext} Context */
 /** @typedef {import('playwright-core').Page} Page */
-/** @typedef {{microphone?: number, plugin?: 'ready' | 'passive', strict?: boolean, prepare?: (context: Context) => Promise<unknown>}} SignIn */
+/** @typedef {{microphone?: number, plugin?: 'ready' | 'passive', strict?: boolean, keepsPages?: boolean, prepare?: (context: Context) => Promise<unknown>}} SignIn */
 /** @typedef {Awaited<ReturnType<typeof import('../../scripts/lib/demo.mjs').startDemo>>} Demo */
 
 export const WORKER = { ada: 'WK' + 'ada'.padStart(32, '0'), bo: 'WK' + 'b0'.padStart(32, '0') };
@@ -106,9 +106,14 @@ export class Twilio {
     const make = (/** @type {string} */ what, /** @type {string[][]} */ form) =>
       json(`${url}/${what}`, { method: 'POST', headers, body: new URLSearchParams(form) });
     const SinkConfiguration = JSON.stringify({ destination, method: 'POST', batch_events: true });
-    const sink = await make('Sinks', Object.entries({ SinkType: 'webhook', SinkConfiguration }));
+    const Description = 'a story';
+    const sink = await make('Sinks', Object.entries({ Description, SinkType: 'webhook', SinkConfiguration }));
     const subscribed = types.map((type) => ['Types', JSON.stringify({ type, schema_version: 1 })]);
-    const { sid } = await make('Subscriptions', [['SinkSid', sink.sid], ...subscribed]);
+    const { sid } = await make('Subscriptions', [
+      ['Description', Description],
+      ['SinkSid', sink.sid],
+      ...subscribed,
+    ]);
     this.undo.push(() => fetch(`${url}/Subscriptions/${sid}`, { method: 'DELETE', headers }));
   }
 
@@ -350,14 +355,14 @@ export class Agent {
 
   /**
    * Signs in, in a browser of its own. `microphone`: the tone that it hears instead of the browser's beep. `strict`: the
-   * browser asks for the microphone and plays nothing before a click.
+   * browser asks for the microphone and plays nothing before a click. `keepsPages`: the browser has a back/forward cache.
    */
   static async signsIn(
     /** @type {Demo} */ demo,
     /** @type {Browsers} */ browsers,
     /** @type {'ada' | 'bo'} */ name,
     /** @type {string[]} */ diary,
-    /** @type {SignIn} */ { microphone, plugin = 'ready', prepare, strict } = {},
+    /** @type {SignIn} */ { microphone, plugin = 'ready', prepare, strict, keepsPages } = {},
   ) {
     const context = await browsers.open(
       originOf(demo, name),
@@ -367,7 +372,7 @@ export class Agent {
         await first.refreshes();
         await first.ready();
       },
-      { strict },
+      { strict, keepsPages },
     );
     if (microphone) await context.addInitScript(hearsTone, microphone);
     const agent = new Agent(demo, context, name, diary);
@@ -418,6 +423,50 @@ export class Agent {
   async comesBack() {
     await this.page.goto(`${this.origin}/flex?worker=${this.name}`);
     await this.ready();
+  }
+
+  /** Follows a link to another site, in the same tab. What becomes of the page that is left is noted in the tab. */
+  async followsALink() {
+    await this.page.evaluate(() => {
+      Object.assign(window, { __left: true });
+      window.addEventListener('pageshow', ({ persisted }) => {
+        if (persisted) sessionStorage.setItem('restored', 'yes');
+      });
+    });
+    const elsewhere = this.name === 'ada' ? '127.0.0.1' : 'localhost';
+    await this.page.goto(`http://${elsewhere}:${new URL(this.origin).port}/phone`);
+  }
+
+  /** Goes back, with the browser's own button. Playwright's `goBack` waits for a page that loads. */
+  async goesBack() {
+    await this.page.evaluate('setTimeout(() => history.back())');
+    await this.page.waitForFunction(
+      (origin) => location.origin === origin && document.readyState === 'complete',
+      this.origin,
+      { timeout: 30_000 },
+    );
+  }
+
+  /**
+   * Has the browser shown the page that was left, out of its cache, and is it still there? If it was not kept: why not.
+   * @returns {Promise<{restored: boolean, same: boolean, why: string[] | undefined}>}
+   */
+  whatCameBack() {
+    return this.page.evaluate(() => {
+      const [{ notRestoredReasons: not }] = /** @type {any[]} */ (performance.getEntriesByType('navigation'));
+      return {
+        restored: sessionStorage.getItem('restored') === 'yes',
+        same: '__left' in window,
+        why: not?.reasons.map((/** @type {any} */ { reason }) => reason),
+      };
+    });
+  }
+
+  /** Nothing runs in the page, or it runs again: as Chromium does with a machine that sleeps. */
+  async freezes(/** @type {boolean} */ frozen) {
+    const devtools = await this.context.newCDPSession(this.page);
+    await devtools.send('Page.setWebLifecycleState', { state: frozen ? 'frozen' : 'active' });
+    await devtools.detach();
   }
 
   /** The renderer dies; the browser stays. */

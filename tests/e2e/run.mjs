@@ -5,6 +5,7 @@ import { startDemo } from '../../scripts/lib/demo.mjs';
 import { newest } from '../../scripts/lib/flex.mjs';
 import { root } from '../../scripts/lib/run.mjs';
 import { Advice } from '../../scripts/lib/say.mjs';
+import * as away from './away.mjs';
 import * as desk from './desk.mjs';
 import { deskPhones } from './desk-phone.mjs';
 import * as events from './events.mjs';
@@ -37,6 +38,7 @@ const storiesOn = (/** @type {Flex} */ flex) =>
   flex === newest
     ? // Some steps are shared, too.
       Object.values({
+        ...away,
         ...desk,
         ...events,
         ...failOpen,

@@ -99,7 +99,7 @@ export const closedTab = {
     await story.step("Bo's phone rings", () => bo.rings());
     await bo.shot(story.folder, 'ringing');
     await story.step('he accepts', () => bo.accepts());
-    const told = bo.page.getByText(/Ada lost the connection to this customer \d+ s ago/);
+    const told = bo.page.getByText(/^ada@example.com lost the connection to this customer \d+ s ago/);
     await story.step('and is told who dropped, and when', () => told.waitFor({ timeout: 20_000 }));
     await bo.shot(story.folder, 'taken-over');
     const ended = await story.step('Bo has the customer', () => customer.notes('ended'));
@@ -109,7 +109,7 @@ export const closedTab = {
     assert.equal(taken.attributes.isReconnect, true);
     assert.equal(taken.attributes.targetWorkerSid, undefined);
     assert.equal(taken.attributes.disconnectedWorkerSid, WORKER.ada);
-    assert.equal(taken.attributes.disconnectedWorkerName, 'Ada');
+    assert.equal(taken.attributes.disconnectedWorkerName, 'ada@example.com');
     assert.equal(taken.attributes.disconnectedTaskSid, task.taskSid);
     const since = Math.abs(Number(taken.attributes.disconnectedTime) - closed);
     assert.ok(since < 10_000, `disconnectedTime is when the tab was closed (off by ${since} ms)`);

@@ -85,6 +85,44 @@ test('a task is created, fetched, updated under If-Match, and listed with its re
   assert.equal(ends.length, 1);
 });
 
+test('lists are read page by page, with their filters', async () => {
+  const mark = { workflowSid, taskChannel: 'default', priority: 77 };
+  const made = [];
+  for (let n = 0; n < 5; n += 1) {
+    const attributes = JSON.stringify({ paged: true, n });
+    made.push((await workspace().tasks.create({ ...mark, attributes, routingTarget: workerSid })).sid);
+  }
+  const filter = { priority: 77, evaluateTaskAttributes: 'n >= 1' };
+  const found = await workspace().tasks.list({ ...filter, pageSize: 2 });
+  assert.deepEqual(
+    found.map(({ sid }) => sid),
+    made.slice(1),
+  );
+  const page = await workspace().tasks.page({ ...filter, pageSize: 3 });
+  assert.equal(page.instances.length, 3);
+  const next = await page.nextPage();
+  assert.deepEqual(
+    next?.instances.map(({ sid }) => sid),
+    made.slice(4),
+  );
+  assert.equal(await next?.nextPage(), undefined);
+  assert.deepEqual(
+    (await next?.previousPage())?.instances.map(({ sid }) => sid),
+    made.slice(1, 4),
+  );
+  await Promise.all(made.map((sid) => workspace().tasks(sid).remove()));
+});
+
+test('what breaks the contract is refused with a code', async () => {
+  const call = client.calls(`CA${'1'.repeat(32)}`);
+  const refused = (/** @type {Promise<unknown>} */ request, /** @type {number} */ code) =>
+    assert.rejects(request, (/** @type {any} */ error) => error.status === 400 && error.code === code);
+  await refused(call.update({ url: 'nowhere' }), 21205);
+  await refused(call.update({ twiml: '<Response>' }), 12100);
+  await refused(workspace().tasks.create({ workflowSid, timeout: 0 }), 20001);
+  await refused(workspace().workers.list({ activitySid: 'Available' }), 20001);
+});
+
 test('what is not there is a 404 in Twilio’s form', async () => {
   const missing = workspace()
     .tasks(`WT${'f'.repeat(32)}`)
