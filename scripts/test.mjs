@@ -5,6 +5,7 @@
 import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { advisories } from './lib/advisories.mjs';
 import { build } from './lib/build.mjs';
 import { newest, oldest } from './lib/flex.mjs';
 import { env, root, run } from './lib/run.mjs';
@@ -41,6 +42,7 @@ const parts = [
     'licenses',
     'sources',
   ),
+  { name: 'security advisories', work: advisories },
   command('what the documents name', process.execPath, '--test', 'tests/docs.test.mjs'),
   command('lints', 'cargo', 'clippy', '--workspace', '--all-targets', '--', '-D', 'warnings'),
   command(
@@ -64,6 +66,7 @@ const parts = [
   command('types of scripts and tests', 'tsc', '-p', 'tests/tsconfig.json'),
   command('lines of the shim', process.execPath, '--test', 'tests/shim.test.mjs'),
   command('the built plugin in a browser', process.execPath, '--test', 'tests/plugin.test.mjs'),
+  command('the Voice SDKs', process.execPath, '--test', 'tests/voice-sdk.test.mjs'),
   command('the dialog', process.execPath, '--test', 'tests/dialog.test.mjs'),
   command('strangers', process.execPath, '--test', 'tests/strangers/twilio-helper.test.mjs'),
   command("through Twilio's tools", process.execPath, '--test', 'tests/packaging/artefact.test.mjs'),

@@ -20,7 +20,8 @@ export const env = {
  * what it has started in turn, such as the compilers of a build: they are a process group of their own.
  * @param {string} program
  * @param {string[]} args
- * @param {{heard?: (text: string) => void, env?: Record<string, string | undefined>}} [options]
+ * @param {{heard?: (text: string) => void, env?: Record<string, string | undefined>, within?: number}} [options] `within`:
+ *   seconds after which it is killed
  * @returns {Promise<string>}
  */
 export function run(program, args, options = {}) {
@@ -39,7 +40,9 @@ export function run(program, args, options = {}) {
     const forget = onStop(stop);
     const orphaned = () => endGroup(child.pid, 'SIGKILL');
     process.once('exit', orphaned);
+    const late = options.within ? setTimeout(orphaned, options.within * 1000) : undefined;
     void closed.then(() => {
+      clearTimeout(late);
       forget();
       process.off('exit', orphaned);
     });

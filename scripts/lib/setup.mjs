@@ -132,12 +132,14 @@ export async function postgres() {
     [
       ...(process.env.PATH ?? '').split(path.delimiter),
       ...(existsSync(debian) ? readdirSync(debian).map((version) => path.join(debian, version, 'bin')) : []),
-    ].some((folder) => ['initdb', 'postgres'].every((program) => existsSync(path.join(folder, program))));
+    ].some((folder) =>
+      ['initdb', 'pg_basebackup', 'postgres'].every((program) => existsSync(path.join(folder, program))),
+    );
   if (found()) return;
   if (process.getuid?.() !== 0 || !(await tryRun('apt-get', ['--version']))) {
     throw new Advice(
       'PostgreSQL is missing: the store is tested on it. On Debian: sudo apt-get install postgresql\n' +
-        'Elsewhere initdb and postgres are looked for in the PATH. Nothing has to run: the tests start their own.',
+        'Elsewhere initdb, pg_basebackup and postgres are looked for in the PATH. Nothing has to run: the tests start their own.',
     );
   }
   await step('install PostgreSQL', async (heard) => {
@@ -145,5 +147,6 @@ export async function postgres() {
     await run('apt-get', ['update', '-q'], options);
     await run('apt-get', ['install', '-y', '-q', '--no-install-recommends', 'postgresql'], options);
   });
-  if (!found()) throw new Advice('PostgreSQL was installed, but initdb and postgres are not in the PATH.');
+  if (!found())
+    throw new Advice('PostgreSQL was installed, but initdb, pg_basebackup and postgres are not in the PATH.');
 }
