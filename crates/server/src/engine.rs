@@ -36,7 +36,7 @@ const BATCH: usize = 512;
 const WAITING: usize = 4096;
 /// How long the engine pauses after the timers could not be read, or a commit with timers failed.
 const PAUSE: Millis = Millis(500);
-/// So often it is tried to look at calls of which a callback could not be stored.
+/// How often the engine tries to look at calls that missed a callback because it could not be stored.
 const RETRY: Millis = Millis(250);
 /// So often it is looked for timers of servers that are gone, and at the clock.
 const LOOK_EVERY: Millis = Millis(1000);
@@ -159,7 +159,7 @@ impl Engine {
                     Input::Release(conference, answer) => {
                         let released = release(&self.store, &conference, self.store.now()).await;
                         self.look_at = Millis(0);
-                        // Whoever asked may have gone.
+                        // The operator may have gone.
                         let _ = answer.send(released);
                     }
                     Input::Stop => {

@@ -55,8 +55,8 @@ impl Executor {
     }
 
     /// Reads the task of a customer who is to be sent on, if Twilio would not tell it before: only Twilio says by which workflow
-    /// the task came, and without the attributes one whom an agent has called would come back by a workflow that finds nobody
-    /// for him. What cannot be read is not waited for.
+    /// the task came, and without the attributes a customer called by an agent would come back by a workflow that finds
+    /// nobody for them. What cannot be read is not waited for.
     pub(crate) async fn read_before(&self, job: &Job, call: &Call) -> Result<Option<Task>, Error> {
         let is_read = !call.attributes.is_empty() && call.task_workflow.is_some();
         if !matches!(job.action, Action::Requeue { .. }) || is_read {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Row as _};
 use std::fmt;
 
-/// So many calls are read at once.
+/// How many calls are read at once.
 const PAGE: i64 = 500;
 
 /// A call that is held back. Nothing personal is in it.

@@ -125,7 +125,7 @@ impl Call {
         (self.awaits_an_owner() && named()) || (self.proven && self.names_customer(customer))
     }
 
-    /// Those of which it has become known by now count, if they are the worker's own and Twilio has shown the leg.
+    /// The claims that count: the agent's own, of legs that Twilio has shown by now.
     pub(super) fn settle_registrations(&mut self, out: &mut Out<'_>) {
         for kept in std::mem::take(&mut self.unsettled) {
             let Unsettled { worker, registration, at, lives } = &kept;

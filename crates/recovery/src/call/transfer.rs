@@ -183,7 +183,7 @@ impl Call {
             Some(HandedOver::Waits) | None => false,
         };
         if matches!(seen.task, Some(HandedOver::Wraps | HandedOver::Over)) && !self.is_replaced() {
-            self.find_taker(out, seen); // if she is found, she is missed
+            self.find_taker(out, seen); // once known, this agent is missed
         }
         if !nobody_comes || !self.is_handed_over() {
             return;

@@ -371,7 +371,7 @@ fn a_customer_waits_while_it_is_found_out_whether_a_registration_counts() {
 fn a_customer_who_was_found_gone_long_ago_or_left_on_purpose_is_let_go() {
     let mut desk = Desk::new();
     registered_untold(&mut desk, 2, 20_000);
-    // He was moved, and has had another call since: Twilio is asked which. Nobody but the page has named him here.
+    // The customer was moved, and has had another call since: Twilio is asked which. Only the page has named this leg.
     assert_eq!(next(&desk), Next::Unknown);
     let mut desk = Desk::new();
     registered_untold(&mut desk, 3, 0);

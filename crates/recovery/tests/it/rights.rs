@@ -382,7 +382,7 @@ fn reaches(actions: &[Action], who: u128) -> Vec<&Action> {
     actions.iter().filter(of).collect()
 }
 
-/// Ada names a stranger as her customer, and is lost.
+/// Ada names a stranger's leg as the customer's, and is lost.
 #[test]
 fn a_leg_that_twilio_does_not_show_is_nobodys_customer() {
     for polled in [true, false] {
@@ -454,7 +454,7 @@ fn a_leg_that_twilio_does_not_show_is_no_third_party() {
     }
 }
 
-/// Ada has handed her customer over to Bo, and takes her mark back with a leg that there is not.
+/// Ada has handed the customer over to Bo, and takes the mark back with a leg that does not exist.
 #[test]
 fn who_has_left_covers_for_nobody_with_a_leg_that_does_not_exist() {
     let mut desk = Desk::talking();

@@ -846,7 +846,7 @@ fn a_poll_of_a_page_that_is_not_heard_of_is_repeated_until_twilio_answers() {
 fn pages_without_the_call_are_missed_by_nobody() {
     let (mut desk, _) = left_unreported();
     desk.push_lost(BO, EPOCH);
-    desk.push_lost(ADA, EPOCH + 1); // another tab of hers
+    desk.push_lost(ADA, EPOCH + 1); // another tab of Ada's
     assert_eq!(desk.take_actions(), []);
     desk.goodbye(ADA, EPOCH);
     desk.take_actions();

@@ -6,7 +6,7 @@ use crate::store::Store;
 use rejoin_recovery::{Event, Key};
 use std::collections::BTreeSet;
 
-/// By so many keys calls are remembered; beyond that all calls that are watched are looked at.
+/// How many keys of calls are remembered. If there are more, all watched calls are looked at.
 const REMEMBERED: usize = 4096;
 
 /// By what the calls are found.

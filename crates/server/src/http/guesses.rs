@@ -17,9 +17,9 @@ const ADDRESSES: usize = 10_000;
 /// Counts what was refused.
 #[derive(Debug)]
 pub(crate) struct Guesses {
-    /// So many refusals of an address in a window.
+    /// How many refusals an address may have in a window.
     most: u32,
-    /// So many checks of an address at once.
+    /// How many checks an address may have at once.
     at_once: usize,
     of: Mutex<HashMap<Source, Guesser>>,
 }

@@ -10,13 +10,13 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 /// A call as a worker's page names it.
 pub(super) type Claim = (WorkerSid, TaskSid, ReservationSid);
 
-/// So many look-ups one worker has in a minute, whether at once or one after the other. A page has one to three calls.
+/// How many look-ups one worker has in a minute, whether at once or one after the other. A page has one to three calls.
 const PER_MINUTE: u32 = 10;
-/// So many are under way at once, of all workers: a part of what may be out at TaskRouter at once.
+/// How many are under way at once, of all workers: a part of what may be out at TaskRouter at once.
 const AT_ONCE: usize = 4;
 /// So long a call counts as not the worker's without asking again.
 const REMEMBERED: Millis = Millis::seconds(120);
-/// So many of these are remembered.
+/// How many of these are remembered.
 const KNOWN: usize = 10_000;
 
 /// Which look-ups may begin. Of this server; each one of several has its own.

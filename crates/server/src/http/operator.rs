@@ -28,7 +28,7 @@ use subtle::ConstantTimeEq as _;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
-/// So many wrong operators' tokens may come from one address in a minute.
+/// How many wrong operators' tokens may come from one address in a minute.
 pub(super) const WRONG_PER_MINUTE: u32 = 10;
 /// So often it is looked for lines that another server has added.
 const LOOK_EVERY: Duration = Duration::from_secs(2);

@@ -25,7 +25,7 @@ pub(crate) enum Problem {
         /// When to ask again, in seconds from now.
         seconds: u32,
     },
-    /// Too much is in memory of which it is not known who sends it.
+    /// Requests from senders who are not verified yet fill the memory that is set aside for them.
     Full,
     /// A body that is too long.
     BodyTooLarge,

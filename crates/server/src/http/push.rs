@@ -23,7 +23,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 /// A line of comment after so much silence: proxies keep the connection, and the page sees that we are there.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(10);
-/// So many channels a worker may open in a minute. A page whose network comes and goes tries again every second or so.
+/// How many channels a worker may open in a minute. A page whose network comes and goes tries again every second or so.
 pub(super) const OPENED_PER_MINUTE: u32 = 60;
 /// Proxies of nginx's kind would hold lines back without this header.
 pub(crate) const UNBUFFERED: [(&str, &str); 1] = [("x-accel-buffering", "no")];

@@ -11,7 +11,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 use tokio::time::Instant;
 
-/// So many may be known before those are forgotten who have not asked for a while.
+/// How many senders are known before those are forgotten that have not asked for a while.
 const KNOWN: usize = 10_000;
 
 /// By key, on [`SinceBegin`].

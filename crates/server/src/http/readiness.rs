@@ -21,7 +21,7 @@ pub(crate) struct Readiness(Mutex<Option<(Instant, StatusCode, Bytes)>>);
 
 /// 200 if it can work, else 503; each thing is named.
 pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
-    // Whoever asks during a look waits for its end, and gets what it found.
+    // A request that comes during a look waits for its end, and gets what it found.
     let mut last = app.readiness.0.lock().await;
     let known = last.as_ref().filter(|(at, ..)| at.elapsed() < COUNTS_FOR);
     let (status, body) = match known {

@@ -19,7 +19,7 @@ pub(super) struct Seat {
 }
 
 impl Seats {
-    /// So many for each address, and one at least.
+    /// How many each address has: at least one.
     pub(super) fn new(most: usize) -> Self {
         Self { most: most.max(1), taken: Arc::default() }
     }

@@ -111,7 +111,7 @@ pub(super) async fn admit(
     next.run(request).await
 }
 
-/// About so many bytes a request has in memory before its body is read.
+/// About how many bytes a request takes in memory before its body is read.
 fn size(request: &Request) -> usize {
     const REST: usize = 1024;
     let headers = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len());

@@ -1,7 +1,7 @@
 //! Whose a Flex token is, as Twilio says.
 //!
 //! What Twilio said is remembered by the token's hash. A token that was good lately goes on being good while Twilio is asked
-//! about it again, and has a lane of its own for that: whoever sends guesses keeps no agent out who works already. Guesses
+//! about it again, and has a lane of its own for that: a sender of guesses keeps no agent out who works already. Guesses
 //! of one address wait for each other, and those that were refused are not asked about again.
 
 use super::auth::User;
@@ -34,13 +34,13 @@ const GOOD: usize = 50_000;
 const REFUSED: usize = 10_000;
 /// So long a check may wait for others to end.
 const PATIENCE: Duration = Duration::from_secs(4);
-/// So many tokens that were good before are checked at once.
+/// How many tokens that were good before are checked at once.
 const AGAIN_AT_ONCE: usize = 8;
-/// So many that were never seen, of everybody: nobody is to keep Twilio busy with guesses.
+/// How many tokens that were never seen are checked at once, of all senders: guesses must not keep Twilio busy.
 const NEW_AT_ONCE: usize = 16;
 /// And of one address.
 const NEW_AT_ONCE_OF_ADDRESS: usize = 6;
-/// So many tokens of one address may be refused in a minute. Agents of one office may share an address, and their tokens
+/// How many tokens of one address may be refused in a minute. Agents of one office may share an address, and their tokens
 /// expire.
 const REFUSED_PER_MINUTE: u32 = 60;
 
@@ -161,7 +161,7 @@ impl Tokens {
     ) -> Result<User, Problem> {
         let inner = &self.0;
         inner.guesses.check(source)?;
-        // Neither semaphore is ever closed. Whoever waits for long is told to come back.
+        // Neither semaphore is ever closed. A request that waits for long is told to come back.
         let turn = async { (inner.guesses.turn(source).await, inner.new.acquire().await) };
         let Ok((_of_address, Ok(_permit))) = tokio::time::timeout(PATIENCE, turn).await else {
             figures::refused("tokens");

@@ -1,4 +1,4 @@
-//! How much may be in memory of requests of which it is not known yet who sends them.
+//! How much memory requests may take before their senders are verified.
 //!
 //! An address has a share. Addresses that Twilio's signature came from lately have a half of the whole for themselves: what
 //! others send does not keep Twilio's requests out.
@@ -77,7 +77,7 @@ impl Unverified {
         Self(Arc::new(Mutex::new(Some(Charge { budget: Arc::clone(budget), source, is_trusted, bytes: 0 }))))
     }
 
-    /// So many bytes more. Refused when there is no room for them; nothing is taken then.
+    /// Takes this many bytes more. Refused when there is no room for them; nothing is taken then.
     pub(super) fn take(&self, bytes: usize) -> Result<(), Problem> {
         let mut charge = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(charge) = charge.as_mut() else { return Ok(()) };

@@ -10,7 +10,7 @@ pub(super) const HEADER: &str = "rejoin-version";
 
 /// Hellos, by the version of the page's plugin.
 const HELLOS: &str = "rejoin_plugin_hellos_total";
-/// So many versions are told apart; an agent can claim any.
+/// How many versions are told apart; an agent can claim any.
 const KNOWN: usize = 20;
 /// Longer ones are none, in bytes.
 const LONGEST: usize = 24;

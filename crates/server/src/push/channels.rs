@@ -108,7 +108,7 @@ impl Channels {
         waited_for
     }
 
-    /// A page that is not back in time, of which the machine is to be told now, and when there will be another one.
+    /// A page that is not back in time, to be reported to the machine now, and when the next one will be due.
     pub(super) fn lost(&mut self, now: Instant) -> (Option<Page>, Option<Instant>) {
         (self.lost.take_due(now), self.lost.next())
     }

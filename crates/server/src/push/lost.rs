@@ -10,7 +10,7 @@ use tokio::time::Instant;
 /// reload, would be here: a page that was closed has taken its leg along. Once more when Twilio has noticed a leg that was left
 /// behind by a crash (about 30 s), in case that callback is lost too. After that the watchdog is enough.
 const TOLD_AFTER: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(45)];
-/// At most so many pages of one worker are waited for: epochs come from the client.
+/// How many pages of one worker are waited for at most: epochs come from the client.
 const PAGES: usize = 8;
 
 /// A page: whose, and its epoch.
@@ -51,7 +51,7 @@ impl Lost {
         self.0.remove(&(worker.clone(), epoch));
     }
 
-    /// Takes the page of which the machine should have been told first by now.
+    /// Takes the page that is due to be reported to the machine first.
     pub(super) fn take_due(&mut self, now: Instant) -> Option<Page> {
         let due = self.0.iter().filter_map(|(page, it)| Some((it.due()?, page)));
         let page = due.filter(|(at, _)| *at <= now).min().map(|(_, page)| page.clone())?;

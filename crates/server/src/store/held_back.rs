@@ -15,7 +15,7 @@ const AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// The same for a timer of a call that the database refused to write: at first, and at most.
 const REFUSED_FIRST: Duration = Duration::from_millis(500);
 const REFUSED_AT_MOST: Duration = Duration::from_secs(30);
-/// So many calls, and so many jobs, are remembered. More than that are tried again at once.
+/// How many calls are remembered, and how many jobs. More than that are tried again at once.
 const REMEMBERED: usize = 16_384;
 
 /// Why a call is held back.
@@ -213,7 +213,7 @@ impl SetAside {
     }
 }
 
-/// Once for each call of which it was not known.
+/// Once for each call that was not known to be held back.
 fn tell(conference: &ConferenceSid, why: &Why) {
     match why {
         Why::AnotherVersion(format) => tracing::error!(

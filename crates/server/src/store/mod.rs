@@ -237,7 +237,7 @@ impl Store {
         Ok(jobs)
     }
 
-    /// A job of a call that is held back: nobody has it from now on, and this server takes it up again only later.
+    /// A job of a call that is held back: no server has claimed it from now on, and this one takes it up only later.
     pub(crate) async fn set_job_aside(&self, claim: Claim) -> Result<(), Error> {
         self.set_aside().job(claim.job);
         ask!(self, place => give_back(claim))

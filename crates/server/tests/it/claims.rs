@@ -60,7 +60,7 @@ fn twilio_knows(world: &World) -> Arc<Mutex<Vec<CallSid>>> {
     there
 }
 
-/// What Ada's page says of her call, with these differences.
+/// What Ada's page says of the call, with these differences.
 fn registration(differs: &Value) -> Value {
     let mut body = json!({
         "epoch": 1, "task": task(), "reservation": reservation(), "workflow": workflow(),
@@ -79,7 +79,7 @@ async fn asked_for_stranger(world: &mut World) -> Vec<String> {
     world.twilio.kinds().into_iter().filter(about).collect()
 }
 
-/// Ada names somebody else's leg as her customer and a workflow of her choice, and is lost.
+/// Ada names somebody else's leg as the customer's, and any workflow, and is lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_named_as_the_customer_is_not_sent_anywhere() {
     let mut world = World::start().await;
@@ -100,7 +100,7 @@ async fn a_stranger_named_as_the_customer_is_not_sent_anywhere() {
     assert_eq!(asked_for_stranger(&mut world).await, [""; 0]);
 }
 
-/// Ada registers her call as it is, but for the workflow.
+/// Ada registers the call as it is, but for the workflow.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_workflow_of_the_pages_choice_is_never_used() {
     let world = World::start().await;
@@ -147,7 +147,7 @@ async fn a_stranger_named_later_does_not_follow_as_a_third_party() {
     assert_eq!(asked_for_stranger(&mut world).await, [""; 0]);
 }
 
-/// Ada has handed her customer over to Bo and takes her mark back with a leg that there is not.
+/// Ada has handed the customer over to Bo and takes the mark back with a leg that does not exist.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_who_has_left_covers_for_nobody_with_a_leg_that_does_not_exist() {
     let world = World::start().await;
@@ -210,7 +210,7 @@ async fn an_epoch_that_no_page_can_have_is_refused_and_changes_nothing() {
     world.twilio.wait_for(&calls(&customer()), 1).await;
 }
 
-/// Whoever may write the task writes there that Ada has left, with an epoch that no page of hers has.
+/// Somebody with the right to write the task writes there that Ada has left, with an epoch that no page of Ada's has.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mark_in_the_task_that_is_of_no_page_does_not_hang_the_customer_up() {
     let mut world = World::start().await;

@@ -441,7 +441,7 @@ mod with_defects {
         an_event_that_panics_without_a_call_changes_nothing,
     );
 
-    /// Whoever handles this has a defect. How often was it met?
+    /// Handling this event is a defect. How often was it met?
     fn defect(is_met: impl Fn(&Event) -> bool + Send + Sync + 'static) -> (Listener, Arc<AtomicU32>) {
         let met = Arc::<AtomicU32>::default();
         let count = Arc::clone(&met);

@@ -80,7 +80,7 @@ async fn an_address_has_its_share_of_what_is_not_verified_and_leaves_twilio_its_
         request.send().await.unwrap()
     };
     assert_eq!(callback(twilios).await.status(), 204);
-    // Each holds so many bytes that are not verified, until there is no room for one more.
+    // Each holds unverified bytes, until there is no room for one more request.
     let fill = async |from: String, bytes: usize| {
         let mut held = vec![];
         loop {

@@ -52,7 +52,7 @@ async fn every_page_of_a_list_is_read() {
     assert_eq!(twilio.all().len(), 9, "three pages, three times");
 }
 
-/// Whoever can make an answer must not get our credentials, nor choose what else is asked with them.
+/// A sender who can forge an answer must not get our credentials, nor choose what else is asked with them.
 #[tokio::test]
 async fn the_next_page_is_at_twilio_and_of_the_same_list() {
     let elsewhere = Twilio::start().await;
@@ -102,7 +102,7 @@ async fn participants_beyond_the_first_page_are_seen() {
     assert_eq!(found.len(), 2);
 }
 
-/// With the longest attributes that a task and a worker can have, of which every character is escaped twice.
+/// With the longest attributes that a task and a worker can have, and every character in them escaped twice.
 #[tokio::test]
 async fn a_page_of_the_log_with_real_event_data_is_read() {
     let twilio = Twilio::start().await;

@@ -388,7 +388,7 @@ async fn who_floods_a_connection_loses_it_and_nobody_else() {
     assert_eq!(desk.hello(2).await["recoveries"].as_array().unwrap().len(), 1);
 }
 
-/// Two connections with 250 forged requests each, of which the end is never said.
+/// Two connections with 250 forged requests each, which never end.
 #[tokio::test(flavor = "multi_thread")]
 async fn forged_requests_on_two_connections_of_http2_take_no_memory() {
     /// More than unverified requests may take.
@@ -413,7 +413,7 @@ async fn forged_requests_on_two_connections_of_http2_take_no_memory() {
         request.header("x-twilio-signature", "forged").body(reqwest::Body::wrap_stream(said)).send()
     });
     let answers = join_all(forged).await;
-    // Whoever says too much may be cut off before the answer.
+    // A sender who says too much may be cut off before the answer.
     let statuses: Vec<_> = answers.iter().flatten().map(|answer| answer.status().as_u16()).collect();
     assert!(statuses.len() > 100 && statuses.iter().all(|status| *status >= 400), "{statuses:?}");
     let grown = process.peak() - before;

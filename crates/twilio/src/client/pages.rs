@@ -8,7 +8,7 @@ use http::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-/// So many pages of one list are read at most. A longer list is no answer: what it leaves out may be what matters.
+/// How many pages of one list are read at most. A longer list is an error: what is left out may be what matters.
 const PAGES: usize = 20;
 
 /// One page, of whichever list.

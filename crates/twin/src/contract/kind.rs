@@ -3,7 +3,7 @@
 use crate::{dates, model};
 use serde_json::Value;
 
-/// Of which kind a value is, in requests and in answers.
+/// The kind of a value, in requests and in answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// `text`.

@@ -135,7 +135,7 @@ impl Contract {
                 "ignored" => Some(Place::Ignored),
                 "unmodelled" => Some(Place::Unmodelled),
                 "fields" => Some(Place::Answer),
-                // Whoever sends a header is told what it does by the model.
+                // Headers are not checked here: the model reads them.
                 "header" => continue,
                 _ => None,
             };

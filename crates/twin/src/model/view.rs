@@ -307,7 +307,7 @@ impl Model {
     }
 }
 
-/// All of them. Whoever answers a request makes the page that was asked for.
+/// All of them. The REST API cuts the page that was asked for out of them.
 pub(super) fn list(key: &str, items: Vec<Value>) -> Value {
     let mut list = Map::new();
     list.insert(key.to_owned(), items.into());

@@ -7,7 +7,7 @@ use rejoin_twilio::webhook::form;
 /// Parameters of body and query, in this order; the first of a name counts.
 pub(super) struct Form {
     pairs: Vec<(String, String)>,
-    /// So many of them are of the body.
+    /// How many of them are of the body.
     body: usize,
 }
 

@@ -170,7 +170,7 @@ struct Page {
     size: usize,
     /// Of the first one.
     start: usize,
-    /// Behind the last one, if there are so many.
+    /// Behind the last one, unless the list is shorter.
     end: usize,
 }
 

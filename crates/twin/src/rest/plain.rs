@@ -100,7 +100,7 @@ impl Sent<'_> {
         }
     }
 
-    /// What it means. Whoever asks has been authorized.
+    /// What it means. The sender is authorized already.
     pub(super) fn read(
         &self,
         owner: &Owner,

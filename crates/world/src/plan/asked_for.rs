@@ -4,7 +4,7 @@ use super::draw::{WHO_HAS_A_CALL, act};
 use super::{Act, Deed, Fault, FaultKind, Plan, Scenario};
 use crate::chance::Chance;
 
-/// In so many of a thousand worlds of everything an agent lies.
+/// In how many of a thousand worlds of `mixed` an agent lies.
 const LIARS: u32 = 20;
 
 /// Adds it to a plan.

@@ -67,7 +67,7 @@ fn played(plan: &Plan) -> Outcome {
     runner.run(plan).expect("a world")
 }
 
-/// What became of the customer at the end, and how much later than at first he had it.
+/// What became of the customer at the end, and how much later than in the first world.
 fn compare(act: Act, in_place: bool) -> (End, i64) {
     let (soon, late) = (played(&lost(act, MINUTE, in_place)), played(&lost_after_hours(act, in_place)));
     assert_eq!((&soon.broken, &late.broken), (&None, &None), "{act:?}");

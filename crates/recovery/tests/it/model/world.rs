@@ -293,7 +293,7 @@ impl World {
                 news = self.customer_leaves(LeaveReason::ConferenceEndedViaApi);
                 Outcome::Ok
             }
-            // Whoever has left on purpose has completed the task by then.
+            // An agent who left on purpose has completed the task by then.
             Action::Look { conference: of, handed_over: Some(_), .. } => {
                 let Some(room) = self.room_of_customer(of) else { return (Outcome::Gone, news) };
                 let legs = self.agents.iter().filter_map(|agent| agent.leg);

@@ -55,7 +55,7 @@ impl Database {
         Ok((jobs, unreadable.into_iter().map(|claim| claim.job).collect()))
     }
 
-    /// Nobody has it from now on.
+    /// No server has claimed it from now on.
     pub(in crate::store) async fn give_back(&self, claim: Claim) -> Result<(), Error> {
         let give = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.give_back)));
         give.bind(claim.job.0).bind(claim.fence).execute(&mut *self.writing().await?).await?;

@@ -130,7 +130,7 @@ impl Database {
         let pool = PoolOptions::<Postgres>::new().max_connections(1).max_lifetime(None).idle_timeout(None);
         let pool = pool.connect(&url).await?;
         let mut listener = PgListener::connect_with(&pool).await?;
-        // Whoever has lost the connection has missed something.
+        // A listener that has lost the connection has missed something.
         listener.eager_reconnect(false);
         listener.listen(CHANNEL).await?;
         let (server, servers) = (self.server.clone(), Arc::clone(servers));

@@ -1,10 +1,10 @@
 //! Connections to PostgreSQL, and when they are thrown away.
 //!
-//! A host that vanishes tells nobody: a connection to it stays open, and whoever waits for an answer waits for as long as the
-//! kernel sends again, a quarter of an hour. So each operation has a deadline of ours ([`super::Database::limited`]). What
-//! passes it, and what finds a server that takes no writes, throws away all connections of that time, with whoever still
-//! waits for them, and looks for the server that takes writes anew. The driver would put a connection back only after it
-//! has answered once more, which one to a host that is gone does after that quarter of an hour.
+//! A host that vanishes tells nobody: a connection to it stays open, and an operation waits for its answer for as long as
+//! the kernel sends again, a quarter of an hour. So each operation has a deadline of ours ([`super::Database::limited`]). What
+//! passes it, and what finds a server that takes no writes, throws away all connections of that time, with the operations
+//! that still wait for them, and looks for the server that takes writes anew. The driver would put a connection back only
+//! after it has answered once more, which one to a host that is gone does after that quarter of an hour.
 
 use super::hosts::{Hosts, IS_READ_ONLY};
 use crate::error::Error;
@@ -74,7 +74,7 @@ pub(super) struct Servers {
     within: Duration,
     setup: String,
     current: Mutex<Option<Current>>,
-    /// Whoever looks for a server, and what the last look has found wrong.
+    /// The task that looks for a server, and what the last look has found wrong.
     looking: tokio::sync::Mutex<Option<(Instant, Away)>>,
     number: Mutex<u64>,
     in_doubt: AtomicBool,
@@ -92,7 +92,7 @@ impl Servers {
     pub(super) fn new(hosts: Hosts, deadline: Duration) -> Self {
         // A search and a connection after a first attempt fit into the deadline.
         let within = (deadline * 2 / 5).min(Duration::from_secs(2));
-        // Whoever holds calls and does nothing, because it was stopped in the middle, is not waited for.
+        // An operation that holds calls and does nothing, because it was stopped in the middle, is not waited for.
         let setup = format!(
             "set lock_timeout = {}; set statement_timeout = {}; set idle_in_transaction_session_timeout = 4000",
             within.as_millis(),
@@ -150,7 +150,7 @@ impl Servers {
             Ok(url) => {
                 let new = self.connections(url)?;
                 let mut current = self.current();
-                // Whoever closes it takes what is there under the same lock.
+                // The task that closes it takes what is there under the same lock.
                 if self.is_closed.load(Ordering::Acquire) {
                     return Err(sqlx::Error::PoolClosed.into());
                 }
@@ -188,7 +188,7 @@ impl Servers {
                         tracing::debug!(%error, "the database does not look whether connections are alive");
                     }
                     if connection.fetch_one(IS_READ_ONLY).await?.try_get(0)? {
-                        // The driver would try it again at once, and again. Whoever waits for this connection gives up
+                        // The driver would try it again at once, and again. The operation that waits gives up
                         // in a moment, and looks for another server.
                         return pending().await;
                     }
@@ -229,7 +229,7 @@ impl Servers {
         }
     }
 
-    /// Throws away the connections of this number, if nobody has yet.
+    /// Throws away the connections of this number, unless that is done already.
     pub(super) fn throw_away(&self, number: Option<u64>, why: &'static str) {
         let thrown = {
             let mut current = self.current();
@@ -239,7 +239,7 @@ impl Servers {
         if let Some(thrown) = thrown {
             metrics::counter!(figures::CONNECTIONS_DROPPED, "why" => why).increment(1);
             tracing::warn!(why, "all connections to the database are thrown away, looking for it anew");
-            // From now on nothing comes back to it. Its connections end with whoever uses them last.
+            // From now on nothing comes back to it. Each connection ends with the operation that uses it last.
             drop(thrown.pool.close());
         }
     }

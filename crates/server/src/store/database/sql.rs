@@ -109,7 +109,7 @@ pub(super) struct Sql {
     pub(super) add_figures: Arc<str>,
     /// Jobs that ended, made no sense any more before `$1` and have no call, at most `$2`.
     pub(super) forget_jobs: Arc<str>,
-    /// The next timers. `$1`: this server; `$2`: how much later than its own others' are due; `$3`: at most so many; `$4`:
+    /// The next timers. `$1`: this server; `$2`: how much later than its own others' are due; `$3`: how many at most; `$4`:
     /// conferences whose timers are left out; `$5`: the timers that there are.
     pub(super) next_timers: Arc<str>,
     /// Sets the timer `$1` for each call that has a timer `$2` that is due later than `$3`, who has most time first, from then on,
@@ -119,7 +119,7 @@ pub(super) struct Sql {
     pub(super) look_at: Arc<str>,
     /// Gives a job back. `$1`: its number; `$2`: its fence.
     pub(super) give_back: Arc<str>,
-    /// Takes jobs, at a time. `$1`: numbers of those that this server has; `$2`: this server; `$3`: at most so many;
+    /// Takes jobs, at a time. `$1`: numbers of those that this server has; `$2`: this server; `$3`: how many at most;
     /// `$4`: of these priorities.
     pub(super) claim_jobs: Arc<str>,
     /// Gives back all that this server has. `$1`: this server.
