@@ -252,6 +252,10 @@ pub struct Agent {
     pub left_behind: bool,
     /// The leg is proved dead and is being removed.
     pub removing: bool,
+    /// The agent has joined in place by another leg, and Flex closes this one. If it has not by then (point in time), the leg
+    /// is removed.
+    #[serde(default)]
+    pub closes_until: Option<Millis>,
     /// What became of the leg is decided: nothing more is begun because of it.
     pub settled: bool,
     /// Since when it is gone (point in time), and the customer was being seen to for a colleague, or counted as being with
@@ -410,6 +414,7 @@ impl Agent {
             unjoined: false,
             left_behind: false,
             removing: false,
+            closes_until: None,
             settled: false,
             covered_at: None,
         }

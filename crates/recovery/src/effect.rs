@@ -63,7 +63,7 @@ pub enum Timer {
     Grace,
     /// The customer is to be told.
     Announce,
-    /// Twilio says that a leg is gone, and has not told when: its leave may only be late.
+    /// A leg should have left: Twilio says that it is gone, and its leave may only be late, or Flex was to close it.
     Leave,
     /// The agent is awaited.
     Ping,

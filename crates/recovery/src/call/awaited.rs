@@ -16,7 +16,10 @@ impl Call {
         match timer {
             Timer::Grace => self.grace_is_over(out),
             Timer::Announce => self.tell_customer(out),
-            Timer::Leave => self.leave_never_came(out),
+            Timer::Leave => {
+                self.remove_unclosed_legs(out);
+                self.leave_never_came(out);
+            }
             Timer::Ping => self.ping_is_over(out),
             Timer::Rejoin => self.rejoin_is_over(out),
             Timer::Beside => self.beside_is_over(out),

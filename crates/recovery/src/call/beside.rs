@@ -172,7 +172,9 @@ impl Call {
         let absence = absence.clone();
         self.settle(leg);
         self.coach_again(out, leg);
-        if self.is_joined(leg) {
+        if *ending == Ending::Rejoined {
+            self.leave_leg_to_flex(out, leg);
+        } else if self.is_joined(leg) {
             self.remove_leg(out, leg); // nobody is at it
         }
         if *ending == Ending::Covered {

@@ -2,7 +2,10 @@
 
 use super::{Agent, Call, Ending, Out, Phase, SOON};
 use crate::{Action, Note, Timer};
-use rejoin_protocol::CallSid;
+use rejoin_protocol::{CallSid, Millis};
+
+/// Flex closes the old leg when the agent has joined by the new one. The callbacks of the two come within this time.
+const CLOSED_WITHIN: Millis = Millis::seconds(3);
 
 impl Call {
     pub(super) fn join_in_place(&mut self, out: &mut Out<'_>, leg: &CallSid) {
@@ -53,10 +56,7 @@ impl Call {
         }
         self.settle(&lost);
         self.coach_again(out, &lost);
-        if self.is_joined(&lost) {
-            // Flex closes it; if not, nobody is at it any more.
-            self.remove_leg(out, &lost);
-        }
+        self.leave_leg_to_flex(out, &lost);
         self.end_recovery(out, &Ending::Rejoined);
     }
 
@@ -93,9 +93,54 @@ impl Call {
         self.hold_the_line(out);
     }
 
+    /// The agent has joined in place, and nobody is at the old leg any more. Flex closes it, so that a request of ours would
+    /// mostly be answered "not found". The leg is removed only if Flex has not closed it in time.
+    pub(super) fn leave_leg_to_flex(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+        if !self.is_joined(leg) {
+            return;
+        }
+        // One timer serves both: who waits for a leave that was not told has it.
+        let awaits_leave =
+            self.agents.iter().any(|(other, agent)| agent.unjoined && !agent.settled && self.is_joined(other));
+        if awaits_leave {
+            return self.remove_leg(out, leg);
+        }
+        let until = out.now + CLOSED_WITHIN;
+        let Some(agent) = self.agents.get_mut(leg).filter(|agent| !agent.removing) else { return };
+        agent.removing = true;
+        agent.closes_until = Some(until);
+        self.set_timer(out, Timer::Leave, until);
+    }
+
+    /// Legs that Flex was to close, whether their time is over or they are not waited for any longer.
+    pub(super) fn remove_unclosed_legs(&mut self, out: &mut Out<'_>) {
+        for leg in self.unclosed_legs() {
+            if let Some(agent) = self.agents.get_mut(&leg) {
+                agent.removing = false; // until now: nothing was asked of Twilio
+            }
+            self.remove_leg(out, &leg);
+        }
+    }
+
+    /// Legs that Flex is to close, and that are still there.
+    fn unclosed_legs(&self) -> Vec<CallSid> {
+        let unclosed =
+            |(leg, agent): &(&CallSid, &Agent)| agent.closes_until.is_some() && self.is_joined(leg);
+        self.agents.iter().filter(unclosed).map(|(leg, _)| leg.clone()).collect()
+    }
+
+    /// A leg has left: if Flex was to close it, it need not be waited for.
+    pub(super) fn flex_has_closed(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+        let closed = self.agents.get_mut(leg).and_then(|agent| agent.closes_until.take());
+        if closed.is_some() && self.unclosed_legs().is_empty() {
+            self.clear_timer(out, Timer::Leave);
+        }
+    }
+
     pub(super) fn remove_leg(&mut self, out: &mut Out<'_>, leg: &CallSid) {
         let Some(agent) = self.agents.get_mut(leg).filter(|agent| !agent.removing) else { return };
         agent.removing = true;
+        agent.closes_until = None;
         self.prepare(|p| p.removed = false);
         self.act(out, Action::RemoveLeg { conference: self.conference.clone(), leg: leg.clone() }, SOON);
     }

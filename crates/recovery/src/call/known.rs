@@ -57,6 +57,7 @@ impl Call {
                 }
                 self.learning &= !std::mem::take(&mut self.unlearnt);
                 self.joiner_gone(out, leg);
+                self.flex_has_closed(out, leg);
                 if self.is_orphaned() {
                     self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
                 }

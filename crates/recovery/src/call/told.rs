@@ -107,6 +107,7 @@ impl Call {
         };
         if joined && !agent.unjoined && !agent.settled && !agent.removing {
             agent.unjoined = true;
+            self.remove_unclosed_legs(out); // the timer is needed for this one
             self.set_timer(out, Timer::Leave, out.now + out.config.leave_within);
             self.look_for_mark(out);
         }

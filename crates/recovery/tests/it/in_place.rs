@@ -62,9 +62,49 @@ fn an_old_leg_that_flex_does_not_close_is_removed() {
     desk.join(1, NEXT_LEG, false);
     desk.register(1, ADA, NEXT_LEG, 2);
     assert_eq!(desk.stage(), Some(Stage::Rejoined));
+    assert!(desk.take_actions().is_empty(), "Flex may be about to close it");
+    desk.fire(1, Timer::Leave);
     assert_eq!(desk.finish_all(), [remove(ADA_LEG)]);
     desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
     assert!(desk.take_actions().is_empty(), "leaves of this kind are ours");
+}
+
+/// Whichever of the new leg, its registration and the old leg's end is told first.
+#[test]
+fn an_old_leg_that_flex_closes_costs_twilio_nothing() {
+    for order in [["join", "leave", "register"], ["leave", "join", "register"], ["join", "register", "leave"]] {
+        let mut desk = Desk::away();
+        desk.hello_in_place(2);
+        for told in order {
+            match told {
+                "join" => {
+                    desk.join(1, NEXT_LEG, false);
+                }
+                "register" => {
+                    desk.register(1, ADA, NEXT_LEG, 2);
+                }
+                _ => {
+                    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+                }
+            }
+        }
+        assert_eq!(desk.stage(), Some(Stage::Rejoined));
+        assert!(desk.take_actions().is_empty(), "{order:?}");
+        assert!(!desk.has_timer(Timer::Leave), "{order:?}");
+    }
+}
+
+#[test]
+fn an_old_leg_that_flex_does_not_close_is_removed_once_although_another_leave_is_awaited() {
+    let mut desk = Desk::away();
+    desk.hello_in_place(2);
+    desk.join(1, NEXT_LEG, false);
+    desk.register(1, ADA, NEXT_LEG, 2);
+    desk.hello(3, true, false);
+    assert_eq!(desk.finish_all().iter().filter(|action| **action == remove(ADA_LEG)).count(), 1);
+    assert!(desk.has_timer(Timer::Leave));
+    desk.fire(1, Timer::Leave);
+    assert!(!desk.finish_all().contains(&remove(ADA_LEG)));
 }
 
 #[test]
@@ -679,7 +719,9 @@ fn the_late_word_of_a_page_that_is_gone_does_not_bring_the_agent_back() {
         desk.join(1, 0xa3, false);
         desk.register(1, ADA, 0xa3, 3);
         assert_eq!(desk.stage(), Some(Stage::Rejoined), "{says_goodbye}");
-        assert_eq!(desk.finish_all(), [remove(ADA_LEG), remove(NEXT_LEG)], "{says_goodbye}");
+        assert_eq!(desk.finish_all(), [remove(NEXT_LEG)], "{says_goodbye}");
+        desk.fire(1, Timer::Leave); // Flex has not closed the other one
+        assert_eq!(desk.finish_all(), [remove(ADA_LEG)], "{says_goodbye}");
         desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
         desk.leave(1, NEXT_LEG, LeaveReason::UpdatedViaApi);
         assert!(desk.take_actions().is_empty(), "{says_goodbye}");
