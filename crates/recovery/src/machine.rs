@@ -72,11 +72,13 @@ impl Machine {
                     .entry(conference.clone())
                     .or_insert_with(|| Call::unproven(conference.clone(), registration.task.clone()));
                 self.heed_early_marks(&mut out);
+                out.heard = self.is_news_from(&worker, &conference);
                 self.with(&mut out, &conference, |call, out| call.registered(out, &worker, &registration));
             }
             Event::Graceful { worker, mark } => {
                 let known = self.of_task(&mark.task);
                 for conference in &known {
+                    out.heard = self.is_news_from(&worker, conference);
                     self.with(&mut out, conference, |call, out| call.graceful(out, &worker, &mark, now));
                 }
                 if known.is_empty() {
@@ -92,6 +94,7 @@ impl Machine {
                 let calls: Vec<_> =
                     self.calls.values().filter(concerned).map(|c| c.conference.clone()).collect();
                 for conference in calls {
+                    out.heard = self.is_news_from(&worker, &conference);
                     self.with(&mut out, &conference, |call, out| {
                         call.hello(out, &worker, &hello, older_page_connected);
                     });
@@ -100,6 +103,7 @@ impl Machine {
             Event::Goodbye { worker, goodbye } => {
                 for conference in goodbye.tasks.iter().flat_map(|task| self.of_task(task)).collect::<Vec<_>>()
                 {
+                    out.heard = self.is_news_from(&worker, &conference);
                     self.with(&mut out, &conference, |call, out| call.goodbye(out, &worker, goodbye.epoch));
                 }
             }
@@ -256,6 +260,13 @@ impl Machine {
             out.touched.insert(conference.clone());
             self.dirty.insert(conference.clone());
         }
+    }
+
+    /// Does what this worker's page says count as news of the call? An answer of Twilio that is older than the last news is
+    /// asked for again: of others it does not, as they could keep the call from ever being polled.
+    fn is_news_from(&self, worker: &WorkerSid, conference: &ConferenceSid) -> bool {
+        let Some(call) = self.calls.get(conference) else { return false };
+        call.agents.is_empty() || call.agents.values().any(|agent| agent.worker == *worker)
     }
 
     /// The calls of a task.

@@ -79,6 +79,29 @@ fn nobody_is_asked_while_something_is_heard() {
     assert!(matches!(desk.watch(), Some(Action::Look { .. })));
 }
 
+/// Their pages may say of it what they like: the call is polled when its time has come, and Twilio's answer counts.
+#[test]
+fn what_others_than_the_agents_of_a_call_say_of_it_does_not_put_off_its_poll() {
+    let says: [fn(&mut Desk); 3] = [
+        |desk| desk.hello_of(BO, 9, false, false, false),
+        |desk| desk.goodbye(BO, 9),
+        |desk| desk.graceful_of(BO, GracefulReason::HangUp),
+    ];
+    for (number, says) in says.into_iter().enumerate() {
+        let mut desk = Desk::talking();
+        desk.now = desk.now + Millis::seconds(200);
+        says(&mut desk);
+        desk.take_actions();
+        let asked = desk.watch().unwrap_or_else(|| panic!("polled: {number}"));
+        desk.now = desk.now + Millis(10);
+        says(&mut desk);
+        desk.take_actions();
+        let gone = there(&[CUSTOMER]);
+        desk.finish(asked, Outcome::Looked(Box::new(gone)));
+        assert_eq!(desk.stage(), Some(Stage::Interrupted), "{number}");
+    }
+}
+
 #[test]
 fn a_quiet_call_that_stands_as_it_should_is_left_alone() {
     let mut desk = Desk::talking();
