@@ -100,8 +100,10 @@ impl Call {
             return;
         }
         // One timer serves both: who waits for a leave that was not told has it.
-        let awaits_leave =
-            self.agents.iter().any(|(other, agent)| agent.unjoined && !agent.settled && self.is_joined(other));
+        let awaits_leave = self
+            .agents
+            .iter()
+            .any(|(other, agent)| agent.unjoined && !agent.settled && self.is_joined(other));
         if awaits_leave {
             return self.remove_leg(out, leg);
         }

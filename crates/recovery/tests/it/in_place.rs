@@ -72,7 +72,8 @@ fn an_old_leg_that_flex_does_not_close_is_removed() {
 /// Whichever of the new leg, its registration and the old leg's end is told first.
 #[test]
 fn an_old_leg_that_flex_closes_costs_twilio_nothing() {
-    for order in [["join", "leave", "register"], ["leave", "join", "register"], ["join", "register", "leave"]] {
+    for order in [["join", "leave", "register"], ["leave", "join", "register"], ["join", "register", "leave"]]
+    {
         let mut desk = Desk::away();
         desk.hello_in_place(2);
         for told in order {

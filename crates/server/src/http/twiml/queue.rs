@@ -112,7 +112,7 @@ pub(crate) async fn after(
         Some(QueueResult::Left) | None => {
             let document = again(&app, &recovery).await;
             tell(&app, left(false, false)).await;
-            Ok(document)
+            Ok(document.unwrap_or_else(|error| in_a_moment(&app, &recovery, &error)))
         }
     }
 }
@@ -124,7 +124,12 @@ pub(crate) async fn fallback(
     Signed(params): Signed,
 ) -> Result<Twiml, Problem> {
     let recovery = parse(&recovery)?;
-    let document = again(&app, &recovery).await;
+    let document = match again(&app, &recovery).await {
+        Ok(document) => document,
+        // No queue could be asked to keep the caller, so that none has failed to: however long Twilio is out of order,
+        // the caller goes to the queue when it answers.
+        Err(error) => return Ok(in_a_moment(&app, &recovery, &error)),
+    };
     // Without its parameters the request is answered all the same: this document is the last resort.
     if let Ok(VoiceRequest { call: customer, .. }) = VoiceRequest::parse(&params) {
         tell(&app, Event::LeftQueue { recovery, customer, bridged: false, hung_up: false }).await;
@@ -197,20 +202,23 @@ pub(super) fn in_a_moment(app: &App, recovery: &RecoveryId, error: &Error) -> Tw
 
 /// Another attempt, for any agent, if there have not been enough. A call that is not known any more cannot be sent
 /// anywhere.
-async fn again(app: &App, recovery: &RecoveryId) -> Twiml {
-    match way(app, recovery, Targeting::Anybody).await {
-        Ok(Some(way)) if !way.again => {
+///
+/// # Errors
+///
+/// It cannot be looked up how the call goes on. It may be possible in a moment.
+async fn again(app: &App, recovery: &RecoveryId) -> Result<Twiml, Error> {
+    Ok(match way(app, recovery, Targeting::Anybody).await? {
+        Some(way) if !way.again => {
             tracing::error!(%recovery, "a caller whom no queue keeps was told that it did not work; look at the workflow");
             Twiml(said(app, Document::new(), Phrase::Lost, way.language.as_deref()))
         }
-        Ok(Some(way)) => {
+        Some(way) => {
             let document = said(app, Document::new(), Phrase::Again, way.language.as_deref());
             Twiml(way.enqueued(&app.config, document, recovery))
         }
-        Ok(None) => {
+        None => {
             tracing::error!(%recovery, "a caller of a recovery that is not known was told so");
             Twiml(said(app, Document::new(), Phrase::Lost, None))
         }
-        Err(error) => in_a_moment(app, recovery, &error),
-    }
+    })
 }
