@@ -112,6 +112,17 @@ pub struct Event {
     pub at: Option<u64>,
     /// What it happened to: of `reservation.…` a reservation.
     pub resource_sid: Option<String>,
+    /// What Twilio knew of it then. Its fields differ by type.
+    #[serde(default)]
+    event_data: serde_json::Value,
+}
+
+impl Event {
+    /// The workflow of the task then, if the event names it
+    /// (<https://www.twilio.com/docs/taskrouter/api/event/reference#task-events>).
+    pub fn workflow(&self) -> Option<WorkflowSid> {
+        self.event_data["workflow_sid"].as_str().and_then(|sid| WorkflowSid::parse(sid).ok())
+    }
 }
 
 /// A worker.
