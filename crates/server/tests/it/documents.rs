@@ -4,6 +4,8 @@ use crate::support::*;
 use quick_xml::escape::unescape;
 use rejoin_protocol::{CallSid, RecoveryId, TaskSid, WorkerSid, WorkflowSid};
 use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 async fn document(desk: &Desk, path: &str, params: &[(&str, &str)]) -> String {
     let reply = desk.signed(path, params).await;
@@ -267,6 +269,58 @@ async fn a_queue_that_lets_the_customer_go_makes_the_dialog_say_so() {
         assert_eq!(attributes(&xml).get("targetWorkerSid"), None, "{path}");
         let stage = &world.desk.hello(2).await["recoveries"][0]["stage"];
         assert_eq!(stage["name"], "waitingForOther", "{path}");
+    }
+}
+
+/// Nobody could read the task before Twilio was out of order, and only the task says by which workflow the call came.
+#[tokio::test]
+async fn a_caller_who_waits_for_twilio_to_answer_is_not_given_up() {
+    let world = World::start().await;
+    let (read, answers) = (format!("GET Tasks/{}", task()), Arc::new(AtomicBool::new(false)));
+    let works = Arc::clone(&answers);
+    world.twilio.script(move |asked, _| {
+        (asked.what == read && !works.load(Ordering::Relaxed)).then(|| (503, vec![], json!({})))
+    });
+    world.desk.lost().await;
+    let fallback = format!("/twiml/fallback/{}", recovery());
+    let customer = customer();
+    let by = [("CallSid", customer.as_str())];
+    let asks = || document(&world.desk, &fallback, &by);
+    // More often than a customer whom no queue keeps is sent into it again.
+    for xml in futures_util::future::join_all((0..15).map(|_| asks())).await {
+        assert!(xml.contains("<Play>") && xml.contains(&fallback), "the caller waits: {xml}");
+    }
+    answers.store(true, Ordering::Relaxed);
+    assert_eq!(attributes(&asks().await)["rejoinRecoveryId"], json!(recovery()));
+}
+
+/// Twilio deletes a task five minutes after it is over. Nobody could read it before.
+#[tokio::test]
+async fn a_caller_whose_task_is_deleted_goes_to_the_workflow_that_the_log_remembers() {
+    for (log, is_sent) in [
+        (
+            json!({"events": [{"event_type": "task.completed", "event_data": {"workflow_sid": workflow()}}]}),
+            true,
+        ),
+        (
+            json!({"events": [{"event_type": "task.completed", "event_data": {"workflow_sid": "WW-1"}}]}),
+            false,
+        ),
+        (json!({"events": [{"event_type": "task.completed", "event_data": "unreadable"}]}), false),
+        (json!({"events": [{"event_type": "task.completed"}]}), false),
+    ] {
+        let world = World::start().await;
+        let (read, events) = (format!("GET Tasks/{}", task()), log.clone());
+        world.twilio.script(move |asked, _| match &asked.what {
+            what if *what == read => Some((404, vec![], json!({"code": 20404}))),
+            what if what == "GET Events" => Some((200, vec![], events.clone())),
+            _ => None,
+        });
+        world.desk.lost().await;
+        let fallback = format!("/twiml/fallback/{}", recovery());
+        let xml = document(&world.desk, &fallback, &[("CallSid", customer().as_str())]).await;
+        let workflow = format!("workflowSid=\"{}\"", workflow());
+        assert_eq!(xml.contains(&workflow), is_sent, "{log}: {xml}");
     }
 }
 
