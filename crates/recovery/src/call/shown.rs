@@ -85,8 +85,8 @@ impl Call {
     }
 
     /// A poll has shown who is here. A registration whose leg it did not show is dropped, unless nobody else can be meant:
-    /// the customer is alone and no agent is known, or the conference is over and the reservation is none of a known agent's. That
-    /// agent's leg is gone.
+    /// the customer is alone, or the conference is over, and the reservation, of which Twilio has said whose it is, is none of a
+    /// known agent's. That agent's leg is gone. So it is of an agent who took a transfer and was lost while no server ran.
     pub(super) fn settle_polled(&mut self, out: &mut Out<'_>, seen: &Seen) {
         self.settle_customer(out);
         let is_left = |kept: &Unsettled| {
@@ -105,7 +105,8 @@ impl Call {
         };
         if let [.., last] = &unshown[..]
             && is_left(last)
-            && (self.agents.is_empty() || (seen.participants.is_empty() && !is_known(last)))
+            && !is_known(last)
+            && !self.agents.keys().any(|leg| self.is_joined(leg))
         {
             let gone = Participant { left: Some(LeaveReason::HungUp), ..Participant::default() };
             self.participants.insert(last.registration.worker_leg.clone(), gone);

@@ -705,3 +705,26 @@ fn two_workers_who_claim_the_leg_of_a_deleted_task_are_both_not_believed() {
     assert_eq!((desk.stage_of(BO), desk.stage_of(CY)), (None, None));
     assert_eq!(desk.stage_of(ADA), Some(Stage::Interrupted), "a known limit: nobody else is known");
 }
+
+/// No server ran while Bo took the transfer and was lost: no callback has shown the leg that Bo's page registers, nor does a poll.
+/// Twilio says that the reservation is Bo's.
+#[test]
+fn a_taker_whose_leg_nobody_has_ever_seen_is_missed_when_the_customer_is_alone() {
+    for ada_is_there in [false, true] {
+        let mut desk = if ada_is_there { Desk::talking() } else { handed_over(LeaveReason::UpdatedViaApi) };
+        desk.take_actions();
+        let registration = registration_of(1, BO, 0xb1, 1);
+        desk.handle(Event::Registered { worker: WorkerSid::numbered(BO), registration });
+        let (find, found) = owners(1);
+        desk.finish(find, found);
+        desk.fire(1, Timer::Learn);
+        let polls = |action: &Action| matches!(action, Action::Look { .. });
+        let poll = desk.take_actions().into_iter().find(polls).expect("the leg is asked for");
+        let ada = ada_is_there.then_some((leg(ADA_LEG), ParticipantFlags::default()));
+        let mut there = alone(HandedOver::Waits, false);
+        there.participants.extend(ada);
+        desk.finish(poll, Outcome::Looked(Box::new(there)));
+        let missed = (!ada_is_there).then_some(Stage::Interrupted);
+        assert_eq!((desk.stage_of(BO), desk.stage_of(ADA)), (missed, None), "{ada_is_there}");
+    }
+}
