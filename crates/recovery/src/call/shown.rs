@@ -84,9 +84,9 @@ impl Call {
         }
     }
 
-    /// A poll has shown who is here. A registration whose leg it did not show is dropped, unless nobody else can be meant:
-    /// the customer is alone, or the conference is over, and the reservation, of which Twilio has said whose it is, is none of a
-    /// known agent's. That agent's leg is gone. So it is of an agent who took a transfer and was lost while no server ran.
+    /// A poll has shown who is here. It drops a registration whose leg it did not show, with one exception: the customer is
+    /// alone or the conference is over, and Twilio has named the owner of a reservation that no known agent has. The owner was
+    /// on this call, and that leg is gone. An agent who took a transfer and was lost while no server ran is such an owner.
     pub(super) fn settle_polled(&mut self, out: &mut Out<'_>, seen: &Seen) {
         self.settle_customer(out);
         let is_left = |kept: &Unsettled| {
