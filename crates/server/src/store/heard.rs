@@ -13,6 +13,9 @@ use std::fmt;
 
 /// How long a push is kept for a page that comes back.
 pub(super) const KEPT: Millis = Millis::seconds(600);
+/// How long the number of a worker's last push is kept at least, after that push. Then counting begins anew. A page would
+/// miss something only if one channel stayed open for all that time and nothing was said over it.
+pub(super) const COUNTED: Millis = Millis::seconds(7 * 24 * 3600);
 /// A page that missed more than that is to ask.
 pub(super) const REPLAYED: u64 = 256;
 

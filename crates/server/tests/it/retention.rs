@@ -2,7 +2,8 @@
 
 use crate::database::{Database, on_both};
 use crate::support::*;
-use rejoin_protocol::{ConferenceSid, Millis, TaskSid};
+use rejoin_protocol::api::Push;
+use rejoin_protocol::{ConferenceSid, Millis, TaskSid, WorkerSid};
 use rejoin_recovery::{Action, Note};
 use rejoin_server::report::{Figure, report};
 use rejoin_server::store::{Batch, Changes, Line, NewJob, Store};
@@ -19,6 +20,7 @@ on_both!(
     a_ping_is_ended_also_when_its_call_is_forgotten_by_then,
     what_is_not_old_stays,
     however_much_is_old_all_of_it_goes,
+    a_worker_who_was_told_nothing_for_long_is_forgotten,
 );
 
 const DAY: Millis = Millis::seconds(24 * 3600);
@@ -291,4 +293,31 @@ async fn however_much_is_old_all_of_it_goes(database: &Database) {
     assert_eq!(sums, [400, 800]);
     assert_eq!(figures[0].within_ms[0], (Some(Millis(1000)), 1), "0 s");
     assert_eq!(figures[0].within_ms.last(), Some(&(None, 199)), "603 s to 1197 s");
+}
+
+async fn a_worker_who_was_told_nothing_for_long_is_forgotten(database: &Database) {
+    let store = Store::open(&database.url).await.unwrap();
+    let say = |worker: WorkerSid| {
+        let store = &store;
+        async move { write(store, |changes| changes.push(worker.clone(), Push::Ask)).await }
+    };
+    let (gone, here) = (WorkerSid::numbered(8), WorkerSid::numbered(9));
+    for worker in [&gone, &here] {
+        say(worker.clone()).await;
+    }
+    let beside = database.beside().await;
+    tell(&beside, "update pushes set at = 0").await;
+    tell(&beside, "update workers set at = 0").await;
+    say(here.clone()).await;
+    store.tidy(KEEP).await.unwrap();
+    assert_eq!(rows(&beside, "workers").await, 1, "the one who was told something just now");
+    assert_eq!(store.heard(&here, None).await.unwrap().position.number, 2);
+    // What is said to the one who is back counts from the beginning, and nothing is taken for known.
+    say(gone.clone()).await;
+    assert_eq!(store.heard(&gone, None).await.unwrap().position.number, 1);
+    // As another version of this product counts them, which does not say when.
+    tell(&beside, "insert into workers (worker, pushed) values ('WK', 1)").await;
+    store.tidy(Millis::seconds(24 * 3600)).await.unwrap();
+    assert_eq!(rows(&beside, "workers").await, 2);
+    beside.close().await;
 }

@@ -81,7 +81,10 @@ impl Database {
         for (worker, push) in &changes.pushes {
             of_worker.entry(worker).or_default().push(push);
         }
-        let more = of_worker.iter().map(|(worker, pushes)| json!({"worker": worker, "pushed": pushes.len()}));
+        let at = integer(self.surroundings.now());
+        let more = of_worker
+            .iter()
+            .map(|(worker, pushes)| json!({"worker": worker, "pushed": pushes.len(), "at": at}));
         let mut last: BTreeMap<String, u64> = BTreeMap::new();
         for row in rows(db, &self.sql.number_pushes, &more.collect::<Vec<_>>()).await? {
             last.insert(row.try_get(0)?, millis(row.try_get(1)?).0);
@@ -92,7 +95,7 @@ impl Database {
             let before = last.saturating_sub(pushes.len() as u64);
             for (number, push) in (before + 1..).zip(pushes) {
                 added.push(json!({
-                    "worker": worker, "number": number, "at": integer(self.surroundings.now()), "push": serde_json::to_string(push)?,
+                    "worker": worker, "number": number, "at": at, "push": serde_json::to_string(push)?,
                 }));
                 stored.push((worker.clone(), number, push.clone()));
             }

@@ -4,6 +4,7 @@ use super::Database;
 use super::schema::{integer, millis, rows};
 use crate::error::Error;
 use crate::report::{DAY, within};
+use crate::store::heard::COUNTED;
 use rejoin_protocol::Millis;
 use rejoin_recovery::Note;
 use serde_json::json;
@@ -21,7 +22,11 @@ impl Database {
         self.limited(self.forget_early()).await?;
         let before = integer(self.surroundings.now() - keep);
         while self.limited(self.reduce(before)).await? == AT_ONCE.unsigned_abs() {}
-        for sql in [&self.sql.forget_story, &self.sql.forget_jobs] {
+        let untold_since = integer(self.surroundings.now() - keep.max(COUNTED));
+        let (sql, workers) = (&self.sql, &self.sql.forget_workers);
+        for (sql, before) in
+            [(&sql.forget_story, before), (&sql.forget_jobs, before), (workers, untold_since)]
+        {
             let forget = || async {
                 let forget = sqlx::query(AssertSqlSafe(Arc::clone(sql))).bind(before).bind(AT_ONCE);
                 Ok(forget.execute(&mut *self.writing().await?).await?.rows_affected())

@@ -132,7 +132,7 @@ pub(super) struct Sql {
     pub(super) count_servers: Arc<str>,
     /// `$1`: this server.
     pub(super) end_server: Arc<str>,
-    /// `$1`: `worker`, `pushed`: how many more.
+    /// `$1`: `worker`, `pushed`: how many more, `at`: now.
     pub(super) number_pushes: Arc<str>,
     /// `$1`: `worker`, `number`, `at`, `push`.
     pub(super) add_pushes: Arc<str>,
@@ -140,6 +140,8 @@ pub(super) struct Sql {
     pub(super) last_pushes: Arc<str>,
     /// Pushes from before `$1`, at most `$2`.
     pub(super) forget_pushes: Arc<str>,
+    /// Numbers of workers who were told something before `$1` for the last time, at most `$2`.
+    pub(super) forget_workers: Arc<str>,
     /// Epochs, at a time. `$1`: worker; `$2`: this server.
     pub(super) sessions_elsewhere: Arc<str>,
     /// `$1`: `at`, `server`, `conference`, `recovery`, `entry`.
@@ -337,10 +339,10 @@ impl Sql {
                 "insert into servers (id, until) values ($1, {now} + $2)
                  on conflict (id) do update set until = excluded.until returning until - $2", now = d.now("$3"))),
             number_pushes: sql(format!(
-                "insert into workers (worker, pushed) select worker, pushed from {} where true order by worker
-                 on conflict (worker) do update set pushed = workers.pushed + excluded.pushed
+                "insert into workers (worker, pushed, at) select worker, pushed, at from {} where true order by worker
+                 on conflict (worker) do update set pushed = workers.pushed + excluded.pushed, at = excluded.at
                  returning worker, pushed",
-                d.rows(&[("worker", "text"), ("pushed", "bigint")])
+                d.rows(&[("worker", "text"), ("pushed", "bigint"), ("at", "bigint")])
             )),
             add_pushes: sql(format!(
                 "insert into pushes (worker, number, at, push) select worker, number, at, push from {}",
@@ -352,6 +354,11 @@ impl Sql {
             forget_pushes: sql(format!(
                 "delete from pushes where (worker, number) in (
                      select worker, number from pushes where at < $1 order by at limit $2 {})",
+                d.locking("for update skip locked")
+            )),
+            forget_workers: sql(format!(
+                "delete from workers where worker in (
+                     select worker from workers where at < $1 limit $2 {})",
                 d.locking("for update skip locked")
             )),
             sessions_elsewhere: sql(format!(

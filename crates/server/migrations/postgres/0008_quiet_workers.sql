@@ -1,0 +1,2 @@
+-- When a worker was last told something: the number of those who are told nothing any more is forgotten.
+alter table workers add column at bigint not null default 0;
