@@ -450,16 +450,23 @@ impl Executor {
         conference: Option<&ConferenceSid>,
     ) -> Result<Outcome, Error> {
         let is_of_task = async {
-            let Some(conference) = conference else { return Ok(true) };
-            match self.client.fetch_conference(conference).await {
-                Ok(found) => Ok(found.friendly_name == task.as_str()),
-                Err(Error::Gone) => Ok(false),
-                Err(error) => Err(error),
+            match conference {
+                Some(conference) => self.is_conference_of(conference, task).await,
+                None => Ok(true),
             }
         };
         let (is_of_task, found) = tokio::try_join!(is_of_task, self.client.list_reservations(task))?;
         let owners = found.into_iter().map(|found| (found.sid, found.worker_sid)).collect();
         Ok(Outcome::Owners { owners, is_of_task })
+    }
+
+    /// Flex names a conference after its task. The attributes of a task, which agents can write, are no proof.
+    async fn is_conference_of(&self, conference: &ConferenceSid, task: &TaskSid) -> Result<bool, Error> {
+        match self.client.fetch_conference(conference).await {
+            Ok(found) => Ok(found.friendly_name == task.as_str()),
+            Err(Error::Gone) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Is the customer's number on the allow list? It is not kept, and not told.

@@ -160,8 +160,12 @@ impl Executor {
                 },
                 _ => ReconnectState::Over,
             };
-            let conference =
+            let named =
                 attributes["conference"]["sid"].as_str().and_then(|sid| ConferenceSid::parse(sid).ok());
+            let conference = match named.filter(|_| state.was_taken()) {
+                Some(named) => self.is_conference_of(&named, &found.sid).await?.then_some(named),
+                None => None,
+            };
             reconnects.push(Reconnect { task: found.sid, target, state, conference });
         }
         Ok(reconnects)

@@ -2,7 +2,9 @@
 
 use crate::support::*;
 use axum::http::StatusCode;
-use rejoin_protocol::{CallSid, ReservationSid, WorkerSid, WorkflowSid};
+use rejoin_protocol::{CallSid, ConferenceSid, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
+use rejoin_recovery::Key;
+use rejoin_server::store::Store;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 
@@ -239,4 +241,65 @@ async fn a_mark_in_the_task_that_is_of_no_page_does_not_hang_the_customer_up() {
     let completed =
         world.twilio.asked(&ended).into_iter().filter(|it| it.param("Status") == Some("completed"));
     assert_eq!(completed.count(), 0);
+}
+
+/// The agent of a reconnect task writes into its attributes that another call's conference is the one the customer came to.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_conference_that_a_reconnect_task_names_counts_when_twilio_names_it_after_the_task() {
+    let (reconnect, named) = (TaskSid::numbered(0x9), ConferenceSid::numbered(0x9));
+    let who_is_there = format!("GET Conferences/{named}/Participants.json");
+    for is_of_task in [true, false] {
+        let mut world = World::start_with(|config| config.timings.watch_recovery_ms = 100).await;
+        let gone = format!("GET Conferences/{}/Participants.json", conference());
+        let (task, conference, who) = (reconnect.clone(), named.clone(), who_is_there.clone());
+        world.twilio.script(move |asked, _| {
+            let attributes = json!({
+                "isReconnect": true, "rejoinRecoveryId": recovery(), "targetWorkerSid": ada(),
+                "conference": {"sid": conference},
+            });
+            let found = || task_json(&task, "assigned", &attributes.to_string());
+            let name = if is_of_task { task.to_string() } else { TaskSid::numbered(0x666).to_string() };
+            match asked.what.as_str() {
+                what if what == gone => Some((200, vec![], json!({"participants": []}))),
+                what if what == who => {
+                    let customer = json!({"call_sid": customer(), "hold": false, "muted": false,
+                                          "coaching": false, "end_conference_on_exit": false});
+                    Some((200, vec![], json!({"participants": [customer]})))
+                }
+                what if what == format!("GET Calls/{}.json", customer()) => {
+                    Some((200, vec![], json!({"sid": customer(), "status": "in-progress"})))
+                }
+                "GET Tasks" => Some((200, vec![], json!({"tasks": [found()]}))),
+                what if what == format!("GET Tasks/{task}") => Some((200, vec![], found())),
+                what if what == format!("GET Tasks/{task}/Reservations") => {
+                    let taken = json!({"sid": ReservationSid::numbered(9), "worker_sid": ada(),
+                                       "worker_name": "Ada", "reservation_status": "accepted"});
+                    Some((200, vec![], json!({"reservations": [taken]})))
+                }
+                what if what == format!("GET Conferences/{conference}.json") => Some((
+                    200,
+                    vec![],
+                    json!({"sid": conference, "friendly_name": name, "status": "in-progress"}),
+                )),
+                _ => None,
+            }
+        });
+        let desk = world.desk.clone();
+        desk.lost().await;
+        desk.hello(2).await;
+        world.twilio.wait_for(&calls(&customer()), 1).await;
+        let wait = format!("/twiml/wait/{}", recovery());
+        assert_eq!(desk.signed(&wait, &[("CallSid", customer().as_str())]).await.status(), StatusCode::OK);
+        let path = format!("/operator/timeline/{}", customer());
+        let mut timeline = Events::open(&desk, &path, OPERATOR_TOKEN).await;
+        while timeline.next().await.unwrap()["note"]["what"] != "ended" {}
+        if is_of_task {
+            world.twilio.wait_for(&who_is_there, 1).await;
+        }
+        world.server.take().unwrap().stop().await;
+        let url = format!("sqlite:{}", world.folder.path().join("rejoin.db").display());
+        let stored = Store::open(&url).await.unwrap();
+        let known = stored.find(&[Key::Conference(named.clone())].into()).await.unwrap();
+        assert_eq!(known.iter().any(|call| call.conference == named), is_of_task, "{known:#?}");
+    }
 }
