@@ -129,9 +129,11 @@ impl Call {
     }
 
     /// Twilio asks what comes next for a leg that is said to be the customer's. If the task says so, too, it is: the leg has
-    /// left its conference. One that a poll missed long ago has had another call since.
+    /// left its conference. One that a poll missed long ago has had another call since, unless Twilio had asked for it
+    /// before: it asks again every second.
     pub(super) fn named_is_released(&mut self, out: &mut Out<'_>, leg: &CallSid) {
-        if self.found_moved.is_some_and(|at| at + SOON <= out.now) {
+        let had_asked = self.asked_for.as_ref() == Some(leg);
+        if self.found_moved.is_some_and(|at| at + SOON <= out.now) && !had_asked {
             return;
         }
         self.asked_for = Some(leg.clone());

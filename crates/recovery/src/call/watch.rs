@@ -194,7 +194,9 @@ impl Call {
             |(leg, p): &(&CallSid, &mut Participant)| p.joined && !seen.participants.contains_key(*leg);
         for (leg, participant) in self.participants.iter_mut().filter(gone) {
             // A customer who is on the line, but not here, was moved, or his conference has ended.
-            let on_line = customer.as_ref() == Some(leg) && seen.on_line == Some(true);
+            // And so is one for whom Twilio asks what comes next, although it is not known yet who that is.
+            let asked_for = customer.is_none() && self.asked_for.as_ref() == Some(leg);
+            let on_line = asked_for || (customer.as_ref() == Some(leg) && seen.on_line == Some(true));
             participant.joined = false;
             self.found_moved = on_line.then_some(now).or(self.found_moved);
             participant.left = Some(match (on_line, self.released) {

@@ -2,7 +2,7 @@
 
 use crate::desk::*;
 use rejoin_protocol::api::{DeliveryId, GracefulReason, Stage};
-use rejoin_protocol::{Millis, ReservationSid, TaskSid};
+use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid};
 use rejoin_recovery::{
     Action, ConferenceEventKind, Event, HandedOver, LeaveReason, Next, Outcome, ParticipantFlags, Seen, Timer,
 };
@@ -296,4 +296,28 @@ fn a_call_that_is_looked_up_has_its_mark_too() {
     desk.finish(learn.clone(), Outcome::Learnt(Box::new(found)));
     assert!(desk.stage().is_none() && desk.take_actions().is_empty());
     ends_when_confirmed(&mut desk);
+}
+
+/// Callbacks are late: the agent's leg was never shown. The poll that asks for it finds nobody, as the conference has ended, and
+/// Twilio asks every second what comes next for the customer. The simulation has found it (seed 87633).
+#[test]
+fn a_customer_whom_a_poll_misses_while_twilio_asks_for_them_is_not_let_go() {
+    for shown in [true, false] {
+        let mut desk = Desk::new();
+        if shown {
+            desk.join(1, CUSTOMER, false);
+        } else {
+            desk.tell(1, ConferenceEventKind::Start);
+        }
+        desk.handle(Event::Registered {
+            worker: WorkerSid::numbered(ADA),
+            registration: registration_of(1, ADA, ADA_LEG, 1),
+        });
+        desk.handle(Event::Released { customer: leg(CUSTOMER) });
+        let poll = desk.take_actions().into_iter().find(|action| matches!(action, Action::Look { .. }));
+        desk.finish(poll.expect("the leg is asked for"), Outcome::Looked(Box::new(Seen::default())));
+        desk.now = desk.now + Millis::seconds(1);
+        desk.handle(Event::Released { customer: leg(CUSTOMER) });
+        assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), Next::Wait, "{shown}");
+    }
 }
