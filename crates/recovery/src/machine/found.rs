@@ -2,7 +2,7 @@
 
 use super::Machine;
 use crate::call::Out;
-use crate::{Call, Outcome};
+use crate::{Call, Outcome, Phase};
 use rejoin_protocol::ConferenceSid;
 
 impl Machine {
@@ -13,9 +13,16 @@ impl Machine {
         let Some(recovered) = self.calls.get(old).filter(|call| call.has_open_recovery()) else { return };
         let (customer, losses, released) =
             (recovered.customer.clone(), recovered.losses.clone(), recovered.released);
+        let recovered_for = match recovered.recovery.as_ref().map(|recovery| &recovery.phase) {
+            Some(Phase::Requeueing { target } | Phase::Queued { target }) => Some(target.clone()),
+            _ => None,
+        };
         for found in &seen.reconnects {
-            // Who waits for what comes next may have been left by the one agent, too.
-            let taken = found.taker().is_some() || (released.is_some() && found.state.was_taken());
+            // Who waits for what comes next may have been left by the one agent, too, and so may one who is on the line and
+            // waits for another one by now. One who waits for that very agent is sent on.
+            let waits_for_other = seen.on_line == Some(true) && recovered_for.as_ref() != Some(&found.target);
+            let is_left = released.is_some() || waits_for_other;
+            let taken = found.taker().is_some() || (is_left && found.state.was_taken());
             let Some(conference) = found.conference.clone().filter(|_| taken) else { continue };
             // One of which too little was told counts as not known.
             let known = self.calls.get(&conference);

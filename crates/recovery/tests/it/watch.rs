@@ -469,6 +469,24 @@ fn who_has_had_him_and_left_counts_unless_he_was_hers_alone() {
     assert_eq!(desk.stage(), Some(Stage::HandedOver { worker_name: Some("Bo".into()) }), "somebody took him");
 }
 
+/// No server ran while Ada took the customer and was lost again. By now the customer seems to wait for any agent: the conference
+/// that Twilio names is looked into. The simulation has found it (seed 313533).
+#[test]
+fn a_customer_who_waits_for_any_agent_is_looked_for_where_another_one_had_them_last() {
+    let left = ReconnectState::Left {
+        worker: WorkerSid::numbered(ADA),
+        name: "Ada".into(),
+        reservation: ReservationSid::numbered(2),
+    };
+    for on_line in [true, false] {
+        let mut desk = waiting();
+        desk.look(Seen { on_line: Some(on_line), ..reconnect(Some(ADA), left.clone()) });
+        let learns = on_line.then(|| Action::Learn { task: TaskSid::numbered(2) });
+        assert_eq!(desk.take_actions(), learns.into_iter().collect::<Vec<_>>());
+        assert_eq!(desk.machine.call(&conference(2)).is_some(), on_line);
+    }
+}
+
 /// The server was down when his agent took him, and her time seemed to be over.
 #[test]
 fn a_customer_whom_his_agent_has_already_goes_to_nobody_else() {
