@@ -4,7 +4,7 @@
 
 use super::{AHEAD, Agent, AgentHold, Call, Ending, Out, Phase, Recovery, SOON};
 use crate::{Action, LeaveReason, Note, Timer};
-use rejoin_protocol::{CallSid, Millis};
+use rejoin_protocol::{CallSid, Millis, WorkerSid};
 
 /// When an absence is over.
 fn due(absence: &Recovery) -> Millis {
@@ -109,7 +109,7 @@ impl Call {
                 self.await_leave_of(out, &leg);
                 continue;
             } else if self.ended || self.customer_left() {
-                self.ending_without_customer()
+                self.ending_without_customer(&absent.worker)
             } else if self.on_purpose.contains_key(&absent.reservation) {
                 Ending::Graceful
             } else if self.agents.iter().any(is_back) {
@@ -143,7 +143,7 @@ impl Call {
     }
 
     /// The customer has hung up, or is on the way to an agent through the queue.
-    fn ending_without_customer(&self) -> Ending {
+    fn ending_without_customer(&self, worker: &WorkerSid) -> Ending {
         let customer = self.customer.as_ref().and_then(|leg| self.participants.get(leg));
         let left = customer.and_then(|participant| participant.left);
         // The conference's end may be told before he is said to have left it.
@@ -162,6 +162,9 @@ impl Call {
                 | Phase::Queued { target: Some(_) }
                 | Phase::Ended(Ending::Rejoined)
         );
+        if same && recovery.agent.worker == *worker {
+            return Ending::Covered; // the customer goes to this agent, by another leg: that recovery tells it
+        }
         let name = same.then(|| recovery.agent.name.clone()).filter(|name| !name.is_empty());
         Ending::HandedOver { name }
     }

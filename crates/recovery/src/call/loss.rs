@@ -89,6 +89,11 @@ impl Call {
                 self.beside.remove(&later);
                 return self.lose(out, &later);
             }
+            if let Some(dead) = self.left_to_dead_leg() {
+                self.beside.remove(&dead);
+                self.lose(out, &dead);
+                return self.hold_the_line(out);
+            }
             if on_purpose.is_some() {
                 self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
             }
@@ -164,6 +169,18 @@ impl Call {
         };
         let last = self.agents.iter().filter(lost).max_by_key(|(other, _)| told(other))?;
         Some(last.0.clone())
+    }
+
+    /// With the customer is only a leg that stands although nobody is at it: whoever left on purpose covered for its agent,
+    /// who was not missed any more. Which leg is it?
+    fn left_to_dead_leg(&self) -> Option<CallSid> {
+        let is_somebody_here = self.agents.iter().any(|(leg, agent)| self.is_at(leg, agent));
+        if self.has_open_recovery() || is_somebody_here || self.others().next().is_some() {
+            return None;
+        }
+        let dead = |it: &&Recovery| it.phase == Phase::Ended(Ending::Covered) && self.is_joined(&it.lost_leg);
+        let last = self.recoveries().filter(dead).max_by_key(|recovery| recovery.lost_at)?;
+        Some(last.lost_leg.clone())
     }
 
     /// A mark may still come.

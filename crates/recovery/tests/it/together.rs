@@ -529,6 +529,48 @@ fn a_customer_who_is_sent_to_the_queue_has_not_hung_up_for_who_was_away() {
     assert_eq!(desk.stage_of(ADA), Some(Stage::HandedOver { worker_name: None }));
 }
 
+/// Ada is back in place by a leg of which nobody has told until the customer was on the way to her through the queue, and goes
+/// again. The customer who leaves for the queue is not handed over to anybody else. The simulation has found it (seed 410612).
+#[test]
+fn nobody_is_told_that_the_customer_was_handed_over_to_themselves() {
+    let mut desk = Desk::talking();
+    desk.goes(ADA);
+    desk.returns(ADA, 2);
+    desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+    desk.fire(1, Timer::Grace);
+    desk.finish_all();
+    assert_eq!(desk.stage(), Some(Stage::Requeueing));
+    desk.join(1, NEXT_LEG, false);
+    desk.register(1, ADA, NEXT_LEG, 2);
+    desk.goodbye(ADA, 2);
+    desk.leave(1, CUSTOMER, LeaveReason::UpdatedViaApi);
+    let shown = desk.machine.views(desk.now, &WorkerSid::numbered(ADA));
+    let stages: Vec<_> = shown.into_iter().map(|view| view.stage).collect();
+    assert_eq!(stages, [Stage::Requeueing, Stage::Covered]);
+}
+
+/// Ada was covered for, and Twilio keeps the leg of the page that crashed. Bo leaves the customer to it. The simulation has found it
+/// (seed 383104).
+#[test]
+fn an_agent_who_was_covered_for_is_missed_when_the_colleague_leaves_the_customer_to_a_dead_leg() {
+    for outsider_stays in [false, true] {
+        let mut desk = together();
+        desk.join(1, 0x0f, false);
+        desk.goes(ADA);
+        desk.fire(1, Timer::Beside);
+        assert_eq!(desk.stage_of(ADA), Some(Stage::Covered));
+        // Twilio is out of order: the leg stands.
+        desk.take_actions();
+        if !outsider_stays {
+            desk.leave(1, 0x0f, LeaveReason::HungUp);
+        }
+        desk.graceful_of(BO, GracefulReason::HangUp);
+        desk.leave(1, BO_LEG, LeaveReason::HungUp);
+        let missed = if outsider_stays { Stage::Covered } else { Stage::Interrupted };
+        assert_eq!(desk.stage_of(ADA), Some(missed), "{outsider_stays}");
+    }
+}
+
 /// Bo has left meanwhile, as he had said, and the callback that tells it is lost.
 #[test]
 fn who_is_away_is_not_covered_by_a_colleague_who_has_said_that_he_leaves() {
