@@ -89,7 +89,7 @@ impl Call {
                 self.beside.remove(&later);
                 return self.lose(out, &later);
             }
-            if let Some(dead) = self.left_to_dead_leg() {
+            if let Some(dead) = self.left_to_dead_leg(leg) {
                 self.beside.remove(&dead);
                 self.lose(out, &dead);
                 return self.hold_the_line(out);
@@ -171,14 +171,17 @@ impl Call {
         Some(last.0.clone())
     }
 
-    /// With the customer is only a leg that stands although nobody is at it: whoever left on purpose covered for its agent,
-    /// who was not missed any more. Which leg is it?
-    fn left_to_dead_leg(&self) -> Option<CallSid> {
+    /// When this leg left, on purpose, only a leg was with the customer that stood although nobody was at it: its agent was
+    /// covered for, and not missed any more. Which leg is it?
+    fn left_to_dead_leg(&self, leg: &CallSid) -> Option<CallSid> {
         let is_somebody_here = self.agents.iter().any(|(leg, agent)| self.is_at(leg, agent));
         if self.has_open_recovery() || is_somebody_here || self.others().next().is_some() {
             return None;
         }
-        let dead = |it: &&Recovery| it.phase == Phase::Ended(Ending::Covered) && self.is_joined(&it.lost_leg);
+        let told = |leg: &CallSid| self.participants.get(leg).map(|participant| participant.sequence);
+        // That it has been removed since may be told first.
+        let stood = |dead: &CallSid| self.is_joined(dead) || told(dead) > told(leg);
+        let dead = |it: &&Recovery| it.phase == Phase::Ended(Ending::Covered) && stood(&it.lost_leg);
         let last = self.recoveries().filter(dead).max_by_key(|recovery| recovery.lost_at)?;
         Some(last.lost_leg.clone())
     }

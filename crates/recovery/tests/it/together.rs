@@ -553,7 +553,7 @@ fn nobody_is_told_that_the_customer_was_handed_over_to_themselves() {
 /// (seed 383104).
 #[test]
 fn an_agent_who_was_covered_for_is_missed_when_the_colleague_leaves_the_customer_to_a_dead_leg() {
-    for outsider_stays in [false, true] {
+    for (outsider_stays, overtaken) in [(false, false), (false, true), (true, false)] {
         let mut desk = together();
         desk.join(1, 0x0f, false);
         desk.goes(ADA);
@@ -565,6 +565,13 @@ fn an_agent_who_was_covered_for_is_missed_when_the_colleague_leaves_the_customer
             desk.leave(1, 0x0f, LeaveReason::HungUp);
         }
         desk.graceful_of(BO, GracefulReason::HangUp);
+        let leaves = desk.sequence + 1;
+        if overtaken {
+            // The leg is removed just after Bo has left, and that is told first.
+            desk.sequence += 1;
+            desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+            desk.sequence = leaves - 1;
+        }
         desk.leave(1, BO_LEG, LeaveReason::HungUp);
         let missed = if outsider_stays { Stage::Covered } else { Stage::Interrupted };
         assert_eq!(desk.stage_of(ADA), Some(missed), "{outsider_stays}");
