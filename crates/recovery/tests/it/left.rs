@@ -315,7 +315,7 @@ fn a_customer_whom_a_poll_misses_while_twilio_asks_for_them_is_not_let_go() {
         });
         desk.handle(Event::Released { customer: leg(CUSTOMER) });
         let poll = desk.take_actions().into_iter().find(|action| matches!(action, Action::Look { .. }));
-        desk.finish(poll.expect("the leg is asked for"), Outcome::Looked(Box::new(Seen::default())));
+        desk.finish(poll.expect("the leg is asked for"), Outcome::Looked(Box::default()));
         desk.now = desk.now + Millis::seconds(1);
         desk.handle(Event::Released { customer: leg(CUSTOMER) });
         assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), Next::Wait, "{shown}");
