@@ -179,8 +179,12 @@ impl Call {
             return None;
         }
         let told = |leg: &CallSid| self.participants.get(leg).map(|participant| participant.sequence);
-        // That it has been removed since may be told first.
-        let stood = |dead: &CallSid| self.is_joined(dead) || told(dead) > told(leg);
+        // That we have removed it since may be told first.
+        let removed = |dead: &CallSid| {
+            let left = self.participants.get(dead).and_then(|participant| participant.left);
+            left == Some(LeaveReason::UpdatedViaApi) && self.agents.get(dead).is_some_and(|it| it.removing)
+        };
+        let stood = |dead: &CallSid| self.is_joined(dead) || (removed(dead) && told(dead) > told(leg));
         let dead = |it: &&Recovery| it.phase == Phase::Ended(Ending::Covered) && stood(&it.lost_leg);
         let last = self.recoveries().filter(dead).max_by_key(|recovery| recovery.lost_at)?;
         Some(last.lost_leg.clone())
