@@ -529,8 +529,8 @@ fn a_customer_who_is_sent_to_the_queue_has_not_hung_up_for_who_was_away() {
     assert_eq!(desk.stage_of(ADA), Some(Stage::HandedOver { worker_name: None }));
 }
 
-/// Ada is back in place by a leg of which nobody has told until the customer was on the way to her through the queue, and goes
-/// again. The customer who leaves for the queue is not handed over to anybody else. The simulation has found it (seed 410612).
+/// Ada rejoins in place, and the callback of the new leg comes only after the customer was sent to Ada through the queue. Then Ada's
+/// page goes again. Nobody else gets the customer. The simulation has found it (seed 410612).
 #[test]
 fn nobody_is_told_that_the_customer_was_handed_over_to_themselves() {
     let mut desk = Desk::talking();

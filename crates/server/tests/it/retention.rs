@@ -315,9 +315,9 @@ async fn a_worker_who_was_told_nothing_for_long_is_forgotten(database: &Database
     // What is said to the one who is back counts from the beginning, and nothing is taken for known.
     say(gone.clone()).await;
     assert_eq!(store.heard(&gone, None).await.unwrap().position.number, 1);
-    // As another version of this product counts them, which does not say when.
+    // A release that does not say when may run beside this one on PostgreSQL.
     tell(&beside, "insert into workers (worker, pushed) values ('WK', 1)").await;
     store.tidy(Millis::seconds(24 * 3600)).await.unwrap();
-    assert_eq!(rows(&beside, "workers").await, 2);
+    assert_eq!(rows(&beside, "workers").await, if database.is_postgres() { 3 } else { 2 });
     beside.close().await;
 }
