@@ -52,6 +52,12 @@ impl Call {
         if self.customer.is_none() && !self.claimed.is_empty() {
             return; // the same, if that ever is
         }
+        if self.was_back_and_left(leg, &agent) {
+            self.settle(leg);
+            self.note(out, Note::AgentLeft);
+            self.end_recovery(out, &Ending::Graceful);
+            return self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
+        }
         let customer = self.customer.as_ref().and_then(|leg| self.participants.get(leg));
         if reason == Some(LeaveReason::ModeratorEnded) && customer.is_some_and(|customer| customer.joined) {
             return; // his conference has ended, of which is told at the same time: decided when it is
@@ -119,6 +125,28 @@ impl Call {
         if agent.removing {
             self.hold_the_line(out); // proved dead: no mark can come
         }
+    }
+
+    /// Was the agent whom the open recovery awaits back on the call by this leg, which was reported too late, and has the agent
+    /// hung up on purpose? A customer whom a request of ours may have sent to the queue is not given up for it.
+    fn was_back_and_left(&self, leg: &CallSid, agent: &Agent) -> bool {
+        let Some(recovery) = &self.recovery else { return false };
+        let is_sent = match recovery.phase {
+            Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Holding => false,
+            Phase::Requeueing { .. } => recovery.sent || recovery.reservation_freed || recovery.resent > 0,
+            Phase::Queued { .. } | Phase::Ended(_) => true,
+        };
+        let left = |leg: &CallSid| self.participants.get(leg).and_then(|participant| participant.left);
+        let is_moved = self.customer.as_ref().and_then(left) == Some(LeaveReason::UpdatedViaApi);
+        let is_next_leg = recovery.lost_leg != *leg
+            && recovery.agent.worker == agent.worker
+            && agent.epoch > recovery.agent.epoch
+            && !agent.left_behind
+            && !agent.removing;
+        let is_on_purpose = self.on_purpose.contains_key(&agent.reservation)
+            && left(leg) == Some(LeaveReason::HungUp)
+            && !self.ended_while_handed_over(leg);
+        !is_sent && !is_moved && is_next_leg && is_on_purpose
     }
 
     /// Two agents remove each other in the same instant, this one and another: each meant to keep the customer, and he has

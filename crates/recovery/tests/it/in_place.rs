@@ -4,7 +4,7 @@ use crate::desk::*;
 use rejoin_protocol::api::{GracefulReason, Hello, Stage};
 use rejoin_protocol::{Millis, WorkerSid};
 use rejoin_recovery::{
-    Action, Announcement, ConferenceEventKind, Config, Effect, Event, LeaveReason, Machine, Note, Outcome,
+    Action, Announcement, ConferenceEventKind, Config, Effect, Event, LeaveReason, Machine, Next, Note, Outcome,
     ParticipantFlags, Timer,
 };
 
@@ -515,6 +515,54 @@ fn a_new_leg_that_comes_after_all_ends_it_if_the_customer_is_still_there() {
     desk.register(1, ADA, NEXT_LEG, 2);
     assert_eq!(desk.stage(), Some(Stage::Rejoined));
     assert!(!desk.finish_all().iter().any(is_requeue));
+}
+
+/// The agent is back by a leg that no callback has reported and no poll has shown.
+fn back_unseen() -> Desk {
+    let mut desk = Desk::away();
+    desk.hello_in_place(2);
+    desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+    let (worker, registration) = (WorkerSid::numbered(ADA), registration_of(1, ADA, NEXT_LEG, 2));
+    desk.handle(Event::Registered { worker, registration });
+    desk.take_actions(); // the poll among them is not answered
+    desk
+}
+
+#[test]
+fn an_agent_who_was_back_unseen_and_hangs_up_is_not_looked_for() {
+    for stage in [Stage::InPlace, Stage::Interrupted, Stage::Requeueing] {
+        for customer_first in [false, true] {
+            let mut desk = back_unseen();
+            if stage != Stage::InPlace {
+                desk.fire(1, Timer::Grace);
+            }
+            if stage == Stage::Requeueing {
+                desk.finish_all();
+            }
+            assert_eq!(desk.stage(), Some(stage.clone()));
+            desk.graceful(GracefulReason::HangUp);
+            let mut twilio = back_unseen();
+            let agent = twilio.leave(1, NEXT_LEG, LeaveReason::HungUp);
+            let customer = twilio.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
+            let told = if customer_first { [customer, agent] } else { [agent, customer] };
+            told.into_iter().for_each(|event| desk.handle(event));
+            assert_eq!(desk.stage(), Some(Stage::Graceful), "{stage:?}, customer first: {customer_first}");
+            let wanted = |action: &Action| is_requeue(action) && desk.machine.wants(&conference(1), action);
+            assert!(!desk.actions.iter().any(wanted), "{stage:?}: {:?}", desk.actions);
+            assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), Next::Over);
+        }
+    }
+}
+
+#[test]
+fn a_customer_who_was_sent_to_the_queue_stays_there_when_the_agent_hangs_up_by_an_unseen_leg() {
+    let mut desk = back_unseen();
+    desk.fire(1, Timer::Grace);
+    desk.finish_all();
+    assert_eq!(desk.finish_all(), [requeue(Some(ADA))]);
+    desk.graceful(GracefulReason::HangUp);
+    desk.leave(1, NEXT_LEG, LeaveReason::HungUp);
+    assert_eq!(desk.stage(), Some(Stage::Requeueing));
 }
 
 #[test]
