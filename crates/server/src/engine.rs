@@ -189,7 +189,10 @@ impl Engine {
         }
         if !self.unheard.is_empty() {
             if !self.unheard.look(&self.store).await {
-                return vec![]; // nor would it say which timers are due
+                // Nor would it say which timers are due. Without the pause a timer that is due would be asked for at once, again
+                // and again.
+                self.look_at = self.look_at.max(self.store.now() + RETRY);
+                return vec![];
             }
             self.look_at = Millis(0);
         }

@@ -15,6 +15,9 @@ use rejoin_server::pace::{Crowd, rank};
 use rejoin_server::push::Pushes;
 use rejoin_server::queue::{Door, Inside, Job};
 use rejoin_server::store::{Batch, Changes, Found, Store, StoredJob};
+use rejoin_server::surroundings::Verdict;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
@@ -356,6 +359,33 @@ async fn a_mark_that_came_in_time_wins_however_long_it_had_to_wait() {
     other.await.unwrap().unwrap();
     marked.await.unwrap().unwrap();
     assert_eq!(running.stage().await.as_deref(), Some("graceful"));
+}
+
+/// A callback is missed while the store refuses everything for three seconds. The engine tries four times a second whether the
+/// store takes something again: one that tried without a pause would never come to the end of those seconds.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_refuses_is_not_asked_without_a_pause() {
+    const SO_OFTEN_AT_MOST: u64 = 100;
+    let refuses = Arc::new(AtomicBool::new(false));
+    let asked = Arc::new(AtomicU64::new(0));
+    let verdict = {
+        let (refuses, asked) = (Arc::clone(&refuses), Arc::clone(&asked));
+        move |step: &str| {
+            let is_refused = refuses.load(Ordering::Relaxed) && step.starts_with("asking the store");
+            // The test ends, however often it is asked.
+            let refused = is_refused && asked.fetch_add(1, Ordering::Relaxed) < 10 * SO_OFTEN_AT_MOST;
+            if refused { Verdict::Refuse } else { Verdict::GoOn }
+        }
+    };
+    let store = Place::memory(false).open_where(verdict).await.unwrap();
+    let running = Running::on(store, Millis(500), 64);
+    running.lose_ada().await; // a timer is due while the store refuses
+    refuses.store(true, Ordering::Relaxed);
+    running.handle.event(leaves()).await.expect_err("it is refused");
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    refuses.store(false, Ordering::Relaxed);
+    let asked = asked.load(Ordering::Relaxed);
+    assert!((6..SO_OFTEN_AT_MOST).contains(&asked), "asked {asked} times in three seconds");
 }
 
 /// The engine looks at the clock while it is wrong, and would sleep for as long as that says.
