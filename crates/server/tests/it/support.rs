@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::body::{Bytes, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use rejoin_protocol::{
     AccountSid, CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid, WorkflowSid,
@@ -12,6 +12,7 @@ use rejoin_protocol::{
 use rejoin_server::surroundings::Surroundings;
 use rejoin_server::{Config, Server};
 use rejoin_twilio::{signature, webhook};
+use rejoin_twin::contract::contract;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::path::Path;
@@ -95,6 +96,8 @@ type Script = dyn Fn(&Asked, usize) -> Option<Answer> + Send + Sync;
 #[derive(Clone)]
 pub(crate) struct Twilio {
     asked: Arc<Mutex<Vec<Asked>>>,
+    /// What is wrong with requests, by Twilio's contract.
+    wrong: Arc<Mutex<Vec<String>>>,
     /// How often which kind was asked.
     times: Arc<Mutex<HashMap<String, usize>>>,
     count: watch::Sender<usize>,
@@ -109,6 +112,7 @@ impl Twilio {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let twilio = Self {
             asked: Arc::default(),
+            wrong: Arc::default(),
             times: Arc::default(),
             count: watch::channel(0).0,
             script: Arc::new(Mutex::new(Arc::new(|_, _| None))),
@@ -131,6 +135,8 @@ impl Twilio {
     }
 
     pub(crate) fn all(&self) -> Vec<Asked> {
+        let wrong = self.wrong.lock().unwrap();
+        assert!(wrong.is_empty(), "requests break Twilio's contract: {wrong:#?}");
         self.asked.lock().unwrap().clone()
     }
 
@@ -191,6 +197,8 @@ async fn answer(State(twilio): State<Twilio>, request: Request) -> Response {
     let short = short.unwrap_or(path).to_owned();
     let form =
         webhook::form(if body.is_empty() { parts.uri.query().unwrap_or("").as_bytes() } else { &body });
+    let wrong = wrong_by_contract(&parts.method, path, if body.starts_with(b"{") { &[] } else { &form });
+    twilio.wrong.lock().unwrap().extend(wrong);
     let asked = Asked { what: format!("{} {short}", parts.method), form, headers: parts.headers };
     let authorized = asked.headers.contains_key("authorization");
     let script = Arc::clone(&*twilio.script.lock().unwrap());
@@ -215,6 +223,20 @@ async fn answer(State(twilio): State<Twilio>, request: Request) -> Response {
         response.headers_mut().insert(name, value.parse().unwrap());
     }
     response
+}
+
+/// What is wrong with a request to this path, which begins with the host.
+fn wrong_by_contract(method: &Method, path: &str, form: &[(String, String)]) -> Vec<String> {
+    let (host, path_there) = path.trim_start_matches('/').split_once('/').unwrap_or_default();
+    if *method == Method::HEAD && path_there.is_empty() {
+        return vec![]; // readiness asks whether the host answers at all
+    }
+    let Some(operation) = contract().operation(method.as_str(), host, &format!("/{path_there}")) else {
+        return vec![format!("{method} {path} is no operation of Twilio's")];
+    };
+    let form = form.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let wrong = operation.wrong_in_request(form);
+    wrong.into_iter().map(|wrong| format!("{method} {path}: {wrong:?}")).collect()
 }
 
 pub(crate) fn task_json(sid: &TaskSid, status: &str, attributes: &str) -> Value {
