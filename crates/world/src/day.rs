@@ -94,6 +94,7 @@ pub fn ordinary(seed: u64) -> Plan {
             skew: 0,
             lends: false,
             token_lasts: 0,
+            redirects_reported: false,
             servers: 1,
         },
         until: UNTIL,

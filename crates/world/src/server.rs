@@ -46,6 +46,8 @@ pub(crate) enum Inbox {
     Killed(usize),
     /// The one in this place was stopped in order.
     Stopped(usize),
+    /// The database of this one of all does not do what it is asked, or not in time.
+    Store(usize, FaultKind),
     /// This one of all stands still, for so long, at this step.
     Stands(usize, u64, String),
 }

@@ -24,8 +24,10 @@ use std::sync::Arc;
 /// Who waits for an answer of our server's.
 #[derive(Debug)]
 pub(crate) enum Reply {
-    /// Nobody: it is a callback, or a page's last words.
+    /// Nobody: it is a page's last words.
     Nobody,
+    /// Twilio, which has called back.
+    Callback(Vec<(String, String)>),
     /// A page.
     Page(PageId, PostId),
     /// Twilio, for a document.
@@ -62,6 +64,7 @@ impl Twilio {
             dead_leg_after: Millis(plan.setup.dead_leg),
             dtls_close_ends_leg: plan.setup.dtls_ends,
             second_agent_leg_refused: plan.setup.second_leg_refused,
+            redirect_requests_action: plan.setup.redirects_reported,
             ..Facts::default()
         };
         let model = Model::new(facts, account.clone(), 0x1_0000)?;

@@ -205,6 +205,7 @@ impl World {
             Inbox::Push(page, attempt, news) => self.push_said(page, attempt, news),
             Inbox::Killed(number) => self.server_killed(number),
             Inbox::Stopped(place) => self.put(300, Coming::StartServer(place)),
+            Inbox::Store(number, kind) => self.store_fails(number, kind),
             Inbox::Stands(number, time, step) => {
                 self.server_stands(number, time, FaultKind::StandsAtStep, &step);
             }

@@ -7,9 +7,15 @@ use crate::chance::Chance;
 /// In how many of a thousand worlds of `mixed` an agent lies.
 const LIARS: u32 = 20;
 
+/// In how many of a thousand worlds of `mixed` and `database` Twilio reports redirects.
+const REDIRECTS_REPORTED: u32 = 300;
+
 /// Adds it to a plan.
 pub(super) fn add(plan: &mut Plan) {
     let mut chance = Chance::of(plan.seed, 4, 0);
+    if matches!(plan.scenario, Scenario::Mixed | Scenario::Database) {
+        plan.setup.redirects_reported = Chance::of(plan.seed, 6, 0).happens(REDIRECTS_REPORTED);
+    }
     match plan.scenario {
         Scenario::TwoServers => two_servers(&mut chance, plan),
         Scenario::Storm => storm(&mut chance, plan),
@@ -20,6 +26,7 @@ pub(super) fn add(plan: &mut Plan) {
         // Everything goes wrong there: now and then somebody lies, too.
         Scenario::Mixed if chance.happens(LIARS) => liar(&mut chance, plan),
         Scenario::Long => long(&mut chance, plan),
+        Scenario::Database => database(&mut chance, plan),
         _ => {}
     }
 }
@@ -92,6 +99,31 @@ fn steps(chance: &mut Chance, plan: &mut Plan) {
         let down = if chance.happens(800) { 400 } else { chance.between(1_000, 10_000) };
         let rate = chance.between(1, 120) as u32;
         plan.faults.push(Fault { from, to: from + down, kind: FaultKind::DiesAtStep, rate });
+    }
+}
+
+/// A hiccup of the database, or a failover to another host.
+fn database(chance: &mut Chance, plan: &mut Plan) {
+    if chance.happens(200) {
+        plan.setup.servers = 2;
+    }
+    if chance.happens(700) {
+        plan.faults.clear();
+    }
+    for _ in 0..chance.between(1, 2) {
+        let from = moment(chance, plan);
+        let to = from
+            + if chance.happens(600) { chance.between(200, 4_000) } else { chance.between(4_000, 40_000) };
+        let kinds = [
+            FaultKind::StoreRefuses,
+            FaultKind::StoreRefuses,
+            FaultKind::StoreStalls,
+            FaultKind::CommitUnknown,
+        ];
+        let kind = *chance.one(&kinds).unwrap_or(&FaultKind::StoreRefuses);
+        let rate = *chance.one(&[1000, 1000, 500, 100]).unwrap_or(&1000);
+        plan.faults.push(Fault { from, to, kind, rate });
+        plan.until = plan.until.max(to + 20_000);
     }
 }
 

@@ -35,6 +35,7 @@ pub fn draw(seed: u64, scenario: Option<Scenario>) -> Plan {
         | Scenario::Steps
         | Scenario::Clocks
         | Scenario::Long
+        | Scenario::Database
         | Scenario::Outages => (chance.between(1, 3), chance.between(1, 2)),
         Scenario::Transfer | Scenario::Others | Scenario::Tabs => {
             (chance.between(2, 3), chance.between(1, 2))
@@ -102,6 +103,7 @@ fn setup(chance: &mut Chance) -> Setup {
         skew: if chance.happens(100) { chance.between(0, 60_000) as i64 - 30_000 } else { 0 },
         lends: false,
         token_lasts: 0,
+        redirects_reported: false,
         servers: 1,
     }
 }

@@ -70,6 +70,12 @@ pub enum FaultKind {
     ServerClock(i64),
     /// A page of the last agent's, with a good token, tells our server what is not so.
     Liar,
+    /// The database refuses what our server asks of it.
+    StoreRefuses,
+    /// The database takes up to five seconds for each answer.
+    StoreStalls,
+    /// A commit comes through, and its answer is lost.
+    CommitUnknown,
 }
 
 impl FaultKind {
@@ -130,7 +136,15 @@ impl FaultKind {
             Self::DiesAtStep => "server dies at a step",
             Self::ServerClock(_) => "server's clock is set",
             Self::Liar => "an agent lies",
+            Self::StoreRefuses => "database refuses",
+            Self::StoreStalls => "database is slow",
+            Self::CommitUnknown => "answer to a commit lost",
         }
+    }
+
+    /// Does it strike where our server asks its database?
+    pub fn is_of_store(self) -> bool {
+        matches!(self, Self::StoreRefuses | Self::StoreStalls | Self::CommitUnknown)
     }
 
     /// Does it strike at one step of our server, and is its rate the number of that step?

@@ -41,6 +41,8 @@ pub enum Scenario {
     Liar,
     /// Calls of four hours, at whose end all of this happens.
     Long,
+    /// Our server's database refuses, is slow, or loses the answers to commits.
+    Database,
 }
 
 impl Scenario {
@@ -58,7 +60,7 @@ impl Scenario {
     ];
 
     /// Those that are played only when they are asked for: a seed keeps its meaning.
-    pub const ASKED_FOR: [Self; 8] = [
+    pub const ASKED_FOR: [Self; 9] = [
         Self::Corners,
         Self::TwoServers,
         Self::Storm,
@@ -67,6 +69,7 @@ impl Scenario {
         Self::Outages,
         Self::Liar,
         Self::Long,
+        Self::Database,
     ];
 
     /// As it is written.
@@ -89,6 +92,7 @@ impl Scenario {
             Self::Outages => "outages",
             Self::Liar => "liar",
             Self::Long => "long",
+            Self::Database => "database",
         }
     }
 

@@ -110,6 +110,9 @@ impl World {
             ServerStands,
             StandsAtStep,
             DiesAtStep,
+            StoreRefuses,
+            StoreStalls,
+            CommitUnknown,
         ];
         let unknown = [&[BrokenDone, SilentDone][..], &dies].concat();
         self.coverage.faults.keys().any(|kind| unknown.contains(kind))

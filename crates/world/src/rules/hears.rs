@@ -161,13 +161,14 @@ impl World {
     /// The customer has this agent now, or none.
     fn met(&mut self, number: usize, worker: Option<WorkerSid>) {
         let now = self.now;
+        let unseen = !self.servers.any_runs() || self.is_store_away();
         let customer = &mut self.customers[number];
         match worker {
             Some(worker) => {
                 customer.talked = true;
                 if customer.with.as_ref() != Some(&worker) {
                     customer.talking_since = Some(now);
-                    customer.met_unseen = !self.servers.any_runs();
+                    customer.met_unseen = unseen;
                 }
                 customer.had_for = customer.talking_since.map_or(0, |since| now - since);
                 customer.had.insert(worker.clone());

@@ -30,7 +30,7 @@ const UNHEARD_OF: u64 = NOBODY_KNOWS - 1;
 impl World {
     /// The customer is in this conference now.
     pub(super) fn is_in(&mut self, number: usize, room: Option<&ConferenceSid>) {
-        let unseen = !self.servers.any_runs();
+        let unseen = !self.servers.any_runs() || self.is_store_away();
         let customer = &mut self.customers[number];
         if customer.room.as_ref() != room && room.is_some() {
             customer.room = room.cloned();
@@ -75,7 +75,9 @@ impl World {
         match flag(params) {
             // Of one that is not told of our server hears by looking.
             Some((flagged, true)) => {
-                let within = late.map_or(LOOKS, |late| LOOKS.min(late + UNDONE_WITHIN));
+                // What cannot be stored is not heard: our server looks when it can.
+                let stored = self.store_fails_until().map_or(0, |until| until - self.now + ASKED_AGAIN_WITHIN);
+                let within = late.map_or(LOOKS, |late| LOOKS.min(stored.max(late + UNDONE_WITHIN)));
                 self.rules.flagged.insert(flagged, self.now + within);
             }
             Some((flagged, false)) => _ = self.rules.flagged.remove(&flagged),
@@ -165,12 +167,20 @@ impl World {
     /// Is nobody there who could do something for a customer, does Twilio do nothing of it, or can what he is to hear not be fetched? How
     /// long that takes is not counted.
     pub(super) fn can_nobody_help(&self) -> bool {
-        !self.servers.any_runs() || self.is_all_refused() || self.fails_mostly(&[FaultKind::DocumentLost])
+        !self.servers.any_runs()
+            || self.is_all_refused()
+            || self.fails_mostly(&[FaultKind::DocumentLost])
+            || self.is_store_away()
     }
 
     /// Does Twilio do nothing of what it is asked?
     fn is_all_refused(&self) -> bool {
         self.fails_mostly(&[FaultKind::Throttled, FaultKind::Broken, FaultKind::Silent])
+    }
+
+    /// Can our server write nothing down? Then it does nothing either.
+    pub(super) fn is_store_away(&self) -> bool {
+        self.fails_mostly(&[FaultKind::StoreRefuses, FaultKind::StoreStalls])
     }
 
     fn fails_mostly(&self, kinds: &[FaultKind]) -> bool {

@@ -3,7 +3,7 @@
 use super::Servers;
 use crate::coming::Coming;
 use crate::net::Way;
-use crate::plan::FaultKind;
+use crate::plan::{Fault, FaultKind};
 use crate::timeline::{Kind, Lane};
 use crate::world::World;
 use rejoin_server::Running;
@@ -62,6 +62,19 @@ impl World {
     pub(crate) fn is_awake(&self, place: usize) -> bool {
         let place = &self.servers.places[place];
         place.running.is_some() && place.stands_since.is_none()
+    }
+
+    /// The database of this one of all does not do what it is asked, or not in time.
+    pub(crate) fn store_fails(&mut self, number: usize, kind: FaultKind) {
+        self.coverage.fault(kind);
+        self.last_fault = self.now;
+        self.note(Lane::Server(number), None, Kind::Fault, || kind.name().into());
+    }
+
+    /// Until when the database is out of order, if it is now.
+    pub(crate) fn store_fails_until(&self) -> Option<u64> {
+        let strikes = |fault: &&Fault| fault.kind.is_of_store() && fault.from <= self.now && self.now < fault.to;
+        self.plan.faults.iter().filter(strikes).map(|fault| fault.to).max()
     }
 
     /// The clock of the machine of our servers is set by so much.

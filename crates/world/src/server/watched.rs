@@ -3,6 +3,7 @@
 use super::Inbox;
 use crate::chance::Chance;
 use crate::plan::{Fault, FaultKind};
+use rejoin_protocol::Millis;
 use rejoin_server::surroundings::{Verdict, Watcher};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
@@ -14,6 +15,9 @@ pub(super) const AT_ONCE: u64 = 400;
 /// The rest asks for something, and changes nothing.
 const STEPS: [&str; 7] =
     ["written", "committed", "jobs taken", "request for", "answer to", "asking Twilio", "answered by Twilio"];
+
+/// A database that has not answered by then counts as one that refuses ([`rejoin_server::store::Store::DEADLINE`]).
+const ANSWERS_WITHIN: u64 = 5_000;
 
 /// What the server's steps are watched for.
 #[derive(Debug)]
@@ -63,6 +67,7 @@ impl Watched {
         let strikes = |fault: &Fault| {
             matches!(fault.kind, FaultKind::DiesAfterCommit | FaultKind::DiesAfterEffect)
                 || fault.kind.is_at_a_step()
+                || fault.kind.is_of_store()
         };
         let it = watched.lock().unwrap_or_else(PoisonError::into_inner);
         if !it.faults.iter().any(strikes) {
@@ -76,12 +81,38 @@ impl Watched {
                 let _ = world.send(Inbox::Stands(number, time, step.to_owned()));
                 return Verdict::Stand;
             }
+            if let Some((kind, verdict)) = watched.database(step) {
+                let _ = world.send(Inbox::Store(number, kind));
+                return verdict;
+            }
             watched.verdict(step)
         }))
     }
 
     fn now(&self) -> u64 {
         u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// What the database does at this step, and by which fault, if it is not at its best.
+    fn database(&mut self, step: &str) -> Option<(FaultKind, Verdict)> {
+        let kinds: &[FaultKind] = match step {
+            "acknowledged" => &[FaultKind::CommitUnknown],
+            _ if step == "written" || step.starts_with("asking the store") => {
+                &[FaultKind::StoreRefuses, FaultKind::StoreStalls]
+            }
+            _ => return None,
+        };
+        let now = self.now();
+        let strikes =
+            |fault: &&Fault| kinds.contains(&fault.kind) && fault.from <= now && now < fault.to;
+        let Fault { kind, rate, to, .. } = self.faults.iter().find(strikes)?.clone();
+        self.steps += 1;
+        let mut chance = Chance::of(self.seed, 5, self.steps);
+        let late = Millis(chance.between(200, ANSWERS_WITHIN).min(to - now));
+        chance.happens(rate).then_some(match kind {
+            FaultKind::StoreStalls => (kind, Verdict::Stall(late)),
+            _ => (kind, Verdict::Refuse),
+        })
     }
 
     fn verdict(&mut self, step: &str) -> Verdict {

@@ -62,7 +62,7 @@ impl World {
             }
             Some(_) => {}
         }
-        self.send_to_server(place, (url, method, params), Reply::Nobody);
+        self.send_to_server(place, (url, method, params), Reply::Callback(params.to_vec()));
     }
 
     /// Has another callback of the same conference arrived in this millisecond?
@@ -163,6 +163,11 @@ impl World {
     ) {
         match reply {
             Reply::Nobody => {}
+            Reply::Callback(params) => {
+                if !answer.is_ok_and(|answer| answer.status().is_success()) {
+                    self.join_untold(&params); // Twilio does not repeat it
+                }
+            }
             Reply::Document(fetch, url) => {
                 self.twilio.fetches.remove(&fetch);
                 let result = match &answer {

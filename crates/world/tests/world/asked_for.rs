@@ -7,7 +7,7 @@ use rejoin_world::{Outcome, Planted};
 use std::collections::BTreeMap;
 
 /// The first seeds of each hold, but for these, which docs/simulation.md tells of.
-const LOT: [(Scenario, u64, &[u64]); 8] = [
+const LOT: [(Scenario, u64, &[u64]); 9] = [
     (Scenario::Corners, 10, &[]),
     (Scenario::TwoServers, 20, &[]),
     (Scenario::Storm, 3, &[]),
@@ -16,6 +16,7 @@ const LOT: [(Scenario, u64, &[u64]); 8] = [
     (Scenario::Outages, 10, &[]),
     (Scenario::Liar, 10, &[]),
     (Scenario::Long, 5, &[]),
+    (Scenario::Database, 20, &[]),
 ];
 
 fn played(plan: &Plan) -> Outcome {

@@ -33,6 +33,7 @@ fn lost(act: Act, at: u64, in_place: bool) -> Plan {
             skew: 0,
             lends: false,
             token_lasts: HOUR,
+            redirects_reported: false,
             servers: 1,
         },
         until: at + 90_000,

@@ -76,6 +76,9 @@ impl Database {
                 sqlx::Error::Database(_) => Error::Database(error),
                 error => Error::Unsettled(error),
             })?;
+            if self.surroundings.pass(|| "acknowledged".to_owned()).await {
+                return Err(Error::Unsettled(sqlx::Error::PoolTimedOut));
+            }
         }
         Ok(Some((committed, told)))
     }

@@ -31,7 +31,11 @@ impl Server {
         if self.surroundings.reach(|| "written".to_owned()).await {
             return Err(Error::NotCommitted);
         }
-        Ok((self.write(changes, tenure), told))
+        let committed = self.write(changes, tenure);
+        if self.surroundings.pass(|| "acknowledged".to_owned()).await {
+            return Err(Error::Unsettled(sqlx::Error::PoolTimedOut));
+        }
+        Ok((committed, told))
     }
 
     fn write(&self, changes: Changes, tenure: Tenure) -> Committed {
