@@ -75,6 +75,12 @@ pub fn tidies_up(action: &Action) -> bool {
     )
 }
 
+/// Does it take a customer from whoever is with them, or end a call? Then it is done only while the store says that it is still
+/// wanted: the customer is kept meanwhile.
+pub fn needs_store(action: &Action) -> bool {
+    matches!(action, Action::Requeue { .. } | Action::GiveUp { .. } | Action::EndConference { .. })
+}
+
 /// Does it do harm to do it twice? Then it is looked up whether it was done before it is repeated. An announcement is not:
 /// a customer who hears it twice is better off than one who does not hear it.
 pub fn looked_up(action: &Action) -> bool {
@@ -121,6 +127,14 @@ mod tests {
 
     fn again(pause: u64, patient: bool, alarm: bool) -> Cure {
         Cure::Again { pause: Millis(pause), patient, alarm }
+    }
+
+    #[test]
+    fn what_takes_a_customer_from_somebody_needs_the_store() {
+        let customer = rejoin_protocol::CallSid::numbered(1);
+        let recovery = RecoveryId::of(&customer);
+        assert!(needs_store(&Action::GiveUp { recovery, customer }));
+        assert!(!needs_store(&announce()) && !needs_store(&ping()));
     }
 
     #[test]

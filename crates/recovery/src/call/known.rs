@@ -46,6 +46,9 @@ impl Call {
                 }
             }
             ConferenceEventKind::Leave { leg, reason } => {
+                if self.customer.as_ref() == Some(leg) {
+                    self.found_moved = None; // it is told, and not inferred any more
+                }
                 self.participant(leg, event.sequence, |p| {
                     p.joined = false;
                     p.left = Some(*reason);

@@ -255,11 +255,13 @@ impl Call {
         target.is_none() && self.recovery.as_ref().is_some_and(|recovery| recovery.reservation_freed)
     }
 
-    /// May somebody be with the customer who is to be taken out of the conference, of which nobody has told? Somebody is there who
-    /// can be heard and is no agent as far as is known, or nobody tells who comes. To be asked of Twilio first.
+    /// Might an unreported participant be talking to the customer who is about to be requeued? Somebody is there who can be heard
+    /// and is no agent as far as is known, an agent has registered a leg that nothing has shown yet, callbacks were missed, or none
+    /// come. Twilio is to be asked first.
     pub fn may_be_met(&self) -> bool {
         let talks = |(_, there): (&CallSid, &Participant)| there.flags.can_talk();
-        self.customer_joined() && (self.seen.is_empty() || self.others().any(talks))
+        let is_reported_by_nobody = self.seen.is_empty() || self.unsure || !self.unsettled.is_empty();
+        self.customer_joined() && (is_reported_by_nobody || self.others().any(talks))
     }
 
     /// Who is with him, if these agents have accepted the task and these legs are in the conference.
@@ -315,8 +317,8 @@ impl Call {
     /// A leg of an agent that came too late would keep the desktop busy, alone in the old conference.
     pub(super) fn remove_late_legs(&mut self, out: &mut Out<'_>) {
         let moved = |r: &Recovery| match r.phase {
-            // As long as he is here he may have to be sent nowhere.
-            Phase::Requeueing { .. } => !self.customer_joined(),
+            // A customer who is still here may have to be sent nowhere. Legs of a conference that has ended are gone.
+            Phase::Requeueing { .. } => !self.customer_joined() && !self.is_stranded(),
             Phase::Queued { .. } => true,
             Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Holding | Phase::Ended(_) => false,
         };

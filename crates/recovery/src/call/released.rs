@@ -185,13 +185,15 @@ impl Call {
         }
     }
 
-    /// He was found gone just now, of which nobody has told, and was taken for moved. Twilio would not ask then: his conference
-    /// has ended, and whoever was found gone with him is still to be accounted for.
+    /// A poll missed the customer just now, and a move was inferred. But Twilio would not ask then: the conference has ended, and
+    /// whoever was found gone with the customer is still to be accounted for.
     fn was_not_moved(&mut self, out: &Out<'_>, customer: &CallSid) {
         let found = self.found_moved.take().is_some_and(|at| out.now < at + SOON);
-        let untold = |p: &&mut Participant| p.sequence == 0 && p.left == Some(LeaveReason::UpdatedViaApi);
-        let is_he = found && self.recovery.is_none() && self.customer.as_ref() == Some(customer);
-        let Some(there) = self.participants.get_mut(customer).filter(|_| is_he).filter(untold) else {
+        let stayed = |r: &Recovery| !r.is_open() && !r.reservation_freed && !r.sent && r.moved_to.is_none();
+        let never_sent = self.recovery.as_ref().is_none_or(stayed);
+        let is_they = found && never_sent && self.customer.as_ref() == Some(customer);
+        let moved = |p: &&mut Participant| p.left == Some(LeaveReason::UpdatedViaApi);
+        let Some(there) = self.participants.get_mut(customer).filter(|_| is_they).filter(moved) else {
             return;
         };
         there.left = Some(LeaveReason::ModeratorEnded);

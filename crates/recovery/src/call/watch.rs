@@ -76,7 +76,9 @@ impl Call {
     pub(super) fn catch_up(&mut self, out: &mut Out<'_>) {
         self.unsure = self.watched_after(out).is_some();
         let asks = self.looking.is_some_and(|since| out.now < since + ANSWERED_WITHIN);
-        if self.unsure && !asks {
+        if self.unsure && asks {
+            self.heard_at = out.now; // the answer may be older than what was missed: Twilio is asked again
+        } else if self.unsure {
             self.look(out);
         }
     }

@@ -22,6 +22,7 @@ pub const NEXT_LEG: u128 = 0xa2;
 pub const CUSTOMER: u128 = 0xc1;
 pub const EPOCH: u64 = 1;
 
+#[derive(Clone)]
 pub struct Desk {
     pub machine: Machine,
     pub now: Millis,

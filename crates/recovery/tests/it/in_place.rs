@@ -4,8 +4,8 @@ use crate::desk::*;
 use rejoin_protocol::api::{GracefulReason, Hello, Stage};
 use rejoin_protocol::{Millis, WorkerSid};
 use rejoin_recovery::{
-    Action, Announcement, ConferenceEventKind, Config, Effect, Event, LeaveReason, Machine, Next, Note, Outcome,
-    ParticipantFlags, Timer,
+    Action, Announcement, ConferenceEventKind, Config, Effect, Event, LeaveReason, Machine, Next, Note,
+    Outcome, ParticipantFlags, Timer,
 };
 
 fn announce(what: Announcement) -> Action {
@@ -552,6 +552,37 @@ fn an_agent_who_was_back_unseen_and_hangs_up_is_not_looked_for() {
             assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), Next::Over);
         }
     }
+}
+
+#[test]
+fn an_agent_who_was_back_and_hangs_up_is_not_looked_for_when_the_customers_leave_is_told_first() {
+    let mut desk = back_unseen();
+    desk.fire(1, Timer::Grace);
+    desk.finish_all();
+    desk.graceful(GracefulReason::HangUp);
+    desk.modify(1, NEXT_LEG, true, false);
+    let mut twilio = desk.clone();
+    let agent = twilio.leave(1, NEXT_LEG, LeaveReason::HungUp);
+    let customer = twilio.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
+    assert_eq!(desk.stage(), Some(Stage::Requeueing));
+    [customer, agent].into_iter().for_each(|event| desk.handle(event));
+    assert_eq!(desk.stage(), Some(Stage::Graceful));
+    assert!(!desk.actions.contains(&remove(NEXT_LEG)), "{:?}", desk.actions);
+}
+
+#[test]
+fn a_customer_is_not_requeued_unasked_from_an_agent_whose_registered_leg_nothing_has_shown() {
+    let mut desk = back_unseen();
+    desk.fire(1, Timer::Grace);
+    desk.finish_all();
+    let call = desk.machine.call(&conference(1)).expect("the call");
+    assert!(call.may_be_met(), "Twilio is asked first who is with the customer");
+    let mut desk = Desk::away();
+    desk.hello_in_place(2);
+    desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+    desk.fire(1, Timer::Grace);
+    desk.finish_all();
+    assert!(!desk.machine.call(&conference(1)).expect("the call").may_be_met(), "nobody has registered");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use rejoin_protocol::api::{Failure, GracefulReason, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
     Action, Announcement, ConferenceEventKind, Config, Event, HandedOver, Holder, LeaveReason, Machine, Met,
-    Outcome, ParticipantFlags, Reconnect, ReconnectState, Registered, Seen, Timer,
+    Next, Outcome, ParticipantFlags, Reconnect, ReconnectState, Registered, Seen, Timer,
 };
 
 impl Desk {
@@ -100,6 +100,36 @@ fn what_others_than_the_agents_of_a_call_say_of_it_does_not_put_off_its_poll() {
         desk.finish(asked, Outcome::Looked(Box::new(gone)));
         assert_eq!(desk.stage(), Some(Stage::Interrupted), "{number}");
     }
+}
+
+/// The answer is older than a callback that nobody could store.
+#[test]
+fn a_poll_that_was_under_way_when_callbacks_were_missed_does_not_count() {
+    let mut desk = Desk::talking();
+    let asked = desk.watch().or_else(|| desk.watch()).expect("a poll");
+    desk.now = desk.now + Millis(50);
+    desk.handle(Event::Timer { conference: conference(1), timer: Timer::Missed });
+    let call = |desk: &Desk| desk.machine.call(&conference(1)).expect("the call").clone();
+    assert!(desk.take_actions().is_empty() && call(&desk).may_be_met(), "it is not known who is there");
+    desk.now = desk.now + Millis(50);
+    desk.finish(asked, Outcome::Looked(Box::new(there(&[CUSTOMER]))));
+    assert_eq!(desk.stage(), None, "Ada may have come back since");
+    let again = desk.take_actions();
+    assert!(matches!(again[..], [Action::Look { .. }]), "{again:?}");
+    desk.finish(again[0].clone(), Outcome::Looked(Box::new(there(&[CUSTOMER, ADA_LEG]))));
+    assert!(!call(&desk).may_be_met());
+}
+
+/// The conference ended while nothing could be stored, and the poll that follows comes before Twilio asks what comes next.
+#[test]
+fn a_customer_whom_a_poll_has_missed_and_for_whom_twilio_asks_is_not_let_go() {
+    let mut desk = Desk::talking();
+    let asked = desk.watch().or_else(|| desk.watch()).expect("a poll");
+    desk.finish(asked, Outcome::Looked(Box::new(there(&[]))));
+    desk.now = desk.now + Millis(100);
+    desk.handle(Event::Released { customer: leg(CUSTOMER) });
+    assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), Next::Wait);
+    assert_eq!(desk.stage(), Some(Stage::Interrupted));
 }
 
 #[test]
