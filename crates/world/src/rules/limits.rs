@@ -76,7 +76,8 @@ impl World {
             // Of one that is not told of our server hears by looking.
             Some((flagged, true)) => {
                 // What cannot be stored is not heard: our server looks when it can.
-                let stored = self.store_fails_until().map_or(0, |until| until - self.now + ASKED_AGAIN_WITHIN);
+                let stored =
+                    self.store_fails_until().map_or(0, |until| until - self.now + ASKED_AGAIN_WITHIN);
                 let within = late.map_or(LOOKS, |late| LOOKS.min(stored.max(late + UNDONE_WITHIN)));
                 self.rules.flagged.insert(flagged, self.now + within);
             }

@@ -73,7 +73,8 @@ impl World {
 
     /// Until when the database is out of order, if it is now.
     pub(crate) fn store_fails_until(&self) -> Option<u64> {
-        let strikes = |fault: &&Fault| fault.kind.is_of_store() && fault.from <= self.now && self.now < fault.to;
+        let strikes =
+            |fault: &&Fault| fault.kind.is_of_store() && fault.from <= self.now && self.now < fault.to;
         self.plan.faults.iter().filter(strikes).map(|fault| fault.to).max()
     }
 

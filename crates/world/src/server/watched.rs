@@ -103,8 +103,7 @@ impl Watched {
             _ => return None,
         };
         let now = self.now();
-        let strikes =
-            |fault: &&Fault| kinds.contains(&fault.kind) && fault.from <= now && now < fault.to;
+        let strikes = |fault: &&Fault| kinds.contains(&fault.kind) && fault.from <= now && now < fault.to;
         let Fault { kind, rate, to, .. } = self.faults.iter().find(strikes)?.clone();
         self.steps += 1;
         let mut chance = Chance::of(self.seed, 5, self.steps);
