@@ -219,6 +219,15 @@ async fn carry_out(parts: &Parts, job: &Job, requests: &Arc<Requests>) -> Option
             Ok(Attempt::Ended(outcome)) => return Some(outcome),
             Ok(Attempt::TooLate) => return Some(failed(job, last.as_ref())),
             Ok(Attempt::Lost) | Err(TwilioError::Withheld) => return None,
+            Ok(Attempt::Waits) => {
+                if parts.store.now() >= job.deadline {
+                    return Some(failed(job, last.as_ref()));
+                }
+                let pause = pause(backoff, parts.store.surroundings().number());
+                backoff = Millis(backoff.0 * 2).min(LONGEST_URGENT);
+                tokio::time::sleep(Duration::from_millis(pause.0)).await;
+                continue;
+            }
             Err(error) => error,
         };
         let (least, patient, alarm) = match retry::cure(&job.action, &error) {
@@ -269,6 +278,8 @@ enum Attempt {
     Ended(Outcome),
     /// It does not make sense any more.
     TooLate,
+    /// The store cannot say whether it is still wanted. Nothing was done.
+    Waits,
     /// Somebody else has the job.
     Lost,
 }
@@ -281,6 +292,8 @@ enum Wanted {
     No,
     /// Not by us: somebody else has it.
     Lost,
+    /// The store cannot say it, and it must not be done unasked.
+    Unknown,
 }
 
 /// One attempt.
@@ -339,6 +352,7 @@ async fn attempt(
         }
         Wanted::No => Ok(Attempt::Ended(Outcome::Overtaken)),
         Wanted::Lost => Ok(Attempt::Lost),
+        Wanted::Unknown => Ok(Attempt::Waits),
     }
 }
 
@@ -373,6 +387,7 @@ async fn is_wanted(parts: &Parts, job: &Job) -> Wanted {
             parts.engine.set_job_aside(job.claim).await;
             Wanted::Lost
         }
+        Ok(Err(_)) | Err(_) if retry::needs_store(&job.action) => Wanted::Unknown,
         // If the store cannot say it now, the job is as good as it was.
         Ok(Err(_)) | Err(_) => Wanted::Yes(None),
     }

@@ -6,6 +6,8 @@ use crate::support::*;
 use rejoin_protocol::{CallSid, ConferenceSid, TaskSid};
 use reqwest::StatusCode;
 use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// A callback about another call each time, so that there is something to write.
@@ -91,4 +93,37 @@ async fn without_its_database_nothing_is_taken_and_it_goes_on_when_that_is_back(
     .unwrap();
     until_written(desk).await;
     goes_on(desk, &twilio).await;
+}
+
+/// A requeue takes the customer from whoever is with them. While the database cannot say whether it is still wanted, the customer
+/// stays where they are.
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_requeued_while_the_database_cannot_say_whether_that_is_still_wanted() {
+    let world = World::start().await;
+    let (desk, twilio) = (&world.desk, &world.twilio);
+    let requeue = format!("POST Calls/{}.json", customer());
+    let is_in_order = Arc::new(AtomicBool::new(false));
+    let (kind, in_order) = (requeue.clone(), Arc::clone(&is_in_order));
+    twilio.script(move |asked, _| {
+        let refused = asked.what == kind && !in_order.load(Ordering::Relaxed);
+        refused.then(|| (429, vec![], json!({})))
+    });
+    desk.talking().await;
+    assert_eq!(desk.leave(3, &ada_leg()).await, 204);
+    desk.hello(2).await;
+    twilio.wait_for(&requeue, 1).await;
+    let file = format!("sqlite:{}", world.folder.path().join("rejoin.db").display());
+    let beside = sqlx::SqlitePool::connect(&file).await.unwrap();
+    sqlx::query("alter table calls rename to calls_elsewhere").execute(&beside).await.unwrap();
+    // What must not happen has no event. A request that was on its way is answered by now, and the pause before it is asked for
+    // again is two seconds at most.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let before = twilio.asked(&requeue).len();
+    assert_eq!(desk.leave(4, &customer()).await, 503, "calls cannot be read");
+    tokio::time::sleep(Duration::from_millis(2500)).await;
+    assert_eq!(twilio.asked(&requeue).len(), before, "sent without knowing whether an agent is there");
+    is_in_order.store(true, Ordering::Relaxed);
+    sqlx::query("alter table calls_elsewhere rename to calls").execute(&beside).await.unwrap();
+    twilio.wait_for(&requeue, before + 1).await;
+    beside.close().await;
 }
