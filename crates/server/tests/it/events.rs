@@ -102,8 +102,7 @@ async fn what_nobody_here_needs_is_counted() {
     let desk = &world.desk;
     // Other tests count in the same process.
     let counted = async |result: &str| -> u64 {
-        let request = desk.http.get(format!("{}/metrics", desk.address)).bearer_auth(OPERATOR_TOKEN);
-        let text = request.send().await.unwrap().text().await.unwrap();
+        let text = desk.figures().await;
         let name = format!("rejoin_stream_events_total{{result=\"{result}\"}} ");
         text.lines().find_map(|line| line.strip_prefix(&name)).map_or(0, |value| value.parse().unwrap())
     };

@@ -59,9 +59,7 @@ async fn what_was_given_up_is_counted_and_listed(database: &Database) {
     let as_json: Value = serde_json::from_slice(&given_up(database, &["--json"]).stdout).unwrap();
     assert_eq!(as_json, listed);
 
-    let figures = format!("{}/metrics", process.desk.address);
-    let figures = process.desk.http.get(figures).bearer_auth(OPERATOR_TOKEN).send().await.unwrap();
-    let figures = figures.text().await.unwrap();
+    let figures = process.desk.figures().await;
     let counted = "rejoin_jobs_given_up_total{what=\"sending the customer to the queue\"} 2";
     assert!(figures.contains(counted), "{figures}");
 }

@@ -63,11 +63,6 @@ async fn rows(database: &Database) -> Vec<String> {
     all
 }
 
-async fn figures(desk: &Desk) -> String {
-    let figures = desk.http.get(format!("{}/metrics", desk.address)).bearer_auth(OPERATOR_TOKEN);
-    figures.send().await.unwrap().text().await.unwrap()
-}
-
 async fn a_call_of_another_version_is_refused_and_left_untouched(database: &Database) {
     let twilio = Twilio::start().await;
     let first = Process::on(&twilio, &database.url);
@@ -93,7 +88,7 @@ async fn a_call_of_another_version_is_refused_and_left_untouched(database: &Data
         (&held["calls"][0]["why"], &held["calls"][0]["format"]),
         (&json!("another-version"), &json!(99))
     );
-    let figures = figures(desk).await;
+    let figures = desk.figures().await;
     assert!(figures.contains("rejoin_calls_held_back{why=\"another-version\"} 1"), "{figures}");
     assert!(!rejoin(database, &["release", conference().as_str()]).status.success(), "nobody can release it");
     // A server of that version writes it in a form that this one knows.

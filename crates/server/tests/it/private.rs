@@ -32,8 +32,7 @@ async fn nothing_personal_is_in_the_log_or_in_the_figures() {
     let body = serde_json::json!({"epoch": "+15550100001", "workerName": "Ada"});
     assert!(floor.desk.plugin("/v1/calls", &token, body).await.status().is_client_error());
 
-    let figures = floor.desk.http.get(format!("{}/metrics", floor.desk.address)).bearer_auth(OPERATOR_TOKEN);
-    let figures = figures.send().await.unwrap().text().await.unwrap();
+    let figures = floor.desk.figures().await;
     assert!(figures.contains("rejoin_recoveries_total{outcome=\"rejoined\"} 1"), "{figures}");
     let said = std::fs::read_to_string(&log).unwrap();
     let recovery = rejoin_protocol::RecoveryId::of(&talk.ada).to_string();

@@ -119,8 +119,7 @@ fn counted(requests: impl IntoIterator<Item = String>) -> BTreeMap<String, usize
 }
 
 async fn figure(desk: &Desk, name: &str) -> String {
-    let asked = desk.http.get(format!("{}/metrics", desk.address)).bearer_auth(OPERATOR_TOKEN);
-    let text = asked.send().await.unwrap().text().await.unwrap();
+    let text = desk.figures().await;
     let name = format!("{name} ");
     text.lines().find_map(|line| line.strip_prefix(&name)).unwrap_or_else(|| panic!("{name}: {text}")).into()
 }

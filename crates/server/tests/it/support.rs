@@ -434,6 +434,12 @@ impl Desk {
         self.callback(sequence, "participant-leave", &extra).await
     }
 
+    /// The figures that operators see.
+    pub(crate) async fn figures(&self) -> String {
+        let request = self.http.get(format!("{}/metrics", self.address)).bearer_auth(OPERATOR_TOKEN);
+        request.send().await.unwrap().text().await.unwrap()
+    }
+
     /// A request of the plugin's.
     pub(crate) async fn plugin(&self, path: &str, token: &str, body: Value) -> reqwest::Response {
         let request = self.http.post(format!("{}{path}", self.address)).json(&body);

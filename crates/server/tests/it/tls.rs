@@ -142,8 +142,7 @@ async fn a_renewed_certificate_is_used_and_no_connection_falls() {
 
 /// Certificates that came while the server ran and could not be used.
 async fn refused(desk: &Desk) -> u64 {
-    let figures = desk.http.get(format!("{}/metrics", desk.address)).bearer_auth(OPERATOR_TOKEN);
-    let figures = figures.send().await.unwrap().text().await.unwrap();
+    let figures = desk.figures().await;
     let line = "rejoin_tls_certificates_total{result=\"refused\"} ";
     figures.lines().find_map(|found| found.strip_prefix(line)).map_or(0, |count| count.parse().unwrap())
 }
