@@ -1,5 +1,6 @@
 //! An agent who makes the server ask Twilio: each call that a page names and that is not known costs requests.
 
+use crate::storm::status;
 use crate::support::*;
 use rejoin_protocol::{ReservationSid, TaskSid, WorkerSid};
 use serde_json::{Value, json};
@@ -26,6 +27,33 @@ fn only_bos(world: &World) {
     });
 }
 
+/// The request by which a look-up of this call begins.
+fn look_up(number: u128) -> String {
+    format!("GET Tasks/{}/Reservations", TaskSid::numbered(number))
+}
+
+fn is_look_up(asked: &Asked) -> bool {
+    asked.what.starts_with("GET Tasks/WT") && asked.what.ends_with("/Reservations")
+}
+
+/// The look-ups that Twilio was asked for, in their order.
+fn look_ups(twilio: &Twilio) -> Vec<String> {
+    twilio.all().into_iter().filter(is_look_up).map(|asked| asked.what).collect()
+}
+
+/// Twilio answers no look-up, and only Bo's task is known. TaskRouter gets so many requests at once.
+async fn unanswered(at_once: u64) -> World {
+    let world = World::start_with(|config| {
+        config.pacing.taskrouter_at_once = at_once;
+        config.pacing.taskrouter_per_second = 1000;
+        config.timings.twilio_timeout_ms = u64::try_from(PATIENCE.as_millis()).unwrap();
+    })
+    .await;
+    only_bos(&world);
+    world.twilio.hold_back(|asked, _| is_look_up(asked));
+    world
+}
+
 async fn says_hello(world: &World, token: &str, epoch: u64, holdings: Vec<Value>) {
     let reply = world.desk.plugin("/v1/hello", token, json!({"epoch": epoch, "holdings": holdings})).await;
     assert_eq!(reply.status(), 200);
@@ -42,7 +70,7 @@ async fn an_agent_who_invents_calls_does_not_flood_twilio() {
     }
     // A colleague's call is looked up all the same.
     says_hello(&world, "bo", 1, vec![holding(BOS)]).await;
-    world.twilio.wait_for(&format!("GET Tasks/{}/Reservations", TaskSid::numbered(BOS)), 1).await;
+    world.twilio.wait_for(&look_up(BOS), 1).await;
     let invented = |asked: &&String| {
         asked.starts_with("GET Tasks/WT") && !asked.contains(TaskSid::numbered(BOS).as_str())
     };
@@ -57,19 +85,67 @@ async fn an_agent_who_invents_calls_does_not_flood_twilio() {
 async fn a_call_that_twilio_does_not_know_is_not_asked_for_again() {
     let world = World::start().await;
     only_bos(&world);
-    let path = |number| format!("GET Tasks/{}/Reservations", TaskSid::numbered(number));
     says_hello(&world, "ada", 1, vec![holding(0x1000)]).await;
-    world.twilio.wait_for(&path(0x1000), 1).await;
+    world.twilio.wait_for(&look_up(0x1000), 1).await;
     // The calls of one hello are looked up one after the other.
     says_hello(&world, "ada", 2, vec![holding(0x1000), holding(0x1001)]).await;
-    world.twilio.wait_for(&path(0x1001), 1).await;
+    world.twilio.wait_for(&look_up(0x1001), 1).await;
     // Somebody else's is as good as unknown.
     says_hello(&world, "ada", 3, vec![holding(BOS), holding(0x1002)]).await;
-    world.twilio.wait_for(&path(0x1002), 1).await;
+    world.twilio.wait_for(&look_up(0x1002), 1).await;
     says_hello(&world, "ada", 4, vec![holding(BOS), holding(0x1003)]).await;
-    world.twilio.wait_for(&path(0x1003), 1).await;
-    assert_eq!(world.twilio.asked(&path(0x1000)).len(), 1);
-    assert_eq!(world.twilio.asked(&path(BOS)).len(), 1);
+    world.twilio.wait_for(&look_up(0x1003), 1).await;
+    assert_eq!(world.twilio.asked(&look_up(0x1000)).len(), 1);
+    assert_eq!(world.twilio.asked(&look_up(BOS)).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn given_a_look_up_under_way_the_same_call_is_not_looked_up_again() {
+    let world = unanswered(8).await;
+    world.twilio.hold_back(|asked, before| asked.what == look_up(0x1000) && before == 0);
+    says_hello(&world, "ada", 1, vec![holding(0x1000)]).await;
+    world.twilio.wait_for(&look_up(0x1000), 1).await;
+    // The calls of one hello are looked up one after the other.
+    says_hello(&world, "ada", 2, vec![holding(0x1000), holding(0x1001)]).await;
+    world.twilio.wait_for_many(2, is_look_up).await;
+    assert_eq!(look_ups(&world.twilio), [look_up(0x1000), look_up(0x1001)]);
+    world.twilio.let_go();
+}
+
+/// Pages of twelve agents name calls that are not known.
+#[tokio::test(flavor = "multi_thread")]
+async fn given_look_ups_without_an_answer_a_lost_agent_is_pinged() {
+    let world = unanswered(5).await;
+    for agent in 1..=12 {
+        says_hello(&world, &agent.to_string(), 1, vec![holding(0x1000 + agent)]).await;
+    }
+    world.twilio.wait_for_many(4, is_look_up).await;
+    // Look-ups leave the fifth place to what a known call needs.
+    world.desk.lost().await;
+    world.twilio.wait_for("POST Tasks", 1).await;
+    assert_eq!(look_ups(&world.twilio).len(), 4);
+    world.twilio.let_go();
+    world.twilio.wait_for_many(12, is_look_up).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn given_a_full_lane_a_look_up_waits_for_its_turn() {
+    let world = unanswered(1).await;
+    for agent in 1..=2 {
+        says_hello(&world, &agent.to_string(), 1, vec![holding(0x1000 + agent)]).await;
+    }
+    let begun = Instant::now();
+    let waiting = async || {
+        let status = status(&world.desk).await;
+        let lanes = status["lanes"].as_array().unwrap();
+        lanes.iter().find(|lane| lane["family"] == "taskRouter").unwrap()["waiting"]["lookUp"].as_u64()
+    };
+    while waiting().await != Some(1) {
+        assert!(begun.elapsed() < PATIENCE, "no look-up waits: {:?}", look_ups(&world.twilio));
+    }
+    assert_eq!(look_ups(&world.twilio).len(), 1);
+    world.twilio.let_go();
+    world.twilio.wait_for_many(2, is_look_up).await;
 }
 
 #[tokio::test]

@@ -105,7 +105,8 @@ async fn all<F: Future<Output = ()> + Send + 'static>(each: impl Fn(Desk, u128) 
     }
 }
 
-async fn status(desk: &Desk) -> Value {
+/// How requests to Twilio are paced now.
+pub(crate) async fn status(desk: &Desk) -> Value {
     let asked = desk.http.get(format!("{}/operator/storm", desk.address)).bearer_auth(OPERATOR_TOKEN);
     asked.send().await.unwrap().json().await.unwrap()
 }

@@ -91,6 +91,7 @@ impl Asked {
 
 pub(crate) type Answer = (u16, Vec<(&'static str, String)>, Value);
 type Script = dyn Fn(&Asked, usize) -> Option<Answer> + Send + Sync;
+type IsHeldBack = dyn Fn(&Asked, usize) -> bool + Send + Sync;
 
 /// In Twilio's place.
 #[derive(Clone)]
@@ -102,7 +103,9 @@ pub(crate) struct Twilio {
     times: Arc<Mutex<HashMap<String, usize>>>,
     count: watch::Sender<usize>,
     script: Arc<Mutex<Arc<Script>>>,
-    /// Nothing is said of tokens that begin with `held-` until this is so.
+    /// Answers that are held back until `lets_go`, beside those about tokens that begin with `held-`.
+    is_held_back: Arc<Mutex<Arc<IsHeldBack>>>,
+    /// True once they are sent.
     lets_go: watch::Sender<bool>,
     pub(crate) base: String,
 }
@@ -116,6 +119,7 @@ impl Twilio {
             times: Arc::default(),
             count: watch::channel(0).0,
             script: Arc::new(Mutex::new(Arc::new(|_, _| None))),
+            is_held_back: Arc::new(Mutex::new(Arc::new(|_, _| false))),
             lets_go: watch::channel(false).0,
             base: format!("http://{}", listener.local_addr().unwrap()),
         };
@@ -129,7 +133,12 @@ impl Twilio {
         *self.script.lock().unwrap() = Arc::new(script);
     }
 
-    /// Answers what it has kept back, and keeps nothing back any more.
+    /// Holds answers back: given the request and how often the same was asked before.
+    pub(crate) fn hold_back(&self, is_held_back: impl Fn(&Asked, usize) -> bool + Send + Sync + 'static) {
+        *self.is_held_back.lock().unwrap() = Arc::new(is_held_back);
+    }
+
+    /// Sends the answers that are held back, and holds none back any more.
     pub(crate) fn let_go(&self) {
         self.lets_go.send_replace(true);
     }
@@ -213,7 +222,8 @@ async fn answer(State(twilio): State<Twilio>, request: Request) -> Response {
     if !authorized {
         return StatusCode::UNAUTHORIZED.into_response();
     }
-    if body.starts_with(b"{\"token\":\"held-") {
+    let is_held_back = Arc::clone(&*twilio.is_held_back.lock().unwrap());
+    if body.starts_with(b"{\"token\":\"held-") || is_held_back(&asked, before) {
         twilio.lets_go.subscribe().wait_for(|lets_go| *lets_go).await.unwrap();
     }
     let answer = script(&asked, before).unwrap_or_else(|| usual(&asked, &body));
