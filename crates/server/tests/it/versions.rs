@@ -1,7 +1,8 @@
 //! Pages of a newer version of the plugin: what this server does not know costs nothing that it knows.
 
+use crate::crash::Process;
 use crate::support::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn newer(name: &str) -> Value {
     let path = format!("{}/../protocol/tests/wire/newer/{name}.json", env!("CARGO_MANIFEST_DIR"));
@@ -20,6 +21,27 @@ async fn a_hello_of_a_newer_plugin_is_answered_for_what_is_known() {
     assert_eq!(reply["recoveries"][0]["id"], recovery().as_str());
     // The agent is back by the one holding that is understood.
     world.twilio.wait_for(&format!("POST Calls/{}.json", customer()), 1).await;
+}
+
+#[tokio::test]
+async fn given_a_newer_plugin_its_hellos_are_counted_and_warned_of_once() {
+    let twilio = Twilio::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    // A process of its own: figures and log are one for all servers of a process.
+    let process = Process::logging(&twilio, folder.path(), &log, &[]);
+    for _ in 0..2 {
+        let hello = json!({"epoch": 1, "holdings": []});
+        let reply = process.desk.plugin("/v1/hello?version=99.0.0", "ada", hello).await;
+        assert_eq!(reply.status(), 200);
+    }
+    let figures = process.desk.figures().await;
+    assert!(figures.contains("rejoin_plugin_hellos_total{version=\"99.0.0\"} 2"), "{figures}");
+    process.terminate();
+    assert!(process.ended().success());
+    let log = std::fs::read_to_string(&log).unwrap();
+    let warnings: Vec<_> = log.lines().filter(|line| line.contains("99.0.0")).collect();
+    assert!(matches!(warnings[..], [only] if only.contains("WARN")), "{log}");
 }
 
 #[tokio::test]
