@@ -1,6 +1,7 @@
 //! Durations may differ by workflow and by queue.
 
 use crate::desk::*;
+use rejoin_protocol::api::Registration;
 use rejoin_protocol::{Millis, TaskQueueSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
     Action, Changes, Config, Event, LeaveReason, Machine, Outcome, Policies, Registered, Timer,
@@ -12,18 +13,29 @@ fn policies() -> Policies {
         allow_list: false,
         lends_activity: false,
         all: Config::default(),
-        workflow: [(WorkflowSid::numbered(1), changes(30))].into(),
+        workflow: [(WorkflowSid::numbered(1), changes(30)), (WorkflowSid::numbered(2), changes(60))].into(),
         queue: [(TaskQueueSid::numbered(1), changes(5))].into(),
     }
 }
 
-/// A call of this queue, and how long its agent is waited for.
-fn waits(queue: Option<u128>) -> Millis {
+/// Customer and Ada are in a conference that nobody has registered.
+fn unregistered() -> Desk {
     let mut desk = Desk::with(Machine::new(policies(), []));
     desk.join(1, CUSTOMER, true);
     desk.join(1, ADA_LEG, false);
+    desk
+}
+
+/// How long the agent of a call from this queue is waited for.
+fn waits(queue: Option<u128>) -> Millis {
+    let mut desk = unregistered();
     desk.register_from(queue.map(TaskQueueSid::numbered));
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    waits_after_leave(&mut desk)
+}
+
+/// How long Ada is waited for, whose leg has left.
+fn waits_after_leave(desk: &mut Desk) -> Millis {
     desk.fire(1, Timer::Grace);
     let actions = desk.finish_all();
     let ping = actions.into_iter().find_map(|action| match action {
@@ -44,10 +56,21 @@ fn a_call_goes_by_the_durations_of_its_queue_else_of_its_workflow() {
 }
 
 #[test]
+fn given_a_page_that_names_another_workflow_the_tasks_own_one_counts() {
+    let mut desk = unregistered();
+    let named = WorkflowSid::numbered(2);
+    let registration = Registration { workflow: named, ..registration_of(1, ADA, ADA_LEG, EPOCH) };
+    desk.handle(Event::Registered { worker: WorkerSid::numbered(ADA), registration });
+    desk.leave(1, ADA_LEG, LeaveReason::HungUp);
+    let workflow = Some(WorkflowSid::numbered(1));
+    let read = Outcome::TaskRead { attributes: "{}".into(), version: None, workflow };
+    desk.finish(Action::ReadTask { task: TaskSid::numbered(1) }, read);
+    assert_eq!(waits_after_leave(&mut desk), Millis::seconds(30));
+}
+
+#[test]
 fn a_call_that_was_looked_up_goes_by_its_queue_too() {
-    let mut desk = Desk::with(Machine::new(policies(), []));
-    desk.join(1, CUSTOMER, true);
-    desk.join(1, ADA_LEG, false);
+    let mut desk = unregistered();
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     let found = Registered {
         workflow: WorkflowSid::numbered(1),
@@ -60,11 +83,7 @@ fn a_call_that_was_looked_up_goes_by_its_queue_too() {
     };
     desk.take_actions();
     desk.finish(Action::Learn { task: TaskSid::numbered(1) }, Outcome::Learnt(Box::new(found)));
-    desk.fire(1, Timer::Grace);
-    let before = desk.now;
-    desk.finish_all();
-    desk.fire(1, Timer::Ping);
-    assert_eq!(desk.now - before, Millis::seconds(5));
+    assert_eq!(waits_after_leave(&mut desk), Millis::seconds(5));
 }
 
 #[test]
