@@ -277,8 +277,8 @@ fn what_is_not_needed_any_more_is_not_read() {
     assert!(!desk.machine.wants(&conference(1), &read), "it is read anyway, to mark it");
 }
 
-#[test]
-fn a_call_that_is_looked_up_has_its_mark_too() {
+/// Ada's leg has left, no page has registered the call, and Twilio says what the task says.
+fn looked_up(attributes: &Value) -> Desk {
     let mut desk = Desk::new();
     desk.join(1, CUSTOMER, true);
     desk.join(1, ADA_LEG, false);
@@ -290,12 +290,28 @@ fn a_call_that_is_looked_up_has_its_mark_too() {
         customer_leg: Some(leg(CUSTOMER)),
         worker_leg: Some(leg(ADA_LEG)),
         reservation: Some(reservation_of(ADA, 1)),
-        worker: Some((rejoin_protocol::WorkerSid::numbered(ADA), "Ada".into())),
-        attributes: hang_up().to_string(),
+        worker: Some((WorkerSid::numbered(ADA), "Ada".into())),
+        attributes: attributes.to_string(),
     };
     desk.finish(learn.clone(), Outcome::Learnt(Box::new(found)));
+    desk
+}
+
+#[test]
+fn a_call_that_is_looked_up_has_its_mark_too() {
+    let mut desk = looked_up(&hang_up());
     assert!(desk.stage().is_none() && desk.take_actions().is_empty());
     ends_when_confirmed(&mut desk);
+}
+
+/// No page of Ada's has spoken of the call: any epoch counts that a page can have, and no other.
+#[test]
+fn given_no_word_of_a_page_a_mark_with_an_impossible_epoch_is_ignored() {
+    let mut desk = looked_up(&left(ADA, u64::MAX, 1, GracefulReason::HangUp));
+    assert!(desk.has_timer(Timer::Grace), "the agent is lost");
+    desk.fire(1, Timer::Grace);
+    assert_eq!(desk.stage(), Some(Stage::Interrupted));
+    assert!(desk.finish_all().iter().any(|action| matches!(action, Action::CreatePing { .. })));
 }
 
 /// Callbacks are late: the agent's leg was never shown. The poll that asks for it finds nobody, as the conference has ended, and
