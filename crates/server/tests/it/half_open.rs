@@ -6,6 +6,9 @@ use crate::network::Network;
 use crate::support::*;
 use rejoin_protocol::{CallSid, ConferenceSid, TaskSid};
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 /// The server's deadline for its database in these tests.
 const DEADLINE: Duration = Duration::from_millis(2500);
@@ -23,18 +26,56 @@ async fn get(desk: &Desk, path: &str) -> u16 {
     desk.http.get(format!("{}{path}", desk.address)).send().await.unwrap().status().as_u16()
 }
 
-/// A customer joins a conference.
-pub(crate) async fn joins(desk: &Desk, number: u128) -> u16 {
-    let (room, task, leg) =
-        (ConferenceSid::numbered(number), TaskSid::numbered(number), CallSid::numbered(number));
-    let params = [
-        ("StatusCallbackEvent", "participant-join"),
+/// The first callback of a conference.
+async fn callback(desk: &Desk, number: u128, event: &str, extra: &[(&str, &str)]) -> u16 {
+    let (room, task) = (ConferenceSid::numbered(number), TaskSid::numbered(number));
+    let mut params = vec![
+        ("StatusCallbackEvent", event),
         ("ConferenceSid", room.as_str()),
         ("FriendlyName", task.as_str()),
         ("SequenceNumber", "1"),
-        ("CallSid", leg.as_str()),
     ];
+    params.extend(extra);
     desk.signed("/webhooks/conference", &params).await.status().as_u16()
+}
+
+/// A customer joins a conference.
+pub(crate) async fn joins(desk: &Desk, number: u128) -> u16 {
+    callback(desk, number, "participant-join", &[("CallSid", CallSid::numbered(number).as_str())]).await
+}
+
+/// Reads at once until the server has as many connections as it opens at most. All of them are idle then.
+async fn opens_connections(desk: &Desk, postgres: &Postgres) {
+    let read =
+        || desk.http.get(format!("{}/v1/calls/{}", desk.address, conference())).bearer_auth("ada").send();
+    // Eight, and the one that listens.
+    let open =
+        "select count(*) >= 9 from pg_stat_activity where datname = 'calls' and pid <> pg_backend_pid()";
+    let begun = Instant::now();
+    while postgres.read("calls", open).await != "true" {
+        assert!(begun.elapsed() < PATIENCE, "few connections are opened");
+        futures_util::future::join_all((0..20).map(|_| read())).await;
+    }
+}
+
+/// Eight conferences at a time start until one cannot be stored. Returns when many are stored.
+async fn keeps_busy(desk: &Desk) -> JoinSet<()> {
+    let stored = watch::Sender::new(0);
+    let mut under_way = JoinSet::new();
+    let from = 1_000_000;
+    for first in from..from + 8 {
+        let (desk, stored) = (desk.clone(), stored.clone());
+        under_way.spawn(async move {
+            let mut numbers = (first..).step_by(8);
+            while callback(&desk, numbers.next().unwrap(), "conference-start", &[]).await == 204 {
+                stored.send_modify(|stored| *stored += 1);
+            }
+        });
+    }
+    let mut stored = stored.subscribe();
+    let many = timeout(PATIENCE, stored.wait_for(|stored| *stored >= 80)).await;
+    assert!(many.is_ok(), "conferences are not stored");
+    under_way
 }
 
 /// The customer joins as soon as the server can store it; after how long?
@@ -67,19 +108,33 @@ async fn a_database_host_that_vanishes_costs_a_webhook_the_deadline_and_is_found
     let listened = listening(&postgres, "").await;
 
     for round in 0_u128..2 {
-        network.swallow();
+        // The first time all connections are idle, the second time a transaction is under way.
+        let under_way = if round == 0 {
+            opens_connections(desk, &postgres).await;
+            network.swallow();
+            JoinSet::new()
+        } else {
+            let under_way = keeps_busy(desk).await;
+            network.swallow_from("COMMIT").await;
+            under_way
+        };
         let begun = Instant::now();
-        let took = refused(desk, 100 + 100 * round..120 + 100 * round).await;
+        let took = refused(desk, 100 + 100 * round..120 + 100 * round);
+        let took = timeout(DEADLINE * 3, took).await.expect("webhooks are answered");
         eprintln!(
             "host gone: webhooks answered 503 after {:?} to {:?}",
             took.iter().min(),
             took.iter().max()
         );
-        // Who comes later does not wait for those before.
+        let answered = timeout(DEADLINE * 2, under_way.join_all()).await;
+        assert!(answered.is_ok(), "webhooks that were under way are not answered");
+        // Connections to that host are thrown away: no later webhook waits for an answer over one of them.
         for number in 0..4 {
             let begun = Instant::now();
             assert_eq!(joins(desk, 150 + 100 * round + number).await, 503);
-            eprintln!("host gone: the next webhook answered 503 after {:?}", begun.elapsed());
+            let took = begun.elapsed();
+            eprintln!("host gone: the next webhook answered 503 after {took:?}");
+            assert!(took < DEADLINE * 3 / 4, "a later webhook is answered after {took:?}");
         }
         assert_eq!(get(desk, "/health/live").await, 200, "a restart would not help");
         assert_eq!(get(desk, "/openapi.json").await, 200);
@@ -87,8 +142,9 @@ async fn a_database_host_that_vanishes_costs_a_webhook_the_deadline_and_is_found
         // Twilio is given a document whatever the database does.
         assert_eq!(desk.signed("/twiml/comfort", &[]).await.status(), 200);
         eprintln!("host gone for {:?}", begun.elapsed());
-        network.carry();
-        eprintln!("host back: stored after {:?}", joins_at_last(desk, 199 + 100 * round).await);
+        network.start_anew();
+        let took = joins_at_last(desk, 199 + 100 * round).await;
+        eprintln!("host back: stored after {took:?}");
     }
     // Everything goes on: timers, the queue, the lease.
     while desk.leave(3, &ada_leg()).await != 204 {}

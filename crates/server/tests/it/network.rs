@@ -1,20 +1,26 @@
 //! The network between a server and its database, in this process: it can swallow everything, as a host that vanishes
 //! does, cut its connections, or lead to another database.
 
+use crate::support::PATIENCE;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 /// Carries TCP to the socket of a PostgreSQL. Connections that are not carried on stay open: nobody is told anything.
 pub(crate) struct Network {
     address: SocketAddr,
     to: Arc<Mutex<PathBuf>>,
     carries: watch::Sender<bool>,
+    /// The text with which swallowing begins, once a server has sent it.
+    swallows_from: Arc<Mutex<Option<&'static str>>>,
     /// How often all connections were cut.
     cuts: watch::Sender<u32>,
+    /// How often the host has started anew. It knows nothing of earlier connections.
+    starts: watch::Sender<u32>,
 }
 
 impl Network {
@@ -25,17 +31,23 @@ impl Network {
             address: listener.local_addr().unwrap(),
             to: Arc::new(Mutex::new(socket)),
             carries: watch::channel(true).0,
+            swallows_from: Arc::default(),
             cuts: watch::channel(0).0,
+            starts: watch::channel(0).0,
         };
-        let (to, carries, cuts) =
-            (Arc::clone(&network.to), network.carries.subscribe(), network.cuts.subscribe());
+        let (to, cuts) = (Arc::clone(&network.to), network.cuts.subscribe());
+        let state = State {
+            carries: network.carries.clone(),
+            swallows_from: Arc::clone(&network.swallows_from),
+            starts: network.starts.subscribe(),
+        };
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (to, carries, mut cuts) = (Arc::clone(&to), carries.clone(), cuts.clone());
+                let (to, mut cuts, state) = (Arc::clone(&to), cuts.clone(), state.clone());
                 cuts.mark_unchanged();
                 tokio::spawn(async move {
                     tokio::select! {
-                        () = connection(stream, &to, carries) => {}
+                        () = connection(stream, &to, state) => {}
                         _ = cuts.changed() => {}
                     }
                 });
@@ -58,9 +70,23 @@ impl Network {
         self.carries.send_replace(false);
     }
 
+    /// Waits until a server sends this text. It does not arrive, and nor does anything after it.
+    pub(crate) async fn swallow_from(&self, text: &'static str) {
+        *self.swallows_from.lock().unwrap() = Some(text);
+        let mut carries = self.carries.subscribe();
+        let swallows = timeout(PATIENCE, carries.wait_for(|carries| !carries)).await;
+        assert!(swallows.is_ok(), "{text} is not sent");
+    }
+
     /// What was sent meanwhile arrives now, as TCP sends it again.
     pub(crate) fn carry(&self) {
         self.carries.send_replace(true);
+    }
+
+    /// The host is back and knows nothing of earlier connections. They stay open, and nothing arrives over them.
+    pub(crate) fn start_anew(&self) {
+        self.starts.send_modify(|starts| *starts += 1);
+        self.carry();
     }
 
     /// New connections lead there.
@@ -74,30 +100,57 @@ impl Network {
     }
 }
 
-async fn connection(stream: TcpStream, to: &Mutex<PathBuf>, mut carries: watch::Receiver<bool>) {
-    if carries.wait_for(|carries| *carries).await.is_err() {
-        return;
+/// What holds for all connections.
+#[derive(Clone)]
+struct State {
+    carries: watch::Sender<bool>,
+    swallows_from: Arc<Mutex<Option<&'static str>>>,
+    starts: watch::Receiver<u32>,
+}
+
+impl State {
+    /// Waits until data may arrive.
+    async fn carries(&self) {
+        // The sender is this one.
+        let _ = self.carries.subscribe().wait_for(|carries| *carries).await;
     }
+
+    /// A server sends this.
+    fn sent(&self, data: &[u8]) {
+        let mut from = self.swallows_from.lock().unwrap();
+        let begins = |text: &str| data.windows(text.len()).any(|part| part == text.as_bytes());
+        if from.take_if(|text| begins(text)).is_some() {
+            self.carries.send_replace(false);
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, to: &Mutex<PathBuf>, state: State) {
+    state.carries().await;
     let socket = to.lock().unwrap().clone();
     let Ok(database) = UnixStream::connect(socket).await else { return };
     let (from_server, to_server) = stream.into_split();
     let (from_database, to_database) = database.into_split();
     tokio::join!(
-        carry(from_server, to_database, carries.clone()),
-        carry(from_database, to_server, carries.clone())
+        carry(from_server, to_database, &state, |data| state.sent(data)),
+        carry(from_database, to_server, &state, |_| {})
     );
 }
 
 async fn carry(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
-    mut carries: watch::Receiver<bool>,
+    state: &State,
+    sent: impl Fn(&[u8]),
 ) {
+    let start = *state.starts.borrow();
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let read = from.read(&mut buffer).await.unwrap_or(0);
-        if carries.wait_for(|carries| *carries).await.is_err() {
-            return;
+        sent(&buffer[..read]);
+        state.carries().await;
+        if *state.starts.borrow() != start {
+            return std::future::pending().await;
         }
         if read == 0 || to.write_all(&buffer[..read]).await.is_err() {
             // The other side may be gone already.
