@@ -1,11 +1,22 @@
-//! The primary dies and its standby takes over; the database's name leads to a standby for a while.
+//! The primary dies or turns read-only and its standby takes over; the database's name leads to a standby for a while.
 
 use crate::database::Postgres;
-use crate::half_open::{joins, joins_at_last, server_on};
+use crate::half_open::{joins, joins_at_last, server_on, server_within};
 use crate::network::Network;
 use crate::support::*;
 use rejoin_protocol::ConferenceSid;
 use std::time::{Duration, Instant};
+
+/// The server's deadline for its database in tests of how long a switch-over takes.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// The URL of a database with two hosts, in this order.
+fn url(hosts: [&Network; 2]) -> String {
+    let [first, second] = hosts.map(Network::port);
+    format!(
+        "postgres://rejoin@127.0.0.1:{first},127.0.0.1:{second}/calls?sslmode=disable&target_session_attrs=read-write"
+    )
+}
 
 /// A primary with a standby that streams from it over a network that can be cut.
 struct Pair {
@@ -51,6 +62,15 @@ impl Pair {
         }
     }
 
+    /// Waits until the standby has all that the primary has.
+    async fn keeps_up(&self) {
+        let begun = Instant::now();
+        let streamed = "select bool_and(replay_lsn >= pg_current_wal_lsn()) from pg_stat_replication";
+        while self.primary.read("calls", streamed).await != "true" {
+            assert!(begun.elapsed() < PATIENCE, "the standby does not keep up");
+        }
+    }
+
     /// Those of these calls that the new primary does not know.
     async fn lost(&self, acknowledged: &[u128]) -> Vec<u128> {
         let known = self
@@ -82,27 +102,88 @@ async fn a_name_that_leads_to_a_standby_for_a_while_is_followed_back() {
     assert_eq!(joins(&world.desk, 107).await, 204);
 }
 
+/// The standby is promoted and the old primary turns read-only. Connections to it stay open, and no webhook is refused.
+async fn switches_over(pair: &Pair, desk: &Desk, name: Option<&Network>) {
+    assert_eq!(joins(desk, 100).await, 204);
+    pair.keeps_up().await;
+    pair.standby.promote().await;
+    if let Some(name) = name {
+        name.lead_to(pair.standby.socket());
+    }
+    pair.primary
+        .execute(&[
+            "alter system set default_transaction_read_only = on".to_owned(),
+            "select pg_reload_conf()".to_owned(),
+        ])
+        .await;
+    // The old primary's processes read the setting one after the other.
+    let begun = Instant::now();
+    for number in 101.. {
+        let sent = Instant::now();
+        assert_eq!(joins(desk, number).await, 204);
+        let took = sent.elapsed();
+        assert!(took < DEADLINE / 4, "the promoted one is found after {took:?}");
+        if pair.lost(&[number]).await.is_empty() {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "the old primary still takes writes");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn given_a_primary_that_turns_read_only_webhooks_go_to_the_promoted() {
+    let pair = Pair::start().await;
+    let [old, promoted] =
+        [Network::to(pair.primary.socket()).await, Network::to(pair.standby.socket()).await];
+    let world = server_within(&url([&old, &promoted]), DEADLINE).await;
+    switches_over(&pair, &world.desk, None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn given_a_name_that_leads_elsewhere_no_old_connection_is_kept() {
+    let pair = Pair::start().await;
+    let name = Network::to(pair.primary.socket()).await;
+    let world = server_within(&name.url("calls"), DEADLINE).await;
+    switches_over(&pair, &world.desk, Some(&name)).await;
+    // Without the connection over which the server hears others.
+    let kept = "select count(*) from pg_stat_activity where datname = 'calls' and pid <> pg_backend_pid()
+                and query not in ('LISTEN \"rejoin\"', 'select ''heartbeat''')";
+    let begun = Instant::now();
+    while pair.primary.read("calls", kept).await != "0" {
+        assert!(begun.elapsed() < PATIENCE, "connections to the old primary are kept");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// The old primary was not stopped when the standby was promoted.
+#[tokio::test(flavor = "multi_thread")]
+async fn given_two_servers_that_take_writes_the_promoted_one_is_used() {
+    let pair = Pair::start().await;
+    let [old, promoted] =
+        [Network::to(pair.primary.socket()).await, Network::to(pair.standby.socket()).await];
+    pair.standby.promote().await;
+    for (number, hosts) in [(100, [&old, &promoted]), (101, [&promoted, &old])] {
+        let world = server_on(&url(hosts)).await;
+        assert_eq!(joins(&world.desk, number).await, 204);
+        let tables =
+            pair.primary.read("calls", "select count(*) from pg_tables where tablename = 'calls'").await;
+        assert_eq!(tables, "0", "the old primary is used");
+        assert_eq!(pair.lost(&[number]).await, []);
+    }
+}
+
 /// Callbacks come all the time while the primary dies; each that was answered 204 is remembered.
 async fn killed_under_load(pair: &Pair, hold_back: bool) -> (Vec<u128>, Duration) {
     let [first, second] =
         [Network::to(pair.primary.socket()).await, Network::to(pair.standby.socket()).await];
-    let url = format!(
-        "postgres://rejoin@127.0.0.1:{},127.0.0.1:{}/calls?sslmode=disable&target_session_attrs=read-write",
-        second.port(),
-        first.port()
-    );
-    let world = server_on(&url).await;
+    let world = server_on(&url([&second, &first])).await;
     let mut acknowledged = vec![];
     for number in 1000..1100 {
         assert_eq!(joins(&world.desk, number).await, 204);
         acknowledged.push(number);
     }
     if hold_back {
-        let begun = Instant::now();
-        let streamed = "select bool_and(flush_lsn >= pg_current_wal_lsn()) from pg_stat_replication";
-        while pair.primary.read("calls", streamed).await != "true" {
-            assert!(begun.elapsed() < PATIENCE, "the standby does not keep up");
-        }
+        pair.keeps_up().await;
         pair.stream.swallow();
         for number in 1100..1200 {
             assert_eq!(joins(&world.desk, number).await, 204);

@@ -14,10 +14,15 @@ use tokio::time::timeout;
 const DEADLINE: Duration = Duration::from_millis(2500);
 
 pub(crate) async fn server_on(url: &str) -> World {
+    server_within(url, DEADLINE).await
+}
+
+/// With this deadline for its database.
+pub(crate) async fn server_within(url: &str, deadline: Duration) -> World {
     let url = url.to_owned();
     World::start_with(|config| {
         config.storage.database_url = url;
-        config.storage.database_timeout_ms = u64::try_from(DEADLINE.as_millis()).unwrap();
+        config.storage.database_timeout_ms = u64::try_from(deadline.as_millis()).unwrap();
     })
     .await
 }
