@@ -163,7 +163,7 @@ async fn a_database_host_that_vanishes_costs_a_webhook_the_deadline_and_is_found
 }
 
 /// The connection over which the server hears others, as soon as it has one that is not this one.
-async fn listening(postgres: &Postgres, but: &str) -> String {
+pub(crate) async fn listening(postgres: &Postgres, but: &str) -> String {
     let query = "coalesce((select max(pid::text) from pg_stat_activity where pid::text <> 'BUT' and
                  query in ('LISTEN \"rejoin\"', 'select ''heartbeat''')), '')";
     let begun = Instant::now();

@@ -43,8 +43,8 @@ pub(crate) struct Listener {
     listener: PgListener,
     server: String,
     servers: Arc<Servers>,
-    /// Which of them it listens to.
-    url: Arc<str>,
+    /// Number of the connections that were used when it began to listen.
+    connections: u64,
     deadline: Duration,
 }
 
@@ -56,7 +56,8 @@ impl Listener {
                 // A connection to a host that has vanished stays open, and nothing comes over it.
                 let alive = sqlx::query(HEARTBEAT).execute(&mut self.listener);
                 timeout(self.deadline, alive).await.ok()?.ok()?;
-                if !self.servers.is_at(&self.url) {
+                // Connections were thrown away since. The same URL may lead to another server now.
+                if self.servers.number() != Some(self.connections) {
                     return None;
                 }
                 continue;
@@ -129,7 +130,7 @@ impl Database {
     /// Hears what other servers say; `None`: there are no others.
     pub(in crate::store) async fn listen(&self) -> Result<Option<Listener>, Error> {
         let Place::Servers(servers) = &self.place else { return Ok(None) };
-        let url = servers.url().await?;
+        let (url, connections) = servers.url_and_number().await?;
         let pool = PoolOptions::<Postgres>::new().max_connections(1).max_lifetime(None).idle_timeout(None);
         let pool = pool.connect(&url).await?;
         let mut listener = PgListener::connect_with(&pool).await?;
@@ -137,7 +138,7 @@ impl Database {
         listener.eager_reconnect(false);
         listener.listen(CHANNEL).await?;
         let (server, servers) = (self.server.clone(), Arc::clone(servers));
-        Ok(Some(Listener { listener, server, servers, url, deadline: self.deadline }))
+        Ok(Some(Listener { listener, server, servers, connections, deadline: self.deadline }))
     }
 
     /// What a page of this worker is to be told that has heard as far as `since`: text of a [`PushId`], `None` for a new

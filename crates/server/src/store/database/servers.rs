@@ -121,12 +121,13 @@ impl Servers {
 
     /// Where the server is that takes writes. Looks for it if that is not known.
     pub(super) async fn url(&self) -> Result<Arc<str>, Error> {
-        Ok(self.found().await?.url)
+        Ok(self.url_and_number().await?.0)
     }
 
-    /// Is this still where the server is?
-    pub(super) fn is_at(&self, url: &str) -> bool {
-        self.current().as_ref().is_some_and(|current| &*current.url == url)
+    /// The same, with the number of the connections to it.
+    pub(super) async fn url_and_number(&self) -> Result<(Arc<str>, u64), Error> {
+        let current = self.found().await?;
+        Ok((current.url, current.number))
     }
 
     async fn found(&self) -> Result<Current, Error> {
