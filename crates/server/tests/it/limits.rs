@@ -183,6 +183,7 @@ async fn a_worker_has_so_many_push_channels_and_opens_so_many_in_a_minute() {
         let request = desk.http.get(format!("{}/v1/push?epoch={epoch}", desk.address)).bearer_auth("ada");
         request.send().await.unwrap()
     };
+    let begun = std::time::Instant::now();
     let mut held = vec![];
     for epoch in 1..=16 {
         let push = open(epoch).await;
@@ -198,7 +199,13 @@ async fn a_worker_has_so_many_push_channels_and_opens_so_many_in_a_minute() {
             "{number}: the same page again, which has lost its connection"
         );
     }
-    assert_eq!(open(1).await.status(), 429, "more than in a minute");
+    // One more is free with each second that has gone by.
+    let mut opened = 60;
+    while open(1).await.status() == 200 {
+        opened += 1;
+        let free = begun.elapsed().as_secs() + 1;
+        assert!(opened <= 60 + free, "more than in a minute: {opened} in {free} s");
+    }
     assert_eq!(desk.hello(1).await["recoveries"], json!([]), "it may ask all the same");
     let bo =
         desk.http.get(format!("{}/v1/push?epoch=1", desk.address)).bearer_auth("bo").send().await.unwrap();
