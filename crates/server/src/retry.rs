@@ -75,8 +75,8 @@ pub fn tidies_up(action: &Action) -> bool {
     )
 }
 
-/// Does it take a customer from whoever is with them, or end a call? Then it is done only while the store says that it is still
-/// wanted: the customer is kept meanwhile.
+/// True for actions that take a customer out of a conference or a queue, or end a call. They are carried out only while the store
+/// says that they are still wanted; until then the customer is kept.
 pub fn needs_store(action: &Action) -> bool {
     matches!(action, Action::Requeue { .. } | Action::GiveUp { .. } | Action::EndConference { .. })
 }

@@ -218,8 +218,8 @@ pub struct Setup {
     /// How long a Flex token is good before the page gets the next one, in milliseconds; 0: for the whole world.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub token_lasts: u64,
-    /// Does Twilio report with `QueueResult=redirected` that a request of ours took a customer out of a queue? Nothing says so for
-    /// certain.
+    /// True if Twilio reports with `QueueResult=redirected` that a request of ours took a customer out of a queue. Twilio's
+    /// documents leave it open.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub redirects_reported: bool,
     /// How many servers there are on one store.

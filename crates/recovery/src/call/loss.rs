@@ -127,8 +127,8 @@ impl Call {
         }
     }
 
-    /// Was the agent whom the open recovery awaits back on the call by this leg, which was reported too late, and has the agent
-    /// hung up on purpose? A customer whom a request of ours may have sent to the queue is not given up for it.
+    /// True if the agent whom the open recovery awaits was back on the call by this leg, which was reported too late, and hung up
+    /// on purpose. False once a request of ours may have sent the customer to the queue: that customer is not given up.
     fn was_back_and_left(&self, leg: &CallSid, agent: &Agent) -> bool {
         let Some(recovery) = &self.recovery else { return false };
         let is_sent = match recovery.phase {

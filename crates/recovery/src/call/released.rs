@@ -185,15 +185,16 @@ impl Call {
         }
     }
 
-    /// A poll missed the customer just now, and a move was inferred. But Twilio would not ask then: the conference has ended, and
-    /// whoever was found gone with the customer is still to be accounted for.
+    /// A poll missed the customer just now, and a move was inferred. Twilio does not ask for a customer who was moved, so the
+    /// conference has ended. Agents whom the same poll missed are classified again.
     fn was_not_moved(&mut self, out: &Out<'_>, customer: &CallSid) {
         let found = self.found_moved.take().is_some_and(|at| out.now < at + SOON);
         let stayed = |r: &Recovery| !r.is_open() && !r.reservation_freed && !r.sent && r.moved_to.is_none();
         let never_sent = self.recovery.as_ref().is_none_or(stayed);
-        let is_they = found && never_sent && self.customer.as_ref() == Some(customer);
+        let is_this_customer = found && never_sent && self.customer.as_ref() == Some(customer);
         let moved = |p: &&mut Participant| p.left == Some(LeaveReason::UpdatedViaApi);
-        let Some(there) = self.participants.get_mut(customer).filter(|_| is_they).filter(moved) else {
+        let Some(there) = self.participants.get_mut(customer).filter(|_| is_this_customer).filter(moved)
+        else {
             return;
         };
         there.left = Some(LeaveReason::ModeratorEnded);

@@ -365,7 +365,7 @@ async fn a_mark_that_came_in_time_wins_however_long_it_had_to_wait() {
 /// store takes something again: one that tried without a pause would never come to the end of those seconds.
 #[tokio::test(start_paused = true)]
 async fn a_store_that_refuses_is_not_asked_without_a_pause() {
-    const SO_OFTEN_AT_MOST: u64 = 100;
+    const AT_MOST: u64 = 100;
     let refuses = Arc::new(AtomicBool::new(false));
     let asked = Arc::new(AtomicU64::new(0));
     let verdict = {
@@ -373,7 +373,7 @@ async fn a_store_that_refuses_is_not_asked_without_a_pause() {
         move |step: &str| {
             let is_refused = refuses.load(Ordering::Relaxed) && step.starts_with("asking the store");
             // The test ends, however often it is asked.
-            let refused = is_refused && asked.fetch_add(1, Ordering::Relaxed) < 10 * SO_OFTEN_AT_MOST;
+            let refused = is_refused && asked.fetch_add(1, Ordering::Relaxed) < 10 * AT_MOST;
             if refused { Verdict::Refuse } else { Verdict::GoOn }
         }
     };
@@ -385,7 +385,7 @@ async fn a_store_that_refuses_is_not_asked_without_a_pause() {
     tokio::time::sleep(Duration::from_secs(3)).await;
     refuses.store(false, Ordering::Relaxed);
     let asked = asked.load(Ordering::Relaxed);
-    assert!((6..SO_OFTEN_AT_MOST).contains(&asked), "asked {asked} times in three seconds");
+    assert!((6..AT_MOST).contains(&asked), "asked {asked} times in three seconds");
 }
 
 /// The engine looks at the clock while it is wrong, and would sleep for as long as that says.

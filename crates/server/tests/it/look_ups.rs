@@ -41,7 +41,7 @@ fn look_ups(twilio: &Twilio) -> Vec<String> {
     twilio.all().into_iter().filter(is_look_up).map(|asked| asked.what).collect()
 }
 
-/// Twilio answers no look-up, and only Bo's task is known. TaskRouter gets so many requests at once.
+/// A world in which Twilio answers no look-up and knows only Bo's task. `at_once`: limit of requests to TaskRouter.
 async fn unanswered(at_once: u64) -> World {
     let world = World::start_with(|config| {
         config.pacing.taskrouter_at_once = at_once;

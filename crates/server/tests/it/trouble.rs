@@ -95,8 +95,8 @@ async fn without_its_database_nothing_is_taken_and_it_goes_on_when_that_is_back(
     goes_on(desk, &twilio).await;
 }
 
-/// A requeue takes the customer from whoever is with them. While the database cannot say whether it is still wanted, the customer
-/// stays where they are.
+/// A requeue takes the customer out of the conference, where an agent may be back. It waits until the database says that it is
+/// still wanted.
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_requeued_while_the_database_cannot_say_whether_that_is_still_wanted() {
     let world = World::start().await;

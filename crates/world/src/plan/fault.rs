@@ -142,7 +142,7 @@ impl FaultKind {
         }
     }
 
-    /// Does it strike where our server asks its database?
+    /// True for faults of our server's database.
     pub fn is_of_store(self) -> bool {
         matches!(self, Self::StoreRefuses | Self::StoreStalls | Self::CommitUnknown)
     }

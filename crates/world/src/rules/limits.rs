@@ -179,7 +179,7 @@ impl World {
         self.fails_mostly(&[FaultKind::Throttled, FaultKind::Broken, FaultKind::Silent])
     }
 
-    /// Can our server write nothing down? Then it does nothing either.
+    /// True while the database takes next to nothing: our server does nothing then.
     pub(super) fn is_store_away(&self) -> bool {
         self.fails_mostly(&[FaultKind::StoreRefuses, FaultKind::StoreStalls])
     }
