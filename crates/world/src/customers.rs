@@ -175,7 +175,9 @@ impl World {
     /// Does our server know of a call of this customer's?
     pub(crate) fn is_known(&self, number: usize) -> bool {
         let leg = self.customers[number].call.as_ref();
-        let knows = |call: &rejoin_recovery::Call| call.customer.is_some() && call.customer.as_ref() == leg;
+        let knows = |call: &rejoin_recovery::Call| {
+            call.facts.roster.customer.is_some() && call.facts.roster.customer.as_ref() == leg
+        };
         self.servers.kept.calls().map_or(true, |calls| calls.iter().any(knows))
     }
 

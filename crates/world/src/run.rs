@@ -48,7 +48,8 @@ pub struct Runner {
 pub struct Unfit(String);
 
 impl Unfit {
-    pub(crate) fn of(error: impl std::fmt::Display) -> Self {
+    /// The reason is the text of an error.
+    pub fn of(error: impl std::fmt::Display) -> Self {
         Self(error.to_string())
     }
 }

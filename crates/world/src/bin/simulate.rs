@@ -7,7 +7,10 @@ use rejoin_world::html;
 use rejoin_world::plan::{self, Plan, Scenario};
 use rejoin_world::rules::Broken;
 use rejoin_world::shrink::shrink;
+use rejoin_world::timeline::Entry;
 use rejoin_world::{Planted, Runner, StoreKind, Unfit};
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -57,6 +60,10 @@ struct Options {
     /// Prints how often each case, each transition and each fault has occurred.
     #[arg(long)]
     coverage: bool,
+    /// Writes one line for each world: its seed and a digest of its timeline. Two programs of equal behaviour write equal
+    /// files.
+    #[arg(long, value_name = "FILE")]
+    digest: Option<std::path::PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -207,6 +214,7 @@ fn many(options: &Options, draw: &(dyn Fn(u64) -> Plan + Sync)) -> Result<u64, U
     let (next, done) = (AtomicU64::new(0), AtomicU64::new(0));
     let found: Mutex<Vec<Found>> = Mutex::default();
     let total: Mutex<Total> = Mutex::default();
+    let digests: Mutex<BTreeMap<u64, u64>> = Mutex::default();
     let failed: Mutex<Option<Unfit>> = Mutex::default();
     let began = Instant::now();
     std::thread::scope(|scope| {
@@ -215,6 +223,7 @@ fn many(options: &Options, draw: &(dyn Fn(u64) -> Plan + Sync)) -> Result<u64, U
                 let work = || -> Result<(), Unfit> {
                     let mut runner = runner(options)?;
                     runner.counts = options.coverage;
+                    runner.records = options.digest.is_some();
                     let mut seen = Total::default();
                     loop {
                         let number = next.fetch_add(1, Ordering::Relaxed);
@@ -227,6 +236,9 @@ fn many(options: &Options, draw: &(dyn Fn(u64) -> Plan + Sync)) -> Result<u64, U
                         seen.day.add(&plan, outcome.losses);
                         seen.steps += outcome.steps;
                         seen.lasted += outcome.lasted;
+                        if let (true, Ok(mut digests)) = (runner.records, digests.lock()) {
+                            digests.insert(plan.seed, digest(&outcome.timeline));
+                        }
                         if let (Some(broken), Ok(mut found)) = (outcome.broken, found.lock()) {
                             found.push(Found { plan, broken });
                         }
@@ -254,6 +266,11 @@ fn many(options: &Options, draw: &(dyn Fn(u64) -> Plan + Sync)) -> Result<u64, U
     if let Some(error) = failed.into_inner().ok().flatten() {
         return Err(error);
     }
+    if let Some(path) = &options.digest {
+        let lines = digests.into_inner().unwrap_or_default();
+        let lines: String = lines.iter().map(|(seed, digest)| format!("{seed} {digest:016x}\n")).collect();
+        std::fs::write(path, lines).map_err(Unfit::of)?;
+    }
     let worlds = done.load(Ordering::Relaxed);
     let elapsed = began.elapsed();
     let whole = total.into_inner().unwrap_or_default();
@@ -276,6 +293,13 @@ fn many(options: &Options, draw: &(dyn Fn(u64) -> Plan + Sync)) -> Result<u64, U
     );
     println!("{worlds} worlds, {} violations", found.len());
     Ok(found.len() as u64)
+}
+
+/// The same for equal timelines, in programs of one version of the compiler.
+fn digest(timeline: &[Entry]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    timeline.iter().for_each(|entry| entry.to_string().hash(&mut hasher));
+    hasher.finish()
 }
 
 fn tell(found: &[Found], options: &Options) {

@@ -92,7 +92,9 @@ pub(super) static CASES: &[Case] = &[
         it.sequence().is_some_and(|(known, old)| !known && old)
     }),
     told(2, "Event Streams deliver an event again", |it| match it.event {
-        Event::Task(event) => it.before.is_some_and(|call| call.told.contains(&event.id)),
+        Event::Task(event) => {
+            it.before.is_some_and(|call| call.facts.received.task_events.contains(&event.id))
+        }
         _ => false,
     }),
     signs(3, "two callbacks of one conference at once", Sign::AtOnce),
@@ -124,7 +126,9 @@ pub(super) static CASES: &[Case] = &[
     }),
     told(10, "lost while a supervisor coaches", |it| {
         it.begins()
-            && it.after.is_some_and(|call| call.participants.values().any(|p| p.joined && p.flags.coaching))
+            && it.after.is_some_and(|call| {
+                call.facts.roster.participants.values().any(|p| p.joined && p.flags.coaching)
+            })
     }),
     told(10, "lost while a colleague has the customer", |it| {
         it.is_in(&["TT", "TA"]) && it.is("the agent's leg leaves")
@@ -229,7 +233,7 @@ impl Told<'_> {
     /// A callback's number: was it known, and was a later one?
     fn sequence(&self) -> Option<(bool, bool)> {
         let Event::Conference(event) = self.event else { return None };
-        let seen = &self.before?.seen;
+        let seen = &self.before?.facts.received.callbacks;
         Some((seen.contains(&event.sequence), seen.last().is_some_and(|last| *last > event.sequence)))
     }
 
@@ -247,7 +251,7 @@ impl Told<'_> {
         let ConferenceEventKind::Leave { leg, reason: LeaveReason::UpdatedViaApi } = &event.kind else {
             return false;
         };
-        self.before.is_some_and(|call| call.agents.get(leg).is_some_and(|agent| !agent.removing))
+        self.before.is_some_and(|call| call.facts.roster.agents.get(leg).is_some_and(|agent| !agent.removing))
     }
 
     fn runs_out(&self) -> bool {
@@ -276,15 +280,21 @@ impl Told<'_> {
 
     /// Had the agent put the customer on hold?
     fn held(&self) -> bool {
-        let customer = |call: &Call| call.participants.get(call.customer.as_ref()?).map(|p| p.flags.hold);
+        let customer = |call: &Call| {
+            call.facts.roster.participants.get(call.facts.roster.customer.as_ref()?).map(|p| p.flags.hold)
+        };
         self.before.is_some_and(|call| call.our_hold.is_none() && customer(call) == Some(true))
     }
 
     /// Is somebody there who is neither an agent nor the customer?
     fn stranger_stays(&self) -> bool {
         self.before.is_some_and(|call| {
-            let mut joined = call.participants.iter().filter(|(_, p)| p.joined).map(|(leg, _)| leg);
-            joined.any(|leg| !call.agents.contains_key(leg) && call.customer.as_ref() != Some(leg))
+            let mut joined =
+                call.facts.roster.participants.iter().filter(|(_, p)| p.joined).map(|(leg, _)| leg);
+            joined.any(|leg| {
+                !call.facts.roster.agents.contains_key(leg)
+                    && call.facts.roster.customer.as_ref() != Some(leg)
+            })
         })
     }
 }
