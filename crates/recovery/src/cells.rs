@@ -35,5 +35,5 @@ pub fn cells(before: &Machine, event: &Event, after: &Machine) -> Vec<(Conferenc
 fn agent(call: &Call) -> Option<&WorkerSid> {
     let away = || call.beside.values().find(|recovery| recovery.is_open());
     let lost = call.recovery.as_ref().or_else(away).map(|recovery| &recovery.agent);
-    lost.or_else(|| call.agents.values().next()).map(|agent| &agent.worker)
+    lost.or_else(|| call.facts.roster.agents.values().next()).map(|agent| &agent.worker)
 }

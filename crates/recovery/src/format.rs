@@ -1,5 +1,8 @@
 //! Which form a stored call has, and whether it is held back.
 
+mod v1;
+
+use crate::Call;
 use rejoin_protocol::Millis;
 use serde::de::{Error as _, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -7,23 +10,29 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// The version of the form in which a call is stored. Stored calls without one are of version 0.
 ///
 /// A field that is added needs a default, and an older release leaves it alone: that is no new version. Another version is
-/// needed when an older release would misread a call, as with a new variant or another meaning of a field. A release that
-/// reads the version comes before the one that writes it, as both may run on one database.
+/// needed when an older release would misread a call, as with a new variant or another meaning of a field. A server of an
+/// older release holds such a call back and leaves its events to a server that reads it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Format;
 
 impl Format {
-    /// What this build writes, and the newest that it reads.
-    pub const CURRENT: u32 = 1;
+    /// The version that this build writes, and the newest that it reads.
+    pub const CURRENT: u32 = 2;
 
-    /// The version of a stored call that this build cannot read, if it is a newer one than it knows.
+    /// The version of a stored call that this build cannot read because the version is newer than the build.
     pub fn newer(stored: &str) -> Option<u32> {
+        Self::of(stored).filter(|format| *format > Self::CURRENT)
+    }
+
+    /// The version of a stored call; `None` if the text is not JSON, or has no version that is a number.
+    fn of(stored: &str) -> Option<u32> {
         #[derive(Deserialize)]
         struct Head {
+            #[serde(default)]
             format: u32,
         }
         let head: Option<Head> = serde_json::from_str(stored).ok();
-        head.map(|head| head.format).filter(|format| *format > Self::CURRENT)
+        head.map(|head| head.format)
     }
 }
 
@@ -36,11 +45,26 @@ impl Serialize for Format {
 impl<'de> Deserialize<'de> for Format {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let format = u32::deserialize(deserializer)?;
-        if format > Self::CURRENT {
+        if format != Self::CURRENT {
             let found = Unexpected::Unsigned(format.into());
-            return Err(D::Error::invalid_value(found, &"the form of a call that this build knows"));
+            return Err(D::Error::invalid_value(found, &"the current form of a stored call"));
         }
         Ok(Self)
+    }
+}
+
+impl Call {
+    /// Reads a stored call, of the current form or of the one before.
+    ///
+    /// # Errors
+    /// When the text is no call of a form that this build knows. [`Format::newer`] says whether a newer release wrote it.
+    pub fn read(stored: &str) -> Result<Self, serde_json::Error> {
+        match serde_json::from_str(stored) {
+            Err(_) if Format::of(stored).is_some_and(|format| format < Format::CURRENT) => {
+                serde_json::from_str::<v1::Call>(stored).map(Self::from)
+            }
+            read => read,
+        }
     }
 }
 

@@ -96,13 +96,18 @@ impl Call {
     /// the call is.
     pub fn keys(&self) -> BTreeSet<Key> {
         let fixed = [Key::Conference(self.conference.clone()), Key::Task(self.task.clone())];
-        let workers = self.agents.values().map(|agent| Key::Worker(agent.worker.clone()));
+        let workers = self.facts.roster.agents.values().map(|agent| Key::Worker(agent.worker.clone()));
         let recoveries = self
             .recoveries()
             .flat_map(|r| [Key::Recovery(r.id.clone()), Key::Worker(r.agent.worker.clone())]);
         // Whose call it is becomes known with them.
-        let unsettled = self.unsettled.iter().map(|kept| Key::Leg(kept.registration.customer_leg.clone()));
-        let claimed = self.claimed.keys().cloned().map(Key::Leg);
+        let unsettled = self
+            .facts
+            .ownership
+            .registrations
+            .iter()
+            .map(|kept| Key::Leg(kept.registration.customer_leg.clone()));
+        let claimed = self.facts.roster.customer_claims.keys().cloned().map(Key::Leg);
         fixed
             .into_iter()
             .chain(self.maybe_customers().cloned().map(Key::Leg))

@@ -11,6 +11,7 @@ pub mod cells;
 mod config;
 mod effect;
 mod event;
+mod facts;
 mod format;
 mod keys;
 mod machine;
@@ -21,13 +22,17 @@ mod task_event;
 mod untold;
 
 pub use call::{
-    Agent, AgentHold, Asking, Call, Ending, HoldStage, Lent, Next, OurHold, Participant, Phase, Prepared,
-    Recovery, Unsettled,
+    AgentHold, Call, Ending, HoldStage, Inherited, Lent, LookUp, Next, OurHold, Phase, Poll, Prepared,
+    Recovery, Stranding,
 };
 pub use config::{Changes, Config, Policies};
 pub use effect::{Action, Announcement, Effect, Note, Timer};
 pub use event::{
     ConferenceEvent, ConferenceEventKind, Event, LeaveReason, Outcome, ParticipantFlags, Registered,
+};
+pub use facts::{
+    Agent, Asking, Facts, Marks, Origin, Ownership, Pages, Participant, PendingRegistration, Received,
+    Roster, TaskCopy,
 };
 pub use format::{Format, Quarantine};
 pub use keys::Key;

@@ -55,11 +55,13 @@ impl Machine {
                 if let Some(task) = event.task.clone() {
                     let new = || Call::new(event.conference.clone(), task.clone());
                     let call = self.calls.entry(event.conference.clone()).or_insert_with(new);
-                    if !call.proven && call.task != task {
+                    if !call.facts.ownership.proven && call.task != task {
                         // A page has said what is not so. What others have said of it may be.
-                        *call = Call { unsettled: std::mem::take(&mut call.unsettled), ..new() };
+                        let registrations = std::mem::take(&mut call.facts.ownership.registrations);
+                        *call = new();
+                        call.facts.ownership.registrations = registrations;
                     }
-                    call.proven = true;
+                    call.facts.ownership.proven = true;
                     self.heed_early_marks(&mut out);
                 }
                 let conference = event.conference.clone();
@@ -88,8 +90,8 @@ impl Machine {
             Event::Hello { worker, hello, older_page_connected } => {
                 let held: BTreeSet<_> = hello.holdings.iter().map(|holding| &holding.task).collect();
                 let concerned = |call: &&Call| {
-                    (call.proven && held.contains(&call.task))
-                        || call.agents.values().any(|agent| agent.worker == worker)
+                    (call.facts.ownership.proven && held.contains(&call.task))
+                        || call.facts.roster.agents.values().any(|agent| agent.worker == worker)
                 };
                 let calls: Vec<_> =
                     self.calls.values().filter(concerned).map(|c| c.conference.clone()).collect();
@@ -141,7 +143,8 @@ impl Machine {
                     self.calls.values().filter(may_be).map(|call| call.conference.clone()).collect();
                 for conference in calls {
                     // Asked again it says nothing new, and Twilio's answer to what was asked meanwhile counts.
-                    out.heard = self.calls.get(&conference).is_some_and(|call| call.released.is_none());
+                    out.heard =
+                        self.calls.get(&conference).is_some_and(|call| call.stranding.decide_by.is_none());
                     self.with(&mut out, &conference, |call, out| call.released(out, &customer));
                 }
             }
@@ -195,7 +198,7 @@ impl Machine {
 
     /// What a call goes by.
     pub fn config(&self, call: &Call) -> Config {
-        self.policies.of(call.came_by(), call.queue.as_ref())
+        self.policies.of(call.came_by(), call.facts.origin.queue.as_ref())
     }
 
     /// The call that a recovery is about: our TwiML is made from it.
@@ -212,7 +215,7 @@ impl Machine {
         };
         let said: Vec<_> = self.calls.values().filter_map(next).collect();
         // Who only names this customer delays nothing that is decided for them.
-        let is_own = |call: &&Call| call.customer.as_ref() == Some(customer);
+        let is_own = |call: &&Call| call.facts.roster.customer.as_ref() == Some(customer);
         let own = self.calls.values().filter(is_own).filter_map(next);
         if let Some(decided) = own.into_iter().find(|next| matches!(next, Next::Requeue(_))) {
             let waits = self.calls.values().filter(is_own).filter_map(next).any(|next| next == Next::Wait);
@@ -252,9 +255,9 @@ impl Machine {
             return;
         }
         if let Some(call) = self.calls.get_mut(conference) {
-            out.config = out.policies.of(call.came_by(), call.queue.as_ref());
+            out.config = out.policies.of(call.came_by(), call.facts.origin.queue.as_ref());
             if out.heard {
-                call.heard_at = out.now;
+                call.poll.heard_at = out.now;
             }
             act(call, out);
             out.touched.insert(conference.clone());
@@ -266,12 +269,13 @@ impl Machine {
     /// asked for again: of others it does not, as they could keep the call from ever being polled.
     fn is_news_from(&self, worker: &WorkerSid, conference: &ConferenceSid) -> bool {
         let Some(call) = self.calls.get(conference) else { return false };
-        call.agents.is_empty() || call.agents.values().any(|agent| agent.worker == *worker)
+        call.facts.roster.agents.is_empty()
+            || call.facts.roster.agents.values().any(|agent| agent.worker == *worker)
     }
 
     /// The calls of a task.
     pub(crate) fn calls_of(&self, task: &TaskSid) -> impl Iterator<Item = &Call> {
-        self.calls.values().filter(move |call| call.proven && &call.task == task)
+        self.calls.values().filter(move |call| call.facts.ownership.proven && &call.task == task)
     }
 
     fn of_task(&self, task: &TaskSid) -> Vec<ConferenceSid> {
@@ -281,21 +285,24 @@ impl Machine {
     /// The call of a recovery, if this leg is its customer's.
     fn recovered(&self, recovery: &RecoveryId, customer: &CallSid) -> Option<ConferenceSid> {
         let call = self.recovering(recovery)?;
-        (call.customer.as_ref() == Some(customer)).then(|| call.conference.clone())
+        (call.facts.roster.customer.as_ref() == Some(customer)).then(|| call.conference.clone())
     }
 
     /// A customer who is known from a recovery joins another conference: there is no need to look him up.
     fn adopt_customer(&mut self, conference: &ConferenceSid, event: &crate::ConferenceEvent) {
         let crate::ConferenceEventKind::Join { leg, .. } = &event.kind else { return };
         let known = |call: &Call| {
-            &call.conference != conference && call.has_open_recovery() && call.customer.as_ref() == Some(leg)
+            &call.conference != conference
+                && call.has_open_recovery()
+                && call.facts.roster.customer.as_ref() == Some(leg)
         };
-        let Some(losses) = self.calls.values().find(|call| known(call)).map(|call| call.losses.clone())
+        let Some(losses) =
+            self.calls.values().find(|call| known(call)).map(|call| call.inherited.losses.clone())
         else {
             return;
         };
-        if let Some(call) = self.calls.get_mut(conference).filter(|call| call.proven) {
-            call.customer.get_or_insert_with(|| leg.clone());
+        if let Some(call) = self.calls.get_mut(conference).filter(|call| call.facts.ownership.proven) {
+            call.facts.roster.customer.get_or_insert_with(|| leg.clone());
             call.inherit(&losses);
         }
     }
@@ -303,8 +310,10 @@ impl Machine {
     /// The calls of the customers whose calls have just been touched. What concerns others was seen when theirs were.
     fn concerned(&self, out: &Out<'_>) -> impl Iterator<Item = &Call> {
         let touched = out.touched.iter().filter_map(|conference| self.calls.get(conference));
-        let customers: BTreeSet<_> = touched.filter_map(|call| call.customer.as_ref()).collect();
-        self.calls.values().filter(move |call| call.customer.as_ref().is_some_and(|c| customers.contains(c)))
+        let customers: BTreeSet<_> = touched.filter_map(|call| call.facts.roster.customer.as_ref()).collect();
+        self.calls
+            .values()
+            .filter(move |call| call.facts.roster.customer.as_ref().is_some_and(|c| customers.contains(c)))
     }
 
     /// Ends recoveries whose customer is with an agent in another conference.
@@ -312,10 +321,11 @@ impl Machine {
         let open = self.concerned(out).filter(|call| call.has_open_recovery());
         let reunions: Vec<_> = open
             .filter_map(|old| {
-                let customer = old.customer.as_ref()?;
+                let customer = old.facts.roster.customer.as_ref()?;
                 let since = old.recovery.as_ref()?.lost_at;
                 let agent = |new: &Call| {
-                    let is_new = new.conference != old.conference && new.customer.as_ref() == Some(customer);
+                    let is_new = new.conference != old.conference
+                        && new.facts.roster.customer.as_ref() == Some(customer);
                     // One who was there and is lost again already has had the customer.
                     let lost = new.recovery.as_ref().filter(|r| r.is_open() && r.lost_at > since);
                     let has_him = new.agent_on_call().filter(|_| new.is_connected());
@@ -331,11 +341,12 @@ impl Machine {
             self.with(out, &old, |call, out| {
                 sent_on = call.is_sent_on();
                 held = call.connected_elsewhere(out, &agent, &task);
-                losses.clone_from(&call.losses);
+                losses.clone_from(&call.inherited.losses);
             });
             self.with(out, &new, |call, out| {
                 call.inherit(&losses);
-                call.sent_on_until = call.sent_on_until.max(sent_on.then_some(out.now + SOON));
+                call.inherited.sent_on_until =
+                    call.inherited.sent_on_until.max(sent_on.then_some(out.now + SOON));
             });
             if !held.is_empty() {
                 self.with(out, &new, |call, out| call.expect_held(out, held));
@@ -349,7 +360,9 @@ impl Machine {
             .concerned(out)
             .filter(|old| {
                 let elsewhere = |new: &Call| {
-                    new.conference != old.conference && new.customer_hung_up() && new.customer == old.customer
+                    new.conference != old.conference
+                        && new.customer_hung_up()
+                        && new.facts.roster.customer == old.facts.roster.customer
                 };
                 old.has_open_recovery() && self.calls.values().any(elsewhere)
             })

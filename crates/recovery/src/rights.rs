@@ -22,7 +22,7 @@ impl Machine {
         let Some(call) = self.call(&registration.conference) else { return Right::Unknown };
         if call.is_foreign_registration(worker, registration) {
             Right::Foreign
-        } else if call.proven && call.owner(&registration.reservation).is_some() {
+        } else if call.facts.ownership.proven && call.owner(&registration.reservation).is_some() {
             Right::Own
         } else {
             Right::Unknown
@@ -56,7 +56,7 @@ impl Machine {
 impl Call {
     /// Is or was this worker on the call as an agent?
     pub fn concerns(&self, worker: &WorkerSid) -> bool {
-        self.agents.values().any(|agent| agent.worker == *worker)
+        self.facts.roster.agents.values().any(|agent| agent.worker == *worker)
             || self.recoveries().any(|recovery| recovery.agent.worker == *worker)
     }
 }

@@ -58,7 +58,7 @@ impl Executor {
     /// the task came, and without the attributes a customer called by an agent would come back by a workflow that finds
     /// nobody for them. What cannot be read is not waited for.
     pub(crate) async fn read_before(&self, job: &Job, call: &Call) -> Result<Option<Task>, Error> {
-        let is_read = !call.attributes.is_empty() && call.task_workflow.is_some();
+        let is_read = !call.facts.task.attributes.is_empty() && call.facts.origin.workflow.is_some();
         if !matches!(job.action, Action::Requeue { .. }) || is_read {
             return Ok(None);
         }

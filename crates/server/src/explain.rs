@@ -242,14 +242,20 @@ async fn add(pool: &AnyPool, story: &mut Story, conference: &ConferenceSid) -> R
         .fetch_optional(pool)
         .await?;
     if let Some(row) = row
-        && let Ok(call) = serde_json::from_str::<Call>(&row.try_get::<String, _>(0)?)
+        && let Ok(call) = Call::read(&row.try_get::<String, _>(0)?)
     {
-        let joined = call.participants.iter().filter(|(_, participant)| participant.joined);
+        let joined = call.facts.roster.participants.iter().filter(|(_, participant)| participant.joined);
         story.calls.push(Now {
             conference: call.conference.clone(),
             over: call.closed,
             joined: joined.map(|(leg, _)| leg.clone()).collect(),
-            agents: call.agents.iter().map(|(leg, agent)| (leg.clone(), agent.worker.clone())).collect(),
+            agents: call
+                .facts
+                .roster
+                .agents
+                .iter()
+                .map(|(leg, agent)| (leg.clone(), agent.worker.clone()))
+                .collect(),
             recovery: call.recovery.as_ref().map(|recovery| (recovery.id.clone(), recovery.phase.clone())),
         });
     }

@@ -54,7 +54,7 @@ pub struct Listed {
 impl Held {
     /// What is stored of a call, if it is held back.
     pub(crate) fn of(conference: &ConferenceSid, state: &str) -> Option<Self> {
-        let (why, format) = match serde_json::from_str::<Call>(state) {
+        let (why, format) = match Call::read(state) {
             Ok(call) => return Self::quarantined(&call),
             Err(_) => match Format::newer(state) {
                 Some(format) => (Why::AnotherVersion(format), Some(format)),

@@ -22,7 +22,7 @@ pub fn target(recovery: &Recovery) -> Option<&WorkerSid> {
 
 /// The attributes as JSON text, short enough for Twilio. What has to be left out stays in our store.
 pub fn attributes(call: &Call, recovery: &Recovery, target: Option<&WorkerSid>) -> String {
-    let mut kept: Map<String, Value> = serde_json::from_str(&call.attributes).unwrap_or_default();
+    let mut kept: Map<String, Value> = serde_json::from_str(&call.facts.task.attributes).unwrap_or_default();
     let limit = names::LIMIT - if kept.contains_key("call_sid") { 0 } else { ADDED_BY_TWILIO };
     let mut conversations = conversations(kept.remove(CONVERSATIONS), &call.task);
     name_who_was_called(&mut kept);
@@ -66,7 +66,7 @@ pub fn language(attributes: &str, attribute: &str) -> Option<String> {
 
 /// Did an agent place the call?
 pub fn was_placed(call: &Call) -> bool {
-    serde_json::from_str(&call.attributes).is_ok_and(|attributes| is_outbound(&attributes))
+    serde_json::from_str(&call.facts.task.attributes).is_ok_and(|attributes| is_outbound(&attributes))
 }
 
 fn is_outbound(attributes: &Map<String, Value>) -> bool {
@@ -176,7 +176,7 @@ mod tests {
         };
         machine.handle(Millis(7), Event::Conference(event));
         let mut call = machine.call(&conference).expect("known").clone();
-        call.attributes = attributes.to_string();
+        call.facts.task.attributes = attributes.to_string();
         call
     }
 

@@ -15,12 +15,14 @@ use rejoin_twilio::twiml::{Document, Enqueue};
 const TASK_TIMEOUT_SECONDS: u64 = 24 * 3600;
 
 /// The call, with what was just read of its task.
-pub(crate) fn with_task(call: Call, task: Task) -> Call {
-    Call {
-        attributes: task.attributes.unwrap_or(call.attributes),
-        task_workflow: task.workflow_sid.or(call.task_workflow),
-        ..call
+pub(crate) fn with_task(mut call: Call, task: Task) -> Call {
+    if let Some(attributes) = task.attributes {
+        call.facts.task.attributes = attributes;
     }
+    if task.workflow_sid.is_some() {
+        call.facts.origin.workflow = task.workflow_sid;
+    }
+    call
 }
 
 /// How a customer goes on.
@@ -41,10 +43,10 @@ impl Way {
         let recovery = call.recovery.as_ref()?;
         let outbound = config.outbound_workflow.as_ref().filter(|_| reconnect::was_placed(call));
         Some(Self {
-            workflow: outbound.or(call.task_workflow.as_ref())?.clone(),
+            workflow: outbound.or(call.facts.origin.workflow.as_ref())?.clone(),
             attributes: reconnect::attributes(call, recovery, target),
             priority: if target.is_some() { OWN_AGENT_PRIORITY } else { PRIORITY },
-            language: reconnect::language(&call.attributes, &config.texts.language_attribute),
+            language: reconnect::language(&call.facts.task.attributes, &config.texts.language_attribute),
             again: call.goes_to_queue_again(),
         })
     }

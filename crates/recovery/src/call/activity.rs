@@ -35,7 +35,7 @@ impl Call {
     pub(super) fn lend_activity(&mut self, out: &mut Out<'_>) {
         let missed = self.recovery.as_ref().map(|recovery| recovery.agent.worker.clone());
         if let Some(worker) = missed.filter(|worker| out.policies.lends_activity && self.is_awaited(worker))
-            && self.unavailable.contains(&worker)
+            && self.facts.pages.unavailable.contains(&worker)
             && !self.lent.contains_key(&worker)
         {
             self.lent.insert(worker.clone(), Lent::Asking);
@@ -70,7 +70,7 @@ impl Call {
             }
             // It cannot be said, or she has seen to it herself.
             _ => {
-                self.unavailable.remove(worker);
+                self.facts.pages.unavailable.remove(worker);
             }
         }
     }
@@ -79,7 +79,7 @@ impl Call {
         let Some(Lent::Lending(before)) = self.lent.get(worker).cloned() else { return };
         if matches!(outcome, Outcome::Overtaken | Outcome::Gone) {
             self.lent.remove(worker); // she has changed it herself
-            self.unavailable.remove(worker);
+            self.facts.pages.unavailable.remove(worker);
         } else {
             // Also when it did not work, as far as is known.
             self.lent.insert(worker.clone(), Lent::Out(before));

@@ -8,21 +8,21 @@ impl Call {
     /// How often the customer has been lost lately, this time included: the recovery's generation.
     pub(super) fn count_loss(&mut self, out: &Out<'_>) -> u32 {
         let lately = |at: &Millis| *at + out.config.again_within > out.now;
-        self.losses.retain(lately);
-        self.losses.insert(out.now);
-        u32::try_from(self.losses.len()).unwrap_or(u32::MAX)
+        self.inherited.losses.retain(lately);
+        self.inherited.losses.insert(out.now);
+        u32::try_from(self.inherited.losses.len()).unwrap_or(u32::MAX)
     }
 
     /// A loss that was none.
     pub(super) fn discount_loss(&mut self, at: Millis, ending: &Ending) {
         if matches!(ending, Ending::Graceful | Ending::Covered) {
-            self.losses.remove(&at);
+            self.inherited.losses.remove(&at);
         }
     }
 
     /// The customer comes from another conference: what happened there counts here, too.
     pub(crate) fn inherit(&mut self, losses: &BTreeSet<Millis>) {
-        self.losses.extend(losses);
+        self.inherited.losses.extend(losses);
     }
 
     /// Has the agent been lost so often that somebody else is to have the customer?

@@ -6,43 +6,54 @@ use rejoin_protocol::{CallSid, RecoveryId};
 
 impl Call {
     pub(crate) fn is_joined(&self, leg: &CallSid) -> bool {
-        !self.ended && self.participants.get(leg).is_some_and(|p| p.joined)
+        !self.facts.roster.ended && self.facts.roster.participants.get(leg).is_some_and(|p| p.joined)
     }
 
     /// Is too little known of the call to notice that its agent is lost?
     pub(super) fn is_unknown(&self) -> bool {
-        self.agents.is_empty() || self.customer.is_none()
+        self.facts.roster.agents.is_empty() || self.facts.roster.customer.is_none()
     }
 
     /// The customer's leg; everybody's, as long as nobody knows which it is.
     pub(crate) fn maybe_customers(&self) -> impl Iterator<Item = &CallSid> {
-        let unknown = self.customer.is_none().then(|| self.participants.keys()).into_iter().flatten();
-        self.customer.iter().chain(unknown)
+        let unknown = self
+            .facts
+            .roster
+            .customer
+            .is_none()
+            .then(|| self.facts.roster.participants.keys())
+            .into_iter()
+            .flatten();
+        self.facts.roster.customer.iter().chain(unknown)
     }
 
     pub(super) fn customer_joined(&self) -> bool {
-        self.customer.as_ref().is_some_and(|leg| self.is_joined(leg))
+        self.facts.roster.customer.as_ref().is_some_and(|leg| self.is_joined(leg))
     }
 
     /// Is it known who the customer is, and has nobody told of his leg?
     pub(super) fn is_customer_unseen(&self) -> bool {
-        self.customer.as_ref().is_some_and(|leg| !self.participants.contains_key(leg))
+        self.facts
+            .roster
+            .customer
+            .as_ref()
+            .is_some_and(|leg| !self.facts.roster.participants.contains_key(leg))
     }
 
     /// Did the customer hang up here?
     pub(crate) fn customer_hung_up(&self) -> bool {
-        let leg = self.customer.as_ref().and_then(|leg| self.participants.get(leg));
+        let leg = self.facts.roster.customer.as_ref().and_then(|leg| self.facts.roster.participants.get(leg));
         leg.is_some_and(|p| !p.joined && p.left == Some(LeaveReason::HungUp))
     }
 
     pub(super) fn customer_left(&self) -> bool {
-        let leg = self.customer.as_ref().and_then(|leg| self.participants.get(leg));
+        let leg = self.facts.roster.customer.as_ref().and_then(|leg| self.facts.roster.participants.get(leg));
         leg.is_some_and(|p| !p.joined && p.left.is_some())
     }
 
     /// The agent who is on the call with the customer.
     pub(crate) fn agent_on_call(&self) -> Option<&Agent> {
-        self.agents.iter().find(|(leg, agent)| self.is_at(leg, agent)).map(|(_, agent)| agent)
+        self.facts.roster.agents.iter().find(|(leg, agent)| self.is_at(leg, agent)).map(|(_, agent)| agent)
     }
 
     /// Do customer and agent talk here?
@@ -66,7 +77,7 @@ impl Call {
     /// is back he is sent on as soon as it is read, and is to be told before.
     pub fn is_task_awaited(&self) -> bool {
         let awaited = |r: &Recovery| r.phase == Phase::Holding && !r.prepared.marked && !r.back;
-        self.attributes.is_empty() && self.recovery.as_ref().is_some_and(awaited)
+        self.facts.task.attributes.is_empty() && self.recovery.as_ref().is_some_and(awaited)
     }
 
     pub(crate) fn has_open_recovery(&self) -> bool {
@@ -98,10 +109,10 @@ impl Call {
                 matches!(phase, Phase::Requeueing { target: None } | Phase::Queued { target: None })
             }),
             Action::Look { .. } => {
-                self.looking.is_some() && (!self.closed || self.released.is_some())
+                self.poll.since.is_some() && (!self.closed || self.stranding.decide_by.is_some())
             }
             Action::Unhold { leg, .. } => {
-                self.is_joined(leg) && self.participants.get(leg).is_some_and(|p| p.flags.hold)
+                self.is_joined(leg) && self.facts.roster.participants.get(leg).is_some_and(|p| p.flags.hold)
             }
             Action::HoldParticipant { leg, .. } => self.wants_hold_of(leg),
             Action::CoachInstead { coach, now, .. } => self.is_coaching(coach) && self.is_joined(now),

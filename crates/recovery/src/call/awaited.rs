@@ -26,20 +26,21 @@ impl Call {
             Timer::Orphan => {
                 if self.is_orphaned() {
                     self.act(out, Action::EndConference { conference: self.conference.clone() }, SOON);
-                } else if (self.is_handed_over() || self.is_orphaned_unconfirmed()) && self.looking.is_none()
+                } else if (self.is_handed_over() || self.is_orphaned_unconfirmed())
+                    && self.poll.since.is_none()
                 {
                     self.look(out);
                 }
                 self.recall_refused_transfers(out);
             }
             Timer::Learn => {
-                if self.awaits_legs() && !self.ended {
+                if self.awaits_legs() && !self.facts.roster.ended {
                     self.hasten_legs(out);
-                } else if self.is_unknown() && (!self.ended || self.is_kept(out.now)) {
-                    self.learning = false;
-                    self.unlearnt = false;
+                } else if self.is_unknown() && (!self.facts.roster.ended || self.is_kept(out.now)) {
+                    self.lookup.begun = false;
+                    self.lookup.found_too_little = false;
                     self.learn(out);
-                } else if self.is_untold() && self.looking.is_none() {
+                } else if self.is_untold() && self.poll.since.is_none() {
                     self.look(out);
                 }
             }
@@ -58,7 +59,7 @@ impl Call {
         }
         match action {
             Action::Learn { .. } => {
-                self.refused = matches!(outcome, Outcome::Failed { .. });
+                self.lookup.failed = matches!(outcome, Outcome::Failed { .. });
                 if let Outcome::Learnt(found) = outcome {
                     self.learnt(out, found);
                     self.read_mark(out);
@@ -66,7 +67,7 @@ impl Call {
                     self.look_for_unseen(out);
                 }
                 if matches!(outcome, Outcome::Failed { .. }) && self.is_waited_for(out.now) {
-                    self.learning = false;
+                    self.lookup.begun = false;
                     self.learn(out);
                 } else {
                     self.learn_later(out, outcome);
@@ -90,12 +91,12 @@ impl Call {
             Action::MarkTask { .. } => {
                 self.prepare(|p| p.marked = true);
                 self.task_read(out, outcome);
-                self.version = None; // it is another one now
+                self.facts.task.version = None; // it is another one now
             }
             Action::RemoveLeg { leg, .. } => {
                 self.prepare(|p| p.removed = true);
                 if matches!(outcome, Outcome::Ok | Outcome::Gone)
-                    && let Some(participant) = self.participants.get_mut(leg)
+                    && let Some(participant) = self.facts.roster.participants.get_mut(leg)
                 {
                     participant.joined = false;
                 }
@@ -129,38 +130,40 @@ impl Call {
 
     /// Does a customer whose conference has ended wait for what Twilio did not say?
     fn is_waited_for(&self, now: Millis) -> bool {
-        self.released.is_some_and(|until| now < until + SOON) && self.is_unknown() && self.lookups < LOOKUPS
+        self.stranding.decide_by.is_some_and(|until| now < until + SOON)
+            && self.is_unknown()
+            && self.lookup.count < LOOKUPS
     }
 
     /// And for how long, while Twilio is out of order?
     fn is_kept(&self, now: Millis) -> bool {
-        self.refused && self.released.is_some_and(|until| now < until + KEPT)
+        self.lookup.failed && self.stranding.decide_by.is_some_and(|until| now < until + KEPT)
     }
 
     /// Twilio did not answer, or had not put it together yet.
     fn learn_later(&mut self, out: &mut Out<'_>, outcome: &Outcome) {
-        self.unlearnt |= self.released.is_some() && self.is_unknown();
+        self.lookup.found_too_little |= self.stranding.decide_by.is_some() && self.is_unknown();
         if self.is_unknown() && self.is_kept(out.now) {
             return self.set_timer(out, Timer::Learn, out.now + ASKED_EVERY);
         }
         if !self.is_unknown() || self.closed || *outcome == Outcome::Gone {
             return;
         }
-        if self.lookups < LOOKUPS {
-            self.unlearnt = true;
+        if self.lookup.count < LOOKUPS {
+            self.lookup.found_too_little = true;
             self.set_timer(out, Timer::Learn, out.now + SOON);
         } else if matches!(outcome, Outcome::Failed { .. }) {
             // Out of order for long: it is looked up when Twilio has said how the call stands.
-            self.unlearnt = true;
+            self.lookup.found_too_little = true;
             self.look_soon(out);
         }
     }
 
     fn task_read(&mut self, out: &mut Out<'_>, outcome: &Outcome) {
         if let Outcome::TaskRead { attributes, version, workflow } = outcome {
-            self.task_workflow = workflow.clone().or(self.task_workflow.take());
-            self.attributes.clone_from(attributes);
-            self.version.clone_from(version);
+            self.facts.origin.workflow = workflow.clone().or(self.facts.origin.workflow.take());
+            self.facts.task.attributes.clone_from(attributes);
+            self.facts.task.version.clone_from(version);
             self.read_mark(out);
         }
     }

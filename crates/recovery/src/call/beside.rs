@@ -32,7 +32,9 @@ impl Call {
 
     /// Agents who are on the call, apart from the one of this leg.
     fn colleagues(&self, leg: &CallSid) -> impl Iterator<Item = &CallSid> {
-        self.agents
+        self.facts
+            .roster
+            .agents
             .iter()
             .filter(move |(other, agent)| *other != leg && self.is_at(other, agent))
             .map(|(l, _)| l)
@@ -46,14 +48,19 @@ impl Call {
     /// Are others on the call as far as is known, all of whom have said that they leave?
     pub(super) fn is_left_to_who_leaves(&self, leg: &CallSid) -> bool {
         let leaves = |other: &CallSid| {
-            self.agents.get(other).is_some_and(|agent| self.on_purpose.contains_key(&agent.reservation))
+            self.facts
+                .roster
+                .agents
+                .get(other)
+                .is_some_and(|agent| self.facts.marks.reasons.contains_key(&agent.reservation))
         };
         self.is_covered(leg) && self.colleagues(leg).all(leaves)
     }
 
     /// Does another one talk to the customer, or could at once? One on hold does not know of anything.
     pub(super) fn is_accompanied(&self, leg: &CallSid) -> bool {
-        self.colleagues(leg).any(|other| !self.participants.get(other).is_some_and(|p| p.flags.hold))
+        self.colleagues(leg)
+            .any(|other| !self.facts.roster.participants.get(other).is_some_and(|p| p.flags.hold))
     }
 
     /// Is any absence open?
@@ -108,11 +115,11 @@ impl Call {
             let ending = if self.may_have_ended_with(&leg) {
                 self.await_leave_of(out, &leg);
                 continue;
-            } else if self.ended || self.customer_left() {
+            } else if self.facts.roster.ended || self.customer_left() {
                 self.ending_without_customer(&absent.worker)
-            } else if self.on_purpose.contains_key(&absent.reservation) {
+            } else if self.facts.marks.reasons.contains_key(&absent.reservation) {
                 Ending::Graceful
-            } else if self.agents.iter().any(is_back) {
+            } else if self.facts.roster.agents.iter().any(is_back) {
                 Ending::Rejoined
             } else {
                 continue;
@@ -123,7 +130,8 @@ impl Call {
 
     /// Has the conference ended under the customer, and nobody has told yet how this leg left it?
     fn may_have_ended_with(&self, leg: &CallSid) -> bool {
-        let untold = self.participants.get(leg).is_some_and(|participant| participant.left.is_none());
+        let untold =
+            self.facts.roster.participants.get(leg).is_some_and(|participant| participant.left.is_none());
         untold && self.is_stranded() && !self.is_requeued()
     }
 
@@ -144,7 +152,8 @@ impl Call {
 
     /// The customer has hung up, or is on the way to an agent through the queue.
     fn ending_without_customer(&self, worker: &WorkerSid) -> Ending {
-        let customer = self.customer.as_ref().and_then(|leg| self.participants.get(leg));
+        let customer =
+            self.facts.roster.customer.as_ref().and_then(|leg| self.facts.roster.participants.get(leg));
         let left = customer.and_then(|participant| participant.left);
         // The conference's end may be told before he is said to have left it.
         let untold = left.is_none() && !self.is_requeued();
@@ -211,7 +220,7 @@ impl Call {
         };
         absence.spared_until = Some(until);
         absence.deadline = until;
-        if self.looking.is_none() {
+        if self.poll.since.is_none() {
             self.look(out);
         }
         true
@@ -219,12 +228,12 @@ impl Call {
 
     /// Somebody was put on hold by an agent who is gone, and with one agent left nobody else is there who meant it.
     pub(super) fn release(&self, out: &mut Out<'_>) {
-        if self.agents.iter().filter(|(leg, agent)| self.is_at(leg, agent)).count() != 1 {
+        if self.facts.roster.agents.iter().filter(|(leg, agent)| self.is_at(leg, agent)).count() != 1 {
             return;
         }
-        for (leg, participant) in &self.participants {
-            let of_nobody = self.agents.get(leg).is_some_and(|agent| !self.is_at(leg, agent));
-            let by_us = self.our_hold.is_some() && Some(leg) == self.customer.as_ref();
+        for (leg, participant) in &self.facts.roster.participants {
+            let of_nobody = self.facts.roster.agents.get(leg).is_some_and(|agent| !self.is_at(leg, agent));
+            let by_us = self.our_hold.is_some() && Some(leg) == self.facts.roster.customer.as_ref();
             if self.is_joined(leg) && participant.flags.hold && !of_nobody && !by_us {
                 let (conference, leg) = (self.conference.clone(), leg.clone());
                 self.act(out, Action::Unhold { conference, leg }, SOON);
@@ -234,7 +243,7 @@ impl Call {
 
     /// The customer has nobody any more: whoever is away is missed now.
     pub(super) fn miss_who_is_away(&mut self, out: &mut Out<'_>) {
-        let alone = !self.agents.iter().any(|(leg, agent)| self.is_at(leg, agent));
+        let alone = !self.facts.roster.agents.iter().any(|(leg, agent)| self.is_at(leg, agent));
         if !alone || self.has_open_recovery() || !self.customer_joined() {
             return;
         }
@@ -260,7 +269,7 @@ impl Call {
         let Some(recovery) = self.recovery.as_ref().filter(away) else { return };
         let leg = recovery.lost_leg.clone();
         let others_only = |other: &CallSid| {
-            self.agents.get(other).is_some_and(|agent| agent.worker != recovery.agent.worker)
+            self.facts.roster.agents.get(other).is_some_and(|agent| agent.worker != recovery.agent.worker)
         };
         if !self.is_accompanied(&leg) || !self.colleagues(&leg).all(others_only) {
             return;

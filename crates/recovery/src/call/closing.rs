@@ -17,7 +17,7 @@ impl Call {
 
     /// The customer hung up, or the conference ended under him, while we were at it.
     pub(super) fn customer_gone(&mut self, out: &mut Out<'_>) {
-        let (Some(recovery), Some(customer)) = (&self.recovery, &self.customer) else { return };
+        let (Some(recovery), Some(customer)) = (&self.recovery, &self.facts.roster.customer) else { return };
         if !recovery.is_open() {
             return;
         }
@@ -27,12 +27,12 @@ impl Call {
             }
             return;
         }
-        let left = self.participants.get(customer).and_then(|p| p.left);
+        let left = self.facts.roster.participants.get(customer).and_then(|p| p.left);
         // Our own requeue takes the leg out of the conference, too, and says so.
         let moved = !matches!(recovery.phase, Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Holding);
         if left == Some(LeaveReason::UpdatedViaApi)
             && !moved
-            && self.sent_on_until.is_some_and(|t| out.now < t)
+            && self.inherited.sent_on_until.is_some_and(|t| out.now < t)
         {
             return self.is_in_queue_as_asked_before(out);
         }
@@ -40,7 +40,7 @@ impl Call {
             Some(LeaveReason::UpdatedViaApi) => !moved,
             Some(LeaveReason::HungUp) => true,
             Some(_) => !moved,
-            None => self.ended && !moved,
+            None => self.facts.roster.ended && !moved,
         };
         if gone {
             self.end_recovery(out, &Ending::CustomerLeft);
@@ -74,11 +74,12 @@ impl Call {
 
     pub(super) fn close(&mut self, out: &mut Out<'_>) {
         // Of a customer of whom nobody has told it is not known.
-        let everybody_left = !self.participants.is_empty()
+        let everybody_left = !self.facts.roster.participants.is_empty()
             && !self.is_customer_unseen()
             && !self.awaits_legs()
-            && !self.participants.keys().any(|leg| self.is_joined(leg));
-        let over = (self.ended || everybody_left) && !self.has_open_recovery() && !self.has_absence();
+            && !self.facts.roster.participants.keys().any(|leg| self.is_joined(leg));
+        let over =
+            (self.facts.roster.ended || everybody_left) && !self.has_open_recovery() && !self.has_absence();
         if self.closed && !over {
             // It was not over: something that should have been told earlier came late.
             self.closed = false;
@@ -92,7 +93,13 @@ impl Call {
             self.clear_timer(out, timer);
         }
         // A customer whom we moved is on a call elsewhere.
-        let left = self.customer.as_ref().and_then(|leg| self.participants.get(leg)).and_then(|p| p.left);
+        let left = self
+            .facts
+            .roster
+            .customer
+            .as_ref()
+            .and_then(|leg| self.facts.roster.participants.get(leg))
+            .and_then(|p| p.left);
         if self.recovery.is_none() || left != Some(LeaveReason::UpdatedViaApi) {
             self.note(out, Note::CallEnded);
         }

@@ -6,14 +6,16 @@ use rejoin_protocol::CallSid;
 
 impl Call {
     pub(super) fn is_coaching(&self, leg: &CallSid) -> bool {
-        self.is_joined(leg) && self.participants.get(leg).is_some_and(|p| p.flags.coaching)
+        self.is_joined(leg) && self.facts.roster.participants.get(leg).is_some_and(|p| p.flags.coaching)
     }
 
     /// The agent of this leg is in the conference by another one, if so: who has coached her goes on with that. Twilio
     /// knows legs, not agents, and nobody would hear the coach.
     pub(super) fn coach_again(&self, out: &mut Out<'_>, before: &CallSid) {
-        let Some(worker) = self.agents.get(before).map(|agent| &agent.worker) else { return };
+        let Some(worker) = self.facts.roster.agents.get(before).map(|agent| &agent.worker) else { return };
         let mut legs = self
+            .facts
+            .roster
             .agents
             .iter()
             .filter(|(leg, agent)| *leg != before && agent.worker == *worker && self.is_at(leg, agent));

@@ -28,7 +28,7 @@ impl Call {
             // Nobody has come after all, and what was played is over.
             return self.announce(out, Announcement::Comfort);
         }
-        match self.customer.clone().filter(|_| self.ends_agent_hold()) {
+        match self.facts.roster.customer.clone().filter(|_| self.ends_agent_hold()) {
             // As soon as the customer can hear it.
             Some(customer) => {
                 let conference = self.conference.clone();
@@ -59,7 +59,7 @@ impl Call {
             // The agent is about to be there, and what plays cannot be stopped.
             Phase::Grace | Phase::Rejoining | Phase::Ended(_) => false,
         });
-        if self.ended || self.hears_us_on_hold() {
+        if self.facts.roster.ended || self.hears_us_on_hold() {
             return;
         }
         if still {
@@ -80,7 +80,10 @@ impl Call {
         if self.is_stranded() {
             return self.hold_stranded(out);
         }
-        let (Some(recovery), Some(customer)) = (&mut self.recovery, self.customer.clone()) else { return };
+        let (Some(recovery), Some(customer)) = (&mut self.recovery, self.facts.roster.customer.clone())
+        else {
+            return;
+        };
         let was_away = recovery.phase == Phase::Away;
         recovery.phase = Phase::Holding;
         if !was_away {
@@ -161,7 +164,7 @@ impl Call {
 
     fn heed_newer_page(&mut self, out: &mut Out<'_>) {
         let Some(recovery) = &self.recovery else { return };
-        let newer_page = self.agents.get(&recovery.lost_leg).and_then(|agent| agent.newer_page);
+        let newer_page = self.facts.roster.agents.get(&recovery.lost_leg).and_then(|agent| agent.newer_page);
         if !recovery.back && !recovery.too_often && newer_page.is_some() {
             self.proved_reachable(out);
         }

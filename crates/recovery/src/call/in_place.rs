@@ -51,7 +51,7 @@ impl Call {
         let there = |(leg, agent): (&CallSid, &Agent)| {
             *leg != lost && self.is_at(leg, agent) && agent.worker == recovery.agent.worker
         };
-        if !self.agents.iter().any(there) {
+        if !self.facts.roster.agents.iter().any(there) {
             return;
         }
         self.settle(&lost);
@@ -101,6 +101,8 @@ impl Call {
         }
         // One timer serves both: who waits for a leave that was not told has it.
         let awaits_leave = self
+            .facts
+            .roster
             .agents
             .iter()
             .any(|(other, agent)| agent.unjoined && !agent.settled && self.is_joined(other));
@@ -108,7 +110,9 @@ impl Call {
             return self.remove_leg(out, leg);
         }
         let until = out.now + CLOSED_WITHIN;
-        let Some(agent) = self.agents.get_mut(leg).filter(|agent| !agent.removing) else { return };
+        let Some(agent) = self.facts.roster.agents.get_mut(leg).filter(|agent| !agent.removing) else {
+            return;
+        };
         agent.removing = true;
         agent.closes_until = Some(until);
         self.set_timer(out, Timer::Leave, until);
@@ -117,7 +121,7 @@ impl Call {
     /// Legs that Flex was to close, whether their time is over or they are not waited for any longer.
     pub(super) fn remove_unclosed_legs(&mut self, out: &mut Out<'_>) {
         for leg in self.unclosed_legs() {
-            if let Some(agent) = self.agents.get_mut(&leg) {
+            if let Some(agent) = self.facts.roster.agents.get_mut(&leg) {
                 agent.removing = false; // until now: nothing was asked of Twilio
             }
             self.remove_leg(out, &leg);
@@ -128,19 +132,21 @@ impl Call {
     fn unclosed_legs(&self) -> Vec<CallSid> {
         let unclosed =
             |(leg, agent): &(&CallSid, &Agent)| agent.closes_until.is_some() && self.is_joined(leg);
-        self.agents.iter().filter(unclosed).map(|(leg, _)| leg.clone()).collect()
+        self.facts.roster.agents.iter().filter(unclosed).map(|(leg, _)| leg.clone()).collect()
     }
 
     /// A leg has left: if Flex was to close it, it need not be waited for.
     pub(super) fn flex_has_closed(&mut self, out: &mut Out<'_>, leg: &CallSid) {
-        let closed = self.agents.get_mut(leg).and_then(|agent| agent.closes_until.take());
+        let closed = self.facts.roster.agents.get_mut(leg).and_then(|agent| agent.closes_until.take());
         if closed.is_some() && self.unclosed_legs().is_empty() {
             self.clear_timer(out, Timer::Leave);
         }
     }
 
     pub(super) fn remove_leg(&mut self, out: &mut Out<'_>, leg: &CallSid) {
-        let Some(agent) = self.agents.get_mut(leg).filter(|agent| !agent.removing) else { return };
+        let Some(agent) = self.facts.roster.agents.get_mut(leg).filter(|agent| !agent.removing) else {
+            return;
+        };
         agent.removing = true;
         agent.closes_until = None;
         self.prepare(|p| p.removed = false);

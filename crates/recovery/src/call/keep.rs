@@ -23,19 +23,22 @@ impl Call {
         let wanted = |(leg, participant): &(&CallSid, &Participant)| {
             // Who hands the customer over leaves the conference to the next one.
             let ends = |agent: &Agent| {
-                self.on_purpose.get(&agent.reservation).is_some_and(|reason| !is_transfer(*reason))
-                    && !self.marked_in_task.contains(&agent.reservation)
+                self.facts.marks.reasons.get(&agent.reservation).is_some_and(|reason| !is_transfer(*reason))
+                    && !self.facts.marks.only_in_task.contains(&agent.reservation)
             };
-            let ours = match self.agents.get(*leg) {
+            let ours = match self.facts.roster.agents.get(*leg) {
                 Some(agent) => !agent.removing && !ends(agent),
-                None => coming && Some(*leg) != self.customer.as_ref() && !self.is_bystander(leg),
+                None => {
+                    coming && Some(*leg) != self.facts.roster.customer.as_ref() && !self.is_bystander(leg)
+                }
             };
             let flags = participant.flags;
             ours && flags.end_conference_on_exit && !flags.hold && !participant.keeping && participant.joined
         };
-        let legs: Vec<_> = self.participants.iter().filter(wanted).map(|(leg, _)| leg.clone()).collect();
+        let legs: Vec<_> =
+            self.facts.roster.participants.iter().filter(wanted).map(|(leg, _)| leg.clone()).collect();
         for leg in legs {
-            if let Some(participant) = self.participants.get_mut(&leg) {
+            if let Some(participant) = self.facts.roster.participants.get_mut(&leg) {
                 participant.keeping = true;
             }
             self.act(out, Action::KeepConference { conference: self.conference.clone(), leg }, TRIED_FOR);
@@ -45,11 +48,17 @@ impl Call {
     /// Somebody has set the flag on a leg of which nobody has told yet whose it is: an agent's, as it is set on no others, and
     /// she may be lost before her registration is believed.
     pub(super) fn keep_before_registered(&mut self, out: &mut Out<'_>, leg: &CallSid) {
-        let nobody = self.agents.is_empty() && self.on_purpose.is_empty() && self.claims.is_empty();
-        if !nobody || !self.proven || self.ended || Some(leg) == self.customer.as_ref() {
+        let nobody = self.facts.roster.agents.is_empty()
+            && self.facts.marks.reasons.is_empty()
+            && self.facts.marks.unattributed.is_empty();
+        if !nobody
+            || !self.facts.ownership.proven
+            || self.facts.roster.ended
+            || Some(leg) == self.facts.roster.customer.as_ref()
+        {
             return;
         }
-        let Some(there) = self.participants.get_mut(leg) else { return };
+        let Some(there) = self.facts.roster.participants.get_mut(leg) else { return };
         if there.joined && there.flags.end_conference_on_exit && !there.flags.hold && !there.keeping {
             there.keeping = true;
             self.act(
@@ -63,7 +72,7 @@ impl Call {
     /// The flag was undone, as is told, and set again, and Twilio has not answered yet that it has undone it: it is undone once
     /// more, if it is to be.
     pub(super) fn keep_again(&mut self, leg: &CallSid) {
-        if let Some(there) = self.participants.get_mut(leg)
+        if let Some(there) = self.facts.roster.participants.get_mut(leg)
             && std::mem::take(&mut there.flagged_again)
         {
             there.keeping = false;
@@ -72,7 +81,7 @@ impl Call {
 
     /// The flag is undone, or could not be. Whoever has set it meanwhile finds it undone once more.
     pub(super) fn kept(&mut self, out: &mut Out<'_>, leg: &CallSid, outcome: &Outcome) {
-        if let Some(participant) = self.participants.get_mut(leg) {
+        if let Some(participant) = self.facts.roster.participants.get_mut(leg) {
             participant.keeping = false;
             participant.flags.end_conference_on_exit = std::mem::take(&mut participant.flagged_again);
         }

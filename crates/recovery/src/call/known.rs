@@ -15,7 +15,7 @@ const CALLBACKS: usize = 1000;
 
 impl Call {
     pub(crate) fn conference_event(&mut self, out: &mut Out<'_>, event: &ConferenceEvent) {
-        if !self.proven {
+        if !self.facts.ownership.proven {
             return; // the conference has no task's name
         }
         if let Some((reservation, worker)) = &event.owner {
@@ -30,9 +30,9 @@ impl Call {
         }
         match &event.kind {
             ConferenceEventKind::Start => {}
-            ConferenceEventKind::End => self.ended = true,
+            ConferenceEventKind::End => self.facts.roster.ended = true,
             ConferenceEventKind::Join { leg, flags } => {
-                let known = self.participants.contains_key(leg);
+                let known = self.facts.roster.participants.contains_key(leg);
                 if !self.is_over(leg) {
                     self.participant(leg, event.sequence, |p| {
                         p.joined = true;
@@ -40,14 +40,14 @@ impl Call {
                         p.flags = *flags;
                     });
                 }
-                self.learning &= !std::mem::take(&mut self.unlearnt);
-                if !known && !self.learning && self.agents.is_empty() {
+                self.lookup.begun &= !std::mem::take(&mut self.lookup.found_too_little);
+                if !known && !self.lookup.begun && self.facts.roster.agents.is_empty() {
                     self.set_timer(out, Timer::Learn, out.now + out.config.learn_after);
                 }
             }
             ConferenceEventKind::Leave { leg, reason } => {
-                if self.customer.as_ref() == Some(leg) {
-                    self.found_moved = None; // it is told, and not inferred any more
+                if self.facts.roster.customer.as_ref() == Some(leg) {
+                    self.facts.roster.move_inferred_at = None; // it is told, and not inferred any more
                 }
                 self.participant(leg, event.sequence, |p| {
                     p.joined = false;
@@ -58,19 +58,21 @@ impl Call {
                     self.hung_up_completing(leg);
                     self.look_for_taker(out);
                 }
-                self.learning &= !std::mem::take(&mut self.unlearnt);
+                self.lookup.begun &= !std::mem::take(&mut self.lookup.found_too_little);
                 self.joiner_gone(out, leg);
                 self.flex_has_closed(out, leg);
                 if self.is_orphaned() {
                     self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
                 }
                 let awaited = |(leg, agent): (&CallSid, &Agent)| agent.unjoined && self.is_joined(leg);
-                if self.agents.get(leg).is_some_and(|a| a.unjoined) && !self.agents.iter().any(awaited) {
+                if self.facts.roster.agents.get(leg).is_some_and(|a| a.unjoined)
+                    && !self.facts.roster.agents.iter().any(awaited)
+                {
                     self.clear_timer(out, Timer::Leave);
                 }
             }
             ConferenceEventKind::Modify { leg, flags } => {
-                let before = self.participants.get(leg).cloned();
+                let before = self.facts.roster.participants.get(leg).cloned();
                 self.participant(leg, event.sequence, |p| {
                     p.joined |= p.sequence == 0 && p.left.is_none();
                     p.flags = *flags;
@@ -91,7 +93,8 @@ impl Call {
     /// Has an agent been here by this leg? She comes by it once: that she did may be told after Twilio has said that it is
     /// gone.
     fn is_over(&self, leg: &CallSid) -> bool {
-        self.agents.contains_key(leg) && self.participants.get(leg).is_some_and(|p| p.left.is_some())
+        self.facts.roster.agents.contains_key(leg)
+            && self.facts.roster.participants.get(leg).is_some_and(|p| p.left.is_some())
     }
 
     pub(super) fn participant(
@@ -100,7 +103,7 @@ impl Call {
         sequence: u64,
         change: impl FnOnce(&mut Participant),
     ) {
-        let participant = self.participants.entry(leg.clone()).or_default();
+        let participant = self.facts.roster.participants.entry(leg.clone()).or_default();
         if sequence > participant.sequence {
             change(participant);
             participant.sequence = sequence;
@@ -138,13 +141,13 @@ impl Call {
         worker: &WorkerSid,
         registration: &Registration,
     ) {
-        self.workflow = Some(registration.workflow.clone());
-        self.queue = registration.queue.clone().or(self.queue.take());
+        self.facts.origin.claimed_workflow = Some(registration.workflow.clone());
+        self.facts.origin.queue = registration.queue.clone().or(self.facts.origin.queue.take());
         self.claim_customer(out, &registration.customer_leg);
         let left_behind = self.leaves_behind(worker, &registration.worker_leg, registration.epoch);
         let leaving = self.is_being_left(out, worker, registration);
         let lives_beside = self.rings_elsewhere(worker, &registration.worker_leg, registration.epoch);
-        let agent = self.agents.entry(registration.worker_leg.clone()).or_insert_with(|| {
+        let agent = self.facts.roster.agents.entry(registration.worker_leg.clone()).or_insert_with(|| {
             Agent::new(worker.clone(), registration.worker_name.clone(), registration.reservation.clone())
         });
         agent.left_behind = left_behind;
@@ -160,7 +163,7 @@ impl Call {
         if registration.id.is_some()
             && self.is_joined(&registration.worker_leg)
             && !leaving
-            && !self.delivered.iter().any(overtaken)
+            && !self.facts.received.requests.iter().any(overtaken)
         {
             self.unmark(&registration.reservation);
         }
@@ -177,7 +180,7 @@ impl Call {
     /// asked for the leg, which has not got it.
     fn rings_elsewhere(&self, worker: &WorkerSid, leg: &CallSid, epoch: u64) -> Option<u64> {
         let joins = |r: &super::Recovery| r.is_open() && r.agent.worker == *worker && r.lost_leg != *leg;
-        let asked = self.hellos.get(worker).copied().filter(|asked| *asked > epoch);
+        let asked = self.facts.pages.newest.get(worker).copied().filter(|asked| *asked > epoch);
         asked.filter(|_| self.recoveries().any(joins))
     }
 
@@ -185,17 +188,19 @@ impl Call {
     pub(crate) fn is_foreign_registration(&self, worker: &WorkerSid, registration: &Registration) -> bool {
         let foreign =
             |agent: &Agent| agent.worker != *worker || agent.reservation != registration.reservation;
-        self.proven
+        self.facts.ownership.proven
             && (registration.task != self.task
                 || registration.worker_leg == registration.customer_leg
-                || self.customer.as_ref() == Some(&registration.worker_leg)
+                || self.facts.roster.customer.as_ref() == Some(&registration.worker_leg)
                 || self.is_foreign_reservation(worker, &registration.reservation)
-                || self.agents.get(&registration.worker_leg).is_some_and(foreign))
+                || self.facts.roster.agents.get(&registration.worker_leg).is_some_and(foreign))
     }
 
     /// Twilio has said, otherwise than by a callback, that this leg was here; callbacks that came first know better.
     pub(super) fn assume_joined(&mut self, leg: &CallSid) {
-        self.participants
+        self.facts
+            .roster
+            .participants
             .entry(leg.clone())
             .or_insert_with(|| Participant { joined: true, ..Participant::default() });
     }
@@ -203,41 +208,41 @@ impl Call {
     /// Has this request been taken before? From now on it has.
     pub(super) fn was_delivered(&mut self, worker: &WorkerSid, id: Option<DeliveryId>) -> bool {
         let Some(id) = id else { return false };
-        if self.delivered.len() >= DELIVERIES {
+        if self.facts.received.requests.len() >= DELIVERIES {
             self.forget_oldest_delivery();
         }
-        !self.delivered.insert((worker.clone(), id))
+        !self.facts.received.requests.insert((worker.clone(), id))
     }
 
     /// The oldest one of the worker who has most: what others said hours ago is not forgotten for it.
     fn forget_oldest_delivery(&mut self) {
         let mut counts: BTreeMap<&WorkerSid, (usize, DeliveryId)> = BTreeMap::new();
-        for (worker, id) in &self.delivered {
+        for (worker, id) in &self.facts.received.requests {
             counts.entry(worker).or_insert((0, *id)).0 += 1; // in order: the first one is the oldest
         }
         let busiest = counts.into_iter().max_by_key(|(_, (count, _))| *count);
         if let Some((worker, (_, oldest))) = busiest.map(|(worker, most)| (worker.clone(), most)) {
-            self.delivered.remove(&(worker, oldest));
+            self.facts.received.requests.remove(&(worker, oldest));
         }
     }
 
     /// True the first time that a callback of this number comes. One that is older than all that are remembered was there.
     fn is_new_callback(&mut self, sequence: u64) -> bool {
-        let is_full = self.seen.len() >= CALLBACKS;
-        if is_full && self.seen.first().is_some_and(|oldest| sequence < *oldest) {
+        let is_full = self.facts.received.callbacks.len() >= CALLBACKS;
+        if is_full && self.facts.received.callbacks.first().is_some_and(|oldest| sequence < *oldest) {
             return false;
         }
-        let is_new = self.seen.insert(sequence);
+        let is_new = self.facts.received.callbacks.insert(sequence);
         if is_new && is_full {
-            self.seen.pop_first();
+            self.facts.received.callbacks.pop_first();
         }
         is_new
     }
 
     pub(super) fn learn(&mut self, out: &mut Out<'_>) {
-        if !self.learning {
-            self.learning = true;
-            self.lookups += 1;
+        if !self.lookup.begun {
+            self.lookup.begun = true;
+            self.lookup.count += 1;
             self.clear_timer(out, Timer::Learn);
             self.act(out, Action::Learn { task: self.task.clone() }, SOON);
         }
@@ -250,21 +255,28 @@ impl Call {
     }
 
     pub(super) fn learnt(&mut self, out: &mut Out<'_>, found: &Registered) {
-        self.task_workflow = Some(found.workflow.clone());
-        self.queue = self.queue.take().or_else(|| found.queue.clone());
-        self.attributes.clone_from(&found.attributes);
-        self.version = None;
+        self.facts.origin.workflow = Some(found.workflow.clone());
+        self.facts.origin.queue = self.facts.origin.queue.take().or_else(|| found.queue.clone());
+        self.facts.task.attributes.clone_from(&found.attributes);
+        self.facts.task.version = None;
         if let Some(leg) = &found.customer_leg {
             self.task_names_customer(out, leg);
         }
         let (Some((worker, name)), Some(reservation)) = (&found.worker, &found.reservation) else { return };
         self.know_owner(reservation, worker);
         // Without the leg in the attributes: the only one that is not the customer's.
-        let mut strangers = self.participants.keys().filter(|leg| Some(*leg) != self.customer.as_ref());
+        let mut strangers = self
+            .facts
+            .roster
+            .participants
+            .keys()
+            .filter(|leg| Some(*leg) != self.facts.roster.customer.as_ref());
         let only = strangers.next().filter(|_| strangers.next().is_none()).cloned();
         let next = found.worker_leg.as_ref().and_then(|first| self.leg_of_next(first));
         if let Some(leg) = next.or_else(|| found.worker_leg.clone()).or(only) {
-            self.agents
+            self.facts
+                .roster
+                .agents
                 .entry(leg.clone())
                 .or_insert_with(|| Agent::new(worker.clone(), name.clone(), reservation.clone()));
             self.recall_hello(&leg);
@@ -274,11 +286,11 @@ impl Call {
     /// The task names the leg of who took it first. If a transfer has taken that away, and one has come since, hers it is.
     fn leg_of_next(&self, first: &CallSid) -> Option<CallSid> {
         let moved = |it: &Participant| it.left == Some(LeaveReason::UpdatedViaApi);
-        let first = self.participants.get(first).filter(|it| moved(it))?;
+        let first = self.facts.roster.participants.get(first).filter(|it| moved(it))?;
         let came = |(leg, it): &(&CallSid, &Participant)| {
-            Some(*leg) != self.customer.as_ref() && it.sequence > first.sequence && !moved(it)
+            Some(*leg) != self.facts.roster.customer.as_ref() && it.sequence > first.sequence && !moved(it)
         };
-        let mut came = self.participants.iter().filter(came);
+        let mut came = self.facts.roster.participants.iter().filter(came);
         came.next().filter(|_| came.next().is_none()).map(|(leg, _)| leg.clone())
     }
 
@@ -287,19 +299,20 @@ impl Call {
         self.know_owner(&holder.reservation, &holder.worker);
         let mut agent = Agent::new(holder.worker.clone(), holder.name.clone(), holder.reservation.clone());
         // A leg that was not there when her newest page said hello is the one for which that page has asked.
-        if self.participants.get(leg).is_some_and(|there| !there.stood)
-            && let Some(newest) = self.newest_alone.get(&holder.worker)
+        if self.facts.roster.participants.get(leg).is_some_and(|there| !there.stood)
+            && let Some(newest) = self.facts.pages.newest_alone.get(&holder.worker)
         {
             agent.epoch = *newest;
         }
-        self.agents.insert(leg.clone(), agent);
+        self.facts.roster.agents.insert(leg.clone(), agent);
         self.recall_hello(leg);
     }
 
     /// A page may have said hello before it was known whose leg this is.
     pub(super) fn recall_hello(&mut self, leg: &CallSid) {
-        if let Some(agent) = self.agents.get_mut(leg)
-            && let Some(epoch) = self.hellos.get(&agent.worker).filter(|epoch| **epoch > agent.epoch)
+        if let Some(agent) = self.facts.roster.agents.get_mut(leg)
+            && let Some(epoch) =
+                self.facts.pages.newest.get(&agent.worker).filter(|epoch| **epoch > agent.epoch)
         {
             agent.newer_page = agent.newer_page.max(Some(*epoch));
         }

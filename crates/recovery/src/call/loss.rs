@@ -8,9 +8,16 @@ impl Call {
     /// Looks for a leg of an agent that is gone and not accounted for.
     pub(super) fn find_lost_agent(&mut self, out: &mut Out<'_>) {
         // A stranger has left: was it the agent? The page had no time to say.
-        let stranger_left =
-            self.participants.iter().any(|(leg, p)| p.left.is_some() && Some(leg) != self.customer.as_ref());
-        if self.agents.is_empty() && stranger_left && (!self.ended || self.released.is_some()) {
+        let stranger_left = self
+            .facts
+            .roster
+            .participants
+            .iter()
+            .any(|(leg, p)| p.left.is_some() && Some(leg) != self.facts.roster.customer.as_ref());
+        if self.facts.roster.agents.is_empty()
+            && stranger_left
+            && (!self.facts.roster.ended || self.stranding.decide_by.is_some())
+        {
             self.learn(out);
         }
         let gone = |leg: &CallSid, agent: &Agent| {
@@ -19,24 +26,30 @@ impl Call {
                 || self.ended_while_handed_over(leg) || self.ended_while_covered(leg) || by_removal();
             (!agent.settled || reopened())
                 && (agent.removing
-                    || self.participants.get(leg).is_some_and(|p| !p.joined && p.left.is_some()))
+                    || self.facts.roster.participants.get(leg).is_some_and(|p| !p.joined && p.left.is_some()))
         };
-        let gone: Vec<_> =
-            self.agents.iter().filter(|(leg, agent)| gone(leg, agent)).map(|(leg, _)| leg.clone()).collect();
+        let gone: Vec<_> = self
+            .facts
+            .roster
+            .agents
+            .iter()
+            .filter(|(leg, agent)| gone(leg, agent))
+            .map(|(leg, _)| leg.clone())
+            .collect();
         for leg in gone {
             self.agent_gone(out, &leg);
         }
     }
 
     fn agent_gone(&mut self, out: &mut Out<'_>, leg: &CallSid) {
-        let Some(agent) = self.agents.get(leg).cloned() else { return };
+        let Some(agent) = self.facts.roster.agents.get(leg).cloned() else { return };
         let not_meant = self.ended_while_handed_over(leg) || self.ended_while_covered(leg);
         let over = |recovery: &Recovery| recovery.lost_leg == *leg && !recovery.is_open();
         if !not_meant && self.recoveries().any(over) {
             return self.settle(leg); // told late: it was missed, and that is over
         }
-        let reason = self.participants.get(leg).and_then(|p| p.left);
-        let on_purpose = self.on_purpose.get(&agent.reservation).copied();
+        let reason = self.facts.roster.participants.get(leg).and_then(|p| p.left);
+        let on_purpose = self.facts.marks.reasons.get(&agent.reservation).copied();
         let by_others = !agent.removing
             && matches!(
                 reason,
@@ -46,10 +59,10 @@ impl Call {
                         | LeaveReason::ModeratorEnded
                 )
             );
-        if self.customer.is_none() && !self.ended {
+        if self.facts.roster.customer.is_none() && !self.facts.roster.ended {
             return self.learn(out); // decided when it is known who the customer is
         }
-        if self.customer.is_none() && !self.claimed.is_empty() {
+        if self.facts.roster.customer.is_none() && !self.facts.roster.customer_claims.is_empty() {
             return; // the same, if that ever is
         }
         if self.was_back_and_left(leg, &agent) {
@@ -58,11 +71,12 @@ impl Call {
             self.end_recovery(out, &Ending::Graceful);
             return self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
         }
-        let customer = self.customer.as_ref().and_then(|leg| self.participants.get(leg));
+        let customer =
+            self.facts.roster.customer.as_ref().and_then(|leg| self.facts.roster.participants.get(leg));
         if reason == Some(LeaveReason::ModeratorEnded) && customer.is_some_and(|customer| customer.joined) {
             return; // his conference has ended, of which is told at the same time: decided when it is
         }
-        if self.ended || self.customer_left() {
+        if self.facts.roster.ended || self.customer_left() {
             let not_meant =
                 self.ended_by_loss(leg) || self.ended_by_stranger(leg) || self.ended_by_removal(leg);
             if not_meant && !self.has_open_recovery() {
@@ -111,10 +125,10 @@ impl Call {
         if self.is_covered(leg) || self.has_open_recovery() {
             // Another agent has the customer, or it is seen to already.
             let (doubtful, seen_to) = (self.is_left_to_who_leaves(leg), self.has_open_recovery());
-            if doubtful && !seen_to && self.looking.is_none() {
+            if doubtful && !seen_to && self.poll.since.is_none() {
                 self.look(out); // they may be gone, and nobody have told
             }
-            if let Some(agent) = self.agents.get_mut(leg).filter(|_| doubtful || seen_to) {
+            if let Some(agent) = self.facts.roster.agents.get_mut(leg).filter(|_| doubtful || seen_to) {
                 agent.covered_at = Some(out.now);
             }
             self.settle(leg);
@@ -136,14 +150,15 @@ impl Call {
             Phase::Requeueing { .. } => recovery.sent || recovery.reservation_freed || recovery.resent > 0,
             Phase::Queued { .. } | Phase::Ended(_) => true,
         };
-        let left = |leg: &CallSid| self.participants.get(leg).and_then(|participant| participant.left);
-        let is_moved = self.customer.as_ref().and_then(left) == Some(LeaveReason::UpdatedViaApi);
+        let left =
+            |leg: &CallSid| self.facts.roster.participants.get(leg).and_then(|participant| participant.left);
+        let is_moved = self.facts.roster.customer.as_ref().and_then(left) == Some(LeaveReason::UpdatedViaApi);
         let is_next_leg = recovery.lost_leg != *leg
             && recovery.agent.worker == agent.worker
             && agent.epoch > recovery.agent.epoch
             && !agent.left_behind
             && !agent.removing;
-        let is_on_purpose = self.on_purpose.contains_key(&agent.reservation)
+        let is_on_purpose = self.facts.marks.reasons.contains_key(&agent.reservation)
             && left(leg) == Some(LeaveReason::HungUp)
             && !self.ended_while_handed_over(leg);
         !is_sent && !is_moved && is_next_leg && is_on_purpose
@@ -152,19 +167,21 @@ impl Call {
     /// Two agents remove each other in the same instant, this one and another: each meant to keep the customer, and he has
     /// nobody. Who was removed last?
     fn removed_by_each_other(&self, leg: &CallSid) -> Option<CallSid> {
-        let told = |leg: &CallSid| self.participants.get(leg).map_or(0, |participant| participant.sequence);
+        let told = |leg: &CallSid| {
+            self.facts.roster.participants.get(leg).map_or(0, |participant| participant.sequence)
+        };
         let removed = |(other, agent): &(&CallSid, &Agent)| {
-            let left = self.participants.get(*other).and_then(|participant| participant.left);
+            let left = self.facts.roster.participants.get(*other).and_then(|participant| participant.left);
             left == Some(LeaveReason::UpdatedViaApi)
                 && !agent.removing
-                && !self.on_purpose.contains_key(&agent.reservation)
+                && !self.facts.marks.reasons.contains_key(&agent.reservation)
                 && !self.recoveries().any(|recovery| recovery.lost_leg == **other)
         };
-        let this = self.agents.get_key_value(leg).filter(removed)?;
+        let this = self.facts.roster.agents.get_key_value(leg).filter(removed)?;
         let by_her = |other: &(&CallSid, &Agent)| {
             other.1.worker != this.1.worker && told(other.0).abs_diff(told(leg)) == 1 && removed(other)
         };
-        let other = self.agents.iter().find(by_her)?;
+        let other = self.facts.roster.agents.iter().find(by_her)?;
         let kept = self.agent_on_call().is_some() || self.has_open_recovery() || self.has_absence();
         let last = if told(other.0) > told(leg) { other.0 } else { leg };
         (!kept).then(|| last.clone())
@@ -176,15 +193,22 @@ impl Call {
         if self.is_covered(leg) || self.has_open_recovery() {
             return None;
         }
-        let told = |leg: &CallSid| self.participants.get(leg).map(|participant| participant.sequence);
-        let said = self.agents.get(leg).and_then(|agent| self.marked_at.get(&agent.reservation));
+        let told =
+            |leg: &CallSid| self.facts.roster.participants.get(leg).map(|participant| participant.sequence);
+        let said = self
+            .facts
+            .roster
+            .agents
+            .get(leg)
+            .and_then(|agent| self.facts.marks.said_at.get(&agent.reservation));
         let covered = |recovery: &Recovery| {
             recovery.phase == Phase::Ended(Ending::Covered) && said.is_some_and(|at| *at < recovery.lost_at)
         };
-        let found = self.participants.get(leg).is_some_and(|it| it.left.is_some() && !it.hung_up);
+        let found =
+            self.facts.roster.participants.get(leg).is_some_and(|it| it.left.is_some() && !it.hung_up);
         let lost = |(other, agent): &(&CallSid, &Agent)| {
             let before = || said.zip(agent.covered_at).is_some_and(|(said, at)| *said < at);
-            let gone = self.participants.get(*other).and_then(|participant| participant.left);
+            let gone = self.facts.roster.participants.get(*other).and_then(|participant| participant.left);
             let missed = || self.recoveries().any(|it| it.lost_leg == **other && covered(it));
             let since = || found && before();
             // Of legs of which nobody has told it is not known which one was gone first.
@@ -192,25 +216,27 @@ impl Call {
             // A leg that is removed as nobody is at it was not hers any more when that was found.
             ((gone == Some(LeaveReason::HungUp) && later()) || (agent.removing && since()))
                 && !agent.left_behind
-                && !self.on_purpose.contains_key(&agent.reservation)
+                && !self.facts.marks.reasons.contains_key(&agent.reservation)
                 && !self.recoveries().any(|recovery| recovery.lost_leg == **other && !covered(recovery))
         };
-        let last = self.agents.iter().filter(lost).max_by_key(|(other, _)| told(other))?;
+        let last = self.facts.roster.agents.iter().filter(lost).max_by_key(|(other, _)| told(other))?;
         Some(last.0.clone())
     }
 
     /// When this leg left, on purpose, only a leg was with the customer that stood although nobody was at it: its agent was
     /// covered for, and not missed any more. Which leg is it?
     fn left_to_dead_leg(&self, leg: &CallSid) -> Option<CallSid> {
-        let is_somebody_here = self.agents.iter().any(|(leg, agent)| self.is_at(leg, agent));
+        let is_somebody_here = self.facts.roster.agents.iter().any(|(leg, agent)| self.is_at(leg, agent));
         if self.has_open_recovery() || is_somebody_here || self.others().next().is_some() {
             return None;
         }
-        let told = |leg: &CallSid| self.participants.get(leg).map(|participant| participant.sequence);
+        let told =
+            |leg: &CallSid| self.facts.roster.participants.get(leg).map(|participant| participant.sequence);
         // That we have removed it since may be told first.
         let removed = |dead: &CallSid| {
-            let left = self.participants.get(dead).and_then(|participant| participant.left);
-            left == Some(LeaveReason::UpdatedViaApi) && self.agents.get(dead).is_some_and(|it| it.removing)
+            let left = self.facts.roster.participants.get(dead).and_then(|participant| participant.left);
+            left == Some(LeaveReason::UpdatedViaApi)
+                && self.facts.roster.agents.get(dead).is_some_and(|it| it.removing)
         };
         let stood = |dead: &CallSid| self.is_joined(dead) || (removed(dead) && told(dead) > told(leg));
         let dead = |it: &&Recovery| it.phase == Phase::Ended(Ending::Covered) && stood(&it.lost_leg);
@@ -234,11 +260,12 @@ impl Call {
                 && !agent.settled
                 && !agent.removing
                 && self.is_joined(leg)
-                && !self.on_purpose.contains_key(&agent.reservation)
+                && !self.facts.marks.reasons.contains_key(&agent.reservation)
         };
-        let missed: Vec<_> = self.agents.iter().filter(missed).map(|(leg, _)| leg.clone()).collect();
+        let missed: Vec<_> =
+            self.facts.roster.agents.iter().filter(missed).map(|(leg, _)| leg.clone()).collect();
         for leg in &missed {
-            if let Some(participant) = self.participants.get_mut(leg) {
+            if let Some(participant) = self.facts.roster.participants.get_mut(leg) {
                 participant.joined = false;
                 participant.left = Some(LeaveReason::HungUp);
             }
@@ -261,7 +288,7 @@ impl Call {
     }
 
     pub(super) fn recovery_of(&self, out: &Out<'_>, leg: &CallSid, phase: Phase) -> Option<Recovery> {
-        let agent = self.agents.get(leg).cloned()?;
+        let agent = self.facts.roster.agents.get(leg).cloned()?;
         Some(Recovery {
             id: RecoveryId::of(leg),
             lost_leg: leg.clone(),

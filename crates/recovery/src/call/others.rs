@@ -18,11 +18,11 @@ const STILL_THERE: Millis = Millis::seconds(2);
 impl Call {
     /// Joined, and neither the customer nor an agent.
     pub(super) fn others(&self) -> impl Iterator<Item = (&CallSid, &Participant)> {
-        self.participants.iter().filter(|(leg, p)| {
+        self.facts.roster.participants.iter().filter(|(leg, p)| {
             self.is_joined(leg)
                 && !p.moved
-                && Some(*leg) != self.customer.as_ref()
-                && !self.agents.contains_key(*leg)
+                && Some(*leg) != self.facts.roster.customer.as_ref()
+                && !self.facts.roster.agents.contains_key(*leg)
         })
     }
 
@@ -35,7 +35,7 @@ impl Call {
             return;
         };
         if event.label.is_some() {
-            self.participants.entry(leg.clone()).or_default().label.clone_from(&event.label);
+            self.facts.roster.participants.entry(leg.clone()).or_default().label.clone_from(&event.label);
         }
     }
 
@@ -67,7 +67,7 @@ impl Call {
         self.set_timer(out, timer, until.min(out.now + STILL_THERE));
         if first {
             self.push(out);
-            if replaced && self.looking.is_none() {
+            if replaced && self.poll.since.is_none() {
                 self.look(out); // and every few seconds, while nothing is heard
             }
         }
@@ -77,8 +77,8 @@ impl Call {
     /// Has somebody taken the agent's old leg out, while she joins in place, and not we?
     fn is_leg_replaced(&self) -> bool {
         self.recovery.as_ref().filter(|recovery| recovery.phase == Phase::Rejoining).is_some_and(|recovery| {
-            let left = self.participants.get(&recovery.lost_leg).and_then(|leg| leg.left);
-            let ours = self.agents.get(&recovery.lost_leg).is_some_and(|agent| agent.removing);
+            let left = self.facts.roster.participants.get(&recovery.lost_leg).and_then(|leg| leg.left);
+            let ours = self.facts.roster.agents.get(&recovery.lost_leg).is_some_and(|agent| agent.removing);
             left == Some(LeaveReason::UpdatedViaApi) && !ours
         })
     }
@@ -102,8 +102,8 @@ impl Call {
     pub(super) fn is_newest_page_gone(&self) -> bool {
         self.recovery.as_ref().is_some_and(|recovery| {
             let worker = &recovery.agent.worker;
-            let said = self.goodbyes.get(worker);
-            said.is_some_and(|said| self.hellos.get(worker).is_none_or(|newest| said >= newest))
+            let said = self.facts.pages.gone.get(worker);
+            said.is_some_and(|said| self.facts.pages.newest.get(worker).is_none_or(|newest| said >= newest))
         })
     }
 
@@ -118,7 +118,7 @@ impl Call {
     /// Who else is there when this leg of an agent is gone. If that is only found, somebody of whom nobody has told may be she,
     /// by another leg.
     pub(super) fn bystanders_of(&self, lost: &CallSid) -> BTreeSet<CallSid> {
-        let told = self.participants.get(lost).is_some_and(|lost| lost.joined || lost.hung_up);
+        let told = self.facts.roster.participants.get(lost).is_some_and(|lost| lost.joined || lost.hung_up);
         let others = self.others().filter(|(_, there)| told || there.sequence > 0);
         others.map(|(leg, _)| leg.clone()).collect()
     }
@@ -138,7 +138,7 @@ impl Call {
         let others: Vec<_> =
             self.others().map(|(leg, participant)| (leg.clone(), participant.clone())).collect();
         for (leg, participant) in others {
-            if let Some(participant) = self.participants.get_mut(&leg) {
+            if let Some(participant) = self.facts.roster.participants.get_mut(&leg) {
                 participant.moved = true;
             }
             if participant.flags.hold {
@@ -161,15 +161,15 @@ impl Call {
 
     /// These legs were on hold where they come from.
     pub(crate) fn expect_held(&mut self, out: &mut Out<'_>, held: BTreeSet<CallSid>) {
-        self.to_hold.extend(held);
+        self.inherited.to_hold.extend(held);
         self.hold_again(out);
     }
 
     /// Who has come and was on hold before is put on hold.
     pub(super) fn hold_again(&mut self, out: &mut Out<'_>) {
-        let come: Vec<_> = self.to_hold.iter().filter(|leg| self.is_joined(leg)).cloned().collect();
+        let come: Vec<_> = self.inherited.to_hold.iter().filter(|leg| self.is_joined(leg)).cloned().collect();
         for leg in come {
-            self.to_hold.remove(&leg);
+            self.inherited.to_hold.remove(&leg);
             self.act(out, Action::HoldParticipant { conference: self.conference.clone(), leg }, SOON);
         }
     }

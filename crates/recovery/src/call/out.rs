@@ -26,7 +26,7 @@ impl Call {
     }
 
     pub(crate) fn note(&self, out: &mut Out<'_>, note: Note) {
-        let (conference, customer) = (self.conference.clone(), self.customer.clone());
+        let (conference, customer) = (self.conference.clone(), self.facts.roster.customer.clone());
         out.effects.push(Effect::Note { conference, customer, note });
     }
 

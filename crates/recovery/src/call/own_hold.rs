@@ -34,22 +34,26 @@ pub enum HoldStage {
 impl Call {
     /// Is nobody else in the conference? A leg that nobody is at does not count.
     pub(super) fn is_customer_alone(&self) -> bool {
-        let is_nobody = |leg| match self.agents.get(leg) {
+        let is_nobody = |leg| match self.facts.roster.agents.get(leg) {
             Some(agent) => !self.is_at(leg, agent),
             None => !self.is_bystander(leg) && self.is_newest_page_gone(),
         };
         self.customer_joined()
             && self
+                .facts
+                .roster
                 .participants
                 .keys()
                 .filter(|leg| self.is_joined(leg))
-                .all(|leg| Some(leg) == self.customer.as_ref() || is_nobody(leg))
+                .all(|leg| Some(leg) == self.facts.roster.customer.as_ref() || is_nobody(leg))
     }
 
     /// Puts a customer who is alone on hold, to be told (unless he was) and comforted there. Not done: he is to be
     /// told by an announcement.
     pub(super) fn hold_customer(&mut self, out: &mut Out<'_>, told: bool) -> bool {
-        let (Some(recovery), Some(customer)) = (&self.recovery, self.customer.clone()) else { return false };
+        let (Some(recovery), Some(customer)) = (&self.recovery, self.facts.roster.customer.clone()) else {
+            return false;
+        };
         if let Some(ours) = self.our_hold {
             // Somebody may have come since: the audio goes on all the same.
             return ours.stage != HoldStage::Ending;
@@ -119,12 +123,13 @@ impl Call {
         if refused {
             self.look_soon(out);
         }
-        let customer = self.customer.as_ref().and_then(|leg| self.participants.get_mut(leg));
+        let customer =
+            self.facts.roster.customer.as_ref().and_then(|leg| self.facts.roster.participants.get_mut(leg));
         if let (Outcome::Ok, Some(customer)) = (outcome, customer) {
             customer.flags.hold = false;
         }
         // Who had come is gone by now, or it was nobody: its page had said goodbye before it registered.
-        let left_behind = self.agents.values().any(|agent| agent.left_behind);
+        let left_behind = self.facts.roster.agents.values().any(|agent| agent.left_behind);
         if self.is_our_hold_wanted() && (left_behind || self.is_newest_page_gone()) {
             self.tell_customer(out);
         }
@@ -139,14 +144,16 @@ impl Call {
 
     /// Somebody else has ended it: the next one is not ours.
     pub(super) fn unheld(&mut self, leg: &CallSid) {
-        if self.customer.as_ref() == Some(leg) && !self.is_customer_held() {
+        if self.facts.roster.customer.as_ref() == Some(leg) && !self.is_customer_held() {
             self.our_hold = self.our_hold.filter(|ours| ours.stage != HoldStage::Refused);
         }
     }
 
     /// Our hold lasts as long as the customer has nobody.
     pub(super) fn end_our_hold(&mut self, out: &mut Out<'_>) {
-        let (Some(ours), Some(customer)) = (self.our_hold, self.customer.clone()) else { return };
+        let (Some(ours), Some(customer)) = (self.our_hold, self.facts.roster.customer.clone()) else {
+            return;
+        };
         if !self.customer_joined() {
             self.our_hold = None; // moved, or hung up
             return;

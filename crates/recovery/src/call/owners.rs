@@ -2,10 +2,10 @@
 //! with the callbacks that the plugin has asked it for, by TaskRouter's events, or when it is asked.
 
 use super::{Call, Out, SOON};
+use crate::facts::{Asking, PendingRegistration};
 use crate::{Action, EarlyMark, Effect, Outcome, Timer};
 use rejoin_protocol::api::Registration;
 use rejoin_protocol::{CallSid, Millis, ReservationSid, WorkerSid};
-use serde::{Deserialize, Serialize};
 
 /// How long it is waited for the callback that says it, before Twilio is asked: a page may be faster.
 const CALLBACK_WITHIN: Millis = Millis::seconds(1);
@@ -14,84 +14,57 @@ const MOST: usize = 100;
 /// More registrations than can be true of one call while it is asked.
 const UNSETTLED: usize = 20;
 
-/// Is Twilio asked whose the reservations are?
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Asking {
-    /// No.
-    #[default]
-    No,
-    /// In a moment, unless it says so by itself.
-    Soon,
-    /// It is.
-    Asked,
-}
-
-/// A registration that counts as soon as it is known whose the reservation is. The page repeats it, but it may be gone
-/// before.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unsettled {
-    /// Who has registered.
-    pub worker: WorkerSid,
-    /// What.
-    pub registration: Registration,
-    /// Since when it waits (point in time).
-    pub at: Millis,
-    /// True once its page has said hello while it waited: the page lives on.
-    #[serde(default)]
-    pub lives: bool,
-}
-
 impl Call {
     /// Whose reservation this is, as far as is known.
     pub(crate) fn owner(&self, reservation: &ReservationSid) -> Option<&WorkerSid> {
-        let of_agent = || self.agents.values().find(|agent| agent.reservation == *reservation);
-        self.owners.get(reservation).or_else(|| of_agent().map(|agent| &agent.worker))
+        let of_agent = || self.facts.roster.agents.values().find(|agent| agent.reservation == *reservation);
+        self.facts.ownership.owners.get(reservation).or_else(|| of_agent().map(|agent| &agent.worker))
     }
 
     /// Has Twilio said whose it is, and that it is somebody else's or nobody's?
     pub(crate) fn is_foreign_reservation(&self, worker: &WorkerSid, reservation: &ReservationSid) -> bool {
         match self.owner(reservation) {
             Some(owner) => owner != worker,
-            None => self.nobodys.contains(reservation),
+            None => self.facts.ownership.unowned.contains(reservation),
         }
     }
 
     /// Twilio says so.
     pub(super) fn know_owner(&mut self, reservation: &ReservationSid, worker: &WorkerSid) {
-        if self.owners.len() < MOST {
-            self.owners.entry(reservation.clone()).or_insert_with(|| worker.clone());
+        if self.facts.ownership.owners.len() < MOST {
+            self.facts.ownership.owners.entry(reservation.clone()).or_insert_with(|| worker.clone());
         }
     }
 
     /// Somebody speaks for a reservation of which nobody knows whose it is.
     pub(super) fn ask_for_owner(&mut self, out: &mut Out<'_>, reservation: &ReservationSid) {
-        if self.asking == Asking::Asked {
+        if self.facts.ownership.asking == Asking::Asked {
             return; // the answer may be about this one, too; if not, it is asked again
         }
-        if self.sought.len() < MOST {
-            self.sought.insert(reservation.clone());
+        if self.facts.ownership.sought.len() < MOST {
+            self.facts.ownership.sought.insert(reservation.clone());
         }
-        if self.proven {
+        if self.facts.ownership.proven {
             self.find_owners(out);
-        } else if self.asking == Asking::No {
-            self.asking = Asking::Soon;
+        } else if self.facts.ownership.asking == Asking::No {
+            self.facts.ownership.asking = Asking::Soon;
             self.set_timer(out, Timer::Owners, out.now + CALLBACK_WITHIN);
         }
     }
 
     fn find_owners(&mut self, out: &mut Out<'_>) {
-        self.asking = Asking::Asked;
-        let conference = (!self.proven).then(|| self.conference.clone());
+        self.facts.ownership.asking = Asking::Asked;
+        let conference = (!self.facts.ownership.proven).then(|| self.conference.clone());
         self.act(out, Action::FindOwners { task: self.task.clone(), conference }, SOON);
     }
 
     /// The callback has not come, or did not say it.
     pub(super) fn owners_are_late(&mut self, out: &mut Out<'_>) {
-        if self.asking != Asking::Soon {
+        if self.facts.ownership.asking != Asking::Soon {
             return;
         }
-        self.asking = Asking::No;
-        if self.sought.iter().any(|reservation| self.owner(reservation).is_none()) {
+        self.facts.ownership.asking = Asking::No;
+        if self.facts.ownership.sought.iter().any(|reservation| self.owner(reservation).is_none()) {
             self.find_owners(out);
         }
     }
@@ -103,41 +76,48 @@ impl Call {
         worker: &WorkerSid,
         registration: &Registration,
     ) {
-        let same = |kept: &Unsettled| {
+        let same = |kept: &PendingRegistration| {
             kept.worker == *worker && kept.registration.worker_leg == registration.worker_leg
         };
-        self.unsettled.retain(|kept| !same(kept));
-        if self.unsettled.len() >= UNSETTLED {
-            self.unsettled.remove(0);
+        self.facts.ownership.registrations.retain(|kept| !same(kept));
+        if self.facts.ownership.registrations.len() >= UNSETTLED {
+            self.facts.ownership.registrations.remove(0);
         }
         let (worker, registration) = (worker.clone(), registration.clone());
-        self.unsettled.push(Unsettled { worker, registration, at: out.now, lives: false });
+        self.facts.ownership.registrations.push(PendingRegistration {
+            worker,
+            registration,
+            at: out.now,
+            lives: false,
+        });
     }
 
     /// Has somebody registered the call, and is it still to be found out whether it is hers?
     pub(super) fn awaits_an_owner(&self) -> bool {
-        self.asking != Asking::No && !self.unsettled.is_empty()
+        self.facts.ownership.asking != Asking::No && !self.facts.ownership.registrations.is_empty()
     }
 
     /// Is it still to be found out whether somebody's registration counts, by which this is the customer?
     pub(crate) fn may_be_of(&self, customer: &CallSid) -> bool {
-        let named = || self.unsettled.iter().any(|kept| kept.registration.customer_leg == *customer);
-        (self.awaits_an_owner() && named()) || (self.proven && self.names_customer(customer))
+        let named = || {
+            self.facts.ownership.registrations.iter().any(|kept| kept.registration.customer_leg == *customer)
+        };
+        (self.awaits_an_owner() && named()) || (self.facts.ownership.proven && self.names_customer(customer))
     }
 
     /// The claims that count: the agent's own, of legs that Twilio has shown by now.
     pub(super) fn settle_registrations(&mut self, out: &mut Out<'_>) {
-        for kept in std::mem::take(&mut self.unsettled) {
-            let Unsettled { worker, registration, at, lives } = &kept;
+        for kept in std::mem::take(&mut self.facts.ownership.registrations) {
+            let PendingRegistration { worker, registration, at, lives } = &kept;
             if self.is_foreign_registration(worker, registration) {
                 continue;
             }
             if self.owner(&registration.reservation).is_none() {
                 if out.now < *at + EarlyMark::WAITS {
-                    self.unsettled.push(kept);
+                    self.facts.ownership.registrations.push(kept);
                 }
             } else if !self.is_shown(&registration.worker_leg) {
-                self.unsettled.push(kept); // until a poll has answered
+                self.facts.ownership.registrations.push(kept); // until a poll has answered
             } else if !self.was_delivered(worker, registration.id) {
                 self.take_registration(out, worker, registration);
                 if *lives {
@@ -151,15 +131,15 @@ impl Call {
 
     /// The answer was not about them, or there was none.
     fn ask_for_the_rest(&mut self, out: &mut Out<'_>) {
-        let waits = |kept: &&Unsettled| {
+        let waits = |kept: &&PendingRegistration| {
             let reservation = &kept.registration.reservation;
-            self.owner(reservation).is_none() && !self.nobodys.contains(reservation)
+            self.owner(reservation).is_none() && !self.facts.ownership.unowned.contains(reservation)
         };
-        let rest: Vec<_> = self.unsettled.iter().filter(waits).collect();
+        let rest: Vec<_> = self.facts.ownership.registrations.iter().filter(waits).collect();
         let rest: Vec<_> = rest.into_iter().map(|kept| kept.registration.reservation.clone()).collect();
         if !rest.is_empty() {
-            self.sought.extend(rest);
-            self.asking = Asking::Soon;
+            self.facts.ownership.sought.extend(rest);
+            self.facts.ownership.asking = Asking::Soon;
             self.set_timer(out, Timer::Owners, out.now + CALLBACK_WITHIN);
         }
     }
@@ -167,27 +147,27 @@ impl Call {
     /// Twilio has said whose they are, or could not be asked. A conference that is not the task's is forgotten, and one of
     /// which that cannot be found out in time.
     pub(super) fn owners_found(&mut self, out: &mut Out<'_>, outcome: &Outcome) {
-        self.asking = Asking::No;
+        self.facts.ownership.asking = Asking::No;
         let mut untold = false;
-        let sought = std::mem::take(&mut self.sought);
+        let sought = std::mem::take(&mut self.facts.ownership.sought);
         match outcome {
             Outcome::Owners { owners, is_of_task: true } => {
-                untold = !std::mem::replace(&mut self.proven, true);
+                untold = !std::mem::replace(&mut self.facts.ownership.proven, true);
                 for (reservation, worker) in owners {
                     self.know_owner(reservation, worker);
                 }
                 let unknown = sought.into_iter().filter(|reservation| !owners.contains_key(reservation));
-                let room = MOST.saturating_sub(self.nobodys.len());
-                self.nobodys.extend(unknown.take(room));
+                let room = MOST.saturating_sub(self.facts.ownership.unowned.len());
+                self.facts.ownership.unowned.extend(unknown.take(room));
             }
             Outcome::Failed { .. } => {} // it did not answer
             // The task is deleted, and nobody will ever say it: a page that registers again asks again.
-            Outcome::Gone if self.proven => return self.settle_unregistered(),
-            _ if self.proven => {}
+            Outcome::Gone if self.facts.ownership.proven => return self.settle_unregistered(),
+            _ if self.facts.ownership.proven => {}
             _ => return out.effects.push(Effect::Forget { conference: self.conference.clone() }),
         }
         self.settle_registrations(out);
-        if !self.proven && self.unsettled.is_empty() {
+        if !self.facts.ownership.proven && self.facts.ownership.registrations.is_empty() {
             return out.effects.push(Effect::Forget { conference: self.conference.clone() });
         }
         self.settle_unregistered();

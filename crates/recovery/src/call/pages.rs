@@ -24,38 +24,38 @@ impl Call {
             if missed && self.is_newest_page_gone() {
                 self.strangers_are_bystanders();
             }
-            let newest = self.hellos.entry(worker.clone()).or_default();
+            let newest = self.facts.pages.newest.entry(worker.clone()).or_default();
             *newest = hello.epoch.max(*newest);
             if holding.is_some_and(|holding| holding.other_browser) {
-                let newest = self.elsewhere.entry(worker.clone()).or_default();
+                let newest = self.facts.pages.other_browser.entry(worker.clone()).or_default();
                 *newest = hello.epoch.max(*newest);
             }
             if !older_may_live {
-                let newest = self.newest_alone.entry(worker.clone()).or_default();
+                let newest = self.facts.pages.newest_alone.entry(worker.clone()).or_default();
                 if hello.epoch > *newest {
-                    for there in self.participants.values_mut() {
+                    for there in self.facts.roster.participants.values_mut() {
                         there.stood |= there.joined;
                     }
                 }
                 if hello.epoch >= *newest {
                     *newest = hello.epoch;
                     if holding.is_some_and(|holding| holding.can_join) {
-                        self.joinable.insert(worker.clone());
+                        self.facts.pages.joinable.insert(worker.clone());
                     } else {
-                        self.joinable.remove(worker);
+                        self.facts.pages.joinable.remove(worker);
                     }
                 }
             }
-            if self.agents.is_empty() && !self.closed {
+            if self.facts.roster.agents.is_empty() && !self.closed {
                 // A refresh before the registration: look up what the page had no time to say.
                 self.learn(out);
             }
         }
-        if self.hellos.get(worker).is_none_or(|newest| hello.epoch >= *newest) {
+        if self.facts.pages.newest.get(worker).is_none_or(|newest| hello.epoch >= *newest) {
             if hello.unavailable {
-                self.unavailable.insert(worker.clone());
+                self.facts.pages.unavailable.insert(worker.clone());
             } else {
-                self.unavailable.remove(worker);
+                self.facts.pages.unavailable.remove(worker);
             }
         }
         self.hasten_legs(out);
@@ -69,12 +69,15 @@ impl Call {
         if let Some(holding) = holding.filter(|_| !older_page_connected) {
             self.heed_unregistered(out, worker, holding);
         }
-        let legs: Vec<_> = self.agents.iter().filter(|(_, agent)| agent.worker == *worker).collect();
+        let legs: Vec<_> =
+            self.facts.roster.agents.iter().filter(|(_, agent)| agent.worker == *worker).collect();
         let legs: Vec<_> = legs.into_iter().map(|(leg, _)| leg.clone()).collect();
         for leg in legs {
             let said_goodbye = self.is_away(&leg) || self.is_beside(&leg);
             let joined = self.is_joined(&leg);
-            let Some(agent) = self.agents.get_mut(&leg).filter(|agent| hello.epoch > agent.epoch) else {
+            let Some(agent) =
+                self.facts.roster.agents.get_mut(&leg).filter(|agent| hello.epoch > agent.epoch)
+            else {
                 continue;
             };
             agent.newer_page = agent.newer_page.max(Some(hello.epoch));
@@ -112,7 +115,7 @@ impl Call {
     /// The page whose leg is gone is there: only its phone has failed. It says hello when it has taken the ping.
     fn heed_living_page(&mut self, out: &mut Out<'_>, worker: &WorkerSid, epoch: u64) {
         let Some(recovery) = &self.recovery else { return };
-        let lost = self.agents.get(&recovery.lost_leg);
+        let lost = self.facts.roster.agents.get(&recovery.lost_leg);
         let lives = lost.is_some_and(|lost| lost.worker == *worker && lost.epoch == epoch);
         let awaited = recovery.phase == Phase::Holding && !recovery.stranded && !recovery.too_often;
         if lives && awaited && !recovery.back {
@@ -126,10 +129,12 @@ impl Call {
     /// A page that was taken for gone is there, and does not miss the call: its registration was no last word. It may be in
     /// another browser, in which the phone has rung that its agent's newest page has asked for.
     pub(super) fn heed_page_that_lives(&mut self, worker: &WorkerSid, epoch: u64) {
-        for agent in self.agents.values_mut().filter(|it| it.worker == *worker && it.epoch == epoch) {
+        for agent in
+            self.facts.roster.agents.values_mut().filter(|it| it.worker == *worker && it.epoch == epoch)
+        {
             agent.left_behind = false;
         }
-        for kept in self.unsettled.iter_mut().filter(|kept| kept.worker == *worker) {
+        for kept in self.facts.ownership.registrations.iter_mut().filter(|kept| kept.worker == *worker) {
             kept.lives |= kept.registration.epoch == epoch;
         }
     }
@@ -137,10 +142,10 @@ impl Call {
     /// A leg stands that was only learnt of after its agent's next page had said hello: nobody is at it. She joins in place, or
     /// it goes, as it would have with that hello.
     pub(super) fn heed_found_ghosts(&mut self, out: &mut Out<'_>) {
-        if !self.unsettled.is_empty() {
+        if !self.facts.ownership.registrations.is_empty() {
             return;
         }
-        let learnt = self.agents.iter().filter(|(_, agent)| agent.epoch == 0);
+        let learnt = self.facts.roster.agents.iter().filter(|(_, agent)| agent.epoch == 0);
         for leg in learnt.map(|(leg, _)| leg.clone()).collect::<Vec<_>>() {
             self.heed_ghost(out, &leg);
         }
@@ -148,15 +153,15 @@ impl Call {
 
     /// The same of one leg.
     pub(super) fn heed_ghost(&mut self, out: &mut Out<'_>, leg: &CallSid) {
-        let Some(agent) = self.agents.get(leg) else { return };
-        let alone = self.newest_alone.get(&agent.worker).copied();
+        let Some(agent) = self.facts.roster.agents.get(leg) else { return };
+        let alone = self.facts.pages.newest_alone.get(&agent.worker).copied();
         let is_ghost = agent.newer_page.is_some() && agent.newer_page == alone && self.is_joined(leg);
         // In another browser of the agent's somebody is at it.
         let lives_beside = agent.lives_beside.is_some() && agent.lives_beside >= alone;
         if !is_ghost || lives_beside || agent.settled || agent.removing || agent.left_behind {
             return;
         }
-        if out.config.in_place && self.joinable.contains(&agent.worker) {
+        if out.config.in_place && self.facts.pages.joinable.contains(&agent.worker) {
             self.join_in_place(out, leg);
         } else {
             self.remove_leg(out, leg);
@@ -168,20 +173,20 @@ impl Call {
         if !out.config.in_place || self.closed {
             return;
         }
-        if !self.agents.values().any(|agent| agent.worker == *worker && agent.epoch == epoch) {
+        if !self.facts.roster.agents.values().any(|agent| agent.worker == *worker && agent.epoch == epoch) {
             // It has overtaken the registration.
-            let newest = self.goodbyes.entry(worker.clone()).or_default();
+            let newest = self.facts.pages.gone.entry(worker.clone()).or_default();
             *newest = epoch.max(*newest);
         }
         if !self.customer_joined() {
             if self.awaits_legs() {
-                let newest = self.goodbyes.entry(worker.clone()).or_default();
+                let newest = self.facts.pages.gone.entry(worker.clone()).or_default();
                 *newest = epoch.max(*newest);
                 self.hasten_legs(out);
             }
             return;
         }
-        let own = self.agents.iter().filter(|(_, agent)| agent.worker == *worker);
+        let own = self.facts.roster.agents.iter().filter(|(_, agent)| agent.worker == *worker);
         for leg in own.map(|(leg, _)| leg.clone()).collect::<Vec<_>>() {
             self.forget_old_mark(out, &leg);
             self.forget_refused_transfer(out, &leg);
@@ -192,9 +197,9 @@ impl Call {
                 && agent.epoch <= epoch
                 && !agent.settled
                 && self.is_at(leg, agent)
-                && !self.on_purpose.contains_key(&agent.reservation)
+                && !self.facts.marks.reasons.contains_key(&agent.reservation)
         };
-        let Some(leg) = self.agents.iter().find(of_page).map(|(leg, _)| leg.clone()) else {
+        let Some(leg) = self.facts.roster.agents.iter().find(of_page).map(|(leg, _)| leg.clone()) else {
             return self.joining_page_gone(out);
         };
         if self.is_accompanied(&leg) || self.has_open_recovery() {
@@ -230,24 +235,26 @@ impl Call {
         if !self.recovery.as_ref().is_some_and(missed) {
             return false;
         }
-        let said = self.goodbyes.get(worker).is_some_and(|said| *said >= epoch);
+        let said = self.facts.pages.gone.get(worker).is_some_and(|said| *said >= epoch);
         if said {
-            self.goodbyes.remove(worker);
+            self.facts.pages.gone.remove(worker);
         }
-        let newer = self.newest_alone.get(worker).is_some_and(|newest| *newest > epoch);
+        let newer = self.facts.pages.newest_alone.get(worker).is_some_and(|newest| *newest > epoch);
         said || (newer && !self.is_in_another_browser(worker, leg, epoch))
     }
 
     /// Is this a page of another browser than the newest one is alone in, and has its leg come after that one?
     fn is_in_another_browser(&self, worker: &WorkerSid, leg: &CallSid, epoch: u64) -> bool {
-        let stood = self.participants.get(leg).is_some_and(|there| there.stood);
-        self.elsewhere.get(worker) == Some(&epoch) && !stood
+        let stood = self.facts.roster.participants.get(leg).is_some_and(|there| there.stood);
+        self.facts.pages.other_browser.get(worker) == Some(&epoch) && !stood
     }
 
     /// Legs that pages left behind go with the end of the recovery.
     pub(super) fn remove_left_behind(&mut self, out: &mut Out<'_>) {
         let behind = |(leg, agent): &(&CallSid, &Agent)| agent.left_behind && self.is_joined(leg);
-        for leg in self.agents.iter().filter(behind).map(|(leg, _)| leg.clone()).collect::<Vec<_>>() {
+        for leg in
+            self.facts.roster.agents.iter().filter(behind).map(|(leg, _)| leg.clone()).collect::<Vec<_>>()
+        {
             self.settle(&leg);
             self.remove_leg(out, &leg);
         }
@@ -256,8 +263,8 @@ impl Call {
     /// A page that has registered may have said goodbye before that was taken. That counts once: a page that comes to
     /// life again may register again.
     pub(super) fn recall_goodbye(&mut self, out: &mut Out<'_>, worker: &WorkerSid, epoch: u64) {
-        if self.goodbyes.get(worker).is_some_and(|said| *said >= epoch)
-            && let Some(said) = self.goodbyes.remove(worker)
+        if self.facts.pages.gone.get(worker).is_some_and(|said| *said >= epoch)
+            && let Some(said) = self.facts.pages.gone.remove(worker)
         {
             self.goodbye(out, worker, said);
         }

@@ -32,10 +32,10 @@ impl Call {
             return;
         }
         if self.owner(&mark.reservation).is_none() {
-            if self.claims.len() >= CLAIMS {
-                self.claims.remove(0);
+            if self.facts.marks.unattributed.len() >= CLAIMS {
+                self.facts.marks.unattributed.remove(0);
             }
-            self.claims.push(EarlyMark { worker: worker.clone(), mark: mark.clone(), at });
+            self.facts.marks.unattributed.push(EarlyMark { worker: worker.clone(), mark: mark.clone(), at });
             return self.ask_for_owner(out, &mark.reservation);
         }
         self.mark(out, mark, at);
@@ -47,35 +47,35 @@ impl Call {
 
     /// Marks of which it was not known whose the reservation is.
     pub(super) fn settle_claims(&mut self, out: &Out<'_>) {
-        for claim in std::mem::take(&mut self.claims) {
+        for claim in std::mem::take(&mut self.facts.marks.unattributed) {
             match self.owner(&claim.mark.reservation) {
                 Some(owner) if *owner == claim.worker => self.mark(out, &claim.mark, claim.at),
-                None if claim.at + EarlyMark::WAITS > out.now => self.claims.push(claim),
+                None if claim.at + EarlyMark::WAITS > out.now => self.facts.marks.unattributed.push(claim),
                 Some(_) | None => {}
             }
         }
     }
 
     fn mark(&mut self, out: &Out<'_>, mark: &GracefulMark, at: Millis) {
-        self.marked_in_task.remove(&mark.reservation);
+        self.facts.marks.only_in_task.remove(&mark.reservation);
         let of = |(_, agent): &(&CallSid, &Agent)| agent.reservation == mark.reservation;
-        let mut legs = self.agents.iter().filter(of).map(|(leg, _)| leg);
+        let mut legs = self.facts.roster.agents.iter().filter(of).map(|(leg, _)| leg);
         if is_transfer(mark.reason) && legs.clone().any(|leg| self.ended_with(leg)) {
             return; // it was refused
         }
         if mark.reason == GracefulReason::Complete {
             if legs.any(|leg| self.is_joined(leg)) {
-                self.completing.insert(mark.reservation.clone());
+                self.facts.marks.completing.insert(mark.reservation.clone());
             }
             if self.was_transfer_refused(&mark.reservation, at, out.config.leave_within) {
-                self.completed.insert(mark.reservation.clone());
+                self.facts.marks.completed.insert(mark.reservation.clone());
             }
             // Who wraps up has left already, in a way that says more.
-            self.on_purpose.entry(mark.reservation.clone()).or_insert(mark.reason);
+            self.facts.marks.reasons.entry(mark.reservation.clone()).or_insert(mark.reason);
         } else {
-            self.on_purpose.insert(mark.reservation.clone(), mark.reason);
+            self.facts.marks.reasons.insert(mark.reservation.clone(), mark.reason);
         }
-        self.marked_at.insert(mark.reservation.clone(), at);
+        self.facts.marks.said_at.insert(mark.reservation.clone(), at);
     }
 
     /// A leg is gone and nobody has said that it was on purpose. A page that cannot reach us writes it into the task.
@@ -86,24 +86,24 @@ impl Call {
     /// Later the task is read anyway, to mark it.
     pub(super) fn looks_for_mark(&self) -> bool {
         self.recovery.as_ref().is_some_and(|recovery| recovery.phase == Phase::Grace)
-            || self.agents.values().any(|agent| agent.unjoined && !agent.settled)
+            || self.facts.roster.agents.values().any(|agent| agent.unjoined && !agent.settled)
     }
 
     /// The task has been read. A page that could not tell us has written there that its agent leaves: until the customer is
     /// sent to the queue, nobody is recovered then. The conference is not ended for it alone.
     pub(super) fn read_mark(&mut self, out: &mut Out<'_>) {
         let Some(mark) = self.mark_in_task(out.now) else { return };
-        let is_known = self.marked_in_task.contains(&mark.reservation);
-        let by_page = self.on_purpose.contains_key(&mark.reservation) && !is_known;
+        let is_known = self.facts.marks.only_in_task.contains(&mark.reservation);
+        let by_page = self.facts.marks.reasons.contains_key(&mark.reservation) && !is_known;
         // Read again it is no newer.
-        let first = self.marked_at.get(&mark.reservation).filter(|_| is_known);
+        let first = self.facts.marks.said_at.get(&mark.reservation).filter(|_| is_known);
         let at = first.copied().unwrap_or(out.now);
         self.mark(out, &mark, at);
-        if !self.on_purpose.contains_key(&mark.reservation) {
+        if !self.facts.marks.reasons.contains_key(&mark.reservation) {
             return;
         }
         if !by_page {
-            self.marked_in_task.insert(mark.reservation.clone());
+            self.facts.marks.only_in_task.insert(mark.reservation.clone());
         }
         let told = |r: &super::Recovery| r.phase == Phase::Holding && r.agent.reservation == mark.reservation;
         if self.recovery.as_ref().is_some_and(told) {
@@ -115,11 +115,12 @@ impl Call {
     /// epoch of a page of theirs that is known, and only if their pages have said nothing after it: an agent who registers after
     /// saying that they leave has stayed, or is back.
     fn mark_in_task(&self, now: Millis) -> Option<GracefulMark> {
-        let attributes: Value = serde_json::from_str(&self.attributes).ok()?;
+        let attributes: Value = serde_json::from_str(&self.facts.task.attributes).ok()?;
         let mark = GracefulMark::deserialize(attributes.get(LEFT)?).ok()?;
         let id = mark.id.filter(|_| mark.task == self.task)?;
-        let agent = self.agents.values().find(|agent| agent.reservation == mark.reservation)?;
-        let later = self.delivered.iter().any(|(worker, said)| *worker == agent.worker && *said >= id);
+        let agent = self.facts.roster.agents.values().find(|agent| agent.reservation == mark.reservation)?;
+        let later =
+            self.facts.received.requests.iter().any(|(worker, said)| *worker == agent.worker && *said >= id);
         (!later && self.is_known_epoch(now, agent, id.epoch)).then_some(mark)
     }
 
@@ -127,46 +128,55 @@ impl Call {
     /// any epoch will do that can be one.
     fn is_known_epoch(&self, now: Millis, agent: &Agent, epoch: u64) -> bool {
         let said = |(worker, id): &(WorkerSid, DeliveryId)| *worker == agent.worker && id.epoch == epoch;
-        let own = self.agents.values().filter(|other| other.reservation == agent.reservation);
+        let own = self.facts.roster.agents.values().filter(|other| other.reservation == agent.reservation);
         let unheard = own.clone().any(|other| other.epoch == 0) && is_plausible_epoch(now, epoch);
         unheard
             || own.clone().any(|other| other.epoch == epoch || other.newer_page == Some(epoch))
-            || self.hellos.get(&agent.worker) == Some(&epoch)
-            || self.delivered.iter().any(said)
+            || self.facts.pages.newest.get(&agent.worker) == Some(&epoch)
+            || self.facts.received.requests.iter().any(said)
     }
 
     /// While its agent goes a page may register the call that she leaves, or another page of hers does. If she stays after
     /// all, it is registered anew 15 s later.
     pub(super) fn is_being_left(&self, out: &Out<'_>, worker: &WorkerSid, said: &Registration) -> bool {
-        let marked = self.marked_at.get(&said.reservation);
+        let marked = self.facts.marks.said_at.get(&said.reservation);
         let of_page = |(who, other): &(WorkerSid, DeliveryId)| {
             who == worker && other.epoch == said.epoch && Some(*other) != said.id
         };
         marked.is_some_and(|at| out.now < *at + out.config.leave_within)
-            && (self.agents.contains_key(&said.worker_leg) || self.delivered.iter().any(of_page))
+            && (self.facts.roster.agents.contains_key(&said.worker_leg)
+                || self.facts.received.requests.iter().any(of_page))
     }
 
     /// What the task says came to nothing, and counts no more.
     pub(super) fn refuse_mark_in_task(&mut self, now: Millis) {
         let Some(mark) = self.mark_in_task(now) else { return };
-        let agent = self.agents.values().find(|agent| agent.reservation == mark.reservation);
+        let agent = self.facts.roster.agents.values().find(|agent| agent.reservation == mark.reservation);
         if let (Some(agent), Some(id)) = (agent, mark.id) {
-            self.delivered.insert((agent.worker.clone(), id));
+            self.facts.received.requests.insert((agent.worker.clone(), id));
         }
     }
 
     pub(super) fn unmark(&mut self, reservation: &ReservationSid) {
-        self.on_purpose.remove(reservation);
-        self.completed.remove(reservation);
-        self.completing.remove(reservation);
-        self.marked_at.remove(reservation);
-        self.marked_in_task.remove(reservation);
+        self.facts.marks.reasons.remove(reservation);
+        self.facts.marks.completed.remove(reservation);
+        self.facts.marks.completing.remove(reservation);
+        self.facts.marks.said_at.remove(reservation);
+        self.facts.marks.only_in_task.remove(reservation);
     }
 
     /// Who said that she leaves, and was seen on the call long after, has stayed: the next leave needs a mark of its own.
     pub(super) fn forget_old_mark(&mut self, out: &Out<'_>, leg: &CallSid) {
-        let Some(reservation) = self.agents.get(leg).map(|agent| agent.reservation.clone()) else { return };
-        let old = self.marked_at.get(&reservation).is_some_and(|at| *at + out.config.mark_within < out.now);
+        let Some(reservation) = self.facts.roster.agents.get(leg).map(|agent| agent.reservation.clone())
+        else {
+            return;
+        };
+        let old = self
+            .facts
+            .marks
+            .said_at
+            .get(&reservation)
+            .is_some_and(|at| *at + out.config.mark_within < out.now);
         if old && self.is_joined(leg) {
             self.unmark(&reservation);
         }
@@ -176,7 +186,7 @@ impl Call {
     pub(super) fn end_grace(&mut self, out: &mut Out<'_>) {
         let Some(recovery) = &self.recovery else { return };
         let waits = matches!(recovery.phase, Phase::Grace | Phase::Away | Phase::Rejoining);
-        if waits && self.on_purpose.contains_key(&recovery.agent.reservation) {
+        if waits && self.facts.marks.reasons.contains_key(&recovery.agent.reservation) {
             self.end_on_purpose(out);
         }
     }
@@ -187,7 +197,7 @@ impl Call {
         if self.is_joined(&lost) {
             self.remove_leg(out, &lost); // nobody is at it
         } else if let Some(later) = self.lost_after(&lost)
-            && self.agents.get(&later).is_some_and(|agent| agent.covered_at.is_some())
+            && self.facts.roster.agents.get(&later).is_some_and(|agent| agent.covered_at.is_some())
         {
             return self.lose(out, &later); // for whom nothing was begun, as that was for this one
         }
@@ -205,7 +215,8 @@ impl Call {
     }
 
     fn is_mark_unconfirmed(&self) -> bool {
-        self.last_to_leave().is_some_and(|(_, agent)| self.marked_in_task.contains(&agent.reservation))
+        self.last_to_leave()
+            .is_some_and(|(_, agent)| self.facts.marks.only_in_task.contains(&agent.reservation))
     }
 
     /// Twilio has said how the task stands that says that its agent has left on purpose. One that is over confirms it, and so
@@ -216,11 +227,16 @@ impl Call {
             return;
         }
         let is_old = |reservation| {
-            self.marked_at.get(reservation).is_some_and(|at: &Millis| *at + UNCONFIRMED_FOR <= out.now)
+            self.facts
+                .marks
+                .said_at
+                .get(reservation)
+                .is_some_and(|at: &Millis| *at + UNCONFIRMED_FOR <= out.now)
         };
         let wraps = seen.task == Some(HandedOver::Wraps);
-        if seen.task == Some(HandedOver::Over) || (wraps && self.marked_in_task.iter().all(is_old)) {
-            self.marked_in_task.clear();
+        if seen.task == Some(HandedOver::Over) || (wraps && self.facts.marks.only_in_task.iter().all(is_old))
+        {
+            self.facts.marks.only_in_task.clear();
             self.set_timer(out, Timer::Orphan, out.now);
         } else if out.config.watch_recovery > Millis(0) {
             self.set_timer(out, Timer::Orphan, out.now + out.config.watch_recovery);
@@ -231,28 +247,29 @@ impl Call {
     pub(super) fn is_handed_over(&self) -> bool {
         let talks = |(leg, there): (&CallSid, &Participant)| {
             self.is_joined(leg)
-                && Some(leg) != self.customer.as_ref()
+                && Some(leg) != self.facts.roster.customer.as_ref()
                 && !there.flags.muted
                 && !there.flags.coaching
         };
-        !self.participants.iter().any(talks) && self.left_by().is_some_and(is_transfer)
+        !self.facts.roster.participants.iter().any(talks) && self.left_by().is_some_and(is_transfer)
     }
 
     /// Who has said after this that she leaves, and was with the customer. Where he was lost before, a mark may only be late.
     pub(crate) fn left_since(&self, since: Millis) -> Option<&Agent> {
-        let left = |agent: &&Agent| self.marked_at.get(&agent.reservation).is_some_and(|at| *at > since);
-        self.agents.values().find(left).filter(|_| self.recovery.is_none())
+        let left =
+            |agent: &&Agent| self.facts.marks.said_at.get(&agent.reservation).is_some_and(|at| *at > since);
+        self.facts.roster.agents.values().find(left).filter(|_| self.recovery.is_none())
     }
 
     /// Whose leg left last, of the agents.
     pub(super) fn last_to_leave(&self) -> Option<(&CallSid, &Agent)> {
-        let gone = self.agents.iter().filter(|(leg, _)| !self.is_joined(leg));
-        gone.max_by_key(|(leg, _)| self.participants.get(*leg).map(|p| p.sequence))
+        let gone = self.facts.roster.agents.iter().filter(|(leg, _)| !self.is_joined(leg));
+        gone.max_by_key(|(leg, _)| self.facts.roster.participants.get(*leg).map(|p| p.sequence))
     }
 
     /// The customer is alone: on whose purpose?
     fn left_alone_by(&self) -> Option<GracefulReason> {
-        let alone = self.participants.keys().filter(|leg| self.is_joined(leg)).count() == 1;
+        let alone = self.facts.roster.participants.keys().filter(|leg| self.is_joined(leg)).count() == 1;
         self.left_by().filter(|_| alone)
     }
 
@@ -260,10 +277,12 @@ impl Call {
     fn left_by(&self) -> Option<GracefulReason> {
         let reason = self.left_by_unregistered().or_else(|| match self.last_to_leave() {
             Some((leg, agent)) => self
-                .on_purpose
+                .facts
+                .marks
+                .reasons
                 .get(&agent.reservation)
                 .or_else(|| self.was_taken_away(leg, agent).then_some(&GracefulReason::ColdTransfer)),
-            None => self.on_purpose.values().next(),
+            None => self.facts.marks.reasons.values().next(),
         });
         reason.copied().filter(|_| self.customer_joined() && !self.has_open_recovery())
     }
@@ -271,7 +290,7 @@ impl Call {
     /// Was this leg taken out of the conference by others, and has somebody come after it of whom nobody has told who it was,
     /// and hung up? Then the customer was handed over, which this agent's page could not say.
     fn was_taken_away(&self, leg: &CallSid, agent: &Agent) -> bool {
-        let there = |leg: &CallSid| self.participants.get(leg);
+        let there = |leg: &CallSid| self.facts.roster.participants.get(leg);
         let taken = there(leg).filter(|it| it.left == Some(LeaveReason::UpdatedViaApi));
         let next = self.leg_of_nobody().and_then(|next| there(&next).cloned()).filter(|it| it.hung_up);
         let after = taken.zip(next).is_some_and(|(taken, next)| next.sequence > taken.sequence);
@@ -281,17 +300,21 @@ impl Call {
     /// Somebody was here after all agents who are known and has left, and another one has said that she leaves, whose page had
     /// no time to register: it was she.
     fn left_by_unregistered(&self) -> Option<&GracefulReason> {
-        let told = |leg: &CallSid| self.participants.get(leg).map_or(0, |participant| participant.sequence);
-        let leg = self.leg_of_nobody().filter(|leg| self.participants[leg].flags.can_talk())?;
+        let told = |leg: &CallSid| {
+            self.facts.roster.participants.get(leg).map_or(0, |participant| participant.sequence)
+        };
+        let leg = self.leg_of_nobody().filter(|leg| self.facts.roster.participants[leg].flags.can_talk())?;
         let last = self.last_to_leave();
         if last.is_some_and(|(last, _)| told(last) > told(&leg)) {
             return None;
         }
         // One who had said so before the last agent did had left before her, too.
-        let said = |of: &ReservationSid| self.marked_at.get(of).copied();
+        let said = |of: &ReservationSid| self.facts.marks.said_at.get(of).copied();
         let before = last.and_then(|(_, agent)| said(&agent.reservation));
-        let registered = |of: &ReservationSid| self.agents.values().any(|agent| agent.reservation == *of);
-        let mut unregistered = self.on_purpose.iter().filter(|(of, _)| !registered(of) && said(of) >= before);
+        let registered =
+            |of: &ReservationSid| self.facts.roster.agents.values().any(|agent| agent.reservation == *of);
+        let mut unregistered =
+            self.facts.marks.reasons.iter().filter(|(of, _)| !registered(of) && said(of) >= before);
         unregistered.next().map(|(_, reason)| reason)
     }
 }

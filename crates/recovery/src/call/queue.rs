@@ -25,7 +25,9 @@ impl Call {
 
     pub(super) fn requeue(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>, deadline: Millis) {
         let others = self.customer_joined() && self.others().next().is_some();
-        let (Some(recovery), Some(customer)) = (&self.recovery, self.customer.clone()) else { return };
+        let (Some(recovery), Some(customer)) = (&self.recovery, self.facts.roster.customer.clone()) else {
+            return;
+        };
         let free = others && recovery.prepared.was_alone;
         let action = Action::Requeue {
             recovery: recovery.id.clone(),
@@ -111,7 +113,7 @@ impl Call {
 
     /// Somebody is with him, as Twilio says: the agent again, or a colleague. If she is gone meanwhile, he goes.
     fn stays(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>, met: &Met) {
-        let left = self.participants.get(&met.leg).is_some_and(|there| there.left.is_some());
+        let left = self.facts.roster.participants.get(&met.leg).is_some_and(|there| there.left.is_some());
         let Some(recovery) = self.recovery.as_mut() else { return };
         if left {
             recovery.resent += 1; // what was asked for before was not done
@@ -165,7 +167,7 @@ impl Call {
             recovery.deadline = until;
         }
         self.set_timer(out, Timer::Rejoin, until);
-        if self.looking.is_none() {
+        if self.poll.since.is_none() {
             self.look(out);
         }
     }
@@ -201,7 +203,7 @@ impl Call {
         {
             recovery.phase = Phase::Queued { target: target.clone() };
             if !recovery.stranded {
-                self.released = None; // what came before is over
+                self.stranding.decide_by = None; // what came before is over
             }
             self.note(out, Note::Queued);
             self.free_reservation(out);
@@ -260,7 +262,9 @@ impl Call {
     /// come. Twilio is to be asked first.
     pub fn may_be_met(&self) -> bool {
         let talks = |(_, there): (&CallSid, &Participant)| there.flags.can_talk();
-        let is_reported_by_nobody = self.seen.is_empty() || self.unsure || !self.unsettled.is_empty();
+        let is_reported_by_nobody = self.facts.received.callbacks.is_empty()
+            || self.poll.may_have_missed
+            || !self.facts.ownership.registrations.is_empty();
         self.customer_joined() && (is_reported_by_nobody || self.others().any(talks))
     }
 
@@ -268,22 +272,25 @@ impl Call {
     pub fn met(&self, accepted: &[Holder], there: &BTreeMap<CallSid, ParticipantFlags>) -> Option<Met> {
         let recovery = self.recovery.as_ref()?;
         let unknown = |leg: &CallSid, flags: &ParticipantFlags| {
-            Some(leg) != self.customer.as_ref() && !self.agents.contains_key(leg) && flags.can_talk()
+            Some(leg) != self.facts.roster.customer.as_ref()
+                && !self.facts.roster.agents.contains_key(leg)
+                && flags.can_talk()
         };
         let legs = there.iter().filter(|(leg, flags)| unknown(leg, flags)).map(|(leg, _)| leg);
-        let told = |leg: &CallSid| self.participants.get(leg).map_or(u64::MAX, |there| there.sequence);
+        let told =
+            |leg: &CallSid| self.facts.roster.participants.get(leg).map_or(u64::MAX, |there| there.sequence);
         let last = legs.max_by_key(|leg| told(leg))?;
         let by_known_leg = |holder: &Holder| {
             let of = |(leg, agent): (&CallSid, &Agent)| {
                 agent.reservation == holder.reservation && there.contains_key(leg)
             };
-            self.agents.iter().any(of)
+            self.facts.roster.agents.iter().any(of)
         };
         let is_back = !self.is_bystander(last) && !self.is_newest_page_gone();
         let has_him = |holder: &&Holder| {
             let missed = holder.reservation == recovery.agent.reservation;
             !by_known_leg(holder)
-                && !self.on_purpose.contains_key(&holder.reservation)
+                && !self.facts.marks.reasons.contains_key(&holder.reservation)
                 && (!missed || is_back)
         };
         let holder = accepted.iter().find(has_him)?.clone();
@@ -325,7 +332,8 @@ impl Call {
         if !self.recovery.as_ref().is_some_and(moved) {
             return;
         }
-        let late: Vec<_> = self.agents.keys().filter(|leg| self.is_joined(leg)).cloned().collect();
+        let late: Vec<_> =
+            self.facts.roster.agents.keys().filter(|leg| self.is_joined(leg)).cloned().collect();
         for leg in late {
             self.settle(&leg);
             self.remove_leg(out, &leg);

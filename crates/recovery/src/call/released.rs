@@ -36,10 +36,10 @@ fn was_taken(recovery: &Recovery) -> bool {
 impl Call {
     /// Has the conference ended under the customer? He did not leave, and nobody has ended it for all.
     pub(super) fn is_stranded(&self) -> bool {
-        let leg = self.customer.as_ref().and_then(|leg| self.participants.get(leg));
+        let leg = self.facts.roster.customer.as_ref().and_then(|leg| self.facts.roster.participants.get(leg));
         leg.is_some_and(|customer| match customer.left {
             Some(LeaveReason::ModeratorEnded) => true,
-            None => self.ended && customer.joined,
+            None => self.facts.roster.ended && customer.joined,
             Some(
                 LeaveReason::HungUp
                 | LeaveReason::UpdatedViaApi
@@ -52,8 +52,13 @@ impl Call {
 
     /// Did the conference end with this leg, because somebody was lost?
     pub(super) fn ended_by_loss(&self, leg: &CallSid) -> bool {
-        let left = self.participants.get(leg).and_then(|participant| participant.left);
-        let mark = self.agents.get(leg).and_then(|agent| self.on_purpose.get(&agent.reservation));
+        let left = self.facts.roster.participants.get(leg).and_then(|participant| participant.left);
+        let mark = self
+            .facts
+            .roster
+            .agents
+            .get(leg)
+            .and_then(|agent| self.facts.marks.reasons.get(&agent.reservation));
         let on_purpose = mark.is_some() && !self.ended_while_handed_over(leg);
         self.is_stranded() && left == Some(LeaveReason::HungUp) && !on_purpose
     }
@@ -61,9 +66,9 @@ impl Call {
     /// Has the conference ended with this leg, whose agent had said that she hands the customer over? A transfer leaves the
     /// conference standing: hers was refused.
     pub(super) fn ended_while_handed_over(&self, leg: &CallSid) -> bool {
-        let Some(agent) = self.agents.get(leg) else { return false };
-        self.on_purpose.get(&agent.reservation).copied().is_some_and(is_transfer)
-            && !self.completed.contains(&agent.reservation)
+        let Some(agent) = self.facts.roster.agents.get(leg) else { return false };
+        self.facts.marks.reasons.get(&agent.reservation).copied().is_some_and(is_transfer)
+            && !self.facts.marks.completed.contains(&agent.reservation)
             && !self.was_taken_over(leg, &agent.reservation)
             && self.ended_with(leg)
     }
@@ -71,70 +76,88 @@ impl Call {
     /// Has the conference ended with this leg, whose agent seemed to leave the customer to a colleague? Nothing happened in
     /// between, and nobody has said that she leaves.
     pub(super) fn ended_while_covered(&self, leg: &CallSid) -> bool {
-        let told = |leg: &CallSid| self.participants.get(leg).map_or(0, |participant| participant.sequence);
+        let told = |leg: &CallSid| {
+            self.facts.roster.participants.get(leg).map_or(0, |participant| participant.sequence)
+        };
         let ended = |p: &&super::Participant| p.left == Some(LeaveReason::ModeratorEnded);
-        let with_it = self.participants.values().filter(ended).count() as u64;
-        let customer = self.customer.as_ref().map_or(0, told);
+        let with_it = self.facts.roster.participants.values().filter(ended).count() as u64;
+        let customer = self.facts.roster.customer.as_ref().map_or(0, told);
         let at_once = told(leg) < customer && customer <= told(leg) + with_it;
-        let of_agent = self.agents.get(leg).is_some_and(|agent| !agent.removing && !agent.left_behind);
+        let of_agent =
+            self.facts.roster.agents.get(leg).is_some_and(|agent| !agent.removing && !agent.left_behind);
         let missed = self.recovery.as_ref().is_some_and(|recovery| recovery.lost_leg == *leg)
             // Who was away then was taken for covered.
             || self.beside.get(leg).is_some_and(|it| it.phase != Phase::Ended(Ending::Covered));
-        of_agent && at_once && !missed && self.on_purpose.is_empty() && self.ended_by_loss(leg)
+        of_agent && at_once && !missed && self.facts.marks.reasons.is_empty() && self.ended_by_loss(leg)
     }
 
     /// Has somebody else said since that she leaves, who was not gone before this leg, as far as is known? Or is another agent
     /// here of whose leg nobody has told, nor when this one went? The customer was handed over to her then.
     fn was_taken_over(&self, leg: &CallSid, handed_over: &ReservationSid) -> bool {
-        let Some(handed_over_at) = self.marked_at.get(handed_over) else { return false };
-        let told = |leg: &CallSid| self.participants.get(leg).map_or(0, |participant| participant.sequence);
+        let Some(handed_over_at) = self.facts.marks.said_at.get(handed_over) else { return false };
+        let told = |leg: &CallSid| {
+            self.facts.roster.participants.get(leg).map_or(0, |participant| participant.sequence)
+        };
         let gone_before = |other: &ReservationSid| {
             let of = |(_, agent): &(&CallSid, &Agent)| agent.reservation == *other;
             let gone = |leg: &CallSid| !self.is_joined(leg) && told(leg) > 0;
-            self.agents.iter().filter(of).any(|(other, _)| gone(other) && told(other) < told(leg))
+            self.facts
+                .roster
+                .agents
+                .iter()
+                .filter(of)
+                .any(|(other, _)| gone(other) && told(other) < told(leg))
         };
         let later = |(other, at): (&ReservationSid, &Millis)| {
             other != handed_over && at > handed_over_at && !gone_before(other)
         };
         // Which one was gone first is not known. One that has hung up was taken away by no transfer.
-        let found_gone = self.participants.get(leg).is_some_and(|it| !it.hung_up);
+        let found_gone = self.facts.roster.participants.get(leg).is_some_and(|it| !it.hung_up);
         let untold = |(other, agent): (&CallSid, &Agent)| {
             let missed = self.recoveries().any(|it| it.lost_leg == *other && it.lost_at > *handed_over_at);
             let open = !agent.settled && !agent.removing && !agent.left_behind;
             agent.reservation != *handed_over
                 && told(other) == 0
-                && !self.on_purpose.contains_key(&agent.reservation)
+                && !self.facts.marks.reasons.contains_key(&agent.reservation)
                 && (missed || open)
         };
-        self.marked_at.iter().any(later) || (found_gone && self.agents.iter().any(untold))
+        self.facts.marks.said_at.iter().any(later)
+            || (found_gone && self.facts.roster.agents.iter().any(untold))
     }
 
     /// Has the conference ended under the agent, too, who had not said that she leaves, with the leg of somebody of whom nobody has
     /// told who it is? They belong together still.
     pub(super) fn ended_by_stranger(&self, leg: &CallSid) -> bool {
-        let left = self.participants.get(leg).and_then(|participant| participant.left);
-        let mut strangers = self.participants.keys().filter(|other| !self.agents.contains_key(*other));
+        let left = self.facts.roster.participants.get(leg).and_then(|participant| participant.left);
+        let mut strangers = self
+            .facts
+            .roster
+            .participants
+            .keys()
+            .filter(|other| !self.facts.roster.agents.contains_key(*other));
         left == Some(LeaveReason::ModeratorEnded)
-            && self.on_purpose.is_empty()
+            && self.facts.marks.reasons.is_empty()
             && strangers.any(|stranger| self.ended_with(stranger))
     }
 
     /// Has the conference ended under the agent, too, with a leg that we removed, because another plugin had set its exit flag
     /// again in that moment? They belong together still.
     pub(super) fn ended_by_removal(&self, leg: &CallSid) -> bool {
-        let reason = |leg: &CallSid| self.participants.get(leg).and_then(|participant| participant.left);
-        let gone = self.participants.iter().filter(|(other, participant)| {
+        let reason =
+            |leg: &CallSid| self.facts.roster.participants.get(leg).and_then(|participant| participant.left);
+        let gone = self.facts.roster.participants.iter().filter(|(other, participant)| {
             let left = participant.left.is_some_and(|reason| reason != LeaveReason::ModeratorEnded);
-            Some(*other) != self.customer.as_ref() && left
+            Some(*other) != self.facts.roster.customer.as_ref() && left
         });
         let last = gone.max_by_key(|(_, participant)| participant.sequence);
-        let removed = |leg: &CallSid| self.agents.get(leg).is_some_and(|agent| agent.removing);
+        let removed = |leg: &CallSid| self.facts.roster.agents.get(leg).is_some_and(|agent| agent.removing);
         // That it has gone may be told after what came of it.
-        let untold = self.participants.iter().any(|(leg, there)| removed(leg) && there.left.is_none());
+        let untold =
+            self.facts.roster.participants.iter().any(|(leg, there)| removed(leg) && there.left.is_none());
         let told = last.is_some_and(|(leg, it)| it.left == Some(LeaveReason::UpdatedViaApi) && removed(leg));
         self.is_stranded()
             && reason(leg) == Some(LeaveReason::ModeratorEnded)
-            && self.on_purpose.is_empty()
+            && self.facts.marks.reasons.is_empty()
             && (untold || told)
     }
 
@@ -143,44 +166,48 @@ impl Call {
         if !self.is_stranded() {
             return false;
         }
-        let hung_up = self.participants.iter().filter(|(other, p)| {
-            Some(*other) != self.customer.as_ref() && !p.joined && p.left == Some(LeaveReason::HungUp)
+        let hung_up = self.facts.roster.participants.iter().filter(|(other, p)| {
+            Some(*other) != self.facts.roster.customer.as_ref()
+                && !p.joined
+                && p.left == Some(LeaveReason::HungUp)
         });
         hung_up.max_by_key(|(_, p)| p.sequence).is_some_and(|(last, _)| last == leg)
     }
 
     /// Twilio asks for the document of a customer whose conference has ended, as far as Twilio knows.
     pub(crate) fn released(&mut self, out: &mut Out<'_>, customer: &CallSid) {
-        if !self.proven {
+        if !self.facts.ownership.proven {
             // To be known when it is.
-            self.released.get_or_insert(out.now + out.config.released_within);
-            self.asked_for = Some(customer.clone());
+            self.stranding.decide_by.get_or_insert(out.now + out.config.released_within);
+            self.stranding.fetched_for = Some(customer.clone());
             return;
         }
         if self.names_customer(customer) {
             return self.named_is_released(out, customer);
         }
-        if self.customer.as_ref() == Some(customer) && self.recovery.as_ref().is_some_and(was_taken) {
+        if self.facts.roster.customer.as_ref() == Some(customer)
+            && self.recovery.as_ref().is_some_and(was_taken)
+        {
             return self.taken_unseen(out);
         }
         self.was_not_moved(out, customer);
         let open = !self.closed || self.is_undecided();
-        let Some(leg) = self.participants.get(customer).filter(|_| open) else { return };
-        if self.customer.as_ref().is_some_and(|known| known != customer)
+        let Some(leg) = self.facts.roster.participants.get(customer).filter(|_| open) else { return };
+        if self.facts.roster.customer.as_ref().is_some_and(|known| known != customer)
             || !matches!(leg.left, None | Some(LeaveReason::ModeratorEnded))
         {
             return; // a third party's, or not here any more
         }
         // Who comes out of the queue has called.
-        self.customer.get_or_insert_with(|| customer.clone());
-        let again = self.released.is_some();
-        let until = *self.released.get_or_insert(out.now + out.config.released_within);
+        self.facts.roster.customer.get_or_insert_with(|| customer.clone());
+        let again = self.stranding.decide_by.is_some();
+        let until = *self.stranding.decide_by.get_or_insert(out.now + out.config.released_within);
         if out.now < until {
-            self.learning &= !std::mem::take(&mut self.unlearnt);
+            self.lookup.begun &= !std::mem::take(&mut self.lookup.found_too_little);
         }
         self.evaluate(out);
         let again = again && out.now < until;
-        if again && self.looking.is_none() && !self.has_open_recovery() && self.is_undecided() {
+        if again && self.poll.since.is_none() && !self.has_open_recovery() && self.is_undecided() {
             self.look(out); // callbacks come at the same time, if they do
         }
     }
@@ -188,30 +215,31 @@ impl Call {
     /// A poll missed the customer just now, and a move was inferred. Twilio does not ask for a customer who was moved, so the
     /// conference has ended. Agents whom the same poll missed are classified again.
     fn was_not_moved(&mut self, out: &Out<'_>, customer: &CallSid) {
-        let found = self.found_moved.take().is_some_and(|at| out.now < at + SOON);
+        let found = self.facts.roster.move_inferred_at.take().is_some_and(|at| out.now < at + SOON);
         let stayed = |r: &Recovery| !r.is_open() && !r.reservation_freed && !r.sent && r.moved_to.is_none();
         let never_sent = self.recovery.as_ref().is_none_or(stayed);
-        let is_this_customer = found && never_sent && self.customer.as_ref() == Some(customer);
+        let is_this_customer = found && never_sent && self.facts.roster.customer.as_ref() == Some(customer);
         let moved = |p: &&mut Participant| p.left == Some(LeaveReason::UpdatedViaApi);
-        let Some(there) = self.participants.get_mut(customer).filter(|_| is_this_customer).filter(moved)
+        let Some(there) =
+            self.facts.roster.participants.get_mut(customer).filter(|_| is_this_customer).filter(moved)
         else {
             return;
         };
         there.left = Some(LeaveReason::ModeratorEnded);
-        for (leg, agent) in &mut self.agents {
-            let left = self.participants.get(leg).and_then(|participant| participant.left);
+        for (leg, agent) in &mut self.facts.roster.agents {
+            let left = self.facts.roster.participants.get(leg).and_then(|participant| participant.left);
             agent.settled &= agent.removing || left != Some(LeaveReason::HungUp);
         }
     }
 
     /// Somebody has taken him from the queue and has him no more, and nobody has told who, nor why. Twilio is asked.
     fn taken_unseen(&mut self, out: &mut Out<'_>) {
-        let waited = self.released.filter(|until| out.now < *until + SOON);
+        let waited = self.stranding.decide_by.filter(|until| out.now < *until + SOON);
         let until = waited.unwrap_or(out.now + out.config.released_within);
-        self.released = Some(until);
+        self.stranding.decide_by = Some(until);
         if out.now >= until {
             self.in_again_for_any(out);
-        } else if self.looking.is_none() {
+        } else if self.poll.since.is_none() {
             self.look(out);
         }
         self.evaluate(out);
@@ -219,14 +247,15 @@ impl Call {
 
     /// What comes next for the customer; `None`: not decided by this call.
     pub(crate) fn next(&self, now: Millis, customer: &CallSid) -> Option<Next> {
-        if !self.proven {
+        if !self.facts.ownership.proven {
             // Whoever has registered may have spoken the truth.
             return self.may_be_of(customer).then_some(Next::Wait);
         }
         if self.may_be_customer(customer) {
-            return self.released.filter(|until| now < *until + SOON).map(|_| Next::Wait);
+            return self.stranding.decide_by.filter(|until| now < *until + SOON).map(|_| Next::Wait);
         }
-        let until = self.released.filter(|_| self.customer.as_ref() == Some(customer))?;
+        let until =
+            self.stranding.decide_by.filter(|_| self.facts.roster.customer.as_ref() == Some(customer))?;
         let recovery = self.recovery.as_ref().filter(|recovery| recovery.is_open());
         if let Some(recovery) = recovery {
             // Who has been in the queue comes from there.
@@ -243,13 +272,14 @@ impl Call {
             };
         }
         // As long as Twilio is being asked who the agent was, nobody knows whether he was left on purpose.
-        let learns = self.learning && !self.unlearnt;
-        let asked = self.looking.is_some() || self.awaits_an_owner();
+        let learns = self.lookup.begun && !self.lookup.found_too_little;
+        let asked = self.poll.since.is_some() || self.awaits_an_owner();
         // Nor as long as Twilio does not say how the call stands, of which nobody has told how it ended.
-        let untold = self.looking.is_some() || self.unsure;
-        let unmarked = |agent: &Agent| !agent.settled && !self.on_purpose.contains_key(&agent.reservation);
-        let until = if (self.agents.is_empty() && (learns || self.refused))
-            || (untold && self.agents.values().any(unmarked))
+        let untold = self.poll.since.is_some() || self.poll.may_have_missed;
+        let unmarked =
+            |agent: &Agent| !agent.settled && !self.facts.marks.reasons.contains_key(&agent.reservation);
+        let until = if (self.facts.roster.agents.is_empty() && (learns || self.lookup.failed))
+            || (untold && self.facts.roster.agents.values().any(unmarked))
         {
             until + KEPT
         } else if asked {
@@ -262,7 +292,7 @@ impl Call {
 
     /// Is it not known yet of some agent what became of his or her leg?
     fn is_undecided(&self) -> bool {
-        self.agents.is_empty() || self.agents.values().any(|agent| !agent.settled)
+        self.facts.roster.agents.is_empty() || self.facts.roster.agents.values().any(|agent| !agent.settled)
     }
 
     /// The second rung without a conference: nobody is there to whom anything could be announced.
@@ -290,14 +320,14 @@ impl Call {
     /// The task is read and Twilio has asked: back into the queue, by the document that is the answer.
     pub(super) fn go_on_stranded(&mut self, out: &mut Out<'_>) {
         let ready = |r: &Recovery| r.phase == Phase::Holding && r.stranded && r.prepared.marked;
-        if self.released.is_some() && self.recovery.as_ref().is_some_and(ready) {
+        if self.stranding.decide_by.is_some() && self.recovery.as_ref().is_some_and(ready) {
             self.take_back(out);
         }
     }
 
     /// The time in which the task is read and Twilio asks is over.
     pub(super) fn stranded_is_over(&mut self, out: &mut Out<'_>) {
-        if self.released.is_some() {
+        if self.stranding.decide_by.is_some() {
             self.take_back(out);
         } else {
             // His call has nothing of ours to go on with.
@@ -312,7 +342,8 @@ impl Call {
             return self.goes_to_queue(out, None, out.now + out.config.queue_within);
         }
         let worker = recovery.agent.worker.clone();
-        recovery.back |= self.agents.get(&recovery.lost_leg).is_some_and(|agent| agent.newer_page.is_some());
+        recovery.back |=
+            self.facts.roster.agents.get(&recovery.lost_leg).is_some_and(|agent| agent.newer_page.is_some());
         let within = if recovery.back { out.config.rejoin_within } else { out.config.ping_ttl };
         self.goes_to_queue(out, Some(&worker), out.now + within);
     }
@@ -324,7 +355,8 @@ impl Call {
             recovery.phase,
             Phase::Requeueing { target: Some(_) } | Phase::Queued { target: Some(_) }
         );
-        let newer = self.agents.get(&recovery.lost_leg).is_some_and(|agent| agent.newer_page.is_some());
+        let newer =
+            self.facts.roster.agents.get(&recovery.lost_leg).is_some_and(|agent| agent.newer_page.is_some());
         if !targeted || recovery.back || !newer {
             return;
         }

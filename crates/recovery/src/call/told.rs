@@ -11,13 +11,13 @@ const EVENTS: usize = 200;
 
 impl Call {
     pub(crate) fn told_of_task(&mut self, out: &mut Out<'_>, event: &TaskEvent) {
-        if self.told.contains(&event.id) {
+        if self.facts.received.task_events.contains(&event.id) {
             return; // delivered twice
         }
-        if self.told.len() >= EVENTS {
-            self.told.pop_front();
+        if self.facts.received.task_events.len() >= EVENTS {
+            self.facts.received.task_events.pop_front();
         }
-        self.told.push_back(event.id.clone());
+        self.facts.received.task_events.push_back(event.id.clone());
         if event.task == self.task {
             if let (Some(reservation), Some(worker)) = (&event.reservation, &event.worker) {
                 self.know_owner(reservation, worker);
@@ -40,7 +40,7 @@ impl Call {
     /// The leave of a wrapping agent may only be late.
     fn wraps_up(&mut self, out: &mut Out<'_>, reservation: &ReservationSid) {
         let of_reservation = |(_, agent): &(&CallSid, &Agent)| agent.reservation == *reservation;
-        let mut legs = self.agents.iter().filter(of_reservation);
+        let mut legs = self.facts.roster.agents.iter().filter(of_reservation);
         let leg = legs.next().map(|(leg, _)| leg.clone());
         // Of an agent who joins in place the old leg is meant, which may have fallen, and not the new one.
         if let Some(leg) = leg.filter(|_| legs.next().is_none()) {
@@ -62,7 +62,7 @@ impl Call {
         match event.kind {
             TaskEventKind::Accepted if event.worker.as_ref() == Some(&recovery.agent.worker) => {
                 // Her page has not said yet what she is at, and the ping reaches her on a break, too.
-                self.unavailable.insert(recovery.agent.worker.clone());
+                self.facts.pages.unavailable.insert(recovery.agent.worker.clone());
                 self.proved_reachable(out);
             }
             TaskEventKind::NotTaken | TaskEventKind::TakenBack | TaskEventKind::Canceled { .. } => {
@@ -100,8 +100,9 @@ impl Call {
     /// Twilio says that this leg is gone while it is taken for joined.
     pub(super) fn misses_leave(&mut self, out: &mut Out<'_>, leg: &CallSid) {
         let joined = self.is_joined(leg);
-        let on_purpose = &self.on_purpose;
-        let Some(agent) = self.agents.get_mut(leg).filter(|a| !on_purpose.contains_key(&a.reservation))
+        let on_purpose = &self.facts.marks.reasons;
+        let Some(agent) =
+            self.facts.roster.agents.get_mut(leg).filter(|a| !on_purpose.contains_key(&a.reservation))
         else {
             return;
         };

@@ -11,7 +11,10 @@ impl Call {
     /// A transfer takes the agent's leg away at once. A page that still has it some time later, or has left it behind,
     /// had its transfer refused.
     pub(super) fn forget_refused_transfer(&mut self, out: &Out<'_>, leg: &CallSid) {
-        let Some(reservation) = self.agents.get(leg).map(|agent| agent.reservation.clone()) else { return };
+        let Some(reservation) = self.facts.roster.agents.get(leg).map(|agent| agent.reservation.clone())
+        else {
+            return;
+        };
         if self.was_transfer_refused(&reservation, out.now, out.config.leave_within) && self.is_joined(leg) {
             self.unmark(&reservation);
         }
@@ -20,52 +23,57 @@ impl Call {
     /// Has its agent said long before that she hands the customer over, and is there still, as far as is known?
     pub(super) fn was_transfer_refused(&self, of: &ReservationSid, at: Millis, within: Millis) -> bool {
         let there = |(leg, agent): (&CallSid, &Agent)| agent.reservation == *of && self.is_joined(leg);
-        self.on_purpose.get(of).copied().is_some_and(is_transfer)
-            && self.marked_at.get(of).is_some_and(|marked| *marked + within < at)
-            && self.agents.iter().any(there)
+        self.facts.marks.reasons.get(of).copied().is_some_and(is_transfer)
+            && self.facts.marks.said_at.get(of).is_some_and(|marked| *marked + within < at)
+            && self.facts.roster.agents.iter().any(there)
     }
 
     /// Has its agent said just now that she hands the customer over, so that Twilio may still take her leg away?
     pub(super) fn may_be_taken_away(&self, out: &Out<'_>, leg: &CallSid) -> bool {
-        let Some(agent) = self.agents.get(leg) else { return false };
-        let marked = self.marked_at.get(&agent.reservation);
-        self.on_purpose.get(&agent.reservation).copied().is_some_and(is_transfer)
+        let Some(agent) = self.facts.roster.agents.get(leg) else { return false };
+        let marked = self.facts.marks.said_at.get(&agent.reservation);
+        self.facts.marks.reasons.get(&agent.reservation).copied().is_some_and(is_transfer)
             && marked.is_some_and(|at| out.now <= *at + out.config.leave_within)
     }
 
     /// Her leg has hung up, as Twilio tells. A transfer would have taken it away.
     pub(super) fn hung_up_completing(&mut self, leg: &CallSid) {
-        let Some(agent) = self.agents.get(leg) else { return };
-        if self.completing.contains(&agent.reservation) {
-            self.completed.insert(agent.reservation.clone());
+        let Some(agent) = self.facts.roster.agents.get(leg) else { return };
+        if self.facts.marks.completing.contains(&agent.reservation) {
+            self.facts.marks.completed.insert(agent.reservation.clone());
         }
     }
 
     /// Its page goes while Twilio may still take her away. If it does not, the transfer was refused, and nobody is at the leg.
     pub(super) fn expect_transfer(&mut self, out: &mut Out<'_>, leg: &CallSid, epoch: u64) {
-        let Some(agent) = self.agents.get(leg).cloned() else { return };
-        let transfers = self.on_purpose.get(&agent.reservation).copied().is_some_and(is_transfer);
-        let Some(at) = self.marked_at.get(&agent.reservation).filter(|_| transfers) else { return };
+        let Some(agent) = self.facts.roster.agents.get(leg).cloned() else { return };
+        let transfers = self.facts.marks.reasons.get(&agent.reservation).copied().is_some_and(is_transfer);
+        let Some(at) = self.facts.marks.said_at.get(&agent.reservation).filter(|_| transfers) else { return };
         if self.is_joined(leg) {
             self.set_timer(out, Timer::Orphan, *at + out.config.leave_within + Millis(1));
-            let newest = self.goodbyes.entry(agent.worker).or_default();
+            let newest = self.facts.pages.gone.entry(agent.worker).or_default();
             *newest = epoch.max(*newest);
         }
     }
 
     /// Twilio had its time.
     pub(super) fn recall_refused_transfers(&mut self, out: &mut Out<'_>) {
-        let agents: Vec<_> =
-            self.agents.iter().map(|(leg, agent)| (leg.clone(), agent.worker.clone(), agent.epoch)).collect();
+        let agents: Vec<_> = self
+            .facts
+            .roster
+            .agents
+            .iter()
+            .map(|(leg, agent)| (leg.clone(), agent.worker.clone(), agent.epoch))
+            .collect();
         for (leg, worker, epoch) in agents {
-            if !self.is_joined(&leg) || !self.goodbyes.contains_key(&worker) {
+            if !self.is_joined(&leg) || !self.facts.pages.gone.contains_key(&worker) {
                 continue;
             }
-            let found = self.agents.get(&leg).filter(|agent| !agent.settled && !agent.removing);
+            let found = self.facts.roster.agents.get(&leg).filter(|agent| !agent.settled && !agent.removing);
             let newer = found.and_then(|agent| agent.newer_page);
-            let alone = newer.is_some() && newer == self.newest_alone.get(&worker).copied();
-            if alone && self.joinable.contains(&worker) {
-                self.goodbyes.remove(&worker);
+            let alone = newer.is_some() && newer == self.facts.pages.newest_alone.get(&worker).copied();
+            if alone && self.facts.pages.joinable.contains(&worker) {
+                self.facts.pages.gone.remove(&worker);
                 self.forget_refused_transfer(out, &leg);
                 self.join_in_place(out, &leg);
             } else {
@@ -76,7 +84,7 @@ impl Call {
 
     /// An agent has handed the customer over, and he is alone: is anybody asked to take him?
     pub(super) fn look_at_transfer(&mut self, out: &mut Out<'_>) {
-        if self.is_handed_over() && self.looking.is_none() {
+        if self.is_handed_over() && self.poll.since.is_none() {
             self.look(out);
         }
     }
@@ -92,7 +100,9 @@ impl Call {
     /// The leg of somebody unknown who was here after the customer had been handed over, and is gone.
     fn leg_of_taker(&self) -> Option<CallSid> {
         let handed_over = self.last_to_leave().filter(|_| self.is_handed_over())?;
-        let told = |leg: &CallSid| self.participants.get(leg).map_or(0, |participant| participant.sequence);
+        let told = |leg: &CallSid| {
+            self.facts.roster.participants.get(leg).map_or(0, |participant| participant.sequence)
+        };
         self.leg_of_nobody().filter(|leg| told(leg) > told(handed_over.0))
     }
 
@@ -100,22 +110,28 @@ impl Call {
     /// after her reservation; it was the last to leave.
     fn leg_untold(&mut self, of: &ReservationSid) -> Option<CallSid> {
         let last = self.last_to_leave().map(|(leg, _)| leg.clone())?;
-        let known = |leg: &CallSid| Some(leg) == self.customer.as_ref() || self.agents.contains_key(leg);
-        if !self.participants.keys().all(known) {
+        let known = |leg: &CallSid| {
+            Some(leg) == self.facts.roster.customer.as_ref() || self.facts.roster.agents.contains_key(leg)
+        };
+        if !self.facts.roster.participants.keys().all(known) {
             return None; // it may be that one's
         }
         let leg = CallSid::parse(&format!("CA{}", of.as_str().get(2..)?)).ok()?;
-        let sequence = self.participants.get(&last).map_or(0, |participant| participant.sequence) + 1;
+        let sequence =
+            self.facts.roster.participants.get(&last).map_or(0, |participant| participant.sequence) + 1;
         let left = Some(LeaveReason::HungUp);
-        self.participants.insert(leg.clone(), Participant { left, sequence, ..Participant::default() });
+        self.facts
+            .roster
+            .participants
+            .insert(leg.clone(), Participant { left, sequence, ..Participant::default() });
         Some(leg)
     }
 
     /// She has it whose reservation wraps up and of whom no leg is known.
     fn find_taker(&mut self, out: &mut Out<'_>, seen: &Seen) {
         let known = |reservation: &ReservationSid| {
-            (self.on_purpose.contains_key(reservation) && !self.hung_up_unregistered(reservation))
-                || self.agents.values().any(|agent| agent.reservation == *reservation)
+            (self.facts.marks.reasons.contains_key(reservation) && !self.hung_up_unregistered(reservation))
+                || self.facts.roster.agents.values().any(|agent| agent.reservation == *reservation)
         };
         let mut unknown = seen.wrapping.iter().filter(|found| !known(&found.reservation));
         let (found, others) = (unknown.next(), unknown.next());
@@ -137,8 +153,9 @@ impl Call {
     /// in that worker's place.
     fn find_taker_of_deleted_task(&mut self, out: &mut Out<'_>) {
         let Some(leg) = self.leg_of_taker() else { return };
-        let customer = self.customer.clone();
-        let of_leg = self.unsettled.iter().filter(|kept| kept.registration.worker_leg == leg);
+        let customer = self.facts.roster.customer.clone();
+        let of_leg =
+            self.facts.ownership.registrations.iter().filter(|kept| kept.registration.worker_leg == leg);
         let mut workers = of_leg.filter(|kept| {
             let said = &kept.registration;
             said.task == self.task && Some(&said.customer_leg) == customer.as_ref()
@@ -155,16 +172,16 @@ impl Call {
     /// refused: who has put him on hold was she, or the transfer before.
     fn has_hung_up_herself(&self) -> bool {
         self.last_to_leave().is_some_and(|(leg, agent)| {
-            self.on_purpose.get(&agent.reservation) == Some(&GracefulReason::ColdTransfer)
-                && self.participants.get(leg).is_some_and(|participant| participant.hung_up)
+            self.facts.marks.reasons.get(&agent.reservation) == Some(&GracefulReason::ColdTransfer)
+                && self.facts.roster.participants.get(leg).is_some_and(|participant| participant.hung_up)
         })
     }
 
     /// The same of one whose page has not registered.
     pub(super) fn hung_up_unregistered(&self, of: &ReservationSid) -> bool {
         let leg = self.leg_of_nobody();
-        self.on_purpose.get(of) == Some(&GracefulReason::ColdTransfer)
-            && leg.is_some_and(|leg| self.participants.get(&leg).is_some_and(|it| it.hung_up))
+        self.facts.marks.reasons.get(of) == Some(&GracefulReason::ColdTransfer)
+            && leg.is_some_and(|leg| self.facts.roster.participants.get(&leg).is_some_and(|it| it.hung_up))
     }
 
     /// Does TaskRouter's log say that who left last has not handed him over, whoever has put him on hold?
@@ -175,7 +192,8 @@ impl Call {
     /// Twilio has said how a task stands whose agent has handed it over, with the customer alone ever since. While a transfer
     /// goes on he is on hold. `heard`: when something was last heard of the call.
     pub(super) fn look_into_transfer(&mut self, out: &mut Out<'_>, seen: &Seen, heard: Millis) {
-        let customer = self.customer.as_ref().and_then(|leg| self.participants.get(leg));
+        let customer =
+            self.facts.roster.customer.as_ref().and_then(|leg| self.facts.roster.participants.get(leg));
         let held = customer.is_some_and(|customer| customer.flags.hold);
         let nobody_comes = match seen.task {
             Some(HandedOver::Over) => true,
@@ -190,8 +208,8 @@ impl Call {
         }
         if let Some(attributes) = &seen.attributes {
             // A page that could not tell us may have written there that she leaves, after a transfer that was refused.
-            self.attributes.clone_from(attributes);
-            self.version = None;
+            self.facts.task.attributes.clone_from(attributes);
+            self.facts.task.version = None;
             self.read_mark(out);
         }
         if self.is_orphaned() {
@@ -203,12 +221,13 @@ impl Call {
         let on_purpose = Phase::Ended(Ending::Graceful);
         let missed = |recovery: &Recovery| recovery.lost_leg == leg && recovery.phase != on_purpose;
         // She has completed the task on the call, or as far as was known then, and nobody has told when she left.
-        let hung_up = self.participants.get(&leg).is_some_and(|it| it.left == Some(LeaveReason::HungUp));
-        let completed =
-            self.completed.contains(&reservation) || (hung_up && self.completing.contains(&reservation));
+        let hung_up =
+            self.facts.roster.participants.get(&leg).is_some_and(|it| it.left == Some(LeaveReason::HungUp));
+        let completed = self.facts.marks.completed.contains(&reservation)
+            || (hung_up && self.facts.marks.completing.contains(&reservation));
         if completed || self.recoveries().any(missed) {
             // Or a leg is missed once. He is let go, as by one who hangs up.
-            self.on_purpose.insert(reservation, GracefulReason::HangUp);
+            self.facts.marks.reasons.insert(reservation, GracefulReason::HangUp);
             return self.set_timer(out, Timer::Orphan, out.now);
         }
         self.refuse_mark_in_task(out.now);

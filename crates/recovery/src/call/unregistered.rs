@@ -12,12 +12,13 @@ impl Call {
     /// A page has found a reservation of this task of which nobody has told. Whose it is, Twilio has to say.
     pub(super) fn heed_unregistered(&mut self, out: &mut Out<'_>, worker: &WorkerSid, holding: &Holding) {
         let reservation = &holding.reservation;
-        let told = self.agents.values().any(|agent| agent.reservation == *reservation);
-        let lost = !told && !self.agents.is_empty() && !self.closed && self.leg_of_nobody().is_some();
-        if !lost || self.unregistered.len() >= MOST {
+        let told = self.facts.roster.agents.values().any(|agent| agent.reservation == *reservation);
+        let lost =
+            !told && !self.facts.roster.agents.is_empty() && !self.closed && self.leg_of_nobody().is_some();
+        if !lost || self.facts.ownership.unclaimed.len() >= MOST {
             return;
         }
-        self.unregistered.insert(reservation.clone(), worker.clone());
+        self.facts.ownership.unclaimed.insert(reservation.clone(), worker.clone());
         if self.owner(reservation).is_none() {
             return self.ask_for_owner(out, reservation);
         }
@@ -27,22 +28,22 @@ impl Call {
     /// Who has said so has lost the leg of which nothing else is known, if nobody is with the customer.
     pub(super) fn settle_unregistered(&mut self) {
         let known = |reservation: &ReservationSid| {
-            self.owner(reservation).is_some() || self.nobodys.contains(reservation)
+            self.owner(reservation).is_some() || self.facts.ownership.unowned.contains(reservation)
         };
-        let known: Vec<_> = self.unregistered.keys().filter(|r| known(r)).cloned().collect();
+        let known: Vec<_> = self.facts.ownership.unclaimed.keys().filter(|r| known(r)).cloned().collect();
         for reservation in known {
-            let Some(worker) = self.unregistered.remove(&reservation) else { continue };
+            let Some(worker) = self.facts.ownership.unclaimed.remove(&reservation) else { continue };
             let foreign = self.owner(&reservation) != Some(&worker);
-            let told = self.agents.values().any(|agent| agent.reservation == reservation);
+            let told = self.facts.roster.agents.values().any(|agent| agent.reservation == reservation);
             let refused = self.hung_up_unregistered(&reservation);
-            if foreign || told || (self.on_purpose.contains_key(&reservation) && !refused) {
+            if foreign || told || (self.facts.marks.reasons.contains_key(&reservation) && !refused) {
                 continue;
             }
             if let Some(leg) = self.leg_of_nobody() {
                 if refused {
                     self.unmark(&reservation);
                 }
-                self.agents.insert(leg.clone(), Agent::new(worker, String::new(), reservation));
+                self.facts.roster.agents.insert(leg.clone(), Agent::new(worker, String::new(), reservation));
                 self.recall_hello(&leg);
             }
         }
@@ -54,12 +55,12 @@ impl Call {
         if !self.customer_joined() || self.agent_on_call().is_some() || self.has_open_recovery() {
             return None;
         }
-        let nobodys = self.participants.iter().filter(|(leg, p)| {
-            Some(*leg) != self.customer.as_ref()
+        let nobodys = self.facts.roster.participants.iter().filter(|(leg, p)| {
+            Some(*leg) != self.facts.roster.customer.as_ref()
                 && p.left.is_some()
                 && !p.joined
                 && !p.moved
-                && !self.agents.contains_key(*leg)
+                && !self.facts.roster.agents.contains_key(*leg)
         });
         nobodys.max_by_key(|(_, p)| p.sequence).map(|(leg, _)| leg.clone())
     }

@@ -18,7 +18,7 @@ impl Call {
         let recovering = self.has_open_recovery() || !self.beside.is_empty();
         let after = if recovering {
             recovery
-        } else if (self.is_untold() || self.unsure) && recovery > Millis(0) {
+        } else if (self.is_untold() || self.poll.may_have_missed) && recovery > Millis(0) {
             call.min(recovery)
         } else {
             call
@@ -29,31 +29,31 @@ impl Call {
     /// Do they talk in a conference of which no callback has ever come? They were not asked for, as the agent took the call before
     /// the plugin was up in the page, or they are lost. Nobody would tell of a loss either.
     pub(super) fn is_untold(&self) -> bool {
-        self.seen.is_empty() && self.is_connected()
+        self.facts.received.callbacks.is_empty() && self.is_connected()
     }
 
     /// When Twilio is to be asked (point in time).
     fn due(&self, out: &Out<'_>) -> Option<Millis> {
         let after = self.watched_after(out)?;
-        Some(match self.looking {
+        Some(match self.poll.since {
             Some(since) => since + after.max(ANSWERED_WITHIN),
             // What a page says does not tell how a call stands of which no callback tells.
-            None if self.is_untold() => self.asked_at.unwrap_or(self.heard_at) + after,
-            None if self.heard_at > out.now => out.now, // a clock was set back
-            None => self.heard_at + after,
+            None if self.is_untold() => self.poll.asked_at.unwrap_or(self.poll.heard_at) + after,
+            None if self.poll.heard_at > out.now => out.now, // a clock was set back
+            None => self.poll.heard_at + after,
         })
     }
 
     /// The timer is moved only to be earlier: when it is due, it is seen whether something was heard meanwhile.
     pub(super) fn keep_watch(&mut self, out: &mut Out<'_>) {
         let due = self.due(out);
-        match (due, self.watch_at) {
+        match (due, self.poll.watch_at) {
             (Some(due), set) if set.is_none_or(|set| set > due) => {
-                self.watch_at = Some(due);
+                self.poll.watch_at = Some(due);
                 self.set_timer(out, Timer::Watch, due);
             }
             (None, Some(_)) => {
-                self.watch_at = None;
+                self.poll.watch_at = None;
                 self.clear_timer(out, Timer::Watch);
             }
             (Some(_) | None, _) => {}
@@ -62,7 +62,7 @@ impl Call {
 
     /// The timer is due.
     pub(super) fn watch(&mut self, out: &mut Out<'_>) {
-        let overdue = self.watch_at.take().is_some_and(|at| at + OVERDUE < out.now);
+        let overdue = self.poll.watch_at.take().is_some_and(|at| at + OVERDUE < out.now);
         if overdue {
             // No server was there at that time. That the call would not be asked about any more by now says nothing.
             return self.catch_up(out);
@@ -74,11 +74,11 @@ impl Call {
 
     /// No server was there for a while. Until it is known how the call stands it is asked again and again.
     pub(super) fn catch_up(&mut self, out: &mut Out<'_>) {
-        self.unsure = self.watched_after(out).is_some();
-        let asks = self.looking.is_some_and(|since| out.now < since + ANSWERED_WITHIN);
-        if self.unsure && asks {
-            self.heard_at = out.now; // the answer may be older than what was missed: Twilio is asked again
-        } else if self.unsure {
+        self.poll.may_have_missed = self.watched_after(out).is_some();
+        let asks = self.poll.since.is_some_and(|since| out.now < since + ANSWERED_WITHIN);
+        if self.poll.may_have_missed && asks {
+            self.poll.heard_at = out.now; // the answer may be older than what was missed: Twilio is asked again
+        } else if self.poll.may_have_missed {
             self.look(out);
         }
     }
@@ -89,7 +89,7 @@ impl Call {
         let of_page = |(leg, agent): (&CallSid, &Agent)| {
             agent.worker == *worker && (agent.epoch == epoch || agent.epoch == 0) && self.is_at(leg, agent)
         };
-        self.proven && !self.closed && self.agents.iter().any(of_page)
+        self.facts.ownership.proven && !self.closed && self.facts.roster.agents.iter().any(of_page)
     }
 
     /// The page of an agent who is on the call is not heard of any more. The page may be gone, and the callback that reported it
@@ -101,13 +101,13 @@ impl Call {
 
     /// Asks Twilio how the call stands.
     pub(super) fn look(&mut self, out: &mut Out<'_>) {
-        self.looking = Some(out.now);
-        self.asked_at = self.looking.filter(|_| self.is_untold());
+        self.poll.since = Some(out.now);
+        self.poll.asked_at = self.poll.since.filter(|_| self.is_untold());
         let waits = |r: &&super::Recovery| matches!(r.phase, Phase::Requeueing { .. } | Phase::Queued { .. });
         let asks_for_task = self.is_handed_over() || self.is_replaced() || self.is_orphaned_unconfirmed();
         let look = Action::Look {
             conference: self.conference.clone(),
-            customer: self.customer.clone(),
+            customer: self.facts.roster.customer.clone(),
             queued: self.recovery.as_ref().filter(waits).map(|recovery| recovery.id.clone()),
             handed_over: asks_for_task.then(|| self.task.clone()),
         };
@@ -117,47 +117,47 @@ impl Call {
     /// The customer, or who has him, is known by the task alone: nobody has told of the leg, as the server was down when it came.
     pub(super) fn look_for_unseen(&mut self, out: &mut Out<'_>) {
         let unseen = self.is_customer_unseen() || self.unseen_agents().next().is_some() || self.awaits_legs();
-        if self.looking.is_none() && unseen {
+        if self.poll.since.is_none() && unseen {
             self.look(out);
         }
     }
 
     /// Legs of agents of which nobody has ever told.
     fn unseen_agents(&self) -> impl Iterator<Item = &CallSid> {
-        self.agents.keys().filter(|leg| !self.participants.contains_key(*leg))
+        self.facts.roster.agents.keys().filter(|leg| !self.facts.roster.participants.contains_key(*leg))
     }
 
     /// Twilio has said how the call stands.
     pub(super) fn looked(&mut self, out: &mut Out<'_>, seen: &Seen) {
-        let Some(begun) = self.looking.take() else { return };
-        if self.closed && self.released.is_none() {
+        let Some(begun) = self.poll.since.take() else { return };
+        if self.closed && self.stranding.decide_by.is_none() {
             return;
         }
-        if self.heard_at > begun && self.heard_at <= out.now {
+        if self.poll.heard_at > begun && self.poll.heard_at <= out.now {
             // Nobody but Twilio tells of a call without callbacks.
             let told_by_nobody_else = self.is_handed_over() || self.is_orphaned_unconfirmed();
-            if self.unsure || told_by_nobody_else || self.is_untold() || self.awaits_legs() {
+            if self.poll.may_have_missed || told_by_nobody_else || self.is_untold() || self.awaits_legs() {
                 self.look(out);
             }
             return;
         }
-        self.unsure = false;
-        let heard = std::mem::replace(&mut self.heard_at, out.now);
-        let known = self.participants.clone();
+        self.poll.may_have_missed = false;
+        let heard = std::mem::replace(&mut self.poll.heard_at, out.now);
+        let known = self.facts.roster.participants.clone();
         self.miss_legs(out.now, seen);
         self.find_legs(seen);
         self.settle_polled(out, seen);
-        self.ended |= seen.participants.is_empty();
-        if known != self.participants {
+        self.facts.roster.ended |= seen.participants.is_empty();
+        if known != self.facts.roster.participants {
             self.note(out, Note::LookedUp);
         }
         self.remove_ghosts(out, seen);
         self.our_hold_seen();
-        if self.is_unknown() && (!self.ended || self.released.is_some()) {
-            self.learning &= !std::mem::take(&mut self.unlearnt); // Twilio answers
+        if self.is_unknown() && (!self.facts.roster.ended || self.stranding.decide_by.is_some()) {
+            self.lookup.begun &= !std::mem::take(&mut self.lookup.found_too_little); // Twilio answers
             self.learn(out);
         }
-        if self.seen.is_empty() {
+        if self.facts.received.callbacks.is_empty() {
             self.announcement_ended(out); // that, too, would never be told
         }
         self.heed_stranger(seen);
@@ -173,19 +173,19 @@ impl Call {
 
     /// Twilio did not answer, or refused. It is asked again, but not at once.
     pub(super) fn not_looked(&mut self, out: &Out<'_>) {
-        self.looking = None;
+        self.poll.since = None;
         self.look_soon(out);
     }
 
     /// It is not known how the call stands, or nobody would tell.
     pub(super) fn look_soon(&mut self, out: &Out<'_>) {
-        self.unsure = true;
-        self.heard_at = out.now;
+        self.poll.may_have_missed = true;
+        self.poll.heard_at = out.now;
     }
 
     /// Legs that are gone, and nobody has told.
     fn miss_legs(&mut self, now: Millis, seen: &Seen) {
-        let customer = self.customer.clone();
+        let customer = self.facts.roster.customer.clone();
         if let Some(unseen) = customer.clone().filter(|_| self.is_customer_unseen()) {
             self.assume_joined(&unseen); // and missed, if he is not there
         }
@@ -194,14 +194,15 @@ impl Call {
         }
         let gone =
             |(leg, p): &(&CallSid, &mut Participant)| p.joined && !seen.participants.contains_key(*leg);
-        for (leg, participant) in self.participants.iter_mut().filter(gone) {
+        for (leg, participant) in self.facts.roster.participants.iter_mut().filter(gone) {
             // A customer who is on the line, but not here, was moved, or his conference has ended.
             // And so is one for whom Twilio asks what comes next, although it is not known yet who that is.
-            let asked_for = customer.is_none() && self.asked_for.as_ref() == Some(leg);
+            let asked_for = customer.is_none() && self.stranding.fetched_for.as_ref() == Some(leg);
             let on_line = asked_for || (customer.as_ref() == Some(leg) && seen.on_line == Some(true));
             participant.joined = false;
-            self.found_moved = on_line.then_some(now).or(self.found_moved);
-            participant.left = Some(match (on_line, self.released) {
+            self.facts.roster.move_inferred_at =
+                on_line.then_some(now).or(self.facts.roster.move_inferred_at);
+            participant.left = Some(match (on_line, self.stranding.decide_by) {
                 (true, Some(_)) => LeaveReason::ModeratorEnded,
                 (true, None) => LeaveReason::UpdatedViaApi,
                 (false, _) => LeaveReason::HungUp,
@@ -212,7 +213,7 @@ impl Call {
     /// Legs that are there, and nobody has told, or that are otherwise than told.
     fn find_legs(&mut self, seen: &Seen) {
         for (leg, flags) in &seen.participants {
-            let participant = self.participants.entry(leg.clone()).or_default();
+            let participant = self.facts.roster.participants.entry(leg.clone()).or_default();
             participant.joined = true;
             participant.left = None;
             participant.flags = *flags;
@@ -223,7 +224,7 @@ impl Call {
     fn remove_ghosts(&self, out: &mut Out<'_>, seen: &Seen) {
         let removing =
             |(leg, agent): &(&CallSid, &Agent)| agent.removing && seen.participants.contains_key(*leg);
-        for (leg, _) in self.agents.iter().filter(removing) {
+        for (leg, _) in self.facts.roster.agents.iter().filter(removing) {
             self.act(out, Action::RemoveLeg { conference: self.conference.clone(), leg: leg.clone() }, SOON);
         }
     }
@@ -250,7 +251,7 @@ impl Call {
             }
         } else if others.iter().any(|task| task.state == ReconnectState::Waits) {
             // He waits where he is not thought to be: whoever takes him has him.
-        } else if !tasks.is_empty() && seen.on_line == Some(true) && self.released.is_none() {
+        } else if !tasks.is_empty() && seen.on_line == Some(true) && self.stranding.decide_by.is_none() {
             // While he waits for what comes next, whoever has had him is looked for first.
             self.reconnect_canceled(out, target.as_ref());
         }
@@ -277,7 +278,9 @@ impl Call {
             return self.requeue(out, None, out.now + out.config.queue_within);
         }
         // Nobody is found for him, and nobody will be.
-        let (Some(recovery), Some(customer)) = (&self.recovery, self.customer.clone()) else { return };
+        let (Some(recovery), Some(customer)) = (&self.recovery, self.facts.roster.customer.clone()) else {
+            return;
+        };
         self.act(out, Action::GiveUp { recovery: recovery.id.clone(), customer }, SOON);
     }
 

@@ -22,17 +22,19 @@ pub(super) fn conferences(machine: &Machine, event: &Event) -> BTreeSet<Conferen
         Event::Done { conference, .. } | Event::Timer { conference, .. } => {
             BTreeSet::from([conference.clone()])
         }
-        Event::Graceful { mark, .. } => of(&|call| call.proven && call.task == mark.task),
+        Event::Graceful { mark, .. } => of(&|call| call.facts.ownership.proven && call.task == mark.task),
         Event::Hello { worker, hello, .. } => {
             let found = |call: &Call| hello.holdings.iter().any(|holding| holding.task == call.task);
-            of(&|call| found(call) || call.agents.values().any(|agent| agent.worker == *worker))
+            of(&|call| found(call) || call.facts.roster.agents.values().any(|agent| agent.worker == *worker))
         }
-        Event::Goodbye { goodbye, .. } => of(&|call| call.proven && goodbye.tasks.contains(&call.task)),
+        Event::Goodbye { goodbye, .. } => {
+            of(&|call| call.facts.ownership.proven && goodbye.tasks.contains(&call.task))
+        }
         Event::PushLost { worker, epoch } => of(&|call| call.has_leg_of_page(worker, *epoch)),
         Event::EnteredQueue { recovery, .. } | Event::LeftQueue { recovery, .. } => of_recovery(recovery),
         Event::Released { customer } => of(&|call| call.maybe_customers().any(|leg| leg == customer)),
         Event::Task(event) => {
-            let mut calls = of(&|call| call.proven && call.task == event.task);
+            let mut calls = of(&|call| call.facts.ownership.proven && call.task == event.task);
             calls.extend(event.purpose.recovery().map(of_recovery).unwrap_or_default());
             calls
         }
@@ -67,17 +69,18 @@ pub(super) fn of(call: Option<&Call>, after: Option<&Call>, event: &Event) -> Op
 }
 
 fn callback(call: Option<&Call>, event: &ConferenceEvent) -> Option<&'static str> {
-    if call.is_some_and(|call| call.seen.contains(&event.sequence)) {
+    if call.is_some_and(|call| call.facts.received.callbacks.contains(&event.sequence)) {
         return None; // delivered twice
     }
     let labelled = event.label.as_deref() == Some("customer");
-    let is_customer = |leg: &CallSid| labelled || call.is_some_and(|c| c.customer.as_ref() == Some(leg));
+    let is_customer =
+        |leg: &CallSid| labelled || call.is_some_and(|c| c.facts.roster.customer.as_ref() == Some(leg));
     match &event.kind {
         Kind::Start => Some("the conference starts"),
         Kind::End => Some("the conference has ended"),
         Kind::AnnouncementEnd => Some("an announcement has ended"),
         Kind::Join { leg, .. } if is_customer(leg) => Some("the customer's leg joins"),
-        Kind::Join { leg, .. } if call.is_some_and(|call| call.agents.contains_key(leg)) => None,
+        Kind::Join { leg, .. } if call.is_some_and(|call| call.facts.roster.agents.contains_key(leg)) => None,
         Kind::Join { .. } => Some("a leg joins of which nothing is known"),
         Kind::Modify { leg, flags } if is_customer(leg) => flags.hold.then_some("the customer is on hold"),
         Kind::Modify { flags, .. } => {
@@ -95,13 +98,13 @@ fn callback(call: Option<&Call>, event: &ConferenceEvent) -> Option<&'static str
 
 fn agent_leaves(call: Option<&Call>, leg: &CallSid, reason: LeaveReason) -> Option<&'static str> {
     // As long as nobody is known it may be anybody's.
-    let Some(call) = call.filter(|call| !call.agents.is_empty()) else {
+    let Some(call) = call.filter(|call| !call.facts.roster.agents.is_empty()) else {
         return why_she_leaves(reason);
     };
-    if agent(call) == call.agents.get(leg).map(|agent| &agent.worker) {
+    if agent(call) == call.facts.roster.agents.get(leg).map(|agent| &agent.worker) {
         why_she_leaves(reason)
     } else {
-        call.agents.contains_key(leg).then_some("the colleague's leg leaves")
+        call.facts.roster.agents.contains_key(leg).then_some("the colleague's leg leaves")
     }
 }
 
@@ -118,14 +121,14 @@ fn registered(call: Option<&Call>, worker: &WorkerSid, registration: &Registrati
     let Some(call) = call else { return Some("the agent's page registers a new leg") };
     match agent(call) {
         Some(agent) if agent != worker => Some("another agent's page registers a leg"),
-        _ if call.agents.contains_key(&registration.worker_leg) => None,
+        _ if call.facts.roster.agents.contains_key(&registration.worker_leg) => None,
         _ => Some("the agent's page registers a new leg"),
     }
 }
 
 fn page(call: &Call, worker: &WorkerSid, hello: &Hello, older_page_connected: bool) -> Option<&'static str> {
     let holding = hello.holdings.iter().find(|holding| holding.task == call.task)?;
-    let mut own = call.agents.values().filter(|agent| agent.worker == *worker);
+    let mut own = call.facts.roster.agents.values().filter(|agent| agent.worker == *worker);
     let is_newer = own.all(|agent| hello.epoch > agent.epoch);
     match holding {
         _ if !is_newer => None,
@@ -177,7 +180,7 @@ fn done(
         (Action::EndHold { .. }, _) => Some("our hold has ended"),
         (Action::FreeCustomer { .. }, _) => Some("the customer is free: done"),
         (Action::ReadTask { .. } | Action::MarkTask { .. }, Outcome::TaskRead { .. }) => {
-            let marks = |call: &Call| (call.on_purpose.len(), call.claims.len());
+            let marks = |call: &Call| (call.facts.marks.reasons.len(), call.facts.marks.unattributed.len());
             let says_so = matches!(action, Action::ReadTask { .. }) && call.map(marks) != after.map(marks);
             Some(if says_so { "the task says that the agent leaves" } else { "the task is read" })
         }
@@ -240,7 +243,7 @@ fn looked(call: &Call, seen: &Seen) -> &'static str {
         "asked how it stands: the reconnect task waits"
     } else if states.any(|state| matches!(state, ReconnectState::Over | ReconnectState::Left { .. })) {
         "asked how it stands: the reconnect task is over"
-    } else if call.agents.keys().any(gone) {
+    } else if call.facts.roster.agents.keys().any(gone) {
         "asked how it stands: the agent's leg is gone"
     } else {
         "asked how it stands: all is as it was"
@@ -269,7 +272,7 @@ pub(super) fn elsewhere(before: &Machine, event: &Event, after: &Machine) -> Vec
     let here = conferences(before, event);
     let mut cells = vec![];
     for new in here.iter().filter_map(|conference| after.call(conference)) {
-        let Some(customer) = &new.customer else { continue };
+        let Some(customer) = &new.facts.roster.customer else { continue };
         let old = before.call(&new.conference);
         let hung_up = new.customer_hung_up() && !old.is_some_and(Call::customer_hung_up);
         let connected = new.is_connected() && !old.is_some_and(Call::is_connected);
@@ -278,7 +281,7 @@ pub(super) fn elsewhere(before: &Machine, event: &Event, after: &Machine) -> Vec
             continue;
         }
         let others = before.calls().filter(|call| call.conference != new.conference);
-        for other in others.filter(|call| call.customer.as_ref() == Some(customer)) {
+        for other in others.filter(|call| call.facts.roster.customer.as_ref() == Some(customer)) {
             let row = match who {
                 Some(who) if agent(other) == Some(who) => "the same agent has the customer there",
                 Some(_) => "another agent has the customer there",

@@ -109,7 +109,7 @@ impl Machine {
         out.effects = let_through;
         for conference in &out.touched {
             let Some(call) = self.calls.get_mut(conference) else { continue };
-            let open = call.proven && !call.ended && !call.closed;
+            let open = call.facts.ownership.proven && !call.facts.roster.ended && !call.closed;
             if call.allowance.permission == Permission::Unasked && open {
                 call.allowance.permission = Permission::Asked;
                 let action = Action::CheckNumber { task: call.task.clone() };

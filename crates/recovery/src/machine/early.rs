@@ -98,7 +98,7 @@ impl Machine {
         for key in self.early.keys(|early| early.at + EarlyMark::WAITS <= out.now) {
             self.early.drop(&key);
         }
-        let proven = self.calls.values().filter(|call| call.proven);
+        let proven = self.calls.values().filter(|call| call.facts.ownership.proven);
         let known: BTreeSet<_> = proven.map(|call| &call.task).collect();
         for key in self.early.keys(|early| known.contains(&early.mark.task)) {
             let Some(early) = self.early.drop(&key) else { continue };

@@ -11,8 +11,11 @@ impl Machine {
     pub(super) fn find_unseen(&mut self, out: &mut Out<'_>, old: &ConferenceSid, outcome: &Outcome) {
         let Outcome::Looked(seen) = outcome else { return };
         let Some(recovered) = self.calls.get(old).filter(|call| call.has_open_recovery()) else { return };
-        let (customer, losses, released) =
-            (recovered.customer.clone(), recovered.losses.clone(), recovered.released);
+        let (customer, losses, released) = (
+            recovered.facts.roster.customer.clone(),
+            recovered.inherited.losses.clone(),
+            recovered.stranding.decide_by,
+        );
         let recovered_for = match recovered.recovery.as_ref().map(|recovery| &recovery.phase) {
             Some(Phase::Requeueing { target } | Phase::Queued { target }) => Some(target.clone()),
             _ => None,
@@ -26,12 +29,18 @@ impl Machine {
             let Some(conference) = found.conference.clone().filter(|_| taken) else { continue };
             // One of which too little was told counts as not known.
             let known = self.calls.get(&conference);
-            if known.is_some_and(|call| call.customer.is_some() || released.is_none() || !call.proven) {
+            if known.is_some_and(|call| {
+                call.facts.roster.customer.is_some() || released.is_none() || !call.facts.ownership.proven
+            }) {
                 continue;
             }
             let (customer, losses) = (customer.clone(), losses.clone());
-            let call = known.cloned().unwrap_or_else(|| Call::new(conference.clone(), found.task.clone()));
-            let call = Call { customer, losses, released, heard_at: out.now, ..call };
+            let new = || Call::new(conference.clone(), found.task.clone());
+            let mut call = known.cloned().unwrap_or_else(new);
+            call.facts.roster.customer = customer;
+            call.inherited.losses = losses;
+            call.stranding.decide_by = released;
+            call.poll.heard_at = out.now;
             self.calls.insert(conference.clone(), call);
             self.with(out, &conference, Call::found);
         }

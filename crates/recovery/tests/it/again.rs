@@ -120,7 +120,7 @@ fn what_was_on_purpose_does_not_count_and_is_still_a_way_to_leave() {
     desk.goodbye(ADA, EPOCH + 3);
     desk.graceful(GracefulReason::HangUp);
     assert_eq!(last(&desk).stage, Stage::Graceful);
-    assert_eq!(desk.machine.call(&conference(1)).expect("known").losses.len(), 3);
+    assert_eq!(desk.machine.call(&conference(1)).expect("known").inherited.losses.len(), 3);
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn it_counts_through_the_queue_and_through_restarts_too() {
         desk.finish_all_of(n);
         let call = desk.machine.call(&conference(n + 1)).expect("known");
         assert_eq!(
-            (call.task.clone(), call.losses.len()),
+            (call.task.clone(), call.inherited.losses.len()),
             (TaskSid::numbered(n + 1), usize::try_from(n).expect("small"))
         );
         desk.now = desk.now + Millis::seconds(10);

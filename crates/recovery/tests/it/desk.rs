@@ -228,7 +228,7 @@ impl Desk {
     pub fn register(&mut self, n: u128, worker: u128, worker_leg: u128, epoch: u64) {
         for who in [CUSTOMER, worker_leg] {
             let call = self.machine.call(&conference(n));
-            if !call.is_some_and(|call| call.participants.contains_key(&leg(who))) {
+            if !call.is_some_and(|call| call.facts.roster.participants.contains_key(&leg(who))) {
                 self.join(n, who, false);
             }
         }
@@ -253,7 +253,8 @@ impl Desk {
         let asked = self.actions.iter().position(is_look).expect("a poll");
         let look = self.actions.remove(asked);
         let call = self.machine.call(&conference(n)).unwrap();
-        let known = call.participants.iter().filter(|(_, it)| it.joined).map(|(leg, _)| leg.clone());
+        let known =
+            call.facts.roster.participants.iter().filter(|(_, it)| it.joined).map(|(leg, _)| leg.clone());
         let participants = known.chain([leg(CUSTOMER), leg(worker_leg)]);
         let participants = participants.map(|leg| (leg, ParticipantFlags::default())).collect();
         let seen = Seen { participants, on_line: Some(true), ..Seen::default() };
@@ -446,7 +447,7 @@ impl Desk {
         let json =
             |n: u128| self.machine.call(&conference(n)).map(|call| serde_json::to_string(call).unwrap());
         let calls: Vec<_> = (1..10).filter_map(json).collect();
-        let calls = calls.iter().map(|json| serde_json::from_str::<rejoin_recovery::Call>(json).unwrap());
+        let calls = calls.iter().map(|json| rejoin_recovery::Call::read(json).unwrap());
         self.machine = Machine::new(Config::default(), calls);
     }
 
@@ -455,7 +456,7 @@ impl Desk {
         let stored: Vec<_> =
             self.machine.take_dirty().into_iter().map(|call| serde_json::to_string(call).unwrap()).collect();
         let calls: Vec<rejoin_recovery::Call> =
-            stored.iter().map(|json| serde_json::from_str(json).unwrap()).collect();
+            stored.iter().map(|json| rejoin_recovery::Call::read(json).unwrap()).collect();
         self.machine = Machine::new(Config::default(), calls);
     }
 }

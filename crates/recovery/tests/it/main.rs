@@ -276,7 +276,7 @@ fn a_request_that_is_repeated_counts_once() {
     for number in 0..1000 {
         desk.mark(ADA, id(number), GracefulReason::HangUp);
     }
-    let kept = desk.machine.call(&conference(1)).expect("known").delivered.len();
+    let kept = desk.machine.call(&conference(1)).expect("known").facts.received.requests.len();
     assert_eq!(kept, 100, "what is remembered is bounded");
 }
 

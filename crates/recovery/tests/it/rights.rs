@@ -1,6 +1,7 @@
 //! Nobody is believed about a call who has no part in it.
 
 use crate::desk::*;
+use crate::transitions::stored::call_of;
 use rejoin_protocol::api::{DeliveryId, GracefulReason, Registration, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
@@ -56,8 +57,9 @@ fn leaves(desk: &mut Desk, sequence: u64, who: u128) {
 #[test]
 fn a_call_with_thousands_of_callbacks_remembers_only_the_last_ones() {
     let mut desk = Desk::talking();
-    let customer_is_there =
-        |desk: &Desk| desk.machine.call(&conference(1)).unwrap().participants[&leg(CUSTOMER)].joined;
+    let customer_is_there = |desk: &Desk| {
+        desk.machine.call(&conference(1)).unwrap().facts.roster.participants[&leg(CUSTOMER)].joined
+    };
     for sequence in 100..5000 {
         // The agent puts the customer on hold, and takes them off again, over and over.
         let flags = ParticipantFlags { hold: sequence % 2 == 0, ..ParticipantFlags::default() };
@@ -72,7 +74,7 @@ fn a_call_with_thousands_of_callbacks_remembers_only_the_last_ones() {
             kind,
         }));
     }
-    assert_eq!(desk.machine.call(&conference(1)).unwrap().seen.len(), 1000);
+    assert_eq!(desk.machine.call(&conference(1)).unwrap().facts.received.callbacks.len(), 1000);
     leaves(&mut desk, 50, CUSTOMER);
     assert!(customer_is_there(&desk), "a repeated callback of long ago");
     leaves(&mut desk, 4999, CUSTOMER);
@@ -89,7 +91,10 @@ fn find(conference: Option<rejoin_protocol::ConferenceSid>) -> Action {
 fn a_registration_counts_when_the_callback_says_whose_the_reservation_is() {
     let mut desk = Desk::new();
     assert_eq!(says(&mut desk, ADA, &registration(ADA, 1)), Right::Unknown);
-    assert!(desk.machine.call(&conference(1)).unwrap().agents.is_empty(), "nothing is believed yet");
+    assert!(
+        desk.machine.call(&conference(1)).unwrap().facts.roster.agents.is_empty(),
+        "nothing is believed yet"
+    );
     desk.join(1, CUSTOMER, false);
     desk.join(1, ADA_LEG, false);
     assert_eq!(says(&mut desk, ADA, &registration(ADA, 1)), Right::Own);
@@ -196,8 +201,11 @@ fn twilio_is_asked_again_for_a_registration_that_the_answer_is_not_about() {
     assert_eq!(desk.take_actions(), [find(None)], "of hers nothing was said");
     desk.finish(find(None), owners(1).1);
     let call = desk.machine.call(&conference(1)).unwrap();
-    assert!(call.agents.contains_key(&leg(0x77)) && call.agents.contains_key(&leg(0x78)));
-    assert!(call.unsettled.is_empty());
+    assert!(
+        call.facts.roster.agents.contains_key(&leg(0x77))
+            && call.facts.roster.agents.contains_key(&leg(0x78))
+    );
+    assert!(call.facts.ownership.registrations.is_empty());
 }
 
 #[test]
@@ -216,7 +224,7 @@ fn what_nobody_answers_about_is_not_kept_for_ever() {
         }
     }
     assert!(asked > 10, "asked {asked} times");
-    assert!(desk.machine.call(&conference(1)).unwrap().unsettled.is_empty());
+    assert!(desk.machine.call(&conference(1)).unwrap().facts.ownership.registrations.is_empty());
 }
 
 /// Bo has named her conference as his task's before.
@@ -228,8 +236,8 @@ fn what_was_said_before_it_was_known_whose_the_conference_is_counts() {
     desk.join(1, CUSTOMER, false);
     desk.join(1, ADA_LEG, false);
     let call = desk.machine.call(&conference(1)).unwrap();
-    assert_eq!(call.agents[&leg(ADA_LEG)].worker, WorkerSid::numbered(ADA));
-    assert!(call.unsettled.is_empty());
+    assert_eq!(call.facts.roster.agents[&leg(ADA_LEG)].worker, WorkerSid::numbered(ADA));
+    assert!(call.facts.ownership.registrations.is_empty());
 }
 
 #[test]
@@ -354,11 +362,8 @@ fn a_mark_counts_when_it_is_known_whose_the_reservation_is() {
 #[test]
 fn calls_of_a_version_that_did_not_ask_go_on() {
     let mut desk = Desk::talking();
-    let mut call = serde_json::to_value(desk.machine.call(&conference(1))).unwrap();
-    for field in ["owners", "claims", "unsettled", "sought", "nobodys", "asking", "proven"] {
-        call.as_object_mut().unwrap().remove(field).unwrap();
-    }
-    let call = serde_json::from_value(call).unwrap();
+    let unknown = ["owners", "claims", "unsettled", "sought", "nobodys", "asking", "proven"];
+    let call = call_of("0.1.0", "talking", &unknown);
     desk.machine = Machine::new(Config::default(), [call]);
     assert_eq!(says(&mut desk, ADA, &registration(ADA, 1)), Right::Own, "Ada is on it");
     desk.now = desk.now + Millis::seconds(1);
@@ -427,7 +432,7 @@ fn a_stranger_whom_the_task_names_is_no_customer_either() {
     assert!(matches!(asked[..], [Action::Look { customer: None, .. }]), "{asked:?}");
     desk.finish(asked[0].clone(), there(&[CUSTOMER]));
     all.extend(desk.take_actions());
-    assert_eq!(desk.machine.call(&conference(1)).unwrap().customer, None);
+    assert_eq!(desk.machine.call(&conference(1)).unwrap().facts.roster.customer, None);
     assert_eq!(reaches(&all, STRANGER), [] as [&Action; 0]);
 }
 
@@ -446,7 +451,10 @@ fn a_leg_that_twilio_does_not_show_is_no_third_party() {
             desk.finish(look, there(&[CUSTOMER, ADA_LEG]));
         }
         let call = desk.machine.call(&conference(1)).unwrap();
-        assert!(!call.participants.contains_key(&leg(STRANGER)) && call.unsettled.is_empty());
+        assert!(
+            !call.facts.roster.participants.contains_key(&leg(STRANGER))
+                && call.facts.ownership.registrations.is_empty()
+        );
         desk.goes_through_the_queue();
         desk.register(2, ADA, NEXT_LEG, 2);
         assert_eq!(desk.stage(), Some(Stage::Rejoined));
@@ -464,7 +472,7 @@ fn who_has_left_covers_for_nobody_with_a_leg_that_does_not_exist() {
     desk.take_actions();
     let id = Some(DeliveryId { epoch: EPOCH, number: 9 });
     says(&mut desk, ADA, &Registration { id, worker_leg: leg(0xbad), ..registration(ADA, 1) });
-    let marked = &desk.machine.call(&conference(1)).unwrap().on_purpose;
+    let marked = &desk.machine.call(&conference(1)).unwrap().facts.marks.reasons;
     assert!(marked.contains_key(&reservation_of(ADA, 1)), "the mark stands");
     desk.leave(1, 0xb1, LeaveReason::HungUp);
     desk.fire(1, Timer::Grace);
@@ -479,7 +487,7 @@ fn a_requeue_goes_by_the_workflow_that_twilio_names() {
     let lie = Registration { workflow: WorkflowSid::numbered(0x666), ..registration(ADA, 1) };
     assert_eq!(says(&mut desk, ADA, &lie), Right::Own);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
-    assert_eq!(desk.machine.call(&conference(1)).unwrap().task_workflow, None);
+    assert_eq!(desk.machine.call(&conference(1)).unwrap().facts.origin.workflow, None);
     let read = Outcome::TaskRead {
         attributes: "{}".into(),
         version: None,
@@ -487,7 +495,7 @@ fn a_requeue_goes_by_the_workflow_that_twilio_names() {
     };
     desk.finish(Action::ReadTask { task: TaskSid::numbered(1) }, read);
     let call = desk.machine.call(&conference(1)).unwrap();
-    assert_eq!(call.task_workflow, Some(WorkflowSid::numbered(1)));
+    assert_eq!(call.facts.origin.workflow, Some(WorkflowSid::numbered(1)));
 }
 
 /// Everybody's callbacks have come: nothing is asked, and nothing waits.

@@ -1,6 +1,7 @@
 //! What TaskRouter says of the tasks: in any order, more than once, and sometimes alone.
 
 use crate::desk::*;
+use crate::transitions::stored::call_of;
 use proptest::prelude::*;
 use rejoin_protocol::api::{GracefulReason, Stage};
 use rejoin_protocol::{Millis, TaskSid, WorkerSid};
@@ -206,16 +207,13 @@ fn what_was_told_is_kept_and_bounded() {
         event.id = format!("EV{number}");
         desk.handle(Event::Task(event));
     }
-    assert_eq!(desk.machine.call(&conference(1)).unwrap().told.len(), 200);
+    assert_eq!(desk.machine.call(&conference(1)).unwrap().facts.received.task_events.len(), 200);
 }
 
 /// A call that was stored before there were such events.
 #[test]
 fn an_older_call_is_readable() {
-    let desk = Desk::holding();
-    let mut stored = serde_json::to_value(desk.machine.call(&conference(1)).unwrap()).unwrap();
-    stored.as_object_mut().unwrap().remove("told").unwrap();
-    let call: rejoin_recovery::Call = serde_json::from_value(stored).unwrap();
+    let call = call_of("0.1.0", "holding", &["told"]);
     let mut desk = Desk::with(Machine::new(Config::default(), [call]));
     desk.handle(told(PING, ping(), ADA, TaskEventKind::Accepted));
     assert_eq!(desk.take_actions(), [requeue(Some(ADA)), complete_ping()]);

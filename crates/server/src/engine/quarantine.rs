@@ -34,7 +34,7 @@ pub(super) async fn quarantine(
         let guilty = guilty(policies, &found.calls, event, now);
         for call in found.calls.into_iter().filter(|call| guilty.contains(&call.conference)) {
             let quarantine = Some(Quarantine { at: now, event: event.to_string() });
-            let (conference, customer) = (call.conference.clone(), call.customer.clone());
+            let (conference, customer) = (call.conference.clone(), call.facts.roster.customer.clone());
             changes.save(&Call { quarantine, ..call });
             let note = Note::Trouble { text: TROUBLE.into() };
             changes.add_line(customer, Line { at: now, conference, note });

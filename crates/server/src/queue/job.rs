@@ -39,8 +39,9 @@ impl Job {
         let begun_before = job.begun_before();
         let StoredJob { claim, conference, action, deadline, tenure } = job;
         let marks = matches!(action, Action::MarkTask { .. });
-        let read =
-            call.filter(|_| marks).and_then(|call| Some((call.attributes.clone(), call.version.clone()?)));
+        let read = call
+            .filter(|_| marks)
+            .and_then(|call| Some((call.facts.task.attributes.clone(), call.facts.task.version.clone()?)));
         let recovery = call.and_then(|call| call.recovery.as_ref());
         let recovery = recovery.map(|recovery| (recovery.id.clone(), recovery.lost_at));
         Self {

@@ -97,7 +97,7 @@ pub(crate) fn direct(event: &Event) -> BTreeSet<Key> {
 
 /// Reads a call as it is stored.
 pub(super) fn read(state: &str) -> Result<Call, Why> {
-    serde_json::from_str(state).map_err(|_| Format::newer(state).map_or(Why::Unreadable, Why::AnotherVersion))
+    Call::read(state).map_err(|_| Format::newer(state).map_or(Why::Unreadable, Why::AnotherVersion))
 }
 
 /// What this server leaves alone for now.

@@ -101,7 +101,7 @@ fn call(number: u128, customer: &CallSid) -> Call {
         ConferenceEvent { conference: conference.clone(), task, sequence: 1, label: None, owner: None, kind };
     machine.handle(Millis(1), Event::Conference(event));
     let mut call = machine.call(&conference).unwrap().clone();
-    call.customer = Some(customer.clone());
+    call.facts.roster.customer = Some(customer.clone());
     call
 }
 
@@ -176,7 +176,7 @@ async fn calls_are_found_by_their_keys(database: &Place) {
     }
     assert_eq!(look(&store, &of([room(3)])).await.calls, []);
     // Keys change with the call.
-    one.customer = Some(CallSid::numbered(9));
+    one.facts.roster.customer = Some(CallSid::numbered(9));
     store
         .transact(&of([room(1)]), |_| {
             let mut changes = Changes::default();
@@ -721,7 +721,11 @@ async fn many_servers_may_start_and_see_a_new_call_at_the_same_time() {
     futures_util::future::join_all(servers).await;
     let store = Store::open(&database.url).await.unwrap();
     for call in look(&store, &of([room(1), room(2)])).await.calls {
-        assert_eq!((call.seen.len(), call.participants.len()), (100, 100), "nothing was written over");
+        assert_eq!(
+            (call.facts.received.callbacks.len(), call.facts.roster.participants.len()),
+            (100, 100),
+            "nothing was written over"
+        );
     }
 }
 

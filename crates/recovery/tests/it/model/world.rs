@@ -335,8 +335,8 @@ impl World {
                 return false;
             };
             server.call(room).is_some_and(|call| {
-                call.agents.contains_key(&leg(number))
-                    && call.participants.get(&leg(number)).is_some_and(|p| p.joined)
+                call.facts.roster.agents.contains_key(&leg(number))
+                    && call.facts.roster.participants.get(&leg(number)).is_some_and(|p| p.joined)
             })
         })
     }

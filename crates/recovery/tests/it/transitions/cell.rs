@@ -77,13 +77,13 @@ pub(super) fn cell(state: &State, row: &Row) -> (Cell, Desk) {
 /// A call without what is only counted.
 fn known(call: &Call) -> Call {
     let mut call = call.clone();
-    call.seen.clear();
-    call.told.clear();
-    call.delivered.clear();
-    call.heard_at = Default::default();
-    call.watch_at = None;
-    call.looking = None;
-    for participant in call.participants.values_mut() {
+    call.facts.received.callbacks.clear();
+    call.facts.received.task_events.clear();
+    call.facts.received.requests.clear();
+    call.poll.heard_at = Default::default();
+    call.poll.watch_at = None;
+    call.poll.since = None;
+    for participant in call.facts.roster.participants.values_mut() {
         participant.sequence = 0;
     }
     call

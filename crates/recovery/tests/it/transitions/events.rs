@@ -270,7 +270,7 @@ fn answers() -> Vec<Row> {
 /// Twilio is asked, nothing was heard meanwhile, and it says this.
 fn looked(name: &str, seen: impl Fn(&Desk, &State) -> Seen + 'static) -> Row {
     row(format!("asked how it stands: {name}"), move |desk, state| {
-        while desk.machine.call(&conference(1)).is_some_and(|call| call.looking.is_none()) {
+        while desk.machine.call(&conference(1)).is_some_and(|call| call.poll.since.is_none()) {
             let Some(at) = desk.watch.remove(&conference(1)) else { break };
             desk.now = desk.now.max(at);
             desk.handle(Event::Timer { conference: conference(1), timer: Timer::Watch });
@@ -282,7 +282,11 @@ fn looked(name: &str, seen: impl Fn(&Desk, &State) -> Seen + 'static) -> Row {
 
 /// Everybody who is there as far as was told, without these.
 fn there(desk: &Desk, without: &[u128]) -> Seen {
-    let known = desk.machine.call(&conference(1)).map(|call| call.participants.clone()).unwrap_or_default();
+    let known = desk
+        .machine
+        .call(&conference(1))
+        .map(|call| call.facts.roster.participants.clone())
+        .unwrap_or_default();
     let gone: Vec<_> = without.iter().map(|who| leg(*who)).collect();
     let joined = known.into_iter().filter(|(leg, participant)| participant.joined && !gone.contains(leg));
     let participants = joined.map(|(leg, participant)| (leg, participant.flags)).collect();

@@ -5,7 +5,7 @@ mod cell;
 mod events;
 mod page;
 mod states;
-mod stored;
+pub mod stored;
 mod why;
 
 use cell::{cell, goes_on};

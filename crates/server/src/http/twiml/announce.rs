@@ -83,10 +83,10 @@ async fn look_up(app: &App, recovery: &RecoveryId) -> Option<Known> {
         let in_place = matches!(recovery.phase, Phase::Away | Phase::Rejoining);
         Some(if call.is_task_awaited() {
             Known::Awaited(call.conference.clone())
-        } else if in_place && call.attributes.is_empty() {
+        } else if in_place && call.facts.task.attributes.is_empty() {
             Known::Unread { task: call.task.clone(), since: recovery.lost_at }
         } else {
-            Known::Language(reconnect::language(&call.attributes, attribute))
+            Known::Language(reconnect::language(&call.facts.task.attributes, attribute))
         })
     });
     look.await.ok()?

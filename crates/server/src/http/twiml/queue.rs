@@ -179,8 +179,8 @@ async fn way(app: &App, recovery: &RecoveryId, targeting: Targeting) -> Result<O
                     // Twilio deletes tasks that are over after five minutes. Its log remembers them.
                     Err(_) => match client.list_events(&call.task).await {
                         Ok(log) => {
-                            let task_workflow = log.iter().find_map(rejoin_twilio::Event::workflow);
-                            let call = Call { task_workflow, ..call };
+                            let mut call = call;
+                            call.facts.origin.workflow = log.iter().find_map(rejoin_twilio::Event::workflow);
                             Ok(Way::of(&app.config, &call, target(&call).as_ref()))
                         }
                         Err(error) if error.is_passing() => Err(Error::Busy),

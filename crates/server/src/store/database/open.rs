@@ -74,7 +74,7 @@ impl Database {
             for row in page {
                 let (conference, state): (String, String) = (row.try_get(0)?, row.try_get(1)?);
                 // One that cannot be read is found by what it was found by before.
-                let Ok(call) = serde_json::from_str::<Call>(&state) else { continue };
+                let Ok(call) = Call::read(&state) else { continue };
                 keys.extend(key_rows(&conference, &call.keys()));
                 read.push(conference);
             }

@@ -1,0 +1,38 @@
+//! What is known of one call, by part. Facts are what Twilio and the pages have reported; no part holds an opinion about a
+//! departure or a plan for the customer.
+
+mod marks;
+mod origin;
+mod ownership;
+mod pages;
+mod received;
+mod roster;
+
+pub use marks::Marks;
+pub use origin::{Origin, TaskCopy};
+pub use ownership::{Asking, Ownership, PendingRegistration};
+pub use pages::Pages;
+pub use received::Received;
+pub use roster::{Agent, Participant, Roster};
+
+use serde::{Deserialize, Serialize};
+
+/// Everything that is known of one call.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Facts {
+    /// The workflow and the queue that the task came by.
+    pub origin: Origin,
+    /// The task's attributes.
+    pub task: TaskCopy,
+    /// The legs of the conference.
+    pub roster: Roster,
+    /// The graceful marks of the agents.
+    pub marks: Marks,
+    /// The workers that the reservations belong to.
+    pub ownership: Ownership,
+    /// The pages of the agents.
+    pub pages: Pages,
+    /// What was taken already, so that a repeated delivery changes nothing.
+    pub received: Received,
+}
