@@ -166,7 +166,7 @@ pub struct Registration {
     /// The same one again is the same registration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<DeliveryId>,
-    /// Of the page that registers.
+    /// Of the page that registers; 0 when the server has found the call without a page ([`Self::page`]).
     pub epoch: u64,
     /// The task that the conference belongs to.
     pub task: TaskSid,
@@ -185,6 +185,13 @@ pub struct Registration {
     pub customer_leg: CallSid,
     /// The worker's name as Flex shows it, for the agent who may have to take over. At most 200 characters.
     pub worker_name: String,
+}
+
+impl Registration {
+    /// The epoch of the page that registers; `None` when the server has found the call without a page.
+    pub fn page(&self) -> Option<u64> {
+        Some(self.epoch).filter(|epoch| *epoch > 0)
+    }
 }
 
 /// The agent leaves on purpose. Sent before Flex acts.

@@ -8,12 +8,13 @@ mod pages;
 mod received;
 mod roster;
 
-pub use marks::Marks;
+pub(crate) use marks::is_transfer;
+pub use marks::{Mark, Marks};
 pub use origin::{Origin, TaskCopy};
 pub use ownership::{Asking, Ownership, PendingRegistration};
 pub use pages::Pages;
 pub use received::Received;
-pub use roster::{Agent, Participant, Roster};
+pub use roster::{Agent, Evidence, Participant, Presence, Report, Roster};
 
 use serde::{Deserialize, Serialize};
 

@@ -110,7 +110,7 @@ impl Call {
         let claimed = self.facts.roster.customer_claims.keys().cloned().map(Key::Leg);
         fixed
             .into_iter()
-            .chain(self.maybe_customers().cloned().map(Key::Leg))
+            .chain(self.facts.roster.maybe_customers().cloned().map(Key::Leg))
             .chain(unsettled)
             .chain(claimed)
             .chain(workers)

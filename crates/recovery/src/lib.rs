@@ -31,8 +31,8 @@ pub use event::{
     ConferenceEvent, ConferenceEventKind, Event, LeaveReason, Outcome, ParticipantFlags, Registered,
 };
 pub use facts::{
-    Agent, Asking, Facts, Marks, Origin, Ownership, Pages, Participant, PendingRegistration, Received,
-    Roster, TaskCopy,
+    Agent, Asking, Evidence, Facts, Mark, Marks, Origin, Ownership, Pages, Participant, PendingRegistration,
+    Presence, Received, Report, Roster, TaskCopy,
 };
 pub use format::{Format, Quarantine};
 pub use keys::Key;

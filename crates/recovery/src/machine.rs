@@ -137,7 +137,8 @@ impl Machine {
             }
             Event::Released { customer } => {
                 let may_be = |call: &&Call| {
-                    call.maybe_customers().any(|leg| *leg == customer) || call.may_be_of(&customer)
+                    call.facts.roster.maybe_customers().any(|leg| *leg == customer)
+                        || call.may_be_of(&customer)
                 };
                 let calls: Vec<_> =
                     self.calls.values().filter(may_be).map(|call| call.conference.clone()).collect();
@@ -198,7 +199,7 @@ impl Machine {
 
     /// What a call goes by.
     pub fn config(&self, call: &Call) -> Config {
-        self.policies.of(call.came_by(), call.facts.origin.queue.as_ref())
+        self.policies.of(call.facts.origin.came_by(), call.facts.origin.queue.as_ref())
     }
 
     /// The call that a recovery is about: our TwiML is made from it.
@@ -224,7 +225,8 @@ impl Machine {
             }
         }
         let waits = said.contains(&Next::Wait).then_some(Next::Wait);
-        let known = self.calls.values().any(|call| call.maybe_customers().any(|leg| leg == customer));
+        let known =
+            self.calls.values().any(|call| call.facts.roster.maybe_customers().any(|leg| leg == customer));
         let unsaid = if known { Next::Over } else { Next::Unknown };
         waits.or_else(|| said.into_iter().next()).unwrap_or(unsaid)
     }
@@ -255,7 +257,7 @@ impl Machine {
             return;
         }
         if let Some(call) = self.calls.get_mut(conference) {
-            out.config = out.policies.of(call.came_by(), call.facts.origin.queue.as_ref());
+            out.config = out.policies.of(call.facts.origin.came_by(), call.facts.origin.queue.as_ref());
             if out.heard {
                 call.poll.heard_at = out.now;
             }
@@ -361,7 +363,7 @@ impl Machine {
             .filter(|old| {
                 let elsewhere = |new: &Call| {
                     new.conference != old.conference
-                        && new.customer_hung_up()
+                        && new.facts.roster.has_customer_hung_up()
                         && new.facts.roster.customer == old.facts.roster.customer
                 };
                 old.has_open_recovery() && self.calls.values().any(elsewhere)

@@ -244,7 +244,7 @@ async fn add(pool: &AnyPool, story: &mut Story, conference: &ConferenceSid) -> R
     if let Some(row) = row
         && let Ok(call) = Call::read(&row.try_get::<String, _>(0)?)
     {
-        let joined = call.facts.roster.participants.iter().filter(|(_, participant)| participant.joined);
+        let joined = call.facts.roster.participants.iter().filter(|(_, participant)| participant.is_joined());
         story.calls.push(Now {
             conference: call.conference.clone(),
             over: call.closed,

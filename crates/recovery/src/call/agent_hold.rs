@@ -20,12 +20,7 @@ pub enum AgentHold {
 
 impl Call {
     pub(super) fn is_customer_held(&self) -> bool {
-        self.facts
-            .roster
-            .customer
-            .as_ref()
-            .and_then(|leg| self.facts.roster.participants.get(leg))
-            .is_some_and(|p| p.flags.hold)
+        self.facts.roster.customer_leg().is_some_and(|p| p.flags.hold)
     }
 
     /// Is there a hold that has to be ended, because the customer is to hear us? If it was the agent's, that is
@@ -45,7 +40,7 @@ impl Call {
     /// Whoever comes back in place finds the customer on hold already, before any word is spoken.
     pub(super) fn put_back_agent_hold(&mut self, out: &mut Out<'_>) {
         let Some(customer) = self.facts.roster.customer.clone() else { return };
-        if !self.customer_joined() || !self.is_to_be_held_here() {
+        if !self.facts.roster.is_customer_joined() || !self.is_to_be_held_here() {
             return;
         }
         let Some(recovery) = self.recovery.as_mut().filter(|r| r.agent_hold == AgentHold::Ended) else {
@@ -84,7 +79,7 @@ impl Call {
     /// Is this hold still wanted?
     pub(super) fn wants_hold_of(&self, leg: &CallSid) -> bool {
         let ended = self.recovery.as_ref().is_some_and(|r| r.agent_hold != AgentHold::AsItWas);
-        !ended || Some(leg) != self.facts.roster.customer.as_ref() || self.is_to_be_held_here()
+        !ended || !self.facts.roster.is_customer(leg) || self.is_to_be_held_here()
     }
 
     /// The customer, if the agent who has come back in another conference had put him on hold.

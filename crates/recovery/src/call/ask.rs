@@ -1,56 +1,10 @@
 //! What is asked of a call.
 
 use super::{Agent, Call, HoldStage, Phase, Recovery};
-use crate::{Action, LeaveReason};
+use crate::Action;
 use rejoin_protocol::{CallSid, RecoveryId};
 
 impl Call {
-    pub(crate) fn is_joined(&self, leg: &CallSid) -> bool {
-        !self.facts.roster.ended && self.facts.roster.participants.get(leg).is_some_and(|p| p.joined)
-    }
-
-    /// Is too little known of the call to notice that its agent is lost?
-    pub(super) fn is_unknown(&self) -> bool {
-        self.facts.roster.agents.is_empty() || self.facts.roster.customer.is_none()
-    }
-
-    /// The customer's leg; everybody's, as long as nobody knows which it is.
-    pub(crate) fn maybe_customers(&self) -> impl Iterator<Item = &CallSid> {
-        let unknown = self
-            .facts
-            .roster
-            .customer
-            .is_none()
-            .then(|| self.facts.roster.participants.keys())
-            .into_iter()
-            .flatten();
-        self.facts.roster.customer.iter().chain(unknown)
-    }
-
-    pub(super) fn customer_joined(&self) -> bool {
-        self.facts.roster.customer.as_ref().is_some_and(|leg| self.is_joined(leg))
-    }
-
-    /// Is it known who the customer is, and has nobody told of his leg?
-    pub(super) fn is_customer_unseen(&self) -> bool {
-        self.facts
-            .roster
-            .customer
-            .as_ref()
-            .is_some_and(|leg| !self.facts.roster.participants.contains_key(leg))
-    }
-
-    /// Did the customer hang up here?
-    pub(crate) fn customer_hung_up(&self) -> bool {
-        let leg = self.facts.roster.customer.as_ref().and_then(|leg| self.facts.roster.participants.get(leg));
-        leg.is_some_and(|p| !p.joined && p.left == Some(LeaveReason::HungUp))
-    }
-
-    pub(super) fn customer_left(&self) -> bool {
-        let leg = self.facts.roster.customer.as_ref().and_then(|leg| self.facts.roster.participants.get(leg));
-        leg.is_some_and(|p| !p.joined && p.left.is_some())
-    }
-
     /// The agent who is on the call with the customer.
     pub(crate) fn agent_on_call(&self) -> Option<&Agent> {
         self.facts.roster.agents.iter().find(|(leg, agent)| self.is_at(leg, agent)).map(|(_, agent)| agent)
@@ -58,7 +12,7 @@ impl Call {
 
     /// Do customer and agent talk here?
     pub(crate) fn is_connected(&self) -> bool {
-        self.customer_joined() && self.agent_on_call().is_some()
+        self.facts.roster.is_customer_joined() && self.agent_on_call().is_some()
     }
 
     /// Has the page of this leg said goodbye, and does the leg stand?
@@ -112,10 +66,10 @@ impl Call {
                 self.poll.since.is_some() && (!self.closed || self.stranding.decide_by.is_some())
             }
             Action::Unhold { leg, .. } => {
-                self.is_joined(leg) && self.facts.roster.participants.get(leg).is_some_and(|p| p.flags.hold)
+                self.facts.roster.is_joined(leg) && self.facts.roster.leg(leg).is_some_and(|p| p.flags.hold)
             }
             Action::HoldParticipant { leg, .. } => self.wants_hold_of(leg),
-            Action::CoachInstead { coach, now, .. } => self.is_coaching(coach) && self.is_joined(now),
+            Action::CoachInstead { coach, now, .. } => self.is_coaching(coach) && self.facts.roster.is_joined(now),
             Action::KeepConference { .. }
             | Action::MarkTask { .. }
             | Action::EndPing { .. }

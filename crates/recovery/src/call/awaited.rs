@@ -36,7 +36,9 @@ impl Call {
             Timer::Learn => {
                 if self.awaits_legs() && !self.facts.roster.ended {
                     self.hasten_legs(out);
-                } else if self.is_unknown() && (!self.facts.roster.ended || self.is_kept(out.now)) {
+                } else if self.facts.roster.is_unknown()
+                    && (!self.facts.roster.ended || self.is_kept(out.now))
+                {
                     self.lookup.begun = false;
                     self.lookup.found_too_little = false;
                     self.learn(out);
@@ -95,10 +97,8 @@ impl Call {
             }
             Action::RemoveLeg { leg, .. } => {
                 self.prepare(|p| p.removed = true);
-                if matches!(outcome, Outcome::Ok | Outcome::Gone)
-                    && let Some(participant) = self.facts.roster.participants.get_mut(leg)
-                {
-                    participant.joined = false;
+                if matches!(outcome, Outcome::Ok | Outcome::Gone) {
+                    self.facts.roster.is_removed(leg);
                 }
             }
             Action::CreatePing { recovery, .. } => {
@@ -131,7 +131,7 @@ impl Call {
     /// Does a customer whose conference has ended wait for what Twilio did not say?
     fn is_waited_for(&self, now: Millis) -> bool {
         self.stranding.decide_by.is_some_and(|until| now < until + SOON)
-            && self.is_unknown()
+            && self.facts.roster.is_unknown()
             && self.lookup.count < LOOKUPS
     }
 
@@ -142,11 +142,11 @@ impl Call {
 
     /// Twilio did not answer, or had not put it together yet.
     fn learn_later(&mut self, out: &mut Out<'_>, outcome: &Outcome) {
-        self.lookup.found_too_little |= self.stranding.decide_by.is_some() && self.is_unknown();
-        if self.is_unknown() && self.is_kept(out.now) {
+        self.lookup.found_too_little |= self.stranding.decide_by.is_some() && self.facts.roster.is_unknown();
+        if self.facts.roster.is_unknown() && self.is_kept(out.now) {
             return self.set_timer(out, Timer::Learn, out.now + ASKED_EVERY);
         }
-        if !self.is_unknown() || self.closed || *outcome == Outcome::Gone {
+        if !self.facts.roster.is_unknown() || self.closed || *outcome == Outcome::Gone {
             return;
         }
         if self.lookup.count < LOOKUPS {

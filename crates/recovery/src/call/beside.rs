@@ -3,6 +3,7 @@
 //! who does not come back leaves the customer to the other.
 
 use super::{AHEAD, Agent, AgentHold, Call, Ending, Out, Phase, Recovery, SOON};
+use crate::facts::Participant;
 use crate::{Action, LeaveReason, Note, Timer};
 use rejoin_protocol::{CallSid, Millis, WorkerSid};
 
@@ -27,7 +28,7 @@ impl Call {
 
     /// Is the agent of this leg on the call?
     pub(super) fn is_at(&self, leg: &CallSid, agent: &Agent) -> bool {
-        self.is_joined(leg) && !agent.removing && !agent.left_behind && !self.is_absent(leg)
+        self.facts.roster.is_joined(leg) && !agent.removing && !agent.left_behind && !self.is_absent(leg)
     }
 
     /// Agents who are on the call, apart from the one of this leg.
@@ -52,15 +53,14 @@ impl Call {
                 .roster
                 .agents
                 .get(other)
-                .is_some_and(|agent| self.facts.marks.reasons.contains_key(&agent.reservation))
+                .is_some_and(|agent| self.facts.marks.is_given(&agent.reservation))
         };
         self.is_covered(leg) && self.colleagues(leg).all(leaves)
     }
 
     /// Does another one talk to the customer, or could at once? One on hold does not know of anything.
     pub(super) fn is_accompanied(&self, leg: &CallSid) -> bool {
-        self.colleagues(leg)
-            .any(|other| !self.facts.roster.participants.get(other).is_some_and(|p| p.flags.hold))
+        self.colleagues(leg).any(|other| !self.facts.roster.leg(other).is_some_and(|p| p.flags.hold))
     }
 
     /// Is any absence open?
@@ -115,9 +115,9 @@ impl Call {
             let ending = if self.may_have_ended_with(&leg) {
                 self.await_leave_of(out, &leg);
                 continue;
-            } else if self.facts.roster.ended || self.customer_left() {
+            } else if self.facts.roster.ended || self.facts.roster.customer_left().is_some() {
                 self.ending_without_customer(&absent.worker)
-            } else if self.facts.marks.reasons.contains_key(&absent.reservation) {
+            } else if self.facts.marks.is_given(&absent.reservation) {
                 Ending::Graceful
             } else if self.facts.roster.agents.iter().any(is_back) {
                 Ending::Rejoined
@@ -130,9 +130,8 @@ impl Call {
 
     /// Has the conference ended under the customer, and nobody has told yet how this leg left it?
     fn may_have_ended_with(&self, leg: &CallSid) -> bool {
-        let untold =
-            self.facts.roster.participants.get(leg).is_some_and(|participant| participant.left.is_none());
-        untold && self.is_stranded() && !self.is_requeued()
+        let untold = self.facts.roster.leg(leg).is_some_and(|leg| leg.left().is_none());
+        untold && self.facts.roster.is_stranded() && !self.is_requeued()
     }
 
     /// Is the customer on the way to an agent through the queue? That ends the conference, too.
@@ -152,9 +151,8 @@ impl Call {
 
     /// The customer has hung up, or is on the way to an agent through the queue.
     fn ending_without_customer(&self, worker: &WorkerSid) -> Ending {
-        let customer =
-            self.facts.roster.customer.as_ref().and_then(|leg| self.facts.roster.participants.get(leg));
-        let left = customer.and_then(|participant| participant.left);
+        let customer = self.facts.roster.customer_leg();
+        let left = customer.and_then(Participant::left);
         // The conference's end may be told before he is said to have left it.
         let untold = left.is_none() && !self.is_requeued();
         if left == Some(LeaveReason::ModeratorEnded) || untold {
@@ -186,7 +184,7 @@ impl Call {
         self.coach_again(out, leg);
         if *ending == Ending::Rejoined {
             self.leave_leg_to_flex(out, leg);
-        } else if self.is_joined(leg) {
+        } else if self.facts.roster.is_joined(leg) {
             self.remove_leg(out, leg); // nobody is at it
         }
         if *ending == Ending::Covered {
@@ -233,8 +231,8 @@ impl Call {
         }
         for (leg, participant) in &self.facts.roster.participants {
             let of_nobody = self.facts.roster.agents.get(leg).is_some_and(|agent| !self.is_at(leg, agent));
-            let by_us = self.our_hold.is_some() && Some(leg) == self.facts.roster.customer.as_ref();
-            if self.is_joined(leg) && participant.flags.hold && !of_nobody && !by_us {
+            let by_us = self.our_hold.is_some() && self.facts.roster.is_customer(leg);
+            if self.facts.roster.is_joined(leg) && participant.flags.hold && !of_nobody && !by_us {
                 let (conference, leg) = (self.conference.clone(), leg.clone());
                 self.act(out, Action::Unhold { conference, leg }, SOON);
             }
@@ -244,7 +242,7 @@ impl Call {
     /// The customer has nobody any more: whoever is away is missed now.
     pub(super) fn miss_who_is_away(&mut self, out: &mut Out<'_>) {
         let alone = !self.facts.roster.agents.iter().any(|(leg, agent)| self.is_at(leg, agent));
-        if !alone || self.has_open_recovery() || !self.customer_joined() {
+        if !alone || self.has_open_recovery() || !self.facts.roster.is_customer_joined() {
             return;
         }
         let open = self.beside.iter().filter(|(_, absence)| absence.is_open());

@@ -1,13 +1,15 @@
 //! The ends: of a recovery, and of the call.
 
 use super::{Call, Ending, Out, Phase};
+use crate::facts::Participant;
 use crate::{LeaveReason, Note, Timer};
 
 impl Call {
     /// An agent has come to the customer before we moved him: from now on he is not moved any more.
     pub(super) fn end_if_covered(&mut self, out: &mut Out<'_>) {
         let Some(recovery) = &self.recovery else { return };
-        if !matches!(recovery.phase, Phase::Grace | Phase::Holding) || !self.customer_joined() {
+        if !matches!(recovery.phase, Phase::Grace | Phase::Holding) || !self.facts.roster.is_customer_joined()
+        {
             return;
         }
         let Some(agent) = self.agent_on_call() else { return };
@@ -21,13 +23,13 @@ impl Call {
         if !recovery.is_open() {
             return;
         }
-        if self.is_stranded() {
+        if self.facts.roster.is_stranded() {
             if recovery.phase != Phase::Grace {
                 self.hold_stranded(out);
             }
             return;
         }
-        let left = self.facts.roster.participants.get(customer).and_then(|p| p.left);
+        let left = self.facts.roster.left(customer);
         // Our own requeue takes the leg out of the conference, too, and says so.
         let moved = !matches!(recovery.phase, Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Holding);
         if left == Some(LeaveReason::UpdatedViaApi)
@@ -64,7 +66,7 @@ impl Call {
             self.release(out);
         }
         self.remove_left_behind(out);
-        if *ending == Ending::CustomerLeft && self.is_joined(&lost) {
+        if *ending == Ending::CustomerLeft && self.facts.roster.is_joined(&lost) {
             self.settle(&lost);
             self.remove_leg(out, &lost); // nobody is at it, and nobody is left to talk to
         }
@@ -75,9 +77,9 @@ impl Call {
     pub(super) fn close(&mut self, out: &mut Out<'_>) {
         // Of a customer of whom nobody has told it is not known.
         let everybody_left = !self.facts.roster.participants.is_empty()
-            && !self.is_customer_unseen()
+            && !self.facts.roster.is_customer_unseen()
             && !self.awaits_legs()
-            && !self.facts.roster.participants.keys().any(|leg| self.is_joined(leg));
+            && !self.facts.roster.participants.keys().any(|leg| self.facts.roster.is_joined(leg));
         let over =
             (self.facts.roster.ended || everybody_left) && !self.has_open_recovery() && !self.has_absence();
         if self.closed && !over {
@@ -93,13 +95,7 @@ impl Call {
             self.clear_timer(out, timer);
         }
         // A customer whom we moved is on a call elsewhere.
-        let left = self
-            .facts
-            .roster
-            .customer
-            .as_ref()
-            .and_then(|leg| self.facts.roster.participants.get(leg))
-            .and_then(|p| p.left);
+        let left = self.facts.roster.customer_leg().and_then(Participant::left);
         if self.recovery.is_none() || left != Some(LeaveReason::UpdatedViaApi) {
             self.note(out, Note::CallEnded);
         }

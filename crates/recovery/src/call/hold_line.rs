@@ -77,7 +77,7 @@ impl Call {
             // Somebody on hold is better than the queue: he or she knows what it is about.
             return self.end_recovery(out, &Ending::Covered);
         }
-        if self.is_stranded() {
+        if self.facts.roster.is_stranded() {
             return self.hold_stranded(out);
         }
         let (Some(recovery), Some(customer)) = (&mut self.recovery, self.facts.roster.customer.clone())

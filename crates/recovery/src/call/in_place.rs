@@ -9,7 +9,7 @@ const CLOSED_WITHIN: Millis = Millis::seconds(3);
 
 impl Call {
     pub(super) fn join_in_place(&mut self, out: &mut Out<'_>, leg: &CallSid) {
-        if !self.customer_joined() {
+        if !self.facts.roster.is_customer_joined() {
             return;
         }
         let others = self.is_accompanied(leg) || self.has_open_recovery();
@@ -44,7 +44,9 @@ impl Call {
     /// A registered leg of an agent is in the same conference beside the one that nobody is at.
     pub(super) fn rejoined_in_place(&mut self, out: &mut Out<'_>) {
         let Some(recovery) = &self.recovery else { return };
-        if !matches!(recovery.phase, Phase::Away | Phase::Rejoining) || !self.customer_joined() {
+        if !matches!(recovery.phase, Phase::Away | Phase::Rejoining)
+            || !self.facts.roster.is_customer_joined()
+        {
             return;
         }
         let lost = recovery.lost_leg.clone();
@@ -79,7 +81,7 @@ impl Call {
     pub(super) fn joiner_gone(&mut self, out: &mut Out<'_>, leg: &CallSid) {
         let rejoining = self.recovery.as_ref().filter(|recovery| recovery.phase == Phase::Rejoining);
         let Some(lost) = rejoining.map(|recovery| &recovery.lost_leg) else { return };
-        if lost != leg && !self.is_joined(lost) && !self.has_stranger() {
+        if lost != leg && !self.facts.roster.is_joined(lost) && !self.has_stranger() {
             self.set_timer(out, Timer::Grace, out.now + out.config.grace);
         }
     }
@@ -87,7 +89,7 @@ impl Call {
     /// Down to the second rung: the leg that stands is of no use.
     pub(super) fn fall(&mut self, out: &mut Out<'_>, leg: &CallSid) {
         self.settle(leg);
-        if self.is_joined(leg) {
+        if self.facts.roster.is_joined(leg) {
             self.remove_leg(out, leg);
         }
         self.hold_the_line(out);
@@ -96,16 +98,13 @@ impl Call {
     /// The agent has joined in place, and nobody is at the old leg any more. Flex closes it, so that a request of ours would
     /// mostly be answered "not found". The leg is removed only if Flex has not closed it in time.
     pub(super) fn leave_leg_to_flex(&mut self, out: &mut Out<'_>, leg: &CallSid) {
-        if !self.is_joined(leg) {
+        if !self.facts.roster.is_joined(leg) {
             return;
         }
         // One timer serves both: who waits for a leave that was not told has it.
-        let awaits_leave = self
-            .facts
-            .roster
-            .agents
-            .iter()
-            .any(|(other, agent)| agent.unjoined && !agent.settled && self.is_joined(other));
+        let awaits_leave = self.facts.roster.agents.iter().any(|(other, agent)| {
+            agent.reported_gone.is_some() && !agent.settled && self.facts.roster.is_joined(other)
+        });
         if awaits_leave {
             return self.remove_leg(out, leg);
         }
@@ -130,8 +129,9 @@ impl Call {
 
     /// Legs that Flex is to close, and that are still there.
     fn unclosed_legs(&self) -> Vec<CallSid> {
-        let unclosed =
-            |(leg, agent): &(&CallSid, &Agent)| agent.closes_until.is_some() && self.is_joined(leg);
+        let unclosed = |(leg, agent): &(&CallSid, &Agent)| {
+            agent.closes_until.is_some() && self.facts.roster.is_joined(leg)
+        };
         self.facts.roster.agents.iter().filter(unclosed).map(|(leg, _)| leg.clone()).collect()
     }
 

@@ -1,7 +1,7 @@
 //! Keeping the conference: it must not end because an agent leaves it.
 
-use super::purpose::is_transfer;
 use super::{Agent, Call, Out, Participant, Phase};
+use crate::facts::is_transfer;
 use crate::{Action, Note, Outcome};
 use rejoin_protocol::{CallSid, Millis};
 
@@ -11,7 +11,7 @@ const TRIED_FOR: Millis = Millis::seconds(120);
 impl Call {
     /// Flex sets `endConferenceOnExit` again whenever two are left. It has no effect while the leg is on hold.
     pub(super) fn keep_conference(&mut self, out: &mut Out<'_>) {
-        if !self.customer_joined() {
+        if !self.facts.roster.is_customer_joined() {
             return;
         }
         // While an agent comes back in place, a leg of hers may be there that nobody has registered yet.
@@ -23,17 +23,18 @@ impl Call {
         let wanted = |(leg, participant): &(&CallSid, &Participant)| {
             // Who hands the customer over leaves the conference to the next one.
             let ends = |agent: &Agent| {
-                self.facts.marks.reasons.get(&agent.reservation).is_some_and(|reason| !is_transfer(*reason))
-                    && !self.facts.marks.only_in_task.contains(&agent.reservation)
+                self.facts.marks.reason(&agent.reservation).is_some_and(|reason| !is_transfer(reason))
+                    && !self.facts.marks.is_only_in_task(&agent.reservation)
             };
             let ours = match self.facts.roster.agents.get(*leg) {
                 Some(agent) => !agent.removing && !ends(agent),
-                None => {
-                    coming && Some(*leg) != self.facts.roster.customer.as_ref() && !self.is_bystander(leg)
-                }
+                None => coming && !self.facts.roster.is_customer(*leg) && !self.is_bystander(leg),
             };
             let flags = participant.flags;
-            ours && flags.end_conference_on_exit && !flags.hold && !participant.keeping && participant.joined
+            ours && flags.end_conference_on_exit
+                && !flags.hold
+                && !participant.keeping
+                && participant.is_joined()
         };
         let legs: Vec<_> =
             self.facts.roster.participants.iter().filter(wanted).map(|(leg, _)| leg.clone()).collect();
@@ -49,17 +50,17 @@ impl Call {
     /// she may be lost before her registration is believed.
     pub(super) fn keep_before_registered(&mut self, out: &mut Out<'_>, leg: &CallSid) {
         let nobody = self.facts.roster.agents.is_empty()
-            && self.facts.marks.reasons.is_empty()
+            && self.facts.marks.is_empty()
             && self.facts.marks.unattributed.is_empty();
         if !nobody
             || !self.facts.ownership.proven
             || self.facts.roster.ended
-            || Some(leg) == self.facts.roster.customer.as_ref()
+            || self.facts.roster.is_customer(leg)
         {
             return;
         }
         let Some(there) = self.facts.roster.participants.get_mut(leg) else { return };
-        if there.joined && there.flags.end_conference_on_exit && !there.flags.hold && !there.keeping {
+        if there.is_joined() && there.flags.end_conference_on_exit && !there.flags.hold && !there.keeping {
             there.keeping = true;
             self.act(
                 out,

@@ -32,28 +32,18 @@ impl Call {
             ConferenceEventKind::Start => {}
             ConferenceEventKind::End => self.facts.roster.ended = true,
             ConferenceEventKind::Join { leg, flags } => {
-                let known = self.facts.roster.participants.contains_key(leg);
-                if !self.is_over(leg) {
-                    self.participant(leg, event.sequence, |p| {
-                        p.joined = true;
-                        p.left = None;
-                        p.flags = *flags;
-                    });
-                }
+                let known = self.facts.roster.is_shown(leg);
+                self.facts.roster.joins(leg, event.sequence, *flags);
                 self.lookup.begun &= !std::mem::take(&mut self.lookup.found_too_little);
                 if !known && !self.lookup.begun && self.facts.roster.agents.is_empty() {
                     self.set_timer(out, Timer::Learn, out.now + out.config.learn_after);
                 }
             }
             ConferenceEventKind::Leave { leg, reason } => {
-                if self.facts.roster.customer.as_ref() == Some(leg) {
+                if self.facts.roster.is_customer(leg) {
                     self.facts.roster.move_inferred_at = None; // it is told, and not inferred any more
                 }
-                self.participant(leg, event.sequence, |p| {
-                    p.joined = false;
-                    p.left = Some(*reason);
-                    p.hung_up = *reason == LeaveReason::HungUp;
-                });
+                self.facts.roster.leaves(leg, event.sequence, *reason);
                 if *reason == LeaveReason::HungUp {
                     self.hung_up_completing(leg);
                     self.look_for_taker(out);
@@ -64,21 +54,19 @@ impl Call {
                 if self.is_orphaned() {
                     self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
                 }
-                let awaited = |(leg, agent): (&CallSid, &Agent)| agent.unjoined && self.is_joined(leg);
-                if self.facts.roster.agents.get(leg).is_some_and(|a| a.unjoined)
+                let awaited = |(leg, agent): (&CallSid, &Agent)| {
+                    agent.reported_gone.is_some() && self.facts.roster.is_joined(leg)
+                };
+                if self.facts.roster.agents.get(leg).is_some_and(|a| a.reported_gone.is_some())
                     && !self.facts.roster.agents.iter().any(awaited)
                 {
                     self.clear_timer(out, Timer::Leave);
                 }
             }
             ConferenceEventKind::Modify { leg, flags } => {
-                let before = self.facts.roster.participants.get(leg).cloned();
-                self.participant(leg, event.sequence, |p| {
-                    p.joined |= p.sequence == 0 && p.left.is_none();
-                    p.flags = *flags;
-                    p.flagged_again = p.keeping && flags.end_conference_on_exit;
-                });
-                if before.is_some_and(|p| p.joined && !p.flags.end_conference_on_exit) {
+                let before = self.facts.roster.leg(leg).cloned();
+                self.facts.roster.flags_change(leg, event.sequence, *flags);
+                if before.is_some_and(|p| p.is_joined() && !p.flags.end_conference_on_exit) {
                     self.keep_again(leg);
                     self.keep_before_registered(out, leg);
                 }
@@ -90,32 +78,12 @@ impl Call {
         self.evaluate(out);
     }
 
-    /// Has an agent been here by this leg? She comes by it once: that she did may be told after Twilio has said that it is
-    /// gone.
-    fn is_over(&self, leg: &CallSid) -> bool {
-        self.facts.roster.agents.contains_key(leg)
-            && self.facts.roster.participants.get(leg).is_some_and(|p| p.left.is_some())
-    }
-
-    pub(super) fn participant(
-        &mut self,
-        leg: &CallSid,
-        sequence: u64,
-        change: impl FnOnce(&mut Participant),
-    ) {
-        let participant = self.facts.roster.participants.entry(leg.clone()).or_default();
-        if sequence > participant.sequence {
-            change(participant);
-            participant.sequence = sequence;
-        }
-    }
-
     pub(crate) fn registered(&mut self, out: &mut Out<'_>, worker: &WorkerSid, registration: &Registration) {
         if self.is_foreign_registration(worker, registration) {
             return;
         }
         let owned = self.owner(&registration.reservation).is_some();
-        if !owned || !self.is_shown(&registration.worker_leg) {
+        if !owned || !self.facts.roster.is_shown(&registration.worker_leg) {
             let awaited = self.awaits_legs();
             self.keep_registration(out, worker, registration);
             if !owned {
@@ -130,7 +98,7 @@ impl Call {
         }
         self.take_registration(out, worker, registration);
         self.evaluate(out);
-        self.recall_goodbye(out, worker, registration.epoch);
+        self.recall_goodbye(out, worker, registration.page());
     }
 
     /// It is this worker's own, and Twilio has shown the leg. What else it says is what only a page can know, and whom it takes
@@ -152,16 +120,16 @@ impl Call {
         });
         agent.left_behind = left_behind;
         agent.lives_beside = agent.lives_beside.max(lives_beside);
-        agent.epoch = agent.epoch.max(registration.epoch);
+        agent.epoch = agent.epoch.max(registration.page());
         // The page that seemed to be a newer one than the leg's is the leg's: it has taken over from another one.
-        agent.newer_page = agent.newer_page.filter(|newer| *newer > agent.epoch);
+        agent.newer_page = agent.newer_page.filter(|newer| Some(*newer) > agent.epoch);
         self.recall_hello(&registration.worker_leg);
         // An agent who registers after saying that she leaves has stayed. The last words of a page may overtake that it
         // had registered before.
         let overtaken =
             |(who, other): &(WorkerSid, DeliveryId)| who == worker && Some(*other) > registration.id;
         if registration.id.is_some()
-            && self.is_joined(&registration.worker_leg)
+            && self.facts.roster.is_joined(&registration.worker_leg)
             && !leaving
             && !self.facts.received.requests.iter().any(overtaken)
         {
@@ -194,15 +162,6 @@ impl Call {
                 || self.facts.roster.customer.as_ref() == Some(&registration.worker_leg)
                 || self.is_foreign_reservation(worker, &registration.reservation)
                 || self.facts.roster.agents.get(&registration.worker_leg).is_some_and(foreign))
-    }
-
-    /// Twilio has said, otherwise than by a callback, that this leg was here; callbacks that came first know better.
-    pub(super) fn assume_joined(&mut self, leg: &CallSid) {
-        self.facts
-            .roster
-            .participants
-            .entry(leg.clone())
-            .or_insert_with(|| Participant { joined: true, ..Participant::default() });
     }
 
     /// Has this request been taken before? From now on it has.
@@ -265,12 +224,8 @@ impl Call {
         let (Some((worker, name)), Some(reservation)) = (&found.worker, &found.reservation) else { return };
         self.know_owner(reservation, worker);
         // Without the leg in the attributes: the only one that is not the customer's.
-        let mut strangers = self
-            .facts
-            .roster
-            .participants
-            .keys()
-            .filter(|leg| Some(*leg) != self.facts.roster.customer.as_ref());
+        let mut strangers =
+            self.facts.roster.participants.keys().filter(|leg| !self.facts.roster.is_customer(*leg));
         let only = strangers.next().filter(|_| strangers.next().is_none()).cloned();
         let next = found.worker_leg.as_ref().and_then(|first| self.leg_of_next(first));
         if let Some(leg) = next.or_else(|| found.worker_leg.clone()).or(only) {
@@ -285,10 +240,10 @@ impl Call {
 
     /// The task names the leg of who took it first. If a transfer has taken that away, and one has come since, hers it is.
     fn leg_of_next(&self, first: &CallSid) -> Option<CallSid> {
-        let moved = |it: &Participant| it.left == Some(LeaveReason::UpdatedViaApi);
-        let first = self.facts.roster.participants.get(first).filter(|it| moved(it))?;
+        let moved = |it: &Participant| it.left() == Some(LeaveReason::UpdatedViaApi);
+        let first = self.facts.roster.leg(first).filter(|it| moved(it))?;
         let came = |(leg, it): &(&CallSid, &Participant)| {
-            Some(*leg) != self.facts.roster.customer.as_ref() && it.sequence > first.sequence && !moved(it)
+            !self.facts.roster.is_customer(*leg) && it.report > first.report && !moved(it)
         };
         let mut came = self.facts.roster.participants.iter().filter(came);
         came.next().filter(|_| came.next().is_none()).map(|(leg, _)| leg.clone())
@@ -299,10 +254,10 @@ impl Call {
         self.know_owner(&holder.reservation, &holder.worker);
         let mut agent = Agent::new(holder.worker.clone(), holder.name.clone(), holder.reservation.clone());
         // A leg that was not there when her newest page said hello is the one for which that page has asked.
-        if self.facts.roster.participants.get(leg).is_some_and(|there| !there.stood)
+        if self.facts.roster.leg(leg).is_some_and(|there| !there.stood)
             && let Some(newest) = self.facts.pages.newest_alone.get(&holder.worker)
         {
-            agent.epoch = *newest;
+            agent.epoch = Some(*newest);
         }
         self.facts.roster.agents.insert(leg.clone(), agent);
         self.recall_hello(leg);
@@ -312,7 +267,7 @@ impl Call {
     pub(super) fn recall_hello(&mut self, leg: &CallSid) {
         if let Some(agent) = self.facts.roster.agents.get_mut(leg)
             && let Some(epoch) =
-                self.facts.pages.newest.get(&agent.worker).filter(|epoch| **epoch > agent.epoch)
+                self.facts.pages.newest.get(&agent.worker).filter(|epoch| Some(**epoch) > agent.epoch)
         {
             agent.newer_page = agent.newer_page.max(Some(*epoch));
         }

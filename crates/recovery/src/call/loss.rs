@@ -1,6 +1,7 @@
 //! A leg of an agent is gone: on purpose, moved, or lost.
 
 use super::{Agent, AgentHold, Call, Ending, Out, Phase, Prepared, Recovery};
+use crate::facts::{Evidence, Participant, Report};
 use crate::{LeaveReason, Note, Timer};
 use rejoin_protocol::{CallSid, RecoveryId};
 
@@ -13,7 +14,7 @@ impl Call {
             .roster
             .participants
             .iter()
-            .any(|(leg, p)| p.left.is_some() && Some(leg) != self.facts.roster.customer.as_ref());
+            .any(|(leg, p)| p.left().is_some() && !self.facts.roster.is_customer(leg));
         if self.facts.roster.agents.is_empty()
             && stranger_left
             && (!self.facts.roster.ended || self.stranding.decide_by.is_some())
@@ -25,8 +26,7 @@ impl Call {
             let reopened =
                 || self.ended_while_handed_over(leg) || self.ended_while_covered(leg) || by_removal();
             (!agent.settled || reopened())
-                && (agent.removing
-                    || self.facts.roster.participants.get(leg).is_some_and(|p| !p.joined && p.left.is_some()))
+                && (agent.removing || self.facts.roster.leg(leg).is_some_and(|p| p.left().is_some()))
         };
         let gone: Vec<_> = self
             .facts
@@ -48,8 +48,8 @@ impl Call {
         if !not_meant && self.recoveries().any(over) {
             return self.settle(leg); // told late: it was missed, and that is over
         }
-        let reason = self.facts.roster.participants.get(leg).and_then(|p| p.left);
-        let on_purpose = self.facts.marks.reasons.get(&agent.reservation).copied();
+        let reason = self.facts.roster.left(leg);
+        let on_purpose = self.facts.marks.reason(&agent.reservation);
         let by_others = !agent.removing
             && matches!(
                 reason,
@@ -71,12 +71,11 @@ impl Call {
             self.end_recovery(out, &Ending::Graceful);
             return self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
         }
-        let customer =
-            self.facts.roster.customer.as_ref().and_then(|leg| self.facts.roster.participants.get(leg));
-        if reason == Some(LeaveReason::ModeratorEnded) && customer.is_some_and(|customer| customer.joined) {
+        let customer = self.facts.roster.customer_leg();
+        if reason == Some(LeaveReason::ModeratorEnded) && customer.is_some_and(Participant::is_joined) {
             return; // his conference has ended, of which is told at the same time: decided when it is
         }
-        if self.facts.roster.ended || self.customer_left() {
+        if self.facts.roster.ended || self.facts.roster.customer_left().is_some() {
             let not_meant =
                 self.ended_by_loss(leg) || self.ended_by_stranger(leg) || self.ended_by_removal(leg);
             if not_meant && !self.has_open_recovery() {
@@ -86,7 +85,7 @@ impl Call {
             }
             return self.settle(leg);
         }
-        if !self.customer_joined() {
+        if !self.facts.roster.is_customer_joined() {
             return; // not seen yet: decided when he is
         }
         if self.is_beside(leg) {
@@ -150,15 +149,14 @@ impl Call {
             Phase::Requeueing { .. } => recovery.sent || recovery.reservation_freed || recovery.resent > 0,
             Phase::Queued { .. } | Phase::Ended(_) => true,
         };
-        let left =
-            |leg: &CallSid| self.facts.roster.participants.get(leg).and_then(|participant| participant.left);
+        let left = |leg: &CallSid| self.facts.roster.left(leg);
         let is_moved = self.facts.roster.customer.as_ref().and_then(left) == Some(LeaveReason::UpdatedViaApi);
         let is_next_leg = recovery.lost_leg != *leg
             && recovery.agent.worker == agent.worker
             && agent.epoch > recovery.agent.epoch
             && !agent.left_behind
             && !agent.removing;
-        let is_on_purpose = self.facts.marks.reasons.contains_key(&agent.reservation)
+        let is_on_purpose = self.facts.marks.is_given(&agent.reservation)
             && left(leg) == Some(LeaveReason::HungUp)
             && !self.ended_while_handed_over(leg);
         !is_sent && !is_moved && is_next_leg && is_on_purpose
@@ -167,19 +165,19 @@ impl Call {
     /// Two agents remove each other in the same instant, this one and another: each meant to keep the customer, and he has
     /// nobody. Who was removed last?
     fn removed_by_each_other(&self, leg: &CallSid) -> Option<CallSid> {
-        let told = |leg: &CallSid| {
-            self.facts.roster.participants.get(leg).map_or(0, |participant| participant.sequence)
-        };
+        let told = |leg: &CallSid| self.facts.roster.report(leg);
         let removed = |(other, agent): &(&CallSid, &Agent)| {
-            let left = self.facts.roster.participants.get(*other).and_then(|participant| participant.left);
+            let left = self.facts.roster.left(*other);
             left == Some(LeaveReason::UpdatedViaApi)
                 && !agent.removing
-                && !self.facts.marks.reasons.contains_key(&agent.reservation)
+                && !self.facts.marks.is_given(&agent.reservation)
                 && !self.recoveries().any(|recovery| recovery.lost_leg == **other)
         };
         let this = self.facts.roster.agents.get_key_value(leg).filter(removed)?;
+        let are_next =
+            |a: Report, b: Report| a.sequence().zip(b.sequence()).is_some_and(|(a, b)| a.abs_diff(b) == 1);
         let by_her = |other: &(&CallSid, &Agent)| {
-            other.1.worker != this.1.worker && told(other.0).abs_diff(told(leg)) == 1 && removed(other)
+            other.1.worker != this.1.worker && are_next(told(other.0), told(leg)) && removed(other)
         };
         let other = self.facts.roster.agents.iter().find(by_her)?;
         let kept = self.agent_on_call().is_some() || self.has_open_recovery() || self.has_absence();
@@ -193,30 +191,26 @@ impl Call {
         if self.is_covered(leg) || self.has_open_recovery() {
             return None;
         }
-        let told =
-            |leg: &CallSid| self.facts.roster.participants.get(leg).map(|participant| participant.sequence);
-        let said = self
-            .facts
-            .roster
-            .agents
-            .get(leg)
-            .and_then(|agent| self.facts.marks.said_at.get(&agent.reservation));
+        let told = |leg: &CallSid| self.facts.roster.leg(leg).map(|leg| leg.report);
+        let said =
+            self.facts.roster.agents.get(leg).and_then(|agent| self.facts.marks.said_at(&agent.reservation));
         let covered = |recovery: &Recovery| {
-            recovery.phase == Phase::Ended(Ending::Covered) && said.is_some_and(|at| *at < recovery.lost_at)
+            recovery.phase == Phase::Ended(Ending::Covered) && said.is_some_and(|at| at < recovery.lost_at)
         };
         let found =
-            self.facts.roster.participants.get(leg).is_some_and(|it| it.left.is_some() && !it.hung_up);
+            self.facts.roster.leg(leg).is_some_and(|it| it.left().is_some() && !it.is_hang_up_reported());
         let lost = |(other, agent): &(&CallSid, &Agent)| {
-            let before = || said.zip(agent.covered_at).is_some_and(|(said, at)| *said < at);
-            let gone = self.facts.roster.participants.get(*other).and_then(|participant| participant.left);
+            let before = || said.zip(agent.covered_at).is_some_and(|(said, at)| said < at);
+            let gone = self.facts.roster.left(*other);
             let missed = || self.recoveries().any(|it| it.lost_leg == **other && covered(it));
             let since = || found && before();
             // Of legs of which nobody has told it is not known which one was gone first.
-            let later = || told(other) > told(leg) || (told(leg) == Some(0) && missed()) || since();
+            let later =
+                || told(other) > told(leg) || (told(leg) == Some(Report::None) && missed()) || since();
             // A leg that is removed as nobody is at it was not hers any more when that was found.
             ((gone == Some(LeaveReason::HungUp) && later()) || (agent.removing && since()))
                 && !agent.left_behind
-                && !self.facts.marks.reasons.contains_key(&agent.reservation)
+                && !self.facts.marks.is_given(&agent.reservation)
                 && !self.recoveries().any(|recovery| recovery.lost_leg == **other && !covered(recovery))
         };
         let last = self.facts.roster.agents.iter().filter(lost).max_by_key(|(other, _)| told(other))?;
@@ -230,15 +224,15 @@ impl Call {
         if self.has_open_recovery() || is_somebody_here || self.others().next().is_some() {
             return None;
         }
-        let told =
-            |leg: &CallSid| self.facts.roster.participants.get(leg).map(|participant| participant.sequence);
+        let told = |leg: &CallSid| self.facts.roster.leg(leg).map(|leg| leg.report);
         // That we have removed it since may be told first.
         let removed = |dead: &CallSid| {
-            let left = self.facts.roster.participants.get(dead).and_then(|participant| participant.left);
+            let left = self.facts.roster.left(dead);
             left == Some(LeaveReason::UpdatedViaApi)
                 && self.facts.roster.agents.get(dead).is_some_and(|it| it.removing)
         };
-        let stood = |dead: &CallSid| self.is_joined(dead) || (removed(dead) && told(dead) > told(leg));
+        let stood =
+            |dead: &CallSid| self.facts.roster.is_joined(dead) || (removed(dead) && told(dead) > told(leg));
         let dead = |it: &&Recovery| it.phase == Phase::Ended(Ending::Covered) && stood(&it.lost_leg);
         let last = self.recoveries().filter(dead).max_by_key(|recovery| recovery.lost_at)?;
         Some(last.lost_leg.clone())
@@ -256,19 +250,16 @@ impl Call {
     /// Status callbacks are not repeated: one that came while the server was down is lost.
     pub(super) fn leave_never_came(&mut self, out: &mut Out<'_>) {
         let missed = |(leg, agent): &(&CallSid, &Agent)| {
-            agent.unjoined
+            agent.reported_gone.is_some()
                 && !agent.settled
                 && !agent.removing
-                && self.is_joined(leg)
-                && !self.facts.marks.reasons.contains_key(&agent.reservation)
+                && self.facts.roster.is_joined(leg)
+                && !self.facts.marks.is_given(&agent.reservation)
         };
         let missed: Vec<_> =
             self.facts.roster.agents.iter().filter(missed).map(|(leg, _)| leg.clone()).collect();
         for leg in &missed {
-            if let Some(participant) = self.facts.roster.participants.get_mut(leg) {
-                participant.joined = false;
-                participant.left = Some(LeaveReason::HungUp);
-            }
+            self.facts.roster.is_gone(leg, LeaveReason::HungUp, Evidence::TaskRouter);
         }
         self.find_lost_agent(out);
         // A mark has had its time.
@@ -320,7 +311,7 @@ impl Call {
         let Some(recovery) = &self.recovery else { return };
         match recovery.phase {
             Phase::Grace => self.hold_the_line(out),
-            Phase::Rejoining if !self.is_joined(&recovery.lost_leg) && !self.has_stranger() => {
+            Phase::Rejoining if !self.facts.roster.is_joined(&recovery.lost_leg) && !self.has_stranger() => {
                 self.note(out, Note::NotInPlace);
                 self.hold_the_line(out);
             }

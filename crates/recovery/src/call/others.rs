@@ -1,6 +1,7 @@
 //! Who else is on the call: third parties, who go where the customer goes.
 
 use super::{Call, Out, Participant, Phase, SOON};
+use crate::facts::Report;
 use crate::{Action, ConferenceEvent, ConferenceEventKind, LeaveReason, Seen, Timer};
 use rejoin_protocol::{CallSid, Millis};
 use std::collections::BTreeSet;
@@ -19,9 +20,9 @@ impl Call {
     /// Joined, and neither the customer nor an agent.
     pub(super) fn others(&self) -> impl Iterator<Item = (&CallSid, &Participant)> {
         self.facts.roster.participants.iter().filter(|(leg, p)| {
-            self.is_joined(leg)
+            self.facts.roster.is_joined(leg)
                 && !p.moved
-                && Some(*leg) != self.facts.roster.customer.as_ref()
+                && !self.facts.roster.is_customer(*leg)
                 && !self.facts.roster.agents.contains_key(*leg)
         })
     }
@@ -34,8 +35,8 @@ impl Call {
         else {
             return;
         };
-        if event.label.is_some() {
-            self.facts.roster.participants.entry(leg.clone()).or_default().label.clone_from(&event.label);
+        if let Some(label) = &event.label {
+            self.facts.roster.is_labelled(leg, label);
         }
     }
 
@@ -49,7 +50,7 @@ impl Call {
     /// colleague, whose registration is late. He is not taken from them before it had its time.
     pub(super) fn spares_stranger(&mut self, out: &mut Out<'_>, timer: Timer) -> bool {
         let talks = |(leg, p): (&CallSid, &Participant)| !self.is_bystander(leg) && p.flags.can_talk();
-        if !self.customer_joined() || !self.others().any(talks) {
+        if !self.facts.roster.is_customer_joined() || !self.others().any(talks) {
             return false;
         }
         if self.is_newest_page_gone() {
@@ -77,7 +78,7 @@ impl Call {
     /// Has somebody taken the agent's old leg out, while she joins in place, and not we?
     fn is_leg_replaced(&self) -> bool {
         self.recovery.as_ref().filter(|recovery| recovery.phase == Phase::Rejoining).is_some_and(|recovery| {
-            let left = self.facts.roster.participants.get(&recovery.lost_leg).and_then(|leg| leg.left);
+            let left = self.facts.roster.left(&recovery.lost_leg);
             let ours = self.facts.roster.agents.get(&recovery.lost_leg).is_some_and(|agent| agent.removing);
             left == Some(LeaveReason::UpdatedViaApi) && !ours
         })
@@ -118,8 +119,9 @@ impl Call {
     /// Who else is there when this leg of an agent is gone. If that is only found, somebody of whom nobody has told may be she,
     /// by another leg.
     pub(super) fn bystanders_of(&self, lost: &CallSid) -> BTreeSet<CallSid> {
-        let told = self.facts.roster.participants.get(lost).is_some_and(|lost| lost.joined || lost.hung_up);
-        let others = self.others().filter(|(_, there)| told || there.sequence > 0);
+        let told =
+            self.facts.roster.leg(lost).is_some_and(|lost| lost.is_joined() || lost.is_hang_up_reported());
+        let others = self.others().filter(|(_, there)| told || there.report > Report::None);
         others.map(|(leg, _)| leg.clone()).collect()
     }
 
@@ -167,7 +169,8 @@ impl Call {
 
     /// Who has come and was on hold before is put on hold.
     pub(super) fn hold_again(&mut self, out: &mut Out<'_>) {
-        let come: Vec<_> = self.inherited.to_hold.iter().filter(|leg| self.is_joined(leg)).cloned().collect();
+        let come: Vec<_> =
+            self.inherited.to_hold.iter().filter(|leg| self.facts.roster.is_joined(leg)).cloned().collect();
         for leg in come {
             self.inherited.to_hold.remove(&leg);
             self.act(out, Action::HoldParticipant { conference: self.conference.clone(), leg }, SOON);

@@ -38,14 +38,14 @@ impl Call {
             Some(agent) => !self.is_at(leg, agent),
             None => !self.is_bystander(leg) && self.is_newest_page_gone(),
         };
-        self.customer_joined()
+        self.facts.roster.is_customer_joined()
             && self
                 .facts
                 .roster
                 .participants
                 .keys()
-                .filter(|leg| self.is_joined(leg))
-                .all(|leg| Some(leg) == self.facts.roster.customer.as_ref() || is_nobody(leg))
+                .filter(|leg| self.facts.roster.is_joined(leg))
+                .all(|leg| self.facts.roster.is_customer(leg) || is_nobody(leg))
     }
 
     /// Puts a customer who is alone on hold, to be told (unless he was) and comforted there. Not done: he is to be
@@ -86,7 +86,8 @@ impl Call {
 
     /// Is this what is to be done about our hold?
     pub(super) fn wants_of_our_hold(&self, stage: HoldStage) -> bool {
-        let is_at = self.customer_joined() && self.our_hold.is_some_and(|ours| ours.stage == stage);
+        let is_at =
+            self.facts.roster.is_customer_joined() && self.our_hold.is_some_and(|ours| ours.stage == stage);
         is_at && (stage == HoldStage::Ending || self.is_our_hold_wanted())
     }
 
@@ -111,7 +112,11 @@ impl Call {
         };
         self.our_hold = stage.map(|stage| OurHold { stage });
         let is_on = stage == Some(HoldStage::On);
-        if !is_on && self.is_our_hold_wanted() && self.has_open_recovery() && self.customer_joined() {
+        if !is_on
+            && self.is_our_hold_wanted()
+            && self.has_open_recovery()
+            && self.facts.roster.is_customer_joined()
+        {
             self.announce(out, Announcement::Interrupted);
         }
     }
@@ -144,7 +149,7 @@ impl Call {
 
     /// Somebody else has ended it: the next one is not ours.
     pub(super) fn unheld(&mut self, leg: &CallSid) {
-        if self.facts.roster.customer.as_ref() == Some(leg) && !self.is_customer_held() {
+        if self.facts.roster.is_customer(leg) && !self.is_customer_held() {
             self.our_hold = self.our_hold.filter(|ours| ours.stage != HoldStage::Refused);
         }
     }
@@ -154,7 +159,7 @@ impl Call {
         let (Some(ours), Some(customer)) = (self.our_hold, self.facts.roster.customer.clone()) else {
             return;
         };
-        if !self.customer_joined() {
+        if !self.facts.roster.is_customer_joined() {
             self.our_hold = None; // moved, or hung up
             return;
         }

@@ -17,7 +17,7 @@ const UNSETTLED: usize = 20;
 impl Call {
     /// Whose reservation this is, as far as is known.
     pub(crate) fn owner(&self, reservation: &ReservationSid) -> Option<&WorkerSid> {
-        let of_agent = || self.facts.roster.agents.values().find(|agent| agent.reservation == *reservation);
+        let of_agent = || self.facts.roster.agent_of(reservation);
         self.facts.ownership.owners.get(reservation).or_else(|| of_agent().map(|agent| &agent.worker))
     }
 
@@ -116,14 +116,14 @@ impl Call {
                 if out.now < *at + EarlyMark::WAITS {
                     self.facts.ownership.registrations.push(kept);
                 }
-            } else if !self.is_shown(&registration.worker_leg) {
+            } else if !self.facts.roster.is_shown(&registration.worker_leg) {
                 self.facts.ownership.registrations.push(kept); // until a poll has answered
             } else if !self.was_delivered(worker, registration.id) {
                 self.take_registration(out, worker, registration);
                 if *lives {
                     self.heed_page_that_lives(worker, registration.epoch);
                 }
-                self.recall_goodbye(out, worker, registration.epoch);
+                self.recall_goodbye(out, worker, registration.page());
                 self.heed_ghost(out, &registration.worker_leg);
             }
         }

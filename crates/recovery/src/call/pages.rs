@@ -34,7 +34,7 @@ impl Call {
                 let newest = self.facts.pages.newest_alone.entry(worker.clone()).or_default();
                 if hello.epoch > *newest {
                     for there in self.facts.roster.participants.values_mut() {
-                        there.stood |= there.joined;
+                        there.stood |= there.is_joined();
                     }
                 }
                 if hello.epoch >= *newest {
@@ -74,9 +74,9 @@ impl Call {
         let legs: Vec<_> = legs.into_iter().map(|(leg, _)| leg.clone()).collect();
         for leg in legs {
             let said_goodbye = self.is_away(&leg) || self.is_beside(&leg);
-            let joined = self.is_joined(&leg);
+            let joined = self.facts.roster.is_joined(&leg);
             let Some(agent) =
-                self.facts.roster.agents.get_mut(&leg).filter(|agent| hello.epoch > agent.epoch)
+                self.facts.roster.agents.get_mut(&leg).filter(|agent| Some(hello.epoch) > agent.epoch)
             else {
                 continue;
             };
@@ -116,7 +116,7 @@ impl Call {
     fn heed_living_page(&mut self, out: &mut Out<'_>, worker: &WorkerSid, epoch: u64) {
         let Some(recovery) = &self.recovery else { return };
         let lost = self.facts.roster.agents.get(&recovery.lost_leg);
-        let lives = lost.is_some_and(|lost| lost.worker == *worker && lost.epoch == epoch);
+        let lives = lost.is_some_and(|lost| lost.worker == *worker && lost.epoch == Some(epoch));
         let awaited = recovery.phase == Phase::Holding && !recovery.stranded && !recovery.too_often;
         if lives && awaited && !recovery.back {
             if let Some(recovery) = &mut self.recovery {
@@ -130,7 +130,7 @@ impl Call {
     /// another browser, in which the phone has rung that its agent's newest page has asked for.
     pub(super) fn heed_page_that_lives(&mut self, worker: &WorkerSid, epoch: u64) {
         for agent in
-            self.facts.roster.agents.values_mut().filter(|it| it.worker == *worker && it.epoch == epoch)
+            self.facts.roster.agents.values_mut().filter(|it| it.worker == *worker && it.epoch == Some(epoch))
         {
             agent.left_behind = false;
         }
@@ -145,7 +145,7 @@ impl Call {
         if !self.facts.ownership.registrations.is_empty() {
             return;
         }
-        let learnt = self.facts.roster.agents.iter().filter(|(_, agent)| agent.epoch == 0);
+        let learnt = self.facts.roster.agents.iter().filter(|(_, agent)| agent.epoch.is_none());
         for leg in learnt.map(|(leg, _)| leg.clone()).collect::<Vec<_>>() {
             self.heed_ghost(out, &leg);
         }
@@ -155,7 +155,8 @@ impl Call {
     pub(super) fn heed_ghost(&mut self, out: &mut Out<'_>, leg: &CallSid) {
         let Some(agent) = self.facts.roster.agents.get(leg) else { return };
         let alone = self.facts.pages.newest_alone.get(&agent.worker).copied();
-        let is_ghost = agent.newer_page.is_some() && agent.newer_page == alone && self.is_joined(leg);
+        let is_ghost =
+            agent.newer_page.is_some() && agent.newer_page == alone && self.facts.roster.is_joined(leg);
         // In another browser of the agent's somebody is at it.
         let lives_beside = agent.lives_beside.is_some() && agent.lives_beside >= alone;
         if !is_ghost || lives_beside || agent.settled || agent.removing || agent.left_behind {
@@ -173,12 +174,18 @@ impl Call {
         if !out.config.in_place || self.closed {
             return;
         }
-        if !self.facts.roster.agents.values().any(|agent| agent.worker == *worker && agent.epoch == epoch) {
+        if !self
+            .facts
+            .roster
+            .agents
+            .values()
+            .any(|agent| agent.worker == *worker && agent.epoch == Some(epoch))
+        {
             // It has overtaken the registration.
             let newest = self.facts.pages.gone.entry(worker.clone()).or_default();
             *newest = epoch.max(*newest);
         }
-        if !self.customer_joined() {
+        if !self.facts.roster.is_customer_joined() {
             if self.awaits_legs() {
                 let newest = self.facts.pages.gone.entry(worker.clone()).or_default();
                 *newest = epoch.max(*newest);
@@ -194,10 +201,10 @@ impl Call {
         }
         let of_page = |(leg, agent): &(&CallSid, &Agent)| {
             agent.worker == *worker
-                && agent.epoch <= epoch
+                && agent.epoch <= Some(epoch)
                 && !agent.settled
                 && self.is_at(leg, agent)
-                && !self.facts.marks.reasons.contains_key(&agent.reservation)
+                && !self.facts.marks.is_given(&agent.reservation)
         };
         let Some(leg) = self.facts.roster.agents.iter().find(of_page).map(|(leg, _)| leg.clone()) else {
             return self.joining_page_gone(out);
@@ -245,13 +252,14 @@ impl Call {
 
     /// Is this a page of another browser than the newest one is alone in, and has its leg come after that one?
     fn is_in_another_browser(&self, worker: &WorkerSid, leg: &CallSid, epoch: u64) -> bool {
-        let stood = self.facts.roster.participants.get(leg).is_some_and(|there| there.stood);
+        let stood = self.facts.roster.leg(leg).is_some_and(|there| there.stood);
         self.facts.pages.other_browser.get(worker) == Some(&epoch) && !stood
     }
 
     /// Legs that pages left behind go with the end of the recovery.
     pub(super) fn remove_left_behind(&mut self, out: &mut Out<'_>) {
-        let behind = |(leg, agent): &(&CallSid, &Agent)| agent.left_behind && self.is_joined(leg);
+        let behind =
+            |(leg, agent): &(&CallSid, &Agent)| agent.left_behind && self.facts.roster.is_joined(leg);
         for leg in
             self.facts.roster.agents.iter().filter(behind).map(|(leg, _)| leg.clone()).collect::<Vec<_>>()
         {
@@ -262,8 +270,8 @@ impl Call {
 
     /// A page that has registered may have said goodbye before that was taken. That counts once: a page that comes to
     /// life again may register again.
-    pub(super) fn recall_goodbye(&mut self, out: &mut Out<'_>, worker: &WorkerSid, epoch: u64) {
-        if self.facts.pages.gone.get(worker).is_some_and(|said| *said >= epoch)
+    pub(super) fn recall_goodbye(&mut self, out: &mut Out<'_>, worker: &WorkerSid, epoch: Option<u64>) {
+        if self.facts.pages.gone.get(worker).is_some_and(|said| Some(*said) >= epoch)
             && let Some(said) = self.facts.pages.gone.remove(worker)
         {
             self.goodbye(out, worker, said);

@@ -1,6 +1,7 @@
 //! Leaving on purpose: the marks, and the customer who may be left alone by one.
 
 use super::{Agent, Call, Ending, Out, Participant, Phase, SOON};
+use crate::facts::is_transfer;
 use crate::{Action, EarlyMark, HandedOver, LeaveReason, Seen, Timer};
 use rejoin_protocol::api::{DeliveryId, GracefulMark, GracefulReason, Registration, is_plausible_epoch};
 use rejoin_protocol::attributes::LEFT;
@@ -57,25 +58,20 @@ impl Call {
     }
 
     fn mark(&mut self, out: &Out<'_>, mark: &GracefulMark, at: Millis) {
-        self.facts.marks.only_in_task.remove(&mark.reservation);
-        let of = |(_, agent): &(&CallSid, &Agent)| agent.reservation == mark.reservation;
-        let mut legs = self.facts.roster.agents.iter().filter(of).map(|(leg, _)| leg);
-        if is_transfer(mark.reason) && legs.clone().any(|leg| self.ended_with(leg)) {
+        if let Some(known) = self.facts.marks.get_mut(&mark.reservation) {
+            known.is_only_in_task = false;
+        }
+        let roster = &self.facts.roster;
+        let mut legs = roster.legs_of(&mark.reservation);
+        if is_transfer(mark.reason) && legs.clone().any(|leg| roster.ended_with(leg)) {
             return; // it was refused
         }
-        if mark.reason == GracefulReason::Complete {
-            if legs.any(|leg| self.is_joined(leg)) {
-                self.facts.marks.completing.insert(mark.reservation.clone());
-            }
-            if self.was_transfer_refused(&mark.reservation, at, out.config.leave_within) {
-                self.facts.marks.completed.insert(mark.reservation.clone());
-            }
-            // Who wraps up has left already, in a way that says more.
-            self.facts.marks.reasons.entry(mark.reservation.clone()).or_insert(mark.reason);
-        } else {
-            self.facts.marks.reasons.insert(mark.reservation.clone(), mark.reason);
-        }
-        self.facts.marks.said_at.insert(mark.reservation.clone(), at);
+        let is_complete = mark.reason == GracefulReason::Complete;
+        let completes = is_complete && legs.any(|leg| roster.is_joined(leg));
+        let refused = self.was_transfer_refused(&mark.reservation, at, out.config.leave_within);
+        let given = self.facts.marks.give(&mark.reservation, mark.reason, at);
+        given.completes |= completes;
+        given.has_completed |= is_complete && refused;
     }
 
     /// A leg is gone and nobody has said that it was on purpose. A page that cannot reach us writes it into the task.
@@ -86,24 +82,24 @@ impl Call {
     /// Later the task is read anyway, to mark it.
     pub(super) fn looks_for_mark(&self) -> bool {
         self.recovery.as_ref().is_some_and(|recovery| recovery.phase == Phase::Grace)
-            || self.facts.roster.agents.values().any(|agent| agent.unjoined && !agent.settled)
+            || self.facts.roster.agents.values().any(|agent| agent.reported_gone.is_some() && !agent.settled)
     }
 
     /// The task has been read. A page that could not tell us has written there that its agent leaves: until the customer is
     /// sent to the queue, nobody is recovered then. The conference is not ended for it alone.
     pub(super) fn read_mark(&mut self, out: &mut Out<'_>) {
         let Some(mark) = self.mark_in_task(out.now) else { return };
-        let is_known = self.facts.marks.only_in_task.contains(&mark.reservation);
-        let by_page = self.facts.marks.reasons.contains_key(&mark.reservation) && !is_known;
+        let is_known = self.facts.marks.is_only_in_task(&mark.reservation);
+        let by_page = self.facts.marks.is_given(&mark.reservation) && !is_known;
         // Read again it is no newer.
-        let first = self.facts.marks.said_at.get(&mark.reservation).filter(|_| is_known);
-        let at = first.copied().unwrap_or(out.now);
+        let first = self.facts.marks.said_at(&mark.reservation).filter(|_| is_known);
+        let at = first.unwrap_or(out.now);
         self.mark(out, &mark, at);
-        if !self.facts.marks.reasons.contains_key(&mark.reservation) {
+        if !self.facts.marks.is_given(&mark.reservation) {
             return;
         }
-        if !by_page {
-            self.facts.marks.only_in_task.insert(mark.reservation.clone());
+        if let Some(given) = self.facts.marks.get_mut(&mark.reservation).filter(|_| !by_page) {
+            given.is_only_in_task = true;
         }
         let told = |r: &super::Recovery| r.phase == Phase::Holding && r.agent.reservation == mark.reservation;
         if self.recovery.as_ref().is_some_and(told) {
@@ -118,7 +114,7 @@ impl Call {
         let attributes: Value = serde_json::from_str(&self.facts.task.attributes).ok()?;
         let mark = GracefulMark::deserialize(attributes.get(LEFT)?).ok()?;
         let id = mark.id.filter(|_| mark.task == self.task)?;
-        let agent = self.facts.roster.agents.values().find(|agent| agent.reservation == mark.reservation)?;
+        let agent = self.facts.roster.agent_of(&mark.reservation)?;
         let later =
             self.facts.received.requests.iter().any(|(worker, said)| *worker == agent.worker && *said >= id);
         (!later && self.is_known_epoch(now, agent, id.epoch)).then_some(mark)
@@ -129,9 +125,9 @@ impl Call {
     fn is_known_epoch(&self, now: Millis, agent: &Agent, epoch: u64) -> bool {
         let said = |(worker, id): &(WorkerSid, DeliveryId)| *worker == agent.worker && id.epoch == epoch;
         let own = self.facts.roster.agents.values().filter(|other| other.reservation == agent.reservation);
-        let unheard = own.clone().any(|other| other.epoch == 0) && is_plausible_epoch(now, epoch);
+        let unheard = own.clone().any(|other| other.epoch.is_none()) && is_plausible_epoch(now, epoch);
         unheard
-            || own.clone().any(|other| other.epoch == epoch || other.newer_page == Some(epoch))
+            || own.clone().any(|other| other.epoch == Some(epoch) || other.newer_page == Some(epoch))
             || self.facts.pages.newest.get(&agent.worker) == Some(&epoch)
             || self.facts.received.requests.iter().any(said)
     }
@@ -139,11 +135,11 @@ impl Call {
     /// While its agent goes a page may register the call that she leaves, or another page of hers does. If she stays after
     /// all, it is registered anew 15 s later.
     pub(super) fn is_being_left(&self, out: &Out<'_>, worker: &WorkerSid, said: &Registration) -> bool {
-        let marked = self.facts.marks.said_at.get(&said.reservation);
+        let marked = self.facts.marks.said_at(&said.reservation);
         let of_page = |(who, other): &(WorkerSid, DeliveryId)| {
             who == worker && other.epoch == said.epoch && Some(*other) != said.id
         };
-        marked.is_some_and(|at| out.now < *at + out.config.leave_within)
+        marked.is_some_and(|at| out.now < at + out.config.leave_within)
             && (self.facts.roster.agents.contains_key(&said.worker_leg)
                 || self.facts.received.requests.iter().any(of_page))
     }
@@ -151,18 +147,14 @@ impl Call {
     /// What the task says came to nothing, and counts no more.
     pub(super) fn refuse_mark_in_task(&mut self, now: Millis) {
         let Some(mark) = self.mark_in_task(now) else { return };
-        let agent = self.facts.roster.agents.values().find(|agent| agent.reservation == mark.reservation);
+        let agent = self.facts.roster.agent_of(&mark.reservation);
         if let (Some(agent), Some(id)) = (agent, mark.id) {
             self.facts.received.requests.insert((agent.worker.clone(), id));
         }
     }
 
     pub(super) fn unmark(&mut self, reservation: &ReservationSid) {
-        self.facts.marks.reasons.remove(reservation);
-        self.facts.marks.completed.remove(reservation);
-        self.facts.marks.completing.remove(reservation);
-        self.facts.marks.said_at.remove(reservation);
-        self.facts.marks.only_in_task.remove(reservation);
+        self.facts.marks.withdraw(reservation);
     }
 
     /// Who said that she leaves, and was seen on the call long after, has stayed: the next leave needs a mark of its own.
@@ -171,13 +163,9 @@ impl Call {
         else {
             return;
         };
-        let old = self
-            .facts
-            .marks
-            .said_at
-            .get(&reservation)
-            .is_some_and(|at| *at + out.config.mark_within < out.now);
-        if old && self.is_joined(leg) {
+        let old =
+            self.facts.marks.said_at(&reservation).is_some_and(|at| at + out.config.mark_within < out.now);
+        if old && self.facts.roster.is_joined(leg) {
             self.unmark(&reservation);
         }
     }
@@ -186,7 +174,7 @@ impl Call {
     pub(super) fn end_grace(&mut self, out: &mut Out<'_>) {
         let Some(recovery) = &self.recovery else { return };
         let waits = matches!(recovery.phase, Phase::Grace | Phase::Away | Phase::Rejoining);
-        if waits && self.facts.marks.reasons.contains_key(&recovery.agent.reservation) {
+        if waits && self.facts.marks.is_given(&recovery.agent.reservation) {
             self.end_on_purpose(out);
         }
     }
@@ -194,7 +182,7 @@ impl Call {
     fn end_on_purpose(&mut self, out: &mut Out<'_>) {
         let Some(lost) = self.recovery.as_ref().map(|recovery| recovery.lost_leg.clone()) else { return };
         self.end_recovery(out, &Ending::Graceful);
-        if self.is_joined(&lost) {
+        if self.facts.roster.is_joined(&lost) {
             self.remove_leg(out, &lost); // nobody is at it
         } else if let Some(later) = self.lost_after(&lost)
             && self.facts.roster.agents.get(&later).is_some_and(|agent| agent.covered_at.is_some())
@@ -215,8 +203,10 @@ impl Call {
     }
 
     fn is_mark_unconfirmed(&self) -> bool {
-        self.last_to_leave()
-            .is_some_and(|(_, agent)| self.facts.marks.only_in_task.contains(&agent.reservation))
+        self.facts
+            .roster
+            .last_to_leave()
+            .is_some_and(|(_, agent)| self.facts.marks.is_only_in_task(&agent.reservation))
     }
 
     /// Twilio has said how the task stands that says that its agent has left on purpose. One that is over confirms it, and so
@@ -226,17 +216,16 @@ impl Call {
         if !self.is_orphaned_unconfirmed() {
             return;
         }
-        let is_old = |reservation| {
-            self.facts
-                .marks
-                .said_at
-                .get(reservation)
-                .is_some_and(|at: &Millis| *at + UNCONFIRMED_FOR <= out.now)
-        };
+        let are_old = self
+            .facts
+            .marks
+            .iter()
+            .map(|(_, mark)| mark)
+            .filter(|mark| mark.is_only_in_task)
+            .all(|mark| mark.said_at + UNCONFIRMED_FOR <= out.now);
         let wraps = seen.task == Some(HandedOver::Wraps);
-        if seen.task == Some(HandedOver::Over) || (wraps && self.facts.marks.only_in_task.iter().all(is_old))
-        {
-            self.facts.marks.only_in_task.clear();
+        if seen.task == Some(HandedOver::Over) || (wraps && are_old) {
+            self.facts.marks.confirm();
             self.set_timer(out, Timer::Orphan, out.now);
         } else if out.config.watch_recovery > Millis(0) {
             self.set_timer(out, Timer::Orphan, out.now + out.config.watch_recovery);
@@ -246,8 +235,8 @@ impl Call {
     /// Was he left alone by a transfer? Somebody may listen.
     pub(super) fn is_handed_over(&self) -> bool {
         let talks = |(leg, there): (&CallSid, &Participant)| {
-            self.is_joined(leg)
-                && Some(leg) != self.facts.roster.customer.as_ref()
+            self.facts.roster.is_joined(leg)
+                && !self.facts.roster.is_customer(leg)
                 && !there.flags.muted
                 && !there.flags.coaching
         };
@@ -256,69 +245,58 @@ impl Call {
 
     /// Who has said after this that she leaves, and was with the customer. Where he was lost before, a mark may only be late.
     pub(crate) fn left_since(&self, since: Millis) -> Option<&Agent> {
-        let left =
-            |agent: &&Agent| self.facts.marks.said_at.get(&agent.reservation).is_some_and(|at| *at > since);
+        let left = |agent: &&Agent| self.facts.marks.said_at(&agent.reservation).is_some_and(|at| at > since);
         self.facts.roster.agents.values().find(left).filter(|_| self.recovery.is_none())
-    }
-
-    /// Whose leg left last, of the agents.
-    pub(super) fn last_to_leave(&self) -> Option<(&CallSid, &Agent)> {
-        let gone = self.facts.roster.agents.iter().filter(|(leg, _)| !self.is_joined(leg));
-        gone.max_by_key(|(leg, _)| self.facts.roster.participants.get(*leg).map(|p| p.sequence))
     }
 
     /// The customer is alone: on whose purpose?
     fn left_alone_by(&self) -> Option<GracefulReason> {
-        let alone = self.facts.roster.participants.keys().filter(|leg| self.is_joined(leg)).count() == 1;
+        let alone =
+            self.facts.roster.participants.keys().filter(|leg| self.facts.roster.is_joined(leg)).count() == 1;
         self.left_by().filter(|_| alone)
     }
 
     /// The customer is there, and nobody looks for an agent: on whose purpose?
     fn left_by(&self) -> Option<GracefulReason> {
-        let reason = self.left_by_unregistered().or_else(|| match self.last_to_leave() {
+        let reason = self.left_by_unregistered().or_else(|| match self.facts.roster.last_to_leave() {
             Some((leg, agent)) => self
                 .facts
                 .marks
-                .reasons
-                .get(&agent.reservation)
-                .or_else(|| self.was_taken_away(leg, agent).then_some(&GracefulReason::ColdTransfer)),
-            None => self.facts.marks.reasons.values().next(),
+                .reason(&agent.reservation)
+                .or_else(|| self.was_taken_away(leg, agent).then_some(GracefulReason::ColdTransfer)),
+            None => self.facts.marks.iter().next().map(|(_, mark)| mark.reason),
         });
-        reason.copied().filter(|_| self.customer_joined() && !self.has_open_recovery())
+        reason.filter(|_| self.facts.roster.is_customer_joined() && !self.has_open_recovery())
     }
 
     /// Was this leg taken out of the conference by others, and has somebody come after it of whom nobody has told who it was,
     /// and hung up? Then the customer was handed over, which this agent's page could not say.
     fn was_taken_away(&self, leg: &CallSid, agent: &Agent) -> bool {
-        let there = |leg: &CallSid| self.facts.roster.participants.get(leg);
-        let taken = there(leg).filter(|it| it.left == Some(LeaveReason::UpdatedViaApi));
-        let next = self.leg_of_nobody().and_then(|next| there(&next).cloned()).filter(|it| it.hung_up);
-        let after = taken.zip(next).is_some_and(|(taken, next)| next.sequence > taken.sequence);
+        let there = |leg: &CallSid| self.facts.roster.leg(leg);
+        let taken = there(leg).filter(|it| it.left() == Some(LeaveReason::UpdatedViaApi));
+        let next = self
+            .leg_of_nobody()
+            .and_then(|next| there(&next).cloned())
+            .filter(Participant::is_hang_up_reported);
+        let after = taken.zip(next).is_some_and(|(taken, next)| next.report > taken.report);
         after && !agent.removing && !self.recoveries().any(|recovery| recovery.lost_leg == *leg)
     }
 
     /// Somebody was here after all agents who are known and has left, and another one has said that she leaves, whose page had
     /// no time to register: it was she.
-    fn left_by_unregistered(&self) -> Option<&GracefulReason> {
-        let told = |leg: &CallSid| {
-            self.facts.roster.participants.get(leg).map_or(0, |participant| participant.sequence)
-        };
+    fn left_by_unregistered(&self) -> Option<GracefulReason> {
+        let told = |leg: &CallSid| self.facts.roster.report(leg);
         let leg = self.leg_of_nobody().filter(|leg| self.facts.roster.participants[leg].flags.can_talk())?;
-        let last = self.last_to_leave();
+        let last = self.facts.roster.last_to_leave();
         if last.is_some_and(|(last, _)| told(last) > told(&leg)) {
             return None;
         }
         // One who had said so before the last agent did had left before her, too.
-        let said = |of: &ReservationSid| self.facts.marks.said_at.get(of).copied();
+        let said = |of: &ReservationSid| self.facts.marks.said_at(of);
         let before = last.and_then(|(_, agent)| said(&agent.reservation));
-        let registered =
-            |of: &ReservationSid| self.facts.roster.agents.values().any(|agent| agent.reservation == *of);
+        let registered = |of: &ReservationSid| self.facts.roster.agent_of(of).is_some();
         let mut unregistered =
-            self.facts.marks.reasons.iter().filter(|(of, _)| !registered(of) && said(of) >= before);
-        unregistered.next().map(|(_, reason)| reason)
+            self.facts.marks.iter().filter(|(of, _)| !registered(of) && said(of) >= before);
+        unregistered.next().map(|(_, mark)| mark.reason)
     }
-}
-
-pub(super) fn is_transfer(reason: GracefulReason) -> bool {
-    matches!(reason, GracefulReason::ColdTransfer | GracefulReason::WarmTransfer)
 }

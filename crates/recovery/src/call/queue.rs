@@ -24,7 +24,7 @@ impl Call {
     }
 
     pub(super) fn requeue(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>, deadline: Millis) {
-        let others = self.customer_joined() && self.others().next().is_some();
+        let others = self.facts.roster.is_customer_joined() && self.others().next().is_some();
         let (Some(recovery), Some(customer)) = (&self.recovery, self.facts.roster.customer.clone()) else {
             return;
         };
@@ -113,7 +113,7 @@ impl Call {
 
     /// Somebody is with him, as Twilio says: the agent again, or a colleague. If she is gone meanwhile, he goes.
     fn stays(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>, met: &Met) {
-        let left = self.facts.roster.participants.get(&met.leg).is_some_and(|there| there.left.is_some());
+        let left = self.facts.roster.left(&met.leg).is_some();
         let Some(recovery) = self.recovery.as_mut() else { return };
         if left {
             recovery.resent += 1; // what was asked for before was not done
@@ -121,7 +121,7 @@ impl Call {
             return self.requeue(out, target, deadline);
         }
         recovery.phase = Phase::Holding;
-        self.assume_joined(&met.leg);
+        self.facts.roster.assume_joined(&met.leg);
         self.know_holder(&met.leg, &met.holder);
         self.end_if_covered(out);
     }
@@ -265,20 +265,20 @@ impl Call {
         let is_reported_by_nobody = self.facts.received.callbacks.is_empty()
             || self.poll.may_have_missed
             || !self.facts.ownership.registrations.is_empty();
-        self.customer_joined() && (is_reported_by_nobody || self.others().any(talks))
+        self.facts.roster.is_customer_joined() && (is_reported_by_nobody || self.others().any(talks))
     }
 
     /// Who is with him, if these agents have accepted the task and these legs are in the conference.
     pub fn met(&self, accepted: &[Holder], there: &BTreeMap<CallSid, ParticipantFlags>) -> Option<Met> {
         let recovery = self.recovery.as_ref()?;
         let unknown = |leg: &CallSid, flags: &ParticipantFlags| {
-            Some(leg) != self.facts.roster.customer.as_ref()
+            !self.facts.roster.is_customer(leg)
                 && !self.facts.roster.agents.contains_key(leg)
                 && flags.can_talk()
         };
         let legs = there.iter().filter(|(leg, flags)| unknown(leg, flags)).map(|(leg, _)| leg);
-        let told =
-            |leg: &CallSid| self.facts.roster.participants.get(leg).map_or(u64::MAX, |there| there.sequence);
+        // A leg that nothing has shown is the newest.
+        let told = |leg: &CallSid| (!self.facts.roster.is_shown(leg), self.facts.roster.report(leg));
         let last = legs.max_by_key(|leg| told(leg))?;
         let by_known_leg = |holder: &Holder| {
             let of = |(leg, agent): (&CallSid, &Agent)| {
@@ -289,9 +289,7 @@ impl Call {
         let is_back = !self.is_bystander(last) && !self.is_newest_page_gone();
         let has_him = |holder: &&Holder| {
             let missed = holder.reservation == recovery.agent.reservation;
-            !by_known_leg(holder)
-                && !self.facts.marks.reasons.contains_key(&holder.reservation)
-                && (!missed || is_back)
+            !by_known_leg(holder) && !self.facts.marks.is_given(&holder.reservation) && (!missed || is_back)
         };
         let holder = accepted.iter().find(has_him)?.clone();
         Some(Met { leg: last.clone(), holder })
@@ -325,7 +323,9 @@ impl Call {
     pub(super) fn remove_late_legs(&mut self, out: &mut Out<'_>) {
         let moved = |r: &Recovery| match r.phase {
             // A customer who is still here may have to be sent nowhere. Legs of a conference that has ended are gone.
-            Phase::Requeueing { .. } => !self.customer_joined() && !self.is_stranded(),
+            Phase::Requeueing { .. } => {
+                !self.facts.roster.is_customer_joined() && !self.facts.roster.is_stranded()
+            }
             Phase::Queued { .. } => true,
             Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Holding | Phase::Ended(_) => false,
         };
@@ -333,7 +333,7 @@ impl Call {
             return;
         }
         let late: Vec<_> =
-            self.facts.roster.agents.keys().filter(|leg| self.is_joined(leg)).cloned().collect();
+            self.facts.roster.agents.keys().filter(|leg| self.facts.roster.is_joined(leg)).cloned().collect();
         for leg in late {
             self.settle(&leg);
             self.remove_leg(out, &leg);

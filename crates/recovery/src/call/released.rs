@@ -3,8 +3,9 @@
 //! back into the queue.
 
 use super::awaited::KEPT;
-use super::purpose::is_transfer;
 use super::{Agent, Call, Ending, Out, Participant, Phase, Recovery, SOON};
+use crate::facts::Mark;
+use crate::facts::{Evidence, Report};
 use crate::{Action, LeaveReason, Note, Timer};
 use rejoin_protocol::{CallSid, Millis, RecoveryId, ReservationSid};
 
@@ -34,73 +35,50 @@ fn was_taken(recovery: &Recovery) -> bool {
 }
 
 impl Call {
-    /// Has the conference ended under the customer? He did not leave, and nobody has ended it for all.
-    pub(super) fn is_stranded(&self) -> bool {
-        let leg = self.facts.roster.customer.as_ref().and_then(|leg| self.facts.roster.participants.get(leg));
-        leg.is_some_and(|customer| match customer.left {
-            Some(LeaveReason::ModeratorEnded) => true,
-            None => self.facts.roster.ended && customer.joined,
-            Some(
-                LeaveReason::HungUp
-                | LeaveReason::UpdatedViaApi
-                | LeaveReason::ConferenceEndedViaApi
-                | LeaveReason::AddFailed
-                | LeaveReason::Unknown,
-            ) => false,
-        })
-    }
-
     /// Did the conference end with this leg, because somebody was lost?
     pub(super) fn ended_by_loss(&self, leg: &CallSid) -> bool {
-        let left = self.facts.roster.participants.get(leg).and_then(|participant| participant.left);
-        let mark = self
-            .facts
-            .roster
-            .agents
-            .get(leg)
-            .and_then(|agent| self.facts.marks.reasons.get(&agent.reservation));
+        let left = self.facts.roster.left(leg);
+        let mark =
+            self.facts.roster.agents.get(leg).and_then(|agent| self.facts.marks.get(&agent.reservation));
         let on_purpose = mark.is_some() && !self.ended_while_handed_over(leg);
-        self.is_stranded() && left == Some(LeaveReason::HungUp) && !on_purpose
+        self.facts.roster.is_stranded() && left == Some(LeaveReason::HungUp) && !on_purpose
     }
 
     /// Has the conference ended with this leg, whose agent had said that she hands the customer over? A transfer leaves the
     /// conference standing: hers was refused.
     pub(super) fn ended_while_handed_over(&self, leg: &CallSid) -> bool {
         let Some(agent) = self.facts.roster.agents.get(leg) else { return false };
-        self.facts.marks.reasons.get(&agent.reservation).copied().is_some_and(is_transfer)
-            && !self.facts.marks.completed.contains(&agent.reservation)
+        self.facts.marks.is_transfer(&agent.reservation)
+            && !self.facts.marks.has_completed(&agent.reservation)
             && !self.was_taken_over(leg, &agent.reservation)
-            && self.ended_with(leg)
+            && self.facts.roster.ended_with(leg)
     }
 
     /// Has the conference ended with this leg, whose agent seemed to leave the customer to a colleague? Nothing happened in
     /// between, and nobody has said that she leaves.
     pub(super) fn ended_while_covered(&self, leg: &CallSid) -> bool {
-        let told = |leg: &CallSid| {
-            self.facts.roster.participants.get(leg).map_or(0, |participant| participant.sequence)
-        };
-        let ended = |p: &&super::Participant| p.left == Some(LeaveReason::ModeratorEnded);
+        let ended = |p: &&Participant| p.left() == Some(LeaveReason::ModeratorEnded);
         let with_it = self.facts.roster.participants.values().filter(ended).count() as u64;
-        let customer = self.facts.roster.customer.as_ref().map_or(0, told);
-        let at_once = told(leg) < customer && customer <= told(leg) + with_it;
+        let reported = self.facts.roster.report(leg).sequence();
+        let customer = self.facts.roster.customer_leg().and_then(|customer| customer.report.sequence());
+        let at_once =
+            reported.zip(customer).is_some_and(|(leg, customer)| leg < customer && customer <= leg + with_it);
         let of_agent =
             self.facts.roster.agents.get(leg).is_some_and(|agent| !agent.removing && !agent.left_behind);
         let missed = self.recovery.as_ref().is_some_and(|recovery| recovery.lost_leg == *leg)
             // Who was away then was taken for covered.
             || self.beside.get(leg).is_some_and(|it| it.phase != Phase::Ended(Ending::Covered));
-        of_agent && at_once && !missed && self.facts.marks.reasons.is_empty() && self.ended_by_loss(leg)
+        of_agent && at_once && !missed && self.facts.marks.is_empty() && self.ended_by_loss(leg)
     }
 
     /// Has somebody else said since that she leaves, who was not gone before this leg, as far as is known? Or is another agent
     /// here of whose leg nobody has told, nor when this one went? The customer was handed over to her then.
     fn was_taken_over(&self, leg: &CallSid, handed_over: &ReservationSid) -> bool {
-        let Some(handed_over_at) = self.facts.marks.said_at.get(handed_over) else { return false };
-        let told = |leg: &CallSid| {
-            self.facts.roster.participants.get(leg).map_or(0, |participant| participant.sequence)
-        };
+        let Some(handed_over_at) = self.facts.marks.said_at(handed_over) else { return false };
+        let told = |leg: &CallSid| self.facts.roster.report(leg);
         let gone_before = |other: &ReservationSid| {
             let of = |(_, agent): &(&CallSid, &Agent)| agent.reservation == *other;
-            let gone = |leg: &CallSid| !self.is_joined(leg) && told(leg) > 0;
+            let gone = |leg: &CallSid| !self.facts.roster.is_joined(leg) && told(leg) > Report::None;
             self.facts
                 .roster
                 .agents
@@ -108,27 +86,26 @@ impl Call {
                 .filter(of)
                 .any(|(other, _)| gone(other) && told(other) < told(leg))
         };
-        let later = |(other, at): (&ReservationSid, &Millis)| {
-            other != handed_over && at > handed_over_at && !gone_before(other)
+        let later = |(other, mark): (&ReservationSid, &Mark)| {
+            other != handed_over && mark.said_at > handed_over_at && !gone_before(other)
         };
         // Which one was gone first is not known. One that has hung up was taken away by no transfer.
-        let found_gone = self.facts.roster.participants.get(leg).is_some_and(|it| !it.hung_up);
+        let found_gone = self.facts.roster.leg(leg).is_some_and(|it| !it.is_hang_up_reported());
         let untold = |(other, agent): (&CallSid, &Agent)| {
-            let missed = self.recoveries().any(|it| it.lost_leg == *other && it.lost_at > *handed_over_at);
+            let missed = self.recoveries().any(|it| it.lost_leg == *other && it.lost_at > handed_over_at);
             let open = !agent.settled && !agent.removing && !agent.left_behind;
             agent.reservation != *handed_over
-                && told(other) == 0
-                && !self.facts.marks.reasons.contains_key(&agent.reservation)
+                && told(other) == Report::None
+                && !self.facts.marks.is_given(&agent.reservation)
                 && (missed || open)
         };
-        self.facts.marks.said_at.iter().any(later)
-            || (found_gone && self.facts.roster.agents.iter().any(untold))
+        self.facts.marks.iter().any(later) || (found_gone && self.facts.roster.agents.iter().any(untold))
     }
 
     /// Has the conference ended under the agent, too, who had not said that she leaves, with the leg of somebody of whom nobody has
     /// told who it is? They belong together still.
     pub(super) fn ended_by_stranger(&self, leg: &CallSid) -> bool {
-        let left = self.facts.roster.participants.get(leg).and_then(|participant| participant.left);
+        let left = self.facts.roster.left(leg);
         let mut strangers = self
             .facts
             .roster
@@ -136,42 +113,29 @@ impl Call {
             .keys()
             .filter(|other| !self.facts.roster.agents.contains_key(*other));
         left == Some(LeaveReason::ModeratorEnded)
-            && self.facts.marks.reasons.is_empty()
-            && strangers.any(|stranger| self.ended_with(stranger))
+            && self.facts.marks.is_empty()
+            && strangers.any(|stranger| self.facts.roster.ended_with(stranger))
     }
 
     /// Has the conference ended under the agent, too, with a leg that we removed, because another plugin had set its exit flag
     /// again in that moment? They belong together still.
     pub(super) fn ended_by_removal(&self, leg: &CallSid) -> bool {
-        let reason =
-            |leg: &CallSid| self.facts.roster.participants.get(leg).and_then(|participant| participant.left);
+        let reason = |leg: &CallSid| self.facts.roster.left(leg);
         let gone = self.facts.roster.participants.iter().filter(|(other, participant)| {
-            let left = participant.left.is_some_and(|reason| reason != LeaveReason::ModeratorEnded);
-            Some(*other) != self.facts.roster.customer.as_ref() && left
+            let left = participant.left().is_some_and(|reason| reason != LeaveReason::ModeratorEnded);
+            !self.facts.roster.is_customer(*other) && left
         });
-        let last = gone.max_by_key(|(_, participant)| participant.sequence);
+        let last = gone.max_by_key(|(_, participant)| participant.report);
         let removed = |leg: &CallSid| self.facts.roster.agents.get(leg).is_some_and(|agent| agent.removing);
         // That it has gone may be told after what came of it.
         let untold =
-            self.facts.roster.participants.iter().any(|(leg, there)| removed(leg) && there.left.is_none());
-        let told = last.is_some_and(|(leg, it)| it.left == Some(LeaveReason::UpdatedViaApi) && removed(leg));
-        self.is_stranded()
+            self.facts.roster.participants.iter().any(|(leg, there)| removed(leg) && there.left().is_none());
+        let told =
+            last.is_some_and(|(leg, it)| it.left() == Some(LeaveReason::UpdatedViaApi) && removed(leg));
+        self.facts.roster.is_stranded()
             && reason(leg) == Some(LeaveReason::ModeratorEnded)
-            && self.facts.marks.reasons.is_empty()
+            && self.facts.marks.is_empty()
             && (untold || told)
-    }
-
-    /// Did the conference end under the customer when this leg hung up?
-    pub(super) fn ended_with(&self, leg: &CallSid) -> bool {
-        if !self.is_stranded() {
-            return false;
-        }
-        let hung_up = self.facts.roster.participants.iter().filter(|(other, p)| {
-            Some(*other) != self.facts.roster.customer.as_ref()
-                && !p.joined
-                && p.left == Some(LeaveReason::HungUp)
-        });
-        hung_up.max_by_key(|(_, p)| p.sequence).is_some_and(|(last, _)| last == leg)
     }
 
     /// Twilio asks for the document of a customer whose conference has ended, as far as Twilio knows.
@@ -185,16 +149,14 @@ impl Call {
         if self.names_customer(customer) {
             return self.named_is_released(out, customer);
         }
-        if self.facts.roster.customer.as_ref() == Some(customer)
-            && self.recovery.as_ref().is_some_and(was_taken)
-        {
+        if self.facts.roster.is_customer(customer) && self.recovery.as_ref().is_some_and(was_taken) {
             return self.taken_unseen(out);
         }
         self.was_not_moved(out, customer);
         let open = !self.closed || self.is_undecided();
-        let Some(leg) = self.facts.roster.participants.get(customer).filter(|_| open) else { return };
+        let Some(leg) = self.facts.roster.leg(customer).filter(|_| open) else { return };
         if self.facts.roster.customer.as_ref().is_some_and(|known| known != customer)
-            || !matches!(leg.left, None | Some(LeaveReason::ModeratorEnded))
+            || !matches!(leg.left(), None | Some(LeaveReason::ModeratorEnded))
         {
             return; // a third party's, or not here any more
         }
@@ -218,16 +180,15 @@ impl Call {
         let found = self.facts.roster.move_inferred_at.take().is_some_and(|at| out.now < at + SOON);
         let stayed = |r: &Recovery| !r.is_open() && !r.reservation_freed && !r.sent && r.moved_to.is_none();
         let never_sent = self.recovery.as_ref().is_none_or(stayed);
-        let is_this_customer = found && never_sent && self.facts.roster.customer.as_ref() == Some(customer);
-        let moved = |p: &&mut Participant| p.left == Some(LeaveReason::UpdatedViaApi);
-        let Some(there) =
-            self.facts.roster.participants.get_mut(customer).filter(|_| is_this_customer).filter(moved)
-        else {
+        let is_this_customer = found && never_sent && self.facts.roster.is_customer(customer);
+        let moved = self.facts.roster.left(customer) == Some(LeaveReason::UpdatedViaApi);
+        if !is_this_customer || !moved {
             return;
-        };
-        there.left = Some(LeaveReason::ModeratorEnded);
-        for (leg, agent) in &mut self.facts.roster.agents {
-            let left = self.facts.roster.participants.get(leg).and_then(|participant| participant.left);
+        }
+        self.facts.roster.is_gone(customer, LeaveReason::ModeratorEnded, Evidence::ActionUrl);
+        let roster = &mut self.facts.roster;
+        for (leg, agent) in &mut roster.agents {
+            let left = roster.participants.get(leg).and_then(Participant::left);
             agent.settled &= agent.removing || left != Some(LeaveReason::HungUp);
         }
     }
@@ -254,8 +215,7 @@ impl Call {
         if self.may_be_customer(customer) {
             return self.stranding.decide_by.filter(|until| now < *until + SOON).map(|_| Next::Wait);
         }
-        let until =
-            self.stranding.decide_by.filter(|_| self.facts.roster.customer.as_ref() == Some(customer))?;
+        let until = self.stranding.decide_by.filter(|_| self.facts.roster.is_customer(customer))?;
         let recovery = self.recovery.as_ref().filter(|recovery| recovery.is_open());
         if let Some(recovery) = recovery {
             // Who has been in the queue comes from there.
@@ -276,8 +236,7 @@ impl Call {
         let asked = self.poll.since.is_some() || self.awaits_an_owner();
         // Nor as long as Twilio does not say how the call stands, of which nobody has told how it ended.
         let untold = self.poll.since.is_some() || self.poll.may_have_missed;
-        let unmarked =
-            |agent: &Agent| !agent.settled && !self.facts.marks.reasons.contains_key(&agent.reservation);
+        let unmarked = |agent: &Agent| !agent.settled && !self.facts.marks.is_given(&agent.reservation);
         let until = if (self.facts.roster.agents.is_empty() && (learns || self.lookup.failed))
             || (untold && self.facts.roster.agents.values().any(unmarked))
         {

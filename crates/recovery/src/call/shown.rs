@@ -2,9 +2,9 @@
 //! call's conference is joined, or has a role. A leg that no callback shows within a moment is polled.
 
 use super::{Call, Out, SOON};
-use crate::facts::PendingRegistration;
+use crate::facts::{Evidence, PendingRegistration};
 use crate::{LeaveReason, Participant, Seen, Timer};
-use rejoin_protocol::{CallSid, Millis, WorkflowSid};
+use rejoin_protocol::{CallSid, Millis};
 
 /// How long the callback that shows a leg may take before Twilio is polled: a page may be faster.
 const CALLBACK_WITHIN: Millis = Millis::seconds(1);
@@ -12,16 +12,6 @@ const CALLBACK_WITHIN: Millis = Millis::seconds(1);
 const CLAIMED: usize = 8;
 
 impl Call {
-    /// By which workflow the task came, as far as durations go by it.
-    pub(crate) fn came_by(&self) -> Option<&WorkflowSid> {
-        self.facts.origin.workflow.as_ref().or(self.facts.origin.claimed_workflow.as_ref())
-    }
-
-    /// True once a callback or a poll has shown the leg in this conference.
-    pub(super) fn is_shown(&self, leg: &CallSid) -> bool {
-        self.facts.roster.participants.contains_key(leg)
-    }
-
     /// A page, or the task's attributes, name the customer's leg.
     pub(super) fn claim_customer(&mut self, out: &mut Out<'_>, leg: &CallSid) {
         if self.facts.roster.customer.is_none()
@@ -37,7 +27,9 @@ impl Call {
     /// meanwhile of the page of an agent counts then.
     pub(super) fn settle_customer(&mut self, out: &mut Out<'_>) {
         if self.facts.roster.customer.is_none() {
-            let is_here = |leg: &&CallSid| self.is_shown(leg) && !self.facts.roster.agents.contains_key(*leg);
+            let is_here = |leg: &&CallSid| {
+                self.facts.roster.is_shown(leg) && !self.facts.roster.agents.contains_key(*leg)
+            };
             let Some(leg) = self.facts.roster.customer_claims.keys().find(is_here).cloned() else { return };
             self.facts.roster.customer = Some(leg);
             let agents: Vec<_> =
@@ -56,7 +48,7 @@ impl Call {
             self.facts.roster.customer = Some(leg.clone());
             self.facts.roster.customer_claims.clear();
             if self.facts.roster.ended {
-                self.assume_joined(leg); // until it ended
+                self.facts.roster.assume_joined(leg); // until it ended
             }
         }
         self.claim_customer(out, leg);
@@ -64,7 +56,8 @@ impl Call {
 
     /// Has Twilio said whose the reservation of a registration is, and not shown its leg yet?
     fn awaits_leg(&self, kept: &PendingRegistration) -> bool {
-        self.owner(&kept.registration.reservation).is_some() && !self.is_shown(&kept.registration.worker_leg)
+        self.owner(&kept.registration.reservation).is_some()
+            && !self.facts.roster.is_shown(&kept.registration.worker_leg)
     }
 
     /// Is a leg named that neither a callback nor a poll has told of?
@@ -105,15 +98,14 @@ impl Call {
             .partition(|kept| self.awaits_leg(kept));
         self.facts.ownership.registrations = kept;
         // Twilio says that the reservation is the worker's: that agent was on a call that is over, by whichever leg.
-        let is_known = |kept: &PendingRegistration| {
-            self.facts.roster.agents.values().any(|agent| agent.reservation == kept.registration.reservation)
-        };
+        let is_known =
+            |kept: &PendingRegistration| self.facts.roster.agent_of(&kept.registration.reservation).is_some();
         if let [.., last] = &unshown[..]
             && is_left(last)
             && !is_known(last)
-            && !self.facts.roster.agents.keys().any(|leg| self.is_joined(leg))
+            && !self.facts.roster.agents.keys().any(|leg| self.facts.roster.is_joined(leg))
         {
-            let gone = Participant { left: Some(LeaveReason::HungUp), ..Participant::default() };
+            let gone = Participant::gone(LeaveReason::HungUp, Evidence::Poll);
             self.facts.roster.participants.insert(last.registration.worker_leg.clone(), gone);
             self.facts.ownership.registrations.push(last.clone());
         }

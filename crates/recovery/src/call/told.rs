@@ -3,6 +3,7 @@
 //! recovery, a target and a reservation are each meant once.
 
 use super::{Agent, Call, Ending, Out, Phase};
+use crate::facts::Evidence;
 use crate::{Purpose, TaskEvent, TaskEventKind, Timer};
 use rejoin_protocol::{CallSid, ReservationSid, WorkerSid};
 
@@ -99,15 +100,14 @@ impl Call {
 
     /// Twilio says that this leg is gone while it is taken for joined.
     pub(super) fn misses_leave(&mut self, out: &mut Out<'_>, leg: &CallSid) {
-        let joined = self.is_joined(leg);
-        let on_purpose = &self.facts.marks.reasons;
-        let Some(agent) =
-            self.facts.roster.agents.get_mut(leg).filter(|a| !on_purpose.contains_key(&a.reservation))
+        let joined = self.facts.roster.is_joined(leg);
+        let marks = &self.facts.marks;
+        let Some(agent) = self.facts.roster.agents.get_mut(leg).filter(|a| !marks.is_given(&a.reservation))
         else {
             return;
         };
-        if joined && !agent.unjoined && !agent.settled && !agent.removing {
-            agent.unjoined = true;
+        if joined && !agent.reported_gone.is_some() && !agent.settled && !agent.removing {
+            agent.reported_gone = Some(Evidence::TaskRouter);
             self.remove_unclosed_legs(out); // the timer is needed for this one
             self.set_timer(out, Timer::Leave, out.now + out.config.leave_within);
             self.look_for_mark(out);

@@ -1,8 +1,8 @@
 //! A transfer that comes to nothing. TaskRouter may refuse it after its agent has said that she leaves, and nobody tells us:
 //! she has stayed then, and the customer is hers until she leaves again.
 
-use super::purpose::is_transfer;
 use super::{Agent, Call, Ending, Out, Participant, Phase, Recovery};
+use crate::facts::{Evidence, Report};
 use crate::{HandedOver, LeaveReason, Logged, LoggedWhat, Note, Seen, Timer};
 use rejoin_protocol::api::GracefulReason;
 use rejoin_protocol::{CallSid, Millis, ReservationSid};
@@ -15,42 +15,45 @@ impl Call {
         else {
             return;
         };
-        if self.was_transfer_refused(&reservation, out.now, out.config.leave_within) && self.is_joined(leg) {
+        if self.was_transfer_refused(&reservation, out.now, out.config.leave_within)
+            && self.facts.roster.is_joined(leg)
+        {
             self.unmark(&reservation);
         }
     }
 
     /// Has its agent said long before that she hands the customer over, and is there still, as far as is known?
     pub(super) fn was_transfer_refused(&self, of: &ReservationSid, at: Millis, within: Millis) -> bool {
-        let there = |(leg, agent): (&CallSid, &Agent)| agent.reservation == *of && self.is_joined(leg);
-        self.facts.marks.reasons.get(of).copied().is_some_and(is_transfer)
-            && self.facts.marks.said_at.get(of).is_some_and(|marked| *marked + within < at)
+        let there =
+            |(leg, agent): (&CallSid, &Agent)| agent.reservation == *of && self.facts.roster.is_joined(leg);
+        self.facts.marks.is_transfer(of)
+            && self.facts.marks.said_at(of).is_some_and(|marked| marked + within < at)
             && self.facts.roster.agents.iter().any(there)
     }
 
     /// Has its agent said just now that she hands the customer over, so that Twilio may still take her leg away?
     pub(super) fn may_be_taken_away(&self, out: &Out<'_>, leg: &CallSid) -> bool {
         let Some(agent) = self.facts.roster.agents.get(leg) else { return false };
-        let marked = self.facts.marks.said_at.get(&agent.reservation);
-        self.facts.marks.reasons.get(&agent.reservation).copied().is_some_and(is_transfer)
-            && marked.is_some_and(|at| out.now <= *at + out.config.leave_within)
+        let marked = self.facts.marks.said_at(&agent.reservation);
+        self.facts.marks.is_transfer(&agent.reservation)
+            && marked.is_some_and(|at| out.now <= at + out.config.leave_within)
     }
 
     /// Her leg has hung up, as Twilio tells. A transfer would have taken it away.
     pub(super) fn hung_up_completing(&mut self, leg: &CallSid) {
         let Some(agent) = self.facts.roster.agents.get(leg) else { return };
-        if self.facts.marks.completing.contains(&agent.reservation) {
-            self.facts.marks.completed.insert(agent.reservation.clone());
+        if let Some(mark) = self.facts.marks.get_mut(&agent.reservation) {
+            mark.has_completed |= mark.completes;
         }
     }
 
     /// Its page goes while Twilio may still take her away. If it does not, the transfer was refused, and nobody is at the leg.
     pub(super) fn expect_transfer(&mut self, out: &mut Out<'_>, leg: &CallSid, epoch: u64) {
         let Some(agent) = self.facts.roster.agents.get(leg).cloned() else { return };
-        let transfers = self.facts.marks.reasons.get(&agent.reservation).copied().is_some_and(is_transfer);
-        let Some(at) = self.facts.marks.said_at.get(&agent.reservation).filter(|_| transfers) else { return };
-        if self.is_joined(leg) {
-            self.set_timer(out, Timer::Orphan, *at + out.config.leave_within + Millis(1));
+        let transfers = self.facts.marks.is_transfer(&agent.reservation);
+        let Some(at) = self.facts.marks.said_at(&agent.reservation).filter(|_| transfers) else { return };
+        if self.facts.roster.is_joined(leg) {
+            self.set_timer(out, Timer::Orphan, at + out.config.leave_within + Millis(1));
             let newest = self.facts.pages.gone.entry(agent.worker).or_default();
             *newest = epoch.max(*newest);
         }
@@ -66,7 +69,7 @@ impl Call {
             .map(|(leg, agent)| (leg.clone(), agent.worker.clone(), agent.epoch))
             .collect();
         for (leg, worker, epoch) in agents {
-            if !self.is_joined(&leg) || !self.facts.pages.gone.contains_key(&worker) {
+            if !self.facts.roster.is_joined(&leg) || !self.facts.pages.gone.contains_key(&worker) {
                 continue;
             }
             let found = self.facts.roster.agents.get(&leg).filter(|agent| !agent.settled && !agent.removing);
@@ -99,39 +102,32 @@ impl Call {
 
     /// The leg of somebody unknown who was here after the customer had been handed over, and is gone.
     fn leg_of_taker(&self) -> Option<CallSid> {
-        let handed_over = self.last_to_leave().filter(|_| self.is_handed_over())?;
-        let told = |leg: &CallSid| {
-            self.facts.roster.participants.get(leg).map_or(0, |participant| participant.sequence)
-        };
+        let handed_over = self.facts.roster.last_to_leave().filter(|_| self.is_handed_over())?;
+        let told = |leg: &CallSid| self.facts.roster.report(leg);
         self.leg_of_nobody().filter(|leg| told(leg) > told(handed_over.0))
     }
 
     /// No callback has told of a leg that would be hers: no server was there. One that nobody will ever name stands for it, named
     /// after her reservation; it was the last to leave.
     fn leg_untold(&mut self, of: &ReservationSid) -> Option<CallSid> {
-        let last = self.last_to_leave().map(|(leg, _)| leg.clone())?;
-        let known = |leg: &CallSid| {
-            Some(leg) == self.facts.roster.customer.as_ref() || self.facts.roster.agents.contains_key(leg)
-        };
+        let last = self.facts.roster.last_to_leave().map(|(leg, _)| leg.clone())?;
+        let known =
+            |leg: &CallSid| self.facts.roster.is_customer(leg) || self.facts.roster.agents.contains_key(leg);
         if !self.facts.roster.participants.keys().all(known) {
             return None; // it may be that one's
         }
         let leg = CallSid::parse(&format!("CA{}", of.as_str().get(2..)?)).ok()?;
-        let sequence =
-            self.facts.roster.participants.get(&last).map_or(0, |participant| participant.sequence) + 1;
-        let left = Some(LeaveReason::HungUp);
-        self.facts
-            .roster
-            .participants
-            .insert(leg.clone(), Participant { left, sequence, ..Participant::default() });
+        let report = Report::After(self.facts.roster.report(&last).sequence().unwrap_or(0));
+        let gone = Participant { report, ..Participant::gone(LeaveReason::HungUp, Evidence::Inferred) };
+        self.facts.roster.participants.insert(leg.clone(), gone);
         Some(leg)
     }
 
     /// She has it whose reservation wraps up and of whom no leg is known.
     fn find_taker(&mut self, out: &mut Out<'_>, seen: &Seen) {
         let known = |reservation: &ReservationSid| {
-            (self.facts.marks.reasons.contains_key(reservation) && !self.hung_up_unregistered(reservation))
-                || self.facts.roster.agents.values().any(|agent| agent.reservation == *reservation)
+            (self.facts.marks.is_given(reservation) && !self.hung_up_unregistered(reservation))
+                || self.facts.roster.agent_of(reservation).is_some()
         };
         let mut unknown = seen.wrapping.iter().filter(|found| !known(&found.reservation));
         let (found, others) = (unknown.next(), unknown.next());
@@ -171,29 +167,31 @@ impl Call {
     /// Has who handed the customer over cold hung up then, as Twilio has told? That would have taken her leg away, and was
     /// refused: who has put him on hold was she, or the transfer before.
     fn has_hung_up_herself(&self) -> bool {
-        self.last_to_leave().is_some_and(|(leg, agent)| {
-            self.facts.marks.reasons.get(&agent.reservation) == Some(&GracefulReason::ColdTransfer)
-                && self.facts.roster.participants.get(leg).is_some_and(|participant| participant.hung_up)
+        self.facts.roster.last_to_leave().is_some_and(|(leg, agent)| {
+            self.facts.marks.reason(&agent.reservation) == Some(GracefulReason::ColdTransfer)
+                && self.facts.roster.is_hang_up_reported(leg)
         })
     }
 
     /// The same of one whose page has not registered.
     pub(super) fn hung_up_unregistered(&self, of: &ReservationSid) -> bool {
         let leg = self.leg_of_nobody();
-        self.facts.marks.reasons.get(of) == Some(&GracefulReason::ColdTransfer)
-            && leg.is_some_and(|leg| self.facts.roster.participants.get(&leg).is_some_and(|it| it.hung_up))
+        self.facts.marks.reason(of) == Some(GracefulReason::ColdTransfer)
+            && leg.is_some_and(|leg| self.facts.roster.is_hang_up_reported(&leg))
     }
 
     /// Does TaskRouter's log say that who left last has not handed him over, whoever has put him on hold?
     fn was_not_transferred(&self, seen: &Seen) -> bool {
-        self.last_to_leave().is_some_and(|(_, agent)| denies_transfer(&seen.log, &agent.reservation))
+        self.facts
+            .roster
+            .last_to_leave()
+            .is_some_and(|(_, agent)| denies_transfer(&seen.log, &agent.reservation))
     }
 
     /// Twilio has said how a task stands whose agent has handed it over, with the customer alone ever since. While a transfer
     /// goes on he is on hold. `heard`: when something was last heard of the call.
     pub(super) fn look_into_transfer(&mut self, out: &mut Out<'_>, seen: &Seen, heard: Millis) {
-        let customer =
-            self.facts.roster.customer.as_ref().and_then(|leg| self.facts.roster.participants.get(leg));
+        let customer = self.facts.roster.customer_leg();
         let held = customer.is_some_and(|customer| customer.flags.hold);
         let nobody_comes = match seen.task {
             Some(HandedOver::Over) => true,
@@ -215,19 +213,19 @@ impl Call {
         if self.is_orphaned() {
             return self.set_timer(out, Timer::Orphan, out.now);
         }
-        let last = self.last_to_leave().map(|(leg, agent)| (leg.clone(), agent.reservation.clone()));
+        let last =
+            self.facts.roster.last_to_leave().map(|(leg, agent)| (leg.clone(), agent.reservation.clone()));
         let Some((leg, reservation)) = last else { return };
         // She may have been missed before, until her mark was known.
         let on_purpose = Phase::Ended(Ending::Graceful);
         let missed = |recovery: &Recovery| recovery.lost_leg == leg && recovery.phase != on_purpose;
         // She has completed the task on the call, or as far as was known then, and nobody has told when she left.
-        let hung_up =
-            self.facts.roster.participants.get(&leg).is_some_and(|it| it.left == Some(LeaveReason::HungUp));
-        let completed = self.facts.marks.completed.contains(&reservation)
-            || (hung_up && self.facts.marks.completing.contains(&reservation));
+        let hung_up = self.facts.roster.left(&leg) == Some(LeaveReason::HungUp);
+        let completed = self.facts.marks.has_completed(&reservation)
+            || (hung_up && self.facts.marks.completes(&reservation));
         if completed || self.recoveries().any(missed) {
             // Or a leg is missed once. He is let go, as by one who hangs up.
-            self.facts.marks.reasons.insert(reservation, GracefulReason::HangUp);
+            self.facts.marks.leaves_by_hang_up(&reservation, out.now);
             return self.set_timer(out, Timer::Orphan, out.now);
         }
         self.refuse_mark_in_task(out.now);

@@ -12,7 +12,7 @@ impl Call {
     /// A page has found a reservation of this task of which nobody has told. Whose it is, Twilio has to say.
     pub(super) fn heed_unregistered(&mut self, out: &mut Out<'_>, worker: &WorkerSid, holding: &Holding) {
         let reservation = &holding.reservation;
-        let told = self.facts.roster.agents.values().any(|agent| agent.reservation == *reservation);
+        let told = self.facts.roster.agent_of(reservation).is_some();
         let lost =
             !told && !self.facts.roster.agents.is_empty() && !self.closed && self.leg_of_nobody().is_some();
         if !lost || self.facts.ownership.unclaimed.len() >= MOST {
@@ -34,9 +34,9 @@ impl Call {
         for reservation in known {
             let Some(worker) = self.facts.ownership.unclaimed.remove(&reservation) else { continue };
             let foreign = self.owner(&reservation) != Some(&worker);
-            let told = self.facts.roster.agents.values().any(|agent| agent.reservation == reservation);
+            let told = self.facts.roster.agent_of(&reservation).is_some();
             let refused = self.hung_up_unregistered(&reservation);
-            if foreign || told || (self.facts.marks.reasons.contains_key(&reservation) && !refused) {
+            if foreign || told || (self.facts.marks.is_given(&reservation) && !refused) {
                 continue;
             }
             if let Some(leg) = self.leg_of_nobody() {
@@ -52,16 +52,18 @@ impl Call {
     /// The last leg to leave of which nobody has said whose it is, in a call whose customer has no agent. One that stands may be
     /// anybody's, who is not to be hung up on.
     pub(super) fn leg_of_nobody(&self) -> Option<CallSid> {
-        if !self.customer_joined() || self.agent_on_call().is_some() || self.has_open_recovery() {
+        if !self.facts.roster.is_customer_joined()
+            || self.agent_on_call().is_some()
+            || self.has_open_recovery()
+        {
             return None;
         }
         let nobodys = self.facts.roster.participants.iter().filter(|(leg, p)| {
-            Some(*leg) != self.facts.roster.customer.as_ref()
-                && p.left.is_some()
-                && !p.joined
+            !self.facts.roster.is_customer(*leg)
+                && p.left().is_some()
                 && !p.moved
                 && !self.facts.roster.agents.contains_key(*leg)
         });
-        nobodys.max_by_key(|(_, p)| p.sequence).map(|(leg, _)| leg.clone())
+        nobodys.max_by_key(|(_, p)| p.report).map(|(leg, _)| leg.clone())
     }
 }

@@ -3,6 +3,7 @@
 //! newer than the answer.
 
 use super::{Agent, Call, Ending, Out, Phase, SOON};
+use crate::facts::Evidence;
 use crate::{Action, LeaveReason, Note, Participant, Reconnect, ReconnectState, Seen, Timer};
 use rejoin_protocol::{CallSid, Millis, RecoveryId, WorkerSid};
 
@@ -87,7 +88,9 @@ impl Call {
     /// which page has it.
     pub(crate) fn has_leg_of_page(&self, worker: &WorkerSid, epoch: u64) -> bool {
         let of_page = |(leg, agent): (&CallSid, &Agent)| {
-            agent.worker == *worker && (agent.epoch == epoch || agent.epoch == 0) && self.is_at(leg, agent)
+            agent.worker == *worker
+                && (agent.epoch == Some(epoch) || agent.epoch.is_none())
+                && self.is_at(leg, agent)
         };
         self.facts.ownership.proven && !self.closed && self.facts.roster.agents.iter().any(of_page)
     }
@@ -116,15 +119,12 @@ impl Call {
 
     /// The customer, or who has him, is known by the task alone: nobody has told of the leg, as the server was down when it came.
     pub(super) fn look_for_unseen(&mut self, out: &mut Out<'_>) {
-        let unseen = self.is_customer_unseen() || self.unseen_agents().next().is_some() || self.awaits_legs();
+        let unseen = self.facts.roster.is_customer_unseen()
+            || self.facts.roster.unseen_agents().next().is_some()
+            || self.awaits_legs();
         if self.poll.since.is_none() && unseen {
             self.look(out);
         }
-    }
-
-    /// Legs of agents of which nobody has ever told.
-    fn unseen_agents(&self) -> impl Iterator<Item = &CallSid> {
-        self.facts.roster.agents.keys().filter(|leg| !self.facts.roster.participants.contains_key(*leg))
     }
 
     /// Twilio has said how the call stands.
@@ -145,7 +145,9 @@ impl Call {
         let heard = std::mem::replace(&mut self.poll.heard_at, out.now);
         let known = self.facts.roster.participants.clone();
         self.miss_legs(out.now, seen);
-        self.find_legs(seen);
+        for (leg, flags) in &seen.participants {
+            self.facts.roster.is_polled(leg, *flags);
+        }
         self.settle_polled(out, seen);
         self.facts.roster.ended |= seen.participants.is_empty();
         if known != self.facts.roster.participants {
@@ -153,7 +155,8 @@ impl Call {
         }
         self.remove_ghosts(out, seen);
         self.our_hold_seen();
-        if self.is_unknown() && (!self.facts.roster.ended || self.stranding.decide_by.is_some()) {
+        if self.facts.roster.is_unknown() && (!self.facts.roster.ended || self.stranding.decide_by.is_some())
+        {
             self.lookup.begun &= !std::mem::take(&mut self.lookup.found_too_little); // Twilio answers
             self.learn(out);
         }
@@ -186,37 +189,30 @@ impl Call {
     /// Legs that are gone, and nobody has told.
     fn miss_legs(&mut self, now: Millis, seen: &Seen) {
         let customer = self.facts.roster.customer.clone();
-        if let Some(unseen) = customer.clone().filter(|_| self.is_customer_unseen()) {
-            self.assume_joined(&unseen); // and missed, if he is not there
+        if let Some(unseen) = customer.clone().filter(|_| self.facts.roster.is_customer_unseen()) {
+            self.facts.roster.assume_joined(&unseen); // and missed, if he is not there
         }
-        for unseen in self.unseen_agents().cloned().collect::<Vec<_>>() {
-            self.assume_joined(&unseen);
+        for unseen in self.facts.roster.unseen_agents().cloned().collect::<Vec<_>>() {
+            self.facts.roster.assume_joined(&unseen);
         }
-        let gone =
-            |(leg, p): &(&CallSid, &mut Participant)| p.joined && !seen.participants.contains_key(*leg);
-        for (leg, participant) in self.facts.roster.participants.iter_mut().filter(gone) {
-            // A customer who is on the line, but not here, was moved, or his conference has ended.
-            // And so is one for whom Twilio asks what comes next, although it is not known yet who that is.
-            let asked_for = customer.is_none() && self.stranding.fetched_for.as_ref() == Some(leg);
-            let on_line = asked_for || (customer.as_ref() == Some(leg) && seen.on_line == Some(true));
-            participant.joined = false;
-            self.facts.roster.move_inferred_at =
-                on_line.then_some(now).or(self.facts.roster.move_inferred_at);
-            participant.left = Some(match (on_line, self.stranding.decide_by) {
+        let gone = |(leg, there): &(&CallSid, &Participant)| {
+            there.is_joined() && !seen.participants.contains_key(*leg)
+        };
+        let gone = self.facts.roster.participants.iter().filter(gone).map(|(leg, _)| leg.clone());
+        for leg in gone.collect::<Vec<_>>() {
+            // A customer who is on the line, but not here, was moved, or their conference has ended. So is a leg for which
+            // Twilio fetches our action URL, although it is not known yet to be the customer's.
+            let fetched_for = customer.is_none() && self.stranding.fetched_for.as_ref() == Some(&leg);
+            let on_line = fetched_for || (customer.as_ref() == Some(&leg) && seen.on_line == Some(true));
+            if on_line {
+                self.facts.roster.move_inferred_at = Some(now);
+            }
+            let reason = match (on_line, self.stranding.decide_by) {
                 (true, Some(_)) => LeaveReason::ModeratorEnded,
                 (true, None) => LeaveReason::UpdatedViaApi,
                 (false, _) => LeaveReason::HungUp,
-            });
-        }
-    }
-
-    /// Legs that are there, and nobody has told, or that are otherwise than told.
-    fn find_legs(&mut self, seen: &Seen) {
-        for (leg, flags) in &seen.participants {
-            let participant = self.facts.roster.participants.entry(leg.clone()).or_default();
-            participant.joined = true;
-            participant.left = None;
-            participant.flags = *flags;
+            };
+            self.facts.roster.is_gone(&leg, reason, Evidence::Poll);
         }
     }
 

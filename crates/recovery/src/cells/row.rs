@@ -32,7 +32,9 @@ pub(super) fn conferences(machine: &Machine, event: &Event) -> BTreeSet<Conferen
         }
         Event::PushLost { worker, epoch } => of(&|call| call.has_leg_of_page(worker, *epoch)),
         Event::EnteredQueue { recovery, .. } | Event::LeftQueue { recovery, .. } => of_recovery(recovery),
-        Event::Released { customer } => of(&|call| call.maybe_customers().any(|leg| leg == customer)),
+        Event::Released { customer } => {
+            of(&|call| call.facts.roster.maybe_customers().any(|leg| leg == customer))
+        }
         Event::Task(event) => {
             let mut calls = of(&|call| call.facts.ownership.proven && call.task == event.task);
             calls.extend(event.purpose.recovery().map(of_recovery).unwrap_or_default());
@@ -129,7 +131,7 @@ fn registered(call: Option<&Call>, worker: &WorkerSid, registration: &Registrati
 fn page(call: &Call, worker: &WorkerSid, hello: &Hello, older_page_connected: bool) -> Option<&'static str> {
     let holding = hello.holdings.iter().find(|holding| holding.task == call.task)?;
     let mut own = call.facts.roster.agents.values().filter(|agent| agent.worker == *worker);
-    let is_newer = own.all(|agent| hello.epoch > agent.epoch);
+    let is_newer = own.all(|agent| Some(hello.epoch) > agent.epoch);
     match holding {
         _ if !is_newer => None,
         holding if holding.wrapping => Some("a newer page finds the call wrapping"),
@@ -180,7 +182,7 @@ fn done(
         (Action::EndHold { .. }, _) => Some("our hold has ended"),
         (Action::FreeCustomer { .. }, _) => Some("the customer is free: done"),
         (Action::ReadTask { .. } | Action::MarkTask { .. }, Outcome::TaskRead { .. }) => {
-            let marks = |call: &Call| (call.facts.marks.reasons.len(), call.facts.marks.unattributed.len());
+            let marks = |call: &Call| (call.facts.marks.len(), call.facts.marks.unattributed.len());
             let says_so = matches!(action, Action::ReadTask { .. }) && call.map(marks) != after.map(marks);
             Some(if says_so { "the task says that the agent leaves" } else { "the task is read" })
         }
@@ -234,7 +236,7 @@ fn done(
 /// What Twilio says of how the call stands. What says more comes first.
 fn looked(call: &Call, seen: &Seen) -> &'static str {
     let mut states = seen.reconnects.iter().map(|reconnect| &reconnect.state);
-    let gone = |leg: &CallSid| call.is_joined(leg) && !seen.participants.contains_key(leg);
+    let gone = |leg: &CallSid| call.facts.roster.is_joined(leg) && !seen.participants.contains_key(leg);
     if seen.reconnects.iter().any(|reconnect| reconnect.taker().is_some()) {
         "asked how it stands: another agent has the reconnect task"
     } else if seen.on_line == Some(false) {
@@ -274,7 +276,8 @@ pub(super) fn elsewhere(before: &Machine, event: &Event, after: &Machine) -> Vec
     for new in here.iter().filter_map(|conference| after.call(conference)) {
         let Some(customer) = &new.facts.roster.customer else { continue };
         let old = before.call(&new.conference);
-        let hung_up = new.customer_hung_up() && !old.is_some_and(Call::customer_hung_up);
+        let has_hung_up = |call: &Call| call.facts.roster.has_customer_hung_up();
+        let hung_up = has_hung_up(new) && !old.is_some_and(has_hung_up);
         let connected = new.is_connected() && !old.is_some_and(Call::is_connected);
         let who = new.agent_on_call().filter(|_| connected).map(|agent| &agent.worker);
         if !hung_up && who.is_none() {

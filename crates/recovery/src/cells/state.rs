@@ -30,15 +30,23 @@ pub fn state_of(call: Option<&Call>) -> &'static str {
 
 fn without_recovery(call: &Call) -> &'static str {
     let participant = |leg: &CallSid| call.facts.roster.participants.get(leg);
-    let joined = |leg: &CallSid| participant(leg).is_some_and(|p| p.joined);
+    let joined = |leg: &CallSid| participant(leg).is_some_and(|p| p.is_joined());
     // Not when the conference has ended under him: that may have been a loss.
-    let left = call.facts.roster.customer.as_ref().and_then(participant).and_then(|customer| customer.left);
+    let left = call.facts.roster.customer.as_ref().and_then(participant).and_then(|customer| customer.left());
     let customer_left = left.is_some_and(|reason| reason != LeaveReason::ModeratorEnded);
     match call.facts.roster.agents.keys().filter(|leg| joined(leg)).count() {
         _ if call.closed || customer_left => "X",
         _ if call.facts.roster.agents.is_empty() => "U",
         _ if call.beside.values().any(Recovery::is_open) => "TA",
-        _ if call.facts.roster.agents.iter().any(|(leg, agent)| agent.unjoined && joined(leg)) => "M",
+        _ if call
+            .facts
+            .roster
+            .agents
+            .iter()
+            .any(|(leg, agent)| agent.reported_gone.is_some() && joined(leg)) =>
+        {
+            "M"
+        }
         0 => "O",
         1 => "T",
         _ => "TT",

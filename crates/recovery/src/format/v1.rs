@@ -1,15 +1,16 @@
 //! Calls of format 0 and 1, as releases before 0.2 have stored them: all fields beside each other. Read for one release.
 
 use crate::facts::{
-    Agent, Asking, Facts, Marks, Origin, Ownership, Pages, Participant, PendingRegistration, Received,
-    Roster, TaskCopy,
+    self, Asking, Evidence, Facts, Mark, Marks, Origin, Ownership, Pages, PendingRegistration, Presence,
+    Received, Report, Roster, TaskCopy,
 };
 use crate::{
-    Allowance, EarlyMark, Format, Inherited, Lent, LookUp, OurHold, Poll, Quarantine, Recovery, Stranding,
+    AgentHold, Allowance, EarlyMark, Format, Inherited, LeaveReason, Lent, LookUp, OurHold, ParticipantFlags,
+    Phase, Poll, Prepared, Quarantine, Stranding,
 };
 use rejoin_protocol::api::{DeliveryId, GracefulReason};
 use rejoin_protocol::{
-    CallSid, ConferenceSid, Millis, ReservationSid, TaskQueueSid, TaskSid, WorkerSid, WorkflowSid,
+    CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskQueueSid, TaskSid, WorkerSid, WorkflowSid,
 };
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -119,6 +120,86 @@ pub(super) struct Call {
     beside: BTreeMap<CallSid, Recovery>,
 }
 
+#[derive(Deserialize)]
+struct Agent {
+    worker: WorkerSid,
+    name: String,
+    reservation: ReservationSid,
+    epoch: u64,
+    newer_page: Option<u64>,
+    #[serde(default)]
+    unjoined: bool,
+    #[serde(default)]
+    lives_beside: Option<u64>,
+    #[serde(default)]
+    left_behind: bool,
+    removing: bool,
+    #[serde(default)]
+    closes_until: Option<Millis>,
+    settled: bool,
+    #[serde(default)]
+    covered_at: Option<Millis>,
+}
+
+#[derive(Deserialize)]
+struct Participant {
+    joined: bool,
+    left: Option<LeaveReason>,
+    #[serde(default)]
+    hung_up: bool,
+    flags: ParticipantFlags,
+    #[serde(default)]
+    label: Option<String>,
+    #[serde(default)]
+    keeping: bool,
+    #[serde(default)]
+    flagged_again: bool,
+    moved: bool,
+    #[serde(default)]
+    stood: bool,
+    sequence: u64,
+}
+
+#[derive(Deserialize)]
+struct Recovery {
+    id: RecoveryId,
+    lost_leg: CallSid,
+    agent: Agent,
+    lost_at: Millis,
+    #[serde(default)]
+    generation: u32,
+    #[serde(default)]
+    too_often: bool,
+    phase: Phase,
+    deadline: Millis,
+    back: bool,
+    #[serde(default)]
+    spared_until: Option<Millis>,
+    #[serde(default)]
+    announced: bool,
+    ping: Option<TaskSid>,
+    #[serde(default)]
+    ping_accepted: bool,
+    #[serde(default)]
+    bystanders: BTreeSet<CallSid>,
+    prepared: Prepared,
+    reservation_freed: bool,
+    #[serde(default)]
+    agent_hold: AgentHold,
+    #[serde(default)]
+    stranded: bool,
+    #[serde(default)]
+    let_go: u32,
+    #[serde(default = "yes")]
+    music: bool,
+    #[serde(default)]
+    resent: u32,
+    #[serde(default)]
+    sent: bool,
+    #[serde(default)]
+    moved_to: Option<TaskSid>,
+}
+
 /// Format 0 has no such field: Twilio had said so of every call.
 fn yes() -> bool {
     true
@@ -126,25 +207,29 @@ fn yes() -> bool {
 
 impl From<Call> for crate::Call {
     fn from(old: Call) -> Self {
+        let mut marks = BTreeMap::new();
+        for (reservation, reason) in old.on_purpose {
+            let mark = Mark {
+                reason,
+                said_at: old.marked_at.get(&reservation).copied().unwrap_or_default(),
+                is_only_in_task: old.marked_in_task.contains(&reservation),
+                completes: old.completing.contains(&reservation),
+                has_completed: old.completed.contains(&reservation),
+            };
+            marks.insert(reservation, mark);
+        }
         let facts = Facts {
             origin: Origin { claimed_workflow: old.workflow, workflow: old.task_workflow, queue: old.queue },
             task: TaskCopy { attributes: old.attributes, version: old.version },
             roster: Roster {
                 customer: old.customer,
                 customer_claims: old.claimed,
-                agents: old.agents,
-                participants: old.participants,
+                agents: each(old.agents),
+                participants: each(old.participants),
                 ended: old.ended,
                 move_inferred_at: old.found_moved,
             },
-            marks: Marks {
-                reasons: old.on_purpose,
-                said_at: old.marked_at,
-                only_in_task: old.marked_in_task,
-                completed: old.completed,
-                completing: old.completing,
-                unattributed: old.claims,
-            },
+            marks: Marks::stored(marks, old.claims),
             ownership: Ownership {
                 proven: old.proven,
                 owners: old.owners,
@@ -193,9 +278,87 @@ impl From<Call> for crate::Call {
             closed: old.closed,
             our_hold: old.our_hold,
             lent: old.lent,
-            recovery: old.recovery,
+            recovery: old.recovery.map(Into::into),
             allowance: old.allowance,
-            beside: old.beside,
+            beside: each(old.beside),
         }
     }
+}
+
+impl From<Agent> for facts::Agent {
+    fn from(old: Agent) -> Self {
+        Self {
+            worker: old.worker,
+            name: old.name,
+            reservation: old.reservation,
+            epoch: Some(old.epoch).filter(|epoch| *epoch > 0),
+            newer_page: old.newer_page,
+            reported_gone: old.unjoined.then_some(Evidence::TaskRouter),
+            lives_beside: old.lives_beside,
+            left_behind: old.left_behind,
+            removing: old.removing,
+            closes_until: old.closes_until,
+            settled: old.settled,
+            covered_at: old.covered_at,
+        }
+    }
+}
+
+impl From<Participant> for facts::Participant {
+    fn from(old: Participant) -> Self {
+        let evidence = if old.sequence == 0 || (old.left == Some(LeaveReason::HungUp) && !old.hung_up) {
+            Evidence::Poll
+        } else {
+            Evidence::Callback
+        };
+        let presence = match old.left {
+            Some(reason) => Presence::Gone { reason, evidence },
+            None if old.joined => Presence::Joined,
+            None => Presence::Unknown,
+        };
+        Self {
+            presence,
+            flags: old.flags,
+            label: old.label,
+            keeping: old.keeping,
+            flagged_again: old.flagged_again,
+            moved: old.moved,
+            stood: old.stood,
+            report: if old.sequence == 0 { Report::None } else { Report::Callback(old.sequence) },
+        }
+    }
+}
+
+impl From<Recovery> for crate::Recovery {
+    fn from(old: Recovery) -> Self {
+        Self {
+            id: old.id,
+            lost_leg: old.lost_leg,
+            agent: old.agent.into(),
+            lost_at: old.lost_at,
+            generation: old.generation,
+            too_often: old.too_often,
+            phase: old.phase,
+            deadline: old.deadline,
+            back: old.back,
+            spared_until: old.spared_until,
+            announced: old.announced,
+            ping: old.ping,
+            ping_accepted: old.ping_accepted,
+            bystanders: old.bystanders,
+            prepared: old.prepared,
+            reservation_freed: old.reservation_freed,
+            agent_hold: old.agent_hold,
+            stranded: old.stranded,
+            let_go: old.let_go,
+            music: old.music,
+            resent: old.resent,
+            sent: old.sent,
+            moved_to: old.moved_to,
+        }
+    }
+}
+
+fn each<K: Ord, Old, New: From<Old>>(old: BTreeMap<K, Old>) -> BTreeMap<K, New> {
+    old.into_iter().map(|(key, old)| (key, old.into())).collect()
 }

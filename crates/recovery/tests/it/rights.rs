@@ -58,7 +58,7 @@ fn leaves(desk: &mut Desk, sequence: u64, who: u128) {
 fn a_call_with_thousands_of_callbacks_remembers_only_the_last_ones() {
     let mut desk = Desk::talking();
     let customer_is_there = |desk: &Desk| {
-        desk.machine.call(&conference(1)).unwrap().facts.roster.participants[&leg(CUSTOMER)].joined
+        desk.machine.call(&conference(1)).unwrap().facts.roster.participants[&leg(CUSTOMER)].is_joined()
     };
     for sequence in 100..5000 {
         // The agent puts the customer on hold, and takes them off again, over and over.
@@ -472,8 +472,8 @@ fn who_has_left_covers_for_nobody_with_a_leg_that_does_not_exist() {
     desk.take_actions();
     let id = Some(DeliveryId { epoch: EPOCH, number: 9 });
     says(&mut desk, ADA, &Registration { id, worker_leg: leg(0xbad), ..registration(ADA, 1) });
-    let marked = &desk.machine.call(&conference(1)).unwrap().facts.marks.reasons;
-    assert!(marked.contains_key(&reservation_of(ADA, 1)), "the mark stands");
+    let marked = &desk.machine.call(&conference(1)).unwrap().facts.marks;
+    assert!(marked.is_given(&reservation_of(ADA, 1)), "the mark stands");
     desk.leave(1, 0xb1, LeaveReason::HungUp);
     desk.fire(1, Timer::Grace);
     assert_eq!(desk.stage_of(BO), Some(Stage::Interrupted), "Bo is missed at once");

@@ -127,7 +127,7 @@ pub(super) static CASES: &[Case] = &[
     told(10, "lost while a supervisor coaches", |it| {
         it.begins()
             && it.after.is_some_and(|call| {
-                call.facts.roster.participants.values().any(|p| p.joined && p.flags.coaching)
+                call.facts.roster.participants.values().any(|p| p.is_joined() && p.flags.coaching)
             })
     }),
     told(10, "lost while a colleague has the customer", |it| {
@@ -290,7 +290,7 @@ impl Told<'_> {
     fn stranger_stays(&self) -> bool {
         self.before.is_some_and(|call| {
             let mut joined =
-                call.facts.roster.participants.iter().filter(|(_, p)| p.joined).map(|(leg, _)| leg);
+                call.facts.roster.participants.iter().filter(|(_, p)| p.is_joined()).map(|(leg, _)| leg);
             joined.any(|leg| {
                 !call.facts.roster.agents.contains_key(leg)
                     && call.facts.roster.customer.as_ref() != Some(leg)

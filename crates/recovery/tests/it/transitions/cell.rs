@@ -4,7 +4,7 @@ use super::events::Row;
 use super::states::{State, name_of};
 use crate::desk::*;
 use rejoin_recovery::cells::state_of;
-use rejoin_recovery::{Action, Announcement, Call, Effect, Recovery, Timer};
+use rejoin_recovery::{Action, Announcement, Call, Effect, Recovery, Report, Timer};
 
 /// What comes of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +84,7 @@ fn known(call: &Call) -> Call {
     call.poll.watch_at = None;
     call.poll.since = None;
     for participant in call.facts.roster.participants.values_mut() {
-        participant.sequence = 0;
+        participant.report = Report::None;
     }
     call
 }

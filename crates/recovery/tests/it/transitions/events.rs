@@ -288,7 +288,8 @@ fn there(desk: &Desk, without: &[u128]) -> Seen {
         .map(|call| call.facts.roster.participants.clone())
         .unwrap_or_default();
     let gone: Vec<_> = without.iter().map(|who| leg(*who)).collect();
-    let joined = known.into_iter().filter(|(leg, participant)| participant.joined && !gone.contains(leg));
+    let joined =
+        known.into_iter().filter(|(leg, participant)| participant.is_joined() && !gone.contains(leg));
     let participants = joined.map(|(leg, participant)| (leg, participant.flags)).collect();
     Seen { participants, on_line: Some(true), ..Seen::default() }
 }
