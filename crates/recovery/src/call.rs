@@ -21,7 +21,6 @@ mod owners;
 mod pages;
 mod purpose;
 mod queue;
-mod recovery;
 mod released;
 mod shown;
 mod told;
@@ -30,12 +29,12 @@ mod unregistered;
 mod watch;
 
 pub use activity::Lent;
-pub use agent_hold::AgentHold;
 pub(crate) use out::Out;
 pub use own_hold::{HoldStage, OurHold};
-pub use recovery::{Ending, Phase, Prepared, Recovery};
 pub use released::Next;
 
+use crate::absence::{AgentHold, Ending, Phase, Prepared, Recovery};
+use crate::diagnosis::Diagnosis;
 use crate::facts::{Agent, Facts, Participant};
 use crate::{Allowance, Format, Note, Quarantine};
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, TaskSid, WorkerSid};
@@ -177,6 +176,12 @@ impl Call {
         let mut call = Self::new(conference, task);
         call.facts.ownership.proven = false;
         call
+    }
+
+    /// The call's facts and absences, to be judged.
+    pub(crate) fn diagnosis(&self) -> Diagnosis<'_> {
+        let Facts { roster, marks, pages, .. } = &self.facts;
+        Diagnosis { roster, marks, pages, recovery: &self.recovery, beside: &self.beside }
     }
 
     /// Looks at the whole after every event.

@@ -6,9 +6,11 @@
 //! is decided in this crate: `call` holds the rules, a room for each purpose; `machine` finds the call that an event
 //! belongs to.
 
+mod absence;
 mod call;
 pub mod cells;
 mod config;
+mod diagnosis;
 mod effect;
 mod event;
 mod facts;
@@ -21,11 +23,10 @@ mod seen;
 mod task_event;
 mod untold;
 
-pub use call::{
-    AgentHold, Call, Ending, HoldStage, Inherited, Lent, LookUp, Next, OurHold, Phase, Poll, Prepared,
-    Recovery, Stranding,
-};
+pub use absence::{AgentHold, Ending, Phase, Prepared, Recovery};
+pub use call::{Call, HoldStage, Inherited, Lent, LookUp, Next, OurHold, Poll, Stranding};
 pub use config::{Changes, Config, Policies};
+pub use diagnosis::{DEPARTURES, Departure, MISSED, MissedRow, Missing, Row};
 pub use effect::{Action, Announcement, Effect, Note, Timer};
 pub use event::{
     ConferenceEvent, ConferenceEventKind, Event, LeaveReason, Outcome, ParticipantFlags, Registered,

@@ -330,8 +330,9 @@ impl Machine {
                         && new.facts.roster.customer.as_ref() == Some(customer);
                     // One who was there and is lost again already has had the customer.
                     let lost = new.recovery.as_ref().filter(|r| r.is_open() && r.lost_at > since);
-                    let has_him = new.agent_on_call().filter(|_| new.is_connected());
-                    let had_him = has_him.or(lost.map(|r| &r.agent)).or_else(|| new.left_since(since));
+                    let has_him = new.diagnosis().agent_on_call().filter(|_| new.is_connected());
+                    let had_him =
+                        has_him.or(lost.map(|r| &r.agent)).or_else(|| new.diagnosis().left_since(since));
                     had_him.filter(|_| is_new).cloned()
                 };
                 let (new, agent) = self.calls.values().find_map(|new| Some((new, agent(new)?)))?;

@@ -1,32 +1,15 @@
 //! The agent's own hold of the customer. It is ended so that the customer can be told what is going on, and put back as
 //! soon as the same agent comes back: the agent sees it in Flex as it was, and must not be heard unawares.
 
-use super::{Call, Ending, HoldStage, Out, Phase, SOON};
+use super::{AgentHold, Call, Ending, HoldStage, Out, Phase, SOON};
 use crate::Action;
 use rejoin_protocol::CallSid;
-use serde::{Deserialize, Serialize};
-
-/// What became of the hold that the agent had put the customer on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum AgentHold {
-    /// Nothing: there was none, or it stands.
-    #[default]
-    AsItWas,
-    /// We have ended it.
-    Ended,
-    /// We have put it back.
-    PutBack,
-}
 
 impl Call {
-    pub(super) fn is_customer_held(&self) -> bool {
-        self.facts.roster.customer_leg().is_some_and(|p| p.flags.hold)
-    }
-
     /// Is there a hold that has to be ended, because the customer is to hear us? If it was the agent's, that is
     /// remembered.
     pub(super) fn ends_agent_hold(&mut self) -> bool {
-        let held = self.is_customer_held();
+        let held = self.diagnosis().is_customer_held();
         let Some(recovery) = &mut self.recovery else { return held };
         // What we have put back may not have been told yet.
         let held = held || recovery.agent_hold == AgentHold::PutBack;

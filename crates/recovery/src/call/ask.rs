@@ -1,30 +1,23 @@
 //! What is asked of a call.
 
-use super::{Agent, Call, HoldStage, Phase, Recovery};
+use super::{Call, HoldStage, Phase, Recovery};
 use crate::Action;
-use rejoin_protocol::{CallSid, RecoveryId};
+use rejoin_protocol::RecoveryId;
 
 impl Call {
-    /// The agent who is on the call with the customer.
-    pub(crate) fn agent_on_call(&self) -> Option<&Agent> {
-        self.facts.roster.agents.iter().find(|(leg, agent)| self.is_at(leg, agent)).map(|(_, agent)| agent)
-    }
-
-    /// Do customer and agent talk here?
-    pub(crate) fn is_connected(&self) -> bool {
-        self.facts.roster.is_customer_joined() && self.agent_on_call().is_some()
-    }
-
-    /// Has the page of this leg said goodbye, and does the leg stand?
-    pub(super) fn is_away(&self, leg: &CallSid) -> bool {
-        self.recovery
-            .as_ref()
-            .is_some_and(|r| r.lost_leg == *leg && matches!(r.phase, Phase::Away | Phase::Rejoining))
-    }
-
-    /// Everything that an agent's dialog may have to show.
+    /// The recovery and the absences: everything that an agent's dialog may have to show.
     pub fn recoveries(&self) -> impl Iterator<Item = &Recovery> {
-        self.recovery.iter().chain(self.beside.values())
+        self.diagnosis().recoveries()
+    }
+
+    /// True while a recovery is going on.
+    pub(crate) fn has_open_recovery(&self) -> bool {
+        self.diagnosis().has_open_recovery()
+    }
+
+    /// True while customer and agent are on the call here.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.diagnosis().is_connected()
     }
 
     /// Is the task being read, of which nothing is known yet, and may what the customer is told wait for it? When the agent
@@ -32,10 +25,6 @@ impl Call {
     pub fn is_task_awaited(&self) -> bool {
         let awaited = |r: &Recovery| r.phase == Phase::Holding && !r.prepared.marked && !r.back;
         self.facts.task.attributes.is_empty() && self.recovery.as_ref().is_some_and(awaited)
-    }
-
-    pub(crate) fn has_open_recovery(&self) -> bool {
-        self.recovery.as_ref().is_some_and(Recovery::is_open)
     }
 
     pub(crate) fn wants(&self, action: &Action) -> bool {
@@ -57,7 +46,7 @@ impl Call {
             Action::Announce { .. } | Action::FreeCustomer { .. } => self.has_open_recovery(),
             Action::HoldCustomer { .. } => self.wants_of_our_hold(HoldStage::Asked),
             Action::EndHold { .. } => self.wants_of_our_hold(HoldStage::Ending),
-            Action::EndConference { .. } => self.is_orphaned(),
+            Action::EndConference { .. } => self.diagnosis().is_orphaned(),
             Action::ReadTask { .. } => self.looks_for_mark(),
             Action::GiveUp { recovery, .. } => phase(recovery).is_some_and(|phase| {
                 matches!(phase, Phase::Requeueing { target: None } | Phase::Queued { target: None })

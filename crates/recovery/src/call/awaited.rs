@@ -24,9 +24,9 @@ impl Call {
             Timer::Rejoin => self.rejoin_is_over(out),
             Timer::Beside => self.beside_is_over(out),
             Timer::Orphan => {
-                if self.is_orphaned() {
+                if self.diagnosis().is_orphaned() {
                     self.act(out, Action::EndConference { conference: self.conference.clone() }, SOON);
-                } else if (self.is_handed_over() || self.is_orphaned_unconfirmed())
+                } else if (self.diagnosis().is_handed_over() || self.diagnosis().is_orphaned_unconfirmed())
                     && self.poll.since.is_none()
                 {
                     self.look(out);

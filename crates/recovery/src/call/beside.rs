@@ -16,58 +16,6 @@ fn due(absence: &Recovery) -> Millis {
 }
 
 impl Call {
-    /// Has the page of this leg gone, and left it standing? Then nobody is at it.
-    fn is_absent(&self, leg: &CallSid) -> bool {
-        self.is_away(leg) || self.is_beside(leg)
-    }
-
-    /// The same, with another agent on the call.
-    pub(super) fn is_beside(&self, leg: &CallSid) -> bool {
-        self.beside.get(leg).is_some_and(Recovery::is_open)
-    }
-
-    /// Is the agent of this leg on the call?
-    pub(super) fn is_at(&self, leg: &CallSid, agent: &Agent) -> bool {
-        self.facts.roster.is_joined(leg) && !agent.removing && !agent.left_behind && !self.is_absent(leg)
-    }
-
-    /// Agents who are on the call, apart from the one of this leg.
-    fn colleagues(&self, leg: &CallSid) -> impl Iterator<Item = &CallSid> {
-        self.facts
-            .roster
-            .agents
-            .iter()
-            .filter(move |(other, agent)| *other != leg && self.is_at(other, agent))
-            .map(|(l, _)| l)
-    }
-
-    /// Is another agent on the call than the one of this leg?
-    pub(super) fn is_covered(&self, leg: &CallSid) -> bool {
-        self.colleagues(leg).next().is_some()
-    }
-
-    /// Are others on the call as far as is known, all of whom have said that they leave?
-    pub(super) fn is_left_to_who_leaves(&self, leg: &CallSid) -> bool {
-        let leaves = |other: &CallSid| {
-            self.facts
-                .roster
-                .agents
-                .get(other)
-                .is_some_and(|agent| self.facts.marks.is_given(&agent.reservation))
-        };
-        self.is_covered(leg) && self.colleagues(leg).all(leaves)
-    }
-
-    /// Does another one talk to the customer, or could at once? One on hold does not know of anything.
-    pub(super) fn is_accompanied(&self, leg: &CallSid) -> bool {
-        self.colleagues(leg).any(|other| !self.facts.roster.leg(other).is_some_and(|p| p.flags.hold))
-    }
-
-    /// Is any absence open?
-    pub(super) fn has_absence(&self) -> bool {
-        self.beside.values().any(Recovery::is_open)
-    }
-
     /// The page of this leg has gone; the customer has somebody else, or is being seen to.
     pub(super) fn goes_beside(&mut self, out: &mut Out<'_>, leg: &CallSid) {
         let Some(absence) = self.recovery_of(out, leg, Phase::Away) else { return };
@@ -79,7 +27,7 @@ impl Call {
 
     /// The agent is back, and her page can join again.
     pub(super) fn joins_beside(&mut self, out: &mut Out<'_>, leg: &CallSid) {
-        if !self.is_beside(leg) {
+        if !self.diagnosis().is_beside(leg) {
             // A crash: nobody said goodbye.
             self.goes_beside(out, leg);
         }
@@ -110,9 +58,9 @@ impl Call {
         for leg in open {
             let Some(absent) = self.beside.get(&leg).map(|absence| &absence.agent) else { continue };
             let is_back = |(other, agent): (&CallSid, &Agent)| {
-                *other != leg && agent.worker == absent.worker && self.is_at(other, agent)
+                *other != leg && agent.worker == absent.worker && self.diagnosis().is_on_call(other, agent)
             };
-            let ending = if self.may_have_ended_with(&leg) {
+            let ending = if self.diagnosis().may_have_ended_with(&leg) {
                 self.await_leave_of(out, &leg);
                 continue;
             } else if self.facts.roster.ended || self.facts.roster.customer_left().is_some() {
@@ -126,18 +74,6 @@ impl Call {
             };
             self.end_beside(out, &leg, &ending);
         }
-    }
-
-    /// Has the conference ended under the customer, and nobody has told yet how this leg left it?
-    fn may_have_ended_with(&self, leg: &CallSid) -> bool {
-        let untold = self.facts.roster.leg(leg).is_some_and(|leg| leg.left().is_none());
-        untold && self.facts.roster.is_stranded() && !self.is_requeued()
-    }
-
-    /// Is the customer on the way to an agent through the queue? That ends the conference, too.
-    fn is_requeued(&self) -> bool {
-        let sent = |it: &Recovery| matches!(it.phase, Phase::Requeueing { .. } | Phase::Queued { .. });
-        self.recovery.as_ref().is_some_and(sent)
     }
 
     /// How it left is told at the same time, or never.
@@ -154,7 +90,7 @@ impl Call {
         let customer = self.facts.roster.customer_leg();
         let left = customer.and_then(Participant::left);
         // The conference's end may be told before he is said to have left it.
-        let untold = left.is_none() && !self.is_requeued();
+        let untold = left.is_none() && !self.diagnosis().is_requeued();
         if left == Some(LeaveReason::ModeratorEnded) || untold {
             // It ended under him, and he may go on: all that is known is that somebody else had him.
             return Ending::Covered;
@@ -210,7 +146,7 @@ impl Call {
 
     /// Whoever covers for her has said that she leaves, and nobody has told that she did: it is looked first whether she is there.
     fn is_looked_who_covers(&mut self, out: &mut Out<'_>, leg: &CallSid) -> bool {
-        let doubtful = self.is_left_to_who_leaves(leg);
+        let doubtful = self.diagnosis().is_left_to_leavers(leg);
         let until = out.now + SOON + AHEAD;
         let Some(absence) = self.beside.get_mut(leg).filter(|it| doubtful && it.spared_until.is_none())
         else {
@@ -226,11 +162,20 @@ impl Call {
 
     /// Somebody was put on hold by an agent who is gone, and with one agent left nobody else is there who meant it.
     pub(super) fn release(&self, out: &mut Out<'_>) {
-        if self.facts.roster.agents.iter().filter(|(leg, agent)| self.is_at(leg, agent)).count() != 1 {
+        if self
+            .facts
+            .roster
+            .agents
+            .iter()
+            .filter(|(leg, agent)| self.diagnosis().is_on_call(leg, agent))
+            .count()
+            != 1
+        {
             return;
         }
         for (leg, participant) in &self.facts.roster.participants {
-            let of_nobody = self.facts.roster.agents.get(leg).is_some_and(|agent| !self.is_at(leg, agent));
+            let of_nobody =
+                self.facts.roster.agent(leg).is_some_and(|agent| !self.diagnosis().is_on_call(leg, agent));
             let by_us = self.our_hold.is_some() && self.facts.roster.is_customer(leg);
             if self.facts.roster.is_joined(leg) && participant.flags.hold && !of_nobody && !by_us {
                 let (conference, leg) = (self.conference.clone(), leg.clone());
@@ -241,7 +186,8 @@ impl Call {
 
     /// The customer has nobody any more: whoever is away is missed now.
     pub(super) fn miss_who_is_away(&mut self, out: &mut Out<'_>) {
-        let alone = !self.facts.roster.agents.iter().any(|(leg, agent)| self.is_at(leg, agent));
+        let alone =
+            !self.facts.roster.agents.iter().any(|(leg, agent)| self.diagnosis().is_on_call(leg, agent));
         if !alone || self.has_open_recovery() || !self.facts.roster.is_customer_joined() {
             return;
         }
@@ -267,9 +213,9 @@ impl Call {
         let Some(recovery) = self.recovery.as_ref().filter(away) else { return };
         let leg = recovery.lost_leg.clone();
         let others_only = |other: &CallSid| {
-            self.facts.roster.agents.get(other).is_some_and(|agent| agent.worker != recovery.agent.worker)
+            self.facts.roster.agent(other).is_some_and(|agent| agent.worker != recovery.agent.worker)
         };
-        if !self.is_accompanied(&leg) || !self.colleagues(&leg).all(others_only) {
+        if !self.diagnosis().is_accompanied(&leg) || !self.diagnosis().colleagues(&leg).all(others_only) {
             return;
         }
         for timer in [Timer::Grace, Timer::Announce, Timer::Ping, Timer::Rejoin] {

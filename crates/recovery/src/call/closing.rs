@@ -12,7 +12,7 @@ impl Call {
         {
             return;
         }
-        let Some(agent) = self.agent_on_call() else { return };
+        let Some(agent) = self.diagnosis().agent_on_call() else { return };
         let same = agent.worker == recovery.agent.worker;
         self.end_recovery(out, &if same { Ending::Rejoined } else { Ending::Covered });
     }
@@ -80,8 +80,9 @@ impl Call {
             && !self.facts.roster.is_customer_unseen()
             && !self.awaits_legs()
             && !self.facts.roster.participants.keys().any(|leg| self.facts.roster.is_joined(leg));
-        let over =
-            (self.facts.roster.ended || everybody_left) && !self.has_open_recovery() && !self.has_absence();
+        let over = (self.facts.roster.ended || everybody_left)
+            && !self.has_open_recovery()
+            && !self.diagnosis().has_absence();
         if self.closed && !over {
             // It was not over: something that should have been told earlier came late.
             self.closed = false;

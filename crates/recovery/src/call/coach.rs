@@ -12,15 +12,12 @@ impl Call {
     /// The agent of this leg is in the conference by another one, if so: who has coached her goes on with that. Twilio
     /// knows legs, not agents, and nobody would hear the coach.
     pub(super) fn coach_again(&self, out: &mut Out<'_>, before: &CallSid) {
-        let Some(worker) = self.facts.roster.agents.get(before).map(|agent| &agent.worker) else { return };
-        let mut legs = self
-            .facts
-            .roster
-            .agents
-            .iter()
-            .filter(|(leg, agent)| *leg != before && agent.worker == *worker && self.is_at(leg, agent));
+        let Some(worker) = self.facts.roster.agent(before).map(|agent| &agent.worker) else { return };
+        let mut legs = self.facts.roster.agents.iter().filter(|(leg, agent)| {
+            *leg != before && agent.worker == *worker && self.diagnosis().is_on_call(leg, agent)
+        });
         let Some((now, _)) = legs.next() else { return };
-        for (coach, _) in self.others().filter(|(leg, _)| self.is_coaching(leg)) {
+        for (coach, _) in self.diagnosis().others().filter(|(leg, _)| self.is_coaching(leg)) {
             let conference = self.conference.clone();
             let (coach, before, now) = (coach.clone(), before.clone(), now.clone());
             self.act(out, Action::CoachInstead { conference, coach, before, now }, SOON);

@@ -9,9 +9,9 @@ const PREPARE: Millis = Millis::seconds(2);
 
 impl Call {
     pub(super) fn tell_customer(&mut self, out: &mut Out<'_>) {
-        let comes = self.has_stranger();
+        let comes = self.diagnosis().has_newcomer();
         // On hold there is no silence, and whoever joins again is to find the customer there.
-        let stays_on_hold = self.is_customer_held();
+        let stays_on_hold = self.diagnosis().is_customer_held();
         let Some(recovery) = self.recovery.as_mut().filter(|recovery| !recovery.stranded) else { return };
         match recovery.phase {
             Phase::Away | Phase::Holding => {}
@@ -55,7 +55,7 @@ impl Call {
         let still = self.recovery.as_ref().is_some_and(|r| match r.phase {
             Phase::Away | Phase::Holding => true,
             // Third parties wait until they are moved.
-            Phase::Requeueing { .. } | Phase::Queued { .. } => self.others().next().is_some(),
+            Phase::Requeueing { .. } | Phase::Queued { .. } => self.diagnosis().others().next().is_some(),
             // The agent is about to be there, and what plays cannot be stopped.
             Phase::Grace | Phase::Rejoining | Phase::Ended(_) => false,
         });
@@ -73,7 +73,7 @@ impl Call {
     /// The second rung: the leg is gone, or going.
     pub(super) fn hold_the_line(&mut self, out: &mut Out<'_>) {
         let lost = self.recovery.as_ref().map(|recovery| recovery.lost_leg.clone());
-        if lost.is_some_and(|leg| self.is_covered(&leg)) {
+        if lost.is_some_and(|leg| self.diagnosis().is_covered(&leg)) {
             // Somebody on hold is better than the queue: he or she knows what it is about.
             return self.end_recovery(out, &Ending::Covered);
         }
@@ -164,7 +164,7 @@ impl Call {
 
     fn heed_newer_page(&mut self, out: &mut Out<'_>) {
         let Some(recovery) = &self.recovery else { return };
-        let newer_page = self.facts.roster.agents.get(&recovery.lost_leg).and_then(|agent| agent.newer_page);
+        let newer_page = self.facts.roster.agent(&recovery.lost_leg).and_then(|agent| agent.newer_page);
         if !recovery.back && !recovery.too_often && newer_page.is_some() {
             self.proved_reachable(out);
         }

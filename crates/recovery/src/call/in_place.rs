@@ -12,8 +12,8 @@ impl Call {
         if !self.facts.roster.is_customer_joined() {
             return;
         }
-        let others = self.is_accompanied(leg) || self.has_open_recovery();
-        if self.is_beside(leg) || (others && !self.is_away(leg)) {
+        let others = self.diagnosis().is_accompanied(leg) || self.has_open_recovery();
+        if self.diagnosis().is_beside(leg) || (others && !self.diagnosis().is_away(leg)) {
             return self.joins_beside(out, leg);
         }
         if !self.has_open_recovery() {
@@ -51,7 +51,7 @@ impl Call {
         }
         let lost = recovery.lost_leg.clone();
         let there = |(leg, agent): (&CallSid, &Agent)| {
-            *leg != lost && self.is_at(leg, agent) && agent.worker == recovery.agent.worker
+            *leg != lost && self.diagnosis().is_on_call(leg, agent) && agent.worker == recovery.agent.worker
         };
         if !self.facts.roster.agents.iter().any(there) {
             return;
@@ -68,7 +68,7 @@ impl Call {
         let rejoining = self.recovery.as_ref().is_some_and(|r| r.phase == Phase::Rejoining);
         if rejoining && !removed_by_us {
             // Flex closes the old leg itself when the new one is in; the two may be told in any order.
-            if !self.has_stranger() {
+            if !self.diagnosis().has_newcomer() {
                 self.set_timer(out, Timer::Grace, out.now + out.config.grace);
             }
             return;
@@ -81,7 +81,7 @@ impl Call {
     pub(super) fn joiner_gone(&mut self, out: &mut Out<'_>, leg: &CallSid) {
         let rejoining = self.recovery.as_ref().filter(|recovery| recovery.phase == Phase::Rejoining);
         let Some(lost) = rejoining.map(|recovery| &recovery.lost_leg) else { return };
-        if lost != leg && !self.facts.roster.is_joined(lost) && !self.has_stranger() {
+        if lost != leg && !self.facts.roster.is_joined(lost) && !self.diagnosis().has_newcomer() {
             self.set_timer(out, Timer::Grace, out.now + out.config.grace);
         }
     }

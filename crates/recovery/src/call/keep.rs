@@ -19,16 +19,16 @@ impl Call {
             .recovery
             .as_ref()
             .is_some_and(|r| matches!(r.phase, Phase::Away | Phase::Rejoining | Phase::Holding))
-            || self.has_absence();
+            || self.diagnosis().has_absence();
         let wanted = |(leg, participant): &(&CallSid, &Participant)| {
             // Who hands the customer over leaves the conference to the next one.
             let ends = |agent: &Agent| {
                 self.facts.marks.reason(&agent.reservation).is_some_and(|reason| !is_transfer(reason))
                     && !self.facts.marks.is_only_in_task(&agent.reservation)
             };
-            let ours = match self.facts.roster.agents.get(*leg) {
+            let ours = match self.facts.roster.agent(*leg) {
                 Some(agent) => !agent.removing && !ends(agent),
-                None => coming && !self.facts.roster.is_customer(*leg) && !self.is_bystander(leg),
+                None => coming && !self.facts.roster.is_customer(*leg) && !self.diagnosis().is_bystander(leg),
             };
             let flags = participant.flags;
             ours && flags.end_conference_on_exit

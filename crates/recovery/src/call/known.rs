@@ -51,13 +51,13 @@ impl Call {
                 self.lookup.begun &= !std::mem::take(&mut self.lookup.found_too_little);
                 self.joiner_gone(out, leg);
                 self.flex_has_closed(out, leg);
-                if self.is_orphaned() {
+                if self.diagnosis().is_orphaned() {
                     self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
                 }
                 let awaited = |(leg, agent): (&CallSid, &Agent)| {
                     agent.reported_gone.is_some() && self.facts.roster.is_joined(leg)
                 };
-                if self.facts.roster.agents.get(leg).is_some_and(|a| a.reported_gone.is_some())
+                if self.facts.roster.agent(leg).is_some_and(|a| a.reported_gone.is_some())
                     && !self.facts.roster.agents.iter().any(awaited)
                 {
                     self.clear_timer(out, Timer::Leave);
@@ -161,7 +161,7 @@ impl Call {
                 || registration.worker_leg == registration.customer_leg
                 || self.facts.roster.customer.as_ref() == Some(&registration.worker_leg)
                 || self.is_foreign_reservation(worker, &registration.reservation)
-                || self.facts.roster.agents.get(&registration.worker_leg).is_some_and(foreign))
+                || self.facts.roster.agent(&registration.worker_leg).is_some_and(foreign))
     }
 
     /// Has this request been taken before? From now on it has.

@@ -1,8 +1,7 @@
 //! Who else is on the call: third parties, who go where the customer goes.
 
-use super::{Call, Out, Participant, Phase, SOON};
-use crate::facts::Report;
-use crate::{Action, ConferenceEvent, ConferenceEventKind, LeaveReason, Seen, Timer};
+use super::{Call, Out, Participant, SOON};
+use crate::{Action, ConferenceEvent, ConferenceEventKind, Seen, Timer};
 use rejoin_protocol::{CallSid, Millis};
 use std::collections::BTreeSet;
 
@@ -17,16 +16,6 @@ const REPLACED_WITHIN: Millis = Millis::seconds(60);
 const STILL_THERE: Millis = Millis::seconds(2);
 
 impl Call {
-    /// Joined, and neither the customer nor an agent.
-    pub(super) fn others(&self) -> impl Iterator<Item = (&CallSid, &Participant)> {
-        self.facts.roster.participants.iter().filter(|(leg, p)| {
-            self.facts.roster.is_joined(leg)
-                && !p.moved
-                && !self.facts.roster.is_customer(*leg)
-                && !self.facts.roster.agents.contains_key(*leg)
-        })
-    }
-
     /// Labels are told with every event about a leg.
     pub(super) fn seen_label(&mut self, event: &ConferenceEvent) {
         let (ConferenceEventKind::Join { leg, .. }
@@ -40,23 +29,18 @@ impl Call {
         }
     }
 
-    /// Somebody in the conference of whom nothing is known and who was not there when the agent was lost: an agent's
-    /// new leg, maybe.
-    pub(super) fn has_stranger(&self) -> bool {
-        !self.is_newest_page_gone() && self.others().any(|(leg, _)| !self.is_bystander(leg))
-    }
-
     /// With the customer is somebody who came after the loss and has not registered: the agent, very likely, or a
     /// colleague, whose registration is late. He is not taken from them before it had its time.
     pub(super) fn spares_stranger(&mut self, out: &mut Out<'_>, timer: Timer) -> bool {
-        let talks = |(leg, p): (&CallSid, &Participant)| !self.is_bystander(leg) && p.flags.can_talk();
-        if !self.facts.roster.is_customer_joined() || !self.others().any(talks) {
+        let talks =
+            |(leg, p): (&CallSid, &Participant)| !self.diagnosis().is_bystander(leg) && p.flags.can_talk();
+        if !self.facts.roster.is_customer_joined() || !self.diagnosis().others().any(talks) {
             return false;
         }
-        if self.is_newest_page_gone() {
+        if self.diagnosis().is_newest_page_gone() {
             return false; // nobody is at the leg that it left
         }
-        let replaced = self.is_leg_replaced();
+        let replaced = self.diagnosis().is_leg_replaced();
         let Some(recovery) = &mut self.recovery else { return false };
         let first = recovery.spared_until.is_none();
         let within = if replaced { REPLACED_WITHIN } else { REGISTERED_WITHIN };
@@ -75,59 +59,22 @@ impl Call {
         true
     }
 
-    /// Has somebody taken the agent's old leg out, while she joins in place, and not we?
-    fn is_leg_replaced(&self) -> bool {
-        self.recovery.as_ref().filter(|recovery| recovery.phase == Phase::Rejoining).is_some_and(|recovery| {
-            let left = self.facts.roster.left(&recovery.lost_leg);
-            let ours = self.facts.roster.agents.get(&recovery.lost_leg).is_some_and(|agent| agent.removing);
-            left == Some(LeaveReason::UpdatedViaApi) && !ours
-        })
-    }
-
-    /// And has somebody come?
-    pub(super) fn is_replaced(&self) -> bool {
-        self.is_leg_replaced() && self.has_stranger()
-    }
-
     /// Twilio has said who has the task. Her page may be unable to register: a leg that joins while Flex asks who is in the
     /// conference, Flex never hears of.
     pub(super) fn heed_stranger(&mut self, seen: &Seen) {
-        if self.is_replaced()
+        if self.diagnosis().is_replaced()
             && let Some(met) = self.met(&seen.accepted, &seen.participants)
         {
             self.know_holder(&met.leg, &met.holder);
         }
     }
 
-    /// Has the newest page of the agent who is missed said goodbye?
-    pub(super) fn is_newest_page_gone(&self) -> bool {
-        self.recovery.as_ref().is_some_and(|recovery| {
-            let worker = &recovery.agent.worker;
-            let said = self.facts.pages.gone.get(worker);
-            said.is_some_and(|said| self.facts.pages.newest.get(worker).is_none_or(|newest| said >= newest))
-        })
-    }
-
     /// Who has come for a page that is gone again is not the one who is awaited for the next.
     pub(super) fn strangers_are_bystanders(&mut self) {
-        let strangers: Vec<_> = self.others().map(|(leg, _)| leg.clone()).collect();
+        let strangers: Vec<_> = self.diagnosis().others().map(|(leg, _)| leg.clone()).collect();
         if let Some(recovery) = self.recovery.as_mut().filter(|recovery| recovery.is_open()) {
             recovery.bystanders.extend(strangers);
         }
-    }
-
-    /// Who else is there when this leg of an agent is gone. If that is only found, somebody of whom nobody has told may be she,
-    /// by another leg.
-    pub(super) fn bystanders_of(&self, lost: &CallSid) -> BTreeSet<CallSid> {
-        let told =
-            self.facts.roster.leg(lost).is_some_and(|lost| lost.is_joined() || lost.is_hang_up_reported());
-        let others = self.others().filter(|(_, there)| told || there.report > Report::None);
-        others.map(|(leg, _)| leg.clone()).collect()
-    }
-
-    /// Was this third party there when the agent was lost?
-    pub(super) fn is_bystander(&self, leg: &CallSid) -> bool {
-        self.recovery.as_ref().is_some_and(|recovery| recovery.bystanders.contains(leg))
     }
 
     /// The customer is in this conference now: everybody follows, with label and flags, also who comes late. Those who
@@ -138,7 +85,7 @@ impl Call {
             return held;
         };
         let others: Vec<_> =
-            self.others().map(|(leg, participant)| (leg.clone(), participant.clone())).collect();
+            self.diagnosis().others().map(|(leg, participant)| (leg.clone(), participant.clone())).collect();
         for (leg, participant) in others {
             if let Some(participant) = self.facts.roster.participants.get_mut(&leg) {
                 participant.moved = true;
@@ -152,9 +99,9 @@ impl Call {
                 // A coach was not heard by the customer, and who would be coached there is not known.
                 muted: participant.flags.muted || participant.flags.coaching,
                 // Who has come since may be the agent by a leg that is dead by now: Flex sets the flag on hers.
-                end_on_exit: participant.flags.end_conference_on_exit && self.is_bystander(&leg),
+                end_on_exit: participant.flags.end_conference_on_exit && self.diagnosis().is_bystander(&leg),
                 label: participant.label,
-                came_late: !self.is_bystander(&leg),
+                came_late: !self.diagnosis().is_bystander(&leg),
             };
             self.act(out, action, SOON);
         }

@@ -32,22 +32,6 @@ pub enum HoldStage {
 }
 
 impl Call {
-    /// Is nobody else in the conference? A leg that nobody is at does not count.
-    pub(super) fn is_customer_alone(&self) -> bool {
-        let is_nobody = |leg| match self.facts.roster.agents.get(leg) {
-            Some(agent) => !self.is_at(leg, agent),
-            None => !self.is_bystander(leg) && self.is_newest_page_gone(),
-        };
-        self.facts.roster.is_customer_joined()
-            && self
-                .facts
-                .roster
-                .participants
-                .keys()
-                .filter(|leg| self.facts.roster.is_joined(leg))
-                .all(|leg| self.facts.roster.is_customer(leg) || is_nobody(leg))
-    }
-
     /// Puts a customer who is alone on hold, to be told (unless he was) and comforted there. Not done: he is to be
     /// told by an announcement.
     pub(super) fn hold_customer(&mut self, out: &mut Out<'_>, told: bool) -> bool {
@@ -58,7 +42,7 @@ impl Call {
             // Somebody may have come since: the audio goes on all the same.
             return ours.stage != HoldStage::Ending;
         }
-        if !out.config.customer_hold || !self.is_customer_alone() {
+        if !out.config.customer_hold || !self.diagnosis().is_customer_alone() {
             return false;
         }
         let recovery = recovery.id.clone();
@@ -77,18 +61,18 @@ impl Call {
                 true
             }
             // Whose leg it is that has come will be known in a moment.
-            Phase::Rejoining => !self.has_stranger(),
+            Phase::Rejoining => !self.diagnosis().has_newcomer(),
             Phase::Ended(Ending::Failed { .. }) => true,
             Phase::Ended(_) => false,
         };
-        wanted && self.agent_on_call().is_none()
+        wanted && self.diagnosis().agent_on_call().is_none()
     }
 
     /// Is this what is to be done about our hold?
     pub(super) fn wants_of_our_hold(&self, stage: HoldStage) -> bool {
-        let is_at =
+        let is_on_call =
             self.facts.roster.is_customer_joined() && self.our_hold.is_some_and(|ours| ours.stage == stage);
-        is_at && (stage == HoldStage::Ending || self.is_our_hold_wanted())
+        is_on_call && (stage == HoldStage::Ending || self.is_our_hold_wanted())
     }
 
     /// Twilio has said what came of it.
@@ -96,7 +80,7 @@ impl Call {
         let agents = self.recovery.as_ref().is_some_and(|it| it.agent_hold != AgentHold::AsItWas);
         let stage = match outcome {
             // Twilio may have done it all the same, and only not have said so: then it has told.
-            Outcome::Overtaken if self.is_customer_held() && !agents => Some(HoldStage::Doubtful),
+            Outcome::Overtaken if self.diagnosis().is_customer_held() && !agents => Some(HoldStage::Doubtful),
             Outcome::Overtaken | Outcome::Gone => None,
             Outcome::Failed { .. } => Some(HoldStage::Doubtful),
             // Also when it comes so late that nobody waits for it any more: then it is ended.
@@ -135,7 +119,7 @@ impl Call {
         }
         // Who had come is gone by now, or it was nobody: its page had said goodbye before it registered.
         let left_behind = self.facts.roster.agents.values().any(|agent| agent.left_behind);
-        if self.is_our_hold_wanted() && (left_behind || self.is_newest_page_gone()) {
+        if self.is_our_hold_wanted() && (left_behind || self.diagnosis().is_newest_page_gone()) {
             self.tell_customer(out);
         }
     }
@@ -143,13 +127,13 @@ impl Call {
     /// Twilio has said how the call stands: is a hold of ours still to be ended?
     pub(super) fn our_hold_seen(&mut self) {
         if self.our_hold.is_some_and(|ours| ours.stage == HoldStage::Refused) {
-            self.our_hold = self.is_customer_held().then_some(OurHold { stage: HoldStage::On });
+            self.our_hold = self.diagnosis().is_customer_held().then_some(OurHold { stage: HoldStage::On });
         }
     }
 
     /// Somebody else has ended it: the next one is not ours.
     pub(super) fn unheld(&mut self, leg: &CallSid) {
-        if self.facts.roster.is_customer(leg) && !self.is_customer_held() {
+        if self.facts.roster.is_customer(leg) && !self.diagnosis().is_customer_held() {
             self.our_hold = self.our_hold.filter(|ours| ours.stage != HoldStage::Refused);
         }
     }

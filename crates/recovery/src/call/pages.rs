@@ -21,7 +21,7 @@ impl Call {
         let older_may_live = older_page_connected || holding.is_some_and(|holding| holding.other_browser);
         if holding.is_some() {
             let missed = self.recovery.as_ref().is_some_and(|recovery| recovery.agent.worker == *worker);
-            if missed && self.is_newest_page_gone() {
+            if missed && self.diagnosis().is_newest_page_gone() {
                 self.strangers_are_bystanders();
             }
             let newest = self.facts.pages.newest.entry(worker.clone()).or_default();
@@ -73,7 +73,7 @@ impl Call {
             self.facts.roster.agents.iter().filter(|(_, agent)| agent.worker == *worker).collect();
         let legs: Vec<_> = legs.into_iter().map(|(leg, _)| leg.clone()).collect();
         for leg in legs {
-            let said_goodbye = self.is_away(&leg) || self.is_beside(&leg);
+            let said_goodbye = self.diagnosis().is_away(&leg) || self.diagnosis().is_beside(&leg);
             let joined = self.facts.roster.is_joined(&leg);
             let Some(agent) =
                 self.facts.roster.agents.get_mut(&leg).filter(|agent| Some(hello.epoch) > agent.epoch)
@@ -98,7 +98,7 @@ impl Call {
             }
             if !(out.config.in_place && holding.can_join) {
                 self.remove_leg(out, &leg);
-            } else if self.may_be_taken_away(out, &leg) {
+            } else if self.diagnosis().may_be_taken_away(&leg, out.now, out.config.leave_within) {
                 // Until Twilio had its time nobody knows whether the transfer was refused.
                 self.expect_transfer(out, &leg, hello.epoch);
             } else {
@@ -115,7 +115,7 @@ impl Call {
     /// The page whose leg is gone is there: only its phone has failed. It says hello when it has taken the ping.
     fn heed_living_page(&mut self, out: &mut Out<'_>, worker: &WorkerSid, epoch: u64) {
         let Some(recovery) = &self.recovery else { return };
-        let lost = self.facts.roster.agents.get(&recovery.lost_leg);
+        let lost = self.facts.roster.agent(&recovery.lost_leg);
         let lives = lost.is_some_and(|lost| lost.worker == *worker && lost.epoch == Some(epoch));
         let awaited = recovery.phase == Phase::Holding && !recovery.stranded && !recovery.too_often;
         if lives && awaited && !recovery.back {
@@ -153,7 +153,7 @@ impl Call {
 
     /// The same of one leg.
     pub(super) fn heed_ghost(&mut self, out: &mut Out<'_>, leg: &CallSid) {
-        let Some(agent) = self.facts.roster.agents.get(leg) else { return };
+        let Some(agent) = self.facts.roster.agent(leg) else { return };
         let alone = self.facts.pages.newest_alone.get(&agent.worker).copied();
         let is_ghost =
             agent.newer_page.is_some() && agent.newer_page == alone && self.facts.roster.is_joined(leg);
@@ -203,13 +203,13 @@ impl Call {
             agent.worker == *worker
                 && agent.epoch <= Some(epoch)
                 && !agent.settled
-                && self.is_at(leg, agent)
+                && self.diagnosis().is_on_call(leg, agent)
                 && !self.facts.marks.is_given(&agent.reservation)
         };
         let Some(leg) = self.facts.roster.agents.iter().find(of_page).map(|(leg, _)| leg.clone()) else {
             return self.joining_page_gone(out);
         };
-        if self.is_accompanied(&leg) || self.has_open_recovery() {
+        if self.diagnosis().is_accompanied(&leg) || self.has_open_recovery() {
             self.goes_beside(out, &leg);
             return self.evaluate(out);
         }
@@ -229,7 +229,7 @@ impl Call {
     fn joining_page_gone(&mut self, out: &mut Out<'_>) {
         let joins = self.recovery.as_ref().filter(|recovery| recovery.phase == Phase::Rejoining);
         let Some(lost_at) = joins.map(|recovery| recovery.lost_at) else { return };
-        if self.is_newest_page_gone() {
+        if self.diagnosis().is_newest_page_gone() {
             self.set_timer(out, Timer::Announce, out.now.max(lost_at + out.config.announce_after));
             self.evaluate(out);
         }

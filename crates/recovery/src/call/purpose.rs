@@ -1,8 +1,8 @@
 //! Leaving on purpose: the marks, and the customer who may be left alone by one.
 
-use super::{Agent, Call, Ending, Out, Participant, Phase, SOON};
+use super::{Agent, Call, Ending, Out, Phase, SOON};
 use crate::facts::is_transfer;
-use crate::{Action, EarlyMark, HandedOver, LeaveReason, Seen, Timer};
+use crate::{Action, EarlyMark, HandedOver, Seen, Timer};
 use rejoin_protocol::api::{DeliveryId, GracefulMark, GracefulReason, Registration, is_plausible_epoch};
 use rejoin_protocol::attributes::LEFT;
 use rejoin_protocol::{CallSid, Millis, ReservationSid, WorkerSid};
@@ -40,7 +40,7 @@ impl Call {
             return self.ask_for_owner(out, &mark.reservation);
         }
         self.mark(out, mark, at);
-        if self.is_orphaned() {
+        if self.diagnosis().is_orphaned() {
             self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
         }
         self.evaluate(out);
@@ -68,7 +68,7 @@ impl Call {
         }
         let is_complete = mark.reason == GracefulReason::Complete;
         let completes = is_complete && legs.any(|leg| roster.is_joined(leg));
-        let refused = self.was_transfer_refused(&mark.reservation, at, out.config.leave_within);
+        let refused = self.diagnosis().was_transfer_refused(&mark.reservation, at, out.config.leave_within);
         let given = self.facts.marks.give(&mark.reservation, mark.reason, at);
         given.completes |= completes;
         given.has_completed |= is_complete && refused;
@@ -159,8 +159,7 @@ impl Call {
 
     /// Who said that she leaves, and was seen on the call long after, has stayed: the next leave needs a mark of its own.
     pub(super) fn forget_old_mark(&mut self, out: &Out<'_>, leg: &CallSid) {
-        let Some(reservation) = self.facts.roster.agents.get(leg).map(|agent| agent.reservation.clone())
-        else {
+        let Some(reservation) = self.facts.roster.agent(leg).map(|agent| agent.reservation.clone()) else {
             return;
         };
         let old =
@@ -184,36 +183,19 @@ impl Call {
         self.end_recovery(out, &Ending::Graceful);
         if self.facts.roster.is_joined(&lost) {
             self.remove_leg(out, &lost); // nobody is at it
-        } else if let Some(later) = self.lost_after(&lost)
-            && self.facts.roster.agents.get(&later).is_some_and(|agent| agent.covered_at.is_some())
+        } else if let Some(later) = self.diagnosis().lost_after(&lost)
+            && self.facts.roster.agent(&later).is_some_and(|agent| agent.covered_at.is_some())
         {
             return self.lose(out, &later); // for whom nothing was begun, as that was for this one
         }
         self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
     }
 
-    /// Was the customer left alone on purpose? A transfer leaves him alone for a while, and that is right.
-    pub(super) fn is_orphaned(&self) -> bool {
-        self.left_alone_by().is_some_and(|reason| !is_transfer(reason)) && !self.is_mark_unconfirmed()
-    }
-
-    /// Was the customer left alone on purpose, as the task alone says?
-    pub(super) fn is_orphaned_unconfirmed(&self) -> bool {
-        self.left_alone_by().is_some_and(|reason| !is_transfer(reason)) && self.is_mark_unconfirmed()
-    }
-
-    fn is_mark_unconfirmed(&self) -> bool {
-        self.facts
-            .roster
-            .last_to_leave()
-            .is_some_and(|(_, agent)| self.facts.marks.is_only_in_task(&agent.reservation))
-    }
-
     /// Twilio has said how the task stands that says that its agent has left on purpose. One that is over confirms it, and so
     /// does a minute in which the customer stayed alone and none of the agent's pages came back: an agent who signs out
     /// completes nothing.
     pub(super) fn confirm_mark(&mut self, out: &mut Out<'_>, seen: &Seen) {
-        if !self.is_orphaned_unconfirmed() {
+        if !self.diagnosis().is_orphaned_unconfirmed() {
             return;
         }
         let are_old = self
@@ -230,73 +212,5 @@ impl Call {
         } else if out.config.watch_recovery > Millis(0) {
             self.set_timer(out, Timer::Orphan, out.now + out.config.watch_recovery);
         }
-    }
-
-    /// Was he left alone by a transfer? Somebody may listen.
-    pub(super) fn is_handed_over(&self) -> bool {
-        let talks = |(leg, there): (&CallSid, &Participant)| {
-            self.facts.roster.is_joined(leg)
-                && !self.facts.roster.is_customer(leg)
-                && !there.flags.muted
-                && !there.flags.coaching
-        };
-        !self.facts.roster.participants.iter().any(talks) && self.left_by().is_some_and(is_transfer)
-    }
-
-    /// Who has said after this that she leaves, and was with the customer. Where he was lost before, a mark may only be late.
-    pub(crate) fn left_since(&self, since: Millis) -> Option<&Agent> {
-        let left = |agent: &&Agent| self.facts.marks.said_at(&agent.reservation).is_some_and(|at| at > since);
-        self.facts.roster.agents.values().find(left).filter(|_| self.recovery.is_none())
-    }
-
-    /// The customer is alone: on whose purpose?
-    fn left_alone_by(&self) -> Option<GracefulReason> {
-        let alone =
-            self.facts.roster.participants.keys().filter(|leg| self.facts.roster.is_joined(leg)).count() == 1;
-        self.left_by().filter(|_| alone)
-    }
-
-    /// The customer is there, and nobody looks for an agent: on whose purpose?
-    fn left_by(&self) -> Option<GracefulReason> {
-        let reason = self.left_by_unregistered().or_else(|| match self.facts.roster.last_to_leave() {
-            Some((leg, agent)) => self
-                .facts
-                .marks
-                .reason(&agent.reservation)
-                .or_else(|| self.was_taken_away(leg, agent).then_some(GracefulReason::ColdTransfer)),
-            None => self.facts.marks.iter().next().map(|(_, mark)| mark.reason),
-        });
-        reason.filter(|_| self.facts.roster.is_customer_joined() && !self.has_open_recovery())
-    }
-
-    /// Was this leg taken out of the conference by others, and has somebody come after it of whom nobody has told who it was,
-    /// and hung up? Then the customer was handed over, which this agent's page could not say.
-    fn was_taken_away(&self, leg: &CallSid, agent: &Agent) -> bool {
-        let there = |leg: &CallSid| self.facts.roster.leg(leg);
-        let taken = there(leg).filter(|it| it.left() == Some(LeaveReason::UpdatedViaApi));
-        let next = self
-            .leg_of_nobody()
-            .and_then(|next| there(&next).cloned())
-            .filter(Participant::is_hang_up_reported);
-        let after = taken.zip(next).is_some_and(|(taken, next)| next.report > taken.report);
-        after && !agent.removing && !self.recoveries().any(|recovery| recovery.lost_leg == *leg)
-    }
-
-    /// Somebody was here after all agents who are known and has left, and another one has said that she leaves, whose page had
-    /// no time to register: it was she.
-    fn left_by_unregistered(&self) -> Option<GracefulReason> {
-        let told = |leg: &CallSid| self.facts.roster.report(leg);
-        let leg = self.leg_of_nobody().filter(|leg| self.facts.roster.participants[leg].flags.can_talk())?;
-        let last = self.facts.roster.last_to_leave();
-        if last.is_some_and(|(last, _)| told(last) > told(&leg)) {
-            return None;
-        }
-        // One who had said so before the last agent did had left before her, too.
-        let said = |of: &ReservationSid| self.facts.marks.said_at(of);
-        let before = last.and_then(|(_, agent)| said(&agent.reservation));
-        let registered = |of: &ReservationSid| self.facts.roster.agent_of(of).is_some();
-        let mut unregistered =
-            self.facts.marks.iter().filter(|(of, _)| !registered(of) && said(of) >= before);
-        unregistered.next().map(|(_, mark)| mark.reason)
     }
 }

@@ -24,7 +24,7 @@ impl Call {
     }
 
     pub(super) fn requeue(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>, deadline: Millis) {
-        let others = self.facts.roster.is_customer_joined() && self.others().next().is_some();
+        let others = self.facts.roster.is_customer_joined() && self.diagnosis().others().next().is_some();
         let (Some(recovery), Some(customer)) = (&self.recovery, self.facts.roster.customer.clone()) else {
             return;
         };
@@ -265,7 +265,8 @@ impl Call {
         let is_reported_by_nobody = self.facts.received.callbacks.is_empty()
             || self.poll.may_have_missed
             || !self.facts.ownership.registrations.is_empty();
-        self.facts.roster.is_customer_joined() && (is_reported_by_nobody || self.others().any(talks))
+        self.facts.roster.is_customer_joined()
+            && (is_reported_by_nobody || self.diagnosis().others().any(talks))
     }
 
     /// Who is with him, if these agents have accepted the task and these legs are in the conference.
@@ -286,7 +287,7 @@ impl Call {
             };
             self.facts.roster.agents.iter().any(of)
         };
-        let is_back = !self.is_bystander(last) && !self.is_newest_page_gone();
+        let is_back = !self.diagnosis().is_bystander(last) && !self.diagnosis().is_newest_page_gone();
         let has_him = |holder: &&Holder| {
             let missed = holder.reservation == recovery.agent.reservation;
             !by_known_leg(holder) && !self.facts.marks.is_given(&holder.reservation) && (!missed || is_back)

@@ -4,10 +4,9 @@
 
 use super::awaited::KEPT;
 use super::{Agent, Call, Ending, Out, Participant, Phase, Recovery, SOON};
-use crate::facts::Mark;
-use crate::facts::{Evidence, Report};
+use crate::facts::Evidence;
 use crate::{Action, LeaveReason, Note, Timer};
-use rejoin_protocol::{CallSid, Millis, RecoveryId, ReservationSid};
+use rejoin_protocol::{CallSid, Millis, RecoveryId};
 
 /// What comes next for a customer whose conference has ended, or who has left the queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,109 +34,6 @@ fn was_taken(recovery: &Recovery) -> bool {
 }
 
 impl Call {
-    /// Did the conference end with this leg, because somebody was lost?
-    pub(super) fn ended_by_loss(&self, leg: &CallSid) -> bool {
-        let left = self.facts.roster.left(leg);
-        let mark =
-            self.facts.roster.agents.get(leg).and_then(|agent| self.facts.marks.get(&agent.reservation));
-        let on_purpose = mark.is_some() && !self.ended_while_handed_over(leg);
-        self.facts.roster.is_stranded() && left == Some(LeaveReason::HungUp) && !on_purpose
-    }
-
-    /// Has the conference ended with this leg, whose agent had said that she hands the customer over? A transfer leaves the
-    /// conference standing: hers was refused.
-    pub(super) fn ended_while_handed_over(&self, leg: &CallSid) -> bool {
-        let Some(agent) = self.facts.roster.agents.get(leg) else { return false };
-        self.facts.marks.is_transfer(&agent.reservation)
-            && !self.facts.marks.has_completed(&agent.reservation)
-            && !self.was_taken_over(leg, &agent.reservation)
-            && self.facts.roster.ended_with(leg)
-    }
-
-    /// Has the conference ended with this leg, whose agent seemed to leave the customer to a colleague? Nothing happened in
-    /// between, and nobody has said that she leaves.
-    pub(super) fn ended_while_covered(&self, leg: &CallSid) -> bool {
-        let ended = |p: &&Participant| p.left() == Some(LeaveReason::ModeratorEnded);
-        let with_it = self.facts.roster.participants.values().filter(ended).count() as u64;
-        let reported = self.facts.roster.report(leg).sequence();
-        let customer = self.facts.roster.customer_leg().and_then(|customer| customer.report.sequence());
-        let at_once =
-            reported.zip(customer).is_some_and(|(leg, customer)| leg < customer && customer <= leg + with_it);
-        let of_agent =
-            self.facts.roster.agents.get(leg).is_some_and(|agent| !agent.removing && !agent.left_behind);
-        let missed = self.recovery.as_ref().is_some_and(|recovery| recovery.lost_leg == *leg)
-            // Who was away then was taken for covered.
-            || self.beside.get(leg).is_some_and(|it| it.phase != Phase::Ended(Ending::Covered));
-        of_agent && at_once && !missed && self.facts.marks.is_empty() && self.ended_by_loss(leg)
-    }
-
-    /// Has somebody else said since that she leaves, who was not gone before this leg, as far as is known? Or is another agent
-    /// here of whose leg nobody has told, nor when this one went? The customer was handed over to her then.
-    fn was_taken_over(&self, leg: &CallSid, handed_over: &ReservationSid) -> bool {
-        let Some(handed_over_at) = self.facts.marks.said_at(handed_over) else { return false };
-        let told = |leg: &CallSid| self.facts.roster.report(leg);
-        let gone_before = |other: &ReservationSid| {
-            let of = |(_, agent): &(&CallSid, &Agent)| agent.reservation == *other;
-            let gone = |leg: &CallSid| !self.facts.roster.is_joined(leg) && told(leg) > Report::None;
-            self.facts
-                .roster
-                .agents
-                .iter()
-                .filter(of)
-                .any(|(other, _)| gone(other) && told(other) < told(leg))
-        };
-        let later = |(other, mark): (&ReservationSid, &Mark)| {
-            other != handed_over && mark.said_at > handed_over_at && !gone_before(other)
-        };
-        // Which one was gone first is not known. One that has hung up was taken away by no transfer.
-        let found_gone = self.facts.roster.leg(leg).is_some_and(|it| !it.is_hang_up_reported());
-        let untold = |(other, agent): (&CallSid, &Agent)| {
-            let missed = self.recoveries().any(|it| it.lost_leg == *other && it.lost_at > handed_over_at);
-            let open = !agent.settled && !agent.removing && !agent.left_behind;
-            agent.reservation != *handed_over
-                && told(other) == Report::None
-                && !self.facts.marks.is_given(&agent.reservation)
-                && (missed || open)
-        };
-        self.facts.marks.iter().any(later) || (found_gone && self.facts.roster.agents.iter().any(untold))
-    }
-
-    /// Has the conference ended under the agent, too, who had not said that she leaves, with the leg of somebody of whom nobody has
-    /// told who it is? They belong together still.
-    pub(super) fn ended_by_stranger(&self, leg: &CallSid) -> bool {
-        let left = self.facts.roster.left(leg);
-        let mut strangers = self
-            .facts
-            .roster
-            .participants
-            .keys()
-            .filter(|other| !self.facts.roster.agents.contains_key(*other));
-        left == Some(LeaveReason::ModeratorEnded)
-            && self.facts.marks.is_empty()
-            && strangers.any(|stranger| self.facts.roster.ended_with(stranger))
-    }
-
-    /// Has the conference ended under the agent, too, with a leg that we removed, because another plugin had set its exit flag
-    /// again in that moment? They belong together still.
-    pub(super) fn ended_by_removal(&self, leg: &CallSid) -> bool {
-        let reason = |leg: &CallSid| self.facts.roster.left(leg);
-        let gone = self.facts.roster.participants.iter().filter(|(other, participant)| {
-            let left = participant.left().is_some_and(|reason| reason != LeaveReason::ModeratorEnded);
-            !self.facts.roster.is_customer(*other) && left
-        });
-        let last = gone.max_by_key(|(_, participant)| participant.report);
-        let removed = |leg: &CallSid| self.facts.roster.agents.get(leg).is_some_and(|agent| agent.removing);
-        // That it has gone may be told after what came of it.
-        let untold =
-            self.facts.roster.participants.iter().any(|(leg, there)| removed(leg) && there.left().is_none());
-        let told =
-            last.is_some_and(|(leg, it)| it.left() == Some(LeaveReason::UpdatedViaApi) && removed(leg));
-        self.facts.roster.is_stranded()
-            && reason(leg) == Some(LeaveReason::ModeratorEnded)
-            && self.facts.marks.is_empty()
-            && (untold || told)
-    }
-
     /// Twilio asks for the document of a customer whose conference has ended, as far as Twilio knows.
     pub(crate) fn released(&mut self, out: &mut Out<'_>, customer: &CallSid) {
         if !self.facts.ownership.proven {
@@ -302,7 +198,7 @@ impl Call {
         }
         let worker = recovery.agent.worker.clone();
         recovery.back |=
-            self.facts.roster.agents.get(&recovery.lost_leg).is_some_and(|agent| agent.newer_page.is_some());
+            self.facts.roster.agent(&recovery.lost_leg).is_some_and(|agent| agent.newer_page.is_some());
         let within = if recovery.back { out.config.rejoin_within } else { out.config.ping_ttl };
         self.goes_to_queue(out, Some(&worker), out.now + within);
     }
@@ -315,7 +211,7 @@ impl Call {
             Phase::Requeueing { target: Some(_) } | Phase::Queued { target: Some(_) }
         );
         let newer =
-            self.facts.roster.agents.get(&recovery.lost_leg).is_some_and(|agent| agent.newer_page.is_some());
+            self.facts.roster.agent(&recovery.lost_leg).is_some_and(|agent| agent.newer_page.is_some());
         if !targeted || recovery.back || !newer {
             return;
         }

@@ -1,47 +1,28 @@
 //! A transfer that comes to nothing. TaskRouter may refuse it after its agent has said that she leaves, and nobody tells us:
 //! she has stayed then, and the customer is hers until she leaves again.
 
-use super::{Agent, Call, Ending, Out, Participant, Phase, Recovery};
+use super::{Call, Ending, Out, Participant, Phase, Recovery};
 use crate::facts::{Evidence, Report};
 use crate::{HandedOver, LeaveReason, Logged, LoggedWhat, Note, Seen, Timer};
-use rejoin_protocol::api::GracefulReason;
 use rejoin_protocol::{CallSid, Millis, ReservationSid};
 
 impl Call {
     /// A transfer takes the agent's leg away at once. A page that still has it some time later, or has left it behind,
     /// had its transfer refused.
     pub(super) fn forget_refused_transfer(&mut self, out: &Out<'_>, leg: &CallSid) {
-        let Some(reservation) = self.facts.roster.agents.get(leg).map(|agent| agent.reservation.clone())
-        else {
+        let Some(reservation) = self.facts.roster.agent(leg).map(|agent| agent.reservation.clone()) else {
             return;
         };
-        if self.was_transfer_refused(&reservation, out.now, out.config.leave_within)
+        if self.diagnosis().was_transfer_refused(&reservation, out.now, out.config.leave_within)
             && self.facts.roster.is_joined(leg)
         {
             self.unmark(&reservation);
         }
     }
 
-    /// Has its agent said long before that she hands the customer over, and is there still, as far as is known?
-    pub(super) fn was_transfer_refused(&self, of: &ReservationSid, at: Millis, within: Millis) -> bool {
-        let there =
-            |(leg, agent): (&CallSid, &Agent)| agent.reservation == *of && self.facts.roster.is_joined(leg);
-        self.facts.marks.is_transfer(of)
-            && self.facts.marks.said_at(of).is_some_and(|marked| marked + within < at)
-            && self.facts.roster.agents.iter().any(there)
-    }
-
-    /// Has its agent said just now that she hands the customer over, so that Twilio may still take her leg away?
-    pub(super) fn may_be_taken_away(&self, out: &Out<'_>, leg: &CallSid) -> bool {
-        let Some(agent) = self.facts.roster.agents.get(leg) else { return false };
-        let marked = self.facts.marks.said_at(&agent.reservation);
-        self.facts.marks.is_transfer(&agent.reservation)
-            && marked.is_some_and(|at| out.now <= at + out.config.leave_within)
-    }
-
     /// Her leg has hung up, as Twilio tells. A transfer would have taken it away.
     pub(super) fn hung_up_completing(&mut self, leg: &CallSid) {
-        let Some(agent) = self.facts.roster.agents.get(leg) else { return };
+        let Some(agent) = self.facts.roster.agent(leg) else { return };
         if let Some(mark) = self.facts.marks.get_mut(&agent.reservation) {
             mark.has_completed |= mark.completes;
         }
@@ -49,7 +30,7 @@ impl Call {
 
     /// Its page goes while Twilio may still take her away. If it does not, the transfer was refused, and nobody is at the leg.
     pub(super) fn expect_transfer(&mut self, out: &mut Out<'_>, leg: &CallSid, epoch: u64) {
-        let Some(agent) = self.facts.roster.agents.get(leg).cloned() else { return };
+        let Some(agent) = self.facts.roster.agent(leg).cloned() else { return };
         let transfers = self.facts.marks.is_transfer(&agent.reservation);
         let Some(at) = self.facts.marks.said_at(&agent.reservation).filter(|_| transfers) else { return };
         if self.facts.roster.is_joined(leg) {
@@ -72,7 +53,7 @@ impl Call {
             if !self.facts.roster.is_joined(&leg) || !self.facts.pages.gone.contains_key(&worker) {
                 continue;
             }
-            let found = self.facts.roster.agents.get(&leg).filter(|agent| !agent.settled && !agent.removing);
+            let found = self.facts.roster.agent(&leg).filter(|agent| !agent.settled && !agent.removing);
             let newer = found.and_then(|agent| agent.newer_page);
             let alone = newer.is_some() && newer == self.facts.pages.newest_alone.get(&worker).copied();
             if alone && self.facts.pages.joinable.contains(&worker) {
@@ -87,24 +68,17 @@ impl Call {
 
     /// An agent has handed the customer over, and he is alone: is anybody asked to take him?
     pub(super) fn look_at_transfer(&mut self, out: &mut Out<'_>) {
-        if self.is_handed_over() && self.poll.since.is_none() {
+        if self.diagnosis().is_handed_over() && self.poll.since.is_none() {
             self.look(out);
         }
     }
 
     /// Somebody has come since of whom nobody has said who it is, and is gone. Her page may be so, too.
     pub(super) fn look_for_taker(&mut self, out: &mut Out<'_>) {
-        if self.leg_of_taker().is_some() {
+        if self.diagnosis().taker_leg().is_some() {
             self.look_at_transfer(out);
             self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
         }
-    }
-
-    /// The leg of somebody unknown who was here after the customer had been handed over, and is gone.
-    fn leg_of_taker(&self) -> Option<CallSid> {
-        let handed_over = self.facts.roster.last_to_leave().filter(|_| self.is_handed_over())?;
-        let told = |leg: &CallSid| self.facts.roster.report(leg);
-        self.leg_of_nobody().filter(|leg| told(leg) > told(handed_over.0))
     }
 
     /// No callback has told of a leg that would be hers: no server was there. One that nobody will ever name stands for it, named
@@ -126,7 +100,8 @@ impl Call {
     /// She has it whose reservation wraps up and of whom no leg is known.
     fn find_taker(&mut self, out: &mut Out<'_>, seen: &Seen) {
         let known = |reservation: &ReservationSid| {
-            (self.facts.marks.is_given(reservation) && !self.hung_up_unregistered(reservation))
+            (self.facts.marks.is_given(reservation)
+                && !self.diagnosis().has_unregistered_hung_up(reservation))
                 || self.facts.roster.agent_of(reservation).is_some()
         };
         let mut unknown = seen.wrapping.iter().filter(|found| !known(&found.reservation));
@@ -135,8 +110,8 @@ impl Call {
             return self.find_taker_of_deleted_task(out);
         }
         let (Some(found), None) = (found, others) else { return };
-        let refused = self.hung_up_unregistered(&found.reservation);
-        if let Some(leg) = self.leg_of_taker().or_else(|| self.leg_untold(&found.reservation)) {
+        let refused = self.diagnosis().has_unregistered_hung_up(&found.reservation);
+        if let Some(leg) = self.diagnosis().taker_leg().or_else(|| self.leg_untold(&found.reservation)) {
             if refused {
                 self.unmark(&found.reservation);
             }
@@ -148,7 +123,7 @@ impl Call {
     /// reported, and one worker alone has registered that leg all along. The agent who handed the customer over is not to be asked
     /// in that worker's place.
     fn find_taker_of_deleted_task(&mut self, out: &mut Out<'_>) {
-        let Some(leg) = self.leg_of_taker() else { return };
+        let Some(leg) = self.diagnosis().taker_leg() else { return };
         let customer = self.facts.roster.customer.clone();
         let of_leg =
             self.facts.ownership.registrations.iter().filter(|kept| kept.registration.worker_leg == leg);
@@ -162,22 +137,6 @@ impl Call {
             self.know_owner(&reservation, &worker);
             self.settle_registrations(out);
         }
-    }
-
-    /// Has who handed the customer over cold hung up then, as Twilio has told? That would have taken her leg away, and was
-    /// refused: who has put him on hold was she, or the transfer before.
-    fn has_hung_up_herself(&self) -> bool {
-        self.facts.roster.last_to_leave().is_some_and(|(leg, agent)| {
-            self.facts.marks.reason(&agent.reservation) == Some(GracefulReason::ColdTransfer)
-                && self.facts.roster.is_hang_up_reported(leg)
-        })
-    }
-
-    /// The same of one whose page has not registered.
-    pub(super) fn hung_up_unregistered(&self, of: &ReservationSid) -> bool {
-        let leg = self.leg_of_nobody();
-        self.facts.marks.reason(of) == Some(GracefulReason::ColdTransfer)
-            && leg.is_some_and(|leg| self.facts.roster.is_hang_up_reported(&leg))
     }
 
     /// Does TaskRouter's log say that who left last has not handed him over, whoever has put him on hold?
@@ -195,13 +154,16 @@ impl Call {
         let held = customer.is_some_and(|customer| customer.flags.hold);
         let nobody_comes = match seen.task {
             Some(HandedOver::Over) => true,
-            Some(HandedOver::Wraps) => !held || self.has_hung_up_herself() || self.was_not_transferred(seen),
+            Some(HandedOver::Wraps) => {
+                !held || self.diagnosis().has_transferrer_hung_up() || self.was_not_transferred(seen)
+            }
             Some(HandedOver::Waits) | None => false,
         };
-        if matches!(seen.task, Some(HandedOver::Wraps | HandedOver::Over)) && !self.is_replaced() {
+        if matches!(seen.task, Some(HandedOver::Wraps | HandedOver::Over)) && !self.diagnosis().is_replaced()
+        {
             self.find_taker(out, seen); // once known, this agent is missed
         }
-        if !nobody_comes || !self.is_handed_over() {
+        if !nobody_comes || !self.diagnosis().is_handed_over() {
             return;
         }
         if let Some(attributes) = &seen.attributes {
@@ -210,7 +172,7 @@ impl Call {
             self.facts.task.version = None;
             self.read_mark(out);
         }
-        if self.is_orphaned() {
+        if self.diagnosis().is_orphaned() {
             return self.set_timer(out, Timer::Orphan, out.now);
         }
         let last =

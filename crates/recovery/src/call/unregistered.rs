@@ -3,7 +3,7 @@
 
 use super::{Agent, Call, Out};
 use rejoin_protocol::api::Holding;
-use rejoin_protocol::{CallSid, ReservationSid, WorkerSid};
+use rejoin_protocol::{ReservationSid, WorkerSid};
 
 /// More than take part in a call.
 const MOST: usize = 20;
@@ -13,8 +13,10 @@ impl Call {
     pub(super) fn heed_unregistered(&mut self, out: &mut Out<'_>, worker: &WorkerSid, holding: &Holding) {
         let reservation = &holding.reservation;
         let told = self.facts.roster.agent_of(reservation).is_some();
-        let lost =
-            !told && !self.facts.roster.agents.is_empty() && !self.closed && self.leg_of_nobody().is_some();
+        let lost = !told
+            && !self.facts.roster.agents.is_empty()
+            && !self.closed
+            && self.diagnosis().unidentified_leg().is_some();
         if !lost || self.facts.ownership.unclaimed.len() >= MOST {
             return;
         }
@@ -35,11 +37,11 @@ impl Call {
             let Some(worker) = self.facts.ownership.unclaimed.remove(&reservation) else { continue };
             let foreign = self.owner(&reservation) != Some(&worker);
             let told = self.facts.roster.agent_of(&reservation).is_some();
-            let refused = self.hung_up_unregistered(&reservation);
+            let refused = self.diagnosis().has_unregistered_hung_up(&reservation);
             if foreign || told || (self.facts.marks.is_given(&reservation) && !refused) {
                 continue;
             }
-            if let Some(leg) = self.leg_of_nobody() {
+            if let Some(leg) = self.diagnosis().unidentified_leg() {
                 if refused {
                     self.unmark(&reservation);
                 }
@@ -47,23 +49,5 @@ impl Call {
                 self.recall_hello(&leg);
             }
         }
-    }
-
-    /// The last leg to leave of which nobody has said whose it is, in a call whose customer has no agent. One that stands may be
-    /// anybody's, who is not to be hung up on.
-    pub(super) fn leg_of_nobody(&self) -> Option<CallSid> {
-        if !self.facts.roster.is_customer_joined()
-            || self.agent_on_call().is_some()
-            || self.has_open_recovery()
-        {
-            return None;
-        }
-        let nobodys = self.facts.roster.participants.iter().filter(|(leg, p)| {
-            !self.facts.roster.is_customer(*leg)
-                && p.left().is_some()
-                && !p.moved
-                && !self.facts.roster.agents.contains_key(*leg)
-        });
-        nobodys.max_by_key(|(_, p)| p.report).map(|(leg, _)| leg.clone())
     }
 }

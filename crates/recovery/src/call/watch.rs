@@ -90,7 +90,7 @@ impl Call {
         let of_page = |(leg, agent): (&CallSid, &Agent)| {
             agent.worker == *worker
                 && (agent.epoch == Some(epoch) || agent.epoch.is_none())
-                && self.is_at(leg, agent)
+                && self.diagnosis().is_on_call(leg, agent)
         };
         self.facts.ownership.proven && !self.closed && self.facts.roster.agents.iter().any(of_page)
     }
@@ -107,7 +107,9 @@ impl Call {
         self.poll.since = Some(out.now);
         self.poll.asked_at = self.poll.since.filter(|_| self.is_untold());
         let waits = |r: &&super::Recovery| matches!(r.phase, Phase::Requeueing { .. } | Phase::Queued { .. });
-        let asks_for_task = self.is_handed_over() || self.is_replaced() || self.is_orphaned_unconfirmed();
+        let asks_for_task = self.diagnosis().is_handed_over()
+            || self.diagnosis().is_replaced()
+            || self.diagnosis().is_orphaned_unconfirmed();
         let look = Action::Look {
             conference: self.conference.clone(),
             customer: self.facts.roster.customer.clone(),
@@ -135,7 +137,8 @@ impl Call {
         }
         if self.poll.heard_at > begun && self.poll.heard_at <= out.now {
             // Nobody but Twilio tells of a call without callbacks.
-            let told_by_nobody_else = self.is_handed_over() || self.is_orphaned_unconfirmed();
+            let told_by_nobody_else =
+                self.diagnosis().is_handed_over() || self.diagnosis().is_orphaned_unconfirmed();
             if self.poll.may_have_missed || told_by_nobody_else || self.is_untold() || self.awaits_legs() {
                 self.look(out);
             }
@@ -168,7 +171,7 @@ impl Call {
         self.send_who_is_still_here(out, seen);
         self.look_into_transfer(out, seen, heard);
         self.confirm_mark(out, seen);
-        if self.is_orphaned() {
+        if self.diagnosis().is_orphaned() {
             // Twilio may not have let him go when it should have.
             self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
         }
@@ -258,7 +261,7 @@ impl Call {
     fn send_who_is_still_here(&mut self, out: &mut Out<'_>, seen: &Seen) {
         let failed = |r: &super::Recovery| matches!(r.phase, Phase::Ended(Ending::Failed { .. }));
         let gave_up = self.recovery.as_ref().is_some_and(failed);
-        if !gave_up || !self.is_customer_alone() || seen.on_line == Some(false) {
+        if !gave_up || !self.diagnosis().is_customer_alone() || seen.on_line == Some(false) {
             return;
         }
         if let Some(recovery) = &mut self.recovery {

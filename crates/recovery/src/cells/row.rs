@@ -279,7 +279,7 @@ pub(super) fn elsewhere(before: &Machine, event: &Event, after: &Machine) -> Vec
         let has_hung_up = |call: &Call| call.facts.roster.has_customer_hung_up();
         let hung_up = has_hung_up(new) && !old.is_some_and(has_hung_up);
         let connected = new.is_connected() && !old.is_some_and(Call::is_connected);
-        let who = new.agent_on_call().filter(|_| connected).map(|agent| &agent.worker);
+        let who = new.diagnosis().agent_on_call().filter(|_| connected).map(|agent| &agent.worker);
         if !hung_up && who.is_none() {
             continue;
         }

@@ -211,6 +211,16 @@ impl Roster {
         self.participants.get(leg)
     }
 
+    /// The agent of this leg.
+    pub fn agent(&self, leg: &CallSid) -> Option<&Agent> {
+        self.agents.get(leg)
+    }
+
+    /// Legs that are in the conference.
+    pub fn joined(&self) -> impl Iterator<Item = &CallSid> {
+        self.participants.keys().filter(|leg| self.is_joined(leg))
+    }
+
     /// True once a callback or a poll has shown the leg in this conference.
     pub fn is_shown(&self, leg: &CallSid) -> bool {
         self.participants.contains_key(leg)

@@ -7,6 +7,7 @@ mod again;
 mod agent_hold;
 mod allow;
 mod coaching;
+mod departures;
 mod desk;
 mod durations;
 mod early;

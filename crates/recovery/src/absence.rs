@@ -1,6 +1,6 @@
-//! One recovery of a call: how far it is, and how it ends.
+//! An agent who is away, and what is done about it until the customer has an agent again.
 
-use super::{Agent, AgentHold};
+use crate::facts::Agent;
 use rejoin_protocol::api::{Failure, RecoveryView, Stage};
 use rejoin_protocol::{CallSid, Millis, RecoveryId, TaskSid, WorkerSid};
 use serde::{Deserialize, Serialize};
@@ -73,6 +73,18 @@ pub struct Recovery {
 /// Of a recovery that was begun before this was noted.
 fn yes() -> bool {
     true
+}
+
+/// What became of the hold that the agent had put the customer on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AgentHold {
+    /// Nothing: there was none, or it stands.
+    #[default]
+    AsItWas,
+    /// We have ended it.
+    Ended,
+    /// We have put it back.
+    PutBack,
 }
 
 /// What has come of the things that a requeue waits for. `true` also when it did not work: then it goes on without.

@@ -1,0 +1,24 @@
+//! What the facts of a call amount to: who is with the customer, and what kind of departure each was. Nothing is written here,
+//! and nothing is asked for.
+
+mod departure;
+mod ended;
+mod graceful;
+mod presence;
+
+pub use departure::{DEPARTURES, Departure, MISSED, MissedRow, Missing, Row};
+
+use crate::absence::Recovery;
+use crate::facts::{Marks, Pages, Roster};
+use rejoin_protocol::CallSid;
+use std::collections::BTreeMap;
+
+/// A call's facts and absences, borrowed to be judged.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Diagnosis<'a> {
+    pub(crate) roster: &'a Roster,
+    pub(crate) marks: &'a Marks,
+    pub(crate) pages: &'a Pages,
+    pub(crate) recovery: &'a Option<Recovery>,
+    pub(crate) beside: &'a BTreeMap<CallSid, Recovery>,
+}

@@ -1,0 +1,404 @@
+//! What kind of departure it was when an agent's leg is gone: a decision table, read from top to bottom. The first row that
+//! holds decides. `docs/departures.md` is drawn from it.
+
+use super::Diagnosis;
+use crate::LeaveReason;
+use crate::absence::{Ending, Phase, Recovery};
+use crate::facts::{Agent, Participant, Report};
+use rejoin_protocol::CallSid;
+
+/// A kind of departure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Departure {
+    /// The leg was recovered, and that recovery is over: the report is late.
+    Late,
+    /// The facts do not decide yet.
+    Undecided(Missing),
+    /// The awaited agent was back by this leg and has hung up.
+    BackAndLeft,
+    /// The conference has ended under the customer because an agent was lost.
+    EndedConference,
+    /// The call is over for the customer, too.
+    CallOver,
+    /// The agent's page was known to be gone, and their leg has followed.
+    Absent,
+    /// The agent has said that they leave.
+    Graceful,
+    /// Another participant or a program has moved or removed the leg.
+    Moved,
+    /// Another agent has the customer.
+    Covered,
+    /// The customer is being recovered for another agent.
+    Attended,
+    /// The leg was proved dead, and is being removed.
+    ProvedDead,
+    /// The agent is lost, unless a mark comes within the grace period.
+    Lost,
+}
+
+/// The fact that is missing for a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// The customer's leg. Twilio is asked for it.
+    Customer,
+    /// The callback or the poll that shows the claimed customer's leg.
+    CustomerShown,
+    /// The end of the customer's conference, which Twilio reports at the same time.
+    ConferenceEnd,
+    /// The customer's join.
+    CustomerJoined,
+}
+
+impl Departure {
+    /// The name that documents use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Late => "late",
+            Self::Undecided(_) => "undecided",
+            Self::BackAndLeft => "back and left",
+            Self::EndedConference => "ended the conference",
+            Self::CallOver => "call over",
+            Self::Absent => "absent",
+            Self::Graceful => "graceful",
+            Self::Moved => "moved",
+            Self::Covered => "covered",
+            Self::Attended => "attended",
+            Self::ProvedDead => "proved dead",
+            Self::Lost => "lost",
+        }
+    }
+
+    /// What the machine does, for documents.
+    pub fn follows(self) -> &'static str {
+        match self {
+            Self::Late | Self::CallOver => "nothing",
+            Self::Undecided(Missing::Customer) => "look the call up, decide later",
+            Self::Undecided(Missing::CustomerShown) => "wait for the poll that shows the customer",
+            Self::Undecided(Missing::ConferenceEnd) => "wait for the callback about the customer",
+            Self::Undecided(Missing::CustomerJoined) => "wait until the customer was seen",
+            Self::BackAndLeft => "end the recovery, end the conference",
+            Self::EndedConference => {
+                "recover the customer without a conference; what a mark said was refused"
+            }
+            Self::Absent => "recover the customer if nobody else has them; else end the absence",
+            Self::Graceful => "end the conference if the customer stays alone; see the second table",
+            Self::Moved => "nothing, unless the second table says otherwise",
+            Self::Covered => "end the holds that the agent left behind",
+            Self::Attended => "leave the customer to the recovery that is going on",
+            Self::ProvedDead => "recover the customer at once: no mark can come",
+            Self::Lost => "recover the customer after the grace period",
+        }
+    }
+}
+
+/// An agent's leg that is gone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Departed<'a> {
+    of: Diagnosis<'a>,
+    leg: &'a CallSid,
+    agent: &'a Agent,
+}
+
+/// A row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// The condition, as a sentence.
+    pub when: &'static str,
+    /// The kind of departure.
+    pub departure: Departure,
+    /// What taught the row: a case of `docs/cases.md`, or a story of `crates/world/tests/stories`.
+    pub taught_by: &'static str,
+    holds: fn(Departed<'_>) -> bool,
+}
+
+/// The table.
+pub const DEPARTURES: &[Row] = &[
+    Row {
+        when: "The leg was recovered and that recovery is over, and the conference did not end with the leg.",
+        departure: Departure::Late,
+        taught_by: "case 2",
+        holds: |it| !it.ended_unmeant() && it.is_recovered_and_over(),
+    },
+    Row {
+        when: "The customer is not known, and the conference goes on.",
+        departure: Departure::Undecided(Missing::Customer),
+        taught_by: "story server-first-hears-of-a-call-by-its-leave",
+        holds: |it| it.of.roster.customer.is_none() && !it.of.roster.ended,
+    },
+    Row {
+        when: "The customer is not known, the conference has ended, and a leg is named as the customer's.",
+        departure: Departure::Undecided(Missing::CustomerShown),
+        taught_by: "case 20",
+        holds: |it| it.of.roster.customer.is_none() && !it.of.roster.customer_claims.is_empty(),
+    },
+    Row {
+        when: "A recovery awaits the agent, who was back by this leg unreported, and has hung up on purpose.",
+        departure: Departure::BackAndLeft,
+        taught_by: "story back-by-an-unreported-leg-and-hangs-up",
+        holds: |it| it.was_back_and_left(),
+    },
+    Row {
+        when: "The conference ended under the agent, and the customer is still reported as joined.",
+        departure: Departure::Undecided(Missing::ConferenceEnd),
+        taught_by: "case 2",
+        holds: |it| it.left() == Some(LeaveReason::ModeratorEnded) && it.is_customer_reported_joined(),
+    },
+    Row {
+        when: "The conference ended under the customer when this leg hung up, with no mark, or with the mark of a transfer \
+               that was refused. No recovery is going on.",
+        departure: Departure::EndedConference,
+        taught_by: "story server-down-and-the-old-leg-ends-the-conference",
+        holds: |it| it.is_call_over() && !it.of.has_open_recovery() && it.of.ended_by_loss(it.leg),
+    },
+    Row {
+        when: "The conference ended under agent and customer with the leg of an unidentified participant. No recovery is \
+               going on.",
+        departure: Departure::EndedConference,
+        taught_by: "story colleague-crashes-before-she-has-registered",
+        holds: |it| it.is_call_over() && !it.of.has_open_recovery() && it.of.ended_by_unidentified(it.leg),
+    },
+    Row {
+        when: "The conference ended under agent and customer with a leg that we removed. No recovery is going on.",
+        departure: Departure::EndedConference,
+        taught_by: "story another-plugin-sets-the-flag-of-who-is-removed",
+        holds: |it| it.is_call_over() && !it.of.has_open_recovery() && it.of.ended_by_removal(it.leg),
+    },
+    Row {
+        when: "The conference has ended otherwise, or the customer has left it.",
+        departure: Departure::CallOver,
+        taught_by: "case 6",
+        holds: |it| it.is_call_over(),
+    },
+    Row {
+        when: "The customer is known, and was not seen in the conference yet.",
+        departure: Departure::Undecided(Missing::CustomerJoined),
+        taught_by: "case 2",
+        holds: |it| !it.of.roster.is_customer_joined(),
+    },
+    Row {
+        when: "The agent's page was gone before the leg: they are away, with or without a colleague on the call.",
+        departure: Departure::Absent,
+        taught_by: "case 7",
+        holds: |it| it.of.is_absent(it.leg),
+    },
+    Row {
+        when: "The agent has said that they leave.",
+        departure: Departure::Graceful,
+        taught_by: "case 13",
+        holds: |it| it.of.marks.is_given(&it.agent.reservation),
+    },
+    Row {
+        when: "The leg was moved or removed, or the conference was ended, through Twilio's API, and not by us.",
+        departure: Departure::Moved,
+        taught_by: "case 13",
+        holds: |it| !it.agent.removing && it.was_moved(),
+    },
+    Row {
+        when: "Another agent is on the call.",
+        departure: Departure::Covered,
+        taught_by: "case 10",
+        holds: |it| it.of.is_covered(it.leg) && !it.of.has_open_recovery(),
+    },
+    Row {
+        when: "A recovery is going on for another agent.",
+        departure: Departure::Attended,
+        taught_by: "case 10",
+        holds: |it| it.of.has_open_recovery(),
+    },
+    Row {
+        when: "The leg was proved dead: a newer page of the agent has no call for it and cannot join in place.",
+        departure: Departure::ProvedDead,
+        taught_by: "case 19",
+        holds: |it| it.agent.removing,
+    },
+    Row { when: "None of these.", departure: Departure::Lost, taught_by: "case 4", holds: |_| true },
+];
+
+/// A row of the second table: an agent whom the customer misses because another one left.
+#[derive(Clone, Copy, Debug)]
+pub struct MissedRow {
+    /// The condition, as a sentence.
+    pub when: &'static str,
+    /// What taught the row, as in [`Row`].
+    pub taught_by: &'static str,
+    /// True if the missed agent's leg is proved dead, so that no mark can come for it.
+    pub is_dead: bool,
+    finds: for<'a> fn(Diagnosis<'a>, &CallSid) -> Option<CallSid>,
+}
+
+/// The second table: asked when an agent's departure was graceful, or a move.
+pub const MISSED: &[MissedRow] = &[
+    MissedRow {
+        when: "Two agents removed each other in the same instant: the one who was removed last is missed.",
+        taught_by: "story two-agents-remove-each-other",
+        is_dead: false,
+        finds: |it, leg| it.removed_by_each_other(leg),
+    },
+    MissedRow {
+        when: "An agent was lost after this one had left, or seemed to be covered by this one, who had said before that they \
+               leave.",
+        taught_by: "story colleague-hangs-up-untold-and-her-mark-is-late",
+        is_dead: false,
+        finds: |it, leg| it.lost_after(leg),
+    },
+    MissedRow {
+        when: "Only a dead leg is left with the customer, whose agent had counted as covered.",
+        taught_by: "story a-colleague-leaves-a-dead-leg-behind",
+        is_dead: true,
+        finds: |it, leg| it.left_to_dead_leg(leg),
+    },
+];
+
+impl Departed<'_> {
+    fn left(self) -> Option<LeaveReason> {
+        self.of.roster.left(self.leg)
+    }
+
+    fn is_call_over(self) -> bool {
+        self.of.roster.ended || self.of.roster.customer_left().is_some()
+    }
+
+    fn is_customer_reported_joined(self) -> bool {
+        self.of.roster.customer_leg().is_some_and(Participant::is_joined)
+    }
+
+    fn was_moved(self) -> bool {
+        matches!(
+            self.left(),
+            Some(
+                LeaveReason::UpdatedViaApi | LeaveReason::ConferenceEndedViaApi | LeaveReason::ModeratorEnded
+            )
+        )
+    }
+
+    /// True if the conference ended with a leg whose departure was taken for a hand-over, or for covered.
+    fn ended_unmeant(self) -> bool {
+        self.of.ended_while_handed_over(self.leg) || self.of.ended_while_covered(self.leg)
+    }
+
+    fn is_recovered_and_over(self) -> bool {
+        self.of.recoveries().any(|recovery| recovery.lost_leg == *self.leg && !recovery.is_open())
+    }
+
+    /// True if the agent whom the open recovery awaits was back on the call by this leg, which was reported too late, and hung up
+    /// on purpose. False once a request of ours may have sent the customer to the queue: that customer is not given up.
+    fn was_back_and_left(self) -> bool {
+        let Some(recovery) = self.of.recovery else { return false };
+        let is_sent = match recovery.phase {
+            Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Holding => false,
+            Phase::Requeueing { .. } => recovery.sent || recovery.reservation_freed || recovery.resent > 0,
+            Phase::Queued { .. } | Phase::Ended(_) => true,
+        };
+        let left = |leg: &CallSid| self.of.roster.left(leg);
+        let is_moved = self.of.roster.customer.as_ref().and_then(left) == Some(LeaveReason::UpdatedViaApi);
+        let is_next_leg = recovery.lost_leg != *self.leg
+            && recovery.agent.worker == self.agent.worker
+            && self.agent.epoch > recovery.agent.epoch
+            && !self.agent.left_behind
+            && !self.agent.removing;
+        let is_on_purpose = self.of.marks.is_given(&self.agent.reservation)
+            && left(self.leg) == Some(LeaveReason::HungUp)
+            && !self.of.ended_while_handed_over(self.leg);
+        !is_sent && !is_moved && is_next_leg && is_on_purpose
+    }
+}
+
+impl<'a> Diagnosis<'a> {
+    /// Legs of agents that are gone and not accounted for. One that is settled is classified again if the conference turns out
+    /// to have ended with it.
+    pub(crate) fn departed(self) -> Vec<CallSid> {
+        let is_gone = |leg: &CallSid, agent: &Agent| agent.removing || self.roster.left(leg).is_some();
+        let is_open = |leg: &CallSid, agent: &Agent| {
+            !agent.settled
+                || self.ended_while_handed_over(leg)
+                || self.ended_while_covered(leg)
+                || (self.recovery.is_none() && self.ended_by_removal(leg))
+        };
+        let departed =
+            self.roster.agents.iter().filter(|(leg, agent)| is_gone(leg, agent) && is_open(leg, agent));
+        departed.map(|(leg, _)| leg.clone()).collect()
+    }
+
+    /// The agent whom the customer misses because the agent of this leg left.
+    pub(crate) fn missed_after(self, leg: &CallSid) -> Option<(CallSid, &'static MissedRow)> {
+        MISSED.iter().find_map(|row| Some(((row.finds)(self, leg)?, row)))
+    }
+
+    /// What kind of departure it was when this leg of an agent left.
+    pub(crate) fn classify(self, leg: &'a CallSid) -> Option<&'static Row> {
+        let departed = Departed { of: self, leg, agent: self.roster.agent(leg)? };
+        DEPARTURES.iter().find(|row| (row.holds)(departed))
+    }
+
+    /// Two agents removed each other in the same instant: each meant to keep the customer, who has nobody now. The leg
+    /// that was removed last.
+    fn removed_by_each_other(self, leg: &CallSid) -> Option<CallSid> {
+        let told = |leg: &CallSid| self.roster.report(leg);
+        let removed = |(other, agent): &(&CallSid, &Agent)| {
+            let left = self.roster.left(*other);
+            left == Some(LeaveReason::UpdatedViaApi)
+                && !agent.removing
+                && !self.marks.is_given(&agent.reservation)
+                && !self.recoveries().any(|recovery| recovery.lost_leg == **other)
+        };
+        let this = self.roster.agents.get_key_value(leg).filter(removed)?;
+        let are_next =
+            |a: Report, b: Report| a.sequence().zip(b.sequence()).is_some_and(|(a, b)| a.abs_diff(b) == 1);
+        let by_her = |other: &(&CallSid, &Agent)| {
+            other.1.worker != this.1.worker && are_next(told(other.0), told(leg)) && removed(other)
+        };
+        let other = self.roster.agents.iter().find(by_her)?;
+        let kept = self.agent_on_call().is_some() || self.has_open_recovery() || self.has_absence();
+        let last = if told(other.0) > told(leg) { other.0 } else { leg };
+        (!kept).then(|| last.clone())
+    }
+
+    /// The leg of an agent who was lost after this one had left, although callbacks said otherwise, or who seemed to be
+    /// covered by this one, who had said long before that they leave.
+    pub(crate) fn lost_after(self, leg: &CallSid) -> Option<CallSid> {
+        if self.is_covered(leg) || self.has_open_recovery() {
+            return None;
+        }
+        let told = |leg: &CallSid| self.roster.leg(leg).map(|leg| leg.report);
+        let said = self.roster.agent(leg).and_then(|agent| self.marks.said_at(&agent.reservation));
+        let covered = |recovery: &Recovery| {
+            recovery.phase == Phase::Ended(Ending::Covered) && said.is_some_and(|at| at < recovery.lost_at)
+        };
+        let found = self.roster.leg(leg).is_some_and(|it| it.left().is_some() && !it.is_hang_up_reported());
+        let lost = |(other, agent): &(&CallSid, &Agent)| {
+            let before = || said.zip(agent.covered_at).is_some_and(|(said, at)| said < at);
+            let gone = self.roster.left(*other);
+            let missed = || self.recoveries().any(|it| it.lost_leg == **other && covered(it));
+            let since = || found && before();
+            // The order of departures that polls found is not known.
+            let later =
+                || told(other) > told(leg) || (told(leg) == Some(Report::None) && missed()) || since();
+            // A leg that is being removed had no agent any more when that was found.
+            ((gone == Some(LeaveReason::HungUp) && later()) || (agent.removing && since()))
+                && !agent.left_behind
+                && !self.marks.is_given(&agent.reservation)
+                && !self.recoveries().any(|recovery| recovery.lost_leg == **other && !covered(recovery))
+        };
+        let last = self.roster.agents.iter().filter(lost).max_by_key(|(other, _)| told(other))?;
+        Some(last.0.clone())
+    }
+
+    /// The dead leg that is all this graceful departure leaves with the customer. Its agent had counted as covered, and
+    /// was not missed any more.
+    fn left_to_dead_leg(self, leg: &CallSid) -> Option<CallSid> {
+        let is_somebody_here = self.roster.agents.iter().any(|(leg, agent)| self.is_on_call(leg, agent));
+        if self.has_open_recovery() || is_somebody_here || self.others().next().is_some() {
+            return None;
+        }
+        let told = |leg: &CallSid| self.roster.leg(leg).map(|leg| leg.report);
+        // Our own removal of the leg may be reported first.
+        let removed = |dead: &CallSid| {
+            let left = self.roster.left(dead);
+            left == Some(LeaveReason::UpdatedViaApi) && self.roster.agent(dead).is_some_and(|it| it.removing)
+        };
+        let stood = |dead: &CallSid| self.roster.is_joined(dead) || (removed(dead) && told(dead) > told(leg));
+        let dead = |it: &&Recovery| it.phase == Phase::Ended(Ending::Covered) && stood(&it.lost_leg);
+        let last = self.recoveries().filter(dead).max_by_key(|recovery| recovery.lost_at)?;
+        Some(last.lost_leg.clone())
+    }
+}

@@ -1,0 +1,112 @@
+use super::Diagnosis;
+use crate::LeaveReason;
+use crate::absence::{Ending, Phase, Recovery};
+use crate::facts::{Agent, Mark, Participant, Report};
+use rejoin_protocol::{CallSid, ReservationSid};
+
+impl<'a> Diagnosis<'a> {
+    /// True if the conference ended under the customer when this leg hung up, and its agent did not leave on purpose.
+    pub(crate) fn ended_by_loss(self, leg: &CallSid) -> bool {
+        let left = self.roster.left(leg);
+        let mark = self.roster.agent(leg).and_then(|agent| self.marks.get(&agent.reservation));
+        let on_purpose = mark.is_some() && !self.ended_while_handed_over(leg);
+        self.roster.is_stranded() && left == Some(LeaveReason::HungUp) && !on_purpose
+    }
+
+    /// True if the conference ended with this leg, whose agent had marked a transfer. A transfer leaves the conference
+    /// standing: this one was refused.
+    pub(crate) fn ended_while_handed_over(self, leg: &CallSid) -> bool {
+        let Some(agent) = self.roster.agent(leg) else { return false };
+        self.marks.is_transfer(&agent.reservation)
+            && !self.marks.has_completed(&agent.reservation)
+            && !self.was_taken_over(leg, &agent.reservation)
+            && self.roster.ended_with(leg)
+    }
+
+    /// True if the conference ended with this leg, whose agent seemed to leave the customer to a colleague. Nothing
+    /// happened between the two reports, and no agent has said that they leave.
+    pub(crate) fn ended_while_covered(self, leg: &CallSid) -> bool {
+        let ended = |p: &&Participant| p.left() == Some(LeaveReason::ModeratorEnded);
+        let with_it = self.roster.participants.values().filter(ended).count() as u64;
+        let reported = self.roster.report(leg).sequence();
+        let customer = self.roster.customer_leg().and_then(|customer| customer.report.sequence());
+        let at_once =
+            reported.zip(customer).is_some_and(|(leg, customer)| leg < customer && customer <= leg + with_it);
+        let of_agent = self.roster.agent(leg).is_some_and(|agent| !agent.removing && !agent.left_behind);
+        let missed = self.recovery.as_ref().is_some_and(|recovery| recovery.lost_leg == *leg)
+            // An agent who was away then was taken for covered.
+            || self.beside.get(leg).is_some_and(|it| it.phase != Phase::Ended(Ending::Covered));
+        of_agent && at_once && !missed && self.marks.is_empty() && self.ended_by_loss(leg)
+    }
+
+    /// True if another agent has taken the customer over since this agent marked a transfer. Either that agent has said
+    /// since that they leave, and was not gone before this leg; or that agent's leg is unreported, and so is when this
+    /// one left.
+    pub(crate) fn was_taken_over(self, leg: &CallSid, handed_over: &ReservationSid) -> bool {
+        let Some(handed_over_at) = self.marks.said_at(handed_over) else { return false };
+        let told = |leg: &CallSid| self.roster.report(leg);
+        let gone_before = |other: &ReservationSid| {
+            let of = |(_, agent): &(&CallSid, &Agent)| agent.reservation == *other;
+            let gone = |leg: &CallSid| !self.roster.is_joined(leg) && told(leg) > Report::None;
+            self.roster.agents.iter().filter(of).any(|(other, _)| gone(other) && told(other) < told(leg))
+        };
+        let later = |(other, mark): (&ReservationSid, &Mark)| {
+            other != handed_over && mark.said_at > handed_over_at && !gone_before(other)
+        };
+        // The order of departures that polls found is not known. A transfer takes a leg away, so that it does not hang up.
+        let found_gone = self.roster.leg(leg).is_some_and(|it| !it.is_hang_up_reported());
+        let untold = |(other, agent): (&CallSid, &Agent)| {
+            let missed = self.recoveries().any(|it| it.lost_leg == *other && it.lost_at > handed_over_at);
+            let open = !agent.settled && !agent.removing && !agent.left_behind;
+            agent.reservation != *handed_over
+                && told(other) == Report::None
+                && !self.marks.is_given(&agent.reservation)
+                && (missed || open)
+        };
+        self.marks.iter().any(later) || (found_gone && self.roster.agents.iter().any(untold))
+    }
+
+    /// True if the conference ended under the agent as well, who had not said that they leave, with the leg of an
+    /// unidentified participant. Customer and agent still belong together.
+    pub(crate) fn ended_by_unidentified(self, leg: &CallSid) -> bool {
+        let left = self.roster.left(leg);
+        let mut strangers =
+            self.roster.participants.keys().filter(|other| !self.roster.agents.contains_key(*other));
+        left == Some(LeaveReason::ModeratorEnded)
+            && self.marks.is_empty()
+            && strangers.any(|stranger| self.roster.ended_with(stranger))
+    }
+
+    /// True if the conference ended under the agent as well, with a leg that we removed, because another plugin had set
+    /// that leg's exit flag again in that moment. Customer and agent still belong together.
+    pub(crate) fn ended_by_removal(self, leg: &CallSid) -> bool {
+        let reason = |leg: &CallSid| self.roster.left(leg);
+        let gone = self.roster.participants.iter().filter(|(other, participant)| {
+            let left = participant.left().is_some_and(|reason| reason != LeaveReason::ModeratorEnded);
+            !self.roster.is_customer(*other) && left
+        });
+        let last = gone.max_by_key(|(_, participant)| participant.report);
+        let removed = |leg: &CallSid| self.roster.agent(leg).is_some_and(|agent| agent.removing);
+        // The removed leg's leave may be reported after the end of the conference.
+        let untold =
+            self.roster.participants.iter().any(|(leg, there)| removed(leg) && there.left().is_none());
+        let told =
+            last.is_some_and(|(leg, it)| it.left() == Some(LeaveReason::UpdatedViaApi) && removed(leg));
+        self.roster.is_stranded()
+            && reason(leg) == Some(LeaveReason::ModeratorEnded)
+            && self.marks.is_empty()
+            && (untold || told)
+    }
+
+    /// True if the conference ended under the customer and no report says yet how this leg left it.
+    pub(crate) fn may_have_ended_with(self, leg: &CallSid) -> bool {
+        let untold = self.roster.leg(leg).is_some_and(|leg| leg.left().is_none());
+        untold && self.roster.is_stranded() && !self.is_requeued()
+    }
+
+    /// True while the customer is on the way to an agent through the queue. That ends the conference as well.
+    pub(crate) fn is_requeued(self) -> bool {
+        let sent = |it: &Recovery| matches!(it.phase, Phase::Requeueing { .. } | Phase::Queued { .. });
+        self.recovery.as_ref().is_some_and(sent)
+    }
+}

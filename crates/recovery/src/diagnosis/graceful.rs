@@ -1,0 +1,128 @@
+use super::Diagnosis;
+use crate::LeaveReason;
+use crate::facts::{Agent, Participant, is_transfer};
+use rejoin_protocol::api::GracefulReason;
+use rejoin_protocol::{CallSid, Millis, ReservationSid};
+
+impl<'a> Diagnosis<'a> {
+    /// True if the customer was left alone on purpose. A transfer leaves the customer alone for a while, and does not
+    /// count.
+    pub(crate) fn is_orphaned(self) -> bool {
+        self.left_alone_by().is_some_and(|reason| !is_transfer(reason)) && !self.is_mark_unconfirmed()
+    }
+
+    /// True if the customer was left alone on purpose as far as only the task's attributes say.
+    pub(crate) fn is_orphaned_unconfirmed(self) -> bool {
+        self.left_alone_by().is_some_and(|reason| !is_transfer(reason)) && self.is_mark_unconfirmed()
+    }
+
+    /// True if only the task's attributes carry the mark of the agent who left last.
+    pub(crate) fn is_mark_unconfirmed(self) -> bool {
+        self.roster.last_to_leave().is_some_and(|(_, agent)| self.marks.is_only_in_task(&agent.reservation))
+    }
+
+    /// True if a transfer has left the customer alone, except for participants who only listen.
+    pub(crate) fn is_handed_over(self) -> bool {
+        let talks = |(leg, there): (&CallSid, &Participant)| {
+            self.roster.is_joined(leg)
+                && !self.roster.is_customer(leg)
+                && !there.flags.muted
+                && !there.flags.coaching
+        };
+        !self.roster.participants.iter().any(talks) && self.left_by().is_some_and(is_transfer)
+    }
+
+    /// The agent who has said since this point in time that they leave, and was with the customer. `None` once the
+    /// customer was lost: then the mark may only be late.
+    pub(crate) fn left_since(self, since: Millis) -> Option<&'a Agent> {
+        let left = |agent: &&Agent| self.marks.said_at(&agent.reservation).is_some_and(|at| at > since);
+        self.roster.agents.values().find(left).filter(|_| self.recovery.is_none())
+    }
+
+    /// The reason of the mark that has left the customer alone.
+    pub(crate) fn left_alone_by(self) -> Option<GracefulReason> {
+        let alone = self.roster.joined().count() == 1;
+        self.left_by().filter(|_| alone)
+    }
+
+    /// The reason of the mark by which the customer, who is in the conference, has lost their last agent. `None` while
+    /// the customer is being recovered.
+    pub(crate) fn left_by(self) -> Option<GracefulReason> {
+        let reason = self.left_by_unregistered().or_else(|| match self.roster.last_to_leave() {
+            Some((leg, agent)) => self
+                .marks
+                .reason(&agent.reservation)
+                .or_else(|| self.was_taken_away(leg, agent).then_some(GracefulReason::ColdTransfer)),
+            None => self.marks.iter().next().map(|(_, mark)| mark.reason),
+        });
+        reason.filter(|_| self.roster.is_customer_joined() && !self.has_open_recovery())
+    }
+
+    /// True if Twilio's API took this leg out of the conference, and an unidentified participant joined after it and has
+    /// hung up. The customer was handed over, and this agent's page could not say so.
+    pub(crate) fn was_taken_away(self, leg: &CallSid, agent: &Agent) -> bool {
+        let there = |leg: &CallSid| self.roster.leg(leg);
+        let taken = there(leg).filter(|it| it.left() == Some(LeaveReason::UpdatedViaApi));
+        let next = self
+            .unidentified_leg()
+            .and_then(|next| there(&next).cloned())
+            .filter(Participant::is_hang_up_reported);
+        let after = taken.zip(next).is_some_and(|(taken, next)| next.report > taken.report);
+        after && !agent.removing && !self.recoveries().any(|recovery| recovery.lost_leg == *leg)
+    }
+
+    /// The mark of an agent whose page had no time to register: an unidentified participant was on the call after all
+    /// known agents and has left, and one reservation without a leg has a mark.
+    pub(crate) fn left_by_unregistered(self) -> Option<GracefulReason> {
+        let told = |leg: &CallSid| self.roster.report(leg);
+        let leg = self.unidentified_leg().filter(|leg| self.roster.participants[leg].flags.can_talk())?;
+        let last = self.roster.last_to_leave();
+        if last.is_some_and(|(last, _)| told(last) > told(&leg)) {
+            return None;
+        }
+        // An agent who marked before the last agent did had left before that agent, too.
+        let said = |of: &ReservationSid| self.marks.said_at(of);
+        let before = last.and_then(|(_, agent)| said(&agent.reservation));
+        let registered = |of: &ReservationSid| self.roster.agent_of(of).is_some();
+        let mut unregistered = self.marks.iter().filter(|(of, _)| !registered(of) && said(of) >= before);
+        unregistered.next().map(|(_, mark)| mark.reason)
+    }
+
+    /// True if the agent marked a transfer long before `at` and is still on the call as far as is known.
+    pub(crate) fn was_transfer_refused(self, of: &ReservationSid, at: Millis, within: Millis) -> bool {
+        let there = |(leg, agent): (&CallSid, &Agent)| agent.reservation == *of && self.roster.is_joined(leg);
+        self.marks.is_transfer(of)
+            && self.marks.said_at(of).is_some_and(|marked| marked + within < at)
+            && self.roster.agents.iter().any(there)
+    }
+
+    /// True if the agent marked a transfer just now, so that Twilio may still take the leg away.
+    pub(crate) fn may_be_taken_away(self, leg: &CallSid, now: Millis, within: Millis) -> bool {
+        let Some(agent) = self.roster.agent(leg) else { return false };
+        let marked = self.marks.said_at(&agent.reservation);
+        self.marks.is_transfer(&agent.reservation) && marked.is_some_and(|at| now <= at + within)
+    }
+
+    /// The leg of an unidentified participant who joined after the hand-over and is gone.
+    pub(crate) fn taker_leg(self) -> Option<CallSid> {
+        let handed_over = self.roster.last_to_leave().filter(|_| self.is_handed_over())?;
+        let told = |leg: &CallSid| self.roster.report(leg);
+        self.unidentified_leg().filter(|leg| told(leg) > told(handed_over.0))
+    }
+
+    /// True if a callback reported that the agent who marked a cold transfer hung up. A transfer takes the leg away
+    /// instead: it was refused, and the customer's hold is that agent's, or that of the transfer before.
+    pub(crate) fn has_transferrer_hung_up(self) -> bool {
+        self.roster.last_to_leave().is_some_and(|(leg, agent)| {
+            self.marks.reason(&agent.reservation) == Some(GracefulReason::ColdTransfer)
+                && self.roster.is_hang_up_reported(leg)
+        })
+    }
+
+    /// True if the same holds for an agent whose page has not registered.
+    pub(crate) fn has_unregistered_hung_up(self, of: &ReservationSid) -> bool {
+        let leg = self.unidentified_leg();
+        self.marks.reason(of) == Some(GracefulReason::ColdTransfer)
+            && leg.is_some_and(|leg| self.roster.is_hang_up_reported(&leg))
+    }
+}

@@ -1,0 +1,168 @@
+use super::Diagnosis;
+use crate::LeaveReason;
+use crate::absence::{Phase, Recovery};
+use crate::facts::{Agent, Participant, Report};
+use rejoin_protocol::CallSid;
+use std::collections::BTreeSet;
+
+impl<'a> Diagnosis<'a> {
+    /// True if the page of this leg is gone and the leg still stands: nobody is at it.
+    pub(crate) fn is_absent(self, leg: &CallSid) -> bool {
+        self.is_away(leg) || self.is_beside(leg)
+    }
+
+    /// True for an absent agent's leg while the customer has another agent.
+    pub(crate) fn is_beside(self, leg: &CallSid) -> bool {
+        self.beside.get(leg).is_some_and(Recovery::is_open)
+    }
+
+    /// True if the agent of this leg is on the call.
+    pub(crate) fn is_on_call(self, leg: &CallSid, agent: &Agent) -> bool {
+        self.roster.is_joined(leg) && !agent.removing && !agent.left_behind && !self.is_absent(leg)
+    }
+
+    /// Legs of the agents who are on the call, except this one.
+    pub(crate) fn colleagues(self, leg: &CallSid) -> impl Iterator<Item = &'a CallSid> {
+        self.roster
+            .agents
+            .iter()
+            .filter(move |(other, agent)| *other != leg && self.is_on_call(other, agent))
+            .map(|(l, _)| l)
+    }
+
+    /// True if another agent than the one of this leg is on the call.
+    pub(crate) fn is_covered(self, leg: &CallSid) -> bool {
+        self.colleagues(leg).next().is_some()
+    }
+
+    /// True if other agents are on the call as far as is known, and all of them have said that they leave.
+    pub(crate) fn is_left_to_leavers(self, leg: &CallSid) -> bool {
+        let leaves = |other: &CallSid| {
+            self.roster.agent(other).is_some_and(|agent| self.marks.is_given(&agent.reservation))
+        };
+        self.is_covered(leg) && self.colleagues(leg).all(leaves)
+    }
+
+    /// True if another agent talks to the customer, or could at once. An agent on hold cannot.
+    pub(crate) fn is_accompanied(self, leg: &CallSid) -> bool {
+        self.colleagues(leg).any(|other| !self.roster.leg(other).is_some_and(|p| p.flags.hold))
+    }
+
+    /// True if an agent is absent while the customer has another agent.
+    pub(crate) fn has_absence(self) -> bool {
+        self.beside.values().any(Recovery::is_open)
+    }
+
+    /// The agent who is on the call with the customer.
+    pub(crate) fn agent_on_call(self) -> Option<&'a Agent> {
+        self.roster.agents.iter().find(|(leg, agent)| self.is_on_call(leg, agent)).map(|(_, agent)| agent)
+    }
+
+    /// True while customer and agent are on the call here.
+    pub(crate) fn is_connected(self) -> bool {
+        self.roster.is_customer_joined() && self.agent_on_call().is_some()
+    }
+
+    /// True if the page of this leg is gone, the leg stands, and the customer has no other agent.
+    pub(crate) fn is_away(self, leg: &CallSid) -> bool {
+        self.recovery
+            .as_ref()
+            .is_some_and(|r| r.lost_leg == *leg && matches!(r.phase, Phase::Away | Phase::Rejoining))
+    }
+
+    /// The recovery and the absences: everything that an agent's dialog may have to show.
+    pub(crate) fn recoveries(self) -> impl Iterator<Item = &'a Recovery> {
+        self.recovery.iter().chain(self.beside.values())
+    }
+
+    /// True while the customer is being recovered.
+    pub(crate) fn has_open_recovery(self) -> bool {
+        self.recovery.as_ref().is_some_and(Recovery::is_open)
+    }
+
+    /// Legs in the conference that are neither the customer's nor an agent's.
+    pub(crate) fn others(self) -> impl Iterator<Item = (&'a CallSid, &'a Participant)> {
+        self.roster.participants.iter().filter(move |(leg, p)| {
+            self.roster.is_joined(leg)
+                && !p.moved
+                && !self.roster.is_customer(*leg)
+                && !self.roster.agents.contains_key(*leg)
+        })
+    }
+
+    /// True if an unidentified participant joined after the loss: the agent's new leg, possibly.
+    pub(crate) fn has_newcomer(self) -> bool {
+        !self.is_newest_page_gone() && self.others().any(|(leg, _)| !self.is_bystander(leg))
+    }
+
+    /// True if the agent is joining in place and Twilio's API removed their old leg, not at our request.
+    pub(crate) fn is_leg_replaced(self) -> bool {
+        self.recovery.as_ref().filter(|recovery| recovery.phase == Phase::Rejoining).is_some_and(|recovery| {
+            let left = self.roster.left(&recovery.lost_leg);
+            let ours = self.roster.agent(&recovery.lost_leg).is_some_and(|agent| agent.removing);
+            left == Some(LeaveReason::UpdatedViaApi) && !ours
+        })
+    }
+
+    /// True if, in addition, an unidentified participant has joined.
+    pub(crate) fn is_replaced(self) -> bool {
+        self.is_leg_replaced() && self.has_newcomer()
+    }
+
+    /// True if the newest page of the lost agent has said goodbye.
+    pub(crate) fn is_newest_page_gone(self) -> bool {
+        self.recovery.as_ref().is_some_and(|recovery| {
+            let worker = &recovery.agent.worker;
+            let said = self.pages.gone.get(worker);
+            said.is_some_and(|said| self.pages.newest.get(worker).is_none_or(|newest| said >= newest))
+        })
+    }
+
+    /// True if this participant was on the call when the agent was lost.
+    pub(crate) fn is_bystander(self, leg: &CallSid) -> bool {
+        self.recovery.as_ref().is_some_and(|recovery| recovery.bystanders.contains(leg))
+    }
+
+    /// The participants who are there when this leg of an agent is gone. If a poll alone found it gone, an unreported
+    /// participant may be the same agent by another leg, and is not a bystander.
+    pub(crate) fn bystanders_of(self, lost: &CallSid) -> BTreeSet<CallSid> {
+        let told = self.roster.leg(lost).is_some_and(|lost| lost.is_joined() || lost.is_hang_up_reported());
+        let others = self.others().filter(|(_, there)| told || there.report > Report::None);
+        others.map(|(leg, _)| leg.clone()).collect()
+    }
+
+    /// True if nobody else is in the conference. A leg that nobody is at does not count.
+    pub(crate) fn is_customer_alone(self) -> bool {
+        let is_nobody = |leg| match self.roster.agent(leg) {
+            Some(agent) => !self.is_on_call(leg, agent),
+            None => !self.is_bystander(leg) && self.is_newest_page_gone(),
+        };
+        self.roster.is_customer_joined()
+            && self
+                .roster
+                .participants
+                .keys()
+                .filter(|leg| self.roster.is_joined(leg))
+                .all(|leg| self.roster.is_customer(leg) || is_nobody(leg))
+    }
+
+    /// True while the customer's leg is on hold.
+    pub(crate) fn is_customer_held(self) -> bool {
+        self.roster.customer_leg().is_some_and(|p| p.flags.hold)
+    }
+
+    /// The last unidentified leg to leave, in a call whose customer has no agent. A leg that stands may belong to
+    /// anybody, who must not be hung up on.
+    pub(crate) fn unidentified_leg(self) -> Option<CallSid> {
+        if !self.roster.is_customer_joined() || self.agent_on_call().is_some() || self.has_open_recovery() {
+            return None;
+        }
+        let nobodys = self.roster.participants.iter().filter(move |(leg, p)| {
+            !self.roster.is_customer(*leg)
+                && p.left().is_some()
+                && !p.moved
+                && !self.roster.agents.contains_key(*leg)
+        });
+        nobodys.max_by_key(|(_, p)| p.report).map(|(leg, _)| leg.clone())
+    }
+}

@@ -1,0 +1,87 @@
+//! `docs/departures.md` is drawn from the decision table.
+
+use rejoin_recovery::{DEPARTURES, MISSED};
+use std::path::{Path, PathBuf};
+
+const HEAD: &str = "\
+# Departures
+
+What kind of departure it was when an agent's leg is gone. The table is drawn from `crates/recovery/src/diagnosis/departure.rs`
+(`REJOIN_WRITE_DOCS=1 cargo test -p rejoin-recovery --test it departures`) and read from top to bottom: the first row that holds
+decides. Whenever more becomes known of the call, the legs that are undecided are judged again.
+
+";
+
+const SECOND: &str = "
+## When an agent left and another one is missed
+
+Asked in this order when a departure was graceful, or a move. The agent whom a row finds is recovered as if lost now.
+
+";
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// A table as the formatter of the documents would write it.
+fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([head[column].chars().count(), 3]).max().unwrap_or(3)
+    };
+    let line = |cells: Vec<String>| {
+        let cells = cells.iter().enumerate().map(|(n, cell)| format!("{cell:<0$}", width(n)));
+        format!("| {} |\n", cells.collect::<Vec<_>>().join(" | "))
+    };
+    let rule = (0..head.len()).map(|column| "-".repeat(width(column))).collect();
+    let head = head.iter().map(|&cell| cell.to_owned()).collect();
+    [line(head), line(rule)].into_iter().chain(rows.iter().cloned().map(line)).collect()
+}
+
+fn page() -> String {
+    let departures = DEPARTURES.iter().enumerate().map(|(n, row)| {
+        let number = (n + 1).to_string();
+        vec![
+            number,
+            row.when.into(),
+            row.departure.name().into(),
+            row.departure.follows().into(),
+            row.taught_by.into(),
+        ]
+    });
+    let missed = MISSED.iter().enumerate().map(|(n, row)| {
+        let when = if row.is_dead { "at once" } else { "after the grace period" };
+        vec![(n + 1).to_string(), row.when.into(), when.into(), row.taught_by.into()]
+    });
+    let first =
+        table(&["#", "when", "departure", "what follows", "taught by"], &departures.collect::<Vec<_>>());
+    let second = table(&["#", "when", "recovered", "taught by"], &missed.collect::<Vec<_>>());
+    [HEAD, &first, SECOND, &second].concat()
+}
+
+#[test]
+fn the_decision_table_in_docs_is_the_one_in_the_code() {
+    let file = root().join("docs/departures.md");
+    let made = page();
+    if std::env::var_os("REJOIN_WRITE_DOCS").is_some() {
+        std::fs::write(&file, &made).unwrap();
+    }
+    let kept = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(kept == made, "docs/departures.md is out of date: run this test with REJOIN_WRITE_DOCS=1");
+}
+
+#[test]
+fn each_row_names_a_story_or_a_case_that_exists() {
+    let cases = std::fs::read_to_string(root().join("docs/cases.md")).unwrap();
+    let named = DEPARTURES.iter().map(|row| row.taught_by).chain(MISSED.iter().map(|row| row.taught_by));
+    for taught_by in named {
+        let exists = match taught_by.split_once(' ') {
+            Some(("story", story)) => {
+                root().join(format!("crates/world/tests/stories/{story}.json")).exists()
+            }
+            Some(("case", case)) => cases.contains(&format!("| {case:<3} |")),
+            _ => false,
+        };
+        assert!(exists, "{taught_by}");
+    }
+}
