@@ -1,6 +1,7 @@
 //! What is known of one call, by part. Facts are what Twilio and the pages have reported; no part holds an opinion about a
 //! departure or a plan for the customer.
 
+mod leg;
 mod marks;
 mod origin;
 mod ownership;
@@ -8,13 +9,15 @@ mod pages;
 mod received;
 mod roster;
 
+pub(crate) use leg::Observation;
+pub use leg::{Evidence, Participant, Presence, Report};
 pub(crate) use marks::is_transfer;
 pub use marks::{Mark, Marks};
 pub use origin::{Origin, TaskCopy};
 pub use ownership::{Asking, Ownership, PendingRegistration};
 pub use pages::Pages;
 pub use received::Received;
-pub use roster::{Agent, Evidence, Participant, Presence, Report, Roster};
+pub use roster::{Agent, Roster};
 
 use serde::{Deserialize, Serialize};
 

@@ -244,11 +244,12 @@ async fn add(pool: &AnyPool, story: &mut Story, conference: &ConferenceSid) -> R
     if let Some(row) = row
         && let Ok(call) = Call::read(&row.try_get::<String, _>(0)?)
     {
-        let joined = call.facts.roster.participants.iter().filter(|(_, participant)| participant.is_joined());
+        let roster = &call.facts.roster;
+        let joined = roster.participants.keys().filter(|leg| roster.is_reported_joined(leg));
         story.calls.push(Now {
             conference: call.conference.clone(),
             over: call.closed,
-            joined: joined.map(|(leg, _)| leg.clone()).collect(),
+            joined: joined.cloned().collect(),
             agents: call
                 .facts
                 .roster

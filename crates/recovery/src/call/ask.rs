@@ -55,7 +55,7 @@ impl Call {
                 self.poll.since.is_some() && (!self.closed || self.stranding.decide_by.is_some())
             }
             Action::Unhold { leg, .. } => {
-                self.facts.roster.is_joined(leg) && self.facts.roster.leg(leg).is_some_and(|p| p.flags.hold)
+                self.facts.roster.is_joined(leg) && self.facts.roster.flags(leg).hold
             }
             Action::HoldParticipant { leg, .. } => self.wants_hold_of(leg),
             Action::CoachInstead { coach, now, .. } => self.is_coaching(coach) && self.facts.roster.is_joined(now),

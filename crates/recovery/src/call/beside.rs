@@ -3,7 +3,6 @@
 //! who does not come back leaves the customer to the other.
 
 use super::{AHEAD, Agent, AgentHold, Call, Ending, Out, Phase, Recovery, SOON};
-use crate::facts::Participant;
 use crate::{Action, LeaveReason, Note, Timer};
 use rejoin_protocol::{CallSid, Millis, WorkerSid};
 
@@ -87,8 +86,7 @@ impl Call {
 
     /// The customer has hung up, or is on the way to an agent through the queue.
     fn ending_without_customer(&self, worker: &WorkerSid) -> Ending {
-        let customer = self.facts.roster.customer_leg();
-        let left = customer.and_then(Participant::left);
+        let left = self.facts.roster.customer_left();
         // The conference's end may be told before he is said to have left it.
         let untold = left.is_none() && !self.diagnosis().is_requeued();
         if left == Some(LeaveReason::ModeratorEnded) || untold {
@@ -177,7 +175,7 @@ impl Call {
             let of_nobody =
                 self.facts.roster.agent(leg).is_some_and(|agent| !self.diagnosis().is_on_call(leg, agent));
             let by_us = self.our_hold.is_some() && self.facts.roster.is_customer(leg);
-            if self.facts.roster.is_joined(leg) && participant.flags.hold && !of_nobody && !by_us {
+            if self.facts.roster.is_joined(leg) && participant.flags().hold && !of_nobody && !by_us {
                 let (conference, leg) = (self.conference.clone(), leg.clone());
                 self.act(out, Action::Unhold { conference, leg }, SOON);
             }

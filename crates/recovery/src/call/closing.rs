@@ -1,7 +1,6 @@
 //! The ends: of a recovery, and of the call.
 
 use super::{Call, Ending, Out, Phase};
-use crate::facts::Participant;
 use crate::{LeaveReason, Note, Timer};
 
 impl Call {
@@ -96,7 +95,7 @@ impl Call {
             self.clear_timer(out, timer);
         }
         // A customer whom we moved is on a call elsewhere.
-        let left = self.facts.roster.customer_leg().and_then(Participant::left);
+        let left = self.facts.roster.customer_left();
         if self.recovery.is_none() || left != Some(LeaveReason::UpdatedViaApi) {
             self.note(out, Note::CallEnded);
         }

@@ -6,7 +6,7 @@ use rejoin_protocol::CallSid;
 
 impl Call {
     pub(super) fn is_coaching(&self, leg: &CallSid) -> bool {
-        self.facts.roster.is_joined(leg) && self.facts.roster.leg(leg).is_some_and(|p| p.flags.coaching)
+        self.facts.roster.is_joined(leg) && self.facts.roster.flags(leg).coaching
     }
 
     /// The agent of this leg is in the conference by another one, if so: who has coached her goes on with that. Twilio

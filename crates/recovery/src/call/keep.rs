@@ -30,11 +30,11 @@ impl Call {
                 Some(agent) => !agent.removing && !ends(agent),
                 None => coming && !self.facts.roster.is_customer(*leg) && !self.diagnosis().is_bystander(leg),
             };
-            let flags = participant.flags;
+            let flags = participant.flags();
             ours && flags.end_conference_on_exit
                 && !flags.hold
                 && !participant.keeping
-                && participant.is_joined()
+                && self.facts.roster.is_reported_joined(leg)
         };
         let legs: Vec<_> =
             self.facts.roster.participants.iter().filter(wanted).map(|(leg, _)| leg.clone()).collect();
@@ -59,8 +59,10 @@ impl Call {
         {
             return;
         }
+        let joined = self.facts.roster.is_reported_joined(leg);
         let Some(there) = self.facts.roster.participants.get_mut(leg) else { return };
-        if there.is_joined() && there.flags.end_conference_on_exit && !there.flags.hold && !there.keeping {
+        let flags = there.flags();
+        if joined && flags.end_conference_on_exit && !flags.hold && !there.keeping {
             there.keeping = true;
             self.act(
                 out,
@@ -84,7 +86,8 @@ impl Call {
     pub(super) fn kept(&mut self, out: &mut Out<'_>, leg: &CallSid, outcome: &Outcome) {
         if let Some(participant) = self.facts.roster.participants.get_mut(leg) {
             participant.keeping = false;
-            participant.flags.end_conference_on_exit = std::mem::take(&mut participant.flagged_again);
+            let is_set_again = std::mem::take(&mut participant.flagged_again);
+            self.facts.roster.exit_flag_is(leg, is_set_again);
         }
         match outcome {
             Outcome::Ok => self.note(out, Note::ExitFlagUndone),

@@ -1,6 +1,6 @@
 //! What becomes known of a call: by callbacks, by the page that registers, by looking it up.
 
-use super::{Agent, Call, Out, Participant, SOON};
+use super::{Agent, Call, Out, SOON};
 use crate::{Action, ConferenceEvent, ConferenceEventKind, Holder, LeaveReason, Registered, Timer};
 use rejoin_protocol::api::{DeliveryId, Registration};
 use rejoin_protocol::{CallSid, Millis, WorkerSid};
@@ -64,9 +64,10 @@ impl Call {
                 }
             }
             ConferenceEventKind::Modify { leg, flags } => {
-                let before = self.facts.roster.leg(leg).cloned();
+                let before = self.facts.roster.is_reported_joined(leg)
+                    && !self.facts.roster.flags(leg).end_conference_on_exit;
                 self.facts.roster.flags_change(leg, event.sequence, *flags);
-                if before.is_some_and(|p| p.is_joined() && !p.flags.end_conference_on_exit) {
+                if before {
                     self.keep_again(leg);
                     self.keep_before_registered(out, leg);
                 }
@@ -240,13 +241,16 @@ impl Call {
 
     /// The task names the leg of who took it first. If a transfer has taken that away, and one has come since, hers it is.
     fn leg_of_next(&self, first: &CallSid) -> Option<CallSid> {
-        let moved = |it: &Participant| it.left() == Some(LeaveReason::UpdatedViaApi);
-        let first = self.facts.roster.leg(first).filter(|it| moved(it))?;
-        let came = |(leg, it): &(&CallSid, &Participant)| {
-            !self.facts.roster.is_customer(*leg) && it.report > first.report && !moved(it)
+        let roster = &self.facts.roster;
+        let moved = |leg: &CallSid| roster.left(leg) == Some(LeaveReason::UpdatedViaApi);
+        if !moved(first) {
+            return None;
+        }
+        let came = |leg: &&CallSid| {
+            !roster.is_customer(leg) && roster.report(leg) > roster.report(first) && !moved(leg)
         };
-        let mut came = self.facts.roster.participants.iter().filter(came);
-        came.next().filter(|_| came.next().is_none()).map(|(leg, _)| leg.clone())
+        let mut came = roster.participants.keys().filter(came);
+        came.next().filter(|_| came.next().is_none()).cloned()
     }
 
     /// Twilio says who has the task, or had it, and this is her leg.

@@ -10,12 +10,9 @@ impl Call {
     /// Looks for a leg of an agent that is gone and not accounted for.
     pub(super) fn find_lost_agent(&mut self, out: &mut Out<'_>) {
         // A stranger has left: was it the agent? The page had no time to say.
-        let stranger_left = self
-            .facts
-            .roster
-            .participants
-            .iter()
-            .any(|(leg, p)| p.left().is_some() && !self.facts.roster.is_customer(leg));
+        let roster = &self.facts.roster;
+        let stranger_left =
+            roster.participants.keys().any(|leg| roster.left(leg).is_some() && !roster.is_customer(leg));
         if self.facts.roster.agents.is_empty()
             && stranger_left
             && (!self.facts.roster.ended || self.stranding.decide_by.is_some())

@@ -25,7 +25,7 @@ impl Call {
             return;
         };
         if let Some(label) = &event.label {
-            self.facts.roster.is_labelled(leg, label);
+            self.facts.roster.is_labelled(leg, event.sequence, label);
         }
     }
 
@@ -33,7 +33,7 @@ impl Call {
     /// colleague, whose registration is late. He is not taken from them before it had its time.
     pub(super) fn spares_stranger(&mut self, out: &mut Out<'_>, timer: Timer) -> bool {
         let talks =
-            |(leg, p): (&CallSid, &Participant)| !self.diagnosis().is_bystander(leg) && p.flags.can_talk();
+            |(leg, p): (&CallSid, &Participant)| !self.diagnosis().is_bystander(leg) && p.flags().can_talk();
         if !self.facts.roster.is_customer_joined() || !self.diagnosis().others().any(talks) {
             return false;
         }
@@ -90,17 +90,18 @@ impl Call {
             if let Some(participant) = self.facts.roster.participants.get_mut(&leg) {
                 participant.moved = true;
             }
-            if participant.flags.hold {
+            let flags = participant.flags();
+            if flags.hold {
                 held.insert(leg.clone());
             }
             let action = Action::MoveParticipant {
                 leg: leg.clone(),
                 into: into.clone(),
                 // A coach was not heard by the customer, and who would be coached there is not known.
-                muted: participant.flags.muted || participant.flags.coaching,
+                muted: flags.muted || flags.coaching,
                 // Who has come since may be the agent by a leg that is dead by now: Flex sets the flag on hers.
-                end_on_exit: participant.flags.end_conference_on_exit && self.diagnosis().is_bystander(&leg),
-                label: participant.label,
+                end_on_exit: flags.end_conference_on_exit && self.diagnosis().is_bystander(&leg),
+                label: participant.label().map(str::to_owned),
                 came_late: !self.diagnosis().is_bystander(&leg),
             };
             self.act(out, action, SOON);

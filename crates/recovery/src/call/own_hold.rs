@@ -112,10 +112,8 @@ impl Call {
         if refused {
             self.look_soon(out);
         }
-        let customer =
-            self.facts.roster.customer.as_ref().and_then(|leg| self.facts.roster.participants.get_mut(leg));
-        if let (Outcome::Ok, Some(customer)) = (outcome, customer) {
-            customer.flags.hold = false;
+        if let (Outcome::Ok, Some(customer)) = (outcome, self.facts.roster.customer.clone()) {
+            self.facts.roster.is_unheld(&customer);
         }
         // Who had come is gone by now, or it was nobody: its page had said goodbye before it registered.
         let left_behind = self.facts.roster.agents.values().any(|agent| agent.left_behind);

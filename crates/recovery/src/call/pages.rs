@@ -33,9 +33,7 @@ impl Call {
             if !older_may_live {
                 let newest = self.facts.pages.newest_alone.entry(worker.clone()).or_default();
                 if hello.epoch > *newest {
-                    for there in self.facts.roster.participants.values_mut() {
-                        there.stood |= there.is_joined();
-                    }
+                    self.facts.roster.an_older_page_may_have_all();
                 }
                 if hello.epoch >= *newest {
                     *newest = hello.epoch;

@@ -261,7 +261,7 @@ impl Call {
     /// and is no agent as far as is known, an agent has registered a leg that nothing has shown yet, callbacks were missed, or none
     /// come. Twilio is to be asked first.
     pub fn may_be_met(&self) -> bool {
-        let talks = |(_, there): (&CallSid, &Participant)| there.flags.can_talk();
+        let talks = |(_, there): (&CallSid, &Participant)| there.flags().can_talk();
         let is_reported_by_nobody = self.facts.received.callbacks.is_empty()
             || self.poll.may_have_missed
             || !self.facts.ownership.registrations.is_empty();

@@ -3,7 +3,7 @@
 //! back into the queue.
 
 use super::awaited::KEPT;
-use super::{Agent, Call, Ending, Out, Participant, Phase, Recovery, SOON};
+use super::{Agent, Call, Ending, Out, Phase, Recovery, SOON};
 use crate::facts::Evidence;
 use crate::{Action, LeaveReason, Note, Timer};
 use rejoin_protocol::{CallSid, Millis, RecoveryId};
@@ -50,9 +50,11 @@ impl Call {
         }
         self.was_not_moved(out, customer);
         let open = !self.closed || self.is_undecided();
-        let Some(leg) = self.facts.roster.leg(customer).filter(|_| open) else { return };
+        if !open || !self.facts.roster.is_shown(customer) {
+            return;
+        }
         if self.facts.roster.customer.as_ref().is_some_and(|known| known != customer)
-            || !matches!(leg.left(), None | Some(LeaveReason::ModeratorEnded))
+            || !matches!(self.facts.roster.left(customer), None | Some(LeaveReason::ModeratorEnded))
         {
             return; // a third party's, or not here any more
         }
@@ -82,10 +84,12 @@ impl Call {
             return;
         }
         self.facts.roster.is_gone(customer, LeaveReason::ModeratorEnded, Evidence::ActionUrl);
-        let roster = &mut self.facts.roster;
-        for (leg, agent) in &mut roster.agents {
-            let left = roster.participants.get(leg).and_then(Participant::left);
-            agent.settled &= agent.removing || left != Some(LeaveReason::HungUp);
+        let legs: Vec<_> = self.facts.roster.agents.keys().cloned().collect();
+        for leg in legs {
+            let is_found = self.facts.roster.left(&leg) == Some(LeaveReason::HungUp);
+            if let Some(agent) = self.facts.roster.agents.get_mut(&leg).filter(|_| is_found) {
+                agent.settled &= agent.removing;
+            }
         }
     }
 

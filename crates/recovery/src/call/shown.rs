@@ -3,7 +3,7 @@
 
 use super::{Call, Out, SOON};
 use crate::facts::{Evidence, PendingRegistration};
-use crate::{LeaveReason, Participant, Seen, Timer};
+use crate::{LeaveReason, Seen, Timer};
 use rejoin_protocol::{CallSid, Millis};
 
 /// How long the callback that shows a leg may take before Twilio is polled: a page may be faster.
@@ -105,8 +105,7 @@ impl Call {
             && !is_known(last)
             && !self.facts.roster.agents.keys().any(|leg| self.facts.roster.is_joined(leg))
         {
-            let gone = Participant::gone(LeaveReason::HungUp, Evidence::Poll);
-            self.facts.roster.participants.insert(last.registration.worker_leg.clone(), gone);
+            self.facts.roster.is_gone(&last.registration.worker_leg, LeaveReason::HungUp, Evidence::Poll);
             self.facts.ownership.registrations.push(last.clone());
         }
         self.settle_registrations(out);

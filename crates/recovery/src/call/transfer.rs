@@ -1,8 +1,7 @@
 //! A transfer that comes to nothing. TaskRouter may refuse it after its agent has said that she leaves, and nobody tells us:
 //! she has stayed then, and the customer is hers until she leaves again.
 
-use super::{Call, Ending, Out, Participant, Phase, Recovery};
-use crate::facts::{Evidence, Report};
+use super::{Call, Ending, Out, Phase, Recovery};
 use crate::{HandedOver, LeaveReason, Logged, LoggedWhat, Note, Seen, Timer};
 use rejoin_protocol::{CallSid, Millis, ReservationSid};
 
@@ -91,9 +90,8 @@ impl Call {
             return None; // it may be that one's
         }
         let leg = CallSid::parse(&format!("CA{}", of.as_str().get(2..)?)).ok()?;
-        let report = Report::After(self.facts.roster.report(&last).sequence().unwrap_or(0));
-        let gone = Participant { report, ..Participant::gone(LeaveReason::HungUp, Evidence::Inferred) };
-        self.facts.roster.participants.insert(leg.clone(), gone);
+        let after = self.facts.roster.report(&last).sequence().unwrap_or(0);
+        self.facts.roster.is_gone_last(&leg, after);
         Some(leg)
     }
 
@@ -151,7 +149,7 @@ impl Call {
     /// goes on he is on hold. `heard`: when something was last heard of the call.
     pub(super) fn look_into_transfer(&mut self, out: &mut Out<'_>, seen: &Seen, heard: Millis) {
         let customer = self.facts.roster.customer_leg();
-        let held = customer.is_some_and(|customer| customer.flags.hold);
+        let held = customer.is_some_and(|customer| customer.flags().hold);
         let nobody_comes = match seen.task {
             Some(HandedOver::Over) => true,
             Some(HandedOver::Wraps) => {

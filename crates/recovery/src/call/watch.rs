@@ -3,8 +3,7 @@
 //! newer than the answer.
 
 use super::{Agent, Call, Ending, Out, Phase, SOON};
-use crate::facts::Evidence;
-use crate::{Action, LeaveReason, Note, Participant, Reconnect, ReconnectState, Seen, Timer};
+use crate::{Action, LeaveReason, Note, Reconnect, ReconnectState, Seen, Timer};
 use rejoin_protocol::{CallSid, Millis, RecoveryId, WorkerSid};
 
 /// So long an answer may take before Twilio is asked again.
@@ -198,11 +197,9 @@ impl Call {
         for unseen in self.facts.roster.unseen_agents().cloned().collect::<Vec<_>>() {
             self.facts.roster.assume_joined(&unseen);
         }
-        let gone = |(leg, there): &(&CallSid, &Participant)| {
-            there.is_joined() && !seen.participants.contains_key(*leg)
-        };
-        let gone = self.facts.roster.participants.iter().filter(gone).map(|(leg, _)| leg.clone());
-        for leg in gone.collect::<Vec<_>>() {
+        let roster = &self.facts.roster;
+        let gone = |leg: &&CallSid| roster.is_reported_joined(leg) && !seen.participants.contains_key(*leg);
+        for leg in roster.participants.keys().filter(gone).cloned().collect::<Vec<_>>() {
             // A customer who is on the line, but not here, was moved, or their conference has ended. So is a leg for which
             // Twilio fetches our action URL, although it is not known yet to be the customer's.
             let fetched_for = customer.is_none() && self.stranding.fetched_for.as_ref() == Some(&leg);
@@ -215,7 +212,7 @@ impl Call {
                 (true, None) => LeaveReason::UpdatedViaApi,
                 (false, _) => LeaveReason::HungUp,
             };
-            self.facts.roster.is_gone(&leg, reason, Evidence::Poll);
+            self.facts.roster.is_missed(&leg, reason);
         }
     }
 

@@ -29,10 +29,10 @@ pub fn state_of(call: Option<&Call>) -> &'static str {
 }
 
 fn without_recovery(call: &Call) -> &'static str {
-    let participant = |leg: &CallSid| call.facts.roster.participants.get(leg);
-    let joined = |leg: &CallSid| participant(leg).is_some_and(|p| p.is_joined());
+    let roster = &call.facts.roster;
+    let joined = |leg: &CallSid| roster.is_reported_joined(leg);
     // Not when the conference has ended under him: that may have been a loss.
-    let left = call.facts.roster.customer.as_ref().and_then(participant).and_then(|customer| customer.left());
+    let left = roster.customer_left();
     let customer_left = left.is_some_and(|reason| reason != LeaveReason::ModeratorEnded);
     match call.facts.roster.agents.keys().filter(|leg| joined(leg)).count() {
         _ if call.closed || customer_left => "X",

@@ -259,7 +259,7 @@ impl Departed<'_> {
     }
 
     fn is_customer_reported_joined(self) -> bool {
-        self.of.roster.customer_leg().is_some_and(Participant::is_joined)
+        self.of.roster.customer.as_ref().is_some_and(|customer| self.of.roster.is_reported_joined(customer))
     }
 
     fn was_moved(self) -> bool {
@@ -359,12 +359,12 @@ impl<'a> Diagnosis<'a> {
         if self.is_covered(leg) || self.has_open_recovery() {
             return None;
         }
-        let told = |leg: &CallSid| self.roster.leg(leg).map(|leg| leg.report);
+        let told = |leg: &CallSid| self.roster.leg(leg).map(Participant::report);
         let said = self.roster.agent(leg).and_then(|agent| self.marks.said_at(&agent.reservation));
         let covered = |recovery: &Recovery| {
             recovery.phase == Phase::Ended(Ending::Covered) && said.is_some_and(|at| at < recovery.lost_at)
         };
-        let found = self.roster.leg(leg).is_some_and(|it| it.left().is_some() && !it.is_hang_up_reported());
+        let found = self.roster.left(leg).is_some() && !self.roster.is_hang_up_reported(leg);
         let lost = |(other, agent): &(&CallSid, &Agent)| {
             let before = || said.zip(agent.covered_at).is_some_and(|(said, at)| said < at);
             let gone = self.roster.left(*other);
@@ -390,7 +390,7 @@ impl<'a> Diagnosis<'a> {
         if self.has_open_recovery() || is_somebody_here || self.others().next().is_some() {
             return None;
         }
-        let told = |leg: &CallSid| self.roster.leg(leg).map(|leg| leg.report);
+        let told = |leg: &CallSid| self.roster.leg(leg).map(Participant::report);
         // Our own removal of the leg may be reported first.
         let removed = |dead: &CallSid| {
             let left = self.roster.left(dead);

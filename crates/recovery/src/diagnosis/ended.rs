@@ -1,7 +1,7 @@
 use super::Diagnosis;
 use crate::LeaveReason;
 use crate::absence::{Ending, Phase, Recovery};
-use crate::facts::{Agent, Mark, Participant, Report};
+use crate::facts::{Agent, Mark, Report};
 use rejoin_protocol::{CallSid, ReservationSid};
 
 impl<'a> Diagnosis<'a> {
@@ -26,10 +26,10 @@ impl<'a> Diagnosis<'a> {
     /// True if the conference ended with this leg, whose agent seemed to leave the customer to a colleague. Nothing
     /// happened between the two reports, and no agent has said that they leave.
     pub(crate) fn ended_while_covered(self, leg: &CallSid) -> bool {
-        let ended = |p: &&Participant| p.left() == Some(LeaveReason::ModeratorEnded);
-        let with_it = self.roster.participants.values().filter(ended).count() as u64;
+        let ended = |leg: &&CallSid| self.roster.left(leg) == Some(LeaveReason::ModeratorEnded);
+        let with_it = self.roster.participants.keys().filter(ended).count() as u64;
         let reported = self.roster.report(leg).sequence();
-        let customer = self.roster.customer_leg().and_then(|customer| customer.report.sequence());
+        let customer = self.roster.customer_leg().and_then(|customer| customer.report().sequence());
         let at_once =
             reported.zip(customer).is_some_and(|(leg, customer)| leg < customer && customer <= leg + with_it);
         let of_agent = self.roster.agent(leg).is_some_and(|agent| !agent.removing && !agent.left_behind);
@@ -54,7 +54,7 @@ impl<'a> Diagnosis<'a> {
             other != handed_over && mark.said_at > handed_over_at && !gone_before(other)
         };
         // The order of departures that polls found is not known. A transfer takes a leg away, so that it does not hang up.
-        let found_gone = self.roster.leg(leg).is_some_and(|it| !it.is_hang_up_reported());
+        let found_gone = self.roster.is_shown(leg) && !self.roster.is_hang_up_reported(leg);
         let untold = |(other, agent): (&CallSid, &Agent)| {
             let missed = self.recoveries().any(|it| it.lost_leg == *other && it.lost_at > handed_over_at);
             let open = !agent.settled && !agent.removing && !agent.left_behind;
@@ -81,17 +81,17 @@ impl<'a> Diagnosis<'a> {
     /// that leg's exit flag again in that moment. Customer and agent still belong together.
     pub(crate) fn ended_by_removal(self, leg: &CallSid) -> bool {
         let reason = |leg: &CallSid| self.roster.left(leg);
-        let gone = self.roster.participants.iter().filter(|(other, participant)| {
-            let left = participant.left().is_some_and(|reason| reason != LeaveReason::ModeratorEnded);
-            !self.roster.is_customer(*other) && left
+        let gone = self.roster.participants.keys().filter(|other| {
+            let left = self.roster.left(other).is_some_and(|reason| reason != LeaveReason::ModeratorEnded);
+            !self.roster.is_customer(other) && left
         });
-        let last = gone.max_by_key(|(_, participant)| participant.report);
+        let last = gone.max_by_key(|other| self.roster.report(other));
         let removed = |leg: &CallSid| self.roster.agent(leg).is_some_and(|agent| agent.removing);
         // The removed leg's leave may be reported after the end of the conference.
         let untold =
-            self.roster.participants.iter().any(|(leg, there)| removed(leg) && there.left().is_none());
+            self.roster.participants.keys().any(|leg| removed(leg) && self.roster.left(leg).is_none());
         let told =
-            last.is_some_and(|(leg, it)| it.left() == Some(LeaveReason::UpdatedViaApi) && removed(leg));
+            last.is_some_and(|leg| self.roster.left(leg) == Some(LeaveReason::UpdatedViaApi) && removed(leg));
         self.roster.is_stranded()
             && reason(leg) == Some(LeaveReason::ModeratorEnded)
             && self.marks.is_empty()
@@ -100,7 +100,7 @@ impl<'a> Diagnosis<'a> {
 
     /// True if the conference ended under the customer and no report says yet how this leg left it.
     pub(crate) fn may_have_ended_with(self, leg: &CallSid) -> bool {
-        let untold = self.roster.leg(leg).is_some_and(|leg| leg.left().is_none());
+        let untold = self.roster.is_shown(leg) && self.roster.left(leg).is_none();
         untold && self.roster.is_stranded() && !self.is_requeued()
     }
 

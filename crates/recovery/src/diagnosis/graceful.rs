@@ -26,8 +26,8 @@ impl<'a> Diagnosis<'a> {
         let talks = |(leg, there): (&CallSid, &Participant)| {
             self.roster.is_joined(leg)
                 && !self.roster.is_customer(leg)
-                && !there.flags.muted
-                && !there.flags.coaching
+                && !there.flags().muted
+                && !there.flags().coaching
         };
         !self.roster.participants.iter().any(talks) && self.left_by().is_some_and(is_transfer)
     }
@@ -61,13 +61,9 @@ impl<'a> Diagnosis<'a> {
     /// True if Twilio's API took this leg out of the conference, and an unidentified participant joined after it and has
     /// hung up. The customer was handed over, and this agent's page could not say so.
     pub(crate) fn was_taken_away(self, leg: &CallSid, agent: &Agent) -> bool {
-        let there = |leg: &CallSid| self.roster.leg(leg);
-        let taken = there(leg).filter(|it| it.left() == Some(LeaveReason::UpdatedViaApi));
-        let next = self
-            .unidentified_leg()
-            .and_then(|next| there(&next).cloned())
-            .filter(Participant::is_hang_up_reported);
-        let after = taken.zip(next).is_some_and(|(taken, next)| next.report > taken.report);
+        let taken = self.roster.left(leg) == Some(LeaveReason::UpdatedViaApi);
+        let next = self.unidentified_leg().filter(|next| self.roster.is_hang_up_reported(next));
+        let after = taken && next.is_some_and(|next| self.roster.report(&next) > self.roster.report(leg));
         after && !agent.removing && !self.recoveries().any(|recovery| recovery.lost_leg == *leg)
     }
 
@@ -75,7 +71,7 @@ impl<'a> Diagnosis<'a> {
     /// known agents and has left, and one reservation without a leg has a mark.
     pub(crate) fn left_by_unregistered(self) -> Option<GracefulReason> {
         let told = |leg: &CallSid| self.roster.report(leg);
-        let leg = self.unidentified_leg().filter(|leg| self.roster.participants[leg].flags.can_talk())?;
+        let leg = self.unidentified_leg().filter(|leg| self.roster.flags(leg).can_talk())?;
         let last = self.roster.last_to_leave();
         if last.is_some_and(|(last, _)| told(last) > told(&leg)) {
             return None;

@@ -45,7 +45,7 @@ impl<'a> Diagnosis<'a> {
 
     /// True if another agent talks to the customer, or could at once. An agent on hold cannot.
     pub(crate) fn is_accompanied(self, leg: &CallSid) -> bool {
-        self.colleagues(leg).any(|other| !self.roster.leg(other).is_some_and(|p| p.flags.hold))
+        self.colleagues(leg).any(|other| !self.roster.flags(other).hold)
     }
 
     /// True if an agent is absent while the customer has another agent.
@@ -126,8 +126,8 @@ impl<'a> Diagnosis<'a> {
     /// The participants who are there when this leg of an agent is gone. If a poll alone found it gone, an unreported
     /// participant may be the same agent by another leg, and is not a bystander.
     pub(crate) fn bystanders_of(self, lost: &CallSid) -> BTreeSet<CallSid> {
-        let told = self.roster.leg(lost).is_some_and(|lost| lost.is_joined() || lost.is_hang_up_reported());
-        let others = self.others().filter(|(_, there)| told || there.report > Report::None);
+        let told = self.roster.is_reported_joined(lost) || self.roster.is_hang_up_reported(lost);
+        let others = self.others().filter(|(_, there)| told || there.report() > Report::None);
         others.map(|(leg, _)| leg.clone()).collect()
     }
 
@@ -148,7 +148,7 @@ impl<'a> Diagnosis<'a> {
 
     /// True while the customer's leg is on hold.
     pub(crate) fn is_customer_held(self) -> bool {
-        self.roster.customer_leg().is_some_and(|p| p.flags.hold)
+        self.roster.customer_leg().is_some_and(|customer| customer.flags().hold)
     }
 
     /// The last unidentified leg to leave, in a call whose customer has no agent. A leg that stands may belong to
@@ -159,10 +159,10 @@ impl<'a> Diagnosis<'a> {
         }
         let nobodys = self.roster.participants.iter().filter(move |(leg, p)| {
             !self.roster.is_customer(*leg)
-                && p.left().is_some()
+                && self.roster.left(leg).is_some()
                 && !p.moved
                 && !self.roster.agents.contains_key(*leg)
         });
-        nobodys.max_by_key(|(_, p)| p.report).map(|(leg, _)| leg.clone())
+        nobodys.max_by_key(|(_, p)| p.report()).map(|(leg, _)| leg.clone())
     }
 }

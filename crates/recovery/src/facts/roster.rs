@@ -1,5 +1,6 @@
 //! The legs of the conference: the customer, the agents, and everybody else.
 
+use super::leg::{Evidence, Observation, Participant, Presence, Report};
 use crate::{LeaveReason, ParticipantFlags};
 use rejoin_protocol::{CallSid, Millis, ReservationSid, WorkerSid};
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,8 @@ pub struct Roster {
     pub participants: BTreeMap<CallSid, Participant>,
     /// True once the conference has ended.
     pub ended: bool,
+    /// Number of observations of legs.
+    pub(crate) observations: u64,
     /// When a poll did not show a customer who is on the line, so that a move was inferred (point in time).
     pub move_inferred_at: Option<Millis>,
 }
@@ -80,131 +83,6 @@ impl Agent {
     }
 }
 
-/// One leg of the conference.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Participant {
-    /// Whether the leg is there, and how that is known.
-    pub presence: Presence,
-    /// The leg's flags as last reported.
-    pub flags: ParticipantFlags,
-    /// The leg's label, if it has one.
-    #[serde(default)]
-    pub label: Option<String>,
-    /// `endConferenceOnExit` of the leg is being set back to false.
-    #[serde(default)]
-    pub keeping: bool,
-    /// `endConferenceOnExit` was reported true while it was being set back: another plugin may have set it since.
-    #[serde(default)]
-    pub flagged_again: bool,
-    /// The leg was sent after the customer into another conference.
-    #[serde(default)]
-    pub moved: bool,
-    /// The leg was there when a page came that was alone in its browser: an older page may have it.
-    #[serde(default)]
-    pub stood: bool,
-    /// The last report about this leg. Callbacks that are older and arrive later change nothing.
-    #[serde(default)]
-    pub report: Report,
-}
-
-/// Whether a leg is in the conference.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Presence {
-    /// Only the leg's flags or its label were reported.
-    #[default]
-    Unknown,
-    /// The leg is there.
-    Joined,
-    /// Twilio has removed the leg at our request. Its leave was not reported yet.
-    Removed,
-    /// The leg has left.
-    Gone {
-        /// Why. If no callback says so, the reason is inferred.
-        reason: LeaveReason,
-        /// How this is known.
-        evidence: Evidence,
-    },
-}
-
-/// How a fact is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Evidence {
-    /// A conference callback reported it.
-    Callback,
-    /// A poll showed it. A poll says which legs are in the conference, and not why one is missing.
-    Poll,
-    /// TaskRouter, or a page that asked TaskRouter, reported that the reservation wraps up.
-    TaskRouter,
-    /// Twilio fetched our action URL for the customer.
-    ActionUrl,
-    /// It follows from other facts.
-    Inferred,
-}
-
-/// The last report about a leg. Ordered by what was reported later.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Report {
-    /// No callback has reported anything: a poll showed the leg, or the task names it.
-    #[default]
-    None,
-    /// The callback with this sequence number.
-    Callback(u64),
-    /// No callback will report the leg. It left after the callback with this sequence number.
-    After(u64),
-}
-
-impl Report {
-    fn place(self) -> Option<(u64, bool)> {
-        match self {
-            Self::None => None,
-            Self::Callback(sequence) => Some((sequence, false)),
-            Self::After(sequence) => Some((sequence, true)),
-        }
-    }
-
-    /// The sequence number, if a callback has reported the leg.
-    pub fn sequence(self) -> Option<u64> {
-        self.place().map(|(sequence, _)| sequence)
-    }
-}
-
-impl Ord for Report {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.place().cmp(&other.place())
-    }
-}
-
-impl PartialOrd for Report {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Participant {
-    /// A leg that is known to have left otherwise than by a callback.
-    pub(crate) fn gone(reason: LeaveReason, evidence: Evidence) -> Self {
-        Self { presence: Presence::Gone { reason, evidence }, ..Self::default() }
-    }
-
-    /// True while the leg is there.
-    pub fn is_joined(&self) -> bool {
-        self.presence == Presence::Joined
-    }
-
-    /// Why the leg has left, if it has.
-    pub fn left(&self) -> Option<LeaveReason> {
-        match self.presence {
-            Presence::Gone { reason, .. } => Some(reason),
-            Presence::Unknown | Presence::Joined | Presence::Removed => None,
-        }
-    }
-
-    /// True if a callback reported that the leg hung up. If a poll alone found the leg gone, the reason is not known.
-    pub fn is_hang_up_reported(&self) -> bool {
-        self.presence == Presence::Gone { reason: LeaveReason::HungUp, evidence: Evidence::Callback }
-    }
-}
-
 impl Roster {
     /// The leg as it was last reported.
     pub fn leg(&self, leg: &CallSid) -> Option<&Participant> {
@@ -226,24 +104,43 @@ impl Roster {
         self.participants.contains_key(leg)
     }
 
+    /// Whether the leg is there, as far as is known. An agent joins by a leg once.
+    pub fn presence(&self, leg: &CallSid) -> Presence {
+        let joins_once = self.agents.contains_key(leg);
+        self.leg(leg).map_or(Presence::Unknown, |there| there.presence(joins_once))
+    }
+
+    /// True while the leg is in the conference, as reported, whether or not the conference has ended.
+    pub fn is_reported_joined(&self, leg: &CallSid) -> bool {
+        self.presence(leg) == Presence::Joined
+    }
+
     /// True while the leg is in the conference, which has not ended.
     pub fn is_joined(&self, leg: &CallSid) -> bool {
-        !self.ended && self.leg(leg).is_some_and(Participant::is_joined)
+        !self.ended && self.is_reported_joined(leg)
     }
 
     /// Why the leg has left, if it has.
     pub fn left(&self, leg: &CallSid) -> Option<LeaveReason> {
-        self.leg(leg).and_then(Participant::left)
+        match self.presence(leg) {
+            Presence::Gone { reason, .. } => Some(reason),
+            Presence::Unknown | Presence::Joined | Presence::Removed => None,
+        }
     }
 
     /// The last report about the leg.
     pub fn report(&self, leg: &CallSid) -> Report {
-        self.leg(leg).map_or(Report::None, |leg| leg.report)
+        self.leg(leg).map_or(Report::None, Participant::report)
     }
 
-    /// True if a callback reported that the leg hung up.
+    /// True if a callback reported that the leg hung up. If a poll alone found the leg gone, the reason is not known.
     pub fn is_hang_up_reported(&self, leg: &CallSid) -> bool {
-        self.leg(leg).is_some_and(Participant::is_hang_up_reported)
+        self.presence(leg) == Presence::Gone { reason: LeaveReason::HungUp, evidence: Evidence::Callback }
+    }
+
+    /// The leg's flags as last reported.
+    pub fn flags(&self, leg: &CallSid) -> ParticipantFlags {
+        self.leg(leg).map(Participant::flags).unwrap_or_default()
     }
 
     /// The customer's leg as it was last reported.
@@ -263,7 +160,7 @@ impl Roster {
 
     /// Why the customer has left the conference, if they have.
     pub fn customer_left(&self) -> Option<LeaveReason> {
-        self.customer_leg().and_then(Participant::left)
+        self.left(self.customer.as_ref()?)
     }
 
     /// True if the customer has hung up in this conference.
@@ -309,14 +206,14 @@ impl Roster {
     /// The agent whose leg was the last to leave.
     pub fn last_to_leave(&self) -> Option<(&CallSid, &Agent)> {
         let gone = self.agents.iter().filter(|(leg, _)| !self.is_joined(leg));
-        gone.max_by_key(|(leg, _)| self.leg(leg).map(|leg| leg.report))
+        gone.max_by_key(|(leg, _)| self.leg(leg).map(Participant::report))
     }
 
     /// True if the conference has ended under the customer: the customer did not leave it, and no request ended it for all.
     pub fn is_stranded(&self) -> bool {
-        self.customer_leg().is_some_and(|customer| match customer.left() {
+        self.customer.as_ref().is_some_and(|customer| match self.left(customer) {
             Some(LeaveReason::ModeratorEnded) => true,
-            None => self.ended && customer.is_joined(),
+            None => self.ended && self.is_reported_joined(customer),
             Some(
                 LeaveReason::HungUp
                 | LeaveReason::UpdatedViaApi
@@ -332,84 +229,97 @@ impl Roster {
         if !self.is_stranded() {
             return false;
         }
-        let hung_up = self
-            .participants
-            .iter()
-            .filter(|(other, there)| !self.is_customer(other) && there.left() == Some(LeaveReason::HungUp));
-        hung_up.max_by_key(|(_, there)| there.report).is_some_and(|(last, _)| last == leg)
+        let hung_up =
+            |other: &&CallSid| !self.is_customer(other) && self.left(other) == Some(LeaveReason::HungUp);
+        let last = self.participants.keys().filter(hung_up).max_by_key(|other| self.report(other));
+        last == Some(leg)
     }
 }
 
 /// The only writers of what is known about legs.
 impl Roster {
-    fn change(&mut self, leg: &CallSid, sequence: u64, change: impl FnOnce(&mut Participant)) {
-        let participant = self.participants.entry(leg.clone()).or_default();
-        let report = Report::Callback(sequence);
-        if report > participant.report {
-            change(participant);
-            participant.report = report;
-        }
+    /// Each observation has a number of its own, in the order in which the call takes them.
+    fn observe(&mut self, leg: &CallSid, observation: Observation) {
+        self.observations += 1;
+        self.participants.entry(leg.clone()).or_default().observe(self.observations, observation);
     }
 
-    /// A callback reported that the leg joined. An agent joins by a leg once: a join that is reported after the leave is
-    /// late.
+    /// A callback reported that the leg joined.
     pub(crate) fn joins(&mut self, leg: &CallSid, sequence: u64, flags: ParticipantFlags) {
-        if self.agents.contains_key(leg) && self.left(leg).is_some() {
-            return;
-        }
-        self.change(leg, sequence, |there| {
-            there.presence = Presence::Joined;
-            there.flags = flags;
-        });
+        self.observe(leg, Observation::Joined { sequence, flags });
     }
 
     /// A callback reported that the leg left.
     pub(crate) fn leaves(&mut self, leg: &CallSid, sequence: u64, reason: LeaveReason) {
-        self.change(leg, sequence, |there| {
-            there.presence = Presence::Gone { reason, evidence: Evidence::Callback };
-        });
+        self.observe(leg, Observation::Left { sequence, reason });
     }
 
     /// A callback reported the leg's flags.
     pub(crate) fn flags_change(&mut self, leg: &CallSid, sequence: u64, flags: ParticipantFlags) {
-        self.change(leg, sequence, |there| {
-            if there.report == Report::None && there.left().is_none() {
-                there.presence = Presence::Joined;
-            }
-            there.flags = flags;
+        let is_new = Report::Callback(sequence) > self.report(leg);
+        self.observe(leg, Observation::Changed { sequence, flags });
+        if let Some(there) = self.participants.get_mut(leg).filter(|_| is_new) {
             there.flagged_again = there.keeping && flags.end_conference_on_exit;
-        });
+        }
     }
 
     /// A callback named the leg's label.
-    pub(crate) fn is_labelled(&mut self, leg: &CallSid, label: &str) {
-        self.participants.entry(leg.clone()).or_default().label = Some(label.to_owned());
+    pub(crate) fn is_labelled(&mut self, leg: &CallSid, sequence: u64, label: &str) {
+        self.observe(leg, Observation::Labelled { sequence, label: label.to_owned() });
     }
 
-    /// Twilio names the leg as one of this conference. What a callback has reported counts more.
+    /// Twilio names the leg as one of this conference. What was observed of the leg counts more.
     pub(crate) fn assume_joined(&mut self, leg: &CallSid) {
-        let joined = || Participant { presence: Presence::Joined, ..Participant::default() };
-        self.participants.entry(leg.clone()).or_insert_with(joined);
+        if !self.is_shown(leg) {
+            self.observe(leg, Observation::Named);
+        }
     }
 
     /// Twilio has removed the leg at our request.
     pub(crate) fn is_removed(&mut self, leg: &CallSid) {
-        if let Some(there) = self.participants.get_mut(leg).filter(|there| there.is_joined()) {
-            there.presence = Presence::Removed;
+        if self.is_shown(leg) {
+            self.observe(leg, Observation::Removed);
         }
     }
 
     /// The leg is gone, as other evidence than a callback says.
     pub(crate) fn is_gone(&mut self, leg: &CallSid, reason: LeaveReason, evidence: Evidence) {
-        if let Some(there) = self.participants.get_mut(leg) {
-            there.presence = Presence::Gone { reason, evidence };
+        self.observe(leg, Observation::Gone { reason, evidence });
+    }
+
+    /// A leg that no callback will report was the last to leave.
+    pub(crate) fn is_gone_last(&mut self, leg: &CallSid, after: u64) {
+        self.observe(leg, Observation::GoneLast { after });
+    }
+
+    /// A page came that is alone in its browser: the legs that are there may belong to an older page.
+    pub(crate) fn an_older_page_may_have_all(&mut self) {
+        let joined: Vec<_> =
+            self.participants.keys().filter(|leg| self.is_reported_joined(leg)).cloned().collect();
+        for leg in joined {
+            if let Some(there) = self.participants.get_mut(&leg) {
+                there.stood = true;
+            }
         }
     }
 
     /// A poll showed the leg.
     pub(crate) fn is_polled(&mut self, leg: &CallSid, flags: ParticipantFlags) {
-        let there = self.participants.entry(leg.clone()).or_default();
-        there.presence = Presence::Joined;
-        there.flags = flags;
+        self.observe(leg, Observation::Polled { flags });
+    }
+
+    /// A poll did not show the leg, which was there before.
+    pub(crate) fn is_missed(&mut self, leg: &CallSid, reason: LeaveReason) {
+        self.observe(leg, Observation::Missed { reason });
+    }
+
+    /// Twilio has ended the leg's hold at our request.
+    pub(crate) fn is_unheld(&mut self, leg: &CallSid) {
+        self.observe(leg, Observation::Unheld);
+    }
+
+    /// Twilio has set the leg's `endConferenceOnExit` at our request, or another plugin since.
+    pub(crate) fn exit_flag_is(&mut self, leg: &CallSid, set: bool) {
+        self.observe(leg, Observation::ExitFlag { set });
     }
 }

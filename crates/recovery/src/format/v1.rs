@@ -1,8 +1,8 @@
 //! Calls of format 0 and 1, as releases before 0.2 have stored them: all fields beside each other. Read for one release.
 
 use crate::facts::{
-    self, Asking, Evidence, Facts, Mark, Marks, Origin, Ownership, Pages, PendingRegistration, Presence,
-    Received, Report, Roster, TaskCopy,
+    self, Asking, Evidence, Facts, Mark, Marks, Observation, Origin, Ownership, Pages, PendingRegistration,
+    Received, Roster, TaskCopy,
 };
 use crate::{
     AgentHold, Allowance, EarlyMark, Format, Inherited, LeaveReason, Lent, LookUp, OurHold, ParticipantFlags,
@@ -228,6 +228,7 @@ impl From<Call> for crate::Call {
                 participants: each(old.participants),
                 ended: old.ended,
                 move_inferred_at: old.found_moved,
+                observations: 2,
             },
             marks: Marks::stored(marks, old.claims),
             ownership: Ownership {
@@ -306,26 +307,33 @@ impl From<Agent> for facts::Agent {
 
 impl From<Participant> for facts::Participant {
     fn from(old: Participant) -> Self {
-        let evidence = if old.sequence == 0 || (old.left == Some(LeaveReason::HungUp) && !old.hung_up) {
-            Evidence::Poll
+        let Participant { sequence, flags, .. } = old;
+        let is_inferred = sequence == 0 || (old.left == Some(LeaveReason::HungUp) && !old.hung_up);
+        let mut leg = Self::default();
+        let was_there = if sequence == 0 {
+            Observation::Polled { flags }
+        } else if old.left.is_some() && !is_inferred {
+            Observation::Changed { sequence, flags }
         } else {
-            Evidence::Callback
+            Observation::Joined { sequence, flags }
         };
-        let presence = match old.left {
-            Some(reason) => Presence::Gone { reason, evidence },
-            None if old.joined => Presence::Joined,
-            None => Presence::Unknown,
-        };
-        Self {
-            presence,
-            flags: old.flags,
-            label: old.label,
-            keeping: old.keeping,
-            flagged_again: old.flagged_again,
-            moved: old.moved,
-            stood: old.stood,
-            report: if old.sequence == 0 { Report::None } else { Report::Callback(old.sequence) },
+        leg.observe(1, was_there);
+        match old.left {
+            Some(reason) if is_inferred => {
+                leg.observe(2, Observation::Gone { reason, evidence: Evidence::Poll })
+            }
+            Some(reason) => leg.observe(2, Observation::Left { sequence, reason }),
+            None if old.joined => {}
+            None => leg.observe(2, Observation::Removed),
         }
+        if let Some(label) = old.label {
+            leg.observe(1, Observation::Labelled { sequence, label });
+        }
+        leg.keeping = old.keeping;
+        leg.flagged_again = old.flagged_again;
+        leg.moved = old.moved;
+        leg.stood = old.stood;
+        leg
     }
 }
 

@@ -253,13 +253,8 @@ impl Desk {
         let asked = self.actions.iter().position(is_look).expect("a poll");
         let look = self.actions.remove(asked);
         let call = self.machine.call(&conference(n)).unwrap();
-        let known = call
-            .facts
-            .roster
-            .participants
-            .iter()
-            .filter(|(_, it)| it.is_joined())
-            .map(|(leg, _)| leg.clone());
+        let roster = &call.facts.roster;
+        let known = roster.participants.keys().filter(|leg| roster.is_reported_joined(leg)).cloned();
         let participants = known.chain([leg(CUSTOMER), leg(worker_leg)]);
         let participants = participants.map(|leg| (leg, ParticipantFlags::default())).collect();
         let seen = Seen { participants, on_line: Some(true), ..Seen::default() };

@@ -58,7 +58,7 @@ fn leaves(desk: &mut Desk, sequence: u64, who: u128) {
 fn a_call_with_thousands_of_callbacks_remembers_only_the_last_ones() {
     let mut desk = Desk::talking();
     let customer_is_there = |desk: &Desk| {
-        desk.machine.call(&conference(1)).unwrap().facts.roster.participants[&leg(CUSTOMER)].is_joined()
+        desk.machine.call(&conference(1)).unwrap().facts.roster.is_reported_joined(&leg(CUSTOMER))
     };
     for sequence in 100..5000 {
         // The agent puts the customer on hold, and takes them off again, over and over.

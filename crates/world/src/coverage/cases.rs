@@ -127,7 +127,11 @@ pub(super) static CASES: &[Case] = &[
     told(10, "lost while a supervisor coaches", |it| {
         it.begins()
             && it.after.is_some_and(|call| {
-                call.facts.roster.participants.values().any(|p| p.is_joined() && p.flags.coaching)
+                let roster = &call.facts.roster;
+                roster
+                    .participants
+                    .keys()
+                    .any(|leg| roster.is_reported_joined(leg) && roster.flags(leg).coaching)
             })
     }),
     told(10, "lost while a colleague has the customer", |it| {
@@ -280,9 +284,7 @@ impl Told<'_> {
 
     /// Had the agent put the customer on hold?
     fn held(&self) -> bool {
-        let customer = |call: &Call| {
-            call.facts.roster.participants.get(call.facts.roster.customer.as_ref()?).map(|p| p.flags.hold)
-        };
+        let customer = |call: &Call| call.facts.roster.customer_leg().map(|customer| customer.flags().hold);
         self.before.is_some_and(|call| call.our_hold.is_none() && customer(call) == Some(true))
     }
 
@@ -290,7 +292,7 @@ impl Told<'_> {
     fn stranger_stays(&self) -> bool {
         self.before.is_some_and(|call| {
             let mut joined =
-                call.facts.roster.participants.iter().filter(|(_, p)| p.is_joined()).map(|(leg, _)| leg);
+                call.facts.roster.participants.keys().filter(|leg| call.facts.roster.is_reported_joined(leg));
             joined.any(|leg| {
                 !call.facts.roster.agents.contains_key(leg)
                     && call.facts.roster.customer.as_ref() != Some(leg)

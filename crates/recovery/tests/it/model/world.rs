@@ -336,7 +336,7 @@ impl World {
             };
             server.call(room).is_some_and(|call| {
                 call.facts.roster.agents.contains_key(&leg(number))
-                    && call.facts.roster.participants.get(&leg(number)).is_some_and(|p| p.is_joined())
+                    && call.facts.roster.is_reported_joined(&leg(number))
             })
         })
     }

@@ -3,8 +3,9 @@
 use super::events::Row;
 use super::states::{State, name_of};
 use crate::desk::*;
+use rejoin_protocol::CallSid;
 use rejoin_recovery::cells::state_of;
-use rejoin_recovery::{Action, Announcement, Call, Effect, Recovery, Report, Timer};
+use rejoin_recovery::{Action, Announcement, Call, Effect, Participant, Recovery, Timer};
 
 /// What comes of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +49,8 @@ pub(super) fn cell(state: &State, row: &Row) -> (Cell, Desk) {
     desk.effects.clear();
     desk.names_cells = true;
     let calls = |desk: &Desk| [1, 2].map(|n| desk.machine.call(&conference(n)).map(known));
-    let before = calls(&desk);
+    let closed = |desk: &Desk| desk.machine.call(&conference(1)).is_some_and(|call| call.closed);
+    let (before, was_closed) = (calls(&desk), closed(&desk));
     let before_code = state_of(desk.machine.call(&conference(1)));
     (row.send)(&mut desk, state);
     let after = calls(&desk);
@@ -67,15 +69,14 @@ pub(super) fn cell(state: &State, row: &Row) -> (Cell, Desk) {
         };
         does.extend(words.filter(|words| !does.contains(words)));
     }
-    let closed = |call: &Option<Call>| call.as_ref().is_some_and(|call| call.closed);
-    if !closed(&before[0]) && closed(&after[0]) {
+    if !was_closed && closed(&desk) {
         does.push("the call is over");
     }
     (Cell { next, does, noted: before != after }, desk)
 }
 
-/// A call without what is only counted.
-fn known(call: &Call) -> Call {
+/// A call without what is only counted, and what is known of its legs.
+fn known(call: &Call) -> impl PartialEq + use<> {
     let mut call = call.clone();
     call.facts.received.callbacks.clear();
     call.facts.received.task_events.clear();
@@ -83,10 +84,15 @@ fn known(call: &Call) -> Call {
     call.poll.heard_at = Default::default();
     call.poll.watch_at = None;
     call.poll.since = None;
-    for participant in call.facts.roster.participants.values_mut() {
-        participant.report = Report::None;
-    }
-    call
+    let roster = std::mem::take(&mut call.facts.roster);
+    let leg = |(leg, there): (&CallSid, &Participant)| {
+        let ours = (there.keeping, there.flagged_again, there.moved, there.stood);
+        (leg.clone(), roster.presence(leg), there.flags(), there.label().map(str::to_owned), ours)
+    };
+    let legs: Vec<_> = roster.participants.iter().map(leg).collect();
+    let (agents, customer) =
+        (roster.agents.clone(), (roster.customer.clone(), roster.customer_claims.clone()));
+    (call, legs, agents, customer, roster.ended, roster.move_inferred_at)
 }
 
 fn words(action: &Action) -> &'static str {

@@ -282,15 +282,11 @@ fn looked(name: &str, seen: impl Fn(&Desk, &State) -> Seen + 'static) -> Row {
 
 /// Everybody who is there as far as was told, without these.
 fn there(desk: &Desk, without: &[u128]) -> Seen {
-    let known = desk
-        .machine
-        .call(&conference(1))
-        .map(|call| call.facts.roster.participants.clone())
-        .unwrap_or_default();
+    let roster = desk.machine.call(&conference(1)).map(|call| call.facts.roster.clone()).unwrap_or_default();
     let gone: Vec<_> = without.iter().map(|who| leg(*who)).collect();
     let joined =
-        known.into_iter().filter(|(leg, participant)| participant.is_joined() && !gone.contains(leg));
-    let participants = joined.map(|(leg, participant)| (leg, participant.flags)).collect();
+        roster.participants.keys().filter(|leg| roster.is_reported_joined(leg) && !gone.contains(leg));
+    let participants = joined.map(|leg| (leg.clone(), roster.flags(leg))).collect();
     Seen { participants, on_line: Some(true), ..Seen::default() }
 }
 
