@@ -7,6 +7,7 @@
 //! belongs to.
 
 mod absence;
+mod action;
 mod call;
 pub mod cells;
 mod config;
@@ -17,6 +18,7 @@ mod facts;
 mod format;
 mod keys;
 mod machine;
+mod named;
 mod names;
 mod rights;
 mod seen;
@@ -24,10 +26,11 @@ mod task_event;
 mod untold;
 
 pub use absence::{AgentHold, Ending, Phase, Prepared, Recovery};
+pub use action::{Action, Announcement};
 pub use call::{Call, HoldStage, Inherited, Lent, LookUp, Next, OurHold, Poll, Stranding};
 pub use config::{Changes, Config, Policies};
 pub use diagnosis::{DEPARTURES, Departure, MISSED, MissedRow, Missing, Row};
-pub use effect::{Action, Announcement, Effect, Note, Timer};
+pub use effect::{Effect, Note, Timer};
 pub use event::{
     ConferenceEvent, ConferenceEventKind, Event, LeaveReason, Outcome, ParticipantFlags, Registered,
 };

@@ -1,21 +1,8 @@
-//! What everything is called in stories, logs and tests: one list.
+//! What events and timers are called in stories, logs and tests. Actions have their names in `action.rs`.
 
-use crate::{Action, ConferenceEventKind, Event, TaskEventKind, Timer};
+use crate::named::names;
+use crate::{ConferenceEventKind, Event, TaskEventKind, Timer};
 use std::fmt;
-
-macro_rules! names {
-    ($($type:ident, $name:ident { $($pattern:pat => $text:literal,)+ })+) => { $(
-        impl $type {
-            /// All of them, so that a test can ask whether each was there.
-            pub const NAMES: &[&str] = &[$($text),+];
-
-            /// What it is called.
-            pub fn $name(&self) -> &'static str {
-                match self { $($pattern => $text),+ }
-            }
-        }
-    )+ };
-}
 
 names! {
     Event, kind {
@@ -47,33 +34,6 @@ names! {
         Self::NotTaken => "reservation-not-taken",
         Self::TakenBack => "reservation-taken-back",
         Self::WrapUp => "reservation-wrap-up",
-    }
-    Action, name {
-        Self::Announce { .. } => "announcing",
-        Self::FreeCustomer { .. } => "keeping the conference when the customer leaves it",
-        Self::KeepConference { .. } => "keeping the conference when the agent leaves it",
-        Self::ReadTask { .. } => "reading the task",
-        Self::MarkTask { .. } => "marking the task",
-        Self::CreatePing { .. } => "creating the ping",
-        Self::EndPing { .. } => "ending the ping",
-        Self::Requeue { .. } => "sending the customer to the queue",
-        Self::CompleteReservation { .. } => "completing the old reservation",
-        Self::RemoveLeg { .. } => "removing the dead leg",
-        Self::MoveParticipant { .. } => "moving a participant",
-        Self::Unhold { .. } => "ending a hold",
-        Self::HoldCustomer { .. } => "telling the customer on hold",
-        Self::EndHold { .. } => "ending our hold of the customer",
-        Self::HoldParticipant { .. } => "holding a participant again",
-        Self::CoachInstead { .. } => "letting a supervisor coach the agent who is back",
-        Self::EndConference { .. } => "ending the conference",
-        Self::Learn { .. } => "looking up the task",
-        Self::CheckNumber { .. } => "looking up the customer's number",
-        Self::FindOwners { .. } => "looking up whose the reservations are",
-        Self::ReadActivity { .. } => "looking up the agent's activity",
-        Self::LendActivity { .. } => "putting the agent into an activity that receives tasks",
-        Self::ReturnActivity { .. } => "putting the agent back into her activity",
-        Self::Look { .. } => "looking how the call stands",
-        Self::GiveUp { .. } => "telling the customer that it did not work",
     }
     // As in JSON.
     Timer, name {

@@ -1,0 +1,273 @@
+//! What can be wanted of Twilio.
+
+use crate::named::names;
+use rejoin_protocol::{
+    ActivitySid, CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid,
+};
+use serde::{Deserialize, Serialize};
+
+/// Something for Twilio. Each is carried out by at most a few REST calls, in the order given in its line.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Action {
+    /// `POST Conferences/{CF}` with `AnnounceUrl`.
+    Announce {
+        /// To everybody in it.
+        conference: ConferenceSid,
+        /// What they hear.
+        what: Announcement,
+    },
+    /// `POST Participants/{customer}`: `EndConferenceOnExit=false`, and `Hold=false` when held.
+    FreeCustomer {
+        /// Where.
+        conference: ConferenceSid,
+        /// Whose leg.
+        customer: CallSid,
+        /// Is the customer on hold?
+        unhold: bool,
+    },
+    /// `POST Participants/{customer}`: `Hold=true` with a `HoldUrl` of ours, because the customer is alone; `Hold=false`
+    /// first, when held.
+    HoldCustomer {
+        /// Where.
+        conference: ConferenceSid,
+        /// Whose leg.
+        customer: CallSid,
+        /// Of which recovery; our TwiML is asked for by it.
+        recovery: RecoveryId,
+        /// Has the agent put the customer on hold?
+        held: bool,
+        /// Was the customer told already, so that comfort audio is enough?
+        told: bool,
+    },
+    /// `POST Participants/{customer}`: `Hold=false`, because our hold is over.
+    EndHold {
+        /// Where.
+        conference: ConferenceSid,
+        /// Whose leg.
+        customer: CallSid,
+    },
+    /// `POST Participants/{leg}`: `EndConferenceOnExit=false`, because Flex set it again.
+    KeepConference {
+        /// Where.
+        conference: ConferenceSid,
+        /// The agent's leg.
+        leg: CallSid,
+    },
+    /// `GET Tasks/{WT}`: has the agent's page written there that she leaves? Outcome: `TaskRead`.
+    ReadTask {
+        /// Which.
+        task: TaskSid,
+    },
+    /// Merge, `POST Tasks/{WT}` with `If-Match`: who left and when. `GET Tasks/{WT}` before, if it was not read yet or has
+    /// changed since. Outcome: `TaskRead`.
+    MarkTask {
+        /// Which.
+        task: TaskSid,
+        /// When the agent was lost (point in time).
+        at: Millis,
+    },
+    /// `POST Tasks`: the ping. Outcome: `PingCreated`. Once per recovery.
+    CreatePing {
+        /// For whom.
+        worker: WorkerSid,
+        /// Of which recovery.
+        recovery: RecoveryId,
+        /// The task that the agent was lost from.
+        task: TaskSid,
+        /// The reservation that the agent was lost from.
+        reservation: ReservationSid,
+        /// How long it may stand.
+        ttl: Millis,
+    },
+    /// `POST Tasks/{WT}` `AssignmentStatus=canceled`, or `completed` when somebody accepted it already. Twilio refuses either
+    /// one where the other is right, and then that one follows.
+    EndPing {
+        /// The ping's task.
+        task: TaskSid,
+        /// Is it known to be accepted? Then `completed` comes first.
+        #[serde(default)]
+        accepted: bool,
+    },
+    /// `POST Calls/{CA}` with a document: the customer goes into the queue. Once per recovery and target, and
+    /// once more for any agent. When others stay
+    /// behind for whom the call must not end with that, `POST Participants/{customer}` comes first: `Hold=false`,
+    /// `EndConferenceOnExit=false`.
+    Requeue {
+        /// Of which recovery; our TwiML is asked for by it.
+        recovery: RecoveryId,
+        /// The customer's leg.
+        customer: CallSid,
+        /// Where the customer is now, to tell a lost reply from a lost request.
+        conference: ConferenceSid,
+        /// The agent who is to get the call; `None`: any.
+        target: Option<WorkerSid>,
+        /// Are there others?
+        #[serde(default)]
+        free: bool,
+        /// How often was he sent there before, and waits in silence, or is here all the same?
+        #[serde(default)]
+        resent: u32,
+    },
+    /// `POST Reservations/{WR}` `ReservationStatus=completed`. Once per recovery.
+    CompleteReservation {
+        /// The old task.
+        task: TaskSid,
+        /// The old reservation.
+        reservation: ReservationSid,
+    },
+    /// `POST Participants/{leg}` `EndConferenceOnExit=false`, then `DELETE` it: a leg whose page is proved dead.
+    RemoveLeg {
+        /// Where.
+        conference: ConferenceSid,
+        /// The dead leg.
+        leg: CallSid,
+    },
+    /// `POST Calls/{CA}` with a document: somebody else who was on the call follows into the new conference. Once per leg.
+    MoveParticipant {
+        /// Who.
+        leg: CallSid,
+        /// Name of the new conference.
+        into: TaskSid,
+        /// Muted there, too?
+        muted: bool,
+        /// Does the conference end when this leg leaves, there, too? The old one must not, when it is moved.
+        #[serde(default)]
+        end_on_exit: bool,
+        /// Its label, if there is one.
+        #[serde(default)]
+        label: Option<String>,
+        /// Did it come when the agent was lost already, and nobody has said whose it is? Then it does not follow if it is a
+        /// browser's: she may have joined by it.
+        #[serde(default)]
+        came_late: bool,
+    },
+    /// `POST Participants/{leg}`: `Hold=true`, because the leg was on hold where it comes from.
+    HoldParticipant {
+        /// Where.
+        conference: ConferenceSid,
+        /// Whose leg.
+        leg: CallSid,
+    },
+    /// `GET Participants/{coach}`, and if she coaches the old leg still, `POST` it with `Coaching=true` and the new leg as
+    /// `CallSidToCoach`: the agent whom a supervisor coaches is back by another leg.
+    CoachInstead {
+        /// Where.
+        conference: ConferenceSid,
+        /// The supervisor's leg.
+        coach: CallSid,
+        /// The agent's old leg.
+        before: CallSid,
+        /// The new one.
+        now: CallSid,
+    },
+    /// `POST Participants/{leg}`: `Hold=false`, because whoever put somebody on hold is gone.
+    Unhold {
+        /// Where.
+        conference: ConferenceSid,
+        /// Who is on hold.
+        leg: CallSid,
+    },
+    /// `GET Conferences/{CF}/Participants`, and if at most one is there `POST Conferences/{CF}` `Status=completed`.
+    EndConference {
+        /// Which.
+        conference: ConferenceSid,
+    },
+    /// `GET Workers/{WK}`: what is she at? Outcome: `Activity`.
+    ReadActivity {
+        /// Who.
+        worker: WorkerSid,
+    },
+    /// `GET Workers/{WK}`, and `POST` it with our own activity, if she is still in this one.
+    LendActivity {
+        /// To whom.
+        worker: WorkerSid,
+        /// What she is at.
+        before: ActivitySid,
+    },
+    /// `GET Workers/{WK}`, and `POST` it with what she was at, if she is still in ours.
+    ReturnActivity {
+        /// Who.
+        worker: WorkerSid,
+        /// What she was at.
+        before: ActivitySid,
+    },
+    /// `GET Tasks/{WT}/Reservations`: whose are they? With a conference `GET Conferences/{CF}`, too: is it the task's?
+    /// Outcome: `Owners`.
+    FindOwners {
+        /// Which task.
+        task: TaskSid,
+        /// The conference, when no callback has said which task's it is.
+        conference: Option<ConferenceSid>,
+    },
+    /// `GET Tasks/{WT}`, and `GET Calls/{CA}` if it does not have the customer's number. Outcome: `Number`.
+    CheckNumber {
+        /// Which task.
+        task: TaskSid,
+    },
+    /// `GET Conferences/{CF}/Participants`; `GET Calls/{CA}` of a customer who is not there; with `queued` the tasks of that
+    /// recovery, with `handed_over` that task, its reservations, and what has happened to it (`GET Events`), too. Outcome:
+    /// `Looked`.
+    Look {
+        /// Which.
+        conference: ConferenceSid,
+        /// The customer's leg, when known.
+        customer: Option<CallSid>,
+        /// The recovery whose customer is in the queue, or on the way.
+        queued: Option<RecoveryId>,
+        /// The task, when its agent has handed it over and the customer is alone, or when somebody has come instead of her.
+        #[serde(default)]
+        handed_over: Option<TaskSid>,
+    },
+    /// `POST Calls/{CA}` with `Url`: the customer is told that it did not work, and the call ends. Once per recovery.
+    GiveUp {
+        /// Of which recovery.
+        recovery: RecoveryId,
+        /// The customer's leg.
+        customer: CallSid,
+    },
+    /// `GET Tasks/{WT}`, `GET Tasks/{WT}/Reservations`. Outcome: `Learnt`.
+    Learn {
+        /// Which.
+        task: TaskSid,
+    },
+}
+
+/// What everybody in a conference hears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Announcement {
+    /// The connection to the agent was interrupted, we are on it.
+    Interrupted,
+    /// A piece of comfort audio.
+    Comfort,
+}
+
+names! {
+    Action, name {
+        Self::Announce { .. } => "announcing",
+        Self::FreeCustomer { .. } => "keeping the conference when the customer leaves it",
+        Self::KeepConference { .. } => "keeping the conference when the agent leaves it",
+        Self::ReadTask { .. } => "reading the task",
+        Self::MarkTask { .. } => "marking the task",
+        Self::CreatePing { .. } => "creating the ping",
+        Self::EndPing { .. } => "ending the ping",
+        Self::Requeue { .. } => "sending the customer to the queue",
+        Self::CompleteReservation { .. } => "completing the old reservation",
+        Self::RemoveLeg { .. } => "removing the dead leg",
+        Self::MoveParticipant { .. } => "moving a participant",
+        Self::Unhold { .. } => "ending a hold",
+        Self::HoldCustomer { .. } => "telling the customer on hold",
+        Self::EndHold { .. } => "ending our hold of the customer",
+        Self::HoldParticipant { .. } => "holding a participant again",
+        Self::CoachInstead { .. } => "letting a supervisor coach the agent who is back",
+        Self::EndConference { .. } => "ending the conference",
+        Self::Learn { .. } => "looking up the task",
+        Self::CheckNumber { .. } => "looking up the customer's number",
+        Self::FindOwners { .. } => "looking up whose the reservations are",
+        Self::ReadActivity { .. } => "looking up the agent's activity",
+        Self::LendActivity { .. } => "putting the agent into an activity that receives tasks",
+        Self::ReturnActivity { .. } => "putting the agent back into her activity",
+        Self::Look { .. } => "looking how the call stands",
+        Self::GiveUp { .. } => "telling the customer that it did not work",
+    }
+}
