@@ -1,4 +1,10 @@
-//! What can be wanted of Twilio.
+//! What can be wanted of Twilio, what each is called, and [one table](Action::traits) of what else is to be known of it.
+
+mod rank;
+mod traits;
+
+pub use rank::Rank;
+pub use traits::{Api, LostReply, Sent, Traits, Wanted};
 
 use crate::named::names;
 use rejoin_protocol::{
@@ -230,6 +236,117 @@ pub enum Action {
         /// Which.
         task: TaskSid,
     },
+}
+
+/// How long it is looked for a ping that may have been made: as long as one that is found is ended. One that nobody knows of
+/// stands for good when the agent has accepted it.
+const PING_LOOKED_UP_FOR: Millis = Millis::seconds(600);
+
+impl Action {
+    /// How it is paced, repeated, looked up and dropped.
+    pub fn traits(&self) -> Traits<'_> {
+        match self {
+            // What tells a customer, and what keeps the line until then.
+            Self::Announce { what: Announcement::Interrupted, .. } => {
+                Traits { wanted: Wanted::Recovering, shows_loss: true, ..Traits::voice(Rank::Announce) }
+            }
+            Self::Announce { what: Announcement::Comfort, .. } => {
+                Traits { wanted: Wanted::Recovering, shows_loss: true, ..Traits::voice(Rank::Comfort) }
+            }
+            Self::FreeCustomer { .. } => {
+                Traits { wanted: Wanted::Recovering, shows_loss: true, ..Traits::voice(Rank::KeepLine) }
+            }
+            Self::HoldCustomer { .. } => Traits {
+                lost_reply: LostReply::RepeatOrUndo,
+                wanted: Wanted::HoldBegins,
+                shows_loss: true,
+                ..Traits::voice(Rank::Announce)
+            },
+            Self::EndHold { .. } => Traits { wanted: Wanted::HoldEnds, ..Traits::voice(Rank::KeepLine) },
+            Self::KeepConference { .. } => Traits::voice(Rank::KeepLine),
+            Self::Unhold { leg, .. } => {
+                Traits { wanted: Wanted::OnHold(leg), ..Traits::voice(Rank::KeepLine) }
+            }
+
+            // What brings a customer to an agent, and what has to be known or done before.
+            Self::Requeue { recovery, customer, conference, target, free: _, resent } => {
+                let (target, resent) = (target.as_ref(), *resent);
+                let whom = target.map_or("any", WorkerSid::as_str);
+                let again = if resent > 0 { format!(" again {resent}") } else { String::new() };
+                Traits {
+                    once: Some(format!("requeue {recovery} {whom}{again}")),
+                    lost_reply: LostReply::FindCustomer(Sent {
+                        recovery,
+                        customer,
+                        conference,
+                        target,
+                        resent,
+                    }),
+                    wanted: Wanted::Requeueing { recovery, target, resent },
+                    needs_store: true,
+                    needs_call: true,
+                    ..Traits::voice(if target.is_some() { Rank::Requeue } else { Rank::NextAgent })
+                }
+            }
+            // The agent may have left on purpose.
+            Self::ReadTask { .. } => {
+                Traits { wanted: Wanted::MarkMissing, ..Traits::task_router(Rank::Requeue) }
+            }
+            // The requeue waits for these.
+            Self::MarkTask { .. } => Traits::task_router(Rank::Requeue),
+            Self::RemoveLeg { .. } => Traits::voice(Rank::Requeue),
+            // The agent gets the customer back only when this is done.
+            Self::CompleteReservation { reservation, .. } => Traits {
+                once: Some(format!("complete {reservation}")),
+                tidies_up: true,
+                ..Traits::task_router(Rank::Requeue)
+            },
+            // Without these the agent does not get the customer back. Which activity the agent was in is known only when it is
+            // done, and so is whether it was.
+            Self::ReadActivity { .. } | Self::LendActivity { .. } => Traits::task_router(Rank::Requeue),
+            // A call that is looked up may have a customer whose agent is lost.
+            Self::Learn { .. } | Self::CheckNumber { .. } | Self::FindOwners { .. } => {
+                Traits::task_router(Rank::Requeue)
+            }
+
+            // What looks for an agent who is lost.
+            Self::CreatePing { recovery, .. } => Traits {
+                once: Some(format!("ping {recovery}")),
+                lost_reply: LostReply::FindPing(recovery),
+                looked_up_for: PING_LOOKED_UP_FOR,
+                wanted: Wanted::BeforeRequeue(recovery),
+                ..Traits::task_router(Rank::Ping)
+            },
+
+            // What makes the others follow.
+            Self::MoveParticipant { leg, .. } => Traits {
+                once: Some(format!("move {leg}")),
+                lost_reply: LostReply::FindLeg(leg),
+                ..Traits::voice(Rank::MoveOthers)
+            },
+            Self::HoldParticipant { leg, .. } => {
+                Traits { wanted: Wanted::HoldCarriedOver(leg), ..Traits::voice(Rank::MoveOthers) }
+            }
+            Self::CoachInstead { coach, now: agent, .. } => {
+                Traits { wanted: Wanted::Coaching { coach, agent }, ..Traits::voice(Rank::MoveOthers) }
+            }
+
+            // What can be done later as well.
+            Self::EndPing { .. } | Self::ReturnActivity { .. } => {
+                Traits { tidies_up: true, ..Traits::task_router(Rank::Bookkeeping) }
+            }
+            Self::EndConference { .. } => {
+                Traits { wanted: Wanted::Orphaned, needs_store: true, ..Traits::voice(Rank::Bookkeeping) }
+            }
+            Self::Look { .. } => Traits { wanted: Wanted::Polling, ..Traits::voice(Rank::Bookkeeping) },
+            Self::GiveUp { recovery, .. } => Traits {
+                once: Some(format!("give up {recovery}")),
+                wanted: Wanted::WaitingForAny(recovery),
+                needs_store: true,
+                ..Traits::voice(Rank::Bookkeeping)
+            },
+        }
+    }
 }
 
 /// What everybody in a conference hears.

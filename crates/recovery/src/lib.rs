@@ -26,7 +26,7 @@ mod task_event;
 mod untold;
 
 pub use absence::{AgentHold, Ending, Phase, Prepared, Recovery};
-pub use action::{Action, Announcement};
+pub use action::{Action, Announcement, Api, LostReply, Rank, Sent, Traits, Wanted};
 pub use call::{Call, HoldStage, Inherited, Lent, LookUp, Next, OurHold, Poll, Stranding};
 pub use config::{Changes, Config, Policies};
 pub use diagnosis::{DEPARTURES, Departure, MISSED, MissedRow, Missing, Row};

@@ -8,7 +8,7 @@ use crate::queue::{Job, Read};
 use crate::way::Way;
 use rejoin_protocol::attributes as names;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid};
-use rejoin_recovery::{Action, Announcement, Call, Machine, Outcome, Registered};
+use rejoin_recovery::{Action, Announcement, Call, LostReply, Machine, Outcome, Registered, Sent};
 use rejoin_twilio::twiml::{Conference, Document, INLINE_LIMIT};
 use rejoin_twilio::{Client, Error, Gate, NewTask, ParticipantChange, Task, TaskEnd, Witness, encoded};
 use serde_json::{Map, Value, json};
@@ -229,45 +229,20 @@ impl Executor {
     /// Looks whether an action that may have been carried out has been. `None`: it has not, or carrying it out again
     /// changes nothing.
     pub async fn look(&self, job: &Job) -> Result<Option<Outcome>, Error> {
-        match &job.action {
-            Action::CreatePing { recovery, .. } => {
+        match job.action.traits().lost_reply {
+            LostReply::Repeat | LostReply::RepeatOrUndo => Ok(None),
+            LostReply::FindPing(recovery) => {
                 let workflow = Some(&self.config.ping_workflow);
                 let found = self.client.list_tasks(&of_recovery(recovery), workflow).await?;
                 Ok(found.into_iter().next().map(|task| Outcome::PingCreated(task.sid)))
             }
-            Action::Requeue { recovery, customer, conference, target, free: _, resent } => {
-                self.look_for_requeue(recovery, customer, conference, target.as_ref(), *resent).await
-            }
+            LostReply::FindCustomer(sent) => self.look_for_requeue(sent).await,
             // Who is not there any more has been moved, or has hung up.
-            Action::MoveParticipant { leg, .. } => {
-                match self.client.fetch_participant(&job.conference, leg).await {
-                    Ok(_) => Ok(None),
-                    Err(Error::Gone) => Ok(Some(Outcome::Ok)),
-                    Err(error) => Err(error),
-                }
-            }
-            Action::Announce { .. }
-            | Action::FreeCustomer { .. }
-            | Action::KeepConference { .. }
-            | Action::HoldParticipant { .. }
-            | Action::HoldCustomer { .. }
-            | Action::EndHold { .. }
-            | Action::CoachInstead { .. }
-            | Action::ReadTask { .. }
-            | Action::MarkTask { .. }
-            | Action::EndPing { .. }
-            | Action::CompleteReservation { .. }
-            | Action::RemoveLeg { .. }
-            | Action::Unhold { .. }
-            | Action::EndConference { .. }
-            | Action::CheckNumber { .. }
-            | Action::FindOwners { .. }
-            | Action::ReadActivity { .. }
-            | Action::LendActivity { .. }
-            | Action::ReturnActivity { .. }
-            | Action::Look { .. }
-            | Action::GiveUp { .. }
-            | Action::Learn { .. } => Ok(None),
+            LostReply::FindLeg(leg) => match self.client.fetch_participant(&job.conference, leg).await {
+                Ok(_) => Ok(None),
+                Err(Error::Gone) => Ok(Some(Outcome::Ok)),
+                Err(error) => Err(error),
+            },
         }
     }
 
@@ -485,14 +460,8 @@ impl Executor {
     }
 
     /// A customer who is on the line, but no longer in the conference, has been sent.
-    async fn look_for_requeue(
-        &self,
-        recovery: &RecoveryId,
-        customer: &CallSid,
-        conference: &ConferenceSid,
-        target: Option<&WorkerSid>,
-        resent: u32,
-    ) -> Result<Option<Outcome>, Error> {
+    async fn look_for_requeue(&self, sent: Sent<'_>) -> Result<Option<Outcome>, Error> {
+        let Sent { recovery, customer, conference, target, resent } = sent;
         match self.client.fetch_participant(conference, customer).await {
             Ok(_) => return Ok(None),
             Err(Error::Gone) => {}

@@ -22,14 +22,14 @@ use crate::engine::Handle;
 use crate::error::Error;
 use crate::execute::{Before, Executor};
 use crate::lease::Ours;
-use crate::pace::{self, Crowd, Turns};
+use crate::pace::{Crowd, Turns};
 use crate::retry::{self, Cure};
 use crate::stopping::Stopping;
 use crate::store::{JobId, Store};
 use crate::story::{self, Entry, Requests};
 use crate::way::with_task;
 use rejoin_protocol::Millis;
-use rejoin_recovery::{Action, Call, Machine, Outcome, Policies};
+use rejoin_recovery::{Call, LostReply, Machine, Outcome, Policies};
 use rejoin_twilio::Error as TwilioError;
 use std::collections::HashMap;
 use std::iter;
@@ -150,10 +150,7 @@ pub(crate) async fn run(
 /// An agent who is lost makes the server keep a line, or tell a customer.
 fn tell_loss(turns: &Turns, job: &Job) {
     if let Some((recovery, _)) = &job.recovery
-        && matches!(
-            job.action,
-            Action::FreeCustomer { .. } | Action::Announce { .. } | Action::HoldCustomer { .. }
-        )
+        && job.action.traits().shows_loss
     {
         turns.lost(recovery.clone());
     }
@@ -246,7 +243,7 @@ async fn carry_out(parts: &Parts, job: &Job, requests: &Arc<Requests>) -> Option
         may_have_acted |= error.may_have_acted();
         let now = parts.store.now();
         let beyond = if patient { retry::PATIENT } else { Millis(0) };
-        let look = if may_have_acted { retry::look_after(&job.action) } else { Millis(0) };
+        let look = if may_have_acted { job.action.traits().looked_up_for } else { Millis(0) };
         let until = job.deadline + beyond.max(look);
         if now >= until {
             return Some(failed(job, Some(&error)));
@@ -266,7 +263,7 @@ async fn carry_out(parts: &Parts, job: &Job, requests: &Arc<Requests>) -> Option
         parts.engine.tell(told).await;
         last = Some(error);
         if waits {
-            let longest = if pace::rank(&job.action).is_urgent() { LONGEST_URGENT } else { LONGEST_PAUSE };
+            let longest = if job.action.traits().rank.is_urgent() { LONGEST_URGENT } else { LONGEST_PAUSE };
             backoff = Millis(backoff.0 * 2).min(longest);
             tokio::time::sleep(Duration::from_millis(pause.0)).await;
         }
@@ -311,15 +308,13 @@ async fn attempt(
         if let Some(outcome) = executor.look(job).await? {
             return Ok(Attempt::Ended(outcome));
         }
-        // Whoever holds a customer has to end it, also what may have been done only.
-        *may_have_acted = matches!(job.action, Action::HoldCustomer { .. });
+        *may_have_acted = job.action.traits().lost_reply == LostReply::RepeatOrUndo;
     }
     if begun && parts.store.now() >= job.deadline {
         return Ok(Attempt::TooLate);
     }
     let is_fresh = !begun && job.since.until(parts.store.now()) < FRESH;
-    // What sends a customer into the queue is made of his call.
-    if is_fresh && !matches!(job.action, Action::Requeue { .. }) {
+    if is_fresh && !job.action.traits().needs_call {
         return request(parts, &executor, job, None).await; // it was wanted a moment ago
     }
     let mut wanted = is_wanted(parts, job).await;
@@ -379,7 +374,7 @@ async fn is_wanted(parts: &Parts, job: &Job) -> Wanted {
             if is_wanted { Wanted::Yes(Some(Box::new(call))) } else { Wanted::No }
         }
         // Its call is forgotten, and what was left standing stands.
-        Ok(Ok(Some(None))) if retry::tidies_up(&job.action) => Wanted::Yes(None),
+        Ok(Ok(Some(None))) if job.action.traits().tidies_up => Wanted::Yes(None),
         Ok(Ok(Some(None))) => Wanted::No,
         Ok(Ok(None)) => Wanted::Lost,
         // It stays as it is until somebody may go on with its call.
@@ -387,7 +382,7 @@ async fn is_wanted(parts: &Parts, job: &Job) -> Wanted {
             parts.engine.set_job_aside(job.claim).await;
             Wanted::Lost
         }
-        Ok(Err(_)) | Err(_) if retry::needs_store(&job.action) => Wanted::Unknown,
+        Ok(Err(_)) | Err(_) if job.action.traits().needs_store => Wanted::Unknown,
         // If the store cannot say it now, the job is as good as it was.
         Ok(Err(_)) | Err(_) => Wanted::Yes(None),
     }

@@ -7,10 +7,9 @@
 //! | throttled (429) | no | again when its turn comes: the pace waits as long as Twilio says. A customer's line and the announcement are tried beyond their deadline |
 //! | conflict (409, 412) | no | read again and repeated soon |
 //! | our credentials (401) | no | again and again until the deadline, and operators are told: a token that was rotated must not cost a customer his call |
-//! | 5xx, timed out, cut off, unreadable | maybe | looked up first where doing it twice does harm ([`looked_up`]), then again with growing pauses |
+//! | 5xx, timed out, cut off, unreadable | maybe | looked up first where doing it twice does harm ([`LostReply`](rejoin_recovery::LostReply)), then again with growing pauses |
 //! | not connected | no | again with growing pauses |
 
-use crate::pace;
 use rejoin_protocol::Millis;
 use rejoin_recovery::Action;
 use rejoin_twilio::Error;
@@ -20,11 +19,6 @@ pub const PATIENT: Millis = Millis::seconds(120);
 
 /// A pause before Twilio is asked anew for what it has refused.
 const REFUSED: Millis = Millis::seconds(10);
-
-/// So long after its deadline it is still looked up what became of what may have been done.
-const LOOK_AFTER: Millis = Millis::seconds(10);
-/// The same for a ping, as long as one is ended that is known: it stands for good when the agent has accepted it.
-const LOOK_AFTER_PING: Millis = Millis::seconds(600);
 
 /// What follows from an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,10 +43,10 @@ pub fn cure(action: &Action, error: &Error) -> Cure {
     let again = |pause| Cure::Again { pause, patient: false, alarm: false };
     match error {
         Error::Gone => Cure::Gone,
-        Error::Refused { .. } if tidies_up(action) => again(REFUSED),
+        Error::Refused { .. } if action.traits().tidies_up => again(REFUSED),
         Error::Refused { .. } => Cure::Never,
         Error::Throttled { .. } => {
-            let patient = pace::rank(action).is_urgent();
+            let patient = action.traits().rank.is_urgent();
             Cure::Again { pause: Millis(0), patient, alarm: false }
         }
         Error::Conflict => again(Millis(100)),
@@ -61,35 +55,10 @@ pub fn cure(action: &Action, error: &Error) -> Cure {
         Error::Unauthorized => Cure::Again { pause: Millis(1000), patient: false, alarm: true },
         Error::Unavailable { .. } | Error::Transport { .. } | Error::Unreadable { .. } => {
             // What was asked for may still be under way: looked at too early it is not there yet.
-            let may_come = error.may_have_acted() && looked_up(action);
+            let may_come = error.may_have_acted() && action.traits().lost_reply.is_looked_up();
             again(if may_come { Millis(500) } else { Millis(200) })
         }
     }
-}
-
-/// Does something stand for good when it does not work?
-pub fn tidies_up(action: &Action) -> bool {
-    matches!(
-        action,
-        Action::EndPing { .. } | Action::CompleteReservation { .. } | Action::ReturnActivity { .. }
-    )
-}
-
-/// True for actions that take a customer out of a conference or a queue, or end a call. They are carried out only while the store
-/// says that they are still wanted; until then the customer is kept.
-pub fn needs_store(action: &Action) -> bool {
-    matches!(action, Action::Requeue { .. } | Action::GiveUp { .. } | Action::EndConference { .. })
-}
-
-/// Does it do harm to do it twice? Then it is looked up whether it was done before it is repeated. An announcement is not:
-/// a customer who hears it twice is better off than one who does not hear it.
-pub fn looked_up(action: &Action) -> bool {
-    matches!(action, Action::CreatePing { .. } | Action::Requeue { .. } | Action::MoveParticipant { .. })
-}
-
-/// So long after its deadline it is still looked up what became of an action that may have been carried out.
-pub fn look_after(action: &Action) -> Millis {
-    if matches!(action, Action::CreatePing { .. }) { LOOK_AFTER_PING } else { LOOK_AFTER }
 }
 
 #[cfg(test)]
@@ -127,14 +96,6 @@ mod tests {
 
     fn again(pause: u64, patient: bool, alarm: bool) -> Cure {
         Cure::Again { pause: Millis(pause), patient, alarm }
-    }
-
-    #[test]
-    fn what_takes_a_customer_from_somebody_needs_the_store() {
-        let customer = rejoin_protocol::CallSid::numbered(1);
-        let recovery = RecoveryId::of(&customer);
-        assert!(needs_store(&Action::GiveUp { recovery, customer }));
-        assert!(!needs_store(&announce()) && !needs_store(&ping()));
     }
 
     #[test]

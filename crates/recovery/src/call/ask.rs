@@ -1,7 +1,7 @@
 //! What is asked of a call.
 
 use super::{Call, HoldStage, Phase, Recovery};
-use crate::Action;
+use crate::{Action, Wanted};
 use rejoin_protocol::RecoveryId;
 
 impl Call {
@@ -27,51 +27,40 @@ impl Call {
         self.facts.task.attributes.is_empty() && self.recovery.as_ref().is_some_and(awaited)
     }
 
+    /// True if what the action needs to be still wanted is true of the call.
     pub(crate) fn wants(&self, action: &Action) -> bool {
         let phase = |id: &RecoveryId| self.recovery.as_ref().filter(|r| r.id == *id).map(|r| &r.phase);
-        match action {
-            Action::CreatePing { recovery, .. } => phase(recovery).is_some_and(|phase| match phase {
+        match action.traits().wanted {
+            Wanted::Always => true,
+            Wanted::Recovering => self.has_open_recovery(),
+            Wanted::BeforeRequeue(recovery) => phase(recovery).is_some_and(|phase| match phase {
                 Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Holding => true,
                 Phase::Requeueing { .. } | Phase::Queued { .. } | Phase::Ended(_) => false,
             }),
-            Action::Requeue { recovery, target, resent, .. } => {
-                let target = target.clone();
+            Wanted::Requeueing { recovery, target, resent } => {
+                let target = target.cloned();
                 // One who waits in silence is in the queue already, and Twilio may say so late.
                 let queued = Phase::Queued { target: target.clone() };
-                let is_there = *resent > 0 && target.is_none() && phase(recovery) == Some(&queued);
+                let is_there = resent > 0 && target.is_none() && phase(recovery) == Some(&queued);
                 // It may have waited for its turn, and an agent have come meanwhile.
                 let is_on_the_way = phase(recovery) == Some(&Phase::Requeueing { target });
                 (is_on_the_way || is_there) && !self.is_connected()
             }
-            Action::Announce { .. } | Action::FreeCustomer { .. } => self.has_open_recovery(),
-            Action::HoldCustomer { .. } => self.wants_of_our_hold(HoldStage::Asked),
-            Action::EndHold { .. } => self.wants_of_our_hold(HoldStage::Ending),
-            Action::EndConference { .. } => self.diagnosis().is_orphaned(),
-            Action::ReadTask { .. } => self.looks_for_mark(),
-            Action::GiveUp { recovery, .. } => phase(recovery).is_some_and(|phase| {
+            Wanted::WaitingForAny(recovery) => phase(recovery).is_some_and(|phase| {
                 matches!(phase, Phase::Requeueing { target: None } | Phase::Queued { target: None })
             }),
-            Action::Look { .. } => {
+            Wanted::HoldBegins => self.wants_of_our_hold(HoldStage::Asked),
+            Wanted::HoldEnds => self.wants_of_our_hold(HoldStage::Ending),
+            Wanted::Orphaned => self.diagnosis().is_orphaned(),
+            Wanted::MarkMissing => self.looks_for_mark(),
+            Wanted::Polling => {
                 self.poll.since.is_some() && (!self.closed || self.stranding.decide_by.is_some())
             }
-            Action::Unhold { leg, .. } => {
-                self.facts.roster.is_joined(leg) && self.facts.roster.flags(leg).hold
+            Wanted::OnHold(leg) => self.facts.roster.is_joined(leg) && self.facts.roster.flags(leg).hold,
+            Wanted::HoldCarriedOver(leg) => self.wants_hold_of(leg),
+            Wanted::Coaching { coach, agent } => {
+                self.is_coaching(coach) && self.facts.roster.is_joined(agent)
             }
-            Action::HoldParticipant { leg, .. } => self.wants_hold_of(leg),
-            Action::CoachInstead { coach, now, .. } => self.is_coaching(coach) && self.facts.roster.is_joined(now),
-            Action::KeepConference { .. }
-            | Action::MarkTask { .. }
-            | Action::EndPing { .. }
-            | Action::CompleteReservation { .. }
-            | Action::RemoveLeg { .. }
-            | Action::MoveParticipant { .. }
-            | Action::CheckNumber { .. }
-            | Action::FindOwners { .. }
-            | Action::ReadActivity { .. }
-            // What may have been done is known only when it is.
-            | Action::LendActivity { .. }
-            | Action::ReturnActivity { .. }
-            | Action::Learn { .. } => true,
         }
     }
 }

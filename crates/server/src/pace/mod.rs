@@ -8,14 +8,15 @@
 //!
 //! Many agents who are lost within a few seconds are a storm, see [`storm`].
 
+mod crowd;
 mod lane;
-mod rank;
 mod settings;
 mod storm;
 mod turns;
 
-pub(crate) use rank::priority;
-pub use rank::{Crowd, Rank, family, rank};
+pub(crate) use crowd::priority;
+pub use crowd::{Crowd, family};
+pub use rejoin_recovery::Rank;
 pub use settings::Pacing;
 pub use storm::News;
 pub use turns::{JobGate, Turns};

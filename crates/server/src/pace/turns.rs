@@ -1,6 +1,6 @@
 //! The shell of [`Pace`]: gives it the time, wakes who is next, and tells operators.
 
-use super::{Effect, Event, News, Pace, Pacing, Rank, Status, Ticket, family, rank};
+use super::{Effect, Event, News, Pace, Pacing, Rank, Status, Ticket, family};
 use crate::queue::Job;
 use crate::surroundings::Surroundings;
 use rejoin_protocol::{Millis, RecoveryId};
@@ -66,7 +66,7 @@ impl Turns {
     /// the same place. `look`: is it looked up first what became of it?
     pub async fn of_job(&self, job: &Job, look: bool) -> Arc<JobGate> {
         let since = job.recovery.as_ref().map_or(job.since, |(_, lost_at)| *lost_at);
-        let rank = rank(&job.action);
+        let rank = job.action.traits().rank;
         let turn = self.turn(family(&job.action, look), rank, since).await;
         Arc::new(JobGate { turns: self.clone(), rank, since, held: Mutex::new(Some(turn)) })
     }

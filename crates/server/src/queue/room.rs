@@ -2,7 +2,7 @@
 //! room for what tells a customer.
 
 use super::Job;
-use crate::pace::{Crowd, rank};
+use crate::pace::Crowd;
 use rejoin_recovery::Action;
 use std::sync::Arc;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
@@ -55,7 +55,7 @@ impl Door {
 
 impl Rooms {
     pub(super) fn place(&self, action: &Action) -> Option<Place> {
-        let permit = Arc::clone(self.of(rank(action).crowd())).try_acquire_owned().ok()?;
+        let permit = Arc::clone(self.of(Crowd::of(action))).try_acquire_owned().ok()?;
         Some(Place { _permit: Arc::new(permit) })
     }
 

@@ -186,41 +186,6 @@ impl Changes {
     }
 }
 
-/// By what an action is known again that may be done only once for a call; `None`: as often as it is wanted.
-pub(super) fn once(action: &Action) -> Option<String> {
-    match action {
-        Action::CreatePing { recovery, .. } => Some(format!("ping {recovery}")),
-        Action::Requeue { recovery, target, resent, .. } => {
-            let target = target.as_ref().map_or("any", |worker| worker.as_str());
-            let again = if *resent > 0 { format!(" again {resent}") } else { String::new() };
-            Some(format!("requeue {recovery} {target}{again}"))
-        }
-        Action::CompleteReservation { reservation, .. } => Some(format!("complete {reservation}")),
-        Action::MoveParticipant { leg, .. } => Some(format!("move {leg}")),
-        Action::GiveUp { recovery, .. } => Some(format!("give up {recovery}")),
-        Action::Announce { .. }
-        | Action::FreeCustomer { .. }
-        | Action::KeepConference { .. }
-        | Action::HoldParticipant { .. }
-        | Action::HoldCustomer { .. }
-        | Action::EndHold { .. }
-        | Action::CoachInstead { .. }
-        | Action::ReadTask { .. }
-        | Action::MarkTask { .. }
-        | Action::EndPing { .. }
-        | Action::RemoveLeg { .. }
-        | Action::Unhold { .. }
-        | Action::EndConference { .. }
-        | Action::CheckNumber { .. }
-        | Action::FindOwners { .. }
-        | Action::ReadActivity { .. }
-        | Action::LendActivity { .. }
-        | Action::ReturnActivity { .. }
-        | Action::Look { .. }
-        | Action::Learn { .. } => None,
-    }
-}
-
 /// A job as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredJob {

@@ -11,7 +11,7 @@ use rejoin_recovery::{
 };
 use rejoin_server::Error;
 use rejoin_server::engine::{Engine, Handle, Outlets};
-use rejoin_server::pace::{Crowd, rank};
+use rejoin_server::pace::Crowd;
 use rejoin_server::push::Pushes;
 use rejoin_server::queue::{Door, Inside, Job};
 use rejoin_server::store::{Batch, Changes, Found, Store, StoredJob};
@@ -326,7 +326,7 @@ async fn many_at_once_are_all_durable_when_they_are_answered(database: &Place) {
 async fn jobs_for_which_there_is_no_room_are_for_others(database: &Place) {
     let mut running = Running::with(database, Millis(30), 1).await;
     running.lose_ada().await;
-    let crowd = |action: &Action| rank(action).crowd();
+    let crowd = |action: &Action| Crowd::of(action);
     let mut mine = vec![];
     while !mine.iter().any(|job: &Job| matches!(job.action, Action::CreatePing { .. })) {
         mine.push(running.jobs.jobs.recv().await.unwrap());

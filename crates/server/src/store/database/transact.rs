@@ -5,7 +5,6 @@ use super::read::{call, texts};
 use super::schema::{integer, millis, rows, timer_name, timer_named};
 use crate::error::Error;
 use crate::pace;
-use crate::store::change::once;
 use crate::store::{Batch, Changes, Claim, Committed, Found, JobId, NewJob, StoredJob, Tenure};
 use rejoin_protocol::{CallSid, ConferenceSid};
 use rejoin_recovery::Key;
@@ -261,7 +260,7 @@ impl Database {
             let (owner, fence) = if job.mine { (Some(&self.server), 1) } else { (None, 0) };
             wanted.push(json!({
                 "conference": job.conference, "action": serde_json::to_string(&job.action)?,
-                "once": once(&job.action), "deadline": integer(job.deadline),
+                "once": job.action.traits().once, "deadline": integer(job.deadline),
                 "priority": pace::priority(&job.action), "owner": owner, "fence": fence,
             }));
         }

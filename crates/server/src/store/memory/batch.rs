@@ -4,7 +4,7 @@ use super::Server;
 use super::data::{Data, Row};
 use crate::error::Error;
 use crate::pace;
-use crate::store::change::{Saved, once};
+use crate::store::change::Saved;
 use crate::store::heard::Hint;
 use crate::store::{Batch, Changes, Claim, Committed, Found, JobId, NewJob, Pushed, StoredJob, Tenure};
 use rejoin_protocol::{ConferenceSid, WorkerSid};
@@ -94,7 +94,7 @@ impl Server {
 
     fn add_job(&self, data: &mut Data, job: NewJob, tenure: Tenure) -> Option<StoredJob> {
         let NewJob { conference, action, deadline, mine } = job;
-        let once = once(&action);
+        let once = action.traits().once;
         if let Some(once) = &once
             && !data.jobs.once.insert((conference.clone(), once.clone()))
         {
