@@ -16,8 +16,8 @@ mod unheard;
 pub use handle::Handle;
 
 use crate::error::Error;
+use crate::jobs::Door;
 use crate::push::Pushes;
-use crate::queue::Door;
 use crate::store::{Batch, Claim, Store};
 use crate::story::Told;
 use decide::{Decided, decide};

@@ -4,7 +4,7 @@ mod see;
 
 use crate::allowed::{self, Number};
 use crate::config::Config;
-use crate::queue::{Job, Read};
+use crate::jobs::{Job, Read};
 use crate::way::Way;
 use rejoin_protocol::attributes as names;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid};

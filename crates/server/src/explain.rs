@@ -1,25 +1,18 @@
 //! The story of a recovery, as the store has it: what came in and what was decided, what was wanted of Twilio and asked
-//! of it, with all times, and how the calls are now. It is read beside a server that runs, and changes nothing.
+//! of it, with all times, and how the calls are now. [`beside`](crate::beside) reads it from the database.
 
 mod show;
 
 pub(crate) use show::time;
 
 use crate::error::Error;
-use crate::store::hosts::Hosts;
 use crate::story::Entry;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, WorkerSid};
 use rejoin_recovery::{Action, Call, Note, Phase};
 use serde::Serialize;
-use sqlx::any::{AnyPoolOptions, AnyRow};
+use sqlx::any::AnyRow;
 use sqlx::{AnyPool, Row as _};
 use std::collections::BTreeSet;
-use std::time::Duration;
-
-/// A server of the database answers within this time, or it is not there.
-const CONNECTED_WITHIN: Duration = Duration::from_secs(5);
-/// All of the answer is there within this time.
-const READ_WITHIN: Duration = Duration::from_secs(30);
 
 /// What a story is asked for by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,41 +112,7 @@ pub struct Now {
 }
 
 /// Reads it. `None`: the store has nothing about that (any more).
-pub async fn explain(database_url: &str, subject: &Subject) -> Result<Option<Story>, Error> {
-    let pool = beside(database_url).await?;
-    // Its connection ends with this program, also where the database does not answer.
-    asked(read(&pool, subject)).await
-}
-
-/// A connection beside a server that runs, which changes nothing. It may lead to a standby where there is no primary.
-pub(crate) async fn beside(database_url: &str) -> Result<AnyPool, Error> {
-    sqlx::any::install_default_drivers();
-    let is_file = database_url.starts_with("sqlite:") && !database_url.contains('?');
-    let url = match Hosts::of(database_url) {
-        Ok(hosts) => hosts.readable(CONNECTED_WITHIN).await?,
-        // Without this SQLite would make a database where there is none.
-        Err(_) if is_file => format!("{database_url}?mode=ro"),
-        Err(_) => database_url.to_owned(),
-    };
-    Ok(AnyPoolOptions::new().max_connections(1).acquire_timeout(CONNECTED_WITHIN).connect(&url).await?)
-}
-
-/// The same to change something by: it leads to the primary.
-pub(crate) async fn writing_beside(database_url: &str) -> Result<AnyPool, Error> {
-    sqlx::any::install_default_drivers();
-    let url = match Hosts::of(database_url) {
-        Ok(hosts) => hosts.primary(CONNECTED_WITHIN).await?,
-        Err(_) => database_url.to_owned(),
-    };
-    Ok(AnyPoolOptions::new().max_connections(1).acquire_timeout(CONNECTED_WITHIN).connect(&url).await?)
-}
-
-/// Asks by it, with a deadline.
-pub(crate) async fn asked<T>(answer: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    tokio::time::timeout(READ_WITHIN, answer).await.unwrap_or(Err(Error::Unanswered(READ_WITHIN)))
-}
-
-async fn read(pool: &AnyPool, subject: &Subject) -> Result<Option<Story>, Error> {
+pub(crate) async fn read(pool: &AnyPool, subject: &Subject) -> Result<Option<Story>, Error> {
     let mut conferences: BTreeSet<String> = BTreeSet::new();
     match subject {
         Subject::Conference(conference) => {

@@ -49,13 +49,6 @@ impl fmt::Display for Listed {
     }
 }
 
-/// Reads it beside a server that runs, and changes nothing.
-pub async fn list(database_url: &str) -> Result<Listed, Error> {
-    let pool = crate::explain::beside(database_url).await?;
-    let listed = async { read(&mut *pool.acquire().await?).await };
-    Ok(Listed(crate::explain::asked(listed).await?))
-}
-
 /// The latest ones, the last one first.
 pub(crate) async fn read(db: &mut AnyConnection) -> Result<Vec<GivenUp>, Error> {
     let rows = sqlx::query(

@@ -2,16 +2,40 @@
 //! them ended in a panic. They stay as they are. An operator sees them here, and releases what is quarantined.
 
 use crate::error::Error;
-use crate::explain::{asked, time, writing_beside};
-use crate::store::Why;
+use crate::explain::time;
 use rejoin_protocol::{ConferenceSid, Millis};
-use rejoin_recovery::{Action, Call, Format, Timer};
+use rejoin_recovery::{Action, Call, Format, Quarantine, Timer};
 use serde::Serialize;
 use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Row as _};
 use std::fmt;
 
 /// How many calls are read at once.
 const PAGE: i64 = 500;
+
+/// Why a call is held back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// A newer release has stored it, in this format.
+    AnotherVersion(u32),
+    /// What is stored is no call.
+    Unreadable,
+    /// An event about it ended in a panic.
+    Quarantined(Quarantine),
+    /// The database refuses to write what follows from its timer.
+    Refused,
+}
+
+impl Why {
+    /// For metrics and programs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::AnotherVersion(_) => "another-version",
+            Self::Unreadable => "unreadable",
+            Self::Quarantined(_) => "quarantined",
+            Self::Refused => "refused",
+        }
+    }
+}
 
 /// A call that is held back. Nothing personal is in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -102,12 +126,6 @@ impl fmt::Display for Listed {
     }
 }
 
-/// Reads it beside a server that runs, and changes nothing.
-pub async fn list(database_url: &str) -> Result<Listed, Error> {
-    let pool = crate::explain::beside(database_url).await?;
-    asked(async { read(&mut *pool.acquire().await?).await }).await
-}
-
 /// All that are held back.
 pub(crate) async fn read(db: &mut AnyConnection) -> Result<Listed, Error> {
     let mut listed = Listed::default();
@@ -136,14 +154,8 @@ pub(crate) async fn read(db: &mut AnyConnection) -> Result<Listed, Error> {
     Ok(listed)
 }
 
-/// Lets a quarantined call go on, beside servers that run. Twilio is asked at once how it stands. True if it was quarantined.
-pub async fn release(database_url: &str, conference: &ConferenceSid, now: Millis) -> Result<bool, Error> {
-    let pool = writing_beside(database_url).await?;
-    let is_file = database_url.starts_with("sqlite:");
-    asked(release_on(&pool, is_file, conference, now)).await
-}
-
-async fn release_on(
+/// Lets a quarantined call go on. Twilio is asked at once how it stands. True if it was quarantined.
+pub(crate) async fn release(
     pool: &AnyPool,
     is_file: bool,
     conference: &ConferenceSid,

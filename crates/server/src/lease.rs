@@ -2,8 +2,8 @@
 //! any more, others take its jobs.
 
 use crate::clock::Alarm;
+use crate::jobs::Job;
 use crate::pace::Turns;
-use crate::queue::Job;
 use crate::store::{Claim, LEASE, Store, Tenure};
 use rejoin_protocol::Millis;
 use rejoin_twilio::{Family, Gate, Passing};

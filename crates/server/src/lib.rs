@@ -6,6 +6,7 @@
 //! | [`store`] | SQLite or PostgreSQL; in a world of one program, memory |
 //! | [`clock`] | this server's clock against the database's |
 //! | [`surroundings`] | time and chance, from the system or from a seed |
+//! | [`jobs`] | what the engine hands to the queue |
 //! | [`queue`], [`execute`] | what is wanted of Twilio, until it is done or makes no sense any more |
 //! | [`pace`] | how fast, and what first |
 //! | [`retry`] | what is done about errors of Twilio's |
@@ -13,11 +14,13 @@
 //! | [`push`] | what desktops are told, whichever server they are connected to |
 //! | [`story`], [`explain`] | what happened to a call, for whoever has to understand it later |
 //! | [`report`] | how recoveries have ended, by day |
+//! | [`beside`] | reads these from the database while servers run |
 //! | [`reconnect`] | attributes of the task that brings a customer back |
 //!
 //! What is decided about a call is decided in `rejoin-recovery` and nowhere in here.
 
 pub mod allowed;
+pub mod beside;
 pub mod clock;
 pub mod config;
 pub mod engine;
@@ -29,6 +32,7 @@ mod figures;
 pub mod given_up;
 pub mod held_back;
 pub mod http;
+pub mod jobs;
 mod lease;
 pub mod limits;
 pub mod pace;

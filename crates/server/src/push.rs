@@ -11,7 +11,6 @@ mod session;
 pub use channels::Said;
 pub use session::Session;
 
-use crate::engine::Handle;
 use crate::error::Error;
 use crate::store::{Heard, Hint, Hints, LOOKS_APART, PushId, Store};
 use channels::Channels;
@@ -202,11 +201,16 @@ impl Pushes {
     /// Tells the machine of pages that were connected here and are not back, here or elsewhere, a few seconds after their channel
     /// has ended, until the task is aborted. One page after the other: of thousands that are gone at once each is polled for in its
     /// turn, at the pace at which a server that was started looks at all calls. One that is back by then is not.
-    pub(crate) async fn watch_lost(self, engine: Handle) {
+    ///
+    /// `tell` hands an event to the machine. The engine is not named here: it publishes by this module.
+    pub(crate) async fn watch_lost<Told>(self, tell: impl Fn(Event) -> Told)
+    where
+        Told: Future<Output = Result<(), Error>>,
+    {
         loop {
             let (due, next) = self.lock().lost(Instant::now());
             if let Some((worker, epoch)) = due {
-                self.tell_lost(&engine, worker, epoch).await;
+                self.tell_lost(&tell, worker, epoch).await;
                 tokio::time::sleep(Duration::from_millis(LOOKS_APART.0)).await;
                 continue;
             }
@@ -224,14 +228,17 @@ impl Pushes {
         }
     }
 
-    async fn tell_lost(&self, engine: &Handle, worker: WorkerSid, epoch: u64) {
+    async fn tell_lost<Told>(&self, tell: &impl Fn(Event) -> Told, worker: WorkerSid, epoch: u64)
+    where
+        Told: Future<Output = Result<(), Error>>,
+    {
         // If that cannot be found out: a poll too many harms nobody.
         let elsewhere = self.store.sessions_elsewhere(&worker).await.unwrap_or_default();
         if elsewhere.contains(&epoch) {
             return;
         }
         tracing::info!(%worker, epoch, "the push channel of a page has ended, and the page is not back");
-        if let Err(error) = engine.event(Event::PushLost { worker, epoch }).await {
+        if let Err(error) = tell(Event::PushLost { worker, epoch }).await {
             tracing::warn!(%error, "the calls of a page that may be gone are polled later");
         }
     }

@@ -8,25 +8,20 @@
 //! no room, and those of servers that are gone. A job that is not ours any more is dropped on the spot.
 
 mod ended;
-mod job;
-mod room;
-
-pub use job::Job;
-pub(crate) use job::Read;
-pub(crate) use room::Place;
-pub use room::{Door, Inside};
+mod requests;
 
 use self::ended::{alert, failed, report};
-use self::room::Rooms;
+use self::requests::{Requests, told};
 use crate::engine::Handle;
 use crate::error::Error;
 use crate::execute::{Before, Executor};
+use crate::jobs::{Inside, Job, Rooms};
 use crate::lease::Ours;
 use crate::pace::{Crowd, Turns};
 use crate::retry::{self, Cure};
 use crate::stopping::Stopping;
 use crate::store::{JobId, Store};
-use crate::story::{self, Entry, Requests};
+use crate::story::Entry;
 use crate::way::with_task;
 use rejoin_protocol::Millis;
 use rejoin_recovery::{Call, LostReply, Machine, Outcome, Policies};
@@ -127,11 +122,11 @@ pub(crate) async fn run(
             let work = async move {
                 let requests = Arc::new(Requests::new(parts.store.surroundings()));
                 let outcome = carry_out(&parts, &job, &requests).await;
-                let told = requests.take(&job);
+                let made = requests.take(&job);
                 if let Some(outcome) = outcome {
-                    report(&parts.engine, job, outcome, told).await;
+                    report(&parts.engine, job, outcome, made).await;
                 } else {
-                    parts.engine.tell(told).await;
+                    parts.engine.tell(made).await;
                     tracing::info!(job = job.claim.job.0, conference = %job.conference, "the job is left to whoever takes it");
                 }
             };
@@ -199,7 +194,7 @@ async fn claim(parts: &Parts, held: &HashMap<task::Id, JobId>) -> Option<Vec<Job
     let taken_up = |job: &Job| {
         let (id, action) = (job.claim.job.0, job.action.name().into());
         let entry = Entry::TakenUp { job: id, action, begun_before: job.begun_before };
-        story::told(job, job.since, entry)
+        told(job, job.since, entry)
     };
     parts.engine.tell(jobs.iter().map(taken_up).collect()).await;
     Some(jobs)
@@ -256,11 +251,11 @@ async fn carry_out(parts: &Parts, job: &Job, requests: &Arc<Requests>) -> Option
             Millis(0)
         };
         tracing::info!(job = job.claim.job.0, conference = %job.conference, %error, pause_ms = pause.0, "repeated later");
-        let mut told = requests.take(job);
+        let mut made = requests.take(job);
         let (id, action) = (job.claim.job.0, job.action.name().into());
         let entry = Entry::Again { job: id, action, error: error.to_string(), pause_ms: pause.0 };
-        told.push(story::told(job, now, entry));
-        parts.engine.tell(told).await;
+        made.push(told(job, now, entry));
+        parts.engine.tell(made).await;
         last = Some(error);
         if waits {
             let longest = if job.action.traits().rank.is_urgent() { LONGEST_URGENT } else { LONGEST_PAUSE };
@@ -301,7 +296,7 @@ async fn attempt(
     may_have_acted: &mut bool,
     requests: &Arc<Requests>,
 ) -> Result<Attempt, TwilioError> {
-    let turns = parts.turns.of_job(job, *may_have_acted).await;
+    let turns = parts.turns.of_attempt(&job.action, *may_have_acted, job.waits_since()).await;
     let executor = parts.executor.through(Arc::new(Ours::new(turns, parts.store.clone(), job)));
     let executor = executor.seen_by(Arc::clone(requests) as Arc<_>);
     if *may_have_acted {

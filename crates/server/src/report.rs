@@ -2,7 +2,7 @@
 //! which a call could be found.
 
 use crate::error::Error;
-use crate::explain::{asked, beside, millis, time};
+use crate::explain::{millis, time};
 use rejoin_protocol::Millis;
 use rejoin_recovery::Note;
 use serde::Serialize;
@@ -68,13 +68,8 @@ impl Figure {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Report(pub Vec<Figure>);
 
-/// Reads it beside a server that runs: what was reduced to figures, and what is still kept.
-pub async fn report(database_url: &str) -> Result<Report, Error> {
-    let pool = beside(database_url).await?;
-    asked(read(&pool)).await
-}
-
-async fn read(pool: &AnyPool) -> Result<Report, Error> {
+/// Reads what was reduced to figures, and what is still kept.
+pub(crate) async fn read(pool: &AnyPool) -> Result<Report, Error> {
     // By day, outcome and bound, the longest last: how many, and how long they took together.
     let mut counted: BTreeMap<(u64, String), BTreeMap<u64, (u64, Millis)>> = BTreeMap::new();
     let mut add = |day, outcome, within: Option<Millis>, count, took| {

@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::execute::Executor;
 use crate::figures;
 use crate::http::{self, App, Routers, Tls};
+use crate::jobs::Door;
 use crate::lease;
 use crate::pace::Turns;
 use crate::push::Pushes;
@@ -133,14 +134,18 @@ impl Parts {
         let stopping = stop.stopping();
         let pushes = Pushes::new(store.clone());
         let (lines, _) = broadcast::channel(1024);
-        let (jobs, wanted) = queue::Door::new(queue::HELD);
+        let (jobs, wanted) = Door::new(queue::HELD);
         let outlets = Outlets { pushes: pushes.clone(), lines: lines.clone(), jobs };
         let (handle, engine) = Engine::start(config.policies(), store.clone(), outlets);
         let executor = Executor::new(client.clone(), Arc::clone(&config));
         let turns = Turns::new(&config.pacing, store.surroundings().clone());
         let (paced, shared, asked) = (turns.clone(), turns.clone(), turns.clone());
         let (leased, tidied, heard) = (store.clone(), store.clone(), pushes.clone());
-        let lost = pushes.clone().watch_lost(handle.clone());
+        let told = handle.clone();
+        let lost = pushes.clone().watch_lost(move |event| {
+            let engine = told.clone();
+            async move { engine.event(event).await }
+        });
         let keep = Millis(DAY.0 * u64::from(config.keep_days));
         let queue = queue::run(wanted, executor, handle.clone(), store.clone(), turns, stopping.clone());
         let surroundings = store.surroundings().clone();

@@ -2,11 +2,9 @@
 //! and each request to Twilio. Identifiers, times and kinds; nothing personal.
 
 mod input;
-mod requests;
 
 pub(crate) use input::then;
 pub use input::{Input, Source, Then};
-pub(crate) use requests::{Requests, told};
 
 use rejoin_protocol::{ConferenceSid, Millis, RecoveryId};
 use serde::{Deserialize, Serialize};

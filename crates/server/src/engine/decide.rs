@@ -4,7 +4,7 @@ use super::{LineAdded, Outlets, Work};
 use crate::error::Error;
 use crate::failpoint;
 use crate::figures;
-use crate::queue::{Door, Job, Place};
+use crate::jobs::{Door, Job, Place};
 use crate::store::{Changes, Committed, Found, Line, NewJob, Pushed, StoredJob, direct};
 use crate::story::{self, Entry, Input, Told as Story};
 use crate::surroundings::Surroundings;

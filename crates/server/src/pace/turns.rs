@@ -1,9 +1,9 @@
 //! The shell of [`Pace`]: gives it the time, wakes who is next, and tells operators.
 
 use super::{Effect, Event, News, Pace, Pacing, Rank, Status, Ticket, family};
-use crate::queue::Job;
 use crate::surroundings::Surroundings;
 use rejoin_protocol::{Millis, RecoveryId};
+use rejoin_recovery::Action;
 use rejoin_twilio::{Answer, Family, Gate, Pass, Passing};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -64,10 +64,10 @@ impl Turns {
 
     /// Waits until it is the turn of a job's next attempt. Its first request uses that turn; the others wait for theirs in
     /// the same place. `look`: is it looked up first what became of it?
-    pub async fn of_job(&self, job: &Job, look: bool) -> Arc<JobGate> {
-        let since = job.recovery.as_ref().map_or(job.since, |(_, lost_at)| *lost_at);
-        let rank = job.action.traits().rank;
-        let turn = self.turn(family(&job.action, look), rank, since).await;
+    /// `since`: when its customer began to wait (point in time).
+    pub async fn of_attempt(&self, action: &Action, look: bool, since: Millis) -> Arc<JobGate> {
+        let rank = action.traits().rank;
+        let turn = self.turn(family(action, look), rank, since).await;
         Arc::new(JobGate { turns: self.clone(), rank, since, held: Mutex::new(Some(turn)) })
     }
 

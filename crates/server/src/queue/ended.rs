@@ -1,9 +1,10 @@
 //! How jobs have ended, and who is told.
 
-use super::{FIRST_PAUSE, Job, LONGEST_PAUSE};
+use super::{FIRST_PAUSE, LONGEST_PAUSE};
 use crate::engine::Handle;
 use crate::error::Error;
 use crate::figures;
+use crate::jobs::Job;
 use crate::story::Told;
 use rejoin_protocol::Millis;
 use rejoin_recovery::{Event, Outcome};

@@ -4,6 +4,7 @@
 //! them. What is remembered here only keeps their timers and jobs from being taken up again and again.
 
 use super::JobId;
+pub use crate::held_back::Why;
 use rejoin_protocol::{ConferenceSid, Millis};
 use rejoin_recovery::{Call, Event, Format, Key, Quarantine};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,31 +18,6 @@ const REFUSED_FIRST: Duration = Duration::from_millis(500);
 const REFUSED_AT_MOST: Duration = Duration::from_secs(30);
 /// How many calls are remembered, and how many jobs. More than that are tried again at once.
 const REMEMBERED: usize = 16_384;
-
-/// Why a call is held back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// A newer release has stored it, in this format.
-    AnotherVersion(u32),
-    /// What is stored is no call.
-    Unreadable,
-    /// An event about it ended in a panic.
-    Quarantined(Quarantine),
-    /// The database refuses to write what follows from its timer.
-    Refused,
-}
-
-impl Why {
-    /// For metrics and programs.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::AnotherVersion(_) => "another-version",
-            Self::Unreadable => "unreadable",
-            Self::Quarantined(_) => "quarantined",
-            Self::Refused => "refused",
-        }
-    }
-}
 
 /// A call that was found, and that nothing may be done about.
 #[derive(Clone, Debug)]

@@ -11,9 +11,9 @@ use rejoin_recovery::{
 };
 use rejoin_server::Error;
 use rejoin_server::engine::{Engine, Handle, Outlets};
+use rejoin_server::jobs::{Door, Inside, Job};
 use rejoin_server::pace::Crowd;
 use rejoin_server::push::Pushes;
-use rejoin_server::queue::{Door, Inside, Job};
 use rejoin_server::store::{Batch, Changes, Found, Store, StoredJob};
 use rejoin_server::surroundings::Verdict;
 use std::sync::Arc;

@@ -2,7 +2,8 @@
 
 use crate::asked::Asked;
 use clap::Args;
-use rejoin_server::explain::{Subject, explain};
+use rejoin_server::beside;
+use rejoin_server::explain::Subject;
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]
@@ -16,7 +17,7 @@ pub(crate) struct Options {
 
 /// Prints what the store knows of a call.
 pub(crate) async fn run(options: &Options) -> Result<ExitCode, String> {
-    match explain(options.asked.url(), &options.subject).await.transpose() {
+    match beside::explain(options.asked.url(), &options.subject).await.transpose() {
         Some(story) => options.asked.print(story),
         None => Err("the store has nothing about that (any more)".into()),
     }

@@ -12,8 +12,8 @@ mod settings;
 mod signals;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use rejoin_server::beside;
 use rejoin_server::config::{LogFormat, Logs, document};
-use rejoin_server::{given_up, held_back, report};
 use std::process::ExitCode;
 
 /// Puts Twilio Flex agents back on the calls that their browser was lost from.
@@ -98,12 +98,12 @@ fn main() -> ExitCode {
             run(&plain, async { migrate::run(&options).await.map_err(|error| error.to_string()) })
         }
         Command::Explain(options) => run(&plain, explain::run(&options)),
-        Command::Report(options) => run(&plain, async { options.print(report::report(options.url()).await) }),
+        Command::Report(options) => run(&plain, async { options.print(beside::report(options.url()).await) }),
         Command::GivenUp(options) => {
-            run(&plain, async { options.print(given_up::list(options.url()).await) })
+            run(&plain, async { options.print(beside::given_up(options.url()).await) })
         }
         Command::HeldBack(options) => {
-            run(&plain, async { options.print(held_back::list(options.url()).await) })
+            run(&plain, async { options.print(beside::held_back(options.url()).await) })
         }
         Command::Release(options) => run(&plain, release::run(&options)),
         Command::CheckConfig(options) => {

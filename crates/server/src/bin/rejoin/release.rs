@@ -2,8 +2,8 @@
 
 use clap::Args;
 use rejoin_protocol::ConferenceSid;
+use rejoin_server::beside;
 use rejoin_server::config::Storage;
-use rejoin_server::held_back;
 use rejoin_server::surroundings::Surroundings;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,7 +27,7 @@ fn conference(text: &str) -> Result<ConferenceSid, String> {
 /// Lets a quarantined call go on.
 pub(crate) async fn run(options: &Options) -> Result<ExitCode, String> {
     let (url, now) = (&options.storage.database_url, Surroundings::system().now());
-    match held_back::release(url, &options.conference, now).await {
+    match beside::release(url, &options.conference, now).await {
         Ok(true) => {
             println!(
                 "{} is released: Twilio is asked how the call stands, and it goes on",

@@ -20,12 +20,12 @@ pub struct Door {
 pub struct Inside {
     /// In the order in which they were committed.
     pub jobs: UnboundedReceiver<Job>,
-    pub(super) rooms: Rooms,
+    pub(crate) rooms: Rooms,
 }
 
 /// One for each crowd.
 #[derive(Clone, Debug)]
-pub(super) struct Rooms([Arc<Semaphore>; 3]);
+pub(crate) struct Rooms([Arc<Semaphore>; 3]);
 
 /// A job's place, until it has ended.
 #[derive(Clone, Debug)]
@@ -54,13 +54,13 @@ impl Door {
 }
 
 impl Rooms {
-    pub(super) fn place(&self, action: &Action) -> Option<Place> {
+    pub(crate) fn place(&self, action: &Action) -> Option<Place> {
         let permit = Arc::clone(self.of(Crowd::of(action))).try_acquire_owned().ok()?;
         Some(Place { _permit: Arc::new(permit) })
     }
 
     /// So many places are free.
-    pub(super) fn free(&self, crowd: Crowd) -> usize {
+    pub(crate) fn free(&self, crowd: Crowd) -> usize {
         self.of(crowd).available_permits()
     }
 

@@ -57,4 +57,9 @@ impl Job {
             _place: place,
         }
     }
+
+    /// Since when somebody waits for it (point in time): since the agent was lost, or else since it is in the queue.
+    pub(crate) fn waits_since(&self) -> Millis {
+        self.recovery.as_ref().map_or(self.since, |(_, lost_at)| *lost_at)
+    }
 }

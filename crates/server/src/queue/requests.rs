@@ -1,7 +1,7 @@
 //! The requests of one job.
 
-use super::{Entry, Told};
-use crate::queue::Job;
+use crate::jobs::Job;
+use crate::story::{Entry, Told};
 use crate::surroundings::Surroundings;
 use rejoin_protocol::Millis;
 use rejoin_twilio::{Asked, Witness};
@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 /// Requests that were made and are not stored yet.
 #[derive(Debug)]
-pub(crate) struct Requests {
+pub(super) struct Requests {
     surroundings: Surroundings,
     made: Mutex<Vec<(Millis, Asked)>>,
 }
@@ -24,12 +24,12 @@ impl Witness for Requests {
 
 impl Requests {
     /// None yet.
-    pub(crate) fn new(surroundings: &Surroundings) -> Self {
+    pub(super) fn new(surroundings: &Surroundings) -> Self {
         Self { surroundings: surroundings.clone(), made: Mutex::default() }
     }
 
     /// Takes them out, as entries of the job's call.
-    pub(crate) fn take(&self, job: &Job) -> Vec<Told> {
+    pub(super) fn take(&self, job: &Job) -> Vec<Told> {
         let asked = std::mem::take(&mut *self.made.lock().unwrap_or_else(PoisonError::into_inner));
         let told = |(at, asked): (Millis, Asked)| {
             let entry = Entry::Asked {
@@ -49,7 +49,7 @@ impl Requests {
 }
 
 /// An entry about a job, of its call.
-pub(crate) fn told(job: &Job, at: Millis, entry: Entry) -> Told {
+pub(super) fn told(job: &Job, at: Millis, entry: Entry) -> Told {
     let recovery = job.recovery.as_ref().map(|(recovery, _)| recovery.clone());
     Told { at, conference: job.conference.clone(), recovery, entry }
 }

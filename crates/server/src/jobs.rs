@@ -1,0 +1,10 @@
+//! Jobs as they are handed from the engine, which commits them, to the queue, which carries them out. There is room for so many
+//! at once; what finds none is in the store.
+
+mod job;
+mod room;
+
+pub use job::Job;
+pub(crate) use job::Read;
+pub use room::{Door, Inside};
+pub(crate) use room::{Place, Rooms};
