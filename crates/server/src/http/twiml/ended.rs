@@ -3,8 +3,8 @@
 //! Twilio asks when the conference has ended under the caller, and when a call has ended as calls do. The machine knows
 //! which it was; what it does not know yet it knows in a moment.
 
-use super::queue::{enqueued_as_decided, in_a_moment};
-use super::{Twiml, comforting, voice_request};
+use super::enqueue::{enqueued_as_decided, in_a_moment};
+use super::{AT_ONCE, Twiml, comforting, voice_request};
 use crate::error::Error;
 use crate::http::App;
 use crate::http::problem::Problem;
@@ -17,10 +17,7 @@ use rejoin_recovery::{Event, Next};
 use rejoin_twilio::twiml::Document;
 use rejoin_twilio::webhook::QueueResult;
 use std::sync::Arc;
-use std::time::Duration;
 
-/// A caller hears nothing while it is asked what comes next.
-const AT_ONCE: Duration = Duration::from_millis(1500);
 /// How long a moment is.
 const MOMENT_SECONDS: u32 = 1;
 /// So many moments a caller is kept without anything being known: more than Twilio is asked for (24 s), as a rule.

@@ -2,6 +2,7 @@
 
 mod announce;
 mod ended;
+mod enqueue;
 mod follow;
 mod queue;
 
@@ -18,6 +19,11 @@ use axum::response::{IntoResponse, Response};
 use rejoin_protocol::RecoveryId;
 use rejoin_twilio::twiml::{CONTENT_TYPE, Document};
 use rejoin_twilio::webhook::VoiceRequest;
+use std::time::Duration;
+
+/// What a document says is looked up within this time, or the document does without: the caller hears nothing meanwhile, and
+/// Twilio waits 15 s for it.
+const AT_ONCE: Duration = Duration::from_millis(1500);
 
 /// A document as a reply.
 #[derive(Debug)]

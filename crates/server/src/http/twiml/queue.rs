@@ -1,25 +1,20 @@
 //! The customer's way through the queue: into it, in it, out of it, and when something did not work.
 
 use super::ended::after_bridge;
-use super::{Twiml, comforting, parse, said, voice_request};
+use super::enqueue::{Targeting, enqueued_as_decided, in_a_moment, way};
+use super::{AT_ONCE, Twiml, parse, said, voice_request};
 use crate::error::Error;
 use crate::http::App;
 use crate::http::problem::Problem;
 use crate::http::signed::Signed;
-use crate::pace::Rank;
-use crate::reconnect;
 use crate::texts::Phrase;
-use crate::way::{Way, with_task};
 use axum::extract::{Path, State};
 use rejoin_protocol::RecoveryId;
-use rejoin_recovery::{Call, Event, Key};
+use rejoin_recovery::Event;
 use rejoin_twilio::twiml::Document;
 use rejoin_twilio::webhook::{QueueResult, VoiceRequest};
 use std::sync::Arc;
 use std::time::Duration;
-
-/// A caller hears nothing while a document is made, and Twilio waits 15 s for it: what takes longer is done without.
-const AT_ONCE: Duration = Duration::from_millis(1500);
 
 /// The comfort audio lasts six seconds; a document that repeats it costs one signed request a minute.
 const COMFORT_TIMES: u32 = 10;
@@ -39,21 +34,6 @@ pub(crate) async fn requeue(
         Ok(document) => document.map(Twiml).ok_or(Problem::NotFound),
         Err(error) => Ok(in_a_moment(&app, &recovery, &error)),
     }
-}
-
-/// Into the queue, for the agent whom the machine has chosen, after these words. `None`: nothing is known of this
-/// recovery, or of where its call came from.
-pub(super) async fn enqueued_as_decided(
-    app: &App,
-    first: Option<Phrase>,
-    recovery: &RecoveryId,
-) -> Result<Option<Document>, Error> {
-    let Some(way) = way(app, recovery, Targeting::AsDecided).await? else { return Ok(None) };
-    let document = match first {
-        Some(phrase) => said(app, Document::new(), phrase, way.language.as_deref()),
-        None => Document::new(),
-    };
-    Ok(Some(way.enqueued(&app.config, document, recovery)))
 }
 
 /// `/twiml/wait/{recovery}`: the customer is in the queue, and hears something.
@@ -149,51 +129,6 @@ pub(crate) async fn lost(
     Ok(Twiml(said(&app, Document::new(), Phrase::Lost, language.as_deref())))
 }
 
-enum Targeting {
-    AsDecided,
-    Anybody,
-}
-
-/// `None` when the recovery, or the workflow that its call came from, is not known.
-async fn way(app: &App, recovery: &RecoveryId, targeting: Targeting) -> Result<Option<Way>, Error> {
-    let target = |call: &Call| match targeting {
-        Targeting::AsDecided => reconnect::target(call.recovery.as_ref()?).cloned(),
-        Targeting::Anybody => None,
-    };
-    let way = async {
-        let found = app.engine.look([Key::Recovery(recovery.clone())], |machine| {
-            let call = machine.recovering(recovery)?;
-            Some((Way::of(&app.config, call, target(call).as_ref()), call.clone()))
-        });
-        match found.await? {
-            Some((Some(way), _)) => Ok(Some(way)),
-            Some((None, call)) => {
-                // Nobody could read the task so far, and only Twilio says by which workflow it came.
-                let client = app.twilio(Rank::Bookkeeping, app.store.now());
-                match client.fetch_task(&call.task).await {
-                    Ok(task) => {
-                        let call = with_task(call, task);
-                        Ok(Way::of(&app.config, &call, target(&call).as_ref()))
-                    }
-                    Err(error) if error.is_passing() => Err(Error::Busy),
-                    // Twilio deletes tasks that are over after five minutes. Its log remembers them.
-                    Err(_) => match client.list_events(&call.task).await {
-                        Ok(log) => {
-                            let mut call = call;
-                            call.facts.origin.workflow = log.iter().find_map(rejoin_twilio::Event::workflow);
-                            Ok(Way::of(&app.config, &call, target(&call).as_ref()))
-                        }
-                        Err(error) if error.is_passing() => Err(Error::Busy),
-                        Err(_) => Ok(None),
-                    },
-                }
-            }
-            None => Ok(None),
-        }
-    };
-    tokio::time::timeout(AT_ONCE, way).await.unwrap_or(Err(Error::Busy))
-}
-
 /// The caller gets the document whether or not this could be stored. True if it was.
 async fn tell(app: &App, event: Event) -> bool {
     let stored = tokio::time::timeout(AT_ONCE, app.engine.event(event)).await.unwrap_or(Err(Error::Busy));
@@ -201,12 +136,6 @@ async fn tell(app: &App, event: Event) -> bool {
         tracing::warn!(%error, "how the customer is doing in the queue could not be stored");
     }
     stored.is_ok()
-}
-
-/// What to say cannot be looked up: an error in a document's place would end the call.
-pub(super) fn in_a_moment(app: &App, recovery: &RecoveryId, error: &Error) -> Twiml {
-    tracing::error!(%recovery, %error, "a caller hears comfort audio, because it cannot be looked up how to go on");
-    Twiml(comforting(app).redirect(&app.config.public(&format!("/twiml/fallback/{recovery}"))))
 }
 
 /// Another attempt, for any agent, if there have not been enough. A call that is not known any more cannot be sent
