@@ -13,6 +13,8 @@
 //! Everything else (`/`, `/flex`, `/__twin/…`) is the twin's own and is routed as it is. The whole request passes
 //! through unchanged otherwise, so websocket upgrades work.
 
+mod clock;
+mod config;
 pub mod contract;
 mod dates;
 pub mod demo;
@@ -20,6 +22,7 @@ pub mod facts;
 pub mod faults;
 pub mod flex;
 mod host;
+mod log;
 pub mod media;
 pub mod model;
 pub mod outside;
@@ -29,7 +32,9 @@ mod shell;
 mod sinks;
 mod webhooks;
 
-pub use shell::{LegNews, PhoneCommand, Twin, TwinConfig, TwinError, now as shell_now};
+pub use clock::now as shell_now;
+pub use config::TwinConfig;
+pub use shell::{LegNews, PhoneCommand, Twin, TwinError};
 
 use axum::{Router, middleware};
 

@@ -1,8 +1,10 @@
-//! Drives the model: gives it what happens, does what it says. The only place of the twin with a clock.
+//! Drives the model: gives it what happens and the time, does what it says.
 
+pub use crate::clock::now;
 use crate::{
-    facts::Facts,
+    config::TwinConfig,
     faults::{Done, Faults},
+    log::Log,
     media::{self, Clip, Command, Happening, Line, MediaHandle},
     model::{
         ApiError, Audience, Effect, Event, FetchId, Form, Model, PlayId, Reply, Reports, Request, RequestId,
@@ -12,58 +14,24 @@ use crate::{
     sinks::Sinks,
     webhooks::Webhooks,
 };
-use rejoin_protocol::{AccountSid, CallSid, Millis, WorkerSid};
-use secrecy::SecretString;
+use rejoin_protocol::{CallSid, Millis, WorkerSid};
 use serde_json::Value;
 use std::{
     collections::{BTreeSet, HashMap, HashSet, VecDeque},
     net::SocketAddr,
-    path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-/// Lines of the log that are kept.
-const LOG_LINES: usize = 5000;
 /// Changes by REST requests that are kept, to be counted.
 const DONE: usize = 50_000;
 
 /// Numbers of customers' legs have this bit, so that the shell can give them without asking the model.
 const CUSTOMER_LEGS: u128 = 1 << 100;
-
-/// How the twin is run.
-#[derive(Clone, Debug)]
-pub struct TwinConfig {
-    /// Address that it serves HTTP on. Media uses the same IP address and a port that the system picks.
-    pub listen: SocketAddr,
-    /// How browsers and the server reach it, without a slash at the end.
-    pub public_url: String,
-    /// The rejoin server, without a slash at the end; `None`: pages work, nobody recovers anything.
-    pub server_url: Option<String>,
-    /// The account's auth token: signs webhooks, checks REST requests.
-    pub auth_token: SecretString,
-    /// For the server's timeline.
-    pub operator_token: Option<SecretString>,
-    /// Directory with `flex-host.js`.
-    pub flex_host: Option<PathBuf>,
-    /// The plugin's bundle.
-    pub plugin: Option<PathBuf>,
-    /// Scripts of other plugins, which Flex loads after it under the names of their files.
-    pub extra_plugins: Vec<PathBuf>,
-    /// One way, REST and webhooks.
-    pub latency: Duration,
-    /// The demo account.
-    pub account: AccountSid,
-    /// What is assumed about Twilio.
-    pub facts: Facts,
-    /// Every SID is this number plus a counter. Not 0 when the rejoin server's store outlives the twin: it would
-    /// take a new call for one it knows.
-    pub first_number: u128,
-}
 
 /// What can go wrong while the twin starts.
 #[derive(Debug, thiserror::Error)]
@@ -137,7 +105,7 @@ struct Inner {
     answering: Mutex<HashSet<CallSid>>,
     /// Counts what the model was told.
     changes: watch::Sender<u64>,
-    log: Mutex<VecDeque<String>>,
+    log: Log,
     customers: AtomicU64,
     outside: Mutex<Phones>,
     features: Mutex<Vec<String>>,
@@ -177,12 +145,6 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The time.
-pub fn now() -> Millis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-}
-
 impl Twin {
     /// Starts model and media. Must be called within a Tokio runtime.
     ///
@@ -205,7 +167,7 @@ impl Twin {
                 live: Mutex::default(),
                 answering: Mutex::default(),
                 changes: watch::Sender::default(),
-                log: Mutex::default(),
+                log: Log::default(),
                 customers: AtomicU64::new(1),
                 outside: Mutex::default(),
                 features: Mutex::default(),
@@ -414,18 +376,17 @@ impl Twin {
 
     /// What the twin did, oldest first.
     pub fn log_lines(&self) -> Vec<String> {
-        locked(&self.inner.log).iter().cloned().collect()
+        self.inner.log.lines()
     }
 
     /// Adds a line to the log. No phone numbers, names or attributes.
     pub fn log(&self, line: impl Into<String>) {
-        let line = line.into();
-        tracing::info!("{line}");
-        let mut log = locked(&self.inner.log);
-        if log.len() == LOG_LINES {
-            log.pop_front();
-        }
-        log.push_back(format!("{} {line}", now().0));
+        self.inner.log.add(line);
+    }
+
+    /// The log, for what goes on by itself.
+    pub(crate) fn its_log(&self) -> &Log {
+        &self.inner.log
     }
 
     /// How it is run.

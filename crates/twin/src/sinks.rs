@@ -2,15 +2,17 @@
 //! (<https://www.twilio.com/docs/events/event-delivery-and-duplication>).
 
 use crate::{
-    Twin,
+    clock::now,
+    config::TwinConfig,
     dates::iso,
+    log::Log,
     model::{ApiError, StreamEvent},
     requests::{TASKROUTER, cloud_event},
     webhooks::Webhooks,
 };
 use rejoin_protocol::Millis;
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 use tokio::sync::mpsc;
 
 /// Failed deliveries are repeated for so long.
@@ -50,7 +52,8 @@ impl Sinks {
     /// When the configuration is not that of a webhook.
     pub(crate) fn add(
         &mut self,
-        twin: &Twin,
+        config: &TwinConfig,
+        log: &Log,
         description: &str,
         kind: &str,
         configuration: &str,
@@ -66,13 +69,13 @@ impl Sinks {
             return Err(ApiError::bad_request("events are sent with POST only"));
         }
         let batch = configuration["batch_events"] == true;
-        let webhooks =
-            Webhooks::new(twin.config()).map_err(|error| ApiError::bad_request(error.to_string()))?;
+        let webhooks = Webhooks::new(config).map_err(|error| ApiError::bad_request(error.to_string()))?;
         let (events, waiting) = mpsc::unbounded_channel();
-        tokio::spawn(deliver(twin.clone(), webhooks, destination, batch, waiting));
+        let delivery = Delivery { webhooks, destination, log: log.clone(), delay: config.facts.event_delay };
+        tokio::spawn(deliver(delivery, batch, waiting));
         let sid = self.sid("DG");
         self.sinks.push(Sink { sid: sid.clone(), events });
-        let (url, now) = (format!("{URL}/Sinks/{sid}"), iso(crate::shell_now()));
+        let (url, now) = (format!("{URL}/Sinks/{sid}"), iso(now()));
         Ok(json!({
             "sid": sid, "status": "active", "sink_type": kind, "sink_configuration": configuration,
             "description": description, "date_created": now, "date_updated": now, "url": url,
@@ -86,7 +89,7 @@ impl Sinks {
     /// When there is no such sink, or a type cannot be read.
     pub(crate) fn subscribe(
         &mut self,
-        twin: &Twin,
+        config: &TwinConfig,
         description: &str,
         sink: &str,
         types: &[String],
@@ -103,9 +106,9 @@ impl Sinks {
             types.ok_or_else(|| ApiError::bad_request("Types are not of the form {\"type\":\"…\"}"))?;
         let sid = self.sid("DF");
         self.subscriptions.push(Subscription { sid: sid.clone(), sink: sink.to_owned(), types });
-        let (url, now) = (format!("{URL}/Subscriptions/{sid}"), iso(crate::shell_now()));
+        let (url, now) = (format!("{URL}/Subscriptions/{sid}"), iso(now()));
         Ok(json!({
-            "sid": sid, "account_sid": twin.config().account, "sink_sid": sink, "description": description,
+            "sid": sid, "account_sid": config.account, "sink_sid": sink, "description": description,
             "date_created": now, "date_updated": now, "url": url,
             "links": {"subscribed_events": format!("{url}/SubscribedEvents")},
         }))
@@ -142,47 +145,51 @@ impl Sinks {
     }
 }
 
-async fn deliver(
-    twin: Twin,
+/// How the events of a sink go out.
+#[derive(Clone)]
+struct Delivery {
     webhooks: Webhooks,
     destination: String,
-    batch: bool,
-    mut waiting: mpsc::UnboundedReceiver<Value>,
-) {
-    let webhooks = Arc::new(webhooks);
+    log: Log,
+    /// How long Twilio takes to put a batch together.
+    delay: Millis,
+}
+
+async fn deliver(delivery: Delivery, batch: bool, mut waiting: mpsc::UnboundedReceiver<Value>) {
     while let Some(first) = waiting.recv().await {
         let mut events = vec![first];
         if !batch {
             // Each goes its own way: none waits for another that is not taken.
-            tokio::spawn(until_taken(twin.clone(), Arc::clone(&webhooks), destination.clone(), events));
+            let delivery = delivery.clone();
+            tokio::spawn(async move {
+                delivery.wait().await;
+                delivery.send(&events).await;
+            });
             continue;
         }
-        delay(&twin).await;
+        delivery.wait().await;
         while let Ok(next) = waiting.try_recv() {
             events.push(next);
         }
-        send(&twin, &webhooks, &destination, &events).await;
+        delivery.send(&events).await;
     }
 }
 
-async fn until_taken(twin: Twin, webhooks: Arc<Webhooks>, destination: String, events: Vec<Value>) {
-    delay(&twin).await;
-    send(&twin, &webhooks, &destination, &events).await;
-}
+impl Delivery {
+    async fn wait(&self) {
+        tokio::time::sleep(Duration::from_millis(self.delay.0)).await;
+    }
 
-async fn delay(twin: &Twin) {
-    tokio::time::sleep(Duration::from_millis(twin.config().facts.event_delay.0)).await;
-}
-
-async fn send(twin: &Twin, webhooks: &Webhooks, destination: &str, events: &[Value]) {
-    let until = crate::shell_now() + PATIENCE;
-    let mut pause = PAUSE;
-    while let Err(why) = webhooks.events(destination, events).await {
-        twin.log(format!("events are not taken: {why}"));
-        if crate::shell_now() > until {
-            break;
+    async fn send(&self, events: &[Value]) {
+        let until = now() + PATIENCE;
+        let mut pause = PAUSE;
+        while let Err(why) = self.webhooks.events(&self.destination, events).await {
+            self.log.add(format!("events are not taken: {why}"));
+            if now() > until {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST);
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(LONGEST);
     }
 }

@@ -1,9 +1,10 @@
 //! Requests of the twin to the outside, over the network: webhooks, TwiML and audio.
 
 use crate::{
+    clock::now,
+    config::TwinConfig,
     media::{self, Clip},
     requests,
-    shell::{TwinConfig, now},
 };
 use axum::{
     body::Bytes,

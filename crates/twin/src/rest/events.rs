@@ -17,12 +17,18 @@ pub(super) fn answer(
     match (method.as_str(), path) {
         ("POST", "v1/Sinks") => {
             let (kind, configuration) = (form.needed("SinkType")?, form.needed("SinkConfiguration")?);
-            let made = sinks.add(twin, &form.needed("Description")?, &kind, &configuration)?;
+            let made = sinks.add(
+                twin.config(),
+                twin.its_log(),
+                &form.needed("Description")?,
+                &kind,
+                &configuration,
+            )?;
             Ok((StatusCode::CREATED, made))
         }
         ("POST", "v1/Subscriptions") => {
             let (description, sink) = (form.needed("Description")?, form.needed("SinkSid")?);
-            let made = sinks.subscribe(twin, &description, &sink, &form.all("Types"))?;
+            let made = sinks.subscribe(twin.config(), &description, &sink, &form.all("Types"))?;
             Ok((StatusCode::CREATED, made))
         }
         ("DELETE", path) => match path.strip_prefix("v1/Subscriptions/") {

@@ -1,0 +1,36 @@
+//! How the twin is run.
+
+use crate::facts::Facts;
+use rejoin_protocol::AccountSid;
+use secrecy::SecretString;
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+/// How the twin is run.
+#[derive(Clone, Debug)]
+pub struct TwinConfig {
+    /// Address that it serves HTTP on. Media uses the same IP address and a port that the system picks.
+    pub listen: SocketAddr,
+    /// How browsers and the server reach it, without a slash at the end.
+    pub public_url: String,
+    /// The rejoin server, without a slash at the end; `None`: pages work, nobody recovers anything.
+    pub server_url: Option<String>,
+    /// The account's auth token: signs webhooks, checks REST requests.
+    pub auth_token: SecretString,
+    /// For the server's timeline.
+    pub operator_token: Option<SecretString>,
+    /// Directory with `flex-host.js`.
+    pub flex_host: Option<PathBuf>,
+    /// The plugin's bundle.
+    pub plugin: Option<PathBuf>,
+    /// Scripts of other plugins, which Flex loads after it under the names of their files.
+    pub extra_plugins: Vec<PathBuf>,
+    /// One way, REST and webhooks.
+    pub latency: Duration,
+    /// The demo account.
+    pub account: AccountSid,
+    /// What is assumed about Twilio.
+    pub facts: Facts,
+    /// Every SID is this number plus a counter. Not 0 when the rejoin server's store outlives the twin: it would
+    /// take a new call for one it knows.
+    pub first_number: u128,
+}
