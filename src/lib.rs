@@ -5,6 +5,7 @@
 pub mod agent;
 pub mod boundary;
 pub mod shell;
+pub mod value;
 
 #[cfg(target_family = "wasm")]
 #[global_allocator]

@@ -1,3 +1,5 @@
+//! Anything that JSON can say, and the reading of it.
+
 use serde::ser::{Serialize, Serializer};
 use std::fmt;
 

@@ -1,6 +1,6 @@
 //! What the account wants: read from what somebody wrote by hand, each mistake told, none of them fatal but one.
 
-use crate::boundary::Value;
+use crate::value::Value;
 use rejoin_protocol::Millis;
 use std::fmt;
 

@@ -2,7 +2,7 @@
 //! stages, times, and what the account has configured.
 
 use crate::agent::{Agent, Answer, Event, FromDesktop, Microphone};
-use crate::boundary::Value;
+use crate::value::Value;
 use rejoin_protocol::api::{RecoveryView, Stage};
 use rejoin_protocol::{Millis, RecoveryId, ReservationSid, TaskSid};
 

@@ -5,6 +5,5 @@ pub mod heard;
 mod said;
 pub mod stored;
 pub mod told;
-mod value;
 
-pub use value::{Fields, Unfit, Value};
+pub use crate::value::{Fields, Unfit, Value};
