@@ -6,7 +6,7 @@ use rejoin_protocol::{
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-use crate::{Action, Met, Seen, TaskEvent, Timer};
+use crate::{Action, Met, ParticipantFlags, Seen, TaskEvent, Timer};
 
 /// What can happen. Each comes from outside, with an identity by which a second delivery is known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,27 +145,6 @@ pub enum ConferenceEventKind {
     },
     /// `announcement-end` or `announcement-fail` of an announcement to the whole conference.
     AnnouncementEnd,
-}
-
-/// Flags of a participant that matter here.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ParticipantFlags {
-    /// Does the conference end when this leg leaves?
-    pub end_conference_on_exit: bool,
-    /// On hold?
-    pub hold: bool,
-    /// Muted?
-    pub muted: bool,
-    /// Heard by one agent alone: a supervisor who coaches.
-    #[serde(default)]
-    pub coaching: bool,
-}
-
-impl ParticipantFlags {
-    /// Can the customer talk to whoever is at this leg?
-    pub fn can_talk(&self) -> bool {
-        !self.hold && !self.muted && !self.coaching
-    }
 }
 
 /// `ReasonParticipantLeft` (<https://www.twilio.com/docs/voice/twiml/conference>).

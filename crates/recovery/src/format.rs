@@ -1,8 +1,5 @@
 //! Which form a stored call has, and whether it is held back.
 
-mod v1;
-
-use crate::Call;
 use rejoin_protocol::Millis;
 use serde::de::{Error as _, Unexpected};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -25,7 +22,7 @@ impl Format {
     }
 
     /// The version of a stored call; `None` if the text is not JSON, or has no version that is a number.
-    fn of(stored: &str) -> Option<u32> {
+    pub(crate) fn of(stored: &str) -> Option<u32> {
         #[derive(Deserialize)]
         struct Head {
             #[serde(default)]
@@ -50,21 +47,6 @@ impl<'de> Deserialize<'de> for Format {
             return Err(D::Error::invalid_value(found, &"the current form of a stored call"));
         }
         Ok(Self)
-    }
-}
-
-impl Call {
-    /// Reads a stored call, of the current form or of the one before.
-    ///
-    /// # Errors
-    /// When the text is no call of a form that this build knows. [`Format::newer`] says whether a newer release wrote it.
-    pub fn read(stored: &str) -> Result<Self, serde_json::Error> {
-        match serde_json::from_str(stored) {
-            Err(_) if Format::of(stored).is_some_and(|format| format < Format::CURRENT) => {
-                serde_json::from_str::<v1::Call>(stored).map(Self::from)
-            }
-            read => read,
-        }
     }
 }
 

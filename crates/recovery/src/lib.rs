@@ -8,13 +8,16 @@
 
 mod absence;
 mod action;
+mod allowance;
 mod call;
 pub mod cells;
 mod config;
 mod diagnosis;
+mod early;
 mod effect;
 mod event;
 mod facts;
+mod flags;
 mod format;
 mod keys;
 mod machine;
@@ -22,25 +25,27 @@ mod named;
 mod names;
 mod rights;
 mod seen;
+mod stored;
 mod task_event;
 mod untold;
 
 pub use absence::{AgentHold, Ending, Phase, Prepared, Recovery};
 pub use action::{Action, Announcement, Api, LostReply, Rank, Sent, Traits, Wanted};
+pub use allowance::{Allowance, Permission};
 pub use call::{Call, HoldStage, Inherited, Lent, LookUp, Next, OurHold, Poll, Stranding};
 pub use config::{Changes, Config, Policies};
 pub use diagnosis::{DEPARTURES, Departure, MISSED, MissedRow, Missing, Row};
+pub use early::{EarlyMark, EarlyMarkKey};
 pub use effect::{Effect, Note, Timer};
-pub use event::{
-    ConferenceEvent, ConferenceEventKind, Event, LeaveReason, Outcome, ParticipantFlags, Registered,
-};
+pub use event::{ConferenceEvent, ConferenceEventKind, Event, LeaveReason, Outcome, Registered};
 pub use facts::{
     Agent, Asking, Evidence, Facts, Mark, Marks, Origin, Ownership, Pages, Participant, PendingRegistration,
     Presence, Received, Report, Roster, TaskCopy,
 };
+pub use flags::ParticipantFlags;
 pub use format::{Format, Quarantine};
 pub use keys::Key;
-pub use machine::{Allowance, EarlyMark, EarlyMarkKey, Machine, Permission};
+pub use machine::Machine;
 pub use rights::Right;
 pub use seen::{HandedOver, Holder, Logged, LoggedWhat, Met, Reconnect, ReconnectState, Seen};
 pub use task_event::{Purpose, TaskEvent, TaskEventKind};

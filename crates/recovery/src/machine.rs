@@ -4,9 +4,6 @@ mod allow;
 mod early;
 mod found;
 
-pub use allow::{Allowance, Permission};
-pub use early::{EarlyMark, EarlyMarkKey};
-
 use crate::call::{Out, SOON};
 use crate::{Action, Call, Config, Effect, Event, Next, Policies, Timer};
 use early::EarlyMarks;

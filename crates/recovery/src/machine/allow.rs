@@ -6,32 +6,8 @@
 
 use super::Machine;
 use crate::call::{Call, Out, SOON};
-use crate::{Action, Effect, Note, Outcome, Timer};
-use rejoin_protocol::{ConferenceSid, Millis, TaskSid};
-use serde::{Deserialize, Serialize};
-
-/// May a call be touched?
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Permission {
-    /// Nobody was asked yet.
-    #[default]
-    Unasked,
-    /// The customer's number is being looked up.
-    Asked,
-    /// The number is on the list.
-    Given,
-    /// It is not, or it cannot be found out.
-    Refused,
-}
-
-/// What the allow list says of a call, and what waits for its word.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Allowance {
-    /// May it be touched?
-    pub permission: Permission,
-    /// What is wanted, each with its deadline (point in time).
-    pub withheld: Vec<(Action, Millis)>,
-}
+use crate::{Action, Allowance, Effect, Note, Outcome, Permission, Timer};
+use rejoin_protocol::{ConferenceSid, TaskSid};
 
 impl Machine {
     /// May the call of this conference be touched? `None`: that is not known yet.

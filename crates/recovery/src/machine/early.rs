@@ -2,37 +2,13 @@
 
 use super::Machine;
 use crate::call::Out;
+use crate::{EarlyMark, EarlyMarkKey};
 use rejoin_protocol::api::{GracefulMark, GracefulReason};
-use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid};
-use serde::{Deserialize, Serialize};
+use rejoin_protocol::{Millis, WorkerSid};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// So many of one worker wait at most: more than she can leave calls in that time.
 const AT_MOST: usize = 20;
-
-/// A mark of a call that nothing is known of yet. It is stored as JSON.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EarlyMark {
-    /// Who leaves.
-    pub worker: WorkerSid,
-    /// Which call, and in what way.
-    pub mark: GracefulMark,
-    /// Since when it waits (point in time).
-    pub at: Millis,
-}
-
-/// Each worker leaves each reservation once.
-pub type EarlyMarkKey = (TaskSid, WorkerSid, ReservationSid);
-
-impl EarlyMark {
-    /// How long a mark waits for its call: a callback that takes longer is lost.
-    pub const WAITS: Millis = Millis::seconds(60);
-
-    /// By what it is known.
-    pub fn key(&self) -> EarlyMarkKey {
-        (self.mark.task.clone(), self.worker.clone(), self.mark.reservation.clone())
-    }
-}
 
 /// The marks that wait, and which of them have changed.
 #[derive(Clone, Debug, Default)]
