@@ -6,15 +6,15 @@ use gloo_net::http::Request;
 use gloo_timers::callback::Timeout;
 use gloo_timers::future::TimeoutFuture;
 use js_sys::{Reflect, Uint8Array};
-use rejoin_protocol::api::Push;
+use rejoin_protocol::api::{self, Push};
 use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 use web_sys::{AbortController, ReadableStreamDefaultReader, TextDecodeOptions, TextDecoder};
 
-/// The server says something at least every 15 s. A connection that is silent for longer than this is dead, in ms.
-const SILENCE: u32 = 40_000;
+/// A connection that is silent for longer than this is dead, in ms.
+const SILENCE: u32 = api::SILENCE.0 as u32;
 /// Pause before the first new attempt, in ms; it doubles up to [`LONGEST`].
 const FIRST: u32 = 500;
 const LONGEST: u32 = 30_000;

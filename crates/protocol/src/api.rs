@@ -61,6 +61,12 @@ impl TryFrom<String> for DeliveryId {
     }
 }
 
+/// After so much silence the server says on a push channel that it is there: a line of comment.
+pub const HEARTBEAT: Millis = Millis::seconds(10);
+
+/// A push channel that is silent for longer than this is dead: three heartbeats in a row were lost.
+pub const SILENCE: Millis = Millis(4 * HEARTBEAT.0);
+
 /// So far may the clock of a page's machine be ahead: with one that is further off, no certificate is valid any more
 /// (at most 398 days: <https://cabforum.org/working-groups/server/baseline-requirements/>).
 const CLOCK_AHEAD: Millis = Millis::seconds(400 * 24 * 3600);

@@ -6,6 +6,7 @@ mod traits;
 pub use rank::Rank;
 pub use traits::{Api, LostReply, Sent, Traits, Wanted};
 
+use crate::config::KEEP_CLOSED;
 use crate::named::names;
 use rejoin_protocol::{
     ActivitySid, CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid,
@@ -238,9 +239,9 @@ pub enum Action {
     },
 }
 
-/// How long it is looked for a ping that may have been made: as long as one that is found is ended. One that nobody knows of
+/// How long it is looked for a ping that may have been made: as long as its call is there to end it. One that nobody knows of
 /// stands for good when the agent has accepted it.
-const PING_LOOKED_UP_FOR: Millis = Millis::seconds(600);
+const PING_LOOKED_UP_FOR: Millis = KEEP_CLOSED;
 
 impl Action {
     /// How it is paced, repeated, looked up and dropped.

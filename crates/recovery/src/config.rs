@@ -4,6 +4,13 @@ use rejoin_protocol::{Millis, TaskQueueSid, WorkflowSid};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// How long a closed call is kept, unless that is set otherwise.
+pub(crate) const KEEP_CLOSED: Millis = Millis::seconds(600);
+
+/// How long a customer whose conference has ended is kept while Twilio is out of order, and whether the agent left on purpose is
+/// not known. Nobody sets it: the machine and whoever gives the customer documents meanwhile go by it.
+pub const KEPT_UNDECIDED: Millis = Millis::seconds(600);
+
 /// The fields of [`Config`] that a workflow or a queue may have otherwise, each once.
 macro_rules! durations {
     ($($(#[$about:meta])* $field:ident as $name:literal: $kind:ty = $default:expr;)*) => {
@@ -75,7 +82,7 @@ durations! {
     /// The same while a recovery is open, and in a call of which no callback has ever come. Default 10 s.
     watch_recovery as "watch_recovery_ms": Millis = Millis::seconds(10);
     /// How long a closed call is kept in the machine, so that late events find it. Default 10 min.
-    keep_closed as "keep_closed_ms": Millis = Millis::seconds(600);
+    keep_closed as "keep_closed_ms": Millis = KEEP_CLOSED;
 }
 
 /// [`Config`], and where it is otherwise. As TOML or JSON:

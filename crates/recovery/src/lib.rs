@@ -33,7 +33,7 @@ pub use absence::{AgentHold, Ending, Phase, Prepared, Recovery};
 pub use action::{Action, Announcement, Api, LostReply, Rank, Sent, Traits, Wanted};
 pub use allowance::{Allowance, Permission};
 pub use call::{Call, HoldStage, Inherited, Lent, LookUp, Next, OurHold, Poll, Stranding};
-pub use config::{Changes, Config, Policies};
+pub use config::{Changes, Config, KEPT_UNDECIDED, Policies};
 pub use diagnosis::{DEPARTURES, Departure, MISSED, MissedRow, Missing, Row};
 pub use early::{EarlyMark, EarlyMarkKey};
 pub use effect::{Effect, Note, Timer};

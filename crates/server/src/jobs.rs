@@ -7,4 +7,9 @@ mod room;
 pub use job::Job;
 pub(crate) use job::Read;
 pub use room::{Door, Inside};
+
+use std::time::Duration;
+
+/// How long the store is waited for when it is asked whether a job is still ours and wanted.
+pub(crate) const ANSWERED_WITHIN: Duration = Duration::from_secs(1);
 pub(crate) use room::{Place, Rooms};

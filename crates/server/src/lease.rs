@@ -2,7 +2,7 @@
 //! any more, others take its jobs.
 
 use crate::clock::Alarm;
-use crate::jobs::Job;
+use crate::jobs::{ANSWERED_WITHIN, Job};
 use crate::pace::Turns;
 use crate::store::{Claim, LEASE, Store, Tenure};
 use rejoin_protocol::Millis;
@@ -12,8 +12,6 @@ use std::time::Duration;
 
 /// So often, that two in a row may be lost.
 const EVERY: Millis = Millis(LEASE.0 / 4);
-/// So long the store is waited for when it is asked whether a job is still ours.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(1);
 
 /// Runs until the task is aborted. What may be sent to Twilio is shared with the others that run.
 pub(crate) async fn run(store: Store, turns: Turns) {

@@ -15,7 +15,7 @@ use self::requests::{Requests, told};
 use crate::engine::Handle;
 use crate::error::Error;
 use crate::execute::{Before, Executor};
-use crate::jobs::{Inside, Job, Rooms};
+use crate::jobs::{ANSWERED_WITHIN, Inside, Job, Rooms};
 use crate::lease::Ours;
 use crate::pace::{Crowd, Turns};
 use crate::retry::{self, Cure};
@@ -50,8 +50,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const LOOK_ALONE: Duration = Duration::from_secs(5);
 /// What is under way when the server stops gets so long: others are to go on within a second.
 const LAST_ATTEMPTS: Duration = Duration::from_millis(500);
-/// So long the store is waited for when it is asked whether a job is still wanted.
-const ANSWERED_WITHIN: Duration = Duration::from_secs(1);
 
 /// What jobs are carried out with.
 struct Parts {

@@ -10,10 +10,10 @@ use crate::world::World;
 use rejoin_plugin::agent::Event;
 use rejoin_plugin::boundary::heard;
 use rejoin_plugin::shell::sse::Parser;
-use rejoin_protocol::api::Push;
+use rejoin_protocol::api::{self, Push};
 use tokio::task::AbortHandle;
 
-const SILENCE: u64 = 40_000;
+const SILENCE: u64 = api::SILENCE.0;
 const FIRST: u64 = 500;
 const LONGEST: u64 = 30_000;
 

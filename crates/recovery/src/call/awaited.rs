@@ -1,13 +1,13 @@
 //! What was waited for: a timer that is due, an action that has ended.
 
 use super::{Call, Out, SOON};
-use crate::{Action, Announcement, Effect, Note, Outcome, Timer};
+use crate::{Action, Announcement, Effect, KEPT_UNDECIDED, Note, Outcome, Timer};
 use rejoin_protocol::Millis;
 
 /// So often a call is looked up of which too little is found.
 const LOOKUPS: u32 = 5;
-/// A customer whose conference has ended is kept so long while Twilio is out of order, and nobody knows whether he was left on purpose.
-pub(super) const KEPT: Millis = Millis::seconds(600);
+/// Until then a customer is kept of whom nothing is decided.
+pub(super) const KEPT: Millis = KEPT_UNDECIDED;
 /// So often it is asked again meanwhile.
 const ASKED_EVERY: Millis = Millis::seconds(10);
 

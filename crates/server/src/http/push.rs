@@ -21,8 +21,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_stream::wrappers::ReceiverStream;
 
-/// A line of comment after so much silence: proxies keep the connection, and the page sees that we are there.
-pub(crate) const HEARTBEAT: Duration = Duration::from_secs(10);
+/// A line of comment after so much silence: proxies keep the connection, and the page sees that the server is there.
+pub(crate) const HEARTBEAT: Duration = Duration::from_millis(api::HEARTBEAT.0);
 /// How many channels a worker may open in a minute. A page whose network comes and goes tries again every second or so.
 pub(super) const OPENED_PER_MINUTE: u32 = 60;
 /// Proxies of nginx's kind would hold lines back without this header.

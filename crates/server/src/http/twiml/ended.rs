@@ -12,8 +12,8 @@ use crate::http::signed::Signed;
 use crate::http::untold;
 use crate::texts::Phrase;
 use axum::extract::{Query, State};
-use rejoin_protocol::CallSid;
-use rejoin_recovery::{Event, Next};
+use rejoin_protocol::{CallSid, Millis};
+use rejoin_recovery::{Event, KEPT_UNDECIDED, Next};
 use rejoin_twilio::twiml::Document;
 use rejoin_twilio::webhook::QueueResult;
 use std::sync::Arc;
@@ -22,8 +22,11 @@ use std::sync::Arc;
 const MOMENT_SECONDS: u32 = 1;
 /// So many moments a caller is kept without anything being known: more than Twilio is asked for (24 s), as a rule.
 const MOMENTS: u32 = 30;
-/// Twilio is out of order then. So often he hears the comfort audio, until it answers: ten minutes, if that takes ten seconds.
-const COMFORTED: u32 = 60;
+/// Twilio is out of order then. So often the customer hears the comfort audio, until Twilio answers: as long as the machine keeps
+/// a customer of whom nothing is decided.
+const COMFORTED: u32 = (KEPT_UNDECIDED.0 / COMFORT_TAKES.0) as u32;
+/// How long it takes until the comfort audio was heard once and the next document is there.
+const COMFORT_TAKES: Millis = Millis::seconds(10);
 /// So many moments one is kept of whom nobody has ever told.
 const MOMENTS_UNKNOWN: u32 = 1;
 

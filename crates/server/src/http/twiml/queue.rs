@@ -16,10 +16,12 @@ use rejoin_twilio::webhook::{QueueResult, VoiceRequest};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The comfort audio lasts six seconds; a document that repeats it costs one signed request a minute.
+/// How long the comfort audio lasts.
+const COMFORT: Duration = Duration::from_secs(6);
+/// How often a document repeats it: that costs one signed request a minute.
 const COMFORT_TIMES: u32 = 10;
-/// How long that is.
-const COMFORT_LASTS: Duration = Duration::from_secs(60);
+/// How long a document lasts that does.
+const COMFORT_LASTS: Duration = Duration::from_secs(COMFORT.as_secs() * COMFORT_TIMES as u64);
 /// Pause before the first attempt to store again what could not be stored. It doubles.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
