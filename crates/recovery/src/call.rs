@@ -6,9 +6,9 @@ mod again;
 mod agent_hold;
 mod ask;
 mod awaited;
-mod beside;
 mod closing;
 mod coach;
+mod covered;
 mod hold_line;
 mod in_place;
 mod keep;
@@ -33,7 +33,7 @@ pub(crate) use out::Out;
 pub use own_hold::{HoldStage, OurHold};
 pub use released::Next;
 
-use crate::absence::{AgentHold, Ending, Phase, Prepared, Recovery};
+use crate::absence::{AgentHold, Covered, Ending, Phase, Prepared, Recovery};
 use crate::diagnosis::Diagnosis;
 use crate::facts::{Agent, Facts, Participant};
 use crate::{Allowance, Format, Note, Quarantine};
@@ -90,9 +90,9 @@ pub struct Call {
     /// What the allow list says of the call, where there is one.
     #[serde(default)]
     pub allowance: Allowance,
-    /// Agents whose page is gone while the customer has another agent, by leg. They may come back in place.
+    /// Agents who are away while the customer has another agent, by leg. They may come back in place.
     #[serde(default)]
-    pub beside: BTreeMap<CallSid, Recovery>,
+    pub covered: BTreeMap<CallSid, Covered>,
 }
 
 /// The look-ups of a call.
@@ -167,7 +167,7 @@ impl Call {
             lent: BTreeMap::new(),
             recovery: None,
             allowance: Allowance::default(),
-            beside: BTreeMap::new(),
+            covered: BTreeMap::new(),
         }
     }
 
@@ -181,7 +181,7 @@ impl Call {
     /// The call's facts and absences, to be judged.
     pub(crate) fn diagnosis(&self) -> Diagnosis<'_> {
         let Facts { roster, marks, pages, .. } = &self.facts;
-        Diagnosis { roster, marks, pages, recovery: &self.recovery, beside: &self.beside }
+        Diagnosis { roster, marks, pages, recovery: &self.recovery, covered: &self.covered }
     }
 
     /// Looks at the whole after every event.
@@ -198,13 +198,13 @@ impl Call {
         }
         self.keep_conference(out);
         self.rejoined_in_place(out);
-        self.spare_who_is_away(out);
+        self.cover_missed(out);
         self.end_grace(out);
-        self.settle_beside(out);
+        self.settle_covered(out);
         self.find_lost_agent(out);
         self.end_if_covered(out);
         self.customer_gone(out);
-        self.miss_who_is_away(out);
+        self.miss_covered(out);
         self.go_on(out);
         self.lend_activity(out);
         self.remove_late_legs(out);

@@ -33,7 +33,8 @@ pub fn cells(before: &Machine, event: &Event, after: &Machine) -> Vec<(Conferenc
 
 /// Who is meant by “the agent”: who is lost or away, else who was there first.
 fn agent(call: &Call) -> Option<&WorkerSid> {
-    let away = || call.beside.values().find(|recovery| recovery.is_open());
-    let lost = call.recovery.as_ref().or_else(away).map(|recovery| &recovery.agent);
+    let away = || call.covered.values().find(|covered| covered.is_open()).map(|covered| &covered.absence);
+    let lost = call.recovery.as_ref().map(|recovery| &recovery.absence).or_else(away);
+    let lost = lost.map(|absence| &absence.agent);
     lost.or_else(|| call.facts.roster.agents.values().next()).map(|agent| &agent.worker)
 }

@@ -8,7 +8,7 @@ mod presence;
 
 pub use departure::{DEPARTURES, Departure, MISSED, MissedRow, Missing, Row};
 
-use crate::absence::Recovery;
+use crate::absence::{Covered, Recovery};
 use crate::facts::{Marks, Pages, Roster};
 use rejoin_protocol::CallSid;
 use std::collections::BTreeMap;
@@ -20,5 +20,5 @@ pub(crate) struct Diagnosis<'a> {
     pub(crate) marks: &'a Marks,
     pub(crate) pages: &'a Pages,
     pub(crate) recovery: &'a Option<Recovery>,
-    pub(crate) beside: &'a BTreeMap<CallSid, Recovery>,
+    pub(crate) covered: &'a BTreeMap<CallSid, Covered>,
 }

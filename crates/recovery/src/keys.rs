@@ -97,9 +97,10 @@ impl Call {
     pub fn keys(&self) -> BTreeSet<Key> {
         let fixed = [Key::Conference(self.conference.clone()), Key::Task(self.task.clone())];
         let workers = self.facts.roster.agents.values().map(|agent| Key::Worker(agent.worker.clone()));
-        let recoveries = self
-            .recoveries()
-            .flat_map(|r| [Key::Recovery(r.id.clone()), Key::Worker(r.agent.worker.clone())]);
+        let recoveries = self.absences().flat_map(|it| {
+            let absence = it.absence();
+            [Key::Recovery(absence.id.clone()), Key::Worker(absence.agent.worker.clone())]
+        });
         // Whose call it is becomes known with them.
         let unsettled = self
             .facts

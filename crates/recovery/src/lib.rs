@@ -29,7 +29,9 @@ mod stored;
 mod task_event;
 mod untold;
 
-pub use absence::{AgentHold, Ending, Phase, Prepared, Recovery};
+pub use absence::{
+    Absence, Absent, AgentHold, Asked, Covered, CoveredStage, Ending, Phase, Prepared, Recovery, Trips,
+};
 pub use action::{Action, Announcement, Api, LostReply, Rank, Sent, Traits, Wanted};
 pub use allowance::{Allowance, Permission};
 pub use call::{Call, HoldStage, Inherited, Lent, LookUp, Next, OurHold, Poll, Stranding};

@@ -201,7 +201,7 @@ impl Machine {
 
     /// The call that a recovery is about: our TwiML is made from it.
     pub fn recovering(&self, recovery: &RecoveryId) -> Option<&Call> {
-        self.calls.values().find(|call| call.recovery.as_ref().is_some_and(|r| &r.id == recovery))
+        self.calls.values().find(|call| call.recovery.as_ref().is_some_and(|r| &r.absence.id == recovery))
     }
 
     /// What comes next for a customer whose conference has ended ([`Event::Released`]).
@@ -236,12 +236,9 @@ impl Machine {
 
     /// Recoveries that this worker's dialog may have to show: open ones, and those that have ended lately.
     pub fn views(&self, now: Millis, worker: &WorkerSid) -> Vec<RecoveryView> {
-        let recoveries =
-            self.calls.values().flat_map(|call| call.recoveries().map(move |recovery| (call, recovery)));
-        recoveries
-            .filter(|(_, r)| &r.agent.worker == worker)
-            .map(|(call, r)| r.view(now, &call.task))
-            .collect()
+        let absences = self.calls.values().flat_map(|call| call.absences().map(move |absent| (call, absent)));
+        let own = absences.filter(|(_, absent)| &absent.absence().agent.worker == worker);
+        own.map(|(call, absent)| absent.view(now, &call.task)).collect()
     }
 
     fn with(
@@ -321,15 +318,16 @@ impl Machine {
         let reunions: Vec<_> = open
             .filter_map(|old| {
                 let customer = old.facts.roster.customer.as_ref()?;
-                let since = old.recovery.as_ref()?.lost_at;
+                let since = old.recovery.as_ref()?.absence.lost_at;
                 let agent = |new: &Call| {
                     let is_new = new.conference != old.conference
                         && new.facts.roster.customer.as_ref() == Some(customer);
                     // One who was there and is lost again already has had the customer.
-                    let lost = new.recovery.as_ref().filter(|r| r.is_open() && r.lost_at > since);
+                    let lost = new.recovery.as_ref().filter(|r| r.is_open() && r.absence.lost_at > since);
                     let has_him = new.diagnosis().agent_on_call().filter(|_| new.is_connected());
-                    let had_him =
-                        has_him.or(lost.map(|r| &r.agent)).or_else(|| new.diagnosis().left_since(since));
+                    let had_him = has_him
+                        .or(lost.map(|r| &r.absence.agent))
+                        .or_else(|| new.diagnosis().left_since(since));
                     had_him.filter(|_| is_new).cloned()
                 };
                 let (new, agent) = self.calls.values().find_map(|new| Some((new, agent(new)?)))?;

@@ -57,6 +57,6 @@ impl Call {
     /// Is or was this worker on the call as an agent?
     pub fn concerns(&self, worker: &WorkerSid) -> bool {
         self.facts.roster.agents.values().any(|agent| agent.worker == *worker)
-            || self.recoveries().any(|recovery| recovery.agent.worker == *worker)
+            || self.absences().any(|it| it.absence().agent.worker == *worker)
     }
 }

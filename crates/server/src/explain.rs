@@ -216,7 +216,10 @@ async fn add(pool: &AnyPool, story: &mut Story, conference: &ConferenceSid) -> R
                 .iter()
                 .map(|(leg, agent)| (leg.clone(), agent.worker.clone()))
                 .collect(),
-            recovery: call.recovery.as_ref().map(|recovery| (recovery.id.clone(), recovery.phase.clone())),
+            recovery: call
+                .recovery
+                .as_ref()
+                .map(|recovery| (recovery.absence.id.clone(), recovery.phase.clone())),
         });
     }
     Ok(())

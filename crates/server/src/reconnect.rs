@@ -85,18 +85,18 @@ fn ours(call: &Call, recovery: &Recovery, target: Option<&WorkerSid>) -> Map<Str
     let mut ours = Map::new();
     let mut insert = |key: &str, value: Value| ours.insert(key.to_owned(), value);
     insert(names::IS_RECONNECT, true.into());
-    insert(names::RECOVERY_ID, recovery.id.as_str().into());
+    insert(names::RECOVERY_ID, recovery.absence.id.as_str().into());
     insert(names::DISCONNECTED_TASK_SID, call.task.as_str().into());
-    insert(names::DISCONNECTED_WORKER_SID, recovery.agent.worker.as_str().into());
-    insert(names::DISCONNECTED_WORKER_NAME, recovery.agent.name.as_str().into());
-    insert(names::DISCONNECTED_TIME, recovery.lost_at.0.into());
+    insert(names::DISCONNECTED_WORKER_SID, recovery.absence.agent.worker.as_str().into());
+    insert(names::DISCONNECTED_WORKER_NAME, recovery.absence.agent.name.as_str().into());
+    insert(names::DISCONNECTED_TIME, recovery.absence.lost_at.0.into());
     insert(names::DISCONNECTED_CONFERENCE_SID, call.conference.as_str().into());
-    insert(names::DISCONNECTED_RESERVATION_SID, recovery.agent.reservation.as_str().into());
+    insert(names::DISCONNECTED_RESERVATION_SID, recovery.absence.agent.reservation.as_str().into());
     if let Some(worker) = target {
         insert(names::TARGET_WORKER_SID, worker.as_str().into());
     }
-    if recovery.resent > 0 && target.is_none() {
-        insert(names::SENT_AGAIN, recovery.resent.into());
+    if recovery.trips.resent > 0 && target.is_none() {
+        insert(names::SENT_AGAIN, recovery.trips.resent.into());
     }
     ours
 }
@@ -199,7 +199,7 @@ mod tests {
             "name": "é", "call_sid": "CA1", "own": [1],
             "conversations": {"conversation_id": "WT7", "preceded_by": "Reconnect Agent", "queue": "a"},
             "isReconnect": true,
-            "rejoinRecoveryId": call.recovery.as_ref().expect("begun").id,
+            "rejoinRecoveryId": call.recovery.as_ref().expect("begun").absence.id,
             "targetWorkerSid": worker,
             "disconnectedTaskSid": TaskSid::numbered(1),
             "disconnectedWorkerSid": worker,
@@ -220,7 +220,7 @@ mod tests {
             None,
             "what was said of another task is not of this one"
         );
-        call.recovery.as_mut().expect("begun").resent = 2;
+        call.recovery.as_mut().expect("begun").trips.resent = 2;
         assert_eq!(made(&call, None)["rejoinSentAgain"], 2);
         assert_eq!(made(&call, Some(&WorkerSid::numbered(1))).get(names::SENT_AGAIN), None);
     }

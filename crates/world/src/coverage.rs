@@ -124,8 +124,9 @@ impl World {
     pub(crate) fn page_lost(&self, agent: usize) {
         if self.coverage.counts() {
             let calls = self.servers.kept.calls().unwrap_or_default();
-            let mut awaited = calls.iter().flat_map(|call| call.recoveries());
-            if awaited.any(|it| it.is_open() && it.back && it.agent.worker == self.agents[agent].worker) {
+            let mut absent = calls.iter().flat_map(|call| call.absences()).filter(|it| it.is_open());
+            let worker = &self.agents[agent].worker;
+            if absent.any(|it| it.absence().back && it.absence().agent.worker == *worker) {
                 self.coverage.sign(Sign::BackAndGone);
             }
         }
@@ -135,7 +136,7 @@ impl World {
     pub(crate) fn server_lost(&self) {
         if self.coverage.counts() {
             let calls = self.servers.kept.calls().unwrap_or_default();
-            let open = calls.iter().flat_map(|call| call.recoveries()).any(|recovery| recovery.is_open());
+            let open = calls.iter().flat_map(|call| call.absences()).any(|absent| absent.is_open());
             self.coverage.sign(if open { Sign::ServerLostMeanwhile } else { Sign::ServerLost });
         }
     }

@@ -22,18 +22,18 @@ pub enum Lent {
 impl Call {
     /// Through the queue, as long as it is for her.
     fn is_awaited(&self, worker: &WorkerSid) -> bool {
-        self.recovery.as_ref().filter(|recovery| recovery.agent.worker == *worker).is_some_and(|recovery| {
-            match &recovery.phase {
-                Phase::Holding => recovery.back && !recovery.too_often,
+        self.recovery.as_ref().filter(|recovery| recovery.absence.agent.worker == *worker).is_some_and(
+            |recovery| match &recovery.phase {
+                Phase::Holding => recovery.absence.back && !recovery.too_often,
                 Phase::Requeueing { target } | Phase::Queued { target } => target.as_ref() == Some(worker),
                 Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Ended(_) => false,
-            }
-        })
+            },
+        )
     }
 
     /// Lends an activity to who needs one, and takes it back.
     pub(super) fn lend_activity(&mut self, out: &mut Out<'_>) {
-        let missed = self.recovery.as_ref().map(|recovery| recovery.agent.worker.clone());
+        let missed = self.recovery.as_ref().map(|recovery| recovery.absence.agent.worker.clone());
         if let Some(worker) = missed.filter(|worker| out.policies.lends_activity && self.is_awaited(worker))
             && self.facts.pages.unavailable.contains(&worker)
             && !self.lent.contains_key(&worker)

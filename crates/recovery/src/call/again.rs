@@ -13,6 +13,12 @@ impl Call {
         u32::try_from(self.inherited.losses.len()).unwrap_or(u32::MAX)
     }
 
+    /// The number of losses lately, if the loss at this point in time is one of them; else 0.
+    pub(super) fn counted_losses(&self, at: Millis) -> u32 {
+        let losses = &self.inherited.losses;
+        if losses.contains(&at) { u32::try_from(losses.len()).unwrap_or(u32::MAX) } else { 0 }
+    }
+
     /// A loss that was none.
     pub(super) fn discount_loss(&mut self, at: Millis, ending: &Ending) {
         if matches!(ending, Ending::Graceful | Ending::Covered) {

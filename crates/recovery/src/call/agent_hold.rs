@@ -15,7 +15,7 @@ impl Call {
         let held = held || recovery.agent_hold == AgentHold::PutBack;
         if held && self.our_hold.is_none() {
             recovery.agent_hold = AgentHold::Ended;
-            recovery.prepared.freed = false;
+            recovery.asked.prepared.freed = false;
         }
         held
     }
@@ -32,7 +32,7 @@ impl Call {
         let is_held = match self.our_hold.map(|ours| ours.stage) {
             // Twilio has not answered yet. Whatever is asked for now could come before that.
             Some(HoldStage::Asked | HoldStage::Ending) => return,
-            None if !recovery.prepared.freed => return,
+            None if !recovery.asked.prepared.freed => return,
             // Our hold becomes the agent's.
             Some(HoldStage::On | HoldStage::Refused) => true,
             Some(HoldStage::Doubtful) | None => false,

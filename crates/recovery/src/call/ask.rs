@@ -1,13 +1,14 @@
 //! What is asked of a call.
 
 use super::{Call, HoldStage, Phase, Recovery};
+use crate::absence::Absent;
 use crate::{Action, Wanted};
 use rejoin_protocol::RecoveryId;
 
 impl Call {
     /// The recovery and the absences: everything that an agent's dialog may have to show.
-    pub fn recoveries(&self) -> impl Iterator<Item = &Recovery> {
-        self.diagnosis().recoveries()
+    pub fn absences(&self) -> impl Iterator<Item = Absent<'_>> {
+        self.diagnosis().absences()
     }
 
     /// True while a recovery is going on.
@@ -23,13 +24,14 @@ impl Call {
     /// Is the task being read, of which nothing is known yet, and may what the customer is told wait for it? When the agent
     /// is back he is sent on as soon as it is read, and is to be told before.
     pub fn is_task_awaited(&self) -> bool {
-        let awaited = |r: &Recovery| r.phase == Phase::Holding && !r.prepared.marked && !r.back;
+        let awaited = |r: &Recovery| r.phase == Phase::Holding && !r.asked.prepared.marked && !r.absence.back;
         self.facts.task.attributes.is_empty() && self.recovery.as_ref().is_some_and(awaited)
     }
 
     /// True if what the action needs to be still wanted is true of the call.
     pub(crate) fn wants(&self, action: &Action) -> bool {
-        let phase = |id: &RecoveryId| self.recovery.as_ref().filter(|r| r.id == *id).map(|r| &r.phase);
+        let phase =
+            |id: &RecoveryId| self.recovery.as_ref().filter(|r| r.absence.id == *id).map(|r| &r.phase);
         match action.traits().wanted {
             Wanted::Always => true,
             Wanted::Recovering => self.has_open_recovery(),

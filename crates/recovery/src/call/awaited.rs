@@ -22,7 +22,7 @@ impl Call {
             }
             Timer::Ping => self.ping_is_over(out),
             Timer::Rejoin => self.rejoin_is_over(out),
-            Timer::Beside => self.beside_is_over(out),
+            Timer::Beside => self.covered_is_due(out),
             Timer::Orphan => {
                 if self.diagnosis().is_orphaned() {
                     self.act(out, Action::EndConference { conference: self.conference.clone() }, SOON);

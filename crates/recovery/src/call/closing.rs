@@ -12,7 +12,7 @@ impl Call {
             return;
         }
         let Some(agent) = self.diagnosis().agent_on_call() else { return };
-        let same = agent.worker == recovery.agent.worker;
+        let same = agent.worker == recovery.absence.agent.worker;
         self.end_recovery(out, &if same { Ending::Rejoined } else { Ending::Covered });
     }
 
@@ -50,9 +50,9 @@ impl Call {
 
     pub(super) fn end_recovery(&mut self, out: &mut Out<'_>, ending: &Ending) {
         let Some(recovery) = &mut self.recovery else { return };
-        let after = out.now - recovery.lost_at;
-        let ping = recovery.ping.take();
-        let (lost, lost_at) = (recovery.lost_leg.clone(), recovery.lost_at);
+        let after = out.now - recovery.absence.lost_at;
+        let ping = recovery.asked.ping.take();
+        let (lost, lost_at) = (recovery.absence.lost_leg.clone(), recovery.absence.lost_at);
         recovery.phase = Phase::Ended(ending.clone());
         self.discount_loss(lost_at, ending);
         for timer in [Timer::Grace, Timer::Announce, Timer::Ping, Timer::Rejoin] {

@@ -72,7 +72,7 @@ impl Call {
 
     /// The second rung: the leg is gone, or going.
     pub(super) fn hold_the_line(&mut self, out: &mut Out<'_>) {
-        let lost = self.recovery.as_ref().map(|recovery| recovery.lost_leg.clone());
+        let lost = self.recovery.as_ref().map(|recovery| recovery.absence.lost_leg.clone());
         if lost.is_some_and(|leg| self.diagnosis().is_covered(&leg)) {
             // Somebody on hold is better than the queue: he or she knows what it is about.
             return self.end_recovery(out, &Ending::Covered);
@@ -87,22 +87,23 @@ impl Call {
         let was_away = recovery.phase == Phase::Away;
         recovery.phase = Phase::Holding;
         if !was_away {
-            recovery.deadline = out.now + out.config.ping_ttl;
+            recovery.absence.deadline = out.now + out.config.ping_ttl;
         }
-        let (deadline, lost_at, too_often) = (recovery.deadline, recovery.lost_at, recovery.too_often);
+        let (deadline, lost_at, too_often) =
+            (recovery.absence.deadline, recovery.absence.lost_at, recovery.too_often);
         let ttl = out.now.until(deadline);
         let ping = Action::CreatePing {
-            worker: recovery.agent.worker.clone(),
-            recovery: recovery.id.clone(),
+            worker: recovery.absence.agent.worker.clone(),
+            recovery: recovery.absence.id.clone(),
             task: self.task.clone(),
-            reservation: recovery.agent.reservation.clone(),
+            reservation: recovery.absence.agent.reservation.clone(),
             ttl,
         };
         let told = std::mem::replace(&mut recovery.announced, true);
         self.note(out, Note::HoldingTheLine);
         // Who has said hello already is not looked for.
         self.heed_newer_page(out);
-        let back = self.recovery.as_ref().is_some_and(|recovery| recovery.back);
+        let back = self.recovery.as_ref().is_some_and(|recovery| recovery.absence.back);
         self.clear_timer(out, Timer::Announce);
         self.clear_timer(out, Timer::Rejoin);
         if self.hold_customer(out, told) {
@@ -124,14 +125,14 @@ impl Call {
 
     pub(super) fn prepare(&mut self, change: impl FnOnce(&mut Prepared)) {
         if let Some(recovery) = &mut self.recovery {
-            change(&mut recovery.prepared);
+            change(&mut recovery.asked.prepared);
         }
     }
 
     pub(super) fn ping_created(&mut self, out: &mut Out<'_>, id: &RecoveryId, task: &TaskSid) {
         let Some(recovery) = &mut self.recovery else { return };
-        if recovery.id == *id && recovery.phase == Phase::Holding {
-            recovery.ping = Some(task.clone());
+        if recovery.absence.id == *id && recovery.phase == Phase::Holding {
+            recovery.asked.ping = Some(task.clone());
         } else {
             // Its answer came another way, or nobody waits for it any more.
             self.end_ping(out, task.clone());
@@ -140,7 +141,7 @@ impl Call {
 
     /// The ping has done what it is for, or nobody waits for it any more.
     pub(super) fn end_ping(&self, out: &mut Out<'_>, task: TaskSid) {
-        let accepted = self.recovery.as_ref().is_some_and(|recovery| recovery.ping_accepted);
+        let accepted = self.recovery.as_ref().is_some_and(|recovery| recovery.asked.ping_accepted);
         self.act(out, Action::EndPing { task, accepted }, LATER);
     }
 
@@ -154,9 +155,11 @@ impl Call {
         if recovery.phase != Phase::Holding {
             return;
         }
-        let ready = recovery.prepared.freed && recovery.prepared.marked && recovery.prepared.removed;
+        let ready = recovery.asked.prepared.freed
+            && recovery.asked.prepared.marked
+            && recovery.asked.prepared.removed;
         self.heed_newer_page(out);
-        let goes = ready && self.recovery.as_ref().is_some_and(|r| r.back || r.too_often);
+        let goes = ready && self.recovery.as_ref().is_some_and(|r| r.absence.back || r.too_often);
         if goes && !self.spares_stranger(out, Timer::Ping) {
             self.requeue_as_decided(out);
         }
@@ -164,8 +167,9 @@ impl Call {
 
     fn heed_newer_page(&mut self, out: &mut Out<'_>) {
         let Some(recovery) = &self.recovery else { return };
-        let newer_page = self.facts.roster.agent(&recovery.lost_leg).and_then(|agent| agent.newer_page);
-        if !recovery.back && !recovery.too_often && newer_page.is_some() {
+        let newer_page =
+            self.facts.roster.agent(&recovery.absence.lost_leg).and_then(|agent| agent.newer_page);
+        if !recovery.absence.back && !recovery.too_often && newer_page.is_some() {
             self.proved_reachable(out);
         }
     }
@@ -173,7 +177,7 @@ impl Call {
     /// By a newer page, or by the ping.
     pub(super) fn proved_reachable(&mut self, out: &mut Out<'_>) {
         if let Some(recovery) = &mut self.recovery {
-            recovery.back = true;
+            recovery.absence.back = true;
             self.note(out, Note::AgentBack);
             // What has to come first must not keep the customer for long.
             self.set_timer(out, Timer::Ping, out.now + PREPARE);
@@ -187,14 +191,14 @@ impl Call {
             return;
         }
         if let Some(recovery) = self.recovery.as_ref().filter(|r| r.phase == Phase::Away) {
-            let leg = recovery.lost_leg.clone();
+            let leg = recovery.absence.lost_leg.clone();
             return self.fall(out, &leg); // what must come first is done when the wait is over
         }
         let Some(recovery) = self.recovery.as_ref().filter(|r| r.phase == Phase::Holding) else { return };
         if recovery.stranded {
             return self.stranded_is_over(out);
         }
-        if recovery.back || recovery.too_often {
+        if recovery.absence.back || recovery.too_often {
             return self.requeue_as_decided(out);
         }
         self.note(out, Note::AgentNotBack);

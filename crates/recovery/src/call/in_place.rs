@@ -13,8 +13,8 @@ impl Call {
             return;
         }
         let others = self.diagnosis().is_accompanied(leg) || self.has_open_recovery();
-        if self.diagnosis().is_beside(leg) || (others && !self.diagnosis().is_away(leg)) {
-            return self.joins_beside(out, leg);
+        if self.diagnosis().is_away_covered(leg) || (others && !self.diagnosis().is_away(leg)) {
+            return self.joins_covered(out, leg);
         }
         if !self.has_open_recovery() {
             // A crash: nobody said goodbye.
@@ -25,16 +25,16 @@ impl Call {
         if self.is_lost_too_often() {
             return self.set_timer(out, Timer::Ping, out.now);
         }
-        let Some(recovery) = self.recovery.as_mut().filter(|r| r.lost_leg == *leg) else { return };
+        let Some(recovery) = self.recovery.as_mut().filter(|r| r.absence.lost_leg == *leg) else { return };
         if !matches!(recovery.phase, Phase::Away | Phase::Rejoining) {
             return; // a rung further down already
         }
         // However often the page is loaded again: the first rung ends.
-        let latest = recovery.lost_at + out.config.ping_ttl;
-        recovery.deadline = latest.min(out.now + out.config.in_place_within).max(out.now);
+        let latest = recovery.absence.lost_at + out.config.ping_ttl;
+        recovery.absence.deadline = latest.min(out.now + out.config.in_place_within).max(out.now);
         recovery.phase = Phase::Rejoining;
-        recovery.back = true;
-        let deadline = recovery.deadline;
+        recovery.absence.back = true;
+        let deadline = recovery.absence.deadline;
         self.clear_timer(out, Timer::Ping);
         self.set_timer(out, Timer::Rejoin, deadline);
         self.note(out, Note::JoiningInPlace);
@@ -49,9 +49,11 @@ impl Call {
         {
             return;
         }
-        let lost = recovery.lost_leg.clone();
+        let lost = recovery.absence.lost_leg.clone();
         let there = |(leg, agent): (&CallSid, &Agent)| {
-            *leg != lost && self.diagnosis().is_on_call(leg, agent) && agent.worker == recovery.agent.worker
+            *leg != lost
+                && self.diagnosis().is_on_call(leg, agent)
+                && agent.worker == recovery.absence.agent.worker
         };
         if !self.facts.roster.agents.iter().any(there) {
             return;
@@ -80,7 +82,7 @@ impl Call {
     /// Who has come while the agent joins again is gone before it was known who that is, and the old leg was gone already.
     pub(super) fn joiner_gone(&mut self, out: &mut Out<'_>, leg: &CallSid) {
         let rejoining = self.recovery.as_ref().filter(|recovery| recovery.phase == Phase::Rejoining);
-        let Some(lost) = rejoining.map(|recovery| &recovery.lost_leg) else { return };
+        let Some(lost) = rejoining.map(|recovery| &recovery.absence.lost_leg) else { return };
         if lost != leg && !self.facts.roster.is_joined(lost) && !self.diagnosis().has_newcomer() {
             self.set_timer(out, Timer::Grace, out.now + out.config.grace);
         }

@@ -1,6 +1,7 @@
 //! What becomes known of a call: by callbacks, by the page that registers, by looking it up.
 
 use super::{Agent, Call, Out, SOON};
+use crate::absence::Absent;
 use crate::{Action, ConferenceEvent, ConferenceEventKind, Holder, LeaveReason, Registered, Timer};
 use rejoin_protocol::api::{DeliveryId, Registration};
 use rejoin_protocol::{CallSid, Millis, WorkerSid};
@@ -148,9 +149,12 @@ impl Call {
     /// A page joins in place, and the phone of another one of its agent's browsers has answered: by its epoch the page that
     /// asked for the leg, which has not got it.
     fn rings_elsewhere(&self, worker: &WorkerSid, leg: &CallSid, epoch: u64) -> Option<u64> {
-        let joins = |r: &super::Recovery| r.is_open() && r.agent.worker == *worker && r.lost_leg != *leg;
+        let joins = |it: Absent<'_>| {
+            let absence = it.absence();
+            it.is_open() && absence.agent.worker == *worker && absence.lost_leg != *leg
+        };
         let asked = self.facts.pages.newest.get(worker).copied().filter(|asked| *asked > epoch);
-        asked.filter(|_| self.recoveries().any(joins))
+        asked.filter(|_| self.absences().any(joins))
     }
 
     /// Another task's conference, or somebody else's leg or reservation?

@@ -1,6 +1,7 @@
 //! A leg of an agent is gone: on purpose, moved, or lost.
 
-use super::{Agent, AgentHold, Call, Ending, Out, Phase, Prepared, Recovery};
+use super::{Agent, Call, Ending, Out, Phase, Recovery};
+use crate::absence::Absence;
 use crate::diagnosis::{Departure, Missing};
 use crate::facts::Evidence;
 use crate::{LeaveReason, Note, Timer};
@@ -40,7 +41,7 @@ impl Call {
             }
             Departure::EndedConference => {
                 self.refuse_mark_of(leg);
-                self.beside.remove(leg);
+                self.covered.remove(leg);
                 self.lose(out, leg);
                 self.settle(leg);
             }
@@ -76,14 +77,14 @@ impl Call {
     /// The leg of an agent whose page is gone has left. The agent's colleagues may be gone as well, unreported: then the
     /// customer misses this agent.
     fn absent_leg_gone(&mut self, out: &mut Out<'_>, leg: &CallSid) {
-        if self.diagnosis().is_beside(leg) {
-            self.miss_who_is_away(out);
+        if self.diagnosis().is_away_covered(leg) {
+            self.miss_covered(out);
         }
         if self.diagnosis().is_away(leg) {
             let is_removed = self.facts.roster.agent(leg).is_some_and(|agent| agent.removing);
             self.away_leg_gone(out, leg, is_removed);
         } else {
-            self.beside_leg_gone(out, leg);
+            self.covered_leg_gone(out, leg);
         }
     }
 
@@ -92,7 +93,7 @@ impl Call {
         self.settle(leg);
         self.note(out, Note::AgentLeft);
         if let Some((missed, row)) = self.diagnosis().missed_after(leg) {
-            self.beside.remove(&missed);
+            self.covered.remove(&missed);
             self.lose(out, &missed);
             if row.is_dead {
                 self.hold_the_line(out);
@@ -141,7 +142,7 @@ impl Call {
         }
         self.find_lost_agent(out);
         // A mark has had its time.
-        let waits = |r: &Recovery| r.phase == Phase::Grace && missed.contains(&r.lost_leg);
+        let waits = |r: &Recovery| r.phase == Phase::Grace && missed.contains(&r.absence.lost_leg);
         if self.recovery.as_ref().is_some_and(waits) {
             self.clear_timer(out, Timer::Grace);
             self.hold_the_line(out);
@@ -149,39 +150,24 @@ impl Call {
     }
 
     pub(super) fn begin(&mut self, out: &Out<'_>, leg: &CallSid, phase: Phase) {
-        if let Some(recovery) = self.recovery_of(out, leg, phase) {
+        if let Some(absence) = self.absence_of(out, leg) {
             let generation = self.count_loss(out);
             let too_often = generation > out.config.again_at_most;
-            self.recovery = Some(Recovery { generation, too_often, ..recovery });
+            self.recovery = Some(Recovery::new(absence, generation, too_often, phase));
         }
     }
 
-    pub(super) fn recovery_of(&self, out: &Out<'_>, leg: &CallSid, phase: Phase) -> Option<Recovery> {
-        let agent = self.facts.roster.agent(leg).cloned()?;
-        Some(Recovery {
+    /// The absence of the agent of this leg, from now on.
+    pub(super) fn absence_of(&self, out: &Out<'_>, leg: &CallSid) -> Option<Absence> {
+        Some(Absence {
             id: RecoveryId::of(leg),
             lost_leg: leg.clone(),
+            agent: self.facts.roster.agent(leg).cloned()?,
             lost_at: out.now,
-            generation: 0,
-            too_often: false,
-            phase,
             deadline: out.now + out.config.ping_ttl,
             back: false,
             spared_until: None,
-            announced: false,
-            ping: None,
-            ping_accepted: false,
             bystanders: self.diagnosis().bystanders_of(leg),
-            prepared: Prepared { removed: !agent.removing, ..Prepared::default() },
-            reservation_freed: false,
-            agent_hold: AgentHold::default(),
-            stranded: false,
-            let_go: 0,
-            music: false,
-            resent: 0,
-            sent: false,
-            moved_to: None,
-            agent,
         })
     }
 
@@ -190,7 +176,8 @@ impl Call {
         match recovery.phase {
             Phase::Grace => self.hold_the_line(out),
             Phase::Rejoining
-                if !self.facts.roster.is_joined(&recovery.lost_leg) && !self.diagnosis().has_newcomer() =>
+                if !self.facts.roster.is_joined(&recovery.absence.lost_leg)
+                    && !self.diagnosis().has_newcomer() =>
             {
                 self.note(out, Note::NotInPlace);
                 self.hold_the_line(out);

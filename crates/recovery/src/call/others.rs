@@ -42,13 +42,13 @@ impl Call {
         }
         let replaced = self.diagnosis().is_leg_replaced();
         let Some(recovery) = &mut self.recovery else { return false };
-        let first = recovery.spared_until.is_none();
+        let first = recovery.absence.spared_until.is_none();
         let within = if replaced { REPLACED_WITHIN } else { REGISTERED_WITHIN };
-        let until = *recovery.spared_until.get_or_insert(out.now + within);
+        let until = *recovery.absence.spared_until.get_or_insert(out.now + within);
         if until <= out.now {
             return false;
         }
-        recovery.deadline = until;
+        recovery.absence.deadline = until;
         self.set_timer(out, timer, until.min(out.now + STILL_THERE));
         if first {
             self.push(out);
@@ -73,7 +73,7 @@ impl Call {
     pub(super) fn strangers_are_bystanders(&mut self) {
         let strangers: Vec<_> = self.diagnosis().others().map(|(leg, _)| leg.clone()).collect();
         if let Some(recovery) = self.recovery.as_mut().filter(|recovery| recovery.is_open()) {
-            recovery.bystanders.extend(strangers);
+            recovery.absence.bystanders.extend(strangers);
         }
     }
 

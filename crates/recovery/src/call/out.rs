@@ -1,7 +1,9 @@
 //! What comes of an event: the effects, in their order.
 
-use super::{Call, Recovery};
+use super::Call;
+use crate::absence::Absence;
 use crate::{Action, Config, Effect, Note, Policies, Timer};
+use rejoin_protocol::api::RecoveryView;
 use rejoin_protocol::{ConferenceSid, Millis};
 use std::collections::BTreeSet;
 
@@ -32,13 +34,13 @@ impl Call {
 
     pub(super) fn push(&self, out: &mut Out<'_>) {
         if let Some(recovery) = &self.recovery {
-            self.push_of(out, recovery);
+            self.push_view(out, recovery.view(out.now, &self.task), &recovery.absence);
         }
     }
 
-    pub(crate) fn push_of(&self, out: &mut Out<'_>, recovery: &Recovery) {
-        let view = recovery.view(out.now, &self.task);
-        out.effects.push(Effect::Push { worker: recovery.agent.worker.clone(), view });
+    /// Tells the desktop of an absent agent.
+    pub(crate) fn push_view(&self, out: &mut Out<'_>, view: RecoveryView, absence: &Absence) {
+        out.effects.push(Effect::Push { worker: absence.agent.worker.clone(), view });
     }
 
     pub(crate) fn set_timer(&self, out: &mut Out<'_>, timer: Timer, at: Millis) {

@@ -45,7 +45,7 @@ impl Call {
         if !out.config.customer_hold || !self.diagnosis().is_customer_alone() {
             return false;
         }
-        let recovery = recovery.id.clone();
+        let recovery = recovery.absence.id.clone();
         let held = self.ends_agent_hold();
         self.our_hold = Some(OurHold { stage: HoldStage::Asked });
         let conference = self.conference.clone();

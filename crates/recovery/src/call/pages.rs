@@ -20,7 +20,8 @@ impl Call {
         // Of pages in another browser nobody knows: one whose channel is cut may live all the same.
         let older_may_live = older_page_connected || holding.is_some_and(|holding| holding.other_browser);
         if holding.is_some() {
-            let missed = self.recovery.as_ref().is_some_and(|recovery| recovery.agent.worker == *worker);
+            let missed =
+                self.recovery.as_ref().is_some_and(|recovery| recovery.absence.agent.worker == *worker);
             if missed && self.diagnosis().is_newest_page_gone() {
                 self.strangers_are_bystanders();
             }
@@ -71,7 +72,7 @@ impl Call {
             self.facts.roster.agents.iter().filter(|(_, agent)| agent.worker == *worker).collect();
         let legs: Vec<_> = legs.into_iter().map(|(leg, _)| leg.clone()).collect();
         for leg in legs {
-            let said_goodbye = self.diagnosis().is_away(&leg) || self.diagnosis().is_beside(&leg);
+            let said_goodbye = self.diagnosis().is_away(&leg) || self.diagnosis().is_away_covered(&leg);
             let joined = self.facts.roster.is_joined(&leg);
             let Some(agent) =
                 self.facts.roster.agents.get_mut(&leg).filter(|agent| Some(hello.epoch) > agent.epoch)
@@ -113,12 +114,12 @@ impl Call {
     /// The page whose leg is gone is there: only its phone has failed. It says hello when it has taken the ping.
     fn heed_living_page(&mut self, out: &mut Out<'_>, worker: &WorkerSid, epoch: u64) {
         let Some(recovery) = &self.recovery else { return };
-        let lost = self.facts.roster.agent(&recovery.lost_leg);
+        let lost = self.facts.roster.agent(&recovery.absence.lost_leg);
         let lives = lost.is_some_and(|lost| lost.worker == *worker && lost.epoch == Some(epoch));
         let awaited = recovery.phase == Phase::Holding && !recovery.stranded && !recovery.too_often;
-        if lives && awaited && !recovery.back {
+        if lives && awaited && !recovery.absence.back {
             if let Some(recovery) = &mut self.recovery {
-                recovery.ping_accepted = true;
+                recovery.asked.ping_accepted = true;
             }
             self.proved_reachable(out);
         }
@@ -208,7 +209,7 @@ impl Call {
             return self.joining_page_gone(out);
         };
         if self.diagnosis().is_accompanied(&leg) || self.has_open_recovery() {
-            self.goes_beside(out, &leg);
+            self.goes_away_covered(out, &leg);
             return self.evaluate(out);
         }
         self.note(out, Note::PageGone);
@@ -226,7 +227,7 @@ impl Call {
     /// The page that was about to join in place is gone, too: the customer is told as if it had not come.
     fn joining_page_gone(&mut self, out: &mut Out<'_>) {
         let joins = self.recovery.as_ref().filter(|recovery| recovery.phase == Phase::Rejoining);
-        let Some(lost_at) = joins.map(|recovery| recovery.lost_at) else { return };
+        let Some(lost_at) = joins.map(|recovery| recovery.absence.lost_at) else { return };
         if self.diagnosis().is_newest_page_gone() {
             self.set_timer(out, Timer::Announce, out.now.max(lost_at + out.config.announce_after));
             self.evaluate(out);
@@ -236,7 +237,9 @@ impl Call {
     /// Is this the last word of a page that is known to be gone, while its agent is missed? Then nobody is at its leg, and
     /// she is not back by it. A page that comes to life again registers again.
     pub(super) fn leaves_behind(&mut self, worker: &WorkerSid, leg: &CallSid, epoch: u64) -> bool {
-        let missed = |r: &super::Recovery| r.is_open() && r.agent.worker == *worker && r.lost_leg != *leg;
+        let missed = |r: &super::Recovery| {
+            r.is_open() && r.absence.agent.worker == *worker && r.absence.lost_leg != *leg
+        };
         if !self.recovery.as_ref().is_some_and(missed) {
             return false;
         }

@@ -101,7 +101,9 @@ impl Call {
         if let Some(given) = self.facts.marks.get_mut(&mark.reservation).filter(|_| !by_page) {
             given.is_only_in_task = true;
         }
-        let told = |r: &super::Recovery| r.phase == Phase::Holding && r.agent.reservation == mark.reservation;
+        let told = |r: &super::Recovery| {
+            r.phase == Phase::Holding && r.absence.agent.reservation == mark.reservation
+        };
         if self.recovery.as_ref().is_some_and(told) {
             self.end_on_purpose(out);
         }
@@ -173,13 +175,15 @@ impl Call {
     pub(super) fn end_grace(&mut self, out: &mut Out<'_>) {
         let Some(recovery) = &self.recovery else { return };
         let waits = matches!(recovery.phase, Phase::Grace | Phase::Away | Phase::Rejoining);
-        if waits && self.facts.marks.is_given(&recovery.agent.reservation) {
+        if waits && self.facts.marks.is_given(&recovery.absence.agent.reservation) {
             self.end_on_purpose(out);
         }
     }
 
     fn end_on_purpose(&mut self, out: &mut Out<'_>) {
-        let Some(lost) = self.recovery.as_ref().map(|recovery| recovery.lost_leg.clone()) else { return };
+        let Some(lost) = self.recovery.as_ref().map(|recovery| recovery.absence.lost_leg.clone()) else {
+            return;
+        };
         self.end_recovery(out, &Ending::Graceful);
         if self.facts.roster.is_joined(&lost) {
             self.remove_leg(out, &lost); // nobody is at it

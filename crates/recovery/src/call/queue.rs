@@ -19,7 +19,7 @@ impl Call {
         if self.is_lost_too_often() {
             return self.requeue(out, None, out.now + out.config.queue_within);
         }
-        let worker = self.recovery.as_ref().map(|recovery| recovery.agent.worker.clone());
+        let worker = self.recovery.as_ref().map(|recovery| recovery.absence.agent.worker.clone());
         self.requeue(out, worker.as_ref(), out.now + out.config.rejoin_within);
     }
 
@@ -28,14 +28,14 @@ impl Call {
         let (Some(recovery), Some(customer)) = (&self.recovery, self.facts.roster.customer.clone()) else {
             return;
         };
-        let free = others && recovery.prepared.was_alone;
+        let free = others && recovery.asked.prepared.was_alone;
         let action = Action::Requeue {
-            recovery: recovery.id.clone(),
+            recovery: recovery.absence.id.clone(),
             customer,
             conference: self.conference.clone(),
             target: target.cloned(),
             free,
-            resent: recovery.resent,
+            resent: recovery.trips.resent,
         };
         self.act(out, action, out.now.until(deadline));
         self.goes_to_queue(out, target, deadline);
@@ -45,10 +45,10 @@ impl Call {
     pub(super) fn goes_to_queue(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>, deadline: Millis) {
         let Some(recovery) = &mut self.recovery else { return };
         recovery.phase = Phase::Requeueing { target: target.cloned() };
-        recovery.deadline = deadline;
-        recovery.sent = false;
-        recovery.music = recovery.resent >= RESENT;
-        let ping = recovery.ping.take();
+        recovery.absence.deadline = deadline;
+        recovery.trips.sent = false;
+        recovery.trips.music = recovery.trips.resent >= RESENT;
+        let ping = recovery.asked.ping.take();
         self.clear_timer(out, Timer::Ping);
         self.note(out, Note::Requeueing { same_agent: target.is_some() });
         if let Some(task) = ping {
@@ -65,7 +65,9 @@ impl Call {
         target: Option<&WorkerSid>,
         outcome: &Outcome,
     ) {
-        let Some(recovery) = self.recovery.as_ref().filter(|recovery| recovery.id == *id) else { return };
+        let Some(recovery) = self.recovery.as_ref().filter(|recovery| recovery.absence.id == *id) else {
+            return;
+        };
         let (waits, queued) = match &recovery.phase {
             Phase::Requeueing { target: wanted } => (wanted.as_ref() == target, false),
             Phase::Queued { target: wanted } => (false, wanted.as_ref() == target),
@@ -76,7 +78,7 @@ impl Call {
         match outcome {
             Outcome::Ok => {
                 if let Some(recovery) = self.recovery.as_mut().filter(|_| waits) {
-                    recovery.sent = true;
+                    recovery.trips.sent = true;
                 }
             }
             // An agent has come before he was sent, and keeps him.
@@ -116,8 +118,8 @@ impl Call {
         let left = self.facts.roster.left(&met.leg).is_some();
         let Some(recovery) = self.recovery.as_mut() else { return };
         if left {
-            recovery.resent += 1; // what was asked for before was not done
-            let deadline = recovery.deadline;
+            recovery.trips.resent += 1; // what was asked for before was not done
+            let deadline = recovery.absence.deadline;
             return self.requeue(out, target, deadline);
         }
         recovery.phase = Phase::Holding;
@@ -128,9 +130,9 @@ impl Call {
 
     fn wait_on(&mut self, out: &mut Out<'_>) {
         let Some(recovery) = &mut self.recovery else { return };
-        recovery.phase = Phase::Queued { target: Some(recovery.agent.worker.clone()) };
-        recovery.deadline = out.now + out.config.rejoin_within;
-        let deadline = recovery.deadline;
+        recovery.phase = Phase::Queued { target: Some(recovery.absence.agent.worker.clone()) };
+        recovery.absence.deadline = out.now + out.config.rejoin_within;
+        let deadline = recovery.absence.deadline;
         self.set_timer(out, Timer::Rejoin, deadline);
         self.push(out);
         self.look(out);
@@ -144,13 +146,13 @@ impl Call {
                 self.requeue(out, None, out.now + out.config.queue_within);
             }
             Phase::Requeueing { target: None } | Phase::Queued { target: None } => {
-                if recovery.deadline + AHEAD < out.now {
+                if recovery.absence.deadline + AHEAD < out.now {
                     return self.look_before_the_end(out);
                 }
                 self.end_recovery(out, &Ending::Failed { reason: Failure::NobodyTookIt });
             }
             Phase::Rejoining => {
-                let leg = recovery.lost_leg.clone();
+                let leg = recovery.absence.lost_leg.clone();
                 if !self.spares_stranger(out, Timer::Rejoin) {
                     self.note(out, Note::NotInPlace);
                     self.fall(out, &leg);
@@ -164,7 +166,7 @@ impl Call {
     fn look_before_the_end(&mut self, out: &mut Out<'_>) {
         let until = out.now + SOON;
         if let Some(recovery) = &mut self.recovery {
-            recovery.deadline = until;
+            recovery.absence.deadline = until;
         }
         self.set_timer(out, Timer::Rejoin, until);
         if self.poll.since.is_none() {
@@ -176,7 +178,7 @@ impl Call {
     pub(crate) fn hears_music(&mut self, out: &mut Out<'_>) {
         let waits = |r: &&mut Recovery| matches!(r.phase, Phase::Requeueing { .. } | Phase::Queued { .. });
         if let Some(recovery) = self.recovery.as_mut().filter(waits) {
-            recovery.music = true;
+            recovery.trips.music = true;
         }
         self.entered_queue(out);
     }
@@ -185,14 +187,14 @@ impl Call {
     /// there once more, and waits behind others who came meanwhile, but not in silence. As long as that is in vain, the pauses
     /// grow.
     pub(super) fn break_silence(&mut self, out: &mut Out<'_>) -> bool {
-        let silent = |r: &&mut Recovery| r.phase == (Phase::Queued { target: None }) && !r.music;
+        let silent = |r: &&mut Recovery| r.phase == (Phase::Queued { target: None }) && !r.trips.music;
         let Some(recovery) = self.recovery.as_mut().filter(silent) else { return false };
-        let sent_at = Millis(recovery.deadline.0.saturating_sub(out.config.queue_within.0));
-        let pause = recovery.resent.checked_sub(1).map_or(0, |times| RESENT_AFTER.0 << times);
+        let sent_at = Millis(recovery.absence.deadline.0.saturating_sub(out.config.queue_within.0));
+        let pause = recovery.trips.resent.checked_sub(1).map_or(0, |times| RESENT_AFTER.0 << times);
         if sent_at.until(out.now).0 < pause {
             return true; // in a while
         }
-        recovery.resent += 1;
+        recovery.trips.resent += 1;
         self.requeue(out, None, out.now + out.config.queue_within);
         true
     }
@@ -226,7 +228,7 @@ impl Call {
     /// an agent as far as is known is not given up.
     pub fn goes_to_queue_again(&self) -> bool {
         self.recovery.as_ref().is_none_or(|recovery| {
-            recovery.let_go < TRIES && !matches!(recovery.phase, Phase::Ended(Ending::Failed { .. }))
+            recovery.trips.let_go < TRIES && !matches!(recovery.phase, Phase::Ended(Ending::Failed { .. }))
         })
     }
 
@@ -234,7 +236,7 @@ impl Call {
     pub(super) fn in_again_for_any(&mut self, out: &mut Out<'_>) {
         let goes_again = self.goes_to_queue_again();
         let Some(recovery) = &mut self.recovery else { return };
-        recovery.let_go = recovery.let_go.saturating_add(1);
+        recovery.trips.let_go = recovery.trips.let_go.saturating_add(1);
         let waits = matches!(recovery.phase, Phase::Requeueing { .. } | Phase::Queued { .. });
         if !goes_again && waits {
             return self.end_recovery(out, &Ending::Failed { reason: Failure::NotRequeued });
@@ -244,7 +246,7 @@ impl Call {
         recovery.phase = Phase::Requeueing { target: None };
         if had_target {
             let deadline = out.now + out.config.queue_within;
-            recovery.deadline = deadline;
+            recovery.absence.deadline = deadline;
             self.set_timer(out, Timer::Rejoin, deadline);
             self.note(out, Note::Requeueing { same_agent: false });
         }
@@ -254,7 +256,7 @@ impl Call {
     /// May an agent have the customer by now who is to be sent there, of which nobody has told? One who goes to any agent has
     /// waited for the one whom he lost: he was in the queue when her reservation was freed. To be asked of Twilio first.
     pub fn may_be_taken(&self, target: Option<&WorkerSid>) -> bool {
-        target.is_none() && self.recovery.as_ref().is_some_and(|recovery| recovery.reservation_freed)
+        target.is_none() && self.recovery.as_ref().is_some_and(|recovery| recovery.asked.reservation_freed)
     }
 
     /// Might an unreported participant be talking to the customer who is about to be requeued? Somebody is there who can be heard
@@ -289,7 +291,7 @@ impl Call {
         };
         let is_back = !self.diagnosis().is_bystander(last) && !self.diagnosis().is_newest_page_gone();
         let has_him = |holder: &&Holder| {
-            let missed = holder.reservation == recovery.agent.reservation;
+            let missed = holder.reservation == recovery.absence.agent.reservation;
             !by_known_leg(holder) && !self.facts.marks.is_given(&holder.reservation) && (!missed || is_back)
         };
         let holder = accepted.iter().find(has_him)?.clone();
@@ -306,7 +308,7 @@ impl Call {
         self.goes_to_queue(out, None, out.now + out.config.queue_within);
         if let Some(recovery) = &mut self.recovery {
             recovery.phase = Phase::Queued { target: None };
-            recovery.music = true; // nobody is told here when it is asked for
+            recovery.trips.music = true; // nobody is told here when it is asked for
         }
         self.note(out, Note::Queued);
         self.free_reservation(out);
@@ -314,9 +316,9 @@ impl Call {
     }
 
     fn free_reservation(&mut self, out: &mut Out<'_>) {
-        let Some(recovery) = self.recovery.as_mut().filter(|r| !r.reservation_freed) else { return };
-        recovery.reservation_freed = true;
-        let reservation = recovery.agent.reservation.clone();
+        let Some(recovery) = self.recovery.as_mut().filter(|r| !r.asked.reservation_freed) else { return };
+        recovery.asked.reservation_freed = true;
+        let reservation = recovery.absence.agent.reservation.clone();
         self.act(out, Action::CompleteReservation { task: self.task.clone(), reservation }, LATER);
     }
 
@@ -352,7 +354,7 @@ impl Call {
         let Some(recovery) = self.recovery.as_ref().filter(|recovery| recovery.is_open()) else {
             return BTreeSet::new();
         };
-        let ending = if recovery.agent.worker == agent.worker {
+        let ending = if recovery.absence.agent.worker == agent.worker {
             Ending::Rejoined
         } else {
             Ending::HandedOver { name: Some(agent.name.clone()).filter(|name| !name.is_empty()) }

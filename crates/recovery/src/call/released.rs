@@ -29,7 +29,7 @@ fn waits(recovery: &Recovery) -> bool {
 /// Has the customer been in the queue? If he was connected to somebody there, it was for this recovery.
 fn was_taken(recovery: &Recovery) -> bool {
     matches!(recovery.phase, Phase::Requeueing { .. } | Phase::Queued { .. })
-        && recovery.reservation_freed
+        && recovery.asked.reservation_freed
         && !recovery.stranded
 }
 
@@ -76,7 +76,9 @@ impl Call {
     /// conference has ended. Agents whom the same poll missed are classified again.
     fn was_not_moved(&mut self, out: &Out<'_>, customer: &CallSid) {
         let found = self.facts.roster.move_inferred_at.take().is_some_and(|at| out.now < at + SOON);
-        let stayed = |r: &Recovery| !r.is_open() && !r.reservation_freed && !r.sent && r.moved_to.is_none();
+        let stayed = |r: &Recovery| {
+            !r.is_open() && !r.asked.reservation_freed && !r.trips.sent && r.moved_to.is_none()
+        };
         let never_sent = self.recovery.as_ref().is_none_or(stayed);
         let is_this_customer = found && never_sent && self.facts.roster.is_customer(customer);
         let moved = self.facts.roster.left(customer) == Some(LeaveReason::UpdatedViaApi);
@@ -120,15 +122,15 @@ impl Call {
         if let Some(recovery) = recovery {
             // Who has been in the queue comes from there.
             let goes = matches!(recovery.phase, Phase::Requeueing { .. })
-                && !recovery.reservation_freed
-                && !recovery.sent;
+                && !recovery.asked.reservation_freed
+                && !recovery.trips.sent;
             return match recovery.stranded {
-                true if !waits(recovery) => Some(Next::Requeue(recovery.id.clone())),
+                true if !waits(recovery) => Some(Next::Requeue(recovery.absence.id.clone())),
                 // What sends him to the queue is on its way, and finds him here, too.
                 _ if waits(recovery) || goes => Some(Next::Wait),
                 // Nobody knows, nor does Twilio say in time, whether he was left on purpose: he is kept, for any agent.
                 _ if now < until => Some(Next::Wait),
-                _ => Some(Next::Requeue(recovery.id.clone())),
+                _ => Some(Next::Requeue(recovery.absence.id.clone())),
             };
         }
         // As long as Twilio is being asked who the agent was, nobody knows whether he was left on purpose.
@@ -158,12 +160,12 @@ impl Call {
     pub(super) fn hold_stranded(&mut self, out: &mut Out<'_>) {
         let Some(recovery) = self.recovery.as_mut().filter(|r| waits(r) && !r.stranded) else { return };
         recovery.stranded = true;
-        recovery.prepared.freed = true;
-        recovery.prepared.removed = true;
+        recovery.asked.prepared.freed = true;
+        recovery.asked.prepared.removed = true;
         let held_before = recovery.phase == Phase::Holding;
         recovery.phase = Phase::Holding;
-        recovery.deadline = out.now + out.config.released_within;
-        let (deadline, lost_at) = (recovery.deadline, recovery.lost_at);
+        recovery.absence.deadline = out.now + out.config.released_within;
+        let (deadline, lost_at) = (recovery.absence.deadline, recovery.absence.lost_at);
         for timer in [Timer::Grace, Timer::Announce, Timer::Rejoin] {
             self.clear_timer(out, timer);
         }
@@ -178,7 +180,7 @@ impl Call {
 
     /// The task is read and Twilio has asked: back into the queue, by the document that is the answer.
     pub(super) fn go_on_stranded(&mut self, out: &mut Out<'_>) {
-        let ready = |r: &Recovery| r.phase == Phase::Holding && r.stranded && r.prepared.marked;
+        let ready = |r: &Recovery| r.phase == Phase::Holding && r.stranded && r.asked.prepared.marked;
         if self.stranding.decide_by.is_some() && self.recovery.as_ref().is_some_and(ready) {
             self.take_back(out);
         }
@@ -200,10 +202,13 @@ impl Call {
         if recovery.too_often {
             return self.goes_to_queue(out, None, out.now + out.config.queue_within);
         }
-        let worker = recovery.agent.worker.clone();
-        recovery.back |=
-            self.facts.roster.agent(&recovery.lost_leg).is_some_and(|agent| agent.newer_page.is_some());
-        let within = if recovery.back { out.config.rejoin_within } else { out.config.ping_ttl };
+        let worker = recovery.absence.agent.worker.clone();
+        recovery.absence.back |= self
+            .facts
+            .roster
+            .agent(&recovery.absence.lost_leg)
+            .is_some_and(|agent| agent.newer_page.is_some());
+        let within = if recovery.absence.back { out.config.rejoin_within } else { out.config.ping_ttl };
         self.goes_to_queue(out, Some(&worker), out.now + within);
     }
 
@@ -214,14 +219,17 @@ impl Call {
             recovery.phase,
             Phase::Requeueing { target: Some(_) } | Phase::Queued { target: Some(_) }
         );
-        let newer =
-            self.facts.roster.agent(&recovery.lost_leg).is_some_and(|agent| agent.newer_page.is_some());
-        if !targeted || recovery.back || !newer {
+        let newer = self
+            .facts
+            .roster
+            .agent(&recovery.absence.lost_leg)
+            .is_some_and(|agent| agent.newer_page.is_some());
+        if !targeted || recovery.absence.back || !newer {
             return;
         }
-        recovery.back = true;
-        recovery.deadline = recovery.deadline.max(out.now + out.config.rejoin_within);
-        let deadline = recovery.deadline;
+        recovery.absence.back = true;
+        recovery.absence.deadline = recovery.absence.deadline.max(out.now + out.config.rejoin_within);
+        let deadline = recovery.absence.deadline;
         self.note(out, Note::AgentBack);
         self.set_timer(out, Timer::Rejoin, deadline);
         self.push(out);

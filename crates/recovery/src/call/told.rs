@@ -26,7 +26,7 @@ impl Call {
             if let (TaskEventKind::WrapUp, Some(reservation)) = (event.kind, &event.reservation) {
                 self.wraps_up(out, reservation);
             }
-        } else if self.recovery.as_ref().is_some_and(|r| Some(&r.id) == event.purpose.recovery()) {
+        } else if self.recovery.as_ref().is_some_and(|r| Some(&r.absence.id) == event.purpose.recovery()) {
             match &event.purpose {
                 Purpose::Ping { recovery: _ } => self.told_of_ping(out, event),
                 Purpose::Reconnect { recovery: _, target } => {
@@ -51,19 +51,19 @@ impl Call {
 
     fn told_of_ping(&mut self, out: &mut Out<'_>, event: &TaskEvent) {
         if let Some(recovery) = self.recovery.as_mut().filter(|_| event.kind == TaskEventKind::Accepted) {
-            recovery.ping_accepted = true;
+            recovery.asked.ping_accepted = true;
         }
         let Some(recovery) = self
             .recovery
             .as_mut()
-            .filter(|r| r.phase == Phase::Holding && !r.back && !r.stranded && !r.too_often)
+            .filter(|r| r.phase == Phase::Holding && !r.absence.back && !r.stranded && !r.too_often)
         else {
             return;
         };
         match event.kind {
-            TaskEventKind::Accepted if event.worker.as_ref() == Some(&recovery.agent.worker) => {
+            TaskEventKind::Accepted if event.worker.as_ref() == Some(&recovery.absence.agent.worker) => {
                 // Her page has not said yet what she is at, and the ping reaches her on a break, too.
-                self.facts.pages.unavailable.insert(recovery.agent.worker.clone());
+                self.facts.pages.unavailable.insert(recovery.absence.agent.worker.clone());
                 self.proved_reachable(out);
             }
             TaskEventKind::NotTaken | TaskEventKind::TakenBack | TaskEventKind::Canceled { .. } => {

@@ -1,7 +1,8 @@
 //! A transfer that comes to nothing. TaskRouter may refuse it after its agent has said that she leaves, and nobody tells us:
 //! she has stayed then, and the customer is hers until she leaves again.
 
-use super::{Call, Ending, Out, Phase, Recovery};
+use super::{Call, Ending, Out, Phase};
+use crate::absence::Absent;
 use crate::{HandedOver, LeaveReason, Logged, LoggedWhat, Note, Seen, Timer};
 use rejoin_protocol::{CallSid, Millis, ReservationSid};
 
@@ -177,13 +178,12 @@ impl Call {
             self.facts.roster.last_to_leave().map(|(leg, agent)| (leg.clone(), agent.reservation.clone()));
         let Some((leg, reservation)) = last else { return };
         // She may have been missed before, until her mark was known.
-        let on_purpose = Phase::Ended(Ending::Graceful);
-        let missed = |recovery: &Recovery| recovery.lost_leg == leg && recovery.phase != on_purpose;
+        let missed = |it: Absent<'_>| it.absence().lost_leg == leg && it.ending() != Some(&Ending::Graceful);
         // She has completed the task on the call, or as far as was known then, and nobody has told when she left.
         let hung_up = self.facts.roster.left(&leg) == Some(LeaveReason::HungUp);
         let completed = self.facts.marks.has_completed(&reservation)
             || (hung_up && self.facts.marks.completes(&reservation));
-        if completed || self.recoveries().any(missed) {
+        if completed || self.absences().any(missed) {
             // Or a leg is missed once. He is let go, as by one who hangs up.
             self.facts.marks.leaves_by_hang_up(&reservation, out.now);
             return self.set_timer(out, Timer::Orphan, out.now);

@@ -15,7 +15,7 @@ impl Call {
     /// How long nothing may be heard before Twilio is asked; `None`: it is not asked.
     fn watched_after(&self, out: &Out<'_>) -> Option<Millis> {
         let (call, recovery) = (out.config.watch_call, out.config.watch_recovery);
-        let recovering = self.has_open_recovery() || !self.beside.is_empty();
+        let recovering = self.has_open_recovery() || !self.covered.is_empty();
         let after = if recovering {
             recovery
         } else if (self.is_untold() || self.poll.may_have_missed) && recovery > Millis(0) {
@@ -112,7 +112,7 @@ impl Call {
         let look = Action::Look {
             conference: self.conference.clone(),
             customer: self.facts.roster.customer.clone(),
-            queued: self.recovery.as_ref().filter(waits).map(|recovery| recovery.id.clone()),
+            queued: self.recovery.as_ref().filter(waits).map(|recovery| recovery.absence.id.clone()),
             handed_over: asks_for_task.then(|| self.task.clone()),
         };
         self.act(out, look, SOON);
@@ -262,7 +262,7 @@ impl Call {
             return;
         }
         if let Some(recovery) = &mut self.recovery {
-            recovery.resent += 1;
+            recovery.trips.resent += 1;
             self.requeue(out, None, out.now + out.config.queue_within);
         }
     }
@@ -277,13 +277,13 @@ impl Call {
         let (Some(recovery), Some(customer)) = (&self.recovery, self.facts.roster.customer.clone()) else {
             return;
         };
-        self.act(out, Action::GiveUp { recovery: recovery.id.clone(), customer }, SOON);
+        self.act(out, Action::GiveUp { recovery: recovery.absence.id.clone(), customer }, SOON);
     }
 
     /// The customer was told that it did not work.
     pub(super) fn given_up(&mut self, out: &mut Out<'_>, id: &RecoveryId, gone: bool) {
         let waits = |r: &super::Recovery| {
-            r.id == *id
+            r.absence.id == *id
                 && matches!(r.phase, Phase::Requeueing { target: None } | Phase::Queued { target: None })
         };
         if self.recovery.as_ref().is_some_and(waits) {

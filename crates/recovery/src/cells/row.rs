@@ -15,7 +15,8 @@ pub(super) fn conferences(machine: &Machine, event: &Event) -> BTreeSet<Conferen
         let calls = machine.calls().filter(|call| concerned(call));
         calls.map(|call| call.conference.clone()).collect::<BTreeSet<_>>()
     };
-    let of_recovery = |id: &RecoveryId| of(&|call| call.recovery.as_ref().is_some_and(|r| r.id == *id));
+    let of_recovery =
+        |id: &RecoveryId| of(&|call| call.recovery.as_ref().is_some_and(|r| r.absence.id == *id));
     match event {
         Event::Conference(event) => BTreeSet::from([event.conference.clone()]),
         Event::Registered { registration, .. } => BTreeSet::from([registration.conference.clone()]),

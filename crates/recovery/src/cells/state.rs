@@ -1,6 +1,6 @@
 //! The states that a call can be in.
 
-use crate::{Call, Ending, LeaveReason, Phase, Recovery};
+use crate::{Call, Covered, Ending, LeaveReason, Phase};
 use rejoin_protocol::CallSid;
 
 /// The letters of this call's state. `–`: nothing is known of it. `X`: it is over, and there was no recovery.
@@ -12,7 +12,7 @@ pub fn state_of(call: Option<&Call>) -> &'static str {
         Phase::Away => "A",
         Phase::Rejoining => "J",
         Phase::Holding if recovery.stranded => "S",
-        Phase::Holding if recovery.back => "B",
+        Phase::Holding if recovery.absence.back => "B",
         Phase::Holding => "H",
         Phase::Requeueing { target: Some(_) } => "RA",
         Phase::Requeueing { target: None } => "RN",
@@ -37,7 +37,7 @@ fn without_recovery(call: &Call) -> &'static str {
     match call.facts.roster.agents.keys().filter(|leg| joined(leg)).count() {
         _ if call.closed || customer_left => "X",
         _ if call.facts.roster.agents.is_empty() => "U",
-        _ if call.beside.values().any(Recovery::is_open) => "TA",
+        _ if call.covered.values().any(Covered::is_open) => "TA",
         _ if call
             .facts
             .roster

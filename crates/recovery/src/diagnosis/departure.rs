@@ -3,7 +3,7 @@
 
 use super::Diagnosis;
 use crate::LeaveReason;
-use crate::absence::{Ending, Phase, Recovery};
+use crate::absence::{Absent, Ending, Phase};
 use crate::facts::{Agent, Participant, Report};
 use rejoin_protocol::CallSid;
 
@@ -277,7 +277,7 @@ impl Departed<'_> {
     }
 
     fn is_recovered_and_over(self) -> bool {
-        self.of.recoveries().any(|recovery| recovery.lost_leg == *self.leg && !recovery.is_open())
+        self.of.absences().any(|it| it.absence().lost_leg == *self.leg && !it.is_open())
     }
 
     /// True if the agent whom the open recovery awaits was back on the call by this leg, which was reported too late, and hung up
@@ -286,14 +286,16 @@ impl Departed<'_> {
         let Some(recovery) = self.of.recovery else { return false };
         let is_sent = match recovery.phase {
             Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Holding => false,
-            Phase::Requeueing { .. } => recovery.sent || recovery.reservation_freed || recovery.resent > 0,
+            Phase::Requeueing { .. } => {
+                recovery.trips.sent || recovery.asked.reservation_freed || recovery.trips.resent > 0
+            }
             Phase::Queued { .. } | Phase::Ended(_) => true,
         };
         let left = |leg: &CallSid| self.of.roster.left(leg);
         let is_moved = self.of.roster.customer.as_ref().and_then(left) == Some(LeaveReason::UpdatedViaApi);
-        let is_next_leg = recovery.lost_leg != *self.leg
-            && recovery.agent.worker == self.agent.worker
-            && self.agent.epoch > recovery.agent.epoch
+        let is_next_leg = recovery.absence.lost_leg != *self.leg
+            && recovery.absence.agent.worker == self.agent.worker
+            && self.agent.epoch > recovery.absence.agent.epoch
             && !self.agent.left_behind
             && !self.agent.removing;
         let is_on_purpose = self.of.marks.is_given(&self.agent.reservation)
@@ -339,7 +341,7 @@ impl<'a> Diagnosis<'a> {
             left == Some(LeaveReason::UpdatedViaApi)
                 && !agent.removing
                 && !self.marks.is_given(&agent.reservation)
-                && !self.recoveries().any(|recovery| recovery.lost_leg == **other)
+                && !self.absences().any(|it| it.absence().lost_leg == **other)
         };
         let this = self.roster.agents.get_key_value(leg).filter(removed)?;
         let are_next =
@@ -361,14 +363,14 @@ impl<'a> Diagnosis<'a> {
         }
         let told = |leg: &CallSid| self.roster.leg(leg).map(Participant::report);
         let said = self.roster.agent(leg).and_then(|agent| self.marks.said_at(&agent.reservation));
-        let covered = |recovery: &Recovery| {
-            recovery.phase == Phase::Ended(Ending::Covered) && said.is_some_and(|at| at < recovery.lost_at)
+        let covered = |it: Absent<'_>| {
+            it.ending() == Some(&Ending::Covered) && said.is_some_and(|at| at < it.absence().lost_at)
         };
         let found = self.roster.left(leg).is_some() && !self.roster.is_hang_up_reported(leg);
         let lost = |(other, agent): &(&CallSid, &Agent)| {
             let before = || said.zip(agent.covered_at).is_some_and(|(said, at)| said < at);
             let gone = self.roster.left(*other);
-            let missed = || self.recoveries().any(|it| it.lost_leg == **other && covered(it));
+            let missed = || self.absences().any(|it| it.absence().lost_leg == **other && covered(it));
             let since = || found && before();
             // The order of departures that polls found is not known.
             let later =
@@ -377,7 +379,7 @@ impl<'a> Diagnosis<'a> {
             ((gone == Some(LeaveReason::HungUp) && later()) || (agent.removing && since()))
                 && !agent.left_behind
                 && !self.marks.is_given(&agent.reservation)
-                && !self.recoveries().any(|recovery| recovery.lost_leg == **other && !covered(recovery))
+                && !self.absences().any(|it| it.absence().lost_leg == **other && !covered(it))
         };
         let last = self.roster.agents.iter().filter(lost).max_by_key(|(other, _)| told(other))?;
         Some(last.0.clone())
@@ -397,8 +399,8 @@ impl<'a> Diagnosis<'a> {
             left == Some(LeaveReason::UpdatedViaApi) && self.roster.agent(dead).is_some_and(|it| it.removing)
         };
         let stood = |dead: &CallSid| self.roster.is_joined(dead) || (removed(dead) && told(dead) > told(leg));
-        let dead = |it: &&Recovery| it.phase == Phase::Ended(Ending::Covered) && stood(&it.lost_leg);
-        let last = self.recoveries().filter(dead).max_by_key(|recovery| recovery.lost_at)?;
-        Some(last.lost_leg.clone())
+        let dead = |it: &Absent<'_>| it.ending() == Some(&Ending::Covered) && stood(&it.absence().lost_leg);
+        let last = self.absences().filter(dead).max_by_key(|it| it.absence().lost_at)?;
+        Some(last.absence().lost_leg.clone())
     }
 }

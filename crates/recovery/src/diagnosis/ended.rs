@@ -1,6 +1,6 @@
 use super::Diagnosis;
 use crate::LeaveReason;
-use crate::absence::{Ending, Phase, Recovery};
+use crate::absence::{CoveredStage, Ending, Phase, Recovery};
 use crate::facts::{Agent, Mark, Report};
 use rejoin_protocol::{CallSid, ReservationSid};
 
@@ -33,9 +33,9 @@ impl<'a> Diagnosis<'a> {
         let at_once =
             reported.zip(customer).is_some_and(|(leg, customer)| leg < customer && customer <= leg + with_it);
         let of_agent = self.roster.agent(leg).is_some_and(|agent| !agent.removing && !agent.left_behind);
-        let missed = self.recovery.as_ref().is_some_and(|recovery| recovery.lost_leg == *leg)
+        let missed = self.recovery.as_ref().is_some_and(|recovery| recovery.absence.lost_leg == *leg)
             // An agent who was away then was taken for covered.
-            || self.beside.get(leg).is_some_and(|it| it.phase != Phase::Ended(Ending::Covered));
+            || self.covered.get(leg).is_some_and(|it| it.stage != CoveredStage::Over(Ending::Covered));
         of_agent && at_once && !missed && self.marks.is_empty() && self.ended_by_loss(leg)
     }
 
@@ -56,7 +56,9 @@ impl<'a> Diagnosis<'a> {
         // The order of departures that polls found is not known. A transfer takes a leg away, so that it does not hang up.
         let found_gone = self.roster.is_shown(leg) && !self.roster.is_hang_up_reported(leg);
         let untold = |(other, agent): (&CallSid, &Agent)| {
-            let missed = self.recoveries().any(|it| it.lost_leg == *other && it.lost_at > handed_over_at);
+            let missed = self
+                .absences()
+                .any(|it| it.absence().lost_leg == *other && it.absence().lost_at > handed_over_at);
             let open = !agent.settled && !agent.removing && !agent.left_behind;
             agent.reservation != *handed_over
                 && told(other) == Report::None

@@ -64,7 +64,7 @@ impl<'a> Diagnosis<'a> {
         let taken = self.roster.left(leg) == Some(LeaveReason::UpdatedViaApi);
         let next = self.unidentified_leg().filter(|next| self.roster.is_hang_up_reported(next));
         let after = taken && next.is_some_and(|next| self.roster.report(&next) > self.roster.report(leg));
-        after && !agent.removing && !self.recoveries().any(|recovery| recovery.lost_leg == *leg)
+        after && !agent.removing && !self.absences().any(|it| it.absence().lost_leg == *leg)
     }
 
     /// The mark of an agent whose page had no time to register: an unidentified participant was on the call after all

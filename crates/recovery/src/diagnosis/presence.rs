@@ -1,6 +1,6 @@
 use super::Diagnosis;
 use crate::LeaveReason;
-use crate::absence::{Phase, Recovery};
+use crate::absence::{Absent, Covered, Phase, Recovery};
 use crate::facts::{Agent, Participant, Report};
 use rejoin_protocol::CallSid;
 use std::collections::BTreeSet;
@@ -8,12 +8,12 @@ use std::collections::BTreeSet;
 impl<'a> Diagnosis<'a> {
     /// True if the page of this leg is gone and the leg still stands: nobody is at it.
     pub(crate) fn is_absent(self, leg: &CallSid) -> bool {
-        self.is_away(leg) || self.is_beside(leg)
+        self.is_away(leg) || self.is_away_covered(leg)
     }
 
     /// True for an absent agent's leg while the customer has another agent.
-    pub(crate) fn is_beside(self, leg: &CallSid) -> bool {
-        self.beside.get(leg).is_some_and(Recovery::is_open)
+    pub(crate) fn is_away_covered(self, leg: &CallSid) -> bool {
+        self.covered.get(leg).is_some_and(Covered::is_open)
     }
 
     /// True if the agent of this leg is on the call.
@@ -50,7 +50,7 @@ impl<'a> Diagnosis<'a> {
 
     /// True if an agent is absent while the customer has another agent.
     pub(crate) fn has_absence(self) -> bool {
-        self.beside.values().any(Recovery::is_open)
+        self.covered.values().any(Covered::is_open)
     }
 
     /// The agent who is on the call with the customer.
@@ -67,12 +67,12 @@ impl<'a> Diagnosis<'a> {
     pub(crate) fn is_away(self, leg: &CallSid) -> bool {
         self.recovery
             .as_ref()
-            .is_some_and(|r| r.lost_leg == *leg && matches!(r.phase, Phase::Away | Phase::Rejoining))
+            .is_some_and(|r| r.absence.lost_leg == *leg && matches!(r.phase, Phase::Away | Phase::Rejoining))
     }
 
     /// The recovery and the absences: everything that an agent's dialog may have to show.
-    pub(crate) fn recoveries(self) -> impl Iterator<Item = &'a Recovery> {
-        self.recovery.iter().chain(self.beside.values())
+    pub(crate) fn absences(self) -> impl Iterator<Item = Absent<'a>> {
+        self.recovery.iter().map(Absent::Missed).chain(self.covered.values().map(Absent::Covered))
     }
 
     /// True while the customer is being recovered.
@@ -98,8 +98,8 @@ impl<'a> Diagnosis<'a> {
     /// True if the agent is joining in place and Twilio's API removed their old leg, not at our request.
     pub(crate) fn is_leg_replaced(self) -> bool {
         self.recovery.as_ref().filter(|recovery| recovery.phase == Phase::Rejoining).is_some_and(|recovery| {
-            let left = self.roster.left(&recovery.lost_leg);
-            let ours = self.roster.agent(&recovery.lost_leg).is_some_and(|agent| agent.removing);
+            let left = self.roster.left(&recovery.absence.lost_leg);
+            let ours = self.roster.agent(&recovery.absence.lost_leg).is_some_and(|agent| agent.removing);
             left == Some(LeaveReason::UpdatedViaApi) && !ours
         })
     }
@@ -112,7 +112,7 @@ impl<'a> Diagnosis<'a> {
     /// True if the newest page of the lost agent has said goodbye.
     pub(crate) fn is_newest_page_gone(self) -> bool {
         self.recovery.as_ref().is_some_and(|recovery| {
-            let worker = &recovery.agent.worker;
+            let worker = &recovery.absence.agent.worker;
             let said = self.pages.gone.get(worker);
             said.is_some_and(|said| self.pages.newest.get(worker).is_none_or(|newest| said >= newest))
         })
@@ -120,7 +120,7 @@ impl<'a> Diagnosis<'a> {
 
     /// True if this participant was on the call when the agent was lost.
     pub(crate) fn is_bystander(self, leg: &CallSid) -> bool {
-        self.recovery.as_ref().is_some_and(|recovery| recovery.bystanders.contains(leg))
+        self.recovery.as_ref().is_some_and(|recovery| recovery.absence.bystanders.contains(leg))
     }
 
     /// The participants who are there when this leg of an agent is gone. If a poll alone found it gone, an unreported

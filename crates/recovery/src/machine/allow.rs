@@ -108,8 +108,8 @@ impl Call {
         for (action, deadline) in std::mem::take(&mut self.allowance.withheld) {
             out.effects.push(Effect::Act { conference: self.conference.clone(), action, deadline });
         }
-        for recovery in self.recoveries().filter(|recovery| recovery.is_open()) {
-            self.push_of(out, recovery);
+        for absent in self.absences().filter(|absent| absent.is_open()) {
+            self.push_view(out, absent.view(out.now, &self.task), absent.absence());
         }
     }
 
@@ -117,7 +117,7 @@ impl Call {
     fn may_not_be_touched(&mut self, out: &mut Out<'_>) {
         self.allowance = Allowance { permission: Permission::Refused, withheld: vec![] };
         self.recovery = None;
-        self.beside.clear();
+        self.covered.clear();
         for timer in Timer::ALL {
             self.clear_timer(out, timer);
         }

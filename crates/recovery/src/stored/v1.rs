@@ -1,5 +1,6 @@
 //! Calls of format 0 and 1, as releases before 0.2 have stored them: all fields beside each other. Read for one release.
 
+use crate::absence::{Absence, Asked, Covered, CoveredStage, Trips};
 use crate::facts::{
     self, Asking, Evidence, Facts, Mark, Marks, Observation, Origin, Ownership, Pages, PendingRegistration,
     Received, Roster, TaskCopy,
@@ -281,7 +282,7 @@ impl From<Call> for crate::Call {
             lent: old.lent,
             recovery: old.recovery.map(Into::into),
             allowance: old.allowance,
-            beside: each(old.beside),
+            covered: each(old.beside),
         }
     }
 }
@@ -337,32 +338,52 @@ impl From<Participant> for facts::Participant {
     }
 }
 
+impl Recovery {
+    fn into_absence(self) -> Absence {
+        Absence {
+            id: self.id,
+            lost_leg: self.lost_leg,
+            agent: self.agent.into(),
+            lost_at: self.lost_at,
+            deadline: self.deadline,
+            back: self.back,
+            spared_until: self.spared_until,
+            bystanders: self.bystanders,
+        }
+    }
+}
+
+impl From<Recovery> for Covered {
+    fn from(old: Recovery) -> Self {
+        let stage = match &old.phase {
+            Phase::Rejoining => CoveredStage::Rejoining,
+            Phase::Ended(ending) => CoveredStage::Over(ending.clone()),
+            Phase::Grace | Phase::Away | Phase::Holding | Phase::Requeueing { .. } | Phase::Queued { .. } => {
+                CoveredStage::Away
+            }
+        };
+        Self { absence: old.into_absence(), stage }
+    }
+}
+
 impl From<Recovery> for crate::Recovery {
     fn from(old: Recovery) -> Self {
         Self {
-            id: old.id,
-            lost_leg: old.lost_leg,
-            agent: old.agent.into(),
-            lost_at: old.lost_at,
             generation: old.generation,
             too_often: old.too_often,
-            phase: old.phase,
-            deadline: old.deadline,
-            back: old.back,
-            spared_until: old.spared_until,
+            phase: old.phase.clone(),
             announced: old.announced,
-            ping: old.ping,
-            ping_accepted: old.ping_accepted,
-            bystanders: old.bystanders,
-            prepared: old.prepared,
-            reservation_freed: old.reservation_freed,
+            asked: Asked {
+                ping: old.ping.clone(),
+                ping_accepted: old.ping_accepted,
+                prepared: old.prepared,
+                reservation_freed: old.reservation_freed,
+            },
             agent_hold: old.agent_hold,
             stranded: old.stranded,
-            let_go: old.let_go,
-            music: old.music,
-            resent: old.resent,
-            sent: old.sent,
-            moved_to: old.moved_to,
+            trips: Trips { let_go: old.let_go, music: old.music, resent: old.resent, sent: old.sent },
+            moved_to: old.moved_to.clone(),
+            absence: old.into_absence(),
         }
     }
 }

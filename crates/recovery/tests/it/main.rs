@@ -291,7 +291,9 @@ fn a_page_that_has_taken_over_is_no_newer_page_than_its_own_leg() {
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Grace);
     assert!(desk.take_actions().iter().any(|action| matches!(action, Action::CreatePing { .. })));
-    assert!(!desk.machine.call(&conference(1)).expect("known").recovery.as_ref().expect("begun").back);
+    assert!(
+        !desk.machine.call(&conference(1)).expect("known").recovery.as_ref().expect("begun").absence.back
+    );
 }
 
 #[test]

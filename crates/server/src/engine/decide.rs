@@ -132,7 +132,7 @@ impl Step<'_> {
     fn ends_an_uneventful_call(&self, event: &Event) -> bool {
         let Event::Timer { conference, timer: Timer::Forget } = event else { return false };
         let call = self.decided.machine.call(conference);
-        call.is_some_and(|call| call.recoveries().next().is_none())
+        call.is_some_and(|call| call.absences().next().is_none())
     }
 
     /// Timers follow at once: what an event clears does not go off any more.
@@ -151,7 +151,7 @@ impl Step<'_> {
             listener(&before, event, &self.decided.machine);
         }
         for call in self.decided.machine.take_dirty() {
-            let recovery = call.recovery.as_ref().map(|recovery| recovery.id.clone());
+            let recovery = call.recovery.as_ref().map(|recovery| recovery.absence.id.clone());
             let conference = call.conference.clone();
             let then = effects.iter().filter_map(|effect| story::then(effect, call)).collect();
             self.touched.insert(conference.clone());
@@ -235,10 +235,10 @@ impl Decided {
         let mut lines = BTreeSet::new();
         for (customer, Line { at, conference, note }) in notes {
             let recovery = machine.call(&conference).and_then(|call| call.recovery.as_ref());
-            let id = recovery.map(|recovery| tracing::field::display(&recovery.id));
+            let id = recovery.map(|recovery| tracing::field::display(&recovery.absence.id));
             let known = customer.as_ref().map(CallSid::as_str);
             tracing::info!(%conference, customer = known, recovery = id, ?note, "timeline");
-            figures::noted(at, recovery.map(|recovery| recovery.lost_at), &note);
+            figures::noted(at, recovery.map(|recovery| recovery.absence.lost_at), &note);
             lines.insert(customer);
         }
         for customer in lines {

@@ -30,7 +30,7 @@ pub(crate) async fn call(
     let now = app.store.now();
     let found = app.engine.look([Key::Conference(conference.clone())], |machine| {
         let call = machine.call(&conference)?;
-        let recoveries = call.recoveries().map(|recovery| recovery.view(now, &call.task)).collect();
+        let recoveries = call.absences().map(|absent| absent.view(now, &call.task)).collect();
         let is_own = user.worker.as_ref().is_some_and(|worker| call.concerns(worker));
         Some((is_own, CallView { task: call.task.clone(), recoveries }))
     });

@@ -43,7 +43,7 @@ impl Job {
             .filter(|_| marks)
             .and_then(|call| Some((call.facts.task.attributes.clone(), call.facts.task.version.clone()?)));
         let recovery = call.and_then(|call| call.recovery.as_ref());
-        let recovery = recovery.map(|recovery| (recovery.id.clone(), recovery.lost_at));
+        let recovery = recovery.map(|recovery| (recovery.absence.id.clone(), recovery.absence.lost_at));
         Self {
             claim,
             conference,

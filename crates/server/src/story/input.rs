@@ -96,7 +96,7 @@ pub(crate) fn then(effect: &Effect, call: &Call) -> Option<Then> {
             Some(Then::Timer { timer: *timer, at: *at })
         }
         // Only which stage: who has the customer now is nobody else's business.
-        Effect::Push { view, .. } if call.recoveries().any(|recovery| recovery.id == view.id) => {
+        Effect::Push { view, .. } if call.absences().any(|absent| absent.absence().id == view.id) => {
             let stage = serde_json::to_value(&view.stage).ok()?;
             Some(Then::Told { stage: stage.get("name")?.as_str()?.to_owned() })
         }

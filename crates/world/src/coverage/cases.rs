@@ -122,7 +122,7 @@ pub(super) static CASES: &[Case] = &[
     signs(9, "TaskRouter has put her offline", Sign::PutOffline),
     told(10, "lost while the customer is on hold", |it| it.begins() && it.held()),
     told(10, "lost while a third party or a supervisor is there", |it| {
-        it.begins() && it.recovers(|r| !r.bystanders.is_empty())
+        it.begins() && it.recovers(|r| !r.absence.bystanders.is_empty())
     }),
     told(10, "lost while a supervisor coaches", |it| {
         it.begins()
@@ -278,7 +278,7 @@ impl Told<'_> {
 
     /// An agent is lost: a recovery begins.
     fn begins(&self) -> bool {
-        let id = |call: Option<&Call>| call.and_then(|call| call.recovery.as_ref()).map(|r| r.id.clone());
+        let id = |call: Option<&Call>| call.and_then(|call| call.recovery.as_ref()).map(|r| r.absence.id.clone());
         id(self.after).is_some() && id(self.before) != id(self.after)
     }
 

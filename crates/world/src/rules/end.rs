@@ -76,8 +76,8 @@ impl World {
             (Err(error), _) | (_, Err(error)) => return Some(format!("the store cannot be read: {error}")),
         };
         for call in calls {
-            if let Some(recovery) = call.recoveries().find(|recovery| recovery.is_open()) {
-                return Some(format!("recovery {} is open: {:?}", recovery.id, recovery.phase));
+            if let Some(absent) = call.absences().find(|absent| absent.is_open()) {
+                return Some(format!("recovery {} is open", absent.absence().id));
             }
         }
         let shown = |page: &PageId| self.pages[*page].dialog.is_some() && self.is_connected(*page);

@@ -23,10 +23,9 @@ fn longest() -> Millis {
 /// Whatever does not happen: the server goes on with an open recovery by itself, and not for ever.
 pub(super) fn no_dead_end(state: &State) -> bool {
     let server = &state.server;
-    let open: Vec<_> =
-        server.calls().flat_map(|call| call.recoveries()).filter(|recovery| recovery.is_open()).collect();
+    let open: Vec<_> = server.calls().flat_map(|call| call.absences()).filter(|it| it.is_open()).collect();
     let goes_on = server.next_timer().is_some() || !server.jobs.is_empty();
-    open.iter().all(|recovery| goes_on && server.now <= recovery.lost_at + longest())
+    open.iter().all(|it| goes_on && server.now <= it.absence().lost_at + longest())
 }
 
 /// A recovery that has ended has ended, and in one way.
@@ -37,9 +36,9 @@ pub(super) fn one_end(state: &State) -> bool {
 /// What the agent's dialog was told last is what the server knows.
 pub(super) fn no_lie(state: &State) -> bool {
     state.server.calls().all(|call| {
-        call.recoveries().all(|recovery| {
-            let view = recovery.view(state.server.now, &call.task);
-            state.server.told(&recovery.id) == Some(&view.stage)
+        call.absences().all(|absent| {
+            let view = absent.view(state.server.now, &call.task);
+            state.server.told(&absent.absence().id) == Some(&view.stage)
         })
     })
 }

@@ -199,13 +199,14 @@ impl Hash for Stored {
 
 impl History {
     fn note(&mut self, call: &Call) {
-        for recovery in call.recoveries() {
-            match (&recovery.phase, self.ends.get(&recovery.id)) {
-                (Phase::Ended(ending), None) => {
-                    self.ends.insert(recovery.id.clone(), ending.clone());
+        for absent in call.absences() {
+            let id = &absent.absence().id;
+            match (absent.ending(), self.ends.get(id)) {
+                (Some(ending), None) => {
+                    self.ends.insert(id.clone(), ending.clone());
                 }
-                (Phase::Ended(ending), Some(before)) => self.contradicts |= ending != before,
-                (_, ended) => self.contradicts |= ended.is_some(),
+                (Some(ending), Some(before)) => self.contradicts |= ending != before,
+                (None, ended) => self.contradicts |= ended.is_some(),
             }
         }
     }

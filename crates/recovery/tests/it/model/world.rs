@@ -7,8 +7,8 @@ use rejoin_protocol::api::{DeliveryId, Goodbye, GracefulMark, GracefulReason, He
 use rejoin_protocol::attributes::LEFT;
 use rejoin_protocol::{ConferenceSid, RecoveryId, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
-    Action, ConferenceEvent, ConferenceEventKind, Event, HandedOver, LeaveReason, Outcome, ParticipantFlags,
-    Phase, Recovery, Seen,
+    Absent, Action, ConferenceEvent, ConferenceEventKind, Event, HandedOver, LeaveReason, Outcome,
+    ParticipantFlags, Seen,
 };
 use std::collections::BTreeMap;
 
@@ -115,10 +115,10 @@ impl World {
             }
             Deed::Returns(who) => at(*who).page.is_none(),
             Deed::Joins(who) => {
-                let joins = |r: &Recovery| {
-                    r.agent.worker == WorkerSid::numbered(worker(*who)) && r.phase == Phase::Rejoining
+                let joins = |it: Absent<'_>| {
+                    it.absence().agent.worker == WorkerSid::numbered(worker(*who)) && it.is_rejoining()
                 };
-                let told = server.calls().any(|call| call.recoveries().any(joins));
+                let told = server.calls().any(|call| call.absences().any(joins));
                 told && at(*who).page.is_some()
                     && at(*who).leg.is_some_and(|(room, _, has)| room == 1 && !has)
             }

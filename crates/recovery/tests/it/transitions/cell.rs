@@ -5,7 +5,7 @@ use super::states::{State, name_of};
 use crate::desk::*;
 use rejoin_protocol::CallSid;
 use rejoin_recovery::cells::state_of;
-use rejoin_recovery::{Action, Announcement, Call, Effect, Participant, Recovery, Timer};
+use rejoin_recovery::{Action, Announcement, Call, Effect, Participant, Timer};
 
 /// What comes of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,6 +147,6 @@ fn waits(timer: Timer) -> Option<&'static str> {
 /// An open recovery goes on by itself: a wait, or an answer that is still to come.
 pub(super) fn goes_on(desk: &Desk) -> bool {
     let open = (1..=2).filter_map(|n| desk.machine.call(&conference(n)));
-    let mut open = open.flat_map(Call::recoveries).filter(|recovery| recovery.is_open());
-    open.all(|recovery: &Recovery| recovery.deadline.0 > 0 && !desk.timers.is_empty())
+    let mut open = open.flat_map(Call::absences).filter(|absent| absent.is_open());
+    open.all(|absent| absent.absence().deadline.0 > 0 && !desk.timers.is_empty())
 }

@@ -193,7 +193,7 @@ fn a_field_of_the_next_release_is_left_alone() {
                     part.insert("of_the_next_release".into(), true.into());
                 }
             }
-            for many in ["/facts/roster/agents", "/facts/roster/participants", "/beside"] {
+            for many in ["/facts/roster/agents", "/facts/roster/participants", "/covered"] {
                 for one in call.pointer_mut(many).unwrap().as_object_mut().unwrap().values_mut() {
                     one["of_the_next_release"] = true.into();
                 }

@@ -84,7 +84,7 @@ async fn look_up(app: &App, recovery: &RecoveryId) -> Option<Known> {
         Some(if call.is_task_awaited() {
             Known::Awaited(call.conference.clone())
         } else if in_place && call.facts.task.attributes.is_empty() {
-            Known::Unread { task: call.task.clone(), since: recovery.lost_at }
+            Known::Unread { task: call.task.clone(), since: recovery.absence.lost_at }
         } else {
             Known::Language(reconnect::language(&call.facts.task.attributes, attribute))
         })

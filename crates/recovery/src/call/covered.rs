@@ -1,0 +1,240 @@
+//! Agents who are away while the customer has another agent. The customer is told nothing, and TaskRouter is asked nothing. The
+//! leg may stand until the agent is back in place. An agent who does not come back leaves the customer to the other one.
+
+use super::{AHEAD, Agent, Call, Ending, Out, Phase, Recovery, SOON};
+use crate::absence::{Absence, Covered, CoveredStage};
+use crate::{Action, LeaveReason, Note, Timer};
+use rejoin_protocol::{CallSid, Millis, WorkerSid};
+
+/// When the absence is given up.
+fn due(covered: &Covered) -> Millis {
+    match covered.stage {
+        CoveredStage::Away => Millis(covered.absence.deadline.0.saturating_sub(AHEAD.0)),
+        CoveredStage::Rejoining | CoveredStage::Over(_) => covered.absence.deadline,
+    }
+}
+
+impl Call {
+    /// The page of this leg is gone; the customer has another agent, or is being recovered.
+    pub(super) fn goes_away_covered(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+        let Some(absence) = self.absence_of(out, leg) else { return };
+        let covered = Covered { absence, stage: CoveredStage::Away };
+        self.note(out, Note::PageGone);
+        self.push_view(out, covered.view(out.now, &self.task), &covered.absence);
+        self.covered.insert(leg.clone(), covered);
+        self.wake_covered(out);
+    }
+
+    /// The agent is back, and their page can join again.
+    pub(super) fn joins_covered(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+        if !self.diagnosis().is_away_covered(leg) {
+            // A crash: the page said no goodbye.
+            self.goes_away_covered(out, leg);
+        }
+        let (now, within, ttl) = (out.now, out.config.in_place_within, out.config.ping_ttl);
+        let Some(covered) = self.covered.get_mut(leg) else { return };
+        let latest = covered.absence.lost_at + ttl;
+        covered.absence.deadline = latest.min(now + within).max(now);
+        covered.absence.back = true;
+        covered.stage = CoveredStage::Rejoining;
+        let covered = covered.clone();
+        self.note(out, Note::JoiningInPlace);
+        self.push_view(out, covered.view(now, &self.task), &covered.absence);
+        self.wake_covered(out);
+    }
+
+    /// The leg of an absent agent has left. A page that joins again closes the leg itself, when the new one is in.
+    pub(super) fn covered_leg_gone(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+        self.settle(leg);
+        if self.covered.get(leg).is_some_and(|covered| covered.stage == CoveredStage::Away) {
+            self.end_covered(out, leg, &Ending::Covered);
+        }
+    }
+
+    /// Ends the absences that the facts end.
+    pub(super) fn settle_covered(&mut self, out: &mut Out<'_>) {
+        let open = self.covered.iter().filter(|(_, covered)| covered.is_open());
+        let open: Vec<_> = open.map(|(leg, covered)| (leg.clone(), covered.absence.agent.clone())).collect();
+        for (leg, absent) in open {
+            let is_back = |(other, agent): (&CallSid, &Agent)| {
+                *other != leg && agent.worker == absent.worker && self.diagnosis().is_on_call(other, agent)
+            };
+            let ending = if self.diagnosis().may_have_ended_with(&leg) {
+                self.await_leave_of(out, &leg);
+                continue;
+            } else if self.facts.roster.ended || self.facts.roster.customer_left().is_some() {
+                self.ending_without_customer(&absent.worker)
+            } else if self.facts.marks.is_given(&absent.reservation) {
+                Ending::Graceful
+            } else if self.facts.roster.agents.iter().any(is_back) {
+                Ending::Rejoined
+            } else {
+                continue;
+            };
+            self.end_covered(out, &leg, &ending);
+        }
+    }
+
+    /// Twilio reports how the leg left at the same time as the end of the conference, or never.
+    fn await_leave_of(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+        let until = out.now + out.config.released_within;
+        if let Some(covered) = self.covered.get_mut(leg) {
+            covered.absence.deadline = covered.absence.deadline.min(until);
+        }
+        self.wake_covered(out);
+    }
+
+    /// How the absence ends of an agent whose customer has hung up, or is on the way to an agent through the queue.
+    fn ending_without_customer(&self, worker: &WorkerSid) -> Ending {
+        let left = self.facts.roster.customer_left();
+        // The conference's end may be reported before the customer's leave.
+        let is_unreported = left.is_none() && !self.diagnosis().is_requeued();
+        if left == Some(LeaveReason::ModeratorEnded) || is_unreported {
+            // The conference ended under the customer, whose call may go on. Only that another agent had them is known.
+            return Ending::Covered;
+        }
+        let Some(recovery) = &self.recovery else { return Ending::CustomerLeft };
+        if left.is_some_and(|reason| reason != LeaveReason::UpdatedViaApi) {
+            return Ending::CustomerLeft;
+        }
+        let is_with_same_agent = matches!(
+            &recovery.phase,
+            Phase::Requeueing { target: Some(_) }
+                | Phase::Queued { target: Some(_) }
+                | Phase::Ended(Ending::Rejoined)
+        );
+        let agent = &recovery.absence.agent;
+        if is_with_same_agent && agent.worker == *worker {
+            return Ending::Covered; // the recovery tells this agent that the customer comes to them by another leg
+        }
+        let name = is_with_same_agent.then(|| agent.name.clone()).filter(|name| !name.is_empty());
+        Ending::HandedOver { name }
+    }
+
+    fn end_covered(&mut self, out: &mut Out<'_>, leg: &CallSid, ending: &Ending) {
+        let Some(covered) = self.covered.get_mut(leg).filter(|covered| covered.is_open()) else { return };
+        covered.stage = CoveredStage::Over(ending.clone());
+        let covered = covered.clone();
+        self.settle(leg);
+        self.coach_again(out, leg);
+        if *ending == Ending::Rejoined {
+            self.leave_leg_to_flex(out, leg);
+        } else if self.facts.roster.is_joined(leg) {
+            self.remove_leg(out, leg); // nobody is at it
+        }
+        if *ending == Ending::Covered {
+            self.release(out);
+        }
+        let after = out.now - covered.absence.lost_at;
+        self.note(out, Note::Ended { outcome: ending.name().to_owned(), after });
+        self.push_view(out, covered.view(out.now, &self.task), &covered.absence);
+        self.wake_covered(out);
+    }
+
+    /// The timer is due: agents who are not back in time are given up.
+    pub(super) fn covered_is_due(&mut self, out: &mut Out<'_>) {
+        let late = self.covered.iter().filter(|(_, covered)| covered.is_open() && due(covered) <= out.now);
+        for leg in late.map(|(leg, _)| leg.clone()).collect::<Vec<_>>() {
+            if !self.is_cover_polled(out, &leg) {
+                self.end_covered(out, &leg, &Ending::Covered);
+            }
+        }
+        self.wake_covered(out);
+    }
+
+    /// True if a poll comes first, because all covering agents have said that they leave and no report says that they did.
+    fn is_cover_polled(&mut self, out: &mut Out<'_>, leg: &CallSid) -> bool {
+        let is_doubtful = self.diagnosis().is_left_to_leavers(leg);
+        let until = out.now + SOON + AHEAD;
+        let absence = self.covered.get_mut(leg).map(|covered| &mut covered.absence);
+        let Some(absence) = absence.filter(|it| is_doubtful && it.spared_until.is_none()) else {
+            return false;
+        };
+        absence.spared_until = Some(until);
+        absence.deadline = until;
+        if self.poll.since.is_none() {
+            self.look(out);
+        }
+        true
+    }
+
+    /// Ends the holds that an agent who is gone has put others on, if one agent is left: that one did not mean them.
+    pub(super) fn release(&self, out: &mut Out<'_>) {
+        let roster = &self.facts.roster;
+        let is_on_call =
+            |leg: &CallSid| roster.agent(leg).map(|agent| self.diagnosis().is_on_call(leg, agent));
+        if roster.agents.keys().filter(|leg| is_on_call(leg) == Some(true)).count() != 1 {
+            return;
+        }
+        for leg in roster.joined() {
+            let is_nobodys = is_on_call(leg) == Some(false);
+            let is_by_us = self.our_hold.is_some() && roster.is_customer(leg);
+            if roster.flags(leg).hold && !is_nobodys && !is_by_us {
+                let (conference, leg) = (self.conference.clone(), leg.clone());
+                self.act(out, Action::Unhold { conference, leg }, SOON);
+            }
+        }
+    }
+
+    /// The customer has no agent any more, and misses the absent one who is most likely to be back first.
+    pub(super) fn miss_covered(&mut self, out: &mut Out<'_>) {
+        let is_alone = self.diagnosis().agent_on_call().is_none();
+        if !is_alone || self.has_open_recovery() || !self.facts.roster.is_customer_joined() {
+            return;
+        }
+        let open = self.covered.iter().filter(|(_, covered)| covered.is_open());
+        let missed = open.max_by_key(|(_, covered)| (covered.absence.back, covered.absence.lost_at));
+        let Some((leg, covered)) = missed.map(|(leg, covered)| (leg.clone(), covered.clone())) else {
+            return;
+        };
+        self.covered.remove(&leg);
+        self.wake_covered(out);
+        let announce_at = covered.absence.lost_at + out.config.announce_after;
+        self.set_timer(out, Timer::Announce, out.now.max(announce_at));
+        let (timer, phase) = match covered.stage {
+            CoveredStage::Away => (Timer::Ping, Phase::Away),
+            CoveredStage::Rejoining | CoveredStage::Over(_) => (Timer::Rejoin, Phase::Rejoining),
+        };
+        self.set_timer(out, timer, due(&covered));
+        let generation = self.counted_losses(covered.absence.lost_at);
+        self.recovery =
+            Some(Recovery::new(covered.absence, generation, generation > out.config.again_at_most, phase));
+        self.push(out);
+    }
+
+    /// Another agent has come to the customer while the missed agent is away, who may still come back, but is not missed any more.
+    pub(super) fn cover_missed(&mut self, out: &mut Out<'_>) {
+        let Some(recovery) = &self.recovery else { return };
+        let stage = match recovery.phase {
+            Phase::Away => CoveredStage::Away,
+            Phase::Rejoining => CoveredStage::Rejoining,
+            Phase::Grace
+            | Phase::Holding
+            | Phase::Requeueing { .. }
+            | Phase::Queued { .. }
+            | Phase::Ended(_) => return,
+        };
+        let Absence { lost_leg: leg, agent: missed, .. } = recovery.absence.clone();
+        let is_another = |other: &CallSid| {
+            self.facts.roster.agent(other).is_some_and(|agent| agent.worker != missed.worker)
+        };
+        if !self.diagnosis().is_accompanied(&leg) || !self.diagnosis().colleagues(&leg).all(is_another) {
+            return;
+        }
+        for timer in [Timer::Grace, Timer::Announce, Timer::Ping, Timer::Rejoin] {
+            self.clear_timer(out, timer);
+        }
+        if let Some(recovery) = self.recovery.take() {
+            // The customer hears the agent who has come: the missed agent's hold of the customer is over.
+            self.covered.insert(leg, Covered { absence: recovery.absence, stage });
+        }
+        self.wake_covered(out);
+    }
+
+    fn wake_covered(&self, out: &mut Out<'_>) {
+        match self.covered.values().filter(|covered| covered.is_open()).map(due).min() {
+            Some(at) => self.set_timer(out, Timer::Beside, at.max(out.now)),
+            None => self.clear_timer(out, Timer::Beside),
+        }
+    }
+}
