@@ -1,7 +1,7 @@
 // What the documents name is there.
 
 import assert from 'node:assert/strict';
-import { readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { newest, oldest } from '../scripts/lib/flex.mjs';
@@ -58,4 +58,43 @@ test('the Flex UIs that are tested are the ones that are named', () => {
   }
   const { peerDependencies } = JSON.parse(read('package.json'));
   assert.ok(read('src/agent/config.rs').includes(`"${peerDependencies['@twilio/flex-ui']}"`), 'the core');
+});
+
+test('every plan that the findings name is kept', () => {
+  const named = [...read('docs/findings.md').matchAll(/`([a-z]+(?:-[a-z]+){2,})`/g)].map(([, name]) => name);
+  assert.ok(named.length > 80, 'the tables are not found');
+  assert.deepEqual(
+    named.filter((name) => !existsSync(path.join(root, `crates/world/tests/stories/${name}.json`))),
+    [],
+  );
+});
+
+test('every link leads somewhere', () => {
+  const documents = [
+    ...['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md'],
+    ...readdirSync(path.join(root, 'docs'))
+      .filter((file) => file.endsWith('.md'))
+      .map((file) => `docs/${file}`),
+  ];
+  /** As GitHub names the headings of a document. */
+  const anchors = (/** @type {string} */ text) =>
+    [...text.matchAll(/^#+ (.+)$/gm)].map(([, heading]) =>
+      heading
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N} _-]/gu, '')
+        .replaceAll(' ', '-'),
+    );
+  const broken = documents.flatMap((file) =>
+    [...read(file).matchAll(/\]\(([^)\s]+)\)/g)]
+      .map(([, link]) => link)
+      .filter((link) => !/^[a-z]+:/.test(link))
+      .filter((link) => {
+        const [target, anchor] = link.split('#');
+        const to = target ? path.join(path.dirname(file), target) : file;
+        if (!existsSync(path.join(root, to))) return true;
+        return anchor !== undefined && !anchors(read(to)).includes(anchor);
+      })
+      .map((link) => `${file}: ${link}`),
+  );
+  assert.deepEqual(broken, []);
 });

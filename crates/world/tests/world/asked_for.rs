@@ -6,7 +6,7 @@ use rejoin_world::shrink::shrink;
 use rejoin_world::{Outcome, Planted};
 use std::collections::BTreeMap;
 
-/// The first seeds of each hold, but for these, which docs/simulation.md tells of.
+/// The first seeds of each hold, but for these, which docs/findings.md lists as open.
 const LOT: [(Scenario, u64, &[u64]); 9] = [
     (Scenario::Corners, 10, &[]),
     (Scenario::TwoServers, 20, &[]),
