@@ -2,7 +2,9 @@
 
 use super::{Agent, Call, Out, SOON};
 use crate::absence::Absent;
-use crate::{Action, ConferenceEvent, ConferenceEventKind, Holder, LeaveReason, Registered, Timer};
+use crate::{
+    Action, ConferenceEvent, ConferenceEventKind, Holder, LeaveReason, ParticipantFlags, Registered, Timer,
+};
 use rejoin_protocol::api::{DeliveryId, Registration};
 use rejoin_protocol::{CallSid, Millis, WorkerSid};
 use std::collections::BTreeMap;
@@ -32,52 +34,59 @@ impl Call {
         match &event.kind {
             ConferenceEventKind::Start => {}
             ConferenceEventKind::End => self.facts.roster.ended = true,
-            ConferenceEventKind::Join { leg, flags } => {
-                let known = self.facts.roster.is_shown(leg);
-                self.facts.roster.joins(leg, event.sequence, *flags);
-                self.lookup.begun &= !std::mem::take(&mut self.lookup.found_too_little);
-                if !known && !self.lookup.begun && self.facts.roster.agents.is_empty() {
-                    self.set_timer(out, Timer::Learn, out.now + out.config.learn_after);
-                }
-            }
-            ConferenceEventKind::Leave { leg, reason } => {
-                if self.facts.roster.is_customer(leg) {
-                    self.facts.roster.move_inferred_at = None; // it is told, and not inferred any more
-                }
-                self.facts.roster.leaves(leg, event.sequence, *reason);
-                if *reason == LeaveReason::HungUp {
-                    self.hung_up_completing(leg);
-                    self.look_for_taker(out);
-                }
-                self.lookup.begun &= !std::mem::take(&mut self.lookup.found_too_little);
-                self.joiner_gone(out, leg);
-                self.flex_has_closed(out, leg);
-                if self.diagnosis().is_orphaned() {
-                    self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
-                }
-                let awaited = |(leg, agent): (&CallSid, &Agent)| {
-                    agent.reported_gone.is_some() && self.facts.roster.is_joined(leg)
-                };
-                if self.facts.roster.agent(leg).is_some_and(|a| a.reported_gone.is_some())
-                    && !self.facts.roster.agents.iter().any(awaited)
-                {
-                    self.clear_timer(out, Timer::Leave);
-                }
-            }
-            ConferenceEventKind::Modify { leg, flags } => {
-                let before = self.facts.roster.is_reported_joined(leg)
-                    && !self.facts.roster.flags(leg).end_conference_on_exit;
-                self.facts.roster.flags_change(leg, event.sequence, *flags);
-                if before {
-                    self.keep_again(leg);
-                    self.keep_before_registered(out, leg);
-                }
-                self.unheld(leg);
-            }
+            ConferenceEventKind::Join { leg, flags } => self.leg_joins(out, leg, event.sequence, *flags),
+            ConferenceEventKind::Leave { leg, reason } => self.leg_leaves(out, leg, event.sequence, *reason),
+            ConferenceEventKind::Modify { leg, flags } => self.leg_changes(out, leg, event.sequence, *flags),
             ConferenceEventKind::AnnouncementEnd => self.announcement_ended(out),
         }
         self.seen_label(event);
         self.evaluate(out);
+    }
+
+    fn leg_joins(&mut self, out: &mut Out<'_>, leg: &CallSid, sequence: u64, flags: ParticipantFlags) {
+        let is_known = self.facts.roster.is_shown(leg);
+        self.facts.roster.joins(leg, sequence, flags);
+        self.look_up_again();
+        if !is_known && !self.lookup.begun && self.facts.roster.agents.is_empty() {
+            self.set_timer(out, Timer::Learn, out.now + out.config.learn_after);
+        }
+    }
+
+    fn leg_leaves(&mut self, out: &mut Out<'_>, leg: &CallSid, sequence: u64, reason: LeaveReason) {
+        if self.facts.roster.is_customer(leg) {
+            self.facts.roster.move_inferred_at = None; // reported, and not inferred any more
+        }
+        self.facts.roster.leaves(leg, sequence, reason);
+        if reason == LeaveReason::HungUp {
+            self.hung_up_completing(leg);
+            self.look_for_taker(out);
+        }
+        self.look_up_again();
+        self.joiner_gone(out, leg);
+        self.flex_has_closed(out, leg);
+        if self.diagnosis().is_orphaned() {
+            self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
+        }
+        let was_awaited = self.facts.roster.agent(leg).is_some_and(|agent| agent.reported_gone.is_some());
+        if was_awaited && !self.facts.roster.awaits_leave() {
+            self.clear_timer(out, Timer::Leave);
+        }
+    }
+
+    fn leg_changes(&mut self, out: &mut Out<'_>, leg: &CallSid, sequence: u64, flags: ParticipantFlags) {
+        let was_unset =
+            self.facts.roster.is_reported_joined(leg) && !self.facts.roster.flags(leg).end_conference_on_exit;
+        self.facts.roster.flags_change(leg, sequence, flags);
+        if was_unset {
+            self.keep_again(leg);
+            self.keep_before_registered(out, leg);
+        }
+        self.unheld(leg);
+    }
+
+    /// Somebody has joined or left, or Twilio answers again: a look-up that found too little may find more now.
+    pub(super) fn look_up_again(&mut self) {
+        self.lookup.begun &= !std::mem::take(&mut self.lookup.found_too_little);
     }
 
     pub(crate) fn registered(&mut self, out: &mut Out<'_>, worker: &WorkerSid, registration: &Registration) {

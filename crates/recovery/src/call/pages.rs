@@ -6,6 +6,7 @@ use rejoin_protocol::api::{Hello, Holding};
 use rejoin_protocol::{CallSid, WorkerSid};
 
 impl Call {
+    /// A page of the worker has loaded, and says what it found.
     pub(crate) fn hello(
         &mut self,
         out: &mut Out<'_>,
@@ -17,98 +18,99 @@ impl Call {
             holding.task == self.task && !self.is_foreign_reservation(worker, &holding.reservation)
         };
         let holding = hello.holdings.iter().find(own);
-        // Of pages in another browser nobody knows: one whose channel is cut may live all the same.
+        // The pages of another browser are not known: one whose channel is cut may live all the same.
         let older_may_live = older_page_connected || holding.is_some_and(|holding| holding.other_browser);
-        if holding.is_some() {
-            let missed =
-                self.recovery.as_ref().is_some_and(|recovery| recovery.absence.agent.worker == *worker);
-            if missed && self.diagnosis().is_newest_page_gone() {
-                self.strangers_are_bystanders();
-            }
-            let newest = self.facts.pages.newest.entry(worker.clone()).or_default();
-            *newest = hello.epoch.max(*newest);
-            if holding.is_some_and(|holding| holding.other_browser) {
-                let newest = self.facts.pages.other_browser.entry(worker.clone()).or_default();
-                *newest = hello.epoch.max(*newest);
-            }
-            if !older_may_live {
-                let newest = self.facts.pages.newest_alone.entry(worker.clone()).or_default();
-                if hello.epoch > *newest {
-                    self.facts.roster.an_older_page_may_have_all();
-                }
-                if hello.epoch >= *newest {
-                    *newest = hello.epoch;
-                    if holding.is_some_and(|holding| holding.can_join) {
-                        self.facts.pages.joinable.insert(worker.clone());
-                    } else {
-                        self.facts.pages.joinable.remove(worker);
-                    }
-                }
-            }
-            if self.facts.roster.agents.is_empty() && !self.closed {
-                // A refresh before the registration: look up what the page had no time to say.
-                self.learn(out);
-            }
+        if let Some(holding) = holding {
+            self.page_finds_task(out, worker, hello.epoch, holding, older_may_live);
         }
-        if self.facts.pages.newest.get(worker).is_none_or(|newest| hello.epoch >= *newest) {
-            if hello.unavailable {
-                self.facts.pages.unavailable.insert(worker.clone());
-            } else {
-                self.facts.pages.unavailable.remove(worker);
-            }
-        }
+        self.facts.pages.says_availability(worker, hello.epoch, !hello.unavailable);
         self.hasten_legs(out);
         if self.closed {
-            // A page may see what its worker is at only when the customer is in the queue already.
+            // A page may see its worker's activity only when the customer is in the queue already.
             return self.lend_activity(out);
         }
-        if holding.is_none() {
-            self.heed_page_that_lives(worker, hello.epoch);
+        match holding {
+            Some(holding) if !older_page_connected => self.heed_unregistered(out, worker, holding),
+            Some(_) => {}
+            None => self.heed_page_that_lives(worker, hello.epoch),
         }
-        if let Some(holding) = holding.filter(|_| !older_page_connected) {
-            self.heed_unregistered(out, worker, holding);
+        for leg in self.legs_of_worker(worker) {
+            self.newer_page_says(out, &leg, hello.epoch, holding, older_may_live);
         }
-        let legs: Vec<_> =
-            self.facts.roster.agents.iter().filter(|(_, agent)| agent.worker == *worker).collect();
-        let legs: Vec<_> = legs.into_iter().map(|(leg, _)| leg.clone()).collect();
-        for leg in legs {
-            let said_goodbye = self.diagnosis().is_away(&leg) || self.diagnosis().is_away_covered(&leg);
-            let joined = self.facts.roster.is_joined(&leg);
-            let Some(agent) =
-                self.facts.roster.agents.get_mut(&leg).filter(|agent| Some(hello.epoch) > agent.epoch)
-            else {
-                continue;
-            };
-            agent.newer_page = agent.newer_page.max(Some(hello.epoch));
-            let Some(holding) = holding.filter(|h| h.reservation == agent.reservation) else { continue };
-            let nothing_to_do = agent.settled || agent.removing || agent.left_behind;
-            let older_may_live = older_may_live || agent.lives_beside >= Some(hello.epoch);
-            if holding.wrapping {
-                self.misses_leave(out, &leg);
-                continue;
-            }
-            if !older_may_live {
-                self.forget_refused_transfer(out, &leg);
-            }
-            // The page found the reservation accepted and has no call for it, and no older page is there that could
-            // have it: the leg is a ghost.
-            if !joined || nothing_to_do || (older_may_live && !said_goodbye) {
-                continue;
-            }
-            if !(out.config.in_place && holding.can_join) {
-                self.remove_leg(out, &leg);
-            } else if self.diagnosis().may_be_taken_away(&leg, out.now, out.config.leave_within) {
-                // Until Twilio had its time nobody knows whether the transfer was refused.
-                self.expect_transfer(out, &leg, hello.epoch);
-            } else {
-                self.join_in_place(out, &leg);
-            }
-        }
-        // Where the page has joined in place, the reservation wraps up with the leg before, and says nothing of this one.
+        // After a join in place the reservation wraps up with the leg before, which says nothing about the new one.
         if holding.is_none_or(|holding| holding.wrapping) {
             self.heed_living_page(out, worker, hello.epoch);
         }
         self.evaluate(out);
+    }
+
+    /// The page has found the task, and has no call for it.
+    fn page_finds_task(
+        &mut self,
+        out: &mut Out<'_>,
+        worker: &WorkerSid,
+        epoch: u64,
+        holding: &Holding,
+        older_may_live: bool,
+    ) {
+        let is_missed = self.recovery.as_ref().is_some_and(|it| it.absence.agent.worker == *worker);
+        if is_missed && self.diagnosis().is_newest_page_gone() {
+            self.strangers_are_bystanders();
+        }
+        if self.facts.pages.finds_task(worker, epoch, holding, older_may_live) {
+            self.facts.roster.an_older_page_may_have_all();
+        }
+        if self.facts.roster.agents.is_empty() && !self.closed {
+            // A refresh before the registration: the page had no time to say what is looked up now.
+            self.learn(out);
+        }
+    }
+
+    /// A page that may be newer than the leg's has said hello.
+    fn newer_page_says(
+        &mut self,
+        out: &mut Out<'_>,
+        leg: &CallSid,
+        epoch: u64,
+        holding: Option<&Holding>,
+        older_may_live: bool,
+    ) {
+        let is_newer = |agent: &&mut Agent| Some(epoch) > agent.epoch;
+        let Some(agent) = self.facts.roster.agents.get_mut(leg).filter(is_newer) else { return };
+        agent.newer_page = agent.newer_page.max(Some(epoch));
+        let Some(holding) = holding.filter(|it| it.reservation == agent.reservation) else { return };
+        if holding.wrapping {
+            return self.misses_leave(out, leg);
+        }
+        let older_may_live = older_may_live || agent.lives_beside >= Some(epoch);
+        let is_accounted_for = agent.is_accounted_for();
+        // The page found the reservation accepted and has no call for it. If no older page is there that could have the call,
+        // the leg is a ghost.
+        let is_ghost = !older_may_live || self.diagnosis().is_absent(leg);
+        let is_ghost = is_ghost && self.facts.roster.is_joined(leg) && !is_accounted_for;
+        if !older_may_live {
+            self.forget_refused_transfer(out, leg);
+        }
+        if is_ghost {
+            self.leave_ghost(out, leg, epoch, holding.can_join);
+        }
+    }
+
+    /// Nobody is at this leg. The agent joins in place, or the leg is removed.
+    fn leave_ghost(&mut self, out: &mut Out<'_>, leg: &CallSid, epoch: u64, can_join: bool) {
+        if !(out.config.in_place && can_join) {
+            self.remove_leg(out, leg);
+        } else if self.diagnosis().may_be_taken_away(leg, out.now, out.config.leave_within) {
+            // Until Twilio has had its time it is not known whether the transfer was refused.
+            self.expect_transfer(out, leg, epoch);
+        } else {
+            self.join_in_place(out, leg);
+        }
+    }
+
+    fn legs_of_worker(&self, worker: &WorkerSid) -> Vec<CallSid> {
+        let own = self.facts.roster.agents.iter().filter(|(_, agent)| agent.worker == *worker);
+        own.map(|(leg, _)| leg.clone()).collect()
     }
 
     /// The page whose leg is gone is there: only its phone has failed. It says hello when it has taken the ping.
@@ -138,8 +140,8 @@ impl Call {
         }
     }
 
-    /// A leg stands that was only learnt of after its agent's next page had said hello: nobody is at it. She joins in place, or
-    /// it goes, as it would have with that hello.
+    /// Legs that became known only after their agent's next page had said hello: nobody is at them. They are treated as that
+    /// hello would have treated them.
     pub(super) fn heed_found_ghosts(&mut self, out: &mut Out<'_>) {
         if !self.facts.ownership.registrations.is_empty() {
             return;
@@ -150,15 +152,14 @@ impl Call {
         }
     }
 
-    /// The same of one leg.
+    /// The same for one leg.
     pub(super) fn heed_ghost(&mut self, out: &mut Out<'_>, leg: &CallSid) {
         let Some(agent) = self.facts.roster.agent(leg) else { return };
         let alone = self.facts.pages.newest_alone.get(&agent.worker).copied();
-        let is_ghost =
-            agent.newer_page.is_some() && agent.newer_page == alone && self.facts.roster.is_joined(leg);
-        // In another browser of the agent's somebody is at it.
+        let is_ghost = agent.newer_page.is_some() && agent.newer_page == alone;
+        // The agent is at it in another browser.
         let lives_beside = agent.lives_beside.is_some() && agent.lives_beside >= alone;
-        if !is_ghost || lives_beside || agent.settled || agent.removing || agent.left_behind {
+        if !is_ghost || lives_beside || agent.is_accounted_for() || !self.facts.roster.is_joined(leg) {
             return;
         }
         if out.config.in_place && self.facts.pages.joinable.contains(&agent.worker) {
@@ -173,31 +174,29 @@ impl Call {
         if !out.config.in_place || self.closed {
             return;
         }
-        if !self
-            .facts
-            .roster
-            .agents
-            .values()
-            .any(|agent| agent.worker == *worker && agent.epoch == Some(epoch))
-        {
-            // It has overtaken the registration.
-            let newest = self.facts.pages.gone.entry(worker.clone()).or_default();
-            *newest = epoch.max(*newest);
+        let mut own = self.facts.roster.agents.values().filter(|agent| agent.worker == *worker);
+        let has_overtaken_registration = !own.any(|agent| agent.epoch == Some(epoch));
+        let is_customer_joined = self.facts.roster.is_customer_joined();
+        let awaits_legs = !is_customer_joined && self.awaits_legs();
+        if has_overtaken_registration || awaits_legs {
+            self.facts.pages.says_goodbye(worker, epoch);
         }
-        if !self.facts.roster.is_customer_joined() {
-            if self.awaits_legs() {
-                let newest = self.facts.pages.gone.entry(worker.clone()).or_default();
-                *newest = epoch.max(*newest);
-                self.hasten_legs(out);
-            }
-            return;
+        if !is_customer_joined {
+            return self.hasten_legs(out);
         }
-        let own = self.facts.roster.agents.iter().filter(|(_, agent)| agent.worker == *worker);
-        for leg in own.map(|(leg, _)| leg.clone()).collect::<Vec<_>>() {
+        for leg in self.legs_of_worker(worker) {
             self.forget_old_mark(out, &leg);
             self.forget_refused_transfer(out, &leg);
             self.expect_transfer(out, &leg, epoch);
         }
+        match self.leg_of_page(worker, epoch) {
+            Some(leg) => self.page_gone(out, &leg),
+            None => self.joining_page_gone(out),
+        }
+    }
+
+    /// The leg by which the agent of this page, or of an older one, is on the call, unless they have said that they leave.
+    fn leg_of_page(&self, worker: &WorkerSid, epoch: u64) -> Option<CallSid> {
         let of_page = |(leg, agent): &(&CallSid, &Agent)| {
             agent.worker == *worker
                 && agent.epoch <= Some(epoch)
@@ -205,15 +204,17 @@ impl Call {
                 && self.diagnosis().is_on_call(leg, agent)
                 && !self.facts.marks.is_given(&agent.reservation)
         };
-        let Some(leg) = self.facts.roster.agents.iter().find(of_page).map(|(leg, _)| leg.clone()) else {
-            return self.joining_page_gone(out);
-        };
-        if self.diagnosis().is_accompanied(&leg) || self.has_open_recovery() {
-            self.goes_away_covered(out, &leg);
+        self.facts.roster.agents.iter().find(of_page).map(|(leg, _)| leg.clone())
+    }
+
+    /// The page of this leg is gone: the agent is away.
+    fn page_gone(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+        if self.diagnosis().is_accompanied(leg) || self.has_open_recovery() {
+            self.goes_away_covered(out, leg);
             return self.evaluate(out);
         }
         self.note(out, Note::PageGone);
-        self.begin(out, &leg, Phase::Away);
+        self.begin(out, leg, Phase::Away);
         if self.is_lost_too_often() {
             self.set_timer(out, Timer::Ping, out.now + out.config.grace);
         } else {

@@ -26,6 +26,19 @@ fn waits(recovery: &Recovery) -> bool {
     matches!(recovery.phase, Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Holding)
 }
 
+/// What comes next for a customer whose recovery is going on. A customer who comes out of the queue is sent there again.
+fn next_of(recovery: &Recovery, is_in_time: bool) -> Next {
+    let is_decided = recovery.stranded && !waits(recovery);
+    // The request that sends the customer to the queue is on its way, and finds the customer here as well.
+    let is_sent = recovery.asked.reservation_freed || recovery.trips.sent;
+    let is_under_way = waits(recovery) || (matches!(recovery.phase, Phase::Requeueing { .. }) && !is_sent);
+    if !is_decided && (is_under_way || is_in_time) {
+        return Next::Wait;
+    }
+    // If it is not known in time whether the customer was left on purpose, they are kept, for any agent.
+    Next::Requeue(recovery.absence.id.clone())
+}
+
 /// Has the customer been in the queue? If he was connected to somebody there, it was for this recovery.
 fn was_taken(recovery: &Recovery) -> bool {
     matches!(recovery.phase, Phase::Requeueing { .. } | Phase::Queued { .. })
@@ -63,7 +76,7 @@ impl Call {
         let again = self.stranding.decide_by.is_some();
         let until = *self.stranding.decide_by.get_or_insert(out.now + out.config.released_within);
         if out.now < until {
-            self.lookup.begun &= !std::mem::take(&mut self.lookup.found_too_little);
+            self.look_up_again();
         }
         self.evaluate(out);
         let again = again && out.now < until;
@@ -118,37 +131,27 @@ impl Call {
             return self.stranding.decide_by.filter(|until| now < *until + SOON).map(|_| Next::Wait);
         }
         let until = self.stranding.decide_by.filter(|_| self.facts.roster.is_customer(customer))?;
-        let recovery = self.recovery.as_ref().filter(|recovery| recovery.is_open());
-        if let Some(recovery) = recovery {
-            // Who has been in the queue comes from there.
-            let goes = matches!(recovery.phase, Phase::Requeueing { .. })
-                && !recovery.asked.reservation_freed
-                && !recovery.trips.sent;
-            return match recovery.stranded {
-                true if !waits(recovery) => Some(Next::Requeue(recovery.absence.id.clone())),
-                // What sends him to the queue is on its way, and finds him here, too.
-                _ if waits(recovery) || goes => Some(Next::Wait),
-                // Nobody knows, nor does Twilio say in time, whether he was left on purpose: he is kept, for any agent.
-                _ if now < until => Some(Next::Wait),
-                _ => Some(Next::Requeue(recovery.absence.id.clone())),
-            };
+        match self.recovery.as_ref().filter(|recovery| recovery.is_open()) {
+            Some(recovery) => Some(next_of(recovery, now < until)),
+            None => (self.is_undecided() && now < self.undecided_until(until)).then_some(Next::Wait),
         }
-        // As long as Twilio is being asked who the agent was, nobody knows whether he was left on purpose.
-        let learns = self.lookup.begun && !self.lookup.found_too_little;
-        let asked = self.poll.since.is_some() || self.awaits_an_owner();
-        // Nor as long as Twilio does not say how the call stands, of which nobody has told how it ended.
-        let untold = self.poll.since.is_some() || self.poll.may_have_missed;
-        let unmarked = |agent: &Agent| !agent.settled && !self.facts.marks.is_given(&agent.reservation);
-        let until = if (self.facts.roster.agents.is_empty() && (learns || self.lookup.failed))
-            || (untold && self.facts.roster.agents.values().any(unmarked))
-        {
+    }
+
+    /// How long a customer is kept while it is not known whether they were left on purpose.
+    fn undecided_until(&self, until: Millis) -> Millis {
+        let roster = &self.facts.roster;
+        let is_polled = self.poll.since.is_some();
+        let is_looked_up = self.lookup.begun && !self.lookup.found_too_little;
+        let is_agent_unknown = roster.agents.is_empty() && (is_looked_up || self.lookup.failed);
+        let is_open = |agent: &Agent| !agent.settled && !self.facts.marks.is_given(&agent.reservation);
+        let is_end_unknown = (is_polled || self.poll.may_have_missed) && roster.agents.values().any(is_open);
+        if is_agent_unknown || is_end_unknown {
             until + KEPT
-        } else if asked {
+        } else if is_polled || self.awaits_an_owner() {
             until + SOON
         } else {
             until
-        };
-        (self.is_undecided() && now < until).then_some(Next::Wait)
+        }
     }
 
     /// Is it not known yet of some agent what became of his or her leg?

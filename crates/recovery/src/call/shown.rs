@@ -140,7 +140,7 @@ impl Call {
         let until = *self.stranding.decide_by.get_or_insert(out.now + out.config.released_within);
         self.hasten_legs(out);
         if self.poll.since.is_none() && out.now < until {
-            self.lookup.begun &= !std::mem::take(&mut self.lookup.found_too_little);
+            self.look_up_again();
             self.learn(out);
         }
         self.evaluate(out);

@@ -128,42 +128,27 @@ impl Call {
         }
     }
 
-    /// Twilio has said how the call stands.
+    /// Twilio has answered a poll.
     pub(super) fn looked(&mut self, out: &mut Out<'_>, seen: &Seen) {
         let Some(begun) = self.poll.since.take() else { return };
         if self.closed && self.stranding.decide_by.is_none() {
             return;
         }
         if self.poll.heard_at > begun && self.poll.heard_at <= out.now {
-            // Nobody but Twilio tells of a call without callbacks.
-            let told_by_nobody_else =
-                self.diagnosis().is_handed_over() || self.diagnosis().is_orphaned_unconfirmed();
-            if self.poll.may_have_missed || told_by_nobody_else || self.is_untold() || self.awaits_legs() {
-                self.look(out);
-            }
-            return;
+            return self.look_again(out);
         }
         self.poll.may_have_missed = false;
         let heard = std::mem::replace(&mut self.poll.heard_at, out.now);
-        let known = self.facts.roster.participants.clone();
-        self.miss_legs(out.now, seen);
-        for (leg, flags) in &seen.participants {
-            self.facts.roster.is_polled(leg, *flags);
-        }
-        self.settle_polled(out, seen);
-        self.facts.roster.ended |= seen.participants.is_empty();
-        if known != self.facts.roster.participants {
-            self.note(out, Note::LookedUp);
-        }
+        self.take_poll(out, seen);
         self.remove_ghosts(out, seen);
         self.our_hold_seen();
         if self.facts.roster.is_unknown() && (!self.facts.roster.ended || self.stranding.decide_by.is_some())
         {
-            self.lookup.begun &= !std::mem::take(&mut self.lookup.found_too_little); // Twilio answers
+            self.look_up_again(); // Twilio answers
             self.learn(out);
         }
         if self.facts.received.callbacks.is_empty() {
-            self.announcement_ended(out); // that, too, would never be told
+            self.announcement_ended(out); // no callback would report the end
         }
         self.heed_stranger(seen);
         self.look_into_queue(out, seen);
@@ -171,8 +156,30 @@ impl Call {
         self.look_into_transfer(out, seen, heard);
         self.confirm_mark(out, seen);
         if self.diagnosis().is_orphaned() {
-            // Twilio may not have let him go when it should have.
+            // Twilio may not have ended the conference when it was asked to.
             self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
+        }
+    }
+
+    /// The answer is older than the news that came meanwhile. Twilio is polled again if nothing but a poll tells what is missing.
+    fn look_again(&mut self, out: &mut Out<'_>) {
+        let is_for_polls = self.diagnosis().is_handed_over() || self.diagnosis().is_orphaned_unconfirmed();
+        if self.poll.may_have_missed || is_for_polls || self.is_untold() || self.awaits_legs() {
+            self.look(out);
+        }
+    }
+
+    /// What the poll shows of the legs becomes known.
+    fn take_poll(&mut self, out: &mut Out<'_>, seen: &Seen) {
+        let before = self.facts.roster.legs();
+        self.miss_legs(out.now, seen);
+        for (leg, flags) in &seen.participants {
+            self.facts.roster.is_polled(leg, *flags);
+        }
+        self.settle_polled(out, seen);
+        self.facts.roster.ended |= seen.participants.is_empty();
+        if before != self.facts.roster.legs() {
+            self.note(out, Note::LookedUp);
         }
     }
 

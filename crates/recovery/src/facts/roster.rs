@@ -81,6 +81,12 @@ impl Agent {
             covered_at: None,
         }
     }
+
+    /// True if nothing more is to be done about the leg: what became of it is decided, it is being removed, or nobody was
+    /// ever at it.
+    pub fn is_accounted_for(&self) -> bool {
+        self.settled || self.removing || self.left_behind
+    }
 }
 
 impl Roster {
@@ -108,6 +114,12 @@ impl Roster {
     pub fn presence(&self, leg: &CallSid) -> Presence {
         let joins_once = self.agents.contains_key(leg);
         self.leg(leg).map_or(Presence::Unknown, |there| there.presence(joins_once))
+    }
+
+    /// Every leg that was ever seen, with what its observations amount to.
+    pub fn legs(&self) -> Vec<(CallSid, Presence, ParticipantFlags)> {
+        let legs = self.participants.keys();
+        legs.map(|leg| (leg.clone(), self.presence(leg), self.flags(leg))).collect()
     }
 
     /// True while the leg is in the conference, as reported, whether or not the conference has ended.
@@ -182,6 +194,11 @@ impl Roster {
     /// Legs of agents that neither a callback nor a poll has shown.
     pub fn unseen_agents(&self) -> impl Iterator<Item = &CallSid> {
         self.agents.keys().filter(|leg| !self.is_shown(leg))
+    }
+
+    /// True while a leg that another source reports gone is still reported as joined by callbacks.
+    pub fn awaits_leave(&self) -> bool {
+        self.agents.iter().any(|(leg, agent)| agent.reported_gone.is_some() && self.is_joined(leg))
     }
 
     /// True while too little is known of the call to notice that its agent is lost.

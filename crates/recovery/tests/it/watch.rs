@@ -6,8 +6,8 @@ use crate::left::hang_up;
 use rejoin_protocol::api::{Failure, GracefulReason, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
-    Action, Announcement, ConferenceEventKind, Config, Event, HandedOver, Holder, LeaveReason, Machine, Met,
-    Next, Outcome, ParticipantFlags, Reconnect, ReconnectState, Registered, Seen, Timer,
+    Action, Announcement, ConferenceEventKind, Config, Effect, Event, HandedOver, Holder, LeaveReason,
+    Machine, Met, Next, Note, Outcome, ParticipantFlags, Reconnect, ReconnectState, Registered, Seen, Timer,
 };
 
 impl Desk {
@@ -923,4 +923,19 @@ fn pages_without_the_call_are_missed_by_nobody() {
     desk.take_actions();
     desk.push_lost(ADA, EPOCH);
     assert_eq!(desk.take_actions(), [], "it has said goodbye, and the call is being recovered");
+}
+
+#[test]
+fn a_poll_leaves_a_line_only_if_it_shows_something_new() {
+    let mut desk = Desk::talking();
+    let lines = |desk: &mut Desk| {
+        let is_line = |effect: &Effect| matches!(effect, Effect::Note { note: Note::LookedUp, .. });
+        std::mem::take(&mut desk.effects).iter().filter(|effect| is_line(effect)).count()
+    };
+    desk.look(there(&[CUSTOMER, ADA_LEG]));
+    assert_eq!(lines(&mut desk), 1, "other flags than callbacks reported");
+    desk.look(there(&[CUSTOMER, ADA_LEG]));
+    assert_eq!(lines(&mut desk), 0, "as it was");
+    desk.look(there(&[CUSTOMER, ADA_LEG, 0xB0B]));
+    assert_eq!(lines(&mut desk), 1, "an unreported leg");
 }
