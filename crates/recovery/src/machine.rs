@@ -5,9 +5,9 @@ mod early;
 mod found;
 
 use crate::call::{Out, SOON};
-use crate::{Action, Call, Config, Effect, Event, Next, Policies, Timer};
+use crate::{Action, Call, ConferenceEvent, Config, Effect, Event, Next, Policies, TaskEvent, Timer};
 use early::EarlyMarks;
-use rejoin_protocol::api::RecoveryView;
+use rejoin_protocol::api::{Goodbye, GracefulMark, Hello, RecoveryView, Registration};
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, TaskSid, WorkerSid};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -47,119 +47,7 @@ impl Machine {
             heard: !matches!(event, Event::Timer { .. } | Event::Done { .. } | Event::PushLost { .. }),
         };
         self.heed_early_marks(&mut out);
-        match event {
-            Event::Conference(event) => {
-                if let Some(task) = event.task.clone() {
-                    let new = || Call::new(event.conference.clone(), task.clone());
-                    let call = self.calls.entry(event.conference.clone()).or_insert_with(new);
-                    if !call.facts.ownership.proven && call.task != task {
-                        // A page has said what is not so. What others have said of it may be.
-                        let registrations = std::mem::take(&mut call.facts.ownership.registrations);
-                        *call = new();
-                        call.facts.ownership.registrations = registrations;
-                    }
-                    call.facts.ownership.proven = true;
-                    self.heed_early_marks(&mut out);
-                }
-                let conference = event.conference.clone();
-                self.adopt_customer(&conference, &event);
-                self.with(&mut out, &conference, |call, out| call.conference_event(out, &event));
-            }
-            Event::Registered { worker, registration } => {
-                let conference = registration.conference.clone();
-                self.calls
-                    .entry(conference.clone())
-                    .or_insert_with(|| Call::unproven(conference.clone(), registration.task.clone()));
-                self.heed_early_marks(&mut out);
-                out.heard = self.is_news_from(&worker, &conference);
-                self.with(&mut out, &conference, |call, out| call.registered(out, &worker, &registration));
-            }
-            Event::Graceful { worker, mark } => {
-                let known = self.of_task(&mark.task);
-                for conference in &known {
-                    out.heard = self.is_news_from(&worker, conference);
-                    self.with(&mut out, conference, |call, out| call.graceful(out, &worker, &mark, now));
-                }
-                if known.is_empty() {
-                    self.mark_waits(now, worker, mark);
-                }
-            }
-            Event::Hello { worker, hello, older_page_connected } => {
-                let held: BTreeSet<_> = hello.holdings.iter().map(|holding| &holding.task).collect();
-                let concerned = |call: &&Call| {
-                    (call.facts.ownership.proven && held.contains(&call.task))
-                        || call.facts.roster.agents.values().any(|agent| agent.worker == worker)
-                };
-                let calls: Vec<_> =
-                    self.calls.values().filter(concerned).map(|c| c.conference.clone()).collect();
-                for conference in calls {
-                    out.heard = self.is_news_from(&worker, &conference);
-                    self.with(&mut out, &conference, |call, out| {
-                        call.hello(out, &worker, &hello, older_page_connected);
-                    });
-                }
-            }
-            Event::Goodbye { worker, goodbye } => {
-                for conference in goodbye.tasks.iter().flat_map(|task| self.of_task(task)).collect::<Vec<_>>()
-                {
-                    out.heard = self.is_news_from(&worker, &conference);
-                    self.with(&mut out, &conference, |call, out| call.goodbye(out, &worker, goodbye.epoch));
-                }
-            }
-            Event::PushLost { worker, epoch } => {
-                let has_leg = |call: &&Call| call.has_leg_of_page(&worker, epoch);
-                let calls: Vec<_> =
-                    self.calls.values().filter(has_leg).map(|call| call.conference.clone()).collect();
-                for conference in calls {
-                    self.with(&mut out, &conference, |call, out| call.push_lost(out));
-                }
-            }
-            Event::EnteredQueue { recovery, customer } => {
-                if let Some(conference) = self.recovered(&recovery, &customer) {
-                    self.with(&mut out, &conference, |call, out| call.hears_music(out));
-                }
-            }
-            Event::LeftQueue { recovery, customer, bridged, hung_up } => {
-                if let Some(conference) = self.recovered(&recovery, &customer) {
-                    self.with(&mut out, &conference, |call, out| call.left_queue(out, bridged, hung_up));
-                }
-            }
-            Event::Task(event) => {
-                let made_by = event.purpose.recovery().and_then(|id| self.recovering(id));
-                let made_by = made_by.map(|call| call.conference.clone());
-                let concerned: BTreeSet<_> = self.of_task(&event.task).into_iter().chain(made_by).collect();
-                for conference in concerned {
-                    self.with(&mut out, &conference, |call, out| call.told_of_task(out, &event));
-                }
-            }
-            Event::Released { customer } => {
-                let may_be = |call: &&Call| {
-                    call.facts.roster.maybe_customers().any(|leg| *leg == customer)
-                        || call.may_be_of(&customer)
-                };
-                let calls: Vec<_> =
-                    self.calls.values().filter(may_be).map(|call| call.conference.clone()).collect();
-                for conference in calls {
-                    // Asked again it says nothing new, and Twilio's answer to what was asked meanwhile counts.
-                    out.heard =
-                        self.calls.get(&conference).is_some_and(|call| call.stranding.decide_by.is_none());
-                    self.with(&mut out, &conference, |call, out| call.released(out, &customer));
-                }
-            }
-            Event::Done { conference, action: Action::CheckNumber { .. }, outcome } => {
-                self.number_checked(&mut out, &conference, &outcome);
-            }
-            Event::Done { conference, action, outcome } => {
-                self.find_unseen(&mut out, &conference, &outcome);
-                self.with(&mut out, &conference, |call, out| call.done(out, &action, &outcome));
-            }
-            Event::Timer { conference, timer: Timer::Forget } if self.is_refused(&conference) => {
-                out.effects.push(Effect::Forget { conference });
-            }
-            Event::Timer { conference, timer } => {
-                self.with(&mut out, &conference, |call, out| call.timer(out, timer));
-            }
-        }
+        self.take(&mut out, event);
         self.heed_early_marks(&mut out);
         self.look_for_reunions(&mut out);
         self.look_for_losses(&mut out);
@@ -170,6 +58,143 @@ impl Machine {
             }
         }
         out.effects
+    }
+
+    /// Hands the event to the calls that it concerns.
+    fn take(&mut self, out: &mut Out<'_>, event: Event) {
+        match event {
+            Event::Conference(event) => self.callback(out, &event),
+            Event::Registered { worker, registration } => self.registered(out, &worker, &registration),
+            Event::Graceful { worker, mark } => self.graceful(out, worker, mark),
+            Event::Hello { worker, hello, older_page_connected } => {
+                self.hello(out, &worker, &hello, older_page_connected);
+            }
+            Event::Goodbye { worker, goodbye } => self.goodbye(out, &worker, &goodbye),
+            Event::PushLost { worker, epoch } => {
+                self.with_all(
+                    out,
+                    |call| call.has_leg_of_page(&worker, epoch),
+                    |call, out| call.push_lost(out),
+                );
+            }
+            Event::EnteredQueue { recovery, customer } => {
+                if let Some(conference) = self.recovered(&recovery, &customer) {
+                    self.with(out, &conference, |call, out| call.hears_music(out));
+                }
+            }
+            Event::LeftQueue { recovery, customer, bridged, hung_up } => {
+                if let Some(conference) = self.recovered(&recovery, &customer) {
+                    self.with(out, &conference, |call, out| call.left_queue(out, bridged, hung_up));
+                }
+            }
+            Event::Task(event) => self.task_event(out, &event),
+            Event::Released { customer } => self.released(out, &customer),
+            Event::Done { conference, action: Action::CheckNumber { .. }, outcome } => {
+                self.number_checked(out, &conference, &outcome);
+            }
+            Event::Done { conference, action, outcome } => {
+                self.find_unseen(out, &conference, &outcome);
+                self.with(out, &conference, |call, out| call.done(out, &action, &outcome));
+            }
+            Event::Timer { conference, timer: Timer::Forget } if self.is_refused(&conference) => {
+                out.effects.push(Effect::Forget { conference });
+            }
+            Event::Timer { conference, timer } => {
+                self.with(out, &conference, |call, out| call.timer(out, timer));
+            }
+        }
+    }
+
+    fn callback(&mut self, out: &mut Out<'_>, event: &ConferenceEvent) {
+        let conference = &event.conference;
+        if let Some(task) = event.task.clone() {
+            let new = || Call::new(conference.clone(), task.clone());
+            let call = self.calls.entry(conference.clone()).or_insert_with(new);
+            if !call.facts.ownership.proven && call.task != task {
+                // The page's claim was wrong. Those of others may be right.
+                let registrations = std::mem::take(&mut call.facts.ownership.registrations);
+                *call = new();
+                call.facts.ownership.registrations = registrations;
+            }
+            call.facts.ownership.proven = true;
+            self.heed_early_marks(out);
+        }
+        self.adopt_customer(conference, event);
+        self.with(out, conference, |call, out| call.conference_event(out, event));
+    }
+
+    fn registered(&mut self, out: &mut Out<'_>, worker: &WorkerSid, registration: &Registration) {
+        let conference = &registration.conference;
+        let claimed = || Call::unproven(conference.clone(), registration.task.clone());
+        self.calls.entry(conference.clone()).or_insert_with(claimed);
+        self.heed_early_marks(out);
+        out.heard = self.is_news_from(worker, conference);
+        self.with(out, conference, |call, out| call.registered(out, worker, registration));
+    }
+
+    fn graceful(&mut self, out: &mut Out<'_>, worker: WorkerSid, mark: GracefulMark) {
+        let known = self.of_task(&mark.task);
+        for conference in &known {
+            out.heard = self.is_news_from(&worker, conference);
+            self.with(out, conference, |call, out| call.graceful(out, &worker, &mark, out.now));
+        }
+        if known.is_empty() {
+            self.mark_waits(out.now, worker, mark);
+        }
+    }
+
+    fn hello(&mut self, out: &mut Out<'_>, worker: &WorkerSid, hello: &Hello, older_page_connected: bool) {
+        let held: BTreeSet<_> = hello.holdings.iter().map(|holding| &holding.task).collect();
+        let is_concerned = |call: &Call| {
+            (call.facts.ownership.proven && held.contains(&call.task))
+                || call.facts.roster.agents.values().any(|agent| agent.worker == *worker)
+        };
+        for conference in self.calls_that(is_concerned) {
+            out.heard = self.is_news_from(worker, &conference);
+            self.with(out, &conference, |call, out| call.hello(out, worker, hello, older_page_connected));
+        }
+    }
+
+    fn goodbye(&mut self, out: &mut Out<'_>, worker: &WorkerSid, goodbye: &Goodbye) {
+        for conference in goodbye.tasks.iter().flat_map(|task| self.of_task(task)).collect::<Vec<_>>() {
+            out.heard = self.is_news_from(worker, &conference);
+            self.with(out, &conference, |call, out| call.goodbye(out, worker, goodbye.epoch));
+        }
+    }
+
+    fn task_event(&mut self, out: &mut Out<'_>, event: &TaskEvent) {
+        let made_by = event.purpose.recovery().and_then(|id| self.recovering(id));
+        let made_by = made_by.map(|call| call.conference.clone());
+        let concerned: BTreeSet<_> = self.of_task(&event.task).into_iter().chain(made_by).collect();
+        for conference in concerned {
+            self.with(out, &conference, |call, out| call.told_of_task(out, event));
+        }
+    }
+
+    fn released(&mut self, out: &mut Out<'_>, customer: &CallSid) {
+        let may_be = |call: &Call| {
+            call.facts.roster.maybe_customers().any(|leg| leg == customer) || call.may_be_of(customer)
+        };
+        for conference in self.calls_that(may_be) {
+            // A repeated fetch says nothing new, and the answer to a poll that began meanwhile counts.
+            out.heard = self.calls.get(&conference).is_some_and(|call| call.stranding.decide_by.is_none());
+            self.with(out, &conference, |call, out| call.released(out, customer));
+        }
+    }
+
+    fn calls_that(&self, are: impl Fn(&Call) -> bool) -> Vec<ConferenceSid> {
+        self.calls.values().filter(|call| are(call)).map(|call| call.conference.clone()).collect()
+    }
+
+    fn with_all(
+        &mut self,
+        out: &mut Out<'_>,
+        are: impl Fn(&Call) -> bool,
+        act: impl Fn(&mut Call, &mut Out<'_>),
+    ) {
+        for conference in self.calls_that(are) {
+            self.with(out, &conference, &act);
+        }
     }
 
     /// Calls that have changed since the last time, to be written in the same transaction as the effects.
@@ -285,7 +310,7 @@ impl Machine {
     }
 
     /// A customer who is known from a recovery joins another conference: there is no need to look him up.
-    fn adopt_customer(&mut self, conference: &ConferenceSid, event: &crate::ConferenceEvent) {
+    fn adopt_customer(&mut self, conference: &ConferenceSid, event: &ConferenceEvent) {
         let crate::ConferenceEventKind::Join { leg, .. } = &event.kind else { return };
         let known = |call: &Call| {
             &call.conference != conference

@@ -23,29 +23,8 @@ impl Call {
             Timer::Ping => self.ping_is_over(out),
             Timer::Rejoin => self.rejoin_is_over(out),
             Timer::Beside => self.covered_is_due(out),
-            Timer::Orphan => {
-                if self.diagnosis().is_orphaned() {
-                    self.act(out, Action::EndConference { conference: self.conference.clone() }, SOON);
-                } else if (self.diagnosis().is_handed_over() || self.diagnosis().is_orphaned_unconfirmed())
-                    && self.poll.since.is_none()
-                {
-                    self.look(out);
-                }
-                self.recall_refused_transfers(out);
-            }
-            Timer::Learn => {
-                if self.awaits_legs() && !self.facts.roster.ended {
-                    self.hasten_legs(out);
-                } else if self.facts.roster.is_unknown()
-                    && (!self.facts.roster.ended || self.is_kept(out.now))
-                {
-                    self.lookup.begun = false;
-                    self.lookup.found_too_little = false;
-                    self.learn(out);
-                } else if self.is_untold() && self.poll.since.is_none() {
-                    self.look(out);
-                }
-            }
+            Timer::Orphan => self.orphan_is_due(out),
+            Timer::Learn => self.look_up_is_due(out),
             Timer::Owners => self.owners_are_late(out),
             Timer::Watch => self.watch(out),
             Timer::Missed => self.catch_up(out),
@@ -55,26 +34,38 @@ impl Call {
         self.evaluate(out);
     }
 
+    /// A conference that was left on purpose should have ended, or a transfer should have been taken.
+    fn orphan_is_due(&mut self, out: &mut Out<'_>) {
+        let diagnosis = self.diagnosis();
+        let is_for_polls = diagnosis.is_handed_over() || diagnosis.is_orphaned_unconfirmed();
+        if diagnosis.is_orphaned() {
+            self.act(out, Action::EndConference { conference: self.conference.clone() }, SOON);
+        } else if is_for_polls && self.poll.since.is_none() {
+            self.look(out);
+        }
+        self.recall_refused_transfers(out);
+    }
+
+    /// No page has registered in time, or no callback has shown a leg.
+    fn look_up_is_due(&mut self, out: &mut Out<'_>) {
+        let roster = &self.facts.roster;
+        if self.awaits_legs() && !roster.ended {
+            self.hasten_legs(out);
+        } else if roster.is_unknown() && (!roster.ended || self.is_kept(out.now)) {
+            self.lookup.begun = false;
+            self.lookup.found_too_little = false;
+            self.learn(out);
+        } else if self.is_untold() && self.poll.since.is_none() {
+            self.look(out);
+        }
+    }
+
     pub(crate) fn done(&mut self, out: &mut Out<'_>, action: &Action, outcome: &Outcome) {
         if let Outcome::Failed { reason } = outcome {
             self.note(out, Note::Trouble { text: reason.clone() });
         }
         match action {
-            Action::Learn { .. } => {
-                self.lookup.failed = matches!(outcome, Outcome::Failed { .. });
-                if let Outcome::Learnt(found) = outcome {
-                    self.learnt(out, found);
-                    self.read_mark(out);
-                    self.heed_found_ghosts(out);
-                    self.look_for_unseen(out);
-                }
-                if matches!(outcome, Outcome::Failed { .. }) && self.is_waited_for(out.now) {
-                    self.lookup.begun = false;
-                    self.learn(out);
-                } else {
-                    self.learn_later(out, outcome);
-                }
-            }
+            Action::Learn { .. } => self.looked_up(out, outcome),
             Action::FindOwners { task, .. } if *task != self.task => {} // of what only a page had said
             Action::FindOwners { .. } => self.owners_found(out, outcome),
             Action::ReadActivity { worker } => self.activity_read(out, worker, outcome),
@@ -126,6 +117,23 @@ impl Call {
             | Action::EndConference { .. } => {}
         }
         self.evaluate(out);
+    }
+
+    /// Twilio has answered a look-up, or has not.
+    fn looked_up(&mut self, out: &mut Out<'_>, outcome: &Outcome) {
+        self.lookup.failed = matches!(outcome, Outcome::Failed { .. });
+        if let Outcome::Learnt(found) = outcome {
+            self.learnt(out, found);
+            self.read_mark(out);
+            self.heed_found_ghosts(out);
+            self.look_for_unseen(out);
+        }
+        if self.lookup.failed && self.is_waited_for(out.now) {
+            self.lookup.begun = false;
+            self.learn(out);
+        } else {
+            self.learn_later(out, outcome);
+        }
     }
 
     /// Does a customer whose conference has ended wait for what Twilio did not say?

@@ -73,17 +73,20 @@ impl Call {
         self.push(out);
     }
 
+    /// True when nobody is left in the conference, and no agent is awaited. While the customer's leg is not known to be there,
+    /// that cannot be said.
+    fn is_over(&self) -> bool {
+        let roster = &self.facts.roster;
+        let is_anybody_known = !roster.participants.is_empty() && !roster.is_customer_unseen();
+        let have_all_left = is_anybody_known && !self.awaits_legs() && roster.joined().next().is_none();
+        (roster.ended || have_all_left) && !self.has_open_recovery() && !self.diagnosis().has_absence()
+    }
+
+    /// Closes a call that is over.
     pub(super) fn close(&mut self, out: &mut Out<'_>) {
-        // Of a customer of whom nobody has told it is not known.
-        let everybody_left = !self.facts.roster.participants.is_empty()
-            && !self.facts.roster.is_customer_unseen()
-            && !self.awaits_legs()
-            && !self.facts.roster.participants.keys().any(|leg| self.facts.roster.is_joined(leg));
-        let over = (self.facts.roster.ended || everybody_left)
-            && !self.has_open_recovery()
-            && !self.diagnosis().has_absence();
+        let over = self.is_over();
         if self.closed && !over {
-            // It was not over: something that should have been told earlier came late.
+            // The call was not over: a report came late.
             self.closed = false;
             self.clear_timer(out, Timer::Forget);
         }
@@ -94,7 +97,7 @@ impl Call {
         for timer in [Timer::Leave, Timer::Orphan, Timer::Learn, Timer::Owners, Timer::Beside] {
             self.clear_timer(out, timer);
         }
-        // A customer whom we moved is on a call elsewhere.
+        // A customer whom we moved is on another call.
         let left = self.facts.roster.customer_left();
         if self.recovery.is_none() || left != Some(LeaveReason::UpdatedViaApi) {
             self.note(out, Note::CallEnded);

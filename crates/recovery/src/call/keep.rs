@@ -1,6 +1,6 @@
 //! Keeping the conference: it must not end because an agent leaves it.
 
-use super::{Agent, Call, Out, Participant, Phase};
+use super::{Agent, Call, Facts, Out, Phase, Recovery};
 use crate::facts::is_transfer;
 use crate::{Action, Note, Outcome};
 use rejoin_protocol::{CallSid, Millis};
@@ -14,62 +14,60 @@ impl Call {
         if !self.facts.roster.is_customer_joined() {
             return;
         }
-        // While an agent comes back in place, a leg of hers may be there that nobody has registered yet.
-        let coming = self
-            .recovery
-            .as_ref()
-            .is_some_and(|r| matches!(r.phase, Phase::Away | Phase::Rejoining | Phase::Holding))
-            || self.diagnosis().has_absence();
-        let wanted = |(leg, participant): &(&CallSid, &Participant)| {
-            // Who hands the customer over leaves the conference to the next one.
-            let ends = |agent: &Agent| {
-                self.facts.marks.reason(&agent.reservation).is_some_and(|reason| !is_transfer(reason))
-                    && !self.facts.marks.is_only_in_task(&agent.reservation)
-            };
-            let ours = match self.facts.roster.agent(*leg) {
-                Some(agent) => !agent.removing && !ends(agent),
-                None => coming && !self.facts.roster.is_customer(*leg) && !self.diagnosis().is_bystander(leg),
-            };
-            let flags = participant.flags();
-            ours && flags.end_conference_on_exit
-                && !flags.hold
-                && !participant.keeping
-                && self.facts.roster.is_reported_joined(leg)
-        };
-        let legs: Vec<_> =
-            self.facts.roster.participants.iter().filter(wanted).map(|(leg, _)| leg.clone()).collect();
+        let wanted = |leg: &&CallSid| self.is_kept_from_ending(leg);
+        let legs: Vec<_> = self.facts.roster.participants.keys().filter(wanted).cloned().collect();
         for leg in legs {
-            if let Some(participant) = self.facts.roster.participants.get_mut(&leg) {
-                participant.keeping = true;
-            }
-            self.act(out, Action::KeepConference { conference: self.conference.clone(), leg }, TRIED_FOR);
+            self.undo_exit_flag(out, &leg);
         }
     }
 
-    /// Somebody has set the flag on a leg of which nobody has told yet whose it is: an agent's, as it is set on no others, and
-    /// she may be lost before her registration is believed.
-    pub(super) fn keep_before_registered(&mut self, out: &mut Out<'_>, leg: &CallSid) {
-        let nobody = self.facts.roster.agents.is_empty()
-            && self.facts.marks.is_empty()
-            && self.facts.marks.unattributed.is_empty();
-        if !nobody
-            || !self.facts.ownership.proven
-            || self.facts.roster.ended
-            || self.facts.roster.is_customer(leg)
-        {
-            return;
-        }
-        let joined = self.facts.roster.is_reported_joined(leg);
-        let Some(there) = self.facts.roster.participants.get_mut(leg) else { return };
+    /// True if the conference would end with this leg, and must not.
+    fn is_kept_from_ending(&self, leg: &CallSid) -> bool {
+        let is_ours = match self.facts.roster.agent(leg) {
+            Some(agent) => !agent.removing && !self.ends_conference(agent),
+            None => self.may_be_agents_next_leg(leg),
+        };
+        is_ours && self.has_exit_flag(leg)
+    }
+
+    /// True if the agent has said that they leave, other than by a transfer, which leaves the conference to the next agent.
+    fn ends_conference(&self, agent: &Agent) -> bool {
+        let marks = &self.facts.marks;
+        let reason = marks.reason(&agent.reservation).filter(|_| !marks.is_only_in_task(&agent.reservation));
+        reason.is_some_and(|reason| !is_transfer(reason))
+    }
+
+    /// True while an agent comes back in place: a leg of theirs may be there that no page has registered yet.
+    fn may_be_agents_next_leg(&self, leg: &CallSid) -> bool {
+        let comes = |it: &Recovery| matches!(it.phase, Phase::Away | Phase::Rejoining | Phase::Holding);
+        let is_coming = self.recovery.as_ref().is_some_and(comes) || self.diagnosis().has_absence();
+        is_coming && !self.facts.roster.is_customer(leg) && !self.diagnosis().is_bystander(leg)
+    }
+
+    /// True if the conference would end with this leg, and nothing is being done about it. On hold the flag has no effect.
+    fn has_exit_flag(&self, leg: &CallSid) -> bool {
+        let Some(there) = self.facts.roster.leg(leg).filter(|there| !there.keeping) else { return false };
         let flags = there.flags();
-        if joined && flags.end_conference_on_exit && !flags.hold && !there.keeping {
-            there.keeping = true;
-            self.act(
-                out,
-                Action::KeepConference { conference: self.conference.clone(), leg: leg.clone() },
-                TRIED_FOR,
-            );
+        flags.end_conference_on_exit && !flags.hold && self.facts.roster.is_reported_joined(leg)
+    }
+
+    /// The flag was set on a leg that no page has registered yet: an agent's, because it is set on no others. That agent may be
+    /// lost before their registration is confirmed.
+    pub(super) fn keep_before_registered(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+        let Facts { roster, marks, ownership, .. } = &self.facts;
+        let is_nobody_known = roster.agents.is_empty() && marks.is_empty() && marks.unattributed.is_empty();
+        let is_open = ownership.proven && !roster.ended;
+        if is_nobody_known && is_open && !roster.is_customer(leg) && self.has_exit_flag(leg) {
+            self.undo_exit_flag(out, leg);
         }
+    }
+
+    fn undo_exit_flag(&mut self, out: &mut Out<'_>, leg: &CallSid) {
+        if let Some(there) = self.facts.roster.participants.get_mut(leg) {
+            there.keeping = true;
+        }
+        let action = Action::KeepConference { conference: self.conference.clone(), leg: leg.clone() };
+        self.act(out, action, TRIED_FOR);
     }
 
     /// The flag was undone, as is told, and set again, and Twilio has not answered yet that it has undone it: it is undone once

@@ -65,41 +65,33 @@ impl Call {
         target: Option<&WorkerSid>,
         outcome: &Outcome,
     ) {
-        let Some(recovery) = self.recovery.as_ref().filter(|recovery| recovery.absence.id == *id) else {
-            return;
-        };
-        let (waits, queued) = match &recovery.phase {
-            Phase::Requeueing { target: wanted } => (wanted.as_ref() == target, false),
-            Phase::Queued { target: wanted } => (false, wanted.as_ref() == target),
-            Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Holding | Phase::Ended(_) => {
-                (false, false)
-            }
-        };
+        let recovery = self.recovery.as_ref().filter(|recovery| recovery.absence.id == *id);
+        let Some(phase) = recovery.map(|recovery| &recovery.phase) else { return };
+        let target_of = target.cloned();
+        let waits = *phase == Phase::Requeueing { target: target_of.clone() };
+        let queued = *phase == Phase::Queued { target: target_of };
+        let is_with_agent = waits && self.is_connected();
         match outcome {
-            Outcome::Ok => {
-                if let Some(recovery) = self.recovery.as_mut().filter(|_| waits) {
+            Outcome::Ok if waits => {
+                if let Some(recovery) = &mut self.recovery {
                     recovery.trips.sent = true;
                 }
             }
-            // An agent has come before he was sent, and keeps him.
-            Outcome::Overtaken | Outcome::Failed { .. } if waits && self.is_connected() => {
+            // An agent has come before the customer was sent, and keeps them.
+            Outcome::Overtaken | Outcome::Failed { .. } if is_with_agent => {
                 if let Some(recovery) = &mut self.recovery {
                     recovery.phase = Phase::Holding;
                 }
                 self.end_if_covered(out);
             }
             Outcome::Met(met) if waits => self.stays(out, target, met),
-            // Twilio says that the agent for whom he waited has him. It is looked who that is.
+            // Twilio says that the agent for whom the customer waited has them. A poll says who that is.
             Outcome::Overtaken if waits && target.is_none() => self.wait_on(out),
-            // The customer's call is over. The music of an earlier stay in the queue may have said that he is in it.
+            // The customer's call is over. The music of an earlier trip may have said that they are in the queue.
             Outcome::Gone if waits || queued => self.end_recovery(out, &Ending::CustomerLeft),
-            Outcome::Failed { .. } if waits && target.is_some() => {
-                self.requeue(out, None, out.now + out.config.queue_within);
-            }
-            Outcome::Failed { .. } if waits => {
-                self.end_recovery(out, &Ending::Failed { reason: Failure::NotRequeued });
-            }
-            Outcome::Gone
+            Outcome::Failed { .. } if waits => self.requeue_refused(out, target),
+            Outcome::Ok
+            | Outcome::Gone
             | Outcome::Failed { .. }
             | Outcome::Overtaken
             | Outcome::PingCreated(_)
@@ -110,6 +102,15 @@ impl Call {
             | Outcome::Met(_)
             | Outcome::Owners { .. }
             | Outcome::Activity { .. } => {}
+        }
+    }
+
+    /// Twilio has refused to send the customer to the queue: for the agent, or for any.
+    fn requeue_refused(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>) {
+        if target.is_some() {
+            self.requeue(out, None, out.now + out.config.queue_within);
+        } else {
+            self.end_recovery(out, &Ending::Failed { reason: Failure::NotRequeued });
         }
     }
 

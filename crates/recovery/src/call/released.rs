@@ -47,10 +47,10 @@ fn was_taken(recovery: &Recovery) -> bool {
 }
 
 impl Call {
-    /// Twilio asks for the document of a customer whose conference has ended, as far as Twilio knows.
+    /// Twilio fetches our action URL for a customer whose conference has ended, as far as Twilio knows.
     pub(crate) fn released(&mut self, out: &mut Out<'_>, customer: &CallSid) {
         if !self.facts.ownership.proven {
-            // To be known when it is.
+            // To be known once the call is proven.
             self.stranding.decide_by.get_or_insert(out.now + out.config.released_within);
             self.stranding.fetched_for = Some(customer.clone());
             return;
@@ -62,26 +62,32 @@ impl Call {
             return self.taken_unseen(out);
         }
         self.was_not_moved(out, customer);
-        let open = !self.closed || self.is_undecided();
-        if !open || !self.facts.roster.is_shown(customer) {
-            return;
+        if (!self.closed || self.is_undecided()) && self.may_be_stranded(customer) {
+            self.customer_released(out, customer);
         }
-        if self.facts.roster.customer.as_ref().is_some_and(|known| known != customer)
-            || !matches!(self.facts.roster.left(customer), None | Some(LeaveReason::ModeratorEnded))
-        {
-            return; // a third party's, or not here any more
-        }
-        // Who comes out of the queue has called.
+    }
+
+    /// True if this leg was shown here, is not known to be a third party's, and has not left otherwise.
+    fn may_be_stranded(&self, leg: &CallSid) -> bool {
+        let roster = &self.facts.roster;
+        roster.is_shown(leg)
+            && (roster.customer.is_none() || roster.is_customer(leg))
+            && matches!(roster.left(leg), None | Some(LeaveReason::ModeratorEnded))
+    }
+
+    fn customer_released(&mut self, out: &mut Out<'_>, customer: &CallSid) {
+        // Only a customer comes out of the queue.
         self.facts.roster.customer.get_or_insert_with(|| customer.clone());
-        let again = self.stranding.decide_by.is_some();
+        let is_repeated = self.stranding.decide_by.is_some();
         let until = *self.stranding.decide_by.get_or_insert(out.now + out.config.released_within);
-        if out.now < until {
+        let is_in_time = out.now < until;
+        if is_in_time {
             self.look_up_again();
         }
         self.evaluate(out);
-        let again = again && out.now < until;
-        if again && self.poll.since.is_none() && !self.has_open_recovery() && self.is_undecided() {
-            self.look(out); // callbacks come at the same time, if they do
+        let is_open = !self.has_open_recovery() && self.is_undecided();
+        if is_repeated && is_in_time && is_open && self.poll.since.is_none() {
+            self.look(out); // callbacks would have come at the same time
         }
     }
 

@@ -146,27 +146,19 @@ impl Call {
             .is_some_and(|(_, agent)| denies_transfer(&seen.log, &agent.reservation))
     }
 
-    /// Twilio has said how a task stands whose agent has handed it over, with the customer alone ever since. While a transfer
-    /// goes on he is on hold. `heard`: when something was last heard of the call.
+    /// A poll answered how a task stands whose agent has handed it over, with the customer alone ever since. `heard`: when
+    /// anything was last heard of the call.
     pub(super) fn look_into_transfer(&mut self, out: &mut Out<'_>, seen: &Seen, heard: Millis) {
-        let customer = self.facts.roster.customer_leg();
-        let held = customer.is_some_and(|customer| customer.flags().hold);
-        let nobody_comes = match seen.task {
-            Some(HandedOver::Over) => true,
-            Some(HandedOver::Wraps) => {
-                !held || self.diagnosis().has_transferrer_hung_up() || self.was_not_transferred(seen)
-            }
-            Some(HandedOver::Waits) | None => false,
-        };
-        if matches!(seen.task, Some(HandedOver::Wraps | HandedOver::Over)) && !self.diagnosis().is_replaced()
-        {
-            self.find_taker(out, seen); // once known, this agent is missed
+        let is_wrapped_up = matches!(seen.task, Some(HandedOver::Wraps | HandedOver::Over));
+        let comes_nobody = self.comes_nobody(seen);
+        if is_wrapped_up && !self.diagnosis().is_replaced() {
+            self.find_taker(out, seen); // once known, that agent is missed
         }
-        if !nobody_comes || !self.diagnosis().is_handed_over() {
+        if !comes_nobody || !self.diagnosis().is_handed_over() {
             return;
         }
         if let Some(attributes) = &seen.attributes {
-            // A page that could not tell us may have written there that she leaves, after a transfer that was refused.
+            // A page that could not reach us may have written a mark there, after a transfer that was refused.
             self.facts.task.attributes.clone_from(attributes);
             self.facts.task.version = None;
             self.read_mark(out);
@@ -174,28 +166,56 @@ impl Call {
         if self.diagnosis().is_orphaned() {
             return self.set_timer(out, Timer::Orphan, out.now);
         }
-        let last =
-            self.facts.roster.last_to_leave().map(|(leg, agent)| (leg.clone(), agent.reservation.clone()));
-        let Some((leg, reservation)) = last else { return };
-        // She may have been missed before, until her mark was known.
-        let missed = |it: Absent<'_>| it.absence().lost_leg == leg && it.ending() != Some(&Ending::Graceful);
-        // She has completed the task on the call, or as far as was known then, and nobody has told when she left.
-        let hung_up = self.facts.roster.left(&leg) == Some(LeaveReason::HungUp);
-        let completed = self.facts.marks.has_completed(&reservation)
-            || (hung_up && self.facts.marks.completes(&reservation));
-        if completed || self.absences().any(missed) {
-            // Or a leg is missed once. He is let go, as by one who hangs up.
-            self.facts.marks.leaves_by_hang_up(&reservation, out.now);
+        let last = self.facts.roster.last_to_leave();
+        if let Some((leg, reservation)) = last.map(|(leg, agent)| (leg.clone(), agent.reservation.clone())) {
+            self.transfer_came_to_nothing(out, &leg, &reservation, heard);
+        }
+    }
+
+    /// True if nobody will take the customer over. While a transfer goes on the customer is on hold.
+    fn comes_nobody(&self, seen: &Seen) -> bool {
+        match seen.task {
+            Some(HandedOver::Over) => true,
+            Some(HandedOver::Wraps) => {
+                let is_held = self.diagnosis().is_customer_held();
+                !is_held || self.diagnosis().has_transferrer_hung_up() || self.was_not_transferred(seen)
+            }
+            Some(HandedOver::Waits) | None => false,
+        }
+    }
+
+    /// The transfer of the agent of this leg was refused, or taken by nobody. The customer misses that agent, unless the agent
+    /// has left for good.
+    fn transfer_came_to_nothing(
+        &mut self,
+        out: &mut Out<'_>,
+        leg: &CallSid,
+        reservation: &ReservationSid,
+        heard: Millis,
+    ) {
+        if self.has_left_for_good(leg, reservation) {
+            self.facts.marks.leaves_by_hang_up(reservation, out.now);
             return self.set_timer(out, Timer::Orphan, out.now);
         }
         self.refuse_mark_in_task(out.now);
-        self.unmark(&reservation);
+        self.unmark(reservation);
         if out.now < heard + out.config.grace {
-            return self.lose(out, &leg); // she may have left just now, and a mark be on its way
+            return self.lose(out, leg); // the agent may have left just now, and a mark be on its way
         }
         self.note(out, Note::AgentLost);
-        self.begin(out, &leg, Phase::Grace);
+        self.begin(out, leg, Phase::Grace);
         self.hold_the_line(out);
+    }
+
+    /// True if the agent of this leg has completed the task, or seemed to and no report says when they left, or was missed before.
+    /// A leg is missed once; one that was missed until its mark was known does not count.
+    fn has_left_for_good(&self, leg: &CallSid, reservation: &ReservationSid) -> bool {
+        let was_missed =
+            |it: Absent<'_>| it.absence().lost_leg == *leg && it.ending() != Some(&Ending::Graceful);
+        let has_hung_up = self.facts.roster.left(leg) == Some(LeaveReason::HungUp);
+        self.facts.marks.has_completed(reservation)
+            || (has_hung_up && self.facts.marks.completes(reservation))
+            || self.absences().any(was_missed)
     }
 }
 

@@ -3,9 +3,9 @@
 
 use super::Diagnosis;
 use crate::LeaveReason;
-use crate::absence::{Absent, Ending, Phase};
+use crate::absence::{Absence, Absent, Ending, Phase, Recovery};
 use crate::facts::{Agent, Participant, Report};
-use rejoin_protocol::CallSid;
+use rejoin_protocol::{CallSid, Millis};
 
 /// A kind of departure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -249,6 +249,17 @@ pub const MISSED: &[MissedRow] = &[
     },
 ];
 
+/// True once a request of ours may have sent the customer to the queue.
+fn may_be_sent(recovery: &Recovery) -> bool {
+    match recovery.phase {
+        Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Holding => false,
+        Phase::Requeueing { .. } => {
+            recovery.trips.sent || recovery.trips.resent > 0 || recovery.asked.reservation_freed
+        }
+        Phase::Queued { .. } | Phase::Ended(_) => true,
+    }
+}
+
 impl Departed<'_> {
     fn left(self) -> Option<LeaveReason> {
         self.of.roster.left(self.leg)
@@ -284,24 +295,20 @@ impl Departed<'_> {
     /// on purpose. False once a request of ours may have sent the customer to the queue: that customer is not given up.
     fn was_back_and_left(self) -> bool {
         let Some(recovery) = self.of.recovery else { return false };
-        let is_sent = match recovery.phase {
-            Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Holding => false,
-            Phase::Requeueing { .. } => {
-                recovery.trips.sent || recovery.asked.reservation_freed || recovery.trips.resent > 0
-            }
-            Phase::Queued { .. } | Phase::Ended(_) => true,
-        };
-        let left = |leg: &CallSid| self.of.roster.left(leg);
-        let is_moved = self.of.roster.customer.as_ref().and_then(left) == Some(LeaveReason::UpdatedViaApi);
-        let is_next_leg = recovery.absence.lost_leg != *self.leg
-            && recovery.absence.agent.worker == self.agent.worker
-            && self.agent.epoch > recovery.absence.agent.epoch
-            && !self.agent.left_behind
-            && !self.agent.removing;
+        let is_moved = self.of.roster.customer_left() == Some(LeaveReason::UpdatedViaApi);
         let is_on_purpose = self.of.marks.is_given(&self.agent.reservation)
-            && left(self.leg) == Some(LeaveReason::HungUp)
+            && self.left() == Some(LeaveReason::HungUp)
             && !self.of.ended_while_handed_over(self.leg);
-        !is_sent && !is_moved && is_next_leg && is_on_purpose
+        !may_be_sent(recovery) && !is_moved && self.is_next_leg(&recovery.absence) && is_on_purpose
+    }
+
+    /// True if a newer page of the absent agent has this leg.
+    fn is_next_leg(self, absence: &Absence) -> bool {
+        absence.lost_leg != *self.leg
+            && absence.agent.worker == self.agent.worker
+            && self.agent.epoch > absence.agent.epoch
+            && !self.agent.left_behind
+            && !self.agent.removing
     }
 }
 
@@ -355,34 +362,52 @@ impl<'a> Diagnosis<'a> {
         (!kept).then(|| last.clone())
     }
 
-    /// The leg of an agent who was lost after this one had left, although callbacks said otherwise, or who seemed to be
-    /// covered by this one, who had said long before that they leave.
+    /// The leg of an agent who was lost after this one had left, although callbacks said otherwise, or who seemed to be covered
+    /// by this one, who had said long before that they leave.
     pub(crate) fn lost_after(self, leg: &CallSid) -> Option<CallSid> {
         if self.is_covered(leg) || self.has_open_recovery() {
             return None;
         }
-        let told = |leg: &CallSid| self.roster.leg(leg).map(Participant::report);
-        let said = self.roster.agent(leg).and_then(|agent| self.marks.said_at(&agent.reservation));
-        let covered = |it: Absent<'_>| {
-            it.ending() == Some(&Ending::Covered) && said.is_some_and(|at| at < it.absence().lost_at)
-        };
-        let found = self.roster.left(leg).is_some() && !self.roster.is_hang_up_reported(leg);
         let lost = |(other, agent): &(&CallSid, &Agent)| {
-            let before = || said.zip(agent.covered_at).is_some_and(|(said, at)| said < at);
-            let gone = self.roster.left(*other);
-            let missed = || self.absences().any(|it| it.absence().lost_leg == **other && covered(it));
-            let since = || found && before();
-            // The order of departures that polls found is not known.
-            let later =
-                || told(other) > told(leg) || (told(leg) == Some(Report::None) && missed()) || since();
-            // A leg that is being removed had no agent any more when that was found.
-            ((gone == Some(LeaveReason::HungUp) && later()) || (agent.removing && since()))
-                && !agent.left_behind
+            !agent.left_behind
                 && !self.marks.is_given(&agent.reservation)
-                && !self.absences().any(|it| it.absence().lost_leg == **other && !covered(it))
+                && !self.is_missed_otherwise(leg, other)
+                && self.was_lost_later(leg, other, agent)
         };
-        let last = self.roster.agents.iter().filter(lost).max_by_key(|(other, _)| told(other))?;
+        let report = |leg: &CallSid| self.roster.leg(leg).map(Participant::report);
+        let last = self.roster.agents.iter().filter(lost).max_by_key(|(other, _)| report(other))?;
         Some(last.0.clone())
+    }
+
+    /// When the agent of this leg said that they leave (point in time).
+    fn said_to_leave_at(self, leg: &CallSid) -> Option<Millis> {
+        self.roster.agent(leg).and_then(|agent| self.marks.said_at(&agent.reservation))
+    }
+
+    /// True if the absence of the other leg's agent has ended as covered, after this leg's agent had said that they leave.
+    fn seemed_covered_by(self, leg: &CallSid, absent: Absent<'_>) -> bool {
+        let said = self.said_to_leave_at(leg);
+        absent.ending() == Some(&Ending::Covered) && said.is_some_and(|at| at < absent.absence().lost_at)
+    }
+
+    /// True if the agent of the other leg is, or was, absent, and did not only seem to be covered by this leg's agent.
+    fn is_missed_otherwise(self, leg: &CallSid, other: &CallSid) -> bool {
+        self.absences().any(|it| it.absence().lost_leg == *other && !self.seemed_covered_by(leg, it))
+    }
+
+    /// True if the other leg, of this agent, was gone after this leg, or if what is known does not say otherwise.
+    fn was_lost_later(self, leg: &CallSid, other: &CallSid, agent: &Agent) -> bool {
+        let report = |leg: &CallSid| self.roster.leg(leg).map(Participant::report);
+        let is_found = self.roster.left(leg).is_some() && !self.roster.is_hang_up_reported(leg);
+        let said = self.said_to_leave_at(leg);
+        let is_covered_since = is_found && said.zip(agent.covered_at).is_some_and(|(said, at)| said < at);
+        // The order of departures that polls found is not known.
+        let is_unordered = report(leg) == Some(Report::None)
+            && self.absences().any(|it| it.absence().lost_leg == *other && self.seemed_covered_by(leg, it));
+        let is_later = report(other) > report(leg) || is_unordered || is_covered_since;
+        // A leg that is being removed had no agent any more when that was found.
+        let has_hung_up = self.roster.left(other) == Some(LeaveReason::HungUp);
+        (has_hung_up && is_later) || (agent.removing && is_covered_since)
     }
 
     /// The dead leg that is all this graceful departure leaves with the customer. Its agent had counted as covered, and

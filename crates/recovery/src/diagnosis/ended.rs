@@ -2,7 +2,7 @@ use super::Diagnosis;
 use crate::LeaveReason;
 use crate::absence::{CoveredStage, Ending, Phase, Recovery};
 use crate::facts::{Agent, Mark, Report};
-use rejoin_protocol::{CallSid, ReservationSid};
+use rejoin_protocol::{CallSid, Millis, ReservationSid};
 
 impl<'a> Diagnosis<'a> {
     /// True if the conference ended under the customer when this leg hung up, and its agent did not leave on purpose.
@@ -42,30 +42,32 @@ impl<'a> Diagnosis<'a> {
     /// True if another agent has taken the customer over since this agent marked a transfer. Either that agent has said
     /// since that they leave, and was not gone before this leg; or that agent's leg is unreported, and so is when this
     /// one left.
-    pub(crate) fn was_taken_over(self, leg: &CallSid, handed_over: &ReservationSid) -> bool {
+    fn was_taken_over(self, leg: &CallSid, handed_over: &ReservationSid) -> bool {
         let Some(handed_over_at) = self.marks.said_at(handed_over) else { return false };
-        let told = |leg: &CallSid| self.roster.report(leg);
-        let gone_before = |other: &ReservationSid| {
-            let of = |(_, agent): &(&CallSid, &Agent)| agent.reservation == *other;
-            let gone = |leg: &CallSid| !self.roster.is_joined(leg) && told(leg) > Report::None;
-            self.roster.agents.iter().filter(of).any(|(other, _)| gone(other) && told(other) < told(leg))
-        };
         let later = |(other, mark): (&ReservationSid, &Mark)| {
-            other != handed_over && mark.said_at > handed_over_at && !gone_before(other)
+            other != handed_over && mark.said_at > handed_over_at && !self.was_gone_before(other, leg)
         };
         // The order of departures that polls found is not known. A transfer takes a leg away, so that it does not hang up.
-        let found_gone = self.roster.is_shown(leg) && !self.roster.is_hang_up_reported(leg);
-        let untold = |(other, agent): (&CallSid, &Agent)| {
-            let missed = self
-                .absences()
-                .any(|it| it.absence().lost_leg == *other && it.absence().lost_at > handed_over_at);
-            let open = !agent.settled && !agent.removing && !agent.left_behind;
-            agent.reservation != *handed_over
-                && told(other) == Report::None
-                && !self.marks.is_given(&agent.reservation)
-                && (missed || open)
+        let is_found_gone = self.roster.is_shown(leg) && !self.roster.is_hang_up_reported(leg);
+        let may_be_other = |(other, agent): (&CallSid, &Agent)| {
+            agent.reservation != *handed_over && self.may_have_taken_over(other, agent, handed_over_at)
         };
-        self.marks.iter().any(later) || (found_gone && self.roster.agents.iter().any(untold))
+        self.marks.iter().any(later) || (is_found_gone && self.roster.agents.iter().any(may_be_other))
+    }
+
+    /// True if a callback reported that the agent of this reservation was gone before this leg.
+    fn was_gone_before(self, other: &ReservationSid, leg: &CallSid) -> bool {
+        let report = |leg: &CallSid| self.roster.report(leg);
+        let gone = |other: &CallSid| !self.roster.is_joined(other) && report(other) > Report::None;
+        self.roster.legs_of(other).any(|other| gone(other) && report(other) < report(leg))
+    }
+
+    /// True if this agent, of whose leg no callback has reported anything, may have taken the customer over at that time.
+    fn may_have_taken_over(self, leg: &CallSid, agent: &Agent, at: Millis) -> bool {
+        let missed = || self.absences().any(|it| it.absence().lost_leg == *leg && it.absence().lost_at > at);
+        self.roster.report(leg) == Report::None
+            && !self.marks.is_given(&agent.reservation)
+            && (!agent.is_accounted_for() || missed())
     }
 
     /// True if the conference ended under the agent as well, who had not said that they leave, with the leg of an
