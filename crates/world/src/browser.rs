@@ -7,14 +7,14 @@ use rejoin_protocol::api::DeliveryId;
 use rejoin_protocol::{ActivitySid, ReservationSid};
 use std::collections::{BTreeMap, VecDeque};
 
-/// Storage and the lock, of all pages of one origin.
+/// Storage and the lock, shared by all pages of one origin.
 #[derive(Debug, Default)]
 pub(crate) struct Browser {
     marks: BTreeMap<String, bool>,
     kept: BTreeMap<String, String>,
     epoch: u64,
     activity: Option<ActivitySid>,
-    /// Who has the lock, and who waits for it.
+    /// The page that holds the lock, and the pages that wait for it.
     pub(crate) holder: Option<PageId>,
     pub(crate) waiting: VecDeque<PageId>,
 }
@@ -35,7 +35,8 @@ impl Browser {
         self.marks.remove(reservation.as_str());
     }
 
-    /// Written and read as the browser does: what is lost on the way would be lost there, too.
+    /// The stored registrations, serialised and parsed as in the browser, so that whatever the real format would drop
+    /// is dropped here too.
     pub(crate) fn kept(&self) -> Vec<Kept> {
         self.kept.values().filter_map(|text| stored::kept(value(text)?).ok()).collect()
     }
@@ -60,20 +61,20 @@ impl Browser {
         self.activity = activity;
     }
 
-    /// Higher than that of every earlier page.
+    /// The next epoch, higher than that of every earlier page.
     pub(crate) fn next_epoch(&mut self, wall: u64) -> u64 {
         self.epoch = if self.epoch == 0 { wall } else { wall.max(self.epoch + 1) };
         self.epoch
     }
 }
 
-/// `JSON.stringify`.
+/// Equivalent of `JSON.stringify`.
 pub(crate) fn text(value: &Value) -> String {
-    // Nothing in it can fail to be written.
+    // Serialising to a string cannot fail.
     serde_json::to_string(&Json(value)).unwrap_or_default()
 }
 
-/// Whole numbers are written as JavaScript does: without a fraction.
+/// Writes whole numbers without a fraction, as JavaScript does.
 struct Json<'a>(&'a Value);
 
 impl serde::Serialize for Json<'_> {
@@ -91,12 +92,12 @@ impl serde::Serialize for Json<'_> {
     }
 }
 
-/// `JSON.parse`.
+/// Equivalent of `JSON.parse`.
 pub(crate) fn value(text: &str) -> Option<Value> {
     serde_json::from_str::<serde_json::Value>(text).ok().map(from_json)
 }
 
-/// What JavaScript has of it.
+/// The value that JavaScript would have for this JSON.
 pub(crate) fn from_json(json: serde_json::Value) -> Value {
     match json {
         serde_json::Value::Null => Value::Nothing,

@@ -1,4 +1,4 @@
-//! What can come next in a world.
+//! Events that can come next in a world.
 
 use crate::page::{PageId, Then};
 use axum::http;
@@ -11,38 +11,39 @@ use serde_json::Value;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
-/// Where the answer to a request of our server's goes.
+/// Receives the answer to a request of our server to Twilio.
 pub(crate) type RestAnswer = oneshot::Sender<Result<http::Response<Option<Bytes>>, Unanswered>>;
 
-/// One thing that happens at its time.
+/// An event that is due at some time.
 #[derive(Debug)]
 pub(crate) enum Coming {
-    /// A deed of the plan, by number.
+    /// A deed of the plan, by its index.
     Deed(usize),
     /// A customer dials, or hangs up.
     Dials(usize),
     HangsUp(usize),
-    /// Somebody outside hangs up.
+    /// A third party outside hangs up.
     OutsideHangsUp(CallSid),
-    /// An agent answers a call, is done with one, presses the dialog's button.
+    /// An agent answers a call, finishes one, or presses the dialog's button.
     Accepts(usize, ReservationSid),
     Completes(usize, ReservationSid),
     Presses(PageId),
-    /// Somebody lies, by this fault of the plan.
+    /// The lying agent tells a lie, by this fault of the plan.
     Lies(usize),
     /// An agent opens Flex (again).
     Opens {
         agent: usize,
         browser: usize,
     },
-    /// An agent who finds herself offline takes calls again.
+    /// An agent who notices that they are offline takes calls again.
     WantsCalls(usize),
-    /// After the plan's end an agent ends a call.
+    /// An agent ends a call after the plan's end.
     EndsTalk(usize),
 
-    /// Something happens at Twilio.
+    /// An event at Twilio.
     Twilio(Event),
-    /// A request of our server's, this one of all, arrives at Twilio; once more, by a defect that was put in; its answer arrives.
+    /// A request of our server (the first field says which server) arrives at Twilio; a request arrives once more, by
+    /// a planted defect; its answer arrives.
     Rest(usize, http::Request<Bytes>, RestAnswer),
     Again(http::Request<Bytes>),
     RestAnswered(RestAnswer, Result<http::Response<Option<Bytes>>, Unanswered>),
@@ -52,7 +53,7 @@ pub(crate) enum Coming {
         method: String,
         params: Vec<(String, String)>,
     },
-    /// A document is asked of our server; it was waited for long enough.
+    /// Twilio fetches a document from our server; the fetch times out.
     Fetch {
         fetch: FetchId,
         url: String,
@@ -60,18 +61,18 @@ pub(crate) enum Coming {
         params: Vec<(String, String)>,
     },
     FetchLate(FetchId),
-    /// What waits of the event stream is delivered; again after a failure.
+    /// The pending events of the event stream are delivered, again after a failure; they are collected.
     Batch(Vec<StreamEvent>, u64),
     CollectBatch,
 
     /// Flex is up in a page; the plugin is.
     FlexUp(PageId),
     PluginUp(PageId),
-    /// A page has waited long enough for the browser's lock.
+    /// A page stops waiting for the browser's lock.
     Patience(PageId),
-    /// A timer of the core is due, if it was not set again.
+    /// A timer of the core is due, unless it was set again.
     CoreTimer(PageId, agent::Timer, u64),
-    /// TaskRouter tells a page.
+    /// TaskRouter sends an event to a page.
     Tell(PageId, String, Arc<Value>),
     /// A page's request arrives at Twilio; its answer arrives.
     Bridge(PageId, Box<Request>, Then),
@@ -80,7 +81,7 @@ pub(crate) enum Coming {
     Invite(PageId, CallSid),
     PickedUp(PageId, CallSid),
     FarHangup(PageId, CallSid),
-    /// A join has taken Flex too long.
+    /// A `joinCall()` of Flex times out.
     JoinLate(PageId, ReservationSid),
     /// A page's request arrives at our server; its outcome arrives.
     Post {
@@ -90,33 +91,33 @@ pub(crate) enum Coming {
         body: String,
     },
     Posted(PageId, PostId, Result<String, PostError>),
-    /// The push channel is to be opened; something of it has arrived; it is silent for too long.
+    /// The push channel is to be opened; news on it arrives; it has been silent for too long.
     OpenPush(PageId, u64),
     PushArrives(PageId, u64, PushNews),
     PushSilence(PageId, u64),
-    /// A connection of which nobody hears any more is given up by the far end.
+    /// The far end gives up a connection that has gone silent.
     HalfOpen(PageId),
-    /// A page whose machine slept, or that had no network, goes on.
+    /// A page goes on whose machine slept or had no network.
     Wakes(PageId, u64),
-    /// The browser process is gone: its sockets close.
+    /// The sockets of a dead browser process close.
     SocketsClose(PageId),
     /// Another plugin writes the flag.
     Foreign(PageId),
 
-    /// Our server in this place is started, killed, stopped, stands still for so long.
+    /// Our server in this place is started, killed, or stopped.
     StartServer(usize),
     KillServer(usize),
     StopServer(usize),
     StandServer(usize, u64),
-    /// The clock of the machine of our servers is set by so much.
+    /// The clock of our servers' machine is set by this many milliseconds.
     SetClock(i64),
-    /// This one of all goes on.
+    /// The server with this number goes on after it stood still.
     GoesOn(usize),
-    /// Rules that time breaks are looked at.
+    /// Rules about time are checked.
     Look,
 }
 
-/// News of a push channel on their way.
+/// News of a push channel, in flight.
 #[derive(Debug)]
 pub(crate) enum PushNews {
     Opened(u16),

@@ -1,4 +1,4 @@
-//! What occurred, so that it is known what the simulation has tried.
+//! Counts what occurred, to know what the simulation has tried.
 
 mod cases;
 mod table;
@@ -13,7 +13,7 @@ use rejoin_server::surroundings::Listener;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// How often something occurred, in one world or in many.
+/// How often things occurred, in one world or in many.
 #[derive(Clone, Debug, Default)]
 pub struct Coverage {
     /// Faults that struck.
@@ -22,14 +22,14 @@ pub struct Coverage {
     pub acts: BTreeMap<&'static str, u64>,
     /// Cells of `docs/transitions.md`.
     pub cells: BTreeMap<Cell, u64>,
-    /// Events that have no line there, by what they are called.
+    /// Events without a row in `docs/transitions.md`, by name.
     pub unlisted: BTreeMap<&'static str, u64>,
-    /// Cases, by their place in the list.
+    /// Cases, by their index in the list.
     cases: BTreeMap<usize, u64>,
 }
 
 impl Coverage {
-    /// Adds what another world has seen.
+    /// Adds the counts of another world.
     pub fn add(&mut self, other: Self) {
         sum(&mut self.faults, other.faults);
         sum(&mut self.acts, other.acts);
@@ -42,7 +42,7 @@ impl Coverage {
         *self.cases.entry(number).or_default() += 1;
     }
 
-    /// The machine has handled an event.
+    /// Counts an event that the machine has handled.
     fn heard(&mut self, before: &Machine, event: &Event, after: &Machine) {
         for (conference, cell) in cells(before, event, after) {
             *self.cells.entry(cell).or_default() += 1;
@@ -63,12 +63,12 @@ fn sum<K: Ord>(counts: &mut BTreeMap<K, u64>, others: BTreeMap<K, u64>) {
     }
 }
 
-/// Counts in one world.
+/// The counts of one world.
 #[derive(Debug, Default)]
 pub(crate) struct Counter {
-    /// Faults that struck: the rules go by it.
+    /// Faults that struck; rules depend on them.
     pub(crate) faults: BTreeMap<FaultKind, u64>,
-    /// Everything else, if it is counted.
+    /// Everything else; `None` when it is not counted.
     counted: Option<Arc<Mutex<Coverage>>>,
 }
 
@@ -85,7 +85,7 @@ impl Counter {
         self.count(|coverage| *coverage.acts.entry(act.name()).or_default() += 1);
     }
 
-    /// Something was seen that is a sign of a case.
+    /// Counts a sign of a case that the world has seen.
     pub(crate) fn sign(&self, sign: Sign) {
         self.count(|coverage| cases::signed(sign).for_each(|number| coverage.case(number)));
     }
@@ -100,7 +100,7 @@ impl Counter {
         }
     }
 
-    /// Who listens to the machine, if it is counted.
+    /// A listener to the recovery machine; `None` when nothing is counted.
     pub(crate) fn listener(&self) -> Option<Listener> {
         let counted = Arc::clone(self.counted.as_ref()?);
         Some(Arc::new(move |before: &Machine, event: &Event, after: &Machine| {
@@ -108,7 +108,7 @@ impl Counter {
         }))
     }
 
-    /// The world is over.
+    /// The counts at the end of the world.
     pub(crate) fn total(&mut self) -> Coverage {
         let mut total = Coverage::default();
         self.count(|coverage| total = std::mem::take(coverage));
@@ -120,7 +120,7 @@ impl Counter {
 }
 
 impl World {
-    /// A page is gone, by whatever.
+    /// Counts the loss of a page, whatever the cause.
     pub(crate) fn page_lost(&self, agent: usize) {
         if self.coverage.counts() {
             let calls = self.servers.kept.calls().unwrap_or_default();
@@ -132,7 +132,7 @@ impl World {
         }
     }
 
-    /// The server is gone, by whatever.
+    /// Counts the loss of the server, whatever the cause.
     pub(crate) fn server_lost(&self) {
         if self.coverage.counts() {
             let calls = self.servers.kept.calls().unwrap_or_default();

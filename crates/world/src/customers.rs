@@ -1,4 +1,4 @@
-//! Customers: they dial, talk, and hang up; and what may be done to them.
+//! Customers: they dial, talk and hang up; and whether they may be hung up on.
 
 use crate::coming::Coming;
 use crate::day::{End, Loss};
@@ -14,58 +14,59 @@ use std::collections::BTreeSet;
 #[derive(Debug)]
 pub(crate) struct Customer {
     pub(crate) call: Option<CallSid>,
-    /// He has hung up himself.
+    /// True once the customer has hung up.
     pub(crate) hung_up: bool,
-    /// His call has ended.
+    /// True once the customer's call has ended.
     pub(crate) gone: bool,
-    /// An agent ends the call on purpose: since when.
+    /// When an agent began to end the call on purpose.
     pub(crate) excused: Option<u64>,
-    /// The same, of the time before.
+    /// The previous value of `excused`.
     pub(crate) excused_before: Option<u64>,
     /// Since when there is dead air.
     pub(crate) silent_since: Option<u64>,
-    /// Is it dead air since he was in a conference whose callbacks were not asked for?
+    /// True when the dead air began in a conference without our callbacks.
     pub(crate) silent_untold: bool,
-    /// Which leg of an agent stood beside him when it was looked last, and had no page said that nobody is at it?
+    /// The leg of an agent that stood beside the customer at the last check, and whether no page had said goodbye to
+    /// it.
     pub(crate) stood: Option<(CallSid, bool)>,
-    /// He was on the line with an agent once.
+    /// True once the customer was on the line with an agent.
     pub(crate) talked: bool,
-    /// Whom he talks to, and since when.
+    /// The agent whom the customer talks to, and since when.
     pub(crate) with: Option<WorkerSid>,
     pub(crate) talking_since: Option<u64>,
-    /// Our server was not there when they met.
+    /// True when no server of ours was up as the customer met the agent.
     pub(crate) met_unseen: bool,
-    /// How often he has lost somebody.
+    /// How often the customer has lost an agent.
     pub(crate) losses: u32,
-    /// Whom he has talked to, or who has taken him.
+    /// Agents whom the customer has talked to, or who have accepted their task.
     pub(crate) had: BTreeSet<WorkerSid>,
-    /// How long he had the one whom he lost, or has.
+    /// How long the customer had the current or last agent, in milliseconds.
     pub(crate) had_for: u64,
-    /// Since when he is on our hold, and the agent is there.
+    /// Since when the customer has been on our hold although an agent is there.
     pub(crate) held_since: Option<u64>,
-    /// Has an agent put him on hold?
+    /// True when an agent has put the customer on hold.
     pub(crate) agent_holds: bool,
-    /// He has lost an agent, and has none yet.
+    /// The agent who was lost, while the customer has none.
     pub(crate) lost: Option<Lost>,
-    /// What he hears, as the timeline was told last.
+    /// What the customer hears, as last written to the timeline.
     pub(crate) told: String,
-    /// Where he was with somebody last.
+    /// The conference in which the customer was last.
     pub(crate) room: Option<ConferenceSid>,
 }
 
-/// An agent was lost.
+/// The loss of an agent.
 #[derive(Clone, Debug)]
 pub(crate) struct Lost {
     pub(crate) at: u64,
-    /// When he was in a queue last.
+    /// When the customer was last seen in a queue.
     pub(crate) queued: Option<u64>,
     pub(crate) from: WorkerSid,
-    /// When that agent was last on another call, or waited for somebody to answer whom she had called, or had a colleague with
-    /// him as far as could be known.
+    /// When that agent was last on another call, waited for an outbound call to be answered, or had a colleague with
+    /// the customer as far as our server could know.
     pub(crate) calls: Option<u64>,
-    /// After how long he heard something.
+    /// After how long the customer heard something.
     pub(crate) heard: Option<u64>,
-    /// Since when he is in a queue in which no task of his stands that anybody could take.
+    /// Since when the customer has been in a queue without an open task.
     pub(crate) nobodys: Option<u64>,
 }
 
@@ -106,7 +107,7 @@ impl World {
         self.put(20, Coming::Twilio(model::Event::CustomerDials { call, from, native: true }));
     }
 
-    /// The customer of a call that an agent places.
+    /// Adds the customer of a call that an agent places.
     pub(crate) fn outbound_customer(&mut self, call: &CallSid) {
         let number = self.customers.len();
         self.customers.push(Customer { call: Some(call.clone()), ..Customer::new() });
@@ -153,7 +154,7 @@ impl World {
         }
     }
 
-    /// An agent ends this call on purpose: the customer may be hung up on now.
+    /// An agent ends this call on purpose: from now on the customer may be hung up on.
     pub(crate) fn excuse(&mut self, page: PageId, sid: &ReservationSid) {
         for number in self.customers_of(page, sid) {
             let customer = &mut self.customers[number];
@@ -161,18 +162,18 @@ impl World {
         }
     }
 
-    /// It was a transfer of this time, and is refused: she has the customer still.
+    /// The transfer that began at this time was refused: the agent still has the customer.
     pub(crate) fn stays(&mut self, page: PageId, sid: &ReservationSid, at: u64) {
         self.rules.stays(sid);
         for number in self.customers_of(page, sid) {
-            // Somebody may end the call on purpose all the same, before it or after.
+            // The agent may have ended the call on purpose before or after the transfer.
             let customer = &mut self.customers[number];
             customer.excused_before = customer.excused_before.filter(|excused| *excused != at);
             customer.excused = customer.excused.filter(|excused| *excused > at).or(customer.excused_before);
         }
     }
 
-    /// Does our server know of a call of this customer's?
+    /// True when our server knows a call of this customer.
     pub(crate) fn is_known(&self, number: usize) -> bool {
         let leg = self.customers[number].call.as_ref();
         let knows = |call: &rejoin_recovery::Call| {

@@ -1,7 +1,7 @@
-//! An ordinary day: what goes wrong then, how often, and what becomes of customers who lose their agent by it.
+//! An ordinary day: how often each accident happens, and what becomes of the customers.
 //!
-//! Nothing else goes wrong in most hours, so hours are not simulated: each world is one call in which one accident happens,
-//! and accidents are as frequent among each other as on an ordinary day. Where no figure is published it is assumed, and
+//! Nothing goes wrong in most hours, so hours are not simulated: each world is one call with one accident, and the
+//! accidents have the relative frequencies of an ordinary day. Where no figure is published one is assumed, and
 //! docs/simulation.md says which.
 
 use crate::chance::Chance;
@@ -11,7 +11,7 @@ use crate::plan::{
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What happens to agents on a call: what it is called, and how often in a thousand hours of calls.
+/// Accidents to agents on a call, and how often each happens in a thousand hours of calls.
 const ACCIDENTS: [(&str, u64); 6] = [
     ("page loaded anew", 100),
     ("browser or page crashed", 5),
@@ -20,14 +20,14 @@ const ACCIDENTS: [(&str, u64); 6] = [
     ("lid closed", 3),
     ("no network", 20),
 ];
-/// Who waits alone, or for the next agent, hangs up with this probability in each of these spans (permille, milliseconds): two
-/// minutes in the middle.
+/// Probability (permille) that a customer who waits alone, or for the next agent, hangs up in each span of this
+/// length (milliseconds). The median wait is two minutes.
 const IMPATIENT: (u32, u64) = (80, 10_000);
-/// Our server is restarted once in eight hours: so often (permille) within the time around an accident.
+/// Probability (permille) of a restart of our server within the time around an accident: one restart in eight hours.
 const RESTARTS: u32 = 3;
 const UNTIL: u64 = 90_000;
 
-/// The plan of a call in which there is an accident.
+/// The plan of a call with one accident.
 pub fn ordinary(seed: u64) -> Plan {
     let mut chance = Chance::of(seed, 2, 0);
     let all: u64 = ACCIDENTS.iter().map(|(_, often)| often).sum();
@@ -104,24 +104,24 @@ pub fn ordinary(seed: u64) -> Plan {
 /// How it ended for a customer who had lost an agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum End {
-    /// The same agent again.
+    /// The same agent took the customer back.
     Same,
-    /// Another one.
+    /// Another agent took over.
     Other,
-    /// He hung up before that.
+    /// The customer hung up before that.
     HungUp,
-    /// He was hung up on.
+    /// The customer was hung up on.
     Dropped,
 }
 
-/// A customer who has lost his agent.
+/// A customer's loss of an agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Loss {
-    /// After how long he heard the first sound; `None`: he heard none before the end.
+    /// Milliseconds until the customer heard the first sound; `None` if there was none before the end.
     pub heard: Option<u64>,
-    /// What it came to.
+    /// How it ended.
     pub end: End,
-    /// After how long.
+    /// Milliseconds until it ended.
     pub after: u64,
 }
 
@@ -130,7 +130,7 @@ pub struct Loss {
 pub struct Day(BTreeMap<usize, Vec<Loss>>);
 
 impl Day {
-    /// What became of one call.
+    /// Adds the losses of one call.
     pub fn add(&mut self, plan: &Plan, losses: Vec<Loss>) {
         let cause = match plan.deeds.first().map(|deed| deed.act) {
             Some(Act::Crash(_)) => 1,
@@ -143,7 +143,7 @@ impl Day {
         self.0.entry(cause).or_default().extend(losses);
     }
 
-    /// The same, of other calls.
+    /// Adds the losses of other calls.
     pub fn join(&mut self, other: Self) {
         for (cause, losses) in other.0 {
             self.0.entry(cause).or_default().extend(losses);
@@ -151,7 +151,7 @@ impl Day {
     }
 }
 
-/// In seconds: half of them within, 90 %, 99 %.
+/// The 50th, 90th and 99th percentile, in seconds.
 fn percentiles(mut times: Vec<u64>) -> String {
     times.sort_unstable();
     let at = |permille: usize| times.get(times.len().saturating_sub(1) * permille / 1000);
@@ -181,7 +181,7 @@ fn line(f: &mut fmt::Formatter<'_>, name: &str, losses: &[Loss]) -> fmt::Result 
 }
 
 impl fmt::Display for Day {
-    /// As a table of Markdown.
+    /// Formats the results as a Markdown table.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_tells_how_it_ended_and_how_soon() {
+    fn the_table_shows_how_losses_ended_and_how_soon() {
         let mut day = Day::default();
         let loss = |end, after| Loss { heard: Some(400), end, after };
         let mut other = Day::default();
@@ -223,9 +223,9 @@ mod tests {
     }
 
     #[test]
-    fn accidents_are_as_frequent_as_they_are_said_to_be() {
+    fn accidents_occur_with_their_stated_frequencies() {
         let refreshes = (0..1_400).filter(|seed| ordinary(*seed).deeds[0].act == Act::Refresh).count();
-        // 100 of 140.
+        // 100 of all 140 accidents.
         assert!((900..1_100).contains(&refreshes), "{refreshes}");
     }
 }

@@ -1,4 +1,4 @@
-//! What agents do at their desks: by the plan, and because something rings or is left to do.
+//! What agents do at their desks: by the plan, and because a call rings or something is left to do.
 
 mod away;
 mod beside;
@@ -18,7 +18,7 @@ use rejoin_protocol::{ActivitySid, CallSid, ReservationSid, WorkerSid};
 use rejoin_twin::model::{self, ParticipantChange, Request};
 use std::collections::BTreeSet;
 
-/// What follows when the core has nothing against it.
+/// What follows once the core agrees.
 #[derive(Clone, Debug)]
 pub(crate) enum After {
     /// A call is accepted.
@@ -29,36 +29,36 @@ pub(crate) enum After {
     EndForAll(ReservationSid),
     /// The task is completed.
     Complete(ReservationSid),
-    /// It is handed on.
+    /// The task is transferred cold.
     Cold(ReservationSid, WorkerSid),
     /// The agent signs out.
     SignOut,
 }
 
-/// A person who works there.
+/// An agent of the contact centre.
 #[derive(Debug)]
 pub(crate) struct Agent {
     pub(crate) worker: WorkerSid,
     pub(crate) identity: String,
     pub(crate) name: String,
-    /// Pages that are open, oldest first.
+    /// Open pages, oldest first.
     pub(crate) pages: Vec<PageId>,
     /// Pages whose phone is registered, the latest last.
     pub(crate) phones: Vec<PageId>,
-    /// How many were opened.
+    /// Number of pages that were ever opened.
     pub(crate) opened: usize,
-    /// Does not come back.
+    /// True when the agent does not come back.
     pub(crate) gone: bool,
     pub(crate) signed_out: bool,
-    /// Does not want calls.
+    /// True when the agent does not want calls.
     pub(crate) unavailable: bool,
-    /// What is dealt with.
+    /// Reservations (ringing or wrapping) that the agent has already reacted to.
     seen: BTreeSet<(ReservationSid, bool)>,
     wants_calls: bool,
     pub(crate) ending: bool,
-    /// Until when the machine sleeps, or has no network.
+    /// Until when the machine sleeps (`true`) or has no network (`false`).
     pub(crate) away: Option<(u64, bool)>,
-    /// So much the clock of her machine was set, in milliseconds.
+    /// How far the clock of the agent's machine was set, in milliseconds.
     pub(crate) clock_set: i64,
 }
 
@@ -84,7 +84,7 @@ impl Agent {
 }
 
 impl World {
-    /// The page in which this agent has a call, else the first one in which anything runs.
+    /// The page in which this agent has a call, else the first page that runs.
     fn page_of(&self, agent: usize) -> Option<PageId> {
         let pages = || {
             self.agents[agent].pages.iter().copied().filter(|page| self.runs(*page) && self.pages[*page].up)
@@ -97,7 +97,7 @@ impl World {
         Some((page, self.pages[page].flex.on_call()?.clone()))
     }
 
-    /// A deed of the plan.
+    /// Carries out a deed of the plan.
     pub(crate) fn deed(&mut self, number: usize) {
         let deed = self.plan.deeds[number].clone();
         let agent = if deed.agent == WHO_HAS_A_CALL {
@@ -117,7 +117,7 @@ impl World {
         }
     }
 
-    /// `None`: it cannot be done now.
+    /// Tries to carry out an act; `None` if it is not possible now.
     fn tries(&mut self, agent: usize, act: Act) -> Option<()> {
         let page = self.page_of(agent)?;
         self.note(Lane::Agent(agent), None, Kind::Person, || act.name().into());
@@ -256,7 +256,7 @@ impl World {
         self.put(2_500, Coming::Foreign(page));
     }
 
-    /// After the plan's end calls are ended, so that everybody in a queue has a turn.
+    /// Ends calls after the plan's end, so that everybody in a queue has a turn.
     pub(crate) fn ends_talk(&mut self, agent: usize) {
         self.agents[agent].ending = false;
         let listens = self.page_of(agent).filter(|page| self.pages[*page].flex.on_call().is_none());
@@ -270,7 +270,7 @@ impl World {
         }
     }
 
-    /// Who answers a call that Twilio places, and when.
+    /// Schedules who answers a call that Twilio places, and when.
     pub(crate) fn dialled(&mut self, call: CallSid, to: &str) {
         match self.answers.get(to).copied() {
             Some(0) => {}

@@ -1,6 +1,5 @@
-//! As much of one page's Flex UI as the plugin sees, read from what TaskRouter tells
-//! (`@twilio/flex-ui` 2.17.1 and `twilio-taskrouter` 2.1.1, as far as they are known; the real ones run in the stories in a
-//! browser).
+//! As much of one page's Flex UI as the plugin sees, fed by TaskRouter's events (modelled on `@twilio/flex-ui` 2.17.1
+//! and `twilio-taskrouter` 2.1.1 as far as they are known; the end-to-end tests run the real ones in a browser).
 
 use crate::browser::{from_json, value};
 use rejoin_plugin::agent::FromDesktop;
@@ -20,14 +19,14 @@ pub(crate) struct Flex {
     pub(crate) activity: Option<String>,
     pub(crate) registered: bool,
     pub(crate) call: Option<OnCall>,
-    /// What was told last.
+    /// What the core was last told.
     seen: Vec<Told>,
     token: String,
-    /// How it was then.
+    /// The state at the last look.
     looked: Option<Looked>,
 }
 
-/// What events to the core are made of, as it was when it was looked last. Mostly nothing has changed since.
+/// The state at the last look from which events to the core are made. Usually nothing has changed since.
 #[derive(Debug)]
 struct Looked {
     tasks: BTreeMap<ReservationSid, Held>,
@@ -43,14 +42,14 @@ impl Looked {
         is_so && self.call == flex.call && self.tasks == flex.tasks && self.rooms == flex.rooms
     }
 
-    /// Is there nothing new of this reservation?
+    /// True when nothing about this reservation has changed.
     fn has_still(&self, flex: &Flex, sid: &ReservationSid, held: &Held) -> bool {
         let is_so = self.call == flex.call && self.tasks.get(sid) == Some(held);
         is_so && self.rooms.get(&held.task) == flex.rooms.get(&held.task)
     }
 }
 
-/// What the core is told: an event, of which reservation, and what of it.
+/// What the core is told: the event, the reservation, and the facts.
 #[derive(Debug, PartialEq)]
 struct Told {
     name: &'static str,
@@ -74,11 +73,11 @@ pub(crate) struct Held {
     pub(crate) voice: bool,
     workflow: Value,
     queue: Value,
-    /// Another one only when they have changed.
+    /// Replaced only when the attributes change.
     pub(crate) attributes: Arc<Value>,
-    /// What they were read from.
+    /// The text that `attributes` was parsed from.
     text: String,
-    /// What Flex last wanted of the flag of its own leg.
+    /// The value that Flex last wanted for `endConferenceOnExit` of its own leg.
     pub(crate) verdict: Option<bool>,
 }
 
@@ -112,7 +111,7 @@ pub(crate) struct Room {
     pub(crate) legs: Vec<RoomLeg>,
 }
 
-/// Somebody in it.
+/// A participant of it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct RoomLeg {
     pub(crate) participant: String,
@@ -127,15 +126,16 @@ pub(crate) struct RoomLeg {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct OnCall {
     pub(crate) leg: CallSid,
-    /// For which reservation it rang, as far as this page asked for it.
+    /// The reservation for which it rang, if this page asked for it.
     pub(crate) reservation: Option<ReservationSid>,
     pub(crate) muted: bool,
 }
 
-/// Activities in which an agent gets calls, as the accounts of worlds have them: available, and lent by our server.
+/// Activities in which an agent gets calls, in the accounts of these worlds: available, and the one that our server
+/// lends.
 static AVAILABLE: LazyLock<[ActivitySid; 2]> = LazyLock::new(|| [1, 3].map(ActivitySid::numbered));
 
-/// Does an agent in this activity get calls?
+/// True when an agent in this activity gets calls.
 fn is_available(activity: &str) -> bool {
     AVAILABLE.iter().any(|sid| sid.as_str() == activity)
 }
@@ -147,12 +147,12 @@ fn text(json: &Json) -> Option<String> {
 }
 
 impl Flex {
-    /// Of this worker, who knows nothing yet.
+    /// The view of this worker, still empty.
     pub(crate) fn of(worker: &str, identity: &str) -> Self {
         Self { worker: worker.to_owned(), contact: format!("client:{identity}"), ..Self::default() }
     }
 
-    /// `reservation.*`, or an item of the list. Is it new?
+    /// Handles `reservation.*`, or an item of the list. Returns the reservation if it is new.
     pub(crate) fn reservation(&mut self, payload: &Json) -> Option<ReservationSid> {
         let sid = ReservationSid::parse(payload["sid"].as_str()?).ok()?;
         let status = payload["reservation_status"].as_str()?;
@@ -183,7 +183,7 @@ impl Flex {
         Some(sid)
     }
 
-    /// `task.*`.
+    /// Handles `task.*`.
     pub(crate) fn task(&mut self, payload: &Json) {
         let sid = payload["sid"].as_str().unwrap_or_default();
         let Some(attributes) = payload["attributes"].as_str() else { return };
@@ -192,7 +192,7 @@ impl Flex {
         }
     }
 
-    /// `participant.*`, or an item of the list.
+    /// Handles `participant.*`, or an item of the list.
     pub(crate) fn participant(&mut self, payload: &Json, gone: bool) -> Option<TaskSid> {
         let task = TaskSid::parse(payload["routing_properties"]["task_sid"].as_str()?).ok()?;
         let media = &payload["media_properties"];
@@ -214,14 +214,14 @@ impl Flex {
         Some(task)
     }
 
-    /// The live call is this reservation's.
+    /// True when the live call belongs to this reservation.
     pub(crate) fn is_live(&self, sid: &ReservationSid, held: &Held) -> bool {
         let Some(call) = &self.call else { return false };
         if held.status != "accepted" || !held.voice {
             return false;
         }
         let here = |room: &Room| room.legs.iter().any(|leg| leg.call.as_deref() == Some(call.leg.as_str()));
-        // The page may have asked for another call than the one that has come.
+        // The page may have asked for another call than the one that came.
         match self.rooms.values().any(here) {
             true => self.rooms.get(&held.task).is_some_and(here),
             false => call.reservation.as_ref() == Some(sid),
@@ -239,7 +239,7 @@ impl Flex {
         legs.filter(|leg| leg.joined && leg.kind == "agent" && leg.worker.as_deref() == Some(&self.worker))
     }
 
-    /// How many are in it, as Flex counts.
+    /// Number of participants, as Flex counts them.
     pub(crate) fn live(&self, task: &TaskSid) -> usize {
         self.rooms.get(task).map_or(0, |room| room.legs.iter().filter(|leg| leg.joined).count())
     }
@@ -284,7 +284,7 @@ impl Flex {
         )
     }
 
-    /// `started`, as the plugin says it.
+    /// The plugin's `started` event.
     pub(crate) fn started(&self, name: &str, waits: bool) -> Option<FromDesktop> {
         let tasks = self.tasks.iter().map(|(sid, held)| Value::Object(self.facts(sid, held))).collect();
         let facts = Fields::default()
@@ -296,7 +296,7 @@ impl Flex {
         FromDesktop::said("started", facts).ok()
     }
 
-    /// `beforeAccept`.
+    /// The plugin's `beforeAccept` event.
     pub(crate) fn before_accept(&self, request: u32, sid: &ReservationSid) -> Option<FromDesktop> {
         let held = self.tasks.get(sid)?;
         let facts = Fields::default()
@@ -305,7 +305,7 @@ impl Flex {
         FromDesktop::said("beforeAccept", facts).ok()
     }
 
-    /// What has changed since it was looked last, as the shell of the core tells it (`src/shell/flex.rs`).
+    /// What has changed since the last look, as the core's shell reports it (`src/shell/flex.rs`).
     pub(crate) fn look(&mut self, token: String) -> Vec<FromDesktop> {
         if token == self.token && self.looked.as_ref().is_some_and(|looked| looked.is_still(self)) {
             return vec![];

@@ -1,5 +1,5 @@
-//! A world's timeline as one page to look at: swim lanes from left to right, time downwards. The page brings along all that it
-//! needs and asks nobody for anything.
+//! A world's timeline as one page: swim lanes from left to right, time downwards. The page is self-contained and
+//! makes no requests.
 
 mod legend;
 mod overview;
@@ -13,12 +13,12 @@ use std::fmt::Write as _;
 const STYLE: &str = include_str!("html/page.css");
 const SCRIPT: &str = include_str!("html/page.js");
 
-/// Pauses from this length on are left out, and said to be (milliseconds).
+/// Pauses of at least this length are left out, with a note (milliseconds).
 const PAUSE: u64 = 1_000;
-/// More lanes than these have their names upright.
+/// With more lanes than this their names are written upright.
 const WIDE: usize = 12;
 
-/// Kinds in the order of the legend: what each is called, and its name in the page.
+/// Kinds in the order of the legend: the label, and the name in the page.
 const KINDS: [(Kind, &str, &str); 9] = [
     (Kind::Person, "people", "person"),
     (Kind::Hears, "what customers hear", "hears"),
@@ -31,27 +31,27 @@ const KINDS: [(Kind, &str, &str); 9] = [
     (Kind::Broken, "broken rules", "broken"),
 ];
 
-/// What is said of a world above everything.
+/// The heading of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct About {
-    /// What it is.
+    /// Title of the page.
     pub title: String,
-    /// What there is to see in it; empty: nobody knows.
+    /// What there is to see; empty if unknown.
     pub told: String,
-    /// What shows it again.
+    /// The command that reproduces the world.
     pub command: String,
 }
 
-/// The page of a world that was recorded.
+/// The page of a recorded world.
 pub fn page(plan: &Plan, outcome: &Outcome, about: &About) -> String {
     let lanes = Lanes::of(&outcome.timeline);
     let mut page = String::new();
-    // Writing to a string does not fail.
+    // Writing to a string cannot fail.
     let _ = write_page(&mut page, plan, outcome, &lanes, about);
     page
 }
 
-/// Who has a lane of his own: each customer, each agent with all her pages, our server, Twilio.
+/// The lanes: each customer, each agent with all their pages, our server, and Twilio.
 struct Lanes(Vec<Lane>);
 
 impl Lanes {
@@ -78,7 +78,7 @@ impl Lanes {
     }
 }
 
-/// Pages are on their agent's lane, and one server after the other on the same.
+/// The lane that shows an entry: pages are on their agent's lane, and all servers share one.
 fn owner(lane: Lane) -> Lane {
     match lane {
         Lane::Page(agent, _) => Lane::Agent(agent),
@@ -148,7 +148,7 @@ fn write_page(
     )
 }
 
-/// What was to happen.
+/// Writes what was planned.
 fn write_plan(page: &mut String, plan: &Plan) -> std::fmt::Result {
     let (deeds, faults) = (counted(plan.deeds.len(), "deed"), counted(plan.faults.len(), "fault"));
     write!(page, "<details>\n<summary>The plan: {deeds}, {faults}</summary>\n<ul>\n")?;
@@ -226,7 +226,7 @@ fn write_row(
         plan.faults.iter().filter(|fault| fault.from <= entry.at && entry.at < fault.to).map(told).collect();
     let (here, there) = (from.unwrap_or_default(), to.or(from).unwrap_or_default());
     let (low, high) = (here.min(there), here.max(there));
-    // Words begin or end where the row does, on the side on which there is more room.
+    // The text begins or ends where the row does, on the side with more room.
     let side = if low + high + 1 > lanes.0.len() { " before" } else { "" };
     write!(page, "<tr class=\"{classes}{side}\" data-kind=\"{}\"", named(entry.kind))?;
     if let Some(from) = from {
@@ -251,7 +251,7 @@ fn write_row(
     )
 }
 
-/// Text as it may stand in a page, also within quotes.
+/// Text escaped for HTML, also within quotes.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {

@@ -1,4 +1,4 @@
-//! Flex's `joinCall()`, as read in `@twilio/flex-ui` 2.17.1, with the core's hand on the flags that it sets
+//! Flex's `joinCall()`, as read in `@twilio/flex-ui` 2.17.1, with the core overriding the flags that it sets
 //! (`js-shim/flex-effects.js`).
 
 use crate::coming::Coming;
@@ -8,10 +8,10 @@ use rejoin_plugin::agent::{Event, FromDesktop};
 use rejoin_protocol::{ReservationSid, TaskSid};
 use rejoin_twin::model::{ApiError, ParticipantChange, Reply, Request};
 
-/// Flex waits for the new participant for so long. *Assumed*.
+/// How long Flex waits for the new participant (milliseconds). *Assumed*.
 const PATIENCE: u64 = 15_000;
 
-/// A join that is under way.
+/// A join in progress.
 #[derive(Debug)]
 pub(crate) struct Joining {
     /// When it began.
@@ -19,13 +19,13 @@ pub(crate) struct Joining {
     task: TaskSid,
     old: String,
     new: Option<String>,
-    /// The new leg was seen in the conference.
+    /// True once the new leg was seen in the conference.
     here: bool,
-    /// Seen before its number was known.
+    /// Participants that were seen before the new leg's SID was known.
     seen: Vec<String>,
 }
 
-/// How far it is.
+/// Steps of a join.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// The old leg's flag is cleared.
@@ -36,7 +36,7 @@ pub(crate) enum Step {
     NewFlag,
     /// The old leg is removed.
     Close,
-    /// The core clears one more flag.
+    /// The core clears another flag.
     Again,
 }
 
@@ -61,7 +61,7 @@ impl World {
         self.join_flag(page, &reservation, &task, &old, Step::OldFlag);
     }
 
-    /// Flex sets a flag; the core has it cleared instead, and some others again.
+    /// Flex sets a flag; the core clears it instead, and clears some others again.
     fn join_flag(
         &mut self,
         page: PageId,
@@ -125,7 +125,7 @@ impl World {
         }
     }
 
-    /// A participant has come, or could not be added.
+    /// A participant has joined, or could not be added.
     pub(crate) fn join_told(&mut self, page: PageId, participant: &str, here: bool) {
         let joins = &mut self.pages[page].joins;
         let mut on = None;
@@ -157,14 +157,14 @@ impl World {
     }
 
     pub(crate) fn join_late(&mut self, page: PageId, reservation: ReservationSid) {
-        // It may have been the time of an earlier join.
+        // The timeout may belong to an earlier join.
         let late = |joining: &Joining| joining.since + PATIENCE <= self.now;
         if self.runs(page) && self.pages[page].joins.get(&reservation).is_some_and(late) {
             self.join_ends_badly(page, reservation);
         }
     }
 
-    /// Flex sets the old leg's flag again, which is cleared instead.
+    /// Flex sets the old leg's flag again; the core clears it instead.
     fn join_ends_badly(&mut self, page: PageId, reservation: ReservationSid) {
         if let Some(joining) = self.pages[page].joins.remove(&reservation) {
             self.join_flag(page, &reservation, &joining.task, &joining.old, Step::Again);

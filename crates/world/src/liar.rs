@@ -1,5 +1,5 @@
-//! An agent who lies: a page with a good token that sends our server what is not so, about its own calls and those of others.
-//! It knows every SID there is. Nobody else's call may come to harm by that.
+//! An agent who lies: a page with a valid token that sends our server false statements about its own calls and those
+//! of others. It knows every SID there is. No other agent's call may be harmed by that.
 
 use crate::chance::Chance;
 use crate::coming::Coming;
@@ -14,7 +14,7 @@ use rejoin_protocol::api::{
 use rejoin_protocol::{CallSid, ConferenceSid, ReservationSid, TaskSid, WorkflowSid};
 use serde::Serialize;
 
-/// So often somebody who lies may tell another lie, in milliseconds.
+/// Milliseconds until the liar may tell the next lie.
 const AGAIN: (u64, u64) = (150, 1_500);
 
 /// A call as somebody knows it who has looked over an agent's shoulder.
@@ -28,12 +28,12 @@ struct Known {
 }
 
 impl World {
-    /// Who lies: the last one who was employed.
+    /// The agent who lies: the last one of the plan.
     fn liar(&self) -> usize {
         self.agents.len().saturating_sub(1)
     }
 
-    /// The time of a lie has come, by this fault of the plan.
+    /// A lie is due, by this fault of the plan.
     pub(crate) fn lies(&mut self, number: usize) {
         let Some(fault) = self.plan.faults.get(number).cloned() else { return };
         let mut chance = self.chance(Way::Person, 2_000 + number);
@@ -72,7 +72,7 @@ impl World {
     fn tells_lie(&mut self, page: PageId, chance: &mut Chance) {
         let liar = self.liar();
         let (own, mut others) = (self.known(|agent| agent == liar), self.known(|agent| agent != liar));
-        // A task that was another's before, and is the liar's own by now, is no call of others.
+        // A task that was another agent's and is the liar's own by now is no longer a call of others.
         others.retain(|other| !own.iter().any(|known| known.task == other.task));
         let made_up = chance.between(1, 1 << 40);
         let invented = Known {
@@ -91,13 +91,14 @@ impl World {
             _ => self.pages[page].epoch,
         };
         let id = Some(DeliveryId { epoch, number: chance.below(10_000) as u32 });
-        // Legs of others, and such as do not exist. That an agent's own leg is another's hurts that agent alone.
+        // Legs of others, and ones that do not exist. Naming the liar's own leg as another's would hurt only the
+        // liar.
         let not_own: Vec<_> =
             other.legs.iter().chain(&invented.legs).filter(|leg| !own.legs.contains(leg)).cloned().collect();
         let leg = |chance: &mut Chance| chance.one(&not_own).unwrap_or(&invented.legs[0]).clone();
         match chance.below(8) {
             kind @ 0..=4 => {
-                // Its own call with others in it, a call of others, or a mixture.
+                // The liar's own call with others in it, a call of others, or a mixture.
                 let (task, reservation, conference) = match kind {
                     0 | 1 => (&own.task, &own.reservation, &own.conference),
                     2 => (&other.task, &own.reservation, &other.conference),
@@ -134,7 +135,8 @@ impl World {
                 self.post_lie(page, "/v1/graceful", &mark);
             }
             6 => {
-                // The goodbye of its own page, or of a later one, is kept for the call that it may get: that hurts itself.
+                // The goodbye of the liar's own page, or of a later one, is kept for a call that it may get: that
+                // hurts only the liar.
                 let before = self.pages[page].epoch.saturating_sub(1);
                 let epoch = if epoch == u64::MAX { epoch } else { before };
                 let goodbye = Goodbye { epoch, tasks: vec![other.task.clone()] };
@@ -154,7 +156,7 @@ impl World {
                     can_join: chance.happens(500),
                     other_browser: chance.happens(300),
                 };
-                // A page that speaks for a newer one shuts its own agent out, and nobody else.
+                // A page that speaks for a newer one shuts out its own agent and nobody else.
                 let epoch = if epoch == u64::MAX { epoch } else { self.pages[page].epoch };
                 let hello = Hello { epoch, holdings: vec![holding], unavailable: false };
                 self.post_lie(page, "/v1/hello", &hello);

@@ -1,21 +1,21 @@
-//! The whole system in one deterministic program on virtual time, by seed: agents' browsers with the real core, the real
-//! server, Twilio's model, the network between them, people, and everything that goes wrong.
+//! The whole system in one deterministic program on virtual time, by seed: agents' browsers with the real core, the
+//! real server, Twilio's model, the network between them, people, and injected faults.
 //!
-//! The same seed gives the same timeline, byte for byte: chance comes from the seed ([`chance`]), time from the queue of
-//! what is still to come, and everything runs on one thread.
+//! The same seed gives the same timeline, byte for byte: randomness comes from the seed ([`chance`]), time from the
+//! queue of pending events, and everything runs on one thread.
 //!
 //! | module | purpose |
 //! | --- | --- |
 //! | [`plan`] | what is to happen: data, drawn from a seed |
-//! | `world` | the loop, and who is in the world |
+//! | `world` | the event loop, and the state of the world |
 //! | `page`, `flex`, `join`, `push`, `browser` | a page: the real core, and as much of Flex and the browser as it sees |
 //! | `desk`, `customers` | what people do |
-//! | `twilio`, `server`, `store`, `net` | Twilio's model, the real server and its store, and what becomes of messages |
+//! | `twilio`, `server`, `store`, `net` | Twilio's model, the real server and its store, and the network |
 //! | [`rules`] | what must hold, in every state and at the end |
-//! | [`day`] | what goes wrong on an ordinary day, and what becomes of customers then |
-//! | [`shrink`] | the shortest story in which the same rule is broken |
+//! | [`day`] | accidents of an ordinary day, and what becomes of the customers |
+//! | [`shrink`] | reduces a plan to the shortest one that breaks the same rule |
 //! | [`coverage`], [`timeline`], [`html`] | what occurred, and what happened, also as a page |
-//! | `names` | what things are called there |
+//! | `names` | names of things in timelines |
 
 mod browser;
 pub mod chance;

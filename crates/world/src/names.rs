@@ -1,20 +1,20 @@
-//! What things are called in a timeline: people by their numbers, everything else by the end of its SID.
+//! Names of things in a timeline: people by number, everything else by the end of its SID.
 
 use crate::world::World;
 use rejoin_protocol::{CallSid, WorkerSid};
 
-/// A SID is two letters and 32 hexadecimal digits.
+/// Length of a SID: two letters and 32 hexadecimal digits.
 const SID: usize = 34;
 
 impl World {
-    /// A text of the timeline as people read it.
+    /// A text of the timeline with readable names.
     pub(crate) fn named(&self, text: &str) -> String {
         let mut said = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(first) = rest.chars().next() {
             let token = rest.find(|char: char| !is_of_token(char)).unwrap_or(rest.len());
             if rest.starts_with("eyJ") && token > SID {
-                // It says nothing to people.
+                // A token means nothing to readers.
                 said.push('…');
                 rest = &rest[token..];
                 continue;
@@ -28,7 +28,7 @@ impl World {
     }
 
     fn word(&self, word: &str) -> String {
-        // In an encoded address a SID has something in front of it.
+        // In an encoded address a SID has a prefix.
         let Some((before, sid)) = word.len().checked_sub(SID).and_then(|at| word.split_at_checked(at)) else {
             return word.into();
         };

@@ -1,11 +1,11 @@
-//! What becomes of a message: how long it takes, and whether it comes.
+//! The network: how long a message takes, and whether it arrives.
 
 use crate::chance::Chance;
 use crate::plan::FaultKind;
 use crate::timeline::{Kind, Lane};
 use crate::world::World;
 
-/// Messages of one lane are numbered, and their fate is drawn by that number.
+/// Kinds of messages. Messages of one lane are numbered, and the number decides their fate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Way {
     Webhook = 10,
@@ -19,12 +19,12 @@ pub(crate) enum Way {
     Person,
     Presence,
     Listen,
-    /// To which of our servers.
+    /// Picks the server that a request reaches.
     In,
 }
 
 impl World {
-    /// The chance of the next message on this way; `who` tells ways of one kind apart.
+    /// The random numbers for the next message of this kind; `who` separates lanes of one kind.
     pub(crate) fn chance(&mut self, way: Way, who: usize) -> Chance {
         let lane = (way as u64) << 32 | who as u64;
         let number = self.sent.entry(lane).or_default();
@@ -32,12 +32,12 @@ impl World {
         Chance::of(self.plan.seed, lane, *number)
     }
 
-    /// How long a message takes one way: mostly little, sometimes much more.
+    /// Latency of a message in one direction (milliseconds): mostly short, sometimes much longer.
     pub(crate) fn latency(chance: &mut Chance) -> u64 {
         if chance.happens(20) { chance.between(60, 400) } else { chance.between(4, 40) }
     }
 
-    /// Does this go wrong now?
+    /// True when this fault strikes now.
     pub(crate) fn goes_wrong(&mut self, chance: &mut Chance, kind: FaultKind) -> bool {
         if self.now >= self.plan.until {
             return false;
@@ -54,12 +54,12 @@ impl World {
         wrong
     }
 
-    /// Tells the timeline, if there is one.
+    /// Writes an entry to the timeline, if one is recorded.
     pub(crate) fn note(&mut self, from: Lane, to: Option<Lane>, kind: Kind, text: impl FnOnce() -> String) {
         self.message_noted((from, to), kind, false, text);
     }
 
-    /// A message that may be lost on its way.
+    /// Writes an entry about a message, which may be lost.
     pub(crate) fn message_noted(
         &mut self,
         (from, to): (Lane, Option<Lane>),

@@ -1,4 +1,4 @@
-//! One page of an agent's browser: the real core of the plugin, and what its shell does around it.
+//! One page of an agent's browser: the plugin's real core, and a model of its shell.
 
 mod bridge;
 mod lock;
@@ -21,32 +21,32 @@ use rejoin_plugin::agent::{self, Agent, Config, Dialog, Event, FromDesktop, Post
 use rejoin_protocol::{CallSid, Millis, ReservationSid};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// Index of all pages that ever were.
+/// Index among all pages of the world.
 pub(crate) type PageId = usize;
 
-/// One page, from its load to its end.
+/// A page, from its load to its end.
 #[derive(Debug)]
 pub(crate) struct Page {
     pub(crate) agent: usize,
     pub(crate) browser: usize,
-    /// Of all that this agent has opened.
+    /// Index among the pages that this agent has opened.
     pub(crate) number: usize,
     pub(crate) alive: bool,
-    /// Flex is up.
+    /// True once Flex is up.
     pub(crate) up: bool,
-    /// The machine sleeps: nothing runs. Or there is no network.
+    /// `asleep`: the machine sleeps, so nothing runs. `offline`: it has no network.
     pub(crate) asleep: bool,
     pub(crate) offline: bool,
-    /// Counts sleeps, so that an older waking does nothing.
+    /// Counts sleeps, so that a stale wake-up does nothing.
     pub(crate) sleeps: u64,
-    /// The event bridge counts this page's socket as open.
+    /// True while the event bridge counts this page's socket as open.
     pub(crate) socket: bool,
     pub(crate) flex: Flex,
     pub(crate) core: Option<Agent>,
-    /// Flex knows its tasks; the plugin waits for that.
+    /// `listed`: Flex knows its tasks, for which the plugin waits.
     pub(crate) listed: bool,
     pub(crate) plugin_waits: bool,
-    /// The plugin watches Flex.
+    /// True once the plugin watches Flex.
     pub(crate) begun: bool,
     pub(crate) electing: bool,
     pub(crate) epoch: u64,
@@ -60,25 +60,25 @@ pub(crate) struct Page {
     pub(crate) push: PushChannel,
     pub(crate) dialog: Option<Dialog>,
     pub(crate) dialog_since: u64,
-    /// Its last words were not lost.
+    /// True when the page's last words were delivered.
     pub(crate) said_goodbye: bool,
-    /// The leg that it had when it ended.
+    /// The leg that the page had when it ended.
     pub(crate) left_leg: Option<CallSid>,
-    /// It crashed with one, and another tab of its browser acted.
+    /// True when the page crashed with a call and another tab of its browser acted.
     pub(crate) left_unseen: bool,
     pub(crate) ended_at: Option<u64>,
-    /// When its machine was last gone without the page being gone.
+    /// When its machine was last away while the page lived on.
     pub(crate) away_at: Option<u64>,
-    /// When the plugin began, or the machine was there again.
+    /// When the plugin began, or the machine came back.
     pub(crate) here_since: u64,
     neutral: BTreeSet<ReservationSid>,
     pub(crate) keeps: bool,
-    /// For which reservation the next ring is.
+    /// The reservation that the next ring is for.
     pub(crate) expects: Option<ReservationSid>,
     pub(crate) joins: BTreeMap<ReservationSid, Joining>,
-    /// What arrived while nothing ran.
+    /// Events that arrived while the page could not run.
     pub(crate) late: Vec<Coming>,
-    /// When the last message over the bridge's socket arrives: they keep their order.
+    /// When the last message over the bridge's socket arrives, as messages keep their order.
     pub(crate) bridge_at: u64,
 }
 
@@ -142,24 +142,25 @@ impl World {
         Lane::Page(self.pages[page].agent, self.pages[page].number)
     }
 
-    /// The clock of the machine that the page is on.
+    /// The clock of the page's machine.
     pub(crate) fn page_clock(&self, page: PageId) -> Millis {
         let agent = self.pages[page].agent;
         let ahead = self.plan.agents[agent].skew + self.agents[agent].clock_set;
         Millis(self.wall().0.saturating_add_signed(ahead))
     }
 
-    /// Does code run in this page?
+    /// True when code runs in this page.
     pub(crate) fn runs(&self, page: PageId) -> bool {
         self.pages[page].alive && !self.pages[page].asleep
     }
 
-    /// Is the page reachable, and can it reach anybody?
+    /// True when the page runs and has a network.
     pub(crate) fn is_connected(&self, page: PageId) -> bool {
         self.runs(page) && !self.pages[page].offline
     }
 
-    /// What cannot arrive now arrives when the page is back; `None`: it is put aside, or there is no page any more.
+    /// Passes on an event if the page can receive it. `None`: it is deferred until the page is back, or the page is
+    /// gone.
     pub(crate) fn arrives(&mut self, page: PageId, what: Coming) -> Option<Coming> {
         let it = &mut self.pages[page];
         if !it.alive {
@@ -172,7 +173,7 @@ impl World {
         Some(what)
     }
 
-    /// Flex has been loaded: its sockets open, and it asks how things are.
+    /// Flex has loaded: its sockets open, and it fetches the current state.
     pub(crate) fn flex_up(&mut self, page: PageId) {
         if self.arrives(page, Coming::FlexUp(page)).is_none() {
             return;
@@ -205,12 +206,12 @@ impl World {
         self.pages[page].flex.registered = true;
     }
 
-    /// The plugin has been loaded: the core is made, and the page looks whether it acts.
+    /// The plugin has loaded: the core is created, and the page finds out whether it acts.
     pub(crate) fn plugin_up(&mut self, page: PageId) {
         if self.arrives(page, Coming::PluginUp(page)).is_none() || self.pages[page].core.is_some() {
             return;
         }
-        // Flex knows its tasks before it begins with plugins.
+        // Flex knows its tasks before it starts plugins.
         if !self.pages[page].listed {
             self.pages[page].plugin_waits = true;
             return;
@@ -234,7 +235,7 @@ impl World {
         self.elect(page);
     }
 
-    /// What the shell of the core does with an event.
+    /// What the core's shell does with an event.
     pub(crate) fn handle(&mut self, page: PageId, event: Event) {
         let it = &mut self.pages[page];
         if it.core.is_none() || !it.alive {
@@ -263,7 +264,7 @@ impl World {
         self.pages[page].busy = false;
     }
 
-    /// Flex may have changed.
+    /// Checks whether Flex has changed.
     pub(crate) fn look(&mut self, page: PageId) {
         if !self.runs(page) {
             return;
@@ -278,7 +279,7 @@ impl World {
         self.reflexes(page);
     }
 
-    /// A question of Flex's to the core; without one the answer is yes.
+    /// Asks the core on behalf of Flex; without a core the answer is yes.
     pub(crate) fn ask(
         &mut self,
         page: PageId,
@@ -298,7 +299,7 @@ impl World {
         }
     }
 
-    /// The number that the next question gets.
+    /// The number of the next question.
     pub(crate) fn next_question(&self, page: PageId) -> u32 {
         self.pages[page].last_question + 1
     }
@@ -310,7 +311,7 @@ impl World {
         if let Some(call) = self.pages[page].flex.call.take() {
             self.pages[page].left_leg = Some(call.leg.clone());
             if self.pages[page].offline {
-                // Nothing of it gets through: the silence goes on.
+                // Offline, nothing reaches Twilio: the leg stays silent.
                 self.twilio_hears(
                     page,
                     rejoin_twin::model::Event::MediaSilent { call: call.leg, silent: true },
@@ -329,13 +330,14 @@ impl World {
         self.sockets_close(page);
     }
 
-    /// The page is gone without a word.
+    /// The page is gone without a goodbye.
     pub(crate) fn page_crashes(&mut self, page: PageId) {
-        // Without a network it is silent already.
+        // Without a network the page is silent already.
         let heard = self.is_connected(page);
         let acts = self.browsers[self.pages[page].browser].holder == Some(page);
         if let Some(call) = self.pages[page].flex.call.take().filter(|_| heard) {
-            // A tab that acts from now on, and hears only now that the call was accepted, takes it for one of the tab that is gone.
+            // Another tab that acts from now on, and hears only now that the call was accepted, attributes the call
+            // to the dead tab.
             let browser = self.pages[page].browser;
             let unheard = |sid: &ReservationSid| {
                 let others = self.pages.iter().filter(|it| it.alive && it.browser == browser);
@@ -361,7 +363,7 @@ impl World {
         self.free_lock(page);
     }
 
-    /// Everybody at the other ends of its connections sees that it is gone.
+    /// The far ends of the page's connections notice that it is gone.
     pub(crate) fn sockets_close(&mut self, page: PageId) {
         let agent = self.pages[page].agent;
         self.agents[agent].phones.retain(|other| *other != page);

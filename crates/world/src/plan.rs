@@ -1,4 +1,4 @@
-//! What is to happen in a world: data, drawn from a seed, so that it can be printed, stored and made shorter.
+//! What is to happen in a world: data drawn from a seed, which can be printed, stored and shortened.
 
 mod asked_for;
 mod corners;
@@ -12,75 +12,75 @@ pub use scenario::Scenario;
 
 use serde::{Deserialize, Serialize};
 
-/// Everything that makes one world what it is.
+/// Everything that determines a world.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
-    /// Of what is left to chance: how long messages take, which of them are lost.
+    /// Seed of what is left to chance: how long messages take, which of them are lost.
     pub seed: u64,
-    /// What it is about.
+    /// What the world is about.
     pub scenario: Scenario,
-    /// Who works there.
+    /// The agents.
     pub agents: Vec<AgentPlan>,
-    /// Who calls.
+    /// The customers.
     pub customers: Vec<CustomerPlan>,
     /// What agents do beside taking calls and ending them.
     pub deeds: Vec<Deed>,
     /// What goes wrong.
     pub faults: Vec<Fault>,
-    /// How it is configured.
+    /// How the account and the server are configured.
     pub setup: Setup,
-    /// When deeds and faults are over (milliseconds from the beginning, as all times here).
+    /// When deeds and faults end (milliseconds since the beginning, as all times here).
     pub until: u64,
 }
 
 /// An agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentPlan {
-    /// How many tabs are open at the beginning.
+    /// Number of tabs that are open at the beginning.
     pub tabs: u8,
-    /// How long a call rings before the agent takes it.
+    /// How long a call rings before the agent accepts it.
     pub accepts: u64,
     /// How long the agent is busy after a call.
     pub wraps: u64,
     /// How long a page takes until Flex is up.
     pub loads: u64,
-    /// Is the rejoin plugin there? Without it: an agent whose page never got it.
+    /// True when the Rejoin plugin is installed. Without it: an agent whose page never got it.
     pub plugin: bool,
-    /// Does another plugin write `endConferenceOnExit=true` again and again?
+    /// True when another plugin writes `endConferenceOnExit=true` again and again.
     pub foreign: bool,
-    /// How much the clock of this agent's machine is ahead, in milliseconds.
+    /// How far the clock of this agent's machine is ahead, in milliseconds.
     pub skew: i64,
 }
 
 /// A customer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CustomerPlan {
-    /// When he dials.
+    /// When the customer dials.
     pub dials: u64,
-    /// When he hangs up, whatever there is; `None`: at the end of the world.
+    /// When the customer hangs up, whatever the state; `None`: at the end of the world.
     pub hangs_up: Option<u64>,
 }
 
-/// Something that an agent does, if it can be done then.
+/// An act that an agent performs if it is possible then.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deed {
-    /// When.
+    /// When it is due.
     pub at: u64,
-    /// Who.
+    /// Index of the agent.
     pub agent: usize,
-    /// What.
+    /// The act.
     pub act: Act,
 }
 
-/// What an agent can do.
+/// An act of an agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Act {
-    /// The hang-up button.
+    /// Presses the hang-up button.
     HangUp,
-    /// Flex's "End conference for all".
+    /// Presses Flex's "End conference for all".
     EndForAll,
-    /// Completes the task that the call belongs to.
+    /// Completes the call's task.
     Complete,
     /// Signs out.
     SignOut,
@@ -88,50 +88,50 @@ pub enum Act {
     Hold,
     /// Ends the hold.
     Unhold,
-    /// Mutes the microphone, or not any more.
+    /// Mutes the microphone, or unmutes it.
     Mute,
-    /// Loads the page anew.
+    /// Reloads the page.
     Refresh,
-    /// The page is gone without a word, and is opened again after so many milliseconds.
+    /// The page dies without a goodbye, and is opened again after this many milliseconds.
     Crash(u64),
-    /// Closes the tab, and opens it again after so many milliseconds.
+    /// Closes the tab, and opens it again after this many milliseconds.
     Close(u64),
     /// Closes the browser, and does not come back before the end.
     CloseForGood,
-    /// The page comes to a stop for so many milliseconds, with all its connections.
+    /// The machine sleeps for this many milliseconds, with all its connections.
     Sleep(u64),
-    /// There is no network for so many milliseconds.
+    /// The machine has no network for this many milliseconds.
     Offline(u64),
     /// Opens another tab.
     NewTab,
     /// Opens Flex in another browser.
     NewBrowser,
-    /// Hands the call over to this agent and stays.
+    /// Transfers the call warm to this agent: hands it over and stays.
     Warm(usize),
-    /// Hands the call over to this agent and goes.
+    /// Transfers the call cold to this agent: hands it over and goes.
     Cold(usize),
-    /// Takes this agent out of the call.
+    /// Removes this agent from the call.
     Kick(usize),
     /// Listens to this agent's call.
     Monitor(usize),
-    /// Is heard by the agent to whom she listens, and not by the customer.
+    /// Coaches: the monitored agent hears the supervisor, the customer does not.
     Coach,
-    /// Refuses the call that rings.
+    /// Rejects the ringing call.
     Refuse,
-    /// Dials somebody from outside into the call.
+    /// Adds a third party to the call by phone.
     External,
-    /// Places a call, which is answered after so many milliseconds; 0: never.
+    /// Places a call, which is answered after this many milliseconds; 0: never.
     Outbound(u64),
     /// Takes no calls for now.
     Unavailable,
     /// Takes calls again.
     Available,
-    /// The clock of the agent's machine is set by so many milliseconds.
+    /// The clock of the agent's machine is set by this many milliseconds.
     Clock(i64),
 }
 
 impl Act {
-    /// One of each that is done in ordinary worlds.
+    /// One of each act that ordinary worlds have.
     pub const ALL: [Self; 25] = [
         Self::HangUp,
         Self::EndForAll,
@@ -160,7 +160,7 @@ impl Act {
         Self::Available,
     ];
 
-    /// What it is, without its numbers.
+    /// The act in words, without its numbers.
     pub fn name(self) -> &'static str {
         match self {
             Self::HangUp => "hangs up",
@@ -196,33 +196,33 @@ impl Act {
 /// How the account and the server are configured.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Setup {
-    /// Is a leg left standing over a reload?
+    /// True when a leg is left standing over a reload.
     pub in_place: bool,
-    /// Is a customer who is alone told on hold?
+    /// True when a customer who is alone hears the announcement on hold.
     pub customer_hold: bool,
-    /// How long a dead leg stands at Twilio.
+    /// How long a dead leg stands at Twilio, in milliseconds.
     pub dead_leg: u64,
-    /// Does a leg end when its browser closes DTLS?
+    /// True when a leg ends as its browser closes DTLS.
     pub dtls_ends: bool,
-    /// Is a second leg of an agent refused?
+    /// True when Twilio refuses a second leg of an agent.
     pub second_leg_refused: bool,
-    /// Does the first queue's `action` come to our server?
+    /// True when the first queue's `action` points to our server.
     pub ended: bool,
-    /// Do Event Streams tell our server of tasks?
+    /// True when Event Streams report tasks to our server.
     pub streams: bool,
-    /// How much the server's clock is ahead, in milliseconds.
+    /// How far the server's clock is ahead, in milliseconds.
     pub skew: i64,
-    /// Has the server an activity of its own that it may lend?
+    /// True when the server has an activity of its own to lend.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lends: bool,
-    /// How long a Flex token is good before the page gets the next one, in milliseconds; 0: for the whole world.
+    /// How long a Flex token is valid before the page gets the next one, in milliseconds; 0: for the whole world.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub token_lasts: u64,
     /// True if Twilio reports with `QueueResult=redirected` that a request of ours took a customer out of a queue. Twilio's
     /// documents leave it open.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub redirects_reported: bool,
-    /// How many servers there are on one store.
+    /// Number of servers that share one store.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub servers: u8,
 }
@@ -242,7 +242,7 @@ fn is_one(number: &u8) -> bool {
 }
 
 impl Plan {
-    /// Can our server not know who is on a call, because its knowledge does not reach it?
+    /// True when faults can keep our server from knowing who is on a call.
     pub(crate) fn setup_is_blind(&self) -> bool {
         self.faults.iter().any(|fault| {
             matches!(fault.kind, FaultKind::WebhookLost | FaultKind::WebhookLate | FaultKind::RequestLost)

@@ -1,5 +1,5 @@
-//! Defects that are put in for tests, to see that they are found: what a part of the system would do that lacks something.
-//! None of it is in the product: a part that does not do a thing is a part whose doing goes nowhere.
+//! Planted defects, which prove that the simulation finds them: each imitates a part of the system that fails to do
+//! something. Nothing of this is in the product: the defect intercepts what that part does.
 
 use crate::coming::Coming;
 use crate::page::{PageId, Then};
@@ -12,16 +12,16 @@ use rejoin_protocol::ReservationSid;
 use rejoin_server::Config;
 use rejoin_twin::model::{LegPlace, Request};
 
-/// A defect.
+/// A planted defect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Planted {
-    /// The server waits for no mark after a leave.
+    /// The server waits for no graceful mark after a leave.
     GraceZero,
-    /// The server takes marks and forgets them.
+    /// The server accepts marks and forgets them.
     MarksIgnored,
-    /// The server hears no hellos.
+    /// The server receives no hellos.
     HellosDropped,
-    /// The server hears no goodbyes.
+    /// The server receives no goodbyes.
     GoodbyesDropped,
     /// Every page of a browser has the same epoch.
     EpochSame,
@@ -29,31 +29,31 @@ pub enum Planted {
     PingTwice,
     /// Every customer is sent to the queue twice.
     RequeueTwice,
-    /// Jobs are not in the store after a restart.
+    /// Jobs are lost in a restart.
     JobsForgotten,
-    /// Timers are not in the store after a restart.
+    /// Timers are lost in a restart.
     TimersForgotten,
-    /// Calls are not in the store after a restart.
+    /// Calls are lost in a restart.
     CallsForgotten,
-    /// Customers are told nothing.
+    /// Customers hear no announcement.
     NeverTold,
-    /// The server hears of no leave, and does not look.
+    /// The server receives no leaves, and does not poll.
     LeavesUnheard,
     /// The server does not clear the flag by which a conference ends with the customer, or with the agent.
     FlagsStay,
-    /// The plugin accepts nothing unasked.
+    /// The plugin accepts no task unasked.
     OffersIgnored,
-    /// A suspicion alone removes the leg.
+    /// The leg is removed on suspicion alone.
     RemovedOnSuspicion,
-    /// The server does not look at calls of which it hears nothing.
+    /// The server does not poll calls without callbacks.
     NoWatch,
     /// The old reservation is completed as soon as the agent is lost, not when the customer is in the queue.
     CompletedAtOnce,
-    /// Webhooks that come twice count twice.
+    /// Webhooks are not deduplicated.
     NoDedup,
     /// The server's hold of a customer does not end.
     HoldStays,
-    /// Customers are sent to another agent than the one whom they had.
+    /// Customers are sent to another agent than the one they had.
     ToAnother,
     /// The old reservation is completed twice.
     CompletedTwice,
@@ -61,16 +61,16 @@ pub enum Planted {
     MovedTwice,
     /// A customer who is back with the agent is redirected once more.
     TakenAgain,
-    /// Nobody is sent to the queue for any agent.
+    /// No customer is sent to the queue for any agent.
     NeverToAny,
     /// A colleague is called to every customer.
     Uninvited,
-    /// A server goes on with what it had, whoever has it now.
+    /// A server goes on with jobs that another one has taken over: there is no fencing.
     NoFence,
 }
 
 impl Planted {
-    /// All of them.
+    /// All defects.
     pub const ALL: [Self; 26] = [
         Self::GraceZero,
         Self::MarksIgnored,
@@ -100,7 +100,7 @@ impl Planted {
         Self::NoFence,
     ];
 
-    /// The server's settings with it.
+    /// Changes the server's settings for this defect.
     pub(crate) fn settings(self, config: &mut Config) {
         match self {
             Self::GraceZero => config.timings.grace_ms = 0,
@@ -112,14 +112,14 @@ impl Planted {
         }
     }
 
-    /// Plans in which it shows more often.
+    /// Changes a plan so that the defect shows more often.
     pub fn plan(self, mut plan: Plan) -> Plan {
         if self == Self::GraceZero {
-            // Marks that come when the page does not wait for their answers any more.
+            // Marks arrive when the page no longer waits for their answers.
             let to = plan.until;
             plan.faults.push(Fault { from: 0, to, kind: FaultKind::RequestLate, rate: 1000 });
         }
-        // In place nobody is sent anywhere.
+        // In place no customer is sent anywhere.
         plan.setup.in_place &= self != Self::ToAnother;
         if self == Self::NoWatch {
             let to = plan.until;
@@ -133,7 +133,7 @@ impl Planted {
         plan
     }
 
-    /// Is this request of our server's not made? It takes it for done.
+    /// True when this request of our server is dropped, and reported to it as done.
     pub(crate) fn swallows(self, request: &http::Request<Bytes>) -> bool {
         let path = request.uri().path();
         let body = String::from_utf8_lossy(request.body());
@@ -154,7 +154,7 @@ impl Planted {
         }
     }
 
-    /// Is this request of our server's made twice?
+    /// True when this request of our server is made twice.
     pub(crate) fn doubles(self, request: &http::Request<Bytes>) -> bool {
         let path = request.uri().path();
         let posts = request.method() == http::Method::POST;
@@ -170,7 +170,7 @@ impl Planted {
         }
     }
 
-    /// Does our server not hear this request of a page's?
+    /// True when our server does not receive this request of a page.
     pub(crate) fn deafens(self, path: &str) -> bool {
         match self {
             Self::MarksIgnored => path == "/v1/graceful",
@@ -180,7 +180,7 @@ impl Planted {
         }
     }
 
-    /// Does our server not hear this callback?
+    /// True when our server does not receive this callback.
     pub(crate) fn unheard(self, params: &[(String, String)]) -> bool {
         self == Self::LeavesUnheard
             && params.iter().any(|(key, value)| {
@@ -190,7 +190,7 @@ impl Planted {
 }
 
 impl World {
-    /// The store as it is after a restart.
+    /// Removes from the store what the defect loses in a restart.
     pub(crate) fn planted_at_restart(&mut self) {
         let (jobs, timers, calls) = match self.planted {
             Some(Planted::JobsForgotten) => (true, false, false),
@@ -203,7 +203,7 @@ impl World {
         }
     }
 
-    /// What our server asks instead of this, and what it asks once more, later.
+    /// Replaces a request of our server, or repeats it later.
     pub(crate) fn planted_request(&mut self, request: &mut http::Request<Bytes>) {
         let path = request.uri().path();
         match self.planted {
@@ -225,7 +225,7 @@ impl World {
         }
     }
 
-    /// A page has a call, and tells our server.
+    /// A page registers its call at our server.
     pub(crate) fn planted_registration(&mut self, page: PageId, reservation: &ReservationSid) {
         if self.planted != Some(Planted::Uninvited) {
             return;
@@ -241,7 +241,7 @@ impl World {
         self.bridge(page, request, Then::Nothing);
     }
 
-    /// A channel to a page is lost, which is no more than a suspicion.
+    /// A push channel to a page is lost, which is no more than a suspicion.
     pub(crate) fn planted_suspicion(&mut self, page: PageId) {
         if self.planted != Some(Planted::RemovedOnSuspicion) {
             return;
@@ -259,7 +259,7 @@ impl World {
         }
     }
 
-    /// A ping was created: the agent was lost just now.
+    /// A ping was created, so the agent was lost just now.
     pub(crate) fn planted_completion(&mut self, own: &serde_json::Value) {
         if self.planted != Some(Planted::CompletedAtOnce) {
             return;
@@ -274,7 +274,7 @@ impl World {
         self.rogue(http::Method::POST, workspace, &path, "ReservationStatus=completed");
     }
 
-    /// A request that our server would not make.
+    /// Sends a request that our server would not make.
     fn rogue(&mut self, method: http::Method, before: &str, path: &str, body: &'static str) {
         let request = http::Request::builder().method(method).uri(format!("http://twilio/{before}/{path}"));
         let credentials = "Basic QUMwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMTowMTIzNDU2Nzg5YWJjZGVmMDEyMzQ1Njc4OWFiY2RlZg==";
@@ -284,7 +284,7 @@ impl World {
         }
     }
 
-    /// The same callback again; without the memory of it, it is a new one.
+    /// The parameters of a repeated callback; without deduplication they look like those of a new one.
     pub(crate) fn planted_again(&self, params: &[(String, String)]) -> Vec<(String, String)> {
         let mut params = params.to_vec();
         if self.planted == Some(Planted::NoDedup) {

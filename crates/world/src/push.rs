@@ -1,5 +1,5 @@
-//! A page's push channel, as its shell keeps it open (`src/shell/push.rs`): reconnecting with growing pauses, given up
-//! when nothing is heard.
+//! A page's push channel, as its shell keeps it open (`src/shell/push.rs`): it reconnects with growing pauses, and
+//! gives up a connection that is silent.
 
 use crate::coming::{Coming, PushNews};
 use crate::net::Way;
@@ -17,13 +17,13 @@ const SILENCE: u64 = api::SILENCE.0;
 const FIRST: u64 = 500;
 const LONGEST: u64 = 30_000;
 
-/// One page's.
+/// The push channel of a page.
 #[derive(Debug, Default)]
 pub(crate) struct PushChannel {
-    /// It is wanted.
+    /// True while the channel is wanted.
     pub(crate) wanted: bool,
     epoch: u64,
-    /// Of the attempt that counts.
+    /// Number of the current attempt.
     pub(crate) attempt: u64,
     stood: bool,
     pause: u64,
@@ -32,7 +32,7 @@ pub(crate) struct PushChannel {
     refused: Option<String>,
     parser: Parser,
     stream: Option<AbortHandle>,
-    /// When the last of it arrives.
+    /// When the last of its news arrives.
     arrives_at: u64,
 }
 
@@ -86,7 +86,7 @@ impl World {
         }
     }
 
-    /// The server has said something; it is on its way.
+    /// The server has sent something, which is in flight now.
     pub(crate) fn push_said(&mut self, page: PageId, attempt: u64, mut news: PushNews) {
         if self.pages[page].push.attempt != attempt {
             return;
@@ -187,7 +187,7 @@ impl World {
         self.put(pause, Coming::OpenPush(page, attempt));
     }
 
-    /// The next attempt, if the token is not the one that was refused.
+    /// The next attempt, unless the token is the one that was refused.
     pub(crate) fn push_again(&mut self, page: PageId, attempt: u64) {
         let Some(Coming::OpenPush(..)) = self.arrives(page, Coming::OpenPush(page, attempt)) else { return };
         if self.pages[page].push.attempt != attempt || !self.pages[page].push.wanted {

@@ -1,16 +1,16 @@
-//! What is still to come, in order.
+//! The queue of pending events.
 
 use crate::coming::Coming;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// Times are milliseconds since the world began.
+/// Pending events by time, in milliseconds since the world began.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
-    /// When, and where it is; of one moment's first the first that was put in.
+    /// Time, number and place of each event; events of one moment come in the order of insertion.
     heap: BinaryHeap<Reverse<(u64, u64, usize)>>,
     number: u64,
-    /// It is large, and stays in its place until it is due.
+    /// The events themselves: they are large, and stay in their place until they are due.
     what: Vec<Option<Coming>>,
     free: Vec<usize>,
 }

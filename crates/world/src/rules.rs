@@ -1,4 +1,4 @@
-//! What must hold: in every state, seen by Twilio's model, and at the end, when nothing goes wrong any more.
+//! Invariants: checked on Twilio's model in every state, and at the end, after all faults.
 
 mod at_most_once;
 mod end;
@@ -18,48 +18,49 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// What must hold.
+/// An invariant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rule {
-    /// A customer's call goes on until he hangs up, or an agent ends it on purpose.
+    /// A customer's call goes on until the customer hangs up, or an agent ends it on purpose.
     NobodyIsDropped,
     /// A customer does not wait in silence for longer than it takes to notice.
     NoDeadAir,
-    /// A customer is not taken from an agent who has him.
+    /// A customer is not taken from an agent who has them.
     NotTaken,
-    /// A leg at which an agent is, is not removed.
+    /// An attended leg of an agent is not removed.
     NotRemoved,
     /// The old reservation is completed when the customer is in the queue, not before.
     NotCompletedTooSoon,
-    /// When the agent is there, the customer hears her, and not our hold any more.
+    /// When the agent is back, the customer hears them, and no longer our hold.
     HeardAgain,
     /// Two agents have one customer only when people have brought them together.
     OneAgent,
-    /// A ping, and a reconnect task for one agent, are taken by this agent only.
+    /// A ping, and a reconnect task for one agent, are accepted by this agent only.
     RightAgent,
     /// The old reservation is completed once.
     CompletedOnce,
-    /// Nobody is sent to the same place twice.
+    /// No customer is sent to the same place twice.
     MovedOnce,
-    /// What a dialog says, and what a customer is told, is so.
+    /// What a dialog or an announcement says is true.
     NoLie,
-    /// Who is back in time gets the customer back in time, and nobody waits longer than that for the next agent's turn.
+    /// An agent who is back in time gets the customer back in time, and no customer waits longer than that for the
+    /// next agent's turn.
     InTime,
-    /// One ping for each recovery.
+    /// Each recovery creates one ping.
     OnePing,
-    /// One reconnect task for each recovery and target.
+    /// Each recovery creates one reconnect task for each target.
     OneRequeue,
-    /// Who left on purpose, and said so in time, is not looked for.
+    /// An agent who left on purpose, with a mark in time, is not looked for.
     NoFalseRecovery,
-    /// Everything ends within its time when faults stop.
+    /// Everything ends within its time once faults stop.
     EverythingEnds,
-    /// At the end nothing is left open: recoveries, pings, jobs.
+    /// At the end nothing is left open: no recovery, ping or job.
     NothingLeftOpen,
 }
 
 impl Rule {
-    /// In a few words.
+    /// The rule in a few words.
     pub fn name(self) -> &'static str {
         match self {
             Self::NobodyIsDropped => "nobody is dropped",
@@ -83,14 +84,14 @@ impl Rule {
     }
 }
 
-/// A rule that was broken.
+/// A broken rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Broken {
-    /// Which.
+    /// The rule.
     pub rule: Rule,
-    /// When.
+    /// When it was broken.
     pub at: u64,
-    /// What was seen.
+    /// What was observed.
     pub what: String,
 }
 
@@ -100,17 +101,17 @@ impl fmt::Display for Broken {
     }
 }
 
-/// What the rules remember.
+/// State of the rules.
 #[derive(Debug, Default)]
 pub(crate) struct Rules {
     pub(crate) broken: Option<Broken>,
-    /// Marks on their way.
+    /// Marks in flight.
     marks: BTreeMap<(PageId, PostId), GracefulMark>,
-    /// Marks of transfers that were ever made.
+    /// All marks of transfers.
     transfers: BTreeSet<(ReservationSid, Option<DeliveryId>)>,
-    /// Those of transfers that were refused: what they say is not so, however often they are sent.
+    /// Marks of transfers that were refused: they are false, however often they are sent.
     refused: BTreeSet<(ReservationSid, Option<DeliveryId>)>,
-    /// Marks that our server has taken.
+    /// Reservations whose marks our server has accepted.
     taken: BTreeSet<ReservationSid>,
     /// Reservations whose calls were left on purpose after that.
     left: BTreeSet<ReservationSid>,
@@ -119,46 +120,46 @@ pub(crate) struct Rules {
     /// The legs of those whose calls were left on purpose.
     legs: BTreeMap<ReservationSid, CallSid>,
     kicked: BTreeSet<WorkerSid>,
-    /// Callbacks of leaves that our server has heard of, by the leg: when.
+    /// When our server heard the leave of each leg.
     pub(super) leaves_heard: BTreeMap<CallSid, u64>,
-    /// Conferences that Twilio was told to end with a leg, and the leg: until when our server cannot have undone it.
+    /// Conferences that end with a leg by its flag, and that leg: until when our server cannot have cleared the flag.
     pub(super) flagged: BTreeMap<(ConferenceSid, CallSid), u64>,
-    /// Customers of whose coming into this conference nobody was told: the callback was lost, or our server down.
+    /// Customers whose join was not reported: the callback was lost, or our server was down.
     pub(super) untold: BTreeSet<(ConferenceSid, CallSid)>,
     /// Reservations that our server has completed.
     pub(super) completed: BTreeSet<ReservationSid>,
-    /// Who was sent where, and how often.
+    /// How often each leg was sent to each destination.
     pub(super) moved: BTreeMap<(CallSid, String), u32>,
-    /// Customers whom our server holds.
+    /// Customers whom our server keeps on hold.
     pub(super) our_holds: BTreeSet<CallSid>,
-    /// When it last ended a hold of a customer's, whoever's it was.
+    /// When our server last ended a customer's hold, its own or an agent's.
     pub(super) hold_ended: BTreeMap<CallSid, u64>,
     /// Agents whom people have brought to a customer.
     pub(super) brought: BTreeSet<(usize, WorkerSid)>,
     /// When a page last had its customer on the line.
     pub(super) together: BTreeMap<PageId, u64>,
-    /// When a page that has one last showed nothing else.
+    /// When a page with a customer last showed no false dialog.
     pub(super) covered: BTreeMap<PageId, u64>,
-    /// When an answer of our server's to a page was last lost.
+    /// When an answer of our server to a page was last lost.
     pub(crate) unanswered: BTreeMap<PageId, u64>,
     pings: BTreeMap<String, u32>,
     tasks: BTreeSet<TaskSid>,
-    /// The last task up to which none is new any more, nor will be a call's.
+    /// The last task up to which none is new, and none will become a call's.
     settled: Option<TaskSid>,
     requeues: BTreeMap<(String, Option<String>, Option<u64>), u32>,
     over: bool,
     look_at: u64,
-    /// Something has happened since it was looked.
+    /// True when something has happened since the last check.
     unlooked: bool,
 }
 
-/// So often it is looked.
+/// Milliseconds between two checks.
 const AGAIN: u64 = 20;
-/// Our server waits a little longer than this for a mark.
+/// Slightly less than our server waits for a mark (milliseconds).
 const WAITS: u64 = 250;
 
 impl Rules {
-    /// It is sent later, behind what is older: its transfer may be refused by then.
+    /// A mark was made. It is sent later, behind older ones, when its transfer may have been refused.
     pub(crate) fn mark_made(&mut self, id: DeliveryId, mark: &GracefulMark) {
         if matches!(mark.reason, GracefulReason::ColdTransfer | GracefulReason::WarmTransfer) {
             self.transfers.insert((mark.reservation.clone(), Some(id)));
@@ -177,7 +178,7 @@ impl Rules {
         }
     }
 
-    /// It was not left after all.
+    /// The call was not left after all.
     pub(crate) fn stays(&mut self, reservation: &ReservationSid) {
         self.taken.remove(reservation);
         self.left.remove(reservation);
@@ -191,14 +192,14 @@ impl Rules {
 }
 
 impl World {
-    /// Our server has answered that it knows of a mark.
+    /// Our server has answered that it has a mark.
     pub(crate) fn mark_taken(&mut self, page: PageId, id: PostId) {
         let rules = &mut self.rules;
         let Some(GracefulMark { reservation, id, .. }) = rules.marks.remove(&(page, id)) else { return };
         if rules.refused.contains(&(reservation.clone(), id)) {
             return;
         }
-        // Left already, and the mark has come while our server waits for it.
+        // The call was left already, and the mark arrived within the grace period.
         let leg = rules.legs.get(&reservation);
         let heard = leg.and_then(|leg| rules.leaves_heard.get(leg));
         if heard.is_some_and(|heard| self.now < heard + WAITS) {
@@ -213,7 +214,7 @@ impl World {
         self.rules.taken.insert(reservation);
     }
 
-    /// A rule is broken: the world ends here.
+    /// Reports a broken rule, which ends the world.
     pub(crate) fn broken(&mut self, rule: Rule, what: String) {
         if self.rules.broken.is_none() {
             self.note(Lane::World, None, Kind::Broken, || format!("{}: {what}", rule.name()));
@@ -221,16 +222,16 @@ impl World {
         }
     }
 
-    /// After everything that happens.
+    /// Runs after every event.
     pub(crate) fn check(&mut self) {
-        // Nothing that a rule is about is over again so soon.
+        // Nothing that a rule is about begins and ends in so short a time.
         self.rules.unlooked = self.now < self.rules.look_at;
         if !self.rules.unlooked {
             self.look_whether_all_holds();
         }
     }
 
-    /// Before time goes on, to the next thing that happens.
+    /// Runs before time advances to the next event.
     pub(crate) fn check_before(&mut self, next: u64) {
         if self.rules.unlooked && next > self.now + AGAIN {
             self.rules.unlooked = false;

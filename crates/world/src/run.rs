@@ -12,20 +12,20 @@ use crate::world::World;
 use rejoin_server::Config;
 use std::sync::Arc;
 
-/// What became of a world.
+/// The outcome of a world.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The rule that was broken, if one was.
+    /// The broken rule, if any.
     pub broken: Option<Broken>,
-    /// What happened, if that was recorded.
+    /// What happened, if it was recorded.
     pub timeline: Vec<Entry>,
     /// What occurred.
     pub coverage: Coverage,
     /// What became of customers who lost their agents.
     pub losses: Vec<Loss>,
-    /// How long it lasted, in its own time.
+    /// How long the world lasted, in virtual milliseconds.
     pub lasted: u64,
-    /// How much happened in it: messages that were sent or arrived, timers, deeds.
+    /// Number of events: messages that were sent or arrived, timers, deeds.
     pub steps: u64,
 }
 
@@ -33,17 +33,17 @@ pub struct Outcome {
 #[derive(Debug)]
 pub struct Runner {
     pub(crate) settings: Config,
-    /// On what the store is.
+    /// What the store runs on.
     pub store: StoreKind,
-    /// Is everything that happens written down?
+    /// True to record the timeline.
     pub records: bool,
-    /// Is everything counted that occurs, or only the faults? It takes time.
+    /// True to count everything that occurs, which takes time; false to count only the faults.
     pub counts: bool,
-    /// A defect that is put in.
+    /// A planted defect.
     pub planted: Option<Planted>,
 }
 
-/// Why no world could be run.
+/// Why a world could not be run.
 #[derive(Debug)]
 pub struct Unfit(String);
 
@@ -64,7 +64,7 @@ impl std::error::Error for Unfit {}
 
 impl Runner {
     /// # Errors
-    /// When the server's settings have changed so that these are not right any more.
+    /// When the server does not accept these settings any more.
     pub fn new() -> Result<Self, Unfit> {
         let settings = settings().map_err(Unfit::of)?;
         Ok(Self { settings, store: StoreKind::default(), records: false, counts: false, planted: None })

@@ -1,4 +1,4 @@
-//! The real server in the world: started, killed, stopped, and asked.
+//! The real server in the world: started, killed, stopped, and sent requests.
 
 mod asked;
 mod places;
@@ -30,37 +30,37 @@ pub(crate) use watched::Watched;
 
 /// The server's address.
 pub(crate) const PUBLIC: &str = "https://rejoin.example.com";
-/// The account's token.
+/// The account's auth token.
 pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
-/// What comes from the server's side.
+/// What comes from the servers; the first field is the number of the server.
 #[derive(Debug)]
 pub(crate) enum Inbox {
-    /// The server asks Twilio, this one of all.
+    /// The server sends a request to Twilio.
     Rest(usize, http::Request<Bytes>, RestAnswer),
     /// The server has answered, or is gone.
     Answered(usize, Reply, Result<http::Response<Bytes>, ()>),
     /// News of a push channel.
     Push(PageId, u64, PushNews),
-    /// The server was killed, this one of all.
+    /// The server was killed.
     Killed(usize),
-    /// The one in this place was stopped in order.
+    /// The server in this place was stopped gracefully.
     Stopped(usize),
-    /// The database of this one of all does not do what it is asked, or not in time.
+    /// The server's database refuses or stalls.
     Store(usize, FaultKind),
-    /// This one of all stands still, for so long, at this step.
+    /// The server stands still, for this many milliseconds, at this step.
     Stands(usize, u64, String),
 }
 
-/// How servers are started.
+/// All servers, and what they share.
 pub(crate) struct Servers {
     config: Config,
     pub(crate) kept: Kept,
-    /// Where they run: one after the other in each place.
+    /// Where servers run, one after the other in each place.
     pub(crate) places: Vec<Place>,
-    /// How many were started.
+    /// Number of servers that were started.
     pub(crate) number: usize,
-    /// So much their machine's clock is ahead, in milliseconds.
+    /// How far their machine's clock is ahead, in milliseconds.
     clock: i64,
     pub(crate) watched: Arc<Mutex<Watched>>,
 }
@@ -71,7 +71,7 @@ impl std::fmt::Debug for Servers {
     }
 }
 
-/// Settings that all worlds have; the plan says the rest.
+/// Settings that all worlds share; the plan adds the rest.
 pub(crate) fn settings() -> Result<Config, clap::Error> {
     Config::try_parse_from([
         "rejoin",
@@ -115,7 +115,7 @@ impl Servers {
     }
 }
 
-/// The way of this one of all servers to Twilio.
+/// The connection of the server with this number to Twilio.
 #[derive(Debug)]
 struct Wire(usize, mpsc::UnboundedSender<Inbox>);
 
@@ -127,7 +127,7 @@ impl Transport for Wire {
         Box::pin(async move {
             match answered.await {
                 Ok(answer) => answer,
-                // Nobody will ever answer.
+                // No answer will ever come.
                 Err(_) => std::future::pending().await,
             }
         })
@@ -170,7 +170,7 @@ impl World {
                 self.flags_are_seen();
             }
             Err(error) => {
-                // Killed in its start, or the last one still has the store.
+                // The server was killed in its start, or the last one still has the store.
                 self.note(Lane::Server(number), None, Kind::Does, || format!("does not start: {error}"));
                 self.put(500, Coming::StartServer(place));
             }
@@ -183,7 +183,7 @@ impl World {
         }
     }
 
-    /// The server is dead, by whatever killed it.
+    /// The server is dead, whatever killed it.
     pub(crate) fn server_killed(&mut self, number: usize) {
         let Some(place) = self.servers.places.iter().position(|place| place.number == number) else {
             return;
@@ -213,7 +213,7 @@ impl World {
         self.server_lost();
         self.note(Lane::Server(number), None, Kind::Fault, || IS_STOPPED.into());
         tokio::spawn(async move {
-            // Whoever asks it just now has it, too, for a moment.
+            // A request in progress still holds it for a moment.
             for _ in 0..200 {
                 match Arc::try_unwrap(running) {
                     Ok(running) => {

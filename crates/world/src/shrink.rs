@@ -1,13 +1,13 @@
-//! The shortest story: what can be left out of a plan while the same rule is still broken, is.
+//! Shrinks a plan: leaves out whatever is not needed to break the same rule.
 
 use crate::plan::{Act, Plan};
 use crate::rules::Broken;
 use crate::run::Runner;
 
-/// So many worlds are tried at most.
+/// Maximum number of worlds that are tried.
 const MOST: usize = 250;
 
-/// A plan that is shorter, or the same, and what it breaks.
+/// The shortest plan found, possibly the same one, and the rule that it breaks.
 pub fn shrink(runner: &Runner, plan: &Plan, broken: &Broken) -> (Plan, Broken) {
     let mut best = (plan.clone(), broken.clone());
     let mut tried = 0;
@@ -30,7 +30,7 @@ pub fn shrink(runner: &Runner, plan: &Plan, broken: &Broken) -> (Plan, Broken) {
     }
 }
 
-/// Plans with a little less in them, the greatest steps first.
+/// Plans with a little less in them, the greatest reductions first.
 fn candidates(plan: &Plan) -> Vec<Plan> {
     let mut all = vec![];
     let mut with = |change: &dyn Fn(&mut Plan)| {
@@ -55,7 +55,7 @@ fn candidates(plan: &Plan) -> Vec<Plan> {
         with(&|plan| _ = plan.customers.remove(number));
         with(&|plan| plan.customers[number].hangs_up = None);
     }
-    // The last agent, if nobody speaks of him.
+    // The last agent, if no deed refers to them.
     let last = plan.agents.len().saturating_sub(1);
     let named = plan.deeds.iter().any(|deed| deed.agent == last || whom(deed.act) == Some(last));
     if last > 0 && !named {

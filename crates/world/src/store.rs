@@ -1,4 +1,4 @@
-//! What the world's servers have in common: the store without a database, or SQLite on a disk.
+//! What the world's servers share: the store in memory, or SQLite on a disk.
 
 use crate::run::Unfit;
 use crate::world::BEGIN;
@@ -8,10 +8,10 @@ use rejoin_server::store::{Disk, Memory, Store};
 use rejoin_server::surroundings::Surroundings;
 use std::fmt;
 
-/// On what a world's store is.
+/// What a world's store runs on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StoreKind {
-    /// The one without a database, which is fast.
+    /// In memory, which is fast.
     #[default]
     Memory,
     /// SQLite in a temporary folder, with real transactions.
@@ -19,7 +19,7 @@ pub enum StoreKind {
 }
 
 impl StoreKind {
-    /// The kind of this name.
+    /// The kind with this name.
     pub fn named(name: &str) -> Option<Self> {
         [Self::Memory, Self::Sqlite].into_iter().find(|kind| kind.to_string() == name)
     }
@@ -42,7 +42,7 @@ pub(crate) enum Kept {
 }
 
 impl Kept {
-    /// `shared`: by several servers.
+    /// `shared` when several servers use it.
     pub(crate) fn new(kind: StoreKind, shared: bool) -> Result<Self, Unfit> {
         Ok(match kind {
             StoreKind::Memory => Self::Memory(Memory::new(BEGIN, shared)),
@@ -53,14 +53,14 @@ impl Kept {
         })
     }
 
-    /// Lets whoever had a job write to it still.
+    /// Lets a server that has lost its jobs still write to them.
     pub(crate) fn unfence(&self) {
         if let Self::Memory(memory) = self {
             memory.unfence();
         }
     }
 
-    /// For a server that starts.
+    /// Opens the store for a server that starts.
     pub(crate) async fn open(&self, surroundings: Surroundings) -> Result<Store, Error> {
         match self {
             Self::Memory(memory) => Store::in_memory(memory, surroundings).await,
@@ -68,7 +68,7 @@ impl Kept {
         }
     }
 
-    /// All calls as they were committed last.
+    /// All calls as last committed.
     pub(crate) fn calls(&self) -> Result<Vec<Call>, Error> {
         match self {
             Self::Memory(memory) => Ok(memory.calls()),
@@ -76,7 +76,7 @@ impl Kept {
         }
     }
 
-    /// So many jobs have not ended.
+    /// Number of jobs that have not ended.
     pub(crate) fn open_jobs(&self) -> Result<usize, Error> {
         match self {
             Self::Memory(memory) => Ok(memory.open_jobs()),

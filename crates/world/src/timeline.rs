@@ -1,34 +1,34 @@
-//! What happened in a world, for people: plain data, the same for the same seed, byte for byte.
+//! What happened in a world, for readers: plain data, the same for the same seed, byte for byte.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-// What the page with lanes draws from: words that say how somebody is from now on.
+// Texts that the page's overview is drawn from: each begins a state that lasts.
 
 /// A page is loaded.
 pub const LOADS: &str = "loads";
-/// Flex is there.
+/// Flex is up.
 pub const IS_UP: &str = "is up";
-/// The page is no more.
+/// The page is gone.
 pub const IS_GONE: &str = "is gone";
 /// The machine sleeps.
 pub const SLEEPS: &str = "sleeps";
-/// It has no network.
+/// The machine has no network.
 pub const IS_CUT_OFF: &str = "is cut off";
-/// It is awake, or has its network again.
+/// The machine is awake, or has its network again.
 pub const IS_BACK: &str = "is back";
-/// A server is there.
+/// A server starts.
 pub const STARTS: &str = "starts";
-/// It has died.
+/// A server has died.
 pub const IS_KILLED: &str = "is killed";
-/// It was stopped in order.
+/// A server was stopped gracefully.
 pub const IS_STOPPED: &str = "is stopped";
-/// A customer hears whom this is followed by.
+/// A customer talks to whoever is named after this.
 pub const TALKS_TO: &str = "talks to ";
-/// A customer is in a silence.
+/// A customer is in silence.
 pub const HEARS_NOTHING: &str = "hears nothing";
 
-/// Who is at one end of what happens.
+/// An end of an event: who causes it, or whom it reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Lane {
@@ -36,13 +36,13 @@ pub enum Lane {
     Customer(usize),
     /// An agent as a person.
     Agent(usize),
-    /// A page in an agent's browser: the agent, and which page it is of all that this agent has opened.
+    /// A page in an agent's browser: the agent, and the index of the page among those that this agent has opened.
     Page(usize, usize),
-    /// One of our servers, counted from the first start on; 0: whichever.
+    /// One of our servers, counted from the first start on; 0: any.
     Server(usize),
     /// Twilio.
     Twilio,
-    /// The world itself: faults, and rules that are broken.
+    /// The world itself: faults, and broken rules.
     World,
 }
 
@@ -60,7 +60,7 @@ impl fmt::Display for Lane {
     }
 }
 
-/// Of what kind it is.
+/// Kind of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Kind {
@@ -70,35 +70,35 @@ pub enum Kind {
     Hears,
     /// A request.
     Request,
-    /// Its answer.
+    /// An answer to a request.
     Answer,
     /// A webhook, or a document that Twilio fetches.
     Webhook,
-    /// What is said over an open connection.
+    /// A message over an open connection.
     Push,
     /// What one of them does by itself.
     Does,
-    /// What goes wrong.
+    /// Something that goes wrong.
     Fault,
-    /// A rule is broken.
+    /// A broken rule.
     Broken,
 }
 
-/// One thing that happened.
+/// An entry of the timeline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// Milliseconds since the world began.
     pub at: u64,
-    /// Who.
+    /// Who causes it.
     pub from: Lane,
-    /// Whom it reaches; `None`: it stays where it is.
+    /// Whom it reaches; `None`: it concerns only `from`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Lane>,
-    /// Of what kind.
+    /// Kind of the entry.
     pub kind: Kind,
-    /// What, in a few words.
+    /// What happened, in a few words.
     pub text: String,
-    /// It does not arrive.
+    /// True when the message does not arrive.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lost: bool,
 }

@@ -21,38 +21,38 @@ use rejoin_twin::rest::Owner;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Who waits for an answer of our server's.
+/// Who waits for an answer of our server.
 #[derive(Debug)]
 pub(crate) enum Reply {
-    /// Nobody: it is a page's last words.
+    /// Nobody: the request was a page's last words.
     Nobody,
-    /// Twilio, which has called back.
+    /// Twilio, for a callback.
     Callback(Vec<(String, String)>),
     /// A page.
     Page(PageId, PostId),
     /// Twilio, for a document.
     Document(FetchId, String),
-    /// Event Streams, which deliver again.
+    /// Event Streams, which retry.
     Batch(Vec<StreamEvent>, u64),
 }
 
-/// The model and what it needs.
+/// The model and its surroundings.
 #[derive(Debug)]
 pub(crate) struct Twilio {
     pub(crate) model: Model,
     pub(crate) account: Account,
     owner: Owner,
     pub(crate) requests: u64,
-    /// Of the event stream, not delivered yet.
+    /// Events of the stream that are not delivered yet.
     stream: Vec<StreamEvent>,
     tokens: u64,
-    /// Conferences whose callbacks have just arrived, if that is counted, and when.
+    /// Conferences whose callbacks have just arrived, and when, if that is counted.
     just_told: Vec<(u64, String)>,
-    /// Documents that our server was asked for and has not given yet.
+    /// Documents that our server was asked for and has not answered yet.
     fetches: BTreeSet<FetchId>,
 }
 
-/// How long a phone or Flex hears one round of a sound that goes on and on.
+/// How long a phone or Flex hears one round of a looping sound.
 const ROUND: u64 = 20_000;
 const FLOW: &str = "http://flow.example.com/voice";
 

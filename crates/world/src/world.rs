@@ -1,4 +1,4 @@
-//! The loop, and who is in the world.
+//! The event loop, and the state of the world.
 
 use crate::browser::Browser;
 use crate::coming::{Coming, RestAnswer};
@@ -23,13 +23,13 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-/// The time on all walls when a world begins.
+/// The wall-clock time when a world begins.
 pub(crate) const BEGIN: Millis = Millis(1_800_000_000_000);
 
-/// Everything.
+/// The state of a world.
 pub(crate) struct World {
     pub(crate) plan: Arc<Plan>,
-    /// Milliseconds since it began.
+    /// Milliseconds since the world began.
     pub(crate) now: u64,
     begun: Instant,
     queue: Queue,
@@ -41,24 +41,24 @@ pub(crate) struct World {
     pub(crate) browsers: Vec<Browser>,
     pub(crate) pages: Vec<Page>,
     pub(crate) customers: Vec<Customer>,
-    /// Customers' legs.
+    /// The customer of each leg.
     pub(crate) whose: BTreeMap<CallSid, usize>,
-    /// When a phone outside answers.
+    /// When each phone outside answers.
     pub(crate) answers: BTreeMap<String, u64>,
     pub(crate) placed: usize,
     pub(crate) tokens: BTreeMap<(usize, u64), String>,
-    /// Messages on each way so far.
+    /// Number of messages on each lane so far.
     pub(crate) sent: BTreeMap<u64, u64>,
-    /// When the last message over an event bridge arrives.
+    /// When the last event over each page's event bridge arrives.
     pub(crate) told_at: BTreeMap<PageId, u64>,
-    /// Requests that nobody answers.
+    /// Requests that will never be answered.
     pub(crate) unanswered: Vec<RestAnswer>,
     pub(crate) lost_callbacks: bool,
     pub(crate) lost_documents: bool,
     pub(crate) last_fault: u64,
     pub(crate) rules: Rules,
     pub(crate) losses: Vec<Loss>,
-    /// So much has happened.
+    /// Number of events so far.
     pub(crate) steps: u64,
     pub(crate) coverage: Counter,
     pub(crate) timeline: Option<Vec<Entry>>,
@@ -66,7 +66,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A world before anything has happened. To be made within its runtime.
+    /// A world before anything has happened. Must be created within its runtime.
     pub(crate) fn new(plan: Arc<Plan>, runner: &Runner) -> Result<Self, Unfit> {
         let (sender, inbox) = mpsc::unbounded_channel();
         let agents: Vec<Agent> = (0..plan.agents.len()).map(Agent::new).collect();
@@ -106,7 +106,7 @@ impl World {
         Ok(world)
     }
 
-    /// What the plan says, in its order.
+    /// Schedules what the plan says, in its order.
     fn set_up(&mut self) {
         let plan = Arc::clone(&self.plan);
         for place in 0..self.servers.places.len() {
@@ -127,7 +127,7 @@ impl World {
             self.put(deed.at, Coming::Deed(number));
         }
         for (number, fault) in plan.faults.iter().enumerate() {
-            // Of several servers, the one that this moment says.
+            // With several servers, the moment of the fault picks one.
             let place = usize::try_from(fault.from).unwrap_or_default() % self.servers.places.len();
             match fault.kind {
                 FaultKind::ServerDies => self.put(fault.from, Coming::KillServer(place)),
@@ -146,7 +146,7 @@ impl World {
         self.put(plan.until, Coming::Look);
     }
 
-    /// The clock on the wall of whoever has a good one.
+    /// The wall-clock time of an accurate clock.
     pub(crate) fn wall(&self) -> Millis {
         BEGIN + Millis(self.now)
     }
@@ -159,10 +159,10 @@ impl World {
         self.queue.put(at.max(self.now), what);
     }
 
-    /// Until everything is over, or a rule is broken.
+    /// Runs until everything is over, or a rule is broken.
     pub(crate) async fn run(&mut self) {
         while self.rules.broken.is_none() && !self.is_over() {
-            // Whatever the server can do without time, it does first.
+            // The server first does whatever it can do without time passing.
             while let Ok(news) = self.inbox.try_recv() {
                 self.comes(news);
             }
@@ -228,7 +228,7 @@ impl World {
             Coming::Twilio(event) => self.at_twilio(event),
             Coming::Rest(number, request, answer) => self.rest_arrives(number, &request, answer),
             Coming::Again(request) => self.doubled(&request),
-            // Nobody listens any more when the server is dead.
+            // A dead server no longer waits for the answer.
             Coming::RestAnswered(answer, result) => _ = answer.send(result),
             Coming::Webhook { url, method, params } => self.callback_arrives(&url, &method, &params),
             Coming::Fetch { fetch, url, method, params } => self.fetch_arrives(fetch, url, &method, &params),
@@ -272,7 +272,7 @@ impl World {
             Coming::StandServer(place, time) => self.stand_server(place, time),
             Coming::SetClock(by) => self.set_server_clock(by),
             Coming::GoesOn(number) => self.server_goes_on(number),
-            // Started where it can be waited for.
+            // Handled where it can be awaited.
             Coming::StartServer(_) => {}
             Coming::Look => self.look_at_the_end(),
         }

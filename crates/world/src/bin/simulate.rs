@@ -1,4 +1,4 @@
-//! `npm run simulate`: many worlds by seed on all cores, or one with its timeline.
+//! `npm run simulate`: runs many worlds by seed on all cores, or one world with its timeline.
 
 use clap::Parser;
 use rejoin_world::coverage::Coverage;
@@ -16,48 +16,48 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// A third of the time goes into small pieces of memory.
+/// Small allocations take a third of the run time with the system allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Simulates the whole system: browsers, server and Twilio in one program, with everything that goes wrong, by seed.
+/// Simulates the whole system (browsers, server and Twilio) in one program, with injected faults, by seed.
 #[derive(Debug, Parser)]
 #[command(name = "simulate")]
 struct Options {
-    /// How many worlds.
+    /// Number of worlds to run.
     #[arg(long)]
     seeds: Option<u64>,
-    /// The first seed. Alone: this world, with its timeline.
+    /// The first seed. Alone: run this world and print its timeline.
     #[arg(long)]
     seed: Option<u64>,
-    /// Only worlds of this scenario: refresh, crash, graceful, transfer, others, outbound, tabs, mixed, large; or one that
-    /// is played only when it is asked for: corners, two-servers, storm, steps, clocks, outages, liar, long.
+    /// Run only worlds of this scenario: refresh, crash, graceful, transfer, others, outbound, tabs, mixed, large; or
+    /// one that runs only on request: corners, two-servers, storm, steps, clocks, outages, liar, long.
     #[arg(long)]
     scenario: Option<String>,
-    /// For so many minutes.
+    /// Run for this many minutes.
     #[arg(long)]
     minutes: Option<u64>,
     /// An ordinary day: prints how often, and how soon, the customer has the same agent again.
     #[arg(long)]
     ordinary_day: bool,
-    /// A plan in a file instead of a seed's; its timeline is printed. With --seed or --seeds: with what is drawn from
-    /// another seed, or from so many, for each message.
+    /// Run the plan in this file instead of a drawn one, and print its timeline. With --seed or --seeds: draw the
+    /// fate of each message from another seed, or from that many.
     #[arg(long)]
     plan: Option<std::path::PathBuf>,
-    /// Writes the world of `--seed` or `--plan` as a page to look at.
+    /// Write the world of `--seed` or `--plan` as an HTML page.
     #[arg(long, value_name = "FILE")]
     html: Option<std::path::PathBuf>,
-    /// On so many cores.
+    /// Number of threads.
     #[arg(long)]
     threads: Option<usize>,
-    /// Looks for a defect that is put in, by its name, or for `all`, and tells which seeds find it. With
-    /// --seed: this world with it.
+    /// Look for a planted defect by its name, or for `all`, and print which seeds find it. With --seed: run this
+    /// world with the defect.
     #[arg(long, hide = true)]
     planted: Option<String>,
-    /// On what the server's store is: memory, or sqlite, a real file, which is slower.
+    /// What the server's store runs on: memory, or sqlite, a real file, which is slower.
     #[arg(long, default_value_t, value_parser = |name: &str| StoreKind::named(name).ok_or("memory or sqlite"))]
     store: StoreKind,
-    /// Prints how often each case, each transition and each fault has occurred.
+    /// Print how often each case, each transition and each fault occurred.
     #[arg(long)]
     coverage: bool,
     /// Writes one line for each world: its seed and a digest of its timeline. Two programs of equal behaviour write equal
@@ -77,7 +77,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// How many rules were broken.
+/// Runs what the options ask for and returns the number of broken rules.
 fn run(options: &Options) -> Result<u64, Box<dyn std::error::Error>> {
     let scenario = match &options.scenario {
         Some(name) => Some(Scenario::named(name).ok_or_else(|| format!("there is no scenario {name}"))?),
@@ -110,8 +110,8 @@ fn run(options: &Options) -> Result<u64, Box<dyn std::error::Error>> {
     }
 }
 
-/// For each defect, or the one of this name: in each scenario the first seed that finds it, in a world that holds
-/// without it. How many were found in none.
+/// For each planted defect, or the one with this name, finds in each scenario the first seed that detects it, in a
+/// world that holds without it. Returns how many defects no world detected.
 fn look_for_planted(name: &str, only: Option<Scenario>, options: &Options) -> Result<u64, Unfit> {
     let most = options.seeds.unwrap_or(200);
     let sound = runner(options)?;
@@ -177,7 +177,7 @@ fn replay(
     Ok(violations)
 }
 
-/// What shows the world of a plan again.
+/// The command that reproduces the world of a plan.
 fn command(plan: &Plan, options: &Options) -> String {
     let store = if options.store == StoreKind::Sqlite { " --store sqlite" } else { "" };
     if let Some(path) = &options.plan {
@@ -188,7 +188,7 @@ fn command(plan: &Plan, options: &Options) -> String {
     format!("npm run simulate -- --seed {}{scenario}{day}{store}", plan.seed)
 }
 
-/// What there is to tell of all worlds.
+/// Results summed over all worlds.
 #[derive(Default)]
 struct Total {
     coverage: Coverage,
@@ -197,7 +197,7 @@ struct Total {
     lasted: u64,
 }
 
-/// So many worlds that break a rule are told one by one.
+/// Number of worlds with a broken rule that are printed one by one.
 const TOLD: usize = 1_000;
 
 struct Found {

@@ -1,31 +1,31 @@
-//! The cases of `docs/cases.md`, by their numbers, and by what each is known when it occurs.
+//! The cases of `docs/cases.md` by number, and how each is detected when it occurs.
 
 use crate::plan::FaultKind;
 use rejoin_protocol::api::GracefulReason;
 use rejoin_recovery::cells::{Cell, state_of};
 use rejoin_recovery::{Action, Call, ConferenceEventKind, Event, LeaveReason, Outcome, Recovery};
 
-/// A case, or one of the ways in which it comes.
+/// A case, or one of its variants.
 pub(super) struct Case {
-    /// Of the case.
+    /// Number of the case in `docs/cases.md`.
     pub(super) number: u8,
     pub(super) what: &'static str,
     pub(super) how: How,
 }
 
-/// How it is seen.
+/// How a case is detected.
 pub(super) enum How {
-    /// The machine is told something.
+    /// By an event that the machine handled.
     Told(fn(&Told<'_>) -> bool),
-    /// The world sees it.
+    /// By something that the world sees.
     Signs(Sign),
-    /// It is a fault.
+    /// By a fault that strikes.
     Strikes(FaultKind),
-    /// Not here, and why.
+    /// Never in this simulation, and why.
     Never(&'static str),
 }
 
-/// What the machine was told of a call.
+/// An event that the machine handled, with the call before and after it.
 pub(super) struct Told<'a> {
     pub(super) before: Option<&'a Call>,
     pub(super) event: &'a Event,
@@ -33,38 +33,38 @@ pub(super) struct Told<'a> {
     pub(super) cell: Cell,
 }
 
-/// What the world sees, and the machine does not.
+/// What the world sees and the machine does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sign {
     /// Event Streams deliver several events at once.
     Batch,
     /// Two callbacks of one conference arrive in the same millisecond.
     AtOnce,
-    /// A page's last words have a mark in them.
+    /// A page's last words contain a graceful mark.
     MarkInLastWords,
-    /// Twilio refuses to write a task, because somebody has changed it since it was read.
+    /// Twilio refuses to write a task because it has changed since it was read.
     ChangedMeanwhile,
     /// Flex says that the worker is offline.
     PutOffline,
     /// A tab waits, because another one acts.
     TabWaits,
-    /// A tab acts now that has waited.
+    /// A tab that has waited acts from now on.
     TabTakesOver,
-    /// A page's request has come to nothing.
+    /// A page's request has failed.
     NoAnswer,
-    /// A page finds requests of the one before it.
+    /// A page finds requests that the page before it kept.
     KeptOverReload,
-    /// A page is gone whose agent is back, and to whom the customer is being brought.
+    /// A page is gone although its agent was back and the customer was on the way to them.
     BackAndGone,
-    /// The server is gone, and no recovery is open.
+    /// The server is gone while no recovery is open.
     ServerLost,
-    /// The server is gone, and a recovery is open.
+    /// The server is gone while a recovery is open.
     ServerLostMeanwhile,
     /// A dialog says that it takes long.
     SaysSlow,
     /// A dialog says that the server cannot be reached.
     SaysUnreachable,
-    /// Another plugin has written the flag.
+    /// Another plugin has written `endConferenceOnExit`.
     FlagWritten,
 }
 
@@ -84,7 +84,7 @@ const fn never(number: u8, what: &'static str, why: &'static str) -> Case {
     Case { number, what, how: How::Never(why) }
 }
 
-/// All of them, in their order.
+/// All cases, in the order of `docs/cases.md`.
 pub(super) static CASES: &[Case] = &[
     signs(1, "a batch of several events", Sign::Batch),
     told(2, "a callback comes twice", |it| it.sequence().is_some_and(|(known, _)| known)),
@@ -234,7 +234,7 @@ impl Told<'_> {
         states.contains(&self.cell.state)
     }
 
-    /// A callback's number: was it known, and was a later one?
+    /// Whether a callback's sequence number was already known, and whether a later one was.
     fn sequence(&self) -> Option<(bool, bool)> {
         let Event::Conference(event) = self.event else { return None };
         let seen = &self.before?.facts.received.callbacks;
@@ -249,7 +249,7 @@ impl Told<'_> {
         matches!(self.event, Event::Graceful { mark, .. } if mark.reason == reason)
     }
 
-    /// An agent's leg is taken out of the conference by a request of somebody's.
+    /// True when a request to Twilio removes an agent's leg from the conference.
     fn is_removed(&self) -> bool {
         let Event::Conference(event) = self.event else { return false };
         let ConferenceEventKind::Leave { leg, reason: LeaveReason::UpdatedViaApi } = &event.kind else {
@@ -262,12 +262,12 @@ impl Told<'_> {
         self.is("the agent has not joined, or taken the call, in time")
     }
 
-    /// The recovery ends with it, in place.
+    /// True when this event ends the recovery in place.
     fn rejoins(&self) -> bool {
         self.after.is_some_and(|call| state_of(Some(call)) == "ER")
     }
 
-    /// The recovery ends with it, because the customer is gone.
+    /// True when this event ends the recovery because the customer is gone.
     fn hangs_up(&self) -> bool {
         self.after.is_some_and(|call| state_of(Some(call)) == "EL")
     }
@@ -276,19 +276,19 @@ impl Told<'_> {
         self.after.and_then(|call| call.recovery.as_ref()).is_some_and(is_so)
     }
 
-    /// An agent is lost: a recovery begins.
+    /// True when this event begins a recovery.
     fn begins(&self) -> bool {
         let id = |call: Option<&Call>| call.and_then(|call| call.recovery.as_ref()).map(|r| r.absence.id.clone());
         id(self.after).is_some() && id(self.before) != id(self.after)
     }
 
-    /// Had the agent put the customer on hold?
+    /// True when the agent had put the customer on hold.
     fn held(&self) -> bool {
         let customer = |call: &Call| call.facts.roster.customer_leg().map(|customer| customer.flags().hold);
         self.before.is_some_and(|call| call.our_hold.is_none() && customer(call) == Some(true))
     }
 
-    /// Is somebody there who is neither an agent nor the customer?
+    /// True when a bystander is there, neither an agent nor the customer.
     fn stranger_stays(&self) -> bool {
         self.before.is_some_and(|call| {
             let mut joined =

@@ -1,4 +1,4 @@
-//! What occurred, as tables: also what never did.
+//! What occurred, and what never did, as tables.
 
 use super::Coverage;
 use super::cases::{CASES, How};
@@ -6,10 +6,11 @@ use crate::plan::{Act, FaultKind};
 use rejoin_recovery::cells::Cell;
 use std::fmt;
 
-/// Which cells there are: drawn from the machine, and held by its tests to be what it does.
+/// The table of cells. It is generated from the machine, and the machine's tests check it.
 const TRANSITIONS: &str = include_str!("../../../../docs/transitions.md");
 
-/// A line of the overview there: what happens, and by state the sign of what is done; none where it is ignored.
+/// A row of its overview: an event, and for each state the sign of what the machine does; empty where the event is
+/// ignored.
 struct Row<'a> {
     name: &'a str,
     signs: Vec<&'a str>,
@@ -19,7 +20,7 @@ fn columns(line: &str) -> Vec<&str> {
     line.trim_matches('|').split('|').map(str::trim).collect()
 }
 
-/// The states, and the lines.
+/// The states and the rows of the overview.
 fn overview() -> (Vec<&'static str>, Vec<Row<'static>>) {
     let lines = TRANSITIONS.lines().skip_while(|line| *line != "## Overview").skip(1);
     let mut table = lines.skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
@@ -31,7 +32,7 @@ fn overview() -> (Vec<&'static str>, Vec<Row<'static>>) {
     (states, rows.collect())
 }
 
-/// In at most five characters.
+/// A count in at most five characters.
 fn short(count: u64) -> String {
     match count {
         0..=99_999 => count.to_string(),
@@ -142,7 +143,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn the_overview_is_read_as_it_is_drawn() {
+    fn the_overview_of_the_docs_is_parsed() {
         let (states, rows) = overview();
         assert_eq!((states.len(), states[0], states[23]), (24, "–", "EF"));
         assert!(rows.len() > 80 && rows.iter().all(|row| row.signs.len() == states.len()), "{}", rows.len());
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn each_case_of_the_docs_is_looked_for() {
+    fn each_case_of_the_docs_has_a_detector() {
         let docs = include_str!("../../../../docs/cases.md");
         let numbers = docs.lines().filter_map(|line| columns(line).first()?.parse::<u8>().ok());
         let numbers: BTreeSet<u8> = numbers.collect();
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_never_occurred_is_said() {
+    fn what_never_occurred_is_listed() {
         let mut coverage = Coverage::default();
         coverage.cells.insert(Cell { state: "T", row: Some("the agent's leg leaves") }, 123_456);
         coverage.acts.insert(Act::Mute.name(), 7);

@@ -8,7 +8,7 @@ use rejoin_plugin::agent::{Event, FromDesktop};
 use rejoin_twin::model;
 
 impl World {
-    /// The machine sleeps, or there is no network.
+    /// The machine falls asleep, or loses its network.
     pub(super) fn stops(&mut self, page: PageId, sleeps: bool, time: u64) {
         let it = &mut self.pages[page];
         if !it.alive || it.asleep || it.offline {
@@ -22,7 +22,7 @@ impl World {
         let call = it.flex.call.as_ref().map(|call| call.leg.clone());
         self.note(self.lane(page), None, Kind::Does, || if sleeps { SLEEPS } else { IS_CUT_OFF }.into());
         if let Some(call) = call {
-            // That the phone has answered may be on its way.
+            // The phone's answer may still be in flight.
             let at = self.now.max(self.pages[page].bridge_at);
             self.put_at(at, Coming::Twilio(model::Event::MediaSilent { call, silent: true }));
         }
@@ -32,7 +32,7 @@ impl World {
         self.put(time, Coming::Wakes(page, number));
     }
 
-    /// A page that is opened meanwhile is loaded when the machine is back.
+    /// Defers the load of a page that is opened meanwhile until the machine is back.
     pub(crate) fn loads_later(&mut self, page: PageId) {
         if let Some((until, sleeps)) = self.agents[self.pages[page].agent].away
             && until > self.now
@@ -41,7 +41,7 @@ impl World {
         }
     }
 
-    /// The far ends have given its connections up.
+    /// The far ends give up the connections of a machine that is away.
     pub(crate) fn half_open(&mut self, page: PageId) {
         if self.pages[page].asleep || self.pages[page].offline {
             let agent = self.pages[page].agent;

@@ -5,8 +5,8 @@ use crate::world::World;
 use rejoin_twin::model::{LegPlace, ParticipantChange, Request};
 
 impl World {
-    /// Who listens in is heard by the agent from now on, and not by the customer. Flex has no button for it; Twilio's own
-    /// project template has one, whose request this is
+    /// Lets the agent, and not the customer, hear the supervisor who listens in. Flex has no button for it; Twilio's
+    /// own project template has one, whose request this is
     /// (<https://www.twilio.com/docs/voice/api/conference-participant-resource#update-a-participant-resource>).
     pub(super) fn coaches(&mut self, page: PageId) -> Option<()> {
         let call = self.pages[page].flex.call.as_ref()?.leg.clone();
@@ -24,7 +24,7 @@ impl World {
         Some(())
     }
 
-    /// A call that rings is refused, in the page in which it rings.
+    /// Rejects a ringing call in the page in which it rings.
     pub(super) fn refuses(&mut self, agent: usize) -> Option<()> {
         let (page, reservation) = self.agents[agent].pages.iter().find_map(|page| {
             let mut rings = self.pages[*page].flex.tasks.iter();

@@ -1,4 +1,4 @@
-//! Calls are taken, left, handed over and placed.
+//! Agents take, leave, hand over and place calls.
 
 use super::After;
 use crate::page::{PageId, Then};
@@ -10,7 +10,7 @@ use rejoin_protocol::{ActivitySid, ReservationSid, WorkerSid, WorkflowSid};
 use rejoin_twin::model::{self, NewTask, Request};
 
 impl World {
-    /// A call is left on purpose: the core is asked.
+    /// An agent leaves a call on purpose: the core is asked first.
     pub(super) fn leave(&mut self, page: PageId, sid: ReservationSid, reason: GracefulReason, after: After) {
         self.excuse(page, &sid);
         self.ask(page, after, |request| {
@@ -18,7 +18,7 @@ impl World {
         });
     }
 
-    /// It is left on purpose now, unless she had been lost before.
+    /// The agent leaves on purpose now, unless they were lost before.
     fn leaves(&mut self, page: PageId, sid: &ReservationSid) {
         let leg = self.pages[page].flex.call.as_ref().map(|call| call.leg.clone());
         let mut legs =
@@ -48,7 +48,7 @@ impl World {
         self.bridge(page, request, then);
     }
 
-    /// As Flex places a call: a task for this worker alone.
+    /// Places a call as Flex does: a task for this worker alone.
     pub(super) fn place_call(&mut self, page: PageId, agent: usize, answers: u64) {
         self.placed += 1;
         let to = format!("+1555{:07}", 9_000_000 + self.placed);
@@ -123,7 +123,7 @@ impl World {
         }
     }
 
-    /// Flex's action `AcceptTask`; `unasked`: by the core.
+    /// Flex's action `AcceptTask`; `unasked` when the core accepts.
     pub(crate) fn accept(&mut self, page: PageId, sid: &ReservationSid, unasked: bool) {
         let what = if unasked { "the plugin accepts" } else { "accepts" };
         let lane = if unasked { self.lane(page) } else { Lane::Agent(self.pages[page].agent) };
@@ -137,7 +137,7 @@ impl World {
         if fields {
             let sid = sid.clone();
             let after = After::Accept(sid.clone());
-            // The event is made from Flex's state, with the number of the question in it.
+            // The event is built from Flex's state and contains the number of the question.
             let number = self.next_question(page);
             let event = self.pages[page].flex.before_accept(number, &sid);
             self.ask(page, after, |_| event);

@@ -1,4 +1,5 @@
-//! What agents do because they see it: a call rings, one is over, Flex says that they are offline, a dialog has a button.
+//! What agents do because of what they see: a call rings, a call is over, Flex says that they are offline, a dialog
+//! has a button.
 
 use super::After;
 use crate::coming::Coming;
@@ -10,7 +11,7 @@ use rejoin_plugin::agent::{Event, FromDesktop};
 use rejoin_protocol::{ActivitySid, ReservationSid};
 
 impl World {
-    /// What follows from what an agent sees in a page.
+    /// Schedules reactions to what an agent sees in a page.
     pub(crate) fn reflexes(&mut self, page: PageId) {
         let agent = self.pages[page].agent;
         let (accepts, wraps) = (self.plan.agents[agent].accepts, self.plan.agents[agent].wraps);
@@ -51,7 +52,7 @@ impl World {
         }
     }
 
-    /// An agent takes a call that rings, by hand: not behind a dialog.
+    /// An agent answers a ringing call by hand; not while a dialog covers it.
     pub(crate) fn accepts(&mut self, agent: usize, sid: ReservationSid) {
         let person = &self.agents[agent];
         if person.gone || person.signed_out {
@@ -61,7 +62,7 @@ impl World {
             let it = &self.pages[*page];
             self.is_connected(*page) && it.flex.tasks.get(&sid).is_some_and(|held| held.status == "pending")
         };
-        // Where the phone rings that answers.
+        // The last opened page in which it rings is the one whose phone answers.
         let Some(page) = person.pages.iter().rev().copied().find(pending) else {
             if person.pages.iter().any(|page| !self.is_connected(*page) || !self.pages[*page].up) {
                 self.put(1_000, Coming::Accepts(agent, sid));
@@ -77,7 +78,7 @@ impl World {
         self.put(8_000, Coming::Accepts(agent, sid));
     }
 
-    /// An agent is done with a call.
+    /// An agent finishes a call.
     pub(crate) fn completes(&mut self, agent: usize, sid: ReservationSid) {
         let Some(page) = self.page_of(agent) else {
             if !self.agents[agent].gone && !self.agents[agent].signed_out {
@@ -94,7 +95,7 @@ impl World {
         }
         self.excuse(page, &sid);
         self.note(Lane::Agent(agent), None, Kind::Person, || format!("completes {sid}"));
-        // What gets lost on the way is done again.
+        // Repeat what got lost in flight.
         self.put(15_000, Coming::Completes(agent, sid.clone()));
         let after = After::Complete(sid.clone());
         self.ask(page, after, |request| Some(FromDesktop::BeforeComplete { request, reservation: sid }));

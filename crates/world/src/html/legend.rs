@@ -4,7 +4,7 @@ use super::{KINDS, Lanes, escaped};
 use crate::timeline::Entry;
 use std::fmt::Write as _;
 
-/// How to read the page: what stands there, and what it means.
+/// How to read the page: each element, and what it means.
 const HELP: [(&str, &str); 10] = [
     (
         "Overview",

@@ -1,5 +1,5 @@
-//! The whole world at a glance: a strip for each lane, in true proportion. It is for who sees it: the table has the same and
-//! more.
+//! The whole world at a glance: a strip for each lane, to scale. It is visual only: the table has the same content
+//! and more.
 
 use super::{KINDS, Lanes, escaped, named, owner, told};
 use crate::plan::Plan;
@@ -10,12 +10,12 @@ use crate::timeline::{
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-/// From so many lanes on the strips are low, and nothing is written on them.
+/// From this number of lanes on the strips are low and have no text.
 const MANY: usize = 20;
-/// So much of the whole width a letter takes, in per cent, on a page that is wide enough for words.
+/// Width of a letter in per cent of the page width, on a page wide enough for text.
 const LETTER: f64 = 0.52;
 
-/// What bars mean: the name of each in the page, and for people.
+/// Kinds of bars: the name of each in the page, and its label.
 pub(super) const BARS: [(&str, &str); 7] = [
     ("talk", "talks"),
     ("music", "hears music or words"),
@@ -26,7 +26,7 @@ pub(super) const BARS: [(&str, &str); 7] = [
     ("wrong", "something goes wrong"),
 ];
 
-/// Somebody is like this for a while.
+/// A state that lasts for a while.
 struct Bar {
     from: u64,
     to: u64,
@@ -102,7 +102,7 @@ fn part(at: u64, whole: u64) -> f64 {
 fn write_bar(page: &mut String, bar: &Bar, whole: u64) -> std::fmt::Result {
     let (left, right) = (part(bar.from, whole), part(bar.to, whole));
     let (class, text, width) = (bar.class, escaped(&bar.text), (right - left).max(0.15));
-    // What does not fit behind its beginning stands before its end.
+    // A text that does not fit after its beginning stands before its end.
     let end = if left > 60.0 { " end" } else { "" };
     write!(
         page,
@@ -110,7 +110,7 @@ fn write_bar(page: &mut String, bar: &Bar, whole: u64) -> std::fmt::Result {
     )
 }
 
-/// What people do, in words, as far as there is room. What was planned comes before the calls that are taken and ended.
+/// Writes what people do, as far as there is room. Planned deeds come before calls that are taken and ended.
 fn write_words<'a>(
     page: &mut String,
     entries: impl Iterator<Item = &'a Entry>,
@@ -161,7 +161,7 @@ fn bars(timeline: &[Entry], lane: Lane, whole: u64) -> Vec<Bar> {
     all
 }
 
-/// Bars of what is so from one entry on to the next one that says something about it.
+/// Bars that each last from one entry to the next one about the same thing.
 fn spans(
     timeline: &[Entry],
     whole: u64,
@@ -200,12 +200,12 @@ fn hearing(timeline: &[Entry], lane: Lane, whole: u64) -> Vec<Bar> {
     })
 }
 
-/// Is the call of this customer over?
+/// True when this entry ends the customer's call.
 fn is_end_of(entry: &Entry, customer: Lane) -> bool {
     entry.to == Some(customer) && entry.kind == Kind::Does
 }
 
-/// The best that one of an agent's pages is.
+/// For each moment the best state among the agent's pages.
 fn pages(timeline: &[Entry], lane: Lane, whole: u64) -> Vec<Bar> {
     let mut open: BTreeMap<Lane, (bool, bool)> = BTreeMap::new();
     spans(timeline, whole, |entry| {

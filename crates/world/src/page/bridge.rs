@@ -1,4 +1,4 @@
-//! Flex's conversation with TaskRouter over the event bridge: requests, answers, and what it is told.
+//! Flex's conversation with TaskRouter over the event bridge: requests, answers and events.
 
 use super::PageId;
 use crate::coming::Coming;
@@ -14,35 +14,35 @@ use rejoin_twin::model::{
 use serde_json::Value;
 use std::sync::Arc;
 
-/// What an answer is for.
+/// What an answer is used for.
 #[derive(Clone, Debug)]
 pub(crate) enum Then {
-    /// Nobody waits for it.
+    /// Nothing.
     Nothing,
-    /// The list of reservations, asked at the start and after every new connection.
+    /// The list of reservations, fetched at the start and after every reconnect.
     Reservations,
-    /// Who is in the conference of a task.
+    /// The participants of a task's conference.
     Room,
-    /// The same, when a call has been accepted.
+    /// The same, fetched when a call has been accepted.
     Listening,
     /// The worker.
     Worker,
-    /// An acceptance by the core.
+    /// The core has accepted a reservation.
     Accepted(ReservationSid),
-    /// A cold transfer, of this time.
+    /// A cold transfer that began at this time.
     Transferred(ReservationSid, u64),
-    /// The core has set its own flag.
+    /// The core has set its own leg's flag.
     Flagged(ReservationSid),
-    /// How a task is now that is to be marked.
+    /// The current attributes of a task that is about to be marked.
     Marking(ReservationSid, Value),
-    /// It is marked.
+    /// The task is marked.
     Marked(ReservationSid),
     /// A step of `joinCall`.
     Join(ReservationSid, crate::join::Step),
 }
 
 impl World {
-    /// A request of a page's to TaskRouter.
+    /// Sends a request of a page to TaskRouter.
     pub(crate) fn bridge(&mut self, page: PageId, request: Request, then: Then) {
         let mut chance = self.chance(way(&then), page);
         let after = Self::latency(&mut chance);
@@ -59,7 +59,7 @@ impl World {
         self.put_at(at, Coming::Bridge(page, Box::new(request), then));
     }
 
-    /// It has arrived at Twilio.
+    /// The request has arrived at Twilio.
     pub(crate) fn bridge_arrives(&mut self, page: PageId, request: Request, then: Then) {
         self.twilio.requests += 1;
         let id = RequestId(self.twilio.requests);
@@ -76,13 +76,13 @@ impl World {
         }
         if let Some(result) = result {
             if let (Then::Transferred(reservation, at), Err(_)) = (&then, &result) {
-                self.stays(page, reservation, *at); // also if its page is gone, and will never know
+                self.stays(page, reservation, *at); // even when the page is gone and will never know
             }
             let mut chance = self.chance(way(&then), page);
             let after = Self::latency(&mut chance);
             let mut at = self.now + after;
             if matches!(then, Then::Listening) {
-                // News that came before it are in it, and those that follow are not overtaken by it.
+                // The answer includes the events before it, and does not overtake the events after it.
                 at = at.max(self.told_at.get(&page).copied().unwrap_or_default());
                 self.told_at.insert(page, at);
             }
@@ -90,7 +90,7 @@ impl World {
         }
     }
 
-    /// Its answer has come.
+    /// The answer has arrived.
     pub(crate) fn bridged(&mut self, page: PageId, then: Then, result: Result<Reply, ApiError>) {
         let Some(Coming::Bridged(_, then, result)) =
             self.arrives(page, Coming::Bridged(page, then, Box::new(result)))
@@ -180,7 +180,7 @@ impl World {
         self.look(page);
     }
 
-    /// Writes into the task how it is left: read, merged, written.
+    /// Writes into the task how the agent leaves: read, merge, write.
     pub(crate) fn mark_task(&mut self, page: PageId, reservation: ReservationSid, mark: Value) {
         match self.pages[page].flex.tasks.get(&reservation).map(|held| held.task.clone()) {
             Some(task) => self.bridge(page, Request::FetchTask(task), Then::Marking(reservation, mark)),
@@ -206,7 +206,7 @@ impl World {
         self.bridge(page, request, Then::Marked(reservation));
     }
 
-    /// At the start, and after every new connection.
+    /// Fetches the current state, at the start and after every reconnect.
     pub(crate) fn ask_how_it_is(&mut self, page: PageId) {
         let worker = self.agents[self.pages[page].agent].worker.clone();
         self.bridge(page, Request::FetchWorker(worker.clone()), Then::Worker);
@@ -218,7 +218,7 @@ impl World {
         self.bridge(page, list, Then::Reservations);
     }
 
-    /// TaskRouter tells this page something.
+    /// An event of TaskRouter reaches this page.
     pub(crate) fn told(&mut self, page: PageId, event: String, payload: Arc<Value>) {
         let Some(Coming::Tell(_, event, payload)) = self.arrives(page, Coming::Tell(page, event, payload))
         else {
@@ -240,7 +240,7 @@ impl World {
             if !event.ends_with(".failed") {
                 flex.participant(&payload, event == "participant.removed");
             }
-            // What else becomes of it, nobody who joins waits for.
+            // A join waits for no other participant events.
             let told = match event.as_str() {
                 "participant.added" => Some(true),
                 "participant.add.failed" => Some(false),
@@ -255,8 +255,8 @@ impl World {
         self.look(page);
     }
 
-    /// From the moment in which a call is accepted Flex knows who is in its conference: it asks for them, and hears what
-    /// changes (`ConferenceListenerManager.startListening` and `ConferenceListener.initialize` of
+    /// From the moment a call is accepted Flex knows who is in its conference: it fetches the participants and
+    /// receives their changes (`ConferenceListenerManager.startListening` and `ConferenceListener.initialize` of
     /// `@twilio/flex-ui` 2.17.1).
     fn listen_to_room(&mut self, page: PageId, payload: &Value) {
         let sid = payload["sid"].as_str().and_then(|sid| ReservationSid::parse(sid).ok());
@@ -266,7 +266,7 @@ impl World {
         }
     }
 
-    /// Flex makes a call of two end with its own leg, and one of more not: it says so whenever that changes.
+    /// Flex makes a call of two end with its own leg, and a call of more not: it sets the flag whenever that changes.
     pub(super) fn flags(&mut self, page: PageId) {
         let flex = &mut self.pages[page].flex;
         let mut wanted = vec![];
@@ -310,7 +310,7 @@ impl World {
         );
     }
 
-    /// What Flex posts to accept a call.
+    /// The request with which Flex accepts a call.
     pub(super) fn send_accept(
         &mut self,
         page: PageId,
@@ -353,12 +353,12 @@ impl World {
     }
 }
 
-/// Numbered apart, so that what happens to other requests does not depend on it.
+/// Listening requests are numbered apart, so that the fate of other requests does not depend on them.
 fn way(then: &Then) -> Way {
     if matches!(then, Then::Listening) { Way::Listen } else { Way::Bridge }
 }
 
-/// Is it a call that the agent places?
+/// True when the agent places this call.
 pub(crate) fn is_outbound(attributes: &rejoin_plugin::boundary::Value) -> bool {
     use rejoin_plugin::boundary::Value;
     *attributes.get("direction") == Value::Text("outbound".into())
@@ -375,7 +375,7 @@ fn said(request: &Request) -> String {
         }
         Request::UpdateWorkerParticipant { change, .. }
         | Request::UpdateChannelParticipant { change, .. } => {
-            // What stays as it is, is not told.
+            // Fields that do not change are left out.
             let change = format!("{change:?}");
             let fields = change.trim_start_matches("ParticipantChange {").trim_end_matches('}').split(", ");
             let set: Vec<String> =
@@ -389,7 +389,7 @@ fn said(request: &Request) -> String {
     }
 }
 
-/// `name: Some(value)` as people write it.
+/// `name: Some(value)` in readable form.
 fn bare(field: &str) -> String {
     field.replace(": Some(", "=").trim_end_matches(')').to_owned()
 }

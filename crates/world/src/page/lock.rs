@@ -1,4 +1,4 @@
-//! Which page of a browser acts: whoever has the browser's lock.
+//! Which page of a browser acts: the one that holds the browser's lock.
 
 use super::PageId;
 use crate::coming::Coming;
@@ -23,7 +23,7 @@ impl World {
         }
     }
 
-    /// The page is to start, acting or not.
+    /// Starts the plugin, as the acting page or not.
     pub(crate) fn begin(&mut self, page: PageId, acts: bool) {
         let it = &mut self.pages[page];
         if !std::mem::take(&mut it.electing) {
@@ -39,7 +39,7 @@ impl World {
         self.look(page);
     }
 
-    /// The lock of a browser is free: the next page gets it.
+    /// The browser's lock is free: the next waiting page gets it.
     pub(crate) fn free_lock(&mut self, page: PageId) {
         let browser = self.pages[page].browser;
         let it = &mut self.browsers[browser];
@@ -52,7 +52,7 @@ impl World {
         }
     }
 
-    /// The lock is this page's.
+    /// The page gets the lock.
     pub(crate) fn granted(&mut self, page: PageId, taken: bool) {
         self.coverage.sign(Sign::TabTakesOver);
         if self.pages[page].electing {
@@ -64,7 +64,7 @@ impl World {
         self.handle(page, Event::Elected { taken, epoch });
     }
 
-    /// The page takes the lock, whoever has it.
+    /// The page takes the lock, even if another page holds it.
     pub(crate) fn take_lock(&mut self, page: PageId) {
         let browser = self.pages[page].browser;
         let it = &mut self.browsers[browser];

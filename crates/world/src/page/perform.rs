@@ -1,4 +1,4 @@
-//! The core's effects, carried out as its shell in the browser does it (`src/shell`, `js-shim`).
+//! Carries out the core's effects as its shell in the browser does (`src/shell`, `js-shim`).
 
 use super::{PageId, Then};
 use crate::browser::{text, value};
@@ -17,7 +17,7 @@ use rejoin_plugin::boundary::{heard, told};
 use rejoin_protocol::api::Beacon;
 use rejoin_twin::model::{ParticipantChange, Request as Twilio};
 
-/// How long an answer may take.
+/// Timeout of a request (milliseconds).
 const LIMIT: u64 = 10_000;
 
 impl World {
@@ -69,14 +69,14 @@ impl World {
             Effect::Store(mark) => self.browsers[browser].store(&mark),
             Effect::Unstore { reservation } => self.browsers[browser].unstore(&reservation),
             Effect::StoreActivity(activity) => self.browsers[browser].store_activity(activity),
-            // No page of this world comes back from a cache.
+            // No page of this world returns from the back/forward cache.
             Effect::TryMicrophone | Effect::Reload => {}
         }
     }
 
     fn show(&mut self, page: PageId, dialog: Option<Dialog>) {
         self.note(self.lane(page), None, Kind::Does, || match &dialog {
-            // Until when is nothing to people: milliseconds since 1970.
+            // Readers cannot use the deadline: it is in milliseconds since 1970.
             Some(dialog) => {
                 let told = format!("{dialog:?}");
                 format!("shows the dialog {}", told.split(" { until").next().unwrap_or_default())
@@ -109,7 +109,7 @@ impl World {
         }
     }
 
-    /// A timer of the core is due, if it was not set again or cleared.
+    /// A timer of the core is due, unless it was set again or cleared.
     pub(crate) fn core_timer(&mut self, page: PageId, timer: rejoin_plugin::agent::Timer, number: u64) {
         if self.pages[page].timers.get(&timer) != Some(&number) || !self.pages[page].alive {
             return;
@@ -150,7 +150,7 @@ impl World {
         self.put(LIMIT, Coming::Posted(page, id, Err(PostError::Unreachable)));
     }
 
-    /// A request of this page has ended, if it had not ended before.
+    /// A request of this page has ended, unless it had ended before.
     pub(crate) fn posted(&mut self, page: PageId, id: PostId, result: Result<String, PostError>) {
         if self.arrives(page, Coming::Posted(page, id, result.clone())).is_none() {
             return;
@@ -236,7 +236,7 @@ impl World {
         }
     }
 
-    /// `reservation.updateParticipant`, wrapped as long as the flag is neutral.
+    /// `reservation.updateParticipant`, wrapped as long as the flag is neutralised.
     pub(crate) fn set_flag(
         &mut self,
         page: PageId,
@@ -269,7 +269,7 @@ impl World {
         }
     }
 
-    /// An action that was asked about goes on.
+    /// An action goes on that the core was asked about.
     pub(crate) fn goes_on(
         &mut self,
         page: PageId,
@@ -282,7 +282,7 @@ impl World {
         }
     }
 
-    /// Nothing of what the core waits for would come otherwise.
+    /// Tells the core that the agent has signed out: no answer that it waits for would come otherwise.
     pub(crate) fn signed_out(&mut self, page: PageId) {
         self.handle(page, Event::Desktop(FromDesktop::SignedOut {}));
     }

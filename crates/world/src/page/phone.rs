@@ -1,4 +1,4 @@
-//! The page's phone: it rings, is picked up, and is hung up on; and what Twilio hears of the browser.
+//! The page's phone: it rings, is answered, and is hung up on; and what Twilio learns from the browser.
 
 use super::PageId;
 use crate::coming::Coming;
@@ -8,33 +8,34 @@ use crate::world::World;
 use rejoin_protocol::CallSid;
 
 impl World {
-    /// Something that Twilio hears of this page's browser.
+    /// Sends an event of this page's browser to Twilio.
     pub(crate) fn twilio_hears(&mut self, page: PageId, event: rejoin_twin::model::Event) {
         let mut chance = self.chance(Way::Phone, page);
         let after = Self::latency(&mut chance);
-        // What a browser says of one leg keeps its order.
+        // Events of one browser keep their order.
         let at = (self.now + after).max(self.pages[page].bridge_at);
         self.pages[page].bridge_at = at;
         self.put_at(at, Coming::Twilio(event));
     }
 
-    /// A phone rings for this page: Flex takes it.
+    /// A phone rings in this page, and Flex takes the call.
     pub(crate) fn invited(&mut self, page: PageId, leg: CallSid) {
         let Some(_) = self.arrives(page, Coming::Invite(page, leg.clone())) else { return };
         if self.is_busy(page, &leg) {
-            return; // it rings in vain
+            return; // the call rings without an answer
         }
         let mut chance = self.chance(Way::Phone, page);
         let after = chance.between(40, 300);
         self.put(after, Coming::PickedUp(page, leg));
     }
 
-    /// A phone that has a call takes another one only when its page has asked for it.
+    /// True when the phone has a call and this page has not asked for another one.
     fn is_busy(&self, page: PageId, leg: &CallSid) -> bool {
         self.pages[page].flex.call.is_some() && (self.pages[page].expects.is_none() || self.listens(leg))
     }
 
-    /// Does it ring that she may listen in? A reservation that the page has accepted rings by itself.
+    /// True when this leg rings so that the agent can listen in. The leg of an accepted reservation rings without
+    /// being asked for.
     fn listens(&self, leg: &CallSid) -> bool {
         self.twilio.model.leg(leg).is_some_and(|leg| leg.listens)
     }
@@ -44,7 +45,7 @@ impl World {
         if !self.is_connected(page) || self.is_busy(page, &leg) || self.twilio.model.leg(&leg).is_none() {
             return;
         }
-        // One call at a time: who listened in leaves.
+        // The phone has one call at a time: a supervisor who listened in leaves.
         self.hang_up(page);
         let listens = self.listens(&leg);
         let it = &mut self.pages[page];

@@ -1,16 +1,17 @@
-//! What only those scenarios have that are asked for. Their chance is their own: all others stay as they were.
+//! What only the scenarios on request have. They draw from a generator of their own, so that all other worlds stay
+//! the same.
 
 use super::draw::{WHO_HAS_A_CALL, act};
 use super::{Act, Deed, Fault, FaultKind, Plan, Scenario};
 use crate::chance::Chance;
 
-/// In how many of a thousand worlds of `mixed` an agent lies.
+/// Probability (permille) that an agent lies in a world of `mixed`.
 const LIARS: u32 = 20;
 
-/// In how many of a thousand worlds of `mixed` and `database` Twilio reports redirects.
+/// Probability (permille) that Twilio reports redirects in a world of `mixed` and `database`.
 const REDIRECTS_REPORTED: u32 = 300;
 
-/// Adds it to a plan.
+/// Adds the scenario's own part to a plan.
 pub(super) fn add(plan: &mut Plan) {
     let mut chance = Chance::of(plan.seed, 4, 0);
     if matches!(plan.scenario, Scenario::Mixed | Scenario::Database) {
@@ -23,7 +24,7 @@ pub(super) fn add(plan: &mut Plan) {
         Scenario::Clocks => clocks(&mut chance, plan),
         Scenario::Outages => outages(&mut chance, plan),
         Scenario::Liar => liar(&mut chance, plan),
-        // Everything goes wrong there: now and then somebody lies, too.
+        // Everything goes wrong there: now and then an agent lies, too.
         Scenario::Mixed if chance.happens(LIARS) => liar(&mut chance, plan),
         Scenario::Long => long(&mut chance, plan),
         Scenario::Database => database(&mut chance, plan),
@@ -31,7 +32,7 @@ pub(super) fn add(plan: &mut Plan) {
     }
 }
 
-/// A moment shortly before or after something that an agent does: then our server is busy.
+/// A moment shortly before or after an agent's deed, when our server is busy.
 fn moment(chance: &mut Chance, plan: &Plan) -> u64 {
     let at = chance.one(&plan.deeds).map_or(12_000, |deed| deed.at);
     (at + chance.between(0, 4_000)).saturating_sub(1_000).min(plan.until - 1)
@@ -52,22 +53,22 @@ fn two_servers(chance: &mut Chance, plan: &mut Plan) {
     }
 }
 
-/// What happens to a whole site at once.
+/// Something that hits a whole site at once.
 fn storm(chance: &mut Chance, plan: &mut Plan) {
     let at = chance.between(15_000, 30_000);
     let away = chance.between(2_000, 40_000);
     let (act, apart) = match chance.below(3) {
-        // The way out of the building.
+        // The building's uplink fails.
         0 => (Act::Offline(away), 300),
-        // A new version, a policy.
+        // A new version or a policy reloads all pages.
         1 => (Act::Refresh, 2_000),
-        // The power.
+        // The power fails.
         _ => (Act::Crash(away), 50),
     };
     plan.deeds.retain(|deed| deed.at < at - 5_000 && chance.happens(300));
     for agent in 0..plan.agents.len() {
         plan.deeds.push(Deed { at: at + chance.below(apart), agent, act });
-        // Who has waited for the network loads the page anew, too.
+        // Agents who have waited for the network may reload the page, too.
         if matches!(act, Act::Offline(_)) && chance.happens(300) {
             plan.deeds.push(Deed { at: at + away + chance.between(100, 3_000), agent, act: Act::Refresh });
         }
@@ -86,7 +87,7 @@ fn storm(chance: &mut Chance, plan: &mut Plan) {
     }
 }
 
-/// Where our server may die.
+/// Steps at which our server may die.
 fn steps(chance: &mut Chance, plan: &mut Plan) {
     if chance.happens(300) {
         plan.setup.servers = 2;
@@ -127,7 +128,7 @@ fn database(chance: &mut Chance, plan: &mut Plan) {
     }
 }
 
-/// So far a clock is off: a step of NTP, a machine that was suspended, or somebody who has set it.
+/// How far a clock is off: a step of NTP, a machine that was suspended, or a wrong setting.
 fn off(chance: &mut Chance) -> i64 {
     let by = match chance.below(3) {
         0 => chance.between(200, 5_000),
@@ -137,7 +138,7 @@ fn off(chance: &mut Chance) -> i64 {
     if chance.happens(500) { by } else { -by }
 }
 
-/// Clocks that are set in the middle of it all.
+/// Clocks that are set in the middle of calls.
 fn clocks(chance: &mut Chance, plan: &mut Plan) {
     let of_server = chance.below(3);
     if of_server != 1 {
@@ -168,7 +169,7 @@ fn liar(chance: &mut Chance, plan: &mut Plan) {
     plan.faults.push(Fault { from, to: plan.until, kind: FaultKind::Liar, rate });
 }
 
-/// What is out of order for minutes, and comes back, with calls that last that long.
+/// Outages of minutes, with calls that last as long.
 fn outages(chance: &mut Chance, plan: &mut Plan) {
     if chance.happens(500) {
         plan.faults.clear();
@@ -176,7 +177,7 @@ fn outages(chance: &mut Chance, plan: &mut Plan) {
     let first = if chance.happens(500) { moment(chance, plan) } else { chance.between(1_000, 20_000) };
     let mut last = first;
     for number in 0..chance.between(1, 2) {
-        // The second one comes into the first, or soon after it.
+        // The second outage overlaps the first, or follows soon after.
         let from = if number == 0 { first } else { last.saturating_sub(20_000) + chance.below(40_000) };
         let to = from + chance.between(60_000, 400_000);
         let kinds = [
@@ -224,8 +225,8 @@ fn outages(chance: &mut Chance, plan: &mut Plan) {
 const MINUTE: u64 = 60_000;
 const HOUR: u64 = 60 * MINUTE;
 
-/// What was drawn happens at the end of calls that last three or four hours. Until then tokens are renewed, the server is
-/// deployed anew, laptops sleep, and agents do what breaks no call.
+/// What was drawn happens at the end of calls that last three or four hours. Until then tokens are renewed, the
+/// server is redeployed, laptops sleep, and agents do what breaks no call.
 fn long(chance: &mut Chance, plan: &mut Plan) {
     let end = chance.between(3 * HOUR, 4 * HOUR);
     for deed in &mut plan.deeds {
@@ -242,7 +243,7 @@ fn long(chance: &mut Chance, plan: &mut Plan) {
     for _ in 0..chance.between(1, 6) {
         let at = chance.between(MINUTE, end - 2 * MINUTE);
         let short = chance.between(500, 8_000);
-        // One of all agents, who may be on a call, or the one who is.
+        // Any agent, who may be on a call, or the one who is.
         let (agent, acts) = match chance.below(6) {
             0 => (WHO_HAS_A_CALL, vec![(0, Act::Hold), (chance.between(1_000, 10 * MINUTE), Act::Unhold)]),
             1 => (WHO_HAS_A_CALL, vec![(0, Act::Mute), (short, Act::Mute)]),

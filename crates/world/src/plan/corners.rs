@@ -1,9 +1,9 @@
-//! What the other worlds hardly ever come to: each of these leads to one corner.
+//! Corner cases: each of these plans leads to one that other worlds hardly ever reach.
 
 use super::{Act, CustomerPlan, Deed, Fault, FaultKind, Plan, Scenario, WHO_HAS_A_CALL, draw};
 use crate::chance::Chance;
 
-/// A world as ordinary ones are, with other deeds.
+/// An ordinary world with the deeds of a corner case.
 pub(super) fn corner(seed: u64) -> Plan {
     let mut chance = Chance::of(seed, 4, 0);
     let mut plan = draw(seed, Some(Scenario::Others));
@@ -12,7 +12,7 @@ pub(super) fn corner(seed: u64) -> Plan {
     plan.agents.iter_mut().for_each(|agent| agent.accepts = chance.between(300, 1_500));
     plan.until = 90_000;
     plan.deeds.clear();
-    // Half of them without anything that goes wrong by itself.
+    // Half of them have no faults.
     if chance.happens(500) {
         plan.faults.clear();
     }
@@ -35,19 +35,19 @@ pub(super) fn corner(seed: u64) -> Plan {
     plan
 }
 
-/// By then the customer talks to somebody.
+/// By then the customer talks to an agent (milliseconds).
 const TALKING: u64 = 12_000;
 
 fn whoever_has_the_call(plan: &mut Plan, at: u64, act: Act) {
     plan.deeds.push(Deed { at, agent: WHO_HAS_A_CALL, act });
 }
 
-/// Through the queue, and not in place.
+/// Makes recoveries go through the queue, not in place.
 fn through_the_queue(plan: &mut Plan) {
     plan.setup.in_place = false;
 }
 
-/// A page that goes away and comes again, in one way or another.
+/// A way in which a page goes away and comes back.
 fn goes_and_comes(chance: &mut Chance) -> Act {
     match chance.below(3) {
         0 => Act::Crash(chance.between(300, 6_000)),
@@ -67,7 +67,7 @@ fn too_often(chance: &mut Chance, plan: &mut Plan) {
     }
 }
 
-/// An agent is on a break in the middle of a call, and is lost.
+/// An agent takes a break in the middle of a call, and is lost.
 fn on_a_break(chance: &mut Chance, plan: &mut Plan) {
     through_the_queue(plan);
     plan.setup.lends = chance.happens(700);
@@ -76,7 +76,7 @@ fn on_a_break(chance: &mut Chance, plan: &mut Plan) {
     whoever_has_the_call(plan, at, goes_and_comes(chance));
 }
 
-/// The customer hangs up at any moment of a recovery.
+/// The customer hangs up at some moment of a recovery.
 fn hangs_up_meanwhile(chance: &mut Chance, plan: &mut Plan) {
     plan.setup.in_place = chance.happens(300);
     let at = TALKING + chance.below(1_000);
@@ -98,7 +98,7 @@ fn back_and_gone(chance: &mut Chance, plan: &mut Plan) {
     plan.setup.in_place = chance.happens(500);
     let loads = plan.agents.first().map_or(1_000, |agent| agent.loads);
     let lost = Act::Refresh;
-    // All of them have the same patience, whoever has the call.
+    // All agents have the same loading time, whoever has the call.
     plan.agents.iter_mut().for_each(|agent| agent.loads = loads);
     whoever_has_the_call(plan, TALKING, lost);
     let at = TALKING + loads + chance.below(4_000);
@@ -112,7 +112,7 @@ fn back_and_gone(chance: &mut Chance, plan: &mut Plan) {
     }
 }
 
-/// There is no server for long when an agent is lost.
+/// No server runs for a long time when an agent is lost.
 fn no_server(chance: &mut Chance, plan: &mut Plan) {
     let from = TALKING + chance.below(6_000);
     let to = from + chance.between(12_000, 45_000);
@@ -120,7 +120,7 @@ fn no_server(chance: &mut Chance, plan: &mut Plan) {
     whoever_has_the_call(plan, TALKING + chance.below(8_000), goes_and_comes(chance));
 }
 
-/// Somebody else is there, too: a colleague, somebody who listens, somebody from outside; then anybody is lost.
+/// A colleague, a listening supervisor or a third party is on the call, too; then somebody is lost.
 fn beside(chance: &mut Chance, plan: &mut Plan) {
     plan.setup.in_place = chance.happens(500);
     let others = plan.agents.len() as u64;
@@ -154,11 +154,11 @@ fn beside(chance: &mut Chance, plan: &mut Plan) {
     }
 }
 
-/// A supervisor listens, is heard by the agent, and then the agent is lost.
+/// A supervisor listens and coaches, and then the agent is lost.
 fn coached(chance: &mut Chance, plan: &mut Plan) {
     plan.setup.in_place = chance.happens(500);
     for agent in 0..plan.agents.len() {
-        // Who has the call cannot listen; the others listen to whoever has it.
+        // The agent who has the call cannot listen; the others listen to whoever has it.
         for of in (0..plan.agents.len()).filter(|of| *of != agent) {
             plan.deeds.push(Deed { at: TALKING, agent, act: Act::Monitor(of) });
         }
@@ -168,7 +168,7 @@ fn coached(chance: &mut Chance, plan: &mut Plan) {
     whoever_has_the_call(plan, at, goes_and_comes(chance));
 }
 
-/// An agent is gone for good, and the next one refuses who comes back.
+/// An agent is gone for good, and the next one rejects the returning customer.
 fn refused(chance: &mut Chance, plan: &mut Plan) {
     through_the_queue(plan);
     whoever_has_the_call(plan, TALKING, Act::CloseForGood);
@@ -183,7 +183,7 @@ fn refused(chance: &mut Chance, plan: &mut Plan) {
     }
 }
 
-/// An agent is gone for good, and the others do not answer for long.
+/// An agent is gone for good, and the others do not answer for a long time.
 fn nobody(chance: &mut Chance, plan: &mut Plan) {
     plan.agents.iter_mut().for_each(|agent| agent.wraps = 1_000);
     whoever_has_the_call(plan, TALKING, Act::CloseForGood);

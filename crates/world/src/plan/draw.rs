@@ -4,10 +4,10 @@ use super::corners::corner;
 use super::{Act, AgentPlan, CustomerPlan, Deed, Fault, FaultKind, Plan, Scenario, Setup, asked_for};
 use crate::chance::Chance;
 
-/// One of so many worlds leads to a corner, to which the others hardly ever come.
+/// One of this many worlds is a corner case, which the others hardly ever reach.
 const CORNERS: u64 = 40;
 
-/// The plan of a seed; `scenario`: of this one only, else the seed says which.
+/// The plan of a seed, for this scenario, or for one that the seed picks.
 pub fn draw(seed: u64, scenario: Option<Scenario>) -> Plan {
     let is_a_corner = scenario.is_none() && seed % CORNERS == 7;
     if is_a_corner || scenario == Some(Scenario::Corners) {
@@ -63,7 +63,7 @@ pub fn draw(seed: u64, scenario: Option<Scenario>) -> Plan {
     plan
 }
 
-/// A deed of whoever has a call then; the first one who has.
+/// Stands for the first agent who has a call when the deed is due.
 pub const WHO_HAS_A_CALL: usize = usize::MAX;
 
 fn agent(chance: &mut Chance, scenario: Scenario) -> AgentPlan {
@@ -112,7 +112,7 @@ fn away(chance: &mut Chance) -> u64 {
     if chance.happens(300) { chance.between(10_000, 40_000) } else { chance.between(300, 10_000) }
 }
 
-/// How a page, or what it runs on, goes.
+/// A way in which a page, or its machine, goes away.
 fn accident(chance: &mut Chance) -> Act {
     match chance.below(8) {
         0..=2 => Act::Refresh,
@@ -176,7 +176,7 @@ fn deeds(chance: &mut Chance, plan: &mut Plan) {
         _ => 2,
     };
     for agent in 0..plan.agents.len() {
-        // What an agent does comes in bursts: something, and soon after it something else.
+        // Deeds come in bursts: one, and soon after it another.
         let mut at = chance.between(6_000, 25_000.min(plan.until));
         if plan.scenario == Scenario::Large {
             at = chance.between(10_000, plan.until - 10_000);

@@ -5,13 +5,14 @@ use serde::{Deserialize, Serialize};
 /// Something that goes wrong for a while.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
-    /// From when on.
+    /// When it begins.
     pub from: u64,
-    /// Until when.
+    /// When it ends.
     pub to: u64,
-    /// What.
+    /// What goes wrong.
     pub kind: FaultKind,
-    /// How often: in so many of a thousand cases. What strikes at a step strikes at this one, counted from `from` on.
+    /// Probability in permille. For a fault at a step: the number of the step at which it strikes, counted since
+    /// `from`.
     pub rate: u32,
 }
 
@@ -19,15 +20,15 @@ pub struct Fault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FaultKind {
-    /// A webhook never comes.
+    /// A webhook never arrives.
     WebhookLost,
-    /// A webhook comes seconds later, behind others.
+    /// A webhook arrives seconds later, out of order.
     WebhookLate,
-    /// A webhook comes twice.
+    /// A webhook arrives twice.
     WebhookTwice,
     /// A page's request to our server is lost.
     RequestLost,
-    /// Its answer is.
+    /// The answer to a page's request is lost.
     AnswerLost,
     /// A page's request takes seconds.
     RequestLate,
@@ -37,49 +38,49 @@ pub enum FaultKind {
     Throttled,
     /// Twilio answers 5xx and has done nothing.
     Broken,
-    /// Twilio answers 5xx and has done it.
+    /// Twilio answers 5xx although it has carried out the request.
     BrokenDone,
     /// Twilio does not answer and has done nothing.
     Silent,
-    /// Twilio does not answer and has done it.
+    /// Twilio does not answer although it has carried out the request.
     SilentDone,
     /// Our server dies at `from` and starts again at `to`.
     ServerDies,
-    /// Our server is stopped in order at `from`, and started again at `to`.
+    /// Our server is stopped gracefully at `from`, and started again at `to`.
     ServerRestarts,
-    /// Our server dies after a commit, before anything of it is carried out, and starts again at once.
+    /// Our server dies after a commit, before it acts on it, and starts again at once.
     DiesAfterCommit,
-    /// Our server dies between an effect at Twilio and its report, and starts again at once.
+    /// Our server dies between an effect at Twilio and its record, and starts again at once.
     DiesAfterEffect,
     /// Twilio refuses tokens that have expired.
     TokenExpires,
-    /// Documents cannot be fetched from our server.
+    /// Twilio cannot fetch documents from our server.
     DocumentLost,
     /// Event Streams deliver batches again.
     BatchTwice,
-    /// Does nothing: TaskRouter takes an agent offline whose machine sleeps or has no network. It is drawn still, so that
-    /// every seed stays the world that it is.
+    /// No effect: TaskRouter takes an agent offline whose machine sleeps or has no network. It is still drawn, so
+    /// that every seed keeps its world.
     PresenceLost,
-    /// One of our servers stands still at `from`, as by SIGSTOP, and goes on at `to`.
+    /// One of our servers is suspended at `from`, as by SIGSTOP, and goes on at `to`.
     ServerStands,
-    /// One of our servers stands still at a step, for as long as it is from `from` to `to`.
+    /// One of our servers is suspended at a step, for the time between `from` and `to`.
     StandsAtStep,
-    /// One of our servers dies at a step, and starts again after as long as it is from `from` to `to`.
+    /// One of our servers dies at a step, and starts again after the time between `from` and `to`.
     DiesAtStep,
-    /// The clock of our server's machine is set by so many milliseconds at `from`, and set right at `to`.
+    /// The clock of our server's machine is set by this many milliseconds at `from`, and corrected at `to`.
     ServerClock(i64),
-    /// A page of the last agent's, with a good token, tells our server what is not so.
+    /// A page of the last agent, with a valid token, sends false statements to our server.
     Liar,
-    /// The database refuses what our server asks of it.
+    /// The database refuses our server's requests.
     StoreRefuses,
     /// The database takes up to five seconds for each answer.
     StoreStalls,
-    /// A commit comes through, and its answer is lost.
+    /// A commit succeeds, and its answer is lost.
     CommitUnknown,
 }
 
 impl FaultKind {
-    /// Those that are drawn in worlds of every kind. What else there is, some scenarios have that are asked for.
+    /// Faults that are drawn in worlds of every kind. The others belong to scenarios on request.
     pub const ALL: [Self; 20] = [
         Self::WebhookLost,
         Self::WebhookLate,
@@ -103,12 +104,12 @@ impl FaultKind {
         Self::PresenceLost,
     ];
 
-    /// Does anything come of it?
+    /// True when the fault has any effect.
     pub fn strikes(self) -> bool {
         self != Self::PresenceLost
     }
 
-    /// For people.
+    /// The fault in words.
     pub fn name(self) -> &'static str {
         match self {
             Self::WebhookLost => "webhook lost",
@@ -147,7 +148,7 @@ impl FaultKind {
         matches!(self, Self::StoreRefuses | Self::StoreStalls | Self::CommitUnknown)
     }
 
-    /// Does it strike at one step of our server, and is its rate the number of that step?
+    /// True when it strikes at one step of our server, and its rate is the number of that step.
     pub fn is_at_a_step(self) -> bool {
         matches!(self, Self::StandsAtStep | Self::DiesAtStep)
     }

@@ -1,4 +1,4 @@
-//! What worlds are about.
+//! Scenarios: what worlds are about.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -7,37 +7,37 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scenario {
-    /// An agent's page is loaded anew.
+    /// An agent's page is reloaded.
     Refresh,
-    /// A page, a browser or a laptop is gone without a word.
+    /// A page, a browser or a laptop dies without a goodbye.
     Crash,
-    /// Calls are left on purpose.
+    /// Agents leave calls on purpose.
     Graceful,
-    /// Calls are handed over.
+    /// Calls are transferred.
     Transfer,
-    /// Supervisors and people from outside are on calls.
+    /// Supervisors and third parties are on calls.
     Others,
-    /// Calls that agents place.
+    /// Agents place calls.
     Outbound,
-    /// Several tabs.
+    /// Agents have several tabs.
     Tabs,
-    /// Everything, and everything goes wrong.
+    /// Everything happens, and everything goes wrong.
     Mixed,
     /// Many agents and customers.
     Large,
-    /// What the others hardly ever come to.
+    /// Corner cases that the others hardly ever reach.
     Corners,
-    /// Two servers on one store, one of which stands still for a while.
+    /// Two servers on one store, one of which is suspended for a while.
     TwoServers,
     /// All agents lose their network, or their pages, at once, and the server restarts.
     Storm,
-    /// Our server dies at one step of what it does.
+    /// Our server dies at one step of its work.
     Steps,
-    /// Clocks are set, of browsers and of our server.
+    /// Clocks of browsers and of our server are set.
     Clocks,
-    /// Our server, Twilio or what is between them is out of order for minutes.
+    /// Our server, Twilio or the network between them is out of order for minutes.
     Outages,
-    /// An agent's page says what is not so, of its own calls and of others'.
+    /// An agent's page sends false statements about its own calls and those of others.
     Liar,
     /// Calls of four hours, at whose end all of this happens.
     Long,
@@ -46,7 +46,7 @@ pub enum Scenario {
 }
 
 impl Scenario {
-    /// Those of which one is drawn when none is asked for.
+    /// Scenarios of which one is drawn when none is requested.
     pub const ALL: [Self; 9] = [
         Self::Refresh,
         Self::Crash,
@@ -59,7 +59,7 @@ impl Scenario {
         Self::Large,
     ];
 
-    /// Those that are played only when they are asked for: a seed keeps its meaning.
+    /// Scenarios that run only on request, so that a seed keeps its world.
     pub const ASKED_FOR: [Self; 9] = [
         Self::Corners,
         Self::TwoServers,
@@ -72,7 +72,7 @@ impl Scenario {
         Self::Database,
     ];
 
-    /// As it is written.
+    /// The scenario's name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Refresh => "refresh",
@@ -96,7 +96,7 @@ impl Scenario {
         }
     }
 
-    /// The scenario of this name.
+    /// The scenario with this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().chain(Self::ASKED_FOR).find(|scenario| scenario.name() == name)
     }

@@ -1,4 +1,4 @@
-//! What our server does at Twilio, as Twilio sees it: once, and not to whom it must not.
+//! What our server does at Twilio, as Twilio sees it: at most once, and only to legs that it may touch.
 
 use super::Rule;
 use crate::world::World;
@@ -8,9 +8,9 @@ use rejoin_protocol::{CallSid, ReservationSid, TaskSid, attributes};
 use rejoin_twin::model::{LegPlace, ParticipantView, TaskView};
 use serde_json::Value;
 
-/// So long after an agent has come to a customer our server may not know it yet.
+/// How long after an agent has come to a customer our server may not know it yet.
 const NOT_KNOWN_YET: u64 = 3_000;
-/// So often a customer whom nobody took may be put into the queue again for any agent.
+/// How often a customer whom nobody took may be put into the queue again for any agent.
 const ANY: u32 = 4;
 
 /// The resource of a request: `["Calls", "CA…"]` and so on.
@@ -19,7 +19,7 @@ fn resource(request: &http::Request<Bytes>) -> Vec<String> {
     path.split('/').filter(|part| !part.is_empty()).skip(4).map(str::to_owned).collect()
 }
 
-/// Where a request sends a leg: to the queue by which recovery and for whom, or into which conference.
+/// Where a request sends a leg: into the queue (by which recovery, for whom), or into which conference.
 fn sent_to(body: &str) -> Option<String> {
     let after = |mark: &str| {
         let (_, rest) = body.split_once(mark)?;
@@ -31,7 +31,7 @@ fn sent_to(body: &str) -> Option<String> {
     }
     let recovery = after("%2Fwait%2F").or_else(|| after("%2Frequeue%2F"))?;
     let whom = if body.contains("targetWorkerSid") { "the agent" } else { "any agent" };
-    // What is sent again on purpose says how often it has been.
+    // A deliberate repetition carries its count.
     let again = after("rejoinSentAgain%22%3A").map_or_else(String::new, |times| format!(" again {times}"));
     Some(format!("{whom} by {recovery}{again}"))
 }
@@ -91,15 +91,16 @@ impl World {
         }
     }
 
-    /// Is anybody else in this leg's conference? Who is alone, or with dead legs, talks to nobody: the customer has been taken
-    /// elsewhere.
+    /// True when an attended leg, or a third party, is in this leg's conference too. An agent alone, or with dead
+    /// legs, talks to nobody: the customer has been taken elsewhere.
     fn has_company(&self, call: &CallSid, attended: &[CallSid]) -> bool {
         let Some(LegPlace::Conference(room)) = self.twilio.model.place(call) else { return false };
         let is_there = |other: &ParticipantView<'_>| other.agent.is_none() || attended.contains(other.call);
         self.twilio.model.participants(room).any(|other| other.call != call && is_there(&other))
     }
 
-    /// Has an answer of Twilio's not reached our server? What Twilio refuses the second time it may then ask for again.
+    /// True when an answer of Twilio may not have reached our server. It may then repeat what Twilio refuses the
+    /// second time.
     fn knows_not_what_it_did(&self) -> bool {
         use crate::plan::FaultKind::*;
         let dies = [
@@ -118,7 +119,7 @@ impl World {
         self.coverage.faults.keys().any(|kind| unknown.contains(kind))
     }
 
-    /// Nothing that was done is asked for again.
+    /// Checks that nothing is requested again that was done.
     fn once(&mut self, method: &http::Method, resource: &[&str], body: &str) {
         if let ("POST", [.., "Reservations", reservation]) = (method.as_str(), resource)
             && body.contains("ReservationStatus=completed")
@@ -129,7 +130,7 @@ impl World {
         }
     }
 
-    /// It was done.
+    /// A request was carried out.
     fn done(&mut self, resource: &[String], body: &str) {
         let resource: Vec<&str> = resource.iter().map(String::as_str).collect();
         match resource.as_slice() {
@@ -138,7 +139,7 @@ impl World {
             }
             ["Conferences", _, "Participants", call] => {
                 let Ok(call) = CallSid::parse(call) else { return };
-                // Without a document it is the agent's own hold, which we have restored.
+                // Without a document it is the agent's own hold, which our server has restored.
                 if body.contains("HoldUrl=") {
                     self.rules.our_holds.insert(call);
                 } else if body.contains("Hold=") {
@@ -148,7 +149,7 @@ impl World {
             }
             ["Calls", call] => {
                 let (Ok(call), Some(to)) = (CallSid::parse(call), sent_to(body)) else { return };
-                // Who has waited for any agent in vain waits again.
+                // A customer who has waited for any agent in vain waits again.
                 let most = if to.starts_with("any agent") { ANY } else { 1 };
                 let count = self.rules.moved.entry((call.clone(), to.clone())).or_default();
                 *count += 1;
@@ -192,7 +193,7 @@ impl World {
         }
     }
 
-    /// New tasks that bring customers back.
+    /// Checks new tasks that bring customers back.
     pub(super) fn check_tasks(&mut self) {
         let new: Vec<(TaskSid, Value)> = self
             .twilio
@@ -209,7 +210,7 @@ impl World {
             let target = own["targetWorkerSid"].as_str().map(str::to_owned);
             let recovery = own[attributes::RECOVERY_ID].as_str().unwrap_or_default().to_owned();
             let most = if target.is_some() { 1 } else { ANY };
-            // What is sent again on purpose says how often it has been.
+            // A deliberate repetition carries its count.
             let again = own[attributes::SENT_AGAIN].as_u64();
             let count = self.rules.requeues.entry((recovery.clone(), target, again)).or_default();
             *count += 1;

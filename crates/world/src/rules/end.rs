@@ -1,4 +1,4 @@
-//! The end of a world: nothing goes wrong any more, and everything has to come to its end.
+//! The end of a world: after the last fault everything has to come to its end.
 
 use super::Rule;
 use crate::coming::Coming;
@@ -7,12 +7,12 @@ use crate::world::World;
 use rejoin_protocol::attributes;
 use rejoin_twin::model::LegPlace;
 
-/// The longest way of all: the look at a call of which nothing is heard, the waits of a recovery, and the queue.
+/// Milliseconds within which everything must end: a poll of a silent call, the waits of a recovery, and the queue.
 const AT_LAST: u64 = 1_500_000;
 const AGAIN: u64 = 2_000;
 
 impl World {
-    /// The plan is over. Looks whether everything is; again and again.
+    /// The plan is over: checks again and again whether everything has ended.
     pub(crate) fn look_at_the_end(&mut self) {
         let since = self.now.saturating_sub(self.plan.until);
         for agent in 0..self.agents.len() {
@@ -39,7 +39,7 @@ impl World {
         }
     }
 
-    /// Does the customer wait in a queue, or on hold for whoever takes him, to whom he is handed over?
+    /// True when the customer waits in a queue, or on hold for the target of a transfer.
     fn waits(&self, number: usize) -> bool {
         let call = self.customers[number].call.as_ref();
         match call.and_then(|call| self.twilio.model.place(call)) {

@@ -8,28 +8,28 @@ use crate::world::World;
 use rejoin_protocol::{CallSid, ConferenceSid, WorkerSid};
 use rejoin_twin::model::LegPlace;
 
-/// What it takes to hear that a leg is gone, to wait for a mark, and to tell the customer, when nothing goes wrong: six
-/// ways of a message, each of at most 0.4 s, and 0.3 s.
+/// How long it takes, without faults, to receive a leave, wait for a mark, and tell the customer: six messages of at
+/// most 0.4 s each, and 0.3 s.
 const NOTICE: u64 = 2_700;
-/// So long after a page's goodbye the customer is told, and not at once.
+/// How long after a page's goodbye the announcement waits.
 const MAY_BE_BACK: u64 = 1_500;
-/// A call that is younger than this our server may have to learn of first, which it does by itself after 3 s.
+/// A younger call our server may have to discover first, which it does by itself after 3 s.
 const YOUNG: u64 = 4_000;
-/// When callbacks were lost, or Twilio or our server did not work, we hear of it by looking.
+/// How late a poll may notice what was missed, when callbacks were lost, or Twilio or our server did not work.
 pub(super) const LOOKS: u64 = 330_000;
-/// From the end of an agent's hold to the beginning of ours: a way of a message to Twilio and back, and one to it.
+/// From the end of an agent's hold to the beginning of ours: a round trip to Twilio and one message more.
 const ON_OUR_HOLD: u64 = 1_200;
-/// Of a conference whose callbacks were not asked for we hear by looking, every 10 s.
+/// How late polling notices something in a conference without our callbacks: the server polls it every 10 s.
 pub(super) const UNTOLD: u64 = 10_500;
 
 impl World {
-    /// The legs over which somebody hears and talks at a page.
+    /// The legs at which an agent hears and talks in a connected page.
     pub(crate) fn attended(&self) -> Vec<CallSid> {
         let here = (0..self.pages.len()).filter(|page| self.is_connected(*page));
         here.filter_map(|page| self.pages[page].flex.call.as_ref().map(|on| on.leg.clone())).collect()
     }
 
-    /// Who talks to the customer whose leg this is in this conference: an agent, or somebody from outside.
+    /// Who talks to this customer in this conference: an agent, or a third party.
     fn talker(
         &self,
         room: &ConferenceSid,
@@ -40,14 +40,14 @@ impl World {
             self.twilio.model.participants(room).filter(|other| other.call != customer && !other.hold);
         others.find_map(|other| match other.agent {
             _ if other.customer => Some(None),
-            // A supervisor is muted, also one who has come along; an agent mutes the own phone.
+            // A supervisor is muted, also one who has followed; an agent can mute the own phone.
             _ if other.muted || other.coaches => None,
             Some((worker, _)) => attended.contains(other.call).then(|| Some(worker.clone())),
             None => Some(None),
         })
     }
 
-    /// Who is in a silence, and for how long already.
+    /// Checks who is in silence, and for how long.
     pub(super) fn check_hearing(&mut self) {
         let now = self.now;
         self.flags_are_heard_of();
@@ -88,16 +88,16 @@ impl World {
             let stands = room.and_then(|room| self.stands(&room));
             let customer = &mut self.customers[number];
             if customer.stood != stands {
-                // From now on it can be noticed, or of another leg it cannot yet.
+                // The silence can be noticed from now on, or it is about another leg.
                 customer.silent_since = None;
                 customer.stood.clone_from(&stands);
             }
             let stands = stands.map(|(_, unsaid)| unsaid);
-            // What was noticed late stays late when he is moved.
+            // A silence that was noticed late stays so when the customer is moved.
             customer.silent_untold = untold || (customer.silent_since.is_some() && customer.silent_untold);
             let untold = customer.silent_untold;
             if nobody_can {
-                // Counted from when somebody can do something about it.
+                // Count from when a server can do something about it.
                 customer.silent_since = Some(now);
             }
             let since = *customer.silent_since.get_or_insert(now);
@@ -113,20 +113,21 @@ impl World {
         }
     }
 
-    /// Does the leg of an agent stand here at which nobody is? If so: which, and can our server not know it?
+    /// The first leg of an agent here, which nobody attends, and whether our server cannot know that nobody attends
+    /// it.
     fn stands(&self, room: &ConferenceSid) -> Option<(CallSid, bool)> {
         let mut dead = self.twilio.model.participants(room).filter(|it| it.agent.is_some());
         let first = dead.next()?.call;
         Some((first.clone(), self.is_unsaid(first) || dead.any(|other| self.is_unsaid(other.call))))
     }
 
-    /// Has no page said of this leg that nobody is at it any more?
+    /// True when no page has said goodbye to this leg.
     pub(super) fn is_unsaid(&self, call: &CallSid) -> bool {
         let page = self.pages.iter().find(|page| page.left_leg.as_ref() == Some(call));
         page.is_none_or(|page| !page.said_goodbye)
     }
 
-    /// Tells the timeline what the customer hears, when that is something else than before.
+    /// Writes what the customer hears to the timeline when it has changed.
     fn hears(&mut self, number: usize, talker: Option<&Option<WorkerSid>>, sounds: bool) {
         if self.timeline.is_none() {
             return;
@@ -146,7 +147,7 @@ impl World {
         }
     }
 
-    /// How long a silence may last.
+    /// How long a silence may last (milliseconds).
     fn silence(&self, number: usize, stands: Option<bool>) -> u64 {
         let young = if self.customers[number].had_for < YOUNG { YOUNG } else { 0 };
         let dead = match stands {
@@ -197,15 +198,16 @@ impl World {
         }
     }
 
-    /// A customer on our hold, while an agent is there and talks to nobody.
+    /// Checks the hold of a customer while an agent is there and has nobody to talk to.
     fn check_hold(&mut self, number: usize, call: &CallSid, room: Option<&ConferenceSid>, talks: bool) {
         let on_hold = |room| self.twilio.model.participants(room).any(|it| it.call == call && it.hold);
         let holds = room.is_some_and(on_hold);
-        // Her hold may begin when her page is gone already. Our server ends it to put him on its own at once.
+        // The agent's hold may begin when their page is gone already. Our server ends it at once to put the customer
+        // on its own.
         let ended = self.rules.hold_ended.get(call).is_some_and(|at| self.now < at + ON_OUR_HOLD);
         let says = holds || (talks && !ended);
         if room.is_some() && says && !self.rules.our_holds.contains(call) {
-            // What the agent has held stays held, whoever has held it last.
+            // A customer whom the agent has put on hold stays on hold, whoever has renewed it last.
             self.customers[number].agent_holds = holds;
         }
         let room = room.filter(|_| talks);

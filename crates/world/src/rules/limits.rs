@@ -1,5 +1,5 @@
-//! Limits, which docs/simulation.md names with their reasons: conferences that were made to end with a leg too late for
-//! anybody to undo it, and calls that are over before a page could tell of them.
+//! Known limits, which docs/simulation.md explains: conferences that were made to end with a leg too late for our
+//! server to undo it, and calls that are over before a page could register them.
 
 use super::hears::{LOOKS, UNTOLD};
 use crate::page::PageId;
@@ -9,22 +9,22 @@ use axum::http;
 use bytes::Bytes;
 use rejoin_protocol::{CallSid, ConferenceSid, WorkerSid};
 
-/// Our server hears of it and asks Twilio for the contrary: two ways of a message, each of at most 0.4 s.
+/// How long our server takes to learn of a flag and ask Twilio to clear it: two messages of at most 0.4 s each.
 const UNDONE_WITHIN: u64 = 900;
-/// The same of a server that is back and looks first, at one call after the other.
+/// The same for a server that is back and polls first, one call after the other.
 const SEEN_WITHIN: u64 = 2 * UNDONE_WITHIN;
-/// The same of one that first hears of the call now, from a page: it waits a second for the callback, asks Twilio for the
-/// conference and for the reservations, and looks.
+/// The same for a server that discovers the call from a page: it waits a second for the callback, asks Twilio for the
+/// conference and for the reservations, and polls.
 const HEARD_WITHIN: u64 = 1_000 + 2 * 800 + SEEN_WITHIN;
-/// Twilio does not do it: our server waits for its answer, and asks again.
+/// The same when Twilio does not carry it out: our server waits for the answer, and retries.
 const ASKED_AGAIN_WITHIN: u64 = 7_000;
-/// A page begins to watch a call, and tells our server: two ways of a message, mostly.
+/// How long a page takes to watch a call and tell our server: usually two messages.
 const TOLD_WITHIN: u64 = 300;
-/// In what our server asks for.
+/// The part of a request that clears the flag.
 const UNDONE: &[u8] = b"EndConferenceOnExit=false";
-/// Nobody was there to be told.
+/// No server was there to hear of the flag.
 const NOBODY_KNOWS: u64 = u64::MAX;
-/// Somebody is there again, and has never heard of the call.
+/// A server is back that does not know the call.
 const UNHEARD_OF: u64 = NOBODY_KNOWS - 1;
 
 impl World {
@@ -38,13 +38,13 @@ impl World {
         }
     }
 
-    /// The callback has come to nobody.
+    /// A callback of a join was lost.
     pub(crate) fn join_untold(&mut self, params: &[(String, String)]) {
         self.rules.untold.extend(of_leg("participant-join", params));
     }
 
-    /// A limit: nobody has told our server of the call (it was down when agent and customer met, or callbacks and registration are
-    /// lost), and nobody is left who could tell. A call that nobody has registered is not touched.
+    /// Known limit: our server has never heard of the call (it was down when agent and customer met, or callbacks and
+    /// registration are lost), and no page is left that could register it. An unregistered call is not touched.
     pub(crate) fn is_unheard_of(&self, number: usize) -> bool {
         let customer = &self.customers[number];
         let tells = |page: PageId| {
@@ -52,7 +52,7 @@ impl World {
             self.is_connected(page) && tasks.any(|sid| self.customers_of(page, sid).contains(&number))
         };
         let here = customer.room.clone().zip(customer.call.clone());
-        // Or nobody was asked to tell, as the call was taken before the plugin was up.
+        // Or callbacks were not requested, as the call was accepted before the plugin was up.
         let unasked = customer.room.as_ref().is_some_and(|room| !self.twilio.model.tells(room));
         let untold = customer.met_unseen
             || unasked
@@ -61,8 +61,8 @@ impl World {
         untold && !self.is_known(number) && !(0..self.pages.len()).any(tells)
     }
 
-    /// Has Twilio deleted the task of this customer's conference? Who his agent was can be learnt from it alone, if no registration is
-    /// believed.
+    /// True when Twilio has deleted the task of this customer's conference. Only the task says who the agent was, if
+    /// no registration is accepted.
     fn is_task_deleted(&self, number: usize) -> bool {
         let room = self.customers[number].room.as_ref();
         let mut rooms = self.twilio.model.open_conferences();
@@ -70,12 +70,12 @@ impl World {
         !self.twilio.model.tasks().any(|found| found.task.as_str() == task)
     }
 
-    /// Twilio calls back, so many milliseconds late. `None`: that never comes, and Twilio does not repeat it.
+    /// Twilio sends a callback, this many milliseconds late. `None`: it is lost, and Twilio does not repeat it.
     pub(crate) fn flag_told(&mut self, params: &[(String, String)], late: Option<u64>) {
         match flag(params) {
-            // Of one that is not told of our server hears by looking.
+            // Without a callback our server learns of the flag by polling.
             Some((flagged, true)) => {
-                // What cannot be stored is not heard: our server looks when it can.
+                // A callback that cannot be stored is not heard: our server polls when it can.
                 let stored =
                     self.store_fails_until().map_or(0, |until| until - self.now + ASKED_AGAIN_WITHIN);
                 let within = late.map_or(LOOKS, |late| LOOKS.min(stored.max(late + UNDONE_WITHIN)));
@@ -86,7 +86,7 @@ impl World {
         }
     }
 
-    /// The callback has come to nobody: our server is down. What it tells is seen when one is back.
+    /// The callback is lost because our server is down. A server that is back finds out by polling.
     pub(crate) fn flag_untold(&mut self, params: &[(String, String)]) {
         let Some((flagged, true)) = flag(params) else { return };
         if let Some(until) = self.rules.flagged.get_mut(&flagged) {
@@ -94,7 +94,7 @@ impl World {
         }
     }
 
-    /// Twilio does not do what our server asks of it, or does not say how a conference stands. It is asked again.
+    /// Twilio does not do what our server asks of it, or does not say how a conference stands. The server retries.
     pub(crate) fn flag_stays(&mut self, request: &http::Request<Bytes>) {
         let undoes = request.body().windows(UNDONE.len()).any(|part| part == UNDONE);
         let asks = request.method() == http::Method::GET;
@@ -107,7 +107,7 @@ impl World {
         }
     }
 
-    /// In a conference whose callbacks were not asked for nobody tells of flags, and our server looks.
+    /// In a conference without our callbacks nothing reports flags, and our server polls.
     pub(super) fn see_flags(&mut self, room: &ConferenceSid) {
         let seen = self.now + UNTOLD;
         for leg in self.twilio.model.participants(room) {
@@ -120,7 +120,7 @@ impl World {
         }
     }
 
-    /// A server is there again.
+    /// A server is back: it polls the calls that it knows.
     pub(crate) fn flags_are_seen(&mut self) {
         self.flags_known(NOBODY_KNOWS, SEEN_WITHIN);
         for until in self.rules.flagged.values_mut().filter(|until| **until == NOBODY_KNOWS) {
@@ -128,12 +128,12 @@ impl World {
         }
     }
 
-    /// It may have heard of a call that was made while none was there.
+    /// A server may have discovered a call that was made while none was up.
     pub(super) fn flags_are_heard_of(&mut self) {
         self.flags_known(UNHEARD_OF, HEARD_WITHIN);
     }
 
-    /// Those of calls of which a server knows are seen within so many milliseconds.
+    /// Sets a deadline for the flags of calls that a server knows.
     fn flags_known(&mut self, unknown: u64, within: u64) {
         let seen = self.now + within;
         let mut flagged: Vec<_> =
@@ -149,15 +149,16 @@ impl World {
         }
     }
 
-    /// Was this customer's conference made to end with a leg in the instant in which the leg went, or without our server being
-    /// told (in time), while it was down, or while Twilio did not undo it, in an account without a document for him?
+    /// Known limit: this customer's conference ended with a leg whose flag our server could not clear in time: it was
+    /// set in the instant in which the leg went, or our server did not hear of it (in time) or was down, or Twilio
+    /// did not carry it out; and the account has no document for a released customer.
     pub(super) fn ended_too_soon(&self, number: usize) -> bool {
         let room = self.customers[number].room.as_ref();
         let refused = self.is_all_refused();
         let of_room = |((of, _), until): (&(ConferenceSid, CallSid), &u64)| {
             room == Some(of) && (self.now < *until || refused)
         };
-        // Where callbacks were not asked for, nobody tells, and our server looks.
+        // Without our callbacks nothing reports the flag, and our server polls.
         let unseen = room.is_some_and(|room| !self.twilio.model.tells(room))
             && self.customers[number].had_for < UNTOLD;
         // The flow of a call that an agent places has no document to go on with.
@@ -165,8 +166,8 @@ impl World {
         !(self.plan.setup.ended && inbound) && (unseen || self.rules.flagged.iter().any(of_room))
     }
 
-    /// Is nobody there who could do something for a customer, does Twilio do nothing of it, or can what he is to hear not be fetched? How
-    /// long that takes is not counted.
+    /// True when no server is up, Twilio carries out nothing, or Twilio cannot fetch documents. The time that this
+    /// takes is not counted.
     pub(super) fn can_nobody_help(&self) -> bool {
         !self.servers.any_runs()
             || self.is_all_refused()
@@ -174,7 +175,7 @@ impl World {
             || self.is_store_away()
     }
 
-    /// Does Twilio do nothing of what it is asked?
+    /// True when Twilio carries out nothing of what it is asked.
     fn is_all_refused(&self) -> bool {
         self.fails_mostly(&[FaultKind::Throttled, FaultKind::Broken, FaultKind::Silent])
     }
@@ -191,8 +192,8 @@ impl World {
         self.plan.faults.iter().any(all)
     }
 
-    /// Did the page crash that had this customer on the line, in the instant in which it took the call, and before it acted or
-    /// another tab had heard of it? It is that tab that acts, and as far as it knows the call goes on in the one that is gone.
+    /// Known limit: the page with this customer crashed in the instant in which it took the call, before it acted or
+    /// another tab had heard of it. That tab acts now, and to its knowledge the call goes on in the dead page.
     pub(super) fn was_gone_unseen(&self, number: usize, from: &WorkerSid, lost: u64) -> bool {
         let briefly = self.customers[number].had_for < TOLD_WITHIN;
         let mut pages =
@@ -200,15 +201,16 @@ impl World {
         briefly && pages.any(|it| it.ended_at.is_some_and(|at| at <= lost && lost < at + TOLD_WITHIN))
     }
 
-    /// Was this customer's first call with an agent over so soon that our server was not told of it by anybody?
+    /// Known limit: this customer's first call with an agent was over so soon that our server heard of it from
+    /// nobody.
     pub(super) fn was_over_at_once(&self, number: usize) -> bool {
         let customer = &self.customers[number];
         let briefly = customer.losses <= 1 && customer.had_for < TOLD_WITHIN;
-        // A conference that is over in the same instant is seen by its task alone.
+        // A conference that ends in the same instant is visible only by its task.
         briefly && (customer.room.is_some() || self.was_accepted(number)) && !self.is_known(number)
     }
 
-    /// Has an agent had this customer's task, and has it no more?
+    /// True when an agent had this customer's task, and has it no longer.
     fn was_accepted(&self, number: usize) -> bool {
         let call = self.customers[number].call.as_ref();
         let own = self.twilio.model.tasks().filter(|task| call.is_some() && task.call == call);
@@ -218,13 +220,13 @@ impl World {
     }
 }
 
-/// Of which conference a callback says that it ends with this leg now, or does not any more.
+/// The leg whose flag a callback reports, and whether the conference ends with it now.
 fn flag(params: &[(String, String)]) -> Option<((ConferenceSid, CallSid), bool)> {
     let flagged = of_leg("participant-modify", params)?;
     Some((flagged, get(params, "EndConferenceOnExit") == Some("true")))
 }
 
-/// Of which leg of which conference a callback of this kind tells.
+/// The conference and the leg that a callback of this kind reports.
 fn of_leg(kind: &str, params: &[(String, String)]) -> Option<(ConferenceSid, CallSid)> {
     if get(params, "StatusCallbackEvent") != Some(kind) {
         return None;

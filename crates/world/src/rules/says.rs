@@ -1,4 +1,4 @@
-//! What is said to people: a dialog, an announcement. It has to be so.
+//! What dialogs and announcements say to people: it has to be true.
 
 use super::Rule;
 use super::times::IN_PLACE;
@@ -12,14 +12,14 @@ use rejoin_protocol::{CallSid, TaskSid, WorkerSid};
 use rejoin_twin::model::{Audience, LegPlace, Sound};
 use std::collections::BTreeSet;
 
-/// So long what is said may be on its way, or overtaken by what has happened meanwhile.
+/// How long a statement may be in flight, or overtaken by events (milliseconds).
 const LATE: u64 = 4_000;
 
-/// What a customer is told whose agent is lost.
+/// Part of the announcement to a customer whose agent is lost.
 const INTERRUPTED: &str = "was interrupted";
 
 impl World {
-    /// Does this page have a customer on the line?
+    /// True when this page has a customer on the line.
     fn has_customer(&self, page: PageId) -> bool {
         let here = self.pages[page].flex.call.as_ref().filter(|_| self.is_connected(page));
         let place = here.and_then(|call| self.twilio.model.place(&call.leg));
@@ -27,7 +27,7 @@ impl World {
         self.twilio.model.participants(room).any(|it| it.customer)
     }
 
-    /// A phone has answered. Whoever is with a customer now may be so for less time than passes between two looks.
+    /// A phone has answered. An encounter with a customer may be shorter than the time between two checks.
     pub(crate) fn meets(&mut self, leg: &CallSid) {
         let has = |page: &PageId| self.pages[*page].flex.call.as_ref().is_some_and(|call| call.leg == *leg);
         if let Some(page) = (0..self.pages.len()).find(has).filter(|page| self.has_customer(*page)) {
@@ -35,14 +35,14 @@ impl World {
         }
     }
 
-    /// A page has shown something else than before.
+    /// A page shows another dialog.
     pub(crate) fn check_dialog(&mut self, page: PageId) {
         let Some(dialog) = self.pages[page].dialog.clone() else { return };
         let me = self.agents[self.pages[page].agent].worker.clone();
         let who = |customer: &Customer| self.who_had(customer);
         let mut mine = self.customers.iter().filter(|customer| who(customer).contains(&me));
         let so = match &dialog {
-            // A page that has just woken up hears one thing after the other of what it missed.
+            // A page that has just woken up handles one missed event after the other.
             Dialog::Rejoined => {
                 let it = &self.pages[page];
                 self.was_together(&me) || (it.away_at.is_some() && it.here_since + LATE > self.now)
@@ -53,7 +53,7 @@ impl World {
             Dialog::HandedOver { name } => mine.any(|it| {
                 let called = |worker: &WorkerSid| {
                     let agent = self.agents.iter().find(|agent| agent.worker == *worker);
-                    // As TaskRouter says, or as the token's identity reads.
+                    // The name as TaskRouter has it, or as the token's identity encodes it.
                     let escaped = |name: &str| name.replace('@', "_40").replace('.', "_2E");
                     let is = |agent: &Agent, name: &str| {
                         name.starts_with(&agent.identity) || escaped(name) == agent.identity
@@ -67,7 +67,7 @@ impl World {
                 let with_her = |it: &Customer| it.with.as_ref() == Some(&me) && !just_now(it);
                 self.is_slow() || mine.any(|it| !with_her(it) || it.hung_up || it.gone)
             }
-            // Something is wrong with the way, which the page cannot tell from the server's silence.
+            // The network is faulty, which the page cannot tell from a silent server.
             Dialog::Unreachable => {
                 self.is_slow()
                     || self.pages[page].sleeps > 0
@@ -80,7 +80,7 @@ impl World {
         }
     }
 
-    /// Agents who have taken a call of this customer's.
+    /// Agents who have accepted a call of this customer.
     fn who_had(&self, customer: &Customer) -> BTreeSet<WorkerSid> {
         let model = &self.twilio.model;
         let tasks = model.tasks().filter(|task| task.call.is_some() && task.call == customer.call.as_ref());
@@ -91,7 +91,7 @@ impl World {
         taken.map(|it| it.worker.clone()).chain(customer.had.iter().cloned()).collect()
     }
 
-    /// Is, or was just now, this agent on the line with a customer?
+    /// True when this agent is, or was just now, on the line with a customer.
     fn was_together(&self, worker: &WorkerSid) -> bool {
         let mut pages =
             (0..self.pages.len()).filter(|page| self.agents[self.pages[*page].agent].worker == *worker);
@@ -101,7 +101,7 @@ impl World {
         })
     }
 
-    /// An agent who has the customer is not told for long that she has not.
+    /// Checks that no dialog tells an agent who has the customer for long that they have not.
     pub(super) fn check_dialogs(&mut self) {
         for page in 0..self.pages.len() {
             if !self.has_customer(page) {
@@ -112,15 +112,15 @@ impl World {
             let it = &self.pages[page];
             let lies = match &it.dialog {
                 None | Some(Dialog::Rejoined | Dialog::NeedsClick) => false,
-                // With a button, which she has not pressed yet.
+                // With a button, which the agent has not pressed yet.
                 Some(Dialog::Slow | Dialog::Failed { .. } | Dialog::Unreachable) => false,
                 Some(_) => true,
             };
-            // She may have taken another call meanwhile.
+            // The agent may have taken another call meanwhile.
             let me = &self.agents[it.agent].worker;
             let lost = |it: &Customer| !it.gone && it.lost.as_ref().is_some_and(|lost| lost.from == *me);
             let so = self.customers.iter().any(lost);
-            // She cannot know while the answers to what she asks are lost: she asks again.
+            // The page cannot know while answers to its requests are lost: it asks again.
             let unanswered = self.rules.unanswered.get(&page).copied().unwrap_or_default();
             let since = self.rules.covered.entry(page).or_insert(self.now);
             *since = (*since).max(unanswered);
@@ -133,7 +133,7 @@ impl World {
         }
     }
 
-    /// Something is played to somebody.
+    /// Something is played to a person.
     pub(crate) fn plays(&mut self, to: &Audience, what: &Sound) {
         let Sound::Say(text) = what else { return };
         let legs: Vec<CallSid> = match to {
@@ -142,8 +142,8 @@ impl World {
                 self.twilio.model.participants(room).map(|leg| leg.call.clone()).collect()
             }
         };
-        // What is said to a conference cannot be taken back, and waits for what is said before: it had to be so when it was
-        // asked for.
+        // An announcement to a conference cannot be revoked, and waits for earlier ones: it had to be true when it
+        // was requested.
         let asked_before = matches!(to, Audience::Conference(_));
         for number in legs.iter().filter_map(|leg| self.whose.get(leg).copied()).collect::<Vec<_>>() {
             if !asked_before {
@@ -152,7 +152,7 @@ impl World {
         }
     }
 
-    /// Our server is about to have something said to a conference.
+    /// Our server is about to play an announcement to a conference.
     pub(super) fn announces(&mut self, room: &str, document: &str) {
         let told = document.contains("%2Fannounce%2F");
         let rooms = self.twilio.model.open_conferences().filter(|(sid, _)| told && sid.as_str() == room);

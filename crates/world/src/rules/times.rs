@@ -1,4 +1,4 @@
-//! What has its time: who is back gets the customer back, and nobody waits for one who is not.
+//! Deadlines: an agent who is back gets the customer back, and no customer waits for one who is not.
 
 use super::Rule;
 use super::hears::LOOKS;
@@ -8,26 +8,26 @@ use crate::world::World;
 use rejoin_protocol::{CallSid, TaskSid, WorkerSid};
 use rejoin_twin::model::{LegPlace, TaskView};
 
-/// How long an agent is waited for, may take to join in place, and to take the call: docs/recovery.md.
+/// How long an agent is waited for, may take to join in place, and may take to accept the call: docs/recovery.md.
 const AWAITED: u64 = 15_000;
 pub(super) const IN_PLACE: u64 = 8_000;
 const REJOIN: u64 = 20_000;
-/// So often an agent gets a customer back whom she loses.
+/// How often an agent gets back a customer whom they have lost.
 const AT_MOST: u32 = 3;
-/// How soon it is noticed, by looking into it, that nobody can take a customer from the queue.
+/// How soon polling notices that nobody can take a customer from the queue.
 const NOTICED: u64 = 30_000;
-/// For the ways of all messages in between.
+/// Allowance for all messages in between.
 const WAYS: u64 = 8_000;
 
 impl World {
-    /// Has anything gone wrong in this world by which our server hears late, or hardly gets anything done?
+    /// True when a fault has struck by which our server hears late, or hardly gets anything done.
     pub(crate) fn is_slow(&self) -> bool {
         use crate::plan::FaultKind::{AnswerLost, BatchTwice, PushCut, WebhookTwice};
         let harmless = [WebhookTwice, BatchTwice, AnswerLost, PushCut];
         self.lost_callbacks || self.coverage.faults.keys().any(|kind| !harmless.contains(kind))
     }
 
-    /// Our server has heard a callback.
+    /// Our server has heard a callback; notes when, if it is a leave.
     pub(crate) fn leave_heard(&mut self, params: &[(String, String)]) {
         let get = |name: &str| params.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
         if get("StatusCallbackEvent") != Some("participant-leave") {
@@ -38,7 +38,7 @@ impl World {
         }
     }
 
-    /// Looks at customers who have lost their agents.
+    /// Checks customers who have lost their agents.
     pub(super) fn check_times(&mut self) {
         self.check_dialogs();
         if self.is_slow() {
@@ -57,7 +57,7 @@ impl World {
             {
                 lost.queued = Some(self.now);
             }
-            // Who takes him out of the queue has him in a moment.
+            // An agent who takes the customer out of the queue has them in a moment.
             let since = self.now - queued.unwrap_or(lost);
             let dead_leg = self.plan.setup.dead_leg + 3_000;
             if since > dead_leg + AWAITED + IN_PLACE + REJOIN + WAYS {
@@ -67,11 +67,11 @@ impl World {
                 );
                 self.broken(Rule::InTime, what);
             }
-            // Whoever is lost too often does not get him back.
+            // An agent who was lost too often does not get the customer back.
             let few = self.customers[number].losses <= AT_MOST && !self.was_gone_unseen(number, &from, lost);
             let since = |back: u64| back.max(calls.unwrap_or(0));
             let busy = if self.seems_to_have_another(number, &from) {
-                Some(self.now + AWAITED) // who is awaited first
+                Some(self.now + AWAITED) // the other agent is awaited first
             } else {
                 self.is_on_the_phone(&from).then_some(self.now)
             };
@@ -91,7 +91,7 @@ impl World {
         }
     }
 
-    /// A customer who has lost his agent does not wait where nobody can take him.
+    /// Checks that a customer who has lost the agent does not wait where nobody can take them.
     pub(super) fn check_queue(&mut self, number: usize, call: &CallSid, queued: bool) {
         if self.customers[number].lost.is_none() {
             return;
@@ -110,10 +110,10 @@ impl World {
         }
     }
 
-    /// Since when an agent is back who was lost then, and came in time: where no other call is in the way.
+    /// Since when the agent who was lost then is back in time, with no other call in the way.
     fn is_back(&self, worker: &WorkerSid, lost: u64) -> Option<u64> {
         let agent = self.agents.iter().find(|agent| agent.worker == *worker && !agent.signed_out)?;
-        // Who was away once more has not been there, and which of two browsers has the call nobody knows.
+        // An agent who was away once more does not count; of two browsers it is not known which one has the call.
         let mut all = self.pages.iter().filter(|page| self.agents[page.agent].worker == *worker);
         let first = all.clone().next().map(|page| page.browser);
         let once_more = |at: Option<u64>| at.is_some_and(|at| at > lost + 100);
@@ -130,14 +130,14 @@ impl World {
         pages.find(here).map(|(_, page)| page.here_since.max(lost))
     }
 
-    /// Is this agent's phone busy?
+    /// True when this agent's phone is busy.
     fn is_on_the_phone(&self, worker: &WorkerSid) -> bool {
         let mut hers = self.agents.iter().filter(|agent| agent.worker == *worker);
         hers.any(|agent| agent.pages.iter().any(|page| self.pages[*page].flex.call.is_some()))
     }
 
-    /// Does a leg of another agent's stand beside the customer, of which nobody has told that she is gone? Then our server
-    /// takes him for hers, as long as Twilio lets the leg stand.
+    /// True when the leg of another agent stands beside the customer, and no page has said goodbye to it. Our server
+    /// takes the customer for that agent's as long as the leg stands.
     fn seems_to_have_another(&self, number: usize, worker: &WorkerSid) -> bool {
         let call = self.customers[number].call.as_ref();
         let Some(LegPlace::Conference(room)) = call.and_then(|call| self.twilio.model.place(call)) else {
@@ -148,7 +148,7 @@ impl World {
         })
     }
 
-    /// Does this agent wait for somebody to answer whom she has called? Nobody else is offered to her meanwhile.
+    /// True when this agent waits for an outbound call to be answered. No other call is offered to them meanwhile.
     fn places_call(&self, worker: &WorkerSid) -> bool {
         let model = &self.twilio.model;
         let rings = |task: &TaskSid| {

@@ -1,4 +1,5 @@
-//! Who may have whom: nobody is brought to a customer but by people, and by the recovery of his own call.
+//! Who may have which customer: agents come to a customer only through people, or through the recovery of the
+//! customer's own call.
 
 use super::Rule;
 use crate::page::PageId;
@@ -8,13 +9,13 @@ use rejoin_twin::model::{Request, ReservationView};
 use std::collections::BTreeSet;
 
 impl World {
-    /// Somebody hands a call over, or asks a colleague to come.
+    /// An agent hands a call over, or asks a colleague to join.
     pub(crate) fn brought(&mut self, page: PageId, sid: &ReservationSid, whom: &WorkerSid) {
         let numbers = self.customers_of(page, sid);
         self.rules.brought.extend(numbers.into_iter().map(|number| (number, whom.clone())));
     }
 
-    /// Of all agents who are with a customer people have brought all but one.
+    /// Checks that people have brought all but one of the agents who are with a customer.
     pub(super) fn check_agents(&mut self, number: usize, room: &ConferenceSid, attended: &[CallSid]) {
         let agents = self.twilio.model.participants(room).filter(|it| !it.muted);
         let agents = agents.filter_map(|it| it.agent.map(|(worker, _)| (worker, it.call)));
@@ -29,7 +30,7 @@ impl World {
         }
     }
 
-    /// A page asks something of TaskRouter.
+    /// A page sends a request to TaskRouter.
     pub(crate) fn page_asks(&mut self, request: &Request) {
         if let Request::UpdateReservation { reservation, status, instruction } = request
             && (instruction.is_some() || status.as_deref() == Some("accepted"))
@@ -38,7 +39,7 @@ impl World {
         }
     }
 
-    /// A reservation is taken: is it that of the agent for whom the task is?
+    /// Checks that a reservation is accepted by the agent whom the task is for.
     fn check_taker(&mut self, sid: &ReservationSid) {
         let taken = |it: &ReservationView<'_>| it.reservation == sid && it.status == "pending";
         let Some(taken) = self.twilio.model.reservations().find(taken) else { return };
@@ -46,23 +47,24 @@ impl World {
         if let Some(his) =
             self.customers.iter_mut().find(|it| it.call.is_some() && it.call.as_ref() == task.call)
         {
-            his.had.insert(taken.worker.clone()); // what else would say so is deleted with the task
+            his.had.insert(taken.worker.clone()); // the task, which would show it otherwise, is deleted later
         }
         let of_recovery = task.attributes[attributes::RECOVERY_ID].is_string();
         if !of_recovery || (task.call.is_some() && !task.attributes["targetWorkerSid"].is_string()) {
             return;
         }
-        // Who was brought by people has taken over a call that had come back.
+        // A colleague whom people have brought has taken over a call that had come back.
         if self.rules.brought.iter().any(|(_, worker)| worker == taken.worker) {
             return;
         }
-        // She has not taken him for longer than the workflow keeps him for her, and our server, which could have sent him on
-        // before, was down or could not reach Twilio: the account's own workflow lets the next agent have him.
+        // The agent has not accepted the customer for longer than the workflow's step for them lasts, and our server,
+        // which could have sent the customer on before, was down or could not reach Twilio: the account's own
+        // workflow offers the next agent.
         if task.call.is_some() && task.at_the_last_step && self.is_slow() {
             return;
         }
         let meant = task.attributes["disconnectedWorkerSid"].as_str().unwrap_or(taken.worker.as_str());
-        // It was hers, and she has handed it over.
+        // The agent meant had the call, and has handed it over.
         let had = |it: &ReservationView<'_>| {
             it.task == taken.task
                 && it.worker.as_str() == meant

@@ -1,4 +1,4 @@
-//! Requests to the real server, and their way back.
+//! Requests to the real server, and their answers.
 
 use super::Inbox;
 use crate::coming::{Coming, PushNews};
@@ -16,11 +16,11 @@ use rejoin_plugin::agent::PostId;
 use rejoin_protocol::Millis;
 use tokio::task::AbortHandle;
 
-/// So long the token before is good when Flex gets the next one.
+/// How long the previous token is still valid when Flex gets the next one.
 const RENEWED_BEFORE: u64 = 60_000;
 
 impl World {
-    /// Asks our server in this place; the answer comes over the inbox.
+    /// Sends a request to our server in this place; the answer comes through the inbox.
     pub(crate) fn ask_server(&mut self, place: Option<usize>, request: http::Request<Bytes>, reply: Reply) {
         let sender = self.sender.clone();
         let asked = place.map(|place| &self.servers.places[place]);
@@ -29,7 +29,7 @@ impl World {
             let _ = sender.send(Inbox::Answered(number, reply, Err(())));
             return;
         };
-        // Some kilobytes, which tokio would move a few times.
+        // The future has some kilobytes, which tokio would move a few times.
         tokio::spawn(Box::pin(async move {
             let answer = running.call(request.map(Body::from)).await;
             drop(running);
@@ -87,7 +87,7 @@ impl World {
         Some(stream.abort_handle())
     }
 
-    /// The far end lets a connection go that takes nothing.
+    /// The far end drops a connection whose peer takes nothing.
     pub(crate) fn drop_stream(&mut self, page: PageId) {
         self.pages[page].push.let_go();
     }
@@ -120,18 +120,18 @@ impl World {
         }
     }
 
-    /// The Flex user's token of this moment.
+    /// The Flex user's current token.
     pub(crate) fn token(&mut self, page: PageId) -> String {
         let agent = &self.agents[self.pages[page].agent];
         let expired = self.plan.faults.iter().find(|fault| {
             fault.kind == FaultKind::TokenExpires && fault.from <= self.now && self.now < fault.to
         });
-        // Flex gets the next one a while before the last one has expired.
+        // Flex gets the next token a while before the last one expires.
         let good_until = match self.plan.setup.token_lasts {
             0 => 6 * 3_600_000,
             lasts => (self.now / lasts + 1) * lasts + RENEWED_BEFORE,
         };
-        // An expired one is one that was good until the fault began.
+        // An expired token is one that was valid until the fault began.
         let until = BEGIN.0 + expired.map_or(good_until, |fault| fault.from);
         if expired.is_some() {
             self.coverage.fault(FaultKind::TokenExpires);

@@ -1,4 +1,4 @@
-//! What our server's steps are watched for: faults that strike at a step.
+//! Watches our server's steps for faults that strike at a step.
 
 use super::Inbox;
 use crate::chance::Chance;
@@ -9,17 +9,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-/// Whoever looks after it starts it again after so long.
+/// How soon a dead server is started again (milliseconds).
 pub(super) const AT_ONCE: u64 = 400;
-/// Before and after each commit, each job that is taken over, each action at Twilio, and each request of which it is made.
-/// The rest asks for something, and changes nothing.
+/// Steps at which the server may die: before and after each commit, each job that is taken over, each action at
+/// Twilio, and each request of an action. Other steps only read.
 const STEPS: [&str; 7] =
     ["written", "committed", "jobs taken", "request for", "answer to", "asking Twilio", "answered by Twilio"];
 
 /// A database that has not answered by then counts as one that refuses ([`rejoin_server::store::Store::DEADLINE`]).
 const ANSWERS_WITHIN: u64 = 5_000;
 
-/// What the server's steps are watched for.
+/// The faults to apply, and what has been counted for them.
 #[derive(Debug)]
 pub(crate) struct Watched {
     faults: Vec<Fault>,
@@ -28,20 +28,20 @@ pub(crate) struct Watched {
     begun: Instant,
     /// How often the server may still die.
     deaths: u32,
-    /// How it has died last.
+    /// The server's last death.
     pub(crate) died: Option<Death>,
-    /// How many steps there were for each fault that strikes at one of them.
+    /// Number of steps so far for each fault that strikes at one of them.
     counted: Vec<u32>,
 }
 
 /// A death at a step.
 #[derive(Debug)]
 pub(crate) struct Death {
-    /// By which fault.
+    /// The fault that caused it.
     pub(crate) kind: FaultKind,
-    /// How long there is no server then.
+    /// How long there is no server then (milliseconds).
     pub(crate) down: u64,
-    /// At which step, if that is what it is about.
+    /// The step, for a fault that names one.
     pub(crate) step: Option<String>,
 }
 
@@ -58,7 +58,7 @@ impl Watched {
         }
     }
 
-    /// `None` where nothing can come of any step: to name them all takes time.
+    /// The watcher for a server. `None` when no fault can strike at a step: to name all steps takes time.
     pub(super) fn watcher(
         watched: &Arc<Mutex<Self>>,
         number: usize,
@@ -93,7 +93,7 @@ impl Watched {
         u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// What the database does at this step, and by which fault, if it is not at its best.
+    /// How the database fails at this step, and by which fault; `None` when it works.
     fn database(&mut self, step: &str) -> Option<(FaultKind, Verdict)> {
         let kinds: &[FaultKind] = match step {
             "acknowledged" => &[FaultKind::CommitUnknown],
@@ -141,9 +141,9 @@ impl Watched {
         Verdict::GoOn
     }
 
-    /// Is this the step at which it stands still, and for how long?
+    /// How long the server stands still at this step (milliseconds), if it does.
     fn stands(&mut self, step: &str) -> Option<u64> {
-        // Not within a transaction, where nobody else could go on; a database ends one that stands still.
+        // Not within a transaction, where no other server could go on; a database ends one that stands still.
         let named = ["committed", "request for", "answer to", "jobs taken"];
         if !named.iter().any(|named| step.starts_with(named)) {
             return None;
@@ -151,7 +151,7 @@ impl Watched {
         self.is_the_one(FaultKind::StandsAtStep).map(|fault| fault.to - fault.from)
     }
 
-    /// Is this the step at which it dies?
+    /// The fault by which the server dies at this step, if it does.
     fn dies(&mut self, step: &str) -> Option<Fault> {
         STEPS
             .iter()
@@ -160,7 +160,7 @@ impl Watched {
             .flatten()
     }
 
-    /// Of the faults of this kind, the one that strikes at this step.
+    /// Counts this step for the faults of this kind, and returns the one that strikes at it.
     fn is_the_one(&mut self, kind: FaultKind) -> Option<Fault> {
         let now = self.now();
         let mut struck = None;

@@ -1,4 +1,4 @@
-//! Requests of our server's at Twilio's API, and what goes wrong with them.
+//! Requests of our server at Twilio's API, and their faults.
 
 use crate::coming::{Coming, RestAnswer};
 use crate::coverage::Sign;
@@ -12,7 +12,7 @@ use rejoin_twilio::Unanswered;
 use rejoin_twin::rest::carry_out;
 
 impl World {
-    /// A request that is made twice, for a test.
+    /// Carries out a request a second time, for a planted defect.
     pub(crate) fn doubled(&mut self, request: &http::Request<Bytes>) {
         self.before_change(request);
         let now = self.wall();
@@ -25,7 +25,7 @@ impl World {
         }
     }
 
-    /// A request of our server's is sent: what becomes of it?
+    /// Our server sends a request: decides its fate.
     pub(crate) fn rest_sent(&mut self, number: usize, mut request: http::Request<Bytes>, answer: RestAnswer) {
         self.planted_request(&mut request);
         let mut chance = self.chance(Way::Rest, 0);
@@ -33,7 +33,7 @@ impl World {
         self.put(after, Coming::Rest(number, request, answer));
     }
 
-    /// It has arrived at Twilio.
+    /// The request has arrived at Twilio.
     pub(crate) fn rest_arrives(&mut self, number: usize, request: &http::Request<Bytes>, answer: RestAnswer) {
         let mut chance = self.chance(Way::Rest, 1);
         let after = Self::latency(&mut chance);
@@ -110,7 +110,7 @@ impl World {
             (Some(FaultKind::Throttled), _) => error(429, 20429),
             (Some(FaultKind::Broken), _) => error(500, 20500),
             (Some(FaultKind::BrokenDone), _) => error(503, 20503),
-            // Nobody answers: the server's own limit ends it.
+            // No answer comes: the server's own timeout ends it.
             (Some(FaultKind::Silent | FaultKind::SilentDone), _) => {
                 self.unanswered.push(answer);
                 return;
@@ -130,7 +130,7 @@ pub(crate) fn copied(request: &http::Request<Bytes>) -> http::Request<Bytes> {
     copy
 }
 
-/// Without what is the same in all of them.
+/// The path without the part that all requests share.
 fn resource(path: &str) -> String {
     let path = path.trim_end_matches(".json");
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).skip(5).collect();

@@ -65,7 +65,7 @@ impl World {
         self.send_to_server(place, (url, method, params), Reply::Callback(params.to_vec()));
     }
 
-    /// Has another callback of the same conference arrived in this millisecond?
+    /// Counts another callback of the same conference that arrived in this millisecond.
     fn arrived_at_once(&mut self, params: &[(String, String)]) {
         if !self.coverage.counts() {
             return;
@@ -80,7 +80,7 @@ impl World {
         self.twilio.just_told.push((now, conference.clone()));
     }
 
-    /// A signed request to our server.
+    /// Sends a signed request to our server.
     fn send_to_server(
         &mut self,
         place: Option<usize>,
@@ -133,7 +133,7 @@ impl World {
         self.send_to_server(place, (&url.clone(), method, params), Reply::Document(fetch, url));
     }
 
-    /// A document was waited for long enough.
+    /// The fetch of a document has timed out.
     pub(crate) fn fetch_late(&mut self, fetch: FetchId) {
         if self.twilio.fetches.remove(&fetch) {
             self.lost_documents = true;
@@ -142,7 +142,7 @@ impl World {
         self.at_twilio(Event::TwimlFetched { fetch, result });
     }
 
-    /// What the account's own flow does with who calls.
+    /// What the account's own flow does with a call.
     fn flow(&self) -> String {
         let action =
             if self.plan.setup.ended { format!(" action=\"{PUBLIC}/twiml/ended\"") } else { String::new() };
@@ -153,7 +153,7 @@ impl World {
         )
     }
 
-    /// What our server's answer becomes.
+    /// Handles our server's answer.
     pub(crate) fn answer_on_its_way(
         &mut self,
         (number, reply): (usize, Reply),
@@ -238,7 +238,7 @@ fn path(url: &str) -> String {
     path.split(['?', '#']).next().unwrap_or_default().to_owned()
 }
 
-/// The path of a request, as the server itself sees it.
+/// The request with the path that the server itself sees.
 fn local(request: http::Request<Bytes>) -> http::Request<Bytes> {
     let (mut head, body) = request.into_parts();
     if let Some(path) = head.uri.path_and_query().cloned() {

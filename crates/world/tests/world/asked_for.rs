@@ -1,4 +1,4 @@
-//! Scenarios that are played only when they are asked for.
+//! Scenarios that run only on request.
 
 use rejoin_world::Runner;
 use rejoin_world::plan::{Act, Fault, FaultKind, Plan, Scenario, draw};
@@ -6,7 +6,7 @@ use rejoin_world::shrink::shrink;
 use rejoin_world::{Outcome, Planted};
 use std::collections::BTreeMap;
 
-/// The first seeds of each hold, but for these, which docs/findings.md lists as open.
+/// The first seeds of each scenario hold, except these, which docs/findings.md lists as open.
 const LOT: [(Scenario, u64, &[u64]); 9] = [
     (Scenario::Corners, 10, &[]),
     (Scenario::TwoServers, 20, &[]),
@@ -26,8 +26,12 @@ fn played(plan: &Plan) -> Outcome {
 }
 
 #[test]
-fn their_first_seeds_hold() {
-    assert_eq!(LOT.map(|(scenario, ..)| scenario), Scenario::ASKED_FOR, "each has its lot");
+fn the_first_seeds_of_each_scenario_on_request_hold() {
+    assert_eq!(
+        LOT.map(|(scenario, ..)| scenario),
+        Scenario::ASKED_FOR,
+        "each scenario on request has its seeds"
+    );
     let runner = Runner::new().expect("settings");
     let mut broken = vec![];
     for (scenario, most, open) in LOT {
@@ -40,7 +44,7 @@ fn their_first_seeds_hold() {
 }
 
 #[test]
-fn nobody_draws_them_unasked_but_for_corners() {
+fn without_a_request_only_corners_are_drawn() {
     let drawn = (1..=2_000).map(|seed| draw(seed, None).scenario);
     let drawn: Vec<Scenario> = drawn.filter(|scenario| Scenario::ASKED_FOR.contains(scenario)).collect();
     assert_eq!(drawn, [Scenario::Corners; 50], "one of forty worlds");
@@ -50,20 +54,20 @@ fn nobody_draws_them_unasked_but_for_corners() {
 }
 
 #[test]
-fn their_plans_are_read_as_they_were_written_and_their_worlds_are_the_same_again() {
+fn a_plan_read_back_from_json_gives_the_same_world() {
     for scenario in Scenario::ASKED_FOR {
         let plan = draw(7, Some(scenario));
         let written = serde_json::to_string(&plan).expect("JSON");
         let read: Plan = serde_json::from_str(&written).expect("a plan");
         assert_eq!(read, plan, "{scenario}");
         let (first, again) = (played(&plan), played(&read));
-        assert!(first.timeline.len() > 20, "{scenario}: something happens");
+        assert!(first.timeline.len() > 20, "{scenario}: hardly anything happens");
         assert_eq!(first.timeline, again.timeline, "{scenario}");
     }
 }
 
 #[test]
-fn a_server_that_stands_still_says_nothing_until_it_goes_on() {
+fn a_suspended_server_sends_nothing_until_it_goes_on() {
     let mut stood = 0;
     for seed in 20..=25 {
         let mut stands = BTreeMap::new();
@@ -74,7 +78,7 @@ fn a_server_that_stands_still_says_nothing_until_it_goes_on() {
             } else if entry.text == "goes on" {
                 stands.remove(&entry.from);
             } else if let Some(since) = stands.get(&entry.from) {
-                // What it had sent before may be on its way.
+                // What the server had sent before may be in flight.
                 assert!(entry.at <= since + 400, "seed {seed}: {entry}");
             }
         }
@@ -83,35 +87,35 @@ fn a_server_that_stands_still_says_nothing_until_it_goes_on() {
 }
 
 #[test]
-fn the_shortest_story_of_two_servers_has_a_server_that_stands_still() {
+fn a_shrunk_plan_of_two_servers_keeps_the_suspended_server() {
     let mut runner = Runner::new().expect("settings");
     runner.planted = Some(Planted::NoFence);
     let plan = draw(24, Some(Scenario::TwoServers));
     let broken = runner.run(&plan).expect("a world").broken.expect("it is found");
     let (short, found) = shrink(&runner, &plan, &broken);
     assert_eq!(found.rule, broken.rule);
-    assert_eq!(short.setup.servers, 2, "with one there is nobody to fence off");
+    assert_eq!(short.setup.servers, 2, "with one server there is nothing to fence off");
     let stands = |kind: FaultKind| matches!(kind, FaultKind::ServerStands | FaultKind::StandsAtStep);
     assert!(short.faults.iter().any(|fault| stands(fault.kind)), "{:?}", short.faults);
     assert!(short.deeds.len() <= plan.deeds.len() && short.faults.len() <= plan.faults.len());
 }
 
 #[test]
-fn our_server_may_die_at_any_step_of_a_recovery() {
+fn all_rules_hold_when_the_server_dies_at_any_step_of_a_recovery() {
     let whole = draw(2, Some(Scenario::Refresh));
     let mut died = 0;
     for step in (1..=60).step_by(5) {
         let from = whole.deeds[0].at;
         let fault = Fault { from, to: from + 400, kind: FaultKind::DiesAtStep, rate: step };
         let outcome = played(&Plan { faults: vec![fault], ..whole.clone() });
-        assert_eq!(outcome.broken, None, "it dies at step {step}");
+        assert_eq!(outcome.broken, None, "the server dies at step {step}");
         died += outcome.coverage.faults.get(&FaultKind::DiesAtStep).copied().unwrap_or_default();
     }
     assert!(died > 6, "{died}");
 }
 
 #[test]
-fn clocks_are_set() {
+fn the_clocks_scenario_sets_clocks_of_pages_and_servers() {
     let clock = |plan: &Plan| plan.deeds.iter().any(|deed| matches!(deed.act, Act::Clock(_)));
     let set = FaultKind::ServerClock(0);
     let plans: Vec<Plan> = (1..=6).map(|seed| draw(seed, Some(Scenario::Clocks))).collect();

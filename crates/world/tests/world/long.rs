@@ -1,4 +1,5 @@
-//! Nothing that is stored for a recovery ages while the call is healthy: a loss after four hours is mended as one after a minute.
+//! Nothing that is stored for a recovery goes stale while the call is healthy: a loss after four hours is recovered
+//! as one after a minute.
 
 use rejoin_world::day::{End, Loss};
 use rejoin_world::plan::{
@@ -13,7 +14,7 @@ fn agent(accepts: u64) -> AgentPlan {
     AgentPlan { tabs: 1, accepts, wraps: 5_000, loads: 3_000, plugin: true, foreign: false, skew: 0 }
 }
 
-/// A call of an agent whose colleague is free; the agent is lost like this after so long.
+/// A call whose agent is lost in this way at this time, with a colleague who is free.
 fn lost(act: Act, at: u64, in_place: bool) -> Plan {
     Plan {
         seed: 18,
@@ -40,8 +41,8 @@ fn lost(act: Act, at: u64, in_place: bool) -> Plan {
     }
 }
 
-/// The same after four hours: tokens were renewed, the server was deployed anew twice, both laptops slept, and the agent has
-/// done what breaks no call.
+/// The same after four hours: tokens were renewed, the server was redeployed twice, both laptops slept, and the agent
+/// has done what breaks no call.
 fn lost_after_hours(act: Act, in_place: bool) -> Plan {
     let mut plan = lost(act, 4 * HOUR, in_place);
     let healthy = [
@@ -68,7 +69,7 @@ fn played(plan: &Plan) -> Outcome {
     runner.run(plan).expect("a world")
 }
 
-/// What became of the customer at the end, and how much later than in the first world.
+/// How it ended for the customer, and how much later (milliseconds) than in the first world.
 fn compare(act: Act, in_place: bool) -> (End, i64) {
     let (soon, late) = (played(&lost(act, MINUTE, in_place)), played(&lost_after_hours(act, in_place)));
     assert_eq!((&soon.broken, &late.broken), (&None, &None), "{act:?}");
@@ -79,7 +80,7 @@ fn compare(act: Act, in_place: bool) -> (End, i64) {
 }
 
 #[test]
-fn an_agent_lost_after_four_hours_is_back_as_after_a_minute() {
+fn an_agent_lost_after_four_hours_is_back_as_soon_as_after_a_minute() {
     for in_place in [true, false] {
         for act in [Act::Refresh, Act::Crash(4_000), Act::Close(3_000)] {
             let (end, later) = compare(act, in_place);
@@ -91,7 +92,7 @@ fn an_agent_lost_after_four_hours_is_back_as_after_a_minute() {
 }
 
 #[test]
-fn an_agent_who_is_gone_for_good_after_four_hours_is_replaced_as_after_a_minute() {
+fn an_agent_gone_after_four_hours_is_replaced_as_soon_as_after_a_minute() {
     let (end, later) = compare(Act::CloseForGood, true);
     assert_eq!(end, End::Other);
     assert!(later < 3_000, "{later} ms later");

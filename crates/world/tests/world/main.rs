@@ -1,4 +1,5 @@
-//! The simulation as a test: the same seed is the same world, planted defects are found, and a fixed lot of seeds holds.
+//! The simulation as a test: the same seed gives the same world, planted defects are found, and a fixed set of seeds
+//! holds.
 
 #![allow(clippy::expect_used, reason = "helpers of tests are tests")]
 

@@ -1,4 +1,4 @@
-//! A timeline as a page: everything in one file, and nothing in it that data could add.
+//! A timeline as a page: everything in one file, and no data can inject markup.
 
 use rejoin_world::html;
 use rejoin_world::plan::draw;
@@ -21,7 +21,7 @@ fn about(what: &str) -> html::About {
 }
 
 #[test]
-fn a_page_is_written_that_needs_nothing_else() {
+fn a_written_page_is_self_contained() {
     let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("page.html");
     let told = Command::new(env!("CARGO_BIN_EXE_simulate"))
         .args(["--seed", &SEED.to_string(), "--html"])
@@ -31,16 +31,16 @@ fn a_page_is_written_that_needs_nothing_else() {
     assert!(told.status.success(), "{told:?}");
     let page = std::fs::read_to_string(file).expect("the page");
     let (_, outcome) = recorded();
-    assert_eq!(page.matches("<th scope=\"row\"").count(), outcome.timeline.len(), "one row for each");
+    assert_eq!(page.matches("<th scope=\"row\"").count(), outcome.timeline.len(), "one row for each entry");
     for needs in ["src=", "href=", "@import", "url(", "<link", "fetch(", "import("] {
         assert!(!page.contains(needs), "{needs}");
     }
-    assert!(page.contains("default-src 'none'"), "and the browser holds it to that");
+    assert!(page.contains("default-src 'none'"), "the browser enforces it");
     assert!(page.contains("prefers-color-scheme: dark"));
 }
 
 #[test]
-fn what_comes_from_data_is_text() {
+fn markup_in_data_is_escaped() {
     let (plan, mut outcome) = recorded();
     let evil = "<img src=x onerror=alert(1)>\"'&";
     outcome.timeline.push(Entry {
@@ -52,13 +52,13 @@ fn what_comes_from_data_is_text() {
         lost: false,
     });
     let page = html::page(&plan, &outcome, &about(evil));
-    assert!(!page.contains("<img"), "it is not an element");
+    assert!(!page.contains("<img"), "markup from data became an element");
     let text = "&lt;img src=x onerror=alert(1)&gt;&quot;&#39;&amp;";
-    assert_eq!(page.matches(text).count(), 5, "the entry and what is said above it are there as they are");
+    assert_eq!(page.matches(text).count(), 5, "the entry and the heading keep their text");
 }
 
 #[test]
-fn pauses_are_left_out_and_said_to_be() {
+fn long_pauses_are_replaced_by_a_note() {
     let (plan, outcome) = recorded();
     let times: Vec<u64> = outcome.timeline.iter().map(|entry| entry.at).collect();
     let pauses = times.windows(2).filter(|pair| pair[1] - pair[0] >= 1_000).count();
@@ -68,7 +68,7 @@ fn pauses_are_left_out_and_said_to_be() {
 }
 
 #[test]
-fn people_are_named_and_sids_and_tokens_are_short() {
+fn people_are_named_and_sids_and_tokens_are_shortened() {
     let (_, outcome) = recorded();
     let text: String = outcome.timeline.iter().map(|entry| format!("{entry}\n")).collect();
     for word in text.split(|char: char| !char.is_ascii_alphanumeric()) {
@@ -81,7 +81,7 @@ fn people_are_named_and_sids_and_tokens_are_short() {
 }
 
 #[test]
-fn the_overview_tells_who_talks_to_whom_and_who_is_there() {
+fn the_overview_shows_who_talks_to_whom_and_who_is_there() {
     let (plan, outcome) = recorded();
     let page = html::page(&plan, &outcome, &about(""));
     let overview = page.split("<form").next().expect("what is above the table");
@@ -89,10 +89,10 @@ fn the_overview_tells_who_talks_to_whom_and_who_is_there() {
         let strips = overview.split("<div class=\"strip\">");
         strips.into_iter().find(|strip| strip.starts_with(&format!("<b>{name}</b>"))).expect("a strip")
     };
-    assert!(strip("customer 1").contains("<u class=\"silence\""), "while her page is loaded anew");
+    assert!(strip("customer 1").contains("<u class=\"silence\""), "while the agent's page reloads");
     assert!(strip("customer 1").contains("<s>agent 0</s>"));
-    assert!(strip("agent 0").contains("<s>customer 1</s>"), "the same, seen by her");
-    assert_eq!(strip("agent 0").matches("<s>loads</s>").count(), 2, "her page, and the next one");
+    assert!(strip("agent 0").contains("<s>customer 1</s>"), "the same in the agent's strip");
+    assert_eq!(strip("agent 0").matches("<s>loads</s>").count(), 2, "the first page, and the reloaded one");
     assert!(strip("agent 0").contains(">adds somebody from outside</em>"), "a deed in words");
     assert!(strip("server").contains("<u class=\"here\""));
     for class in ["talk", "music", "silence", "loading", "here", "away"] {

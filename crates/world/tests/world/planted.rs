@@ -1,12 +1,12 @@
-//! The simulation can fail: each defect that is put in is found by a world that holds without it.
+//! The simulation can fail: each planted defect is found by a world that holds without it.
 
 use rejoin_world::plan::{Scenario, draw};
 use rejoin_world::rules::Rule;
 use rejoin_world::{Planted, Runner};
 
-/// The defect, the world that finds it, and the rule that it breaks there. `npm run simulate -- --planted all` looks from
-/// the first seed on: no seed here is above 24 but that of `NoDedup`, as the state itself makes good almost all of what comes
-/// twice.
+/// The defect, the world that finds it, and the rule that it breaks there. `npm run simulate -- --planted all`
+/// searches from the first seed on: no seed here is above 24 except that of `NoDedup`, as the state itself absorbs
+/// almost all duplicates.
 const FOUND: [(Planted, Scenario, u64, Rule); Planted::ALL.len()] = [
     (Planted::GraceZero, Scenario::Graceful, 5, Rule::NoFalseRecovery),
     (Planted::MarksIgnored, Scenario::Graceful, 4, Rule::NoFalseRecovery),

@@ -15,10 +15,10 @@ fn timeline(seed: u64) -> String {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_timeline_twice() {
+fn the_same_seed_gives_the_same_timeline_again() {
     for seed in SEEDS {
         let first = timeline(seed);
-        assert!(first.lines().count() > 20, "seed {seed}: something happens");
+        assert!(first.lines().count() > 20, "seed {seed}: hardly anything happens");
         assert_eq!(first, timeline(seed), "seed {seed}");
     }
     assert_ne!(timeline(100), timeline(101));
@@ -37,7 +37,7 @@ fn the_same_seed_gives_the_same_timeline_in_another_process() {
 }
 
 #[test]
-fn a_plan_is_played_as_it_is_or_with_other_seeds() {
+fn a_kept_plan_runs_with_its_own_seed_or_with_others() {
     let file = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/tests/stories/the-phone-in-another-browser-has-what-was-accepted-here.json"
@@ -54,13 +54,13 @@ fn a_plan_is_played_as_it_is_or_with_other_seeds() {
     let times = |told: &str| told.lines().filter(|line| line.contains(" s  ")).map(String::from).collect();
     let (first, other): (Vec<_>, Vec<_>) = (times(&as_it_is), times(&told(&["--seed", "7"])));
     assert!(first.len() > 20, "{as_it_is}");
-    assert_ne!(first, other, "messages take other times");
+    assert_ne!(first, other, "another seed gives other latencies");
     let many = told(&["--seed", "7", "--seeds", "3"]);
     assert!(many.ends_with("\n3 worlds, 0 violations\n"), "{many}");
 }
 
 #[test]
-fn counting_what_occurs_changes_nothing() {
+fn counting_coverage_does_not_change_the_timeline() {
     for seed in SEEDS.take(10) {
         let mut runner = Runner::new().expect("settings");
         (runner.records, runner.counts) = (true, true);
@@ -72,7 +72,7 @@ fn counting_what_occurs_changes_nothing() {
 }
 
 #[test]
-fn each_deed_that_is_drawn_has_a_line_among_what_occurs() {
+fn each_drawn_deed_has_a_row_in_the_coverage() {
     let drawn = (1..2_000).flat_map(|seed| draw(seed, None).deeds);
     let drawn: BTreeSet<_> = drawn.map(|deed| deed.act.name()).collect();
     assert_eq!(drawn, Act::ALL.iter().map(|act| act.name()).collect());

@@ -1,14 +1,14 @@
-//! A fixed lot of seeds, and every plan that ever broke a rule.
+//! A fixed set of seeds, and every plan that ever broke a rule.
 
 use rejoin_world::Runner;
 use rejoin_world::plan::{Plan, draw};
 
-/// So many: what fits into two minutes without optimisation.
+/// Number of seeds: what fits into two minutes without optimisation.
 const SEEDS: u64 = 2000;
-/// So many other seeds each kept plan is played with: `simulate --plan` plays as many as it is asked for.
+/// Number of other seeds that each kept plan runs with: `simulate --plan` runs any number.
 const NEIGHBOURS: u64 = 4;
 
-/// Half of the lot, so that two processors play it.
+/// Runs half of the set, so that two processors share it.
 fn hold(seeds: impl Iterator<Item = u64>) {
     let runner = Runner::new().expect("settings");
     let broken: Vec<String> = seeds
@@ -21,12 +21,12 @@ fn hold(seeds: impl Iterator<Item = u64>) {
 }
 
 #[test]
-fn a_fixed_lot_of_seeds_holds() {
+fn the_first_half_of_a_fixed_set_of_seeds_holds() {
     hold((1..=SEEDS).step_by(2));
 }
 
 #[test]
-fn the_other_half_of_it_holds() {
+fn the_second_half_of_a_fixed_set_of_seeds_holds() {
     hold((2..=SEEDS).step_by(2));
 }
 
@@ -40,7 +40,7 @@ fn every_plan_that_ever_broke_a_rule_holds() {
         let file = file.expect("a story").path();
         let plan = std::fs::read_to_string(&file).expect("a story");
         let plan: Plan = serde_json::from_str(&plan).expect("a plan");
-        // Its own draws, and a few others: what is near a defect is worth a look.
+        // The plan's own seed, and a few others: the neighbourhood of a past defect is worth a check.
         for seed in std::iter::once(plan.seed).chain(1..=NEIGHBOURS) {
             let plan = Plan { seed, ..plan.clone() };
             if let Some(rule) = runner.run(&plan).expect("a world").broken {

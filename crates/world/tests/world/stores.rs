@@ -1,12 +1,12 @@
-//! The same seed gives the same timeline, byte for byte, on the store without a database and on SQLite, whatever becomes of
+//! The same seed gives the same timeline, byte for byte, on the store in memory and on SQLite, whatever becomes of
 //! the server.
 
 use rejoin_world::plan::{FaultKind, Scenario, draw};
 use rejoin_world::timeline::Entry;
 use rejoin_world::{Outcome, Runner, StoreKind};
 
-/// Worlds in which the server is killed at commits, at answers and at any time, and stopped in order. One more costs a
-/// third of a second.
+/// Worlds in which the server is killed at commits, at answers and at any time, and stopped gracefully. Another one
+/// costs a third of a second.
 const WORLDS: [(Scenario, u64); 9] = [
     (Scenario::Refresh, 1),
     (Scenario::Refresh, 9),
@@ -45,6 +45,6 @@ fn the_same_seed_gives_the_same_timeline_on_sqlite() {
         FaultKind::ServerDies,
         FaultKind::ServerRestarts,
     ] {
-        assert!(died.contains(&kind), "{} in one of these worlds", kind.name());
+        assert!(died.contains(&kind), "no world here has the fault: {}", kind.name());
     }
 }

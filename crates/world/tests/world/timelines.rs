@@ -1,11 +1,11 @@
-//! The timelines in the docs: each is what its plan makes of the code as it is.
+//! The timelines in the docs: each is what its plan makes of the current code.
 
 use rejoin_world::Runner;
 use rejoin_world::html::{self, About};
 use rejoin_world::plan::Plan;
 use std::path::Path;
 
-/// A page that takes longer to load than to read helps nobody.
+/// Maximum size in bytes: a page that loads more slowly than it reads helps nobody.
 const LARGEST: usize = 150_000;
 
 /// A timeline that the docs show, from `tests/timelines/NAME.json`.
@@ -13,7 +13,7 @@ struct Shown {
     name: &'static str,
     title: &'static str,
     told: &'static str,
-    /// What happens in it, or it does not show what is told.
+    /// Texts that the timeline must contain, or it does not show what its heading says.
     happens: &'static [&'static str],
 }
 
@@ -69,7 +69,7 @@ const SHOWN: [Shown; 4] = [
 ];
 
 #[test]
-fn timelines_in_the_docs_are_what_their_plans_make() {
+fn timelines_in_the_docs_match_their_plans() {
     let home = Path::new(env!("CARGO_MANIFEST_DIR"));
     let docs = home.join("../../docs/timelines");
     let mut runner = Runner::new().expect("settings");
