@@ -1,7 +1,7 @@
-//! Requests of the plugin and what the server says. JSON, camelCase.
+//! The plugin's requests and the server's messages: JSON in camelCase.
 //!
-//! Every request carries the Flex user's token as `Authorization: Bearer …`; who the worker is comes from that
-//! token alone, never from a body.
+//! Every request carries the Flex user's token as `Authorization: Bearer …`; only that token says who the worker is,
+//! never a body.
 //!
 //! | request | body | reply |
 //! | --- | --- | --- |
@@ -12,10 +12,10 @@
 //! | `GET /v1/calls/{conference}` | | [`CallView`]: for the call's agents, supervisors and administrators |
 //! | `GET /v1/push?epoch=…` | | `text/event-stream` of [`Push`], one JSON object a `data:` line |
 //!
-//! Registrations and marks may carry a [`DeliveryId`]: the same one again changes nothing.
+//! Registrations and marks may carry a [`DeliveryId`], which makes them idempotent.
 //!
-//! Each event of the stream has an `id`. A page that comes back with it as `Last-Event-ID` is told what it missed, or,
-//! where that is not known any more, to [`Push::Ask`].
+//! Each event of the stream has an `id`. A page that reconnects with it as `Last-Event-ID` receives what it missed,
+//! or [`Push::Ask`] when that is no longer known.
 //!
 //! Errors are `application/problem+json`: [`Problem`].
 
@@ -23,12 +23,12 @@ use crate::{CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskQueu
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Names a request that is repeated until it is answered, so that it counts once: `{epoch}-{number}` of the page that
-/// made it.
+/// Identifies a request that is repeated until it is answered, so that it counts once: `{epoch}-{number}` of the page
+/// that made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct DeliveryId {
-    /// Of the page.
+    /// Epoch of the page.
     pub epoch: u64,
     /// Grows with every request of the page.
     pub number: u32,
@@ -47,7 +47,7 @@ impl From<DeliveryId> for String {
 }
 
 impl DeliveryId {
-    /// Reads what [`fmt::Display`] wrote; `None` for anything else.
+    /// Parses what [`fmt::Display`] wrote; `None` for anything else.
     pub fn parse(text: &str) -> Option<Self> {
         let (epoch, number) = text.split_once('-')?;
         Some(Self { epoch: epoch.parse().ok()?, number: number.parse().ok()? })
@@ -61,18 +61,18 @@ impl TryFrom<String> for DeliveryId {
     }
 }
 
-/// After so much silence the server says on a push channel that it is there: a line of comment.
+/// How long a push channel may be silent before the server sends a comment line as a heartbeat.
 pub const HEARTBEAT: Millis = Millis::seconds(10);
 
 /// A push channel that is silent for longer than this is dead: three heartbeats in a row were lost.
 pub const SILENCE: Millis = Millis(4 * HEARTBEAT.0);
 
-/// So far may the clock of a page's machine be ahead: with one that is further off, no certificate is valid any more
-/// (at most 398 days: <https://cabforum.org/working-groups/server/baseline-requirements/>).
+/// How far the clock of a page's machine may be ahead: one that is further off makes every certificate invalid (they
+/// last at most 398 days: <https://cabforum.org/working-groups/server/baseline-requirements/>).
 const CLOCK_AHEAD: Millis = Millis::seconds(400 * 24 * 3600);
 
-/// Can a page have this epoch? It is milliseconds since the Unix epoch by the clock of the page's machine. A later one would
-/// shut the agent's later pages out.
+/// True when a page can have this epoch: milliseconds since the Unix epoch by the clock of the page's machine. A
+/// later epoch would shut out the agent's later pages.
 pub fn is_plausible_epoch(now: Millis, epoch: u64) -> bool {
     epoch <= (now + CLOCK_AHEAD).0
 }
@@ -87,16 +87,16 @@ impl utoipa::PartialSchema for DeliveryId {
 #[cfg(feature = "openapi")]
 impl utoipa::ToSchema for DeliveryId {}
 
-/// A desktop has come up. Proves the agent reachable, and every older page of that browser dead.
+/// A page has loaded. It proves the agent reachable, and every older page of that browser dead.
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Hello {
-    /// Grows with every page load of one worker: milliseconds since the Unix epoch, at least one more than the last.
+    /// Grows with every page load of a worker: milliseconds since the Unix epoch, at least one more than the last.
     pub epoch: u64,
     /// Voice reservations that the page found and has no call for.
     pub holdings: Vec<Holding>,
-    /// Does the worker's activity receive no tasks?
+    /// True when the worker's activity receives no tasks.
     #[serde(default)]
     pub unavailable: bool,
 }
@@ -106,28 +106,28 @@ pub struct Hello {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Holding {
-    /// Its task.
+    /// The reservation's task.
     pub task: TaskSid,
     /// The reservation.
     pub reservation: ReservationSid,
-    /// Is the reservation already wrapping? If not, the old leg may still stand.
+    /// True when the reservation is already wrapping. Otherwise the old leg may still stand.
     pub wrapping: bool,
-    /// Does the old leg stand, as far as Flex knows, and can this page join its conference again
-    /// (`task.joinCall()`)? `false` also when that was tried and failed.
+    /// True when the old leg stands, as far as Flex knows, and this page can join its conference again
+    /// (`task.joinCall()`). False also when that was tried and failed.
     #[serde(default)]
     pub can_join: bool,
-    /// Does nothing in this browser say that an earlier page of it had the call? Then a page in another browser may have
-    /// it, and live.
+    /// True when nothing in this browser says that an earlier page of it had the call. A page in another browser may
+    /// then have it, and live.
     #[serde(default)]
     pub other_browser: bool,
 }
 
-/// A page goes away and has not hung up: its legs stand for a while, with nobody at them.
+/// A page goes away without hanging up: its legs stand for a while, unattended.
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Goodbye {
-    /// Of the page that goes.
+    /// Epoch of the page that goes.
     pub epoch: u64,
     /// Tasks whose calls this page had.
     pub tasks: Vec<TaskSid>,
@@ -155,32 +155,33 @@ pub struct Beacon {
 pub struct HelloReply {
     /// Recoveries of the holdings, and open ones that the page did not mention.
     pub recoveries: Vec<RecoveryView>,
-    /// Is rejoining in place wanted? Then a page that goes away says goodbye and leaves its legs standing.
+    /// True when rejoining in place is enabled. A page that goes away then says goodbye and leaves its legs standing.
     #[serde(default)]
     pub in_place: bool,
-    /// Is a newer page of this worker connected, in another browser? Then that one acts, and this one only looks on.
+    /// True when a newer page of this worker is connected in another browser. That page acts, and this one is
+    /// passive.
     #[serde(default)]
     pub superseded: bool,
 }
 
-/// A call is up: the page has seen its own leg and the customer's in the conference. One with an id takes back a mark
-/// that came before it: the agent has stayed.
+/// A call is up: the page has seen its own leg and the customer's in the conference. A registration with an id takes
+/// back an earlier mark: the agent has stayed.
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Registration {
-    /// The same one again is the same registration.
+    /// Makes the registration idempotent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<DeliveryId>,
-    /// Of the page that registers; 0 when the server has found the call without a page ([`Self::page`]).
+    /// Epoch of the page that registers; 0 when the server found the call without a page.
     pub epoch: u64,
-    /// The task that the conference belongs to.
+    /// The task of the conference.
     pub task: TaskSid,
-    /// This worker's reservation of it.
+    /// This worker's reservation of the task.
     pub reservation: ReservationSid,
-    /// Where the task came from; a requeue goes there.
+    /// The workflow of the task; a requeue goes there.
     pub workflow: WorkflowSid,
-    /// The queue that the agent has got the task from: durations may differ by queue.
+    /// The queue from which the agent got the task: durations may differ by queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<TaskQueueSid>,
     /// The conference.
@@ -194,7 +195,7 @@ pub struct Registration {
 }
 
 impl Registration {
-    /// The epoch of the page that registers; `None` when the server has found the call without a page.
+    /// Epoch of the page that registers; `None` when the server found the call without a page.
     pub fn page(&self) -> Option<u64> {
         Some(self.epoch).filter(|epoch| *epoch > 0)
     }
@@ -205,33 +206,33 @@ impl Registration {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GracefulMark {
-    /// The same one again is the same mark.
+    /// Makes the mark idempotent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<DeliveryId>,
-    /// The task that is left.
+    /// The task that the agent leaves.
     pub task: TaskSid,
-    /// This worker's reservation of it.
+    /// This worker's reservation of the task.
     pub reservation: ReservationSid,
-    /// In what way.
+    /// How the agent leaves.
     pub reason: GracefulReason,
 }
 
-/// Ways to leave a call on purpose. One that this version does not know is read as [`GracefulReason::UNKNOWN`].
+/// Ways to leave a call on purpose. An unknown one is read as [`GracefulReason::UNKNOWN`].
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum GracefulReason {
     /// The hang-up button.
     HangUp,
-    /// Handed to another agent or queue, the first agent leaves at once.
+    /// Transferred to another agent or queue; the first agent leaves at once.
     ColdTransfer,
-    /// Handed to another agent or queue after a talk.
+    /// Transferred to another agent or queue after a talk.
     WarmTransfer,
-    /// Removed by somebody on the call.
+    /// Removed by another participant.
     Kick,
-    /// "End conference for all".
+    /// Flex's "End conference for all".
     EndConference,
-    /// Signed out.
+    /// The agent signed out.
     SignOut,
     /// The task was wrapped up or completed by hand.
     Complete,
@@ -245,13 +246,13 @@ impl<'de> Deserialize<'de> for GracefulReason {
 }
 
 impl GracefulReason {
-    /// What a reason means that a newer plugin has sent. The page says that its agent leaves on purpose, so no recovery is
-    /// begun for that. How the call goes on is not known: of all reasons a transfer is the one after which the customer's
-    /// conference is never ended by us, and after which the customer is recovered once TaskRouter says that nobody has the
-    /// task. Neither a false recovery nor a dropped customer follows.
+    /// How a reason is read that a newer plugin has sent. The agent leaves on purpose, so it begins no recovery. How
+    /// the call goes on is not known: a transfer is the only reason after which the server never ends the customer's
+    /// conference, and after which it recovers the customer once TaskRouter says that nobody has the task. So neither
+    /// a false recovery nor a dropped customer follows.
     pub const UNKNOWN: Self = Self::WarmTransfer;
 
-    /// All of them.
+    /// All reasons.
     pub const ALL: [Self; 7] = [
         Self::HangUp,
         Self::ColdTransfer,
@@ -262,7 +263,7 @@ impl GracefulReason {
         Self::Complete,
     ];
 
-    /// On the wire.
+    /// The name on the wire.
     pub fn name(self) -> &'static str {
         match self {
             Self::HangUp => "hang-up",
@@ -283,35 +284,35 @@ impl TryFrom<String> for GracefulReason {
     }
 }
 
-/// One recovery as the server knows it, for the dialog.
+/// A recovery as the server knows it, for the dialog.
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RecoveryView {
-    /// Which one.
+    /// Identifies the recovery.
     pub id: RecoveryId,
     /// The task that the agent was lost from.
     pub task: TaskSid,
     /// The reservation that the agent was lost from.
     pub reservation: ReservationSid,
-    /// How far it is.
+    /// How far the recovery is.
     pub stage: Stage,
     /// Milliseconds until the server takes the next rung by itself, measured when this was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remaining_ms: Option<u64>,
-    /// Has the customer been lost so often lately that another agent takes the call?
+    /// True when the customer has been lost so often lately that another agent takes the call.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub too_often: bool,
 }
 
-/// How things stand on a call.
+/// The recoveries of a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct CallView {
-    /// The task that it belongs to.
+    /// The call's task.
     pub task: TaskSid,
-    /// Its recoveries, open and ended.
+    /// The call's recoveries, open and ended.
     pub recoveries: Vec<RecoveryView>,
 }
 
@@ -320,9 +321,9 @@ pub struct CallView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "camelCase", try_from = "AnyStage")]
 pub enum Stage {
-    /// The agent's leg is gone; the customer is told and kept, the agent is awaited.
+    /// The agent's leg is gone; the customer hears the announcement and is kept on the line, the agent is awaited.
     Interrupted,
-    /// The agent is back and the old leg still stands: the page is to join the same conference again.
+    /// The agent is back and the old leg still stands: the page should join the same conference again.
     InPlace,
     /// The agent is back; the customer is on the way into the queue, for this agent.
     Requeueing,
@@ -335,19 +336,19 @@ pub enum Stage {
     /// Another agent has the customer now.
     #[serde(rename_all = "camelCase")]
     HandedOver {
-        /// That agent's name, when it is known.
+        /// That agent's name, if known.
         worker_name: Option<String>,
     },
     /// Another agent was on the call all the time.
     Covered,
     /// The customer hung up.
     CustomerLeft,
-    /// It was a hang-up on purpose after all.
+    /// The agent had left on purpose after all.
     Graceful,
-    /// Twilio refused for good.
+    /// The recovery failed for good.
     #[serde(rename_all = "camelCase")]
     Failed {
-        /// Why.
+        /// Why it failed.
         reason: Failure,
     },
 }
@@ -357,7 +358,7 @@ pub enum Stage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", from = "String")]
 pub enum Failure {
-    /// Nobody took the call within the time that a recovery may take; the customer stays in the queue.
+    /// No agent took the call within the time that a recovery may take; the customer stays in the queue.
     NobodyTookIt,
     /// Twilio did not take the customer's call back into the queue.
     NotRequeued,
@@ -375,7 +376,8 @@ impl From<String> for Failure {
     }
 }
 
-/// A [`Stage`] as it is read. What serde derives for a tagged enum is several times as much code, and browsers load it.
+/// A [`Stage`] as it is deserialised. What serde derives for a tagged enum is several times as much code, and
+/// browsers load it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct AnyStage {
@@ -392,8 +394,7 @@ impl TryFrom<AnyStage> for Stage {
 }
 
 impl Stage {
-    /// The stage that has this name on the wire, with what belongs to it. `None` when there is none, or when what
-    /// belongs to it is missing.
+    /// The stage with this name on the wire, with its fields. `None` for an unknown name, or when a field is missing.
     pub fn named(name: &str, worker_name: Option<String>, reason: Option<String>) -> Option<Self> {
         Some(match name {
             "interrupted" => Self::Interrupted,
@@ -411,7 +412,7 @@ impl Stage {
         })
     }
 
-    /// Will nothing more happen?
+    /// True when the recovery has ended.
     pub fn is_final(&self) -> bool {
         !matches!(
             self,
@@ -420,20 +421,20 @@ impl Stage {
     }
 }
 
-/// What the server says without being asked.
+/// What the server sends over the push channel.
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "push", rename_all = "camelCase")]
 pub enum Push {
-    /// A recovery of this worker has changed. The first lines of a connection repeat the open ones.
+    /// A recovery of this worker has changed. A new connection first repeats the open ones.
     #[serde(rename_all = "camelCase")]
     Recovery {
-        /// As it is now.
+        /// The recovery's current state.
         recovery: RecoveryView,
     },
-    /// What was said while the page was not connected is not known any more: it is to say hello.
+    /// Messages since the last connection are no longer known: the page should say hello.
     Ask,
-    /// A newer page of this worker has connected, in another browser: from now on that one acts.
+    /// A newer page of this worker has connected in another browser: from now on that one acts.
     Superseded,
 }
 
@@ -455,7 +456,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn views_look_on_the_wire_as_documented() {
+    fn views_have_the_documented_wire_format() {
         let view = RecoveryView {
             id: RecoveryId::numbered(1),
             task: TaskSid::numbered(2),
@@ -471,7 +472,7 @@ mod tests {
     }
 
     #[test]
-    fn delivery_ids_are_read_as_they_are_written() {
+    fn delivery_ids_survive_a_round_trip() {
         let id = DeliveryId { epoch: 1_700_000_000_000, number: 3 };
         let text = serde_json::to_string(&id).expect("serialises");
         assert_eq!(text, r#""1700000000000-3""#);
@@ -482,7 +483,7 @@ mod tests {
     }
 
     #[test]
-    fn reasons_have_the_names_that_are_on_the_wire() {
+    fn reasons_have_their_wire_names() {
         for reason in GracefulReason::ALL {
             assert_eq!(serde_json::to_value(reason).expect("serialises"), reason.name());
             assert_eq!(GracefulReason::try_from(reason.name().to_owned()), Ok(reason));
@@ -491,7 +492,7 @@ mod tests {
     }
 
     #[test]
-    fn stages_are_read_as_they_are_written() {
+    fn stages_survive_a_round_trip() {
         let stages = [
             Stage::Interrupted,
             Stage::InPlace,

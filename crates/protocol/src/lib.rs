@@ -1,7 +1,7 @@
 //! What crosses a wire: SIDs as types, task attributes, requests and pushes between plugin and server.
 //!
-//! Nothing here does anything: the crate is shared by the browser (wasm), the server and the tests, and depends
-//! on `serde` alone.
+//! There is no behaviour here: the crate is shared by the browser (wasm), the server and the tests, and depends on
+//! `serde` alone.
 
 pub mod api;
 pub mod attributes;

@@ -7,16 +7,16 @@ use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 use text::Text;
 
-/// A text that is not the SID it should be.
+/// A string that is not the expected SID.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidSid {
-    /// The two letters that were wanted.
+    /// The expected prefix.
     pub wanted: &'static str,
 }
 
 impl fmt::Display for InvalidSid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The text itself is not repeated: it came from outside and may be anything.
+        // The string itself is not repeated: it came from outside and may be anything.
         write!(f, "not a SID: {} and 32 hexadecimal digits were expected", self.wanted)
     }
 }
@@ -35,25 +35,25 @@ macro_rules! sids {
         pub struct $name(Text);
 
         impl $name {
-            /// The two letters that all of these begin with.
+            /// The prefix of these SIDs.
             pub const PREFIX: &'static str = $prefix;
 
-            /// Checks the form. Whether such a thing exists only Twilio knows.
+            /// Checks the form. Only Twilio knows whether the resource exists.
             pub fn parse(text: &str) -> Result<Self, InvalidSid> {
                 if fits(text, $prefix) { Ok(Self(Text::of(text))) } else { Err(InvalidSid { wanted: $prefix }) }
             }
 
-            /// The SID with this number, for worlds that count instead of drawing at random.
+            /// The SID with this number, for tests and simulations that count instead of drawing at random.
             pub fn numbered(number: u128) -> Self {
                 Self(Text::of(format!("{}{number:032x}", $prefix)))
             }
 
-            /// The whole text.
+            /// The whole SID.
             pub fn as_str(&self) -> &str {
                 self.0.as_str()
             }
 
-            /// The 32 digits without the letters.
+            /// The 32 digits without the prefix.
             pub fn digits(&self) -> &str {
                 &self.as_str()[2..]
             }
@@ -100,7 +100,7 @@ macro_rules! sids {
 sids! {
     /// An account.
     AccountSid = "AC";
-    /// A call: one leg, of the customer, an agent or somebody else.
+    /// A call: one leg, of the customer, an agent or a third party.
     CallSid = "CA";
     /// A conference: where legs meet.
     ConferenceSid = "CF";
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_right_form_is_taken() {
+    fn only_well_formed_sids_are_accepted() {
         let digits = "0123456789abcdefABCDEF0123456789";
         assert!(CallSid::parse(&format!("CA{digits}")).is_ok());
         for text in [
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn they_are_in_the_order_of_their_texts() {
+    fn sids_sort_like_their_texts() {
         let digits = ["0", "9", "A", "F", "a", "f"];
         let texts = digits.iter().flat_map(|digit| {
             [0, 13, 14, 29, 30, 31].map(|at| format!("CA{}{digit}{}", "5".repeat(at), "5".repeat(31 - at)))

@@ -1,5 +1,6 @@
-//! What crosses the wire, by format: `wire/1` is what plugin and server of the previous release write, which both sides have to
-//! read; `wire/newer` has what no version says yet. A change of the format gets a folder of its own, and the others stay.
+//! Compatibility of the wire format: `wire/1` holds what plugin and server of the previous release write, which both
+//! sides must be able to read; `wire/newer` holds what no version writes yet. A change of the format gets a folder of
+//! its own, and the others stay.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
@@ -27,7 +28,7 @@ fn is_read_and_written_alike<T: Serialize + DeserializeOwned>(name: &str) -> T {
 }
 
 #[test]
-fn the_previous_release_and_this_one_write_the_same() {
+fn this_release_reads_and_writes_as_the_previous_one() {
     is_read_and_written_alike::<Hello>("hello");
     is_read_and_written_alike::<Registration>("registration");
     is_read_and_written_alike::<GracefulMark>("graceful");
@@ -39,14 +40,14 @@ fn the_previous_release_and_this_one_write_the_same() {
 }
 
 #[test]
-fn an_unknown_reason_is_on_purpose_and_ends_nothing() {
+fn an_unknown_reason_counts_as_a_transfer() {
     let mark: GracefulMark = serde_json::from_value(file("newer", "graceful")).unwrap();
     assert_eq!(mark.reason, GracefulReason::UNKNOWN);
     assert_eq!(GracefulReason::UNKNOWN, GracefulReason::WarmTransfer);
 }
 
 #[test]
-fn unknown_fields_are_left_alone() {
+fn unknown_fields_are_ignored() {
     let _: Registration = serde_json::from_value(file("newer", "registration")).unwrap();
     let pushes = file("newer", "pushes");
     let read = |at: usize| serde_json::from_value::<Push>(pushes[at].clone());

@@ -1,5 +1,5 @@
-//! The text of a SID: in place, as SIDs are copied and compared more than anything else. In the browser it is a `String`:
-//! code that copies it in place would be 3 kB more to load.
+//! The text of a SID, stored inline, as SIDs are copied and compared more than anything else. In the browser it is a
+//! `String`: inline code would be 3 kB more to load.
 
 use std::fmt;
 
@@ -16,13 +16,13 @@ impl Text {
     /// Two letters and 32 digits.
     const LENGTH: usize = 34;
 
-    /// Of what was found to be a SID.
+    /// Expects a checked SID.
     pub(super) fn of(text: impl AsRef<str>) -> Self {
         Self(text.as_ref().as_bytes().try_into().unwrap_or([b'0'; Self::LENGTH]))
     }
 
     pub(super) fn as_str(&self) -> &str {
-        // Letters and digits.
+        // Always ASCII.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
@@ -36,7 +36,7 @@ impl From<Text> for String {
 
 #[cfg(target_family = "wasm")]
 impl Text {
-    /// Of what was found to be a SID.
+    /// Expects a checked SID.
     pub(super) fn of(text: impl Into<String>) -> Self {
         Self(text.into())
     }
