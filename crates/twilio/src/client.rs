@@ -1,6 +1,6 @@
-//! A thin REST client: one method for each request that the server makes, and nothing else.
+//! A thin REST client with one method for each request that the server makes.
 //!
-//! Retrying is not done here: whoever asks knows until when an answer makes sense.
+//! It does not retry: only the caller knows until when an answer makes sense.
 
 mod pages;
 mod request;
@@ -26,12 +26,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Twilio's services that are used.
+/// Hosts of Twilio's services.
 const API: &str = "api.twilio.com";
 const TASKROUTER: &str = "taskrouter.twilio.com";
 const IAM: &str = "iam.twilio.com";
 
-/// Where Twilio is, who asks, and how long an answer may take.
+/// Address, credentials and timeouts.
 #[derive(Clone)]
 pub struct Settings {
     /// The account that everything belongs to.
@@ -42,13 +42,13 @@ pub struct Settings {
     pub workspace: WorkspaceSid,
     /// Empty for Twilio itself. Otherwise every request goes to `{base}/{host}{path}`.
     pub base: String,
-    /// How long a connection may take to come up.
+    /// Timeout for connecting.
     pub connect_timeout: Duration,
-    /// How long a request may take altogether.
+    /// Timeout for a whole request.
     pub total_timeout: Duration,
 }
 
-/// The client. Cloning shares the connections.
+/// The client. Clones share the connections.
 #[derive(Clone)]
 pub struct Client {
     transport: Arc<dyn Transport>,
@@ -70,22 +70,22 @@ impl Client {
         Ok(Self::over(settings, Arc::new(network)))
     }
 
-    /// A client whose requests go this way. How long they may take is the transport's business.
+    /// A client over this transport, which sets the timeouts.
     pub fn over(settings: Settings, transport: Arc<dyn Transport>) -> Self {
         Self { transport, settings, gate: None, witness: None }
     }
 
-    /// The same client, whose requests wait for their turn at this gate. Tokens are validated without waiting.
+    /// The same client, with requests that wait for their turn at this gate. Token validation does not wait.
     pub fn through(&self, gate: Arc<dyn Gate>) -> Self {
         Self { gate: Some(gate), ..self.clone() }
     }
 
-    /// The same client, of whose requests somebody is told.
+    /// The same client, with a witness of its requests.
     pub fn seen_by(&self, witness: Arc<dyn Witness>) -> Self {
         Self { witness: Some(witness), ..self.clone() }
     }
 
-    /// Does Twilio answer anything at all? Nothing is asked for, and no credentials are sent.
+    /// True when Twilio answers anything at all. Sends no credentials.
     pub async fn is_reachable(&self) -> bool {
         let base = self.settings.base.trim_end_matches('/');
         let url = if base.is_empty() { format!("https://{API}/") } else { format!("{base}/{API}/") };
@@ -94,8 +94,8 @@ impl Client {
         self.transport.send(request).await.is_ok()
     }
 
-    /// Asks whose token this is, and whether it is good
-    /// (the request of <https://www.npmjs.com/package/twilio-flex-token-validator>).
+    /// Validates a token and returns its user (the request of
+    /// <https://www.npmjs.com/package/twilio-flex-token-validator>).
     pub async fn validate_token(&self, token: &SecretString) -> Result<TokenInfo, Error> {
         let before = format!("/v1/Accounts/{}/", self.settings.account);
         let request = self
@@ -139,7 +139,7 @@ impl Client {
     }
 }
 
-/// A query as it stands in an address, after the question mark.
+/// A query string, without the question mark.
 pub fn encoded(query: &[(&str, &str)]) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish()
 }

@@ -1,33 +1,32 @@
-//! What can go wrong between us and Twilio.
+//! Errors of requests to Twilio.
 
 use crate::transport::Unanswered;
 use serde::Deserialize;
 use std::time::Duration;
 use thiserror::Error;
 
-/// Why a request did not succeed. No message repeats what was sent or answered: that may be personal.
+/// Why a request failed. No message repeats what was sent or answered, which may be personal data.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Error {
     /// HTTP 404 or code 20404: the conference is over, the participant or call has left, the task is deleted.
     #[error("Twilio does not know the resource (any more): it is over")]
     Gone,
-    /// HTTP 401, or code 20003: Twilio does not accept our credentials. They may be changed under a running server.
+    /// HTTP 401, or code 20003: Twilio does not accept our credentials. They can be changed while a server runs.
     #[error(
         "Twilio does not accept the account SID and auth token: set the new ones (TWILIO_AUTH_TOKEN) and restart; \
          until then no call is recovered"
     )]
     Unauthorized,
-    /// HTTP 409 or 412: somebody else changed the task since it was read.
+    /// HTTP 409 or 412: the task has changed since it was read.
     #[error("the task was changed by somebody else meanwhile: read it again and repeat")]
     Conflict,
-    /// HTTP 429: not carried out, and always safe to repeat
-    /// (<https://www.twilio.com/docs/api/errors/20429>).
+    /// HTTP 429: not carried out, so always safe to retry (<https://www.twilio.com/docs/api/errors/20429>).
     #[error("Twilio asks to send fewer requests: repeat later")]
     Throttled {
-        /// When Twilio says how much later.
+        /// The delay that Twilio asks for, if any.
         retry_after: Option<Duration>,
     },
-    /// Another HTTP 4xx: repeating it will not help.
+    /// Any other HTTP 4xx: a retry will not help.
     #[error(
         "Twilio refused with HTTP status {status} and code {code}: see https://www.twilio.com/docs/api/errors"
     )]
@@ -42,30 +41,30 @@ pub enum Error {
     Unavailable {
         /// HTTP status.
         status: u16,
-        /// May the request have been carried out nevertheless?
+        /// True when Twilio may have carried out the request nevertheless.
         may_have_acted: bool,
     },
     /// No answer: not connected, timed out, or cut off.
     #[error("no answer from Twilio ({what}): check the network, repeat later")]
     Transport {
-        /// In a few words.
+        /// What happened, in a few words.
         what: &'static str,
-        /// May the request have been carried out nevertheless?
+        /// True when Twilio may have carried out the request nevertheless.
         may_have_acted: bool,
     },
-    /// An answer of success that is not what Twilio documents.
+    /// A successful answer that is not as Twilio documents it.
     #[error("Twilio's answer could not be read; the request has probably been carried out")]
     Unreadable {
-        /// May the request have been carried out?
+        /// True when Twilio may have carried out the request.
         may_have_acted: bool,
     },
-    /// The gate did not let it out: it is not ours to send any more.
+    /// The gate held it back: this server must not send it any more.
     #[error("not sent: it is for somebody else by now")]
     Withheld,
 }
 
 impl Error {
-    /// A short name, for figures.
+    /// A short name, for metrics.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Gone => "gone",
@@ -80,7 +79,7 @@ impl Error {
         }
     }
 
-    /// May the request have had its effect all the same? Then look before it is repeated.
+    /// True when the request may have had its effect: check before it is repeated.
     pub fn may_have_acted(&self) -> bool {
         match self {
             Self::Unavailable { may_have_acted, .. }
@@ -95,7 +94,7 @@ impl Error {
         }
     }
 
-    /// Can repeating the same request help?
+    /// True when a retry of the same request can help.
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Throttled { .. }
@@ -119,7 +118,7 @@ impl Error {
 
 impl From<Unanswered> for Error {
     fn from(why: Unanswered) -> Self {
-        // Without a connection nothing was sent; everything else may have arrived.
+        // Without a connection nothing was sent; in every other case it may have arrived.
         let (what, may_have_acted) = match why {
             Unanswered::NotConnected => ("not connected", false),
             Unanswered::NotBuilt => ("the request could not be built", false),
@@ -130,7 +129,7 @@ impl From<Unanswered> for Error {
     }
 }
 
-/// Twilio's form of a refusal. Its explanation is not read: it may repeat what was sent.
+/// The body of a refusal. Its explanation is not read: it may repeat what was sent.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Refusal {

@@ -1,8 +1,8 @@
-//! Event Streams: batches of CloudEvents, at least once and in any order
+//! Event Streams: batches of CloudEvents, delivered at least once and in any order
 //! (<https://www.twilio.com/docs/events/event-types/taskrouter>,
 //! <https://www.twilio.com/docs/events/event-delivery-and-duplication>).
 //!
-//! Twilio's own examples differ in everything but the type, the SIDs and the attributes: nothing else is relied on.
+//! Twilio's own examples agree only in the type, the SIDs and the attributes: nothing else is relied on.
 
 use crate::only::Only;
 use crate::resource::parse_time;
@@ -10,21 +10,21 @@ use crate::webhook::{ConferenceCallback, Malformed};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkspaceSid};
 use serde_json::Value;
 
-/// The longest id that is taken, in bytes. Twilio's are SIDs or UUIDs.
+/// Maximum length of an id in bytes. Twilio's are SIDs or UUIDs.
 const ID: usize = 64;
-/// Types begin with this.
+/// Prefix of TaskRouter's event types.
 const TASKROUTER: &str = "com.twilio.taskrouter.";
-/// Those of conferences tell what a status callback told, and are repeated until they are delivered.
+/// Prefix of conference event types, which repeat a status callback until it is delivered.
 const CONFERENCE: &str = "com.twilio.voice.status-callback.conference.";
 
-/// Events carry all attributes of a task and of a worker: most of them is never looked at.
+/// Events carry all attributes of a task and of a worker, most of which are never read.
 const NEEDED: Only = Only::Fields(&[
     ("type", Only::All),
     ("id", Only::All),
     ("time", Only::All),
     ("data", Only::Fields(&[("payload", PAYLOAD), ("request", Only::Fields(&[("parameters", Only::All)]))])),
 ]);
-/// Of what is told of a task.
+/// The fields of a task event that are read.
 const PAYLOAD: Only = Only::Fields(&[
     ("task_sid", Only::All),
     ("worker_sid", Only::All),
@@ -37,54 +37,54 @@ const PAYLOAD: Only = Only::Fields(&[
 /// One delivery.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
-    /// What is understood, in its order.
+    /// The events that are understood, in their order.
     pub events: Vec<StreamEvent>,
-    /// How many are of types that nobody here needs.
+    /// Number of events of types that are not needed.
     pub unknown: usize,
-    /// How many are of a type that is needed, but not as Twilio documents it.
+    /// Number of events of needed types that are not as Twilio documents them.
     pub malformed: usize,
 }
 
 /// One event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamEvent {
-    /// The same one again is the same event.
+    /// Identifies the event, for deduplication.
     pub id: String,
-    /// When it happened, if that was said in a form that is known (point in time).
+    /// When it happened (point in time), if the time is given in a known form.
     pub at: Option<Millis>,
-    /// What.
+    /// What happened.
     pub news: News,
 }
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum News {
-    /// Something about a task.
+    /// An event of a task.
     Task(Box<TaskNews>),
-    /// What a conference status callback said, too.
+    /// The content of a conference status callback.
     Conference(ConferenceCallback),
 }
 
-/// Something about a task.
+/// An event of a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskNews {
-    /// What.
+    /// Type of the event.
     pub kind: TaskNewsKind,
-    /// Where; events of a whole account come here.
+    /// The workspace: events of the whole account arrive here.
     pub workspace: Option<WorkspaceSid>,
-    /// Which.
+    /// The task.
     pub task: TaskSid,
     /// Its attributes, JSON text.
     pub attributes: String,
-    /// Whose reservation it is about.
+    /// The worker of the reservation.
     pub worker: Option<WorkerSid>,
-    /// Which reservation it is about.
+    /// The reservation.
     pub reservation: Option<ReservationSid>,
     /// `task_canceled_reason`.
     pub reason: Option<String>,
 }
 
-/// Types of events, as far as they are needed.
+/// Types of task events that are needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TaskNewsKind {
     /// `task-queue.entered`.
@@ -123,7 +123,7 @@ impl TaskNewsKind {
 }
 
 impl Batch {
-    /// Reads a body: a list of events, or a single one. One that is not as documented does not cost the others.
+    /// Parses a body: a list of events, or a single one. A malformed event does not affect the others.
     pub fn parse(body: &[u8]) -> Result<Self, Malformed> {
         let body = NEEDED.read(body).map_err(|_| Malformed::Invalid("body"))?;
         let all = match body {
@@ -143,7 +143,7 @@ impl Batch {
     }
 }
 
-/// `None`: of a type that nobody here needs.
+/// Parses an event; `None` for a type that is not needed.
 fn read(event: &Value) -> Result<Option<StreamEvent>, Malformed> {
     let kind = text(event, "type").ok_or(Malformed::Missing("type"))?;
     let data = &event["data"];
@@ -199,7 +199,7 @@ fn text<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
     value.get(name)?.as_str()
 }
 
-/// What does not belong to an event may be missing or empty.
+/// An optional id: missing or empty when it does not apply to the event.
 fn id<'a>(payload: &'a Value, name: &str) -> Option<&'a str> {
     text(payload, name).filter(|text| !text.is_empty())
 }
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_an_event_as_twilio_sends_it() {
+    fn an_event_of_twilio_is_parsed() {
         let wanted = StreamEvent {
             id: "EV00000000000000000000000000000001".into(),
             at: Some(Millis(1_795_150_800_000)),
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn each_event_of_a_batch_is_read_whatever_is_beside_it() {
+    fn a_malformed_event_does_not_affect_the_rest_of_its_batch() {
         let mut canceled = accepted();
         canceled["type"] = json!("com.twilio.taskrouter.task.canceled");
         canceled["id"] = json!("EV2");
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_conference_is_told_as_by_its_callback() {
+    fn a_conference_event_equals_its_status_callback() {
         let event = json!([{
             "type": "com.twilio.voice.status-callback.conference.participant.updated", "id": "EV3",
             "data": {"request": {"method": "POST", "parameters": {
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_batch_is_refused() {
+    fn a_body_that_is_not_a_batch_is_refused() {
         for body in ["", "7", "\"[]\"", "null", "[{]", "[", &"[".repeat(10_000)] {
             assert!(Batch::parse(body.as_bytes()).is_err(), "{body:.20}");
         }

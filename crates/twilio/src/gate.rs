@@ -1,4 +1,4 @@
-//! Whoever sends requests for customers sends them in turn: the client asks a gate before each one.
+//! Rate limiting: the client passes a gate before each request.
 
 use std::fmt;
 use std::future::Future;
@@ -8,20 +8,20 @@ use std::time::Duration;
 /// Parts of Twilio's API that have limits of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Family {
-    /// Calls and conferences: limited is how many requests of an account run at once
+    /// Calls and conferences: Twilio limits how many requests of an account run at once
     /// (<https://www.twilio.com/docs/usage/rest-api-best-practices>).
     Voice,
     /// TaskRouter (<https://www.twilio.com/docs/taskrouter/limits>).
     TaskRouter,
-    /// TaskRouter's lists by an expression: three a second; same page.
+    /// TaskRouter's searches by expression: three a second; same page.
     TaskSearch,
 }
 
 impl Family {
-    /// All.
+    /// All families.
     pub const ALL: [Self; 3] = [Self::Voice, Self::TaskRouter, Self::TaskSearch];
 
-    /// As in settings and reports.
+    /// The name in settings and reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Voice => "voice",
@@ -31,27 +31,27 @@ impl Family {
     }
 }
 
-/// What an answer says about how fast requests may come.
+/// What an answer says about rate limits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// HTTP 429?
+    /// True after HTTP 429.
     pub throttled: bool,
     /// `Retry-After`.
     pub retry_after: Option<Duration>,
-    /// `Twilio-Concurrent-Requests`: requests of the account that were running.
+    /// `Twilio-Concurrent-Requests`: number of the account's requests that were running.
     pub concurrent: Option<u32>,
 }
 
-/// A turn, when it comes.
+/// A future that resolves when it is the request's turn.
 pub type Passing<'a> = Pin<Box<dyn Future<Output = Option<Box<dyn Pass>>> + Send + 'a>>;
 
-/// Says when a request may go out.
+/// Decides when a request may be sent.
 pub trait Gate: fmt::Debug + Send + Sync {
-    /// Waits for the turn of one request. `None`: it must not go out any more.
+    /// Waits for the turn of one request. `None`: it must not be sent any more.
     fn pass(&self, family: Family) -> Passing<'_>;
 }
 
-/// Leave to send one request. Dropped without [`Pass::answered`]: no answer came.
+/// Permission to send one request. Dropping it without [`Pass::answered`] means that no answer came.
 pub trait Pass: Send {
     /// The request was answered.
     fn answered(self: Box<Self>, answer: Answer);

@@ -1,6 +1,6 @@
-//! Talking to Twilio: signatures, TwiML, webhook and event parsing, and a thin REST client.
+//! Communication with Twilio: signatures, TwiML, parsing of webhooks and events, and a thin REST client.
 //!
-//! Nothing in here decides anything about a call, and nothing in here logs.
+//! Nothing here decides anything about a call, and nothing here logs.
 
 mod client;
 mod error;

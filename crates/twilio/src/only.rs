@@ -1,4 +1,4 @@
-//! Reads of JSON only what is needed. The rest is looked at no further than to find its end.
+//! Reads only the needed parts of JSON. The rest is only skipped.
 
 use serde::de::{
     Deserialize as _, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
@@ -6,7 +6,7 @@ use serde::de::{
 use serde_json::{Map, Value};
 use std::fmt;
 
-/// What is needed of a value.
+/// The needed parts of a value.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Only {
     /// All of it.
@@ -19,7 +19,7 @@ type Fields = &'static [(&'static str, Only)];
 
 impl Only {
     /// # Errors
-    /// When it is no JSON.
+    /// When it is not JSON.
     pub(crate) fn read(self, json: &[u8]) -> serde_json::Result<Value> {
         let mut deserializer = serde_json::Deserializer::from_slice(json);
         let value = self.deserialize(&mut deserializer)?;
@@ -38,7 +38,7 @@ impl<'de> DeserializeSeed<'de> for Only {
     }
 }
 
-/// A field's name; `None`: it is not needed.
+/// A field's name; `None` when the field is not needed.
 struct Name(Fields);
 
 impl<'de> DeserializeSeed<'de> for Name {
@@ -120,7 +120,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn what_is_not_needed_is_left_out() {
+    fn fields_that_are_not_needed_are_left_out() {
         const NEEDED: Only = Only::Fields(&[("a", Only::All), ("b", Only::Fields(&[("c", Only::All)]))]);
         let json = json!([
             {"a": {"x": [1, -2, 0.5, null, true, "t"]}, "z": {"a": 1}, "b": {"c": "\u{e9}\"", "d": [[]]}},

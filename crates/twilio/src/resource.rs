@@ -1,4 +1,4 @@
-//! Twilio's resources, as far as they are read. Fields that are not known are ignored.
+//! Twilio's resources, as far as they are read. Unknown fields are ignored.
 
 use rejoin_protocol::{
     ActivitySid, CallSid, Millis, ReservationSid, TaskQueueSid, TaskSid, WorkerSid, WorkflowSid,
@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer};
 /// A conference.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Conference {
-    /// Its name: Flex names them after their tasks.
+    /// Its name: Flex names conferences after their tasks.
     pub friendly_name: String,
 }
 
@@ -17,16 +17,16 @@ pub struct Conference {
 pub struct Participant {
     /// The leg.
     pub call_sid: CallSid,
-    /// On hold?
+    /// True while on hold.
     pub hold: bool,
-    /// Muted?
+    /// True while muted.
     pub muted: bool,
-    /// Does the conference end when this leg leaves?
+    /// True when the conference ends as this leg leaves.
     pub end_conference_on_exit: bool,
-    /// Heard by one participant alone?
+    /// True when only one participant hears this one.
     #[serde(default)]
     pub coaching: bool,
-    /// By whose leg.
+    /// The leg that hears it.
     #[serde(default)]
     pub call_sid_to_coach: Option<CallSid>,
 }
@@ -34,17 +34,17 @@ pub struct Participant {
 /// A call.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Call {
-    /// Which.
+    /// The call's SID.
     pub sid: CallSid,
     /// `queued`, `ringing`, `in-progress`, `completed`, `busy`, `failed`, `no-answer` or `canceled`.
     pub status: String,
     /// `inbound`, `outbound-api` or `outbound-dial`.
     #[serde(default)]
     pub direction: Option<String>,
-    /// Who calls.
+    /// The caller.
     #[serde(default)]
     pub from: Option<String>,
-    /// Who is called.
+    /// The callee.
     #[serde(default)]
     pub to: Option<String>,
 }
@@ -55,13 +55,14 @@ impl Call {
         if self.direction.as_deref()? == "inbound" { self.from.as_deref() } else { self.to.as_deref() }
     }
 
-    /// Is its phone a browser or an app (<https://www.twilio.com/docs/voice/api/call-resource#to>)? What agents hear with.
+    /// True when the call's phone is a browser or an app (<https://www.twilio.com/docs/voice/api/call-resource#to>),
+    /// as agents have it.
     pub fn is_client(&self) -> bool {
         let is = |end: &Option<String>| end.as_deref().is_some_and(|end| end.starts_with("client:"));
         is(&self.from) || is(&self.to)
     }
 
-    /// Is somebody on the line?
+    /// True while the call is connected.
     pub fn is_in_progress(&self) -> bool {
         self.status == "in-progress"
     }
@@ -70,21 +71,21 @@ impl Call {
 /// A task.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Task {
-    /// Which.
+    /// The task's SID.
     pub sid: TaskSid,
     /// `pending`, `reserved`, `assigned`, `wrapping`, `completed` or `canceled`.
     pub assignment_status: String,
     /// JSON text; `None` in lists.
     pub attributes: Option<String>,
-    /// Where it came from.
+    /// The task's workflow.
     pub workflow_sid: Option<WorkflowSid>,
-    /// Where it waits or was taken from.
+    /// The queue in which the task waits, or from which it was accepted.
     #[serde(default)]
     pub task_queue_sid: Option<TaskQueueSid>,
     /// Seconds since it was created, by Twilio's clock (<https://www.twilio.com/docs/taskrouter/api/task>).
     #[serde(default)]
     pub age: Option<u64>,
-    /// Its version, to be sent back with a change. Not known for tasks of a list.
+    /// Its version, to be sent back with a change. `None` for tasks of a list.
     #[serde(skip)]
     pub etag: Option<String>,
 }
@@ -92,9 +93,9 @@ pub struct Task {
 /// A reservation.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Reservation {
-    /// Which.
+    /// The reservation's SID.
     pub sid: ReservationSid,
-    /// Whose.
+    /// The worker whom the task is offered.
     pub worker_sid: WorkerSid,
     /// The worker's friendly name.
     pub worker_name: String,
@@ -102,23 +103,23 @@ pub struct Reservation {
     pub reservation_status: String,
 }
 
-/// A line of TaskRouter's log (<https://www.twilio.com/docs/taskrouter/api/event>).
+/// An entry of TaskRouter's event log (<https://www.twilio.com/docs/taskrouter/api/event>).
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Event {
-    /// As in `reservation.wrapup` (<https://www.twilio.com/docs/taskrouter/api/event/reference>).
+    /// Such as `reservation.wrapup` (<https://www.twilio.com/docs/taskrouter/api/event/reference>).
     pub event_type: String,
-    /// When, in milliseconds since the epoch, by Twilio's clock.
+    /// When it happened, in milliseconds since the epoch, by Twilio's clock.
     #[serde(rename = "event_date_ms")]
     pub at: Option<u64>,
-    /// What it happened to: of `reservation.…` a reservation.
+    /// The resource that it is about: for `reservation.…` a reservation.
     pub resource_sid: Option<String>,
-    /// What Twilio knew of it then. Its fields differ by type.
+    /// What Twilio knew about it at that time. The fields differ by type.
     #[serde(default)]
     event_data: serde_json::Value,
 }
 
 impl Event {
-    /// The workflow of the task then, if the event names it
+    /// The task's workflow at that time, if the event names it
     /// (<https://www.twilio.com/docs/taskrouter/api/event/reference#task-events>).
     pub fn workflow(&self) -> Option<WorkflowSid> {
         self.event_data["workflow_sid"].as_str().and_then(|sid| WorkflowSid::parse(sid).ok())
@@ -128,33 +129,34 @@ impl Event {
 /// A worker.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Worker {
-    /// What she is at.
+    /// The worker's activity.
     pub activity_sid: ActivitySid,
-    /// Does it receive tasks?
+    /// True when the activity receives tasks.
     pub available: bool,
 }
 
-/// What workers may be at.
+/// An activity of workers.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Activity {
-    /// Which.
+    /// The activity's SID.
     pub sid: ActivitySid,
-    /// Does it receive tasks?
+    /// True when it receives tasks.
     pub available: bool,
 }
 
-/// What a Flex user's token is worth.
+/// The result of validating a Flex user's token.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct TokenInfo {
-    /// Is it good?
+    /// True when the token is valid.
     pub valid: bool,
-    /// Until when; `None` when it was not said in a form that is known.
+    /// When it expires; `None` when that is not given in a known form.
     #[serde(default, deserialize_with = "point_in_time")]
     pub expiration: Option<Millis>,
-    /// Whose desktop; `None` for users who are no workers.
+    /// The worker of the desktop; `None` for users who are not workers.
     #[serde(default)]
     pub worker_sid: Option<WorkerSid>,
-    /// The user's name as clients of the Voice SDK have it: what is no letter and no digit is `_` and two hexadecimal digits.
+    /// The user's name as clients of the Voice SDK have it: each character that is neither a letter nor a digit is
+    /// `_` and two hexadecimal digits.
     #[serde(default)]
     pub identity: Option<String>,
     /// `agent`, `supervisor`, `admin` and others.
@@ -163,7 +165,7 @@ pub struct TokenInfo {
 }
 
 impl TokenInfo {
-    /// The user's name: the identity as it reads. Flex gives the same name to the worker.
+    /// The user's name: the decoded identity. Flex gives the same name to the worker.
     pub fn name(&self) -> Option<String> {
         let mut rest = self.identity.as_deref()?.as_bytes();
         let mut name = vec![];
@@ -186,7 +188,7 @@ fn point_in_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Mi
     Ok(text.as_deref().and_then(parse_time))
 }
 
-/// Reads `2018-09-24T23:22:44.240Z`, with or without a fraction.
+/// Parses `2018-09-24T23:22:44.240Z`, with or without a fraction.
 pub(crate) fn parse_time(text: &str) -> Option<Millis> {
     let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
     let mut date = date.splitn(3, '-').map(|part| part.parse::<u64>().ok());
@@ -207,7 +209,7 @@ pub(crate) fn parse_time(text: &str) -> Option<Millis> {
 
 /// Days since the epoch.
 pub(crate) fn days(year: u64, month: u64, day: u64) -> Option<u64> {
-    // With years that begin in March (https://howardhinnant.github.io/date_algorithms.html).
+    // Years begin in March here (https://howardhinnant.github.io/date_algorithms.html).
     let years = if month <= 2 { year - 1 } else { year };
     let (era, year_of_era) = (years / 400, years % 400);
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
@@ -220,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn points_in_time_are_read_to_the_millisecond() {
+    fn points_in_time_are_parsed_to_the_millisecond() {
         for (text, wanted) in [
             ("1970-01-01T00:00:00Z", Some(0)),
             ("2018-09-24T23:22:44.240Z", Some(1_537_831_364_240)),
@@ -236,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_read_as_twilio_documents_it() {
+    fn a_token_answer_is_parsed_as_twilio_documents_it() {
         let good = r#"{"valid":true,"code":0,"message":null,"expiration":"2018-09-24T23:22:44.240Z",
             "realm_user_id":"user@example.com","identity":"user_40example_2Dcom","roles":["agent"],
             "worker_sid":"WK00000000000000000000000000000001"}"#;

@@ -1,7 +1,7 @@
-//! `X-Twilio-Signature`: how Twilio proves that a webhook is its own
+//! `X-Twilio-Signature`, with which Twilio signs its webhooks
 //! (<https://www.twilio.com/docs/usage/webhooks/webhooks-security>).
 //!
-//! The signature carries no time, so a replay is valid: whoever validates has to deduplicate too.
+//! The signature contains no time, so a replay is valid: the caller has to deduplicate too.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,28 +14,29 @@ use subtle::ConstantTimeEq as _;
 /// Name of the HTTP header that carries the signature.
 pub const HEADER: &str = "X-Twilio-Signature";
 
-/// Query parameter that carries the SHA-256 of a body that is no form.
+/// Query parameter with the SHA-256 of a body that is not a form.
 pub const BODY_HASH: &str = "bodySHA256";
 
-/// What was sent with the request, as far as it is signed.
+/// The signed content of a request beside its URL.
 #[derive(Clone, Copy, Debug)]
 pub enum Signed<'a> {
     /// A form's decoded parameters; empty with `GET`.
     Form(&'a [(String, String)]),
-    /// A body that is no form. The URL carries its hash.
+    /// A body that is not a form. The URL carries its hash.
     Body(&'a [u8]),
 }
 
 /// The signature of a request with these form parameters (decoded; none with `GET` or with a JSON body).
 ///
-/// `url` is exactly what is requested, with its query and without a fragment. A key that occurs more than once
-/// counts with each of its different values.
+/// `url` is the exact requested URL, with its query and without a fragment. A key that occurs more than once counts
+/// with each of its different values.
 pub fn sign(auth_token: &str, url: &str, params: &[(String, String)]) -> String {
     // The error cannot occur, and an empty signature is never valid.
     keyed(auth_token).map_or_else(String::new, |mac| signature_of(mac, url, &signed_params(params)))
 }
 
-/// What is made of a token once for all that it signs. HMAC takes keys of any length: there is one.
+/// The keyed hash of a token, computed once for all signatures. HMAC accepts keys of any length, so there is always
+/// one.
 fn keyed(auth_token: &str) -> Option<Hmac<Sha1>> {
     Hmac::new_from_slice(auth_token.as_bytes()).ok()
 }
@@ -46,7 +47,7 @@ fn signature_of(mut mac: Hmac<Sha1>, url: &str, params: &str) -> String {
     STANDARD.encode(mac.finalize().into_bytes())
 }
 
-/// The parameters as they are signed, after the URL.
+/// The parameters in the form in which they are signed, after the URL.
 fn signed_params(params: &[(String, String)]) -> String {
     let mut sorted: Vec<&(String, String)> = params.iter().collect();
     sorted.sort_unstable();
@@ -59,10 +60,11 @@ fn signed_params(params: &[(String, String)]) -> String {
     data
 }
 
-/// Is `signature` (the header's value) one that a holder of one of the tokens made for this request?
+/// True when `signature` (the header's value) was made for this request with one of the tokens.
 ///
 /// More than one token is given while tokens are rotated. Twilio signs some URLs with and some without their port,
-/// and some with an apostrophe escaped: each of these forms is taken. No token, no signature: not valid.
+/// and some with an apostrophe escaped: all these forms are accepted. Without a token or a signature the result is
+/// false.
 pub fn validate<T: AsRef<str>>(auth_tokens: &[T], url: &str, signed: Signed<'_>, signature: &str) -> bool {
     let params = match signed {
         Signed::Form(params) => params,
@@ -84,12 +86,12 @@ pub fn validate<T: AsRef<str>>(auth_tokens: &[T], url: &str, signed: Signed<'_>,
     valid.into()
 }
 
-/// Does the URL announce the hash of a body, which then is signed instead of form parameters?
+/// True when the URL contains the hash of a body, which is signed instead of form parameters.
 pub fn announces_body_hash(url: &str) -> bool {
     announced(url).is_some()
 }
 
-/// The hash of a body as the URL announces it.
+/// The hash of a body in the form in which the URL contains it.
 pub fn body_hash(body: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |four: u8| char::from(DIGITS[usize::from(four)]);
@@ -101,7 +103,7 @@ fn announced(url: &str) -> Option<&str> {
     query.split('&').find_map(|pair| pair.strip_prefix(BODY_HASH)?.strip_prefix('='))
 }
 
-/// Is this the body whose hash the URL announces? True proves who sent it only if the URL's own signature is valid.
+/// True when the URL contains the hash of this body. That proves the sender only if the URL's own signature is valid.
 pub fn body_hash_is_right(url: &str, body: &[u8]) -> bool {
     let Some(announced) = announced(url) else { return false };
     body_hash(body).as_bytes().ct_eq(announced.as_bytes()).into()
@@ -129,7 +131,7 @@ fn forms(url: &str) -> Vec<Cow<'_, str>> {
 
 struct Parts<'a> {
     scheme: &'a str,
-    /// With user information, without port.
+    /// With user information, without the port.
     host: &'a str,
     port: Option<&'a str>,
     rest: &'a str,
@@ -182,9 +184,9 @@ mod tests {
         validate(&[TOKEN], url, Signed::Body(body.as_bytes()), signature)
     }
 
-    /// Of the test suite of Twilio's library for Node.
+    /// Test vectors of Twilio's library for Node.
     #[test]
-    fn takes_what_twilio_signs_for_urls_of_every_kind() {
+    fn signatures_for_all_kinds_of_urls_are_valid() {
         let with = |authority: &str| format!("{authority}/myapp.php?foo=1&bar=2");
         let vectors = [
             (1, U.to_owned(), "RSOYDt4T1cUTdK1PDd93/VVr8B8="),
@@ -206,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn signs_as_twilio_does() {
+    fn a_signature_equals_that_of_twilio() {
         assert_eq!(sign(TOKEN, U, &p()), "RSOYDt4T1cUTdK1PDd93/VVr8B8=");
         let unsorted: Vec<_> = p().into_iter().rev().collect();
         assert_eq!(sign(TOKEN, U, &unsorted), "RSOYDt4T1cUTdK1PDd93/VVr8B8=");
@@ -231,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_no_form_is_signed_by_its_hash() {
+    fn a_body_that_is_not_a_form_is_signed_by_its_hash() {
         let body = r#"{"property": "value", "boolean": true}"#;
         let hash = "bodySHA256=0a1ff7634d9ab3b95db5c9a2dfe9416e41502b283a80c7cf19632632f96e6620";
         let both = format!("{U}&{hash}");
@@ -255,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_the_examples_of_the_documentation_and_of_a_conference() {
+    fn the_documented_examples_and_a_conference_callback_are_valid() {
         let mut params = p();
         for (key, value) in &mut params {
             if key == "Caller" || key == "From" {
@@ -285,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_everything_else() {
+    fn any_other_signature_is_invalid() {
         let right = "RSOYDt4T1cUTdK1PDd93/VVr8B8=";
         for wrong in
             ["", "undefined", "RSOYDt4T1cUTdK1PDd93/VVr8B8", "RSOYDt4T1cUTdK1PDd93/VVr8B9=", "=", "é"]
@@ -300,14 +302,14 @@ mod tests {
     }
 
     #[test]
-    fn old_and_new_token_are_both_good_while_tokens_are_rotated() {
+    fn old_and_new_token_are_both_valid_during_a_rotation() {
         for token in ["old", "new"] {
             assert!(validate(&["new", "old"], U, Signed::Form(&p()), &sign(token, U, &p())), "{token}");
         }
     }
 
     #[test]
-    fn what_is_no_url_is_no_danger() {
+    fn a_malformed_url_does_not_panic() {
         for url in ["", "://", "https://", "https://[::1]:8080/x", "https://é@:@é:/", "mailto:a@b"] {
             assert!(takes(url, &[], &sign(TOKEN, url, &[])), "{url}");
         }

@@ -1,4 +1,4 @@
-//! How requests get to Twilio and answers back: over the network, or wherever else Twilio is said to be.
+//! How requests get to Twilio and answers back: over the network, or through a replacement.
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -7,13 +7,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-/// The largest answer that is read, in bytes. Most are a few kilobytes; a page of TaskRouter's log is the largest.
+/// Maximum size of an answer in bytes. Most have a few kilobytes; a page of TaskRouter's log is the largest.
 pub(crate) const ANSWER_LIMIT: usize = 4 << 20;
 
-/// A request on its way.
+/// A request in flight.
 pub type Sending<'a> = Pin<Box<dyn Future<Output = Result<Response<Body>, Unanswered>> + Send + 'a>>;
 
-/// The body of an answer; `None`: it did not come as a whole, or is longer than any that Twilio sends.
+/// The body of an answer; `None` when it was incomplete, or longer than any that Twilio sends.
 pub type Body = Option<Bytes>;
 
 /// Why no answer came.
@@ -21,15 +21,15 @@ pub type Body = Option<Bytes>;
 pub enum Unanswered {
     /// The request could not be built. It was not sent.
     NotBuilt,
-    /// There is no connection. It was not sent.
+    /// There was no connection. It was not sent.
     NotConnected,
-    /// Nothing came in time. It may have arrived.
+    /// The request timed out. It may have arrived.
     TimedOut,
     /// The connection ended. It may have arrived.
     CutOff,
 }
 
-/// Takes requests to Twilio.
+/// Sends requests to Twilio.
 pub trait Transport: fmt::Debug + Send + Sync {
     /// Sends one request, once.
     fn send(&self, request: Request<Bytes>) -> Sending<'_>;
@@ -46,7 +46,7 @@ impl Network {
             .user_agent(concat!("rejoin/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(connect_timeout)
             .timeout(total_timeout)
-            // A redirect would carry the credentials elsewhere.
+            // A redirect would send the credentials elsewhere.
             .redirect(reqwest::redirect::Policy::none())
             .build();
         client.map(Self).map_err(|error| why(&error))

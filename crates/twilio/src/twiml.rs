@@ -7,8 +7,8 @@ use std::borrow::Cow;
 /// Content type of every document.
 pub const CONTENT_TYPE: &str = "text/xml; charset=utf-8";
 
-/// Longest document that a request may carry itself, in characters
-/// (<https://www.twilio.com/docs/voice/api/call-resource>: said of creating calls, taken to be so of updating them).
+/// Maximum length of a document inside a request, in characters
+/// (<https://www.twilio.com/docs/voice/api/call-resource>: documented for creating calls, assumed for updating them).
 pub const INLINE_LIMIT: usize = 4000;
 
 /// A document: its verbs are carried out one after the other.
@@ -22,36 +22,36 @@ pub struct Document {
 pub struct Enqueue<'a> {
     /// The workflow.
     pub workflow: &'a WorkflowSid,
-    /// What the caller hears meanwhile is asked for here, with `POST`.
+    /// Address of the waiting music, fetched with `POST`.
     pub wait_url: &'a str,
-    /// What comes after the queue is asked for here, with `POST`.
+    /// Address of the document that follows the queue, fetched with `POST`.
     pub action: &'a str,
     /// The task's priority.
     pub priority: u32,
-    /// How long the task may stand before it is assigned, in seconds.
+    /// How long the task may wait for its assignment, in seconds.
     pub timeout_seconds: u64,
     /// The task's attributes: one JSON object. Twilio adds those of the call.
     pub attributes: &'a str,
 }
 
-/// `<Dial><Conference>` (<https://www.twilio.com/docs/voice/twiml/conference>). The conference starts with this leg, and
-/// neither beeps nor plays music to it.
+/// `<Dial><Conference>` (<https://www.twilio.com/docs/voice/twiml/conference>). The conference starts with this leg,
+/// and neither beeps nor plays music to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conference<'a> {
-    /// In Flex a conference is named after its task.
+    /// Flex names a conference after its task.
     pub name: &'a TaskSid,
-    /// May the leg only listen?
+    /// True when the leg can only listen.
     pub muted: bool,
-    /// Does the conference end when the leg leaves?
+    /// True when the conference ends as the leg leaves.
     pub end_on_exit: bool,
     /// The leg's label there.
     pub label: Option<&'a str>,
-    /// Told of everything that happens there, if this leg is the first one.
+    /// Receives all events of the conference, if this leg is the first one.
     pub status_callback: &'a str,
 }
 
 impl Document {
-    /// A document without verbs. Twilio hangs up when it comes to a document's end.
+    /// A document without verbs. Twilio hangs up at the end of a document.
     pub fn new() -> Self {
         Self::default()
     }
@@ -74,7 +74,8 @@ impl Document {
         self
     }
 
-    /// `<Play loop="…">`: the same so many times; more than once. Up to 1000 (<https://www.twilio.com/docs/voice/twiml/play#loop>).
+    /// `<Play loop="…">`: an audio file this many times, more than once. Up to 1000
+    /// (<https://www.twilio.com/docs/voice/twiml/play#loop>).
     #[must_use]
     pub fn play_times(mut self, url: &str, times: u32) -> Self {
         self.open("Play", &[("loop", &times.to_string())]);
@@ -83,7 +84,7 @@ impl Document {
         self
     }
 
-    /// `<Pause>`: nothing for so many seconds.
+    /// `<Pause>`: silence for this many seconds.
     #[must_use]
     pub fn pause(mut self, seconds: u32) -> Self {
         self.open("Pause", &[("length", &seconds.to_string())]);
@@ -91,7 +92,7 @@ impl Document {
         self
     }
 
-    /// `<Play loop="0">`: the same, again and again until the leg is taken elsewhere.
+    /// `<Play loop="0">`: an audio file in a loop, until the leg is redirected.
     #[must_use]
     pub fn play_for_ever(mut self, url: &str) -> Self {
         self.open("Play", &[("loop", "0")]);
@@ -100,7 +101,7 @@ impl Document {
         self
     }
 
-    /// `<Redirect>`: go on with the document at this address, asked for with `POST`.
+    /// `<Redirect>`: continues with the document at this address, fetched with `POST`.
     #[must_use]
     pub fn redirect(mut self, url: &str) -> Self {
         self.open("Redirect", &[("method", "POST")]);
@@ -175,7 +176,7 @@ impl Document {
     }
 
     fn text(&mut self, text: &str) {
-        // Quotes may stand there, and the attributes of a task are full of them.
+        // Quotes need no escape there, and the attributes of a task are full of them.
         self.verbs.push_str(&partial_escape(allowed(text)));
     }
 
@@ -186,8 +187,8 @@ impl Document {
     }
 }
 
-/// Without the characters that no XML document may contain, not even escaped: one of them in a customer's name must
-/// not cost the call (<https://www.w3.org/TR/xml/#charsets>).
+/// Removes characters that no XML document may contain, not even escaped: one of them in a customer's name must not
+/// cost the call (<https://www.w3.org/TR/xml/#charsets>).
 fn allowed(text: &str) -> Cow<'_, str> {
     let fits =
         |c: char| matches!(c, '\t' | '\n' | '\r') || (c >= ' ' && !matches!(c, '\u{fffe}' | '\u{ffff}'));
@@ -234,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_in_comes_out_at_a_reader() {
+    fn an_xml_reader_sees_the_texts_that_were_written() {
         let nasty = "\"Tom & Jerry's\" <b>]]></Task> é 🙂 \\u0000\nend";
         let attributes = format!("{{\"name\":{}}}", serde_json::to_string(nasty).expect("serialises"));
         let workflow = WorkflowSid::numbered(1);
@@ -278,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_conference_for_a_leg_that_follows() {
+    fn a_conference_document_has_the_flags_of_the_leg() {
         let xml = Document::new()
             .conference(&Conference {
                 name: &TaskSid::numbered(9),
@@ -302,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn no_verbs_is_a_document_too() {
+    fn a_document_without_verbs_is_valid() {
         assert!(Document::new().finish().ends_with("<Response/>"));
     }
 }

@@ -1,17 +1,16 @@
-//! What Twilio asks and tells us over HTTP, as types. Parameters that are not known are ignored: Twilio adds new ones
-//! without notice.
+//! Twilio's requests to us, as types. Unknown parameters are ignored: Twilio adds new ones without notice.
 
 use crate::resource::days;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis};
 use thiserror::Error;
 
-/// A request that is signed, but not what it should be.
+/// A signed request that is not as documented.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Malformed {
-    /// A parameter that the request cannot do without.
+    /// A required parameter is missing.
     #[error("the parameter {0} is missing")]
     Missing(&'static str),
-    /// A parameter of another form. Its value is not repeated: it may be personal.
+    /// A parameter is malformed. Its value is not repeated: it may be personal data.
     #[error("the parameter {0} is not of the form that Twilio documents")]
     Invalid(&'static str),
 }
@@ -24,7 +23,8 @@ pub fn form(body: &[u8]) -> Vec<(String, String)> {
     form_urlencoded::parse(body).into_owned().collect()
 }
 
-/// When what a callback tells has happened: its `Timestamp`, such as `Thu, 1 Jun 2017 20:48:32 +0000`, in whole seconds.
+/// When the reported event happened: the callback's `Timestamp`, such as `Thu, 1 Jun 2017 20:48:32 +0000`, in whole
+/// seconds.
 pub fn timestamp(params: &Params) -> Option<Millis> {
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -45,13 +45,13 @@ pub fn timestamp(params: &Params) -> Option<Millis> {
 /// (<https://www.twilio.com/docs/voice/twiml/conference#attributes-statusCallbackEvent>).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConferenceCallback {
-    /// Where.
+    /// The conference.
     pub conference: ConferenceSid,
-    /// The conference's name; in Flex its task.
+    /// The conference's name; in Flex, its task.
     pub friendly_name: String,
     /// Grows by one with every event of the conference.
     pub sequence: u64,
-    /// `ParticipantLabel` of the leg that it is about, if there is one.
+    /// `ParticipantLabel` of the leg, if it has one.
     pub label: Option<String>,
     /// What happened.
     pub event: ConferenceCallbackEvent,
@@ -66,31 +66,31 @@ pub enum ConferenceCallbackEvent {
     End,
     /// `participant-join`.
     Join {
-        /// Who.
+        /// The leg that joined.
         leg: CallSid,
-        /// With what flags.
+        /// Its flags.
         flags: Flags,
     },
     /// `participant-leave`.
     Leave {
-        /// Who.
+        /// The leg that left.
         leg: CallSid,
         /// `ReasonParticipantLeft`, as it was sent.
         reason: Option<String>,
     },
     /// `participant-modify`, `-hold`, `-unhold`, `-mute`, `-unmute`.
     Modify {
-        /// Who.
+        /// The leg that changed.
         leg: CallSid,
-        /// The flags as they are now.
+        /// Its current flags.
         flags: Flags,
     },
-    /// `announcement-end` or `announcement-fail`, to all or, with a leg, to one.
+    /// `announcement-end` or `announcement-fail`, of an announcement to all or, with a leg, to one.
     AnnouncementEnd {
-        /// To whom alone.
+        /// The only leg that heard it.
         leg: Option<CallSid>,
     },
-    /// Something else: speech, or what Twilio may add.
+    /// Any other event: speech, or one that Twilio may add.
     Other,
 }
 
@@ -103,7 +103,7 @@ pub struct Flags {
     pub hold: bool,
     /// `Muted`.
     pub muted: bool,
-    /// `Coaching`: heard by one participant alone.
+    /// `Coaching`: only one participant hears this one.
     pub coaching: bool,
 }
 
@@ -143,20 +143,20 @@ impl ConferenceCallback {
 pub struct VoiceRequest {
     /// The leg that the document is for.
     pub call: CallSid,
-    /// How the queue ended; only with `action`.
+    /// How the stay in the queue ended; only with `action`.
     pub queue_result: Option<QueueResult>,
 }
 
 /// How a caller left a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum QueueResult {
-    /// `bridged` or `bridging-in-process`: was, or is being, connected to somebody.
+    /// `bridged` or `bridging-in-process`: the caller was, or is being, connected.
     Bridged,
-    /// `redirected` or `redirected-from-bridged`: somebody else gave the call another document.
+    /// `redirected` or `redirected-from-bridged`: a request redirected the call.
     Redirected,
     /// `hangup`: the caller hung up.
     HungUp,
-    /// `leave`, `queue-full`, `error`, `system-error`, or what Twilio may add: the caller is still there.
+    /// `leave`, `queue-full`, `error`, `system-error`, or what Twilio may add: the caller is still on the line.
     Left,
 }
 
@@ -194,7 +194,8 @@ fn flags(params: &Params) -> Result<Flags, Malformed> {
     })
 }
 
-/// Booleans are texts. One that is missing is taken for false: Twilio documents them for every event of a participant.
+/// Parses a boolean, which Twilio sends as text. A missing one counts as false: Twilio documents them for every event
+/// of a participant.
 fn flag(params: &Params, name: &'static str) -> Result<bool, Malformed> {
     match get(params, name) {
         None | Some("false") => Ok(false),
@@ -208,7 +209,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_callback_tells_when_it_happened() {
+    fn the_timestamp_of_a_callback_is_parsed() {
         for (text, wanted) in [
             ("Thu, 1 Jun 2017 20:48:32 +0000", Some(1_496_350_112_000)),
             ("Fri, 20 Nov 2026 00:00:00 +0000", Some(1_795_132_800_000)),
@@ -232,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_a_leave_as_twilio_sends_it() {
+    fn a_participant_leave_of_twilio_is_parsed() {
         let body = b"StatusCallbackEvent=participant-leave&AccountSid=AC00000000000000000000000000000001&\
             ConferenceSid=CF00000000000000000000000000000003&FriendlyName=WT00000000000000000000000000000004&\
             SequenceNumber=7&Timestamp=Thu%2C+1+Jun+2017+20%3A48%3A32+%2B0000&\
@@ -255,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn every_event_has_its_kind() {
+    fn each_conference_event_is_mapped_to_its_kind() {
         let leg = CallSid::numbered(5);
         let who = ("CallSid", leg.as_str());
         let flags = Flags { end_conference_on_exit: true, hold: false, muted: true, coaching: false };
@@ -290,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused_by_name() {
+    fn a_malformed_parameter_is_refused_by_its_name() {
         let leg = CallSid::numbered(5);
         let parse = |event, extra: &[(&str, &str)]| ConferenceCallback::parse(&callback(event, extra));
         assert_eq!(ConferenceCallback::parse(&[]), Err(Malformed::Missing("ConferenceSid")));
@@ -306,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_ends_in_one_of_four_ways() {
+    fn each_queue_result_is_one_of_four() {
         let call = CallSid::numbered(5);
         let table = [
             (None, None),

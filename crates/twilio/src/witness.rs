@@ -1,28 +1,28 @@
-//! Whoever has to explain later what was asked of Twilio is told of each request.
+//! Reports each request to Twilio, so that it can be explained later.
 
 use std::fmt;
 use std::time::Duration;
 
-/// A request, and how it was answered.
+/// A request and its outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
-    /// Method and path behind the account or the workspace, such as `POST Conferences/CF….json`. SIDs are in it, and
-    /// nothing that was sent.
+    /// Method and path after the account or the workspace, such as `POST Conferences/CF….json`. It contains SIDs, and
+    /// nothing of the body.
     pub what: String,
-    /// HTTP status; `None`: no answer.
+    /// HTTP status; `None` without an answer.
     pub status: Option<u16>,
-    /// Twilio's error code, when it gave one.
+    /// Twilio's error code, if it gave one.
     pub code: Option<u32>,
-    /// `Twilio-Request-Id` (`RQ…`): what Twilio's support asks for.
+    /// `Twilio-Request-Id` (`RQ…`), which Twilio's support asks for.
     pub request_id: Option<String>,
-    /// From when it was sent until it was answered, or given up.
+    /// Time from sending until the answer, or until giving up.
     pub took: Duration,
-    /// What was wrong, in a word; `None`: it succeeded.
+    /// The error in a word; `None` after success.
     pub error: Option<&'static str>,
 }
 
-/// Is told of requests.
+/// Receives reports of requests.
 pub trait Witness: fmt::Debug + Send + Sync {
-    /// One was answered, or was not and will not be any more.
+    /// Called when a request was answered, or will not be answered any more.
     fn saw(&self, asked: Asked);
 }

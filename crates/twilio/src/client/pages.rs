@@ -1,4 +1,4 @@
-//! Lists: Twilio answers with one page, and with the address of the next one
+//! Lists: Twilio answers with a page, and with the address of the next one
 //! (<https://www.twilio.com/docs/usage/twilios-response#pagination>).
 
 use super::Client;
@@ -8,10 +8,10 @@ use http::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-/// How many pages of one list are read at most. A longer list is an error: what is left out may be what matters.
+/// Maximum number of pages that are read of a list. A longer list is an error: what is left out may be what matters.
 const PAGES: usize = 20;
 
-/// One page, of whichever list.
+/// A page of any list.
 #[derive(Deserialize)]
 struct Page<T> {
     #[serde(
@@ -22,26 +22,26 @@ struct Page<T> {
         alias = "tasks"
     )]
     items: Vec<T>,
-    /// Of `api.twilio.com`: a path.
+    /// A path, on `api.twilio.com`.
     #[serde(default)]
     next_page_uri: Option<String>,
-    /// Of the other hosts.
+    /// On the other hosts.
     #[serde(default)]
     meta: Meta,
 }
 
 #[derive(Default, Deserialize)]
 struct Meta {
-    /// An address with its host.
+    /// An absolute URL.
     #[serde(default)]
     next_page_url: Option<String>,
 }
 
 impl Client {
-    /// All items of a list, page by page, each page in its turn at the gate.
+    /// All items of a list, page by page. Each page waits for its turn at the gate.
     ///
     /// # Errors
-    /// [`Error::Unreadable`] also when the next page is said to be elsewhere, or there are more than 20.
+    /// [`Error::Unreadable`] also when the next page is on another host or path, or there are more than 20.
     pub(super) async fn list<T: DeserializeOwned>(
         &self,
         host: &str,
@@ -60,8 +60,8 @@ impl Client {
         Err(UNREADABLE)
     }
 
-    /// Path and query of the next page. Only the query is taken over: our credentials go nowhere but to the list that was
-    /// asked for, whatever the answer says.
+    /// Path and query of the next page. Only the query is taken over: our credentials go to the requested list alone,
+    /// whatever the answer says.
     fn following(&self, host: &str, before: &str, path: &str, next: &str) -> Option<String> {
         let base = self.settings.base.trim_end_matches('/');
         let list = path.split_once('?').map_or(path, |(list, _)| list);

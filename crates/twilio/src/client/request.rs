@@ -1,4 +1,4 @@
-//! One request: through the gate, sent, counted, told of, and its answer read.
+//! A request: it passes the gate, is sent, counted and reported, and its answer is read.
 
 use super::encoded;
 use crate::error::{Error, Refusal};
@@ -14,17 +14,17 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// What forms are called.
+/// Content type of forms.
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// One request on its way.
+/// A request in flight.
 pub(super) struct Request {
     pub(super) transport: Arc<dyn Transport>,
     pub(super) builder: http::request::Builder,
     pub(super) body: Bytes,
-    /// Method and path, without what is asked for.
+    /// Method and path, without the query.
     pub(super) what: String,
-    /// Could it change something?
+    /// True when it may change something.
     pub(super) acts: bool,
     pub(super) family: Option<Family>,
     pub(super) gate: Option<Arc<dyn Gate>>,
@@ -32,7 +32,7 @@ pub(super) struct Request {
 }
 
 impl Request {
-    /// With a header that is nobody else's business. One that cannot be is found when the request is built.
+    /// Adds a sensitive header. An invalid value is reported when the request is built.
     pub(super) fn with(mut self, name: HeaderName, value: &str) -> Self {
         self.builder = match HeaderValue::try_from(value) {
             Ok(mut value) => {
@@ -44,22 +44,22 @@ impl Request {
         self
     }
 
-    /// Sends it; the answer's body does not matter.
+    /// Sends it and ignores the answer's body.
     pub(super) async fn done(self, form: &[(&str, &str)]) -> Result<(), Error> {
         self.send(form).await.map(drop)
     }
 
-    /// Sends it and reads the answer.
+    /// Sends it and parses the answer.
     pub(super) async fn json<T: DeserializeOwned>(self, form: &[(&str, &str)]) -> Result<T, Error> {
         let acts = self.acts;
         parse(&self.send(form).await?, acts)
     }
 
-    /// Sends it and reads a task with its `ETag`.
+    /// Sends it and parses a task with its `ETag`.
     pub(super) async fn task(self, form: &[(&str, &str)]) -> Result<Task, Error> {
         let acts = self.acts;
         let response = self.send(form).await?;
-        // Twilio's own template sends the number without its quotes back.
+        // Twilio's own template sends the number back without its quotes.
         let etag = response
             .headers()
             .get(header::ETAG)
@@ -106,7 +106,7 @@ impl Request {
     }
 }
 
-/// For the figures of operators.
+/// Records the metrics of a request.
 fn count(family: Option<Family>, begun: Instant, error: Option<&Error>) {
     let api = family.map_or("tokens", Family::name);
     let result = error.map_or("ok", Error::name);
@@ -123,13 +123,13 @@ fn count(family: Option<Family>, begun: Instant, error: Option<&Error>) {
     }
 }
 
-/// Twilio's code for it.
+/// Twilio's error code.
 fn code(error: &Error) -> Option<u32> {
     match error {
         Error::Refused { code, .. } => (*code != 0).then_some(*code),
         Error::Throttled { .. } => Some(20429),
         Error::Unauthorized => Some(20003),
-        // Being gone, or changed by somebody else, is an answer; without an answer there is no code.
+        // "Gone" and "conflict" are answers; without an answer there is no code.
         Error::Gone
         | Error::Conflict
         | Error::Unavailable { .. }
@@ -139,7 +139,7 @@ fn code(error: &Error) -> Option<u32> {
     }
 }
 
-/// What it is called where its status is told, too.
+/// A short description for use beside the HTTP status.
 fn word(error: &Error) -> &'static str {
     match error {
         Error::Transport { what, .. } => what,
@@ -149,12 +149,12 @@ fn word(error: &Error) -> &'static str {
 
 fn request_id(response: &Response<Body>) -> Option<String> {
     let id = response.headers().get("twilio-request-id")?.to_str().ok()?;
-    // It goes into what operators read.
+    // Operators read it.
     let is_one = id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
     is_one.then(|| id.to_owned())
 }
 
-/// What it says about how fast requests may come.
+/// What the response says about rate limits.
 fn answer(response: &Response<Body>) -> Answer {
     Answer {
         throttled: response.status() == StatusCode::TOO_MANY_REQUESTS,

@@ -9,7 +9,7 @@ use http::{Method, header};
 use rejoin_protocol::{ActivitySid, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use serde::de::DeserializeOwned;
 
-/// A task to be created for one worker, whatever his capacity and activity
+/// A task for one worker, whatever the worker's capacity and activity
 /// (<https://www.twilio.com/docs/taskrouter/api/task#create-a-task-resource>).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewTask<'a> {
@@ -21,7 +21,7 @@ pub struct NewTask<'a> {
     pub worker: &'a WorkerSid,
     /// `Priority`.
     pub priority: u32,
-    /// `Timeout`: how long it may stand before it is assigned, in seconds.
+    /// `Timeout`: how long the task may wait for its assignment, in seconds.
     pub timeout_seconds: u64,
     /// `Attributes`: JSON text.
     pub attributes: &'a str,
@@ -32,12 +32,12 @@ pub struct NewTask<'a> {
 pub enum TaskEnd {
     /// `canceled`: before it was assigned.
     Canceled,
-    /// `completed`: after.
+    /// `completed`: after it was assigned.
     Completed,
 }
 
 impl Client {
-    /// A task as it is now, with its `ETag`.
+    /// Fetches a task with its `ETag`.
     pub async fn fetch_task(&self, task: &TaskSid) -> Result<Task, Error> {
         self.taskrouter(Method::GET, &format!("Tasks/{task}")).task(&[]).await
     }
@@ -57,7 +57,7 @@ impl Client {
         self.taskrouter(Method::POST, "Tasks").task(&form).await
     }
 
-    /// Replaces a task's attributes (JSON text), unless it was changed since it was read: [`Error::Conflict`].
+    /// Replaces a task's attributes (JSON text), unless the task has changed since it was read: [`Error::Conflict`].
     pub async fn update_task_attributes(
         &self,
         task: &TaskSid,
@@ -82,8 +82,8 @@ impl Client {
             .await
     }
 
-    /// Tasks whose attributes fulfil an expression. Attributes are not part of the answer.
-    /// Twilio allows three of these a second (<https://www.twilio.com/docs/taskrouter/limits>).
+    /// Lists tasks whose attributes match an expression, without their attributes. Twilio allows three of these
+    /// requests a second (<https://www.twilio.com/docs/taskrouter/limits>).
     pub async fn list_tasks(
         &self,
         expression: &str,
@@ -97,12 +97,13 @@ impl Client {
             .await
     }
 
-    /// A task's reservations, whatever their status. A task that nobody takes gets a new one for each agent who is asked.
+    /// Lists a task's reservations in any status. A task that nobody accepts gets a new one for each agent whom it is
+    /// offered.
     pub async fn list_reservations(&self, task: &TaskSid) -> Result<Vec<Reservation>, Error> {
         self.taskrouter_list(&format!("Tasks/{task}/Reservations?PageSize=100")).await
     }
 
-    /// A task's reservations in one status, see [`Reservation::reservation_status`].
+    /// Lists a task's reservations in one status, see [`Reservation::reservation_status`].
     pub async fn list_reservations_in(
         &self,
         task: &TaskSid,
@@ -112,11 +113,12 @@ impl Client {
         self.taskrouter_list(&format!("Tasks/{task}/Reservations?{query}")).await
     }
 
-    /// What has happened to a task in the last day, also when it is deleted (<https://www.twilio.com/docs/taskrouter/api/event>).
+    /// Lists a task's events of the last day, even if the task is deleted
+    /// (<https://www.twilio.com/docs/taskrouter/api/event>).
     ///
-    /// An event repeats the attributes of its task and its worker. With the longest ones (4,096 characters each, escaped
-    /// twice) a page of 50 stays below [`ANSWER_LIMIT`](crate::transport::ANSWER_LIMIT). `EventType` takes one type only, and
-    /// one request for each type would be more requests for the usual log, which is one page.
+    /// An event repeats the attributes of its task and its worker. With the longest ones (4,096 characters each,
+    /// escaped twice) a page of 50 stays below [`ANSWER_LIMIT`](crate::transport::ANSWER_LIMIT). `EventType` takes
+    /// one type only, and a request for each type would be more requests for the usual log, which is one page.
     pub async fn list_events(&self, task: &TaskSid) -> Result<Vec<Event>, Error> {
         self.taskrouter_list(&format!("Events?TaskSid={task}&Minutes=1440&PageSize=50")).await
     }
@@ -132,7 +134,7 @@ impl Client {
             .await
     }
 
-    /// A worker as she is now.
+    /// Fetches a worker.
     pub async fn fetch_worker(&self, worker: &WorkerSid) -> Result<Worker, Error> {
         self.taskrouter(Method::GET, &format!("Workers/{worker}")).json(&[]).await
     }
@@ -143,7 +145,7 @@ impl Client {
         self.taskrouter(Method::POST, &format!("Workers/{worker}")).done(&form).await
     }
 
-    /// The workspace's activities (<https://www.twilio.com/docs/taskrouter/api/activity>).
+    /// Lists the workspace's activities (<https://www.twilio.com/docs/taskrouter/api/activity>).
     pub async fn list_activities(&self) -> Result<Vec<Activity>, Error> {
         self.taskrouter_list("Activities?PageSize=1000").await
     }

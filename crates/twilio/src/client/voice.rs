@@ -8,37 +8,37 @@ use crate::resource::{Call, Conference, Participant};
 use http::Method;
 use rejoin_protocol::{CallSid, ConferenceSid};
 
-/// What is to change about a participant
+/// Changes to a participant
 /// (<https://www.twilio.com/docs/voice/api/conference-participant-resource#update-a-participant-resource>).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ParticipantChange {
-    /// `EndConferenceOnExit`. Without effect while the participant is on hold.
+    /// `EndConferenceOnExit`. No effect while the participant is on hold.
     pub end_conference_on_exit: Option<bool>,
     /// `Hold`.
     pub hold: Option<bool>,
 }
 
 impl Client {
-    /// Plays the document at `url` (asked for with `POST`) to everybody in the conference.
+    /// Plays the document at `url` (fetched with `POST`) to everybody in the conference.
     pub async fn announce(&self, conference: &ConferenceSid, url: &str) -> Result<(), Error> {
         self.voice(Method::POST, &format!("Conferences/{conference}.json"))
             .done(&[("AnnounceUrl", url), ("AnnounceMethod", "POST")])
             .await
     }
 
-    /// A conference, also one that is over.
+    /// Fetches a conference, even one that has ended.
     pub async fn fetch_conference(&self, conference: &ConferenceSid) -> Result<Conference, Error> {
         self.voice(Method::GET, &format!("Conferences/{conference}.json")).json(&[]).await
     }
 
-    /// Ends the conference. Everybody in it is hung up.
+    /// Ends the conference. All legs are hung up.
     pub async fn end_conference(&self, conference: &ConferenceSid) -> Result<(), Error> {
         self.voice(Method::POST, &format!("Conferences/{conference}.json"))
             .done(&[("Status", "completed")])
             .await
     }
 
-    /// A participant as it is now. A leg that left, or was given another document, is [`Error::Gone`].
+    /// Fetches a participant. A leg that has left, or was redirected, is [`Error::Gone`].
     pub async fn fetch_participant(
         &self,
         conference: &ConferenceSid,
@@ -47,7 +47,7 @@ impl Client {
         self.voice(Method::GET, &participant_path(conference, leg)).json(&[]).await
     }
 
-    /// Who is in a conference now.
+    /// Lists the current participants of a conference.
     pub async fn list_participants(&self, conference: &ConferenceSid) -> Result<Vec<Participant>, Error> {
         let path = format!("Conferences/{conference}/Participants.json?PageSize=50");
         self.list(API, &self.account(), &path, Family::Voice).await
@@ -68,14 +68,14 @@ impl Client {
         self.voice(Method::POST, &participant_path(conference, leg)).done(&form).await
     }
 
-    /// Puts a participant on hold, who hears the document at this address meanwhile. It is asked for with `POST`, and may
-    /// say, play, pause and redirect (<https://www.twilio.com/docs/api/errors/13238>).
+    /// Puts a participant on hold with the document at this address, which is fetched with `POST` and may say, play,
+    /// pause and redirect (<https://www.twilio.com/docs/api/errors/13238>).
     pub async fn hold_with(&self, conference: &ConferenceSid, leg: &CallSid, url: &str) -> Result<(), Error> {
         let form = [("Hold", "true"), ("HoldUrl", url), ("HoldMethod", "POST")];
         self.voice(Method::POST, &participant_path(conference, leg)).done(&form).await
     }
 
-    /// Lets a participant be heard by this leg alone
+    /// Lets only this leg hear the participant
     /// (<https://www.twilio.com/docs/voice/api/conference-participant-resource#update-a-participant-resource>).
     pub async fn coach(
         &self,
@@ -92,12 +92,12 @@ impl Client {
         self.voice(Method::DELETE, &participant_path(conference, leg)).done(&[]).await
     }
 
-    /// A call as it is now.
+    /// Fetches a call.
     pub async fn fetch_call(&self, call: &CallSid) -> Result<Call, Error> {
         self.voice(Method::GET, &format!("Calls/{call}.json")).json(&[]).await
     }
 
-    /// Gives a call that is in progress another document; the fallback is asked when that one cannot be had.
+    /// Redirects a call in progress to another document; the fallback is used when that one cannot be fetched.
     pub async fn redirect_call(
         &self,
         call: &CallSid,
@@ -111,8 +111,8 @@ impl Client {
         self.voice(Method::POST, &format!("Calls/{call}.json")).done(&form).await
     }
 
-    /// Gives a call that is in progress this document, so that nothing is asked for. It has no fallback, and may have
-    /// [`INLINE_LIMIT`](crate::twiml::INLINE_LIMIT) characters.
+    /// Redirects a call in progress to an inline document, so that Twilio fetches nothing. There is no fallback, and
+    /// at most [`INLINE_LIMIT`](crate::twiml::INLINE_LIMIT) characters.
     pub async fn redirect_call_inline(&self, call: &CallSid, document: &str) -> Result<(), Error> {
         self.voice(Method::POST, &format!("Calls/{call}.json")).done(&[("Twiml", document)]).await
     }

@@ -1,5 +1,5 @@
-//! What comes in from outside, whatever bytes it is made of: nothing panics, what is read can be relied on, and what is
-//! written can be read. The test beside it and the fuzz targets (`fuzz/`) share it.
+//! Input from outside, with any bytes: nothing panics, what is read is valid, and what is written can be read again.
+//! The test beside it and the fuzz targets (`fuzz/`) share it.
 
 use rejoin_protocol::WorkflowSid;
 use rejoin_protocol::api::{Beacon, GracefulMark, Hello, Push, Registration};
@@ -11,10 +11,10 @@ use rejoin_twilio::webhook::{self, ConferenceCallback, VoiceRequest};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// Something that takes bytes.
+/// A parser of bytes.
 pub type Input = fn(&[u8]);
 
-/// All of them, by the names of their targets and corpora.
+/// All inputs, by the names of their fuzz targets and corpora.
 pub const ALL: [(&str, Input); 6] = [
     ("webhook", webhook),
     ("events", events),
@@ -43,7 +43,7 @@ pub fn events(bytes: &[u8]) {
     assert!(batch.events.iter().all(|event| !event.id.is_empty() && event.id.len() <= 64));
 }
 
-/// A body of the plugin's. What can be read is written and read again as the same.
+/// A body from the plugin. What can be read is written and read again as the same.
 pub fn plugin(bytes: &[u8]) {
     fn again<T: DeserializeOwned + Serialize + PartialEq>(bytes: &[u8]) {
         if let Ok(read) = serde_json::from_slice::<T>(bytes) {
@@ -58,7 +58,7 @@ pub fn plugin(bytes: &[u8]) {
     again::<Push>(bytes);
 }
 
-/// Lines: a token, a URL, a signature, and the body. Nothing is valid but what was signed with the token.
+/// Lines: a token, a URL, a signature, and the body. Only what was signed with the token is valid.
 pub fn signature(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let mut lines = text.splitn(4, '\n');
@@ -71,7 +71,7 @@ pub fn signature(bytes: &[u8]) {
     assert!(!valid("") && !valid(&right[..right.len().min(27)]));
     let other = format!("{token}x");
     assert!(!signature::validate(&[other.as_str()], url, Signed::Form(&params), &right));
-    // Made for this body with this token, or not valid.
+    // Signed for this body with this token, or invalid.
     let _ = valid(given);
     assert!(!signature::validate(&[token], "https://a/", Signed::Body(body.as_bytes()), &right));
     let hashed = format!("https://a/?{}={}", signature::BODY_HASH, signature::body_hash(body.as_bytes()));
@@ -81,7 +81,7 @@ pub fn signature(bytes: &[u8]) {
     assert!(!takes(format!("{body}x").as_bytes()));
 }
 
-/// Texts of settings and attributes in a document: it is well-formed, and they are in it.
+/// Texts of settings and attributes in a document: the document is well-formed, and contains them.
 pub fn twiml(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let workflow = WorkflowSid::numbered(1);
@@ -119,7 +119,7 @@ pub fn twiml(bytes: &[u8]) {
     );
 }
 
-/// What Twilio says of a token.
+/// Twilio's answer about a token.
 pub fn token(bytes: &[u8]) {
     if let Ok(info) = serde_json::from_slice::<TokenInfo>(bytes) {
         assert!(

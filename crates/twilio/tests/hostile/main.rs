@@ -1,4 +1,4 @@
-//! Bytes from anywhere, always the same ones: looking for new ones is what the fuzz targets are for.
+//! Mutated bytes, the same in every run: the fuzz targets search for new ones.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 
@@ -6,7 +6,7 @@ mod inputs;
 
 use std::path::Path;
 
-/// So often each seed is changed, unless `REJOIN_CHANGES` says otherwise.
+/// How often each seed is mutated, unless `REJOIN_CHANGES` says otherwise.
 const CHANGES: u64 = 400;
 
 /// A number from the environment.
@@ -14,7 +14,7 @@ fn set(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).map_or(otherwise, |text| text.parse().expect("a number"))
 }
 
-/// Numbers that look random (<https://www.pcg-random.org>).
+/// Pseudo-random numbers (<https://www.pcg-random.org>).
 struct Numbers(u64);
 
 impl Numbers {
@@ -24,7 +24,8 @@ impl Numbers {
     }
 }
 
-/// One to four changes: a byte, a piece left out, a piece twice, a piece of another seed, the end.
+/// Applies one to four mutations: a changed byte, a piece left out, a repeated piece, a piece of another seed, a cut
+/// end.
 fn changed(seed: &[u8], other: &[u8], numbers: &mut Numbers) -> Vec<u8> {
     let mut bytes = seed.to_vec();
     for _ in 0..=numbers.below(4) {
@@ -65,7 +66,7 @@ fn whatever_comes_in_nothing_breaks() {
             for _ in 0..set("REJOIN_CHANGES", CHANGES) {
                 let other = &seeds[numbers.below(seeds.len())];
                 let bytes = changed(seed, other, &mut numbers);
-                // What breaks is to become a seed.
+                // A failing input is kept, to become a seed.
                 if std::panic::catch_unwind(|| input(&bytes)).is_err() {
                     let kept = std::env::temp_dir().join(format!("rejoin-{name}"));
                     std::fs::write(&kept, &bytes).unwrap();
@@ -76,9 +77,9 @@ fn whatever_comes_in_nothing_breaks() {
     }
 }
 
-/// One of each kind that the fuzz targets have come upon.
+/// One input of each kind that the fuzz targets have found.
 #[test]
-fn what_fuzzing_has_found_breaks_nothing() {
+fn inputs_found_by_fuzzing_break_nothing() {
     for (name, input) in inputs::ALL {
         let found = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/found").join(name);
         let mut files: Vec<_> =
