@@ -7,11 +7,11 @@ use rejoin_protocol::{AccountSid, CallSid, ConferenceSid, ReservationSid, TaskSi
 use rejoin_twilio::{encoded, signature};
 use serde_json::json;
 
-/// A call between a customer and an agent. Everything of it has its number.
+/// A call between a customer and an agent. All its SIDs are derived from its number.
 #[derive(Clone, Copy, Debug)]
 pub struct Call {
     number: u64,
-    /// Of the agent.
+    /// Number of the agent.
     worker: u64,
 }
 
@@ -33,7 +33,7 @@ impl Call {
     }
 
     pub fn task(self) -> TaskSid {
-        // The ping's has a number of its own.
+        // The ping's SID has a range of its own.
         TaskSid::numbered(u128::from(self.number) << 32)
     }
 
@@ -45,7 +45,8 @@ impl Call {
         ReservationSid::numbered(self.number.into())
     }
 
-    /// Both are there, and the agent's page says so: as Twilio's callbacks have told whose the call is, she is believed.
+    /// Both legs join, and the agent's page registers the call. The server accepts the registration, as Twilio's
+    /// callbacks have said whose call it is.
     pub async fn begins(self, connection: &mut Connection) -> Outcome<()> {
         connection.tell(&self.joins(1, &self.customer())).await?;
         connection.tell(&self.joins(2, &self.agent())).await?;
@@ -53,7 +54,7 @@ impl Call {
         Ok(())
     }
 
-    /// The agent's page says that the call is up.
+    /// The registration by the agent's page.
     fn registration(self) -> Vec<u8> {
         let body = json!({
             "epoch": 1, "task": self.task(), "reservation": self.reservation(), "conference": self.conference(),
@@ -63,7 +64,7 @@ impl Call {
         self.of_page("/v1/calls", &body.to_string())
     }
 
-    /// The agent's page has come up again.
+    /// The agent's page has reloaded.
     pub fn hello(self) -> Vec<u8> {
         let holding = json!({"task": self.task(), "reservation": self.reservation(), "wrapping": true});
         self.of_page("/v1/hello", &json!({"epoch": 2, "holdings": [holding]}).to_string())
@@ -82,12 +83,12 @@ impl Call {
         self.callback(sequence, "participant-join", leg, false)
     }
 
-    /// Muted or not, by turns.
+    /// A change of the agent's leg: muted and unmuted by turns.
     pub fn changes(self, sequence: u64) -> Vec<u8> {
         self.callback(sequence, "participant-modify", &self.agent(), sequence.is_multiple_of(2))
     }
 
-    /// The agent's leg is gone.
+    /// The leave of the agent's leg.
     pub fn leaves(self, sequence: u64) -> Vec<u8> {
         self.callback(sequence, "participant-leave", &self.agent(), false)
     }
@@ -119,7 +120,7 @@ impl Call {
     }
 }
 
-/// A request of Twilio's, with its signature.
+/// A request of Twilio with its signature.
 fn signed(path: &str, params: &[(&str, &str)]) -> Vec<u8> {
     let body = encoded(params);
     let params: Vec<(String, String)> =

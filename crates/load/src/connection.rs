@@ -1,4 +1,4 @@
-//! A connection of HTTP/1.1 that costs the generator as little as possible.
+//! An HTTP/1.1 connection that costs the generator as little as possible.
 
 use crate::figure::Outcome;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-/// One request after the other.
+/// A connection that sends one request after the other.
 pub struct Connection {
     stream: TcpStream,
     read: Vec<u8>,
@@ -34,7 +34,7 @@ impl Connection {
         Ok(Answer { status, body: self.read.drain(..length).collect() })
     }
 
-    /// The same, and it has to be done.
+    /// Sends a request that must succeed.
     pub async fn tell(&mut self, request: &[u8]) -> Outcome<Vec<u8>> {
         let answer = self.ask(request).await?;
         if (200..300).contains(&answer.status) {
@@ -43,7 +43,7 @@ impl Connection {
         Err(format!("answered {}: {}", answer.status, String::from_utf8_lossy(&answer.body)).into())
     }
 
-    /// Asks for what has no end, and returns when its first bytes are there.
+    /// Requests an endless response, and returns when its first bytes have arrived.
     pub async fn listen(&mut self, request: &[u8]) -> Outcome<()> {
         self.stream.write_all(request).await?;
         let (status, _) = self.head().await?;
@@ -56,7 +56,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Status, and length of the body.
+    /// Reads the status and the length of the body.
     async fn head(&mut self) -> Outcome<(u16, usize)> {
         let end = loop {
             if let Some(end) = self.read.windows(4).position(|bytes| bytes == b"\r\n\r\n") {

@@ -1,4 +1,4 @@
-//! Many desktops, and many calls: in how much memory.
+//! Memory use with many desktops and many calls.
 
 use crate::Options;
 use crate::calls::Call;
@@ -11,15 +11,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// So many come at once.
+/// Number of connections that are made at once.
 const AT_ONCE: u64 = 32;
-/// Agents that the calls are shared out to.
+/// Number of agents among whom the calls are shared out.
 const AGENTS: u64 = 1000;
 /// The operators' token.
 const OPERATOR: &str = "the token of an operator who measures";
 const MB: f64 = 1024.0 * 1024.0;
 
-/// Desktops that listen.
+/// Measures desktops with an open push channel.
 pub async fn listen(options: &Options, database: &Database) -> Outcome<()> {
     let wanted = options.desktops.min(files()?.saturating_sub(500));
     let twilio = Twilio::start(Duration::ZERO).await?;
@@ -67,7 +67,7 @@ pub async fn listen(options: &Options, database: &Database) -> Outcome<()> {
     server.stop().await
 }
 
-/// Calls that are registered, and on which nothing happens.
+/// Measures registered calls on which nothing happens.
 pub async fn register(options: &Options, database: &Database) -> Outcome<()> {
     let twilio = Twilio::start(Duration::ZERO).await?;
     let more = ["--requests-per-minute", "1000000", "--watch-call-ms", "0"];
@@ -107,7 +107,8 @@ pub async fn register(options: &Options, database: &Database) -> Outcome<()> {
     again.stop().await
 }
 
-/// How many files this process, and so the server, may have open (<https://man7.org/linux/man-pages/man5/proc_pid_limits.5.html>).
+/// Open-file limit of this process, which the server inherits
+/// (<https://man7.org/linux/man-pages/man5/proc_pid_limits.5.html>).
 fn files() -> Outcome<u64> {
     let limits = std::fs::read_to_string("/proc/self/limits")?;
     let line =

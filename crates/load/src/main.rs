@@ -1,7 +1,8 @@
-//! Measures a server: `rejoin-load path/of/rejoin`, each figure a line of JSON. `npm run bench` shows them as a table.
+//! Measures a server: `rejoin-load path/of/rejoin` prints each figure as a line of JSON. `npm run bench` shows them
+//! as a table.
 //!
-//! The server is a process of its own, with a real database. Twilio's place has something that answers at once, or after
-//! a while, so that what is measured is the server. Generator, server and database share the machine.
+//! The server is a process of its own, with a real database. A stub of Twilio answers at once, or after a fixed time,
+//! so that only the server is measured. Generator, server and database share the machine.
 
 mod calls;
 mod connection;
@@ -22,12 +23,12 @@ use figure::Outcome;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// What is measured, and of what size.
+/// What is measured, and at what size.
 #[derive(Clone, Debug, Parser)]
 struct Options {
     /// The server's program.
     program: PathBuf,
-    /// Only these.
+    /// Measure only these parts.
     #[arg(long, value_delimiter = ',')]
     only: Vec<Part>,
     /// Seconds that each measurement with webhooks takes.
@@ -36,13 +37,13 @@ struct Options {
     /// Webhooks per second; halved until the server keeps up.
     #[arg(long, default_value = "2000")]
     rate: u64,
-    /// Desktops that listen.
+    /// Number of desktops with a push channel.
     #[arg(long, default_value = "10000")]
     desktops: u64,
-    /// Calls that are registered, and on which nothing happens.
+    /// Number of registered calls on which nothing happens.
     #[arg(long, default_value = "100000")]
     calls: u64,
-    /// Recoveries, one after the other, and starts.
+    /// Number of recoveries, one after the other, and of starts.
     #[arg(long, default_value = "20")]
     times: u64,
 }

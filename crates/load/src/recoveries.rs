@@ -1,4 +1,5 @@
-//! Recoveries, one after the other: what the server adds to what Twilio takes, and how often it has to wait for Twilio.
+//! Recoveries, one after the other: how much time the server adds to Twilio's, and how often it has to wait for
+//! Twilio.
 
 use crate::Options;
 use crate::calls::Call;
@@ -9,9 +10,9 @@ use crate::server::Server;
 use crate::twilio::{Asked, Twilio};
 use std::time::{Duration, Instant};
 
-/// How long a mark "on purpose" is waited for. It is not what the server adds.
+/// Grace period for a graceful mark. It is not counted as the server's time.
 const GRACE: Duration = Duration::from_millis(20);
-/// How long Twilio takes to answer.
+/// How long the stub of Twilio takes to answer.
 const ROUND_TRIP: Duration = Duration::from_millis(100);
 
 pub async fn measure(options: &Options, name: &str, database: &Database) -> Outcome<()> {
@@ -31,7 +32,7 @@ pub async fn measure(options: &Options, name: &str, database: &Database) -> Outc
         told.push(announcement.at.saturating_duration_since(left + GRACE));
         let ping = twilio.wait_for(before, |asked| asked.what == "POST Tasks").await?;
         pinged.push(trips(ping.at.saturating_duration_since(left + GRACE)));
-        // What must come before the queue is under way; it is done when all of it is answered.
+        // What must precede the queue is in flight; it is done when all of it is answered.
         let mark = format!("POST Tasks/{}", call.task());
         twilio.wait_for(before, |asked| asked.what == mark).await?;
         tokio::time::sleep(2 * ROUND_TRIP).await;
@@ -61,13 +62,13 @@ pub async fn measure(options: &Options, name: &str, database: &Database) -> Outc
     server.stop().await
 }
 
-/// Does the customer hear something now, to everybody or on hold?
+/// True when this request lets the customer hear something, as an announcement or on hold.
 fn tells(asked: &Asked) -> bool {
     asked.has("AnnounceUrl", "/twiml/announce/")
         || (asked.has("Hold", "true") && asked.has("HoldUrl", "/twiml/"))
 }
 
-/// How many of Twilio's answers came before a request that was made after this time, with the request's own.
+/// Number of Twilio's answers that preceded a request made after this time, including its own.
 fn trips(time: Duration) -> f64 {
     (time.as_secs_f64() / ROUND_TRIP.as_secs_f64()).floor() + 1.0
 }

@@ -1,4 +1,4 @@
-//! The server, a process of its own.
+//! The server, in a process of its own.
 
 use crate::connection::Connection;
 use crate::figure::Outcome;
@@ -12,18 +12,18 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 pub const AUTH_TOKEN: &str = "the auth token";
-/// Under which Twilio knows it: signatures are made over that.
+/// The address by which Twilio knows it; signatures include it.
 pub const PUBLIC: &str = "https://rejoin.example.com";
 
 pub struct Server {
     child: Child,
     pub address: SocketAddr,
-    /// From the start until it said that it can work.
+    /// From the start until it reported ready.
     pub ready_after: Duration,
 }
 
 impl Server {
-    /// `more`: settings beside those that are needed.
+    /// `more`: settings beside the required ones.
     pub async fn start(program: &Path, twilio: &Twilio, database: &str, more: &[&str]) -> Outcome<Self> {
         let (account, workspace) =
             (AccountSid::numbered(1).to_string(), WorkspaceSid::numbered(1).to_string());
@@ -49,7 +49,7 @@ impl Server {
         Ok(Self { child, address, ready_after: begun.elapsed() })
     }
 
-    /// Memory that it has now and that is its own, in bytes: <https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>.
+    /// The private memory that it has now, in bytes: <https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>.
     pub fn memory(&self) -> Outcome<u64> {
         let id = self.child.id().ok_or("the server has ended")?;
         let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;

@@ -1,4 +1,4 @@
-//! From the start of the program until it can work.
+//! Time from the start of the program until it is ready.
 
 use crate::Options;
 use crate::database::Database;
@@ -10,7 +10,7 @@ use std::time::Duration;
 pub async fn measure(options: &Options, name: &str, database: &Database) -> Outcome<()> {
     let twilio = Twilio::start(Duration::ZERO).await?;
     let mut times = vec![];
-    // The first one creates the tables, and does not count.
+    // The first start creates the tables, and does not count.
     for number in 0..=options.times {
         let server = Server::start(&options.program, &twilio, &database.url, &[]).await?;
         if number > 0 {

@@ -1,4 +1,4 @@
-//! In Twilio's place: something that answers after a while, and remembers when it was asked what.
+//! A stub of Twilio that answers after a fixed time and records every request with its time.
 
 use crate::figure::Outcome;
 use axum::Router;
@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-/// A request that came.
+/// A recorded request.
 #[derive(Clone, Debug)]
 pub struct Asked {
     pub at: Instant,
-    /// Method and path behind account or workspace.
+    /// Method and path after the account or the workspace.
     pub what: String,
     pub form: Vec<(String, String)>,
 }
@@ -28,7 +28,7 @@ impl Asked {
     }
 }
 
-/// Cheap to clone.
+/// The stub. Cheap to clone.
 #[derive(Clone)]
 pub struct Twilio {
     asked: Arc<Mutex<Vec<Asked>>>,
@@ -38,7 +38,7 @@ pub struct Twilio {
 }
 
 impl Twilio {
-    /// Answers so long after it was asked.
+    /// Starts a stub that answers after this time.
     pub async fn start(after: Duration) -> Outcome<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let base = format!("http://{}", listener.local_addr()?);
@@ -48,7 +48,7 @@ impl Twilio {
         Ok(twilio)
     }
 
-    /// The first request from the `since`th on that is meant, as soon as it comes.
+    /// The first matching request from the `since`th on, as soon as it arrives.
     pub async fn wait_for(&self, since: usize, is_meant: impl Fn(&Asked) -> bool) -> Outcome<Asked> {
         let mut count = self.count.subscribe();
         let waiting = async {

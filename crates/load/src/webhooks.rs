@@ -1,4 +1,4 @@
-//! Signed webhooks that are answered when they are durable: how many at most, and how long at a rate.
+//! Signed webhooks, which are answered once they are durable: the highest rate, and the latency at a rate.
 
 use crate::Options;
 use crate::calls::Call;
@@ -12,11 +12,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Calls that the webhooks are about.
+/// Number of calls that the webhooks are about.
 const CALLS: u64 = 2000;
-/// Connections that Twilio keeps open, as busy as it is.
+/// Number of connections that Twilio keeps open at such a rate.
 const CONNECTIONS: u64 = 128;
-/// A rate counts as kept when this share of it was answered in time.
+/// A rate counts as kept when this share of the webhooks was answered in time.
 const KEPT: f64 = 0.98;
 
 pub async fn measure(options: &Options, name: &str, database: &Database) -> Outcome<()> {
@@ -48,7 +48,7 @@ pub async fn measure(options: &Options, name: &str, database: &Database) -> Outc
     server.stop().await
 }
 
-/// Calls with both legs, of as many agents.
+/// Registers the calls with both legs, each with an agent of its own.
 async fn register(address: SocketAddr, next: &Arc<AtomicU64>) -> Outcome<()> {
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..CONNECTIONS {
@@ -67,17 +67,17 @@ async fn register(address: SocketAddr, next: &Arc<AtomicU64>) -> Outcome<()> {
     for done in tasks.join_all().await {
         done?;
     }
-    // The first three of each call's numbers are used.
+    // The first three sequence numbers of each call are used up.
     next.store(3 * CALLS, Ordering::Relaxed);
     Ok(())
 }
 
-/// The webhook of this number: each call's turn comes, and each changes what is stored of it.
+/// The webhook with this number: the calls take turns, and each webhook changes what is stored of its call.
 fn webhook(number: u64) -> Vec<u8> {
     Call::new(number % CALLS, number % CALLS).changes(number / CALLS)
 }
 
-/// Per second, when each connection has the next one as soon as the last one is answered.
+/// Webhooks per second when each connection sends the next one as soon as the last one is answered.
 async fn flood(address: SocketAddr, next: &Arc<AtomicU64>, time: Duration) -> Outcome<f64> {
     let begun = Instant::now();
     let mut tasks = tokio::task::JoinSet::new();
@@ -100,8 +100,8 @@ async fn flood(address: SocketAddr, next: &Arc<AtomicU64>, time: Duration) -> Ou
     Ok(all as f64 / begun.elapsed().as_secs_f64())
 }
 
-/// How long each took, from when it was due: one that waits for the one before has waited. Those that came after the end
-/// are not among them.
+/// The latency of each webhook since it was due, including the time it waited for the one before. Those that arrived
+/// after the end are left out.
 async fn at_rate(
     address: SocketAddr,
     next: &Arc<AtomicU64>,
@@ -119,7 +119,7 @@ async fn at_rate(
             loop {
                 let due = begun + Duration::from_secs_f64(number as f64 / rate as f64);
                 let request = webhook(next.fetch_add(1, Ordering::Relaxed));
-                // Its own clock wakes late: that is not the server's time.
+                // The generator's own timer wakes late: that is not the server's time.
                 let since = if Instant::now() < due {
                     tokio::time::sleep_until(due.into()).await;
                     Instant::now()
