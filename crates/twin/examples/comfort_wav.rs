@@ -1,20 +1,20 @@
-//! Writes the comfort audio that a waiting customer hears, `public/audio/comfort.wav`:
-//! `cargo run -p rejoin-twin --example comfort_wav`.
+//! Writes the comfort audio that a waiting customer hears, `public/audio/comfort.wav`: `cargo run -p rejoin-twin
+//! --example comfort_wav`.
 //!
-//! Made from arithmetic, so that nobody's rights are in it and everybody can change it.
+//! It is computed, so that nobody holds rights in it and everybody can change it.
 
 use std::f64::consts::TAU;
 use std::path::Path;
 
-/// Samples per second: more than the telephone carries would be wasted.
+/// Samples per second: the telephone carries no more.
 const RATE: usize = 8000;
-/// Length of the loop.
+/// Length of the loop in seconds.
 const SECONDS: usize = 6;
 
 /// Two soft chords that fade into each other and back (B with added ninth, D sharp minor seventh), in hertz.
 const CHORDS: [&[f64]; 2] = [&[246.9, 311.1, 370.0, 554.4], &[277.2, 311.1, 370.0, 466.2]];
 
-/// Of the loudest moment; far below full scale, for it is heard beside nothing else for a long time.
+/// Amplitude of the loudest moment; far below full scale, for it is heard alone for a long time.
 const PEAK: f64 = 5000.0;
 
 fn main() -> std::io::Result<()> {
@@ -31,14 +31,14 @@ fn samples() -> Vec<i16> {
     raw.iter().map(|s| (s / loudest * PEAK).round() as i16).collect()
 }
 
-/// Everything in it has a whole number of periods in the loop, so its end meets its beginning without a click.
+/// Every component has a whole number of periods in the loop, so its end meets its beginning without a click.
 fn sound(at: f64) -> f64 {
     let fade = (at / SECONDS as f64 * TAU).cos();
     let chord = |notes: &[f64]| notes.iter().map(|&hz| note(hz, at)).sum::<f64>();
     chord(CHORDS[0]) * (1.0 + fade) + chord(CHORDS[1]) * (1.0 - fade)
 }
 
-/// Two voices, a little out of tune with each other, which makes it a pad instead of an organ.
+/// Two slightly detuned voices, which makes it a pad instead of an organ.
 fn note(hz: f64, at: f64) -> f64 {
     let periods = (hz * SECONDS as f64).round();
     [periods, periods + 2.0]

@@ -31,7 +31,7 @@ pub(crate) fn rfc2822(at: Millis) -> String {
     )
 }
 
-/// Reads ISO 8601 in UTC: a date, or a date with a time of day. The flag: has it a time of day?
+/// Parses ISO 8601 in UTC: a date, or a date with a time of day. The flag is true when it has a time of day.
 pub(crate) fn parse_iso(text: &str) -> Option<(Millis, bool)> {
     let (date, time) = match text.split_once('T') {
         Some((date, time)) => (date, Some(time)),
@@ -46,7 +46,7 @@ pub(crate) fn parse_iso(text: &str) -> Option<(Millis, bool)> {
     Some((Millis((days(year, month, day)? * 86_400 + seconds) * 1000), time.is_some()))
 }
 
-/// Reads what [`rfc2822`] writes.
+/// Parses what [`rfc2822`] writes.
 pub(crate) fn parse_rfc2822(text: &str) -> Option<Millis> {
     let (_, rest) = text.split_once(", ")?;
     let mut words = rest.split(' ');
@@ -58,7 +58,7 @@ pub(crate) fn parse_rfc2822(text: &str) -> Option<Millis> {
     (words.next()? == "+0000").then_some(Millis((days(year, month, day)? * 86_400 + seconds) * 1000))
 }
 
-/// `23:59:59`, with or without a fraction, in seconds.
+/// Parses `23:59:59`, with or without a fraction, into seconds.
 fn clock(time: &str) -> Option<u64> {
     let whole = time.split_once('.').map_or(time, |(whole, _)| whole);
     let mut parts = whole.splitn(3, ':').map(|part| part.parse::<u64>().ok());
@@ -71,7 +71,7 @@ fn days(year: u64, month: u64, day: u64) -> Option<u64> {
     if !(1970..10_000).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
         return None;
     }
-    // With years that begin in March, as below.
+    // Years begin in March here, as below.
     let years = if month <= 2 { year - 1 } else { year };
     let (era, year_of_era) = (years / 400, years % 400);
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_forms() {
+    fn dates_survive_a_round_trip_in_both_forms() {
         assert_eq!(rfc2822(Millis(1_496_350_112_000)), "Thu, 01 Jun 2017 20:48:32 +0000");
         assert_eq!(iso(Millis(1_400_093_402_999)), "2014-05-14T18:50:02Z");
         assert_eq!(rfc2822(Millis(0)), "Thu, 01 Jan 1970 00:00:00 +0000");

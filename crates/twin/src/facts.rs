@@ -1,48 +1,50 @@
-//! Everything that is assumed about Twilio and not written down by Twilio, in one place.
+//! All assumptions about Twilio that Twilio has not documented, in one place.
 //!
-//! Each field says how sure it is: *confirmed* (seen on a real account), *read* (in Twilio's documentation or in
-//! its shipped code) or *assumed* (neither). What is assumed can be changed here, and only here, once somebody has
-//! measured it on a real account.
+//! Each field says how sure it is: *confirmed* (seen on a real account), *read* (in Twilio's documentation or in its
+//! shipped code) or *assumed* (neither). An assumption can be changed here, and only here, once it has been measured
+//! on a real account.
 //!
-//! What is assumed and built into the model's structure, without a switch:
+//! Assumptions that are built into the model's structure, without a switch:
 //!
 //! - a leg whose call is redirected by REST runs the new document at once; the `action` of an `<Enqueue>` that it
 //!   leaves that way is not fetched (*read*: it is after a bridged call and after `<Leave>`);
 //! - a call that is updated with a document of its own (`Twiml`) runs it at once, with nothing to fetch and without a
 //!   fallback (*read*: `FallbackUrl` is for the TwiML at `Url`, which wins when both are sent,
-//!   <https://github.com/twilio/twilio-oai>, `twilio_api_v2010.json`), also for what it asks for later (*assumed*);
-//! - a caller who hangs up in a queue makes one request to `action`, with `QueueResult=hangup`, whose answer is
+//!   <https://github.com/twilio/twilio-oai>, `twilio_api_v2010.json`), also for what it requests later (*assumed*);
+//! - a caller who hangs up in a queue causes one request to `action`, with `QueueResult=hangup`, whose answer is
 //!   dropped;
 //! - a canceled task leaves its call where it is, waiting (*read* for the TTL, *assumed* for cancellation by API);
 //! - the document of a `waitUrl` loops without being fetched again (*read*); while it cannot be fetched the caller
 //!   waits in silence;
-//! - the conference of a reservation is made with the customer's leg first, the agent's second;
-//!   `conference-start` follows the second join;
-//! - when a conference ends, the leave events of those who are left come before `conference-end`;
-//! - a flag that is set to the value that it has gives no webhook, but `participant.modified` to Flex;
+//! - the conference of a reservation is made with the customer's leg first, the agent's second; `conference-start`
+//!   follows the second join;
+//! - when a conference ends, the leave events of the remaining participants come before `conference-end`;
+//! - a flag that is set to its current value gives no webhook, but `participant.modified` to Flex;
 //! - ending a leg through `Calls` looks like a removal from the conference (`kick_reason`);
-//! - who rejected a task is not offered it again in the same step of the workflow, unless the activity changes;
+//! - a worker who rejected a task is not offered it again in the same step of the workflow, unless the worker's
+//!   activity changes;
 //! - a worker's phone rings where it was registered last;
-//! - the `identity` that a Flex token is validated with is the worker's friendly name, with `_` and two hexadecimal digits
-//!   for each other sign (*read*: the escape, <https://www.twilio.com/docs/voice/sdks/javascript>; *assumed*: that the names are the
-//!   same, as Flex makes both from the name that the user signs in with);
-//! - of an outbound call the agent's leg makes the conference, the customer is dialled into it, and the reservation is
-//!   accepted when he answers; if he does not, reservation and task are canceled and the conference ends (*read*:
-//!   `test/integration/voice/outbound` of <https://github.com/twilio/twilio-taskrouter.js>, which Twilio runs against
-//!   itself); it ends as if by API, with nobody hearing why (*assumed*);
-//! - a worker may read the task of her reservation anew and write its attributes (*read*: `Task.fetchLatestVersion` and
-//!   `setAttributes` of `twilio-taskrouter` 2.1.1, which send a version along only with its option `enableVersionCheck`);
-//! - such a task takes no workflow's way: it is its worker's alone (*read* in the same place), and its queue is the one
-//!   that was asked for;
+//! - the `identity` that a Flex token is validated with is the worker's friendly name, with `_` and two hexadecimal
+//!   digits for each other character (*read*: the escape, <https://www.twilio.com/docs/voice/sdks/javascript>;
+//!   *assumed*: that the names are the same, as Flex makes both from the name that the user signs in with);
+//! - in an outbound call the agent's leg makes the conference, the customer is dialled into it, and the reservation
+//!   is accepted when the customer answers; without an answer, reservation and task are canceled and the conference
+//!   ends (*read*: `test/integration/voice/outbound` of <https://github.com/twilio/twilio-taskrouter.js>, which
+//!   Twilio runs against itself); it ends as if by API, and nobody hears why (*assumed*);
+//! - a worker may read the task of their reservation anew and write its attributes (*read*: `Task.fetchLatestVersion`
+//!   and `setAttributes` of `twilio-taskrouter` 2.1.1, which send a version along only with the option
+//!   `enableVersionCheck`);
+//! - such a task goes through no workflow: it belongs to its worker alone (*read* in the same place), and its queue
+//!   is the requested one;
 //! - a phone that rings for a conference stops when the conference ends;
-//! - somebody from outside whom Flex adds does not end the conference by leaving it (*assumed*: Flex asks for nothing,
-//!   and false is the default of Twilio's own participants);
+//! - a third party whom Flex adds does not end the conference by leaving it (*assumed*: Flex does not ask for it, and
+//!   false is the default of Twilio's own participants);
 //! - closing the channel of an interaction ends its conference as ending it by API does (*assumed*; that Flex's "End
-//!   call" asks for that, and waits for the reservation to wrap, is *read* in 2.17.1);
+//!   call" requests that, and waits for the reservation to wrap, is *read* in 2.17.1);
 //! - an error of `UpdateReservation` on a reservation that is not pending is 400 with code 40136;
 //! - a leg that waits alone in a conference before it starts hears nothing (real conferences play music);
 //! - announcements to one conference play one after the other;
-//! - `SequenceNumber` counts events that nobody has subscribed to, too;
+//! - `SequenceNumber` also counts events that nobody has subscribed to;
 //! - `EndConferenceOnExit` cannot be changed while the participant is on hold (*read*: Twilio's own Flex project
 //!   template ends the hold first, and holds again);
 //! - a transfer puts the customer on hold, leaves the task `reserved` until the other worker has answered, and is
@@ -51,40 +53,41 @@
 //!   agent ends it, also when the transfer fails or is canceled (*assumed*; Flex ends it by itself after a cold one,
 //!   *read* in its code);
 //! - a cold transfer removes the first worker's leg at once, as a kick does (*read*, apart from the reason that the
-//!   webhook gives: `transfer_reason`); one that is refused goes on through the workflow
-//!   (*read*: <https://www.twilio.com/docs/flex/end-user-guide/dialpad-use>), no longer as a transfer (*assumed*);
+//!   webhook gives: `transfer_reason`); a refused one goes on through the workflow (*read*:
+//!   <https://www.twilio.com/docs/flex/end-user-guide/dialpad-use>), no longer as a transfer (*assumed*);
 //! - after a transfer `conference.participants.worker` of the task is still the first worker's leg (*assumed*);
-//! - a transfer to a queue is offered to one worker of the queue after the other, never to the worker who hands over while
-//!   she stays (*read*: `TaskTransferToQueue.js` of the same tests, for cold ones and capacity); who does not take it makes
-//!   that attempt fail and not the transfer (*read*: the events that `twilio-taskrouter` knows); as long as nobody is
-//!   offered it, the task stays as it is, `assigned` or, after a cold one, `pending` (*assumed*);
-//! - TaskRouter's log of a task (`GET Events`) has its transfers (*read*: they come to the workspace's `EventCallbackUrl`,
-//!   of which it is the record, <https://www.twilio.com/docs/taskrouter/api/event>), and none of one that was refused
-//!   (*assumed*); it goes back 30 days, and 15 minutes when `Minutes` is not said (*read* in the same place), also of
-//!   tasks that are deleted (*assumed*); `event_data` has the SIDs alone;
-//! - a supervisor joins muted, and the conference goes on when she leaves (*read* in the same tests);
-//! - she coaches by `Muted=false`, `Coaching=true` and `CallSidToCoach`, and barges in by `Muted=false` and
-//!   `Coaching=false` (*read*: `supervisor-barge-coach` of Twilio's own Flex project template); a change of `Coaching` is
-//!   told as `participant-modify`, which does not say who is coached (*read*); a coach whose coached leg has left is heard
-//!   by nobody (*assumed*);
-//! - Flex's teams view is made of live queries of Sync, `tr-worker` and `tr-reservation`, and of a Sync map for each task,
-//!   `WT….CS` (*read* in 2.17.1; what else their records say is not known); legs that have left stay in the map (*read*:
-//!   Flex throws when one is removed);
-//! - media is fetched once for each address and kept, and has to call itself audio (*read*:
+//! - a transfer to a queue is offered to one worker of the queue after the other, never to the worker who hands over
+//!   and is still on the call (*read*: `TaskTransferToQueue.js` of the same tests, for cold ones and capacity); a
+//!   worker who does not accept it makes that attempt fail and not the transfer (*read*: the events that
+//!   `twilio-taskrouter` knows); as long as it is offered to nobody, the task stays as it is, `assigned` or, after a
+//!   cold one, `pending` (*assumed*);
+//! - TaskRouter's log of a task (`GET Events`) has its transfers (*read*: they are sent to the workspace's
+//!   `EventCallbackUrl`, of which it is the record, <https://www.twilio.com/docs/taskrouter/api/event>), and none of
+//!   a refused one (*assumed*); it goes back 30 days, and 15 minutes without `Minutes` (*read* in the same place),
+//!   also for deleted tasks (*assumed*); `event_data` has the SIDs alone;
+//! - a supervisor joins muted, and the conference goes on when the supervisor leaves (*read* in the same tests);
+//! - a supervisor coaches by `Muted=false`, `Coaching=true` and `CallSidToCoach`, and barges in by `Muted=false` and
+//!   `Coaching=false` (*read*: `supervisor-barge-coach` of Twilio's own Flex project template); a change of
+//!   `Coaching` is reported as `participant-modify`, which does not say who is coached (*read*); a coach whose
+//!   coached leg has left is heard by nobody (*assumed*);
+//! - Flex's teams view is made of live queries of Sync, `tr-worker` and `tr-reservation`, and of a Sync map for each
+//!   task, `WT….CS` (*read* in 2.17.1; what else their records say is not known); legs that have left stay in the map
+//!   (*read*: Flex throws when one is removed);
+//! - media is fetched once for each address and kept, and its content type must be audio (*read*:
 //!   <https://www.twilio.com/docs/api/errors/12300>);
-//! - webhooks arrive in the order in which things happened, unless the network reverses them: Twilio does not promise
-//!   that, and the rules that must not rely on it are tested without the twin.
+//! - webhooks arrive in the order of their events, unless the network reverses them: Twilio does not promise that,
+//!   and the rules that must not rely on it are tested without the twin.
 //!
-//! What Flex's own sockets and boot end points say is not documented by Twilio at all. It stands in [`crate::flex`],
-//! as what the shipped clients accept.
+//! Twilio does not document at all what Flex's own sockets and boot end points send. [`crate::flex`] has what the
+//! shipped clients accept.
 
 use rejoin_protocol::Millis;
 
-/// The header of each answer that names the request: `RQ` and 32 digits. *Assumed*: answers that users of the API show
-/// have it, its documentation does not mention it.
+/// Response header that names the request: `RQ` and 32 digits. *Assumed*: answers that users of the API show have it,
+/// its documentation does not mention it.
 pub const REQUEST_ID: &str = "twilio-request-id";
 
-/// Items of a page when `PageSize` is not given. *Read* (<https://www.twilio.com/docs/usage/twilios-response>).
+/// Items of a page without `PageSize`. *Read* (<https://www.twilio.com/docs/usage/twilios-response>).
 pub const PAGE_SIZE: usize = 50;
 
 /// Switches and numbers.
@@ -93,10 +96,10 @@ pub struct Facts {
     /// How long a leg stands whose media has stopped without a goodbye. *Assumed*: reports say 15 s to 5 min
     /// (<https://github.com/twilio/twilio-voice.js/issues/118>, `…/210`).
     pub dead_leg_after: Millis,
-    /// Does a leg end when its browser closes DTLS? *Assumed*: no; users report calls that went on.
+    /// True when a leg ends as its browser closes DTLS. *Assumed*: false; users report calls that went on.
     pub dtls_close_ends_leg: bool,
-    /// Is a second leg of an agent refused while the first one stands? *Assumed*: no; it is what Flex's own "Join Call"
-    /// button asks for (read in `@twilio/flex-ui` 2.17.1).
+    /// True when a second leg of an agent is refused while the first one stands. *Assumed*: false; Flex's own "Join
+    /// Call" button asks for one (*read* in `@twilio/flex-ui` 2.17.1).
     pub second_agent_leg_refused: bool,
     /// How long a worker without an event bridge socket stays in an available activity. *Read*: the default of
     /// `offline_config.presence_ttl` (<https://www.twilio.com/docs/flex/admin-guide/setup/logout-settings>).
@@ -104,65 +107,65 @@ pub struct Facts {
     /// How long a reservation may stay pending. *Read*: workflow default, 120 s
     /// (<https://www.twilio.com/docs/taskrouter/limits>).
     pub reservation_timeout: Millis,
-    /// Does a reservation that times out take the worker out of `Available`? *Read* for Flex: the workspace's
+    /// True when a reservation that times out takes the worker out of `Available`. *Read* for Flex: the workspace's
     /// `TimeoutActivitySid` is typically `Offline`.
     pub timeout_makes_offline: bool,
-    /// `Timeout` of a task that names none. *Read*: 24 h
-    /// (<https://www.twilio.com/docs/taskrouter/api/task>).
+    /// `Timeout` of a task without its own. *Read*: 24 h (<https://www.twilio.com/docs/taskrouter/api/task>).
     pub task_timeout: Millis,
-    /// When a completed or canceled task is deleted. *Read*: 5 min
+    /// How long after its end a completed or canceled task is deleted. *Read*: 5 min
     /// (<https://www.twilio.com/docs/taskrouter/lifecycle-task-state>).
     pub task_deleted_after: Millis,
-    /// How long a phone rings, an agent's or one outside. *Assumed*: 60 s, the default of `Timeout` of other dialling
-    /// verbs.
+    /// How long a phone rings, an agent's or an outside one. *Assumed*: 60 s, the default of `Timeout` of other
+    /// dialling verbs.
     pub ring_timeout: Millis,
     /// `canceled_reason_code` of an outbound call's reservation whose customer does not answer. *Read* in
     /// `@twilio/flex-ui` 2.17.1, which shows "no answer" for it.
     pub no_answer_code: u32,
-    /// The same when the customer's phone is engaged. *Read* there, too.
+    /// The same when the customer's phone is busy. *Read* in the same place.
     pub busy_code: u32,
-    /// The same when the agent's leg is gone before anybody answers. *Assumed*: one of those that the same Flex says
-    /// nothing about (45302, 45306, 45307).
+    /// The same when the agent's leg leaves before the customer answers. *Assumed*: one of the codes for which the
+    /// same Flex shows nothing (45302, 45306, 45307).
     pub agent_gone_code: u32,
     /// Code in the body of a 412. *Assumed*; the status is *read*.
     pub if_match_code: u32,
-    /// Is `If-Match` taken with the quotes of the `ETag`, too? *Assumed*: no. The bare number is *read*, in Twilio's
-    /// own Flex project template.
+    /// True when `If-Match` is also accepted with the quotes of the `ETag`. *Assumed*: false. The bare number is
+    /// *read*, in Twilio's own Flex project template.
     pub if_match_in_quotes: bool,
     /// `ReasonParticipantLeft` after `DELETE` of a participant. *Assumed*, by the value's name.
     pub kick_reason: &'static str,
-    /// `ReasonParticipantLeft` of the leg that a cold transfer removes. *Assumed*: the same. The recovery machine takes
-    /// `participant_hung_up` of somebody who completes her task at that moment for a leave on purpose.
+    /// `ReasonParticipantLeft` of the leg that a cold transfer removes. *Assumed*: the same. The recovery machine
+    /// takes `participant_hung_up` of an agent who completes the task at that moment for a graceful departure.
     pub transfer_reason: &'static str,
-    /// Does an announcement whose document cannot be fetched give `announcement-fail`? *Assumed*: yes. Read: the
-    /// event is for errors inside Twilio, so there may be none at all
+    /// True when an announcement whose document cannot be fetched causes `announcement-fail`. *Assumed*: true.
+    /// *Read*: the event is for errors inside Twilio, so there may be none at all
     /// (<https://twilio.com/changelog/conference-announce-events>).
     pub failed_fetch_fails_announcement: bool,
-    /// Does a `HoldUrl`'s document begin again when it is at its end? *Assumed*: no. *Read*: an audio file there plays
+    /// True when a `HoldUrl`'s document begins again at its end. *Assumed*: false. *Read*: an audio file there plays
     /// once, and a document loops with `<Play loop="0">`
     /// (<https://twilio-professional-services.github.io/flex-project-template/feature-library/custom-hold-music>); it
     /// may say, play, pause and redirect (<https://www.twilio.com/docs/api/errors/13238>).
     pub hold_document_loops: bool,
-    /// Does the task's own attribute win when `<Enqueue>` merges the call's into it? *Assumed*: yes.
+    /// True when the task's own attribute wins as `<Enqueue>` merges the call's into it. *Assumed*: true.
     pub task_attributes_win: bool,
-    /// Is a task canceled when its queued call is redirected by REST? *Assumed* from the documentation of queues.
+    /// True when a task is canceled as its queued call is redirected by REST. *Assumed* from the documentation of
+    /// queues.
     pub redirect_cancels_task: bool,
-    /// Is a `waitUrl` whose document cannot be had requested again, after a second of silence? *Assumed*: yes, because it is
-    /// when its verbs run out.
+    /// True when a `waitUrl` whose document cannot be fetched is requested again, after a second of silence.
+    /// *Assumed*: true, because it is when its verbs run out.
     pub failed_wait_is_requested_again: bool,
-    /// Is the `action` of an `<Enqueue>` requested, with `QueueResult=redirected`, when a queued call is redirected by REST?
-    /// Its document is not executed then. *Assumed*: no. `redirected` is *read* as one of its results
-    /// (<https://www.twilio.com/docs/voice/twiml/enqueue#action>); nothing says which redirect is meant.
+    /// True when the `action` of an `<Enqueue>` is requested, with `QueueResult=redirected`, as a queued call is
+    /// redirected by REST. Its document is not executed then. *Assumed*: false. `redirected` is *read* as one of its
+    /// results (<https://www.twilio.com/docs/voice/twiml/enqueue#action>); nothing says which redirect is meant.
     pub redirect_requests_action: bool,
-    /// Longest TwiML in a parameter, in characters. *Read* for creating calls
+    /// Maximum length of TwiML in a parameter, in characters. *Read* for creating calls
     /// (<https://www.twilio.com/docs/voice/api/call-resource>); *assumed* for updating them.
     pub twiml_limit: usize,
-    /// Longest TwiML document, in bytes. *Assumed*: 64 kB, error 11750.
+    /// Maximum size of a TwiML document, in bytes. *Assumed*: 64 kB, error 11750.
     pub document_limit: usize,
-    /// How long after something happened Event Streams tells it; what happens meanwhile comes in the same batch.
-    /// *Assumed*: Twilio says "near real time" (<https://www.twilio.com/docs/events>).
+    /// How long after an event Event Streams delivers it; events in between come in the same batch. *Assumed*: Twilio
+    /// says "near real time" (<https://www.twilio.com/docs/events>).
     pub event_delay: Millis,
-    /// Said to a caller when a document fails and there is no fallback. *Read* in wording of many reports.
+    /// Played to a caller when a document fails and there is no fallback. *Read*: the wording of many reports.
     pub error_message: &'static str,
 }
 

@@ -1,45 +1,45 @@
-//! What goes wrong between the twin and the rejoin server, as tests order it: requests that are refused, not answered, or
-//! carried out without an answer, and callbacks that never come. And what was carried out, to be counted.
+//! Faults between the twin and the Rejoin server that tests inject: requests that are refused, not answered, or
+//! carried out without an answer, and lost callbacks. Also a record of what was carried out, for tests to count.
 
 use rejoin_protocol::Millis;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// All faults that are ordered.
+/// All injected faults.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Faults {
-    /// Of REST requests. The first that fits counts.
+    /// Faults of REST requests. The first that matches applies.
     pub requests: Vec<RequestFault>,
-    /// Of conference status callbacks.
+    /// Faults of conference status callbacks.
     pub callbacks: Vec<LostCallback>,
 }
 
-/// What goes wrong with a REST request.
+/// A fault of a REST request.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RequestFault {
-    /// Of this part of the API alone.
+    /// Only requests to this part of the API.
     #[serde(default)]
     pub api: Option<Api>,
-    /// Of this method alone, such as `POST`.
+    /// Only requests with this method, such as `POST`.
     #[serde(default)]
     pub method: Option<String>,
-    /// Of paths that have this in them alone.
+    /// Only requests whose path contains this.
     #[serde(default)]
     pub path: Option<String>,
-    /// What happens.
+    /// What happens instead of the answer.
     pub answer: Answer,
-    /// Is it carried out all the same?
+    /// True when the request is carried out nevertheless.
     #[serde(default)]
     pub applied: bool,
     /// `Retry-After`, in seconds.
     #[serde(default)]
     pub retry_after: Option<u64>,
-    /// So often; without it for ever.
+    /// How often; without it forever.
     #[serde(default)]
     pub times: Option<u32>,
-    /// Only every so manieth request that fits; without it each.
+    /// Every nth matching request; without it each.
     #[serde(default)]
     pub every: Option<u32>,
     #[serde(skip)]
@@ -56,7 +56,7 @@ pub enum Api {
     Taskrouter,
 }
 
-/// Instead of an answer.
+/// What happens instead of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Answer {
@@ -68,35 +68,35 @@ pub enum Answer {
     Broken,
     /// HTTP 503.
     Unavailable,
-    /// None, for as long as the other side waits.
+    /// No answer, for as long as the client waits.
     Silence,
-    /// The connection is cut.
+    /// The connection is reset.
     Reset,
 }
 
-/// A conference status callback that never comes.
+/// A conference status callback that is lost.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LostCallback {
-    /// Its `StatusCallbackEvent`; without it any.
+    /// Only this `StatusCallbackEvent`; without it any.
     #[serde(default)]
     pub event: Option<String>,
-    /// About this leg alone.
+    /// Only callbacks about this leg.
     #[serde(default)]
     pub call: Option<String>,
-    /// So often; without it for ever.
+    /// How often; without it forever.
     #[serde(default)]
     pub times: Option<u32>,
 }
 
-/// Something that was changed by a REST request.
+/// A change that a REST request has made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Done {
     /// When (point in time).
     pub at: Millis,
-    /// Method and path behind account or workspace, such as `POST Tasks`.
+    /// Method and path after the account or the workspace, such as `POST Tasks`.
     pub request: String,
-    /// What it said; of task attributes nothing but `rejoinRecoveryId`.
+    /// Its parameters; of task attributes only `rejoinRecoveryId`.
     pub said: Map<String, Value>,
 }
 
@@ -110,7 +110,7 @@ impl RequestFault {
 }
 
 impl Faults {
-    /// What goes wrong with this request, if something does.
+    /// The fault that applies to this request, if any.
     pub(crate) fn of_request(&mut self, api: Api, method: &str, path: &str) -> Option<RequestFault> {
         let fault = self.requests.iter_mut().find(|fault| fault.fits(api, method, path))?;
         fault.met += 1;
@@ -121,7 +121,7 @@ impl Faults {
         Some(fault.clone())
     }
 
-    /// Is this callback lost?
+    /// True when this callback is lost.
     pub(crate) fn loses(&mut self, params: &[(String, String)]) -> bool {
         let param = |name: &str| params.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
         let (event, call) = (param("StatusCallbackEvent"), param("CallSid"));
@@ -144,7 +144,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_fault_meets_what_it_was_ordered_for_and_no_more() {
+    fn a_fault_applies_only_to_matching_requests() {
         let mut faults: Faults = serde_json::from_value(json!({"requests": [
             {"api": "voice", "method": "POST", "path": "Calls/", "answer": "reset", "every": 2, "times": 1},
         ]}))
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn callbacks_are_lost_and_nothing_else_is() {
+    fn only_matching_callbacks_are_lost() {
         let mut faults: Faults =
             serde_json::from_value(json!({"callbacks": [{"event": "participant-leave", "times": 1}]}))
                 .expect("faults");

@@ -18,7 +18,7 @@ pub(crate) async fn to_internal_path<B>(mut request: Request<B>) -> Request<B> {
             .filter(|host| *host == "twilio.com" || host.ends_with(".twilio.com"))
             .map(|host| format!("/@{host}{path_and_query}"))
     };
-    // A text that is no path stays as it is and finds no route.
+    // A text that is not a path stays as it is and matches no route.
     if let Some(uri) = internal.and_then(|internal| internal.parse::<Uri>().ok()) {
         *request.uri_mut() = uri;
     }
@@ -45,7 +45,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn own_paths_stay() {
+    async fn paths_of_the_twin_itself_stay_unchanged() {
         assert_eq!(mapped("/__twin/state", "127.0.0.1:4180").await, "/__twin/state");
         assert_eq!(mapped("/", "nottwilio.com").await, "/");
     }

@@ -1,17 +1,17 @@
-//! A stand-in for Twilio, good enough that the real Flex UI runs on it.
+//! A stand-in for Twilio, complete enough that the real Flex UI runs on it.
 //!
 //! # How a request finds its handler
 //!
-//! Twilio's services are told apart by host name. The twin has one address, so a service is reached in two ways:
-//! with Twilio's name in the `Host` header, or under `/__tw/<host>/<path>`. Before routing, [`app`] turns both into
-//! one internal path, `/@<host>/<path>`. A router of a Twilio service therefore writes its routes with that prefix:
+//! Twilio's services are told apart by host name. The twin has one address, so a service is reached in two ways: with
+//! Twilio's name in the `Host` header, or under `/__tw/<host>/<path>`. Before routing, [`app`] turns both into one
+//! internal path, `/@<host>/<path>`. A router of a Twilio service therefore writes its routes with that prefix:
 //!
 //! ```ignore
 //! Router::new().route("/@event-bridge.twilio.com/v1/wschannels", get(socket).post(request))
 //! ```
 //!
-//! Everything else (`/`, `/flex`, `/__twin/…`) is the twin's own and is routed as it is. The whole request passes
-//! through unchanged otherwise, so websocket upgrades work.
+//! Everything else (`/`, `/flex`, `/__twin/…`) belongs to the twin itself and is routed as it is. The whole request
+//! passes through unchanged otherwise, so websocket upgrades work.
 
 mod clock;
 mod config;
@@ -44,7 +44,7 @@ pub fn app(twin: &Twin) -> Router {
         .merge(rest::router(twin.clone()))
         .merge(flex::router(twin.clone()))
         .merge(demo::router(twin.clone()));
-    // The layer has to be around a router that has nothing but this fallback: a layer on the routes themselves
-    // would run after the routing.
+    // The layer must surround a router that has nothing but this fallback: a layer on the routes themselves would run
+    // after routing.
     Router::new().fallback_service(inner).layer(middleware::map_request(host::to_internal_path))
 }

@@ -79,11 +79,11 @@ async fn run(options: Options) -> Result<(), TwinError> {
         latency: Duration::from_millis(options.latency_ms),
         account: AccountSid::numbered(1),
         facts,
-        // Twenty bits for things of one run: more than anybody makes in a millisecond.
+        // Twenty bits for SIDs of one run: more than are made in a millisecond.
         first_number: u128::from(shell_now().0) << 20,
     })
     .await?;
-    // For whoever started it and waits: connections are taken from here on.
+    // For the parent process that waits: connections are accepted from here on.
     println!("listening on {}", twin.config().public_url);
     // Open sockets and event streams are cut: pages reconnect, and there is nothing to save.
     tokio::select! {
@@ -93,7 +93,7 @@ async fn run(options: Options) -> Result<(), TwinError> {
 }
 
 async fn stopped() {
-    // Without a signal handler the process ends the hard way, which loses nothing.
+    // Without a signal handler the process is killed, which loses nothing.
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
     }

@@ -1,32 +1,32 @@
-//! Phones outside, which Twilio dials and the twin answers itself, or lets ring.
+//! Outside phones, which Twilio dials and the twin answers, or lets ring.
 
 use rejoin_protocol::CallSid;
 use serde::Deserialize;
 use std::{collections::HashMap, time::Duration};
 
-/// How long a phone rings that nobody has said anything about: as long as it takes to see that it does.
+/// How long an unconfigured phone rings: long enough to be noticed.
 const RINGS_FOR: Duration = Duration::from_millis(1500);
 
-/// What a phone does when it is called.
+/// How a phone takes calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Manner {
-    /// It rings for a moment, and somebody answers.
+    /// It rings for a moment, and is answered.
     #[default]
     Answers,
-    /// It rings until somebody says so.
+    /// It rings until a request answers it.
     Rings,
-    /// It is engaged.
+    /// It is busy.
     Busy,
 }
 
-/// One phone.
+/// An outside phone.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default)]
 pub struct Phone {
-    /// What it does.
+    /// How it takes calls.
     pub answers: Manner,
-    /// Its tone.
+    /// Its tone in hertz.
     pub hz: f32,
 }
 
@@ -36,18 +36,18 @@ impl Default for Phone {
     }
 }
 
-/// What follows from a call to a phone.
+/// The result of a call to a phone.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Ringing {
-    /// Somebody answers after this time.
+    /// It is answered after this time.
     Until(Duration),
-    /// Nobody answers by himself.
+    /// It is not answered by itself.
     OnAndOn,
     /// It does not ring at all.
     Engaged,
 }
 
-/// All phones outside. Those of which nothing is known answer.
+/// All outside phones. Unconfigured ones are answered.
 #[derive(Debug, Default)]
 pub(crate) struct Phones {
     known: HashMap<String, Phone>,
@@ -57,12 +57,12 @@ pub(crate) struct Phones {
 }
 
 impl Phones {
-    /// From now on the phone of this number is like this.
+    /// Configures the phone with this number.
     pub(crate) fn set(&mut self, number: String, phone: Phone) {
         self.known.insert(number, phone);
     }
 
-    /// All phones are as they come, and were never called.
+    /// Forgets all configurations and calls.
     pub(crate) fn forget(&mut self) {
         *self = Self::default();
     }
@@ -84,7 +84,7 @@ impl Phones {
         self.called.get(number).cloned()
     }
 
-    /// Somebody picks up: the tone of the phone; `None`: it does not ring.
+    /// Answers the phone, and returns its tone; `None` when it does not ring.
     pub(crate) fn pick_up(&mut self, call: &CallSid) -> Option<f32> {
         self.hz.remove(call)
     }
@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn phones_answer_unless_somebody_says_otherwise() {
+    fn phones_answer_unless_configured_otherwise() {
         let mut phones = Phones::default();
         let (one, two) = (CallSid::numbered(1), CallSid::numbered(2));
         assert_eq!(phones.ring("+1", &one), Ringing::Until(RINGS_FOR));

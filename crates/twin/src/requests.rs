@@ -1,5 +1,5 @@
-//! What Twilio asks of others, signed, and what it makes of their answers. Without a network: whoever has the model takes
-//! these to wherever they go.
+//! Signed requests of Twilio to others, and the interpretation of their answers. There is no network here: the owner
+//! of the model sends them.
 
 use crate::{dates::iso, model::StreamEvent};
 use axum::{
@@ -10,10 +10,10 @@ use rejoin_twilio::{encoded, signature};
 use reqwest::Url;
 use serde_json::{Value, json};
 
-/// What types of TaskRouter begin with.
+/// Prefix of TaskRouter's event types.
 pub(crate) const TASKROUTER: &str = "com.twilio.taskrouter.";
 
-/// A webhook, or a request for a document. `token`: of this one request, however often it is sent.
+/// A webhook, or a request for a document. `token` identifies this one request, however often it is sent.
 ///
 /// # Errors
 /// One line that begins with Twilio's error code.
@@ -44,7 +44,7 @@ pub fn webhook(
     request.map_err(|error| format!("11100: {error}"))
 }
 
-/// Events as Event Streams sends them: JSON, signed by its hash.
+/// Events in Event Streams' format: JSON, signed by its hash.
 ///
 /// # Errors
 /// One line that begins with Twilio's error code.
@@ -73,12 +73,12 @@ pub fn cloud_event(event: &StreamEvent) -> Value {
             "product_name": "TaskRouter", "publisher": "taskrouter", "payload_type": "taskrouter-events",
         },
     });
-    // `json!` would write it out once more.
+    // `json!` would serialise it once more.
     envelope["data"]["payload"] = Value::Object(event.payload.clone());
     envelope
 }
 
-/// Is it taken?
+/// Checks that the request was accepted.
 ///
 /// # Errors
 /// One line that begins with Twilio's error code.
@@ -90,7 +90,7 @@ pub fn taken(url: &str, status: StatusCode) -> Result<(), String> {
     Err(format!("11200: HTTP status {} from {path}", status.as_u16()))
 }
 
-/// The TwiML document that was answered under this address.
+/// The TwiML document in the answer from this address.
 ///
 /// # Errors
 /// One line that begins with Twilio's error code.
@@ -103,7 +103,7 @@ pub fn document(url: &str, answer: &Response<Bytes>) -> Result<String, String> {
         let url = quick_xml::escape::escape(url);
         return Ok(format!("<Response><Play>{url}</Play></Response>"));
     }
-    // Twilio says plain text; the product does not, so the twin is strict.
+    // Twilio also accepts plain text; the product does not send it, so the twin is strict.
     if !matches!(content_type.as_deref(), Some("text/xml" | "application/xml")) {
         return Err("12300: the content type is not text/xml or application/xml".into());
     }

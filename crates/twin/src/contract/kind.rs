@@ -16,23 +16,23 @@ pub enum Kind {
     Time,
     /// `date`: ISO 8601, with or without a time of day.
     Date,
-    /// `rfc2822`: as in mails.
+    /// `rfc2822`: as in e-mail.
     Rfc2822,
     /// `url`: absolute, HTTP or HTTPS.
     Url,
-    /// `path`: of an address without its host.
+    /// `path`: of a URL without its host.
     Path,
-    /// `json`: JSON, as text or not.
+    /// `json`: JSON, as a string or not.
     Json,
     /// `object`.
     Object,
     /// `twiml`: well-formed XML.
     Twiml,
-    /// Two letters: a SID that begins with them. `SID`: any.
+    /// Two letters: a SID with this prefix. `SID`: any.
     Sid(Option<String>),
     /// `=a|b`: one of these.
     OneOf(Vec<String>),
-    /// `{a,b}`: an object with these names, whose values are addresses or null.
+    /// `{a,b}`: an object with these names, whose values are URLs or null.
     Links(Vec<String>),
 }
 
@@ -68,7 +68,7 @@ impl Kind {
         })
     }
 
-    /// Why a parameter cannot have this value; `None`: it can. Empty addresses, texts and SIDs are as good as none.
+    /// Why a parameter cannot have this value; `None` if it can. Empty URLs, texts and SIDs count as absent.
     pub fn refuses(&self, value: &str) -> Option<String> {
         let good = match self {
             Self::Text | Self::Path => true,
@@ -96,7 +96,7 @@ impl Kind {
         (!good).then(|| format!("not {}", self.described()))
     }
 
-    /// Why a field of an answer cannot have this value; `None`: it can.
+    /// Why a field of an answer cannot have this value; `None` if it can.
     pub fn refuses_json(&self, value: &Value) -> Option<String> {
         let good = match (self, value) {
             (Self::Text, value) => value.is_string(),

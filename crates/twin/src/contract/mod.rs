@@ -1,7 +1,7 @@
-//! The contract: Twilio's REST API as a table of facts, and whether a request or an answer is as the table says.
+//! The contract: Twilio's REST API as a table of facts, and checks of requests and answers against it.
 //!
-//! The twin refuses requests that break it. Where debug assertions are on, its own answers are held against it, too; so
-//! each test that runs on the twin checks both sides.
+//! The twin refuses requests that break it. With debug assertions its own answers are checked, too; so each test that
+//! runs on the twin checks both sides.
 
 mod kind;
 mod table;
@@ -12,7 +12,7 @@ pub use table::{Answer, Contract, Field, Operation, Place, TableError};
 use serde_json::Value;
 use std::sync::LazyLock;
 
-/// The table in `table.txt`. Empty when that cannot be read, which a test finds.
+/// The table in `table.txt`. Empty when that cannot be parsed, which a test detects.
 pub fn contract() -> &'static Contract {
     static CONTRACT: LazyLock<Contract> =
         LazyLock::new(|| Contract::parse(include_str!("table.txt")).unwrap_or_default());
@@ -26,22 +26,22 @@ pub enum Wrong {
     Missing(String),
     /// The value is not of the parameter's kind, enumeration or range.
     Value {
-        /// Of the parameter.
+        /// Name of the parameter.
         name: String,
         /// Its kind.
         kind: Kind,
-        /// In a few words.
+        /// What is wrong, in a few words.
         why: String,
     },
-    /// Twilio has this parameter; the twin does not model what it does.
+    /// Twilio has this parameter, but the twin does not model its effect.
     Unmodelled(String),
-    /// Twilio's description does not have this parameter here. Twilio ignores it; the twin refuses it, because its sender
-    /// expects something of it.
+    /// Twilio's description does not have this parameter here. Twilio ignores it; the twin refuses it, because its
+    /// sender expects an effect.
     Unknown(String),
 }
 
 impl Operation {
-    /// What is wrong with a request, in the order of its parameters.
+    /// Everything wrong with a request, in the order of its parameters.
     pub fn wrong_in_request<'a>(
         &self,
         parameters: impl IntoIterator<Item = (&'a str, &'a str)> + Clone,
@@ -60,7 +60,7 @@ impl Operation {
                     wrong.push(Wrong::Unmodelled(name.to_owned()));
                 }
                 Some(Field { kind, repeated, .. }) => {
-                    // Lists come as repeated keys, or separated by commas or spaces.
+                    // Lists are repeated keys, or separated by commas or spaces.
                     let values = value.split([',', ' ']).filter(|value| !value.is_empty());
                     let first = if *repeated && !matches!(kind, Kind::Json) {
                         values.filter_map(|value| kind.refuses(value)).next()
@@ -75,7 +75,7 @@ impl Operation {
         wrong
     }
 
-    /// What is not as the table says in an answer, in one line each. `body`: of a success.
+    /// Everything in an answer that contradicts the table, one line each. `body`: of a successful answer.
     pub fn wrong_in_answer(&self, contract: &Contract, status: u16, body: &Value) -> Vec<String> {
         if status >= 400 {
             let keys = ["code", "message", "more_info", "status"];
@@ -115,10 +115,10 @@ impl Operation {
     }
 }
 
-/// Around the lists of api.twilio.com.
+/// Fields around the lists of api.twilio.com.
 const PAGE: &[&str] =
     &["page", "page_size", "start", "end", "uri", "first_page_uri", "previous_page_uri", "next_page_uri"];
-/// Beside the other lists.
+/// Fields beside the other lists.
 const META: &[&str] =
     &["key", "page", "page_size", "url", "first_page_url", "previous_page_url", "next_page_url"];
 
@@ -128,7 +128,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn the_table_is_read() {
+    fn the_table_is_parsed() {
         let table = Contract::parse(include_str!("table.txt")).expect("a table");
         assert!(table.operations.len() > 30, "{}", table.operations.len());
         for operation in &table.operations {
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_with_a_mistake_is_none() {
+    fn a_malformed_table_is_refused() {
         for (text, line) in [
             ("GET nowhere", 1),
             ("GET x.twilio.com/v1/A 200\n  form A:colour", 2),
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn planted_wrong_requests_are_found() {
+    fn requests_that_break_the_contract_are_found() {
         let host = "api.twilio.com";
         let call = "/2010-04-01/Accounts/AC00000000000000000000000000000001/Calls/CA00000000000000000000000000000001.json";
         let operation = contract().operation("POST", host, call).expect("described");
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn planted_wrong_answers_are_found() {
+    fn answers_that_break_the_contract_are_found() {
         let path = "/v1/Workspaces/WS00000000000000000000000000000001/Activities";
         let operation = contract().operation("GET", "taskrouter.twilio.com", path).expect("described");
         let url = format!("https://taskrouter.twilio.com{path}");

@@ -1,12 +1,12 @@
-//! The form of `table.txt`.
+//! The format of `table.txt`.
 //!
-//! An operation begins a line: method, host with path, status of success, and what the answer is: nothing, a shape, or
-//! `key:shape` for a page of a list. Indented lines below have its parameters: `query`, `form`, `header` (names alone),
-//! `ignored` (has no effect in the twin) and `unmodelled` (the twin refuses it). `shape` begins a shape, whose `fields`
-//! an answer has, all of them and no others.
+//! An operation begins a line: method, host with path, status of success, and the answer: nothing, a shape, or
+//! `key:shape` for a page of a list. Indented lines below have its parameters: `query`, `form`, `header` (names
+//! alone), `ignored` (no effect in the twin) and `unmodelled` (the twin refuses it). `shape` begins a shape, whose
+//! `fields` an answer has, all of them and no others.
 //!
-//! A parameter or field is `Name:kind`, with `[]` behind it when it is repeated, `!` when a request has to have it, `?` when it may be
-//! null, and `@field` when a list keeps what has this value there. For the kinds see [`Kind`].
+//! A parameter or field is `Name:kind`, with `[]` behind it when it is repeated, `!` when a request must have it, `?`
+//! when it may be null, and `@field` when a list is filtered by the value of this field. For the kinds see [`Kind`].
 
 use super::Kind;
 use serde_json::Value;
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 /// Operations and the shapes of answers.
 #[derive(Clone, Debug, Default)]
 pub struct Contract {
-    /// What can be asked.
+    /// The operations.
     pub operations: Vec<Operation>,
     /// Fields of answers, by the name of the shape.
     pub shapes: BTreeMap<String, Vec<Field>>,
@@ -32,35 +32,35 @@ pub struct Operation {
     pub path: String,
     /// HTTP status of success.
     pub status: u16,
-    /// What the answer is.
+    /// The answer's form.
     pub answer: Answer,
-    /// In query and body.
+    /// Parameters in query and body.
     pub parameters: Vec<Field>,
     segments: Vec<Segment>,
 }
 
-/// Between two slashes of a path.
+/// A segment of a path.
 #[derive(Clone, Debug)]
 enum Segment {
     Literal(String),
-    /// And what is behind it.
+    /// Any text, and a suffix.
     Any(String),
-    /// And what is behind it.
+    /// A value of this kind, and a suffix.
     Of(Kind, String),
 }
 
-/// What an answer is.
+/// The form of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// Not described, or no body at all.
+    /// Not described, or without a body.
     Nothing,
-    /// One thing.
+    /// A single resource of this shape.
     One(String),
     /// A page of a list.
     List {
-        /// Of the list in the body.
+        /// Name of the list in the body.
         key: String,
-        /// Of its items.
+        /// Shape of its items.
         shape: String,
     },
 }
@@ -76,34 +76,34 @@ pub enum Place {
     Ignored,
     /// Refused by the twin.
     Unmodelled,
-    /// Of an answer.
+    /// A field of an answer.
     Answer,
 }
 
 /// A parameter, or a field of an answer.
 #[derive(Clone, Debug)]
 pub struct Field {
-    /// As Twilio writes it.
+    /// The name as Twilio writes it.
     pub name: String,
-    /// Of its values.
+    /// Kind of its values.
     pub kind: Kind,
-    /// May it come more than once?
+    /// True when it may be repeated.
     pub repeated: bool,
-    /// Has a request to have it?
+    /// True when a request must have it.
     pub required: bool,
-    /// May it be null?
+    /// True when it may be null.
     pub nullable: bool,
-    /// Where.
+    /// Where it belongs.
     pub place: Place,
-    /// Of a list's query: the field of the items that has to have the value.
+    /// For a filter of a list: the field of the items that must have the value.
     pub of: Option<String>,
 }
 
-/// A line of the table cannot be read.
+/// A line of the table that cannot be parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line} of the table cannot be read")]
 pub struct TableError {
-    /// Counted from 1.
+    /// Line number, counted from 1.
     pub line: usize,
 }
 
@@ -114,10 +114,10 @@ enum Within {
 }
 
 impl Contract {
-    /// Reads a table.
+    /// Parses a table.
     ///
     /// # Errors
-    /// With the first line that is not of the form.
+    /// The first malformed line.
     pub fn parse(text: &str) -> Result<Self, TableError> {
         let mut table = Self::default();
         let (mut within, mut place) = (Within::Nothing, None);
@@ -193,7 +193,7 @@ impl Contract {
         Some(Within::Operation)
     }
 
-    /// The operation that this request is.
+    /// The operation of this request.
     pub fn operation(&self, method: &str, host: &str, path: &str) -> Option<&Operation> {
         let is = |it: &&Operation| it.method == method && it.host == host && it.is_at(path);
         self.operations.iter().find(is)

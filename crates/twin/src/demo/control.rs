@@ -1,4 +1,4 @@
-//! `/__twin/…`: the interface of the demo's pages and of tests. JSON.
+//! `/__twin/…`: the JSON interface for the demo's pages and for tests.
 
 use super::{Demo, Problem, transcripts::Transcript};
 use crate::{
@@ -27,9 +27,9 @@ use serde_json::{Value, json};
 use std::{collections::VecDeque, convert::Infallible};
 use tokio::sync::watch;
 
-/// Tone of a phone of the twin itself.
+/// Tone of the twin's own phones, in hertz.
 const TONE_HZ: f32 = 660.0;
-/// Who calls, when nothing else is said: a number reserved for fiction.
+/// Default caller: a number reserved for fiction.
 const CALLER: &str = "+15550100001";
 
 pub(super) fn routes() -> Router<Demo> {
@@ -104,7 +104,7 @@ struct HeardReply {
     live: bool,
 }
 
-/// Of a leg that has ended, the transcript is left.
+/// After the leg's end only the transcript is available.
 async fn heard(State(demo): State<Demo>, Path(call): Path<String>) -> Result<Json<HeardReply>, Problem> {
     let call = leg(&call)?;
     let live = demo.twin.is_live(&call);
@@ -123,7 +123,7 @@ async fn heard(State(demo): State<Demo>, Path(call): Path<String>) -> Result<Jso
     Ok(Json(HeardReply { heard, live }))
 }
 
-/// The transcript as it grows.
+/// Streams the transcript as it grows.
 async fn events(
     State(demo): State<Demo>,
     Path(call): Path<String>,
@@ -188,7 +188,7 @@ async fn log(State(demo): State<Demo>) -> String {
     lines.join("\n")
 }
 
-/// The rejoin server's timeline of this customer's call. Its token stays on this side.
+/// The Rejoin server's timeline of this customer's call. Its token stays on this side.
 async fn timeline(State(demo): State<Demo>, Path(call): Path<String>) -> Result<Response, Problem> {
     let call = leg(&call)?;
     let config = demo.twin.config();
@@ -219,7 +219,7 @@ struct Activity {
     activity: String,
 }
 
-/// How the phone of a number outside takes calls.
+/// Sets how the phone of an outside number takes calls.
 async fn set_phone(
     State(demo): State<Demo>,
     Path(number): Path<String>,
@@ -234,26 +234,26 @@ async fn reset_phones(State(demo): State<Demo>) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-/// The last call to a number outside.
+/// The last call to an outside number.
 async fn phone(State(demo): State<Demo>, Path(number): Path<String>) -> Result<Json<Value>, Problem> {
     let call = demo.twin.called(&number).ok_or_else(|| Problem::not_found("call to this number"))?;
     Ok(Json(json!({ "call": call, "live": demo.twin.is_live(&call) })))
 }
 
-/// Somebody picks up.
+/// The phone of an outside number is answered.
 async fn answer(State(demo): State<Demo>, Path(number): Path<String>) -> Result<StatusCode, Problem> {
     let call = demo.twin.called(&number).filter(|call| demo.twin.is_live(call));
     demo.twin.pick_up(call.ok_or_else(|| Problem::not_found("call to this number"))?);
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Features of Flex, by name, that are on in this account: for desktops that start from now on.
+/// Sets the Flex features, by name, that are enabled in this account: for desktops that start from now on.
 async fn set_features(State(demo): State<Demo>, Json(features): Json<Vec<String>>) -> StatusCode {
     demo.twin.set_features(features);
     StatusCode::NO_CONTENT
 }
 
-/// What nobody knows for sure about Twilio can be tried both ways.
+/// Changes assumptions about Twilio, so that uncertain ones can be tested both ways.
 async fn assume(State(demo): State<Demo>, Json(assumptions): Json<Assumptions>) -> StatusCode {
     demo.twin.tell(Event::Assume(assumptions));
     StatusCode::NO_CONTENT
@@ -264,25 +264,25 @@ fn worker(name: &str) -> Result<WorkerSid, Problem> {
     Ok(agent.worker())
 }
 
-/// Flex loses its sockets, of TaskRouter, Sync and the phone, and gets no others.
+/// Flex loses its sockets (of TaskRouter, Sync and the phone) and cannot reconnect.
 async fn cut_off(State(demo): State<Demo>, Path(name): Path<String>) -> Result<StatusCode, Problem> {
     demo.twin.cut_off(worker(&name)?, true);
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// It gets them again.
+/// Flex can reconnect.
 async fn let_through(State(demo): State<Demo>, Path(name): Path<String>) -> Result<StatusCode, Problem> {
     demo.twin.cut_off(worker(&name)?, false);
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What goes wrong between Twilio and the rejoin server from now on.
+/// Sets the faults between Twilio and the Rejoin server.
 async fn set_faults(State(demo): State<Demo>, Json(faults): Json<Faults>) -> StatusCode {
     demo.twin.set_faults(faults);
     StatusCode::NO_CONTENT
 }
 
-/// What REST requests have changed, to be counted.
+/// What REST requests have changed, for tests to count.
 async fn done(State(demo): State<Demo>) -> Json<Vec<Done>> {
     Json(demo.twin.done())
 }
@@ -296,7 +296,7 @@ async fn activity(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// As if somebody had chosen it in the Console.
+/// Sets an activity, as from the Console.
 pub(super) async fn set_activity(demo: &Demo, worker: WorkerSid, name: &str) -> Result<(), Problem> {
     let account = account_of(demo.twin.config());
     let activity = account.activities.into_iter().find(|activity| activity.name == name);

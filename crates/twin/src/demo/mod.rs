@@ -1,4 +1,4 @@
-//! The demo around the stand-in: pages for people, the number that customers dial, and an interface for tests.
+//! The demo around the twin: pages for people, the number that customers dial, and an interface for tests.
 
 mod control;
 mod pages;
@@ -15,12 +15,12 @@ use serde_json::json;
 use std::sync::Arc;
 use transcripts::Transcripts;
 
-/// What the handlers share. Clones are the same.
+/// State that the handlers share. Clones refer to the same state.
 #[derive(Clone)]
 struct Demo {
     twin: Twin,
     transcripts: Arc<Transcripts>,
-    /// Of the rejoin server's timeline.
+    /// Client for the Rejoin server's timeline.
     client: reqwest::Client,
 }
 
@@ -28,7 +28,7 @@ struct Demo {
 pub fn router(twin: Twin) -> Router {
     let transcripts = Arc::new(Transcripts::default());
     tokio::spawn(transcripts::record(Arc::clone(&transcripts), twin.leg_news()));
-    // The rejoin server is near. Without a proxy nothing is left that can fail but TLS, which is not wanted here.
+    // The Rejoin server is near. Without a proxy only TLS could fail, which is not needed here.
     let client = reqwest::Client::builder().no_proxy().build().unwrap_or_default();
     let demo = Demo { twin, transcripts, client };
     Router::new().merge(pages::routes()).merge(voice::routes()).merge(control::routes()).with_state(demo)

@@ -1,4 +1,4 @@
-//! Pages: chooser, Flex desktop, customer phone, and what Flex's plugin loader asks for.
+//! Pages: chooser, Flex desktop, customer phone, and what Flex's plugin loader requests.
 
 use super::{Demo, Problem, control};
 use crate::{
@@ -19,7 +19,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{path::PathBuf, time::UNIX_EPOCH};
 
-/// Whose desktop this browser opened last at this host.
+/// The agent whose desktop this browser opened last at this host.
 const COOKIE: &str = "twin-worker";
 
 pub(super) fn routes() -> Router<Demo> {
@@ -46,7 +46,7 @@ pub(super) fn routes() -> Router<Demo> {
         .fallback(view)
 }
 
-/// Always asked for again: after a new build of the twin an old script would not fit.
+/// Always revalidated: after a new build of the twin an old script would not fit.
 fn typed(content_type: &'static str, text: &'static str) -> Response {
     ([(header::CONTENT_TYPE, content_type), (header::CACHE_CONTROL, "no-cache")], text).into_response()
 }
@@ -56,7 +56,7 @@ fn script(text: &'static str) -> Response {
 }
 
 /// Two agents in one browser need two origins, because Flex keeps its token in `localStorage`: `localhost` and
-/// `127.0.0.1` are such. Under another name they share one, and the page says so.
+/// `127.0.0.1` are two. Under another name they share one, and the page says so.
 async fn chooser(State(demo): State<Demo>, headers: HeaderMap) -> Html<String> {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     let (name, port) = host.rsplit_once(':').unwrap_or((host, "80"));
@@ -80,7 +80,7 @@ async fn phone(State(demo): State<Demo>) -> Html<String> {
     Html(include_str!("../../pages/phone.html").replace("{{number}}", &number))
 }
 
-/// `+15550001111` as people write it.
+/// `+15550001111` in readable form.
 fn spoken(number: &str) -> String {
     match number.strip_prefix("+1") {
         Some(digits) if digits.len() == 10 && digits.is_ascii() => {
@@ -90,7 +90,8 @@ fn spoken(number: &str) -> String {
     }
 }
 
-/// Ready for calls, and on to the desktop. Apart from it, so that a reload of the desktop changes no activity.
+/// Makes the agent available and redirects to the desktop. A separate step, so that a reload of the desktop changes
+/// no activity.
 async fn login(State(demo): State<Demo>, Path(name): Path<String>) -> Result<Redirect, Problem> {
     let agent = Agent::named(&name).ok_or_else(|| Problem::not_found("such agent: ada or bo"))?;
     control::set_activity(&demo, agent.worker(), "Available").await?;
@@ -108,8 +109,8 @@ async fn desktop(State(demo): State<Demo>, Query(wanted): Query<Desktop>) -> Res
     Ok(desktop_of(&demo, agent))
 }
 
-/// Flex writes its views into the address, such as `/agent-desktop/WR…`, and that is what a reload asks for. Who was
-/// there, the query still says, or the cookie.
+/// Flex writes its views into the address, such as `/agent-desktop/WR…`, which a reload requests. The query still
+/// names the agent, or the cookie does.
 async fn view(State(demo): State<Demo>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let text =
         |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).unwrap_or_default();
@@ -127,7 +128,7 @@ async fn view(State(demo): State<Demo>, method: Method, uri: Uri, headers: Heade
     }
 }
 
-/// The page around Flex. The token is fresh with every load, as after a login.
+/// The page around Flex. Each load gets a fresh token, as after a login.
 fn desktop_of(demo: &Demo, agent: Agent) -> Response {
     let config = demo.twin.config();
     let account = account_of(config);
@@ -146,12 +147,13 @@ fn desktop_of(demo: &Demo, agent: Agent) -> Response {
         // Inside a script element, only `<` could end it.
         .replace("{{session}}", &session.to_string().replace('<', "\\u003c"));
     let cookie = format!("{COOKIE}={}; Path=/; SameSite=Lax; HttpOnly", agent.name());
-    // Not `no-store`: what Flex's own page says is not known, and browsers show no such page again that had a socket.
+    // Not `no-store`: the headers of Flex's own page are not known, and browsers do not restore such a page from
+    // their cache when it had a socket.
     ([(header::CACHE_CONTROL, "private, no-cache".to_owned()), (header::SET_COOKIE, cookie)], Html(page))
         .into_response()
 }
 
-/// The bundle is 17 MB: a reload asks whether it has changed, and reads it only then.
+/// The bundle is 17 MB: a reload revalidates it, and downloads it only when it has changed.
 async fn flex_host(State(demo): State<Demo>, headers: HeaderMap) -> Result<Response, Problem> {
     let missing = || {
         let what =
@@ -205,7 +207,7 @@ async fn plugins(State(demo): State<Demo>, headers: HeaderMap) -> Result<Json<Va
 /// Names and scripts of the plugins, in the order in which Flex loads them.
 fn installed(config: &TwinConfig) -> Vec<(&str, &std::path::Path)> {
     let own = config.plugin.iter().map(|path| ("plugin-rejoin", path.as_path()));
-    // A file without a readable name cannot be asked for by one.
+    // A file without a readable name cannot be requested by name.
     let others =
         config.extra_plugins.iter().filter_map(|path| Some((path.file_stem()?.to_str()?, path.as_path())));
     own.chain(others).collect()
@@ -270,13 +272,13 @@ mod tests {
         let cookie = desktop.headers()["set-cookie"].to_str().expect("text").to_owned();
         let again = load(cookie.split(';').next().expect("a cookie")).await.text().await.expect("a page");
         assert!(again.contains("<title>Agent Bo – Flex</title>"));
-        // What is no page is not answered with one.
+        // A missing script is not answered with a page.
         let script = client.get(format!("{twin}/nothing.js")).send().await.expect("answers");
         assert_eq!(script.status().as_u16(), 404);
     }
 
     #[tokio::test]
-    async fn the_plugin_list_is_for_those_who_are_logged_in() {
+    async fn the_plugin_list_requires_a_token() {
         let (twin, client) = served().await;
         let list = async |token: Option<&str>| {
             let request = client.get(format!("{twin}/plugins?roles=agent"));
@@ -306,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_written_for_people() {
+    fn phone_numbers_are_written_in_readable_form() {
         assert_eq!(spoken("+15550001111"), "+1 555 000 1111");
         assert_eq!(spoken("+4930123"), "+4930123");
     }

@@ -1,4 +1,4 @@
-//! What every leg has heard, also after its end: the media side forgets a leg when it is dropped.
+//! What every leg has heard, even after its end: the media side forgets a leg when it is dropped.
 
 use crate::{media::Line, shell::LegNews};
 use rejoin_protocol::CallSid;
@@ -8,27 +8,27 @@ use std::{
 };
 use tokio::sync::{broadcast, watch};
 
-/// Legs that are kept; far more than a demo or a test has.
+/// Maximum number of legs that are kept; far more than a demo or a test has.
 const LEGS: usize = 10_000;
 
-/// One leg's.
+/// The transcript of a leg.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Transcript {
     pub(super) lines: Vec<Line>,
     pub(super) ended: bool,
 }
 
-/// All of them.
+/// All transcripts.
 #[derive(Default)]
 pub(super) struct Transcripts(Mutex<HashMap<CallSid, watch::Sender<Transcript>>>);
 
 impl Transcripts {
-    /// This leg's, as it is and as it changes. One that was not heard of yet is empty.
+    /// Subscribes to a leg's transcript. An unknown leg has an empty one.
     pub(super) fn follow(&self, call: &CallSid) -> watch::Receiver<Transcript> {
         self.with(call, watch::Sender::subscribe)
     }
 
-    /// This leg's, if anything is known of it.
+    /// A leg's transcript, if it is known.
     pub(super) fn known(&self, call: &CallSid) -> Option<Transcript> {
         let legs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         legs.get(call).map(|leg| leg.borrow().clone())
@@ -39,7 +39,7 @@ impl Transcripts {
     }
 
     fn with<T>(&self, call: &CallSid, then: impl FnOnce(&watch::Sender<Transcript>) -> T) -> T {
-        // A panic elsewhere leaves a map whole.
+        // A panic elsewhere leaves the map consistent.
         let mut legs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if legs.len() >= LEGS && !legs.contains_key(call) {
             legs.retain(|_, leg| !leg.borrow().ended);
@@ -48,7 +48,7 @@ impl Transcripts {
     }
 }
 
-/// Writes down the news until the twin ends.
+/// Records the news until the twin ends.
 pub(super) async fn record(transcripts: Arc<Transcripts>, mut news: broadcast::Receiver<LegNews>) {
     loop {
         match news.recv().await {
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_follower_sees_what_was_what_comes_and_the_end() {
+    async fn a_subscriber_sees_past_and_new_lines_and_the_end() {
         let transcripts = Arc::new(Transcripts::default());
         let (sender, news) = broadcast::channel(8);
         let recorder = tokio::spawn(record(Arc::clone(&transcripts), news));

@@ -1,4 +1,4 @@
-//! What the demo's number does when it is called, and what is heard while nobody has answered.
+//! The document of the demo's number, and the waiting music.
 
 use super::Demo;
 use crate::{flex::wav_file, media::hold_music};
@@ -12,7 +12,7 @@ use axum::{
 };
 use rejoin_protocol::WorkflowSid;
 
-/// Times that the melody is in the file: about twenty seconds.
+/// How often the melody is in the file: about twenty seconds.
 const ROUNDS: usize = 8;
 
 pub(super) fn routes() -> Router<Demo> {
@@ -26,7 +26,7 @@ pub(super) fn routes() -> Router<Demo> {
         )
 }
 
-/// Into the queue for everybody. What comes after it the rejoin server knows best.
+/// Into the queue for everybody. The Rejoin server decides what comes after it.
 async fn voice(State(demo): State<Demo>) -> Response {
     let config = demo.twin.config();
     let workflow = WorkflowSid::numbered(1);
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_music_is_a_file_that_the_media_side_plays() {
+    fn the_media_side_can_play_the_waiting_music() {
         let clip = crate::media::wav(&music(), "hold audio").expect("a WAV file");
         assert_eq!(clip.samples.len(), ROUNDS * hold_music().samples.len());
     }

@@ -3,7 +3,7 @@
 use super::token::{self, LIFETIME, TokenClaims};
 use rejoin_protocol::{AccountSid, Millis, WorkerSid, WorkspaceSid};
 
-/// Somebody who can log in.
+/// An agent who can log in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Agent {
     /// Ada.
@@ -13,20 +13,20 @@ pub enum Agent {
 }
 
 impl Agent {
-    /// All of them.
+    /// All agents.
     pub const ALL: [Self; 2] = [Self::Ada, Self::Bo];
 
-    /// By the name in an address of a page.
+    /// The agent with this name in a page's address.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|agent| agent.name() == name)
     }
 
-    /// By the worker's SID.
+    /// The agent with this worker SID.
     pub fn of(worker: &WorkerSid) -> Option<Self> {
         Self::ALL.into_iter().find(|agent| agent.worker() == *worker)
     }
 
-    /// In addresses of pages.
+    /// The name in addresses of pages.
     pub fn name(self) -> &'static str {
         match self {
             Self::Ada => "ada",
@@ -34,7 +34,7 @@ impl Agent {
         }
     }
 
-    /// As people call them.
+    /// The full name.
     pub fn full_name(self) -> &'static str {
         match self {
             Self::Ada => "Ada",
@@ -50,12 +50,12 @@ impl Agent {
         })
     }
 
-    /// E-mail address, and the worker's friendly name.
+    /// The e-mail address, which is also the worker's friendly name.
     pub fn email(self) -> String {
         format!("{}@example.com", self.name())
     }
 
-    /// The e-mail address as a client of the Voice SDK is called.
+    /// The e-mail address as the identity of a Voice SDK client.
     pub fn identity(self) -> String {
         format!("{}_40example_2Ecom", self.name())
     }
@@ -65,7 +65,7 @@ impl Agent {
         format!("FU{}", self.worker().digits())
     }
 
-    /// Flex's roles. Bo leads the team.
+    /// Flex's roles. Bo is a supervisor.
     pub fn roles(self) -> Vec<String> {
         match self {
             Self::Ada => vec!["agent".into()],
@@ -73,7 +73,7 @@ impl Agent {
         }
     }
 
-    /// What a token for this agent says.
+    /// The claims of a token for this agent.
     pub fn claims(self, account: AccountSid, workspace: WorkspaceSid, now: Millis) -> TokenClaims {
         TokenClaims {
             account,

@@ -1,4 +1,4 @@
-//! What Flex asks by HTTP while it boots, apart from TaskRouter.
+//! HTTP requests of Flex while it boots, apart from TaskRouter.
 
 use super::{Flex, Refused, account_of, agent::Agent, wav_file};
 use crate::{TwinConfig, dates::iso, shell};
@@ -22,10 +22,10 @@ pub(super) fn routes() -> Router<Flex> {
         .route("/@flex-api.twilio.com/v1/account/provision/status", get(inactive))
         .route("/@flex.twilio.com/api/v1/Session", get(session))
         .route("/@status.twilio.com/api/v2/summary.json", get(status))
-        // Anything but a list makes Flex throw.
+        // Flex throws for anything but a list.
         .route("/@assets.flex.twilio.com/assets/countries.json", get(async || Json(json!([]))))
         .route("/@assets.flex.twilio.com/assets/flagPositions.json", get(nothing))
-        // Measurements of the Voice SDK.
+        // Telemetry of the Voice SDK.
         .route("/@eventgw.us1.twilio.com/{*path}", post(nothing))
         .route("/@eventgw.twilio.com/{*path}", post(nothing))
         .route("/@sdk.twilio.com/{*path}", get(sound))
@@ -41,7 +41,7 @@ async fn inactive() -> Json<Value> {
     Json(json!({ "status": "inactive" }))
 }
 
-/// Flex asks once before it has read its token, so this part of the configuration is for everybody.
+/// Flex asks once before it has read its token, so this part of the configuration is public.
 async fn public_configuration(State(flex): State<Flex>) -> Json<Value> {
     Json(json!({ "configurations": [{
         "account_sid": flex.twin.config().account, "runtime_domain": "", "public_attributes": {}
@@ -58,7 +58,7 @@ async fn configuration(
 }
 
 fn configuration_of(config: &TwinConfig) -> Map<String, Value> {
-    // What is the same for every twin. A test proves that it can be read.
+    // The part that is the same for every twin. A test proves that it can be parsed.
     let mut all: Map<String, Value> =
         serde_json::from_str(include_str!("configuration.json")).unwrap_or_default();
     let account = account_of(config);
@@ -116,7 +116,7 @@ async fn token_info(
     })))
 }
 
-/// Feature flags. A list, or Flex says that it is degraded.
+/// Feature flags. Without a list Flex reports that it is degraded.
 async fn session(State(flex): State<Flex>, headers: HeaderMap) -> Result<Json<Value>, Refused> {
     flex.authenticated(&headers)?;
     let features: Vec<Value> =
@@ -138,14 +138,13 @@ async fn sound() -> Response {
     ([(header::CONTENT_TYPE, "audio/wav")], wav_file(&[0; 800])).into_response()
 }
 
-/// A service, or a request, that the twin does not know. It goes to the log: that is where to look when a desktop
-/// does not do what it should.
+/// A service, or a request, that the twin does not know. It is logged, for whoever searches why a desktop misbehaves.
 async fn unknown(State(flex): State<Flex>, method: Method, uri: Uri) -> Response {
     let path = uri.path();
     if path.ends_with(".css") {
         return ([(header::CONTENT_TYPE, "text/css")], "").into_response();
     }
-    // Without the query: it may hold a token.
+    // Without the query, which may hold a token.
     flex.twin.log(format!("not known here: {method} {}", path.trim_start_matches("/@")));
     let body = json!({ "code": 20404, "status": 404, "message": "The requested resource was not found" });
     (StatusCode::NOT_FOUND, Json(body)).into_response()
@@ -156,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_fixed_part_of_the_configuration_is_readable() {
+    fn the_fixed_part_of_the_configuration_is_valid_json() {
         let all: Map<String, Value> =
             serde_json::from_str(include_str!("configuration.json")).expect("an object");
         assert_eq!(all["offline_config"]["presence_ttl"], 30);

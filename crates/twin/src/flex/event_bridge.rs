@@ -1,4 +1,4 @@
-//! TaskRouter's event bridge: a socket on which a worker's pages are told what happens, and requests beside it.
+//! TaskRouter's event bridge: a socket with events for a worker's pages, and requests beside it.
 
 use super::{
     Flex, Refused, account_of,
@@ -20,10 +20,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// `twilio-taskrouter` connects anew when it hears nothing for 30 s.
+/// `twilio-taskrouter` reconnects after 30 s of silence.
 const HEARTBEAT: Duration = Duration::from_secs(10);
-/// Flex 2.17.1 waits for `participant.modified` only once it has the answer to its request, and would wait for ever for
-/// one that came before.
+/// Flex 2.17.1 waits for `participant.modified` only once it has the answer to its request, and would wait forever
+/// for one that came before.
 const AFTER_THE_ANSWER: Duration = Duration::from_millis(50);
 
 pub(super) fn routes() -> Router<Flex> {
@@ -55,7 +55,7 @@ async fn connect(
 }
 
 async fn serve(flex: Flex, worker: WorkerSid, first: Value, mut socket: WebSocket) {
-    // Before `init`, so that nothing falls between this page's first requests and its first event.
+    // Before `init`, so that no event is lost between this page's first requests and its first event.
     let mut events = flex.twin.listen_worker(worker.clone());
     if socket.send(Message::text(first.to_string())).await.is_err() {
         return;
@@ -75,7 +75,7 @@ async fn serve(flex: Flex, worker: WorkerSid, first: Value, mut socket: WebSocke
                 None => return,
             },
             message = socket.recv() => match message {
-                // The client says nothing here that matters.
+                // The client sends nothing here that matters.
                 Some(Ok(_)) => Ok(()),
                 Some(Err(_)) | None => return,
             },
@@ -88,7 +88,7 @@ async fn serve(flex: Flex, worker: WorkerSid, first: Value, mut socket: WebSocke
     }
 }
 
-/// The body is JSON that calls itself text.
+/// The body is JSON with a text content type.
 async fn request(State(flex): State<Flex>, body: Bytes) -> Response {
     let Ok(rpc) = serde_json::from_slice::<Rpc>(&body) else {
         return refusal(StatusCode::BAD_REQUEST, 20001, "the body is no JSON with url, method and token");

@@ -1,5 +1,5 @@
-//! Frames of twilsock, the socket below Sync and Conversations:
-//! `TWILSOCK V3.0 <bytes of the header>\r\n<header, JSON>\r\n<payload>`. The header's `payload_size` counts bytes.
+//! Frames of twilsock, the socket below Sync and Conversations: `TWILSOCK V3.0 <bytes of the header>\r\n<header,
+//! JSON>\r\n<payload>`. The header's `payload_size` counts bytes.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Frame {
     pub(super) header: Value,
-    /// `None`: no payload. A text that is no JSON is a JSON string here.
+    /// `None` without a payload. A payload that is not JSON is a JSON string here.
     pub(super) payload: Option<Value>,
 }
 
@@ -29,7 +29,7 @@ impl Frame {
         format!("TWILSOCK V3.0 {}\r\n{header}\r\n{payload}", header.len()).into_bytes()
     }
 
-    /// `None`: not a frame, or cut short.
+    /// Parses a frame; `None` when it is malformed or cut short.
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         let end = bytes.windows(2).position(|pair| pair == b"\r\n")?;
         let first = std::str::from_utf8(&bytes[..end]).ok()?;
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_as_the_client_writes_it_is_read() {
+    fn a_frame_of_the_client_is_parsed() {
         let header = r#"{"method":"init","id":"TM1","payload_size":0}"#;
         let text = format!("TWILSOCK V3.0 {}\r\n{header}\r\n", header.len());
         let frame = Frame::parse(text.as_bytes()).expect("a frame");
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_and_cut_frames_are_refused() {
+    fn malformed_and_cut_frames_are_refused() {
         let whole = Frame::new(json!({ "id": 1 }), Some(json!([1, 2, 3]))).to_bytes();
         for end in 0..whole.len() {
             assert_eq!(Frame::parse(&whole[..end]), None, "{end}");

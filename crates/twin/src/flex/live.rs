@@ -1,4 +1,4 @@
-//! Live queries: what Flex's teams view searches for, and goes on being told of
+//! Live queries: searches of Flex's teams view whose changes are pushed
 //! (<https://www.twilio.com/docs/sync/live-query>). Pure.
 
 use super::sync::{Answer, Notification, SUBSCRIPTION};
@@ -6,7 +6,7 @@ use crate::model::{Expression, Records, lookup};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// All searches that somebody goes on with, and what they look in.
+/// All live queries, and the indexes that they search.
 #[derive(Default)]
 pub(super) struct Live {
     indexes: BTreeMap<&'static str, Records>,
@@ -16,7 +16,7 @@ pub(super) struct Live {
 struct Query {
     index: String,
     text: String,
-    /// `None`: everything fits.
+    /// `None`: everything matches.
     wanted: Option<Expression>,
     found: BTreeMap<String, Found>,
 }
@@ -27,12 +27,12 @@ struct Found {
 }
 
 impl Live {
-    /// Does anybody go on with a search?
+    /// True when there is any live query.
     pub(super) fn is_watched(&self) -> bool {
         !self.queries.is_empty()
     }
 
-    /// The records as they are now. `events`: number of the last event.
+    /// Replaces the records. `events`: number of the last event.
     pub(super) fn set(
         &mut self,
         indexes: BTreeMap<&'static str, Records>,
@@ -48,8 +48,8 @@ impl Live {
         told
     }
 
-    /// `POST /v3/Insights/{index}/Items`: a search, and with `type` one to go on with. The same search is the same query.
-    /// `fresh`: the SID of a new one.
+    /// `POST /v3/Insights/{index}/Items`: a search, with `type` a live one. The same search is the same query.
+    /// `fresh`: the SID for a new one.
     pub(super) fn search(&mut self, index: &str, body: &Value, fresh: String, events: &mut u64) -> Answer {
         let text = body["query_string"].as_str().unwrap_or_default();
         let Some(mut query) = Query::new(index, text) else {
@@ -66,8 +66,8 @@ impl Live {
         Answer::ok(json!({ "query_id": id, "last_event_id": *events, "items": query.items() }))
     }
 
-    /// Somebody begins to be told of this query: all that it finds now, because something may have changed since it
-    /// was asked. `None`: no such query.
+    /// A client subscribes to this query: returns all that it finds now, because something may have changed since the
+    /// search. `None`: no such query.
     pub(super) fn replay(&self, id: &str, events: u64) -> Option<Notification> {
         let query = self.queries.get(id)?;
         let event = json!({ "query_id": id, "items": query.items(), "last_event_id": events });
@@ -82,7 +82,7 @@ impl Query {
         Some(Self { index: index.into(), text: text.into(), wanted, found: BTreeMap::new() })
     }
 
-    /// Looks again; what is new, different or gone.
+    /// Searches again and returns what is new, changed or gone.
     fn look(&mut self, indexes: &BTreeMap<&'static str, Records>, events: &mut u64) -> Vec<Change> {
         let mut changes = Vec::new();
         let none = Records::new();
@@ -120,7 +120,7 @@ impl Query {
 
 struct Change {
     key: String,
-    /// `None`: it is not found any more.
+    /// `None`: no longer found.
     data: Option<Value>,
     revision: u64,
 }
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_search_finds_what_fits() {
+    fn a_search_finds_matching_records() {
         let (mut live, mut events) = (Live::default(), 0);
         live.set(workers(&[("WK1", "Available"), ("WK2", "Offline")]), &mut events);
         assert_eq!(keys(&ask(&mut live, "", &mut events)), ["WK1", "WK2"]);
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_goes_on_with_a_search_is_told_what_comes_changes_and_goes() {
+    fn a_live_query_reports_new_changed_and_removed_records() {
         let (mut live, mut events) = (Live::default(), 0);
         assert!(!live.is_watched());
         live.set(workers(&[("WK1", "Available"), ("WK2", "Offline")]), &mut events);

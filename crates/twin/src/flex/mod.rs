@@ -1,10 +1,10 @@
-//! What the real Flex UI speaks to besides Twilio's REST API: end points that it asks while it boots, TaskRouter's
-//! event bridge, twilsock with Sync, and the Voice SDK's signalling.
+//! What the real Flex UI speaks to besides Twilio's REST API: boot end points, TaskRouter's event bridge, twilsock
+//! with Sync, and the Voice SDK's signalling.
 //!
-//! Wire formats were read in the packages that Flex UI 2.17.1 is made of (`@twilio/flex-ui`, `twilio-taskrouter`
-//! 2.1.1, `twilio-sync` 2.0.1, `@twilio/voice-sdk` 2.11.1); Flex UI 2.0.0 (`twilio-taskrouter` 0.7.1,
-//! `@twilio/voice-sdk` 2.0.1) speaks them the same way, and asks iam.twilio.com about its token. Twilio's side of
-//! them is not documented; what stands here is what those clients accept.
+//! Wire formats were read in the packages of Flex UI 2.17.1 (`@twilio/flex-ui`, `twilio-taskrouter` 2.1.1,
+//! `twilio-sync` 2.0.1, `@twilio/voice-sdk` 2.11.1); Flex UI 2.0.0 (`twilio-taskrouter` 0.7.1, `@twilio/voice-sdk`
+//! 2.0.1) speaks them the same way, and asks iam.twilio.com about its token. Twilio's side of them is not documented;
+//! this is what those clients accept.
 
 pub mod agent;
 mod boot;
@@ -43,10 +43,10 @@ use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 
 pub(crate) use wav::wav_file;
 
-/// Notifications of Sync that a slow socket may be behind before it loses some.
+/// Number of Sync notifications that a slow socket may lag behind before it loses some.
 const NOTIFICATIONS: usize = 1024;
 
-/// What the handlers share. Clones are the same.
+/// State that the handlers share. Clones refer to the same state.
 #[derive(Clone)]
 struct Flex {
     twin: Twin,
@@ -56,41 +56,41 @@ struct Flex {
 struct Shared {
     sync: Mutex<sync::Sync>,
     notifications: broadcast::Sender<sync::Notification>,
-    /// One report after the other.
+    /// Held while reporting, so that reports do not overlap.
     reporting: tokio::sync::Mutex<()>,
-    /// Whose phone a leg rang on: nobody else may answer it or hang it up.
+    /// The worker whose phone each leg rang on: nobody else may answer it or hang it up.
     phones: Mutex<HashMap<CallSid, WorkerSid>>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic elsewhere leaves these plain collections whole.
+    // A panic elsewhere leaves these plain collections consistent.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Flex {
-    /// Whose token this is.
+    /// The claims of a valid token.
     fn verified(&self, token: &str) -> Result<TokenClaims, Refused> {
         token::verify(self.twin.config().auth_token.expose_secret(), token, shell::now()).ok_or(Refused)
     }
 
-    /// Brings Sync up to what the model knows now, and tells who watches.
+    /// Updates Sync from the model, and notifies subscribers.
     async fn report(&self) {
         let _in_turn = self.shared.reporting.lock().await;
         let reports = self.twin.reports().await;
         let told = locked(&self.shared.sync).report(shell::now(), reports);
         for notification in told {
-            // Fails only when nobody listens.
+            // Fails only without subscribers.
             let _ = self.shared.notifications.send(notification);
         }
     }
 
-    /// Whose token the request carries, in one of the ways that Flex has.
+    /// The claims of the request's token, in any of the forms that Flex uses.
     fn authenticated(&self, headers: &HeaderMap) -> Result<TokenClaims, Refused> {
         self.verified(&token_of(headers).ok_or(Refused)?)
     }
 }
 
-/// Whenever something happens, who watches a view of the contact centre is told.
+/// Notifies subscribers of views of the contact centre after every change.
 async fn keep_reporting(flex: Flex) {
     let mut changes = flex.twin.changes();
     while changes.changed().await.is_ok() {
@@ -100,7 +100,7 @@ async fn keep_reporting(flex: Flex) {
     }
 }
 
-/// The request carries no token, or none of ours.
+/// The request carries no token, or an invalid one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Refused;
 
@@ -126,7 +126,7 @@ pub(crate) fn token_of(headers: &HeaderMap) -> Option<String> {
     match scheme.to_ascii_lowercase().as_str() {
         "bearer" => Some(credentials.to_owned()),
         "basic" => {
-            // Flex 2.17.1 writes `Basic …)`, with a bracket too many, when it asks for its configuration.
+            // Flex 2.17.1 writes `Basic …)`, with an extra bracket, when it requests its configuration.
             let credentials = credentials.trim_end_matches(')');
             let plain = String::from_utf8(STANDARD.decode(credentials).ok()?).ok()?;
             plain.split_once(':').map(|(_, token)| token.to_owned())
@@ -135,7 +135,7 @@ pub(crate) fn token_of(headers: &HeaderMap) -> Option<String> {
     }
 }
 
-/// The account as this twin serves it.
+/// The account that this twin serves.
 pub(crate) fn account_of(config: &TwinConfig) -> Account {
     demo_account(config.account.clone(), format!("{}/demo/voice", config.public_url))
 }
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_found_where_flex_puts_them() {
+    fn tokens_are_found_in_every_header_that_flex_uses() {
         let basic = format!("Basic {}", STANDARD.encode("token:a.b.c"));
         for headers in [
             headers("x-flex-jwe", "a.b.c"),

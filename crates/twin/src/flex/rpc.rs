@@ -1,4 +1,4 @@
-//! Requests that come over the event bridge, in the terms of the model.
+//! Requests over the event bridge, translated into the model's.
 //!
 //! A page does not send them through its socket: it posts `{url, method, params, token}` beside it.
 
@@ -10,35 +10,35 @@ use rejoin_protocol::{
 use serde::Deserialize;
 use serde_json::Value;
 
-/// One request.
+/// A request.
 #[derive(Debug, Deserialize)]
 pub struct Rpc {
-    /// Path behind the service's address, such as `Workspaces/WS…/Workers/WK…`.
+    /// Path after the service's address, such as `Workspaces/WS…/Workers/WK…`.
     pub url: String,
     /// `GET` or `POST`.
     pub method: String,
     /// An object.
     #[serde(default)]
     pub params: Value,
-    /// Of the page's user.
+    /// Token of the page's user.
     pub token: String,
 }
 
-/// Why a request goes no further.
+/// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// Nothing that the twin knows.
+    /// The twin does not know it.
     Unknown,
-    /// Something of another worker's, or of another workspace.
+    /// It concerns another worker or another workspace.
     Foreign,
-    /// Known, but a parameter is missing or not of its kind.
+    /// A parameter is missing or malformed.
     Parameter(&'static str),
 }
 
 /// Translates a request of this worker.
 ///
 /// # Errors
-/// When it is none that may be asked, or cannot be read.
+/// When the request is unknown, not allowed, or malformed.
 pub fn translate(rpc: &Rpc, workspace: &WorkspaceSid, worker: &WorkerSid) -> Result<Request, Refusal> {
     let segments: Vec<&str> = rpc.url.trim_start_matches('/').split('/').collect();
     let params = Params(&rpc.params);
@@ -143,7 +143,7 @@ fn own(worker: &WorkerSid, method: &str, path: &[&str], params: Params<'_>) -> R
     }
 }
 
-/// Flex's "Monitor Call": the supervisor is the one who asks.
+/// Flex's "Monitor Call": the supervisor is the requesting worker.
 fn supervise(sid: &str, worker: &WorkerSid, params: Params<'_>) -> Result<Request, Refusal> {
     if params.text("Instruction").as_deref() != Some("supervise") {
         return Err(Refusal::Parameter("Instruction"));
@@ -159,7 +159,7 @@ fn supervise(sid: &str, worker: &WorkerSid, params: Params<'_>) -> Result<Reques
     Ok(Request::Supervise { reservation: reservation(sid)?, supervisor, to })
 }
 
-/// A call, or something else, that the worker begins: a task for nobody else.
+/// A task, such as a call, that the worker starts: it belongs to this worker alone.
 fn outbound_task(worker: &WorkerSid, params: Params<'_>) -> Result<Request, Refusal> {
     if params.text("RoutingTarget").is_some_and(|target| target != worker.as_str()) {
         return Err(Refusal::Foreign);
@@ -223,7 +223,7 @@ fn interaction_channel(
     Ok(request)
 }
 
-/// Flex's "Join Call", and somebody from outside.
+/// Flex's "Join Call", or a third party.
 fn new_participant(task: TaskSid, params: Params<'_>) -> Result<Request, Refusal> {
     let coordinates = params.of("media_properties").of("coordinates");
     match params.text("type").as_deref() {
@@ -276,7 +276,7 @@ fn change(params: Params<'_>, [muted, hold, hold_url, exit]: [&str; 4]) -> Parti
     }
 }
 
-/// Parameters: values may be of their JSON kind or texts.
+/// Parameters, whose values may be JSON values or strings.
 #[derive(Clone, Copy)]
 struct Params<'a>(&'a Value);
 
@@ -301,7 +301,7 @@ impl<'a> Params<'a> {
         self.text(name).map(|text| text.eq_ignore_ascii_case("true"))
     }
 
-    /// JSON as text, whether it came as text or not.
+    /// JSON as a string, whether it was sent as one or not.
     fn json(self, name: &str) -> Option<String> {
         self.text(name)
     }
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn join_call_asks_for_another_leg_of_the_agent() {
+    fn join_call_requests_another_leg_of_the_agent() {
         let task = TaskSid::numbered(0xabc);
         let url = format!("v1/Interactions/KD{}/Channels/UO{}/Participants", task.digits(), task.digits());
         let params = json!({
@@ -422,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn agents_hold_and_remove_each_other_and_end_it_for_all() {
+    fn agents_hold_and_remove_each_other_and_end_the_call_for_all() {
         let bo = WorkerSid::numbered(0xb0);
         let params = json!({ "TaskSid": TaskSid::numbered(7), "TargetWorkerSid": bo, "Hold": true });
         let request = ask("POST", &own("/HoldWorkerParticipant"), params.clone()).expect("known");
@@ -439,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn attributes_come_as_objects_or_as_text() {
+    fn attributes_may_be_objects_or_text() {
         let url = format!("Workspaces/{}/Tasks/{}", WorkspaceSid::numbered(1), TaskSid::numbered(7));
         for attributes in [json!({ "a": 1 }), json!(r#"{"a":1}"#)] {
             let request = ask("POST", &url, json!({ "Attributes": attributes })).expect("known");
@@ -449,7 +449,7 @@ mod tests {
     }
 
     #[test]
-    fn what_belongs_to_others_is_refused() {
+    fn requests_about_other_workers_are_refused() {
         let bo = own("/Reservations").replace("ada", "0b0");
         assert_eq!(ask("GET", &bo, Value::Null).err(), Some(Refusal::Foreign));
         let url = own("").replace(WorkspaceSid::numbered(1).as_str(), WorkspaceSid::numbered(2).as_str());

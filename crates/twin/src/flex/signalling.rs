@@ -16,11 +16,11 @@ use serde_json::{Value, json};
 use std::{collections::HashSet, time::Duration};
 use tokio::sync::{broadcast, mpsc};
 
-/// The SDK takes the socket for dead when it hears nothing for 15 s; it answers a `\n` with a `\n`.
+/// The SDK gives up the socket after 15 s of silence; it answers a `\n` with a `\n`.
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
 pub(super) fn routes() -> Router<Flex> {
-    // The name begins with `voice-js` or `chunderw-…`, depending on edge and version.
+    // The host begins with `voice-js` or `chunderw-…`, depending on edge and version.
     Router::new().route("/@{host}/signal", get(connect))
 }
 
@@ -28,13 +28,13 @@ async fn connect(State(flex): State<Flex>, Path(_host): Path<String>, upgrade: W
     upgrade.on_upgrade(move |socket| Phone::new(flex).run(socket))
 }
 
-/// One socket of one browser.
+/// A socket of a browser.
 struct Phone {
     flex: Flex,
     worker: Option<WorkerSid>,
     /// Set while the phone is registered.
     calls: Option<mpsc::UnboundedReceiver<PhoneCommand>>,
-    /// Calls that this socket carries: their end is told here, also when they began on an earlier socket.
+    /// Calls of this socket. It reports their end, also when they began on an earlier socket.
     carried: HashSet<CallSid>,
 }
 
@@ -59,7 +59,7 @@ impl Phone {
                         }
                     },
                     Some(Ok(_)) => Ok(()),
-                    // The leg stands until its media is missed, as with Twilio.
+                    // The leg stands until its media stops, as with Twilio.
                     Some(Err(_)) | None => return,
                 },
                 command = next(&mut self.calls) => match self.command(command) {
@@ -119,7 +119,7 @@ impl Phone {
             ("reinvite", Some(call)) => {
                 self.renegotiate(call, payload["sdp"].as_str().unwrap_or_default()).await
             }
-            // The socket was lost and the call was not: media goes on, only this socket carries the call now.
+            // The socket was lost and the call was not: media goes on, and this socket takes over the call.
             ("invite", Some(call)) if payload["reconnect"].is_string() && self.flex.twin.is_live(&call) => {
                 self.carried.insert(call.clone());
                 Said::Reply(frame("answer", &json!({ "callsid": call })))
@@ -131,7 +131,7 @@ impl Phone {
                 Said::Reply(frame("hangup", &json!({ "callsid": payload["callsid"] })))
             }
             ("hangup" | "reject" | "answer" | "reinvite", None) => Said::Nothing,
-            // Digits and messages have no meaning here.
+            // Digits and messages have no effect here.
             _ => Said::Nothing,
         }
     }
@@ -194,7 +194,7 @@ impl Phone {
 enum Said {
     Nothing,
     Reply(Message),
-    /// The last word of this socket.
+    /// The last message of this socket.
     Refused(Message),
 }
 
@@ -212,7 +212,7 @@ fn frame(kind: &str, payload: &Value) -> Message {
     Message::text(json!({ "type": kind, "payload": payload, "version": "1.6" }).to_string())
 }
 
-/// Waits for ever while the phone is not registered.
+/// Waits forever while the phone is not registered.
 async fn next(calls: &mut Option<mpsc::UnboundedReceiver<PhoneCommand>>) -> Option<PhoneCommand> {
     match calls {
         Some(calls) => calls.recv().await,
@@ -220,7 +220,7 @@ async fn next(calls: &mut Option<mpsc::UnboundedReceiver<PhoneCommand>>) -> Opti
     }
 }
 
-/// The next leg that has ended; `None`: the twin is shutting down.
+/// The next leg that has ended; `None`: the twin shuts down.
 async fn gone(news: &mut broadcast::Receiver<LegNews>) -> Option<CallSid> {
     loop {
         match news.recv().await {

@@ -17,7 +17,7 @@ use tokio_tungstenite::{
 };
 
 const SECRET: &str = "secret";
-/// For what takes milliseconds.
+/// Timeout for what takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 struct World {
@@ -92,7 +92,7 @@ impl Socket {
         timeout(PATIENCE, self.0.next()).await.expect("in time").expect("open").expect("a message")
     }
 
-    /// The next message that is more than a heartbeat.
+    /// The next message that is not a heartbeat.
     async fn next(&mut self) -> Value {
         loop {
             if let Message::Text(text) = self.raw().await
@@ -118,7 +118,7 @@ fn own(agent: Agent, rest: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_event_bridge_opens_with_a_token_alone() {
+async fn the_event_bridge_requires_a_token() {
     let world = World::start().await;
     let refused = world.socket("event-bridge.twilio.com/v1/wschannels?token=a.b.c").await;
     assert!(matches!(refused, Err(Error::Http(reply)) if reply.status().as_u16() == 401));
@@ -142,7 +142,7 @@ async fn requests_beside_the_bridge_are_answered_in_its_form() {
 }
 
 #[tokio::test]
-async fn a_call_rings_at_who_accepts_it_and_nobody_else_can_touch_it() {
+async fn a_call_rings_at_the_accepting_agent_and_no_other_can_touch_it() {
     let world = World::start().await;
     let mut ada = world.event_bridge(Agent::Ada).await;
     let mut phone = world.phone(Agent::Ada).await;
@@ -162,7 +162,7 @@ async fn a_call_rings_at_who_accepts_it_and_nobody_else_can_touch_it() {
     assert!(invite["payload"]["sdp"].as_str().expect("an offer").contains("PCMU/8000"));
     assert_eq!(invite["payload"]["parameters"]["CallSid"], call);
 
-    // Bo's phone hangs up what it never had. Its next answer proves that this was read.
+    // Bo's phone hangs up a call that it never had. Its next answer proves that this was read.
     other.say(&json!({ "type": "hangup", "payload": { "callsid": call } })).await;
     other.say(&json!({ "type": "register", "payload": { "media": { "audio": true } } })).await;
     assert_eq!(other.next().await["type"], "ready");
@@ -174,7 +174,7 @@ async fn a_call_rings_at_who_accepts_it_and_nobody_else_can_touch_it() {
 }
 
 #[tokio::test]
-async fn an_agent_who_is_cut_off_has_no_sockets_until_they_are_let_through() {
+async fn an_agent_who_is_cut_off_has_no_sockets_until_let_through() {
     let world = World::start().await;
     let (mut bridge, mut phone) = (world.event_bridge(Agent::Ada).await, world.phone(Agent::Ada).await);
     let mut other = world.phone(Agent::Bo).await;
@@ -194,7 +194,7 @@ async fn an_agent_who_is_cut_off_has_no_sockets_until_they_are_let_through() {
 }
 
 #[tokio::test]
-async fn a_phone_without_a_token_is_turned_away() {
+async fn a_phone_without_a_token_is_refused() {
     let world = World::start().await;
     let mut phone = world.socket("voice-js.roaming.twilio.com/signal").await.expect("connects");
     phone.say(&json!({ "type": "listen", "payload": { "token": "a.b.c" } })).await;
@@ -241,7 +241,7 @@ fn to_sync(id: u8, path: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_view_of_the_team_is_told_what_an_agent_is_at() {
+async fn the_teams_view_receives_an_agents_activity() {
     let world = World::start().await;
     let mut socket = world.socket("tsock.us1.twilio.com/v3/wsconnect").await.expect("connects");
     let mut send = async |header: Value, payload: Option<Value>| {
@@ -272,7 +272,7 @@ async fn a_view_of_the_team_is_told_what_an_agent_is_at() {
 }
 
 #[tokio::test]
-async fn an_agent_may_ask_about_the_own_token() {
+async fn an_agent_may_validate_their_own_token() {
     let world = World::start().await;
     let account = AccountSid::numbered(1);
     let url = format!("http://{}/__tw/iam.twilio.com/v1/Accounts/{account}/Tokens/validate", world.at);

@@ -6,7 +6,7 @@ use rejoin_protocol::Millis;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// `message_type` of what is told about a subscription, to the client that asked for it alone.
+/// `message_type` of messages about a subscription, which only the subscriber receives.
 pub(super) const SUBSCRIPTION: &str = "twilio.sync.event";
 
 const BASE: &str = "https://cds.us1.twilio.com";
@@ -21,7 +21,7 @@ pub(super) struct Tunnelled {
     pub(super) body: Value,
 }
 
-/// What a client gets for it.
+/// The answer to it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Answer {
     pub(super) status: u16,
@@ -41,14 +41,14 @@ impl Answer {
 /// A message that the server sends by itself.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Notification {
-    /// The object that it is about; a client hears of it if it has subscribed.
+    /// The object that it is about; only its subscribers receive it.
     pub(super) about: String,
     /// `message_type` of the frame.
     pub(super) kind: &'static str,
     pub(super) payload: Value,
 }
 
-/// Which objects a client hears of.
+/// The objects that a client has subscribed to.
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions(BTreeSet<String>);
 
@@ -77,15 +77,15 @@ pub(super) struct Sync {
     maps: Vec<(Object, BTreeMap<String, Item>)>,
     documents: Vec<(Object, Value)>,
     live: Live,
-    /// Last number of an object.
+    /// Number of the last object.
     objects: u64,
-    /// Last number of an event.
+    /// Number of the last event.
     events: u64,
 }
 
 impl Sync {
-    /// Answers a request to `cds.us1.twilio.com`; the notifications go out after the answer.
-    /// `None`: nothing that is known here.
+    /// Answers a request to `cds.us1.twilio.com`; the notifications are sent after the answer. `None`: unknown
+    /// request.
     pub(super) fn handle(
         &mut self,
         now: Millis,
@@ -150,16 +150,16 @@ impl Sync {
         }
     }
 
-    /// Does anybody go on watching the reports?
+    /// True when any client watches the reports.
     pub(super) fn is_watched(&self) -> bool {
         self.live.is_watched()
     }
 
-    /// What the model knows now: live queries, and the map of each task's conference, which is `{task}.CS`.
+    /// Applies the model's reports: live queries, and the map of each task's conference, which is `{task}.CS`.
     pub(super) fn report(&mut self, now: Millis, reports: Reports) -> Vec<Notification> {
         let Reports { indexes, conferences } = reports;
         let mut told = Vec::new();
-        // Before the queries: whoever sees a call opens its map at once.
+        // Before the queries: a client that sees a call opens its map at once.
         for (task, records) in conferences {
             let name = format!("{task}.CS");
             let map = match self.map(&name) {
@@ -412,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn a_map_is_made_filled_read_and_watched() {
+    fn a_map_is_created_filled_read_and_subscribed_to() {
         let (mut sync, mut subs) = (Sync::default(), Subscriptions::default());
         let missing = ask(&mut sync, &mut subs, "GET", "/v3/Maps/WT1.CS", Value::Null).0;
         assert_eq!((missing.status, &missing.body["code"]), (404, &json!(54150)));
@@ -447,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_is_made_and_changed() {
+    fn a_document_is_created_and_changed() {
         let (mut sync, mut subs) = (Sync::default(), Subscriptions::default());
         let made = ask(&mut sync, &mut subs, "POST", "/v3/Documents", json!({ "unique_name": "d" })).0;
         assert_eq!((made.status, &made.body["data"]), (201, &json!({})));
@@ -457,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_not_invented() {
+    fn unknown_objects_are_not_found() {
         let request = Tunnelled { path: "/v3/Streams".into(), method: "POST".into(), ..Tunnelled::default() };
         assert_eq!(Sync::default().handle(Millis(0), &mut Subscriptions::default(), &request), None);
     }

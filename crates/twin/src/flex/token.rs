@@ -1,5 +1,5 @@
-//! Tokens of the demo's agents, in the form of Flex's: a JWT over the account's secret. Flex itself only carries
-//! its token around; who checks it is the stand-in.
+//! Tokens of the demo's agents, in the form of Flex's: a JWT signed with the account's secret. Flex only passes its
+//! token on; the twin verifies it.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -8,23 +8,23 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::Sha256;
 
-/// How long a token is good for. Flex warns an hour before its token ends, so not shorter.
+/// Lifetime of a token. Flex warns an hour before its token ends, so it is not shorter.
 pub const LIFETIME: Millis = Millis::seconds(6 * 3600);
 
-/// What a token says.
+/// The content of a token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenClaims {
     /// The account.
     pub account: AccountSid,
     /// The workspace.
     pub workspace: WorkspaceSid,
-    /// The worker who it was given to.
+    /// The worker whom it was issued to.
     pub worker: WorkerSid,
-    /// Their name as a Voice SDK client, such as `ada_40example_2Ecom`.
+    /// The worker's identity as a Voice SDK client, such as `ada_40example_2Ecom`.
     pub identity: String,
     /// Flex's roles.
     pub roles: Vec<String>,
-    /// When it ends (point in time).
+    /// When it expires (point in time).
     pub expires: Millis,
 }
 
@@ -79,7 +79,7 @@ pub fn issue(secret: &str, claims: &TokenClaims) -> String {
     format!("{signed}.{signature}")
 }
 
-/// What the token says; `None`: not signed with this secret, expired, or no token at all.
+/// The token's claims; `None` when it is not signed with this secret, expired, or malformed.
 pub fn verify(secret: &str, token: &str, now: Millis) -> Option<TokenClaims> {
     let (signed, signature) = token.rsplit_once('.')?;
     let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_issued_is_read_again_until_it_expires() {
+    fn an_issued_token_is_valid_until_it_expires() {
         let token = issue("secret", &ada());
         assert_eq!(token.split('.').count(), 3);
         assert_eq!(verify("secret", &token, Millis(999_999)), Some(ada()));

@@ -1,4 +1,4 @@
-//! The socket below Sync and Conversations. Requests come through it as tunnelled HTTP.
+//! The socket below Sync and Conversations, which carries tunnelled HTTP requests.
 
 use super::{
     Flex,
@@ -28,12 +28,12 @@ async fn connect(State(flex): State<Flex>, upgrade: WebSocketUpgrade) -> Respons
     upgrade.on_upgrade(move |socket| Client::new(flex).run(socket))
 }
 
-/// One socket of one page.
+/// A socket of a page.
 struct Client {
     flex: Flex,
     who: Option<TokenClaims>,
     subscriptions: Subscriptions,
-    /// For this client alone, after the answer.
+    /// Sent to this client alone, after the answer.
     pending: Vec<Notification>,
     sent: u64,
 }
@@ -78,7 +78,7 @@ impl Client {
         match header["method"].as_str().unwrap_or_default() {
             "init" => Some(self.init(header)),
             "message" => Some(self.message(frame).await),
-            // The client's answer to a notification, and what it measures of itself.
+            // The client's answer to a notification, and its telemetry.
             "reply" | "telemetry" | "telemetry.v1" => None,
             "update" => {
                 // A fresh token.
@@ -139,7 +139,7 @@ impl Client {
             body: frame.payload.clone().unwrap_or_default(),
         };
         if request.path.starts_with("/v3/Insights/") {
-            // Unless somebody watched before, Sync has not been told lately.
+            // Without watchers before, Sync has not been updated lately.
             self.flex.report().await;
         }
         let answer = self.answer(&who, &request);
@@ -162,7 +162,7 @@ impl Client {
                     if notification.kind == sync::SUBSCRIPTION {
                         self.pending.push(notification);
                     } else {
-                        // Fails only when nobody listens.
+                        // Fails only without subscribers.
                         let _ = self.flex.shared.notifications.send(notification);
                     }
                 }
@@ -202,7 +202,7 @@ fn reply(to: &Value, code: u16, status: &str, more: Value) -> Frame {
     Frame::new(header, None)
 }
 
-/// Conversations: there are none, but Flex asks for the service's configuration before it believes that.
+/// Conversations: there are none, but Flex requests the service's configuration before it accepts that.
 fn conversations(who: &TokenClaims, request: &Tunnelled) -> Option<Answer> {
     let base = "https://aim.us1.twilio.com";
     let service = "IS00000000000000000000000000000001";
@@ -247,7 +247,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reply_carries_the_id_of_its_question() {
+    fn a_reply_carries_the_id_of_its_request() {
         let frame = reply(&json!({ "id": "TM7" }), 200, "OK", json!({ "http_status": { "code": 404 } }));
         assert_eq!(frame.header["id"], "TM7");
         assert_eq!(frame.header["method"], "reply");

@@ -1,4 +1,4 @@
-//! 8 kHz mono audio: G.711 µ-law, a tone, and the two measurements that tests and the demo read.
+//! 8 kHz mono audio: G.711 µ-law, a tone, and the measurements that tests and the demo read.
 
 use std::f32::consts::TAU;
 
@@ -34,7 +34,7 @@ pub(super) struct Tone {
 }
 
 impl Tone {
-    /// A tone of so many hertz.
+    /// A tone of this many hertz.
     pub(super) fn new(hz: f32) -> Self {
         Self { step: TAU * hz / RATE as f32, phase: 0.0 }
     }
@@ -66,13 +66,13 @@ pub(super) fn peak_hz(samples: &[i16]) -> Option<u32> {
         .map(|(_, hz)| hz)
 }
 
-/// Every frequency of the telephone band that sticks out, to the nearest 10 Hz: several speak at once, and some of them
-/// in bursts. What is counted is the loudest tenth of a second of each.
+/// Every prominent frequency of the telephone band, to the nearest 10 Hz: several voices speak at once, and some of
+/// them in bursts. Each frequency counts by its loudest tenth of a second.
 pub(super) fn tones(samples: &[i16]) -> Vec<u32> {
     const STEP: usize = 10;
     let loudest = |hz: usize| {
         let blocks = samples.chunks_exact(RATE / 10).map(|block| goertzel(block, hz as u32));
-        // Of a sine, from the power of its bin to its root mean square.
+        // From the power of a sine's bin to its root mean square.
         blocks.fold(0.0, f64::max).max(0.0).sqrt() * 2f64.sqrt() / (RATE / 10) as f64
     };
     let bins: Vec<f64> = (190..=3410).step_by(STEP).map(loudest).collect();
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tone_is_measured_as_what_it_is() {
+    fn a_tone_is_measured_at_its_frequency() {
         let mut tone = Tone::new(440.0);
         let second: Vec<i16> = (0..50).flat_map(|_| tone.frame()).map(|s| decode(encode(s))).collect();
         assert_eq!(peak_hz(&second), Some(440));
@@ -132,8 +132,8 @@ mod tests {
 
     #[test]
     fn companding_stays_near_the_sample() {
-        // A segment has 16 steps, and a code stands for the middle of its step: half a step is a 32nd of the
-        // biased magnitude at most.
+        // A segment has 16 steps, and a code stands for the middle of its step: the error is at most half a step, a
+        // 32nd of the biased magnitude.
         for sample in -32_124_i16..=32_124 {
             let error = (i32::from(decode(encode(sample))) - i32::from(sample)).abs();
             assert!(error <= (i32::from(sample).abs() + 0x84) / 32, "{sample}: {error}");

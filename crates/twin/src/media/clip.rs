@@ -1,15 +1,15 @@
-//! Clips: what `<Say>`, `<Play>` and hold sound like.
+//! Clips: the sound of `<Say>`, `<Play>` and hold.
 
 use super::audio::{self, RATE};
 use super::{Clip, MediaError};
 use std::f32::consts::TAU;
 use std::ops::Range;
 
-/// No speech synthesiser is at hand, so a `<Say>` is heard as syllables: bursts around 1000 Hz, nothing else here
-/// is near that frequency. They last as long as somebody would speak: about 60 ms a character, 1.2 s to 8 s.
+/// The sound of a `<Say>`. Without a speech synthesiser it is syllables: bursts around 1000 Hz, near which nothing
+/// else here sounds. They last as long as speech would: about 60 ms a character, 1.2 s to 8 s.
 pub fn speech(text: &str) -> Clip {
     let length = (text.chars().count() * RATE * 60 / 1000).clamp(RATE * 12 / 10, RATE * 8);
-    // 140 ms of sound and 60 ms of pause; the pitch goes with the letters, so that texts differ audibly.
+    // 140 ms of sound and 60 ms of pause; the pitch depends on the letters, so that texts differ audibly.
     let (syllable, sounding) = (RATE / 5, RATE * 14 / 100);
     let letters: Vec<u32> = text.chars().map(u32::from).collect();
     let samples = (0..length).map(|i| {
@@ -26,11 +26,11 @@ pub fn speech(text: &str) -> Clip {
     Clip { label: format!("announcement: {text}"), samples: samples.collect() }
 }
 
-/// What somebody on hold hears when no `HoldUrl` was given: a slow arpeggio that loops without a click. Twilio's own
-/// is music, too (<https://www.twilio.com/docs/voice/api/conference-participant-resource>, `HoldUrl`).
+/// Hold music without a `HoldUrl`: a slow arpeggio that loops without a click. Twilio's own is music, too
+/// (<https://www.twilio.com/docs/voice/api/conference-participant-resource>, `HoldUrl`).
 pub fn hold_music() -> Clip {
-    // Every note starts and ends at zero, hence no click wherever the loop begins again. None is near 400 Hz, at which
-    // Chromium's fake microphone beeps: who measures an agent must not find this.
+    // Every note starts and ends at zero, so there is no click wherever the loop begins again. None is near 400 Hz,
+    // at which Chromium's fake microphone beeps: measurements of an agent must not find this.
     let notes = [262.0, 330.0, 440.0, 523.0, 440.0, 330.0_f32];
     let note = RATE * 4 / 10;
     let samples = (0..notes.len() * note).map(|i| {
@@ -41,16 +41,16 @@ pub fn hold_music() -> Clip {
     Clip { label: "hold music".into(), samples: samples.collect() }
 }
 
-/// What somebody on hold hears while nothing is played: the music was replaced by something that comes, or is over.
+/// The sound of a hold while nothing is played: another document replaces the music, and is not there yet or is over.
 pub fn no_music() -> Clip {
     Clip { label: "nothing".into(), samples: [].into() }
 }
 
-/// Nobody listens to more, and a file that claims more is broken or hostile.
+/// Maximum number of samples: nobody listens to more, and a file that claims more is broken or hostile.
 pub(super) const LONGEST: usize = RATE * 600;
 
-/// Reads a WAV file: PCM of 8 or 16 bits or µ-law, any number of channels (mixed down), 1 to 192 kHz (resampled).
-/// The form is that of <https://www.mmsp.ece.mcgill.ca/Documents/AudioFormats/WAVE/WAVE.html>.
+/// Parses a WAV file: PCM of 8 or 16 bits or µ-law, any number of channels (mixed down), 1 to 192 kHz (resampled).
+/// The format is that of <https://www.mmsp.ece.mcgill.ca/Documents/AudioFormats/WAVE/WAVE.html>.
 pub fn wav(bytes: &[u8], label: &str) -> Result<Clip, MediaError> {
     let refuse = |why| Err(MediaError::Wav(why));
     let (Some(b"RIFF"), Some(b"WAVE")) = (bytes.get(..4), bytes.get(8..12)) else {
@@ -112,7 +112,7 @@ impl Format {
         plausible.then_some(Self { tag, channels, rate, bits: word(14..16)? })
     }
 
-    /// Mono samples; `None`: an encoding that is not known.
+    /// Mono samples; `None`: an unknown encoding.
     fn read(&self, data: &[u8]) -> Option<Vec<i16>> {
         let samples: Vec<i16> = match (self.tag, self.bits) {
             (1, 8) => data.iter().map(|&b| (i16::from(b) - 128) << 8).collect(),
@@ -124,14 +124,14 @@ impl Format {
     }
 }
 
-/// One sample out of those of all channels, which are not none.
+/// Mixes all channels into one; there must be at least one.
 pub(super) fn mixed(samples: &[i16], channels: usize) -> impl Iterator<Item = i16> {
     let mix = |all: &[i16]| all.iter().map(|&s| i64::from(s)).sum::<i64>() / all.len() as i64;
     samples.chunks_exact(channels).map(move |all| mix(all) as i16)
 }
 
-/// To 8 kHz. Going down, each sample is the mean of those that it stands for, a low-pass filter that is good enough
-/// for the telephone; going up, it lies on the line between its neighbours.
+/// Resamples to 8 kHz. Downwards each sample is the mean of those that it stands for, a low-pass filter that is good
+/// enough for the telephone; upwards it is interpolated linearly.
 pub(super) fn resample(samples: &[i16], rate: usize) -> Vec<i16> {
     let Some(&last) = samples.last() else { return vec![] };
     if rate == RATE {
@@ -167,7 +167,7 @@ mod tests {
         file.extend(rate.to_le_bytes());
         file.extend([0; 6]);
         file.extend(bits.to_le_bytes());
-        // An odd chunk that is not known: skipped with its padding.
+        // An unknown chunk of odd size: skipped with its padding.
         file.extend(b"LIST\x01\0\0\0\0\0data");
         file.extend((data.len() as u32).to_le_bytes());
         file.extend(data);
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_data_chunk_that_claims_too_much_is_played_as_far_as_it_goes() {
+    fn a_data_chunk_that_claims_too_much_plays_to_its_end() {
         let mut bytes = file(1, 1, 8000, 16, &[1, 0, 2, 0]);
         let size = bytes.len() - 8;
         bytes[size..size + 4].copy_from_slice(&u32::MAX.to_le_bytes());
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_played_is_refused() {
+    fn unplayable_files_are_refused() {
         let whole = file(1, 1, 8000, 16, &[1, 0]);
         for bytes in [
             b"".to_vec(),
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn speech_lasts_as_long_as_it_would_take_to_speak() {
+    fn a_clip_of_speech_lasts_as_long_as_speaking_would() {
         let seconds = |text: &str| speech(text).samples.len() as f64 / RATE as f64;
         assert_eq!(seconds(""), 1.2);
         assert_eq!(seconds(&"a".repeat(50)), 3.0);
@@ -243,7 +243,7 @@ mod tests {
         }
     }
 
-    /// What examples/comfort_wav.rs writes.
+    /// The output of examples/comfort_wav.rs.
     #[test]
     fn the_comfort_audio_is_calm_small_and_loops_without_a_click() {
         let bytes = include_bytes!("../../../../public/audio/comfort.wav");
@@ -260,12 +260,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        fn arbitrary_bytes_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = wav(&bytes, "");
         }
 
         #[test]
-        fn no_damage_makes_it_panic(
+        fn a_damaged_file_does_not_panic(
             tag in prop::sample::select(vec![1u16, 7, 0xfffe]), channels: u16, rate: u32,
             bits in prop::sample::select(vec![8u16, 16]),
             data in prop::collection::vec(any::<u8>(), 0..64), cut in 0usize..120, at in 0usize..120, byte: u8,

@@ -11,7 +11,7 @@ use str0m::net::{Protocol, Receive, Transmit};
 use str0m::{Candidate, Input};
 use tokio::sync::oneshot;
 
-/// What the task saw.
+/// An input from the task.
 pub(super) enum Seen<'a> {
     /// A packet.
     Datagram(SocketAddr, &'a [u8]),
@@ -19,14 +19,14 @@ pub(super) enum Seen<'a> {
     Timeout,
     /// Another 20 ms have passed.
     Tick,
-    /// Somebody wants something.
+    /// A command.
     Command(Command),
-    /// Nobody will want anything any more.
+    /// There will be no more commands.
     End,
 }
 
-/// A question whose answer takes long enough to compute (tens of milliseconds without optimisation) that packets
-/// must not wait for it.
+/// A question whose answer takes long enough to compute (tens of milliseconds without optimisation) that packets must
+/// not wait for it.
 pub(super) struct Measurement {
     facts: Heard,
     heard: Vec<i16>,
@@ -35,7 +35,7 @@ pub(super) struct Measurement {
 }
 
 impl Measurement {
-    /// Measures and answers.
+    /// Measures, and sends the answer.
     pub(super) fn answer(self) {
         let heard = Heard {
             rms: audio::rms(&self.heard),
@@ -45,19 +45,19 @@ impl Measurement {
             sent_peak_hz: audio::peak_hz(&self.sent),
             ..self.facts
         };
-        // Whoever asked may have gone.
+        // The receiver may be gone.
         let _ = self.reply.send(Some(heard));
     }
 }
 
-/// What is at the other end of a leg.
+/// The far end of a leg.
 enum End {
     Browser(Box<Leg>),
-    /// A phone of our own, and how many frames it has made.
+    /// A phone of our own, and the number of frames it has made.
     Native(Tone, u64),
 }
 
-/// A call's leg, from its first command to its drop. What it heard can be asked for as long.
+/// A call's leg, from its first command to its drop. Its measurements are available for that time.
 struct Party {
     call: CallSid,
     end: End,
@@ -67,21 +67,21 @@ struct Party {
 pub(super) struct Gateway {
     local: SocketAddr,
     candidate: Candidate,
-    /// In order of age: see `receive`.
+    /// Oldest first: see `receive`.
     parties: Vec<Party>,
-    /// Dropped, but their goodbye is not out yet.
+    /// Dropped, but their goodbye is not sent yet.
     leaving: Vec<Leg>,
     mixer: Mixer,
-    /// To be sent.
+    /// Packets to send.
     pub(super) datagrams: Vec<Transmit>,
-    /// To be told.
+    /// Reports to send.
     pub(super) happenings: Vec<Happening>,
-    /// To be answered, not here.
+    /// Measurements to answer elsewhere.
     pub(super) measurements: Vec<Measurement>,
 }
 
 impl Gateway {
-    /// Without legs. `candidate` is how browsers reach `local`.
+    /// A gateway without legs. `candidate` is how browsers reach `local`.
     pub(super) fn new(local: SocketAddr, candidate: Candidate) -> Self {
         Self {
             local,
@@ -104,7 +104,7 @@ impl Gateway {
         legs.chain(&self.leaving).filter(|leg| leg.is_alive()).map(|leg| leg.deadline).min()
     }
 
-    /// Takes what the task saw; what is to be done is in the public fields afterwards.
+    /// Handles an input; the outputs are in the public fields afterwards.
     pub(super) fn handle(&mut self, now: Instant, seen: Seen) {
         match seen {
             Seen::Datagram(source, bytes) => self.receive(now, source, bytes),
@@ -128,8 +128,8 @@ impl Gateway {
         let Ok(contents) = bytes.try_into() else { return };
         let packet = Receive { proto: Protocol::Udp, source, destination: self.local, contents };
         let input = Input::Receive(now, packet);
-        // Youngest first: a dead browser's leg goes on to claim its address, and the page that was
-        // reloaded may send from the same port.
+        // Youngest first: a dead browser's leg still claims its address, and the reloaded page may send from the same
+        // port.
         let takes = |party: &Party| matches!(&party.end, End::Browser(leg) if leg.accepts(&input));
         if let Some(i) = self.parties.iter().rposition(takes) {
             self.with(i, |leg, effects| leg.input(input, effects));
@@ -173,7 +173,7 @@ impl Gateway {
 
     fn execute(&mut self, now: Instant, command: Command) {
         match command {
-            // Whoever asked may have gone, here as in all replies.
+            // The receiver may be gone, here as in all replies.
             Command::Offer { call, reply } => drop(reply.send(self.offer(now, &call))),
             Command::Answer { call, sdp, reply } => {
                 drop(reply.send(self.browser(&call, |leg| leg.accept_answer(&sdp))));
@@ -267,7 +267,7 @@ impl Gateway {
         }
     }
 
-    /// Does something to a browser's leg that can be refused.
+    /// Does something with a browser's leg that can be refused.
     fn browser<T>(
         &mut self,
         call: &CallSid,
@@ -277,7 +277,7 @@ impl Gateway {
         self.with(i, |leg, _| act(leg)).ok_or_else(|| format!("leg {call} is not a browser's"))?
     }
 
-    /// Does something to a browser's leg, and what the leg wants done in return; `None`: it is not a browser's.
+    /// Does something with a browser's leg, and carries out its effects; `None`: it is not a browser's.
     fn with<T>(&mut self, i: usize, act: impl FnOnce(&mut Leg, &mut Effects) -> T) -> Option<T> {
         let Some(Party { call, end: End::Browser(leg) }) = self.parties.get_mut(i) else { return None };
         let mut effects = Effects::default();

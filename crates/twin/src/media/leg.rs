@@ -1,4 +1,4 @@
-//! One browser leg on str0m: SDP in and out, PCMU frames in and out. Sans-IO: see [`Effects`].
+//! A browser leg on str0m: SDP in and out, PCMU frames in and out. Sans-IO: see [`Effects`].
 
 use super::Happening;
 use super::audio::{self, FRAME, Frame};
@@ -10,39 +10,39 @@ use str0m::media::{Direction, Frequency, MediaKind, MediaTime, Mid};
 use str0m::net::Transmit;
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcConfig};
 
-/// A browser sends every 20 ms even when muted: half a second of nothing means trouble.
+/// A browser sends every 20 ms even when muted: half a second of silence means trouble.
 const SILENT_AFTER: Duration = Duration::from_millis(500);
 
-/// What a leg wants done after something was done to it.
+/// Outputs of a leg after an input.
 #[derive(Default)]
 pub(super) struct Effects {
-    /// To be sent.
+    /// Packets to send.
     pub(super) datagrams: Vec<Transmit>,
-    /// What the far end said.
+    /// Audio from the far end.
     pub(super) audio: Vec<i16>,
-    /// To be told.
+    /// Reports to send.
     pub(super) happenings: Vec<Happening>,
 }
 
-/// One browser.
+/// A browser's leg.
 pub(super) struct Leg {
     call: CallSid,
     rtc: Rtc,
     mid: Option<Mid>,
     pending: Option<SdpPendingOffer>,
-    /// When `input` must be called next with `Input::Timeout`.
+    /// When `input` must next be called with `Input::Timeout`.
     pub(super) deadline: Instant,
     connected: bool,
     last_in: Option<Instant>,
     silent: bool,
-    /// Packets of 20 ms that came.
+    /// Number of 20 ms packets received.
     pub(super) packets_in: u64,
-    /// Packets of 20 ms that went.
+    /// Number of 20 ms packets sent.
     pub(super) packets_out: u64,
 }
 
 impl Leg {
-    /// A leg that nothing is known of yet, reachable at `local`.
+    /// A new leg, reachable at `local`.
     pub(super) fn new(now: Instant, call: CallSid, local: &Candidate) -> Self {
         let mut rtc = RtcConfig::new()
             // We have an address that browsers reach: we answer checks and send none.
@@ -50,7 +50,7 @@ impl Leg {
             // PCMU alone leaves nothing to negotiate; `false` is for RFC 2198 redundancy.
             .clear_codecs()
             .enable_pcmu(true, false)
-            // Bandwidth estimation and the like are of no use to 64 kbit/s of constant rate.
+            // Bandwidth estimation and the like are useless for 64 kbit/s of constant rate.
             .clear_extension_map()
             .build(now);
         rtc.add_local_candidate(local.clone());
@@ -84,42 +84,42 @@ impl Leg {
         self.rtc.sdp_api().accept_answer(pending, answer).map_err(text)
     }
 
-    /// The far end offers: a call from the browser, or an ICE restart (the Voice SDK's `reinvite`).
+    /// The far end's offer: a call from the browser, or an ICE restart (the Voice SDK's `reinvite`).
     pub(super) fn accept_offer(&mut self, sdp: &str) -> Result<String, String> {
         let offer = SdpOffer::from_sdp_string(sdp).map_err(text)?;
         self.rtc.sdp_api().accept_offer(offer).map(|answer| answer.to_sdp_string()).map_err(text)
     }
 
-    /// Is this packet for this leg?
+    /// True when this packet belongs to this leg.
     pub(super) fn accepts(&self, input: &Input) -> bool {
         self.is_alive() && self.rtc.accepts(input)
     }
 
-    /// Has it not been closed, by either end, nor broken?
+    /// True unless it was closed, by either end, or has failed.
     pub(super) fn is_alive(&self) -> bool {
         self.rtc.is_alive()
     }
 
-    /// Are ICE and DTLS up?
+    /// True while ICE and DTLS are up.
     pub(super) fn is_connected(&self) -> bool {
         self.connected && self.is_alive()
     }
 
-    /// Says goodbye (RTCP BYE, DTLS close_notify); the leg is dead once that is sent.
+    /// Sends a goodbye (RTCP BYE, DTLS close_notify), after which the leg is dead.
     pub(super) fn close(&mut self) {
         if self.rtc.close().is_err() {
             self.rtc.disconnect();
         }
     }
 
-    /// A packet, or the time of its deadline.
+    /// Handles a packet, or its deadline.
     pub(super) fn input(&mut self, input: Input, effects: &mut Effects) {
         if let Err(e) = self.rtc.handle_input(input) {
             self.fail(&e, effects);
         }
     }
 
-    /// What the browser hears next; once every 20 ms.
+    /// Sends the browser the next 20 ms; called once every 20 ms.
     pub(super) fn send(&mut self, now: Instant, frame: &Frame, effects: &mut Effects) {
         if !self.is_connected() {
             return; // str0m would drop it
@@ -137,7 +137,7 @@ impl Leg {
         }
     }
 
-    /// Must follow everything that is done to a leg: str0m wants to be polled dry.
+    /// Must follow every input to a leg: str0m must be polled until it has no output left.
     pub(super) fn pump(&mut self, effects: &mut Effects) {
         loop {
             match self.rtc.poll_output() {
@@ -160,13 +160,13 @@ impl Leg {
                 effects.audio.extend(data.data.iter().map(|&byte| audio::decode(byte)));
                 self.set_silent(false, effects);
             }
-            // Comes only for media that the far end offered.
+            // Only for media that the far end offered.
             Event::MediaAdded(media) => self.mid = Some(media.mid),
             Event::Connected if !self.connected => {
                 self.connected = true;
                 effects.happenings.push(Happening::Connected(self.call.clone()));
             }
-            // A browser that never sent a packet cannot fall silent, but it can go.
+            // A browser that never sent a packet cannot fall silent, but it can disconnect.
             Event::IceConnectionStateChange(IceConnectionState::Disconnected) => {
                 self.set_silent(true, effects);
             }

@@ -1,4 +1,4 @@
-//! Conferences as arithmetic on frames: no sockets, no clock, nothing of WebRTC.
+//! Conferences as arithmetic on frames: no sockets, no clock, no WebRTC.
 
 use super::audio::{FRAME, Frame, RATE};
 use super::transcript::{Activity, Transcript};
@@ -7,30 +7,30 @@ use crate::model::{Audience, PlayId};
 use rejoin_protocol::{CallSid, ConferenceSid};
 use std::collections::{BTreeMap, VecDeque};
 
-/// Start to play once 40 ms are there: one packet may then be late by 20 ms without a gap.
+/// Playing starts once 40 ms are buffered: one packet may then be late by 20 ms without a gap.
 const PREFILL: usize = 2 * FRAME;
-/// Never lag more than 200 ms behind: clocks drift, and a stalled browser sends its backlog in one burst.
+/// The lag never exceeds 200 ms: clocks drift, and a stalled browser sends its backlog in one burst.
 const LIMIT: usize = 10 * FRAME;
 
-/// All legs and what is between them. Advances by [`Mixer::tick`].
+/// All legs and their conferences. Advances by [`Mixer::tick`].
 #[derive(Debug, Default)]
 pub(super) struct Mixer {
     members: BTreeMap<CallSid, Member>,
     /// What plays to conferences.
     prompts: BTreeMap<ConferenceSid, Queue>,
-    /// Clips that have ended, to be told.
+    /// Clips that have ended, to report.
     pub(super) played: Vec<PlayId>,
-    /// New lines of transcripts, to be told.
+    /// New lines of transcripts, to report.
     pub(super) lines: Vec<(CallSid, Line)>,
 }
 
 impl Mixer {
-    /// A new leg, in no conference.
+    /// Adds a leg, in no conference.
     pub(super) fn add(&mut self, call: CallSid) {
         self.members.insert(call, Member::default());
     }
 
-    /// The leg is gone; what played to it has ended.
+    /// Removes a leg; what played to it ends.
     pub(super) fn remove(&mut self, call: &CallSid) {
         if let Some(member) = self.members.remove(call) {
             self.played.extend(member.playing.into_plays());
@@ -38,23 +38,23 @@ impl Mixer {
         self.end_unheard();
     }
 
-    /// The leg is in this conference now, or in none.
+    /// Moves the leg to this conference, or to none.
     pub(super) fn place(&mut self, call: &CallSid, room: Option<ConferenceSid>) {
         self.change(call, |member| member.room = room);
         self.end_unheard();
     }
 
-    /// The leg's voice is not passed on, or is again.
+    /// Mutes the leg, or unmutes it.
     pub(super) fn mute(&mut self, call: &CallSid, muted: bool) {
         self.change(call, |member| member.muted = muted);
     }
 
-    /// The leg is heard by this one alone, if both are in the same room; or by everybody again.
+    /// Only this leg hears the other one, if both are in the same conference; or everybody does again.
     pub(super) fn coach(&mut self, call: &CallSid, coached: Option<CallSid>) {
         self.change(call, |member| member.coaches = coached);
     }
 
-    /// The leg hears music alone and is not heard, or is back. What was played to it on hold is dropped.
+    /// Puts the leg on hold with this music, or ends the hold. Clips that were queued for the hold are dropped.
     pub(super) fn hold(&mut self, call: &CallSid, music: Option<Clip>) {
         self.change(call, |member| {
             member.hold = music.map(|clip| Hold { music: Playing::new(clip), queue: Queue::default() });
@@ -91,15 +91,15 @@ impl Mixer {
         }
     }
 
-    /// The leg itself, for measurements.
+    /// The leg, for measurements.
     pub(super) fn member(&self, call: &CallSid) -> Option<&Member> {
         self.members.get(call)
     }
 
-    /// Advances by 20 ms: what each leg hears now.
+    /// Advances by 20 ms and returns what each leg hears.
     pub(super) fn tick(&mut self) -> Vec<(CallSid, Frame)> {
-        // One sum per room, from which each member takes itself out (mix-minus): the work grows
-        // with the members, not with their pairs. The same goes for who is audible.
+        // One sum per conference, from which each member subtracts itself (mix-minus): the work grows with the
+        // members, not with their pairs. The same applies to who is audible.
         let mut rooms: BTreeMap<ConferenceSid, Room> = BTreeMap::new();
         for member in self.members.values_mut() {
             member.speak();
@@ -135,7 +135,7 @@ impl Mixer {
         }
     }
 
-    /// Ends what plays to conferences in which nobody is (any more).
+    /// Ends clips of conferences that are empty now.
     fn end_unheard(&mut self) {
         let members = &self.members;
         let nobody_in =
@@ -146,14 +146,14 @@ impl Mixer {
     }
 }
 
-/// One leg as the mixer sees it.
+/// A leg as the mixer sees it.
 #[derive(Debug)]
 pub(super) struct Member {
     room: Option<ConferenceSid>,
     muted: bool,
-    /// Who alone hears it.
+    /// The only leg that hears it.
     coaches: Option<CallSid>,
-    /// On hold: what it hears meanwhile.
+    /// While on hold: what it hears.
     hold: Option<Hold>,
     /// What plays to it alone.
     playing: Queue,
@@ -162,7 +162,7 @@ pub(super) struct Member {
     flowing: bool,
     /// What the others get of it in this frame.
     said: Frame,
-    /// What whom it coaches gets of it in this frame.
+    /// What the coached leg gets of it in this frame.
     whispered: Frame,
     voice: Activity,
     sent: VecDeque<i16>,
@@ -191,12 +191,12 @@ impl Default for Member {
 }
 
 impl Member {
-    /// The last second that it sent.
+    /// The last second of audio that it sent.
     pub(super) fn sent(&self) -> Vec<i16> {
         self.sent.iter().copied().collect()
     }
 
-    /// The last second that it heard.
+    /// The last second of audio that it heard.
     pub(super) fn heard(&self) -> Vec<i16> {
         self.heard.iter().copied().collect()
     }
@@ -216,7 +216,7 @@ impl Member {
 
     fn speak(&mut self) {
         self.flowing = self.received.len() >= if self.flowing { FRAME } else { PREFILL };
-        // Taken from the buffer also when nobody gets it: what comes after is then not late.
+        // Taken from the buffer even when nobody hears it, so that what follows is not late.
         let mut taken = self.received.drain(..if self.flowing { FRAME } else { 0 });
         let said = std::array::from_fn(|_| taken.next().unwrap_or(0));
         drop(taken);
@@ -236,7 +236,7 @@ impl Member {
         let mut labels = vec![];
         let own = self.playing.next(played);
         if let Some(hold) = &mut self.hold {
-            // What is played to this leg alone is heard on hold, too: instead of the music.
+            // Clips for this leg alone are heard on hold, too, instead of the music.
             if own.is_none() {
                 let sound = hold.queue.next(played).unwrap_or_else(|| hold.music.next_of_loop());
                 add(&mut sum, &sound.frame);
@@ -271,18 +271,18 @@ impl Member {
 /// What is heard on hold.
 #[derive(Debug)]
 struct Hold {
-    /// In a loop.
+    /// Loops.
     music: Playing,
-    /// What plays instead.
+    /// Plays instead of the music.
     queue: Queue,
 }
 
-/// What is in a conference during one frame.
+/// The content of a conference during one frame.
 struct Room {
     sum: [i32; FRAME],
-    /// How many of its members are audible.
+    /// Number of audible members.
     voices: usize,
-    /// Who alone hears what.
+    /// What only one leg hears.
     whispers: Vec<(CallSid, Frame)>,
     prompt: Option<Sound>,
 }
@@ -299,7 +299,7 @@ struct Sound {
     label: Option<String>,
 }
 
-/// A clip and how far it is.
+/// A clip and its position.
 #[derive(Debug)]
 struct Playing {
     clip: Clip,
@@ -329,7 +329,7 @@ impl Playing {
 
     fn sound(&mut self, frame: Frame) -> Sound {
         self.activity.hear(&frame);
-        // A clip of silence is a pause: it has nothing to be named after.
+        // A clip of silence is a pause, which has no label.
         Sound { frame, label: self.activity.audible().then(|| self.clip.label.clone()) }
     }
 
@@ -347,7 +347,7 @@ impl Queue {
         self.0.push_back((play, Playing::new(clip)));
     }
 
-    /// The next 20 ms; a clip that ends with them is told in `played`.
+    /// The next 20 ms; a clip that ends with them is added to `played`.
     fn next(&mut self, played: &mut Vec<PlayId>) -> Option<Sound> {
         let (play, playing) = self.0.front_mut()?;
         let sound = playing.next();

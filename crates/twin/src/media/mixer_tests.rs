@@ -10,13 +10,13 @@ fn room(n: u128) -> Option<ConferenceSid> {
     Some(ConferenceSid::numbered(n))
 }
 
-/// A leg in the room of this number whose voice is a constant level.
+/// A leg in the conference with this number whose voice is a constant level.
 fn add(mixer: &mut Mixer, n: u128, in_room: u128) {
     mixer.add(call(n));
     mixer.place(&call(n), room(in_room));
 }
 
-/// Lets the legs speak so many frames at their level; gives the level that each hears in the last of them.
+/// Lets the legs speak for this many frames at their level; returns the level that each hears in the last frame.
 fn run(mixer: &mut Mixer, frames: usize, levels: &[(u128, i16)]) -> Vec<i16> {
     let mut heard = vec![];
     for _ in 0..frames {
@@ -36,7 +36,7 @@ fn transcript(mixer: &Mixer, n: u128) -> Vec<(u64, &str)> {
 }
 
 #[test]
-fn each_hears_the_others_of_the_room_and_never_itself() {
+fn each_leg_hears_the_others_in_its_conference_and_never_itself() {
     let mut mixer = Mixer::default();
     (1..=3).for_each(|n| add(&mut mixer, n, 1));
     add(&mut mixer, 4, 2);
@@ -58,7 +58,7 @@ fn loud_rooms_clip_and_a_backlog_is_dropped() {
 fn a_late_packet_makes_no_gap_and_a_gap_refills_the_buffer() {
     let mut mixer = Mixer::default();
     (1..=2).for_each(|n| add(&mut mixer, n, 1));
-    // Two frames are there before the first is played, so one may be late.
+    // Two frames are buffered before the first is played, so one may be late.
     let heard: Vec<i16> = [1, 1, 0, 2, 1, 0, 0, 1, 1]
         .map(|packets| {
             (0..packets).for_each(|_| mixer.receive(&call(1), &[5; FRAME]));
@@ -69,7 +69,7 @@ fn a_late_packet_makes_no_gap_and_a_gap_refills_the_buffer() {
 }
 
 #[test]
-fn a_coach_hears_all_and_is_heard_by_one_alone() {
+fn a_coach_hears_all_and_only_the_coached_leg_hears_the_coach() {
     let mut mixer = Mixer::default();
     (1..=3).for_each(|n| add(&mut mixer, n, 1));
     mixer.coach(&call(3), Some(call(2)));
@@ -78,7 +78,7 @@ fn a_coach_hears_all_and_is_heard_by_one_alone() {
     mixer.mute(&call(3), true);
     assert_eq!(run(&mut mixer, 5, &voices), [2000, 1000, 3000]);
     mixer.mute(&call(3), false);
-    // Whom it coaches is elsewhere: nobody hears it.
+    // The coached leg is elsewhere: nobody hears the coach.
     mixer.place(&call(2), room(2));
     assert_eq!(run(&mut mixer, 5, &voices), [0, 0, 1000]);
     mixer.coach(&call(3), None);
@@ -99,7 +99,7 @@ fn a_muted_leg_hears_and_is_not_heard() {
 }
 
 #[test]
-fn on_hold_there_is_music_in_a_loop_and_no_conference() {
+fn a_leg_on_hold_hears_music_in_a_loop_and_no_conference() {
     let mut mixer = Mixer::default();
     (1..=2).for_each(|n| add(&mut mixer, n, 1));
     let music = Clip { label: "hold music".into(), samples: (1..=FRAME as i16 + 1).collect() };
@@ -124,7 +124,7 @@ fn a_conference_prompt_is_heard_by_all_but_those_on_hold() {
 }
 
 #[test]
-fn what_is_played_to_a_leg_on_hold_replaces_the_music() {
+fn a_clip_for_a_leg_on_hold_replaces_the_music() {
     let mut mixer = Mixer::default();
     add(&mut mixer, 1, 1);
     mixer.hold(&call(1), Some(clip("hold music", 7000, 9)));
@@ -134,7 +134,7 @@ fn what_is_played_to_a_leg_on_hold_replaces_the_music() {
 }
 
 #[test]
-fn what_is_played_on_hold_ends_with_it() {
+fn a_clip_on_hold_ends_with_the_hold() {
     let mut mixer = Mixer::default();
     (1..=2).for_each(|n| add(&mut mixer, n, 1));
     let on_hold = Audience::OnHold(call(1));
@@ -153,7 +153,7 @@ fn what_is_played_on_hold_ends_with_it() {
 }
 
 #[test]
-fn clips_queue_and_their_ends_are_told_in_time() {
+fn clips_queue_and_their_ends_are_reported_in_time() {
     let mut mixer = Mixer::default();
     add(&mut mixer, 1, 1);
     let to = Audience::Conference(ConferenceSid::numbered(1));
@@ -169,7 +169,7 @@ fn clips_queue_and_their_ends_are_told_in_time() {
 }
 
 #[test]
-fn what_nobody_hears_has_ended() {
+fn a_clip_that_nobody_hears_ends_at_once() {
     let mut mixer = Mixer::default();
     let conference = Audience::Conference(ConferenceSid::numbered(1));
     mixer.play(PlayId(1), conference.clone(), clip("", 1, 50));
@@ -192,7 +192,7 @@ fn what_nobody_hears_has_ended() {
 }
 
 #[test]
-fn stopped_clips_are_not_told() {
+fn stopped_clips_are_not_reported() {
     let mut mixer = Mixer::default();
     add(&mut mixer, 1, 1);
     mixer.play(PlayId(1), Audience::Leg(call(1)), clip("", 1, 50));
@@ -203,7 +203,7 @@ fn stopped_clips_are_not_told() {
 }
 
 #[test]
-fn a_transcript_tells_who_is_heard_by_loudness() {
+fn a_transcript_names_who_is_heard_by_loudness() {
     let mut mixer = Mixer::default();
     (1..=2).for_each(|n| add(&mut mixer, n, 1));
     run(&mut mixer, 50, &[(1, 3000), (2, 0)]);
@@ -215,7 +215,7 @@ fn a_transcript_tells_who_is_heard_by_loudness() {
     run(&mut mixer, 50, &[]);
     mixer.hold(&call(2), Some(clip("hold music", 900, 25)));
     run(&mut mixer, 50, &[]);
-    // 20 ms for the jitter buffer of the first leg; a change shorter than 160 ms is none.
+    // 20 ms for the jitter buffer of the first leg; a change shorter than 160 ms does not count.
     let wanted = [
         (20, "agent"),
         (1000, "agent + announcement: x"),

@@ -1,4 +1,5 @@
-//! The media side: real WebRTC to browsers, mixing, prompts, native phones. See `api.rs` for what goes in and out.
+//! The media side: real WebRTC to browsers, mixing, prompts, native phones. See `api.rs` for its commands and
+//! reports.
 
 mod api;
 mod audio;
@@ -24,7 +25,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{interval, sleep_until};
 
-/// Why something of the media side did not work.
+/// An error of the media side.
 #[derive(Debug, thiserror::Error)]
 pub enum MediaError {
     /// The socket has no address.
@@ -32,25 +33,25 @@ pub enum MediaError {
         "the media socket has no address ({0}); give one that is bound to an address that browsers reach"
     )]
     Socket(std::io::Error),
-    /// Browsers cannot be told this address.
+    /// An address that browsers cannot be given.
     #[error("browsers cannot reach {0} ({1}); bind the media socket to the address of one network interface")]
     Address(SocketAddr, String),
     /// The leg cannot do that.
     #[error("the media side refused: {0}")]
     Refused(String),
-    /// Nobody takes commands any more.
+    /// The media task has ended.
     #[error("the media task has ended; start the twin again")]
     Ended,
-    /// Not audio that can be played.
+    /// Not a playable WAV file.
     #[error("not a playable WAV file: {0}; PCM of 8 or 16 bits or µ-law is wanted")]
     Wav(&'static str),
-    /// Not audio that can be played.
+    /// Not a playable MP3 file.
     #[error("not a playable MP3 file: {0}")]
     Mp3(&'static str),
 }
 
 /// Starts the media side on a task of its own, which ends with the last handle. Must be called inside a tokio
-/// runtime. The socket's address is the one that browsers are told, so it must be one that they reach.
+/// runtime. Browsers are given the socket's address, so they must be able to reach it.
 pub fn start(socket: UdpSocket) -> Result<(MediaHandle, mpsc::UnboundedReceiver<Happening>), MediaError> {
     let local = socket.local_addr().map_err(MediaError::Socket)?;
     let candidate = Candidate::host(local, "udp").map_err(|e| MediaError::Address(local, e.to_string()))?;
@@ -61,14 +62,14 @@ pub fn start(socket: UdpSocket) -> Result<(MediaHandle, mpsc::UnboundedReceiver<
     Ok((MediaHandle { commands }, outbox))
 }
 
-/// Moves bytes between the socket and the gateway until there is no handle left.
+/// Moves bytes between the socket and the gateway while there is a handle.
 async fn run(
     socket: UdpSocket,
     mut gateway: Gateway,
     mut inbox: mpsc::UnboundedReceiver<Command>,
     happenings: mpsc::UnboundedSender<Happening>,
 ) {
-    // Its default (burst) is wanted: after a stall it catches up, so that no audio is lost.
+    // The default (burst) is right: after a stall it catches up, so that no audio is lost.
     let mut tick = interval(Duration::from_millis(20));
     let mut packet = [0; 2000];
     let mut ended = false;
@@ -81,11 +82,11 @@ async fn run(
             }
         };
         let seen = tokio::select! {
-            // In this order: after a stall, what lies in the socket is read before it counts as missing.
+            // In this order: after a stall, packets in the socket are read before they count as missing.
             biased;
             received = socket.recv_from(&mut packet) => match received {
                 Ok((length, source)) => Seen::Datagram(source, &packet[..length]),
-                // The ICMP answer to something that we sent. ICE watches; this tells nothing more.
+                // The ICMP answer to a packet of ours. ICE notices lost peers; this adds nothing.
                 Err(_) => continue,
             },
             command = inbox.recv() => match command {
@@ -104,7 +105,7 @@ async fn run(
             let _ = socket.try_send_to(&datagram.contents, datagram.destination);
         }
         for happening in gateway.happenings.drain(..) {
-            // Whoever listened may have gone before the handles.
+            // The receiver may be gone before the handles.
             let _ = happenings.send(happening);
         }
         for measurement in gateway.measurements.drain(..) {
@@ -113,7 +114,7 @@ async fn run(
     }
 }
 
-/// Tells the media side what to do. Commands are done in the order of sending.
+/// Sends commands to the media side, which carries them out in order.
 #[derive(Clone, Debug)]
 pub struct MediaHandle {
     commands: mpsc::UnboundedSender<Command>,
@@ -125,17 +126,17 @@ impl MediaHandle {
         let _ = self.commands.send(command);
     }
 
-    /// Makes a leg to a browser and gives our SDP offer.
+    /// Creates a leg to a browser and returns our SDP offer.
     pub async fn offer(&self, call: CallSid) -> Result<String, MediaError> {
         self.ask(|reply| Command::Offer { call, reply }).await?.map_err(MediaError::Refused)
     }
 
-    /// Takes the browser's SDP answer to our offer.
+    /// Applies the browser's SDP answer to our offer.
     pub async fn answer(&self, call: CallSid, sdp: String) -> Result<(), MediaError> {
         self.ask(|reply| Command::Answer { call, sdp, reply }).await?.map_err(MediaError::Refused)
     }
 
-    /// Takes the browser's SDP offer, of a new leg or to restart ICE, and gives our answer.
+    /// Applies the browser's SDP offer, for a new leg or an ICE restart, and returns our answer.
     pub async fn accept(&self, call: CallSid, sdp: String) -> Result<String, MediaError> {
         self.ask(|reply| Command::Accept { call, sdp, reply }).await?.map_err(MediaError::Refused)
     }

@@ -3,7 +3,7 @@
 use super::{Clip, MediaError, audio::RATE, clip};
 use nanomp3::SliceReader;
 
-/// Reads a WAV or an MP3 file, whichever it is.
+/// Parses a WAV or an MP3 file, whichever it is.
 pub fn read(bytes: &[u8], label: &str) -> Result<Clip, MediaError> {
     if !bytes.starts_with(b"RIFF") && nanomp3::detect(bytes) {
         mp3(bytes, label)
@@ -12,7 +12,7 @@ pub fn read(bytes: &[u8], label: &str) -> Result<Clip, MediaError> {
     }
 }
 
-/// Reads an MP3 file: mixed down, resampled, at most ten minutes.
+/// Parses an MP3 file: mixed down, resampled, at most ten minutes.
 fn mp3(bytes: &[u8], label: &str) -> Result<Clip, MediaError> {
     let mut reader = SliceReader::<i16>::new(bytes);
     let (rate, channels) = (reader.sample_rate() as usize, reader.channels());
@@ -56,14 +56,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_neither_is_refused() {
+    fn a_file_that_is_neither_wav_nor_mp3_is_refused() {
         assert!(matches!(read(b"<html>no audio</html>", ""), Err(MediaError::Wav(_))));
         assert!(matches!(read(b"ID3\x04\0\0\0\0\0\0 and nothing else", ""), Err(MediaError::Mp3(_))));
     }
 
     proptest! {
         #[test]
-        fn no_damage_makes_it_panic(cut in 0..TONE.len(), at in 0..TONE.len(), byte: u8) {
+        fn a_damaged_file_does_not_panic(cut in 0..TONE.len(), at in 0..TONE.len(), byte: u8) {
             let mut bytes = TONE.to_vec();
             bytes[at] = byte;
             bytes.truncate(cut);

@@ -1,4 +1,4 @@
-//! Who is heard, in words: loudness of the sources of sound, and debounced lines of what a leg hears.
+//! What is heard, in words: loudness of the sources of sound, and debounced lines of what a leg hears.
 
 use super::Line;
 use super::audio::{FRAME, Frame, RATE};
@@ -21,7 +21,7 @@ pub(super) struct Activity {
     /// Sums of the squares of the last frames, in a ring.
     energies: [f64; WINDOW],
     at: usize,
-    /// Frames since it was loud; `None`: never was.
+    /// Frames since it was loud; `None`: never.
     quiet: Option<u64>,
 }
 
@@ -34,16 +34,16 @@ impl Activity {
         self.quiet = if mean > LOUD * LOUD { Some(0) } else { self.quiet.map(|frames| frames + 1) };
     }
 
-    /// Loud now, or in a gap.
+    /// True when the source is loud now, or in a gap.
     pub(super) fn audible(&self) -> bool {
         self.quiet.is_some_and(|frames| frames < GAP)
     }
 }
 
-/// What one leg hears, line by line.
+/// What a leg hears, line by line.
 #[derive(Debug, Default)]
 pub(super) struct Transcript {
-    /// Frames so far: the clock of the lines.
+    /// Number of frames so far: the clock of the lines.
     frames: u64,
     /// What is heard that differs from the last line, and since which frame.
     change: Option<(u64, String)>,
@@ -51,13 +51,13 @@ pub(super) struct Transcript {
 }
 
 impl Transcript {
-    /// Takes the labels of what is heard in the next 20 ms; gives the new line, if this settles one.
+    /// Takes the labels of what is heard in the next 20 ms; returns the new line, if this settles one.
     pub(super) fn hear(&mut self, labels: &[&str]) -> Option<Line> {
         let now = self.frames;
         self.frames += 1;
         let heard = if labels.is_empty() { "silence".to_owned() } else { labels.join(" + ") };
         if self.lines.last().is_some_and(|line| line.heard == heard) {
-            self.change = None; // a flicker
+            self.change = None; // too short to count
             return None;
         }
         let (since, heard) = match self.change.take() {
@@ -86,7 +86,7 @@ mod tests {
     const LOUD_FRAME: Frame = [3000; FRAME];
     const QUIET_FRAME: Frame = [0; FRAME];
 
-    /// Says what is heard for so many milliseconds each; gives the lines.
+    /// Feeds what is heard for these many milliseconds each; returns the lines.
     fn lines(script: &[(u64, &[&str])]) -> Vec<(u64, String)> {
         let mut transcript = Transcript::default();
         for (ms, labels) in script {
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_is_told_when_it_has_lasted_and_dated_when_it_began() {
+    fn a_lasting_change_is_reported_with_the_time_it_began() {
         let script: [(u64, &[&str]); 4] =
             [(1000, &[]), (1000, &["agent"]), (1000, &["agent", "announcement: x"]), (1000, &[])];
         let wanted = [(0, "silence"), (1000, "agent"), (2000, "agent + announcement: x"), (3000, "silence")];
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flicker_is_not_told() {
+    fn a_short_change_is_not_reported() {
         let script: [(u64, &[&str]); 5] =
             [(400, &["agent"]), (140, &[]), (20, &["x"]), (140, &[]), (400, &["agent"])];
         assert_eq!(lines(&script), [(0, "agent".to_owned())]);
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_is_no_voice() {
+    fn noise_does_not_count_as_a_voice() {
         let mut activity = Activity::default();
         (0..50).for_each(|_| activity.hear(&[200; FRAME]));
         assert!(!activity.audible());

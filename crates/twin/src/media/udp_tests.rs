@@ -1,4 +1,4 @@
-//! The whole media side over real UDP, with str0m in the browser's place.
+//! The whole media side over real UDP, with str0m as the browser.
 
 use super::audio::{self, FRAME, RATE, Tone};
 use super::*;
@@ -9,7 +9,7 @@ use str0m::media::{Direction, Frequency, MediaKind, MediaTime, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::{Event, Input, Output, Rtc, RtcConfig};
 
-/// Far more than anything here takes: only a failure waits for it.
+/// Timeout, far longer than anything here takes: only a failure waits for it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A browser: full ICE, sends a tone.
@@ -61,7 +61,7 @@ impl Client {
         self.rtc.sdp_api().accept_answer(pending, answer).expect("accepted");
     }
 
-    /// Does one thing: sends what is due, or waits for a packet, the time or the next frame.
+    /// Does one step: sends what is due, or waits for a packet, a deadline or the next frame.
     async fn step(&mut self) {
         let deadline = loop {
             match self.rtc.poll_output().expect("lives") {
@@ -102,7 +102,7 @@ impl Client {
         }
     }
 
-    /// Goes on until this holds.
+    /// Runs until this holds.
     async fn until(&mut self, what: &str, holds: impl Fn(&Self) -> bool) {
         let goes_on = async {
             while !holds(self) {
@@ -118,12 +118,12 @@ impl Client {
     }
 }
 
-/// As the Voice SDK answers: at once, before it has gathered any.
+/// As the Voice SDK answers: at once, before it has gathered candidates.
 fn without_candidates(sdp: &str) -> String {
     sdp.split_inclusive('\n').filter(|line| !line.starts_with("a=candidate")).collect()
 }
 
-/// Waits for a happening while the client goes on.
+/// Waits for a happening while the client runs.
 async fn next(client: &mut Client, happenings: &mut mpsc::UnboundedReceiver<Happening>, wanted: &Happening) {
     let found = async {
         loop {
@@ -142,7 +142,7 @@ async fn next(client: &mut Client, happenings: &mut mpsc::UnboundedReceiver<Happ
     tokio::time::timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("never: {wanted:?}"));
 }
 
-/// Asks for measurements of a leg until they tell this pitch, while the client goes on.
+/// Requests measurements of a leg until they show this pitch, while the client runs.
 async fn hears(client: &mut Client, media: &MediaHandle, leg: &CallSid, hz: u32) -> Heard {
     let found = async {
         loop {
@@ -199,7 +199,7 @@ async fn a_browser_that_answers_talks_with_a_native_leg_until_it_is_dropped() {
 }
 
 #[tokio::test]
-async fn a_browser_that_offers_is_heard_and_its_end_is_told() {
+async fn a_browser_that_offers_is_heard_and_its_end_is_reported() {
     let (media, mut happenings) = begin().await;
     let mut client = Client::new(440.0).await;
     let (offer, pending) = client.offer();
@@ -210,7 +210,7 @@ async fn a_browser_that_offers_is_heard_and_its_end_is_told() {
     hears(&mut client, &media, &call(1), 440).await;
     client.until("660 Hz", |client| client.hears(660)).await;
 
-    // An ICE restart of the same leg: new credentials, and it goes on.
+    // An ICE restart of the same leg: new credentials, and the call goes on.
     let mut change = client.rtc.sdp_api();
     change.ice_restart(true);
     let (offer, pending) = change.apply().expect("an offer");
@@ -228,20 +228,20 @@ async fn a_browser_that_offers_is_heard_and_its_end_is_told() {
         client.step().await;
     }
     let told = async { while happenings.recv().await.expect("the media task runs") != closed {} };
-    tokio::time::timeout(PATIENCE, told).await.expect("the close is told");
+    tokio::time::timeout(PATIENCE, told).await.expect("the close is reported");
     let heard = media.heard(call(2)).await.expect("the media task runs").expect("until it is dropped");
     assert!(!heard.connected && !heard.transcript.is_empty());
 }
 
 #[tokio::test]
-async fn a_browser_that_sends_nothing_more_falls_silent_and_comes_back() {
+async fn a_browser_that_stops_sending_falls_silent_and_comes_back() {
     let (media, mut happenings) = begin().await;
     let mut client = Client::new(440.0).await;
     let answer = client.answer(&media.offer(call(2)).await.expect("an offer"));
     media.answer(call(2), answer).await.expect("taken");
     talk(&media);
     client.until("660 Hz", |client| client.hears(660)).await;
-    // It is not asked to go on here, as if its process were stopped.
+    // The client is not run here, as if its process were stopped.
     let silent = Happening::Silent(call(2), true);
     let told = async { while happenings.recv().await.expect("the media task runs") != silent {} };
     tokio::time::timeout(PATIENCE, told).await.expect("the silence is told");
@@ -260,7 +260,7 @@ async fn the_last_handle_ends_all_legs() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_done_is_refused() {
+async fn impossible_commands_are_refused() {
     let (media, _happenings) = begin().await;
     let refused = |result: Result<String, MediaError>| match result {
         Err(MediaError::Refused(why)) => why,

@@ -4,7 +4,7 @@ use rejoin_protocol::{
     AccountSid, ActivitySid, TaskChannelSid, TaskQueueSid, WorkerSid, WorkflowSid, WorkspaceSid,
 };
 
-/// What is configured in the account.
+/// The account's configuration.
 #[derive(Clone, Debug)]
 pub struct Account {
     /// The account.
@@ -32,33 +32,33 @@ pub struct Account {
 /// An agent.
 #[derive(Clone, Debug)]
 pub struct WorkerSetup {
-    /// Of the worker.
+    /// The worker's SID.
     pub sid: WorkerSid,
-    /// `friendly_name`: the Flex identity, here the mail address.
+    /// `friendly_name`: the Flex identity, here the e-mail address.
     pub name: String,
     /// Client identity, as in `client:…`.
     pub identity: String,
     /// Attributes, JSON text.
     pub attributes: String,
-    /// Capacity per task channel, in the account's order of channels.
+    /// Capacity per task channel, in the order of the account's channels.
     pub capacity: Vec<u32>,
 }
 
 /// An activity.
 #[derive(Clone, Debug)]
 pub struct ActivitySetup {
-    /// Of the activity.
+    /// The activity's SID.
     pub sid: ActivitySid,
     /// Name.
     pub name: String,
-    /// May a worker in it be given tasks?
+    /// True when a worker in it can be offered tasks.
     pub available: bool,
 }
 
 /// A task channel.
 #[derive(Clone, Debug)]
 pub struct ChannelSetup {
-    /// Of the channel.
+    /// The channel's SID.
     pub sid: TaskChannelSid,
     /// `unique_name`.
     pub unique_name: String,
@@ -69,7 +69,7 @@ pub struct ChannelSetup {
 /// A queue. Every worker belongs to it (`TargetWorkers` is `1==1`).
 #[derive(Clone, Debug)]
 pub struct QueueSetup {
-    /// Of the queue.
+    /// The queue's SID.
     pub sid: TaskQueueSid,
     /// Name.
     pub name: String,
@@ -78,11 +78,11 @@ pub struct QueueSetup {
 /// A workflow.
 #[derive(Clone, Debug)]
 pub struct WorkflowSetup {
-    /// Of the workflow.
+    /// The workflow's SID.
     pub sid: WorkflowSid,
     /// Name.
     pub name: String,
-    /// As in TaskRouter's REST API.
+    /// The configuration, as in TaskRouter's REST API.
     pub configuration: serde_json::Value,
 }
 
@@ -93,7 +93,7 @@ impl Account {
     }
 }
 
-/// The demo account. `voice_url`: TwiML for who dials its number.
+/// The demo account. `voice_url`: TwiML for calls to its number.
 pub fn demo_account(account: AccountSid, voice_url: String) -> Account {
     let agent = |number: u128, first: &str| WorkerSetup {
         sid: WorkerSid::numbered(number),
@@ -167,7 +167,7 @@ pub fn demo_account(account: AccountSid, voice_url: String) -> Account {
                     "filters": [], "default_filter": {"queue": ping}
                 }}),
             },
-            // Finds nobody: a call that an agent places has one.
+            // Matches nobody: an outbound call already has its agent.
             WorkflowSetup {
                 sid: WorkflowSid::numbered(3),
                 name: "Outbound".into(),

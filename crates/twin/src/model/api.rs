@@ -1,4 +1,4 @@
-//! What goes into the model and what comes out of it.
+//! The model's input and output.
 
 use rejoin_protocol::{
     ActivitySid, CallSid, ConferenceSid, Millis, ParticipantSid, ReservationSid, TaskQueueSid, TaskSid,
@@ -19,89 +19,89 @@ pub struct FetchId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TimerId(pub u64);
 
-/// Something that is played: to a leg or to a conference. Its end is reported with this number.
+/// A sound that is played to a leg or a conference. Its end is reported with this number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PlayId(pub u64);
 
-/// What can happen to the stand-in.
+/// An event for the model.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// A REST request, or a request over a worker's event bridge. Answered by [`Effect::Reply`].
     Request {
-        /// Of the reply.
+        /// Identifies the reply.
         id: RequestId,
-        /// What is wanted.
+        /// The request.
         request: Request,
-        /// In which form the reply is read.
+        /// The form of the reply.
         form: Form,
     },
-    /// Somebody dials the number of the account. The leg has media already.
+    /// A customer dials the account's number. The leg has media already.
     CustomerDials {
         /// The new leg; the shell has made its media.
         call: CallSid,
         /// Caller, E.164.
         from: String,
-        /// Is it a phone of the twin itself, or a browser's?
+        /// True for a phone of the twin itself, false for a browser's.
         native: bool,
     },
-    /// A leg's own end hung up: the customer's phone, or the Voice SDK's `hangup`.
+    /// The leg's own end hung up: the customer's phone, or the Voice SDK's `hangup`.
     HungUp {
-        /// Which leg.
+        /// The leg.
         call: CallSid,
     },
     /// The phone has answered and its media is up.
     Answered {
-        /// Which leg.
+        /// The leg.
         call: CallSid,
     },
-    /// The phone could not be reached; an agent's: or refused.
+    /// The phone could not be reached; or, for an agent's, the call was rejected.
     NotAnswered {
-        /// Which leg.
+        /// The leg.
         call: CallSid,
     },
-    /// A phone outside is engaged, or its owner refuses.
+    /// An outside phone is busy, or rejects the call.
     Busy {
-        /// Which leg.
+        /// The leg.
         call: CallSid,
     },
     /// No packet of the leg for a while, or packets again.
     MediaSilent {
-        /// Which leg.
+        /// The leg.
         call: CallSid,
-        /// Silent, or flowing again?
+        /// True when silent, false when packets flow again.
         silent: bool,
     },
     /// The leg's browser closed DTLS.
     MediaClosed {
-        /// Which leg.
+        /// The leg.
         call: CallSid,
     },
-    /// Something has been played to its end.
+    /// A sound has been played to its end.
     Played {
-        /// What.
+        /// The sound.
         play: PlayId,
     },
-    /// A TwiML document has come, or not.
+    /// A TwiML document has arrived, or could not be fetched.
     TwimlFetched {
-        /// Which fetch.
+        /// The fetch.
         fetch: FetchId,
         /// The document, or the reason in one line.
         result: Result<String, String>,
     },
     /// A worker's event bridge socket was opened or closed. The model counts them.
     Presence {
-        /// Whose.
+        /// The worker.
         worker: WorkerSid,
-        /// Opened?
+        /// True when it was opened.
         open: bool,
     },
     /// A timer is due.
     Timer(TimerId),
-    /// From now on Twilio behaves otherwise in these points: what nobody knows for sure is tried both ways.
+    /// Changes assumptions about Twilio from now on, so that uncertain ones can be tested both ways.
     Assume(Assumptions),
 }
 
-/// Points of [`crate::facts::Facts`] that can be changed while the twin runs. `None`: as it is.
+/// Assumptions of [`crate::facts::Facts`] that can be changed while the twin runs. `None`: unchanged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Assumptions {
@@ -117,31 +117,31 @@ pub struct Assumptions {
     pub redirect_requests_action: Option<bool>,
 }
 
-/// One event of TaskRouter's.
+/// An event of TaskRouter.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StreamEvent {
     /// `EV…`.
     pub id: String,
     /// `reservation.accepted` and the like.
     pub name: String,
-    /// When (point in time).
+    /// When it happened (point in time).
     pub at: Millis,
     /// What the event is about.
     pub payload: serde_json::Map<String, Value>,
 }
 
-/// In which form a reply is read: the other one is not made.
+/// The form of a reply that the requester reads; the other one is not built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// As the REST API has it.
+    /// The REST API's form.
     Rest,
-    /// As the event bridge has it.
+    /// The event bridge's form.
     Bridge,
-    /// It is not known who asks.
+    /// Both, when the requester is not known.
     Both,
 }
 
-/// What somebody wants of Twilio. REST and event bridge are mapped onto these.
+/// A request to Twilio. REST API and event bridge are translated into these.
 #[derive(Clone, Debug)]
 pub enum Request {
     // --- api.twilio.com ---
@@ -149,7 +149,7 @@ pub enum Request {
     FetchCall(CallSid),
     /// `POST Calls/{CA}`.
     UpdateCall {
-        /// Which.
+        /// The call.
         call: CallSid,
         /// `Url`, wins over `Twiml`.
         url: Option<String>,
@@ -180,7 +180,7 @@ pub enum Request {
     },
     /// `POST Conferences/{CF}`.
     UpdateConference {
-        /// Which.
+        /// The conference.
         conference: ConferenceSid,
         /// `Status`: `completed`.
         status: Option<String>,
@@ -195,18 +195,18 @@ pub enum Request {
     FetchParticipant(ConferenceSid, CallSid),
     /// `POST Conferences/{CF}/Participants/{CA}`.
     UpdateParticipant {
-        /// Where.
+        /// The conference.
         conference: ConferenceSid,
-        /// Who.
+        /// The participant.
         call: CallSid,
-        /// What changes.
+        /// The changes.
         change: ParticipantChange,
     },
-    /// `POST Conferences/{CF or friendly name}/Participants`: a phone outside rings.
+    /// `POST Conferences/{CF or friendly name}/Participants`: an outside phone rings.
     CreateParticipant {
         /// SID or friendly name.
         conference: String,
-        /// Who.
+        /// The participant.
         new: NewParticipant,
     },
     /// `DELETE Conferences/{CF}/Participants/{CA}`.
@@ -228,7 +228,7 @@ pub enum Request {
     },
     /// `POST Tasks/{WT}`.
     UpdateTask {
-        /// Which.
+        /// The task.
         task: TaskSid,
         /// Header `If-Match`.
         if_match: Option<String>,
@@ -243,16 +243,16 @@ pub enum Request {
     },
     /// `DELETE Tasks/{WT}`.
     DeleteTask {
-        /// Which.
+        /// The task.
         task: TaskSid,
         /// Header `If-Match`.
         if_match: Option<String>,
     },
     /// `GET Tasks/{WT}/Reservations`, `GET Workers/{WK}/Reservations`.
     ListReservations {
-        /// Of this task.
+        /// Only of this task.
         task: Option<TaskSid>,
-        /// Of this worker.
+        /// Only of this worker.
         worker: Option<WorkerSid>,
         /// `ReservationStatus`; the event bridge's `Active` is `pending,accepted,wrapping`.
         status: Option<String>,
@@ -261,18 +261,18 @@ pub enum Request {
     FetchReservation(ReservationSid),
     /// `POST …/Reservations/{WR}`.
     UpdateReservation {
-        /// Which.
+        /// The reservation.
         reservation: ReservationSid,
         /// `ReservationStatus`: `accepted`, `rejected`, `wrapping`, `completed`.
         status: Option<String>,
-        /// `Instruction`: `conference` is known; everything else is refused.
+        /// `Instruction`: only `conference` is supported; everything else is refused.
         instruction: Option<ConferenceInstruction>,
     },
     /// `GET Workers/{WK}`.
     FetchWorker(WorkerSid),
     /// `POST Workers/{WK}`.
     UpdateWorker {
-        /// Whose.
+        /// The worker.
         worker: WorkerSid,
         /// `ActivitySid`.
         activity: Option<ActivitySid>,
@@ -304,19 +304,19 @@ pub enum Request {
     /// `GET Workers/{WK}/WorkerChannels`.
     ListWorkerChannels(WorkerSid),
 
-    // --- as Flex asks for it, over the event bridge ---
+    // --- as Flex requests it, over the event bridge ---
     /// `POST …/WorkerParticipant {ReservationSid, …}`: the worker's own leg.
     UpdateWorkerParticipant {
-        /// Whose leg.
+        /// The reservation of the leg.
         reservation: ReservationSid,
-        /// What changes.
+        /// The changes.
         change: ParticipantChange,
     },
     /// `POST …/CustomerParticipant {TaskSid, …}`.
     UpdateCustomerParticipant {
-        /// Of which task.
+        /// The task.
         task: TaskSid,
-        /// What changes.
+        /// The changes.
         change: ParticipantChange,
     },
     /// `GET Interactions/KD…/Channels`.
@@ -326,9 +326,9 @@ pub enum Request {
     /// `POST Interactions/KD…/Channels/UO…/Participants {"type":"agent"}`: Flex's "Join Call". Rings the worker's
     /// phone; the leg joins the task's conference when it is answered.
     AddAgentParticipant {
-        /// To which task's conference.
+        /// The task of the conference.
         task: TaskSid,
-        /// The worker's reservation of it.
+        /// The worker's reservation of the task.
         reservation: ReservationSid,
         /// `coordinates.to`, `client:…`.
         to: String,
@@ -337,55 +337,55 @@ pub enum Request {
     },
     /// `POST …/Transfers {ReservationSid, TaskSid, To, Mode}`.
     Transfer {
-        /// Who asks.
+        /// The requesting worker.
         worker: WorkerSid,
-        /// Of the worker who hands the task over.
+        /// The reservation of the worker who hands the task over.
         reservation: ReservationSid,
         /// `To`: a worker or a queue.
         to: String,
         /// `Mode`: `WARM` or `COLD`; default `WARM`.
         mode: Option<String>,
-        /// `Attributes` that the task is to have from now on, JSON text.
+        /// New `Attributes` of the task, JSON text.
         attributes: Option<String>,
     },
     /// `POST …/Transfers/TT… {TaskSid, TransferStatus}`: `canceled`.
     UpdateTransfer {
-        /// Who asks.
+        /// The requesting worker.
         worker: WorkerSid,
-        /// Which.
+        /// The transfer.
         transfer: TransferSid,
         /// `TransferStatus`.
         status: String,
     },
     /// `POST …/KickWorkerParticipant {TaskSid, TargetWorkerSid}`.
     KickWorker {
-        /// From which task's conference.
+        /// The task of the conference.
         task: TaskSid,
-        /// Whom.
+        /// The worker to remove.
         worker: WorkerSid,
     },
     /// `POST …/HoldWorkerParticipant {TaskSid, TargetWorkerSid, Hold}`.
     HoldWorker {
-        /// In which task's conference.
+        /// The task of the conference.
         task: TaskSid,
-        /// Whom.
+        /// The worker to put on hold.
         worker: WorkerSid,
-        /// What changes.
+        /// The changes.
         change: ParticipantChange,
     },
     /// `POST Tasks/WT…/Reservations/WR… {"Instruction":"supervise"}`: Flex's "Monitor Call". Rings the supervisor's
     /// phone; the leg joins the task's conference, muted.
     Supervise {
-        /// Of the agent who is listened to.
+        /// The reservation of the monitored agent.
         reservation: ReservationSid,
-        /// Who listens.
+        /// The supervisor.
         supervisor: WorkerSid,
         /// `To`: `client:…`.
         to: String,
     },
-    /// `POST Interactions/KD…/Channels/UO…/Participants {"type":"external"}`: somebody outside is dialled.
+    /// `POST Interactions/KD…/Channels/UO…/Participants {"type":"external"}`: a third party is dialled.
     AddExternalParticipant {
-        /// To which task's conference.
+        /// The task of the conference.
         task: TaskSid,
         /// `coordinates.from`.
         from: String,
@@ -396,18 +396,18 @@ pub enum Request {
     CloseChannel(TaskSid),
     /// `POST Interactions/KD…/Channels/UO…/Participants/UT…`.
     UpdateChannelParticipant {
-        /// Of which task.
+        /// The task.
         task: TaskSid,
-        /// Who.
+        /// The participant.
         participant: ParticipantSid,
-        /// What changes.
+        /// The changes.
         change: ParticipantChange,
         /// `status=closed`: remove the leg.
         close: bool,
     },
 }
 
-/// Flags of a participant that are to change.
+/// Changes of a participant's flags.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ParticipantChange {
     /// `Muted`.
@@ -420,7 +420,7 @@ pub struct ParticipantChange {
     pub hold_method: Option<String>,
     /// `EndConferenceOnExit`.
     pub end_conference_on_exit: Option<bool>,
-    /// `Coaching`, and `CallSidToCoach`: is heard by this leg alone; `Some(None)`: by everybody, as ever.
+    /// `Coaching`, and `CallSidToCoach`: only this leg hears the participant; `Some(None)`: everybody does.
     pub coaches: Option<Option<CallSid>>,
     /// `AnnounceUrl`.
     pub announce_url: Option<String>,
@@ -467,7 +467,7 @@ pub struct NewTask {
     pub priority: u32,
     /// `Timeout`, seconds.
     pub timeout: Option<u64>,
-    /// `TaskQueueSid`: instead of the workflow's.
+    /// `TaskQueueSid`: replaces the workflow's queue.
     pub queue: Option<TaskQueueSid>,
     /// `RoutingTarget`.
     pub routing_target: Option<WorkerSid>,
@@ -475,14 +475,14 @@ pub struct NewTask {
     pub ignore_capacity: Option<bool>,
 }
 
-/// `Instruction=conference` with the options that are honoured.
+/// `Instruction=conference` with the options that are supported.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConferenceInstruction {
-    /// `To`: `client:…`, maybe with `?parameters`.
+    /// `To`: `client:…`, possibly with `?parameters`.
     pub to: Option<String>,
     /// `From`.
     pub from: Option<String>,
-    /// `EndConferenceOnExit`, of the agent's leg.
+    /// `EndConferenceOnExit` of the agent's leg.
     pub end_conference_on_exit: bool,
     /// `EndConferenceOnCustomerExit`.
     pub end_conference_on_customer_exit: bool,
@@ -499,13 +499,13 @@ pub struct ConferenceInstruction {
 pub struct Reply {
     /// HTTP status, 200, 201 or 204.
     pub status: u16,
-    /// The body; `Null` with 204, and where only the event bridge's form is wanted.
+    /// The body; `Null` with 204, and when only the event bridge's form is wanted.
     pub body: Value,
     /// The `ETag`, a number.
     pub etag: Option<u64>,
-    /// The same as Flex gets it over the event bridge: dates in epoch seconds, attributes as text, reservations
-    /// with their `task`, lists as `{"contents":[…],"after_sid":null}`, channels and participants of
-    /// interactions in their own form. `Null` for what Flex never asks for, and where only the REST API's form is wanted.
+    /// The body in the event bridge's form for Flex: dates in epoch seconds, attributes as text, reservations with
+    /// their `task`, lists as `{"contents":[…],"after_sid":null}`, channels and participants of interactions in their
+    /// own form. `Null` for what Flex never requests, and when only the REST API's form is wanted.
     pub bridge: Value,
 }
 
@@ -520,145 +520,146 @@ pub struct ApiError {
     pub message: String,
 }
 
-/// What the stand-in does to the world.
+/// An effect of the model on its surroundings.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// Answers a request.
     Reply {
-        /// Which.
+        /// The request.
         id: RequestId,
-        /// With what, as in Twilio's REST API and as over the event bridge.
+        /// The reply, in the REST API's and the event bridge's form, or the refusal.
         result: Result<Reply, ApiError>,
     },
-    /// Asks for TwiML, signed. The result comes back as [`Event::TwimlFetched`].
+    /// Fetches TwiML with a signed request. The result comes back as [`Event::TwimlFetched`].
     FetchTwiml {
-        /// Of the document.
+        /// Identifies the document.
         fetch: FetchId,
-        /// Where.
+        /// The address.
         url: String,
         /// `GET` or `POST`.
         method: String,
         /// Parameters, as Twilio sends them.
         params: Vec<(String, String)>,
     },
-    /// A webhook whose answer does not matter, signed.
+    /// A signed webhook whose answer is ignored.
     Webhook {
-        /// Where.
+        /// The address.
         url: String,
         /// `GET` or `POST`.
         method: String,
         /// Parameters, as Twilio sends them.
         params: Vec<(String, String)>,
     },
-    /// Tell a worker's open pages (TaskRouter event bridge).
+    /// Sends an event to a worker's open pages (TaskRouter event bridge).
     Tell {
-        /// Whom.
+        /// The worker.
         worker: WorkerSid,
         /// `reservation.created`, `participant.added`, …
         event_type: String,
-        /// In the event bridge's form.
+        /// The payload in the event bridge's form.
         payload: Value,
     },
-    /// Event Streams tells it to whoever has subscribed to it.
+    /// An event for subscribers of Event Streams.
     Stream(StreamEvent),
-    /// Ring a worker's phone: the shell makes the media and sends the Voice SDK's `invite`.
+    /// Rings a worker's phone: the shell makes the media and sends the Voice SDK's `invite`.
     Ring {
         /// The agent's leg.
         call: CallSid,
-        /// Whose phone.
+        /// The worker.
         worker: WorkerSid,
         /// `From` of the invite.
         from: String,
         /// `To` of the invite.
         to: String,
     },
-    /// Ring a phone outside.
+    /// Rings an outside phone.
     Dial {
         /// The leg.
         call: CallSid,
-        /// Caller id.
+        /// The caller id.
         from: String,
         /// The number, or a SIP address.
         to: String,
     },
-    /// End a leg: its media, and the phone or page behind it is told.
+    /// Ends a leg: its media, and the phone or page behind it is notified.
     Drop {
-        /// Which.
+        /// The leg.
         call: CallSid,
     },
-    /// The leg hears, and is heard in, this conference; `None`: in none.
+    /// Puts the leg's audio into this conference; `None`: into none.
     Place {
-        /// Which leg.
+        /// The leg.
         call: CallSid,
-        /// Where.
+        /// The conference.
         conference: Option<ConferenceSid>,
     },
-    /// The leg's voice is not passed on, or is again.
+    /// Mutes the leg, or unmutes it.
     Mute {
-        /// Which leg.
+        /// The leg.
         call: CallSid,
-        /// Muted?
+        /// True to mute.
         muted: bool,
     },
-    /// The leg is heard by this one alone; `None`: by everybody, as ever.
+    /// Only the coached leg hears this leg; `None`: everybody does.
     Coach {
-        /// Which leg.
+        /// The leg.
         call: CallSid,
-        /// By whom.
+        /// The coached leg.
         coached: Option<CallSid>,
     },
-    /// The leg hears the hold music and not the conference, and is not heard; or is back.
+    /// Puts the leg on hold, where it neither hears the conference nor is heard; or ends the hold.
     Hold {
-        /// Which leg.
+        /// The leg.
         call: CallSid,
-        /// On hold?
+        /// True to put on hold.
         hold: bool,
-        /// Is Twilio's own music heard meanwhile? If not: silence, and what is played to [`Audience::OnHold`].
+        /// True when Twilio's own music plays. Otherwise there is silence, and what is played to
+        /// [`Audience::OnHold`].
         music: bool,
     },
-    /// Play to a leg, or to everybody in a conference.
+    /// Plays a sound to a leg, or to everybody in a conference.
     Play {
         /// Comes back as [`Event::Played`].
         play: PlayId,
-        /// To whom.
+        /// The audience.
         to: Audience,
-        /// What.
+        /// The sound.
         what: Sound,
     },
-    /// Stop what plays to a leg alone: its document was replaced.
+    /// Stops what plays to a leg alone: its document was replaced.
     StopPlaying {
-        /// Which leg.
+        /// The leg.
         call: CallSid,
     },
-    /// Wake the model at this point in time.
+    /// Sets a timer.
     SetTimer {
-        /// Which.
+        /// The timer.
         timer: TimerId,
-        /// Point in time.
+        /// When it is due (point in time).
         at: Millis,
     },
-    /// A line for the twin's log: what a stand-in for Twilio did, in plain words.
+    /// A line for the twin's log.
     Log(String),
 }
 
-/// Who hears something.
+/// The audience of a sound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Audience {
     /// One leg.
     Leg(CallSid),
-    /// One leg, as long as it is on hold.
+    /// One leg, while it is on hold.
     OnHold(CallSid),
     /// Everybody in the conference.
     Conference(ConferenceSid),
 }
 
-/// What is played.
+/// A sound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sound {
     /// `<Say>`: spoken text.
     Say(String),
     /// `<Play>`: audio from this address (WAV or MP3), fetched by the shell.
     Url(String),
-    /// `<Pause>`: so much silence.
+    /// `<Pause>`: silence of this length.
     Silence(Millis),
 }

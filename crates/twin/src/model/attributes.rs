@@ -1,4 +1,4 @@
-//! Attributes of a task or a worker: JSON, which is told as a text far more often than it changes.
+//! Attributes of a task or a worker: JSON with its text, which is sent far more often than it changes.
 
 use super::text;
 use serde_json::Value;
@@ -15,7 +15,7 @@ impl Attributes {
         &self.text
     }
 
-    /// Changes them.
+    /// Changes the attributes.
     pub(super) fn change(&mut self, change: impl FnOnce(&mut Value)) {
         change(&mut self.json);
         self.text = text(&self.json);

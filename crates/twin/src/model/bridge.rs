@@ -1,4 +1,4 @@
-//! What the event bridge says about the model's things: the form that `twilio-taskrouter` 2.1.1 reads.
+//! The model's resources in the event bridge's form, as `twilio-taskrouter` 2.1.1 reads it.
 
 use super::{
     Model,
@@ -37,7 +37,7 @@ impl Model {
         })
     }
 
-    /// As in replies to changes, which say nothing of transfers: `twilio-taskrouter` would throw.
+    /// The form of replies to changes, without transfers: `twilio-taskrouter` would throw.
     pub(super) fn bridge_reservation(&self, sid: &ReservationSid, reservation: &Reservation) -> Value {
         let task = self.tasks.get(&reservation.task).map(|task| self.bridge_task(&reservation.task, task));
         let bridged = json!({
@@ -51,14 +51,14 @@ impl Model {
         with(bridged, [("task", task.unwrap_or_default())])
     }
 
-    /// As in events and lists: with its transfers, and why it was canceled.
+    /// The form of events and lists: with transfers, and the reason of a cancellation.
     pub(super) fn bridge_reservation_in_full(
         &self,
         sid: &ReservationSid,
         reservation: &Reservation,
     ) -> Value {
         let mut bridged = self.bridge_reservation(sid, reservation);
-        // What is not there must not be there as `null` either: Flex would read it as a transfer.
+        // An absent transfer must not be `null` either: Flex would read it as one.
         let incoming = reservation.transfer.as_ref().and_then(|sid| Some((sid, self.transfers.get(sid)?)));
         if let Some((sid, transfer)) = incoming {
             bridged["task_transfer"] = self.bridge_transfer(sid, transfer);
@@ -161,14 +161,14 @@ impl Model {
         ]
     }
 
-    /// Reply to a change of a participant.
+    /// The reply to a change of a participant.
     pub(super) fn bridge_participant_stub(task: &TaskSid, sid: &ParticipantSid, kind: &str) -> Value {
         json!({
             "sid": sid, "type": kind, "interaction_sid": interaction_sid(task), "channel_sid": channel_sid(task),
         })
     }
 
-    /// Every value is a list of one text.
+    /// Every value is a list of one string.
     fn media_properties(&self, sid: &ConferenceSid, task: &TaskSid, participant: &Participant) -> Value {
         let call = self.calls.get(&participant.call);
         json!({

@@ -1,4 +1,4 @@
-//! Conferences and who is in them (<https://www.twilio.com/docs/voice/twiml/conference>).
+//! Conferences and their participants (<https://www.twilio.com/docs/voice/twiml/conference>).
 
 use super::{
     Model,
@@ -15,7 +15,7 @@ use crate::dates::rfc2822;
 use rejoin_protocol::{CallSid, ConferenceSid, ParticipantSid, ReservationSid, TaskSid};
 use std::collections::VecDeque;
 
-/// How somebody joins.
+/// How a participant joins.
 #[derive(Clone, Debug)]
 pub(super) struct Joins {
     pub(super) sid: Option<ParticipantSid>,
@@ -27,7 +27,7 @@ pub(super) struct Joins {
     pub(super) then: Then,
 }
 
-/// May a document with this verb play to somebody who stays in the conference?
+/// True when a document with this verb can play to a participant who stays in the conference.
 pub(super) fn is_allowed_in_a_conference(verb: &Verb) -> bool {
     match verb {
         Verb::Say { .. } | Verb::Play { .. } | Verb::Pause(_) | Verb::Redirect(_) => true,
@@ -36,14 +36,14 @@ pub(super) fn is_allowed_in_a_conference(verb: &Verb) -> bool {
 }
 
 impl Conference {
-    /// Who is in it now.
+    /// The current participants.
     pub(super) fn live(&self) -> impl Iterator<Item = &Participant> {
         self.participants.iter().filter(|participant| participant.left.is_none())
     }
 }
 
 impl Model {
-    /// The conference of this name that is not over; made if there is none, with this callback.
+    /// The open conference with this name; created with this callback if there is none.
     pub(super) fn conference_named(&mut self, name: &str, callback: Option<Callback>) -> ConferenceSid {
         let open = self.open_conference(name);
         open.unwrap_or_else(|| {
@@ -65,7 +65,7 @@ impl Model {
         })
     }
 
-    /// The conference of this name that is not over.
+    /// The open conference with this name.
     pub(super) fn open_conference(&self, name: &str) -> Option<ConferenceSid> {
         self.conferences
             .iter()
@@ -90,7 +90,7 @@ impl Model {
                 .get(&conference)
                 .is_some_and(|conference| conference.live().any(|other| other.label == dial.label));
         if taken {
-            // Error 16025: on with the next verb.
+            // Error 16025: continue with the next verb.
             self.log(format!("{call} cannot join {conference}: its label is taken"));
             return self.advance(call);
         }
@@ -111,7 +111,7 @@ impl Model {
         self.join(&conference, call, joins);
     }
 
-    /// In Flex a conference is named after its task, which names the customer's leg.
+    /// Flex names a conference after its task, which names the customer's leg.
     fn is_customer_of(&self, name: &str, call: &CallSid) -> bool {
         TaskSid::parse(name)
             .ok()
@@ -163,7 +163,7 @@ impl Model {
         self.tell_participant(sid, index, "participant.added");
     }
 
-    /// A leg leaves. What the leg itself does next is not decided here.
+    /// A leg leaves the conference. The caller decides what the leg does next.
     pub(super) fn leave(&mut self, sid: &ConferenceSid, call: &CallSid, left: Left) {
         let Some(conference) = self.conferences.get(sid) else { return };
         let Some(ends) = conference
@@ -230,7 +230,7 @@ impl Model {
         );
         self.tell_participant(sid, index, "participant.removed");
         if let Some(reservation) = reservation {
-            // With "Join Call" a second leg of the same reservation may stand.
+            // After "Join Call" a second leg of the same reservation may stand.
             let stands = self.conferences.values().any(|conference| {
                 conference.live().any(|other| other.kind.reservation() == Some(&reservation))
             });
@@ -277,7 +277,7 @@ impl Model {
         self.call_is_over(sid);
         for call in &others {
             if *why == ConferenceEnd::Api {
-                // Ending by API hangs up everybody.
+                // Ending by API hangs up all participants.
                 if let Some(leg) = self.calls.get_mut(call) {
                     leg.doing = Doing::Nothing;
                 }
@@ -293,7 +293,7 @@ impl Model {
         self.end_call(call, CallStatus::Completed, Left::Kicked);
     }
 
-    /// Changes flags and tells about it. What stays the same gives no webhook.
+    /// Changes flags and reports it. An unchanged flag causes no webhook.
     ///
     /// # Errors
     /// When there is no such participant.
@@ -379,13 +379,13 @@ impl Model {
             || change.muted.is_some()
             || change.coaches.is_some();
         if flags {
-            // Flex waits for an answer to what it asked, also when nothing changed.
+            // Flex waits for an answer to its request, even when nothing changed.
             self.tell_participant(sid, index, "participant.modified");
         }
         Ok(())
     }
 
-    /// Adds an announcement; it plays when those before it are over.
+    /// Queues an announcement behind earlier ones.
     pub(super) fn announce(&mut self, sid: &ConferenceSid, call: Option<CallSid>, link: Link) {
         let Some(conference) = self.conferences.get_mut(sid) else { return };
         conference.announcements.push_back(Announcement {
@@ -468,7 +468,7 @@ impl Model {
         }
     }
 
-    /// Who hears the current announcement.
+    /// The audience of the current announcement.
     pub(super) fn announcement_audience(&self, sid: &ConferenceSid) -> Audience {
         let call = self
             .conferences
@@ -560,7 +560,7 @@ impl Model {
         self.conference_event(sid, selector, event, params);
     }
 
-    /// Tells the workers who have the task of the conference.
+    /// Reports a participant to the workers who have the conference's task.
     fn tell_participant(&mut self, sid: &ConferenceSid, index: usize, event_type: &str) {
         let Some(conference) = self.conferences.get(sid) else { return };
         let Ok(task) = TaskSid::parse(&conference.name) else { return };
@@ -572,19 +572,19 @@ impl Model {
         }
     }
 
-    /// The agent's leg is gone: its reservation waits to be wrapped up.
+    /// The agent's leg is gone: its reservation starts to wrap up.
     fn wrap(&mut self, reservation: &ReservationSid) {
         if self.reservations.get(reservation).is_some_and(|r| r.status == ReservationStatus::Accepted) {
             self.set_reservation(reservation, ReservationStatus::Wrapping);
         }
     }
 
-    /// Is the leg in this conference now?
+    /// The participant of this leg, while it is in the conference.
     pub(super) fn in_conference(&self, sid: &ConferenceSid, call: &CallSid) -> Option<&Participant> {
         self.conferences.get(sid)?.live().find(|participant| participant.call == *call)
     }
 
-    /// The live leg of this call in any conference.
+    /// The conference that this leg is in.
     pub(super) fn conference_of(&self, call: &CallSid) -> Option<&ConferenceSid> {
         match self.calls.get(call) {
             Some(Call { doing: Doing::Conference(conference, _), .. }) => Some(conference),

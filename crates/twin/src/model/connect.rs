@@ -11,7 +11,7 @@ use rejoin_protocol::{CallSid, ConferenceSid, ParticipantSid, ReservationSid, Ta
 use serde_json::{Value, json};
 
 impl ConferenceInstruction {
-    /// Where the conference's events are to go, if it is made for this instruction.
+    /// The callback for the conference's events, if this instruction creates the conference.
     pub(super) fn callback(&self) -> Option<Callback> {
         let url = self.status_callback.as_deref().filter(|url| !url.is_empty())?;
         let events = self.status_callback_event.as_deref().unwrap_or_default();
@@ -54,7 +54,7 @@ impl Model {
             contact.as_str().map(str::to_owned)
         });
         let to = to.ok_or_else(|| ApiError::bad_request("there is neither To nor a contact_uri"))?;
-        // Not every agent's phone is a browser.
+        // An agent's phone need not be a browser.
         let phone = if to.starts_with("client:") { self.phone_of(&to)? } else { worker };
         let joining = Joining::Reservation(sid.clone(), instruction.clone());
         let call = self.ring(phone, from.unwrap_or_default(), to, joining);
@@ -64,7 +64,7 @@ impl Model {
         Ok(())
     }
 
-    /// Whose phone is `client:identity?parameters`?
+    /// The worker of the phone `client:identity?parameters`.
     pub(super) fn phone_of(&self, to: &str) -> Result<WorkerSid, ApiError> {
         let identity = to.split('?').next().unwrap_or(to).strip_prefix("client:");
         identity
@@ -90,7 +90,7 @@ impl Model {
         }
     }
 
-    /// The phone was answered: who it is joins.
+    /// The phone was answered: its leg joins.
     pub(super) fn phone_picked_up(&mut self, call: &CallSid, joining: Joining) {
         match joining {
             Joining::Dialled(dialled) => self.phone_answered(call, *dialled),
@@ -110,7 +110,7 @@ impl Model {
         }
     }
 
-    /// Somebody joins a conference that others are in already.
+    /// A leg joins a conference that others are in already.
     fn join_later(
         &mut self,
         call: &CallSid,
@@ -148,7 +148,7 @@ impl Model {
         reservation.ringing = None;
         let (task_sid, worker) = (reservation.task.clone(), reservation.worker.clone());
         if let Some((conference, _)) = self.customer_in_conference(&task_sid) {
-            // Handed over: the conference is there, and with it its callback.
+            // After a transfer: the conference exists, and has its callback.
             self.set_reservation(sid, ReservationStatus::Accepted);
             let kind = ParticipantKind::Agent { worker, reservation: Some(sid.clone()) };
             let joins = Joins {
@@ -194,7 +194,7 @@ impl Model {
         self.name_conference(&task_sid, &conference, Some(agent), &customer);
     }
 
-    /// TaskRouter writes into the task who has met where.
+    /// TaskRouter writes the conference and its legs into the task.
     pub(super) fn name_conference(
         &mut self,
         sid: &TaskSid,

@@ -1,19 +1,19 @@
 //! TaskRouter's expression language, as far as workflows of voice queues use it
-//! (<https://www.twilio.com/docs/taskrouter/expression-syntax>), and Sync's for live queries, which is much the same
-//! (<https://www.twilio.com/docs/sync/live-query>).
+//! (<https://www.twilio.com/docs/taskrouter/expression-syntax>), and that of Sync's live queries, which is much the
+//! same (<https://www.twilio.com/docs/sync/live-query>).
 
 use serde_json::Value;
 
-/// Deeper nesting is refused, so that no text can exhaust the stack.
+/// Maximum depth of nesting, so that no text can exhaust the stack.
 const DEPTH: usize = 64;
 
-/// Why a text is no expression.
+/// Why a text is not an expression.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an expression: {what} at character {at}")]
 pub struct ExpressionError {
     /// What is wrong.
     what: &'static str,
-    /// Where, counted from 0.
+    /// Position, counted from 0.
     at: usize,
 }
 
@@ -49,17 +49,17 @@ enum Operator {
     /// The left is a member of the list on the right.
     In,
     NotIn,
-    /// The list on the left has the right as a member.
+    /// The list on the left contains the right.
     Has,
     /// The text (or list) on the left contains the right.
     Contains,
 }
 
 impl Expression {
-    /// Reads an expression.
+    /// Parses an expression.
     ///
     /// # Errors
-    /// When the text is none, or uses what is not modelled.
+    /// When the text is malformed, or uses what is not modelled.
     pub fn parse(text: &str) -> Result<Self, ExpressionError> {
         let tokens = tokens(text)?;
         let mut parser = Parser { tokens: &tokens, at: 0, end: text.chars().count() };
@@ -70,7 +70,7 @@ impl Expression {
         }
     }
 
-    /// Is it true? `attribute` gives the value of a path, `Null` when there is none.
+    /// True when the expression holds. `attribute` returns the value of a path, `Null` when there is none.
     pub fn holds(&self, attribute: &dyn Fn(&str) -> Value) -> bool {
         self.0.holds(attribute)
     }
@@ -371,7 +371,7 @@ mod tests {
             ("skills HAS \"video\"", false),
             ("a_text CONTAINS 'lo th'", true),
             ("routing.level >= 3", true),
-            // AND binds stronger than OR.
+            // AND binds more tightly than OR.
             ("1==1 OR 1==2 AND 1==2", true),
             ("(1==1 OR 1==2) AND 1==2", false),
             ("NOT (language == 'en') && count != 3", true),
@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn malformed_expressions_are_refused() {
         for text in ["", "==", "a ==", "(a", "a == 'b", "a b", "x IN [y]", "1.2.3 == 1", "a ; b", "a == b OR"]
         {
             assert!(Expression::parse(text).is_err(), "{text}");

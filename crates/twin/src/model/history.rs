@@ -1,4 +1,4 @@
-//! TaskRouter's log of what has happened to workers and tasks, also to those that it has deleted
+//! TaskRouter's event log of workers and tasks, which outlives deleted tasks
 //! (<https://www.twilio.com/docs/taskrouter/api/event>).
 
 use super::{
@@ -11,23 +11,23 @@ use crate::model::api::Reply;
 use rejoin_protocol::{Millis, ReservationSid, TaskQueueSid, TaskSid, WorkerSid, WorkflowSid};
 use serde_json::{Map, Value, json};
 
-/// Twilio keeps it for 30 days.
+/// Twilio keeps events for 30 days.
 const KEPT: Millis = Millis::seconds(30 * 24 * 3600);
 
-/// `Minutes` of a request that does not say it.
+/// `Minutes` of a request without it.
 const MINUTES: u32 = 15;
 
 #[derive(Clone, Debug)]
 pub(super) struct Happened {
     number: u128,
     at: Millis,
-    /// As in `task.created`.
+    /// The event, as in `task.created`.
     name: String,
-    /// Of an event of a task or a reservation; what the task was at that time.
+    /// For an event of a task or a reservation: the task at that time.
     task: Option<OfTask>,
-    /// Of an event of a reservation, or of a transfer: the one that hands the task over.
+    /// For an event of a reservation, or of a transfer: the reservation, or the one that hands the task over.
     reservation: Option<ReservationSid>,
-    /// Of an event of a worker or of a reservation.
+    /// For an event of a worker or of a reservation: the worker.
     worker: Option<WorkerSid>,
 }
 
@@ -78,7 +78,7 @@ impl Model {
         self.history.push_back(Happened { number, at: self.now, name, task, reservation, worker });
     }
 
-    /// `GET Events`, the oldest first.
+    /// `GET Events`, oldest first.
     pub(super) fn event_list(
         &self,
         task: Option<&TaskSid>,
@@ -117,7 +117,7 @@ impl Model {
         })
     }
 
-    /// Less than Twilio's: what is searched for.
+    /// Less than Twilio's: only the fields that are used.
     fn event_data(&self, it: &Happened) -> Value {
         let reservation =
             if it.is_of_reservation() { "reservation_sid" } else { "initiating_reservation_sid" };

@@ -1,4 +1,4 @@
-//! What somebody on hold hears: Twilio's music, or the document of a `HoldUrl`
+//! The sound of a hold: Twilio's music, or the document of a `HoldUrl`
 //! (<https://www.twilio.com/docs/voice/api/conference-participant-resource#update-a-participant-resource>).
 
 use super::{
@@ -14,7 +14,7 @@ use rejoin_protocol::CallSid;
 use std::collections::VecDeque;
 
 impl Model {
-    /// On hold, or hears something else on hold now.
+    /// Puts a leg on hold, or changes what it hears there.
     pub(super) fn put_on_hold(&mut self, call: &CallSid, link: Option<&Link>) {
         self.forget_hold(call);
         self.effects.push(Effect::Hold { call: call.clone(), hold: true, music: link.is_none() });
@@ -56,7 +56,7 @@ impl Model {
         }
     }
 
-    /// The next verb of the document.
+    /// Continues with the next verb of the document.
     pub(super) fn advance_hold(&mut self, call: &CallSid) {
         let loops = self.facts.hold_document_loops;
         let Some(document) = self.holds.get_mut(call) else { return };
@@ -69,7 +69,7 @@ impl Model {
         if let Some((sound, loops)) = sound(&base, &verb) {
             return self.play(PlayFor::Hold(call.clone()), Audience::OnHold(call.clone()), sound, loops);
         }
-        // Nothing else is allowed there.
+        // No other verb is allowed there.
         if let Verb::Redirect(link) = verb {
             self.fetch_hold(call, &Link { url: resolve(&base, &link.url), method: link.method });
         }

@@ -1,4 +1,4 @@
-//! The pure model of Twilio: conferences, calls, tasks, reservations, workers. See `api.rs` for what goes in and out.
+//! The pure model of Twilio: conferences, calls, tasks, reservations, workers. See `api.rs` for its input and output.
 
 mod account;
 mod api;
@@ -54,32 +54,32 @@ pub struct Model {
     workflows: Vec<Workflow>,
     now: Millis,
     effects: Vec<Effect>,
-    /// Of the reply that is made now.
+    /// Form of the current reply.
     form: Form,
     next_sid: u128,
     next_id: u64,
-    /// Events of the stream so far, in numbers of their own.
+    /// Number of stream events so far.
     streamed: u128,
     calls: BTreeMap<CallSid, Call>,
     conferences: BTreeMap<ConferenceSid, Conference>,
     tasks: BTreeMap<TaskSid, Task>,
     reservations: BTreeMap<ReservationSid, Reservation>,
     transfers: BTreeMap<TransferSid, Transfer>,
-    /// What has happened to tasks, the oldest first.
+    /// Events of the log, oldest first.
     history: VecDeque<Happened>,
     workers: BTreeMap<WorkerSid, Worker>,
     timers: BTreeMap<TimerId, Due>,
     fetches: BTreeMap<FetchId, Fetch>,
     plays: Plays,
-    /// What those hear who are on hold with a document.
+    /// Documents that legs on hold hear.
     holds: BTreeMap<CallSid, Wait>,
 }
 
 impl Model {
-    /// A fresh account. Every SID of something new is `first_number` plus a counter.
+    /// A fresh account. Every new SID is `first_number` plus a counter.
     ///
     /// # Errors
-    /// When a workflow's configuration cannot be read.
+    /// When a workflow's configuration cannot be parsed.
     pub fn new(facts: Facts, account: Account, first_number: u128) -> Result<Self, ModelError> {
         let workflows = account.workflows.iter().map(Workflow::new).collect::<Result<_, _>>()?;
         let offline = account.activities.iter().find(|activity| !activity.available);
@@ -113,7 +113,7 @@ impl Model {
         })
     }
 
-    /// Something happens. `now`: point in time.
+    /// Handles an event. `now`: point in time.
     pub fn handle(&mut self, now: Millis, event: Event) -> Vec<Effect> {
         self.now = self.now.max(now);
         match event {
@@ -132,7 +132,7 @@ impl Model {
                 if self.facts.dtls_close_ends_leg {
                     self.hung_up(&call);
                 } else {
-                    // No packet will ever come again.
+                    // No packet will come any more.
                     self.media_silent(&call, true);
                 }
             }
@@ -167,7 +167,7 @@ impl Model {
 
     fn due(&mut self, due: Due) {
         match due {
-            // Routing looks at the time by itself, after every event.
+            // Routing checks the time itself, after every event.
             Due::Target(_) => {}
             Due::TaskTimeout(task) => self.task_timed_out(&task),
             Due::TaskDeletion(task) => self.forget_task(&task),
@@ -202,7 +202,7 @@ impl Model {
         self.effects.push(Effect::SetTimer { timer, at: self.now + after });
     }
 
-    /// A timer that is not wanted any more stays with the shell, which does no harm: nothing is due then.
+    /// A canceled timer stays with the shell, which does no harm: nothing is due then.
     fn cancel_timers(&mut self, due: &Due) {
         self.timers.retain(|_, other| other != due);
     }
@@ -218,7 +218,7 @@ impl Model {
         });
     }
 
-    /// `loops`: 0 is for ever.
+    /// `loops`: 0 means forever.
     fn play(&mut self, of: PlayFor, to: Audience, sound: Sound, loops: u32) {
         let left = loops.checked_sub(1);
         self.play_again(Playing { of, sound, left }, to);
@@ -231,7 +231,7 @@ impl Model {
     }
 
     fn played(&mut self, play: PlayId) {
-        // What was stopped meanwhile is unknown here.
+        // A sound that was stopped meanwhile is unknown here.
         let Some(mut playing) = self.plays.remove(play) else { return };
         let to = match &playing.of {
             PlayFor::Document(call) | PlayFor::Wait(call) => Audience::Leg(call.clone()),
@@ -272,12 +272,12 @@ impl Model {
     }
 }
 
-/// Why a document is no XML; `None`: it is. Verbs are looked at when it is executed.
+/// Why a document is not XML; `None` if it is. Verbs are checked when it is executed.
 pub(crate) fn malformed_twiml(document: &str) -> Option<String> {
     twiml::parse(document, usize::MAX).err().filter(|error| error.code == 12100).map(|error| error.what)
 }
 
-/// An object with these, too. `json!` would write them out once more, however large they are.
+/// The object with these fields added. `json!` would serialise them once more, however large they are.
 fn with<const N: usize>(
     mut object: serde_json::Value,
     more: [(&str, serde_json::Value); N],
@@ -288,8 +288,8 @@ fn with<const N: usize>(
     object
 }
 
-/// As JSON. Like `to_string`, without the detour over what writes in general.
+/// Serialises JSON, like `to_string` but without the detour over formatting.
 pub(crate) fn text(json: &serde_json::Value) -> String {
-    // Nothing in it can fail to be written.
+    // Serialising to a string cannot fail.
     serde_json::to_string(json).unwrap_or_default()
 }

@@ -1,8 +1,8 @@
-//! Phones outside that Twilio dials: the customer of an outbound call, and third parties.
+//! Outside phones that Twilio dials: the customer of an outbound call, and third parties.
 //!
 //! An outbound task names its customer in `outbound_to`. The agent's leg makes the conference, then the customer is
-//! dialled; the reservation stays pending until somebody answers
-//! (`test/integration/voice/outbound` of <https://github.com/twilio/twilio-taskrouter.js>).
+//! dialled; the reservation stays pending until somebody answers (`test/integration/voice/outbound` of
+//! <https://github.com/twilio/twilio-taskrouter.js>).
 
 use super::{
     Model,
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use std::collections::VecDeque;
 
 impl Model {
-    /// From which number to which one the task's call goes, if it is one that the agent places and nobody was dialled yet.
+    /// Caller and callee of an outbound task that has not been dialled yet.
     pub(super) fn to_dial(&self, task: &TaskSid) -> Option<(String, String)> {
         let task = self.tasks.get(task).filter(|task| task.call.is_none())?;
         let text = |key| task.attributes.get(key).and_then(Value::as_str);
@@ -28,7 +28,7 @@ impl Model {
         Some((text("from").unwrap_or_default().to_owned(), to.to_owned()))
     }
 
-    /// Lets a phone outside ring.
+    /// Rings an outside phone.
     fn dial(&mut self, from: String, to: String, timeout: Millis, dialled: Dialled) -> CallSid {
         self.ring_outside(CallKind::Dialled, from, to, timeout, Joining::Dialled(Box::new(dialled)))
     }
@@ -61,7 +61,7 @@ impl Model {
         sid
     }
 
-    /// The agent of an outbound task is there: the conference is made, and the customer's phone rings.
+    /// The agent of an outbound task has joined: the conference is made, and the customer's phone rings.
     pub(super) fn bridge_outbound(
         &mut self,
         agent: &CallSid,
@@ -111,7 +111,7 @@ impl Model {
         self.name_conference(&task, &conference, agent.as_ref(), call);
     }
 
-    /// A dialled phone was not answered, or did not have to be any more.
+    /// A dialled phone was not answered, or is no longer needed.
     pub(super) fn phone_not_answered(&mut self, call: &CallSid, dialled: &Dialled) {
         let status = self.calls.get(call).map_or(CallStatus::Canceled, |call| call.status);
         match (&dialled.reservation, &dialled.task) {
@@ -126,14 +126,14 @@ impl Model {
             (None, None) => {
                 let waits = |conference: &Conference| conference.participants.is_empty();
                 if self.conferences.get(&dialled.conference).is_some_and(waits) {
-                    // It was made for this call alone.
+                    // The conference was made for this call alone.
                     self.end_conference(&dialled.conference, &ConferenceEnd::Api);
                 }
             }
         }
     }
 
-    /// There will be no customer: the reservation goes, and the task with it.
+    /// There will be no customer: reservation and task are canceled.
     pub(super) fn cancel_outbound(&mut self, sid: &ReservationSid, code: u32) {
         let Some(reservation) = self.reservations.get_mut(sid) else { return };
         if reservation.status != ReservationStatus::Pending {
@@ -156,7 +156,7 @@ impl Model {
         }
     }
 
-    /// A conference that is over waits for nobody.
+    /// Stops phones that ring for a conference that has ended.
     pub(super) fn stop_dialling(&mut self, sid: &ConferenceSid) {
         let rings: Vec<CallSid> = self
             .calls
@@ -172,7 +172,7 @@ impl Model {
         }
     }
 
-    /// Flex adds somebody from outside to the task's conference.
+    /// Flex adds a third party to the task's conference.
     pub(super) fn add_external(
         &mut self,
         task: &TaskSid,

@@ -1,19 +1,19 @@
-//! What plays just now, and who goes on when it has been played.
+//! What currently plays, and what continues after it.
 
 use super::api::{PlayId, Sound};
 use rejoin_protocol::{CallSid, ConferenceSid};
 use std::collections::BTreeMap;
 
-/// Something that plays.
+/// A sound that plays.
 #[derive(Debug)]
 pub(super) struct Playing {
     pub(super) of: PlayFor,
     pub(super) sound: Sound,
-    /// How often again; `None`: for ever.
+    /// Number of repetitions left; `None`: forever.
     pub(super) left: Option<u32>,
 }
 
-/// Who goes on when it has been played.
+/// What continues when the sound is over.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum PlayFor {
     Document(CallSid),
@@ -22,7 +22,7 @@ pub(super) enum PlayFor {
     Hold(CallSid),
 }
 
-/// All that plays. Where many wait it is asked often whether anything plays for one of them: that is counted.
+/// All sounds that play. They are counted per owner, because with many waiting legs that is looked up often.
 #[derive(Debug, Default)]
 pub(super) struct Plays {
     pub(super) playing: BTreeMap<PlayId, Playing>,
@@ -46,14 +46,14 @@ impl Plays {
         Some(playing)
     }
 
-    /// All of this is over.
+    /// Stops all sounds of this owner.
     pub(super) fn forget(&mut self, of: &PlayFor) {
         if self.counts.remove(of).is_some() {
             self.playing.retain(|_, playing| playing.of != *of);
         }
     }
 
-    /// Does anything play for this?
+    /// True when anything plays for this owner.
     pub(super) fn any(&self, of: &PlayFor) -> bool {
         self.counts.contains_key(of)
     }

@@ -1,5 +1,5 @@
-//! What Flex's views of the whole contact centre are made of: the records that its teams view asks for, and how the
-//! conference of each task stands. In the form that `@twilio/flex-ui` 2.17.1 reads.
+//! The data of Flex's views of the whole contact centre: the records that its teams view searches, and the state of
+//! each task's conference. In the form that `@twilio/flex-ui` 2.17.1 reads.
 
 use super::{
     Model,
@@ -13,17 +13,17 @@ use std::collections::BTreeMap;
 /// Records by their key.
 pub type Records = BTreeMap<String, Value>;
 
-/// All of them, as they are now.
+/// All current records.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reports {
     /// Records that can be searched, by the name of their index: `tr-worker`, `tr-reservation`, `tr-queue`.
     pub indexes: BTreeMap<&'static str, Records>,
-    /// Of each task that is known, and has or had a conference: who is in it, by the task.
+    /// The participants of the conference of each known task that has or had one.
     pub conferences: BTreeMap<TaskSid, Records>,
 }
 
 impl Model {
-    /// What the views show now.
+    /// The current records.
     pub fn reports(&self) -> Reports {
         let workers = self.workers.iter().map(|(sid, worker)| {
             let record = json!({
@@ -70,7 +70,7 @@ impl Model {
     }
 }
 
-/// One record for the conference itself, and one for each leg that is or was in it.
+/// A record for the conference itself, and one for each leg that is or was in it.
 fn who_is_in(sid: &ConferenceSid, conference: &Conference) -> Records {
     let status = if conference.ended.is_some() { "ended" } else { "started" };
     let own = ("conf_status".to_owned(), json!({ "status": status, "conference_sid": sid }));

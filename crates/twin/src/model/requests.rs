@@ -1,4 +1,4 @@
-//! Requests: of the REST API and of Flex.
+//! Requests of the REST API and of Flex.
 
 use super::{
     Model,
@@ -36,7 +36,7 @@ pub(super) fn ok(body: Value, bridge: Value) -> Reply {
 }
 
 impl Model {
-    /// A reply in the form that is wanted.
+    /// A reply in the requested form.
     fn said(&self, body: impl FnOnce() -> Value, bridge: impl FnOnce() -> Value) -> Reply {
         let body = if self.form == Form::Bridge { Value::Null } else { body() };
         let bridge = if self.form == Form::Rest { Value::Null } else { bridge() };
@@ -44,7 +44,7 @@ impl Model {
     }
 }
 
-/// Is one of a comma separated list; no list: everything.
+/// True when the value is in a comma separated list; without a list always.
 fn listed(list: Option<&str>, value: &str) -> bool {
     list.is_none_or(|list| list.split(',').any(|item| item.trim() == value))
 }
@@ -317,13 +317,13 @@ impl Model {
             .filter(|(_, task)| {
                 expression.as_ref().is_none_or(|wanted| wanted.holds(&|path| lookup(&task.attributes, path)))
             })
-            // A list does not carry the attributes.
+            // Lists do not contain the attributes.
             .map(|(sid, task)| self.rest_task(sid, task, false))
             .collect();
         Ok(ok(list("tasks", tasks), Value::Null))
     }
 
-    /// `If-Match` against the version.
+    /// Checks `If-Match` against the version.
     fn check_version(&self, sid: &TaskSid, if_match: Option<&str>) -> Result<(), ApiError> {
         let task = self.tasks.get(sid).ok_or_else(|| ApiError::not_found("task"))?;
         let bare = |tag| if self.facts.if_match_in_quotes { str::trim_matches(tag, '"') } else { tag };
@@ -396,7 +396,7 @@ impl Model {
         if task.is_some_and(|task| !self.tasks.contains_key(task)) {
             return Err(ApiError::not_found("task"));
         }
-        // Of a task's reservations the worker is a filter, which may find nothing.
+        // For a task's reservations the worker is a filter, which may find nothing.
         if task.is_none() && worker.is_some_and(|worker| !self.workers.contains_key(worker)) {
             return Err(ApiError::not_found("worker"));
         }
@@ -546,7 +546,7 @@ impl Model {
             .ok_or_else(|| ApiError::bad_request("the worker is not in the conference of this task"))
     }
 
-    /// The latest of the wanted kind in the task's conference.
+    /// The latest participant of this kind in the task's conference.
     pub(super) fn participant_of(
         &self,
         task: &TaskSid,

@@ -1,4 +1,4 @@
-//! Who gets which task (<https://www.twilio.com/docs/taskrouter/workflow-configuration>).
+//! Routing: which worker is offered which task (<https://www.twilio.com/docs/taskrouter/workflow-configuration>).
 
 use super::{
     Model,
@@ -10,19 +10,19 @@ use serde_json::Value;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-/// How many reservations each worker has on each channel.
+/// Number of reservations per worker and channel.
 type Used<'a> = BTreeMap<(&'a WorkerSid, usize), u32>;
 
-/// A worker who may be given something.
+/// A worker who can be offered tasks.
 struct Candidate<'a> {
     sid: &'a WorkerSid,
     worker: &'a Worker,
-    /// Is there room for one more, on each channel? Nothing, when the worker is not available.
+    /// Per channel, true when there is room for one more. Empty when the worker is not available.
     has_room: Vec<bool>,
 }
 
 impl Model {
-    /// The first step of those that are left begins. `from`: when the step before ended.
+    /// Begins the first of the remaining steps. `from`: when the step before ended.
     pub(super) fn enter_target(&mut self, sid: &TaskSid, from: Millis) {
         let now = self.now;
         let Some(task) = self.tasks.get_mut(sid) else { return };
@@ -43,17 +43,17 @@ impl Model {
         }
     }
 
-    /// Gives waiting tasks to workers until nothing more can be given. Called after every event.
+    /// Offers waiting tasks to workers until no more can be offered. Called after every event.
     pub(super) fn route(&mut self) {
         self.offer_transfers();
         self.pass_targets();
-        // Each round gives one task, because that changes who is free.
+        // Each round offers one task, because that changes who is free.
         while let Some((task, worker)) = self.next_match() {
             self.reserve(&task, &worker, None);
         }
     }
 
-    /// Steps that are over make way for the next.
+    /// Moves tasks whose step is over to the next step.
     fn pass_targets(&mut self) {
         let pending: Vec<TaskSid> = self.waiting().into_iter().map(|(_, _, sid)| sid).collect();
         for sid in pending {
@@ -108,7 +108,7 @@ impl Model {
         if waiting.is_empty() {
             return None;
         }
-        // The same for all of them: counted once, as there may be many tasks, workers and reservations.
+        // The same for all of them: computed once, as there may be many tasks, workers and reservations.
         let mut candidates = self.candidates();
         let needs_room = |sid| self.tasks.get(sid).is_some_and(|task: &Task| !task.ignore_capacity);
         if waiting.iter().all(|(_, _, sid)| needs_room(sid)) {
@@ -123,7 +123,7 @@ impl Model {
         })
     }
 
-    /// Who gets it now: of those who may, the one who has waited longest.
+    /// The worker who is offered the task now: among those who may have it, the one idle for longest.
     fn choose(&self, task: &Task, candidates: &[Candidate<'_>]) -> Option<WorkerSid> {
         let target = task.targets.front();
         let known = target.and_then(|target| target.known_worker.as_deref());
@@ -177,7 +177,7 @@ impl Model {
         used
     }
 
-    /// Those of this channel.
+    /// The worker's reservations on this channel.
     pub(super) fn used_capacity(&self, worker: &WorkerSid, channel: usize) -> u32 {
         let used = self
             .reservations

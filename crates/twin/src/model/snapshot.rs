@@ -1,4 +1,4 @@
-//! Everything at once, for people and tests.
+//! The model's whole state as JSON, for people and tests.
 
 use super::{
     Model,
@@ -7,7 +7,7 @@ use super::{
 use serde_json::{Value, json};
 
 impl Model {
-    /// Everything, for people and tests.
+    /// The whole state as JSON, for people and tests.
     pub fn snapshot(&self) -> Value {
         let calls: Vec<Value> = self
             .calls

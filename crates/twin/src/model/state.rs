@@ -1,4 +1,4 @@
-//! What the model remembers.
+//! The model's state.
 
 use super::{
     api::ConferenceInstruction,
@@ -13,7 +13,7 @@ use rejoin_protocol::{
 };
 use std::collections::VecDeque;
 
-/// One leg.
+/// A leg.
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) from: String,
@@ -23,7 +23,7 @@ pub(super) struct Call {
     pub(super) created: Millis,
     pub(super) ended: Option<Millis>,
     pub(super) doing: Doing,
-    /// What is left of its document.
+    /// The remaining verbs of its document.
     pub(super) verbs: VecDeque<Verb>,
     /// The document's address; empty for inline documents.
     pub(super) base: String,
@@ -31,14 +31,14 @@ pub(super) struct Call {
     pub(super) fallback: Option<Link>,
 }
 
-/// Whose leg.
+/// Whose leg it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum CallKind {
     Customer {
         native: bool,
     },
     Agent(WorkerSid),
-    /// Somebody outside whom Twilio has dialled.
+    /// A phone outside that Twilio has dialled.
     Dialled,
 }
 
@@ -66,14 +66,14 @@ impl CallStatus {
     }
 }
 
-/// What a leg does right now.
+/// What a leg currently does.
 #[derive(Debug)]
 pub(super) enum Doing {
-    /// Between two things, or ended.
+    /// Nothing: between two activities, or ended.
     Nothing,
     /// A phone rings.
     Ringing(Joining),
-    /// A document is on its way.
+    /// A document is being fetched.
     Fetching,
     /// `<Say>`, `<Play>` or `<Pause>` of its document.
     Sounding,
@@ -92,18 +92,18 @@ pub(super) enum Joining {
     Participant { task: TaskSid, reservation: ReservationSid, participant: ParticipantSid },
     /// `Instruction=supervise`.
     Supervise { task: TaskSid, supervisor: WorkerSid },
-    /// Somebody outside is wanted.
+    /// An outside phone is dialled.
     Dialled(Box<Dialled>),
 }
 
-/// Where somebody outside joins who answers.
+/// Where an outside phone joins when it is answered.
 #[derive(Clone, Debug)]
 pub(super) struct Dialled {
     pub(super) conference: ConferenceSid,
     pub(super) joins: Joins,
-    /// Of an outbound call: it is accepted when its customer answers.
+    /// For an outbound call: the reservation that is accepted when the customer answers.
     pub(super) reservation: Option<ReservationSid>,
-    /// Whose agents wait for the answer.
+    /// The task whose agents wait for the answer.
     pub(super) task: Option<TaskSid>,
 }
 
@@ -118,41 +118,41 @@ pub(super) struct Queued {
     pub(super) wait_link: Option<Link>,
     /// What the caller hears; `None`: nothing, or Twilio's music.
     pub(super) wait: Option<Wait>,
-    /// Twilio's music plays, because there is no `waitUrl`.
+    /// True while Twilio's music plays, because there is no `waitUrl`.
     pub(super) music: bool,
 }
 
-/// A document that plays while somebody waits.
+/// A document that plays to a waiting leg.
 #[derive(Debug)]
 pub(super) struct Wait {
     pub(super) verbs: Vec<Verb>,
     pub(super) at: usize,
     pub(super) base: String,
-    /// Has nothing of it sounded so far?
+    /// True while none of it has sounded.
     pub(super) silent: bool,
 }
 
 /// What a leg does after its conference.
 #[derive(Clone, Debug)]
 pub(super) enum Then {
-    /// It was made for the conference.
+    /// The call ends: it was made for the conference.
     HangUp,
-    /// On after `<Enqueue>`.
+    /// Continues after `<Enqueue>`.
     Enqueue { action: Option<Link>, workflow: WorkflowSid, entered: Millis },
-    /// On after `<Dial>`.
+    /// Continues after `<Dial>`.
     Dial { action: Option<Link> },
 }
 
-/// A document on its way.
+/// A document that is being fetched.
 #[derive(Debug)]
 pub(super) struct Fetch {
     pub(super) of: FetchFor,
     pub(super) url: String,
-    /// Is it the fallback already?
+    /// True when it is the fallback.
     pub(super) fallback: bool,
 }
 
-/// Who waits for a document.
+/// What a document is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum FetchFor {
     Document(CallSid),
@@ -168,11 +168,11 @@ pub(super) struct Conference {
     pub(super) status: ConferenceStatus,
     pub(super) created: Millis,
     pub(super) updated: Millis,
-    /// Of its last event.
+    /// Sequence number of its last event.
     pub(super) sequence: u64,
-    /// Taken from who joins first; later ones are ignored.
+    /// Set by the first participant; later ones are ignored.
     pub(super) callback: Option<Callback>,
-    /// All that ever were in it.
+    /// All participants, past and present.
     pub(super) participants: Vec<Participant>,
     pub(super) announcements: VecDeque<Announcement>,
     pub(super) ended: Option<ConferenceEnd>,
@@ -248,13 +248,13 @@ pub(super) enum Left {
     HungUp,
     UpdatedViaApi,
     Kicked,
-    /// By a cold transfer of her own.
+    /// By a cold transfer of their own.
     Transferred,
     ModeratorEnded,
     EndedViaApi,
 }
 
-/// Somebody in a conference.
+/// A participant of a conference.
 #[derive(Clone, Debug)]
 pub(super) struct Participant {
     pub(super) sid: ParticipantSid,
@@ -263,14 +263,14 @@ pub(super) struct Participant {
     pub(super) label: Option<String>,
     pub(super) hold: bool,
     pub(super) muted: bool,
-    /// Heard by this leg alone.
+    /// The only leg that hears it.
     pub(super) coaches: Option<CallSid>,
     pub(super) end_on_exit: bool,
     pub(super) start_on_enter: bool,
     pub(super) joined: Millis,
     pub(super) updated: Millis,
     pub(super) left: Option<Millis>,
-    /// Of its last event.
+    /// Sequence number of its last event.
     pub(super) sequence: u64,
     pub(super) event: &'static str,
 }
@@ -332,17 +332,17 @@ pub(super) struct Task {
     pub(super) routing_target: Option<WorkerSid>,
     pub(super) ignore_capacity: bool,
     pub(super) version: u64,
-    /// The steps that are left, the current one first.
+    /// The remaining steps, the current one first.
     pub(super) targets: VecDeque<Target>,
-    /// When the current step is over.
+    /// When the current step ends.
     pub(super) target_ends: Option<Millis>,
-    /// Who said no at this step.
+    /// Workers who rejected the task at this step.
     pub(super) rejected_by: Vec<WorkerSid>,
-    /// Of a call in a queue.
+    /// The call, for a call in a queue.
     pub(super) call: Option<CallSid>,
-    /// The TTL has run out while an agent's phone rang.
+    /// True when the TTL ran out while an agent's phone rang.
     pub(super) expired: bool,
-    /// A cold transfer: whoever has it does so no more, and nobody has taken it yet.
+    /// True after a cold transfer, until somebody accepts the task.
     pub(super) handed_on: bool,
 }
 
@@ -383,19 +383,20 @@ pub(super) struct Reservation {
     pub(super) created: Millis,
     pub(super) updated: Millis,
     pub(super) version: u64,
-    /// A phone rings for it, the agent's or an outbound call's customer's: no timeout counts meanwhile.
+    /// The phone that rings for it, the agent's or that of an outbound call's customer: timeouts are suspended
+    /// meanwhile.
     pub(super) ringing: Option<CallSid>,
     /// `canceled_reason_code`.
     pub(super) canceled_code: Option<u32>,
-    /// By which it came.
+    /// The transfer that it came by.
     pub(super) transfer: Option<TransferSid>,
 }
 
-/// A task that one worker hands to another.
+/// A transfer of a task from one worker to another.
 #[derive(Debug)]
 pub(super) struct Transfer {
     pub(super) task: TaskSid,
-    /// Of the worker who hands it over.
+    /// The reservation of the worker who hands over.
     pub(super) reservation: ReservationSid,
     pub(super) worker: WorkerSid,
     pub(super) queue: Option<TaskQueueSid>,
@@ -409,11 +410,11 @@ pub(super) struct Transfer {
     pub(super) updated: Millis,
 }
 
-/// To whom, as in `transfer_type` and `transfer_to`.
+/// The target, as in `transfer_type` and `transfer_to`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum TransferTo {
     Worker(WorkerSid),
-    /// To one worker of the queue after the other.
+    /// One worker of the queue after the other.
     Queue(TaskQueueSid),
 }
 
@@ -513,37 +514,37 @@ impl ReservationStatus {
         }
     }
 
-    /// Does it take capacity?
+    /// True when it takes capacity.
     pub(super) fn is_active(self) -> bool {
         matches!(self, Self::Pending | Self::Accepted | Self::Wrapping)
     }
 }
 
-/// An agent.
+/// A worker.
 #[derive(Debug)]
 pub(super) struct Worker {
     pub(super) name: String,
     pub(super) identity: String,
     pub(super) attributes: Attributes,
     pub(super) activity: ActivitySid,
-    /// Per channel, in the account's order.
+    /// Per channel, in the order of the account's channels.
     pub(super) capacity: Vec<u32>,
     pub(super) created: Millis,
     pub(super) updated: Millis,
     pub(super) status_changed: Millis,
     pub(super) version: u64,
-    /// Open event bridge sockets.
+    /// Number of open event bridge sockets.
     pub(super) sockets: u32,
-    /// Grows whenever the last socket closes, so that an older timer does nothing.
+    /// Grows whenever the last socket closes, so that a stale timer does nothing.
     pub(super) absences: u64,
-    /// When a task was reserved last: who has waited longest is next.
+    /// When a task was last reserved: the worker idle for longest is next.
     pub(super) last_reserved: Millis,
 }
 
 /// What a timer is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Due {
-    /// A step of a workflow is over.
+    /// A step of a workflow ends.
     Target(TaskSid),
     TaskTimeout(TaskSid),
     TaskDeletion(TaskSid),

@@ -1,4 +1,4 @@
-//! What Event Streams tells of tasks, reservations and workers
+//! Events of tasks, reservations and workers for Event Streams
 //! (<https://www.twilio.com/docs/events/event-types/taskrouter>).
 
 use super::{

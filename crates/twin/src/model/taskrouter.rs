@@ -1,4 +1,4 @@
-//! Tasks, reservations and workers, and what becomes of them
+//! Tasks, reservations and workers, and their life cycle
 //! (<https://www.twilio.com/docs/taskrouter/lifecycle-task-state>).
 
 use super::{
@@ -24,7 +24,7 @@ impl Worker {
         Self {
             name: setup.name.clone(),
             identity: setup.identity.clone(),
-            // Attributes that are no JSON are none.
+            // Attributes that are not JSON count as none.
             attributes: serde_json::from_str(&setup.attributes).unwrap_or_else(|_| json!({})).into(),
             activity,
             capacity: setup.capacity.clone(),
@@ -39,7 +39,7 @@ impl Worker {
     }
 }
 
-/// Attributes are a JSON object of limited length.
+/// Parses attributes: a JSON object of limited length.
 pub(super) fn parse_attributes(text: &str) -> Result<Value, ApiError> {
     if text.chars().count() > attributes::LIMIT {
         return Err(ApiError::bad_request(format!(
@@ -69,7 +69,7 @@ impl Model {
             .position(|known| known.unique_name == channel || known.sid.as_str() == channel)
             .ok_or_else(|| ApiError::bad_request("there is no such TaskChannel"))?;
         let targets: VecDeque<_> = match self.workflow(&workflow) {
-            // Without a worker a queue takes the place of the workflow's steps.
+            // Without a worker a queue replaces the workflow's steps.
             Some(_) if let (Some(queue), None) = (&new.queue, &new.routing_target) => {
                 VecDeque::from([Target::of(queue.clone())])
             }
@@ -102,7 +102,7 @@ impl Model {
             workflow,
             queue: None,
             queue_entered: None,
-            // With a routing target, capacity and availability are ignored unless it says otherwise.
+            // With a routing target, capacity and availability are ignored unless the request says otherwise.
             ignore_capacity: new.ignore_capacity.unwrap_or(new.routing_target.is_some()),
             routing_target: new.routing_target,
             version: 0,
@@ -125,7 +125,7 @@ impl Model {
         Ok(sid)
     }
 
-    /// The task of a call that is put into a queue.
+    /// Creates the task of a call that is put into a queue.
     pub(super) fn task_of_call(&mut self, call: &CallSid, enqueue: &Enqueue) -> Result<TaskSid, ApiError> {
         let own = parse_attributes(&enqueue.attributes)?;
         let Some(leg) = self.calls.get(call) else { return Err(ApiError::not_found("call")) };
@@ -140,7 +140,7 @@ impl Model {
             "call_status": leg.status.as_str(),
             "api_version": "2010-04-01",
         });
-        // Where the numbers are, as far as Twilio knows: it counts towards the limit.
+        // The location of the numbers, as far as Twilio knows it: it counts towards the limit.
         for party in ["from", "to", "caller", "called"] {
             for (part, known) in [("city", ""), ("state", ""), ("zip", ""), ("country", "US")] {
                 of_call[format!("{party}_{part}")] = known.into();
@@ -165,7 +165,7 @@ impl Model {
         Ok(task)
     }
 
-    /// Offers a task to a worker; `transfer`: because another one hands it over.
+    /// Offers a task to a worker; `transfer` when another worker hands it over.
     pub(super) fn reserve(&mut self, task_sid: &TaskSid, worker: &WorkerSid, transfer: Option<TransferSid>) {
         let sid = ReservationSid::numbered(self.number());
         let now = self.now;
@@ -196,7 +196,7 @@ impl Model {
         self.tell_reservation(&sid);
     }
 
-    /// Tells the reservation's worker its state.
+    /// Sends the reservation's state to its worker.
     fn tell_reservation(&mut self, sid: &ReservationSid) {
         let Some(reservation) = self.reservations.get(sid) else { return };
         let event_type = format!("reservation.{}", reservation.status.event());
@@ -228,7 +228,7 @@ impl Model {
         }
     }
 
-    /// Tells some workers the same.
+    /// Sends the same event to some workers.
     pub(super) fn tell(&mut self, workers: Vec<WorkerSid>, event_type: &str, payload: Value) {
         let copies = repeat_n(payload, workers.len());
         let told = workers.into_iter().zip(copies);
@@ -239,7 +239,7 @@ impl Model {
         }));
     }
 
-    /// Changes a reservation, and its task with it, and tells the worker.
+    /// Changes a reservation and its task, and sends the change to the worker.
     pub(super) fn set_reservation(&mut self, sid: &ReservationSid, status: ReservationStatus) {
         let now = self.now;
         let Some(reservation) = self.reservations.get_mut(sid) else { return };
@@ -272,7 +272,7 @@ impl Model {
         let next = if task.status.is_final() {
             task.status
         } else if pending {
-            // Also while another worker has it, who hands it over.
+            // Even while the worker who hands it over still has it.
             TaskStatus::Reserved
         } else if accepted {
             TaskStatus::Assigned
@@ -301,7 +301,7 @@ impl Model {
             self.tell_task(&task_sid, "task.wrapup");
         }
         if let Some(call) = ringing {
-            // Whatever decided about the reservation, it was not the phone.
+            // The phone still rings: the reservation ended for another reason.
             self.end_call(&call, CallStatus::Canceled, Left::HungUp);
         }
         if completed {
@@ -311,7 +311,7 @@ impl Model {
         }
     }
 
-    /// Ends a task that nobody has yet.
+    /// Ends a task that no worker has yet.
     pub(super) fn cancel_task(&mut self, sid: &TaskSid, reason: &str) {
         let now = self.now;
         let Some(task) = self.tasks.get_mut(sid) else { return };
@@ -338,7 +338,7 @@ impl Model {
         }
     }
 
-    /// Ends a task that somebody has.
+    /// Ends a task that a worker has.
     pub(super) fn complete_task(&mut self, sid: &TaskSid, reason: Option<String>) {
         let now = self.now;
         let Some(task) = self.tasks.get_mut(sid) else { return };
@@ -359,7 +359,7 @@ impl Model {
         }
     }
 
-    /// All accepted reservations of the task are wrapped up.
+    /// Wraps up all accepted reservations of the task.
     pub(super) fn wrap_task(&mut self, sid: &TaskSid) {
         let accepted: Vec<ReservationSid> = self
             .reservations
@@ -380,7 +380,7 @@ impl Model {
             .values()
             .any(|reservation| reservation.task == *sid && reservation.ringing.is_some());
         if ringing {
-            // Timeouts do not count while the agent is being connected.
+            // Timeouts are suspended while the agent is being connected.
             if let Some(task) = self.tasks.get_mut(sid) {
                 task.expired = true;
             }
@@ -421,7 +421,7 @@ impl Model {
         if worker.activity != activity {
             worker.activity = activity;
             worker.status_changed = now;
-            // Back from somewhere: what was said before does not count any more.
+            // A change of activity clears earlier rejections.
             for task in self.tasks.values_mut() {
                 task.rejected_by.retain(|rejected| rejected != sid);
             }

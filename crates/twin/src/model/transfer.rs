@@ -1,4 +1,4 @@
-//! Handing a task over to another worker, and listening in
+//! Transfers of a task to another worker, and monitoring
 //! (<https://www.twilio.com/docs/flex/end-user-guide/warm-transfer>).
 
 use super::{
@@ -18,11 +18,11 @@ use serde_json::Value;
 
 impl Model {
     /// `POST …/Transfers`: the customer is put on hold, and the task is offered to the other worker, or to one of the
-    /// queue. With a cold one
-    /// the first worker's leg is taken out at once.
+    /// queue. A cold transfer removes the first worker's leg at once.
     ///
     /// # Errors
-    /// When the task is not the worker's to hand over, is being handed over already, or the other one cannot take it.
+    /// When the task is not the worker's to hand over, is being handed over already, or the other worker cannot
+    /// accept it.
     pub(super) fn transfer(
         &mut self,
         worker: &WorkerSid,
@@ -127,7 +127,7 @@ impl Model {
         worker.map(TransferTo::Worker).or_else(queue)
     }
 
-    /// Is there, and has time?
+    /// True when the worker is available and has capacity.
     fn could_take(&self, worker: &WorkerSid, channel: usize) -> bool {
         self.workers.get(worker).is_some_and(|state| self.is_available(state))
             && self.free_capacity(worker, channel) > 0
@@ -141,7 +141,7 @@ impl Model {
         self.stream_task(sid, "task-queue.entered");
     }
 
-    /// Is the task on its way into a queue by a transfer, so that its workflow has nothing to say?
+    /// True while a transfer takes the task to a queue, so that its workflow does not route it.
     pub(super) fn is_handed_to_queue(&self, sid: &TaskSid) -> bool {
         self.open_transfers()
             .any(|(_, transfer)| transfer.task == *sid && matches!(transfer.to, TransferTo::Queue(_)))
@@ -151,7 +151,7 @@ impl Model {
         self.transfers.iter().filter(|(_, transfer)| transfer.status == TransferStatus::Initiated)
     }
 
-    /// What is handed over to a queue is offered to whoever there has waited longest.
+    /// Offers transfers to a queue to its worker idle for longest.
     pub(super) fn offer_transfers(&mut self) {
         let offers: Vec<_> = self
             .open_transfers()
@@ -184,7 +184,7 @@ impl Model {
         Ok(ok(Value::Null, self.bridge_transfer(sid, transfer)))
     }
 
-    /// What becomes of a reservation decides about the transfer that it came by.
+    /// Updates the transfer that a reservation came by from the reservation's new status.
     pub(super) fn settle_transfer(&mut self, sid: &ReservationSid, status: ReservationStatus) {
         use ReservationStatus as S;
         let Some(transfer) = self.reservations.get(sid).and_then(|state| state.transfer.clone()) else {
@@ -209,7 +209,7 @@ impl Model {
         self.end_transfer(&transfer, end, why);
     }
 
-    /// One of the queue did not take it; the next one may.
+    /// A worker of the queue did not accept it; the next one may.
     fn tell_attempt(&mut self, sid: &TransferSid) {
         let Some(transfer) =
             self.transfers.get(sid).filter(|transfer| transfer.status == TransferStatus::Initiated)
@@ -235,7 +235,7 @@ impl Model {
         self.tell_transfer(sid);
     }
 
-    /// Tells the worker who hands over.
+    /// Sends the transfer's state to the worker who hands over.
     fn tell_transfer(&mut self, sid: &TransferSid) {
         let Some(transfer) = self.transfers.get(sid) else { return };
         let event_type = format!("task.transfer-{}", transfer.status.event());
@@ -246,25 +246,25 @@ impl Model {
         self.effects.push(Effect::Tell { worker, event_type, payload });
     }
 
-    /// The transfer that is under way from this reservation.
+    /// The open transfer from this reservation.
     pub(super) fn open_transfer_from(&self, from: &ReservationSid) -> Option<(&TransferSid, &Transfer)> {
         self.transfers.iter().find(|(_, transfer)| {
             transfer.reservation == *from && transfer.status == TransferStatus::Initiated
         })
     }
 
-    /// Reservations of the task that are still on offer.
+    /// Pending reservations of the task.
     fn pending_of(&self, task: &TaskSid) -> Vec<ReservationSid> {
         let pending = |state: &Reservation| state.task == *task && state.status == ReservationStatus::Pending;
         self.reservations.iter().filter(|(_, state)| pending(state)).map(|(sid, _)| sid.clone()).collect()
     }
 
-    /// The conference of a task that its customer is in, and the customer's leg.
+    /// The conference in which the task's customer is, and the customer's leg.
     pub(super) fn customer_in_conference(&self, task: &TaskSid) -> Option<(ConferenceSid, CallSid)> {
         self.participant_of(task, |kind| *kind == ParticipantKind::Customer)
     }
 
-    /// A conference has ended: whoever is being offered its task is not needed any more.
+    /// A conference has ended: offers of its task are withdrawn.
     pub(super) fn call_is_over(&mut self, conference: &ConferenceSid) {
         let name = self.conferences.get(conference).map(|state| state.name.clone()).unwrap_or_default();
         let Ok(task) = TaskSid::parse(&name) else { return };
@@ -286,7 +286,7 @@ impl Model {
         self.nobody_takes(&task);
     }
 
-    /// A task that was handed on by a cold transfer is taken by nobody: its call is over.
+    /// Nobody accepts a task after a cold transfer, and its call is over.
     fn nobody_takes(&mut self, sid: &TaskSid) {
         let Some(task) = self.tasks.get_mut(sid).filter(|task| task.handed_on) else { return };
         task.handed_on = false;

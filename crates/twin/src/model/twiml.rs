@@ -8,7 +8,7 @@ use quick_xml::{
 use rejoin_protocol::{Millis, WorkflowSid};
 use std::collections::BTreeMap;
 
-/// Why a text is no TwiML, with Twilio's error code.
+/// Why a text is not TwiML, with Twilio's error code.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {what}")]
 pub struct TwimlError {
@@ -63,7 +63,7 @@ pub(super) struct DialConference {
     pub(super) action: Option<Link>,
 }
 
-/// Where a conference's events go.
+/// Where a conference's events are sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Callback {
     pub(super) link: Link,
@@ -72,7 +72,7 @@ pub(super) struct Callback {
 }
 
 impl Callback {
-    /// Events separated by commas or spaces.
+    /// `events` is separated by commas or spaces.
     pub(super) fn new(url: &str, method: Option<&str>, events: &str) -> Self {
         Self {
             link: Link { url: url.into(), method: http_method(method) },
@@ -85,7 +85,7 @@ impl Callback {
     }
 }
 
-/// `GET` if it says so, else `POST`.
+/// `GET` if the document says so, else `POST`.
 pub(super) fn http_method(method: Option<&str>) -> String {
     match method {
         Some(method) if method.eq_ignore_ascii_case("GET") => "GET".into(),
@@ -93,7 +93,7 @@ pub(super) fn http_method(method: Option<&str>) -> String {
     }
 }
 
-/// Reads a document.
+/// Parses a document.
 pub(super) fn parse(document: &str, limit: usize) -> Result<Vec<Verb>, TwimlError> {
     if document.len() > limit {
         return Err(error(11750, "the document is too long"));
@@ -148,7 +148,7 @@ impl Element {
 fn tree(document: &str) -> Result<Element, TwimlError> {
     let broken = |what: String| error(12100, what);
     let mut reader = Reader::from_str(document);
-    // The bottom holds the root.
+    // The bottom of the stack holds the root.
     let mut open = vec![Element::default()];
     loop {
         let event = reader.read_event().map_err(|why| broken(why.to_string()))?;
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn an_enqueue_with_its_task() {
+    fn an_enqueue_with_its_task_is_parsed() {
         let workflow = WorkflowSid::numbered(1);
         let document = format!(
             r#"<?xml version="1.0" encoding="UTF-8"?>
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_conference_with_its_callback() {
+    fn a_conference_with_its_callback_is_parsed() {
         let verbs = parsed(
             r#"<Response><Dial action="/next"><Conference endConferenceOnExit="false" muted="true" beep="false"
             participantLabel="ext-1" statusCallback="/cb" statusCallbackEvent="start join leave">room</Conference>
@@ -340,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_documents_are_refused() {
+    fn malformed_documents_are_refused() {
         for (document, code) in [
             ("", 12100),
             ("hello", 12100),

@@ -1,4 +1,4 @@
-//! What Twilio's REST API says about the model's things.
+//! The model's resources in the REST API's form.
 
 use super::{
     ActivitySetup, ApiError, ChannelSetup, Model,
@@ -70,7 +70,7 @@ impl Model {
         })
     }
 
-    /// As [`Model::rest_participant`], of somebody whose phone rings.
+    /// Like [`Model::rest_participant`], for a participant whose phone rings.
     pub(super) fn rest_queued_participant(
         &self,
         sid: &ConferenceSid,
@@ -296,7 +296,7 @@ impl Model {
             with(of(json!(iso(worker.created)), index, channel), [("url", url)])
         });
         let rest = rest.collect();
-        // Flex's own library reads one more.
+        // Flex's own library reads one more field.
         let reserved = seconds(worker.last_reserved);
         let bridge = channels().map(|(index, channel)| {
             let channel = of(json!(seconds(worker.created)), index, channel);
@@ -307,14 +307,14 @@ impl Model {
     }
 }
 
-/// All of them. The REST API cuts the page that was asked for out of them.
+/// The whole list. The REST API cuts the requested page out of it.
 pub(super) fn list(key: &str, items: Vec<Value>) -> Value {
     let mut list = Map::new();
     list.insert(key.to_owned(), items.into());
     Value::Object(list)
 }
 
-/// A worker's share of a channel has no identity of its own in the model.
+/// A worker's share of a channel has no SID of its own in the model.
 fn worker_channel(worker: &WorkerSid, index: usize) -> WorkerChannelSid {
     let worker = u128::from_str_radix(worker.digits(), 16).unwrap_or_default();
     WorkerChannelSid::numbered(worker.wrapping_mul(16).wrapping_add(index as u128))

@@ -10,14 +10,14 @@ use super::{
 use rejoin_protocol::{CallSid, Millis, WorkerSid, WorkflowSid};
 use std::collections::VecDeque;
 
-/// A waiting document without a sound would be requested without end: so much silence a round.
+/// Silence for each round of a waiting document without a sound, which would otherwise be requested in a tight loop.
 const EMPTY_ROUND: Millis = Millis::seconds(1);
 
-/// The address that `url` means in a document that came from `base`.
+/// The absolute form of `url` in a document from `base`.
 pub(super) fn resolve(base: &str, url: &str) -> String {
     match reqwest::Url::parse(base).and_then(|base| base.join(url)) {
         Ok(url) => url.into(),
-        // An inline document has no address; what is relative there fails when it is fetched.
+        // An inline document has no address; a relative URL in it fails when it is fetched.
         Err(_) => url.to_owned(),
     }
 }
@@ -26,7 +26,7 @@ fn resolved(base: &str, link: &Link) -> Link {
     Link { url: resolve(base, &link.url), method: link.method.clone() }
 }
 
-/// What a verb sounds like, and how often; `None`: it has no sound.
+/// The sound of a verb, and how often it plays; `None` for a verb without one.
 pub(super) fn sound(base: &str, verb: &Verb) -> Option<(Sound, u32)> {
     match verb {
         Verb::Say { text, loops } => Some((Sound::Say(text.clone()), *loops)),
@@ -61,7 +61,7 @@ impl Model {
         self.fetch_document(sid, &link, vec![], false);
     }
 
-    /// Makes an agent's leg and lets the phone ring: a browser's, or any other.
+    /// Creates an agent's leg and rings the phone: a browser's, or any other.
     pub(super) fn ring(&mut self, worker: WorkerSid, from: String, to: String, joining: Joining) -> CallSid {
         if !to.starts_with("client:") {
             return self.ring_outside(CallKind::Agent(worker), from, to, self.facts.ring_timeout, joining);
@@ -106,7 +106,7 @@ impl Model {
         }
     }
 
-    /// The leg's own end is gone.
+    /// The leg's own end has hung up.
     pub(super) fn hung_up(&mut self, sid: &CallSid) {
         let Some(call) = self.calls.get(sid) else { return };
         let status = match call.status {
@@ -121,7 +121,7 @@ impl Model {
     pub(super) fn media_silent(&mut self, sid: &CallSid, silent: bool) {
         let due = Due::DeadLeg(sid.clone());
         if silent && self.timers.values().any(|other| *other == due) {
-            return; // as it was already: the time goes on
+            return; // unchanged: the timer goes on
         }
         self.cancel_timers(&due);
         if silent && self.calls.get(sid).is_some_and(|call| call.status == CallStatus::InProgress) {
@@ -129,7 +129,7 @@ impl Model {
         }
     }
 
-    /// Ends a leg, wherever it is. `left`: what a conference tells about it.
+    /// Ends a leg, wherever it is. `left`: what its conference reports.
     pub(super) fn end_call(&mut self, sid: &CallSid, status: CallStatus, left: Left) {
         let now = self.now;
         let Some(call) = self.calls.get_mut(sid) else { return };
@@ -155,7 +155,7 @@ impl Model {
         }
     }
 
-    /// Requests the `action` of somebody who waits for its document no more.
+    /// Requests the `action` of a leg that no longer waits for its document.
     fn tell_action(&mut self, sid: &CallSid, queued: &Queued, result: &str) {
         let Some(action) = &queued.action else { return };
         let mut params = self.call_params(sid);
@@ -163,7 +163,7 @@ impl Model {
         self.effects.push(Effect::Webhook { url: action.url.clone(), method: action.method.clone(), params });
     }
 
-    /// Takes a leg out of what it does, without ending it.
+    /// Takes a leg out of its current activity, without ending it.
     fn interrupt(&mut self, sid: &CallSid) {
         let Some(call) = self.calls.get_mut(sid) else { return };
         call.verbs.clear();
@@ -248,7 +248,7 @@ impl Model {
         }
     }
 
-    /// Tries the fallback; without one the caller is told and hung up on.
+    /// Tries the fallback; without one the caller hears the error message and is hung up on.
     fn document_failed(&mut self, sid: &CallSid, url: &str, was_fallback: bool, why: &str) {
         self.log(format!("{sid} a document fails: {why}"));
         let Some(call) = self.calls.get(sid) else { return };
@@ -272,7 +272,7 @@ impl Model {
         self.advance(sid);
     }
 
-    /// The next verb of the leg's document.
+    /// Continues with the next verb of the leg's document.
     pub(super) fn advance(&mut self, sid: &CallSid) {
         loop {
             let Some(call) = self.calls.get_mut(sid) else { return };
@@ -302,13 +302,13 @@ impl Model {
                     return self.fetch_document(sid, &resolved(&base, &link), vec![], false);
                 }
                 Verb::Hangup => return self.end_call(sid, CallStatus::Completed, Left::HungUp),
-                // Not in a queue: nothing to leave. The others have a sound.
+                // Not in a queue, so there is nothing to leave. The others have a sound.
                 Verb::Leave | Verb::Say { .. } | Verb::Play { .. } | Verb::Pause(_) => {}
             }
         }
     }
 
-    /// False: there is no such workflow or the task is refused; the document goes on.
+    /// Returns false when there is no such workflow or the task is refused; the document goes on.
     fn enqueue(&mut self, sid: &CallSid, base: &str, enqueue: &Enqueue) -> bool {
         let task = match self.task_of_call(sid, enqueue) {
             Ok(task) => task,
@@ -388,8 +388,8 @@ impl Model {
         }
     }
 
-    /// The next verb of the waiting document. At its end it is requested again, as the `<Enqueue>` page says
-    /// (<https://www.twilio.com/docs/voice/twiml/enqueue#waiturl>).
+    /// Continues with the next verb of the waiting document. At its end it is requested again, as the `<Enqueue>`
+    /// page says (<https://www.twilio.com/docs/voice/twiml/enqueue#waiturl>).
     pub(super) fn advance_wait(&mut self, sid: &CallSid) {
         loop {
             let Some(Call { doing: Doing::Queued(queued), .. }) = self.calls.get_mut(sid) else { return };
@@ -481,7 +481,7 @@ impl Model {
         self.join_by_twiml(sid, dial, callback, then);
     }
 
-    /// The leg's conference is over or has let it go: on with its document.
+    /// The leg's conference has ended or removed it: continues with its document.
     pub(super) fn after_conference(&mut self, sid: &CallSid) {
         let Some(call) = self.calls.get_mut(sid) else { return };
         if !matches!(call.doing, Doing::Conference(..)) {
@@ -501,7 +501,7 @@ impl Model {
         }
     }
 
-    /// What plays to the leg, or is on its way, does not matter any more.
+    /// Forgets what plays to the leg, or is being fetched for it.
     fn forget_sounds(&mut self, sid: &CallSid) {
         self.plays.forget(&PlayFor::Document(sid.clone()));
         self.plays.forget(&PlayFor::Wait(sid.clone()));

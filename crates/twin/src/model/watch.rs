@@ -1,4 +1,4 @@
-//! The model as one sees it who watches: for rules that must hold in every state. Cheap, unlike the snapshot.
+//! A cheap read-only view of the model, unlike the snapshot: for invariants that are checked in every state.
 
 use super::{
     Model,
@@ -12,17 +12,17 @@ use std::ops::Bound;
 /// A leg that has not ended.
 #[derive(Clone, Copy, Debug)]
 pub struct LegView<'a> {
-    /// Which.
+    /// The call.
     pub call: &'a CallSid,
-    /// Whose phone; `None`: somebody outside.
+    /// The worker of the phone; `None`: an outside phone.
     pub worker: Option<&'a WorkerSid>,
-    /// Has it been answered?
+    /// True once it was answered.
     pub answered: bool,
-    /// Does it ring for somebody who is to listen in?
+    /// True when it rings for a supervisor who will listen in.
     pub listens: bool,
-    /// Where it is.
+    /// Where the leg is.
     pub place: LegPlace<'a>,
-    /// Does anything sound in it that Twilio plays to it?
+    /// True when Twilio plays a sound to it.
     pub sounds: bool,
 }
 
@@ -37,50 +37,50 @@ pub enum LegPlace<'a> {
     Conference(&'a ConferenceSid),
 }
 
-/// Somebody in a conference that is not over.
+/// A participant of an open conference.
 #[derive(Clone, Copy, Debug)]
 pub struct ParticipantView<'a> {
     /// The leg.
     pub call: &'a CallSid,
-    /// Is it the customer?
+    /// True for the customer.
     pub customer: bool,
-    /// An agent, by the reservation that the leg joined for.
+    /// The agent, and the reservation that the leg joined for.
     pub agent: Option<(&'a WorkerSid, Option<&'a ReservationSid>)>,
-    /// On hold?
+    /// True while on hold.
     pub hold: bool,
-    /// Not heard?
+    /// True while muted.
     pub muted: bool,
-    /// Heard by one alone?
+    /// True when only one participant hears it.
     pub coaches: bool,
-    /// Does the conference end with it?
+    /// True when the conference ends as it leaves.
     pub end_on_exit: bool,
 }
 
 /// A task.
 #[derive(Clone, Copy, Debug)]
 pub struct TaskView<'a> {
-    /// Which.
+    /// The task.
     pub task: &'a TaskSid,
     /// `assignment_status`.
     pub status: &'static str,
     /// Its attributes.
     pub attributes: &'a Value,
-    /// Whose call it is.
+    /// The call of the task.
     pub call: Option<&'a CallSid>,
-    /// By which it came.
+    /// The workflow that it came by.
     pub workflow: &'a WorkflowSid,
-    /// Has its workflow gone through all steps that end by themselves?
+    /// True when the workflow has no later step to go on to by itself.
     pub at_the_last_step: bool,
 }
 
 /// A reservation.
 #[derive(Clone, Copy, Debug)]
 pub struct ReservationView<'a> {
-    /// Which.
+    /// The reservation.
     pub reservation: &'a ReservationSid,
-    /// Of which task.
+    /// Its task.
     pub task: &'a TaskSid,
-    /// Whose.
+    /// Its worker.
     pub worker: &'a WorkerSid,
     /// `reservation_status`.
     pub status: &'static str,
@@ -92,13 +92,13 @@ impl Model {
         self.calls.iter().filter(|(_, call)| call.ended.is_none()).map(|(sid, call)| self.leg_view(sid, call))
     }
 
-    /// This leg; `None`: there is none, or it has ended.
+    /// A leg; `None` if it does not exist, or has ended.
     pub fn leg(&self, sid: &CallSid) -> Option<LegView<'_>> {
         let (sid, call) = self.calls.get_key_value(sid)?;
         call.ended.is_none().then(|| self.leg_view(sid, call))
     }
 
-    /// Where this leg is; `None`: there is none, or it has ended.
+    /// Where a leg is; `None` if it does not exist, or has ended.
     pub fn place(&self, sid: &CallSid) -> Option<LegPlace<'_>> {
         let call = self.calls.get(sid)?;
         call.ended.is_none().then(|| place(call))
@@ -134,7 +134,7 @@ impl Model {
         self.plays.any(&PlayFor::Announcement(conference.clone()))
     }
 
-    /// Who is in a conference; nobody, when it is over.
+    /// The participants of a conference; none when it has ended.
     pub fn participants(&self, conference: &ConferenceSid) -> impl Iterator<Item = ParticipantView<'_>> {
         let open = self.conferences.get(conference);
         let open = open.filter(|conference| conference.status != ConferenceStatus::Completed);
@@ -154,7 +154,7 @@ impl Model {
         })
     }
 
-    /// Conferences that are not over, with their names.
+    /// Open conferences, with their names.
     pub fn open_conferences(&self) -> impl Iterator<Item = (&ConferenceSid, &str)> {
         let open = |(_, conference): &(_, &super::state::Conference)| {
             conference.status != ConferenceStatus::Completed
@@ -162,7 +162,7 @@ impl Model {
         self.conferences.iter().filter(open).map(|(sid, conference)| (sid, conference.name.as_str()))
     }
 
-    /// Was Twilio asked to tell what happens in this conference?
+    /// True when status callbacks were requested for this conference.
     pub fn tells(&self, conference: &ConferenceSid) -> bool {
         self.conferences.get(conference).is_some_and(|conference| conference.callback.is_some())
     }
@@ -172,7 +172,7 @@ impl Model {
         self.tasks.iter().map(task_view)
     }
 
-    /// Those that were created after this one.
+    /// Tasks created after this one.
     pub fn tasks_after(&self, last: Option<&TaskSid>) -> impl Iterator<Item = TaskView<'_>> {
         let after = last.map_or(Bound::Unbounded, Bound::Excluded);
         self.tasks.range((after, Bound::Unbounded)).map(task_view)
@@ -188,7 +188,7 @@ impl Model {
         })
     }
 
-    /// What a worker is at.
+    /// A worker's activity.
     pub fn activity(&self, worker: &WorkerSid) -> Option<&ActivitySid> {
         self.workers.get(worker).map(|worker| &worker.activity)
     }

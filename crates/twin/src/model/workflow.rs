@@ -1,4 +1,4 @@
-//! Workflows: which task goes to which queue, and to whom
+//! Workflows: which queue and which workers a task goes to
 //! (<https://www.twilio.com/docs/taskrouter/workflow-configuration>).
 
 use super::{
@@ -12,20 +12,20 @@ use serde_json::Value;
 /// Why the account cannot be modelled.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
-    /// A workflow's configuration is not of Twilio's form.
+    /// A workflow's configuration is not in Twilio's format.
     #[error("the configuration of workflow {workflow} cannot be read: {source}")]
     Configuration {
-        /// Which.
+        /// The workflow.
         workflow: WorkflowSid,
-        /// Why.
+        /// The cause.
         source: serde_json::Error,
     },
-    /// An expression in it is none, or not modelled.
+    /// An expression in it is malformed, or not modelled.
     #[error("workflow {workflow}: {source}")]
     Expression {
-        /// Which.
+        /// The workflow.
         workflow: WorkflowSid,
-        /// Why.
+        /// The cause.
         source: ExpressionError,
     },
 }
@@ -45,14 +45,14 @@ struct Filter {
     targets: Vec<Target>,
 }
 
-/// One step of a task through a workflow.
+/// A step of a task through a workflow.
 #[derive(Clone, Debug)]
 pub(super) struct Target {
     pub(super) queue: TaskQueueSid,
-    /// On the worker's attributes, with `task.…` for the task's.
+    /// An expression on the worker's attributes, with `task.…` for the task's.
     pub(super) expression: Option<Expression>,
     pub(super) timeout: Option<Millis>,
-    /// Overrides the task's own.
+    /// Overrides the task's own priority.
     pub(super) priority: Option<u32>,
     /// Path in the task's attributes to the only worker who may have it.
     pub(super) known_worker: Option<String>,
@@ -60,7 +60,7 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Anybody of this queue.
+    /// Any worker of this queue.
     pub(super) fn of(queue: TaskQueueSid) -> Self {
         Self { queue, expression: None, timeout: None, priority: None, known_worker: None, skip_if: None }
     }
@@ -96,7 +96,7 @@ struct TargetForm {
     skip_if: Option<String>,
 }
 
-/// Numbers may be texts.
+/// Numbers may be strings.
 fn number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     let value = Option::<Value>::deserialize(deserializer)?;
     match value {
@@ -118,7 +118,7 @@ impl Workflow {
         let targets = |forms: Vec<TargetForm>| -> Result<Vec<Target>, ModelError> {
             let mut targets: Vec<Target> = vec![];
             for form in forms {
-                // A later target may leave its queue out and inherits it.
+                // A later target without a queue inherits it.
                 let queue = form.queue.or_else(|| targets.last().map(|target| target.queue.clone()));
                 let Some(queue) = queue else { continue };
                 targets.push(Target {
@@ -147,7 +147,7 @@ impl Workflow {
         })
     }
 
-    /// The steps of a task with these attributes: of the first filter that matches, else of the default.
+    /// The steps of a task with these attributes: those of the first matching filter, else of the default.
     pub(super) fn targets(&self, attributes: &Value) -> Vec<Target> {
         let matching = |filter: &&Filter| filter.expression.holds(&|path| lookup(attributes, path));
         self.filters
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_filter_that_matches_wins() {
+    fn the_first_matching_filter_wins() {
         let (one, two, three) =
             (TaskQueueSid::numbered(1), TaskQueueSid::numbered(2), TaskQueueSid::numbered(3));
         let workflow = workflow(json!({"task_routing": {
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_refused() {
+    fn a_malformed_configuration_is_refused() {
         assert!(workflow(json!({})).is_err());
         assert!(
             workflow(json!({"task_routing": {"filters": [{"expression": "==", "targets": []}]}})).is_err()

@@ -1,4 +1,4 @@
-//! events.twilio.com: where Event Streams go.
+//! events.twilio.com: sinks and subscriptions of Event Streams.
 
 use super::{form::Form, not_found};
 use crate::{Twin, model::ApiError};

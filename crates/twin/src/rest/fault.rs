@@ -1,4 +1,4 @@
-//! What comes instead of an answer.
+//! Injected faults in place of an answer.
 
 use crate::{
     Twin,
@@ -13,7 +13,7 @@ use axum::{
 use futures_util::stream;
 use std::io;
 
-/// Instead of the answer to this request.
+/// Replaces the answer to this request.
 pub(super) async fn instead(twin: &Twin, fault: &RequestFault, method: &Method, path: &str) -> Response {
     let done = if fault.applied { "carried out, but answered" } else { "answered" };
     twin.log(format!("{method} {path} is {done} with a fault: {:?}", fault.answer));
@@ -33,7 +33,7 @@ pub(super) async fn instead(twin: &Twin, fault: &RequestFault, method: &Method, 
     response
 }
 
-/// The connection is cut: a body that fails before its first byte.
+/// Cuts the connection: a body that fails before its first byte.
 fn reset() -> Response {
     let failed = stream::iter([Err::<Bytes, _>(io::Error::from(io::ErrorKind::ConnectionReset))]);
     (StatusCode::OK, Body::from_stream(failed)).into_response()

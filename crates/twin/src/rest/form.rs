@@ -4,10 +4,10 @@ use crate::model::ApiError;
 use rejoin_protocol::attributes;
 use rejoin_twilio::webhook::form;
 
-/// Parameters of body and query, in this order; the first of a name counts.
+/// Parameters of body and query, in this order; the first with a name counts.
 pub(super) struct Form {
     pairs: Vec<(String, String)>,
-    /// How many of them are of the body.
+    /// Number of them that are in the body.
     body: usize,
 }
 
@@ -34,7 +34,7 @@ impl Form {
         self.pairs.get(self.body..).unwrap_or_default()
     }
 
-    /// All, for what is counted. Of attributes, which are personal, the recovery's id alone.
+    /// All parameters, for the record. Of attributes, which are personal data, only the recovery's id.
     pub(super) fn said(&self) -> serde_json::Map<String, serde_json::Value> {
         let entries = self.pairs.iter().map(|(key, value)| {
             if key != "Attributes" {
@@ -54,14 +54,14 @@ impl Form {
         self.text(name).filter(|text| !text.is_empty()).ok_or_else(|| invalid(name, "missing"))
     }
 
-    /// A list may be sent as a repeated key: joined with commas.
+    /// A list, which may be sent as a repeated key: joined with commas.
     pub(super) fn list(&self, name: &str) -> Option<String> {
         let values: Vec<&str> =
             self.pairs.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect();
         (!values.is_empty()).then(|| values.join(","))
     }
 
-    /// A key that may be repeated, each value for itself.
+    /// All values of a key that may be repeated.
     pub(super) fn all(&self, name: &str) -> Vec<String> {
         self.pairs.iter().filter(|(key, _)| key == name).map(|(_, value)| value.clone()).collect()
     }

@@ -1,4 +1,4 @@
-//! iam.twilio.com: whose token is this?
+//! iam.twilio.com: token validation.
 
 use super::{Owner, not_found};
 use crate::{
@@ -17,7 +17,7 @@ struct Body {
     token: String,
 }
 
-/// The account, or an agent: Flex UI up to 2.7 asks here about the token that it signs in with (read in
+/// Authorises the account, or an agent: Flex UI up to 2.7 asks here about the token that it signs in with (read in
 /// `@twilio/flex-ui` 2.0.0 to 2.7.2: `Basic base64("token:" token)`), later ones ask flex-api.twilio.com.
 pub(super) fn authorize(owner: &Owner, now: Millis, headers: &HeaderMap) -> Result<(), ApiError> {
     owner.authorize(headers).or_else(|refused| {

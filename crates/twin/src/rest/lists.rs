@@ -1,4 +1,4 @@
-//! Lists: what the query keeps, in which order, and the page that is asked for
+//! Lists: filtered and ordered by the query, and cut into pages
 //! (<https://www.twilio.com/docs/usage/twilios-response#response-formats-list-paging-information>).
 
 use super::form::Form;
@@ -13,14 +13,14 @@ use rejoin_twilio::encoded;
 use serde_json::{Map, Value, json};
 use std::cmp::Ordering;
 
-/// What a page is made with, and not what is on it.
+/// Parameters that select the page, not its items.
 const PAGING: [&str; 3] = ["PageSize", "Page", "PageToken"];
 const DAY: Millis = Millis::seconds(86_400);
 
-/// Makes the page out of the whole list. `path`: of the request.
+/// Cuts the page out of the whole list. `path`: of the request.
 ///
 /// # Errors
-/// When an order, an expression or the page is none.
+/// When an order, an expression or the page is malformed.
 pub(super) fn page(operation: &Operation, form: &Form, path: &str, body: Value) -> Result<Value, ApiError> {
     let Answer::List { key, .. } = &operation.answer else { return Ok(body) };
     let Value::Object(mut body) = body else { return Ok(body) };
@@ -38,7 +38,7 @@ pub(super) fn page(operation: &Operation, form: &Form, path: &str, body: Value) 
             (None, "EndDate") => items.retain(|item| event_date(item) <= instant(value)),
             (None, "TargetWorkersExpression") => targeted(&mut items, value)?,
             (None, "Ordering") => order(&mut items, value)?,
-            // Minutes, EvaluateTaskAttributes: the model has looked at them.
+            // Minutes, EvaluateTaskAttributes: the model has handled them.
             (None, _) => {}
         }
     }
@@ -81,7 +81,7 @@ fn object(value: Value) -> Map<String, Value> {
     }
 }
 
-/// The field of an item, with a dot where it is in another one.
+/// The field of an item, with a dot where it is nested.
 fn at<'a>(item: &'a Value, path: &str) -> &'a Value {
     path.split('.').fold(item, |value, name| &value[name])
 }
@@ -97,7 +97,7 @@ fn keeps(field: &Field, wanted: &str, found: &Value) -> bool {
             };
             let end = if exact { wanted } else { wanted + DAY };
             match field.name.chars().last() {
-                // Both are inclusive, as the equals sign behind them says.
+                // Both are inclusive, as the equals sign after them says.
                 Some('<') => found < end || found == wanted,
                 Some('>') => found >= wanted,
                 _ => found == wanted || (found >= wanted && found < end),
@@ -164,13 +164,13 @@ fn snake(name: &str) -> String {
     field
 }
 
-/// Which items are on it.
+/// The items of a page.
 struct Page {
     number: usize,
     size: usize,
-    /// Of the first one.
+    /// Index of the first item.
     start: usize,
-    /// Behind the last one, unless the list is shorter.
+    /// Index after the last item, unless the list is shorter.
     end: usize,
 }
 
@@ -184,7 +184,7 @@ impl Page {
                 let place = token.strip_prefix("PA").and_then(|token| token.split_once('.'));
                 let (index, after) = place.ok_or_else(|| invalid("PageToken"))?;
                 let index: usize = index.parse().map_err(|_| invalid("PageToken"))?;
-                // What came or went meanwhile moves the page with it.
+                // If the item is gone, the page starts at the same index.
                 let found = items.iter().position(|item| sid(item) == after);
                 found.map_or(index.min(items.len()), |found| found + 1)
             }
@@ -195,18 +195,18 @@ impl Page {
     }
 }
 
-/// What the next page begins behind.
+/// The token after which the next page begins.
 fn token(index: usize, sid: &str) -> String {
     format!("PA{index}.{sid}")
 }
 
-/// Participants are known by their legs.
+/// Participants are identified by their legs.
 fn sid(item: &Value) -> String {
     let sid = item.get("sid").or_else(|| item.get("call_sid"));
     sid.and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-/// Of another page of the same list: with its filters.
+/// The address of another page of the same list, with its filters.
 fn address(
     operation: &Operation,
     form: &Form,

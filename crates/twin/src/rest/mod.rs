@@ -42,7 +42,7 @@ pub fn router(twin: Twin) -> Router {
         .with_state(twin)
 }
 
-/// Every answer has a number, by which Twilio's support finds it.
+/// Every answer gets a request id, as Twilio's have for its support.
 async fn numbered(mut response: Response) -> Response {
     static NUMBER: AtomicU64 = AtomicU64::new(1);
     let number = format!("RQ{:032x}", NUMBER.fetch_add(1, Ordering::Relaxed));
@@ -52,12 +52,12 @@ async fn numbered(mut response: Response) -> Response {
     response
 }
 
-/// A request as far as its meaning goes.
+/// The meaning of a request.
 struct Call<'a> {
     method: &'a str,
-    /// Of the path.
+    /// Segments of the path.
     segments: Vec<&'a str>,
-    /// Of body and query.
+    /// Parameters of body and query.
     form: Form,
     if_match: Option<String>,
 }
@@ -149,7 +149,7 @@ async fn serve(
     let result = carried_out(twin, &sent, translate, &mut said).await;
     note(twin, method, path, result.as_ref().err());
     if result.is_ok() && method != Method::GET {
-        // Behind the account or the workspace.
+        // After the account or the workspace.
         let short = path.trim_end_matches(".json").splitn(4, '/').nth(3).unwrap_or(path);
         twin.has_done(Done { at: shell_now(), request: format!("{method} {short}"), said });
     }
@@ -160,7 +160,8 @@ async fn serve(
     result.unwrap_or_else(|error| refusal(&error)).map(Body::from)
 }
 
-/// As [`plain::carry_out`], on a model that runs beside. `said`: the request's parameters, as far as it could be read.
+/// Like [`plain::carry_out`], for a model that runs beside. `said`: the request's parameters, as far as they could be
+/// parsed.
 async fn carried_out(
     twin: &Twin,
     sent: &Sent<'_>,
@@ -185,7 +186,7 @@ async fn carried_out(
     answer.checked(read.operation).map_err(short)
 }
 
-/// Paths hold nothing but SIDs, names of rooms and labels.
+/// Logs the request. Paths hold nothing but SIDs, conference names and labels.
 fn note(twin: &Twin, method: &Method, path: &str, refused: Option<&ApiError>) {
     match refused {
         None => twin.log(format!("{method} {path} is answered")),

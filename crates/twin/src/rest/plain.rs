@@ -1,4 +1,4 @@
-//! REST without a network: the bytes of a request are read, the model is asked, the bytes of its answer are written.
+//! REST without a network: reads the bytes of a request, asks the model, and writes the bytes of its answer.
 
 use super::{Call, form::Form, iam, lists, not_found, refuse, taskrouter, voice};
 use crate::{
@@ -18,20 +18,20 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
-/// Twilio's services begin with their names.
+/// Host names of Twilio's services.
 pub(super) const VOICE: &str = "api.twilio.com";
 pub(super) const TASKROUTER: &str = "taskrouter.twilio.com";
 pub(super) const IAM: &str = "iam.twilio.com";
 pub(super) const EVENTS: &str = "events.twilio.com";
 
-/// Whose API it is.
+/// The owner of the API.
 #[derive(Clone, Debug)]
 pub struct Owner {
     /// The account.
     pub account: AccountSid,
     /// Its only workspace.
     pub workspace: WorkspaceSid,
-    /// What it signs in with.
+    /// The auth token that it signs in with.
     pub auth_token: SecretString,
 }
 
@@ -68,14 +68,14 @@ pub(super) type Translate = fn(&Owner, &Call<'_>) -> Result<Request, ApiError>;
 pub(super) struct Sent<'a> {
     pub(super) host: &'static str,
     pub(super) method: &'a str,
-    /// Without the slash at its beginning.
+    /// Without the leading slash.
     pub(super) path: &'a str,
     pub(super) query: Option<&'a str>,
     pub(super) headers: &'a HeaderMap,
     pub(super) body: &'a [u8],
 }
 
-/// A request that has been read.
+/// A request that has been parsed.
 pub(super) struct Read {
     pub(super) operation: &'static Operation,
     pub(super) request: Request,
@@ -83,7 +83,7 @@ pub(super) struct Read {
 }
 
 impl Sent<'_> {
-    /// What is asked, if there is such a thing, and its parameters.
+    /// The operation, if it exists, and its parameters.
     pub(super) fn form(&self) -> Result<(&'static Operation, Form), ApiError> {
         let missing = || not_found(self.path);
         let operation = contract().operation(self.method, self.host, &format!("/{}", self.path));
@@ -91,7 +91,7 @@ impl Sent<'_> {
         Ok((operation, Form::parse(self.body, self.query)?))
     }
 
-    /// As [`Sent::form`], of parameters that are as the contract says.
+    /// Like [`Sent::form`], with parameters checked against the contract.
     pub(super) fn checked(&self) -> Result<(&'static Operation, Form), ApiError> {
         let (operation, form) = self.form()?;
         match refuse::wrong(operation, &form) {
@@ -100,7 +100,7 @@ impl Sent<'_> {
         }
     }
 
-    /// What it means. The sender is authorized already.
+    /// Translates the request. The sender is authorised already.
     pub(super) fn read(
         &self,
         owner: &Owner,
@@ -121,7 +121,7 @@ impl Sent<'_> {
     }
 }
 
-/// A participant's label in a path. Who is in the conference is asked first, and [`Label::path`] for the path with the
+/// A participant's label in a path. The participants are requested first, and [`Label::path`] gives the path with the
 /// participant's call.
 pub(super) struct Label<'a> {
     before: &'a str,
@@ -148,11 +148,11 @@ impl<'a> Label<'a> {
     }
 }
 
-/// Is a reservation asked for where it is, and is what is changed still what it was? Then this is asked first, and
-/// [`First::fits`] what was answered.
+/// A precondition of a request: the reservation belongs to the task or worker in the path, or the worker has not
+/// changed. The resource is requested first, and [`First::fits`] checks the answer.
 pub(super) struct First<'a> {
     path: &'a str,
-    /// A field of the reservation, and its value: whose it is.
+    /// A field of the reservation, and its required value: the owner.
     owner: Option<(&'static str, &'a str)>,
     if_match: Option<&'a str>,
 }
@@ -184,7 +184,7 @@ impl<'a> First<'a> {
     }
 }
 
-/// An answer, not yet in bytes.
+/// An answer, not serialised yet.
 pub(super) struct Said {
     status: StatusCode,
     body: Value,
@@ -192,7 +192,7 @@ pub(super) struct Said {
 }
 
 impl Said {
-    /// In bytes; with debug assertions only if it is as the contract says.
+    /// Serialises the answer; with debug assertions only if it satisfies the contract.
     ///
     /// # Errors
     /// What is wrong, in one line each: a mistake in the twin.
@@ -216,13 +216,13 @@ impl Said {
     }
 }
 
-/// The answer to a request; of a list the page that was asked for.
+/// The answer to a request; for a list the requested page.
 pub(super) fn answer(operation: &Operation, form: &Form, path: &str, reply: Reply) -> Result<Said, ApiError> {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
     Ok(Said { status, body: lists::page(operation, form, path, reply.body)?, etag: reply.etag })
 }
 
-/// With debug assertions, an answer has to be as the contract says.
+/// With debug assertions, an answer must satisfy the contract.
 pub(super) fn described(
     host: &str,
     method: &str,
@@ -240,8 +240,8 @@ pub(super) fn described(
     Err(ApiError { status: 500, code: 20500, message: wrong.join("; ") })
 }
 
-/// Carries out a request on the model, and gives back the answer with all that follows besides. The service is found in the
-/// host (`https://api.twilio.com/…`), or in the path behind another one (`http://…/api.twilio.com/…`).
+/// Carries out a request on the model, and returns the answer with all further effects. The service is the host
+/// (`https://api.twilio.com/…`), or the beginning of the path behind another host (`http://…/api.twilio.com/…`).
 pub fn carry_out(
     model: &mut Model,
     owner: &Owner,
@@ -292,7 +292,7 @@ fn answered(
     };
     let sent = Sent { path: labelled.as_deref().unwrap_or(path), ..sent };
     let form = sent.form()?;
-    // Nobody but the server sends requests this way, and many: looked at in tests only.
+    // Only the server sends requests this way, and many: checked in tests only.
     debug_assert_eq!(
         refuse::wrong(form.0, &form.1),
         None,
@@ -312,7 +312,7 @@ fn answered(
     }
 }
 
-/// The service, and the path behind its name.
+/// The service, and the path after its name.
 fn service(uri: &Uri) -> (&str, &str) {
     let path = uri.path();
     let begin = path.split('/').find(|segment| segment.ends_with(".twilio.com"));
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_carried_out_wherever_the_service_is_named() {
+    fn a_request_is_carried_out_with_the_service_in_host_or_path() {
         let path = format!("v1/Workspaces/{}/Activities", owner().workspace);
         for base in [
             "https://taskrouter.twilio.com",

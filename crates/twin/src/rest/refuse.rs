@@ -1,4 +1,4 @@
-//! Requests that break the contract are refused, as far as it is known with Twilio's codes.
+//! Refusals of requests that break the contract, with Twilio's codes where they are known.
 
 use super::form::Form;
 use crate::{
@@ -6,13 +6,13 @@ use crate::{
     model::ApiError,
 };
 
-/// What is wrong first, if anything is.
+/// The first violation, if any.
 pub(super) fn wrong(operation: &Operation, form: &Form) -> Option<Wrong> {
     let (read, unread) =
         if operation.method == "GET" { (form.query(), form.body()) } else { (form.body(), form.query()) };
     let read = read.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let first = operation.wrong_in_request(read).into_iter().next();
-    // What is in the wrong place is not read there.
+    // A parameter in the wrong place is not read there.
     first.or_else(|| unread.first().map(|(name, _)| Wrong::Unknown(name.clone())))
 }
 

@@ -4,7 +4,7 @@ use super::{Call, Owner, form::Form, not_found};
 use crate::model::{ApiError, ConferenceInstruction, NewTask, Request};
 use rejoin_protocol::{ActivitySid, ReservationSid, TaskQueueSid, TaskSid, WorkerSid, WorkflowSid};
 
-/// For how long events are kept.
+/// For how many minutes events are kept.
 const KEPT_MINUTES: u32 = 30 * 24 * 60;
 
 pub(super) fn translate(owner: &Owner, call: &Call<'_>) -> Result<Request, ApiError> {
@@ -108,8 +108,8 @@ fn new_task(form: &Form) -> Result<NewTask, ApiError> {
     Ok(task)
 }
 
-/// The reservation that the path ends with, and which of its fields has to have which value: `Tasks/{WT}/…` is the
-/// address of that task's reservations alone, `Workers/{WK}/…` of that worker's.
+/// The reservation that the path ends with, and the field that must have this value: `Tasks/{WT}/…` addresses only
+/// that task's reservations, `Workers/{WK}/…` that worker's.
 pub(super) fn placed(path: &str) -> Option<(ReservationSid, &'static str, &str)> {
     let (path, reservation) = path.rsplit_once("/Reservations/")?;
     let (path, owner) = path.rsplit_once('/')?;

@@ -78,7 +78,7 @@ pub(super) fn translate(owner: &Owner, call: &Call<'_>) -> Result<Request, ApiEr
     }
 }
 
-/// `Coaching` with `CallSidToCoach`; that one alone means coaching, too.
+/// `Coaching` with `CallSidToCoach`; the latter alone means coaching, too.
 fn coaching(form: &Form) -> Result<Option<Option<CallSid>>, ApiError> {
     let named = form.text("CallSidToCoach").is_some_and(|call| !call.is_empty());
     let coached = if named { form.sid("CallSidToCoach", CallSid::parse)? } else { None };

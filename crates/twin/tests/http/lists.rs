@@ -5,7 +5,7 @@ use rejoin_protocol::WorkerSid;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
-/// Tasks for nobody in particular, with rising priorities.
+/// Creates tasks for any agent, with rising priorities.
 async fn tasks(setup: &Setup, count: usize) -> Vec<String> {
     let mut sids = vec![];
     for priority in 0..count {
@@ -34,7 +34,7 @@ impl Setup {
         page
     }
 
-    /// The page at an address of Twilio's.
+    /// The page at one of Twilio's addresses.
     async fn follow(&self, address: &Value) -> Value {
         let address = address.as_str().expect("an address");
         let path = match address.strip_prefix("https://") {
@@ -52,7 +52,7 @@ impl Setup {
 async fn a_list_is_read_page_by_page_with_its_filters() {
     let setup = Setup::new().await;
     let all = tasks(&setup, 60).await;
-    // Fifty unless it is said otherwise.
+    // Fifty by default.
     let page = setup.list("Tasks", &[]).await;
     assert_eq!((sids(&page).len(), &page["meta"]["page_size"]), (50, &50.into()));
     assert_eq!(page["meta"]["previous_page_url"], Value::Null);
@@ -77,7 +77,7 @@ async fn a_list_is_read_page_by_page_with_its_filters() {
     assert_eq!(sids(&first), all[1..21]);
     assert_eq!(sids(&setup.follow(&page["meta"]["first_page_url"]).await), all[1..21]);
 
-    // What is gone in between does not hide another one.
+    // Items that vanish in between do not hide others.
     let page = setup.list("Tasks", &[("PageSize", "2")]).await;
     for gone in [&all[0], &all[2]] {
         let path = format!("Tasks/{gone}");
@@ -116,7 +116,7 @@ async fn calls_are_read_page_by_page() {
 }
 
 #[tokio::test]
-async fn each_filter_keeps_what_it_says() {
+async fn each_filter_keeps_only_matching_items() {
     let setup = Setup::new().await;
     let all = tasks(&setup, 3).await;
     let ada = WorkerSid::numbered(0xada);

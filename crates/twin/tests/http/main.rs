@@ -1,4 +1,4 @@
-//! The twin over HTTP: its REST API, and what it asks of others.
+//! The twin over HTTP: its REST API, and its requests to others.
 
 #![allow(clippy::expect_used, reason = "a helper of a test may fail the test")]
 
@@ -38,7 +38,7 @@ struct Asked {
     params: HashMap<String, String>,
     signed: bool,
     headers: HeaderMap,
-    /// Of a body that is no form.
+    /// For a body that is not a form.
     json: Value,
 }
 
@@ -46,11 +46,11 @@ struct Asked {
 struct Far {
     base: String,
     asked: mpsc::UnboundedSender<Asked>,
-    /// The first delivery of events is not taken.
+    /// Refuses the first delivery of events.
     refused: Arc<AtomicBool>,
 }
 
-/// Records what comes, and answers by path.
+/// Records requests, and answers by path.
 async fn far(State(far): State<Far>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let text = if method == Method::GET {
         uri.query().unwrap_or_default()
@@ -225,7 +225,7 @@ async fn body(response: reqwest::Response) -> (StatusCode, Value) {
 }
 
 #[tokio::test]
-async fn refusals_look_as_twilios() {
+async fn refusals_look_like_twilios() {
     let setup = Setup::new().await;
     let path = format!("Tasks/{}", TaskSid::numbered(9));
     let missing = body(setup.taskrouter(Method::GET, &path).send().await.expect("an answer")).await;
@@ -244,7 +244,7 @@ async fn refusals_look_as_twilios() {
 }
 
 #[tokio::test]
-async fn a_task_is_made_read_and_changed() {
+async fn a_task_is_created_read_and_changed() {
     let setup = Setup::new().await;
     let worker = WorkerSid::numbered(0xada);
     let form = [
@@ -351,13 +351,13 @@ async fn a_document_that_fails_is_replaced_by_the_fallback() {
 }
 
 #[tokio::test]
-async fn audio_is_taken_for_a_document() {
+async fn audio_is_accepted_in_place_of_a_document() {
     let mut setup = Setup::new().await;
     let call = setup.twin.dial_native("+15550002222".into(), 660.0);
     let mut news = setup.twin.leg_news();
     setup.redirect(&call, "/tone.wav", &[]).await;
     assert_eq!(setup.next("/tone.wav").await.method, Method::POST);
-    // Played once, then the document is at its end.
+    // Played once, then the document ends.
     let mut heard = vec![];
     let end = async {
         loop {
@@ -391,13 +391,13 @@ async fn an_mp3_is_heard() {
 }
 
 #[tokio::test]
-async fn what_does_not_call_itself_audio_is_not_played() {
+async fn media_without_an_audio_content_type_is_not_played() {
     let mut setup = Setup::new().await;
     let call = setup.twin.dial_native("+15550002222".into(), 660.0);
     let mut news = setup.twin.leg_news();
     setup.redirect(&call, "/plays", &[]).await;
     assert_eq!(setup.next("/page").await.method, Method::GET);
-    // The document goes on, and is at its end.
+    // The document goes on to its end.
     let end = async { while news.recv().await.expect("news") != LegNews::Gone(call.clone()) {} };
     tokio::time::timeout(Duration::from_secs(20), end).await.expect("the call ends");
     let skipped = |line: &String| line.contains("a <Play> is skipped: 12300");

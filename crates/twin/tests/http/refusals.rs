@@ -1,4 +1,4 @@
-//! Requests that break Twilio's contract, and requests of the server, which do not.
+//! Requests that break Twilio's contract, and the server's requests, which do not.
 
 use super::{Setup, TOKEN, body, queried};
 use rejoin_protocol::{
@@ -107,7 +107,7 @@ async fn wrong_requests_are_refused_and_change_nothing() {
     assert_eq!(body(tasks).await.1["tasks"].as_array().map(Vec::len), Some(1));
     assert!(setup.twin.is_live(&call));
 
-    // What is in the query of a POST is not read.
+    // The query of a POST is not read.
     let path = format!("{calls}.json?Status=completed");
     let account = AccountSid::numbered(1);
     let path = format!("api.twilio.com/2010-04-01/Accounts/{account}/{path}");
@@ -132,7 +132,7 @@ async fn wrong_requests_are_refused_and_change_nothing() {
 }
 
 #[tokio::test]
-async fn what_twilio_takes_is_taken() {
+async fn requests_that_twilio_accepts_are_accepted() {
     let mut setup = Setup::new().await;
     let call = setup.twin.dial_native("+15550002222".into(), 660.0);
     setup.redirect(&call, "/labelled", &[]).await;
@@ -180,7 +180,7 @@ async fn what_twilio_takes_is_taken() {
 }
 
 #[tokio::test]
-async fn requests_of_the_server_are_as_twilio_describes_them() {
+async fn requests_of_the_server_satisfy_the_contract() {
     let mut setup = Setup::new().await;
     let client = Client::new(Settings {
         account: AccountSid::numbered(1),

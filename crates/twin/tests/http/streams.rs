@@ -5,7 +5,7 @@ use rejoin_protocol::WorkerSid;
 use reqwest::{Method, StatusCode};
 
 #[tokio::test]
-async fn a_sink_gets_what_was_subscribed_in_batches_until_it_takes_them() {
+async fn a_sink_gets_subscribed_events_in_batches_until_it_accepts_them() {
     let mut setup = Setup::new().await;
     let post = |path: &str, form: Vec<(&'static str, String)>| {
         let request = setup.request(Method::POST, &format!("events.twilio.com/v1/{path}")).form(&form);
@@ -66,7 +66,7 @@ async fn a_sink_gets_what_was_subscribed_in_batches_until_it_takes_them() {
 }
 
 #[tokio::test]
-async fn one_by_one_no_event_waits_for_another_that_is_not_taken() {
+async fn without_batches_no_event_waits_for_a_refused_one() {
     let mut setup = Setup::new().await;
     let post = |path: &str, form: Vec<(&'static str, String)>| {
         let request = setup.request(Method::POST, &format!("events.twilio.com/v1/{path}")).form(&form);
@@ -87,7 +87,7 @@ async fn one_by_one_no_event_waits_for_another_that_is_not_taken() {
     let form = [("WorkflowSid", "WW00000000000000000000000000000002")];
     let made = setup.taskrouter(Method::POST, "Tasks").form(&form).send().await.expect("an answer");
     assert_eq!(made.status(), StatusCode::CREATED);
-    // The first to come is refused; the other one is there before it comes again.
+    // The first delivery is refused; the other event arrives before the retry.
     let mut ids = vec![];
     for _ in 0..3 {
         let events = setup.next("/single").await.json;

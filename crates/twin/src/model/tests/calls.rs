@@ -87,7 +87,7 @@ fn a_redirect_out_of_the_queue_requests_the_action_if_twilio_does() {
             .collect();
         let results: Vec<_> = actions.iter().map(|params| value(params, "QueueResult")).collect();
         assert_eq!(results, if requests { vec!["redirected"] } else { vec![] });
-        // Its document is of no consequence: the new one goes on.
+        // The action's document is ignored: the new one goes on.
         assert_eq!(world.task_status(&task), "canceled");
         assert!(matches!(world.playing(&Audience::Leg(call)), Some((_, Sound::Silence(_)))));
     }
@@ -162,7 +162,7 @@ fn a_broken_document_is_replaced_by_the_fallback() {
 }
 
 #[test]
-fn without_a_fallback_the_caller_is_told_and_hung_up_on() {
+fn without_a_fallback_the_caller_hears_an_error_and_is_hung_up_on() {
     let mut world = World::new();
     let call = world.dial();
     for (document, fallback) in [("<Nonsense/>", None), ("<Nonsense/>", Some("http://server/fallback"))] {
@@ -182,7 +182,7 @@ fn a_redirect_takes_the_leg_out_of_the_conference() {
     let (mut world, talk) = World::talk(false);
     world.document("http://server/requeue", &queue_with("", "priority=\"7\"", ""));
     world.clear();
-    // Flex has set the flag: first the customer's own exit must not end the conference.
+    // Flex has set the flag: the customer's own exit must not end the conference first.
     world.redirect(&talk.customer, "http://server/requeue", None).expect("redirected");
     let left = world.callback("participant-leave");
     assert_eq!(value(&left, "ReasonParticipantLeft"), "participant_updated_via_api");
@@ -269,7 +269,7 @@ fn a_dead_leg_is_gone_after_its_time() {
     assert_eq!(world.live(&talk.conference).len(), 2);
     world.tell(Event::MediaSilent { call: talk.agent.clone(), silent: true });
     world.pass(Millis::seconds(29));
-    // Who is cut off and then loses the browser, too, is not heard of anew.
+    // A second report of silence (first no network, then no browser) does not restart the time.
     world.tell(Event::MediaSilent { call: talk.agent.clone(), silent: true });
     world.pass(Millis::seconds(1));
     assert_eq!(world.live(&talk.conference), [talk.customer]);
@@ -285,6 +285,6 @@ fn closing_dtls_ends_a_leg_only_if_that_is_assumed() {
         world.tell(Event::MediaClosed { call: call.clone() });
         assert_eq!(world.dropped(&call), assumed);
         world.pass(Millis::seconds(30));
-        assert!(world.dropped(&call), "nobody is at it: it goes like any dead leg");
+        assert!(world.dropped(&call), "the leg is unattended: it goes like any dead leg");
     }
 }

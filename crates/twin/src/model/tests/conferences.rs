@@ -126,7 +126,7 @@ fn the_agent_leaves_and_the_customer_stays() {
 }
 
 #[test]
-fn the_agent_leaves_and_everybody_has_to() {
+fn with_the_exit_flag_the_agents_leave_ends_the_conference() {
     let (mut world, talk) = World::talk(true);
     world.clear();
     world.tell(Event::HungUp { call: talk.agent.clone() });
@@ -150,14 +150,14 @@ fn the_customer_hangs_up_and_the_agent_wraps_up() {
         (world.reservation(&talk.reservation), world.task_status(&talk.task)),
         ("wrapping", "wrapping")
     );
-    // No document is asked for a leg that has gone.
+    // No document is requested for a leg that has gone.
     assert_eq!(world.fetched("http://server/after"), None);
     world.reservation_status(&talk.reservation, "completed").expect("completed");
     assert_eq!(world.task_status(&talk.task), "completed");
 }
 
 #[test]
-fn the_last_one_ends_the_conference() {
+fn the_last_participant_ends_the_conference() {
     let (mut world, talk) = World::talk(false);
     world.tell(Event::HungUp { call: talk.agent.clone() });
     world.change(&talk, &talk.customer.clone(), exit(false));
@@ -235,7 +235,7 @@ fn hold_and_mute_reach_the_media() {
     let call = talk.customer.clone();
     assert!(world.done.contains(&Effect::Hold { call: call.clone(), hold: true, music: true }));
     assert!(world.done.contains(&Effect::Mute { call: call.clone(), muted: true }));
-    // Leaving takes both back.
+    // Leaving resets both.
     world.clear();
     world.document("http://server/new", "<Pause/>");
     world.redirect(&call, "http://server/new", None).expect("redirected");
@@ -286,7 +286,7 @@ fn a_document_on_hold_is_not_begun_again() {
 }
 
 #[test]
-fn without_a_document_that_may_play_there_is_twilios_music() {
+fn without_an_allowed_document_a_hold_plays_twilios_music() {
     let (mut world, talk) = World::talk(false);
     world.broken("http://server/broken");
     world.document("http://server/enqueue", "<Hangup/>");
@@ -328,7 +328,7 @@ fn announcements_play_one_after_the_other() {
 }
 
 #[test]
-fn an_announcement_that_cannot_be_had_makes_way_for_the_next() {
+fn an_announcement_that_cannot_be_fetched_makes_way_for_the_next() {
     let (mut world, talk) = World::talk(false);
     world.broken("http://server/one");
     world.document("http://server/two", "<Hangup/>");
@@ -359,7 +359,7 @@ fn a_removed_participant_is_hung_up() {
 }
 
 #[test]
-fn who_joins_first_decides_about_callbacks() {
+fn the_first_participant_decides_about_callbacks() {
     let (mut world, talk) = World::talk(false);
     let third = world.dial();
     let other = format!(

@@ -1,4 +1,4 @@
-//! Phones outside that are dialled: outbound calls, and third parties.
+//! Outside phones that Twilio dials: outbound calls, and third parties.
 
 use super::world::{CALLBACK, Talk, World, ada, bo, value};
 use crate::model::{
@@ -9,7 +9,7 @@ use rejoin_protocol::{CallSid, Millis, ReservationSid, TaskQueueSid, TaskSid, Wo
 const OWN: &str = "+15550001111";
 const CUSTOMER: &str = "+15550002222";
 
-/// As Flex begins an outbound call, and accepts its reservation.
+/// Begins an outbound call as Flex does, and accepts its reservation.
 fn place(world: &mut World) -> (TaskSid, ReservationSid, CallSid) {
     let task = NewTask {
         attributes: format!(r#"{{"direction":"outbound","outbound_to":"{CUSTOMER}","from":"{OWN}"}}"#),
@@ -25,7 +25,7 @@ fn place(world: &mut World) -> (TaskSid, ReservationSid, CallSid) {
     (task, reservation, agent)
 }
 
-/// The phone outside that was dialled last, from where, and to where.
+/// The outside phone that was dialled last, the caller and the callee.
 fn dialled(world: &World) -> Option<(CallSid, String, String)> {
     world.done.iter().rev().find_map(|effect| match effect {
         Effect::Dial { call, from, to } => Some((call.clone(), from.clone(), to.clone())),
@@ -44,8 +44,8 @@ fn talk() -> (World, Talk) {
 }
 
 #[test]
-fn an_outbound_call_rings_the_agent_first_and_is_accepted_when_the_customer_answers() {
-    // Offline, which matters not: the task is hers alone.
+fn an_outbound_call_is_accepted_when_the_customer_answers() {
+    // The agent is offline, which does not matter: the task is theirs alone.
     let mut world = World::new();
     let (task, reservation, agent) = place(&mut world);
     assert_eq!(dialled(&world), None, "the agent's phone first");
@@ -74,7 +74,7 @@ fn an_outbound_call_rings_the_agent_first_and_is_accepted_when_the_customer_answ
 }
 
 #[test]
-fn who_hangs_up_ends_an_outbound_call_like_any_other() {
+fn a_hang_up_ends_an_outbound_call_like_any_other() {
     for of_customer in [true, false] {
         let (mut world, talk) = talk();
         let call = if of_customer { &talk.customer } else { &talk.agent };
@@ -109,7 +109,7 @@ fn a_customer_who_does_not_answer_ends_the_attempt() {
             Effect::Tell { event_type, payload, .. } if event_type == "reservation.canceled" => Some(payload),
             _ => None,
         });
-        assert_eq!(canceled.expect("told")["canceled_reason_code"], code);
+        assert_eq!(canceled.expect("Flex receives it")["canceled_reason_code"], code);
         assert_eq!(world.find_reservation(&ada()), None, "and it is not offered again");
         assert_eq!(world.events().last().map(String::as_str), Some("conference-end"));
     }
@@ -131,7 +131,7 @@ fn a_phone_stops_ringing_when_the_agent_is_gone() {
 }
 
 #[test]
-fn an_attempt_that_is_canceled_leaves_nobody_behind() {
+fn a_canceled_outbound_call_leaves_no_leg_behind() {
     let mut world = World::new();
     let (task, _, agent) = place(&mut world);
     world.tell(Event::Answered { call: agent.clone() });
@@ -158,7 +158,7 @@ fn an_agent_whose_phone_does_not_answer_dials_nobody() {
 }
 
 #[test]
-fn flex_adds_somebody_from_outside() {
+fn flex_adds_a_third_party() {
     let (mut world, talk) = talk();
     let add = || Request::AddExternalParticipant {
         task: talk.task.clone(),
@@ -176,9 +176,9 @@ fn flex_adds_somebody_from_outside() {
         Effect::Tell { event_type, payload, .. } if event_type == "participant.added" => Some(payload),
         _ => None,
     });
-    let told = told.expect("Flex is told");
+    let told = told.expect("Flex receives it");
     assert_eq!((&told["participant_sid"], &told["type"]), (&participant.into(), &"external".into()));
-    // The agent leaves the two alone, as Flex does: it has taken the flag off its leg before.
+    // The agent leaves the two alone, as Flex does: the flag has been taken off the agent's leg before.
     let stay = ParticipantChange { end_conference_on_exit: Some(false), ..ParticipantChange::default() };
     world.change(&talk, &talk.agent.clone(), stay);
     world.tell(Event::HungUp { call: talk.agent.clone() });
@@ -188,7 +188,7 @@ fn flex_adds_somebody_from_outside() {
 }
 
 #[test]
-fn somebody_from_outside_who_does_not_answer_changes_nothing() {
+fn a_third_party_who_does_not_answer_changes_nothing() {
     let (mut world, talk) = talk();
     let add = Request::AddExternalParticipant {
         task: talk.task.clone(),
@@ -204,7 +204,7 @@ fn somebody_from_outside_who_does_not_answer_changes_nothing() {
 }
 
 #[test]
-fn end_call_ends_it_for_everybody() {
+fn end_call_ends_the_call_for_everybody() {
     let (mut world, talk) = talk();
     world.ask(Request::CloseChannel(talk.task.clone())).expect("closed");
     assert!(world.dropped(&talk.customer) && world.dropped(&talk.agent));
@@ -228,7 +228,7 @@ fn new_participant() -> NewParticipant {
 }
 
 #[test]
-fn rest_adds_somebody_from_outside() {
+fn the_rest_api_adds_a_third_party() {
     let (mut world, talk) = World::talk(false);
     let create = |conference: &str| Request::CreateParticipant {
         conference: conference.to_owned(),
@@ -260,7 +260,7 @@ fn rest_adds_somebody_from_outside() {
     world.tell(Event::HungUp { call: talk.customer.clone() });
     assert!(world.dropped(&third));
     assert!(world.ask(create(talk.conference.as_str())).is_err(), "it is over");
-    // A name that is not taken makes a conference, if anybody comes.
+    // An unknown name makes a conference, if anybody joins.
     world.ask(create("room")).expect("a participant");
     let third = dialled(&world).expect("a phone rings").0;
     world.tell(Event::Busy { call: third });

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, ReservationSid, TaskSid, TransferSid, WorkflowSid};
 use std::collections::BTreeMap;
 
-/// What happens next; numbers pick one of what there is.
+/// What happens next; numbers pick one of the existing resources.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Dial,
@@ -280,7 +280,7 @@ fn check(model: &Model) {
     }
 }
 
-/// What the media side was told agrees with the model.
+/// The media side agrees with the model.
 fn check_media(world: &World) {
     let mut places: BTreeMap<CallSid, Option<ConferenceSid>> = BTreeMap::new();
     for effect in &world.done {

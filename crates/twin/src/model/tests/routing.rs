@@ -1,4 +1,4 @@
-//! Who gets which task.
+//! Routing: which worker is offered which task.
 
 use super::world::{World, ada, bo, everyone, queue_document, queue_with};
 use crate::{
@@ -20,7 +20,7 @@ fn update(task: &TaskSid, if_match: Option<&str>, attributes: Option<&str>, stat
 }
 
 #[test]
-fn nobody_gets_more_than_the_capacity() {
+fn no_worker_is_offered_more_than_the_capacity() {
     let mut world = World::new();
     world.available(&ada());
     let first = world.dial();
@@ -54,7 +54,7 @@ fn priority_comes_before_age() {
 }
 
 #[test]
-fn a_reconnect_waits_for_its_agent_and_then_for_anybody() {
+fn a_reconnect_task_waits_for_its_agent_and_then_for_any() {
     let mut world = World::new();
     world.available(&bo());
     let known = format!(r#","isReconnect":true,"targetWorkerSid":"{}""#, ada());
@@ -65,7 +65,7 @@ fn a_reconnect_waits_for_its_agent_and_then_for_anybody() {
     world.pass(Millis::seconds(10));
     world.available(&ada());
     assert_eq!(world.reservation_of(&ada()).1, task);
-    // She says no: only she may have it until the step is over.
+    // Ada rejects it: until the step is over, the task is for Ada only.
     let (reservation, _) = world.reservation_of(&ada());
     world.reservation_status(&reservation, "rejected").expect("rejected");
     assert_eq!(world.find_reservation(&ada()), None);
@@ -202,7 +202,7 @@ fn steps_of_a_workflow_add_up_and_end() {
 }
 
 #[test]
-fn a_step_is_skipped_when_nobody_can_have_it() {
+fn a_step_is_skipped_when_no_worker_can_have_the_task() {
     let workflow = json!({"task_routing": {"filters": [{"expression": "1==1", "targets": [
         {"queue": everyone(), "known_worker_sid": "task.nobody", "skip_if": "1==1"},
         {"queue": everyone()}
@@ -229,7 +229,7 @@ fn an_update_needs_the_right_version() {
 }
 
 #[test]
-fn the_quotes_of_an_etag_are_taken_only_if_that_is_assumed() {
+fn the_quotes_of_an_etag_are_accepted_only_if_that_is_assumed() {
     for assumed in [false, true] {
         let facts = Facts { if_match_in_quotes: assumed, ..Facts::default() };
         let mut world = World::with(facts, None);

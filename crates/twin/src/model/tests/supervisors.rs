@@ -1,4 +1,4 @@
-//! Listening in, coaching, barging in; and the views from which a supervisor does it.
+//! Listening, coaching, barging in; and the views from which a supervisor does it.
 
 use super::world::{Talk, World, ada, bo, told, value};
 use crate::model::{Effect, Event, ParticipantChange, Request};
@@ -27,7 +27,7 @@ fn a_supervisor_listens_and_is_not_heard() {
     assert_eq!(world.ask(supervise).expect_err("no call").status, 400);
 }
 
-/// Bo listens to Ada's call; his leg.
+/// Bo listens to Ada's call; returns Bo's leg.
 fn listening() -> (World, Talk, CallSid) {
     let (mut world, talk) = World::talk(false);
     let supervise = Request::Supervise {
@@ -71,7 +71,7 @@ fn a_supervisor_coaches_and_barges_in() {
 }
 
 #[test]
-fn the_views_show_who_is_at_what_and_who_is_in_the_conference() {
+fn the_views_show_activities_and_participants() {
     let (mut world, talk, leg) = listening();
     let reports = world.model.reports();
     let call = &reports.indexes["tr-reservation"][talk.reservation.as_str()];
@@ -104,5 +104,5 @@ fn the_views_show_who_is_at_what_and_who_is_in_the_conference() {
         instruction: None,
     };
     world.ask(complete).expect("completed");
-    assert!(world.model.reports().indexes["tr-reservation"].is_empty(), "nobody is at it any more");
+    assert!(world.model.reports().indexes["tr-reservation"].is_empty(), "the reservation is over");
 }

@@ -1,4 +1,4 @@
-//! Handing over, kicking, and ending for all.
+//! Transfers, kicking, and ending for all.
 
 use super::world::{CALLBACK, Talk, World, ada, bo, told, value};
 use crate::model::{Effect, Event, ParticipantChange, Reply, Request};
@@ -14,7 +14,7 @@ fn transfer(world: &mut World, talk: &Talk, mode: &str) -> Result<Reply, crate::
     })
 }
 
-/// Ada talks to a customer and hands him over to Bo, whose desktop is told.
+/// Ada talks to a customer and transfers the call to Bo, whose desktop shows the offer.
 fn handing_over(mode: &str) -> (World, Talk, ReservationSid) {
     let (mut world, talk) = World::talk(false);
     world.available(&bo());
@@ -25,7 +25,7 @@ fn handing_over(mode: &str) -> (World, Talk, ReservationSid) {
     (world, talk, offer)
 }
 
-/// Bo has taken it: all three are on the call.
+/// Bo has accepted: all three are on the call.
 fn handed_over() -> (World, Talk, ReservationSid, CallSid) {
     let (mut world, talk, offer) = handing_over("WARM");
     let leg = world.accept(&offer, false);
@@ -52,7 +52,7 @@ fn a_transfer_puts_the_customer_on_hold_and_offers_the_same_task() {
     }
 }
 
-/// TaskRouter's log of a task, the oldest first: what happened, and to what.
+/// TaskRouter's log of a task, oldest first: the event, and its resource.
 fn log(world: &mut World, kind: Option<&str>, minutes: Option<u32>) -> Vec<(String, String)> {
     let list = Request::ListEvents { task: None, kind: kind.map(Into::into), minutes };
     let body = world.ask(list).expect("a list").body;
@@ -62,7 +62,7 @@ fn log(world: &mut World, kind: Option<&str>, minutes: Option<u32>) -> Vec<(Stri
 }
 
 #[test]
-fn taskrouter_keeps_a_log_of_transfers_and_of_none_that_it_refuses() {
+fn taskrouter_logs_transfers_but_not_refused_ones() {
     let (mut world, talk) = World::talk(false);
     transfer(&mut world, &talk, "COLD").expect_err("Bo is not there");
     assert_eq!(log(&mut world, Some("task.transfer-initiated"), None), []);
@@ -77,7 +77,7 @@ fn taskrouter_keeps_a_log_of_transfers_and_of_none_that_it_refuses() {
     let completed = ("task.transfer-completed".to_owned(), talk.task.to_string());
     assert_eq!(log(&mut world, Some("task.transfer-completed"), None), [completed]);
 
-    // For as long as it is asked about, and of that task.
+    // For as far back as the request says, and of that task.
     world.pass(Millis::seconds(16 * 60));
     assert_eq!(log(&mut world, Some("task.transfer-initiated"), None), []);
     assert_eq!(log(&mut world, Some("task.transfer-initiated"), Some(60)).len(), 1);
@@ -86,7 +86,7 @@ fn taskrouter_keeps_a_log_of_transfers_and_of_none_that_it_refuses() {
 }
 
 #[test]
-fn with_a_warm_one_the_first_agent_stays_and_with_a_cold_one_leaves() {
+fn the_first_agent_stays_in_a_warm_and_leaves_in_a_cold_transfer() {
     let (world, talk, _) = handing_over("WARM");
     assert_eq!(world.live(&talk.conference), [talk.customer.clone(), talk.agent.clone()]);
     assert_eq!(world.reservation(&talk.reservation), "accepted");
@@ -99,13 +99,13 @@ fn with_a_warm_one_the_first_agent_stays_and_with_a_cold_one_leaves() {
 }
 
 #[test]
-fn the_second_agent_joins_the_conference_that_is_there() {
+fn the_second_agent_joins_the_existing_conference() {
     let (world, talk, offer, leg) = handed_over();
     assert_eq!(world.live(&talk.conference), [talk.customer.clone(), talk.agent.clone(), leg]);
     assert_eq!((world.task_status(&talk.task), world.reservation(&offer)), ("assigned", "accepted"));
     assert!(held(&world, &talk, &talk.customer), "until an agent takes the customer off hold");
     assert_eq!(told(&world, &ada(), "task.transfer-completed")["transfer_status"], "complete");
-    // Whoever joined first has said where the callbacks go.
+    // The first participant sets the callbacks' address.
     assert_eq!(
         world.callbacks().iter().filter(|p| value(p, "StatusCallbackEvent") == "participant-join").count(),
         1
@@ -113,7 +113,7 @@ fn the_second_agent_joins_the_conference_that_is_there() {
 }
 
 #[test]
-fn the_callback_of_who_joins_later_is_not_taken() {
+fn the_callback_of_a_later_participant_is_ignored() {
     let (mut world, talk, offer) = handing_over("WARM");
     let mut instruction = super::world::instruction(false);
     instruction.status_callback = Some("http://elsewhere/".into());
@@ -151,7 +151,7 @@ fn a_transfer_can_be_canceled_and_refused() {
         transfer: TransferSid::parse(sid.as_deref().unwrap_or_default()).expect("a SID"),
         status: "canceled".into(),
     };
-    assert_eq!(world.ask(cancel(bo())).expect_err("not his").status, 404);
+    assert_eq!(world.ask(cancel(bo())).expect_err("not this worker's transfer").status, 404);
     let reply = world.ask(cancel(ada())).expect("canceled");
     assert_eq!(reply.bridge["transfer_status"], "canceled");
     assert_eq!((world.task_status(&talk.task), world.reservation(&offer)), ("assigned", "canceled"));
@@ -167,7 +167,7 @@ fn a_transfer_can_be_canceled_and_refused() {
 }
 
 #[test]
-fn a_cold_one_that_is_refused_goes_to_the_next_agent() {
+fn a_refused_cold_transfer_goes_to_the_next_agent() {
     let (mut world, talk, offer) = handing_over("COLD");
     world.reservation_status(&offer, "rejected").expect("rejected");
     assert_eq!(world.task_status(&talk.task), "pending", "Ada has to wrap up first");
@@ -180,7 +180,7 @@ fn a_cold_one_that_is_refused_goes_to_the_next_agent() {
     assert_eq!(world.task_status(&talk.task), "assigned");
 }
 
-/// Ada hands her customer over to a queue in which there is nobody but her.
+/// Ada transfers the customer to a queue in which there is nobody else.
 fn handing_to_queue(mode: &str) -> (World, Talk) {
     let (mut world, talk) = World::talk(false);
     let request = Request::Transfer {
@@ -196,7 +196,7 @@ fn handing_to_queue(mode: &str) -> (World, Talk) {
 }
 
 #[test]
-fn a_queue_offers_it_to_one_worker_after_the_other() {
+fn a_transfer_to_a_queue_is_offered_to_one_worker_after_the_other() {
     for mode in ["WARM", "COLD"] {
         let (mut world, talk) = handing_to_queue(mode);
         let initiated = told(&world, &ada(), "task.transfer-initiated");
@@ -207,7 +207,7 @@ fn a_queue_offers_it_to_one_worker_after_the_other() {
         assert_eq!(initiated["transfer_to"], TaskQueueSid::numbered(3).as_str());
         assert!(held(&world, &talk, &talk.customer), "{mode}");
         let waiting = if mode == "WARM" { "assigned" } else { "pending" };
-        assert_eq!(world.task_status(&talk.task), waiting, "nobody is there");
+        assert_eq!(world.task_status(&talk.task), waiting, "the queue has no available worker");
         assert_eq!(world.live(&talk.conference).len(), if mode == "WARM" { 2 } else { 1 });
 
         world.available(&bo());
@@ -216,7 +216,7 @@ fn a_queue_offers_it_to_one_worker_after_the_other() {
         assert_eq!(told(&world, &bo(), "reservation.created")["task_transfer"]["transfer_type"], "QUEUE");
         world.reservation_status(&offer, "rejected").expect("rejected");
         assert_eq!(told(&world, &ada(), "task.transfer-attempt-failed")["transfer_status"], "initiated");
-        assert_eq!(world.task_status(&talk.task), waiting, "it waits for the next one");
+        assert_eq!(world.task_status(&talk.task), waiting, "it waits for the next worker");
 
         world.activity(&bo(), 2);
         world.available(&bo());
@@ -240,18 +240,18 @@ fn a_transfer_to_a_queue_can_be_canceled_and_ends_with_the_call() {
     };
     world.ask(cancel).expect("canceled");
     world.available(&bo());
-    assert_eq!(world.task_status(&talk.task), "assigned", "nobody is offered it any more");
+    assert_eq!(world.task_status(&talk.task), "assigned", "the offer is withdrawn");
 
     let (mut world, talk) = handing_to_queue("COLD");
     world.reservation_status(&talk.reservation, "completed").expect("completed");
-    assert_eq!(world.task_status(&talk.task), "reserved", "she, who alone is there, is offered it");
+    assert_eq!(world.task_status(&talk.task), "reserved", "it is offered to the only available worker");
     world.tell(Event::HungUp { call: talk.customer.clone() });
     assert_eq!(told(&world, &ada(), "task.transfer-failed")["transfer_status"], "failed");
     assert_eq!(world.task_status(&talk.task), "canceled");
 }
 
 #[test]
-fn a_customer_who_hangs_up_meanwhile_ends_the_offer() {
+fn a_customer_who_hangs_up_ends_the_offer_of_a_transfer() {
     for mode in ["WARM", "COLD"] {
         let (mut world, talk, offer) = handing_over(mode);
         world.tell(Event::HungUp { call: talk.customer.clone() });
@@ -271,7 +271,7 @@ fn a_customer_who_hangs_up_meanwhile_ends_the_offer() {
 }
 
 #[test]
-fn what_cannot_be_handed_over_is_refused() {
+fn impossible_transfers_are_refused() {
     let (mut world, talk) = World::talk(false);
     assert_eq!(transfer(&mut world, &talk, "WARM").expect_err("Bo is not there").status, 400);
     world.available(&bo());
@@ -281,7 +281,7 @@ fn what_cannot_be_handed_over_is_refused() {
 }
 
 #[test]
-fn a_page_that_is_loaded_again_finds_its_transfer_under_way() {
+fn a_reloaded_page_finds_its_open_transfer() {
     let listed = |world: &mut World| {
         let list = Request::ListReservations { task: None, worker: Some(ada()), status: None };
         world.ask(list).expect("a list").bridge["contents"][0].clone()
@@ -293,14 +293,14 @@ fn a_page_that_is_loaded_again_finds_its_transfer_under_way() {
 }
 
 #[test]
-fn replies_to_changes_say_nothing_of_the_transfer() {
+fn replies_to_changes_do_not_contain_the_transfer() {
     let (mut world, _, offer) = handing_over("WARM");
     let reply = world.reservation_status(&offer, "rejected").expect("rejected");
     assert!(reply.bridge.get("task_transfer").is_none(), "{}", reply.bridge);
 }
 
 #[test]
-fn an_agent_holds_and_removes_the_other() {
+fn an_agent_holds_and_removes_another() {
     let (mut world, talk, offer, leg) = handed_over();
     let hold = |hold| Request::HoldWorker {
         task: talk.task.clone(),
@@ -318,7 +318,7 @@ fn an_agent_holds_and_removes_the_other() {
 }
 
 #[test]
-fn ending_it_for_all_hangs_up_everybody() {
+fn ending_the_call_for_all_hangs_up_everybody() {
     let (mut world, talk, offer, leg) = handed_over();
     let reply = world.ask(Request::CloseChannel(talk.task.clone())).expect("closed");
     assert_eq!(reply.bridge["status"], "closed");

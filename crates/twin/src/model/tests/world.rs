@@ -1,4 +1,4 @@
-//! A model with a clock, TwiML by address, and a record of what it did.
+//! A model with a clock, TwiML by address, and a record of its effects.
 
 use crate::{
     facts::Facts,
@@ -27,9 +27,9 @@ pub(super) fn bo() -> WorkerSid {
 pub(super) struct World {
     pub(super) model: Model,
     pub(super) now: Millis,
-    /// Since [`World::clear`].
+    /// Effects since [`World::clear`].
     pub(super) done: Vec<Effect>,
-    /// Documents by address; `None`: it cannot be fetched.
+    /// Documents by address; `None`: cannot be fetched.
     documents: BTreeMap<String, Option<String>>,
     timers: BTreeSet<(Millis, TimerId)>,
     requests: u64,
@@ -63,17 +63,17 @@ impl World {
         world
     }
 
-    /// Puts verbs under an address.
+    /// Serves verbs at an address.
     pub(super) fn document(&mut self, url: &str, verbs: &str) {
         self.documents.insert(url.into(), Some(format!("<Response>{verbs}</Response>")));
     }
 
-    /// The address gives no document.
+    /// Makes an address fail.
     pub(super) fn broken(&mut self, url: &str) {
         self.documents.insert(url.into(), None);
     }
 
-    /// Something happens; documents that are known are delivered at once.
+    /// Handles an event; known documents are delivered at once.
     pub(super) fn tell(&mut self, event: Event) {
         let mut events = vec![event];
         while let Some(event) = events.pop() {
@@ -106,7 +106,7 @@ impl World {
         reply.expect("every request is answered at once")
     }
 
-    /// Time passes, timers fire.
+    /// Lets time pass; timers fire.
     pub(super) fn pass(&mut self, time: Millis) {
         let until = self.now + time;
         while let Some((at, timer)) = self.timers.first().copied() {
@@ -147,7 +147,7 @@ impl World {
         call
     }
 
-    /// As Flex accepts.
+    /// Accepts as Flex does.
     pub(super) fn accept(&mut self, reservation: &ReservationSid, end_on_exit: bool) -> CallSid {
         let instruction = instruction(end_on_exit);
         let request = Request::UpdateReservation {
@@ -167,7 +167,7 @@ impl World {
         })
     }
 
-    /// A customer talks to Ada.
+    /// A customer who talks to Ada.
     pub(super) fn talk(end_on_exit: bool) -> (Self, Talk) {
         let mut world = Self::new();
         world.available(&ada());
@@ -196,7 +196,7 @@ impl World {
         })
     }
 
-    /// With a document of its own, and an address that nothing may be asked for under.
+    /// Redirects with an inline document, and an address from which nothing may be fetched.
     pub(super) fn redirect_inline(&mut self, call: &CallSid, document: &str) -> Result<Reply, ApiError> {
         self.ask(Request::UpdateCall {
             call: call.clone(),
@@ -243,9 +243,9 @@ impl World {
         TaskSid::parse(reply.body["sid"].as_str().expect("a SID")).expect("a SID")
     }
 
-    // --- what can be seen ---
+    // --- observations ---
 
-    /// Latest active reservation of a worker, and its task.
+    /// The latest active reservation of a worker, and its task.
     pub(super) fn reservation_of(&self, worker: &WorkerSid) -> (ReservationSid, TaskSid) {
         self.find_reservation(worker).expect("a reservation")
     }
@@ -313,7 +313,7 @@ impl World {
         told.collect()
     }
 
-    /// The last thing that plays to somebody.
+    /// The last thing that plays to an audience.
     pub(super) fn playing(&self, to: &Audience) -> Option<(PlayId, Sound)> {
         self.done.iter().rev().find_map(|effect| match effect {
             Effect::Play { play, to: audience, what } if audience == to => Some((*play, what.clone())),
@@ -333,7 +333,7 @@ impl World {
     }
 }
 
-/// As Flex accepts, with our options.
+/// Flex's instruction, with our options.
 pub(super) fn instruction(end_on_exit: bool) -> ConferenceInstruction {
     ConferenceInstruction {
         end_conference_on_exit: end_on_exit,
@@ -345,7 +345,7 @@ pub(super) fn instruction(end_on_exit: bool) -> ConferenceInstruction {
     }
 }
 
-/// Who is on a call.
+/// The participants of a call.
 pub(super) struct Talk {
     pub(super) customer: CallSid,
     pub(super) agent: CallSid,
@@ -358,7 +358,7 @@ pub(super) fn value<'a>(params: &'a [(String, String)], key: &str) -> &'a str {
     params.iter().find(|(name, _)| name == key).map_or("", |(_, value)| value.as_str())
 }
 
-/// Into "Assign to Anyone" with these attributes besides.
+/// A document that enqueues into "Assign to Anyone" with these additional attributes.
 pub(super) fn queue_document(attributes: &str) -> String {
     queue_with(attributes, "", "")
 }
@@ -375,7 +375,7 @@ pub(super) fn everyone() -> Value {
     json!(TaskQueueSid::numbered(1))
 }
 
-/// The last event of this kind that a worker's desktop was told.
+/// The last event of this kind that was sent to a worker's desktop.
 pub(super) fn told(world: &World, to: &WorkerSid, wanted: &str) -> Value {
     let found = world.done.iter().rev().find_map(|effect| match effect {
         Effect::Tell { worker, event_type, payload } if worker == to && event_type == wanted => {
