@@ -1,6 +1,6 @@
 //! Agent side of Rejoin: puts a Twilio Flex agent back on a call after the browser went away.
 //!
-//! [`agent`] decides; what is around it in a browser (wasm only) does.
+//! [`agent`] decides; the wasm shell around it does the I/O in a browser.
 
 pub mod agent;
 pub mod boundary;

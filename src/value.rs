@@ -3,11 +3,11 @@
 use serde::ser::{Serialize, Serializer};
 use std::fmt;
 
-/// Anything that JSON can say. Whatever comes from outside is read as this one type and only then looked at: code that
-/// reads, made for every type and every variant by itself, would be much more to load.
+/// Any JSON value. Everything from outside is read into this one type before it is parsed: a deserialiser for each
+/// type and variant would be much more to load.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Value {
-    /// `null`, `undefined`, and what is no value at all, such as a function.
+    /// `null`, `undefined`, and what JSON cannot represent, such as a function.
     #[default]
     Nothing,
     /// `true` or `false`.
@@ -22,7 +22,7 @@ pub enum Value {
     Object(Fields),
 }
 
-/// What is not as it should be. The value itself is not repeated: it may be personal.
+/// A value that does not fit. The value itself is not repeated: it may be personal data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unfit {
     /// The innermost name above it.
@@ -42,7 +42,7 @@ impl Value {
     /// The object's fields.
     ///
     /// # Errors
-    /// When it is no object; `field` is what the error is to name.
+    /// When it is not an object; `field` is the name for the error.
     pub fn fields(self, field: &'static str) -> Result<Fields, Unfit> {
         match self {
             Self::Object(fields) => Ok(fields),
@@ -50,7 +50,7 @@ impl Value {
         }
     }
 
-    /// What an object has under this name; [`Value::Nothing`] where there is none.
+    /// The value of this name in an object; [`Value::Nothing`] where there is none.
     pub fn get(&self, name: &str) -> &Value {
         match self {
             Self::Object(fields) => {
@@ -98,7 +98,7 @@ impl FromIterator<(String, Value)> for Fields {
 }
 
 impl Fields {
-    /// These, and one more.
+    /// Adds a field.
     #[must_use]
     #[inline(never)]
     pub fn with(mut self, name: &str, value: Value) -> Self {
@@ -106,7 +106,7 @@ impl Fields {
         self
     }
 
-    /// All of them.
+    /// All fields.
     pub fn iter(&self) -> std::slice::Iter<'_, (String, Value)> {
         self.0.iter()
     }
@@ -114,7 +114,7 @@ impl Fields {
     /// Name and value of the only field.
     ///
     /// # Errors
-    /// When there is another number of them; `field` is what the error is to name.
+    /// When there is not exactly one; `field` is the name for the error.
     pub fn only(mut self, field: &'static str) -> Result<(String, Value), Unfit> {
         let last = self.0.pop().filter(|_| self.0.is_empty());
         last.ok_or(Unfit { field })
@@ -128,7 +128,7 @@ impl Fields {
     /// A text.
     ///
     /// # Errors
-    /// When it is none.
+    /// When it is not a text.
     pub fn text(&mut self, name: &'static str) -> Result<String, Unfit> {
         match self.take(name) {
             Value::Text(text) => Ok(text),
@@ -139,7 +139,7 @@ impl Fields {
     /// A text of a certain form, such as a SID.
     ///
     /// # Errors
-    /// When it is no text, or of another form.
+    /// When it is not a text, or of another form.
     pub fn parsed<T: TryFrom<String>>(&mut self, name: &'static str) -> Result<T, Unfit> {
         T::try_from(self.text(name)?).map_err(|_| Unfit { field: name })
     }
@@ -158,19 +158,19 @@ impl Fields {
     /// A whole number that is not negative.
     ///
     /// # Errors
-    /// When it is anything else, or larger than `f64` counts without gaps.
+    /// When it is anything else, or larger than the whole numbers that `f64` represents exactly.
     pub fn whole(&mut self, name: &'static str) -> Result<u64, Unfit> {
         match self.take(name) {
-            // Converting rounds and saturates: what that changed does not come back the same.
+            // Converting rounds and saturates: a number that this changed does not convert back to itself.
             Value::Number(number) if number < GAPS && number as u64 as f64 == number => Ok(number as u64),
             _ => Err(Unfit { field: name }),
         }
     }
 
-    /// A number for a request of the desktop.
+    /// A number that identifies a question of the desktop.
     ///
     /// # Errors
-    /// When it is none that fits.
+    /// When it does not fit.
     pub fn small(&mut self, name: &'static str) -> Result<u32, Unfit> {
         u32::try_from(self.whole(name)?).map_err(|_| Unfit { field: name })
     }
@@ -178,7 +178,7 @@ impl Fields {
     /// The items of an array.
     ///
     /// # Errors
-    /// When it is none.
+    /// When it is not an array.
     pub fn list(&mut self, name: &'static str) -> Result<Vec<Value>, Unfit> {
         match self.take(name) {
             Value::List(items) => Ok(items),
@@ -189,7 +189,7 @@ impl Fields {
     /// The fields of an object.
     ///
     /// # Errors
-    /// When it is none.
+    /// When it is not an object.
     pub fn fields(&mut self, name: &'static str) -> Result<Fields, Unfit> {
         self.take(name).fields(name)
     }

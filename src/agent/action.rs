@@ -2,31 +2,31 @@
 
 use rejoin_protocol::api::GracefulReason;
 
-/// An action before which the machine is asked.
+/// An action before which Flex asks the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Action {
-    /// As Flex calls it.
+    /// The action's name in Flex.
     pub name: &'static str,
-    /// Only this kind of transfer.
+    /// Only for transfers of this mode.
     pub mode: Option<&'static str>,
-    /// What is about to happen.
+    /// What the action does to a call.
     pub intent: Intent,
 }
 
-/// What is about to happen.
+/// What an action does to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Intent {
-    /// The task is accepted.
+    /// A task is accepted.
     Accept,
-    /// Its call is left.
+    /// The agent leaves the task's call.
     Leave(GracefulReason),
-    /// All calls are left.
+    /// The agent leaves all calls.
     SignOut,
     /// The task is wrapped up or completed by hand.
     Complete,
 }
 
-/// All of them. In a warm transfer the agent stays.
+/// All actions. In a warm transfer the agent stays.
 pub const ACTIONS: [Action; 7] = [
     action("AcceptTask", Intent::Accept),
     action("HangupCall", Intent::Leave(GracefulReason::HangUp)),
@@ -42,7 +42,7 @@ const fn action(name: &'static str, intent: Intent) -> Action {
 }
 
 impl Action {
-    /// How a call is left with it, for whoever tells the server without the machine.
+    /// The reason of the departure, for code that tells the server without the machine.
     pub fn reason(&self) -> Option<GracefulReason> {
         match self.intent {
             Intent::Leave(reason) => Some(reason),
@@ -54,7 +54,7 @@ impl Action {
 }
 
 impl Intent {
-    /// Of this action; `mode` is a transfer's. `None`: the machine has nothing to say to it.
+    /// The intent of an action; `mode` is a transfer's. `None`: the action does not concern calls.
     pub fn of(name: &str, mode: Option<&str>) -> Option<Self> {
         let meant = |action: &&Action| action.name == name && (action.mode.is_none() || action.mode == mode);
         ACTIONS.iter().find(meant).map(|action| action.intent)

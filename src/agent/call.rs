@@ -9,37 +9,38 @@ use rejoin_protocol::{CallSid, ConferenceSid, Millis};
 pub(super) struct Call {
     pub(super) facts: TaskFacts,
     pub(super) conference: Option<ConferenceFacts>,
-    /// An earlier page had the call; this one found the reservation without it. When.
+    /// When this page found the reservation without its call, which an earlier page had.
     pub(super) found: Option<Millis>,
-    /// This page has, or had, a call for it.
+    /// True once this page has had a call for it.
     pub(super) had_call: bool,
-    /// The dialog is up for it until the server has said what it knows. Since when.
+    /// Since when the dialog is up while the server is asked about it.
     pub(super) checking: Option<Millis>,
-    /// Somebody else gets the conference's events: nothing can be recovered, so nothing is touched.
+    /// True when somebody else gets the conference's events: nothing can be recovered, so the plugin keeps out of it.
     pub(super) unwatched: bool,
     pub(super) neutralised: bool,
-    /// Left on purpose.
+    /// True once the agent leaves on purpose.
     pub(super) leaving: bool,
-    /// And the task says so, because the server did not answer.
+    /// True once the task says so too, because the server did not answer.
     pub(super) written: bool,
-    /// What the server was last told, or is being told.
+    /// The legs of the last registration, sent or in flight.
     pub(super) registered: Option<Legs>,
-    /// The server has accepted a registration of this page.
+    /// True once the server has accepted a registration of this page.
     pub(super) known: bool,
     pub(super) join: Join,
     /// The earlier page's leg, beside which this page joins.
     pub(super) ghost: Option<CallSid>,
-    /// Participants whose flags were cleared while it was joined.
+    /// Participants whose flags were cleared during the join.
     pub(super) cleared: Vec<String>,
-    /// Flex may have made the conference end with this page's leg.
+    /// True when Flex may have set this leg's `endConferenceOnExit`.
     pub(super) flagged: bool,
-    /// The agent was muted in an earlier page and is not yet again.
+    /// True when the agent was muted in an earlier page and must be muted again.
     pub(super) to_mute: bool,
-    /// It was accepted unasked. Flex shows something else when the old task goes, so it is selected once it is there.
+    /// True when it was accepted unasked. Flex selects another task when the old one goes, so it is selected once its
+    /// call is up.
     pub(super) to_select: bool,
 }
 
-/// What makes a call: if any of it changes, it is registered anew.
+/// What identifies a call: if any of it changes, the call is registered again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Legs {
     pub(super) conference: ConferenceSid,
@@ -74,8 +75,8 @@ impl Call {
         self.facts.status == ReservationStatus::Accepted
     }
 
-    /// Has this page's phone the call? One that is accepted here may ring in another page. And the reservation wraps up
-    /// when the old leg falls, also while this page joins beside it.
+    /// True when this page's phone has the call. A call that is accepted here may ring in another page. The
+    /// reservation wraps up when the old leg falls, even while this page joins beside it.
     pub(super) fn is_on(&self) -> bool {
         match self.facts.status {
             ReservationStatus::Accepted => self.facts.live_call,
@@ -84,17 +85,18 @@ impl Call {
         }
     }
 
-    /// An earlier page had the call and this one does not have it (yet).
+    /// True when an earlier page had the call and this one does not have it (yet).
     pub(super) fn is_orphan(&self) -> bool {
         self.found.is_some() && !self.had_call
     }
 
-    /// Accepted or wrapping, and never with a call in this page.
+    /// True when accepted or wrapping, and never with a call in this page.
     pub(super) fn is_left_by_another(&self) -> bool {
         !self.had_call && self.facts.status != ReservationStatus::Pending
     }
 
-    /// Accepted while this page was up, and the leg that is there is not here: it rang in another page.
+    /// True when accepted while this page was up, and answered by another page: the leg in the conference is not
+    /// here.
     pub(super) fn is_elsewhere(&self) -> bool {
         self.is_accepted() && !self.had_call && self.found.is_none() && self.youngest().is_some()
     }
@@ -106,7 +108,7 @@ impl Call {
             reservation: self.facts.reservation.clone(),
             wrapping: self.facts.status == ReservationStatus::Wrapping,
             can_join: self.can_join(),
-            other_browser: false, // put in when it is sent
+            other_browser: false, // set when it is sent
         })
     }
 
@@ -114,19 +116,19 @@ impl Call {
         self.conference.iter().flat_map(|conference| &conference.legs).filter(|leg| leg.joined)
     }
 
-    /// Legs of this worker that are in the conference, also those that earlier pages left behind.
+    /// Legs of this worker in the conference, including those that earlier pages left behind.
     fn mine(&self) -> impl Iterator<Item = &Leg> {
         self.joined().filter(|leg| leg.mine && leg.kind == LegKind::Worker && leg.call.is_some())
     }
 
-    /// How many are in the conference, as Flex counts for its own rule of ending it: who is still being rung in a
-    /// transfer has no leg, and legs that this worker's earlier pages left behind are nobody.
+    /// Number of participants, as Flex counts for its own rule of ending the conference: a transfer's target that
+    /// still rings has no leg, and legs that this worker's earlier pages left behind do not count.
     pub(super) fn live(&self) -> usize {
         let legs = self.joined().filter(|leg| leg.call.is_some()).count();
         legs - self.mine().count().saturating_sub(1)
     }
 
-    /// The youngest leg of this worker, whichever page it belongs to.
+    /// The youngest leg of this worker, of any page.
     pub(super) fn youngest(&self) -> Option<&CallSid> {
         self.mine().max_by_key(|leg| leg.sequence)?.call.as_ref()
     }
@@ -135,18 +137,18 @@ impl Call {
     pub(super) fn own(&self) -> Option<&CallSid> {
         let named = self.facts.own_leg.as_ref();
         let own = self.mine().find(|leg| leg.call.as_ref() == named).and(named);
-        // Any other leg is another page's.
+        // Any other leg belongs to another page.
         if named.is_some() || self.found.is_some() { own } else { self.youngest() }
     }
 
-    /// The leg that was joined beside the ghost. It may ring in another page of this browser.
+    /// The leg that joined beside the ghost. It may ring in another page of this browser.
     pub(super) fn joined_anew(&self) -> Option<&CallSid> {
         let ghost = self.ghost.as_ref();
         let others = self.mine().filter(|leg| leg.call.as_ref() != ghost);
         self.own().or_else(|| others.max_by_key(|leg| leg.sequence)?.call.as_ref())
     }
 
-    /// Own and customer's leg, once both are in the conference.
+    /// The own leg and the customer's, once both are in the conference.
     pub(super) fn legs(&self) -> Option<Legs> {
         let conference = self.conference.as_ref()?.conference.clone()?;
         let own = self.own()?;
@@ -168,7 +170,7 @@ impl Call {
             conference: legs.conference.clone(),
             worker_leg: legs.own.clone(),
             customer_leg: legs.customer.clone(),
-            worker_name: String::new(), // put in when it is sent
+            worker_name: String::new(), // set when it is sent
         };
         Some((legs, registration))
     }

@@ -1,69 +1,69 @@
-//! What the account wants: read from what somebody wrote by hand, each mistake told, none of them fatal but one.
+//! The account's configuration. It was written by hand, so each mistake is reported; only a missing server is fatal.
 
 use crate::value::Value;
 use rejoin_protocol::Millis;
 use std::fmt;
 
-/// What the machine goes by. Durations are in milliseconds. [`KEYS`] tells names and ranges.
+/// Settings of the machine. Durations are in milliseconds. [`KEYS`] has names and ranges.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     /// Base URL of the server, without a slash at its end. Twilio sends the conference's events there.
     pub server: String,
-    /// Does the plugin work here at all?
+    /// True when the plugin is enabled.
     pub enabled: bool,
-    /// Does the browser ask before a page with a call is left?
+    /// True when the browser asks before a page with a call is left.
     pub leave_prompt: bool,
-    /// Are own calls accepted unasked when they come back?
+    /// True when calls that come back to this agent are accepted unasked.
     pub auto_accept: bool,
-    /// May a leg be left standing over a reload? The server must want it, too.
+    /// True when a leg may be left standing over a reload. The server must allow it, too.
     pub in_place: bool,
-    /// How long Flex waits for us before the agent leaves a call.
+    /// How long Flex waits for the plugin before the agent leaves a call.
     pub leave_within: Millis,
-    /// How long a dialog may go without news from the server before it says so.
+    /// How long a dialog may wait for news from the server before it says so.
     pub silence: Millis,
-    /// How long the customer's way through the queue may take when the server names no time.
+    /// How long the customer's way through the queue may take when the server gives no time.
     pub queue_within: Millis,
-    /// How long "Reconnected" stands.
+    /// How long "Reconnected" is shown.
     pub rejoined_for: Millis,
-    /// How long a found reservation's conference is waited for before the hello.
+    /// How long the hello waits for the conference of a found reservation.
     pub look_for: Millis,
     /// How long joining a conference again may take.
     pub join_within: Millis,
-    /// How long a call may be without the server's protection before the agent is told.
+    /// How long a call may be unprotected before the agent is told.
     pub unprotected_after: Millis,
-    /// Two hellos are at least so far apart.
+    /// Minimum time between two hellos.
     pub hello_every: Millis,
-    /// Pause before the first repetition of a failed request; it doubles.
+    /// Delay before the first retry of a failed request; it doubles.
     pub first_retry: Millis,
-    /// The pause grows no further than this.
+    /// Maximum delay between retries.
     pub longest_retry: Millis,
-    /// So long a mark is worth delivering: after that the call has gone its way without it.
+    /// How long a mark is worth delivering: later the call has gone its way without it.
     pub keep_marks_for: Millis,
-    /// So long the registration of a call that was lost is: the customer may be alone, and the server not know of him. That of
-    /// a call that goes on always is.
+    /// How long the registration of a lost call is worth delivering: the customer may be alone, and unknown to the
+    /// server. The registration of a current call always is.
     pub keep_for: Millis,
-    /// Pause before the first hello while the push channel is down; it doubles.
+    /// Delay before the first poll by hello while the push channel is down; it doubles.
     pub first_poll: Millis,
-    /// The pause between those hellos grows no further than this.
+    /// Maximum delay between those polls.
     pub longest_poll: Millis,
-    /// How long a call waits for a browser that does not tell whether there is a microphone.
+    /// How long a call waits for a browser that does not report whether there is a microphone.
     pub microphone_within: Millis,
-    /// How often an own reservation is tried to accept.
+    /// How often the plugin tries to accept a reservation of its own.
     pub accept_attempts: u32,
 }
 
-/// One thing that an account can set.
+/// A setting of an account.
 pub struct Key {
-    /// As it is written.
+    /// Its name.
     pub name: &'static str,
-    /// What it takes.
+    /// The kind of its value.
     pub kind: Kind,
 }
 
-/// What a key takes, and where it goes.
+/// The kind of a value, and the field that it sets.
 #[derive(Clone, Copy)]
 pub enum Kind {
-    /// A base URL: https, or http on this very machine.
+    /// A base URL: https, or http on the same machine.
     Address(fn(&mut Config) -> &mut String),
     /// `true` or `false`.
     Switch(fn(&mut Config) -> &mut bool),
@@ -71,7 +71,7 @@ pub enum Kind {
     Duration(fn(&mut Config) -> &mut Millis, u32, u32),
 }
 
-/// All of them.
+/// All settings.
 pub static KEYS: [Key; 13] = [
     Key { name: "server", kind: Kind::Address(|config| &mut config.server) },
     Key { name: "enabled", kind: Kind::Switch(|config| &mut config.enabled) },
@@ -91,22 +91,22 @@ pub static KEYS: [Key; 13] = [
     Key { name: "longestRetryMs", kind: Kind::Duration(|config| &mut config.longest_retry, 1_000, 300_000) },
 ];
 
-/// Versions of Flex UI that are supported, as package.json writes it.
+/// Supported versions of Flex UI, in the syntax of package.json.
 pub const FLEX_UI: &str = ">=2.0.0 <3";
 
-/// Is this version of Flex UI, such as `2.17.1`, one of them?
+/// True when this version of Flex UI, such as `2.17.1`, is supported.
 pub(super) fn is_supported(version: &str) -> bool {
     version.starts_with("2.")
 }
 
-/// Worker attributes that name the worker's team: what Flex Insights reads
+/// Worker attributes that name the worker's team: the ones that Flex Insights reads
 /// (<https://www.twilio.com/docs/flex/developer/insights/enhance-integration>).
 pub const TEAM_ATTRIBUTES: [&str; 2] = ["team_name", "team_id"];
 
-/// A mistake in the configuration. What it is about is ignored.
+/// A mistake in the configuration. The setting is ignored.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mistake {
-    /// Where, such as `rejoin.teams.Sales.silenceMs`.
+    /// The setting, such as `rejoin.teams.Sales.silenceMs`.
     pub path: String,
     /// What is wrong.
     pub wrong: Wrong,
@@ -115,7 +115,7 @@ pub struct Mistake {
 /// What is wrong with a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Wrong {
-    /// There is no such key.
+    /// The setting does not exist.
     Unknown,
     /// It must be an address.
     NoAddress,
@@ -145,7 +145,7 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// Where settings come from.
+/// The source of a setting.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Layer {
     /// The account's Flex configuration.
@@ -156,12 +156,12 @@ enum Layer {
     Worker,
 }
 
-/// Why the plugin stays out of it.
+/// Why the plugin is idle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Idle {
-    /// Somebody wants it so.
+    /// It is switched off.
     SwitchedOff,
-    /// No usable address of a server is there.
+    /// There is no usable address of a server.
     NoServer,
 }
 
@@ -204,15 +204,16 @@ impl Config {
         }
     }
 
-    /// Defaults, over them the account's `rejoin`, its `teams`, and `rejoin` of the worker's attributes. The worker's layer
-    /// cannot name the server: the page sends the agent's Flex token there, and more people may write worker attributes than
-    /// the account's configuration.
+    /// Reads the configuration: defaults, over them the account's `rejoin`, its `teams`, and `rejoin` of the worker's
+    /// attributes. The worker's layer cannot name the server: the page sends the agent's Flex token there, and more
+    /// people may write worker attributes than the account's configuration.
     pub fn read(account: &Value, worker: &Value) -> (Self, Vec<Mistake>) {
         let mut config = Self::new("");
         let mut mistakes = Vec::new();
         config.take("rejoin", account, Layer::Account, &mut mistakes);
         if let Value::Object(teams) = account.get("teams") {
-            // Whoever tries a configuration out is to hear of all of it, not of the own team's part alone.
+            // All teams are checked, so that whoever tries a configuration hears of every mistake, not only of their
+            // own team's.
             for (team, layer) in teams.iter() {
                 Self::new("").take(&["rejoin.teams.", team].concat(), layer, Layer::Team, &mut mistakes);
             }
@@ -226,7 +227,7 @@ impl Config {
         (config, mistakes)
     }
 
-    /// Why nothing can or shall be done, if that is so.
+    /// Why the plugin can or should do nothing, if so.
     pub fn idle(&self) -> Option<Idle> {
         match self {
             Self { enabled: false, .. } => Some(Idle::SwitchedOff),
@@ -258,7 +259,7 @@ impl Config {
         }
     }
 
-    /// `null` is as good as nothing.
+    /// `null` counts as absent.
     fn set(&mut self, kind: Kind, value: &Value) -> Option<Wrong> {
         match (kind, value) {
             (_, Value::Nothing) => {}
@@ -278,7 +279,7 @@ impl Config {
         None
     }
 
-    /// What holds, for [`KEYS`].
+    /// The current values of [`KEYS`].
     pub fn tell(&self) -> Value {
         let mut config = self.clone();
         let entries = KEYS.iter().map(|key| {
@@ -292,19 +293,19 @@ impl Config {
         Value::Object(entries.collect())
     }
 
-    /// Where Twilio sends the events of a conference.
+    /// The address for the events of a conference.
     pub fn conference_callback(&self) -> String {
         format!("{}/webhooks/conference", self.server)
     }
 
-    /// Pause before a request is sent again that has failed so many times.
+    /// The delay before a request is retried that has failed this many times.
     pub fn retry_after(&self, failures: u32) -> Millis {
         let doubled = self.first_retry.0.saturating_mul(1 << failures.saturating_sub(1).min(16));
         Millis(doubled.min(self.longest_retry.0))
     }
 }
 
-/// Can a base URL be made of it? Twilio and browsers send calls' data there: in the open only within one machine.
+/// True for a usable base URL. Twilio and browsers send call data there: without TLS only within one machine.
 fn is_address(text: &str) -> bool {
     let (open, rest) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
         (Some(rest), _) => (false, rest),

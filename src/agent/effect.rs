@@ -8,93 +8,93 @@ use std::fmt;
 pub enum Effect {
     /// Something in Flex.
     Desktop(ToDesktop),
-    /// The blocking dialog shows this from now on; `None`: it is not there.
+    /// The blocking dialog shows this from now on; `None`: it closes.
     Dialog(Option<Dialog>),
-    /// A request to the server. What is repeated has another `id`, and the same [`DeliveryId`].
+    /// A request to the server. A retry has another `id`, and the same [`DeliveryId`].
     Post {
-        /// Of the reply.
+        /// Identifies the reply.
         id: PostId,
-        /// What.
+        /// The request.
         request: Request,
     },
-    /// Listen to what the server says by itself, from now on, across lost connections.
+    /// Open the push channel and keep it open across lost connections.
     OpenPush {
-        /// Of this page.
+        /// Epoch of this page.
         epoch: u64,
     },
-    /// Do not listen any more.
+    /// Close the push channel.
     ClosePush,
     /// Wake the machine at this point in time. Setting a timer again replaces it.
     SetTimer {
-        /// Which.
+        /// The timer.
         timer: Timer,
-        /// Point in time.
+        /// When it is due (point in time).
         at: Millis,
     },
-    /// Not needed any more. Clearing what is not set is no error.
+    /// Clear a timer. Clearing one that is not set is not an error.
     ClearTimer {
-        /// Which.
+        /// The timer.
         timer: Timer,
     },
-    /// `POST /v1/goodbye`, in the way that a page which ends can still send.
+    /// `POST /v1/goodbye` as a beacon, which a page that ends can still send.
     Beacon {
         /// Marks that have not been answered.
         marks: Vec<GracefulMark>,
-        /// Of a page that leaves legs behind.
+        /// The goodbye of a page that leaves legs behind.
         goodbye: Option<Goodbye>,
     },
-    /// Keep a request across page loads until it is taken back.
+    /// Keep a request across page loads until [`Effect::Unkeep`].
     Keep(Kept),
-    /// It is not needed any more.
+    /// Forget a kept request.
     Unkeep(DeliveryId),
-    /// None of them is, whichever page they are from.
+    /// Forget all kept requests, whichever page they are from.
     UnkeepAll,
-    /// Become the page that acts in this browser, in place of another one.
+    /// Become the acting page of this browser, in place of another one.
     TakeLock,
-    /// Does this page act? For whoever wants to know.
+    /// Show whether this page acts, for diagnosis.
     Role {
-        /// Does it?
+        /// True when it acts.
         acts: bool,
     },
     /// Remember across page loads that this reservation has a call.
     Store(Mark),
-    /// Remember across page loads which activity the agent wants; `None`: none that is to be restored.
+    /// Remember across page loads which activity the agent wants; `None`: there is none to restore.
     StoreActivity(Option<ActivitySid>),
-    /// Ask the browser for the microphone, let go of it at once, and look what the browser says of it then
+    /// Ask the browser for the microphone, release it at once, and report what the browser says about it then
     /// ([`crate::agent::FromDesktop::MicrophoneChanged`]).
     TryMicrophone,
-    /// Load this page anew. Nothing that comes after it is carried out for long.
+    /// Reload this page. Later effects are carried out only briefly.
     Reload,
-    /// Forget it.
+    /// Forget that this reservation has a call.
     Unstore {
-        /// Which.
+        /// The reservation.
         reservation: ReservationSid,
     },
 }
 
-/// A reservation that has a call, as the next page is to know it.
+/// A reservation that has a call, as stored for the next page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
-    /// Which.
+    /// The reservation.
     pub reservation: ReservationSid,
-    /// Has the agent muted the microphone?
+    /// True when the agent has muted the microphone.
     pub muted: bool,
 }
 
-/// A request that is repeated until the server has answered it, or it is worth nothing any more.
+/// A request that is retried until the server has answered it, or it is no longer worth delivering.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
-    /// The server takes each once.
+    /// Makes the request idempotent.
     pub id: DeliveryId,
-    /// Whose it is.
+    /// The worker who made it.
     pub worker: WorkerSid,
     /// When it was made (point in time).
     pub made: Millis,
-    /// What is to be delivered.
+    /// The content of the request.
     pub delivery: Delivery,
 }
 
-/// What can be kept. Nothing personal is in it: the worker's name is put in when it is sent.
+/// What can be kept. It contains no personal data: the worker's name is added when it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Delivery {
     /// [`Request::Register`].
@@ -108,27 +108,27 @@ pub enum Delivery {
 pub enum Timer {
     /// Say hello (again).
     Hello,
-    /// The dialog has gone without news for too long.
+    /// The dialog has been without news for too long.
     Overdue,
-    /// Flex has waited long enough for a leave.
+    /// Flex has waited long enough for a departure.
     Leave(RequestId),
-    /// A call that was to be left should be.
+    /// A call should have been left by now.
     Stay(ReservationSid),
-    /// Send what failed again.
+    /// Retry failed requests.
     Outbox,
-    /// Ask how things are, while nothing is told.
+    /// Poll the server while the push channel is down.
     Poll,
-    /// Try again to accept.
+    /// Retry to accept.
     Accept(ReservationSid),
-    /// A call has been without protection for too long.
+    /// A call has been unprotected for too long.
     Exposed,
     /// Joining has taken too long.
     Join(ReservationSid),
-    /// The browser has had long enough to tell whether there is a microphone.
+    /// The browser has had long enough to report whether there is a microphone.
     Microphone,
-    /// Flex's phone has had long enough to look at the devices.
+    /// Flex's phone has had long enough to check the devices.
     Devices,
-    /// "Reconnected" has stood long enough.
+    /// "Reconnected" has been shown long enough.
     Rejoined(RecoveryId),
 }
 
@@ -148,164 +148,164 @@ pub enum Request {
 pub enum ToDesktop {
     /// Accept a call as the agent would.
     Accept {
-        /// Which.
+        /// The reservation.
         reservation: ReservationSid,
     },
-    /// Accept a ping: it is no task for the agent's eyes.
+    /// Accept a ping, which the agent does not see as a task.
     AcceptPing {
-        /// Which.
+        /// The reservation.
         reservation: ReservationSid,
     },
-    /// Show a task.
+    /// Select a task.
     Select {
-        /// Which.
+        /// The reservation.
         reservation: ReservationSid,
     },
     /// Answer: go on, with these options added to the conference's.
     AttachConferenceOptions {
-        /// Of what.
+        /// The question.
         request: RequestId,
         /// To merge into the payload's `conferenceOptions`.
         options: ConferenceOptions,
     },
     /// Answer: go on.
     Let {
-        /// Of what.
+        /// The question.
         request: RequestId,
     },
-    /// Answer: do not.
+    /// Answer: refuse.
     Refuse {
-        /// Of what.
+        /// The question.
         request: RequestId,
     },
-    /// From now on, whatever Flex wants of this reservation's `endConferenceOnExit`, it is sent as `false`.
+    /// From now on, send `false` whenever Flex sets `endConferenceOnExit` of this reservation.
     NeutraliseExitFlag {
-        /// Whose.
+        /// The reservation.
         reservation: ReservationSid,
     },
-    /// Let Flex's own wishes through again.
+    /// Send Flex's own value again.
     ReleaseExitFlag {
-        /// Whose.
+        /// The reservation.
         reservation: ReservationSid,
     },
     /// Set `endConferenceOnExit`, then report `exitFlagSettled`.
     SetExitFlag {
-        /// Whose.
+        /// The reservation.
         reservation: ReservationSid,
-        /// To what.
+        /// The value.
         value: bool,
     },
-    /// Merge this into the task's attributes, as [`rejoin_protocol::attributes::LEFT`], then report `taskMarked`. `None`: it
-    /// is not left after all.
+    /// Merge this into the task's attributes, as [`rejoin_protocol::attributes::LEFT`], then report `taskMarked`.
+    /// `None`: the agent has not left after all.
     MarkTask {
-        /// Whose.
+        /// The reservation.
         reservation: ReservationSid,
-        /// How it is left.
+        /// The mark.
         mark: Option<GracefulMark>,
     },
-    /// While this holds, the end of the page does not hang up. It does until this is said.
+    /// While true, the end of the page does not hang up. Initially false.
     KeepLegs {
-        /// Does it hold?
+        /// The new value.
         keep: bool,
     },
-    /// Join the conference again, where the leg of an earlier page stands; then report `joined` or `joinFailed`.
+    /// Join the conference again in which the leg of an earlier page stands; then report `joined` or `joinFailed`.
     JoinCall {
-        /// Of which call.
+        /// The reservation.
         reservation: ReservationSid,
     },
-    /// Make the conference outlive this leg of the worker: joining set that otherwise.
+    /// Clear `endConferenceOnExit` of this leg of the worker, which joining has set.
     ClearExitFlag {
-        /// Of which call.
+        /// The reservation.
         reservation: ReservationSid,
-        /// Which leg.
+        /// The leg.
         leg: CallSid,
     },
-    /// Mute the microphone, if it is not.
+    /// Mute the microphone, if it is not muted.
     Mute {},
-    /// Play what the browser refused to play before the agent clicked. It is in a click that this is said.
+    /// Play what the browser refused to play before a click. Sent while a click is handled.
     PlaySound {},
     /// Set the agent's activity.
     SetActivity {
-        /// To this.
+        /// The activity.
         activity: ActivitySid,
     },
-    /// Have the browser ask before the page is left, or not any more. It does not until this is said.
+    /// Make the browser ask before the page is left, or stop it. Initially it does not.
     PromptOnLeave {
-        /// Shall it?
+        /// True to ask.
         on: bool,
     },
-    /// Tell the agent beside the call that it is about.
+    /// Show a notice beside the call that it is about.
     Notify {
-        /// Of which call.
+        /// The reservation.
         reservation: ReservationSid,
-        /// What.
+        /// The notice.
         notice: Notice,
     },
-    /// Tell the agent, in passing, that an open call would not come back if the page went away; or take it back.
+    /// Show a passing notice that an open call would not come back if the page went away; or remove it.
     TellUnprotected {
-        /// Is it so?
+        /// True while it is so.
         unprotected: bool,
     },
-    /// Stay out of it: nothing else will come.
+    /// Do nothing more: no other effect follows.
     StandBy {
         /// Why.
         reason: Idle,
-        /// Is it what somebody wants?
+        /// True when it is intended.
         wanted: bool,
     },
-    /// Tell the developer, in the console.
+    /// Log to the console, for the developer.
     Log {
-        /// What.
+        /// The message.
         notice: Complaint,
     },
 }
 
-/// What is added to a call's conference (<https://www.twilio.com/docs/taskrouter/api/reservations>).
+/// Options that are added to a call's conference (<https://www.twilio.com/docs/taskrouter/api/reservations>).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConferenceOptions {
     /// Our webhook.
     pub conference_status_callback: String,
     /// `POST`.
     pub conference_status_callback_method: &'static str,
-    /// One text, separated by commas.
+    /// One string, separated by commas.
     pub conference_status_callback_event: &'static str,
     /// The conference outlives the agent's leg.
     pub end_conference_on_exit: bool,
 }
 
-/// Something for the agent.
+/// A notice for the agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// The offered call was interrupted with another agent.
     TakeOver {
-        /// Who lost the call, when it is known.
+        /// The name of the agent who lost the call, if known.
         name: Option<String>,
         /// How long ago.
         seconds: u64,
     },
     /// The same, when it is not known how long ago.
     TakeOverUndated {
-        /// Who lost the call, when it is known.
+        /// The name of the agent who lost the call, if known.
         name: Option<String>,
     },
     /// The offered call was interrupted with this worker, and any agent may take it.
     TakeOverOwn,
 }
 
-/// Something for the developer.
+/// A message for the developer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Complaint {
-    /// The configuration is not as it should be.
+    /// A mistake in the configuration.
     Configuration(Mistake),
-    /// Rejoin is not made for this version of Flex UI.
+    /// This version of Flex UI is not supported.
     FlexUi,
     /// Somebody else has set a conference status callback: without ours the call cannot be recovered.
     ForeignCallback,
-    /// This Flex lacks what leaving a call standing over a reload needs: every recovery goes through the queue.
+    /// This Flex lacks what is needed to leave a leg standing over a reload: every recovery goes through the queue.
     NotInPlace,
-    /// The server has said what this version does not understand.
+    /// The server has sent what this version does not understand.
     Garbled,
-    /// An open call would not come back if the page went away, and has been like that for a while.
+    /// An open call has been unprotected for a while: it would not come back if the page went away.
     Unprotected,
     /// The server does not accept this desktop's requests.
     Refused {
@@ -314,7 +314,7 @@ pub enum Complaint {
     },
 }
 
-/// For the console, in English like Flex's own lines.
+/// Texts for the console, in English like Flex's own messages.
 impl fmt::Display for Complaint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -13,74 +13,74 @@ pub struct RequestId(pub u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PostId(pub u32);
 
-/// What can happen.
+/// An input of the machine.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(clippy::large_enum_variant, reason = "events come one at a time; in wasm it is not even large")]
 pub enum Event {
     /// Something in Flex.
     Desktop(FromDesktop),
-    /// The dialog's button was pressed.
+    /// The agent pressed the dialog's button.
     DialogButton,
-    /// The server has answered a request, or not.
+    /// A request to the server has succeeded or failed.
     Reply {
-        /// Which request.
+        /// The request.
         id: PostId,
-        /// How it ended.
+        /// The outcome.
         result: Result<Answer, PostError>,
     },
-    /// The server says how far a recovery is.
+    /// The server reports the state of a recovery.
     Push(RecoveryView),
-    /// The server does not know any more what it said while the channel was down.
+    /// The server no longer knows the messages since the last connection.
     Ask,
-    /// The server says that a newer page of this worker acts, in another browser.
+    /// The server reports that a newer page of this worker acts in another browser.
     Superseded,
-    /// This page is the one that acts in this browser from now on.
+    /// This page is the acting page of its browser from now on.
     Elected {
-        /// Was it taken from another page, which lives?
+        /// True when another page, which lives, has lost the lock to this one.
         taken: bool,
-        /// Higher than that of every page before: the server goes by it.
+        /// Higher than that of every earlier page; the server orders pages by it.
         epoch: u64,
     },
-    /// Another page of this browser has taken that over.
+    /// Another page of this browser acts from now on.
     Deposed,
-    /// The browser shows this page again, out of its back/forward cache.
+    /// The browser shows this page again from its back/forward cache.
     Restored {
-        /// As of [`Event::Elected`].
+        /// As in [`Event::Elected`].
         epoch: u64,
-        /// Flex's phone was destroyed when the page went into the cache. It stays so.
+        /// True when Flex's phone was destroyed as the page went into the cache. It stays so.
         phone_gone: bool,
     },
     /// The push channel was opened or lost.
     PushState {
-        /// Opened?
+        /// True when it was opened.
         up: bool,
     },
-    /// The server has said what this version does not understand.
+    /// The server has sent what this version does not understand.
     Garbled,
     /// A timer that the machine set is due.
     Timer(Timer),
 }
 
-/// What a request brought.
+/// The answer to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// To a hello.
     Hello(HelloReply),
-    /// The request was accepted; there is nothing more to say.
+    /// The request was accepted.
     Accepted,
 }
 
-/// Why a request brought nothing.
+/// Why a request failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PostError {
-    /// No answer: network, time limit, a body that could not be read.
+    /// No answer: network, timeout, or an unreadable body.
     Unreachable,
     /// An answer with this HTTP status.
     Status(u16),
 }
 
 impl PostError {
-    /// Can the same request succeed later? A token that ran out is replaced by Flex, so 401 counts.
+    /// True when the same request can succeed later. Flex replaces a token that has expired, so 401 counts.
     pub fn is_passing(self) -> bool {
         match self {
             Self::Unreachable => true,
@@ -94,130 +94,131 @@ impl PostError {
 pub enum FromDesktop {
     /// The plugin has started; the desktop's tasks are known.
     Started {
-        /// Who works here.
+        /// The worker.
         worker: WorkerSid,
-        /// As Flex shows it.
+        /// The worker's name as Flex shows it.
         worker_name: String,
-        /// Can the phone take calls?
+        /// True when the phone can take calls.
         phone_registered: bool,
-        /// Everything that is reserved for the worker.
+        /// All reservations of the worker.
         tasks: Vec<TaskFacts>,
-        /// Another page of this worker acts in this browser; this one waits until it is elected.
+        /// True when another page of this worker acts in this browser; this one waits until it is elected.
         waits: bool,
     },
     /// A task or its reservation is new or has changed.
     TaskChanged(TaskFacts),
     /// The conference of a task has changed.
     ConferenceChanged(ConferenceFacts),
-    /// A task is about to be accepted. Wants an answer.
+    /// A task is about to be accepted. Needs an answer.
     BeforeAccept {
-        /// Of the answer.
+        /// Identifies the answer.
         request: RequestId,
-        /// Which.
+        /// The task.
         task: TaskFacts,
-        /// A conference status callback that somebody has already asked for.
+        /// A conference status callback that the payload already has.
         callback: Option<String>,
     },
-    /// A call is about to be left on purpose. Wants an answer.
+    /// The agent is about to leave a call on purpose. Needs an answer.
     BeforeLeave {
-        /// Of the answer.
+        /// Identifies the answer.
         request: RequestId,
-        /// Which call; `None`: all of them.
+        /// The call; `None`: all calls.
         reservation: Option<ReservationSid>,
-        /// In what way.
+        /// How the agent leaves.
         reason: GracefulReason,
     },
-    /// A task is about to be wrapped up or completed by hand. Wants an answer.
+    /// A task is about to be wrapped up or completed by hand. Needs an answer.
     BeforeComplete {
-        /// Of the answer.
+        /// Identifies the answer.
         request: RequestId,
-        /// Which.
+        /// The reservation.
         reservation: ReservationSid,
     },
-    /// The phone can take calls now, or cannot any more.
+    /// The phone can take calls now, or no longer.
     PhoneChanged {
-        /// Can it?
+        /// True when it can.
         registered: bool,
     },
-    /// What the browser says of the microphone has changed; it begins with [`Microphone::Unknown`].
+    /// The browser's report on the microphone has changed; it begins with [`Microphone::Unknown`].
     MicrophoneChanged {
-        /// What it says.
+        /// The new state.
         microphone: Microphone,
     },
-    /// The browser has found other devices than before.
+    /// The devices have changed.
     DevicesChanged {
-        /// Will Flex's phone say when it has looked at them ([`FromDesktop::PhoneLooked`])?
+        /// True when Flex's phone will report that it has checked them ([`FromDesktop::PhoneLooked`]).
         phone_tells: bool,
     },
-    /// Flex's phone has looked at the devices.
+    /// Flex's phone has checked the devices.
     PhoneLooked {},
     /// The browser refuses to play the call's sound before the agent clicks, or plays it now.
     SoundChanged {
-        /// Does it refuse?
+        /// True when it refuses.
         blocked: bool,
     },
-    /// The agent's activity, told first when the page starts.
+    /// The agent's activity, first reported when the page starts.
     ActivityChanged(Activity),
-    /// This Flex has a prompt of its own before a page is left.
+    /// This Flex has its own prompt before a page is left.
     FlexPrompts {},
-    /// `SetExitFlag` has been carried out, or could not be.
+    /// `SetExitFlag` has been carried out, or has failed.
     ExitFlagSettled {
-        /// Whose.
+        /// The reservation.
         reservation: ReservationSid,
     },
-    /// `MarkTask` has been carried out, or could not be.
+    /// `MarkTask` has been carried out, or has failed.
     TaskMarked {
-        /// Whose.
+        /// The reservation.
         reservation: ReservationSid,
     },
-    /// `Accept` or `AcceptPing` could not be carried out.
+    /// `Accept` or `AcceptPing` has failed.
     AcceptFailed {
-        /// Which.
+        /// The reservation.
         reservation: ReservationSid,
     },
     /// `JoinCall` has been carried out.
     Joined {
-        /// Of which call.
+        /// The reservation.
         reservation: ReservationSid,
     },
-    /// `JoinCall` could not be carried out.
+    /// `JoinCall` has failed.
     JoinFailed {
-        /// Of which call.
+        /// The reservation.
         reservation: ReservationSid,
     },
-    /// Flex has another token of the user's.
+    /// Flex has a new token for the user.
     TokenChanged {},
-    /// Flex's own connection is back: what happened meanwhile may have been missed.
+    /// Flex's own connection is back: events in between may have been missed.
     Reconnected {},
     /// The agent has signed out.
     SignedOut {},
     /// The page ends, or goes into the browser's back/forward cache.
     PageHide {
-        /// The browser may show it again ([`Event::Restored`]). It tells so of pages, too, that it then does not keep.
+        /// True when the browser may show it again ([`Event::Restored`]). Browsers also say so of pages that they
+        /// then do not keep.
         may_return: bool,
     },
 }
 
-/// Can this page get at a microphone?
+/// Whether this page can use a microphone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Microphone {
-    /// Yes.
+    /// It can.
     Granted,
-    /// The agent, or whoever runs the browser, does not allow it.
+    /// The agent, or the browser's administrator, does not allow it.
     Denied,
-    /// There is none.
+    /// There is no microphone.
     Missing,
-    /// The browser does not tell, or will ask.
+    /// The browser does not say, or will ask.
     #[default]
     Unknown,
 }
 
 impl Microphone {
-    /// By the state of the browser's permission
-    /// (<https://developer.mozilla.org/docs/Web/API/PermissionStatus/state>), and whether one is listed.
+    /// From the state of the browser's permission
+    /// (<https://developer.mozilla.org/docs/Web/API/PermissionStatus/state>), and whether a microphone is listed.
     pub fn seen(permission: &str, listed: bool) -> Self {
         match permission {
-            "denied" => Self::Denied, // it may be listed or not
+            "denied" => Self::Denied, // whether or not it is listed
             _ if !listed => Self::Missing,
             "granted" => Self::Granted,
             _ => Self::Unknown,
@@ -225,14 +226,14 @@ impl Microphone {
     }
 }
 
-/// What an agent is at (<https://www.twilio.com/docs/taskrouter/api/activity>).
+/// The activity of an agent (<https://www.twilio.com/docs/taskrouter/api/activity>).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Activity {
-    /// Which.
+    /// The activity.
     pub sid: ActivitySid,
-    /// Is it the one that stands for an agent without a desktop?
+    /// True for the activity of an agent without a desktop.
     pub offline: bool,
-    /// Does it receive no tasks?
+    /// True when it receives no tasks.
     pub unavailable: bool,
 }
 
@@ -243,45 +244,45 @@ pub struct TaskFacts {
     pub task: TaskSid,
     /// The reservation.
     pub reservation: ReservationSid,
-    /// How far the reservation is.
+    /// Status of the reservation.
     pub status: ReservationStatus,
-    /// Is it a call?
+    /// True for a call.
     pub voice: bool,
-    /// Where the task came from.
+    /// The task's workflow.
     pub workflow: Option<WorkflowSid>,
-    /// The queue that it came from.
+    /// The task's queue.
     pub queue: Option<TaskQueueSid>,
     /// `contact_uri` of the worker: where calls ring.
     pub contact_uri: Option<String>,
-    /// Has this page an open call for it?
+    /// True when this page has an open call for it.
     pub live_call: bool,
-    /// The leg that this page's open call is.
+    /// The leg of this page's open call.
     pub own_leg: Option<CallSid>,
-    /// Is the microphone muted in it?
+    /// True when the microphone is muted in it.
     pub muted: bool,
-    /// Has the task the public method that joins its conference again?
+    /// True when the task has the public method that joins its conference again.
     pub joinable: bool,
-    /// Has the phone the public method that can be kept from hanging up with the page?
+    /// True when the phone has the public method that can be kept from hanging up with the page.
     pub keepable: bool,
-    /// What matters here of the task's attributes.
+    /// The task's attributes that matter here.
     pub attributes: Attributes,
 }
 
 impl TaskFacts {
-    /// Does the worker's leg live in a browser? Calls on other phones are not touched by what becomes of a page.
+    /// True when the worker's leg lives in a browser. The end of a page does not affect calls on other phones.
     pub fn in_browser(&self) -> bool {
         self.contact_uri.as_deref().is_none_or(|uri| uri.starts_with("client:"))
     }
 }
 
-/// How far a reservation is (<https://www.twilio.com/docs/taskrouter/api/reservations>).
+/// Status of a reservation (<https://www.twilio.com/docs/taskrouter/api/reservations>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReservationStatus {
     /// Offered.
     Pending,
-    /// Taken.
+    /// Accepted.
     Accepted,
-    /// The call is over, the agent is not finished.
+    /// The call is over, the agent has not completed the task.
     Wrapping,
     /// Completed, canceled, rejected, rescinded, timed out.
     Over,
@@ -298,59 +299,59 @@ impl From<String> for ReservationStatus {
     }
 }
 
-/// Attributes that recoveries put on tasks. Anybody may write attributes: what does not fit counts as absent.
+/// Attributes that recoveries put on tasks. Anybody may write attributes, so unfit values count as absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attributes {
     /// `true` on the task that brings a customer back.
     pub is_reconnect: Option<bool>,
     /// The recovery that a ping or reconnect task belongs to.
     pub rejoin_recovery_id: Option<RecoveryId>,
-    /// The worker who is to get the customer back.
+    /// The worker who should get the customer back.
     pub target_worker_sid: Option<WorkerSid>,
     /// The worker who was lost.
     pub disconnected_worker_sid: Option<WorkerSid>,
-    /// His or her name.
+    /// That worker's name.
     pub disconnected_worker_name: Option<String>,
-    /// When that was: milliseconds since the Unix epoch.
+    /// When the agent was lost: milliseconds since the Unix epoch.
     pub disconnected_time: Option<u64>,
-    /// The customer's leg as TaskRouter or the call's beginning named it.
+    /// The customer's leg, as named by TaskRouter or when the call began.
     pub customer_leg: Option<CallSid>,
 }
 
 /// The conference of a task as Flex sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConferenceFacts {
-    /// Whose.
+    /// The reservation.
     pub reservation: ReservationSid,
-    /// The conference, once it is there.
+    /// The conference, once it exists.
     pub conference: Option<ConferenceSid>,
-    /// Who is, or was, in it.
+    /// Its participants, past and present.
     pub legs: Vec<Leg>,
 }
 
-/// One participant.
+/// A participant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leg {
-    /// Its call, once it is known.
+    /// Its call, once known.
     pub call: Option<CallSid>,
-    /// What it is: Flex's `participantType`.
+    /// Its kind: Flex's `participantType`.
     pub kind: LegKind,
-    /// Is it this worker's?
+    /// True for a leg of this worker.
     pub mine: bool,
-    /// Is it in the conference now?
+    /// True while it is in the conference.
     pub joined: bool,
-    /// Flex's count of changes; the higher of two is the younger.
+    /// Flex's count of changes; the higher of two is the younger leg.
     pub sequence: Option<u64>,
 }
 
-/// What a participant is.
+/// The kind of a participant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LegKind {
     /// An agent. Flex shows TaskRouter's `agent` as `worker`.
     Worker,
     /// The customer.
     Customer,
-    /// A supervisor, somebody from outside, a transfer under way, or something new.
+    /// A supervisor, a third party, the target of an open transfer, or something new.
     Other,
 }
 

@@ -1,4 +1,4 @@
-//! Map and set of a few things: a desktop has a handful of calls. The standard B-trees, one for every pair of types,
+//! Map and set of a few elements: a desktop has a handful of calls. The standard B-trees, one for each pair of types,
 //! would be a third of the download.
 
 /// Keys to values, in the order of the keys.
@@ -13,7 +13,7 @@ impl<K, V> Default for Map<K, V> {
 
 impl<K: Ord, V> Map<K, V> {
     fn place(&self, key: &K) -> Result<usize, usize> {
-        // Few enough to look at one after the other, which is the smallest code.
+        // Few enough for a linear search, which is the smallest code.
         match self.0.iter().position(|(other, _)| other >= key) {
             Some(at) if self.0[at].0 == *key => Ok(at),
             Some(at) => Err(at),
@@ -33,7 +33,7 @@ impl<K: Ord, V> Map<K, V> {
         self.get(key).is_some()
     }
 
-    /// Replaces what was there. The old value, if any.
+    /// Inserts a value and returns the old one, if any.
     pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
         match self.place(&key) {
             Ok(at) => Some(std::mem::replace(&mut self.0[at].1, value)),
@@ -90,11 +90,11 @@ impl<K: Ord, V> Map<K, V> {
     }
 }
 
-/// Things, each once.
+/// A set.
 pub(crate) type Set<K> = Map<K, ()>;
 
 impl<K: Ord> Set<K> {
-    /// Is it new?
+    /// Adds a key; true when it is new.
     pub(crate) fn add(&mut self, key: K) -> bool {
         self.insert(key, ()).is_none()
     }
@@ -107,7 +107,7 @@ impl<K: Ord> Set<K> {
         set
     }
 
-    /// Was it there?
+    /// Removes a key; true when it was there.
     pub(crate) fn take(&mut self, key: &K) -> bool {
         self.remove(key).is_some()
     }

@@ -1,29 +1,29 @@
-//! Rejoining in place: leave the leg standing when the page ends, join its conference again when the next page is up.
+//! Rejoining in place: the leg is left standing when the page ends, and the next page joins its conference again.
 
 use crate::agent::call::Call;
 use crate::agent::{Agent, Complaint, Effect, Mark, Timer, ToDesktop};
 use rejoin_protocol::api::{Goodbye, Hello, Stage};
 use rejoin_protocol::{Millis, ReservationSid};
 
-/// How far joining is. It is tried once.
+/// State of the join, which is tried once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Join {
-    /// Not thought of.
+    /// Not considered yet.
     No,
-    /// The server knows that this page can.
+    /// The server knows that this page can join.
     Offered,
     UnderWay,
-    /// It worked, failed, or is not wanted any more.
+    /// It succeeded, failed, or is no longer wanted.
     Over,
 }
 
 impl Call {
-    /// Does an earlier page's leg stand, and can this page take its place?
+    /// True when an earlier page's leg stands, and this page can take its place.
     pub(super) fn can_join(&self) -> bool {
         self.could_join() && self.join != Join::Over && self.youngest().is_some()
     }
 
-    /// Does the server know that this page can, and did not want it (yet)?
+    /// True when the server knows that this page can join, and has not asked for it (yet).
     pub(super) fn is_offered(&self) -> bool {
         self.join == Join::Offered && self.can_join()
     }
@@ -32,21 +32,21 @@ impl Call {
         self.is_orphan() && self.is_accepted() && self.facts.joinable && !self.unwatched && !self.leaving
     }
 
-    /// Flex tells of the conference a moment after the task: until when the earlier page's leg is looked for.
+    /// Until when the earlier page's leg is looked for: Flex reports the conference a moment after the task.
     pub(super) fn looks_until(&self, now: Millis, look_for: Millis) -> Option<Millis> {
         let until = self.found? + look_for;
         (self.could_join() && self.youngest().is_none() && now < until).then_some(until)
     }
 
-    /// May the leg stand when the page ends? Only if the server knows of it: else nobody would look after the customer.
-    /// It knows of the call that is being joined again, too, and of that one Flex would end the conference for all.
+    /// True when the leg may stand as the page ends. The server must know of the call, or nobody would look after the
+    /// customer. It also knows of a call that is being joined again, whose conference Flex would end for all.
     fn may_stand(&self) -> bool {
         let known = self.facts.live_call && self.known;
         let joining = self.join == Join::UnderWay || (self.join == Join::Over && self.facts.live_call);
         self.is_accepted() && (known || joining) && !self.unwatched && !self.leaving
     }
 
-    /// Can it, in this Flex?
+    /// True when this Flex supports it.
     fn can_stand(&self) -> bool {
         self.facts.joinable && self.facts.keepable
     }
@@ -76,7 +76,7 @@ impl Agent {
         }
     }
 
-    /// Looking for the conference may have come to its end: what the hello waited for is known.
+    /// The search for the conference may be over: the hello no longer waits for it.
     pub(super) fn looked(
         &mut self,
         now: Millis,
@@ -102,7 +102,7 @@ impl Agent {
         }
     }
 
-    /// Mute follows the agent from page to page.
+    /// Carries the agent's mute over from page to page.
     pub(super) fn muting(&mut self, reservation: &ReservationSid, out: &mut Vec<Effect>) {
         let Some(call) = self.calls.get_mut(reservation).filter(|call| call.facts.live_call) else { return };
         if std::mem::take(&mut call.to_select) {
@@ -122,10 +122,10 @@ impl Agent {
         }
     }
 
-    /// While it joins, Flex sets the flag of one leg after the other, and each is cleared instead: which ones are to be
-    /// cleared once more after this one. Flex clears the old leg's, joins, and removes the old leg; the new leg is to get
-    /// none. The Flex of another tab, loaded meanwhile, may have set the old leg's again: it is cleared once more right
-    /// before the removal, which would end the call.
+    /// During the join Flex sets the flag of one leg after the other, and each is cleared instead. Returns the
+    /// participants whose flags must be cleared once more after this one. Flex clears the old leg's flag, joins, and
+    /// removes the old leg; the new leg must not get the flag. The Flex of another tab, loaded meanwhile, may have
+    /// set the old leg's flag again: it is cleared once more right before the removal, which would end the call.
     pub fn flags_to_clear(&mut self, reservation: &ReservationSid, participant: &str) -> Vec<String> {
         let Some(call) = self.calls.get_mut(reservation) else { return Vec::new() };
         let before = call.cleared.clone();
@@ -137,28 +137,28 @@ impl Agent {
     pub(super) fn joined(&mut self, reservation: &ReservationSid, out: &mut Vec<Effect>) {
         let Some(call) = self.calls.get_mut(reservation) else { return };
         let awaited = end_join(call, out);
-        // Wherever the new leg rang, it was this page's Flex that may have set its flag.
+        // Wherever the new leg rang, it is this page's Flex that may have set its flag.
         call.flagged |= call.had_call || call.join == Join::Over;
         if call.had_call || (awaited && !self.waits) {
             out.push(Effect::Desktop(ToDesktop::Select { reservation: reservation.clone() }));
         }
     }
 
-    /// It could not, or takes too long.
+    /// The join has failed, or takes too long.
     pub(super) fn join_failed(&mut self, now: Millis, reservation: &ReservationSid, out: &mut Vec<Effect>) {
         let Some(call) = self.calls.get_mut(reservation) else { return };
         let Some(leg) = call.ghost.clone() else { return };
         end_join(call, out);
         if call.had_call {
-            call.flagged = true; // it failed after the new leg was in
+            call.flagged = true; // it failed after the new leg had joined
         }
         if call.is_accepted() {
-            // Flex makes the conference end with the leg that stands, at which nobody is.
+            // Flex makes the conference end with the unattended old leg.
             let reservation = reservation.clone();
             out.push(Effect::Desktop(ToDesktop::ClearExitFlag { reservation, leg }));
         }
         if call.is_orphan() && self.joining_is_wanted(reservation) {
-            // The customer waits for this: it does not keep the distance of hellos.
+            // The customer waits for this hello: it ignores the minimum time between hellos.
             self.hello.sent = None;
             out.push(Effect::ClearTimer { timer: Timer::Hello });
             self.say_hello(now, out);
@@ -171,7 +171,7 @@ impl Agent {
         })
     }
 
-    /// Does what follows from all that is known by now.
+    /// Applies what follows from the current state.
     pub(super) fn settle_in_place(&mut self, now: Millis, out: &mut Vec<Effect>) {
         let wanted: Vec<_> = self.recoveries.values().filter(|r| r.view.stage == Stage::InPlace).collect();
         let can_talk = self.can_talk();
@@ -187,7 +187,7 @@ impl Agent {
                 out.push(Effect::Desktop(ToDesktop::JoinCall { reservation: reservation.clone() }));
                 out.push(Effect::SetTimer { timer, at: now + self.config.join_within });
             } else if !wanted || !call.is_accepted() || call.had_call {
-                // In, or down to the second rung, in which nothing is asked of this page.
+                // Joined, or gone on to the second rung, in which this page has nothing to do.
                 asks |= end_join(call, out) && wanted;
             }
             if call.flagged
@@ -200,7 +200,7 @@ impl Agent {
             }
         }
         if asks && self.push == Some(false) {
-            self.say_hello(now, out); // nobody else tells this page that the customer is back
+            self.say_hello(now, out); // nothing else tells this page that the customer is back
         }
         let keep = self.standing().any(Call::can_stand);
         if keep != self.keeps {
@@ -213,7 +213,7 @@ impl Agent {
     }
 }
 
-/// Was it under way?
+/// Ends the join; true when it was in progress.
 fn end_join(call: &mut Call, out: &mut Vec<Effect>) -> bool {
     let was = call.join == Join::UnderWay;
     if was {

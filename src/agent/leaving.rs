@@ -1,5 +1,6 @@
-//! Leaving a call on purpose: tell the server, let the conference end as ever, let Flex go on; in bounded time. What the
-//! server does not answer in half of that time is written into the task, where it reads it before it acts.
+//! Leaving a call on purpose: the plugin tells the server, lets the conference end as usual, and lets Flex go on, in
+//! bounded time. A mark that the server does not answer in half of that time is written into the task, where the
+//! server reads it before it acts.
 
 use crate::agent::few::Set;
 use crate::agent::{Agent, Delivery, Effect, RequestId, ReservationStatus, Timer, ToDesktop};
@@ -10,7 +11,7 @@ use rejoin_protocol::{Millis, ReservationSid};
 pub(super) struct Leaving {
     calls: Vec<ReservationSid>,
     reason: GracefulReason,
-    /// Flex waits no longer.
+    /// When Flex stops waiting.
     until: Millis,
     step: Step,
 }
@@ -19,11 +20,12 @@ pub(super) struct Leaving {
 enum Step {
     /// The server is being told.
     Marking(Set<DeliveryId>),
-    /// Flex is making the conference end with the legs of some, and writing into the tasks of some that they are left.
+    /// Flex sets the exit flags of some legs, and writes marks into some tasks.
     Asking { flags: Set<ReservationSid>, written: Set<ReservationSid> },
 }
 
-/// Ways to leave after which a call of two is over. The others leave the customer with somebody, or end it themselves.
+/// True when a call of two is over after leaving this way. Otherwise another participant stays with the customer, or
+/// the action itself ends the call.
 fn ends_the_call(reason: GracefulReason) -> bool {
     match reason {
         GracefulReason::HangUp | GracefulReason::SignOut => true,
@@ -51,13 +53,13 @@ impl Agent {
             return;
         };
         for (sid, call) in self.calls.iter_mut() {
-            // A page that does not act speaks for nothing but the call that its agent has in it.
+            // A page that does not act speaks only for the call that its agent has in it.
             let theirs = self.waits && !call.facts.live_call;
             let meant = reservation.is_none_or(|wanted| wanted == sid) && !theirs;
-            // Twilio connects the call before TaskRouter says that it is accepted.
+            // Twilio connects the call before TaskRouter reports it as accepted.
             let taken = call.is_accepted()
                 || (reservation.is_some() && call.facts.status == ReservationStatus::Pending);
-            // Who hangs up while a transfer is on its way does not wait for it.
+            // A hang-up while a transfer is in progress does not wait for the transfer.
             let said = call.leaving && !ends_the_call(reason);
             if !meant || !taken || call.unwatched || said {
                 continue;
@@ -80,7 +82,7 @@ impl Agent {
         out.push(Effect::SetTimer { timer: Timer::Leave(request), at: half });
     }
 
-    /// The mark has got through, or not; leaving does not depend on it.
+    /// The mark was answered, or failed; leaving does not depend on it.
     pub(super) fn marked(&mut self, id: DeliveryId, out: &mut Vec<Effect>) {
         let waiting = self.leavings.iter_mut().find_map(|(request, leaving)| match &mut leaving.step {
             Step::Marking(marks) => marks.take(&id).then(|| (*request, marks.is_empty())),
@@ -91,7 +93,7 @@ impl Agent {
         }
     }
 
-    /// The server cannot be reached: nobody waits for it.
+    /// The server cannot be reached: leaving no longer waits for it.
     pub(super) fn leave_unmarked(&mut self, out: &mut Vec<Effect>) {
         let marking =
             self.leavings.iter_mut().filter(|(_, leaving)| matches!(leaving.step, Step::Marking(_)));
@@ -100,7 +102,8 @@ impl Agent {
         }
     }
 
-    /// All marks are dealt with, or have had their time: calls of two end with this worker's leg, as they would without us.
+    /// All marks are settled, or out of time: calls of two end with this worker's leg, as they would without the
+    /// plugin.
     fn flag(&mut self, request: RequestId, out: &mut Vec<Effect>) {
         let Some(leaving) = self.leavings.get_mut(&request) else { return };
         let Step::Marking(unanswered) = &leaving.step else { return };
@@ -113,7 +116,7 @@ impl Agent {
             }
         }
         for reservation in &leaving.calls {
-            // A transfer may yet be refused: until Twilio takes the call away, the next page has something to look for.
+            // A transfer may still be refused: until Twilio removes the leg, the next page must find the stored mark.
             if ends_the_call(leaving.reason) {
                 self.marks.take(reservation);
                 out.push(Effect::Unstore { reservation: reservation.clone() });
@@ -132,7 +135,7 @@ impl Agent {
         self.let_go_if_settled(request, out);
     }
 
-    /// A flag is set, or a task written, or it could not be.
+    /// A flag is set, or a task written, or it has failed.
     pub(super) fn settled(&mut self, reservation: &ReservationSid, wrote: bool, out: &mut Vec<Effect>) {
         let waiting = self.leavings.iter_mut().find_map(|(request, leaving)| match &mut leaving.step {
             Step::Asking { flags, written } => {
@@ -155,7 +158,7 @@ impl Agent {
         }
     }
 
-    /// Half of the time is up, or all of it: what is not done by then goes on beside Flex.
+    /// Half of the time is up, or all of it: whatever is not done goes on beside Flex.
     pub(super) fn leave_no_later(&mut self, request: RequestId, out: &mut Vec<Effect>) {
         match self.leavings.get(&request) {
             Some(Leaving { step: Step::Marking(_), .. }) => self.flag(request, out),
@@ -163,7 +166,8 @@ impl Agent {
         }
     }
 
-    /// A transfer may yet be refused, and then this is a call like any other: until Twilio takes it away it is guarded.
+    /// A transfer may still be refused; the call is then an ordinary one, so it stays protected until Twilio removes
+    /// the leg.
     fn let_go(&mut self, request: RequestId, out: &mut Vec<Effect>) {
         let Some(leaving) = self.leavings.remove(&request) else { return };
         for reservation in leaving.calls.iter().filter(|_| !ends_the_call(leaving.reason)) {

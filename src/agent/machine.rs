@@ -16,16 +16,16 @@ use crate::agent::{
 use rejoin_protocol::api::{GracefulReason, Hello, Stage};
 use rejoin_protocol::{Millis, RecoveryId, ReservationSid, WorkerSid};
 
-/// `hold` is in the list because a hold is the only sign that the exit flag has lost its effect meanwhile
+/// `hold` is included because a hold is the only sign that the exit flag has no effect meanwhile
 /// (<https://www.twilio.com/docs/voice/twiml/conference#statuscallbackevent>).
 const CONFERENCE_EVENTS: &str = "start,end,join,leave,modify,hold,announcement";
 
-/// One desktop of one worker, from page load to page end.
+/// One page of a worker's desktop, from its load to its end.
 #[derive(Clone, Debug)]
 pub struct Agent {
     pub(super) config: Config,
     pub(super) epoch: u64,
-    /// Reservations that had a call when an earlier page was last heard of.
+    /// Reservations that had a call in an earlier page, by its stored marks.
     pub(super) marks: Set<ReservationSid>,
     /// Those of them whose agent was muted, and calls of this page whose agent is.
     pub(super) muted: Set<ReservationSid>,
@@ -33,48 +33,48 @@ pub struct Agent {
     pub(super) phone_registered: bool,
     pub(super) ready: Ready,
     pub(super) restore: Restore,
-    /// Another page acts: this one says nothing of what it finds, and shows and accepts nothing unasked.
+    /// True while another page acts: this one reports nothing that it finds, and shows and accepts nothing unasked.
     pub(super) waits: bool,
     pub(super) calls: Map<ReservationSid, Call>,
-    /// Reservations that this page found without their call, also those that are over by now.
+    /// Reservations that this page found without their call, including those that are over by now.
     pub(super) found: Set<ReservationSid>,
     pub(super) recoveries: Map<RecoveryId, Recovery>,
     pub(super) offers: Map<ReservationSid, Offer>,
-    /// Tasks of other agents' recoveries that the agent was told about.
+    /// Tasks of other agents' recoveries that the agent has a notice about.
     pub(super) noticed: Set<ReservationSid>,
     pub(super) leavings: Map<RequestId, Leaving>,
     pub(super) outbox: Outbox,
     /// Requests of earlier pages, until this one acts.
     pub(super) recalled: Vec<Kept>,
-    /// Reservations whose calls the agent has left: in this page, or in an earlier one, as a mark says that the server did
-    /// not have yet.
+    /// Reservations whose calls the agent has left: in this page, or in an earlier one, by a mark that the server had
+    /// not answered yet.
     pub(super) left: Set<ReservationSid>,
     pub(super) role: Role,
     pub(super) poll: Poll,
-    /// Of the last post.
+    /// Id of the last post.
     pub(super) last_post: u32,
     pub(super) hello: Talk,
     pub(super) push: Option<bool>,
     pub(super) shown: Option<Dialog>,
     pub(super) overdue_at: Option<Millis>,
     pub(super) complaints: Set<Complaint>,
-    /// Rejoining in place is wanted.
+    /// True when rejoining in place is enabled.
     pub(super) in_place: bool,
-    /// The end of the page was told not to hang up.
+    /// True when the end of the page does not hang up.
     pub(super) keeps: bool,
-    /// Since when an open call has been without protection.
+    /// Since when an open call has been unprotected.
     pub(super) exposed_since: Option<Millis>,
-    /// The agent was told so.
+    /// True when the agent was told so.
     pub(super) unprotected: bool,
-    /// The page has said goodbye.
+    /// True once the page has said goodbye.
     pub(super) gone: bool,
-    /// Flex's phone is destroyed, in a page that came back from the back/forward cache.
+    /// True when Flex's phone is destroyed, in a page that came back from the back/forward cache.
     pub(super) phone_gone: bool,
-    /// The agent has signed out.
+    /// True once the agent has signed out.
     pub(super) signed_out: bool,
-    /// The browser was told to ask before the page is left.
+    /// True when the browser asks before the page is left.
     pub(super) prompts: bool,
-    /// Flex does that itself.
+    /// True when Flex asks by itself.
     pub(super) flex_prompts: bool,
 }
 
@@ -84,23 +84,23 @@ pub(super) struct Me {
     pub(super) name: String,
 }
 
-/// Hellos: one at a time, not too often.
+/// State of the hellos: one at a time, and not too often.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Talk {
     pub(super) under_way: Option<(PostId, Hello)>,
     pub(super) sent: Option<Millis>,
     pub(super) failures: u32,
-    /// Something came up while one was under way.
+    /// True when another hello is needed after the one in flight.
     pub(super) again: bool,
-    /// The dialog has waited for the answer too long.
+    /// True when the dialog has waited for the answer too long.
     pub(super) overdue: bool,
-    /// The agent does not want to wait for the answer.
+    /// True when the agent does not want to wait for the answer.
     pub(super) dismissed: bool,
 }
 
 impl Agent {
-    /// A page that has just loaded. `epoch` grows with every page load of a worker; `marks` are the reservations
-    /// that earlier pages stored and did not take back.
+    /// A page that has just loaded. `epoch` grows with every page load of a worker; `marks` are the reservations that
+    /// earlier pages stored and did not remove.
     pub fn new(config: Config, epoch: u64, marks: Vec<Mark>) -> Self {
         let mut new = Self {
             muted: Set::default(),
@@ -143,15 +143,14 @@ impl Agent {
         new
     }
 
-    /// The marks as they are stored now: while this page waited, another one wrote them.
+    /// Replaces the marks by the stored ones, which another page may have written while this one waited.
     pub fn remember(&mut self, marks: Vec<Mark>) {
         let muted = marks.iter().filter(|mark| mark.muted).map(|mark| mark.reservation.clone());
         self.muted = Set::of(muted);
         self.marks = Set::of(marks.into_iter().map(|mark| mark.reservation));
     }
 
-    /// Tells what is wrong with the configuration, and with the version of Flex UI. To be called once, before any
-    /// event.
+    /// Reports mistakes of the configuration, and an unsupported Flex UI. To be called once, before any event.
     pub fn configured(&mut self, mistakes: Vec<Mistake>, flex_ui: &str) -> Vec<Effect> {
         let mut out = Vec::new();
         if !config::is_supported(flex_ui) {
@@ -167,7 +166,7 @@ impl Agent {
         out
     }
 
-    /// Takes what happened and gives back what is to be done, in this order.
+    /// Handles an event and returns the effects, in order.
     pub fn handle(&mut self, now: Millis, event: Event) -> Vec<Effect> {
         let mut out = Vec::new();
         if self.signed_out {
@@ -218,7 +217,7 @@ impl Agent {
                 if self.blocks(&reservation) {
                     out.push(Effect::Desktop(ToDesktop::Refuse { request }));
                 } else {
-                    // With a call it is one more way to leave it.
+                    // With a call it is another way to leave it.
                     self.before_leave(now, request, Some(&reservation), GracefulReason::Complete, out);
                 }
             }
@@ -321,23 +320,23 @@ impl Agent {
             call.found = Some(now);
             call.to_mute = self.muted.contains(&reservation);
             self.found.add(reservation.clone());
-            // Flex may have set it on the leg that stands, and the server, which undoes it, be away.
+            // Flex may have set the flag of the leg that stands while the server, which clears it, is down.
             call.flagged = had_mark && !self.waits;
             if had_mark || status == ReservationStatus::Accepted {
                 call.checking = Some(now);
             }
         }
         if at_start && was.is_none() && call.had_call {
-            // It rang before this plugin was up: what another page joined has come back here.
+            // It rang before this plugin was up: a join that another page began has come back here.
             call.found = Some(now);
             call.to_mute = self.muted.contains(&reservation);
         }
         if call.had_call {
-            call.checking = None; // whatever another page left, the agent has the call here
+            call.checking = None; // whatever another page left behind, the agent has the call here
         }
         let theirs = self.waits && !call.had_call;
         if was == Some(ReservationStatus::Accepted) && !call.is_accepted() && !call.is_orphan() && !theirs {
-            // Seen by a living page: the next page has nothing to look for.
+            // A living page has seen its end: the next page has nothing to look for.
             self.marks.take(&reservation);
             out.push(Effect::Unstore { reservation: reservation.clone() });
         }
@@ -346,7 +345,7 @@ impl Agent {
             out.push(Effect::Desktop(ToDesktop::NeutraliseExitFlag { reservation: reservation.clone() }));
         }
         if takes_over {
-            // The agent works here: the page that acts is to be this one.
+            // The agent works here, so this page should be the acting one.
             out.push(Effect::TakeLock);
         }
         self.muting(&reservation, out);
@@ -370,7 +369,7 @@ impl Agent {
         }
     }
 
-    /// Tells the server of a call as soon as everything about it is known, and again when its legs have changed.
+    /// Registers a call as soon as it is complete, and again when its legs have changed.
     pub(super) fn register(&mut self, now: Millis, reservation: &ReservationSid, out: &mut Vec<Effect>) {
         let (Some(me), Some(call)) = (&self.me, self.calls.get_mut(reservation)) else { return };
         if !call.is_on() || call.unwatched || call.leaving {
@@ -385,7 +384,7 @@ impl Agent {
         }
     }
 
-    /// So that the next page of this browser knows whose page it follows.
+    /// Stores a mark, so that the next page of this browser knows that it follows this one.
     fn leave_mark(&mut self, reservation: &ReservationSid, out: &mut Vec<Effect>) {
         self.marks.add(reservation.clone());
         let muted = self.muted.contains(reservation);
@@ -415,7 +414,7 @@ impl Agent {
             let reservation = reservation.clone();
             out.push(Effect::Desktop(ToDesktop::NeutraliseExitFlag { reservation }));
         }
-        // Before the call is there: it may be, when this page is not any more.
+        // Before the call is up: by then this page may be gone.
         self.leave_mark(reservation, out);
         // Twilio signs it, so the server need not ask whose call this is.
         let of = |me: &Me| format!("{ours}?worker={}&reservation={reservation}", me.worker);
@@ -447,13 +446,14 @@ impl Agent {
             (Ok(_), Delivery::Register(registration)) => {
                 self.outbox.done(kept.id, out);
                 let reservation = &registration.reservation;
-                // What an earlier page has registered is not this one's call.
+                // A registration of an earlier page is not about this page's call.
                 if let Some(call) = self.calls.get_mut(reservation).filter(|_| kept.id.epoch == self.epoch)
                     && call.is_accepted()
                     && !call.leaving
                 {
                     call.known = true;
-                    // Joined in place, and the server has taken it: she is back, also if it has no way to say so.
+                    // Joined in place, and the server has accepted the registration: the agent is back, even if the
+                    // server cannot say so.
                     let joins = |r: &&mut Recovery| {
                         r.view.stage == Stage::InPlace && r.view.reservation == *reservation
                     };
@@ -464,7 +464,7 @@ impl Agent {
                     }
                 }
                 if self.push == Some(false) {
-                    self.say_hello(now, out); // whether a recovery has ended with it nobody else will say for a while
+                    self.say_hello(now, out); // with the push channel down nothing else reports soon whether this ended a recovery
                 }
             }
             (Ok(_), Delivery::Graceful(_)) => {
@@ -487,7 +487,7 @@ impl Agent {
         }
     }
 
-    /// Sends what waits to be sent.
+    /// Sends pending requests.
     fn deliver(&mut self, now: Millis, out: &mut Vec<Effect>) {
         let Some(me) = &self.me else { return };
         let (calls, left, epoch, config) = (&self.calls, &self.left, self.epoch, &self.config);
@@ -497,7 +497,8 @@ impl Agent {
                 let mine = kept.id.epoch == epoch;
                 let reservation = &registration.reservation;
                 let Some(call) = calls.get(reservation) else {
-                    // Over. Who has joined in place may have completed it on the call, and not have left.
+                    // The reservation is over. An agent who joined in place may have completed the task during the
+                    // call without leaving.
                     return age < config.keep_for && !(mine && left.contains(reservation));
                 };
                 let known = call.registered.as_ref();
@@ -505,14 +506,14 @@ impl Agent {
                     true => known.is_some_and(|legs| legs.own == registration.worker_leg),
                     false => known.is_none(),
                 };
-                // What an earlier page has lost the server may never have heard of.
+                // The server may never have heard of a call that an earlier page has lost.
                 (call.is_on() || call.is_orphan()) && newest
             }
         };
         self.outbox.pump(now, &mut self.last_post, &me.name, wanted, out);
     }
 
-    /// Nothing of this worker's is left for whoever signs in next; questions are let through as without the plugin.
+    /// Leaves nothing of this worker for the next one who signs in; questions are let through as without the plugin.
     fn sign_out(&mut self, out: &mut Vec<Effect>) {
         let timers =
             [Timer::Hello, Timer::Overdue, Timer::Outbox, Timer::Poll, Timer::Microphone, Timer::Devices]
@@ -543,7 +544,7 @@ impl Agent {
         *self = Self { signed_out: true, ..Self::new(self.config.clone(), self.epoch, Vec::new()) };
     }
 
-    /// What happens after the agent has signed out.
+    /// Handles an event after the agent has signed out.
     fn let_all(event: &Event, out: &mut Vec<Effect>) {
         if let Event::Desktop(
             FromDesktop::BeforeAccept { request, .. }
@@ -580,7 +581,7 @@ impl Agent {
         }
     }
 
-    /// Once is enough: what is wrong stays wrong until somebody changes the configuration.
+    /// Each complaint is made once: it stays true until the configuration changes.
     pub(super) fn complain(&mut self, notice: Complaint, out: &mut Vec<Effect>) {
         if self.complaints.add(notice.clone()) {
             out.push(Effect::Desktop(ToDesktop::Log { notice }));

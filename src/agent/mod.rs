@@ -1,11 +1,11 @@
-//! The agent side of a recovery: what one Flex desktop does before, during and after the loss of its page.
+//! The agent side of a recovery: what a Flex desktop does before, during and after the loss of its page.
 //!
-//! [`Agent::handle`] takes an event and the time and gives back effects. It does no I/O, reads no clock and draws
-//! no random number; the wasm shell around it does that in a browser, a simulation anywhere else.
+//! [`Agent::handle`] takes an event and the time and returns effects. It does no I/O, reads no clock and draws no
+//! random number; the wasm shell around it does that in a browser, a simulation anywhere else.
 //!
-//! What it promises: every question of the desktop ([`FromDesktop::BeforeAccept`], `BeforeLeave`,
-//! `BeforeComplete`) gets exactly one answer (`AttachConferenceOptions`, `Let` or `Refuse`); a task is accepted
-//! unasked only when the server has named its recovery; the dialog shows what the server said, nothing else.
+//! Its guarantees: every question of the desktop ([`FromDesktop::BeforeAccept`], `BeforeLeave`, `BeforeComplete`)
+//! gets exactly one answer (`AttachConferenceOptions`, `Let` or `Refuse`); a task is accepted unasked only when the
+//! server has named its recovery; the dialog shows what the server said, nothing else.
 
 mod action;
 mod call;

@@ -1,4 +1,4 @@
-//! A task on offer that says it belongs to a recovery.
+//! An offered task that belongs to a recovery.
 
 use crate::agent::TaskFacts;
 use rejoin_protocol::{RecoveryId, WorkerSid};
@@ -15,16 +15,16 @@ pub(super) enum Kind {
 pub(super) struct Offer {
     pub(super) kind: Kind,
     pub(super) recovery: RecoveryId,
-    /// The server has been asked about its recovery.
+    /// True once the server has been asked about its recovery.
     pub(super) asked: bool,
-    /// How often it was tried to accept.
+    /// Number of attempts to accept it.
     pub(super) attempts: u32,
-    /// An attempt is under way, or none is left.
+    /// True while an attempt is in progress, or when none is left.
     pub(super) busy: bool,
 }
 
 impl Offer {
-    /// What of this task may be accepted unasked by this worker, if the server knows the recovery.
+    /// What this worker may accept unasked of this task, if the server knows the recovery.
     pub(super) fn of(facts: &TaskFacts, me: &WorkerSid) -> Option<Self> {
         let attributes = &facts.attributes;
         let recovery = attributes.rejoin_recovery_id.clone()?;

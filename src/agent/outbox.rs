@@ -1,27 +1,28 @@
-//! Registrations and marks on their way to the server: kept across reloads and outages, delivered in order, each once.
+//! Registrations and marks for the server: kept across reloads and outages, delivered in order, each once.
 
 use crate::agent::{Config, Delivery, Effect, Kept, PostId, Request, Timer};
 use rejoin_protocol::api::{DeliveryId, GracefulMark, Registration};
 use rejoin_protocol::{Millis, WorkerSid};
 
-/// More than a desktop ever has under way; a server that is away for long must not fill the browser's storage.
+/// Maximum number of pending requests, more than a desktop ever has; a long outage of the server must not fill the
+/// browser's storage.
 const MOST: usize = 32;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Outbox {
-    /// Of the last request of this page.
+    /// Number of this page's last request.
     number: u32,
     /// Oldest first.
     waiting: Vec<Kept>,
     under_way: Option<(PostId, DeliveryId)>,
-    /// Of the oldest one, in a row.
+    /// Consecutive failures of the oldest request.
     failures: u32,
-    /// Nothing is sent before the timer is due.
+    /// True while nothing is sent before the timer is due.
     paused: bool,
 }
 
 impl Outbox {
-    /// A request of this page. What may no longer wait is dropped for it.
+    /// Adds a request of this page, and drops others when there are too many.
     pub(super) fn put(
         &mut self,
         now: Millis,
@@ -39,18 +40,18 @@ impl Outbox {
             let first = self.waiting[usize::from(self.under_way.is_some())].id;
             self.drop(first, out);
         }
-        // What the agent does now is not to wait for the next attempt of something older.
+        // What the agent does now must not wait for the retry of something older.
         self.resume(out);
         id
     }
 
-    /// What earlier pages of this worker have left. Another worker's is not for this one to send.
+    /// Takes over requests of earlier pages of this worker. Those of another worker are not for this one to send.
     pub(super) fn adopt(&mut self, worker: &WorkerSid, kept: Vec<Kept>, out: &mut Vec<Effect>) {
         for kept in kept {
             if kept.worker != *worker {
                 out.push(Effect::Unkeep(kept.id));
             } else if !self.waiting.iter().any(|other| other.id == kept.id) {
-                // In order. The standard library's way to sort would be 1.5 % of the download.
+                // In order. The standard library's sort would be 1.5 % of the download.
                 let later = |other: &Kept| (other.made, other.id) > (kept.made, kept.id);
                 let place = self.waiting.iter().position(later).unwrap_or(self.waiting.len());
                 self.waiting.insert(place, kept);
@@ -62,8 +63,8 @@ impl Outbox {
         }
     }
 
-    /// Sends the oldest request that is still wanted, unless one is under way or failed just now. `wanted` hears how
-    /// old it is.
+    /// Sends the oldest request that is still wanted, unless one is in flight or has just failed. `wanted` gets its
+    /// age.
     pub(super) fn pump(
         &mut self,
         now: Millis,
@@ -89,20 +90,20 @@ impl Outbox {
         }
     }
 
-    /// The request of this post, if it is one of these and under way.
+    /// The request of this post, if it is in this outbox and in flight.
     pub(super) fn under_way(&self, post: PostId) -> Option<&Kept> {
         let (_, id) = self.under_way.filter(|(under_way, _)| *under_way == post)?;
         self.waiting.iter().find(|kept| kept.id == id)
     }
 
-    /// The server has taken it, or never will.
+    /// The server has accepted it, or never will.
     pub(super) fn done(&mut self, id: DeliveryId, out: &mut Vec<Effect>) {
         self.under_way = None;
         self.failures = 0;
         self.drop(id, out);
     }
 
-    /// It is sent again later. A token that is refused today is refused in a second, too: Flex gets a new one.
+    /// Schedules a retry. A token that is refused now is refused in a second, too: Flex gets a new one.
     pub(super) fn postpone(&mut self, config: &Config, now: Millis, refused: bool, out: &mut Vec<Effect>) {
         self.under_way = None;
         self.failures += 1;
@@ -111,20 +112,20 @@ impl Outbox {
         out.push(Effect::SetTimer { timer: Timer::Outbox, at: now + pause });
     }
 
-    /// The next attempt may be made at once.
+    /// Allows the next attempt at once.
     pub(super) fn resume(&mut self, out: &mut Vec<Effect>) {
         if std::mem::take(&mut self.paused) {
             out.push(Effect::ClearTimer { timer: Timer::Outbox });
         }
     }
 
-    /// The server is there. What is under way may have been lost before.
+    /// The server is reachable. The request in flight may have been lost before.
     pub(super) fn reached(&mut self, out: &mut Vec<Effect>) {
         self.failures = 0;
         self.resume(out);
     }
 
-    /// The network is back: what is under way is not waited for any longer.
+    /// The network is back: the request in flight is given up.
     pub(super) fn again(&mut self, out: &mut Vec<Effect>) {
         self.under_way = None;
         self.reached(out);
@@ -146,7 +147,7 @@ impl Outbox {
 }
 
 impl Kept {
-    /// As it is sent. What is stored has neither its id nor the worker's name in it.
+    /// The request as it is sent. The stored form contains neither its id nor the worker's name.
     fn request(&self, name: &str) -> Request {
         let id = Some(self.id);
         match self.delivery.clone() {

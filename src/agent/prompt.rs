@@ -1,9 +1,9 @@
-//! The browser's own question before a page is left, during a call.
+//! The browser's own prompt before a page is left during a call.
 
 use crate::agent::{Agent, Effect, ToDesktop};
 
 impl Agent {
-    /// Not when Flex asks itself, and not for a call that is being left on purpose.
+    /// Not when Flex has its own prompt, and not for a call that is being left on purpose.
     pub(super) fn settle_prompt(&mut self, out: &mut Vec<Effect>) {
         let on = self.config.leave_prompt
             && !self.flex_prompts

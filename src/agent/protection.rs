@@ -1,5 +1,5 @@
-//! Whether the agent's calls are protected: the server knows of them and can be heard. If it is not so for too long, the
-//! agent is told, without being held up.
+//! Whether the agent's calls are protected: the server knows them and its push channel is up. If they are not for too
+//! long, the agent gets a notice, which does not block.
 
 use crate::agent::call::Call;
 use crate::agent::{Agent, Complaint, Effect, Timer, ToDesktop};
@@ -10,21 +10,21 @@ impl Call {
         self.facts.live_call && self.is_accepted() && !self.leaving
     }
 
-    /// Would it come back to the agent if the page went away now?
+    /// True when the call would come back to the agent if the page went away now.
     pub(super) fn is_protected(&self) -> bool {
         self.is_open() && self.known && !self.unwatched
     }
 }
 
 impl Agent {
-    /// An open call that is not protected. Where another page acts, that one knows more.
+    /// Open calls that are not protected. Where another page acts, that one knows more.
     fn exposed(&self) -> impl Iterator<Item = &Call> {
         let acts = !self.waits;
         let heard = self.push == Some(true);
         self.calls.values().filter(move |call| acts && call.is_open() && !(heard && call.is_protected()))
     }
 
-    /// Does what follows from all that is known by now.
+    /// Applies what follows from the current state.
     pub(super) fn settle_protection(&mut self, now: Millis, out: &mut Vec<Effect>) {
         let exposed = self.exposed().next().is_some();
         if exposed && self.exposed_since.is_none() {
@@ -38,13 +38,13 @@ impl Agent {
         }
     }
 
-    /// It has been so for too long.
+    /// A call has been unprotected for too long.
     pub(super) fn exposed_for_long(&mut self, out: &mut Vec<Effect>) {
         if self.exposed_since.is_none() {
             return;
         }
         self.tell_unprotected(true, out);
-        // Of calls that somebody else watches the developer has been told when they began.
+        // Calls that somebody else watches were reported to the developer when they began.
         if self.exposed().any(|call| !call.unwatched) {
             self.complain(Complaint::Unprotected, out);
         }

@@ -1,4 +1,4 @@
-//! What has to be in order before a call can come to this desktop, and after: phone, microphone, sound.
+//! What must be in order before a call can come to this desktop, and after: phone, microphone, sound.
 
 use crate::agent::recovery::Recovery;
 use crate::agent::{Agent, Dialog, Effect, Microphone, Timer};
@@ -8,15 +8,15 @@ use rejoin_protocol::api::Stage;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ready {
     pub(super) microphone: Microphone,
-    /// A microphone of which nothing is known was waited for long enough.
+    /// True when the wait for an unknown microphone is over.
     waited: bool,
-    /// Flex's phone is looking at the devices.
+    /// True while Flex's phone checks the devices.
     phone_looks: bool,
-    /// The browser has refused to play the call.
+    /// True when the browser has refused to play the call.
     pub(super) silenced: bool,
 }
 
-/// How long Flex's phone may take to look at devices that have changed.
+/// How long Flex's phone may take to check changed devices.
 const PHONE_LOOKS_WITHIN: Millis = Millis::seconds(1);
 
 impl Ready {
@@ -30,7 +30,7 @@ impl Ready {
 }
 
 impl Agent {
-    /// The page acts from now on. A browser may never tell about the microphone: it is not waited for without end.
+    /// The page acts from now on. A browser may never report the microphone: the wait for it is bounded.
     pub(super) fn await_microphone(&mut self, now: Millis, out: &mut Vec<Effect>) {
         if self.ready.microphone == Microphone::Unknown {
             let at = now + self.config.microphone_within;
@@ -38,13 +38,13 @@ impl Agent {
         }
     }
 
-    /// It has not told in time.
+    /// The browser has not reported it in time.
     pub(super) fn waited_for_microphone(&mut self) {
         self.ready.waited = true;
     }
 
-    /// Flex rejects calls until it has found the microphone itself: when its phone says that devices have changed, it
-    /// asks for one. Who asks behind it gets an answer after it.
+    /// Flex rejects calls until it has found the microphone itself: when its phone reports changed devices, it asks
+    /// for one. A later request for the microphone is answered after Flex's.
     pub(super) fn devices_changed(&mut self, now: Millis, phone_tells: bool, out: &mut Vec<Effect>) {
         self.ready.phone_looks = true;
         if phone_tells {
@@ -54,14 +54,14 @@ impl Agent {
         }
     }
 
-    /// It has said so, or takes too long.
+    /// Flex's phone has checked the devices, or takes too long.
     pub(super) fn phone_looked(&mut self, out: &mut Vec<Effect>) {
         if std::mem::take(&mut self.ready.phone_looks) {
             out.extend([Effect::ClearTimer { timer: Timer::Devices }, Effect::TryMicrophone]);
         }
     }
 
-    /// Can a call come to this page?
+    /// True when a call can come to this page.
     pub(super) fn can_talk(&self) -> bool {
         self.phone_registered && self.ready.has_microphone()
     }
@@ -70,12 +70,12 @@ impl Agent {
         self.calls.values().any(|call| call.is_accepted() && call.facts.live_call)
     }
 
-    /// The agent is on a call and hears nothing before he or she clicks.
+    /// The dialog for an agent who is on a call and hears nothing before a click.
     pub(super) fn needs_click(&self) -> Option<Dialog> {
         (self.ready.silenced && self.talks() && !self.waits).then_some(Dialog::NeedsClick)
     }
 
-    /// Why the agent is not back yet, as far as it is this desktop.
+    /// The reason on this desktop why the agent is not back yet, if any.
     pub(super) fn obstacle(&self, recovery: &Recovery) -> Option<Dialog> {
         if recovery.overdue || self.talks() {
             return None;
@@ -83,7 +83,7 @@ impl Agent {
         let remaining = recovery.view.remaining_ms.map(|remaining| recovery.heard + Millis(remaining));
         let (until, awaited) = match recovery.view.stage {
             Stage::Interrupted => (remaining, false),
-            Stage::InPlace => (None, true), // at the end of this time the second rung begins
+            Stage::InPlace => (None, true), // after this time the second rung begins
             Stage::Requeueing | Stage::Queued => (remaining, true),
             _ => return None,
         };

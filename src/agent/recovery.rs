@@ -1,4 +1,4 @@
-//! One recovery as the server told it, and what of it the dialog shows.
+//! A recovery as the server reported it, and what the dialog shows of it.
 
 use crate::agent::{Config, Dialog};
 use rejoin_protocol::Millis;
@@ -7,21 +7,21 @@ use rejoin_protocol::api::{RecoveryView, Stage};
 #[derive(Clone, Debug)]
 pub(super) struct Recovery {
     pub(super) view: RecoveryView,
-    /// When the server last said so.
+    /// When the server last reported it.
     pub(super) heard: Millis,
-    /// When it said so first.
+    /// When the server first reported this stage.
     since: Millis,
-    /// The agent has seen something of it.
+    /// True when the agent has seen something of it.
     pub(super) shown: bool,
-    /// The page found its reservation when it loaded.
+    /// True when the page found its reservation as it loaded.
     pub(super) from_start: bool,
-    /// The agent has put it away.
+    /// True when the agent has dismissed it.
     pub(super) dismissed: bool,
-    /// The server has been silent about it for too long.
+    /// True when the server has been silent about it for too long.
     pub(super) overdue: bool,
-    /// The timer that takes "Reconnected" away is set.
+    /// True when the timer that removes "Reconnected" is set.
     pub(super) ending: bool,
-    /// "Reconnected" has stood long enough.
+    /// True when "Reconnected" has been shown long enough.
     pub(super) done: bool,
 }
 
@@ -57,10 +57,10 @@ impl Recovery {
         }
     }
 
-    /// The server has spoken.
+    /// Applies the server's report.
     pub(super) fn update(&mut self, view: RecoveryView, now: Millis) {
         if rank(&view.stage) != rank(&self.view.stage) {
-            // Only progress ends an overrun: the same answer again must not lock the agent in again.
+            // Only progress ends an overrun: the same report again must not block the agent again.
             self.since = now;
             self.overdue = false;
         }
@@ -69,12 +69,12 @@ impl Recovery {
         self.shown |= self.blocks() || self.is_told_why();
     }
 
-    /// Is this worker the one who is to be put back on the call?
+    /// True while this worker is to be put back on the call.
     pub(super) fn is_ours(&self) -> bool {
         rank(&self.view.stage) < rank(&Stage::WaitingForOther)
     }
 
-    /// Does the agent have to wait for it?
+    /// True while the agent must wait for it.
     pub(super) fn blocks(&self) -> bool {
         self.is_ours() && !self.dismissed
     }
@@ -111,8 +111,9 @@ impl Recovery {
         }
     }
 
-    /// The reservation may have been completed before the page has found it; while nobody has the call it is told all
-    /// the same. Later the next call must not ring behind a dialog.
+    /// True when the dialog explains a too frequent loss. The reservation may have been completed before the page has
+    /// found it; while no agent has the call the reason is shown nevertheless. Later the next call must not ring
+    /// behind a dialog.
     fn is_told_why(&self) -> bool {
         self.view.too_often && self.view.stage == Stage::WaitingForOther
     }

@@ -1,4 +1,4 @@
-//! What the loss of a page changes beside the call, and is put back: the agent's activity.
+//! Restores what the loss of a page changes beside the call: the agent's activity.
 
 use crate::agent::{Activity, Agent, Effect, ToDesktop};
 use rejoin_protocol::api::HelloReply;
@@ -8,20 +8,20 @@ use rejoin_protocol::{ActivitySid, Millis};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Restore {
     now: Option<Activity>,
-    /// As an agent last wanted it while a page was there.
+    /// The activity that the agent last wanted while a page was there.
     wanted: Option<ActivitySid>,
     done: bool,
-    /// What the server was told of it.
+    /// The availability that the server was last told.
     told: bool,
 }
 
 impl Restore {
-    /// Would the customer not reach the agent through the queue?
+    /// True when the customer would not reach the agent through the queue.
     fn is_unavailable(&self) -> bool {
         self.now.as_ref().is_some_and(|now| now.unavailable)
     }
 
-    /// The same, for the server.
+    /// The same, noted as reported to the server.
     pub(super) fn tell(&mut self) -> bool {
         self.told = self.is_unavailable();
         self.told
@@ -29,7 +29,7 @@ impl Restore {
 }
 
 impl Agent {
-    /// What an earlier page stored ([`Effect::StoreActivity`]).
+    /// Takes what an earlier page stored ([`Effect::StoreActivity`]).
     pub fn recall_activity(&mut self, activity: Option<ActivitySid>) {
         self.restore.wanted = activity;
     }
@@ -38,7 +38,7 @@ impl Agent {
         let first = self.restore.now.is_none();
         let wanted = (!activity.offline).then(|| activity.sid.clone());
         self.restore.now = Some(activity);
-        // Offline at the beginning is what becomes of an agent without a desktop; later it is the agent's own wish.
+        // "Offline" at the beginning is set for an agent without a desktop; later it is the agent's own choice.
         if (wanted.is_some() || !first) && wanted != self.restore.wanted {
             self.restore.wanted.clone_from(&wanted);
             out.push(Effect::StoreActivity(wanted));
@@ -49,7 +49,7 @@ impl Agent {
         }
     }
 
-    /// The server says that this agent was lost: what TaskRouter made of the activity meanwhile is undone, once.
+    /// The server reports that this agent was lost: undoes, once, what TaskRouter has done to the activity meanwhile.
     pub(super) fn restore_activity(&mut self, reply: &HelloReply, out: &mut Vec<Effect>) {
         let offline = self.restore.now.as_ref().is_some_and(|now| now.offline);
         if reply.recoveries.is_empty() || reply.superseded || !offline || self.restore.done {

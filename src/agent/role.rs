@@ -1,23 +1,24 @@
-//! Which page acts for the agent: of one browser's pages the one that holds the lock, of several browsers' the newest.
+//! Which page acts for the agent: among the pages of a browser the one that holds the lock, among browsers the
+//! newest.
 
 use crate::agent::in_place::Join;
 use crate::agent::machine::Agent;
 use crate::agent::{Delivery, Effect, Kept, Timer};
 use rejoin_protocol::Millis;
 
-/// Why a page does not act. It shows nothing then, asks and accepts nothing; a call that the agent has in it is
-/// watched all the same.
+/// Why a page does not act. Such a page shows, asks and accepts nothing; a call that the agent has in it is watched
+/// nevertheless.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Role {
-    /// Another page of this browser holds the lock.
+    /// True when another page of this browser holds the lock.
     pub(super) locked_out: bool,
-    /// A newer page acts, in another browser.
+    /// True when a newer page acts in another browser.
     superseded: bool,
-    /// What was last told.
+    /// The role last reported.
     told: Option<bool>,
 }
 
-/// Hellos while nothing is told.
+/// Polls by hello while the push channel is down.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Poll {
     at: Option<Millis>,
@@ -25,7 +26,7 @@ pub(super) struct Poll {
 }
 
 impl Agent {
-    /// The requests that are stored. They are sent once this page acts.
+    /// Takes the stored requests. They are sent once this page acts.
     pub fn recall(&mut self, kept: Vec<Kept>) {
         for kept in &kept {
             match &kept.delivery {
@@ -43,7 +44,7 @@ impl Agent {
         self.waits = self.role.locked_out || self.role.superseded;
     }
 
-    /// From now on: listen, deliver, ask.
+    /// Begins to act: opens the push channel, delivers requests, and says hello.
     pub(super) fn act(&mut self, now: Millis, out: &mut Vec<Effect>) {
         out.push(Effect::OpenPush { epoch: self.epoch });
         self.await_microphone(now, out);
@@ -54,7 +55,7 @@ impl Agent {
         self.say_hello(now, out);
     }
 
-    /// The lock is this page's.
+    /// This page has got the lock.
     pub(super) fn elected(&mut self, now: Millis, taken: bool, epoch: u64, out: &mut Vec<Effect>) {
         if !std::mem::take(&mut self.role.locked_out) {
             return;
@@ -63,19 +64,19 @@ impl Agent {
             self.leave_to_others();
         } else {
             self.find_orphans(now);
-            // The server is to hear first, from that page or from its channel, that it is gone.
+            // The server should first learn, from the other page or from its channel, that that page is gone.
             self.hello.sent = Some(now);
         }
         self.act_as(now, epoch, out);
     }
 
-    /// From now on this is the newest page: of a call that the page before had the server asks the newest.
+    /// Begins to act as the newest page: the server turns to the newest page about a call that an earlier one had.
     pub(super) fn act_as(&mut self, now: Millis, epoch: u64, out: &mut Vec<Effect>) {
         self.epoch = epoch;
         self.role.superseded = false;
         self.waits = false;
         self.act(now, out);
-        // The calls in this page are that newest page's.
+        // The calls in this page belong to the newest page now.
         let here = self.calls.iter_mut().filter(|(_, call)| call.facts.live_call);
         let here = here.map(|(reservation, call)| {
             call.registered = None;
@@ -87,18 +88,18 @@ impl Agent {
         }
     }
 
-    /// Another page of this browser has taken the lock: its agent works there.
+    /// Another page of this browser has taken the lock: the agent works there.
     pub(super) fn deposed(&mut self, out: &mut Vec<Effect>) {
         self.role.locked_out = true;
         self.stand_back(out);
-        // As long as this page has a call, the server is to know that the page is there.
+        // While this page has a call, the server must know that the page is there.
         if !self.calls.values().any(|call| call.facts.live_call) {
             self.push = None;
             out.push(Effect::ClosePush);
         }
     }
 
-    /// The server says so.
+    /// The server reports that a newer page acts.
     pub(super) fn superseded(&mut self, out: &mut Vec<Effect>) {
         if !self.role.locked_out {
             self.role.superseded = true;
@@ -106,7 +107,7 @@ impl Agent {
         }
     }
 
-    /// The server says that no newer page is there any more.
+    /// The server reports that no newer page is there any more.
     pub(super) fn may_act_again(&mut self, now: Millis, out: &mut Vec<Effect>) {
         if std::mem::take(&mut self.role.superseded) && !self.role.locked_out {
             self.waits = false;
@@ -115,7 +116,7 @@ impl Agent {
         }
     }
 
-    /// May this page ask the server how things are?
+    /// True when this page may ask the server.
     pub(super) fn may_ask(&self) -> bool {
         self.me.is_some() && !self.role.locked_out
     }
@@ -130,13 +131,13 @@ impl Agent {
         }
     }
 
-    /// What another page has left is found now.
+    /// Reservations that another page has left behind count as found now.
     fn find_orphans(&mut self, now: Millis) {
         for (reservation, call) in self.calls.iter_mut() {
             if call.is_left_by_another() {
                 call.found = Some(now);
                 if call.join == Join::Over {
-                    call.join = Join::No; // what came of it was another page's, which is gone
+                    call.join = Join::No; // its outcome belonged to another page, which is gone
                 }
                 let was_call = call.is_accepted() || self.marks.contains(reservation);
                 call.checking = was_call.then_some(now);
@@ -146,7 +147,7 @@ impl Agent {
         }
     }
 
-    /// What this page has no call for, another one has, which lives.
+    /// A call that this page does not have belongs to another page, which lives.
     fn leave_to_others(&mut self) {
         for (reservation, call) in self.calls.iter_mut().filter(|(_, call)| call.is_left_by_another()) {
             (call.found, call.checking) = (None, None);
@@ -154,7 +155,7 @@ impl Agent {
         }
     }
 
-    /// Says who acts, and asks again and again, slower and slower, while the push channel is down and it matters.
+    /// Reports who acts, and polls with growing delays while the push channel is down and a call needs it.
     pub(super) fn settle_role(&mut self, now: Millis, out: &mut Vec<Effect>) {
         if self.me.is_none() {
             return;

@@ -1,4 +1,4 @@
-//! What the server is asked and what it says: hellos, recoveries, and what follows for offers and the dialog.
+//! The conversation with the server: hellos, recoveries, and what follows for offers and the dialog.
 
 use crate::agent::machine::Talk;
 use crate::agent::offer::{Kind, Offer};
@@ -31,7 +31,7 @@ impl Agent {
             out.push(Effect::SetTimer { timer: Timer::Hello, at });
             return;
         }
-        // A page that only looks on asks for nothing.
+        // A page that does not act asks for nothing.
         let holdings = self.calls.values().filter(|_| !self.waits).filter_map(|call| {
             let holding = call.holding()?;
             let other_browser = !self.marks.contains(&holding.reservation);
@@ -47,7 +47,7 @@ impl Agent {
         self.hello.again = false;
     }
 
-    /// What was sent may be lost, which the browser tells only when its time is up: it is sent again.
+    /// Requests in flight may be lost, which the browser reports only at the timeout: they are sent again.
     pub(super) fn forget_sent(&mut self, out: &mut Vec<Effect>) {
         self.outbox.again(out);
         self.hello.under_way = None;
@@ -74,13 +74,13 @@ impl Agent {
                 }
             }
             Err(PostError::Status(status)) if !PostError::Status(status).is_passing() => {
-                // The server knows nothing of this desktop and will not: there is nothing to wait for.
+                // The server does not know this desktop and never will: there is nothing to wait for.
                 self.stop_checking(hello);
                 self.complain(Complaint::Refused { status }, out);
             }
             Ok(Answer::Accepted) | Err(_) => {
                 self.hello.failures += 1;
-                // A token that is refused now is refused in a second, too: Flex gets a new one and says so.
+                // A token that is refused now is refused in a second, too: Flex gets a new one and reports it.
                 let pause = match result {
                     Err(PostError::Status(401)) => self.config.longest_retry,
                     _ => self.config.retry_after(self.hello.failures),
@@ -92,7 +92,7 @@ impl Agent {
     }
 
     fn heard(&mut self, now: Millis, asked: Millis, hello: &Hello, reply: HelloReply, out: &mut Vec<Effect>) {
-        // What was known before the question and is not in the answer is over and forgotten.
+        // A recovery that was known before the request and is not in the answer is over and forgotten.
         self.recoveries.retain(|id, recovery| {
             let named = reply.recoveries.iter().any(|view| view.id == *id);
             named || recovery.heard >= asked || recovery.view.stage.is_final()
@@ -124,24 +124,25 @@ impl Agent {
         }
     }
 
-    /// The server has said how far a recovery is.
+    /// The server has reported the state of a recovery.
     pub(super) fn view(&mut self, now: Millis, view: RecoveryView) {
         let checking = self.calls.get_mut(&view.reservation).and_then(|call| call.checking.take()).is_some();
         let from_start = self.found.contains(&view.reservation);
-        // The agent knows how a call ended that she left herself, whatever the server made of it without the mark.
+        // The agent knows how a call ended that they left on purpose, whatever the server made of it without the
+        // mark.
         let accepted = self.calls.get(&view.reservation).is_some_and(|call| call.is_accepted());
-        // Nor is "reconnected" told so late that the call is over, or lost again.
+        // "Reconnected" is not shown so late that the call is over, or lost again.
         let late = view.stage == Stage::Rejoined && !self.calls.values().any(|call| call.facts.live_call);
         let left = late || (self.left.contains(&view.reservation) && !accepted);
         let recovery = self.recoveries.get_or_insert(view.id.clone(), || Recovery::new(view.clone(), now));
-        // The end of a wait that the agent saw is told; "reconnected" only to one who saw what came before.
+        // The end of a wait that the agent saw is shown; "Reconnected" only to an agent who saw what came before.
         recovery.shown |= checking && !matches!(view.stage, Stage::Rejoined);
         recovery.from_start |= from_start;
         recovery.dismissed |= (checking && self.hello.dismissed) || left;
         recovery.update(view, now);
     }
 
-    /// The server has said it without being asked.
+    /// The server has pushed the state of a recovery.
     pub(super) fn pushed(&mut self, now: Millis, view: RecoveryView, out: &mut Vec<Effect>) {
         // The page that had the call, in another tab or browser, is gone: this one could join.
         let lost = view.stage == Stage::Interrupted
@@ -158,13 +159,13 @@ impl Agent {
             return;
         }
         self.outbox.reached(out);
-        // What was missed the server tells by itself. That nobody is newer any more it does not.
+        // The server repeats what was missed. It does not say that no newer page is there any more.
         if self.waits || self.hello.failures > 0 {
             self.say_hello(now, out);
         }
     }
 
-    /// A task that belongs to a recovery has come, changed or gone.
+    /// A task that belongs to a recovery is new, has changed or is gone.
     pub(super) fn offered(&mut self, facts: &TaskFacts, now: Millis, out: &mut Vec<Effect>) {
         let reservation = &facts.reservation;
         if facts.status != ReservationStatus::Pending {
@@ -179,7 +180,7 @@ impl Agent {
         let offer = Offer::of(facts, &me.worker).filter(unasked);
         let recovery = offer.as_ref().map(|offer| &offer.recovery);
         if self.offers.get(reservation).is_some_and(|known| Some(&known.recovery) != recovery) {
-            self.offers.remove(reservation); // somebody changed the attributes: it is another offer now, or none
+            self.offers.remove(reservation); // the attributes have changed: it is another offer now, or none
         }
         if let Some(offer) = offer {
             self.offers.get_or_insert(reservation.clone(), || offer);
@@ -195,7 +196,8 @@ impl Agent {
         }
     }
 
-    /// Accepts what the server stands for, and asks it about the rest: anybody may write attributes.
+    /// Accepts offers whose recovery the server has confirmed, and asks it about the others: anybody may write
+    /// attributes.
     pub(super) fn take_offers(&mut self, now: Millis, out: &mut Vec<Effect>) {
         if self.waits {
             return;
@@ -212,7 +214,7 @@ impl Agent {
                 Kind::Ping => true,
                 Kind::Reconnect => can_talk,
             };
-            // The agent has left that call herself, and the server may not know it.
+            // The agent has left that call on purpose, which the server may not know.
             let left = self.left.contains(&recovery.view.reservation);
             let tried = offer.attempts >= self.config.accept_attempts;
             if offer.busy || left || !ready || !recovery.is_ours() || tried {
@@ -223,7 +225,7 @@ impl Agent {
             let reservation = reservation.clone();
             match offer.kind {
                 Kind::Ping => {
-                    // Without TaskRouter's events nothing else tells the server that this page lives on.
+                    // Without TaskRouter's events nothing else tells the server that this page lives.
                     unknown = true;
                     out.push(Effect::Desktop(ToDesktop::AcceptPing { reservation }));
                 }
@@ -242,7 +244,7 @@ impl Agent {
         }
     }
 
-    /// Must the agent not close this task yet?
+    /// True when the agent must not close this task yet.
     pub(super) fn blocks(&self, reservation: &ReservationSid) -> bool {
         let checking = self.calls.get(reservation).is_some_and(|call| call.checking.is_some());
         let recovers = |recovery: &Recovery| recovery.view.reservation == *reservation && recovery.blocks();
@@ -263,7 +265,7 @@ impl Agent {
             | Dialog::Reconnecting
             | Dialog::Rejoined => {} // no button
             Dialog::NeedsClick => {
-                self.ready.silenced = false; // a browser that still refuses says so again
+                self.ready.silenced = false; // a browser that still refuses reports it again
                 out.push(Effect::Desktop(ToDesktop::PlaySound {}));
             }
             Dialog::Unreachable => self.hello.dismissed = true,
@@ -281,7 +283,7 @@ impl Agent {
         }
     }
 
-    /// Silence has lasted too long.
+    /// The server has been silent for too long.
     pub(super) fn overdue(&mut self, now: Millis, out: &mut Vec<Effect>) {
         self.overdue_at = None;
         if self.checking_since().is_some_and(|since| since + self.config.silence <= now) {
@@ -301,7 +303,7 @@ impl Agent {
         self.calls.values().filter_map(|call| call.checking).min()
     }
 
-    /// What the dialog is to show: what the agent must wait for, then what has ended, then the open question.
+    /// What the dialog should show: first what the agent must wait for, then what has ended, then the open question.
     fn dialog(&self) -> Option<Dialog> {
         if self.waits {
             return None;
@@ -318,12 +320,12 @@ impl Agent {
             .or_else(blocking)
             .or_else(|| recoveries().find_map(Recovery::dialog))
             .or_else(checking);
-        // The agent is to accept the call by hand, and must get at it.
+        // The agent accepts the call by hand, so the dialog must not cover it.
         let rings = !self.config.auto_accept && !self.noticed.is_empty();
         dialog.filter(|dialog| !(rings && matches!(dialog, Dialog::Reconnecting | Dialog::Slow)))
     }
 
-    /// Brings dialog and its timers into line with what is known.
+    /// Updates the dialog and its timers from the current state.
     pub(super) fn settle_dialog(&mut self, now: Millis, out: &mut Vec<Effect>) {
         let dialog = self.dialog();
         if dialog != self.shown {

@@ -1,17 +1,17 @@
-//! What a developer or a support engineer is told on request. Nothing personal is in it: SIDs, names of events and
-//! stages, times, and what the account has configured.
+//! Diagnosis on request, for developers and support engineers. It contains no personal data: SIDs, names of events
+//! and stages, times, and the account's configuration.
 
 use crate::agent::{Agent, Answer, Event, FromDesktop, Microphone};
 use crate::value::Value;
 use rejoin_protocol::api::{RecoveryView, Stage};
 use rejoin_protocol::{Millis, RecoveryId, ReservationSid, TaskSid};
 
-/// So many events are remembered.
+/// Maximum number of recorded events.
 const EVENTS: usize = 50;
-/// So many recoveries are remembered.
+/// Maximum number of recorded recoveries.
 const RECOVERIES: usize = 20;
 
-/// An object in the making. (An array of its fields would be moved about in the stack, which is more code.)
+/// An object under construction. (An array of its fields would be moved on the stack, which is more code.)
 #[derive(Default)]
 struct Object(Vec<(String, Value)>);
 
@@ -37,7 +37,7 @@ impl Object {
 }
 
 impl Agent {
-    /// How things stand: `{state, reason, server, pushUp, protectedCalls, problems, configuration}`.
+    /// The current state: `{state, reason, server, pushUp, protectedCalls, problems, configuration}`.
     pub fn status(&self) -> Value {
         let idle = self.config.idle();
         let state = match (idle, &self.me) {
@@ -62,7 +62,7 @@ impl Agent {
     }
 }
 
-/// What has happened on this page lately. Apart from the machine, so that it is still there when that one fails.
+/// Recent events of this page. Kept apart from the machine, so that it survives the machine's failure.
 #[derive(Debug, Default)]
 pub struct Record {
     events: Vec<(Millis, &'static str)>,
@@ -81,12 +81,12 @@ struct Seen {
 }
 
 impl Record {
-    /// Nothing has happened yet.
+    /// An empty record.
     pub const fn new() -> Self {
         Self { events: Vec::new(), recoveries: Vec::new() }
     }
 
-    /// To be called with each event that the machine gets.
+    /// Must be called with each event of the machine.
     pub fn note(&mut self, now: Millis, event: &Event) {
         if self.events.len() == EVENTS {
             self.events.remove(0);
@@ -128,9 +128,9 @@ impl Record {
         self.recoveries.push(Seen { id, task, reservation, stage, is_final, began: now, changed: now });
     }
 
-    /// `{recoveries: [{id, task, reservation, stage, at, tookMs}], events: [{at, event}]}`, the oldest first. Points in
-    /// time are milliseconds since the Unix epoch; a recovery took from when this page first heard of it to its end,
-    /// or until now.
+    /// `{recoveries: [{id, task, reservation, stage, at, tookMs}], events: [{at, event}]}`, oldest first. Points in
+    /// time are milliseconds since the Unix epoch; a recovery lasted from when this page first heard of it to its
+    /// end, or until now.
     pub fn tell(&self, now: Millis) -> Value {
         let mut record = Object::default();
         record.put("recoveries", Value::List(self.recoveries.iter().map(|seen| seen.tell(now)).collect()));

@@ -1,19 +1,19 @@
-//! Leaving that did not happen: a transfer was refused, a sign-out was called off. The call is guarded again.
+//! Departures that did not happen: a transfer was refused, a sign-out was cancelled. The call is protected again.
 
 use crate::agent::{Agent, Effect, ReservationStatus, Timer, ToDesktop};
 use rejoin_protocol::{Millis, ReservationSid};
 
-/// How long after its announcement a leave should have happened.
+/// How long after its announcement a departure should have happened.
 const LEFT_WITHIN: Millis = Millis::seconds(15);
 
 impl Agent {
-    /// Looks later whether this call has been left.
+    /// Schedules a check whether this call has been left.
     pub(super) fn look_whether_left(now: Millis, reservation: &ReservationSid, out: &mut Vec<Effect>) {
         let timer = Timer::Stay(reservation.clone());
         out.push(Effect::SetTimer { timer, at: now + LEFT_WITHIN });
     }
 
-    /// It should have been left by now. A new registration takes the mark back.
+    /// The call should have been left by now. A new registration takes the mark back.
     pub(super) fn look_again(&mut self, now: Millis, reservation: &ReservationSid, out: &mut Vec<Effect>) {
         let Some(call) = self.calls.get_mut(reservation) else { return };
         let is_left = match call.facts.status {
@@ -30,7 +30,7 @@ impl Agent {
             out.push(Effect::Desktop(taken_back));
         }
         call.registered = None;
-        // It may have been made to end the conference.
+        // The conference may have been set to end with this leg.
         call.flagged = true;
         out.push(Effect::Desktop(ToDesktop::NeutraliseExitFlag { reservation: reservation.clone() }));
         self.register(now, reservation, out);

@@ -1,4 +1,4 @@
-//! What the server says, see [`rejoin_protocol::api`].
+//! Messages from the server, see [`rejoin_protocol::api`].
 
 use super::{Fields, Unfit, Value};
 use rejoin_protocol::api::{HelloReply, Push, RecoveryView, Stage};
@@ -6,12 +6,12 @@ use rejoin_protocol::api::{HelloReply, Push, RecoveryView, Stage};
 /// The answer to a hello.
 ///
 /// # Errors
-/// When it is none.
+/// When it is malformed.
 pub fn hello_reply(heard: Value) -> Result<HelloReply, Unfit> {
     let mut heard = heard.fields("reply")?;
     let views = heard.list("recoveries")?;
     Ok(HelloReply {
-        // One that a newer server tells in words of its own does not cost the others.
+        // A view that only a newer version understands does not affect the others.
         recoveries: views
             .into_iter()
             .filter_map(|heard| view(heard.fields("recoveries").ok()?).ok())
@@ -21,10 +21,10 @@ pub fn hello_reply(heard: Value) -> Result<HelloReply, Unfit> {
     })
 }
 
-/// What the push channel brought.
+/// A message of the push channel.
 ///
 /// # Errors
-/// When this version does not know it: a newer server may say more.
+/// When this version does not know it: a newer server may send more.
 pub fn pushed(heard: Value) -> Result<Push, Unfit> {
     let mut heard = heard.fields("push")?;
     match heard.text("push")?.as_str() {

@@ -1,5 +1,5 @@
-//! Where values from outside become what the machine works with. What Flex and others may have written is checked here,
-//! and nowhere else; nothing of it can make the plugin fail.
+//! Parses values from outside into the machine's types. What Flex and others may have written is checked here and
+//! nowhere else; nothing in it can make the plugin fail.
 
 pub mod heard;
 mod said;

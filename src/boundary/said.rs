@@ -6,10 +6,10 @@ use crate::agent::{
 };
 
 impl FromDesktop {
-    /// An event of this name, of what was read for it.
+    /// Parses the event with this name from these fields.
     ///
     /// # Errors
-    /// When there is no such event, or this is not what it needs.
+    /// When there is no such event, or the fields do not fit.
     pub fn said(name: &str, said: Fields) -> Result<Self, Unfit> {
         Self::try_from(Value::Object(Fields::default().with(name, Value::Object(said))))
     }

@@ -8,7 +8,7 @@ use rejoin_protocol::api::{GracefulMark, Registration};
 /// A request that was kept.
 ///
 /// # Errors
-/// When it is none: another version wrote it, or somebody else.
+/// When it is malformed: another version, or somebody else, wrote it.
 pub fn kept(stored: Value) -> Result<Kept, Unfit> {
     let mut stored = stored.fields("kept")?;
     let mut delivery = stored.fields("delivery")?;

@@ -1,6 +1,7 @@
-//! What is told: the server and the browser's storage, in the words of [`rejoin_protocol::api`], and the shim.
+//! Outgoing values: for the server and the browser's storage in the format of [`rejoin_protocol::api`], and for the
+//! shim.
 //!
-//! By hand, as what is heard: what serde derives would be much more to load. Tests hold it against that.
+//! Written by hand, like the parsers: what serde derives would be much more to load. Tests compare the two.
 
 use super::{Fields, Value};
 use crate::agent::{ConferenceOptions, Delivery, Kept, Notice, ToDesktop};
@@ -98,7 +99,7 @@ pub fn options(options: &ConferenceOptions) -> Value {
         .into()
 }
 
-/// For the shim: `{nameOfTheEffect: {…}}`. `None`: an answer, which is for whoever has asked.
+/// For the shim: `{nameOfTheEffect: {…}}`. `None` for an answer, which goes to whoever has asked.
 pub fn effect(effect: &ToDesktop) -> Option<Value> {
     let (name, details) = match effect {
         ToDesktop::AttachConferenceOptions { .. } | ToDesktop::Let { .. } | ToDesktop::Refuse { .. } => {

@@ -1,4 +1,4 @@
-//! What the browser says about the agent's desk: the microphone.
+//! The agent's microphone, as the browser reports it.
 
 use crate::agent::{Event, FromDesktop, Microphone};
 use crate::shell::{Inner, js};
@@ -7,12 +7,12 @@ use std::rc::{Rc, Weak};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 
-/// Tells of the microphone, now and whenever it changes.
+/// Reports the microphone now and after every change.
 pub(super) fn watch(core: &Rc<Inner>) {
     spawn(core, false);
 }
 
-/// Asks for the microphone, lets go of it at once, and tells what is known then.
+/// Asks for the microphone, releases it at once, and reports what is known then.
 pub(super) fn try_microphone(core: &Rc<Inner>) {
     spawn(core, true);
 }
@@ -20,7 +20,7 @@ pub(super) fn try_microphone(core: &Rc<Inner>) {
 fn spawn(core: &Rc<Inner>, tries: bool) {
     let core = Rc::downgrade(core);
     spawn_local(async move {
-        // A browser that does not tell is waited for by nobody.
+        // Nothing waits for a browser that does not report it.
         let _ = look(&core, tries).await;
     });
 }
@@ -28,7 +28,7 @@ fn spawn(core: &Rc<Inner>, tries: bool) {
 async fn look(core: &Weak<Inner>, tries: bool) -> Result<(), JsValue> {
     let devices = js::at(&js_sys::global(), "navigator.mediaDevices");
     if tries {
-        let _ = open(&devices).await; // not allowed, or none there
+        let _ = open(&devices).await; // denied, or no microphone
     } else {
         let core = core.clone();
         listen(&devices, "devicechange", move || devices_changed(&core))?;
@@ -40,7 +40,7 @@ async fn look(core: &Weak<Inner>, tries: bool) -> Result<(), JsValue> {
     let listed = Array::from(&all).iter().any(|device| js::at(&device, "kind") == "audioinput");
     tell(core, FromDesktop::MicrophoneChanged { microphone: Microphone::seen(&state, listed) });
     if !tries {
-        // No device has changed then, but Flex has to look again; it makes up such an event itself, too.
+        // No device has changed then, but Flex must check again; it simulates such an event itself, too.
         listen(&permission, "change", move || {
             let _ = announce(&devices); // a browser that has one has the other
         })?;
@@ -74,7 +74,7 @@ async fn open(devices: &JsValue) -> Result<(), JsValue> {
     Ok(())
 }
 
-/// An object with nothing else in it.
+/// An object with this one property.
 fn only(name: &str, value: &JsValue) -> Object {
     let object = Object::new();
     // Setting a property of a plain object does not fail.
@@ -86,7 +86,7 @@ async fn wait(promise: JsValue) -> Result<JsValue, JsValue> {
     JsFuture::from(Promise::resolve(&promise)).await
 }
 
-/// As long as the page.
+/// Listens for as long as the page lives.
 fn listen(to: &JsValue, event: &str, heard: impl Fn() + 'static) -> Result<(), JsValue> {
     let heard = Closure::<dyn Fn()>::new(heard).into_js_value();
     js::call(to, "addEventListener", &[&event.into(), &heard]).map(drop)

@@ -1,4 +1,4 @@
-//! The blocking dialog: shows what the machine says, in Flex's look. A native modal `<dialog>` keeps the focus inside;
+//! The blocking dialog: shows the machine's state in Flex's look. A native modal `<dialog>` keeps the focus inside;
 //! in a shadow root neither Flex's styles nor ours reach the other side.
 
 use crate::agent::Dialog;
@@ -11,45 +11,45 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 
-/// Measures and colours of Twilio Paste, which Flex is made of (<https://paste.twilio.design/tokens>).
+/// Sizes and colours of Twilio Paste, Flex's design system (<https://paste.twilio.design/tokens>).
 const STYLE: &str = include_str!("dialog.css");
 const MARKUP: &str = include_str!("dialog.html");
 const TEXT: &str = "textContent";
 
 #[wasm_bindgen]
 extern "C" {
-    /// What the plugin says, in Flex's language.
+    /// The plugin's texts, in Flex's language.
     pub type Looks;
 
-    /// The words of this name, with each gap filled in.
+    /// The text with this name, with each gap filled in.
     #[wasm_bindgen(method, catch)]
     fn text(this: &Looks, name: &str, values: &Object) -> Result<JsValue, JsValue>;
 
-    /// The language that they are in, such as `de`.
+    /// The language of the texts, such as `de`.
     #[wasm_bindgen(method, catch)]
     fn language(this: &Looks) -> Result<JsValue, JsValue>;
 }
 
-/// One dialog, built when it is first shown.
+/// The dialog, built when it is first shown.
 pub(super) struct Window {
     looks: Looks,
     flex: Flex,
     element: OnceCell<JsValue>,
-    /// It is to be open.
+    /// True when it should be open.
     wanted: Cell<bool>,
     countdown: RefCell<Option<Timeout>>,
-    /// The button was pressed.
+    /// Called when the button is pressed.
     pressed: Box<dyn Fn()>,
 }
 
-/// What it looks like.
+/// The appearance of a dialog.
 struct Face {
     class: &'static str,
     /// Path of the icon.
     icon: &'static str,
-    /// Of the texts: the words are called so, the title as well with `Title` behind it.
+    /// Name of the text; the title's name has `Title` behind it.
     name: &'static str,
-    /// Name of the button's text; empty: there is none.
+    /// Name of the button's text; empty: there is no button.
     button: &'static str,
 }
 
@@ -99,11 +99,11 @@ impl Window {
         })
     }
 
-    /// Shows this, or nothing.
+    /// Shows a dialog, or none.
     pub(super) fn show(self: &Rc<Self>, dialog: Option<&Dialog>) {
         self.wanted.set(dialog.is_some());
         self.countdown.replace(None);
-        // A page in which it cannot be done has no dialog.
+        // A page in which it fails has no dialog.
         let _ = match (dialog, self.element.get()) {
             (Some(dialog), _) => self.fill(dialog),
             (None, Some(element)) => call(element, "close", &JsValue::UNDEFINED).map(drop),
@@ -149,7 +149,7 @@ impl Window {
         call(focus, "focus", &JsValue::UNDEFINED).map(drop)
     }
 
-    /// Says how much time is left, and again every second.
+    /// Shows the remaining time, and updates it every second.
     fn tick(self: &Rc<Self>, until: Option<Millis>) -> Result<(), JsValue> {
         let Some(element) = self.element.get() else { return Ok(()) };
         let timer = part(element, ".timer")?;
@@ -163,7 +163,7 @@ impl Window {
         let this = Rc::downgrade(self);
         let again = Timeout::new(1000, move || {
             if let Some(this) = this.upgrade() {
-                let _ = this.tick(until); // it was possible a second ago
+                let _ = this.tick(until); // it succeeded a second ago
             }
         });
         self.countdown.replace(Some(again));
@@ -186,10 +186,10 @@ impl Window {
         let this = Rc::downgrade(self);
         let heard = Closure::<dyn Fn(JsValue)>::new(move |event: JsValue| {
             let Some(this) = this.upgrade() else { return };
-            // The page may do as it likes with a dialog that it took away.
+            // A dialog that the page has removed needs no further care.
             let _ = this.heard(&event);
         });
-        let heard = heard.into_js_value(); // as long as the page
+        let heard = heard.into_js_value(); // for as long as the page lives
         for name in ["oncancel", "onclose"] {
             set(&element, name, &heard)?;
         }
@@ -202,7 +202,7 @@ impl Window {
         match Reflect::get(event, &"type".into())?.as_string().as_deref() {
             Some("click") => (self.pressed)(),
             Some("cancel") => call(event, "preventDefault", &JsValue::UNDEFINED).map(drop)?,
-            // `close`: Esc twice gets past `cancel`.
+            // `close`: pressing Esc twice gets past `cancel`.
             _ => {
                 if let Some(element) = self.element.get().filter(|_| self.wanted.get()) {
                     call(element, "showModal", &JsValue::UNDEFINED)?;

@@ -1,5 +1,5 @@
-//! What Flex tells of itself: read by name, because another version of it may lack any of it. What it means is said in
-//! the words of [`crate::boundary`].
+//! Reads Flex's state by name, because another version of Flex may lack any of it. The meaning is expressed in the
+//! terms of [`crate::boundary`].
 
 use crate::agent::{FromDesktop, Intent, RequestId, ReservationStatus};
 use crate::boundary::{Fields, Value};
@@ -8,7 +8,7 @@ use js_sys::Array;
 use rejoin_protocol::api::GracefulReason;
 use wasm_bindgen::prelude::*;
 
-/// Of a task.
+/// Fields of a task.
 const TASK: [(&str, &str); 6] = [
     ("task", "taskSid"),
     ("reservation", "sid"),
@@ -17,14 +17,14 @@ const TASK: [(&str, &str); 6] = [
     ("queue", "queueSid"),
     ("attributes", "attributes"),
 ];
-/// Of a participant.
+/// Fields of a participant.
 const LEG: [(&str, &str); 3] =
     [("call", "callSid"), ("kind", "participantType"), ("sequence", "mediaProperties.sequenceNumber")];
 const TASK_CHANGED: &str = "taskChanged";
-/// The switch of Flex's own prompt before a page is left.
+/// The feature flag of Flex's own prompt before a page is left.
 const OWN_PROMPT: &str = "flex-multi-tab-support.enabled";
 
-/// Methods of Flex UI that nothing works without.
+/// Methods of Flex UI without which nothing works.
 const NEEDED: [&str; 5] = [
     "Actions.addListener",
     "Actions.invokeAction",
@@ -32,29 +32,29 @@ const NEEDED: [&str; 5] = [
     "TaskHelper.isLiveCall",
     "TaskHelper.getTaskByTaskSid",
 ];
-/// And of its manager.
+/// The same for its manager.
 const NEEDED_OF_MANAGER: [&str; 2] = ["store.getState", "store.subscribe"];
 
-/// Flex UI as it runs here, and its manager.
+/// The running Flex UI, and its manager.
 #[derive(Clone)]
 pub(super) struct Flex {
     ui: JsValue,
     manager: JsValue,
 }
 
-/// What was told last.
+/// What was last reported.
 #[derive(Default)]
 pub(super) struct Seen {
     token: String,
-    /// The name of the event, and what is said with it.
+    /// Name and fields of each event.
     events: Vec<(&'static str, Fields)>,
 }
 
 impl Flex {
-    /// As they were handed to the plugin.
+    /// Takes what Flex handed to the plugin.
     ///
     /// # Errors
-    /// When something is missing that nothing works without.
+    /// When something is missing without which nothing works.
     pub(super) fn new(ui: JsValue, manager: JsValue) -> Result<Self, JsValue> {
         for (of, paths) in [(&ui, &NEEDED[..]), (&manager, &NEEDED_OF_MANAGER[..])] {
             if let Some(path) = paths.iter().find(|path| !js::at(of, path).is_function()) {
@@ -64,7 +64,7 @@ impl Flex {
         Ok(Self { ui, manager })
     }
 
-    /// Where the account's configuration may be, and where the worker's own is.
+    /// The account's configuration from either of its places, and the worker's own.
     pub(super) fn settings(&self) -> (Value, Value) {
         let account = ["configuration", "serviceConfiguration.ui_attributes"]
             .map(|place| js::value(&js::at(&self.manager, &[place, ".custom_data.rejoin"].concat())))
@@ -73,18 +73,18 @@ impl Flex {
         (account.unwrap_or_default(), js::value(&js::at(&self.manager, "workerClient.attributes")))
     }
 
-    /// Of Flex UI.
+    /// The version of Flex UI.
     pub(super) fn version(&self) -> String {
         js::at(&self.ui, "VERSION").as_string().unwrap_or_default()
     }
 
-    /// The Flex user's, of this moment.
+    /// The Flex user's current token.
     pub(super) fn token(&self) -> String {
         let state = self.state().unwrap_or_default();
         js::at(&state, "session.ssoTokenPayload.token").as_string().unwrap_or_default()
     }
 
-    /// By Flex's own theme where it tells, else by what the browser prefers.
+    /// True for a dark theme: Flex's own where it says so, else the browser's preference.
     pub(super) fn is_dark(&self) -> bool {
         let theme = js::at(&self.state().unwrap_or_default(), "config.theme.isLight").as_bool();
         theme.map_or_else(
@@ -97,7 +97,7 @@ impl Flex {
         )
     }
 
-    /// Does it ask by itself before a page is left?
+    /// True when Flex itself asks before a page is left.
     pub(super) fn prompts(&self) -> bool {
         let flags = js::at(&self.state().unwrap_or_default(), "featureFlags");
         let [own, given] =
@@ -105,12 +105,12 @@ impl Flex {
         if own.is_undefined() { given.is_truthy() } else { own.is_truthy() }
     }
 
-    /// Its state and whoever is told of changes.
+    /// Flex's store: its state, with a way to subscribe to changes.
     pub(super) fn store(&self) -> JsValue {
         js::at(&self.manager, "store")
     }
 
-    /// What the agent, or a plugin, does in it.
+    /// Flex's actions, invoked by the agent or a plugin.
     pub(super) fn actions(&self) -> JsValue {
         js::at(&self.ui, "Actions")
     }
@@ -154,7 +154,7 @@ impl Flex {
             .with("keepable", Value::Flag(hang_up.is_function())))
     }
 
-    /// Of a task's conference, if there is one.
+    /// The conference of a task, if there is one.
     fn conference(&self, state: &JsValue, task: &JsValue) -> Option<Fields> {
         let known = js::at(state, "conferences.states");
         let known = js::call(&known, "get", &[&js::at(task, "taskSid")]).unwrap_or_default();
@@ -172,7 +172,7 @@ impl Flex {
         Some(facts.with("reservation", js::value(&js::at(task, "sid"))))
     }
 
-    /// The plugin starts. Does this page wait for another one's end?
+    /// The plugin starts. `waits` is true when this page waits for another one's end.
     pub(super) fn started(&self, waits: bool) -> Result<FromDesktop, JsValue> {
         let state = self.state()?;
         let task = |task: JsValue| self.task(&state, &task).map(Value::Object);
@@ -222,11 +222,11 @@ impl Flex {
                 FromDesktop::BeforeLeave { request, reservation: Some(reservation), reason }
             }
             Intent::Complete => FromDesktop::BeforeComplete { request, reservation },
-            Intent::SignOut => return Ok(None), // it is no task's
+            Intent::SignOut => return Ok(None), // it concerns no single task
         }))
     }
 
-    /// What has changed since it was looked last. The store is the one source that holds tasks from before the plugin,
+    /// What has changed since the last look. The store is the only source that has tasks from before the plugin,
     /// changes without an event, and conferences.
     pub(super) fn look(&self, seen: &mut Seen) -> Result<Vec<FromDesktop>, JsValue> {
         let state = self.state()?;
@@ -243,7 +243,7 @@ impl Flex {
             now.push((TASK_CHANGED, self.task(&state, &task)?));
             now.extend(self.conference(&state, &task).map(|facts| ("conferenceChanged", facts)));
         }
-        // What is not understood changes nothing.
+        // What does not fit changes nothing.
         let understood = |(name, facts): &(&str, Fields)| FromDesktop::said(name, facts.clone()).ok();
         let mut news = Vec::new();
         for task in seen.events.iter().filter(|(name, _)| *name == TASK_CHANGED) {

@@ -1,4 +1,4 @@
-//! Values of JavaScript as values of Rust, and the other way round.
+//! Conversion between values of JavaScript and Rust.
 
 use crate::boundary::{Fields, Unfit, Value};
 use js_sys::{Array, Function, Reflect};
@@ -6,10 +6,10 @@ use serde::Serialize;
 use serde_wasm_bindgen::Serializer;
 use wasm_bindgen::prelude::*;
 
-/// Flex and others may nest values as deep as they like; further down than this there is [`Value::Nothing`].
+/// Flex and others may nest values to any depth; below this one there is [`Value::Nothing`].
 const DEEPEST: u8 = 8;
 
-/// Reads a value of any kind. What JSON cannot say, such as a function, is [`Value::Nothing`].
+/// Reads a value of any kind. What JSON cannot represent, such as a function, is [`Value::Nothing`].
 pub fn value(js: &JsValue) -> Value {
     read(js, DEEPEST)
 }
@@ -33,12 +33,12 @@ fn read(js: &JsValue, depth: u8) -> Value {
 
 #[wasm_bindgen]
 extern "C" {
-    /// Looking at the fields of others' objects may throw, which js-sys's binding would let through the core.
+    /// Reading the fields of foreign objects may throw, which js-sys's binding would let through the core.
     #[wasm_bindgen(catch, js_namespace = Object)]
     fn entries(of: &JsValue) -> Result<Array, JsValue>;
 }
 
-/// What an object has under this path of names; `undefined` where it ends before.
+/// The value under this path of names; `undefined` where the path ends early.
 pub fn at(of: &JsValue, path: &str) -> JsValue {
     path.split('.').fold(of.clone(), |of, name| Reflect::get(&of, &name.into()).unwrap_or_default())
 }
@@ -46,31 +46,31 @@ pub fn at(of: &JsValue, path: &str) -> JsValue {
 /// Calls an object's method.
 ///
 /// # Errors
-/// What it throws, or that there is none.
+/// What it throws, or that it is missing.
 pub fn call(of: &JsValue, name: &str, arguments: &[&JsValue]) -> Result<JsValue, JsValue> {
     let method = at(of, name).dyn_into::<Function>();
     let method = method.map_err(|_| missing(name))?;
     method.apply(of, &arguments.iter().copied().collect())
 }
 
-/// What is said of something that Flex or the browser should have.
+/// The error for something that Flex or the browser lacks.
 pub fn missing(name: &str) -> JsValue {
     JsError::new(&[name, " is missing"].concat()).into()
 }
 
-/// In words for whoever reads the console.
+/// The error in readable form, for the console.
 pub fn unfit(error: Unfit) -> JsValue {
     JsError::from(error).into()
 }
 
-/// Reads what an object has under these paths, by other names.
+/// Reads the values under these paths, and renames them.
 pub fn named(of: &JsValue, names: &[(&str, &str)]) -> Fields {
     names.iter().map(|(name, path)| ((*name).to_owned(), value(&at(of, path)))).collect()
 }
 
 /// The same value in JavaScript.
 pub fn from(value: &Value) -> JsValue {
-    // It fails for nothing that a `Value` can be.
+    // It cannot fail for any `Value`.
     value.serialize(&Serializer::new().serialize_maps_as_objects(true)).unwrap_or_default()
 }
 

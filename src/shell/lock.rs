@@ -1,4 +1,4 @@
-//! Which of the pages of one worker in this browser acts: the one that holds the lock, as long as it is there
+//! Which of the worker's pages in this browser acts: the one that holds the lock, for as long as it lives
 //! (<https://developer.mozilla.org/en-US/docs/Web/API/Web_Locks_API>).
 
 use gloo_timers::callback::Timeout;
@@ -8,10 +8,10 @@ use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 
-/// How long the lock of a page that has just gone may take to be free, in ms.
+/// How long the lock of a page that has just gone may take to be released, in ms.
 const PATIENCE: u32 = 300;
 
-/// What becomes of the lock.
+/// A change of the lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// The pages before this one are gone.
@@ -22,11 +22,11 @@ pub enum Change {
     Lost,
 }
 
-/// The lock, or the wish for it.
+/// The lock, held or requested.
 pub struct Lock {
     name: String,
     on: Box<dyn Fn(Change)>,
-    /// Tells whoever waits for the election.
+    /// Resolves the promise of the election.
     resolve: RefCell<Option<Function>>,
     patience: RefCell<Option<Timeout>>,
     held: Cell<bool>,
@@ -34,7 +34,7 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Asks for it. The promise tells whether this page acts from the start; what comes later is reported to `on`.
+    /// Requests the lock. The promise says whether this page acts from the start; later changes are reported to `on`.
     pub fn elect(worker: &str, on: impl Fn(Change) + 'static) -> (Rc<Self>, Promise) {
         let lock = Rc::new(Self {
             name: ["rejoin-page-", worker].concat(),
@@ -55,21 +55,21 @@ impl Lock {
         (lock, acts)
     }
 
-    /// Takes it, whoever has it.
+    /// Takes the lock, even from another page.
     pub fn take(self: &Rc<Self>) {
         if !self.held.get() {
             self.request(true);
         }
     }
 
-    /// Waits for it.
+    /// Waits for the lock.
     fn queue(self: &Rc<Self>) {
         if !self.queued.replace(true) {
             self.request(false);
         }
     }
 
-    /// Was somebody waiting for this?
+    /// Resolves the election, if it is pending; true when it was.
     fn decide(&self, acts: bool) -> bool {
         self.patience.take();
         let resolve = self.resolve.take();
@@ -98,7 +98,7 @@ impl Lock {
         let lock = self.clone();
         match asked(&self.name, steal, &hold) {
             Ok(promise) => spawn_local(async move {
-                // It ends only when another page takes the lock, or when this browser gives none.
+                // It ends only when another page takes the lock, or when this browser grants none.
                 let _ = JsFuture::from(promise).await;
                 if lock.held.replace(false) {
                     (lock.on)(Change::Lost);
@@ -113,7 +113,7 @@ impl Lock {
     }
 }
 
-/// By hand: what web-sys has for it is not stable.
+/// By hand: the bindings of web-sys for it are not stable.
 fn asked(name: &str, steal: bool, hold: &JsValue) -> Result<Promise, JsValue> {
     let navigator = Reflect::get(&js_sys::global(), &"navigator".into())?;
     let locks = Reflect::get(&navigator, &"locks".into())?;

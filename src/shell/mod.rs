@@ -1,4 +1,4 @@
-//! The wasm shell: carries the machine's effects out in a browser and tells it what comes of them.
+//! The wasm shell: carries out the machine's effects in a browser and reports their outcomes.
 
 mod desk;
 mod dialog;
@@ -40,7 +40,7 @@ pub struct Core(Rc<Inner>);
 
 struct Inner {
     agent: RefCell<Agent>,
-    /// Events that came while another one was being handled.
+    /// Events that arrived while another one was being handled.
     queue: RefCell<VecDeque<Event>>,
     busy: Cell<bool>,
     questions: Questions,
@@ -52,17 +52,17 @@ struct Inner {
     flex: Flex,
     seen: RefCell<Seen>,
     stage: Cell<watch::Stage>,
-    /// There is a look to come.
+    /// True when a look at Flex's state is scheduled.
     due: Cell<bool>,
-    /// Flex is not as it should be: nothing more is done.
+    /// True when Flex is not as expected: nothing more is done.
     idle: Cell<bool>,
     desktop: Function,
 }
 
 #[wasm_bindgen]
 impl Core {
-    /// `flex` is Flex UI, `manager` its manager; `desktop(effect)` carries out what concerns Flex, and promises `false`
-    /// where it could not; `looks` tells what the dialog is to say.
+    /// `flex` is Flex UI, `manager` its manager; `desktop(effect)` carries out effects in Flex, and promises `false`
+    /// when one failed; `looks` has the dialog's texts.
     #[wasm_bindgen(constructor)]
     pub fn new(flex: JsValue, manager: JsValue, desktop: Function, looks: Looks) -> Result<Core, JsValue> {
         let flex = Flex::new(flex, manager)?;
@@ -101,7 +101,7 @@ impl Core {
         Ok(Core(core))
     }
 
-    /// Takes an event. Throws when it is not one that the core knows; nothing has changed then.
+    /// Handles an event. Throws when the core does not know it; nothing has changed then.
     pub fn handle(&self, event: &JsValue) -> Result<(), JsError> {
         let event = FromDesktop::try_from(js::value(event))?;
         self.0.handle(Event::Desktop(event));
@@ -113,8 +113,8 @@ impl Core {
         watch::watch(&self.0)
     }
 
-    /// The actions of Flex before which [`Core::ask`] is to be asked, `[name, reason, mode]` each: how a call is left with
-    /// it, if it is, and of which kind a transfer has to be.
+    /// The actions of Flex before which [`Core::ask`] must be called, `[name, reason, mode]` each: how the agent
+    /// leaves a call with it, if they do, and the required mode of a transfer.
     pub fn actions() -> Array {
         let text = |text: Option<&str>| text.map(JsValue::from).unwrap_or_default();
         let action = |it: Action| {
@@ -124,9 +124,9 @@ impl Core {
         ACTIONS.into_iter().map(action).collect()
     }
 
-    /// Asks what is to become of an action that Flex is about to carry out, with this payload. The promise brings `{}`
-    /// for yes, `{refused: true}`, or `{options: {…}}` to add to the conference's; it is kept within the 1.5 s that the
-    /// machine may take. Throws where the payload is not as it should be.
+    /// Asks about an action that Flex is about to carry out with this payload. The promise resolves to `{}` for yes,
+    /// `{refused: true}`, or `{options: {…}}` to add to the conference's; it is kept within the 1.5 s that the
+    /// machine may take. Throws when the payload is malformed.
     pub fn ask(&self, action: &str, payload: &JsValue) -> Result<Promise, JsValue> {
         let (request, answer) = self.0.questions.open();
         let let_go = || self.0.questions.answer(&ToDesktop::Let { request });
@@ -137,8 +137,8 @@ impl Core {
         Ok(answer)
     }
 
-    /// While `joinCall` is carried out: Flex wants to set the exit flag of this participant, which is cleared instead. Which
-    /// ones are to be cleared once more after it.
+    /// During `joinCall` Flex wants to set the exit flag of this participant, which is cleared instead. Returns the
+    /// participants whose flags must be cleared once more after it.
     #[wasm_bindgen(js_name = flagsToClear)]
     pub fn flags_to_clear(&self, reservation: &str, participant: &str) -> Array {
         let legs = match ReservationSid::parse(reservation) {
@@ -148,13 +148,13 @@ impl Core {
         legs.iter().map(|leg| JsValue::from(leg.as_str())).collect()
     }
 
-    /// Where a page's last words go: whoever has no core any more posts a [`Beacon`] there without it.
+    /// The address for a page's last words: without a core, the shim posts a [`Beacon`] there itself.
     #[wasm_bindgen(getter)]
     pub fn farewell(&self) -> String {
         self.0.farewell()
     }
 
-    /// How things stand, see `Agent::status`.
+    /// The current state, see `Agent::status`.
     pub fn status(&self) -> JsValue {
         js::from(&self.0.agent.borrow().status())
     }
@@ -165,8 +165,8 @@ fn now() -> Millis {
 }
 
 impl Inner {
-    /// Does this page act for the worker, or another page of this browser? A page that does not is told when its turn
-    /// has come.
+    /// Whether this page acts for the worker, or another page of this browser. A page that does not is told when its
+    /// turn comes.
     fn elect(self: &Rc<Self>, worker: &str) -> Promise {
         let core = Rc::downgrade(self);
         let (lock, acts) = Lock::elect(worker, move |change| {
@@ -201,7 +201,7 @@ impl Inner {
         while let Some(event) = self.next() {
             record::note(&event);
             if matches!(event, Event::Elected { .. }) {
-                // While this page waited, another one wrote them.
+                // Another page may have written them while this one waited.
                 let mut agent = self.agent.borrow_mut();
                 agent.remember(storage::marks());
                 agent.recall(storage::kept());
@@ -268,7 +268,7 @@ impl Inner {
 
     fn post(self: &Rc<Self>, id: PostId, request: &Request) {
         let (path, body) = match request {
-            // The server tells operators of other versions than its own.
+            // The server reports versions other than its own to operators.
             Request::Hello(hello) => {
                 (concat!("hello?version=", env!("CARGO_PKG_VERSION")), post::body(&told::hello(hello)))
             }
@@ -295,7 +295,7 @@ impl Inner {
         });
     }
 
-    /// The page ends: only a beacon still gets out, and it carries no headers.
+    /// The page ends: only a beacon can still be sent, and it carries no headers.
     fn say_goodbye(&self, marks: Vec<GracefulMark>, goodbye: Option<Goodbye>) {
         let beacon = Beacon { token: self.flex.token(), marks, goodbye };
         if let Ok(body) = post::body(&told::beacon(&beacon)) {
@@ -334,10 +334,10 @@ impl Inner {
     }
 }
 
-/// For whoever has to find out which page is at work, tests among them.
+/// Shows in the document which page acts, for diagnosis and tests.
 fn show_role(acts: bool) {
     let root = js::at(&js_sys::global(), "document.documentElement");
     let role = if acts { "acts" } else { "waits" };
-    // The name is a good one.
+    // The attribute's name is valid.
     let _ = js::call(&root, "setAttribute", &[&"data-rejoin-page".into(), &role.into()]);
 }

@@ -1,4 +1,4 @@
-//! What comes of an effect that takes its time.
+//! Outcomes of asynchronous effects.
 
 use super::Inner;
 use crate::agent::{Event, FromDesktop, ToDesktop};
@@ -7,7 +7,7 @@ use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 
-/// The events that tell that it has been carried out, and that it could not be. `None`: nobody waits for it.
+/// The events that report success and failure. `None`: nothing waits for the outcome.
 fn outcomes(effect: &ToDesktop) -> Option<(Option<FromDesktop>, FromDesktop)> {
     match effect {
         ToDesktop::Accept { reservation } | ToDesktop::AcceptPing { reservation } => {
@@ -18,7 +18,7 @@ fn outcomes(effect: &ToDesktop) -> Option<(Option<FromDesktop>, FromDesktop)> {
             FromDesktop::JoinFailed { reservation: reservation.clone() },
         )),
         ToDesktop::SetExitFlag { reservation, .. } => {
-            // Leaving does not depend on it.
+            // Leaving does not depend on the outcome.
             let settled = FromDesktop::ExitFlagSettled { reservation: reservation.clone() };
             Some((Some(settled.clone()), settled))
         }
@@ -30,7 +30,7 @@ fn outcomes(effect: &ToDesktop) -> Option<(Option<FromDesktop>, FromDesktop)> {
     }
 }
 
-/// `done` is what the shim gave back: a promise, which brings `false` if the effect could not be carried out.
+/// `done` is what the shim returned: a promise, which resolves to `false` if the effect failed.
 pub(super) fn follow(core: &Rc<Inner>, effect: &ToDesktop, done: Result<JsValue, JsValue>) {
     let Some((worked, failed)) = outcomes(effect) else { return };
     let core = Rc::downgrade(core);

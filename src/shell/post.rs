@@ -12,16 +12,16 @@ use web_sys::{AbortSignal, RequestInit};
 /// The body of an answer.
 pub type Answered = String;
 
-/// How long an answer may take, in milliseconds.
+/// Timeout of a request, in milliseconds.
 const LIMIT: u32 = 10_000;
 
-/// A body for [`send`]. The browser's own JSON: a second one would be a seventh of the whole download.
+/// A body for [`send`], serialised by the browser: a second serialiser would be a seventh of the whole download.
 pub fn body(value: &Value) -> Result<JsString, PostError> {
-    // It cannot fail for what the protocol defines; if it does, nothing can be sent.
+    // It cannot fail for the protocol's types; if it does, nothing can be sent.
     JSON::stringify(&js::from(value)).map_err(|_| PostError::Unreachable)
 }
 
-/// `POST {url}` with a JSON body. `keepalive`: the browser finishes it even when the page ends.
+/// `POST {url}` with a JSON body. With `keepalive` the browser finishes it even when the page ends.
 pub async fn send(url: &str, token: &str, body: JsString, keepalive: bool) -> Result<Answered, PostError> {
     let request = build(url, token, body, keepalive).map_err(|_| PostError::Unreachable)?;
     let response = fetch(request).await.map_err(|_| PostError::Unreachable)?;
@@ -31,8 +31,8 @@ pub async fn send(url: &str, token: &str, body: JsString, keepalive: bool) -> Re
     response.text().await.map_err(|_| PostError::Unreachable)
 }
 
-/// The browser's answer to a request. Not `Request::send`: that panics when `fetch`, which other plugins may have
-/// wrapped, fails with something that is no `Error`.
+/// The browser's answer to a request. Not `Request::send`, which panics when `fetch`, possibly wrapped by another
+/// plugin, fails with something other than an `Error`.
 pub(super) async fn fetch(request: Request) -> Result<Response, JsValue> {
     let request: web_sys::Request = request.into();
     let answer: Promise = js::call(&js_sys::global(), "fetch", &[&request])?.dyn_into()?;
@@ -53,7 +53,7 @@ fn build(url: &str, token: &str, body: JsString, keepalive: bool) -> Result<Requ
     Ok(web_sys::Request::new_with_str_and_init(url, &init)?.into())
 }
 
-/// JSON text to a value; `None` when it is no JSON.
+/// Parses JSON; `None` when it is malformed.
 pub fn parse(text: &str) -> Option<Value> {
     JSON::parse(text).ok().map(|json| js::value(&json))
 }

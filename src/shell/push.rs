@@ -1,4 +1,4 @@
-//! What the server says by itself: a stream of events over `fetch`, because `EventSource` sends no token.
+//! The push channel: a stream of events over `fetch`, because `EventSource` sends no token.
 
 use crate::boundary::heard;
 use crate::shell::{post, sse};
@@ -15,40 +15,40 @@ use web_sys::{AbortController, ReadableStreamDefaultReader, TextDecodeOptions, T
 
 /// A connection that is silent for longer than this is dead, in ms.
 const SILENCE: u32 = api::SILENCE.0 as u32;
-/// Pause before the first new attempt, in ms; it doubles up to [`LONGEST`].
+/// Delay before the first reconnect, in ms; it doubles up to [`LONGEST`].
 const FIRST: u32 = 500;
 const LONGEST: u32 = 30_000;
-/// How often it is looked whether Flex has another token than the one that was refused, in ms.
+/// How often to check whether Flex has another token than the refused one, in ms.
 const TOKEN: u32 = 1_000;
 
-/// What comes over the channel.
+/// News of the channel.
 #[derive(Debug)]
 pub enum News {
-    /// A connection stands.
+    /// A connection is up.
     Up,
-    /// It was lost; the next attempt comes by itself.
+    /// The connection was lost; the next attempt follows by itself.
     Down,
-    /// Something is said.
+    /// A message.
     Said(Push),
-    /// Something that this version does not understand: a newer server may say more.
+    /// A message that this version does not understand: a newer server may send more.
     Garbled,
 }
 
-/// A push channel that connects again by itself, until it is dropped.
+/// A push channel that reconnects by itself, until it is dropped.
 pub struct Channel(Rc<RefCell<State>>);
 
 #[derive(Default)]
 struct State {
     closed: bool,
     connection: Option<AbortController>,
-    /// Of the last message, of whichever connection.
+    /// Id of the last message, over any connection.
     heard: Option<String>,
-    /// The token that the server has refused last.
+    /// The token that the server has last refused.
     refused: Option<String>,
 }
 
 impl Channel {
-    /// Connects to `url`, with the token that `token()` gives at that moment, and reports to `on`.
+    /// Connects to `url`, with the token that `token()` returns at that moment, and reports to `on`.
     pub fn open(url: String, token: impl Fn() -> String + 'static, on: impl Fn(News) + 'static) -> Self {
         let state = Rc::new(RefCell::new(State::default()));
         let running = state.clone();
@@ -81,7 +81,7 @@ impl Drop for Channel {
     }
 }
 
-/// One connection, from its beginning to its end. Did it ever stand?
+/// One connection, from its beginning to its end. True when it was ever up.
 async fn connection(
     url: &str,
     token: &impl Fn() -> String,
@@ -91,7 +91,7 @@ async fn connection(
     let mut stood = false;
     let Ok(abort) = AbortController::new() else { return false };
     state.borrow_mut().connection = Some(abort.clone());
-    // Whatever ends it is followed by a new attempt; why it ended changes nothing.
+    // A new attempt follows in any case; why the connection ended does not matter.
     let _ = read(url, token, state, &abort, on, &mut stood).await;
     stood
 }
@@ -122,7 +122,7 @@ async fn read(
     let reader: ReadableStreamDefaultReader = body.get_reader().unchecked_into();
     let decoder = TextDecoder::new()?;
     let streaming = TextDecodeOptions::new();
-    streaming.set_stream(true); // a character may be cut in two
+    streaming.set_stream(true); // a character may be split between chunks
     let mut parser = sse::Parser::default();
     loop {
         drop(std::mem::replace(&mut watchdog, watch(abort)));
@@ -142,7 +142,7 @@ async fn read(
     }
 }
 
-/// From half of it to one and a half: after an outage not all desktops come back in the same moment.
+/// Jitter of 50 to 150 %: after an outage not all desktops reconnect at the same moment.
 fn jittered(pause: u32) -> u32 {
     (f64::from(pause) * (0.5 + js_sys::Math::random())) as u32
 }

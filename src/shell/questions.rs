@@ -1,4 +1,4 @@
-//! Questions of Flex that are under way: each is a promise, and the machine's one answer keeps it.
+//! Open questions of Flex: each is a promise, which the machine's one answer resolves.
 
 use crate::agent::{Map, RequestId, ToDesktop};
 use crate::boundary::told;
@@ -17,7 +17,7 @@ struct Open {
 }
 
 impl Questions {
-    /// A new one: its number, and what the one who asks waits for.
+    /// Opens a question: its number, and the promise of its answer.
     pub(super) fn open(&self) -> (RequestId, Promise) {
         let mut open = self.0.borrow_mut();
         open.last = open.last.wrapping_add(1);
@@ -28,7 +28,8 @@ impl Questions {
         (request, promise)
     }
 
-    /// Is this effect an answer? Then it is given: `{}`, `{refused: true}` or `{options: {…}}`.
+    /// Resolves a question, if this effect is an answer: `{}`, `{refused: true}` or `{options: {…}}`. True when it
+    /// is.
     pub(super) fn answer(&self, effect: &ToDesktop) -> bool {
         let (request, key, value) = match effect {
             ToDesktop::Let { request } => (request, "", JsValue::UNDEFINED),

@@ -1,4 +1,4 @@
-//! What the page remembers for whoever has to find out what happened, also when the core has broken down.
+//! The page's record for diagnosis, which survives a failure of the core.
 
 use super::{js, now};
 use crate::agent::{Event, Record};
@@ -21,17 +21,17 @@ pub(super) fn note(event: &Event) {
 pub fn tell() -> JsValue {
     RECORD.with(|record| match record.try_borrow() {
         Ok(record) => js::from(&record.tell(now())),
-        Err(_) => JsValue::UNDEFINED, // it is the record that has failed
+        Err(_) => JsValue::UNDEFINED, // the record itself has failed
     })
 }
 
-/// `report(message, record)` is called once if the core breaks down. It must not be called again after that.
+/// `report(message, record)` is called once if the core panics. The core must not be called again after that.
 #[wasm_bindgen(js_name = onPanic)]
 pub fn on_panic(report: Function) {
     REPORT.set(Some(report));
     std::panic::set_hook(Box::new(|panic| {
         if let Some(report) = REPORT.take() {
-            // The page goes on without us whatever becomes of the report.
+            // The page goes on without us, whether or not the report works.
             let _ = report.call2(&JsValue::UNDEFINED, &panic.to_string().into(), &tell());
         }
     }));

@@ -1,19 +1,19 @@
-//! The format `text/event-stream` (<https://html.spec.whatwg.org/multipage/server-sent-events.html>), as much of it
-//! as carries data.
+//! Parser for `text/event-stream` (<https://html.spec.whatwg.org/multipage/server-sent-events.html>), as far as it
+//! carries data.
 
-/// Takes text in pieces of any size and gives whole messages.
+/// Takes text in pieces of any size and returns whole messages.
 #[derive(Debug, Default)]
 pub struct Parser {
     line: String,
     data: Option<String>,
-    /// Of the message that is being read, or of the last one.
+    /// Id of the message that is being read, or of the last one.
     reading: Option<String>,
-    /// Of the last whole message, also of one without data.
+    /// Id of the last whole message, even one without data.
     pub id: Option<String>,
 }
 
 impl Parser {
-    /// A piece of the stream; what it completes.
+    /// Takes a piece of the stream; returns the messages that it completes.
     pub fn feed(&mut self, text: &str) -> Vec<String> {
         let mut messages = Vec::new();
         for char in text.chars() {
@@ -32,7 +32,7 @@ impl Parser {
             self.id.clone_from(&self.reading);
             return self.data.take();
         }
-        // Everything else is a comment (a sign of life), or a field that is not used here.
+        // Everything else is a comment (a heartbeat), or a field that is not used here.
         let (field, value) = line.split_once(':').unwrap_or((line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
         if field == "id" {

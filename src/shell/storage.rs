@@ -1,6 +1,6 @@
-//! What outlives a page: marks of calls, requests on their way to the server, and the epoch of the last page.
+//! What outlives a page: marks of calls, pending requests to the server, and the epoch of the last page.
 //!
-//! Where the browser gives no storage, the plugin works without: the dialog then waits for the server's answer.
+//! Where the browser provides no storage, the plugin works without: the dialog then waits for the server's answer.
 
 use crate::agent::{Kept, Mark};
 use crate::boundary::{Value, stored, told};
@@ -10,7 +10,7 @@ use rejoin_protocol::{ActivitySid, Millis, ReservationSid};
 use wasm_bindgen::JsValue;
 
 const MARK: &str = "rejoin.live.";
-/// What a mark says of a call whose agent is muted.
+/// Value of the mark of a call whose agent is muted.
 const MUTED: &str = "muted";
 const OUT: &str = "rejoin.out.";
 const EPOCH: &str = "rejoin.epoch";
@@ -24,7 +24,7 @@ fn get(key: &str) -> Option<String> {
     js::call(&storage(), "getItem", &[&key.into()]).ok()?.as_string()
 }
 
-/// A full storage, or none, is no error: the plugin works without.
+/// A full or missing storage is not an error: the plugin works without.
 fn set(key: &str, value: &str) {
     let _ = js::call(&storage(), "setItem", &[&key.into(), &value.into()]);
 }
@@ -33,7 +33,7 @@ fn remove(key: &str) {
     let _ = js::call(&storage(), "removeItem", &[&key.into()]);
 }
 
-/// Reservations that had a call when an earlier page was last heard of.
+/// Reservations that had a call in an earlier page.
 pub fn marks() -> Vec<Mark> {
     let marks = entries(MARK).into_iter().filter_map(|(key, value)| {
         Some(Mark { reservation: ReservationSid::parse(&key).ok()?, muted: value == MUTED })
@@ -41,7 +41,7 @@ pub fn marks() -> Vec<Mark> {
     marks.collect()
 }
 
-/// What is stored under names that begin like this: the rest of the name, and the value.
+/// Stored entries with this prefix: the rest of the name, and the value.
 fn entries(prefix: &str) -> Vec<(String, String)> {
     let Value::Object(all) = js::value(&storage()) else { return Vec::new() };
     let entry = |(key, value): &(String, Value)| match value {
@@ -51,7 +51,7 @@ fn entries(prefix: &str) -> Vec<(String, String)> {
     all.iter().filter_map(entry).collect()
 }
 
-/// Requests that are still to be delivered. What cannot be read is thrown away.
+/// Pending requests. Unreadable ones are discarded.
 pub fn kept() -> Vec<Kept> {
     let read = |(key, value): (String, String)| {
         let kept = post::parse(&value).and_then(|value| stored::kept(value).ok());
@@ -63,20 +63,20 @@ pub fn kept() -> Vec<Kept> {
     entries(OUT).into_iter().filter_map(read).collect()
 }
 
-/// A request is to be delivered, by whichever page.
+/// Stores a request for delivery by any page.
 pub fn keep(kept: &Kept) {
     if let Ok(value) = post::body(&told::kept(kept)) {
-        // With a full storage it is delivered by this page or by none.
+        // With a full storage only this page can deliver it.
         set(&out(kept.id), &String::from(value));
     }
 }
 
-/// It has been.
+/// Removes a request.
 pub fn unkeep(id: DeliveryId) {
     remove(&out(id));
 }
 
-/// None is to be delivered any more.
+/// Removes all requests.
 pub fn unkeep_all() {
     for (key, _) in entries(OUT) {
         remove(&[OUT, &key].concat());
@@ -87,13 +87,13 @@ fn out(id: DeliveryId) -> String {
     [OUT, &String::from(id)].concat()
 }
 
-/// This reservation has a call.
+/// Marks a reservation as having a call.
 pub fn store(mark: &Mark) {
     // A full storage costs the dialog some milliseconds, nothing else.
     set(&[MARK, mark.reservation.as_str()].concat(), if mark.muted { MUTED } else { "1" });
 }
 
-/// It has none any more.
+/// Removes the mark.
 pub fn unstore(reservation: &ReservationSid) {
     remove(&[MARK, reservation.as_str()].concat());
 }
@@ -103,16 +103,16 @@ pub fn activity() -> Option<ActivitySid> {
     ActivitySid::parse(&get(ACTIVITY)?).ok()
 }
 
-/// The agent wants this one; `None`: none that is to be restored.
+/// Stores the activity that the agent wants; `None`: there is none to restore.
 pub fn store_activity(activity: Option<&ActivitySid>) {
-    // Where it cannot be stored the agents set it themselves.
+    // Without storage the agents set it themselves.
     match activity {
         Some(activity) => set(ACTIVITY, activity.as_str()),
         None => remove(ACTIVITY),
     }
 }
 
-/// A number higher than that of every earlier page, also after the clock was set back.
+/// A number higher than that of every earlier page, even after the clock was set back.
 pub fn next_epoch(now: Millis) -> u64 {
     let last: Option<u64> = get(EPOCH).and_then(|text| text.parse().ok());
     let epoch = last.map_or(now.0, |last| now.0.max(last.saturating_add(1)));

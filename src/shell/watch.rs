@@ -1,4 +1,4 @@
-//! When to look at Flex: as soon as a worker is known, and whenever something may have changed.
+//! When to look at Flex's state: once a worker is known, and whenever something may have changed.
 
 use crate::agent::{Event, FromDesktop};
 use crate::shell::{Inner, desk, js, now, storage};
@@ -7,16 +7,16 @@ use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 
-/// What of Flex's phone makes it worth a look.
+/// Events of Flex's phone that trigger a look.
 const OF_PHONE: [&str; 3] = ["registered", "unregistered", "destroyed"];
 
 /// How far the page is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// No worker yet: this is not an agent's desktop, or Flex is degraded, which may pass.
+    /// There is no worker yet: this is not an agent's desktop, or Flex is degraded, which may pass.
     #[default]
     Waiting,
-    /// It is being found out whether this page acts.
+    /// The election of the acting page is in progress.
     Electing,
     Begun,
 }
@@ -28,7 +28,7 @@ pub(super) fn watch(core: &Rc<Inner>) -> Result<(), JsValue> {
     Ok(())
 }
 
-/// A listener that has a look.
+/// A listener that schedules a look.
 fn looks(core: &Rc<Inner>) -> JsValue {
     let core = Rc::downgrade(core);
     let look = move || {
@@ -39,14 +39,14 @@ fn looks(core: &Rc<Inner>) -> JsValue {
     Closure::<dyn Fn()>::new(look).into_js_value()
 }
 
-/// Flex tells the same thing several times in a row: one look for all of them.
+/// Flex reports the same change several times in a row: one look covers all of them.
 fn look_soon(core: &Rc<Inner>) {
     if core.idle.get() || core.due.replace(true) {
         return;
     }
     let core = core.clone();
     spawn_local(async move {
-        // It begins when Flex is done with what it is at.
+        // Runs when Flex has finished its current work.
         core.due.set(false);
         let looked = match core.stage.get() {
             Stage::Waiting => begin(&core).await,
@@ -71,7 +71,7 @@ async fn begin(core: &Rc<Inner>) -> Result<(), JsValue> {
     core.handle(Event::Desktop(started));
     let look = looks(core);
     let listen = |to: &JsValue, event: &str, listener: &JsValue| {
-        // What cannot be listened to is seen in the store, somewhat later.
+        // A missed event is seen in the store, somewhat later.
         let _ = js::call(to, "on", &[&event.into(), listener]);
     };
     listen(&core.flex.worker(), "reservationCreated", &look);
@@ -95,7 +95,7 @@ async fn begin(core: &Rc<Inner>) -> Result<(), JsValue> {
     core.look()
 }
 
-/// Flex's own connection is back, and with it all that TaskRouter knows.
+/// Flex's own connection is back, and TaskRouter's state with it.
 fn reconnected(core: &Rc<Inner>) {
     if let Err(error) = core.look() {
         stand_by(core, &error);
@@ -103,7 +103,7 @@ fn reconnected(core: &Rc<Inner>) {
     core.handle(Event::Desktop(FromDesktop::Reconnected {}));
 }
 
-/// The page is hidden for good, or into the back/forward cache, or shown out of it.
+/// The page is hidden for good, goes into the back/forward cache, or is shown from it.
 fn listen_to_turns(core: &Rc<Inner>) -> Result<(), JsValue> {
     let core = Rc::downgrade(core);
     let turns = move |event: JsValue| {
@@ -123,7 +123,7 @@ fn listen_to_turns(core: &Rc<Inner>) -> Result<(), JsValue> {
     Ok(())
 }
 
-/// Flex is not as it should be: nothing more is done.
+/// Flex is not as expected: nothing more is done.
 fn stand_by(core: &Rc<Inner>, error: &JsValue) {
     core.idle.set(true);
     let (told, why) = (Object::new(), Object::new());
