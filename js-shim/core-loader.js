@@ -3,8 +3,8 @@ import * as glue from '../pkg/core_bg.js';
 import compiling from '../pkg/core_packed.js'; // while Flex is still on its way to the plugin
 
 /**
- * After a breakdown nothing inside holds: no function is called again then, not by us and not by a timer or an answer
- * from the network that was still to come.
+ * After a breakdown the core's state is invalid: no function is called again, neither by us nor by a pending timer or
+ * network answer.
  * @param {WebAssembly.Exports} exports
  * @param {(error: unknown) => void} broken
  * @returns {Record<string, any>}
@@ -26,7 +26,7 @@ const guarded = (exports, broken) => {
   return Object.fromEntries(entries.map(([name, it]) => [name, typeof it === 'function' ? guard(it) : it]));
 };
 
-// Whoever needs it hears of it.
+// Callers handle the rejection.
 compiling.catch(() => {});
 
 /**

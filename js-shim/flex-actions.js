@@ -1,9 +1,9 @@
 // @ts-check
-// Before Flex acts the core is asked. What an action means for a call the core knows, and says beforehand.
+// Asks the core before Flex acts. The core knows what each action means for a call, and lists the actions beforehand.
 
 /** @type {import('./types').BindActions} */
 export const bindActions = (flex, manager, { actions, farewell, ask, isIdle }) => {
-  // Once there is no core, nobody else tells the server what is left on purpose.
+  // Without a core nothing else tells the server that the agent leaves on purpose.
   const sayGoodbye = async (/** @type {string} */ reason, /** @type {any} */ payload) => {
     const { session, worker } = manager.store.getState().flex;
     const named = payload?.task ?? flex.TaskHelper.getTaskByTaskSid(payload?.sid);

@@ -1,12 +1,12 @@
 // @ts-check
-// Effects of the core → Flex.
+// Carries out the core's effects in Flex.
 
 /** @type {import('./types').CreateEffects} */
 export const createEffects = (flex, manager, { flagsToClear, playSound, notices, standBy, misfit }) => {
   /** @param {string} sid */
   const reservation = (sid) => manager.workerClient?.reservations?.get(sid);
 
-  // By SID: Flex hands a plugin proxies, another one each time it asks for the same reservation.
+  // By SID: Flex gives a plugin a new proxy each time it asks for the same reservation.
   const neutral = new Set();
   const wrapped = new Set();
   const prompt = (/** @type {Event} */ event) => event.preventDefault();
@@ -26,7 +26,7 @@ export const createEffects = (flex, manager, { flagsToClear, playSound, notices,
       neutral.add(sid);
       if (!target || wrapped.has(sid)) return;
       wrapped.add(sid);
-      const original = target.updateParticipant; // another plugin's wrapper, maybe: it is kept
+      const original = target.updateParticipant; // possibly another plugin's wrapper, which is kept
       target.updateParticipant = function updateParticipant(options) {
         const flagged = neutral.has(sid) && options && 'endConferenceOnExit' in options;
         return original.call(this, flagged ? { ...options, endConferenceOnExit: false } : options);
@@ -41,14 +41,14 @@ export const createEffects = (flex, manager, { flagsToClear, playSound, notices,
     setExitFlag: ({ reservation: sid, value }) =>
       reservation(sid)?.updateParticipant({ endConferenceOnExit: value }),
 
-    // Others write the same attributes: read, merged, written.
+    // Others write the same attributes: read, merge, write.
     markTask: async ({ reservation: sid, mark }) => {
       const task = reservation(sid)?.task;
       await task?.fetchLatestVersion?.();
       await task?.setAttributes({ ...task.attributes, rejoinLeft: mark });
     },
 
-    // The phone hangs up when the page ends, in a listener that is older than any of ours.
+    // The phone hangs up when the page ends, in a listener that was added before ours.
     keepLegs: ({ keep }) => {
       keeping = keep;
       const device = manager.voiceClient;
@@ -56,11 +56,11 @@ export const createEffects = (flex, manager, { flagsToClear, playSound, notices,
       phone = device;
       const original = device.disconnectAll;
       device.disconnectAll = function disconnectAll() {
-        // Also for a page that may be shown again: with a call in it, it is not, and the leg stands for the next one.
+        // Even for a page that may be shown again: with a call it is not, and the leg stands for the next page.
         if (!keeping || !/^(pagehide|unload)$/.test(window.event?.type ?? '')) original.call(this);
       };
     },
-    // While Flex joins, it sets flags itself. They are cleared instead, and the core tells which ones once more.
+    // While Flex joins, it sets flags itself. They are cleared instead, and the core says which ones to clear again.
     joinCall: async ({ reservation: sid }) => {
       const task = flex.TaskHelper.getTaskByTaskSid(sid);
       const set = task.setEndConferenceOnExit;

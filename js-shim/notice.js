@@ -1,5 +1,5 @@
 // @ts-check
-// What agents are told in passing, in nobody's way: a line in the canvas of one call, beside the call it is about
+// Notices that do not block: a line in the canvas of one call, beside the call it is about
 // (Flex's own notifications lie over the first task and its Accept button), and one in the header, about all calls.
 import { language, text } from './strings';
 
@@ -13,7 +13,7 @@ export const createNotices = (flex, manager) => {
   const texts = new Map();
   /** @type {Set<(change: object) => void>} */
   const drawn = new Set();
-  // Flex brings React along; bundling another one would break both.
+  // Flex provides React; bundling another copy would break both.
   const { React } = /** @type {any} */ (window);
 
   /** @param {{ name: string, look: object, task?: import('./types').Task }} props */
@@ -21,7 +21,7 @@ export const createNotices = (flex, manager) => {
     const [, draw] = React.useState({});
     React.useEffect(() => {
       drawn.add(draw);
-      draw({}); // what was said since the first drawing
+      draw({}); // notices since the first rendering
       return () => drawn.delete(draw);
     }, []);
     const { words, lang } = texts.get(task?.sid) ?? {};

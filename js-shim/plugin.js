@@ -1,5 +1,5 @@
 // @ts-check
-// The plugin as Flex loads it: binds the core to Flex and takes no decision. Whatever fails here, Flex goes on.
+// The plugin as Flex loads it: binds the core to Flex and decides nothing. Whatever fails here, Flex goes on.
 import { FlexPlugin } from '@twilio/flex-plugin';
 import { loadCore } from './core-loader';
 import { bindActions } from './flex-actions';
@@ -18,9 +18,9 @@ export default class RejoinPlugin extends FlexPlugin {
   init(flex, manager) {
     /** @type {import('./types').Core | undefined} */
     let core;
-    /** What the core remembers. @type {() => object} */
+    /** The core's record. @type {() => object} */
     let record = () => ({});
-    /** Why this plugin stays out of it, once it does. @type {string | undefined} */
+    /** Why this plugin is idle, once it is. @type {string | undefined} */
     let idle;
     let release = () => {};
     /** @type {Promise<void>} */
@@ -80,11 +80,11 @@ export default class RejoinPlugin extends FlexPlugin {
       const [actions, { farewell }] = [wasm.Core.actions(), running];
       bindActions(flex, manager, { actions, farewell, ask, isIdle: () => Boolean(idle) });
       running.watch();
-      // For whoever has to find out whether the plugin is at work here, tests among them.
+      // Shows that the plugin is active, for diagnosis and tests.
       document.documentElement.dataset.rejoin = 'ready';
     };
     start().catch((error) => failed(error));
-    // Flex 2.0 takes no notice of a plugin that is done before its script is, and then waits 10 s for it.
+    // Flex 2.0 misses a plugin that is ready before its script is, and then waits 10 s for it.
     return new Promise((later) => setTimeout(later));
   }
 }

@@ -1,8 +1,8 @@
 // @ts-check
 
 /**
- * Live sound that the browser would not play: until a click, most browsers play nothing in a page that has not got the
- * microphone yet.
+ * Live sound that the browser refuses to play: before a click, most browsers play nothing in a page that does not have
+ * the microphone yet.
  * @param {(blocked: boolean) => void} tell
  * @returns {() => void} plays it
  */

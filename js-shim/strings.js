@@ -1,5 +1,5 @@
 // @ts-check
-// What people read. languages/ has a file for each language that an agent's words exist in; the build puts them together.
+// The texts. languages/ has a file for each language; the build merges them.
 import all from '../pkg/languages.json';
 
 /** @type {Record<string, Record<string, string>>} */
@@ -15,8 +15,8 @@ export const language = (manager) => {
 };
 
 /**
- * The words for `name`, with each `{{value}}` filled in. A name that nobody knows is "another agent". The account's own
- * words, in `manager.strings`, come first; English stands for what a language lacks.
+ * The text for `name`, with each `{{value}}` filled in. An unknown agent's name is "another agent". The account's own
+ * texts, in `manager.strings`, come first; English replaces what a language lacks.
  * @type {(manager: import('./types').Manager, name: string, values?: Record<string, any>) => string}
  */
 export const text = (manager, name, values) => {

@@ -1,5 +1,5 @@
 // @ts-check
-// window.Rejoin: what a developer or a support engineer may look at. docs/plugin.md describes it.
+// window.Rejoin: diagnosis for developers and support engineers. docs/plugin.md describes it.
 import { version } from '../package.json';
 
 /** @type {import('./types').CreateSurface} */
@@ -8,7 +8,7 @@ export const createSurface = (flex, status, record) => {
     version,
     status,
     recoveries: () => record().recoveries ?? [],
-    /** Nothing personal is in it: no numbers, names, attributes or tokens. */
+    /** Contains no personal data: no numbers, names, attributes or tokens. */
     supportBundle: () => {
       const at = new Date().toISOString();
       const page = { rejoin: version, flexUi: flex.VERSION, browser: navigator.userAgent, at };

@@ -1,4 +1,4 @@
-// Names for what passes between the shim's files, on top of Flex's own types.
+// Types that the shim's files share, on top of Flex's own.
 import type * as FlexUI from '@twilio/flex-ui';
 
 export type Flex = typeof FlexUI;
@@ -6,13 +6,13 @@ export type Task = FlexUI.ITask;
 export type Manager = FlexUI.Manager;
 export type Core = import('../pkg/core_bg.js').Core;
 
-/** Nothing in it, or nothing: Flex goes on. */
+/** Empty or absent: Flex goes on. */
 export type Answer = { refused?: boolean; options?: object } | undefined;
 export type Ask = (action: string, payload: object) => Promise<Answer>;
 
-/** What the core wants done, `{nameOfTheEffect: {…}}`, see src/agent/effect.rs. Brings `false` where it could not be. */
+/** Carries out an effect of the core, `{nameOfTheEffect: {…}}`, see src/agent/effect.rs. Resolves to `false` on failure. */
 export type Perform = (effect: Record<string, any>) => Promise<boolean>;
-/** A line for the agent, by the name of its words: about one call, or, without a reservation, about all of them. */
+/** Shows the agent the text with this name: about one call, or, without a reservation, about all calls. */
 export type Notices = (name: string | false, values?: object, reservation?: string) => void;
 export type CreateNotices = (flex: Flex, manager: Manager) => Notices;
 export type CreateEffects = (
@@ -30,9 +30,9 @@ export type BindActions = (
   flex: Flex,
   manager: Manager,
   core: {
-    /** Name, the reason for which a call is left with it, if it is, and of which kind a transfer has to be. */
+    /** Name, the reason of the departure if the agent leaves a call with it, and the required mode of a transfer. */
     actions: Array<[string, string?, string?]>;
-    /** Where a page's last words go. */
+    /** The address for a page's last words. */
     farewell: string;
     ask: Ask;
     isIdle: () => boolean;
