@@ -1,5 +1,5 @@
-//! The shell against a real browser: requests, push streams, timers, storage, and the core from start to effects.
-//! `cargo test --target wasm32-unknown-unknown --tests -p rejoin-plugin`
+//! The shell in a real browser: requests, push streams, timers, storage, and the core from start to effects. `cargo
+//! test --target wasm32-unknown-unknown --tests -p rejoin-plugin`
 #![cfg(target_arch = "wasm32")]
 #![allow(clippy::expect_used, reason = "helpers of tests are tests")]
 
@@ -21,8 +21,8 @@ use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_browser);
 
-/// Puts `answer(request, body, count)` in the network's place. What was asked is in `window.asked`.
-/// The returned guard gives the network back.
+/// Replaces the network by `answer(request, body, count)`. The requests are in `window.asked`. The returned guard
+/// restores the network.
 fn network(answer: &str) -> Network {
     let install = Function::new_with_args(
         "answer",
@@ -66,8 +66,8 @@ fn json(text: &str) -> JsValue {
     JSON::parse(text).expect("JSON")
 }
 
-/// Flex UI and its manager: as much of both as the core needs. What is in the store is `manager.state`; whoever is to be
-/// told of changes is in `manager.subscribers`.
+/// As much of Flex UI and its manager as the core needs. The store's state is `manager.state`; its subscribers are in
+/// `manager.subscribers`.
 fn flex(server: &str) -> (JsValue, JsValue) {
     let make = Function::new_with_args(
         "server",
@@ -99,7 +99,7 @@ fn core(desktop: Function) -> Core {
     Core::new(ui, manager, desktop, looks()).expect("Flex is as it should be")
 }
 
-/// Words that show what was asked for.
+/// Texts that show what was asked for.
 fn looks() -> Looks {
     Function::new_no_args(
         "return { text: (name, values) => `${name} ${JSON.stringify(values)}`, language: () => 'tlh' }",
@@ -109,7 +109,7 @@ fn looks() -> Looks {
     .unchecked_into()
 }
 
-/// What a part of the dialog says.
+/// The text of a part of the dialog.
 fn dialog(part: &str) -> String {
     let find = Function::new_with_args(
         "part",
@@ -128,7 +128,7 @@ fn body() -> JsString {
     post::body(&told::mark(&mark)).expect("serialises")
 }
 
-/// Waits until `check` gives something; the time limit is the test runner's.
+/// Waits until `check` returns something; the test runner has the timeout.
 async fn until<T>(mut check: impl FnMut() -> Option<T>) -> T {
     loop {
         if let Some(value) = check() {
@@ -157,7 +157,7 @@ async fn requests_carry_token_json_and_keepalive() {
 }
 
 #[wasm_bindgen_test]
-async fn failures_are_told_apart() {
+async fn failures_are_distinguished() {
     let send = || post::send("https://rejoin.example/v1/calls", "", body(), false);
     for status in [401, 404, 503] {
         let _network = network(&format!("return new Response('', {{ status: {status} }})"));
@@ -184,7 +184,7 @@ fn call(name: &str, arguments: &[JsValue]) {
 }
 
 #[wasm_bindgen_test]
-async fn a_push_stream_is_read_in_pieces_and_opened_again() {
+async fn a_push_stream_is_parsed_in_pieces_and_reopened() {
     let network = network(STREAM);
     let news: Rc<RefCell<Vec<String>>> = Rc::default();
     let heard = news.clone();
@@ -212,7 +212,7 @@ async fn a_push_stream_is_read_in_pieces_and_opened_again() {
             r#"{{"push":"recovery","recovery":{{"id":"{rj}","task":"{wt}","reservation":"{wr}","stage":{stage}}}}}"#
         )
     };
-    // A name of two-byte characters, cut within a character; a comment; something a newer server may say.
+    // A name of two-byte characters, cut within a character; a comment; something that a newer server may send.
     let lines = format!(
         ": alive\n\nid: 7-1\ndata: {}\n\ndata: {{\"push\":\"weather\"}}\n\ndata: nonsense\n\nid: 7-2\ndata: {}\n\n",
         view(r#"{"name":"handedOver","workerName":"Zoë-Ørsted"}"#),
@@ -259,13 +259,13 @@ async fn a_push_stream_whose_token_is_refused_waits_for_another_one() {
     let _channel = Channel::open("https://rejoin.example/v1/push?epoch=1".into(), token, |_| {});
     let asked = || network.asked().length();
     until(|| (asked() == 1).then_some(())).await;
-    TimeoutFuture::new(2_500).await; // three attempts' time
+    TimeoutFuture::new(2_500).await; // the time of three attempts
     assert_eq!(asked(), 1, "the same token is not tried again");
     Reflect::set(&js_sys::global(), &"token".into(), &"new".into()).expect("set");
     until(|| (asked() == 2).then_some(())).await;
 }
 
-/// What becomes of a lock, and what its page was told at the election.
+/// The changes of a lock, and the result of the election.
 fn page(worker: &str) -> (Rc<Lock>, js_sys::Promise, Rc<RefCell<Vec<Change>>>) {
     let changes: Rc<RefCell<Vec<Change>>> = Rc::default();
     let noted = changes.clone();
@@ -274,7 +274,7 @@ fn page(worker: &str) -> (Rc<Lock>, js_sys::Promise, Rc<RefCell<Vec<Change>>>) {
 }
 
 #[wasm_bindgen_test]
-async fn of_several_pages_one_has_the_lock_and_another_can_take_it() {
+async fn one_of_several_pages_has_the_lock_and_another_can_take_it() {
     let acts = async |promise: js_sys::Promise| JsFuture::from(promise).await.expect("it is told").as_bool();
     let (first, told, of_first) = page("WK1");
     assert_eq!(acts(told).await, Some(true));
@@ -286,7 +286,7 @@ async fn of_several_pages_one_has_the_lock_and_another_can_take_it() {
     second.take();
     until(|| of_first.borrow().contains(&Change::Lost).then_some(())).await;
     assert_eq!(*of_second.borrow(), [Change::Taken]);
-    // And back: whoever lost it waits for it, and may take it as well.
+    // And back: a page that lost the lock waits for it, and may take it as well.
     first.take();
     until(|| of_second.borrow().contains(&Change::Lost).then_some(())).await;
     assert_eq!(*of_first.borrow(), [Change::Lost, Change::Taken]);
@@ -312,7 +312,7 @@ async fn where_there_are_no_locks_every_page_acts() {
 }
 
 #[wasm_bindgen_test]
-fn storage_keeps_requests_until_they_are_taken_back() {
+fn storage_keeps_requests_until_they_are_removed() {
     let storage = web_sys::window().and_then(|window| window.local_storage().ok()?).expect("a storage");
     storage.clear().expect("cleared");
     let kept = |number| Kept {
@@ -406,7 +406,7 @@ async fn the_core_goes_from_start_to_effects() {
     assert!(core.handle(&JsValue::UNDEFINED).is_err());
 
     let (wk, wt, wr) = (format!("WK{:032}", 1), format!("WT{:032}", 1), format!("WR{:032}", 1));
-    // Attributes are anybody's: what does not fit must not keep the plugin from starting.
+    // Anybody may write attributes: unfit ones must not keep the plugin from starting.
     let task = format!(
         r#"{{"task":"{wt}","reservation":"{wr}","status":"accepted","voice":true,"workflow":null,"liveCall":false,
              "attributes":{{"isReconnect":"yes","rejoinRecoveryId":7,"disconnectedTime":"soon","call_sid":{{}}}}}}"#
@@ -471,7 +471,7 @@ fn effects_that_report_at_once_do_not_reenter_the_core() {
     assert_eq!(seen, r#"["begins 0","ends 0","begins 1","ends 1","begins 3","ends 3","begins 5","ends 5"]"#);
 }
 
-/// A call that this page has, registered with a server that wants its leg to stand: the page ends.
+/// This page has a call, registered with a server that wants its leg to stand: the page ends.
 #[wasm_bindgen_test]
 async fn a_page_that_ends_says_goodbye_by_beacon() {
     let network = network(
@@ -515,7 +515,7 @@ async fn a_page_that_ends_says_goodbye_by_beacon() {
     assert_eq!(beacons.length(), 1, "at once, and once");
     let beacon: Array = beacons.get(0).unchecked_into();
     assert_eq!(beacon.get(0), "https://rejoin.example/v1/goodbye");
-    // A text: the browser sends it as text/plain, for which it asks nobody first.
+    // A string: the browser sends it as text/plain, which needs no preflight request.
     let body = json(&beacon.get(1).as_string().expect("a text"));
     assert_eq!(text(&body, "token"), "secret");
     assert_eq!(text(&body, "goodbye.tasks.0"), wt);
@@ -524,7 +524,7 @@ async fn a_page_that_ends_says_goodbye_by_beacon() {
     assert_eq!(get(&body, "goodbye.epoch"), get(&hello, "epoch"));
 }
 
-/// What a script evaluates to, as the core reads it.
+/// The value of a script, as the core reads it.
 fn read(script: &str) -> Value {
     js::value(&js_sys::eval(&format!("({script})")).expect("a script"))
 }
@@ -572,7 +572,7 @@ fn values_of_every_kind_are_read() {
 }
 
 #[wasm_bindgen_test]
-fn what_has_no_end_is_read_to_a_depth() {
+fn endlessly_nested_values_are_read_to_a_depth() {
     for script in [
         "(() => { const it = {}; it.it = it; return it; })()",
         "[...Array(9999)].reduce((it) => ({ it }), 1)",
@@ -588,7 +588,7 @@ fn what_has_no_end_is_read_to_a_depth() {
 }
 
 #[wasm_bindgen_test]
-fn what_cannot_be_looked_at_is_not_there() {
+fn values_that_throw_when_read_count_as_absent() {
     for script in
         ["{ get joined() { throw new Error('not now') } }", "new Proxy({}, { ownKeys() { throw 1 } })"]
     {
@@ -605,7 +605,7 @@ fn what_cannot_be_looked_at_is_not_there() {
     assert!(core.handle(&event("{ phoneChanged: { registered: true } }")).is_ok());
 }
 
-/// What Flex tells, as the record names it. The browser and the server tell more, when they like.
+/// Flex's events, as the record names them. The browser and the server send more at any time.
 const OF_FLEX: [&str; 7] = [
     "tokenChanged",
     "phoneRegistered",
@@ -625,7 +625,7 @@ fn told() -> Vec<String> {
 }
 
 #[wasm_bindgen_test]
-async fn what_flex_holds_is_told_when_it_has_changed() {
+async fn changes_in_flexs_store_are_reported() {
     let _network = network("return new Response('', { status: 503 })");
     let effects = Array::new();
     let sink = Function::new_with_args("effect", "this.push(effect)").bind0(&effects);
@@ -643,7 +643,7 @@ async fn what_flex_holds_is_told_when_it_has_changed() {
     change("manager.workerClient.sid = 'WK' + '8'.repeat(32)");
     until(|| (text(&core.status(), "state") == "ready").then_some(())).await;
     let seen = async |names: &[&str]| {
-        TimeoutFuture::new(20).await; // what should not be told could be by now
+        TimeoutFuture::new(20).await; // an event that should not come could have come by now
         until(|| (told().len() >= names.len()).then_some(())).await;
         assert_eq!(told(), names);
     };
@@ -686,7 +686,7 @@ async fn what_flex_holds_is_told_when_it_has_changed() {
 }
 
 #[wasm_bindgen_test]
-fn what_flex_lacks_is_named() {
+fn missing_parts_of_flex_are_named() {
     let (ui, manager) = flex("https://rejoin.example/");
     Reflect::delete_property(&get(&ui, "TaskHelper").into(), &"isLiveCall".into()).expect("taken away");
     let missing = Core::new(ui, manager, Function::default(), looks()).err().expect("an error");

@@ -82,13 +82,13 @@ fn a_leg_that_an_earlier_page_left_behind_is_not_registered() {
     assert!(registered(&page.handle(conference(1, both()))).is_empty());
     page.greeted(vec![]);
     assert!(registered(&page.task(live(201))).is_empty(), "the ghost is not this page's leg");
-    // The ghost has changed more often by now: it is the older one all the same.
+    // The ghost has changed more often by now, but it is still the older leg.
     let mut legs = both();
     legs.push(leg(201, LegKind::Worker, true, 1));
     assert_eq!(registered(&page.handle(conference(1, legs))), [CallSid::numbered(201)]);
 }
 
-/// It was accepted here, and all phones of the agent ring: one in another browser was first.
+/// The call was accepted here, and all phones of the agent ring: one in another browser answered first.
 #[test]
 fn a_call_that_rings_in_another_page_is_not_registered() {
     let accepted = || task(1, ReservationStatus::Accepted);
@@ -149,7 +149,7 @@ fn a_registration_is_repeated_until_it_gets_through() {
 }
 
 #[test]
-fn a_new_leg_is_registered_anew() {
+fn a_call_with_a_new_leg_is_registered_again() {
     let mut desk = Desk::on_a_call();
     let mut legs = both();
     legs.push(leg(201, LegKind::Worker, true, 5));
@@ -158,7 +158,7 @@ fn a_new_leg_is_registered_anew() {
 }
 
 #[test]
-fn a_call_that_ends_before_our_eyes_leaves_no_mark() {
+fn a_call_that_ends_in_a_living_page_leaves_no_mark() {
     let mut desk = Desk::on_a_call();
     assert_eq!(
         desk.task(task(1, ReservationStatus::Wrapping)),
@@ -168,7 +168,7 @@ fn a_call_that_ends_before_our_eyes_leaves_no_mark() {
             Effect::Desktop(ToDesktop::PromptOnLeave { on: false })
         ]
     );
-    // One that was lost with an earlier page keeps it until it is over.
+    // A leg that was lost with an earlier page keeps its mark until the reservation is over.
     let (mut desk, _) = Desk::started(vec![task(1, ReservationStatus::Accepted)], &[1]);
     assert!(
         !desk.task(task(1, ReservationStatus::Wrapping)).contains(&Effect::Unstore { reservation: wr(1) })

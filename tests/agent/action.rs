@@ -2,7 +2,7 @@ use rejoin_plugin::agent::{ACTIONS, Intent};
 use rejoin_protocol::api::GracefulReason;
 
 #[test]
-fn each_action_of_flex_that_ends_or_begins_a_call_is_asked_about() {
+fn flex_asks_before_each_action_that_begins_or_ends_a_call() {
     let table = [
         ("AcceptTask", None, Some(Intent::Accept)),
         ("HangupCall", None, Some(Intent::Leave(GracefulReason::HangUp))),

@@ -1,7 +1,7 @@
 use crate::desk::*;
 
 #[test]
-fn every_page_says_hello_and_listens() {
+fn every_page_says_hello_and_opens_the_push_channel() {
     let (_, effects) = Desk::started(vec![], &[]);
     assert!(effects.contains(&Effect::OpenPush { epoch: 7 }));
     let (_, Request::Hello(hello)) = &posts(&effects)[0] else { panic!("no hello: {effects:?}") };
@@ -10,7 +10,7 @@ fn every_page_says_hello_and_listens() {
 }
 
 #[test]
-fn what_the_page_found_without_its_call_is_asked_about() {
+fn the_hello_lists_reservations_found_without_their_call() {
     let mut live = task(3, ReservationStatus::Accepted);
     live.live_call = true;
     let mut elsewhere = task(4, ReservationStatus::Accepted);
@@ -40,7 +40,7 @@ fn what_the_page_found_without_its_call_is_asked_about() {
 }
 
 #[test]
-fn the_dialog_comes_at_once_only_for_what_was_a_call() {
+fn the_dialog_opens_at_once_only_for_a_marked_call() {
     let wrapping = || vec![task(1, ReservationStatus::Wrapping)];
     assert_eq!(Desk::started(wrapping(), &[1]).0.dialog, Some(Dialog::Checking));
     assert_eq!(Desk::started(wrapping(), &[]).0.dialog, None);
@@ -52,7 +52,7 @@ fn the_dialog_comes_at_once_only_for_what_was_a_call() {
 }
 
 #[test]
-fn no_view_no_dialog() {
+fn without_a_recovery_there_is_no_dialog() {
     let (mut desk, _) = Desk::started(vec![task(1, ReservationStatus::Wrapping)], &[1]);
     assert!(matches!(desk.complete(1), ToDesktop::Refuse { .. }));
     desk.greeted(vec![]);
@@ -83,7 +83,7 @@ fn an_unreachable_server_is_named_after_ten_seconds_and_the_agent_can_go_on() {
             break;
         }
     }
-    // The one at ten seconds is the dialog's own.
+    // The hello at ten seconds is the dialog's own.
     assert_eq!(hellos[..4], [0, 1_000, 3_000, 7_000]);
     assert!(hellos.len() >= 6, "{hellos:?}");
     desk.handle(Event::DialogButton);
@@ -102,7 +102,7 @@ fn a_server_that_refuses_leaves_flex_alone() {
 }
 
 #[test]
-fn marks_of_what_is_gone_are_taken_back() {
+fn marks_of_reservations_that_are_gone_are_removed() {
     let (_, effects) = Desk::started(vec![task(1, ReservationStatus::Wrapping)], &[1, 2]);
     let taken: Vec<_> = effects.iter().filter(|effect| matches!(effect, Effect::Unstore { .. })).collect();
     assert_eq!(taken, [&Effect::Unstore { reservation: wr(2) }]);

@@ -1,4 +1,4 @@
-//! What an account can set, what becomes of mistakes, and that docs/plugin.md tells the truth about it.
+//! Settings of an account, the treatment of mistakes, and the table in docs/plugin.md.
 
 use crate::desk::*;
 use rejoin_plugin::boundary::Value;
@@ -17,7 +17,7 @@ fn read(account: &[(&str, Value)], worker: &[(&str, Value)]) -> (Config, Vec<Str
 }
 
 #[test]
-fn nothing_is_all_defaults_and_no_server() {
+fn without_configuration_there_are_defaults_and_no_server() {
     for account in [Value::Nothing, rejoin(&[]), rejoin(&[("server", Value::Nothing)])] {
         let (config, mistakes) = Config::read(&account, &Value::Nothing);
         assert_eq!((config.clone(), mistakes), (Config::new(""), vec![]));
@@ -26,7 +26,7 @@ fn nothing_is_all_defaults_and_no_server() {
 }
 
 #[test]
-fn defaults_then_account_then_team_then_worker() {
+fn settings_of_worker_override_team_account_and_defaults() {
     let account = [
         ("server", text("https://one.example/")),
         ("silenceMs", Value::Number(4000.0)),
@@ -64,7 +64,8 @@ fn defaults_then_account_then_team_then_worker() {
     assert_eq!(config.silence, Millis(4000));
 }
 
-/// The page sends the agent's Flex token to the server. More people may write worker attributes than the account's configuration.
+/// The page sends the agent's Flex token to the server, and more people may write worker attributes than the
+/// account's configuration.
 #[test]
 fn a_worker_attribute_never_names_the_server() {
     let elsewhere = [(
@@ -82,7 +83,7 @@ fn a_worker_attribute_never_names_the_server() {
 }
 
 #[test]
-fn each_mistake_is_told_and_ignored() {
+fn each_mistake_is_reported_and_ignored() {
     let account = [
         ("server", text("https://rejoin.example")),
         ("servers", text("https://rejoin.example")),
@@ -125,7 +126,7 @@ fn each_mistake_is_told_and_ignored() {
 }
 
 #[test]
-fn a_server_is_reached_in_secret_or_on_this_very_machine() {
+fn a_server_needs_https_or_the_same_machine() {
     for good in [
         "https://rejoin.example.com",
         "https://rejoin.example.com:8443/",
@@ -170,7 +171,7 @@ fn a_server_is_reached_in_secret_or_on_this_very_machine() {
 }
 
 #[test]
-fn mistakes_are_logged_once_each_and_without_a_server_the_plugin_stands_by() {
+fn mistakes_are_logged_once_and_without_a_server_the_plugin_is_idle() {
     let (config, mistakes) = Config::read(&rejoin(&[("weather", Value::Flag(true))]), &Value::Nothing);
     let mut agent = Agent::new(config, 7, vec![]);
     let told = desktop(&agent.configured(mistakes.clone(), "2.17.1"));
@@ -211,7 +212,7 @@ fn without_auto_accept_the_agent_takes_the_call_back_by_hand() {
 }
 
 #[test]
-fn where_in_place_is_off_no_leg_is_left_standing_and_none_is_joined() {
+fn with_in_place_off_no_leg_is_left_standing_and_none_is_joined() {
     let mut desk = Desk::with(Config { in_place: false, ..Config::new(SERVER) });
     desk.start(vec![], true);
     desk.greeted(vec![]);
@@ -257,7 +258,7 @@ fn the_table_in_the_docs_is_complete_and_right() {
 }
 
 #[test]
-fn another_flex_ui_than_those_that_are_supported_is_told_once_and_tried_all_the_same() {
+fn an_unsupported_flex_ui_is_reported_once_and_tried() {
     let told = |version| desktop(&Agent::new(Config::new(SERVER), 7, vec![]).configured(vec![], version));
     for known in ["2.0.0", "2.17.1", "2.99.0-beta.1"] {
         assert_eq!(told(known), [], "{known}");

@@ -1,4 +1,4 @@
-//! One agent machine, driven by hand: what the tests of this folder start from.
+//! An agent machine driven by hand, on which the tests of this folder build.
 
 pub(crate) use rejoin_plugin::agent::*;
 pub(crate) use rejoin_protocol::api::{
@@ -23,7 +23,7 @@ pub(crate) fn rj() -> RecoveryId {
     RecoveryId::numbered(1)
 }
 
-/// 0: the one without a desktop.
+/// 0: the activity of an agent without a desktop.
 pub(crate) fn activity(number: u128) -> Event {
     let activity =
         Activity { sid: ActivitySid::numbered(number), offline: number == 0, unavailable: number == 0 };
@@ -121,7 +121,7 @@ pub(crate) fn posts(effects: &[Effect]) -> Vec<(PostId, Request)> {
     mine.collect()
 }
 
-/// Own legs that the server is told about.
+/// Own legs in registrations.
 pub(crate) fn registered(effects: &[Effect]) -> Vec<CallSid> {
     let mine = posts(effects).into_iter().filter_map(|(_, request)| match request {
         Request::Register(registration) => Some(registration.worker_leg),
@@ -253,7 +253,7 @@ impl Desk {
         self.handle(Event::Push(view(stage)))
     }
 
-    /// Lets time pass, with every timer at its time. What was done meanwhile.
+    /// Lets time pass, with every timer at its time. Returns the effects.
     pub(crate) fn wait(&mut self, time: Millis) -> Vec<Effect> {
         let end = self.now + time;
         let mut effects = Vec::new();
@@ -319,7 +319,7 @@ pub(crate) fn page_hide() -> Event {
     Event::Desktop(FromDesktop::PageHide { may_return: false })
 }
 
-/// The next page's leg beside the ghost of the last one.
+/// The next page's leg beside the ghost of the last page.
 pub(crate) fn with_the_new_leg() -> Event {
     let mut legs = both();
     legs.push(leg(201, LegKind::Worker, true, 1));
@@ -343,14 +343,14 @@ pub(crate) fn holdings(effects: &[Effect]) -> Vec<Holding> {
 }
 
 impl Desk {
-    /// Loaded while the old leg stands; the server has been told.
+    /// Loaded while the old leg stands; the server knows it.
     pub(crate) fn back() -> Self {
         let (mut desk, _) = Self::started(vec![task(1, ReservationStatus::Accepted)], &[1]);
         desk.handle(conference(1, both()));
         desk
     }
 
-    /// Joining is under way.
+    /// A join is in progress.
     pub(crate) fn joining() -> Self {
         let mut desk = Self::back();
         let effects = desk.greeted(vec![view(Stage::InPlace)]);

@@ -1,16 +1,16 @@
 use crate::desk::*;
 
-/// Flex may have set it before the plugin was up, and the server, which undoes it, may be away.
+/// Flex may have set the flag before the plugin was up, and the server, which clears it, may be down.
 #[test]
 fn the_next_page_lets_the_call_outlive_the_leg_that_stands() {
     let accepted = || vec![task(1, ReservationStatus::Accepted)];
     let (mut desk, _) = Desk::started(accepted(), &[1]);
     assert!(desktop(&desk.handle(conference(1, both()))).contains(&clear(200)));
     assert!(!desktop(&desk.handle(conference(1, both()))).contains(&clear(200)), "once");
-    // Nobody would look after a customer of whom the server does not know.
+    // Nobody would look after a customer whom the server does not know.
     let (mut desk, _) = Desk::started(accepted(), &[]);
     assert!(!desktop(&desk.handle(conference(1, both()))).contains(&clear(200)));
-    // Where another page acts, it is that one's call.
+    // Where another page acts, the call is that page's.
     let (mut desk, _) = Desk::waiting(accepted(), &[1]);
     assert!(!desktop(&desk.handle(conference(1, both()))).contains(&clear(200)));
 }
@@ -42,7 +42,7 @@ fn a_leg_stands_only_where_it_is_wanted() {
 }
 
 #[test]
-fn a_flex_that_cannot_do_it_is_named_once() {
+fn a_flex_without_in_place_support_is_reported_once() {
     for (joinable, keepable) in [(true, false), (false, true)] {
         let mut desk = Desk::idle();
         let facts = TaskFacts { joinable, keepable, ..live(200) };
@@ -84,10 +84,10 @@ fn the_hello_says_whether_the_old_leg_stands() {
 }
 
 #[test]
-fn the_conference_is_not_waited_for_without_end() {
+fn the_wait_for_the_conference_is_bounded() {
     let (mut desk, _) = Desk::started(vec![task(1, ReservationStatus::Accepted)], &[1]);
     assert!(posts(&desk.handle(conference(1, vec![leg(100, LegKind::Customer, false, 1)]))).is_empty());
-    desk.task(ping(8)); // what else there is to ask waits, too
+    desk.task(ping(8)); // another question to the server waits, too
     assert!(posts(&desk.wait(Millis(699))).is_empty());
     let effects = desk.wait(Millis(1));
     assert_eq!(
@@ -97,7 +97,7 @@ fn the_conference_is_not_waited_for_without_end() {
 }
 
 #[test]
-fn a_leg_that_falls_while_it_is_looked_for_is_not_looked_for_any_more() {
+fn a_leg_that_falls_is_no_longer_looked_for() {
     let (mut desk, _) = Desk::started(vec![task(1, ReservationStatus::Accepted)], &[1]);
     let effects = desk.task(task(1, ReservationStatus::Wrapping));
     assert_eq!(
@@ -107,7 +107,7 @@ fn a_leg_that_falls_while_it_is_looked_for_is_not_looked_for_any_more() {
 }
 
 #[test]
-fn what_has_nothing_to_look_for_is_asked_about_at_once() {
+fn a_reservation_without_a_leg_to_find_is_asked_about_at_once() {
     let mut older_flex = task(1, ReservationStatus::Accepted);
     older_flex.joinable = false;
     for facts in [task(1, ReservationStatus::Wrapping), older_flex] {
@@ -131,9 +131,9 @@ fn an_agent_is_put_back_in_place() {
     assert_eq!(desk.dialog, None);
 }
 
-/// Nobody else tells it in time: the dialog stood in her way while they talked.
+/// Nothing else reports it in time: the dialog stood in the agent's way during the talk.
 #[test]
-fn a_page_whose_push_channel_is_down_asks_when_it_has_joined() {
+fn a_page_without_a_push_channel_asks_once_it_has_joined() {
     for up in [true, false] {
         let mut desk = Desk::joining();
         desk.handle(Event::PushState { up });
@@ -149,16 +149,16 @@ fn a_page_whose_push_channel_is_down_asks_when_it_has_joined() {
     }
 }
 
-/// Nothing of what the server says comes through any more: the dialog stood in her way while they talked.
+/// No message of the server arrives any more: the dialog stood in the agent's way during the talk.
 #[test]
-fn an_agent_whose_new_leg_the_server_has_taken_is_back() {
+fn an_agent_whose_new_leg_is_registered_is_back() {
     let mut desk = Desk::joining();
     desk.handle(with_the_new_leg());
     let (id, _) = posts(&desk.task(live(201))).remove(0);
     assert_eq!(desk.dialog, Some(Dialog::InPlace));
     desk.handle(Event::Reply { id, result: Ok(Answer::Accepted) });
     assert_eq!(desk.dialog, Some(Dialog::Rejoined));
-    // Unless it has decided otherwise before.
+    // Unless the server has decided otherwise before.
     desk.pushed(Stage::Requeueing);
     assert_eq!(desk.dialog, Some(Dialog::Reconnecting));
 }
@@ -177,7 +177,7 @@ fn the_news_may_come_in_any_order() {
     }
 }
 
-/// What a hello of now would ask about.
+/// The holdings of a hello sent now.
 fn holding_calls(desk: &mut Desk) -> Vec<Holding> {
     desk.wait(Millis::seconds(2));
     let mut unknown = ping(9);
@@ -186,7 +186,7 @@ fn holding_calls(desk: &mut Desk) -> Vec<Holding> {
 }
 
 #[test]
-fn joining_waits_for_server_and_phone() {
+fn a_join_waits_for_server_and_phone() {
     let mut desk = Desk::new(&[1]);
     desk.start(vec![task(1, ReservationStatus::Accepted)], false);
     desk.handle(conference(1, both()));
@@ -195,7 +195,7 @@ fn joining_waits_for_server_and_phone() {
         "the server has not heard of this page"
     );
     assert!(!desktop(&desk.greeted(vec![view(Stage::InPlace)])).contains(&join()));
-    // Were the page to end while it joins, Flex's new leg would end the conference for all.
+    // If the page ended during the join, Flex's new leg would end the conference for all.
     assert_eq!(desktop(&desk.phone(true)), [join(), ToDesktop::KeepLegs { keep: true }]);
     assert!(desktop(&desk.phone(false)).is_empty());
     assert!(desktop(&desk.phone(true)).is_empty(), "once");
@@ -211,7 +211,7 @@ fn nothing_is_joined_unless_the_server_says_so() {
 }
 
 #[test]
-fn a_failed_join_is_undone_and_said_at_once() {
+fn a_failed_join_is_undone_and_reported_at_once() {
     let mut desk = Desk::joining();
     let effects = desk.handle(join_failed());
     assert_eq!(desktop(&effects), [clear(200), ToDesktop::KeepLegs { keep: false }]);
@@ -228,14 +228,14 @@ fn a_failed_join_is_undone_and_said_at_once() {
 }
 
 #[test]
-fn joining_has_six_seconds() {
+fn a_join_may_take_six_seconds() {
     let mut desk = Desk::joining();
     assert!(posts(&desk.wait(Millis(5_999))).is_empty());
     let effects = desk.wait(Millis(1));
     assert!(!holdings(&effects)[0].can_join);
     assert!(desktop(&effects).contains(&clear(200)));
     desk.greeted(vec![view(Stage::Requeueing)]);
-    // It fails after all, and Flex makes the conference end with the old leg once more.
+    // The join fails after all, and Flex makes the conference end with the old leg once more.
     let effects = desk.handle(join_failed());
     assert_eq!(desktop(&effects), [clear(200)]);
     assert!(posts(&effects).is_empty());
@@ -261,7 +261,7 @@ fn a_join_that_fails_when_the_new_leg_is_in_has_worked() {
 }
 
 #[test]
-fn a_leg_that_falls_in_the_middle_is_no_business_of_this_page() {
+fn when_the_old_leg_falls_during_a_join_the_page_does_nothing() {
     let mut desk = Desk::joining();
     let mut legs = both();
     legs[1].joined = false;
@@ -274,7 +274,7 @@ fn a_leg_that_falls_in_the_middle_is_no_business_of_this_page() {
 }
 
 #[test]
-fn a_server_that_goes_on_to_the_second_rung_is_followed() {
+fn a_join_ends_when_the_server_goes_on_to_the_second_rung() {
     for stage in [Stage::Interrupted, Stage::Requeueing] {
         let mut desk = Desk::joining();
         desk.pushed(stage.clone());
@@ -295,7 +295,7 @@ fn a_call_that_was_joined_again_stands_again() {
     assert!(keeps(&effects).is_empty(), "it stood while it was joined, and goes on to");
     assert!(keeps(&desk.handle(Event::Reply { id, result: Ok(Answer::Accepted) })).is_empty());
     assert_eq!(goodbyes(&desk.handle(page_hide())).len(), 1);
-    // It ends before our eyes like any other.
+    // It ends in a living page like any other call.
     let effects = desk.task(task(1, ReservationStatus::Wrapping));
     assert!(effects.contains(&Effect::Unstore { reservation: wr(1) }));
 }
@@ -357,7 +357,7 @@ fn while_it_joins_flags_that_were_cleared_are_cleared_again() {
 
 /// The old leg falls while the page joins beside it: the reservation wraps up, and the agent is on the call.
 #[test]
-fn a_leg_that_is_in_although_the_reservation_wraps_up_is_registered() {
+fn a_joined_leg_is_registered_although_the_reservation_wraps_up() {
     for (seconds, repeated) in [(899, true), (900, false)] {
         let (mut desk, _) = Desk::started(vec![task(1, ReservationStatus::Accepted)], &[1]);
         desk.handle(conference(1, both()));
@@ -368,7 +368,7 @@ fn a_leg_that_is_in_although_the_reservation_wraps_up_is_registered() {
         let effects = desk.task(wrapping.clone());
         assert_eq!(registered(&effects), [CallSid::numbered(201)]);
 
-        // And again when she completes the task on the call: the server may not know who has the customer.
+        // And again when the agent completes the task during the call: the server may not know who has the customer.
         let made = desk.now;
         desk.handle(Event::Reply { id: posts(&effects)[0].0, result: Err(PostError::Status(503)) });
         desk.task(TaskFacts { status: ReservationStatus::Over, ..wrapping });
@@ -378,9 +378,9 @@ fn a_leg_that_is_in_although_the_reservation_wraps_up_is_registered() {
     }
 }
 
-/// Who has said that she leaves has no call to register.
+/// An agent who leaves on purpose has no call to register.
 #[test]
-fn a_call_that_is_left_and_over_is_not_registered_any_more() {
+fn a_call_that_is_left_and_over_is_no_longer_registered() {
     let mut desk = Desk::idle();
     desk.task(live(200));
     let first = desk.handle(conference(1, both()));

@@ -41,7 +41,7 @@ fn a_mark_that_fails_never_blocks() {
     let (id, _) = posts(&desk.leave(Some(1), GracefulReason::HangUp)).remove(0);
     let effects = desk.handle(Event::Reply { id, result: Err(PostError::Unreachable) });
     assert!(desktop(&effects).contains(&ToDesktop::SetExitFlag { reservation: wr(1), value: true }));
-    // It is sent again behind Flex's back, as long as the task is there.
+    // It is retried in the background, as long as the task exists.
     assert_eq!(posts(&desk.wait(Millis::seconds(1))).len(), 1);
 }
 
@@ -61,7 +61,7 @@ fn flex_waits_a_second_and_a_half_at_most() {
     }
 }
 
-/// What is written into the tasks of these calls.
+/// The marks written into the tasks of these calls.
 fn written(effects: &[Effect]) -> Vec<(ReservationSid, Option<GracefulReason>)> {
     let written = desktop(effects).into_iter().filter_map(|effect| match effect {
         ToDesktop::MarkTask { reservation, mark } => Some((reservation, mark.map(|mark| mark.reason))),
@@ -155,10 +155,10 @@ fn a_call_that_she_has_left_is_not_accepted_when_it_comes_back() {
     desk.handle(Event::Reply { id, result: Err(PostError::Unreachable) });
     desk.wait(Millis::seconds(20));
     desk.task(task(1, ReservationStatus::Wrapping));
-    assert_eq!(comes_back(&mut desk), 2, "she has stayed, and was lost later");
+    assert_eq!(comes_back(&mut desk), 2, "the agent has stayed, and was lost later");
 }
 
-/// Twilio connects the call before TaskRouter says that it is accepted.
+/// Twilio connects the call before TaskRouter reports it as accepted.
 #[test]
 fn a_call_that_is_left_in_the_instant_after_accepting_is_marked() {
     let mut desk = Desk::idle();
@@ -167,7 +167,7 @@ fn a_call_that_is_left_in_the_instant_after_accepting_is_marked() {
     let [(_, Request::Graceful(mark))] = &posts(&effects)[..] else { panic!("{effects:?}") };
     assert_eq!((&mark.reservation, mark.reason), (&wr(1), GracefulReason::HangUp));
 
-    // If it is accepted all the same, it is guarded like any other.
+    // If it is accepted after all, it is protected like any other call.
     let mut desk = Desk::idle();
     desk.task(task(1, ReservationStatus::Pending));
     let (id, _) = posts(&desk.leave(Some(1), GracefulReason::HangUp)).remove(0);
@@ -221,7 +221,7 @@ fn a_call_that_was_not_left_after_all_is_guarded_again() {
     assert!(wanted.iter().all(|effect| desktop(&effects).contains(effect)), "{effects:?}");
 }
 
-/// A transfer was let go on, and TaskRouter refuses it.
+/// Flex went on with a transfer, and TaskRouter refuses it.
 fn refused_transfer() -> Desk {
     let mut desk = Desk::on_a_call();
     let (id, _) = posts(&desk.leave(Some(1), GracefulReason::ColdTransfer)).remove(0);
@@ -241,9 +241,9 @@ fn a_call_that_a_refused_transfer_did_not_leave_is_left_like_any_other() {
     assert!(desktop(&effects).contains(&wanted), "{effects:?}");
 }
 
-/// She presses both, one after the other.
+/// The agent presses both, one after the other.
 #[test]
-fn a_call_that_is_hung_up_while_its_transfer_is_on_its_way_is_left_like_any_other() {
+fn a_hang_up_during_a_transfer_leaves_the_call_like_any_other() {
     let mut desk = Desk::on_a_call();
     let (transfer, _) = posts(&desk.leave(Some(1), GracefulReason::ColdTransfer)).remove(0);
     let (request, reason) = (RequestId(3), GracefulReason::HangUp);
@@ -267,7 +267,7 @@ fn a_page_that_ends_after_a_refused_transfer_leaves_its_leg_standing() {
 }
 
 #[test]
-fn a_page_that_ends_while_its_agent_hangs_up_does_not() {
+fn a_page_that_ends_during_a_hang_up_leaves_no_leg_standing() {
     let mut desk = Desk::on_a_call();
     let (id, _) = posts(&desk.leave(Some(1), GracefulReason::HangUp)).remove(0);
     desk.handle(Event::Reply { id, result: Ok(Answer::Accepted) });
@@ -276,7 +276,7 @@ fn a_page_that_ends_while_its_agent_hangs_up_does_not() {
 }
 
 #[test]
-fn a_call_that_was_left_is_not_guarded_again() {
+fn a_call_that_was_left_is_not_protected_again() {
     let mut desk = Desk::on_a_call();
     let (id, _) = posts(&desk.leave(Some(1), GracefulReason::ColdTransfer)).remove(0);
     desk.handle(Event::Reply { id, result: Ok(Answer::Accepted) });
@@ -299,16 +299,16 @@ fn signing_out_leaves_every_call() {
 }
 
 #[test]
-fn leaving_what_is_no_call_goes_on_at_once() {
+fn leaving_a_task_without_a_call_goes_on_at_once() {
     let mut desk = Desk::idle();
     let effects = desk.leave(Some(9), GracefulReason::HangUp);
     assert_eq!(desktop(&effects), [ToDesktop::Let { request: RequestId(1) }]);
     assert!(posts(&effects).is_empty());
 }
 
-/// The next page is to know that the call was this browser's.
+/// The next page must know that the call was this browser's.
 #[test]
-fn a_transfer_that_may_be_refused_leaves_the_mark_of_the_call_stored() {
+fn a_transfer_keeps_the_stored_mark_until_it_is_carried_out() {
     let unstored = Effect::Unstore { reservation: wr(1) };
     for (reason, kept) in [(GracefulReason::ColdTransfer, true), (GracefulReason::HangUp, false)] {
         let mut desk = Desk::on_a_call();

@@ -1,4 +1,4 @@
-//! The rules of the agent machine, one test each, and what must hold whatever happens.
+//! The rules of the agent machine, one test each, and its invariants.
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::expect_used, reason = "helpers of tests are tests")]
 

@@ -6,16 +6,16 @@ fn a_known_ping_is_accepted_as_soon_as_seen() {
     desk.greeted(vec![view(Stage::Interrupted)]);
     assert_eq!(desktop(&desk.task(ping(8))), [ToDesktop::AcceptPing { reservation: wr(8) }]);
     assert!(desktop(&desk.task(ping(8))).is_empty(), "once");
-    // The other way round: the ping is there before the answer.
+    // The other order: the ping is there before the answer.
     let (mut desk, effects) = Desk::started(vec![task(1, ReservationStatus::Wrapping), ping(8)], &[1]);
     assert!(!desktop(&effects).contains(&ToDesktop::AcceptPing { reservation: wr(8) }));
     let effects = desk.greeted(vec![view(Stage::Interrupted)]);
     assert!(desktop(&effects).contains(&ToDesktop::AcceptPing { reservation: wr(8) }));
 }
 
-/// Her phone has failed and the page lives on: where TaskRouter's events do not come, nothing else tells the server.
+/// The agent's phone has failed and the page lives on: without TaskRouter's events nothing else tells the server.
 #[test]
-fn the_server_is_told_of_a_ping_that_is_accepted() {
+fn the_server_learns_of_an_accepted_ping() {
     let mut desk = Desk::idle();
     desk.pushed(Stage::Interrupted);
     desk.wait(Millis::seconds(3));
@@ -38,7 +38,7 @@ fn an_unknown_recovery_is_asked_about_and_never_accepted() {
 }
 
 #[test]
-fn hellos_keep_their_distance() {
+fn hellos_keep_their_minimum_distance() {
     let mut desk = Desk::idle();
     for number in 10..20 {
         let mut facts = ping(number);
@@ -49,7 +49,7 @@ fn hellos_keep_their_distance() {
 }
 
 #[test]
-fn the_own_reconnect_waits_for_the_phone() {
+fn an_own_reconnect_task_waits_for_the_phone() {
     let mut desk = Desk::new(&[1]);
     desk.start(vec![task(1, ReservationStatus::Wrapping)], false);
     desk.greeted(vec![view(Stage::Queued)]);
@@ -57,7 +57,7 @@ fn the_own_reconnect_waits_for_the_phone() {
     let effects = desk.handle(Event::Desktop(FromDesktop::PhoneChanged { registered: true }));
     let accept = [ToDesktop::Accept { reservation: wr(2) }, ToDesktop::Select { reservation: wr(2) }];
     assert_eq!(desktop(&effects), accept);
-    // A failed attempt is repeated, not for ever.
+    // A failed attempt is retried, but not forever.
     let mut attempts = 1;
     loop {
         desk.handle(Event::Desktop(FromDesktop::AcceptFailed { reservation: wr(2) }));
@@ -88,7 +88,7 @@ fn a_reconnect_of_somebody_else_is_announced_not_accepted() {
 }
 
 #[test]
-fn a_failure_of_nothing_leads_to_no_second_attempt() {
+fn a_failure_report_without_an_attempt_has_no_effect() {
     let mut desk = Desk::idle();
     desk.task(ping(5));
     desk.handle(Event::Desktop(FromDesktop::AcceptFailed { reservation: wr(5) }));

@@ -106,7 +106,7 @@ fn one_after_the_other_in_the_order_in_which_they_were_made() {
 }
 
 #[test]
-fn what_the_agent_does_now_ends_the_pause() {
+fn a_new_request_ends_the_pause() {
     let mut desk = Desk::on_a_call();
     let leg = desk.task(live(201));
     assert!(posts(&leg).is_empty());
@@ -164,7 +164,7 @@ fn what_is_worth_nothing_any_more_is_thrown_away() {
     assert_eq!((taken_back(&effects), sent(&effects)), (vec![id(6, 1)], vec![id(6, 2)]));
 }
 
-/// It knows nothing of a call that goes on, until it is back.
+/// The server does not know a call that goes on, until it is back.
 #[test]
 fn a_call_is_registered_however_long_the_server_was_away() {
     let mut desk = Desk::idle();
@@ -176,7 +176,7 @@ fn a_call_is_registered_however_long_the_server_was_away() {
     }
     assert_eq!(sent(&effects), [id(7, 1)], "after a quarter of an hour");
 
-    // A reload changes nothing, as long as its reservation is there. If it is not, the customer may be alone for so long.
+    // A reload changes nothing while the reservation exists. If it does not, the customer may be alone for this long.
     for (age, tasks, wanted) in
         [(950, vec![task(1, ReservationStatus::Accepted)], true), (899, vec![], true), (900, vec![], false)]
     {
@@ -186,13 +186,13 @@ fn a_call_is_registered_however_long_the_server_was_away() {
     }
 }
 
-/// The server may have been away from the beginning of the call on: it knows nothing of the customer, who is alone.
+/// The server may have been down since the beginning of the call: it does not know the customer, who is alone.
 #[test]
 fn a_call_that_was_lost_before_it_was_registered_is_registered_by_the_next_page() {
     let (_, effects) = back(vec![registration(1, NOW)], vec![task(1, ReservationStatus::Wrapping)]);
     assert_eq!((taken_back(&effects), sent(&effects)), (vec![], vec![id(6, 1)]));
 
-    // Also when its agent did not want to wait, and has wrapped up.
+    // Even when the agent did not want to wait, and has wrapped up.
     let (_, effects) = back(vec![registration(1, NOW)], vec![]);
     assert_eq!((taken_back(&effects), sent(&effects)), (vec![], vec![id(6, 1)]));
 
@@ -223,7 +223,7 @@ fn a_page_that_waits_leaves_them_to_the_one_that_acts() {
 }
 
 #[test]
-fn there_are_never_more_than_a_few() {
+fn the_number_of_kept_requests_is_bounded() {
     let many = (0..40).map(|number| mark(number, NOW)).collect();
     let (mut desk, mut effects) = back(many, vec![]);
     assert_eq!(taken_back(&effects), (0..8).map(|number| id(6, number)).collect::<Vec<_>>(), "the oldest go");
@@ -234,11 +234,11 @@ fn there_are_never_more_than_a_few() {
 }
 
 #[test]
-fn a_refused_token_is_waited_for() {
+fn a_refused_token_waits_for_a_new_one() {
     let mut desk = Desk::on_a_call();
     let effects = desk.leave(Some(1), GracefulReason::HangUp);
     desk.handle(answer(Err(PostError::Status(401)), &effects));
-    desk.task(task(1, ReservationStatus::Accepted)); // her phone has hung up
+    desk.task(task(1, ReservationStatus::Accepted)); // the agent's phone has hung up
     assert!(sent(&desk.wait(Millis::seconds(29))).is_empty(), "the same token would be refused again");
     let effects = desk.handle(Event::Desktop(FromDesktop::TokenChanged {}));
     assert_eq!(sent(&effects), [id(7, 2)]);
@@ -255,11 +255,11 @@ fn a_refused_token_is_waited_for() {
 }
 
 #[test]
-fn a_server_that_is_back_gets_at_once_what_waits_for_it() {
+fn a_server_that_is_back_gets_pending_requests_at_once() {
     for answers in [false, true] {
         let mut desk = Desk::on_a_call();
         let mut effects = desk.leave(Some(1), GracefulReason::HangUp);
-        desk.task(task(1, ReservationStatus::Accepted)); // her phone has hung up
+        desk.task(task(1, ReservationStatus::Accepted)); // the agent's phone has hung up
         for _ in 0..3 {
             desk.handle(down(&effects));
             effects = desk.wait(Millis::seconds(9));
@@ -280,7 +280,7 @@ fn a_server_that_is_back_gets_at_once_what_waits_for_it() {
 }
 
 #[test]
-fn a_network_that_is_back_makes_up_for_earlier_failures() {
+fn a_network_that_is_back_resets_the_pause() {
     let (mut desk, _) = Desk::started(vec![task(1, ReservationStatus::Wrapping)], &[1]);
     for _ in 0..4 {
         desk.unanswered();
@@ -294,7 +294,7 @@ fn a_network_that_is_back_makes_up_for_earlier_failures() {
 }
 
 #[test]
-fn a_network_that_is_back_does_not_wait_for_what_was_sent_before() {
+fn a_network_that_is_back_gives_up_requests_in_flight() {
     let mut desk = Desk::on_a_call();
     desk.wait(Millis::seconds(9));
     let lost = posts(&desk.handle(Event::Ask))[0].0;
@@ -303,14 +303,14 @@ fn a_network_that_is_back_does_not_wait_for_what_was_sent_before() {
     desk.wait(Millis::seconds(2));
     let back = desk.handle(Event::Desktop(FromDesktop::Reconnected {}));
     assert_eq!((posts(&back).len(), sent(&back)), (2, vec![id(7, 2)]), "a hello, and the mark, at once");
-    // An answer to what was given up says nothing any more.
+    // An answer to a request that was given up has no effect.
     let late = Event::Reply { id: lost, result: Err(PostError::Status(404)) };
     assert_eq!(desk.handle(late), []);
     assert_eq!(desk.handle(down(&mark)), []);
 }
 
 #[test]
-fn what_the_server_refuses_for_good_makes_room_for_the_next() {
+fn a_request_that_is_refused_for_good_makes_room_for_the_next() {
     let (mut desk, effects) = back(vec![mark(1, NOW), mark(2, NOW)], vec![]);
     let event =
         Event::Reply { id: posts(&effects).last().expect("a post").0, result: Err(PostError::Status(400)) };
@@ -360,7 +360,7 @@ fn wrapping_up_a_call_by_hand_is_a_way_to_leave_it() {
     assert!(matches!(desk.complete(1), ToDesktop::Let { .. }), "what is wrapping has no call to leave");
 }
 
-/// The server, which does not have the mark yet, takes her for lost.
+/// The server, which does not have the mark yet, considers the agent lost.
 #[test]
 fn nobody_is_told_how_a_call_ended_that_she_left_herself() {
     for stage in [Stage::Interrupted, Stage::CustomerLeft] {

@@ -21,7 +21,7 @@ fn a_page_that_waits_says_and_shows_nothing() {
 }
 
 #[test]
-fn a_page_that_waits_does_not_take_the_other_pages_call_for_its_own() {
+fn a_page_that_waits_does_not_claim_the_other_pages_call() {
     let (mut desk, _) = Desk::waiting(vec![task(1, ReservationStatus::Pending)], &[]);
     desk.task(task(1, ReservationStatus::Accepted));
     assert!(registered(&desk.handle(conference(1, both()))).is_empty());
@@ -57,7 +57,10 @@ fn a_page_whose_turn_has_come_puts_the_agent_back() {
     assert!(effects.contains(&join), "{effects:?}");
     assert!(posts(&desk.elect()).is_empty(), "once is enough");
     let effects = desk.task(live(201));
-    assert!(desktop(&effects).contains(&ToDesktop::Mute {}), "she was muted in the other page: {effects:?}");
+    assert!(
+        desktop(&effects).contains(&ToDesktop::Mute {}),
+        "the agent was muted in the other page: {effects:?}"
+    );
 }
 
 #[test]
@@ -70,7 +73,7 @@ fn a_page_that_has_taken_the_call_over_has_nothing_to_check() {
 }
 
 #[test]
-fn an_offer_that_came_meanwhile_is_taken_when_the_turn_has_come() {
+fn an_offer_that_came_meanwhile_is_accepted_once_the_page_acts() {
     let (mut desk, _) = Desk::waiting(vec![ping(5)], &[]);
     desk.elect();
     desk.wait(Millis::seconds(1));
@@ -78,8 +81,8 @@ fn an_offer_that_came_meanwhile_is_taken_when_the_turn_has_come() {
     assert!(desktop(&effects).contains(&ToDesktop::AcceptPing { reservation: wr(5) }), "{effects:?}");
 }
 
-/// It was the other one's turn, and the page that had the call has been loaded anew meanwhile. Which of the two phones
-/// answers is not foreseen.
+/// The other page's turn has come, and the page that had the call has been reloaded meanwhile. Either of the two
+/// phones may answer.
 #[test]
 fn a_leg_that_is_joined_may_ring_in_either_page() {
     for (here, early) in [(true, false), (true, true), (false, false), (false, true)] {
@@ -114,7 +117,7 @@ fn a_leg_that_is_joined_may_ring_in_either_page() {
         }
         assert_eq!(last, Some((CallSid::numbered(201), if here { 8 } else { 10 })));
 
-        // Everything may be over before Flex says that it has joined.
+        // The recovery may be over before Flex reports that it has joined.
         if early {
             acting.handle(without_the_ghost());
         }

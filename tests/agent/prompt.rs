@@ -18,7 +18,7 @@ fn the_browser_asks_during_a_call_and_not_before_or_after() {
 }
 
 #[test]
-fn who_leaves_on_purpose_is_not_asked() {
+fn an_agent_who_leaves_on_purpose_is_not_asked() {
     for (reservation, reason) in [(None, GracefulReason::SignOut), (Some(1), GracefulReason::HangUp)] {
         let mut desk = Desk::on_a_call();
         assert_eq!(prompts(&desk.leave(reservation, reason)), [false], "{reason:?}");
@@ -26,7 +26,7 @@ fn who_leaves_on_purpose_is_not_asked() {
 }
 
 #[test]
-fn nobody_asks_twice_and_it_can_be_turned_off() {
+fn there_is_no_second_prompt_and_it_can_be_turned_off() {
     let (mut desk, _) = Desk::started(vec![], &[]);
     desk.handle(Event::Desktop(FromDesktop::FlexPrompts {}));
     assert_eq!(prompts(&desk.task(live(200))), [] as [bool; 0], "Flex asks itself");

@@ -4,7 +4,7 @@ fn up(up: bool) -> Event {
     Event::PushState { up }
 }
 
-/// Seconds between the hellos of the next minutes, none of which is answered with anything new.
+/// Seconds between the hellos of the next minutes, none of whose answers has anything new.
 fn hellos(desk: &mut Desk, minutes: u64) -> Vec<u64> {
     let mut pauses = vec![];
     let mut last = desk.now;
@@ -20,7 +20,7 @@ fn hellos(desk: &mut Desk, minutes: u64) -> Vec<u64> {
 }
 
 #[test]
-fn a_channel_that_stands_is_enough() {
+fn with_an_open_channel_there_are_no_polls() {
     let mut desk = Desk::on_a_call();
     desk.handle(up(true));
     assert!(hellos(&mut desk, 5).is_empty());
@@ -39,7 +39,7 @@ fn while_it_is_down_a_desktop_with_a_call_asks_slower_and_slower() {
 }
 
 #[test]
-fn one_that_never_came_up_counts_as_down_and_nothing_to_do_asks_for_nothing() {
+fn a_channel_that_never_opened_counts_as_down() {
     let mut desk = Desk::idle();
     desk.handle(up(false));
     assert!(hellos(&mut desk, 5).is_empty());
@@ -74,16 +74,16 @@ fn what_the_server_does_not_know_any_more_is_asked_for() {
 }
 
 #[test]
-fn flexs_own_connection_is_back_and_the_server_is_asked() {
+fn when_flexs_own_connection_is_back_the_server_is_asked() {
     let mut desk = Desk::on_a_call();
     desk.wait(Millis::seconds(9));
     assert_eq!(posts(&desk.handle(Event::Desktop(FromDesktop::Reconnected {}))).len(), 1);
 }
 
-/// The simulation has found it (seed 3642 of `outages`): the dialog said "Reconnecting" for as long as the pauses had grown,
-/// and the agent had her customer.
+/// Found by the simulation (seed 3642 of `outages`): the dialog said "Reconnecting" for as long as the pauses had
+/// grown, although the agent had the customer.
 #[test]
-fn while_it_is_down_what_became_of_the_recovery_is_asked_for_when_the_new_call_is_known() {
+fn while_it_is_down_a_registered_call_causes_a_poll() {
     for (up, asked) in [(true, 0), (false, 1)] {
         let (mut desk, _) = Desk::started(vec![task(1, ReservationStatus::Wrapping)], &[1]);
         desk.greeted(vec![view(Stage::Queued)]);

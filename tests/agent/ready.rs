@@ -4,7 +4,7 @@ fn accept() -> Vec<ToDesktop> {
     vec![ToDesktop::Accept { reservation: wr(2) }, ToDesktop::Select { reservation: wr(2) }]
 }
 
-/// The old leg stands and the server wants it joined; what the microphone is like is not known.
+/// The old leg stands and the server wants it joined; the state of the microphone is not known.
 fn in_place() -> Desk {
     let mut desk = Desk::of_unknown_microphone(&[1]);
     desk.start(vec![task(1, ReservationStatus::Accepted)], true);
@@ -13,7 +13,7 @@ fn in_place() -> Desk {
     desk
 }
 
-/// The own reconnect task is there.
+/// The reconnect task for this agent is there.
 fn queued() -> Desk {
     let mut desk = Desk::of_unknown_microphone(&[1]);
     desk.start(vec![task(1, ReservationStatus::Wrapping)], true);
@@ -66,21 +66,21 @@ fn a_call_waits_for_the_microphone_and_the_dialog_says_what_to_do() {
             assert!(goes_on(&desk.microphone(Microphone::Granted)), "{microphone:?}");
             assert_eq!(desk.dialog, Some(after));
         }
-        // It is said as soon as it is known, also while the customer is still being looked after.
+        // The dialog says it as soon as it is known, even while the customer is still being handled.
         let mut desk = Desk::new(&[1]);
         desk.start(vec![task(1, ReservationStatus::Wrapping)], true);
         desk.microphone(microphone);
         let until = Some(desk.now + Millis(14_000));
         desk.greeted(vec![view(Stage::Interrupted)]);
         assert_eq!(desk.dialog, Some(says(until)));
-        // The server does not wait for ever, and neither does the agent.
+        // Neither the server nor the agent waits forever.
         desk.pushed(Stage::WaitingForOther);
         assert_eq!(desk.dialog, Some(Dialog::WaitingForOther));
     }
 }
 
 #[test]
-fn a_browser_that_does_not_tell_is_waited_for_a_while() {
+fn the_wait_for_a_browser_that_reports_no_microphone_is_bounded() {
     for mut desk in [in_place(), queued()] {
         assert!(!goes_on(&desk.wait(Millis(1_999))));
         assert!(goes_on(&desk.wait(Millis(1))));
@@ -88,7 +88,7 @@ fn a_browser_that_does_not_tell_is_waited_for_a_while() {
 }
 
 #[test]
-fn who_is_on_the_call_is_not_told_about_the_microphone() {
+fn an_agent_on_the_call_sees_no_dialog_about_the_microphone() {
     let mut desk = Desk::joining();
     desk.task(live(201));
     desk.microphone(Microphone::Denied);
@@ -96,7 +96,7 @@ fn who_is_on_the_call_is_not_told_about_the_microphone() {
 }
 
 #[test]
-fn a_silent_server_comes_before_the_microphone() {
+fn the_dialog_about_a_silent_server_precedes_the_microphone() {
     let mut desk = queued();
     desk.microphone(Microphone::Denied);
     desk.wait(Millis::seconds(24));
@@ -120,7 +120,7 @@ fn a_call_that_cannot_be_heard_needs_one_click() {
     desk.handle(blocked(false));
     assert_ne!(desk.dialog, Some(Dialog::NeedsClick), "it plays by itself");
 
-    // It goes with the call.
+    // The dialog closes with the call.
     let mut desk = Desk::on_a_call();
     desk.handle(blocked(true));
     assert_eq!(desk.dialog, Some(Dialog::NeedsClick));
@@ -129,7 +129,7 @@ fn a_call_that_cannot_be_heard_needs_one_click() {
 }
 
 #[test]
-fn what_the_browser_says_of_the_microphone_is_one_of_four_things() {
+fn the_browsers_permission_maps_to_one_of_four_states() {
     for (permission, listed, microphone) in [
         ("granted", true, Microphone::Granted),
         ("granted", false, Microphone::Missing),
@@ -143,7 +143,7 @@ fn what_the_browser_says_of_the_microphone_is_one_of_four_things() {
     }
 }
 
-/// Flex would reject the call that came before it has found the microphone itself.
+/// Flex would reject a call that came before it has found the microphone itself.
 #[test]
 fn after_a_change_of_devices_flex_asks_for_the_microphone_first() {
     let changed = |phone_tells| Event::Desktop(FromDesktop::DevicesChanged { phone_tells });

@@ -1,7 +1,7 @@
 use crate::desk::*;
 
 #[test]
-fn the_dialog_shows_what_the_server_says() {
+fn the_dialog_shows_the_stage_that_the_server_reports() {
     let interrupted = |desk: &Desk| Dialog::Interrupted { until: Some(desk.now + Millis(14_000)) };
     let (mut desk, _) = Desk::started(vec![task(1, ReservationStatus::Wrapping)], &[1]);
     desk.greeted(vec![view(Stage::Interrupted)]);
@@ -24,12 +24,12 @@ fn the_dialog_shows_what_the_server_says() {
 }
 
 #[test]
-fn reconnected_is_not_told_when_the_call_is_over() {
+fn reconnected_is_not_shown_when_the_call_is_over() {
     let (mut desk, _) = Desk::started(vec![task(1, ReservationStatus::Wrapping)], &[1]);
     desk.greeted(vec![view(Stage::Interrupted)]);
     desk.pushed(Stage::Queued);
     assert_eq!(desk.dialog, Some(Dialog::Reconnecting));
-    // The page hears it late; he has hung up since.
+    // The page receives it late; the customer has hung up since.
     desk.pushed(Stage::Rejoined);
     assert_eq!(desk.dialog, None);
 }

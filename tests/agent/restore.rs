@@ -40,7 +40,7 @@ fn the_next_page_knows_what_the_agent_wanted() {
 }
 
 #[test]
-fn what_taskrouter_changed_is_undone_once_when_the_agent_was_lost() {
+fn after_a_loss_a_change_by_taskrouter_is_undone_once() {
     let break_of = |number: u128| ActivitySid::numbered(number);
     for stage in [Stage::Interrupted, Stage::WaitingForOther, Stage::HandedOver { worker_name: None }] {
         let mut desk = loaded(OFFLINE, Some(BREAK));
@@ -68,7 +68,7 @@ fn what_taskrouter_changed_is_undone_once_when_the_agent_was_lost() {
 }
 
 #[test]
-fn mute_comes_along_through_the_queue() {
+fn mute_follows_the_agent_through_the_queue() {
     for muted in [true, false] {
         let mut desk = Desk::new(&[]);
         let mark = Mark { reservation: wr(1), muted };

@@ -37,7 +37,7 @@ fn hung_up_and_hidden() -> Desk {
 }
 
 #[test]
-fn a_hidden_page_closes_its_push_channel_after_which_it_is_not_taken_for_present() {
+fn a_hidden_page_closes_its_push_channel() {
     let mut desk = Desk::idle();
     desk.handle(Event::PushState { up: true });
     assert_eq!(hide(&mut desk), [Effect::ClosePush]);
@@ -70,7 +70,7 @@ fn a_restored_page_says_hello_as_the_newest_page_of_its_agent() {
     }
 }
 
-/// The browser may tell of it only when its time is up, or not at all.
+/// The browser may report it only at the timeout, or not at all.
 #[test]
 fn a_restored_page_does_not_wait_for_answers_from_before() {
     let (mut desk, effects) = Desk::started(vec![], &[]);
@@ -90,7 +90,7 @@ fn a_restored_page_that_waits_for_another_page_goes_on_waiting() {
 }
 
 #[test]
-fn a_restored_page_whose_call_was_hung_up_is_loaded_anew() {
+fn a_restored_page_whose_call_was_hung_up_is_reloaded() {
     let mut desk = hung_up_and_hidden();
     let effects = show(&mut desk, true);
     assert_eq!(effects, [Effect::Reload], "and leaves the rest to the next page");
@@ -110,7 +110,7 @@ fn a_restored_page_whose_call_still_stands_takes_its_goodbye_back() {
 }
 
 #[test]
-fn a_restored_page_with_a_destroyed_phone_and_a_live_call_is_loaded_without_a_question() {
+fn a_restored_page_with_a_live_call_but_no_phone_is_reloaded() {
     let mut desk = Desk::on_a_call();
     hide(&mut desk);
     let effects = show(&mut desk, true);
@@ -121,7 +121,7 @@ fn a_restored_page_with_a_destroyed_phone_and_a_live_call_is_loaded_without_a_qu
 }
 
 #[test]
-fn a_restored_page_without_a_call_is_loaded_anew_only_when_a_call_comes_back_to_it() {
+fn a_restored_page_is_reloaded_only_when_a_call_comes_back() {
     let mut desk = Desk::idle();
     desk.phone(false);
     hide(&mut desk);
@@ -135,7 +135,7 @@ fn a_restored_page_without_a_call_is_loaded_anew_only_when_a_call_comes_back_to_
 }
 
 #[test]
-fn a_restored_page_is_not_loaded_anew_for_a_call_that_another_agent_has() {
+fn a_restored_page_is_not_reloaded_for_another_agents_call() {
     let mut desk = Desk::idle();
     hide(&mut desk);
     show(&mut desk, true);

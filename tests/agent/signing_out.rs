@@ -32,7 +32,7 @@ fn nothing_of_the_worker_is_left() {
 }
 
 #[test]
-fn marks_are_taken_back_and_the_dialog_goes() {
+fn marks_are_removed_and_the_dialog_closes() {
     let (mut desk, _) = Desk::started(vec![task(1, ReservationStatus::Wrapping)], &[1]);
     desk.greeted(vec![view(Stage::Interrupted)]);
     assert!(desk.dialog.is_some());
@@ -43,7 +43,7 @@ fn marks_are_taken_back_and_the_dialog_goes() {
 }
 
 #[test]
-fn open_questions_are_answered_and_so_are_later_ones() {
+fn open_and_later_questions_are_answered() {
     let mut desk = Desk::on_a_call();
     desk.leave(Some(1), GracefulReason::HangUp);
     let effects = sign_out(&mut desk);
@@ -59,17 +59,17 @@ fn open_questions_are_answered_and_so_are_later_ones() {
 }
 
 #[test]
-fn a_leg_that_was_to_stand_is_hung_up_with_the_page_again() {
+fn after_signing_out_a_page_hangs_up_at_its_end() {
     let mut desk = Desk::on_a_call();
     assert_eq!(keeps(&sign_out(&mut desk)), [false]);
 }
 
 #[test]
-fn somebody_who_did_not_sign_out_after_all_goes_on() {
+fn an_agent_who_did_not_sign_out_after_all_goes_on() {
     let mut desk = Desk::on_a_call();
     let (id, _) = posts(&desk.leave(None, GracefulReason::SignOut)).remove(0);
     desk.handle(Event::Reply { id, result: Ok(Answer::Accepted) });
-    // Another plugin has stopped it. The next call is watched as ever.
+    // Another plugin has stopped the sign-out. The next call is watched as usual.
     let next = task(2, ReservationStatus::Accepted);
     desk.task(TaskFacts { live_call: true, ..next });
     assert_eq!(registered(&desk.handle(conference(2, both()))).len(), 1);

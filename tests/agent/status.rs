@@ -1,4 +1,4 @@
-//! What is told on request, and what the agent is told of calls that would not come back.
+//! Diagnosis on request, and the notice about calls that would not come back.
 
 use crate::desk::*;
 use rejoin_plugin::boundary::Value;
@@ -58,7 +58,7 @@ fn the_status_follows_the_page() {
 }
 
 #[test]
-fn problems_are_those_that_the_console_tells() {
+fn problems_are_those_in_the_console() {
     let (config, mistakes) = Config::read(
         &Value::Object([("weather".to_owned(), Value::Flag(true))].into_iter().collect()),
         &Value::Nothing,
@@ -71,7 +71,7 @@ fn problems_are_those_that_the_console_tells() {
 }
 
 #[test]
-fn the_record_tells_the_last_events_and_recoveries_and_nothing_personal() {
+fn the_record_has_recent_events_and_no_personal_data() {
     let mut record = Record::new();
     let mut facts = live(200);
     facts.contact_uri = Some("client:secret".into());
@@ -111,7 +111,7 @@ fn the_record_tells_the_last_events_and_recoveries_and_nothing_personal() {
 }
 
 #[test]
-fn a_call_that_the_server_cannot_look_after_is_told_after_a_while_until_it_is_well_again() {
+fn an_unprotected_call_is_reported_after_a_while_until_protected() {
     let mut desk = Desk::on_a_call();
     desk.handle(Event::PushState { up: true });
     assert_eq!(told(&desk.wait(Millis::seconds(60))), [false; 0], "all is well");
@@ -135,7 +135,7 @@ fn a_call_that_the_server_cannot_look_after_is_told_after_a_while_until_it_is_we
 }
 
 #[test]
-fn without_a_call_nobody_is_told_that_the_server_is_away() {
+fn without_a_call_an_unreachable_server_is_not_reported() {
     let mut desk = Desk::idle();
     desk.handle(Event::PushState { up: false });
     assert_eq!(told(&desk.wait(Millis::seconds(100))), [false; 0]);
@@ -145,7 +145,7 @@ fn without_a_call_nobody_is_told_that_the_server_is_away() {
 }
 
 #[test]
-fn a_call_that_the_server_does_not_know_is_told_too() {
+fn a_call_that_the_server_does_not_know_is_reported_too() {
     let mut desk = Desk::idle();
     desk.handle(Event::PushState { up: true });
     desk.task(live(200));

@@ -14,7 +14,7 @@ fn roles(effects: &[Effect]) -> Vec<bool> {
     mine.collect()
 }
 
-/// Loaded in the middle of a recovery, and another browser is newer.
+/// Loaded in the middle of a recovery, while another browser has a newer page.
 fn looking_on() -> Desk {
     let (mut desk, _) = Desk::started(vec![task(1, ReservationStatus::Accepted)], &[1]);
     desk.handle(conference(1, both()));
@@ -38,7 +38,7 @@ fn the_older_one_shows_accepts_and_joins_nothing() {
     assert!(posts(&effects).is_empty() && goodbyes(&effects).is_empty(), "{effects:?}");
 }
 
-/// What no earlier page of this browser has had may be the call of a page in another one, which lives.
+/// A call that no earlier page of this browser had may belong to a page in another one, which lives.
 #[test]
 fn a_page_says_which_calls_no_page_of_its_browser_has_had() {
     let found = vec![task(1, ReservationStatus::Accepted), task(2, ReservationStatus::Accepted)];
@@ -49,9 +49,9 @@ fn a_page_says_which_calls_no_page_of_its_browser_has_had() {
     assert_eq!(said, [false, true]);
 }
 
-/// A page may crash in the instant in which the call is there, before it has registered it.
+/// A page may crash in the instant in which the call is up, before it has registered it.
 #[test]
-fn the_page_that_takes_a_call_is_remembered_before_the_call_is_there() {
+fn the_accepting_page_stores_its_mark_before_the_call_is_up() {
     let mut desk = Desk::idle();
     let facts = task(1, ReservationStatus::Pending);
     desk.task(facts.clone());
@@ -62,8 +62,8 @@ fn the_page_that_takes_a_call_is_remembered_before_the_call_is_there() {
     assert!(effects.contains(&mark), "{effects:?}");
 }
 
-/// Accepted here, and the leg is in the conference. `deposed`: it rang in another tab of this browser. And was the mark taken
-/// back?
+/// Accepted here, and the leg is in the conference. `deposed`: it rang in another tab of this browser. Returns
+/// whether the mark was removed.
 fn accepted_here(deposed: bool) -> (Desk, bool) {
     let mut desk = Desk::idle();
     let facts = task(1, ReservationStatus::Pending);
@@ -78,7 +78,7 @@ fn accepted_here(deposed: bool) -> (Desk, bool) {
     (desk, effects.contains(&Effect::Unstore { reservation }))
 }
 
-/// Every phone of the agent rings. If the one in another browser has it, that browser's page may live when this one is asked.
+/// Every phone of the agent rings. If another browser answered, its page may live when this one is asked.
 #[test]
 fn a_call_that_was_accepted_here_and_rang_in_another_browser_is_not_of_this_one() {
     assert!(!accepted_here(true).1, "a tab of this browser has it");
@@ -90,9 +90,9 @@ fn a_call_that_was_accepted_here_and_rang_in_another_browser_is_not_of_this_one(
     assert!(holdings(&desk.wait(Millis::seconds(1)))[0].other_browser);
 }
 
-/// The phone may be slower than what Flex hears of the conference.
+/// The phone may be slower than Flex's events about the conference.
 #[test]
-fn a_call_of_which_the_phone_tells_late_is_of_this_browser_all_the_same() {
+fn a_call_that_the_phone_reports_late_belongs_to_this_browser() {
     let (mut desk, forgotten) = accepted_here(false);
     assert!(forgotten);
     let mark = Effect::Store(Mark { reservation: live(200).reservation, muted: false });
@@ -101,7 +101,7 @@ fn a_call_of_which_the_phone_tells_late_is_of_this_browser_all_the_same() {
 }
 
 #[test]
-fn it_hears_of_it_by_push_or_by_the_answer_to_a_hello() {
+fn the_older_page_learns_of_a_newer_one_by_push_or_hello() {
     let (mut desk, effects) = Desk::started(vec![], &[]);
     assert_eq!(roles(&effects), [true]);
     assert_eq!(roles(&superseded(&mut desk, true)), [false]);
@@ -111,7 +111,7 @@ fn it_hears_of_it_by_push_or_by_the_answer_to_a_hello() {
 }
 
 #[test]
-fn a_call_that_the_agent_has_in_it_is_watched_and_marked_all_the_same() {
+fn the_older_page_still_watches_and_marks_its_own_call() {
     let mut desk = Desk::idle();
     desk.handle(Event::Superseded);
     desk.task(live(200));
@@ -123,7 +123,7 @@ fn a_call_that_the_agent_has_in_it_is_watched_and_marked_all_the_same() {
 }
 
 #[test]
-fn when_the_newer_one_is_gone_it_acts_again() {
+fn when_the_newer_page_is_gone_the_older_acts_again() {
     let mut desk = looking_on();
     assert!(posts(&desk.wait(Millis::seconds(59))).is_empty());
     assert!(holdings(&desk.wait(Millis::seconds(1))).is_empty(), "it asks for nothing");
@@ -139,7 +139,7 @@ fn when_the_newer_one_is_gone_it_acts_again() {
 }
 
 #[test]
-fn a_channel_that_is_back_may_mean_that_nobody_is_newer_any_more() {
+fn after_a_reconnect_the_older_page_asks_whether_it_acts_again() {
     let mut desk = looking_on();
     desk.handle(Event::PushState { up: false });
     desk.wait(Millis::seconds(5));
@@ -149,7 +149,7 @@ fn a_channel_that_is_back_may_mean_that_nobody_is_newer_any_more() {
 
 #[test]
 fn between_pages_of_one_browser_the_lock_decides() {
-    // Deposed by a tab, which the server takes for a newer page as well.
+    // Deposed by a tab, which is a newer page for the server as well.
     let mut desk = Desk::idle();
     assert!(desk.handle(Event::Deposed).contains(&Effect::ClosePush));
     assert!(roles(&desk.handle(Event::Superseded)).is_empty());
@@ -160,7 +160,7 @@ fn between_pages_of_one_browser_the_lock_decides() {
 }
 
 #[test]
-fn a_call_that_is_accepted_by_hand_in_a_page_that_waits_brings_the_lock_there() {
+fn a_call_accepted_by_hand_in_a_waiting_page_moves_the_lock() {
     let (mut desk, _) = Desk::waiting(vec![task(1, ReservationStatus::Pending)], &[]);
     let effects = desk.task(live(200));
     assert!(effects.contains(&Effect::TakeLock));
@@ -171,7 +171,7 @@ fn a_call_that_is_accepted_by_hand_in_a_page_that_waits_brings_the_lock_there() 
 }
 
 #[test]
-fn a_page_that_takes_over_is_the_newest_from_then_on() {
+fn a_page_that_takes_over_becomes_the_newest() {
     let epochs = |effects: &[Effect]| {
         let mine = posts(effects).into_iter().map(|(_, request)| match request {
             Request::Hello(hello) => hello.epoch,
@@ -180,7 +180,7 @@ fn a_page_that_takes_over_is_the_newest_from_then_on() {
         });
         mine.collect::<Vec<_>>()
     };
-    // With a call of its own, which the server knows of an older page.
+    // With a call of its own, which the server knows from an older page.
     let mut desk = Desk::on_a_call();
     desk.wait(Millis::seconds(5));
     desk.handle(Event::Deposed);
@@ -192,7 +192,7 @@ fn a_page_that_takes_over_is_the_newest_from_then_on() {
 }
 
 #[test]
-fn calls_of_the_page_that_it_was_taken_from_are_left_alone() {
+fn calls_of_the_deposed_page_are_left_alone() {
     let (mut desk, _) = Desk::waiting(vec![task(2, ReservationStatus::Accepted)], &[]);
     let mut legs = both();
     legs[1].call = Some(CallSid::numbered(300));
@@ -210,7 +210,7 @@ fn calls_of_the_page_that_it_was_taken_from_are_left_alone() {
 }
 
 #[test]
-fn a_page_that_is_deposed_with_a_call_stays_in_the_servers_sight() {
+fn a_page_deposed_with_a_call_keeps_its_push_channel() {
     let mut desk = Desk::on_a_call();
     let effects = desk.handle(Event::Deposed);
     assert_eq!(roles(&effects), [false]);

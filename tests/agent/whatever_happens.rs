@@ -18,7 +18,7 @@ fn stages() -> impl Strategy<Value = Stage> {
     ]
 }
 
-/// What this page's calls are; every other leg is a ghost.
+/// The leg of this page's calls; every other leg is a ghost.
 fn own_leg() -> CallSid {
     CallSid::numbered(101)
 }
@@ -47,7 +47,7 @@ fn tasks() -> impl Strategy<Value = TaskFacts> {
     })
 }
 
-/// What most of the time is a call: else hardly any would get as far as to be registered.
+/// A call most of the time: otherwise hardly any would be registered.
 fn calls() -> impl Strategy<Value = TaskFacts> {
     (1u128..5, any::<bool>()).prop_map(|(number, live)| {
         let mut facts = task(number, ReservationStatus::Accepted);
@@ -161,14 +161,14 @@ fn kept() -> impl Strategy<Value = Vec<Kept>> {
     })
 }
 
-/// What may never be done, whatever happens.
+/// Invariants.
 #[derive(Default)]
 struct Rules {
-    /// Does the page act, as it says?
+    /// True when the page acts, by its own report.
     acts: bool,
     /// Reservations that are being accepted, or were.
     accepted: BTreeSet<ReservationSid>,
-    /// The request from the outbox that is under way, and the last of this page's.
+    /// The outbox request in flight, and the last of this page's.
     under_way: Option<PostId>,
     last: Option<DeliveryId>,
     /// Requests that are stored.
@@ -210,7 +210,7 @@ impl Rules {
         self.wanted.extend(in_place.map(|view| view.reservation.clone()));
     }
 
-    /// What is heard before the machine hears it.
+    /// Notes an event before the machine handles it.
     fn heard(&mut self, event: &Event) {
         match event {
             Event::Desktop(FromDesktop::TaskChanged(TaskFacts { reservation, .. }))
@@ -219,7 +219,7 @@ impl Rules {
                 self.accepted.remove(reservation);
             }
             Event::Reply { id, .. } if self.under_way == Some(*id) => self.under_way = None,
-            // What was sent before is not waited for, and sent again.
+            // Requests in flight are given up, and sent again.
             Event::Desktop(FromDesktop::Reconnected {}) => self.under_way = None,
             Event::Restored { .. } => (self.under_way, self.gone) = (None, false),
             _ => {}
@@ -402,7 +402,7 @@ proptest! {
             }
         }
         prop_assert_eq!(asked, answered);
-        // A minute without news: whatever is shown, the agent can put it away.
+        // A minute without news: the agent can dismiss whatever is shown.
         for _ in 0..10 {
             rules.hold(&desk.handle(Event::DialogButton));
         }
@@ -414,7 +414,7 @@ proptest! {
     }
 
     #[test]
-    fn a_page_that_waits_stays_out_of_it_whatever_happens(
+    fn a_page_that_waits_does_nothing_whatever_happens(
         start in prop::collection::vec(prop_oneof![tasks(), calls()], 0..4),
         marks in prop::collection::vec(1u128..6, 0..4),
         steps in prop::collection::vec(steps(), 0..60),

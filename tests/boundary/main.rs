@@ -1,4 +1,4 @@
-//! What comes from outside, as JSON: what is understood, and what is not.
+//! Input from outside, as JSON: what is understood, and what is not.
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::expect_used, reason = "helpers of tests are tests")]
 
@@ -22,19 +22,19 @@ fn read(json: Json) -> Result<FromDesktop, Unfit> {
     FromDesktop::try_from(value(json))
 }
 
-/// What is in [`events`] and may be missing.
+/// Optional fields of [`events`].
 const OPTIONAL: [&str; 8] =
     ["attributes", "call", "conference", "joinable", "keepable", "ownLeg", "queue", "workflow"];
 
 #[test]
-fn what_is_missing_or_wrong_is_named() {
+fn a_missing_or_wrong_field_is_named_in_the_error() {
     for event in events(2) {
         assert!(read(event.clone()).is_ok(), "{event}");
         let mut all = Vec::new();
         places(&event, "", &mut all);
         for place in all {
             let name = place.rsplit('/').next().unwrap_or_default();
-            // An item of a list is one of what the list is named after.
+            // An item of a list stands for the list's name.
             if place.matches('/').count() < 2 || OPTIONAL.contains(&name) || name.parse::<u32>().is_ok() {
                 continue;
             }
@@ -53,7 +53,7 @@ fn what_is_missing_or_wrong_is_named() {
 }
 
 #[test]
-fn what_is_no_event_is_none() {
+fn a_value_that_is_not_an_event_is_refused() {
     for other in [
         json!(null),
         json!("elected"),
@@ -67,9 +67,9 @@ fn what_is_no_event_is_none() {
     }
 }
 
-/// TaskRouter names the customer's leg in the task's attributes, the call's beginning too.
+/// TaskRouter names the customer's leg in the task's attributes, and so does the beginning of the call.
 #[test]
-fn the_customers_leg_is_what_taskrouter_names_else_what_the_call_began_with() {
+fn the_customers_leg_is_taskrouters_else_that_of_the_calls_beginning() {
     let leg = |attributes: Json| {
         let task = json!({
             "task": TaskSid::numbered(1), "reservation": ReservationSid::numbered(2), "status": "accepted",
@@ -89,9 +89,9 @@ fn the_customers_leg_is_what_taskrouter_names_else_what_the_call_began_with() {
     assert_eq!(leg(json!({"conference": "CF"})), None);
 }
 
-/// Attributes are anybody's, and Flex is of many versions.
+/// Anybody may write attributes, and Flex has many versions.
 #[test]
-fn what_may_be_absent_is_absent_when_it_does_not_fit() {
+fn optional_fields_that_do_not_fit_count_as_absent() {
     let odd = json!({"request": 7, "callback": 1, "task": {
         "task": TaskSid::numbered(1), "reservation": ReservationSid::numbered(2), "status": "sleeping", "voice": false,
         "liveCall": false, "muted": "yes", "joinable": 1, "keepable": null, "workflow": "WW1", "queue": 2, "contactUri": 5,
@@ -141,7 +141,7 @@ fn views() -> Vec<RecoveryView> {
 }
 
 #[test]
-fn what_the_server_writes_is_read() {
+fn messages_of_the_server_are_parsed() {
     for in_place in [false, true] {
         let reply = HelloReply { recoveries: views(), in_place, superseded: !in_place };
         let json = serde_json::to_value(&reply).expect("serialises");
@@ -155,14 +155,14 @@ fn what_the_server_writes_is_read() {
 }
 
 #[test]
-fn what_a_newer_server_says_is_left_alone() {
+fn unknown_messages_of_a_newer_server_are_refused() {
     assert!(heard::pushed(value(json!({"push": "weather"}))).is_err());
     let mut json = serde_json::to_value(&views()[0]).expect("serialises");
     json["stage"] = json!({"name": "weather"});
     assert!(heard::pushed(value(json!({"push": "recovery", "recovery": json}))).is_err());
 }
 
-/// What crosses the wire, see `crates/protocol/tests/wire.rs`.
+/// The wire format, see `crates/protocol/tests/wire.rs`.
 fn wire(format: &str, name: &str) -> Json {
     let path = format!("{}/crates/protocol/tests/wire/{format}/{name}.json", env!("CARGO_MANIFEST_DIR"));
     serde_json::from_str(&std::fs::read_to_string(path).expect("a file")).expect("JSON")
@@ -187,7 +187,7 @@ fn this_plugin_and_the_previous_server_understand_each_other() {
 }
 
 #[test]
-fn what_a_newer_server_tells_of_one_recovery_does_not_cost_the_others() {
+fn an_unknown_recovery_state_does_not_affect_the_others() {
     let reply = heard::hello_reply(value(wire("newer", "hello-reply"))).expect("an answer");
     assert!(reply.in_place);
     let stages: Vec<_> = reply.recoveries.into_iter().map(|view| view.stage).collect();
@@ -198,7 +198,7 @@ fn what_a_newer_server_tells_of_one_recovery_does_not_cost_the_others() {
 }
 
 #[test]
-fn what_is_kept_is_read_as_it_was_written() {
+fn kept_requests_survive_a_round_trip() {
     let registration = Registration {
         id: None,
         epoch: 1_700_000_000_000,
@@ -229,9 +229,9 @@ fn what_is_kept_is_read_as_it_was_written() {
     assert!(stored::kept(Value::Nothing).is_err());
 }
 
-/// The server reads with serde what is told by hand.
+/// The server parses with serde what the plugin serialises by hand.
 #[test]
-fn what_is_told_is_what_the_server_reads() {
+fn the_server_parses_what_the_plugin_sends() {
     let (task, reservation) = (TaskSid::numbered(1), ReservationSid::numbered(2));
     let id = Some(DeliveryId { epoch: 1_700_000_000_000, number: 7 });
     let holding = |can_join: bool| Holding {
@@ -274,9 +274,9 @@ fn what_is_told_is_what_the_server_reads() {
     assert!(read.is_ok_and(|read| read == bare));
 }
 
-/// One of each kind that the fuzz target has come upon.
+/// One input of each kind that the fuzz target has found.
 #[test]
-fn what_fuzzing_has_found_is_answered_too() {
+fn inputs_found_by_fuzzing_are_answered_too() {
     let found = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/found/boundary");
     let mut files: Vec<_> =
         std::fs::read_dir(found).expect("a folder").map(|file| file.expect("a file").path()).collect();
@@ -289,7 +289,7 @@ fn what_fuzzing_has_found_is_answered_too() {
 }
 
 proptest! {
-    // Always the same stories: new ones are what the fuzz target is for.
+    // The same stories in every run: the fuzz target searches for new ones.
     #![proptest_config(ProptestConfig { cases: 1000, rng_seed: RngSeed::Fixed(1), ..ProptestConfig::default() })]
 
     #[test]

@@ -1,5 +1,4 @@
-//! Everybody outside of the core, saying whatever bytes make them say. The property test and the fuzz target
-//! (`fuzz/`) share it.
+//! Everything outside of the core, driven by bytes. The property test and the fuzz target (`fuzz/`) share it.
 
 use rejoin_plugin::agent::{
     Agent, Answer, Config, Delivery, Effect, Event, FromDesktop, Kept, PostError, PostId, Request, RequestId,
@@ -14,7 +13,7 @@ use rejoin_protocol::{
 use serde_json::{Value as Json, json};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// As the wasm shell reads values of JavaScript.
+/// Converts as the wasm shell does.
 pub fn value(json: Json) -> Value {
     match json {
         Json::Null => Value::Nothing,
@@ -28,7 +27,7 @@ pub fn value(json: Json) -> Value {
     }
 }
 
-/// The other way round; what is [`Value::Nothing`] is left out, as the browser's JSON does.
+/// The reverse; [`Value::Nothing`] is left out, as in the browser's JSON.
 pub fn json_of(value: Value) -> Json {
     match value {
         Value::Nothing => Json::Null,
@@ -59,7 +58,7 @@ fn started(number: u128) -> Json {
     }})
 }
 
-/// One event of every kind, with all that it must have.
+/// One event of every kind, with all required fields.
 pub fn events(number: u128) -> Vec<Json> {
     let reservation = ReservationSid::numbered(number);
     let leg = |call: u128, kind: &str| json!({"kind": kind, "mine": kind == "worker", "joined": true, "call": CallSid::numbered(call)});
@@ -79,7 +78,7 @@ pub fn events(number: u128) -> Vec<Json> {
     ]
 }
 
-/// What else is said outside: leaving one call, offers, the server.
+/// Other input from outside: leaving one call, offers, the server.
 fn others(number: u128, word: &str) -> Vec<Json> {
     let (task, reservation) = (TaskSid::numbered(number), ReservationSid::numbered(number));
     let recovery = RecoveryId::numbered(number);
@@ -124,7 +123,7 @@ fn others(number: u128, word: &str) -> Vec<Json> {
     ]
 }
 
-/// What the shell notices by itself: nobody says it.
+/// Events that the shell itself notices.
 fn noticed(line: &Json) -> Option<FromDesktop> {
     let (name, details) = line.as_object()?.iter().next()?;
     let reservation = || serde_json::from_value(details.get("reservation")?.clone()).ok();
@@ -141,7 +140,7 @@ fn noticed(line: &Json) -> Option<FromDesktop> {
     })
 }
 
-/// What happens without anything being said: to the oldest request, or between the pages of this browser.
+/// Inputs without content: they concern the oldest request, or the pages of this browser.
 const LINES: [&str; 7] = ["unreachable", "503", "404", "401", "elected", "taken", "deposed"];
 
 const WORDS: [&str; 28] = [
@@ -175,7 +174,7 @@ const WORDS: [&str; 28] = [
     "🦀",
 ];
 
-/// Takes bytes for decisions; when there are no more, all are zero.
+/// Takes decisions from bytes; when there are no more, all are zero.
 struct Bytes<'a>(&'a [u8]);
 
 impl Bytes<'_> {
@@ -202,7 +201,7 @@ impl Bytes<'_> {
         }
     }
 
-    /// Says something right, most of the time with something else in one place of it.
+    /// A valid input, most of the time with one value replaced.
     fn line(&mut self) -> Json {
         let number = 1 + self.below(3) as u128;
         let mut line = match self.below(8) {
@@ -251,11 +250,11 @@ pub fn places(json: &Json, at: &str, found: &mut Vec<String>) {
     }
 }
 
-/// Lets bytes tell a whole story to one core: it must not panic, and must answer every question once.
+/// Plays a whole story from bytes on one core: it must not panic, and must answer every question once.
 pub fn play(bytes: &[u8]) {
     let mut bytes = Bytes(bytes);
     let mut page = Page::new();
-    // Most stories are of a page that has started.
+    // In most stories the page has started.
     if bytes.below(8) > 0 {
         page.hear(started(1));
     }
@@ -274,7 +273,7 @@ struct Page {
     posts: VecDeque<(PostId, Request)>,
     asked: BTreeSet<RequestId>,
     answered: BTreeSet<RequestId>,
-    /// In the browser's storage.
+    /// Requests in the browser's storage.
     kept: Vec<Kept>,
 }
 
@@ -291,8 +290,8 @@ impl Page {
         }
     }
 
-    /// A number: so many milliseconds pass; `true`, `false`: the push channel; a text: one of [`LINES`]; everything else
-    /// is said by whom it looks like.
+    /// A number: this many milliseconds pass; `true`, `false`: the push channel; a text: one of [`LINES`]; everything
+    /// else comes from the source that it looks like.
     fn hear(&mut self, line: Json) {
         match &line {
             Json::Bool(up) => return self.handle(Event::PushState { up: *up }),
