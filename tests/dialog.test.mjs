@@ -1,4 +1,4 @@
-// The dialog in every state, language and theme: does it fit, can everybody use it, and does it speak Flex's language?
+// The dialog in every state, language and theme: it fits, is accessible, and speaks Flex's language.
 // The built plugin shows it, led from state to state by what Flex, the browser and the server say. Pictures of all of
 // it are in target/e2e/dialog/.
 import assert from 'node:assert/strict';
@@ -22,7 +22,7 @@ const languages = Object.keys(words);
 const lower = (text) => text[0].toLowerCase() + text.slice(1);
 const upper = (text) => text[0].toUpperCase() + text.slice(1);
 
-// A state of the dialog is what has a title.
+// Each text with a title is a state of the dialog.
 const kinds = Object.keys(words.en).flatMap((key) => {
   const [, kind] = /^Rejoin(.*)Title$/.exec(key) ?? [];
   return kind ? [lower(kind)] : [];
@@ -67,7 +67,7 @@ const surround = ({ tag, dark }) => {
   };
   const subscribers = [];
   const manager = {
-    // However slow the machine: no state ends before it was looked at.
+    // Even on a slow machine no state ends before it was checked.
     configuration: {
       custom_data: { rejoin: { server: location.origin, silenceMs: 60_000, rejoinedForMs: 10_000 } },
     },
@@ -198,7 +198,7 @@ const walk = async ({ language = 'en', dark = false, width = 640, height = 400, 
     await visit(page, state, kind);
   }
   await page.clock.fastForward(10_000);
-  await page.locator('dialog[open]').waitFor({ state: 'detached', timeout: 5000 }); // it goes in the end
+  await page.locator('dialog[open]').waitFor({ state: 'detached', timeout: 5000 }); // it closes in the end
   await context.close();
 };
 
@@ -206,7 +206,7 @@ describe('languages', () => {
   const gaps = (text) => (text.match(/{{\w+}}/g) ?? []).sort();
 
   for (const language of languages) {
-    test(`${language} says all that English says, with the same gaps, in words of its own`, () => {
+    test(`${language} has every English text, with the same gaps, translated`, () => {
       assert.deepEqual(Object.keys(words[language]), Object.keys(words.en));
       for (const [key, text] of Object.entries(words[language])) {
         assert.deepEqual(gaps(text), gaps(words.en[key]), key);
@@ -216,8 +216,8 @@ describe('languages', () => {
     });
   }
 
-  test('the account’s own words come first, and English stands for what is missing', async () => {
-    // As if the translator had not got far.
+  test('the account’s own texts come first, and English replaces missing ones', async () => {
+    // An incomplete translation.
     const unfinished = {
       name: 'unfinished',
       setup: ({ onLoad }) =>
@@ -275,7 +275,7 @@ describe('the dialog', () => {
           .filter(({ impact }) => impact === 'serious' || impact === 'critical')
           .map(({ id, nodes }) => `${state}: ${id}: ${nodes.map(({ failureSummary }) => failureSummary)}`);
         assert.deepEqual(grave, []);
-        // It has looked: the texts at least are there to be read.
+        // The check has run: at least the texts were found.
         const contrast = passes.find(({ id }) => id === 'color-contrast');
         assert.ok(contrast?.nodes.length >= 2, `${state}: ${passes.map(({ id }) => id)}`);
       });
@@ -283,7 +283,7 @@ describe('the dialog', () => {
     });
   }
 
-  test('all of it is on one sheet', async () => {
+  test('all pictures fit on one sheet', async () => {
     await sheet(
       browser,
       pictures,
@@ -313,7 +313,7 @@ describe('the dialog', () => {
     return `${box.clientHeight} ${name}`;
   };
 
-  test('is large enough for all it says, and of one size', async () => {
+  test('is large enough for every text, and of one size', async () => {
     const heights = [];
     for (const language of languages) {
       await walk({ language }, async (page, state) => {
@@ -339,7 +339,7 @@ describe('the dialog', () => {
     });
   }
 
-  test('lets nobody out with Esc or Tab', async () => {
+  test('cannot be left with Esc or Tab', async () => {
     await walk({}, async (page, state) => {
       if (state !== 'interrupted' && state !== 'slow') return;
       for (const key of ['Escape', 'Escape', 'Tab', 'Tab']) await page.keyboard.press(key);

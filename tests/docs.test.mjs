@@ -1,4 +1,4 @@
-// What the documents name is there.
+// The tests and versions that the documents name exist.
 
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';

@@ -1,5 +1,5 @@
-// The built plugin in a real browser, with a Flex that has only what the plugin touches and a server that says what
-// the test wants: does it start, bind, show and guard? The whole of Flex is the end-to-end test's.
+// The built plugin in a real browser, with a stub of Flex that has only what the plugin touches and a scripted server:
+// it starts, binds, shows and protects. The end-to-end tests run the whole of Flex.
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync } from 'node:fs';
 import http from 'node:http';
@@ -65,7 +65,7 @@ const flexStub = ({ server, tasks, dark, rejoin = { server }, worker = {}, lacks
     workerClient: {
       ...emitter(),
       sid: 'WK' + '0'.repeat(29) + 'ada',
-      // Flex gives plugins proxies, another one each time.
+      // Flex gives plugins a new proxy each time.
       reservations: { get: (sid) => reservations.has(sid) && new Proxy(reservations.get(sid), {}) },
       attributes: { contact_uri: 'client:ada', ...worker },
     },
@@ -75,7 +75,7 @@ const flexStub = ({ server, tasks, dark, rejoin = { server }, worker = {}, lacks
       disconnectAll: () => localStorage.setItem('phone', 'hung up'),
     },
   };
-  // As the Voice SDK does, before any plugin is there. What it did is told to the next page.
+  // As the Voice SDK does, before any plugin is loaded. The next page is told what it did.
   window.addEventListener('pagehide', () => {
     localStorage.setItem('phone', 'silent');
     manager.voiceClient.disconnectAll();
@@ -257,7 +257,7 @@ test('the dialog stands from the reload until the agent is back', async () => {
   await page.locator('rejoin-dialog .timer', { hasText: /in 1[34] s/ }).waitFor();
   await page.screenshot({ path: new URL('dialog-light.png', pictures).pathname });
 
-  // Neither Esc nor Tab leads out of it.
+  // Neither Esc nor Tab leaves it.
   for (const key of ['Escape', 'Escape', 'Tab', 'Tab']) await page.keyboard.press(key);
   assert.equal(
     await page.evaluate(() =>
@@ -286,7 +286,7 @@ test('the dialog stands from the reload until the agent is back', async () => {
   await gone();
 });
 
-test('that the agent is back is not said when the call is over by then', async () => {
+test('“Reconnected” is not shown when the call is over by then', async () => {
   reply = (pathname) =>
     pathname === '/v1/hello' && { status: 200, json: { recoveries: [recovery({ name: 'queued' })] } };
   await open([accepted(1)]);
@@ -501,7 +501,7 @@ test('what the server could not take is delivered by the next page, in order, wi
   await asked('/v1/hello');
   await page.evaluate(talk, { task, own: sid('CA', 1), legs: [agentLeg(1), customerLeg] });
   await asked('/v1/calls');
-  // Lets go although the mark behind the registration was not even tried.
+  // Flex goes on although the mark behind the registration was not even tried.
   await page.evaluate((sid) => window.flex.invoke('HangupCall', { sid }), task.sid);
   assert.equal((await calls()).at(-1)[0], 'HangupCall');
   const stored = await kept();
@@ -558,7 +558,7 @@ test('a call that is accepted by hand in a page that waits makes that page act',
   await acts(first, 'waits');
   assert.equal((await asked('/v1/calls')).body.workerLeg, sid('CA', 1));
   await asked('/v1/hello');
-  // And back, when this one is closed.
+  // And the first one again, when this one is closed.
   await page.close();
   page = first;
   await acts(page);
@@ -614,7 +614,7 @@ test('after signing out nothing is left, and nothing is said', async () => {
   assert.ok(!requests.some(({ pathname }) => pathname === '/v1/goodbye'));
 });
 
-test('a refused token is not tried again, a new one is', async () => {
+test('a refused token is not used again, a new one is', async () => {
   let token = 'token-of-ada';
   reply = (pathname) => {
     if (requests.at(-1).authorization !== `Bearer ${token}`) return { status: 401 };
@@ -632,11 +632,11 @@ test('a refused token is not tried again, a new one is', async () => {
   assert.equal(requests.filter(({ pathname }) => pathname === '/v1/hello').length, 2);
 });
 
-test('when Flex is connected again the facts are read anew and the server is asked', async () => {
+test('when Flex reconnects its state is read again and the server is asked', async () => {
   await open([{ ...accepted(1), status: 'pending' }]);
   await asked('/v1/hello');
   requests.length = 0;
-  // What happened meanwhile came without any event.
+  // The changes in between came without an event.
   await page.evaluate(
     (sid) => {
       window.flex.state.worker.tasks.get(sid).status = 'wrapping';
@@ -689,7 +689,7 @@ test('a call waits for the microphone, and comes back by itself when it is there
   await page.evaluate(talk, { task, legs });
   await title('Your microphone is blocked');
   const joins = async () => (await calls()).filter(([what]) => what === 'joinCall').length;
-  // Longer than a browser that tells nothing is waited for.
+  // Longer than the wait for a browser that reports nothing.
   await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 2500)));
   assert.equal(await joins(), 0);
   await context.grantPermissions(['microphone']);
@@ -698,17 +698,17 @@ test('a call waits for the microphone, and comes back by itself when it is there
   assert.equal(await joins(), 1);
 });
 
-test('a call that the browser will not play needs one click', async () => {
+test('a call that the browser refuses to play needs one click', async () => {
   const task = accepted(1);
   await open([{ ...task, status: 'pending' }]);
-  // Whatever Playwright evaluates counts as a click: this page is left alone until it has said what it has seen.
+  // Whatever Playwright evaluates counts as a click: this page is left alone until it has reported what it has seen.
   const script = async (talk, task, legs) => {
     const heard = new AudioContext().createMediaStreamDestination();
     window.speaker = Object.assign(new Audio(), { srcObject: heard.stream });
     const later = (work) => setTimeout(work, 300);
     while (document.documentElement.dataset.rejoin !== 'ready') await new Promise(later);
     talk({ task, own: 'CA' + '1'.repeat(32), legs });
-    // As the Voice SDK does when a call is there; it does not look after what becomes of it.
+    // As the Voice SDK does for a new call; it ignores the result.
     window.speaker.play().catch((error) => console.log(`refused: ${error.name}`));
     later(() => {
       const button = document.querySelector('rejoin-dialog')?.shadowRoot.querySelector('button');
@@ -814,14 +814,14 @@ test('the hang-up button works when the server does not', async () => {
     await window.flex.invoke('HangupCall', { sid });
     return performance.now() - started;
   }, task.sid);
-  // Asked, and not waited for without end: after half of the time it is written into the task, too, and she goes.
+  // The wait for the answer is bounded: after half of the time the mark is written into the task, too, and the agent leaves.
   assert.ok(took > 700, `${took} ms`);
   assert.equal((await calls()).at(-1)[0], 'HangupCall');
 });
 
 const ours = () => page.lines.filter((line) => line.includes('Rejoin:'));
 
-test('the configuration is read anew on each start: account, team, worker; mistakes are told', async () => {
+test('each start reads the configuration: account, team, worker; mistakes are reported', async () => {
   const rejoin = {
     server: 'https://elsewhere.example',
     silenceMs: 'long',
@@ -860,7 +860,7 @@ test('without a server, or switched off, the plugin stays out of it and says why
   }
 });
 
-/** Flex works as without the plugin; one line tells the developer why, one tells the agent. */
+/** Flex works as without the plugin; one line tells the developer why, one the agent. */
 const failsOpen = async (reason) => {
   await until('the report', () => ours().length);
   assert.match(ours()[0], reason);
@@ -934,7 +934,7 @@ test('a panic is the last that the core does', async () => {
   await page.evaluate(talk, { task: accepted(1), own: sid('CA', 1), legs: [agentLeg(1), customerLeg] });
   await asked('/v1/calls');
   await until('the push channel', () => streams.length);
-  // The core asks for the time while it holds the machine: whoever wants the machine then breaks it.
+  // The core reads the clock while it holds the machine: a second borrow of the machine then fails.
   await page.evaluate(() => {
     const { now } = Date;
     window.asked = 0;
@@ -980,7 +980,7 @@ test('any other breakdown of the core is its last, too', async () => {
   await noted();
 });
 
-test('a server that says nonsense is told once, and understood again afterwards', async () => {
+test('a malformed message of the server is reported once, and later ones are understood', async () => {
   await open([accepted(1)]);
   await until('the push channel', () => streams.length);
   for (const nonsense of ['', '{', '[]', 'null', '{"push":"weather"}', '{"push":"recovery"}', '{"push":7}']) {
@@ -996,14 +996,14 @@ test('a server that says nonsense is told once, and understood again afterwards'
   assert.equal((await page.evaluate(() => window.Rejoin.status())).problems.length, 1);
 });
 
-test('a server that cannot be reached during a call is told to the agent, until it is back', async () => {
+test('during a call an unreachable server is shown to the agent, until it is back', async () => {
   const rejoin = { server: origin, unprotectedAfterMs: 1000, longestRetryMs: 1000 };
   await open([{ ...accepted(1), status: 'pending' }], { rejoin });
   await until('the push channel', () => streams.length);
   away = true;
   streams.at(-1).end();
   await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 1500)));
-  assert.equal(await note().textContent(), '', 'without a call it is nobody’s business');
+  assert.equal(await note().textContent(), '', 'without a call there is no notice');
   assert.deepEqual(ours(), []);
   await page.evaluate(talk, { task: accepted(1), own: sid('CA', 1), legs: [agentLeg(1), customerLeg] });
   await noted();
@@ -1013,14 +1013,14 @@ test('a server that cannot be reached during a call is told to the agent, until 
   assert.equal((await page.evaluate(() => window.Rejoin.status())).protectedCalls, 0);
   await page.screenshot({ path: new URL('unprotected.png', pictures).pathname });
   away = false;
-  // The pauses between its attempts have grown meanwhile.
+  // The delays between its attempts have grown meanwhile.
   await until('no note', async () => (await note().textContent()) === '', 20_000);
   const status = await page.evaluate(() => window.Rejoin.status());
   assert.deepEqual([status.protectedCalls, status.pushUp], [1, true]);
   assert.equal(ours().length, 1);
 });
 
-test('window.Rejoin tells what goes on, and nothing personal', async () => {
+test('window.Rejoin has the state, and no personal data', async () => {
   reply = (pathname) =>
     pathname === '/v1/hello' && {
       status: 200,

@@ -1,4 +1,4 @@
-// The shim stays thin: what is more than binding belongs into the core.
+// The shim stays thin: anything beyond binding belongs in the core.
 
 import assert from 'node:assert/strict';
 import { readFileSync, readdirSync } from 'node:fs';

@@ -1,4 +1,4 @@
-// However `npm start` is told to stop, nothing of it is left.
+// However `npm start` is stopped, no process of it is left.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -20,7 +20,7 @@ async function freePort() {
   return port;
 }
 
-/** Is nobody left in the process group? Who is not our child tells us nothing when it ends, so look for a moment. */
+/** True when the process group is empty. Processes that are not our children do not report their end, so poll briefly. */
 async function gone(/** @type {number} */ group) {
   for (const end = Date.now() + 2000; Date.now() < end; ) {
     try {
@@ -73,7 +73,7 @@ for (const [title, signal, group] of ways) {
       try {
         process.kill(-pid, 'SIGKILL');
       } catch {
-        // As it should be: nobody is left.
+        // As it should be: the group is empty.
       }
       rmSync(new URL(`target/demo-${port}`, root), { recursive: true, force: true });
     }

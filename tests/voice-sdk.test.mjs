@@ -1,4 +1,4 @@
-// What keeps a leg when its page ends is a wrapper around a method of the Voice SDK (js-shim/flex-effects.js). It is tried
+// A wrapper around a method of the Voice SDK (js-shim/flex-effects.js) keeps a leg when its page ends. It is tested
 // here with the SDK inside Flex and with the newest one, in Chromium, against the twin's signalling; and so is what the SDK
 // does with a page that goes into the back/forward cache, on which src/agent/returning.rs rests.
 
@@ -37,7 +37,7 @@ let open = [];
 /** A page with a phone that answers, and our effects on it. */
 const PAGE = `<!doctype html><title>phone</title><script>
   const { token, twin } = SESSION;
-  const Socket = window.WebSocket; // the SDK takes it when it is loaded
+  const Socket = window.WebSocket; // the SDK reads it when it is loaded
   window.WebSocket = class extends Socket {
     constructor(url, protocols) {
       super(url.replace('wss://', twin.replace('http', 'ws') + '/__tw/'), protocols);
@@ -146,7 +146,7 @@ async function call(/** @type {import('playwright-core').Page} */ page) {
 const keepLegs = (/** @type {import('playwright-core').Page} */ page) =>
   page.evaluate(() => /** @type {any} */ (window).perform({ keepLegs: { keep: true } }));
 
-/** The twin has found a leg without sound to be dead: nobody has hung up. */
+/** The twin has declared a leg without sound dead: no end has hung up. */
 const wasLeftStanding = async (/** @type {string} */ leg) =>
   (await twilio.log()).some((line) => line.includes(`${leg} has been silent for too long`));
 
@@ -180,7 +180,7 @@ for (const { name, from, survivesTheCache } of SDKS) {
       assert.equal(await wasLeftStanding(first.leg), false, 'without it');
       await tidy();
 
-      // The end of a leg that stands is awaited: soon, here.
+      // The test waits for the end of a leg that stands, which comes soon here.
       await twilio.assume({ deadLegAfterMs: 1000 });
       const page = await phone(from);
       const second = await call(page);

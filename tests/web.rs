@@ -275,7 +275,9 @@ fn page(worker: &str) -> (Rc<Lock>, js_sys::Promise, Rc<RefCell<Vec<Change>>>) {
 
 #[wasm_bindgen_test]
 async fn one_of_several_pages_has_the_lock_and_another_can_take_it() {
-    let acts = async |promise: js_sys::Promise| JsFuture::from(promise).await.expect("it is told").as_bool();
+    let acts = async |promise: js_sys::Promise| {
+        JsFuture::from(promise).await.expect("the election has a result").as_bool()
+    };
     let (first, told, of_first) = page("WK1");
     assert_eq!(acts(told).await, Some(true));
     let (second, told, of_second) = page("WK1");
@@ -335,7 +337,7 @@ fn storage_keeps_requests_until_they_are_removed() {
     let mut all = storage::kept();
     all.sort_by_key(|kept| kept.id);
     assert_eq!(all, [kept(1), kept(3)]);
-    assert_eq!(storage.get_item("rejoin.out.1-1"), Ok(None), "what nobody can read is thrown away");
+    assert_eq!(storage.get_item("rejoin.out.1-1"), Ok(None), "unreadable requests are discarded");
     storage::unkeep_all();
     assert!(storage::kept().is_empty());
     assert_eq!(storage.get_item("rejoin.live.x"), Ok(Some("not ours".into())));

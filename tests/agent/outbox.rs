@@ -219,7 +219,7 @@ fn a_page_that_waits_leaves_them_to_the_one_that_acts() {
     let effects = desk.handle(Event::Desktop(started(vec![], true, true)));
     assert!(sent(&effects).is_empty() && taken_back(&effects).is_empty());
     desk.agent.recall(vec![mark(2, NOW)]);
-    assert_eq!(sent(&desk.elect()), [id(6, 2)], "what is there when its turn has come");
+    assert_eq!(sent(&desk.elect()), [id(6, 2)], "the stored requests once it acts");
 }
 
 #[test]
@@ -357,7 +357,7 @@ fn wrapping_up_a_call_by_hand_is_a_way_to_leave_it() {
     let effects = desk.handle(accepted(&effects));
     assert!(desktop(&effects).contains(&ToDesktop::Let { request: RequestId(2) }));
     desk.task(task(1, ReservationStatus::Wrapping));
-    assert!(matches!(desk.complete(1), ToDesktop::Let { .. }), "what is wrapping has no call to leave");
+    assert!(matches!(desk.complete(1), ToDesktop::Let { .. }), "a wrapping task has no call to leave");
 }
 
 /// The server, which does not have the mark yet, considers the agent lost.

@@ -97,7 +97,7 @@ fn a_leg_that_is_joined_may_ring_in_either_page() {
         let mut anew = Desk { agent, ..Desk::new(&[]) };
         anew.handle(Event::Desktop(started(accepted(), true, true)));
         let mut effects = [acting.handle(with_the_new_leg()), anew.handle(with_the_new_leg())].concat();
-        assert!(registered(&effects).is_empty(), "nobody has it yet");
+        assert!(registered(&effects).is_empty(), "no page has it yet");
 
         let (has, other) = if here { (&mut acting, &mut anew) } else { (&mut anew, &mut acting) };
         let told = has.task(live(201));

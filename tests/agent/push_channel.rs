@@ -35,7 +35,7 @@ fn while_it_is_down_a_desktop_with_a_call_asks_slower_and_slower() {
     desk.handle(up(true));
     assert!(hellos(&mut desk, 5).is_empty(), "it stops when the channel stands");
     desk.handle(up(false));
-    assert_eq!(hellos(&mut desk, 1), [5, 10, 20], "and begins anew");
+    assert_eq!(hellos(&mut desk, 1), [5, 10, 20], "the delays start again");
 }
 
 #[test]

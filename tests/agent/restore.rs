@@ -57,9 +57,9 @@ fn after_a_loss_a_change_by_taskrouter_is_undone_once() {
     // now, before, what the server says, what is set
     let lost = || vec![view(Stage::Interrupted)];
     let table = [
-        (OFFLINE, Some(BREAK), vec![], "nobody was lost"),
+        (OFFLINE, Some(BREAK), vec![], "no agent was lost"),
         (OFFLINE, None, lost(), "offline before, too"),
-        (AVAILABLE, Some(BREAK), lost(), "somebody else has set it"),
+        (AVAILABLE, Some(BREAK), lost(), "the activity was set elsewhere"),
         (BREAK, Some(BREAK), lost(), "nothing has changed"),
     ];
     for (now, before, recoveries, why) in table {

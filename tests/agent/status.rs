@@ -116,10 +116,10 @@ fn an_unprotected_call_is_reported_after_a_while_until_protected() {
     desk.handle(Event::PushState { up: true });
     assert_eq!(told(&desk.wait(Millis::seconds(60))), [false; 0], "all is well");
     desk.handle(Event::PushState { up: false });
-    assert_eq!(told(&desk.wait(Millis::seconds(14))), [false; 0], "for some seconds it is nobody's business");
+    assert_eq!(told(&desk.wait(Millis::seconds(14))), [false; 0], "no notice for some seconds");
     desk.handle(Event::PushState { up: true });
     desk.handle(Event::PushState { up: false });
-    assert_eq!(told(&desk.wait(Millis::seconds(14))), [false; 0], "the time begins anew");
+    assert_eq!(told(&desk.wait(Millis::seconds(14))), [false; 0], "the time starts again");
     let effects = desk.wait(Millis::seconds(2));
     assert_eq!(told(&effects), [true]);
     let complaint = ToDesktop::Log { notice: Complaint::Unprotected };

@@ -153,7 +153,7 @@ fn between_pages_of_one_browser_the_lock_decides() {
     let mut desk = Desk::idle();
     assert!(desk.handle(Event::Deposed).contains(&Effect::ClosePush));
     assert!(roles(&desk.handle(Event::Superseded)).is_empty());
-    assert!(posts(&desk.wait(Millis::seconds(300))).is_empty(), "it asks nobody, and waits");
+    assert!(posts(&desk.wait(Millis::seconds(300))).is_empty(), "it sends nothing, and waits");
     let effects = desk.elect();
     assert_eq!(roles(&effects), [true]);
     assert!(effects.contains(&Effect::OpenPush { epoch: 8 }));
@@ -187,7 +187,7 @@ fn a_page_that_takes_over_becomes_the_newest() {
     let mut effects = desk.handle(Event::Elected { taken: false, epoch: 8 });
     assert!(effects.contains(&Effect::OpenPush { epoch: 8 }));
     effects.extend(desk.wait(Millis::seconds(1)));
-    assert_eq!(epochs(&effects), [8, 8], "registered anew, and a hello");
+    assert_eq!(epochs(&effects), [8, 8], "registered again, and a hello");
     assert_eq!(goodbyes(&desk.handle(page_hide()))[0].epoch, 8);
 }
 

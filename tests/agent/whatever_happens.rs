@@ -227,7 +227,7 @@ impl Rules {
     }
 
     fn outbox(&mut self, post: PostId, id: Option<DeliveryId>) {
-        let id = id.expect("it can be told from others");
+        let id = id.expect("a kept request has an id");
         assert!(self.under_way.replace(post).is_none(), "one after the other");
         assert!(self.kept.contains(&id), "it is stored as long as it is under way");
         if id.epoch == 7 {

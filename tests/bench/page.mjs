@@ -1,4 +1,4 @@
-// What a page takes: times inside the browser, by its own clock.
+// Times inside a page, by the browser's own clock.
 
 import { readFileSync } from 'node:fs';
 import path from 'node:path';

@@ -1,4 +1,4 @@
-// What a recovery takes, from the logs of the twin and the server: both run on this machine and have one clock.
+// Duration of a recovery, from the logs of the twin and the server: both run on this machine and share its clock.
 
 import { Story } from '../e2e/story.mjs';
 import { desktop, watchPage } from './page.mjs';
@@ -26,7 +26,7 @@ const short = (/** @type {string} */ text) =>
 /**
  * A customer calls, Ada refreshes the page, the call comes back.
  * @param {{demo: import('../e2e/people.mjs').Demo, browsers: import('../e2e/browsers.mjs').Browsers, folder: string}} where
- * @param {boolean} inPlace does the old leg stand, or end with the page?
+ * @param {boolean} inPlace true when the old leg still stands; otherwise it ends with the page
  * @returns {Promise<Recovered>}
  */
 export async function recover({ demo, browsers, folder }, inPlace) {

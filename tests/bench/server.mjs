@@ -1,4 +1,4 @@
-// The server's figures: built as it is installed, and measured by `rejoin-load` beside it.
+// Figures of the server: built as for installation, and measured by `rejoin-load`.
 
 import { spawn } from 'node:child_process';
 import path from 'node:path';
@@ -28,7 +28,7 @@ export async function server(more) {
 function measure(/** @type {string[]} */ more, /** @type {(text: string) => void} */ heard) {
   const program = (/** @type {string} */ name) => path.join(root, 'target/dist', name);
   return new Promise((done, fail) => {
-    // What is durable has to be: tests do without.
+    // Durable writes must be durable here: tests do without.
     const child = spawn(program('rejoin-load'), [program('rejoin'), ...more], {
       env: { ...env, FSYNC: 'on' },
       stdio: ['ignore', 'pipe', 'pipe'],

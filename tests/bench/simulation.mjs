@@ -1,4 +1,4 @@
-// How many worlds a second one core plays: the smallest that there are, of one agent and one customer, and drawn ones.
+// Worlds per second and core: the smallest ones, with one agent and one customer, and drawn ones.
 
 import path from 'node:path';
 import { root, run } from '../../scripts/lib/run.mjs';
@@ -36,7 +36,7 @@ export async function simulation(repeat) {
       worlds: /** @type {number[]} */ ([]),
       simulated: /** @type {number[]} */ ([]),
     }));
-    // By turns, so that what else the machine does in that time comes to all of them.
+    // By turns, so that other load on the machine affects all of them.
     for (let round = 0; round < repeat; round++) {
       for (const each of measured) {
         heard(each.what);

@@ -1,4 +1,4 @@
-// Figures as one table.
+// Prints figures as one table.
 
 /** @typedef {import('./server.mjs').Figure} Figure */
 

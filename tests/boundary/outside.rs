@@ -382,10 +382,10 @@ impl Page {
         | ToDesktop::Refuse { request }
         | ToDesktop::AttachConferenceOptions { request, .. } = effect
         {
-            assert!(self.asked.contains(request), "nobody asked: {effect:?}");
+            assert!(self.asked.contains(request), "an answer without a question: {effect:?}");
             assert!(self.answered.insert(*request), "answered before: {effect:?}");
         } else {
-            assert!(told, "the shim is not told: {effect:?}");
+            assert!(told, "the shim does not get it: {effect:?}");
         }
     }
 

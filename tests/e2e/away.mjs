@@ -1,5 +1,5 @@
 // An agent leaves Flex for another site in the same tab, and comes back with the browser's button: the browser may show
-// the very page that was left, out of its back/forward cache, or load it anew.
+// the same page again, from its back/forward cache, or load it again.
 
 import assert from 'node:assert/strict';
 import { isBackInPlace, withServer } from './in-place.mjs';
@@ -25,7 +25,7 @@ export const backInPlace = {
     await story.step('the agent follows a link', () => ada.followsALink());
     await story.step('the server hears of it at once', () => customer.notes('page-gone', { from }));
     await story.step('the agent goes back', () => ada.goesBack());
-    const { restored, why } = await story.step('to a page that is loaded anew', () => ada.whatCameBack());
+    const { restored, why } = await story.step('to a page that is loaded again', () => ada.whatCameBack());
     assert.equal(restored, false, 'the leg stands, and a page with a leg is not kept');
     assert.ok(why?.includes('rtc'), `because of the leg: ${why}`);
     await isBackInPlace(story, ada, customer, task, { from });
@@ -41,7 +41,7 @@ export const backThroughTheQueue = {
       await story.step('the agent follows a link', () => ada.followsALink());
       await isTold(story, customer, transcript);
       await story.step('the agent goes back', () => ada.goesBack());
-      const { restored, why } = await story.step('to a page that is loaded anew', () => ada.whatCameBack());
+      const { restored, why } = await story.step('to a page that is loaded again', () => ada.whatCameBack());
       assert.equal(restored, false, 'Flex keeps the microphone after a call, and the browser no such page');
       assert.ok(why?.includes('mediastream'), `because of the microphone: ${why}`);
       await ada.ready();
@@ -63,7 +63,7 @@ export const restoredAndLoadedAnew = {
     const { timeline: from } = customer.mark();
     await story.step('the agent closes Flex there', () => elsewhere.closesTab());
     await story.step('the agent goes back in the first browser', () => ada.goesBack());
-    await story.step('to the page that was left, which loads itself anew, as its phone is gone', () =>
+    await story.step('to the page that was left, which reloads itself, as its phone is gone', () =>
       ada.page.waitForFunction("sessionStorage.getItem('restored') && !('__left' in window)", null, {
         timeout: 20_000,
       }),
@@ -84,7 +84,7 @@ export const restoredWithoutACall = {
     await story.step('the agent follows a link', () => ada.followsALink());
     await story.step('the agent goes back', () => ada.goesBack());
     const { restored, same, why } = await story.step('to the page that was left', () => ada.whatCameBack());
-    assert.ok(restored && same, `it was kept, and not loaded anew: ${why}`);
+    assert.ok(restored && same, `it was kept, and not loaded again: ${why}`);
     await story.step('the page hears the server again', hears);
     await story.step('and acts', () => ada.isTheOneThat('acts'));
   },

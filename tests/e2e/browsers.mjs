@@ -19,7 +19,7 @@ const ARGS = [
   '--allow-loopback-in-peer-connection',
   '--use-fake-device-for-media-stream',
 ];
-/** Asks for nothing, and plays what it is told to. */
+/** Needs no permission prompts, and plays any audio. */
 const chromeArgs = [...ARGS, '--use-fake-ui-for-media-stream', '--autoplay-policy=no-user-gesture-required'];
 /** Asks for the microphone as browsers do, and plays as little as they may. */
 const STRICT = {
@@ -45,7 +45,7 @@ function discard(/** @type {string} */ folder) {
   try {
     rmSync(folder, { recursive: true, force: true, maxRetries: 2 });
   } catch {
-    // Nothing is missing but some space.
+    // The only cost is some disk space.
   }
 }
 

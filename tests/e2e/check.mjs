@@ -1,4 +1,4 @@
-// What `npm start -- --check` plays: the same stories as the end-to-end test, one for each rung and each end.
+// What `npm start -- --check` runs: the end-to-end stories, one for each rung and each end.
 
 import { refreshInPlace } from './in-place.mjs';
 import { agentHangsUp, closedTab, customerHangsUp, refresh } from './stories.mjs';
@@ -6,7 +6,7 @@ import { tell } from './story.mjs';
 
 /**
  * @param {{demo: import('./people.mjs').Demo, browser: string, artefacts: string}} options
- * @returns {Promise<boolean>} did all of it hold?
+ * @returns {Promise<boolean>} true when every story passed
  */
 export async function check(options) {
   const stories = [refreshInPlace, refresh, closedTab, agentHangsUp, customerHangsUp];

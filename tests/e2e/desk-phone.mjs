@@ -1,4 +1,4 @@
-// An agent whose phone is not the browser: what becomes of the page does not concern the call.
+// An agent whose phone is not the browser: the end of the page does not affect the call.
 
 import assert from 'node:assert/strict';
 import { WORKER } from './people.mjs';
@@ -19,15 +19,15 @@ export const deskPhones = PHONES.map(([title, contact]) => ({
     await story.twilio.contact(WORKER.ada, contact);
     const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
     const customer = await story.step('a customer calls', () => story.customer());
-    await story.step('she accepts in Flex', () => ada.accepts());
-    const phone = await story.step('her phone rings', () => desk.person());
+    await story.step('Ada accepts in Flex', () => ada.accepts());
+    const phone = await story.step("Ada's phone rings", () => desk.person());
     await story.step('they talk', () => hears(customer, [TONE.third]));
     await hears(phone, [TONE.customer]);
     const task = await story.twilio.becomes('accepted', async () =>
       (await ada.tasks()).find(({ status }) => status === 'accepted'),
     );
     const calls = (await story.twilio.state()).calls.length;
-    await story.step('she refreshes the page', async () => {
+    await story.step('Ada refreshes the page', async () => {
       await ada.refreshes();
       await ada.ready();
     });
@@ -42,11 +42,11 @@ export const deskPhones = PHONES.map(([title, contact]) => ({
     );
     assert.equal((await story.twilio.state()).calls.length, calls, 'no phone was rung for it');
     assert.deepEqual(customer.timeline.said, [], 'the server has no part in this call');
-    await story.step('she hangs up her phone', () => phone.hangUp());
+    await story.step('Ada hangs up the desk phone', () => phone.hangUp());
     await story.step('the customer is not left on the line', () =>
       story.twilio.becomes('over', async () => !(await customer.heard()).live),
     );
-    await story.step('she completes the task', () => ada.completes());
+    await story.step('Ada completes the task', () => ada.completes());
     await story.step('Flex has no task left', () =>
       story.twilio.becomes('no task', async () => (await ada.tasks()).length === 0),
     );

@@ -1,4 +1,4 @@
-// What an agent's desk may lack when the page is back: the microphone, or leave to play sound. And what is put back.
+// What a desktop may lack when the page is back: the microphone, or permission to play sound. And what is restored.
 
 import assert from 'node:assert/strict';
 import { isBackInPlace } from './in-place.mjs';
@@ -19,20 +19,20 @@ export const microphoneBlocked = {
   title: 'An agent whose microphone is blocked meanwhile is told, and is back as soon as it is allowed',
   async play(/** @type {Story} */ story) {
     const { ada, customer, task } = await onACallInStrictBrowser(story);
-    await story.step('she leaves the page', () => ada.goesElsewhere());
-    // What is not granted is denied, once anything is.
-    await story.step('the microphone is taken from her', async () => {
+    await story.step('Ada leaves the page', () => ada.goesElsewhere());
+    // Once any permission is granted, all others are denied.
+    await story.step('the microphone permission is revoked', async () => {
       await ada.context.clearPermissions();
       await ada.context.grantPermissions(['geolocation']);
     });
-    await story.step('she comes back', () => ada.comesBack());
+    await story.step('Ada comes back', () => ada.comesBack());
     await story.step('the dialog says what is missing', () =>
       ada.dialog().getByText('Your microphone is blocked').waitFor({ timeout: 20_000 }),
     );
     await ada.shot(story.folder, 'microphone-blocked');
     const joined = customer.timeline.said.filter(({ note }) => note?.what === 'ended');
-    assert.deepEqual(joined, [], 'she is not back yet');
-    await story.step('she allows it', () => ada.context.grantPermissions(['microphone']));
+    assert.deepEqual(joined, [], 'the agent is not back yet');
+    await story.step('Ada allows it', () => ada.context.grantPermissions(['microphone']));
     await isBackInPlace(story, ada, customer, task);
   },
 };
@@ -41,8 +41,8 @@ export const strictAboutSound = {
   title: 'A browser that plays nothing before a click plays the call that an agent is back on',
   async play(/** @type {Story} */ story) {
     const { ada, customer, task } = await onACallInStrictBrowser(story);
-    // Whatever is evaluated in the page counts as a click: the page is left alone until she is back.
-    await story.step('she refreshes the page', () => ada.refreshes());
+    // Whatever is evaluated in the page counts as a click: the page is left alone until the agent is back.
+    await story.step('Ada refreshes the page', () => ada.refreshes());
     await isBackInPlace(story, ada, customer, task);
   },
 };
@@ -54,16 +54,16 @@ export const mutedThroughQueue = {
     const customer = await story.step('a customer calls', () => story.customer());
     const task = await talk(story, ada, customer);
     const from = customer.mark().transcript;
-    await story.step('she mutes herself', () => ada.mutes());
-    await story.step('the customer hears her no more', () => customer.hears(/silence/, { from }));
+    await story.step('Ada mutes the microphone', () => ada.mutes());
+    await story.step('the customer no longer hears Ada', () => customer.hears(/silence/, { from }));
     await story.twilio.assume({ dtlsCloseEndsLeg: true });
     const { transcript } = customer.mark();
-    await story.step('she refreshes the page', () => ada.refreshes());
+    await story.step('Ada refreshes the page', () => ada.refreshes());
     await isTold(story, customer, transcript);
     await ada.ready();
     await isBack(story, ada, customer, task, { hearsAgent: false });
-    await story.step('she is muted again', () => story.twilio.becomes('muted', () => ada.isMuted()));
-    await story.step('she unmutes and is heard', async () => {
+    await story.step('Ada is muted again', () => story.twilio.becomes('muted', () => ada.isMuted()));
+    await story.step('Ada unmutes and is heard', async () => {
       await ada.mutes();
       await customer.hearsAgent();
     });
@@ -84,13 +84,13 @@ const setBack = (
     const activity = async () => (await story.twilio.worker('ada')).activity;
     assert.equal(await activity(), 'Available');
     await story.twilio.assume({ presenceTtlMs: 0, ...assumed });
-    await story.step('she leaves the page', () => ada.goesElsewhere());
-    await story.step('TaskRouter makes her offline', () =>
+    await story.step('Ada leaves the page', () => ada.goesElsewhere());
+    await story.step('TaskRouter sets Ada offline', () =>
       story.twilio.becomes('offline', async () => (await activity()) === 'Offline'),
     );
-    await story.step('she comes back', () => ada.comesBack());
+    await story.step('Ada comes back', () => ada.comesBack());
     await back(story, ada, customer, task);
-    await story.step('she is available again', () =>
+    await story.step('Ada is available again', () =>
       story.twilio.becomes('available', async () => (await activity()) === 'Available'),
     );
     await story.step('and the desktop says so', () =>

@@ -1,4 +1,4 @@
-// What TaskRouter itself tells the server, when a page does not.
+// Events that the server receives from TaskRouter, not from a page.
 
 import { isBack, isTold, talk } from './steps.mjs';
 
@@ -17,7 +17,7 @@ const TYPES = [
 export const pingAlone = {
   title: 'An agent whose page cannot say hello is back on the call, because the ping was accepted',
   async play(/** @type {Story} */ story) {
-    await story.step('the server is told what TaskRouter does', () =>
+    await story.step('the server receives TaskRouter events', () =>
       story.twilio.streams(
         `${story.demo.serverUrl}/webhooks/events`,
         TYPES.map((type) => `com.twilio.taskrouter.${type}`),
@@ -31,7 +31,7 @@ export const pingAlone = {
     await story.step('no hello gets through any more', () =>
       ada.context.route('**/v1/hello', (route) => route.abort()),
     );
-    await story.step('she refreshes the page', () => ada.refreshes());
+    await story.step('Ada refreshes the page', () => ada.refreshes());
     await isTold(story, customer, transcript);
     await story.step('the ping is accepted, and the server knows', () => customer.notes('agent-back'));
     await ada.ready();

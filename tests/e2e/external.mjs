@@ -1,4 +1,4 @@
-// Somebody from outside on the call: added by Flex itself, or by REST as an account's own plugin does.
+// A third party on the call: added by Flex itself, or by REST as an account's own plugin does.
 
 import assert from 'node:assert/strict';
 import { isBackInPlace } from './in-place.mjs';
@@ -40,7 +40,7 @@ async function adds(/** @type {Story} */ story, /** @type {Agent} */ agent, /** 
     phoneNumber: NUMBER.third,
     callerId: '+15550001111',
   });
-  const third = await story.step('she calls somebody from outside to it', () => phone.person());
+  const third = await story.step('Ada adds a third party to the call', () => phone.person());
   await done;
   await areThree(story, task.taskSid);
   await story.step('everybody hears everybody', () => allHear(agent, third));
@@ -95,7 +95,7 @@ export const externalRefresh = {
   async play(/** @type {Story} */ story) {
     const { ada, customer, task } = await onACall(story);
     const third = await adds(story, ada, task);
-    await story.step('she refreshes the page', () => ada.refreshes());
+    await story.step('Ada refreshes the page', () => ada.refreshes());
     await isBackInPlace(story, ada, customer, task, { hearsAgent: false, hearsCustomer: false });
     await story.step('everybody hears everybody', () => allHear(ada, third, customer));
     const { endConferenceOnExit } = await partOf(story, task.taskSid, third);
@@ -108,14 +108,14 @@ export const externalHeldRefresh = {
   async play(/** @type {Story} */ story) {
     const { ada, customer, task } = await onACall(story);
     const third = await adds(story, ada, task);
-    await story.step('she puts the third party on hold', () => holds(story, ada, task, third));
+    await story.step('Ada puts the third party on hold', () => holds(story, ada, task, third));
     await story.step('it hears music', () => third.hears(/hold music/, { from: 0 }));
-    await story.step('she mutes herself', () => ada.mutes());
-    await story.step('she refreshes the page', () => ada.refreshes());
+    await story.step('Ada mutes the microphone', () => ada.mutes());
+    await story.step('Ada refreshes the page', () => ada.refreshes());
     await isBackInPlace(story, ada, customer, task, { hearsAgent: false, hearsCustomer: true });
-    await story.step('she is muted again', () => story.twilio.becomes('muted', () => ada.isMuted()));
+    await story.step('Ada is muted again', () => story.twilio.becomes('muted', () => ada.isMuted()));
     assert.equal((await partOf(story, task.taskSid, third)).hold, true, 'the third party is still on hold');
-    await story.step('she unmutes, and takes the third party off hold', async () => {
+    await story.step('Ada unmutes, and takes the third party off hold', async () => {
       await ada.mutes();
       await holds(story, ada, task, third, false);
     });
@@ -129,10 +129,10 @@ export const externalLegLost = {
   async play(/** @type {Story} */ story) {
     const { ada, customer, task } = await onACall(story);
     const third = await adds(story, ada, task);
-    await story.step('she puts the third party on hold', () => holds(story, ada, task, third));
+    await story.step('Ada puts the third party on hold', () => holds(story, ada, task, third));
     await story.twilio.assume({ dtlsCloseEndsLeg: true });
     const { transcript } = customer.mark();
-    await story.step('she refreshes the page, and her leg is gone', () => ada.refreshes());
+    await story.step('Ada refreshes the page, and the leg is gone', () => ada.refreshes());
     await isTold(story, customer, transcript);
     await ada.ready();
     const { task: again } = await isBack(story, ada, customer, task);
@@ -140,9 +140,9 @@ export const externalLegLost = {
     await story.step('and is on hold again', () =>
       story.twilio.becomes('on hold', async () => (await partOf(story, again.taskSid, third)).hold),
     );
-    await story.step('she takes it off hold', () => holds(story, ada, again, third, false));
+    await story.step('Ada takes it off hold', () => holds(story, ada, again, third, false));
     await story.step('everybody hears everybody', () => allHear(ada, third, customer));
-    assert.equal((await story.twilio.conference(task.taskSid)).status, 'completed', 'nobody is left behind');
+    assert.equal((await story.twilio.conference(task.taskSid)).status, 'completed', 'no leg is left behind');
   },
 };
 
@@ -153,7 +153,7 @@ export const externalHandedOver = {
     const third = await adds(story, ada, task);
     const bo = await story.step('Bo signs in to Flex', () => story.agent('bo'));
     await story.step('Ada closes the tab', () => ada.closesTab());
-    await story.step('nobody comes back in time', () => customer.notes('agent-not-back'));
+    await story.step('the agent is not back in time', () => customer.notes('agent-not-back'));
     await story.step('Bo accepts', () => bo.accepts());
     const ended = await story.step('Bo has the customer', () => customer.notes('ended'));
     assert.equal(ended.note.outcome, 'handed-over');
@@ -168,8 +168,8 @@ export const externalTransfer = {
   async play(/** @type {Story} */ story) {
     const { ada, customer, task } = await onACall(story);
     const third = await adds(story, ada, task);
-    await story.step('she leaves the call', () => invoke(ada, 'HangupCall', { reservation: task.sid }));
-    await story.step('her reservation waits to be wrapped up', () =>
+    await story.step('Ada leaves the call', () => invoke(ada, 'HangupCall', { reservation: task.sid }));
+    await story.step("Ada's reservation waits to be wrapped up", () =>
       story.twilio.becomes(
         'wrapping',
         async () => (await story.twilio.reservation(task.sid))?.status === 'wrapping',
@@ -180,7 +180,7 @@ export const externalTransfer = {
       await hears(customer, [THIRD], [AGENT]);
       await hears(third, [CUSTOMER], [AGENT]);
     });
-    await story.step('she refreshes, and it does not concern her any more', async () => {
+    await story.step('Ada refreshes, and the call no longer concerns the page', async () => {
       await ada.refreshes();
       await ada.ready();
     });
@@ -191,7 +191,7 @@ export const externalTransfer = {
     assert.deepEqual(
       customer.transcript.said.filter(({ heard }) => /announcement: The connection/.test(heard ?? '')),
       [],
-      'he is told of no interruption',
+      'the customer hears no announcement',
     );
     await story.step('the third party hangs up', () => third.hangUp());
     await endsAsEver(story, ada, customer, task);
@@ -205,7 +205,7 @@ export const externalKicked = {
     const third = await adds(story, ada, task);
     const { sid: targetSid } =
       (await participantsIn(ada, task.sid)).find(({ call }) => call === third.call) ?? {};
-    await story.step('she removes the third party', () =>
+    await story.step('Ada removes the third party', () =>
       invoke(ada, 'KickParticipant', { reservation: task.sid, targetSid }),
     );
     await story.step('whose call is over', () =>
@@ -215,10 +215,10 @@ export const externalKicked = {
       await hears(customer, [AGENT], [THIRD]);
       await ada.hearsCustomer();
     });
-    await story.step('she refreshes the page', () => ada.refreshes());
+    await story.step('Ada refreshes the page', () => ada.refreshes());
     await isBackInPlace(story, ada, customer, task);
     const { timeline } = customer.mark();
-    await story.step('she ends the call', () => invoke(ada, 'HangupCall', { reservation: task.sid }));
+    await story.step('Ada ends the call', () => invoke(ada, 'HangupCall', { reservation: task.sid }));
     await endsAsEver(story, ada, customer, task, timeline);
   },
 };
@@ -228,7 +228,7 @@ export const endedForAll = {
   async play(/** @type {Story} */ story) {
     const { ada, customer, task } = await onACall(story);
     const third = await adds(story, ada, task);
-    await story.step('she ends it for all', () =>
+    await story.step('Ada ends it for all', () =>
       invoke(ada, 'EndConferenceForAll', { reservation: task.sid }),
     );
     await story.step('the third party is not left on the line', () =>
@@ -259,7 +259,7 @@ export const addedByRest = {
     await areThree(story, task.taskSid);
     await story.step('who hears both', () => hears(third, [AGENT, CUSTOMER]));
     await story.twilio.assume({ dtlsCloseEndsLeg: true });
-    await story.step('she refreshes the page, and her leg is gone', () => ada.refreshes());
+    await story.step('Ada refreshes the page, and the leg is gone', () => ada.refreshes());
     await ada.ready();
     const { task: again } = await isBack(story, ada, customer, task);
     await story.step('the third party follows', () => areThree(story, again.taskSid));

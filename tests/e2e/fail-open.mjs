@@ -1,4 +1,4 @@
-// Whatever fails in the plugin: Flex goes on as without it, the developer is told once, the agent in passing.
+// Whatever fails in the plugin: Flex goes on as without it, the developer is told once, the agent by a notice.
 
 import assert from 'node:assert/strict';
 import { endsAsEver, isBack, isTold, talk } from './steps.mjs';
@@ -19,7 +19,7 @@ async function takesACall(/** @type {Story} */ story, /** @type {Agent} */ ada) 
     await customer.hearsAgent();
     await ada.hearsCustomer();
   });
-  await story.step('she hangs up', () => ada.hangsUp());
+  await story.step('Ada hangs up', () => ada.hangsUp());
   await story.step('and the customer is not left on the line', () =>
     story.twilio.becomes('over', async () => !(await customer.heard()).live),
   );
@@ -27,15 +27,15 @@ async function takesACall(/** @type {Story} */ story, /** @type {Agent} */ ada) 
 }
 
 async function completes(/** @type {Story} */ story, /** @type {Agent} */ ada) {
-  await story.step('she completes the task', () => ada.completes());
+  await story.step('Ada completes the task', () => ada.completes());
   await story.step('Flex has no task left', () =>
     story.twilio.becomes('no task', async () => (await ada.tasks()).length === 0),
   );
 }
 
-/** One line for the developer, none of them an error that nobody caught; one for the agent, light and dark. */
+/** One line for the developer, no uncaught error; one line for the agent, light and dark. */
 async function isToldOnce(/** @type {Story} */ story, /** @type {Agent} */ ada, /** @type {RegExp} */ why) {
-  await story.step('the agent is told, in passing', () =>
+  await story.step('the agent sees a notice', () =>
     note(ada).getByText('Calls are not protected').waitFor({ timeout: 20_000 }),
   );
   await ada.shot(story.folder, 'light');
@@ -58,7 +58,7 @@ export const noWasm = {
     const ada = await story.step('Ada signs in to Flex', () =>
       story.agent('ada', {
         plugin: 'passive',
-        // As browsers do whose administrator has switched off compiling at run time.
+        // As in browsers whose administrator has disabled compiling at run time.
         prepare: (context) => context.addInitScript('delete window.WebAssembly'),
       }),
     );
@@ -71,8 +71,8 @@ export const noWasm = {
 export const policy = {
   title: 'Under the strictest policy that Flex itself bears, the plugin works',
   async play(/** @type {Story} */ story) {
-    // Flex makes functions of texts: it does not start without 'unsafe-eval', which lets wasm start, too. The policy
-    // comes in the page's head, because Chromium takes a page whose answer was replaced for one of another network.
+    // Flex compiles functions from strings: it does not start without 'unsafe-eval', which lets wasm start, too. The policy
+    // is in the page's head, because Chromium assigns a page whose response was replaced to another network.
     const prepare = (/** @type {import('playwright-core').BrowserContext} */ context) =>
       context.addInitScript(() => {
         const content = "script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; object-src 'none'";
@@ -99,7 +99,7 @@ export const lacksApi = {
     const ada = await story.step('Ada signs in to Flex', () =>
       story.agent('ada', {
         plugin: 'passive',
-        // Flex itself keeps the method: only what plugins are given is without it.
+        // Flex itself keeps the method: only the plugins' view lacks it.
         prepare: (context) =>
           context.route('**/plugin-rejoin.js*', async (route) => {
             const response = await route.fetch();
@@ -122,12 +122,12 @@ export const lacksApi = {
   },
 };
 
-/** While she is on a call. */
+/** While the agent is on a call. */
 async function breaksDown(/** @type {Story} */ story, /** @type {Agent} */ ada) {
   await story.step('the core breaks down', async () => {
-    // It asks for the time while it holds its machine; whoever asks for the status then finds that taken.
+    // It reads the clock while it holds its machine; a request for the status then fails to borrow it.
     await ada.page.evaluate((mark) => {
-      // Whether it had stored the mute by then would be chance: an agent who was muted is so again.
+      // Whether it has stored the mute by then would be random: a muted agent is muted again.
       const { setItem } = Storage.prototype;
       Storage.prototype.setItem = function (key, value) {
         if (!key.startsWith(mark)) setItem.call(this, key, value);
@@ -184,7 +184,7 @@ export const hangUpAfterPanic = {
     const task = await talk(story, ada, customer);
     await breaksDown(story, ada);
     const { timeline } = customer.mark();
-    await story.step('she hangs up', () => ada.hangsUp());
+    await story.step('Ada hangs up', () => ada.hangsUp());
     await endsAsEver(story, ada, customer, task, timeline);
   },
 };
@@ -197,13 +197,13 @@ export const signOutAfterPanic = {
     await talk(story, ada, customer);
     await breaksDown(story, ada);
     const { timeline } = customer.mark();
-    await story.step('she signs out', () => ada.signsOut());
+    await story.step('Ada signs out', () => ada.signsOut());
     await story.step('the call ends for the server', () => customer.notes('call-ended', { from: timeline }));
     await story.step('the customer is not left on the line', () =>
       story.twilio.becomes('over', async () => !(await customer.heard()).live),
     );
     const noted = customer.timeline.said.slice(timeline).map(({ note }) => note?.what);
-    assert.ok(!noted.includes('agent-lost'), 'the server takes nobody for lost');
+    assert.ok(!noted.includes('agent-lost'), 'the server considers no agent lost');
   },
 };
 
@@ -215,7 +215,7 @@ export const refreshAfterPanic = {
     const task = await talk(story, ada, customer);
     await breaksDown(story, ada);
     const { transcript } = customer.mark();
-    await story.step('she refreshes the page', () => ada.refreshes());
+    await story.step('Ada refreshes the page', () => ada.refreshes());
     await isTold(story, customer, transcript);
     await ada.ready();
     await isBack(story, ada, customer, task);

@@ -7,7 +7,7 @@ import { isBack, isTold, onACall } from './steps.mjs';
 /** @typedef {import('./people.mjs').Agent} Agent */
 /** @typedef {import('./people.mjs').Customer} Customer */
 
-/** Same task, same reservation, same conference, nobody moved; both hear each other. */
+/** Same task, reservation and conference, nobody was moved; both hear each other. */
 export async function isBackInPlace(
   /** @type {Story} */ story,
   /** @type {Agent} */ agent,
@@ -15,7 +15,7 @@ export async function isBackInPlace(
   /** @type {any} */ task,
   { from = 0, hearsAgent = true, hearsCustomer = true } = {},
 ) {
-  const ended = await story.step('she is back in place, without a click', () =>
+  const ended = await story.step('Ada is back in place, without a click', () =>
     customer.notes('ended', { from }),
   );
   assert.equal(ended.note.outcome, 'rejoined');
@@ -60,7 +60,7 @@ export const refreshInPlace = {
   title: 'An agent refreshes the page and is back in place',
   async play(story) {
     const { ada, customer, task } = await onACall(story);
-    await story.step('she refreshes the page', () => ada.refreshes());
+    await story.step('Ada refreshes the page', () => ada.refreshes());
     await story.step('and sees the dialog', () => ada.dialog().waitFor({ timeout: 30_000 }));
     const { ms } = await isBackInPlace(story, ada, customer, task);
     refreshInPlace.recoveredIn = ms;
@@ -73,16 +73,16 @@ export const backDuringAnnouncement = {
     await withServer(story, 'REJOIN_ANNOUNCE_AFTER_MS', ['0', '1500'], async () => {
       const { ada, customer, task } = await onACall(story);
       const { transcript } = customer.mark();
-      await story.step('she refreshes the page', () => ada.refreshes());
+      await story.step('Ada refreshes the page', () => ada.refreshes());
       await isTold(story, customer, transcript);
       await isBackInPlace(story, ada, customer, task);
-      await story.step('the customer hears her for three seconds more', async () => {
+      await story.step('the customer hears the agent for three seconds more', async () => {
         for (const end = Date.now() + 3000; Date.now() < end; ) await customer.hearsAgent();
       });
       const heard = customer.transcript.said.slice(transcript).map((line) => line.heard ?? '');
       const back = heard.findIndex((what, i) => /agent/.test(what) && heard.slice(0, i).some(isOurs));
-      assert.ok(back > 0, `first us, then her: ${heard}`);
-      assert.deepEqual(heard.slice(back).filter(isOurs), [], 'nothing of ours is heard over her');
+      assert.ok(back > 0, `first our audio, then the agent: ${heard}`);
+      assert.deepEqual(heard.slice(back).filter(isOurs), [], 'our audio is not heard over the agent');
     });
   },
 };
@@ -114,14 +114,14 @@ export const refreshTwice = {
   title: 'An agent refreshes twice in a row',
   async play(/** @type {Story} */ story) {
     const { ada, customer, task } = await onACall(story);
-    await story.step('she refreshes the page', () => ada.refreshes());
+    await story.step('Ada refreshes the page', () => ada.refreshes());
     await ada.dialog().waitFor({ timeout: 30_000 });
-    await story.step('and again, before she is back', () => ada.refreshes());
+    await story.step('and again, before Ada is back', () => ada.refreshes());
     await story.step('and sees the dialog again', () => ada.dialog().waitFor({ timeout: 30_000 }));
     await ada.ready();
     await isBackInPlace(story, ada, customer, task);
     const from = customer.mark().timeline;
-    await story.step('she refreshes once more, being back', () => ada.refreshes());
+    await story.step('Ada refreshes once more, being back', () => ada.refreshes());
     await isBackInPlace(story, ada, customer, task, { from });
   },
 };
@@ -131,12 +131,12 @@ export const refreshMuted = {
   async play(/** @type {Story} */ story) {
     const { ada, customer, task } = await onACall(story);
     const from = customer.mark().transcript;
-    await story.step('she mutes herself', () => ada.mutes());
-    await story.step('the customer hears her no more', () => customer.hears(/silence/, { from }));
-    await story.step('she refreshes the page', () => ada.refreshes());
+    await story.step('Ada mutes the microphone', () => ada.mutes());
+    await story.step('the customer no longer hears Ada', () => customer.hears(/silence/, { from }));
+    await story.step('Ada refreshes the page', () => ada.refreshes());
     await isBackInPlace(story, ada, customer, task, { hearsAgent: false });
-    await story.step('she is muted again', () => story.twilio.becomes('muted', () => ada.isMuted()));
-    await story.step('she unmutes and is heard', async () => {
+    await story.step('Ada is muted again', () => story.twilio.becomes('muted', () => ada.isMuted()));
+    await story.step('Ada unmutes and is heard', async () => {
       await ada.mutes();
       await customer.hearsAgent();
     });
@@ -148,16 +148,16 @@ export const refreshHeld = {
   async play(/** @type {Story} */ story) {
     const { ada, customer, task } = await onACall(story);
     const { transcript: from } = customer.mark();
-    await story.step('she puts the customer on hold', () => ada.holds());
-    await story.step('he hears music', () => customer.hears(/hold music/, { from }));
-    await story.step('she refreshes the page', () => ada.refreshes());
-    const ended = await story.step('she is back', () => customer.notes('ended'));
+    await story.step('Ada puts the customer on hold', () => ada.holds());
+    await story.step('the customer hears music', () => customer.hears(/hold music/, { from }));
+    await story.step('Ada refreshes the page', () => ada.refreshes());
+    const ended = await story.step('Ada is back', () => customer.notes('ended'));
     assert.equal(ended.note.outcome, 'rejoined');
     await story.step('the dialog goes', () => ada.dialog().waitFor({ state: 'hidden', timeout: 20_000 }));
     const held = (await story.twilio.conference(task.taskSid)).participants.some(
       (/** @type {any} */ p) => p.hold,
     );
-    if (held) await story.step('she takes him off hold', () => ada.unholds());
+    if (held) await story.step('Ada takes the customer off hold', () => ada.unholds());
     await story.step('both hear each other', async () => {
       await customer.hearsAgent();
       await ada.hearsCustomer();
@@ -179,12 +179,12 @@ export const refreshOfThree = {
         const { participants } = await story.twilio.conference(task.taskSid);
         return participants.filter((/** @type {any} */ p) => p.joined).length === 3;
       });
-      // Two tones at once cannot be told apart from one loudest frequency.
+      // Two simultaneous tones cannot be distinguished by one loudest frequency.
       const { sid } = await story.twilio.conference(task.taskSid);
       await story.twilio.mute(sid, party.call);
       return party;
     });
-    await story.step('she refreshes the page', () => ada.refreshes());
+    await story.step('Ada refreshes the page', () => ada.refreshes());
     await isBackInPlace(story, ada, customer, task);
     await story.step('the third party hears the customer', () => third.hearsCustomer());
     assert.equal((await third.heard()).live, true);
@@ -192,11 +192,11 @@ export const refreshOfThree = {
 };
 
 export const crashInPlace = {
-  title: "An agent's renderer crashes and she is back in place",
+  title: "An agent's renderer crashes, and the agent is back in place",
   async play(/** @type {Story} */ story) {
     const { ada, customer, task } = await onACall(story);
     await story.step('the renderer crashes', () => ada.crashes());
-    await story.step('she opens Flex again', async () => {
+    await story.step('Ada opens Flex again', async () => {
       await ada.page.close();
       await ada.opens();
     });
@@ -210,16 +210,16 @@ export const secondTab = {
     const { ada, customer, task } = await onACall(story);
     const first = ada.page;
     const from = customer.mark().timeline;
-    await story.step('she opens a second tab', () => ada.opens());
+    await story.step('Ada opens a second tab', () => ada.opens());
     await story.step('which waits', () => ada.isTheOneThat('waits'));
-    await story.step('the server restarts, and she refreshes the second tab', async () => {
+    await story.step('the server restarts, and Ada refreshes the second tab', async () => {
       await story.demo.server.stop();
       await story.demo.server.start();
       await ada.refreshes();
       await ada.ready();
     });
     await story.step('which waits again', () => ada.isTheOneThat('waits'));
-    await story.step('the customer hears her for three seconds more', async () => {
+    await story.step('the customer hears the agent for three seconds more', async () => {
       for (const end = Date.now() + 3000; Date.now() < end; ) await customer.hearsAgent();
     });
     const recovering = /page-gone|agent-lost|joining-in-place|not-in-place|holding-the-line|requeueing|ended/;
@@ -229,7 +229,7 @@ export const secondTab = {
       [],
       'nothing is recovered',
     );
-    await story.step('she closes the first tab', () => first.close());
+    await story.step('Ada closes the first tab', () => first.close());
     await story.step('the second acts', () => ada.isTheOneThat('acts'));
     await isBackInPlace(story, ada, customer, task, { from });
   },
@@ -245,14 +245,14 @@ const secondRung = (
     await prepare(story);
     const { ada, customer, task } = await onACall(story);
     const { transcript } = customer.mark();
-    await story.step('she refreshes the page', () => ada.refreshes());
+    await story.step('Ada refreshes the page', () => ada.refreshes());
     await isTold(story, customer, transcript);
     await ada.ready();
     await isBack(story, ada, customer, task);
     const told = customer.transcript.said
       .slice(transcript)
       .filter((said) => /announcement: The connection/.test(said.heard));
-    assert.equal(told.length, 1, 'he is told once');
+    assert.equal(told.length, 1, 'the customer hears one announcement');
   },
 });
 
@@ -262,7 +262,7 @@ export const joinRefused = secondRung(
 );
 
 export const legFalls = secondRung(
-  'The old leg falls while she is away, and the call comes back through the queue',
+  'The old leg falls while the agent is away, and the call comes back through the queue',
   (story) => story.twilio.assume({ deadLegAfterMs: 0 }),
 );
 
@@ -271,14 +271,14 @@ export const onABreak = {
   async play(/** @type {Story} */ story) {
     await story.twilio.assume({ deadLegAfterMs: 0 });
     const { ada, customer, task } = await onACall(story);
-    await story.step('she goes on a break', () => story.twilio.available('ada', 'Unavailable'));
+    await story.step('Ada goes on a break', () => story.twilio.available('ada', 'Unavailable'));
     const { transcript } = customer.mark();
-    await story.step('she refreshes the page', () => ada.refreshes());
+    await story.step('Ada refreshes the page', () => ada.refreshes());
     await isTold(story, customer, transcript);
     await ada.ready();
     await isBack(story, ada, customer, task);
-    await story.step('and is on her break', () =>
-      story.twilio.becomes('Ada is on her break', async () => {
+    await story.step('and is on break again', () =>
+      story.twilio.becomes('Ada is on break', async () => {
         const { activity } = await story.twilio.worker('ada');
         return activity === 'Unavailable';
       }),

@@ -1,4 +1,4 @@
-// Ways to lose a call in which the usual way back is not enough.
+// Losses for which the usual recovery is not enough.
 
 import assert from 'node:assert/strict';
 import { endsAsEver, isBack, neverInSilence, talk } from './steps.mjs';
@@ -25,7 +25,7 @@ export const conferenceEnds = {
       await ada.dialog().waitFor({ state: 'visible', timeout: 30_000 });
       await ada.shot(story.folder, 'dialog');
     })();
-    dialog.catch(() => {}); // reported below, in its order
+    dialog.catch(() => {}); // awaited below
     await story.step('the conference ends under the customer', () => customer.notes('conference-lost'));
     await story.step('who is told what happened', () =>
       customer.hears(/connection to your agent was interrupted/, { from: transcript }),
@@ -35,7 +35,7 @@ export const conferenceEnds = {
     neverInSilence(customer, transcript);
     assert.equal((await customer.heard()).live, true, 'the customer was never hung up on');
     const { timeline } = customer.mark();
-    await story.step('she hangs up', () => ada.hangsUp());
+    await story.step('Ada hangs up', () => ada.hangsUp());
     await endsAsEver(story, ada, customer, again, timeline);
   },
 };
@@ -48,7 +48,7 @@ async function takesOver(
   from = 0,
 ) {
   await story.step("Bo's phone rings", () => bo.rings());
-  await story.step('he accepts', () => bo.accepts());
+  await story.step('Bo accepts', () => bo.accepts());
   const ended = await story.step('and has the customer', () => customer.notes('ended', { from }));
   assert.equal(ended.note.outcome, 'handed-over');
   await story.step('audio runs both ways', async () => {
@@ -65,7 +65,7 @@ export const againAndAgain = {
     await talk(story, ada, customer);
     for (const time of ['first', 'second', 'third']) {
       const { timeline } = customer.mark();
-      await story.step(`she refreshes for the ${time} time and is back`, async () => {
+      await story.step(`Ada refreshes for the ${time} time and is back`, async () => {
         await ada.refreshes();
         const { note } = await customer.notes('ended', { from: timeline, within: 40_000 });
         assert.equal(note.outcome, 'rejoined');
@@ -80,13 +80,13 @@ export const againAndAgain = {
       customer.notes('requeueing', { from: timeline }),
     );
     assert.equal(sent.note.same_agent, false, 'for any agent');
-    await story.step('her dialog says why', () =>
+    await story.step("Ada's dialog says why", () =>
       ada.dialog().getByText('interrupted several times').waitFor({ timeout: 30_000 }),
     );
     await story.shot(ada, 'too-often');
     await takesOver(story, bo, customer, timeline);
     neverInSilence(customer, transcript);
-    await story.step('and hers who has the call', () =>
+    await story.step('and so does the dialog of the agent who has the call', () =>
       ada.dialog().getByText('has taken over').waitFor({ timeout: 20_000 }),
     );
     await story.shot(ada, 'taken-over');
@@ -102,16 +102,16 @@ export const backAndGone = {
     const bo = await story.step('Bo signs in to Flex', () => story.agent('bo'));
     await story.twilio.assume({ dtlsCloseEndsLeg: true });
     const { timeline, transcript } = customer.mark();
-    await story.step('her microphone is kept from the next page', () => ada.context.clearPermissions());
-    await story.step('she refreshes the page', () => ada.refreshes());
-    await story.step('the server knows that she is back', () =>
+    await story.step("Ada's microphone is kept from the next page", () => ada.context.clearPermissions());
+    await story.step('Ada refreshes the page', () => ada.refreshes());
+    await story.step('the server knows that Ada is back', () =>
       customer.notes('agent-back', { from: timeline }),
     );
-    const sent = await story.step('the customer waits for her in the queue', () =>
+    const sent = await story.step('the customer waits for Ada in the queue', () =>
       customer.notes('queued', { from: timeline }),
     );
-    await story.step('she closes the tab', () => ada.closesTab());
-    const given = await story.step('she is waited for, and not without end', () =>
+    await story.step('Ada closes the tab', () => ada.closesTab());
+    const given = await story.step('the wait for Ada is bounded', () =>
       customer.notes('agent-not-back', { from: timeline, within: 40_000 }),
     );
     assert.ok(given.at - sent.at < 30_000, `after ${given.at - sent.at} ms`);

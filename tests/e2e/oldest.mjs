@@ -1,4 +1,4 @@
-// What is played on the oldest Flex UI that is supported. It cannot join a call again, so the queue is its only way back.
+// Stories for the oldest supported Flex UI. It cannot join a call again, so the queue is its only way back.
 
 import assert from 'node:assert/strict';
 import { heldThroughQueue } from './on-hold.mjs';
@@ -19,12 +19,12 @@ const refreshWithoutJoining = {
     const said = () => story.diary.filter((line) => SAID_ONCE.test(line)).length;
     assert.equal(said(), 1, 'the console says what this Flex cannot do');
     const { transcript } = customer.mark();
-    await story.step('she refreshes the page', () => ada.refreshes());
+    await story.step('Ada refreshes the page', () => ada.refreshes());
     await isTold(story, customer, transcript);
     await ada.ready();
     const { task: again } = await isBack(story, ada, customer, task);
     assert.equal(said(), 2, 'once a page');
-    await story.step('she refreshes again', () => ada.refreshes());
+    await story.step('Ada refreshes again', () => ada.refreshes());
     await ada.ready();
     await story.step('and is back again', () =>
       story.twilio.becomes(
@@ -48,7 +48,7 @@ const startsAtOnce = {
   title: 'Flex starts as soon as the plugin is there',
   async play(/** @type {Story} */ story) {
     const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
-    // How long Flex waits for plugins of which it does not hear: longer than this story.
+    // How long Flex waits for plugins that do not report: longer than this story.
     await ada.context.addInitScript(() => {
       /** @type {any} */
       let config;
@@ -58,7 +58,7 @@ const startsAtOnce = {
           (config = { ...given, pluginService: { ...given.pluginService, initializationTimeout: 600_000 } }),
       });
     });
-    await story.step('she refreshes the page, and Flex starts', async () => {
+    await story.step('Ada refreshes the page, and Flex starts', async () => {
       await ada.refreshes();
       await ada.ready();
     });
@@ -66,16 +66,16 @@ const startsAtOnce = {
 };
 
 const mute = {
-  title: 'An agent mutes herself and is heard again',
+  title: 'An agent mutes the microphone and is heard again',
   async play(/** @type {Story} */ story) {
     const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
     const customer = await story.step('a customer calls', () => story.customer());
     await talk(story, ada, customer);
     const from = customer.mark().transcript;
-    await story.step('she mutes herself', () => ada.mutes());
-    await story.step('the customer hears her no more', () => customer.hears(/silence/, { from }));
-    await story.step('she unmutes', () => ada.mutes());
-    await story.step('the customer hears her again', () => customer.hearsAgent());
+    await story.step('Ada mutes the microphone', () => ada.mutes());
+    await story.step('the customer no longer hears Ada', () => customer.hears(/silence/, { from }));
+    await story.step('Ada unmutes', () => ada.mutes());
+    await story.step('the customer hears Ada again', () => customer.hearsAgent());
   },
 };
 

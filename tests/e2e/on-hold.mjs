@@ -1,4 +1,4 @@
-// The agent had put the customer on hold when the page went: so it is again when she is back.
+// The agent had put the customer on hold before the page went: the hold is restored when the agent is back.
 
 import assert from 'node:assert/strict';
 import { AUDIBLE } from './people.mjs';
@@ -11,8 +11,8 @@ import { isTold, onACall } from './steps.mjs';
 async function onHold(/** @type {Story} */ story) {
   const { ada, customer, task } = await onACall(story);
   const { transcript: from } = customer.mark();
-  await story.step('she puts the customer on hold', () => ada.holds());
-  await story.step('he hears music', () => customer.hears(/hold music/, { from }));
+  await story.step('Ada puts the customer on hold', () => ada.holds());
+  await story.step('the customer hears music', () => customer.hears(/hold music/, { from }));
   return { ada, customer, task };
 }
 
@@ -22,7 +22,7 @@ async function isBackAndHeHolds(
   /** @type {Agent} */ ada,
   /** @type {Customer} */ customer,
 ) {
-  const ended = await story.step('she is back, without a click', () => customer.notes('ended'));
+  const ended = await story.step('Ada is back, without a click', () => customer.notes('ended'));
   assert.equal(ended.note.outcome, 'rejoined');
   const [{ taskSid }] = (await ada.tasks()).filter(({ status }) => status === 'accepted');
   await story.step('the customer is on hold again', () =>
@@ -31,7 +31,7 @@ async function isBackAndHeHolds(
       return participants.some((/** @type {any} */ p) => p.kind === 'customer' && p.joined && p.hold);
     }),
   );
-  await story.step('and she sees that', () =>
+  await story.step('and Ada sees that', () =>
     story.twilio.becomes('shown on hold', () => ada.showsOnHold(taskSid)),
   );
   await story.step('the dialog goes', () => ada.dialog().waitFor({ state: 'hidden', timeout: 20_000 }));
@@ -45,14 +45,14 @@ async function endsHold(
   /** @type {Agent} */ ada,
   /** @type {Customer} */ customer,
 ) {
-  await story.step('she takes him off hold', () => ada.unholds());
+  await story.step('Ada takes the customer off hold', () => ada.unholds());
   await story.step('both hear each other', async () => {
     await customer.hearsAgent();
     await ada.hearsCustomer();
   });
 }
 
-/** What he heard of her since. */
+/** What the customer has heard of the agent since. */
 const heardOfHer = (/** @type {Customer} */ customer, /** @type {number} */ from) =>
   customer.transcript.said.slice(from).filter(({ heard }) => /^agent/i.test(heard ?? ''));
 
@@ -61,15 +61,15 @@ export const heldInPlace = {
   async play(/** @type {Story} */ story) {
     const { ada, customer, task } = await onHold(story);
     const { transcript } = customer.mark();
-    await story.step('she leaves the page', () => ada.goesElsewhere());
+    await story.step('Ada leaves the page', () => ada.goesElsewhere());
     await isTold(story, customer, transcript);
-    await story.step('she comes back', () => ada.comesBack());
+    await story.step('Ada comes back', () => ada.comesBack());
     assert.equal(await isBackAndHeHolds(story, ada, customer), task.taskSid, 'it is the same task');
-    await story.step('he hears something for two seconds more', async () => {
+    await story.step('the customer hears something for two seconds more', async () => {
       for (const end = Date.now() + 2000; Date.now() < end; )
         assert.ok((await customer.heard()).rms > AUDIBLE);
     });
-    assert.deepEqual(heardOfHer(customer, transcript), [], 'and has not heard her');
+    assert.deepEqual(heardOfHer(customer, transcript), [], 'and has not heard the agent');
     await endsHold(story, ada, customer);
   },
 };
@@ -81,8 +81,8 @@ export const heldThroughQueue = {
     await story.twilio.assume({ dtlsCloseEndsLeg: true });
     const { transcript } = customer.mark();
     const told = isTold(story, customer, transcript);
-    told.catch(() => {}); // reported below, in its order
-    await story.step('she refreshes the page', () => ada.refreshes());
+    told.catch(() => {}); // awaited below
+    await story.step('Ada refreshes the page', () => ada.refreshes());
     await told;
     await ada.ready();
     assert.notEqual(await isBackAndHeHolds(story, ada, customer), task.taskSid, 'it is a new task');

@@ -1,4 +1,4 @@
-// The server is gone for a while: killed, with its port closed, and started again; or one browser cannot reach it.
+// The server is down for a while: killed, with its port closed, and started again; or one browser cannot reach it.
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -23,7 +23,7 @@ async function withoutServer(/** @type {Story} */ story, /** @type {() => Promis
 const kept = (/** @type {Agent} */ ada) =>
   ada.page.evaluate(() => Object.keys(localStorage).filter((key) => key.startsWith('rejoin.out.')));
 
-/** The tasks of which the server was told that they are left on purpose, in its order. @returns {string[]} */
+/** The tasks with graceful marks at the server, in the order of arrival. @returns {string[]} */
 const left = (/** @type {Story} */ story) =>
   [...readFileSync(story.demo.server.log, 'utf8').matchAll(/ leaves on purpose .*task=(WT\w+)/g)].map(
     ([, task]) => task,
@@ -36,7 +36,7 @@ const isTold = (
   /** @type {number} */ from,
   /** @type {string[]} */ tasks,
 ) =>
-  story.step('the server is told', async () => {
+  story.step('the server has the mark', async () => {
     await story.twilio.becomes('delivered', async () => (await kept(ada)).length === 0, 40_000);
     await story.twilio.becomes('logged', async () => left(story).length >= from + tasks.length);
     assert.deepEqual(left(story).slice(from), tasks);
@@ -47,7 +47,7 @@ const hangsUp = async (
   /** @type {Agent} */ ada,
   /** @type {import('./people.mjs').Customer} */ customer,
 ) => {
-  await story.step('she hangs up', () => ada.hangsUp());
+  await story.step('Ada hangs up', () => ada.hangsUp());
   await story.step('the customer is not left on the line', () =>
     story.twilio.becomes('over', async () => !(await customer.heard()).live),
   );
@@ -58,7 +58,7 @@ const nobodyIsCalled = async (/** @type {Story} */ story, /** @type {string[]} *
   const others = (await story.twilio.tasks()).filter((/** @type {any} */ t) =>
     tasks.includes(t.attributes.disconnectedTaskSid),
   );
-  assert.deepEqual(others, [], 'nobody is called because of it');
+  assert.deepEqual(others, [], 'no other call results from it');
 };
 
 export const leftMeanwhile = {
@@ -69,9 +69,9 @@ export const leftMeanwhile = {
     const tasks = [task.taskSid];
     await withoutServer(story, async () => {
       await hangsUp(story, ada, customer);
-      await story.step('she completes the task', () => ada.completes());
+      await story.step('Ada completes the task', () => ada.completes());
       const next = await story.step('another customer calls', () => story.customer());
-      await story.step('she accepts', () => ada.accepts());
+      await story.step('Ada accepts', () => ada.accepts());
       await story.step('both hear each other', async () => {
         await next.hearsAgent();
         await ada.hearsCustomer();
@@ -80,13 +80,13 @@ export const leftMeanwhile = {
       tasks.push(taskSid);
       await hangsUp(story, ada, next);
       assert.deepEqual(left(story).slice(from), [], 'the server knows of neither');
-      await story.step('she refreshes the page', async () => {
+      await story.step('Ada refreshes the page', async () => {
         await ada.refreshes();
         await ada.ready();
       });
     });
     await isTold(story, ada, from, tasks);
-    await story.step('she completes the task', () => ada.completes());
+    await story.step('Ada completes the task', () => ada.completes());
     await nobodyIsCalled(story, tasks);
   },
 };
@@ -97,10 +97,10 @@ export const refreshedMeanwhile = {
     const { ada, customer, task } = await onACall(story);
     const from = customer.mark().timeline;
     await withoutServer(story, async () => {
-      await story.step('she refreshes the page', () => ada.refreshes());
+      await story.step('Ada refreshes the page', () => ada.refreshes());
       await story.step('and sees the dialog', () => ada.dialog().waitFor({ timeout: 30_000 }));
-      await story.step('her phone is registered', () => ada.phoneRegistered());
-      assert.equal(await ada.hasCall(), false, 'she is not back yet');
+      await story.step("Ada's phone is registered", () => ada.phoneRegistered());
+      assert.equal(await ada.hasCall(), false, 'the agent is not back yet');
     });
     await isBackInPlace(story, ada, customer, task, { from });
   },
@@ -124,7 +124,7 @@ export const unheard = {
     const ended = await story.step('where the server has read it', () => customer.notes('ended'));
     assert.equal(ended.note.outcome, 'graceful');
     assert.equal((await kept(ada)).length, 1, 'the mark is kept');
-    await story.step('the server is there again, and she refreshes the page', async () => {
+    await story.step('the server is up again, and Ada refreshes the page', async () => {
       await ada.context.unroute(server);
       await ada.refreshes();
       await ada.ready();
@@ -132,7 +132,7 @@ export const unheard = {
     await story.step('the mark is delivered', () =>
       story.twilio.becomes('delivered', async () => (await kept(ada)).length === 0),
     );
-    await story.step('she completes the task', () => ada.completes());
+    await story.step('Ada completes the task', () => ada.completes());
     assert.equal(await ada.dialog().count(), 0, 'no dialog');
     await nobodyIsCalled(story, [task.taskSid]);
   },

@@ -1,4 +1,4 @@
-// Calls that agents place: recovered like those that they take.
+// Outbound calls are recovered like inbound ones.
 
 import assert from 'node:assert/strict';
 import { isBackInPlace } from './in-place.mjs';
@@ -9,17 +9,17 @@ import { endsAsEver, isBack, isTold, neverInSilence, staysOpen } from './steps.m
 /** @typedef {import('./people.mjs').Agent} Agent */
 /** @typedef {import('./people.mjs').Customer} Customer */
 
-/** The agent dials, as with Flex's dial pad: her own leg is first, then the customer's phone rings. */
+/** The agent dials, as with Flex's dial pad: the agent's leg comes first, then the customer's phone rings. */
 async function dials(/** @type {Story} */ story, /** @type {Agent} */ agent, answers = 'answers') {
   const phone = await new Phone(story, NUMBER.customer).takesCalls({ answers: /** @type {any} */ (answers) });
-  await story.step('she dials a number', () =>
+  await story.step('Ada dials a number', () =>
     invoke(agent, 'StartOutboundCall', { destination: NUMBER.customer }),
   );
   const customer = await story.step('its phone rings', () => phone.person());
   return { phone, customer };
 }
 
-/** Both are on the call that she placed, with our callback and flags attached. */
+/** Both are on the outbound call, with our callback and flags attached. */
 async function areConnected(
   /** @type {Story} */ story,
   /** @type {Agent} */ agent,
@@ -33,7 +33,7 @@ async function areConnected(
   const task = (await agent.tasks()).find(({ status }) => status === 'accepted');
   assert.equal(task.attributes.direction, 'outbound');
   assert.equal(task.attributes.outbound_to, NUMBER.customer);
-  assert.equal(task.attributes.call_sid, undefined, 'nobody has called');
+  assert.equal(task.attributes.call_sid, undefined, 'there is no inbound call');
   assert.equal(task.attributes.conference.participants.customer, customer.call);
   await story.step("the agent's exit would not end the call", () => staysOpen(story, task.taskSid));
   return task;
@@ -49,11 +49,11 @@ export const outboundRefresh = {
   title: 'An agent refreshes during a call that she placed and is back in place',
   async play(/** @type {Story} */ story) {
     const { ada, customer, task } = await onACallOfHers(story);
-    await story.step('she refreshes the page', () => ada.refreshes());
+    await story.step('Ada refreshes the page', () => ada.refreshes());
     await story.step('and sees the dialog', () => ada.dialog().waitFor({ timeout: 30_000 }));
     await isBackInPlace(story, ada, customer, task);
     const { timeline } = customer.mark();
-    await story.step('she hangs up', () => ada.hangsUp());
+    await story.step('Ada hangs up', () => ada.hangsUp());
     await endsAsEver(story, ada, customer, task, timeline);
   },
 };
@@ -65,23 +65,23 @@ export const outboundLegLost = {
     await story.twilio.assume({ dtlsCloseEndsLeg: true });
     const { transcript } = customer.mark();
     const told = isTold(story, customer, transcript);
-    told.catch(() => {}); // reported below, in its order
-    await story.step('she refreshes the page, and her leg is gone', () => ada.refreshes());
+    told.catch(() => {}); // awaited below
+    await story.step('Ada refreshes the page, and the leg is gone', () => ada.refreshes());
     await told;
     await ada.ready();
     const { task: again } = await isBack(story, ada, customer, task);
     neverInSilence(customer, transcript);
-    assert.equal(again.attributes.outbound_to, NUMBER.customer, 'it is still known whom she called');
     assert.equal(
-      again.attributes.name,
+      again.attributes.outbound_to,
       NUMBER.customer,
-      'and Flex shows it, not the number of her own company',
+      'the number that the agent called is still known',
     );
+    assert.equal(again.attributes.name, NUMBER.customer, "and Flex shows it, not the company's own number");
     await story.shot(ada, 'back');
     const tasks = await story.twilio.tasks();
     const workflow = (/** @type {string} */ sid) =>
       tasks.find((/** @type {any} */ t) => t.sid === sid).workflow;
-    assert.equal(workflow(task.taskSid), 'Outbound', 'which finds nobody');
+    assert.equal(workflow(task.taskSid), 'Outbound', 'whose workflow matches no agent');
     assert.equal(workflow(again.taskSid), 'Assign to Anyone');
     const { timeline } = customer.mark();
     await story.step('the customer hangs up', () => customer.hangUp());
@@ -93,7 +93,7 @@ export const outboundAgentHangsUp = {
   title: 'An agent hangs up a call that she placed',
   async play(/** @type {Story} */ story) {
     const { ada, customer, task } = await onACallOfHers(story);
-    await story.step('she hangs up', () => ada.hangsUp());
+    await story.step('Ada hangs up', () => ada.hangsUp());
     await endsAsEver(story, ada, customer, task);
   },
 };
@@ -120,7 +120,7 @@ async function nothingIsLeft(
   const tasks = await story.twilio.tasks();
   const attempts = tasks.filter((/** @type {any} */ t) => t.attributes.outbound_to === phone.number);
   const { sid, status } = attempts[attempts.length - 1];
-  assert.equal(status, 'canceled', 'there was nobody to talk to');
+  assert.equal(status, 'canceled', 'nobody answered');
   const others = tasks.filter((/** @type {any} */ t) => t.attributes.disconnectedTaskSid === sid);
   assert.deepEqual(others, [], 'no ping and no reconnect task');
 }
@@ -130,7 +130,7 @@ export const outboundBusy = {
   async play(/** @type {Story} */ story) {
     const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
     const phone = await new Phone(story, NUMBER.customer).takesCalls({ answers: 'busy' });
-    await story.step('she dials it', () =>
+    await story.step('Ada dials it', () =>
       invoke(ada, 'StartOutboundCall', { destination: NUMBER.customer }),
     );
     await story.step('Flex says so', () => ada.page.getByText(/busy/i).first().waitFor({ timeout: 20_000 }));
@@ -143,13 +143,13 @@ export const outboundRinging = {
   async play(/** @type {Story} */ story) {
     const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
     const { phone } = await dials(story, ada, 'rings');
-    await story.step('she refreshes the page', () => ada.refreshes());
+    await story.step('Ada refreshes the page', () => ada.refreshes());
     await story.step('the phone stops ringing', () =>
       story.twilio.becomes('quiet', async () => !(await phone.talk())),
     );
     await ada.ready();
     await nothingIsLeft(story, ada, phone);
-    const { customer } = await story.step('she dials again', () => dials(story, ada));
+    const { customer } = await story.step('Ada dials again', () => dials(story, ada));
     await areConnected(story, ada, customer);
   },
 };
@@ -162,11 +162,11 @@ export const outboundCrashRinging = {
     const { phone, customer } = await dials(story, ada, 'rings');
     await story.step('the renderer crashes', () => ada.crashes());
     await story.step('the customer answers', () => phone.answers());
-    await story.step('she opens Flex again', async () => {
+    await story.step('Ada opens Flex again', async () => {
       await ada.page.close();
       await ada.opens();
     });
-    const task = await story.step('she has the call', () =>
+    const task = await story.step('Ada has the call', () =>
       story.twilio.becomes('accepted', async () =>
         (await ada.tasks()).find(({ status }) => status === 'accepted'),
       ),
@@ -176,7 +176,7 @@ export const outboundCrashRinging = {
 };
 
 export const outboundCrashForGood = {
-  title: 'Her page crashes while the phone that she calls rings, and another agent takes care of who answers',
+  title: 'The page crashes while the called phone rings, and another agent gets the customer who answers',
   async play(/** @type {Story} */ story) {
     const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
     const bo = await story.step('Bo signs in to Flex', () => story.agent('bo'));
@@ -187,7 +187,7 @@ export const outboundCrashForGood = {
     await story.step('the customer answers', () => phone.answers());
     await story.step('hears soon what is going on', () => customer.hears(/announcement/, { within: 40_000 }));
     await story.step("Bo's phone rings", () => bo.rings());
-    await story.step('he accepts', () => bo.accepts());
+    await story.step('Bo accepts', () => bo.accepts());
     const ended = await story.step('Bo has the customer', () => customer.notes('ended'));
     assert.equal(ended.note.outcome, 'handed-over');
     await story.step('audio runs both ways', async () => {

@@ -1,11 +1,11 @@
-// Phones outside that Twilio dials: the customer whom an agent calls, and third parties.
+// Outside phones that Twilio dials: the customer of an outbound call, and third parties.
 
 import { Customer } from './people.mjs';
 
 /** @typedef {import('./story.mjs').Story} Story */
 /** @typedef {import('./people.mjs').Agent} Agent */
 
-/** Tones by which people are told apart; the twin's phones send the first one unless they are told otherwise. */
+/** Tones that identify people; the twin's phones send the first one by default. */
 export const TONE = { agent: 400, customer: 660, third: 880 };
 /** Numbers reserved for fiction. */
 export const NUMBER = { customer: '+15550100002', third: '+15550100003', deskPhone: '+15550100009' };
@@ -99,7 +99,7 @@ export async function agentHears(/** @type {Agent} */ agent, /** @type {number[]
     audio.createMediaStreamSource(stream).connect(analyser);
     const bins = new Float32Array(analyser.frequencyBinCount);
     const width = audio.sampleRate / analyser.fftSize;
-    // Every tone for itself, whenever it comes, but for so long at most.
+    // Each tone on its own, whenever it comes, up to a time limit.
     const best = tones.map(() => -Infinity);
     const until = audio.currentTime + 10;
     do {

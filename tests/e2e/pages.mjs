@@ -12,7 +12,7 @@ export const callInAWaitingTab = {
   async play(/** @type {Story} */ story) {
     const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
     const first = ada.page;
-    await story.step('she opens a second tab', () => ada.opens());
+    await story.step('Ada opens a second tab', () => ada.opens());
     await story.step('which waits', () => ada.isTheOneThat('waits'));
     const customer = await story.step('a customer calls', () => story.customer());
     const task = await talk(story, ada, customer);
@@ -23,7 +23,7 @@ export const callInAWaitingTab = {
       return ada.isTheOneThat('waits');
     });
     const from = customer.mark().timeline;
-    await story.step('she closes the second tab', () => second.close());
+    await story.step('Ada closes the second tab', () => second.close());
     await story.step('the first acts', () => ada.isTheOneThat('acts'));
     await isBackInPlace(story, ada, customer, task, { from });
   },
@@ -38,11 +38,11 @@ const refreshBesideAWaitingTab = (/** @type {string} */ title, /** @type {'first
   async play(/** @type {Story} */ story) {
     const { ada, customer, task } = await onACall(story);
     const first = ada.page;
-    await story.step('she opens a second tab', () => ada.opens());
+    await story.step('Ada opens a second tab', () => ada.opens());
     await story.step('which waits', () => ada.isTheOneThat('waits'));
     const second = ada.page;
     ada.page = first;
-    await story.step('she mutes herself in the first', () => ada.mutes());
+    await story.step('Ada mutes the microphone in the first tab', () => ada.mutes());
     const from = customer.mark().timeline;
     let release = () => {};
     const soFar = new Promise((done) => (release = () => done(undefined)));
@@ -53,13 +53,13 @@ const refreshBesideAWaitingTab = (/** @type {string} */ title, /** @type {'first
     });
     const refreshed = ada.refreshes();
     if (rings === 'first') {
-      await story.step('she refreshes the first tab, and its phone is registered first', async () => {
+      await story.step('Ada refreshes the first tab, and its phone is registered first', async () => {
         await refreshed;
         await ada.phoneRegistered();
       });
       release();
     }
-    const ended = story.step('she is back on the call', () => customer.notes('ended', { from }));
+    const ended = story.step('Ada is back on the call', () => customer.notes('ended', { from }));
     await ended.finally(release);
     await story.step('the first tab is up again', async () => {
       await refreshed;
@@ -79,14 +79,14 @@ const refreshBesideAWaitingTab = (/** @type {string} */ title, /** @type {'first
       assert.equal(await ada.hasCall(), true, 'a call');
     });
     await isBackInPlace(story, ada, customer, task, { from, hearsAgent: false });
-    await story.step('she is muted again', () => story.twilio.becomes('muted', () => ada.isMuted()));
-    await story.step('she unmutes and is heard', async () => {
+    await story.step('Ada is muted again', () => story.twilio.becomes('muted', () => ada.isMuted()));
+    await story.step('Ada unmutes and is heard', async () => {
       await ada.mutes();
       await customer.hearsAgent();
     });
     const { timeline } = customer.mark();
     await nothingHappens(story, customer, timeline);
-    await story.step('she hangs up', () => ada.hangsUp());
+    await story.step('Ada hangs up', () => ada.hangsUp());
     await endsAsEver(story, ada, customer, task, timeline);
   },
 });
@@ -107,7 +107,7 @@ export const getsItBack = {
     const { ada, customer, task } = await onACall(story);
     const first = ada.page;
     const from = customer.mark().timeline;
-    await story.step('she opens a second tab', () => ada.opens());
+    await story.step('Ada opens a second tab', () => ada.opens());
     const second = ada.page;
     // The phone that was registered last rings: the first tab is held back until the second one has the call.
     let release = () => {};
@@ -117,7 +117,7 @@ export const getsItBack = {
       await route.continue();
     });
     const refreshed = first.reload();
-    refreshed.catch(() => {}); // reported below, in its order
+    refreshed.catch(() => {}); // awaited below
     await isBackInPlace(story, ada, customer, task, { from }).finally(release);
     await story.step('the first tab is up again, and waits', async () => {
       await refreshed;
@@ -127,12 +127,12 @@ export const getsItBack = {
       assert.equal(await ada.hasCall(), false, 'no call');
     });
     const { timeline } = customer.mark();
-    await story.step('she closes the second tab', () => second.close());
+    await story.step('Ada closes the second tab', () => second.close());
     await story.step('the first acts', () => ada.isTheOneThat('acts'));
     await isBackInPlace(story, ada, customer, task, { from: timeline });
     assert.equal(await ada.hasCall(), true, 'it has the call');
     const last = customer.mark();
-    await story.step('she hangs up', () => ada.hangsUp());
+    await story.step('Ada hangs up', () => ada.hangsUp());
     await endsAsEver(story, ada, customer, task, last.timeline);
   },
 };
@@ -142,14 +142,14 @@ export const twoBrowsers = {
   async play(/** @type {Story} */ story) {
     const { ada, customer, task } = await onACall(story);
     const from = customer.mark().timeline;
-    const elsewhere = await story.step('she opens Flex in another browser', () => story.agent('ada'));
+    const elsewhere = await story.step('Ada opens Flex in another browser', () => story.agent('ada'));
     await story.step('which acts', () => elsewhere.isTheOneThat('acts'));
     await story.step('and the first one only looks on', () => ada.isTheOneThat('waits'));
     await story.step('no dialog stays', () =>
       elsewhere.dialog().waitFor({ state: 'hidden', timeout: 20_000 }),
     );
     await nothingHappens(story, customer, from);
-    await story.step('she hangs up where the call is', () => ada.hangsUp());
+    await story.step('Ada hangs up where the call is', () => ada.hangsUp());
     await endsAsEver(story, ada, customer, task, from);
   },
 };
@@ -158,10 +158,10 @@ export const browserClosed = {
   title: 'The browser with the call is closed while Flex is open in another one',
   async play(/** @type {Story} */ story) {
     const { ada, customer, task } = await onACall(story);
-    const elsewhere = await story.step('she opens Flex in another browser', () => story.agent('ada'));
+    const elsewhere = await story.step('Ada opens Flex in another browser', () => story.agent('ada'));
     await story.step('which acts', () => elsewhere.isTheOneThat('acts'));
     const from = customer.mark().timeline;
-    await story.step('she closes the first one', () => ada.closesTab());
+    await story.step('Ada closes the first one', () => ada.closesTab());
     await isBackInPlace(story, elsewhere, customer, task, { from });
   },
 };

@@ -46,7 +46,7 @@ function hearsTone(/** @type {number} */ hz) {
 function listen(/** @type {Page} */ page, /** @type {string} */ whose, /** @type {string[]} */ diary) {
   const note = (/** @type {string} */ text) => diary.push(`${new Date().toISOString()} ${whose}: ${text}`);
   page.on('console', (message) => note(`${message.type()} ${message.text().slice(0, 600)}`));
-  // The browser asks before a page is left during a call. Whoever leaves in a story means it.
+  // The browser asks before a page is left during a call. In a story leaving is always intended.
   page.on('dialog', (dialog) => dialog.accept());
   page.on('pageerror', (error) => note(`error ${error.stack ?? error}`));
 }
@@ -88,7 +88,7 @@ export class Twilio {
     return conferences.find((/** @type {any} */ conference) => conference.friendlyName === task);
   }
 
-  /** What nobody knows for sure about Twilio, tried the one way or the other. */
+  /** Sets uncertain assumptions about Twilio, to test them both ways. */
   assume = (/** @type {object} */ assumptions) => post(`${this.url}/__twin/assume`, assumptions);
 
   /** Sends a call somewhere else, as an application of the account would. */
@@ -151,7 +151,7 @@ export class Twilio {
   /** Features of Flex that are on in the account, for desktops that open from now on. */
   features = (/** @type {string[]} */ names) => post(`${this.url}/__twin/features`, names);
 
-  /** Calls somebody to a conference, as an application of the account would. */
+  /** Adds a participant to a conference, as an application of the account would. */
   async addsParticipant(/** @type {string} */ conference, /** @type {Record<string, string>} */ who) {
     const response = await fetch(
       `${this.url}/__tw/api.twilio.com/2010-04-01/Accounts/${this.auth.accountSid}/Conferences/${conference}/Participants.json`,
@@ -176,7 +176,7 @@ export class Twilio {
 
   /** Signs everybody out and ends all tasks, as an administrator would by REST. */
   async tidy() {
-    // Refused while a task is offered to the worker, as it may be where a story has failed.
+    // Refused while a task is offered to the worker, as after a failed story.
     for (const name of ['ada', 'bo']) await this.available(name, 'Offline').catch(() => {});
     const { workspaceSid } = this.auth;
     await this.assume({
@@ -191,7 +191,7 @@ export class Twilio {
     for (const { sid, status } of await this.tasks()) {
       if (['completed', 'canceled'].includes(status)) continue;
       const AssignmentStatus = ['pending', 'reserved'].includes(status) ? 'canceled' : 'completed';
-      // One that has ended in this moment is refused, which is as good.
+      // A task that has just ended is refused, which is fine.
       await fetch(`${this.url}/__tw/taskrouter.twilio.com/v1/Workspaces/${workspaceSid}/Tasks/${sid}`, {
         method: 'POST',
         headers: { authorization: this.authorization() },
@@ -200,7 +200,7 @@ export class Twilio {
     }
   }
 
-  /** Looks again and again, because no event tells it: for states that follow within a moment. */
+  /** Polls for a state that follows within a moment and has no event. */
   async becomes(/** @type {string} */ what, /** @type {() => Promise<any>} */ look, within = 20_000) {
     const end = Date.now() + within;
     for (;;) {
@@ -379,7 +379,7 @@ export class Agent {
     agent.plugin = plugin;
     await prepare?.(context);
     await agent.opens(`/login/${name}`);
-    // A tab that was closed in the story before may have made the worker offline since, while this one was loading.
+    // A tab closed in the previous story may have set the worker offline while this one was loading.
     await new Twilio(demo).available(name);
     return agent;
   }
@@ -482,7 +482,7 @@ export class Agent {
   }
 
   acceptButton() {
-    // By its name for tests: what it is called in each Flex UI since 2.0.
+    // By its test id, which differs between Flex UIs since 2.0.
     return this.page
       .locator('[data-testid*=accept], [data-test=accept-task], button:has-text("Accept")')
       .first();
@@ -637,7 +637,7 @@ export class Agent {
   async signsOut() {
     await this.page.evaluate(() => {
       const { Actions } = /** @type {any} */ (window).Twilio.Flex;
-      // The page goes with it.
+      // It also closes the page.
       void Actions.invokeAction('Logout', { forceLogout: false }).catch(console.error);
     });
   }
@@ -670,7 +670,7 @@ export class Agent {
       analyser.fftSize = 8192;
       analyser.smoothingTimeConstant = 0;
       audio.createMediaStreamSource(stream).connect(analyser);
-      // The analyser has nothing to look at before a window of sound has passed: wait for sound, at most 3 s.
+      // The analyser has no data before a window of sound has passed: wait for sound, at most 3 s.
       const bins = new Float32Array(analyser.frequencyBinCount);
       const until = audio.currentTime + 3;
       let peak = 0;

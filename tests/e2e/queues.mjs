@@ -1,4 +1,4 @@
-// Transfers to a queue: nobody in particular is asked, and it may take a while until somebody is there.
+// Transfers to a queue: to no agent in particular, and it may take a while until one is available.
 
 import assert from 'node:assert/strict';
 import { isBackInPlace } from './in-place.mjs';
@@ -17,23 +17,23 @@ import {
 /** @typedef {import('./story.mjs').Story} Story */
 /** @typedef {import('./transfers.mjs').Cast} Cast */
 
-/** Ada hands her customer over to the second line, and nobody is there. */
+/** Ada transfers the customer to the second line, where no agent is available. */
 async function handsOver(/** @type {Story} */ story, /** @type {'WARM' | 'COLD'} */ mode) {
   const cast = await adaTalks(story);
   const { ada, customer } = cast;
-  await story.step('nobody else is there', () => story.twilio.available('bo', 'Unavailable'));
-  await story.step('she hands him over to the second line', () => ada.transfersToQueue(mode));
+  await story.step('no other agent is available', () => story.twilio.available('bo', 'Unavailable'));
+  await story.step('Ada transfers the customer to the second line', () => ada.transfersToQueue(mode));
   await story.step('the customer hears music', () => customer.hears(/hold music/, { from: 0 }));
   return cast;
 }
 
 const isThere = (/** @type {Cast} */ { story, bo }) =>
-  story.step('Bo is there now, and his phone rings', async () => {
+  story.step("Bo is available now, and Bo's phone rings", async () => {
     await story.twilio.available('bo');
     await bo.rings();
   });
 
-/** The customer is where the transfer has put him. */
+/** The customer is where the transfer has put them. */
 const isOnHold = (/** @type {Cast} */ { story, task }) =>
   story.step('the customer is on hold, as before', () =>
     story.twilio.becomes('on hold', async () => {
@@ -56,11 +56,11 @@ export const warmToQueue = {
     });
     await isOnHold(cast);
     await isThere(cast);
-    await story.step('he accepts', () => bo.accepts());
+    await story.step('Bo accepts', () => bo.accepts());
     await consult(cast);
     await flags(cast, 2);
     from = customer.mark();
-    await story.step('Ada refreshes while she consults him', () => ada.refreshes());
+    await story.step('Ada refreshes during the consultation', () => ada.refreshes());
     await isBackBeside(cast, ada, from);
     await consult(cast);
     await story.step('Ada takes the customer off hold', () => ada.unholds());
@@ -79,27 +79,27 @@ export const coldToQueue = {
     const cast = await handsOver(story, 'COLD');
     const { ada, bo, customer } = cast;
     await story.step('Ada refreshes', () => ada.refreshes().then(() => ada.ready()));
-    // "Checking your call" is there until the server has said that there is none.
+    // "Checking your call" is shown until the server has answered that there is none.
     await story.step('there is no dialog for Ada', () =>
       ada.dialog().waitFor({ state: 'hidden', timeout: 20_000 }),
     );
-    // Else it would be offered to her again.
-    await story.step('she is not available for more', () => story.twilio.available('ada', 'Unavailable'));
+    // Otherwise it would be offered to Ada again.
+    await story.step('Ada is not available for more', () => story.twilio.available('ada', 'Unavailable'));
     await completes(story, ada);
     nobodyIsLost(customer);
     await isOnHold(cast);
     await isThere(cast);
-    await story.step('he accepts', () => bo.accepts());
+    await story.step('Bo accepts', () => bo.accepts());
     await story.step('both hear each other', async () => {
       await customer.measures('Bo', BO_HZ, 20);
       await bo.hearsCustomer();
     });
     nobodyIsLost(customer);
     await flags(cast, 1);
-    await story.step('his call is protected', () => bo.isProtected());
+    await story.step("Bo's call is protected", () => bo.isProtected());
     const from = customer.mark();
     await story.step('Bo refreshes the page', () => bo.refreshes());
-    const ended = await story.step('he is back in place', () =>
+    const ended = await story.step('Bo is back in place', () =>
       customer.notes('ended', { from: from.timeline }),
     );
     assert.equal(ended.note.outcome, 'rejoined');

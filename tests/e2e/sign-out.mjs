@@ -1,4 +1,4 @@
-// Agents who sign out on purpose: nothing is asked, nothing is recovered, nothing of them is left.
+// Agents who sign out on purpose: there is no question, no recovery, and nothing of them is left.
 
 import assert from 'node:assert/strict';
 import { onACall } from './steps.mjs';
@@ -16,14 +16,14 @@ async function signsOut(/** @type {Story} */ story, /** @type {Agent} */ ada) {
   /** @type {string[]} */
   const asked = [];
   ada.page.on('dialog', (dialog) => asked.push(dialog.type()));
-  await story.step('she signs out', () => ada.signsOut());
-  await story.step('Twilio has no desktop of hers any more', () =>
+  await story.step('Ada signs out', () => ada.signsOut());
+  await story.step('Twilio has no desktop of Ada any more', () =>
     story.twilio.becomes('gone', async () => (await story.twilio.worker('ada')).sockets === 0, 15_000),
   );
   await ada.shot(story.folder, 'signed-out');
   assert.deepEqual(asked, [], 'the browser asks nothing');
   assert.equal(await ada.dialog().count(), 0, 'no dialog');
-  assert.deepEqual(await kept(ada), [], 'nothing is left of her');
+  assert.deepEqual(await kept(ada), [], 'nothing of the agent is left');
 }
 
 async function nothingIsRecovered(
@@ -73,10 +73,10 @@ export const afterACall = {
     await story.step('the registration is kept', () =>
       story.twilio.becomes('kept', async () => (await kept(ada)).length > 0),
     );
-    // That the agent hung up is wanted until it is delivered. A registration would go with the task.
-    await story.step('she hangs up', () => ada.hangsUp());
+    // The mark of the hang-up is kept until it is delivered. A registration would be dropped with the task.
+    await story.step('Ada hangs up', () => ada.hangsUp());
     await isOver(story, customer);
-    await story.step('she completes the task', () => ada.completes());
+    await story.step('Ada completes the task', () => ada.completes());
     await story.step('something is still to be delivered', () =>
       story.twilio.becomes('kept', async () => (await kept(ada)).length > 0),
     );

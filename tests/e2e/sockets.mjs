@@ -1,4 +1,4 @@
-// Flex's own sockets to Twilio are lost during a call, and come back.
+// Flex's own sockets to Twilio are lost during a call, and reconnect.
 
 import assert from 'node:assert/strict';
 import { endsAsEver, nothingHappens, onACall } from './steps.mjs';
@@ -8,7 +8,7 @@ import { endsAsEver, nothingHappens, onACall } from './steps.mjs';
 
 async function isCutOff(/** @type {Story} */ story) {
   await story.step('Flex loses TaskRouter, Sync and the phone', () => story.twilio.cutsOff('ada'));
-  await story.step('TaskRouter has no desktop of hers', () =>
+  await story.step('TaskRouter has no desktop of Ada', () =>
     story.twilio.becomes('cut off', async () => (await story.twilio.worker('ada')).sockets === 0),
   );
 }
@@ -18,7 +18,7 @@ async function isThereAgain(/** @type {Story} */ story, /** @type {Agent} */ ada
   await story.step('and does', () =>
     story.twilio.becomes('connected', async () => (await story.twilio.worker('ada')).sockets > 0, 60_000),
   );
-  await story.step('her phone, too', () => ada.phoneRegistered());
+  await story.step("Ada's phone, too", () => ada.phoneRegistered());
 }
 
 export const lostAndBack = {
@@ -37,8 +37,8 @@ export const lostAndBack = {
       tasks.map(({ sid, status }) => ({ sid, status })),
       [{ sid: task.sid, status: 'accepted' }],
     );
-    await story.step('she hears the customer', () => ada.hearsCustomer());
-    await story.step('she hangs up', () => ada.hangsUp());
+    await story.step('Ada hears the customer', () => ada.hearsCustomer());
+    await story.step('Ada hangs up', () => ada.hangsUp());
     await endsAsEver(story, ada, customer, task, from);
   },
 };

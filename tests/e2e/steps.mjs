@@ -1,4 +1,4 @@
-// Steps that stories share: what is done and seen again and again.
+// Steps that stories share.
 
 import assert from 'node:assert/strict';
 import { AUDIBLE, WORKER } from './people.mjs';
@@ -42,7 +42,7 @@ export async function staysOpen(/** @type {Story} */ story, /** @type {string} *
   assert.deepEqual(set, [], 'endConferenceOnExit of the agent was false all the time');
 }
 
-/** The customer is told, and never left in silence. */
+/** The customer hears the announcement, and is never left in silence. */
 export async function isTold(
   /** @type {Story} */ story,
   /** @type {Customer} */ customer,
@@ -103,7 +103,7 @@ export async function isBack(
   return { ms: ended.at - ready, task: now[0] };
 }
 
-/** The call ends as ever: nothing is begun, nothing is shown, nobody is left alone. */
+/** The call ends as usual: no recovery, no dialog, nobody is left alone. */
 export async function endsAsEver(
   /** @type {Story} */ story,
   /** @type {Agent} */ agent,
@@ -119,7 +119,7 @@ export async function endsAsEver(
   );
   await story.step('the call ends for the server, too', () => customer.notes('call-ended'));
   const lost = customer.timeline.said.slice(from).filter(({ note }) => note?.what === 'agent-lost');
-  assert.deepEqual(lost, [], 'the server takes nobody for lost');
+  assert.deepEqual(lost, [], 'the server considers no agent lost');
   await story.step('the customer is not left on the line', () =>
     story.twilio.becomes('over', async () => !(await customer.heard()).live),
   );
@@ -151,7 +151,7 @@ export async function nothingHappens(
   /** @type {Customer} */ customer,
   /** @type {number} */ from,
 ) {
-  await story.step('the customer hears her for three seconds more', async () => {
+  await story.step('the customer hears the agent for three seconds more', async () => {
     for (const end = Date.now() + 3000; Date.now() < end; ) await customer.hearsAgent();
   });
   const noted = customer.timeline.said.slice(from).map(({ note }) => note?.what);

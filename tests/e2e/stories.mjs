@@ -1,4 +1,4 @@
-// What must hold, seen from outside: in the browser, in the customer's ear, in what Twilio knows.
+// What must hold, seen from outside: in the browser, in the customer's ear, in Twilio's state.
 
 import assert from 'node:assert/strict';
 import path from 'node:path';
@@ -19,7 +19,7 @@ export const refresh = {
     await story.twilio.assume({ dtlsCloseEndsLeg: true });
     const { transcript } = customer.mark();
     const told = isTold(story, customer, transcript);
-    told.catch(() => {}); // reported below, in its order
+    told.catch(() => {}); // awaited below
     const dialog = (async () => {
       await ada.refreshes();
       await ada.dialog().waitFor({ state: 'visible', timeout: 30_000 });
@@ -33,7 +33,7 @@ export const refresh = {
     neverInSilence(customer, transcript);
     refresh.recoveredIn = ms;
     const { timeline } = customer.mark();
-    await story.step('she hangs up', () => ada.hangsUp());
+    await story.step('Ada hangs up', () => ada.hangsUp());
     await endsAsEver(story, ada, customer, again, timeline);
   },
 };
@@ -53,7 +53,7 @@ export const phonePage = {
         timeout: 20_000,
       }),
     );
-    await story.step('she goes to another page by mistake', () => ada.goesElsewhere());
+    await story.step('Ada goes to another page by mistake', () => ada.goesElsewhere());
     const told = page.locator('#transcript li');
     const interrupted = told.filter({ hasText: 'connection to your agent was interrupted' });
     await story.step('the page says what the customer was told', () =>
@@ -63,7 +63,7 @@ export const phonePage = {
     await story.step('then comfort audio', () =>
       after.filter({ hasText: 'Comfort audio' }).first().waitFor({ timeout: 20_000 }),
     );
-    await story.step('she comes back to Flex', () => ada.comesBack());
+    await story.step('Ada comes back to Flex', () => ada.comesBack());
     await story.step('the call is back, without a click', () => customer.notes('ended'));
     await story.step('and the agent again', () =>
       after
@@ -95,10 +95,10 @@ export const closedTab = {
     await story.step('Ada closes the tab', () => ada.closesTab());
     await isTold(story, customer, transcript);
     await story.step('comfort audio follows', () => customer.hears(/comfort audio/, { from: transcript }));
-    await story.step('nobody comes back in time', () => customer.notes('agent-not-back'));
+    await story.step('the agent is not back in time', () => customer.notes('agent-not-back'));
     await story.step("Bo's phone rings", () => bo.rings());
     await bo.shot(story.folder, 'ringing');
-    await story.step('he accepts', () => bo.accepts());
+    await story.step('Bo accepts', () => bo.accepts());
     const told = bo.page.getByText(/^ada@example.com lost the connection to this customer \d+ s ago/);
     await story.step('and is told who dropped, and when', () => told.waitFor({ timeout: 20_000 }));
     await bo.shot(story.folder, 'taken-over');
@@ -136,7 +136,7 @@ export const agentHangsUp = {
     const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
     const customer = await story.step('a customer calls', () => story.customer());
     const task = await talk(story, ada, customer);
-    await story.step('she hangs up', () => ada.hangsUp());
+    await story.step('Ada hangs up', () => ada.hangsUp());
     await endsAsEver(story, ada, customer, task);
   },
 };
@@ -153,7 +153,7 @@ export const customerHangsUp = {
 };
 
 export const rendererCrash = {
-  title: "An agent's renderer crashes, and the ghost of her leg is removed",
+  title: "An agent's renderer crashes, and the orphaned leg is removed",
   async play(/** @type {Story} */ story) {
     await story.twilio.assume({ secondAgentLegRefused: true });
     const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
@@ -161,7 +161,7 @@ export const rendererCrash = {
     const task = await talk(story, ada, customer);
     const { transcript } = customer.mark();
     await story.step('the renderer crashes', () => ada.crashes());
-    await story.step('she opens Flex again', async () => {
+    await story.step('Ada opens Flex again', async () => {
       await ada.page.close();
       await ada.opens();
     });

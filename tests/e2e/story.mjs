@@ -1,4 +1,4 @@
-// A story runs against a started demo: its steps are timed and printed, and what went wrong is kept.
+// A story runs against a started demo: its steps are timed and printed, and evidence of failures is kept.
 
 import { copyFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -29,7 +29,7 @@ export class Story {
     this.agents = [];
     /** @type {Customer[]} */
     this.customers = [];
-    // What an earlier run left would be taken for this one's.
+    // Files of an earlier run would be taken for this one's.
     rmSync(this.folder, { recursive: true, force: true });
     mkdirSync(this.folder, { recursive: true });
   }
@@ -71,7 +71,7 @@ export class Story {
 
   shot = (/** @type {Agent} */ agent, /** @type {string} */ name) => agent.shot(this.folder, name);
 
-  /** Screenshots, consoles and logs, for whoever has to find out why. */
+  /** Screenshots, consoles and logs, to investigate a failure. */
   async keepEvidence(/** @type {unknown} */ error) {
     for (const agent of this.agents) {
       await agent.shot(this.folder, `failed-${agent.name}`).catch(() => {});
@@ -97,7 +97,7 @@ export class Story {
     }
   }
 
-  /** The next story begins with nobody on a call and nothing to wrap up. */
+  /** The next story begins without calls and without tasks to wrap up. */
   async end() {
     for (const customer of this.customers) {
       await customer.hangUp().catch(() => {});

@@ -1,4 +1,4 @@
-// Server-sent events as something that can be awaited: what was said before counts, too.
+// Awaitable server-sent events: earlier ones count, too.
 
 export class Stream {
   constructor(/** @type {string} */ url) {
@@ -15,7 +15,7 @@ export class Stream {
   }
 
   async read() {
-    // The server may be killed on purpose: then the stream is opened again, and what it repeats is not taken twice.
+    // The server may be killed on purpose: the stream is then reopened, and repeated events are deduplicated.
     while (!this.stop.signal.aborted) {
       const response = await fetch(this.url, { signal: this.stop.signal }).catch(() => null);
       if (response?.ok && response.body) await this.take(response.body).catch(() => {});

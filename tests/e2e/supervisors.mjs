@@ -1,4 +1,4 @@
-// A supervisor in Flex's own teams view, who listens to an agent, coaches her or barges in: what becomes of a refresh.
+// A supervisor in Flex's own teams view who listens to an agent, coaches or barges in, and refreshes meanwhile.
 
 import assert from 'node:assert/strict';
 import { isBackInPlace } from './in-place.mjs';
@@ -9,7 +9,7 @@ import { adaTalks, BO_HZ, ends, nobodyIsLost } from './transfers.mjs';
 /** @typedef {import('./transfers.mjs').Cast} Cast */
 /** @typedef {Cast & {leg: string, conference: string}} Supervised `leg`: Bo's, who supervises */
 
-/** Bo's leg in the task's conference, while he is in it. */
+/** Bo's leg in the task's conference, while it is there. */
 const supervisor = async (/** @type {Story} */ story, /** @type {string} */ taskSid) => {
   const conference = await story.twilio.conference(taskSid);
   return conference?.participants.find((/** @type {any} */ p) => p.kind === 'supervisor' && p.joined);
@@ -19,9 +19,9 @@ const supervisor = async (/** @type {Story} */ story, /** @type {string} */ task
 async function listening(/** @type {Story} */ story) {
   const cast = await adaTalks(story);
   const { bo, task } = cast;
-  await story.step('Bo, who supervises, opens her call in the teams view', () => bo.looksAt(task));
+  await story.step("Bo, a supervisor, opens Ada's call in the teams view", () => bo.looksAt(task));
   await story.step('and listens', () => bo.monitors());
-  const { callSid, muted } = await story.step('he is in the conference', () =>
+  const { callSid, muted } = await story.step('Bo is in the conference', () =>
     story.twilio.becomes('a supervisor', () => supervisor(story, task.taskSid)),
   );
   assert.equal(muted, true, 'and muted');
@@ -40,7 +40,7 @@ async function agentsLeg(/** @type {Supervised} */ { story, task }) {
 
 /** Twilio's own project template has buttons for what Flex has none for; they make these requests. */
 const coaches = (/** @type {Supervised} */ cast) =>
-  cast.story.step('he coaches her', async () =>
+  cast.story.step('Bo coaches Ada', async () =>
     cast.story.twilio.changes(cast.conference, cast.leg, {
       Muted: 'false',
       Coaching: 'true',
@@ -49,11 +49,11 @@ const coaches = (/** @type {Supervised} */ cast) =>
   );
 
 const bargesIn = (/** @type {Supervised} */ { story, conference, leg }) =>
-  story.step('he barges in', () =>
+  story.step('Bo barges in', () =>
     story.twilio.changes(conference, leg, { Muted: 'false', Coaching: 'false' }),
   );
 
-/** He hears both, whatever he does. */
+/** Bo hears both in every mode. */
 const hearsBoth = (/** @type {Supervised} */ { story, bo }) =>
   story.step('Bo hears both', async () => {
     await bo.makesOut('the customer', 660);
@@ -70,7 +70,7 @@ async function isHeardBy(
     await story.twilio.becomes('Ada heard by the customer', () => customer.makesOut(400), 10_000);
     await ada.makesOut('the customer', 660);
   });
-  // Until an announcement is over, that is heard there, too. Bo's tone never ends.
+  // An announcement is heard there, too, until it is over. Bo's tone never ends.
   const becomes = (/** @type {string} */ what, /** @type {() => Promise<boolean>} */ look) =>
     story.twilio.becomes(what, look, 15_000);
   if (!heard.agent) await becomes('Bo not heard by Ada', async () => (await ada.levelAt(BO_HZ)) <= -60);
@@ -81,28 +81,28 @@ async function isHeardBy(
   else await becomes('Bo not heard by the customer', async () => !(await customer.makesOut(BO_HZ)));
 }
 
-/** Ada refreshes, and is back in place as if she were alone with the customer; Bo stays as he is. */
+/** Ada refreshes, and is back in place as if alone with the customer; Bo's leg is unchanged. */
 async function refreshes(/** @type {Supervised} */ cast) {
   const { story, ada, customer, task, leg } = cast;
   const { timeline } = customer.mark();
   const before = await supervisor(story, task.taskSid);
   await story.step('Ada refreshes', () => ada.refreshes());
-  // Who hears whom is looked at afterwards: with Bo talking, the loudest is not always the one who is looked for.
+  // Who hears whom is checked afterwards: with Bo talking, the loudest is not always the one who is looked for.
   const quiet = { hearsAgent: false, hearsCustomer: false };
   await isBackInPlace(story, ada, customer, task, { from: timeline, ...quiet });
   const after = await supervisor(story, task.taskSid);
   assert.equal(after?.callSid, leg, 'the supervisor has stayed');
-  assert.equal(after.muted, before.muted, 'as he was');
+  assert.equal(after.muted, before.muted, "Bo's leg is unchanged");
 }
 
-/** Bo's own page is loaded again: he is out, and nobody notices. */
+/** Bo's own page is reloaded: Bo's leg goes, and nothing else happens. */
 async function supervisorRefreshes(/** @type {Supervised} */ { story, ada, bo, customer, task }) {
   const { timeline } = customer.mark();
   await story.step('Bo refreshes', () => bo.refreshes());
-  await story.step('his leg is gone', () =>
+  await story.step("Bo's leg is gone", () =>
     story.twilio.becomes('gone', async () => !(await supervisor(story, task.taskSid))),
   );
-  await story.step('his desktop is up again', () => bo.ready());
+  await story.step("Bo's desktop is up again", () => bo.ready());
   assert.equal(await bo.dialog().count(), 0, 'no dialog for Bo');
   assert.equal(await ada.dialog().count(), 0, 'no dialog for Ada');
   await nothingHappens(story, customer, timeline);
@@ -120,12 +120,12 @@ export const listenedTo = {
     await refreshes(cast);
     await hearsBoth(cast);
     await isHeardBy(cast, { agent: false, customer: false });
-    assert.equal(await bo.isMonitoring(), true, 'Flex goes on showing that he listens');
+    assert.equal(await bo.isMonitoring(), true, 'Flex still shows that Bo listens');
 
     const { timeline } = customer.mark();
     await story.twilio.assume({ dtlsCloseEndsLeg: true });
-    await story.step('she refreshes again, and her leg is lost', () => ada.refreshes());
-    await story.step("Bo's Flex stops listening: the agent whom he listened to is gone", () =>
+    await story.step("Ada refreshes again, and Ada's leg is lost", () => ada.refreshes());
+    await story.step("Bo's Flex stops listening: the leg that Bo listened to is gone", () =>
       story.twilio.becomes('gone', async () => !(await supervisor(story, task.taskSid))),
     );
     const queued = await story.step('the customer is back through the queue', () =>
@@ -160,8 +160,8 @@ export const coachedAndLost = {
     await coaches(cast);
     await isHeardBy(cast, { agent: true, customer: false });
     await story.twilio.assume({ dtlsCloseEndsLeg: true });
-    await story.step('Ada refreshes, and her leg is lost', () => ada.refreshes());
-    // Music has many tones, so it is looked at whether Bo could be heard: by everybody who is where he is.
+    await story.step("Ada refreshes, and Ada's leg is lost", () => ada.refreshes());
+    // Music has many tones, so this checks who could hear Bo: everybody in the same conference.
     /** @type {object[]} */
     const audible = [];
     const back = isBack(story, ada, customer, task);
@@ -179,8 +179,8 @@ export const coachedAndLost = {
     };
     while (!(await Promise.race([over, look()])));
     await back;
-    assert.deepEqual(audible, [], 'Bo was heard by nobody but Ada');
-    // Until the announcement is over, that may have his tone in it. His own never ends.
+    assert.deepEqual(audible, [], 'only Ada heard Bo');
+    // Until the announcement is over, it may contain Bo's tone. Bo's own never ends.
     await story.step('the customer does not hear Bo', () =>
       story.twilio.becomes('not heard', async () => !(await customer.makesOut(BO_HZ)), 15_000),
     );
@@ -209,13 +209,13 @@ export const supervisorReloads = {
     const { bo, task } = cast;
     await hearsBoth(cast);
     await supervisorRefreshes(cast);
-    await story.step('he listens again', async () => {
+    await story.step('Bo listens again', async () => {
       await bo.looksAt(task);
       await bo.monitors();
     });
     await hearsBoth(cast);
     await story.step('and stops', () => bo.monitors());
-    await story.step('he is out', () =>
+    await story.step('Bo is out', () =>
       story.twilio.becomes('gone', async () => !(await supervisor(story, task.taskSid))),
     );
     nobodyIsLost(cast.customer);

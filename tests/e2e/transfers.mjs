@@ -1,4 +1,4 @@
-// More than one agent on a call: what is no loss, and what becomes of a refresh.
+// More than one agent on a call: departures that are no loss, and refreshes.
 
 import assert from 'node:assert/strict';
 import { WORKER } from './people.mjs';
@@ -9,10 +9,10 @@ import { talk } from './steps.mjs';
 /** @typedef {import('./people.mjs').Customer} Customer */
 /** @typedef {{story: Story, ada: Agent, bo: Agent, customer: Customer, task: any}} Cast */
 
-/** Bo's microphone, so that he can be told from Ada. */
+/** Bo's microphone, whose tone differs from Ada's. */
 export const BO_HZ = 520;
 
-/** Ada talks to a customer; Bo is at his desktop. @returns {Promise<Cast>} */
+/** Ada talks to a customer; Bo's desktop is open. @returns {Promise<Cast>} */
 export async function adaTalks(/** @type {Story} */ story) {
   const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
   const customer = await story.step('a customer calls', () => story.customer());
@@ -25,19 +25,19 @@ export async function adaTalks(/** @type {Story} */ story) {
 async function consulting(/** @type {Story} */ story) {
   const cast = await adaTalks(story);
   const { ada, bo, customer } = cast;
-  await story.step('she consults Bo', () => ada.transfers('bo', 'WARM'));
+  await story.step('Ada consults Bo', () => ada.transfers('bo', 'WARM'));
   await story.step('the customer hears music', () => customer.hears(/hold music/, { from: 0 }));
   await story.step("Bo's phone rings", () => bo.rings());
   const asked = bo.page.waitForRequest((request) =>
     Boolean(request.postData()?.includes('"Instruction":"conference"')),
   );
-  await story.step('he accepts', () => bo.accepts());
+  await story.step('Bo accepts', () => bo.accepts());
   const { params } = JSON.parse((await asked).postData() ?? '');
   assert.match(params.ConferenceStatusCallback, /\/webhooks\/conference/, 'as with any other call');
   assert.equal(params.EndConferenceOnExit, false);
   await consult(cast);
   await flags(cast, 2);
-  await story.step('his call is protected like hers', () => bo.isProtected());
+  await story.step("Bo's call is protected like Ada's", () => bo.isProtected());
   return cast;
 }
 
@@ -47,7 +47,7 @@ export async function consult(/** @type {Cast} */ { story, ada, bo, customer }) 
   await story.step('Bo hears Ada', () => bo.makesOut('Ada', 400));
   const heard = await customer.heard();
   assert.equal(heard.live, true, 'the customer is on the line');
-  // After a refresh it is our words and our audio: our hold has become the agent's.
+  // After a refresh it is our announcement and our audio: our hold has become the agent's.
   assert.match(heard.transcript.at(-1)?.heard, /hold music|announcement|comfort audio/, 'and hears no agent');
 }
 
@@ -61,7 +61,7 @@ export async function conversation(/** @type {Cast} */ { story, ada, bo, custome
     await bo.makesOut('the customer', 660);
     await bo.makesOut('Ada', 400);
   });
-  // What is loudest in his ear is one of them, so one is silent at a time.
+  // The customer's loudest tone is only one of the two, so one is muted at a time.
   await story.step('the customer hears Ada while Bo is muted', async () => {
     await bo.mutes();
     await customer.hearsAgent();
@@ -86,7 +86,7 @@ export const flags = (/** @type {Cast} */ { story, task }, /** @type {number} */
     }),
   );
 
-/** Back in place: the same task, the same conference, nobody moved or told. */
+/** Back in place: the same task, the same conference, nobody moved, no announcement. */
 export async function isBackBeside(
   /** @type {Cast} */ cast,
   /** @type {Agent} */ agent,
@@ -106,14 +106,14 @@ export async function isBackBeside(
     'one task, the same as before',
   );
   await flags(cast, 2);
-  // Comfort audio goes on after the announcement of an earlier refresh, while the agent's hold lasts.
+  // Comfort audio follows the announcement of an earlier refresh, while the agent's hold lasts.
   const ours = /announcement|comfort/i;
   const said = customer.transcript.said.map(({ heard }) => heard ?? '');
   const already = ours.test(said.slice(0, from.transcript).findLast((heard) => heard !== 'silence') ?? '');
   assert.deepEqual(
     said.slice(from.transcript).filter((heard) => (already ? /announcement/i : ours).test(heard)),
     [],
-    'the customer, who has the other agent, is not told',
+    'the customer, who has the other agent, hears no announcement',
   );
   await nothingElse(cast);
 }
@@ -126,14 +126,14 @@ async function nothingElse(/** @type {Cast} */ { story, task }) {
   assert.deepEqual(others, [], 'no ping and no reconnect task');
 }
 
-/** The server takes nobody for lost. */
+/** The server considers no agent lost. */
 export function nobodyIsLost(/** @type {Customer} */ customer, from = 0) {
   const recovering = /^(page-gone|agent-lost|joining-in-place|holding-the-line|requeueing|ended)$/;
   const noted = customer.timeline.said.slice(from).map(({ note }) => note?.what ?? '');
   assert.deepEqual(
     noted.filter((what) => recovering.test(what)),
     [],
-    'nobody is taken for lost',
+    'the server considers no agent lost',
   );
 }
 
@@ -172,17 +172,17 @@ export const warmTransfer = {
     let from = customer.mark();
     await story.step('Bo refreshes the page', () => bo.refreshes());
     await story.step('and sees the dialog', () => bo.dialog().waitFor({ timeout: 30_000 }));
-    const inPlace = await story.step('he is back in place', () =>
+    const inPlace = await story.step('Bo is back in place', () =>
       customer.notes('ended', { from: from.timeline }),
     );
     assert.equal(inPlace.note.outcome, 'rejoined');
     await bo.dialog().waitFor({ state: 'hidden', timeout: 20_000 });
-    await story.step('the customer hears him again', () => customer.measures('Bo', BO_HZ, 20));
+    await story.step('the customer hears Bo again', () => customer.measures('Bo', BO_HZ, 20));
     await flags(cast, 1);
 
     from = customer.mark();
     await story.twilio.assume({ dtlsCloseEndsLeg: true });
-    await story.step('Bo refreshes again, and his leg is lost', () => bo.refreshes());
+    await story.step("Bo refreshes again, and Bo's leg is lost", () => bo.refreshes());
     const queued = await story.step('the customer is back through the queue', () =>
       customer.notes('ended', { from: from.timeline, within: 40_000 }),
     );
@@ -205,7 +205,7 @@ export const refreshInConsult = {
     const cast = await consulting(story);
     const { ada, bo, customer } = cast;
     let from = customer.mark();
-    await story.step('Ada refreshes while she consults Bo', () => ada.refreshes());
+    await story.step('Ada refreshes while consulting Bo', () => ada.refreshes());
     await isBackBeside(cast, ada, from);
     await consult(cast);
     await story.step('Ada takes the customer off hold', () => ada.unholds());
@@ -246,7 +246,7 @@ export const consultingTabClosed = {
     const cast = await consulting(story);
     const { ada, bo, customer } = cast;
     await story.step('Ada closes the tab', () => ada.closesTab());
-    const ended = await story.step('she is not back in time', () => customer.notes('ended'));
+    const ended = await story.step('Ada is not back in time', () => customer.notes('ended'));
     assert.equal(ended.note.outcome, 'covered');
     await story.step('the customer is off hold and hears Bo', () => customer.measures('Bo', BO_HZ, 20));
     await story.step('Bo hears the customer', () => bo.hearsCustomer());
@@ -261,7 +261,7 @@ export const coldTransfer = {
   async play(/** @type {Story} */ story) {
     const cast = await adaTalks(story);
     const { ada, bo, customer } = cast;
-    await story.step('she transfers him to Bo', () => ada.transfers('bo', 'COLD'));
+    await story.step('Ada transfers the customer to Bo', () => ada.transfers('bo', 'COLD'));
     await story.step('the customer hears music', () => customer.hears(/hold music/, { from: 0 }));
     await story.step("Bo's phone rings", () => bo.rings());
     await completes(story, ada);
@@ -273,10 +273,10 @@ export const coldTransfer = {
     nobodyIsLost(customer);
     assert.equal(await ada.dialog().count(), 0, 'no dialog for Ada');
     await flags(cast, 1);
-    await story.step('his call is protected like hers', () => bo.isProtected());
+    await story.step("Bo's call is protected like Ada's", () => bo.isProtected());
     const from = customer.mark();
     await story.step('Bo refreshes the page', () => bo.refreshes());
-    const ended = await story.step('he is back in place', () =>
+    const ended = await story.step('Bo is back in place', () =>
       customer.notes('ended', { from: from.timeline }),
     );
     assert.equal(ended.note.outcome, 'rejoined');
@@ -292,14 +292,14 @@ export const coldTransferRefused = {
     const { ada, bo, customer, task } = cast;
     await story.step('Ada transfers the customer to Bo', () => ada.transfers('bo', 'COLD'));
     await story.step("Bo's phone rings", () => bo.rings());
-    await story.step('he rejects', () => bo.act('RejectTask'));
+    await story.step('Bo rejects', () => bo.act('RejectTask'));
     await story.step('Ada completes the task', () => ada.completes());
     await story.step('and is offered it again', () => ada.rings());
     await customer.hears(/hold music/, { from: 0 });
     nobodyIsLost(customer);
-    await story.step('she accepts', () => ada.accepts());
+    await story.step('Ada accepts', () => ada.accepts());
     await flags(cast, 1);
-    await story.step('she takes the customer off hold', () => ada.unholds());
+    await story.step('Ada takes the customer off hold', () => ada.unholds());
     await story.step('both hear each other', async () => {
       await customer.hearsAgent();
       await ada.hearsCustomer();
@@ -308,8 +308,8 @@ export const coldTransferRefused = {
     assert.equal(again.taskSid, task.taskSid, 'the same task');
     assert.notEqual(again.sid, task.sid, 'another reservation');
     const from = customer.mark();
-    await story.step('she refreshes the page', () => ada.refreshes());
-    const ended = await story.step('she is back in place', () =>
+    await story.step('Ada refreshes the page', () => ada.refreshes());
+    const ended = await story.step('Ada is back in place', () =>
       customer.notes('ended', { from: from.timeline }),
     );
     assert.equal(ended.note.outcome, 'rejoined');
@@ -325,7 +325,7 @@ export const kicked = {
     const { ada, bo, customer } = cast;
     await story.step('Ada removes Bo', () => ada.act('KickParticipant', { targetSid: WORKER.bo }));
     await completes(story, bo);
-    await story.step('she takes the customer off hold', () => ada.unholds());
+    await story.step('Ada takes the customer off hold', () => ada.unholds());
     await story.step('both hear each other', async () => {
       await customer.hearsAgent();
       await ada.hearsCustomer();
@@ -362,7 +362,7 @@ export const joinCall = {
     const { ada, customer, task } = await adaTalks(story);
     const first = ada.page;
     const from = customer.mark();
-    await story.step('she opens a second tab', () => ada.opens());
+    await story.step('Ada opens a second tab', () => ada.opens());
     await ada.isTheOneThat('waits');
     await story.step('and joins the call there', async () => {
       await ada.page.getByText('Demo caller').first().click();
@@ -381,10 +381,10 @@ export const joinCall = {
     });
     nobodyIsLost(customer, from.timeline);
     assert.equal(await ada.dialog().count(), 0, 'no dialog');
-    await story.step('she closes the first tab', () => first.close());
+    await story.step('Ada closes the first tab', () => first.close());
     await story.step('the second acts', () => ada.isTheOneThat('acts'));
     nobodyIsLost(customer, from.timeline);
-    await story.step('she refreshes', () => ada.refreshes());
+    await story.step('Ada refreshes', () => ada.refreshes());
     const ended = await story.step('and is back in place', () =>
       customer.notes('ended', { from: from.timeline }),
     );

@@ -1,4 +1,4 @@
-// The file that agents' browsers load, and that Twilio's own tools take it.
+// The file that agents' browsers load, and that Twilio's own tools accept it.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -38,7 +38,7 @@ const flexPlugin = (...args) => {
     cwd: root,
     env: { ...env, HOME: home, CI: 'true', NODE_ENV: undefined },
     stdio: ['ignore', 'pipe', 'pipe'],
-    detached: true, // it starts others: they are ended as one group
+    detached: true, // it starts others: they are killed as one group
   });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes) => (output += bytes));
@@ -62,7 +62,7 @@ test('one script, its map and the licences of what is inside', () => {
   }
 });
 
-test('the map is whole, and under the name that Flex serves it', () => {
+test('the map is complete, and has the name under which Flex serves it', () => {
   const { sources, sourcesContent, mappings } = map();
   assert.match(script(), /\n\/\/# sourceMappingURL=bundle\.js\.map\s*$/);
   const shim = sources.findIndex((/** @type {string} */ source) => source.endsWith('js-shim/plugin.js'));
@@ -71,20 +71,20 @@ test('the map is whole, and under the name that Flex serves it', () => {
   assert.ok(mappings.length > 1000, `${mappings.length} characters of mappings`);
 });
 
-test('what Flex brings along is not in it', () => {
+test('it does not contain what Flex provides', () => {
   const packages = new Set(
     map().sources.flatMap(
       (/** @type {string} */ source) => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(source)?.[1] ?? [],
     ),
   );
   assert.deepEqual([...packages], ['@twilio/flex-plugin']);
-  // What each of them cannot be without, in case the map does not tell.
+  // A part that each of them must contain, in case the map does not name it.
   for (const sign of ['Minified React error', '@@redux/INIT', 'Minified Redux error', 'runDefault']) {
     assert.ok(!script().includes(sign), `"${sign}"`);
   }
 });
 
-test('the wasm is in it, and nothing is loaded from beside it', () => {
+test('it contains the wasm, and loads no other file', () => {
   const texts = script().match(/[A-Za-z0-9+/]{5000,}={0,2}/g) ?? [];
   assert.equal(texts.length, 1);
   const wasm = gunzipSync(Buffer.from(texts[0], 'base64'));
@@ -93,7 +93,7 @@ test('the wasm is in it, and nothing is loaded from beside it', () => {
   assert.doesNotMatch(script(), /\.wasm\b/);
 });
 
-test('it is below the limits, and what is above them is told', () => {
+test('it is below the size limits, and a larger one is reported', () => {
   const sizes = measure();
   assert.deepEqual(tooLarge(sizes), [], sizes.map(line).join('\n'));
   const [file, limit] = ['some.js', 1000];
@@ -106,7 +106,7 @@ test('it is below the limits, and what is above them is told', () => {
   );
 });
 
-test("Twilio's check before every command finds nothing", async () => {
+test("Twilio's check before every command finds no problem", async () => {
   const check = flexPlugin('pre-script-check');
   assert.equal(await check.ended, 0, check.output());
 });
@@ -116,7 +116,7 @@ test('flex-plugin start serves it for development', { timeout: 120_000 }, async 
   const server = flexPlugin('start', 'plugin', '--name', NAME, '--port', String(port));
   try {
     const address = `http://127.0.0.1:${port}/plugins/${NAME}.js`;
-    // No event tells when it listens; a request is answered when the first build is done.
+    // No event reports when it listens; a request is answered once the first build is done.
     let response;
     while (!response) {
       const over = Symbol('over');

@@ -73,7 +73,7 @@ async function wishedInVain(/** @type {Story} */ story, /** @type {string} */ ta
   await story.step('another plugin has the flag set', () =>
     story.twilio.becomes('the wish', async () => {
       const { participants } = await story.twilio.conference(taskSid);
-      // Also on the leg of a page that has gone: that is the one whose end must not end the call.
+      // Even on the leg of a page that is gone: it is the one whose end must not end the call.
       const agents = participants.filter((/** @type {any} */ p) => p.kind === 'agent');
       return wishes
         .slice(from)
@@ -124,7 +124,7 @@ for (const [how, assumptions] of /** @type {Array<[string, object]>} */ ([
 
       await story.twilio.assume(assumptions);
       const before = wishes.length;
-      await story.step('she refreshes the page', () => ada.refreshes());
+      await story.step('Ada refreshes the page', () => ada.refreshes());
       const ended = await story.step('the call is back, without a click', () => customer.notes('ended'));
       assert.equal(ended.note.outcome, 'rejoined');
       await ada.ready();
@@ -136,14 +136,14 @@ for (const [how, assumptions] of /** @type {Array<[string, object]>} */ ([
         await customer.hearsAgent();
         await ada.hearsCustomer();
       });
-      await story.step('she hangs up', () => ada.hangsUp());
-      await story.step('nobody is left on the line', () =>
+      await story.step('Ada hangs up', () => ada.hangsUp());
+      await story.step('no leg is left on the line', () =>
         story.twilio.becomes('the end', async () => {
           const { status } = await story.twilio.conference(now.taskSid);
           return status === 'completed' && !(await customer.heard()).live;
         }),
       );
-      await story.step('she completes the task', () => ada.completes());
+      await story.step('Ada completes the task', () => ada.completes());
       await story.step('Flex has no task left', () =>
         story.twilio.becomes('no task', async () => (await ada.tasks()).length === 0),
       );

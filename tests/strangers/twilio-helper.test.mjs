@@ -1,5 +1,5 @@
-// The official helper library of Twilio knows nothing of the twin, and must not notice; and what it signs and
-// validates is what our server and the twin validate and sign.
+// Twilio's official helper library works with the twin as with Twilio; and its signatures agree with those of our
+// server and the twin.
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-// A plugin that accounts may have beside ours: listens to the same actions and adds an option of its own to calls.
+// A plugin that accounts may have besides ours: listens to the same actions and adds an option of its own to calls.
 (() => {
   /** Outlives a reload, as what it tells about does. */
   const heard = (what) => {
