@@ -1,6 +1,6 @@
 // @ts-check
 import * as glue from '../pkg/core_bg.js';
-import compiling from '../pkg/core_packed.js'; // while Flex is still on its way to the plugin
+import compiling from '../pkg/core_packed.js'; // while Flex still loads
 
 /**
  * After a breakdown the core's state is invalid: no function is called again, neither by us nor by a pending timer or

@@ -7,7 +7,7 @@ export const bindActions = (flex, manager, { actions, farewell, ask, isIdle }) =
   const sayGoodbye = async (/** @type {string} */ reason, /** @type {any} */ payload) => {
     const { session, worker } = manager.store.getState().flex;
     const named = payload?.task ?? flex.TaskHelper.getTaskByTaskSid(payload?.sid);
-    const left = named ? [named] : [...worker.tasks.values()]; // who signs out names none
+    const left = named ? [named] : [...worker.tasks.values()]; // a sign-out names no task
     const marks = left.map(({ taskSid: task, sid: reservation }) => ({ task, reservation, reason }));
     if (!marks.length) return;
     const token = session?.ssoTokenPayload?.token;

@@ -3,7 +3,7 @@
   const { expires, ...session } = JSON.parse(document.getElementById('session').textContent);
   const payload = { ...session, expiration: new Date(expires).toISOString() };
   localStorage.setItem('TWILIO_FLEX_SSO', JSON.stringify(payload));
-  // Flex looks for its configuration under this name.
+  // Flex reads its configuration from this name.
   window.appConfig = {
     pluginService: { enabled: true, url: '/plugins' },
     ytica: false,

@@ -1,6 +1,6 @@
 // The call itself: voice, WebRTC, loudness.
 
-/** G.711 µ-law and nothing else: what telephones speak, and what the other end is made for. */
+/** G.711 µ-law only, as on telephones: the other end supports nothing else. */
 const CODEC = 'audio/PCMU';
 
 /**
@@ -19,7 +19,7 @@ async function voice(tone) {
         stop: () => stream.getTracks().forEach((track) => track.stop()),
       };
     } catch {
-      // Refused or not there: the tone does.
+      // Denied or missing: the tone replaces it.
     }
   }
   const context = new AudioContext();
@@ -32,7 +32,7 @@ async function voice(tone) {
   return { stream: out.stream, name: 'a 660 Hz tone (no microphone)', stop: () => context.close() };
 }
 
-/** Candidates come with the offer: wait for them, but not for ever. */
+/** Candidates come with the offer: wait for them, up to a time limit. */
 function gathered(connection) {
   return new Promise((done) => {
     const check = () => connection.iceGatheringState === 'complete' && done();
@@ -42,7 +42,7 @@ function gathered(connection) {
   });
 }
 
-/** Loudness of a stream, 0 to 1. The stream has to be played somewhere, or there is nothing to measure. */
+/** Loudness of a stream, 0 to 1. The stream must be played somewhere, or there is nothing to measure. */
 function loudness(stream) {
   const context = new AudioContext();
   const analyser = new AnalyserNode(context, { fftSize: 1024 });
@@ -52,7 +52,7 @@ function loudness(stream) {
     now() {
       analyser.getFloatTimeDomainData(samples);
       const rms = Math.sqrt(samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length);
-      // In decibels, as ears hear: −60 dB is nothing, −6 dB is full.
+      // In decibels, like hearing: −60 dB is 0, −6 dB is 1.
       return rms > 0 ? Math.min(1, Math.max(0, (20 * Math.log10(rms) + 60) / 54)) : 0;
     },
     stop: () => context.close(),

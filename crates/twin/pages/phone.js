@@ -19,7 +19,7 @@ const tone = new URLSearchParams(location.search).has('tone');
 
 /** The call that is up: `{sid, level, close, began, loudest, sources, timer}`. */
 let current = null;
-/** The call of which the timeline tells: it goes on a little after the call. */
+/** The call that the timeline is about, until a little after its end. */
 let followed = null;
 
 const speaks = (name) => (voice.textContent = name);
@@ -58,7 +58,7 @@ hangUpButton.addEventListener('click', () => {
     .catch(() => over('The line was lost'));
 });
 
-// A closed page is a phone that was put down.
+// Closing the page hangs up.
 addEventListener('pagehide', () => {
   if (current) navigator.sendBeacon(`/__twin/customer/${current.sid}/hangup`);
 });
@@ -66,7 +66,7 @@ addEventListener('pagehide', () => {
 function follow(call) {
   const heard = new EventSource(`/__twin/customer/${call.sid}/events`);
   call.sources.push(heard);
-  // The stream tells everything again when it was interrupted.
+  // After an interruption the stream repeats everything.
   heard.addEventListener('open', () => remark(transcript, 'Nothing yet.'));
   heard.addEventListener('message', ({ data }) => {
     const event = JSON.parse(data);
@@ -77,7 +77,7 @@ function follow(call) {
   recovery(call);
 }
 
-/** The server's timeline. It outlives the call a little, so that its end is seen. */
+/** The server's timeline. It outlives the call a little, so that the call's end is shown. */
 function recovery(call) {
   if (call.forgotten) return;
   followed = call;
@@ -92,7 +92,7 @@ function recovery(call) {
     add(timeline, at - call.began, text, kind);
   });
   notes.addEventListener('error', () => {
-    // The browser tries again by itself unless it was refused: the server is not up, or does not know the call yet.
+    // The browser retries by itself unless it was refused: the server is not up, or does not know the call yet.
     if (notes.readyState !== EventSource.CLOSED) return;
     if (timeline.querySelector('.empty'))
       remark(timeline, 'The rejoin server does not answer. Trying again…');
@@ -111,7 +111,7 @@ function over(text) {
   current = null;
   clearInterval(call.timer);
   call.sources.forEach((source) => source.close());
-  // The last notes are still on their way.
+  // The last notes are still in flight.
   setTimeout(forget, 5000, call);
   call.close();
   delete document.body.dataset.call;
@@ -119,7 +119,7 @@ function over(text) {
   const focused = [hangUpButton, document.body].includes(document.activeElement);
   hangUpButton.disabled = true;
   callButton.disabled = false;
-  // Whoever reads one of the lists stays there.
+  // A reader of one of the lists keeps the focus.
   if (focused) callButton.focus();
   show(0);
 }
@@ -127,7 +127,7 @@ function over(text) {
 function tick() {
   const seconds = Math.floor((Date.now() - current.began) / 1000);
   clock.textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
-  // The loudest since it was last told: whoever listens to the page is told once a second.
+  // The loudest since the last update: screen readers get one update a second.
   level.setAttribute('aria-valuenow', String(Math.round(current.loudest * 100)));
   current.loudest = 0;
 }

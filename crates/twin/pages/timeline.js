@@ -31,7 +31,7 @@ export function remark(list, text) {
   list.replaceChildren(line);
 }
 
-/** What a leg hears, in words and colour. */
+/** What a leg hears, as text and colour. */
 export function hearing(heard) {
   const names = { agent: 'Agent', silence: 'Silence' };
   const text = heard
@@ -57,7 +57,7 @@ const OUTCOMES = {
   failed: ['The recovery has failed', 'bad'],
 };
 
-/** A note of the server, in plain words and colour. */
+/** A note of the server, as text and colour. */
 export function noted(note) {
   switch (note.what) {
     case 'connected':
@@ -97,7 +97,7 @@ export function noted(note) {
     case 'trouble':
       return [note.text, 'bad'];
     default:
-      // A newer server may say more than this page knows.
+      // A newer server may send more than this page knows.
       return [String(note.what).replaceAll('-', ' '), ''];
   }
 }

@@ -1,5 +1,5 @@
-// Sends what Flex says to Twilio's hosts to the page's own origin instead, as /__tw/<host>/<path>. So any browser can
-// open the desktop, without flags, certificates or a changed Flex. Other addresses are left alone.
+// Redirects Flex's requests to Twilio's hosts to the page's own origin, as /__tw/<host>/<path>. Any browser can so open
+// the desktop, without flags, certificates or a changed Flex. Other addresses are left alone.
 (() => {
   const twilio =
     /^(https?|wss?):\/\/((?:[a-z0-9-]+\.)*(?:twilio\.com|twiliocdn\.com|twil\.io|ytica\.com|segment\.io|segment\.com|datadoghq\.com))(?::\d+)?(\/.*)?$/i;
