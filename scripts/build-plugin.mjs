@@ -1,6 +1,6 @@
 // Builds the plugin: wasm-pack (Rust → pkg/), then Twilio's builder (→ build/plugin-rejoin.js and its map).
 // A step whose inputs and outputs are unchanged since it last succeeded is skipped; `--force` runs both. Prints how large
-// the result is, and fails above the limits; `--record` puts the sizes on record (sizes.json) for the next to compare.
+// the result is, and fails above the limits; `--record` writes the sizes to sizes.json, to compare the next build with.
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
@@ -49,7 +49,7 @@ const env = {
 };
 
 const run = (command, args, more = {}) => {
-  // Twilio's builder wipes the terminal before every line it writes: its output is shown only when it fails.
+  // Twilio's builder clears the terminal before every line it writes: its output is shown only when it fails.
   const { status, error, stdout } = spawnSync(command, args, {
     cwd: root,
     env: { ...env, ...more },
@@ -81,7 +81,7 @@ const step = (name, inputs, outputs, work) => {
   console.log(`${name}: built in ${((performance.now() - started) / 1000).toFixed(1)} s`);
 };
 
-// Glue of another version does not fit the wasm, and wasm-pack says so in many words.
+// Glue of another version does not fit the wasm, which wasm-pack reports at length.
 const pinned = /^wasm-bindgen = "=([\d.]+)"/m.exec(readFileSync(at('Cargo.toml'), 'utf8'))?.[1];
 const found = spawnSync('wasm-bindgen', ['--version'], { env }).stdout?.toString().trim().split(' ').at(-1);
 if (found !== pinned) {
@@ -104,7 +104,7 @@ const build =
   '--release --target bundler --mode no-install --no-pack --out-dir pkg --out-name core -- -p rejoin-plugin'.split(
     ' ',
   );
-// What panics say names source files: not where they lie on the machine that builds.
+// Panic messages name source files: without their location on the build machine.
 const crates = path.join(process.env.CARGO_HOME ?? path.join(homedir(), '.cargo'), 'registry', 'src');
 const flags = `--remap-path-prefix=${crates}=crates`;
 step(
@@ -129,7 +129,7 @@ step(
       '--strip-producers',
       '--strip-target-features',
     ]);
-    // The shim takes the inner half of the glue and does what the outer half would.
+    // The shim uses the inner half of the glue and replaces the outer half.
     const start = 'export function __wbindgen_start() { wasm.__wbindgen_start(); }';
     writeFileSync(at(glue), shorten(`${readFileSync(at(glue), 'utf8')}\n${start}\n`, names));
     const more = ['__wbg_set_wasm(exports: object)', '__wbindgen_start()'];

@@ -1,4 +1,4 @@
-// `npm run build`: installs what is missing and builds the plugin. `--force` builds it though nothing has changed.
+// `npm run build`: installs what is missing and builds the plugin. `--force` builds it even if nothing has changed.
 
 import { run } from './lib/run.mjs';
 import { giveUp, say, step } from './lib/say.mjs';

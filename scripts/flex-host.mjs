@@ -1,6 +1,6 @@
 // Makes the real @twilio/flex-ui one script, flex-host.js, for the twin's desktop pages: the newest into target/flex-host,
 // with the argument `oldest` the oldest that the plugin supports into target/flex-host-oldest.
-// Does nothing when the script is there already and was made from the same versions in the same way.
+// Does nothing when the script exists and was made from the same versions in the same way.
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -24,7 +24,7 @@ async function ingredients(/** @type {string[]} */ packages, /** @type {object} 
   return JSON.stringify({ versions, scripts: hash.digest('hex') }, null, 2) + '\n';
 }
 
-/** From the node packages. What npm has is a library that requires React and others. */
+/** Bundles the node packages. The npm package is a library that requires React and others. */
 const bundled = {
   ...newest,
   madeFrom: () =>
@@ -48,8 +48,8 @@ const bundled = {
 };
 
 /**
- * Up to 2.7 the package contains the script that Twilio hosts, with all of its dependencies but React inside: nothing
- * else is to be installed.
+ * Up to 2.7 the package contains the script that Twilio hosts, with all of its dependencies except React: nothing else
+ * has to be installed.
  */
 const fetched = {
   ...oldest,
@@ -88,7 +88,7 @@ async function main() {
   if (await isThere().catch(() => false)) return console.log(`flex-host, ${name}: up to date`);
   const started = Date.now();
   await mkdir(folder, { recursive: true });
-  // To the side first: what is cut short must not leave half a script behind a valid stamp.
+  // Written aside first: an aborted run must not leave half a script with a valid stamp.
   const aside = path.join(folder, `flex-host.${process.pid}.js`);
   await make(aside);
   await rename(aside, script);

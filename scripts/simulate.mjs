@@ -4,7 +4,7 @@ import path from 'node:path';
 import { root, run } from './lib/run.mjs';
 import { giveUp, step } from './lib/say.mjs';
 
-/** From so many worlds on it is worth an optimised build, which takes ten minutes the first time. */
+/** From this number of worlds on an optimised build pays off, which takes ten minutes the first time. */
 const MANY = 5_000;
 
 /** The value of an option, written with a blank or with an equals sign. */
@@ -16,7 +16,7 @@ function value(args, name) {
 async function main() {
   const args = process.argv.slice(2);
   const isMany = Number(value(args, '--seeds') ?? 0) >= MANY || value(args, '--minutes') !== undefined;
-  // A few are played as the tests build it, so that nothing is compiled twice.
+  // A few worlds run in the tests' build, so that nothing is compiled twice.
   const [what, command, folder] = isMany
     ? ['build the simulation, optimised', ['-p', 'rejoin-world', '--profile', 'simulate'], 'simulate']
     : ['build the simulation', ['--workspace'], 'debug'];

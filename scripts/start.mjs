@@ -1,4 +1,4 @@
-// The demo: the real Flex UI on the twin, recovery visible in a browser. `--check` tries it out by itself.
+// The demo: the real Flex UI on the twin, with recoveries visible in a browser. `--check` runs it by itself.
 
 import path from 'node:path';
 import { parseArgs } from 'node:util';

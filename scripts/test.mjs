@@ -74,7 +74,7 @@ const parts = [
   command('stopping the demo', process.execPath, '--test', 'tests/stop.test.mjs'),
 ];
 
-/** What the README shows. */
+/** The pictures in the README. */
 function pictures() {
   const stories = {
     'dialog.png': 'an-agent-refreshes-the-page-the-leg-is-lost-and-the-call-comes-back-through-the-queue',
@@ -90,7 +90,7 @@ function pictures() {
   );
 }
 
-/** Says at the end what was printed long before. */
+/** Repeats at the end what was printed long before. */
 function list(/** @type {string} */ heading, /** @type {import('../tests/e2e/story.mjs').Miss[]} */ misses) {
   if (!misses.length) return;
   say(`\n${heading}`);
@@ -120,7 +120,7 @@ async function main() {
   let passed = 0;
   let unsteady = 0;
   const failed = [];
-  // What comes after the build needs it.
+  // The parts after the build need it.
   const inside = parts.map(({ name }) => name);
   const built = [...inside.slice(inside.indexOf('build')), END_TO_END];
   const wanted = (/** @type {string} */ name) => {
@@ -134,7 +134,7 @@ async function main() {
     } catch (error) {
       say(error instanceof Error ? error.message : String(error));
       failed.push(name);
-      // Without a build there is nothing to try out.
+      // Without a build there is nothing to test.
       if (name === 'build') break;
     }
   }

@@ -1,5 +1,5 @@
-// Security advisories about the Rust dependencies. Their data is fetched from GitHub, which not every machine reaches: then
-// this is said, and nothing fails for it. A real advisory always fails.
+// Security advisories about the Rust dependencies. Their data is fetched from GitHub, which not every machine reaches: that
+// is reported, and is not a failure. A real advisory always fails.
 
 import { existsSync, readdirSync } from 'node:fs';
 import { homedir } from 'node:os';
@@ -8,7 +8,7 @@ import { spawnSync } from 'node:child_process';
 import { env, run } from './run.mjs';
 import { say } from './say.mjs';
 
-/** Data that cannot be had within this time is not waited for, in seconds. */
+/** Timeout for fetching the data, in seconds. */
 const FETCHED_WITHIN = 60;
 
 /** Where cargo-deny keeps the data. */

@@ -3,7 +3,7 @@ import { step } from './say.mjs';
 
 /** Everything that the demo runs: the programs, the plugin's bundle, the Flex UI as one script. */
 export async function build() {
-  // Linking and wasm-opt use one processor, so they run beside each other.
+  // Linking and wasm-opt use one processor each, so they run in parallel.
   await Promise.all([
     step('build the plugin', (heard) => run('node', ['scripts/build-plugin.mjs'], { heard })),
     step('bundle the Flex UI', (heard) => run('node', ['scripts/flex-host.mjs'], { heard })),

@@ -1,4 +1,4 @@
-// Server and twin, in the process group of whoever starts them, with secrets that are made anew for each start.
+// Server and twin, in the process group of the caller, with new secrets for each start.
 
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -13,10 +13,10 @@ import { isStopping, onStop } from './stop.mjs';
 const sid = (/** @type {string} */ prefix, n = 1) => prefix + n.toString(16).padStart(32, '0');
 const HOST = '127.0.0.1';
 const PORT = 4180;
-/** A program that does not obey is ended the hard way after so long. */
+/** How long a program may take to stop before it is killed (milliseconds). */
 const PATIENCE = 5000;
 
-/** This port, or any if it is 0. @returns {Promise<number>} rejected when it cannot be had */
+/** This port, or any if it is 0. @returns {Promise<number>} rejected when it is taken */
 const tryPort = (wanted = 0) =>
   new Promise((done, fail) => {
     const probe = net.createServer();
@@ -48,7 +48,7 @@ class Program {
     this.child = null;
     /** @type {Promise<string>} */
     this.ended = Promise.resolve('never started');
-    /** Called when it ends without being told to. */
+    /** Called when it ends by itself. */
     this.onCrash = (/** @type {string} */ _how) => {};
   }
 
@@ -61,7 +61,7 @@ class Program {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.child = child;
-    // If this program ends by a mistake of its own, it takes along what it started.
+    // If this program crashes, it kills what it has started.
     const orphaned = () => child.kill('SIGKILL');
     process.once('exit', orphaned);
     const forget = onStop(() => this.stop());
@@ -91,7 +91,7 @@ class Program {
     });
   }
 
-  /** Ends it, and waits until it has ended. */
+  /** Stops it, and waits until it has ended. */
   async stop(/** @type {NodeJS.Signals} */ signal = 'SIGTERM') {
     this.stopping = true;
     const { child } = this;
@@ -134,7 +134,7 @@ export async function startDemo({
     TWILIO_AUTH_TOKEN: randomBytes(16).toString('hex'),
     REJOIN_OPERATOR_TOKEN: randomBytes(16).toString('hex'),
   };
-  // All of it is on this machine: a proxy of the user's is not for these two.
+  // All of it is on this machine: the user's proxy must not be used.
   const here = { NO_PROXY: '*', no_proxy: '*' };
   const twin = new Program(
     'rejoin-twin',
@@ -156,7 +156,7 @@ export async function startDemo({
       TWILIO_WORKSPACE_SID: sid('WS'),
       TWILIO_API_BASE: `${twinUrl}/__tw`,
       REJOIN_PING_WORKFLOW_SID: sid('WW', 2),
-      // The twin's workflow of outbound calls finds nobody.
+      // The twin's workflow for outbound calls matches no agent.
       REJOIN_OUTBOUND_WORKFLOW_SID: sid('WW'),
       REJOIN_RECONNECTING_ACTIVITY_SID: sid('WA', 3),
       REJOIN_LISTEN: `${HOST}:${serverPort}`,

@@ -1,4 +1,4 @@
-// The Flex UIs that the plugin is tried out on: the one that it is built with, and the oldest that it supports.
+// The Flex UIs that the plugin is tested with: the one that it is built with, and the oldest that it supports.
 
 import { readFileSync } from 'node:fs';
 import path from 'node:path';

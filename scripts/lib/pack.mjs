@@ -1,4 +1,4 @@
-// Flex deploys one file, so the wasm travels inside it, and unpacks itself there.
+// Flex deploys one file, so the wasm is embedded in it, and unpacks itself.
 
 import { gzipSync } from 'node:zlib';
 
@@ -17,13 +17,13 @@ function decode(/** @type {string} */ text) {
 async function compile(/** @type {string} */ text) {
   const packed = /** @type {ReadableStream} */ (new Response(decode(text)).body);
   const unpacked = packed.pipeThrough(new DecompressionStream('gzip'));
-  // Compiled while it is unpacked: it asks for a response of this type.
+  // Compiled while it is unpacked, which requires a response of this type.
   const headers = { 'content-type': 'application/wasm' };
   return WebAssembly.compileStreaming(new Response(unpacked, { headers }));
 }
 
 /**
- * A script whose default export is the compiled wasm's promise; it begins with it when it is loaded.
+ * A script whose default export is the promise of the compiled wasm; compiling begins when it is loaded.
  * @param {Buffer} wasm
  */
 export function pack(wasm) {
@@ -32,6 +32,6 @@ export function pack(wasm) {
   return `${decode}\n${compile}\nexport default compile('${text}');\n`;
 }
 
-/** What it is for TypeScript. */
+/** Its TypeScript declaration. */
 export const PACKED_TYPES =
   'declare const compiled: Promise<WebAssembly.Module>;\nexport default compiled;\n';

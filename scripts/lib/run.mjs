@@ -55,7 +55,7 @@ export function run(program, args, options = {}) {
     child.stderr.on('data', take);
     child.on('error', (error) => fail(new Advice(`${program} could not be started: ${error.message}`)));
     child.on('close', (code, signal) => {
-      // It was told to go, and so is everybody who waits for it.
+      // Everything is being stopped, including whatever waits for it.
       if (isStopping()) return;
       if (code === 0) done(output);
       else fail(new Advice(`${output}\n${program} ${args.join(' ')} ended with ${signal ?? code}`));
@@ -67,7 +67,7 @@ function endGroup(/** @type {number | undefined} */ pid, /** @type {NodeJS.Signa
   try {
     if (pid !== undefined) process.kill(-pid, signal);
   } catch {
-    // It has ended meanwhile.
+    // It has already ended.
   }
 }
 

@@ -1,4 +1,4 @@
-// What a person sees: one line a step, with how long it took, and a sign of life while it takes long.
+// Output for people: one line a step, with its duration, and a sign of life while it takes long.
 
 import { isStopping } from './stop.mjs';
 
@@ -8,7 +8,7 @@ export const seconds = (ms) => (ms < 10_000 ? `${(ms / 1000).toFixed(1)} s` : `$
 
 export const say = (text = '') => process.stdout.write(`${text}\n`);
 
-/** A mistake of the machine or the user, with what to do about it: shown without a stack. */
+/** A problem of the machine or the user, with advice what to do: shown without a stack. */
 export class Advice extends Error {}
 
 /**
@@ -45,7 +45,7 @@ export const sinceStart = () => seconds(Date.now() - started);
 
 /** Ends the program with the reason on the screen. */
 export function giveUp(/** @type {unknown} */ error) {
-  // What breaks off because everything is being stopped is no mistake.
+  // A step that ends because everything is being stopped has not failed.
   if (isStopping()) return;
   say();
   if (error instanceof Advice) say(error.message);

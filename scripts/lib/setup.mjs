@@ -1,4 +1,4 @@
-// Installs what is missing, or says exactly what to install. Each thing is looked at before it is touched.
+// Installs what is missing, or says exactly what to install. Each item is checked before it is touched.
 
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,13 +8,13 @@ import { Advice, step } from './say.mjs';
 
 const file = (/** @type {string[]} */ ...parts) => path.join(root, ...parts);
 
-/** What Cargo.toml pins exactly: the tool must be of the same version, or the glue does not fit the wasm. */
+/** The exact version in Cargo.toml: the tool must have the same, or the glue does not fit the wasm. */
 const bindgen = () => {
   const version = /^wasm-bindgen = "=([\d.]+)"/m.exec(readFileSync(file('Cargo.toml'), 'utf8'))?.[1];
   if (!version) throw new Advice('Cargo.toml does not pin wasm-bindgen exactly (wasm-bindgen = "=x.y.z").');
   return version;
 };
-/** They run for seconds: what their own settings would save of these takes minutes to build. */
+/** The tools run for seconds: an optimised build would cost more minutes than it saves. */
 const QUICKLY = {
   CARGO_PROFILE_RELEASE_OPT_LEVEL: '1',
   CARGO_PROFILE_RELEASE_LTO: 'off',
@@ -55,7 +55,7 @@ async function cargoTools(/** @type {Array<[string, string, string]>} */ wanted)
   if (!missing.length) return;
   const build = path.join(tools, 'build');
   await step(`build ${missing.join(', ')} (some minutes, once)`, (heard) =>
-    // One target directory for all of them: what they share is compiled once.
+    // One target directory for all tools: shared dependencies are compiled once.
     run('cargo', ['install', ...missing, '--root', tools, '--target-dir', build], { heard, env: QUICKLY }),
   );
   rmSync(build, { recursive: true, force: true });
@@ -82,7 +82,7 @@ async function nodePackages() {
 
 /**
  * What `npm start` needs.
- * @param {{tests?: boolean}} options and what `npm test` needs besides?
+ * @param {{tests?: boolean}} options `tests`: also what `npm test` needs
  */
 export async function setup({ tests = false } = {}) {
   await compiler();
@@ -93,7 +93,7 @@ export async function setup({ tests = false } = {}) {
 
 /**
  * A Chromium, for checks and tests.
- * @param {{driver?: boolean}} options with its WebDriver, too?
+ * @param {{driver?: boolean}} options `driver`: its WebDriver, too
  * @returns {Promise<string>} path of the browser
  */
 export async function chromium({ driver = false } = {}) {

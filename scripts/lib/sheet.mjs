@@ -1,4 +1,4 @@
-// Many pictures as one: what documents show of them.
+// Combines many pictures into one, for the documents.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';

@@ -1,7 +1,7 @@
-// What connects the wasm with its glue is named for people in both of them, with hashes that no packer makes smaller:
+// The names that connect the wasm with its glue are long in both of them, with hashes that do not compress:
 // 4 % of what a browser loads.
 
-/** What `wasm-opt` does for it: it prints which name has become which. */
+/** The option of `wasm-opt` that shortens them: it prints the mapping of the names. */
 export const SHORTEN = '--minify-imports-and-exports-and-modules';
 
 /**

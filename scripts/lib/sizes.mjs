@@ -1,11 +1,11 @@
-// How much a browser loads, beside what it was when somebody last put it on record (sizes.json).
+// Download sizes, compared with the recorded ones (sizes.json).
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { root } from './run.mjs';
 
-/** What gzip -9 may leave of a file at most, in bytes. */
+/** Maximum size of a file after gzip -9, in bytes. */
 export const LIMITS = { 'pkg/core_bg.wasm': 80_000, 'build/plugin-rejoin.js': 100_000 };
 
 const record = path.join(root, 'sizes.json');
@@ -22,7 +22,7 @@ export function measure() {
   });
 }
 
-/** Puts these sizes on record. */
+/** Records these sizes. */
 export function keep(/** @type {Size[]} */ sizes) {
   const now = Object.fromEntries(sizes.map(({ file, bytes, gzip }) => [file, { bytes, gzip }]));
   writeFileSync(record, `${JSON.stringify(now, null, 2)}\n`);
@@ -38,7 +38,7 @@ export function line(/** @type {Size} */ { file, bytes, gzip, last, limit }) {
   return `${file}: ${kb(bytes)}, gzip ${kb(gzip)} (${beside})`;
 }
 
-/** What is above its limit, one sentence each. @returns {string[]} */
+/** The files above their limit, one sentence each. @returns {string[]} */
 export const tooLarge = (/** @type {Size[]} */ sizes) =>
   sizes
     .filter(({ gzip, limit }) => limit !== undefined && gzip > limit)

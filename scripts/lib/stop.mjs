@@ -5,14 +5,14 @@ import { constants } from 'node:os';
 
 /** @type {Set<() => unknown>} */
 const stops = new Set();
-/** What ends after so long is ended the hard way, by this program's own exit. */
+/** After this time this program exits, which kills whatever is left. */
 const PATIENCE = 8000;
 
 let stopping = false;
 /** @type {(signal: NodeJS.Signals) => number} */
 let exitCode = (signal) => 128 + constants.signals[signal];
 
-/** Is a signal being obeyed? Then nothing that breaks off is worth a word. */
+/** True while a signal is being handled: errors of interrupted steps are then not reported. */
 export const isStopping = () => stopping;
 
 /**
@@ -25,7 +25,7 @@ export function onStop(stop) {
   return () => stops.delete(stop);
 }
 
-/** From now on a signal is the ordinary end, and no failure. */
+/** From now on a signal is the normal end, not a failure. */
 export function signalIsTheEnd() {
   exitCode = () => 0;
 }
