@@ -1,4 +1,5 @@
-//! Numbers that may be touched outside production. They are personal: they are compared, and neither shown nor logged.
+//! Numbers that may be touched outside production. They are personal data: they are compared, but neither shown nor
+//! logged.
 
 use serde_json::Value;
 use std::convert::Infallible;
@@ -10,14 +11,14 @@ use std::str::FromStr;
 pub struct Number(String);
 
 impl Number {
-    /// An empty item of a list is none.
+    /// True for an empty item of a list.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
 impl From<&str> for Number {
-    /// However it is written: `+1 (500) 555-0001` is `+15005550001`.
+    /// Normalises a number: `+1 (500) 555-0001` becomes `+15005550001`.
     fn from(text: &str) -> Self {
         let text = text.trim();
         let is_number = text.chars().all(|c| c.is_ascii_digit() || "+ -().".contains(c));
@@ -43,7 +44,8 @@ impl fmt::Debug for Number {
     }
 }
 
-/// The customer's number, as Flex writes it into a task's attributes: whom an agent has called, else who has called.
+/// The customer's number, as Flex writes it into a task's attributes: the callee of an outbound call, else the
+/// caller.
 pub fn customers_number(attributes: &Value) -> Option<Number> {
     let text = |key: &str| attributes.get(key)?.as_str().filter(|text| !text.trim().is_empty());
     let outbound = text("direction") == Some("outbound") || text("outbound_to").is_some();

@@ -1,23 +1,23 @@
-//! This server's clock against the database's. Timers are points in time by the servers' clocks, and leases by the
-//! database's: where they differ, a server begins too soon or too late, and another one may think that it is gone.
+//! This server's clock compared with the database's. Timers are points in time by the servers' clocks, and leases by
+//! the database's: if they differ, a server acts too soon or too late, and another one may consider it gone.
 
 use crate::figures;
 use rejoin_protocol::Millis;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// More than this is told to operators (milliseconds).
+/// A larger skew is reported to operators (milliseconds).
 pub const ALARM: u64 = 200;
-/// With more than this a server does not count as ready (milliseconds).
+/// With a larger skew a server is not ready (milliseconds).
 pub const NOT_READY: u64 = 1000;
 
-/// How far the database's clock is ahead of ours, at least (milliseconds); negative: behind.
+/// Lower bound of how far the database's clock is ahead of ours (milliseconds); negative: behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Skew(pub i64);
 
 impl Skew {
-    /// From a question: when it was asked and answered by our clock, and what time it was there in between. Of a skew that
-    /// can be the time that the answer took nothing is known.
+    /// The skew from a request: when it was sent and answered by our clock, and the database's time in between. A
+    /// difference that the round trip can explain is not counted.
     pub fn between(asked: Millis, theirs: Millis, answered: Millis) -> Self {
         let ahead = |of: Millis| {
             i64::try_from(theirs.0).unwrap_or(i64::MAX) - i64::try_from(of.0).unwrap_or(i64::MAX)
@@ -32,26 +32,26 @@ impl Skew {
         })
     }
 
-    /// Is it to be told to operators?
+    /// True when operators should know of it.
     pub fn alarms(self) -> bool {
         self.0.unsigned_abs() > ALARM
     }
 
-    /// Can the server work with it?
+    /// True when the server can work with it.
     pub fn is_bearable(self) -> bool {
         self.0.unsigned_abs() <= NOT_READY
     }
 }
 
-/// Tells operators of a skew, and again each minute as long as it lasts.
+/// Reports a skew to operators, and again each minute while it lasts.
 #[derive(Debug, Default)]
 pub(crate) struct Alarm(Option<Instant>);
 
-/// So often.
+/// Interval of the reports.
 const AGAIN: Duration = Duration::from_secs(60);
 
 impl Alarm {
-    /// What was measured last.
+    /// Handles the last measurement.
     pub(crate) fn look(&mut self, skew: Option<Skew>) {
         let Some(skew) = skew else { return };
         #[allow(clippy::cast_precision_loss)] // Nothing here comes near 2^52.

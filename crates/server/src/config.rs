@@ -282,7 +282,7 @@ pub struct Timings {
 }
 
 impl Config {
-    /// Brings it into the form that is used. Fails with the first finding that is fatal.
+    /// Normalises the settings. Fails with the first fatal finding.
     pub fn checked(mut self) -> Result<Self, Error> {
         if let Some(finding) = self.findings().into_iter().find(|finding| finding.fatal) {
             return Err(Error::Setting { name: finding.name, why: finding.why });
@@ -301,14 +301,14 @@ impl Config {
         format!("{}{path}", self.public_url)
     }
 
-    /// The addresses under which Twilio may have asked for this path and query.
+    /// The URLs under which Twilio may have requested this path and query.
     pub fn known_as<'a>(&'a self, path: &'a str) -> impl Iterator<Item = String> + 'a {
         std::iter::once(&self.public_url)
             .chain(&self.other_public_urls)
             .map(move |url| format!("{url}{path}"))
     }
 
-    /// The durations that the recovery machine goes by.
+    /// The durations for the recovery machine.
     pub fn policies(&self) -> Policies {
         let all = rejoin_recovery::Config {
             grace: Millis(self.timings.grace_ms),
@@ -337,14 +337,14 @@ impl Config {
     }
 }
 
-/// An address of this server, without a slash at its end. `None` if it cannot be one.
+/// An address of this server, without a trailing slash. `None` if it cannot be one.
 fn address(url: &str) -> Option<String> {
     let url = url.trim().trim_end_matches('/');
     let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
     (!host.is_empty() && !host.contains(['?', '#', ' '])).then(|| url.to_owned())
 }
 
-/// A value as it may be shown: without the password of an address, be it before the host or in the query.
+/// A value that may be shown: without the password in a URL, before the host or in the query.
 pub fn redacted(value: &str) -> String {
     let Some((scheme, rest)) = value.split_once("://") else { return value.to_owned() };
     let (rest, query) = rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query)));
@@ -357,7 +357,7 @@ pub fn redacted(value: &str) -> String {
     query.map_or_else(|| format!("{scheme}://{host}"), |query| format!("{scheme}://{host}?{query}"))
 }
 
-/// clap wants a `Result`.
+/// clap requires a `Result`.
 fn secret(text: &str) -> Result<SecretString, Infallible> {
     Ok(SecretString::from(text))
 }

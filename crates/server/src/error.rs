@@ -1,20 +1,20 @@
-//! What can go wrong in the server itself. What Twilio answers is [`rejoin_twilio::Error`].
+//! Errors of the server itself. Twilio's are [`rejoin_twilio::Error`].
 
 use thiserror::Error;
 
-/// Why the server, or one step of it, does not go on.
+/// Why the server, or one of its steps, failed.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// The database does not do what it should.
+    /// An error of the database.
     #[error("the database failed ({0}): check DATABASE_URL, the disk and its free space")]
     Database(#[from] sqlx::Error),
-    /// Its tables could not be brought up to date.
+    /// The tables could not be migrated.
     #[error("the database could not be brought up to date ({0}): was it used by a newer version?")]
     Migration(#[from] sqlx::migrate::MigrateError),
-    /// The lock beside the database.
+    /// The lock file beside the database.
     #[error("the lock file beside the database cannot be used ({0}): check the folder and its permissions")]
     Lock(#[source] std::io::Error),
-    /// Another server has it.
+    /// Another server has the database.
     #[error("the database is in use by another rejoin: stop that one, or set another DATABASE_URL")]
     InUse,
     /// A value could not be turned into JSON or back.
@@ -25,86 +25,87 @@ pub enum Error {
     Setting {
         /// Name of the environment variable.
         name: &'static str,
-        /// What is wrong, and what is wanted.
+        /// What is wrong, and what is expected.
         why: &'static str,
     },
-    /// The listening socket.
+    /// The listening socket could not be opened.
     #[error("cannot listen on {address} ({source}): is another program there already?")]
     Listen {
-        /// Where.
+        /// The address.
         address: std::net::SocketAddr,
-        /// Why not.
+        /// The cause.
         source: std::io::Error,
     },
-    /// The certificate, or its key.
+    /// The certificate or its key is unusable.
     #[error("{} and {} cannot be used ({why}): check REJOIN_TLS_CERTIFICATE and REJOIN_TLS_KEY", certificate.display(), key.display())]
     Tls {
         /// The certificate's file.
         certificate: std::path::PathBuf,
         /// The key's file.
         key: std::path::PathBuf,
-        /// Why not.
+        /// The cause.
         why: String,
     },
     /// The HTTP client for Twilio.
     #[error("the client for Twilio cannot be made: {0}")]
     Twilio(#[from] rejoin_twilio::Error),
-    /// Nothing was changed: the transaction did not come through. It may be tried again.
+    /// Nothing was changed: the transaction was not committed. It can be retried.
     #[error("the change could not be made durable and was not made: try again")]
     NotCommitted,
-    /// A call that it is about cannot be read, or is quarantined. Nothing was changed.
+    /// A call that the batch concerns cannot be read, or is quarantined. Nothing was changed.
     #[error("the call is held back, and nothing is done about it: `rejoin held-back` says why")]
     HeldBack,
     /// Handling an event ended in a panic. Nothing was changed.
     #[error("an event could not be handled: this is a defect of rejoin, and the call stays as it is")]
     Defect,
-    /// The connection was lost at the commit. Nobody knows whether the change was made; asking again finds out.
+    /// The connection was lost at the commit. Whether the change was made is unknown; repeating the request finds
+    /// out.
     #[error(
         "the connection to the database was lost at a commit ({0}): whether the change was made is not known, and it does no \
          harm to ask for it again"
     )]
     Unsettled(#[source] sqlx::Error),
-    /// The deadline has passed, and the connection was thrown away. It may still happen.
+    /// The deadline has passed, and the connection was dropped. The change may still be made.
     #[error(
         "the database did not answer within {} ms: whether the change was made is not known, and it does no harm to ask for it \
          again; is the database's host there, and the standby that its commits wait for?", .0.as_millis()
     )]
     Unanswered(std::time::Duration),
-    /// A commit before was not answered, and the database does not take another one. Nothing was begun.
+    /// An earlier commit was not answered, and the database takes no other one. Nothing was begun.
     #[error(
         "a commit before was not answered, and the database takes no other one: nothing was changed; is the standby gone that \
          its commits wait for?"
     )]
     InDoubt,
-    /// No server takes writes.
+    /// No database server accepts writes.
     #[error(
         "the database is read-only: nothing was changed, and calls are not guarded; DATABASE_URL has to lead to the primary, or \
          name it among others"
     )]
     ReadOnly,
-    /// No server is there.
+    /// No database server is reachable.
     #[error(
         "the database cannot be reached ({0}): nothing was changed, and calls are not guarded; check DATABASE_URL, the database's \
          host and the network"
     )]
     Away(String),
-    /// The job is another server's by now. Nothing was changed.
+    /// Another server has the job now. Nothing was changed.
     #[error("another server has the job: nothing is to be done")]
     Lost,
-    /// A worker has as many push channels as one may have.
+    /// The worker has the maximum number of push channels.
     #[error("the worker has too many push channels: close some of the browser's tabs")]
     TooManyPages,
     /// It takes too long. It may still happen.
     #[error("the server did not get to it in time: check the database's disk, try again in a moment")]
     Busy,
-    /// The server is on its way down.
+    /// The server is stopping.
     #[error("the server is stopping: try again in a moment")]
     Stopping,
 }
 
 impl Error {
-    /// Does the database refuse what was to be written, so that less of it, or something else, may be taken? Not: it takes
-    /// nothing now, because it is away, full or busy.
+    /// True when the database refuses this particular data, so that less of it, or something else, may be accepted.
+    /// False when it accepts nothing now, because it is away, full or busy.
     pub(crate) fn is_refusal(&self) -> bool {
         match self {
             Self::Json(_) | Self::HeldBack => true,
@@ -112,9 +113,9 @@ impl Error {
             Self::Database(sqlx::Error::Database(error)) => error.code().is_some_and(|code| {
                 match code.parse::<u32>() {
                     // SQLite's primary codes: an error in the statement's data, too big, a constraint, another type
-                    // (https://www.sqlite.org/rescode.html). PostgreSQL's have five characters.
+                    // (https://www.sqlite.org/rescode.html). PostgreSQL's codes have five characters.
                     Ok(number) if code.len() < 5 => matches!(number & 0xff, 1 | 18 | 19 | 20),
-                    // Data, constraints, cardinality, a trigger's own, too much for PostgreSQL
+                    // Data, constraints, cardinality, errors raised by a trigger, limits of PostgreSQL
                     // (https://www.postgresql.org/docs/current/errcodes-appendix.html).
                     _ => ["21", "22", "23", "44", "54", "P0"].iter().any(|class| code.starts_with(class)),
                 }
@@ -123,7 +124,7 @@ impl Error {
         }
     }
 
-    /// May what was asked for have happened all the same?
+    /// True when the request may have been carried out nevertheless.
     pub fn may_have_happened(&self) -> bool {
         matches!(self, Self::Unsettled(_) | Self::Unanswered(_) | Self::Busy)
     }

@@ -14,19 +14,19 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyPool, Row as _};
 use std::collections::BTreeSet;
 
-/// What a story is asked for by.
+/// The subject of a story.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
     /// `RJ…`, or the agent's leg that was lost.
     Recovery(RecoveryId),
-    /// `CF…`: one that the customer was in.
+    /// `CF…`: a conference that the customer was in.
     Conference(ConferenceSid),
     /// `CA…` of the customer.
     Leg(CallSid),
 }
 
 impl Subject {
-    /// Reads any of them.
+    /// Parses any of them.
     pub fn parse(text: &str) -> Result<Self, String> {
         let recovery = RecoveryId::parse(text).map(Self::Recovery);
         let conference = || ConferenceSid::parse(text).map(Self::Conference);
@@ -37,77 +37,77 @@ impl Subject {
     }
 }
 
-/// A story, the oldest line first. Nothing personal is in it.
+/// A story, oldest line first. It contains no personal data.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Story {
-    /// The customer's leg, once it was known.
+    /// The customer's leg, once known.
     pub customer: Option<CallSid>,
-    /// What was decided.
+    /// The decisions.
     pub lines: Vec<Line>,
-    /// What came in, and what was asked of Twilio.
+    /// Events, and requests to Twilio.
     pub entries: Vec<Found>,
-    /// What was wanted of Twilio.
+    /// The jobs.
     pub jobs: Vec<Job>,
-    /// The calls as they are. Kept until ten minutes after their end.
+    /// The current calls. They are kept until ten minutes after their end.
     pub calls: Vec<Now>,
 }
 
 /// A decision.
 #[derive(Clone, Debug, Serialize)]
 pub struct Line {
-    /// When (point in time).
+    /// When it was made (point in time).
     pub at: Millis,
-    /// In which conference.
+    /// The conference.
     pub conference: ConferenceSid,
-    /// What.
+    /// The decision.
     pub note: Note,
 }
 
-/// An entry, and who wrote it.
+/// An entry, and the server that wrote it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Found {
-    /// When (point in time).
+    /// When it was written (point in time).
     pub at: Millis,
-    /// In which conference.
+    /// The conference.
     pub conference: ConferenceSid,
-    /// Which server: another one after each start.
+    /// The server: each start has another name.
     pub server: String,
-    /// What.
+    /// The entry.
     pub entry: Entry,
 }
 
-/// Something that was wanted of Twilio.
+/// A job for Twilio.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Job {
     /// Its number in the log.
     pub id: i64,
-    /// For which conference.
+    /// The conference.
     pub conference: ConferenceSid,
-    /// What.
+    /// Its action.
     pub what: &'static str,
-    /// Until when it made sense (point in time).
+    /// When it stops making sense (point in time).
     pub deadline: Millis,
-    /// Has it ended?
+    /// True once it has ended.
     pub ended: bool,
-    /// How many servers have had it, one after the other.
+    /// Number of servers that have had it, one after the other.
     pub taken: i64,
 }
 
-/// A call as it is.
+/// The current state of a call.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Now {
-    /// Where.
+    /// The conference.
     pub conference: ConferenceSid,
-    /// Is it over?
+    /// True once the call is over.
     pub over: bool,
-    /// Who is in it.
+    /// The joined legs.
     pub joined: Vec<CallSid>,
     /// Its agents, by leg.
     pub agents: Vec<(CallSid, WorkerSid)>,
-    /// Its recovery, and how far that is.
+    /// Its recovery, and its phase.
     pub recovery: Option<(RecoveryId, Phase)>,
 }
 
@@ -132,7 +132,7 @@ pub(crate) async fn read(pool: &AnyPool, subject: &Subject) -> Result<Option<Sto
             conferences.extend(names(&told)?);
         }
     }
-    // The customer has been in other conferences, too.
+    // The customer may have been in other conferences, too.
     for conference in conferences.clone() {
         let customer =
             sqlx::query("select customer from notes where conference = $1 and customer is not null")

@@ -1,24 +1,24 @@
-//! Steps of the program at which a test makes it end as `kill -9` ends it, or stand still until it is let go on. Only
-//! builds for development have them.
+//! Steps of the program at which a test kills it as `kill -9` does, or suspends it until it is let go on. Only
+//! development builds have them.
 //!
-//! A step has a name, and a number: how often this process has come to it. `REJOIN_FAILPOINT_LOG` names a file to which
-//! each step is added as it is reached, `REJOIN_FAILPOINT` the step that is the last one, such as `committed hello #1`, or
-//! `#20` for the twentieth of all, and `REJOIN_FAILPOINT_STOP` in the same way one at which it stands still.
-//! `REJOIN_FAILPOINT_PANIC` is the beginning of the names of steps at which a defect is put in: a panic, each time.
+//! A step has a name, and a number: how often this process has reached it. `REJOIN_FAILPOINT_LOG` names a file to
+//! which each reached step is added, `REJOIN_FAILPOINT` the step at which the process is killed, such as `committed
+//! hello #1`, or `#20` for the twentieth of all, and `REJOIN_FAILPOINT_STOP` likewise the step at which it is
+//! suspended. `REJOIN_FAILPOINT_PANIC` is a prefix of the names of steps with a planted defect: a panic, each time.
 
 use crate::error::Error;
 use std::ffi::OsStr;
 
-/// The step that is the last one.
+/// The step at which the process is killed.
 const LAST: &str = "REJOIN_FAILPOINT";
-/// The step at which it stands still, as by SIGSTOP.
+/// The step at which it is suspended, as by SIGSTOP.
 const STOP: &str = "REJOIN_FAILPOINT_STOP";
-/// The beginning of the names of steps at which there is a panic each time.
+/// The prefix of the steps with a panic each time.
 const PANIC: &str = "REJOIN_FAILPOINT_PANIC";
-/// The file of all steps.
+/// The file with all steps.
 const LOG: &str = "REJOIN_FAILPOINT_LOG";
 
-/// Refuses to go on where a step is named at which nothing would happen.
+/// Fails when a step is named in a build without failpoints.
 pub fn check() -> Result<(), Error> {
     let named = [LAST, STOP, PANIC, LOG].map(std::env::var_os);
     permitted(cfg!(debug_assertions), &named.each_ref().map(Option::as_deref))
@@ -41,7 +41,7 @@ pub(crate) fn reach(step: impl FnOnce() -> String) {
     }
 }
 
-/// A defect may be put in here. It is no step of its own.
+/// A place for a planted defect. It is not a step of its own.
 #[cfg(debug_assertions)]
 pub(crate) fn panic_at(step: impl FnOnce() -> String) {
     if let Some(begin) = steps::defect() {
@@ -50,7 +50,7 @@ pub(crate) fn panic_at(step: impl FnOnce() -> String) {
     }
 }
 
-/// A defect may be put in here.
+/// A place for a planted defect.
 #[cfg(not(debug_assertions))]
 #[inline(always)]
 pub(crate) fn panic_at(_: impl FnOnce() -> String) {}
@@ -69,7 +69,7 @@ mod steps {
     use std::io::Write as _;
     use std::sync::{Mutex, OnceLock, PoisonError};
 
-    /// What is watched of this process.
+    /// The failpoints of this process.
     #[derive(Debug)]
     pub(super) struct Watched {
         last: Option<String>,
@@ -84,13 +84,13 @@ mod steps {
         by_name: HashMap<String, u32>,
     }
 
-    /// Where a defect is put in.
+    /// Prefix of the steps with a planted defect.
     pub(super) fn defect() -> Option<&'static str> {
         static DEFECT: OnceLock<Option<String>> = OnceLock::new();
         DEFECT.get_or_init(|| std::env::var(PANIC).ok()).as_deref()
     }
 
-    /// `None` in all processes but those of a test.
+    /// `None` except in a test's process.
     pub(super) fn watched() -> Option<&'static Watched> {
         static WATCHED: OnceLock<Option<Watched>> = OnceLock::new();
         WATCHED
@@ -113,18 +113,18 @@ mod steps {
             *times += 1;
             let step = format!("{name} #{times}");
             if let Some(mut log) = self.log.as_ref() {
-                // The test sees a step less, and says so.
+                // The test misses a step, and reports it.
                 let _ = writeln!(log, "{step}");
             }
             let is_named =
                 |named: &Option<String>| named.as_ref().is_some_and(|n| *n == step || *n == number);
             if is_named(&self.stop) {
                 let _ = kill_process(getpid(), Signal::STOP);
-                // Another thread may be the one that takes the signal, and this one would go on until it has.
+                // Another thread may take the signal, and this one would go on until it has.
                 while is_stop_pending() {}
             }
             if is_named(&self.last) {
-                // No destructor, no flush, nothing told to anybody: all threads end here.
+                // No destructor, no flush, no notice: all threads end here.
                 let _ = kill_process(getpid(), Signal::KILL);
                 loop {
                     std::thread::park();
@@ -133,7 +133,7 @@ mod steps {
         }
     }
 
-    /// Has no thread of this process taken the signal yet? From then on none comes back from the kernel.
+    /// True until a thread of this process has taken the signal. After that no thread returns from the kernel.
     fn is_stop_pending() -> bool {
         let stop = 1_u64 << (Signal::STOP.as_raw() - 1);
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

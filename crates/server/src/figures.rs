@@ -1,7 +1,7 @@
-//! What is counted and measured, for Prometheus. Nothing personal: labels are names of routes, outcomes and codes.
+//! Metrics for Prometheus. They contain no personal data: labels are names of routes, outcomes and codes.
 //!
-//! The parts count where things happen, with the `metrics` crate; here is what the figures are called, and what is looked up
-//! when somebody asks for them.
+//! The parts count where things happen, with the `metrics` crate; this module has the names, and values that are
+//! looked up on request.
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use rejoin_protocol::Millis;
@@ -12,43 +12,43 @@ use std::time::Duration;
 
 /// Recoveries that have ended, by outcome.
 const RECOVERIES: &str = "rejoin_recoveries_total";
-/// From the loss of the agent to a phase, and to the end.
+/// Time from the loss of the agent to a phase, and to the end.
 const PHASES: &str = "rejoin_recovery_seconds";
 /// Lines of timelines, by what happened.
 const LINES: &str = "rejoin_timeline_total";
-/// Jobs that were given up, by what they were to do.
+/// Jobs that were given up, by action.
 const GIVEN_UP: &str = "rejoin_jobs_given_up_total";
 /// Events that were refused, because the call is held back.
 pub(crate) const HELD_BACK: &str = "rejoin_events_held_back_total";
 /// Events that could not be handled.
 pub(crate) const QUARANTINED: &str = "rejoin_events_quarantined_total";
-/// From the event at Twilio until we have heard of it.
+/// Delay between the event at Twilio and its arrival here.
 pub(crate) const WEBHOOK_LAG: &str = "rejoin_webhook_lag_seconds";
-/// Requests of others, by route and status.
+/// Incoming requests, by route and status.
 pub(crate) const REQUESTS: &str = "rejoin_http_requests_total";
-/// How long they took.
+/// Duration of those requests.
 pub(crate) const REQUEST_SECONDS: &str = "rejoin_http_seconds";
 /// How far the database's clock is ahead of ours.
 pub(crate) const CLOCK_SKEW: &str = "rejoin_clock_skew_seconds";
-/// How often all connections to the database were thrown away, by why.
+/// How often all connections to the database were dropped, by reason.
 pub(crate) const CONNECTIONS_DROPPED: &str = "rejoin_database_connections_dropped_total";
 
-/// Connections and requests that a limit refused, by which one.
+/// Connections and requests that a limit refused, by limit.
 const REFUSED: &str = "rejoin_refused_total";
 
-/// Certificates that came while the server ran, by what became of them.
+/// New certificates while the server ran, by result.
 pub(crate) const CERTIFICATES: &str = "rejoin_tls_certificates_total";
 
-/// Upper bounds of what takes milliseconds, and of what takes as long as people do.
+/// Upper bounds of buckets, for durations of milliseconds and for those of people.
 const FAST: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 const SLOW: &[f64] =
     &[0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 12.0, 16.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0];
-/// What was measured is put into its bucket so often, whether anybody asks or not.
+/// How often measurements are put into their buckets, whether or not they are scraped.
 const UPKEEP: Duration = Duration::from_secs(5);
 
 static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 
-/// From now on everything is counted. One for all servers of a process.
+/// Starts counting. Shared by all servers of a process.
 pub(crate) fn start() {
     HANDLE.get_or_init(|| {
         let handle = install();
@@ -68,7 +68,7 @@ fn install() -> Result<PrometheusHandle, BuildError> {
         .install_recorder()
 }
 
-/// Keeps the figures small, where there are any. Never returns.
+/// Keeps the metrics small. Never returns.
 pub(crate) async fn upkeep() {
     let Some(handle) = HANDLE.get().and_then(Option::as_ref) else {
         return std::future::pending().await;
@@ -95,7 +95,7 @@ pub(crate) fn given_up(what: &'static str) {
     metrics::counter!(GIVEN_UP, "what" => what).increment(1);
 }
 
-/// A line of a timeline was committed. `lost_at`: when the agent of the call's recovery was lost.
+/// Counts a committed line of a timeline. `lost_at`: when the agent of the call's recovery was lost.
 pub(crate) fn noted(at: Millis, lost_at: Option<Millis>, note: &Note) {
     let what = match note {
         Note::Ended { outcome, after } => {
@@ -135,20 +135,20 @@ fn measure(phase: &'static str, since_loss: Millis) {
     metrics::histogram!(PHASES, "until" => phase).record(Duration::from_millis(since_loss.0));
 }
 
-/// Now, as numbers that go up and down.
+/// Gauges.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Now {
     pub(crate) push_sessions: usize,
     pub(crate) jobs_open: Option<u64>,
     pub(crate) late_job: Option<Millis>,
     pub(crate) oldest_job: Option<Millis>,
-    /// Calls that are left alone, by reason.
+    /// Calls that are held back, by reason.
     pub(crate) calls_held_back: BTreeMap<&'static str, usize>,
     pub(crate) jobs_unreadable: usize,
     pub(crate) storm: bool,
     pub(crate) failsafe: bool,
     pub(crate) lost_lately: usize,
-    /// By family: requests that wait, how long the first of them has waited, requests that Twilio has throttled.
+    /// By family: waiting requests, how long the first of them has waited, requests that Twilio has throttled.
     pub(crate) lanes: Vec<(&'static str, usize, Millis, u64)>,
 }
 

@@ -1,5 +1,5 @@
-//! What was wanted of Twilio and given up: refused for good, or not done before it made no sense any more. The machine
-//! has gone on with the next best thing; an operator may have to do more.
+//! Jobs for Twilio that were given up: refused for good, or not done in time. The machine has gone on with the next
+//! best thing; an operator may have to do more.
 
 use crate::error::Error;
 use crate::explain::time;
@@ -9,21 +9,21 @@ use serde::Serialize;
 use sqlx::{AnyConnection, Row as _};
 use std::fmt;
 
-/// At most so many are listed, the latest ones.
+/// Maximum number that is listed, the latest ones.
 pub const LISTED: i64 = 200;
 
-/// One of them. Nothing personal is in it.
+/// A job that was given up. It contains no personal data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct GivenUp {
-    /// When (point in time).
+    /// When it was given up (point in time).
     pub at: Millis,
-    /// For which conference.
+    /// The conference.
     pub conference: ConferenceSid,
     /// Its number in the log.
     pub job: i64,
-    /// What.
+    /// Its action.
     pub what: &'static str,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
@@ -62,7 +62,7 @@ pub(crate) async fn read(db: &mut AnyConnection) -> Result<Vec<GivenUp>, Error> 
     for row in rows {
         let at = Millis(u64::try_from(row.try_get::<i64, _>(0)?).unwrap_or(0));
         let Ok(conference) = ConferenceSid::try_from(row.try_get::<String, _>(1)?) else { continue };
-        // An action of another version has no name here, and its reason says what it was.
+        // An action of another version has no name here; its reason names it.
         let action: Result<Action, _> = serde_json::from_str(&row.try_get::<String, _>(3)?);
         let what = action.as_ref().map_or("something", Action::name);
         listed.push(GivenUp { at, conference, job: row.try_get(2)?, what, reason: row.try_get(4)? });

@@ -1,5 +1,6 @@
-//! Calls and jobs that are held back: those that this build cannot read, and calls that are quarantined because an event about
-//! them ended in a panic. They stay as they are. An operator sees them here, and releases what is quarantined.
+//! Calls and jobs that are held back: those that this build cannot read, and calls that are quarantined because an
+//! event about them ended in a panic. They are left unchanged. An operator lists them here, and releases quarantined
+//! ones.
 
 use crate::error::Error;
 use crate::explain::time;
@@ -9,7 +10,7 @@ use serde::Serialize;
 use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, Row as _};
 use std::fmt;
 
-/// How many calls are read at once.
+/// Number of calls that are read at once.
 const PAGE: i64 = 500;
 
 /// Why a call is held back.
@@ -40,17 +41,17 @@ impl Why {
 /// A call that is held back. Nothing personal is in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Held {
-    /// Which one.
+    /// The conference.
     pub conference: ConferenceSid,
     /// `quarantined`, `another-version` or `unreadable`.
     pub why: &'static str,
-    /// Since when it is quarantined (point in time).
+    /// When it was quarantined (point in time).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<Millis>,
-    /// Which kind of event ended in a panic.
+    /// The kind of event that ended in a panic.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event: Option<String>,
-    /// The format that it is stored in, if that is a newer one than this build knows.
+    /// The format that it is stored in, if it is newer than this build's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<u32>,
 }
@@ -60,23 +61,23 @@ pub struct Held {
 pub struct HeldJob {
     /// Its number in the log.
     pub job: i64,
-    /// For which conference.
+    /// The conference.
     pub conference: String,
-    /// When it no longer makes sense (point in time).
+    /// When it stops making sense (point in time).
     pub deadline: Millis,
 }
 
-/// All of them.
+/// Everything that is held back.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Listed {
-    /// Calls.
+    /// The calls.
     pub calls: Vec<Held>,
-    /// Jobs.
+    /// The jobs.
     pub jobs: Vec<HeldJob>,
 }
 
 impl Held {
-    /// What is stored of a call, if it is held back.
+    /// The stored call, if it is held back.
     pub(crate) fn of(conference: &ConferenceSid, state: &str) -> Option<Self> {
         let (why, format) = match Call::read(state) {
             Ok(call) => return Self::quarantined(&call),
@@ -88,7 +89,7 @@ impl Held {
         Some(Self { conference: conference.clone(), why: why.name(), at: None, event: None, format })
     }
 
-    /// A call that can be read, if it is held back.
+    /// A readable call, if it is held back.
     pub(crate) fn quarantined(call: &Call) -> Option<Self> {
         let quarantine = call.quarantine.clone()?;
         Some(Self {

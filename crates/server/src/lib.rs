@@ -17,7 +17,7 @@
 //! | [`beside`] | reads these from the database while servers run |
 //! | [`reconnect`] | attributes of the task that brings a customer back |
 //!
-//! What is decided about a call is decided in `rejoin-recovery` and nowhere in here.
+//! All decisions about a call are in `rejoin-recovery`, none here.
 
 pub mod allowed;
 pub mod beside;

@@ -1,4 +1,4 @@
-//! What anybody may ask of the server at most, before it is known who asks.
+//! Limits of connections and requests before their senders are authenticated.
 
 use clap::Args;
 use ipnet::IpNet;
@@ -39,7 +39,7 @@ pub struct Limits {
     pub requests_per_minute: u32,
 }
 
-/// An address, or a network; nothing, if a list was left empty.
+/// An address, or a network; `None` for an empty list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network(Option<IpNet>);
 
@@ -56,7 +56,7 @@ impl FromStr for Network {
 }
 
 impl Limits {
-    /// True if a proxy is known to have this address.
+    /// True if this is the address of a trusted proxy.
     pub(crate) fn is_proxy(&self, address: IpAddr) -> bool {
         self.proxies().any(|network| network.contains(&address))
     }
@@ -70,7 +70,7 @@ impl Limits {
         self.trusted_proxies.iter().filter_map(|network| network.0.as_ref())
     }
 
-    /// Where operators come: what few need, whoever they are.
+    /// Limits of the operators' listener, which few clients need.
     pub(crate) fn for_operators(&self) -> Self {
         Self { connections: 256, connections_per_address: 256, ..self.clone() }
     }

@@ -1,8 +1,8 @@
-//! Who listens: the push channels of desktops.
+//! Push channels of desktops.
 //!
-//! A push is stored in the transaction that it follows from and gets its number there, counted for each worker. So a page
-//! that comes back, to whichever server, is told what it missed; and a server that hears of a push by another one reads it
-//! from the store. What it does not hear of it finds when it looks, a few seconds later.
+//! A push is stored in the transaction that it follows from and gets its number there, counted for each worker. A
+//! page that reconnects, to any server, therefore receives what it missed; and a server that hears of a push by
+//! another one reads it from the store. What it does not hear of it finds by polling the store, a few seconds later.
 
 mod channels;
 mod lost;
@@ -22,14 +22,15 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
-/// A desktop that does not take so many pushes is dropped; it comes back and is told what it missed.
+/// A desktop that is behind by this many pushes is disconnected; it reconnects and receives what it missed.
 const BUFFER: usize = 64;
 /// Pause after the database could not be listened to.
 const PAUSE: Duration = Duration::from_millis(500);
-/// Pages that were connected to the server before it was started anew are back within that, as they try again after half
-/// a second or so, and are let in a moment later. After a server that was away for long they take longer.
+/// Within this time pages that were connected before a restart of the server are back, as they retry after half a
+/// second or so, and are accepted a moment later. After a long outage they take longer.
 const BACK_WITHIN: Duration = Duration::from_secs(2);
-/// So often it is looked for pushes of other servers that were not heard of: a connection may be dead without a sign.
+/// How often the store is checked for pushes of other servers that were not heard of: a connection may be dead
+/// without a sign.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// All open channels of this server. Cheap to clone.
@@ -39,28 +40,28 @@ pub struct Pushes {
     /// When pages that were connected before are back.
     back_at: Instant,
     channels: Arc<Mutex<Channels>>,
-    /// A channel has ended.
+    /// Notified when a channel has ended.
     ended: Arc<Notify>,
 }
 
-/// A page's channel. It is closed by dropping it.
+/// A page's channel. Dropping it closes it.
 #[derive(Debug)]
 pub struct Subscription {
-    /// What the page missed, and whether another one acts.
+    /// Messages that the page missed, and whether another page acts.
     pub first: Vec<Said>,
-    /// How far the page has heard after that.
+    /// The page's position after those.
     pub position: PushId,
-    /// The worker's calls, as they were at that position.
+    /// The worker's calls at that position.
     pub calls: Vec<Call>,
-    /// Everything that is said after that.
+    /// Receives all later messages.
     pub receiver: mpsc::Receiver<Said>,
-    /// The page counts as connected as long as this is there.
+    /// While this exists the page counts as connected.
     pub presence: Presence,
-    /// Other servers know of the page as long as this is there.
+    /// While this exists other servers know of the page.
     pub session: Option<Session>,
 }
 
-/// That a page listens here.
+/// The presence of a page's channel.
 #[derive(Debug)]
 pub struct Presence {
     pushes: Pushes,
@@ -84,8 +85,8 @@ impl Pushes {
         Self { store, back_at: Instant::now() + BACK_WITHIN, channels: Arc::default(), ended: Arc::default() }
     }
 
-    /// Opens a channel for a page that has heard as far as `since`: text of a [`PushId`], `None` for a new page. Older
-    /// pages of the worker are told that this one acts; an older channel of the same page ends.
+    /// Opens a channel for a page at the position `since`: text of a [`PushId`], `None` for a new page. Older pages
+    /// of the worker are told that this one acts; an older channel of the same page ends.
     pub async fn subscribe(
         &self,
         worker: &WorkerSid,
@@ -93,7 +94,7 @@ impl Pushes {
         since: Option<&str>,
     ) -> Result<Subscription, Error> {
         let (sender, receiver) = mpsc::channel(BUFFER);
-        // Before the look at the store: nothing that is said after it is missed.
+        // Before the store is read: no later message is missed.
         let channel = self.lock().open(worker, epoch, sender).ok_or(Error::TooManyPages)?;
         let presence = Presence { pushes: self.clone(), worker: worker.clone(), epoch, channel };
         let session = Session::begin(&self.store, worker, epoch).await?;
@@ -102,7 +103,7 @@ impl Pushes {
         self.catch_up(worker, u64::MAX).await;
         let mut first: Vec<Said> = match missed {
             Some(missed) => missed.into_iter().map(Said::from).collect(),
-            // What was said since is not known any more.
+            // The messages since then are no longer known.
             None => vec![Said { number: None, push: Push::Ask }],
         };
         if self.newer_page_connected(worker, epoch).await {
@@ -112,18 +113,18 @@ impl Pushes {
         Ok(Subscription { first, position, calls, receiver, presence, session })
     }
 
-    /// Tells all pages of a worker that are connected here. None may be.
+    /// Sends a push to all pages of a worker that are connected here, if any.
     pub fn publish(&self, worker: &WorkerSid, number: u64, push: &Push) {
         let behind = self.lock().tell(worker, number, push);
         if behind {
-            // Another server has said something in between.
+            // Another server has sent something in between.
             let (pushes, worker) = (self.clone(), worker.clone());
             let surroundings = self.store.surroundings();
             tokio::spawn(surroundings.task(async move { pushes.catch_up(&worker, number).await }));
         }
     }
 
-    /// A page has shown itself: the older ones, here and elsewhere, are told that it acts.
+    /// A page has shown itself: older pages, on all servers, are told that it acts.
     pub async fn supersede(&self, worker: &WorkerSid, epoch: u64) {
         self.lock().supersede(worker, epoch);
         if let Err(error) = self.store.say_newer_page(worker, epoch).await {
@@ -131,8 +132,8 @@ impl Pushes {
         }
     }
 
-    /// Is a page of this worker connected, here or elsewhere, that is older than `epoch`? If that cannot be found out,
-    /// there may be: that page may have the call.
+    /// True when a page of this worker that is older than `epoch` is connected to any server. Also true when that
+    /// cannot be found out: that page may have the call.
     pub async fn older_page_connected(&self, worker: &WorkerSid, epoch: u64) -> bool {
         if self.lock().has_older(worker, epoch) {
             return true;
@@ -146,9 +147,9 @@ impl Pushes {
         }
     }
 
-    /// The same, of a page that takes an older one's leg for dead: in the first two seconds of this server it is waited
-    /// for pages that were connected to the one before it. One of them may have the call, in another browser. Where one is
-    /// connected here, the page is told to ask again when it is not any more: it may have gone this instant.
+    /// The same, for a page that considers an older one's leg orphaned: in the first two seconds of this server it
+    /// waits for pages that were connected to the server before. One of them may have the call, in another browser.
+    /// If one is connected here, the page is told to ask again once it is not: it may have gone this instant.
     pub async fn older_page_back(&self, worker: &WorkerSid, epoch: u64) -> bool {
         loop {
             let older = self.lock().waits_for_older(worker, epoch);
@@ -162,7 +163,7 @@ impl Pushes {
         }
     }
 
-    /// Is a page of this worker connected, here or elsewhere, that is newer than `epoch`?
+    /// True when a page of this worker that is newer than `epoch` is connected to any server.
     pub async fn newer_page_connected(&self, worker: &WorkerSid, epoch: u64) -> bool {
         let newer = |other: u64| epoch != 0 && other > epoch;
         if self.lock().epochs(worker).any(newer) {
@@ -172,8 +173,8 @@ impl Pushes {
         others.unwrap_or_default().into_iter().any(newer)
     }
 
-    /// Does a page of this worker listen, here or elsewhere, or has one listened here since then? Nothing is known of the time
-    /// before this server was started, and of pages that other servers have lost.
+    /// True when a page of this worker is connected to any server, or has been to this one since then. The time
+    /// before this server was started is unknown, and so are pages that other servers have lost.
     pub async fn was_there(&self, worker: &WorkerSid, since: Millis) -> Result<bool, Error> {
         if self.lock().was_there(worker, since) {
             return Ok(true);
@@ -181,12 +182,12 @@ impl Pushes {
         Ok(!self.store.sessions_elsewhere(worker).await?.is_empty())
     }
 
-    /// So many desktops listen here.
+    /// Number of desktops that are connected here.
     pub fn sessions(&self) -> usize {
         self.lock().open_ones()
     }
 
-    /// Hears what other servers say, until the task is aborted.
+    /// Follows other servers' pushes, until the task is aborted.
     pub(crate) async fn listen(self) {
         if !self.store.is_shared() {
             return std::future::pending().await;
@@ -248,7 +249,7 @@ impl Pushes {
         loop {
             match self.store.listen().await {
                 Ok(Some(hints)) => {
-                    // What was said while nobody listened.
+                    // Messages from the time without a listener.
                     self.look().await;
                     self.hear(hints).await;
                     tracing::warn!(
@@ -262,7 +263,7 @@ impl Pushes {
         }
     }
 
-    /// Until the connection is lost.
+    /// Runs until the connection is lost.
     async fn hear(&self, mut hints: Hints) {
         while let Some(hint) = hints.next().await {
             match hint {
@@ -283,7 +284,7 @@ impl Pushes {
         }
     }
 
-    /// Tells the pages that are connected what they were not told yet.
+    /// Sends connected pages the pushes that they have not received yet.
     async fn look(&self) {
         let workers = self.lock().workers();
         if workers.is_empty() {
@@ -301,7 +302,7 @@ impl Pushes {
         }
     }
 
-    /// Tells the pages of a worker what they were not told yet, up to this number at least.
+    /// Sends the pages of a worker the pushes that they have not received yet, at least up to this number.
     async fn catch_up(&self, worker: &WorkerSid, number: u64) {
         let Some(told) = self.lock().behind(worker, number) else { return };
         match self.store.pushes_since(worker, told).await {

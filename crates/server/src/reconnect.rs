@@ -5,14 +5,14 @@ use rejoin_protocol::{TaskSid, WorkerSid};
 use rejoin_recovery::{Call, Phase, Recovery};
 use serde_json::{Map, Value};
 
-/// Twilio adds to the task what it knows of the call (`call_sid`, `from_city` and so on), about this many characters.
+/// Approximate number of characters that Twilio adds to a task about the call (`call_sid`, `from_city` and so on).
 const ADDED_BY_TWILIO: usize = 800;
-/// Of the original attributes these are the last to be left out: desktops and workflows look at them first.
+/// Original attributes that are left out last: desktops and workflows read them first.
 const KEPT_LONGEST: [&str; 6] = ["name", "from", "to", "type", "direction", "call_sid"];
 /// Flex Insights' object, see `conversations`.
 const CONVERSATIONS: &str = "conversations";
 
-/// For whom the customer is on the way into the queue, or waits there; `None`: any agent.
+/// The agent for whom the customer is on the way into the queue, or waits there; `None`: any agent.
 pub fn target(recovery: &Recovery) -> Option<&WorkerSid> {
     match &recovery.phase {
         Phase::Requeueing { target } | Phase::Queued { target } => target.as_ref(),
@@ -20,15 +20,15 @@ pub fn target(recovery: &Recovery) -> Option<&WorkerSid> {
     }
 }
 
-/// The attributes as JSON text, short enough for Twilio. What has to be left out stays in our store.
+/// The attributes as JSON text, short enough for Twilio. What is left out stays in our store.
 pub fn attributes(call: &Call, recovery: &Recovery, target: Option<&WorkerSid>) -> String {
     let mut kept: Map<String, Value> = serde_json::from_str(&call.facts.task.attributes).unwrap_or_default();
     let limit = names::LIMIT - if kept.contains_key("call_sid") { 0 } else { ADDED_BY_TWILIO };
     let mut conversations = conversations(kept.remove(CONVERSATIONS), &call.task);
     name_who_was_called(&mut kept);
     let ours = ours(call, recovery, target);
-    // A call that is recovered again brings the target of the last time along; what was said of the old task is not
-    // about the new one.
+    // A call that is recovered again carries the previous target; facts about the old task do not apply to the new
+    // one.
     let of_old = ["conference", names::TARGET_WORKER_SID, names::SENT_AGAIN, names::LEFT];
     kept.retain(|key, _| !ours.contains_key(key) && !of_old.contains(&key.as_str()));
     loop {
@@ -39,7 +39,7 @@ pub fn attributes(call: &Call, recovery: &Recovery, target: Option<&WorkerSid>) 
         if length(&text) <= limit {
             return text;
         }
-        // The largest first, of those that matter least.
+        // The largest of those that matter least.
         let largest = |longest: bool| {
             let of_kind = kept.iter().filter(|(key, _)| KEPT_LONGEST.contains(&key.as_str()) == longest);
             of_kind.max_by_key(|(_, value)| length(&value.to_string())).map(|(key, _)| key.clone())
@@ -51,20 +51,20 @@ pub fn attributes(call: &Call, recovery: &Recovery, target: Option<&WorkerSid>) 
         } else if let Some(key) = largest(true) {
             kept.remove(&key);
         } else {
-            // Nothing but our own is left, which is some hundred characters.
+            // Only our own attributes are left, which are some hundred characters.
             return text;
         }
     }
 }
 
-/// The language that a task's attributes name in this one; dots lead into objects.
+/// The language that a task's attributes name in this attribute; dots lead into objects.
 pub fn language(attributes: &str, attribute: &str) -> Option<String> {
     let attributes: Value = serde_json::from_str(attributes).ok()?;
     let named = attribute.split('.').try_fold(&attributes, |value, name| value.get(name))?;
     named.as_str().map(str::to_owned)
 }
 
-/// Did an agent place the call?
+/// True for an outbound call.
 pub fn was_placed(call: &Call) -> bool {
     serde_json::from_str(&call.facts.task.attributes).is_ok_and(|attributes| is_outbound(&attributes))
 }
@@ -73,7 +73,7 @@ fn is_outbound(attributes: &Map<String, Value>) -> bool {
     attributes.get("direction").is_some_and(|direction| direction == "outbound")
 }
 
-/// A call that the agent placed comes back as one that is offered: Flex would show `from` then, the company's own number.
+/// An outbound call comes back as an offered one, for which Flex would show `from`, the company's own number.
 fn name_who_was_called(attributes: &mut Map<String, Value>) {
     let called = attributes.get("outbound_to").filter(|_| is_outbound(attributes));
     if let Some(called) = called.cloned() {
@@ -101,7 +101,7 @@ fn ours(call: &Call, recovery: &Recovery, target: Option<&WorkerSid>) -> Map<Str
     ours
 }
 
-/// Links the new task to the conversation that the old one began or went on with
+/// Links the new task to the conversation that the old one began or continued
 /// (<https://www.twilio.com/docs/flex/developer/insights/enhance-integration>).
 fn conversations(original: Option<Value>, task: &TaskSid) -> Map<String, Value> {
     let mut conversations = match original {
@@ -128,7 +128,7 @@ mod tests {
     };
     use serde_json::json;
 
-    /// A call whose agent was just lost, with these attributes of its task.
+    /// A call whose agent was just lost, with these task attributes.
     fn lost(attributes: &Value) -> Call {
         let (conference, task) = (ConferenceSid::numbered(1), TaskSid::numbered(1));
         let mut machine = Machine::new(Config::default(), []);

@@ -1,5 +1,5 @@
-//! How recoveries have ended, by day: all that is kept of them in the long run. Nothing personal is in it, and nothing by
-//! which a call could be found.
+//! How recoveries have ended, by day: all that is kept of them in the long run. It contains no personal data, and
+//! nothing that identifies a call.
 
 use crate::error::Error;
 use crate::explain::{millis, time};
@@ -29,12 +29,12 @@ const BOUNDS: [Millis; 13] = [
     Millis(600_000),
 ];
 
-/// The bound that a duration is counted under; `None`: it is longer than all of them.
+/// The bucket of a duration; `None`: longer than all bounds.
 pub fn within(after: Millis) -> Option<Millis> {
     BOUNDS.into_iter().find(|bound| after <= *bound)
 }
 
-/// How recoveries of one day have ended in one way.
+/// The recoveries of one day with one outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Figure {
@@ -42,16 +42,16 @@ pub struct Figure {
     pub day: String,
     /// `rejoined`, `handed-over`, `covered`, `customer-left`, `graceful` or `failed`.
     pub outcome: String,
-    /// How many.
+    /// Number of recoveries.
     pub count: u64,
-    /// From the loss to the end, on average.
+    /// Mean time from the loss to the end.
     pub mean_ms: Millis,
-    /// How many took at most so long (milliseconds), and longer than the bound before; `None`: longer than all bounds.
+    /// Number of recoveries up to each bound (milliseconds), and above the bound before; `None`: above all bounds.
     pub within_ms: Vec<(Option<Millis>, u64)>,
 }
 
 impl Figure {
-    /// Within this time so many hundredths of them had ended; `None`: longer than all bounds.
+    /// The time within which this percentage of them had ended; `None`: longer than all bounds.
     fn share(&self, hundredths: u64) -> Option<Millis> {
         let mut seen = 0;
         for (bound, count) in &self.within_ms {
@@ -64,7 +64,7 @@ impl Figure {
     }
 }
 
-/// All days, the oldest first.
+/// All days, oldest first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Report(pub Vec<Figure>);
 

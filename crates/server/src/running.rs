@@ -1,5 +1,5 @@
-//! A server without a network, in a world that runs in one program: requests are calls, Twilio is whatever is in its place,
-//! and it can be killed as `kill -9` kills a process.
+//! A server without a network, for the simulation: requests are function calls, Twilio is a transport, and the server
+//! can be killed as `kill -9` kills a process.
 
 use crate::config::Config;
 use crate::error::Error;
@@ -19,7 +19,7 @@ use std::task::Poll;
 use std::time::Duration;
 use tower_service::Service as _;
 
-/// A server of a world, which has started.
+/// A started server of a simulation.
 #[derive(Debug)]
 pub struct Running {
     parts: Parts,
@@ -31,8 +31,8 @@ pub struct Running {
 pub struct Killed;
 
 impl Server {
-    /// Goes on with what the store has, in the store's surroundings, and asks Twilio this way. To be called within the
-    /// runtime of the world.
+    /// Starts from the store, in the store's surroundings, with this transport to Twilio. Must be called within the
+    /// simulation's runtime.
     pub fn in_world(config: Config, store: Store, transport: Arc<dyn Transport>) -> Result<Running, Error> {
         let config = Arc::new(config.checked()?);
         let surroundings = store.surroundings().clone();
@@ -52,7 +52,7 @@ impl Server {
 }
 
 impl Running {
-    /// One request of somebody's, and its answer. What the answer streams ends in an error when the server is killed.
+    /// Handles a request. A streamed response ends in an error when the server is killed.
     pub async fn call(&self, request: Request<Body>) -> Result<Response, Killed> {
         let mut router = self.parts.routers.public.clone();
         let surroundings = self.surroundings.clone();
@@ -77,17 +77,17 @@ impl Running {
         }))
     }
 
-    /// What it lives in.
+    /// The server's surroundings.
     pub fn surroundings(&self) -> &Surroundings {
         &self.surroundings
     }
 
-    /// Ends it in the middle of whatever it does.
+    /// Kills the server in the middle of whatever it does.
     pub fn kill(&self) {
         self.surroundings.kill();
     }
 
-    /// Stops it in order.
+    /// Stops the server gracefully.
     pub async fn stop(self) {
         let Self { parts, surroundings } = self;
         tokio::select! {
@@ -98,12 +98,12 @@ impl Running {
     }
 }
 
-/// The way to Twilio of a server that may be killed while it waits for an answer.
+/// The transport of a server that may be killed while it waits for an answer.
 #[derive(Debug)]
 struct Mortal {
     transport: Arc<dyn Transport>,
     surroundings: Surroundings,
-    /// No answer is waited for longer.
+    /// Timeout of a request.
     within: Duration,
 }
 

@@ -24,7 +24,7 @@ use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 
-/// Requests that are being served when the server stops get so long.
+/// How long requests in progress may take when the server stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(5);
 
 /// A running server.
@@ -36,7 +36,7 @@ pub struct Server {
     http: JoinHandle<()>,
 }
 
-/// Everything of a server but its connections.
+/// Everything of a server except its connections.
 #[derive(Debug)]
 pub(crate) struct Parts {
     pub(crate) routers: Routers,
@@ -48,7 +48,7 @@ pub(crate) struct Parts {
 }
 
 impl Server {
-    /// Goes on with what the store has, and listens.
+    /// Starts from the store, and listens.
     pub async fn start(config: Config) -> Result<Self, Error> {
         let config = Arc::new(config.checked()?);
         figures::start();
@@ -81,12 +81,12 @@ impl Server {
         Ok(Self { address, operator_address, parts, http })
     }
 
-    /// Where it listens.
+    /// The address of the listener.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where operators come, if they have an address of their own.
+    /// The address of the operators' listener, if there is one.
     pub fn operator_address(&self) -> Option<SocketAddr> {
         self.operator_address
     }
@@ -101,8 +101,8 @@ impl Server {
         }
     }
 
-    /// Stops in order: no new requests, what it has is for others within a second, the last requests answered,
-    /// everything durable.
+    /// Stops gracefully: no new requests, jobs handed over to other servers within a second, the last requests
+    /// answered, everything durable.
     pub async fn stop(self) {
         let Self { parts, mut http, .. } = self;
         let answered = async {
@@ -115,7 +115,7 @@ impl Server {
     }
 }
 
-/// A listener, and where it listens.
+/// Opens a listener, and returns its address.
 async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
     let failed = |source| Error::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
@@ -124,7 +124,7 @@ async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
 }
 
 impl Parts {
-    /// Goes on with what the store has.
+    /// Starts from the store.
     pub(crate) fn start(
         config: Arc<Config>,
         client: Client,
@@ -168,7 +168,7 @@ impl Parts {
         Ok(Self { routers, engine, queue, handle, stop, store })
     }
 
-    /// Stops in order. `answered`: the last requests are.
+    /// Stops gracefully. `answered` resolves when the last requests are.
     pub(crate) async fn stop(self, answered: impl Future<Output = ()>) {
         let Self { routers: _, mut engine, mut queue, handle, stop, store } = self;
         stop.say();
@@ -178,7 +178,7 @@ impl Parts {
             {
                 tracing::error!(%error, "the queue has ended by a defect");
             }
-            // The lease is not renewed any more.
+            // The lease is no longer renewed.
             store.hand_over().await;
             tracing::info!("others go on with its jobs");
         };

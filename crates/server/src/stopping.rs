@@ -1,14 +1,14 @@
-//! Whether the server is to stop. Those who wait for it go on in the order in which they came.
+//! The signal to stop. Waiting tasks continue in the order in which they came.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Notify;
 
-/// Says it; at the latest when it is dropped.
+/// Sends the signal, at the latest when it is dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Stop(Stopping);
 
-/// Hears it. Cheap to clone; all clones are the same.
+/// Receives the signal. Cheap to clone; clones share it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stopping(Arc<Inner>);
 
@@ -19,12 +19,12 @@ struct Inner {
 }
 
 impl Stop {
-    /// For those who are to hear it.
+    /// A receiver.
     pub(crate) fn stopping(&self) -> Stopping {
         self.0.clone()
     }
 
-    /// The server is to stop.
+    /// Sends the signal.
     pub(crate) fn say(&self) {
         let Stopping(inner) = &self.0;
         inner.is_said.store(true, Ordering::Release);
@@ -39,9 +39,9 @@ impl Drop for Stop {
 }
 
 impl Stopping {
-    /// Returns when it is to.
+    /// Returns once the signal was sent.
     pub(crate) async fn said(&self) {
-        // Made before the look, so that nothing is missed in between.
+        // Created before the check, so that nothing is missed in between.
         let said = self.0.said.notified();
         if !self.0.is_said.load(Ordering::Acquire) {
             said.await;

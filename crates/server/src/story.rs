@@ -1,5 +1,5 @@
-//! What happened to a call, as it is kept for whoever has to understand it later: what came in and what followed from it,
-//! and each request to Twilio. Identifiers, times and kinds; nothing personal.
+//! The story of a call, to be understood later: what came in and what followed, and each request to Twilio. It has
+//! identifiers, times and kinds, but no personal data.
 
 mod input;
 
@@ -12,13 +12,13 @@ use serde::{Deserialize, Serialize};
 /// An entry of a call's story.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
-    /// When (point in time).
+    /// When it happened (point in time).
     pub at: Millis,
-    /// Of which call.
+    /// The conference of the call.
     pub conference: ConferenceSid,
-    /// The call's recovery then, if there was one.
+    /// The call's recovery at that time, if any.
     pub recovery: Option<RecoveryId>,
-    /// What.
+    /// What happened.
     pub entry: Entry,
 }
 
@@ -26,45 +26,45 @@ pub struct Told {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum Entry {
-    /// Something came in, and this followed.
+    /// Something came in, with its consequences.
     Input(Input),
-    /// A server took up a job that another one had, or nobody.
+    /// A server took a job from the store: another server's, or one without a server.
     TakenUp {
-        /// Its number.
+        /// The job's number.
         job: i64,
-        /// What it is.
+        /// The job's action.
         action: String,
-        /// Did somebody have it before? Then it may have had its effect.
+        /// True when another server had it before. It may then have had its effect.
         begun_before: bool,
     },
     /// A request to Twilio.
     Asked {
-        /// For which job.
+        /// The job's number.
         job: i64,
-        /// What that is.
+        /// The job's action.
         action: String,
         /// Method and path, with SIDs.
         request: String,
-        /// HTTP status; `None`: no answer came.
+        /// HTTP status; `None`: no answer.
         status: Option<u16>,
         /// Twilio's error code.
         code: Option<u32>,
-        /// Twilio's number of the request (`RQ…`).
+        /// Twilio's request id (`RQ…`).
         request_id: Option<String>,
-        /// How long it took.
+        /// Duration of the request in milliseconds.
         took_ms: u64,
-        /// What was wrong, in a word.
+        /// The error, in a word.
         error: Option<String>,
     },
-    /// An attempt at a job did not succeed; there will be another one.
+    /// An attempt at a job failed and will be retried.
     Again {
-        /// Which job.
+        /// The job's number.
         job: i64,
-        /// What it is.
+        /// The job's action.
         action: String,
-        /// Why, in one sentence.
+        /// The error, in one sentence.
         error: String,
-        /// How long that waits, apart from its turn.
+        /// The delay before the retry, apart from its turn.
         pause_ms: u64,
     },
 }

@@ -1,9 +1,9 @@
-//! Time and chance. Both come from outside: from the system where the server serves, from a seed where a whole world runs in
-//! one program on a clock of its own. Nothing else in the server asks what time it is, or draws a number.
+//! Time and randomness. Both are injected: from the system in a real server, from a seed in a simulation with a clock
+//! of its own. Nothing else in the server reads a clock or draws a number.
 //!
-//! A server of a world can be killed, as `kill -9` kills a process: from then on it writes nothing, asks nobody and answers
-//! nobody. What it runs on gives no answer any more, and its tasks wait for that until they are dropped. It can also stand
-//! still for a while.
+//! A server of a simulation can be killed, as `kill -9` kills a process: from then on it writes, sends and answers
+//! nothing. Its surroundings give no answers any more, and its tasks wait for them until they are dropped. It can
+//! also be suspended for a while.
 
 mod standing;
 mod steady;
@@ -24,43 +24,43 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// The clock of this machine, as all parts of the program see it.
+/// This machine's clock, shared by the whole program.
 static MACHINE: Steady = Steady::new();
 
-/// What a server lives in. Cheap to clone; all clones are the same.
+/// The surroundings of a server. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings(Option<Arc<World>>);
 
-/// What becomes of a server at a step that it has come to.
+/// What happens to a server at a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Nothing.
     GoOn,
     /// It is killed there.
     Crash,
-    /// The database refuses what this step asks of it, or the commit that it is before; at all other steps nothing.
+    /// The database refuses this step's request, or the commit that follows; no effect at other steps.
     Refuse,
-    /// It goes on after so long.
+    /// It goes on after this time.
     Stall(Millis),
-    /// All of it stands still there, until somebody lets it go on.
+    /// It is suspended there, until it is let go on.
     Stand,
 }
 
-/// Is told of each step (as in [`crate::failpoint`]) and says what becomes of the server.
+/// Called at each step (as in [`crate::failpoint`]); decides what happens to the server.
 pub type Watcher = Arc<dyn Fn(&str) -> Verdict + Send + Sync>;
 
-/// Is told of each event that the machine has handled, with the calls of the batch before and after it.
+/// Called for each event that the machine has handled, with the calls of the batch before and after it.
 pub type Listener = Arc<dyn Fn(&Machine, &Event, &Machine) + Send + Sync>;
 
-/// A world that is not the real one.
+/// The surroundings in a simulation.
 struct World {
-    /// The time at the beginning, and the beginning by the clock of its runtime, from wherever it is asked.
+    /// The time at the beginning, and the beginning by the clock of its runtime, from wherever it is read.
     first: Millis,
     begun: Instant,
     runtime: Option<Handle>,
-    /// So much the clock on the wall was set forward.
+    /// How far the wall clock was set forward.
     set: AtomicI64,
-    /// So long the machine was suspended: its runtime has not counted that.
+    /// How long the machine was suspended, which its runtime has not counted.
     suspended: AtomicU64,
     steady: Steady,
     chance: AtomicU64,
@@ -81,12 +81,13 @@ impl fmt::Debug for World {
 }
 
 impl Surroundings {
-    /// The real ones.
+    /// The real surroundings.
     pub fn system() -> Self {
         Self(None)
     }
 
-    /// Those of one server process in a world: by its clock it is `first` now, and time goes on as tokio's clock does.
+    /// Surroundings of one server process in a simulation: its clock shows `first` now, and time passes with tokio's
+    /// clock.
     pub fn seeded(first: Millis, seed: u64, watcher: Option<Watcher>) -> Self {
         Self(Some(Arc::new(World {
             first,
@@ -104,7 +105,7 @@ impl Surroundings {
         })))
     }
 
-    /// With somebody who listens. To be asked for before anybody else has them.
+    /// Adds a listener. Must be called before they are shared.
     #[must_use]
     pub fn listened_to(mut self, listener: Listener) -> Self {
         if let Some(world) = self.0.as_mut().and_then(Arc::get_mut) {
@@ -113,13 +114,13 @@ impl Surroundings {
         self
     }
 
-    /// Who listens, if somebody does.
+    /// The listener, if any.
     pub(crate) fn listener(&self) -> Option<&Listener> {
         self.0.as_ref()?.listener.as_ref()
     }
 
-    /// Milliseconds since the Unix epoch. Goes on evenly when somebody sets the clock on the wall; a clock that stays as it was
-    /// set is believed after two minutes.
+    /// Milliseconds since the Unix epoch. Continues smoothly when the wall clock is set; a wall clock that stays as
+    /// it was set is trusted after two minutes.
     pub fn now(&self) -> Millis {
         let Some(world) = &self.0 else {
             let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -133,22 +134,22 @@ impl Surroundings {
         Millis(world.steady.now(unset, wall))
     }
 
-    /// The machine was suspended for so long: both of its clocks have gone on meanwhile, and nothing has run. In the real world
-    /// others do that.
+    /// Suspends the machine for this time: both of its clocks advance, and nothing runs. No effect on real
+    /// surroundings.
     pub fn suspend(&self, time: Millis) {
         if let Some(world) = &self.0 {
             world.suspended.fetch_add(time.0, Ordering::Relaxed);
         }
     }
 
-    /// The clock on the wall is set forward, or back, by so many milliseconds. In the real world others do that.
+    /// Sets the wall clock forward, or back, by this many milliseconds. No effect on real surroundings.
     pub fn set_clock(&self, by: i64) {
         if let Some(world) = &self.0 {
             world.set.fetch_add(by, Ordering::Relaxed);
         }
     }
 
-    /// A number that nobody could have known.
+    /// An unpredictable number.
     pub fn number(&self) -> u64 {
         match &self.0 {
             None => RandomState::new().build_hasher().finish(),
@@ -156,12 +157,12 @@ impl Surroundings {
         }
     }
 
-    /// A name for a server, unlike any other's, also of the one that was started here before.
+    /// A unique name for a server, different also from its predecessor's.
     pub(crate) fn server(&self) -> String {
         format!("{:016x}", self.number())
     }
 
-    /// The server comes to a step: it may end there, before it does anything else. Is the step refused?
+    /// A step of the server, at which it may be killed. True when the step is refused.
     pub(crate) async fn pass(&self, step: impl Fn() -> String) -> bool {
         let Some(world) = &self.0 else { return false };
         self.alive().await;
@@ -179,13 +180,13 @@ impl Surroundings {
         verdict == Verdict::Refuse
     }
 
-    /// The same at a step where also a test of the program may end it.
+    /// The same at a step that is also a failpoint for tests of the program.
     pub(crate) async fn reach(&self, step: impl Fn() -> String) -> bool {
         failpoint::reach(&step);
         self.pass(step).await
     }
 
-    /// Makes the server stand still, if this is not the real world.
+    /// Suspends the server, in a simulation.
     pub fn stand_still(&self) {
         if let Some(world) = &self.0 {
             world.standing.begin();
@@ -199,7 +200,7 @@ impl Surroundings {
         }
     }
 
-    /// Something of the server: it runs when the server does not stand still.
+    /// Runs a part of the server, except while the server is suspended.
     pub(crate) async fn part<F: Future>(&self, work: F) -> F::Output {
         match &self.0 {
             None => work.await,
@@ -207,18 +208,18 @@ impl Surroundings {
         }
     }
 
-    /// The same, for a task of its own. What it keeps, some kilobytes, is put where it stays; tokio moves a task a few times.
+    /// The same, for a task of its own. Its state of some kilobytes is boxed, as tokio moves a task a few times.
     pub(crate) fn task<F: Future>(&self, work: F) -> impl Future<Output = F::Output> + use<F> {
         let (surroundings, work) = (self.clone(), Box::pin(work));
         async move { surroundings.part(work).await }
     }
 
-    /// Does the server stand still? Then whoever asks is woken when it goes on.
+    /// True while the server is suspended. The caller is woken when it goes on.
     pub(crate) fn keeps(&self, context: &Context<'_>) -> bool {
         self.0.as_ref().is_some_and(|world| world.standing.keeps(context))
     }
 
-    /// Kills the server, if this is not the real world.
+    /// Kills the server, in a simulation.
     pub fn kill(&self) {
         if let Some(world) = &self.0 {
             world.is_killed.store(true, Ordering::Relaxed);
@@ -226,7 +227,7 @@ impl Surroundings {
         }
     }
 
-    /// Was it killed?
+    /// True when it was killed.
     pub fn is_killed(&self) -> bool {
         self.0.as_ref().is_some_and(|world| world.is_killed.load(Ordering::Relaxed))
     }
@@ -240,7 +241,7 @@ impl Surroundings {
         }
     }
 
-    /// Returns at once, or never: then the server was killed.
+    /// Returns at once, or never if the server was killed.
     pub(crate) async fn alive(&self) {
         if self.is_killed() {
             pending::<()>().await;
@@ -267,7 +268,7 @@ mod tests {
             let surroundings = Surroundings::seeded(Millis(0), seed, None);
             [(); 3].map(|()| surroundings.number())
         };
-        // The reference's first numbers for this seed.
+        // The reference implementation's first numbers for this seed.
         assert_eq!(numbers(1_234_567)[..2], [6_457_827_717_110_365_317, 3_203_168_211_198_807_973]);
         assert_ne!(numbers(1), numbers(2));
     }
@@ -300,7 +301,7 @@ mod tests {
             () = killed => false,
         };
         assert!(!went_on && surroundings.is_killed());
-        // Whoever asks later is told at once.
+        // A later caller is told at once.
         surroundings.killed().await;
     }
 }

@@ -1,20 +1,20 @@
-//! What callers hear, and in which language. No words of ours name anybody.
+//! What callers hear, and in which language. Our own texts name nobody.
 
 use clap::Args;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// Spoken when nobody has set anything, and where a language has no words.
+/// The default language, and the fallback for a language without texts.
 const ENGLISH: &str = "en-US";
 
-/// Something that is said to callers.
+/// An announcement to callers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phrase {
     /// The agent was lost.
     Interrupted,
-    /// It takes another attempt to connect the caller.
+    /// Another attempt is needed to connect the caller.
     Again,
-    /// The call is not known any more: the last thing before it ends.
+    /// The call is no longer known: the last announcement before it ends.
     Lost,
 }
 
@@ -42,7 +42,7 @@ pub struct Texts {
     pub others: BTreeMap<String, Wording>,
 }
 
-/// The words of one language. What is not set is said in our own words.
+/// The texts of one language. For those that are not set our own are used.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Wording {
@@ -66,8 +66,8 @@ impl Wording {
 }
 
 impl Texts {
-    /// The language and the words for a caller who wants this language: the same one, else one of the same family, else
-    /// that of the house.
+    /// The language and the text for a caller who wants this language: the same one, else one of the same family,
+    /// else the default language.
     pub fn say(&self, phrase: Phrase, wanted: Option<&str>) -> (&str, &str) {
         let house = match phrase {
             Phrase::Interrupted => &self.interrupted,
@@ -103,7 +103,7 @@ fn family(tag: &str) -> &str {
     tag.split(['-', '_']).next().unwrap_or(tag)
 }
 
-/// Our own words: the agent was lost, another attempt, the end.
+/// Our own texts: the agent was lost, another attempt, the end.
 const OURS: [(&str, [&str; 3]); 6] = [
     (
         ENGLISH,

@@ -1,4 +1,4 @@
-//! Timers of the calls of a batch, by when they are due. The store has them all.
+//! Timers of a batch's calls, in the order in which they are due. The store has all timers.
 
 use rejoin_protocol::{ConferenceSid, Millis};
 use rejoin_recovery::Timer;
@@ -20,14 +20,14 @@ impl Timers {
         new
     }
 
-    /// Takes the oldest one, if it is due.
+    /// Takes the oldest timer that is due.
     pub(crate) fn take_due(&mut self, now: Millis) -> Option<(ConferenceSid, Timer)> {
         let (_, conference, timer) = self.order.first().filter(|(at, _, _)| *at <= now)?.clone();
         self.clear(&conference, timer);
         Some((conference, timer))
     }
 
-    /// The call is forgotten.
+    /// Clears the timers of a forgotten call.
     pub(crate) fn clear_all(&mut self, conference: &ConferenceSid) {
         let of = |(c, _): &&(ConferenceSid, Timer)| c == conference;
         let timers: Vec<Timer> = self.at.keys().filter(of).map(|(_, timer)| *timer).collect();

@@ -1,4 +1,4 @@
-//! Lets what is old go from the database, a little at a time.
+//! Deletes old data from the database, a little at a time.
 
 use crate::store::Store;
 use rejoin_protocol::Millis;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 const EVERY: Duration = Duration::from_secs(60);
 
-/// Keeps what is known of calls for so long. Runs until the task is aborted.
+/// Keeps data of calls for this time. Runs until the task is aborted.
 pub(crate) async fn run(store: Store, keep: Millis) {
     loop {
         tokio::time::sleep(EVERY).await;

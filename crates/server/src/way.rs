@@ -1,4 +1,4 @@
-//! How a customer goes on into the queue: the document that sends him there, whoever hands it to Twilio.
+//! The document that sends a customer into the queue, whoever gives it to Twilio.
 
 use crate::config::Config;
 use crate::reconnect;
@@ -9,12 +9,13 @@ use rejoin_recovery::Call;
 use rejoin_twilio::Task;
 use rejoin_twilio::twiml::{Document, Enqueue};
 
-/// So long may a reconnect task stand: as long as any other, by [TaskRouter's default](https://www.twilio.com/docs/taskrouter/api/task#create-a-task-resource).
-/// The machine sends who waits for one agent on to the next. Who waits for any waits until somebody is free, or he hangs up: with
-/// a task that is canceled before, he would hear music for ever, and be nobody's.
+/// Lifetime of a reconnect task: as long as any other, by [TaskRouter's
+/// default](https://www.twilio.com/docs/taskrouter/api/task#create-a-task-resource). The machine sends a customer who
+/// waits for one agent on to the next. A customer who waits for any agent waits until one is free, or until they hang
+/// up: with a task that is canceled before, they would hear music forever without a task.
 const TASK_TIMEOUT_SECONDS: u64 = 24 * 3600;
 
-/// The call, with what was just read of its task.
+/// The call, updated from its task as just read.
 pub(crate) fn with_task(mut call: Call, task: Task) -> Call {
     if let Some(attributes) = task.attributes {
         call.facts.task.attributes = attributes;
@@ -25,20 +26,20 @@ pub(crate) fn with_task(mut call: Call, task: Task) -> Call {
     call
 }
 
-/// How a customer goes on.
+/// How a customer goes into the queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Way {
     workflow: WorkflowSid,
     attributes: String,
     priority: u32,
     pub(crate) language: Option<String>,
-    /// May one whom the queue has not kept go into it again?
+    /// True when a customer whom the queue has not kept may go into it again.
     pub(crate) again: bool,
 }
 
 impl Way {
-    /// For this agent, or for any. `None`: the call has no recovery, or Twilio has not said by which workflow it came. What a
-    /// page says of that is no way to send anybody.
+    /// For this agent, or for any. `None`: the call has no recovery, or Twilio has not said by which workflow it
+    /// came. A page's word is not enough to send a customer anywhere.
     pub(crate) fn of(config: &Config, call: &Call, target: Option<&WorkerSid>) -> Option<Self> {
         let recovery = call.recovery.as_ref()?;
         let outbound = config.outbound_workflow.as_ref().filter(|_| reconnect::was_placed(call));
@@ -51,7 +52,7 @@ impl Way {
         })
     }
 
-    /// Into the queue, after what the document has already.
+    /// Adds the queue to a document.
     pub(crate) fn enqueued(&self, config: &Config, document: Document, recovery: &RecoveryId) -> Document {
         let document = document.enqueue(&Enqueue {
             workflow: &self.workflow,
@@ -61,7 +62,7 @@ impl Way {
             timeout_seconds: TASK_TIMEOUT_SECONDS,
             attributes: &self.attributes,
         });
-        // Where the document goes on if the queue does not take the call.
+        // The document continues here if the queue does not accept the call.
         let (language, text) = config.texts.say(Phrase::Again, self.language.as_deref());
         document.say(language, text).redirect(&config.public(&format!("/twiml/fallback/{recovery}")))
     }

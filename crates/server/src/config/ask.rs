@@ -1,11 +1,11 @@
-//! What only Twilio can say about settings.
+//! Checks of settings that only Twilio can answer.
 
 use super::Config;
 use super::check::Finding;
 use rejoin_twilio::{Client, Error, Settings};
 use std::time::Duration;
 
-/// Connections to Twilio come up within this time, or not at all.
+/// Timeout for connecting to Twilio.
 const CONNECT: Duration = Duration::from_secs(2);
 
 impl Config {
@@ -14,7 +14,7 @@ impl Config {
         Client::new(self.to_twilio())
     }
 
-    /// How Twilio is asked.
+    /// The settings of the Twilio client.
     pub(crate) fn to_twilio(&self) -> Settings {
         Settings {
             account: self.account.clone(),
@@ -26,7 +26,7 @@ impl Config {
         }
     }
 
-    /// What is wrong or doubtful as far as Twilio knows. It is asked only for what is set.
+    /// Findings of Twilio. It is asked only about what is set.
     pub async fn findings_of_twilio(&self) -> Vec<Finding> {
         let Some(wanted) = &self.reconnecting_activity else { return vec![] };
         let name = "REJOIN_RECONNECTING_ACTIVITY_SID";

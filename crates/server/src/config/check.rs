@@ -1,25 +1,25 @@
-//! What is wrong with settings that can be read, and what it means.
+//! Checks of settings that can be read, and what the findings mean.
 
 use super::{Config, address};
 use crate::store::hosts::{Hosts, Unusable};
 use secrecy::ExposeSecret as _;
 
-/// Length of an operator token, in characters: 16 random bytes in hexadecimal have it.
+/// Minimum length of an operator token, in characters: that of 16 random bytes in hexadecimal.
 const OPERATOR_TOKEN: usize = 32;
 
-/// Something that a reader of the settings should know.
+/// A finding about the settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// The environment variable.
     pub name: &'static str,
-    /// Does the server not start with it?
+    /// True when the server does not start with it.
     pub fatal: bool,
-    /// What is wrong, and what it means or what is wanted.
+    /// What is wrong, and what it means or what is expected.
     pub why: &'static str,
 }
 
 impl Config {
-    /// Everything that is wrong or doubtful.
+    /// All errors and doubts.
     pub fn findings(&self) -> Vec<Finding> {
         let mut all = vec![];
         let mut say = |fatal, name, when: bool, why| {

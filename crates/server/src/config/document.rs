@@ -1,9 +1,9 @@
-//! `rejoin.default.toml` and the table of the documents, made from the settings themselves.
+//! `rejoin.default.toml` and the table in the documents, generated from the settings.
 
 use super::Key;
 use std::fmt::Write as _;
 
-/// The widest line of a comment.
+/// Maximum width of a comment line.
 const WIDTH: usize = 118;
 
 const HEAD: &str = "\
@@ -33,7 +33,7 @@ const TAIL: &str = "
 # lost = \"Non siamo riusciti a ricollegarla. La preghiamo di richiamare.\"
 ";
 
-/// All settings as TOML, commented out, with what they mean.
+/// All settings as TOML, commented out, with their descriptions.
 pub fn toml() -> String {
     let mut text = HEAD.to_owned();
     let mut section = String::new();
@@ -56,7 +56,7 @@ pub fn toml() -> String {
     text
 }
 
-/// All settings as rows of a table: name, variable, default, what it means.
+/// All settings as rows of a table: name, variable, default, description.
 pub fn table() -> Vec<[String; 4]> {
     let row = |key: Key| {
         let needed = if key.required { "required" } else { "" };

@@ -1,34 +1,34 @@
-//! Every setting by its names. One rule holds them together: the key in the file is the environment variable in lower case
+//! The names of every setting. They follow one rule: the key in the file is the environment variable in lower case
 //! without `REJOIN_`, and the option is the key with dashes.
 
 use super::Config;
 use clap::{Arg, CommandFactory as _};
 
-/// One setting, as `--help`, the file and the documents tell it.
+/// A setting, as in `--help`, the file and the documents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
-    /// In the file: `ping_ttl_ms`.
+    /// The key in the file: `ping_ttl_ms`.
     pub name: String,
-    /// In the environment: `REJOIN_PING_TTL_MS`.
+    /// The environment variable: `REJOIN_PING_TTL_MS`.
     pub variable: String,
-    /// What it means, with its unit.
+    /// The description, with the unit.
     pub about: String,
-    /// What it is when nobody says otherwise.
+    /// The default value.
     pub default: Option<String>,
-    /// Is there no server without it?
+    /// True when the server does not start without it.
     pub required: bool,
-    /// Is it never shown?
+    /// True when it is never shown.
     pub hidden: bool,
-    /// Is it a secret? A secret is not in the file itself, but in a file of its own that `{name}_file` names.
+    /// True for a secret. A secret is not in the file itself, but in a file of its own that `{name}_file` names.
     pub secret: bool,
-    /// Is it a list?
+    /// True for a list.
     pub many: bool,
-    /// What it belongs to.
+    /// The section that it belongs to.
     pub section: String,
 }
 
 impl Key {
-    /// All of them, in the order of the documents: those of a section beside each other.
+    /// All settings, in the order of the documents, grouped by section.
     pub fn all() -> Vec<Self> {
         let keys: Vec<Self> = Config::command().get_arguments().filter_map(Self::of).collect();
         let first = |section: &str| keys.iter().position(|key| key.section == section);
@@ -37,7 +37,7 @@ impl Key {
         sorted
     }
 
-    /// `None` for what is no setting, such as `--help`.
+    /// `None` for what is not a setting, such as `--help`.
     pub fn of(arg: &Arg) -> Option<Self> {
         let variable = arg.get_env()?.to_str()?.to_owned();
         let name = variable.strip_prefix("REJOIN_").unwrap_or(&variable).to_lowercase();
@@ -56,12 +56,12 @@ impl Key {
         })
     }
 
-    /// On the command line, with its dashes.
+    /// The option on the command line, with its dashes.
     pub fn option(&self) -> String {
         format!("--{}", self.name.replace('_', "-"))
     }
 
-    /// Names the file that a secret is in.
+    /// The variable that names the secret's file.
     pub fn file_variable(&self) -> String {
         format!("{}_FILE", self.variable)
     }

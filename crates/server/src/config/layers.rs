@@ -1,7 +1,7 @@
 //! Defaults, then the file, then the environment, then options: the later one wins.
 //!
-//! What the file says is put among the arguments where neither the environment nor an option says otherwise, so that
-//! there is one place that reads values.
+//! Values of the file are added to the arguments where neither the environment nor an option sets them, so that
+//! values are parsed in one place.
 
 use super::Key;
 use crate::texts::Wording;
@@ -19,11 +19,11 @@ use toml::de::{DeTable, DeValue};
 /// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// Nobody said anything.
+    /// The default.
     Default,
     /// This line of the file.
     File(usize),
-    /// A secret that stands in a file of its own.
+    /// A file of its own, for a secret.
     SecretFile(PathBuf),
     /// The environment.
     Environment,
@@ -43,43 +43,43 @@ impl fmt::Display for Origin {
     }
 }
 
-/// What is wrong with the file or with a secret's file. No message repeats a value: it may be secret.
+/// A mistake in the file or in a secret's file. No message repeats a value: it may be secret.
 #[derive(Debug, Error)]
 pub enum Mistake {
     /// A file cannot be read.
     #[error("{} cannot be read ({source}): check the path and who may read it", path.display())]
     Unreadable {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: std::io::Error,
     },
     /// It is not TOML.
     #[error("line {line} is not TOML ({why}): see rejoin.default.toml for how settings are written")]
     NotToml {
-        /// Where.
+        /// Line of the mistake.
         line: usize,
-        /// What the parser says.
+        /// The parser's message.
         why: String,
     },
-    /// Something else than durations for a workflow or a queue, or texts for a language.
+    /// A table that has neither durations for a workflow or a queue, nor texts for a language.
     #[error(
         "line {line}: {why}; durations for [workflow.WW…] or [queue.WQ…], or texts for [texts.xx-XX], are wanted"
     )]
     Table {
-        /// Where.
+        /// Line of the mistake.
         line: usize,
-        /// What the parser says.
+        /// The parser's message.
         why: String,
     },
-    /// There is no such setting.
+    /// An unknown setting.
     #[error("line {line}: there is no setting {name}{}", meant(.nearest.as_deref()))]
     Unknown {
-        /// Where.
+        /// Line of the mistake.
         line: usize,
-        /// What was written.
+        /// The name that was written.
         name: String,
-        /// What may be meant.
+        /// The name that may be meant.
         nearest: Option<String>,
     },
     /// A secret in the file.
@@ -88,37 +88,37 @@ pub enum Mistake {
          with {name}_file, or set {variable}"
     )]
     Secret {
-        /// Where.
+        /// Line of the mistake.
         line: usize,
-        /// Of the setting.
+        /// Name of the setting.
         name: String,
-        /// Of the setting.
+        /// Variable of the setting.
         variable: String,
     },
-    /// A date, or a table, for example.
+    /// A value of a type that no setting has, such as a date or a table.
     #[error(
         "line {line}: {name} cannot be {found}: text, a number, true, false or a list of texts is wanted"
     )]
     Kind {
-        /// Where.
+        /// Line of the mistake.
         line: usize,
-        /// Of the setting.
+        /// Name of the setting.
         name: String,
-        /// What was written.
+        /// The type that was found.
         found: &'static str,
     },
     /// A secret that is given twice.
     #[error("{variable} and {variable}_FILE are both set: which of them counts is not clear, unset one")]
     Twice {
-        /// Of the setting.
+        /// Variable of the setting.
         variable: String,
     },
-    /// A secret's file with nothing in it.
+    /// An empty file of a secret.
     #[error("{} is empty: {variable} should be in it", path.display())]
     Empty {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Of the setting.
+        /// Variable of the setting.
         variable: String,
     },
 }
@@ -127,23 +127,23 @@ fn meant(name: Option<&str>) -> String {
     name.map_or_else(|| "; rejoin.default.toml has all of them".into(), |name| format!("; {name} is meant?"))
 }
 
-/// What a file says.
+/// The content of a file.
 #[derive(Clone, Debug, Default)]
 pub struct File {
-    /// By name: the value as an option has it, and the line.
+    /// By name: the value in the form of an option, and the line.
     values: BTreeMap<String, (String, usize)>,
     tables: Tables,
 }
 
-/// What only a file can say: what is otherwise for some calls.
+/// Settings that only a file can contain: exceptions for some calls.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Tables {
-    /// For those that came by a workflow.
+    /// Exceptions for calls by workflow.
     pub workflow: BTreeMap<WorkflowSid, Changes>,
-    /// For those from a queue.
+    /// Exceptions for calls by queue.
     pub queue: BTreeMap<TaskQueueSid, Changes>,
-    /// What is said in a language.
+    /// Texts by language.
     pub texts: BTreeMap<String, Wording>,
 }
 
@@ -157,7 +157,7 @@ impl File {
         Self::parse(&text)
     }
 
-    /// Reads TOML. All mistakes are told at once.
+    /// Parses TOML, and reports all mistakes at once.
     pub fn parse(text: &str) -> Result<Self, Vec<Mistake>> {
         let line = |at: usize| text.get(..at).unwrap_or_default().matches('\n').count() + 1;
         let place = |error: &toml::de::Error| line(error.span().map_or(0, |span| span.start));
@@ -226,19 +226,19 @@ fn read(path: &Path) -> Result<String, Mistake> {
     std::fs::read_to_string(path).map_err(|source| Mistake::Unreadable { path: path.to_owned(), source })
 }
 
-/// The arguments with what the file and files of secrets add to them, and where each setting comes from.
+/// The arguments, extended by the file and the secrets' files, and the origin of each setting.
 #[derive(Debug)]
 pub struct Layered {
-    /// For clap.
+    /// Arguments for clap.
     pub arguments: Vec<OsString>,
-    /// By name.
+    /// Origins by name.
     pub origins: BTreeMap<String, Origin>,
-    /// What the file says of some calls.
+    /// Exceptions for some calls, from the file.
     pub tables: Tables,
 }
 
 impl File {
-    /// Adds it to the arguments `given`. `known` are the settings that the subcommand takes, `environment` looks one up.
+    /// Extends the arguments `given`. `known` are the settings of the subcommand, `environment` looks up a variable.
     pub fn under(
         &self,
         given: Vec<OsString>,
@@ -262,7 +262,7 @@ impl File {
         if mistakes.is_empty() { Ok(layered) } else { Err(mistakes) }
     }
 
-    /// Where it comes from, and the value when it is neither an option nor in the environment.
+    /// The origin, and the value if it is neither an option nor in the environment.
     fn find(
         &self,
         key: &Key,
@@ -295,7 +295,7 @@ impl File {
 
 fn secret(key: &Key, path: PathBuf) -> Result<(Origin, Option<SecretString>), Mistake> {
     let text = read(&path)?;
-    // Editors end a file with a new line.
+    // Editors end a file with a newline.
     let text = text.trim_end_matches(['\r', '\n']);
     if text.is_empty() {
         return Err(Mistake::Empty { path, variable: key.variable.clone() });

@@ -1,4 +1,4 @@
-//! A story for people.
+//! A story in readable form.
 
 use super::{Found, Story};
 use crate::story::{Entry, Input, Source, Then};
@@ -37,7 +37,7 @@ impl fmt::Display for Story {
     }
 }
 
-/// Something at a time, with what belongs to it.
+/// An event with its details.
 struct Event<'a> {
     at: Millis,
     conference: &'a ConferenceSid,
@@ -47,7 +47,7 @@ struct Event<'a> {
 }
 
 impl Story {
-    /// Everything in the order in which it happened: what came in, and then what was decided.
+    /// Everything in chronological order: events first, then decisions.
     fn fmt_events(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let came = self.entries.iter().map(came);
         let decided = self.lines.iter().map(|line| Event {
@@ -96,7 +96,7 @@ fn came(found: &Found) -> Event<'_> {
                 Some(status) => text.push_str(&status.to_string()),
                 None => text.push_str("no answer"),
             }
-            // Writing into a string does not fail.
+            // Writing to a string cannot fail.
             let _ = match (code, error) {
                 (Some(code), Some(error)) => write!(text, " ({error}, code {code})"),
                 (None, Some(error)) => write!(text, " ({error})"),
@@ -149,7 +149,7 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// A note for people: its name in JSON, and what belongs to it.
+/// A note in readable form: its name in JSON, and its fields.
 fn words(note: &Note) -> String {
     let Ok(Value::Object(mut fields)) = serde_json::to_value(note) else {
         return format!("{note:?}");
@@ -165,7 +165,7 @@ fn words(note: &Note) -> String {
 /// `2026-11-20 15:04:05.678`, UTC.
 pub(crate) fn time(at: Millis) -> String {
     let (days, within) = (at.0 / 86_400_000, at.0 % 86_400_000);
-    // Years that begin in March (https://howardhinnant.github.io/date_algorithms.html).
+    // Years begin in March here (https://howardhinnant.github.io/date_algorithms.html).
     let days = days + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;

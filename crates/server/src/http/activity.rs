@@ -1,4 +1,4 @@
-//! Does something happen on a connection of HTTP/2? Many requests share it, some of which are answered without an end.
+//! Activity on an HTTP/2 connection. Many requests share it, some of them with endless responses.
 
 use axum::body::{Body, HttpBody};
 use hyper::body::{Frame, Incoming, SizeHint};
@@ -10,16 +10,16 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// What happens on a connection. Cheap to clone.
+/// The activity of a connection. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Activity(Arc<Mutex<State>>);
 
 struct State {
-    /// Requests that are not answered yet.
+    /// Number of requests without a response yet.
     open: usize,
-    /// Answers that have no end of their own.
+    /// Number of endless responses.
     endless: usize,
-    /// When something happened last.
+    /// Time of the last activity.
     last: Instant,
 }
 
@@ -30,8 +30,8 @@ impl Default for Activity {
 }
 
 impl Activity {
-    /// Returns when nothing has happened for `within`; `endless`: the same while an answer without an end goes on. One that
-    /// the client does not fetch any more is none.
+    /// Returns when nothing has happened for `within`; `endless` is the limit while there is an endless response. One
+    /// that the client no longer reads counts as inactive.
     pub(super) async fn idle(&self, within: Duration, endless: Duration) {
         loop {
             let until = self.with(|state| match state {
@@ -58,7 +58,7 @@ impl Activity {
     }
 }
 
-/// A service whose requests count.
+/// A service whose requests are counted.
 pub(super) struct Counted<S> {
     inner: S,
     activity: Activity,
@@ -91,7 +91,7 @@ where
     }
 }
 
-/// A request that is not answered yet.
+/// A request without a response yet.
 struct Open(Activity);
 
 impl Open {
@@ -107,7 +107,7 @@ impl Drop for Open {
     }
 }
 
-/// An answer without an end, while it goes on.
+/// An endless response, while it lasts.
 struct Endless {
     body: Body,
     activity: Activity,
@@ -134,7 +134,7 @@ impl HttpBody for Endless {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
-        // It is asked for more only when the client has room for it.
+        // More is requested only when the client has room for it.
         self.activity.happens(|_| ());
         Pin::new(&mut self.body).poll_frame(context)
     }

@@ -1,4 +1,4 @@
-//! Who asks: the Flex user's token, checked with Twilio and remembered for a short while ([`super::tokens`]).
+//! Authentication: the Flex user's token, validated with Twilio and cached for a short while ([`super::tokens`]).
 
 use super::App;
 use super::problem::Problem;
@@ -13,33 +13,33 @@ use rejoin_twilio::TokenInfo;
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 
-/// Longest name of a worker, in characters.
+/// Maximum length of a worker's name, in characters.
 const NAME: usize = 200;
 
-/// Roles that may look at calls that are not their own (<https://www.twilio.com/docs/flex/admin-guide/setup/permissions>).
+/// Roles that may see calls of others (<https://www.twilio.com/docs/flex/admin-guide/setup/permissions>).
 const SEE_ALL: [&str; 2] = ["supervisor", "admin"];
 
-/// Somebody with a good token.
+/// A user with a valid token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct User {
-    /// Who, if it is a worker.
+    /// The worker, if the user is one.
     pub(crate) worker: Option<WorkerSid>,
-    /// The worker's name, as Twilio has it; empty if it does not say.
+    /// The worker's name, from Twilio; empty if unknown.
     pub(crate) name: String,
-    /// True for roles that may look at calls of others.
+    /// True for roles that may see calls of others.
     pub(crate) may_see_all: bool,
-    /// Until when the token is good, if that is known (point in time).
+    /// When the token expires, if known (point in time).
     pub(crate) expires: Option<Millis>,
 }
 
-/// An agent, by a good token.
+/// An agent with a valid token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Agent {
-    /// Who.
+    /// The worker.
     pub(crate) worker: WorkerSid,
-    /// The worker's name, as Twilio has it; empty if it does not say.
+    /// The worker's name, from Twilio; empty if unknown.
     pub(crate) name: String,
-    /// Until when the token is good, if that is known (point in time).
+    /// When the token expires, if known (point in time).
     pub(crate) expires: Option<Millis>,
 }
 
@@ -61,7 +61,7 @@ impl FromRequestParts<Arc<App>> for User {
 }
 
 impl User {
-    /// Whose token this is. Counts as one more request of the worker.
+    /// The user of this token. Counts as one more request of the worker.
     async fn of(app: &App, token: &str, request: &Extensions) -> Result<Self, Problem> {
         let user = app.tokens.check(token, request.get::<Source>().copied(), app.store.now()).await?;
         if let Some(unverified) = request.get::<Unverified>() {
@@ -69,7 +69,7 @@ impl User {
         }
         match &user.worker {
             Some(worker) => app.rate.check(worker.as_str().as_bytes())?,
-            // A user who is no worker is known by the token alone.
+            // A user who is not a worker is identified by the token alone.
             None => app.rate.check(&Sha256::digest(token))?,
         }
         Ok(user)
@@ -85,7 +85,7 @@ impl FromRequestParts<Arc<App>> for Agent {
 }
 
 impl Agent {
-    /// Whose token this is, of the request with these extensions.
+    /// The agent of this token, for the request with these extensions.
     pub(crate) async fn of(app: &App, token: &str, request: &Extensions) -> Result<Self, Problem> {
         User::of(app, token, request).await?.try_into()
     }

@@ -1,4 +1,4 @@
-//! Bodies of requests: of a bounded length, and within a bounded time.
+//! Request bodies, with limits of size and time.
 
 use super::App;
 use super::problem::Problem;
@@ -6,11 +6,11 @@ use super::unverified::Unverified;
 use axum::body::{Body, Bytes, HttpBody as _};
 use futures_util::StreamExt as _;
 
-/// The longest body of a plugin's request, in bytes. They have a few hundred.
+/// Maximum body of a plugin's request, in bytes. They have a few hundred.
 pub(crate) const LIMIT: usize = 64 * 1024;
 
-/// The whole body. Nothing is kept of one that is too long or too slow, or for which there is no room: `unverified` is the
-/// request while it is not known who sends it.
+/// The whole body. One that is too long or too slow, or for which there is no room, is dropped: `unverified` is the
+/// request while its sender is not verified.
 pub(crate) async fn read(
     app: &App,
     body: Body,

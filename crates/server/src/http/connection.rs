@@ -1,4 +1,4 @@
-//! One connection: HTTP/1.1, or HTTP/2 where TLS has agreed on it, each within the same bounds.
+//! A connection: HTTP/1.1, or HTTP/2 when TLS has negotiated it, with the same limits.
 
 use super::activity::{Activity, Counted};
 use super::early::Frank;
@@ -16,21 +16,22 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
-/// The longest head of a request, in bytes: a Flex token of 8 kB and what browsers add.
+/// Maximum size of a request's head, in bytes: a Flex token of 8 kB and what browsers add.
 const HEAD: u16 = 32 * 1024;
-/// Requests at once on one connection, for a proxy that brings together those of many desktops.
+/// Maximum number of concurrent requests on a connection, for a proxy that combines those of many desktops.
 const STREAMS: u32 = 128;
-/// Bytes of a request that may be on their way, or that we hold for a client. Few bodies are longer; those take turns.
+/// Bytes of a request that may be in flight, or that we buffer for a client. Few bodies are longer; those take turns.
 const STREAM_WINDOW: u32 = 32 * 1024;
 /// The same for all requests of a connection together.
 const CONNECTION_WINDOW: u32 = 128 * 1024;
 
-/// What goes for all connections.
+/// Settings of all connections.
 pub(super) struct Terms {
     http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
     router: Router,
-    /// How long a connection may be idle, and how long whatever it begins with may take.
+    /// How long a connection may be idle, and how long the TLS handshake, a request's head, or the end of the
+    /// connection may take.
     within: Duration,
     stopping: Stopping,
 }
@@ -40,7 +41,7 @@ impl Terms {
         let mut http1 = http1::Builder::new();
         http1.timer(TokioTimer::new()).header_read_timeout(within).max_buf_size(HEAD.into());
         let mut http2 = http2::Builder::new(TokioExecutor::new());
-        // What h2 does of itself against requests that are taken back as soon as they are made stays as it is
+        // h2's own protection against requests that are reset at once stays as it is
         // (<https://docs.rs/h2/latest/h2/server/struct.Builder.html#method.max_pending_accept_reset_streams>).
         http2
             .timer(TokioTimer::new())
@@ -54,13 +55,13 @@ impl Terms {
         Self { http1, http2, router, within, stopping }
     }
 
-    /// A connection that a proxy has decrypted. Its version is not guessed from its first bytes: who sends none would never
-    /// be cut.
+    /// A connection that a proxy has decrypted. Its version is not guessed from its first bytes: a client that sends
+    /// none would never be cut off.
     pub(super) async fn plain(&self, stream: TcpStream, peer: IpAddr, watcher: Watcher) {
         self.http1(stream, Peer(peer), watcher).await;
     }
 
-    /// A connection that begins with TLS, which says what comes after it.
+    /// A connection that begins with TLS, which negotiates the version.
     pub(super) async fn encrypted(
         &self,
         tls: TlsAcceptor,
@@ -96,7 +97,7 @@ impl Terms {
         ended(watcher.watch(self.http1.serve_connection(TokioIo::new(stream), service)).await);
     }
 
-    /// hyper cuts idle connections of HTTP/1.1 alone. `_watcher`: is held until the last request is answered.
+    /// hyper cuts off idle connections of HTTP/1.1 only. `_watcher` is held until the last request is answered.
     async fn http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         &self,
         stream: S,
@@ -113,7 +114,7 @@ impl Terms {
             () = self.stopping.said() => {}
         }
         connection.as_mut().graceful_shutdown();
-        // Who does not fetch the last answers is not waited for.
+        // The wait for a client that does not read the last responses is bounded.
         if let Ok(end) = tokio::time::timeout(self.within, connection).await {
             ended(end);
         }

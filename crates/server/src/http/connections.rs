@@ -1,4 +1,4 @@
-//! Takes connections: so many at once, and none that keeps us waiting.
+//! Accepts connections, with a maximum number, and cuts off slow ones.
 
 use super::Tls;
 use super::connection::Terms;
@@ -17,15 +17,15 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-/// A pause after a connection that could not be taken, because there are no more file descriptors.
+/// Pause after a connection could not be accepted, because there are no more file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
-/// So often it is told that an address has too many.
+/// How often an address with too many connections is reported.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
-/// What is said to it where connections are not encrypted.
+/// The response to it on unencrypted connections.
 const TOO_MANY: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n";
 
-/// Serves until the server stops; then the requests that have begun are answered.
+/// Serves until the server stops; requests that have begun are then answered.
 pub(crate) async fn serve(
     listener: TcpListener,
     tls: Option<Tls>,
@@ -40,7 +40,7 @@ pub(crate) async fn serve(
     let (seats, mut told) = (Seats::new(limits.connections_per_address), None::<Instant>);
     loop {
         let next = async {
-            // Who comes when all places are taken waits outside, in the listener's queue.
+            // With all places taken, new connections wait in the listener's queue.
             let place = Arc::clone(&places).acquire_owned().await;
             (place, accept(&listener, within).await)
         };
@@ -58,7 +58,7 @@ pub(crate) async fn serve(
                 );
             }
             if tls.is_none() {
-                // As far as it goes: it is closed in any case.
+                // Best effort: it is closed in any case.
                 let _ = stream.try_write(TOO_MANY);
             }
             continue;
@@ -81,7 +81,7 @@ async fn accept(listener: &TcpListener, within: Duration) -> (TcpStream, IpAddr)
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                // Answers are small and awaited. Without it they only come later.
+                // Responses are small and awaited. Without it they only come later.
                 let _ = stream.set_nodelay(true);
                 takes_what_is_sent(&stream, within);
                 return (stream, peer.ip());
@@ -95,7 +95,7 @@ async fn accept(listener: &TcpListener, within: Duration) -> (TcpStream, IpAddr)
     }
 }
 
-/// Whoever takes nothing of what is sent for so long is cut, be it gone or only unwilling
+/// Cuts off a client that takes nothing of what is sent for this time, whether it is gone or unwilling
 /// (`TCP_USER_TIMEOUT`, <https://man7.org/linux/man-pages/man7/tcp.7.html>).
 #[cfg(target_os = "linux")]
 fn takes_what_is_sent(stream: &TcpStream, within: Duration) {
@@ -107,7 +107,7 @@ fn takes_what_is_sent(stream: &TcpStream, within: Duration) {
 #[cfg(not(target_os = "linux"))]
 fn takes_what_is_sent(_: &TcpStream, _: Duration) {}
 
-/// Has only that client gone?
+/// True when only that client is gone.
 fn is_of_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)

@@ -1,7 +1,8 @@
-//! An answer that comes before the whole of its request, on HTTP/1.1: hyper closes that connection, and here the client is
-//! told. Otherwise a client that shares its connections, as a proxy does, may put the next request on one that is about to
-//! close: a callback of Twilio's, lost because somebody else had sent too much
-//! (<https://www.rfc-editor.org/rfc/rfc9112.html#section-9.3>, <https://www.rfc-editor.org/rfc/rfc9112.html#section-9.6>).
+//! A response that comes before the whole of its request, on HTTP/1.1: hyper closes that connection, and this layer
+//! tells the client. Otherwise a client that shares its connections, as a proxy does, may put the next request on one
+//! that is about to close: a callback of Twilio's would be lost because somebody else had sent too much
+//! (<https://www.rfc-editor.org/rfc/rfc9112.html#section-9.3>,
+//! <https://www.rfc-editor.org/rfc/rfc9112.html#section-9.6>).
 
 use axum::body::{Body, HttpBody};
 use hyper::body::{Frame, Incoming, SizeHint};
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
-/// A service that says with which answers the connection ends.
+/// A service that announces when a response ends the connection.
 pub(super) struct Frank<S>(pub(super) S);
 
 impl<S> Service<Request<Incoming>> for Frank<S>
@@ -39,7 +40,7 @@ where
     }
 }
 
-/// A request's body of which it is known whether all of it was taken.
+/// A request's body that records whether all of it was read.
 pub(super) struct Taken {
     body: Incoming,
     is_whole: Arc<AtomicBool>,

@@ -1,4 +1,4 @@
-//! Event Streams: what TaskRouter and conferences tell in batches, at least once and in any order. Each event of a
+//! Event Streams: events of TaskRouter and of conferences in batches, at least once and in any order. Each event of a
 //! batch is handed to the engine; the batch is answered when all are durable, and is sent again otherwise.
 
 use super::App;
@@ -15,9 +15,9 @@ use rejoin_twilio::events::{Batch, News, StreamEvent, TaskNews, TaskNewsKind};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
-/// Twilio repeats events for hours. What a conference did so long ago is of no call that could be helped.
+/// Twilio repeats events for hours. A conference event that is older than this concerns no call that could be helped.
 const LATE: Millis = Millis::seconds(600);
-/// Why a task was canceled, when its caller hung up.
+/// Why a task was canceled, when the caller hung up.
 const HUNG_UP: &str = "hangup";
 
 /// `POST /webhooks/events`.
@@ -43,7 +43,7 @@ pub(crate) async fn events(
             "events are not as Twilio documents them, and were left out"
         );
     }
-    // One that cannot be taken keeps no other from being taken.
+    // An event that fails does not keep others from being handled.
     let taken = join_all(wanted.into_iter().map(|(id, event)| app.engine.streamed(id, event))).await;
     taken.into_iter().collect::<Result<(), _>>()?;
     Ok(StatusCode::NO_CONTENT)
@@ -53,7 +53,7 @@ fn count(result: &'static str, number: usize) {
     metrics::counter!("rejoin_stream_events_total", "result" => result).increment(number as u64);
 }
 
-/// The event's id, and the machine's form of it; `None` when it is none of its business.
+/// The event's id, and the machine's form of it; `None` when it is irrelevant.
 fn wanted(app: &App, now: Millis, event: StreamEvent) -> Option<(String, Event)> {
     let id = event.id.clone();
     let event = match event.news {
@@ -81,7 +81,7 @@ fn task(id: String, news: TaskNews) -> Option<TaskEvent> {
         TaskNewsKind::WrapUp => TaskEventKind::WrapUp,
     };
     let purpose = purpose(&news.attributes);
-    // Of tasks that no recovery has made only this tells something about a call.
+    // For tasks that no recovery has created, only this event says something about a call.
     if purpose == Purpose::Other && kind != TaskEventKind::WrapUp {
         return None;
     }

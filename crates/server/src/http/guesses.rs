@@ -1,4 +1,4 @@
-//! Guesses of secrets, by address: who is refused too often has to wait, and nobody else.
+//! Limits guesses of secrets by address: an address with too many refusals must wait, and no other.
 
 use super::problem::Problem;
 use super::source::Source;
@@ -9,17 +9,17 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-/// So long refusals count.
+/// How long a refusal counts.
 const WINDOW: Duration = Duration::from_secs(60);
-/// Number of addresses that are counted. When there are more, those are forgotten whose guesses are not being checked.
+/// Number of addresses that are counted. Beyond that, those without a running check are forgotten.
 const ADDRESSES: usize = 10_000;
 
-/// Counts what was refused.
+/// Counts refusals.
 #[derive(Debug)]
 pub(crate) struct Guesses {
-    /// How many refusals an address may have in a window.
+    /// Maximum number of refusals of an address in a window.
     most: u32,
-    /// How many checks an address may have at once.
+    /// Maximum number of concurrent checks of an address.
     at_once: usize,
     of: Mutex<HashMap<Source, Guesser>>,
 }
@@ -36,7 +36,8 @@ impl Guesses {
         Self { most, at_once, of: Mutex::default() }
     }
 
-    /// May this address guess? Refused until its window is over. One that is not known is never refused: many share it.
+    /// Refuses an address with too many refusals until its window is over. An unknown address is never refused: many
+    /// clients share it.
     pub(crate) fn check(&self, source: Option<Source>) -> Result<(), Problem> {
         let Some(source) = source else { return Ok(()) };
         let of = self.of();
@@ -52,14 +53,14 @@ impl Guesses {
         Err(Problem::TooMany { seconds: u32::try_from(left).unwrap_or(u32::MAX) })
     }
 
-    /// A place among the checks of this address at once; `None`: none is needed.
+    /// Waits for a place among the concurrent checks of this address; `None`: none is needed.
     pub(crate) async fn turn(&self, source: Option<Source>) -> Option<OwnedSemaphorePermit> {
         let permits = Arc::clone(&self.guesser(&mut self.of(), source?).permits);
         // It is never closed.
         permits.acquire_owned().await.ok()
     }
 
-    /// What this address guessed was wrong.
+    /// Counts a wrong guess of this address.
     pub(crate) fn refused(&self, source: Option<Source>) {
         let Some(source) = source else { return };
         let mut of = self.of();
@@ -72,7 +73,7 @@ impl Guesses {
 
     fn guesser<'a>(&self, of: &'a mut HashMap<Source, Guesser>, source: Source) -> &'a mut Guesser {
         if of.len() >= ADDRESSES && !of.contains_key(&source) {
-            // Who has the address of many networks is not to fill the memory, nor to keep anybody else out.
+            // A sender with addresses in many networks must neither fill the memory nor keep others out.
             of.retain(|_, guesser| Arc::strong_count(&guesser.permits) > 1);
         }
         of.entry(source).or_insert_with(|| Guesser {

@@ -1,4 +1,4 @@
-//! Is it up, can it work, and the figures.
+//! Liveness, readiness, and metrics.
 
 use super::App;
 use super::operator::Operator;
@@ -16,24 +16,23 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Twilio is asked at most so often whether it can be reached.
+/// Minimum time between two checks whether Twilio is reachable.
 const ASKED_EVERY: Duration = Duration::from_secs(10);
-/// A request to Twilio that has waited so long means that customers wait.
+/// A request to Twilio that has waited this long means that customers wait.
 const LONGEST_WAIT: Millis = Millis::seconds(10);
-/// The database answers within this time, or it counts as gone.
+/// Timeout of the database's answer.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 
-/// `GET /health/live`: 200 as long as the engine goes round, with or without a database; 503: it is stuck, and a restart
-/// helps.
+/// `GET /health/live`: 200 while the engine runs, with or without a database; 503: it is stuck, and a restart helps.
 pub(crate) async fn live(State(app): State<Arc<App>>) -> StatusCode {
     if app.engine.is_alive() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
 }
 
-/// One thing that the server cannot work without.
+/// A check of something that the server cannot work without.
 #[derive(Debug, Serialize)]
 struct Check {
     ok: bool,
-    /// What it is, what it means for calls, and what to do.
+    /// What is wrong, what it means for calls, and what to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     trouble: Option<&'static str>,
 }
@@ -52,7 +51,7 @@ struct Ready {
     clock: Check,
 }
 
-/// `GET /health/ready`: 200 if it can work, else 503; each thing is named.
+/// `GET /health/ready`: 200 if the server can work, else 503; each check is named.
 pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
     let (database, twilio) = tokio::join!(database(&app), app.reachable.look());
     let waited = app.turns.status().lanes.iter().map(|lane| lane.oldest_ms).max().unwrap_or_default();
@@ -80,12 +79,12 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
 }
 
 async fn database(app: &App) -> bool {
-    // It has to be written, not only read.
+    // The check must write, not only read.
     let writes = async { app.engine.settled().await.and(app.store.renew().await) };
     matches!(tokio::time::timeout(ANSWERS_WITHIN, writes).await, Ok(Ok(())))
 }
 
-/// Asks Twilio, but not each time that somebody asks us.
+/// Checks whether Twilio is reachable, but not for each request.
 #[derive(Debug)]
 pub(crate) struct Reachable {
     client: rejoin_twilio::Client,
@@ -110,7 +109,7 @@ impl Reachable {
     }
 }
 
-/// `GET /metrics`, for who has the operators' token.
+/// `GET /metrics`, with the operator token.
 pub(crate) async fn metrics(State(app): State<Arc<App>>, _: Operator) -> Result<impl IntoResponse, Problem> {
     let status = app.turns.status();
     let jobs = tokio::time::timeout(ANSWERS_WITHIN, app.store.open_jobs()).await.ok().and_then(Result::ok);
@@ -136,7 +135,7 @@ pub(crate) async fn metrics(State(app): State<Arc<App>>, _: Operator) -> Result<
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], figures::text()))
 }
 
-/// Counts requests by their route, never by their address: that holds ids.
+/// Counts requests by their route, never by their address, which contains ids.
 pub(crate) async fn measured(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let begun = Instant::now();

@@ -1,5 +1,5 @@
-//! Bodies of pages of another version. What this version does not know is passed over singly and counted: a page that says
-//! more than we understand is not to lose what we do understand.
+//! Bodies of pages of another version. Unknown items are skipped one by one and counted: a page that sends more than
+//! we understand must not lose what we do understand.
 
 use rejoin_protocol::TaskSid;
 use rejoin_protocol::api::{Beacon, Goodbye, GracefulMark, GracefulReason, Hello, Holding};
@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// Items of a list that this version did not understand, by what they were.
+/// List items that this version did not understand, by kind.
 const UNKNOWN: &str = "rejoin_unknown_items_total";
 
 /// A [`Hello`], as far as it is understood.
@@ -27,7 +27,7 @@ impl From<ReadHello> for Hello {
     }
 }
 
-/// A [`GracefulMark`]. A reason that is not known is [`GracefulReason::UNKNOWN`].
+/// A [`GracefulMark`]. An unknown reason is [`GracefulReason::UNKNOWN`].
 #[derive(Debug)]
 pub(super) struct ReadMark(pub(super) GracefulMark);
 
@@ -68,7 +68,7 @@ impl From<ReadBeacon> for Beacon {
     }
 }
 
-/// A list, each of whose items is read by itself.
+/// A list whose items are parsed one by one.
 #[derive(Debug)]
 struct Each<T> {
     items: Vec<T>,
@@ -82,7 +82,7 @@ impl<T> Default for Each<T> {
 }
 
 impl<T> Each<T> {
-    /// Those that were understood; the others are counted under this name.
+    /// The items that were understood; the others are counted under this name.
     fn understood(self, what: &'static str) -> Vec<T> {
         if self.unknown > 0 {
             tracing::warn!(

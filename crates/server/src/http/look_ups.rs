@@ -1,5 +1,5 @@
-//! Bounds of what pages can make the server look up at Twilio: each call that a page names and that is not known costs
-//! two or three requests, and a page can name any.
+//! Limits of what pages can make the server look up at Twilio: each unknown call that a page names costs two or three
+//! requests, and a page can name any.
 
 use super::rate::Rate;
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid};
@@ -10,16 +10,16 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 /// A call as a worker's page names it.
 pub(super) type Claim = (WorkerSid, TaskSid, ReservationSid);
 
-/// How many look-ups one worker has in a minute, whether at once or one after the other. A page has one to three calls.
+/// Maximum number of look-ups of a worker in a minute. A page has one to three calls.
 const PER_MINUTE: u32 = 10;
-/// How many are under way at once, of all workers: a part of what may be out at TaskRouter at once.
+/// Maximum number of concurrent look-ups of all workers: a part of TaskRouter's limit of concurrent requests.
 const AT_ONCE: usize = 4;
-/// So long a call counts as not the worker's without asking again.
+/// How long a call counts as not the worker's without asking again.
 const REMEMBERED: Millis = Millis::seconds(120);
-/// How many of these are remembered.
+/// Maximum number of these that are remembered.
 const KNOWN: usize = 10_000;
 
-/// Which look-ups may begin. Of this server; each one of several has its own.
+/// Decides which look-ups may begin. Each server has its own.
 #[derive(Debug)]
 pub(crate) struct LookUps {
     budget: Rate,
@@ -34,7 +34,7 @@ struct State {
     unfounded: HashMap<Claim, Millis>,
 }
 
-/// Leave to look one call up.
+/// Permission to look up one call.
 pub(super) struct LookUp<'a> {
     of: &'a LookUps,
     claim: Claim,
@@ -48,8 +48,8 @@ impl Default for LookUps {
 }
 
 impl LookUps {
-    /// Waits for a place. `None`: the call is being looked up, was found not to be the worker's, or the worker has had
-    /// enough look-ups for now.
+    /// Waits for a place. `None`: the call is being looked up, was found not to be the worker's, or the worker has
+    /// reached the limit.
     pub(super) async fn begin(&self, claim: &Claim, now: Millis) -> Option<LookUp<'_>> {
         {
             let mut state = self.state();
@@ -76,7 +76,7 @@ impl LookUps {
 }
 
 impl LookUp<'_> {
-    /// Twilio says that the call is not the worker's, or not any more.
+    /// Twilio says that the call is not the worker's, or no longer.
     pub(super) fn is_unfounded(&self, now: Millis) {
         let mut state = self.of.state();
         if state.unfounded.len() >= KNOWN {

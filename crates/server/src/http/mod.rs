@@ -1,4 +1,4 @@
-//! The server's HTTP side: Twilio's webhooks and documents, the plugin's requests, operators.
+//! The HTTP side: Twilio's webhooks and documents, the plugin's requests, operators.
 
 mod activity;
 mod auth;
@@ -61,7 +61,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use unverified::Budget;
 use versions::Versions;
 
-/// What requests are served from.
+/// State that the handlers share.
 #[derive(Debug)]
 pub struct App {
     pub(crate) config: Arc<Config>,
@@ -72,22 +72,22 @@ pub struct App {
     pub(crate) tokens: Tokens,
     pub(crate) reachable: Reachable,
     pub(crate) turns: Turns,
-    /// Its requests go out at once; see [`App::twilio`].
+    /// Its requests are not rate limited; see [`App::twilio`].
     ungated: Client,
     pub(crate) rate: Rate,
     pub(crate) look_ups: LookUps,
     pub(crate) versions: Versions,
-    /// Push channels that workers open.
+    /// Rate of push channels that workers open.
     pub(crate) opened: Rate,
-    /// Wrong operators' tokens.
+    /// Wrong operator tokens.
     pub(crate) guesses: Guesses,
     pub(crate) readiness: Readiness,
-    /// Streams end then.
+    /// Streams end when the server stops.
     pub(crate) stopping: Stopping,
 }
 
 impl App {
-    /// Puts the parts together.
+    /// Builds the state.
     pub(crate) fn new(
         config: Arc<Config>,
         (client, turns): (Client, Turns),
@@ -118,25 +118,26 @@ impl App {
         }
     }
 
-    /// Twilio, for requests of this rank, of a customer who waits since then (point in time). Each one waits for its turn.
+    /// A client for requests of this rank, for a customer who has waited since then (point in time). Each request
+    /// waits for its turn.
     ///
-    /// Two kinds of requests do not: tokens are validated at another of Twilio's hosts, a few at once, and readiness asks
-    /// whether Twilio can be reached, without credentials and at most every ten seconds.
+    /// Two kinds of requests do not: tokens are validated at another of Twilio's hosts, a few at once, and readiness
+    /// checks whether Twilio can be reached, without credentials and at most every ten seconds.
     pub(crate) fn twilio(&self, rank: Rank, since: Millis) -> Client {
         self.ungated.through(self.turns.of_request(rank, since))
     }
 }
 
-/// What is served where.
+/// The routes of each listener.
 #[derive(Clone, Debug)]
 pub(crate) struct Routers {
-    /// Where everybody comes.
+    /// Routes of the public listener.
     pub(crate) public: Router,
-    /// Where operators come, if they have an address of their own.
+    /// Routes of the operators' listener, if there is one.
     pub(crate) operators: Option<Router>,
 }
 
-/// All addresses.
+/// All routes.
 pub(crate) fn routers(app: &Arc<App>) -> Result<Routers, Error> {
     let plugin = Router::new()
         .route("/v1/hello", post(plugin::hello))
@@ -170,10 +171,10 @@ pub(crate) fn routers(app: &Arc<App>) -> Result<Routers, Error> {
         .route("/operator/storm", get(storm::status))
         .route("/operator/storm/go-on", post(storm::go_on))
         .route("/metrics", get(health::metrics));
-    // Asked for all the time, and of no interest to anybody else.
+    // Requested all the time, and of no interest otherwise.
     let live = Router::new().route("/health/live", get(health::live));
     let ready = Router::new().route("/health/ready", get(readiness::ready));
-    // What strangers send where everybody comes does not keep operators out.
+    // Requests of strangers on the public listener must not keep operators out.
     let whole = |counted: Router<Arc<App>>, rest: Router<Arc<App>>| {
         let admits = (Arc::clone(app), Budget::new(&app.config.limits));
         counted

@@ -1,5 +1,5 @@
-//! The plugin's interface as a document (<https://spec.openapis.org/oas/v3.1.0>): made from the code, served at
-//! `/openapi.json`, and kept in `docs/openapi.json`.
+//! The plugin's interface as an OpenAPI document (<https://spec.openapis.org/oas/v3.1.0>): generated from the code,
+//! served at `/openapi.json`, and kept in `docs/openapi.json`.
 
 use super::problem::Problem;
 use super::{plugin, push, view};
@@ -10,7 +10,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{OpenApi, RefOr};
 use utoipa::{Modify, OpenApi as _};
 
-/// Of the token in `Authorization`.
+/// The scheme of the token in `Authorization`.
 const BEARER: &str = "flexToken";
 
 #[derive(utoipa::OpenApi)]
@@ -27,7 +27,7 @@ const BEARER: &str = "flexToken";
 )]
 struct Document;
 
-/// What the attributes cannot say.
+/// What the attributes cannot express.
 struct Rest;
 
 impl Modify for Rest {
@@ -48,7 +48,7 @@ pub fn document() -> OpenApi {
     Document::openapi()
 }
 
-/// `GET /openapi.json`. It says nothing about this account: anybody may read it.
+/// `GET /openapi.json`. It contains nothing about this account, so it is public.
 pub(crate) async fn openapi() -> Json<OpenApi> {
     Json(document())
 }

@@ -1,4 +1,4 @@
-//! Timelines for operators: what has happened on a customer's call, and what happens on.
+//! Timelines for operators: what has happened on a customer's call, followed live.
 
 use super::App;
 use super::auth::bearer;
@@ -28,12 +28,12 @@ use subtle::ConstantTimeEq as _;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
-/// How many wrong operators' tokens may come from one address in a minute.
+/// Maximum number of wrong operator tokens from an address in a minute.
 pub(super) const WRONG_PER_MINUTE: u32 = 10;
-/// So often it is looked for lines that another server has added.
+/// How often the store is checked for lines of other servers.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// Somebody with the operators' token.
+/// A request with the operator token.
 #[derive(Debug)]
 pub(crate) struct Operator;
 
@@ -46,7 +46,7 @@ impl FromRequestParts<Arc<App>> for Operator {
         app.guesses.check(source)?;
         let wanted =
             app.config.operator_token.as_ref().map(|token| token.expose_secret()).unwrap_or_default();
-        // Of hashes: not even the length shows in how long it takes.
+        // Compares hashes: not even the length affects the time.
         let same: bool = Sha256::digest(wanted).ct_eq(&Sha256::digest(token)).into();
         // Without a token in the settings nobody is an operator.
         if !same || wanted.is_empty() {
@@ -60,14 +60,14 @@ impl FromRequestParts<Arc<App>> for Operator {
     }
 }
 
-/// `GET /operator/timeline/{customer's leg}`: first what the store has, then every line as it is added.
+/// `GET /operator/timeline/{customer's leg}`: first the stored lines, then every new one.
 pub(crate) async fn timeline(
     State(app): State<Arc<App>>,
     _: Operator,
     Path(customer): Path<String>,
 ) -> Result<impl IntoResponse, Problem> {
     let customer = CallSid::parse(&customer).map_err(|_| Problem::NotFound)?;
-    // Before the first look at the store, so that nothing is missed in between.
+    // Before the store is first read, so that nothing is missed in between.
     let added = app.lines.subscribe();
     let reader = Reader { store: app.store.clone(), customer, added, sent: BTreeSet::new(), first: true };
     let lines = stream::unfold(reader, |mut reader| async {
@@ -79,7 +79,7 @@ pub(crate) async fn timeline(
     Ok((UNBUFFERED, Sse::new(lines).keep_alive(KeepAlive::new().interval(HEARTBEAT))))
 }
 
-/// `GET /operator/given-up`: what was wanted of Twilio and given up lately, the last one first.
+/// `GET /operator/given-up`: jobs for Twilio that were given up lately, last one first.
 pub(crate) async fn given_up(
     State(app): State<Arc<App>>,
     _: Operator,
@@ -87,12 +87,12 @@ pub(crate) async fn given_up(
     Ok(Json(app.store.given_up().await?))
 }
 
-/// `GET /operator/held-back`: calls that nothing is done about, and jobs that cannot be read.
+/// `GET /operator/held-back`: calls that are held back, and jobs that cannot be read.
 pub(crate) async fn held_back(State(app): State<Arc<App>>, _: Operator) -> Result<Json<Listed>, Problem> {
     Ok(Json(app.store.held_back().await?))
 }
 
-/// `POST /operator/held-back/{conference}/release`: lets a quarantined call go on. 404: it is not quarantined.
+/// `POST /operator/held-back/{conference}/release`: releases a quarantined call. 404: it is not quarantined.
 pub(crate) async fn release(
     State(app): State<Arc<App>>,
     _: Operator,
@@ -115,7 +115,7 @@ struct Reader {
 }
 
 impl Reader {
-    /// The lines that were not sent yet, once there may be some. `None` at the end.
+    /// Lines that were not sent yet, once there may be some. `None` at the end.
     async fn next(&mut self) -> Option<Vec<SseLine>> {
         if self.first {
             self.first = false;
@@ -141,7 +141,7 @@ impl Reader {
                 Ok(Ok(Some(customer))) if customer != self.customer => {}
                 Ok(Ok(_) | Err(RecvError::Lagged(_))) => return Some(()),
                 Ok(Err(RecvError::Closed)) => return None,
-                // Lines that another server has added are not told here.
+                // Lines of other servers cause no notification here.
                 Err(_) if self.store.is_shared() => return Some(()),
                 Err(_) => {}
             }

@@ -16,21 +16,23 @@ use rejoin_recovery::{Event, Machine, Right};
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
-/// More voice reservations than any worker has: Flex gives a worker one call at a time, and the rest wrap up.
+/// Maximum number of voice reservations, more than any worker has: Flex gives a worker one call at a time, and the
+/// rest wrap up.
 const HOLDINGS: usize = 20;
-/// More calls than an agent leaves while the server does not answer. A beacon with too many would be lost as a whole.
+/// Maximum number of marks, more than an agent makes while the server does not answer. A beacon with too many would
+/// be lost as a whole.
 const LEFT: usize = 100;
-/// Longest name of a worker that is read, in characters.
+/// Maximum length of a worker's name, in characters.
 const NAME: usize = 200;
 
-/// No page has an epoch of the far future.
+/// Refuses implausible epochs, in the far future.
 pub(super) fn check_epochs(app: &App, epochs: impl IntoIterator<Item = u64>) -> Result<(), Problem> {
     let now = app.store.now();
     let all = epochs.into_iter().all(|epoch| api::is_plausible_epoch(now, epoch));
     if all { Ok(()) } else { Err(Problem::BodyInvalid) }
 }
 
-/// A JSON body. Fields that are not known are left alone: the plugin may be newer than the server.
+/// A JSON body. Unknown fields are ignored: the plugin may be newer than the server.
 #[derive(Debug)]
 pub(crate) struct Posted<T>(T);
 
@@ -53,7 +55,7 @@ pub(crate) struct Page {
     version: Option<String>,
 }
 
-/// A desktop has come up: what is to be done there?
+/// A page has loaded: what it should do.
 #[utoipa::path(
     post,
     path = "/v1/hello",
@@ -76,7 +78,7 @@ pub(crate) async fn hello(
         return Err(Problem::BodyInvalid);
     }
     check_epochs(&app, [hello.epoch])?;
-    // What cannot be read there is not worth a recovery.
+    // A malformed query must not cost a recovery.
     let version = page.ok().and_then(|Query(Page { version })| version);
     app.versions.said(version.as_deref());
     tracing::info!(worker = %agent.worker, holdings = hello.holdings.len(), "hello");
@@ -122,12 +124,12 @@ pub(crate) async fn register(
     }
     check_epochs(&app, [registration.epoch].into_iter().chain(registration.id.map(|id| id.epoch)))?;
     tracing::info!(worker = %agent.worker, conference = %registration.conference, "registration");
-    // Colleagues are shown it. It is what Twilio says, not what the page does.
+    // Shown to colleagues. It comes from Twilio, not from the page.
     registration.worker_name = agent.name;
     let conference = registration.conference.clone();
     let (worker, said) = (agent.worker.clone(), registration.clone());
     let event = Event::Registered { worker: agent.worker, registration };
-    // The page guards a call only once it is registered.
+    // The page protects a call only once it is registered.
     let rights = move |machine: &Machine| (machine.right(&worker, &said), machine.may_touch(&conference));
     match app.engine.event_then(event, rights).await? {
         (Right::Foreign, _) => Err(Problem::NotYourCall),
@@ -164,13 +166,15 @@ pub(crate) async fn graceful(
         return Err(Problem::NotYourCall);
     }
     if !known {
-        // Its registration is lost, or was refused. If she does not leave after all, or leaves him behind, nobody else tells.
+        // The registration was lost, or refused. If the agent does not leave after all, or leaves the customer
+        // behind, nothing else reports it.
         untold::look(&app, &agent.worker, vec![named]);
     }
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// A page goes away: a beacon, whose answer nobody reads. The token is in the body, because it can set no header.
+/// A page goes away: a beacon, whose answer nobody reads. The token is in the body, because a beacon can set no
+/// header.
 #[utoipa::path(
     post,
     path = "/v1/goodbye",
@@ -195,7 +199,7 @@ pub(crate) async fn goodbye(State(app): State<Arc<App>>, request: Request) -> Re
     let mut taken = Ok(());
     for mark in marks {
         tracing::info!(%worker, task = %mark.task, reason = ?mark.reason, "leaves on purpose, and the page ends");
-        // One that cannot be taken keeps no other from being taken.
+        // A mark that fails does not keep others from being handled.
         taken = taken.and(app.engine.event(Event::Graceful { worker: worker.clone(), mark }).await);
     }
     if let Some(goodbye) = goodbye {

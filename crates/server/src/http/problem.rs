@@ -1,4 +1,4 @@
-//! Errors as `application/problem+json` (RFC 9457). The codes are stable: programs go by them.
+//! Errors as `application/problem+json` (RFC 9457). The codes are stable, for programs.
 
 use crate::error::Error;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -8,38 +8,38 @@ use rejoin_protocol::api;
 /// An error reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Problem {
-    /// A webhook that is not Twilio's.
+    /// A webhook without Twilio's signature.
     SignatureInvalid,
-    /// A webhook that is Twilio's, but cannot be understood.
+    /// A signed webhook that cannot be understood.
     CallbackInvalid,
     /// No bearer token.
     TokenMissing,
-    /// A token that is not, or no longer, good.
+    /// A token that is not valid, or has expired.
     TokenRefused,
-    /// A good token of somebody who is no worker.
+    /// A valid token of a user who is not a worker.
     NotAWorker,
-    /// Something that is said, or asked, about somebody else's call.
+    /// A statement, or a question, about somebody else's call.
     NotYourCall,
-    /// One worker asks too often.
+    /// The worker has reached the rate limit.
     TooMany {
-        /// When to ask again, in seconds from now.
+        /// When to retry, in seconds from now.
         seconds: u32,
     },
-    /// Requests from senders who are not verified yet fill the memory that is set aside for them.
+    /// Requests of unverified senders fill the memory that is set aside for them.
     Full,
     /// A body that is too long.
     BodyTooLarge,
     /// A body that took too long.
     TooSlow,
-    /// A body that ends before its end.
+    /// A body that ends too early.
     BodyIncomplete,
-    /// A body that is not what is documented.
+    /// A body that is not as documented.
     BodyInvalid,
-    /// Nothing is there.
+    /// There is no such resource.
     NotFound,
-    /// The allow list does not have the customer's number.
+    /// The allow list does not contain the customer's number.
     CallNotAllowed,
-    /// Whose call it is, or whether the allow list has it, is being found out.
+    /// Whose call it is, or whether the allow list contains it, is being looked up.
     CallNotKnownYet,
     /// Twilio could not be asked about the token.
     TwilioUnavailable,
@@ -48,7 +48,7 @@ pub(crate) enum Problem {
 }
 
 impl Problem {
-    /// Of each kind one.
+    /// One of each kind.
     pub(crate) fn all() -> &'static [Self] {
         &ALL
     }
@@ -148,7 +148,7 @@ impl Problem {
     }
 }
 
-/// Of each kind one.
+/// One of each kind.
 const ALL: [Problem; 17] = [
     Problem::SignatureInvalid,
     Problem::CallbackInvalid,
@@ -192,7 +192,7 @@ impl IntoResponse for Problem {
             }
             Self::Full => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-                // Of HTTP/1.1; hyper leaves it out of HTTP/2.
+                // For HTTP/1.1; hyper omits it in HTTP/2.
                 headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             Self::Unavailable | Self::TwilioUnavailable | Self::CallNotKnownYet => {

@@ -1,4 +1,4 @@
-//! What the server says to desktops without being asked: server-sent events.
+//! Push channels: what the server sends to desktops, as server-sent events.
 
 use super::App;
 use super::auth::{Agent, bearer};
@@ -25,7 +25,7 @@ use tokio_stream::wrappers::ReceiverStream;
 pub(crate) const HEARTBEAT: Duration = Duration::from_millis(api::HEARTBEAT.0);
 /// How many channels a worker may open in a minute. A page whose network comes and goes tries again every second or so.
 pub(super) const OPENED_PER_MINUTE: u32 = 60;
-/// Proxies of nginx's kind would hold lines back without this header.
+/// Without this header proxies such as nginx would buffer lines.
 pub(crate) const UNBUFFERED: [(&str, &str); 1] = [("x-accel-buffering", "no")];
 
 /// Parameters of `GET /v1/push`.
@@ -35,8 +35,8 @@ pub(crate) struct Page {
     epoch: u64,
 }
 
-/// What the server says without being asked. Ends when the token does; the page comes back with the next one, and with
-/// the last event's id as `Last-Event-ID`.
+/// The push channel. It ends when the token does; the page reconnects with the next one, and with the last event's id
+/// as `Last-Event-ID`.
 #[utoipa::path(
     get,
     path = "/v1/push",
@@ -67,7 +67,7 @@ pub(crate) async fn push(
     tracing::info!(worker = %agent.worker, open = views.len(), missed = missed.len(), "push channel opened");
     let missed = in_short(missed, &views);
     let views = views.into_iter().map(|recovery| Said { number: None, push: Push::Recovery { recovery } });
-    // Also a page to which nothing is said is to know how far it has heard.
+    // A page without news must also know its position.
     let here = Line::default().id(position.to_string()).comment("connected");
     let missed = missed.iter().map(|said| line(position, said));
     let first = missed.chain([here]).chain(views.map(|said| line(position, &said))).collect::<Vec<_>>();
@@ -91,7 +91,7 @@ pub(crate) async fn push(
         }
     };
     let news = ReceiverStream::new(receiver).map(move |said| {
-        // The page is there, also for other servers, as long as the stream is.
+        // The page counts as connected, also for other servers, while the stream lasts.
         let _there = (&presence, &session);
         line(position, &said)
     });
@@ -103,7 +103,7 @@ pub(crate) async fn push(
     ))
 }
 
-/// Returns when Twilio says that the token is not good any more. While Twilio does not answer it is.
+/// Returns when Twilio says that the token is no longer valid. While Twilio does not answer it counts as valid.
 async fn revoked(app: &App, worker: &WorkerSid, token: &str) {
     loop {
         tokio::time::sleep(Duration::from_millis(STAYS.0)).await;
@@ -118,8 +118,8 @@ async fn revoked(app: &App, worker: &WorkerSid, token: &str) {
     }
 }
 
-/// How a recovery stands is said afterwards, and what it went through meanwhile is over. But a page that has heard nothing of
-/// it would not say how it has ended: that it began is repeated.
+/// Shortens what a page missed. The current state of a recovery follows, so intermediate stages are dropped. But a
+/// page that has heard nothing of it would not show how it has ended: its beginning is repeated.
 fn in_short(missed: Vec<Said>, stand: &[RecoveryView]) -> Vec<Said> {
     let mut begun = BTreeSet::new();
     let counts = |said: &Said| match &said.push {
@@ -132,11 +132,11 @@ fn in_short(missed: Vec<Said>, stand: &[RecoveryView]) -> Vec<Said> {
 }
 
 fn line(position: PushId, said: &Said) -> Line {
-    // What has no number leaves the page where it is.
+    // A message without a number does not change the page's position.
     let line = match said.number {
         Some(number) => Line::default().id(position.at(number).to_string()),
         None => Line::default(),
     };
-    // A push always is JSON; a comment in its place would be harmless.
+    // A push is always JSON; a comment in its place would be harmless.
     line.json_data(&said.push).unwrap_or_else(|_| Line::default().comment("unreadable"))
 }

@@ -1,4 +1,4 @@
-//! How often somebody may ask whose token is good.
+//! Rate limits for users with a valid token.
 
 use super::problem::Problem;
 use crate::figures;
@@ -11,18 +11,18 @@ use std::fmt;
 use std::num::NonZeroU32;
 use tokio::time::Instant;
 
-/// How many senders are known before those are forgotten that have not asked for a while.
+/// Number of known senders; beyond that, those that have been silent for a while are forgotten.
 const KNOWN: usize = 10_000;
 
 /// By key, on [`SinceBegin`].
 type Limiter = RateLimiter<Box<[u8]>, DashMapStateStore<Box<[u8]>>, SinceBegin, NoOpMiddleware<Nanos>>;
 
-/// Counts requests: by worker, or by token for users who are none.
+/// Counts requests: by worker, or by token for users who are not workers.
 pub(crate) struct Rate {
     users: Limiter,
 }
 
-/// Time as everything else here goes by it.
+/// Time by tokio's clock, as everywhere here.
 #[derive(Clone, Debug)]
 struct SinceBegin(Instant);
 
@@ -43,12 +43,12 @@ impl fmt::Debug for Rate {
 impl Rate {
     pub(crate) fn new(per_minute: u32) -> Self {
         let per_minute = NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN);
-        // A page that loads asks several times at once: all of a minute's requests may come together.
+        // A page that loads sends several requests at once: all of a minute's requests may come together.
         let clock = SinceBegin(Instant::now());
         Self { users: RateLimiter::dashmap_with_clock(Quota::per_minute(per_minute), clock) }
     }
 
-    /// One more request of this user.
+    /// Counts one more request of this user.
     pub(crate) fn check(&self, user: &[u8]) -> Result<(), Problem> {
         if self.users.len() > KNOWN {
             self.users.retain_recent();

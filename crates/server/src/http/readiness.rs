@@ -1,4 +1,4 @@
-//! `GET /health/ready`: looked at once for all who ask within a second. A look writes to the database.
+//! `GET /health/ready`: one check serves all requests within a second. A check writes to the database.
 
 use super::{App, health};
 use axum::body::{Bytes, to_bytes};
@@ -10,25 +10,25 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// So long an answer counts.
+/// How long an answer counts.
 const COUNTS_FOR: Duration = Duration::from_secs(1);
-/// Longest answer, in bytes.
+/// Maximum size of an answer, in bytes.
 const LONGEST: usize = 64 * 1024;
 
 /// The last answer.
 #[derive(Debug, Default)]
 pub(crate) struct Readiness(Mutex<Option<(Instant, StatusCode, Bytes)>>);
 
-/// 200 if it can work, else 503; each thing is named.
+/// 200 if the server can work, else 503; each check is named.
 pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
-    // A request that comes during a look waits for its end, and gets what it found.
+    // A request that comes during a check waits for its end, and gets its result.
     let mut last = app.readiness.0.lock().await;
     let known = last.as_ref().filter(|(at, ..)| at.elapsed() < COUNTS_FOR);
     let (status, body) = match known {
         Some((_, status, body)) => (*status, body.clone()),
         None => {
             let (parts, body) = health::ready(State(Arc::clone(&app))).await.into_parts();
-            // It is whole, and short.
+            // It is complete, and short.
             let body = to_bytes(body, LONGEST).await.unwrap_or_default();
             *last = Some((Instant::now(), parts.status, body.clone()));
             (parts.status, body)

@@ -1,4 +1,4 @@
-//! How many connections each address has.
+//! Limits the number of connections of each address.
 
 use super::source::Source;
 use std::collections::HashMap;
@@ -11,7 +11,7 @@ pub(super) struct Seats {
     taken: Arc<Mutex<HashMap<Source, usize>>>,
 }
 
-/// A connection of an address; it counts as long as this is there.
+/// A connection of an address; it counts while this exists.
 #[derive(Debug)]
 pub(super) struct Seat {
     seats: Seats,
@@ -19,13 +19,13 @@ pub(super) struct Seat {
 }
 
 impl Seats {
-    /// How many each address has: at least one.
+    /// `most`: the limit of each address, at least one.
     pub(super) fn new(most: usize) -> Self {
         Self { most: most.max(1), taken: Arc::default() }
     }
 
-    /// One more; `None`: the address has all that it may have. An address that many share (`source` is `None`) has as many
-    /// as it likes.
+    /// Counts one more connection; `None` when the address has reached the limit. An address that many clients share
+    /// (`source` is `None`) has no limit.
     pub(super) fn take(&self, source: Option<Source>) -> Option<Seat> {
         if let Some(source) = source {
             let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! Requests of Twilio: nothing is looked at before the signature is found good.
+//! Twilio's requests: nothing is read before the signature is verified.
 
 use super::problem::Problem;
 use super::unverified::Unverified;
@@ -12,10 +12,10 @@ use rejoin_twilio::webhook;
 use secrecy::{ExposeSecret as _, SecretString};
 use std::sync::Arc;
 
-/// The longest batch of events, in bytes: each carries the attributes of a task and of a worker.
+/// Maximum size of a batch of events, in bytes: each carries the attributes of a task and of a worker.
 const BATCH: usize = 1024 * 1024;
-/// The longest form, in bytes. Its signature covers all of it, so all of it is read before it is known whose it is. Twilio's
-/// have one or two thousand; headers of SIP come on top.
+/// Maximum size of a form, in bytes. Its signature covers all of it, so all of it is read before the sender is
+/// verified. Twilio's have one or two thousand; SIP headers add to that.
 const FORM: usize = 16 * 1024;
 
 /// The parameters of a request that Twilio has signed.
@@ -35,7 +35,7 @@ impl FromRequest<Arc<App>> for Signed {
             form(app, &parts, body).await?
         } else {
             validate(app, &parts, &[])?;
-            // The signature says nothing of a body, so there is none.
+            // The signature does not cover a body, so there must be none.
             body::read(app, body, 0, None).await.map_err(|_| Problem::SignatureInvalid)?;
             vec![]
         };
@@ -48,7 +48,7 @@ impl FromRequest<Arc<App>> for Signed {
     }
 }
 
-/// A body of JSON that Twilio has signed by its hash.
+/// A JSON body that Twilio has signed by its hash.
 #[derive(Debug)]
 pub(crate) struct SignedBatch(pub(crate) Bytes);
 
@@ -64,7 +64,7 @@ impl FromRequest<Arc<App>> for SignedBatch {
     }
 }
 
-/// Is the content of this media type, whatever its parameters?
+/// True when the content has this media type, whatever its parameters.
 pub(crate) fn is_of_kind(headers: &HeaderMap, kind: &str) -> bool {
     let given = headers.get(header::CONTENT_TYPE).and_then(|given| given.to_str().ok()).unwrap_or_default();
     given.split(';').next().is_some_and(|given| given.trim().eq_ignore_ascii_case(kind))
@@ -74,8 +74,8 @@ fn announces_hash(parts: &Parts) -> bool {
     parts.uri.query().is_some_and(|query| signature::announces_body_hash(&format!("?{query}")))
 }
 
-/// A body whose hash stands in the URL. The signature is over the URL alone: it is known who sends the body before any of it
-/// is read.
+/// A body whose hash is in the URL. The signature covers the URL alone: the sender is verified before the body is
+/// read.
 async fn hashed(app: &App, parts: &Parts, body: Body, limit: usize) -> Result<Bytes, Problem> {
     validate(app, parts, &[])?;
     let body = body::read(app, body, limit, None).await?;
@@ -83,7 +83,7 @@ async fn hashed(app: &App, parts: &Parts, body: Body, limit: usize) -> Result<By
     if signature::body_hash_is_right(url, &body) { Ok(body) } else { refused(parts) }
 }
 
-/// The parameters of a form, which are signed with the URL. Who does not even try to sign is not listened to.
+/// The parameters of a form, which are signed with the URL. A request without a signature is refused unread.
 async fn form(app: &App, parts: &Parts, body: Body) -> Result<Vec<(String, String)>, Problem> {
     if !parts.headers.contains_key(signature::HEADER) {
         return Err(Problem::SignatureInvalid);
@@ -94,7 +94,7 @@ async fn form(app: &App, parts: &Parts, body: Body) -> Result<Vec<(String, Strin
     Ok(params)
 }
 
-/// Is this Twilio's signature, over the URL and these parameters?
+/// Verifies Twilio's signature over the URL and these parameters.
 fn validate(app: &App, parts: &Parts, params: &[(String, String)]) -> Result<(), Problem> {
     let Some(given) = parts.headers.get(signature::HEADER) else { return Err(Problem::SignatureInvalid) };
     let given = given.to_str().unwrap_or_default();
@@ -103,7 +103,7 @@ fn validate(app: &App, parts: &Parts, params: &[(String, String)]) -> Result<(),
         .map(|token: &SecretString| token.expose_secret())
         .collect();
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    // As Twilio knows us: what a proxy in between makes of Host and scheme does not matter.
+    // The URL as Twilio knows it: what a proxy makes of Host and scheme does not matter.
     let mut urls = app.config.known_as(path);
     if !urls.any(|url| signature::validate(&tokens, &url, SignedPart::Form(params), given)) {
         return refused(parts);

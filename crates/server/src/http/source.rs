@@ -1,4 +1,4 @@
-//! Where a request comes from: the address that limits go by.
+//! The source of a request: the address that limits apply to.
 
 use super::App;
 use super::unverified::{Budget, Unverified};
@@ -11,11 +11,11 @@ use hyper::service::Service;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-/// What proxies say of their clients
+/// What proxies say about their clients
 /// (<https://developer.mozilla.org/en-US/docs/Web/HTTP/Reference/Headers/X-Forwarded-For>).
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// An address as limits count it: of IPv6 the network of 64 bits that one customer of a provider has at least
+/// An address as limits count it: for IPv6 the network of 64 bits that a provider's customer has at least
 /// (<https://www.rfc-editor.org/rfc/rfc6177>).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Source(IpAddr);
@@ -31,14 +31,14 @@ impl Source {
         }
     }
 
-    /// Whose connection it is. `None`: a proxy's, whose clients share it.
+    /// The source of a connection. `None`: a proxy, whose clients share it.
     pub(super) fn of_connection(limits: &Limits, peer: IpAddr) -> Option<Self> {
         let peer = peer.to_canonical();
         let is_shared = if limits.names_proxies() { limits.is_proxy(peer) } else { peer.is_loopback() };
         (!is_shared).then(|| Self::of(peer))
     }
 
-    /// Who sends a request that came from `peer`. `None`: no proxy says so.
+    /// The source of a request from `peer`. `None`: no proxy names it.
     fn of_request(limits: &Limits, peer: IpAddr, headers: &HeaderMap) -> Option<Self> {
         if let Some(peer) = Self::of_connection(limits, peer) {
             return Some(peer);
@@ -46,7 +46,8 @@ impl Source {
         if !limits.names_proxies() {
             return None;
         }
-        // Each proxy adds its client at the end. What stands before the first that is no proxy's is that one's own word.
+        // Each proxy appends its client. Entries before the first address that is not a proxy's are that client's own
+        // claim.
         let lines: Vec<_> =
             headers.get_all(FORWARDED_FOR).iter().filter_map(|line| line.to_str().ok()).collect();
         let entries = lines.iter().rev().flat_map(|line| line.rsplit(','));
@@ -60,14 +61,14 @@ impl Source {
     }
 }
 
-/// An address, as some proxies write it with a port.
+/// An address, which some proxies write with a port.
 fn address(entry: &str) -> Option<IpAddr> {
     let bare = entry.strip_prefix('[').and_then(|entry| entry.strip_suffix(']')).unwrap_or(entry);
     let address = bare.parse().or_else(|_| entry.parse().map(|socket: SocketAddr| socket.ip())).ok()?;
     Some(IpAddr::to_canonical(&address))
 }
 
-/// Who is connected: put into each request of a connection.
+/// The peer of the connection: put into each of its requests.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer(pub(super) IpAddr);
 
@@ -91,8 +92,8 @@ where
     }
 }
 
-/// Takes a request in if it may be kept in memory while it is not known who sends it. In a world in one program nobody is
-/// connected, and nothing is limited.
+/// Admits a request if there is memory for it while its sender is not verified. In a simulation there are no
+/// connections, and no limits.
 pub(super) async fn admit(
     State((app, budget)): State<(Arc<App>, Arc<Budget>)>,
     mut request: Request,
@@ -111,7 +112,7 @@ pub(super) async fn admit(
     next.run(request).await
 }
 
-/// About how many bytes a request takes in memory before its body is read.
+/// Approximate memory of a request before its body is read, in bytes.
 fn size(request: &Request) -> usize {
     const REST: usize = 1024;
     let headers = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len());
@@ -144,10 +145,10 @@ mod tests {
     #[test]
     fn only_a_proxy_that_is_trusted_says_who_its_client_is() {
         let client = |address: &str| Some(address.to_owned());
-        // Nobody is trusted: what a header says counts for nothing, and this machine is a proxy without names.
+        // No trusted proxies: the header counts for nothing, and this machine is a proxy that names no clients.
         assert_eq!(of("", "203.0.113.7", &["198.51.100.1"]), client("203.0.113.7"));
         assert_eq!(of("", "127.0.0.1", &["198.51.100.1"]), None);
-        // Trusted ones.
+        // Trusted proxies.
         let inside = "10.0.0.0/8,127.0.0.1,::1";
         assert_eq!(of(inside, "203.0.113.7", &["198.51.100.1"]), client("203.0.113.7"), "no proxy");
         assert_eq!(of(inside, "127.0.0.2", &[]), client("127.0.0.2"), "this machine, and not named");

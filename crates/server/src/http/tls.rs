@@ -1,4 +1,4 @@
-//! TLS, where no proxy ends it: certificate and key out of files, which are read again when they change.
+//! TLS without a proxy: certificate and key from files, which are read again when they change.
 
 use crate::config::Tls as Files;
 use crate::error::Error;
@@ -14,11 +14,11 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{self, ServerConfig};
 
-/// HTTP/2, as clients name it when they greet (<https://www.rfc-editor.org/rfc/rfc9113#section-3.1>).
+/// HTTP/2's name in ALPN (<https://www.rfc-editor.org/rfc/rfc9113#section-3.1>).
 pub(super) const HTTP2: &[u8] = b"h2";
-/// So often it is looked whether the files have changed.
+/// How often the files are checked for changes.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// So many looks find new files that cannot be used before it is told: one of the two may come a moment later.
+/// Number of checks with unusable new files before it is reported: one of the two files may come a moment later.
 const LOOKS: u32 = 2;
 
 /// The newest certificate. Cheap to clone.
@@ -26,7 +26,7 @@ const LOOKS: u32 = 2;
 pub(crate) struct Tls(watch::Receiver<TlsAcceptor>);
 
 impl Tls {
-    /// Reads the files and goes on looking at them. `None` without files: connections are not encrypted.
+    /// Reads the files and watches them. `None` without files: connections are not encrypted.
     pub(crate) fn start(files: &Files, stopping: Stopping) -> Result<Option<Self>, Error> {
         let Some(pair) = Pair::of(files) else { return Ok(None) };
         let seen = pair.written();
@@ -40,12 +40,12 @@ impl Tls {
     }
 }
 
-/// Can the server speak TLS with these files? Without files it can do without.
+/// Checks that the server can speak TLS with these files. Without files there is nothing to check.
 pub fn check(files: &Files) -> Result<(), Error> {
     Pair::of(files).map_or(Ok(()), |pair| pair.read().map(|_| ()))
 }
 
-/// Takes new files as they come. Connections that stand are not touched.
+/// Uses new files as they come. Existing connections are not affected.
 async fn renew(pair: Pair, mut seen: Written, newest: watch::Sender<TlsAcceptor>, stopping: Stopping) {
     let mut look = tokio::time::interval(LOOK_EVERY);
     let (mut tried, mut times) = (seen, 0);

@@ -1,8 +1,8 @@
-//! Whose a Flex token is, as Twilio says.
+//! Validation of Flex tokens by Twilio.
 //!
-//! What Twilio said is remembered by the token's hash. A token that was good lately goes on being good while Twilio is asked
-//! about it again, and has a lane of its own for that: a sender of guesses keeps no agent out who works already. Guesses
-//! of one address wait for each other, and those that were refused are not asked about again.
+//! Twilio's answer is cached by the token's hash. A recently valid token stays valid while Twilio is asked about it
+//! again, and has a lane of its own for that: a sender of guesses keeps out no agent who already works. Guesses from
+//! one address wait for each other, and refused tokens are not asked about again.
 
 use super::auth::User;
 use super::guesses::Guesses;
@@ -20,28 +20,28 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
-/// So long what Twilio said of a token counts without asking again.
+/// How long Twilio's answer counts without asking again.
 const FRESH: Millis = Millis::seconds(60);
-/// So long a token that was good is taken at once, while Twilio is asked again behind that.
+/// How long a valid token is accepted at once, while Twilio is asked again in the background.
 pub(super) const STAYS: Millis = Millis::seconds(300);
-/// So long it is taken while Twilio does not answer.
+/// How long it is accepted while Twilio does not answer.
 const UNANSWERED: Millis = Millis::seconds(1800);
-/// Longer ones are refused unasked, in bytes.
+/// Longer tokens are refused without asking, in bytes.
 const LONGEST: usize = 8192;
-/// Number of good tokens that are remembered. When there are more, the next ones are asked about each time.
+/// Number of valid tokens that are cached. Beyond that, the others are asked about each time.
 const GOOD: usize = 50_000;
-/// Number of refused ones.
+/// Number of refused tokens that are cached.
 const REFUSED: usize = 10_000;
-/// So long a check may wait for others to end.
+/// How long a check may wait for others to end.
 const PATIENCE: Duration = Duration::from_secs(4);
-/// How many tokens that were good before are checked at once.
+/// Maximum number of concurrent checks of known tokens.
 const AGAIN_AT_ONCE: usize = 8;
-/// How many tokens that were never seen are checked at once, of all senders: guesses must not keep Twilio busy.
+/// Maximum number of concurrent checks of new tokens, of all senders: guesses must not keep Twilio busy.
 const NEW_AT_ONCE: usize = 16;
-/// And of one address.
+/// The same for one address.
 const NEW_AT_ONCE_OF_ADDRESS: usize = 6;
-/// How many tokens of one address may be refused in a minute. Agents of one office may share an address, and their tokens
-/// expire.
+/// Maximum number of refused tokens from an address in a minute. Agents of one office may share an address, and their
+/// tokens expire.
 const REFUSED_PER_MINUTE: u32 = 60;
 
 type Hash = [u8; 32];
@@ -58,7 +58,7 @@ struct Inner {
     again: Semaphore,
     new: Semaphore,
     guesses: Guesses,
-    /// When somebody last came whose token Twilio did not answer for (milliseconds); 0: never.
+    /// When Twilio last failed to answer for a token (milliseconds); 0: never.
     unanswered: AtomicU64,
 }
 
@@ -69,22 +69,22 @@ struct Known {
     refused: HashMap<Hash, Millis>,
 }
 
-/// What Twilio said of a good token.
+/// Twilio's answer about a valid token.
 #[derive(Debug)]
 struct Good {
     user: User,
-    /// When (point in time).
+    /// When it was checked (point in time).
     checked: Millis,
-    /// Twilio is being asked again.
+    /// True while Twilio is being asked again.
     is_asked: bool,
 }
 
-/// What is known of a token now.
+/// The cached state of a token.
 enum Standing {
     Good(User),
-    /// Good, and to be asked about.
+    /// Valid, and due for another check.
     Ages(User),
-    /// Good, but not asked about for long.
+    /// Valid, but not checked for long.
     Was(User, Millis),
     Refused,
     New,
@@ -103,12 +103,12 @@ impl Tokens {
         }))
     }
 
-    /// Has somebody come since then for whose token Twilio did not answer? It may have been anybody.
+    /// True when Twilio has failed to answer for a token since then. It may have been anybody's.
     pub(crate) fn is_unanswered_since(&self, since: Millis) -> bool {
         self.0.unanswered.load(Ordering::Relaxed) > since.0
     }
 
-    /// Whose token this is, which came from `source`.
+    /// The user of this token, from `source`.
     pub(crate) async fn check(
         &self,
         token: &str,
@@ -135,14 +135,14 @@ impl Tokens {
         }
     }
 
-    /// The same for a token that somebody goes on using; Twilio is asked unless it was just now.
+    /// The same for a token in use; Twilio is asked unless it was just now.
     pub(crate) async fn check_again(&self, token: &str, now: Millis) -> Result<User, Problem> {
         let hash: Hash = Sha256::digest(token).into();
         let standing = self.0.known().standing(&hash, now);
         match standing {
             Standing::Good(user) => Ok(user),
             Standing::Refused => Err(Problem::TokenRefused),
-            // Nobody waits for the answer: it may wait for its turn.
+            // Nothing waits for the answer: it may wait for its turn.
             Standing::Ages(_) | Standing::Was(..) | Standing::New => {
                 let Ok(_permit) = self.0.again.acquire().await else {
                     return Err(Problem::TwilioUnavailable);
@@ -161,13 +161,13 @@ impl Tokens {
     ) -> Result<User, Problem> {
         let inner = &self.0;
         inner.guesses.check(source)?;
-        // Neither semaphore is ever closed. A request that waits for long is told to come back.
+        // Neither semaphore is ever closed. A request that waits for too long is told to retry.
         let turn = async { (inner.guesses.turn(source).await, inner.new.acquire().await) };
         let Ok((_of_address, Ok(_permit))) = tokio::time::timeout(PATIENCE, turn).await else {
             figures::refused("tokens");
             return Err(Problem::TwilioUnavailable);
         };
-        // Those before it may have been refused.
+        // Earlier guesses may have been refused meanwhile.
         inner.guesses.check(source)?;
         let said = inner.ask(token, hash, now).await;
         match said {
@@ -187,13 +187,13 @@ impl Tokens {
         self.0.ask(token, hash, now).await
     }
 
-    /// Asks again, and nobody waits for it. Not while as many are asked about as may be: the next request tries again.
+    /// Asks again in the background. When the limit of concurrent checks is reached, the next request tries again.
     fn ask_behind(&self, token: String, hash: Hash, now: Millis) {
         let tokens = self.clone();
         let ask = async move {
             match tokens.0.again.try_acquire() {
                 Ok(_permit) => {
-                    // What it says is remembered.
+                    // The answer is cached.
                     let _ = tokens.0.ask(&token, &hash, now).await;
                 }
                 Err(_) => tokens.0.known().asked(&hash),
@@ -203,8 +203,8 @@ impl Tokens {
     }
 }
 
-/// May this be a token at all (<https://www.rfc-editor.org/rfc/rfc6750#section-2.1>)? Twilio promises nothing of a Flex
-/// token's inner form (a JWE, as it is today), so nothing more is wanted of it.
+/// True when this may be a token at all (<https://www.rfc-editor.org/rfc/rfc6750#section-2.1>). Twilio promises
+/// nothing about a Flex token's inner format (currently a JWE), so nothing more is required.
 fn has_form(token: &str) -> bool {
     let is_of_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
     let rest = token.trim_end_matches('=');
@@ -212,14 +212,14 @@ fn has_form(token: &str) -> bool {
 }
 
 impl Inner {
-    /// Asks Twilio, and remembers what it says.
+    /// Asks Twilio, and caches the answer.
     async fn ask(&self, token: &str, hash: &Hash, now: Millis) -> Result<User, Problem> {
         let said = self.said(token, now).await;
         let mut known = self.known();
         match &said {
             Ok(user) => known.is_good(*hash, user.clone(), now),
             Err(Problem::TokenRefused) => known.is_refused(*hash, now),
-            // Passing trouble is not what Twilio says about the token.
+            // A passing failure says nothing about the token.
             Err(_) => known.asked(hash),
         }
         said
@@ -228,7 +228,7 @@ impl Inner {
     async fn said(&self, token: &str, now: Millis) -> Result<User, Problem> {
         let info = match self.client.validate_token(&SecretString::from(token)).await {
             Ok(info) => info,
-            // Our own credentials, and how often we ask, are errors of their own.
+            // Our own credentials, and rate limits, are errors of their own.
             Err(TwilioError::Refused { .. } | TwilioError::Gone) => return Err(Problem::TokenRefused),
             Err(error) => {
                 tracing::error!(%error, "a Flex token could not be checked");
@@ -247,7 +247,8 @@ impl Inner {
 }
 
 impl Known {
-    /// Who finds that a good token ages asks about it: nobody else does until that has ended.
+    /// The state of a token. The first caller that finds a valid token due for a check performs it; others do not
+    /// until it has ended.
     fn standing(&mut self, hash: &Hash, now: Millis) -> Standing {
         if self.refused.get(hash).is_some_and(|until| *until > now) {
             return Standing::Refused;

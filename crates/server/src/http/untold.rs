@@ -1,6 +1,6 @@
-//! A call of which nobody has told: no server was there when it began, or callbacks are lost, and the page had no time to
-//! register, or could not. Another page has found it, its agent says that she leaves, or the caller's conference has ended:
-//! Twilio is asked what that page would have said.
+//! Discovers a call that was never reported: no server was up when it began, or callbacks are lost, and the page had
+//! no time to register, or could not. Once another page has found it, its agent leaves, or the caller's conference
+//! has ended, the server asks Twilio for what that page would have registered.
 
 use super::App;
 use super::look_ups::Claim;
@@ -13,10 +13,10 @@ use rejoin_twilio::{Error as TwilioError, Reservation, Task};
 use serde_json::Value;
 use std::sync::Arc;
 
-/// A call that this worker's page names: by its task and her reservation.
+/// A call that this worker's page names: by its task and the worker's reservation.
 pub(super) type Named = (TaskSid, ReservationSid);
 
-/// Looks for those of these calls that are not known, and does not wait for it.
+/// Looks up those of these calls that are not known, in the background.
 pub(super) fn look(app: &Arc<App>, worker: &WorkerSid, named: Vec<Named>) {
     let (app, worker) = (Arc::clone(app), worker.clone());
     let surroundings = app.store.surroundings().clone();
@@ -53,19 +53,19 @@ async fn register(
     app.engine.event(Event::Registered { worker: worker.clone(), registration }).await
 }
 
-/// What Twilio says of a call that a page has named.
+/// Twilio's answer about a call that a page has named.
 enum Answer {
-    /// It is left to the worker; as the worker's page would have registered it.
+    /// The worker has the call: the registration that the worker's page would have made.
     Left(Box<Registration>),
-    /// Others are with the customer, or TaskRouter has not written all of it to the task yet.
+    /// Others are with the customer, or TaskRouter has not completed the task yet.
     NotLeft,
-    /// The worker has no open reservation of this name.
+    /// The worker has no such open reservation.
     Unfounded,
 }
 
 async fn ask(app: &App, (worker, task, reservation): &Claim) -> Result<Answer, TwilioError> {
     let client = app.twilio(Rank::LookUp, app.store.surroundings().now());
-    // First alone: for a call that is not the worker's, one request is enough.
+    // The reservations alone at first: for a call that is not the worker's, one request is enough.
     let reservations = client.list_reservations(task).await?;
     let open = |status: &str| matches!(status, "pending" | "accepted" | "wrapping");
     let open: Vec<_> = reservations.into_iter().filter(|found| open(&found.reservation_status)).collect();
@@ -84,9 +84,9 @@ async fn ask(app: &App, (worker, task, reservation): &Claim) -> Result<Answer, T
     Ok(if is_left { Answer::Left(Box::new(registration)) } else { Answer::NotLeft })
 }
 
-/// Looks for the call of a caller whose conference has ended: it is known from now on if an agent had it in her browser, and a
-/// page of hers has listened since he called, as it has the plugin. What she has said, or has not, is weighed as of any
-/// other call. The task of a call that was put into a queue names it as `call_sid`
+/// Looks up the call of a caller whose conference has ended: it is known from now on if an agent had it in the
+/// browser, and a page of that agent has listened since the call began, which proves the plugin. What the agent has
+/// marked, or not, counts as for any other call. The task of a call that was put into a queue names it as `call_sid`
 /// (<https://www.twilio.com/docs/voice/twiml/enqueue>).
 pub(super) async fn find(app: &App, customer: &CallSid, now: Millis) -> Result<(), Error> {
     let client = app.twilio(Rank::Bookkeeping, now);
@@ -98,14 +98,14 @@ pub(super) async fn find(app: &App, customer: &CallSid, now: Millis) -> Result<(
         let since = Millis(now.0.saturating_sub(Millis::seconds(task.age.unwrap_or(0)).0));
         let Some(own) = only else { continue };
         let worker = own.worker_sid.clone();
-        // While Twilio does not say whose the tokens are with which pages come, one of them may be hers.
+        // While Twilio does not answer for the tokens that pages come with, one of them may be this agent's.
         if !app.tokens.is_unanswered_since(since) && !app.pushes.was_there(&worker, since).await? {
             continue;
         }
         let Some(registration) = registration(task, own).filter(|it| it.customer_leg == *customer) else {
             continue;
         };
-        // What becomes of a page is nothing to a call at another phone, which ends as calls do.
+        // A call at another phone does not depend on the page: it ends as usual.
         if !client.fetch_call(&registration.worker_leg).await?.is_client() {
             continue;
         }
@@ -115,7 +115,7 @@ pub(super) async fn find(app: &App, customer: &CallSid, now: Millis) -> Result<(
     Ok(())
 }
 
-/// As Twilio knows it. `None`: TaskRouter has not written all of it to the task.
+/// The registration from Twilio's data. `None`: TaskRouter has not completed the task.
 fn registration(task: Task, own: Reservation) -> Option<Registration> {
     let attributes: Value = serde_json::from_str(&task.attributes.unwrap_or_default()).unwrap_or_default();
     let text = |pointer: &str| attributes.pointer(pointer).and_then(Value::as_str);

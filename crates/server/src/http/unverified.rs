@@ -1,7 +1,7 @@
-//! How much memory requests may take before their senders are verified.
+//! Limits the memory of requests before their senders are verified.
 //!
-//! An address has a share. Addresses that Twilio's signature came from lately have a half of the whole for themselves: what
-//! others send does not keep Twilio's requests out.
+//! Each address has a share. Addresses that have lately sent Twilio's signature have half of the total for
+//! themselves: requests of others do not keep Twilio's out.
 
 use super::problem::Problem;
 use super::source::Source;
@@ -12,12 +12,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long an address counts as Twilio's after a good signature.
+/// How long an address counts as Twilio's after a valid signature.
 const TRUSTED_FOR: Duration = Duration::from_secs(600);
 /// Number of such addresses that are remembered. Twilio's requests come from a few at a time.
 const TRUSTED: usize = 4096;
 
-/// What all unverified requests have together.
+/// The budget of all unverified requests together.
 #[derive(Debug)]
 pub(crate) struct Budget {
     /// Bytes for each of the two kinds of addresses.
@@ -57,7 +57,7 @@ impl Budget {
     }
 }
 
-/// One request, and what it takes of the budget until it is verified, or over. All clones are the same.
+/// A request, and its charge to the budget until it is verified, or over. Clones share the charge.
 #[derive(Clone, Debug)]
 pub(crate) struct Unverified(Arc<Mutex<Option<Charge>>>);
 
@@ -77,7 +77,7 @@ impl Unverified {
         Self(Arc::new(Mutex::new(Some(Charge { budget: Arc::clone(budget), source, is_trusted, bytes: 0 }))))
     }
 
-    /// Takes this many bytes more. Refused when there is no room for them; nothing is taken then.
+    /// Charges more bytes. Refused when there is no room for them; nothing is charged then.
     pub(super) fn take(&self, bytes: usize) -> Result<(), Problem> {
         let mut charge = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(charge) = charge.as_mut() else { return Ok(()) };
@@ -88,7 +88,7 @@ impl Unverified {
         taken
     }
 
-    /// It is known who sends it. Nothing that it takes counts any more.
+    /// The sender is verified: the request is no longer charged.
     pub(super) fn verified(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
     }

@@ -1,26 +1,26 @@
-//! Versions of the plugin that speak to this server.
+//! Versions of the plugins that talk to this server.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-/// This server's.
+/// This server's version.
 pub(crate) const OURS: &str = env!("CARGO_PKG_VERSION");
-/// The header in which it is told to pages.
+/// The response header with this server's version.
 pub(super) const HEADER: &str = "rejoin-version";
 
 /// Hellos, by the version of the page's plugin.
 const HELLOS: &str = "rejoin_plugin_hellos_total";
-/// How many versions are told apart; an agent can claim any.
+/// Maximum number of versions that are counted apart; an agent can claim any.
 const KNOWN: usize = 20;
-/// Longer ones are none, in bytes.
+/// Maximum length of a version, in bytes.
 const LONGEST: usize = 24;
 
-/// Counts versions, and tells operators once of each other one than this server's.
+/// Counts versions, and reports each one that differs from this server's once to operators.
 #[derive(Debug, Default)]
 pub(crate) struct Versions(Mutex<BTreeSet<String>>);
 
 impl Versions {
-    /// A page with this version of the plugin has said hello. `None`: it does not say.
+    /// A page with this version of the plugin has said hello. `None`: it names none.
     pub(super) fn said(&self, version: Option<&str>) {
         let label = self.label(version);
         metrics::counter!(HELLOS, "version" => label).increment(1);

@@ -1,4 +1,4 @@
-//! How things stand on one call, for whoever may know.
+//! The state of a call, for authorised users.
 
 use super::App;
 use super::auth::User;
@@ -37,7 +37,7 @@ pub(crate) async fn call(
     match found.await? {
         Some((is_own, view)) if is_own || user.may_see_all => Ok(Json(view)),
         None if user.may_see_all => Err(Problem::NotFound),
-        // Whether there is such a call is not told to whoever asks.
+        // The answer does not reveal whether the call exists.
         Some(_) | None => Err(Problem::NotYourCall),
     }
 }

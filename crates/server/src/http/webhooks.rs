@@ -34,15 +34,15 @@ pub(crate) async fn conference(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Who has accepted the call, from the address that the plugin has put into the conference's options. Twilio has signed
-/// it with the rest, and takes such an address from nobody but the reservation's worker.
+/// The agent who has accepted the call, from the address that the plugin has put into the conference's options.
+/// Twilio has signed it with the rest, and accepts such an address only from the reservation's worker.
 fn owner(query: &str) -> Option<(ReservationSid, WorkerSid)> {
     let query = form(query.as_bytes());
     let value = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     Some((ReservationSid::parse(value("reservation")?).ok()?, WorkerSid::parse(value("worker")?).ok()?))
 }
 
-/// The machine's form of it; `None` when it is none of its business.
+/// The machine's form of it; `None` when it is irrelevant.
 pub(super) fn event(callback: ConferenceCallback) -> Option<ConferenceEvent> {
     let kind = match callback.event {
         ConferenceCallbackEvent::Start => ConferenceEventKind::Start,

@@ -7,19 +7,19 @@ use std::collections::BTreeMap;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-/// Channels that a worker may have at once: more tabs than anybody works in.
+/// Maximum number of channels of a worker: more tabs than anybody works in.
 const AT_ONCE: usize = 16;
-/// Number of workers whose going is remembered before what is old is forgotten.
+/// Number of remembered departures of workers before old ones are forgotten.
 const GONE: usize = 10_000;
-/// What is older than that: no call takes so long.
+/// Age from which they are old: no call lasts so long.
 const GONE_FOR: Millis = Millis::seconds(24 * 3600);
 
-/// Something that is said to a page.
+/// A message to a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {
-    /// The push's number; `None`: it is not one of those that are kept.
+    /// The push's number; `None` for a message that is not stored.
     pub number: Option<u64>,
-    /// What is said.
+    /// The message.
     pub push: Push,
 }
 
@@ -32,38 +32,38 @@ impl From<(u64, Push)> for Said {
 #[derive(Debug, Default)]
 pub(super) struct Channels {
     of: BTreeMap<WorkerSid, Vec<Channel>>,
-    /// Pages that have found a call while an older one was connected, which may have it: by their epoch.
+    /// Epochs of pages that have found a call while an older page, which may have it, was connected.
     wait: BTreeMap<WorkerSid, u64>,
-    /// When a page was last heard to go.
+    /// When a page of each worker was last seen to go.
     gone: BTreeMap<WorkerSid, Millis>,
     /// Pages whose channel has ended.
     lost: Lost,
-    /// How many were opened.
+    /// Number of channels opened so far.
     opened: u64,
 }
 
 #[derive(Debug)]
 struct Channel {
     id: u64,
-    /// Of the page; 0 when it did not say.
+    /// Epoch of the page; 0 when it names none.
     epoch: u64,
-    /// Number of the last push that the page was told, or need not be told; `None` while that is being found out.
+    /// Number of the last push that the page has received, or need not receive; `None` while that is being found out.
     told: Option<u64>,
-    /// Its number among those of all servers, if there are others.
+    /// Number of its session in the store, if there are other servers.
     session: Option<i64>,
     sender: mpsc::Sender<Said>,
 }
 
 impl Channel {
-    /// Does the page take it?
+    /// Sends a message; true when the page accepts it.
     fn say(&self, number: Option<u64>, push: Push) -> bool {
         self.sender.try_send(Said { number, push }).is_ok()
     }
 }
 
 impl Channels {
-    /// Opens a channel, which nothing is told yet. Another one of the same page is a connection that it has lost. `None`:
-    /// the worker has as many as one may have.
+    /// Opens a channel, which receives nothing yet. Another channel of the same page is a connection that it has
+    /// lost. `None`: the worker has the maximum number of channels.
     pub(super) fn open(&mut self, worker: &WorkerSid, epoch: u64, sender: mpsc::Sender<Said>) -> Option<u64> {
         self.keep(worker, |channel| channel.epoch == 0 || channel.epoch != epoch);
         if self.of.get(worker).is_some_and(|channels| channels.len() >= AT_ONCE) {
@@ -77,12 +77,12 @@ impl Channels {
         Some(id)
     }
 
-    /// Does a page listen, or has one gone since then?
+    /// True when a page is connected, or has gone since then.
     pub(super) fn was_there(&self, worker: &WorkerSid, since: Millis) -> bool {
         self.of.contains_key(worker) || self.gone.get(worker).is_some_and(|gone| *gone > since)
     }
 
-    /// It is known now how far the page has heard.
+    /// Sets the page's position.
     pub(super) fn opened(&mut self, worker: &WorkerSid, id: u64, number: u64, session: Option<i64>) {
         for channel in self.of.get_mut(worker).into_iter().flatten().filter(|channel| channel.id == id) {
             (channel.told, channel.session) = (Some(number), session);
@@ -90,7 +90,7 @@ impl Channels {
         self.ask_who_waits(worker);
     }
 
-    /// The page does not listen any more. Is it waited for?
+    /// The channel has ended. Returns whether the page's return is awaited.
     pub(super) fn ended(&mut self, now: Millis, worker: &WorkerSid, epoch: u64, id: u64) -> bool {
         self.keep(worker, |channel| channel.id != id);
         if self.gone.len() >= GONE {
@@ -100,7 +100,7 @@ impl Channels {
         }
         self.gone.insert(worker.clone(), now);
         self.ask_who_waits(worker);
-        // Another channel of the same page was opened before this one was seen to have ended.
+        // Another channel of the same page was opened before this one was seen to end.
         let waited_for = epoch != 0 && !self.epochs(worker).any(|open| open == epoch);
         if waited_for {
             self.lost.ended(Instant::now(), worker, epoch);
@@ -108,13 +108,14 @@ impl Channels {
         waited_for
     }
 
-    /// A page that is not back in time, to be reported to the machine now, and when the next one will be due.
+    /// A page that is not back in time and is due to be reported to the machine now, and when the next one will be
+    /// due.
     pub(super) fn lost(&mut self, now: Instant) -> (Option<Page>, Option<Instant>) {
         (self.lost.take_due(now), self.lost.next())
     }
 
-    /// Is a page connected here that is older than `epoch`? When it is not any more, the page of this epoch is to ask
-    /// again.
+    /// True when a page that is older than `epoch` is connected here. Once it is not, the page of this epoch is told
+    /// to ask again.
     pub(super) fn waits_for_older(&mut self, worker: &WorkerSid, epoch: u64) -> bool {
         let older = self.has_older(worker, epoch);
         if older {
@@ -127,8 +128,8 @@ impl Channels {
         self.epochs(worker).any(|other| other != 0 && other < epoch)
     }
 
-    /// The older pages are gone: what was left to them may be the waiting page's. One that does not listen yet is told when
-    /// it does.
+    /// Tells a waiting page to ask once the older pages are gone: their call may be its own. One without a channel
+    /// yet is told when it has one.
     fn ask_who_waits(&mut self, worker: &WorkerSid) {
         let Some(epoch) = self.wait.get(worker).copied() else { return };
         if self.has_older(worker, epoch) {
@@ -145,7 +146,7 @@ impl Channels {
         }
     }
 
-    /// Says a push to the pages that have heard everything before it. Are there others?
+    /// Sends a push to the pages that have received all earlier ones. True when there are others.
     pub(super) fn tell(&mut self, worker: &WorkerSid, number: u64, push: &Push) -> bool {
         let mut behind = false;
         self.keep(worker, |channel| match channel.told {
@@ -157,19 +158,19 @@ impl Channels {
                 behind = true;
                 true
             }
-            // It was told, or finds it in the store.
+            // It has received it, or will find it in the store.
             Some(_) | None => true,
         });
         behind
     }
 
-    /// Says what the store has after the number that [`Self::behind`] has named.
+    /// Sends what the store has after the number that [`Self::behind`] has named.
     pub(super) fn tell_all(&mut self, worker: &WorkerSid, pushes: &[(u64, Push)]) {
         self.keep(worker, |channel| {
             pushes.iter().all(|(number, push)| match channel.told {
                 Some(told) if told < *number => {
                     channel.told = Some(*number);
-                    // What lies between is not kept any more.
+                    // Pushes in between are no longer stored.
                     let is_next = told + 1 == *number || channel.say(None, Push::Ask);
                     is_next && channel.say(Some(*number), push.clone())
                 }
@@ -178,13 +179,13 @@ impl Channels {
         });
     }
 
-    /// From which number on some page of the worker has to be told, if it was not told up to this one.
+    /// The number after which some page of the worker has received nothing, if that is before this number.
     pub(super) fn behind(&self, worker: &WorkerSid, number: u64) -> Option<u64> {
         let channels = self.of.get(worker)?;
         channels.iter().filter_map(|channel| channel.told).min().filter(|told| *told < number)
     }
 
-    /// A page of this epoch acts: the older ones are told.
+    /// A page of this epoch acts: older pages are told.
     pub(super) fn supersede(&mut self, worker: &WorkerSid, epoch: u64) {
         self.keep(worker, |channel| {
             let older = channel.epoch != 0 && channel.epoch < epoch;
@@ -192,8 +193,8 @@ impl Channels {
         });
     }
 
-    /// The same for a page that has connected to another server. If it is one that was connected here before, it has
-    /// lost that connection.
+    /// The same for a page that has connected to another server. If it was connected here before, it has lost that
+    /// connection.
     pub(super) fn connected_elsewhere(&mut self, worker: &WorkerSid, epoch: u64, session: i64) {
         self.keep(worker, |channel| {
             let earlier = channel.session.is_some_and(|earlier| earlier < session);
@@ -202,7 +203,7 @@ impl Channels {
         self.supersede(worker, epoch);
     }
 
-    /// Epochs of the pages that are connected; 0: one that has not said its own.
+    /// Epochs of the connected pages; 0 for a page that names none.
     pub(super) fn epochs(&self, worker: &WorkerSid) -> impl Iterator<Item = u64> {
         let channels = self.of.get(worker).into_iter().flatten();
         channels.filter(|channel| !channel.sender.is_closed()).map(|channel| channel.epoch)
@@ -214,12 +215,12 @@ impl Channels {
         self.of.keys().cloned().collect()
     }
 
-    /// How many pages are connected.
+    /// Number of connected pages.
     pub(super) fn open_ones(&self) -> usize {
         self.of.values().flatten().filter(|channel| !channel.sender.is_closed()).count()
     }
 
-    /// Closes channels of a worker: those that are said to end, and those that nobody reads.
+    /// Closes channels of a worker: those for which `stays` is false, and those that nobody reads.
     fn keep(&mut self, worker: &WorkerSid, mut stays: impl FnMut(&mut Channel) -> bool) {
         if let Some(channels) = self.of.get_mut(worker) {
             channels.retain_mut(|channel| !channel.sender.is_closed() && stays(channel));

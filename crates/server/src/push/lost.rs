@@ -1,29 +1,30 @@
-//! Pages whose push channel has ended. Most come back within a second or two, or have said goodbye. Of one that does not come
-//! back the machine is told: it may be gone without a callback having reported so, and its calls are polled.
+//! Pages whose push channel has ended. Most come back within a second or two, or have said goodbye. A page that does
+//! not is reported to the machine: it may be gone without a callback having reported so, and its calls are polled.
 
 use rejoin_protocol::WorkerSid;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// When the machine is told, counted from the end of the channel. First when a reconnect, or the hello of the next page after a
-/// reload, would be here: a page that was closed has taken its leg along. Once more when Twilio has noticed a leg that was left
-/// behind by a crash (about 30 s), in case that callback is lost too. After that the watchdog is enough.
+/// When a page is reported to the machine, counted from the end of the channel. First when a reconnect, or the hello
+/// of the next page after a reload, would be here: a page that was closed has taken its leg along. Once more when
+/// Twilio has noticed a leg that was left behind by a crash (about 30 s), in case that callback is lost too. After
+/// that the watchdog is enough.
 const TOLD_AFTER: [Duration; 2] = [Duration::from_secs(3), Duration::from_secs(45)];
-/// How many pages of one worker are waited for at most: epochs come from the client.
+/// Maximum number of awaited pages of a worker: epochs come from the client.
 const PAGES: usize = 8;
 
-/// A page: whose, and its epoch.
+/// A page: its worker, and its epoch.
 pub(super) type Page = (WorkerSid, u64);
 
-/// Those that are waited for.
+/// The awaited pages.
 #[derive(Debug, Default)]
 pub(super) struct Lost(BTreeMap<Page, Waiting>);
 
 #[derive(Debug)]
 struct Waiting {
     since: Instant,
-    /// How often the machine was told.
+    /// How often it was reported.
     told: usize,
 }
 
@@ -46,12 +47,12 @@ impl Lost {
         self.0.insert((worker.clone(), epoch), Waiting { since: now, told: 0 });
     }
 
-    /// It is back.
+    /// The page is back.
     pub(super) fn back(&mut self, worker: &WorkerSid, epoch: u64) {
         self.0.remove(&(worker.clone(), epoch));
     }
 
-    /// Takes the page that is due to be reported to the machine first.
+    /// Takes the page that is due first, if any is.
     pub(super) fn take_due(&mut self, now: Instant) -> Option<Page> {
         let due = self.0.iter().filter_map(|(page, it)| Some((it.due()?, page)));
         let page = due.filter(|(at, _)| *at <= now).min().map(|(_, page)| page.clone())?;
@@ -63,7 +64,7 @@ impl Lost {
         Some(page)
     }
 
-    /// When there will be some.
+    /// When the next one will be due.
     pub(super) fn next(&self) -> Option<Instant> {
         self.0.values().filter_map(Waiting::due).min()
     }
@@ -104,7 +105,7 @@ mod tests {
         for number in 0..1_999 {
             lost.back(&worker(number), 7);
         }
-        lost.back(&worker(1_999), 8); // the next page: this one is not back by that
+        lost.back(&worker(1_999), 8); // the next page: the old one is not back by that
         assert_eq!(due(&mut lost, after), [(worker(1_999), 7)]);
         lost.back(&worker(1_999), 7);
         assert_eq!(lost.next(), None);

@@ -1,10 +1,10 @@
-//! A page that other servers know to be connected here.
+//! A page's session in the store, by which other servers know that it is connected here.
 
 use crate::error::Error;
 use crate::store::Store;
 use rejoin_protocol::WorkerSid;
 
-/// As long as this is there, other servers know of the page.
+/// While this exists, other servers know of the page.
 #[derive(Debug)]
 pub struct Session {
     store: Store,
@@ -12,10 +12,10 @@ pub struct Session {
 }
 
 impl Session {
-    /// Tells other servers; `None`: there are none.
+    /// Stores the session; `None`: there are no other servers.
     pub(super) async fn begin(store: &Store, worker: &WorkerSid, epoch: u64) -> Result<Option<Self>, Error> {
         let (store, worker) = (store.clone(), worker.clone());
-        // In a task of its own, so that it is ended also when the page goes away in the middle of this.
+        // In a task of its own, so that it is ended even when the page goes away in the middle of this.
         let begin = tokio::spawn(async move {
             let number = store.surroundings().part(store.begin_session(&worker, epoch)).await?;
             Ok(number.map(|number| Self { store, number }))
@@ -23,7 +23,7 @@ impl Session {
         begin.await.map_err(|_| Error::Stopping)?
     }
 
-    /// Later ones have higher numbers, at whichever server.
+    /// Later sessions have higher numbers, on any server.
     pub fn number(&self) -> i64 {
         self.number
     }
@@ -32,11 +32,11 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         let (store, number) = (self.store.clone(), self.number);
-        // Without a runtime the server is gone, and its sessions with its lease.
+        // Without a runtime the server is gone, and its sessions end with its lease.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(async move {
             match store.surroundings().part(store.end_session(number)).await {
-                // A server that stops ends all of its sessions.
+                // A stopping server ends all of its sessions.
                 Ok(()) | Err(Error::Database(sqlx::Error::PoolClosed)) => {}
                 Err(error) => {
                     tracing::warn!(%error, "a page is gone, and counts as connected until this server stops");

@@ -7,7 +7,7 @@ use rejoin_protocol::Millis;
 use rejoin_twilio::{Asked, Witness};
 use std::sync::{Mutex, PoisonError};
 
-/// Requests that were made and are not stored yet.
+/// Requests that are not stored yet.
 #[derive(Debug)]
 pub(super) struct Requests {
     surroundings: Surroundings,

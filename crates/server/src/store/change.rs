@@ -1,4 +1,4 @@
-//! What a batch asks of the store, and what it changes.
+//! What a batch needs from the store, and what it changes.
 
 use super::heard::Pushed;
 use super::held_back::HeldBack;
@@ -13,43 +13,44 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct JobId(pub i64);
 
-/// A server's right to a job: whoever takes the job next gets a higher fence, and this one is worth nothing from then on.
+/// A server's claim to a job, with its fencing token: the next server that takes the job gets a higher one, which
+/// invalidates this claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Claim {
     /// Which job.
     pub job: JobId,
-    /// How often it was taken.
+    /// Fencing token: how often the job was taken.
     pub fence: i64,
 }
 
-/// What a batch is about.
+/// The subject of a batch.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
-    /// By what the calls are found.
+    /// Keys that find the calls.
     pub keys: BTreeSet<Key>,
     /// Conferences whose call may begin now.
     pub begins: BTreeSet<ConferenceSid>,
-    /// Jobs that are to be closed.
+    /// Jobs to close.
     pub closes: BTreeSet<Claim>,
 }
 
-/// What was found, and is nobody else's until the transaction ends.
+/// What was found. It is locked until the transaction ends.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
     /// The calls.
     pub calls: Vec<Call>,
-    /// Calls that nothing may be done about. They stay as they are.
+    /// Calls that are held back. They stay unchanged.
     pub held_back: Vec<HeldBack>,
     /// Their timers, due or not.
     pub timers: Vec<(ConferenceSid, Timer, Millis)>,
-    /// Marks of these workers and tasks, and of the calls' tasks, that wait for their call.
+    /// Early marks of these workers and tasks, and of the calls' tasks.
     pub early: Vec<EarlyMark>,
-    /// Jobs out of [`Batch::closes`] that are open and still ours.
+    /// Jobs of [`Batch::closes`] that are open and still ours.
     pub held: BTreeSet<Claim>,
 }
 
 impl Found {
-    /// A call, which may be quarantined.
+    /// Adds a call, which may be quarantined.
     pub(super) fn add(&mut self, call: Call) {
         match call.quarantine.clone() {
             None => self.calls.push(call),
@@ -63,7 +64,7 @@ impl Found {
     }
 }
 
-/// What is to be written, all or none.
+/// Changes to write, all or none.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
     pub(super) saved: BTreeMap<ConferenceSid, Saved>,
@@ -71,14 +72,14 @@ pub struct Changes {
     /// `None`: cleared.
     pub(super) timers: BTreeMap<(ConferenceSid, Timer), Option<Millis>>,
     pub(super) jobs: Vec<NewJob>,
-    /// `None`: it waits no longer.
+    /// `None`: no longer waiting.
     pub(super) early: Vec<(EarlyMarkKey, Option<EarlyMark>)>,
     /// With the reason, if it was given up.
     pub(super) closed: BTreeMap<JobId, Option<String>>,
     pub(super) lines: Vec<(Option<CallSid>, Line)>,
     pub(super) pushes: Vec<(WorkerSid, Push)>,
     pub(super) told: Vec<Told>,
-    /// Calls whose stories go.
+    /// Calls whose stories are dropped.
     pub(super) untold: BTreeSet<ConferenceSid>,
 }
 
@@ -88,85 +89,85 @@ pub(super) struct Saved {
     pub(super) keys: BTreeSet<Key>,
 }
 
-/// A job that is wanted.
+/// A new job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewJob {
-    /// Of which call.
+    /// The call.
     pub conference: ConferenceSid,
-    /// What to do.
+    /// The action.
     pub action: Action,
-    /// When it no longer makes sense (point in time).
+    /// When it stops making sense (point in time).
     pub deadline: Millis,
-    /// Does this server carry it out at once? Otherwise it is for whoever has time.
+    /// True when this server carries it out at once. Otherwise any server may.
     pub mine: bool,
 }
 
 impl Changes {
-    /// A call as it is now.
+    /// Saves a call.
     pub fn save(&mut self, call: &Call) {
         let saved = Saved { call: call.clone(), keys: call.keys() };
         self.saved.insert(call.conference.clone(), saved);
     }
 
-    /// A call is over for good: it goes, and its timers. To be said before a new call of that conference is saved.
+    /// Forgets a call that is over for good, with its timers. Must precede saving a new call of that conference.
     pub fn forget(&mut self, conference: &ConferenceSid) {
         self.saved.remove(conference);
         self.timers.retain(|(of, _), _| of != conference);
         self.forgotten.insert(conference.clone());
     }
 
-    /// A job, unless one that may be done only once is there already.
+    /// Adds a job, unless one that may be done only once exists already.
     pub fn add_job(&mut self, job: NewJob) {
         self.jobs.push(job);
     }
 
-    /// A job has ended.
+    /// Closes a job.
     pub fn close_job(&mut self, job: JobId) {
         self.closed.insert(job, None);
     }
 
-    /// A job was given up, and why, in words without anything personal.
+    /// Gives a job up. The reason must not contain personal data.
     pub fn give_up_job(&mut self, job: JobId, reason: String) {
         self.closed.insert(job, Some(reason));
     }
 
-    /// A timer; replaces the one that is set.
+    /// Sets a timer, and replaces the one that is set.
     pub fn set_timer(&mut self, conference: ConferenceSid, timer: Timer, at: Millis) {
         self.timers.insert((conference, timer), Some(at));
     }
 
-    /// No timer any more.
+    /// Clears a timer.
     pub fn clear_timer(&mut self, conference: ConferenceSid, timer: Timer) {
         self.timers.insert((conference, timer), None);
     }
 
-    /// Marks whose waiting for their call has begun or ended (`None`).
+    /// Adds early marks, or removes them (`None`).
     pub fn early_marks(&mut self, changed: impl IntoIterator<Item = (EarlyMarkKey, Option<EarlyMark>)>) {
         self.early.extend(changed);
     }
 
-    /// A line of a timeline; the customer's leg, when known.
+    /// Adds a line to a timeline; with the customer's leg, if known.
     pub fn add_line(&mut self, customer: Option<CallSid>, line: Line) {
         self.lines.push((customer, line));
     }
 
-    /// Something for the story of a call.
+    /// Adds entries to a call's story.
     pub fn tell(&mut self, told: impl IntoIterator<Item = Told>) {
         self.told.extend(told);
     }
 
-    /// Nobody has to understand later what happened to this call.
+    /// Drops the story of a call that needs no explanation.
     pub fn untell(&mut self, conference: &ConferenceSid) {
         self.told.retain(|told| &told.conference != conference);
         self.untold.insert(conference.clone());
     }
 
-    /// Something to say to a worker's desktops.
+    /// Adds a push to a worker's desktops.
     pub fn push(&mut self, worker: WorkerSid, push: Push) {
         self.pushes.push((worker, push));
     }
 
-    /// When the first of the timers is due that are set.
+    /// When the first of the set timers is due.
     pub fn first_timer(&self) -> Option<Millis> {
         self.timers.values().flatten().min().copied()
     }
@@ -189,57 +190,58 @@ impl Changes {
 /// A job as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredJob {
-    /// Our right to it; without one it is for whoever has time.
+    /// Our claim; without one any server may take the job.
     pub claim: Claim,
-    /// Of which call.
+    /// The call.
     pub conference: ConferenceSid,
-    /// What to do.
+    /// The action.
     pub action: Action,
-    /// When it no longer makes sense (point in time).
+    /// When it stops making sense (point in time).
     pub deadline: Millis,
-    /// Under which lease of this server it was taken.
+    /// The tenure of this server in which it was taken.
     pub tenure: Tenure,
 }
 
 impl StoredJob {
-    /// Did somebody have it before us? Then it may have had its effect.
+    /// True when another server had it before. It may then have had its effect.
     pub fn begun_before(&self) -> bool {
         self.claim.fence > 1
     }
 }
 
-/// A lease of this server that has not ended in between: each that begins after the end of the one before has the next
-/// number. What was taken under another one may be somebody else's.
+/// An uninterrupted lease of this server: each lease that begins after the end of the one before has the next number.
+/// Jobs taken in another tenure may belong to another server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tenure(pub(super) u64);
 
 /// A line of a timeline, as operators see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
-    /// When (point in time).
+    /// When it was written (point in time).
     pub at: Millis,
-    /// In which conference.
+    /// The conference.
     pub conference: ConferenceSid,
     /// What happened.
     pub note: Note,
 }
 
-/// What the store has made of the changes.
+/// The result of a commit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Committed {
-    /// Jobs that were stored: for each one that was wanted, in order, or `None` when it was there already.
+    /// The stored jobs, one for each requested one, in order; `None` when it existed already.
     pub jobs: Vec<Option<StoredJob>>,
-    /// Pushes with their numbers, those of each worker in order.
+    /// Pushes with their numbers, in order for each worker.
     pub pushes: Vec<Pushed>,
 }
 
-/// Jobs that have not ended.
+/// Open jobs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OpenJobs {
-    /// How many.
+    /// Number of open jobs.
     pub count: u64,
-    /// The first of their deadlines (point in time).
+    /// The earliest of their deadlines (point in time).
     pub first: Option<Millis>,
-    /// Since when the oldest is wanted, or with the server that took it over (point in time, by the database's clock).
+    /// Since when the oldest is wanted, or belongs to the server that took it over (point in time, by the database's
+    /// clock).
     pub oldest: Option<Millis>,
 }

@@ -1,11 +1,11 @@
-//! SQLite in a world that runs in one program on a clock of its own: the real file, the real statements, real transactions.
+//! SQLite in a simulation with a clock of its own: the real file, the real statements, real transactions.
 //!
-//! SQLite answers from threads of its own, after a while by the clock on the wall, and nobody in the world is to notice how
-//! long that was. So whoever asks holds the whole world until the answer is there. What connections need of a runtime they
-//! have beside the world's.
+//! SQLite answers from its own threads, after some wall-clock time that the simulation must not notice. So each
+//! question holds up the whole simulation until the answer is there. Connections use a runtime beside the
+//! simulation's.
 //!
-//! A server that is killed leaves the file, and the log beside it, as they are at that moment; the next one opens a copy of
-//! both, as it would find them after `kill -9`. What was not committed is gone.
+//! A killed server leaves the file, and the log beside it, as they are at that moment; the next server opens a copy
+//! of both, as it would find them after `kill -9`. Uncommitted changes are lost.
 
 use super::Store;
 use super::database::{Connections, Database};
@@ -26,26 +26,26 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
-/// Whoever waits looks again after so long, in case that it was only said to the runtime that it holds.
+/// How often a waiting thread checks again, in case only the runtime that it holds up was notified.
 const LOOKS_AGAIN: Duration = Duration::from_millis(1);
 
-/// A folder of its own for the file. Cheap to clone; all clones are the same, and the last one removes it.
+/// A temporary folder for the file. Cheap to clone; clones share it, and the last one removes it.
 #[derive(Clone)]
 pub struct Disk(Arc<Shared>);
 
 struct Shared {
     folder: PathBuf,
-    /// `None`: at its end.
+    /// `None` while it is being dropped.
     beside: Option<Runtime>,
     last: Mutex<Last>,
 }
 
-/// Who had it last.
+/// The last server.
 #[derive(Default)]
 struct Last {
-    /// How many servers were killed.
+    /// Number of killed servers.
     killed: u32,
-    /// Its connections stay open until the file was copied: the last one that is closed would write to it.
+    /// Its connections stay open until the file was copied: the last connection to close would write to it.
     server: Option<(Surroundings, Connections)>,
 }
 
@@ -56,7 +56,7 @@ impl fmt::Debug for Disk {
 }
 
 impl Disk {
-    /// An empty one, in the system's folder for what is temporary.
+    /// An empty database, in the system's temporary folder.
     pub fn new() -> io::Result<Self> {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let beside = Builder::new_multi_thread().worker_threads(1).enable_time().build()?;
@@ -66,7 +66,7 @@ impl Disk {
             let folder = std::env::temp_dir().join(name);
             match std::fs::create_dir(&folder) {
                 Ok(()) => break folder,
-                // A program before this one had the same number, and was killed.
+                // A killed program had the same number before.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }
@@ -74,13 +74,13 @@ impl Disk {
         Ok(Self(Arc::new(Shared { folder, beside: Some(beside), last: Mutex::default() })))
     }
 
-    /// All calls as they were committed last, for whoever watches a world.
+    /// All calls as last committed, for observers of a simulation.
     pub fn calls(&self) -> Result<Vec<Call>, Error> {
         let states = self.look("select state from calls order by conference")?;
         Ok(states.iter().filter_map(|state| serde_json::from_str(state).ok()).collect())
     }
 
-    /// Stores this of a call, as another version would, or a damaged disk: for tests of what is made of it.
+    /// Overwrites a call's stored state, as another version or a damaged disk would: for tests of how it is handled.
     pub fn put_state(&self, conference: &rejoin_protocol::ConferenceSid, state: &str) -> Result<(), Error> {
         let path = self.last().path(&self.0.folder);
         self.hold(async {
@@ -92,23 +92,23 @@ impl Disk {
         })
     }
 
-    /// So many jobs have not ended.
+    /// Number of open jobs.
     pub fn open_jobs(&self) -> Result<usize, Error> {
         Ok(self.look("select action from jobs where closed = 0")?.len())
     }
 
-    /// Loses jobs, timers or calls, as a store that is not durable would: for tests of what tests find.
+    /// Loses jobs, timers or calls, as a store that is not durable would: for tests of the tests.
     pub fn lose(&self, jobs: bool, timers: bool, calls: bool) -> Result<(), Error> {
         let of = [(jobs, "delete from jobs"), (timers, "delete from timers"), (calls, "delete from calls")];
         of.into_iter().filter(|(lost, _)| *lost).try_for_each(|(_, delete)| self.look(delete).map(|_| ()))
     }
 
-    /// No server has been heard of for too long: what they have is for whoever comes first.
+    /// Ends all leases, as if no server had renewed its own: their jobs are free.
     pub fn end_leases(&self) -> Result<(), Error> {
         self.look("update servers set until = 0").map(|_| ())
     }
 
-    /// The first column, by a connection of its own.
+    /// The first column of a query, over a connection of its own.
     fn look(&self, sql: &'static str) -> Result<Vec<String>, Error> {
         let path = self.last().path(&self.0.folder);
         self.hold(async {
@@ -120,7 +120,7 @@ impl Disk {
         })
     }
 
-    /// For one more server.
+    /// Opens it for another server.
     pub(super) async fn open(&self, surroundings: &Surroundings) -> Result<Database, Error> {
         let url = format!("sqlite:{}", self.left_behind().map_err(sqlx::Error::Io)?.display());
         let open = Database::open(&url, Store::DEADLINE, surroundings.clone(), Some(self.clone()));
@@ -145,7 +145,7 @@ impl Disk {
                 name
             });
             match std::fs::copy(from, to) {
-                // One that was closed in order has no log.
+                // A database that was closed gracefully has no log.
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
             }
@@ -154,8 +154,8 @@ impl Disk {
         Ok(path)
     }
 
-    /// The answer, which takes no time in the world. A server that is killed on the way gets none, and what it had begun is
-    /// not committed.
+    /// Waits for an answer, which takes no time in the simulation. A server that is killed meanwhile gets none, and
+    /// what it had begun is not committed.
     pub(super) async fn answer<T>(
         &self,
         surroundings: &Surroundings,
@@ -174,11 +174,11 @@ impl Disk {
         }
     }
 
-    /// Holds this thread, and with it the world, until there is an answer.
+    /// Holds this thread, and with it the simulation, until there is an answer.
     fn hold<T>(&self, question: impl Future<Output = T>) -> T {
         let _beside = self.0.beside.as_ref().map(Runtime::enter);
         let waker = Waker::from(Arc::new(Unparks(thread::current())));
-        // Whoever has done much in one step is asked to let others do something first: they are held.
+        // Without tokio's budget, which would make it yield to tasks that are held up.
         let mut question = pin!(tokio::task::unconstrained(question));
         loop {
             if let Poll::Ready(answer) = question.as_mut().poll(&mut Context::from_waker(&waker)) {
@@ -202,7 +202,7 @@ impl Last {
 impl Drop for Shared {
     fn drop(&mut self) {
         if let Some(beside) = self.beside.take() {
-            // Where something asynchronous runs, its end cannot be waited for.
+            // Inside an asynchronous context its shutdown cannot be awaited.
             beside.shutdown_background();
         }
         // What stays in a temporary folder does no harm.

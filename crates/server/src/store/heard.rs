@@ -1,7 +1,7 @@
-//! What is said to desktops, and what servers tell each other of it.
+//! Pushes to desktops, and hints between servers.
 //!
-//! A push gets its number, counted for each worker, in the transaction that it follows from. Nobody ever sees a number
-//! before the one that it follows.
+//! A push gets its number, counted for each worker, in the transaction that it follows from. A number is never
+//! visible before its predecessor.
 
 use super::{database, memory};
 use crate::error::Error;
@@ -11,20 +11,20 @@ use rejoin_recovery::Call;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// How long a push is kept for a page that comes back.
+/// How long a push is stored for a page that reconnects.
 pub(super) const KEPT: Millis = Millis::seconds(600);
-/// How long the number of a worker's last push is kept at least, after that push. Then counting begins anew. A page would
-/// miss something only if one channel stayed open for all that time and nothing was said over it.
+/// How long the number of a worker's last push is kept at least. Later, counting starts again. A page would miss
+/// something only if one channel stayed open for all that time without a push.
 pub(super) const COUNTED: Millis = Millis::seconds(7 * 24 * 3600);
-/// A page that missed more than that is to ask.
+/// A page that missed more pushes than this has to ask.
 pub(super) const REPLAYED: u64 = 256;
 
-/// How far a page has heard: `id` of a server-sent event.
+/// A page's position: `id` of a server-sent event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PushId {
-    /// Numbers of another database mean nothing here.
+    /// Identifies the database: numbers of another one mean nothing here.
     pub(super) instance: i64,
-    /// The worker's last push.
+    /// Number of the worker's last push.
     pub number: u64,
 }
 
@@ -41,8 +41,8 @@ impl PushId {
         Self { number, ..self }
     }
 
-    /// What a page has missed that has heard as far as `since`, while this is how far there is something to hear; nothing,
-    /// if it is a new page. `kept`: what was said after a number. `None`: that is not known any more.
+    /// The pushes that a page at the position `since` has missed, with `self` as the current position; none for a new
+    /// page. `kept` reads the pushes after a number. `None`: they are no longer known.
     pub(super) async fn missed<Reading: Future<Output = Result<Vec<(u64, Push)>, Error>>>(
         self,
         since: Option<&str>,
@@ -53,7 +53,7 @@ impl PushId {
         Ok(self.complete(since, kept(since).await?))
     }
 
-    /// From which number on a page has to be told. `None`: that is not known any more.
+    /// The number after which a page must receive pushes. `None`: they are no longer known.
     fn since(self, since: &str) -> Option<u64> {
         let (instance, number) = since.rsplit_once('-')?;
         let (instance, number): (i64, u64) = (instance.parse().ok()?, number.parse().ok()?);
@@ -61,28 +61,28 @@ impl PushId {
         Some(number).filter(|number| is_known && self.number - number <= REPLAYED)
     }
 
-    /// What was missed since that number, if it is all there: each worker's numbers have no gaps, and when one is missing
-    /// it is not kept any more.
+    /// The missed pushes, if they are complete: a worker's numbers have no gaps, so a missing one is no longer
+    /// stored.
     fn complete(self, since: u64, missed: Vec<(u64, Push)>) -> Option<Vec<(u64, Push)>> {
         (missed.len() as u64 == self.number - since).then_some(missed)
     }
 }
 
-/// What a page has to be told when it comes, all as it was at one moment.
+/// What a page receives when it connects, all from one snapshot.
 #[derive(Clone, Debug)]
 pub struct Heard {
-    /// How far it has heard then.
+    /// The page's position after that.
     pub position: PushId,
-    /// What it missed; `None`: that is not known any more.
+    /// The pushes that it missed; `None`: they are no longer known.
     pub missed: Option<Vec<(u64, Push)>>,
     /// The worker's calls.
     pub calls: Vec<Call>,
 }
 
-/// A push that was stored: whose it is, its number, and what is said.
+/// A stored push: its worker, its number, and its content.
 pub type Pushed = (WorkerSid, u64, Push);
 
-/// What servers tell each other. A version may be among them that says more.
+/// Hints between servers. Newer versions may send others.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "kebab-case")]
 pub(crate) enum Hint {
@@ -94,7 +94,7 @@ pub(crate) enum Hint {
     Connected { worker: WorkerSid, epoch: u64, session: i64 },
 }
 
-/// Hears what other servers say.
+/// Receives hints of other servers.
 #[derive(Debug)]
 pub(crate) enum Hints {
     Database(database::Listener),
@@ -102,7 +102,7 @@ pub(crate) enum Hints {
 }
 
 impl Hints {
-    /// The next one; `None` when the connection is lost. May be dropped while it waits.
+    /// The next hint; `None` when the connection is lost. May be dropped while it waits.
     pub(crate) async fn next(&mut self) -> Option<Hint> {
         match self {
             Self::Database(listener) => listener.next().await,

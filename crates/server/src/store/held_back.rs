@@ -1,7 +1,7 @@
-//! Calls and jobs that this server leaves alone: it cannot read them, or an operator has to look at them first.
+//! Calls and jobs that this server holds back: it cannot read them, or an operator has to check them first.
 //!
-//! Which calls they are is seen anew each time that they are found: another build may read them, and an operator may release
-//! them. What is remembered here only keeps their timers and jobs from being taken up again and again.
+//! Whether a call is held back is determined each time that it is found: another build may read it, and an operator
+//! may release it. The memory here only prevents that their timers and jobs are taken up again and again.
 
 use super::JobId;
 pub use crate::held_back::Why;
@@ -11,22 +11,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Timers and jobs of a call that is held back are tried again after so long: it may have been released.
+/// Retry interval for timers and jobs of a call that is held back: it may have been released.
 const AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// The same for a timer of a call that the database refused to write: at first, and at most.
 const REFUSED_FIRST: Duration = Duration::from_millis(500);
 const REFUSED_AT_MOST: Duration = Duration::from_secs(30);
-/// How many calls are remembered, and how many jobs. More than that are tried again at once.
+/// Maximum number of remembered calls, and of jobs. Others are retried at once.
 const REMEMBERED: usize = 16_384;
 
 /// A call that was found, and that nothing may be done about.
 #[derive(Clone, Debug)]
 pub struct HeldBack {
-    /// Which one.
+    /// The conference.
     pub conference: ConferenceSid,
-    /// By what it is found.
+    /// The keys that find it.
     pub(super) keys: BTreeSet<String>,
-    /// Why.
+    /// The reason.
     pub why: Why,
     /// The call, if it can be read.
     pub(crate) call: Option<Box<Call>>,
@@ -39,15 +39,15 @@ impl HeldBack {
         Self { conference, keys, why, call: Some(Box::new(call)) }
     }
 
-    /// Do these keys name it?
+    /// True when one of these keys names it.
     pub(super) fn has_any<'a>(&self, keys: impl IntoIterator<Item = &'a Key>) -> bool {
         let is_named =
             |key: &Key| key.as_str() == self.conference.as_str() || self.keys.contains(key.as_str());
         keys.into_iter().any(is_named)
     }
 
-    /// Is this event about it, so that it has to wait? `calls`: the others that were found. A page may tell of several calls
-    /// at once, and tells again: for the others it counts.
+    /// True when this event concerns it, and so has to wait. `calls`: the other calls that were found. A page may
+    /// report several calls at once, and repeats it: for the others the event counts.
     pub(crate) fn concerns(&self, event: &Event, calls: &[Call]) -> bool {
         let keys = direct(event);
         let is_for_others = || match event {
@@ -60,7 +60,7 @@ impl HeldBack {
     }
 }
 
-/// By what an event names the calls that it is about. Others are found with it, which may go on without it: other calls of a
+/// The keys by which an event names its calls. Others that are found with them do not depend on it: other calls of a
 /// customer, or of a worker.
 pub(crate) fn direct(event: &Event) -> BTreeSet<Key> {
     let mut keys = event.keys();
@@ -71,16 +71,16 @@ pub(crate) fn direct(event: &Event) -> BTreeSet<Key> {
     keys
 }
 
-/// Reads a call as it is stored.
+/// Parses a stored call.
 pub(super) fn read(state: &str) -> Result<Call, Why> {
     Call::read(state).map_err(|_| Format::newer(state).map_or(Why::Unreadable, Why::AnotherVersion))
 }
 
-/// What this server leaves alone for now.
+/// What this server holds back for now.
 #[derive(Debug, Default)]
 pub(super) struct SetAside {
     calls: BTreeMap<ConferenceSid, Entry>,
-    /// Jobs of such calls, and until when.
+    /// Jobs of such calls, and until when they wait.
     jobs: BTreeMap<JobId, Instant>,
     /// Jobs that this build cannot read.
     unreadable: BTreeSet<JobId>,
@@ -94,7 +94,7 @@ struct Entry {
 }
 
 impl SetAside {
-    /// These calls were found to be held back, and those not.
+    /// Notes which of the found calls are held back, and which are not.
     pub(super) fn found<'a>(
         &mut self,
         held_back: impl IntoIterator<Item = &'a HeldBack>,
@@ -115,7 +115,7 @@ impl SetAside {
         }
     }
 
-    /// The database refused what follows from a timer of this call.
+    /// The database refused the changes of a timer of this call.
     pub(super) fn refused(&mut self, conference: &ConferenceSid) {
         let before = self.calls.get(conference).filter(|entry| entry.why == Why::Refused);
         if before.is_none() {
@@ -125,7 +125,7 @@ impl SetAside {
         self.put(conference, Why::Refused, pause);
     }
 
-    /// What follows from its timers was written.
+    /// The changes of its timers were written.
     pub(super) fn written(&mut self, conference: &ConferenceSid) {
         if self.calls.get(conference).is_some_and(|entry| entry.why == Why::Refused) {
             self.calls.remove(conference);
@@ -138,7 +138,7 @@ impl SetAside {
         }
     }
 
-    /// A job of a call that is held back.
+    /// Notes a job of a call that is held back.
     pub(super) fn job(&mut self, job: JobId) {
         let now = Instant::now();
         self.jobs.retain(|_, until| *until > now);
@@ -147,7 +147,7 @@ impl SetAside {
         }
     }
 
-    /// Jobs that cannot be read.
+    /// Notes jobs that cannot be read.
     pub(super) fn unreadable(&mut self, jobs: &[JobId]) {
         for job in jobs {
             tracing::error!(
@@ -161,14 +161,14 @@ impl SetAside {
         }
     }
 
-    /// Calls whose timers are not to be looked at now.
+    /// Calls whose timers must not be handled now.
     pub(super) fn calls_now(&self) -> Vec<ConferenceSid> {
         let now = Instant::now();
         let waits = self.calls.iter().filter(|(_, entry)| entry.until > now);
         waits.map(|(conference, _)| conference.clone()).collect()
     }
 
-    /// Jobs that are not to be taken now.
+    /// Jobs that must not be taken now.
     pub(super) fn jobs_now(&self) -> Vec<JobId> {
         let now = Instant::now();
         let waits = self.jobs.iter().filter(|(_, until)| **until > now).map(|(job, _)| *job);
@@ -179,7 +179,7 @@ impl SetAside {
         self.calls.is_empty()
     }
 
-    /// How many calls are left alone for each reason, and how many jobs cannot be read.
+    /// Number of calls that are held back, by reason, and of jobs that cannot be read.
     pub(super) fn count(&self) -> (BTreeMap<&'static str, usize>, usize) {
         let mut calls = BTreeMap::new();
         for entry in self.calls.values() {
@@ -189,7 +189,7 @@ impl SetAside {
     }
 }
 
-/// Once for each call that was not known to be held back.
+/// Logs a call that was not known to be held back, once.
 fn tell(conference: &ConferenceSid, why: &Why) {
     match why {
         Why::AnotherVersion(format) => tracing::error!(

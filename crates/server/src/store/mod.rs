@@ -1,15 +1,15 @@
-//! What survives a restart: calls, jobs, timers, timelines and what was said to desktops.
+//! What survives a restart: calls, jobs, timers, timelines and pushes to desktops.
 //!
-//! No call is kept in a server. A batch of inputs is one transaction: the calls that it concerns are found by their keys
-//! and locked, the machine decides, and what follows is written ([`Store::transact`]). So it does not matter how many
-//! servers there are, as long as they have the same database.
+//! Servers keep no call in memory. A batch of inputs is one transaction: the calls that it concerns are found by
+//! their keys and locked, the machine decides, and the result is written ([`Store::transact`]). So the number of
+//! servers does not matter, as long as they share the database.
 //!
-//! Who carries out which job: a server holds a lease, which it renews while it runs; a job belongs to the server that has
-//! taken it. When a lease ends, the jobs of that server are free. Each time that a job is taken its fence grows, so that a
-//! server that was only slow can neither go on with it nor close it any more.
+//! Jobs belong to servers: a server holds a lease, which it renews while it runs, and a job belongs to the server
+//! that has taken it. When a lease ends, the jobs of that server are free. Each time that a job is taken its fencing
+//! token grows, so that a slow server can neither go on with it nor close it any more.
 //!
-//! A store is on a `database` (SQLite or PostgreSQL) or, where a whole world runs in one program, on a [`Memory`] or a
-//! [`Disk`]. All of them keep to the same tests.
+//! A store is on a `database` (SQLite or PostgreSQL) or, in simulations, on a [`Memory`] or a [`Disk`]. All of them
+//! pass the same tests.
 
 mod change;
 mod database;
@@ -45,12 +45,13 @@ use tokio::time::Instant;
 
 /// How long a server's lease lasts when it is not renewed.
 pub const LEASE: Millis = Millis(4500);
-/// Nothing is sent in the last part of a lease: it is to have arrived before somebody else looks what became of it.
+/// In the last part of a lease nothing is sent: a request should have arrived before another server looks up its
+/// effect.
 const LAST_PART: Duration = Duration::from_secs(1);
-/// After a time in which nobody heard Twilio the calls are looked at, one after the other, so far apart: what callbacks would have
-/// told then is not told again. It is a quarter of what goes to the Voice API by default, one request for a call.
+/// After a time without a server to hear Twilio the calls are polled one after the other, this far apart: Twilio does
+/// not repeat callbacks. It is a quarter of the default rate for the Voice API, with one request for a call.
 pub(crate) const LOOKS_APART: Millis = Millis(100);
-/// So much later than its own a server takes care of timers that another one has set: that one is nearer.
+/// How much later than its own timers a server handles those that another one has set: the other one goes first.
 const TIMERS_OF_OTHERS: Millis = Millis(300);
 
 /// An open store. Cheap to clone.
@@ -71,8 +72,8 @@ enum Place {
     Memory(memory::Server),
 }
 
-/// Asks whatever it is on. A server that was killed gets no answer, and one that is cut off from its database is refused. A
-/// database answers within its deadline; what is asked in parts has one for each of them.
+/// Asks the store's implementation. A killed server gets no answer, and one that is cut off from its database is
+/// refused. A database has a deadline for each answer; a question in parts has one for each part.
 macro_rules! ask {
     ($store:ident, $place:ident => $question:ident $arguments:tt) => {
         ask!($store, $place => $question $arguments, $place.limited($place.$question $arguments))
@@ -94,23 +95,23 @@ macro_rules! ask {
     }};
 }
 
-/// This server's.
+/// This server's lease.
 #[derive(Debug, Default)]
 struct Lease {
-    /// Until when it lasts for sure, by this machine's clock.
+    /// Lower bound of its end, by this machine's clock.
     until: Option<Instant>,
-    /// The same by the clock on the wall. In a machine that is suspended the first one may stand still
+    /// The same by the wall clock. In a suspended machine the first one may stand still
     /// (<https://doc.rust-lang.org/std/time/struct.Instant.html>).
     until_by_wall: Millis,
     tenure: Tenure,
-    /// How many servers ran when that was asked last; 0: it was not asked yet.
+    /// The last known number of running servers; 0: unknown.
     servers: u64,
-    /// May callbacks have come to nobody, and have the calls not been looked at since?
+    /// True when callbacks may have been lost, and the calls have not been polled since.
     missed: bool,
 }
 
 impl Lease {
-    /// Does it last for so long, by both clocks?
+    /// True when it lasts for this time, by both clocks.
     fn lasts(&self, now: Millis, time: Duration) -> bool {
         let by_wall = now.0.saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
         self.until.is_some_and(|until| Instant::now() + time < until) && by_wall < self.until_by_wall.0
@@ -118,33 +119,33 @@ impl Lease {
 }
 
 impl Store {
-    /// How long a database's answer is waited for when nobody says otherwise.
+    /// Default timeout of a database's answer.
     pub const DEADLINE: Duration = Duration::from_secs(5);
 
-    /// Opens the database (`sqlite:path` or `postgres://…`), creates the file if needed and brings the tables up to date.
+    /// Opens the database (`sqlite:path` or `postgres://…`), creates the file if needed and migrates the tables.
     ///
     /// Fails when another server has the file, or the database cannot be used.
     pub async fn open(url: &str) -> Result<Self, Error> {
         Self::open_in(url, Self::DEADLINE, Surroundings::system()).await
     }
 
-    /// The same with another deadline for its answers, and in surroundings with another clock.
+    /// The same with another timeout, and in surroundings with another clock.
     pub async fn open_in(url: &str, deadline: Duration, surroundings: Surroundings) -> Result<Self, Error> {
         let database = Database::open(url, deadline, surroundings.clone(), None).await?;
         Self::on(Place::Database(Box::new(database)), surroundings).await
     }
 
-    /// Goes on with what was committed to this disk.
+    /// Continues with the committed data of this disk.
     ///
-    /// Fails when another server has it that is still there, or the file cannot be used.
+    /// Fails when another running server has it, or the file cannot be used.
     pub async fn on_disk(disk: &Disk, surroundings: Surroundings) -> Result<Self, Error> {
         let database = disk.open(&surroundings).await?;
         Self::on(Place::Database(Box::new(database)), surroundings).await
     }
 
-    /// Goes on with what is in this memory.
+    /// Continues with the data of this memory.
     ///
-    /// Fails when another server has it that is still there, and it is not for several.
+    /// Fails when another running server has it, and it is not shared.
     pub async fn in_memory(memory: &Memory, surroundings: Surroundings) -> Result<Self, Error> {
         let server = memory.open(surroundings.clone())?;
         Self::on(Place::Memory(server), surroundings).await
@@ -162,7 +163,7 @@ impl Store {
         Ok(store)
     }
 
-    /// What its server lives in.
+    /// The server's surroundings.
     pub fn surroundings(&self) -> &Surroundings {
         &self.0.surroundings
     }
@@ -172,7 +173,7 @@ impl Store {
         self.0.surroundings.now()
     }
 
-    /// May other servers have the same calls?
+    /// True when other servers may have the same calls.
     pub fn is_shared(&self) -> bool {
         match &self.0.place {
             Place::Database(database) => database.is_shared(),
@@ -180,7 +181,7 @@ impl Store {
         }
     }
 
-    /// What this server had begun is for others from now on: they need not wait for the end of its lease.
+    /// Hands this server's jobs over: other servers need not wait for the end of its lease.
     pub async fn hand_over(&self) {
         if let Err(error) = self.leave().await {
             tracing::warn!(%error, "the database could not be told that this server stops; others wait for its lease to end");
@@ -191,8 +192,8 @@ impl Store {
         ask!(self, place => leave())
     }
 
-    /// Closes it in order. What this server had begun is for others from now on. Tasks that still end have the store, but
-    /// can do nothing with it.
+    /// Closes it gracefully, and hands this server's jobs over. Tasks that still end hold the store, but can do
+    /// nothing with it.
     pub async fn close(&self) {
         self.hand_over().await;
         match &self.0.place {
@@ -201,15 +202,15 @@ impl Store {
         }
     }
 
-    /// Finds and locks the calls that a batch is about, lets `decide` say what is to change, and writes it: all or
-    /// nothing, durable when this returns. If other servers were in the way it is begun again, and `decide` is asked
-    /// again, with what is known then.
+    /// Finds and locks the calls of a batch, lets `decide` choose the changes, and writes them: all or nothing,
+    /// durable when this returns. After a conflict with other servers it is begun again, and `decide` is called
+    /// again, with the new state.
     pub async fn transact<T>(
         &self,
         batch: &Batch,
         mut decide: impl FnMut(Found) -> Result<(Changes, T), Error>,
     ) -> Result<(Committed, T), Error> {
-        // A lease that ends meanwhile is not the one under which its jobs were taken.
+        // A lease that ends meanwhile is not the one in which its jobs were taken.
         let tenure = self.lease().tenure;
         let decide = |found: Found| {
             let mut set_aside = self.set_aside();
@@ -222,8 +223,8 @@ impl Store {
         ask!(self, place => transact(batch, decide, tenure))
     }
 
-    /// Takes up to `most` jobs of these crowds that nobody has, the most important first. `held`: those that this server
-    /// has already.
+    /// Takes up to `most` free jobs of these crowds, the most important first. `held`: jobs that this server already
+    /// has.
     pub async fn claim(
         &self,
         held: impl IntoIterator<Item = JobId>,
@@ -237,18 +238,19 @@ impl Store {
         Ok(jobs)
     }
 
-    /// A job of a call that is held back: no server has claimed it from now on, and this one takes it up only later.
+    /// Gives back a job of a call that is held back: no server has a claim to it then, and this one takes it up only
+    /// later.
     pub(crate) async fn set_job_aside(&self, claim: Claim) -> Result<(), Error> {
         self.set_aside().job(claim.job);
         ask!(self, place => give_back(claim))
     }
 
-    /// The database refuses what follows from the timers of these calls: they are tried again later.
+    /// The database refuses the changes of these calls' timers: they are retried later.
     pub(crate) fn set_timers_aside(&self, calls: &[ConferenceSid]) {
         calls.iter().for_each(|call| self.set_aside().refused(call));
     }
 
-    /// What follows from the timers of these calls is written.
+    /// The changes of these calls' timers are written.
     pub(crate) fn timers_written(&self, calls: &[ConferenceSid]) {
         let mut set_aside = self.set_aside();
         if !set_aside.is_empty() {
@@ -256,17 +258,17 @@ impl Store {
         }
     }
 
-    /// Does this server leave calls alone for now?
+    /// True while this server holds calls back.
     pub(crate) fn holds_back(&self) -> bool {
         !self.set_aside().is_empty()
     }
 
-    /// How many calls this server leaves alone, for each reason, and how many jobs it cannot read.
+    /// Number of calls that this server holds back, by reason, and of jobs that it cannot read.
     pub(crate) fn count_held_back(&self) -> (BTreeMap<&'static str, usize>, usize) {
         self.set_aside().count()
     }
 
-    /// All that is stored and held back, whether this server has met it or not.
+    /// Everything stored that is held back, whether or not this server has met it.
     pub async fn held_back(&self) -> Result<Listed, Error> {
         ask!(self, place => held_back())
     }
@@ -275,21 +277,21 @@ impl Store {
         self.0.set_aside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The call of a job; the outer `None` when the job is not ours any more, the inner one when its call is forgotten.
-    /// [`Error::HeldBack`]: nothing may be done about the call now.
+    /// The call of a job; the outer `None` when the job is no longer ours, the inner one when its call is forgotten.
+    /// [`Error::HeldBack`]: the call is held back now.
     pub async fn call_of(&self, claim: Claim) -> Result<Option<Option<Call>>, Error> {
         ask!(self, place => call_of(claim))
     }
 
     /// Renews this server's lease.
     pub async fn renew(&self) -> Result<(), Error> {
-        // The database counts from when it hears of it, which is later.
+        // The database counts from when it receives the request, which is later.
         let (asked, asked_by_wall) = (Instant::now(), self.now());
         ask!(self, place => renew())?;
         let until = asked + Duration::from_millis(LEASE.0);
         let now = self.now();
         let mut lease = self.lease();
-        // By now the database may have found the one before at its end, and somebody else its jobs.
+        // By now the database may have found the previous lease ended, and another server may have its jobs.
         if lease.until.is_some() && !lease.lasts(now, Duration::ZERO) {
             lease.tenure.0 += 1;
             lease.missed = true;
@@ -299,7 +301,7 @@ impl Store {
         Ok(())
     }
 
-    /// How long the database's answer is waited for, and when something was committed last; `None`: in a world.
+    /// Timeout of the database's answer, and the time of the last commit; `None` in a simulation.
     pub(crate) fn answers(&self) -> Option<(Duration, Instant)> {
         match &self.0.place {
             Place::Database(database) => database.answers(),
@@ -307,7 +309,8 @@ impl Store {
         }
     }
 
-    /// The database's clock against ours, as it was when the lease was renewed last; `None`: there is one clock only.
+    /// Skew of the database's clock against ours, as of the last renewal of the lease; `None`: there is only one
+    /// clock.
     pub fn skew(&self) -> Option<Skew> {
         match &self.0.place {
             Place::Database(database) => database.skew(),
@@ -315,21 +318,22 @@ impl Store {
         }
     }
 
-    /// How many servers run, this one among them.
+    /// Number of running servers, including this one.
     pub async fn servers(&self) -> Result<u64, Error> {
         let count = match self.is_shared() {
             true => ask!(self, place => count_servers())?.max(1),
             false => 1,
         };
         let mut lease = self.lease();
-        // It was started where no other one runs, or another one has gone. Nobody knows which of them were in order.
+        // This server was started where no other one runs, or another one has gone. Whether those were in order is
+        // unknown.
         lease.missed |= count < lease.servers || (lease.servers == 0 && count == 1);
         lease.servers = count;
         Ok(count)
     }
 
-    /// Lets all calls that are watched be looked at soon, once, if callbacks may have come to nobody: the server was down,
-    /// stood still, or another one has gone. Who would wait longest comes first. Is there anything to do?
+    /// Schedules one poll of all watched calls, if callbacks may have been lost: the server was down or suspended, or
+    /// another one has gone. Calls that would wait longest come first. True when there is anything to do.
     pub async fn catch_up(&self) -> Result<bool, Error> {
         if !std::mem::take(&mut self.lease().missed) {
             return Ok(false);
@@ -341,8 +345,8 @@ impl Store {
         asked.map(|()| true)
     }
 
-    /// The lease under which something may be sent now: it lasts for as long as a request takes. `None`: the database has
-    /// not heard of this server for too long, and another one may have its jobs.
+    /// The tenure in which something may be sent now: its lease lasts for as long as a request takes. `None`: the
+    /// lease was not renewed for too long, and another server may have its jobs.
     pub fn leased(&self) -> Option<Tenure> {
         let now = self.now();
         let lease = self.lease();
@@ -350,7 +354,7 @@ impl Store {
         (lasts || !self.is_shared() || !self.is_fenced()).then_some(lease.tenure)
     }
 
-    /// Only a test's store is not.
+    /// False only in a store for tests.
     fn is_fenced(&self) -> bool {
         match &self.0.place {
             Place::Database(_) => true,
@@ -362,8 +366,8 @@ impl Store {
         self.0.leased.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The calls that share one of these keys, with the other calls of their customers, as they were last committed. Those that
-    /// are quarantined are among them. [`Error::HeldBack`]: one that the keys name cannot be read.
+    /// The calls that share one of these keys, with the other calls of their customers, as last committed, including
+    /// quarantined ones. [`Error::HeldBack`]: a call that the keys name cannot be read.
     pub async fn find(&self, keys: &BTreeSet<Key>) -> Result<Vec<Call>, Error> {
         let (calls, unreadable) = ask!(self, place => find(keys))?;
         let named = keys.iter().filter(|key| !matches!(key, Key::Worker(_)));
@@ -373,45 +377,44 @@ impl Store {
         }
     }
 
-    /// The same without those that cannot be read.
+    /// The same without unreadable ones.
     pub(crate) async fn find_readable(&self, keys: &BTreeSet<Key>) -> Result<Vec<Call>, Error> {
         ask!(self, place => find(keys)).map(|(calls, _)| calls)
     }
 
-    /// Lets the calls that are found by these keys be looked at now, as far as they are watched: something that was told of
-    /// them could not be stored.
+    /// Schedules a poll of the watched calls with these keys for now: a callback about them could not be stored.
     pub async fn look_at(&self, keys: &BTreeSet<Key>) -> Result<(), Error> {
         ask!(self, place => look_at(keys))
     }
 
-    /// More calls than are remembered may have missed something: all of them are looked at ([`Self::catch_up`]).
+    /// More calls than can be remembered may have missed something: all of them are polled ([`Self::catch_up`]).
     pub(crate) fn look_at_all_soon(&self) {
         self.lease().missed = true;
     }
 
-    /// The next timers: whose they are, and when this server has to take care of them. Without those of calls that it leaves
-    /// alone for now.
+    /// The next timers: their calls, and when this server has to handle them. Without those of calls that it holds
+    /// back for now.
     pub async fn next_timers(&self, most: usize) -> Result<Vec<(ConferenceSid, Millis)>, Error> {
         let without = self.set_aside().calls_now();
         ask!(self, place => next_timers(most, &without))
     }
 
-    /// The timeline of a customer: all lines of the conferences that he was in, oldest first, with their numbers.
+    /// The timeline of a customer: all lines of the customer's conferences, oldest first, with their numbers.
     pub async fn timeline(&self, customer: &CallSid) -> Result<Vec<(i64, Line)>, Error> {
         ask!(self, place => timeline(customer))
     }
 
-    /// What was given up lately, the last one first.
+    /// Jobs that were given up lately, last one first.
     pub async fn given_up(&self) -> Result<Vec<GivenUp>, Error> {
         ask!(self, place => given_up())
     }
 
-    /// Jobs that have not ended.
+    /// Open jobs.
     pub async fn open_jobs(&self) -> Result<OpenJobs, Error> {
         ask!(self, place => open_jobs())
     }
 
-    /// Pages of this worker at other servers are to hear that one of this epoch acts.
+    /// Tells pages of this worker on other servers that one of this epoch acts.
     pub(crate) async fn say_newer_page(&self, worker: &WorkerSid, epoch: u64) -> Result<(), Error> {
         if !self.is_shared() || epoch == 0 {
             return Ok(());
@@ -419,7 +422,7 @@ impl Store {
         ask!(self, place => say_newer_page(worker, epoch))
     }
 
-    /// Hears what other servers say; `None`: there are no others.
+    /// Listens to other servers; `None`: there are none.
     pub(crate) async fn listen(&self) -> Result<Option<Hints>, Error> {
         self.0.surroundings.alive().await;
         match &self.0.place {
@@ -428,13 +431,12 @@ impl Store {
         }
     }
 
-    /// What a page of this worker is to be told that has heard as far as `since`: text of a [`PushId`], `None` for a new
-    /// page.
+    /// What a page of this worker at the position `since` must receive: text of a [`PushId`], `None` for a new page.
     pub async fn heard(&self, worker: &WorkerSid, since: Option<&str>) -> Result<Heard, Error> {
         ask!(self, place => heard(worker, since))
     }
 
-    /// What was said to a worker after this number, as far as it is kept.
+    /// Stored pushes to a worker after this number.
     pub async fn pushes_since(&self, worker: &WorkerSid, number: u64) -> Result<Vec<(u64, Push)>, Error> {
         ask!(self, place => pushes_since(worker, number))
     }
@@ -444,27 +446,27 @@ impl Store {
         ask!(self, place => last_pushes(workers))
     }
 
-    /// Forgets pushes that no page comes back for.
+    /// Forgets pushes that are too old for any page to need.
     pub async fn forget_pushes(&self) -> Result<(), Error> {
         ask!(self, place => forget_pushes() in parts)
     }
 
-    /// Other servers are to know that this page is connected here; `None`: there are no others.
+    /// Registers a page's session for other servers; `None`: there are none.
     pub(crate) async fn begin_session(&self, worker: &WorkerSid, epoch: u64) -> Result<Option<i64>, Error> {
         ask!(self, place => begin_session(worker, epoch))
     }
 
-    /// The page is gone.
+    /// Ends a session.
     pub(crate) async fn end_session(&self, id: i64) -> Result<(), Error> {
         ask!(self, place => end_session(id))
     }
 
-    /// Epochs of the worker's pages at other servers that run; 0: one that has not said its own.
+    /// Epochs of the worker's pages on other running servers; 0 for a page that names none.
     pub(crate) async fn sessions_elsewhere(&self, worker: &WorkerSid) -> Result<Vec<u64>, Error> {
         ask!(self, place => sessions_elsewhere(worker))
     }
 
-    /// Lets what is older than this go. Of recoveries figures remain ([`crate::report`]).
+    /// Deletes what is older than this. Recoveries leave figures ([`crate::report`]).
     pub async fn tidy(&self, keep: Millis) -> Result<(), Error> {
         ask!(self, place => tidy(keep) in parts)
     }

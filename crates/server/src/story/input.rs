@@ -1,4 +1,4 @@
-//! What came in about a call, and what followed from it. Names, numbers, labels and attributes stay out of it.
+//! What came in about a call, and its consequences. Names, phone numbers, labels and attributes are left out.
 
 use rejoin_protocol::api::DeliveryId;
 use rejoin_protocol::{Millis, TaskSid};
@@ -6,7 +6,7 @@ use rejoin_recovery::{Call, ConferenceEventKind, Effect, Event, Outcome, TaskEve
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-/// From where something comes.
+/// The source of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Source {
@@ -16,51 +16,51 @@ pub enum Source {
     EventStream,
     /// The plugin.
     Plugin,
-    /// Twilio asked for a document.
+    /// Twilio requested a document.
     Document,
-    /// A job has ended.
+    /// A job ended.
     Job,
-    /// A timer.
+    /// A timer went off.
     Timer,
 }
 
-/// Something that came in.
+/// An input.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Input {
-    /// From where.
+    /// The source.
     pub from: Source,
-    /// What it is called.
+    /// The name of its kind.
     pub kind: String,
-    /// By what the same one is known again, where there is such a thing.
+    /// Its identity for deduplication, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// What it says.
+    /// Its content.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub about: Map<String, Value>,
-    /// What followed. Nothing: it was known, or is no reason to do anything.
+    /// Its consequences. Empty: it was a duplicate, or changes nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub then: Vec<Then>,
 }
 
-/// Something that was decided. What timelines say of it has lines of its own.
+/// A decision. Lines of timelines are kept separately.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "then", rename_all = "kebab-case")]
 pub enum Then {
-    /// Something is wanted of Twilio.
+    /// A new job for Twilio.
     Job {
-        /// What.
+        /// The action.
         action: String,
-        /// Until when it makes sense (point in time).
+        /// When it stops making sense (point in time).
         deadline: Millis,
     },
     /// A timer is set.
     Timer {
-        /// Which.
+        /// The timer.
         timer: Timer,
         /// When it is due (point in time).
         at: Millis,
     },
-    /// A desktop is told.
+    /// A push to a desktop.
     Told {
         /// The name of the stage.
         stage: String,
@@ -68,14 +68,14 @@ pub enum Then {
 }
 
 impl Input {
-    /// Of an event, as far as it is about the call of this task. `delivery`: its id, if Event Streams has delivered it.
-    /// `None`: it has nothing to do with that call.
+    /// An event, as far as it concerns the call of this task. `delivery`: its id, if Event Streams has delivered it.
+    /// `None`: it does not concern that call.
     pub(crate) fn of(event: &Event, delivery: Option<&str>, task: &TaskSid, then: Vec<Then>) -> Option<Self> {
         if let Event::Hello { hello, .. } = event
             && then.is_empty()
             && !hello.holdings.iter().any(|holding| &holding.task == task)
         {
-            // A page says hello for all calls of its worker.
+            // A page's hello is about all calls of its worker.
             return None;
         }
         let input = input(event, task);
@@ -86,7 +86,7 @@ impl Input {
     }
 }
 
-/// What follows for this call; `None`: it has lines of its own, or is of no interest.
+/// An effect on this call; `None`: it has lines of its own, or is irrelevant.
 pub(crate) fn then(effect: &Effect, call: &Call) -> Option<Then> {
     match effect {
         Effect::Act { conference, action, deadline } if *conference == call.conference => {
@@ -211,7 +211,7 @@ fn input(event: &Event, task: &TaskSid) -> Input {
     }
 }
 
-/// Those that say something.
+/// The fields that are not null.
 fn fields(about: Value) -> Map<String, Value> {
     match about {
         Value::Object(about) => about.into_iter().filter(|(_, value)| !value.is_null()).collect(),

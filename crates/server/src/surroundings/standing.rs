@@ -1,12 +1,12 @@
-//! A server of a world stands still, as SIGSTOP makes a process stand still: nothing of it runs, and its connections stay.
-//! What comes meanwhile waits. When it is let go on, its timers are due all at once.
+//! Suspends a server of a simulation, as SIGSTOP suspends a process: nothing of it runs, and its connections stay
+//! open. Input waits. When it goes on, all overdue timers go off at once.
 
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-/// Those of its parts that wanted to run meanwhile; `None`: it runs.
+/// Tasks that wait to run; `None`: the server runs.
 #[derive(Debug, Default)]
 pub(super) struct Standing(Mutex<Option<Vec<Waker>>>);
 
@@ -20,7 +20,7 @@ impl Standing {
         waiting.into_iter().flatten().for_each(Waker::wake);
     }
 
-    /// Does it stand still? Then whoever asks is woken when it goes on.
+    /// True while it is suspended. The caller is woken when it goes on.
     pub(super) fn keeps(&self, context: &Context<'_>) -> bool {
         let mut standing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match standing.as_mut() {

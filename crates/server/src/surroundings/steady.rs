@@ -1,26 +1,26 @@
-//! A clock that goes on evenly although somebody sets the one on the wall. Everything that a recovery waits for is a point in
-//! time: a clock that jumps by minutes would end all waits at once (a call that has just ended would be forgotten while Twilio
-//! still asks about it), or none of them.
+//! A clock that continues smoothly when the wall clock is set. All waits of a recovery are points in time: a clock
+//! that jumps by minutes would end all of them at once (a call that has just ended would be forgotten while Twilio
+//! still asks about it), or none.
 //!
-//! Time goes on by a clock that nobody sets, from what the clock on the wall said when the server was started. A clock on the
-//! wall that says otherwise for [`SETTLED_AFTER`] is believed: it was wrong at the start, and has been set right.
+//! Time passes by a monotonic clock, starting from the wall clock's time when the server was started. A wall clock
+//! that differs for [`SETTLED_AFTER`] is trusted: it was wrong at the start, and has been corrected.
 
 use std::sync::{Mutex, PoisonError};
 
-/// A difference up to this is what measuring makes, and slewing; it is followed at once. In milliseconds.
+/// A difference up to this comes from measuring and slewing, and is followed at once. In milliseconds.
 const TOLERATED: i64 = 50;
-/// A difference that stays the same for so long is no mistake that is being undone. In milliseconds.
+/// A difference that is stable for this long is not a mistake that is being corrected. In milliseconds.
 pub(super) const SETTLED_AFTER: u64 = 120_000;
 
-/// By how much the clock on the wall is ahead of the one that nobody sets.
+/// How far the wall clock is ahead of the monotonic one.
 #[derive(Debug)]
 pub(super) struct Steady(Mutex<Option<Ahead>>);
 
 #[derive(Clone, Copy, Debug)]
 struct Ahead {
-    /// What counts, in milliseconds.
+    /// The value in use, in milliseconds.
     by: i64,
-    /// What the clock on the wall says now, and since when by the clock that nobody sets.
+    /// A differing value of the wall clock, and since when by the monotonic clock.
     otherwise: Option<(i64, u64)>,
 }
 
@@ -29,7 +29,7 @@ impl Steady {
         Self(Mutex::new(None))
     }
 
-    /// What time it is, from what both clocks say at this moment, in milliseconds.
+    /// The current time, from the readings of both clocks, in milliseconds.
     pub(super) fn now(&self, unset: u64, wall: u64) -> u64 {
         let ahead = i64::try_from(i128::from(wall) - i128::from(unset)).unwrap_or_default();
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -56,8 +56,8 @@ fn near(one: i64, other: i64) -> bool {
     one.abs_diff(other) <= TOLERATED.unsigned_abs()
 }
 
-/// The clock of this machine that nobody sets, in milliseconds. It goes on while the machine is suspended: then time has passed.
-/// `None`: there is none.
+/// This machine's monotonic clock, in milliseconds. It includes time in which the machine is suspended. `None`: there
+/// is none.
 #[cfg(target_os = "linux")]
 pub(super) fn unset() -> Option<u64> {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
@@ -65,7 +65,7 @@ pub(super) fn unset() -> Option<u64> {
     Some(seconds * 1_000 + nanos / 1_000_000)
 }
 
-/// Elsewhere a clock that also counts the time in which the machine is suspended is not at hand.
+/// Elsewhere a monotonic clock that includes suspended time is not available.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn unset() -> Option<u64> {
     None
@@ -88,7 +88,7 @@ mod tests {
                 assert_eq!(steady.now(at, wrong + at), START + at, "{second} s after it was set");
             }
             assert_eq!(steady.now(119_500, START + 119_500), START + 119_500);
-            // Wrong again: it counts anew from here.
+            // Wrong again: the wait starts again from here.
             assert_eq!(steady.now(130_000, wrong + 130_000), START + 130_000);
             assert_eq!(steady.now(245_000, wrong + 245_000), START + 245_000);
         }

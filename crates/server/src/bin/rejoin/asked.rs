@@ -1,4 +1,4 @@
-//! What subcommands have in common that tell what the store knows.
+//! Common parts of the subcommands that read the store.
 
 use clap::Args;
 use rejoin_server::Error;
@@ -21,12 +21,12 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// Where the store is.
+    /// URL of the store.
     pub(crate) fn url(&self) -> &str {
         &self.storage.database_url
     }
 
-    /// Prints what it knows, for people or for programs.
+    /// Prints the answer, for people or for programs.
     pub(crate) fn print(&self, answer: Result<impl Display + Serialize, Error>) -> Result<ExitCode, String> {
         let answer = answer.map_err(|error| error.to_string())?;
         if self.json {

@@ -18,7 +18,7 @@ pub(crate) struct Options {
     config: Config,
 }
 
-/// Prints what counts, and what is to be said about it.
+/// Prints the settings in effect, and all findings about them.
 pub(crate) async fn run(options: &Options, matches: &ArgMatches, layered: &Layered) -> ExitCode {
     let name = "check-config";
     let cli = Cli::command();

@@ -1,6 +1,6 @@
 //! `rejoin demo`: a server in this process, and the twin as another program beside it.
 //!
-//! The twin is never linked into this program: what stands in for Twilio has no place in a production binary.
+//! The twin is never linked into this program: a stand-in for Twilio does not belong in a production binary.
 
 use crate::signals::Signals;
 use clap::{Args, Parser};
@@ -30,7 +30,7 @@ pub(crate) struct Options {
     flex_host: PathBuf,
 }
 
-/// Until a signal comes, or one of the two ends.
+/// Runs until a signal comes, or one of the two ends.
 pub(crate) async fn run(options: Options) -> Result<ExitCode, String> {
     let mut signals = Signals::new();
     let twin = options.twin.clone().map_or_else(beside, Ok)?;
@@ -84,7 +84,7 @@ async fn with_both(
         ("listen", address.to_string()),
         ("public-url", format!("http://{address}")),
         ("ping-workflow-sid", WorkflowSid::numbered(2).to_string()),
-        // The twin's workflow of outbound calls finds nobody.
+        // The twin's workflow for outbound calls matches no agent.
         ("outbound-workflow-sid", WorkflowSid::numbered(1).to_string()),
         ("reconnecting-activity-sid", ActivitySid::numbered(3).to_string()),
         ("allowed-origins", format!("{twin_url},http://127.0.0.1:{}", options.port)),
@@ -114,14 +114,14 @@ struct DemoConfig {
     config: Config,
 }
 
-/// The twin beside this program.
+/// Path of the twin beside this program.
 fn beside() -> Result<PathBuf, String> {
     let this =
         std::env::current_exe().map_err(|error| format!("where this program is cannot be told: {error}"))?;
     Ok(this.with_file_name("rejoin-twin"))
 }
 
-/// A folder of our own.
+/// Creates a temporary folder.
 fn folder() -> Result<PathBuf, String> {
     let folder = std::env::temp_dir().join(format!("rejoin-demo-{}", std::process::id()));
     std::fs::create_dir_all(&folder)
@@ -129,34 +129,34 @@ fn folder() -> Result<PathBuf, String> {
     Ok(folder)
 }
 
-/// Tokens are made anew for each start.
+/// A new token for each start.
 fn secret() -> Result<String, String> {
     let mut bytes = [0; 16];
     std::fs::File::open("/dev/urandom")
         .and_then(|mut random| random.read_exact(&mut bytes))
         .map_err(|error| format!("no random numbers: {error}"))?;
     Ok(bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing into a string does not fail.
+        // Writing to a string cannot fail.
         let _ = write!(text, "{byte:02x}");
         text
     }))
 }
 
-/// The twin has to know where the server is before the server can be started.
+/// The twin must know the server's address before the server can be started.
 fn free_port() -> Result<SocketAddr, String> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
         .and_then(|listener| listener.local_addr())
         .map_err(|error| format!("no free port: {error}"))
 }
 
-/// Waits until it says that it listens.
+/// Waits until the twin reports that it listens.
 async fn is_up(twin: &mut Child) -> Result<(), String> {
     let ended = || "the twin has ended: is its port taken? Give another one with --port".to_owned();
     let stdout = twin.stdout.take().ok_or_else(ended)?;
     let mut lines = BufReader::new(stdout).lines();
     while let Some(line) = lines.next_line().await.map_err(|error| error.to_string())? {
         if line.starts_with("listening on") {
-            // What it says from now on is read, so that it is never held up by a full pipe.
+            // Later output is read, so that a full pipe never blocks the twin.
             tokio::spawn(async move { while matches!(lines.next_line().await, Ok(Some(_))) {} });
             return Ok(());
         }

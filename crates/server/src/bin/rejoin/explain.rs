@@ -15,7 +15,7 @@ pub(crate) struct Options {
     asked: Asked,
 }
 
-/// Prints what the store knows of a call.
+/// Prints what the store has about a call.
 pub(crate) async fn run(options: &Options) -> Result<ExitCode, String> {
     match beside::explain(options.asked.url(), &options.subject).await.transpose() {
         Some(story) => options.asked.print(story),

@@ -24,7 +24,7 @@ fn conference(text: &str) -> Result<ConferenceSid, String> {
     ConferenceSid::parse(text).map_err(|_| "a conference (CF…) is wanted, with 32 digits".to_owned())
 }
 
-/// Lets a quarantined call go on.
+/// Releases a quarantined call.
 pub(crate) async fn run(options: &Options) -> Result<ExitCode, String> {
     let (url, now) = (&options.storage.database_url, Surroundings::system().now());
     match beside::release(url, &options.conference, now).await {

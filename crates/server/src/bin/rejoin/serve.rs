@@ -15,10 +15,10 @@ pub(crate) struct Options {
     pub(crate) config: Config,
 }
 
-/// Until a signal comes, or a part of the server has ended by itself.
+/// Runs until a signal comes, or a part of the server has ended by itself.
 pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
     failpoint::check()?;
-    // A panic's message may quote what is personal.
+    // The message of a panic may contain personal data.
     std::panic::set_hook(Box::new(|panic| {
         let at = panic.location().map(tracing::field::display);
         tracing::error!(at, "a panic, which is a defect of rejoin: please report it with this line");
@@ -31,7 +31,7 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
         tracing::warn!(setting = finding.name, "{}", finding.why);
     }
     let mut server = Server::start(options.config).await?;
-    // For whoever started the server on port 0.
+    // For a caller who started the server on port 0.
     println!("listening on {}", server.address());
     if let Some(address) = server.operator_address() {
         println!("operators on {address}");

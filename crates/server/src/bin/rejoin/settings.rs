@@ -1,4 +1,4 @@
-//! From arguments, environment and file to settings, or to words that say what is missing.
+//! Turns arguments, environment and file into settings, or into a message about what is missing.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use rejoin_server::config::Key;
@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// The option, and what its variable would be as a key.
+/// The option, its variable, and the key it would have.
 const FILE: (&str, &str, &str) = ("--config", "REJOIN_CONFIG", "config");
 
 /// The settings that this subcommand takes.
@@ -16,7 +16,7 @@ pub(crate) fn keys(subcommand: &clap::Command) -> Vec<Key> {
     subcommand.get_arguments().filter_map(Key::of).filter(|key| key.name != FILE.2).collect()
 }
 
-/// The arguments, with what the file says for the subcommand that is asked for.
+/// The arguments, extended by the file for the requested subcommand.
 pub(crate) fn layered(command: &clap::Command, given: Vec<OsString>) -> Result<Layered, String> {
     let subcommand = given.get(1).and_then(|name| command.find_subcommand(name));
     let known = subcommand.map(keys).unwrap_or_default();
@@ -47,7 +47,7 @@ fn path(given: &[OsString]) -> Option<PathBuf> {
     std::env::var_os(FILE.1).map(PathBuf::from)
 }
 
-/// Says why the arguments are not taken.
+/// Explains why the arguments are refused.
 pub(crate) fn refuse(error: &clap::Error, layered: &Layered) -> ExitCode {
     let named = |kind| match error.get(kind) {
         Some(ContextValue::Strings(names)) => names.clone(),
@@ -72,7 +72,7 @@ pub(crate) fn refuse(error: &clap::Error, layered: &Layered) -> ExitCode {
         );
         return ExitCode::FAILURE;
     }
-    // Help and the version are errors, too; what cannot be printed cannot be told either.
+    // Help and the version are errors, too; a failure to print cannot be reported.
     let _ = error.print();
     for key in keys {
         if let Some(origin @ Origin::File(_)) = layered.origins.get(&key.name) {

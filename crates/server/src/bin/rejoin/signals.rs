@@ -1,4 +1,4 @@
-//! How the program is told to stop.
+//! Signals that stop the program.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 

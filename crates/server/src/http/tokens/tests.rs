@@ -60,7 +60,7 @@ fn source(number: u8) -> Option<Source> {
 
 const BEGIN: Millis = Millis::seconds(1_000_000);
 
-/// Lets what was begun behind an answer get as far as it can.
+/// Lets background work progress as far as it can.
 async fn settle() {
     for _ in 0..20 {
         tokio::task::yield_now().await;
@@ -78,7 +78,7 @@ async fn a_token_that_was_good_stays_good_while_twilio_is_asked_again() {
     }
     settle().await;
     assert_eq!(twilio.asked(), 2, "it is asked about once");
-    // Twilio says that it is not good any more: from then on it is not.
+    // Twilio says that it is no longer valid: from then on it is refused.
     twilio.does.send_replace(Does::Revoke);
     settle().await;
     assert_eq!(tokens.check("good", source(1), later).await, Err(Problem::TokenRefused));
@@ -114,7 +114,7 @@ async fn guesses_hold_up_their_own_address_alone() {
         .collect();
     settle().await;
     assert_eq!(twilio.asked(), 1 + NEW_AT_ONCE_OF_ADDRESS);
-    // Recently good, from wherever; and new ones of others.
+    // Recently valid tokens, from any address; and new ones of other addresses.
     assert!(tokens.check("good-before", source(1), BEGIN + Millis::seconds(61)).await.is_ok());
     let new: Vec<_> = (10..20)
         .map(|number| {

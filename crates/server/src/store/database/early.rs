@@ -1,4 +1,4 @@
-//! Marks that wait for their call.
+//! Early marks, which wait for their call.
 
 use super::Database;
 use super::read::texts;
@@ -11,7 +11,7 @@ use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 use std::sync::Arc;
 
 impl Database {
-    /// Those that a batch is about: of its workers and tasks, and of the tasks of the calls that were found.
+    /// The early marks of a batch: those of its workers and tasks, and of the found calls' tasks.
     pub(super) async fn early_marks(
         &self,
         db: &mut AnyConnection,
@@ -51,7 +51,7 @@ impl Database {
         Ok(())
     }
 
-    /// Lets those go whose call has not become known.
+    /// Forgets those whose call has not become known.
     pub(super) async fn forget_early(&self) -> Result<(), Error> {
         let before = integer(self.surroundings.now() - EarlyMark::WAITS);
         let forget = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.forget_early))).bind(before);

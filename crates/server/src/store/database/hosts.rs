@@ -1,8 +1,8 @@
-//! The PostgreSQL servers that a URL names, and which of them takes writes.
+//! The PostgreSQL servers of a URL, and which of them accepts writes.
 //!
-//! The driver knows one host for a URL. libpq finds the primary among several
-//! (<https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-MULTIPLE-HOSTS>, `target_session_attrs`); this does
-//! the same.
+//! The driver supports one host in a URL. libpq finds the primary among several
+//! (<https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-MULTIPLE-HOSTS>, `target_session_attrs`); this
+//! does the same.
 
 use super::servers::Away;
 use crate::error::Error;
@@ -18,27 +18,27 @@ use tokio::time::{Instant, timeout, timeout_at};
 /// True on a standby, and where writes are refused for another reason.
 pub(super) const IS_READ_ONLY: &str =
     "select pg_is_in_recovery() or current_setting('transaction_read_only') = 'on'";
-/// The first eight digits of a WAL file's name are the timeline, which a promotion makes longer by one
+/// The first eight digits of a WAL file's name are the timeline, which a promotion increases by one
 /// (<https://www.postgresql.org/docs/current/continuous-archiving.html#BACKUP-TIMELINES>).
 const TIMELINE: &str = "select substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)";
-/// After one server has said that it takes writes, the others get so long to say the same.
+/// How long the other servers are waited for after one has said that it accepts writes.
 const OTHERS_WITHIN: Duration = Duration::from_millis(200);
 
 /// A URL with one or more hosts: one URL for each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Hosts(Vec<String>);
 
-/// Why a URL cannot be used. No value is repeated: there may be a password in it.
+/// Why a URL cannot be used. Its value is not repeated: it may contain a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unusable {
     /// It is not a URL of PostgreSQL.
     NotOne,
-    /// `target_session_attrs` wants a server that takes no writes.
+    /// `target_session_attrs` requires a server that accepts no writes.
     ReadOnly,
 }
 
 impl Hosts {
-    /// The hosts of a URL, in its order.
+    /// The hosts of a URL, in their order.
     pub(crate) fn of(url: &str) -> Result<Self, Unusable> {
         let begins = ["postgres://", "postgresql://"];
         let begin = begins.into_iter().find(|begin| url.starts_with(begin)).ok_or(Unusable::NotOne)?;
@@ -68,7 +68,7 @@ impl Hosts {
         }
     }
 
-    /// Is every server on this machine, or known by its certificate?
+    /// True when every server is on this machine, or verified by its certificate.
     pub(crate) fn are_verified(&self) -> bool {
         self.0.iter().filter_map(|url| PgConnectOptions::from_str(url).ok()).all(|options| {
             let host = options.get_host().trim_matches(['[', ']']);
@@ -80,8 +80,8 @@ impl Hosts {
         })
     }
 
-    /// The URL of a server that takes writes. Of several the one with the longest history: one that was primary before
-    /// another was promoted, and was started again as if nothing had happened, has a shorter one.
+    /// The URL of a server that accepts writes. Among several the one with the longest history: a former primary that
+    /// was restarted after another one was promoted has a shorter one.
     pub(super) async fn writable(&self, within: Duration) -> Result<String, Away> {
         let ask = |url: &String| {
             let url = url.clone();
@@ -96,7 +96,7 @@ impl Hosts {
                     until = until.min(Instant::now() + OTHERS_WITHIN);
                     found.push((connection, url));
                 }
-                // That one is a standby says more than that another one is not there.
+                // A standby that answers is better information than a server that does not.
                 Err(Away::ReadOnly) => away = Some(Away::ReadOnly),
                 Err(error) => away = away.or(Some(error)),
             }
@@ -107,7 +107,7 @@ impl Hosts {
         }
         match found.pop() {
             Some((connection, url)) => {
-                // Nobody waits for its end.
+                // Nothing waits for its end.
                 drop(connection);
                 Ok(url)
             }
@@ -120,7 +120,7 @@ impl Hosts {
         Ok(self.writable(within).await?)
     }
 
-    /// The same; where none takes writes, one that can be read from.
+    /// The same; if none accepts writes, one that can be read from.
     pub(crate) async fn readable(&self, within: Duration) -> Result<String, Error> {
         let away = match self.writable(within).await {
             Ok(url) => return Ok(url),
@@ -135,7 +135,7 @@ impl Hosts {
     }
 }
 
-/// A connection to a server that takes writes.
+/// A connection to a server that accepts writes.
 async fn opened(url: &str) -> Result<PgConnection, Away> {
     let options = PgConnectOptions::from_str(url).map_err(|error| Away::of(&error))?;
     let mut connection = options.connect().await.map_err(|error| Away::of(&error))?;
@@ -144,7 +144,7 @@ async fn opened(url: &str) -> Result<PgConnection, Away> {
     match read_only {
         Ok(false) => Ok(connection),
         Ok(true) => {
-            // Which is told to nobody who would have to wait for it.
+            // Nothing should have to wait for the close.
             let _ = timeout(OTHERS_WITHIN, connection.close()).await;
             Err(Away::ReadOnly)
         }
@@ -152,7 +152,7 @@ async fn opened(url: &str) -> Result<PgConnection, Away> {
     }
 }
 
-/// The one with the longest history; the first one where that cannot be told.
+/// The one with the longest history; the first one if that cannot be determined.
 async fn longest(found: Vec<(PgConnection, String)>, within: Duration) -> String {
     let mut best: Option<(String, String)> = None;
     for (mut connection, url) in found {

@@ -1,4 +1,4 @@
-//! Who carries out which job.
+//! Claims of jobs, and leases of servers.
 
 use super::read::call;
 use super::schema::{integer, millis};
@@ -17,7 +17,7 @@ use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 use std::sync::{Arc, PoisonError};
 
 impl Database {
-    /// SQLite is told what time it is: by this server's clock.
+    /// Binds the time for SQLite: this server's clock.
     pub(super) fn timed<'q>(&self, query: Query<'q, Any, AnyArguments>) -> Query<'q, Any, AnyArguments> {
         match self.dialect {
             Dialect::Sqlite => query.bind(integer(self.surroundings.now())),
@@ -25,8 +25,8 @@ impl Database {
         }
     }
 
-    /// Takes up to `most` jobs of these crowds that nobody has, the most important first. `held`: those that this server
-    /// has already. Those that cannot be read are nobody's again, and are named beside the others.
+    /// Takes up to `most` free jobs of these crowds, the most important first. `held`: jobs that this server already
+    /// has. Unreadable jobs are given back, and returned separately.
     pub(in crate::store) async fn claim(
         &self,
         held: impl IntoIterator<Item = JobId>,
@@ -47,7 +47,7 @@ impl Database {
                 Err(claim) => unreadable.push(claim),
             }
         }
-        // Another server may be of the version that has stored it.
+        // A server of the version that has stored it may read it.
         for claim in &unreadable {
             self.give_back(*claim).await?;
         }
@@ -55,14 +55,14 @@ impl Database {
         Ok((jobs, unreadable.into_iter().map(|claim| claim.job).collect()))
     }
 
-    /// No server has claimed it from now on.
+    /// Gives a job back: no server has a claim to it then.
     pub(in crate::store) async fn give_back(&self, claim: Claim) -> Result<(), Error> {
         let give = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.give_back)));
         give.bind(claim.job.0).bind(claim.fence).execute(&mut *self.writing().await?).await?;
         Ok(())
     }
 
-    /// The call of a job; the outer `None` when the job is not ours any more, the inner one when its call is forgotten.
+    /// The call of a job; the outer `None` when the job is no longer ours, the inner one when its call is forgotten.
     pub(in crate::store) async fn call_of(&self, claim: Claim) -> Result<Option<Option<Call>>, Error> {
         let find =
             sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.call_of_job))).bind(claim.job.0).bind(claim.fence);
@@ -86,12 +86,12 @@ impl Database {
         }
     }
 
-    /// The same by this connection. The answer tells what time it is at the database.
+    /// The same over this connection. The answer contains the database's time.
     pub(super) async fn renewed(&self, db: &mut AnyConnection) -> Result<(), Error> {
         let renew = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.renew_server)));
         let renew = self.timed(renew.bind(self.server.clone()).bind(integer(LEASE)));
         let asked = self.surroundings.now();
-        // All of the answer: SQLite commits, and may refuse to, after the last row.
+        // Fetch the whole answer: SQLite commits, and may refuse to, after the last row.
         let rows = renew.fetch_all(db).await?;
         let theirs: i64 = rows.first().ok_or(sqlx::Error::RowNotFound)?.try_get(0)?;
         if let Place::Servers(servers) = &self.place {
@@ -103,14 +103,14 @@ impl Database {
         Ok(())
     }
 
-    /// How many servers run.
+    /// Number of running servers.
     pub(in crate::store) async fn count_servers(&self) -> Result<u64, Error> {
         let count = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.count_servers)));
         let count: i64 = self.timed(count).fetch_one(&mut *self.reading().await?).await?.try_get(0)?;
         Ok(u64::try_from(count).unwrap_or_default())
     }
 
-    /// This server is there from now on.
+    /// Registers this server.
     pub(in crate::store) async fn arrive(&self) -> Result<(), Error> {
         let end = AssertSqlSafe(Arc::clone(&self.sql.end_others));
         self.timed(sqlx::query(end)).execute(&mut *self.writing().await?).await?;
@@ -121,7 +121,7 @@ impl Database {
         Ok(())
     }
 
-    /// What this server has is free for others, who need not wait for the end of its lease.
+    /// Releases what this server has, so that others need not wait for the end of its lease.
     pub(in crate::store) async fn leave(&self) -> Result<(), Error> {
         for sql in [&self.sql.release_jobs, &self.sql.end_server] {
             let sql = AssertSqlSafe(Arc::clone(sql));
@@ -135,7 +135,7 @@ impl Database {
     }
 }
 
-/// A job out of `id, conference, action, deadline, fence`, or the claim of one that cannot be read.
+/// A job from `id, conference, action, deadline, fence`, or the claim of one that cannot be read.
 fn job(row: &AnyRow, tenure: Tenure) -> Result<Result<StoredJob, Claim>, sqlx::Error> {
     let (id, fence) = (row.try_get(0)?, row.try_get(4)?);
     let (conference, action): (String, String) = (row.try_get(1)?, row.try_get(2)?);

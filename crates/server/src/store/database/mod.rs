@@ -1,5 +1,5 @@
-//! SQLite (embedded, one server, held by a lock file; WAL, `synchronous=FULL`) and PostgreSQL (any number of servers). There
-//! is one implementation for both; where their SQL differs is said in `sql.rs`.
+//! SQLite (embedded, one server, guarded by a lock file; WAL, `synchronous=FULL`) and PostgreSQL (any number of
+//! servers). Both share one implementation; differences of their SQL are in `sql.rs`.
 
 mod early;
 pub(crate) mod hosts;
@@ -34,39 +34,39 @@ use tokio::time::{Instant, timeout};
 #[derive(Debug)]
 pub(super) struct Database {
     surroundings: Surroundings,
-    /// SQLite in a world on a clock of its own.
+    /// SQLite in a simulation.
     disk: Option<Disk>,
     dialect: Dialect,
     sql: Sql,
     place: Place,
-    /// How long an answer is waited for.
+    /// Timeout of an answer.
     deadline: Duration,
-    /// When something was committed last.
+    /// Time of the last commit.
     committed: Mutex<Instant>,
-    /// Of the database's clock against ours.
+    /// Skew of the database's clock against ours.
     skew: Mutex<Option<Skew>>,
-    /// This server, as long as it runs.
+    /// Name of this server, for as long as it runs.
     server: String,
-    /// SQLite, held as long as the store is open: a second server on the same calls would do everything twice.
+    /// SQLite's lock, held while the store is open: a second server with the same calls would do everything twice.
     lock: Mutex<Option<File>>,
 }
 
-/// Where its connections lead.
+/// The connections.
 #[derive(Debug)]
 enum Place {
     File {
-        /// The one connection that writes.
+        /// The only connection that writes.
         writing: AnyPool,
         reading: AnyPool,
     },
     Servers(Arc<Servers>),
 }
 
-/// What is to be dropped for a database to be closed.
+/// What must be dropped to close a database.
 pub(super) type Connections = Option<[AnyPool; 2]>;
 
 impl Database {
-    /// Asks it.
+    /// Waits for an answer.
     pub(super) async fn answer<T>(&self, question: impl Future<Output = T>) -> T {
         match &self.disk {
             None => question.await,
@@ -74,8 +74,8 @@ impl Database {
         }
     }
 
-    /// The same with a deadline. What passes it may still happen: its connection is thrown away, and so are all others of
-    /// that time, as they lead to the same host. In a world the disk answers in no time.
+    /// The same with a deadline. An operation that misses it may still happen: its connection is dropped, and so are
+    /// all others of that time, as they lead to the same host. In a simulation the disk answers in no time.
     pub(super) async fn limited<T>(
         &self,
         question: impl Future<Output = Result<T, Error>>,
@@ -96,7 +96,7 @@ impl Database {
         answer
     }
 
-    /// The number of the connections that are used now.
+    /// The number of the current connections.
     fn connections_in_use(&self) -> Option<u64> {
         match &self.place {
             Place::File { .. } => None,
@@ -104,7 +104,7 @@ impl Database {
         }
     }
 
-    /// Throws away the connections of this number after an error that says that they are of no use.
+    /// Drops the connections of this number after an error that shows that they are useless.
     fn notice(&self, error: &Error, connections: Option<u64>) {
         let Place::Servers(servers) = &self.place else { return };
         match error {
@@ -117,23 +117,24 @@ impl Database {
         }
     }
 
-    /// How long an answer is waited for, and when something was committed last; `None`: in a world.
+    /// Timeout of an answer, and the time of the last commit; `None` in a simulation.
     pub(super) fn answers(&self) -> Option<(Duration, Instant)> {
         let committed = *self.committed.lock().unwrap_or_else(PoisonError::into_inner);
         self.disk.is_none().then_some((self.deadline, committed))
     }
 
-    /// Something was.
+    /// Notes a commit.
     fn has_committed(&self) {
         *self.committed.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    /// Of the database's clock against ours, as it was when the lease was renewed last; `None`: there is one clock only.
+    /// Skew of the database's clock against ours, as of the last renewal of the lease; `None`: there is only one
+    /// clock.
     pub(super) fn skew(&self) -> Option<Skew> {
         *self.skew.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A connection to read with.
+    /// A connection for reading.
     async fn reading(&self) -> Result<PoolConnection<Any>, Error> {
         match &self.place {
             Place::File { reading, .. } => Ok(reading.acquire().await?),
@@ -141,7 +142,7 @@ impl Database {
         }
     }
 
-    /// A connection to write with.
+    /// A connection for writing.
     async fn writing(&self) -> Result<PoolConnection<Any>, Error> {
         match &self.place {
             Place::File { writing, .. } => Ok(writing.acquire().await?),
@@ -163,7 +164,7 @@ impl Database {
         }
     }
 
-    /// A transaction that sees one moment.
+    /// A transaction with a consistent snapshot.
     async fn moment(&self) -> Result<Transaction<'static, Any>, Error> {
         match &self.place {
             Place::File { reading, .. } => Ok(reading.begin_with("begin").await?),
@@ -173,9 +174,10 @@ impl Database {
         }
     }
 
-    /// After a commit that was not answered nothing is begun before another one was. Where commits wait for a standby
-    /// that is gone, each of them holds a connection of the database until the standby is back: all would be used up, and
-    /// nobody could mend it. This one is of our lease, so that further ones wait for the first, and are refused.
+    /// After an unanswered commit nothing is begun before another commit was answered. When commits wait for a
+    /// standby that is gone, each of them holds a connection of the database until the standby is back: all would be
+    /// used up, and nobody could repair it. This commit renews our lease, so that further ones wait for the first,
+    /// and are refused.
     async fn settle(&self, servers: &Servers) -> Result<(), Error> {
         if !servers.is_in_doubt() {
             return Ok(());
@@ -203,8 +205,8 @@ impl Database {
         self.dialect == Dialect::Postgres
     }
 
-    /// Closes the connections in order. The file is for others from now on: tasks that still end have the store, but can
-    /// do nothing with it.
+    /// Closes the connections gracefully. Afterwards another server can use the file: tasks that still end hold the
+    /// store, but can do nothing with it.
     pub(super) async fn close(&self) {
         match &self.place {
             Place::File { writing, reading } => {
@@ -218,7 +220,7 @@ impl Database {
             }
         }
         if let Some(lock) = self.lock.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            // Closing alone would not do while a program is being started that still has it.
+            // Closing alone would not release it while a child process that is being started still holds it.
             if let Err(error) = lock.unlock() {
                 tracing::warn!(%error, "the database's file is free only when this program has ended");
             }

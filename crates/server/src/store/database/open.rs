@@ -1,4 +1,4 @@
-//! Opens a database and brings it up to date.
+//! Opens a database and migrates it.
 
 use super::hosts::{Hosts, Unusable};
 use super::read::texts;
@@ -22,15 +22,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Nobody who asks waits longer for a connection: Twilio has another address to turn to.
+/// Maximum wait for a connection: Twilio has a fallback address.
 const CONNECTION_WITHIN: Duration = Duration::from_secs(2);
-/// In a world on a clock of its own a connection is there as soon as this machine is fast enough.
+/// In a simulation a connection is available as soon as this machine is fast enough.
 const HELD_WITHIN: Duration = Duration::from_secs(600);
-/// Calls that are read at once when keys are made anew.
+/// Number of calls that are read at once when keys are rebuilt.
 const PAGE: i64 = 500;
 
 impl Database {
-    /// Opens the database (`sqlite:path` or `postgres://…`), creates the file if needed and brings the tables up to date.
+    /// Opens the database (`sqlite:path` or `postgres://…`), creates the file if needed and migrates the tables.
     ///
     /// Fails when another server has the file, or the database cannot be used.
     pub(in crate::store) async fn open(
@@ -50,13 +50,13 @@ impl Database {
         Ok(database)
     }
 
-    /// Calls that were stored by an older version are found by keys, too.
+    /// Makes calls that an older version has stored findable by keys.
     async fn make_keys(&self) -> Result<(), Error> {
         let mut transaction = self.begin().await?;
         let db = &mut *transaction;
         let known = match self.dialect {
             Dialect::Sqlite => "select value from meta where name = 'keys'",
-            // One server makes them, the others wait for it.
+            // One server builds them, the others wait.
             Dialect::Postgres => "select value from meta where name = 'keys' for update",
         };
         let known: String = sqlx::query(known).fetch_one(&mut *db).await?.try_get(0)?;
@@ -73,7 +73,7 @@ impl Database {
             let (mut keys, mut read) = (vec![], vec![]);
             for row in page {
                 let (conference, state): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-                // One that cannot be read is found by what it was found by before.
+                // An unreadable call keeps its old keys.
                 let Ok(call) = Call::read(&state) else { continue };
                 keys.extend(key_rows(&conference, &call.keys()));
                 read.push(conference);
@@ -105,7 +105,7 @@ async fn sqlite(
         std::fs::TryLockError::Error(error) => Error::Lock(error),
         std::fs::TryLockError::WouldBlock => Error::InUse,
     })?;
-    // It holds what Twilio knows of customers; the files that SQLite puts beside it get the same permissions.
+    // It contains what Twilio knows about customers; SQLite's other files get the same permissions.
     OpenOptions::new()
         .append(true)
         .create(true)
@@ -116,10 +116,10 @@ async fn sqlite(
     surroundings.reach(|| "migrating".to_owned()).await;
     SQLITE.run(&mut connection).await?;
     surroundings.reach(|| "migrated".to_owned()).await;
-    // Nobody else can be there: what an earlier server had is free at once.
+    // No other server can be running: what an earlier one had is free at once.
     sqlx::query("delete from servers").execute(&mut connection).await?;
     connection.close().await?;
-    // Nobody pulls the plug in a world: what the system has been told is there after a kill.
+    // There are no power cuts in a simulation: what was handed to the system survives a kill.
     let (within, setup) = match &disk {
         None => (CONNECTION_WITHIN, "pragma synchronous = full; pragma busy_timeout = 5000"),
         Some(_) => (HELD_WITHIN, "pragma synchronous = off; pragma busy_timeout = 5000"),
@@ -181,7 +181,7 @@ fn pool(url: &str, most: u32, setup: &'static str, within: Duration) -> Result<A
         .max_connections(most)
         .acquire_timeout(within)
         .before_acquire(|connection, _| {
-            // A transaction that could not even be rolled back, because the disk was full, would never be over.
+            // A transaction that could not even be rolled back, because the disk was full, would never end.
             let is_free = !connection.is_in_transaction();
             Box::pin(async move { Ok(is_free) })
         })

@@ -1,5 +1,5 @@
-//! What is said to desktops, and which desktops there are at other servers. The row that counts a worker's pushes is
-//! locked until the transaction commits, so nobody ever sees a number before the one that it follows.
+//! Pushes to desktops, and the sessions of desktops on other servers. The row that counts a worker's pushes is locked
+//! until the transaction commits, so a number is never visible before its predecessor.
 
 use super::read::{call, texts};
 use super::schema::{integer, millis, rows};
@@ -20,16 +20,16 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// Where servers tell each other.
+/// Channel of the notifications between servers.
 const CHANNEL: &str = "rejoin";
-/// At most so many old pushes go in one transaction: what comes in at that time has to wait for them.
+/// Maximum number of old pushes that are deleted in one transaction: other transactions wait for it.
 const OLD_AT_ONCE: i64 = 500;
-/// A connection over which nothing came for so long is asked whether it is alive.
+/// Silence after which a connection is checked.
 const QUIET: Duration = Duration::from_secs(5);
-/// What it is asked.
+/// The query of that check.
 const HEARTBEAT: &str = "select 'heartbeat'";
 
-/// A hint and who gives it.
+/// A hint and its sender.
 #[derive(Debug, Serialize, Deserialize)]
 struct Signed {
     server: String,
@@ -37,26 +37,26 @@ struct Signed {
     hint: Hint,
 }
 
-/// Hears what other servers say.
+/// Receives hints of other servers.
 #[derive(Debug)]
 pub(crate) struct Listener {
     listener: PgListener,
     server: String,
     servers: Arc<Servers>,
-    /// Number of the connections that were used when it began to listen.
+    /// Number of the connections that were in use when it began to listen.
     connections: u64,
     deadline: Duration,
 }
 
 impl Listener {
-    /// The next one; `None` when the connection is lost. May be dropped while it waits.
+    /// The next hint; `None` when the connection is lost. May be dropped while it waits.
     pub(in crate::store) async fn next(&mut self) -> Option<Hint> {
         loop {
             let Ok(heard) = timeout(QUIET, self.listener.try_recv()).await else {
                 // A connection to a host that has vanished stays open, and nothing comes over it.
                 let alive = sqlx::query(HEARTBEAT).execute(&mut self.listener);
                 timeout(self.deadline, alive).await.ok()?.ok()?;
-                // Connections were thrown away since. The same URL may lead to another server now.
+                // Connections were dropped since. The same URL may lead to another server now.
                 if self.servers.number() != Some(self.connections) {
                     return None;
                 }
@@ -72,7 +72,7 @@ impl Listener {
 }
 
 impl Database {
-    /// Numbers and stores pushes, and tells other servers of them.
+    /// Numbers and stores pushes, and notifies other servers.
     pub(super) async fn add_pushes(
         &self,
         db: &mut AnyConnection,
@@ -104,7 +104,7 @@ impl Database {
         }
         rows(db, &self.sql.add_pushes, &added).await?;
         if self.is_shared() && !hints.is_empty() {
-            // With the transaction: when it comes through, and not before.
+            // Delivered when the transaction commits, and not before.
             let tell = "select pg_notify($2, hint) from json_array_elements_text($1::json) as hint";
             let tell = sqlx::query(tell).bind(texts(hints.iter().map(String::as_str))).bind(CHANNEL);
             tell.execute(db).await?;
@@ -122,12 +122,12 @@ impl Database {
         Ok(())
     }
 
-    /// Pages of this worker at other servers are to hear that one of this epoch acts.
+    /// Tells pages of this worker on other servers that one of this epoch acts.
     pub(in crate::store) async fn say_newer_page(&self, worker: &WorkerSid, epoch: u64) -> Result<(), Error> {
         self.tell_others(Hint::Acts { worker: worker.clone(), epoch }).await
     }
 
-    /// Hears what other servers say; `None`: there are no others.
+    /// Listens to other servers; `None`: there are none.
     pub(in crate::store) async fn listen(&self) -> Result<Option<Listener>, Error> {
         let Place::Servers(servers) = &self.place else { return Ok(None) };
         let (url, connections) = servers.url_and_number().await?;
@@ -141,8 +141,7 @@ impl Database {
         Ok(Some(Listener { listener, server, servers, connections, deadline: self.deadline }))
     }
 
-    /// What a page of this worker is to be told that has heard as far as `since`: text of a [`PushId`], `None` for a new
-    /// page.
+    /// What a page of this worker at the position `since` must receive: text of a [`PushId`], `None` for a new page.
     pub(in crate::store) async fn heard(
         &self,
         worker: &WorkerSid,
@@ -159,14 +158,14 @@ impl Database {
         let find = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.find_calls)));
         let mut calls = vec![];
         for row in find.bind(texts([worker.as_str()])).fetch_all(&mut *moment).await? {
-            // One that cannot be read says nothing here.
+            // Unreadable calls are skipped.
             calls.extend(call(&row)?.and_then(Result::ok));
         }
         moment.rollback().await?;
         Ok(Heard { position, missed, calls })
     }
 
-    /// What was said to a worker after this number, as far as it is kept.
+    /// Stored pushes to a worker after this number.
     pub(in crate::store) async fn pushes_since(
         &self,
         worker: &WorkerSid,
@@ -196,7 +195,7 @@ impl Database {
         Ok(last)
     }
 
-    /// Forgets pushes that no page comes back for.
+    /// Forgets pushes that are too old for any page to need.
     pub(in crate::store) async fn forget_pushes(&self) -> Result<(), Error> {
         let before = integer(self.surroundings.now() - KEPT);
         loop {
@@ -209,7 +208,7 @@ impl Database {
         }
     }
 
-    /// Other servers are to know that this page is connected here; `None`: there are no others.
+    /// Registers a page's session for other servers; `None`: there are none.
     pub(in crate::store) async fn begin_session(
         &self,
         worker: &WorkerSid,
@@ -226,7 +225,7 @@ impl Database {
         Ok(Some(session))
     }
 
-    /// The page is gone.
+    /// Ends a session.
     pub(in crate::store) async fn end_session(&self, id: i64) -> Result<(), Error> {
         sqlx::query("delete from sessions where id = $1")
             .bind(id)
@@ -235,7 +234,7 @@ impl Database {
         Ok(())
     }
 
-    /// Epochs of the worker's pages at other servers that run; 0: one that has not said its own.
+    /// Epochs of the worker's pages on other running servers; 0 for a page that names none.
     pub(in crate::store) async fn sessions_elsewhere(&self, worker: &WorkerSid) -> Result<Vec<u64>, Error> {
         if !self.is_shared() {
             return Ok(vec![]);
@@ -258,7 +257,7 @@ async fn since_of(
     let mut pushes = vec![];
     for row in find.bind(integer(Millis(REPLAYED))).fetch_all(db).await? {
         let push: String = row.try_get(1)?;
-        // Where one of another version is missing the page is to ask.
+        // If one of another version is missing the page has to ask.
         let Ok(push) = serde_json::from_str(&push) else { continue };
         pushes.push((millis(row.try_get(0)?).0, push));
     }

@@ -1,4 +1,4 @@
-//! Reads beside the transactions: as it was when somebody last committed.
+//! Reads of the last committed state, outside of transactions.
 
 use super::Database;
 use super::schema::{integer, millis};
@@ -14,20 +14,20 @@ use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// A call out of its row, or why it cannot be read. `None`: it may begin now.
+/// A call from its row, or why it cannot be read. `None`: it may begin now.
 pub(super) fn call(row: &AnyRow) -> Result<Option<Result<Call, Why>>, sqlx::Error> {
     let state: String = row.try_get(1)?;
     Ok((!state.is_empty()).then(|| held_back::read(&state)))
 }
 
-/// Keys as an array.
+/// Keys as a JSON array.
 pub(super) fn texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
     texts.into_iter().map(Value::from).collect::<Value>().to_string()
 }
 
 impl Database {
-    /// The calls that share one of these keys, with the other calls of their customers.
-    /// Those that cannot be read are beside them.
+    /// The calls that share one of these keys, with the other calls of their customers. Unreadable ones are returned
+    /// separately.
     pub(in crate::store) async fn find(
         &self,
         keys: &BTreeSet<Key>,
@@ -49,7 +49,7 @@ impl Database {
         Ok((calls, self.held_back_with_keys(&mut connection, unreadable).await?))
     }
 
-    /// Calls that cannot be read, with the keys that they are found by.
+    /// Calls that cannot be read, with their keys.
     pub(super) async fn held_back_with_keys(
         &self,
         db: &mut AnyConnection,
@@ -71,8 +71,8 @@ impl Database {
         Ok(held_back.collect())
     }
 
-    /// The next timers: whose they are, and when this server has to take care of them. `without`: those of these calls. Timers
-    /// that this build does not know are left to one that does.
+    /// The next timers: their calls, and when this server has to handle them. `without`: calls whose timers are left
+    /// out. Timers that this build does not know are left to one that does.
     pub(in crate::store) async fn next_timers(
         &self,
         most: usize,
@@ -95,7 +95,7 @@ impl Database {
         Ok(timers)
     }
 
-    /// Sets a timer for each call that is watched, one after the other.
+    /// Schedules a poll of each watched call, one after the other.
     pub(in crate::store) async fn look_at_all(&self) -> Result<(), Error> {
         let look = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.look_at_all)))
             .bind(Timer::Missed.name())
@@ -107,7 +107,7 @@ impl Database {
         Ok(())
     }
 
-    /// Lets the calls that are found by these keys be looked at now, as far as they are watched.
+    /// Schedules a poll of the watched calls with these keys for now.
     pub(in crate::store) async fn look_at(&self, keys: &BTreeSet<Key>) -> Result<(), Error> {
         let look = sqlx::query(AssertSqlSafe(Arc::clone(&self.sql.look_at)))
             .bind(texts(keys.iter().map(Key::as_str)))
@@ -119,14 +119,14 @@ impl Database {
         Ok(())
     }
 
-    /// All that is stored and held back.
+    /// Everything stored that is held back.
     pub(in crate::store) async fn held_back(&self) -> Result<crate::held_back::Listed, Error> {
         crate::held_back::read(&mut *self.reading().await?).await
     }
 
-    /// The timeline of a customer: all lines of the conferences that he was in, oldest first, with their numbers.
+    /// The timeline of a customer: all lines of the customer's conferences, oldest first, with their numbers.
     pub(in crate::store) async fn timeline(&self, customer: &CallSid) -> Result<Vec<(i64, Line)>, Error> {
-        // Lines from before the customer's leg was known carry none.
+        // Lines from before the customer's leg was known have none.
         let rows = sqlx::query(
             "select id, at, conference, note from notes where customer = $1 or (customer is null and
              conference in (select conference from notes where customer = $1)) order by id",
@@ -137,19 +137,19 @@ impl Database {
         let mut lines = Vec::with_capacity(rows.len());
         for row in rows {
             let Ok(conference) = ConferenceSid::try_from(row.try_get::<String, _>(2)?) else { continue };
-            // A line of another version is not shown.
+            // Lines of another version are not shown.
             let Ok(note) = serde_json::from_str(&row.try_get::<String, _>(3)?) else { continue };
             lines.push((row.try_get(0)?, Line { at: millis(row.try_get(1)?), conference, note }));
         }
         Ok(lines)
     }
 
-    /// What was given up lately, the last one first.
+    /// Jobs that were given up lately, last one first.
     pub(in crate::store) async fn given_up(&self) -> Result<Vec<GivenUp>, Error> {
         given_up::read(&mut *self.reading().await?).await
     }
 
-    /// Jobs that have not ended.
+    /// Open jobs.
     pub(in crate::store) async fn open_jobs(&self) -> Result<OpenJobs, Error> {
         let row = sqlx::query("select count(*), min(deadline), min(since) from jobs where closed = 0")
             .fetch_one(&mut *self.reading().await?)

@@ -1,4 +1,4 @@
-//! What is kept, and for how long.
+//! Retention: what is kept, and for how long.
 
 use super::Database;
 use super::schema::{integer, millis, rows};
@@ -12,11 +12,11 @@ use sqlx::{AssertSqlSafe, Row as _};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// At most so many rows are seen to in one transaction: what comes in at that time has to wait for them.
+/// Maximum number of rows that are handled in one transaction: other transactions wait for it.
 const AT_ONCE: i64 = 500;
 
 impl Database {
-    /// Lets what is older than this go. Of recoveries figures remain ([`crate::report`]). Each part has its own deadline.
+    /// Deletes what is older than this. Recoveries leave figures ([`crate::report`]). Each part has its own deadline.
     pub(in crate::store) async fn tidy(&self, keep: Millis) -> Result<(), Error> {
         self.forget_pushes().await?;
         self.limited(self.forget_early()).await?;
@@ -36,7 +36,8 @@ impl Database {
         Ok(())
     }
 
-    /// Lines of timelines, the oldest first: what they say of ends is counted, and they go. Gives back how many.
+    /// Reduces lines of timelines, oldest first: their outcomes are counted, and they are deleted. Returns their
+    /// number.
     async fn reduce(&self, before: i64) -> Result<u64, Error> {
         let mut transaction = self.begin().await?;
         let db = &mut *transaction;
@@ -52,7 +53,7 @@ impl Database {
                 (*count, *took) = (*count + 1, *took + after);
             }
         }
-        // In their order, so that servers that do this at the same time do not wait for each other in a ring.
+        // In a fixed order, so that concurrent servers do not deadlock.
         let figures = figures.into_iter().map(|((day, outcome, bound), (count, took))| {
             json!({"day": day, "outcome": outcome, "bound": bound, "count": count, "took": integer(took)})
         });

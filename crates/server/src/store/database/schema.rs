@@ -1,4 +1,4 @@
-//! The tables, and how values are written into them.
+//! The tables, and the conversion of values.
 
 use rejoin_protocol::Millis;
 use rejoin_recovery::Timer;
@@ -8,8 +8,8 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{AnyConnection, AssertSqlSafe, SqlSafeStr};
 use std::sync::{Arc, LazyLock};
 
-/// Files of a folder of migrations, numbered by their order. `sqlx::migrate!` does the same, but needs all of sqlx compiled
-/// twice: for the server, and for the compiler.
+/// Migrations of a folder, numbered by their order. `sqlx::migrate!` does the same, but compiles all of sqlx twice:
+/// for the server, and for the compiler.
 macro_rules! migrations {
     ($folder:literal: $($name:literal)*) => {
         numbered(&[$((
@@ -19,7 +19,7 @@ macro_rules! migrations {
     };
 }
 
-/// Bring a database up to date. Migrations are only ever added.
+/// The migrations. They are only ever added to.
 pub(super) static SQLITE: LazyLock<Migrator> = LazyLock::new(|| {
     migrations!("sqlite":
         "0001_start" "0002_shared" "0003_old" "0004_pushes" "0005_story" "0006_figures" "0007_given_up" "0008_early_marks"
@@ -41,11 +41,11 @@ fn numbered(files: &[(&'static str, &'static str)]) -> Migrator {
     Migrator::with_migrations((1..).zip(files).map(migration).collect())
 }
 
-/// Another number makes the next start give all stored calls their keys anew: to be changed when
-/// [`rejoin_recovery::Call::keys`] does.
+/// A different number makes the next start rebuild the keys of all stored calls: to be changed with
+/// [`rejoin_recovery::Call::keys`].
 pub(super) const KEYS: &str = "1";
 
-/// One statement with its rows as JSON. Without rows nothing is asked.
+/// Runs one statement with its rows as JSON. Without rows nothing is sent.
 pub(super) async fn rows(
     db: &mut AnyConnection,
     sql: &Arc<str>,
@@ -57,12 +57,12 @@ pub(super) async fn rows(
     sqlx::query(AssertSqlSafe(Arc::clone(sql))).bind(Value::from(rows).to_string()).fetch_all(db).await
 }
 
-/// A timer's name: the one it has in JSON.
+/// A timer's name, as in JSON.
 pub(super) fn timer_name(timer: Timer) -> Result<String, serde_json::Error> {
     serde_json::to_value(timer).map(|name| name.as_str().unwrap_or_default().to_owned())
 }
 
-/// The timer of this name.
+/// The timer with this name.
 pub(super) fn timer_named(name: String) -> Result<Timer, serde_json::Error> {
     serde_json::from_value(Value::String(name))
 }
@@ -72,7 +72,7 @@ pub(super) fn integer(at: Millis) -> i64 {
     i64::try_from(at.0).unwrap_or(i64::MAX)
 }
 
-/// Back again; what is negative was never written here.
+/// The reverse; negative numbers are never written here.
 pub(super) fn millis(at: i64) -> Millis {
     Millis(u64::try_from(at).unwrap_or(0))
 }

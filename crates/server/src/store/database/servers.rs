@@ -1,10 +1,11 @@
-//! Connections to PostgreSQL, and when they are thrown away.
+//! Connections to PostgreSQL, and when they are dropped.
 //!
-//! A host that vanishes tells nobody: a connection to it stays open, and an operation waits for its answer for as long as
-//! the kernel sends again, a quarter of an hour. So each operation has a deadline of ours ([`super::Database::limited`]). What
-//! passes it, and what finds a server that takes no writes, throws away all connections of that time, with the operations
-//! that still wait for them, and looks for the server that takes writes anew. The driver would put a connection back only
-//! after it has answered once more, which one to a host that is gone does after that quarter of an hour.
+//! A host that vanishes sends no notice: a connection to it stays open, and an operation waits for its answer for as
+//! long as the kernel retransmits, a quarter of an hour. So each operation has a deadline of ours
+//! ([`super::Database::limited`]). An operation that misses it, or that finds a server that accepts no writes, drops
+//! all connections of that time, with the operations that still wait on them, and searches for the server that
+//! accepts writes. The driver would put a connection back only after another answer on it, which for a vanished host
+//! comes after that quarter of an hour.
 
 use super::hosts::{Hosts, IS_READ_ONLY};
 use crate::error::Error;
@@ -20,20 +21,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Connections at most.
+/// Maximum number of connections.
 const MOST: u32 = 8;
-/// After no server was found, nobody looks again for so long.
+/// Pause between searches after no server was found.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// The database looks whether we are still there, and lets go of a server that vanished. The driver has no such options for
-/// our side of a connection, which has its deadlines.
+/// The database checks whether we are still there, and drops a server that has vanished. The driver has no such
+/// options for our side of a connection, which has its deadlines.
 const KEEPALIVE: &str = "set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3; \
                          set tcp_user_timeout = 15000";
 
-/// Why there is no server that takes writes.
+/// Why there is no server that accepts writes.
 #[derive(Clone, Debug)]
 pub(super) enum Away {
-    /// Those that answer are standbys, or take no writes for another reason.
+    /// All that answer are standbys, or refuse writes for another reason.
     ReadOnly,
     /// None answers.
     Lost(String),
@@ -58,23 +59,23 @@ impl From<Away> for Error {
     }
 }
 
-/// The connections that are used now.
+/// The connections in use.
 #[derive(Clone)]
 struct Current {
-    /// Another one each time that connections are thrown away.
+    /// Changes each time that connections are dropped.
     number: u64,
     pool: AnyPool,
     url: Arc<str>,
 }
 
-/// The servers of a URL, and connections to the one that takes writes.
+/// The servers of a URL, and connections to the one that accepts writes.
 pub(super) struct Servers {
     hosts: Hosts,
-    /// For one connection, or one look for a server.
+    /// Timeout for one connection, or one search for a server.
     within: Duration,
     setup: String,
     current: Mutex<Option<Current>>,
-    /// The task that looks for a server, and what the last look has found wrong.
+    /// Held by the task that searches for a server; the result of the last failed search.
     looking: tokio::sync::Mutex<Option<(Instant, Away)>>,
     number: Mutex<u64>,
     in_doubt: AtomicBool,
@@ -88,11 +89,12 @@ impl fmt::Debug for Servers {
 }
 
 impl Servers {
-    /// `deadline`: for each operation.
+    /// `deadline` applies to each operation.
     pub(super) fn new(hosts: Hosts, deadline: Duration) -> Self {
         // A search and a connection after a first attempt fit into the deadline.
         let within = (deadline * 2 / 5).min(Duration::from_secs(2));
-        // An operation that holds calls and does nothing, because it was stopped in the middle, is not waited for.
+        // An operation that holds locks and does nothing, because its server was suspended in the middle, is not
+        // waited for.
         let setup = format!(
             "set lock_timeout = {}; set statement_timeout = {}; set idle_in_transaction_session_timeout = 4000",
             within.as_millis(),
@@ -114,12 +116,12 @@ impl Servers {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The connections that are used now; `None`: there are none.
+    /// The number of the connections in use; `None`: there are none.
     pub(super) fn number(&self) -> Option<u64> {
         self.current().as_ref().map(|current| current.number)
     }
 
-    /// Where the server is that takes writes. Looks for it if that is not known.
+    /// The URL of the server that accepts writes. Searches for it if that is not known.
     pub(super) async fn url(&self) -> Result<Arc<str>, Error> {
         Ok(self.url_and_number().await?.0)
     }
@@ -138,7 +140,7 @@ impl Servers {
             return Err(sqlx::Error::PoolClosed.into());
         }
         let mut looking = self.looking.lock().await;
-        // Somebody else may have looked meanwhile.
+        // Another task may have found it meanwhile.
         if let Some(current) = self.current().clone() {
             return Ok(current);
         }
@@ -151,7 +153,7 @@ impl Servers {
             Ok(url) => {
                 let new = self.connections(url)?;
                 let mut current = self.current();
-                // The task that closes it takes what is there under the same lock.
+                // The task that closes it reads the current connections under the same lock.
                 if self.is_closed.load(Ordering::Acquire) {
                     return Err(sqlx::Error::PoolClosed.into());
                 }
@@ -177,7 +179,7 @@ impl Servers {
             .max_connections(MOST)
             .acquire_timeout(self.within)
             .before_acquire(|connection, _| {
-                // A transaction that could not even be rolled back, because the disk was full, would never be over.
+                // A transaction that could not even be rolled back, because the disk was full, would never end.
                 let is_free = !connection.is_in_transaction();
                 Box::pin(async move { Ok(is_free) })
             })
@@ -189,8 +191,8 @@ impl Servers {
                         tracing::debug!(%error, "the database does not look whether connections are alive");
                     }
                     if connection.fetch_one(IS_READ_ONLY).await?.try_get(0)? {
-                        // The driver would try it again at once, and again. The operation that waits gives up
-                        // in a moment, and looks for another server.
+                        // The driver would retry at once, and again. The waiting operation gives up in a moment, and
+                        // searches for another server.
                         return pending().await;
                     }
                     Ok(())
@@ -217,11 +219,11 @@ impl Servers {
         self.begin_with("begin").await
     }
 
-    /// A transaction that begins like this.
+    /// A transaction that begins with this statement.
     pub(super) async fn begin_with(&self, begin: &'static str) -> Result<Transaction<'static, Any>, Error> {
         let current = self.found().await?;
         match current.pool.begin_with(begin).await {
-            // Nothing was asked yet.
+            // Nothing was sent yet.
             Err(error) if is_gone(&error) => {
                 self.throw_away(Some(current.number), "unavailable");
                 Ok(self.found().await?.pool.begin_with(begin).await?)
@@ -230,7 +232,7 @@ impl Servers {
         }
     }
 
-    /// Throws away the connections of this number, unless that is done already.
+    /// Drops the connections of this number, unless that is done already.
     pub(super) fn throw_away(&self, number: Option<u64>, why: &'static str) {
         let thrown = {
             let mut current = self.current();
@@ -240,17 +242,17 @@ impl Servers {
         if let Some(thrown) = thrown {
             metrics::counter!(figures::CONNECTIONS_DROPPED, "why" => why).increment(1);
             tracing::warn!(why, "all connections to the database are thrown away, looking for it anew");
-            // From now on nothing comes back to it. Each connection ends with the operation that uses it last.
+            // Nothing is put back from now on. Each connection ends with the operation that uses it last.
             drop(thrown.pool.close());
         }
     }
 
-    /// Something was not answered in time: a commit may still be under way, or for ever.
+    /// An operation missed its deadline: a commit may still be in progress, possibly forever.
     pub(super) fn doubt(&self) {
         self.in_doubt.store(true, Ordering::Release);
     }
 
-    /// May a commit be under way that was not answered?
+    /// True when an unanswered commit may be in progress.
     pub(super) fn is_in_doubt(&self) -> bool {
         self.in_doubt.load(Ordering::Acquire)
     }
@@ -260,7 +262,7 @@ impl Servers {
         self.in_doubt.store(false, Ordering::Release);
     }
 
-    /// Ends all connections; no new ones are made.
+    /// Closes all connections; no new ones are made.
     pub(super) async fn close(&self) {
         let current = {
             let mut current = self.current();
@@ -273,7 +275,7 @@ impl Servers {
     }
 }
 
-/// Is there no connection to be had?
+/// True when no connection is available.
 fn is_gone(error: &sqlx::Error) -> bool {
     matches!(
         error,
@@ -281,8 +283,8 @@ fn is_gone(error: &sqlx::Error) -> bool {
     ) || is_read_only(error)
 }
 
-/// Does the server take no writes?
-/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>: `read_only_sql_transaction`.
+/// True when the server accepts no writes. <https://www.postgresql.org/docs/current/errcodes-appendix.html>:
+/// `read_only_sql_transaction`.
 pub(super) fn is_read_only(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Database(error) if error.code().as_deref() == Some("25006"))
 }

@@ -1,11 +1,11 @@
-//! The statements. Both databases are asked the same; where they say it differently, it is said here.
+//! The SQL statements. They are the same for both databases, except for the differences here.
 //!
-//! What belongs to many rows goes over as one JSON array, so that a batch takes one statement for each kind of change,
-//! however many calls are in it.
+//! Data for many rows is sent as one JSON array, so that a batch takes one statement for each kind of change, however
+//! many calls are in it.
 
 use std::sync::Arc;
 
-/// Which database it is.
+/// The database's dialect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dialect {
     Sqlite,
@@ -13,16 +13,16 @@ pub(super) enum Dialect {
 }
 
 impl Dialect {
-    /// The array of texts `$1`, as a condition on a column.
+    /// A condition on a column: it is in the array of texts `$1`.
     fn any(self) -> &'static str {
         match self {
             Self::Sqlite => "in (select value from json_each($1))",
-            // An array lets the planner use the index, however many there are.
+            // An array lets the planner use the index, however many elements there are.
             Self::Postgres => "= any(array(select json_array_elements_text($1::json)))",
         }
     }
 
-    /// Rows out of an array of objects, named `r`.
+    /// Rows from an array of objects, named `r`.
     fn rows(self, columns: &[(&str, &str)]) -> String {
         match self {
             Self::Sqlite => {
@@ -37,8 +37,8 @@ impl Dialect {
         }
     }
 
-    /// Milliseconds since the epoch. Servers of PostgreSQL may be on several machines, and go by its clock; of SQLite there
-    /// is one, which says what time it is, as the last parameter.
+    /// Milliseconds since the epoch. Servers on PostgreSQL may be on several machines, and use its clock; on SQLite
+    /// there is one, which passes its time as the last parameter.
     fn now(self, parameter: &'static str) -> &'static str {
         match self {
             Self::Sqlite => parameter,
@@ -55,19 +55,19 @@ impl Dialect {
     }
 }
 
-/// Every statement, made once. Parameters are as their lines say; after those of whose lines say "at a time" SQLite is told
-/// what time it is.
+/// All statements, built once. Parameters are as documented; statements marked "with time" have the time as their
+/// last parameter on SQLite.
 #[derive(Clone, Debug)]
 pub(super) struct Sql {
     /// Rows for calls that may begin now, so that they can be locked. `$1`: conferences.
     pub(super) expect_calls: Arc<str>,
     /// The calls that share a key, with the other calls of their customers. `$1`: keys.
     pub(super) find_calls: Arc<str>,
-    /// The same, locked, in an order that all servers have in common.
+    /// The same, locked, in an order that all servers share.
     pub(super) lock_calls: Arc<str>,
-    /// Their names only: has somebody added one meanwhile?
+    /// Their names only, to check whether one was added meanwhile.
     pub(super) name_calls: Arc<str>,
-    /// By what calls are found. `$1`: conferences.
+    /// The keys of calls. `$1`: conferences.
     pub(super) keys_of: Arc<str>,
     /// `$1`: conferences.
     pub(super) timers_of: Arc<str>,
@@ -77,7 +77,7 @@ pub(super) struct Sql {
     pub(super) keep_early: Arc<str>,
     /// `$1`: `task`, `worker`, `reservation`.
     pub(super) drop_early: Arc<str>,
-    /// Those from before `$1`.
+    /// Early marks from before `$1`.
     pub(super) forget_early: Arc<str>,
     /// Those of these jobs that are open and still ours. `$1`: `id`, `fence`.
     pub(super) held_jobs: Arc<str>,
@@ -95,40 +95,40 @@ pub(super) struct Sql {
     pub(super) clear_timers: Arc<str>,
     /// `$1`: `conference`, `timer`, `at`; `$2`: this server.
     pub(super) set_timers: Arc<str>,
-    /// At a time. `$1`: `conference`, `action`, `once`, `deadline`, `priority`, `owner`, `fence`.
+    /// With time. `$1`: `conference`, `action`, `once`, `deadline`, `priority`, `owner`, `fence`.
     pub(super) add_jobs: Arc<str>,
-    /// At a time. `$1`: `id`, `given_up`.
+    /// With time. `$1`: `id`, `given_up`.
     pub(super) close_jobs: Arc<str>,
     /// `$1`: `at`, `conference`, `customer`, `note`.
     pub(super) add_notes: Arc<str>,
-    /// Lines of timelines from before `$1`, at most `$2`.
+    /// Deletes lines of timelines from before `$1`, at most `$2`.
     pub(super) forget_notes: Arc<str>,
-    /// Entries of stories from before `$1`, at most `$2`.
+    /// Deletes entries of stories from before `$1`, at most `$2`.
     pub(super) forget_story: Arc<str>,
     /// `$1`: `day`, `outcome`, `bound`, `count`, `took`.
     pub(super) add_figures: Arc<str>,
-    /// Jobs that ended, made no sense any more before `$1` and have no call, at most `$2`.
+    /// Deletes jobs that have ended, stopped making sense before `$1` and have no call, at most `$2`.
     pub(super) forget_jobs: Arc<str>,
-    /// The next timers. `$1`: this server; `$2`: how much later than its own others' are due; `$3`: how many at most; `$4`:
-    /// conferences whose timers are left out; `$5`: the timers that there are.
+    /// The next timers. `$1`: this server; `$2`: how much later than its own it handles others'; `$3`: how many at
+    /// most; `$4`: conferences whose timers are left out; `$5`: the known timers.
     pub(super) next_timers: Arc<str>,
-    /// Sets the timer `$1` for each call that has a timer `$2` that is due later than `$3`, who has most time first, from then on,
-    /// `$4` apart. `$5`: this server.
+    /// Sets the timer `$1` for each call that has a timer `$2` that is due later than `$3`, the latest first, from
+    /// then on, `$4` apart. `$5`: this server.
     pub(super) look_at_all: Arc<str>,
-    /// Sets the timer `$2` to `$3` for each call that one of the keys `$1` finds and that has a timer `$5`. `$4`: this server.
+    /// Sets the timer `$2` to `$3` for each call with one of the keys `$1` that has a timer `$5`. `$4`: this server.
     pub(super) look_at: Arc<str>,
     /// Gives a job back. `$1`: its number; `$2`: its fence.
     pub(super) give_back: Arc<str>,
-    /// Takes jobs, at a time. `$1`: numbers of those that this server has; `$2`: this server; `$3`: how many at most;
-    /// `$4`: of these priorities.
+    /// Takes jobs, with time. `$1`: numbers of those that this server has; `$2`: this server; `$3`: how many at most;
+    /// `$4`: only these priorities.
     pub(super) claim_jobs: Arc<str>,
-    /// Gives back all that this server has. `$1`: this server.
+    /// Gives back all jobs of this server. `$1`: this server.
     pub(super) release_jobs: Arc<str>,
     /// The call of a job, if the job is still ours. `$1`: its number; `$2`: its fence.
     pub(super) call_of_job: Arc<str>,
-    /// At a time, which it gives back. `$1`: this server; `$2`: for how long.
+    /// With time, which it returns. `$1`: this server; `$2`: the duration of the lease.
     pub(super) renew_server: Arc<str>,
-    /// How many servers run at a time.
+    /// Number of running servers, with time.
     pub(super) count_servers: Arc<str>,
     /// `$1`: this server.
     pub(super) end_server: Arc<str>,
@@ -138,17 +138,17 @@ pub(super) struct Sql {
     pub(super) add_pushes: Arc<str>,
     /// `$1`: workers.
     pub(super) last_pushes: Arc<str>,
-    /// Pushes from before `$1`, at most `$2`.
+    /// Deletes pushes from before `$1`, at most `$2`.
     pub(super) forget_pushes: Arc<str>,
-    /// Numbers of workers who were told something before `$1` for the last time, at most `$2`.
+    /// Deletes the counters of workers whose last push was before `$1`, at most `$2`.
     pub(super) forget_workers: Arc<str>,
-    /// Epochs, at a time. `$1`: worker; `$2`: this server.
+    /// Epochs, with time. `$1`: worker; `$2`: this server.
     pub(super) sessions_elsewhere: Arc<str>,
     /// `$1`: `at`, `server`, `conference`, `recovery`, `entry`.
     pub(super) tell: Arc<str>,
     /// `$1`: conferences.
     pub(super) untell: Arc<str>,
-    /// Servers that are long gone, at a time.
+    /// Deletes servers that are long gone, with time.
     pub(super) end_others: Arc<str>,
 }
 
@@ -295,7 +295,7 @@ impl Sql {
                     ("took", "bigint"),
                 ])
             )),
-            // A call that is open may want once more what it has had done already.
+            // An open call may request again what was done for it already.
             forget_jobs: sql(format!(
                 "delete from jobs where id in (
                      select id from jobs where closed = 1 and deadline < $1

@@ -16,13 +16,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// A transaction that could not come through, because others were in the way, is begun again for so long.
+/// How long a transaction that conflicts with others is retried.
 const TRY_FOR: Duration = Duration::from_secs(5);
 
 impl Database {
-    /// Finds and locks the calls that a batch is about, lets `decide` say what is to change, and writes it: all or
-    /// nothing, durable when this returns. If other servers were in the way it is begun again, and `decide` is asked
-    /// again, with what is known then.
+    /// Finds and locks the calls of a batch, lets `decide` choose the changes, and writes them: all or nothing,
+    /// durable when this returns. After a conflict with other servers it is begun again, and `decide` is called
+    /// again, with the new state.
     pub(in crate::store) async fn transact<T>(
         &self,
         batch: &Batch,
@@ -37,7 +37,7 @@ impl Database {
                     self.has_committed();
                     return Ok(done);
                 }
-                Ok(None) => {} // somebody has added a call: all are locked anew, in their order
+                Ok(None) => {} // a call was added: all are locked again, in their order
                 Err(error) if passes(&error) && begun.elapsed() < TRY_FOR => {
                     tracing::debug!(%error, "a transaction is begun again");
                     self.notice(&error, connections);
@@ -59,7 +59,7 @@ impl Database {
         let unreadable: BTreeSet<_> = found.unreadable().cloned().collect();
         let (mut changes, told) = decide(found)?;
         if changes.saved.keys().chain(&changes.forgotten).any(|call| unreadable.contains(call)) {
-            return Err(Error::HeldBack); // whatever it is, it is not ours to write over
+            return Err(Error::HeldBack); // it must not be overwritten, whatever it is
         }
         // Rows of calls that did not begin after all.
         changes.forgotten.extend(empty.into_iter().filter(|call| !changes.saved.contains_key(call)));
@@ -71,7 +71,7 @@ impl Database {
                 return Err(Error::NotCommitted);
             }
             transaction.commit().await.map_err(|error| match error {
-                // The database has answered: it was refused.
+                // The database has answered: the commit was refused.
                 sqlx::Error::Database(_) => Error::Database(error),
                 error => Error::Unsettled(error),
             })?;
@@ -82,8 +82,8 @@ impl Database {
         Ok(Some((committed, told)))
     }
 
-    /// What the batch is about, and the conferences whose calls have no state yet. `None`: others were faster, and more
-    /// has to be locked than was.
+    /// Locks the calls of the batch; also returns the conferences whose calls have no state yet. `None`: there was a
+    /// race, and more has to be locked.
     async fn lock(
         &self,
         db: &mut AnyConnection,
@@ -116,7 +116,7 @@ impl Database {
                 locked.insert(name);
             }
             if self.is_shared() {
-                // What was found may have changed while somebody else had it.
+                // What was found may have changed while another server had it locked.
                 let check = sqlx::query(AssertSqlSafe(Arc::clone(&sql.name_calls))).bind(keys);
                 for row in check.fetch_all(&mut *db).await? {
                     if !locked.contains(&row.try_get::<String, _>(0)?) {
@@ -206,7 +206,7 @@ impl Database {
         Ok(Committed { jobs, pushes: self.add_pushes(db, changes).await? })
     }
 
-    /// Calls as they are now, and those keys of theirs that are new or gone.
+    /// Saves calls, and those of their keys that are new or gone.
     async fn save(
         &self,
         db: &mut AnyConnection,
@@ -235,7 +235,7 @@ impl Database {
         Ok(())
     }
 
-    /// The same as [`rows`] for a statement that is told what time it is.
+    /// The same as [`rows`] for a statement with time.
     async fn timed_rows(
         &self,
         db: &mut AnyConnection,
@@ -264,7 +264,7 @@ impl Database {
                 "priority": pace::priority(&job.action), "owner": owner, "fence": fence,
             }));
         }
-        // Jobs that say the same are the same: it does not matter which number is whose.
+        // Equal jobs are interchangeable: it does not matter which number belongs to which.
         let mut added: BTreeMap<(String, String, i64), Vec<i64>> = BTreeMap::new();
         for row in self.timed_rows(db, &self.sql.add_jobs, &wanted).await? {
             let what = (row.try_get(1)?, row.try_get(2)?, row.try_get(3)?);
@@ -295,10 +295,11 @@ pub(super) fn key_rows<'a>(conference: &'a str, keys: &'a BTreeSet<Key>) -> impl
     others.map(move |key| json!({"key": key.as_str(), "conference": conference}))
 }
 
-/// May it come through when it is begun again? Others were in the way, or the connection was lost. A commit whose answer
-/// was lost may have come through: events have identities and jobs fences, so that nothing happens twice. A transaction that
-/// is still under way has its calls locked, and is waited for; one that has come through is found. Its actions are then not
-/// among those that are carried out at once: they are ours in the store, and taken from there after five seconds.
+/// True when a retry may succeed: there was a conflict, or the connection was lost. A commit whose answer was lost
+/// may have succeeded: events have identities and jobs fencing tokens, so that nothing happens twice. A transaction
+/// that is still in progress has its calls locked, and is waited for; one that has succeeded is found. Its actions
+/// are then not among those that are carried out at once: they are ours in the store, and taken from there after five
+/// seconds.
 fn passes(error: &Error) -> bool {
     let error = match error {
         Error::Unsettled(_) => return true,

@@ -1,4 +1,4 @@
-//! What is remembered: what the tables of a database are.
+//! The stored data, in place of a database's tables.
 
 use crate::store::JobId;
 use crate::store::Line;
@@ -10,14 +10,14 @@ use rejoin_protocol::{CallSid, ConferenceSid, Millis, WorkerSid};
 use rejoin_recovery::{Action, Call, EarlyMark, EarlyMarkKey, Key, Timer};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Servers are forgotten so long after their lease has ended.
+/// How long after the end of its lease a server is forgotten.
 const LONG_GONE: Millis = Millis::seconds(60);
 
 #[derive(Debug, Default)]
 pub(super) struct Data {
-    /// As they were saved. The next server reads them from JSON, as a database's rows are.
+    /// In memory as they were saved. The next server parses them from JSON, like rows of a database.
     pub(super) calls: BTreeMap<ConferenceSid, Call>,
-    /// What is stored of calls that cannot be read.
+    /// The stored state of calls that cannot be read.
     pub(super) unreadable: BTreeMap<ConferenceSid, String>,
     keys: BTreeMap<String, BTreeSet<ConferenceSid>>,
     keys_of: BTreeMap<ConferenceSid, BTreeSet<String>>,
@@ -26,11 +26,11 @@ pub(super) struct Data {
     pub(super) early: BTreeMap<EarlyMarkKey, EarlyMark>,
     pub(super) lines: BTreeMap<i64, (Option<CallSid>, Line)>,
     pub(super) story: Vec<Told>,
-    /// Until when each one's lease lasts.
+    /// The end of each server's lease.
     pub(super) servers: BTreeMap<String, Millis>,
-    /// Who has it, if it is for one.
+    /// The server that has it, unless it is shared.
     pub(super) holder: Option<(String, Surroundings)>,
-    /// How often something was said to each.
+    /// Number of pushes to each worker.
     pub(super) workers: BTreeMap<WorkerSid, u64>,
     pub(super) pushes: BTreeMap<(WorkerSid, u64), (Millis, Push)>,
     /// Server, worker and epoch.
@@ -38,7 +38,7 @@ pub(super) struct Data {
     numbers: i64,
 }
 
-/// All timers, and in the order in which they are due.
+/// All timers, also in the order in which they are due.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     /// With the server that set it.
@@ -50,9 +50,9 @@ pub(super) struct Timers {
 #[derive(Debug, Default)]
 pub(super) struct Jobs {
     pub(super) all: BTreeMap<JobId, Row>,
-    /// By priority: those that have not ended.
+    /// Open jobs by priority.
     pub(super) open: BTreeSet<(i64, JobId)>,
-    /// Those that may be done only once.
+    /// Jobs that may be done only once.
     pub(super) once: BTreeSet<(ConferenceSid, String)>,
 }
 
@@ -73,7 +73,7 @@ pub(super) struct Row {
 }
 
 impl Data {
-    /// A number that was not there before.
+    /// A new number.
     pub(super) fn number(&mut self) -> i64 {
         self.numbers += 1;
         self.numbers
@@ -85,7 +85,7 @@ impl Data {
         self.sessions.retain(|_, (server, _, _)| servers.contains_key(server));
     }
 
-    /// Is a server's lease still good?
+    /// True while a server's lease lasts.
     pub(super) fn runs(&self, server: &str, now: Millis) -> bool {
         self.servers.get(server).is_some_and(|until| *until > now)
     }
@@ -113,14 +113,14 @@ impl Data {
         self.calls.get(conference).cloned()
     }
 
-    /// Why a call that is stored cannot be read, with what it is found by.
+    /// Why a stored call cannot be read, with its keys.
     pub(super) fn held_back(&self, conference: &ConferenceSid) -> Option<HeldBack> {
         let why = held_back::read(self.unreadable.get(conference)?).err()?;
         let keys = self.keys_of.get(conference).cloned().unwrap_or_default();
         Some(HeldBack { conference: conference.clone(), keys, why, call: None })
     }
 
-    /// Another version stores this call, or a damaged disk.
+    /// Overwrites a call's state, as another version or a damaged disk would.
     pub(super) fn put_state(&mut self, conference: &ConferenceSid, state: &str) {
         match held_back::read(state) {
             Ok(call) => {
@@ -135,7 +135,7 @@ impl Data {
         }
     }
 
-    /// A call.
+    /// Saves a call.
     pub(super) fn save(&mut self, call: Call, keys: &BTreeSet<Key>) {
         debug_assert_eq!(Ok(&call), read_again(&call).as_ref(), "this call is another one when it is read");
         let conference = &call.conference.clone();
@@ -144,7 +144,7 @@ impl Data {
         let is_same = |known: &BTreeSet<String>| {
             known.len() == others().count() && others().all(|key| known.contains(key))
         };
-        // Mostly it is found by what it was found by before.
+        // Usually its keys have not changed.
         if !self.keys_of.get(conference).is_some_and(is_same) {
             self.forget_keys(conference);
             let keys: BTreeSet<String> = others().map(str::to_owned).collect();
@@ -156,7 +156,7 @@ impl Data {
         self.calls.insert(conference.clone(), call);
     }
 
-    /// What the next server gets to see.
+    /// Converts all calls as the next server would read them.
     pub(super) fn read_again(&mut self) {
         for (conference, call) in std::mem::take(&mut self.calls) {
             match read_again(&call) {
@@ -166,7 +166,7 @@ impl Data {
         }
     }
 
-    /// A call, its keys and its timers.
+    /// Forgets a call, its keys and its timers.
     pub(super) fn forget(&mut self, conference: &ConferenceSid) {
         self.calls.remove(conference);
         self.forget_keys(conference);
@@ -185,7 +185,7 @@ impl Data {
     }
 }
 
-/// A call, written as JSON and read from it, or what was written.
+/// A call, serialised and parsed again; or its text, if that fails.
 fn read_again(call: &Call) -> Result<Call, String> {
     let state = serde_json::to_string(call).unwrap_or_default();
     held_back::read(&state).map_err(|_| state)
@@ -218,13 +218,13 @@ impl Timers {
         self.set.get(conference).into_iter().flatten().map(|(timer, (at, _))| (*timer, *at))
     }
 
-    /// All of one kind.
+    /// All timers of one kind.
     pub(super) fn all(&self, timer: Timer) -> impl Iterator<Item = (ConferenceSid, Millis)> {
         let of_kind = self.order.iter().filter(move |(_, _, kind)| *kind == timer);
         of_kind.map(|(at, conference, _)| (conference.clone(), *at))
     }
 
-    /// By when they are due, each with the server that set it.
+    /// All timers in the order in which they are due, each with the server that set it.
     pub(super) fn in_order(&self) -> impl Iterator<Item = (&ConferenceSid, Millis, &str)> {
         self.order.iter().filter_map(|(at, conference, timer)| {
             let (_, server) = self.set.get(conference)?.get(timer)?;

@@ -1,4 +1,4 @@
-//! Who carries out which job.
+//! Claims of jobs.
 
 use super::Server;
 use crate::error::Error;
@@ -8,7 +8,7 @@ use rejoin_protocol::Millis;
 use rejoin_recovery::Call;
 use std::collections::BTreeSet;
 
-/// A job that this server has, but knows nothing of, is taken up again after so long.
+/// After this time a job that this server has a claim to but does not know of is taken up again.
 const FORGOTTEN_AFTER: Millis = Millis(5000);
 
 impl Server {
@@ -44,7 +44,7 @@ impl Server {
     ) -> Vec<StoredJob> {
         let now = self.memory.now();
         let mut data = self.memory.data();
-        // It is asked for again and again, and there hardly ever is one.
+        // Called often, and usually there is no job.
         if data.jobs.open.is_empty() {
             return vec![];
         }

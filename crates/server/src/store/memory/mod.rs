@@ -1,7 +1,6 @@
-//! A store without a database, for worlds that run in one program: what was committed survives the server, nothing else.
+//! A store without a database, for simulations: what was committed survives the server, nothing else.
 //!
-//! It keeps to what the databases keep to, and to less: one transaction runs after the other. There is no order in it that
-//! could come out differently the next time.
+//! It has the databases' guarantees, and is simpler: one transaction runs after the other, in a deterministic order.
 
 mod batch;
 mod data;
@@ -22,25 +21,25 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
-/// So many hints a server may be behind with.
+/// Maximum number of hints that a server may lag behind.
 const HINTS: usize = 1024;
 
-/// What servers have in common. Cheap to clone; all clones are the same.
+/// The data that servers share. Cheap to clone; clones share it.
 #[derive(Clone)]
 pub struct Memory(Arc<Shared>);
 
 struct Shared {
-    /// Is it for several servers?
+    /// True when several servers use it.
     is_shared: bool,
     /// The time at the beginning, and the beginning by tokio's clock: its own time, which no server's clock changes.
     first: Millis,
     begun: Instant,
     data: Mutex<Data>,
-    /// Who writes.
+    /// The right to write.
     turn: tokio::sync::Mutex<()>,
-    /// Is a job only one server's?
+    /// True when a job belongs to one server only.
     is_fenced: AtomicBool,
-    /// Who said what.
+    /// Hints, with their senders.
     hints: broadcast::Sender<(String, Hint)>,
 }
 
@@ -51,7 +50,7 @@ impl fmt::Debug for Memory {
 }
 
 impl Memory {
-    /// An empty one, for one server or for several; `first`: what time it is.
+    /// An empty store, for one server or for several; `first` is the current time.
     pub fn new(first: Millis, is_shared: bool) -> Self {
         Self(Arc::new(Shared {
             is_shared,
@@ -60,28 +59,28 @@ impl Memory {
             data: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
             is_fenced: AtomicBool::new(true),
-            // Nobody hears what a single server says.
+            // A single server has no listeners.
             hints: broadcast::channel(if is_shared { HINTS } else { 1 }).0,
         }))
     }
 
-    /// All calls as they were committed last, for whoever watches a world.
+    /// All calls as last committed, for observers of a simulation.
     pub fn calls(&self) -> Vec<rejoin_recovery::Call> {
         let data = self.data();
         data.calls.keys().filter_map(|conference| data.call(conference)).collect()
     }
 
-    /// Stores this of a call, as another version would, or a damaged disk: for tests of what is made of it.
+    /// Overwrites a call's stored state, as another version or a damaged disk would: for tests of how it is handled.
     pub fn put_state(&self, conference: &rejoin_protocol::ConferenceSid, state: &str) {
         self.data().put_state(conference, state);
     }
 
-    /// So many jobs have not ended.
+    /// Number of open jobs.
     pub fn open_jobs(&self) -> usize {
         self.data().jobs.open.len()
     }
 
-    /// Loses jobs, timers or calls, as a store that is not durable would: for tests of what tests find.
+    /// Loses jobs, timers or calls, as a store that is not durable would: for tests of the tests.
     pub fn lose(&self, jobs: bool, timers: bool, calls: bool) {
         let mut data = self.data();
         if jobs {
@@ -95,17 +94,18 @@ impl Memory {
         }
     }
 
-    /// Whoever has ever taken a job has it from now on, as in a store without fences and leases: for tests of what tests find.
+    /// Lets every server that ever took a job keep it, as in a store without fencing tokens and leases: for tests of
+    /// the tests.
     pub fn unfence(&self) {
         self.0.is_fenced.store(false, Ordering::Relaxed);
     }
 
-    /// No server has been heard of for too long: what they have is for whoever comes first.
+    /// Ends all leases, as if no server had renewed its own: their jobs are free.
     pub fn end_leases(&self) {
         self.data().servers.clear();
     }
 
-    /// For one more server.
+    /// Opens it for another server.
     pub(super) fn open(&self, surroundings: Surroundings) -> Result<Server, Error> {
         let name = surroundings.server();
         let now = self.now();
@@ -114,7 +114,7 @@ impl Memory {
             if data.holder.as_ref().is_some_and(|(_, holder)| !holder.is_killed()) {
                 return Err(Error::InUse);
             }
-            // Nobody else can be there: what an earlier server had is free at once.
+            // No other server can be running: what an earlier one had is free at once.
             data.servers.clear();
             data.holder = Some((name.clone(), surroundings.clone()));
         }
@@ -129,12 +129,12 @@ impl Memory {
     }
 
     fn data(&self) -> MutexGuard<'_, Data> {
-        // Nothing in there is left half done by a panic elsewhere.
+        // A panic elsewhere leaves the data consistent.
         self.0.data.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// One server's way to it.
+/// A server's access to it.
 #[derive(Debug)]
 pub(super) struct Server {
     memory: Memory,
@@ -147,7 +147,7 @@ impl Server {
         self.memory.0.is_shared
     }
 
-    /// Is what one server has not another one's?
+    /// True when jobs are fenced off from other servers.
     pub(super) fn is_fenced(&self) -> bool {
         self.memory.0.is_fenced.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! What is said to desktops, and which desktops there are at other servers.
+//! Pushes to desktops, and the sessions of desktops on other servers.
 
 use super::Server;
 use crate::error::Error;
@@ -7,10 +7,10 @@ use rejoin_protocol::WorkerSid;
 use rejoin_protocol::api::Push;
 use tokio::sync::broadcast;
 
-/// There is one memory in a world.
+/// A simulation has only one store.
 const INSTANCE: i64 = 1;
 
-/// Hears what other servers say.
+/// Receives hints of other servers.
 #[derive(Debug)]
 pub(crate) struct Listener {
     hints: broadcast::Receiver<(String, Hint)>,
@@ -31,7 +31,7 @@ impl Listener {
 
 impl Server {
     pub(super) fn tell_others(&self, hint: Hint) {
-        // Nobody may be there.
+        // There may be no listener.
         let _ = self.memory.0.hints.send((self.name.clone(), hint));
     }
 

@@ -1,4 +1,4 @@
-//! Reads beside the transactions, and what is let go.
+//! Reads outside of transactions, and retention.
 
 use super::Server;
 use crate::error::Error;
@@ -54,7 +54,7 @@ impl Server {
         Ok(next.collect())
     }
 
-    /// Sets a timer for each call that is watched, one after the other.
+    /// Schedules a poll of each watched call, one after the other.
     pub(in crate::store) async fn look_at_all(&self) -> Result<(), Error> {
         let now = self.surroundings.now();
         let mut data = self.memory.data();
@@ -73,7 +73,7 @@ impl Server {
         let is_his = |of: &Option<CallSid>| of.as_ref() == Some(customer);
         let his = data.lines.values().filter(|(of, _)| is_his(of));
         let rooms: BTreeSet<&ConferenceSid> = his.map(|(_, line)| &line.conference).collect();
-        // Lines from before the customer's leg was known carry none.
+        // Lines from before the customer's leg was known have none.
         let lines = data
             .lines
             .iter()
@@ -94,7 +94,7 @@ impl Server {
         Ok(listed)
     }
 
-    /// Nobody asks a memory for figures of what it has let go.
+    /// Simulations need no figures of deleted recoveries.
     pub(in crate::store) async fn tidy(&self, keep: Millis) -> Result<(), Error> {
         self.forget_pushes().await?;
         let before = self.surroundings.now() - keep;
@@ -104,7 +104,7 @@ impl Server {
         let waits_since = self.surroundings.now() - EarlyMark::WAITS;
         data.early.retain(|_, early| early.at >= waits_since);
         let data = &mut *data;
-        // A call that is open may want once more what it has had done already.
+        // An open call may request again what was done for it already.
         let (calls, once) = (&data.calls, &mut data.jobs.once);
         data.jobs.all.retain(|_, row| {
             let stays = !row.is_closed || row.deadline >= before || calls.contains_key(&row.conference);
