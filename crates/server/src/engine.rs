@@ -1,9 +1,9 @@
 //! One batch of inputs is one transaction.
 //!
-//! The engine takes whatever waits as one batch, and the store finds and locks the calls that it concerns. The machine
-//! handles each input with those calls, all that follows is committed, and only then the engine answers, pushes, and lets
-//! jobs run. No call is kept in memory: another server may be at the next event. If a commit fails nothing has happened,
-//! and whoever asked is told.
+//! The engine takes all waiting inputs as one batch, and the store finds and locks the calls that it concerns. The
+//! machine handles each input with those calls, everything that follows is committed, and only then the engine
+//! answers, pushes, and starts jobs. No call is kept in memory: another server may handle the next event. If a commit
+//! fails nothing has happened, and the senders are told.
 
 mod decide;
 mod handle;
@@ -30,35 +30,35 @@ use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use unheard::Unheard;
 
-/// At most so many events are committed together.
+/// Maximum number of events that are committed together.
 const BATCH: usize = 512;
-/// So many events may wait; more make their senders wait.
+/// Maximum number of waiting events; more make their senders wait.
 const WAITING: usize = 4096;
 /// How long the engine pauses after the timers could not be read, or a commit with timers failed.
 const PAUSE: Millis = Millis(500);
-/// How often the engine tries to look at calls that missed a callback because it could not be stored.
+/// How often the engine tries to poll calls that missed a callback because it could not be stored.
 const RETRY: Millis = Millis(250);
-/// So often it is looked for timers of servers that are gone, and at the clock.
+/// How often the timers of servers that are gone, and the clock, are checked.
 const LOOK_EVERY: Millis = Millis(1000);
 
-/// Runs after the commit, with the batch's calls as they are then, or with the reason why nothing happened.
+/// Runs after the commit with the batch's calls in their new state, or with the reason why nothing happened.
 type After = Box<dyn FnOnce(Result<&Machine, Error>) + Send>;
 
 enum Input {
     Work(Work, After),
-    /// A call is to go on that was quarantined.
+    /// Releases a quarantined call.
     Release(ConferenceSid, oneshot::Sender<Result<bool, Error>>),
     Stop,
 }
 
-/// Something that was handed in.
+/// An input.
 struct Work {
     at: Millis,
     event: Option<Box<Event>>,
     /// The id under which Event Streams has delivered it.
     delivery: Option<String>,
     closes: Option<Claim>,
-    /// What there is to tell beside that.
+    /// Additional entries for stories.
     told: Vec<Told>,
 }
 
@@ -73,7 +73,7 @@ impl Work {
 }
 
 impl Work {
-    /// The call whose task has been read, or cannot be.
+    /// The call whose task has been read, or cannot be read.
     fn reads_task(&self) -> Option<&ConferenceSid> {
         match self.event.as_deref() {
             Some(Event::Done { conference, action: Action::MarkTask { .. }, .. }) => Some(conference),
@@ -82,31 +82,31 @@ impl Work {
     }
 }
 
-/// A line was added to a timeline: of this customer, or of one who is not known yet.
+/// A line was added to the timeline of this customer, or of an unknown one.
 pub type LineAdded = Option<CallSid>;
 
-/// What the engine tells after each commit.
+/// Where the engine sends what follows from a commit.
 #[derive(Clone, Debug)]
 pub struct Outlets {
-    /// To desktops.
+    /// Pushes to desktops.
     pub pushes: Pushes,
-    /// To readers of timelines.
+    /// Notifications of readers of timelines.
     pub lines: broadcast::Sender<LineAdded>,
-    /// To the queue. Jobs for which it has no room stay in the store, for whoever has.
+    /// Jobs for the queue. Those for which it has no room stay in the store, for any server.
     pub jobs: Door,
 }
 
-/// The task's state.
+/// The state of the engine's task.
 #[derive(Debug)]
 pub struct Engine {
     policies: Policies,
     store: Store,
     outlets: Outlets,
     inputs: mpsc::Receiver<Input>,
-    /// When the store is to be asked for timers the next time (point in time).
+    /// When the store must next be asked for timers (point in time).
     look_at: Millis,
     tasks_read: broadcast::Sender<ConferenceSid>,
-    /// What could not be stored and is not told again.
+    /// Callbacks that could not be stored and are not repeated.
     unheard: Unheard,
     pulse: Pulse,
 }
@@ -122,7 +122,7 @@ impl std::fmt::Debug for Input {
 }
 
 impl Engine {
-    /// An engine that goes on where the last one on this store stopped.
+    /// Starts an engine that continues from the store.
     pub fn start(
         policies: Policies,
         store: Store,
@@ -141,7 +141,7 @@ impl Engine {
     async fn run(mut self) {
         loop {
             self.pulse.beat();
-            // The clock may be set meanwhile: whoever sleeps for long does not see it.
+            // The clock may be set meanwhile: a long sleep would miss that.
             let longest = if self.unheard.is_empty() { LOOK_EVERY } else { RETRY };
             let timers = self.store.now().until(self.look_at).min(longest);
             let timers = Duration::from_millis(timers.0);
@@ -159,7 +159,7 @@ impl Engine {
                     Input::Release(conference, answer) => {
                         let released = release(&self.store, &conference, self.store.now()).await;
                         self.look_at = Millis(0);
-                        // The operator may have gone.
+                        // The operator may be gone.
                         let _ = answer.send(released);
                     }
                     Input::Stop => {
@@ -180,7 +180,7 @@ impl Engine {
         }
     }
 
-    /// Calls that have timers that are due.
+    /// Calls with timers that are due.
     async fn due(&mut self) -> Vec<ConferenceSid> {
         match self.store.catch_up().await {
             Ok(true) => self.look_at = Millis(0),
@@ -189,8 +189,8 @@ impl Engine {
         }
         if !self.unheard.is_empty() {
             if !self.unheard.look(&self.store).await {
-                // Nor would it say which timers are due. Without the pause a timer that is due would be asked for at once, again
-                // and again.
+                // The store could not say which timers are due, either. Without the pause a due timer would be asked
+                // for again and again.
                 self.look_at = self.look_at.max(self.store.now() + RETRY);
                 return vec![];
             }
@@ -205,8 +205,7 @@ impl Engine {
             Ok(timers) => {
                 let (due, later): (Vec<_>, Vec<_>) = timers.into_iter().partition(|(_, at)| *at <= now);
                 let next = later.into_iter().map(|(_, at)| at).min();
-                // Others may set timers, and go.
-                // So may operators, with calls that are held back.
+                // Others may set timers, and go. Operators may release calls that are held back.
                 let others = self.store.is_shared() || self.store.holds_back();
                 let latest = if others { now + LOOK_EVERY } else { Millis(u64::MAX) };
                 // There may be more of them than were asked for.
@@ -222,11 +221,11 @@ impl Engine {
         }
     }
 
-    /// One batch: all events of it, and the timers that are due. What came before a timer was due is handled before it,
-    /// however long it had to wait. If something in it cannot be handled, or the database refuses it, the rest is tried again
-    /// without it.
+    /// One batch: all its events, and the timers that are due. An input that came before a timer was due is handled
+    /// before it, however long it had to wait. If something in it cannot be handled, or the database refuses it, the
+    /// rest is retried without it.
     async fn step(&mut self, batch: Vec<(Work, After)>, due: Vec<ConferenceSid>) {
-        // More may wait that came before the timers were due.
+        // More inputs from before the timers were due may be waiting.
         let timers_by = match batch.last() {
             Some((last, _)) if batch.len() >= BATCH => last.at,
             _ => self.store.now(),
@@ -283,15 +282,15 @@ impl Engine {
 
     fn tell(&mut self, piece: Piece, decided: Decided) {
         let Ok(told) = caught(|| decided.tell(&self.outlets, self.store.now())) else {
-            // All of it is stored, and may be said again.
+            // All of it is stored, and may be repeated.
             return piece.answers.into_iter().for_each(|answer| answer(Err(Error::NotCommitted)));
         };
         for conference in piece.works.iter().filter_map(Work::reads_task) {
-            // Nobody may be waiting for it.
+            // There may be no receiver.
             let _ = self.tasks_read.send(conference.clone());
         }
         for number in &told.held_back {
-            // A server that may handle it has to ask for what was told.
+            // A server that can handle it has to ask Twilio for what the callback reported.
             piece.works.get(*number).into_iter().for_each(|work| self.unheard.missed(work, &self.store));
         }
         for (number, answer) in piece.answers.into_iter().enumerate() {
@@ -310,7 +309,7 @@ impl Engine {
         }
     }
 
-    /// One event, or the timers of one call, ended in a panic. What is still to be done?
+    /// Handling one event, or the timers of one call, ended in a panic. Returns what is still to be done.
     async fn without(&mut self, piece: Piece, timer: Option<Event>) -> Option<Piece> {
         let of_timer = timer.is_some();
         let event = timer.or_else(|| piece.works.first().and_then(|work| work.event.as_deref().cloned()));
@@ -319,7 +318,7 @@ impl Engine {
             return None;
         };
         match quarantine(&self.store, &self.policies, &event, self.store.now()).await {
-            // Without that call the rest goes on.
+            // The rest goes on without that call.
             Ok(calls) if of_timer && !calls.is_empty() => return Some(piece),
             Ok(_) => self.refuse(piece, &Error::Defect),
             Err(error) => {
@@ -330,7 +329,7 @@ impl Engine {
         None
     }
 
-    /// Nothing of it has happened.
+    /// Refuses the events: nothing of them has happened.
     fn refuse(&mut self, piece: Piece, error: &Error) {
         let may_have_happened = error.may_have_happened();
         match may_have_happened {
@@ -349,7 +348,7 @@ impl Engine {
                 _ => Error::NotCommitted,
             }));
         }
-        // What came through all the same may have set timers.
+        // If it was committed after all it may have set timers.
         if !piece.due.is_empty() || may_have_happened {
             if is_of_one || error.is_refusal() {
                 self.store.set_timers_aside(&piece.due);
@@ -359,7 +358,7 @@ impl Engine {
     }
 }
 
-/// What a batch is about.
+/// The keys that a batch concerns.
 fn concerned(works: &[Work], due: &[ConferenceSid]) -> Batch {
     let mut batch = Batch::default();
     for work in works {

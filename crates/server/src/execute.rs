@@ -1,4 +1,4 @@
-//! How each action is carried out with Twilio's REST API, and how it is looked up whether one has been.
+//! Carries out actions with Twilio's REST API, and checks whether one has been carried out.
 
 mod see;
 
@@ -14,7 +14,7 @@ use rejoin_twilio::{Client, Error, Gate, NewTask, ParticipantChange, Task, TaskE
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
-/// So often a task is read again when others write it at the same time.
+/// How often a task is read again when others write it at the same time.
 const CONFLICTS: u32 = 5;
 /// Twilio's code for a call that is not in progress (<https://www.twilio.com/docs/api/errors/21220>).
 const CALL_NOT_IN_PROGRESS: u32 = 21220;
@@ -26,18 +26,18 @@ pub struct Executor {
     config: Arc<Config>,
 }
 
-/// What Twilio says before a customer is sent on.
+/// Twilio's answer before a customer is sent on.
 pub(crate) enum Before {
-    /// It had not to be asked.
+    /// No question was necessary.
     NotAsked,
-    /// Nobody has him.
+    /// No agent has the customer.
     GoesOn,
-    /// An agent has him.
+    /// An agent has the customer.
     Ended(Outcome),
 }
 
 impl Executor {
-    /// With this client.
+    /// An executor with this client.
     pub fn new(client: Client, config: Arc<Config>) -> Self {
         Self { client, config }
     }
@@ -48,15 +48,15 @@ impl Executor {
         Self { client: self.client.through(gate), config: Arc::clone(&self.config) }
     }
 
-    /// The same, with requests of which somebody is told.
+    /// The same, with a witness of its requests.
     #[must_use]
     pub fn seen_by(&self, witness: Arc<dyn Witness>) -> Self {
         Self { client: self.client.seen_by(witness), config: Arc::clone(&self.config) }
     }
 
-    /// Reads the task of a customer who is to be sent on, if Twilio would not tell it before: only Twilio says by which workflow
-    /// the task came, and without the attributes a customer called by an agent would come back by a workflow that finds
-    /// nobody for them. What cannot be read is not waited for.
+    /// Reads the task of a customer who should be sent on, if it has not been read before: only Twilio knows by which
+    /// workflow the task came, and without the attributes the customer of an outbound call would come back by a
+    /// workflow that matches no agent. A task that cannot be read is not waited for.
     pub(crate) async fn read_before(&self, job: &Job, call: &Call) -> Result<Option<Task>, Error> {
         let is_read = !call.facts.task.attributes.is_empty() && call.facts.origin.workflow.is_some();
         if !matches!(job.action, Action::Requeue { .. }) || is_read {
@@ -69,7 +69,7 @@ impl Executor {
         }
     }
 
-    /// Asks Twilio, as far as that has to be done before a customer is sent on, whether an agent has him.
+    /// Asks Twilio whether an agent has the customer, if that is necessary before the customer is sent on.
     pub(crate) async fn ask_before(&self, job: &Job, call: &Call) -> Result<Before, Error> {
         let Action::Requeue { recovery, target, .. } = &job.action else { return Ok(Before::NotAsked) };
         let (taken, met) = (call.may_be_taken(target.as_ref()), call.may_be_met());
@@ -82,8 +82,8 @@ impl Executor {
         Ok(if taken || met { Before::GoesOn } else { Before::NotAsked })
     }
 
-    /// Carries it out once. `call`: how it stands, if that was looked up. Errors are about Twilio; what they mean for the
-    /// job is decided by the queue.
+    /// Carries out an action once. `call`: its state, if that was looked up. Errors are about Twilio; the queue
+    /// decides what they mean for the job.
     pub async fn carry_out(&self, job: &Job, call: Option<Call>) -> Result<Outcome, Error> {
         match &job.action {
             Action::Announce { conference, what } => {
@@ -116,7 +116,7 @@ impl Executor {
             Action::CreatePing { worker, recovery, task, reservation, ttl } => {
                 let lost_at = job.recovery.as_ref().map(|(_, lost_at)| *lost_at);
                 let attributes = json!({
-                    // What Flex shows in its list of tasks for the moment that the ping stands there.
+                    // What Flex shows in its list of tasks while the ping is there.
                     "name": names::RECOVERY_PING,
                     names::RECOVERY_ID: recovery,
                     names::DISCONNECTED_TASK_SID: task,
@@ -155,7 +155,7 @@ impl Executor {
                     return Ok(Outcome::Gone);
                 }
                 if *end_on_exit {
-                    // The others who are still here must not be hung up on.
+                    // The remaining participants must not be hung up on.
                     self.unhold(&job.conference, leg).await?;
                     self.stay(&job.conference, leg).await?;
                 }
@@ -164,7 +164,7 @@ impl Executor {
                 let mut query = vec![("muted", muted.as_str()), ("end", end.as_str())];
                 query.extend(label.as_deref().map(|label| ("label", label)));
                 let url = self.config.public(&format!("/twiml/move/{into}?{}", encoded(&query)));
-                // Asked once more when it does not work: it needs no database.
+                // If that fails Twilio requests it once more: it needs no database.
                 self.redirect(leg, Some(document), &url, &url).await
             }
             Action::Unhold { conference, leg } | Action::EndHold { conference, customer: leg } => {
@@ -172,7 +172,7 @@ impl Executor {
             }
             Action::HoldCustomer { conference, customer, recovery, held, told } => {
                 if *held {
-                    // What is heard on hold is not known to change while it lasts.
+                    // It is not known whether the document of a hold can be replaced during the hold.
                     self.unhold(conference, customer).await?;
                 }
                 let url = self.config.public(&format!("/twiml/hold/{recovery}?told={told}"));
@@ -208,7 +208,7 @@ impl Executor {
             Action::ReturnActivity { worker, before } => {
                 let now = self.client.fetch_worker(worker).await?.activity_sid;
                 if self.config.reconnecting_activity.as_ref() != Some(&now) {
-                    return Ok(Outcome::Overtaken); // she has chosen another one
+                    return Ok(Outcome::Overtaken); // the agent has chosen another activity
                 }
                 self.client.set_activity(worker, before).await.map(ok)
             }
@@ -226,8 +226,8 @@ impl Executor {
         }
     }
 
-    /// Looks whether an action that may have been carried out has been. `None`: it has not, or carrying it out again
-    /// changes nothing.
+    /// Checks whether an action that may have been carried out has been. `None`: it has not, or repeating it changes
+    /// nothing.
     pub async fn look(&self, job: &Job) -> Result<Option<Outcome>, Error> {
         match job.action.traits().lost_reply {
             LostReply::Repeat | LostReply::RepeatOrUndo => Ok(None),
@@ -246,15 +246,15 @@ impl Executor {
         }
     }
 
-    /// The conference goes on when this leg leaves.
+    /// Lets the conference go on when this leg leaves.
     async fn stay(&self, conference: &ConferenceSid, leg: &CallSid) -> Result<(), Error> {
         let change =
             ParticipantChange { end_conference_on_exit: Some(false), ..ParticipantChange::default() };
         self.client.update_participant(conference, leg, change).await
     }
 
-    /// The customer is off hold, and can leave the conference without ending it. If Twilio does not want that, he is
-    /// moved all the same.
+    /// Takes the customer off hold, and lets the customer leave the conference without ending it. If Twilio refuses,
+    /// the customer is moved nevertheless.
     async fn free(&self, conference: &ConferenceSid, customer: &CallSid) -> Result<(), Error> {
         let freed = match self.unhold(conference, customer).await {
             // While on hold the other flag has no effect, so it comes second.
@@ -276,7 +276,7 @@ impl Executor {
         self.client.update_participant(conference, leg, change).await
     }
 
-    /// Callbacks do not tell whom somebody coaches, and she may have turned to somebody else meanwhile.
+    /// Callbacks do not say who is coached, and the supervisor may coach somebody else meanwhile.
     async fn coach_instead(
         &self,
         conference: &ConferenceSid,
@@ -291,7 +291,8 @@ impl Executor {
         self.client.coach(conference, coach, now).await.map(ok)
     }
 
-    /// Others write the same attributes: read, merge, and write only what was read. `read`: before, with the version.
+    /// Others write the same attributes: read, merge, and write only if unchanged. `read`: read before, with the
+    /// version.
     async fn mark_task(&self, task: &TaskSid, at: Millis, mut read: Option<Read>) -> Result<Outcome, Error> {
         let mut conflicts = 0;
         loop {
@@ -304,12 +305,13 @@ impl Executor {
             };
             let outcome =
                 Outcome::TaskRead { attributes: attributes.clone(), version: version.clone(), workflow };
-            // What is no object, or would become too long, is left as it is: the mark is for reports only.
+            // Attributes that are not an object, or would become too long, are left as they are: the mark is for
+            // reports only.
             let Some(marked) = marked(&attributes, at) else { return Ok(outcome) };
             match self.client.update_task_attributes(task, &marked, version.as_deref()).await {
                 Err(Error::Conflict) if conflicts < CONFLICTS => conflicts += 1,
                 Ok(()) | Err(Error::Conflict) => return Ok(outcome),
-                // The attributes are what the requeue needs; a refused mark must not cost them.
+                // The requeue needs the attributes; a refused mark must not cost them.
                 Err(Error::Refused { status, code, .. }) => {
                     tracing::warn!(%task, status, code, "the task could not be marked");
                     return Ok(outcome);
@@ -319,8 +321,8 @@ impl Executor {
         }
     }
 
-    /// A ping that was accepted cannot be canceled any more, only completed, and one that was not cannot be completed. What is
-    /// known may be old: the other end follows a refusal.
+    /// An accepted ping can only be completed, a pending one only canceled. What is known may be stale: after a
+    /// refusal the other way is tried.
     async fn end_ping(&self, task: &TaskSid, accepted: bool) -> Result<Outcome, Error> {
         let reason = "rejoin: answered or over";
         let (first, second) = match accepted {
@@ -334,7 +336,7 @@ impl Executor {
                 Err(error) => return Err(error),
             }
         }
-        // Neither: it is over already, or changed in between.
+        // Neither: it is over already, or has changed meanwhile.
         match self.client.fetch_task(task).await {
             Err(Error::Gone) => Ok(Outcome::Ok),
             Ok(ping) if matches!(ping.assignment_status.as_str(), "canceled" | "completed") => {
@@ -345,9 +347,9 @@ impl Executor {
         }
     }
 
-    /// Gives a leg another document. One that goes along with the request is best: a leg whose document is asked for is in
-    /// no conference and no queue meanwhile, and is hung up on if this server dies then. What is too long for that, or is
-    /// refused, is asked for.
+    /// Redirects a leg to another document. An inline document is best: a leg whose document is fetched is in no
+    /// conference and no queue meanwhile, and is hung up on if this server dies then. One that is too long, or
+    /// refused, is fetched.
     async fn redirect(
         &self,
         leg: &CallSid,
@@ -387,7 +389,7 @@ impl Executor {
             Err(refused @ Error::Refused { .. }) => refused,
             Err(error) => return Err(error),
         };
-        // Completed by somebody else is as good.
+        // Completed by others is just as good.
         let reservations = self.client.list_reservations(task).await?;
         let over = reservations.iter().any(|found| {
             &found.sid == reservation
@@ -444,7 +446,7 @@ impl Executor {
         }
     }
 
-    /// Is the customer's number on the allow list? It is not kept, and not told.
+    /// Checks whether the customer's number is on the allow list. It is neither stored nor logged.
     async fn check_number(&self, task: &TaskSid) -> Result<Outcome, Error> {
         let attributes = self.client.fetch_task(task).await?.attributes.unwrap_or_default();
         let attributes: Value = serde_json::from_str(&attributes).unwrap_or_default();
@@ -475,7 +477,7 @@ impl Executor {
         if target.is_some() {
             return Ok(Some(Outcome::Ok));
         }
-        // It may have been an earlier requeue, for the agent who was lost, that took the customer out.
+        // An earlier requeue, for the lost agent, may have taken the customer out.
         for task in self.client.list_tasks(&of_recovery(recovery), None).await? {
             if !matches!(task.assignment_status.as_str(), "pending" | "reserved") {
                 continue;
@@ -493,12 +495,12 @@ impl Executor {
                 return Ok(None);
             }
         }
-        // One who waits in silence was out of the conference before he was sent again.
+        // A customer who waited in silence was out of the conference before they were sent again.
         Ok((resent == 0).then_some(Outcome::Ok))
     }
 }
 
-/// The document by which a leg follows into a conference, with its flags and label.
+/// The document with which a leg follows into a conference, with its flags and label.
 pub(crate) fn follow(
     config: &Config,
     name: &TaskSid,
@@ -510,7 +512,7 @@ pub(crate) fn follow(
     Document::new().conference(&Conference { name, muted, end_on_exit, label, status_callback })
 }
 
-/// A leg of a call, as a task's attributes name it.
+/// A leg, from a task's attributes.
 fn leg(attributes: &Value, participant: &str, key: &str) -> Option<CallSid> {
     let sid = attributes
         .pointer(&format!("/conference/participants/{participant}"))
@@ -523,12 +525,12 @@ fn ok((): ()) -> Outcome {
     Outcome::Ok
 }
 
-/// Tasks of a recovery. The id holds letters and digits only.
+/// An expression for the tasks of a recovery. The id has letters and digits only.
 fn of_recovery(recovery: &RecoveryId) -> String {
     format!("{} == '{recovery}'", names::RECOVERY_ID)
 }
 
-/// The attributes with who follows and when the agent was lost; `None` if they cannot, or need not, be written.
+/// The attributes with the next agent and the time of the loss; `None` if they cannot, or need not, be written.
 fn marked(attributes: &str, at: Millis) -> Option<String> {
     let mut object: Map<String, Value> = serde_json::from_str(attributes).ok()?;
     let conversations = object.entry("conversations").or_insert_with(|| json!({}));

@@ -1,5 +1,5 @@
-//! Says again and again that this server runs, and keeps it from sending what may be another one's: when nobody hears it
-//! any more, others take its jobs.
+//! Renews this server's lease, and keeps it from sending requests for jobs that may be another server's: without
+//! renewals others take its jobs.
 
 use crate::clock::Alarm;
 use crate::jobs::{ANSWERED_WITHIN, Job};
@@ -10,10 +10,10 @@ use rejoin_twilio::{Family, Gate, Passing};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// So often, that two in a row may be lost.
+/// Interval of renewals: two in a row may fail.
 const EVERY: Millis = Millis(LEASE.0 / 4);
 
-/// Runs until the task is aborted. What may be sent to Twilio is shared with the others that run.
+/// Runs until the task is aborted. The rate limits are shared with the other running servers.
 pub(crate) async fn run(store: Store, turns: Turns) {
     let mut alarm = Alarm::default();
     loop {
@@ -29,13 +29,13 @@ pub(crate) async fn run(store: Store, turns: Turns) {
     }
 }
 
-/// Lets the requests of a job out, each in its turn, as long as the job is ours.
+/// A gate that lets the requests of a job pass, each in its turn, while the job is ours.
 #[derive(Debug)]
 pub(crate) struct Ours {
     turns: Arc<dyn Gate>,
     store: Store,
     claim: Claim,
-    /// The lease under which it was ours when that was last known.
+    /// The tenure in which it was last known to be ours.
     tenure: Mutex<Tenure>,
 }
 
@@ -49,7 +49,8 @@ impl Ours {
         if *self.tenure.lock().unwrap_or_else(PoisonError::into_inner) == leased {
             return true;
         }
-        // The lease had ended: this server stood still, or the database was away. Who has the job now?
+        // The lease had ended: this server was suspended, or the database was away. Another server may have the job
+        // now.
         let asked = tokio::time::timeout(ANSWERED_WITHIN, self.store.call_of(self.claim)).await;
         let is_ours = matches!(asked, Ok(Ok(Some(_)))) && self.store.leased() == Some(leased);
         if is_ours {
@@ -63,7 +64,7 @@ impl Gate for Ours {
     fn pass(&self, family: Family) -> Passing<'_> {
         Box::pin(async move {
             let turn = self.turns.pass(family).await?;
-            // Asked last: whoever stands still stands still anywhere.
+            // Checked last: a server can be suspended at any point.
             if self.is_ours().await {
                 return Some(turn);
             }

@@ -1,11 +1,11 @@
-//! Carries out the jobs: what the machine wants of Twilio, from the durable queue.
+//! Carries out jobs: the machine's actions at Twilio, from the durable queue.
 //!
-//! A job begins as soon as it is committed. It is repeated while that can help and still makes sense; what may have
-//! had its effect is looked up before it is repeated, and what was overtaken meanwhile is not done at all. How it ended
-//! is an event for the machine, committed together with the end of the job.
+//! A job begins as soon as it is committed. It is retried while that can help and still makes sense; a job that may
+//! have had its effect is looked up before it is repeated, and one that was overtaken meanwhile is not done at all.
+//! Its outcome is an event for the machine, committed together with the end of the job.
 //!
-//! The server that commits a job carries it out, if it has room. Everything else is taken from the store: jobs that found
-//! no room, and those of servers that are gone. A job that is not ours any more is dropped on the spot.
+//! The server that commits a job carries it out, if it has room. All other jobs are taken from the store: those that
+//! found no room, and those of servers that are gone. A job that is no longer ours is dropped at once.
 
 mod ended;
 mod requests;
@@ -34,24 +34,24 @@ use tokio::task::{self, JoinSet};
 use tokio::time::MissedTickBehavior;
 use tracing::Instrument as _;
 
-/// Pause before the first repetition; each one doubles it, up to the longest.
+/// Delay before the first retry; each retry doubles it, up to the longest.
 const FIRST_PAUSE: Millis = Millis(200);
 const LONGEST_PAUSE: Millis = Millis(5000);
-/// The same where a customer's line may fall meanwhile, or he hears nothing.
+/// The same where a customer's line may drop meanwhile, or the customer hears nothing.
 const LONGEST_URGENT: Millis = Millis(2000);
 
-/// So many jobs of each crowd a server has at once, waiting for their repetition or their turn.
+/// Maximum number of jobs of each crowd that a server has at once, waiting for a retry or for their turn.
 pub const HELD: usize = 4096;
-/// So long after a job was committed it is begun without asking whether it is still wanted.
+/// How long after its commit a job begins without a check whether it is still wanted.
 const FRESH: Millis = Millis(100);
-/// So often it is looked for jobs that nobody has.
+/// How often free jobs are searched for.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// The same as long as this server has none and no other one can leave any.
+/// The same while this server has none and no other one can leave any.
 const LOOK_ALONE: Duration = Duration::from_secs(5);
-/// What is under way when the server stops gets so long: others are to go on within a second.
+/// How long jobs in progress may take when the server stops: others should continue within a second.
 const LAST_ATTEMPTS: Duration = Duration::from_millis(500);
 
-/// What jobs are carried out with.
+/// What jobs need.
 struct Parts {
     executor: Executor,
     engine: Handle,
@@ -60,7 +60,8 @@ struct Parts {
     rooms: Rooms,
 }
 
-/// Runs jobs until the server stops. What is under way then gets a moment to end; the rest is in the store, for others.
+/// Runs jobs until the server stops. Jobs in progress then get a moment to end; the others are in the store, for
+/// other servers.
 pub(crate) async fn run(
     wanted: Inside,
     executor: Executor,
@@ -106,7 +107,7 @@ pub(crate) async fn run(
             },
         };
         if is_quiet && !begin.is_empty() {
-            // From now on there may be some for which there is no room.
+            // From now on there may be jobs without room.
             is_quiet = false;
             look.reset_after(LOOK_EVERY);
         }
@@ -114,7 +115,7 @@ pub(crate) async fn run(
             tell_loss(&parts.turns, &job);
             let (id, parts) = (job.claim.job, Arc::clone(&parts));
             let recovery = job.recovery.as_ref().map(|(recovery, _)| tracing::field::display(recovery));
-            // At every level: each line about the job carries them.
+            // At every level: each line about the job carries these fields.
             let span = tracing::error_span!("job", recovery);
             let surroundings = parts.store.surroundings().clone();
             let work = async move {
@@ -132,7 +133,7 @@ pub(crate) async fn run(
             held.insert(task.id(), id);
         }
     }
-    // Nothing that is decided from now on is for this server.
+    // Later decisions are not for this server.
     drop(jobs);
     let last = async { while running.join_next().await.is_some() {} };
     if tokio::time::timeout(LAST_ATTEMPTS, last).await.is_err() {
@@ -140,7 +141,7 @@ pub(crate) async fn run(
     }
 }
 
-/// An agent who is lost makes the server keep a line, or tell a customer.
+/// Reports a loss to the pace: a job that keeps a line, or tells a customer, follows from one.
 fn tell_loss(turns: &Turns, job: &Job) {
     if let Some((recovery, _)) = &job.recovery
         && job.action.traits().shows_loss
@@ -149,10 +150,10 @@ fn tell_loss(turns: &Turns, job: &Job) {
     }
 }
 
-/// Takes what nobody has, as far as there is room; `None`: not all of that can be read.
+/// Takes free jobs, as far as there is room; `None`: not all of them can be read.
 async fn claim(parts: &Parts, held: &HashMap<task::Id, JobId>) -> Option<Vec<Job>> {
     let free = |crowd| parts.rooms.free(crowd);
-    // One question as long as there is room for everything.
+    // One query as long as there is room for everything.
     let (wide, narrow): (Vec<_>, Vec<_>) = Crowd::ALL.into_iter().partition(|crowd| free(*crowd) >= HELD / 2);
     let narrow = narrow.into_iter().map(|crowd| (vec![crowd], free(crowd)));
     let (mut claimed, mut is_read) = (vec![], true);
@@ -198,7 +199,7 @@ async fn claim(parts: &Parts, held: &HashMap<task::Id, JobId>) -> Option<Vec<Job
     Some(jobs)
 }
 
-/// From the first attempt to the outcome; `None`: somebody else has the job.
+/// From the first attempt to the outcome; `None`: another server has the job.
 async fn carry_out(parts: &Parts, job: &Job, requests: &Arc<Requests>) -> Option<Outcome> {
     let mut begun = job.begun_before;
     let mut may_have_acted = job.begun_before;
@@ -231,7 +232,7 @@ async fn carry_out(parts: &Parts, job: &Job, requests: &Arc<Requests>) -> Option
         if alarm {
             alert(&error, parts.store.now());
         }
-        // What only waits for its turn has not begun.
+        // A job that only waits for its turn has not begun.
         begun |= !patient;
         may_have_acted |= error.may_have_acted();
         let now = parts.store.now();
@@ -241,7 +242,7 @@ async fn carry_out(parts: &Parts, job: &Job, requests: &Arc<Requests>) -> Option
         if now >= until {
             return Some(failed(job, Some(&error)));
         }
-        // Whoever is throttled waits for its turn, where the pace keeps it.
+        // A throttled job waits for its turn, where the pace keeps it.
         let waits = least > Millis(0);
         let pause = if waits {
             pause(backoff.max(least), parts.store.surroundings().number()).min(now.until(until))
@@ -263,26 +264,26 @@ async fn carry_out(parts: &Parts, job: &Job, requests: &Arc<Requests>) -> Option
     }
 }
 
-/// How an attempt ended that Twilio did not refuse.
+/// The result of an attempt that Twilio did not refuse.
 enum Attempt {
     Ended(Outcome),
-    /// It does not make sense any more.
+    /// It no longer makes sense.
     TooLate,
     /// The store cannot say whether it is still wanted. Nothing was done.
     Waits,
-    /// Somebody else has the job.
+    /// Another server has the job.
     Lost,
 }
 
-/// Is a job still to be done?
+/// Whether a job should still be done.
 enum Wanted {
-    /// As far as is known. With its call, if that could be looked up.
+    /// Yes, as far as is known. With its call, if that could be looked up.
     Yes(Option<Box<Call>>),
-    /// What it was for has been overtaken.
+    /// No: it was overtaken.
     No,
-    /// Not by us: somebody else has it.
+    /// Not by us: another server has it.
     Lost,
-    /// The store cannot say it, and it must not be done unasked.
+    /// The store cannot say, and it must not be done without a check.
     Unknown,
 }
 
@@ -316,12 +317,13 @@ async fn attempt(
         read = executor.read_before(job, call).await?;
     }
     if read.is_some() {
-        wanted = is_wanted(parts, job).await; // while it was read somebody may have come
+        wanted = is_wanted(parts, job).await; // somebody may have joined while the task was read
     }
     if let Wanted::Yes(Some(call)) = &wanted {
         match executor.ask_before(job, call).await? {
             Before::Ended(outcome) => return Ok(Attempt::Ended(outcome)),
-            // While Twilio was asked it may have been heard that she has him, or has lost him again.
+            // While Twilio was asked, an event may have reported that the agent has the customer, or has lost them
+            // again.
             Before::GoesOn => wanted = is_wanted(parts, job).await,
             Before::NotAsked => {}
         }
@@ -357,7 +359,7 @@ async fn request(
     answer.map(Attempt::Ended)
 }
 
-/// It may have waited long for its turn, or for its repetition.
+/// It may have waited long for its turn, or for its retry.
 async fn is_wanted(parts: &Parts, job: &Job) -> Wanted {
     let asked = tokio::time::timeout(ANSWERED_WITHIN, parts.store.call_of(job.claim)).await;
     match asked {
@@ -370,7 +372,7 @@ async fn is_wanted(parts: &Parts, job: &Job) -> Wanted {
         Ok(Ok(Some(None))) if job.action.traits().tidies_up => Wanted::Yes(None),
         Ok(Ok(Some(None))) => Wanted::No,
         Ok(Ok(None)) => Wanted::Lost,
-        // It stays as it is until somebody may go on with its call.
+        // It stays as it is until its call is no longer held back.
         Ok(Err(Error::HeldBack)) => {
             parts.engine.set_job_aside(job.claim).await;
             Wanted::Lost
@@ -381,7 +383,7 @@ async fn is_wanted(parts: &Parts, job: &Job) -> Wanted {
     }
 }
 
-/// Doubles with each repetition, and differs from job to job, so that they do not all come back at once.
+/// Exponential backoff with jitter, so that jobs do not all return at once.
 fn pause(backoff: Millis, random: u64) -> Millis {
     Millis(backoff.0 / 2 + random % (backoff.0 / 2 + 1))
 }

@@ -1,6 +1,6 @@
-//! What is done about an error of Twilio's, as a table: by the error, and by what it costs the customer to wait.
+//! How Twilio's errors are handled, by error, and by what waiting costs the customer.
 //!
-//! | error | done? | what follows |
+//! | error | done? | consequence |
 //! | --- | --- | --- |
 //! | gone (404) | no | it is over |
 //! | refused (other 4xx) | no | it failed: repeating it changes nothing. What tidies up is tried until its deadline: a ping, a reservation or an activity may be in between two states, and one that stands keeps an agent from calls |
@@ -14,31 +14,31 @@ use rejoin_protocol::Millis;
 use rejoin_recovery::Action;
 use rejoin_twilio::Error;
 
-/// So much longer than its deadline says a customer's line is kept, or a customer told, while Twilio throttles.
+/// How long beyond its deadline a customer's line is kept, or a customer told, while Twilio throttles.
 pub const PATIENT: Millis = Millis::seconds(120);
 
-/// A pause before Twilio is asked anew for what it has refused.
+/// Delay before a retry of what Twilio has refused.
 const REFUSED: Millis = Millis::seconds(10);
 
 /// What follows from an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cure {
-    /// What it was for is gone.
+    /// Its subject is gone.
     Gone,
     /// It failed for good.
     Never,
-    /// The same again.
+    /// It is retried.
     Again {
-        /// Pause before the first repetition; each one doubles it. Zero: its turn is all that it waits for.
+        /// Delay before the first retry; each retry doubles it. Zero: it only waits for its turn.
         pause: Millis,
-        /// Does it make sense beyond its deadline, by [`PATIENT`]?
+        /// True when it makes sense beyond its deadline, by [`PATIENT`].
         patient: bool,
-        /// Should operators know at once?
+        /// True when operators should know at once.
         alarm: bool,
     },
 }
 
-/// What follows.
+/// The handling of an error.
 pub fn cure(action: &Action, error: &Error) -> Cure {
     let again = |pause| Cure::Again { pause, patient: false, alarm: false };
     match error {

@@ -1,4 +1,4 @@
-//! What follows from a batch. Pure: it may be asked again when the transaction has to begin again.
+//! The decisions of a batch. Pure: they are repeated when the transaction has to begin again.
 
 use super::{LineAdded, Outlets, Work};
 use crate::error::Error;
@@ -14,31 +14,31 @@ use rejoin_protocol::{CallSid, ConferenceSid, Millis};
 use rejoin_recovery::{Effect, Event, Key, Machine, Outcome, Policies, Timer};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What is to be told when it is committed.
+/// The results to send out after the commit.
 pub(super) struct Decided {
     machine: Machine,
     lost: BTreeSet<usize>,
     held_back: BTreeSet<usize>,
     jobs: Vec<StoredJob>,
-    /// Places in the queue for the jobs that are carried out here.
+    /// Places in the queue for the jobs that this server carries out.
     places: Vec<Place>,
     pushes: Vec<Pushed>,
     notes: Vec<(LineAdded, Line)>,
-    /// When the first of the timers is due that were set.
+    /// When the first of the set timers is due.
     pub(super) first_timer: Option<Millis>,
 }
 
-/// What remains for those who asked.
+/// What the senders of the batch are told.
 pub(super) struct Told {
     /// The calls of the batch.
     pub(super) calls: Machine,
-    /// By position: those whose job is not ours any more.
+    /// Positions of inputs whose job is no longer ours.
     pub(super) lost: BTreeSet<usize>,
-    /// By position: those about a call that is held back.
+    /// Positions of inputs about a call that is held back.
     pub(super) held_back: BTreeSet<usize>,
 }
 
-/// Handles a batch, with the timers that are due by then, on the calls that were found. `culprit`: the timer that is being
+/// Handles a batch, with the timers that are due, on the calls that were found. `culprit`: the timer that is being
 /// handled, if it is one.
 pub(super) fn decide(
     policies: &Policies,
@@ -116,7 +116,7 @@ struct Step<'a> {
 }
 
 impl Step<'_> {
-    /// The timers that were due by then.
+    /// Handles the timers that are due by then.
     fn handle_due(&mut self, by: Millis) {
         while let Some((conference, timer)) = self.timers.take_due(by) {
             failpoint::reach(|| format!("due {}", timer.name()));
@@ -128,14 +128,14 @@ impl Step<'_> {
         }
     }
 
-    /// Is a call forgotten now of which nobody was lost? Then nobody will ask what came in about it.
+    /// True when this event forgets a call without a loss. Nobody will need its story then.
     fn ends_an_uneventful_call(&self, event: &Event) -> bool {
         let Event::Timer { conference, timer: Timer::Forget } = event else { return false };
         let call = self.decided.machine.call(conference);
         call.is_some_and(|call| call.absences().next().is_none())
     }
 
-    /// Timers follow at once: what an event clears does not go off any more.
+    /// Handles an event. Timers change at once: one that an event clears does not go off any more.
     fn handle(&mut self, now: Millis, event: &Event, delivery: Option<&str>) {
         let uneventful = self.ends_an_uneventful_call(event);
         let listener = self.surroundings.listener();
@@ -208,12 +208,12 @@ impl Decided {
         }
     }
 
-    /// Nothing was to be decided.
+    /// No decision.
     pub(super) fn nothing(policies: &Policies) -> Self {
         Self::new(Machine::new(policies.clone(), []))
     }
 
-    /// The store has taken it.
+    /// Adds the results of the commit.
     pub(super) fn committed(self, committed: Committed) -> Self {
         let known = committed.jobs.iter().filter(|job| job.is_none()).count();
         if known > 0 {
@@ -222,7 +222,7 @@ impl Decided {
         Self { jobs: committed.jobs.into_iter().flatten().collect(), pushes: committed.pushes, ..self }
     }
 
-    /// Tells everybody.
+    /// Sends everything out.
     pub(super) fn tell(self, outlets: &Outlets, now: Millis) -> Told {
         let Self { machine, lost, held_back, jobs, places, pushes, notes, first_timer: _ } = self;
         let mine = jobs.into_iter().filter(|job| job.claim.fence > 0);
@@ -242,7 +242,7 @@ impl Decided {
             lines.insert(customer);
         }
         for customer in lines {
-            // Nobody may be reading.
+            // There may be no reader.
             let _ = outlets.lines.send(customer);
         }
         Told { calls: machine, lost, held_back }

@@ -1,4 +1,4 @@
-//! How the other parts ask the engine.
+//! The interface of the engine for other parts.
 
 use super::pulse::Pulse;
 use super::{Input, Work};
@@ -11,7 +11,7 @@ use std::pin::pin;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 
-/// Asks the engine. Cheap to clone.
+/// A handle of the engine. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Handle {
     inputs: mpsc::Sender<Input>,
@@ -32,8 +32,8 @@ impl Handle {
         Self { inputs, policies, store, tasks_read, pulse }
     }
 
-    /// Has the engine come to its next step within three of the store's deadlines? Each step takes one of them at most,
-    /// also while there is no database, and without anything to do it takes a second. One that does not is stuck.
+    /// True when the engine has come to its next step within three of the store's deadlines. Each step takes at most
+    /// one of them, even without a database, and an idle step takes a second. An engine that does not is stuck.
     pub fn is_alive(&self) -> bool {
         let deadline = self.store.answers().map_or(Store::DEADLINE, |(deadline, _)| deadline);
         self.pulse.rests() <= deadline * 3
@@ -49,10 +49,11 @@ impl Handle {
         self.ask(Work { delivery: Some(id), ..Work::of(self.store.now(), event) }, |_| ()).await
     }
 
-    /// Adds to the stories of calls. Nobody waits until it is durable, and it may be lost with the server.
+    /// Adds entries to the stories of calls, without waiting until they are durable. They may be lost with the
+    /// server.
     pub(crate) async fn tell(&self, told: Vec<Told>) {
         if !told.is_empty() {
-            // When the engine has stopped the server does.
+            // When the engine has stopped, so does the server.
             let _ = self
                 .inputs
                 .send(Input::Work(Work { told, ..Work::nothing(self.store.now()) }, Box::new(|_| ())))
@@ -60,7 +61,7 @@ impl Handle {
         }
     }
 
-    /// Hands in an event and looks at the calls that it concerns afterwards.
+    /// Hands in an event, and reads the calls that it concerns afterwards.
     pub async fn event_then<T: Send + 'static>(
         &self,
         event: Event,
@@ -69,13 +70,13 @@ impl Handle {
         self.ask(Work::of(self.store.now(), event), read).await
     }
 
-    /// Hands in how a job ended, and what there is to tell of it. The job is closed in the same transaction.
-    /// [`Error::Lost`]: it is not ours any more, and nothing was changed but the story.
+    /// Hands in the outcome of a job, with entries for stories. The job is closed in the same transaction.
+    /// [`Error::Lost`]: the job is no longer ours, and only the story was changed.
     pub async fn done(&self, job: Claim, event: Event, told: Vec<Told>) -> Result<(), Error> {
         self.ask(Work { closes: Some(job), told, ..Work::of(self.store.now(), event) }, |_| ()).await
     }
 
-    /// Looks at the calls that share one of these keys, as they were last committed.
+    /// Reads the calls that share one of these keys, as last committed.
     pub async fn look<T>(
         &self,
         keys: impl IntoIterator<Item = Key>,
@@ -85,12 +86,12 @@ impl Handle {
         Ok(read(&self.with(calls)))
     }
 
-    /// These calls, to look at.
+    /// A machine with these calls, for reading.
     pub(crate) fn with(&self, calls: impl IntoIterator<Item = Call>) -> Machine {
         Machine::new(self.policies.clone(), calls)
     }
 
-    /// Looks at the calls of these conferences, without those that cannot be read.
+    /// Reads the calls of these conferences, without unreadable ones.
     pub(crate) async fn look_at_readable<T>(
         &self,
         conferences: impl IntoIterator<Item = ConferenceSid>,
@@ -100,14 +101,14 @@ impl Handle {
         Ok(read(&self.with(self.store.find_readable(&keys).await?)))
     }
 
-    /// A job of a call that is held back: it stays as it is, and is taken up again later.
+    /// Gives back a job of a call that is held back; it is taken up again later.
     pub(crate) async fn set_job_aside(&self, job: Claim) {
         if let Err(error) = self.store.set_job_aside(job).await {
             tracing::debug!(job = job.job.0, %error, "a job that is set aside stays this server's");
         }
     }
 
-    /// Lets a quarantined call go on. Twilio is asked at once how it stands. Was it quarantined?
+    /// Releases a quarantined call, so that Twilio is polled at once. True if it was quarantined.
     pub async fn release(&self, conference: ConferenceSid) -> Result<bool, Error> {
         let (reply, answer) = oneshot::channel();
         self.inputs.send(Input::Release(conference, reply)).await.map_err(|_| Error::Stopping)?;
@@ -119,14 +120,14 @@ impl Handle {
         self.tasks_read.subscribe()
     }
 
-    /// Returns when everything that was handed in before has been seen to.
+    /// Returns when all earlier inputs have been handled.
     pub async fn settled(&self) -> Result<(), Error> {
         self.ask(Work::nothing(self.store.now()), |_| ()).await
     }
 
-    /// Stops the engine once everything that was handed in before is durable.
+    /// Stops the engine once all earlier inputs are durable.
     pub async fn stop(&self) {
-        // It has stopped already when nobody receives.
+        // Without a receiver it has stopped already.
         let _ = self.inputs.send(Input::Stop).await;
     }
 
@@ -137,7 +138,7 @@ impl Handle {
     ) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
         let after = Box::new(move |machine: Result<&Machine, Error>| {
-            // Whoever asked may have gone: what was asked for has happened all the same.
+            // The sender may be gone: the event has happened nevertheless.
             let _ = reply.send(machine.map(read));
         });
         let begun = Instant::now();
@@ -147,7 +148,7 @@ impl Handle {
         });
         loop {
             let Some((deadline, committed)) = self.store.answers() else { return asked.await };
-            // As long as there are commits, it is only a matter of when its turn comes.
+            // While there are commits, its turn will come.
             let until = begun.max(committed) + deadline;
             if until <= Instant::now() {
                 return Err(Error::Busy);

@@ -1,13 +1,13 @@
-//! A batch, or what is left of one that could not be committed as a whole: it is tried again in halves, until only the guilty
+//! A batch, or a part of one that could not be committed as a whole: it is retried in halves, until only the failing
 //! event is refused.
 
 use super::{After, Work};
 use rejoin_protocol::{ConferenceSid, Millis};
 
-/// Events in the order in which they came, and then calls whose timers are due.
+/// Events in the order of arrival, followed by calls with due timers.
 pub(super) struct Piece {
     pub(super) works: Vec<Work>,
-    /// Of each event, what runs when it is committed.
+    /// For each event, what runs after the commit.
     pub(super) answers: Vec<After>,
     pub(super) due: Vec<ConferenceSid>,
     /// Timers go off that are due by then.
@@ -20,7 +20,7 @@ impl Piece {
         Self { works, answers, due, timers_by }
     }
 
-    /// Its one event without the timers that are due after it: those may be what cannot be handled. `Err`: there are none.
+    /// Its one event without the timers that are due after it: those may be what fails. `Err`: there are none.
     pub(super) fn without_later_timers(self) -> Result<Self, Self> {
         match self.works.last().map(|work| work.at) {
             Some(at) if at < self.timers_by => Ok(Self { timers_by: at, ..self }),

@@ -1,10 +1,10 @@
-//! The engine's heartbeat: whether it still goes round.
+//! The engine's heartbeat, which shows that it still runs.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// When the engine was seen last. All clones are the same.
+/// Time of the last beat. Clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct Pulse(Arc<Mutex<Instant>>);
 
@@ -13,12 +13,12 @@ impl Pulse {
         Self(Arc::new(Mutex::new(Instant::now())))
     }
 
-    /// The engine has come to its next step. Each step is over when the store's deadline is.
+    /// The engine has come to its next step. Each step ends within the store's deadline.
     pub(super) fn beat(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    /// How long ago that was.
+    /// Time since the last beat.
     pub(super) fn rests(&self) -> Duration {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }

@@ -1,5 +1,5 @@
-//! An event that cannot be handled: the panic is caught, nothing of its batch is committed, and the calls that it is about are
-//! left alone from then on. Elsewhere it would end one server after the other.
+//! Quarantine after an event that cannot be handled: the panic is caught, nothing of its batch is committed, and its
+//! calls are held back from then on. Otherwise it would kill one server after the other.
 
 use crate::error::Error;
 use crate::store::{Batch, Changes, Found, Line, Store, direct};
@@ -8,15 +8,15 @@ use rejoin_recovery::{Call, Event, Machine, Note, Policies, Quarantine, Timer};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// What timelines and operators are told.
+/// The text for timelines and operators.
 const TROUBLE: &str = "an event about this call could not be handled: nothing is done until an operator releases it; the customer stays on the line";
 
-/// What work came to, or that it ended in a panic. What it has changed is not to be used then.
+/// The result of some work, or the fact that it panicked. Its changes must not be used then.
 pub(super) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, Error> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|_| Error::Defect)
 }
 
-/// Leaves the calls alone at which this event cannot be handled. Which ones? `None`: nobody knows of any.
+/// Quarantines the calls with which this event cannot be handled, and returns them. `None`: none was found.
 pub(super) async fn quarantine(
     store: &Store,
     policies: &Policies,
@@ -44,7 +44,7 @@ pub(super) async fn quarantine(
     store.transact(&batch, decide).await.map(|(_, guilty)| guilty)
 }
 
-/// Those at which it cannot be handled when they are alone; if it takes several, those that it names.
+/// Calls with each of which alone it cannot be handled; if it takes several, those that the event names.
 fn guilty(policies: &Policies, calls: &[Call], event: &Event, now: Millis) -> BTreeSet<ConferenceSid> {
     let fails = |call: &&Call| {
         caught(|| Machine::new(policies.clone(), [(*call).clone()]).handle(now, event.clone())).is_err()
@@ -60,7 +60,7 @@ fn guilty(policies: &Policies, calls: &[Call], event: &Event, now: Millis) -> BT
     if named.is_empty() { names(calls.iter().collect()) } else { named }
 }
 
-/// Lets a quarantined call go on. Twilio is asked at once how it stands. Was it quarantined?
+/// Releases a quarantined call, so that Twilio is polled at once. True if it was quarantined.
 pub(super) async fn release(store: &Store, conference: &ConferenceSid, now: Millis) -> Result<bool, Error> {
     let batch =
         Batch { keys: [rejoin_recovery::Key::Conference(conference.clone())].into(), ..Batch::default() };

@@ -1,10 +1,10 @@
-//! What a batch is called among the steps at which a test ends the program.
+//! Names of batches among the steps at which a test kills the program.
 
 use super::Work;
 use rejoin_protocol::ConferenceSid;
 use std::collections::BTreeSet;
 
-/// Each kind of event in it once.
+/// The kinds of its events, each once.
 pub(super) fn named(works: &[Work], due: &[ConferenceSid]) -> String {
     let events = works.iter().filter_map(|work| work.event.as_deref()).map(ToString::to_string);
     let timers = (!due.is_empty()).then(|| "timers".to_owned());

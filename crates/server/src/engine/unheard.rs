@@ -1,20 +1,20 @@
-//! What Twilio told once and could not be stored. Twilio is asked how those calls stand as soon as the store takes something
-//! again; the watchdog would look only minutes later.
+//! Callbacks that could not be stored, and that Twilio does not repeat. Their calls are polled as soon as the store
+//! accepts writes again; the watchdog would poll them only minutes later.
 
 use super::Work;
 use crate::store::Store;
 use rejoin_recovery::{Event, Key};
 use std::collections::BTreeSet;
 
-/// How many keys of calls are remembered. If there are more, all watched calls are looked at.
+/// Maximum number of remembered keys. Beyond that all watched calls are polled.
 const REMEMBERED: usize = 4096;
 
-/// By what the calls are found.
+/// Keys of the calls.
 #[derive(Debug, Default)]
 pub(super) struct Unheard(BTreeSet<Key>);
 
 impl Unheard {
-    /// This was answered with an error. What a page or Event Streams says is said again.
+    /// This input was answered with an error. Pages and Event Streams repeat theirs.
     pub(super) fn missed(&mut self, work: &Work, store: &Store) {
         let key = match work.event.as_deref() {
             Some(Event::Conference(event)) if work.delivery.is_none() => {
@@ -36,9 +36,9 @@ impl Unheard {
         self.0.is_empty()
     }
 
-    /// Lets those calls be looked at, if the store takes it. Has it?
+    /// Schedules polls of those calls. True when the store has accepted it.
     pub(super) async fn look(&mut self, store: &Store) -> bool {
-        // Without a lease nothing could be asked of Twilio now.
+        // Without a lease nothing could be sent to Twilio now.
         let leased = match store.leased() {
             Some(_) => Ok(()),
             None => store.renew().await,

@@ -1,4 +1,4 @@
-//! How a call stands: Twilio is asked for the watchdog.
+//! Polls a call's state at Twilio, for the watchdog.
 
 use super::{Executor, of_recovery};
 use rejoin_protocol::attributes as names;
@@ -35,7 +35,7 @@ impl Executor {
         Ok(Seen { participants, on_line, reconnects, ..asked })
     }
 
-    /// Who is in the conference. Nobody, when it is over.
+    /// The participants of a conference; none when it is over.
     async fn participants(
         &self,
         conference: &ConferenceSid,
@@ -53,7 +53,7 @@ impl Executor {
         }
     }
 
-    /// Is an agent with the customer of whom nobody has told?
+    /// An unreported agent who is with the customer.
     pub(super) async fn meets(&self, call: &Call) -> Result<Option<Met>, Error> {
         let accepted = self.holders(&call.task, "accepted").await?;
         if accepted.is_empty() {
@@ -62,7 +62,8 @@ impl Executor {
         Ok(call.met(&accepted, &self.participants(&call.conference).await?))
     }
 
-    /// Whose reservations of the task stand so. Nobody's, when it is gone: Twilio keeps it for five minutes after its end.
+    /// The workers whose reservations of the task have this status; none when the task is gone: Twilio keeps it for
+    /// five minutes after its end.
     async fn holders(&self, task: &TaskSid, status: &str) -> Result<Vec<Holder>, Error> {
         let mut reservations = match self.client.list_reservations_in(task, status).await {
             Err(Error::Gone) => vec![],
@@ -72,7 +73,7 @@ impl Executor {
         Ok(reservations.into_iter().map(holder).collect())
     }
 
-    /// How a task stands, its attributes, and who has it or wraps it up.
+    /// The state of a task, its attributes, and who has it or wraps it up.
     async fn handed_over(&self, task: &TaskSid) -> Result<Seen, Error> {
         let found = match self.client.fetch_task(task).await {
             Ok(found) => found,
@@ -108,7 +109,7 @@ impl Executor {
         Ok(Seen { task, attributes, wrapping, accepted, log, ..Seen::default() })
     }
 
-    /// What TaskRouter's log says of a task. Nothing, when Twilio does not show it: what else was asked is not lost with it.
+    /// TaskRouter's log of a task. Empty when Twilio does not return it, so that other answers are not lost with it.
     async fn log(&self, task: &TaskSid) -> Result<Vec<Logged>, Error> {
         match self.client.list_events(task).await {
             Err(error @ (Error::Gone | Error::Refused { .. } | Error::Unreadable { .. })) => {
@@ -127,12 +128,12 @@ impl Executor {
         }
     }
 
-    /// Has an agent taken a customer who was to be brought back?
+    /// True when an agent has accepted a customer who was to be brought back.
     pub(super) async fn is_taken(&self, recovery: &RecoveryId) -> Result<bool, Error> {
         Ok(self.reconnects(recovery).await?.iter().any(|task| task.taker().is_some()))
     }
 
-    /// The tasks that are to bring the customer back. The ping has the same recovery, and is none.
+    /// The tasks that bring the customer back, without the ping, which has the same recovery.
     async fn reconnects(&self, recovery: &RecoveryId) -> Result<Vec<Reconnect>, Error> {
         let mut reconnects = vec![];
         for found in self.client.list_tasks(&of_recovery(recovery), None).await? {
@@ -171,7 +172,7 @@ impl Executor {
         Ok(reconnects)
     }
 
-    /// Who has the task, or had it: by a reservation in one of these states.
+    /// The agents who have or had the task, by reservations with one of these statuses.
     async fn whose(
         &self,
         task: &TaskSid,
@@ -183,7 +184,7 @@ impl Executor {
     }
 }
 
-/// What of a line of the log matters to a call.
+/// The relevant part of a log entry.
 fn logged(event: &Event) -> Option<Logged> {
     let reservation = || ReservationSid::parse(event.resource_sid.as_deref()?).ok();
     let what = match event.event_type.as_str() {

@@ -1,25 +1,25 @@
-//! Something to do.
+//! A job.
 
 use super::room::Place;
 use crate::store::{Claim, StoredJob, Tenure};
 use rejoin_protocol::{ConferenceSid, Millis, RecoveryId};
 use rejoin_recovery::{Action, Call};
 
-/// A task's attributes, JSON text, and the version that they are of.
+/// A task's attributes, JSON text, and their version.
 pub(crate) type Read = (String, String);
 
-/// Something to do.
+/// A job.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// Our right to it.
+    /// Our claim.
     pub claim: Claim,
-    /// Of which call.
+    /// The conference of the call.
     pub conference: ConferenceSid,
-    /// What to do.
+    /// The action.
     pub action: Action,
-    /// When it no longer makes sense (point in time).
+    /// When it stops making sense (point in time).
     pub deadline: Millis,
-    /// Was it begun before, so that it may have had its effect?
+    /// True when it was begun before, so that it may have had its effect.
     pub begun_before: bool,
     /// The call's recovery, and when the agent was lost.
     pub recovery: Option<(RecoveryId, Millis)>,
@@ -27,14 +27,14 @@ pub struct Job {
     pub(crate) read: Option<Read>,
     /// Since when it is in the queue (point in time).
     pub since: Millis,
-    /// Under which lease of this server it was taken.
+    /// The tenure of this server in which it was taken.
     pub(crate) tenure: Tenure,
-    /// Nobody else has it as long as it is here.
+    /// Its place in the queue.
     _place: Option<Place>,
 }
 
 impl Job {
-    /// A job, with what it needs to know of its call.
+    /// A job with the relevant facts of its call.
     pub(crate) fn new(call: Option<&Call>, job: StoredJob, now: Millis, place: Option<Place>) -> Self {
         let begun_before = job.begun_before();
         let StoredJob { claim, conference, action, deadline, tenure } = job;

@@ -1,5 +1,5 @@
-//! How many jobs a server has at once: so many of each crowd. Thousands that wait, or are kept back by the failsafe, leave
-//! room for what tells a customer.
+//! Limits the number of jobs of each crowd that a server has at once. Thousands that wait, or are held back by the
+//! failsafe, leave room for those that tell customers something.
 
 use super::Job;
 use crate::pace::Crowd;
@@ -8,22 +8,22 @@ use std::sync::Arc;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The way to the queue.
+/// The entrance of the queue.
 #[derive(Clone, Debug)]
 pub struct Door {
     jobs: UnboundedSender<Job>,
     rooms: Rooms,
 }
 
-/// What comes through the door. There is room for all of it.
+/// The jobs that have entered. There is room for all of them.
 #[derive(Debug)]
 pub struct Inside {
-    /// In the order in which they were committed.
+    /// In the order of their commits.
     pub jobs: UnboundedReceiver<Job>,
     pub(crate) rooms: Rooms,
 }
 
-/// One for each crowd.
+/// One semaphore for each crowd.
 #[derive(Clone, Debug)]
 pub(crate) struct Rooms([Arc<Semaphore>; 3]);
 
@@ -34,21 +34,21 @@ pub(crate) struct Place {
 }
 
 impl Door {
-    /// With room for so many jobs of each crowd.
+    /// With room for this many jobs of each crowd.
     pub fn new(each: usize) -> (Self, Inside) {
         let (sender, jobs) = mpsc::unbounded_channel();
         let rooms = Rooms(Crowd::ALL.map(|_| Arc::new(Semaphore::new(each))));
         (Self { jobs: sender, rooms: rooms.clone() }, Inside { jobs, rooms })
     }
 
-    /// A place for a job like this, if there is one.
+    /// A place for a job with this action, if there is one.
     pub(crate) fn place(&self, action: &Action) -> Option<Place> {
         self.rooms.place(action).filter(|_| !self.jobs.is_closed())
     }
 
-    /// It has its place.
+    /// Sends a job that has its place.
     pub(crate) fn send(&self, job: Job) {
-        // When the queue has ended meanwhile, it is in the store for others.
+        // If the queue has ended meanwhile, the job is in the store for others.
         let _ = self.jobs.send(job);
     }
 }

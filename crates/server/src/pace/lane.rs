@@ -1,5 +1,5 @@
-//! One part of Twilio's API: a token bucket that slows down when Twilio asks for it, a bound on what is out at once, and
-//! who waits.
+//! One part of Twilio's API: a token bucket that slows down when Twilio asks for it, a limit of concurrent requests,
+//! and a queue of waiting ones.
 
 use super::settings::Limits;
 use super::{LaneStatus, PATIENCE, Rank, SHARE, Ticket};
@@ -7,43 +7,44 @@ use rejoin_protocol::Millis;
 use rejoin_twilio::Answer;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// One request, in the unit of the bucket.
+/// One request, in units of the bucket.
 const REQUEST: u64 = 1_000_000;
 /// A rate of one request a second, in units of the bucket per millisecond.
 const ONE_A_SECOND: u64 = REQUEST / 1000;
-/// Rate and bound go down once in this time however many requests are refused meanwhile, and rise by one step in as much.
+/// Rate and limit go down once in this time however many requests are refused meanwhile, and rise by one step in the
+/// same time.
 const STEP: Millis = Millis::seconds(1);
-/// So long nothing goes out after a refusal that does not say how long to wait.
+/// How long nothing goes out after a refusal without `Retry-After`.
 const REFUSED: Millis = Millis::seconds(1);
-/// Longer is not waited whatever Twilio says: customers are on the line.
+/// Maximum wait, whatever Twilio says: customers are on the line.
 const LONGEST: Millis = Millis::seconds(60);
-/// The full rate is back so many steps after the last refusal, from nothing.
+/// Number of steps from zero back to the full rate after the last refusal.
 const STEPS_TO_FULL: u64 = 20;
 
 #[derive(Clone, Debug)]
 pub(super) struct Lane {
     limits: Limits,
-    /// So many servers share them.
+    /// Number of servers that share the limits.
     servers: u64,
-    /// Units per millisecond just now.
+    /// Current rate, in units per millisecond.
     rate: u64,
-    /// Units that are there.
+    /// Units in the bucket.
     level: u64,
-    /// When that was so.
+    /// Time of that level.
     at: Millis,
-    /// Nothing goes out before.
+    /// Until when nothing goes out.
     blocked: Millis,
-    /// When they last went down.
+    /// When the rate last went down.
     slowed: Option<Millis>,
-    /// When they last changed, or Twilio last refused; now while there is nothing to rise.
+    /// When the rate last changed, or Twilio last refused; now while there is nothing to raise.
     stepped: Millis,
-    /// So many may be out at once just now.
+    /// Current limit of concurrent requests.
     at_once: u64,
-    /// So many requests of the whole account at once made Twilio refuse.
+    /// Concurrent requests of the whole account at which Twilio refused.
     ceiling: Option<u64>,
-    /// Requests of others on the same account, when Twilio last said.
+    /// Requests of others on the same account, as Twilio last reported.
     others: u64,
-    /// Requests that are out, each with its rank.
+    /// Requests in flight, each with its rank.
     out: BTreeMap<Ticket, Rank>,
     waiting: BTreeMap<Rank, BTreeSet<(Millis, Ticket)>>,
     turns: u64,
@@ -71,7 +72,7 @@ impl Lane {
         }
     }
 
-    /// So many servers share the bounds from now on. What Twilio has slowed down stays slowed down.
+    /// Shares the limits among this number of servers from now on. What Twilio has slowed down stays slow.
     pub(super) fn share(&mut self, now: Millis, servers: u64) {
         if servers == self.servers {
             return;
@@ -96,7 +97,7 @@ impl Lane {
         self.waiting.entry(rank).or_default().insert((since, ticket));
     }
 
-    /// A turn that is given back is there for the next.
+    /// A turn that is given back is available for the next request.
     pub(super) fn gives_up(&mut self, now: Millis, ticket: Ticket) {
         self.pass_time(now);
         if self.out.remove(&ticket).is_some() {
@@ -131,7 +132,7 @@ impl Lane {
         self.level = 0;
         self.stepped = now;
         if self.slowed.is_some_and(|slowed| slowed.until(now) < STEP) {
-            return; // sent before it went down
+            return; // sent before the rate went down
         }
         self.slowed = Some(now);
         self.rate = (self.rate / 2).max(ONE_A_SECOND.min(self.full()));
@@ -141,8 +142,8 @@ impl Lane {
         }
     }
 
-    /// The bucket fills, and what was slowed down becomes faster again step by step. How much there is depends on the time
-    /// alone, not on how often somebody looks.
+    /// Fills the bucket, and speeds up step by step what was slowed down. The level depends on the time alone, not on
+    /// how often this is called.
     pub(super) fn pass_time(&mut self, now: Millis) {
         while self.is_slow() && self.stepped + STEP <= now {
             self.stepped = self.stepped + STEP;
@@ -170,7 +171,7 @@ impl Lane {
             self.ceiling.map(|ceiling| ceiling.saturating_add(1)).filter(|ceiling| *ceiling < beyond);
     }
 
-    /// Is there less than the full rate and room, so that it rises with the next step?
+    /// True below the full rate and limit, so that they rise with the next step.
     fn is_slow(&self) -> bool {
         self.rate < self.full() || self.at_once < self.limits.at_once(self.servers) || self.ceiling.is_some()
     }
@@ -180,8 +181,8 @@ impl Lane {
             || (and_out && self.out.values().any(|rank| rank.is_urgent()))
     }
 
-    /// The next one's turn, if there is one. `first`: ranks that may be next; `may`: those that may be when it is the turn of
-    /// who has waited longest.
+    /// Grants the next turn, if there is one. `first`: ranks that may be next; `may`: those that may be when it is
+    /// the turn of the one that has waited longest.
     pub(super) fn grant(
         &mut self,
         now: Millis,
@@ -221,13 +222,13 @@ impl Lane {
         heads().find(|(rank, _)| first(*rank))
     }
 
-    /// How many requests of ours may be out at once.
+    /// Current maximum of our concurrent requests.
     fn room(&self) -> u64 {
         let beside = self.ceiling.map_or(u64::MAX, |ceiling| ceiling.saturating_sub(self.others));
         self.at_once.min(beside).max(1)
     }
 
-    /// When somebody who waits may get a turn because time has passed, or when more may go out than now.
+    /// When a waiting request may get a turn because time has passed, or when the limits rise.
     pub(super) fn next(&self, now: Millis) -> Option<Millis> {
         if self.waiting.is_empty() {
             return None;
@@ -240,7 +241,8 @@ impl Lane {
     }
 
     pub(super) fn status(&self, now: Millis, family: &'static str) -> LaneStatus {
-        // No customer is known to wait for a look-up, and an agent who asks for many must not make the server seem ill.
+        // No customer is known to wait for a look-up, and an agent who asks for many must not make the server seem
+        // unhealthy.
         let of_calls = self.waiting.iter().filter(|(rank, _)| **rank != Rank::LookUp);
         let oldest = of_calls.filter_map(|(_, tickets)| tickets.first()).map(|(since, _)| *since).min();
         LaneStatus {

@@ -1,12 +1,13 @@
-//! When a request to Twilio may go out, and which one is next. Pure: the time comes in, what follows goes out; [`turns`]
-//! is its shell.
+//! When a request to Twilio may go out, and which one is next. Pure: it takes the time and events, and returns
+//! effects; [`turns`] is its shell.
 //!
-//! Each family of Twilio's API has a [`Lane`] of its own with a rate below Twilio's limit and a number of requests that may
-//! be out at once. Whatever wants to go out waits in its lane by [`Rank`], and inside a rank the one whose customer has
-//! waited longest is first. As long as a customer's line is to be kept or a customer is to be told, nothing of a lower
-//! rank goes out in any lane; what has waited for [`PATIENCE`] all the same gets every tenth turn, so that nothing starves.
+//! Each family of Twilio's API has a [`Lane`] of its own with a rate below Twilio's limit and a limit of concurrent
+//! requests. Requests wait in their lane by [`Rank`], and inside a rank the one whose customer has waited longest is
+//! first. While a customer's line must be kept or a customer must hear the announcement, nothing of a lower rank goes
+//! out in any lane; a request that has waited for [`PATIENCE`] nevertheless gets every tenth turn, so that nothing
+//! starves.
 //!
-//! Many agents who are lost within a few seconds are a storm, see [`storm`].
+//! Many agents lost within a few seconds are a storm, see [`storm`].
 
 mod crowd;
 mod lane;
@@ -28,99 +29,100 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use storm::Storm;
 
-/// Whoever has waited so long may get a turn although others rank higher.
+/// A request that has waited this long may get a turn although others rank higher.
 pub const PATIENCE: Millis = Millis::seconds(30);
-/// Of so many turns of a lane one is for who has waited longest.
+/// One of this many turns of a lane is for the request that has waited longest.
 const SHARE: u64 = 10;
 
-/// Somebody who wants to send one request. Numbers are not used again.
+/// A request that wants to be sent. Numbers are not reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
 
-/// What happens to the pace.
+/// An event for the pace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A request wants to go out.
     Wants {
-        /// Of whom.
+        /// The request.
         ticket: Ticket,
-        /// To which part of Twilio's API.
+        /// The part of Twilio's API.
         family: Family,
-        /// How much it matters.
+        /// Its importance.
         rank: Rank,
         /// Since when its customer waits (point in time).
         since: Millis,
     },
-    /// It does not want to any more, or will not use the turn that it was given.
+    /// The request is withdrawn, or will not use its turn.
     GivesUp(Ticket),
-    /// The request that went out is over. `None`: without an answer.
+    /// The request is over. `None`: without an answer.
     Ended(Ticket, Option<Answer>),
-    /// An agent was lost. The same recovery counts once.
+    /// An agent was lost. A recovery counts once.
     Lost(RecoveryId),
-    /// So many servers send requests for one account, and share what may go out.
+    /// Number of servers that send requests for one account, and share its limits.
     Servers(u64),
-    /// An operator has looked: what the failsafe keeps back may go out.
+    /// An operator has checked: requests that the failsafe holds back may go out.
     GoOn,
     /// Time has passed.
     Time,
 }
 
-/// What follows.
+/// An effect of the pace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// The request may go out now.
     Grant(Ticket),
-    /// Operators should know.
+    /// News for operators.
     Tell(News),
 }
 
-/// The pace of all requests of one server for one account: its share of what all servers on the same database may send.
+/// The pace of all requests of one server for one account: its share of what all servers on the same database may
+/// send.
 #[derive(Clone, Debug)]
 pub struct Pace {
     lanes: BTreeMap<Family, Lane>,
     storm: Storm,
 }
 
-/// How it stands, for operators.
+/// The state of the pace, for operators.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
-    /// Is there a storm?
+    /// True during a storm.
     pub storm: bool,
-    /// Does the failsafe keep pings and requeues for any agent back?
+    /// True while the failsafe holds back pings and requeues for any agent.
     pub failsafe: bool,
-    /// Agents who were lost lately, or during the storm.
+    /// Number of agents lost lately, or during the storm.
     pub lost: usize,
-    /// Of each part of Twilio's API.
+    /// The state of each part of Twilio's API.
     pub lanes: Vec<LaneStatus>,
 }
 
-/// How a lane stands.
+/// The state of a lane.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LaneStatus {
     /// `voice`, `taskRouter` or `taskSearch`.
     pub family: &'static str,
-    /// Requests that are out.
+    /// Requests in flight.
     pub out: usize,
-    /// Requests that wait, by rank; ranks of which none waits are left out.
+    /// Waiting requests by rank; ranks without any are left out.
     pub waiting: BTreeMap<&'static str, usize>,
-    /// How long the oldest one has waited, in milliseconds. Look-ups of calls that are not known do not count.
+    /// How long the oldest one has waited, in milliseconds. Look-ups of unknown calls do not count.
     pub oldest_ms: u64,
-    /// Requests per second that are sent at most just now, after Twilio has asked for fewer.
+    /// Current maximum of requests per second, after Twilio has asked for fewer.
     pub per_second: u64,
     /// How often Twilio has asked for fewer since the start.
     pub throttled: u64,
 }
 
 impl Pace {
-    /// With nothing under way.
+    /// A pace without requests.
     pub fn new(settings: &Pacing, now: Millis) -> Self {
         let lanes = Family::ALL.map(|family| (family, Lane::new(settings.limits(family), now)));
         Self { lanes: lanes.into(), storm: Storm::new(settings) }
     }
 
-    /// Takes what happened; gives back what follows.
+    /// Handles an event and returns the effects.
     pub fn handle(&mut self, now: Millis, event: Event) -> Vec<Effect> {
         match event {
             Event::Wants { ticket, family, rank, since } => {
@@ -144,15 +146,15 @@ impl Pace {
         effects
     }
 
-    /// When to look again although nothing happens (point in time); `None` while nobody waits.
+    /// When time must pass next without another event (point in time); `None` while nothing waits.
     pub fn next(&self, now: Millis) -> Option<Millis> {
         let lanes = self.lanes.values().filter_map(|lane| lane.next(now));
         let soonest = lanes.chain(self.storm.next(now)).min()?;
-        // What is due and could not happen now waits for an answer; until then a look a second is enough.
+        // What is due but cannot happen now waits for an answer; until then a check per second is enough.
         Some(if soonest > now { soonest } else { now + Millis::seconds(1) })
     }
 
-    /// How it stands.
+    /// The current state.
     pub fn status(&self, now: Millis) -> Status {
         Status {
             storm: self.storm.is_on(),
@@ -172,8 +174,8 @@ impl Pace {
         self.lanes.values_mut().for_each(act);
     }
 
-    /// Does a customer's line wait to be kept, or a customer to be told? In a storm what is out counts, too: then the order
-    /// matters more than the round trip that it costs.
+    /// True while a customer's line waits to be kept, or a customer to hear the announcement. In a storm requests in
+    /// flight count, too: the order then matters more than the round trip that it costs.
     fn urgent(&self) -> bool {
         let storm = self.storm.is_on();
         self.lanes.values().any(|lane| lane.has_urgent(storm))
@@ -182,7 +184,7 @@ impl Pace {
     fn grants(&mut self, now: Millis) -> Vec<Ticket> {
         let mut granted = vec![];
         loop {
-            // Each turn changes what the others may.
+            // Each turn changes what the others may do.
             let (urgent, holds_back) = (self.urgent(), self.storm.holds_back());
             let may = |rank: Rank| !(holds_back && rank.can_be_held_back());
             let first = |rank: Rank| may(rank) && (!urgent || rank.is_urgent());

@@ -1,4 +1,4 @@
-//! How fast, at most.
+//! Settings of the pace.
 
 use clap::Args;
 use rejoin_protocol::Millis;
@@ -33,27 +33,27 @@ pub struct Pacing {
     pub failsafe_for_ms: u64,
 }
 
-/// Bounds of one family, for all servers together.
+/// Limits of one family, for all servers together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Limits {
     pub(super) per_second: u64,
-    /// At most so many without a pause, when nothing went out before.
+    /// Maximum number of requests without a pause, when nothing went out before.
     pub(super) burst: u64,
     pub(super) at_once: u64,
 }
 
 impl Limits {
-    /// One server's share, in requests per 1000 s; nobody is left without any.
+    /// One server's share of the rate, in requests per 1000 s; each gets at least one.
     pub(super) fn rate(self, servers: u64) -> u64 {
         (self.per_second.max(1) * 1000 / servers).max(1)
     }
 
-    /// One server's share of what may go out without a pause.
+    /// One server's share of the burst.
     pub(super) fn burst(self, servers: u64) -> u64 {
         (self.burst / servers).max(1)
     }
 
-    /// One server's share of what may be out.
+    /// One server's share of concurrent requests.
     pub(super) fn at_once(self, servers: u64) -> u64 {
         (self.at_once / servers).max(1)
     }

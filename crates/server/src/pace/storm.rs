@@ -1,13 +1,14 @@
-//! Many agents lost at once: an office without network, an outage at Twilio, or a defect that makes it look so.
+//! Storms: many agents lost at once, by an office without network, an outage at Twilio, or a defect that makes it
+//! look so.
 //!
-//! Each server counts what it hears of itself, and of several each takes its share of these numbers for all.
+//! Each server counts the losses that it hears of, and of several each takes its share of these numbers.
 //!
-//! From [`Pacing::storm_at`] losses within [`WITHIN`] on it is a storm: operators are told, and announcements come before
-//! everything else. From [`Pacing::failsafe_at`] losses in one storm on the failsafe stands: pings and requeues for any agent
-//! are kept back, because a queue that thousands enter at once has no agents and refuses most of them (Twilio's default is
-//! 100 waiting calls per workflow), and because thousands of lost agents may be a mistake of ours. Lines are kept, customers
-//! told, and whoever is back gets the own customer, all the same. It ends when an operator says so, or by itself a while after
-//! the last losses.
+//! From [`Pacing::storm_at`] losses within [`WITHIN`] on there is a storm: operators are alerted, and announcements
+//! come before everything else. From [`Pacing::failsafe_at`] losses in one storm on the failsafe is active: pings and
+//! requeues for any agent are held back, because a queue that thousands enter at once has no agents and refuses most
+//! of them (Twilio's default is 100 waiting calls per workflow), and because thousands of lost agents may be a
+//! mistake of ours. Lines are still kept, customers still hear the announcement, and agents who are back still get
+//! their own customers. It ends when an operator says so, or by itself a while after the last losses.
 
 use super::settings::Pacing;
 use rejoin_protocol::{Millis, RecoveryId};
@@ -16,49 +17,49 @@ use std::collections::{BTreeMap, VecDeque};
 /// Losses within this time are counted together.
 pub(super) const WITHIN: Millis = Millis::seconds(10);
 
-/// What operators should know.
+/// News for operators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum News {
     /// A storm has begun.
     Storm {
-        /// So many agents were lost by now.
+        /// Number of agents lost by now.
         lost: usize,
     },
-    /// The failsafe stands.
+    /// The failsafe is active.
     Failsafe {
-        /// So many agents were lost by now.
+        /// Number of agents lost by now.
         lost: usize,
     },
-    /// What the failsafe kept back goes out.
+    /// Requests that the failsafe held back go out.
     FailsafeOver {
-        /// Did an operator say so?
+        /// True when an operator has ended it.
         by_operator: bool,
     },
-    /// The storm is over, and every customer was told.
+    /// The storm is over, and every customer has heard the announcement.
     Over {
-        /// So many agents were lost in it.
+        /// Number of agents lost in it.
         lost: usize,
-        /// How long it took.
+        /// How long it lasted.
         lasted: Millis,
     },
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Storm {
-    /// Of all servers together.
+    /// For all servers together.
     at: usize,
     failsafe_at: usize,
-    /// So many servers are told of losses, each of its part.
+    /// Number of servers that hear of losses, each of its part.
     servers: usize,
     failsafe_for: Millis,
-    /// Lost lately, or since the storm began: by recovery, and when that was noticed.
+    /// Losses of late, or since the storm began: by recovery, and when they were noticed.
     known: BTreeMap<RecoveryId, Millis>,
     order: VecDeque<(Millis, RecoveryId)>,
-    /// How many of the storm's have left the window.
+    /// Number of the storm's losses that have left the window.
     before: usize,
     began: Option<Millis>,
     failsafe: Failsafe,
-    /// When it last stormed.
+    /// When there was last a storm.
     last: Millis,
 }
 
@@ -66,9 +67,9 @@ pub(super) struct Storm {
 enum Failsafe {
     Open,
     Stands,
-    /// An operator has said "go on", which is not told yet.
+    /// An operator has ended it, which has not been reported yet.
     Confirmed,
-    /// For the rest of this storm.
+    /// Ended for the rest of this storm.
     Over,
 }
 
@@ -114,7 +115,7 @@ impl Storm {
         self.failsafe == Failsafe::Stands
     }
 
-    /// Lost within the last [`WITHIN`], or in this storm.
+    /// Number of losses within the last [`WITHIN`], or in this storm.
     pub(super) fn count(&self, now: Millis) -> usize {
         match self.began {
             Some(_) => self.before + self.order.len(),
@@ -122,12 +123,12 @@ impl Storm {
         }
     }
 
-    /// When it should be looked again (point in time).
+    /// When it must be checked next (point in time).
     pub(super) fn next(&self, now: Millis) -> Option<Millis> {
         self.began.map(|_| now + Millis::seconds(1))
     }
 
-    /// Has it begun, or ended? `urgent`: does a customer still wait to be told?
+    /// Checks whether a storm has begun, or ended. `urgent`: a customer still waits for the announcement.
     pub(super) fn look(&mut self, now: Millis, urgent: bool) -> Vec<News> {
         while let Some((at, recovery)) = self.order.front()
             && at.until(now) >= WITHIN

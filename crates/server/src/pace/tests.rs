@@ -1,4 +1,4 @@
-//! The pace keeps to its rate, keeps its order, and starves nobody, whatever happens.
+//! Invariants of the pace: it keeps its rate, keeps its order, and starves nothing.
 
 use super::*;
 use crate::surroundings::Surroundings;
@@ -19,7 +19,7 @@ fn settings() -> Pacing {
     }
 }
 
-/// A pace with a clock, who waits, and what is out.
+/// A pace with a clock, the waiting requests, and those in flight.
 struct Desk {
     pace: Pace,
     now: Millis,
@@ -79,7 +79,7 @@ impl Desk {
         self.handle(Event::Time);
     }
 
-    /// Goes on, with every request answered at once, until nobody waits.
+    /// Answers every request at once, until none waits.
     fn drain(&mut self) {
         while self.granted.len() < self.asked.len() {
             self.answer_all();
@@ -198,7 +198,7 @@ fn who_waits_is_not_late_as_the_rate_rises_meanwhile() {
     let tickets = [(); 4].map(|()| desk.wants(Family::Voice, Rank::KeepLine, asked));
     desk.drain();
     let turn = |ticket| desk.granted.iter().find(|(_, other)| *other == ticket).expect("granted").0;
-    // After a second it is 3.281 a second, without which the last one would go out at 1,193 ms.
+    // After a second the rate is 3.281 a second, without which the last one would go out at 1,193 ms.
     assert_eq!(tickets.map(|ticket| asked.until(turn(ticket)).0), [0, 316, 754, 1_134]);
 }
 
@@ -223,7 +223,7 @@ fn others_on_the_same_account_leave_less_room() {
     let mut desk = Desk::new(&Pacing { voice_per_second: 1000, voice_at_once: 8, ..settings() });
     let out: Vec<_> = (0..8).map(|_| desk.wants(Family::Voice, Rank::KeepLine, START)).collect();
     assert_eq!(desk.out.len(), 8);
-    // Twenty run, eight are ours: that was too much.
+    // Twenty run, eight of them are ours: that was too much.
     desk.answer(out[0], refused(None, Some(20)));
     for ticket in &out[1..] {
         desk.answer(*ticket, Answer { concurrent: Some(20), ..Answer::default() });
@@ -308,7 +308,7 @@ fn the_failsafe_keeps_back_what_thousands_would_notice_in_vain() {
 #[test]
 fn an_operator_lets_it_go_on() {
     let mut desk = Desk::new(&Pacing { storm_at: 5, failsafe_at: 10, ..settings() });
-    desk.handle(Event::GoOn); // nothing is kept back yet
+    desk.handle(Event::GoOn); // nothing is held back yet
     lose(&mut desk, 0..10);
     let ping = desk.wants(Family::TaskRouter, Rank::Ping, START);
     assert!(!desk.out.contains(&ping));
@@ -342,8 +342,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Between any two turns of a family lies the time that its rate wants, no more are out than may be, and everybody
-    /// gets a turn in the end.
+    /// Two turns of a family are apart by at least what its rate requires, no more requests are in flight than
+    /// allowed, and every request gets a turn in the end.
     #[test]
     fn never_above_the_rate_and_nobody_starves(steps in steps()) {
         let settings = settings();
@@ -394,7 +394,7 @@ proptest! {
         }
     }
 
-    /// When somebody gets a turn does not depend on who happens to look in between.
+    /// Turns do not depend on when the pace happens to be checked in between.
     #[test]
     fn it_does_not_matter_how_often_the_pace_is_looked_at(
         refusals in 0..6_u64,
@@ -433,13 +433,13 @@ proptest! {
         prop_assert_eq!(calm.granted, curious.granted);
     }
 
-    /// However many others rank higher: what has waited for long goes out, too.
+    /// However many others rank higher: a request that has waited for long goes out, too.
     #[test]
     fn a_steady_stream_of_what_matters_more_does_not_starve_the_rest(rank in prop::sample::select(Rank::ALL[2..].to_vec())) {
         let mut desk = Desk::new(&settings());
         let patient = desk.wants(Family::Voice, rank, START);
         desk.answer_all();
-        // Twice as many as the rate lets out.
+        // Twice as many as the rate allows.
         let low = desk.wants(Family::Voice, rank, desk.now);
         let other = desk.wants(Family::TaskRouter, rank, desk.now);
         prop_assert!(desk.granted.iter().any(|(_, ticket)| *ticket == patient));
@@ -508,7 +508,7 @@ fn what_a_server_that_is_gone_may_send_is_there_for_the_others() {
     assert_eq!(status(&desk), 10);
     desk.handle(Event::Servers(1));
     assert_eq!(status(&desk), 40);
-    // What Twilio has slowed down stays slowed down.
+    // What Twilio has slowed down stays slow.
     let ticket = desk.wants(Family::Voice, Rank::Announce, START);
     desk.answer(ticket, refused(None, None));
     assert_eq!(status(&desk), 20);
@@ -535,7 +535,7 @@ fn of_a_storm_each_server_hears_its_part() {
     assert!(desk.pace.status(desk.now).failsafe);
 }
 
-/// What was sent by a clock that is an hour ahead must not be waited for until it is that late again.
+/// Requests that were sent by a clock that is an hour ahead must not block later ones for that hour.
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_is_set_back_keeps_nobody_waiting() {
     let surroundings = Surroundings::seeded(START, 1, None);
@@ -560,7 +560,7 @@ async fn a_clock_that_is_set_back_keeps_nobody_waiting() {
     upkeep.abort();
 }
 
-/// Who has waited for long by the clock on the wall has, whatever that clock has been set to meanwhile.
+/// A request that has waited for long by the wall clock keeps its age, whatever that clock is set to meanwhile.
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_is_set_forward_makes_nobody_seem_new() {
     let surroundings = Surroundings::seeded(START, 1, None);

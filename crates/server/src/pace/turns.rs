@@ -1,4 +1,4 @@
-//! The shell of [`Pace`]: gives it the time, wakes who is next, and tells operators.
+//! The shell of [`Pace`]: gives it the time, wakes the next requests, and alerts operators.
 
 use super::{Effect, Event, News, Pace, Pacing, Rank, Status, Ticket, family};
 use crate::surroundings::Surroundings;
@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
-/// Gives turns. Cheap to clone; all clones are the same.
+/// Grants turns. Cheap to clone; clones share it.
 #[derive(Clone, Debug)]
 pub struct Turns {
     inner: Arc<Inner>,
@@ -20,11 +20,11 @@ pub struct Turns {
 #[derive(Debug)]
 struct Inner {
     surroundings: Surroundings,
-    /// When it began: by the clock on the wall, and by one that nobody sets. A clock that is set back by an hour must not make
-    /// everybody wait for an hour.
+    /// The beginning, by the wall clock and by a monotonic one. A wall clock that is set back by an hour must not
+    /// make everybody wait for an hour.
     began: (Millis, Instant),
     state: Mutex<State>,
-    /// Something changed: the time to wake at may be another one.
+    /// Something changed: the next wake-up may be at another time.
     changed: Notify,
 }
 
@@ -36,7 +36,7 @@ struct State {
 }
 
 impl Turns {
-    /// With nothing under way.
+    /// Without requests.
     pub fn new(settings: &Pacing, surroundings: Surroundings) -> Self {
         let began = (surroundings.now(), Instant::now());
         let state =
@@ -71,29 +71,29 @@ impl Turns {
         Arc::new(JobGate { turns: self.clone(), rank, since, held: Mutex::new(Some(turn)) })
     }
 
-    /// For a request that no job makes, of a customer who waits since then (point in time).
+    /// A gate for a request without a job, for a customer who waits since then (point in time).
     pub fn of_request(&self, rank: Rank, since: Millis) -> Arc<JobGate> {
         Arc::new(JobGate { turns: self.clone(), rank, since, held: Mutex::new(None) })
     }
 
-    /// An agent was lost. The same recovery counts once.
+    /// An agent was lost. A recovery counts once.
     pub fn lost(&self, recovery: RecoveryId) {
         self.handle(Event::Lost(recovery));
     }
 
-    /// So many servers send requests for this account.
+    /// Number of servers that send requests for this account.
     pub fn share(&self, servers: u64) {
         self.handle(Event::Servers(servers));
         self.inner.changed.notify_one();
     }
 
-    /// An operator has looked: what the failsafe keeps back may go out.
+    /// An operator has checked: requests that the failsafe holds back may go out.
     pub fn go_on(&self) {
         self.handle(Event::GoOn);
         self.inner.changed.notify_one();
     }
 
-    /// How it stands.
+    /// The current state.
     pub fn status(&self) -> Status {
         self.state().pace.status(self.now())
     }
@@ -105,15 +105,15 @@ impl Turns {
             state.next += 1;
             let (sender, granted) = oneshot::channel();
             state.waiting.insert(ticket, sender);
-            // Made before it is waited for: whoever stops waiting gives it back.
+            // Created before the wait: a caller that stops waiting gives it back.
             (granted, Turn { turns: self.clone(), ticket, family, stage: Stage::Held })
         };
-        // By the clock on the wall it has waited for so long.
+        // Its age by the wall clock.
         let waited = since.until(self.inner.surroundings.now());
         let since = Millis(self.now().0.saturating_sub(waited.0));
         self.handle(Event::Wants { ticket: turn.ticket, family, rank, since });
         self.inner.changed.notify_one();
-        // The sender is dropped with `turn` alone.
+        // The sender is dropped only with `turn`.
         let _ = granted.await;
         turn
     }
@@ -130,7 +130,7 @@ impl Turns {
             match effect {
                 Effect::Grant(ticket) => {
                     if let Some(waiting) = state.waiting.remove(&ticket) {
-                        // Who has stopped waiting gives the turn back.
+                        // A caller that has stopped waiting gives the turn back.
                         let _ = waiting.send(());
                     }
                 }
@@ -140,7 +140,7 @@ impl Turns {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing in there is left half done by a panic elsewhere.
+        // A panic elsewhere leaves the state consistent.
         self.inner.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -164,7 +164,7 @@ fn tell(news: News) {
     }
 }
 
-/// A turn that was waited for.
+/// A granted turn.
 #[derive(Debug)]
 struct Turn {
     turns: Turns,
@@ -177,7 +177,7 @@ struct Turn {
 enum Stage {
     /// Not used yet.
     Held,
-    /// The request is out.
+    /// The request is in flight.
     Sent,
     /// It was answered.
     Over,
@@ -204,13 +204,13 @@ impl Drop for Turn {
     }
 }
 
-/// Lets the requests of one attempt of a job, or of somebody else, out, each in its turn.
+/// Lets the requests of one attempt of a job, or of another caller, pass, each in its turn.
 #[derive(Debug)]
 pub struct JobGate {
     turns: Turns,
     rank: Rank,
     since: Millis,
-    /// The turn of the first one.
+    /// The turn of the first request.
     held: Mutex<Option<Turn>>,
 }
 

@@ -1,4 +1,4 @@
-//! How jobs have ended, and who is told.
+//! Outcomes of jobs, and how they are reported.
 
 use super::{FIRST_PAUSE, LONGEST_PAUSE};
 use crate::engine::Handle;
@@ -12,7 +12,7 @@ use rejoin_twilio::Error as TwilioError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Our credentials were refused: told once a minute, however many jobs meet it.
+/// Reports refused credentials once a minute, however many jobs they affect.
 pub(super) fn alert(error: &TwilioError, now: Millis) {
     static TOLD: AtomicU64 = AtomicU64::new(0);
     let (now, told) = (now.0, TOLD.load(Ordering::Relaxed));
@@ -32,7 +32,7 @@ pub(super) fn failed(job: &Job, error: Option<&TwilioError>) -> Outcome {
     Outcome::Failed { reason }
 }
 
-/// Tells the engine. A commit that fails is tried again: the job stays open in the store until one comes through.
+/// Reports the outcome to the engine. A failed commit is retried: the job stays open in the store until one succeeds.
 pub(super) async fn report(engine: &Handle, job: Job, outcome: Outcome, told: Vec<Told>) {
     tracing::info!(job = job.claim.job.0, conference = %job.conference, what = job.action.name(), outcome = shown(&outcome), "ended");
     let gave_up = matches!(outcome, Outcome::Failed { .. }).then(|| job.action.name());
@@ -62,7 +62,7 @@ pub(super) async fn report(engine: &Handle, job: Job, outcome: Outcome, told: Ve
     }
 }
 
-/// An outcome without what may be personal.
+/// An outcome without personal data.
 fn shown(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Ok

@@ -283,9 +283,9 @@ async fn jobs_go_on_after_a_sudden_end_and_those_that_ended_do_not(database: &Pl
         numbers(jobs.iter().map(|job| job.claim.job).collect()),
         "all that had not ended, and not the one that had"
     );
-    let known = second
-        .handle
-        .look([Key::Conference(conference())], |machine| machine.call(&conference())?.recovery.clone()?.asked.ping);
+    let known = second.handle.look([Key::Conference(conference())], |machine| {
+        machine.call(&conference())?.recovery.clone()?.asked.ping
+    });
     assert_eq!(known.await.unwrap(), Some(ping()), "how the ended one ended is known");
     assert!(second.is_idle(), "and it is not begun again");
     // Who had a job before can do nothing with it any more.

@@ -278,7 +278,8 @@ impl Told<'_> {
 
     /// True when this event begins a recovery.
     fn begins(&self) -> bool {
-        let id = |call: Option<&Call>| call.and_then(|call| call.recovery.as_ref()).map(|r| r.absence.id.clone());
+        let id =
+            |call: Option<&Call>| call.and_then(|call| call.recovery.as_ref()).map(|r| r.absence.id.clone());
         id(self.after).is_some() && id(self.before) != id(self.after)
     }
 

@@ -1,4 +1,4 @@
-//! What everybody in a conference hears while the agent is away.
+//! Announcements and comfort audio while the agent is away.
 
 use super::{Twiml, comforting, parse, said};
 use crate::http::App;
@@ -16,16 +16,16 @@ use rejoin_twilio::twiml::Document;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// So long a document waits for the task to be read that names the language which it is to be in.
+/// How long a document waits for the task, which names its language, to be read.
 const READ_WITHIN: Duration = Duration::from_millis(500);
-/// So long it may take altogether. A caller hears nothing meanwhile.
+/// Maximum time for a document. The caller hears nothing meanwhile.
 const WITHIN: Duration = Duration::from_secs(1);
 
-/// What callers hear while they wait.
+/// Comfort audio for waiting callers.
 static COMFORT: &[u8] = include_bytes!("../../../../../public/audio/comfort.wav");
 
-/// `/twiml/announce/{recovery}`: the connection to the agent was interrupted. In the caller's language as far as the
-/// task was read by now; what cannot be looked up at once is said in that of the house.
+/// `/twiml/announce/{recovery}`: the connection to the agent was interrupted. In the caller's language if the task
+/// was read by now, else in the default language.
 pub(crate) async fn announce(State(app): State<Arc<App>>, Path(recovery): Path<String>, _: Signed) -> Twiml {
     let language = match RecoveryId::parse(&recovery) {
         Ok(recovery) => language(&app, recovery).await,
@@ -34,7 +34,7 @@ pub(crate) async fn announce(State(app): State<Arc<App>>, Path(recovery): Path<S
     Twiml(said(&app, Document::new(), Phrase::Interrupted, language.as_deref()))
 }
 
-/// The customer's, as far as it is known by now. What cannot be looked up at once is done without.
+/// The customer's language, if known by now. There is no wait for a slow look-up.
 async fn language(app: &App, recovery: RecoveryId) -> Option<String> {
     tokio::time::timeout(WITHIN, language_when_read(app, &recovery)).await.ok()?
 }
@@ -49,10 +49,10 @@ async fn language_when_read(app: &App, recovery: &RecoveryId) -> Option<String> 
         Known::Awaited(conference) => conference,
     };
     let is_read = async {
-        // Who has missed some looks, too.
+        // A receiver that lags behind stops waiting, too.
         while tasks_read.recv().await.is_ok_and(|other| other != conference) {}
     };
-    // Another server may read it, and does not say so here: then it is looked when the time is over.
+    // Another server may read it without a notification here: it is looked up again when the time is over.
     let _ = tokio::time::timeout(READ_WITHIN, is_read).await;
     match look_up(app, recovery).await? {
         Known::Language(language) => language,
@@ -60,21 +60,21 @@ async fn language_when_read(app: &App, recovery: &RecoveryId) -> Option<String> 
     }
 }
 
-/// What is known of the customer's language.
+/// What is known about the customer's language.
 enum Known {
-    /// As far as the task was read, if it names one.
+    /// The task was read; the language, if it names one.
     Language(Option<String>),
     /// The task of this conference's call is being read.
     Awaited(ConferenceSid),
-    /// Nobody reads it: the agent may be back in place any moment, and then it is not needed.
+    /// The task is not being read: the agent may be back in place any moment, and then it is not needed.
     Unread {
         task: TaskSid,
-        /// The customer waits since then (point in time).
+        /// Since when the customer waits (point in time).
         since: Millis,
     },
 }
 
-/// `None`: nothing can be looked up.
+/// `None`: the look-up failed.
 async fn look_up(app: &App, recovery: &RecoveryId) -> Option<Known> {
     let attribute = &app.config.texts.language_attribute;
     let look = app.engine.look([Key::Recovery(recovery.clone())], |machine| {
@@ -106,8 +106,8 @@ pub(crate) struct Hold {
     told: bool,
 }
 
-/// `/twiml/hold/{recovery}?told=`: the same to a customer who is alone, unless he was told already, and then comfort
-/// audio until the hold is ended. A document there is not known to begin again by itself.
+/// `/twiml/hold/{recovery}?told=`: the same for a customer who is alone, unless they have heard it already, and then
+/// comfort audio until the hold ends. It is not known whether a hold's document would begin again by itself.
 pub(crate) async fn hold(
     State(app): State<Arc<App>>,
     Path(recovery): Path<String>,
@@ -128,7 +128,7 @@ pub(crate) async fn comfort(State(app): State<Arc<App>>, _: Signed) -> Twiml {
     Twiml(comforting(&app))
 }
 
-/// `/audio/comfort.wav`. Not signed: it is the same for everybody, and Twilio may keep it.
+/// `/audio/comfort.wav`. Not signed: it is the same for everybody, and Twilio may cache it.
 pub(crate) async fn comfort_audio() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "audio/wav"), (header::CACHE_CONTROL, "public, max-age=86400")], COMFORT)
 }

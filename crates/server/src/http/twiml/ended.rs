@@ -1,7 +1,7 @@
-//! What comes after a queue in which somebody was connected to an agent: the `action` of a flow's own `<Enqueue>`.
+//! What follows a queue in which the caller was connected to an agent: the `action` of a flow's own `<Enqueue>`.
 //!
-//! Twilio asks when the conference has ended under the caller, and when a call has ended as calls do. The machine knows
-//! which it was; what it does not know yet it knows in a moment.
+//! Twilio requests it when the conference has ended under the caller, and also at the ordinary end of a call. The
+//! machine knows which it was, or will know in a moment.
 
 use super::enqueue::{enqueued_as_decided, in_a_moment};
 use super::{AT_ONCE, Twiml, comforting, voice_request};
@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 /// How long a moment is.
 const MOMENT_SECONDS: u32 = 1;
-/// So many moments a caller is kept without anything being known: more than Twilio is asked for (24 s), as a rule.
+/// How many moments a caller is kept without a decision: usually more than Twilio is asked for (24 s).
 const MOMENTS: u32 = 30;
 /// Twilio is out of order then. So often the customer hears the comfort audio, until Twilio answers: as long as the machine keeps
 /// a customer of whom nothing is decided.
@@ -37,7 +37,7 @@ pub(crate) struct Asked {
     asked: u32,
 }
 
-/// `/twiml/ended`: back into the queue if the agent was lost, else whatever comes after calls.
+/// `/twiml/ended`: back into the queue if the agent was lost, else whatever follows calls.
 pub(crate) async fn ended(
     State(app): State<Arc<App>>,
     query: Result<Query<Asked>, axum::extract::rejection::QueryRejection>,
@@ -46,19 +46,19 @@ pub(crate) async fn ended(
     let Query(Asked { asked }) = query.map_err(|_| Problem::CallbackInvalid)?;
     let request = voice_request(&params)?;
     match request.queue_result {
-        // Nobody is there any more, or another document goes on already.
+        // The caller is gone, or runs another document already.
         Some(QueueResult::HungUp | QueueResult::Redirected) => Ok(Twiml(Document::new())),
-        // Nobody was connected to anybody.
+        // The caller was connected to no agent.
         Some(QueueResult::Left) => Ok(Twiml(over(&app))),
         Some(QueueResult::Bridged) | None => Ok(after_bridge(&app, &request.call, asked).await),
     }
 }
 
-/// The caller was connected, and is not any more.
+/// The caller was connected, and is no longer.
 pub(super) async fn after_bridge(app: &App, customer: &CallSid, asked: u32) -> Twiml {
     let next = async {
         match next(app, customer).await? {
-            // Twilio knows whose he was, when it works.
+            // Twilio knows whose call it was, if it answers.
             Next::Unknown => {
                 untold::find(app, customer, app.store.surroundings().now()).await?;
                 next(app, customer).await
@@ -77,7 +77,7 @@ pub(super) async fn after_bridge(app: &App, customer: &CallSid, asked: u32) -> T
         Next::Requeue(recovery) => {
             match enqueued_as_decided(app, Some(Phrase::Interrupted), &recovery).await {
                 Ok(Some(document)) => Twiml(document),
-                // It has ended in between, or nobody knows where its calls come from.
+                // The recovery has ended meanwhile, or the call's workflow is unknown.
                 Ok(None) => Twiml(over(app)),
                 Err(error) => in_a_moment(app, &recovery, &error),
             }
@@ -89,19 +89,19 @@ pub(super) async fn after_bridge(app: &App, customer: &CallSid, asked: u32) -> T
     }
 }
 
-/// What the machine knows of it.
+/// The machine's answer.
 async fn next(app: &App, customer: &CallSid) -> Result<Next, Error> {
     let (event, leg) = (Event::Released { customer: customer.clone() }, customer.clone());
     let surroundings = app.store.surroundings().clone();
     app.engine.event_then(event, move |machine| machine.next(surroundings.now(), &leg)).await
 }
 
-/// It is asked again after this.
+/// The request is repeated after this document.
 fn again(app: &App, after: Document, asked: u32) -> Twiml {
     Twiml(after.redirect(&app.config.public(&format!("/twiml/ended?asked={}", asked + 1))))
 }
 
-/// The flow's own way on, if there is one; else the call is hung up at the document's end.
+/// The flow's own continuation, if there is one; else the call is hung up at the document's end.
 fn over(app: &App) -> Document {
     match &app.config.ended_url {
         Some(url) => Document::new().redirect(url),

@@ -1,4 +1,4 @@
-//! Whoever else was on the call follows the customer into the new conference.
+//! Third parties on the call follow the customer into the new conference.
 
 use super::Twiml;
 use crate::execute;

@@ -1,4 +1,4 @@
-//! The documents that Twilio asks us for. None of them leaves a caller without something to hear or somewhere to go.
+//! The documents that Twilio requests. None of them leaves a caller in silence or without a next step.
 
 mod announce;
 mod ended;
@@ -35,7 +35,7 @@ impl IntoResponse for Twiml {
     }
 }
 
-/// `<Say>`, in this language if there are words in it.
+/// `<Say>`, in this language if there are texts in it.
 fn said(app: &App, document: Document, phrase: Phrase, language: Option<&str>) -> Document {
     let (language, text) = app.config.texts.say(phrase, language);
     document.say(language, text)

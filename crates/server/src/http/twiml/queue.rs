@@ -1,4 +1,4 @@
-//! The customer's way through the queue: into it, in it, out of it, and when something did not work.
+//! The customer's way through the queue: into it, in it, out of it, and after a failure.
 
 use super::ended::after_bridge;
 use super::enqueue::{Targeting, enqueued_as_decided, in_a_moment, way};
@@ -25,7 +25,7 @@ const COMFORT_LASTS: Duration = Duration::from_secs(COMFORT.as_secs() * COMFORT_
 /// Pause before the first attempt to store again what could not be stored. It doubles.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
-/// `/twiml/requeue/{recovery}`: the customer goes into the queue, for the agent whom the machine has chosen.
+/// `/twiml/requeue/{recovery}`: sends the customer into the queue, for the agent whom the machine has chosen.
 pub(crate) async fn requeue(
     State(app): State<Arc<App>>,
     Path(recovery): Path<String>,
@@ -50,9 +50,9 @@ pub(crate) async fn wait(
     // (<https://www.twilio.com/docs/voice/twiml/enqueue#attributes-wait-url>).
     let comfort = app.config.public("/audio/comfort.wav");
     let document = Twiml(Document::new().play_times(&comfort, COMFORT_TIMES));
-    // Stored after the answer: if the server dies in between, nobody knows that the customer hears something, and the
-    // customer is sent to the queue once more. The next request for this document is a minute away, so what cannot be
-    // stored is tried again until then.
+    // Stored after the answer: if the server dies in between, it is not known that the customer hears something, and
+    // the customer is sent to the queue once more. The next request for this document is a minute away, so a failed
+    // write is retried until then.
     let surroundings = app.store.surroundings().clone();
     let entered = Event::EnteredQueue { recovery, customer: request.call };
     tokio::spawn(surroundings.task(async move {
@@ -65,7 +65,7 @@ pub(crate) async fn wait(
     Ok(document)
 }
 
-/// `/twiml/after/{recovery}`: the queue is over for the customer.
+/// `/twiml/after/{recovery}`: the customer has left the queue.
 pub(crate) async fn after(
     State(app): State<Arc<App>>,
     Path(recovery): Path<String>,
@@ -80,7 +80,7 @@ pub(crate) async fn after(
         hung_up,
     };
     match request.queue_result {
-        // Another document goes on already: ours, or the one of whoever took the call.
+        // Another document runs already: ours, or that of whoever accepted the call.
         Some(QueueResult::Redirected) => Ok(Twiml(Document::new())),
         // As after the first queue: the conference may have ended because the agent was lost once more.
         Some(QueueResult::Bridged) => {
@@ -99,7 +99,7 @@ pub(crate) async fn after(
     }
 }
 
-/// `/twiml/fallback/{recovery}`: something did not work; the call goes to any agent.
+/// `/twiml/fallback/{recovery}`: a document failed; the call goes to any agent.
 pub(crate) async fn fallback(
     State(app): State<Arc<App>>,
     Path(recovery): Path<String>,
@@ -108,25 +108,25 @@ pub(crate) async fn fallback(
     let recovery = parse(&recovery)?;
     let document = match again(&app, &recovery).await {
         Ok(document) => document,
-        // No queue could be asked to keep the caller, so that none has failed to: however long Twilio is out of order,
-        // the caller goes to the queue when it answers.
+        // The queue was not tried, so this does not count as a failed attempt: however long Twilio is out of order,
+        // the caller goes to the queue once it answers.
         Err(error) => return Ok(in_a_moment(&app, &recovery, &error)),
     };
-    // Without its parameters the request is answered all the same: this document is the last resort.
+    // Without its parameters the request is still answered: this document is the last resort.
     if let Ok(VoiceRequest { call: customer, .. }) = VoiceRequest::parse(&params) {
         tell(&app, Event::LeftQueue { recovery, customer, bridged: false, hung_up: false }).await;
     }
     Ok(document)
 }
 
-/// `/twiml/lost/{recovery}`: nobody is found for the customer, and the call ends after this.
+/// `/twiml/lost/{recovery}`: no agent is found for the customer, and the call ends after this.
 pub(crate) async fn lost(
     State(app): State<Arc<App>>,
     Path(recovery): Path<String>,
     _: Signed,
 ) -> Result<Twiml, Problem> {
     let way = way(&app, &parse(&recovery)?, Targeting::Anybody).await;
-    // Without a language of the customer's own, in the default one.
+    // Without a known language of the customer, in the default one.
     let language = way.ok().flatten().and_then(|way| way.language);
     Ok(Twiml(said(&app, Document::new(), Phrase::Lost, language.as_deref())))
 }
@@ -145,7 +145,7 @@ async fn tell(app: &App, event: Event) -> bool {
 ///
 /// # Errors
 ///
-/// It cannot be looked up how the call goes on. It may be possible in a moment.
+/// How the call goes on cannot be looked up. It may be possible in a moment.
 async fn again(app: &App, recovery: &RecoveryId) -> Result<Twiml, Error> {
     Ok(match way(app, recovery, Targeting::Anybody).await? {
         Some(way) if !way.again => {
