@@ -59,7 +59,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_number_is_the_same_however_it_is_written() {
+    fn numbers_compare_equal_however_they_are_written() {
         assert_eq!(Number::from("+1 (500) 555-0001"), Number::from("+15005550001"));
         assert_ne!(Number::from("15005550001"), Number::from("+15005550001"));
         assert_eq!(Number::from("SIP:A@example.com"), Number::from("sip:a@example.com"));
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn the_customer_is_who_calls_or_who_was_called() {
+    fn the_customer_is_the_caller_or_the_callee() {
         for (attributes, wanted) in [
             (json!({"direction": "inbound", "from": "+1", "to": "+2"}), Some("+1")),
             (json!({"caller": "+1", "called": "+2"}), Some("+1")),

@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_time_that_the_answer_took_is_no_skew() {
+    fn the_round_trip_does_not_count_as_skew() {
         let skew = |asked, theirs, answered| Skew::between(Millis(asked), Millis(theirs), Millis(answered)).0;
         assert_eq!(skew(1000, 1000, 1000), 0);
         assert_eq!(skew(1000, 1900, 2000), 0, "a slow answer");
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bounds_are_those_of_the_runbook() {
+    fn the_bounds_match_the_runbook() {
         assert!(!Skew(200).alarms() && Skew(-201).alarms());
         assert!(Skew(-1000).is_bearable() && !Skew(1001).is_bearable());
     }

@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_do_not_show() {
+    fn debug_output_shows_no_secrets() {
         let config = config(&["--public-url", "https://rejoin.example.com/"]).expect("good");
         let shown = format!("{config:?}");
         assert!(!shown.contains("secret"), "{shown}");
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn the_password_of_the_database_does_not_show() {
+    fn the_database_password_is_redacted() {
         for url in [
             "postgres://rejoin:sesame@db.example.com/rejoin?sslmode=require",
             "postgres://rejoin:open@sesame@db.example.com/rejoin?sslmode=require",

@@ -557,7 +557,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_marked_is_left_alone() {
+    fn attributes_that_cannot_be_marked_are_left_alone() {
         let full = json!({ "x": "y".repeat(names::LIMIT - 20) }).to_string();
         for attributes in ["", "[]", "nonsense", r#"{"conversations":"text"}"#, &full] {
             assert_eq!(marked(attributes, Millis(5)), None, "{attributes:.40}");

@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_build_for_production_refuses_to_be_ended_in_the_middle() {
+    fn a_production_build_refuses_failpoints() {
         let step = OsStr::new("committed hello #1");
         assert!(permitted(true, &[Some(step), None]).is_ok());
         assert!(permitted(false, &[None, None]).is_ok());

@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn the_task_of_a_later_sending_to_anybody_says_so() {
+    fn the_task_of_a_repeated_sending_carries_its_count() {
         let mut call = lost(&json!({"rejoinSentAgain": 1}));
         assert_eq!(
             made(&call, None).get(names::SENT_AGAIN),
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_without_readable_attributes_is_brought_back_too() {
+    fn a_task_without_readable_attributes_is_recovered_too() {
         for attributes in [json!(null), json!([1]), json!({"conversations": "text"})] {
             let made = made(&lost(&attributes), None);
             assert_eq!(made["conversations"]["conversation_id"], json!(TaskSid::numbered(1)));
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_left_out_the_largest_first() {
+    fn attributes_that_do_not_fit_are_left_out_the_largest_first() {
         let call = lost(&json!({
             "name": "Tom", "from": "+15550001111", "call_sid": "CA1",
             "notes": "x".repeat(2500), "history": "é".repeat(1500), "small": 1,
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn even_the_richest_call_fits() {
+    fn even_the_longest_attributes_fit() {
         let rich = json!({
             "name": "🙂".repeat(3000), "from": "+1", "conversations": {"content": "x".repeat(5000)},
             "own": "y".repeat(4000),

@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_are_told_by_the_bounds() {
+    fn percentages_are_shown_by_their_bounds() {
         let within_ms = vec![(Some(Millis(2000)), 5), (Some(Millis(8000)), 4), (None, 1)];
         let mean_ms = Millis(3000);
         let figure =

@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_tidies_up_is_not_given_up_when_it_is_refused() {
+    fn refused_actions_that_tidy_up_are_retried() {
         let end = Action::EndPing { task: TaskSid::numbered(1), accepted: false };
         let complete = Action::CompleteReservation {
             task: TaskSid::numbered(1),

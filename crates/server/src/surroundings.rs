@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn time_goes_on_evenly_until_a_clock_that_was_set_has_settled() {
+    async fn time_passes_smoothly_until_a_clock_that_was_set_has_settled() {
         let surroundings = Surroundings::seeded(Millis::seconds(1000), 1, None);
         assert_eq!(surroundings.now(), Millis::seconds(1000));
         surroundings.set_clock(-500_000);
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_is_killed_comes_to_no_further_step() {
+    async fn a_killed_server_reaches_no_further_step() {
         let watcher: Watcher = Arc::new(|step| if step == "last" { Verdict::Crash } else { Verdict::Refuse });
         let surroundings = Surroundings::seeded(Millis(0), 1, Some(watcher));
         assert!(surroundings.pass(|| "first".into()).await);

@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_caller_hears_his_own_language_else_that_of_the_house() {
+    fn a_caller_hears_their_own_language_else_the_default() {
         let house = texts("fr-CA");
         starts(&house, None, "fr-FR", "La communication");
         starts(&house, Some("de-DE"), "de-DE", "Die Verbindung");
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_of_the_settings_win_over_ours() {
+    fn configured_texts_override_ours() {
         let mut house = texts("de-CH");
         house.interrupted = Some("Grüezi.".into());
         starts(&house, None, "de-CH", "Grüezi.");
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn every_language_has_all_its_words() {
+    fn every_language_has_all_texts() {
         for (tag, words) in OURS {
             assert!(words.iter().all(|text| !text.is_empty()), "{tag}");
         }

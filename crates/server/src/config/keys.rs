@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_rule_holds_the_names_together() {
+    fn the_names_of_a_setting_follow_one_rule() {
         for arg in Config::command().get_arguments() {
             let Some(key) = Key::of(arg) else { continue };
             let option = arg.get_long().map(|long| format!("--{long}"));

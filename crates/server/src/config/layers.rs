@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_refused_with_what_may_be_meant() {
+    fn an_unknown_setting_is_refused_with_a_suggestion() {
         let all = mistakes("listen = \"a\"\npingttl_ms = 1\n\nnonsense = 2\ntwilio_auth_token = \"x\"\n");
         let wanted = [
             "line 2: there is no setting pingttl_ms; ping_ttl_ms is meant?",
@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_toml_is_told_with_its_line() {
+    fn malformed_toml_is_reported_with_its_line() {
         assert!(mistakes("listen = \"a\"\nlisten = = 3")[0].starts_with("line 2 is not TOML"));
         assert!(
             mistakes("ping_ttl_ms = 2020-01-01")[0].starts_with("line 1: ping_ttl_ms cannot be datetime")
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_language_may_have_words_of_its_own() {
+    fn a_language_may_have_its_own_texts() {
         let file = File::parse("[texts.it-IT]\ninterrupted = \"Un momento.\"\n").expect("good");
         let layered = file.under(vec![], &Key::all(), |_| None).expect("good");
         assert_eq!(layered.tables.texts["it-IT"].interrupted.as_deref(), Some("Un momento."));
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_workflow_may_have_durations_of_its_own() {
+    fn a_workflow_may_have_its_own_durations() {
         let workflow = WorkflowSid::numbered(1);
         let text = |key: &str| format!("listen = \"127.0.0.1:0\"\n[workflow.{workflow}]\n{key} = 9\n");
         let file = File::parse(&text("ping_ttl_ms")).expect("good");
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn options_count_more_than_the_environment_and_that_more_than_the_file() {
+    fn options_override_the_environment_which_overrides_the_file() {
         let file = File::parse("ping_ttl_ms = 1_000\ngrace_ms = 1\nlanguage = \"de-DE\"\nstorm_at = 0x10")
             .expect("good");
         let environment = |name: &str| (name == "REJOIN_GRACE_MS").then(|| "2".into());
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_come_from_files_of_their_own() {
+    fn secrets_are_read_from_their_own_files() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("token");
         let layer = |file: &File, environment: &dyn Fn(&str) -> Option<OsString>| {

@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn halves_keep_the_order_and_end_with_single_events() {
+    fn halving_keeps_the_order_and_ends_with_single_events() {
         let works = (0..5).map(|at| (Work::nothing(Millis(at)), Box::new(|_: Result<&_, _>| ()) as After));
         let due = (1..4).map(ConferenceSid::numbered).collect();
         let mut pieces = vec![Piece::new(works.collect(), due, Millis(9))];

@@ -184,14 +184,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_told_in_utc() {
+    fn times_are_shown_in_utc() {
         assert_eq!(time(Millis(0)), "1970-01-01 00:00:00.000");
         assert_eq!(time(Millis(1_537_831_364_240)), "2018-09-24 23:22:44.240");
         assert_eq!(time(Millis(1_582_934_400_000)), "2020-02-29 00:00:00.000");
     }
 
     #[test]
-    fn notes_are_told_in_words() {
+    fn notes_are_shown_in_words() {
         assert_eq!(words(&Note::AgentLost), "agent-lost");
         let ended = Note::Ended { outcome: "rejoined".into(), after: Millis(5) };
         assert_eq!(words(&ended), "ended  after: 5  outcome: rejoined");

@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn who_guesses_wrong_waits_and_nobody_else() {
+    async fn only_an_address_with_wrong_guesses_waits() {
         let guesses = Guesses::new(3, 1);
         let (one, two) = (Some(Source::of([192, 0, 2, 1].into())), Some(Source::of([192, 0, 2, 2].into())));
         for _ in 0..3 {
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_addresses_that_guessed_are_not_remembered_without_end() {
+    async fn the_number_of_remembered_addresses_is_bounded() {
         let guesses = Guesses::new(3, 1);
         let source = |number: u32| Some(Source::of(std::net::Ipv4Addr::from_bits(number).into()));
         let held = guesses.turn(source(0)).await;

@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_proxy_that_is_trusted_says_who_its_client_is() {
+    fn only_a_trusted_proxy_names_its_client() {
         let client = |address: &str| Some(address.to_owned());
         // No trusted proxies: the header counts for nothing, and this machine is a proxy that names no clients.
         assert_eq!(of("", "203.0.113.7", &["198.51.100.1"]), client("203.0.113.7"));

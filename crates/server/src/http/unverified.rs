@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_has_a_share_and_gives_back_what_it_took() {
+    async fn an_address_has_a_share_and_returns_its_charges() {
         let budget = budget();
         let one = Unverified::new(&budget, Some(source(1)));
         assert_eq!(one.take(200), Ok(()));
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_strangers_take_does_not_keep_twilio_out() {
+    async fn requests_of_strangers_do_not_keep_twilio_out() {
         let budget = budget();
         Unverified::new(&budget, Some(source(200))).signed();
         let strangers: Vec<_> =
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_address_is_not_trusted_for_ever_and_not_any_number_of_them() {
+    async fn trust_expires_and_the_number_of_trusted_addresses_is_bounded() {
         let budget = budget();
         for number in 0..2 * TRUSTED as u32 {
             budget.trust(Source::of(std::net::Ipv4Addr::from_bits(number).into()));

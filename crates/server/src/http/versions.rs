@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_told_apart_within_a_bound() {
+    fn a_bounded_number_of_versions_is_counted_apart() {
         let versions = Versions::default();
         assert_eq!(versions.label(Some(OURS)), OURS);
         assert_eq!(versions.label(None), "unknown");

@@ -153,7 +153,7 @@ fn after_a_refusal_nothing_goes_out_for_as_long_as_twilio_says() {
 }
 
 #[test]
-fn a_wait_without_end_is_not_waited_for() {
+fn an_excessive_retry_after_is_capped() {
     let mut desk = Desk::new(&settings());
     let first = desk.wants(Family::Voice, Rank::KeepLine, START);
     desk.answer(first, refused(Some(86_400), None));
@@ -163,7 +163,7 @@ fn a_wait_without_end_is_not_waited_for() {
 }
 
 #[test]
-fn the_rate_halves_once_for_refusals_of_one_moment_and_comes_back_step_by_step() {
+fn the_rate_halves_once_per_moment_and_recovers_step_by_step() {
     let mut desk = Desk::new(&settings());
     let per_second = |desk: &Desk| desk.pace.status(desk.now).lanes[0].per_second;
     let out = [0, 1, 2].map(|_| desk.wants(Family::Voice, Rank::KeepLine, START));
@@ -184,7 +184,7 @@ fn the_rate_halves_once_for_refusals_of_one_moment_and_comes_back_step_by_step()
 }
 
 #[test]
-fn who_waits_is_not_late_as_the_rate_rises_meanwhile() {
+fn a_rising_rate_does_not_delay_waiting_requests() {
     let mut desk = Desk::new(&Pacing { voice_per_second: 20, ..settings() });
     let refused_at_once = |desk: &mut Desk| {
         let ticket = desk.wants(Family::Voice, Rank::KeepLine, desk.now);
@@ -203,7 +203,7 @@ fn who_waits_is_not_late_as_the_rate_rises_meanwhile() {
 }
 
 #[test]
-fn who_waits_for_room_gets_it_when_there_is_more_again() {
+fn waiting_requests_get_room_as_soon_as_the_limit_rises() {
     let mut desk = Desk::new(&settings());
     let first = desk.wants(Family::Voice, Rank::KeepLine, START);
     desk.answer(first, refused(Some(0), None));
@@ -242,7 +242,7 @@ fn others_on_the_same_account_leave_less_room() {
 }
 
 #[test]
-fn a_turn_that_is_given_back_is_there_for_the_next() {
+fn a_turn_that_is_given_back_goes_to_the_next_request() {
     let mut desk = Desk::new(&Pacing { voice_per_second: 1, voice_at_once: 1, ..settings() });
     let first = desk.wants(Family::Voice, Rank::KeepLine, START);
     let second = desk.wants(Family::Voice, Rank::KeepLine, START);
@@ -260,7 +260,7 @@ fn lose(desk: &mut Desk, agents: std::ops::Range<u128>) {
 }
 
 #[test]
-fn a_storm_is_told_once_and_its_end_too() {
+fn a_storm_and_its_end_are_reported_once() {
     let mut desk = Desk::new(&Pacing { storm_at: 20, failsafe_at: 0, ..settings() });
     lose(&mut desk, 0..19);
     lose(&mut desk, 0..19); // the same ones
@@ -396,7 +396,7 @@ proptest! {
 
     /// Turns do not depend on when the pace happens to be checked in between.
     #[test]
-    fn it_does_not_matter_how_often_the_pace_is_looked_at(
+    fn turns_do_not_depend_on_how_often_the_pace_is_checked(
         refusals in 0..6_u64,
         waiting in 1..30_usize,
         between in prop::collection::vec(1..400_u64, 200),
@@ -435,7 +435,7 @@ proptest! {
 
     /// However many others rank higher: a request that has waited for long goes out, too.
     #[test]
-    fn a_steady_stream_of_what_matters_more_does_not_starve_the_rest(rank in prop::sample::select(Rank::ALL[2..].to_vec())) {
+    fn a_steady_stream_of_higher_ranks_does_not_starve_the_others(rank in prop::sample::select(Rank::ALL[2..].to_vec())) {
         let mut desk = Desk::new(&settings());
         let patient = desk.wants(Family::Voice, rank, START);
         desk.answer_all();
@@ -466,7 +466,7 @@ fn together(settings: &Pacing, servers: u64) -> Vec<Desk> {
 
 proptest! {
     #[test]
-    fn servers_together_keep_to_what_one_may_send(
+    fn several_servers_together_keep_the_limits_of_one(
         servers in 1_u64..=8,
         per_second in 8_u64..100,
         at_once in 8_u64..40,
@@ -500,7 +500,7 @@ proptest! {
 }
 
 #[test]
-fn what_a_server_that_is_gone_may_send_is_there_for_the_others() {
+fn the_share_of_a_gone_server_goes_to_the_others() {
     let settings = Pacing { voice_per_second: 40, voice_at_once: 16, ..settings() };
     let mut desk = Desk::new(&settings);
     desk.handle(Event::Servers(4));
@@ -522,7 +522,7 @@ fn what_a_server_that_is_gone_may_send_is_there_for_the_others() {
 }
 
 #[test]
-fn of_a_storm_each_server_hears_its_part() {
+fn each_server_hears_its_part_of_a_storm() {
     let settings = Pacing { storm_at: 10, failsafe_at: 20, ..settings() };
     let mut desk = Desk::new(&settings);
     desk.handle(Event::Servers(2));
@@ -537,7 +537,7 @@ fn of_a_storm_each_server_hears_its_part() {
 
 /// Requests that were sent by a clock that is an hour ahead must not block later ones for that hour.
 #[tokio::test(start_paused = true)]
-async fn a_clock_that_is_set_back_keeps_nobody_waiting() {
+async fn a_clock_that_is_set_back_delays_no_request() {
     let surroundings = Surroundings::seeded(START, 1, None);
     let turns = Turns::new(&Pacing { voice_per_second: 10, ..settings() }, surroundings.clone());
     let upkeep = {
@@ -562,7 +562,7 @@ async fn a_clock_that_is_set_back_keeps_nobody_waiting() {
 
 /// A request that has waited for long by the wall clock keeps its age, whatever that clock is set to meanwhile.
 #[tokio::test(start_paused = true)]
-async fn a_clock_that_is_set_forward_makes_nobody_seem_new() {
+async fn a_clock_that_is_set_forward_keeps_the_age_of_requests() {
     let surroundings = Surroundings::seeded(START, 1, None);
     let turns = Turns::new(&Pacing { voice_at_once: 1, ..settings() }, surroundings.clone());
     surroundings.set_clock(3_600_000);

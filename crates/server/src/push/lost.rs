@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_stays_away_is_told_of_twice() {
+    fn a_page_that_stays_away_is_reported_twice() {
         let (start, mut lost) = (Instant::now(), Lost::default());
         let after = |seconds| start + Duration::from_secs(seconds);
         lost.ended(start, &worker(1), 7);
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_that_come_back_before_their_turn_are_told_of_by_nobody() {
+    fn pages_that_come_back_before_their_turn_are_not_reported() {
         let (start, mut lost) = (Instant::now(), Lost::default());
         for number in 0..2_000 {
             lost.ended(start, &worker(number), 7);
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn invented_epochs_of_one_worker_do_not_fill_the_memory_nor_hide_others() {
+    fn invented_epochs_neither_fill_the_memory_nor_hide_other_pages() {
         let (start, mut lost) = (Instant::now(), Lost::default());
         lost.ended(start, &worker(1), 7);
         for epoch in 1..1_000 {

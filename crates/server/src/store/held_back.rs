@@ -218,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_newer_format_is_told_from_what_is_no_call() {
+    fn a_newer_format_is_distinguished_from_a_malformed_call() {
         assert_eq!(read(r#"{"format":99,"conference":7}"#), Err(Why::AnotherVersion(99)));
         assert_eq!(read(r#"{"conference":7}"#), Err(Why::Unreadable));
         assert_eq!(read("not even JSON"), Err(Why::Unreadable));

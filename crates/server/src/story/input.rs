@@ -236,7 +236,7 @@ mod tests {
     use rejoin_recovery::{Action, ConferenceEvent, LeaveReason, Registered};
 
     #[test]
-    fn an_input_says_where_it_comes_from_and_by_what_it_is_known() {
+    fn an_input_has_its_source_and_identity() {
         let kind = ConferenceEventKind::Leave { leg: CallSid::numbered(1), reason: LeaveReason::HungUp };
         let conference = ConferenceSid::numbered(1);
         let label = Some("+15550100001".to_owned());
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_learnt_is_told_without_names_and_attributes() {
+    fn a_look_up_is_recorded_without_names_and_attributes() {
         let found = Registered {
             workflow: WorkflowSid::numbered(1),
             queue: None,
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_hello_each_call_is_told_what_is_about_it() {
+    fn each_calls_story_has_only_its_part_of_a_hello() {
         let hello = |tasks: &[u128]| {
             let holding = |number: &u128| Holding {
                 task: TaskSid::numbered(*number),

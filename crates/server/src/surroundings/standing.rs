@@ -44,7 +44,7 @@ mod tests {
     use std::sync::Arc;
 
     #[tokio::test]
-    async fn no_part_runs_as_long_as_it_stands_still() {
+    async fn no_part_runs_while_the_server_is_suspended() {
         let standing = Arc::new(Standing::default());
         let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
         standing.begin();

@@ -79,7 +79,7 @@ mod tests {
     const HOUR: u64 = 3_600_000;
 
     #[test]
-    fn a_clock_that_is_set_and_set_right_again_changes_nothing() {
+    fn a_clock_that_is_set_and_corrected_changes_nothing() {
         for wrong in [START + HOUR, START - 900_000, START + 200] {
             let steady = Steady::new();
             assert_eq!(steady.now(0, START), START);
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_stays_as_it_was_set_is_believed() {
+    fn a_clock_that_stays_as_it_was_set_is_trusted() {
         let steady = Steady::new();
         assert_eq!(steady.now(0, START), START);
         let right = START + HOUR;
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
-    fn this_machine_has_a_clock_that_nobody_sets() {
+    fn this_machine_has_a_monotonic_clock() {
         assert!(unset().is_some_and(|first| unset() >= Some(first)));
     }
 }

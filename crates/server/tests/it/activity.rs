@@ -29,10 +29,10 @@ async fn an_agent_on_a_break_is_put_into_our_activity_and_back() {
         changes.filter(|done| !done.request.contains("/Reservations/")).count()
     };
     floor
-        .until("she is on her break again", |state| {
+        .until("the agent is on a break again", |state| {
             let ada =
                 state["workers"].as_array()?.iter().find(|worker| worker["name"] == "ada@example.com")?;
-            // What was done is listed a moment after it shows.
+            // The changes are listed a moment after they are visible.
             (ada["activity"] == "Unavailable" && changes() >= 2).then_some(())
         })
         .await;
@@ -40,9 +40,9 @@ async fn an_agent_on_a_break_is_put_into_our_activity_and_back() {
     floor.nothing_was_doubled();
 }
 
-/// What Twilio says of her: when she is asked about, when ours is lent to her, and when it is over.
+/// The activities that Twilio reports: when it is asked, when ours is lent, and when the recovery is over.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_she_has_changed_herself_stays() {
+async fn an_activity_that_the_agent_has_changed_stays() {
     let (on_break, available) = (ActivitySid::numbered(2), ActivitySid::numbered(1));
     let worker =
         |activity: &ActivitySid, available| json!({"activity_sid": activity, "available": available});
@@ -74,7 +74,7 @@ async fn what_she_has_changed_herself_stays() {
         assert_eq!(desk.leave(4, &customer()).await, 204);
         world.twilio.wait_for(&get, looks).await;
         world.twilio.wait_for(&format!("POST {what}"), posted).await;
-        // What the server wants done is begun before it has stopped.
+        // The server's jobs have begun before it has stopped.
         world.restart().await;
         let forms = world.twilio.asked(&format!("POST {what}"));
         let set: Vec<_> = forms.iter().map(|asked| asked.param("ActivitySid").unwrap().to_owned()).collect();

@@ -1,4 +1,4 @@
-//! Outside production no call is touched whose customer's number is not on the list.
+//! Outside production no call is touched whose customer's number is not on the allow list.
 
 use crate::support::*;
 use rejoin_server::allowed::Number;
@@ -6,7 +6,7 @@ use serde_json::json;
 
 const ALLOWED: &str = "+15005550001";
 
-/// A server with a list, and a Twilio whose task has these attributes and whose call has this number.
+/// A server with an allow list, and a Twilio whose task has these attributes and whose call has this number.
 async fn world(attributes: &'static str, caller: Option<&'static str>) -> World {
     let world = World::start_with(|config| {
         config.allowed_numbers = vec![Number::from(ALLOWED)];
@@ -27,7 +27,7 @@ async fn world(attributes: &'static str, caller: Option<&'static str>) -> World 
     world
 }
 
-/// Registers like a page: again while it is told to.
+/// Registers like a page: again while the server asks for it.
 async fn register(desk: &Desk) -> u16 {
     let body = json!({
         "epoch": 1, "task": task(), "reservation": reservation(), "workflow": workflow(),
@@ -56,7 +56,7 @@ async fn a_call_of_a_number_that_is_not_on_the_list_is_not_touched() {
         assert_eq!(register(&world.desk).await, 403, "{attributes}");
         lose(&world.desk).await;
         world.desk.hello(2).await;
-        // What the server wants done is begun before it has stopped.
+        // The server's jobs have begun before it has stopped.
         world.restart().await;
         let posts: Vec<_> =
             world.twilio.kinds().into_iter().filter(|what| !what.starts_with("GET")).collect();

@@ -1,4 +1,4 @@
-//! An agent's page with a good token names legs, workflows and epochs of its own choice: Twilio's word alone counts.
+//! An agent's page with a valid token names legs, workflows and epochs of its own choice: only Twilio's word counts.
 
 use crate::support::*;
 use axum::http::StatusCode;
@@ -8,7 +8,7 @@ use rejoin_server::store::Store;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 
-/// A live call of other people, in a conference of another agent's.
+/// A live call of others, in a conference of another agent.
 fn strangers_leg() -> CallSid {
     CallSid::numbered(0x57)
 }
@@ -21,7 +21,7 @@ fn calls(leg: &CallSid) -> String {
     format!("POST Calls/{leg}.json")
 }
 
-/// Ada's and Bo's task at Twilio. Gives back who is in its conference, and nobody else is.
+/// Ada's and Bo's tasks at Twilio. Returns the legs in Ada's conference.
 fn twilio_knows(world: &World) -> Arc<Mutex<Vec<CallSid>>> {
     let there = Arc::new(Mutex::new(vec![customer(), ada_leg()]));
     let in_conference = Arc::clone(&there);
@@ -62,7 +62,7 @@ fn twilio_knows(world: &World) -> Arc<Mutex<Vec<CallSid>>> {
     there
 }
 
-/// What Ada's page says of the call, with these differences.
+/// The registration by Ada's page, with these differences.
 fn registration(differs: &Value) -> Value {
     let mut body = json!({
         "epoch": 1, "task": task(), "reservation": reservation(), "workflow": workflow(),
@@ -74,14 +74,14 @@ fn registration(differs: &Value) -> Value {
     body
 }
 
-/// Stops the server when all that it wants of Twilio is done, and gives back what it asked for this leg.
+/// Stops the server when all its jobs are done, and returns its requests about this leg.
 async fn asked_for_stranger(world: &mut World) -> Vec<String> {
     world.server.take().unwrap().stop().await;
     let about = |what: &String| what.contains(strangers_leg().as_str()) && what.starts_with("POST");
     world.twilio.kinds().into_iter().filter(about).collect()
 }
 
-/// Ada names somebody else's leg as the customer's, and any workflow, and is lost.
+/// Ada names a stranger's leg as the customer's, and any workflow, and is lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_named_as_the_customer_is_not_sent_anywhere() {
     let mut world = World::start().await;
@@ -95,16 +95,16 @@ async fn a_stranger_named_as_the_customer_is_not_sent_anywhere() {
     *there.lock().unwrap() = vec![customer()];
     assert_eq!(desk.leave(3, &ada_leg()).await, StatusCode::NO_CONTENT);
     desk.hello(2).await;
-    // The customer who is there is recovered, by the workflow that the task came by.
+    // The actual customer is recovered, by the workflow of the task.
     let sent = world.twilio.wait_for(&calls(&customer()), 1).await;
     let document = sent[0].param("Twiml").expect("sent along");
     assert!(document.contains(workflow().as_str()) && !document.contains(other.as_str()), "{document}");
     assert_eq!(asked_for_stranger(&mut world).await, [""; 0]);
 }
 
-/// Ada registers the call as it is, but for the workflow.
+/// Ada registers the call correctly, except for the workflow.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_workflow_of_the_pages_choice_is_never_used() {
+async fn a_workflow_that_only_the_page_names_is_never_used() {
     let world = World::start().await;
     let _there = twilio_knows(&world);
     let desk = &world.desk;
@@ -123,11 +123,11 @@ async fn a_workflow_of_the_pages_choice_is_never_used() {
     assert!(asked_for.contains(workflow().as_str()) && !asked_for.contains(other.as_str()), "{asked_for}");
 }
 
-/// A second registration names another customer's leg, as the customer's or as Ada's. That leg would follow into the next
-/// conference.
+/// A second registration names another customer's leg, as the customer's or as Ada's. That leg would follow into the
+/// next conference.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_named_later_does_not_follow_as_a_third_party() {
-    // Each in a world of its own: one registration may settle what the other leaves open.
+    // Each in a server of its own: one registration may settle what the other leaves open.
     for named in [json!({"customerLeg": strangers_leg()}), json!({"workerLeg": strangers_leg()})] {
         let mut world = World::start().await;
         let there = twilio_knows(&world);
@@ -150,7 +150,7 @@ async fn a_stranger_named_later_does_not_follow_as_a_third_party() {
 
 /// Ada has handed the customer over to Bo and takes the mark back with a leg that does not exist.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_agent_who_has_left_covers_for_nobody_with_a_leg_that_does_not_exist() {
+async fn an_agent_who_has_left_does_not_count_by_an_invented_leg() {
     let world = World::start().await;
     let _there = twilio_knows(&world);
     let desk = &world.desk;
@@ -175,9 +175,9 @@ async fn an_agent_who_has_left_covers_for_nobody_with_a_leg_that_does_not_exist(
     assert_eq!(said["recoveries"].as_array().unwrap().len(), 1, "Bo is missed at once: {said}");
 }
 
-/// A page that says it is one of the far future would shut its agent's later pages out.
+/// A page that claims an epoch of the far future would shut out its agent's later pages.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_epoch_that_no_page_can_have_is_refused_and_changes_nothing() {
+async fn an_implausible_epoch_is_refused_and_changes_nothing() {
     let world = World::start().await;
     let _there = twilio_knows(&world);
     let desk = &world.desk;
@@ -211,9 +211,9 @@ async fn an_epoch_that_no_page_can_have_is_refused_and_changes_nothing() {
     world.twilio.wait_for(&calls(&customer()), 1).await;
 }
 
-/// Somebody with the right to write the task writes there that Ada has left, with an epoch that no page of Ada's has.
+/// Somebody who may write the task writes there that Ada has left, with an epoch that no page of Ada's has.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mark_in_the_task_that_is_of_no_page_does_not_hang_the_customer_up() {
+async fn a_forged_mark_in_the_task_does_not_hang_up_the_customer() {
     let mut world = World::start().await;
     let alone = format!("GET Conferences/{}/Participants.json", conference());
     world.twilio.script(move |asked, _| {
@@ -242,9 +242,9 @@ async fn a_mark_in_the_task_that_is_of_no_page_does_not_hang_the_customer_up() {
     assert_eq!(completed.count(), 0);
 }
 
-/// The agent of a reconnect task writes into its attributes that another call's conference is the one the customer came to.
+/// The agent of a reconnect task writes into its attributes that the customer is in another call's conference.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_conference_that_a_reconnect_task_names_counts_when_twilio_names_it_after_the_task() {
+async fn a_reconnect_tasks_conference_counts_only_if_named_after_it() {
     let (reconnect, named) = (TaskSid::numbered(0x9), ConferenceSid::numbered(0x9));
     let who_is_there = format!("GET Conferences/{named}/Participants.json");
     for is_of_task in [true, false] {

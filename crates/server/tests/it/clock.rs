@@ -1,4 +1,4 @@
-//! A server whose clock is not the database's, and an engine that does not go round any more.
+//! A server whose clock differs from the database's, and an engine that is stuck.
 
 use crate::database::Database;
 use crate::support::*;
@@ -16,7 +16,7 @@ use serde_json::Value;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-/// Twilio answers nobody.
+/// Twilio without any answers.
 #[derive(Debug)]
 struct Silence;
 
@@ -44,9 +44,9 @@ async fn get(server: &Running, path: &str) -> (u16, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_that_is_not_the_databases_is_measured_and_more_than_a_second_is_not_ready() {
+async fn clock_skew_is_measured_and_more_than_a_second_is_not_ready() {
     let database = Database::postgres().await;
-    // How far the server's clock is ahead, and what follows: the database's is behind by as much.
+    // How far the server's clock is ahead, and the consequences: the database's is behind by as much.
     for (ahead, alarms, ready) in [(0, false, true), (700, true, true), (-1800, true, false)] {
         let begin = Millis(now().0.checked_add_signed(ahead).unwrap());
         let (server, store) = running(&database, Surroundings::seeded(begin, 1, None)).await;
@@ -67,7 +67,7 @@ async fn a_clock_that_is_not_the_databases_is_measured_and_more_than_a_second_is
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_has_the_clock_of_its_server() {
+async fn a_database_file_uses_its_servers_clock() {
     let database = Database::sqlite();
     let (server, store) = running(&database, Surroundings::seeded(now(), 1, None)).await;
     store.renew().await.unwrap();
@@ -78,9 +78,9 @@ async fn a_file_has_the_clock_of_its_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_engine_that_is_stuck_is_not_live_and_keeps_no_webhook_waiting() {
+async fn a_stuck_engine_is_not_live_and_keeps_no_webhook_waiting() {
     let database = Database::sqlite();
-    // The machine does not come back from its next event, until this is dropped.
+    // The machine does not return from its next event, until this is dropped.
     let (lets_go, sticks) = mpsc::channel::<()>();
     let sticks = Mutex::new(Some(sticks));
     let surroundings = Surroundings::seeded(now(), 1, None).listened_to(Arc::new(
@@ -98,7 +98,7 @@ async fn an_engine_that_is_stuck_is_not_live_and_keeps_no_webhook_waiting() {
     eprintln!("stuck: webhooks answered {first} and {second} after {:?}", begun.elapsed());
     assert_eq!((first, second), (503, 503));
     while get(&server, "/health/live").await.0 != 503 {
-        assert!(begun.elapsed() < PATIENCE, "nobody notices that it is stuck");
+        assert!(begun.elapsed() < PATIENCE, "the stuck server is noticed in time");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     eprintln!("stuck: not live after {:?}", begun.elapsed());

@@ -1,4 +1,4 @@
-//! A supervisor coaches an agent who is back by another leg.
+//! A supervisor coaches an agent who is back on another leg.
 
 use crate::jobs::wait_until_closed;
 use crate::support::*;
@@ -13,7 +13,7 @@ fn next_leg() -> CallSid {
     CallSid::numbered(0xb)
 }
 
-/// Ada refreshes and is back in place while somebody coaches this leg, as Twilio tells when it is asked.
+/// Ada refreshes and is back in place while a supervisor coaches this leg, as Twilio reports.
 async fn refreshed(coached: CallSid) -> World {
     let world = World::start().await;
     let fetch = format!("GET Conferences/{}/Participants/{}.json", conference(), coach());
@@ -51,7 +51,7 @@ async fn a_coach_is_heard_by_the_agents_new_leg() {
     let changed = world.twilio.wait_for(&change(), 1).await;
     assert_eq!(changed[0].param("Coaching"), Some("true"));
     assert_eq!(changed[0].param("CallSidToCoach"), Some(next_leg().as_str()));
-    assert_eq!(changed[0].param("Muted"), None, "a coach who has muted herself stays muted");
+    assert_eq!(changed[0].param("Muted"), None, "a self-muted coach stays muted");
 }
 
 #[tokio::test]

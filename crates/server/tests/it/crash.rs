@@ -1,4 +1,4 @@
-//! The real program, killed with SIGKILL in the middle.
+//! The real program, killed with SIGKILL in the middle of its work.
 
 use crate::database::{Database, on_both};
 use crate::support::*;
@@ -23,14 +23,14 @@ impl Process {
         Self::spawn(Self::program(twilio, database).env("REJOIN_LOG", "warn"))
     }
 
-    /// With these settings in the environment, and its log in a file.
+    /// Starts it with these settings in the environment, and its log in a file.
     pub(crate) fn logging(twilio: &Twilio, folder: &Path, log: &Path, settings: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rejoin"));
         command.arg("serve").args(arguments(twilio, folder)).envs(settings.iter().copied());
         Self::spawn(command.env("REJOIN_LOG", "warn").stderr(std::fs::File::create(log).unwrap()))
     }
 
-    /// With all that it logs in a file.
+    /// Starts it with a full log in a file.
     pub(crate) fn telling(twilio: &Twilio, database: &str, log: &Path) -> Self {
         let log = std::fs::File::create(log).unwrap();
         Self::spawn(Self::program(twilio, database).env("REJOIN_LOG", "info").stderr(log))
@@ -51,14 +51,14 @@ impl Process {
         Self { child, desk: Desk::at(format!("http://{address}")) }
     }
 
-    /// What it has in memory, in bytes.
+    /// Its memory use, in bytes.
     pub(crate) fn memory(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
     }
 
-    /// What it had in memory at most, in bytes.
+    /// Its peak memory use, in bytes.
     pub(crate) fn peak(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -69,7 +69,7 @@ impl Process {
         self.child.id()
     }
 
-    /// Tells it to stop in order.
+    /// Tells it to stop gracefully.
     pub(crate) fn terminate(&self) {
         let sent = Command::new("kill").args(["-TERM", &self.id().to_string()]).status().unwrap();
         assert!(sent.success());
@@ -88,7 +88,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Ended already when it was killed.
+        // It has already ended when it was killed.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -112,12 +112,12 @@ async fn a_ping_that_was_being_created_when_the_server_was_killed_is_not_created
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_two_servers_the_other_goes_on_when_one_is_killed() {
+async fn when_one_of_two_servers_is_killed_the_other_goes_on() {
     let database = Database::postgres().await;
     let twilio = Twilio::start().await;
     let killed = ping_is_not_answered(&twilio);
     let (first, second) = (Process::on(&twilio, &database.url), Process::on(&twilio, &database.url));
-    // Each hears of a part of it.
+    // Each server receives a part of the events.
     first.desk.join(1, &customer()).await;
     second.desk.join(2, &ada_leg()).await;
     second.desk.register().await;
@@ -128,7 +128,7 @@ async fn of_two_servers_the_other_goes_on_when_one_is_killed() {
     goes_on(&twilio, &second).await;
 }
 
-/// The ping is created, but unavailable to whoever asks before the server is killed.
+/// The ping is created, but the answer to a query for it is held back until the server is killed.
 fn ping_is_not_answered(twilio: &Twilio) -> Arc<AtomicBool> {
     let killed = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&killed);
@@ -141,7 +141,7 @@ fn ping_is_not_answered(twilio: &Twilio) -> Arc<AtomicBool> {
     killed
 }
 
-/// After a kill.
+/// Checks the recovery after a kill.
 async fn goes_on(twilio: &Twilio, second: &Process) {
     let mut push = Events::open(&second.desk, "/v1/push?epoch=2", "ada").await;
     assert_eq!(push.next().await.unwrap()["recovery"]["stage"]["name"], "interrupted");
@@ -152,7 +152,7 @@ async fn goes_on(twilio: &Twilio, second: &Process) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_signal_stops_it_in_order() {
+async fn a_signal_stops_the_program_gracefully() {
     let twilio = Twilio::start().await;
     let folder = tempfile::tempdir().unwrap();
     let process = Process::start(&twilio, folder.path());
@@ -165,7 +165,7 @@ async fn a_signal_stops_it_in_order() {
     assert!(!folder.path().join("rejoin.db-wal").exists(), "the database was closed");
 }
 
-/// Every conference, participant and call as it is after a requeue whose answer was lost, or before it.
+/// The state of conferences, participants and calls before or after a requeue whose answer was lost.
 async fn killed_while_requeueing(database: &Database, moved: bool) {
     let twilio = Twilio::start().await;
     let redirect = format!("POST Calls/{}.json", customer());
@@ -202,7 +202,7 @@ async fn killed_while_requeueing(database: &Database, moved: bool) {
 
     let second = Process::on(&twilio, &database.url);
     if moved {
-        // It was looked up, and the customer's arrival in the queue goes on with it.
+        // The requeue was looked up, and the customer's arrival in the queue continues it.
         twilio.wait_for(&format!("GET Calls/{}.json", customer()), 1).await;
         let wait = format!("/twiml/wait/{}", recovery());
         assert_eq!(second.desk.signed(&wait, &[("CallSid", customer().as_str())]).await.status(), 200);

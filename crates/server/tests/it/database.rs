@@ -1,4 +1,4 @@
-//! Databases for tests: a file, or a database of a PostgreSQL that is started for these tests alone.
+//! Databases for tests: a file, or a database of a PostgreSQL that is started for these tests only.
 
 use sqlx::{AnyPool, Connection as _, Executor as _, PgConnection, Row as _};
 use std::io::{BufRead as _, BufReader};
@@ -41,7 +41,7 @@ impl Database {
         self.url.starts_with("postgres:")
     }
 
-    /// What is stored of a call is this from now on.
+    /// Overwrites a call's stored state.
     pub(crate) async fn put_state(&self, conference: &rejoin_protocol::ConferenceSid, state: &str) {
         let beside = self.beside().await;
         let put = sqlx::query("update calls set state = $1 where conference = $2");
@@ -50,7 +50,7 @@ impl Database {
         beside.close().await;
     }
 
-    /// Makes every row of this table be refused.
+    /// Makes the database refuse every row of this table.
     pub(crate) async fn refuse(&self, table: &str) {
         let beside = self.beside().await;
         let statements = if self.is_postgres() {
@@ -73,7 +73,7 @@ impl Database {
         beside.close().await;
     }
 
-    /// No row is refused any more.
+    /// Makes the database accept rows again.
     pub(crate) async fn accept(&self, table: &str) {
         let beside = self.beside().await;
         let on = if self.is_postgres() { format!(" on {table}") } else { String::new() };
@@ -85,12 +85,12 @@ impl Database {
     }
 }
 
-/// A PostgreSQL in a folder of its own, reached by a socket in it. It ends with whoever holds its input: with this
-/// process, however that ends.
+/// A PostgreSQL in a folder of its own, reached by a socket in it. It ends with the process that holds its input:
+/// this one, however that ends.
 pub(crate) struct Postgres {
     folder: TempDir,
     guard: Child,
-    /// Dropped, PostgreSQL could not say anything any more.
+    /// Without it, PostgreSQL could not write its log.
     _log: BufReader<ChildStderr>,
 }
 
@@ -127,7 +127,7 @@ impl Postgres {
         Self { folder, guard, _log: log }
     }
 
-    /// It goes down in the middle of whatever it does.
+    /// Stops it in the middle of whatever it does.
     pub(crate) fn stop(&mut self) {
         std::fs::write(self.folder.path().join("keep"), "").unwrap();
         drop(self.guard.stdin.take());
@@ -135,7 +135,7 @@ impl Postgres {
         std::fs::remove_file(self.folder.path().join("keep")).unwrap();
     }
 
-    /// With what it had.
+    /// Starts it again with its data.
     pub(crate) fn start_again(&mut self) {
         (self.guard, self._log) = guard(self.folder.path(), owner());
     }
@@ -153,7 +153,7 @@ impl Postgres {
         self.folder.path().join(".s.PGSQL.5432")
     }
 
-    /// By a connection of its own, past every network.
+    /// Over a connection of its own, without any simulated network.
     pub(crate) async fn execute(&self, statements: &[String]) {
         let mut connection = PgConnection::connect(&self.url("postgres")).await.unwrap();
         for statement in statements {
@@ -171,7 +171,7 @@ impl Postgres {
         row.get(0)
     }
 
-    /// A standby of this one, which streams from a port of this machine and goes by this name.
+    /// A standby of this one, which streams from a port of this machine and has this name.
     pub(crate) fn standby(&self, port: u16, name: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("pg").tempdir().unwrap();
         let owner = owner();
@@ -191,32 +191,32 @@ impl Postgres {
         Self { folder, guard, _log: log }
     }
 
-    /// `kill -9`: it writes nothing and tells nobody.
+    /// `kill -9`: it writes nothing and sends no notice.
     pub(crate) fn kill(&self) {
         let pid = std::fs::read_to_string(self.folder.path().join("data/postmaster.pid")).unwrap();
         let pid = pid.lines().next().unwrap().to_owned();
         assert!(Command::new("kill").args(["-9", &pid]).status().unwrap().success());
     }
 
-    /// The standby is the primary from now on.
+    /// Promotes the standby.
     pub(crate) async fn promote(&self) {
         assert_eq!(self.read("postgres", "pg_promote(true, 60)").await, "true");
     }
 }
 
-/// Copies a primary that runs.
+/// Copies a running primary.
 const COPY: &str = r#"
 as=
 [ "$(id -u)" = 0 ] && as="setpriv --reuid=$OWNER --regid=$OWNER --clear-groups --"
 cd "$FOLDER" && exec $as "$BIN/pg_basebackup" -d "$PRIMARY" -D data -R -X stream --checkpoint=fast --no-sync
 "#;
 
-/// Debian has this user for it. Nobody else is needed for a socket.
+/// Debian's user for it. A socket needs no other.
 fn owner() -> u32 {
     id_of("postgres").or_else(|| id_of("nobody")).unwrap_or(65534)
 }
 
-/// Starts it, and returns when it takes connections.
+/// Starts it, and returns when it accepts connections.
 fn guard(folder: &Path, owner: u32) -> (Child, BufReader<ChildStderr>) {
     let mut guard = Command::new("sh")
         .args(["-c", GUARD])
@@ -237,7 +237,7 @@ fn guard(folder: &Path, owner: u32) -> (Child, BufReader<ChildStderr>) {
     (guard, log)
 }
 
-/// Where `initdb`, `pg_basebackup` and `postgres` are: in the path, or where Debian puts them.
+/// The folder of `initdb`, `pg_basebackup` and `postgres`: in the path, or where Debian puts them.
 fn programs() -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
@@ -268,7 +268,7 @@ fn id_of_process() -> u32 {
     String::from_utf8(id.stdout).unwrap().trim().parse().unwrap()
 }
 
-/// The same tests on both databases.
+/// Runs the same tests on both databases.
 macro_rules! on_both {
     ($($name:ident,)*) => {
         mod sqlite {
@@ -287,7 +287,7 @@ macro_rules! on_both {
 }
 pub(crate) use on_both;
 
-/// The folder of a database that is a file.
+/// The folder of a database file.
 pub(crate) fn file(database: &Database) -> PathBuf {
     Path::new(database.url.strip_prefix("sqlite:").expect("a file")).to_owned()
 }

@@ -1,4 +1,4 @@
-//! The documents that Twilio asks for in the course of a recovery.
+//! The documents that Twilio requests during a recovery.
 
 use crate::support::*;
 use quick_xml::escape::unescape;
@@ -14,7 +14,7 @@ async fn document(desk: &Desk, path: &str, params: &[(&str, &str)]) -> String {
     reply.text().await.unwrap()
 }
 
-/// The attributes of the document's task. Who is to have the same agent goes before those who may have any.
+/// The attributes of the document's task. A customer for the same agent goes before those for any agent.
 fn attributes(document: &str) -> Value {
     let (_, task) = document.split_once("<Task priority=\"").expect("a task");
     let (priority, task) = task.split_once("\" timeout=\"86400\">").expect("a timeout");
@@ -34,7 +34,7 @@ async fn the_customer_goes_into_the_queue_for_the_agent_who_is_back() {
     let asked = world.twilio.wait_for(&format!("POST Calls/{}.json", customer()), 1).await;
     let requeue = format!("/twiml/requeue/{}", recovery());
     let fallback = format!("/twiml/fallback/{}", recovery());
-    // Sent along, so that nothing is asked for while the customer is nowhere.
+    // Inline, so that nothing is fetched while the customer is in neither conference nor queue.
     assert_eq!((asked[0].param("Url"), asked[0].param("FallbackUrl")), (None, None));
     let xml = document(desk, &requeue, &[("CallSid", customer().as_str())]).await;
     assert_eq!(asked[0].param("Twiml"), Some(xml.as_str()));
@@ -49,7 +49,7 @@ async fn the_customer_goes_into_the_queue_for_the_agent_who_is_back() {
     assert_eq!(made["disconnectedWorkerName"], "Ada");
     assert_eq!((&made["name"], &made["call_sid"]), (&json!("Tom"), &json!("CA1")), "as the task was read");
 
-    // In the queue: the agent is freed, and there is something to hear.
+    // In the queue: the agent's reservation is completed, and the customer hears something.
     let complete = format!("POST Tasks/{}/Reservations/{}", task(), reservation());
     assert!(world.twilio.asked(&complete).is_empty(), "not before");
     let wait = format!("/twiml/wait/{}", recovery());
@@ -61,11 +61,11 @@ async fn the_customer_goes_into_the_queue_for_the_agent_who_is_back() {
     let freed = world.twilio.wait_for(&complete, 1).await;
     assert_eq!(freed[0].param("ReservationStatus"), Some("completed"));
 
-    // Out of it without an agent: in again, for anybody.
+    // Out of it without an agent: in again, for any agent.
     let after = format!("/twiml/after/{}", recovery());
     let xml = document(desk, &after, &[("CallSid", customer().as_str()), ("QueueResult", "leave")]).await;
     assert_eq!(attributes(&xml).get("targetWorkerSid"), None);
-    // Somebody has had him, of which nobody has told: he is kept while Twilio is asked.
+    // An unreported agent has had the customer, who is kept while Twilio is asked.
     let xml = document(desk, &after, &[("CallSid", customer().as_str()), ("QueueResult", "bridged")]).await;
     assert!(xml.contains("/twiml/ended?asked=1</Redirect>"), "{xml}");
     for over in ["redirected", "hangup"] {
@@ -75,8 +75,8 @@ async fn the_customer_goes_into_the_queue_for_the_agent_who_is_back() {
     assert_eq!(world.twilio.asked(&complete).len(), 1, "freed once");
 }
 
-/// How Twilio is asked to send the customer into the queue, when his task has these attributes and Twilio answers so to
-/// a document that is sent along.
+/// The request that sends the customer into the queue, for a task with these attributes and a Twilio that accepts or
+/// refuses an inline document.
 async fn sent_with(attributes: Value, refuses: bool) -> Vec<Asked> {
     let world = World::start().await;
     let (read, send) = (format!("GET Tasks/{}", task()), format!("POST Calls/{}.json", customer()));
@@ -95,7 +95,7 @@ async fn sent_with(attributes: Value, refuses: bool) -> Vec<Asked> {
 }
 
 #[tokio::test]
-async fn what_cannot_be_sent_along_is_asked_for() {
+async fn a_document_that_cannot_be_inline_is_fetched() {
     let requeue = format!("{PUBLIC}/twiml/requeue/{}", recovery());
     let fallback = format!("{PUBLIC}/twiml/fallback/{}", recovery());
     // The longest attributes that Twilio takes.
@@ -138,7 +138,7 @@ async fn a_caller_whom_no_queue_keeps_is_told_so_in_the_end() {
 }
 
 #[tokio::test]
-async fn what_everybody_hears() {
+async fn everybody_in_a_conference_hears_the_announcement() {
     let world = World::start().await;
     let desk = &world.desk;
     desk.talking().await;
@@ -162,7 +162,7 @@ async fn what_everybody_hears() {
 }
 
 #[tokio::test]
-async fn what_a_customer_hears_who_is_alone() {
+async fn a_customer_who_is_alone_hears_announcement_and_comfort_audio() {
     let world = World::start().await;
     let desk = &world.desk;
     desk.lost().await;
@@ -185,7 +185,7 @@ async fn what_a_customer_hears_who_is_alone() {
 }
 
 #[tokio::test]
-async fn a_fallback_sends_the_call_to_anybody_and_a_stranger_is_told() {
+async fn a_fallback_sends_a_known_call_to_any_agent_and_ends_others() {
     let world = World::start().await;
     let desk = &world.desk;
     desk.lost().await;
@@ -204,7 +204,7 @@ async fn a_fallback_sends_the_call_to_anybody_and_a_stranger_is_told() {
 }
 
 #[tokio::test]
-async fn a_call_that_an_agent_placed_comes_back_by_the_workflow_that_is_set_for_it() {
+async fn an_outbound_call_comes_back_by_its_configured_workflow() {
     let (inbound, outbound) =
         (r#"{"direction":"inbound"}"#, r#"{"direction":"outbound","outbound_to":"+1"}"#);
     let other = WorkflowSid::numbered(9);
@@ -257,7 +257,7 @@ async fn queued(world: &World) {
 }
 
 #[tokio::test]
-async fn a_queue_that_lets_the_customer_go_makes_the_dialog_say_so() {
+async fn when_the_queue_drops_the_customer_the_dialog_says_so() {
     for (path, params) in [
         ("after", vec![("CallSid", customer().to_string()), ("QueueResult", "leave".into())]),
         ("fallback", vec![("CallSid", customer().to_string())]),
@@ -272,9 +272,9 @@ async fn a_queue_that_lets_the_customer_go_makes_the_dialog_say_so() {
     }
 }
 
-/// Nobody could read the task before Twilio was out of order, and only the task says by which workflow the call came.
+/// The task could not be read before Twilio was out of order, and only the task names the call's workflow.
 #[tokio::test]
-async fn a_caller_who_waits_for_twilio_to_answer_is_not_given_up() {
+async fn a_caller_is_kept_while_twilio_does_not_answer() {
     let world = World::start().await;
     let (read, answers) = (format!("GET Tasks/{}", task()), Arc::new(AtomicBool::new(false)));
     let works = Arc::clone(&answers);
@@ -294,9 +294,9 @@ async fn a_caller_who_waits_for_twilio_to_answer_is_not_given_up() {
     assert_eq!(attributes(&asks().await)["rejoinRecoveryId"], json!(recovery()));
 }
 
-/// Twilio deletes a task five minutes after it is over. Nobody could read it before.
+/// Twilio deletes a task five minutes after its end. It could not be read before.
 #[tokio::test]
-async fn a_caller_whose_task_is_deleted_goes_to_the_workflow_that_the_log_remembers() {
+async fn a_caller_whose_task_is_deleted_goes_to_the_workflow_in_the_log() {
     for (log, is_sent) in [
         (
             json!({"events": [{"event_type": "task.completed", "event_data": {"workflow_sid": workflow()}}]}),
@@ -325,7 +325,7 @@ async fn a_caller_whose_task_is_deleted_goes_to_the_workflow_that_the_log_rememb
 }
 
 #[tokio::test]
-async fn a_caller_gets_a_document_though_nothing_can_be_stored() {
+async fn a_caller_gets_a_document_when_nothing_can_be_stored() {
     let world = World::start().await;
     queued(&world).await;
     let url = format!("sqlite:{}", world.folder.path().join("rejoin.db").display());
@@ -338,20 +338,20 @@ async fn a_caller_gets_a_document_though_nothing_can_be_stored() {
     let params = [("CallSid", customer().to_string()), ("QueueResult", "leave".into())];
     let params: Vec<_> = params.iter().map(|(key, value)| (*key, value.as_str())).collect();
     let xml = document(&world.desk, &after, &params).await;
-    // The answer of a job may stand in the way, whose commit fails, too: then the caller is asked to wait a little.
+    // A job's failing commit may be in the way: the caller is then asked to wait a little.
     let waits = xml.contains("<Play>") && xml.contains("/twiml/fallback/");
     assert!(waits || attributes(&xml)["rejoinRecoveryId"] == json!(recovery()), "{xml}");
 }
 
 #[tokio::test]
-async fn a_caller_gets_a_document_though_the_database_stands_still() {
+async fn a_caller_gets_a_document_when_the_database_is_suspended() {
     let world = World::start().await;
     queued(&world).await;
     let url = format!("sqlite:{}", world.folder.path().join("rejoin.db").display());
     let store = sqlx::SqlitePool::connect(&url).await.unwrap();
     let mut locked = store.acquire().await.unwrap();
     sqlx::query("begin immediate").execute(&mut *locked).await.unwrap();
-    // What has happened cannot be written; what is known can be read.
+    // New events cannot be written; known facts can be read.
     let wait = format!("/twiml/wait/{}", recovery());
     document(&world.desk, &wait, &[("CallSid", customer().as_str())]).await;
     let fallback = format!("/twiml/fallback/{}", recovery());
@@ -390,7 +390,7 @@ async fn callers_hear_their_own_language_from_beginning_to_end() {
 }
 
 #[tokio::test]
-async fn a_caller_whose_agent_may_be_back_in_place_hears_his_own_language() {
+async fn a_caller_whose_agent_may_be_back_in_place_hears_their_language() {
     for (status, wanted, words) in [(200, "de-DE", "Die Verbindung"), (503, "en-US", "The connection")] {
         let world = World::start_with(|config| config.timings.announce_after_ms = 20).await;
         let read = format!("GET Tasks/{}", task());
@@ -414,7 +414,7 @@ async fn a_caller_whose_agent_may_be_back_in_place_hears_his_own_language() {
 }
 
 #[tokio::test]
-async fn an_announcement_does_not_wait_for_a_language_that_nobody_tells() {
+async fn an_announcement_does_not_wait_for_an_unavailable_language() {
     let world = World::start_with(|config| config.texts.language = "fr-FR".into()).await;
     let read = format!("GET Tasks/{}", task());
     world.twilio.script(move |asked, _| (asked.what == read).then(|| (503, vec![], json!({}))));

@@ -26,7 +26,7 @@ async fn conference_ends(desk: &Desk) {
     assert_eq!(desk.callback(5, "conference-end", &[]).await, 204);
 }
 
-/// As long as it is not known what comes next the caller is asked to wait a moment, and then asks again.
+/// While the next step is not known the caller is asked to wait a moment, and then asks again.
 async fn comes_next(desk: &Desk, first: &str) -> String {
     let mut pushes = Events::open(desk, "/v1/push?epoch=1", "ada").await;
     let xml = asks(desk, first, "bridged").await;
@@ -81,7 +81,7 @@ async fn a_call_that_ends_as_calls_do_goes_on_as_the_settings_say() {
         let xml = asks(desk, ENDED, "bridged").await;
         assert!(xml.contains(&wanted) && !xml.contains("<Enqueue"), "{xml}");
         assert!(world.twilio.kinds().iter().all(|asked| asked == "POST Tokens/validate"));
-        assert!(asks(desk, ENDED, "leave").await.contains(&wanted), "nobody took the call");
+        assert!(asks(desk, ENDED, "leave").await.contains(&wanted), "no agent took the call");
         for gone in ["hangup", "redirected-from-bridged"] {
             assert!(asks(desk, ENDED, gone).await.ends_with("<Response/>"), "{gone}");
         }
@@ -89,15 +89,18 @@ async fn a_call_that_ends_as_calls_do_goes_on_as_the_settings_say() {
     let world = World::start().await;
     assert!(
         asks(&world.desk, ENDED, "bridged").await.contains(MOMENT),
-        "callbacks of a call that nobody knows may come"
+        "callbacks of this unknown call may still come"
     );
-    assert!(asks(&world.desk, &format!("{ENDED}?asked=1"), "").await.ends_with("<Response/>"), "and if not");
+    assert!(
+        asks(&world.desk, &format!("{ENDED}?asked=1"), "").await.ends_with("<Response/>"),
+        "and if none comes"
+    );
     assert_eq!(world.desk.signed(ENDED, &[]).await.status(), 400);
     let unsigned = world.desk.http.post(format!("{}{ENDED}", world.desk.address)).send().await.unwrap();
     assert_eq!(unsigned.status(), 403);
 }
 
-/// Twilio knows of a call of Ada's whose conference has ended, and of which nobody has told. She had it at this phone.
+/// Twilio knows a call of Ada's whose conference has ended without a report. The agent had the call at this phone.
 fn knows_of_a_call(world: &World, phone: &'static str) {
     world.twilio.script(move |asked, _| {
         let (leg, there) = (customer(), format!("GET Conferences/{}/Participants", conference()));
@@ -127,15 +130,15 @@ fn knows_of_a_call(world: &World, phone: &'static str) {
     });
 }
 
-/// The page took the call before the plugin was up in it, or could not register, and is gone with the conference.
+/// The page accepted the call before the plugin was up in it, or could not register, and is gone with the conference.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_caller_of_whom_nobody_has_told_goes_back_to_an_agent_who_has_the_plugin() {
+async fn the_caller_of_an_unreported_call_goes_back_to_an_agent_with_plugin() {
     let world = World::start().await;
     let desk = &world.desk;
     knows_of_a_call(&world, "client:ada");
     let again = format!("{ENDED}?asked=1");
     assert!(asks(desk, ENDED, "bridged").await.contains(MOMENT));
-    assert!(asks(desk, &again, "").await.ends_with("<Response/>"), "his agent has no plugin");
+    assert!(asks(desk, &again, "").await.ends_with("<Response/>"), "the customer's agent has no plugin");
     let mut pushes = Events::open(desk, "/v1/push?epoch=1", "ada").await;
     assert!(asks(desk, ENDED, "bridged").await.contains(MOMENT));
     while pushes.next().await.unwrap()["recovery"]["stage"]["name"] != "requeueing" {}
@@ -144,7 +147,7 @@ async fn a_caller_of_whom_nobody_has_told_goes_back_to_an_agent_who_has_the_plug
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_caller_whose_agent_has_another_phone_is_let_go_when_she_hangs_up() {
+async fn a_hang_up_at_another_phone_ends_the_call() {
     let world = World::start().await;
     let desk = &world.desk;
     knows_of_a_call(&world, "sip:ada@example.com");
@@ -154,7 +157,7 @@ async fn a_caller_whose_agent_has_another_phone_is_let_go_when_she_hangs_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_caller_is_kept_whose_agents_page_may_be_one_of_those_for_which_twilio_did_not_answer() {
+async fn a_caller_is_kept_if_the_agents_token_may_be_an_unanswered_one() {
     let world = World::start().await;
     let desk = &world.desk;
     knows_of_a_call(&world, "client:ada");
@@ -171,7 +174,7 @@ async fn a_caller_is_kept_whose_agents_page_may_be_one_of_those_for_which_twilio
 }
 
 #[tokio::test]
-async fn a_caller_of_whom_nobody_has_told_is_kept_while_twilio_does_not_say_whose_he_was() {
+async fn the_caller_of_an_unreported_call_is_kept_until_twilio_answers() {
     let world = World::start().await;
     world.twilio.script(|asked, _| (asked.what == "GET Tasks").then(|| (503, vec![], json!({}))));
     for asked in [0, 1, 29] {
@@ -190,20 +193,20 @@ async fn a_caller_of_whom_nobody_has_told_is_kept_while_twilio_does_not_say_whos
 }
 
 #[tokio::test]
-async fn an_agent_who_is_lost_once_more_after_the_queue_gets_the_customer_again() {
+async fn an_agent_lost_again_after_the_queue_gets_the_customer_again() {
     let world = World::start().await;
     let desk = &world.desk;
     desk.talking().await;
     conference_ends(desk).await;
-    // This was a reconnect task's conference already: the action is the one of our own document.
+    // This was already a reconnect task's conference: the action belongs to our own document.
     let after = format!("/twiml/after/{}", rejoin_protocol::RecoveryId::numbered(7));
     let xml = comes_next(desk, &after).await;
     assert!(xml.contains("<Enqueue") && xml.contains(&format!("/twiml/wait/{}", recovery())), "{xml}");
 }
 
 #[tokio::test]
-async fn a_call_that_was_left_while_the_page_could_not_say_so_goes_on_as_any_other() {
-    // However busy this machine is, the task is read within the grace period.
+async fn a_call_left_without_a_delivered_mark_ends_like_any_other() {
+    // Even on a busy machine the task is read within the grace period.
     let world = World::start_with(|config| config.timings.grace_ms = 10_000).await;
     let desk = &world.desk;
     let fetch = format!("GET Tasks/{}", task());
@@ -219,5 +222,5 @@ async fn a_call_that_was_left_while_the_page_could_not_say_so_goes_on_as_any_oth
     assert!(asks(desk, ENDED, "bridged").await.ends_with("<Response/>"));
     let kinds = world.twilio.kinds();
     let begun = |asked: &String| asked == "POST Tasks" || asked.starts_with("POST Calls/");
-    assert!(!kinds.iter().any(begun), "nobody is called: {kinds:?}");
+    assert!(!kinds.iter().any(begun), "no call is made: {kinds:?}");
 }

@@ -34,7 +34,7 @@ on_all!(
     an_event_about_a_call_that_cannot_be_read_is_refused_and_others_are_taken,
 );
 
-/// Whoever is started looks after what it was not told meanwhile.
+/// A started server polls what it may have missed.
 fn looks(action: &Action) -> bool {
     matches!(action, Action::Look { .. })
 }
@@ -64,14 +64,14 @@ impl Running {
         Self { handle, task, store, jobs }
     }
 
-    /// Ends it in the middle of whatever it does.
+    /// Ends the engine in the middle of whatever it does.
     async fn end_suddenly(self) {
         self.task.abort();
         // What had begun may have ended, and nothing more begins.
         let _ = self.task.await;
     }
 
-    /// Jobs of a server that ended suddenly, as soon as its lease is over.
+    /// Takes over jobs of a server that ended suddenly, as soon as its lease is over.
     async fn taken_over(&self, jobs: usize) -> Vec<StoredJob> {
         let mut taken = vec![];
         while taken.len() < jobs {
@@ -92,7 +92,7 @@ impl Running {
         }
     }
 
-    /// Has it nothing more to do?
+    /// True when there is nothing more to do.
     fn is_idle(&mut self) -> bool {
         let mut rest = std::iter::from_fn(|| self.jobs.jobs.try_recv().ok());
         rest.all(|job| looks(&job.action))
@@ -193,7 +193,7 @@ async fn early_marks(running: &Running) -> usize {
     running.store.transact(&of_task, count).await.unwrap().1
 }
 
-/// The next job that is more than a question to Twilio.
+/// The next job that changes something at Twilio.
 async fn next_deed(running: &mut Running) -> Job {
     loop {
         let job = running.next_job().await;
@@ -212,7 +212,7 @@ async fn a_mark_that_comes_before_the_first_callback_survives_and_counts(databas
     second.lose_ada().await;
     assert_eq!(early_marks(&second).await, 0);
     let job = next_deed(&mut second).await;
-    assert!(matches!(job.action, Action::EndConference { .. }), "nobody was lost: {job:?}");
+    assert!(matches!(job.action, Action::EndConference { .. }), "no agent was lost: {job:?}");
     assert_eq!(second.stage().await, None);
 }
 
@@ -220,7 +220,7 @@ async fn a_mark_that_was_taken_while_another_server_began_the_call_counts(databa
     let mut running = Running::with(database, Millis::seconds(600), 64).await;
     running.lose_ada().await;
     assert_eq!(running.stage().await.as_deref(), Some("interrupted"));
-    // The other one had not seen the call when it took the mark.
+    // The other server did not know the call when it accepted the mark.
     let early = EarlyMark { worker: ada(), mark: hangs_up(), at: now() };
     let keep = |_: Found| {
         let mut changes = Changes::default();
@@ -288,7 +288,7 @@ async fn jobs_go_on_after_a_sudden_end_and_those_that_ended_do_not(database: &Pl
     });
     assert_eq!(known.await.unwrap(), Some(ping()), "how the ended one ended is known");
     assert!(second.is_idle(), "and it is not begun again");
-    // Who had a job before can do nothing with it any more.
+    // The server that had a job before can do nothing with it any more.
     let late = second.handle.done(jobs[0].claim, done(), vec![]).await;
     assert!(matches!(late, Err(Error::Lost)), "{late:?}");
 }
@@ -339,7 +339,7 @@ async fn jobs_for_which_there_is_no_room_are_for_others(database: &Place) {
     assert_eq!(crowds, [Crowd::Urgent, Crowd::KeptBack, Crowd::Others], "none keeps the others out");
 }
 
-/// While somebody else writes, the engine waits.
+/// The engine waits while another transaction writes.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mark_that_came_in_time_wins_however_long_it_had_to_wait() {
     let database = Database::sqlite();
@@ -347,7 +347,7 @@ async fn a_mark_that_came_in_time_wins_however_long_it_had_to_wait() {
     running.lose_ada().await;
     let beside = sqlx::SqlitePool::connect(&database.url).await.unwrap();
     let writing = beside.begin_with("begin immediate").await.unwrap();
-    // Something else is on the way to the database, then the mark comes, and then its period of grace ends.
+    // An unrelated event is being written, then the mark arrives, and then its grace period ends.
     let handle = running.handle.clone();
     let other = tokio::spawn(async move { handle.event(joins(9)).await });
     let reason = rejoin_protocol::api::GracefulReason::HangUp;
@@ -361,10 +361,10 @@ async fn a_mark_that_came_in_time_wins_however_long_it_had_to_wait() {
     assert_eq!(running.stage().await.as_deref(), Some("graceful"));
 }
 
-/// A callback is missed while the store refuses everything for three seconds. The engine tries four times a second whether the
-/// store takes something again: one that tried without a pause would never come to the end of those seconds.
+/// A callback is missed while the store refuses everything for three seconds. The engine checks four times a second
+/// whether the store accepts writes again: one without a pause would never come to the end of those seconds.
 #[tokio::test(start_paused = true)]
-async fn a_store_that_refuses_is_not_asked_without_a_pause() {
+async fn a_store_that_refuses_is_retried_with_pauses() {
     const AT_MOST: u64 = 100;
     let refuses = Arc::new(AtomicBool::new(false));
     let asked = Arc::new(AtomicU64::new(0));
@@ -372,7 +372,7 @@ async fn a_store_that_refuses_is_not_asked_without_a_pause() {
         let (refuses, asked) = (Arc::clone(&refuses), Arc::clone(&asked));
         move |step: &str| {
             let is_refused = refuses.load(Ordering::Relaxed) && step.starts_with("asking the store");
-            // The test ends, however often it is asked.
+            // The test ends, however often the store is asked.
             let refused = is_refused && asked.fetch_add(1, Ordering::Relaxed) < 10 * AT_MOST;
             if refused { Verdict::Refuse } else { Verdict::GoOn }
         }
@@ -388,9 +388,9 @@ async fn a_store_that_refuses_is_not_asked_without_a_pause() {
     assert!((6..AT_MOST).contains(&asked), "asked {asked} times in three seconds");
 }
 
-/// The engine looks at the clock while it is wrong, and would sleep for as long as that says.
+/// The engine reads the clock while it is wrong, and would sleep for as long as that says.
 #[tokio::test(start_paused = true)]
-async fn a_timer_goes_off_in_time_when_the_clock_is_set_right_again() {
+async fn a_timer_goes_off_in_time_after_the_clock_is_corrected() {
     let mut running = Running::with(&Place::memory(false), Millis(2_000), 64).await;
     running.lose_ada().await;
     let clock = running.store.surroundings().clone();
@@ -433,7 +433,7 @@ async fn an_event_about_a_call_that_cannot_be_read_is_refused_and_others_are_tak
     let done = Event::Done { conference: conference(), action: pinging.action, outcome };
     let done = || running.handle.done(pinging.claim, done.clone(), vec![]);
     assert!(matches!(done().await, Err(Error::HeldBack)));
-    // A page tells of several calls, and the others count.
+    // A page reports several calls, and the others count.
     let holding = |number| rejoin_protocol::api::Holding {
         task: TaskSid::numbered(number),
         reservation: rejoin_protocol::ReservationSid::numbered(number),
@@ -449,7 +449,7 @@ async fn an_event_about_a_call_that_cannot_be_read_is_refused_and_others_are_tak
     assert!(matches!(hello(&[1]).await, Err(Error::HeldBack)));
     hello(&[1, 9]).await.unwrap();
     hello(&[]).await.unwrap();
-    // Nothing was lost of it.
+    // Nothing of it was lost.
     database.put_state(&conference(), &state).await;
     done().await.unwrap();
     running.handle.event(leaves()).await.unwrap();
@@ -471,7 +471,7 @@ mod with_defects {
         an_event_that_panics_without_a_call_changes_nothing,
     );
 
-    /// Handling this event is a defect. How often was it met?
+    /// Handling this event panics. Returns how often it happened.
     fn defect(is_met: impl Fn(&Event) -> bool + Send + Sync + 'static) -> (Listener, Arc<AtomicU32>) {
         let met = Arc::<AtomicU32>::default();
         let count = Arc::clone(&met);
@@ -540,7 +540,7 @@ mod with_defects {
         let (listener, met) = defect(|event| matches!(event, Event::Timer { timer: Timer::Grace, .. }));
         let running = Running::on(place.open_heard_by(listener).await.unwrap(), Millis(1), 64);
         running.ada_talks().await;
-        // The machine is slow: when the engine takes the loss, its period of grace is over.
+        // The machine is slow: when the engine takes the loss, its grace period is over.
         let slow = async { std::thread::sleep(Duration::from_millis(50)) };
         let (lost, ()) = tokio::join!(running.handle.event(leaves()), slow);
         lost.unwrap();

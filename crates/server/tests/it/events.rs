@@ -1,4 +1,4 @@
-//! Event Streams: batches of what TaskRouter and conferences tell.
+//! Event Streams: batches of TaskRouter's and conferences' events.
 
 use crate::support::*;
 use rejoin_protocol::{TaskSid, WorkerSid, WorkspaceSid};
@@ -9,7 +9,7 @@ fn reconnect_task() -> TaskSid {
     TaskSid::numbered(0xfe)
 }
 
-/// As Twilio sends it; each kind of event of one task comes once.
+/// An event as Twilio sends it; each kind of event of one task comes once.
 fn event(kind: &str, task: &TaskSid, attributes: &Value) -> Value {
     json!({
         "specversion": "1.0", "type": format!("com.twilio.taskrouter.{kind}"),
@@ -35,7 +35,7 @@ fn calls() -> String {
     format!("POST Calls/{}.json", customer())
 }
 
-/// What comes along from the rest of the account, and what cannot be read.
+/// Events of the rest of the account, and malformed ones.
 fn noise() -> Vec<Value> {
     let mut broken = of_ping("reservation.accepted");
     broken["data"]["payload"]["task_sid"] = json!("nonsense");
@@ -50,7 +50,7 @@ fn noise() -> Vec<Value> {
     ]
 }
 
-/// A page of before asks for it, which tells nothing.
+/// Read by an older page's request, which has no effect.
 async fn stage(desk: &Desk) -> Value {
     desk.hello(0).await["recoveries"][0]["stage"]["name"].clone()
 }
@@ -63,7 +63,7 @@ async fn each_event_of_a_batch_is_handled_and_not_only_the_first() {
     world.twilio.wait_for("POST Tasks", 1).await;
     let batch: Vec<_> = noise().into_iter().chain([of_ping("reservation.accepted")]).chain(noise()).collect();
     assert_eq!(desk.events(&json!(batch)).await, 204);
-    // Nobody has said hello: the accepted ping alone proves that the agent is there.
+    // There was no hello: the accepted ping alone proves that the agent is there.
     let asked = world.twilio.wait_for(&calls(), 1).await;
     assert!(asked[0].param("Twiml").unwrap().contains(&format!("{PUBLIC}/twiml/wait/{}", recovery())));
     assert_eq!(stage(desk).await, "requeueing");
@@ -97,7 +97,7 @@ async fn an_accepted_ping_is_ended_by_one_request() {
 }
 
 #[tokio::test]
-async fn what_nobody_here_needs_is_counted() {
+async fn events_that_are_not_needed_are_counted() {
     let world = World::start().await;
     let desk = &world.desk;
     // Other tests count in the same process.
@@ -123,7 +123,7 @@ async fn a_batch_that_comes_again_and_at_once_counts_once() {
     let all = futures_util::future::join_all((0..8).map(|_| desk.events(&batch))).await;
     assert!(all.iter().all(|status| *status == 204), "{all:?}");
     world.twilio.wait_for(&calls(), 1).await;
-    // Accepted, and canceled when it had been answered otherwise: neither begins anything anew.
+    // Accepted, and canceled after another answer: neither begins anything new.
     let late = json!([of_ping("task.canceled"), of_ping("reservation.canceled"), accepted]);
     assert_eq!(desk.events(&late).await, 204);
     assert_eq!(stage(desk).await, "requeueing");
@@ -216,7 +216,7 @@ async fn a_batch_that_is_not_ours_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_batch_is_taken_when_it_is_durable_and_not_before() {
+async fn a_batch_is_accepted_only_when_it_is_durable() {
     let world = World::start().await;
     let desk = &world.desk;
     desk.lost().await;

@@ -1,4 +1,4 @@
-//! `rejoin explain`, beside a server that runs.
+//! `rejoin explain`, beside a running server.
 
 use crate::crash::Process;
 use crate::database::{Database, on_both};
@@ -25,7 +25,7 @@ fn explain_on(database: &str, arguments: &[&str]) -> Output {
         .expect("the program starts")
 }
 
-/// The text has these in this order.
+/// Checks that the text contains these in this order.
 fn in_order(said: &str, wanted: &[&str]) {
     let mut rest = said;
     for wanted in wanted {
@@ -37,10 +37,10 @@ fn in_order(said: &str, wanted: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_story_of_a_recovery_is_told_from_the_store() {
+async fn the_story_of_a_recovery_is_read_from_the_store() {
     let world = World::start().await;
     world.desk.lost().await;
-    // Who is back before that is not looked for.
+    // An agent who is back before that is not pinged.
     world.twilio.wait_for("POST Tasks", 1).await;
     world.desk.hello(2).await;
     world.twilio.wait_for(&format!("POST Calls/{}.json", customer()), 1).await;
@@ -103,8 +103,8 @@ async fn together_again(desk: &Desk) {
     desk.register_again(&leg).await;
 }
 
-/// Waits until a customer who was sent to the queue would be sent once more, and kills the server: its request had its
-/// effect, and the answer was lost.
+/// Waits until a customer who was sent to the queue would be sent once more, and kills the server: its request had
+/// its effect, and the answer was lost.
 async fn killed_while_requeueing(twilio: &Twilio, database: &Database) -> Process {
     let redirect = format!("POST Calls/{}.json", customer());
     let participant = format!("GET Conferences/{}/Participants/{}.json", conference(), customer());
@@ -192,7 +192,7 @@ async fn a_recovery_with_a_kill_in_it_is_explained_from_its_beginning_to_its_end
         ],
     );
     in_order(&said, &["< plugin: hello", "= agent-back", "is taken up"]);
-    // Twilio asks for the music while the answer to the look is still under way.
+    // Twilio requests the music while the answer to the look-up is still in flight.
     in_order(
         &said,
         &["is taken up", &looked, "< job ended: sending the customer to the queue  outcome: done"],
@@ -201,7 +201,7 @@ async fn a_recovery_with_a_kill_in_it_is_explained_from_its_beginning_to_its_end
         assert!(!said.contains(personal), "{personal} is in {said}");
     }
 
-    // Whatever Twilio was asked for a job is there: of the second server each request, of the first one each kind.
+    // All requests to Twilio for a job are there: for the second server each request, for the first one each kind.
     let output = explain_on(&database.url, &["--json", recovery().as_str()]);
     let story: Value = serde_json::from_slice(&output.stdout).unwrap();
     let entries = story["entries"].as_array().unwrap();

@@ -1,4 +1,5 @@
-//! The primary dies or turns read-only and its standby takes over; the database's name leads to a standby for a while.
+//! The primary dies or turns read-only and its standby takes over; or the database's name leads to a standby for a
+//! while.
 
 use crate::database::Postgres;
 use crate::half_open::{joins, joins_at_last, listening, server_on, server_within};
@@ -7,7 +8,7 @@ use crate::support::*;
 use rejoin_protocol::ConferenceSid;
 use std::time::{Duration, Instant};
 
-/// The server's deadline for its database in tests of how long a switch-over takes.
+/// The server's deadline for its database in tests of the time that a switch-over takes.
 const DEADLINE: Duration = Duration::from_secs(5);
 
 /// The URL of a database with two hosts, in this order.
@@ -62,7 +63,7 @@ impl Pair {
         }
     }
 
-    /// Waits until the standby has all that the primary has.
+    /// Waits until the standby has caught up with the primary.
     async fn keeps_up(&self) {
         let begun = Instant::now();
         let streamed = "select bool_and(replay_lsn >= pg_current_wal_lsn()) from pg_stat_replication";
@@ -71,7 +72,7 @@ impl Pair {
         }
     }
 
-    /// Those of these calls that the new primary does not know.
+    /// Those of these calls that the new primary does not have.
     async fn lost(&self, acknowledged: &[u128]) -> Vec<u128> {
         let known = self
             .standby
@@ -93,7 +94,7 @@ async fn a_name_that_leads_to_a_standby_for_a_while_is_followed_back() {
     for number in 101..106 {
         assert_eq!(joins(&world.desk, number).await, 503, "a standby takes nothing");
     }
-    // Only new connections: those to the standby stay as long as the server keeps them.
+    // Only new connections: those to the standby stay while the server keeps them.
     name.lead_to(pair.primary.socket());
     eprintln!(
         "the name leads to the primary again: stored after {:?}",
@@ -102,7 +103,8 @@ async fn a_name_that_leads_to_a_standby_for_a_while_is_followed_back() {
     assert_eq!(joins(&world.desk, 107).await, 204);
 }
 
-/// The standby is promoted and the old primary turns read-only. Connections to it stay open, and no webhook is refused.
+/// The standby is promoted and the old primary turns read-only. Connections to it stay open, and no webhook is
+/// refused.
 async fn switches_over(pair: &Pair, desk: &Desk, name: Option<&Network>) {
     assert_eq!(joins(desk, 100).await, 204);
     pair.keeps_up().await;
@@ -151,7 +153,7 @@ async fn given_a_name_that_leads_elsewhere_no_old_connection_is_kept() {
         assert!(begun.elapsed() < PATIENCE, "connections to the old primary are kept");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    // Other servers are heard by way of the promoted one.
+    // Other servers are heard through the promoted one.
     listening(&pair.standby, "").await;
 }
 
@@ -172,7 +174,7 @@ async fn given_two_servers_that_take_writes_the_promoted_one_is_used() {
     }
 }
 
-/// Callbacks come all the time while the primary dies; each that was answered 204 is remembered.
+/// Callbacks arrive all the time while the primary dies; returns those that were answered 204.
 async fn killed_under_load(pair: &Pair, hold_back: bool) -> (Vec<u128>, Duration) {
     let [first, second] =
         [Network::to(pair.primary.socket()).await, Network::to(pair.standby.socket()).await];
@@ -190,7 +192,7 @@ async fn killed_under_load(pair: &Pair, hold_back: bool) -> (Vec<u128>, Duration
             acknowledged.push(number);
         }
     }
-    // Some are under way when it happens.
+    // Some are in flight when it happens.
     let desk = world.desk.clone();
     let under_way = tokio::spawn(async move {
         let mut acknowledged = vec![];
@@ -203,7 +205,7 @@ async fn killed_under_load(pair: &Pair, hold_back: bool) -> (Vec<u128>, Duration
         acknowledged
     });
     pair.primary.kill();
-    // What was not carried before the primary died never is.
+    // What was not replicated before the primary died never will be.
     pair.stream.cut();
     acknowledged.extend(under_way.await.unwrap());
     let died = Instant::now();

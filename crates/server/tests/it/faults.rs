@@ -1,9 +1,9 @@
-//! Twilio does not answer as it should (case 17): on the twin, which counts what was done.
+//! Twilio does not answer as it should (case 17): on the twin, which counts its effects.
 
 use crate::floor::Floor;
 use serde_json::json;
 
-/// Ada is lost with these faults, her next page comes up, and she has the customer again.
+/// Ada is lost with these faults, Ada's next page loads, and the customer is back with Ada.
 async fn rejoined_in_spite_of(faults: serde_json::Value) -> Floor {
     let floor = Floor::open().await;
     let talk = floor.talk().await;
@@ -17,7 +17,7 @@ async fn rejoined_in_spite_of(faults: serde_json::Value) -> Floor {
 }
 
 #[tokio::test]
-async fn nothing_goes_wrong_when_nothing_does() {
+async fn without_faults_a_recovery_succeeds() {
     let floor = rejoined_in_spite_of(json!({})).await;
     floor.nothing_was_doubled();
     assert_eq!(floor.done("POST Calls/").len(), 1);

@@ -1,4 +1,5 @@
-//! A contact centre on the twin: customers who call, and Ada, who takes every call and whose desktop is played here.
+//! A contact centre on the twin: customers who call, and Ada, who accepts every call and whose desktop is simulated
+//! here.
 
 use crate::kills::Watched;
 use crate::support::{AUTH_TOKEN, Desk, OPERATOR_TOKEN};
@@ -54,7 +55,7 @@ pub(crate) struct Talk {
 }
 
 impl Talk {
-    /// What the plugin of the agent's page says about it.
+    /// The registration by the plugin of the agent's page.
     pub(crate) fn registration(&self, epoch: u64, name: &str) -> Value {
         json!({
             "epoch": epoch, "task": self.task, "reservation": self.reservation,
@@ -63,7 +64,7 @@ impl Talk {
         })
     }
 
-    /// What the plugin of her next page finds.
+    /// The hello of the agent's next page.
     pub(crate) fn hello(&self, epoch: u64) -> Value {
         let holding = json!({"task": self.task, "reservation": self.reservation, "wrapping": true});
         json!({"epoch": epoch, "holdings": [holding]})
@@ -71,7 +72,7 @@ impl Talk {
 }
 
 /// The server, until it is dropped.
-#[allow(dead_code)] // They are held, and not used.
+#[allow(dead_code)] // Held, but not used.
 pub(crate) enum Running {
     Here(Server),
     Program(Child),
@@ -87,7 +88,7 @@ fn sid<T>(value: &Value, parse: impl Fn(&str) -> Result<T, rejoin_protocol::Inva
     parse(value.as_str().expect("a SID")).expect("a SID")
 }
 
-/// Leads everybody who comes here on to the server.
+/// Forwards all connections to the server.
 async fn lead(gate: TcpListener, server: SocketAddr) {
     while let Ok((mut from, _)) = gate.accept().await {
         tokio::spawn(async move {
@@ -97,7 +98,7 @@ async fn lead(gate: TcpListener, server: SocketAddr) {
     }
 }
 
-/// Accepts, again and again: the faults that tests order of Twilio are meant for the server.
+/// Accepts, with retries: the injected faults are meant for the server.
 async fn accepted(accept: &RequestBuilder) {
     loop {
         let answer = accept.try_clone().unwrap().send().await;
@@ -127,7 +128,7 @@ impl Floor {
         .await
     }
 
-    /// With the program itself as the server. Its log goes to a file.
+    /// With the real program as the server. Its log goes to a file.
     pub(crate) async fn open_program(log: &Path, environment: &[(&str, &str)]) -> Self {
         let log = std::fs::File::create(log).unwrap();
         Self::start(|arguments| async move {
@@ -167,7 +168,7 @@ impl Floor {
         .unwrap();
         let service = app(&twin);
         tokio::spawn(async move { axum::serve(listener, service).await });
-        // The server says in its requests where it is reached, before it knows at which port it listens.
+        // The server's requests contain its address, before it knows its port.
         let gate = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let public = format!("http://{}", gate.local_addr().unwrap());
         let folder = tempfile::tempdir().unwrap();
@@ -204,12 +205,12 @@ impl Floor {
         self.twin.set_faults(serde_json::from_value::<Faults>(faults).expect("faults"));
     }
 
-    /// What was changed by requests of this kind, such as `POST Calls/`.
+    /// Changes by requests of this kind, such as `POST Calls/`.
     pub(crate) fn done(&self, request: &str) -> Vec<Done> {
         self.twin.done().into_iter().filter(|done| done.request.starts_with(request)).collect()
     }
 
-    /// Waits until the twin is so.
+    /// Waits for a state of the twin.
     pub(crate) async fn until<T>(&self, what: &str, is: impl Fn(&Value) -> Option<T>) -> T {
         let waiting = async {
             loop {
@@ -234,7 +235,7 @@ impl Floor {
         agent.token(AUTH_TOKEN, account, workspace, shell_now())
     }
 
-    /// She takes no more calls.
+    /// Ada takes no more calls.
     pub(crate) async fn ada_goes(&self) {
         self.is(Agent::Ada, "Unavailable").await;
     }
@@ -250,7 +251,7 @@ impl Floor {
         self.twin.tell(Event::HungUp { call: customer.clone() });
     }
 
-    /// Somebody cancels the task of a customer who waits in the queue.
+    /// Cancels the task of a customer who waits in the queue.
     pub(crate) async fn cancel_task_of(&self, customer: &CallSid) {
         let task = self
             .until("the customer waits", |state| {
@@ -266,7 +267,7 @@ impl Floor {
         assert!(request.form(&form).send().await.unwrap().status().is_success());
     }
 
-    /// The agent takes every call that is offered, at a desk phone, with the plugin's callback on the conference.
+    /// The agent accepts every offered call, at a desk phone, with the plugin's callback on the conference.
     pub(crate) async fn comes(&self, agent: Agent) {
         let mut offered = self.twin.listen_worker(agent.worker());
         self.is(agent, "Available").await;
@@ -300,7 +301,7 @@ impl Floor {
                 ];
                 let accept = http.post(url).basic_auth(AccountSid::numbered(1), Some(AUTH_TOKEN)).form(&form);
                 accepted(&accept.timeout(AT_ONCE)).await;
-                // A call that was taken back meanwhile does not ring.
+                // A call that was canceled meanwhile does not ring.
                 if let Some(call) = twin.called(&phone) {
                     twin.log(format!("{} answers {task}", agent.name()));
                     twin.pick_up(call);
@@ -309,13 +310,13 @@ impl Floor {
         });
     }
 
-    /// A customer calls, Ada answers, and her plugin says so.
+    /// A customer calls, Ada answers, and Ada's plugin registers the call.
     pub(crate) async fn talk(&self) -> Talk {
         let customer = self.twin.dial_native("+15550100001".into(), 660.0);
         self.together(&customer, None).await
     }
 
-    /// Waits until the customer talks to Ada, elsewhere than before; then her plugin registers the call.
+    /// Waits until the customer talks to Ada in another conference; then Ada's plugin registers the call.
     pub(crate) async fn together(&self, customer: &CallSid, before: Option<&Talk>) -> Talk {
         let talk = self.meet(customer, before).await;
         let registration = talk.registration(self.epoch.load(Ordering::Relaxed), "Ada");
@@ -323,7 +324,7 @@ impl Floor {
         talk
     }
 
-    /// Waits until the customer talks to an agent, elsewhere than before.
+    /// Waits until the customer talks to an agent in another conference.
     pub(crate) async fn meet(&self, customer: &CallSid, before: Option<&Talk>) -> Talk {
         self.until("customer and agent talk", |state| {
             let conferences = state["conferences"].as_array()?;
@@ -352,19 +353,19 @@ impl Floor {
         .await
     }
 
-    /// Her browser is gone, and Twilio has noticed.
+    /// Ada's browser is gone, and Twilio has noticed.
     pub(crate) fn lose(&self, talk: &Talk) {
         self.twin.tell(Event::HungUp { call: talk.ada.clone() });
     }
 
-    /// Her next page is up, and finds the call's reservation wrapping.
+    /// Ada's next page loads, and finds the call's reservation wrapping.
     pub(crate) async fn back(&self, talk: &Talk) {
         let epoch = self.epoch.fetch_add(1, Ordering::Relaxed) + 1;
         let answer = self.desk.plugin("/v1/hello", &self.token(), talk.hello(epoch)).await;
         assert_eq!(answer.status(), 200);
     }
 
-    /// The same, and what she is at takes no tasks.
+    /// The same, in an activity that takes no tasks.
     pub(crate) async fn back_on_a_break(&self, talk: &Talk) {
         let epoch = self.epoch.fetch_add(1, Ordering::Relaxed) + 1;
         let mut hello = talk.hello(epoch);
@@ -372,7 +373,7 @@ impl Floor {
         assert_eq!(self.desk.plugin("/v1/hello", &self.token(), hello).await.status(), 200);
     }
 
-    /// Waits until the last recovery of this customer has ended, and says how.
+    /// Waits until the last recovery of this customer has ended, and returns its outcome.
     pub(crate) async fn ended(&self, customer: &CallSid) -> String {
         let path = format!("/operator/timeline/{customer}");
         let mut timeline = crate::support::Events::open(&self.desk, &path, OPERATOR_TOKEN).await;
@@ -384,7 +385,7 @@ impl Floor {
         }
     }
 
-    /// Waits until something that was noted.
+    /// Waits for a note of the timeline.
     pub(crate) async fn noted(&self, customer: &CallSid, what: &str) -> Value {
         let path = format!("/operator/timeline/{customer}");
         let mut timeline = crate::support::Events::open(&self.desk, &path, OPERATOR_TOKEN).await;
@@ -396,12 +397,12 @@ impl Floor {
         }
     }
 
-    /// Everything that may be done once was done at most once.
+    /// Checks that every action that may be done once was done at most once.
     pub(crate) fn nothing_was_doubled(&self) {
         assert_eq!(self.doubled(), [], "{:#?}", self.twin.done());
     }
 
-    /// What was done more than once of what may be done once, and how often.
+    /// Actions that were done too often, and how often.
     pub(crate) fn doubled(&self) -> Vec<(String, usize)> {
         let mut seen = std::collections::BTreeMap::<String, usize>::new();
         for done in self.twin.done() {

@@ -1,4 +1,5 @@
-//! The disk is full: nothing is half done, everybody is told, and it goes on by itself when there is room again.
+//! The disk is full: nothing is half done, all senders are told, and the server goes on by itself when there is room
+//! again.
 
 use crate::crash::Process;
 use crate::support::*;
@@ -8,22 +9,22 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// A file system in memory that nobody else sees, and the program on it, with its log.
+/// A private file system in memory, and the program on it, with its log.
 const SMALL: &str = r#"mount -t tmpfs -o size=8m none "$DISK" && exec "$@" 2>"$DISK/log""#;
-/// Too long a file is an error then, as a full disk is, instead of a signal.
+/// A file that grows too long is then an error, like a full disk, instead of a signal.
 const LIMITED: &str = r#"trap "" XFSZ; exec "$@" 2>"$DISK/log""#;
 
-/// What the program writes to.
+/// The disk that the program writes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Disk {
-    /// One of its own, which is filled.
+    /// A disk of its own, which is filled.
     Small,
-    /// The machine's, with files that may not grow any more.
+    /// The machine's disk, with files that may not grow any more.
     Limited,
 }
 
 impl Disk {
-    /// A small one, where this user may have one.
+    /// A small disk, where this user may create one.
     fn small() -> Self {
         let mounts = ["-r", "-m", "mount", "-t", "tmpfs", "none", "/mnt"];
         let tried = Command::new("unshare").args(mounts).stderr(Stdio::null()).status();
@@ -66,7 +67,7 @@ impl Disk {
     }
 }
 
-/// As this process sees what that one sees.
+/// The folder as this process sees it.
 fn rest(process: &Process, folder: &Path) -> PathBuf {
     Path::new("/proc")
         .join(process.id().to_string())
@@ -88,7 +89,7 @@ async fn goes_on_when_there_is_room_again(disk: Disk) {
     desk.talking().await;
     disk.fill(&process, folder.path());
     refuses(desk).await;
-    // A caller hears something all the same.
+    // A caller hears something nevertheless.
     let reply = desk.signed("/twiml/comfort", &[]).await;
     assert_eq!(reply.status(), 200);
     disk.make_room(&process, folder.path());
@@ -109,6 +110,6 @@ async fn on_a_full_disk_nothing_is_taken_and_it_goes_on_when_there_is_room_again
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn when_files_may_not_grow_nothing_is_taken_and_it_goes_on_when_they_may() {
+async fn while_files_may_not_grow_events_are_refused() {
     goes_on_when_there_is_room_again(Disk::Limited).await;
 }

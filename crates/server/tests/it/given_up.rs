@@ -1,4 +1,4 @@
-//! What was wanted of Twilio and given up is not lost: operators see it.
+//! Jobs for Twilio that were given up are not lost: operators see them.
 
 use crate::crash::Process;
 use crate::database::{Database, on_both};
@@ -39,7 +39,7 @@ async fn what_was_given_up_is_counted_and_listed(database: &Database) {
     let listed = loop {
         let asked = process.desk.http.get(&path).bearer_auth(OPERATOR_TOKEN);
         let listed: Value = asked.send().await.unwrap().json().await.unwrap();
-        // For the agent who is back, and then for any.
+        // For the agent who is back, and then for any agent.
         if listed.as_array().unwrap().len() == 2 {
             break listed;
         }

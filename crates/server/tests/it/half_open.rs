@@ -1,5 +1,5 @@
-//! The database's host vanishes without a word: established and new connections stay open, and nothing comes over them.
-//! Or it answers everything but a commit, because the standby that a commit waits for is gone.
+//! The database's host vanishes without notice: established and new connections stay open, and nothing comes over
+//! them. Or it answers everything except a commit, because the standby that a commit waits for is gone.
 
 use crate::database::Postgres;
 use crate::network::Network;
@@ -17,7 +17,7 @@ pub(crate) async fn server_on(url: &str) -> World {
     server_within(url, DEADLINE).await
 }
 
-/// With this deadline for its database.
+/// A server with this deadline for its database.
 pub(crate) async fn server_within(url: &str, deadline: Duration) -> World {
     let url = url.to_owned();
     World::start_with(|config| {
@@ -49,7 +49,7 @@ pub(crate) async fn joins(desk: &Desk, number: u128) -> u16 {
     callback(desk, number, "participant-join", &[("CallSid", CallSid::numbered(number).as_str())]).await
 }
 
-/// Reads at once until the server has as many connections as it opens at most. All of them are idle then.
+/// Reads concurrently until the server has its maximum number of connections. All of them are idle then.
 async fn opens_connections(desk: &Desk, postgres: &Postgres) {
     let read =
         || desk.http.get(format!("{}/v1/calls/{}", desk.address, conference())).bearer_auth("ada").send();
@@ -63,7 +63,7 @@ async fn opens_connections(desk: &Desk, postgres: &Postgres) {
     }
 }
 
-/// Eight conferences at a time start until one cannot be stored. Returns when many are stored.
+/// Starts eight conferences at a time until one cannot be stored. Returns when many are stored.
 async fn keeps_busy(desk: &Desk) -> JoinSet<()> {
     let stored = watch::Sender::new(0);
     let mut under_way = JoinSet::new();
@@ -83,7 +83,7 @@ async fn keeps_busy(desk: &Desk) -> JoinSet<()> {
     under_way
 }
 
-/// The customer joins as soon as the server can store it; after how long?
+/// A customer joins as soon as the server can store it; returns after how long.
 pub(crate) async fn joins_at_last(desk: &Desk, number: u128) -> Duration {
     let begun = Instant::now();
     while joins(desk, number).await != 204 {
@@ -92,7 +92,7 @@ pub(crate) async fn joins_at_last(desk: &Desk, number: u128) -> Duration {
     begun.elapsed()
 }
 
-/// How long the answer to each of these takes, at once.
+/// How long the concurrent answers to each of these take.
 async fn refused(desk: &Desk, numbers: std::ops::Range<u128>) -> Vec<Duration> {
     let each = numbers.map(|number| async move {
         let begun = Instant::now();
@@ -103,7 +103,7 @@ async fn refused(desk: &Desk, numbers: std::ops::Range<u128>) -> Vec<Duration> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_host_that_vanishes_costs_a_webhook_the_deadline_and_is_found_again() {
+async fn a_vanished_database_host_costs_a_webhook_the_deadline() {
     let postgres = Postgres::start();
     postgres.create("calls").await;
     let network = Network::to(postgres.socket()).await;
@@ -113,7 +113,7 @@ async fn a_database_host_that_vanishes_costs_a_webhook_the_deadline_and_is_found
     let listened = listening(&postgres, "").await;
 
     for round in 0_u128..2 {
-        // The first time all connections are idle, the second time a transaction is under way.
+        // In the first round all connections are idle, in the second a transaction is in progress.
         let under_way = if round == 0 {
             opens_connections(desk, &postgres).await;
             network.swallow();
@@ -133,7 +133,7 @@ async fn a_database_host_that_vanishes_costs_a_webhook_the_deadline_and_is_found
         );
         let answered = timeout(DEADLINE * 2, under_way.join_all()).await;
         assert!(answered.is_ok(), "webhooks that were under way are not answered");
-        // Connections to that host are thrown away: no later webhook waits for an answer over one of them.
+        // Connections to that host are dropped: no later webhook waits for an answer over one of them.
         for number in 0..4 {
             let begun = Instant::now();
             assert_eq!(joins(desk, 150 + 100 * round + number).await, 503);
@@ -144,7 +144,7 @@ async fn a_database_host_that_vanishes_costs_a_webhook_the_deadline_and_is_found
         assert_eq!(get(desk, "/health/live").await, 200, "a restart would not help");
         assert_eq!(get(desk, "/openapi.json").await, 200);
         assert_eq!(get(desk, "/health/ready").await, 503);
-        // Twilio is given a document whatever the database does.
+        // Twilio gets a document whatever the database does.
         assert_eq!(desk.signed("/twiml/comfort", &[]).await.status(), 200);
         eprintln!("host gone for {:?}", begun.elapsed());
         network.start_anew();
@@ -162,7 +162,7 @@ async fn a_database_host_that_vanishes_costs_a_webhook_the_deadline_and_is_found
     listening(&postgres, &listened).await;
 }
 
-/// The connection over which the server hears others, as soon as it has one that is not this one.
+/// The connection over which the server hears others, as soon as it has one that differs from this one.
 pub(crate) async fn listening(postgres: &Postgres, but: &str) -> String {
     let query = "coalesce((select max(pid::text) from pg_stat_activity where pid::text <> 'BUT' and
                  query in ('LISTEN \"rejoin\"', 'select ''heartbeat''')), '')";
@@ -178,7 +178,7 @@ pub(crate) async fn listening(postgres: &Postgres, but: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_commit_that_waits_for_a_standby_that_is_gone_is_not_taken_for_done() {
+async fn a_commit_that_waits_for_a_missing_standby_does_not_count() {
     let postgres = Postgres::start();
     postgres.create("calls").await;
     let world = server_on(&postgres.url("calls")).await;
@@ -191,7 +191,7 @@ async fn a_commit_that_waits_for_a_standby_that_is_gone_is_not_taken_for_done() 
         ]
     };
     postgres.execute(&names("gone")).await;
-    // The database's processes hear of it one after the other.
+    // The database's processes notice it one after the other.
     let begun = Instant::now();
     let mut number = 1000;
     while joins(desk, number).await == 204 {
@@ -211,14 +211,14 @@ async fn a_commit_that_waits_for_a_standby_that_is_gone_is_not_taken_for_done() 
     let wait = "select count(*) from pg_stat_activity where wait_event = 'SyncRep'";
     let waiting: u32 = postgres.read("calls", wait).await.parse().unwrap();
     eprintln!("standby gone: {waiting} connections wait for it");
-    assert!(waiting <= 8, "{waiting} connections are used up: nobody could mend it");
+    assert!(waiting <= 8, "{waiting} connections are used up: an operator could not mend it");
     assert!(world.twilio.asked("POST Tasks").is_empty(), "nothing is done that may be forgotten");
 
     postgres.execute(&names("")).await;
     let back = Instant::now();
     joins_at_last(desk, 199).await;
     eprintln!("standby not waited for any more: stored after {:?}", back.elapsed());
-    // Twilio says it once; a page or a test says it again. Whether it was committed the first time or not: it is acted on.
+    // Twilio sends it once; a page or a test repeats it. Whether or not the first commit succeeded, it is acted on.
     while desk.leave(3, &ada_leg()).await != 204 {}
     world.twilio.wait_for("POST Tasks", 1).await;
     eprintln!("what was decided is carried out after {:?}", back.elapsed());

@@ -1,4 +1,4 @@
-//! Of two servers on one database, each does only what is its own.
+//! Two servers on one database: each carries out only its own jobs.
 
 use crate::crash::Process;
 use crate::database::Database;
@@ -11,10 +11,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
 
-/// PostgreSQL's socket, by which name it is looked for.
+/// Name of PostgreSQL's socket.
 const SOCKET: &str = ".s.PGSQL.5432";
 
-/// A way to the database that can be cut.
+/// A connection to the database that can be cut.
 struct Cord {
     folder: TempDir,
     real: String,
@@ -36,7 +36,7 @@ impl Cord {
                 tokio::spawn(async move {
                     let pass = async {
                         let mut there = UnixStream::connect(real).await.unwrap();
-                        // Either side may go first.
+                        // Either side may close first.
                         let _ = tokio::io::copy_bidirectional(&mut here, &mut there).await;
                     };
                     tokio::select! {
@@ -51,7 +51,7 @@ impl Cord {
     }
 }
 
-/// Waits until it has logged this, or the other thing has happened.
+/// Waits until the log has this line, or something else has happened.
 async fn until_logged(log: &Path, line: &str, or: impl Fn() -> bool) {
     let waiting = async {
         while !or() && !std::fs::read_to_string(log).unwrap().contains(line) {
@@ -66,7 +66,7 @@ async fn a_server_that_is_cut_off_from_the_database_sends_nothing_that_another_o
     let database = Database::postgres().await;
     let cord = Cord::to(&database);
     let twilio = Twilio::start().await;
-    // The first server has to wait with its ping for longer than its lease lasts.
+    // The first server's ping has to wait for longer than its lease lasts.
     twilio.script(|asked, before| {
         let later = vec![("retry-after", "7".to_owned())];
         (asked.what == "POST Tasks" && before == 0).then(|| (429, later, json!({"code": 20429})))
@@ -82,7 +82,7 @@ async fn a_server_that_is_cut_off_from_the_database_sends_nothing_that_another_o
     let pings = || twilio.asked("POST Tasks").len();
     until_logged(&log, "this server's lease is over", || pings() > 2).await;
     assert_eq!(pings(), 2, "the second server had taken it");
-    // It works again when it hears of the database.
+    // The server works again once it reaches the database.
     cord.cut.send_replace(false);
     let ready = format!("{}/health/ready", first.desk.address);
     while first.desk.http.get(&ready).send().await.unwrap().status() != 200 {
@@ -94,7 +94,7 @@ async fn a_server_that_is_cut_off_from_the_database_sends_nothing_that_another_o
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_told_to_stop_hands_its_jobs_over_before_its_last_requests_are_answered() {
+async fn a_stopping_server_hands_over_its_jobs_before_its_last_answers() {
     let database = Database::postgres().await;
     let twilio = Twilio::start().await;
     twilio.script(|asked, before| {
@@ -107,7 +107,7 @@ async fn a_server_that_is_told_to_stop_hands_its_jobs_over_before_its_last_reque
         (Process::telling(&twilio, &database.url, &log), Process::on(&twilio, &database.url));
     first.desk.lost().await;
     twilio.wait_for("POST Tasks", 1).await;
-    // Somebody sends half a request, and no more.
+    // A client sends half a request, and no more.
     let address = first.desk.address.strip_prefix("http://").unwrap();
     let mut slow = TcpStream::connect(address).await.unwrap();
     let head = "POST /webhooks/conference HTTP/1.1\r\nhost: rejoin\r\ncontent-length: 1000\r\n\

@@ -1,4 +1,4 @@
-//! One call that cannot be read, handled or written does not become the others', nor the next server's.
+//! One call that cannot be read, handled or written must not harm other calls, nor the next server.
 
 use crate::crash::Process;
 use crate::database::{Database, on_both};
@@ -16,7 +16,7 @@ on_both!(
     a_leave_that_could_not_be_stored_is_asked_for_when_the_database_is_back,
 );
 
-/// A callback about another call, with this label of its leg.
+/// A callback about another call, whose leg has this label.
 async fn other(desk: &Desk, number: u128, label: &str) -> u16 {
     let (conference, task) = (ConferenceSid::numbered(number), TaskSid::numbered(number));
     let leg = CallSid::numbered(number);
@@ -46,7 +46,7 @@ fn listed(database: &Database) -> Value {
     serde_json::from_slice(&rejoin(database, &["held-back", "--json"]).stdout).unwrap()
 }
 
-/// All that is stored of the first call, but when it is looked at.
+/// Everything stored about the first call, except when it is polled.
 async fn rows(database: &Database) -> Vec<String> {
     let beside = database.beside().await;
     let mut all = vec![];
@@ -90,8 +90,8 @@ async fn a_call_of_another_version_is_refused_and_left_untouched(database: &Data
     );
     let figures = desk.figures().await;
     assert!(figures.contains("rejoin_calls_held_back{why=\"another-version\"} 1"), "{figures}");
-    assert!(!rejoin(database, &["release", conference().as_str()]).status.success(), "nobody can release it");
-    // A server of that version writes it in a form that this one knows.
+    assert!(!rejoin(database, &["release", conference().as_str()]).status.success(), "it cannot be released");
+    // A server of that version writes it in a format that this one knows.
     database.put_state(&conference(), &state).await;
     assert_eq!(desk.leave(3, &ada_leg()).await, 204);
     twilio.wait_for("POST Tasks", 1).await;
@@ -104,7 +104,7 @@ async fn an_event_that_panics_stops_its_call_alone(database: &Database) {
         || Process::spawn(Process::program(&twilio, &database.url).env("REJOIN_FAILPOINT_PANIC", &defect));
     let first = defective();
     first.desk.talking().await;
-    // In one batch with others, as far as they come together.
+    // In one batch with others, as far as they arrive together.
     let leg = ada_leg();
     let (guilty, others) = tokio::join!(
         first.desk.leave(3, &leg),
@@ -115,7 +115,7 @@ async fn an_event_that_panics_stops_its_call_alone(database: &Database) {
     assert_eq!(first.desk.leave(3, &ada_leg()).await, 503);
     assert_eq!(other(&first.desk, 9, "agent").await, 204, "other calls go on");
     first.kill();
-    // So it is for each server that comes.
+    // The same for each further server.
     let second = defective();
     assert_eq!(second.desk.leave(3, &ada_leg()).await, 503);
     assert_eq!(other(&second.desk, 10, "agent").await, 204);
@@ -165,7 +165,7 @@ async fn of_many_events_only_the_one_that_the_database_refuses_is_refused(databa
     beside.close().await;
 }
 
-/// Ada's leg is gone, and Twilio says so when it is asked.
+/// Ada's leg is gone, as Twilio reports when it is asked.
 fn only_the_customer_is_there(twilio: &Twilio) -> String {
     let participants = format!("GET Conferences/{}/Participants.json", conference());
     let what = participants.clone();
@@ -179,7 +179,7 @@ fn only_the_customer_is_there(twilio: &Twilio) -> String {
     participants
 }
 
-/// The database takes no more calls and timers, as if its disk were full: on PostgreSQL of one server alone.
+/// The database refuses calls and timers, as if its disk were full: on PostgreSQL for one server only.
 async fn refuse(database: &Database) {
     let beside = database.beside().await;
     if database.is_postgres() {
@@ -205,7 +205,7 @@ async fn refuse(database: &Database) {
     beside.close().await;
 }
 
-/// It is back.
+/// The database accepts them again.
 async fn accept(database: &Database) {
     let beside = database.beside().await;
     for table in TABLES {
@@ -231,7 +231,7 @@ async fn a_leave_that_could_not_be_stored_is_asked_for_when_the_database_is_back
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn so_it_is_when_another_server_has_its_database_all_the_time() {
+async fn a_missed_leave_is_polled_also_beside_another_running_server() {
     let database = Database::postgres().await;
     let twilio = Twilio::start().await;
     let other = Process::on(&twilio, &database.url);
@@ -240,7 +240,7 @@ async fn so_it_is_when_another_server_has_its_database_all_the_time() {
     missed_while_refused(&database, &twilio, &process).await;
 }
 
-/// A leave comes while the database refuses this server.
+/// A leave arrives while the database refuses this server.
 async fn missed_while_refused(database: &Database, twilio: &Twilio, process: &Process) {
     let participants = only_the_customer_is_there(twilio);
     refuse(database).await;

@@ -1,4 +1,4 @@
-//! Whoever means harm, or is broken: refused, cut off, and nothing has changed.
+//! Hostile and broken clients: refused, cut off, and without effect.
 
 use crate::crash::Process;
 use crate::support::*;
@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// A connection without any manners.
+/// A raw connection.
 async fn connect(desk: &Desk) -> TcpStream {
     TcpStream::connect(desk.address.strip_prefix("http://").unwrap()).await.unwrap()
 }
 
-/// All that comes until the server closes the connection.
+/// All bytes until the server closes the connection.
 async fn until_closed(stream: &mut TcpStream) -> String {
     let mut all = vec![];
     // A reset closes it, too.
@@ -57,11 +57,11 @@ async fn a_client_that_keeps_us_waiting_is_cut_off() {
         let reply = until_closed(&mut stream).await;
         assert!(reply.starts_with("HTTP/1.1 408") && reply.contains("too-slow"), "{path}: {reply}");
     }
-    assert_eq!(desk.hello(2).await["recoveries"], json!([]), "nobody was lost");
+    assert_eq!(desk.hello(2).await["recoveries"], json!([]), "no agent was lost");
 }
 
 #[tokio::test]
-async fn a_client_that_takes_nothing_of_what_is_sent_is_cut_off() {
+async fn a_client_that_reads_no_response_is_cut_off() {
     let world = World::start_with(|config| config.limits.head_within_ms = 300).await;
     let mut stream = connect(&world.desk).await;
     let requests = "GET /audio/comfort.wav HTTP/1.1\r\nhost: a\r\n\r\n".repeat(100);
@@ -83,19 +83,19 @@ async fn a_request_that_breaks_off_changes_nothing() {
         let reply = until_closed(&mut stream).await;
         assert!(!reply.starts_with("HTTP/1.1 2"), "{reply}");
     }
-    // Truncated, and complete as far as HTTP goes.
+    // Truncated, and complete as far as HTTP is concerned.
     let mut stream = connect(desk).await;
     let request = head("/webhooks/conference", &signature, 40) + &body[..40];
     stream.write_all(request.replace("x-twilio", "connection: close\r\nx-twilio").as_bytes()).await.unwrap();
     let reply = until_closed(&mut stream).await;
     assert!(reply.starts_with("HTTP/1.1 403"), "{reply}");
-    assert_eq!(desk.hello(2).await["recoveries"], json!([]), "nobody was lost");
+    assert_eq!(desk.hello(2).await["recoveries"], json!([]), "no agent was lost");
 }
 
-/// Whoever shares its connections, as a proxy does, puts no other request on one that closes. One that was read to its end
-/// goes on.
+/// A client that shares its connections, as a proxy does, sends no other request on one that closes. A connection
+/// whose request was read to its end stays open.
 #[tokio::test]
-async fn who_is_answered_early_is_told_that_the_connection_closes() {
+async fn an_early_answer_announces_that_the_connection_closes() {
     let world = World::start().await;
     let answer = async |path: &str, length: usize, body: &str| {
         let mut stream = connect(&world.desk).await;
@@ -106,7 +106,8 @@ async fn who_is_answered_early_is_told_that_the_connection_closes() {
         }
         String::from_utf8(all).unwrap()
     };
-    // No more is sent than is read, so that the connection ends in order: of a body that says it is too long, nothing.
+    // No more is sent than is read, so that the connection ends gracefully: nothing of a body that announces to be
+    // too long.
     for (path, length, sent) in
         [("/webhooks/conference", 100_000, 0), ("/v1/hello", 100, 99), ("/nowhere", 100, 99)]
     {
@@ -120,7 +121,7 @@ async fn who_is_answered_early_is_told_that_the_connection_closes() {
 }
 
 #[tokio::test]
-async fn what_is_no_http_is_closed() {
+async fn a_connection_without_http_is_closed() {
     let world = World::start().await;
     let long = format!("GET /health/live HTTP/1.1\r\nx-long: {}\r\n\r\n", "x".repeat(200_000));
     let many = format!("GET /health/live HTTP/1.1\r\n{}\r\n", "x: y\r\n".repeat(1000));
@@ -132,7 +133,7 @@ async fn what_is_no_http_is_closed() {
         (&many, "431"),
     ] {
         let mut stream = connect(&world.desk).await;
-        // The answer may come before all is said.
+        // The answer may come before everything is sent.
         let _ = stream.write_all(sent.as_bytes()).await;
         let _ = stream.shutdown().await;
         let reply = until_closed(&mut stream).await;
@@ -146,7 +147,7 @@ async fn what_is_no_http_is_closed() {
 }
 
 #[tokio::test]
-async fn more_connections_than_there_are_places_wait_for_one() {
+async fn connections_beyond_the_limit_wait_for_a_place() {
     let world = World::start_with(|config| config.limits.connections = 2).await;
     let mut one = connect(&world.desk).await;
     let two = connect(&world.desk).await;
@@ -187,7 +188,7 @@ async fn json_that_is_nested_without_end_or_broken_off_is_refused() {
     }
 }
 
-/// One request of many, none of which is good. The number makes it unlike the others.
+/// One of many invalid requests. The number makes it unique.
 async fn attack(desk: &Desk, number: usize) {
     let to = |path: &str| desk.http.post(format!("{}{path}", desk.address));
     let signed = |request: reqwest::RequestBuilder, signature: &str| {
@@ -201,7 +202,7 @@ async fn attack(desk: &Desk, number: usize) {
         0 => signed(to("/webhooks/conference"), &format!("forged{number}")).body(long),
         1 => to("/webhooks/conference").body(long),
         2 => {
-            // Signed, and nonsense: as if the token were known.
+            // Signed, but malformed: as if the token were known.
             let params = [(format!("Nonsense{number}"), "x".repeat(20_000))];
             let signature = signature::sign(AUTH_TOKEN, &format!("{PUBLIC}/webhooks/conference"), &params);
             signed(to("/webhooks/conference"), &signature).form(&params)
@@ -218,7 +219,7 @@ async fn attack(desk: &Desk, number: usize) {
             return;
         }
     };
-    // Who says too much may be cut off before the answer.
+    // A client that sends too much may be cut off before the answer.
     if let Ok(reply) = request.send().await {
         assert!(!reply.status().is_success(), "{number}: {}", reply.status());
     }
@@ -226,7 +227,7 @@ async fn attack(desk: &Desk, number: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn hostile_requests_leave_nothing_in_memory() {
-    /// A leak of a kilobyte a request would be more than this.
+    /// A leak of a kilobyte per request would exceed this.
     const MOST: u64 = 8 * 1024 * 1024;
     const ATTACKS: usize = 9000;
     let twilio = Twilio::start().await;
@@ -235,7 +236,7 @@ async fn hostile_requests_leave_nothing_in_memory() {
     let attack = async |numbers: std::ops::Range<usize>| {
         stream::iter(numbers).for_each_concurrent(16, |number| attack(&process.desk, number)).await;
     };
-    // What is kept for the next ones of their kind is there then.
+    // Caches for later requests of the same kind are filled then.
     attack(0..ATTACKS / 3).await;
     let before = process.memory();
     attack(ATTACKS / 3..ATTACKS / 3 + ATTACKS).await;

@@ -1,10 +1,10 @@
-//! How jobs are carried out when Twilio does not simply say yes.
+//! How jobs are carried out when Twilio does not simply accept.
 
 use crate::support::*;
 use rejoin_protocol::{CallSid, ConferenceSid, TaskSid, WorkflowSid};
 use serde_json::{Value, json};
 
-/// How a customer who is alone is told.
+/// The request that tells a customer who is alone.
 fn tell() -> String {
     format!("POST Conferences/{}/Participants/{}.json", conference(), customer())
 }
@@ -35,7 +35,7 @@ async fn throttled_and_unavailable_requests_are_repeated_until_they_work() {
 async fn a_ping_whose_reply_was_lost_is_looked_up_and_not_created_twice() {
     let world = World::start().await;
     world.twilio.script(|asked, before| match asked.what.as_str() {
-        // Carried out, but the answer did not come through.
+        // Carried out, but the answer was lost.
         "POST Tasks" if before == 0 => Some((502, vec![], json!({}))),
         "GET Tasks" => Some((200, vec![], json!({"tasks": [task_json(&ping(), "pending", "")]}))),
         _ => None,
@@ -52,7 +52,7 @@ async fn a_ping_whose_reply_was_lost_is_looked_up_and_not_created_twice() {
 }
 
 #[tokio::test]
-async fn a_ping_that_was_not_created_is_created() {
+async fn a_ping_whose_creation_failed_is_created_again() {
     let world = World::start().await;
     world.twilio.script(|asked, before| {
         (asked.what == "POST Tasks" && before == 0).then(|| (502, vec![], json!({})))
@@ -128,7 +128,7 @@ async fn a_customer_who_has_hung_up_is_not_sent_anywhere() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_refused_is_not_repeated_and_named() {
+async fn a_refused_request_is_reported_and_not_retried() {
     let world = World::start().await;
     world.twilio.script(|asked, _| {
         let personal = json!({"code": 21218, "message": "+15550001111 is not valid", "status": 400});
@@ -149,7 +149,7 @@ async fn a_request_that_is_refused_is_not_repeated_and_named() {
 }
 
 #[tokio::test]
-async fn a_ping_that_was_accepted_is_completed_instead() {
+async fn an_accepted_ping_is_completed_instead_of_canceled() {
     let world = World::start().await;
     let update = format!("POST Tasks/{}", ping());
     let wanted = update.clone();
@@ -165,14 +165,14 @@ async fn a_ping_that_was_accepted_is_completed_instead() {
 }
 
 #[tokio::test]
-async fn a_reservation_that_wraps_up_and_a_ping_that_stands_are_not_left_so() {
+async fn a_wrapping_reservation_and_an_open_ping_are_ended_despite_refusals() {
     let world = World::start().await;
     let complete = format!("POST Tasks/{}/Reservations/{}", task(), reservation());
     let end = format!("POST Tasks/{}", ping());
     world.twilio.script({
         let (complete, end) = (complete.clone(), end.clone());
         move |asked, before| {
-            // Neither canceled nor completed, for a while: each attempt asks for both, and once more.
+            // Neither canceled nor completed, for a while: each attempt tries both, and once more.
             let refused = (asked.what == complete && before < 1) || (asked.what == end && before < 3);
             refused.then(|| (400, vec![], json!({"code": 20001, "message": "in between"})))
         }
@@ -189,14 +189,13 @@ async fn a_reservation_that_wraps_up_and_a_ping_that_stands_are_not_left_so() {
     wait_until_closed(&world, "EndPing").await;
 }
 
-/// Her own workflow finds nobody but her, and by the task alone it is known that she has placed the call.
+/// The outbound workflow matches only this agent, and only the task shows that the call is outbound.
 #[tokio::test]
-async fn a_customer_whom_an_agent_has_called_is_not_sent_to_her_workflow_because_the_task_could_not_be_read()
-{
+async fn an_unreadable_task_does_not_send_an_outbound_call_to_a_wrong_workflow() {
     let back = WorkflowSid::numbered(9);
     let world = World::start_with(|config| config.outbound_workflow = Some(back.clone())).await;
     let fetch = format!("GET Tasks/{}", task());
-    // Longer than what has to come before he is sent is waited for.
+    // Longer than the time that the steps before the requeue may take.
     let (began, outage) = (std::time::Instant::now(), std::time::Duration::from_secs(4));
     world.twilio.script(move |asked, _| {
         let attributes = json!({"direction": "outbound", "outbound_to": "+15550100001"}).to_string();
@@ -215,10 +214,10 @@ async fn a_customer_whom_an_agent_has_called_is_not_sent_to_her_workflow_because
     assert!(sent.param("Twiml").is_some_and(|document| document.contains(back.as_str())), "{sent:?}");
 }
 
-/// Twilio, throttled, answers slowly what is read for it. The simulation has found it (seed 88198 of `outages`): he was taken from
-/// an agent who had come meanwhile.
+/// Twilio, throttled, answers slowly while the task is read. Found by the simulation (seed 88198 of `outages`): the
+/// customer was taken from an agent who had joined meanwhile.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_customer_to_whom_an_agent_has_come_while_his_task_was_read_is_not_sent() {
+async fn a_customer_whom_an_agent_joins_while_the_task_is_read_is_not_sent() {
     let world = World::start().await;
     let fetch = format!("GET Tasks/{}", task());
     let reservations = format!("{fetch}/Reservations");
@@ -230,7 +229,7 @@ async fn a_customer_to_whom_an_agent_has_come_while_his_task_was_read_is_not_sen
         let (fetch, there, reservations) = (fetch.clone(), there.clone(), reservations.clone());
         let next = next.clone();
         move |asked, before| match &asked.what {
-            // It cannot be read when she is lost, nor be marked, and then for as long as it takes.
+            // It can be neither read nor marked when the agent is lost, and takes this long afterwards.
             what if *what == fetch && before < 2 => Some((400, vec![], json!({"code": 20001}))),
             what if *what == fetch => {
                 tokio::task::block_in_place(|| may_go_on.lock().unwrap().recv().unwrap());
@@ -274,11 +273,11 @@ async fn a_call_that_nobody_registered_is_looked_up() {
     });
     world.desk.join(1, &customer()).await;
     world.desk.join(2, &ada_leg()).await;
-    // The page was refreshed before it could register: its next one says what it found.
+    // The page was refreshed before it could register: its next one reports what it found.
     assert_eq!(world.desk.leave(3, &ada_leg()).await, 204);
     world.desk.hello(2).await;
     world.twilio.wait_for(&format!("GET Tasks/{}/Reservations", task()), 1).await;
-    // Known by now whose leg it was: the recovery begins.
+    // Whose leg it was is known by now: the recovery begins.
     world.twilio.wait_for(&tell(), 1).await;
     world.twilio.wait_for(&format!("POST Calls/{}.json", customer()), 1).await;
     let requeue = format!("/twiml/requeue/{}", recovery());
@@ -286,7 +285,7 @@ async fn a_call_that_nobody_registered_is_looked_up() {
     assert!(document.contains("targetWorkerSid"), "the hello was not in vain: {document}");
 }
 
-/// Waits until a job that has this in its action is closed.
+/// Waits until a job with this in its action is closed.
 pub(crate) async fn wait_until_closed(world: &World, action: &str) {
     let url = format!("sqlite:{}", world.folder.path().join("rejoin.db").display());
     let store = sqlx::SqlitePool::connect(&url).await.unwrap();
@@ -307,7 +306,7 @@ pub(crate) async fn wait_until_closed(world: &World, action: &str) {
 }
 
 #[tokio::test]
-async fn what_was_overtaken_is_not_done_any_more() {
+async fn an_overtaken_job_is_not_carried_out() {
     let world = World::start().await;
     let redirect = format!("POST Calls/{}.json", customer());
     let wanted = redirect.clone();
@@ -326,14 +325,14 @@ async fn what_was_overtaken_is_not_done_any_more() {
 }
 
 #[tokio::test]
-async fn who_has_followed_the_customer_already_is_not_moved_again() {
+async fn a_third_party_who_has_followed_is_not_moved_again() {
     let world = World::start().await;
     let third = CallSid::numbered(0x77);
     let follow = format!("POST Calls/{third}.json");
     let look = format!("GET Conferences/{}/Participants/{third}.json", conference());
     let (wanted, looked) = (follow.clone(), look.clone());
     world.twilio.script(move |asked, _| match &asked.what {
-        // Carried out, but the answer did not come through.
+        // Carried out, but the answer was lost.
         what if *what == wanted => Some((502, vec![], json!({}))),
         what if *what == looked => Some((404, vec![], json!({"code": 20404}))),
         _ => None,
@@ -350,9 +349,9 @@ async fn who_has_followed_the_customer_already_is_not_moved_again() {
     assert_eq!((world.twilio.asked(&follow).len(), world.twilio.asked(&look).len()), (1, 1));
 }
 
-/// Nobody has said whose it is: it may be the leg by which the agent was about to join in place.
+/// Nothing says whose it is: it may be the leg by which the agent was about to join in place.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_comes_when_the_agent_is_lost_follows_from_a_telephone_and_not_from_a_browser() {
+async fn an_unidentified_leg_follows_from_a_telephone_but_not_from_a_browser() {
     for (to, follows) in [("client:ada", 0), ("+15550100", 1)] {
         let world = World::start().await;
         let third = CallSid::numbered(0x77);
@@ -399,7 +398,7 @@ async fn a_third_party_follows_with_label_and_flags_and_is_on_hold_again() {
     let document = moved[0].param("Twiml").expect("sent along");
     let same = format!("/twiml/move/{}?muted=true&end=true&label=the+law%26yer", TaskSid::numbered(2));
     assert_eq!(document, world.desk.signed(&same, &[]).await.text().await.unwrap());
-    // Before it is moved, the flag comes off: who is left behind must not be hung up on.
+    // Before the leg is moved its flag is cleared: those who stay must not be hung up on.
     let changes = world.twilio.asked(&format!("POST Conferences/{}/Participants/{third}.json", conference()));
     let changes: Vec<_> =
         changes.iter().map(|asked| (asked.param("Hold"), asked.param("EndConferenceOnExit"))).collect();
@@ -413,7 +412,7 @@ async fn a_third_party_follows_with_label_and_flags_and_is_on_hold_again() {
     assert_eq!(held[0].param("Hold"), Some("true"));
 }
 
-/// Ada hangs up and the customer stays. Gives back how often the conference was ended.
+/// Ada hangs up and the customer stays. Returns how often the conference was ended.
 async fn ended_of(live: Vec<CallSid>) -> usize {
     let world = World::start().await;
     let list = format!("GET Conferences/{}/Participants.json", conference());
@@ -432,12 +431,12 @@ async fn ended_of(live: Vec<CallSid>) -> usize {
 }
 
 #[tokio::test]
-async fn a_customer_who_was_left_alone_on_purpose_is_let_go() {
+async fn a_customer_left_alone_on_purpose_is_let_go() {
     assert_eq!(ended_of(vec![customer()]).await, 1);
 }
 
 #[tokio::test]
-async fn a_conference_is_not_ended_when_twilio_knows_of_somebody_whom_we_do_not() {
-    // The callback of the join was lost: nobody delivers it again.
+async fn a_conference_with_an_unreported_participant_is_not_ended() {
+    // The callback of the join was lost, and is not repeated.
     assert_eq!(ended_of(vec![customer(), CallSid::numbered(0xb)]).await, 0);
 }

@@ -1,5 +1,5 @@
-//! Killed at every durable step of a recovery (case 18): each step is one at which the program kills itself with
-//! SIGKILL, found by a first run in which it is not killed. It is started again at once, and the recovery goes on.
+//! Killed at every durable step of a recovery (case 18): at each step the program kills itself with SIGKILL; a first
+//! run without a kill finds the steps. It is restarted at once, and the recovery goes on.
 
 mod front;
 mod stopped;
@@ -23,17 +23,17 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use watched::{Again, Files};
 
-/// So many runs at once: most of the time they wait.
+/// Number of concurrent runs: most of the time they wait.
 const AT_ONCE: usize = 12;
-/// Once a run takes longer, it does not end.
+/// A run that takes longer does not end.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How the customer comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rung {
-    /// To the agent who was lost (R2).
+    /// To the lost agent (R2).
     SameAgent,
-    /// To another one (R3).
+    /// To another agent (R3).
     NextAgent,
 }
 
@@ -58,16 +58,16 @@ async fn killed_at_any_step_on_postgres_the_next_agent_gets_the_customer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_alone_on_sqlite_loses_no_customer_on_his_way_into_the_queue() {
+async fn a_single_server_on_sqlite_loses_no_customer_on_the_way_to_the_queue() {
     killed_on_the_way(false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_alone_on_postgres_loses_no_customer_on_his_way_into_the_queue() {
+async fn a_single_server_on_postgres_loses_no_customer_on_the_way_to_the_queue() {
     killed_on_the_way(true).await;
 }
 
-/// Without anything in front of the server that would wait for it or repeat a request: whatever Twilio asks for at the
+/// Without anything in front of the server that would wait for it or retry a request: what Twilio requests at the
 /// wrong moment it does not get.
 async fn killed_on_the_way(postgres: bool) {
     let folder = tempfile::tempdir().unwrap();
@@ -93,7 +93,7 @@ async fn killed_at_each_step(postgres: bool, rung: Rung) {
     let (steps, _) = killing.run(None).await;
     let steps = worth(&steps);
     let (mut again, missed) = killing.at_each(steps.keys().cloned().collect()).await;
-    // Where events were committed together that came one by one before, or the other way round, steps have other names.
+    // If events were committed together that came one by one before, or the reverse, steps have other names.
     let numbers = missed.iter().filter_map(|step| Some(format!("#{}", steps.get(step)?))).collect();
     let (later, left) = killing.at_each(numbers).await;
     let reached: BTreeSet<&str> = again.iter().map(|(step, _)| place(step)).collect();
@@ -114,7 +114,7 @@ async fn killed_at_each_step(postgres: bool, rung: Rung) {
     );
 }
 
-/// What kind of step it is.
+/// The kind of a step.
 fn place(step: &str) -> &str {
     step.split(' ').next().unwrap_or_default()
 }
@@ -128,8 +128,8 @@ struct Killing {
 }
 
 impl Killing {
-    /// One run for each of the steps. Gives back those at which it was killed, with how long the program took to be ready
-    /// again, and those that it did not come to.
+    /// One run for each of the steps. Returns those at which it was killed, with the time until the program was ready
+    /// again, and those that it did not reach.
     async fn at_each(&self, steps: Vec<String>) -> (Vec<(String, Duration)>, Vec<String>) {
         let room = Arc::new(Semaphore::new(AT_ONCE));
         let mut runs = JoinSet::new();
@@ -159,8 +159,8 @@ impl Killing {
         (again, missed)
     }
 
-    /// One recovery from the loss to the end, killed at this step. Gives back its steps when it is not, and how long the
-    /// program took to be ready again when it was.
+    /// One recovery from the loss to the end, killed at this step. Returns its steps without a kill, or the time
+    /// until the program was ready again.
     async fn run(&self, step: Option<String>) -> (Steps, Option<Duration>) {
         let database = if self.postgres { Database::postgres().await } else { Database::sqlite() };
         let files = Files::of(&self.folder, step.as_deref().unwrap_or("first"));
@@ -172,13 +172,13 @@ impl Killing {
     }
 }
 
-/// The steps of the recovery, and those of the start, each with its number among all. Of what is repeated until it is over
-/// the first is enough.
+/// The steps of the recovery, and those of the start, each with its number among all. Of repeated steps the first is
+/// enough.
 fn worth((steps, before): &Steps) -> BTreeMap<String, usize> {
     let repeated = |step: &str| step.contains("watch") || step.contains("looking how the call stands");
     let start = |step: &str| ["migrating", "migrated", "keys"].contains(&place(step));
     let numbered = steps.iter().enumerate().map(|(at, step)| (step.clone(), at + 1));
-    // What Twilio asks for changes nothing; a kill then is played without a proxy.
+    // Documents for Twilio change nothing; a kill there is tested without a proxy.
     let changes = |step: &str| !step.starts_with("asked for ");
     numbered
         .filter(|(step, _)| changes(step))
@@ -186,10 +186,10 @@ fn worth((steps, before): &Steps) -> BTreeMap<String, usize> {
         .collect()
 }
 
-/// All that a run came to, and how many of them before the loss.
+/// All steps of a run, and how many of them came before the loss.
 type Steps = (Vec<String>, usize);
 
-/// A floor whose server is the program.
+/// A contact centre whose server is the program.
 async fn open(
     database: &Database,
     rung: Rung,
@@ -214,7 +214,7 @@ async fn open(
     (floor, again.await.unwrap())
 }
 
-/// What the program is started with.
+/// The arguments of the program.
 fn settings(mut arguments: Vec<String>, database: &Database, rung: Rung) -> Vec<String> {
     let mut set = |name: &str, value: &str| match arguments.iter().position(|known| known == name) {
         Some(at) => value.clone_into(&mut arguments[at + 1]),
@@ -224,7 +224,7 @@ fn settings(mut arguments: Vec<String>, database: &Database, rung: Rung) -> Vec<
     set("--database-url", &database.url);
     let ttl = if rung == Rung::SameAgent { "15000" } else { "2500" };
     set("--ping-ttl-ms", ttl);
-    // A callback that meets nobody is not repeated: the server has to ask.
+    // A callback that finds no server is not repeated: the server has to poll.
     set("--watch-call-ms", "1500");
     set("--watch-recovery-ms", "1500");
     arguments
@@ -267,14 +267,14 @@ async fn recovers(floor: &Floor, database: &Database, rung: Rung, files: &Files)
     (files.steps(), before)
 }
 
-/// What cannot be looked up is said once more: a customer who hears it twice is better off than one who does not.
+/// An announcement is repeated without a look-up: a customer who hears it twice is better off than one who does not.
 fn nothing_was_doubled(floor: &Floor) {
     let doubled =
         floor.doubled().into_iter().filter(|(what, times)| !what.contains(" announces ") || *times > 2);
     assert_eq!(doubled.collect::<Vec<_>>(), [], "{:#?}", floor.twin.done());
 }
 
-/// As a page says it: again and again, until it is taken.
+/// Sends it as a page does: again and again, until it is accepted.
 async fn says(floor: &Floor, agent: Agent, path: &str, body: &Value) {
     let url = format!("{}{path}", floor.desk.address);
     let token = floor.token_of(agent);
@@ -287,7 +287,7 @@ async fn says(floor: &Floor, agent: Agent, path: &str, body: &Value) {
     }
 }
 
-/// Waits until something that was noted of the customer is durable.
+/// Waits until a note about the customer is durable.
 async fn noted(beside: &AnyPool, customer: &CallSid, what: &str) -> Value {
     loop {
         let notes =
@@ -303,7 +303,7 @@ async fn noted(beside: &AnyPool, customer: &CallSid, what: &str) -> Value {
     }
 }
 
-/// Waits until nothing is left to do: the customer is on the line with nothing but this call.
+/// Waits until nothing is left to do: the customer is on the line, and this call is all there is.
 async fn nothing_is_open(floor: &Floor, beside: &AnyPool, talk: &Talk) {
     floor
         .until("no task but the customer's is open", |state| {

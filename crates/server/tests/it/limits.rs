@@ -34,7 +34,7 @@ async fn answer(stream: &mut TcpStream) -> String {
     String::from_utf8(all).unwrap()
 }
 
-/// Four hundred connections, each with as much of a forged request as it can bring.
+/// Four hundred connections, each with as much of a forged request as it can carry.
 #[tokio::test(flavor = "multi_thread")]
 async fn forged_requests_on_many_connections_take_no_memory() {
     let twilio = Twilio::start().await;
@@ -51,7 +51,7 @@ async fn forged_requests_on_many_connections_take_no_memory() {
         let head = format!(
             "POST {path} HTTP/1.1\r\nhost: a\r\nx-twilio-signature: forged\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n"
         );
-        // It may be closed before all is said. The last byte is never said.
+        // It may be closed before everything is sent. The last byte is never sent.
         let _ = stream.write_all((head + &"x".repeat(length - 1)).as_bytes()).await;
         stream
     };
@@ -63,7 +63,7 @@ async fn forged_requests_on_many_connections_take_no_memory() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_address_has_its_share_of_what_is_not_verified_and_leaves_twilio_its_own() {
+async fn an_address_has_a_share_of_unverified_bytes_and_leaves_twilio_its_own() {
     let world = World::start_with(|config| {
         config.limits.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
         config.limits.unverified_bytes = 200_000;
@@ -119,7 +119,7 @@ async fn an_address_has_its_share_of_what_is_not_verified_and_leaves_twilio_its_
 }
 
 #[tokio::test]
-async fn an_address_has_so_many_connections_and_leaves_the_others_theirs() {
+async fn an_address_has_a_limit_of_connections_and_leaves_others_theirs() {
     let world = World::start_with(|config| {
         config.limits.trusted_proxies = vec!["127.0.0.9".parse().unwrap()];
         config.limits.connections_per_address = 2;
@@ -161,7 +161,7 @@ async fn guesses_of_one_address_keep_no_agent_out() {
         let request = desk.http.post(format!("{}/v1/hello", desk.address)).json(&hello);
         request.bearer_auth(token).header("x-forwarded-for", from).send().await.unwrap().status().as_u16()
     };
-    // Twilio keeps the answers back.
+    // Twilio holds the answers back.
     let guesses = join_all((0..200).map(|number| ask(format!("held-{number}"), "192.0.2.1".into())));
     let agents = async {
         world.twilio.wait_for("POST Tokens/validate", 6).await;
@@ -176,7 +176,7 @@ async fn guesses_of_one_address_keep_no_agent_out() {
 }
 
 #[tokio::test]
-async fn a_worker_has_so_many_push_channels_and_opens_so_many_in_a_minute() {
+async fn a_workers_push_channels_and_reconnects_are_limited() {
     let world = World::start().await;
     let desk = &world.desk;
     let open = async |epoch: usize| {
@@ -199,7 +199,7 @@ async fn a_worker_has_so_many_push_channels_and_opens_so_many_in_a_minute() {
             "{number}: the same page again, which has lost its connection"
         );
     }
-    // One more is free with each second that has gone by.
+    // One more is allowed with each second that has passed.
     let mut opened = 60;
     while open(1).await.status() == 200 {
         opened += 1;
@@ -212,7 +212,7 @@ async fn a_worker_has_so_many_push_channels_and_opens_so_many_in_a_minute() {
     assert_eq!(bo.status(), 200, "and others may open theirs");
 }
 
-/// Says of a token that it is good until it is revoked.
+/// Declares a token valid until it is revoked.
 #[derive(Debug, Default)]
 struct Iam {
     is_revoked: AtomicBool,
@@ -255,7 +255,7 @@ async fn a_push_channel_ends_when_its_token_is_revoked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn readiness_is_looked_at_once_for_all_who_ask() {
+async fn one_readiness_check_serves_all_requests_of_a_second() {
     let looks = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&looks);
     let place = Place::memory(false);
@@ -286,7 +286,7 @@ async fn readiness_is_looked_at_once_for_all_who_ask() {
 }
 
 #[tokio::test]
-async fn an_agents_name_is_what_twilio_says_and_not_the_page() {
+async fn an_agents_name_comes_from_twilio_and_not_from_the_page() {
     let world = World::start().await;
     let desk = &world.desk;
     desk.join(1, &customer()).await;

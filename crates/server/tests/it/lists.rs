@@ -1,4 +1,4 @@
-//! Lists of Twilio's that have more than one page, by real HTTP.
+//! Twilio's lists with more than one page, over real HTTP.
 
 use crate::support::*;
 use rejoin_protocol::{AccountSid, CallSid, WorkspaceSid};
@@ -23,7 +23,7 @@ fn reservation_json(number: u128) -> Value {
            "reservation_status": if number == 249 { "accepted" } else { "timeout" }})
 }
 
-/// The reservations of a task, a hundred a page; `next` makes the address of the next page of its query.
+/// The reservations of a task, a hundred a page; `next` builds the address of the next page from its query.
 fn pages(twilio: &Twilio, next: impl Fn(&str) -> String + Send + Sync + 'static) {
     twilio.script(move |asked, _| {
         (asked.what == format!("GET Tasks/{}/Reservations", task())).then(|| {
@@ -52,9 +52,9 @@ async fn every_page_of_a_list_is_read() {
     assert_eq!(twilio.all().len(), 9, "three pages, three times");
 }
 
-/// A sender who can forge an answer must not get our credentials, nor choose what else is asked with them.
+/// A sender who can forge an answer must neither get our credentials, nor choose other requests with them.
 #[tokio::test]
-async fn the_next_page_is_at_twilio_and_of_the_same_list() {
+async fn the_next_page_must_be_at_twilio_and_of_the_same_list() {
     let elsewhere = Twilio::start().await;
     let twilio = Twilio::start().await;
     let path = format!("/v1/Workspaces/{}/Tasks/{}/Reservations", WorkspaceSid::numbered(1), task());
@@ -77,7 +77,7 @@ async fn the_next_page_is_at_twilio_and_of_the_same_list() {
 }
 
 #[tokio::test]
-async fn a_list_without_an_end_is_given_up() {
+async fn an_endless_list_is_given_up() {
     let twilio = Twilio::start().await;
     let path = format!("/v1/Workspaces/{}/Tasks/{}/Reservations", WorkspaceSid::numbered(1), task());
     pages(&twilio, move |_| format!("https://taskrouter.twilio.com{path}?PageSize=100"));

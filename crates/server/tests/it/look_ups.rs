@@ -1,4 +1,4 @@
-//! An agent who makes the server ask Twilio: each call that a page names and that is not known costs requests.
+//! An agent who causes requests to Twilio: each unknown call that a page names costs requests.
 
 use crate::storm::status;
 use crate::support::*;
@@ -6,7 +6,7 @@ use rejoin_protocol::{ReservationSid, TaskSid, WorkerSid};
 use serde_json::{Value, json};
 use std::time::Instant;
 
-/// What an honest page of Bo's names.
+/// The call that an honest page of Bo's names.
 const BOS: u128 = 0xb0;
 
 fn holding(number: u128) -> Value {
@@ -27,7 +27,7 @@ fn only_bos(world: &World) {
     });
 }
 
-/// The request by which a look-up of this call begins.
+/// The first request of a look-up of this call.
 fn look_up(number: u128) -> String {
     format!("GET Tasks/{}/Reservations", TaskSid::numbered(number))
 }
@@ -36,12 +36,13 @@ fn is_look_up(asked: &Asked) -> bool {
     asked.what.starts_with("GET Tasks/WT") && asked.what.ends_with("/Reservations")
 }
 
-/// The look-ups that Twilio was asked for, in their order.
+/// The look-ups that Twilio received, in their order.
 fn look_ups(twilio: &Twilio) -> Vec<String> {
     twilio.all().into_iter().filter(is_look_up).map(|asked| asked.what).collect()
 }
 
-/// A world in which Twilio answers no look-up and knows only Bo's task. `at_once`: limit of requests to TaskRouter.
+/// A server with a Twilio that answers no look-up and knows only Bo's task. `at_once`: limit of concurrent requests
+/// to TaskRouter.
 async fn unanswered(at_once: u64) -> World {
     let world = World::start_with(|config| {
         config.pacing.taskrouter_at_once = at_once;
@@ -68,7 +69,7 @@ async fn an_agent_who_invents_calls_does_not_flood_twilio() {
         let invented = (0..20).map(|at| holding(0x1000 + hello * 100 + at)).collect();
         says_hello(&world, "ada", hello as u64 + 1, invented).await;
     }
-    // A colleague's call is looked up all the same.
+    // A colleague's call is looked up nevertheless.
     says_hello(&world, "bo", 1, vec![holding(BOS)]).await;
     world.twilio.wait_for(&look_up(BOS), 1).await;
     let invented = |asked: &&String| {
@@ -82,7 +83,7 @@ async fn an_agent_who_invents_calls_does_not_flood_twilio() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_that_twilio_does_not_know_is_not_asked_for_again() {
+async fn a_call_that_twilio_does_not_know_is_not_looked_up_again() {
     let world = World::start().await;
     only_bos(&world);
     says_hello(&world, "ada", 1, vec![holding(0x1000)]).await;
@@ -90,7 +91,7 @@ async fn a_call_that_twilio_does_not_know_is_not_asked_for_again() {
     // The calls of one hello are looked up one after the other.
     says_hello(&world, "ada", 2, vec![holding(0x1000), holding(0x1001)]).await;
     world.twilio.wait_for(&look_up(0x1001), 1).await;
-    // Somebody else's is as good as unknown.
+    // Another agent's call counts as unknown.
     says_hello(&world, "ada", 3, vec![holding(BOS), holding(0x1002)]).await;
     world.twilio.wait_for(&look_up(0x1002), 1).await;
     says_hello(&world, "ada", 4, vec![holding(BOS), holding(0x1003)]).await;
@@ -100,7 +101,7 @@ async fn a_call_that_twilio_does_not_know_is_not_asked_for_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn given_a_look_up_under_way_the_same_call_is_not_looked_up_again() {
+async fn given_a_look_up_in_progress_the_same_call_is_not_looked_up_again() {
     let world = unanswered(8).await;
     world.twilio.hold_back(|asked, before| asked.what == look_up(0x1000) && before == 0);
     says_hello(&world, "ada", 1, vec![holding(0x1000)]).await;
@@ -112,7 +113,7 @@ async fn given_a_look_up_under_way_the_same_call_is_not_looked_up_again() {
     world.twilio.let_go();
 }
 
-/// Pages of twelve agents name calls that are not known.
+/// Pages of twelve agents name unknown calls.
 #[tokio::test(flavor = "multi_thread")]
 async fn given_look_ups_without_an_answer_a_lost_agent_is_pinged() {
     let world = unanswered(5).await;

@@ -1,4 +1,4 @@
-//! The server as its neighbours see it: a real store, real HTTP, and something in Twilio's place that counts.
+//! The server as its neighbours see it: a real store, real HTTP, and a stub of Twilio that counts requests.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs)]
 

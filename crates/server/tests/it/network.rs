@@ -1,5 +1,5 @@
-//! The network between a server and its database, in this process: it can swallow everything, as a host that vanishes
-//! does, cut its connections, or lead to another database.
+//! The network between a server and its database, in this process: it can drop everything, like a host that vanishes,
+//! cut its connections, or lead to another database.
 
 use crate::support::PATIENCE;
 use std::net::SocketAddr;
@@ -10,21 +10,21 @@ use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-/// Carries TCP to the socket of a PostgreSQL. Connections that are not carried on stay open: nobody is told anything.
+/// Forwards TCP to the socket of a PostgreSQL. Connections that are not forwarded stay open, without notice.
 pub(crate) struct Network {
     address: SocketAddr,
     to: Arc<Mutex<PathBuf>>,
     carries: watch::Sender<bool>,
-    /// The text with which swallowing begins, once a server has sent it.
+    /// The text at which dropping begins, once a server has sent it.
     swallows_from: Arc<Mutex<Option<&'static str>>>,
     /// How often all connections were cut.
     cuts: watch::Sender<u32>,
-    /// How often the host has started anew. It knows nothing of earlier connections.
+    /// How often the host has restarted. It does not know earlier connections.
     starts: watch::Sender<u32>,
 }
 
 impl Network {
-    /// To this socket.
+    /// A network that leads to this socket.
     pub(crate) async fn to(socket: PathBuf) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let network = Self {
@@ -60,17 +60,17 @@ impl Network {
         self.address.port()
     }
 
-    /// A database of this name, over this network.
+    /// URL of a database with this name, over this network.
     pub(crate) fn url(&self, name: &str) -> String {
         format!("postgres://rejoin@{}/{name}?sslmode=disable", self.address)
     }
 
-    /// From now on nothing arrives any more, in either direction, also over new connections.
+    /// From now on nothing arrives any more, in either direction, even over new connections.
     pub(crate) fn swallow(&self) {
         self.carries.send_replace(false);
     }
 
-    /// Waits until a server sends this text. It does not arrive, and nor does anything after it.
+    /// Waits until a server sends this text. Neither it nor anything after it arrives.
     pub(crate) async fn swallow_from(&self, text: &'static str) {
         *self.swallows_from.lock().unwrap() = Some(text);
         let mut carries = self.carries.subscribe();
@@ -78,12 +78,12 @@ impl Network {
         assert!(swallows.is_ok(), "{text} is not sent");
     }
 
-    /// What was sent meanwhile arrives now, as TCP sends it again.
+    /// Data sent meanwhile arrives now, as TCP retransmits it.
     pub(crate) fn carry(&self) {
         self.carries.send_replace(true);
     }
 
-    /// The host is back and knows nothing of earlier connections. They stay open, and nothing arrives over them.
+    /// The host is back and does not know earlier connections. They stay open, and nothing arrives over them.
     pub(crate) fn start_anew(&self) {
         self.starts.send_modify(|starts| *starts += 1);
         self.carry();
@@ -94,13 +94,13 @@ impl Network {
         *self.to.lock().unwrap() = socket;
     }
 
-    /// Ends all connections.
+    /// Cuts all connections.
     pub(crate) fn cut(&self) {
         self.cuts.send_modify(|cuts| *cuts += 1);
     }
 }
 
-/// What holds for all connections.
+/// State shared by all connections.
 #[derive(Clone)]
 struct State {
     carries: watch::Sender<bool>,
@@ -111,11 +111,11 @@ struct State {
 impl State {
     /// Waits until data may arrive.
     async fn carries(&self) {
-        // The sender is this one.
+        // This object holds the sender.
         let _ = self.carries.subscribe().wait_for(|carries| *carries).await;
     }
 
-    /// A server sends this.
+    /// Notes what a server sends.
     fn sent(&self, data: &[u8]) {
         let mut from = self.swallows_from.lock().unwrap();
         let begins = |text: &str| data.windows(text.len()).any(|part| part == text.as_bytes());

@@ -1,11 +1,11 @@
-//! The document of the plugin's interface.
+//! The OpenAPI document of the plugin's interface.
 
 use crate::support::*;
 use serde_json::{Value, json};
 use std::path::Path;
 
 #[test]
-fn the_document_in_docs_is_that_of_the_code() {
+fn the_document_in_docs_matches_the_code() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi.json");
     let made = serde_json::to_string_pretty(&rejoin_server::http::document()).unwrap() + "\n";
     if std::env::var_os("REJOIN_WRITE_DOCS").is_some() {
@@ -16,13 +16,13 @@ fn the_document_in_docs_is_that_of_the_code() {
 }
 
 #[tokio::test]
-async fn the_document_is_served_and_says_what_there_is() {
+async fn the_document_is_served_and_its_paths_exist() {
     let world = World::start().await;
     let reply = world.desk.http.get(format!("{}/openapi.json", world.desk.address)).send().await.unwrap();
     assert_eq!(reply.status(), 200);
     let document: Value = reply.json().await.unwrap();
     assert_eq!(document, serde_json::to_value(rejoin_server::http::document()).unwrap());
-    // Each path is there: an address that is not answers 404, with any method.
+    // Each path exists: an unknown address answers 404, with any method.
     for (path, methods) in document["paths"].as_object().unwrap() {
         for method in methods.as_object().unwrap().keys() {
             let method = method.to_uppercase().parse().unwrap();

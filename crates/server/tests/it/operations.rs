@@ -1,4 +1,4 @@
-//! What operators see: is it up, can it work, and the figures.
+//! What operators see: liveness, readiness, and metrics.
 
 use crate::crash::Process;
 use crate::support::*;
@@ -14,7 +14,7 @@ async fn get(desk: &Desk, path: &str, token: Option<&str>) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn it_says_whether_it_can_work_and_names_what_is_missing() {
+async fn readiness_names_what_is_missing() {
     let world = World::start().await;
     assert_eq!(get(&world.desk, "/health/live", None).await.0, 200);
     let (status, body) = get(&world.desk, "/health/ready", None).await;
@@ -39,14 +39,14 @@ async fn it_says_whether_it_can_work_and_names_what_is_missing() {
     assert_eq!(get(&alone.desk, "/health/live", None).await.0, 200, "it is up all the same");
 }
 
-/// The value of the figure of this name and these labels.
+/// The value of the metric with this name and these labels.
 fn figure(text: &str, name: &str) -> f64 {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.unwrap_or_else(|| panic!("{name} is not in {text}")).parse().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn figures_tell_operators_what_has_happened_and_nobody_else() {
+async fn metrics_are_for_operators_only() {
     let twilio = Twilio::start().await;
     let folder = tempfile::tempdir().unwrap();
     twilio.script(|asked, before| match (asked.what.as_str(), before) {
@@ -55,7 +55,7 @@ async fn figures_tell_operators_what_has_happened_and_nobody_else() {
         (what, _) if what == format!("POST Calls/{}.json", customer()) => Some((503, vec![], json!({}))),
         _ => None,
     });
-    // A process of its own: figures are one for all servers of a process.
+    // A process of its own: metrics are shared by all servers of a process.
     let process = Process::start(&twilio, folder.path());
     let desk = &process.desk;
     assert_eq!(get(desk, "/metrics", None).await.0, 401);
@@ -72,7 +72,7 @@ async fn figures_tell_operators_what_has_happened_and_nobody_else() {
     while timeline.next().await.unwrap()["note"]["what"] != "agent-back" {}
     assert_eq!(desk.signed("/webhooks/conference", &[("SequenceNumber", "x")]).await.status(), 400);
     twilio.wait_for(&format!("POST Calls/{}.json", customer()), 1).await;
-    // It is looked up whether he was sent after all, which takes time.
+    // Whether the customer was sent nevertheless is looked up, which takes time.
     twilio.wait_for(&format!("GET Conferences/{}/Participants/{}.json", conference(), customer()), 1).await;
 
     let (status, text) = get(desk, "/metrics", Some(OPERATOR_TOKEN)).await;

@@ -1,4 +1,4 @@
-//! What only operators may see, and where.
+//! Routes for operators only, and where they are served.
 
 use crate::support::*;
 use serde_json::Value;
@@ -9,7 +9,7 @@ async fn asked(desk: &Desk, base: &str, path: &str, token: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn operators_have_an_address_of_their_own_if_they_want_one() {
+async fn operators_may_have_a_listener_of_their_own() {
     let world = World::start_with(|config| config.operator_listen = "127.0.0.1:0".parse().ok()).await;
     let desk = &world.desk;
     let operators = world.server.as_ref().unwrap().operator_address().unwrap();
@@ -33,7 +33,7 @@ async fn operators_have_an_address_of_their_own_if_they_want_one() {
 }
 
 #[tokio::test]
-async fn operators_tokens_are_not_guessed() {
+async fn guesses_of_the_operator_token_are_limited() {
     let world = World::start_with(|config| {
         config.limits.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
     })

@@ -1,4 +1,4 @@
-//! Everything that a store may be on: a database, a memory, or a world's disk.
+//! Every implementation of a store: a database, a memory, or a simulation's disk.
 
 use crate::database::Database;
 use crate::support::now;
@@ -9,15 +9,15 @@ use rejoin_server::surroundings::{Listener, Surroundings, Verdict};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// A new one for one test.
+/// A new store for one test.
 pub(crate) enum Place {
     Database(Database),
-    /// In a world.
+    /// In a simulation.
     World {
         of: World,
-        /// Nothing is taken any more.
+        /// True when writes are refused.
         is_full: Arc<AtomicBool>,
-        /// How many servers it has had.
+        /// Number of servers so far.
         servers: AtomicU64,
     },
 }
@@ -40,7 +40,7 @@ impl Place {
         Self::World { of, is_full: Arc::default(), servers: AtomicU64::default() }
     }
 
-    /// For one more server.
+    /// Opens it for another server.
     pub(crate) async fn open(&self) -> Result<Store, Error> {
         match self {
             Self::Database(database) => Store::open(&database.url).await,
@@ -53,7 +53,7 @@ impl Place {
         }
     }
 
-    /// For a server of a world in which this becomes of its steps.
+    /// Opens it for a server of a simulation with this verdict on its steps.
     pub(crate) async fn open_where(
         &self,
         verdict: impl Fn(&str) -> Verdict + Send + Sync + 'static,
@@ -62,7 +62,7 @@ impl Place {
         self.open_in(seeded).await
     }
 
-    /// For a server of a world in which this happens after each event that is handled.
+    /// Opens it for a server of a simulation with a listener to handled events.
     pub(crate) async fn open_heard_by(&self, listener: Listener) -> Result<Store, Error> {
         self.open_in(|seed| Surroundings::seeded(now(), seed, None).listened_to(listener)).await
     }
@@ -76,7 +76,7 @@ impl Place {
         }
     }
 
-    /// No server has been heard of for too long.
+    /// Ends all leases.
     pub(crate) async fn end_leases(&self) {
         match self {
             Self::World { of: World::Memory(memory), .. } => memory.end_leases(),
@@ -89,7 +89,7 @@ impl Place {
         }
     }
 
-    /// What is stored of a call is this from now on.
+    /// Overwrites a call's stored state.
     pub(crate) async fn put_state(&self, conference: &ConferenceSid, state: &str) {
         match self {
             Self::World { of: World::Memory(memory), .. } => memory.put_state(conference, state),
@@ -98,7 +98,7 @@ impl Place {
         }
     }
 
-    /// Makes every row of this table be refused, or every commit.
+    /// Makes it refuse every row of this table, or every commit.
     pub(crate) async fn refuse(&self, table: &str) {
         match self {
             Self::Database(database) => database.refuse(table).await,
@@ -106,7 +106,7 @@ impl Place {
         }
     }
 
-    /// Nothing is refused any more.
+    /// Makes it accept everything again.
     pub(crate) async fn accept(&self, table: &str) {
         match self {
             Self::Database(database) => database.accept(table).await,
@@ -115,7 +115,7 @@ impl Place {
     }
 }
 
-/// The same tests on all of them.
+/// Runs the same tests on all of them.
 macro_rules! on_all {
     ($($name:ident,)*) => {
         mod on_sqlite {
@@ -141,7 +141,7 @@ macro_rules! on_all {
 }
 pub(crate) use on_all;
 
-/// The same tests on what a server of a world may have.
+/// Runs the same tests on the stores of simulations.
 macro_rules! in_worlds {
     ($($name:ident,)*) => {
         mod in_memory {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 #[tokio::test]
-async fn only_good_tokens_of_workers_are_taken() {
+async fn only_valid_tokens_of_workers_are_accepted() {
     let world = World::start().await;
     let desk = &world.desk;
     let url = format!("{}/v1/hello", desk.address);
@@ -33,7 +33,7 @@ async fn only_good_tokens_of_workers_are_taken() {
 }
 
 #[tokio::test]
-async fn a_good_token_is_asked_about_once() {
+async fn a_valid_token_is_validated_once() {
     let world = World::start().await;
     for epoch in 1..5 {
         world.desk.hello(epoch).await;
@@ -66,7 +66,7 @@ async fn bodies_that_are_not_as_documented_are_refused() {
 }
 
 #[tokio::test]
-async fn browsers_are_let_in_from_the_origins_of_the_settings_alone() {
+async fn only_configured_origins_are_allowed() {
     let world = World::start().await;
     let url = format!("{}/v1/hello", world.desk.address);
     for (origin, allowed) in
@@ -96,7 +96,7 @@ async fn browsers_are_let_in_from_the_origins_of_the_settings_alone() {
 }
 
 #[tokio::test]
-async fn a_desktop_is_told_what_is_open_and_what_changes() {
+async fn a_desktop_receives_open_recoveries_and_their_changes() {
     let world = World::start().await;
     let desk = &world.desk;
     desk.talking().await;
@@ -108,7 +108,7 @@ async fn a_desktop_is_told_what_is_open_and_what_changes() {
     assert_eq!(first["recovery"]["stage"]["name"], "interrupted");
     world.twilio.wait_for("POST Tasks", 1).await;
 
-    // Another page comes later and is told the same at once.
+    // Another page comes later and gets the same at once.
     let mut late = Events::open(desk, "/v1/push?epoch=2", "ada").await;
     assert_eq!(late.next().await.unwrap()["recovery"]["stage"]["name"], "interrupted");
     let reply = desk.hello(2).await;
@@ -126,7 +126,7 @@ async fn a_desktop_that_comes_back_is_told_what_it_missed() {
     assert_eq!(world.desk.leave(3, &ada_leg()).await, 204);
     world.twilio.wait_for("POST Tasks", 1).await;
     assert_eq!(world.desk.callback(4, "participant-leave", &[("CallSid", customer().as_str())]).await, 204);
-    // It is over before the desktop is back: a list of what is open would not name it.
+    // It is over before the desktop is back: a list of open recoveries would not name it.
     let mut back = Events::resume(&world.desk, "/v1/push?epoch=1", "ada", Some(&begin)).await;
     let mut stages = vec![];
     while stages.last().is_none_or(|stage| stage != "customerLeft") {
@@ -137,7 +137,7 @@ async fn a_desktop_that_comes_back_is_told_what_it_missed() {
     let here = back.id.clone().unwrap();
     assert_ne!(here, begin);
 
-    // Numbers outlive the server.
+    // Numbers survive a restart.
     world.restart().await;
     let mut again = Events::resume(&world.desk, "/v1/push?epoch=1", "ada", Some(&begin)).await;
     assert_eq!(again.next().await.unwrap()["recovery"]["stage"]["name"], "interrupted");
@@ -155,7 +155,7 @@ async fn of_two_browsers_of_one_worker_the_newer_acts() {
     assert_eq!(old.next().await.unwrap(), json!({"push": "superseded"}));
     assert_eq!(desk.hello(1).await["superseded"], json!(true));
     assert_eq!(desk.hello(2).await["superseded"], json!(false));
-    // The newer one is closed: as soon as that is noticed, the older one may act again.
+    // The newer page is closed: as soon as that is noticed, the older one may act again.
     drop(new);
     while desk.hello(1).await["superseded"] == json!(true) {}
 }
@@ -197,7 +197,7 @@ async fn beacon(world: &World, token: &str, body: impl Into<Option<String>>) -> 
 }
 
 #[tokio::test]
-async fn a_goodbye_is_taken_with_a_good_token_alone() {
+async fn a_goodbye_requires_a_valid_token() {
     let world = World::start().await;
     world.desk.talking().await;
     assert_eq!(beacon(&world, "nobody", None).await, 401);
@@ -239,14 +239,14 @@ async fn marks_of_a_page_that_ends_are_taken_before_its_goodbye() {
 }
 
 #[tokio::test]
-async fn operators_read_the_whole_timeline_and_nobody_else_does() {
+async fn only_operators_read_the_whole_timeline() {
     let mut world = World::start().await;
     let path = format!("/operator/timeline/{}", customer());
     for token in ["", "the operator token, long enough to be onE", "ada"] {
         let request = world.desk.http.get(format!("{}{path}", world.desk.address)).bearer_auth(token);
         assert_eq!(request.send().await.unwrap().status(), 401, "{token:?}");
     }
-    // Opened before anything is known of the customer: every line comes, also those from before.
+    // Opened before the customer is known: every line comes, including those from before.
     let mut live = Events::open(&world.desk, &path, OPERATOR_TOKEN).await;
     world.desk.lost().await;
     world.twilio.wait_for("POST Tasks", 1).await;
@@ -289,9 +289,9 @@ async fn nobody_speaks_for_another_worker() {
     assert_eq!(code("/v1/calls", "ada", other).await, refused, "another task's conference");
     let mark = json!({"task": task(), "reservation": reservation(), "reason": "hang-up"});
     assert_eq!(code("/v1/graceful", "bo", mark).await, refused);
-    assert_eq!(code("/v1/calls", "ada", registration).await.0, 204, "her own, with what is not known");
+    assert_eq!(code("/v1/calls", "ada", registration).await.0, 204, "unknown fields are ignored");
     let goodbye = json!({"token": "bo", "goodbye": {"epoch": 99, "tasks": [task()]}});
-    assert_eq!(beacon(&world, "bo", goodbye.to_string()).await, 204, "it is about no leg of his");
+    assert_eq!(beacon(&world, "bo", goodbye.to_string()).await, 204, "none of Bo's legs is named");
     assert_eq!(desk.hello(1).await["recoveries"], json!([]), "nothing has changed");
     assert_eq!(desk.leave(3, &ada_leg()).await, 204);
     assert_eq!(desk.hello(1).await["recoveries"].as_array().unwrap().len(), 1, "no mark was taken");
@@ -334,7 +334,7 @@ async fn a_call_is_registered_when_twilio_has_said_whose_it_is() {
         }
         assert_eq!(again.status(), 503);
     }
-    // Whoever else speaks for her is refused, and she is missed all the same.
+    // Another agent's registration is refused, and the loss is still noticed.
     assert_eq!(desk.plugin("/v1/calls", "bo", registration).await.status(), 403);
     let mark = json!({"task": task(), "reservation": reservation(), "reason": "hang-up"});
     assert_eq!(desk.plugin("/v1/graceful", "bo", mark).await.status(), 403);
@@ -343,7 +343,7 @@ async fn a_call_is_registered_when_twilio_has_said_whose_it_is() {
     world.twilio.wait_for("POST Tasks", 1).await;
 }
 
-/// Of this call nobody has told, and its customer is alone in the conference.
+/// This call was never reported, and its customer is alone in the conference.
 fn alone_untold(world: &World) {
     world.twilio.script(|asked, _| {
         if asked.what.starts_with(&format!("GET Conferences/{}/Participants", conference())) {
@@ -359,25 +359,28 @@ fn alone_untold(world: &World) {
     });
 }
 
-/// No server was there when the call began, and the page was loaded anew before it could register.
+/// No server was up when the call began, and the page was reloaded before it could register.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_of_which_nobody_has_told_is_found_by_the_next_page() {
+async fn an_unreported_call_is_discovered_by_the_next_page() {
     let world = World::start().await;
     alone_untold(&world);
     world.desk.hello(2).await;
     let pings = world.twilio.wait_for("POST Tasks", 1).await;
-    assert!(pings[0].param("Attributes").unwrap().contains(recovery().as_str()), "she is missed");
+    assert!(
+        pings[0].param("Attributes").unwrap().contains(recovery().as_str()),
+        "the agent counts as missing"
+    );
 }
 
-/// Its registration was refused, and its agent has hung up on a customer who is still there.
+/// The registration was refused, and the agent has hung up on a customer who is still there.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_of_which_nobody_has_told_is_known_from_its_end_on() {
+async fn an_unreported_call_is_discovered_by_its_mark() {
     let world = World::start().await;
     alone_untold(&world);
     let mark = json!({"task": task(), "reservation": reservation(), "reason": "hang-up"});
     assert_eq!(world.desk.plugin("/v1/graceful", "ada", mark.clone()).await.status(), 204);
     world.twilio.wait_for(&format!("POST Conferences/{}.json", conference()), 1).await;
-    assert!(!world.twilio.kinds().contains(&"POST Tasks".to_owned()), "nobody is missed");
+    assert!(!world.twilio.kinds().contains(&"POST Tasks".to_owned()), "no agent counts as missing");
     let asked = world.twilio.asked(&format!("GET Tasks/{}/Reservations", task())).len();
     assert_eq!(world.desk.plugin("/v1/graceful", "ada", mark).await.status(), 204);
     assert_eq!(
@@ -387,7 +390,7 @@ async fn a_call_of_which_nobody_has_told_is_known_from_its_end_on() {
     );
 }
 
-/// A worker names somebody else's conference, with a task of his own.
+/// A worker names another conference, with a task of their own.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_conference_of_another_task_is_left_alone() {
     let world = World::start().await;
@@ -453,14 +456,14 @@ async fn one_worker_who_asks_too_often_is_held_up_and_nobody_else() {
 }
 
 #[tokio::test]
-async fn a_token_that_was_refused_is_not_asked_about_again_and_again() {
+async fn a_refused_token_is_not_validated_again() {
     let world = World::start().await;
     let hello = json!({"epoch": 1, "holdings": []});
     for _ in 0..5 {
         assert_eq!(world.desk.plugin("/v1/hello", "stolen", hello.clone()).await.status(), 401);
     }
     assert_eq!(world.twilio.asked("POST Tokens/validate").len(), 1);
-    // Trouble passes: it says nothing about the token.
+    // A passing failure says nothing about the token.
     for _ in 0..2 {
         assert_eq!(world.desk.plugin("/v1/hello", "twilio-is-down", hello.clone()).await.status(), 503);
     }

@@ -1,9 +1,9 @@
-//! Nothing personal leaves the server but to whom it concerns: not into its log, at whatever level, and not into figures.
+//! No personal data in the log, at any level, nor in metrics.
 
 use crate::floor::Floor;
 use crate::support::{AUTH_TOKEN, OPERATOR_TOKEN};
 
-/// Does this text stand in the log as a word of its own?
+/// True when this text is in the log as a word of its own.
 fn contains(log: &str, marked: &str) -> bool {
     let is_word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
     log.match_indices(marked).any(|(at, _)| {
@@ -13,12 +13,12 @@ fn contains(log: &str, marked: &str) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_personal_is_in_the_log_or_in_the_figures() {
+async fn log_and_metrics_contain_no_personal_data() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
     let floor = Floor::open_program(&log, &[("REJOIN_LOG", "trace"), ("REJOIN_LOG_FORMAT", "json")]).await;
 
-    // A customer comes back to Ada, and requests with what is personal are refused.
+    // A customer comes back to Ada, and requests with personal data are refused.
     let talk = floor.talk().await;
     floor.lose(&talk);
     floor.noted(&talk.customer, "holding-the-line").await;
@@ -71,7 +71,7 @@ async fn every_line_about_a_recovery_carries_its_id() {
     let said = std::fs::read_to_string(&log).unwrap();
     let (mut begun, mut lines) = (false, 0);
     for line in said.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()) {
-        // From the loss on, whatever is said of the first conference is said of the recovery.
+        // After the loss every line about the first conference has the recovery's id.
         begun |= line["note"] == "AgentLost";
         if begun && line["conference"] == talk.conference.as_str() {
             let id = if line["recovery"].is_null() { &line["span"]["recovery"] } else { &line["recovery"] };

@@ -1,4 +1,4 @@
-//! What pages are told, at one server or at several.
+//! Pushes to pages, with one server or several.
 
 use crate::crash::Process;
 use crate::database::{Database, on_both};
@@ -69,7 +69,7 @@ impl Half {
         self.pages.subscribe(worker, epoch, since).await.unwrap()
     }
 
-    /// Stores them in one transaction, and tells of them as the engine does.
+    /// Stores pushes in one transaction, and publishes them as the engine does.
     async fn say(&self, worker: &WorkerSid, numbers: impl IntoIterator<Item = u128> + Clone) {
         let decide = |_| {
             let mut changes = Changes::default();
@@ -117,13 +117,13 @@ async fn an_older_page_counts_that_is_not_back_yet_after_a_start(place: &Place) 
     let server = Half::on(place).await;
     let ada = ada();
     let comes_back = async {
-        tokio::task::yield_now().await; // asked for before
+        tokio::task::yield_now().await; // its channel was requested before
         server.open(&ada, 5, None).await
     };
     let (may_have_it, old) = tokio::join!(server.pages.older_page_back(&ada, 6), comes_back);
     assert!(may_have_it);
     drop(old);
-    assert!(!server.pages.older_page_back(&ada, 6).await, "nobody comes any more");
+    assert!(!server.pages.older_page_back(&ada, 6).await, "no older page asks any more");
 }
 
 async fn a_page_that_has_left_a_call_to_an_older_one_asks_when_that_is_gone(place: &Place) {
@@ -137,7 +137,7 @@ async fn a_page_that_has_left_a_call_to_an_older_one_asks_when_that_is_gone(plac
     assert_eq!(said(&mut page), [Push::Ask]);
     drop(server.open(&ada(), 5, None).await);
     assert_eq!(said(&mut page), [], "it does not wait any more");
-    // Its channel may be open only after that.
+    // Its channel can open only after that.
     let older = server.open(&bo(), 5, None).await;
     assert!(server.pages.older_page_back(&bo(), 6).await);
     drop(older);
@@ -179,9 +179,9 @@ async fn a_page_was_there_until_it_went(database: &Place) {
     let there = async |since| server.pages.was_there(&ada(), since).await.unwrap();
     let now = || server.store.surroundings().now();
     let begin = now();
-    assert!(!there(Millis(0)).await, "nobody knows her");
+    assert!(!there(Millis(0)).await, "the agent is not known");
     let page = server.open(&ada(), 1, None).await;
-    assert!(there(begin).await && there(begin + Millis::seconds(60)).await, "she is there");
+    assert!(there(begin).await && there(begin + Millis::seconds(60)).await, "the agent is there");
     assert!(!server.pages.was_there(&bo(), Millis(0)).await.unwrap());
     drop(page);
     assert!(there(Millis(0)).await && !there(now()).await, "not any more");
@@ -198,7 +198,7 @@ async fn a_page_that_comes_back_is_told_what_it_missed(database: &Place) {
     let numbers: Vec<_> = all.first.iter().filter_map(|said| said.number).collect();
     assert_eq!(numbers, [1, 2]);
     assert_eq!(first(&server.open(&ada(), 1, Some(&begin.at(1).to_string())).await), [push(3)]);
-    // Also by another server, or by this one when it was started again.
+    // Even over another server, or over this one after a restart.
     server.store.close().await;
     drop(server);
     let server = Half::on(database).await;
@@ -243,14 +243,14 @@ async fn a_page_that_does_not_listen_is_dropped(database: &Place) {
     assert_eq!(deaf.receiver.try_recv(), Err(TryRecvError::Disconnected));
 }
 
-/// What comes next to a page, whose server reads it from the store.
+/// The next message to a page whose server reads it from the store.
 async fn next(subscription: &mut Subscription) -> Said {
     let waited = tokio::time::timeout(Duration::from_secs(20), subscription.receiver.recv()).await;
     waited.expect("nothing was said").expect("it goes on")
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_servers_say_in_turn_is_told_in_order() {
+async fn pushes_of_several_servers_arrive_in_order() {
     let database = Database::postgres().await;
     let (here, there) = (Half::one_of(&database).await, Half::one_of(&database).await);
     let mut page = here.open(&ada(), 1, None).await;
@@ -261,7 +261,7 @@ async fn what_servers_say_in_turn_is_told_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_that_is_not_told_what_is_not_kept_any_more_is_to_ask() {
+async fn a_page_whose_missed_pushes_are_deleted_has_to_ask() {
     let database = Database::postgres().await;
     let (here, there) = (Half::one_of(&database).await, Half::one_of(&database).await);
     let mut page = here.open(&ada(), 1, None).await;
@@ -275,7 +275,7 @@ async fn a_page_that_is_not_told_what_is_not_kept_any_more_is_to_ask() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_at_another_server_is_known_until_it_is_gone_or_its_server_is() {
+async fn a_page_on_another_server_is_known_until_it_or_the_server_is_gone() {
     let database = Database::postgres().await;
     let (here, there) = (Half::one_of(&database).await, Half::one_of(&database).await);
     let page = there.open(&ada(), 5, None).await;
@@ -299,7 +299,7 @@ async fn a_page_at_another_server_is_known_until_it_is_gone_or_its_server_is() {
     sqlx::query("update servers set until = 0").execute(&beside).await.unwrap();
     assert!(!older(6).await, "one that was killed has no lease any more");
     beside.close().await;
-    // Nobody can say: there may be one.
+    // It is not known: there may be one.
     here.store.close().await;
     assert!(older(6).await);
 }
@@ -318,7 +318,7 @@ async fn until(page: &mut Events, stage: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_hears_what_is_decided_at_another_server() {
+async fn a_page_receives_what_another_server_has_decided() {
     let (database, _twilio, first, second) = two().await;
     let mut listener = PgListener::connect(&database.url).await.unwrap();
     listener.listen("rejoin").await.unwrap();
@@ -326,7 +326,7 @@ async fn a_page_hears_what_is_decided_at_another_server() {
     page.position().await;
     assert_eq!(second.desk.leave(3, &ada_leg()).await, 204);
     assert_eq!(page.next().await.unwrap()["recovery"]["stage"]["name"], "interrupted");
-    // Nobody has to look for it: the database has told, whose page it is and nothing else.
+    // No server has to poll for it: the database's notification names the page's worker and nothing else.
     loop {
         let told: Value = serde_json::from_str(listener.recv().await.unwrap().payload()).unwrap();
         if told["what"] == "said" {
@@ -338,7 +338,7 @@ async fn a_page_hears_what_is_decided_at_another_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_that_comes_back_to_another_server_is_told_what_it_missed() {
+async fn a_page_that_reconnects_to_another_server_gets_what_it_missed() {
     let (_database, _twilio, first, second) = two().await;
     let mut page = Events::open(&first.desk, "/v1/push?epoch=1", "ada").await;
     let begin = page.position().await;
@@ -347,14 +347,14 @@ async fn a_page_that_comes_back_to_another_server_is_told_what_it_missed() {
     let gone = [("CallSid", customer().to_string())];
     let gone = gone.each_ref().map(|(name, value)| (*name, value.as_str()));
     assert_eq!(second.desk.callback(4, "participant-leave", &gone).await, 204);
-    // It is over before the page is back: a list of what is open would not name it.
+    // It is over before the page is back: a list of open recoveries would not name it.
     let mut page = Events::resume(&second.desk, "/v1/push?epoch=1", "ada", Some(&begin)).await;
     assert_eq!(page.next().await.unwrap()["recovery"]["stage"]["name"], "interrupted");
     until(&mut page, "customerLeft").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_newer_page_at_another_server_acts_and_the_same_page_has_one_connection() {
+async fn a_newer_page_on_another_server_acts() {
     let (_database, _twilio, first, second) = two().await;
     let mut old = Events::open(&first.desk, "/v1/push?epoch=1", "ada").await;
     old.position().await;
@@ -362,14 +362,14 @@ async fn a_newer_page_at_another_server_acts_and_the_same_page_has_one_connectio
     assert_eq!(old.next().await.unwrap(), json!({"push": "superseded"}));
     assert_eq!(first.desk.hello(1).await["superseded"], json!(true));
     assert_eq!(first.desk.hello(2).await["superseded"], json!(false));
-    // The network of the newer one changes: what is left of its first connection ends.
+    // The newer page's network changes: what is left of its first connection ends.
     new.position().await;
     let _again = Events::open(&first.desk, "/v1/push?epoch=2", "ada").await;
     while new.next().await.is_some() {}
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_leg_is_not_taken_for_dead_while_its_page_is_connected_to_another_server() {
+async fn a_leg_is_not_orphaned_while_another_server_has_its_page() {
     let (_database, _twilio, first, second) = two().await;
     let page = Events::open(&first.desk, "/v1/push?epoch=1", "ada").await;
     let holding = json!({"task": task(), "reservation": reservation(), "wrapping": false, "canJoin": true});
@@ -389,7 +389,7 @@ async fn a_leg_is_not_taken_for_dead_while_its_page_is_connected_to_another_serv
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_push_arrives_although_the_connection_was_cut_by_which_it_is_heard_of() {
+async fn a_push_arrives_although_the_notifying_connection_was_cut() {
     let (database, _twilio, first, second) = two().await;
     let mut page = Events::open(&first.desk, "/v1/push?epoch=1", "ada").await;
     page.position().await;
@@ -408,7 +408,7 @@ async fn a_push_arrives_although_the_connection_was_cut_by_which_it_is_heard_of(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn operators_read_lines_that_another_server_adds() {
+async fn operators_read_lines_of_another_server() {
     let (_database, _twilio, first, second) = two().await;
     let path = format!("/operator/timeline/{}", customer());
     let mut timeline = Events::open(&first.desk, &path, OPERATOR_TOKEN).await;

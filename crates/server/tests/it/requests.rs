@@ -1,14 +1,14 @@
-//! How many requests a recovery costs: an account has so many in a second, and thousands of agents may be lost at once.
+//! How many requests a recovery costs: an account has a rate limit, and thousands of agents may be lost at once.
 
 use crate::floor::Floor;
 
-/// `POST Calls/…`, of what the twin has noted of a request of the server.
+/// `POST Calls/…`, from the twin's log line of a request.
 fn request(line: &str) -> Option<String> {
     let asked = line.split_once(" is answered").or_else(|| line.split_once(" is refused"))?.0;
     let (method, path) = asked.split_once(' ')?.1.split_once(' ')?;
-    // Behind the account or the workspace.
+    // After the account or the workspace.
     let path = path.trim_end_matches(".json").splitn(4, '/').nth(3)?;
-    // The agent is played by asking for it, too, and her page's token is checked once and no part of a recovery.
+    // The simulated agent's requests go there, too, and validating the token is not part of a recovery.
     if ["Workers/", "Tokens/"].iter().any(|other| path.starts_with(other)) {
         return None;
     }
@@ -17,11 +17,11 @@ fn request(line: &str) -> Option<String> {
     Some(format!("{method} {}", path.join("/")))
 }
 
-/// With the real Flex there is one more: its flag that ends the conference is set back. Eight are allowed.
+/// With the real Flex there is one more: its exit flag is cleared. Eight are allowed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recovery_through_the_queue_takes_seven_requests() {
     let patient = |config: &mut rejoin_server::Config| {
-        // On a busy machine, too, the task is read within the grace period, and nothing is repeated.
+        // Even on a busy machine the task is read within the grace period, and nothing is repeated.
         config.timings.grace_ms = 3000;
         config.timings.twilio_timeout_ms = 20_000;
     };
@@ -40,7 +40,7 @@ async fn a_recovery_through_the_queue_takes_seven_requests() {
     let mut asked: Vec<String> = floor.twin.log_lines().iter().filter_map(|line| request(line)).collect();
     asked.sort_unstable();
     let wanted = [
-        "GET Tasks/…",                       // does it say that she leaves?
+        "GET Tasks/…",                       // is there a graceful mark?
         "POST Calls/…",                      // to the queue
         "POST Conferences/…/Participants/…", // the customer hears what has happened
         "POST Tasks",                        // the ping

@@ -27,7 +27,7 @@ on_both!(
 const DAY: Millis = Millis::seconds(24 * 3600);
 const KEEP: Millis = Millis(DAY.0 * 30);
 
-/// Everything that the database has, as text.
+/// The whole content of the database, as text.
 async fn dump(database: &Database, beside: &AnyPool) -> String {
     let tables = if database.is_postgres() {
         "select table_name::text from information_schema.tables where table_schema = 'public'"
@@ -65,7 +65,7 @@ fn config_on(twilio: &Twilio, database: &Database) -> Config {
     Config::try_parse_from(arguments).unwrap()
 }
 
-/// Lets ten minutes pass, so that calls that are over are forgotten.
+/// Lets ten minutes pass, so that ended calls are forgotten.
 async fn forgotten(config: &Config, beside: &AnyPool) {
     tell(beside, "update timers set at = 0").await;
     let server = Server::start(config.clone()).await.unwrap();
@@ -93,7 +93,7 @@ async fn what_came_in_about_a_call_that_nobody_was_lost_from_goes_with_it(databa
     beside.close().await;
 }
 
-/// Twilio has been out of order for so long. The simulation has found it (seed 53851 of `outages`).
+/// Twilio has been out of order for that long. Found by the simulation (seed 53851 of `outages`).
 async fn a_ping_is_ended_also_when_its_call_is_forgotten_by_then(database: &Database) {
     let twilio = Twilio::start().await;
     let config = config_on(&twilio, database);
@@ -198,7 +198,7 @@ async fn of_an_old_recovery_figures_remain_and_nothing_of_the_call(database: &Da
     assert!(output.status.success() && said.contains("1970-01-02  customer-left        1"), "{said}");
 }
 
-/// Writes without looking.
+/// Writes without reading.
 async fn write(store: &Store, change: impl Fn(&mut Changes)) -> Vec<Option<rejoin_server::store::StoredJob>> {
     let decide = |_| {
         let mut changes = Changes::default();
@@ -239,7 +239,7 @@ async fn what_is_not_old_stays(database: &Database) {
         }
     })
     .await;
-    // Of the old ones one has a call that is open, and one has not ended.
+    // Among the old jobs one has an open call, and one has not ended.
     let jobs = [complete(1, old), complete(2, old), complete(3, old), complete(4, young)];
     let stored = write(&store, |changes| jobs.iter().cloned().for_each(|job| changes.add_job(job))).await;
     for number in [0, 1, 3] {
@@ -255,7 +255,7 @@ async fn what_is_not_old_stays(database: &Database) {
     let again = write(&store, |changes| jobs.iter().cloned().for_each(|job| changes.add_job(job))).await;
     let known: Vec<bool> = again.iter().map(Option::is_none).collect();
     assert_eq!(known, [true, false, true, true], "only of an ended job without a call nothing is known");
-    // What was reduced is counted with what is still kept, each once.
+    // Reduced recoveries are counted together with those still stored, each once.
     let figures = report(&database.url).await.unwrap().0;
     let of = |at: Millis| figures.iter().filter(|figure| figure.day == day(at)).collect::<Vec<_>>();
     for at in [old, young] {
@@ -266,7 +266,7 @@ async fn what_is_not_old_stays(database: &Database) {
     beside.close().await;
 }
 
-/// By another way than the report's.
+/// Computed in another way than the report does.
 fn day(at: Millis) -> String {
     let output =
         Command::new("date").args(["-u", "-d", &format!("@{}", at.0 / 1000), "+%F"]).output().unwrap();
@@ -313,10 +313,10 @@ async fn a_worker_who_was_told_nothing_for_long_is_forgotten(database: &Database
     store.tidy(KEEP).await.unwrap();
     assert_eq!(rows(&beside, "workers").await, 1, "the one who was told something just now");
     assert_eq!(store.heard(&here, None).await.unwrap().position.number, 2);
-    // What is said to the one who is back counts from the beginning, and nothing is taken for known.
+    // Pushes to the page that is back are counted from the beginning, and nothing counts as known.
     say(gone.clone()).await;
     assert_eq!(store.heard(&gone, None).await.unwrap().position.number, 1);
-    // A release that does not say when may run beside this one on PostgreSQL.
+    // A release that stores no time may run beside this one on PostgreSQL.
     tell(&beside, "insert into workers (worker, pushed) values ('WK', 1)").await;
     store.tidy(Millis::seconds(24 * 3600)).await.unwrap();
     assert_eq!(rows(&beside, "workers").await, if database.is_postgres() { 3 } else { 2 });

@@ -1,4 +1,4 @@
-//! The program's settings, as whoever installs it meets them.
+//! The program's settings, from an administrator's view.
 
 use crate::support::{AUTH_TOKEN, OPERATOR_TOKEN};
 use rejoin_protocol::{AccountSid, WorkflowSid, WorkspaceSid};
@@ -6,7 +6,7 @@ use rejoin_server::config::document;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// In an environment of its own.
+/// Runs the program in an environment of its own.
 fn rejoin(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_rejoin"))
         .args(arguments)
@@ -37,7 +37,7 @@ fn written(folder: &Path, text: &str) -> String {
 }
 
 #[test]
-fn check_config_tells_what_counts_and_shows_no_secret() {
+fn check_config_shows_the_settings_in_effect_and_no_secret() {
     let folder = tempfile::tempdir().unwrap();
     let token = folder.path().join("operator-token");
     std::fs::write(&token, format!("{OPERATOR_TOKEN}\n")).unwrap();
@@ -70,7 +70,7 @@ fn check_config_tells_what_counts_and_shows_no_secret() {
 }
 
 #[test]
-fn help_and_refusals_show_nothing_of_the_environment() {
+fn help_and_refusals_do_not_show_the_environment() {
     let needed = needed();
     let mut environment: Vec<_> = needed.iter().map(|(name, value)| (*name, value.as_str())).collect();
     environment.push(("DATABASE_URL", "postgres://rejoin:hidden@127.0.0.1:1/rejoin"));
@@ -81,7 +81,7 @@ fn help_and_refusals_show_nothing_of_the_environment() {
         ["explain", "--help"],
         ["check-config", "-h"],
         ["serve", "--nonsense"],
-        // No database is there.
+        // There is no database.
         ["migrate", "--database-url=postgres://rejoin:hidden@127.0.0.1:1/rejoin"],
         ["migrate", "--database-url=postgres://rejoin:hidden@127.0.0.1:nonsense/rejoin"],
     ] {
@@ -95,7 +95,7 @@ fn help_and_refusals_show_nothing_of_the_environment() {
 }
 
 #[test]
-fn what_is_wrong_is_told_with_what_it_means() {
+fn mistakes_are_reported_with_their_consequences() {
     let folder = tempfile::tempdir().unwrap();
     let nothing = rejoin(&["serve"], &[]);
     assert!(!nothing.status.success());
@@ -139,14 +139,14 @@ fn in_the_repository(name: &str) -> PathBuf {
 }
 
 #[test]
-fn the_file_of_defaults_is_what_the_program_prints_and_changes_nothing() {
+fn the_defaults_file_matches_the_program_and_changes_nothing() {
     let path = in_the_repository("rejoin.default.toml");
     let printed = said(&rejoin(&["defaults"], &[]));
     assert_eq!(printed, document::toml());
     let file = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(file == printed, "write it anew: cargo run -p rejoin-server -- defaults > rejoin.default.toml");
 
-    // With every # before a default taken away, it says what counts anyway.
+    // With every # before a default removed, the settings are the same.
     let folder = tempfile::tempdir().unwrap();
     let is_set = |line: &&str| line.starts_with("# ") && line.contains(" = ") && !line.ends_with("= \"\"");
     let in_force = |text: &str| -> String {

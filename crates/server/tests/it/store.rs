@@ -1,4 +1,4 @@
-//! What a store keeps to, whichever database it is on.
+//! Guarantees of a store, on every database.
 
 use crate::database::{Database, file, on_both};
 use crate::places::{Place, on_all};
@@ -70,7 +70,7 @@ fn room(number: u128) -> Key {
     Key::Conference(ConferenceSid::numbered(number))
 }
 
-/// Writes without looking.
+/// Writes without reading.
 async fn write(store: &Store, change: impl Fn(&mut Changes)) -> Result<Committed, Error> {
     let decide = |_| {
         let mut changes = Changes::default();
@@ -118,7 +118,7 @@ async fn what_may_be_done_once_is_stored_once(database: &Place) {
     assert_eq!(known, [true, false, true, true, true]);
     assert_eq!(added.iter().flatten().collect::<BTreeSet<_>>().len(), 4, "each has its own number");
 
-    // A closed job counts, too, also after reopening, and when its call is forgotten.
+    // A closed job counts, too, even after reopening, and when its call is forgotten.
     write(&store, |changes| changes.close_job(added[0].unwrap().job)).await.unwrap();
     write(&store, |changes| changes.forget(&conference())).await.unwrap();
     store.close().await;
@@ -218,7 +218,7 @@ async fn a_call_that_is_forgotten_is_gone_with_its_timers(database: &Place) {
     let found = look(&store, &of([room(1), Key::Leg(customer())])).await;
     assert_eq!(found.calls.iter().map(|call| &call.conference).collect::<Vec<_>>(), [&two]);
     assert_eq!(found.timers, [(two, Timer::Ping, Millis(6))]);
-    // The same conference may be heard of again.
+    // The same conference may be reported again.
     save(&store, &[call(1, &customer())]).await;
     assert_eq!(look(&store, &of([Key::Task(TaskSid::numbered(1))])).await.calls.len(), 2);
 }
@@ -237,7 +237,7 @@ async fn timers_come_in_the_order_in_which_they_are_due(database: &Place) {
     .unwrap();
     assert_eq!(store.next_timers(10).await.unwrap(), [(b.clone(), Millis(10)), (a.clone(), Millis(20))]);
     assert_eq!(store.next_timers(1).await.unwrap(), [(b.clone(), Millis(10))]);
-    // Set anew, and one of a call that is not known.
+    // Set again, and one of an unknown call.
     write(&store, |changes| {
         changes.set_timer(a.clone(), Timer::Ping, Millis(1));
         changes.clear_timer(b.clone(), Timer::Grace);
@@ -248,7 +248,7 @@ async fn timers_come_in_the_order_in_which_they_are_due(database: &Place) {
     assert_eq!(found.timers, [(a, Timer::Ping, Millis(1))]);
 }
 
-/// What was told while it was down is not told again.
+/// Callbacks from the time without a server are not repeated.
 async fn calls_are_looked_at_one_after_the_other_when_a_server_is_started(database: &Place) {
     let store = database.open().await.unwrap();
     let rooms = [1, 2, 3, 4].map(ConferenceSid::numbered);
@@ -262,7 +262,7 @@ async fn calls_are_looked_at_one_after_the_other_when_a_server_is_started(databa
     })
     .await
     .unwrap();
-    assert!(store.catch_up().await.unwrap(), "nobody was there before");
+    assert!(store.catch_up().await.unwrap(), "no server was there before");
     assert!(!store.catch_up().await.unwrap(), "once");
     let missed = async |store: &Store| {
         let found = look(store, &of([room(1), room(2), room(3), room(4)])).await;
@@ -276,7 +276,7 @@ async fn calls_are_looked_at_one_after_the_other_when_a_server_is_started(databa
     assert_eq!([first, second], [&new, &old], "the others are looked at anyway, or not at all");
     assert_eq!(later.0, sooner.0 + 100, "whose turn was far comes first");
 
-    // Another one is there, and hears what is told.
+    // Another server runs, and receives callbacks.
     if let Ok(other) = database.open().await {
         assert!(!other.catch_up().await.unwrap());
         assert_eq!(store.servers().await.unwrap(), 2);
@@ -284,7 +284,7 @@ async fn calls_are_looked_at_one_after_the_other_when_a_server_is_started(databa
         database.end_leases().await;
         store.renew().await.unwrap();
         store.servers().await.unwrap();
-        assert!(store.catch_up().await.unwrap(), "nobody knows what it was told last");
+        assert!(store.catch_up().await.unwrap(), "what it was last notified of is unknown");
         assert_eq!(missed(&store).await, set, "who waits for a look keeps the turn");
     }
 }
@@ -303,7 +303,7 @@ async fn a_job_is_taken_by_one_and_closed_by_who_has_it(database: &Place) {
     assert_eq!(held(&store, &[mine, free]).await, [mine.job, free.job]);
     let taken = store.claim([], &Crowd::ALL, 10).await.unwrap();
     assert_eq!(taken.len(), 1);
-    assert!(!taken[0].begun_before(), "nobody had it");
+    assert!(!taken[0].begun_before(), "no server had it");
     assert_eq!((taken[0].claim.job, &taken[0].action), (free.job, &complete(2)));
     assert_eq!(held(&store, &[free]).await, [], "who had it before cannot close it");
     assert_eq!(held(&store, &[taken[0].claim]).await, [free.job]);
@@ -319,11 +319,11 @@ async fn a_job_is_taken_by_one_and_closed_by_who_has_it(database: &Place) {
 async fn a_server_without_a_lease_does_not_take_what_it_has(database: &Place) {
     let store = database.open().await.unwrap();
     let claim = add(&store, &[job(complete(1))]).await[0].unwrap();
-    // The database was too slow for it to be renewed.
+    // The lease could not be renewed, as the database was too slow.
     database.end_leases().await;
     assert_eq!(store.claim([claim.job], &Crowd::ALL, 10).await.unwrap(), [], "it is under way here");
     let taken = store.claim([], &Crowd::ALL, 10).await.unwrap();
-    assert_eq!(taken.iter().map(|job| job.claim.fence).collect::<Vec<_>>(), [2], "what nobody has is taken");
+    assert_eq!(taken.iter().map(|job| job.claim.fence).collect::<Vec<_>>(), [2], "an unowned job is taken");
 }
 
 async fn jobs_are_taken_the_most_important_first(database: &Place) {
@@ -391,7 +391,7 @@ async fn what_is_old_goes_and_what_may_still_be_asked_for_stays(database: &Place
         };
         EarlyMark { worker: ada(), mark, at }
     };
-    // A place has its own clock, which may be a millisecond behind.
+    // A store has its own clock, which may be a millisecond behind.
     let (late, fresh) = (mark(1, now() - EarlyMark::WAITS - Millis::seconds(1)), mark(2, now()));
     write(&store, |changes| {
         for at in [old, young] {
@@ -401,7 +401,7 @@ async fn what_is_old_goes_and_what_may_still_be_asked_for_stays(database: &Place
     })
     .await
     .unwrap();
-    // Of the old ones one has a call that is open, and one has not ended.
+    // Among the old jobs one has an open call, and one has not ended.
     save(&store, &[call(1, &customer())]).await;
     let of = |number: u128, deadline| {
         let conference = ConferenceSid::numbered(number);
@@ -424,7 +424,7 @@ fn of_worker(worker: &rejoin_protocol::WorkerSid) -> Batch {
     of([Key::Worker(worker.clone())])
 }
 
-/// As the next release may store it, which this one does not know.
+/// A call in the format of a later release, which this one does not know.
 const NEWER: &str = r#"{"format":99,"of":"another version"}"#;
 
 fn whys(found: &Found) -> Vec<&Why> {
@@ -460,7 +460,7 @@ async fn a_call_that_cannot_be_read_stays_as_it_is_and_does_not_keep_the_others(
             "it is not taken for one that there is not: {asked:?}"
         );
         assert_eq!(store.find(&[room(2)].into()).await.unwrap(), std::slice::from_ref(&two));
-        // Nobody writes over it, and its jobs and timers stay.
+        // It is not overwritten, and its jobs and timers stay.
         for change in [
             |changes: &mut Changes, one: &Call| changes.save(one),
             |changes: &mut Changes, one: &Call| changes.forget(&one.conference),
@@ -480,14 +480,14 @@ async fn a_call_that_cannot_be_read_stays_as_it_is_and_does_not_keep_the_others(
         assert_eq!(
             next,
             std::slice::from_ref(&two.conference),
-            "a timer that nobody may look at does not come again and again"
+            "a timer that no server may look at does not fire again and again"
         );
         let found = look(&store, &of([room(1)])).await;
         assert!(found.timers.contains(&(one.conference.clone(), Timer::Ping, Millis(5))));
         let listed = store.held_back().await.unwrap();
         assert_eq!(listed.calls.iter().map(|held| held.why).collect::<Vec<_>>(), [why.name()]);
     }
-    // A server of the version that has stored it reads it.
+    // A server of the version that has stored it can read it.
     database.put_state(&one.conference, &serde_json::to_string(&one).unwrap()).await;
     let found = look(&store, &of([Key::Leg(customer())])).await;
     assert_eq!(found.calls, [one, two]);
@@ -578,7 +578,7 @@ async fn a_job_of_another_version_is_left_to_a_server_that_reads_it(database: &D
     assert_eq!(taken.iter().map(|job| &job.action).collect::<Vec<_>>(), [&complete(2)]);
     let (owner, fence, _) = row().await;
     assert_eq!(owner, None, "it is free for a server that reads it");
-    // It is not looked at again and again.
+    // It is not tried again and again.
     for _ in 0..3 {
         let _ = store.claim([taken[0].claim.job], &Crowd::ALL, 10).await.unwrap();
     }
@@ -620,7 +620,7 @@ async fn calls_of_an_older_version_are_found(database: &Database) {
 }
 
 #[tokio::test]
-async fn only_who_runs_the_server_can_read_what_it_stores() {
+async fn only_the_servers_user_can_read_its_files() {
     use std::os::unix::fs::PermissionsExt as _;
     let database = Database::sqlite();
     let store = Store::open(&database.url).await.unwrap();
@@ -642,7 +642,7 @@ async fn two_servers_do_not_share_a_file() {
     assert!(Store::open(&database.url).await.is_ok());
 }
 
-/// Tasks that are still ending have the store, too.
+/// Tasks that are still ending hold the store, too.
 #[tokio::test]
 async fn a_file_is_free_when_its_server_has_closed_it() {
     let database = Database::sqlite();
@@ -654,7 +654,7 @@ async fn a_file_is_free_when_its_server_has_closed_it() {
 }
 
 #[tokio::test]
-async fn a_file_of_the_first_version_is_carried_over() {
+async fn a_file_of_the_first_version_is_migrated() {
     let database = Database::sqlite();
     let beside = sqlx::SqlitePool::connect(&format!("{}?mode=rwc", database.url)).await.unwrap();
     let first = include_str!("../../migrations/sqlite/0001_start.sql");
@@ -673,9 +673,9 @@ async fn a_file_of_the_first_version_is_carried_over() {
     assert!(jobs.len() == 1 && jobs[0].begun_before(), "{jobs:?}");
 }
 
-/// Ten servers start on an empty database, and all of them see the same new call.
+/// Ten servers start on an empty database, and all of them receive the same new call.
 #[tokio::test(flavor = "multi_thread")]
-async fn many_servers_may_start_and_see_a_new_call_at_the_same_time() {
+async fn many_servers_may_start_and_receive_a_new_call_at_the_same_time() {
     let database = Database::postgres().await;
     let ready = Arc::new(Barrier::new(10));
     let servers = (0..10_u64).map(|number| {
@@ -730,7 +730,7 @@ async fn many_servers_may_start_and_see_a_new_call_at_the_same_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lease_that_had_ended_is_another_one_when_it_is_renewed() {
+async fn an_ended_lease_begins_a_new_tenure_when_it_is_renewed() {
     fenced(&Place::Database(Database::postgres().await)).await;
 }
 
@@ -739,14 +739,14 @@ async fn so_it_is_in_a_memory() {
     fenced(&Place::memory(true)).await;
 }
 
-/// Who says nothing for longer than a lease has nothing any more, and knows it.
+/// A server that is silent for longer than its lease has lost its jobs, and knows it.
 async fn fenced(place: &Place) {
     let (slow, other) = (place.open().await.unwrap(), place.open().await.unwrap());
     let committed = write(&slow, |changes| changes.add_job(job(complete(1)))).await.unwrap();
     let had = committed.jobs[0].as_ref().unwrap();
     slow.renew().await.unwrap();
     assert_eq!(slow.leased(), Some(had.tenure), "renewed in time");
-    // It says nothing any more, until another one takes what it had.
+    // It stays silent until another one has taken its jobs.
     while other.claim([], &Crowd::ALL, 10).await.unwrap().is_empty() {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
@@ -757,7 +757,7 @@ async fn fenced(place: &Place) {
     assert_eq!(held(&slow, &[had.claim]).await, []);
 }
 
-/// Time in which a machine is suspended the runtime does not count, and its clock does.
+/// The runtime does not count the time in which a machine is suspended, but its clock does.
 #[tokio::test(start_paused = true)]
 async fn a_machine_that_was_suspended_has_no_lease_until_it_is_renewed() {
     let store = Place::memory(true).open().await.unwrap();

@@ -9,15 +9,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// So many agents are lost in a test as others run; what is asked of Twilio is paced, and the machine has to bear it.
+/// Number of lost agents beside other tests; requests to Twilio are rate limited, and the machine has to bear it.
 const FEW: u128 = 150;
-/// So many lost agents are a storm.
+/// Number of lost agents that counts as a storm.
 const STORM: usize = 20;
-/// So many set the failsafe.
+/// Number that activates the failsafe.
 const FAILSAFE: usize = 100;
 
-/// `REJOIN_STORM_CALLS=5000 cargo test -p rejoin-server --test it storm -- --nocapture` plays a large one, and says how long
-/// it took.
+/// `REJOIN_STORM_CALLS=5000 cargo test -p rejoin-server --test it storm -- --nocapture` runs a large one, and prints
+/// how long it took.
 fn calls() -> u128 {
     std::env::var("REJOIN_STORM_CALLS").map_or(FEW, |calls| calls.parse().expect("a number"))
 }
@@ -84,14 +84,14 @@ async fn lose(desk: &Desk, n: u128) {
     callback(desk, n, 3, "participant-leave", &extra).await;
 }
 
-/// The agent's next page asks how her call stands.
+/// The agent's next page asks about the call.
 async fn come_back(desk: &Desk, n: u128) {
     let holding = json!({"task": task_of(n), "reservation": reservation_of(n), "wrapping": true});
     let hello = json!({"epoch": 2, "holdings": [holding]});
     assert_eq!(desk.plugin("/v1/hello", &token_of(n), hello).await.status(), 200);
 }
 
-/// Each of them at once, as far as there is room.
+/// Runs each of them concurrently, as far as there is room.
 async fn all<F: Future<Output = ()> + Send + 'static>(each: impl Fn(Desk, u128) -> F, desk: &Desk) {
     let mut running = tokio::task::JoinSet::new();
     for n in 0..calls() {
@@ -105,7 +105,7 @@ async fn all<F: Future<Output = ()> + Send + 'static>(each: impl Fn(Desk, u128) 
     }
 }
 
-/// How requests to Twilio are paced now.
+/// The current state of the pace.
 pub(crate) async fn status(desk: &Desk) -> Value {
     let asked = desk.http.get(format!("{}/operator/storm", desk.address)).bearer_auth(OPERATOR_TOKEN);
     asked.send().await.unwrap().json().await.unwrap()
@@ -125,10 +125,10 @@ async fn figure(desk: &Desk, name: &str) -> String {
     text.lines().find_map(|line| line.strip_prefix(&name)).unwrap_or_else(|| panic!("{name}: {text}")).into()
 }
 
-/// A server that is sent more than it may send on.
+/// A server that receives more than it may send on.
 fn server(twilio: &Twilio, database: &Database, log: &Path) -> Process {
     let calls = u64::try_from(calls()).unwrap();
-    // Fewer than callbacks come, also on a busy machine.
+    // Fewer than the callbacks, even on a busy machine.
     let voice = (calls / 10).max(40).to_string();
     let (taskrouter, storm, failsafe) =
         ((calls / 5).max(300).to_string(), STORM.to_string(), FAILSAFE.to_string());
@@ -147,7 +147,7 @@ fn server(twilio: &Twilio, database: &Database, log: &Path) -> Process {
     ];
     let mut arguments = arguments_on(twilio, &database.url);
     let timeout = arguments.iter().position(|argument| argument == "--twilio-timeout-ms").unwrap();
-    // On a busy machine an answer may be long under way, and what it answers would be repeated.
+    // On a busy machine an answer may take long, and its request would be repeated.
     "60000".clone_into(&mut arguments[timeout + 1]);
     let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_rejoin"));
     program.arg("serve").args(arguments).envs(settings);
@@ -158,12 +158,12 @@ fn is_ping(asked: &Asked) -> bool {
     asked.what == "POST Tasks"
 }
 
-/// Each is alone: what tells him keeps him, too.
+/// Each customer is alone: the request that tells them keeps them, too.
 fn tells(asked: &Asked) -> bool {
     asked.param("HoldUrl").is_some_and(|url| url.contains("/twiml/hold/"))
 }
 
-/// Is sent to the queue.
+/// True when a customer is sent to the queue.
 fn sends(asked: &Asked) -> bool {
     asked.what.starts_with("POST Calls/")
 }
@@ -190,8 +190,8 @@ async fn in_a_storm_every_customer_is_kept_and_told_before_agents_are_looked_for
     );
     let alerts = |what: &str| std::fs::read_to_string(&log).unwrap().matches(what).count();
     assert_eq!((alerts("a storm: many agents"), alerts("the failsafe stands")), (1, 1));
-    // A storm is one from its twentieth agent on, and for what is under way then it is too late. Of a large one losses may
-    // come slower than customers are told, and agents are looked for until the failsafe stands.
+    // A storm begins with its twentieth agent, too late for what is in progress by then. In a large one losses may
+    // come more slowly than customers are told, and agents are pinged until the failsafe is active.
     let early = twilio.all().iter().filter(|asked| is_ping(asked)).count();
     let begun = if calls as u128 > FEW { FAILSAFE } else { STORM };
     assert!(early <= begun + 16, "{early} pings before an operator has looked");
@@ -217,7 +217,7 @@ async fn in_a_storm_every_customer_is_kept_and_told_before_agents_are_looked_for
     let most = (0..lost_at.len()).map(overtaken).max().unwrap();
     assert!(most <= 32, "{most} have waited longer and come later");
 
-    // Everybody is back.
+    // All agents are back.
     let back = Instant::now();
     all(|desk, n| async move { come_back(&desk, n).await }, desk).await;
     twilio.wait_for_many(calls, sends).await;

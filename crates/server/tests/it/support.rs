@@ -1,4 +1,4 @@
-//! A place for Twilio that records and counts what it is asked, and a server in front of it.
+//! A stub of Twilio that records and counts requests, and a server in front of it.
 
 use axum::Router;
 use axum::body::{Bytes, to_bytes};
@@ -24,9 +24,9 @@ use tokio::sync::watch;
 
 pub(crate) const AUTH_TOKEN: &str = "the auth token";
 pub(crate) const OPERATOR_TOKEN: &str = "the operator token, long enough to be one";
-/// Twilio reaches the server under this name; signatures are made over it.
+/// Twilio reaches the server under this name; signatures include it.
 pub(crate) const PUBLIC: &str = "https://rejoin.test";
-/// Long enough for a busy machine; what is waited for ends the waiting.
+/// Long enough for a busy machine; the wait ends with its event.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The time by this machine's clock.
@@ -77,7 +77,7 @@ pub(crate) fn ping() -> TaskSid {
 /// A request that Twilio got.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
-    /// Method and path behind the account or workspace, such as `POST Tasks`.
+    /// Method and path after the account or workspace, such as `POST Tasks`.
     pub(crate) what: String,
     pub(crate) form: Vec<(String, String)>,
     pub(crate) headers: HeaderMap,
@@ -93,17 +93,17 @@ pub(crate) type Answer = (u16, Vec<(&'static str, String)>, Value);
 type Script = dyn Fn(&Asked, usize) -> Option<Answer> + Send + Sync;
 type IsHeldBack = dyn Fn(&Asked, usize) -> bool + Send + Sync;
 
-/// In Twilio's place.
+/// The stub of Twilio.
 #[derive(Clone)]
 pub(crate) struct Twilio {
     asked: Arc<Mutex<Vec<Asked>>>,
-    /// What is wrong with requests, by Twilio's contract.
+    /// Requests that break Twilio's contract.
     wrong: Arc<Mutex<Vec<String>>>,
-    /// How often which kind was asked.
+    /// Number of requests of each kind.
     times: Arc<Mutex<HashMap<String, usize>>>,
     count: watch::Sender<usize>,
     script: Arc<Mutex<Arc<Script>>>,
-    /// Answers that are held back until `lets_go`, beside those about tokens that begin with `held-`.
+    /// Decides which answers are held back until `lets_go`, beside those about tokens that begin with `held-`.
     is_held_back: Arc<Mutex<Arc<IsHeldBack>>>,
     /// True once they are sent.
     lets_go: watch::Sender<bool>,
@@ -128,12 +128,12 @@ impl Twilio {
         twilio
     }
 
-    /// Answers otherwise than usual: given the request and how often the same was asked before.
+    /// Overrides answers: given the request and how often the same came before.
     pub(crate) fn script(&self, script: impl Fn(&Asked, usize) -> Option<Answer> + Send + Sync + 'static) {
         *self.script.lock().unwrap() = Arc::new(script);
     }
 
-    /// Holds answers back: given the request and how often the same was asked before.
+    /// Holds answers back: given the request and how often the same came before.
     pub(crate) fn hold_back(&self, is_held_back: impl Fn(&Asked, usize) -> bool + Send + Sync + 'static) {
         *self.is_held_back.lock().unwrap() = Arc::new(is_held_back);
     }
@@ -154,7 +154,7 @@ impl Twilio {
         self.all().into_iter().filter(|asked| asked.what == what).collect()
     }
 
-    /// Waits until this was asked so often.
+    /// Waits until this was requested this many times.
     pub(crate) async fn wait_for(&self, what: &str, times: usize) -> Vec<Asked> {
         let mut count = self.count.subscribe();
         let waiting = async {
@@ -172,7 +172,7 @@ impl Twilio {
         }
     }
 
-    /// Waits until so many requests were of the kind that is meant; each is looked at once.
+    /// Waits until this many requests match; each is checked once.
     pub(crate) async fn wait_for_many(&self, times: usize, is_meant: impl Fn(&Asked) -> bool) {
         let mut count = self.count.subscribe();
         let (mut looked_at, mut found) = (0, 0);
@@ -239,7 +239,7 @@ async fn answer(State(twilio): State<Twilio>, request: Request) -> Response {
 fn wrong_by_contract(method: &Method, path: &str, form: &[(String, String)]) -> Vec<String> {
     let (host, path_there) = path.trim_start_matches('/').split_once('/').unwrap_or_default();
     if *method == Method::HEAD && path_there.is_empty() {
-        return vec![]; // readiness asks whether the host answers at all
+        return vec![]; // readiness only checks whether the host answers
     }
     let Some(operation) = contract().operation(method.as_str(), host, &format!("/{path_there}")) else {
         return vec![format!("{method} {path} is no operation of Twilio's")];
@@ -335,7 +335,7 @@ pub(crate) fn config(twilio: &Twilio, folder: &Path) -> Config {
     Config::try_parse_from(program.chain(arguments(twilio, folder))).expect("good settings")
 }
 
-/// A server, Twilio's place, and a client that speaks as Twilio, the plugin or an operator.
+/// A server, a stub of Twilio, and a client that acts as Twilio, the plugin or an operator.
 pub(crate) struct World {
     pub(crate) twilio: Twilio,
     pub(crate) folder: TempDir,
@@ -359,7 +359,7 @@ impl World {
         Self { twilio, folder, server: Some(server), desk }
     }
 
-    /// Stops the server in order and starts it again on the same database.
+    /// Stops the server gracefully and starts it again on the same database.
     pub(crate) async fn restart(&mut self) {
         if let Some(server) = self.server.take() {
             server.stop().await;
@@ -370,11 +370,11 @@ impl World {
     }
 }
 
-/// Speaks to a server over HTTP.
+/// A client of a server over HTTP.
 #[derive(Clone)]
 pub(crate) struct Desk {
     pub(crate) http: reqwest::Client,
-    /// For answers that have no end.
+    /// For endless responses.
     endless: reqwest::Client,
     pub(crate) address: String,
 }
@@ -390,7 +390,7 @@ impl Desk {
         Self { http, endless: client().build().unwrap(), address }
     }
 
-    /// A request of Twilio's, with a good signature.
+    /// A request from Twilio, with a valid signature.
     pub(crate) async fn signed(&self, path: &str, params: &[(&str, &str)]) -> reqwest::Response {
         let params: Vec<(String, String)> =
             params.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
@@ -422,7 +422,7 @@ impl Desk {
         self.posted(&path, body, &signature).await
     }
 
-    /// A body of JSON with this signature.
+    /// A JSON body with this signature.
     pub(crate) async fn posted(&self, path: &str, body: String, signature: &str) -> StatusCode {
         let request = self.http.post(format!("{}{path}", self.address)).body(body);
         let request = request.header("content-type", "application/json").header(signature::HEADER, signature);
@@ -444,19 +444,19 @@ impl Desk {
         self.callback(sequence, "participant-leave", &extra).await
     }
 
-    /// The figures that operators see.
+    /// The metrics that operators see.
     pub(crate) async fn figures(&self) -> String {
         let request = self.http.get(format!("{}/metrics", self.address)).bearer_auth(OPERATOR_TOKEN);
         request.send().await.unwrap().text().await.unwrap()
     }
 
-    /// A request of the plugin's.
+    /// A request from the plugin.
     pub(crate) async fn plugin(&self, path: &str, token: &str, body: Value) -> reqwest::Response {
         let request = self.http.post(format!("{}{path}", self.address)).json(&body);
         request.bearer_auth(token).send().await.unwrap()
     }
 
-    /// Registers a call as a page does: again while it is not known whose it is.
+    /// Registers a call as a page does: again while its owner is not known.
     pub(crate) async fn registers(&self, token: &str, body: Value) -> StatusCode {
         loop {
             let reply = self.plugin("/v1/calls", token, body.clone()).await;
@@ -477,7 +477,7 @@ impl Desk {
         assert_eq!(self.plugin("/v1/calls", "ada", body).await.status(), 204);
     }
 
-    /// Ada's next page has her call with the same customer: task, reservation and conference are the second ones.
+    /// Ada's next page has the call with the same customer: task, reservation and conference are the second ones.
     pub(crate) async fn register_again(&self, leg: &CallSid) {
         let (room, task, reservation) =
             (ConferenceSid::numbered(2), TaskSid::numbered(2), ReservationSid::numbered(2));
@@ -525,14 +525,14 @@ impl Desk {
         self.register().await;
     }
 
-    /// And then she is gone.
+    /// Then Ada is lost.
     pub(crate) async fn lost(&self) {
         self.talking().await;
         assert_eq!(self.leave(3, &ada_leg()).await, 204);
     }
 }
 
-/// Of a body that Twilio signs.
+/// The hash of a body, which Twilio signs.
 pub(crate) fn hash(body: &str) -> String {
     use sha2::Digest as _;
     sha2::Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect()
@@ -542,7 +542,7 @@ pub(crate) fn hash(body: &str) -> String {
 pub(crate) struct Events {
     response: reqwest::Response,
     text: String,
-    /// Of the last event.
+    /// Id of the last event.
     pub(crate) id: Option<String>,
 }
 
@@ -551,7 +551,7 @@ impl Events {
         Self::resume(desk, path, token, None).await
     }
 
-    /// Opens it anew from an event on.
+    /// Reopens it from an event on.
     pub(crate) async fn resume(desk: &Desk, path: &str, token: &str, since: Option<&str>) -> Self {
         let mut request = desk.endless.get(format!("{}{path}", desk.address)).bearer_auth(token);
         if let Some(since) = since {
@@ -563,7 +563,7 @@ impl Events {
         Self { response, text: String::new(), id: None }
     }
 
-    /// Waits until it is known how far this reader has heard.
+    /// Waits until this reader's position is known.
     pub(crate) async fn position(&mut self) -> String {
         loop {
             if let Some((head, rest)) = self.text.split_once("\n\n") {

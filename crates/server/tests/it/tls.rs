@@ -1,4 +1,4 @@
-//! The server ends TLS itself, where it is told to: HTTP/1.1 and HTTP/2, within the same bounds as without.
+//! The server terminates TLS itself, if configured: HTTP/1.1 and HTTP/2, with the same limits as without.
 
 use crate::crash::Process;
 use crate::support::*;
@@ -18,10 +18,10 @@ use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs::default_provider};
 
-/// Long enough for a busy machine; what is waited for ends the waiting.
+/// Long enough for a busy machine; the wait ends with its event.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Where the server finds its certificate.
+/// The files of the server's certificate.
 struct Files {
     folder: TempDir,
 }
@@ -39,7 +39,7 @@ impl Files {
         self.folder.path().join("key.pem")
     }
 
-    /// A new certificate with its key, as programs that renew them put them there. The answer: the certificate, PEM.
+    /// A new certificate with its key, placed as renewal programs do. Returns the certificate, PEM.
     fn renew(&self) -> String {
         let made = made();
         put(&self.key(), &made.signing_key.serialize_pem());
@@ -52,19 +52,19 @@ fn made() -> CertifiedKey<rcgen::KeyPair> {
     generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap()
 }
 
-/// Written beside it and moved there, so that nobody reads the half.
+/// Written aside and moved there, so that a half-written file is never read.
 fn put(path: &Path, text: &str) {
     let beside = path.with_extension("new");
     std::fs::write(&beside, text).unwrap();
     std::fs::rename(beside, path).unwrap();
 }
 
-/// Who trusts this certificate, and nothing else.
+/// A client that trusts only this certificate.
 fn who_trusts(certificate: &str) -> reqwest::ClientBuilder {
     Client::builder().tls_certs_only([Certificate::from_pem(certificate.as_bytes()).unwrap()])
 }
 
-/// A server that speaks TLS with these files, and a desk that trusts `certificate`.
+/// A server that speaks TLS with these files, and a client that trusts `certificate`.
 async fn world(files: &Files, certificate: &str, change: impl FnOnce(&mut rejoin_server::Config)) -> World {
     let mut world = World::start_with(|config| {
         config.tls.certificate = Some(files.certificate());
@@ -102,7 +102,7 @@ async fn a_call_is_recovered_over_tls_with_each_version_of_http() {
         let stranger = Client::new().get(format!("{}/health/live", world.desk.address)).send().await;
         assert!(stranger.is_err(), "who does not trust it asks nothing");
         world.server.take().unwrap().stop().await;
-        // What goes on ends when the server stops.
+        // Open streams end when the server stops.
         while push.next().await.is_some() {}
     }
 }
@@ -123,7 +123,7 @@ async fn uses(desk: &Desk, certificate: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_renewed_certificate_is_used_and_no_connection_falls() {
+async fn a_renewed_certificate_is_used_and_no_connection_is_cut() {
     let files = Files::new();
     let first = files.renew();
     let world = world(&files, &first, |_| {}).await;
@@ -135,12 +135,12 @@ async fn a_renewed_certificate_is_used_and_no_connection_falls() {
     uses(desk, &second).await;
     let old = who_trusts(&first).build().unwrap().get(format!("{}/health/live", desk.address)).send().await;
     assert!(old.is_err(), "the one before is not shown any more");
-    // On the connections that stood before.
+    // On existing connections.
     assert_eq!(desk.leave(3, &ada_leg()).await, 204);
     assert_eq!(push.next().await.unwrap()["push"], "recovery");
 }
 
-/// Certificates that came while the server ran and could not be used.
+/// Number of new certificates that could not be used.
 async fn refused(desk: &Desk) -> u64 {
     let figures = desk.figures().await;
     let line = "rejoin_tls_certificates_total{result=\"refused\"} ";
@@ -148,12 +148,12 @@ async fn refused(desk: &Desk) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn files_that_cannot_be_used_are_told_of_and_the_certificate_before_stays() {
+async fn unusable_files_are_reported_and_the_previous_certificate_stays() {
     let files = Files::new();
     let first = files.renew();
     let twilio = Twilio::start().await;
     let log = files.folder.path().join("log");
-    // A process of its own: figures are one for all servers of a process, and it has a log.
+    // A process of its own: metrics are shared by all servers of a process, and it has a log.
     let paths = [files.certificate(), files.key()].map(|path| path.display().to_string());
     let tls = [("REJOIN_TLS_CERTIFICATE", paths[0].as_str()), ("REJOIN_TLS_KEY", paths[1].as_str())];
     let process = Process::logging(&twilio, files.folder.path(), &log, &tls);
@@ -175,7 +175,7 @@ async fn files_that_cannot_be_used_are_told_of_and_the_certificate_before_stays(
     uses(&desk, &second).await;
 }
 
-/// Waits until so many have been refused.
+/// Waits until this many have been refused.
 async fn told(desk: &Desk, times: u64) {
     let waiting = async {
         while refused(desk).await < times {
@@ -187,7 +187,7 @@ async fn told(desk: &Desk, times: u64) {
 }
 
 #[tokio::test]
-async fn files_that_cannot_be_used_are_refused_at_the_start() {
+async fn unusable_files_are_refused_at_the_start() {
     let twilio = Twilio::start().await;
     let files = Files::new();
     files.renew();
@@ -216,7 +216,7 @@ async fn files_that_cannot_be_used_are_refused_at_the_start() {
     assert!(error.contains("certificate.pem") && error.contains("key.pem"), "{error}");
 }
 
-/// A connection without any manners, once the greeting is over.
+/// A raw connection after the TLS handshake.
 async fn greeted(desk: &Desk, certificate: &str, protocol: &[u8]) -> TlsStream<TcpStream> {
     let mut trusted = RootCertStore::empty();
     trusted.add(CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()).unwrap();
@@ -234,7 +234,7 @@ async fn connected(desk: &Desk) -> TcpStream {
     TcpStream::connect(desk.address.strip_prefix("https://").unwrap()).await.unwrap()
 }
 
-/// All that comes until the server closes the connection.
+/// All bytes until the server closes the connection.
 async fn until_closed(mut stream: impl tokio::io::AsyncRead + Unpin) -> Vec<u8> {
     let mut all = vec![];
     // A reset closes it, too.
@@ -242,7 +242,7 @@ async fn until_closed(mut stream: impl tokio::io::AsyncRead + Unpin) -> Vec<u8> 
     all
 }
 
-/// What a client of HTTP/2 begins with: its preface, and no settings of its own
+/// The beginning of an HTTP/2 connection: the client's preface, and no settings of its own
 /// (<https://www.rfc-editor.org/rfc/rfc9113#section-3.4>).
 fn preface() -> Vec<u8> {
     [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), &frame(SETTINGS, 0, 0, b"")].concat()
@@ -262,7 +262,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
-/// Frames out of what came: kind, stream, payload.
+/// Parsed frames: kind, stream, payload.
 fn frames(mut bytes: &[u8]) -> Vec<(u8, u32, Vec<u8>)> {
     let mut all = vec![];
     while let [a, b, c, kind, _, s0, s1, s2, s3, rest @ ..] = bytes {
@@ -274,7 +274,7 @@ fn frames(mut bytes: &[u8]) -> Vec<(u8, u32, Vec<u8>)> {
     all
 }
 
-/// A name and a value without any compression (<https://www.rfc-editor.org/rfc/rfc7541#section-6.2.2>); both are short.
+/// A name and a value without compression (<https://www.rfc-editor.org/rfc/rfc7541#section-6.2.2>); both are short.
 fn header(name: &str, value: &str) -> Vec<u8> {
     let text = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
     [vec![0], text(name), text(value)].concat()
@@ -286,7 +286,7 @@ fn head(method: &str, path: &str) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_keeps_us_waiting_is_cut_off_at_whatever_point() {
+async fn a_slow_client_is_cut_off_at_any_point() {
     let files = Files::new();
     let certificate = files.renew();
     let world = world(&files, &certificate, |config| {
@@ -295,7 +295,7 @@ async fn who_keeps_us_waiting_is_cut_off_at_whatever_point() {
     })
     .await;
     let desk = &world.desk;
-    // Before the greeting, and in the middle of it.
+    // Before the handshake, and in the middle of it.
     for beginning in [b"".as_slice(), b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"] {
         let mut stream = connected(desk).await;
         stream.write_all(beginning).await.unwrap();
@@ -329,7 +329,7 @@ async fn who_keeps_us_waiting_is_cut_off_at_whatever_point() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_has_no_end_keeps_its_connection_and_one_that_is_not_fetched_does_not() {
+async fn an_endless_response_keeps_its_connection_only_while_it_is_read() {
     let files = Files::new();
     let certificate = files.renew();
     let world = world(&files, &certificate, |config| config.limits.head_within_ms = 300).await;
@@ -351,7 +351,7 @@ async fn an_answer_that_has_no_end_keeps_its_connection_and_one_that_is_not_fetc
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_floods_a_connection_loses_it_and_nobody_else() {
+async fn a_client_that_floods_a_connection_loses_only_its_own() {
     let files = Files::new();
     let certificate = files.renew();
     // Not cut for being idle.
@@ -359,19 +359,19 @@ async fn who_floods_a_connection_loses_it_and_nobody_else() {
     let desk = &world.desk;
     let mut push = Events::open(desk, "/v1/push?epoch=1", "ada").await;
     push.position().await;
-    // Made and taken back at once (CVE-2023-44487).
+    // Opened and reset at once (CVE-2023-44487).
     let request = |stream| {
         let head = frame(HEADERS, END_STREAM | END_HEADERS, stream, &head("GET", "/health/ready"));
         [head, frame(RESET, 0, stream, &8_u32.to_be_bytes())].concat()
     };
     let flood: Vec<u8> = (0..2000).flat_map(|number| request(2 * number + 1)).collect();
     let mut stream = greeted(desk, &certificate, b"h2").await;
-    // It may be cut before all is said.
+    // It may be cut before everything is sent.
     let _ = stream.write_all(&[preface(), flood].concat()).await;
     let _ = stream.flush().await;
     let came = frames(&until_closed(stream).await);
     let enhance_your_calm = [0, 0, 0, 11];
-    // What was said last may have been overtaken by the end of the connection.
+    // The last frames may have been overtaken by the end of the connection.
     let mut goaway = came.iter().filter(|(kind, ..)| *kind == GOAWAY);
     assert!(goaway.all(|(.., payload)| payload[4..8] == enhance_your_calm), "{came:?}");
 
@@ -412,7 +412,7 @@ async fn forged_requests_on_two_connections_of_http2_take_no_memory() {
         request.header("x-twilio-signature", "forged").body(reqwest::Body::wrap_stream(said)).send()
     });
     let answers = join_all(forged).await;
-    // A sender who says too much may be cut off before the answer.
+    // A sender that sends too much may be cut off before the answer.
     let statuses: Vec<_> = answers.iter().flatten().map(|answer| answer.status().as_u16()).collect();
     assert!(statuses.len() > 100 && statuses.iter().all(|status| *status >= 400), "{statuses:?}");
     let grown = process.peak() - before;

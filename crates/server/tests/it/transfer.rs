@@ -1,9 +1,9 @@
-//! A transfer that Twilio refused, of which nobody has told.
+//! A transfer that Twilio refused without a report.
 
 use crate::support::*;
 use serde_json::{Value, json};
 
-/// The customer is alone, on hold or not, and his task is wrapped up. This is what TaskRouter's log of it says.
+/// The customer is alone, on hold or not, and the task is wrapped up. `log` is TaskRouter's log of it.
 async fn handed_over(hold: bool, log: (u16, Value)) -> World {
     let world = World::start_with(|config| config.timings.watch_call_ms = 300).await;
     let alone = json!({"participants": [{
@@ -45,9 +45,9 @@ async fn a_customer_on_hold_is_brought_back_when_the_log_has_no_transfer() {
     world.twilio.wait_for("POST Tasks", 1).await;
 }
 
-/// What else was asked is not lost with it.
+/// The other answers are not lost with it.
 #[tokio::test]
-async fn a_log_that_is_not_shown_changes_nothing() {
+async fn an_unavailable_log_changes_nothing() {
     for (status, body) in [(403, json!({"code": 20403})), (404, json!({})), (200, json!({"meta": {}}))] {
         let world = handed_over(false, (status, body)).await;
         world.twilio.wait_for("POST Tasks", 1).await;
@@ -55,7 +55,7 @@ async fn a_log_that_is_not_shown_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_customer_who_waits_for_whom_the_log_says_he_was_handed_to_is_left_alone() {
+async fn a_customer_who_waits_for_the_target_in_the_log_is_left_alone() {
     let took = event("reservation.accepted", 100, reservation().as_str());
     let transfer = event("task.transfer-initiated", 190, task().as_str());
     let wraps = event("reservation.wrapup", 200, reservation().as_str());

@@ -1,4 +1,4 @@
-//! The database is gone: nothing is half done, everybody is told, and it goes on by itself.
+//! The database is gone: nothing is half done, all senders are told, and the server goes on by itself.
 
 use crate::crash::Process;
 use crate::database::Postgres;
@@ -27,7 +27,7 @@ async fn callback(desk: &Desk, number: u128) -> StatusCode {
     desk.signed("/webhooks/conference", &params).await.status()
 }
 
-/// While nothing can be written.
+/// Checks the refusals while nothing can be written.
 pub(crate) async fn refuses(desk: &Desk) {
     assert_eq!(desk.leave(3, &ada_leg()).await, 503, "Twilio turns to its fallback");
     let body =
@@ -49,14 +49,14 @@ pub(crate) async fn refuses(desk: &Desk) {
     assert_eq!(ready.json::<serde_json::Value>().await.unwrap()["database"]["ok"], false);
 }
 
-/// Asks until something is written again.
+/// Retries until something is written again.
 pub(crate) async fn until_written(desk: &Desk) {
     while callback(desk, 99).await != 204 {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
-/// Twilio and the plugin repeat what was not taken: the call is recovered.
+/// Twilio and the plugin repeat what was refused: the call is recovered.
 pub(crate) async fn goes_on(desk: &Desk, twilio: &Twilio) {
     assert_eq!(desk.leave(3, &ada_leg()).await, 204);
     twilio.wait_for("POST Tasks", 1).await;
@@ -66,7 +66,7 @@ pub(crate) async fn goes_on(desk: &Desk, twilio: &Twilio) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_its_database_nothing_is_taken_and_it_goes_on_when_that_is_back() {
+async fn without_its_database_the_server_refuses_events_until_it_is_back() {
     let mut postgres = tokio::task::spawn_blocking(Postgres::start).await.unwrap();
     postgres.create("gone").await;
     let twilio = Twilio::start().await;
@@ -80,7 +80,7 @@ async fn without_its_database_nothing_is_taken_and_it_goes_on_when_that_is_back(
     .await
     .unwrap();
     refuses(desk).await;
-    // A caller hears something all the same, and is asked to wait.
+    // A caller hears something nevertheless, and is asked to wait.
     let fallback = format!("/twiml/fallback/{}", recovery());
     let reply = desk.signed(&fallback, &[("CallSid", customer().as_str())]).await;
     assert_eq!(reply.status(), 200);
@@ -95,10 +95,10 @@ async fn without_its_database_nothing_is_taken_and_it_goes_on_when_that_is_back(
     goes_on(desk, &twilio).await;
 }
 
-/// A requeue takes the customer out of the conference, where an agent may be back. It waits until the database says that it is
-/// still wanted.
+/// A requeue takes the customer out of the conference, where an agent may be back. It waits until the database
+/// confirms that it is still wanted.
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_is_requeued_while_the_database_cannot_say_whether_that_is_still_wanted() {
+async fn no_customer_is_requeued_until_the_database_confirms_it() {
     let world = World::start().await;
     let (desk, twilio) = (&world.desk, &world.twilio);
     let requeue = format!("POST Calls/{}.json", customer());
@@ -115,8 +115,8 @@ async fn nobody_is_requeued_while_the_database_cannot_say_whether_that_is_still_
     let file = format!("sqlite:{}", world.folder.path().join("rejoin.db").display());
     let beside = sqlx::SqlitePool::connect(&file).await.unwrap();
     sqlx::query("alter table calls rename to calls_elsewhere").execute(&beside).await.unwrap();
-    // What must not happen has no event. A request that was on its way is answered by now, and the pause before it is asked for
-    // again is two seconds at most.
+    // Nothing signals that a thing does not happen. A request in flight is answered by now, and the delay before its
+    // retry is two seconds at most.
     tokio::time::sleep(Duration::from_millis(500)).await;
     let before = twilio.asked(&requeue).len();
     assert_eq!(desk.leave(4, &customer()).await, 503, "calls cannot be read");

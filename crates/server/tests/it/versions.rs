@@ -1,4 +1,4 @@
-//! Pages of a newer version of the plugin: what this server does not know costs nothing that it knows.
+//! Pages with a newer version of the plugin: what this server does not know does not harm what it knows.
 
 use crate::crash::Process;
 use crate::support::*;
@@ -10,7 +10,7 @@ fn newer(name: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_hello_of_a_newer_plugin_is_answered_for_what_is_known() {
+async fn a_newer_plugins_hello_is_answered_as_far_as_it_is_known() {
     let world = World::start().await;
     world.desk.lost().await;
     world.twilio.wait_for("POST Tasks", 1).await;
@@ -24,11 +24,11 @@ async fn a_hello_of_a_newer_plugin_is_answered_for_what_is_known() {
 }
 
 #[tokio::test]
-async fn given_a_newer_plugin_its_hellos_are_counted_and_warned_of_once() {
+async fn given_a_newer_plugin_its_hellos_are_counted_with_one_warning() {
     let twilio = Twilio::start().await;
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
-    // A process of its own: figures and log are one for all servers of a process.
+    // A process of its own: metrics and log are shared by all servers of a process.
     let process = Process::logging(&twilio, folder.path(), &log, &[]);
     for _ in 0..2 {
         let hello = json!({"epoch": 1, "holdings": []});
@@ -45,16 +45,16 @@ async fn given_a_newer_plugin_its_hellos_are_counted_and_warned_of_once() {
 }
 
 #[tokio::test]
-async fn a_newer_plugins_registration_is_taken() {
+async fn a_newer_plugins_registration_is_accepted() {
     let world = World::start().await;
     world.desk.join(1, &customer()).await;
     world.desk.join(2, &ada_leg()).await;
     assert_eq!(world.desk.registers("ada", newer("registration")).await, 204);
 }
 
-/// In a way that this version does not know: it is on purpose, and the customer is not hung up on.
+/// In a way that this version does not know: it is graceful, and the customer is not hung up on.
 #[tokio::test]
-async fn a_goodbye_with_an_unknown_reason_is_taken() {
+async fn a_goodbye_with_an_unknown_reason_is_accepted() {
     for by_beacon in [true, false] {
         let world = World::start().await;
         let desk = &world.desk;
@@ -67,11 +67,11 @@ async fn a_goodbye_with_an_unknown_reason_is_taken() {
             assert_eq!(desk.plugin("/v1/graceful", "ada", newer("graceful")).await.status(), 204);
         }
         assert_eq!(desk.leave(3, &ada_leg()).await, 204);
-        // Twilio is asked whether somebody takes the customer, as after a transfer.
+        // Twilio is asked whether an agent takes the customer, as after a transfer.
         world.twilio.wait_for(&format!("GET Conferences/{}/Participants.json", conference()), 1).await;
         let kinds = world.twilio.kinds();
-        assert!(!kinds.contains(&"POST Tasks".to_owned()), "nobody is missed: {kinds:?}");
+        assert!(!kinds.contains(&"POST Tasks".to_owned()), "no agent counts as missing: {kinds:?}");
         let ends = format!("POST Conferences/{}.json", conference());
-        assert!(!kinds.contains(&ends), "nobody is hung up on: {kinds:?}");
+        assert!(!kinds.contains(&ends), "no call is ended: {kinds:?}");
     }
 }

@@ -1,11 +1,11 @@
-//! Twilio does not say what happened (case 19): on the twin, which keeps callbacks to itself.
+//! Twilio does not report what happened (case 19): on the twin, which drops callbacks.
 
 use crate::floor::Floor;
 use crate::support::*;
 use rejoin_protocol::CallSid;
 use serde_json::{Value, json};
 
-/// A floor whose server asks soon when it hears nothing.
+/// A contact centre whose server polls soon when it hears nothing.
 async fn watchful() -> Floor {
     Floor::open_with(|config| {
         config.timings.watch_call_ms = 300;
@@ -14,7 +14,7 @@ async fn watchful() -> Floor {
     .await
 }
 
-/// Ada is lost while these callbacks are kept back, and has the customer again.
+/// Ada is lost while these callbacks are lost, and the customer is back with Ada.
 async fn untold(faults: Value) -> (Floor, CallSid) {
     let floor = watchful().await;
     let talk = floor.talk().await;
@@ -39,9 +39,10 @@ async fn without_a_single_callback_the_agent_has_the_customer_again() {
     untold(json!({"callbacks": [{}]})).await;
 }
 
-/// Nobody tells that she has him, and nobody looks: her page has not registered, and her time is over.
+/// Nothing reports that the agent has the customer, and nothing polls: the page has not registered, and the wait for
+/// the agent is over.
 #[tokio::test]
-async fn a_customer_whom_the_agent_has_untold_is_not_taken_from_her() {
+async fn a_customer_whom_the_agent_has_unreported_is_not_taken_away() {
     let floor = Floor::open_with(|config| {
         config.timings.watch_call_ms = 0;
         config.timings.watch_recovery_ms = 0;
@@ -56,7 +57,11 @@ async fn a_customer_whom_the_agent_has_untold_is_not_taken_from_her() {
     floor.meet(&talk.customer, Some(&talk)).await;
     floor.noted(&talk.customer, "agent-not-back").await;
     assert_eq!(floor.ended(&talk.customer).await, "rejoined");
-    assert_eq!(floor.done(&format!("POST Calls/{}", talk.customer)).len(), 1, "he was sent once");
+    assert_eq!(
+        floor.done(&format!("POST Calls/{}", talk.customer)).len(),
+        1,
+        "the customer was redirected once"
+    );
     floor.nothing_was_doubled();
 }
 
@@ -90,7 +95,7 @@ async fn a_customer_whose_task_is_canceled_hears_so_instead_of_music_for_ever() 
 }
 
 #[tokio::test]
-async fn an_agent_whose_page_falls_silent_keeps_leg_and_customer() {
+async fn an_agent_whose_page_falls_silent_keeps_the_leg_and_the_customer() {
     let twilio = Twilio::start().await;
     let both = |leg: &CallSid| {
         json!({
@@ -111,19 +116,19 @@ async fn an_agent_whose_page_falls_silent_keeps_leg_and_customer() {
     desk.talking().await;
     let mut page = Events::open(&desk, "/v1/push?epoch=1", "ada").await;
     page.position().await;
-    // Nothing is heard of it any more: no goodbye, no hello, and Twilio is asked again and again.
+    // Nothing is heard of it any more: no goodbye, no hello, and Twilio is polled again and again.
     drop(page);
     twilio.wait_for(&look, 5).await;
     let changes: Vec<_> = twilio.kinds().into_iter().filter(|what| !what.starts_with("GET ")).collect();
     assert_eq!(changes, ["POST Tokens/validate"], "nothing was done to anybody");
-    assert_eq!(desk.hello(1).await["recoveries"], json!([]), "nobody counts as lost");
+    assert_eq!(desk.hello(1).await["recoveries"], json!([]), "no agent counts as lost");
     server.stop().await;
 }
 
-/// The browser is closed, its connections with it, and the callback that reports the end of the leg is lost. By the watchdog
-/// that would be noticed after five minutes.
+/// The browser is closed, its connections with it, and the callback that reports the end of the leg is lost. The
+/// watchdog would notice that after five minutes.
 #[tokio::test]
-async fn a_page_that_is_gone_without_a_goodbye_is_missed_within_seconds() {
+async fn a_page_gone_without_a_goodbye_is_noticed_within_seconds() {
     let twilio = Twilio::start().await;
     let alone = json!({"participants": [{
         "call_sid": customer(), "hold": false, "muted": false, "end_conference_on_exit": false,
@@ -143,6 +148,6 @@ async fn a_page_that_is_gone_without_a_goodbye_is_missed_within_seconds() {
     another.position().await;
     drop((page, another));
     twilio.wait_for("POST Tasks", 1).await;
-    assert_eq!(twilio.asked(&look).len(), 1, "one poll, and Ada is asked whether she is there");
+    assert_eq!(twilio.asked(&look).len(), 1, "one poll, and one look at whether Ada is there");
     server.stop().await;
 }

@@ -33,11 +33,11 @@ async fn a_request_that_twilio_did_not_sign_changes_nothing() {
         let problem: serde_json::Value = reply.json().await.unwrap();
         assert_eq!((&problem["code"], &problem["status"]), (&"signature-invalid".into(), &403.into()));
     }
-    // Nonsense without a signature is not told apart from anything else.
+    // A malformed request without a signature is treated like any other.
     let reply =
         desk.http.post(format!("{}/twiml/wait/nonsense", desk.address)).body("?").send().await.unwrap();
     assert_eq!(reply.status(), 403);
-    assert_eq!(desk.hello(2).await["recoveries"], serde_json::json!([]), "nobody was lost");
+    assert_eq!(desk.hello(2).await["recoveries"], serde_json::json!([]), "no agent was lost");
 
     let request = desk.http.post(&url).form(&params).header(signature::HEADER, right);
     assert_eq!(request.send().await.unwrap().status(), 204);
@@ -82,7 +82,7 @@ async fn a_callback_that_comes_twice_and_at_once_counts_once() {
 }
 
 #[tokio::test]
-async fn a_good_signature_over_another_token_counts_while_tokens_are_rotated() {
+async fn during_a_rotation_a_signature_with_the_previous_token_counts() {
     use clap::Parser as _;
     let twilio = Twilio::start().await;
     let folder = tempfile::tempdir().unwrap();
@@ -118,7 +118,7 @@ async fn a_signature_over_any_of_the_servers_addresses_counts() {
     ] {
         let signature = signature::sign(AUTH_TOKEN, &format!("{address}/twiml/comfort"), &[]);
         let request = world.desk.http.get(format!("{}/twiml/comfort", world.desk.address));
-        // What the request itself says of the address is not believed.
+        // The request's own claim about the address is not trusted.
         let request = request.header("x-forwarded-host", "other.test").header(signature::HEADER, signature);
         assert_eq!(request.send().await.unwrap().status(), status, "{address}");
     }

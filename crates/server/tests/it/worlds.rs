@@ -1,4 +1,4 @@
-//! What a store of a world keeps to, beside what all stores do.
+//! Guarantees of a simulation's stores, beside those of all stores.
 
 use crate::places::{Place, in_worlds};
 use crate::support::*;
@@ -45,7 +45,7 @@ async fn of_a_server_that_is_killed_what_was_committed_is_there_and_nothing_else
     let store = place.open().await.unwrap();
     write(&store, 1).await.unwrap();
     store.surroundings().kill();
-    // It is still in memory, as what a server runs on is until its tasks have ended.
+    // It is still in memory, like the surroundings of a server until its tasks have ended.
     for (number, step) in [(2, "written"), (3, "asking the store to transact")] {
         let killed = place.open_where(fatal(step)).await.unwrap();
         tokio::select! {
@@ -76,7 +76,7 @@ async fn a_server_that_is_there_shares_with_nobody(place: &Place) {
     assert_eq!(next.next_timers(10).await.unwrap().len(), 1);
 }
 
-/// However long the real answer takes, in the world no time has passed: a clock that stands goes on only when nobody
+/// However long the real answer takes, no time passes in the simulation: a paused clock advances only when nothing
 /// has anything to do.
 #[tokio::test(start_paused = true)]
 async fn an_answer_of_the_disk_takes_no_time() {

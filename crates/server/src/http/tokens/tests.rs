@@ -68,7 +68,7 @@ async fn settle() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_was_good_stays_good_while_twilio_is_asked_again() {
+async fn a_valid_token_stays_valid_while_twilio_is_asked_again() {
     let (tokens, twilio) = tokens();
     assert_eq!(tokens.check("good", source(1), BEGIN).await.expect("good").name, "ada@example.com");
     twilio.does.send_replace(Does::Wait);
@@ -86,7 +86,7 @@ async fn a_token_that_was_good_stays_good_while_twilio_is_asked_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_was_good_is_good_while_twilio_does_not_answer_and_not_for_ever() {
+async fn without_answers_of_twilio_a_valid_token_stays_valid_for_a_while() {
     let (tokens, twilio) = tokens();
     assert!(tokens.check("good", source(1), BEGIN).await.is_ok());
     twilio.does.send_replace(Does::Fail);
@@ -102,7 +102,7 @@ async fn a_token_that_was_good_is_good_while_twilio_does_not_answer_and_not_for_
 }
 
 #[tokio::test(start_paused = true)]
-async fn guesses_hold_up_their_own_address_alone() {
+async fn guesses_delay_only_their_own_address() {
     let (tokens, twilio) = tokens();
     assert!(tokens.check("good-before", source(9), BEGIN).await.is_ok());
     twilio.does.send_replace(Does::Wait);
@@ -141,7 +141,7 @@ async fn guesses_hold_up_their_own_address_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_can_be_no_token_is_refused_unasked_and_what_was_refused_is_remembered() {
+async fn malformed_and_refused_tokens_are_refused_without_asking_twilio() {
     let (tokens, twilio) = tokens();
     let long = "x".repeat(LONGEST + 1);
     for garbage in ["", "=", "two words", "quo\"te", "ümlaut", "nul\0", long.as_str()] {
@@ -156,7 +156,7 @@ async fn what_can_be_no_token_is_refused_unasked_and_what_was_refused_is_remembe
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_remembered_of_tokens_has_bounds() {
+async fn the_number_of_cached_tokens_is_bounded() {
     let mut known = Known::default();
     let hash = |number: usize| -> Hash { Sha256::digest(number.to_be_bytes()).into() };
     let user = || User { worker: None, name: String::new(), may_see_all: false, expires: None };

@@ -83,7 +83,7 @@ mod tests {
     use std::path::Path;
 
     #[tokio::test]
-    async fn what_lies_in_the_folders_is_what_is_run() {
+    async fn every_migration_in_the_folders_is_run() {
         let folders = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
         for (name, migrator) in [("sqlite", &SQLITE), ("postgres", &POSTGRES)] {
             let there = Migrator::new(folders.join(name)).await.unwrap();

@@ -1,24 +1,24 @@
-//! What stands in front of the server.
+//! The proxy in front of the server.
 
 use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-/// Where the server is, if it is there.
+/// The server's address, while it is up.
 pub(crate) type Server = watch::Sender<Option<SocketAddr>>;
 
-/// What it does for a server that is being started again.
+/// What it does for a server that is being restarted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Front {
-    /// It takes connections meanwhile, passes them on when the server is there, and repeats what was not answered.
+    /// It accepts connections meanwhile, forwards them once the server is up, and retries unanswered requests.
     Repeats,
-    /// Nothing, as if it were not there.
+    /// Nothing, as if it were absent.
     None,
 }
 
 impl Front {
-    /// Passes on until the server's address is told no more.
+    /// Forwards until the sender of the server's address is dropped.
     pub(crate) fn open(self, listener: TcpListener) -> Server {
         let (server, at) = watch::channel(None);
         tokio::spawn(async move {
@@ -36,7 +36,7 @@ impl Front {
     }
 }
 
-/// Whoever does not find the server is told so at once.
+/// A client that finds no server is disconnected at once.
 async fn connect(mut client: TcpStream, server: Option<SocketAddr>) {
     let Some(server) = server else { return };
     let Ok(mut server) = TcpStream::connect(server).await else { return };
@@ -49,7 +49,7 @@ async fn over(mut at: watch::Receiver<Option<SocketAddr>>) {
 }
 
 async fn pass(mut client: TcpStream, mut at: watch::Receiver<Option<SocketAddr>>) {
-    // What was said to a server that has not answered anything.
+    // Bytes sent to a server that has not answered anything.
     let mut said = vec![];
     loop {
         let Ok(address) = at.wait_for(Option::is_some).await.map(|address| *address) else { return };
@@ -63,8 +63,8 @@ async fn pass(mut client: TcpStream, mut at: watch::Receiver<Option<SocketAddr>>
         if server.write_all(&said).await.is_ok()
             && answers(&mut client, &mut server, &mut said, &mut at).await
         {
-            // Whoever is cut off from now on, also by another server's taking its place, is told so by the end of this
-            // connection.
+            // A client that is cut off from now on, even by a replacement of the server, notices it by the end of
+            // this connection.
             tokio::select! {
                 _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
                 _ = at.changed() => {}
@@ -77,8 +77,8 @@ async fn pass(mut client: TcpStream, mut at: watch::Receiver<Option<SocketAddr>>
     }
 }
 
-/// Passes on until the server begins to answer. If it ends before, or another one takes its place, the next one is to hear the same: a proxy does so when
-/// it is told to (HAProxy: `retry-on conn-failure empty-response`).
+/// Forwards until the server begins to answer. If it ends before, or is replaced, the next one gets the same bytes: a
+/// proxy does so when configured (HAProxy: `retry-on conn-failure empty-response`).
 async fn answers(
     client: &mut TcpStream,
     server: &mut TcpStream,
@@ -100,7 +100,7 @@ async fn answers(
                         return false;
                     }
                 }
-                // Nobody waits for an answer any more.
+                // The client no longer waits for an answer.
                 _ => return true,
             },
         }

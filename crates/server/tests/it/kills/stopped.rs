@@ -1,7 +1,7 @@
-//! Of two servers one stands still (SIGSTOP) wherever it is about to ask something of Twilio, or has just been answered: a
-//! machine that is suspended, or has nothing left. The other one goes on when the lease is over. When the first one is let
-//! go on (SIGCONT), all that it had in its hands is somebody else's, or done: it sends nothing more, but what was on its way
-//! already.
+//! One of two servers is suspended (SIGSTOP) wherever it is about to send a request to Twilio, or has just been
+//! answered: a machine that is suspended, or has run out of resources. The other one goes on when the lease is over.
+//! When the first one continues (SIGCONT), all its jobs belong to the other one, or are done: it sends nothing more,
+//! except what was in flight already.
 
 use super::front::{Front, Server};
 use super::watched::{Files, start};
@@ -20,10 +20,10 @@ use tokio::process::Child;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 
-/// Two servers on one database. The front leads to the first one.
+/// Two servers on one database. The proxy leads to the first one.
 struct Two {
     first: Child,
-    /// Where the second one is.
+    /// Address of the second one.
     other: SocketAddr,
     front: Server,
 }
@@ -57,7 +57,7 @@ async fn a_server_that_stood_still_sends_nothing_more() {
     assert!(stood.len() * 4 >= steps.len() * 3, "few of {steps:#?}");
 }
 
-/// One recovery, with the first server standing still at this step until it is over. Did it come to that?
+/// One recovery, with the first server suspended at this step until it is over. True when that happened.
 async fn run(folder: &Path, step: Option<&str>) -> (Steps, bool) {
     let database = Database::postgres().await;
     let files = Files::of(folder, step.unwrap_or("first"));
@@ -79,7 +79,7 @@ async fn run(folder: &Path, step: Option<&str>) -> (Steps, bool) {
     let (sent, steps_then) = (floor.twin.done().len(), files.steps());
     let on_its_way = on_its_way(&steps_then);
     signal(&two.first, "-CONT");
-    // It has its lease again, and has given up what it had in its hands.
+    // It has its lease again, and has given up its jobs.
     let gave_up = ["the job is left to whoever takes it", "another server has the job"];
     until_logged(&files, &gave_up).await;
     signal(&two.first, "-TERM");
@@ -117,17 +117,17 @@ async fn open(database: &Database, step: Option<&str>, files: &Files, other: &Fi
     (floor, two.await.unwrap())
 }
 
-/// The requests that had been begun when it stood still, but for the one that it stood still at: nobody can call them back.
+/// Requests that had begun when it was suspended, except the one at which it was: they cannot be called back.
 fn on_its_way(steps: &[String]) -> Vec<&str> {
     let Some((_, before)) = steps.split_last() else { return vec![] };
     let begun = before.iter().filter_map(|step| step.strip_prefix("request for "));
     begun.filter(|request| !steps.contains(&format!("answer to {request}"))).collect()
 }
 
-/// As the kernel says it.
+/// The kernel's view.
 fn is_stopped(program: &Child) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{}/stat", program.id().expect("it runs"))).unwrap();
-    // Behind the name, which is in brackets.
+    // After the name, which is in brackets.
     status.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('T'))
 }
 

@@ -1,4 +1,4 @@
-//! The program, which is started again when it was killed, as an operating system's service is.
+//! The program, restarted after each kill, as an operating system's service is.
 
 use super::front::Server;
 use std::ffi::OsStr;
@@ -12,7 +12,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// Until it is dropped.
+/// Runs until it is dropped.
 pub(crate) struct Watched(JoinHandle<()>);
 
 impl Drop for Watched {
@@ -21,10 +21,10 @@ impl Drop for Watched {
     }
 }
 
-/// How long it took from the start after the kill until it was ready; `None`: it was not killed, or is not there again.
+/// Time from the start after the kill until it was ready; `None`: it was not killed, or is not up again.
 pub(crate) type Again = watch::Receiver<Option<Duration>>;
 
-/// Where the program of one run leaves what.
+/// Folder of one run's files.
 pub(crate) struct Files(PathBuf);
 
 impl Files {
@@ -32,7 +32,7 @@ impl Files {
         Self(folder.join(run.replace(|c: char| !c.is_ascii_alphanumeric(), "-")))
     }
 
-    /// What it logged.
+    /// Its log.
     pub(crate) fn log(&self) -> PathBuf {
         self.0.with_extension("log")
     }
@@ -42,7 +42,7 @@ impl Files {
         self.0.with_extension("steps")
     }
 
-    /// The steps that it came to.
+    /// The steps that it has reached.
     pub(crate) fn steps(&self) -> Vec<String> {
         let steps = std::fs::read_to_string(self.list()).unwrap_or_default();
         steps.lines().map(str::to_owned).collect()
@@ -50,7 +50,7 @@ impl Files {
 }
 
 impl Watched {
-    /// Starts it; with a step it is killed there, and what it comes to without one is written down.
+    /// Starts it; with a step it is killed there, without one its steps are recorded.
     pub(crate) fn start(
         arguments: Vec<String>,
         step: Option<String>,
@@ -96,7 +96,7 @@ async fn run(
     assert_eq!(status.signal(), Some(9), "it ended by itself");
 }
 
-/// Starts it. Where it listens, if it comes to that.
+/// Starts it, and returns its address, if it gets that far.
 pub(super) async fn start(
     arguments: &[String],
     environment: impl IntoIterator<Item = (&str, &OsStr)>,
