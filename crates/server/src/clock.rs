@@ -61,13 +61,12 @@ impl Alarm {
             (true, _) => {
                 tracing::warn!(
                     ahead_ms = skew.0,
-                    "the database's clock is not this server's: timers go off too soon or too late for calls that several \
-                     servers see to; look at NTP on both machines"
+                    "the database's clock differs from this server's: timers of calls that several servers handle fire too early or too late; check NTP on both machines"
                 );
                 self.0 = Some(Instant::now());
             }
             (false, Some(_)) => {
-                tracing::info!(ahead_ms = skew.0, "the database's clock is this server's again");
+                tracing::info!(ahead_ms = skew.0, "the database's clock agrees with this server's again");
                 self.0 = None;
             }
             (false, None) => {}

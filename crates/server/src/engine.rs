@@ -185,7 +185,7 @@ impl Engine {
         match self.store.catch_up().await {
             Ok(true) => self.look_at = Millis(0),
             Ok(false) => {}
-            Err(error) => tracing::error!(%error, "calls cannot be looked at yet, trying again"),
+            Err(error) => tracing::error!(%error, "calls cannot be read yet; retrying"),
         }
         if !self.unheard.is_empty() {
             if !self.unheard.look(&self.store).await {
@@ -214,7 +214,7 @@ impl Engine {
                 due.into_iter().map(|(conference, _)| conference).collect()
             }
             Err(error) => {
-                tracing::error!(%error, "the timers cannot be read, trying again");
+                tracing::error!(%error, "timers cannot be read; retrying");
                 self.look_at = now + PAUSE;
                 vec![]
             }
@@ -303,7 +303,7 @@ impl Engine {
             });
             if answered.is_err() {
                 tracing::error!(
-                    "an answer could not be made, which is a defect of rejoin; what it is about is stored"
+                    "a reply could not be built, which is a defect of rejoin; the event itself is stored"
                 );
             }
         }
@@ -333,8 +333,8 @@ impl Engine {
     fn refuse(&mut self, piece: Piece, error: &Error) {
         let may_have_happened = error.may_have_happened();
         match may_have_happened {
-            true => tracing::error!(%error, "it is not known whether a commit came through"),
-            false => tracing::error!(%error, "a commit failed, nothing of it happened"),
+            true => tracing::error!(%error, "unknown whether a commit succeeded"),
+            false => tracing::error!(%error, "a commit failed; nothing was written"),
         }
         let is_of_one = matches!(error, Error::Defect | Error::HeldBack);
         for work in piece.works.iter().filter(|_| !is_of_one) {

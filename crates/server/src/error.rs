@@ -79,13 +79,13 @@ pub enum Error {
     InDoubt,
     /// No database server accepts writes.
     #[error(
-        "the database is read-only: nothing was changed, and calls are not guarded; DATABASE_URL has to lead to the primary, or \
+        "the database is read-only: nothing was changed, and calls are not protected; DATABASE_URL has to lead to the primary, or \
          name it among others"
     )]
     ReadOnly,
     /// No database server is reachable.
     #[error(
-        "the database cannot be reached ({0}): nothing was changed, and calls are not guarded; check DATABASE_URL, the database's \
+        "the database cannot be reached ({0}): nothing was changed, and calls are not protected; check DATABASE_URL, the database's \
          host and the network"
     )]
     Away(String),

@@ -264,7 +264,7 @@ impl Executor {
         match freed {
             Err(error) if error.is_passing() => Err(error),
             Err(error) => {
-                tracing::warn!(%conference, %error, "others may be hung up on when the customer is moved");
+                tracing::warn!(%conference, %error, "moving the customer may end the call for other participants");
                 Ok(())
             }
             Ok(()) => Ok(()),
@@ -364,7 +364,7 @@ impl Executor {
         };
         let sent = match sent {
             Err(Error::Refused { status, code }) if code != CALL_NOT_IN_PROGRESS => {
-                tracing::warn!(status, code, "a document was refused; Twilio is to ask for it");
+                tracing::warn!(status, code, "Twilio refused inline TwiML; sending its URL instead");
                 self.client.redirect_call(leg, url, Some(fallback)).await
             }
             sent => sent,

@@ -53,7 +53,7 @@ pub(crate) fn start() {
     HANDLE.get_or_init(|| {
         let handle = install();
         if let Err(error) = &handle {
-            tracing::error!(%error, "nothing can be counted: /metrics stays empty");
+            tracing::error!(%error, "metrics are unavailable: /metrics stays empty");
         }
         describe();
         handle.ok()

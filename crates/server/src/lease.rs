@@ -19,11 +19,11 @@ pub(crate) async fn run(store: Store, turns: Turns) {
     loop {
         match store.servers().await {
             Ok(servers) => turns.share(servers),
-            Err(error) => tracing::warn!(%error, "it cannot be read how many servers run"),
+            Err(error) => tracing::warn!(%error, "the number of running servers cannot be read"),
         }
         tokio::time::sleep(Duration::from_millis(EVERY.0)).await;
         if let Err(error) = store.renew().await {
-            tracing::warn!(%error, "the database does not hear that this server runs");
+            tracing::warn!(%error, "this server's lease could not be renewed");
         }
         alarm.look(store.skew());
     }
@@ -70,7 +70,7 @@ impl Gate for Ours {
             }
             tracing::warn!(
                 job = self.claim.job.0,
-                "not sent: this server's lease is over, or the job is another one's"
+                "not sent: this server's lease has expired, or another server owns the job"
             );
             None
         })

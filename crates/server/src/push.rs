@@ -128,7 +128,7 @@ impl Pushes {
     pub async fn supersede(&self, worker: &WorkerSid, epoch: u64) {
         self.lock().supersede(worker, epoch);
         if let Err(error) = self.store.say_newer_page(worker, epoch).await {
-            tracing::warn!(%error, "pages at other servers are not told that a newer one acts");
+            tracing::warn!(%error, "pages at other servers could not be notified that a newer one acts");
         }
     }
 
@@ -141,7 +141,7 @@ impl Pushes {
         match self.store.sessions_elsewhere(worker).await {
             Ok(others) => others.into_iter().any(|other| other != 0 && other < epoch),
             Err(error) => {
-                tracing::warn!(%error, "pages at other servers are not known");
+                tracing::warn!(%error, "pages connected to other servers could not be read");
                 true
             }
         }
@@ -252,12 +252,12 @@ impl Pushes {
                     // Messages from the time without a listener.
                     self.look().await;
                     self.hear(hints).await;
-                    tracing::warn!(
-                        "the connection was lost by which other servers are heard, making a new one"
-                    );
+                    tracing::warn!("the notification connection to the database was lost; reconnecting");
                 }
                 Ok(None) => {}
-                Err(error) => tracing::warn!(%error, "other servers cannot be heard, trying again"),
+                Err(error) => {
+                    tracing::warn!(%error, "notifications from other servers cannot be received; retrying")
+                }
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -297,7 +297,7 @@ impl Pushes {
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, "it is not known what other servers have said, looking again");
+                tracing::warn!(%error, "missed notifications cannot be read; retrying");
             }
         }
     }
@@ -307,7 +307,7 @@ impl Pushes {
         let Some(told) = self.lock().behind(worker, number) else { return };
         match self.store.pushes_since(worker, told).await {
             Ok(missed) => self.lock().tell_all(worker, &missed),
-            Err(error) => tracing::warn!(%error, "what other servers said cannot be read"),
+            Err(error) => tracing::warn!(%error, "a notification from another server cannot be read"),
         }
     }
 

@@ -85,7 +85,7 @@ pub(crate) async fn run(
                 let id = match &ended {
                     Ok((id, ())) => *id,
                     Err(error) => {
-                        tracing::error!(%error, "a job ended by a defect; it is taken up again in a moment");
+                        tracing::error!(%error, "a job panicked; it is retried shortly");
                         error.id()
                     }
                 };
@@ -137,7 +137,7 @@ pub(crate) async fn run(
     drop(jobs);
     let last = async { while running.join_next().await.is_some() {} };
     if tokio::time::timeout(LAST_ATTEMPTS, last).await.is_err() {
-        tracing::info!(jobs = running.len(), "jobs that have not ended are left to others");
+        tracing::info!(jobs = running.len(), "unfinished jobs are left to other servers");
     }
 }
 
@@ -164,7 +164,7 @@ async fn claim(parts: &Parts, held: &HashMap<task::Id, JobId>) -> Option<Vec<Job
         match parts.store.claim(held.values().copied(), &crowds, room).await {
             Ok(more) => claimed.extend(more),
             Err(error) => {
-                tracing::warn!(%error, "jobs cannot be read, trying again");
+                tracing::warn!(%error, "jobs cannot be read; retrying");
                 is_read = false;
                 break;
             }
@@ -173,7 +173,7 @@ async fn claim(parts: &Parts, held: &HashMap<task::Id, JobId>) -> Option<Vec<Job
     if claimed.is_empty() {
         return is_read.then(Vec::new);
     }
-    tracing::info!(jobs = claimed.len(), "taking up jobs that nobody has");
+    tracing::info!(jobs = claimed.len(), "taking over jobs without an owner");
     let now = parts.store.now();
     let conferences = claimed.iter().map(|job| job.conference.clone());
     let with_calls = |machine: &Machine| {
@@ -186,7 +186,7 @@ async fn claim(parts: &Parts, held: &HashMap<task::Id, JobId>) -> Option<Vec<Job
     let jobs: Vec<Job> = match parts.engine.look_at_readable(conferences, with_calls).await {
         Ok(jobs) => jobs,
         Err(error) => {
-            tracing::warn!(%error, "the calls of jobs cannot be read; they are taken up again in a moment");
+            tracing::warn!(%error, "the calls of jobs cannot be read; retrying shortly");
             return None;
         }
     };

@@ -109,7 +109,7 @@ impl Server {
             if !http.is_finished() && tokio::time::timeout(LAST_REQUESTS, &mut http).await.is_err() {
                 http.abort();
             }
-            tracing::info!("the last requests are over");
+            tracing::info!("the last requests have ended");
         };
         parts.stop(answered).await;
     }
@@ -176,18 +176,18 @@ impl Parts {
             if !queue.is_finished()
                 && let Err(error) = (&mut queue).await
             {
-                tracing::error!(%error, "the queue has ended by a defect");
+                tracing::error!(%error, "the queue panicked");
             }
             // The lease is no longer renewed.
             store.hand_over().await;
-            tracing::info!("others go on with its jobs");
+            tracing::info!("other servers take over its jobs");
         };
         tokio::join!(handed_over, answered);
         handle.stop().await;
         if !engine.is_finished()
             && let Err(error) = (&mut engine).await
         {
-            tracing::error!(%error, "the engine has ended by a defect");
+            tracing::error!(%error, "the engine panicked");
         }
         store.close().await;
         tracing::info!("stopped");

@@ -11,7 +11,7 @@ pub(crate) async fn run(store: Store, keep: Millis) {
     loop {
         tokio::time::sleep(EVERY).await;
         if let Err(error) = store.tidy(keep).await {
-            tracing::warn!(%error, "what is old stays in the database for now");
+            tracing::warn!(%error, "expired data could not be deleted; retrying later");
         }
     }
 }

@@ -18,7 +18,7 @@ pub enum Error {
     )]
     Unauthorized,
     /// HTTP 409 or 412: the task has changed since it was read.
-    #[error("the task was changed by somebody else meanwhile: read it again and repeat")]
+    #[error("the task was changed concurrently: read it again and repeat")]
     Conflict,
     /// HTTP 429: not carried out, so always safe to retry (<https://www.twilio.com/docs/api/errors/20429>).
     #[error("Twilio asks to send fewer requests: repeat later")]
@@ -59,7 +59,7 @@ pub enum Error {
         may_have_acted: bool,
     },
     /// The gate held it back: this server must not send it any more.
-    #[error("not sent: it is for somebody else by now")]
+    #[error("not sent: another server owns the job by now")]
     Withheld,
 }
 

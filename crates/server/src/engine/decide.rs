@@ -217,7 +217,7 @@ impl Decided {
     pub(super) fn committed(self, committed: Committed) -> Self {
         let known = committed.jobs.iter().filter(|job| job.is_none()).count();
         if known > 0 {
-            tracing::info!(actions = known, "what was done already is not done again");
+            tracing::info!(actions = known, "actions already carried out are not repeated");
         }
         Self { jobs: committed.jobs.into_iter().flatten().collect(), pushes: committed.pushes, ..self }
     }

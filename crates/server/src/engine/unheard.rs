@@ -49,15 +49,12 @@ impl Unheard {
         };
         match looked {
             Ok(()) => {
-                tracing::warn!(
-                    calls = self.0.len(),
-                    "callbacks could not be stored: Twilio is asked how those calls stand"
-                );
+                tracing::warn!(calls = self.0.len(), "callbacks could not be stored: their calls are polled");
                 self.0.clear();
                 true
             }
             Err(error) => {
-                tracing::debug!(%error, "calls of which callbacks could not be stored cannot be looked at yet");
+                tracing::debug!(%error, "calls with unstored callbacks cannot be read yet");
                 false
             }
         }

@@ -113,7 +113,7 @@ impl Executor {
     async fn log(&self, task: &TaskSid) -> Result<Vec<Logged>, Error> {
         match self.client.list_events(task).await {
             Err(error @ (Error::Gone | Error::Refused { .. } | Error::Unreadable { .. })) => {
-                tracing::warn!(%task, %error, "whether a transfer was refused cannot be found out: TaskRouter's log is not shown");
+                tracing::warn!(%task, %error, "unknown whether a transfer was refused: TaskRouter's event log cannot be read");
                 Ok(vec![])
             }
             log => Ok(log?.iter().filter_map(logged).collect()),

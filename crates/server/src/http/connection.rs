@@ -73,7 +73,7 @@ impl Terms {
             greeted = tokio::time::timeout(self.within, tls.accept(stream)) => match greeted {
                 Ok(Ok(stream)) => stream,
                 Ok(Err(error)) => {
-                    tracing::debug!(%error, "a client and we did not agree on TLS");
+                    tracing::debug!(%error, "TLS handshake failed");
                     return;
                 }
                 Err(_) => return,
@@ -123,6 +123,6 @@ impl Terms {
 
 fn ended(end: Result<(), hyper::Error>) {
     if let Err(error) = end {
-        tracing::debug!(%error, "a connection has ended early");
+        tracing::debug!(%error, "a connection ended early");
     }
 }

@@ -54,7 +54,7 @@ pub(crate) async fn serve(
                 told = Some(Instant::now());
                 tracing::warn!(
                     most = limits.connections_per_address,
-                    "an address has as many connections as it may: more are closed; if it is a proxy, name it in REJOIN_TRUSTED_PROXIES"
+                    "an address has reached its connection limit: further connections are closed; if it is a proxy, name it in REJOIN_TRUSTED_PROXIES"
                 );
             }
             if tls.is_none() {
@@ -88,7 +88,7 @@ async fn accept(listener: &TcpListener, within: Duration) -> (TcpStream, IpAddr)
             }
             Err(error) if is_of_connection(&error) => {}
             Err(error) => {
-                tracing::error!(%error, "no connection can be taken, trying again");
+                tracing::error!(%error, "cannot accept connections; retrying");
                 tokio::time::sleep(PAUSE).await;
             }
         }
@@ -100,7 +100,7 @@ async fn accept(listener: &TcpListener, within: Duration) -> (TcpStream, IpAddr)
 #[cfg(target_os = "linux")]
 fn takes_what_is_sent(stream: &TcpStream, within: Duration) {
     if let Err(error) = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(within)) {
-        tracing::debug!(%error, "who takes nothing keeps this connection");
+        tracing::debug!(%error, "TCP_USER_TIMEOUT could not be set on a connection");
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) async fn events(
     if batch.malformed > 0 {
         tracing::warn!(
             malformed = batch.malformed,
-            "events are not as Twilio documents them, and were left out"
+            "events differ from Twilio's documentation and were skipped"
         );
     }
     // An event that fails does not keep others from being handled.

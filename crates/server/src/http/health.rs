@@ -58,7 +58,7 @@ pub(crate) async fn ready(State(app): State<Arc<App>>) -> Response {
     let ready = Ready {
         database: Check::of(
             database,
-            "nothing can be stored: webhooks are answered 503 and calls are not guarded; look at its disk and connections",
+            "nothing can be stored: webhooks are answered 503 and calls are not protected; look at its disk and connections",
         ),
         twilio: Check::of(
             twilio,

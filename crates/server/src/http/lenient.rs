@@ -88,7 +88,7 @@ impl<T> Each<T> {
             tracing::warn!(
                 what,
                 count = self.unknown,
-                "passed over what this version does not understand of a page's request"
+                "skipped the parts of a page's request that this version does not understand"
             );
             count(what, self.unknown);
         }

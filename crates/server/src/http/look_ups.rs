@@ -58,7 +58,7 @@ impl LookUps {
                 return None;
             }
             if self.budget.check(claim.0.as_str().as_bytes()).is_err() {
-                tracing::warn!(worker = %claim.0, "a call that a page has named is not looked up: the worker has named too many");
+                tracing::warn!(worker = %claim.0, "no look-up for a call that a page named: the worker has named too many");
                 metrics::counter!("rejoin_look_ups_refused_total").increment(1);
                 return None;
             }

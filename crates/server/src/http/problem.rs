@@ -79,12 +79,12 @@ impl Problem {
             Self::TokenRefused => (
                 StatusCode::UNAUTHORIZED,
                 "token-refused",
-                "The token is not valid (any more); nothing was changed. Read the token anew and repeat.",
+                "The token is not valid (any more); nothing was changed. Get a fresh token and repeat.",
             ),
             Self::NotAWorker => (
                 StatusCode::FORBIDDEN,
                 "not-a-worker",
-                "The token belongs to no worker, so there is no call of his; nothing was changed.",
+                "The token belongs to no worker, so it gives access to no call; nothing was changed.",
             ),
             Self::NotYourCall => (
                 StatusCode::FORBIDDEN,
@@ -100,8 +100,8 @@ impl Problem {
             Self::Full => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "full",
-                "Too many requests are under way of which it is not known yet who sends them, from this address or \
-                 altogether; nothing was changed. Repeat in a moment, on a new connection.",
+                "Too many requests from unverified senders are in progress, from this address or in total; \
+                 nothing was changed. Repeat in a moment, on a new connection.",
             ),
             Self::BodyTooLarge => (
                 StatusCode::PAYLOAD_TOO_LARGE,
@@ -116,7 +116,7 @@ impl Problem {
             Self::BodyIncomplete => (
                 StatusCode::BAD_REQUEST,
                 "body-incomplete",
-                "The body ended before its end; nothing was changed. Repeat it as a whole.",
+                "The body is incomplete; nothing was changed. Repeat it as a whole.",
             ),
             Self::BodyInvalid => (
                 StatusCode::BAD_REQUEST,

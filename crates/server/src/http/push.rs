@@ -110,7 +110,7 @@ async fn revoked(app: &App, worker: &WorkerSid, token: &str) {
         match app.tokens.check_again(token, app.store.now()).await {
             Ok(user) if user.worker.as_ref() == Some(worker) => {}
             Ok(_) | Err(Problem::TokenRefused) => {
-                tracing::info!(%worker, "a push channel ends: its token is not good any more");
+                tracing::info!(%worker, "closed a push channel: its token is no longer valid");
                 return;
             }
             Err(_) => {}

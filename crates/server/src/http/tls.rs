@@ -65,11 +65,11 @@ async fn renew(pair: Pair, mut seen: Written, newest: watch::Sender<TlsAcceptor>
                 seen = now;
                 newest.send_replace(acceptor);
                 metrics::counter!(figures::CERTIFICATES, "result" => "used").increment(1);
-                tracing::info!("the new certificate is used from now on");
+                tracing::info!("the new certificate is in use");
             }
             Err(error) if times == LOOKS => {
                 metrics::counter!(figures::CERTIFICATES, "result" => "refused").increment(1);
-                tracing::error!(%error, "the new certificate is not used, the one before stays");
+                tracing::error!(%error, "the new certificate was rejected; the previous one stays in use");
             }
             Err(_) => {}
         }

@@ -23,7 +23,7 @@ pub(super) fn look(app: &Arc<App>, worker: &WorkerSid, named: Vec<Named>) {
     tokio::spawn(surroundings.task(async move {
         for (task, reservation) in named {
             if let Err(error) = register(&app, &worker, &task, &reservation).await {
-                tracing::warn!(%error, %task, "a call that a page has named is not known");
+                tracing::warn!(%error, %task, "a call that a page named could not be looked up");
             }
         }
     }));
@@ -109,7 +109,7 @@ pub(super) async fn find(app: &App, customer: &CallSid, now: Millis) -> Result<(
         if !client.fetch_call(&registration.worker_leg).await?.is_client() {
             continue;
         }
-        tracing::info!(%worker, task = %registration.task, "a caller's conference has ended of whom nobody has told");
+        tracing::info!(%worker, task = %registration.task, "the conference of an unreported customer has ended");
         app.engine.event(Event::Registered { worker, registration }).await?;
     }
     Ok(())

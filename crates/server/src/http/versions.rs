@@ -42,8 +42,8 @@ impl Versions {
         tracing::warn!(
             plugin = version,
             server = OURS,
-            "pages run another version of the plugin than this server's: calls are guarded, but what only one of the two \
-             knows is passed over; deploy the same version of both and let agents load Flex again"
+            "plugin and server versions differ: calls are protected, but features that only one of them \
+             knows are skipped; deploy the same version of both and have agents reload Flex"
         );
         version.to_owned()
     }

@@ -158,7 +158,7 @@ fn tell(news: News) {
              agents who are back get their customers"
         ),
         News::FailsafeOver { by_operator } => {
-            tracing::warn!(by_operator, "the failsafe is over: what it kept back goes out at the usual rate");
+            tracing::warn!(by_operator, "the failsafe is over: held-back actions go out at the usual rate");
         }
         News::Over { lost, lasted } => tracing::warn!(lost, lasted_ms = lasted.0, "the storm is over"),
     }

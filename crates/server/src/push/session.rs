@@ -39,7 +39,7 @@ impl Drop for Session {
                 // A stopping server ends all of its sessions.
                 Ok(()) | Err(Error::Database(sqlx::Error::PoolClosed)) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "a page is gone, and counts as connected until this server stops");
+                    tracing::warn!(%error, "a closed page counts as connected until this server stops");
                 }
             }
         });

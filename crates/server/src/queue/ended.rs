@@ -43,18 +43,15 @@ pub(super) async fn report(engine: &Handle, job: Job, outcome: Outcome, told: Ve
             Ok(()) => return gave_up.into_iter().for_each(figures::given_up),
             Err(Error::Stopping) => return,
             Err(Error::Lost) => {
-                tracing::info!(job = job.claim.job.0, "another server has the job, and tells how it ends");
+                tracing::info!(job = job.claim.job.0, "another server owns the job and reports its result");
                 return;
             }
             Err(Error::HeldBack | Error::Defect) => {
-                tracing::warn!(
-                    job = job.claim.job.0,
-                    "how a job ended is not heeded now: its call is held back"
-                );
+                tracing::warn!(job = job.claim.job.0, "a job's result is deferred: its call is held back");
                 return engine.set_job_aside(job.claim).await;
             }
             Err(error) => {
-                tracing::warn!(job = job.claim.job.0, %error, "the end of a job could not be stored, trying again");
+                tracing::warn!(job = job.claim.job.0, %error, "a job's result could not be stored; retrying");
             }
         }
         tokio::time::sleep(Duration::from_millis(backoff.0)).await;

@@ -104,7 +104,7 @@ impl SetAside {
             if self.calls.get(call).is_some_and(|entry| entry.why != Why::Refused) {
                 self.calls.remove(call);
                 self.jobs.clear();
-                tracing::info!(conference = %call, "the call is not held back any more");
+                tracing::info!(conference = %call, "the call is no longer held back");
             }
         }
         for HeldBack { conference, why, .. } in held_back {

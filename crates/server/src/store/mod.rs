@@ -184,7 +184,7 @@ impl Store {
     /// Hands this server's jobs over: other servers need not wait for the end of its lease.
     pub async fn hand_over(&self) {
         if let Err(error) = self.leave().await {
-            tracing::warn!(%error, "the database could not be told that this server stops; others wait for its lease to end");
+            tracing::warn!(%error, "this server's lease could not be released; other servers wait until it expires");
         }
     }
 

@@ -181,7 +181,7 @@ impl Gateway {
             Command::Accept { call, sdp, reply } => drop(reply.send(self.accept(now, &call, &sdp))),
             Command::Native { call, hz } => {
                 if self.find(&call).is_ok() {
-                    return tracing::warn!(%call, "a native leg was wanted that exists already");
+                    return tracing::warn!(%call, "a native leg was requested that already exists");
                 }
                 self.happenings.push(Happening::Connected(call.clone()));
                 self.add(call, End::Native(Tone::new(hz.clamp(200.0, 3400.0)), 0));

@@ -24,7 +24,7 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Error> {
         tracing::error!(at, "a panic, which is a defect of rejoin: please report it with this line");
     }));
     if cfg!(panic = "abort") {
-        tracing::warn!("this build ends with the first defect: build with the profile `dist`");
+        tracing::warn!("this build aborts at the first panic: build with the profile `dist`");
     }
     let mut signals = Signals::new();
     for finding in options.config.findings().iter().filter(|finding| !finding.fatal) {

@@ -8,7 +8,12 @@ pub(crate) struct Signals(Option<(Signal, Signal)>);
 impl Signals {
     pub(crate) fn new() -> Self {
         let both = signal(SignalKind::terminate()).and_then(|t| Ok((t, signal(SignalKind::interrupt())?)));
-        Self(both.inspect_err(|error| tracing::warn!(%error, "cannot be stopped in order by signals")).ok())
+        Self(
+            both.inspect_err(
+                |error| tracing::warn!(%error, "signals cannot shut this server down gracefully"),
+            )
+            .ok(),
+        )
     }
 
     pub(crate) async fn next(&mut self) {

@@ -69,7 +69,7 @@ pub(super) async fn after_bridge(app: &App, customer: &CallSid, asked: u32) -> T
     let next = match tokio::time::timeout(AT_ONCE, next).await.unwrap_or(Err(Error::Busy)) {
         Ok(next) => next,
         Err(error) => {
-            tracing::error!(%error, "a caller whose conference has ended waits, because it cannot be looked up why");
+            tracing::error!(%error, "a customer whose conference has ended waits: why it ended could not be looked up");
             Next::Wait
         }
     };

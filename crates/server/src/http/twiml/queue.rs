@@ -135,7 +135,7 @@ pub(crate) async fn lost(
 async fn tell(app: &App, event: Event) -> bool {
     let stored = tokio::time::timeout(AT_ONCE, app.engine.event(event)).await.unwrap_or(Err(Error::Busy));
     if let Err(error) = &stored {
-        tracing::warn!(%error, "how the customer is doing in the queue could not be stored");
+        tracing::warn!(%error, "a customer's progress in the queue could not be stored");
     }
     stored.is_ok()
 }
@@ -149,7 +149,7 @@ async fn tell(app: &App, event: Event) -> bool {
 async fn again(app: &App, recovery: &RecoveryId) -> Result<Twiml, Error> {
     Ok(match way(app, recovery, Targeting::Anybody).await? {
         Some(way) if !way.again => {
-            tracing::error!(%recovery, "a caller whom no queue keeps was told that it did not work; look at the workflow");
+            tracing::error!(%recovery, "a customer left every queue and heard the text for a lost call; check the workflow");
             Twiml(said(app, Document::new(), Phrase::Lost, way.language.as_deref()))
         }
         Some(way) => {
@@ -157,7 +157,7 @@ async fn again(app: &App, recovery: &RecoveryId) -> Result<Twiml, Error> {
             Twiml(way.enqueued(&app.config, document, recovery))
         }
         None => {
-            tracing::error!(%recovery, "a caller of a recovery that is not known was told so");
+            tracing::error!(%recovery, "a customer of an unknown recovery heard the text for a lost call");
             Twiml(said(app, Document::new(), Phrase::Lost, None))
         }
     })

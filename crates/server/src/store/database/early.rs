@@ -25,7 +25,7 @@ impl Database {
         for row in find.fetch_all(db).await? {
             match serde_json::from_str(&row.try_get::<String, _>(0)?) {
                 Ok(mark) => found.push(mark),
-                Err(_) => tracing::error!("a stored mark cannot be read and is not gone on with"),
+                Err(_) => tracing::error!("a stored mark cannot be read and is skipped"),
             }
         }
         Ok(found)

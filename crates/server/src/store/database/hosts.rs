@@ -164,7 +164,7 @@ async fn longest(found: Vec<(PgConnection, String)>, within: Duration) -> String
         }
     }
     tracing::error!(
-        "two servers of DATABASE_URL take writes: the one with the longer history is used; stop the other one, or make it a standby"
+        "two hosts of DATABASE_URL accept writes: the one with the longer history is used; stop the other one, or make it a standby"
     );
     best.map(|(_, url)| url).unwrap_or_default()
 }

@@ -215,14 +215,14 @@ impl Database {
             }
             Place::Servers(servers) => {
                 if timeout(self.deadline, servers.close()).await.is_err() {
-                    tracing::warn!("connections to the database do not end, and are left to the system");
+                    tracing::warn!("connections to the database do not close and are abandoned");
                 }
             }
         }
         if let Some(lock) = self.lock.lock().unwrap_or_else(PoisonError::into_inner).take() {
             // Closing alone would not release it while a child process that is being started still holds it.
             if let Err(error) = lock.unlock() {
-                tracing::warn!(%error, "the database's file is free only when this program has ended");
+                tracing::warn!(%error, "the database file stays locked until this process exits");
             }
         }
     }

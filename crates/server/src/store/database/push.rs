@@ -65,7 +65,7 @@ impl Listener {
             match serde_json::from_str::<Signed>(heard.ok()??.payload()) {
                 Ok(signed) if signed.server == self.server => {}
                 Ok(signed) => return Some(signed.hint),
-                Err(_) => tracing::debug!("another server says what this one does not know"),
+                Err(_) => tracing::debug!("skipped an unknown notification from another server"),
             }
         }
     }

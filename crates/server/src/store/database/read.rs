@@ -89,7 +89,7 @@ impl Database {
         for row in next.fetch_all(&mut *self.reading().await?).await? {
             match ConferenceSid::try_from(row.try_get::<String, _>(0)?) {
                 Ok(conference) => timers.push((conference, millis(row.try_get(1)?))),
-                Err(_) => tracing::error!("a stored timer cannot be read and is not gone on with"),
+                Err(_) => tracing::error!("a stored timer cannot be read and is skipped"),
             }
         }
         Ok(timers)

@@ -188,7 +188,7 @@ impl Servers {
                 Box::pin(async move {
                     connection.execute(setup).await?;
                     if let Err(error) = connection.execute(KEEPALIVE).await {
-                        tracing::debug!(%error, "the database does not look whether connections are alive");
+                        tracing::debug!(%error, "the database cannot check whether connections are alive");
                     }
                     if connection.fetch_one(IS_READ_ONLY).await?.try_get(0)? {
                         // The driver would retry at once, and again. The waiting operation gives up in a moment, and
@@ -241,7 +241,7 @@ impl Servers {
         };
         if let Some(thrown) = thrown {
             metrics::counter!(figures::CONNECTIONS_DROPPED, "why" => why).increment(1);
-            tracing::warn!(why, "all connections to the database are thrown away, looking for it anew");
+            tracing::warn!(why, "dropping all connections to the database and reconnecting");
             // Nothing is put back from now on. Each connection ends with the operation that uses it last.
             drop(thrown.pool.close());
         }

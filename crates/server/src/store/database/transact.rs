@@ -39,7 +39,7 @@ impl Database {
                 }
                 Ok(None) => {} // a call was added: all are locked again, in their order
                 Err(error) if passes(&error) && begun.elapsed() < TRY_FOR => {
-                    tracing::debug!(%error, "a transaction is begun again");
+                    tracing::debug!(%error, "retrying a transaction");
                     self.notice(&error, connections);
                 }
                 Err(error) => return Err(error),
@@ -136,7 +136,7 @@ impl Database {
                     (Ok(conference), Ok(timer)) => {
                         found.timers.push((conference, timer, millis(row.try_get(2)?)));
                     }
-                    _ => tracing::error!("a stored timer cannot be read and is not gone on with"),
+                    _ => tracing::error!("a stored timer cannot be read and is skipped"),
                 }
             }
         }
