@@ -33,48 +33,48 @@ pub struct Config {
     /// The Twilio account.
     #[arg(long = "twilio-account-sid", env = "TWILIO_ACCOUNT_SID", value_parser = AccountSid::parse, help_heading = "Twilio")]
     pub account: AccountSid,
-    /// Its primary auth token: for requests, and for signatures of webhooks.
+    /// Its primary auth token: authenticates requests and verifies webhook signatures.
     #[arg(long = "twilio-auth-token", env = "TWILIO_AUTH_TOKEN", hide_env_values = true, value_parser = secret, help_heading = "Twilio")]
     pub auth_token: SecretString,
-    /// The auth token before, while tokens are rotated: signatures made with it are good, too.
+    /// The previous auth token, during a rotation: signatures made with it are accepted, too.
     #[arg(long = "twilio-auth-token-previous", env = "TWILIO_AUTH_TOKEN_PREVIOUS", hide_env_values = true, value_parser = secret, help_heading = "Twilio")]
     pub previous_auth_token: Option<SecretString>,
     /// The TaskRouter workspace.
     #[arg(long = "twilio-workspace-sid", env = "TWILIO_WORKSPACE_SID", value_parser = WorkspaceSid::parse, help_heading = "Twilio")]
     pub workspace: WorkspaceSid,
-    /// Empty: Twilio itself. Otherwise requests go to `{base}/{host}{path}`.
+    /// Base URL for requests: `{base}/{host}{path}`. Empty: Twilio itself.
     #[arg(long = "twilio-api-base", env = "TWILIO_API_BASE", default_value = "", help_heading = "Twilio")]
     pub twilio_base: String,
-    /// Where to listen.
+    /// Address to listen on.
     #[arg(long, env = "REJOIN_LISTEN", default_value = "127.0.0.1:8080", help_heading = "Server")]
     pub listen: SocketAddr,
-    /// A second address to listen on, for operators: with it `/operator/…`, `/metrics` and `/health/ready` are served
-    /// there, and not where everybody else comes. Not encrypted: an address that only this machine or your own network
-    /// reaches. Not set: they are served with the rest.
+    /// A second address to listen on, for operators: `/operator/…`, `/metrics` and `/health/ready` are served there
+    /// only. Not encrypted: use an address that only this machine or your own network reaches. Not set: they are served
+    /// with the rest.
     #[arg(long, env = "REJOIN_OPERATOR_LISTEN", help_heading = "Server")]
     pub operator_listen: Option<SocketAddr>,
-    /// Under which address Twilio reaches this server: scheme, host and maybe port and path.
+    /// URL at which Twilio reaches this server: scheme, host, optional port and path.
     #[arg(long, env = "REJOIN_PUBLIC_URL", help_heading = "Server")]
     pub public_url: String,
-    /// Other addresses under which Twilio may know this server, comma separated: signatures over them are good, too.
+    /// Further URLs at which Twilio may reach this server, comma separated: signatures over them are accepted, too.
     #[arg(long, env = "REJOIN_OTHER_PUBLIC_URLS", value_delimiter = ',', help_heading = "Server")]
     pub other_public_urls: Vec<String>,
     /// The workflow "Recovery Ping".
     #[arg(long = "ping-workflow-sid", env = "REJOIN_PING_WORKFLOW_SID", value_parser = WorkflowSid::parse, help_heading = "Twilio")]
     pub ping_workflow: WorkflowSid,
-    /// The workflow by which calls come back that an agent has placed. Without it each comes back by its own, which has
-    /// to find any agent for it then, like that of calls that come in.
+    /// Workflow for requeuing outbound calls. Not set: each is requeued by its own workflow, which must then be able to
+    /// find any agent for it, like the workflow of inbound calls.
     #[arg(long = "outbound-workflow-sid", env = "REJOIN_OUTBOUND_WORKFLOW_SID", value_parser = WorkflowSid::parse, help_heading = "Twilio")]
     pub outbound_workflow: Option<WorkflowSid>,
-    /// An activity of its own ("Reconnecting", available) that an agent is put into while the customer comes back through
-    /// the queue, when hers receives no tasks. Without it such an agent gets the customer back only in place.
+    /// A dedicated available activity ("Reconnecting") for an agent whose own activity receives no tasks, while the
+    /// customer comes back through the queue. Not set: such an agent gets the customer back only in place.
     #[arg(long = "reconnecting-activity-sid", env = "REJOIN_RECONNECTING_ACTIVITY_SID", value_parser = ActivitySid::parse, help_heading = "Twilio")]
     pub reconnecting_activity: Option<ActivitySid>,
-    /// Where a caller's flow goes on after a call that has ended as calls do, when the first queue's `action` is
-    /// `/twiml/ended` of this server. Without it the caller is hung up on then.
+    /// URL at which the customer's flow continues after a call that ended normally, when the first queue's `action` is
+    /// `/twiml/ended` of this server. Not set: the customer's call ends then.
     #[arg(long, env = "REJOIN_ENDED_URL", help_heading = "Twilio")]
     pub ended_url: Option<String>,
-    /// Origins that Flex is loaded from, comma separated.
+    /// Origins from which Flex is loaded, comma separated.
     #[arg(
         long,
         env = "REJOIN_ALLOWED_ORIGINS",
@@ -83,10 +83,11 @@ pub struct Config {
         help_heading = "Server"
     )]
     pub allowed_origins: Vec<String>,
-    /// Who has this token may read timelines and figures: 32 characters at least. Without it nobody may.
+    /// Token for reading timelines and metrics, at least 32 characters. Not set: they cannot be read.
     #[arg(long, env = "REJOIN_OPERATOR_TOKEN", hide_env_values = true, value_parser = secret, help_heading = "Server")]
     pub operator_token: Option<SecretString>,
-    /// Outside production: only calls whose customer has one of these numbers are touched, comma separated. Empty: all.
+    /// Outside production: restricts recovery to calls whose customer has one of these numbers, comma separated. Empty:
+    /// all calls.
     #[arg(
         long,
         env = "REJOIN_ALLOWED_NUMBERS",
@@ -95,10 +96,11 @@ pub struct Config {
         help_heading = "Server"
     )]
     pub allowed_numbers: Vec<Number>,
-    /// Where everything is kept.
+    /// Where the state is stored.
     #[command(flatten)]
     pub storage: Storage,
-    /// How many days what is known of a call is kept. Of its recoveries figures remain then, and nothing that is personal.
+    /// Number of days for which a call's data is kept. Afterwards only statistics of its recoveries remain, without
+    /// personal data.
     #[arg(
         long,
         env = "REJOIN_KEEP_DAYS",
@@ -107,47 +109,47 @@ pub struct Config {
         help_heading = "Server"
     )]
     pub keep_days: u32,
-    /// Whether connections are encrypted here.
+    /// TLS of this server.
     #[command(flatten, next_help_heading = "Server")]
     pub tls: Tls,
-    /// Is an agent whose old leg still stands put back into the same conference?
+    /// Whether an agent whose old leg still stands rejoins the same conference.
     #[arg(long, env = "REJOIN_IN_PLACE", value_enum, default_value = "auto", help_heading = "Recovery")]
     pub in_place: InPlace,
-    /// Is a customer who is alone told on hold?
+    /// Whether a customer who is alone hears the announcement on hold.
     #[arg(long, env = "REJOIN_CUSTOMER_HOLD", value_enum, default_value = "auto", help_heading = "Recovery")]
     pub customer_hold: CustomerHold,
-    /// What callers hear.
+    /// What customers hear.
     #[command(flatten, next_help_heading = "What callers hear")]
     pub texts: Texts,
-    /// How long things may take.
+    /// Durations.
     #[command(flatten, next_help_heading = "Durations")]
     pub timings: Timings,
-    /// What anybody may ask at most.
+    /// Limits of connections and requests.
     #[command(flatten, next_help_heading = "Limits")]
     pub limits: Limits,
-    /// How fast requests go to Twilio.
+    /// Rate of requests to Twilio.
     #[command(flatten, next_help_heading = "Pace")]
     pub pacing: Pacing,
-    /// What is written into the log.
+    /// The log.
     #[command(flatten, next_help_heading = "Logs")]
     pub logs: Logs,
-    /// What is otherwise for calls that came by a workflow.
+    /// Settings that differ for calls of a workflow.
     #[arg(skip)]
     pub workflow: BTreeMap<WorkflowSid, Changes>,
-    /// What is otherwise for calls from a queue.
+    /// Settings that differ for calls of a queue.
     #[arg(skip)]
     pub queue: BTreeMap<TaskQueueSid, Changes>,
 }
 
-/// Where everything is kept.
+/// Where the state is stored.
 #[derive(Clone, Args)]
 pub struct Storage {
-    /// The database: `sqlite:` and the path of a file, for one server, or `postgres://user@host/name`, for any number; of
-    /// several hosts (`a,b`) the primary is used. PostgreSQL's password comes from PGPASSWORD or ~/.pgpass.
+    /// The database: `sqlite:` and a file's path, for one server, or `postgres://user@host/name`, for any number of
+    /// servers; of several hosts (`a,b`) the primary is used. PostgreSQL's password comes from PGPASSWORD or ~/.pgpass.
     #[arg(long, env = "DATABASE_URL", default_value = "sqlite:rejoin.db", help_heading = "Server")]
     pub database_url: String,
-    /// How long the database may take to answer before its connections are given up and made anew, in milliseconds. Who
-    /// waits for it is answered 503 then.
+    /// Maximum time for the database to answer, in milliseconds; then its connections are replaced and waiting requests
+    /// are answered with 503.
     #[arg(
         long,
         env = "REJOIN_DATABASE_TIMEOUT_MS",
@@ -159,7 +161,7 @@ pub struct Storage {
 }
 
 impl Storage {
-    /// Opens it, and brings its tables up to date.
+    /// Opens the database and migrates its tables.
     pub async fn open(&self) -> Result<Store, Error> {
         let deadline = Duration::from_millis(self.database_timeout_ms);
         Store::open_in(&self.database_url, deadline, Surroundings::system()).await
@@ -175,11 +177,11 @@ impl fmt::Debug for Storage {
     }
 }
 
-/// Whether connections are encrypted here, and not by a proxy before it.
+/// TLS of this server, when no proxy in front of it terminates TLS.
 #[derive(Clone, Debug, Args)]
 pub struct Tls {
-    /// The certificate with its chain, PEM. With it and its key the server speaks TLS itself; new files are taken as they
-    /// come.
+    /// The certificate with its chain, PEM. With it and its key the server speaks TLS itself; changed files are
+    /// reloaded.
     #[arg(long = "tls-certificate", env = "REJOIN_TLS_CERTIFICATE", value_name = "FILE")]
     pub certificate: Option<PathBuf>,
     /// The certificate's key, PEM.
@@ -187,13 +189,13 @@ pub struct Tls {
     pub key: Option<PathBuf>,
 }
 
-/// What is written into the log. Nothing personal is, at whatever level.
+/// The log. It contains no personal data at any level.
 #[derive(Clone, Debug, Args)]
 pub struct Logs {
-    /// Levels, such as `info`, or `warn,rejoin_server=debug`.
+    /// Log levels, such as `info`, or `warn,rejoin_server=debug`.
     #[arg(id = "log", long = "log", env = "REJOIN_LOG", default_value = "info")]
     pub filter: String,
-    /// Lines for people, or JSON objects for programs.
+    /// Format: lines for people, or JSON objects for programs.
     #[arg(
         id = "log_format",
         long = "log-format",
@@ -209,25 +211,26 @@ pub struct Logs {
 pub enum LogFormat {
     /// Lines for people.
     Text,
-    /// A JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Is an agent put back into the same conference while the old leg still stands?
+/// Whether an agent whose old leg still stands rejoins the same conference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum InPlace {
-    /// Whenever it is possible.
+    /// Whenever possible.
     Auto,
-    /// Never: every customer comes back through the queue.
+    /// Never: every customer is requeued.
     Off,
 }
 
-/// Is a customer who is alone told and comforted on hold, so that it is over at once when the agent is back?
+/// Whether a customer who is alone hears the announcement and comfort audio on hold, so that both stop at once when the
+/// agent is back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum CustomerHold {
-    /// Whenever nobody else is on the call.
+    /// Whenever the customer is alone on the call.
     Auto,
-    /// Never: by announcements to the conference, which play to their end.
+    /// Never: announcements go to the conference and play to their end.
     Off,
 }
 
@@ -276,7 +279,7 @@ pub struct Timings {
     /// That time.
     #[arg(long, env = "REJOIN_AGAIN_WITHIN_MS", default_value_t = machine().again_within.0)]
     pub again_within_ms: u64,
-    /// How long a request to Twilio may take.
+    /// Timeout of a request to Twilio.
     #[arg(long, env = "REJOIN_TWILIO_TIMEOUT_MS", default_value = "5000")]
     pub twilio_timeout_ms: u64,
 }

@@ -9,32 +9,32 @@ use std::time::Duration;
 /// Limits of connections and requests.
 #[derive(Clone, Debug, Args)]
 pub struct Limits {
-    /// How many connections may be open at once; more wait until one closes. Each desktop has one open all the time.
+    /// Maximum number of open connections; further ones wait until one closes. Each page keeps one open.
     #[arg(long, env = "REJOIN_CONNECTIONS", default_value = "16384")]
     pub connections: usize,
-    /// How many of them one address may have (of IPv6: one /64); more are closed. Agents of one office may share an
-    /// address. Does not count for the addresses of trusted proxies.
+    /// Maximum number of open connections from one address (IPv6: one /64); further ones are closed. Agents of one
+    /// office may share an address. Not applied to trusted proxies.
     #[arg(long, env = "REJOIN_CONNECTIONS_PER_ADDRESS", default_value = "2048")]
     pub connections_per_address: usize,
-    /// Proxies in front of the server, as addresses or networks such as 10.0.0.0/8, comma separated: the address of a
-    /// client is then the last one in `X-Forwarded-For` that is not a proxy's own. Empty: connections from this machine
-    /// count as a proxy's that does not say who its clients are, and limits per address do not hold for them.
+    /// Proxies in front of the server, as addresses or networks such as 10.0.0.0/8, comma separated: a client's address
+    /// is then the last one in `X-Forwarded-For` that is not a proxy's own. Empty: connections from this machine are
+    /// taken for those of a proxy that does not name its clients, and limits per address do not apply to them.
     #[arg(long, env = "REJOIN_TRUSTED_PROXIES", value_delimiter = ',')]
     pub trusted_proxies: Vec<Network>,
-    /// How many bytes of requests may be in memory of which it is not verified who sends them.
+    /// Maximum number of bytes in memory from requests whose sender is not verified yet.
     #[arg(long, env = "REJOIN_UNVERIFIED_BYTES", default_value = "33554432")]
     pub unverified_bytes: usize,
-    /// How many of them one address may send.
+    /// Maximum number of those bytes from one address.
     #[arg(long, env = "REJOIN_UNVERIFIED_BYTES_PER_ADDRESS", default_value = "4194304")]
     pub unverified_bytes_per_address: usize,
-    /// How long a request's head may take, how long a connection may be idle, and how long a client may take nothing of
-    /// what is sent to it, in milliseconds.
+    /// Maximum time for a request's head, for an idle connection, and for a client that reads nothing of its response,
+    /// in milliseconds.
     #[arg(long, env = "REJOIN_HEAD_WITHIN_MS", default_value = "20000")]
     pub head_within_ms: u64,
-    /// How long a request's body may take altogether, in milliseconds.
+    /// Maximum time for a whole request body, in milliseconds.
     #[arg(long, env = "REJOIN_BODY_WITHIN_MS", default_value = "10000")]
     pub body_within_ms: u64,
-    /// How many requests one worker may make in a minute, whether at once or one after the other.
+    /// Maximum number of requests per minute from one worker, whether in a burst or spread out.
     #[arg(long, env = "REJOIN_REQUESTS_PER_MINUTE", default_value = "300")]
     pub requests_per_minute: u32,
 }

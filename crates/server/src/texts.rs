@@ -18,31 +18,31 @@ pub enum Phrase {
     Lost,
 }
 
-/// What callers hear who speak the language of the house, or none that there are words in.
+/// Texts in the default language, which is also used for customers whose language has no texts.
 #[derive(Clone, Debug, Args)]
 pub struct Texts {
-    /// Language of callers of whom nothing else is known, as in TwiML's `<Say>`. There are words in English, German,
-    /// Spanish, French, Portuguese and Japanese; for other languages set the texts, too.
+    /// Default language, as in TwiML's `<Say>`, for customers whose language is unknown. Built-in texts exist in
+    /// English, German, Spanish, French, Portuguese and Japanese; for other languages set the texts, too.
     #[arg(long, env = "REJOIN_LANGUAGE", default_value = ENGLISH)]
     pub language: String,
-    /// The task's attribute that names the caller's language, such as `de-DE` or `de`; dots lead into objects.
+    /// The task attribute with the customer's language, such as `de-DE` or `de`; dots lead into objects.
     #[arg(long, env = "REJOIN_LANGUAGE_ATTRIBUTE", default_value = "language")]
     pub language_attribute: String,
-    /// Said when the agent was lost, in the language that is set; without it words of our own.
+    /// Announcement when the agent was lost, in the default language. Not set: a built-in text.
     #[arg(long = "text-interrupted", env = "REJOIN_TEXT_INTERRUPTED")]
     pub interrupted: Option<String>,
-    /// Said when it takes another attempt to connect the caller.
+    /// Announcement when connecting the customer takes another attempt.
     #[arg(long = "text-again", env = "REJOIN_TEXT_AGAIN")]
     pub again: Option<String>,
-    /// Said when a call is not known any more: the last thing before the call ends.
+    /// Announcement when a call is no longer known: the last one before the call ends.
     #[arg(long = "text-lost", env = "REJOIN_TEXT_LOST")]
     pub lost: Option<String>,
-    /// What is said in other languages, or otherwise than in our own words.
+    /// Texts for other languages, or in place of the built-in ones.
     #[arg(skip)]
     pub others: BTreeMap<String, Wording>,
 }
 
-/// The texts of one language. For those that are not set our own are used.
+/// Texts of one language. The built-in text replaces one that is not set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Wording {
@@ -103,7 +103,7 @@ fn family(tag: &str) -> &str {
     tag.split(['-', '_']).next().unwrap_or(tag)
 }
 
-/// Our own texts: the agent was lost, another attempt, the end.
+/// Built-in texts: the agent was lost, another attempt, the end.
 const OURS: [(&str, [&str; 3]); 6] = [
     (
         ENGLISH,

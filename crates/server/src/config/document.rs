@@ -7,16 +7,16 @@ use std::fmt::Write as _;
 const WIDTH: usize = 118;
 
 const HEAD: &str = "\
-# Every setting of rejoin, with its default. Copy it, take the # away where you want something else, and start with
+# Every setting of rejoin, with its default. Copy this file, remove the # where you want another value, and start with
 #   rejoin serve --config rejoin.toml
-# or REJOIN_CONFIG=rejoin.toml. The environment counts more than this file, and options count more than both; an option
-# is the name with dashes (--ping-ttl-ms). `rejoin check-config` tells what counts in the end and what is wrong with it.
-# Secrets do not stand in here: each is in a file of its own that is named, or in the environment.
+# or REJOIN_CONFIG=rejoin.toml. The environment overrides this file, and options override both; an option is the name
+# with dashes (--ping-ttl-ms). `rejoin check-config` shows the effective settings and what is wrong with them.
+# Secrets are not in this file: each is in a file of its own that is named here, or in the environment.
 ";
 
 const TAIL: &str = "
 # ── Durations for the calls of a workflow or of a queue ──
-# Those that are given count there instead; a queue's count more than its workflow's.
+# They override the durations above; a queue's override its workflow's.
 
 # [workflow.WW00000000000000000000000000000000]
 # ping_ttl_ms = 30000
@@ -25,7 +25,7 @@ const TAIL: &str = "
 # queue_within_ms = 120000
 
 # ── What callers hear in other languages ──
-# Instead of our own words, or where there are none. What is not given is said in our own words.
+# They replace the built-in texts, or add a language. The built-in text is used for one that is not set.
 
 # [texts.it-IT]
 # interrupted = \"La comunicazione si è interrotta. Resti in linea, la stiamo ricollegando.\"

@@ -4,31 +4,32 @@ use clap::Args;
 use rejoin_protocol::Millis;
 use rejoin_twilio::Family;
 
-/// How fast requests go to Twilio, and what counts as a storm. Servers on one database share it; each deployment of
-/// several on one account gets its part.
+/// Rate of requests to Twilio, and what counts as a storm. Servers on one database share the rate; each of several
+/// deployments on one account needs its own part of it.
 #[derive(Clone, Debug, Args)]
 pub struct Pacing {
-    /// Requests per second to the Voice API (calls, conferences). Twilio limits those at once and does not publish how many.
+    /// Requests per second to the Voice API (calls, conferences). Twilio limits concurrent requests and does not
+    /// publish the limit.
     #[arg(long, env = "REJOIN_VOICE_PER_SECOND", default_value = "40", value_parser = clap::value_parser!(u64).range(1..))]
     pub voice_per_second: u64,
-    /// Requests to the Voice API at once.
+    /// Maximum number of concurrent requests to the Voice API.
     #[arg(long, env = "REJOIN_VOICE_AT_ONCE", default_value = "16", value_parser = clap::value_parser!(u64).range(1..))]
     pub voice_at_once: u64,
     /// Requests per second to TaskRouter. The workspace's own limit is in the Console under TaskRouter, Limits.
     #[arg(long, env = "REJOIN_TASKROUTER_PER_SECOND", default_value = "20", value_parser = clap::value_parser!(u64).range(1..))]
     pub taskrouter_per_second: u64,
-    /// Requests to TaskRouter at once.
+    /// Maximum number of concurrent requests to TaskRouter.
     #[arg(long, env = "REJOIN_TASKROUTER_AT_ONCE", default_value = "8", value_parser = clap::value_parser!(u64).range(1..))]
     pub taskrouter_at_once: u64,
-    /// So many agents lost within ten seconds are a storm: operators are alerted, and customers are told before anything else
-    /// is done. 0: never.
+    /// Number of agents lost within ten seconds that counts as a storm: operators are alerted, and announcements to
+    /// customers come first. 0: never.
     #[arg(long, env = "REJOIN_STORM_AT", default_value = "50")]
     pub storm_at: usize,
-    /// So many agents lost in one storm set the failsafe: no pings and no requeues for any agent until an operator lets them
-    /// go on, or the storm has been over for a while. 0: never.
+    /// Number of agents lost in one storm that activates the failsafe: no pings and no requeues to any agent until an
+    /// operator resumes them, or the storm has been over for a while. 0: never.
     #[arg(long, env = "REJOIN_FAILSAFE_AT", default_value = "1000")]
     pub failsafe_at: usize,
-    /// For how long after the last agents were lost the failsafe stands when no operator decides, in milliseconds.
+    /// Time after the last loss until the failsafe ends without an operator's decision, in milliseconds.
     #[arg(long, env = "REJOIN_FAILSAFE_FOR_MS", default_value = "60000")]
     pub failsafe_for_ms: u64,
 }
