@@ -256,7 +256,7 @@ impl Pushes {
                 }
                 Ok(None) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "notifications from other servers cannot be received; retrying")
+                    tracing::warn!(%error, "notifications from other servers cannot be received; retrying");
                 }
             }
             tokio::time::sleep(PAUSE).await;

@@ -239,7 +239,7 @@ impl Call {
         self.know_owner(reservation, worker);
         // Without the leg in the attributes: the only one that is not the customer's.
         let mut strangers =
-            self.facts.roster.participants.keys().filter(|leg| !self.facts.roster.is_customer(*leg));
+            self.facts.roster.participants.keys().filter(|leg| !self.facts.roster.is_customer(leg));
         let only = strangers.next().filter(|_| strangers.next().is_none()).cloned();
         let next = found.worker_leg.as_ref().and_then(|first| self.leg_of_next(first));
         if let Some(leg) = next.or_else(|| found.worker_leg.clone()).or(only) {

@@ -106,7 +106,7 @@ impl Call {
         else {
             return;
         };
-        if joined && !agent.reported_gone.is_some() && !agent.settled && !agent.removing {
+        if joined && agent.reported_gone.is_none() && !agent.settled && !agent.removing {
             agent.reported_gone = Some(Evidence::TaskRouter);
             self.remove_unclosed_legs(out); // the timer is needed for this one
             self.set_timer(out, Timer::Leave, out.now + out.config.leave_within);

@@ -344,7 +344,7 @@ impl<'a> Diagnosis<'a> {
     fn removed_by_each_other(self, leg: &CallSid) -> Option<CallSid> {
         let told = |leg: &CallSid| self.roster.report(leg);
         let removed = |(other, agent): &(&CallSid, &Agent)| {
-            let left = self.roster.left(*other);
+            let left = self.roster.left(other);
             left == Some(LeaveReason::UpdatedViaApi)
                 && !agent.removing
                 && !self.marks.is_given(&agent.reservation)

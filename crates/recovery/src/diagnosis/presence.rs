@@ -85,7 +85,7 @@ impl<'a> Diagnosis<'a> {
         self.roster.participants.iter().filter(move |(leg, p)| {
             self.roster.is_joined(leg)
                 && !p.moved
-                && !self.roster.is_customer(*leg)
+                && !self.roster.is_customer(leg)
                 && !self.roster.agents.contains_key(*leg)
         })
     }
@@ -158,7 +158,7 @@ impl<'a> Diagnosis<'a> {
             return None;
         }
         let nobodys = self.roster.participants.iter().filter(move |(leg, p)| {
-            !self.roster.is_customer(*leg)
+            !self.roster.is_customer(leg)
                 && self.roster.left(leg).is_some()
                 && !p.moved
                 && !self.roster.agents.contains_key(*leg)

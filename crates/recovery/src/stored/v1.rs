@@ -321,7 +321,7 @@ impl From<Participant> for facts::Participant {
         leg.observe(1, was_there);
         match old.left {
             Some(reason) if is_inferred => {
-                leg.observe(2, Observation::Gone { reason, evidence: Evidence::Poll })
+                leg.observe(2, Observation::Gone { reason, evidence: Evidence::Poll });
             }
             Some(reason) => leg.observe(2, Observation::Left { sequence, reason }),
             None if old.joined => {}
