@@ -18,6 +18,7 @@ import * as outage from './outage.mjs';
 import * as outbound from './outbound.mjs';
 import * as lost from './lost.mjs';
 import * as pages from './pages.mjs';
+import { quick as QUICK } from './quick.mjs';
 import * as queues from './queues.mjs';
 import * as signOut from './sign-out.mjs';
 import * as sockets from './sockets.mjs';
@@ -61,12 +62,13 @@ const storiesOn = (/** @type {Flex} */ flex) =>
     : onOldest;
 
 /**
- * @param {{browser: string, only?: string, flexes: Flex[]}} options `only`: a part of the titles to play
+ * @param {{browser: string, only?: string, quick?: boolean, flexes: Flex[]}} options `only`: a part of the titles to play;
+ *   `quick`: one story for each main path
  * @returns {Promise<import('./story.mjs').Outcome>}
  */
-export async function runAll({ browser, only = '', flexes }) {
+export async function runAll({ browser, only = '', quick = false, flexes }) {
   const plays = flexes.map((flex) => {
-    const all = storiesOn(flex);
+    const all = storiesOn(flex).filter((story) => !quick || QUICK.includes(story));
     return { flex, all, chosen: all.filter(({ title }) => title.toLowerCase().includes(only.toLowerCase())) };
   });
   if (!plays.some(({ chosen }) => chosen.length)) {

@@ -1,0 +1,57 @@
+// What `npm test` and `npm test -- --quick` choose to run.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { newest, oldest } from '../scripts/lib/flex.mjs';
+import { BUILD, END_TO_END, OLDEST, PARTS, UNITS, choose } from '../scripts/lib/parts.mjs';
+import { table } from '../scripts/lib/times.mjs';
+
+const names = (/** @type {Parameters<typeof choose>[0]} */ asked = {}) =>
+  choose(asked).parts.map(({ name }) => name);
+
+test('without options, everything runs but what only the quick run has', () => {
+  const left = PARTS.filter(({ name }) => !names().includes(name));
+  assert.ok(left.length > 0);
+  assert.ok(left.every(({ runs }) => runs === 'quick'));
+  assert.deepEqual(choose().flexes, [newest, oldest]);
+});
+
+test('the quick run has units, worlds and stories on one Flex UI', () => {
+  const quick = names({ quick: true });
+  for (const name of ['lints', 'unit tests', '200 simulated worlds', BUILD, END_TO_END]) {
+    assert.ok(quick.includes(name), name);
+  }
+  for (const name of [UNITS, OLDEST]) assert.ok(!quick.includes(name), name);
+  assert.deepEqual(choose({ quick: true }).flexes, [newest]);
+});
+
+test('a part that is asked for brings along what it needs', () => {
+  assert.deepEqual(names({ only: 'the dialog' }), [BUILD, 'the dialog']);
+  assert.deepEqual(names({ only: END_TO_END }), [OLDEST, BUILD, END_TO_END]);
+  assert.deepEqual(names({ only: END_TO_END, flex: newest.name }), [BUILD, END_TO_END]);
+  assert.deepEqual(names({ only: 'format of the Rust' }), ['format of the Rust code']);
+});
+
+test('what there is not is not chosen', () => {
+  assert.deepEqual(names({ only: 'no such part' }), []);
+  assert.deepEqual(choose({ flex: 'no such one' }).flexes, []);
+});
+
+test('the names of the parts differ, and whatever a part needs is a part before it', () => {
+  const all = PARTS.map(({ name }) => name);
+  assert.equal(new Set(all).size, all.length);
+  PARTS.forEach(({ needs = [] }, at) =>
+    assert.ok(
+      needs.every((name) => all.indexOf(name) >= 0 && all.indexOf(name) < at),
+      all[at],
+    ),
+  );
+});
+
+test('the times are a table, the longest first', () => {
+  const text = table([
+    { name: 'short', ms: 500 },
+    { name: 'long', ms: 9500, failed: true },
+  ]);
+  assert.deepEqual(text.split('\n'), ['  long (failed)    9.5 s   95 %', '  short            0.5 s    5 %']);
+});
