@@ -9,12 +9,18 @@ import { endsAsEver, isBack, isTold, neverInSilence, staysOpen } from './steps.m
 /** @typedef {import('./people.mjs').Agent} Agent */
 /** @typedef {import('./people.mjs').Customer} Customer */
 
+/** With Flex's dial pad, as soon as Flex would let an agent do so. */
+async function placesCall(/** @type {Story} */ story, /** @type {Agent} */ agent) {
+  await story.step('Flex has found the microphone', () => agent.microphoneFound());
+  await story.step('the agent dials a number', () =>
+    invoke(agent, 'StartOutboundCall', { destination: NUMBER.customer }),
+  );
+}
+
 /** The agent dials, as with Flex's dial pad: the agent's leg comes first, then the customer's phone rings. */
 async function dials(/** @type {Story} */ story, /** @type {Agent} */ agent, answers = 'answers') {
   const phone = await new Phone(story, NUMBER.customer).takesCalls({ answers: /** @type {any} */ (answers) });
-  await story.step('Ada dials a number', () =>
-    invoke(agent, 'StartOutboundCall', { destination: NUMBER.customer }),
-  );
+  await placesCall(story, agent);
   const customer = await story.step('its phone rings', () => phone.person());
   return { phone, customer };
 }
@@ -130,9 +136,7 @@ export const outboundBusy = {
   async play(/** @type {Story} */ story) {
     const ada = await story.step('Ada signs in to Flex', () => story.agent('ada'));
     const phone = await new Phone(story, NUMBER.customer).takesCalls({ answers: 'busy' });
-    await story.step('Ada dials it', () =>
-      invoke(ada, 'StartOutboundCall', { destination: NUMBER.customer }),
-    );
+    await placesCall(story, ada);
     await story.step('Flex says so', () => ada.page.getByText(/busy/i).first().waitFor({ timeout: 20_000 }));
     await nothingIsLeft(story, ada, phone);
   },

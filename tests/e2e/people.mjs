@@ -494,6 +494,7 @@ export class Agent {
 
   /** Waits for the incoming call and clicks Flex's own button. */
   async accepts() {
+    await this.microphoneFound();
     await this.acceptButton().click({ timeout: 20_000 });
   }
 
@@ -566,6 +567,20 @@ export class Agent {
     await this.page.waitForFunction(
       () =>
         /** @type {any} */ (window).Twilio?.Flex?.Manager?.getInstance()?.voiceClient?.state === 'registered',
+      null,
+      { timeout: 30_000 },
+    );
+  }
+
+  /**
+   * Waits until Flex has found the microphone. Before that it cancels a call that the agent places and rejects one that
+   * comes in: the Voice SDK lists the devices some time after the phone is registered, and on a busy machine that is late.
+   */
+  async microphoneFound() {
+    await this.page.waitForFunction(
+      () =>
+        /** @type {any} */ (window).Twilio.Flex.Manager.getInstance().store.getState().flex.phone.listener
+          ?.isMicrophoneSet,
       null,
       { timeout: 30_000 },
     );
