@@ -1,7 +1,7 @@
 // Everything: formatting, lints, unit, table and property tests, the browser tests of the core, strangers, and the
 // end-to-end stories in Chromium. `--quick` runs what a change is tried with again and again, within minutes. `--only NAME`
 // runs the parts whose name contains NAME, `--story NAME` the stories, `--flex newest` or `--flex oldest` those on one Flex UI,
-// `--pictures` puts the screenshots of the run into docs/images.
+// `--lanes N` plays N stories side by side, `--pictures` puts the screenshots of the run into docs/images.
 // scripts/lib/parts.mjs lists the parts.
 
 import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
@@ -51,6 +51,7 @@ async function main() {
       only: { type: 'string', default: '' },
       story: { type: 'string', default: '' },
       flex: { type: 'string', default: '' },
+      lanes: { type: 'string' },
       pictures: { type: 'boolean' },
     },
   });
@@ -58,6 +59,10 @@ async function main() {
   const names = PARTS.map(({ name }) => name);
   if (!parts.length) throw new Advice(`--only ${values.only}: there are\n  ${names.join('\n  ')}`);
   if (!flexes.length) throw new Advice(`--flex ${values.flex}: there are ${newest.name} and ${oldest.name}`);
+  const lanes = values.lanes === undefined ? undefined : Number(values.lanes);
+  if (lanes !== undefined && !(Number.isInteger(lanes) && lanes > 0)) {
+    throw new Advice(`--lanes ${values.lanes}: how many stories are played side by side, from 1.`);
+  }
   await setup({ tests: !values.quick });
   const browser = await chromium({ driver: !values.quick });
   if (parts.some(({ name }) => name === UNITS)) await postgres();
@@ -75,7 +80,7 @@ async function main() {
     if (!ready.length) return;
     const { runAll } = await import('../tests/e2e/run.mjs');
     const { quick, story } = values;
-    const stories = await runAll({ browser, quick, only: story, flexes: ready });
+    const stories = await runAll({ browser, quick, only: story, lanes, flexes: ready });
     passed += stories.passed;
     unsteady = stories.again.length;
     list('Held only when played again. Why it did not hold at once is to be found out:', stories.again);

@@ -27,8 +27,19 @@ const tryPort = (wanted = 0) =>
     });
   });
 
-/** The wanted port if it is free, else any. */
-export const freePort = (wanted = 0) => tryPort(wanted < 65536 ? wanted : 0).catch(() => tryPort());
+/**
+ * The wanted port or one of the next, whichever is free, else any. Near the wanted one nobody gets a port who does not
+ * ask for it: a server that is started anew finds its own still free.
+ * @returns {Promise<number>}
+ */
+export async function freePort(wanted = 0) {
+  const near = Array.from({ length: 20 }, (_, at) => wanted + at).filter((port) => port < 65536);
+  for (const port of wanted ? near : []) {
+    const free = await tryPort(port).catch(() => undefined);
+    if (free) return free;
+  }
+  return tryPort();
+}
 
 /** A program whose output goes to a file, and that is up when it prints that it listens. */
 class Program {

@@ -8,9 +8,9 @@ import { tell } from './story.mjs';
  * @param {{demo: import('./people.mjs').Demo, browser: string, artefacts: string}} options
  * @returns {Promise<boolean>} true when every story passed
  */
-export async function check(options) {
+export async function check({ demo, browser, artefacts }) {
   const stories = [refreshInPlace, refresh, closedTab, agentHangsUp, customerHangsUp];
-  const { passed, missed } = await tell(stories, options);
+  const { passed, missed } = await tell(stories, { demos: [demo], browser, artefacts });
   const failed = missed.length;
   console.log(`${passed} passed, ${failed} failed`);
   if (closedTab.recoveredIn !== undefined) {

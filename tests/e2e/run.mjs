@@ -1,5 +1,6 @@
-// The stories of one Flex UI, on a demo of their own.
+// The stories of each Flex UI, in lanes: each lane plays one after another on a demo of its own.
 
+import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import { startDemo } from '../../scripts/lib/demo.mjs';
 import { newest } from '../../scripts/lib/flex.mjs';
@@ -35,6 +36,9 @@ import * as transfers from './transfers.mjs';
  */
 const UNHURRIED = { REJOIN_IN_PLACE_WITHIN_MS: '14000' };
 
+/** A story waits most of its time, for sound that is played, or for what happens only after seconds. */
+const LANES = Math.min(2, availableParallelism());
+
 const storiesOn = (/** @type {Flex} */ flex) =>
   flex === newest
     ? // Some steps are shared, too.
@@ -62,11 +66,11 @@ const storiesOn = (/** @type {Flex} */ flex) =>
     : onOldest;
 
 /**
- * @param {{browser: string, only?: string, quick?: boolean, flexes: Flex[]}} options `only`: a part of the titles to play;
- *   `quick`: one story for each main path
+ * @param {{browser: string, only?: string, quick?: boolean, lanes?: number, flexes: Flex[]}} options `only`: a part of the
+ *   titles to play; `quick`: one story for each main path; `lanes`: so many are played side by side
  * @returns {Promise<import('./story.mjs').Outcome>}
  */
-export async function runAll({ browser, only = '', quick = false, flexes }) {
+export async function runAll({ browser, only = '', quick = false, lanes = LANES, flexes }) {
   const plays = flexes.map((flex) => {
     const all = storiesOn(flex).filter((story) => !quick || QUICK.includes(story));
     return { flex, all, chosen: all.filter(({ title }) => title.toLowerCase().includes(only.toLowerCase())) };
@@ -79,15 +83,22 @@ export async function runAll({ browser, only = '', quick = false, flexes }) {
   const outcome = { passed: 0, missed: [], again: [] };
   for (const { flex, chosen } of plays.filter(({ chosen }) => chosen.length)) {
     const artefacts = path.join(root, flex === newest ? 'target/e2e' : `target/e2e-${flex.name}`);
-    console.log(`\nEnd to end: the real Flex UI ${flex.version}, in Chromium\n`);
-    const demo = await startDemo({ dir: path.join(artefacts, 'demo'), flex, settings: UNHURRIED });
+    const many = Math.min(lanes, chosen.length);
+    const how = many > 1 ? `, ${many} stories side by side` : '';
+    console.log(`\nEnd to end: the real Flex UI ${flex.version}, in Chromium${how}\n`);
+    /** @type {import('./people.mjs').Demo[]} */
+    const demos = [];
     try {
-      const { passed, missed, again } = await tell(chosen, { demo, browser, artefacts });
+      // One after another: each looks for ports that are free.
+      while (demos.length < many) {
+        demos.push(await startDemo({ dir: path.join(artefacts, 'demo'), flex, settings: UNHURRIED }));
+      }
+      const { passed, missed, again } = await tell(chosen, { demos, browser, artefacts });
       outcome.passed += passed;
       outcome.missed.push(...missed);
       outcome.again.push(...again);
     } finally {
-      await demo.stop();
+      await Promise.all(demos.map((demo) => demo.stop()));
     }
   }
   return outcome;

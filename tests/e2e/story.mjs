@@ -14,9 +14,11 @@ export class Story {
    * @param {Demo} demo
    * @param {import('./browsers.mjs').Browsers} browsers
    * @param {string} folder for screenshots and logs
+   * @param {(line: string) => void} [print] takes what the story says, line by line
    */
-  constructor(title, demo, browsers, folder) {
+  constructor(title, demo, browsers, folder, print = console.log) {
     this.title = title;
+    this.print = print;
     /** The step at which it is, or the last one. */
     this.at = '';
     this.demo = demo;
@@ -41,12 +43,12 @@ export class Story {
     this.diary.push(`${new Date().toISOString()} -- ${what}`);
     try {
       const result = await work();
-      console.log(`  ✓ ${what} (${Date.now() - begun} ms)`);
+      this.print(`  ✓ ${what} (${Date.now() - begun} ms)`);
       return result;
     } catch (error) {
       // The demo is being stopped: the story ends here, and did not fail.
       if (isStopping()) return new Promise(() => {});
-      console.log(`  ✗ ${what} (${Date.now() - begun} ms)`);
+      this.print(`  ✗ ${what} (${Date.now() - begun} ms)`);
       throw error;
     }
   }
@@ -118,16 +120,16 @@ export class Story {
  * @returns {Promise<Miss | undefined>} how it failed, if it did
  */
 async function playOnce({ title, play }, story) {
-  console.log(title);
+  story.print(title);
   const begun = Date.now();
   try {
     await play(story);
-    console.log(`  held (${((Date.now() - begun) / 1000).toFixed(1)} s)\n`);
+    story.print(`  held (${((Date.now() - begun) / 1000).toFixed(1)} s)\n`);
     return undefined;
   } catch (error) {
     await story.keepEvidence(error);
     const why = error instanceof Error ? error.message : String(error);
-    console.log(`  ${why}\n  Evidence: ${story.folder}\n`);
+    story.print(`  ${why}\n  Evidence: ${story.folder}\n`);
     return { title, at: story.at, why, evidence: story.folder };
   } finally {
     await story.end();
@@ -135,40 +137,72 @@ async function playOnce({ title, play }, story) {
 }
 
 /**
- * Plays stories one after another on one demo. What did not hold is played once more after all others: eighty stories
+ * Plays stories, one after another on each demo. What did not hold is played once more after all others: eighty stories
  * with real sound on a machine that may be busy with something else are too many for none ever to be disturbed. What
  * holds only then is not hidden: the run names it at its end, with where it failed first.
  * @param {Array<{title: string, play: (story: Story) => Promise<void>}>} stories
- * @param {{demo: Demo, browser: string, artefacts: string}} options
+ * @param {{demos: Demo[], browser: string, artefacts: string}} options
  * @returns {Promise<Outcome>}
  */
-export async function tell(stories, { demo, browser, artefacts }) {
+export async function tell(stories, { demos, browser, artefacts }) {
   const browsers = new Browsers(browser);
   /** @type {Outcome} */
   const outcome = { passed: 0, missed: [], again: [] };
+
+  /** What stories say side by side is printed when each has ended: it would be mixed up otherwise. */
+  async function play(
+    /** @type {typeof stories[number]} */ story,
+    /** @type {Demo} */ demo,
+    folder = artefacts,
+  ) {
+    /** @type {string[]} */
+    const said = [];
+    const print = demos.length === 1 ? console.log : (/** @type {string} */ line) => void said.push(line);
+    try {
+      return await playOnce(story, new Story(story.title, demo, browsers, folder, print));
+    } finally {
+      if (said.length) console.log(said.join('\n'));
+    }
+  }
+
   /** @type {Array<{story: typeof stories[number], first: Miss}>} */
   const late = [];
   try {
-    for (const story of stories) {
-      const first = await playOnce(story, new Story(story.title, demo, browsers, artefacts));
+    await inLanes(stories, demos, async (story, demo) => {
+      const first = await play(story, demo);
       if (first) late.push({ story, first });
       else outcome.passed += 1;
-    }
+    });
     if (late.length) console.log('Played again:\n');
-    for (const { story, first } of late) {
-      const second = await playOnce(
-        story,
-        new Story(story.title, demo, browsers, path.join(artefacts, 'again')),
-      );
+    await inLanes(late, demos, async ({ story, first }, demo) => {
+      const second = await play(story, demo, path.join(artefacts, 'again'));
       if (second) {
         outcome.missed.push(second);
       } else {
         outcome.passed += 1;
         outcome.again.push(first);
       }
-    }
+    });
   } finally {
     await browsers.close();
   }
   return outcome;
+}
+
+/**
+ * Each demo takes the next of what waits as soon as it is free.
+ * @template T
+ * @param {T[]} all
+ * @param {Demo[]} demos
+ * @param {(each: T, demo: Demo) => Promise<void>} work
+ */
+async function inLanes(all, demos, work) {
+  const waiting = all.values();
+  const lanes = demos.map(async (demo) => {
+    for (const each of waiting) await work(each, demo);
+  });
+  // A lane that breaks off must not take away the browsers of another one that is in the middle of a story.
+  for (const lane of await Promise.allSettled(lanes)) {
+    if (lane.status === 'rejected') throw lane.reason;
+  }
 }
