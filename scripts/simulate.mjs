@@ -16,11 +16,16 @@ function value(args, name) {
 async function main() {
   const args = process.argv.slice(2);
   const isMany = Number(value(args, '--seeds') ?? 0) >= MANY || value(args, '--minutes') !== undefined;
-  // A few worlds run in the tests' build, so that nothing is compiled twice.
+  // A few are played as the tests build it, so that nothing is compiled twice: without the examples, the dependencies would
+  // get other features.
   const [what, command, folder] = isMany
-    ? ['build the simulation, optimised', ['-p', 'rejoin-world', '--profile', 'simulate'], 'simulate']
-    : ['build the simulation', ['--workspace'], 'debug'];
-  await step(what, (heard) => run('cargo', ['build', ...command, '--bin', 'simulate'], { heard }));
+    ? [
+        'build the simulation, optimised',
+        ['-p', 'rejoin-world', '--profile', 'simulate', '--bins'],
+        'simulate',
+      ]
+    : ['build the simulation', ['--workspace', '--bins', '--examples'], 'debug'];
+  await step(what, (heard) => run('cargo', ['build', ...command], { heard }));
   const worlds = spawn(path.join(root, 'target', folder, 'simulate'), args, { stdio: 'inherit' });
   worlds.on('exit', (code) => process.exit(code ?? 2));
 }
