@@ -239,44 +239,43 @@ fn machine() -> rejoin_recovery::Config {
     rejoin_recovery::Config::default()
 }
 
-/// How long things may take, in milliseconds.
+/// Durations in milliseconds.
 #[derive(Clone, Debug, Args)]
 pub struct Timings {
-    /// How long a mark "on purpose" may come after the leave that it explains.
+    /// Grace period for a graceful mark after the leave that it explains.
     #[arg(long, env = "REJOIN_GRACE_MS", default_value_t = machine().grace.0)]
     pub grace_ms: u64,
-    /// How long after a page went away the customer is told, while the agent may be back any moment.
+    /// Time from a page's goodbye to the announcement to the customer, as the agent may be back any moment.
     #[arg(long, env = "REJOIN_ANNOUNCE_AFTER_MS", default_value_t = machine().announce_after.0)]
     pub announce_after_ms: u64,
-    /// How long joining the same conference again may take before the customer comes back through the queue.
+    /// Maximum time for rejoining the same conference, before the customer is requeued.
     #[arg(long, env = "REJOIN_IN_PLACE_WITHIN_MS", default_value_t = machine().in_place_within.0)]
     pub in_place_within_ms: u64,
-    /// How long the lost agent is waited for before the call goes to the next one.
+    /// Maximum wait for the lost agent, before the call goes to the next agent.
     #[arg(long, env = "REJOIN_PING_TTL_MS", default_value_t = machine().ping_ttl.0)]
     pub ping_ttl_ms: u64,
-    /// How long an agent who is back may take to be on the call again.
+    /// Maximum time for an agent who is back to be on the call again.
     #[arg(long, env = "REJOIN_REJOIN_WITHIN_MS", default_value_t = machine().rejoin_within.0)]
     pub rejoin_within_ms: u64,
-    /// How long the customer waits for any agent before the recovery counts as failed.
+    /// Maximum wait of a customer for any agent, before the recovery counts as failed.
     #[arg(long, env = "REJOIN_QUEUE_WITHIN_MS", default_value_t = machine().queue_within.0)]
     pub queue_within_ms: u64,
-    /// How long nothing may be heard of a call before Twilio is asked how it stands: its callbacks are not repeated. 0: it is
-    /// not asked.
+    /// Time without a callback of a call after which Twilio is polled, as it does not repeat callbacks. 0: never.
     #[arg(long, env = "REJOIN_WATCH_CALL_MS", default_value_t = machine().watch_call.0)]
     pub watch_call_ms: u64,
-    /// The same while an agent of the call is lost, and in a call of which no callback has ever come.
+    /// The same while an agent of the call is lost, and for a call that never had a callback.
     #[arg(long, env = "REJOIN_WATCH_RECOVERY_MS", default_value_t = machine().watch_recovery.0)]
     pub watch_recovery_ms: u64,
-    /// How long a mark "on purpose" counts for an agent who stays on the call after it.
+    /// Validity of a graceful mark when the agent stays on the call after it.
     #[arg(long, env = "REJOIN_MARK_WITHIN_MS", default_value_t = machine().mark_within.0)]
     pub mark_within_ms: u64,
-    /// How long Twilio may take to ask what comes next for a customer whose conference has ended.
+    /// Maximum time for Twilio to fetch the action URL of a customer whose conference has ended.
     #[arg(long, env = "REJOIN_RELEASED_WITHIN_MS", default_value_t = machine().released_within.0)]
     pub released_within_ms: u64,
-    /// How often, within the time below, the agent who was lost gets the same customer back; then it is another one's turn.
+    /// How often, within `again_within_ms`, the lost agent gets the same customer back; then the next agent does.
     #[arg(long, env = "REJOIN_AGAIN_AT_MOST", default_value_t = machine().again_at_most)]
     pub again_at_most: u32,
-    /// That time.
+    /// Period in which `again_at_most` counts.
     #[arg(long, env = "REJOIN_AGAIN_WITHIN_MS", default_value_t = machine().again_within.0)]
     pub again_within_ms: u64,
     /// Timeout of a request to Twilio.

@@ -1,5 +1,5 @@
-//! The story of a recovery, as the store has it: what came in and what was decided, what was wanted of Twilio and asked
-//! of it, with all times, and how the calls are now. [`beside`](crate::beside) reads it from the database.
+//! The story of a recovery from the store: what came in and what was decided, which jobs and requests to Twilio
+//! followed, with all times, and the current state of the calls. [`beside`](crate::beside) reads it from the database.
 
 mod show;
 
@@ -111,7 +111,7 @@ pub struct Now {
     pub recovery: Option<(RecoveryId, Phase)>,
 }
 
-/// Reads it. `None`: the store has nothing about that (any more).
+/// Reads the story. `None`: the store has nothing about it (any more).
 pub(crate) async fn read(pool: &AnyPool, subject: &Subject) -> Result<Option<Story>, Error> {
     let mut conferences: BTreeSet<String> = BTreeSet::new();
     match subject {

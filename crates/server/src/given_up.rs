@@ -49,7 +49,7 @@ impl fmt::Display for Listed {
     }
 }
 
-/// The latest ones, the last one first.
+/// The latest ones, last one first.
 pub(crate) async fn read(db: &mut AnyConnection) -> Result<Vec<GivenUp>, Error> {
     let rows = sqlx::query(
         "select ended, conference, id, action, given_up from jobs where given_up is not null

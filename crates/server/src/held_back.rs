@@ -18,16 +18,16 @@ const PAGE: i64 = 500;
 pub enum Why {
     /// A newer release has stored it, in this format.
     AnotherVersion(u32),
-    /// What is stored is no call.
+    /// The stored state is malformed.
     Unreadable,
     /// An event about it ended in a panic.
     Quarantined(Quarantine),
-    /// The database refuses to write what follows from its timer.
+    /// The database refuses to write the changes of its timer.
     Refused,
 }
 
 impl Why {
-    /// For metrics and programs.
+    /// The name in metrics and for programs.
     pub fn name(&self) -> &'static str {
         match self {
             Self::AnotherVersion(_) => "another-version",
@@ -38,7 +38,7 @@ impl Why {
     }
 }
 
-/// A call that is held back. Nothing personal is in it.
+/// A call that is held back. It contains no personal data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Held {
     /// The conference.
@@ -155,7 +155,7 @@ pub(crate) async fn read(db: &mut AnyConnection) -> Result<Listed, Error> {
     Ok(listed)
 }
 
-/// Lets a quarantined call go on. Twilio is asked at once how it stands. True if it was quarantined.
+/// Releases a quarantined call, so that Twilio is polled at once. True if it was quarantined.
 pub(crate) async fn release(
     pool: &AnyPool,
     is_file: bool,

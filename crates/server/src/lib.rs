@@ -3,16 +3,16 @@
 //! | module | purpose |
 //! | --- | --- |
 //! | [`engine`] | a batch of inputs is one transaction: calls, machine, commit, then answers |
-//! | [`store`] | SQLite or PostgreSQL; in a world of one program, memory |
-//! | [`clock`] | this server's clock against the database's |
-//! | [`surroundings`] | time and chance, from the system or from a seed |
+//! | [`store`] | SQLite or PostgreSQL; in a simulation, memory |
+//! | [`clock`] | this server's clock compared with the database's |
+//! | [`surroundings`] | time and randomness, from the system or from a seed |
 //! | [`jobs`] | what the engine hands to the queue |
-//! | [`queue`], [`execute`] | what is wanted of Twilio, until it is done or makes no sense any more |
-//! | [`pace`] | how fast, and what first |
-//! | [`retry`] | what is done about errors of Twilio's |
-//! | [`http`] | all addresses |
-//! | [`push`] | what desktops are told, whichever server they are connected to |
-//! | [`story`], [`explain`] | what happened to a call, for whoever has to understand it later |
+//! | [`queue`], [`execute`] | jobs for Twilio, until they are done or stop making sense |
+//! | [`pace`] | rate limits, and the order of requests |
+//! | [`retry`] | handling of Twilio's errors |
+//! | [`http`] | all HTTP routes |
+//! | [`push`] | messages to desktops, whichever server they are connected to |
+//! | [`story`], [`explain`] | what happened to a call, to be understood later |
 //! | [`report`] | how recoveries have ended, by day |
 //! | [`beside`] | reads these from the database while servers run |
 //! | [`reconnect`] | attributes of the task that brings a customer back |

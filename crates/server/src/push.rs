@@ -199,9 +199,10 @@ impl Pushes {
         }
     }
 
-    /// Tells the machine of pages that were connected here and are not back, here or elsewhere, a few seconds after their channel
-    /// has ended, until the task is aborted. One page after the other: of thousands that are gone at once each is polled for in its
-    /// turn, at the pace at which a server that was started looks at all calls. One that is back by then is not.
+    /// Reports pages that were connected here and are not back on any server, a few seconds after their channel has
+    /// ended, to the machine, until the task is aborted. The pages are handled one by one: if thousands are gone at
+    /// once each is polled for in its turn, at the pace at which a started server polls all calls. A page that is
+    /// back by then is not.
     ///
     /// `tell` hands an event to the machine. The engine is not named here: it publishes by this module.
     pub(crate) async fn watch_lost<Told>(self, tell: impl Fn(Event) -> Told)
@@ -233,14 +234,14 @@ impl Pushes {
     where
         Told: Future<Output = Result<(), Error>>,
     {
-        // If that cannot be found out: a poll too many harms nobody.
+        // When that cannot be found out: an unnecessary poll does no harm.
         let elsewhere = self.store.sessions_elsewhere(&worker).await.unwrap_or_default();
         if elsewhere.contains(&epoch) {
             return;
         }
-        tracing::info!(%worker, epoch, "the push channel of a page has ended, and the page is not back");
+        tracing::info!(%worker, epoch, "a page's push channel ended and the page has not reconnected");
         if let Err(error) = tell(Event::PushLost { worker, epoch }).await {
-            tracing::warn!(%error, "the calls of a page that may be gone are polled later");
+            tracing::warn!(%error, "polls for the calls of a page that may be gone are delayed");
         }
     }
 

@@ -68,9 +68,9 @@ impl Figure {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Report(pub Vec<Figure>);
 
-/// Reads what was reduced to figures, and what is still kept.
+/// Reads what was reduced to figures, and what is still stored in full.
 pub(crate) async fn read(pool: &AnyPool) -> Result<Report, Error> {
-    // By day, outcome and bound, the longest last: how many, and how long they took together.
+    // By day, outcome and bound, the longest last: the number, and the total duration.
     let mut counted: BTreeMap<(u64, String), BTreeMap<u64, (u64, Millis)>> = BTreeMap::new();
     let mut add = |day, outcome, within: Option<Millis>, count, took| {
         let bounds = counted.entry((day, outcome)).or_default();

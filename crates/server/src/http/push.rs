@@ -21,9 +21,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio_stream::wrappers::ReceiverStream;
 
-/// A line of comment after so much silence: proxies keep the connection, and the page sees that the server is there.
+/// Silence after which a comment is sent: proxies keep the connection, and the page knows that the server is there.
 pub(crate) const HEARTBEAT: Duration = Duration::from_millis(api::HEARTBEAT.0);
-/// How many channels a worker may open in a minute. A page whose network comes and goes tries again every second or so.
+/// Maximum number of channels that a worker may open in a minute. A page with an unstable network retries every
+/// second or so.
 pub(super) const OPENED_PER_MINUTE: u32 = 60;
 /// Without this header proxies such as nginx would buffer lines.
 pub(crate) const UNBUFFERED: [(&str, &str); 1] = [("x-accel-buffering", "no")];

@@ -48,7 +48,7 @@ impl Requests {
     }
 }
 
-/// An entry about a job, of its call.
+/// An entry about a job, for its call's story.
 pub(super) fn told(job: &Job, at: Millis, entry: Entry) -> Told {
     let recovery = job.recovery.as_ref().map(|(recovery, _)| recovery.clone());
     Told { at, conference: job.conference.clone(), recovery, entry }

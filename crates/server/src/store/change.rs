@@ -187,7 +187,7 @@ impl Changes {
     }
 }
 
-/// A job as it is stored.
+/// A stored job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredJob {
     /// Our claim; without one any server may take the job.

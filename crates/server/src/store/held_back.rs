@@ -19,7 +19,7 @@ const REFUSED_AT_MOST: Duration = Duration::from_secs(30);
 /// Maximum number of remembered calls, and of jobs. Others are retried at once.
 const REMEMBERED: usize = 16_384;
 
-/// A call that was found, and that nothing may be done about.
+/// A call that was found, and is held back.
 #[derive(Clone, Debug)]
 pub struct HeldBack {
     /// The conference.

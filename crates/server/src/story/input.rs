@@ -95,7 +95,7 @@ pub(crate) fn then(effect: &Effect, call: &Call) -> Option<Then> {
         Effect::SetTimer { conference, timer, at } if *conference == call.conference => {
             Some(Then::Timer { timer: *timer, at: *at })
         }
-        // Only which stage: who has the customer now is nobody else's business.
+        // Only the stage: which agent has the customer now is left out.
         Effect::Push { view, .. } if call.absences().any(|absent| absent.absence().id == view.id) => {
             let stage = serde_json::to_value(&view.stage).ok()?;
             Some(Then::Told { stage: stage.get("name")?.as_str()?.to_owned() })

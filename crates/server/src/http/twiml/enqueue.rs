@@ -80,6 +80,6 @@ pub(super) async fn way(
 
 /// What to say cannot be looked up: an error in a document's place would end the call.
 pub(super) fn in_a_moment(app: &App, recovery: &RecoveryId, error: &Error) -> Twiml {
-    tracing::error!(%recovery, %error, "a caller hears comfort audio, because it cannot be looked up how to go on");
+    tracing::error!(%recovery, %error, "a customer hears comfort audio: the next step could not be looked up");
     Twiml(comforting(app).redirect(&app.config.public(&format!("/twiml/fallback/{recovery}"))))
 }
