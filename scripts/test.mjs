@@ -4,7 +4,7 @@
 // `--lanes N` plays N stories side by side, `--pictures` puts the screenshots of the run into docs/images.
 // scripts/lib/parts.mjs lists the parts.
 
-import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { advisories } from './lib/advisories.mjs';
@@ -19,20 +19,31 @@ import { table } from './lib/times.mjs';
 /** Parts that are more than one command. @type {Record<string, (heard: (text: string) => void) => Promise<unknown>>} */
 const WORK = { 'security advisories': advisories, [BUILD]: () => build() };
 
-/** The pictures in the README. */
+/** Pictures for docs/images, by the story (or test) that draws them. */
+const PICTURES = {
+  'an-agent-refreshes-the-page-the-leg-is-lost-and-the-call-comes-back-through-the-queue': ['dialog.png'],
+  'a-customer-at-the-phone-page-hears-and-sees-it-all': ['phone.png'],
+  'a-refresh-seen-at-the-desktop-of-the-agent-and-at-the-phone-of-the-customer': [
+    'recovery.png',
+    'recovery-still.png',
+  ],
+  dialog: ['all.png'],
+};
+
+/** Copies the pictures of this run into docs/images. Pictures of an earlier run are skipped. */
 function pictures() {
-  const stories = {
-    'dialog.png': 'an-agent-refreshes-the-page-the-leg-is-lost-and-the-call-comes-back-through-the-queue',
-    'phone.png': 'a-customer-at-the-phone-page-hears-and-sees-it-all',
-  };
-  mkdirSync(path.join(root, 'docs/images'), { recursive: true });
-  for (const [name, story] of Object.entries(stories)) {
-    copyFileSync(path.join(root, 'target/e2e', story, name), path.join(root, 'docs/images', name));
+  const images = path.join(root, 'docs/images');
+  mkdirSync(images, { recursive: true });
+  for (const [story, names] of Object.entries(PICTURES)) {
+    for (const name of names) {
+      const drawn = path.join(root, 'target/e2e', story, name);
+      const at = statSync(drawn, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+      if (at < performance.timeOrigin) continue;
+      const shown = story === 'dialog' ? 'dialog-states.png' : name;
+      copyFileSync(drawn, path.join(images, shown));
+      say(`docs/images/${shown} is updated`);
+    }
   }
-  copyFileSync(
-    path.join(root, 'target/e2e/dialog/all.png'),
-    path.join(root, 'docs/images/dialog-states.png'),
-  );
 }
 
 /** Repeats at the end what was printed long before. */

@@ -85,8 +85,8 @@ test('every link leads somewhere', () => {
         .replaceAll(' ', '-'),
     );
   const broken = documents.flatMap((file) =>
-    [...read(file).matchAll(/\]\(([^)\s]+)\)/g)]
-      .map(([, link]) => link)
+    [...read(file).matchAll(/\]\(([^)\s]+)\)|(?:src|srcset)="([^"]+)"/g)]
+      .map(([, link, picture]) => link ?? picture)
       .filter((link) => !/^[a-z]+:/.test(link))
       .filter((link) => {
         const [target, anchor] = link.split('#');

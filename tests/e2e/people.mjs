@@ -122,16 +122,20 @@ export class Twilio {
     return `Basic ${Buffer.from(`${accountSid}:${TWILIO_AUTH_TOKEN}`).toString('base64')}`;
   }
 
-  /** Where a worker's calls ring, until the end of the story. */
-  async contact(/** @type {string} */ worker, /** @type {string} */ contactUri) {
+  /** Changes attributes of a worker, until the end of the story. */
+  async attributes(/** @type {string} */ worker, /** @type {object} */ changes) {
     const url = `${this.url}/__tw/taskrouter.twilio.com/v1/Workspaces/${this.auth.workspaceSid}/Workers/${worker}`;
     const headers = { authorization: this.authorization() };
     const { attributes } = await json(url, { headers });
     const set = (/** @type {string} */ text) =>
       json(url, { method: 'POST', headers, body: new URLSearchParams({ Attributes: text }) });
-    await set(JSON.stringify({ ...JSON.parse(attributes), contact_uri: contactUri }));
+    await set(JSON.stringify({ ...JSON.parse(attributes), ...changes }));
     this.undo.push(() => set(attributes));
   }
+
+  /** Where a worker's calls ring, until the end of the story. */
+  contact = (/** @type {string} */ worker, /** @type {string} */ contactUri) =>
+    this.attributes(worker, { contact_uri: contactUri });
 
   /** Flex loses its sockets to Twilio, and gets no others for now. */
   async cutsOff(/** @type {'ada' | 'bo'} */ name) {

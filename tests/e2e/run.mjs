@@ -21,6 +21,7 @@ import * as lost from './lost.mjs';
 import * as pages from './pages.mjs';
 import { quick as QUICK } from './quick.mjs';
 import * as queues from './queues.mjs';
+import * as sideBySide from './side-by-side.mjs';
 import * as signOut from './sign-out.mjs';
 import * as sockets from './sockets.mjs';
 import * as stories from './stories.mjs';
@@ -55,6 +56,7 @@ const storiesOn = (/** @type {Flex} */ flex) =>
         ...lost,
         ...pages,
         ...queues,
+        ...sideBySide,
         ...signOut,
         ...sockets,
         ...stories,
