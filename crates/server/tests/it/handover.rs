@@ -80,7 +80,7 @@ async fn a_server_that_is_cut_off_from_the_database_sends_nothing_that_another_o
     cord.cut.send_replace(true);
     twilio.wait_for("POST Tasks", 2).await;
     let pings = || twilio.asked("POST Tasks").len();
-    until_logged(&log, "this server's lease is over", || pings() > 2).await;
+    until_logged(&log, "this server's lease has expired", || pings() > 2).await;
     assert_eq!(pings(), 2, "the second server had taken it");
     // The server works again once it reaches the database.
     cord.cut.send_replace(false);
@@ -123,6 +123,6 @@ async fn a_stopping_server_hands_over_its_jobs_before_its_last_answers() {
     assert!(tokio::task::spawn_blocking(|| first.ended()).await.unwrap().success());
     let log = std::fs::read_to_string(&log).unwrap();
     let at = |line: &str| log.find(line).unwrap_or_else(|| panic!("{line} is not in {log}"));
-    assert!(at("others go on with its jobs") < at("the last requests are over"), "{log}");
+    assert!(at("other servers take over its jobs") < at("the last requests have ended"), "{log}");
     assert_eq!(twilio.asked("POST Tasks").len(), 2);
 }

@@ -168,7 +168,10 @@ async fn unusable_files_are_reported_and_the_previous_certificate_stays() {
     uses(&desk, &first).await;
     let said = std::fs::read_to_string(&log).unwrap();
     assert!(said.contains("the key does not belong to the certificate"), "{said}");
-    assert!(said.contains("REJOIN_TLS_CERTIFICATE") && said.contains("the one before stays"), "{said}");
+    assert!(
+        said.contains("REJOIN_TLS_CERTIFICATE") && said.contains("the previous one stays in use"),
+        "{said}"
+    );
     assert!(!said.contains("PRIVATE KEY"), "{said}");
 
     let second = files.renew();

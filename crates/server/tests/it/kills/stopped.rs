@@ -80,7 +80,7 @@ async fn run(folder: &Path, step: Option<&str>) -> (Steps, bool) {
     let on_its_way = on_its_way(&steps_then);
     signal(&two.first, "-CONT");
     // It has its lease again, and has given up its jobs.
-    let gave_up = ["the job is left to whoever takes it", "another server has the job"];
+    let gave_up = ["the job is left to whoever takes it", "another server owns the job"];
     until_logged(&files, &gave_up).await;
     signal(&two.first, "-TERM");
     assert!(two.first.wait().await.unwrap().success());
