@@ -1,4 +1,4 @@
-//! Supervisors who coach or barge in. One who only listens is in `together`.
+//! Supervisors who coach or barge in. One who only listens is in `several_agents`.
 
 use crate::desk::*;
 use rejoin_protocol::api::Stage;
@@ -10,9 +10,9 @@ const COACH: u128 = 0x5e;
 fn supervised(coaching: bool) -> Desk {
     let mut desk = Desk::talking();
     let muted = ParticipantFlags { muted: true, ..ParticipantFlags::default() };
-    desk.tell(1, ConferenceEventKind::Join { leg: leg(COACH), flags: muted });
+    desk.callback(1, ConferenceEventKind::Join { leg: leg(COACH), flags: muted });
     let flags = ParticipantFlags { coaching, ..ParticipantFlags::default() };
-    desk.tell(1, ConferenceEventKind::Modify { leg: leg(COACH), flags });
+    desk.callback(1, ConferenceEventKind::Modify { leg: leg(COACH), flags });
     desk
 }
 
@@ -39,7 +39,7 @@ fn who_coaches_goes_on_coaching_the_agent_who_is_back_in_place() {
     assert!(desk.machine.wants(&conference(1), &coach_instead()));
     // She has stopped meanwhile.
     let flags = ParticipantFlags { muted: true, ..ParticipantFlags::default() };
-    desk.tell(1, ConferenceEventKind::Modify { leg: leg(COACH), flags });
+    desk.callback(1, ConferenceEventKind::Modify { leg: leg(COACH), flags });
     assert!(!desk.machine.wants(&conference(1), &coach_instead()));
 }
 

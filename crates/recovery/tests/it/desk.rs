@@ -1,4 +1,4 @@
-//! A machine with a clock, and shorthands for the people of one call.
+//! The test harness: a machine with a clock, and shorthands for the participants of one call.
 
 use rejoin_protocol::api::{
     DeliveryId, Goodbye, GracefulMark, GracefulReason, Hello, Holding, Registration, Stage,
@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 pub const ADA: u128 = 0xada;
 pub const BO: u128 = 0xb0;
 pub const CY: u128 = 0xc7;
-/// Ada's leg in the first conference, Bo's or Ada's in the second.
+/// Ada's leg in conference 1. [`NEXT_LEG`] is Ada's or Bo's in conference 2, or Ada's after a rejoin in place.
 pub const ADA_LEG: u128 = 0xa1;
 pub const NEXT_LEG: u128 = 0xa2;
 pub const CUSTOMER: u128 = 0xc1;
@@ -28,17 +28,17 @@ pub struct Desk {
     pub now: Millis,
     pub actions: Vec<Action>,
     pub effects: Vec<Effect>,
-    /// Every event so far.
-    pub told: Vec<Event>,
-    /// What the table calls them, since this is asked for.
+    /// Every event handled so far.
+    pub events: Vec<Event>,
+    /// The cells of `docs/transitions.md` that the events fell into, collected while `names_cells` is set.
     pub cells: Vec<Cell>,
     pub names_cells: bool,
     pub timers: BTreeMap<(ConferenceSid, Timer), Millis>,
-    /// How often a task was to be read, because its agent may have left on purpose.
+    /// Number of requests to read a task for a graceful mark.
     pub reads: usize,
-    /// When the watchdog looks after each call.
+    /// When the watchdog of each call is due (point in time).
     pub watch: BTreeMap<ConferenceSid, Millis>,
-    /// Number of the last callback.
+    /// Sequence number of the last conference callback.
     pub sequence: u64,
 }
 
@@ -50,7 +50,7 @@ pub fn leg(n: u128) -> CallSid {
     CallSid::numbered(n)
 }
 
-/// Each worker has a reservation of the task: Ada's is numbered like it.
+/// Every worker has a reservation of the task. Ada's has the task's number.
 pub fn reservation_of(worker: u128, task: u128) -> ReservationSid {
     ReservationSid::numbered(if worker == ADA { task } else { worker * 16 + task })
 }
@@ -71,7 +71,7 @@ impl Desk {
             now,
             actions: vec![],
             effects: vec![],
-            told: vec![],
+            events: vec![],
             cells: vec![],
             names_cells: false,
             timers: BTreeMap::new(),
@@ -81,14 +81,14 @@ impl Desk {
         }
     }
 
-    /// A server that tells customers by announcements alone.
+    /// Ada and the customer are on the call, and the server has the hold of customers switched off.
     pub fn announcing() -> Self {
         let mut desk = Self::with(Machine::new(Config { customer_hold: false, ..Config::default() }, []));
         desk.begin();
         desk
     }
 
-    /// Customer and Ada talk in conference 1.
+    /// The customer and Ada talk in conference 1.
     pub fn talking() -> Self {
         let mut desk = Self::new();
         desk.begin();
@@ -103,7 +103,7 @@ impl Desk {
         assert!(desk.take_actions().is_empty());
     }
 
-    /// Ada's page has said goodbye and her leg stands.
+    /// Ada's page has said goodbye. Her leg stands.
     pub fn away() -> Self {
         let mut desk = Self::talking();
         desk.goodbye(ADA, EPOCH);
@@ -111,7 +111,7 @@ impl Desk {
         desk
     }
 
-    /// Ada's leg is lost and the customer is kept; all that was asked of Twilio is done.
+    /// Ada's leg is lost, the customer is held and Ada is pinged. Every action has succeeded.
     pub fn holding() -> Self {
         let mut desk = Self::talking();
         desk.leave(1, ADA_LEG, LeaveReason::HungUp);
@@ -120,7 +120,7 @@ impl Desk {
         desk
     }
 
-    /// Ada's leg is lost, she is back, and the customer has left for the queue, for her; all that was asked is done.
+    /// Ada's leg is lost, Ada is back, and the customer is in the queue for Ada. Every action has succeeded.
     pub fn goes_through_the_queue(&mut self) {
         self.leave(1, ADA_LEG, LeaveReason::HungUp);
         self.fire(1, Timer::Grace);
@@ -133,7 +133,7 @@ impl Desk {
     }
 
     pub fn handle(&mut self, event: Event) {
-        self.told.push(event.clone());
+        self.events.push(event.clone());
         let before = self.names_cells.then(|| (self.machine.clone(), event.clone()));
         let timer = if let Event::Timer { conference, timer } = &event {
             Some((conference.clone(), *timer))
@@ -142,17 +142,17 @@ impl Desk {
         };
         let effects = self.machine.handle(self.now, event);
         if let Some((conference, timer)) = timer {
-            self.is_over_in_a_moment(&conference, timer, &effects);
+            self.assert_timer_settles(&conference, timer, &effects);
         }
         if let Some((before, event)) = before {
             self.cells.extend(cells(&before, &event, &self.machine).into_iter().map(|(_, cell)| cell));
         }
         for effect in &effects {
             match effect {
-                // Tests of marks in the task alone look at it.
+                // Only the tests of marks in the task check reads.
                 Effect::Act { action: Action::ReadTask { .. }, .. } => self.reads += 1,
                 Effect::Act { action, .. } => self.actions.push(action.clone()),
-                // Tests of the watchdog alone look at it.
+                // Only the tests of the watchdog check its timer.
                 Effect::SetTimer { conference, timer: Timer::Watch, at } => {
                     self.watch.insert(conference.clone(), *at);
                 }
@@ -171,8 +171,9 @@ impl Desk {
         self.effects.extend(effects);
     }
 
-    /// A timer that is set for a time that has come goes off at once: if that had no end, nor would the server's work.
-    fn is_over_in_a_moment(&self, conference: &ConferenceSid, timer: Timer, effects: &[Effect]) {
+    /// A timer set for a time that has come fires at once. A handler that sets it again every time would keep the
+    /// server busy for ever, so the chain must end.
+    fn assert_timer_settles(&self, conference: &ConferenceSid, timer: Timer, effects: &[Effect]) {
         let due = |effects: &[Effect]| {
             effects.iter().any(|effect| match effect {
                 Effect::SetTimer { conference: of, timer: set, at } => {
@@ -191,15 +192,17 @@ impl Desk {
         }
     }
 
-    pub fn tell(&mut self, n: u128, kind: ConferenceEventKind) -> Event {
-        self.tell_of(n, None, kind)
+    /// Delivers a conference callback.
+    pub fn callback(&mut self, n: u128, kind: ConferenceEventKind) -> Event {
+        self.labelled_callback(n, None, kind)
     }
 
-    pub fn tell_of(&mut self, n: u128, label: Option<&str>, kind: ConferenceEventKind) -> Event {
+    /// Delivers a conference callback about a leg with this label.
+    pub fn labelled_callback(&mut self, n: u128, label: Option<&str>, kind: ConferenceEventKind) -> Event {
         self.sequence += 1;
         let (conference, task) = (conference(n), Some(TaskSid::numbered(n)));
         let (label, sequence) = (label.map(str::to_owned), self.sequence);
-        // Ada has accepted the call.
+        // Ada accepted the call, so the callback's address names Ada's reservation.
         let owner = Some((reservation_of(ADA, n), WorkerSid::numbered(ADA)));
         let event = Event::Conference(ConferenceEvent { conference, task, sequence, label, owner, kind });
         self.handle(event.clone());
@@ -208,23 +211,23 @@ impl Desk {
 
     pub fn join(&mut self, n: u128, who: u128, end_conference_on_exit: bool) {
         let flags = ParticipantFlags { end_conference_on_exit, ..ParticipantFlags::default() };
-        self.tell(n, ConferenceEventKind::Join { leg: leg(who), flags });
+        self.callback(n, ConferenceEventKind::Join { leg: leg(who), flags });
     }
 
     pub fn modify(&mut self, n: u128, who: u128, end_conference_on_exit: bool, hold: bool) {
         let flags = ParticipantFlags { end_conference_on_exit, hold, ..ParticipantFlags::default() };
-        self.tell(n, ConferenceEventKind::Modify { leg: leg(who), flags });
+        self.callback(n, ConferenceEventKind::Modify { leg: leg(who), flags });
     }
 
     pub fn leave(&mut self, n: u128, who: u128, reason: LeaveReason) -> Event {
-        self.tell(n, ConferenceEventKind::Leave { leg: leg(who), reason })
+        self.callback(n, ConferenceEventKind::Leave { leg: leg(who), reason })
     }
 
     pub fn end(&mut self, n: u128) {
-        self.tell(n, ConferenceEventKind::End);
+        self.callback(n, ConferenceEventKind::End);
     }
 
-    /// The page registers; callbacks have shown both legs, or do so now.
+    /// The page registers. Callbacks have shown both legs, or do so now.
     pub fn register(&mut self, n: u128, worker: u128, worker_leg: u128, epoch: u64) {
         for who in [CUSTOMER, worker_leg] {
             let call = self.machine.call(&conference(n));
@@ -235,7 +238,7 @@ impl Desk {
         self.register_as(n, worker, worker_leg, epoch, None, None);
     }
 
-    /// The page registers, no callback has shown the legs, and a poll shows them.
+    /// The page registers. No callback has shown the legs, and a poll shows them.
     pub fn register_polled(&mut self, n: u128, worker: u128, worker_leg: u128, epoch: u64) {
         let registration = registration_of(n, worker, worker_leg, epoch);
         let worker = WorkerSid::numbered(worker);
@@ -249,24 +252,24 @@ impl Desk {
         if self.timers.contains_key(&(conference(n), Timer::Learn)) {
             self.fire(n, Timer::Learn);
         }
-        let is_look = |action: &Action| matches!(action, Action::Look { .. });
-        let asked = self.actions.iter().position(is_look).expect("a poll");
-        let look = self.actions.remove(asked);
+        let is_poll = |action: &Action| matches!(action, Action::Look { .. });
+        let asked = self.actions.iter().position(is_poll).expect("a poll");
+        let poll = self.actions.remove(asked);
         let call = self.machine.call(&conference(n)).unwrap();
         let roster = &call.facts.roster;
         let known = roster.participants.keys().filter(|leg| roster.is_reported_joined(leg)).cloned();
         let participants = known.chain([leg(CUSTOMER), leg(worker_leg)]);
         let participants = participants.map(|leg| (leg, ParticipantFlags::default())).collect();
         let seen = Seen { participants, on_line: Some(true), ..Seen::default() };
-        self.finish_of(n, look, Outcome::Looked(Box::new(seen)));
+        self.finish_of(n, poll, Outcome::Looked(Box::new(seen)));
     }
 
-    /// Ada's leg in conference 1, of a task from this queue.
+    /// Registers Ada's leg in conference 1, of a task from this queue.
     pub fn register_from(&mut self, queue: Option<TaskQueueSid>) {
         self.register_as(1, ADA, ADA_LEG, EPOCH, None, queue);
     }
 
-    /// In conference 1, as this delivery.
+    /// Registers a leg in conference 1 as the delivery with this id.
     pub fn register_again(&mut self, worker: u128, worker_leg: u128, epoch: u64, id: Option<DeliveryId>) {
         self.register_as(1, worker, worker_leg, epoch, id, None);
     }
@@ -285,16 +288,16 @@ impl Desk {
         let event = Event::Registered { worker: worker.clone(), registration: registration.clone() };
         self.handle(event.clone());
         if self.machine.right(&worker, &registration) == Right::Unknown {
-            // The page does so again when Twilio has said whose reservations they are.
+            // Twilio is asked who owns the reservations, and the page registers again.
             self.actions.retain(|action| !matches!(action, Action::FindOwners { .. }));
             self.timers.remove(&(conference(n), Timer::Owners));
             let (action, outcome) = owners(n);
             self.finish_of(n, action, outcome);
-            // Callbacks come soon, and tell the same.
-            let is_look = |action: &Action| matches!(action, Action::Look { .. });
-            if let Some(asked) = self.actions.iter().position(is_look) {
-                let look = self.actions.remove(asked);
-                self.finish_of(n, look, Outcome::Overtaken);
+            // Callbacks arrive soon and report the same, so the poll is not needed.
+            let is_poll = |action: &Action| matches!(action, Action::Look { .. });
+            if let Some(asked) = self.actions.iter().position(is_poll) {
+                let poll = self.actions.remove(asked);
+                self.finish_of(n, poll, Outcome::Overtaken);
             }
             self.handle(event);
         }
@@ -304,7 +307,7 @@ impl Desk {
         self.hello_with(epoch, wrapping, older_page_connected, false);
     }
 
-    /// A page that finds the old leg standing and could join again.
+    /// A page finds the old leg standing and can join in place.
     pub fn hello_in_place(&mut self, epoch: u64) {
         self.hello_with(epoch, false, false, true);
     }
@@ -322,7 +325,7 @@ impl Desk {
         self.hello_of(ADA, epoch, wrapping, older_page_connected, can_join);
     }
 
-    /// A page in another browser finds the old leg standing: of hers no page is connected.
+    /// A page in another browser finds the old leg standing. No page of its own browser is connected.
     pub fn hello_in_another_browser(&mut self, epoch: u64, can_join: bool) {
         let (task, reservation) = (TaskSid::numbered(1), reservation_of(ADA, 1));
         let holdings = vec![Holding { task, reservation, wrapping: false, can_join, other_browser: true }];
@@ -345,7 +348,7 @@ impl Desk {
         self.handle(Event::Hello { worker: WorkerSid::numbered(worker), hello, older_page_connected });
     }
 
-    /// Ada's page has found her reservation of this task wrapping.
+    /// Ada's page has found Ada's reservation of this task wrapping up.
     pub fn hello_about(&mut self, task: u128, epoch: u64) {
         let (task, reservation) = (TaskSid::numbered(task), reservation_of(ADA, task));
         let holding = Holding { task, reservation, wrapping: true, can_join: false, other_browser: false };
@@ -366,7 +369,7 @@ impl Desk {
         self.mark_of(worker, reservation_of(worker, 1), id, reason);
     }
 
-    /// A mark for this reservation, whosever it is.
+    /// Marks this reservation, no matter whose it is.
     pub fn mark_of(
         &mut self,
         worker: u128,
@@ -378,7 +381,7 @@ impl Desk {
         self.handle(Event::Graceful { worker: WorkerSid::numbered(worker), mark });
     }
 
-    /// The task is read, and this is in it.
+    /// The task is read and has these attributes.
     pub fn read(&mut self, attributes: &serde_json::Value) {
         let outcome = Outcome::TaskRead { attributes: attributes.to_string(), version: None, workflow: None };
         self.finish(Action::ReadTask { task: TaskSid::numbered(1) }, outcome);
@@ -388,13 +391,13 @@ impl Desk {
         self.handle(Event::EnteredQueue { recovery: recovery(), customer: leg(CUSTOMER) });
     }
 
-    /// The queue has not kept the customer.
+    /// The queue has let the customer go without an agent.
     pub fn left_queue(&mut self) {
         let (recovery, customer) = (recovery(), leg(CUSTOMER));
         self.handle(Event::LeftQueue { recovery, customer, bridged: false, hung_up: false });
     }
 
-    /// Lets the timer's time come. It must be set.
+    /// Moves the clock to the time of the timer, which must be set, and fires it.
     pub fn fire(&mut self, n: u128, timer: Timer) {
         let at =
             self.timers.remove(&(conference(n), timer)).unwrap_or_else(|| panic!("{timer:?} is not set"));
@@ -414,16 +417,16 @@ impl Desk {
         self.handle(Event::Done { conference: conference(n), action, outcome });
     }
 
-    /// Everything that was asked for so far is done well.
+    /// All requested actions succeed.
     pub fn finish_all(&mut self) -> Vec<Action> {
         self.finish_all_of(1)
     }
 
-    /// The same, all of it asked for by this conference.
+    /// As [`Self::finish_all`], for actions of this conference.
     pub fn finish_all_of(&mut self, n: u128) -> Vec<Action> {
         let actions = self.take_actions();
         for action in actions.clone() {
-            let outcome = good(&action);
+            let outcome = success(&action);
             self.finish_of(n, action, outcome);
         }
         actions
@@ -442,7 +445,7 @@ impl Desk {
         views.into_iter().next().map(|view| view.stage)
     }
 
-    /// As [`Self::restart`], with calls that were stored before.
+    /// As [`Self::restart`], including calls that were stored before the last change.
     pub fn restart_all(&mut self) {
         let json =
             |n: u128| self.machine.call(&conference(n)).map(|call| serde_json::to_string(call).unwrap());
@@ -451,7 +454,7 @@ impl Desk {
         self.machine = Machine::new(Config::default(), calls);
     }
 
-    /// The process dies and comes back: what was stored is all that is left.
+    /// The process dies and restarts: only what was stored is left.
     pub fn restart(&mut self) {
         let stored: Vec<_> =
             self.machine.take_dirty().into_iter().map(|call| serde_json::to_string(call).unwrap()).collect();
@@ -461,7 +464,7 @@ impl Desk {
     }
 }
 
-/// What the page of this worker says of this leg.
+/// The registration that this worker's page sends for this leg.
 pub fn registration_of(n: u128, worker: u128, worker_leg: u128, epoch: u64) -> Registration {
     Registration {
         id: None,
@@ -477,7 +480,7 @@ pub fn registration_of(n: u128, worker: u128, worker_leg: u128, epoch: u64) -> R
     }
 }
 
-/// Twilio says whose the reservations of this task are.
+/// The request for the owners of this task's reservations, and Twilio's answer.
 pub fn owners(task: u128) -> (Action, Outcome) {
     let owners =
         [ADA, BO, CY].map(|worker| (reservation_of(worker, task), WorkerSid::numbered(worker))).into();
@@ -485,15 +488,17 @@ pub fn owners(task: u128) -> (Action, Outcome) {
     (action, Outcome::Owners { owners, is_of_task: true })
 }
 
-/// What a page of this worker writes into the task when the server does not answer.
-pub fn left(worker: u128, epoch: u64, number: u32, reason: GracefulReason) -> serde_json::Value {
+/// The attributes of a task into which this worker's page has written a graceful mark because the server did not
+/// answer.
+pub fn marked_attributes(worker: u128, epoch: u64, number: u32, reason: GracefulReason) -> serde_json::Value {
     let id = Some(DeliveryId { epoch, number });
     let mark =
         GracefulMark { id, task: TaskSid::numbered(1), reservation: reservation_of(worker, 1), reason };
     serde_json::json!({ "name": "x", "rejoinLeft": mark })
 }
 
-pub fn good(action: &Action) -> Outcome {
+/// The outcome of an action that succeeds.
+pub fn success(action: &Action) -> Outcome {
     match action {
         Action::CreatePing { .. } => Outcome::PingCreated(TaskSid::numbered(0x91)),
         Action::MarkTask { .. } => {
@@ -503,14 +508,14 @@ pub fn good(action: &Action) -> Outcome {
     }
 }
 
-/// The customer is alone and is told, or only comforted, on hold.
+/// The customer is alone and is put on hold: with the announcement, or with comfort audio only once they have heard it.
 pub fn hold(held: bool, told: bool) -> Action {
     let (conference, customer) = (conference(1), leg(CUSTOMER));
     Action::HoldCustomer { conference, customer, recovery: recovery(), held, told }
 }
 
-/// The customer is alone after a transfer: is anybody asked to take him?
-pub fn ask_of_transfer() -> Action {
+/// The poll about a customer who is alone after a transfer: is any agent being asked to take them?
+pub fn transfer_poll() -> Action {
     let (conference, customer) = (conference(1), Some(leg(CUSTOMER)));
     Action::Look { conference, customer, queued: None, handed_over: Some(TaskSid::numbered(1)) }
 }
@@ -538,7 +543,7 @@ pub fn end_ping() -> Action {
     Action::EndPing { task: TaskSid::numbered(0x91), accepted: false }
 }
 
-/// The same of one that is known to be accepted.
+/// Ends a ping that is known to be accepted.
 pub fn complete_ping() -> Action {
     Action::EndPing { task: TaskSid::numbered(0x91), accepted: true }
 }

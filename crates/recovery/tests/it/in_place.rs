@@ -129,10 +129,10 @@ fn a_page_that_takes_longer_has_the_customer_told() {
     desk.fire(1, Timer::Announce);
     assert_eq!(desk.now - gone, Millis(1500));
     assert_eq!(desk.finish_all(), [announce(Announcement::Interrupted)]);
-    desk.tell(1, ConferenceEventKind::AnnouncementEnd);
+    desk.callback(1, ConferenceEventKind::AnnouncementEnd);
     assert_eq!(desk.finish_all(), [announce(Announcement::Comfort)]);
     desk.hello_in_place(2);
-    desk.tell(1, ConferenceEventKind::AnnouncementEnd);
+    desk.callback(1, ConferenceEventKind::AnnouncementEnd);
     assert!(desk.take_actions().is_empty(), "what plays would play over the talk");
 }
 
@@ -314,13 +314,13 @@ fn a_customer_who_is_told_by_announcements_does_not_wait_in_silence_while_a_page
     desk.fire(1, Timer::Announce);
     desk.finish_all();
     desk.hello_in_place(2);
-    desk.tell(1, ConferenceEventKind::AnnouncementEnd);
+    desk.callback(1, ConferenceEventKind::AnnouncementEnd);
     assert!(desk.take_actions().is_empty(), "she may be there in a moment");
     desk.fire(1, Timer::Announce);
     assert_eq!(desk.take_actions(), [announce(Announcement::Comfort)]);
     // She has come.
     desk.hello_in_place(3);
-    desk.tell(1, ConferenceEventKind::AnnouncementEnd);
+    desk.callback(1, ConferenceEventKind::AnnouncementEnd);
     desk.join(1, NEXT_LEG, false);
     desk.fire(1, Timer::Announce);
     assert!(desk.take_actions().is_empty());
@@ -461,7 +461,7 @@ fn who_only_listens_is_not_taken_for_the_agent() {
     let mut desk = Desk::away();
     desk.hello_in_place(2);
     let flags = ParticipantFlags { muted: true, ..ParticipantFlags::default() };
-    desk.tell(1, ConferenceEventKind::Join { leg: leg(NEXT_LEG), flags });
+    desk.callback(1, ConferenceEventKind::Join { leg: leg(NEXT_LEG), flags });
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Rejoin);
     assert_ne!(desk.stage(), Some(Stage::InPlace));
@@ -699,7 +699,7 @@ fn a_leg_that_is_learnt_of_after_the_next_page_has_come_goes_where_in_place_is_o
         desk.join(1, ADA_LEG, false);
         desk.hello_with(2, false, older_page, true);
         let [learn @ Action::Learn { .. }] = &desk.take_actions()[..] else { panic!("it is looked up") };
-        desk.finish(learn.clone(), crate::late::found());
+        desk.finish(learn.clone(), crate::late_events::look_up_answer());
         assert_eq!(desk.take_actions().contains(&remove(ADA_LEG)), gone, "{in_place} {older_page}");
     }
 }
@@ -718,7 +718,7 @@ fn who_has_come_back_before_her_leg_was_learnt_of_joins_in_place() {
         desk.join(1, ADA_LEG, false);
         desk.hello_with(2, false, older_page, can_join);
         let [learn @ Action::Learn { .. }] = &desk.take_actions()[..] else { panic!("it is looked up") };
-        desk.finish(learn.clone(), crate::late::found());
+        desk.finish(learn.clone(), crate::late_events::look_up_answer());
         assert_eq!(desk.stage(), stage, "{older_page} {can_join}");
     }
 }

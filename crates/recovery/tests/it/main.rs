@@ -3,34 +3,34 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::cloned_ref_to_slice_refs, missing_docs)]
 
 mod actions;
-mod activity;
-mod again;
 mod agent_hold;
-mod allow;
+mod allow_list;
 mod coaching;
+mod customer_hold;
 mod departures;
 mod desk;
+mod discovered_call;
 mod durations;
-mod early;
+mod early_marks;
+mod event_keys;
 mod in_place;
-mod keys;
 mod ladder;
-mod late;
-mod left;
-mod met;
-mod missed;
+mod late_events;
+mod lent_activity;
+mod marks_in_task;
 mod model;
-mod others;
-mod own_hold;
+mod ownership;
+mod polls;
 mod properties;
-mod released;
-mod rights;
-mod together;
-mod told;
+mod repeated_losses;
+mod requeue_check;
+mod several_agents;
+mod stranded;
+mod taskrouter_events;
+mod third_parties;
 mod transfer;
 mod transitions;
-mod untold;
-mod watch;
+mod unreported_leaves;
 
 use desk::*;
 use rejoin_protocol::api::{DeliveryId, GracefulReason, Hello, Stage};
@@ -181,13 +181,13 @@ fn comfort_audio_follows_the_announcement() {
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Grace);
     assert_eq!(desk.finish_all()[..2], [announce(Announcement::Interrupted), free(false)]);
-    desk.tell(1, ConferenceEventKind::AnnouncementEnd);
+    desk.callback(1, ConferenceEventKind::AnnouncementEnd);
     assert_eq!(desk.finish_all(), [announce(Announcement::Comfort)]);
-    desk.tell(1, ConferenceEventKind::AnnouncementEnd);
+    desk.callback(1, ConferenceEventKind::AnnouncementEnd);
     assert_eq!(desk.finish_all(), [announce(Announcement::Comfort)]);
     desk.fire(1, Timer::Ping);
     desk.finish_all();
-    desk.tell(1, ConferenceEventKind::AnnouncementEnd);
+    desk.callback(1, ConferenceEventKind::AnnouncementEnd);
     assert!(desk.take_actions().is_empty());
 }
 
@@ -215,11 +215,11 @@ fn a_ping_that_is_created_too_late_is_taken_back() {
     let (pings, rest): (Vec<_>, Vec<_>) =
         desk.take_actions().into_iter().partition(|action| matches!(action, Action::CreatePing { .. }));
     for action in rest {
-        let outcome = good(&action);
+        let outcome = success(&action);
         desk.finish(action, outcome);
     }
     assert_eq!(desk.take_actions(), [requeue(Some(ADA))]);
-    desk.finish(pings[0].clone(), good(&pings[0]));
+    desk.finish(pings[0].clone(), success(&pings[0]));
     assert_eq!(desk.take_actions(), [end_ping()]);
 }
 
@@ -258,7 +258,7 @@ fn a_customer_in_transfer_is_not_an_orphan() {
     desk.graceful(GracefulReason::ColdTransfer);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Orphan);
-    assert_eq!(desk.take_actions(), [ask_of_transfer()]);
+    assert_eq!(desk.take_actions(), [transfer_poll()]);
 }
 
 #[test]

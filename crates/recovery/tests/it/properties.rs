@@ -1,7 +1,7 @@
 //! What holds in every order of deliveries.
 
 use crate::desk::*;
-use crate::told::{TASK_EVENTS, told};
+use crate::taskrouter_events::{TASK_EVENTS, task_event};
 use proptest::prelude::*;
 use rejoin_protocol::api::{DeliveryId, GracefulReason, Stage};
 use rejoin_recovery::{Action, ConferenceEventKind, Effect, Event, LeaveReason, Outcome, Purpose, Timer};
@@ -85,7 +85,7 @@ impl Run {
             }
             Step::End(c) => desk.end(c),
             Step::AnnouncementEnd => {
-                let event = desk.tell(1, ConferenceEventKind::AnnouncementEnd);
+                let event = desk.callback(1, ConferenceEventKind::AnnouncementEnd);
                 self.told.push(event);
             }
             Step::Modify(w, e, h) => desk.modify(1, w, e, h),
@@ -93,7 +93,7 @@ impl Run {
             Step::Hello(who, e, w, o, j) => desk.hello_of(who, e, w, o, j),
             Step::Goodbye(worker, epoch) => desk.goodbye(worker, epoch),
             Step::Graceful(worker) => desk.graceful_of(worker, GracefulReason::HangUp),
-            Step::Read(worker) => desk.read(&left(worker, EPOCH, 2, GracefulReason::HangUp)),
+            Step::Read(worker) => desk.read(&marked_attributes(worker, EPOCH, 2, GracefulReason::HangUp)),
             Step::EnteredQueue => desk.entered_queue(),
             Step::LeftQueue(hung_up) => {
                 let (recovery, customer) = (recovery(), leg(CUSTOMER));
@@ -107,7 +107,7 @@ impl Run {
                     2 => (2, target(None)),
                     _ => (2, target(Some(rejoin_protocol::WorkerSid::numbered(ADA)))),
                 };
-                let event = told(task, purpose, worker, TASK_EVENTS[kind]);
+                let event = task_event(task, purpose, worker, TASK_EVENTS[kind]);
                 desk.handle(event.clone());
                 self.told.push(event);
             }
@@ -125,7 +125,7 @@ impl Run {
                 if i < self.pending.len() {
                     let action = self.pending.remove(i);
                     let outcome =
-                        if ok { good(&action) } else { Outcome::Failed { reason: "refused".into() } };
+                        if ok { success(&action) } else { Outcome::Failed { reason: "refused".into() } };
                     desk.finish(action, outcome);
                 }
             }
@@ -244,10 +244,10 @@ proptest! {
         // Recorded on a desk of its own, so that the sequence numbers are those of Twilio's order.
         let mut scribe = Desk::new();
         let flags = rejoin_recovery::ParticipantFlags::default();
-        events.push(scribe.tell(1, ConferenceEventKind::Join { leg: leg(CUSTOMER), flags }));
-        events.push(scribe.tell(1, ConferenceEventKind::Join { leg: leg(ADA_LEG), flags }));
-        events.push(scribe.tell(1, ConferenceEventKind::Start));
-        events.push(scribe.tell(1, ConferenceEventKind::Modify { leg: leg(CUSTOMER), flags }));
+        events.push(scribe.callback(1, ConferenceEventKind::Join { leg: leg(CUSTOMER), flags }));
+        events.push(scribe.callback(1, ConferenceEventKind::Join { leg: leg(ADA_LEG), flags }));
+        events.push(scribe.callback(1, ConferenceEventKind::Start));
+        events.push(scribe.callback(1, ConferenceEventKind::Modify { leg: leg(CUSTOMER), flags }));
         events.push(scribe.leave(1, ADA_LEG, LeaveReason::HungUp));
         desk.register(1, ADA, ADA_LEG, EPOCH);
         for i in order {

@@ -26,13 +26,13 @@ impl Desk {
     /// The same, and this is in the task.
     fn asked_of_task(&mut self, task: HandedOver, hold: bool, attributes: Option<String>) {
         self.fire(1, Timer::Orphan);
-        assert_eq!(self.take_actions(), [ask_of_transfer()]);
+        assert_eq!(self.take_actions(), [transfer_poll()]);
         self.stands(Seen { attributes, ..alone(task, hold) });
     }
 
     /// Twilio, which was asked, says this.
     fn stands(&mut self, seen: Seen) {
-        self.finish(ask_of_transfer(), Outcome::Looked(Box::new(seen)));
+        self.finish(transfer_poll(), Outcome::Looked(Box::new(seen)));
     }
 }
 
@@ -123,10 +123,10 @@ fn a_customer_who_is_alone_with_a_listener_after_a_transfer_is_asked_about() {
     ] {
         let mut desk = Desk::talking();
         desk.graceful(GracefulReason::ColdTransfer);
-        desk.tell(1, rejoin_recovery::ConferenceEventKind::Join { leg: leg(0x77), flags });
+        desk.callback(1, rejoin_recovery::ConferenceEventKind::Join { leg: leg(0x77), flags });
         desk.now = desk.now + Millis::seconds(12);
         desk.leave(1, ADA_LEG, LeaveReason::HungUp);
-        assert_eq!(desk.take_actions().contains(&ask_of_transfer()), asked);
+        assert_eq!(desk.take_actions().contains(&transfer_poll()), asked);
     }
 }
 
@@ -143,7 +143,7 @@ fn a_customer_whose_transfer_goes_on_is_left_alone() {
             desk.now = desk.now.max(at);
             desk.handle(Event::Timer { conference: conference(1), timer: Timer::Watch });
         }
-        assert_eq!(desk.take_actions(), [ask_of_transfer()]);
+        assert_eq!(desk.take_actions(), [transfer_poll()]);
         assert_eq!(desk.now - since, Millis::seconds(300));
     }
 }
@@ -170,7 +170,7 @@ fn a_customer_on_hold_is_brought_back_when_taskrouters_log_knows_of_no_transfer_
     ] {
         let mut desk = handed_over(LeaveReason::UpdatedViaApi);
         desk.fire(1, Timer::Orphan);
-        assert_eq!(desk.take_actions(), [ask_of_transfer()]);
+        assert_eq!(desk.take_actions(), [transfer_poll()]);
         desk.stands(Seen { log, ..alone(HandedOver::Wraps, true) });
         assert_eq!(desk.stage(), missed.then_some(Stage::Interrupted), "{why}");
     }
@@ -178,7 +178,7 @@ fn a_customer_on_hold_is_brought_back_when_taskrouters_log_knows_of_no_transfer_
 
 #[test]
 fn a_leg_that_hangs_up_was_taken_away_by_no_transfer_and_twilio_is_asked_at_once() {
-    assert_eq!(handed_over(LeaveReason::HungUp).take_actions(), [ask_of_transfer()]);
+    assert_eq!(handed_over(LeaveReason::HungUp).take_actions(), [transfer_poll()]);
     assert!(handed_over(LeaveReason::UpdatedViaApi).take_actions().is_empty());
 }
 
@@ -189,9 +189,9 @@ fn what_was_asked_of_a_transfer_is_asked_again_when_something_was_heard_meanwhil
     desk.fire(1, Timer::Orphan);
     desk.now = desk.now + Millis(100);
     desk.hello(9, true, false);
-    assert_eq!(desk.take_actions(), [ask_of_transfer()]);
+    assert_eq!(desk.take_actions(), [transfer_poll()]);
     desk.stands(alone(HandedOver::Wraps, false));
-    assert_eq!(desk.take_actions(), [ask_of_transfer()]);
+    assert_eq!(desk.take_actions(), [transfer_poll()]);
     desk.stands(alone(HandedOver::Wraps, false));
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
 }
@@ -250,7 +250,7 @@ fn who_completes_the_task_right_after_her_transfer_is_not_missed_if_her_leg_hang
 
 #[test]
 fn who_hangs_up_after_a_refused_transfer_and_writes_it_into_the_task_is_not_missed() {
-    let hung_up = left(ADA, EPOCH, 3, GracefulReason::HangUp).to_string();
+    let hung_up = marked_attributes(ADA, EPOCH, 3, GracefulReason::HangUp).to_string();
     for (attributes, missed) in [(Some(hung_up), false), (Some("{}".into()), true), (None, true)] {
         let mut desk = handed_over(LeaveReason::HungUp);
         desk.asked_of_task(HandedOver::Wraps, false, attributes);
@@ -268,7 +268,7 @@ fn taken_by_bo(gone: bool) -> Desk {
     desk.join(1, 0xb1, false);
     if gone {
         desk.leave(1, 0xb1, LeaveReason::HungUp);
-        assert_eq!(desk.take_actions(), [ask_of_transfer()]);
+        assert_eq!(desk.take_actions(), [transfer_poll()]);
     }
     assert!(desk.take_actions().is_empty());
     desk
@@ -292,7 +292,7 @@ fn a_colleague_who_was_gone_before_registering_is_missed_by_the_reservation_that
         let mut desk = handed_over(LeaveReason::UpdatedViaApi);
         desk.join(1, 0xb1, false);
         desk.leave(1, 0xb1, LeaveReason::HungUp);
-        assert_eq!(desk.take_actions(), [ask_of_transfer()]);
+        assert_eq!(desk.take_actions(), [transfer_poll()]);
         desk.stands(Seen { wrapping, ..alone(HandedOver::Wraps, true) });
         assert_eq!(desk.stage_of(BO), missed.then_some(Stage::Interrupted));
         assert!(desk.stage().is_none());
@@ -322,7 +322,7 @@ fn whoever_is_lost_after_a_transfer_of_which_no_page_has_told_is_missed() {
         desk
     };
     let mut desk = gone(LeaveReason::UpdatedViaApi);
-    assert_eq!(desk.take_actions(), [ask_of_transfer()]);
+    assert_eq!(desk.take_actions(), [transfer_poll()]);
     let wraps =
         Holder { worker: WorkerSid::numbered(BO), name: "Bo".into(), reservation: reservation_of(BO, 1) };
     desk.stands(Seen { wrapping: vec![wraps], ..alone(HandedOver::Wraps, true) });
@@ -382,7 +382,7 @@ fn a_colleague_of_whose_leg_nobody_has_told_is_missed_by_the_reservation_that_wr
     {
         let mut desk = handed_over(LeaveReason::UpdatedViaApi);
         desk.fire(1, Timer::Orphan);
-        assert_eq!(desk.take_actions(), [ask_of_transfer()]);
+        assert_eq!(desk.take_actions(), [transfer_poll()]);
         desk.stands(Seen { wrapping, ..alone(HandedOver::Wraps, true) });
         assert_eq!(desk.stage_of(BO), missed.then_some(Stage::Interrupted));
         assert!(desk.stage().is_none());
@@ -491,7 +491,7 @@ fn one_who_was_missed_for_a_moment_is_missed_when_her_transfer_was_refused() {
 /// What is in a task stays there.
 #[test]
 fn a_refused_transfer_of_which_the_task_tells_does_not_count_again() {
-    let said = left(ADA, EPOCH, 2, GracefulReason::ColdTransfer);
+    let said = marked_attributes(ADA, EPOCH, 2, GracefulReason::ColdTransfer);
     let mut desk = Desk::talking();
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.read(&said);
@@ -618,7 +618,7 @@ fn a_page_that_goes_right_after_a_refused_transfer_is_missed_when_twilio_had_its
     desk.goodbye(ADA, EPOCH);
     desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
     desk.fire(1, Timer::Orphan);
-    assert_eq!((desk.stage(), desk.take_actions()), (None, vec![ask_of_transfer()]));
+    assert_eq!((desk.stage(), desk.take_actions()), (None, vec![transfer_poll()]));
 }
 
 /// Her next page is there within the time that Twilio has.
@@ -641,7 +641,7 @@ fn a_next_page_right_after_a_refused_transfer_joins_when_twilio_had_its_time() {
     desk.hello_in_place(2);
     desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
     desk.fire(1, Timer::Orphan);
-    assert_eq!(desk.take_actions(), [ask_of_transfer()]);
+    assert_eq!(desk.take_actions(), [transfer_poll()]);
 }
 
 #[test]

@@ -1,9 +1,9 @@
-//! Everything that can be told to the machine about a call.
+//! The rows: every event that the machine handles.
 
 use super::states::{BO_LEG, State};
 use crate::desk::*;
-use crate::late::found;
-use crate::told::told;
+use crate::late_events::look_up_answer;
+use crate::taskrouter_events::task_event;
 use rejoin_protocol::api::GracefulReason;
 use rejoin_protocol::{ActivitySid, ReservationSid, TaskSid, WorkerSid};
 use rejoin_recovery::{
@@ -11,7 +11,7 @@ use rejoin_recovery::{
     ReconnectState, Seen, TaskEventKind, Timer,
 };
 
-/// A leg of which nothing is known.
+/// A leg that is not identified.
 const STRANGER: u128 = 0x57;
 const PING: u128 = 0x91;
 const RECONNECT: u128 = 0x92;
@@ -69,7 +69,7 @@ pub(super) fn groups() -> Vec<Group> {
 fn conference_rows() -> Vec<Row> {
     vec![
         row("the conference starts", |desk, _| {
-            desk.tell(1, ConferenceEventKind::Start);
+            desk.callback(1, ConferenceEventKind::Start);
         }),
         row("a leg joins of which nothing is known", |desk, _| desk.join(1, STRANGER, false)),
         row("the customer's leg joins", |desk, _| desk.join(1, CUSTOMER, true)),
@@ -89,7 +89,7 @@ fn conference_rows() -> Vec<Row> {
         }),
         row("the customer is on hold", |desk, _| desk.modify(1, CUSTOMER, false, true)),
         row("an announcement has ended", |desk, _| {
-            desk.tell(1, ConferenceEventKind::AnnouncementEnd);
+            desk.callback(1, ConferenceEventKind::AnnouncementEnd);
         }),
     ]
 }
@@ -148,13 +148,18 @@ fn queue() -> Vec<Row> {
 fn tasks() -> Vec<Row> {
     let ping = |name: &str, kind| {
         row(name, move |desk, _| {
-            desk.handle(told(PING, Purpose::Ping { recovery: recovery() }, ADA, kind));
+            desk.handle(task_event(PING, Purpose::Ping { recovery: recovery() }, ADA, kind));
         })
     };
     let reconnect = |name: &str, target: Option<u128>, kind| {
         row(name, move |desk, _| {
             let target = target.map(WorkerSid::numbered);
-            desk.handle(told(RECONNECT, Purpose::Reconnect { recovery: recovery(), target }, ADA, kind));
+            desk.handle(task_event(
+                RECONNECT,
+                Purpose::Reconnect { recovery: recovery(), target },
+                ADA,
+                kind,
+            ));
         })
     };
     vec![
@@ -174,7 +179,7 @@ fn tasks() -> Vec<Row> {
         reconnect("somebody does not take it", None, TaskEventKind::NotTaken),
         reconnect("the task for any agent is canceled", None, TaskEventKind::Canceled { hung_up: false }),
         row("the agent's reservation is wrapping up", |desk, _| {
-            desk.handle(told(1, Purpose::Other, ADA, TaskEventKind::WrapUp));
+            desk.handle(task_event(1, Purpose::Other, ADA, TaskEventKind::WrapUp));
         }),
     ]
 }
@@ -217,7 +222,7 @@ fn answers() -> Vec<Row> {
         done("our hold has ended", end_hold, || Outcome::Ok),
         done("the customer is free: done", || free(true), || Outcome::Ok),
         row("the task says that the agent leaves", |desk, _| {
-            desk.read(&left(ADA, EPOCH, 2, GracefulReason::HangUp));
+            desk.read(&marked_attributes(ADA, EPOCH, 2, GracefulReason::HangUp));
         }),
         done("the task is read", mark, || Outcome::TaskRead {
             attributes: "{}".into(),
@@ -241,7 +246,7 @@ fn answers() -> Vec<Row> {
     }
     rows.extend([
         done("the exit flag is undone", keep, || Outcome::Ok),
-        done("the task is looked up", learn, found),
+        done("the task is looked up", learn, look_up_answer),
         done("the task cannot be looked up", learn, failed),
         looked("all is as it was", |desk, _| there(desk, &[])),
         looked("the agent's leg is gone", |desk, state| there(desk, &[state.leg])),
@@ -267,7 +272,7 @@ fn answers() -> Vec<Row> {
     rows
 }
 
-/// Twilio is asked, nothing was heard meanwhile, and it says this.
+/// A poll shows this, and nothing was heard while it was in flight.
 fn looked(name: &str, seen: impl Fn(&Desk, &State) -> Seen + 'static) -> Row {
     row(format!("asked how it stands: {name}"), move |desk, state| {
         while desk.machine.call(&conference(1)).is_some_and(|call| call.poll.since.is_none()) {
@@ -280,7 +285,7 @@ fn looked(name: &str, seen: impl Fn(&Desk, &State) -> Seen + 'static) -> Row {
     })
 }
 
-/// Everybody who is there as far as was told, without these.
+/// A poll that shows every leg that is known to be joined, without these.
 fn there(desk: &Desk, without: &[u128]) -> Seen {
     let roster = desk.machine.call(&conference(1)).map(|call| call.facts.roster.clone()).unwrap_or_default();
     let gone: Vec<_> = without.iter().map(|who| leg(*who)).collect();
@@ -290,7 +295,7 @@ fn there(desk: &Desk, without: &[u128]) -> Seen {
     Seen { participants, on_line: Some(true), ..Seen::default() }
 }
 
-/// For the agent and for any agent: the machine takes the one that it waits for.
+/// Reconnect tasks in this state, for the agent and for any agent: the machine uses the one that it waits for.
 fn task(desk: &Desk, state: &ReconnectState) -> Seen {
     let reconnect = |target: Option<u128>| Reconnect {
         task: TaskSid::numbered(2),
@@ -343,7 +348,7 @@ fn ada() -> WorkerSid {
     WorkerSid::numbered(ADA)
 }
 
-/// Actions whose end nothing waits for.
+/// Actions whose outcomes nothing waits for.
 fn nothing_follows() -> Vec<(&'static str, Action)> {
     let announce = Action::Announce { conference: conference(1), what: Announcement::Interrupted };
     let moved = Action::MoveParticipant {

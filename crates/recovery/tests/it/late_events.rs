@@ -162,7 +162,7 @@ fn an_answer_that_belongs_to_an_earlier_recovery_is_not_taken_for_this_ones() {
     desk.leave(1, 0xb1, LeaveReason::HungUp);
     desk.fire(1, Timer::Grace);
     desk.take_actions();
-    desk.finish(first[0].clone(), good(&first[0]));
+    desk.finish(first[0].clone(), success(&first[0]));
     assert_eq!(desk.take_actions(), [end_ping()], "nobody waits for the first one's ping any more");
 }
 
@@ -185,7 +185,7 @@ fn a_customer_who_hangs_up_in_the_next_conference_has_left() {
 
 // --- what is learnt late ---
 
-pub fn found() -> Outcome {
+pub fn look_up_answer() -> Outcome {
     Outcome::Learnt(Box::new(Registered {
         workflow: WorkflowSid::numbered(1),
         queue: None,
@@ -203,7 +203,7 @@ fn an_agent_who_was_lost_before_the_customer_was_seen_is_lost_all_the_same() {
     desk.join(1, ADA_LEG, false);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     assert_eq!(desk.take_actions(), [learn()]);
-    desk.finish(learn(), found());
+    desk.finish(learn(), look_up_answer());
     assert!(!desk.has_timer(Timer::Grace), "there is no customer yet");
     desk.join(1, CUSTOMER, true);
     assert!(desk.has_timer(Timer::Grace));
@@ -218,7 +218,7 @@ fn a_call_of_which_only_the_agents_leave_is_told_is_looked_at() {
         let mut desk = Desk::new();
         desk.leave(1, ADA_LEG, LeaveReason::HungUp);
         assert_eq!(desk.take_actions(), [learn()]);
-        desk.finish(learn(), found());
+        desk.finish(learn(), look_up_answer());
         assert_eq!(desk.take_actions(), [look.clone()]);
         let participants = [(leg(there), ParticipantFlags::default())].into();
         let seen = Seen { participants, on_line: Some(lost), ..Seen::default() };
@@ -239,7 +239,7 @@ fn a_call_that_could_not_be_looked_up_is_looked_up_again_but_not_for_ever() {
     assert!(desk.take_actions().is_empty(), "not at once");
     desk.fire(1, Timer::Learn);
     assert_eq!(desk.take_actions(), [learn()]);
-    desk.finish(learn(), found());
+    desk.finish(learn(), look_up_answer());
     assert!(desk.has_timer(Timer::Grace), "the agent was lost");
 
     let mut desk = Desk::new();
@@ -262,7 +262,7 @@ fn a_hello_before_the_agent_is_known_counts() {
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.hello(2, true, false);
     assert_eq!(desk.take_actions(), [learn()]);
-    desk.finish(learn(), found());
+    desk.finish(learn(), look_up_answer());
     desk.fire(1, Timer::Grace);
     desk.finish_all();
     assert_eq!(desk.take_actions(), [requeue(Some(ADA))]);
@@ -392,7 +392,7 @@ fn who_has_taken_a_transfer_of_which_nobody_knew_has_the_leg_that_came_after_it(
         if !learnt_first {
             desk.leave(1, ADA_LEG, LeaveReason::HungUp);
         }
-        let Outcome::Learnt(mut named) = found() else { unreachable!() };
+        let Outcome::Learnt(mut named) = look_up_answer() else { unreachable!() };
         named.worker_leg = Some(leg(0xb1));
         desk.finish(learn(), Outcome::Learnt(named));
         assert_eq!(desk.has_timer(Timer::Grace), !learnt_first);

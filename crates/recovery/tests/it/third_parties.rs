@@ -45,7 +45,7 @@ fn reunited(desk: &mut Desk) {
 fn third_parties_follow_with_label_and_flags() {
     let mut desk = Desk::talking();
     let flags = ParticipantFlags { muted: true, end_conference_on_exit: true, ..ParticipantFlags::default() };
-    desk.tell_of(1, Some("lawyer"), ConferenceEventKind::Join { leg: leg(THIRD), flags });
+    desk.labelled_callback(1, Some("lawyer"), ConferenceEventKind::Join { leg: leg(THIRD), flags });
     desk.restart();
     reunited(&mut desk);
     let followed = Action::MoveParticipant {

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 const LATER: u64 = EPOCH + 1;
 
-pub fn hang_up() -> Value {
-    left(ADA, EPOCH, 2, GracefulReason::HangUp)
+pub fn hang_up_in_task() -> Value {
+    marked_attributes(ADA, EPOCH, 2, GracefulReason::HangUp)
 }
 
 fn end_conference() -> Action {
@@ -33,7 +33,7 @@ fn id(epoch: u64, number: u32) -> Option<DeliveryId> {
 fn a_mark_in_the_task_is_as_good_as_one_that_came() {
     let mut desk = grace();
     assert_eq!((desk.reads, desk.take_actions()), (1, vec![]));
-    desk.read(&hang_up());
+    desk.read(&hang_up_in_task());
     assert_eq!(desk.stage(), Some(Stage::Graceful));
     assert!(desk.take_actions().is_empty(), "nobody is told and nobody is called");
     ends_when_confirmed(&mut desk);
@@ -41,7 +41,7 @@ fn a_mark_in_the_task_is_as_good_as_one_that_came() {
 
 /// The customer is alone, and the task alone says that it was on purpose.
 fn ends_when_confirmed(desk: &mut Desk) {
-    let look = ask_of_transfer();
+    let look = transfer_poll();
     let alone = |task| {
         let participants = [(leg(CUSTOMER), ParticipantFlags::default())].into();
         Outcome::Looked(Box::new(Seen { participants, on_line: Some(true), task, ..Seen::default() }))
@@ -62,7 +62,7 @@ fn ends_when_confirmed(desk: &mut Desk) {
 #[test]
 fn given_a_sign_out_that_only_the_task_tells_the_conference_ends_after_a_minute() {
     let mut desk = grace();
-    desk.read(&hang_up());
+    desk.read(&hang_up_in_task());
     let marked = desk.now;
     desk.take_actions();
     for _ in 0..20 {
@@ -75,8 +75,8 @@ fn given_a_sign_out_that_only_the_task_tells_the_conference_ends_after_a_minute(
         let participants = [(leg(CUSTOMER), ParticipantFlags::default())].into();
         let seen =
             Seen { participants, on_line: Some(true), task: Some(HandedOver::Wraps), ..Seen::default() };
-        desk.read(&hang_up());
-        desk.finish(ask_of_transfer(), Outcome::Looked(Box::new(seen)));
+        desk.read(&hang_up_in_task());
+        desk.finish(transfer_poll(), Outcome::Looked(Box::new(seen)));
         assert_eq!(desk.take_actions(), []);
     }
     panic!("the customer stays alone in the conference");
@@ -86,7 +86,7 @@ fn given_a_sign_out_that_only_the_task_tells_the_conference_ends_after_a_minute(
 fn a_mark_in_the_task_with_an_epoch_of_no_page_is_not_believed() {
     for epoch in [EPOCH + 1, 1 << 53, u64::MAX] {
         let mut desk = grace();
-        desk.read(&left(ADA, epoch, 2, GracefulReason::HangUp));
+        desk.read(&marked_attributes(ADA, epoch, 2, GracefulReason::HangUp));
         desk.fire(1, Timer::Grace);
         assert_eq!(desk.stage(), Some(Stage::Interrupted), "{epoch}");
         let actions = desk.take_actions();
@@ -95,14 +95,14 @@ fn a_mark_in_the_task_with_an_epoch_of_no_page_is_not_believed() {
     // A page of Ada's that has said hello, and could not say more.
     let mut desk = grace();
     desk.hello(LATER, true, false);
-    desk.read(&left(ADA, LATER, 2, GracefulReason::HangUp));
+    desk.read(&marked_attributes(ADA, LATER, 2, GracefulReason::HangUp));
     assert_eq!(desk.stage(), Some(Stage::Graceful));
 }
 
 #[test]
 fn a_page_that_says_what_is_in_the_task_confirms_it() {
     let mut desk = grace();
-    desk.read(&hang_up());
+    desk.read(&hang_up_in_task());
     desk.mark(ADA, id(EPOCH, 2), GracefulReason::HangUp);
     desk.fire(1, Timer::Orphan);
     assert_eq!(desk.take_actions(), [end_conference()]);
@@ -125,7 +125,7 @@ fn a_task_that_is_read_late_still_keeps_the_customer_from_being_brought_back() {
     desk.fire(1, Timer::Grace);
     let begun = desk.finish_all();
     assert!(begun.iter().any(|action| matches!(action, Action::CreatePing { .. })));
-    desk.read(&hang_up());
+    desk.read(&hang_up_in_task());
     assert_eq!(desk.stage(), Some(Stage::Graceful));
     assert_eq!(desk.finish_all(), [end_ping(), end_hold()]);
     ends_when_confirmed(&mut desk);
@@ -136,7 +136,10 @@ fn a_task_that_is_read_late_still_keeps_the_customer_from_being_brought_back() {
     let mark = Action::MarkTask { task: TaskSid::numbered(1), at: desk.now };
     desk.take_actions();
     desk.hello(2, true, false);
-    desk.finish(mark, Outcome::TaskRead { attributes: hang_up().to_string(), version: None, workflow: None });
+    desk.finish(
+        mark,
+        Outcome::TaskRead { attributes: hang_up_in_task().to_string(), version: None, workflow: None },
+    );
     assert_eq!(desk.stage(), Some(Stage::Graceful));
     assert!(desk.take_actions().is_empty(), "she is there, and is not given the customer");
 }
@@ -146,7 +149,7 @@ fn a_customer_who_is_in_the_queue_stays_there() {
     let mut desk = Desk::holding();
     desk.hello(2, true, false);
     desk.finish_all();
-    desk.read(&hang_up());
+    desk.read(&hang_up_in_task());
     assert_eq!(desk.stage(), Some(Stage::Requeueing));
 }
 
@@ -160,9 +163,9 @@ fn a_conference_that_ended_with_her_leg_was_ended_on_purpose() {
             asked(&mut desk);
         }
         desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
-        desk.tell(1, ConferenceEventKind::End);
+        desk.callback(1, ConferenceEventKind::End);
         assert_eq!(desk.reads, 1);
-        desk.read(&hang_up());
+        desk.read(&hang_up_in_task());
         if !asked_first {
             asked(&mut desk);
         }
@@ -183,7 +186,7 @@ fn a_conference_that_ended_with_her_leg_is_read_of_before_the_customer_goes_back
     assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), Next::Wait);
     desk.finish(
         mark.clone(),
-        Outcome::TaskRead { attributes: hang_up().to_string(), version: None, workflow: None },
+        Outcome::TaskRead { attributes: hang_up_in_task().to_string(), version: None, workflow: None },
     );
     assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), Next::Over);
 }
@@ -191,10 +194,10 @@ fn a_conference_that_ended_with_her_leg_is_read_of_before_the_customer_goes_back
 #[test]
 fn a_transfer_leaves_the_customer_to_whoever_comes() {
     let mut desk = grace();
-    desk.read(&left(ADA, EPOCH, 2, GracefulReason::ColdTransfer));
+    desk.read(&marked_attributes(ADA, EPOCH, 2, GracefulReason::ColdTransfer));
     assert_eq!(desk.stage(), Some(Stage::Graceful));
     desk.fire(1, Timer::Orphan);
-    assert_eq!(desk.take_actions(), [ask_of_transfer()], "he waits for a colleague");
+    assert_eq!(desk.take_actions(), [transfer_poll()], "he waits for a colleague");
 }
 
 #[test]
@@ -202,7 +205,7 @@ fn a_leave_that_nobody_told_is_looked_up_too() {
     let mut desk = Desk::talking();
     desk.hello(2, true, false);
     assert_eq!(desk.reads, 1);
-    desk.read(&hang_up());
+    desk.read(&hang_up_in_task());
     desk.fire(1, Timer::Leave);
     assert!(desk.stage().is_none() && desk.take_actions().is_empty());
 }
@@ -216,27 +219,27 @@ fn a_mark_of_an_older_turn_is_not_believed() {
         assert_eq!(desk.stage(), Some(Stage::Interrupted), "{why}");
     };
     let mut desk = Desk::talking();
-    let mut other = hang_up();
+    let mut other = hang_up_in_task();
     other["rejoinLeft"]["reservation"] = json!(ReservationSid::numbered(0x77));
     stays(&mut desk, &other, "of another reservation");
 
     let mut desk = Desk::talking();
-    let mut other = hang_up();
+    let mut other = hang_up_in_task();
     other["rejoinLeft"]["task"] = json!(TaskSid::numbered(2));
     stays(&mut desk, &other, "of another task");
 
     let mut desk = Desk::talking();
-    let mut other = hang_up();
+    let mut other = hang_up_in_task();
     other["rejoinLeft"]["id"] = json!(null);
     stays(&mut desk, &other, "nobody knows when it was made");
 
     let mut desk = Desk::talking();
     desk.register_again(ADA, ADA_LEG, EPOCH, id(EPOCH, 3));
-    stays(&mut desk, &hang_up(), "she has stayed, and registered anew");
+    stays(&mut desk, &hang_up_in_task(), "she has stayed, and registered anew");
 
     let mut desk = Desk::talking();
     desk.register_again(ADA, ADA_LEG, LATER, id(LATER, 1));
-    stays(&mut desk, &hang_up(), "she is back by a newer page");
+    stays(&mut desk, &hang_up_in_task(), "she is back by a newer page");
 }
 
 #[test]
@@ -247,14 +250,14 @@ fn a_mark_after_the_registration_is_believed() {
     desk.leave(1, 0xb1, LeaveReason::HungUp);
     desk.take_actions();
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
-    desk.read(&hang_up());
+    desk.read(&hang_up_in_task());
     assert_eq!(desk.stage(), Some(Stage::Graceful), "what a colleague's page says is not hers");
 }
 
 #[test]
 fn the_mark_that_comes_after_all_is_the_same_one() {
     let mut desk = grace();
-    desk.read(&hang_up());
+    desk.read(&hang_up_in_task());
     desk.mark(ADA, id(EPOCH, 2), GracefulReason::HangUp);
     assert_eq!(desk.stage(), Some(Stage::Graceful));
 
@@ -264,7 +267,7 @@ fn the_mark_that_comes_after_all_is_the_same_one() {
     desk.now = desk.now + Millis::seconds(15);
     desk.register_again(ADA, ADA_LEG, EPOCH, id(EPOCH, 3));
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
-    desk.read(&left(ADA, EPOCH, 2, GracefulReason::ColdTransfer));
+    desk.read(&marked_attributes(ADA, EPOCH, 2, GracefulReason::ColdTransfer));
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
 }
 
@@ -299,7 +302,7 @@ fn looked_up(attributes: &Value) -> Desk {
 
 #[test]
 fn a_call_that_is_looked_up_has_its_mark_too() {
-    let mut desk = looked_up(&hang_up());
+    let mut desk = looked_up(&hang_up_in_task());
     assert!(desk.stage().is_none() && desk.take_actions().is_empty());
     ends_when_confirmed(&mut desk);
 }
@@ -307,7 +310,7 @@ fn a_call_that_is_looked_up_has_its_mark_too() {
 /// No page of Ada's has spoken of the call: any epoch counts that a page can have, and no other.
 #[test]
 fn given_no_word_of_a_page_a_mark_with_an_impossible_epoch_is_ignored() {
-    let mut desk = looked_up(&left(ADA, u64::MAX, 1, GracefulReason::HangUp));
+    let mut desk = looked_up(&marked_attributes(ADA, u64::MAX, 1, GracefulReason::HangUp));
     assert!(desk.has_timer(Timer::Grace), "the agent is lost");
     desk.fire(1, Timer::Grace);
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
@@ -323,7 +326,7 @@ fn a_customer_whom_a_poll_misses_while_twilio_asks_for_them_is_not_let_go() {
         if shown {
             desk.join(1, CUSTOMER, false);
         } else {
-            desk.tell(1, ConferenceEventKind::Start);
+            desk.callback(1, ConferenceEventKind::Start);
         }
         desk.handle(Event::Registered {
             worker: WorkerSid::numbered(ADA),

@@ -1,7 +1,7 @@
 //! An event has the same effects on the calls that it concerns as on all calls.
 
-use crate::desk::{conference, good, leg};
-use crate::told::TASK_EVENTS;
+use crate::desk::{conference, leg, success};
+use crate::taskrouter_events::TASK_EVENTS;
 use proptest::prelude::*;
 use rejoin_protocol::api::{Goodbye, GracefulMark, GracefulReason, Hello, Holding, Registration};
 use rejoin_protocol::{
@@ -193,7 +193,7 @@ fn outcome(action: &Action, customer: u128, well: bool) -> Outcome {
             let owners = workers.map(|worker| (reservation(&worker, task), worker)).into();
             Outcome::Owners { owners, is_of_task: customer == CUSTOMERS[0] }
         }
-        _ => good(action),
+        _ => success(action),
     }
 }
 

@@ -1,7 +1,7 @@
 //! An agent who is back in an activity that receives no tasks.
 
 use crate::desk::*;
-use crate::told::told;
+use crate::taskrouter_events::task_event;
 use rejoin_protocol::api::{GracefulReason, Hello, Holding, Stage};
 use rejoin_protocol::{ActivitySid, TaskSid, WorkerSid};
 use rejoin_recovery::{
@@ -67,7 +67,7 @@ fn of_who_answers_the_ping_before_her_page_says_hello_twilio_is_asked_what_she_i
     let answered = || {
         let mut desk = holding();
         let purpose = Purpose::Ping { recovery: recovery() };
-        desk.handle(told(0x91, purpose, ADA, TaskEventKind::Accepted));
+        desk.handle(task_event(0x91, purpose, ADA, TaskEventKind::Accepted));
         assert_eq!(desk.take_actions(), [requeue(Some(ADA)), complete_ping(), read()]);
         desk
     };
@@ -285,7 +285,7 @@ fn a_recovered_call_of_two_costs_eight_requests() {
                 break;
             }
             for action in &actions {
-                let outcome = if *action == read() { takes(false) } else { good(action) };
+                let outcome = if *action == read() { takes(false) } else { success(action) };
                 desk.finish(action.clone(), outcome);
             }
             asked.extend(actions);

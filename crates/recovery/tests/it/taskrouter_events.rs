@@ -32,7 +32,7 @@ pub const TASK_EVENTS: [TaskEventKind; 7] = [
 ];
 
 /// Each kind of event of one task comes once: its id is made of both.
-pub fn told(task: u128, purpose: Purpose, worker: u128, kind: TaskEventKind) -> Event {
+pub fn task_event(task: u128, purpose: Purpose, worker: u128, kind: TaskEventKind) -> Event {
     Event::Task(TaskEvent {
         id: format!("EV{task}{worker}{kind:?}"),
         task: TaskSid::numbered(task),
@@ -49,17 +49,17 @@ fn queued() -> Desk {
     desk.hello(2, true, false);
     desk.finish_all();
     desk.leave(1, CUSTOMER, LeaveReason::UpdatedViaApi);
-    desk.handle(told(RECONNECT, reconnect(Some(ADA)), ADA, TaskEventKind::EnteredQueue));
+    desk.handle(task_event(RECONNECT, reconnect(Some(ADA)), ADA, TaskEventKind::EnteredQueue));
     desk
 }
 
 #[test]
 fn a_ping_that_is_accepted_proves_the_agent_reachable() {
     let mut desk = Desk::holding();
-    desk.handle(told(PING, ping(), ADA, TaskEventKind::Accepted));
+    desk.handle(task_event(PING, ping(), ADA, TaskEventKind::Accepted));
     assert_eq!(desk.finish_all(), [requeue(Some(ADA)), complete_ping()]);
     assert_eq!(desk.stage(), Some(Stage::Requeueing));
-    desk.handle(told(PING, ping(), ADA, TaskEventKind::Accepted));
+    desk.handle(task_event(PING, ping(), ADA, TaskEventKind::Accepted));
     desk.hello(2, true, false);
     assert!(desk.take_actions().is_empty(), "once is enough");
 }
@@ -70,10 +70,10 @@ fn an_acceptance_may_overtake_everything_that_comes_first() {
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Grace);
     let asked = desk.take_actions();
-    desk.handle(told(PING, ping(), ADA, TaskEventKind::Accepted));
+    desk.handle(task_event(PING, ping(), ADA, TaskEventKind::Accepted));
     assert!(desk.take_actions().is_empty(), "the customer's leg is not free yet");
     for action in asked {
-        let outcome = good(&action);
+        let outcome = success(&action);
         desk.finish(action, outcome);
     }
     let actions = desk.take_actions();
@@ -84,10 +84,10 @@ fn an_acceptance_may_overtake_everything_that_comes_first() {
 #[test]
 fn another_workers_acceptance_proves_nothing() {
     let mut desk = Desk::holding();
-    desk.handle(told(PING, ping(), BO, TaskEventKind::Accepted));
+    desk.handle(task_event(PING, ping(), BO, TaskEventKind::Accepted));
     let other = Purpose::Ping { recovery: rejoin_protocol::RecoveryId::numbered(7) };
-    desk.handle(told(PING, other, ADA, TaskEventKind::Accepted));
-    desk.handle(told(PING, Purpose::Other, ADA, TaskEventKind::Accepted));
+    desk.handle(task_event(PING, other, ADA, TaskEventKind::Accepted));
+    desk.handle(task_event(PING, Purpose::Other, ADA, TaskEventKind::Accepted));
     assert!(desk.take_actions().is_empty());
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
 }
@@ -98,10 +98,10 @@ fn a_ping_that_nobody_takes_ends_the_waiting_at_once() {
         [TaskEventKind::NotTaken, TaskEventKind::TakenBack, TaskEventKind::Canceled { hung_up: false }]
     {
         let mut desk = Desk::holding();
-        desk.handle(told(PING, ping(), ADA, kind));
+        desk.handle(task_event(PING, ping(), ADA, kind));
         assert_eq!(desk.finish_all(), [requeue(None), end_ping()], "{kind:?}");
         assert_eq!(desk.stage(), Some(Stage::WaitingForOther));
-        desk.handle(told(PING, ping(), ADA, TaskEventKind::Accepted));
+        desk.handle(task_event(PING, ping(), ADA, TaskEventKind::Accepted));
         assert!(desk.take_actions().is_empty(), "accepted after canceled: too late");
     }
 }
@@ -113,8 +113,8 @@ fn a_ping_that_ends_after_the_agent_is_back_changes_nothing() {
     desk.fire(1, Timer::Grace);
     desk.take_actions();
     desk.hello(2, true, false);
-    desk.handle(told(PING, ping(), ADA, TaskEventKind::TakenBack));
-    desk.handle(told(PING, ping(), ADA, TaskEventKind::Canceled { hung_up: false }));
+    desk.handle(task_event(PING, ping(), ADA, TaskEventKind::TakenBack));
+    desk.handle(task_event(PING, ping(), ADA, TaskEventKind::Canceled { hung_up: false }));
     assert!(desk.take_actions().is_empty());
     desk.fire(1, Timer::Ping);
     assert_eq!(desk.take_actions(), [requeue(Some(ADA))]);
@@ -134,13 +134,18 @@ fn an_agent_who_does_not_take_the_customer_back_is_not_waited_for() {
     for kind in [TaskEventKind::NotTaken, TaskEventKind::Canceled { hung_up: false }] {
         let mut desk = queued();
         desk.finish_all();
-        desk.handle(told(RECONNECT, reconnect(Some(ADA)), ADA, kind));
+        desk.handle(task_event(RECONNECT, reconnect(Some(ADA)), ADA, kind));
         assert_eq!(desk.finish_all(), [requeue(None)], "{kind:?}");
         assert_eq!(desk.stage(), Some(Stage::WaitingForOther));
         // Sending him on has canceled the task, which is told, too.
-        desk.handle(told(RECONNECT, reconnect(Some(ADA)), BO, TaskEventKind::Canceled { hung_up: false }));
-        desk.handle(told(RECONNECT, reconnect(Some(ADA)), BO, TaskEventKind::NotTaken));
-        desk.handle(told(RECONNECT, reconnect(Some(ADA)), BO, TaskEventKind::EnteredQueue));
+        desk.handle(task_event(
+            RECONNECT,
+            reconnect(Some(ADA)),
+            BO,
+            TaskEventKind::Canceled { hung_up: false },
+        ));
+        desk.handle(task_event(RECONNECT, reconnect(Some(ADA)), BO, TaskEventKind::NotTaken));
+        desk.handle(task_event(RECONNECT, reconnect(Some(ADA)), BO, TaskEventKind::EnteredQueue));
         assert!(desk.take_actions().is_empty());
         assert_eq!(desk.stage(), Some(Stage::WaitingForOther));
     }
@@ -151,8 +156,8 @@ fn whoever_does_not_take_a_call_that_anybody_may_take_changes_nothing() {
     let mut desk = Desk::holding();
     desk.fire(1, Timer::Ping);
     desk.finish_all();
-    desk.handle(told(RECONNECT, reconnect(None), BO, TaskEventKind::NotTaken));
-    desk.handle(told(RECONNECT, reconnect(None), BO, TaskEventKind::Canceled { hung_up: false }));
+    desk.handle(task_event(RECONNECT, reconnect(None), BO, TaskEventKind::NotTaken));
+    desk.handle(task_event(RECONNECT, reconnect(None), BO, TaskEventKind::Canceled { hung_up: false }));
     assert!(desk.take_actions().is_empty());
     assert_eq!(desk.stage(), Some(Stage::WaitingForOther));
 }
@@ -161,7 +166,7 @@ fn whoever_does_not_take_a_call_that_anybody_may_take_changes_nothing() {
 fn a_customer_who_hangs_up_in_the_queue_ends_it() {
     let mut desk = queued();
     desk.finish_all();
-    desk.handle(told(RECONNECT, reconnect(Some(ADA)), ADA, TaskEventKind::Canceled { hung_up: true }));
+    desk.handle(task_event(RECONNECT, reconnect(Some(ADA)), ADA, TaskEventKind::Canceled { hung_up: true }));
     assert_eq!(desk.stage(), Some(Stage::CustomerLeft));
     assert!(!desk.has_timer(Timer::Rejoin));
 }
@@ -169,7 +174,7 @@ fn a_customer_who_hangs_up_in_the_queue_ends_it() {
 #[test]
 fn a_leave_that_never_came_is_taken_from_taskrouters_word() {
     let mut desk = Desk::talking();
-    desk.handle(told(1, Purpose::Other, ADA, TaskEventKind::WrapUp));
+    desk.handle(task_event(1, Purpose::Other, ADA, TaskEventKind::WrapUp));
     assert!(desk.take_actions().is_empty(), "it may only be late");
     desk.fire(1, Timer::Leave);
     let asked = desk.finish_all();
@@ -183,17 +188,17 @@ fn a_leave_that_never_came_is_taken_from_taskrouters_word() {
 fn wrapping_up_on_purpose_is_no_loss() {
     let mut desk = Desk::talking();
     desk.graceful(GracefulReason::HangUp);
-    desk.handle(told(1, Purpose::Other, ADA, TaskEventKind::WrapUp));
+    desk.handle(task_event(1, Purpose::Other, ADA, TaskEventKind::WrapUp));
     assert!(!desk.has_timer(Timer::Leave));
     let mut desk = Desk::talking();
-    desk.handle(told(1, Purpose::Other, BO, TaskEventKind::WrapUp));
+    desk.handle(task_event(1, Purpose::Other, BO, TaskEventKind::WrapUp));
     assert!(!desk.has_timer(Timer::Leave), "a reservation that nobody here has");
 }
 
 #[test]
 fn what_was_told_is_kept_and_bounded() {
     let mut desk = Desk::talking();
-    let event = told(1, Purpose::Other, ADA, TaskEventKind::WrapUp);
+    let event = task_event(1, Purpose::Other, ADA, TaskEventKind::WrapUp);
     desk.handle(event.clone());
     desk.fire(1, Timer::Leave);
     desk.restart();
@@ -201,7 +206,7 @@ fn what_was_told_is_kept_and_bounded() {
     desk.handle(event);
     assert!(!desk.has_timer(Timer::Leave));
     for number in 0..1000 {
-        let Event::Task(mut event) = told(1, Purpose::Other, BO, TaskEventKind::Accepted) else {
+        let Event::Task(mut event) = task_event(1, Purpose::Other, BO, TaskEventKind::Accepted) else {
             unreachable!()
         };
         event.id = format!("EV{number}");
@@ -215,7 +220,7 @@ fn what_was_told_is_kept_and_bounded() {
 fn an_older_call_is_readable() {
     let call = call_of("0.1.0", "holding", &["told"]);
     let mut desk = Desk::with(Machine::new(Config::default(), [call]));
-    desk.handle(told(PING, ping(), ADA, TaskEventKind::Accepted));
+    desk.handle(task_event(PING, ping(), ADA, TaskEventKind::Accepted));
     assert_eq!(desk.take_actions(), [requeue(Some(ADA)), complete_ping()]);
 }
 
@@ -232,12 +237,12 @@ proptest! {
             desk.hello(2, true, false);
             let mut asked = desk.finish_all();
             let all = [
-                told(1, Purpose::Other, ADA, TaskEventKind::WrapUp),
-                told(PING, ping(), ADA, TaskEventKind::Accepted),
-                told(PING, ping(), ADA, TaskEventKind::Canceled { hung_up: false }),
-                told(PING, ping(), ADA, TaskEventKind::TakenBack),
-                told(RECONNECT, reconnect(Some(ADA)), ADA, TaskEventKind::EnteredQueue),
-                told(RECONNECT, reconnect(Some(ADA)), ADA, TaskEventKind::Accepted),
+                task_event(1, Purpose::Other, ADA, TaskEventKind::WrapUp),
+                task_event(PING, ping(), ADA, TaskEventKind::Accepted),
+                task_event(PING, ping(), ADA, TaskEventKind::Canceled { hung_up: false }),
+                task_event(PING, ping(), ADA, TaskEventKind::TakenBack),
+                task_event(RECONNECT, reconnect(Some(ADA)), ADA, TaskEventKind::EnteredQueue),
+                task_event(RECONNECT, reconnect(Some(ADA)), ADA, TaskEventKind::Accepted),
             ];
             for which in order {
                 desk.handle(all[*which].clone());
@@ -261,7 +266,7 @@ fn who_is_back_in_place_is_not_lost_when_her_reservation_wraps_up() {
         desk.join(1, new_leg, false);
         desk.register(1, ADA, new_leg, 2);
         assert_eq!(desk.stage(), Some(Stage::Rejoined));
-        desk.handle(told(1, Purpose::Other, ADA, TaskEventKind::WrapUp));
+        desk.handle(task_event(1, Purpose::Other, ADA, TaskEventKind::WrapUp));
         assert!(!desk.has_timer(Timer::Leave), "{new_leg}");
         assert!(desk.take_actions().is_empty(), "{new_leg}");
     }

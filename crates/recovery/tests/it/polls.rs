@@ -1,8 +1,8 @@
 //! Of a call that nothing is heard of, Twilio is asked how it stands.
 
 use crate::desk::*;
-use crate::late::found;
-use crate::left::hang_up;
+use crate::late_events::look_up_answer;
+use crate::marks_in_task::hang_up_in_task;
 use rejoin_protocol::api::{Failure, GracefulReason, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
 use rejoin_recovery::{
@@ -260,9 +260,9 @@ fn an_agent_who_completed_the_task_right_after_her_transfer_is_not_missed() {
     desk.graceful(GracefulReason::Complete);
     desk.look(there(&[CUSTOMER]));
     desk.fire(1, Timer::Orphan);
-    assert_eq!(desk.take_actions(), [ask_of_transfer()]);
+    assert_eq!(desk.take_actions(), [transfer_poll()]);
     let seen = Seen { task: Some(HandedOver::Over), ..there(&[CUSTOMER]) };
-    desk.finish(ask_of_transfer(), Outcome::Looked(Box::new(seen)));
+    desk.finish(transfer_poll(), Outcome::Looked(Box::new(seen)));
     assert_eq!(desk.stage(), None);
     desk.fire(1, Timer::Orphan);
     assert_eq!(desk.take_actions(), [Action::EndConference { conference: conference(1) }]);
@@ -699,7 +699,7 @@ fn a_look_that_is_overdue_is_made_however_the_call_stands() {
 fn a_call_of_which_nobody_tells_is_looked_at_soon_after_it_was_registered() {
     // Ada has accepted the call, as TaskRouter has told.
     let page = |desk: &mut Desk| {
-        desk.tell(1, ConferenceEventKind::Start);
+        desk.callback(1, ConferenceEventKind::Start);
         desk.register_again(ADA, ADA_LEG, EPOCH, None);
         assert!(desk.take_actions().is_empty());
         desk.now
@@ -759,7 +759,7 @@ fn a_call_that_could_not_be_looked_up_is_looked_up_when_twilio_answers_again() {
     assert!(desk.now - gave_up < Millis::seconds(60), "not as of a call of which all is known");
     desk.look(Seen { on_line: None, ..there(&[CUSTOMER, ADA_LEG]) });
     assert_eq!(desk.take_actions(), [learn.clone()]);
-    desk.finish(learn, found());
+    desk.finish(learn, look_up_answer());
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     assert!(desk.has_timer(Timer::Grace), "she is missed");
 }
@@ -821,7 +821,7 @@ fn when_who_seemed_lost_has_left_on_purpose_her_colleague_is_the_one_who_is_lost
     desk.look(there(&[CUSTOMER]));
     assert_eq!((desk.stage(), desk.stage_of(BO)), (Some(Stage::Interrupted), None));
     desk.take_actions();
-    desk.read(&hang_up());
+    desk.read(&hang_up_in_task());
     assert_eq!((desk.stage(), desk.stage_of(BO)), (None, Some(Stage::Interrupted)));
     assert!(desk.has_timer(Timer::Grace) && !desk.has_timer(Timer::Orphan));
 }

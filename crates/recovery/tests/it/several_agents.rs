@@ -231,7 +231,7 @@ fn somebody_who_takes_over_while_the_agent_is_away_ends_the_wait_of_the_customer
     assert_eq!(desk.take_actions(), [announce()]);
     desk.join(1, BO_LEG, false);
     desk.register(1, BO, BO_LEG, EPOCH);
-    desk.tell(1, ConferenceEventKind::AnnouncementEnd);
+    desk.callback(1, ConferenceEventKind::AnnouncementEnd);
     assert!(desk.take_actions().is_empty(), "no more comfort audio over their talk");
     desk.returns(ADA, 2);
     desk.is_back(ADA, ADA_LEG, NEXT_LEG, 2);
@@ -307,7 +307,7 @@ fn a_customer_who_waits_for_the_second_cold_transfer_is_no_orphan() {
     desk.graceful_of(BO, GracefulReason::ColdTransfer);
     desk.leave(1, BO_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Orphan);
-    assert_eq!(desk.take_actions(), [ask_of_transfer()]);
+    assert_eq!(desk.take_actions(), [transfer_poll()]);
 
     // Also when the first transfer was a warm one.
     let mut desk = together();
@@ -316,7 +316,7 @@ fn a_customer_who_waits_for_the_second_cold_transfer_is_no_orphan() {
     desk.graceful_of(BO, GracefulReason::ColdTransfer);
     desk.leave(1, BO_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Orphan);
-    assert_eq!(desk.take_actions(), [ask_of_transfer()]);
+    assert_eq!(desk.take_actions(), [transfer_poll()]);
 }
 
 #[test]
@@ -326,7 +326,7 @@ fn who_wraps_up_after_a_cold_transfer_does_not_end_the_call() {
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.graceful_of(ADA, GracefulReason::Complete);
     desk.fire(1, Timer::Orphan);
-    assert_eq!(desk.take_actions(), [ask_of_transfer()]);
+    assert_eq!(desk.take_actions(), [transfer_poll()]);
 }
 
 #[test]
@@ -608,7 +608,7 @@ fn who_is_away_is_not_covered_by_a_colleague_who_has_said_that_he_leaves() {
 fn listened() -> Desk {
     let mut desk = Desk::talking();
     let flags = ParticipantFlags { muted: true, ..ParticipantFlags::default() };
-    desk.tell(1, ConferenceEventKind::Join { leg: leg(LISTENER), flags });
+    desk.callback(1, ConferenceEventKind::Join { leg: leg(LISTENER), flags });
     desk
 }
 

@@ -201,7 +201,7 @@ fn a_hold_that_is_refused_leads_to_an_announcement_and_is_ended_to_be_sure() {
     desk.take_actions();
     desk.finish(hold(false, false), Outcome::Failed { reason: "no answer".into() });
     assert_eq!(desk.finish_all(), [announce(Announcement::Interrupted)]);
-    desk.tell(1, ConferenceEventKind::AnnouncementEnd);
+    desk.callback(1, ConferenceEventKind::AnnouncementEnd);
     assert_eq!(desk.finish_all(), [announce(Announcement::Comfort)]);
     desk.hello_in_place(2);
     desk.join(1, NEXT_LEG, false);

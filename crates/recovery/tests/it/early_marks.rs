@@ -1,7 +1,7 @@
 //! A mark may come before anything else is known of its call.
 
 use crate::desk::*;
-use crate::told::told;
+use crate::taskrouter_events::task_event;
 use proptest::prelude::*;
 use rejoin_protocol::api::{DeliveryId, GracefulMark, GracefulReason, Stage};
 use rejoin_protocol::{Millis, ReservationSid, TaskSid, WorkerSid, WorkflowSid};
@@ -117,8 +117,8 @@ fn news() -> Vec<Event> {
     desk.register_again(ADA, ADA_LEG, EPOCH, id(1));
     desk.mark(ADA, id(2), GracefulReason::HangUp);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
-    desk.handle(told(1, Purpose::Other, ADA, TaskEventKind::WrapUp));
-    desk.told
+    desk.handle(task_event(1, Purpose::Other, ADA, TaskEventKind::WrapUp));
+    desk.events
 }
 
 proptest! {

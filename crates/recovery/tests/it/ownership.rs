@@ -406,7 +406,7 @@ fn a_leg_that_twilio_does_not_show_is_nobodys_customer() {
         let learn = Action::Learn { task: TaskSid::numbered(1) };
         assert!(desk.actions.contains(&learn), "Twilio is asked who the customer is: {:?}", desk.actions);
         desk.actions.retain(|action| *action != learn);
-        desk.finish(learn, crate::late::found());
+        desk.finish(learn, crate::late_events::look_up_answer());
         desk.fire(1, Timer::Grace);
         all.extend(desk.finish_all());
         desk.hello(2, true, false);
@@ -424,7 +424,7 @@ fn a_stranger_whom_the_task_names_is_no_customer_either() {
     desk.join(1, ADA_LEG, false);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     let learn = Action::Learn { task: TaskSid::numbered(1) };
-    let Outcome::Learnt(mut found) = crate::late::found() else { unreachable!() };
+    let Outcome::Learnt(mut found) = crate::late_events::look_up_answer() else { unreachable!() };
     found.customer_leg = Some(leg(STRANGER));
     let mut all = desk.take_actions();
     desk.finish(learn, Outcome::Learnt(found));

@@ -46,7 +46,7 @@ fn a_leg_that_is_gone_is_not_back_when_it_is_told_late_that_it_came() {
         desk.sequence = sequence;
         desk.register(1, ADA, ADA_LEG, EPOCH);
         if told {
-            desk.tell(1, ConferenceEventKind::Start);
+            desk.callback(1, ConferenceEventKind::Start);
         }
         if looked {
             desk.now = desk.now + Millis::seconds(300);

@@ -88,7 +88,7 @@ fn a_customer_whose_conference_ended_with_the_lost_leg_goes_back_to_the_agent_in
         desk.fire(1, Timer::Grace);
         assert_eq!(marks(&mut desk), [mark()], "nobody is there to be told: {order:?}");
         assert_eq!((next(&desk), desk.stage()), (Next::Wait, Some(Stage::Interrupted)), "{order:?}");
-        desk.finish(Action::MarkTask { task: TaskSid::numbered(1), at: desk.now }, good(&mark()));
+        desk.finish(Action::MarkTask { task: TaskSid::numbered(1), at: desk.now }, success(&mark()));
         assert_eq!((next(&desk), desk.stage()), (again(), Some(Stage::Requeueing)), "{order:?}");
         assert!(desk.take_actions().is_empty(), "the document is the answer: {order:?}");
         desk.entered_queue();
@@ -287,7 +287,7 @@ fn a_colleague_keeps_no_customer_whose_conference_ends_with_the_leg_of_who_is_lo
     desk.register(1, BO, BO_LEG, 1);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.modify(1, BO_LEG, true, false);
-    desk.tell(1, ConferenceEventKind::Leave { leg: leg(BO_LEG), reason: LeaveReason::HungUp });
+    desk.callback(1, ConferenceEventKind::Leave { leg: leg(BO_LEG), reason: LeaveReason::HungUp });
     desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
     desk.end(1);
     assert!(desk.stage().is_none());
@@ -298,7 +298,8 @@ fn a_colleague_keeps_no_customer_whose_conference_ends_with_the_leg_of_who_is_lo
 fn registered_untold(desk: &mut Desk, asked_after: usize, pause: u64) {
     let mut told = Desk::new();
     told.register(1, ADA, ADA_LEG, 1);
-    let registered = told.told.iter().find(|event| matches!(event, Event::Registered { .. })).expect("it is");
+    let registered =
+        told.events.iter().find(|event| matches!(event, Event::Registered { .. })).expect("it is");
     desk.handle(registered.clone());
     for answers in 0..3 {
         if answers == asked_after {
@@ -328,7 +329,7 @@ fn the_task_names_the_customer(desk: &mut Desk) {
     let is_learn = |action: &Action| matches!(action, Action::Learn { .. });
     if let Some(asked) = desk.actions.iter().position(is_learn) {
         let learn = desk.actions.remove(asked);
-        desk.finish(learn, crate::late::found());
+        desk.finish(learn, crate::late_events::look_up_answer());
         let is_look = |action: &Action| matches!(action, Action::Look { .. });
         if let Some(asked) = desk.actions.iter().position(is_look) {
             let look = desk.actions.remove(asked);
@@ -343,7 +344,8 @@ fn a_customer_waits_while_it_is_found_out_whether_a_registration_counts() {
     let mut desk = Desk::new();
     let mut told = Desk::new();
     told.register(1, ADA, ADA_LEG, 1);
-    let registered = told.told.iter().find(|event| matches!(event, Event::Registered { .. })).expect("it is");
+    let registered =
+        told.events.iter().find(|event| matches!(event, Event::Registered { .. })).expect("it is");
     desk.handle(registered.clone());
     say(&mut desk, Said::Asked);
     assert_eq!(next(&desk), Next::Wait);
@@ -588,7 +590,7 @@ fn a_restart_and_repeated_questions_change_nothing() {
         .iter()
         .filter(|effect| matches!(effect, Effect::Note { note: Note::Requeueing { .. }, .. }));
     assert_eq!(requeueing.count(), 1);
-    desk.tell(1, ConferenceEventKind::AnnouncementEnd);
+    desk.callback(1, ConferenceEventKind::AnnouncementEnd);
     assert!(desk.take_actions().is_empty());
 }
 
