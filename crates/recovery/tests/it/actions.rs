@@ -1,4 +1,4 @@
-//! What the table of actions promises as a whole. Each row alone is for `action.rs` to say.
+//! Invariants of the table of actions as a whole. Each single row is for `action.rs` to define.
 
 use rejoin_protocol::{
     ActivitySid, CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskSid, WorkerSid,
@@ -6,7 +6,7 @@ use rejoin_protocol::{
 use rejoin_recovery::{Action, Announcement, LostReply, Wanted};
 use std::collections::BTreeSet;
 
-/// One of each.
+/// One action of each kind.
 fn all() -> Vec<Action> {
     let (conference, leg, task) = (ConferenceSid::numbered(1), CallSid::numbered(1), TaskSid::numbered(1));
     let (worker, reservation) = (WorkerSid::numbered(1), ReservationSid::numbered(1));
@@ -75,13 +75,13 @@ fn all() -> Vec<Action> {
 }
 
 #[test]
-fn every_action_is_here() {
+fn every_action_is_listed() {
     let here: BTreeSet<_> = all().iter().map(Action::name).collect();
     assert_eq!(here, Action::NAMES.iter().copied().collect());
 }
 
 #[test]
-fn what_does_harm_twice_is_asked_for_once_under_a_key_of_its_own() {
+fn actions_that_are_harmful_when_repeated_have_unique_once_keys() {
     let all = all();
     let mut keys = BTreeSet::new();
     for action in &all {
@@ -92,30 +92,26 @@ fn what_does_harm_twice_is_asked_for_once_under_a_key_of_its_own() {
 }
 
 #[test]
-fn what_takes_a_customer_away_is_asked_of_the_call_and_the_store() {
+fn an_action_that_needs_the_store_can_become_unwanted() {
     for action in all() {
         let traits = action.traits();
+        assert!(!traits.needs_store || traits.wanted != Wanted::Always, "nothing would stop it: {action:?}");
         assert!(
-            !traits.needs_store || traits.wanted != Wanted::Always,
-            "nothing would keep it back: {action:?}"
+            !traits.needs_call || traits.needs_store,
+            "without the store the call is not available: {action:?}"
         );
-        assert!(!traits.needs_call || traits.needs_store, "without the store it has no call: {action:?}");
     }
 }
 
 #[test]
-fn what_tidies_up_outlives_its_call() {
+fn an_action_that_tidies_up_is_always_wanted() {
     for action in all().iter().filter(|action| action.traits().tidies_up) {
-        assert_eq!(
-            action.traits().wanted,
-            Wanted::Always,
-            "a call that is forgotten wants nothing: {action:?}"
-        );
+        assert_eq!(action.traits().wanted, Wanted::Always, "a forgotten call would not want it: {action:?}");
     }
 }
 
 #[test]
-fn what_is_undone_when_it_is_doubtful_can_be_overtaken() {
+fn an_action_that_is_undone_when_in_doubt_can_become_unwanted() {
     for action in all().iter().filter(|action| action.traits().lost_reply == LostReply::RepeatOrUndo) {
         assert_ne!(action.traits().wanted, Wanted::Always, "nothing would ever undo it: {action:?}");
     }

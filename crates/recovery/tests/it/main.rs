@@ -1,4 +1,4 @@
-//! The rules of a recovery, each by a small story.
+//! The rules of a recovery, one short scenario per test.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::cloned_ref_to_slice_refs, missing_docs)]
 
@@ -50,10 +50,10 @@ fn free(unhold: bool) -> Action {
 // --- the flow ---
 
 #[test]
-fn a_lost_agent_makes_the_line_held() {
+fn a_lost_agent_gets_a_ping_and_the_customer_is_put_on_hold() {
     let mut desk = Desk::talking();
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
-    assert!(desk.take_actions().is_empty(), "a mark may still come");
+    assert!(desk.take_actions().is_empty(), "a graceful mark may still arrive");
     desk.fire(1, Timer::Grace);
     let lost_at = desk.now - Millis(300);
     let ping = Action::CreatePing {
@@ -69,20 +69,23 @@ fn a_lost_agent_makes_the_line_held() {
 }
 
 #[test]
-fn the_same_agent_gets_the_customer_back() {
+fn an_agent_who_returns_gets_the_customer_back_through_the_queue() {
     let mut desk = Desk::holding();
     desk.hello(2, true, false);
     assert_eq!(desk.finish_all(), [requeue(Some(ADA)), end_ping()]);
     assert_eq!(desk.stage(), Some(Stage::Requeueing));
     desk.leave(1, CUSTOMER, LeaveReason::UpdatedViaApi);
     desk.end(1);
-    assert!(desk.take_actions().is_empty(), "the slot is freed only when the customer is in the queue");
+    assert!(
+        desk.take_actions().is_empty(),
+        "the agent's slot is freed only once the customer is in the queue"
+    );
     desk.entered_queue();
     assert_eq!(desk.finish_all(), [complete_old()]);
     assert_eq!(desk.stage(), Some(Stage::Queued));
     desk.join(2, CUSTOMER, true);
     desk.join(2, NEXT_LEG, false);
-    assert_eq!(desk.stage(), Some(Stage::Queued), "who the new leg belongs to is not known yet");
+    assert_eq!(desk.stage(), Some(Stage::Queued), "the new leg is not identified yet");
     desk.register(2, ADA, NEXT_LEG, 2);
     assert_eq!(desk.stage(), Some(Stage::Rejoined));
     assert!(desk.take_actions().is_empty());
@@ -90,7 +93,7 @@ fn the_same_agent_gets_the_customer_back() {
 }
 
 #[test]
-fn a_hello_before_the_leave_counts() {
+fn a_hello_before_the_leave_callback_proves_the_agent_reachable() {
     let mut desk = Desk::talking();
     desk.hello(2, true, false);
     assert!(desk.take_actions().is_empty());
@@ -101,7 +104,7 @@ fn a_hello_before_the_leave_counts() {
 }
 
 #[test]
-fn the_requeue_waits_for_what_must_come_first_but_not_for_long() {
+fn a_requeue_waits_two_seconds_at_most_for_its_preparations() {
     let mut desk = Desk::talking();
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Grace);
@@ -115,41 +118,41 @@ fn the_requeue_waits_for_what_must_come_first_but_not_for_long() {
 }
 
 #[test]
-fn a_hello_of_an_older_page_proves_nothing() {
+fn a_hello_of_an_older_page_does_not_prove_the_agent_reachable() {
     let mut desk = Desk::holding();
     desk.hello(EPOCH - 1, true, false);
     assert!(desk.take_actions().is_empty());
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
 }
 
-/// Her phone has failed, and her page has taken the ping.
+/// The agent's phone failed, the page lives on and has accepted the ping.
 #[test]
-fn a_page_that_lives_on_proves_the_agent_reachable_once_she_is_looked_for() {
+fn a_hello_of_the_lost_legs_own_page_counts_once_the_recovery_began() {
     let says_hello = |desk: &mut Desk, worker, epoch| {
         let hello = Hello { epoch, holdings: vec![], unavailable: false };
         desk.handle(Event::Hello { worker: WorkerSid::numbered(worker), hello, older_page_connected: false });
     };
-    // A hello that was on its way while the leg fell.
+    // A hello that was in flight while the leg hung up.
     let mut desk = Desk::talking();
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     says_hello(&mut desk, ADA, EPOCH);
     desk.fire(1, Timer::Grace);
     assert!(desk.finish_all().iter().any(|action| matches!(action, Action::CreatePing { .. })));
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
-    // Another agent's, and one of a page before.
+    // A hello of another agent, and one of an older page.
     says_hello(&mut desk, BO, EPOCH);
     says_hello(&mut desk, ADA, EPOCH - 1);
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
     says_hello(&mut desk, ADA, EPOCH);
     assert_eq!(desk.take_actions(), [requeue(Some(ADA)), complete_ping()]);
-    // She had found the reservation when she came, and it wraps up with a leg before this one.
+    // The page found the reservation when it loaded; the reservation wraps up with an earlier leg.
     let mut desk = Desk::holding();
     desk.hello(EPOCH, true, false);
     assert_eq!(desk.take_actions(), [requeue(Some(ADA)), complete_ping()]);
 }
 
 #[test]
-fn an_agent_who_does_not_come_back_loses_the_customer_to_the_next() {
+fn a_customer_goes_to_any_agent_when_the_lost_agent_does_not_return() {
     let mut desk = Desk::holding();
     desk.fire(1, Timer::Ping);
     assert_eq!(desk.finish_all(), [requeue(None), end_ping()]);
@@ -163,7 +166,7 @@ fn an_agent_who_does_not_come_back_loses_the_customer_to_the_next() {
 }
 
 #[test]
-fn an_agent_who_is_back_and_gone_again_is_not_waited_for_without_end() {
+fn a_requeue_for_the_same_agent_that_times_out_goes_to_any_agent() {
     let mut desk = Desk::holding();
     desk.hello(2, true, false);
     desk.finish_all();
@@ -176,7 +179,7 @@ fn an_agent_who_is_back_and_gone_again_is_not_waited_for_without_end() {
 }
 
 #[test]
-fn comfort_audio_follows_the_announcement() {
+fn comfort_audio_follows_the_announcement_until_the_requeue() {
     let mut desk = Desk::announcing();
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Grace);
@@ -207,7 +210,7 @@ fn a_held_customer_is_taken_off_hold_before_the_announcement() {
 }
 
 #[test]
-fn a_ping_that_is_created_too_late_is_taken_back() {
+fn a_ping_created_after_the_agent_returned_is_ended() {
     let mut desk = Desk::talking();
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Grace);
@@ -223,10 +226,10 @@ fn a_ping_that_is_created_too_late_is_taken_back() {
     assert_eq!(desk.take_actions(), [end_ping()]);
 }
 
-// --- what is no recovery ---
+// --- departures that start no recovery ---
 
 #[test]
-fn hanging_up_on_purpose_starts_nothing() {
+fn a_hang_up_marked_before_the_leave_starts_no_recovery() {
     let mut desk = Desk::talking();
     desk.graceful(GracefulReason::HangUp);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
@@ -237,13 +240,13 @@ fn hanging_up_on_purpose_starts_nothing() {
 }
 
 #[test]
-fn a_mark_within_the_grace_period_wins_and_a_later_one_does_not() {
+fn a_graceful_mark_counts_within_the_grace_period_and_not_after() {
     let mut desk = Desk::talking();
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.graceful(GracefulReason::HangUp);
     assert_eq!(desk.stage(), Some(Stage::Graceful));
     assert!(!desk.has_timer(Timer::Grace));
-    // The customer is alone now: hung up on, as the agent wanted.
+    // The customer is alone now: the agent wanted to end the call.
     desk.fire(1, Timer::Orphan);
     assert_eq!(desk.take_actions(), [Action::EndConference { conference: conference(1) }]);
 
@@ -253,7 +256,7 @@ fn a_mark_within_the_grace_period_wins_and_a_later_one_does_not() {
 }
 
 #[test]
-fn a_customer_in_transfer_is_not_an_orphan() {
+fn a_customer_alone_after_a_cold_transfer_is_polled_and_not_cut_off() {
     let mut desk = Desk::talking();
     desk.graceful(GracefulReason::ColdTransfer);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
@@ -262,11 +265,11 @@ fn a_customer_in_transfer_is_not_an_orphan() {
 }
 
 #[test]
-fn a_request_that_is_repeated_counts_once() {
+fn a_repeated_mark_counts_once_and_remembered_ids_are_bounded() {
     let id = |number| Some(DeliveryId { epoch: 1, number });
     let mut desk = Desk::talking();
     desk.mark(ADA, id(1), GracefulReason::ColdTransfer);
-    // A foreign one uses no id up.
+    // A mark for another agent's reservation does not use up its id.
     desk.mark_of(BO, reservation_of(ADA, 1), id(2), GracefulReason::HangUp);
     desk.mark(ADA, id(2), GracefulReason::HangUp);
     desk.mark(ADA, id(1), GracefulReason::ColdTransfer); // the answer was lost
@@ -279,13 +282,13 @@ fn a_request_that_is_repeated_counts_once() {
         desk.mark(ADA, id(number), GracefulReason::HangUp);
     }
     let kept = desk.machine.call(&conference(1)).expect("known").facts.received.requests.len();
-    assert_eq!(kept, 100, "what is remembered is bounded");
+    assert_eq!(kept, 100, "the number of remembered ids is bounded");
 }
 
 #[test]
-fn a_page_that_has_taken_over_is_no_newer_page_than_its_own_leg() {
+fn a_hello_of_the_page_that_registers_the_leg_is_not_a_return() {
     let mut desk = Desk::talking();
-    // It says hello as the newest page; then it registers the call that it has had all the time.
+    // The page says hello as the newest page, then registers the call that it has had all the time.
     desk.hello_with(9, false, true, false);
     desk.register(1, ADA, ADA_LEG, 9);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
@@ -297,7 +300,7 @@ fn a_page_that_has_taken_over_is_no_newer_page_than_its_own_leg() {
 }
 
 #[test]
-fn nobody_marks_another_agents_leave() {
+fn a_mark_for_another_agents_reservation_is_ignored() {
     let mut desk = Desk::talking();
     desk.mark_of(BO, ReservationSid::numbered(1), None, GracefulReason::HangUp);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
@@ -306,7 +309,7 @@ fn nobody_marks_another_agents_leave() {
 }
 
 #[test]
-fn a_customer_who_hangs_up_first_is_let_go() {
+fn a_customer_who_hangs_up_first_starts_no_recovery() {
     let mut desk = Desk::talking();
     desk.leave(1, CUSTOMER, LeaveReason::HungUp);
     desk.leave(1, ADA_LEG, LeaveReason::ModeratorEnded);
@@ -316,7 +319,7 @@ fn a_customer_who_hangs_up_first_is_let_go() {
 }
 
 #[test]
-fn a_kick_a_move_and_an_end_for_all_are_no_losses() {
+fn a_removal_a_move_and_an_end_for_all_start_no_recovery() {
     for reason in
         [LeaveReason::UpdatedViaApi, LeaveReason::ConferenceEndedViaApi, LeaveReason::ModeratorEnded]
     {
@@ -326,9 +329,9 @@ fn a_kick_a_move_and_an_end_for_all_are_no_losses() {
     }
 }
 
-/// Each means to keep the customer. The callbacks may be told in any order.
+/// Each agent means to keep the customer. The callbacks may arrive in either order.
 #[test]
-fn of_two_agents_who_remove_each_other_the_last_one_is_missed() {
+fn when_two_agents_remove_each_other_the_one_removed_last_is_lost() {
     for (between, late, missed) in [(0, false, true), (0, true, true), (1, false, false)] {
         let mut desk = Desk::talking();
         desk.join(1, 0xb1, false);
@@ -338,14 +341,14 @@ fn of_two_agents_who_remove_each_other_the_last_one_is_missed() {
             desk.sequence = at;
             desk.leave(1, who, LeaveReason::UpdatedViaApi);
         };
-        let told = [(ADA_LEG, first), (0xb1, first + 1 + between)];
-        for (who, at) in if late { [told[1], told[0]] } else { told } {
+        let reported = [(ADA_LEG, first), (0xb1, first + 1 + between)];
+        for (who, at) in if late { [reported[1], reported[0]] } else { reported } {
             removed(&mut desk, who, at);
         }
         assert_eq!(desk.stage_of(BO), missed.then_some(Stage::Interrupted), "{between} {late}");
         assert!(desk.stage().is_none());
     }
-    // One has left by a transfer.
+    // Ada left by a transfer.
     let mut desk = Desk::talking();
     desk.join(1, 0xb1, false);
     desk.register(1, BO, 0xb1, 9);
@@ -356,7 +359,7 @@ fn of_two_agents_who_remove_each_other_the_last_one_is_missed() {
 }
 
 #[test]
-fn with_another_agent_on_the_call_nothing_is_begun() {
+fn an_agent_lost_beside_a_colleague_starts_no_recovery() {
     let mut desk = Desk::talking();
     desk.join(1, 0xb1, false);
     desk.register(1, BO, 0xb1, 9);
@@ -364,9 +367,9 @@ fn with_another_agent_on_the_call_nothing_is_begun() {
     assert!(desk.take_actions().is_empty() && desk.stage().is_none());
 }
 
-/// Callbacks overtake each other: Bo seems to leave the customer to Ada, who was gone before.
+/// Out-of-order callbacks: Bo seems to leave the customer to Ada, who was gone before.
 #[test]
-fn who_was_lost_after_a_colleague_had_left_is_missed_when_that_is_told() {
+fn the_agent_who_left_last_is_lost_when_leave_callbacks_are_reordered() {
     for (removed, later, missed) in [(true, true, true), (false, true, true), (true, false, false)] {
         let mut desk = Desk::talking();
         desk.join(1, 0xb1, false);
@@ -377,18 +380,18 @@ fn who_was_lost_after_a_colleague_had_left_is_missed_when_that_is_told() {
         let number = desk.sequence;
         desk.sequence += u64::from(later);
         desk.leave(1, 0xb1, LeaveReason::HungUp);
-        // Who has said that she leaves may be gone: that is looked up.
+        // Ada has marked a hang-up and may be gone: Twilio is polled.
         assert_eq!((desk.take_actions().len(), desk.stage_of(BO)), (usize::from(!removed), None));
         desk.sequence = if later { number } else { desk.sequence };
         let why = if removed { LeaveReason::UpdatedViaApi } else { LeaveReason::HungUp };
         desk.leave(1, ADA_LEG, why);
-        assert_eq!(desk.stage_of(BO).is_some(), missed, "removed: {removed}, told later: {later}");
-        assert!(!desk.has_timer(Timer::Orphan), "he is not let go");
+        assert_eq!(desk.stage_of(BO).is_some(), missed, "removed: {removed}, reported later: {later}");
+        assert!(!desk.has_timer(Timer::Orphan), "the conference is not ended under the customer");
     }
 }
 
 #[test]
-fn a_customer_who_hangs_up_meanwhile_ends_it() {
+fn a_customer_who_hangs_up_ends_the_recovery() {
     let mut desk = Desk::holding();
     desk.leave(1, CUSTOMER, LeaveReason::HungUp);
     assert_eq!(desk.take_actions(), [end_ping()], "the old reservation is left to the agent");
@@ -408,34 +411,34 @@ fn a_customer_who_hangs_up_meanwhile_ends_it() {
 }
 
 #[test]
-fn a_requeue_that_finds_no_call_means_that_the_customer_hung_up() {
+fn a_requeue_that_finds_no_call_ends_as_customer_left() {
     let mut desk = Desk::holding();
     desk.fire(1, Timer::Ping);
     desk.finish(requeue(None), Outcome::Gone);
     assert_eq!(desk.stage(), Some(Stage::CustomerLeft));
 }
 
-// --- the flag that Flex sets again ---
+// --- `endConferenceOnExit`, which Flex sets again and again ---
 
 #[test]
-fn the_exit_flag_is_undone_while_the_customer_is_on() {
+fn an_exit_flag_set_on_the_agents_leg_is_undone() {
     let keep = Action::KeepConference { conference: conference(1), leg: leg(ADA_LEG) };
     let mut desk = Desk::talking();
     desk.modify(1, ADA_LEG, true, false);
     assert_eq!(desk.take_actions(), [keep.clone()]);
     desk.modify(1, ADA_LEG, true, false);
-    assert!(desk.take_actions().is_empty(), "one at a time");
+    assert!(desk.take_actions().is_empty(), "one request at a time");
     desk.finish(keep.clone(), Outcome::Ok);
-    assert_eq!(desk.take_actions(), [keep.clone()], "it may have been set after it was undone");
+    assert_eq!(desk.take_actions(), [keep.clone()], "Flex may have set the flag after Twilio cleared it");
     desk.finish(keep.clone(), Outcome::Ok);
     assert!(desk.take_actions().is_empty());
     desk.modify(1, ADA_LEG, true, false);
     assert_eq!(desk.take_actions(), [keep]);
 }
 
-/// Twilio has undone it, as is told, and does not answer.
+/// Twilio has cleared the flag, as a callback reported, and the answer to our request is still missing.
 #[test]
-fn a_flag_that_is_set_again_before_twilio_has_answered_is_undone_at_once() {
+fn an_exit_flag_set_again_before_twilio_answers_is_undone_at_once() {
     let keep = Action::KeepConference { conference: conference(1), leg: leg(ADA_LEG) };
     let mut desk = Desk::talking();
     desk.modify(1, ADA_LEG, true, false);
@@ -448,7 +451,7 @@ fn a_flag_that_is_set_again_before_twilio_has_answered_is_undone_at_once() {
     desk.finish(keep, Outcome::Ok);
     assert!(desk.take_actions().is_empty());
 
-    // She hangs up on purpose, and Flex sets it for that.
+    // The agent hangs up on purpose, and Flex sets the flag for that.
     let mut leaves = Desk::talking();
     leaves.modify(1, ADA_LEG, true, false);
     leaves.modify(1, ADA_LEG, false, false);
@@ -458,9 +461,9 @@ fn a_flag_that_is_set_again_before_twilio_has_answered_is_undone_at_once() {
     assert!(leaves.take_actions().is_empty());
 }
 
-/// Her registration is not believed yet.
+/// The registration is not confirmed by Twilio yet.
 #[test]
-fn a_flag_that_is_set_before_it_is_known_whose_the_leg_is_is_undone() {
+fn an_exit_flag_of_an_unidentified_leg_is_undone() {
     let keep = Action::KeepConference { conference: conference(1), leg: leg(ADA_LEG) };
     let joined = || {
         let mut desk = Desk::new();
@@ -470,34 +473,34 @@ fn a_flag_that_is_set_before_it_is_known_whose_the_leg_is_is_undone() {
     };
     let mut desk = joined();
     desk.modify(1, CUSTOMER, true, false);
-    assert!(desk.take_actions().is_empty(), "his own stays as it is");
+    assert!(desk.take_actions().is_empty(), "the customer's own flag stays as it is");
     desk.modify(1, ADA_LEG, true, false);
     assert_eq!(desk.take_actions(), [keep]);
     let mut leaves = joined();
     leaves.graceful(GracefulReason::HangUp);
     leaves.finish_all();
     leaves.modify(1, ADA_LEG, true, false);
-    assert!(leaves.take_actions().is_empty(), "on purpose");
+    assert!(leaves.take_actions().is_empty(), "the agent hangs up on purpose");
 }
 
 #[test]
-fn the_exit_flag_of_a_held_leg_is_undone_after_unhold() {
+fn an_exit_flag_of_a_held_leg_is_undone_after_the_unhold() {
     let mut desk = Desk::talking();
     desk.modify(1, ADA_LEG, true, true);
-    assert!(desk.take_actions().is_empty(), "it would have no effect");
+    assert!(desk.take_actions().is_empty(), "on a held leg the change would have no effect");
     desk.modify(1, ADA_LEG, true, false);
     assert_eq!(desk.take_actions().len(), 1);
 }
 
 #[test]
-fn the_exit_flag_of_an_agent_who_hangs_up_is_left_alone() {
+fn an_exit_flag_of_an_agent_who_marked_a_hang_up_is_kept() {
     let mut desk = Desk::talking();
     desk.graceful(GracefulReason::HangUp);
     desk.modify(1, ADA_LEG, true, false);
     assert!(desk.take_actions().is_empty());
 }
 
-// --- ghosts ---
+// --- dead legs ---
 
 #[test]
 fn a_ghost_leg_is_removed_when_a_newer_page_proves_it_dead() {
@@ -506,19 +509,19 @@ fn a_ghost_leg_is_removed_when_a_newer_page_proves_it_dead() {
     let remove = Action::RemoveLeg { conference: conference(1), leg: leg(ADA_LEG) };
     let actions = desk.finish_all();
     assert_eq!(actions[..2], [remove, hold(false, false)]);
-    assert_eq!(desk.take_actions(), [requeue(Some(ADA))], "she is there, and is not looked for");
+    assert_eq!(desk.take_actions(), [requeue(Some(ADA))], "the agent is back, so no ping is needed");
     desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
-    assert!(desk.take_actions().is_empty(), "one leg is lost once");
+    assert!(desk.take_actions().is_empty(), "a leg is lost once");
 }
 
 #[test]
-fn a_leg_that_an_older_page_may_have_is_not_touched() {
+fn a_leg_is_kept_while_an_older_page_is_connected() {
     let mut desk = Desk::talking();
     desk.hello(2, false, true);
     assert!(desk.take_actions().is_empty() && desk.stage().is_none());
 }
 
-// --- what the page had no time to say ---
+// --- calls that no page registered in time ---
 
 fn found(worker_leg: Option<u128>) -> Outcome {
     Outcome::Learnt(Box::new(Registered {
@@ -533,7 +536,7 @@ fn found(worker_leg: Option<u128>) -> Outcome {
 }
 
 #[test]
-fn a_refresh_before_the_registration_is_recovered_too() {
+fn an_agent_lost_before_registering_is_looked_up_and_recovered() {
     for worker_leg in [Some(ADA_LEG), None] {
         let mut desk = Desk::new();
         desk.join(1, CUSTOMER, true);
@@ -548,7 +551,7 @@ fn a_refresh_before_the_registration_is_recovered_too() {
 }
 
 #[test]
-fn a_call_that_is_never_registered_is_looked_up() {
+fn a_call_that_no_page_registers_is_looked_up() {
     let mut desk = Desk::new();
     desk.join(1, CUSTOMER, true);
     desk.join(1, ADA_LEG, false);
@@ -560,7 +563,7 @@ fn a_call_that_is_never_registered_is_looked_up() {
 }
 
 #[test]
-fn a_registration_after_the_leave_still_counts() {
+fn a_registration_after_the_leave_makes_the_leave_a_loss() {
     let mut desk = Desk::new();
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.join(1, CUSTOMER, true);
@@ -568,10 +571,10 @@ fn a_registration_after_the_leave_still_counts() {
     assert!(desk.has_timer(Timer::Grace));
 }
 
-// --- deliveries ---
+// --- delivery: duplicates, order, restarts ---
 
 #[test]
-fn a_second_delivery_changes_nothing() {
+fn a_duplicate_delivery_changes_nothing() {
     let mut desk = Desk::talking();
     let leave = desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Grace);
@@ -583,7 +586,7 @@ fn a_second_delivery_changes_nothing() {
 }
 
 #[test]
-fn a_join_that_comes_after_its_leave_does_not_bring_the_leg_back() {
+fn a_join_delivered_after_its_leave_does_not_bring_the_leg_back() {
     let mut desk = Desk::new();
     let join = |leg| ConferenceEventKind::Join { leg, flags: rejoin_recovery::ParticipantFlags::default() };
     let event = |sequence, kind| {
@@ -605,7 +608,7 @@ fn a_join_that_comes_after_its_leave_does_not_bring_the_leg_back() {
 }
 
 #[test]
-fn a_restart_loses_nothing() {
+fn a_restart_during_a_recovery_loses_nothing() {
     let mut desk = Desk::holding();
     desk.restart();
     desk.hello(2, true, false);
@@ -613,7 +616,7 @@ fn a_restart_loses_nothing() {
 }
 
 #[test]
-fn a_queue_request_for_another_leg_changes_nothing() {
+fn an_entered_queue_event_for_another_leg_changes_nothing() {
     let mut desk = Desk::holding();
     desk.hello(2, true, false);
     desk.finish_all();
@@ -622,7 +625,7 @@ fn a_queue_request_for_another_leg_changes_nothing() {
 }
 
 #[test]
-fn a_closed_call_is_forgotten_in_the_end() {
+fn a_closed_call_is_forgotten_when_its_timer_fires() {
     let mut desk = Desk::talking();
     desk.end(1);
     assert!(desk.effects.iter().any(|e| matches!(e, Effect::Note { note: Note::CallEnded, .. })));
