@@ -1,4 +1,4 @@
-//! Of a call that nothing is heard of, Twilio is asked how it stands.
+//! Polls: Twilio is asked how a call stands when nothing was heard of it for a while.
 
 use crate::desk::*;
 use crate::late_events::look_up_answer;
@@ -11,8 +11,8 @@ use rejoin_recovery::{
 };
 
 impl Desk {
-    /// Lets the watchdog's time come; gives back what it asks.
-    fn watch(&mut self) -> Option<Action> {
+    /// Fires the watchdog when it is due and returns what it asks.
+    fn fire_watchdog(&mut self) -> Option<Action> {
         let at = self.watch.remove(&conference(1)).expect("the call is watched");
         self.now = self.now.max(at);
         self.handle(Event::Timer { conference: conference(1), timer: Timer::Watch });
@@ -21,10 +21,10 @@ impl Desk {
         asked.into_iter().next()
     }
 
-    /// The watchdog's time comes until it asks, and Twilio says this.
-    fn look(&mut self, seen: Seen) {
+    /// Fires the watchdog until it polls. The poll shows this.
+    fn poll_shows(&mut self, seen: Seen) {
         let asked = loop {
-            if let Some(asked) = self.watch() {
+            if let Some(asked) = self.fire_watchdog() {
                 break asked;
             }
         };
@@ -32,8 +32,8 @@ impl Desk {
     }
 }
 
-/// They are in the conference, and the customer is on the line.
-fn there(legs: &[u128]) -> Seen {
+/// A poll that shows these legs in the conference and the customer on the line.
+fn present(legs: &[u128]) -> Seen {
     let participants = legs.iter().map(|who| (leg(*who), ParticipantFlags::default())).collect();
     Seen { participants, on_line: Some(true), ..Seen::default() }
 }
@@ -42,15 +42,15 @@ fn reconnect(target: Option<u128>, state: ReconnectState) -> Seen {
     let task = TaskSid::numbered(2);
     let target = target.map(WorkerSid::numbered);
     let reconnects = vec![Reconnect { task, target, state, conference: Some(conference(2)) }];
-    Seen { reconnects, ..there(&[]) }
+    Seen { reconnects, ..present(&[]) }
 }
 
-fn taken(worker: u128) -> ReconnectState {
+fn accepted_by(worker: u128) -> ReconnectState {
     let (worker, reservation) = (WorkerSid::numbered(worker), ReservationSid::numbered(2));
     ReconnectState::Taken { worker, name: "Bo".into(), reservation }
 }
 
-/// The customer is on the way into the queue, for Ada.
+/// A requeue of the customer for Ada was requested.
 fn requeueing() -> Desk {
     let mut desk = Desk::holding();
     desk.hello(2, true, false);
@@ -59,8 +59,8 @@ fn requeueing() -> Desk {
     desk
 }
 
-/// The customer is on the way into the queue, for any agent.
-fn waiting() -> Desk {
+/// A requeue of the customer for any agent was requested.
+fn waiting_for_any() -> Desk {
     let mut desk = Desk::holding();
     desk.fire(1, Timer::Ping);
     desk.finish_all();
@@ -69,19 +69,19 @@ fn waiting() -> Desk {
 }
 
 #[test]
-fn nobody_is_asked_while_something_is_heard() {
+fn a_call_is_polled_only_after_five_minutes_without_news() {
     let mut desk = Desk::talking();
     desk.now = desk.now + Millis::seconds(200);
     desk.modify(1, CUSTOMER, false, false);
     let heard = desk.now;
-    assert_eq!(desk.watch(), None, "heard of it a moment ago");
+    assert_eq!(desk.fire_watchdog(), None, "a callback arrived a moment ago");
     assert_eq!(desk.watch[&conference(1)], heard + Millis::seconds(300));
-    assert!(matches!(desk.watch(), Some(Action::Look { .. })));
+    assert!(matches!(desk.fire_watchdog(), Some(Action::Look { .. })));
 }
 
-/// Their pages may say of it what they like: the call is polled when its time has come, and Twilio's answer counts.
+/// Other workers' pages may send what they like: the call is polled when due, and Twilio's answer counts.
 #[test]
-fn what_others_than_the_agents_of_a_call_say_of_it_does_not_put_off_its_poll() {
+fn pages_of_other_workers_do_not_put_off_the_poll_of_a_call() {
     let says: [fn(&mut Desk); 3] = [
         |desk| desk.hello_of(BO, 9, false, false, false),
         |desk| desk.goodbye(BO, 9),
@@ -92,40 +92,44 @@ fn what_others_than_the_agents_of_a_call_say_of_it_does_not_put_off_its_poll() {
         desk.now = desk.now + Millis::seconds(200);
         says(&mut desk);
         desk.take_actions();
-        let asked = desk.watch().unwrap_or_else(|| panic!("polled: {number}"));
+        let asked = desk.fire_watchdog().unwrap_or_else(|| panic!("polled: {number}"));
         desk.now = desk.now + Millis(10);
         says(&mut desk);
         desk.take_actions();
-        let gone = there(&[CUSTOMER]);
+        let gone = present(&[CUSTOMER]);
         desk.finish(asked, Outcome::Looked(Box::new(gone)));
         assert_eq!(desk.stage(), Some(Stage::Interrupted), "{number}");
     }
 }
 
-/// The answer is older than a callback that nobody could store.
+/// The answer is older than a callback that could not be stored.
 #[test]
-fn a_poll_that_was_under_way_when_callbacks_were_missed_does_not_count() {
+fn a_poll_in_flight_when_callbacks_were_missed_is_repeated() {
     let mut desk = Desk::talking();
-    let asked = desk.watch().or_else(|| desk.watch()).expect("a poll");
+    let asked = desk.fire_watchdog().or_else(|| desk.fire_watchdog()).expect("a poll");
     desk.now = desk.now + Millis(50);
     desk.handle(Event::Timer { conference: conference(1), timer: Timer::Missed });
     let call = |desk: &Desk| desk.machine.call(&conference(1)).expect("the call").clone();
-    assert!(desk.take_actions().is_empty() && call(&desk).may_be_met(), "it is not known who is there");
+    assert!(
+        desk.take_actions().is_empty() && call(&desk).may_be_met(),
+        "who is in the conference is unknown"
+    );
     desk.now = desk.now + Millis(50);
-    desk.finish(asked, Outcome::Looked(Box::new(there(&[CUSTOMER]))));
+    desk.finish(asked, Outcome::Looked(Box::new(present(&[CUSTOMER]))));
     assert_eq!(desk.stage(), None, "Ada may have come back since");
     let again = desk.take_actions();
     assert!(matches!(again[..], [Action::Look { .. }]), "{again:?}");
-    desk.finish(again[0].clone(), Outcome::Looked(Box::new(there(&[CUSTOMER, ADA_LEG]))));
+    desk.finish(again[0].clone(), Outcome::Looked(Box::new(present(&[CUSTOMER, ADA_LEG]))));
     assert!(!call(&desk).may_be_met());
 }
 
-/// The conference ended while nothing could be stored, and the poll that follows comes before Twilio asks what comes next.
+/// The conference ended while nothing could be stored, and the poll that follows precedes Twilio's fetch of our action
+/// URL.
 #[test]
-fn a_customer_whom_a_poll_has_missed_and_for_whom_twilio_asks_is_not_let_go() {
+fn a_customer_not_in_the_poll_is_kept_when_twilio_fetches_the_action_url() {
     let mut desk = Desk::talking();
-    let asked = desk.watch().or_else(|| desk.watch()).expect("a poll");
-    desk.finish(asked, Outcome::Looked(Box::new(there(&[]))));
+    let asked = desk.fire_watchdog().or_else(|| desk.fire_watchdog()).expect("a poll");
+    desk.finish(asked, Outcome::Looked(Box::new(present(&[]))));
     desk.now = desk.now + Millis(100);
     desk.handle(Event::Released { customer: leg(CUSTOMER) });
     assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), Next::Wait);
@@ -133,11 +137,11 @@ fn a_customer_whom_a_poll_has_missed_and_for_whom_twilio_asks_is_not_let_go() {
 }
 
 #[test]
-fn a_quiet_call_that_stands_as_it_should_is_left_alone() {
+fn a_quiet_call_that_a_poll_shows_intact_is_left_alone() {
     let mut desk = Desk::talking();
     for _ in 0..3 {
         let before = desk.now;
-        desk.look(there(&[CUSTOMER, ADA_LEG]));
+        desk.poll_shows(present(&[CUSTOMER, ADA_LEG]));
         assert!(desk.take_actions().is_empty() && desk.stage().is_none());
         assert!(desk.now - before <= Millis::seconds(300));
     }
@@ -145,36 +149,36 @@ fn a_quiet_call_that_stands_as_it_should_is_left_alone() {
 }
 
 #[test]
-fn a_call_of_which_no_callback_has_ever_come_is_looked_at_more_often() {
+fn a_call_without_any_callback_is_polled_every_ten_seconds() {
     let mut desk = Desk::new();
     desk.register_polled(1, ADA, ADA_LEG, 1);
     desk.finish_all();
-    desk.look(there(&[CUSTOMER, ADA_LEG]));
+    desk.poll_shows(present(&[CUSTOMER, ADA_LEG]));
     let before = desk.now;
     desk.now = before + Millis::seconds(9);
-    desk.hello(1, false, false); // that her page is there says nothing of the call
-    desk.look(there(&[CUSTOMER, ADA_LEG]));
+    desk.hello(1, false, false); // a hello of the page does not tell how the call stands
+    desk.poll_shows(present(&[CUSTOMER, ADA_LEG]));
     assert_eq!(desk.now - before, Millis::seconds(10));
     assert!(desk.take_actions().is_empty() && desk.stage().is_none());
-    // Nor does it tell how the call stands when it is back while Twilio is asked.
-    let asked = desk.watch().expect("asked");
+    // A hello while a poll is in flight is no news of the call either, but the poll is repeated.
+    let asked = desk.fire_watchdog().expect("asked");
     desk.now = desk.now + Millis(10);
     desk.hello(1, false, false);
-    desk.finish(asked.clone(), Outcome::Looked(Box::new(there(&[CUSTOMER]))));
-    assert_eq!(desk.take_actions(), [asked.clone()], "at once, and not after ten seconds of silence");
-    desk.finish(asked, Outcome::Looked(Box::new(there(&[CUSTOMER]))));
+    desk.finish(asked.clone(), Outcome::Looked(Box::new(present(&[CUSTOMER]))));
+    assert_eq!(desk.take_actions(), [asked.clone()], "at once, and not after another ten seconds");
+    desk.finish(asked, Outcome::Looked(Box::new(present(&[CUSTOMER]))));
     desk.fire(1, Timer::Grace);
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
 
-    let mut told = Desk::talking();
-    let before = told.now;
-    told.look(there(&[CUSTOMER, ADA_LEG]));
-    assert!(told.now - before > Millis::seconds(200));
+    let mut reported = Desk::talking();
+    let before = reported.now;
+    reported.poll_shows(present(&[CUSTOMER, ADA_LEG]));
+    assert!(reported.now - before > Millis::seconds(200));
 }
 
-/// That an announcement has ended is told by a callback, too.
+/// The end of an announcement is reported by a callback, too.
 #[test]
-fn a_customer_of_whom_no_callback_has_ever_come_is_comforted_with_each_look() {
+fn comfort_audio_follows_each_poll_when_no_callback_ever_came() {
     for comes in [false, true] {
         let mut desk = Desk::with(Machine::new(Config { customer_hold: false, ..Config::default() }, []));
         if comes {
@@ -185,57 +189,61 @@ fn a_customer_of_whom_no_callback_has_ever_come_is_comforted_with_each_look() {
         desk.goodbye(ADA, 1);
         desk.fire(1, Timer::Announce);
         desk.finish_all();
-        desk.look(there(&[CUSTOMER, ADA_LEG]));
+        desk.poll_shows(present(&[CUSTOMER, ADA_LEG]));
         let comfort = Action::Announce { conference: conference(1), what: Announcement::Comfort };
         assert_eq!(desk.take_actions().contains(&comfort), !comes);
     }
 }
 
 #[test]
-fn a_call_is_looked_at_at_once_when_no_server_was_there_for_a_while() {
+fn a_call_is_polled_at_once_after_a_server_outage() {
     let mut desk = Desk::talking();
     let missed = || Event::Timer { conference: conference(1), timer: Timer::Missed };
     desk.handle(missed());
     let asked = desk.take_actions();
     assert!(matches!(asked[..], [Action::Look { .. }]), "{asked:?}");
-    desk.finish(asked[0].clone(), Outcome::Looked(Box::new(there(&[CUSTOMER]))));
+    desk.finish(asked[0].clone(), Outcome::Looked(Box::new(present(&[CUSTOMER]))));
     desk.fire(1, Timer::Grace);
-    assert_eq!(desk.stage(), Some(Stage::Interrupted), "the agent's leave was told to nobody");
+    assert_eq!(desk.stage(), Some(Stage::Interrupted), "no server received the agent's leave");
 
     let mut over = Desk::talking();
     over.leave(1, CUSTOMER, LeaveReason::HungUp);
     over.leave(1, ADA_LEG, LeaveReason::HungUp);
     over.finish_all();
     over.handle(missed());
-    assert_eq!(over.take_actions(), [], "of a call that is over there is nothing to miss");
+    assert_eq!(over.take_actions(), [], "a call that is over is not polled");
 }
 
 #[test]
-fn it_is_asked_until_it_is_known_what_was_missed() {
+fn a_poll_after_an_outage_is_repeated_until_an_answer_counts() {
     let mut desk = Desk::talking();
     desk.handle(Event::Timer { conference: conference(1), timer: Timer::Missed });
     let asked = desk.take_actions().remove(0);
     desk.now = desk.now + Millis(20);
     desk.modify(1, CUSTOMER, false, false);
-    desk.finish(asked, Outcome::Looked(Box::new(there(&[CUSTOMER]))));
+    desk.finish(asked, Outcome::Looked(Box::new(present(&[CUSTOMER]))));
     let asked = desk.take_actions();
     assert!(
         matches!(asked[..], [Action::Look { .. }]),
-        "the answer may be older than what was heard: {asked:?}"
+        "the answer may be older than the callback: {asked:?}"
     );
     let before = desk.now;
     desk.finish(asked[0].clone(), Outcome::Failed { reason: "no answer".into() });
-    desk.look(there(&[CUSTOMER, ADA_LEG]));
-    assert_eq!(desk.now - before, Millis::seconds(10), "soon, and not at once: it may be refused for good");
+    desk.poll_shows(present(&[CUSTOMER, ADA_LEG]));
+    assert_eq!(
+        desk.now - before,
+        Millis::seconds(10),
+        "soon, and not at once: Twilio may refuse it for good"
+    );
     let before = desk.now;
-    desk.look(there(&[CUSTOMER, ADA_LEG]));
-    assert!(desk.now - before > Millis::seconds(200), "and then it is a quiet call like any other");
+    desk.poll_shows(present(&[CUSTOMER, ADA_LEG]));
+    assert!(desk.now - before > Millis::seconds(200), "from then on it is a quiet call like any other");
 }
 
 #[test]
-fn an_agent_whose_leave_never_came_is_missed() {
+fn an_agent_whose_leave_callback_is_missing_is_lost_when_polled_gone() {
     let mut desk = Desk::talking();
-    desk.look(there(&[CUSTOMER]));
+    desk.poll_shows(present(&[CUSTOMER]));
     desk.fire(1, Timer::Grace);
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
     let asked = desk.take_actions();
@@ -243,25 +251,25 @@ fn an_agent_whose_leave_never_came_is_missed() {
 }
 
 #[test]
-fn an_agent_who_left_on_purpose_is_not_missed() {
+fn an_agent_polled_gone_after_a_graceful_mark_is_not_lost() {
     let mut desk = Desk::talking();
     desk.graceful(GracefulReason::HangUp);
-    desk.look(there(&[CUSTOMER]));
+    desk.poll_shows(present(&[CUSTOMER]));
     assert!(!desk.has_timer(Timer::Grace) && desk.stage().is_none());
-    assert!(desk.has_timer(Timer::Orphan), "the customer is not left alone in there");
+    assert!(desk.has_timer(Timer::Orphan), "the conference is ended if the customer stays alone");
 }
 
-/// Twilio has refused her transfer, and of her leave nobody tells.
+/// Twilio refused the transfer, and the leave callback is lost.
 #[test]
-fn an_agent_who_completed_the_task_right_after_her_transfer_is_not_missed() {
+fn an_agent_who_completed_the_task_after_a_transfer_mark_is_not_lost() {
     let mut desk = Desk::talking();
     desk.graceful(GracefulReason::ColdTransfer);
     desk.now = desk.now + Millis(500);
     desk.graceful(GracefulReason::Complete);
-    desk.look(there(&[CUSTOMER]));
+    desk.poll_shows(present(&[CUSTOMER]));
     desk.fire(1, Timer::Orphan);
     assert_eq!(desk.take_actions(), [transfer_poll()]);
-    let seen = Seen { task: Some(HandedOver::Over), ..there(&[CUSTOMER]) };
+    let seen = Seen { task: Some(HandedOver::Over), ..present(&[CUSTOMER]) };
     desk.finish(transfer_poll(), Outcome::Looked(Box::new(seen)));
     assert_eq!(desk.stage(), None);
     desk.fire(1, Timer::Orphan);
@@ -269,7 +277,7 @@ fn an_agent_who_completed_the_task_right_after_her_transfer_is_not_missed() {
 }
 
 #[test]
-fn a_customer_left_on_purpose_is_let_go_when_twilio_works_again() {
+fn a_failed_end_of_the_conference_is_retried_after_the_next_poll() {
     let mut desk = Desk::talking();
     desk.graceful(GracefulReason::HangUp);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
@@ -277,68 +285,69 @@ fn a_customer_left_on_purpose_is_let_go_when_twilio_works_again() {
     desk.fire(1, Timer::Orphan);
     assert_eq!(desk.take_actions(), [end.clone()]);
     desk.finish(end.clone(), Outcome::Failed { reason: "no answer".into() });
-    desk.look(there(&[CUSTOMER]));
+    desk.poll_shows(present(&[CUSTOMER]));
     desk.fire(1, Timer::Orphan);
     assert_eq!(desk.take_actions(), [end]);
 }
 
 #[test]
-fn an_end_that_never_came_ends_the_call() {
+fn a_poll_that_shows_nobody_on_the_line_closes_the_call() {
     let mut desk = Desk::talking();
-    desk.look(Seen { on_line: Some(false), ..Seen::default() });
+    desk.poll_shows(Seen { on_line: Some(false), ..Seen::default() });
     assert!(desk.take_actions().is_empty() && desk.stage().is_none());
-    assert!(desk.has_timer(Timer::Forget) && desk.watch.is_empty(), "it is not watched any more");
+    assert!(desk.has_timer(Timer::Forget) && desk.watch.is_empty(), "a closed call is not polled");
 }
 
 #[test]
-fn a_flag_that_was_set_unheard_is_undone() {
+fn an_exit_flag_shown_by_a_poll_is_undone() {
     let mut desk = Desk::talking();
-    let mut seen = there(&[CUSTOMER, ADA_LEG]);
+    let mut seen = present(&[CUSTOMER, ADA_LEG]);
     let flags = ParticipantFlags { end_conference_on_exit: true, ..ParticipantFlags::default() };
     seen.participants.insert(leg(ADA_LEG), flags);
-    desk.look(seen);
+    desk.poll_shows(seen);
     let keep = Action::KeepConference { conference: conference(1), leg: leg(ADA_LEG) };
     assert_eq!(desk.take_actions(), [keep]);
 }
 
 #[test]
-fn an_exit_flag_that_could_not_be_undone_is_looked_at_soon() {
+fn a_failed_undo_of_the_exit_flag_is_retried_after_a_poll_within_10_s() {
     let keep = Action::KeepConference { conference: conference(1), leg: leg(ADA_LEG) };
     let mut desk = Desk::talking();
     desk.modify(1, ADA_LEG, true, false);
     desk.take_actions();
     desk.finish(keep.clone(), Outcome::Failed { reason: "no answer".into() });
-    assert!(desk.take_actions().is_empty(), "not at once again: Twilio may refuse it for good");
+    assert!(desk.take_actions().is_empty(), "not retried at once: Twilio may refuse it for good");
     let failed = desk.now;
-    let mut seen = there(&[CUSTOMER, ADA_LEG]);
+    let mut seen = present(&[CUSTOMER, ADA_LEG]);
     let flags = ParticipantFlags { end_conference_on_exit: true, ..ParticipantFlags::default() };
     seen.participants.insert(leg(ADA_LEG), flags);
-    desk.look(seen);
+    desk.poll_shows(seen);
     assert!(desk.now - failed <= Millis::seconds(10), "{:?}", desk.now - failed);
     assert_eq!(desk.take_actions(), [keep]);
 }
 
-/// What was heard in a time that has not come yet is no news.
+/// An event heard at a time that has not come yet must not count as news.
 #[test]
-fn a_clock_that_was_set_back_does_not_make_it_ask_without_end() {
+fn a_clock_that_is_set_back_does_not_cause_endless_polls() {
     let mut desk = Desk::talking();
     let before = desk.now;
     desk.now = before + Millis::seconds(3600);
     desk.hello(1, false, false);
     desk.now = before;
-    let asked = desk.watch().expect("asked");
+    let asked = desk.fire_watchdog().expect("asked");
     assert!(desk.now < before + Millis::seconds(400));
-    desk.finish(asked, Outcome::Looked(Box::new(there(&[CUSTOMER]))));
+    desk.finish(asked, Outcome::Looked(Box::new(present(&[CUSTOMER]))));
     assert_eq!(desk.take_actions(), []);
     desk.fire(1, Timer::Grace);
-    assert_eq!(desk.stage(), Some(Stage::Interrupted), "she is gone");
+    assert_eq!(desk.stage(), Some(Stage::Interrupted), "the poll shows the agent gone");
 }
 
-/// The server is gone while it asks, and for longer than an answer may take. The timer must not be due for ever.
+/// The server is down while a poll is in flight, for longer than an answer may take. The timer must not be due for
+/// ever.
 #[test]
-fn a_question_from_before_a_long_outage_is_asked_again_once() {
+fn a_poll_in_flight_before_a_long_outage_is_repeated_once() {
     let mut desk = Desk::talking();
-    let asked = desk.watch().expect("asked");
+    let asked = desk.fire_watchdog().expect("asked");
     let due = desk.watch.remove(&conference(1)).expect("watched");
     desk.now = due + Millis::seconds(30);
     desk.restart();
@@ -348,82 +357,90 @@ fn a_question_from_before_a_long_outage_is_asked_again_once() {
 }
 
 #[test]
-fn news_that_come_meanwhile_count_more_than_the_answer() {
+fn a_callback_during_a_poll_outweighs_the_answer() {
     let mut desk = Desk::talking();
-    let asked = desk.watch().expect("asked");
+    let asked = desk.fire_watchdog().expect("asked");
     desk.now = desk.now + Millis(10);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
-    desk.finish(asked, Outcome::Looked(Box::new(there(&[CUSTOMER, ADA_LEG]))));
+    desk.finish(asked, Outcome::Looked(Box::new(present(&[CUSTOMER, ADA_LEG]))));
     desk.fire(1, Timer::Grace);
-    assert_eq!(desk.stage(), Some(Stage::Interrupted), "she is gone all the same");
+    assert_eq!(
+        desk.stage(),
+        Some(Stage::Interrupted),
+        "the leave counts, although the poll still shows the leg"
+    );
 }
 
 #[test]
-fn an_open_recovery_is_looked_at_soon() {
+fn a_call_in_recovery_is_polled_within_ten_seconds() {
     let mut desk = Desk::holding();
     let heard = desk.now;
-    desk.look(there(&[CUSTOMER]));
+    desk.poll_shows(present(&[CUSTOMER]));
     assert!(desk.now - heard <= Millis::seconds(10), "{:?}", desk.now - heard);
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
     assert!(desk.take_actions().is_empty());
 }
 
 #[test]
-fn a_customer_whose_hang_up_was_never_told_is_not_waited_for() {
-    for mut desk in [Desk::holding(), Desk::away(), requeueing(), waiting()] {
+fn a_customer_polled_off_the_line_ends_the_recovery_in_any_phase() {
+    for mut desk in [Desk::holding(), Desk::away(), requeueing(), waiting_for_any()] {
         desk.take_actions();
-        desk.look(Seen { on_line: Some(false), ..there(&[]) });
+        desk.poll_shows(Seen { on_line: Some(false), ..present(&[]) });
         assert_eq!(desk.stage(), Some(Stage::CustomerLeft));
     }
 }
 
 #[test]
-fn a_dead_leg_that_still_stands_is_removed_again() {
+fn a_dead_leg_that_a_poll_still_shows_is_removed_again() {
     let mut desk = Desk::away();
     desk.fire(1, Timer::Ping);
     desk.finish_all();
-    desk.look(there(&[CUSTOMER, ADA_LEG]));
+    desk.poll_shows(present(&[CUSTOMER, ADA_LEG]));
     let remove = Action::RemoveLeg { conference: conference(1), leg: leg(ADA_LEG) };
     assert!(desk.take_actions().contains(&remove));
 }
 
 #[test]
-fn a_customer_who_entered_the_queue_unheard_frees_the_agent() {
+fn a_customer_polled_in_the_queue_frees_the_old_reservation() {
     let mut desk = requeueing();
-    desk.look(reconnect(Some(ADA), ReconnectState::Waits));
+    desk.poll_shows(reconnect(Some(ADA), ReconnectState::Waits));
     assert_eq!(desk.stage(), Some(Stage::Queued));
     assert_eq!(desk.take_actions(), [complete_old()]);
 }
 
-/// Twilio's request for what he hears there is lost.
+/// Twilio's fetch of the wait audio is lost.
 #[test]
-fn a_customer_who_waits_for_any_agent_in_silence_is_sent_to_the_queue_once_more() {
+fn a_queued_customer_without_wait_audio_is_requeued_with_growing_pauses() {
     let again = |desk: &mut Desk| {
         desk.finish_all();
-        desk.look(reconnect(None, ReconnectState::Waits));
+        desk.poll_shows(reconnect(None, ReconnectState::Waits));
         let to_any = |action: &Action| matches!(action, Action::Requeue { target: None, .. });
         desk.finish_all().iter().any(to_any)
     };
-    let mut desk = waiting();
+    let mut desk = waiting_for_any();
     assert_eq!([(); 2].map(|()| again(&mut desk)), [false, true]);
-    // That may be lost, too: our server cannot be reached for a while.
+    // The repeated requeue may be lost as well: our server is unreachable for a while.
     let sent: Vec<_> = (0..100).filter(|_| again(&mut desk)).collect();
     assert_eq!(sent.len(), 5, "{sent:?}");
     let pauses = sent.windows(2).map(|two| two[1] - two[0]).collect::<Vec<_>>();
-    assert!(pauses.is_sorted() && pauses[0] < pauses[3] / 4, "they grow: {pauses:?}");
+    assert!(pauses.is_sorted() && pauses[0] < pauses[3] / 4, "the pauses grow: {pauses:?}");
     assert_eq!(desk.stage(), Some(Stage::WaitingForOther));
-    let mut heard = waiting();
+    let mut heard = waiting_for_any();
     assert_eq!([(); 2].map(|()| again(&mut heard)), [false, true]);
     heard.entered_queue();
-    assert_eq!([(); 5].map(|()| again(&mut heard)), [false; 5], "he hears something now");
-    let mut desk = waiting();
+    assert_eq!(
+        [(); 5].map(|()| again(&mut heard)),
+        [false; 5],
+        "the wait audio was fetched after the requeue"
+    );
+    let mut desk = waiting_for_any();
     desk.entered_queue();
-    assert_eq!([(); 3].map(|()| again(&mut desk)), [false; 3], "he hears something");
+    assert_eq!([(); 3].map(|()| again(&mut desk)), [false; 3], "the wait audio was fetched");
 }
 
-/// Twilio, or the server, was out of order for so long that it was given up.
+/// Twilio or the server was down for so long that the recovery was given up.
 #[test]
-fn a_customer_who_could_not_be_sent_to_the_queue_and_is_still_here_is_sent_when_twilio_answers() {
+fn a_failed_requeue_is_resent_once_a_poll_finds_the_customer_alone() {
     let gave_up = || {
         let mut desk = requeueing();
         desk.fire(1, Timer::Rejoin);
@@ -435,24 +452,25 @@ fn a_customer_who_could_not_be_sent_to_the_queue_and_is_still_here_is_sent_when_
         desk
     };
     let mut desk = gave_up();
-    desk.look(there(&[CUSTOMER]));
+    desk.poll_shows(present(&[CUSTOMER]));
     let Some(Action::Requeue { target: None, resent: 1, .. }) = desk.take_actions().pop() else {
-        panic!("as another request than the one that came to nothing")
+        panic!("a requeue that differs from the failed one")
     };
     assert_eq!(desk.stage(), Some(Stage::WaitingForOther));
     for here in [&[CUSTOMER, 0x3d][..], &[]] {
         let mut desk = gave_up();
-        desk.look(there(here));
+        desk.poll_shows(present(here));
         assert!(!desk.take_actions().iter().any(|it| matches!(it, Action::Requeue { .. })), "{here:?}");
     }
 }
 
-/// The server dies before it sends him, and the next one is told first of the queue that he is in already.
+/// The server dies before it resends the requeue, and the next one first hears that the customer entered the queue
+/// already.
 #[test]
-fn being_sent_to_the_queue_once_more_is_wanted_of_one_who_waits_there() {
-    let mut desk = waiting();
+fn a_resent_requeue_stays_wanted_until_an_agent_has_the_customer() {
+    let mut desk = waiting_for_any();
     let again = loop {
-        desk.look(reconnect(None, ReconnectState::Waits));
+        desk.poll_shows(reconnect(None, ReconnectState::Waits));
         if let Some(again) = desk.take_actions().pop().filter(|it| matches!(it, Action::Requeue { .. })) {
             break again;
         }
@@ -462,64 +480,68 @@ fn being_sent_to_the_queue_once_more_is_wanted_of_one_who_waits_there() {
         assert!(desk.machine.wants(&conference(1), &again));
         desk.entered_queue();
     }
-    assert!(!desk.machine.wants(&conference(1), &requeue(None)), "he is there");
-    desk.look(reconnect(None, taken(BO)));
-    assert!(!desk.machine.wants(&conference(1), &again), "Bo has him");
+    assert!(!desk.machine.wants(&conference(1), &requeue(None)), "the customer is in the queue");
+    desk.poll_shows(reconnect(None, accepted_by(BO)));
+    assert!(!desk.machine.wants(&conference(1), &again), "Bo has the customer");
 }
 
 #[test]
-fn a_call_that_an_agent_took_unheard_is_no_recovery_any_more() {
+fn a_poll_that_shows_the_reconnect_task_accepted_ends_the_recovery() {
     let mut desk = requeueing();
-    desk.look(reconnect(Some(ADA), taken(ADA)));
+    desk.poll_shows(reconnect(Some(ADA), accepted_by(ADA)));
     assert_eq!(desk.stage(), Some(Stage::Rejoined));
-    let mut desk = waiting();
-    desk.look(reconnect(None, taken(BO)));
+    let mut desk = waiting_for_any();
+    desk.poll_shows(reconnect(None, accepted_by(BO)));
     assert_eq!(desk.stage(), Some(Stage::HandedOver { worker_name: Some("Bo".into()) }));
 }
 
 #[test]
-fn a_task_for_the_same_agent_that_was_canceled_goes_to_the_next() {
+fn a_canceled_reconnect_task_for_the_same_agent_goes_to_any_agent() {
     let mut desk = requeueing();
-    desk.look(reconnect(Some(ADA), ReconnectState::Over));
+    desk.poll_shows(reconnect(Some(ADA), ReconnectState::Over));
     assert_eq!(desk.take_actions(), [requeue(None)]);
 }
 
 #[test]
-fn who_has_had_him_and_left_counts_unless_he_was_hers_alone() {
+fn a_reconnect_task_taken_and_left_ends_the_recovery_only_if_for_any_agent() {
     let left = |worker| ReconnectState::Left {
         worker: WorkerSid::numbered(worker),
         name: "Bo".into(),
         reservation: ReservationSid::numbered(2),
     };
     let mut desk = requeueing();
-    desk.look(reconnect(Some(ADA), left(ADA)));
-    assert_eq!(desk.take_actions(), [requeue(None)], "she did not keep him");
-    let mut desk = waiting();
-    desk.look(reconnect(None, left(BO)));
-    assert_eq!(desk.stage(), Some(Stage::HandedOver { worker_name: Some("Bo".into()) }), "somebody took him");
+    desk.poll_shows(reconnect(Some(ADA), left(ADA)));
+    assert_eq!(desk.take_actions(), [requeue(None)], "Ada did not keep the customer");
+    let mut desk = waiting_for_any();
+    desk.poll_shows(reconnect(None, left(BO)));
+    assert_eq!(
+        desk.stage(),
+        Some(Stage::HandedOver { worker_name: Some("Bo".into()) }),
+        "Bo took the customer"
+    );
 }
 
-/// No server ran while Ada took the customer and was lost again. By now the customer seems to wait for any agent: the conference
-/// that Twilio names is looked into. The simulation has found it (seed 313533).
+/// Ada took the customer during an outage and was lost again. By now the customer seems to wait for any agent, so the
+/// conference that Twilio names is looked up. Found by the simulation, seed 313533.
 #[test]
-fn a_customer_who_waits_for_any_agent_is_looked_for_where_another_one_had_them_last() {
+fn a_waiting_customer_is_looked_up_in_the_last_reconnect_conference() {
     let left = ReconnectState::Left {
         worker: WorkerSid::numbered(ADA),
         name: "Ada".into(),
         reservation: ReservationSid::numbered(2),
     };
     for on_line in [true, false] {
-        let mut desk = waiting();
-        desk.look(Seen { on_line: Some(on_line), ..reconnect(Some(ADA), left.clone()) });
+        let mut desk = waiting_for_any();
+        desk.poll_shows(Seen { on_line: Some(on_line), ..reconnect(Some(ADA), left.clone()) });
         let learns = on_line.then(|| Action::Learn { task: TaskSid::numbered(2) });
         assert_eq!(desk.take_actions(), learns.into_iter().collect::<Vec<_>>());
         assert_eq!(desk.machine.call(&conference(2)).is_some(), on_line);
     }
 }
 
-/// The server was down when his agent took him, and her time seemed to be over.
+/// The server was down when the agent accepted the reconnect task, and the agent's time seemed to be over.
 #[test]
-fn a_customer_whom_his_agent_has_already_goes_to_nobody_else() {
+fn a_customer_whose_agent_already_has_them_is_not_sent_to_any_agent() {
     let mut desk = requeueing();
     desk.entered_queue();
     desk.fire(1, Timer::Rejoin);
@@ -528,9 +550,9 @@ fn a_customer_whom_his_agent_has_already_goes_to_nobody_else() {
     assert_eq!(desk.stage(), Some(Stage::Queued));
     let [look @ Action::Look { queued: Some(_), .. }] = &desk.take_actions()[..] else { panic!("no look") };
     let again = desk.now;
-    desk.finish(look.clone(), Outcome::Looked(Box::new(reconnect(Some(ADA), taken(ADA)))));
+    desk.finish(look.clone(), Outcome::Looked(Box::new(reconnect(Some(ADA), accepted_by(ADA)))));
     assert_eq!(desk.stage(), Some(Stage::Rejoined));
-    // If Twilio cannot say it, it is tried again.
+    // If Twilio does not answer the poll, the requeue is tried again.
     let mut desk = requeueing();
     desk.entered_queue();
     desk.fire(1, Timer::Rejoin);
@@ -542,12 +564,12 @@ fn a_customer_whom_his_agent_has_already_goes_to_nobody_else() {
 }
 
 #[test]
-fn a_customer_for_whom_nobody_will_be_found_is_told_so() {
-    let mut desk = waiting();
-    // The task of an earlier target says nothing.
-    desk.look(reconnect(Some(ADA), ReconnectState::Over));
+fn a_canceled_reconnect_task_for_any_agent_gives_the_customer_up_once() {
+    let mut desk = waiting_for_any();
+    // The task of an earlier target does not count.
+    desk.poll_shows(reconnect(Some(ADA), ReconnectState::Over));
     assert!(desk.take_actions().is_empty());
-    desk.look(reconnect(None, ReconnectState::Over));
+    desk.poll_shows(reconnect(None, ReconnectState::Over));
     let give_up = Action::GiveUp { recovery: recovery(), customer: leg(CUSTOMER) };
     assert_eq!(desk.take_actions(), [give_up.clone()]);
     assert!(desk.machine.wants(&conference(1), &give_up));
@@ -557,31 +579,32 @@ fn a_customer_for_whom_nobody_will_be_found_is_told_so() {
 }
 
 #[test]
-fn twilio_is_not_asked_again_before_it_has_answered_or_had_its_time() {
+fn a_poll_is_repeated_only_after_its_answer_or_two_minutes() {
     let mut desk = Desk::holding();
-    let asked = desk.watch().expect("asked");
+    let asked = desk.fire_watchdog().expect("asked");
     let began = desk.now;
-    assert!(desk.watch().is_some());
+    assert!(desk.fire_watchdog().is_some());
     assert_eq!(desk.now - began, Millis::seconds(120));
     desk.finish(asked, Outcome::Failed { reason: "no answer".into() });
     let failed = desk.now;
-    assert!(desk.watch().is_some());
+    assert!(desk.fire_watchdog().is_some());
     assert!(desk.now - failed <= Millis::seconds(120));
 }
 
 #[test]
-fn a_restart_meanwhile_changes_nothing_of_it() {
+fn a_restart_during_a_poll_does_not_lose_its_answer() {
     let mut desk = Desk::talking();
     desk.restart();
-    let asked = desk.watch().expect("asked");
+    let asked = desk.fire_watchdog().expect("asked");
     desk.restart();
-    desk.finish(asked, Outcome::Looked(Box::new(there(&[CUSTOMER]))));
+    desk.finish(asked, Outcome::Looked(Box::new(present(&[CUSTOMER]))));
     assert!(desk.has_timer(Timer::Grace));
 }
 
-/// Ada hands the customer over to Bo, and her leave is not told. Then Bo's page goes: he seemed to leave the customer to her.
+/// Ada hands the customer over to Bo, and Ada's leave is not reported. Then Bo's page goes: Bo seemed to leave the
+/// customer to Ada.
 #[test]
-fn who_seemed_to_leave_the_customer_to_one_who_had_gone_is_missed() {
+fn an_agent_covered_by_a_colleague_who_had_already_left_is_lost() {
     for (handed_over, missed) in [(true, true), (false, false)] {
         let mut desk = Desk::talking();
         desk.join(1, 0xb1, false);
@@ -595,36 +618,36 @@ fn who_seemed_to_leave_the_customer_to_one_who_had_gone_is_missed() {
         desk.leave(1, 0xb1, LeaveReason::HungUp);
         assert_eq!(desk.stage_of(BO), Some(Stage::Covered));
         if !handed_over {
-            // She was with the customer then, and leaves him later.
+            // Ada was with the customer then, and leaves later.
             desk.now = desk.now + Millis::seconds(2);
             desk.graceful(GracefulReason::ColdTransfer);
         }
-        desk.look(there(&[CUSTOMER]));
+        desk.poll_shows(present(&[CUSTOMER]));
         assert_eq!(desk.stage_of(BO) == Some(Stage::Interrupted), missed);
     }
 }
 
-/// The same, and of Bo's leg nobody tells either: he is with the customer until Twilio says that neither is there.
+/// As above, and Bo's leave is not reported either: Bo counts as present until a poll shows that neither is there.
 #[test]
-fn who_is_found_gone_together_with_whom_he_seemed_to_leave_the_customer_to_is_missed() {
+fn an_absent_agent_polled_gone_with_a_colleague_who_signed_out_is_lost() {
     let mut desk = Desk::talking();
     desk.join(1, 0xb1, false);
     desk.register(1, BO, 0xb1, EPOCH);
     desk.take_actions();
     desk.graceful(GracefulReason::SignOut);
     desk.goodbye(BO, EPOCH);
-    assert!(desk.take_actions().is_empty(), "nothing is done about him as long as she seems to be there");
-    desk.look(there(&[CUSTOMER]));
+    assert!(desk.take_actions().is_empty(), "no recovery while Ada seems to be with the customer");
+    desk.poll_shows(present(&[CUSTOMER]));
     assert_eq!(desk.stage_of(BO), Some(Stage::Interrupted));
 }
 
-/// No server was there when Bo took the customer, and Bo is lost for good.
+/// No server ran when Bo took the customer, and Bo is lost for good.
 #[test]
-fn who_has_taken_a_customer_untold_is_looked_for_where_the_task_says_that_he_is() {
+fn a_hand_over_found_by_poll_is_looked_up_and_recovered_if_it_is_lost() {
     for lost in [true, false] {
-        let mut desk = waiting();
+        let mut desk = waiting_for_any();
         desk.take_actions();
-        desk.look(reconnect(None, taken(BO)));
+        desk.poll_shows(reconnect(None, accepted_by(BO)));
         assert_eq!(desk.stage(), Some(Stage::HandedOver { worker_name: Some("Bo".into()) }));
         let learn = Action::Learn { task: TaskSid::numbered(2) };
         assert!(desk.take_actions().contains(&learn));
@@ -642,16 +665,16 @@ fn who_has_taken_a_customer_untold_is_looked_for_where_the_task_says_that_he_is(
         desk.handle(of_second(learn, learnt));
         let looks =
             |action: &Action| matches!(action, Action::Look { conference: of, .. } if *of == conference(2));
-        let look = desk.take_actions().into_iter().find(looks).expect("it is asked who is there");
-        let seen = there(if lost { &[CUSTOMER] } else { &[CUSTOMER, 0xb1] });
+        let look = desk.take_actions().into_iter().find(looks).expect("a poll of the second conference");
+        let seen = present(if lost { &[CUSTOMER] } else { &[CUSTOMER, 0xb1] });
         desk.handle(of_second(look, Outcome::Looked(Box::new(seen))));
         assert_eq!(desk.stage_of(BO), lost.then_some(Stage::Interrupted));
     }
 }
 
-/// No callback comes. Bo has said that he leaves, and seems to be there when Ada's page goes.
+/// No callbacks arrive. Bo has marked a hang-up and seems to be there when Ada's page goes.
 #[test]
-fn who_seemed_to_leave_the_customer_to_a_colleague_is_missed_when_he_is_found_gone() {
+fn a_covered_agent_is_lost_if_the_colleague_had_marked_a_hang_up_before() {
     for (before, missed) in [(true, true), (false, false)] {
         let mut desk = Desk::new();
         for (worker, worker_leg, epoch) in [(ADA, ADA_LEG, EPOCH), (BO, 0xb1, 9)] {
@@ -671,14 +694,14 @@ fn who_seemed_to_leave_the_customer_to_a_colleague_is_missed_when_he_is_found_go
             desk.graceful_of(BO, GracefulReason::HangUp);
         }
         desk.take_actions();
-        desk.look(there(&[CUSTOMER]));
+        desk.poll_shows(present(&[CUSTOMER]));
         assert_eq!(desk.stage() == Some(Stage::Interrupted), missed);
     }
 }
 
-/// The server was down when it was to ask: that there would be nothing to ask by now says nothing.
+/// The server was down when the poll was due. That nothing would be due by now does not cancel the poll.
 #[test]
-fn a_look_that_is_overdue_is_made_however_the_call_stands() {
+fn an_overdue_poll_is_made_even_if_none_is_due_by_now() {
     for (late, looks) in [(Millis(500), false), (Millis::seconds(5), true)] {
         let mut desk = Desk::away();
         let due = desk.watch[&conference(1)];
@@ -694,10 +717,10 @@ fn a_look_that_is_overdue_is_made_however_the_call_stands() {
     }
 }
 
-/// Callbacks come at the same time as the registration, if they do.
+/// Callbacks arrive at the same time as the registration, if they arrive at all.
 #[test]
-fn a_call_of_which_nobody_tells_is_looked_at_soon_after_it_was_registered() {
-    // Ada has accepted the call, as TaskRouter has told.
+fn a_registered_call_without_callbacks_is_polled_after_one_second() {
+    // Ada has accepted the call, as the callback's address says.
     let page = |desk: &mut Desk| {
         desk.callback(1, ConferenceEventKind::Start);
         desk.register_again(ADA, ADA_LEG, EPOCH, None);
@@ -710,37 +733,38 @@ fn a_call_of_which_nobody_tells_is_looked_at_soon_after_it_was_registered() {
     assert_eq!(desk.now - before, Millis::seconds(1));
     let look = desk.take_actions().remove(0);
     let flagged = ParticipantFlags { end_conference_on_exit: true, ..ParticipantFlags::default() };
-    let mut seen = there(&[CUSTOMER, ADA_LEG]);
+    let mut seen = present(&[CUSTOMER, ADA_LEG]);
     seen.participants.insert(leg(ADA_LEG), flagged);
     desk.finish(look, Outcome::Looked(Box::new(seen)));
     let keep = Action::KeepConference { conference: conference(1), leg: leg(ADA_LEG) };
     assert_eq!(desk.take_actions(), [keep]);
 
-    let mut told = Desk::new();
-    page(&mut told);
-    told.join(1, CUSTOMER, true);
-    told.join(1, ADA_LEG, false);
-    assert!(!told.has_timer(Timer::Learn), "callbacks have shown both: nothing more is asked");
-    assert_eq!(told.finish_all(), []);
+    let mut reported = Desk::new();
+    page(&mut reported);
+    reported.join(1, CUSTOMER, true);
+    reported.join(1, ADA_LEG, false);
+    assert!(!reported.has_timer(Timer::Learn), "callbacks have shown both legs: no poll is needed");
+    assert_eq!(reported.finish_all(), []);
 }
 
-/// Two requests to send him to the queue overtook each other: he waits for Ada, and is thought to wait for anybody.
+/// Two requeue requests overtook each other: the customer waits for Ada, while the server takes them to wait for any
+/// agent.
 #[test]
-fn a_customer_who_waits_for_somebody_else_than_he_is_thought_to_is_not_given_up() {
+fn a_customer_is_not_given_up_while_another_reconnect_task_waits() {
     for (state, given_up) in [(ReconnectState::Waits, false), (ReconnectState::Over, true)] {
-        let mut desk = waiting();
+        let mut desk = waiting_for_any();
         desk.take_actions();
         let mut seen = reconnect(None, ReconnectState::Over);
         seen.reconnects.extend(reconnect(Some(ADA), state).reconnects);
-        desk.look(seen);
+        desk.poll_shows(seen);
         let gives_up = |action: &Action| matches!(action, Action::GiveUp { .. });
         assert_eq!(desk.take_actions().iter().any(gives_up), given_up);
     }
 }
 
-/// Twilio was out of order for minutes, and nobody knows the agent: she is not missed before, if she is lost.
+/// Twilio was down for minutes, so the agent is unknown. A loss can only be noticed after a look-up.
 #[test]
-fn a_call_that_could_not_be_looked_up_is_looked_up_when_twilio_answers_again() {
+fn a_failed_look_up_is_repeated_once_twilio_answers_a_poll() {
     let failed = || Outcome::Failed { reason: "out of order".into() };
     let learn = Action::Learn { task: TaskSid::numbered(1) };
     let mut desk = Desk::new();
@@ -753,49 +777,49 @@ fn a_call_that_could_not_be_looked_up_is_looked_up_when_twilio_answers_again() {
     }
     let gave_up = desk.now;
     for _ in 0..3 {
-        let look = desk.watch().expect("it is asked again and again");
+        let look = desk.fire_watchdog().expect("polls go on");
         desk.finish(look, failed());
     }
-    assert!(desk.now - gave_up < Millis::seconds(60), "not as of a call of which all is known");
-    desk.look(Seen { on_line: None, ..there(&[CUSTOMER, ADA_LEG]) });
+    assert!(desk.now - gave_up < Millis::seconds(60), "more often than a call whose agent is known");
+    desk.poll_shows(Seen { on_line: None, ..present(&[CUSTOMER, ADA_LEG]) });
     assert_eq!(desk.take_actions(), [learn.clone()]);
     desk.finish(learn, look_up_answer());
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
-    assert!(desk.has_timer(Timer::Grace), "she is missed");
+    assert!(desk.has_timer(Timer::Grace), "the agent is lost");
 }
 
-/// Her next page could not join, so that her leg is being removed, which Twilio does not do; it falls by itself. The callback of
-/// the colleague's leave is lost, who was gone before.
+/// The agent's next page could not join, so the leg is being removed, which Twilio does not do. The leg hangs up by
+/// itself. The callback of the colleague's earlier leave is lost.
 #[test]
-fn an_agent_who_was_being_removed_is_missed_when_her_colleague_had_left_before() {
+fn an_agent_whose_leg_was_being_removed_is_lost_if_the_colleague_is_gone() {
     let mut desk = Desk::talking();
     desk.join(1, 0xb1, false);
     desk.register(1, BO, 0xb1, 9);
     desk.graceful_of(BO, GracefulReason::HangUp);
     desk.hello_with(2, false, false, false);
     let remove = Action::RemoveLeg { conference: conference(1), leg: leg(ADA_LEG) };
-    // Bo has said that she leaves: it is looked at once whether she is there.
+    // Bo has marked a hang-up: Twilio is asked at once whether Bo is there.
     let asked = desk.take_actions();
     assert!(asked[0] == remove && matches!(asked[1..], [Action::Look { .. }]), "{asked:?}");
     desk.finish(asked[1].clone(), Outcome::Failed { reason: "out of order".into() });
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
-    assert_eq!(desk.stage(), None, "he has Bo, as far as is known");
+    assert_eq!(desk.stage(), None, "the customer has Bo, as far as is known");
     desk.take_actions();
-    desk.look(there(&[CUSTOMER]));
+    desk.poll_shows(present(&[CUSTOMER]));
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
 }
 
-/// Everything was missed for minutes: her leg has gone and she has another one. The simulation has found it (seed 30123 of
-/// `outages`): she was sent her own customer through the queue, and her new leg was removed.
+/// Everything was missed for minutes: Ada's leg is gone and Ada has another one. Found by the simulation, seed 30123 of
+/// `outages`: Ada was sent the same customer through the queue, and the new leg was removed.
 #[test]
-fn whoever_is_found_with_the_customer_may_be_the_agent_who_is_found_gone() {
+fn an_unidentified_leg_found_by_poll_may_be_the_lost_agent() {
     let legs = [CUSTOMER, NEXT_LEG];
-    for told in [false, true] {
+    for reported in [false, true] {
         let mut desk = Desk::talking();
-        if told {
+        if reported {
             desk.join(1, NEXT_LEG, false);
         }
-        desk.look(there(&legs));
+        desk.poll_shows(present(&legs));
         desk.fire(1, Timer::Grace);
         assert_eq!(desk.stage(), Some(Stage::Interrupted));
         let holder = Holder {
@@ -804,21 +828,21 @@ fn whoever_is_found_with_the_customer_may_be_the_agent_who_is_found_gone() {
             reservation: reservation_of(ADA, 1),
         };
         let call = desk.machine.call(&conference(1)).expect("a call");
-        let met = call.met(std::slice::from_ref(&holder), &there(&legs).participants);
-        // Of one who was told to come while she had her leg it is known that he or she is somebody else.
-        let her = (!told).then(|| Met { leg: leg(NEXT_LEG), holder });
-        assert_eq!(met, her, "{told}");
+        let met = call.met(std::slice::from_ref(&holder), &present(&legs).participants);
+        // A leg that joined while Ada's own leg was there is known to belong to another person.
+        let expected = (!reported).then(|| Met { leg: leg(NEXT_LEG), holder });
+        assert_eq!(met, expected, "{reported}");
     }
 }
 
-/// Ada has signed out, of which nobody could tell, and Bo is gone, too. The simulation has found it (seed 78441 of `outages`): he
-/// was not missed.
+/// Ada has signed out, which could not be reported, and Bo is gone, too. Found by the simulation, seed 78441 of
+/// `outages`: Bo was not recovered.
 #[test]
-fn when_who_seemed_lost_has_left_on_purpose_her_colleague_is_the_one_who_is_lost() {
+fn a_mark_read_from_the_task_makes_the_colleague_the_lost_agent() {
     let mut desk = Desk::talking();
     desk.join(1, 0xb1, false);
     desk.register(1, BO, 0xb1, 9);
-    desk.look(there(&[CUSTOMER]));
+    desk.poll_shows(present(&[CUSTOMER]));
     assert_eq!((desk.stage(), desk.stage_of(BO)), (Some(Stage::Interrupted), None));
     desk.take_actions();
     desk.read(&hang_up_in_task());
@@ -826,12 +850,12 @@ fn when_who_seemed_lost_has_left_on_purpose_her_colleague_is_the_one_who_is_lost
     assert!(desk.has_timer(Timer::Grace) && !desk.has_timer(Timer::Orphan));
 }
 
-/// The simulation has found it (seed 104257 of `outages`): he had been taken, and was lost again, and it was given up to look for
-/// somebody.
+/// Found by the simulation, seed 104257 of `outages`: an agent had taken the customer and was lost again, and the
+/// search for an agent was given up.
 #[test]
-fn a_wait_for_any_agent_that_has_ended_while_no_server_ran_is_looked_into_first() {
+fn a_wait_that_ended_during_an_outage_is_polled_before_it_is_given_up() {
     for taken_meanwhile in [true, false] {
-        let mut desk = waiting();
+        let mut desk = waiting_for_any();
         desk.entered_queue();
         desk.finish_all();
         desk.restart();
@@ -840,7 +864,7 @@ fn a_wait_for_any_agent_that_has_ended_while_no_server_ran_is_looked_into_first(
         assert_eq!(desk.stage(), Some(Stage::WaitingForOther));
         let asked = desk.take_actions();
         assert!(matches!(asked[..], [Action::Look { .. }]), "{asked:?}");
-        let state = if taken_meanwhile { taken(BO) } else { ReconnectState::Waits };
+        let state = if taken_meanwhile { accepted_by(BO) } else { ReconnectState::Waits };
         desk.finish(asked[0].clone(), Outcome::Looked(Box::new(reconnect(None, state))));
         if taken_meanwhile {
             assert_eq!(desk.stage(), Some(Stage::HandedOver { worker_name: Some("Bo".into()) }));
@@ -851,9 +875,9 @@ fn a_wait_for_any_agent_that_has_ended_while_no_server_ran_is_looked_into_first(
     }
 }
 
-/// She has covered for Bo, and handed the customer over to somebody else after that.
+/// Ada covered for Bo, and handed the customer over later.
 #[test]
-fn who_leaves_after_a_colleague_was_lost_beside_her_was_the_last() {
+fn a_covered_colleague_is_not_lost_when_the_agent_transfers_later() {
     let mut desk = Desk::talking();
     desk.register_polled(1, BO, 0xb1, 9);
     desk.finish_all();
@@ -862,7 +886,7 @@ fn who_leaves_after_a_colleague_was_lost_beside_her_was_the_last() {
     assert!(desk.take_actions().is_empty());
     desk.now = desk.now + Millis::seconds(5);
     desk.graceful(GracefulReason::ColdTransfer);
-    desk.look(there(&[CUSTOMER]));
+    desk.poll_shows(present(&[CUSTOMER]));
     assert_eq!((desk.stage(), desk.stage_of(BO)), (None, None));
 }
 
@@ -872,14 +896,14 @@ fn left_unreported() -> (Desk, Seen) {
     desk.join(1, 0x57, false);
     desk.take_actions();
     desk.now = desk.now + Millis::seconds(20);
-    (desk, there(&[CUSTOMER, 0x57]))
+    (desk, present(&[CUSTOMER, 0x57]))
 }
 
 #[test]
-fn a_call_is_polled_at_once_when_its_page_is_not_heard_of_any_more() {
+fn a_lost_push_channel_polls_the_call_at_once() {
     let (mut desk, seen) = left_unreported();
     desk.push_lost(ADA, EPOCH);
-    assert_eq!(desk.stage(), None, "a suspicion begins nothing");
+    assert_eq!(desk.stage(), None, "a lost push channel alone starts no recovery");
     let asked = desk.take_actions();
     assert!(matches!(asked[..], [Action::Look { .. }]), "{asked:?}");
     desk.finish(asked[0].clone(), Outcome::Looked(Box::new(seen)));
@@ -888,33 +912,33 @@ fn a_call_is_polled_at_once_when_its_page_is_not_heard_of_any_more() {
 }
 
 #[test]
-fn a_page_that_is_not_heard_of_keeps_its_leg_as_long_as_twilio_has_it() {
+fn a_lost_push_channel_changes_nothing_while_polls_show_the_leg() {
     let mut desk = Desk::talking();
     for _ in 0..3 {
         desk.push_lost(ADA, EPOCH);
-        desk.push_lost(ADA, EPOCH); // by two servers: one poll
+        desk.push_lost(ADA, EPOCH); // reported by two servers: one poll
         let asked = desk.take_actions();
         assert!(matches!(asked[..], [Action::Look { .. }]), "{asked:?}");
-        desk.finish(asked[0].clone(), Outcome::Looked(Box::new(there(&[CUSTOMER, ADA_LEG]))));
+        desk.finish(asked[0].clone(), Outcome::Looked(Box::new(present(&[CUSTOMER, ADA_LEG]))));
         assert!(desk.take_actions().is_empty() && desk.stage().is_none());
     }
 }
 
 #[test]
-fn a_poll_of_a_page_that_is_not_heard_of_is_repeated_until_twilio_answers() {
+fn a_failed_poll_after_a_lost_push_channel_is_repeated_within_10_s() {
     let (mut desk, seen) = left_unreported();
     desk.push_lost(ADA, EPOCH);
     let asked = desk.take_actions().remove(0);
     let before = desk.now;
     desk.finish(asked, Outcome::Failed { reason: "refused".into() });
-    desk.look(seen);
+    desk.poll_shows(seen);
     assert!(desk.now - before <= Millis::seconds(10), "soon, and not after five minutes");
     desk.fire(1, Timer::Grace);
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
 }
 
 #[test]
-fn pages_without_the_call_are_missed_by_nobody() {
+fn a_lost_push_channel_of_a_page_without_the_call_polls_nothing() {
     let (mut desk, _) = left_unreported();
     desk.push_lost(BO, EPOCH);
     desk.push_lost(ADA, EPOCH + 1); // another tab of Ada's
@@ -922,20 +946,20 @@ fn pages_without_the_call_are_missed_by_nobody() {
     desk.goodbye(ADA, EPOCH);
     desk.take_actions();
     desk.push_lost(ADA, EPOCH);
-    assert_eq!(desk.take_actions(), [], "it has said goodbye, and the call is being recovered");
+    assert_eq!(desk.take_actions(), [], "the page has said goodbye, and the call is being recovered");
 }
 
 #[test]
-fn a_poll_leaves_a_line_only_if_it_shows_something_new() {
+fn a_poll_adds_a_note_only_if_it_shows_something_new() {
     let mut desk = Desk::talking();
-    let lines = |desk: &mut Desk| {
-        let is_line = |effect: &Effect| matches!(effect, Effect::Note { note: Note::LookedUp, .. });
-        std::mem::take(&mut desk.effects).iter().filter(|effect| is_line(effect)).count()
+    let notes = |desk: &mut Desk| {
+        let is_note = |effect: &Effect| matches!(effect, Effect::Note { note: Note::LookedUp, .. });
+        std::mem::take(&mut desk.effects).iter().filter(|effect| is_note(effect)).count()
     };
-    desk.look(there(&[CUSTOMER, ADA_LEG]));
-    assert_eq!(lines(&mut desk), 1, "other flags than callbacks reported");
-    desk.look(there(&[CUSTOMER, ADA_LEG]));
-    assert_eq!(lines(&mut desk), 0, "as it was");
-    desk.look(there(&[CUSTOMER, ADA_LEG, 0xB0B]));
-    assert_eq!(lines(&mut desk), 1, "an unreported leg");
+    desk.poll_shows(present(&[CUSTOMER, ADA_LEG]));
+    assert_eq!(notes(&mut desk), 1, "other flags than callbacks reported");
+    desk.poll_shows(present(&[CUSTOMER, ADA_LEG]));
+    assert_eq!(notes(&mut desk), 0, "nothing new");
+    desk.poll_shows(present(&[CUSTOMER, ADA_LEG, 0xB0B]));
+    assert_eq!(notes(&mut desk), 1, "an unreported leg");
 }

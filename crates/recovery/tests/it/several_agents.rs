@@ -1,4 +1,4 @@
-//! More than one agent on a call: transfers, kicks, and somebody who listens.
+//! Several agents on a call: absences beside a colleague, transfers, removals, and listening supervisors.
 
 use crate::desk::*;
 use rejoin_protocol::api::{DeliveryId, GracefulReason, Stage};
@@ -13,17 +13,17 @@ const NEXT_OF_BO: u128 = 0xb2;
 const LISTENER: u128 = 0x5e;
 
 impl Desk {
-    /// A page has loaded and found its reservation accepted, and the old leg standing.
-    fn returns(&mut self, worker: u128, epoch: u64) {
+    /// A page has loaded, and found its reservation accepted and the old leg standing.
+    fn page_returns(&mut self, worker: u128, epoch: u64) {
         self.hello_of(worker, epoch, false, false, true);
     }
 
-    fn goes(&mut self, worker: u128) {
+    fn page_goes(&mut self, worker: u128) {
         self.goodbye(worker, EPOCH);
     }
 
-    /// The new leg of an agent who joins in place has come, its page has registered, and Flex closes the old one.
-    fn is_back(&mut self, worker: u128, old: u128, new: u128, epoch: u64) {
+    /// The new leg of an agent who joins in place has joined, Flex has closed the old one, and the page has registered.
+    fn rejoins_in_place(&mut self, worker: u128, old: u128, new: u128, epoch: u64) {
         self.join(1, new, false);
         self.leave(1, old, LeaveReason::UpdatedViaApi);
         self.register(1, worker, new, epoch);
@@ -46,7 +46,7 @@ fn consulting() -> Desk {
     desk
 }
 
-/// Of Ada's page.
+/// The id of a request of Ada's page.
 fn delivery(number: u32) -> Option<DeliveryId> {
     Some(DeliveryId { epoch: EPOCH, number })
 }
@@ -63,24 +63,24 @@ fn announce() -> Action {
     Action::Announce { conference: conference(1), what: Announcement::Interrupted }
 }
 
-/// The customer has nobody, because this leg was lost.
-fn told_on_hold(lost: u128) -> Action {
+/// The customer is held and hears the announcement, because this leg was lost and nobody else is there.
+fn hold_for_loss_of(lost: u128) -> Action {
     let (conference, customer) = (conference(1), leg(CUSTOMER));
     let recovery = RecoveryId::of(&leg(lost));
     Action::HoldCustomer { conference, customer, recovery, held: false, told: false }
 }
 
-// --- a refresh beside another agent ---
+// --- a refresh beside a colleague ---
 
 #[test]
-fn an_agent_who_refreshes_beside_another_is_back_in_place_and_the_customer_hears_nothing_of_it() {
+fn a_refresh_beside_a_colleague_rejoins_in_place_without_an_announcement() {
     for mut desk in [together(), consulting()] {
-        desk.goes(ADA);
+        desk.page_goes(ADA);
         assert_eq!(desk.stage_of(ADA), Some(Stage::Interrupted));
         assert!(!desk.has_timer(Timer::Announce), "the customer has Bo");
-        desk.returns(ADA, 2);
+        desk.page_returns(ADA, 2);
         assert_eq!(desk.stage_of(ADA), Some(Stage::InPlace));
-        desk.is_back(ADA, ADA_LEG, NEXT_LEG, 2);
+        desk.rejoins_in_place(ADA, ADA_LEG, NEXT_LEG, 2);
         assert_eq!(desk.stage_of(ADA), Some(Stage::Rejoined));
         assert_eq!(desk.stage_of(BO), None);
         assert!(desk.take_actions().is_empty() && !desk.has_timer(Timer::Beside));
@@ -88,35 +88,35 @@ fn an_agent_who_refreshes_beside_another_is_back_in_place_and_the_customer_hears
 }
 
 #[test]
-fn the_consulted_agent_is_back_in_place_too() {
+fn a_consulted_agent_who_refreshes_rejoins_in_place() {
     let mut desk = consulting();
-    desk.goes(BO);
-    desk.returns(BO, 2);
+    desk.page_goes(BO);
+    desk.page_returns(BO, 2);
     assert_eq!(desk.stage_of(BO), Some(Stage::InPlace));
-    desk.is_back(BO, BO_LEG, NEXT_OF_BO, 2);
+    desk.rejoins_in_place(BO, BO_LEG, NEXT_OF_BO, 2);
     assert_eq!((desk.stage_of(BO), desk.stage_of(ADA)), (Some(Stage::Rejoined), None));
     assert!(desk.take_actions().is_empty());
 }
 
 #[test]
-fn a_crash_beside_another_agent_is_rejoined_in_place() {
+fn a_crash_beside_a_colleague_rejoins_in_place() {
     let mut desk = together();
-    desk.returns(ADA, 2);
+    desk.page_returns(ADA, 2);
     assert_eq!(desk.stage_of(ADA), Some(Stage::InPlace));
-    desk.is_back(ADA, ADA_LEG, NEXT_LEG, 2);
+    desk.rejoins_in_place(ADA, ADA_LEG, NEXT_LEG, 2);
     assert_eq!(desk.stage_of(ADA), Some(Stage::Rejoined));
 }
 
 #[test]
-fn an_agent_who_is_not_back_in_time_leaves_the_customer_to_the_other() {
+fn an_agent_not_back_in_time_is_covered_and_the_customer_unheld() {
     let mut desk = consulting();
-    desk.goes(ADA);
+    desk.page_goes(ADA);
     desk.fire(1, Timer::Beside);
     assert_eq!(desk.stage_of(ADA), Some(Stage::Covered));
     assert_eq!(
         desk.take_actions(),
         [remove(ADA_LEG), unhold(CUSTOMER)],
-        "nobody is left who could end the hold"
+        "no other agent is left who could end the hold"
     );
     desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
     assert!(desk.take_actions().is_empty());
@@ -124,12 +124,12 @@ fn an_agent_who_is_not_back_in_time_leaves_the_customer_to_the_other() {
 }
 
 #[test]
-fn a_leg_that_falls_beside_another_agent_leaves_the_customer_to_him() {
-    // While its page is away, and without a word before.
+fn a_leg_that_hangs_up_beside_a_colleague_is_covered_and_ends_the_hold() {
+    // After the page's goodbye, and without one.
     for goodbye in [true, false] {
         let mut desk = consulting();
         if goodbye {
-            desk.goes(ADA);
+            desk.page_goes(ADA);
         }
         desk.leave(1, ADA_LEG, LeaveReason::HungUp);
         assert_eq!(desk.take_actions(), [unhold(CUSTOMER)], "{goodbye}");
@@ -139,10 +139,10 @@ fn a_leg_that_falls_beside_another_agent_leaves_the_customer_to_him() {
 }
 
 #[test]
-fn joining_beside_another_agent_that_does_not_work_ends_in_time() {
+fn a_failed_rejoin_beside_a_colleague_is_covered_within_8_seconds() {
     let mut desk = together();
-    desk.goes(ADA);
-    desk.returns(ADA, 2);
+    desk.page_goes(ADA);
+    desk.page_returns(ADA, 2);
     let before = desk.now;
     desk.fire(1, Timer::Beside);
     assert!(desk.now - before <= Millis::seconds(8));
@@ -151,21 +151,21 @@ fn joining_beside_another_agent_that_does_not_work_ends_in_time() {
 }
 
 #[test]
-fn a_hold_that_somebody_else_can_end_is_left_alone() {
+fn a_hold_is_kept_while_two_colleagues_remain() {
     let mut desk = consulting();
     desk.join(1, 0xc7, false);
     desk.register(1, CY, 0xc7, EPOCH);
-    desk.goes(ADA);
+    desk.page_goes(ADA);
     desk.fire(1, Timer::Beside);
     assert_eq!(desk.take_actions(), [remove(ADA_LEG)]);
 }
 
 #[test]
-fn an_agent_on_hold_is_nobody_for_the_customer_until_nobody_else_is_left() {
+fn a_colleague_on_hold_covers_only_once_the_absent_agent_is_given_up() {
     // Ada talks to the customer, Bo is on hold.
     let mut desk = together();
     desk.modify(1, BO_LEG, false, true);
-    desk.goes(ADA);
+    desk.page_goes(ADA);
     desk.fire(1, Timer::Announce);
     assert_eq!(desk.take_actions(), [announce()]);
     desk.fire(1, Timer::Ping);
@@ -178,85 +178,85 @@ fn an_agent_on_hold_is_nobody_for_the_customer_until_nobody_else_is_left() {
     assert_eq!(desk.take_actions(), [unhold(BO_LEG)]);
 }
 
-// --- when the other one goes, too ---
+// --- the colleague goes, too ---
 
 #[test]
-fn two_agents_who_both_went_away_are_missed() {
+fn two_absent_agents_have_the_customer_held_and_both_rejoin_in_place() {
     let mut desk = together();
-    desk.goes(ADA);
-    desk.goes(BO);
+    desk.page_goes(ADA);
+    desk.page_goes(BO);
     desk.fire(1, Timer::Announce);
-    assert_eq!(desk.finish_all(), [told_on_hold(BO_LEG)]);
-    // Whoever is back first has the customer, and the other one may come back, too.
-    desk.returns(ADA, 2);
-    desk.is_back(ADA, ADA_LEG, NEXT_LEG, 2);
+    assert_eq!(desk.finish_all(), [hold_for_loss_of(BO_LEG)]);
+    // The agent who is back first has the customer, and the other may come back as well.
+    desk.page_returns(ADA, 2);
+    desk.rejoins_in_place(ADA, ADA_LEG, NEXT_LEG, 2);
     assert_eq!(desk.stage_of(ADA), Some(Stage::Rejoined));
-    desk.returns(BO, 2);
-    desk.is_back(BO, BO_LEG, NEXT_OF_BO, 2);
+    desk.page_returns(BO, 2);
+    desk.rejoins_in_place(BO, BO_LEG, NEXT_OF_BO, 2);
     assert_eq!(desk.stage_of(BO), Some(Stage::Rejoined));
     assert_eq!(desk.take_actions(), [end_hold()]);
 }
 
 #[test]
-fn when_the_other_one_hangs_up_an_agent_who_is_away_is_missed() {
+fn an_absent_agent_is_recovered_when_the_colleague_hangs_up() {
     let mut desk = together();
-    desk.goes(ADA);
+    desk.page_goes(ADA);
     desk.graceful_of(BO, GracefulReason::HangUp);
     desk.leave(1, BO_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Announce);
-    assert_eq!(desk.take_actions(), [told_on_hold(ADA_LEG)]);
-    desk.returns(ADA, 2);
-    desk.is_back(ADA, ADA_LEG, NEXT_LEG, 2);
+    assert_eq!(desk.take_actions(), [hold_for_loss_of(ADA_LEG)]);
+    desk.page_returns(ADA, 2);
+    desk.rejoins_in_place(ADA, ADA_LEG, NEXT_LEG, 2);
     assert_eq!(desk.stage_of(ADA), Some(Stage::Rejoined));
 }
 
 #[test]
-fn when_the_other_one_is_lost_an_agent_who_is_away_still_comes_back() {
+fn an_absent_agent_rejoins_in_place_after_the_colleague_is_lost() {
     let mut desk = together();
-    desk.goes(ADA);
-    desk.returns(ADA, 2);
+    desk.page_goes(ADA);
+    desk.page_returns(ADA, 2);
     desk.leave(1, BO_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Grace);
     assert_eq!(desk.stage_of(BO), Some(Stage::Interrupted));
-    assert!(desk.finish_all().contains(&told_on_hold(BO_LEG)));
-    desk.is_back(ADA, ADA_LEG, NEXT_LEG, 2);
+    assert!(desk.finish_all().contains(&hold_for_loss_of(BO_LEG)));
+    desk.rejoins_in_place(ADA, ADA_LEG, NEXT_LEG, 2);
     assert_eq!((desk.stage_of(ADA), desk.stage_of(BO)), (Some(Stage::Rejoined), Some(Stage::Covered)));
 }
 
 #[test]
-fn somebody_who_takes_over_while_the_agent_is_away_ends_the_wait_of_the_customer() {
+fn a_colleague_who_joins_during_an_absence_ends_the_comfort_audio() {
     let mut desk = Desk::announcing();
-    desk.goes(ADA);
+    desk.page_goes(ADA);
     desk.fire(1, Timer::Announce);
     assert_eq!(desk.take_actions(), [announce()]);
     desk.join(1, BO_LEG, false);
     desk.register(1, BO, BO_LEG, EPOCH);
     desk.callback(1, ConferenceEventKind::AnnouncementEnd);
-    assert!(desk.take_actions().is_empty(), "no more comfort audio over their talk");
-    desk.returns(ADA, 2);
-    desk.is_back(ADA, ADA_LEG, NEXT_LEG, 2);
+    assert!(desk.take_actions().is_empty(), "no comfort audio while they talk");
+    desk.page_returns(ADA, 2);
+    desk.rejoins_in_place(ADA, ADA_LEG, NEXT_LEG, 2);
     assert_eq!(desk.stage_of(ADA), Some(Stage::Rejoined));
 }
 
-// --- what is no loss ---
+// --- departures that are no loss ---
 
 #[test]
-fn who_completes_a_warm_transfer_is_not_lost_and_the_other_one_is_guarded() {
+fn after_a_warm_transfer_only_the_colleague_is_recovered_when_absent() {
     let mut desk = together();
     desk.graceful_of(ADA, GracefulReason::HangUp);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Orphan);
     assert!(desk.take_actions().is_empty() && desk.stage_of(ADA).is_none());
     // Bo refreshes later.
-    desk.goes(BO);
+    desk.page_goes(BO);
     assert_eq!(desk.stage_of(BO), Some(Stage::Interrupted));
     desk.fire(1, Timer::Announce);
-    assert_eq!(desk.finish_all(), [told_on_hold(BO_LEG)]);
-    desk.returns(BO, 2);
-    desk.is_back(BO, BO_LEG, NEXT_OF_BO, 2);
+    assert_eq!(desk.finish_all(), [hold_for_loss_of(BO_LEG)]);
+    desk.page_returns(BO, 2);
+    desk.rejoins_in_place(BO, BO_LEG, NEXT_OF_BO, 2);
     assert_eq!(desk.stage_of(BO), Some(Stage::Rejoined));
     assert_eq!(desk.finish_all(), [end_hold()]);
-    // And hangs up in the end.
+    // Bo hangs up in the end.
     desk.graceful_of(BO, GracefulReason::HangUp);
     desk.leave(1, NEXT_OF_BO, LeaveReason::HungUp);
     desk.fire(1, Timer::Orphan);
@@ -264,7 +264,7 @@ fn who_completes_a_warm_transfer_is_not_lost_and_the_other_one_is_guarded() {
 }
 
 #[test]
-fn who_gets_the_call_through_the_queue_is_the_one_who_was_lost() {
+fn the_colleague_lost_after_a_marked_hang_up_gets_the_ping() {
     let mut desk = together();
     desk.graceful_of(ADA, GracefulReason::HangUp);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
@@ -278,17 +278,17 @@ fn who_gets_the_call_through_the_queue_is_the_one_who_was_lost() {
 }
 
 #[test]
-fn who_said_that_she_leaves_and_stays_is_guarded_again() {
+fn a_newer_registration_withdraws_a_transfer_mark_an_older_one_does_not() {
     let mut desk = Desk::talking();
     desk.mark(ADA, delivery(2), GracefulReason::ColdTransfer);
-    // The transfer is refused, and her page says so by registering the call again.
+    // The transfer is refused, and the page says so by registering the call again.
     desk.now = desk.now + Millis::seconds(15);
     desk.register_again(ADA, ADA_LEG, EPOCH, delivery(3));
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Grace);
     assert_eq!(desk.stage_of(ADA), Some(Stage::Interrupted));
 
-    // A registration from before, delivered again, takes nothing back.
+    // A registration from before the mark, delivered again, does not withdraw the mark.
     let mut desk = Desk::talking();
     desk.register_again(ADA, ADA_LEG, EPOCH, delivery(1));
     desk.mark(ADA, delivery(2), GracefulReason::ColdTransfer);
@@ -298,7 +298,7 @@ fn who_said_that_she_leaves_and_stays_is_guarded_again() {
 }
 
 #[test]
-fn a_customer_who_waits_for_the_second_cold_transfer_is_no_orphan() {
+fn a_customer_alone_after_a_second_transfer_is_polled_and_not_cut_off() {
     let mut desk = Desk::talking();
     desk.graceful_of(ADA, GracefulReason::ColdTransfer);
     desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
@@ -309,7 +309,7 @@ fn a_customer_who_waits_for_the_second_cold_transfer_is_no_orphan() {
     desk.fire(1, Timer::Orphan);
     assert_eq!(desk.take_actions(), [transfer_poll()]);
 
-    // Also when the first transfer was a warm one.
+    // The same when the first transfer was warm.
     let mut desk = together();
     desk.graceful_of(ADA, GracefulReason::HangUp);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
@@ -320,7 +320,7 @@ fn a_customer_who_waits_for_the_second_cold_transfer_is_no_orphan() {
 }
 
 #[test]
-fn who_wraps_up_after_a_cold_transfer_does_not_end_the_call() {
+fn a_complete_mark_after_a_cold_transfer_does_not_end_the_call() {
     let mut desk = Desk::talking();
     desk.graceful_of(ADA, GracefulReason::ColdTransfer);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
@@ -330,7 +330,7 @@ fn who_wraps_up_after_a_cold_transfer_does_not_end_the_call() {
 }
 
 #[test]
-fn who_hangs_up_after_a_cold_transfer_ends_the_call() {
+fn a_hang_up_by_the_agent_who_took_a_cold_transfer_ends_the_call() {
     let mut desk = Desk::talking();
     desk.graceful_of(ADA, GracefulReason::ColdTransfer);
     desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
@@ -343,7 +343,7 @@ fn who_hangs_up_after_a_cold_transfer_ends_the_call() {
 }
 
 #[test]
-fn an_agent_whom_another_one_kicks_is_not_lost_whatever_reason_twilio_gives() {
+fn a_removed_colleague_is_not_lost_whatever_reason_twilio_gives() {
     for reason in [LeaveReason::UpdatedViaApi, LeaveReason::HungUp, LeaveReason::Unknown] {
         let mut desk = together();
         desk.leave(1, BO_LEG, reason);
@@ -353,7 +353,7 @@ fn an_agent_whom_another_one_kicks_is_not_lost_whatever_reason_twilio_gives() {
 }
 
 #[test]
-fn an_end_for_all_is_no_loss_of_anybody() {
+fn an_end_for_all_loses_no_agent() {
     let mut desk = together();
     desk.graceful_of(ADA, GracefulReason::EndConference);
     for who in [BO_LEG, ADA_LEG, CUSTOMER] {
@@ -365,8 +365,8 @@ fn an_end_for_all_is_no_loss_of_anybody() {
 }
 
 #[test]
-fn a_call_that_moves_to_another_page_by_join_call_is_not_lost() {
-    // The old leg is closed after the new one is in; its page has not registered yet, or has.
+fn a_join_call_from_another_page_is_no_loss() {
+    // Flex closes the old leg once the new one has joined. The new page has registered by then, or has not.
     for registered in [false, true] {
         for reason in [LeaveReason::UpdatedViaApi, LeaveReason::HungUp] {
             let mut desk = Desk::talking();
@@ -383,18 +383,18 @@ fn a_call_that_moves_to_another_page_by_join_call_is_not_lost() {
 }
 
 #[test]
-fn an_agent_who_is_away_and_left_on_purpose_is_not_waited_for() {
+fn a_graceful_mark_of_an_absent_agent_ends_the_absence() {
     let mut desk = together();
-    desk.goes(ADA);
+    desk.page_goes(ADA);
     desk.graceful_of(ADA, GracefulReason::SignOut);
     assert_eq!(desk.stage_of(ADA), Some(Stage::Graceful));
     assert_eq!(desk.take_actions(), [remove(ADA_LEG)]);
 }
 
 #[test]
-fn a_customer_who_hangs_up_meanwhile_ends_it_for_who_was_away() {
+fn a_customer_who_hangs_up_ends_the_absence_of_an_agent() {
     let mut desk = together();
-    desk.goes(ADA);
+    desk.page_goes(ADA);
     desk.leave(1, CUSTOMER, LeaveReason::HungUp);
     assert_eq!(desk.stage_of(ADA), Some(Stage::CustomerLeft));
     assert_eq!(desk.take_actions(), [remove(ADA_LEG)]);
@@ -403,22 +403,23 @@ fn a_customer_who_hangs_up_meanwhile_ends_it_for_who_was_away() {
     assert!(desk.take_actions().is_empty());
 }
 
-/// Another plugin has set an exit flag: he may go on with what comes after the call.
+/// Another plugin has set an exit flag: the customer's call may go on after the conference.
 #[test]
-fn a_customer_under_whom_the_conference_ends_has_not_hung_up_for_who_was_away() {
+fn a_stranded_customer_has_not_hung_up_as_seen_by_an_absent_agent() {
     let mut desk = together();
-    desk.goes(ADA);
+    desk.page_goes(ADA);
     desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
-    assert_eq!(desk.stage_of(ADA), Some(Stage::Interrupted), "it may have ended with her leg");
+    assert_eq!(desk.stage_of(ADA), Some(Stage::Interrupted), "the conference may have ended with Ada's leg");
     desk.leave(1, ADA_LEG, LeaveReason::ModeratorEnded);
     assert_eq!(desk.stage_of(ADA), Some(Stage::Covered));
 }
 
-/// Another plugin has set her flag right before: it ends under a colleague who has not left him.
+/// Another plugin set the exit flag of Ada's leg just before its removal: the conference ends under a colleague who has
+/// not left.
 #[test]
-fn a_conference_that_ends_with_a_leg_that_is_removed_is_gone_on_with_for_the_colleague() {
+fn a_conference_that_ends_with_a_removed_leg_is_recovered_for_the_colleague() {
     let mut desk = together();
-    desk.goes(ADA);
+    desk.page_goes(ADA);
     desk.fire(1, Timer::Beside);
     assert_eq!(desk.take_actions(), [remove(ADA_LEG)]);
     desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
@@ -428,9 +429,9 @@ fn a_conference_that_ends_with_a_leg_that_is_removed_is_gone_on_with_for_the_col
     assert_eq!(desk.stage_of(BO), Some(Stage::Interrupted));
 }
 
-/// The same, and what Twilio tells of it overtakes itself in every way.
+/// As above, with the callbacks in every order.
 #[test]
-fn however_it_is_told_that_a_conference_has_ended_with_a_leg_that_is_removed_the_customer_is_kept() {
+fn a_conference_end_with_a_removed_leg_keeps_the_customer_in_any_order() {
     let four = || 0..4_u64;
     let orders = four().flat_map(|a| four().flat_map(move |b| four().map(move |c| [a, b, c])));
     let orders = orders.filter_map(|[a, b, c]| Some([a, b, c, 6_u64.checked_sub(a + b + c)?]));
@@ -438,7 +439,7 @@ fn however_it_is_told_that_a_conference_has_ended_with_a_leg_that_is_removed_the
         for (still_away, covered) in [(false, false), (true, false), (true, true)] {
             let mut desk = if covered { Desk::away() } else { together() };
             if !covered {
-                desk.goes(ADA);
+                desk.page_goes(ADA);
             }
             if still_away {
                 desk.hello_with(2, false, false, false);
@@ -447,22 +448,22 @@ fn however_it_is_told_that_a_conference_has_ended_with_a_leg_that_is_removed_the
             }
             assert!(desk.take_actions().contains(&remove(ADA_LEG)));
             if covered {
-                // Bo comes before that is done: nobody is missed any more.
+                // Bo joins before the leg is removed: Ada's absence is over.
                 desk.join(1, BO_LEG, false);
                 desk.register(1, BO, BO_LEG, 1);
                 assert_eq!(desk.stage_of(ADA), Some(Stage::Covered));
                 desk.take_actions();
             }
             let before = desk.sequence;
-            for (told, event) in order.into_iter().enumerate() {
+            for (delivered, event) in order.into_iter().enumerate() {
                 let asked = Event::Released { customer: leg(CUSTOMER) };
                 let mut asking = Desk::with(desk.machine.clone());
                 asking.now = desk.now;
                 asking.handle(asked);
                 let next = asking.machine.next(asking.now, &leg(CUSTOMER));
                 assert!(
-                    told == 0 || next == Next::Wait,
-                    "{order:?}, {still_away}, {covered}: {told}, {next:?}"
+                    delivered == 0 || next == Next::Wait,
+                    "{order:?}, {still_away}, {covered}: {delivered}, {next:?}"
                 );
                 desk.sequence = before + event;
                 match event {
@@ -485,16 +486,16 @@ fn however_it_is_told_that_a_conference_has_ended_with_a_leg_that_is_removed_the
     }
 }
 
-/// Another plugin has set the flag of her leg, which is to stand: it falls as her page goes, and the conference ends under a
-/// colleague, too.
+/// Another plugin set the exit flag of the absent agent's leg: it hangs up as the page goes, and the conference ends
+/// under the colleague as well.
 #[test]
-fn however_it_is_told_that_a_conference_has_ended_with_the_leg_of_who_is_away_the_customer_is_kept() {
+fn a_conference_end_with_an_absent_agents_leg_keeps_the_customer() {
     let four = || 0..4_u64;
     let orders = four().flat_map(|a| four().flat_map(move |b| four().map(move |c| [a, b, c])));
     let orders = orders.filter_map(|[a, b, c]| Some([a, b, c, 6_u64.checked_sub(a + b + c)?]));
     for order in orders.filter(|order| four().all(|event| order.contains(&event))) {
         let mut desk = together();
-        desk.goes(ADA);
+        desk.page_goes(ADA);
         let before = desk.sequence;
         for event in order {
             desk.sequence = before + event;
@@ -514,11 +515,11 @@ fn however_it_is_told_that_a_conference_has_ended_with_the_leg_of_who_is_away_th
     }
 }
 
-/// Twilio tells of the conference's end before it tells that he has left it.
+/// The end of the conference is reported before the customer's leave.
 #[test]
-fn a_customer_who_is_sent_to_the_queue_has_not_hung_up_for_who_was_away() {
+fn an_absent_agent_sees_a_hand_over_when_the_customer_is_requeued() {
     let mut desk = together();
-    desk.goes(ADA);
+    desk.page_goes(ADA);
     desk.leave(1, BO_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Grace);
     desk.finish_all();
@@ -529,13 +530,13 @@ fn a_customer_who_is_sent_to_the_queue_has_not_hung_up_for_who_was_away() {
     assert_eq!(desk.stage_of(ADA), Some(Stage::HandedOver { worker_name: None }));
 }
 
-/// Ada rejoins in place, and the callback of the new leg comes only after the customer was sent to Ada through the queue. Then Ada's
-/// page goes again. Nobody else gets the customer. The simulation has found it (seed 410612).
+/// Ada rejoins in place, and the callback of the new leg arrives only after the customer was requeued for Ada. Then
+/// Ada's page goes again. No other agent gets the customer. Found by the simulation, seed 410612.
 #[test]
-fn nobody_is_told_that_the_customer_was_handed_over_to_themselves() {
+fn an_absent_agent_whose_own_requeue_runs_sees_covered_not_handed_over() {
     let mut desk = Desk::talking();
-    desk.goes(ADA);
-    desk.returns(ADA, 2);
+    desk.page_goes(ADA);
+    desk.page_returns(ADA, 2);
     desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
     desk.fire(1, Timer::Grace);
     desk.finish_all();
@@ -549,17 +550,17 @@ fn nobody_is_told_that_the_customer_was_handed_over_to_themselves() {
     assert_eq!(stages, [Stage::Requeueing, Stage::Covered]);
 }
 
-/// Ada was covered for, and Twilio keeps the leg of the page that crashed. Bo leaves the customer to it. The simulation has found it
-/// (seed 383104).
+/// Bo covered for Ada, and Twilio keeps the leg of Ada's crashed page. Bo leaves the customer to that leg. Found by the
+/// simulation, seed 383104.
 #[test]
-fn an_agent_who_was_covered_for_is_missed_when_the_colleague_leaves_the_customer_to_a_dead_leg() {
+fn a_covered_agent_is_lost_when_the_colleague_leaves_only_a_dead_leg() {
     for (outsider_stays, overtaken) in [(false, false), (false, true), (true, false)] {
         let mut desk = together();
         desk.join(1, 0x0f, false);
-        desk.goes(ADA);
+        desk.page_goes(ADA);
         desk.fire(1, Timer::Beside);
         assert_eq!(desk.stage_of(ADA), Some(Stage::Covered));
-        // Twilio is out of order: the leg stands.
+        // Twilio is down: the leg stands.
         desk.take_actions();
         if !outsider_stays {
             desk.leave(1, 0x0f, LeaveReason::HungUp);
@@ -567,7 +568,7 @@ fn an_agent_who_was_covered_for_is_missed_when_the_colleague_leaves_the_customer
         desk.graceful_of(BO, GracefulReason::HangUp);
         let leaves = desk.sequence + 1;
         if overtaken {
-            // The leg is removed just after Bo has left, and that is told first.
+            // The leg is removed just after Bo has left, and its leave is delivered first.
             desk.sequence += 1;
             desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
             desk.sequence = leaves - 1;
@@ -578,17 +579,17 @@ fn an_agent_who_was_covered_for_is_missed_when_the_colleague_leaves_the_customer
     }
 }
 
-/// Bo has left meanwhile, as he had said, and the callback that tells it is lost.
+/// Bo has left as announced, and the callback that reports it is lost.
 #[test]
-fn who_is_away_is_not_covered_by_a_colleague_who_has_said_that_he_leaves() {
+fn an_absent_agent_beside_a_marked_colleague_is_covered_only_after_a_poll() {
     for bo_is_there in [false, true] {
         let mut desk = together();
-        desk.goes(ADA);
+        desk.page_goes(ADA);
         desk.graceful_of(BO, GracefulReason::HangUp);
         desk.take_actions();
         desk.fire(1, Timer::Beside);
         let asked = desk.take_actions();
-        let [look @ Action::Look { .. }] = &asked[..] else { panic!("nothing is done before: {asked:?}") };
+        let [look @ Action::Look { .. }] = &asked[..] else { panic!("expected a poll first: {asked:?}") };
         let legs = if bo_is_there { vec![CUSTOMER, ADA_LEG, BO_LEG] } else { vec![CUSTOMER, ADA_LEG] };
         let participants = legs.into_iter().map(|sid| (leg(sid), ParticipantFlags::default())).collect();
         let seen = Seen { participants, on_line: Some(true), ..Seen::default() };
@@ -597,14 +598,14 @@ fn who_is_away_is_not_covered_by_a_colleague_who_has_said_that_he_leaves() {
             desk.fire(1, Timer::Beside);
             assert_eq!(desk.stage_of(ADA), Some(Stage::Covered));
         } else {
-            assert_eq!(desk.stage_of(ADA), Some(Stage::Interrupted), "she is missed");
+            assert_eq!(desk.stage_of(ADA), Some(Stage::Interrupted), "Ada is recovered");
         }
     }
 }
 
-// --- somebody listens ---
+// --- a supervisor listens ---
 
-/// A supervisor is in the conference: muted, as Flex puts her there.
+/// A supervisor listens in the conference, muted as Flex does it.
 fn listened() -> Desk {
     let mut desk = Desk::talking();
     let flags = ParticipantFlags { muted: true, ..ParticipantFlags::default() };
@@ -613,15 +614,15 @@ fn listened() -> Desk {
 }
 
 #[test]
-fn a_supervisor_who_listens_is_not_another_agent() {
+fn a_listening_supervisor_does_not_count_as_another_agent() {
     let mut desk = listened();
-    desk.goes(ADA);
+    desk.page_goes(ADA);
     desk.fire(1, Timer::Announce);
     assert_eq!(desk.take_actions(), [announce()]);
-    desk.returns(ADA, 2);
-    desk.is_back(ADA, ADA_LEG, NEXT_LEG, 2);
+    desk.page_returns(ADA, 2);
+    desk.rejoins_in_place(ADA, ADA_LEG, NEXT_LEG, 2);
     assert_eq!(desk.stage_of(ADA), Some(Stage::Rejoined));
-    assert!(desk.take_actions().is_empty(), "the supervisor stays where she is");
+    assert!(desk.take_actions().is_empty(), "the supervisor stays in the conference");
 
     let mut desk = listened();
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
@@ -630,22 +631,22 @@ fn a_supervisor_who_listens_is_not_another_agent() {
 }
 
 #[test]
-fn a_supervisor_is_not_taken_for_the_leg_that_comes_back() {
+fn a_listening_supervisor_is_not_taken_for_the_returning_agent() {
     let mut desk = listened();
-    desk.goes(ADA);
-    desk.returns(ADA, 2);
+    desk.page_goes(ADA);
+    desk.page_returns(ADA, 2);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     let before = desk.now;
     desk.fire(1, Timer::Grace);
     assert!(
         desk.now - before < Millis::seconds(1),
-        "the customer does not wait for a leg that is not coming"
+        "the recovery does not wait for the supervisor's leg to register"
     );
     assert_eq!(desk.stage_of(ADA), Some(Stage::Interrupted));
 }
 
 #[test]
-fn a_supervisor_follows_the_customer_and_stays_muted() {
+fn a_listening_supervisor_follows_the_customer_and_stays_muted() {
     let mut desk = listened();
     desk.goes_through_the_queue();
     desk.register(2, ADA, NEXT_LEG, 2);
@@ -661,25 +662,25 @@ fn a_supervisor_follows_the_customer_and_stays_muted() {
 }
 
 #[test]
-fn a_customer_who_is_left_with_nobody_but_a_supervisor_is_let_go_when_she_leaves() {
+fn a_call_left_to_a_supervisor_is_ended_once_the_supervisor_leaves() {
     let mut desk = listened();
     desk.graceful_of(ADA, GracefulReason::HangUp);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Orphan);
-    assert!(desk.take_actions().is_empty(), "she may talk to him");
+    assert!(desk.take_actions().is_empty(), "the supervisor may talk to the customer");
     desk.leave(1, LISTENER, LeaveReason::HungUp);
     desk.fire(1, Timer::Orphan);
     assert_eq!(desk.take_actions(), [Action::EndConference { conference: conference(1) }]);
 }
 
 #[test]
-fn a_restart_in_the_middle_changes_nothing_beside_another_agent() {
+fn a_restart_changes_nothing_for_an_absence_beside_a_colleague() {
     let mut desk = consulting();
-    desk.goes(ADA);
+    desk.page_goes(ADA);
     desk.restart();
-    desk.returns(ADA, 2);
+    desk.page_returns(ADA, 2);
     desk.restart();
-    desk.is_back(ADA, ADA_LEG, NEXT_LEG, 2);
+    desk.rejoins_in_place(ADA, ADA_LEG, NEXT_LEG, 2);
     assert_eq!(desk.stage_of(ADA), Some(Stage::Rejoined));
     assert!(desk.take_actions().is_empty());
 }
