@@ -1,4 +1,4 @@
-//! The first rung: the old leg still stands, and the agent joins the same conference again.
+//! The first rung, in place: the old leg still stands, and the agent joins the same conference again.
 
 use crate::desk::*;
 use rejoin_protocol::api::{GracefulReason, Hello, Stage};
@@ -16,7 +16,7 @@ fn remove(who: u128) -> Action {
     Action::RemoveLeg { conference: conference(1), leg: leg(who) }
 }
 
-/// The page is back, Flex joins the same conference again and closes the old leg.
+/// The page is back, Flex joins the same conference again and closes the old leg, and the page registers.
 fn back_in_place(desk: &mut Desk) {
     desk.hello_in_place(2);
     desk.join(1, NEXT_LEG, false);
@@ -29,7 +29,7 @@ fn is_requeue(action: &Action) -> bool {
 }
 
 #[test]
-fn a_quick_refresh_costs_twilio_nothing() {
+fn a_quick_refresh_rejoins_in_place_without_any_twilio_request() {
     let mut desk = Desk::away();
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
     desk.hello_in_place(2);
@@ -38,12 +38,12 @@ fn a_quick_refresh_costs_twilio_nothing() {
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.register(1, ADA, NEXT_LEG, 2);
     assert_eq!(desk.stage(), Some(Stage::Rejoined));
-    assert!(desk.take_actions().is_empty(), "nobody is moved, nothing is announced");
+    assert!(desk.take_actions().is_empty(), "nobody is moved and nothing is announced");
     assert!(desk.timers.is_empty(), "{:?}", desk.timers);
 }
 
 #[test]
-fn the_old_leg_may_be_told_gone_before_the_new_one_is_told_there() {
+fn a_rejoin_in_place_works_when_the_old_leave_precedes_the_new_join() {
     let mut desk = Desk::away();
     desk.hello_in_place(2);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
@@ -56,7 +56,7 @@ fn the_old_leg_may_be_told_gone_before_the_new_one_is_told_there() {
 }
 
 #[test]
-fn an_old_leg_that_flex_does_not_close_is_removed() {
+fn an_old_leg_that_flex_does_not_close_after_a_rejoin_is_removed() {
     let mut desk = Desk::away();
     desk.hello_in_place(2);
     desk.join(1, NEXT_LEG, false);
@@ -66,18 +66,18 @@ fn an_old_leg_that_flex_does_not_close_is_removed() {
     desk.fire(1, Timer::Leave);
     assert_eq!(desk.finish_all(), [remove(ADA_LEG)]);
     desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
-    assert!(desk.take_actions().is_empty(), "leaves of this kind are ours");
+    assert!(desk.take_actions().is_empty(), "we removed this leg ourselves");
 }
 
-/// Whichever of the new leg, its registration and the old leg's end is told first.
+/// The new join, the registration and the old leave arrive in any order.
 #[test]
-fn an_old_leg_that_flex_closes_costs_twilio_nothing() {
+fn an_old_leg_that_flex_closes_needs_no_twilio_request_in_any_order() {
     for order in [["join", "leave", "register"], ["leave", "join", "register"], ["join", "register", "leave"]]
     {
         let mut desk = Desk::away();
         desk.hello_in_place(2);
-        for told in order {
-            match told {
+        for report in order {
+            match report {
                 "join" => {
                     desk.join(1, NEXT_LEG, false);
                 }
@@ -96,7 +96,7 @@ fn an_old_leg_that_flex_closes_costs_twilio_nothing() {
 }
 
 #[test]
-fn an_old_leg_that_flex_does_not_close_is_removed_once_although_another_leave_is_awaited() {
+fn an_old_leg_that_is_already_being_removed_is_removed_only_once() {
     let mut desk = Desk::away();
     desk.hello_in_place(2);
     desk.join(1, NEXT_LEG, false);
@@ -109,7 +109,7 @@ fn an_old_leg_that_flex_does_not_close_is_removed_once_although_another_leave_is
 }
 
 #[test]
-fn the_exit_flag_of_the_new_leg_is_undone() {
+fn an_exit_flag_of_the_leg_that_rejoined_is_undone() {
     let mut desk = Desk::away();
     desk.hello_in_place(2);
     desk.join(1, NEXT_LEG, true);
@@ -122,7 +122,7 @@ fn the_exit_flag_of_the_new_leg_is_undone() {
 }
 
 #[test]
-fn a_page_that_takes_longer_has_the_customer_told() {
+fn an_absence_is_announced_after_1500_ms_with_comfort_audio_until_the_hello() {
     let mut desk = Desk::announcing();
     desk.goodbye(ADA, EPOCH);
     let gone = desk.now;
@@ -133,12 +133,12 @@ fn a_page_that_takes_longer_has_the_customer_told() {
     assert_eq!(desk.finish_all(), [announce(Announcement::Comfort)]);
     desk.hello_in_place(2);
     desk.callback(1, ConferenceEventKind::AnnouncementEnd);
-    assert!(desk.take_actions().is_empty(), "what plays would play over the talk");
+    assert!(desk.take_actions().is_empty(), "audio would play over the conversation");
 }
 
-/// The channel of the page that has the call is cut, and she talks all the same.
+/// The push channel of the page that has the call is cut, and the agent goes on talking.
 #[test]
-fn a_page_in_another_browser_does_not_prove_the_older_one_dead() {
+fn a_page_in_another_browser_does_not_prove_the_leg_dead() {
     for in_place in [false, true] {
         let config = Config { in_place, ..Config::default() };
         let mut desk = Desk::with(Machine::new(config, []));
@@ -146,7 +146,7 @@ fn a_page_in_another_browser_does_not_prove_the_older_one_dead() {
         desk.hello_in_another_browser(2, in_place);
         assert_eq!(desk.stage(), None, "in place: {in_place}");
         assert!(desk.take_actions().is_empty(), "in place: {in_place}");
-        // Her own next page proves it.
+        // The next page in the same browser proves it.
         desk.hello_with(3, false, false, in_place);
         assert_eq!(desk.stage(), Some(if in_place { Stage::InPlace } else { Stage::Interrupted }));
     }
@@ -156,16 +156,20 @@ fn a_page_in_another_browser_does_not_prove_the_older_one_dead() {
     assert_eq!(desk.stage(), Some(Stage::InPlace));
 }
 
-/// It is in another browser, and was out of the server's sight when the newest page said hello: the phone that this one makes
-/// ring is answered there.
+/// The older page is in another browser, and the server did not see it when the newest page said hello. The call that
+/// the newest page's join makes ring is answered in the older one.
 #[test]
-fn a_page_that_was_taken_for_gone_has_the_leg_that_it_has_registered() {
+fn a_hello_of_an_older_page_confirms_the_leg_that_it_registered() {
     let (newest, older) = (9, 5);
     let mut desk = Desk::away();
     desk.hello_in_place(newest);
     desk.join(1, NEXT_LEG, false);
     desk.register(1, ADA, NEXT_LEG, older);
-    assert_eq!(desk.stage(), Some(Stage::InPlace), "it may have been that page's last word");
+    assert_eq!(
+        desk.stage(),
+        Some(Stage::InPlace),
+        "the registration may be a late one of a page that is gone"
+    );
     let hello = Hello { epoch: older, holdings: vec![], unavailable: false };
     let worker = WorkerSid::numbered(ADA);
     desk.handle(Event::Hello { worker, hello, older_page_connected: false });
@@ -174,9 +178,9 @@ fn a_page_that_was_taken_for_gone_has_the_leg_that_it_has_registered() {
     assert!(!desk.take_actions().contains(&remove(NEXT_LEG)));
 }
 
-/// Its agent waits for Twilio to answer for longer than any other request does.
+/// While Twilio refuses everything, the call ends with the agent's leg, so clearing the flag is worth a long retry.
 #[test]
-fn a_flag_is_to_be_undone_as_long_as_the_call_may_last() {
+fn clearing_the_exit_flag_is_retried_for_two_minutes() {
     let mut desk = Desk::talking();
     desk.modify(1, ADA_LEG, true, false);
     let keep = desk.effects.iter().find_map(|effect| match effect {
@@ -187,7 +191,7 @@ fn a_flag_is_to_be_undone_as_long_as_the_call_may_last() {
 }
 
 #[test]
-fn a_held_customer_is_taken_off_hold_to_be_told() {
+fn a_held_customer_is_taken_off_hold_to_hear_of_an_absence() {
     let mut desk = Desk::announcing();
     desk.goodbye(ADA, EPOCH);
     desk.modify(1, CUSTOMER, true, true);
@@ -198,7 +202,7 @@ fn a_held_customer_is_taken_off_hold_to_be_told() {
 }
 
 #[test]
-fn a_tab_closed_for_good_costs_not_a_second_more() {
+fn a_page_that_never_returns_leads_to_any_agent_after_15_seconds() {
     let mut desk = Desk::away();
     let gone = desk.now;
     desk.fire(1, Timer::Announce);
@@ -217,7 +221,7 @@ fn a_tab_closed_for_good_costs_not_a_second_more() {
 }
 
 #[test]
-fn a_leg_that_falls_while_the_agent_is_away_leads_to_the_second_rung_without_a_second_announcement() {
+fn a_leg_lost_during_an_absence_sends_a_ping_within_the_same_wait() {
     let mut desk = Desk::away();
     let gone = desk.now;
     desk.fire(1, Timer::Announce);
@@ -230,11 +234,11 @@ fn a_leg_that_falls_while_the_agent_is_away_leads_to_the_second_rung_without_a_s
     );
     assert!(!actions.contains(&announce(Announcement::Interrupted)));
     desk.fire(1, Timer::Ping);
-    assert_eq!(desk.now - gone, Millis::seconds(15), "the wait is one wait");
+    assert_eq!(desk.now - gone, Millis::seconds(15), "the loss does not prolong the wait");
 }
 
 #[test]
-fn a_leg_that_falls_at_once_is_announced_at_once() {
+fn a_leg_lost_right_after_the_goodbye_holds_the_customer_at_once() {
     let mut desk = Desk::away();
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     assert!(desk.take_actions().contains(&hold(false, false)));
@@ -242,7 +246,7 @@ fn a_leg_that_falls_at_once_is_announced_at_once() {
 }
 
 #[test]
-fn a_leg_that_falls_in_the_middle_of_joining_leads_to_the_second_rung_unasked() {
+fn a_leg_lost_during_a_rejoin_leads_to_a_requeue_for_the_agent() {
     let mut desk = Desk::away();
     desk.hello_in_place(2);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
@@ -252,7 +256,7 @@ fn a_leg_that_falls_in_the_middle_of_joining_leads_to_the_second_rung_unasked() 
 }
 
 #[test]
-fn a_page_that_cannot_join_says_so_and_the_customer_comes_another_way() {
+fn a_page_that_cannot_join_in_place_gets_the_customer_through_the_queue() {
     let mut desk = Desk::away();
     desk.hello_in_place(2);
     desk.hello(2, false, false);
@@ -261,13 +265,13 @@ fn a_page_that_cannot_join_says_so_and_the_customer_comes_another_way() {
     assert_eq!(desk.take_actions(), [requeue(Some(ADA))]);
 }
 
-/// Its leg still comes, and nobody is at it.
+/// The page's leg still joins, and nobody is at it.
 #[test]
-fn a_page_that_goes_while_it_joins_leaves_the_customer_with_us() {
-    for told in [false, true] {
+fn a_page_that_goes_during_a_rejoin_leaves_the_customer_on_our_hold() {
+    for announced in [false, true] {
         for (joins_first, registers_late) in [(false, false), (true, false), (true, true)] {
             let mut desk = Desk::away();
-            if told {
+            if announced {
                 desk.fire(1, Timer::Announce);
                 assert_eq!(desk.finish_all(), [hold(false, false)]);
             }
@@ -276,22 +280,22 @@ fn a_page_that_goes_while_it_joins_leaves_the_customer_with_us() {
                 desk.join(1, NEXT_LEG, false);
             }
             let ends: Vec<_> = desk.take_actions();
-            assert_eq!(ends.len(), usize::from(told && joins_first), "{ends:?}");
+            assert_eq!(ends.len(), usize::from(announced && joins_first), "{ends:?}");
             desk.goodbye(ADA, 2);
             if !joins_first {
                 desk.join(1, NEXT_LEG, false);
             }
             if registers_late {
-                // While the hold is being ended he cannot be on it.
+                // The customer cannot be held again while the hold is being ended.
                 desk.fire(1, Timer::Announce);
-                assert_eq!(desk.take_actions().contains(&hold(false, false)), !told);
+                assert_eq!(desk.take_actions().contains(&hold(false, false)), !announced);
                 desk.register(1, ADA, NEXT_LEG, 2);
             }
             for end in ends {
                 desk.finish(end, Outcome::Ok);
             }
             let mut actions = desk.take_actions();
-            if registers_late && !told {
+            if registers_late && !announced {
                 assert_eq!(actions, []);
                 continue;
             }
@@ -299,26 +303,26 @@ fn a_page_that_goes_while_it_joins_leaves_the_customer_with_us() {
                 desk.fire(1, Timer::Announce);
                 actions = desk.take_actions();
             }
-            let stays_on_hold = told && !joins_first;
-            let again = if stays_on_hold { vec![] } else { vec![hold(false, told)] };
-            assert_eq!(actions, again, "{told} {joins_first} {registers_late}");
+            let stays_on_hold = announced && !joins_first;
+            let again = if stays_on_hold { vec![] } else { vec![hold(false, announced)] };
+            assert_eq!(actions, again, "{announced} {joins_first} {registers_late}");
         }
     }
 }
 
-/// Announcements are over after a while, and nobody has come.
+/// The announcement is over after a while, and the agent has not joined.
 #[test]
-fn a_customer_who_is_told_by_announcements_does_not_wait_in_silence_while_a_page_joins() {
+fn comfort_audio_resumes_when_a_rejoin_takes_long() {
     let mut desk = Desk::announcing();
     desk.goodbye(ADA, EPOCH);
     desk.fire(1, Timer::Announce);
     desk.finish_all();
     desk.hello_in_place(2);
     desk.callback(1, ConferenceEventKind::AnnouncementEnd);
-    assert!(desk.take_actions().is_empty(), "she may be there in a moment");
+    assert!(desk.take_actions().is_empty(), "the agent may be there in a moment");
     desk.fire(1, Timer::Announce);
     assert_eq!(desk.take_actions(), [announce(Announcement::Comfort)]);
-    // She has come.
+    // The agent has joined.
     desk.hello_in_place(3);
     desk.callback(1, ConferenceEventKind::AnnouncementEnd);
     desk.join(1, NEXT_LEG, false);
@@ -327,7 +331,7 @@ fn a_customer_who_is_told_by_announcements_does_not_wait_in_silence_while_a_page
 }
 
 #[test]
-fn a_page_that_never_joins_is_not_waited_for_without_end() {
+fn a_rejoin_in_place_that_takes_8_seconds_leads_to_a_requeue() {
     let mut desk = Desk::away();
     desk.hello_in_place(2);
     let began = desk.now;
@@ -338,13 +342,13 @@ fn a_page_that_never_joins_is_not_waited_for_without_end() {
 }
 
 #[test]
-fn a_customer_is_not_taken_from_an_agent_whose_registration_is_late() {
+fn a_customer_is_not_requeued_from_an_agent_whose_registration_is_late() {
     let mut desk = Desk::away();
     desk.hello_in_place(2);
     desk.join(1, NEXT_LEG, false);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     let began = desk.now;
-    // Her page waits 10 s for the answer to an older registration that was lost.
+    // The page waits 10 s for the answer to an older registration that was lost.
     while desk.now - began < Millis::seconds(10) {
         desk.fire(1, Timer::Rejoin);
         assert_eq!(desk.take_actions(), []);
@@ -355,7 +359,7 @@ fn a_customer_is_not_taken_from_an_agent_whose_registration_is_late() {
 }
 
 #[test]
-fn a_customer_is_not_taken_from_a_colleague_whose_registration_is_late() {
+fn a_customer_is_not_requeued_from_a_colleague_who_registers_late() {
     let mut desk = Desk::away();
     desk.join(1, 0xb1, false);
     desk.fire(1, Timer::Announce);
@@ -366,9 +370,9 @@ fn a_customer_is_not_taken_from_a_colleague_whose_registration_is_late() {
     assert!(!desk.finish_all().iter().any(is_requeue));
 }
 
-/// Twilio was slow, and the agent is back meanwhile.
+/// Twilio was slow with the preparations, and the agent is back meanwhile.
 #[test]
-fn a_customer_is_not_taken_from_a_colleague_when_what_comes_first_is_done() {
+fn a_customer_is_not_requeued_from_a_colleague_who_joined_unregistered() {
     let mut desk = Desk::talking();
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Grace);
@@ -381,7 +385,7 @@ fn a_customer_is_not_taken_from_a_colleague_when_what_comes_first_is_done() {
 }
 
 #[test]
-fn a_stranger_is_not_the_agent_for_ever_nor_after_leaving() {
+fn an_unidentified_leg_delays_the_requeue_for_seconds_while_it_stays() {
     let joined = || {
         let mut desk = Desk::away();
         desk.hello_in_place(2);
@@ -395,11 +399,11 @@ fn a_stranger_is_not_the_agent_for_ever_nor_after_leaving() {
         desk.fire(1, Timer::Rejoin);
     }
     assert_eq!(desk.now - began, Millis::seconds(8 + 6));
-    // Her newest page has gone again.
+    // The agent's newest page has gone again.
     let mut desk = joined();
     desk.goodbye(ADA, 2);
     desk.fire(1, Timer::Rejoin);
-    assert!(desk.take_actions().contains(&hold(false, false)), "nobody is at the leg that has come");
+    assert!(desk.take_actions().contains(&hold(false, false)), "nobody is at the leg that joined");
     let mut desk = joined();
     desk.fire(1, Timer::Rejoin);
     let began = desk.now;
@@ -410,22 +414,22 @@ fn a_stranger_is_not_the_agent_for_ever_nor_after_leaving() {
     assert!(desk.now - began <= Millis::seconds(2));
 }
 
-/// Her page is loaded anew before it has registered the leg by which it has joined.
+/// The page is reloaded before it has registered the leg by which it joined.
 #[test]
-fn a_customer_does_not_wait_for_a_leg_that_has_come_and_gone_before_it_was_registered() {
+fn a_leg_that_joined_and_left_unregistered_does_not_delay_the_recovery() {
     let mut desk = Desk::away();
     desk.hello_in_place(2);
     desk.join(1, NEXT_LEG, false);
     desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
-    assert!(!desk.has_timer(Timer::Grace), "who has come may be she");
+    assert!(!desk.has_timer(Timer::Grace), "the leg that joined may be the agent's");
     desk.leave(1, NEXT_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Grace);
     assert!(desk.take_actions().iter().any(|action| matches!(action, Action::HoldCustomer { .. })));
 }
 
-/// Her page has closed the old leg, as it does when it is in, and cannot register: Flex's token has expired.
+/// The page has closed the old leg, as it does once it has joined, and cannot register: Flex's token has expired.
 #[test]
-fn a_leg_that_has_replaced_the_agents_has_a_minute_to_be_registered() {
+fn a_leg_that_replaced_the_agents_has_a_minute_to_register() {
     let replaced = || {
         let mut desk = Desk::away();
         desk.hello_in_place(2);
@@ -453,11 +457,11 @@ fn a_leg_that_has_replaced_the_agents_has_a_minute_to_be_registered() {
     desk.fire(1, Timer::Rejoin);
     desk.leave(1, NEXT_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Rejoin);
-    assert!(desk.take_actions().contains(&hold(false, false)), "nobody is there any more");
+    assert!(desk.take_actions().contains(&hold(false, false)), "the leg is gone again");
 }
 
 #[test]
-fn who_only_listens_is_not_taken_for_the_agent() {
+fn a_muted_leg_is_not_taken_for_the_returning_agent() {
     let mut desk = Desk::away();
     desk.hello_in_place(2);
     let flags = ParticipantFlags { muted: true, ..ParticipantFlags::default() };
@@ -468,7 +472,7 @@ fn who_only_listens_is_not_taken_for_the_agent() {
 }
 
 #[test]
-fn a_crash_takes_the_same_way() {
+fn a_crash_without_a_goodbye_rejoins_in_place() {
     let mut desk = Desk::talking();
     desk.hello_in_place(2);
     assert_eq!(desk.stage(), Some(Stage::InPlace));
@@ -480,7 +484,7 @@ fn a_crash_takes_the_same_way() {
 }
 
 #[test]
-fn two_refreshes_in_a_row_are_two_recoveries() {
+fn two_refreshes_in_a_row_both_rejoin_in_place() {
     let mut desk = Desk::away();
     back_in_place(&mut desk);
     desk.goodbye(ADA, 2);
@@ -494,7 +498,7 @@ fn two_refreshes_in_a_row_are_two_recoveries() {
 }
 
 #[test]
-fn a_page_that_is_loaded_again_and_again_does_not_hold_the_customer_for_ever() {
+fn repeated_reloads_do_not_prolong_the_wait_beyond_15_seconds() {
     let mut desk = Desk::away();
     let gone = desk.now;
     for epoch in 2..6 {
@@ -507,7 +511,7 @@ fn a_page_that_is_loaded_again_and_again_does_not_hold_the_customer_for_ever() {
 }
 
 #[test]
-fn a_new_leg_that_comes_after_all_ends_it_if_the_customer_is_still_there() {
+fn a_late_rejoin_ends_the_recovery_while_the_customer_is_still_there() {
     let mut desk = Desk::away();
     desk.hello_in_place(2);
     desk.fire(1, Timer::Rejoin);
@@ -518,7 +522,7 @@ fn a_new_leg_that_comes_after_all_ends_it_if_the_customer_is_still_there() {
 }
 
 /// The agent is back by a leg that no callback has reported and no poll has shown.
-fn back_unseen() -> Desk {
+fn back_by_unreported_leg() -> Desk {
     let mut desk = Desk::away();
     desk.hello_in_place(2);
     desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
@@ -529,10 +533,10 @@ fn back_unseen() -> Desk {
 }
 
 #[test]
-fn an_agent_who_was_back_unseen_and_hangs_up_is_not_looked_for() {
+fn an_agent_back_by_an_unreported_leg_who_hangs_up_ends_the_recovery() {
     for stage in [Stage::InPlace, Stage::Interrupted, Stage::Requeueing] {
         for customer_first in [false, true] {
-            let mut desk = back_unseen();
+            let mut desk = back_by_unreported_leg();
             if stage != Stage::InPlace {
                 desk.fire(1, Timer::Grace);
             }
@@ -541,11 +545,11 @@ fn an_agent_who_was_back_unseen_and_hangs_up_is_not_looked_for() {
             }
             assert_eq!(desk.stage(), Some(stage.clone()));
             desk.graceful(GracefulReason::HangUp);
-            let mut twilio = back_unseen();
+            let mut twilio = back_by_unreported_leg();
             let agent = twilio.leave(1, NEXT_LEG, LeaveReason::HungUp);
             let customer = twilio.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
-            let told = if customer_first { [customer, agent] } else { [agent, customer] };
-            told.into_iter().for_each(|event| desk.handle(event));
+            let reports = if customer_first { [customer, agent] } else { [agent, customer] };
+            reports.into_iter().for_each(|event| desk.handle(event));
             assert_eq!(desk.stage(), Some(Stage::Graceful), "{stage:?}, customer first: {customer_first}");
             let wanted = |action: &Action| is_requeue(action) && desk.machine.wants(&conference(1), action);
             assert!(!desk.actions.iter().any(wanted), "{stage:?}: {:?}", desk.actions);
@@ -555,8 +559,8 @@ fn an_agent_who_was_back_unseen_and_hangs_up_is_not_looked_for() {
 }
 
 #[test]
-fn an_agent_who_was_back_and_hangs_up_is_not_looked_for_when_the_customers_leave_is_told_first() {
-    let mut desk = back_unseen();
+fn a_hang_up_ends_the_recovery_when_the_customers_leave_arrives_first() {
+    let mut desk = back_by_unreported_leg();
     desk.fire(1, Timer::Grace);
     desk.finish_all();
     desk.graceful(GracefulReason::HangUp);
@@ -571,8 +575,8 @@ fn an_agent_who_was_back_and_hangs_up_is_not_looked_for_when_the_customers_leave
 }
 
 #[test]
-fn a_customer_is_not_requeued_unasked_from_an_agent_whose_registered_leg_nothing_has_shown() {
-    let mut desk = back_unseen();
+fn a_requeue_is_checked_first_while_a_registered_leg_is_unreported() {
+    let mut desk = back_by_unreported_leg();
     desk.fire(1, Timer::Grace);
     desk.finish_all();
     let call = desk.machine.call(&conference(1)).expect("the call");
@@ -582,12 +586,12 @@ fn a_customer_is_not_requeued_unasked_from_an_agent_whose_registered_leg_nothing
     desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
     desk.fire(1, Timer::Grace);
     desk.finish_all();
-    assert!(!desk.machine.call(&conference(1)).expect("the call").may_be_met(), "nobody has registered");
+    assert!(!desk.machine.call(&conference(1)).expect("the call").may_be_met(), "no page has registered");
 }
 
 #[test]
-fn a_customer_who_was_sent_to_the_queue_stays_there_when_the_agent_hangs_up_by_an_unseen_leg() {
-    let mut desk = back_unseen();
+fn a_requeue_goes_on_when_the_agent_hangs_up_by_an_unreported_leg() {
+    let mut desk = back_by_unreported_leg();
     desk.fire(1, Timer::Grace);
     desk.finish_all();
     assert_eq!(desk.finish_all(), [requeue(Some(ADA))]);
@@ -597,7 +601,7 @@ fn a_customer_who_was_sent_to_the_queue_stays_there_when_the_agent_hangs_up_by_a
 }
 
 #[test]
-fn a_new_leg_that_comes_too_late_is_taken_away() {
+fn a_leg_that_rejoins_after_the_requeue_is_removed_once_the_customer_left() {
     let mut desk = Desk::away();
     desk.hello_in_place(2);
     desk.fire(1, Timer::Rejoin);
@@ -605,14 +609,17 @@ fn a_new_leg_that_comes_too_late_is_taken_away() {
     assert_eq!(desk.finish_all(), [requeue(Some(ADA))]);
     desk.join(1, NEXT_LEG, false);
     desk.register(1, ADA, NEXT_LEG, 2);
-    assert!(!desk.take_actions().contains(&remove(NEXT_LEG)), "as long as the customer is there, too");
+    assert!(
+        !desk.take_actions().contains(&remove(NEXT_LEG)),
+        "not while the customer is still in the conference"
+    );
     desk.leave(1, CUSTOMER, LeaveReason::UpdatedViaApi);
     assert_eq!(desk.take_actions(), [remove(NEXT_LEG)]);
     assert_eq!(desk.stage(), Some(Stage::Requeueing));
 }
 
 #[test]
-fn with_another_agent_on_the_call_a_goodbye_is_not_told_to_the_customer() {
+fn a_goodbye_beside_a_colleague_is_not_announced() {
     let mut desk = Desk::talking();
     desk.join(1, 0xb1, false);
     desk.register(1, BO, 0xb1, 9);
@@ -621,7 +628,7 @@ fn with_another_agent_on_the_call_a_goodbye_is_not_told_to_the_customer() {
 }
 
 #[test]
-fn a_goodbye_of_somebody_else_or_of_an_older_page_starts_nothing() {
+fn a_goodbye_of_another_worker_or_an_older_page_starts_no_absence() {
     for (worker, epoch) in [(BO, EPOCH), (ADA, 0)] {
         let mut desk = Desk::talking();
         desk.goodbye(worker, epoch);
@@ -630,7 +637,7 @@ fn a_goodbye_of_somebody_else_or_of_an_older_page_starts_nothing() {
 }
 
 #[test]
-fn a_goodbye_that_overtakes_its_own_registration_counts() {
+fn a_goodbye_that_overtakes_its_own_registration_counts_once() {
     let joined = || {
         let mut desk = Desk::new();
         desk.join(1, CUSTOMER, true);
@@ -646,7 +653,7 @@ fn a_goodbye_that_overtakes_its_own_registration_counts() {
     assert_eq!(desk.take_actions(), [hold(false, false)]);
     back_in_place(&mut desk);
     assert_eq!(desk.stage(), Some(Stage::Rejoined));
-    // It was an older page's.
+    // The goodbye was an older page's.
     let mut desk = joined();
     desk.register(1, ADA, ADA_LEG, EPOCH + 1);
     assert_eq!(desk.stage(), None);
@@ -660,7 +667,7 @@ fn a_goodbye_that_overtakes_its_own_registration_counts() {
 }
 
 #[test]
-fn a_goodbye_after_a_mark_on_purpose_starts_nothing() {
+fn a_goodbye_beside_a_sign_out_mark_starts_no_recovery() {
     let mut desk = Desk::talking();
     desk.graceful(GracefulReason::SignOut);
     desk.goodbye(ADA, EPOCH);
@@ -671,15 +678,15 @@ fn a_goodbye_after_a_mark_on_purpose_starts_nothing() {
 }
 
 #[test]
-fn a_customer_who_hangs_up_while_the_agent_is_away_ends_it() {
+fn a_customer_who_hangs_up_during_an_absence_ends_the_recovery() {
     let mut desk = Desk::away();
     desk.leave(1, CUSTOMER, LeaveReason::HungUp);
     assert_eq!(desk.stage(), Some(Stage::CustomerLeft));
-    assert_eq!(desk.take_actions(), [remove(ADA_LEG)], "nobody is left alone on the line");
+    assert_eq!(desk.take_actions(), [remove(ADA_LEG)], "the agent's leg is not left standing");
 }
 
 #[test]
-fn in_place_can_be_turned_off() {
+fn with_in_place_off_a_goodbye_is_ignored_and_the_old_leg_removed() {
     let mut desk = Desk::with(Machine::new(Config { in_place: false, ..Config::default() }, []));
     desk.join(1, CUSTOMER, true);
     desk.join(1, ADA_LEG, false);
@@ -690,42 +697,42 @@ fn in_place_can_be_turned_off() {
     assert_eq!(desk.take_actions()[0], remove(ADA_LEG));
 }
 
-/// Her page is loaded anew before it has registered, and finds the leg standing.
+/// The page is reloaded before it has registered, and finds the leg standing.
 #[test]
-fn a_leg_that_is_learnt_of_after_the_next_page_has_come_goes_where_in_place_is_off() {
+fn with_in_place_off_a_leg_looked_up_after_the_next_hello_is_removed() {
     for (in_place, older_page, gone) in [(false, false, true), (false, true, false), (true, false, false)] {
         let mut desk = Desk::with(Machine::new(Config { in_place, ..Config::default() }, []));
         desk.join(1, CUSTOMER, true);
         desk.join(1, ADA_LEG, false);
         desk.hello_with(2, false, older_page, true);
-        let [learn @ Action::Learn { .. }] = &desk.take_actions()[..] else { panic!("it is looked up") };
+        let [learn @ Action::Learn { .. }] = &desk.take_actions()[..] else { panic!("expected a look-up") };
         desk.finish(learn.clone(), crate::late_events::look_up_answer());
         assert_eq!(desk.take_actions().contains(&remove(ADA_LEG)), gone, "{in_place} {older_page}");
     }
 }
 
-/// The page crashes in the instant in which it takes the call, and another tab says hello before anything is known.
+/// The page crashes in the instant in which it accepts the call, and another tab says hello before the call is known.
 #[test]
-fn who_has_come_back_before_her_leg_was_learnt_of_joins_in_place() {
+fn an_agent_back_before_the_look_up_joins_in_place_if_the_page_can() {
     for (older_page, can_join, stage) in [
         (false, true, Some(Stage::InPlace)),
         (true, true, None),
-        // It cannot: the leg goes.
+        // The page cannot join: the leg is removed.
         (false, false, Some(Stage::Interrupted)),
     ] {
         let mut desk = Desk::new();
         desk.join(1, CUSTOMER, true);
         desk.join(1, ADA_LEG, false);
         desk.hello_with(2, false, older_page, can_join);
-        let [learn @ Action::Learn { .. }] = &desk.take_actions()[..] else { panic!("it is looked up") };
+        let [learn @ Action::Learn { .. }] = &desk.take_actions()[..] else { panic!("expected a look-up") };
         desk.finish(learn.clone(), crate::late_events::look_up_answer());
         assert_eq!(desk.stage(), stage, "{older_page} {can_join}");
     }
 }
 
-/// She has two browsers. The page that joins in place is the one of the other, and the phone there answers.
+/// The agent has two browsers. The newest page joins in place, and the call is answered in the other browser.
 #[test]
-fn a_page_that_asked_for_a_leg_does_not_prove_the_one_dead_whose_phone_has_answered() {
+fn a_page_whose_join_rang_in_another_browser_does_not_prove_it_dead() {
     let mut desk = Desk::away();
     desk.hello_of(ADA, 3, false, true, true);
     assert_eq!(desk.stage(), Some(Stage::InPlace));
@@ -733,17 +740,17 @@ fn a_page_that_asked_for_a_leg_does_not_prove_the_one_dead_whose_phone_has_answe
     desk.register(1, ADA, NEXT_LEG, 2);
     assert_eq!(desk.stage(), Some(Stage::Rejoined));
     desk.finish_all();
-    // Both machines have slept, and that page is there first.
+    // Both machines have slept, and the newest page is back first.
     desk.hello_with(3, false, false, false);
     assert!(desk.take_actions().is_empty());
     assert_eq!(desk.stage(), Some(Stage::Rejoined));
-    // One that comes after it finds nobody else.
+    // A page that loads after it finds no other page connected.
     desk.hello_with(4, false, false, false);
     assert!(desk.take_actions().contains(&remove(NEXT_LEG)));
 }
 
 #[test]
-fn a_restart_in_the_middle_changes_nothing() {
+fn a_restart_during_a_rejoin_in_place_changes_nothing() {
     let mut desk = Desk::away();
     desk.restart();
     desk.hello_in_place(2);
@@ -758,12 +765,12 @@ fn a_restart_in_the_middle_changes_nothing() {
 }
 
 #[test]
-fn the_exit_flag_of_a_leg_that_nobody_has_registered_yet_is_undone() {
+fn an_exit_flag_of_an_unregistered_rejoining_leg_is_undone() {
     let mut desk = Desk::away();
     desk.hello_in_place(2);
     desk.join(1, NEXT_LEG, false);
     desk.modify(1, NEXT_LEG, true, false);
-    // She refreshes again before her page could register: the leg is to end alone.
+    // The agent may refresh again before the page registers: the leg must leave without the conference ending.
     assert_eq!(
         desk.take_actions(),
         [Action::KeepConference { conference: conference(1), leg: leg(NEXT_LEG) }]
@@ -771,7 +778,7 @@ fn the_exit_flag_of_a_leg_that_nobody_has_registered_yet_is_undone() {
 }
 
 #[test]
-fn a_call_that_was_rejoined_in_place_ends_like_any_call() {
+fn a_call_that_was_rejoined_in_place_ends_normally() {
     let mut desk = Desk::away();
     back_in_place(&mut desk);
     desk.leave(1, CUSTOMER, LeaveReason::HungUp);
@@ -779,9 +786,9 @@ fn a_call_that_was_rejoined_in_place_ends_like_any_call() {
     assert!(desk.effects.iter().any(|e| matches!(e, Effect::Note { note: Note::CallEnded, .. })));
 }
 
-/// The second page was gone before its registration got through, and the third one delivers it.
+/// The second page was gone before its registration got through, and the third page delivers it.
 #[test]
-fn the_late_word_of_a_page_that_is_gone_does_not_bring_the_agent_back() {
+fn a_late_registration_of_a_gone_page_does_not_end_the_recovery() {
     for says_goodbye in [false, true] {
         let mut desk = Desk::away();
         desk.hello_in_place(2);
@@ -800,20 +807,20 @@ fn the_late_word_of_a_page_that_is_gone_does_not_bring_the_agent_back() {
         desk.register(1, ADA, 0xa3, 3);
         assert_eq!(desk.stage(), Some(Stage::Rejoined), "{says_goodbye}");
         assert_eq!(desk.finish_all(), [remove(NEXT_LEG)], "{says_goodbye}");
-        desk.fire(1, Timer::Leave); // Flex has not closed the other one
+        desk.fire(1, Timer::Leave); // Flex has not closed the first leg
         assert_eq!(desk.finish_all(), [remove(ADA_LEG)], "{says_goodbye}");
         desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
         desk.leave(1, NEXT_LEG, LeaveReason::UpdatedViaApi);
         assert!(desk.take_actions().is_empty(), "{says_goodbye}");
-        // And the new one can be lost.
+        // The newest leg can be lost in turn.
         desk.leave(1, 0xa3, LeaveReason::HungUp);
         assert!(desk.has_timer(Timer::Grace), "{says_goodbye}");
     }
 }
 
-/// The same when the customer is kept already.
+/// As above, with the customer held already.
 #[test]
-fn the_late_word_of_a_page_that_is_gone_does_not_keep_the_customer_from_the_queue() {
+fn a_late_registration_of_a_gone_page_does_not_stop_the_requeue() {
     let mut desk = Desk::away();
     desk.hello_in_place(2);
     desk.join(1, NEXT_LEG, false);
@@ -827,7 +834,7 @@ fn the_late_word_of_a_page_that_is_gone_does_not_keep_the_customer_from_the_queu
 
 /// A page that was frozen comes to life again.
 #[test]
-fn a_page_that_registers_again_after_its_goodbye_is_there() {
+fn a_page_that_registers_twice_after_its_goodbye_is_back() {
     let mut desk = Desk::away();
     desk.hello_in_place(2);
     desk.join(1, NEXT_LEG, false);
@@ -838,8 +845,8 @@ fn a_page_that_registers_again_after_its_goodbye_is_there() {
     assert_eq!(desk.stage(), Some(Stage::Rejoined));
 }
 
-/// Ada has a page in another browser, and the page that said goodbye was not its. The phone rings there when her newest page
-/// joins in place.
+/// Ada has a page in another browser, which is not the page that said goodbye. When Ada's newest page joins in place,
+/// the call rings in the other browser. `before`: the leg joined before the newest page said hello.
 fn rings_in_the_other_browser(before: bool) -> Desk {
     let mut desk = Desk::talking();
     desk.hello_in_another_browser(5, true);
@@ -856,15 +863,15 @@ fn rings_in_the_other_browser(before: bool) -> Desk {
 }
 
 #[test]
-fn a_page_in_another_browser_whose_phone_rings_is_not_gone_because_a_newer_one_is_alone_in_its_own() {
+fn a_leg_answered_in_another_browser_after_the_hello_counts_as_back() {
     let mut desk = rings_in_the_other_browser(false);
     assert_eq!(desk.stage(), Some(Stage::Rejoined));
     desk.hello_with(9, false, false, true);
-    assert!(!desk.take_actions().contains(&remove(NEXT_LEG)), "she is at it");
+    assert!(!desk.take_actions().contains(&remove(NEXT_LEG)), "the agent is at the leg");
 }
 
 #[test]
-fn a_leg_that_stood_before_the_newest_page_came_is_one_of_an_older_page() {
+fn a_leg_that_stood_before_the_newest_hello_does_not_count_as_back() {
     let desk = rings_in_the_other_browser(true);
     assert_eq!(desk.stage(), Some(Stage::InPlace));
 }
