@@ -1,4 +1,4 @@
-//! What comes late, is overtaken, or goes wrong half-way.
+//! Late and reordered events: agents who join during a recovery, failed requeues and look-ups, expired marks.
 
 use crate::desk::*;
 use rejoin_protocol::api::{DeliveryId, GracefulReason, Stage};
@@ -11,11 +11,12 @@ fn learn() -> Action {
     Action::Learn { task: TaskSid::numbered(1) }
 }
 
+/// Twilio refuses an action.
 fn failed() -> Outcome {
     Outcome::Failed { reason: "refused".into() }
 }
 
-/// Until when the last action is tried.
+/// The deadline of the last action.
 fn last_deadline(desk: &Desk) -> Option<Millis> {
     desk.effects.iter().rev().find_map(|effect| match effect {
         Effect::Act { deadline, .. } => Some(*deadline),
@@ -23,7 +24,7 @@ fn last_deadline(desk: &Desk) -> Option<Millis> {
     })
 }
 
-/// Ada is back and the customer is being sent to her.
+/// Ada is back, and the requeue of the customer for Ada was requested.
 fn requeueing() -> Desk {
     let mut desk = Desk::holding();
     desk.hello(2, true, false);
@@ -31,28 +32,28 @@ fn requeueing() -> Desk {
     desk
 }
 
-// --- another agent comes while the line is held ---
+// --- an agent joins during the recovery ---
 
 #[test]
-fn an_agent_who_joins_while_the_line_is_held_keeps_the_customer() {
+fn a_colleague_who_joins_while_the_customer_is_held_covers() {
     let mut desk = Desk::holding();
     desk.join(1, 0xb1, false);
     desk.register(1, BO, 0xb1, 9);
     assert_eq!(desk.stage(), Some(Stage::Covered));
     assert_eq!(desk.take_actions(), [end_ping(), end_hold()]);
-    assert!(!desk.has_timer(Timer::Ping), "the customer is not taken from Bo");
+    assert!(!desk.has_timer(Timer::Ping), "the customer is not requeued from Bo");
     desk.leave(1, 0xb1, LeaveReason::HungUp);
-    assert!(desk.has_timer(Timer::Grace), "and Bo can be lost, too");
+    assert!(desk.has_timer(Timer::Grace), "Bo can be lost in turn");
 }
 
-/// The request to move the customer waits for its turn.
+/// The requeue request is still in our own queue.
 #[test]
-fn an_agent_who_comes_before_the_customer_was_sent_keeps_the_customer() {
+fn an_agent_who_joins_before_the_requeue_is_sent_keeps_the_customer() {
     for (worker, stage) in [(BO, Stage::Covered), (ADA, Stage::Rejoined)] {
         let mut desk = requeueing();
         desk.join(1, 0xb1, false);
         desk.register(1, worker, 0xb1, 9);
-        assert_eq!(desk.take_actions(), [end_hold()], "they talk");
+        assert_eq!(desk.take_actions(), [end_hold()], "our hold ends, as they talk");
         assert!(!desk.machine.wants(&conference(1), &requeue(Some(ADA))));
         desk.finish(requeue(Some(ADA)), Outcome::Overtaken);
         assert_eq!(desk.stage(), Some(stage));
@@ -61,7 +62,7 @@ fn an_agent_who_comes_before_the_customer_was_sent_keeps_the_customer() {
 }
 
 #[test]
-fn an_agent_who_comes_while_the_customer_is_sent_does_not_stay_alone() {
+fn a_colleague_who_joins_during_the_requeue_is_removed() {
     let mut desk = requeueing();
     desk.join(1, 0xb1, false);
     desk.register(1, BO, 0xb1, 9);
@@ -71,11 +72,11 @@ fn an_agent_who_comes_while_the_customer_is_sent_does_not_stay_alone() {
     let remove = Action::RemoveLeg { conference: conference(1), leg: leg(0xb1) };
     assert_eq!(desk.take_actions(), [remove]);
     desk.entered_queue();
-    assert!(desk.take_actions().contains(&complete_old()), "the customer goes on");
+    assert!(desk.take_actions().contains(&complete_old()), "the requeue goes on");
 }
 
 #[test]
-fn the_same_agent_on_another_leg_has_rejoined() {
+fn an_agent_back_on_another_leg_within_the_grace_period_has_rejoined() {
     let mut desk = Desk::talking();
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.join(1, NEXT_LEG, false);
@@ -84,20 +85,20 @@ fn the_same_agent_on_another_leg_has_rejoined() {
     assert!(desk.take_actions().is_empty() && !desk.has_timer(Timer::Grace));
 }
 
-// --- requeues that do not work ---
+// --- failed requeues ---
 
 #[test]
-fn a_requeue_is_tried_as_long_as_it_makes_sense() {
+fn a_requeue_for_the_same_agent_is_tried_for_20_seconds() {
     let desk = requeueing();
     let sent = desk.effects.iter().find_map(|effect| match effect {
         Effect::Act { action: Action::Requeue { .. }, deadline, .. } => Some(*deadline),
         _ => None,
     });
-    assert_eq!(sent, Some(desk.now + Millis::seconds(20)), "then it is the next one's turn");
+    assert_eq!(sent, Some(desk.now + Millis::seconds(20)), "after that the customer goes to any agent");
 }
 
 #[test]
-fn a_requeue_for_anybody_is_tried_as_long_as_the_customer_waits() {
+fn a_requeue_for_any_agent_is_tried_for_ten_minutes() {
     let mut desk = Desk::talking();
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Grace);
@@ -107,7 +108,7 @@ fn a_requeue_for_anybody_is_tried_as_long_as_the_customer_waits() {
 }
 
 #[test]
-fn a_requeue_that_fails_is_followed_by_the_next_best() {
+fn a_failed_requeue_falls_back_to_any_agent_and_then_fails() {
     let mut desk = requeueing();
     desk.finish(requeue(Some(ADA)), failed());
     assert_eq!(desk.take_actions(), [requeue(None)]);
@@ -117,41 +118,45 @@ fn a_requeue_that_fails_is_followed_by_the_next_best() {
 }
 
 #[test]
-fn a_customer_who_hung_up_is_noticed_though_an_old_queue_request_came_in_between() {
+fn a_late_fetch_of_wait_audio_does_not_hide_that_the_customer_hung_up() {
     let mut desk = requeueing();
     desk.entered_queue();
     desk.finish_all();
     desk.fire(1, Timer::Rejoin);
     assert_eq!(desk.take_actions(), [requeue(None)]);
-    // The music of the first stay in the queue was asked for once more.
+    // Twilio fetches the wait audio of the first stay in the queue once more.
     desk.entered_queue();
     desk.finish(requeue(None), Outcome::Gone);
     assert_eq!(desk.stage(), Some(Stage::CustomerLeft));
 }
 
 #[test]
-fn a_queue_that_lets_the_customer_go_leads_to_any_agent() {
+fn a_customer_whom_the_queue_lets_go_waits_for_any_agent_once() {
     let mut desk = requeueing();
     desk.entered_queue();
     desk.finish_all();
-    // Our document sends the customer into the queue again, for anybody.
+    // Our document sends the customer into the queue again, for any agent.
     desk.left_queue();
-    assert_eq!(desk.stage(), Some(Stage::WaitingForOther), "what the dialog says is so");
-    assert!(desk.take_actions().is_empty(), "the document is enough");
+    assert_eq!(
+        desk.stage(),
+        Some(Stage::WaitingForOther),
+        "the dialog shows that any agent may take the customer"
+    );
+    assert!(desk.take_actions().is_empty(), "our document requeues the customer");
     let at = desk.timers[&(conference(1), Timer::Rejoin)];
-    assert_eq!(at, desk.now + Millis::seconds(600), "nobody takes the customer out of the queue again");
+    assert_eq!(at, desk.now + Millis::seconds(600), "the wait for any agent is ten minutes");
     desk.now = desk.now + Millis::seconds(30);
     desk.left_queue();
-    assert_eq!(desk.timers[&(conference(1), Timer::Rejoin)], at, "the waiting has an end");
+    assert_eq!(desk.timers[&(conference(1), Timer::Rejoin)], at, "a second time does not prolong the wait");
     desk.entered_queue();
     desk.fire(1, Timer::Rejoin);
     assert!(matches!(desk.stage(), Some(Stage::Failed { .. })));
 }
 
-// --- an earlier recovery's answers ---
+// --- answers that belong to an earlier recovery ---
 
 #[test]
-fn an_answer_that_belongs_to_an_earlier_recovery_is_not_taken_for_this_ones() {
+fn a_ping_created_for_an_earlier_recovery_is_ended() {
     let mut desk = Desk::talking();
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Grace);
@@ -163,13 +168,13 @@ fn an_answer_that_belongs_to_an_earlier_recovery_is_not_taken_for_this_ones() {
     desk.fire(1, Timer::Grace);
     desk.take_actions();
     desk.finish(first[0].clone(), success(&first[0]));
-    assert_eq!(desk.take_actions(), [end_ping()], "nobody waits for the first one's ping any more");
+    assert_eq!(desk.take_actions(), [end_ping()], "the ping of the first recovery is not needed");
 }
 
-// --- a customer who hangs up where the queue led to ---
+// --- the customer hangs up in the next conference ---
 
 #[test]
-fn a_customer_who_hangs_up_in_the_next_conference_has_left() {
+fn a_customer_who_hangs_up_in_the_next_conference_ends_the_recovery() {
     let mut desk = Desk::holding();
     desk.fire(1, Timer::Ping);
     desk.finish_all();
@@ -178,13 +183,14 @@ fn a_customer_who_hangs_up_in_the_next_conference_has_left() {
     desk.finish_all();
     desk.join(2, CUSTOMER, true);
     desk.join(2, NEXT_LEG, false);
-    assert_eq!(desk.stage(), Some(Stage::WaitingForOther), "whose leg it is, is not known yet");
+    assert_eq!(desk.stage(), Some(Stage::WaitingForOther), "the leg is not identified yet");
     desk.leave(2, CUSTOMER, LeaveReason::HungUp);
     assert_eq!(desk.stage(), Some(Stage::CustomerLeft));
 }
 
-// --- what is learnt late ---
+// --- look-ups ---
 
+/// The answer to a look-up: Ada's and the customer's legs, as the task names them.
 pub fn look_up_answer() -> Outcome {
     Outcome::Learnt(Box::new(Registered {
         workflow: WorkflowSid::numbered(1),
@@ -198,13 +204,13 @@ pub fn look_up_answer() -> Outcome {
 }
 
 #[test]
-fn an_agent_who_was_lost_before_the_customer_was_seen_is_lost_all_the_same() {
+fn an_agent_lost_before_the_customer_was_shown_is_lost_once_they_are() {
     let mut desk = Desk::new();
     desk.join(1, ADA_LEG, false);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     assert_eq!(desk.take_actions(), [learn()]);
     desk.finish(learn(), look_up_answer());
-    assert!(!desk.has_timer(Timer::Grace), "there is no customer yet");
+    assert!(!desk.has_timer(Timer::Grace), "the customer is not in the conference yet");
     desk.join(1, CUSTOMER, true);
     assert!(desk.has_timer(Timer::Grace));
     assert!(!desk.has_timer(Timer::Forget), "the call is not over");
@@ -212,7 +218,7 @@ fn an_agent_who_was_lost_before_the_customer_was_seen_is_lost_all_the_same() {
 
 /// The server was down when the call began: status callbacks are not repeated.
 #[test]
-fn a_call_of_which_only_the_agents_leave_is_told_is_looked_at() {
+fn a_call_known_only_by_the_agents_leave_is_looked_up_and_polled_once() {
     let look = Action::Look { conference: conference(1), customer: None, queued: None, handed_over: None };
     for (there, lost) in [(CUSTOMER, true), (0x99, false)] {
         let mut desk = Desk::new();
@@ -224,19 +230,19 @@ fn a_call_of_which_only_the_agents_leave_is_told_is_looked_at() {
         let seen = Seen { participants, on_line: Some(lost), ..Seen::default() };
         desk.finish(look.clone(), Outcome::Looked(Box::new(seen)));
         assert_eq!(desk.has_timer(Timer::Grace), lost);
-        assert!(desk.take_actions().is_empty(), "he is looked for once");
+        assert!(desk.take_actions().is_empty(), "one poll for the customer");
     }
 }
 
 #[test]
-fn a_call_that_could_not_be_looked_up_is_looked_up_again_but_not_for_ever() {
+fn a_failed_look_up_is_retried_a_bounded_number_of_times() {
     let mut desk = Desk::new();
     desk.join(1, CUSTOMER, true);
     desk.join(1, ADA_LEG, false);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     assert_eq!(desk.take_actions(), [learn()]);
     desk.finish(learn(), failed());
-    assert!(desk.take_actions().is_empty(), "not at once");
+    assert!(desk.take_actions().is_empty(), "not retried at once");
     desk.fire(1, Timer::Learn);
     assert_eq!(desk.take_actions(), [learn()]);
     desk.finish(learn(), look_up_answer());
@@ -248,14 +254,14 @@ fn a_call_that_could_not_be_looked_up_is_looked_up_again_but_not_for_ever() {
     while desk.has_timer(Timer::Learn) {
         desk.fire(1, Timer::Learn);
         asked += desk.take_actions().len();
-        assert!(asked < 10, "it never ends");
+        assert!(asked < 10, "the look-ups never end");
         desk.finish(learn(), failed());
     }
     assert!(asked > 1);
 }
 
 #[test]
-fn a_hello_before_the_agent_is_known_counts() {
+fn a_hello_before_the_look_up_answers_counts() {
     let mut desk = Desk::new();
     desk.join(1, CUSTOMER, true);
     desk.join(1, ADA_LEG, false);
@@ -269,10 +275,10 @@ fn a_hello_before_the_agent_is_known_counts() {
     assert!(desk.effects.iter().any(|e| matches!(e, Effect::Note { note: Note::AgentBack, .. })));
 }
 
-// --- what was wanted once ---
+// --- actions that are no longer wanted ---
 
 #[test]
-fn what_was_overtaken_is_not_wanted_any_more() {
+fn actions_that_were_overtaken_are_no_longer_wanted() {
     let wants = |desk: &Desk, action: &Action| desk.machine.wants(&conference(1), action);
     let mut desk = Desk::talking();
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
@@ -284,10 +290,10 @@ fn what_was_overtaken_is_not_wanted_any_more() {
     assert_eq!(to_any, [requeue(None)]);
     assert!(wants(&desk, &requeue(None)) && !wants(&desk, &requeue(Some(ADA))));
     let ping = first.iter().find(|action| matches!(action, Action::CreatePing { .. })).unwrap();
-    assert!(!wants(&desk, ping), "nobody would answer it");
+    assert!(!wants(&desk, ping), "the wait for the agent is over");
     desk.finish(to_any[0].clone(), Outcome::Overtaken);
     desk.entered_queue();
-    assert!(!wants(&desk, &requeue(None)), "the customer is there");
+    assert!(!wants(&desk, &requeue(None)), "the customer is in the queue");
     desk.join(2, CUSTOMER, true);
     desk.register(2, BO, NEXT_LEG, 7);
     for action in first.iter().filter(|action| !matches!(action, Action::MarkTask { .. })) {
@@ -296,7 +302,7 @@ fn what_was_overtaken_is_not_wanted_any_more() {
 }
 
 #[test]
-fn a_conference_is_not_ended_when_somebody_has_come_to_the_customer() {
+fn an_end_of_the_conference_is_unwanted_once_another_leg_joined() {
     let mut desk = Desk::talking();
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.graceful(GracefulReason::HangUp);
@@ -309,9 +315,9 @@ fn a_conference_is_not_ended_when_somebody_has_come_to_the_customer() {
 }
 
 #[test]
-fn a_mark_of_one_who_stays_on_the_call_does_not_count_for_ever() {
+fn a_graceful_mark_expires_when_the_agent_stays_on_for_60_seconds() {
     let later = |desk: &mut Desk, seconds| desk.now = desk.now + Millis::seconds(seconds);
-    // until the leave, and is it a loss?
+    // Seconds between the mark and the leave, and whether the leave is a loss.
     for (seconds, lost) in [(59, false), (60, false), (61, true), (3600, true)] {
         let mut desk = Desk::talking();
         desk.graceful(GracefulReason::HangUp);
@@ -325,7 +331,7 @@ fn a_mark_of_one_who_stays_on_the_call_does_not_count_for_ever() {
         desk.goodbye(ADA, EPOCH);
         assert_eq!(desk.stage().is_some(), lost, "{seconds} s, and the page goes");
     }
-    // The next mark counts again; and Flex's flag is undone again in between.
+    // The next mark counts again, and the exit flag is undone in between.
     let mut desk = Desk::talking();
     desk.graceful(GracefulReason::HangUp);
     later(&mut desk, 61);
@@ -334,7 +340,7 @@ fn a_mark_of_one_who_stays_on_the_call_does_not_count_for_ever() {
     desk.graceful(GracefulReason::HangUp);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     assert!(!desk.has_timer(Timer::Grace));
-    // Whose leave was never told may have left right after the mark.
+    // An agent whose leave was not reported may have left right after the mark.
     let mut desk = Desk::talking();
     desk.graceful(GracefulReason::HangUp);
     later(&mut desk, 3600);
@@ -342,12 +348,12 @@ fn a_mark_of_one_who_stays_on_the_call_does_not_count_for_ever() {
     assert!(!desk.has_timer(Timer::Leave) && desk.stage().is_none());
 }
 
-// --- a registration crosses a leave on purpose ---
+// --- registrations and marks that cross ---
 
 #[test]
-fn a_registration_that_crosses_a_leave_does_not_take_the_mark_back() {
+fn a_registration_that_crosses_a_mark_does_not_withdraw_it() {
     let id = |epoch, number| Some(DeliveryId { epoch, number });
-    // The first registration of the page that lets her go, and one of another page of hers, of the same leg.
+    // The first registration of the page that sent the mark, and one of another page of Ada's for the same leg.
     for (known, said) in [(false, id(EPOCH, 3)), (true, id(EPOCH + 1, 1))] {
         let mut desk = Desk::new();
         desk.join(1, CUSTOMER, true);
@@ -368,7 +374,7 @@ fn a_registration_that_crosses_a_leave_does_not_take_the_mark_back() {
 }
 
 #[test]
-fn a_registration_some_time_after_a_mark_takes_it_back() {
+fn a_registration_15_seconds_after_a_mark_withdraws_it() {
     let id = |epoch, number| Some(DeliveryId { epoch, number });
     let mut desk = Desk::talking();
     desk.mark(ADA, id(EPOCH, 2), GracefulReason::ColdTransfer);
@@ -378,10 +384,10 @@ fn a_registration_some_time_after_a_mark_takes_it_back() {
     assert!(desk.has_timer(Timer::Grace));
 }
 
-/// The task names the leg of who took it first. The simulation has found it (seeds 70951 and 107910 of `outages`): the customer
-/// was alone for ever.
+/// The task names the leg of the agent who took it first. Found by the simulation, seeds 70951 and 107910 of `outages`:
+/// the customer was alone for ever.
 #[test]
-fn who_has_taken_a_transfer_of_which_nobody_knew_has_the_leg_that_came_after_it() {
+fn the_taker_of_an_unmarked_transfer_has_the_leg_that_joined_after_it() {
     for learnt_first in [true, false] {
         let mut desk = Desk::new();
         desk.join(1, CUSTOMER, true);
@@ -404,9 +410,9 @@ fn who_has_taken_a_transfer_of_which_nobody_knew_has_the_leg_that_came_after_it(
     }
 }
 
-/// In a call of hours a page may say more than is kept, and what the colleague has said is not to age by that.
+/// In a call of hours a page may send more requests than are remembered. They must not push out those of a colleague.
 #[test]
-fn what_was_delivered_hours_ago_is_known_however_much_a_colleague_says() {
+fn a_duplicate_mark_is_recognised_hours_later_despite_many_requests() {
     let id = |number| Some(DeliveryId { epoch: EPOCH, number });
     for busy in [ADA, CY] {
         let mut desk = Desk::new();
@@ -423,7 +429,7 @@ fn what_was_delivered_hours_ago_is_known_however_much_a_colleague_says() {
         }
         desk.graceful_of(busy, GracefulReason::HangUp);
         desk.leave(1, ADA_LEG, LeaveReason::HungUp);
-        desk.mark(BO, id(2), GracefulReason::HangUp); // a copy of it
+        desk.mark(BO, id(2), GracefulReason::HangUp); // a duplicate
         desk.leave(1, 0xb1, LeaveReason::HungUp);
         assert!(desk.has_timer(Timer::Grace), "Bo is lost");
     }

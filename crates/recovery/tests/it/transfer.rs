@@ -1,4 +1,4 @@
-//! Transfers that come to nothing: the agent has said that she leaves, and is still there, or nobody takes the customer.
+//! Transfers: refused ones, ones that nobody takes, and colleagues who take the customer and are lost unregistered.
 
 use crate::desk::*;
 use rejoin_protocol::api::{GracefulReason, Hello, Holding, Registration, Stage};
@@ -8,7 +8,7 @@ use rejoin_recovery::{
     Seen, Timer,
 };
 
-/// Ada has handed the customer over, and is gone for this reason.
+/// Ada has handed the customer over, and the leg left for this reason.
 fn handed_over(reason: LeaveReason) -> Desk {
     let mut desk = Desk::talking();
     desk.graceful(GracefulReason::ColdTransfer);
@@ -18,25 +18,25 @@ fn handed_over(reason: LeaveReason) -> Desk {
 }
 
 impl Desk {
-    /// Some time later Twilio is asked, and says that the task stands like this and the customer is alone.
-    fn asked_of_transfer(&mut self, task: HandedOver, hold: bool) {
-        self.asked_of_task(task, hold, None);
+    /// Some time later a poll shows this state of the task and the customer alone.
+    fn poll_shows_task(&mut self, task: HandedOver, hold: bool) {
+        self.poll_shows_task_with(task, hold, None);
     }
 
-    /// The same, and this is in the task.
-    fn asked_of_task(&mut self, task: HandedOver, hold: bool, attributes: Option<String>) {
+    /// As [`Self::poll_shows_task`], and these attributes in the task.
+    fn poll_shows_task_with(&mut self, task: HandedOver, hold: bool, attributes: Option<String>) {
         self.fire(1, Timer::Orphan);
         assert_eq!(self.take_actions(), [transfer_poll()]);
-        self.stands(Seen { attributes, ..alone(task, hold) });
+        self.transfer_poll_shows(Seen { attributes, ..alone(task, hold) });
     }
 
-    /// Twilio, which was asked, says this.
-    fn stands(&mut self, seen: Seen) {
+    /// The poll about the transfer shows this.
+    fn transfer_poll_shows(&mut self, seen: Seen) {
         self.finish(transfer_poll(), Outcome::Looked(Box::new(seen)));
     }
 }
 
-/// The task stands like this, and the customer is alone.
+/// A poll that shows this state of the task and the customer alone.
 fn alone(task: HandedOver, hold: bool) -> Seen {
     let alone = ParticipantFlags { hold, ..ParticipantFlags::default() };
     let participants = [(leg(CUSTOMER), alone)].into();
@@ -44,12 +44,12 @@ fn alone(task: HandedOver, hold: bool) -> Seen {
 }
 
 #[test]
-fn a_customer_whom_nobody_is_asked_to_take_is_brought_back() {
+fn a_customer_alone_after_a_transfer_that_nobody_takes_is_recovered() {
     for reason in [LeaveReason::HungUp, LeaveReason::UpdatedViaApi] {
         for (task, hold) in [(HandedOver::Wraps, false), (HandedOver::Over, false), (HandedOver::Over, true)]
         {
             let mut desk = handed_over(reason);
-            desk.asked_of_transfer(task, hold);
+            desk.poll_shows_task(task, hold);
             assert_eq!(desk.stage(), Some(Stage::Interrupted), "{reason:?} {task:?}");
             let asked = desk.take_actions();
             let pings = asked.iter().filter(|action| matches!(action, Action::CreatePing { .. })).count();
@@ -58,10 +58,10 @@ fn a_customer_whom_nobody_is_asked_to_take_is_brought_back() {
     }
 }
 
-/// She had put him on hold before, or a transfer that brought him to her had. Where nobody has told that her leg hung up, it may
-/// have been taken away by the transfer.
+/// The customer was put on hold by the agent, or by the transfer that brought them there. Unless a callback reported
+/// that the leg hung up, the transfer may have taken it away.
 #[test]
-fn a_customer_on_hold_is_brought_back_when_her_leg_hangs_up_which_handed_him_over_cold() {
+fn a_held_customer_is_recovered_if_the_leg_hangs_up_after_a_cold_transfer() {
     for (reason, missed) in [(GracefulReason::ColdTransfer, true), (GracefulReason::WarmTransfer, false)] {
         let mut desk = Desk::talking();
         desk.graceful(reason);
@@ -69,7 +69,7 @@ fn a_customer_on_hold_is_brought_back_when_her_leg_hangs_up_which_handed_him_ove
         desk.now = desk.now + Millis(500);
         desk.leave(1, ADA_LEG, LeaveReason::HungUp);
         desk.take_actions();
-        desk.stands(alone(HandedOver::Wraps, true));
+        desk.transfer_poll_shows(alone(HandedOver::Wraps, true));
         assert_eq!(desk.stage().is_some(), missed, "{reason:?}");
     }
     let mut desk = Desk::talking();
@@ -86,13 +86,13 @@ fn a_customer_on_hold_is_brought_back_when_her_leg_hangs_up_which_handed_him_ove
     assert_eq!(desk.take_actions(), [look.clone()]);
     desk.finish(look, Outcome::Looked(Box::new(alone(HandedOver::Wraps, true))));
     desk.take_actions();
-    desk.stands(alone(HandedOver::Wraps, true));
+    desk.transfer_poll_shows(alone(HandedOver::Wraps, true));
     assert!(desk.stage().is_none());
 }
 
-/// Her leg has left just now, after a transfer that was refused: a mark that says so may be on its way, as after any leave.
+/// The leg has left just now, after a refused transfer: a mark may be in flight, as after any leave.
 #[test]
-fn who_hangs_up_after_a_refused_transfer_has_the_time_of_a_mark_to_say_so() {
+fn a_hang_up_after_a_refused_transfer_has_the_grace_period_for_a_mark() {
     for says_so in [true, false] {
         let mut desk = Desk::talking();
         desk.graceful(GracefulReason::ColdTransfer);
@@ -100,9 +100,9 @@ fn who_hangs_up_after_a_refused_transfer_has_the_time_of_a_mark_to_say_so() {
         desk.leave(1, ADA_LEG, LeaveReason::HungUp);
         desk.take_actions();
         desk.now = desk.now + Millis(100);
-        desk.stands(alone(HandedOver::Wraps, false));
+        desk.transfer_poll_shows(alone(HandedOver::Wraps, false));
         let asked = desk.take_actions();
-        assert!(asked.is_empty(), "nobody is looked for, and nothing is said to the customer: {asked:?}");
+        assert!(asked.is_empty(), "no ping and no announcement during the grace period: {asked:?}");
         if says_so {
             desk.graceful(GracefulReason::HangUp);
             assert_eq!(desk.stage(), Some(Stage::Graceful));
@@ -114,9 +114,9 @@ fn who_hangs_up_after_a_refused_transfer_has_the_time_of_a_mark_to_say_so() {
     }
 }
 
-/// A supervisor listens, and nobody hears her.
+/// A supervisor listens, muted.
 #[test]
-fn a_customer_who_is_alone_with_a_listener_after_a_transfer_is_asked_about() {
+fn a_customer_with_only_a_muted_listener_after_a_transfer_is_polled() {
     for (flags, asked) in [
         (ParticipantFlags { muted: true, ..ParticipantFlags::default() }, true),
         (ParticipantFlags::default(), false),
@@ -131,12 +131,12 @@ fn a_customer_who_is_alone_with_a_listener_after_a_transfer_is_asked_about() {
 }
 
 #[test]
-fn a_customer_whose_transfer_goes_on_is_left_alone() {
+fn a_transfer_that_goes_on_is_left_alone_and_polled_every_five_minutes() {
     for (task, hold) in [(HandedOver::Waits, true), (HandedOver::Waits, false), (HandedOver::Wraps, true)] {
         let mut desk = handed_over(LeaveReason::UpdatedViaApi);
-        desk.asked_of_transfer(task, hold);
+        desk.poll_shows_task(task, hold);
         assert!(desk.stage().is_none() && desk.take_actions().is_empty(), "{task:?}");
-        // He is asked about again when nothing was heard for a while.
+        // The transfer is polled again when nothing was heard for a while.
         let since = desk.now;
         while desk.actions.is_empty() {
             let at = desk.watch.remove(&conference(1)).expect("the call is watched");
@@ -148,57 +148,61 @@ fn a_customer_whose_transfer_goes_on_is_left_alone() {
     }
 }
 
-/// He was on hold before, and no server was there to hear how her leg left. What the log does not tell it does not deny.
+/// The customer was on hold before, and no server ran when the leg left. What the log does not show may have happened.
 #[test]
-fn a_customer_on_hold_is_brought_back_when_taskrouters_log_knows_of_no_transfer_by_her() {
+fn a_held_customer_is_recovered_if_the_task_log_shows_no_transfer() {
     let line = |what, at: Option<u64>| Logged { what, at: at.map(Millis) };
     let took = |at| line(LoggedWhat::Accepted(reservation_of(ADA, 1)), at);
     let wraps = |worker| line(LoggedWhat::Wraps(reservation_of(worker, 1)), Some(500));
     let transfer = |at| line(LoggedWhat::Transferred, at);
     for (missed, log, why) in [
-        (true, vec![took(Some(100)), wraps(ADA)], "none"),
-        (true, vec![wraps(ADA), took(Some(100))], "none, in any order"),
-        (true, vec![transfer(Some(99)), took(Some(100)), wraps(ADA)], "one by which he came to her"),
-        (false, vec![took(Some(100)), transfer(Some(499)), wraps(ADA)], "hers"),
-        (false, vec![transfer(Some(100)), took(Some(100)), wraps(ADA)], "in the same instant"),
-        (false, vec![took(Some(100)), transfer(None), wraps(ADA)], "nobody knows when"),
-        (false, vec![took(Some(100))], "not as far as that"),
-        (false, vec![wraps(ADA)], "nobody knows since when"),
-        (false, vec![took(None), wraps(ADA)], "nor here"),
-        (false, vec![took(Some(100)), wraps(BO)], "of another one"),
-        (false, vec![], "empty"),
+        (true, vec![took(Some(100)), wraps(ADA)], "no transfer"),
+        (true, vec![wraps(ADA), took(Some(100))], "no transfer, in any order"),
+        (
+            true,
+            vec![transfer(Some(99)), took(Some(100)), wraps(ADA)],
+            "the transfer by which Ada got the customer",
+        ),
+        (false, vec![took(Some(100)), transfer(Some(499)), wraps(ADA)], "Ada's transfer"),
+        (false, vec![transfer(Some(100)), took(Some(100)), wraps(ADA)], "a transfer in the same instant"),
+        (false, vec![took(Some(100)), transfer(None), wraps(ADA)], "a transfer at an unknown time"),
+        (false, vec![took(Some(100))], "no wrap-up in the log yet"),
+        (false, vec![wraps(ADA)], "no acceptance in the log"),
+        (false, vec![took(None), wraps(ADA)], "an acceptance at an unknown time"),
+        (false, vec![took(Some(100)), wraps(BO)], "the wrap-up of another agent"),
+        (false, vec![], "an empty log"),
     ] {
         let mut desk = handed_over(LeaveReason::UpdatedViaApi);
         desk.fire(1, Timer::Orphan);
         assert_eq!(desk.take_actions(), [transfer_poll()]);
-        desk.stands(Seen { log, ..alone(HandedOver::Wraps, true) });
+        desk.transfer_poll_shows(Seen { log, ..alone(HandedOver::Wraps, true) });
         assert_eq!(desk.stage(), missed.then_some(Stage::Interrupted), "{why}");
     }
 }
 
 #[test]
-fn a_leg_that_hangs_up_was_taken_away_by_no_transfer_and_twilio_is_asked_at_once() {
+fn a_leg_that_hangs_up_after_a_transfer_mark_is_polled_at_once() {
     assert_eq!(handed_over(LeaveReason::HungUp).take_actions(), [transfer_poll()]);
     assert!(handed_over(LeaveReason::UpdatedViaApi).take_actions().is_empty());
 }
 
-/// Her next page says hello in between.
+/// The agent's next page says hello while the poll is in flight.
 #[test]
-fn what_was_asked_of_a_transfer_is_asked_again_when_something_was_heard_meanwhile() {
+fn a_transfer_poll_is_repeated_when_an_event_arrived_meanwhile() {
     let mut desk = handed_over(LeaveReason::UpdatedViaApi);
     desk.fire(1, Timer::Orphan);
     desk.now = desk.now + Millis(100);
     desk.hello(9, true, false);
     assert_eq!(desk.take_actions(), [transfer_poll()]);
-    desk.stands(alone(HandedOver::Wraps, false));
+    desk.transfer_poll_shows(alone(HandedOver::Wraps, false));
     assert_eq!(desk.take_actions(), [transfer_poll()]);
-    desk.stands(alone(HandedOver::Wraps, false));
+    desk.transfer_poll_shows(alone(HandedOver::Wraps, false));
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
 }
 
 #[test]
-fn who_completes_the_task_after_a_transfer_was_refused_is_not_missed() {
-    // Her leg is there 3 s after she has said that she hands the customer over, or it had gone.
+fn an_agent_who_completes_the_task_on_the_call_after_a_transfer_is_not_lost() {
+    // Ada's leg is still there 3 s after the transfer mark, or it has left before.
     for (stays, let_go) in [(true, true), (false, false)] {
         let mut desk = Desk::talking();
         desk.graceful(GracefulReason::ColdTransfer);
@@ -210,7 +214,7 @@ fn who_completes_the_task_after_a_transfer_was_refused_is_not_missed() {
         if stays {
             desk.leave(1, ADA_LEG, LeaveReason::HungUp);
         }
-        desk.asked_of_transfer(HandedOver::Over, false);
+        desk.poll_shows_task(HandedOver::Over, false);
         assert_eq!(desk.stage().is_none(), let_go);
         if let_go {
             desk.fire(1, Timer::Orphan);
@@ -219,14 +223,14 @@ fn who_completes_the_task_after_a_transfer_was_refused_is_not_missed() {
     }
 }
 
-/// Twilio may have refused it, and nobody tells us. A transfer would have moved her leg.
+/// Twilio may have refused the transfer, which is not reported to us. A transfer would have moved the leg.
 #[test]
-fn who_completes_the_task_right_after_her_transfer_is_not_missed_if_her_leg_hangs_up_then() {
+fn a_complete_mark_right_after_a_transfer_mark_counts_if_the_leg_hangs_up() {
     use GracefulReason::{ColdTransfer, Complete};
     for (reason, on_call, let_go) in [
         (LeaveReason::HungUp, true, true),
         (LeaveReason::UpdatedViaApi, true, false),
-        // She wraps up: her page is gone, or it was told before.
+        // Ada wraps up after the leave.
         (LeaveReason::HungUp, false, false),
     ] {
         let mut desk = Desk::talking();
@@ -239,7 +243,7 @@ fn who_completes_the_task_right_after_her_transfer_is_not_missed_if_her_leg_hang
             desk.leave(1, ADA_LEG, reason);
             desk.graceful(Complete);
         }
-        desk.asked_of_transfer(HandedOver::Over, false);
+        desk.poll_shows_task(HandedOver::Over, false);
         assert_eq!(desk.stage().is_none(), let_go, "{reason:?} {on_call}");
         if let_go {
             desk.fire(1, Timer::Orphan);
@@ -249,11 +253,11 @@ fn who_completes_the_task_right_after_her_transfer_is_not_missed_if_her_leg_hang
 }
 
 #[test]
-fn who_hangs_up_after_a_refused_transfer_and_writes_it_into_the_task_is_not_missed() {
+fn a_hang_up_mark_in_the_task_counts_after_a_refused_transfer() {
     let hung_up = marked_attributes(ADA, EPOCH, 3, GracefulReason::HangUp).to_string();
     for (attributes, missed) in [(Some(hung_up), false), (Some("{}".into()), true), (None, true)] {
         let mut desk = handed_over(LeaveReason::HungUp);
-        desk.asked_of_task(HandedOver::Wraps, false, attributes);
+        desk.poll_shows_task_with(HandedOver::Wraps, false, attributes);
         assert_eq!(desk.stage().is_some(), missed);
         if !missed {
             desk.fire(1, Timer::Orphan);
@@ -262,7 +266,7 @@ fn who_hangs_up_after_a_refused_transfer_and_writes_it_into_the_task_is_not_miss
     }
 }
 
-/// Bo has taken the customer, and his leg is gone or stands.
+/// Bo has taken the customer, and Bo's leg, which no page has registered, has left or stands.
 fn taken_by_bo(gone: bool) -> Desk {
     let mut desk = handed_over(LeaveReason::UpdatedViaApi);
     desk.join(1, 0xb1, false);
@@ -274,9 +278,9 @@ fn taken_by_bo(gone: bool) -> Desk {
     desk
 }
 
-/// His page is gone, and none comes after it, as when he signs out while the call rings. The customer is on hold still.
+/// Bo's page is gone, and none follows, as when Bo signs out while the call rings. The customer is still on hold.
 #[test]
-fn a_colleague_who_was_gone_before_registering_is_missed_by_the_reservation_that_wraps_up() {
+fn an_unregistered_colleague_is_lost_by_the_only_other_wrapping_reservation() {
     let wraps = |worker: u128| Holder {
         worker: WorkerSid::numbered(worker),
         name: "Bo".into(),
@@ -286,18 +290,18 @@ fn a_colleague_who_was_gone_before_registering_is_missed_by_the_reservation_that
         (vec![wraps(ADA), wraps(BO)], true),
         (vec![wraps(BO)], true),
         (vec![wraps(ADA)], false),
-        // Nobody knows whose the leg was.
+        // The leg may be Bo's or Cy's.
         (vec![wraps(BO), wraps(CY)], false),
     ] {
         let mut desk = handed_over(LeaveReason::UpdatedViaApi);
         desk.join(1, 0xb1, false);
         desk.leave(1, 0xb1, LeaveReason::HungUp);
         assert_eq!(desk.take_actions(), [transfer_poll()]);
-        desk.stands(Seen { wrapping, ..alone(HandedOver::Wraps, true) });
+        desk.transfer_poll_shows(Seen { wrapping, ..alone(HandedOver::Wraps, true) });
         assert_eq!(desk.stage_of(BO), missed.then_some(Stage::Interrupted));
         assert!(desk.stage().is_none());
     }
-    // Somebody else was there, and had left before the customer was handed over.
+    // Another leg was there, and left before the hand-over.
     let mut desk = Desk::talking();
     desk.join(1, 0xb1, false);
     desk.leave(1, 0xb1, LeaveReason::HungUp);
@@ -306,13 +310,13 @@ fn a_colleague_who_was_gone_before_registering_is_missed_by_the_reservation_that
     assert!(desk.take_actions().is_empty());
     desk.fire(1, Timer::Orphan);
     desk.take_actions();
-    desk.stands(Seen { wrapping: vec![wraps(BO)], ..alone(HandedOver::Wraps, true) });
+    desk.transfer_poll_shows(Seen { wrapping: vec![wraps(BO)], ..alone(HandedOver::Wraps, true) });
     assert!(desk.stage_of(BO).is_none());
 }
 
-/// Neither page could say anything: no token of theirs is believed.
+/// Neither page could send anything: their tokens are refused.
 #[test]
-fn whoever_is_lost_after_a_transfer_of_which_no_page_has_told_is_missed() {
+fn an_agent_lost_after_an_unmarked_transfer_is_found_by_reservation() {
     let gone = |reason| {
         let mut desk = Desk::talking();
         desk.leave(1, ADA_LEG, reason);
@@ -325,17 +329,17 @@ fn whoever_is_lost_after_a_transfer_of_which_no_page_has_told_is_missed() {
     assert_eq!(desk.take_actions(), [transfer_poll()]);
     let wraps =
         Holder { worker: WorkerSid::numbered(BO), name: "Bo".into(), reservation: reservation_of(BO, 1) };
-    desk.stands(Seen { wrapping: vec![wraps], ..alone(HandedOver::Wraps, true) });
+    desk.transfer_poll_shows(Seen { wrapping: vec![wraps], ..alone(HandedOver::Wraps, true) });
     assert_eq!(desk.stage_of(BO), Some(Stage::Interrupted));
     assert_eq!(desk.stage_of(ADA), None);
-    // Who has ended the call for all is not asked for.
+    // After an end for all no poll is made.
     let mut desk = gone(LeaveReason::ConferenceEndedViaApi);
     assert_eq!(desk.take_actions(), []);
 }
 
-/// Bo hangs up as soon as he is there, and his page has had no time to register.
+/// Bo hangs up right after joining, before Bo's page has registered.
 #[test]
-fn a_colleague_who_leaves_on_purpose_before_registering_leaves_nobody_to_be_missed() {
+fn an_unregistered_colleague_who_marks_a_hang_up_is_not_lost() {
     let mut desk = taken_by_bo(false);
     desk.graceful_of(BO, GracefulReason::HangUp);
     let (find, owned) = owners(1);
@@ -347,9 +351,9 @@ fn a_colleague_who_leaves_on_purpose_before_registering_leaves_nobody_to_be_miss
     assert!(desk.stage().is_none() && desk.stage_of(BO).is_none());
 }
 
-/// Ada, who has handed the customer over before Bo, never registered, and somebody listened.
+/// Ada, who handed the customer over to Bo, never registered, and a listener was on the call.
 #[test]
-fn a_listener_who_goes_last_is_not_taken_for_one_who_never_registered() {
+fn a_listener_who_leaves_last_is_not_taken_for_an_unregistered_agent() {
     let mut desk = Desk::new();
     desk.join(1, CUSTOMER, true);
     desk.join(1, ADA_LEG, false);
@@ -369,9 +373,9 @@ fn a_listener_who_goes_last_is_not_taken_for_one_who_never_registered() {
     assert_eq!(desk.take_actions(), [Action::EndConference { conference: conference(1) }]);
 }
 
-/// No server was there to be told of his leg.
+/// No server ran when callbacks reported Bo's leg.
 #[test]
-fn a_colleague_of_whose_leg_nobody_has_told_is_missed_by_the_reservation_that_wraps_up() {
+fn a_colleague_without_a_reported_leg_is_lost_by_the_wrapping_reservation() {
     let wraps = |worker: u128| Holder {
         worker: WorkerSid::numbered(worker),
         name: "Bo".into(),
@@ -383,7 +387,7 @@ fn a_colleague_of_whose_leg_nobody_has_told_is_missed_by_the_reservation_that_wr
         let mut desk = handed_over(LeaveReason::UpdatedViaApi);
         desk.fire(1, Timer::Orphan);
         assert_eq!(desk.take_actions(), [transfer_poll()]);
-        desk.stands(Seen { wrapping, ..alone(HandedOver::Wraps, true) });
+        desk.transfer_poll_shows(Seen { wrapping, ..alone(HandedOver::Wraps, true) });
         assert_eq!(desk.stage_of(BO), missed.then_some(Stage::Interrupted));
         assert!(desk.stage().is_none());
         if missed {
@@ -397,7 +401,7 @@ fn a_colleague_of_whose_leg_nobody_has_told_is_missed_by_the_reservation_that_wr
 }
 
 #[test]
-fn a_colleague_who_refreshes_before_registering_is_missed() {
+fn an_unregistered_colleague_who_refreshes_is_recovered_by_the_hello() {
     let mut desk = taken_by_bo(true);
     desk.hello_of(BO, 9, true, false, false);
     let (find, owned) = owners(1);
@@ -411,9 +415,9 @@ fn a_colleague_who_refreshes_before_registering_is_missed() {
     assert!(asked.iter().any(to_bo), "{asked:?}");
 }
 
-/// Bo hands the customer over in turn, which TaskRouter refuses, and his page goes before it has registered.
+/// Bo hands the customer over in turn, TaskRouter refuses it, and Bo's page goes before it has registered.
 #[test]
-fn a_colleague_whose_transfer_is_refused_before_he_registers_is_missed() {
+fn an_unregistered_colleague_whose_transfer_is_refused_is_lost() {
     let (find, owned) = owners(1);
     let gone = |reason| {
         let mut desk = taken_by_bo(false);
@@ -427,20 +431,20 @@ fn a_colleague_whose_transfer_is_refused_before_he_registers_is_missed() {
     let mut desk = gone(LeaveReason::HungUp);
     let wraps =
         Holder { worker: WorkerSid::numbered(BO), name: "Bo".into(), reservation: reservation_of(BO, 1) };
-    desk.stands(Seen { wrapping: vec![wraps], ..alone(HandedOver::Wraps, true) });
+    desk.transfer_poll_shows(Seen { wrapping: vec![wraps], ..alone(HandedOver::Wraps, true) });
     assert_eq!(desk.stage_of(BO), Some(Stage::Interrupted));
-    // His next page tells.
+    // Bo's next page says hello.
     let mut desk = gone(LeaveReason::HungUp);
     desk.hello_of(BO, 9, true, false, false);
     assert_eq!(desk.stage_of(BO), Some(Stage::Interrupted));
-    // A transfer has taken him away.
+    // A transfer has taken Bo's leg away.
     let mut desk = gone(LeaveReason::UpdatedViaApi);
     desk.hello_of(BO, 9, true, false, false);
     assert_eq!(desk.stage_of(BO), None);
 }
 
 #[test]
-fn who_was_never_on_the_call_is_not_missed() {
+fn a_hello_about_a_foreign_or_marked_reservation_loses_no_agent() {
     // The reservation is Cy's.
     let mut desk = taken_by_bo(true);
     let holding = |worker| Holding {
@@ -455,7 +459,7 @@ fn who_was_never_on_the_call_is_not_missed() {
     let (find, owned) = owners(1);
     desk.finish(find, owned);
     assert!(desk.stage_of(BO).is_none() && desk.stage_of(CY).is_none());
-    // He has said that he leaves.
+    // Bo has marked a hang-up.
     let mut desk = taken_by_bo(true);
     desk.graceful_of(BO, GracefulReason::HangUp);
     desk.hello_of(BO, 9, true, false, false);
@@ -465,7 +469,7 @@ fn who_was_never_on_the_call_is_not_missed() {
 }
 
 #[test]
-fn somebody_who_is_with_the_customer_is_not_taken_for_an_agent_who_never_registered() {
+fn a_present_unregistered_leg_is_neither_removed_nor_lost_by_a_hello() {
     let mut desk = taken_by_bo(false);
     desk.hello_of(BO, 9, false, false, false);
     let (find, owned) = owners(1);
@@ -475,32 +479,32 @@ fn somebody_who_is_with_the_customer_is_not_taken_for_an_agent_who_never_registe
     assert!(!desk.finish_all().iter().any(removes) && desk.stage_of(BO).is_none());
 }
 
-/// Her page wrote the mark into the task, or it comes late: it looked like a loss at first.
+/// The page wrote the mark into the task, or the mark comes late: the departure looked like a loss at first.
 #[test]
-fn one_who_was_missed_for_a_moment_is_missed_when_her_transfer_was_refused() {
+fn a_late_mark_of_a_refused_transfer_leads_to_a_recovery_after_all() {
     let mut desk = Desk::talking();
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.graceful(GracefulReason::ColdTransfer);
     assert_eq!(desk.stage(), Some(Stage::Graceful));
-    desk.asked_of_transfer(HandedOver::Over, false);
+    desk.poll_shows_task(HandedOver::Over, false);
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
     let ends = |action: &Action| matches!(action, Action::EndConference { .. });
     assert!(!desk.take_actions().iter().any(ends));
 }
 
-/// What is in a task stays there.
+/// The mark stays in the task after it was refuted.
 #[test]
-fn a_refused_transfer_of_which_the_task_tells_does_not_count_again() {
+fn a_refused_transfer_mark_in_the_task_is_not_applied_again() {
     let said = marked_attributes(ADA, EPOCH, 2, GracefulReason::ColdTransfer);
     let mut desk = Desk::talking();
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.read(&said);
     assert_eq!(desk.stage(), Some(Stage::Graceful));
-    desk.asked_of_transfer(HandedOver::Over, false);
+    desk.poll_shows_task(HandedOver::Over, false);
     desk.take_actions();
     desk.read(&said);
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
-    // The same when the conference has ended with her leg.
+    // The same when the conference has ended with Ada's leg.
     let mut desk = Desk::talking();
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
@@ -512,9 +516,9 @@ fn a_refused_transfer_of_which_the_task_tells_does_not_count_again() {
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
 }
 
-/// The transfer was refused, and her leg goes long after it with the flag that another plugin has set.
+/// The transfer was refused, and the agent's leg leaves with the exit flag that another plugin has set.
 #[test]
-fn a_conference_that_ends_with_a_leg_was_not_handed_over() {
+fn a_conference_that_ends_with_the_agents_leg_refutes_a_transfer_mark() {
     for reason in [GracefulReason::ColdTransfer, GracefulReason::WarmTransfer] {
         let mut desk = Desk::talking();
         desk.graceful(reason);
@@ -531,7 +535,7 @@ fn a_conference_that_ends_with_a_leg_was_not_handed_over() {
 }
 
 #[test]
-fn a_conference_that_ends_with_the_colleague_was_handed_over() {
+fn a_conference_that_ends_with_the_colleagues_marked_hang_up_is_over() {
     let mut desk = taken_by_bo(false);
     desk.register(1, BO, 0xb1, 9);
     desk.graceful_of(BO, GracefulReason::HangUp);
@@ -542,9 +546,9 @@ fn a_conference_that_ends_with_the_colleague_was_handed_over() {
     assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), Next::Over);
 }
 
-/// Callbacks overtake each other, or are lost.
+/// Callbacks are out of order, or lost.
 #[test]
-fn a_conference_that_ends_after_the_colleague_has_left_it_was_handed_over_though_less_is_told() {
+fn a_colleagues_hang_up_mark_confirms_the_hand_over_without_callbacks() {
     for registers in [true, false] {
         let mut desk = Desk::talking();
         desk.graceful(GracefulReason::ColdTransfer);
@@ -558,7 +562,7 @@ fn a_conference_that_ends_after_the_colleague_has_left_it_was_handed_over_though
             desk.finish(find, owned);
         }
         desk.take_actions();
-        // Nobody has told that the legs are gone; that the conference has ended is told.
+        // Bo's leave is not reported. The end of the conference is.
         desk.leave(1, ADA_LEG, LeaveReason::HungUp);
         desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
         desk.end(1);
@@ -567,23 +571,23 @@ fn a_conference_that_ends_after_the_colleague_has_left_it_was_handed_over_though
     }
 }
 
-/// Her leg may go by itself when the transfer is refused.
+/// The leg may hang up by itself when the transfer is refused.
 #[test]
-fn a_conference_is_kept_while_it_is_handed_over() {
+fn an_exit_flag_is_undone_after_a_transfer_mark_not_a_hang_up_mark() {
     let mut desk = Desk::talking();
     desk.graceful(GracefulReason::ColdTransfer);
     desk.modify(1, ADA_LEG, true, false);
     let keep = Action::KeepConference { conference: conference(1), leg: leg(ADA_LEG) };
     assert_eq!(desk.take_actions(), [keep]);
-    // Who hangs up ends it.
+    // After a hang-up mark the agent means to end the conference.
     let mut desk = Desk::talking();
     desk.graceful(GracefulReason::HangUp);
     desk.modify(1, ADA_LEG, true, false);
     assert!(desk.take_actions().is_empty());
 }
 
-/// Ada has said that she hands the customer over, and is there so long after.
-fn stays(time: Millis) -> Desk {
+/// Ada has marked a transfer, and is still on the call so long after.
+fn stays_after_transfer_mark(time: Millis) -> Desk {
     let mut desk = Desk::talking();
     desk.graceful(GracefulReason::ColdTransfer);
     desk.now = desk.now + time;
@@ -591,53 +595,56 @@ fn stays(time: Millis) -> Desk {
 }
 
 #[test]
-fn a_page_that_goes_after_a_refused_transfer_is_missed() {
-    let mut desk = stays(Millis(2001));
+fn a_goodbye_two_seconds_after_a_transfer_mark_starts_an_absence() {
+    let mut desk = stays_after_transfer_mark(Millis(2001));
     desk.goodbye(ADA, EPOCH);
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
-    // Twilio may still be taking her away.
-    let mut desk = stays(Millis(2000));
+    // Twilio may still be taking Ada's leg away.
+    let mut desk = stays_after_transfer_mark(Millis(2000));
     desk.goodbye(ADA, EPOCH);
     assert_eq!(desk.stage(), None);
-    // Its next page finds out.
+    // The next page finds out.
     desk.now = desk.now + Millis::seconds(2);
     desk.hello_in_place(2);
     assert_eq!(desk.stage(), Some(Stage::InPlace));
 }
 
-/// Nobody else tells that she is gone.
+/// Nothing else reports that the page is gone.
 #[test]
-fn a_page_that_goes_right_after_a_refused_transfer_is_missed_when_twilio_had_its_time() {
-    let mut desk = stays(Millis(700));
+fn a_goodbye_right_after_a_transfer_mark_counts_later_if_the_leg_stays() {
+    let mut desk = stays_after_transfer_mark(Millis(700));
     desk.goodbye(ADA, EPOCH);
     assert_eq!(desk.stage(), None);
     desk.fire(1, Timer::Orphan);
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
-    // Twilio has taken her away.
-    let mut desk = stays(Millis(700));
+    // Twilio has taken Ada's leg away.
+    let mut desk = stays_after_transfer_mark(Millis(700));
     desk.goodbye(ADA, EPOCH);
     desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
     desk.fire(1, Timer::Orphan);
     assert_eq!((desk.stage(), desk.take_actions()), (None, vec![transfer_poll()]));
 }
 
-/// Her next page is there within the time that Twilio has.
+/// The next page is there before Twilio has had its time.
 #[test]
-fn a_next_page_right_after_a_refused_transfer_joins_when_twilio_had_its_time() {
-    let mut desk = stays(Millis(300));
+fn a_hello_right_after_a_transfer_mark_joins_later_if_the_leg_stays() {
+    let mut desk = stays_after_transfer_mark(Millis(300));
     desk.goodbye(ADA, EPOCH);
     desk.now = desk.now + Millis(1_650);
     desk.hello_in_place(2);
-    assert!(desk.stage().is_none() && desk.take_actions().is_empty(), "Twilio may still be taking her away");
+    assert!(
+        desk.stage().is_none() && desk.take_actions().is_empty(),
+        "Twilio may still be taking the leg away"
+    );
     desk.fire(1, Timer::Orphan);
     assert_eq!(desk.stage(), Some(Stage::InPlace));
-    // Nothing was heard of its end.
-    let mut desk = stays(Millis(1_900));
+    // The first page sent no goodbye.
+    let mut desk = stays_after_transfer_mark(Millis(1_900));
     desk.hello_in_place(2);
     desk.fire(1, Timer::Orphan);
     assert_eq!(desk.stage(), Some(Stage::InPlace));
-    // Twilio has taken her away.
-    let mut desk = stays(Millis(300));
+    // Twilio has taken Ada's leg away.
+    let mut desk = stays_after_transfer_mark(Millis(300));
     desk.hello_in_place(2);
     desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
     desk.fire(1, Timer::Orphan);
@@ -645,15 +652,15 @@ fn a_next_page_right_after_a_refused_transfer_joins_when_twilio_had_its_time() {
 }
 
 #[test]
-fn another_tab_says_nothing_of_a_transfer() {
-    let mut desk = stays(Millis::seconds(3));
+fn a_hello_beside_an_older_page_does_not_refute_a_transfer_mark() {
+    let mut desk = stays_after_transfer_mark(Millis::seconds(3));
     desk.hello(2, false, true);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     assert_eq!(desk.stage(), None);
 }
 
 #[test]
-fn who_said_that_she_hangs_up_is_not_missed_however_late_her_leg_leaves() {
+fn a_hang_up_mark_counts_when_the_leg_leaves_five_seconds_later() {
     let mut desk = Desk::talking();
     desk.graceful(GracefulReason::HangUp);
     desk.now = desk.now + Millis::seconds(5);
@@ -662,8 +669,8 @@ fn who_said_that_she_hangs_up_is_not_missed_however_late_her_leg_leaves() {
     assert_eq!(desk.stage(), None);
 }
 
-/// Twilio answers nothing until it has deleted the task, five minutes after Bo, who took it, was lost and wrapped up. `registers`:
-/// whose pages say all along that theirs was the leg.
+/// Twilio answers nothing until it has deleted the task, five minutes after Bo, who took it, was lost and wrapped up.
+/// The pages of `registers` claim all along that the leg is theirs.
 fn deleted_after_a_transfer(registers: &[u128]) -> Desk {
     let mut desk = handed_over(LeaveReason::UpdatedViaApi);
     desk.take_actions();
@@ -686,30 +693,33 @@ fn deleted_after_a_transfer(registers: &[u128]) -> Desk {
     desk.leave(1, 0xb1, LeaveReason::HungUp);
     let (find, _) = owners(1);
     desk.finish(find, Outcome::Gone);
-    assert!(!desk.has_timer(Timer::Owners), "nobody will ever say it: no use in asking each second");
+    assert!(
+        !desk.has_timer(Timer::Owners),
+        "Twilio will never name the owners, so the query is not repeated"
+    );
     desk.take_actions();
-    desk.stands(alone(HandedOver::Over, true));
+    desk.transfer_poll_shows(alone(HandedOver::Over, true));
     desk
 }
 
 #[test]
-fn a_taker_known_by_registration_alone_is_missed_when_the_task_is_deleted() {
+fn a_taker_known_only_by_registration_is_lost_when_the_task_is_deleted() {
     let desk = deleted_after_a_transfer(&[BO]);
     assert_eq!(desk.stage_of(BO), Some(Stage::Interrupted));
-    assert_eq!(desk.stage_of(ADA), None, "Ada has handed the customer over");
+    assert_eq!(desk.stage_of(ADA), None, "Ada handed the customer over");
 }
 
 #[test]
-fn two_workers_who_claim_the_leg_of_a_deleted_task_are_both_not_believed() {
+fn two_workers_who_claim_the_leg_of_a_deleted_task_are_both_ignored() {
     let desk = deleted_after_a_transfer(&[BO, CY]);
     assert_eq!((desk.stage_of(BO), desk.stage_of(CY)), (None, None));
-    assert_eq!(desk.stage_of(ADA), Some(Stage::Interrupted), "a known limit: nobody else is known");
+    assert_eq!(desk.stage_of(ADA), Some(Stage::Interrupted), "a known limit: no other agent is known");
 }
 
-/// No server ran while Bo took the transfer and was lost: no callback has shown the leg that Bo's page registers, nor does a poll.
-/// Twilio says that the reservation is Bo's.
+/// No server ran while Bo took the transfer and was lost: no callback and no poll has shown the leg that Bo's page
+/// registers. Twilio confirms that the reservation is Bo's.
 #[test]
-fn a_taker_whose_leg_nobody_has_ever_seen_is_missed_when_the_customer_is_alone() {
+fn a_taker_with_an_unseen_leg_is_lost_if_a_poll_shows_the_customer_alone() {
     for ada_is_there in [false, true] {
         let mut desk = if ada_is_there { Desk::talking() } else { handed_over(LeaveReason::UpdatedViaApi) };
         desk.take_actions();
@@ -719,7 +729,7 @@ fn a_taker_whose_leg_nobody_has_ever_seen_is_missed_when_the_customer_is_alone()
         desk.finish(find, found);
         desk.fire(1, Timer::Learn);
         let polls = |action: &Action| matches!(action, Action::Look { .. });
-        let poll = desk.take_actions().into_iter().find(polls).expect("the leg is asked for");
+        let poll = desk.take_actions().into_iter().find(polls).expect("a poll for the leg");
         let ada = ada_is_there.then_some((leg(ADA_LEG), ParticipantFlags::default()));
         let mut there = alone(HandedOver::Waits, false);
         there.participants.extend(ada);
