@@ -1,4 +1,4 @@
-//! A page that cannot reach the server writes into the task that its agent leaves.
+//! Graceful marks in the task: a page that cannot reach the server writes into the task that its agent leaves.
 
 use crate::desk::*;
 use rejoin_protocol::api::{DeliveryId, GracefulReason, Stage};
@@ -18,7 +18,7 @@ fn end_conference() -> Action {
     Action::EndConference { conference: conference(1) }
 }
 
-/// Ada's leg has left, and the server does not know why.
+/// Ada's leg has left, and the server waits for a mark.
 fn grace() -> Desk {
     let mut desk = Desk::talking();
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
@@ -30,17 +30,18 @@ fn id(epoch: u64, number: u32) -> Option<DeliveryId> {
 }
 
 #[test]
-fn a_mark_in_the_task_is_as_good_as_one_that_came() {
+fn a_mark_in_the_task_counts_within_the_grace_period() {
     let mut desk = grace();
     assert_eq!((desk.reads, desk.take_actions()), (1, vec![]));
     desk.read(&hang_up_in_task());
     assert_eq!(desk.stage(), Some(Stage::Graceful));
-    assert!(desk.take_actions().is_empty(), "nobody is told and nobody is called");
-    ends_when_confirmed(&mut desk);
+    assert!(desk.take_actions().is_empty(), "no announcement and no ping");
+    ends_only_once_the_task_is_over(&mut desk);
 }
 
-/// The customer is alone, and the task alone says that it was on purpose.
-fn ends_when_confirmed(desk: &mut Desk) {
+/// The customer is alone, and only the task says that the agent left on purpose: the conference is ended once Twilio
+/// says that the task is over.
+fn ends_only_once_the_task_is_over(desk: &mut Desk) {
     let look = transfer_poll();
     let alone = |task| {
         let participants = [(leg(CUSTOMER), ParticipantFlags::default())].into();
@@ -48,19 +49,19 @@ fn ends_when_confirmed(desk: &mut Desk) {
     };
     for stands in [Some(HandedOver::Wraps), None, Some(HandedOver::Waits)] {
         desk.fire(1, Timer::Orphan);
-        assert_eq!(desk.take_actions(), [look.clone()], "Twilio is asked");
+        assert_eq!(desk.take_actions(), [look.clone()], "the task is polled");
         desk.finish(look.clone(), alone(stands));
-        assert_eq!(desk.take_actions(), [], "the customer is not hung up on");
+        assert_eq!(desk.take_actions(), [], "the call is not ended");
     }
     desk.fire(1, Timer::Orphan);
     assert_eq!(desk.take_actions(), [look.clone()]);
     desk.finish(look, alone(Some(HandedOver::Over)));
     desk.fire(1, Timer::Orphan);
-    assert_eq!(desk.take_actions(), [end_conference()], "the call is over, as without us");
+    assert_eq!(desk.take_actions(), [end_conference()], "the call is ended once the task is over");
 }
 
 #[test]
-fn given_a_sign_out_that_only_the_task_tells_the_conference_ends_after_a_minute() {
+fn a_conference_ends_a_minute_after_a_mark_found_only_in_the_task() {
     let mut desk = grace();
     desk.read(&hang_up_in_task());
     let marked = desk.now;
@@ -83,7 +84,7 @@ fn given_a_sign_out_that_only_the_task_tells_the_conference_ends_after_a_minute(
 }
 
 #[test]
-fn a_mark_in_the_task_with_an_epoch_of_no_page_is_not_believed() {
+fn a_mark_in_the_task_with_an_unknown_epoch_is_ignored() {
     for epoch in [EPOCH + 1, 1 << 53, u64::MAX] {
         let mut desk = grace();
         desk.read(&marked_attributes(ADA, epoch, 2, GracefulReason::HangUp));
@@ -92,7 +93,7 @@ fn a_mark_in_the_task_with_an_epoch_of_no_page_is_not_believed() {
         let actions = desk.take_actions();
         assert!(!actions.contains(&end_conference()) && !actions.is_empty());
     }
-    // A page of Ada's that has said hello, and could not say more.
+    // The epoch of a page of Ada's that has said hello.
     let mut desk = grace();
     desk.hello(LATER, true, false);
     desk.read(&marked_attributes(ADA, LATER, 2, GracefulReason::HangUp));
@@ -100,7 +101,7 @@ fn a_mark_in_the_task_with_an_epoch_of_no_page_is_not_believed() {
 }
 
 #[test]
-fn a_page_that_says_what_is_in_the_task_confirms_it() {
+fn a_mark_in_the_task_is_confirmed_by_the_same_mark_from_the_page() {
     let mut desk = grace();
     desk.read(&hang_up_in_task());
     desk.mark(ADA, id(EPOCH, 2), GracefulReason::HangUp);
@@ -109,7 +110,7 @@ fn a_page_that_says_what_is_in_the_task_confirms_it() {
 }
 
 #[test]
-fn a_task_that_says_nothing_of_it_changes_nothing() {
+fn a_task_without_a_mark_changes_nothing() {
     for attributes in [json!({}), json!({"rejoinLeft": null}), json!([]), json!("nonsense")] {
         let mut desk = grace();
         desk.read(&attributes);
@@ -120,7 +121,7 @@ fn a_task_that_says_nothing_of_it_changes_nothing() {
 }
 
 #[test]
-fn a_task_that_is_read_late_still_keeps_the_customer_from_being_brought_back() {
+fn a_mark_read_from_the_task_during_the_recovery_ends_it() {
     let mut desk = grace();
     desk.fire(1, Timer::Grace);
     let begun = desk.finish_all();
@@ -128,9 +129,9 @@ fn a_task_that_is_read_late_still_keeps_the_customer_from_being_brought_back() {
     desk.read(&hang_up_in_task());
     assert_eq!(desk.stage(), Some(Stage::Graceful));
     assert_eq!(desk.finish_all(), [end_ping(), end_hold()]);
-    ends_when_confirmed(&mut desk);
+    ends_only_once_the_task_is_over(&mut desk);
 
-    // By the read that comes before the requeue anyway.
+    // The mark comes with the read that precedes the requeue.
     let mut desk = grace();
     desk.fire(1, Timer::Grace);
     let mark = Action::MarkTask { task: TaskSid::numbered(1), at: desk.now };
@@ -141,11 +142,11 @@ fn a_task_that_is_read_late_still_keeps_the_customer_from_being_brought_back() {
         Outcome::TaskRead { attributes: hang_up_in_task().to_string(), version: None, workflow: None },
     );
     assert_eq!(desk.stage(), Some(Stage::Graceful));
-    assert!(desk.take_actions().is_empty(), "she is there, and is not given the customer");
+    assert!(desk.take_actions().is_empty(), "Ada is back, and the customer is not requeued");
 }
 
 #[test]
-fn a_customer_who_is_in_the_queue_stays_there() {
+fn a_mark_read_from_the_task_does_not_stop_a_requeue() {
     let mut desk = Desk::holding();
     desk.hello(2, true, false);
     desk.finish_all();
@@ -154,7 +155,7 @@ fn a_customer_who_is_in_the_queue_stays_there() {
 }
 
 #[test]
-fn a_conference_that_ended_with_her_leg_was_ended_on_purpose() {
+fn a_mark_in_the_task_ends_the_call_of_a_stranded_customer() {
     for asked_first in [true, false] {
         let mut desk = Desk::talking();
         let asked = |desk: &mut Desk| desk.handle(Event::Released { customer: leg(CUSTOMER) });
@@ -176,13 +177,15 @@ fn a_conference_that_ended_with_her_leg_was_ended_on_purpose() {
 }
 
 #[test]
-fn a_conference_that_ended_with_her_leg_is_read_of_before_the_customer_goes_back() {
+fn a_stranded_customer_waits_for_the_task_read_before_a_requeue() {
     let mut desk = grace();
     desk.leave(1, CUSTOMER, LeaveReason::ModeratorEnded);
     desk.end(1);
     desk.handle(Event::Released { customer: leg(CUSTOMER) });
     desk.fire(1, Timer::Grace);
-    let [mark @ Action::MarkTask { .. }] = &desk.take_actions()[..] else { panic!("the task is marked") };
+    let [mark @ Action::MarkTask { .. }] = &desk.take_actions()[..] else {
+        panic!("expected a mark of the task")
+    };
     assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), Next::Wait);
     desk.finish(
         mark.clone(),
@@ -192,16 +195,16 @@ fn a_conference_that_ended_with_her_leg_is_read_of_before_the_customer_goes_back
 }
 
 #[test]
-fn a_transfer_leaves_the_customer_to_whoever_comes() {
+fn a_transfer_mark_in_the_task_makes_the_transfer_polled() {
     let mut desk = grace();
     desk.read(&marked_attributes(ADA, EPOCH, 2, GracefulReason::ColdTransfer));
     assert_eq!(desk.stage(), Some(Stage::Graceful));
     desk.fire(1, Timer::Orphan);
-    assert_eq!(desk.take_actions(), [transfer_poll()], "he waits for a colleague");
+    assert_eq!(desk.take_actions(), [transfer_poll()], "the customer may be waiting for a colleague");
 }
 
 #[test]
-fn a_leave_that_nobody_told_is_looked_up_too() {
+fn a_mark_in_the_task_counts_for_an_unreported_leave() {
     let mut desk = Desk::talking();
     desk.hello(2, true, false);
     assert_eq!(desk.reads, 1);
@@ -211,7 +214,7 @@ fn a_leave_that_nobody_told_is_looked_up_too() {
 }
 
 #[test]
-fn a_mark_of_an_older_turn_is_not_believed() {
+fn a_mark_in_the_task_of_another_or_earlier_reservation_is_ignored() {
     let stays = |desk: &mut Desk, mark: &Value, why: &str| {
         desk.leave(1, ADA_LEG, LeaveReason::HungUp);
         desk.read(mark);
@@ -231,19 +234,19 @@ fn a_mark_of_an_older_turn_is_not_believed() {
     let mut desk = Desk::talking();
     let mut other = hang_up_in_task();
     other["rejoinLeft"]["id"] = json!(null);
-    stays(&mut desk, &other, "nobody knows when it was made");
+    stays(&mut desk, &other, "it is not known when the mark was made");
 
     let mut desk = Desk::talking();
     desk.register_again(ADA, ADA_LEG, EPOCH, id(EPOCH, 3));
-    stays(&mut desk, &hang_up_in_task(), "she has stayed, and registered anew");
+    stays(&mut desk, &hang_up_in_task(), "Ada stayed and registered again");
 
     let mut desk = Desk::talking();
     desk.register_again(ADA, ADA_LEG, LATER, id(LATER, 1));
-    stays(&mut desk, &hang_up_in_task(), "she is back by a newer page");
+    stays(&mut desk, &hang_up_in_task(), "Ada is back by a newer page");
 }
 
 #[test]
-fn a_mark_after_the_registration_is_believed() {
+fn a_mark_in_the_task_after_the_registration_counts() {
     let mut desk = Desk::talking();
     desk.register_again(ADA, ADA_LEG, EPOCH, id(EPOCH, 1));
     desk.register_again(BO, 0xb1, LATER, id(LATER, 9));
@@ -251,17 +254,21 @@ fn a_mark_after_the_registration_is_believed() {
     desk.take_actions();
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.read(&hang_up_in_task());
-    assert_eq!(desk.stage(), Some(Stage::Graceful), "what a colleague's page says is not hers");
+    assert_eq!(
+        desk.stage(),
+        Some(Stage::Graceful),
+        "a colleague's registration does not withdraw Ada's mark"
+    );
 }
 
 #[test]
-fn the_mark_that_comes_after_all_is_the_same_one() {
+fn a_mark_in_the_task_and_the_same_mark_from_the_page_count_once() {
     let mut desk = grace();
     desk.read(&hang_up_in_task());
     desk.mark(ADA, id(EPOCH, 2), GracefulReason::HangUp);
     assert_eq!(desk.stage(), Some(Stage::Graceful));
 
-    // And one that came, and was taken back, does not come back with the task.
+    // A mark that arrived and was withdrawn is not applied again when it is read in the task.
     let mut desk = Desk::talking();
     desk.mark(ADA, id(EPOCH, 2), GracefulReason::ColdTransfer);
     desk.now = desk.now + Millis::seconds(15);
@@ -272,21 +279,21 @@ fn the_mark_that_comes_after_all_is_the_same_one() {
 }
 
 #[test]
-fn what_is_not_needed_any_more_is_not_read() {
+fn a_separate_read_of_the_task_is_unwanted_after_the_grace_period() {
     let read = Action::ReadTask { task: TaskSid::numbered(1) };
     let mut desk = grace();
     assert!(desk.machine.wants(&conference(1), &read));
     desk.fire(1, Timer::Grace);
-    assert!(!desk.machine.wants(&conference(1), &read), "it is read anyway, to mark it");
+    assert!(!desk.machine.wants(&conference(1), &read), "marking the task reads it anyway");
 }
 
-/// Ada's leg has left, no page has registered the call, and Twilio says what the task says.
-fn looked_up(attributes: &Value) -> Desk {
+/// Ada's leg has left, no page has registered the call, and the look-up brings these attributes of the task.
+fn looked_up_with(attributes: &Value) -> Desk {
     let mut desk = Desk::new();
     desk.join(1, CUSTOMER, true);
     desk.join(1, ADA_LEG, false);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
-    let [learn @ Action::Learn { .. }] = &desk.take_actions()[..] else { panic!("the call is looked up") };
+    let [learn @ Action::Learn { .. }] = &desk.take_actions()[..] else { panic!("expected a look-up") };
     let found = rejoin_recovery::Registered {
         workflow: rejoin_protocol::WorkflowSid::numbered(1),
         queue: None,
@@ -301,26 +308,26 @@ fn looked_up(attributes: &Value) -> Desk {
 }
 
 #[test]
-fn a_call_that_is_looked_up_has_its_mark_too() {
-    let mut desk = looked_up(&hang_up_in_task());
+fn a_mark_that_a_look_up_brings_counts() {
+    let mut desk = looked_up_with(&hang_up_in_task());
     assert!(desk.stage().is_none() && desk.take_actions().is_empty());
-    ends_when_confirmed(&mut desk);
+    ends_only_once_the_task_is_over(&mut desk);
 }
 
-/// No page of Ada's has spoken of the call: any epoch counts that a page can have, and no other.
+/// No page of Ada's has said anything about the call: any epoch counts that a page can have, and no other.
 #[test]
-fn given_no_word_of_a_page_a_mark_with_an_impossible_epoch_is_ignored() {
-    let mut desk = looked_up(&marked_attributes(ADA, u64::MAX, 1, GracefulReason::HangUp));
+fn a_looked_up_mark_with_an_impossible_epoch_is_ignored() {
+    let mut desk = looked_up_with(&marked_attributes(ADA, u64::MAX, 1, GracefulReason::HangUp));
     assert!(desk.has_timer(Timer::Grace), "the agent is lost");
     desk.fire(1, Timer::Grace);
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
     assert!(desk.finish_all().iter().any(|action| matches!(action, Action::CreatePing { .. })));
 }
 
-/// Callbacks are late: the agent's leg was never shown. The poll that asks for it finds nobody, as the conference has ended, and
-/// Twilio asks every second what comes next for the customer. The simulation has found it (seed 87633).
+/// Callbacks are late, so the agent's leg was never shown. The poll for it finds nobody, as the conference has ended,
+/// and Twilio fetches our action URL for the customer every second. Found by the simulation, seed 87633.
 #[test]
-fn a_customer_whom_a_poll_misses_while_twilio_asks_for_them_is_not_let_go() {
+fn a_stranded_customer_missing_in_the_poll_for_an_unseen_leg_is_kept() {
     for shown in [true, false] {
         let mut desk = Desk::new();
         if shown {
@@ -334,7 +341,7 @@ fn a_customer_whom_a_poll_misses_while_twilio_asks_for_them_is_not_let_go() {
         });
         desk.handle(Event::Released { customer: leg(CUSTOMER) });
         let poll = desk.take_actions().into_iter().find(|action| matches!(action, Action::Look { .. }));
-        desk.finish(poll.expect("the leg is asked for"), Outcome::Looked(Box::default()));
+        desk.finish(poll.expect("a poll for the leg"), Outcome::Looked(Box::default()));
         desk.now = desk.now + Millis::seconds(1);
         desk.handle(Event::Released { customer: leg(CUSTOMER) });
         assert_eq!(desk.machine.next(desk.now, &leg(CUSTOMER)), Next::Wait, "{shown}");

@@ -1,4 +1,4 @@
-//! Nobody is believed about a call who has no part in it.
+//! Ownership: what a worker's page claims about a call counts only once Twilio confirms it.
 
 use crate::desk::*;
 use crate::transitions::stored::call_of;
@@ -9,7 +9,7 @@ use rejoin_recovery::{
     ParticipantFlags, Registered, Right, Seen, Timer,
 };
 
-/// What this worker's page says of Ada's leg in conference 1.
+/// A registration of Ada's leg in conference 1 by this worker's page.
 fn registration(worker: u128, task: u128) -> Registration {
     Registration {
         id: None,
@@ -25,14 +25,14 @@ fn registration(worker: u128, task: u128) -> Registration {
     }
 }
 
-/// How it is answered.
-fn says(desk: &mut Desk, worker: u128, registration: &Registration) -> Right {
+/// The page registers. Returns how the registration is answered.
+fn registers(desk: &mut Desk, worker: u128, registration: &Registration) -> Right {
     let worker = WorkerSid::numbered(worker);
     desk.handle(Event::Registered { worker: worker.clone(), registration: registration.clone() });
     desk.machine.right(&worker, registration)
 }
 
-/// A callback that does not say who has accepted the call.
+/// A `participant-join` callback whose address does not name the owner of the reservation.
 fn joins(desk: &mut Desk, sequence: u64, who: u128) {
     let kind = ConferenceEventKind::Join { leg: leg(who), flags: ParticipantFlags::default() };
     let task = Some(TaskSid::numbered(1));
@@ -41,6 +41,7 @@ fn joins(desk: &mut Desk, sequence: u64, who: u128) {
     desk.handle(Event::Conference(event));
 }
 
+/// A `participant-leave` callback whose address does not name the owner of the reservation.
 fn leaves(desk: &mut Desk, sequence: u64, who: u128) {
     let kind = ConferenceEventKind::Leave { leg: leg(who), reason: LeaveReason::HungUp };
     let (task, label, owner) = (Some(TaskSid::numbered(1)), None, None);
@@ -55,13 +56,13 @@ fn leaves(desk: &mut Desk, sequence: u64, who: u128) {
 }
 
 #[test]
-fn a_call_with_thousands_of_callbacks_remembers_only_the_last_ones() {
+fn a_call_remembers_its_last_1000_callbacks_and_ignores_older_ones() {
     let mut desk = Desk::talking();
     let customer_is_there = |desk: &Desk| {
         desk.machine.call(&conference(1)).unwrap().facts.roster.is_reported_joined(&leg(CUSTOMER))
     };
     for sequence in 100..5000 {
-        // The agent puts the customer on hold, and takes them off again, over and over.
+        // The agent holds and unholds the customer over and over.
         let flags = ParticipantFlags { hold: sequence % 2 == 0, ..ParticipantFlags::default() };
         let kind = ConferenceEventKind::Modify { leg: leg(CUSTOMER), flags };
         let (task, label, owner) = (Some(TaskSid::numbered(1)), None, None);
@@ -76,11 +77,11 @@ fn a_call_with_thousands_of_callbacks_remembers_only_the_last_ones() {
     }
     assert_eq!(desk.machine.call(&conference(1)).unwrap().facts.received.callbacks.len(), 1000);
     leaves(&mut desk, 50, CUSTOMER);
-    assert!(customer_is_there(&desk), "a repeated callback of long ago");
+    assert!(customer_is_there(&desk), "a duplicate of a callback long ago");
     leaves(&mut desk, 4999, CUSTOMER);
-    assert!(customer_is_there(&desk), "a repeated one of just now");
+    assert!(customer_is_there(&desk), "a duplicate of a recent callback");
     leaves(&mut desk, 5000, CUSTOMER);
-    assert!(!customer_is_there(&desk), "a new one");
+    assert!(!customer_is_there(&desk), "a new callback");
 }
 
 fn find(conference: Option<rejoin_protocol::ConferenceSid>) -> Action {
@@ -88,53 +89,54 @@ fn find(conference: Option<rejoin_protocol::ConferenceSid>) -> Action {
 }
 
 #[test]
-fn a_registration_counts_when_the_callback_says_whose_the_reservation_is() {
+fn a_registration_counts_once_a_callback_names_the_owner() {
     let mut desk = Desk::new();
-    assert_eq!(says(&mut desk, ADA, &registration(ADA, 1)), Right::Unknown);
+    assert_eq!(registers(&mut desk, ADA, &registration(ADA, 1)), Right::Unknown);
     assert!(
         desk.machine.call(&conference(1)).unwrap().facts.roster.agents.is_empty(),
-        "nothing is believed yet"
+        "the registration is not confirmed yet"
     );
     desk.join(1, CUSTOMER, false);
     desk.join(1, ADA_LEG, false);
-    assert_eq!(says(&mut desk, ADA, &registration(ADA, 1)), Right::Own);
+    assert_eq!(registers(&mut desk, ADA, &registration(ADA, 1)), Right::Own);
     desk.fire(1, Timer::Owners);
-    assert!(desk.take_actions().is_empty(), "Twilio was not asked");
+    assert!(desk.take_actions().is_empty(), "no query for the owners");
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     assert!(desk.has_timer(Timer::Grace));
 }
 
 #[test]
-fn twilio_is_asked_when_no_callback_comes() {
+fn owners_are_queried_when_no_callback_arrives() {
     let mut desk = Desk::new();
     for _ in 0..3 {
-        assert_eq!(says(&mut desk, ADA, &registration(ADA, 1)), Right::Unknown);
+        assert_eq!(registers(&mut desk, ADA, &registration(ADA, 1)), Right::Unknown);
     }
     desk.fire(1, Timer::Owners);
     assert_eq!(desk.take_actions(), [find(Some(conference(1)))]);
-    assert_eq!(says(&mut desk, ADA, &registration(ADA, 1)), Right::Unknown);
+    assert_eq!(registers(&mut desk, ADA, &registration(ADA, 1)), Right::Unknown);
     desk.finish(find(Some(conference(1))), owners(1).1);
-    assert_eq!(says(&mut desk, ADA, &registration(ADA, 1)), Right::Own);
-    let [look] = &desk.take_actions()[..] else { panic!("Twilio is asked who is there") };
+    assert_eq!(registers(&mut desk, ADA, &registration(ADA, 1)), Right::Own);
+    let [look] = &desk.take_actions()[..] else { panic!("expected a poll") };
     let there = [CUSTOMER, ADA_LEG].map(|who| (leg(who), ParticipantFlags::default())).into();
     let seen = Seen { participants: there, ..Seen::default() };
     desk.finish(look.clone(), Outcome::Looked(Box::new(seen)));
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Grace);
-    assert_eq!(desk.stage(), Some(Stage::Interrupted), "and the call is guarded");
+    assert_eq!(desk.stage(), Some(Stage::Interrupted), "the call is recovered");
 }
 
-/// The server was down from the beginning of the call to its loss, and the next page delivers what the last one could not.
+/// The server was down from the beginning of the call to its loss, and the next page delivers the registration of the
+/// last one.
 #[test]
-fn a_call_of_which_no_callback_came_is_looked_at() {
+fn a_lost_call_without_callbacks_is_polled_once_its_owner_is_known() {
     let mut desk = Desk::new();
-    assert_eq!(says(&mut desk, ADA, &registration(ADA, 1)), Right::Unknown);
+    assert_eq!(registers(&mut desk, ADA, &registration(ADA, 1)), Right::Unknown);
     desk.fire(1, Timer::Owners);
     assert_eq!(desk.take_actions(), [find(Some(conference(1)))]);
     desk.finish(find(Some(conference(1))), owners(1).1);
     let look = Action::Look {
         conference: conference(1),
-        customer: None, // nobody but the page has named one
+        customer: None, // only the page has named one
         queued: None,
         handed_over: None,
     };
@@ -143,30 +145,30 @@ fn a_call_of_which_no_callback_came_is_looked_at() {
     let seen = Seen { participants, on_line: Some(true), ..Seen::default() };
     desk.finish(look, Outcome::Looked(Box::new(seen)));
     desk.fire(1, Timer::Grace);
-    assert_eq!(desk.stage(), Some(Stage::Interrupted), "she is missed");
+    assert_eq!(desk.stage(), Some(Stage::Interrupted), "Ada is lost");
 }
 
 #[test]
-fn twilio_is_asked_once_when_the_callbacks_do_not_say_it() {
+fn owners_are_queried_once_when_callbacks_do_not_name_them() {
     let mut desk = Desk::new();
     joins(&mut desk, 1, CUSTOMER);
     joins(&mut desk, 2, ADA_LEG);
     for _ in 0..3 {
-        assert_eq!(says(&mut desk, ADA, &registration(ADA, 1)), Right::Unknown);
+        assert_eq!(registers(&mut desk, ADA, &registration(ADA, 1)), Right::Unknown);
     }
     assert_eq!(desk.take_actions(), [find(None)]);
     desk.finish(find(None), owners(1).1);
-    assert_eq!(says(&mut desk, ADA, &registration(ADA, 1)), Right::Own);
+    assert_eq!(registers(&mut desk, ADA, &registration(ADA, 1)), Right::Own);
 }
 
-/// No callback names a second agent, and a page may be gone before it repeats what was refused.
+/// No callback names a second agent, and a page may be gone before it repeats a refused registration.
 #[test]
-fn a_registration_that_was_refused_counts_when_twilio_has_answered() {
+fn a_pending_registration_counts_once_twilio_names_the_owner() {
     for leaves_first in [true, false] {
         let mut desk = Desk::new();
         joins(&mut desk, 1, CUSTOMER);
         joins(&mut desk, 2, ADA_LEG);
-        assert_eq!(says(&mut desk, ADA, &registration(ADA, 1)), Right::Unknown);
+        assert_eq!(registers(&mut desk, ADA, &registration(ADA, 1)), Right::Unknown);
         assert_eq!(desk.take_actions(), [find(None)]);
         desk.restart();
         if leaves_first {
@@ -176,29 +178,29 @@ fn a_registration_that_was_refused_counts_when_twilio_has_answered() {
         if !leaves_first {
             leaves(&mut desk, 3, ADA_LEG);
         }
-        assert!(desk.has_timer(Timer::Grace), "she is looked for; left first: {leaves_first}");
+        assert!(desk.has_timer(Timer::Grace), "Ada is lost; left first: {leaves_first}");
     }
 }
 
-/// Her reservation is newer than the question, or Twilio does not answer.
+/// The reservation is newer than the query, or Twilio does not answer.
 #[test]
-fn twilio_is_asked_again_for_a_registration_that_the_answer_is_not_about() {
+fn owners_are_queried_again_for_a_reservation_missing_in_the_answer() {
     let mut desk = Desk::talking();
     desk.join(1, 0x77, false);
     desk.join(1, 0x78, false);
-    let his = Registration { worker_leg: leg(0x77), ..registration(BO, 1) };
-    assert_eq!(says(&mut desk, BO, &his), Right::Unknown);
+    let bos = Registration { worker_leg: leg(0x77), ..registration(BO, 1) };
+    assert_eq!(registers(&mut desk, BO, &bos), Right::Unknown);
     assert_eq!(desk.take_actions(), [find(None)]);
     desk.finish(find(None), Outcome::Failed { reason: "no answer".into() });
     desk.fire(1, Timer::Owners);
     assert_eq!(desk.take_actions(), [find(None)]);
 
-    let hers = Registration { worker_leg: leg(0x78), ..registration(CY, 1) };
-    assert_eq!(says(&mut desk, CY, &hers), Right::Unknown, "while it is asked");
+    let cys = Registration { worker_leg: leg(0x78), ..registration(CY, 1) };
+    assert_eq!(registers(&mut desk, CY, &cys), Right::Unknown, "while the query is in flight");
     let of_bo = [(reservation_of(BO, 1), WorkerSid::numbered(BO))].into();
     desk.finish(find(None), Outcome::Owners { owners: of_bo, is_of_task: true });
     desk.fire(1, Timer::Owners);
-    assert_eq!(desk.take_actions(), [find(None)], "of hers nothing was said");
+    assert_eq!(desk.take_actions(), [find(None)], "the answer did not name Cy's reservation");
     desk.finish(find(None), owners(1).1);
     let call = desk.machine.call(&conference(1)).unwrap();
     assert!(
@@ -209,30 +211,30 @@ fn twilio_is_asked_again_for_a_registration_that_the_answer_is_not_about() {
 }
 
 #[test]
-fn what_nobody_answers_about_is_not_kept_for_ever() {
+fn a_pending_registration_is_dropped_when_twilio_never_answers() {
     let mut desk = Desk::talking();
-    let his = Registration { worker_leg: leg(0x77), ..registration(BO, 1) };
-    says(&mut desk, BO, &his);
+    let bos = Registration { worker_leg: leg(0x77), ..registration(BO, 1) };
+    registers(&mut desk, BO, &bos);
     let mut asked = 0;
     while !desk.take_actions().is_empty() {
         asked += 1;
-        assert!(asked < 100, "it is asked for ever");
+        assert!(asked < 100, "the queries never end");
         desk.now = desk.now + Millis::seconds(1);
         desk.finish(find(None), Outcome::Failed { reason: "no answer".into() });
         if desk.has_timer(Timer::Owners) {
             desk.fire(1, Timer::Owners);
         }
     }
-    assert!(asked > 10, "asked {asked} times");
+    assert!(asked > 10, "{asked} queries");
     assert!(desk.machine.call(&conference(1)).unwrap().facts.ownership.registrations.is_empty());
 }
 
-/// Bo has named her conference as his task's before.
+/// Bo claimed Ada's conference for Bo's task before.
 #[test]
-fn what_was_said_before_it_was_known_whose_the_conference_is_counts() {
+fn a_registration_made_before_the_task_is_known_counts_later() {
     let mut desk = Desk::new();
-    says(&mut desk, BO, &registration(BO, 2));
-    says(&mut desk, ADA, &registration(ADA, 1));
+    registers(&mut desk, BO, &registration(BO, 2));
+    registers(&mut desk, ADA, &registration(ADA, 1));
     desk.join(1, CUSTOMER, false);
     desk.join(1, ADA_LEG, false);
     let call = desk.machine.call(&conference(1)).unwrap();
@@ -241,25 +243,25 @@ fn what_was_said_before_it_was_known_whose_the_conference_is_counts() {
 }
 
 #[test]
-fn a_lookup_that_fails_leaves_nothing_behind_and_may_be_tried_again() {
+fn a_failed_owner_query_leaves_no_call_and_may_be_repeated() {
     for outcome in [Outcome::Gone, Outcome::Overtaken] {
         let mut desk = Desk::new();
-        says(&mut desk, ADA, &registration(ADA, 1));
+        registers(&mut desk, ADA, &registration(ADA, 1));
         desk.fire(1, Timer::Owners);
         desk.finish(find(Some(conference(1))), outcome);
         assert!(matches!(desk.effects.last(), Some(Effect::Forget { .. })));
         assert_eq!(desk.machine.call(&conference(1)), None);
-        assert_eq!(says(&mut desk, ADA, &registration(ADA, 1)), Right::Unknown);
+        assert_eq!(registers(&mut desk, ADA, &registration(ADA, 1)), Right::Unknown);
         assert!(desk.has_timer(Timer::Owners));
     }
 }
 
-/// Her page may be gone when Twilio answers again: nobody else tells of the call.
+/// The page may be gone when Twilio answers again, and nothing else reports the call.
 #[test]
-fn a_call_of_which_no_callback_came_is_asked_about_again_while_twilio_does_not_answer() {
+fn owners_of_a_call_without_callbacks_are_queried_for_80_s_at_most() {
     for answers in [true, false] {
         let mut desk = Desk::new();
-        says(&mut desk, ADA, &registration(ADA, 1));
+        registers(&mut desk, ADA, &registration(ADA, 1));
         desk.fire(1, Timer::Owners);
         let since = desk.now;
         for n in 0.. {
@@ -284,59 +286,71 @@ fn a_call_of_which_no_callback_came_is_asked_about_again_while_twilio_does_not_a
 fn a_registration_for_another_workers_reservation_changes_nothing() {
     let mut desk = Desk::talking();
     let before = desk.machine.call(&conference(1)).cloned();
-    let mut hers = registration(ADA, 1);
-    assert_eq!(says(&mut desk, BO, &hers), Right::Foreign, "her leg and her reservation");
-    hers.worker_leg = leg(0x77);
-    assert_eq!(says(&mut desk, BO, &hers), Right::Foreign, "a leg of his, and her reservation");
-    assert_eq!(says(&mut desk, BO, &registration(BO, 1)), Right::Foreign, "her leg");
-    assert_eq!(says(&mut desk, ADA, &registration(ADA, 2)), Right::Foreign, "another task");
+    let mut adas = registration(ADA, 1);
+    assert_eq!(registers(&mut desk, BO, &adas), Right::Foreign, "Ada's leg and Ada's reservation");
+    adas.worker_leg = leg(0x77);
+    assert_eq!(registers(&mut desk, BO, &adas), Right::Foreign, "a leg of Bo's and Ada's reservation");
+    assert_eq!(
+        registers(&mut desk, BO, &registration(BO, 1)),
+        Right::Foreign,
+        "Ada's leg and Bo's reservation"
+    );
+    assert_eq!(registers(&mut desk, ADA, &registration(ADA, 2)), Right::Foreign, "another task");
     assert_eq!(desk.machine.call(&conference(1)).cloned(), before);
     assert!(desk.take_actions().is_empty());
 }
 
 #[test]
-fn a_reservation_that_is_nobodys_counts_for_nothing() {
+fn a_registration_for_a_reservation_unknown_to_twilio_is_refused() {
     let mut desk = Desk::talking();
     let made_up = Registration {
         reservation: ReservationSid::numbered(0xbad),
         worker_leg: leg(0x77),
         ..registration(BO, 1)
     };
-    assert_eq!(says(&mut desk, BO, &made_up), Right::Unknown);
+    assert_eq!(registers(&mut desk, BO, &made_up), Right::Unknown);
     assert_eq!(desk.finish_all_of(1), [find(None)]);
     let (action, outcome) = owners(1);
-    assert_eq!(says(&mut desk, BO, &made_up), Right::Unknown, "Twilio has not answered well");
+    assert_eq!(registers(&mut desk, BO, &made_up), Right::Unknown, "the query brought no owners");
     desk.finish(action, outcome);
     for _ in 0..3 {
-        assert_eq!(says(&mut desk, BO, &made_up), Right::Foreign);
+        assert_eq!(registers(&mut desk, BO, &made_up), Right::Foreign);
     }
-    assert_eq!(desk.take_actions(), [find(None)], "and Twilio is not asked about it again");
+    assert_eq!(
+        desk.take_actions(),
+        [find(None)],
+        "one query for the second attempt, and none for the refused ones"
+    );
 }
 
-/// Bo has a task of his own, and speaks of Ada's conference.
+/// Bo has another task, and claims that Ada's conference belongs to it.
 #[test]
-fn a_conference_is_not_taken_by_who_names_it_first() {
+fn a_conference_is_not_claimed_by_the_first_worker_to_name_it() {
     let mut desk = Desk::new();
-    assert_eq!(says(&mut desk, BO, &registration(BO, 2)), Right::Unknown);
-    assert_eq!(says(&mut desk, ADA, &registration(ADA, 1)), Right::Unknown, "nobody knows yet");
+    assert_eq!(registers(&mut desk, BO, &registration(BO, 2)), Right::Unknown);
+    assert_eq!(
+        registers(&mut desk, ADA, &registration(ADA, 1)),
+        Right::Unknown,
+        "the owner is not known yet"
+    );
     desk.join(1, CUSTOMER, false);
     desk.join(1, ADA_LEG, false);
-    assert_eq!(says(&mut desk, ADA, &registration(ADA, 1)), Right::Own);
-    assert_eq!(says(&mut desk, BO, &registration(BO, 2)), Right::Foreign);
+    assert_eq!(registers(&mut desk, ADA, &registration(ADA, 1)), Right::Own);
+    assert_eq!(registers(&mut desk, BO, &registration(BO, 2)), Right::Foreign);
 
     let mut desk = Desk::new();
-    says(&mut desk, BO, &registration(BO, 2));
+    registers(&mut desk, BO, &registration(BO, 2));
     desk.fire(1, Timer::Owners);
     let asked = Action::FindOwners { task: TaskSid::numbered(2), conference: Some(conference(1)) };
     assert_eq!(desk.take_actions(), [asked.clone()]);
     let Outcome::Owners { owners, .. } = owners(2).1 else { unreachable!() };
     desk.finish(asked, Outcome::Owners { owners, is_of_task: false });
-    assert_eq!(desk.machine.call(&conference(1)), None, "it is not his task's");
+    assert_eq!(desk.machine.call(&conference(1)), None, "the conference is not that of Bo's task");
 }
 
-/// Her mark comes when only the conference is known, and Bo speaks for her, too.
+/// The mark comes when only the conference is known. It may be Bo who marks Ada's reservation.
 #[test]
-fn a_mark_counts_when_it_is_known_whose_the_reservation_is() {
+fn a_pending_mark_counts_only_if_its_worker_owns_the_reservation() {
     for (marks, stage) in [(ADA, None), (BO, Some(Stage::Interrupted))] {
         let mut desk = Desk::new();
         joins(&mut desk, 1, CUSTOMER);
@@ -360,132 +374,132 @@ fn a_mark_counts_when_it_is_known_whose_the_reservation_is() {
 }
 
 #[test]
-fn calls_of_a_version_that_did_not_ask_go_on() {
+fn a_call_stored_without_owners_accepts_its_known_agent() {
     let mut desk = Desk::talking();
     let unknown = ["owners", "claims", "unsettled", "sought", "nobodys", "asking", "proven"];
     let call = call_of("0.1.0", "talking", &unknown);
     desk.machine = Machine::new(Config::default(), [call]);
-    assert_eq!(says(&mut desk, ADA, &registration(ADA, 1)), Right::Own, "Ada is on it");
+    assert_eq!(registers(&mut desk, ADA, &registration(ADA, 1)), Right::Own, "Ada is on the call");
     desk.now = desk.now + Millis::seconds(1);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     assert!(desk.has_timer(Timer::Grace));
 }
 
-/// Somebody else's live call.
-const STRANGER: u128 = 0x57;
+/// A live call that has nothing to do with this one.
+const UNRELATED: u128 = 0x57;
 
-/// Who is in the conference, as Twilio says.
-fn there(legs: &[u128]) -> Outcome {
+/// A poll that shows these legs in the conference.
+fn poll_of(legs: &[u128]) -> Outcome {
     let participants = legs.iter().map(|who| (leg(*who), ParticipantFlags::default())).collect();
     Outcome::Looked(Box::new(Seen { participants, on_line: Some(true), ..Seen::default() }))
 }
 
-/// What Twilio is asked for that would reach this leg.
-fn reaches(actions: &[Action], who: u128) -> Vec<&Action> {
+/// The actions that name this leg.
+fn actions_about(actions: &[Action], who: u128) -> Vec<&Action> {
     let sid = leg(who);
     let of = |action: &&Action| format!("{action:?}").contains(sid.as_str());
     actions.iter().filter(of).collect()
 }
 
-/// Ada names a stranger's leg as the customer's, and is lost.
+/// Ada's page claims that an unrelated leg is the customer's, and Ada is lost.
 #[test]
-fn a_leg_that_twilio_does_not_show_is_nobodys_customer() {
+fn a_customer_leg_that_only_a_page_names_is_never_acted_on() {
     for polled in [true, false] {
         let mut desk = Desk::new();
         desk.join(1, CUSTOMER, false);
         desk.join(1, ADA_LEG, false);
-        let lie = Registration { customer_leg: leg(STRANGER), ..registration(ADA, 1) };
-        assert_eq!(says(&mut desk, ADA, &lie), Right::Own);
+        let lie = Registration { customer_leg: leg(UNRELATED), ..registration(ADA, 1) };
+        assert_eq!(registers(&mut desk, ADA, &lie), Right::Own);
         let mut all = vec![];
         if polled {
             desk.fire(1, Timer::Learn);
             let look = desk.take_actions().remove(0);
-            desk.finish(look, there(&[CUSTOMER, ADA_LEG]));
+            desk.finish(look, poll_of(&[CUSTOMER, ADA_LEG]));
         }
         desk.leave(1, ADA_LEG, LeaveReason::HungUp);
         let learn = Action::Learn { task: TaskSid::numbered(1) };
-        assert!(desk.actions.contains(&learn), "Twilio is asked who the customer is: {:?}", desk.actions);
+        assert!(desk.actions.contains(&learn), "a look-up of the customer: {:?}", desk.actions);
         desk.actions.retain(|action| *action != learn);
         desk.finish(learn, crate::late_events::look_up_answer());
         desk.fire(1, Timer::Grace);
         all.extend(desk.finish_all());
         desk.hello(2, true, false);
         all.extend(desk.finish_all());
-        assert!(all.contains(&requeue(Some(ADA))), "the customer goes back: {all:?}");
-        assert_eq!(reaches(&all, STRANGER), [] as [&Action; 0]);
+        assert!(all.contains(&requeue(Some(ADA))), "the real customer is requeued: {all:?}");
+        assert_eq!(actions_about(&all, UNRELATED), [] as [&Action; 0]);
     }
 }
 
-/// The task's attributes may be written by others, too.
+/// Others may write the task's attributes, too.
 #[test]
-fn a_stranger_whom_the_task_names_is_no_customer_either() {
+fn a_customer_leg_that_only_the_task_names_is_never_acted_on() {
     let mut desk = Desk::new();
     desk.join(1, CUSTOMER, false);
     desk.join(1, ADA_LEG, false);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     let learn = Action::Learn { task: TaskSid::numbered(1) };
     let Outcome::Learnt(mut found) = crate::late_events::look_up_answer() else { unreachable!() };
-    found.customer_leg = Some(leg(STRANGER));
+    found.customer_leg = Some(leg(UNRELATED));
     let mut all = desk.take_actions();
     desk.finish(learn, Outcome::Learnt(found));
     let asked = desk.take_actions();
     assert!(matches!(asked[..], [Action::Look { customer: None, .. }]), "{asked:?}");
-    desk.finish(asked[0].clone(), there(&[CUSTOMER]));
+    desk.finish(asked[0].clone(), poll_of(&[CUSTOMER]));
     all.extend(desk.take_actions());
     assert_eq!(desk.machine.call(&conference(1)).unwrap().facts.roster.customer, None);
-    assert_eq!(reaches(&all, STRANGER), [] as [&Action; 0]);
+    assert_eq!(actions_about(&all, UNRELATED), [] as [&Action; 0]);
 }
 
-/// A second registration names a stranger, who would follow the customer.
+/// A second registration names an unrelated leg, which would follow the customer.
 #[test]
-fn a_leg_that_twilio_does_not_show_is_no_third_party() {
+fn a_leg_that_only_a_registration_names_is_no_third_party() {
     for lie in [
-        Registration { customer_leg: leg(STRANGER), ..registration(ADA, 1) },
-        Registration { worker_leg: leg(STRANGER), ..registration(ADA, 1) },
+        Registration { customer_leg: leg(UNRELATED), ..registration(ADA, 1) },
+        Registration { worker_leg: leg(UNRELATED), ..registration(ADA, 1) },
     ] {
         let mut desk = Desk::talking();
-        says(&mut desk, ADA, &lie);
+        registers(&mut desk, ADA, &lie);
         if desk.has_timer(Timer::Learn) {
             desk.fire(1, Timer::Learn);
             let look = desk.take_actions().remove(0);
-            desk.finish(look, there(&[CUSTOMER, ADA_LEG]));
+            desk.finish(look, poll_of(&[CUSTOMER, ADA_LEG]));
         }
         let call = desk.machine.call(&conference(1)).unwrap();
         assert!(
-            !call.facts.roster.participants.contains_key(&leg(STRANGER))
+            !call.facts.roster.participants.contains_key(&leg(UNRELATED))
                 && call.facts.ownership.registrations.is_empty()
         );
         desk.goes_through_the_queue();
         desk.register(2, ADA, NEXT_LEG, 2);
         assert_eq!(desk.stage(), Some(Stage::Rejoined));
-        assert_eq!(reaches(&desk.actions, STRANGER), [] as [&Action; 0]);
+        assert_eq!(actions_about(&desk.actions, UNRELATED), [] as [&Action; 0]);
     }
 }
 
-/// Ada has handed the customer over to Bo, and takes the mark back with a leg that does not exist.
+/// Ada handed the customer over to Bo, and registers a leg that does not exist, which would withdraw the mark.
 #[test]
-fn who_has_left_covers_for_nobody_with_a_leg_that_does_not_exist() {
+fn a_made_up_leg_neither_withdraws_a_mark_nor_covers_a_colleague() {
     let mut desk = Desk::talking();
     desk.graceful(GracefulReason::ColdTransfer);
     desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
     desk.register(1, BO, 0xb1, 9);
     desk.take_actions();
     let id = Some(DeliveryId { epoch: EPOCH, number: 9 });
-    says(&mut desk, ADA, &Registration { id, worker_leg: leg(0xbad), ..registration(ADA, 1) });
+    registers(&mut desk, ADA, &Registration { id, worker_leg: leg(0xbad), ..registration(ADA, 1) });
     let marked = &desk.machine.call(&conference(1)).unwrap().facts.marks;
     assert!(marked.is_given(&reservation_of(ADA, 1)), "the mark stands");
     desk.leave(1, 0xb1, LeaveReason::HungUp);
     desk.fire(1, Timer::Grace);
-    assert_eq!(desk.stage_of(BO), Some(Stage::Interrupted), "Bo is missed at once");
+    assert_eq!(desk.stage_of(BO), Some(Stage::Interrupted), "Bo is lost, and Ada does not cover");
 }
 
 #[test]
-fn a_requeue_goes_by_the_workflow_that_twilio_names() {
+fn the_workflow_of_a_call_is_the_one_that_twilio_names() {
     let mut desk = Desk::new();
     desk.join(1, CUSTOMER, false);
     desk.join(1, ADA_LEG, false);
     let lie = Registration { workflow: WorkflowSid::numbered(0x666), ..registration(ADA, 1) };
-    assert_eq!(says(&mut desk, ADA, &lie), Right::Own);
+    assert_eq!(registers(&mut desk, ADA, &lie), Right::Own);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     assert_eq!(desk.machine.call(&conference(1)).unwrap().facts.origin.workflow, None);
     let read = Outcome::TaskRead {
@@ -498,11 +512,11 @@ fn a_requeue_goes_by_the_workflow_that_twilio_names() {
     assert_eq!(call.facts.origin.workflow, Some(WorkflowSid::numbered(1)));
 }
 
-/// Everybody's callbacks have come: nothing is asked, and nothing waits.
+/// Callbacks have shown both legs: no query and no wait.
 #[test]
-fn where_callbacks_have_shown_the_legs_nothing_more_is_asked() {
+fn a_call_whose_legs_callbacks_have_shown_needs_no_query() {
     let mut desk = Desk::talking();
     assert!(desk.timers.is_empty() && desk.take_actions().is_empty());
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
-    assert!(desk.has_timer(Timer::Grace), "and a loss is one at once");
+    assert!(desk.has_timer(Timer::Grace), "a loss is recognised at once");
 }
