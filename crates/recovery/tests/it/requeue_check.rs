@@ -1,4 +1,4 @@
-//! Somebody is with a customer who is to be taken out of the conference, and nobody has told who that is.
+//! The check before a requeue: Twilio is asked whether an unreported agent is with the customer.
 
 use crate::desk::*;
 use rejoin_protocol::WorkerSid;
@@ -16,15 +16,16 @@ fn holder(worker: u128) -> Holder {
     }
 }
 
-fn there(legs: &[u128]) -> BTreeMap<rejoin_protocol::CallSid, ParticipantFlags> {
+fn present(legs: &[u128]) -> BTreeMap<rejoin_protocol::CallSid, ParticipantFlags> {
     legs.iter().map(|who| (leg(*who), ParticipantFlags::default())).collect()
 }
 
-/// Who is with the customer, if these have accepted the task and these are there.
+/// The agent who has the customer, and by which leg, if these workers have accepted the task and a poll shows these
+/// legs.
 fn met(desk: &Desk, accepted: &[u128], legs: &[u128]) -> Option<(u128, u128)> {
     let call = desk.machine.call(&conference(1)).expect("a call");
     let accepted: Vec<_> = accepted.iter().map(|worker| holder(*worker)).collect();
-    let Met { leg: by, holder } = call.met(&accepted, &there(legs))?;
+    let Met { leg: by, holder } = call.met(&accepted, &present(legs))?;
     let number = |numbers: &[u128], is: &dyn Fn(u128) -> bool| numbers.iter().copied().find(|n| is(*n));
     let by = number(&[ADA_LEG, NEXT_LEG, BO_LEG, 0x77], &|n| leg(n) == by)?;
     Some((by, number(&[ADA, BO, CY], &|n| WorkerSid::numbered(n) == holder.worker)?))
@@ -34,7 +35,8 @@ fn may_be_met(desk: &Desk) -> bool {
     desk.machine.call(&conference(1)).expect("a call").may_be_met()
 }
 
-/// A colleague has come by a warm transfer, and nothing of her page is believed. Then Ada is lost, and she is back.
+/// A colleague has joined for a warm transfer, and no registration of theirs is confirmed. Then Ada is lost, and comes
+/// back.
 fn consulted() -> Desk {
     let mut desk = Desk::talking();
     desk.modify(1, CUSTOMER, false, true);
@@ -54,35 +56,39 @@ fn consulted() -> Desk {
 }
 
 #[test]
-fn twilio_is_asked_when_somebody_is_there_who_can_be_heard_or_when_nobody_would_tell() {
-    assert!(!may_be_met(&Desk::holding()), "it costs a request");
+fn a_requeue_is_checked_if_a_leg_can_be_heard_or_no_callbacks_arrive() {
+    assert!(!may_be_met(&Desk::holding()), "the check would cost a request");
     assert!(may_be_met(&consulted()));
     let mut third = Desk::holding();
     third.join(1, 0x77, false);
     assert!(may_be_met(&third));
     third.modify(1, 0x77, false, true);
-    assert!(!may_be_met(&third), "on hold");
-    let mut untold = Desk::new();
-    untold.register_polled(1, ADA, ADA_LEG, 1);
-    assert!(may_be_met(&untold));
+    assert!(!may_be_met(&third), "a leg on hold cannot be heard");
+    let mut no_callbacks = Desk::new();
+    no_callbacks.register_polled(1, ADA, ADA_LEG, 1);
+    assert!(may_be_met(&no_callbacks));
 }
 
 #[test]
-fn whoever_has_accepted_the_task_and_is_there_has_the_customer() {
+fn a_present_worker_who_accepted_the_task_has_the_customer() {
     let desk = consulted();
     let legs = [CUSTOMER, BO_LEG];
     assert_eq!(met(&desk, &[BO], &legs), Some((BO_LEG, BO)));
     assert_eq!(met(&desk, &[], &legs), None, "a third party");
-    assert_eq!(met(&desk, &[BO], &[CUSTOMER]), None, "gone again");
-    assert_eq!(met(&desk, &[ADA], &legs), None, "he or she was there before Ada was lost");
+    assert_eq!(met(&desk, &[BO], &[CUSTOMER]), None, "Bo's leg has left");
+    assert_eq!(met(&desk, &[ADA], &legs), None, "the leg was there before Ada was lost");
 
     let mut back = Desk::away();
     back.hello_in_place(2);
     let legs = [CUSTOMER, NEXT_LEG];
     assert_eq!(met(&back, &[ADA], &legs), Some((NEXT_LEG, ADA)));
-    assert_eq!(met(&back, &[ADA], &[CUSTOMER, NEXT_LEG, ADA_LEG]), None, "by the leg that nobody is at");
+    assert_eq!(
+        met(&back, &[ADA], &[CUSTOMER, NEXT_LEG, ADA_LEG]),
+        None,
+        "the leg that nobody is at does not count"
+    );
     back.goodbye(ADA, 2);
-    assert_eq!(met(&back, &[ADA], &legs), None, "her page is gone again");
+    assert_eq!(met(&back, &[ADA], &legs), None, "Ada's page is gone again");
     let mut leaves = consulted();
     leaves.register(1, BO, BO_LEG, 9);
     leaves.graceful_of(BO, GracefulReason::HangUp);
@@ -90,7 +96,7 @@ fn whoever_has_accepted_the_task_and_is_there_has_the_customer() {
 }
 
 #[test]
-fn a_customer_stays_with_whom_twilio_names() {
+fn a_customer_stays_with_the_agent_whom_the_check_names() {
     for restarts in [false, true] {
         let mut desk = consulted();
         if restarts {
@@ -99,7 +105,7 @@ fn a_customer_stays_with_whom_twilio_names() {
         let met = Met { leg: leg(BO_LEG), holder: holder(BO) };
         desk.finish(requeue(Some(ADA)), Outcome::Met(Box::new(met)));
         assert_eq!(desk.stage(), Some(Stage::Covered));
-        // Her registration is believed in the end. If she is lost then, she is missed.
+        // Bo's registration is confirmed in the end. If Bo leaves then, Bo is lost.
         desk.register(1, BO, BO_LEG, 9);
         desk.take_actions();
         desk.leave(1, BO_LEG, LeaveReason::HungUp);
@@ -108,20 +114,20 @@ fn a_customer_stays_with_whom_twilio_names() {
 }
 
 #[test]
-fn one_who_is_gone_when_twilio_has_named_her_keeps_nobody() {
+fn a_requeue_is_resent_if_the_agent_named_by_the_check_is_gone() {
     let mut desk = consulted();
     desk.leave(1, BO_LEG, LeaveReason::HungUp);
     desk.take_actions();
     let met = Met { leg: leg(BO_LEG), holder: holder(BO) };
     desk.finish(requeue(Some(ADA)), Outcome::Met(Box::new(met)));
-    // What was asked for first was not done: this is another request.
+    // The first requeue was not done: this is another request.
     let [Action::Requeue { target: Some(ada), resent: 1, .. }] = &desk.take_actions()[..] else { panic!() };
     assert_eq!(*ada, WorkerSid::numbered(ADA));
 }
 
-/// The Flex of her page has never heard of the leg by which she is back, so that it cannot register.
+/// The leg by which the agent is back is unknown to the Flex of that page, so that it cannot register.
 #[test]
-fn whoever_replaces_the_agent_and_does_not_register_is_asked_for() {
+fn an_unregistered_leg_that_replaced_the_agents_is_identified_by_poll() {
     let replaced = |by: LeaveReason| {
         let mut desk = Desk::away();
         desk.hello_in_place(2);
@@ -132,26 +138,27 @@ fn whoever_replaces_the_agent_and_does_not_register_is_asked_for() {
         (desk, asked)
     };
     let of_task = |asked: &[Action]| matches!(asked, [Action::Look { handed_over: Some(_), .. }]);
-    let says = |desk: &mut Desk, asked: &[Action], accepted: &[u128], legs: &[u128]| {
+    let poll_shows = |desk: &mut Desk, asked: &[Action], accepted: &[u128], legs: &[u128]| {
         let accepted = accepted.iter().map(|worker| holder(*worker)).collect();
-        let seen = Seen { participants: there(legs), on_line: Some(true), accepted, ..Seen::default() };
+        let seen = Seen { participants: present(legs), on_line: Some(true), accepted, ..Seen::default() };
         desk.finish(asked[0].clone(), Outcome::Looked(Box::new(seen)));
     };
     let legs = [CUSTOMER, NEXT_LEG];
     let (mut desk, asked) = replaced(LeaveReason::UpdatedViaApi);
     assert!(of_task(&asked), "{asked:?}");
-    says(&mut desk, &asked, &[ADA], &legs);
+    poll_shows(&mut desk, &asked, &[ADA], &legs);
     assert_eq!(desk.stage(), Some(Stage::Rejoined));
     assert!(!desk.has_timer(Timer::Rejoin) && desk.take_actions().is_empty());
-    // That page still does not see it when its machine wakes up. The next page does not because nobody is at it.
+    // When its machine wakes up, that page still does not know the leg. That the next page does not know it proves that
+    // nobody is at it.
     desk.hello_in_place(2);
-    assert_eq!(desk.stage(), Some(Stage::Rejoined), "it has asked for the leg");
+    assert_eq!(desk.stage(), Some(Stage::Rejoined), "that page asked for the leg");
     desk.hello_in_place(3);
     assert_eq!(desk.stage(), Some(Stage::InPlace));
 
     let (mut desk, asked) = replaced(LeaveReason::UpdatedViaApi);
-    says(&mut desk, &asked, &[], &legs);
+    poll_shows(&mut desk, &asked, &[], &legs);
     assert_eq!(desk.stage(), Some(Stage::InPlace), "a third party");
     let (_, asked) = replaced(LeaveReason::HungUp);
-    assert_eq!(asked, [], "it may be anybody");
+    assert_eq!(asked, [], "the leg may be anybody's");
 }

@@ -1,4 +1,4 @@
-//! A leave that nobody tells: status callbacks are not repeated, and the server may have been down.
+//! Unreported leaves: status callbacks are not repeated, and the server may have been down.
 
 use crate::desk::*;
 use rejoin_protocol::api::{GracefulReason, Stage};
@@ -8,47 +8,47 @@ use rejoin_recovery::{
     Seen, Timer,
 };
 
-/// Ada's next page has found her reservation wrapping; nobody has told that her leg left.
-fn missed() -> Desk {
+/// Ada's next page has found the reservation wrapping up, and no callback has reported that Ada's leg left.
+fn wrapping_without_a_leave() -> Desk {
     let mut desk = Desk::talking();
     desk.hello(2, true, false);
     desk
 }
 
-/// Ada is there already: she is not looked for, and gets the customer back as soon as what comes first is done.
-fn is_put_back(desk: &mut Desk) {
+/// Ada is back already: no ping is sent, and the customer is requeued as soon as the preparations are done.
+fn assert_requeued_at_once(desk: &mut Desk) {
     let first = desk.finish_all();
     let [Action::HoldCustomer { .. }, Action::MarkTask { .. }] = &first[..] else { panic!("{first:?}") };
     assert_eq!(desk.take_actions(), [requeue(Some(ADA))]);
 }
 
 #[test]
-fn a_leave_that_never_came_is_taken_from_a_wrapping_reservation() {
-    let mut desk = missed();
+fn an_unreported_leave_is_inferred_from_a_wrapping_reservation() {
+    let mut desk = wrapping_without_a_leave();
     let before = desk.now;
-    assert!(desk.take_actions().is_empty(), "it may only be late");
+    assert!(desk.take_actions().is_empty(), "the leave callback may only be late");
     desk.fire(1, Timer::Leave);
     assert_eq!(desk.now - before, Millis::seconds(2));
-    assert!(!desk.has_timer(Timer::Grace), "a mark would have come by now");
-    is_put_back(&mut desk);
+    assert!(!desk.has_timer(Timer::Grace), "a mark would have arrived by now");
+    assert_requeued_at_once(&mut desk);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
-    assert!(desk.take_actions().is_empty(), "told after all: it is the same loss");
+    assert!(desk.take_actions().is_empty(), "the late callback reports the same loss");
     assert_eq!(desk.stage(), Some(Stage::Requeueing));
 }
 
-/// Callbacks come in any order, and each may be late.
+/// Callbacks arrive in any order, and each may be late.
 #[test]
-fn a_leg_that_is_gone_is_not_back_when_it_is_told_late_that_it_came() {
-    for (looked, told) in [(false, false), (false, true), (true, false), (true, true)] {
+fn a_late_join_callback_does_not_bring_a_gone_leg_back() {
+    for (polled, has_callback) in [(false, false), (false, true), (true, false), (true, true)] {
         let mut desk = Desk::new();
         desk.join(1, CUSTOMER, true);
         let (late, sequence) = (ParticipantFlags::default(), desk.sequence + 1);
         desk.sequence = sequence;
         desk.register(1, ADA, ADA_LEG, EPOCH);
-        if told {
+        if has_callback {
             desk.callback(1, ConferenceEventKind::Start);
         }
-        if looked {
+        if polled {
             desk.now = desk.now + Millis::seconds(300);
             desk.handle(Event::Timer { conference: conference(1), timer: Timer::Watch });
             let look = desk.take_actions().remove(0);
@@ -60,7 +60,7 @@ fn a_leg_that_is_gone_is_not_back_when_it_is_told_late_that_it_came() {
             desk.hello(2, true, false);
             desk.fire(1, Timer::Leave);
         }
-        assert!(desk.stage().is_some(), "{looked} {told}");
+        assert!(desk.stage().is_some(), "{polled} {has_callback}");
         desk.take_actions();
         let stage = desk.stage();
         let (kind, owner) = (ConferenceEventKind::Join { leg: leg(ADA_LEG), flags: late }, None);
@@ -73,39 +73,39 @@ fn a_leg_that_is_gone_is_not_back_when_it_is_told_late_that_it_came() {
             owner,
             kind,
         }));
-        assert_eq!((desk.stage(), desk.take_actions()), (stage, vec![]), "{looked} {told}");
+        assert_eq!((desk.stage(), desk.take_actions()), (stage, vec![]), "{polled} {has_callback}");
     }
 }
 
 #[test]
-fn a_leave_that_is_merely_late_wins() {
-    let mut desk = missed();
+fn a_late_leave_callback_outweighs_the_inference() {
+    let mut desk = wrapping_without_a_leave();
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     assert!(!desk.has_timer(Timer::Leave));
     desk.fire(1, Timer::Grace);
-    is_put_back(&mut desk);
+    assert_requeued_at_once(&mut desk);
 
-    let mut desk = missed();
+    let mut desk = wrapping_without_a_leave();
     desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
-    assert!(desk.timers.is_empty() && desk.stage().is_none(), "somebody took her off the call");
+    assert!(desk.timers.is_empty() && desk.stage().is_none(), "the leg was removed through the API");
 }
 
 #[test]
-fn a_reservation_that_was_left_on_purpose_wraps_up_undisturbed() {
+fn a_wrapping_reservation_with_a_graceful_mark_is_no_loss() {
     let mut desk = Desk::talking();
     desk.graceful(GracefulReason::HangUp);
     desk.hello(2, true, false);
     assert!(!desk.has_timer(Timer::Leave));
 
-    let mut desk = missed();
+    let mut desk = wrapping_without_a_leave();
     desk.graceful(GracefulReason::HangUp);
     desk.fire(1, Timer::Leave);
     assert!(desk.stage().is_none() && desk.take_actions().is_empty());
 }
 
 #[test]
-fn more_hellos_do_not_put_it_off() {
-    let mut desk = missed();
+fn further_hellos_do_not_prolong_the_wait_for_a_leave() {
+    let mut desk = wrapping_without_a_leave();
     let before = desk.now;
     desk.now = desk.now + Millis::seconds(1);
     desk.hello(3, true, false);
@@ -114,14 +114,14 @@ fn more_hellos_do_not_put_it_off() {
 }
 
 #[test]
-fn the_page_that_has_the_call_says_nothing_by_it() {
+fn a_hello_of_the_legs_own_page_infers_no_leave() {
     let mut desk = Desk::talking();
     desk.hello(EPOCH, true, false);
     assert!(desk.timers.is_empty());
 }
 
 #[test]
-fn with_another_agent_on_the_call_nothing_is_begun() {
+fn an_inferred_leave_beside_a_colleague_starts_no_recovery() {
     let mut desk = Desk::talking();
     desk.join(1, 0xb1, false);
     desk.register(1, BO, 0xb1, 9);
@@ -131,26 +131,26 @@ fn with_another_agent_on_the_call_nothing_is_begun() {
 }
 
 #[test]
-fn a_leg_that_was_left_standing_and_fell_untold_does_not_cost_the_whole_wait() {
+fn an_absent_agents_unreported_leave_does_not_cost_the_whole_wait() {
     let mut desk = Desk::away();
     let gone = desk.now;
     desk.hello(2, true, false);
     desk.fire(1, Timer::Leave);
-    is_put_back(&mut desk);
+    assert_requeued_at_once(&mut desk);
     assert_eq!(desk.now - gone, Millis::seconds(2));
 }
 
 #[test]
-fn a_restart_meanwhile_changes_nothing() {
-    let mut desk = missed();
+fn a_restart_while_waiting_for_a_leave_changes_nothing() {
+    let mut desk = wrapping_without_a_leave();
     desk.restart();
     desk.fire(1, Timer::Leave);
     desk.restart();
-    is_put_back(&mut desk);
+    assert_requeued_at_once(&mut desk);
 }
 
-/// Of Ada's leg nobody has told, and her page has not registered. Twilio says whose the call is, and then who is there.
-fn untold(there: &[u128]) -> Desk {
+/// Ada's leg was never reported, and no page has registered. A look-up names the agent, and a poll shows these legs.
+fn looked_up_and_polled(there: &[u128]) -> Desk {
     let mut desk = Desk::new();
     desk.join(1, CUSTOMER, true);
     desk.fire(1, Timer::Learn);
@@ -175,29 +175,29 @@ fn untold(there: &[u128]) -> Desk {
 }
 
 #[test]
-fn an_agent_is_missed_of_whose_leg_nobody_has_ever_told() {
-    let mut desk = untold(&[CUSTOMER]);
+fn an_agent_with_a_never_reported_leg_is_lost_if_a_poll_misses_it() {
+    let mut desk = looked_up_and_polled(&[CUSTOMER]);
     desk.fire(1, Timer::Grace);
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
     let asked = desk.finish_all();
     assert!(asked.iter().any(|action| matches!(action, Action::CreatePing { .. })), "{asked:?}");
     desk.hello(2, true, false);
-    assert_eq!(desk.stage(), Some(Stage::Requeueing), "she is back");
+    assert_eq!(desk.stage(), Some(Stage::Requeueing), "the agent is back");
 }
 
 #[test]
-fn an_agent_of_whose_leg_nobody_has_told_is_there_if_twilio_says_so() {
-    let mut desk = untold(&[CUSTOMER, ADA_LEG]);
+fn an_agent_with_a_never_reported_leg_is_present_if_a_poll_shows_it() {
+    let mut desk = looked_up_and_polled(&[CUSTOMER, ADA_LEG]);
     assert!(desk.take_actions().is_empty() && desk.stage().is_none());
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Grace);
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
 }
 
-/// Nobody has told that Ada was gone when Bo, to whom she had handed the customer over, was lost. The simulation has found it
-/// (seed 91925 of `outages`): he was alone for ever.
+/// It was not reported that Ada was gone when Bo, to whom Ada had handed the customer over, was lost. Found by the
+/// simulation, seed 91925 of `outages`: the customer was alone for ever.
 #[test]
-fn who_has_said_that_she_leaves_covers_for_nobody_when_she_is_found_gone() {
+fn an_agent_with_a_transfer_mark_covers_only_if_a_poll_shows_their_leg() {
     for (there, lost) in [(vec![CUSTOMER], true), (vec![CUSTOMER, ADA_LEG], false)] {
         let mut desk = Desk::talking();
         desk.graceful(GracefulReason::ColdTransfer);
