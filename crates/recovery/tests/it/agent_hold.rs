@@ -1,4 +1,4 @@
-//! The agent had put the customer on hold when the page went.
+//! The agent's hold: the agent had put the customer on hold before the page went.
 
 use crate::desk::*;
 use rejoin_protocol::api::{GracefulReason, Stage};
@@ -16,13 +16,13 @@ fn hold(n: u128) -> Action {
     Action::HoldParticipant { conference: conference(n), leg: leg(CUSTOMER) }
 }
 
-/// Holds that were asked for, and ended.
+/// The agent's holds that were requested, and the ends of ours.
 fn holds(desk: &mut Desk) -> Vec<Action> {
     let of_hold = |a: &Action| matches!(a, Action::HoldParticipant { .. } | Action::EndHold { .. });
     desk.take_actions().into_iter().filter(of_hold).collect()
 }
 
-/// Ada's page is gone, her leg stands, and the customer is on hold, alone.
+/// Ada's page is gone, the leg stands, and the customer is on hold, alone.
 fn alone_on_hold() -> Desk {
     let mut desk = Desk::talking();
     desk.modify(1, CUSTOMER, true, true);
@@ -30,7 +30,7 @@ fn alone_on_hold() -> Desk {
     desk
 }
 
-/// The same, with somebody else there: the customer cannot be told on hold.
+/// As [`alone_on_hold`], with a third party there: the customer cannot be held for the announcement.
 fn on_hold() -> Desk {
     let mut desk = Desk::talking();
     desk.join(1, THIRD, false);
@@ -39,8 +39,8 @@ fn on_hold() -> Desk {
     desk
 }
 
-/// He was taken off hold to be told.
-fn told() -> Desk {
+/// The customer was taken off hold for the announcement.
+fn announced_off_hold() -> Desk {
     let mut desk = on_hold();
     desk.fire(1, Timer::Announce);
     assert_eq!(desk.finish_all(), [free()]);
@@ -49,7 +49,7 @@ fn told() -> Desk {
     desk
 }
 
-fn joins_again(desk: &mut Desk) {
+fn rejoins(desk: &mut Desk) {
     desk.join(1, NEXT_LEG, false);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.register(1, ADA, NEXT_LEG, 2);
@@ -57,33 +57,33 @@ fn joins_again(desk: &mut Desk) {
 }
 
 #[test]
-fn who_is_back_in_place_finds_the_customer_on_hold_before_she_is_heard() {
-    let mut desk = told();
+fn an_agent_back_in_place_finds_the_customer_held_before_being_heard() {
+    let mut desk = announced_off_hold();
     desk.restart();
     desk.hello_in_place(2);
-    assert_eq!(desk.finish_all(), [hold(1)], "before her leg is there");
+    assert_eq!(desk.finish_all(), [hold(1)], "before the agent's leg is there");
     desk.modify(1, CUSTOMER, false, true);
-    joins_again(&mut desk);
+    rejoins(&mut desk);
     desk.modify(1, CUSTOMER, false, false);
-    assert_eq!(holds(&mut desk), [], "she took him off hold, and so it stays");
+    assert_eq!(holds(&mut desk), [], "the agent ended the hold, so it stays ended");
 }
 
 #[test]
-fn one_who_was_told_on_hold_stays_on_hold_for_her() {
+fn a_customer_on_our_hold_stays_held_for_the_agent_who_held_them() {
     let mut desk = alone_on_hold();
     desk.fire(1, Timer::Announce);
-    let told = desk.finish_all();
-    assert!(matches!(told[..], [Action::HoldCustomer { held: true, .. }]), "{told:?}");
+    let asked = desk.finish_all();
+    assert!(matches!(asked[..], [Action::HoldCustomer { held: true, .. }]), "{asked:?}");
     desk.modify(1, CUSTOMER, false, false);
     desk.modify(1, CUSTOMER, false, true);
     desk.restart();
     desk.hello_in_place(2);
-    joins_again(&mut desk);
-    assert_eq!(holds(&mut desk), [], "nothing is ended, and nothing begun");
+    rejoins(&mut desk);
+    assert_eq!(holds(&mut desk), [], "no hold is ended and none begun");
 }
 
 #[test]
-fn nothing_is_asked_for_before_our_own_hold_is_on() {
+fn an_agents_hold_is_restored_only_after_our_hold_has_an_outcome() {
     for (outcome, asked) in [
         (Outcome::Ok, vec![]),
         (Outcome::Failed { reason: "busy".into() }, vec![hold(1)]),
@@ -93,7 +93,7 @@ fn nothing_is_asked_for_before_our_own_hold_is_on() {
         desk.fire(1, Timer::Announce);
         let ours = desk.take_actions();
         desk.hello_in_place(2);
-        joins_again(&mut desk);
+        rejoins(&mut desk);
         assert_eq!(holds(&mut desk), []);
         desk.finish(ours[0].clone(), outcome.clone());
         assert_eq!(holds(&mut desk), asked, "{outcome:?}");
@@ -101,50 +101,50 @@ fn nothing_is_asked_for_before_our_own_hold_is_on() {
 }
 
 #[test]
-fn who_is_back_at_once_finds_him_on_hold_as_he_was() {
+fn an_agent_back_before_the_announcement_finds_the_customer_held() {
     for mut desk in [alone_on_hold(), on_hold()] {
         desk.hello_in_place(2);
         desk.fire(1, Timer::Announce);
-        joins_again(&mut desk);
-        assert_eq!(desk.take_actions(), [], "he never was off hold");
+        rejoins(&mut desk);
+        assert_eq!(desk.take_actions(), [], "the customer was never off hold");
     }
 }
 
 #[test]
-fn he_is_not_put_on_hold_before_he_was_taken_off_it() {
+fn a_customer_is_held_again_only_after_the_unhold_succeeded() {
     let mut desk = on_hold();
     desk.fire(1, Timer::Announce);
     desk.hello_in_place(2);
-    joins_again(&mut desk);
+    rejoins(&mut desk);
     assert_eq!(desk.finish_all(), [free()]);
     assert_eq!(holds(&mut desk), [hold(1)]);
 }
 
 #[test]
-fn one_who_was_not_on_hold_is_not_put_on_hold() {
+fn a_customer_whom_the_agent_had_not_held_is_not_held_again() {
     let mut desk = Desk::away();
     desk.fire(1, Timer::Announce);
     desk.finish_all();
     desk.modify(1, CUSTOMER, true, true);
     desk.hello_in_place(2);
-    joins_again(&mut desk);
+    rejoins(&mut desk);
     let ended = Action::EndHold { conference: conference(1), customer: leg(CUSTOMER) };
-    assert_eq!(holds(&mut desk), [ended], "that hold was ours");
+    assert_eq!(holds(&mut desk), [ended], "the hold was ours");
 }
 
 #[test]
-fn when_joining_again_fails_he_is_off_hold_again() {
-    let mut desk = told();
+fn a_failed_rejoin_takes_the_customer_off_hold_again() {
+    let mut desk = announced_off_hold();
     desk.hello_in_place(2);
     assert_eq!(desk.take_actions(), [hold(1)]);
     desk.fire(1, Timer::Rejoin);
-    assert!(!desk.machine.wants(&conference(1), &hold(1)), "if it is not done yet, it is not done any more");
+    assert!(!desk.machine.wants(&conference(1), &hold(1)), "the hold is no longer wanted");
     let actions = desk.take_actions();
     assert!(actions.contains(&free()), "{actions:?}");
 }
 
 #[test]
-fn who_is_back_through_the_queue_has_him_on_hold_again() {
+fn a_customer_back_through_the_queue_is_held_again_for_the_same_agent() {
     for (agent, held) in [(ADA, vec![hold(2)]), (BO, vec![])] {
         for others in [false, true] {
             let mut desk = Desk::talking();
@@ -155,13 +155,13 @@ fn who_is_back_through_the_queue_has_him_on_hold_again() {
             desk.goes_through_the_queue();
             desk.restart();
             desk.register(2, agent, NEXT_LEG, 2);
-            assert_eq!(holds(&mut desk), held, "only who had put him on hold");
+            assert_eq!(holds(&mut desk), held, "only for the agent who had held the customer");
         }
     }
 }
 
 #[test]
-fn who_has_heard_a_colleague_meanwhile_is_not_on_hold_for_her_any_more() {
+fn a_customer_who_talked_to_a_colleague_is_not_held_again() {
     let mut desk = alone_on_hold();
     desk.fire(1, Timer::Announce);
     desk.finish_all();
@@ -171,10 +171,10 @@ fn who_has_heard_a_colleague_meanwhile_is_not_on_hold_for_her_any_more() {
     desk.graceful_of(BO, GracefulReason::HangUp);
     desk.leave(1, BO_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Announce);
-    let told = desk.finish_all();
-    assert!(told.iter().any(|action| matches!(action, Action::HoldCustomer { .. })), "{told:?}");
+    let asked = desk.finish_all();
+    assert!(asked.iter().any(|action| matches!(action, Action::HoldCustomer { .. })), "{asked:?}");
     desk.hello_in_place(2);
-    joins_again(&mut desk);
+    rejoins(&mut desk);
     let end = Action::EndHold { conference: conference(1), customer: leg(CUSTOMER) };
     assert_eq!(holds(&mut desk), [end]);
 }

@@ -1,4 +1,4 @@
-//! A customer who is alone is told on hold, and off hold at once when the agent is back.
+//! Our hold: a customer who is alone is held for the announcement, and off hold at once when the agent is back.
 
 use crate::desk::*;
 use rejoin_protocol::Millis;
@@ -14,8 +14,8 @@ fn announce(what: Announcement) -> Action {
     Action::Announce { conference: conference(1), what }
 }
 
-/// Ada's page is gone, her leg stands, and the customer is told on hold.
-fn told() -> Desk {
+/// Ada's page is gone, the leg stands, and the customer is on our hold.
+fn on_our_hold() -> Desk {
     let mut desk = Desk::away();
     desk.fire(1, Timer::Announce);
     assert_eq!(desk.finish_all(), [hold(false, false)]);
@@ -24,27 +24,27 @@ fn told() -> Desk {
 }
 
 #[test]
-fn the_hold_ends_when_the_agents_new_leg_is_there() {
-    let mut desk = told();
+fn our_hold_ends_when_the_agents_new_leg_joins() {
+    let mut desk = on_our_hold();
     desk.hello_in_place(2);
-    assert!(desk.take_actions().is_empty(), "she is not there yet");
+    assert!(desk.take_actions().is_empty(), "the agent is not there yet");
     desk.join(1, NEXT_LEG, false);
-    assert_eq!(desk.finish_all(), [end_hold()], "her page has not even registered");
+    assert_eq!(desk.finish_all(), [end_hold()], "before the page has registered");
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.register(1, ADA, NEXT_LEG, 2);
     assert_eq!(desk.stage(), Some(Stage::Rejoined));
-    assert!(desk.take_actions().is_empty(), "once");
+    assert!(desk.take_actions().is_empty(), "the hold is ended once");
 }
 
 #[test]
-fn a_leg_whose_page_is_gone_before_it_comes_does_not_end_the_hold() {
-    let mut desk = told();
+fn a_leg_whose_page_has_gone_does_not_end_our_hold() {
+    let mut desk = on_our_hold();
     desk.hello_in_place(2);
     desk.goodbye(ADA, 2);
     desk.join(1, THIRD, false);
-    assert!(desk.take_actions().is_empty(), "nobody is at it");
+    assert!(desk.take_actions().is_empty(), "no agent is at the leg");
     desk.hello_in_place(3);
-    assert!(desk.take_actions().is_empty(), "nor is the page that comes now");
+    assert!(desk.take_actions().is_empty(), "nor is the agent of the next page");
     desk.join(1, NEXT_LEG, false);
     assert_eq!(desk.finish_all(), [end_hold()]);
     desk.register(1, ADA, NEXT_LEG, 3);
@@ -52,23 +52,23 @@ fn a_leg_whose_page_is_gone_before_it_comes_does_not_end_the_hold() {
 }
 
 #[test]
-fn what_the_customer_hears_waits_for_the_task_unless_the_agent_is_back() {
+fn the_hold_waits_for_the_read_of_the_task_unless_the_agent_is_back() {
     let mut desk = Desk::away();
     let is_awaited = |desk: &Desk| desk.machine.call(&conference(1)).unwrap().is_task_awaited();
     desk.fire(1, Timer::Announce);
-    assert!(!is_awaited(&desk), "nobody reads it while she may be back in place");
+    assert!(!is_awaited(&desk), "the task is not read while the agent may be back in place");
     desk.fire(1, Timer::Ping);
     assert!(is_awaited(&desk));
     desk.hello(2, true, false);
-    assert!(!is_awaited(&desk), "he is sent on when it is read, and is to be told before");
+    assert!(!is_awaited(&desk), "the read leads to the requeue, and the customer is to be told before");
     let mut desk = Desk::away();
     desk.fire(1, Timer::Ping);
     desk.finish_all();
-    assert!(!is_awaited(&desk), "it is read");
+    assert!(!is_awaited(&desk), "the task was read");
 }
 
 #[test]
-fn an_agent_who_is_about_to_talk_is_not_talked_over() {
+fn an_agent_who_is_rejoining_is_not_talked_over() {
     let mut desk = Desk::away();
     desk.hello_in_place(2);
     desk.join(1, NEXT_LEG, false);
@@ -79,7 +79,7 @@ fn an_agent_who_is_about_to_talk_is_not_talked_over() {
 }
 
 #[test]
-fn a_leg_that_is_not_the_agents_leaves_the_customer_to_be_told_with_the_second_rung() {
+fn a_foreign_leg_delays_the_announcement_until_the_rejoin_has_failed() {
     let mut desk = Desk::away();
     desk.hello_in_place(2);
     desk.join(1, THIRD, false);
@@ -92,13 +92,13 @@ fn a_leg_that_is_not_the_agents_leaves_the_customer_to_be_told_with_the_second_r
 }
 
 #[test]
-fn a_customer_who_is_moved_needs_nothing_to_be_ended() {
-    let mut desk = told();
+fn a_requeue_ends_our_hold_without_a_request() {
+    let mut desk = on_our_hold();
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     let actions = desk.finish_all();
     assert!(
         !actions.iter().any(|a| matches!(a, Action::HoldCustomer { .. } | Action::FreeCustomer { .. })),
-        "he hears us already, and nobody else is there: {actions:?}"
+        "the customer is on our hold already, and alone: {actions:?}"
     );
     desk.hello(2, true, false);
     assert_eq!(desk.finish_all(), [requeue(Some(ADA)), end_ping()]);
@@ -110,7 +110,7 @@ fn a_customer_who_is_moved_needs_nothing_to_be_ended() {
 }
 
 #[test]
-fn a_recovery_of_two_through_the_queue_takes_six_requests() {
+fn a_recovery_through_the_queue_takes_six_actions_and_one_task_read() {
     let mut desk = Desk::talking();
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Grace);
@@ -125,23 +125,23 @@ fn a_recovery_of_two_through_the_queue_takes_six_requests() {
     desk.register(2, ADA, NEXT_LEG, 2);
     asked.extend(desk.take_actions());
     assert_eq!(desk.stage(), Some(Stage::Rejoined));
-    // One request each, and the task is read before it is marked: seven in all.
+    // Each action takes one request, and the task is read before it is marked: seven in all.
     assert_eq!(desk.reads, 1);
-    let [told, Action::MarkTask { .. }, Action::CreatePing { .. }, sent, end, freed] = asked.as_slice()
+    let [held, Action::MarkTask { .. }, Action::CreatePing { .. }, sent, end, freed] = asked.as_slice()
     else {
         panic!("{asked:?}")
     };
-    assert_eq!((told, sent), (&hold(false, false), &requeue(Some(ADA))));
+    assert_eq!((held, sent), (&hold(false, false), &requeue(Some(ADA))));
     assert_eq!((end, freed), (&end_ping(), &complete_old()));
 }
 
 #[test]
-fn somebody_who_comes_later_is_not_hung_up_on_when_the_customer_is_moved() {
-    let mut desk = told();
+fn a_requeue_clears_the_customers_exit_flag_if_another_leg_joined() {
+    let mut desk = on_our_hold();
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.finish_all();
     desk.join(1, THIRD, false);
-    assert!(desk.take_actions().is_empty(), "the customer hears us all the same");
+    assert!(desk.take_actions().is_empty(), "the customer stays on our hold");
     while desk.stage() == Some(Stage::Interrupted) {
         desk.fire(1, Timer::Ping);
     }
@@ -152,7 +152,7 @@ fn somebody_who_comes_later_is_not_hung_up_on_when_the_customer_is_moved() {
 }
 
 #[test]
-fn with_somebody_else_there_the_customer_is_told_by_an_announcement() {
+fn a_customer_with_a_third_party_hears_an_announcement_without_hold() {
     let mut desk = Desk::talking();
     desk.join(1, THIRD, false);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
@@ -163,7 +163,7 @@ fn with_somebody_else_there_the_customer_is_told_by_an_announcement() {
 }
 
 #[test]
-fn a_hold_that_comes_too_late_is_ended() {
+fn a_hold_that_takes_effect_too_late_is_ended() {
     let mut desk = Desk::away();
     desk.fire(1, Timer::Announce);
     assert_eq!(desk.take_actions(), [hold(false, false)]);
@@ -171,17 +171,17 @@ fn a_hold_that_comes_too_late_is_ended() {
     desk.join(1, NEXT_LEG, false);
     desk.register(1, ADA, NEXT_LEG, 2);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
-    assert!(!desk.take_actions().contains(&end_hold()), "what is not there cannot be ended");
-    assert!(!desk.machine.wants(&conference(1), &hold(false, false)), "and should not come any more");
+    assert!(!desk.take_actions().contains(&end_hold()), "a hold that has not taken effect cannot be ended");
+    assert!(!desk.machine.wants(&conference(1), &hold(false, false)), "the hold is no longer wanted");
     desk.finish(hold(false, false), Outcome::Ok);
-    assert_eq!(desk.take_actions(), [end_hold()], "it has come all the same");
+    assert_eq!(desk.take_actions(), [end_hold()], "the hold took effect all the same");
     assert!(desk.machine.wants(&conference(1), &end_hold()));
     desk.finish(end_hold(), Outcome::Ok);
     assert!(desk.take_actions().is_empty());
 }
 
 #[test]
-fn a_hold_that_was_not_needed_any_more_is_nothing() {
+fn a_hold_that_was_overtaken_needs_no_end() {
     let mut desk = Desk::away();
     desk.fire(1, Timer::Announce);
     desk.take_actions();
@@ -195,7 +195,7 @@ fn a_hold_that_was_not_needed_any_more_is_nothing() {
 }
 
 #[test]
-fn a_hold_that_is_refused_leads_to_an_announcement_and_is_ended_to_be_sure() {
+fn a_refused_hold_leads_to_an_announcement_and_is_ended_anyway() {
     let mut desk = Desk::away();
     desk.fire(1, Timer::Announce);
     desk.take_actions();
@@ -209,28 +209,28 @@ fn a_hold_that_is_refused_leads_to_an_announcement_and_is_ended_to_be_sure() {
 }
 
 #[test]
-fn whoever_is_not_back_in_place_after_all_leaves_the_customer_with_comfort_audio() {
-    let mut desk = told();
+fn a_failed_rejoin_holds_the_customer_again_with_comfort_audio() {
+    let mut desk = on_our_hold();
     desk.hello_in_place(2);
     desk.join(1, NEXT_LEG, false);
     assert_eq!(desk.finish_all(), [end_hold()]);
     desk.leave(1, NEXT_LEG, LeaveReason::HungUp);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Grace);
-    assert!(desk.take_actions().contains(&hold(false, true)), "he was told");
+    assert!(desk.take_actions().contains(&hold(false, true)), "the customer was told already");
 }
 
 #[test]
-fn a_leave_that_was_on_purpose_after_all_ends_the_hold() {
-    let mut desk = told();
+fn a_late_graceful_mark_ends_our_hold() {
+    let mut desk = on_our_hold();
     desk.graceful(GracefulReason::WarmTransfer);
     assert!(desk.take_actions().contains(&end_hold()));
     assert_eq!(desk.stage(), Some(Stage::Graceful));
 }
 
 #[test]
-fn a_restart_does_not_forget_the_hold() {
-    let mut desk = told();
+fn a_restart_does_not_forget_our_hold() {
+    let mut desk = on_our_hold();
     desk.restart();
     desk.hello_in_place(2);
     desk.join(1, NEXT_LEG, false);
@@ -238,50 +238,51 @@ fn a_restart_does_not_forget_the_hold() {
 }
 
 #[test]
-fn a_customer_who_hangs_up_on_hold_needs_nothing() {
-    let mut desk = told();
+fn a_customer_who_hangs_up_on_hold_needs_no_unhold() {
+    let mut desk = on_our_hold();
     desk.leave(1, CUSTOMER, LeaveReason::HungUp);
     assert!(!desk.take_actions().contains(&end_hold()));
     assert_eq!(desk.stage(), Some(Stage::CustomerLeft));
     assert!(desk.effects.iter().any(|effect| matches!(effect, Effect::Note { .. })));
 }
 
-/// Twilio has not said that it has put him on hold, but has told of it, and the agent was back before it was asked again.
+/// Twilio has not answered the hold request, but a callback has reported the hold. The agent was back before the
+/// request was repeated.
 #[test]
-fn a_hold_that_is_told_is_ended_though_it_was_overtaken() {
-    for told in [true, false] {
+fn an_overtaken_hold_that_a_callback_reported_is_ended() {
+    for reported in [true, false] {
         let mut desk = Desk::away();
         desk.fire(1, Timer::Announce);
         assert_eq!(desk.take_actions(), [hold(false, false)]);
         desk.hello_in_place(2);
         desk.join(1, NEXT_LEG, false);
         desk.register(1, ADA, NEXT_LEG, 2);
-        if told {
+        if reported {
             desk.modify(1, CUSTOMER, true, true);
         }
         desk.take_actions();
         desk.finish(hold(false, false), Outcome::Overtaken);
-        assert_eq!(desk.take_actions().contains(&end_hold()), told);
+        assert_eq!(desk.take_actions().contains(&end_hold()), reported);
     }
 }
 
-/// Twilio was out of order for longer than it is asked.
+/// Twilio was down for longer than a request is retried.
 #[test]
-fn a_hold_that_could_not_be_ended_is_ended_when_twilio_answers_again() {
+fn a_failed_unhold_is_retried_after_a_poll_that_shows_the_hold() {
     let refused = || {
-        let mut desk = told();
+        let mut desk = on_our_hold();
         desk.hello_in_place(2);
         desk.join(1, NEXT_LEG, false);
         desk.register(1, ADA, NEXT_LEG, 2);
         desk.take_actions();
         let began = desk.now;
         desk.finish(end_hold(), Outcome::Failed { reason: "out of order".into() });
-        assert_eq!(desk.take_actions(), [], "not at once");
+        assert_eq!(desk.take_actions(), [], "not retried at once");
         desk.leave(1, ADA_LEG, LeaveReason::HungUp);
         desk.take_actions();
         (desk, began)
     };
-    let looks = |(desk, began): &mut (Desk, Millis), held: bool| {
+    let polls = |(desk, began): &mut (Desk, Millis), held: bool| {
         let look = loop {
             desk.now = desk.now.max(desk.watch[&conference(1)]);
             desk.handle(Event::Timer { conference: conference(1), timer: Timer::Watch });
@@ -289,18 +290,18 @@ fn a_hold_that_could_not_be_ended_is_ended_when_twilio_answers_again() {
                 break look;
             }
         };
-        assert!(desk.now - *began < Millis::seconds(30), "the agent is there, and he does not hear her");
+        assert!(desk.now - *began < Millis::seconds(30), "the customer cannot hear the agent meanwhile");
         let flags = |hold| ParticipantFlags { hold, ..ParticipantFlags::default() };
         let participants = [(leg(CUSTOMER), flags(held)), (leg(NEXT_LEG), flags(false))].into();
         let seen = Seen { participants, on_line: Some(true), ..Seen::default() };
         desk.finish(look, Outcome::Looked(Box::new(seen)));
         desk.take_actions()
     };
-    assert_eq!(looks(&mut refused(), true), [end_hold()]);
-    assert_eq!(looks(&mut refused(), false), [], "it was ended all the same");
-    // The agent has ended it, and has put him on hold herself since.
+    assert_eq!(polls(&mut refused(), true), [end_hold()]);
+    assert_eq!(polls(&mut refused(), false), [], "the hold was ended all the same");
+    // The agent has ended our hold, and has held the customer since.
     let mut desk = refused();
     desk.0.modify(1, CUSTOMER, true, false);
     desk.0.modify(1, CUSTOMER, true, true);
-    assert_eq!(looks(&mut desk, true), [], "it is hers");
+    assert_eq!(polls(&mut desk, true), [], "the hold is the agent's");
 }

@@ -1,4 +1,4 @@
-//! Who else is on the call: third parties from outside.
+//! Third parties from outside, and customers whom the agent calls.
 
 use super::desk::*;
 use rejoin_protocol::TaskSid;
@@ -21,7 +21,7 @@ fn follows(who: u128) -> Action {
     }
 }
 
-/// Somebody who came when the agent was lost, and may be herself.
+/// A leg that joined after the loss may be the agent's own.
 fn follows_late(who: u128) -> Action {
     match follows(who) {
         Action::MoveParticipant { leg, into, muted, end_on_exit, label, .. } => {
@@ -35,8 +35,8 @@ fn hold(who: u128) -> Action {
     Action::HoldParticipant { conference: conference(2), leg: leg(who) }
 }
 
-/// The agent was lost, and has the customer again in another conference. What follows from that is still to be taken.
-fn reunited(desk: &mut Desk) {
+/// The agent was lost, and has the customer again in another conference. The actions that follow are still to be taken.
+fn reconnected(desk: &mut Desk) {
     desk.goes_through_the_queue();
     desk.register(2, ADA, NEXT_LEG, 2);
 }
@@ -47,7 +47,7 @@ fn third_parties_follow_with_label_and_flags() {
     let flags = ParticipantFlags { muted: true, end_conference_on_exit: true, ..ParticipantFlags::default() };
     desk.labelled_callback(1, Some("lawyer"), ConferenceEventKind::Join { leg: leg(THIRD), flags });
     desk.restart();
-    reunited(&mut desk);
+    reconnected(&mut desk);
     let followed = Action::MoveParticipant {
         leg: leg(THIRD),
         into: TaskSid::numbered(2),
@@ -58,12 +58,12 @@ fn third_parties_follow_with_label_and_flags() {
     };
     assert_eq!(desk.take_actions(), [followed]);
     desk.join(2, THIRD, true);
-    assert_eq!(desk.take_actions(), [], "was not on hold, and is not");
+    assert_eq!(desk.take_actions(), [], "not held, as it was not held before");
 }
 
-/// A leg of the agent's that nobody has registered, and on which Flex has set the flag.
+/// The leg may be the agent's, unregistered, with the exit flag that Flex has set.
 #[test]
-fn the_conference_does_not_end_with_a_stranger_who_follows() {
+fn an_unidentified_late_leg_follows_without_its_exit_flag() {
     let mut desk = Desk::talking();
     desk.goes_through_the_queue();
     desk.join(1, THIRD, true);
@@ -72,11 +72,11 @@ fn the_conference_does_not_end_with_a_stranger_who_follows() {
 }
 
 #[test]
-fn a_third_party_on_hold_is_on_hold_again() {
+fn a_held_third_party_is_held_again_in_the_next_conference() {
     let mut desk = Desk::talking();
     desk.join(1, THIRD, false);
     desk.modify(1, THIRD, false, true);
-    reunited(&mut desk);
+    reconnected(&mut desk);
     assert_eq!(desk.take_actions(), [follows(THIRD)]);
     desk.restart();
     desk.join(2, THIRD, false);
@@ -87,35 +87,35 @@ fn a_third_party_on_hold_is_on_hold_again() {
 }
 
 #[test]
-fn a_third_party_who_answers_late_follows_too() {
+fn a_third_party_who_answers_late_follows_once() {
     let mut desk = Desk::talking();
-    reunited(&mut desk);
+    reconnected(&mut desk);
     assert_eq!(desk.take_actions(), []);
     desk.join(1, THIRD, false);
     assert_eq!(desk.take_actions(), [follows_late(THIRD)]);
     desk.modify(1, THIRD, false, false);
-    assert_eq!(desk.take_actions(), [], "once");
+    assert_eq!(desk.take_actions(), [], "it follows once");
 }
 
 #[test]
-fn leaving_customer_and_third_party_to_each_other_is_no_loss() {
+fn a_call_left_to_a_third_party_is_ended_once_the_third_party_leaves() {
     let mut desk = Desk::talking();
     desk.join(1, THIRD, false);
     desk.graceful(GracefulReason::HangUp);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Orphan);
-    assert_eq!((desk.take_actions(), desk.stage()), (vec![], None), "they talk");
+    assert_eq!((desk.take_actions(), desk.stage()), (vec![], None), "customer and third party talk");
     desk.leave(1, THIRD, LeaveReason::HungUp);
     desk.fire(1, Timer::Orphan);
     assert_eq!(
         desk.take_actions(),
         [Action::EndConference { conference: conference(1) }],
-        "nobody is left for him"
+        "the customer is alone"
     );
 }
 
 #[test]
-fn a_third_party_is_no_reason_to_wait_for_the_agents_new_leg() {
+fn a_third_party_who_was_there_before_does_not_delay_the_requeue() {
     let mut desk = Desk::talking();
     desk.join(1, THIRD, false);
     desk.goodbye(ADA, EPOCH);
@@ -127,26 +127,26 @@ fn a_third_party_is_no_reason_to_wait_for_the_agents_new_leg() {
 }
 
 #[test]
-fn an_agent_whose_new_leg_is_there_already_is_waited_for_beside_a_third_party() {
+fn a_new_leg_beside_a_third_party_gets_time_to_register() {
     let mut desk = Desk::talking();
     desk.join(1, THIRD, false);
     desk.goodbye(ADA, EPOCH);
     desk.hello_in_place(2);
     desk.join(1, NEXT_LEG, false);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
-    assert!(!desk.has_timer(Timer::Grace), "it may be hers");
+    assert!(!desk.has_timer(Timer::Grace), "the new leg may be the agent's");
     desk.register(1, ADA, NEXT_LEG, 2);
     assert_eq!(desk.stage(), Some(rejoin_protocol::api::Stage::Rejoined));
-    assert_eq!(desk.take_actions(), [], "nobody is moved");
+    assert_eq!(desk.take_actions(), [], "no leg is moved");
 }
 
-// --- a call that the agent places: the customer comes last ---
+// --- a call that the agent places: the customer joins last ---
 
 fn learn() -> Action {
     Action::Learn { task: TaskSid::numbered(1) }
 }
 
-fn found(customer: bool) -> Outcome {
+fn look_up_answer(customer: bool) -> Outcome {
     let known = Registered {
         workflow: rejoin_protocol::WorkflowSid::numbered(1),
         queue: None,
@@ -160,49 +160,49 @@ fn found(customer: bool) -> Outcome {
 }
 
 #[test]
-fn a_customer_who_answers_late_is_looked_up_when_he_does() {
+fn a_customer_who_answers_late_triggers_another_look_up() {
     let mut desk = Desk::new();
     desk.join(1, ADA_LEG, false);
     desk.fire(1, Timer::Learn);
     assert_eq!(desk.take_actions(), [learn()]);
-    desk.finish(learn(), found(false));
+    desk.finish(learn(), look_up_answer(false));
     let again = desk.timers[&(conference(1), Timer::Learn)];
-    // He answers, and the page that called him is gone.
+    // The customer answers, and the page that placed the call is gone.
     desk.join(1, CUSTOMER, true);
-    assert!(desk.timers[&(conference(1), Timer::Learn)] < again, "sooner than it would have been");
+    assert!(desk.timers[&(conference(1), Timer::Learn)] < again, "sooner than without the join");
     desk.fire(1, Timer::Learn);
     assert_eq!(desk.take_actions(), [learn()]);
-    desk.finish(learn(), found(true));
+    desk.finish(learn(), look_up_answer(true));
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     assert!(desk.has_timer(Timer::Grace), "the agent was lost");
 }
 
 #[test]
-fn an_agent_whose_leg_falls_before_the_customer_is_known_is_looked_up_at_once() {
+fn an_agents_leave_before_the_customer_is_known_is_looked_up_at_once() {
     let mut desk = Desk::new();
     desk.join(1, ADA_LEG, false);
     desk.fire(1, Timer::Learn);
     desk.take_actions();
-    desk.finish(learn(), found(false));
+    desk.finish(learn(), look_up_answer(false));
     desk.join(1, CUSTOMER, true);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     assert_eq!(desk.take_actions(), [learn()]);
-    desk.finish(learn(), found(true));
+    desk.finish(learn(), look_up_answer(true));
     assert!(desk.has_timer(Timer::Grace), "the agent was lost");
 }
 
 #[test]
-fn a_call_that_never_began_is_over() {
+fn an_outbound_call_that_nobody_answers_is_over() {
     let mut desk = Desk::with(Machine::new(rejoin_recovery::Config::default(), []));
     desk.join(1, ADA_LEG, false);
     desk.fire(1, Timer::Learn);
     desk.take_actions();
-    desk.finish(learn(), found(false));
+    desk.finish(learn(), look_up_answer(false));
     desk.leave(1, ADA_LEG, LeaveReason::ConferenceEndedViaApi);
     desk.end(1);
-    // Why it ended is told after it did: until then the agent may have been lost.
+    // The reason of the end is reported after the end: until then the agent may have been lost.
     assert_eq!(desk.take_actions(), [learn()]);
-    desk.finish(learn(), found(false));
+    desk.finish(learn(), look_up_answer(false));
     assert_eq!((desk.take_actions(), desk.stage()), (vec![], None));
     assert!(!desk.has_timer(Timer::Learn));
 }
