@@ -1,4 +1,4 @@
-//! Calls whose customer is not on the allow list are left alone.
+//! The allow list: calls whose customer is not on it are left alone.
 
 use crate::desk::*;
 use rejoin_protocol::{TaskSid, WorkerSid};
@@ -8,15 +8,15 @@ fn check() -> Action {
     Action::CheckNumber { task: TaskSid::numbered(1) }
 }
 
-/// Customer and Ada talk, and only numbers on a list are touched.
+/// The customer and Ada talk, and only numbers on a list are touched.
 fn talking() -> Desk {
     let policies = Policies { allow_list: true, ..Policies::from(Config::default()) };
     let mut desk = Desk::with(Machine::new(policies, []));
     desk.join(1, CUSTOMER, true);
-    assert_eq!(desk.take_actions(), [check()], "asked as soon as the call is known");
+    assert_eq!(desk.take_actions(), [check()], "checked as soon as the call is known");
     desk.join(1, ADA_LEG, false);
     desk.register(1, ADA, ADA_LEG, EPOCH);
-    assert!(desk.take_actions().is_empty(), "and only once");
+    assert!(desk.take_actions().is_empty(), "checked once");
     desk
 }
 
@@ -29,7 +29,7 @@ fn answered(desk: &mut Desk, outcome: Outcome) {
 }
 
 #[test]
-fn a_call_that_is_not_on_the_list_is_left_alone_whatever_happens() {
+fn a_call_of_a_number_not_on_the_list_is_never_touched() {
     for outcome in [Outcome::Number { allowed: false }, Outcome::Gone] {
         let mut desk = talking();
         assert_eq!(desk.machine.may_touch(&conference(1)), None);
@@ -50,7 +50,7 @@ fn a_call_that_is_not_on_the_list_is_left_alone_whatever_happens() {
 }
 
 #[test]
-fn what_is_wanted_before_the_number_is_known_waits_for_it() {
+fn actions_wait_until_the_number_is_checked() {
     let mut desk = talking();
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Grace);
@@ -60,12 +60,12 @@ fn what_is_wanted_before_the_number_is_known_waits_for_it() {
     let kinds: Vec<_> = desk.take_actions();
     assert!(matches!(kinds[0], Action::HoldCustomer { .. }), "{kinds:?}");
     assert!(kinds.iter().any(|action| matches!(action, Action::CreatePing { .. })), "{kinds:?}");
-    assert_eq!(pushes(&desk), 1, "the agent's dialog is told, too");
+    assert_eq!(pushes(&desk), 1, "the agent's dialog is updated, too");
     assert_eq!(desk.machine.may_touch(&conference(1)), Some(true));
 }
 
 #[test]
-fn a_call_that_is_lost_before_it_is_refused_is_not_touched_afterwards() {
+fn a_loss_before_the_number_is_refused_leads_to_no_action() {
     let mut desk = talking();
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Grace);
@@ -76,7 +76,7 @@ fn a_call_that_is_lost_before_it_is_refused_is_not_touched_afterwards() {
 }
 
 #[test]
-fn while_twilio_cannot_be_asked_it_is_asked_again() {
+fn a_failed_number_check_is_repeated() {
     let mut desk = talking();
     answered(&mut desk, Outcome::Failed { reason: "no answer".into() });
     assert_eq!(desk.take_actions(), [check()]);
@@ -84,7 +84,7 @@ fn while_twilio_cannot_be_asked_it_is_asked_again() {
 }
 
 #[test]
-fn without_a_list_nobody_is_asked() {
+fn without_an_allow_list_no_number_is_checked() {
     let desk = Desk::talking();
     assert_eq!(desk.machine.may_touch(&conference(1)), Some(true));
 }

@@ -1,4 +1,4 @@
-//! Supervisors who coach or barge in. One who only listens is in `several_agents`.
+//! Supervisors who coach or barge in. Those who only listen are in `several_agents`.
 
 use crate::desk::*;
 use rejoin_protocol::api::Stage;
@@ -6,7 +6,7 @@ use rejoin_recovery::{Action, ConferenceEventKind, LeaveReason, ParticipantFlags
 
 const COACH: u128 = 0x5e;
 
-/// A supervisor is in the conference; the customer hears her, or does not because she coaches.
+/// A supervisor is in the conference. The customer hears them, unless they coach.
 fn supervised(coaching: bool) -> Desk {
     let mut desk = Desk::talking();
     let muted = ParticipantFlags { muted: true, ..ParticipantFlags::default() };
@@ -32,26 +32,26 @@ fn refreshes(desk: &mut Desk) {
 }
 
 #[test]
-fn who_coaches_goes_on_coaching_the_agent_who_is_back_in_place() {
+fn a_coach_goes_on_coaching_the_agent_who_is_back_in_place() {
     let mut desk = supervised(true);
     refreshes(&mut desk);
     assert_eq!(desk.take_actions(), [coach_instead()]);
     assert!(desk.machine.wants(&conference(1), &coach_instead()));
-    // She has stopped meanwhile.
+    // The supervisor has stopped coaching meanwhile.
     let flags = ParticipantFlags { muted: true, ..ParticipantFlags::default() };
     desk.callback(1, ConferenceEventKind::Modify { leg: leg(COACH), flags });
     assert!(!desk.machine.wants(&conference(1), &coach_instead()));
 }
 
 #[test]
-fn who_has_barged_in_stays_as_she_is() {
+fn a_supervisor_who_barged_in_needs_no_change_after_a_rejoin() {
     let mut desk = supervised(false);
     refreshes(&mut desk);
     assert!(desk.take_actions().is_empty());
 }
 
 #[test]
-fn who_coaches_beside_another_agent_goes_on_too() {
+fn a_coach_goes_on_coaching_beside_another_agent() {
     let mut desk = supervised(true);
     desk.join(1, 0xb1, false);
     desk.register(1, BO, 0xb1, EPOCH);
@@ -60,7 +60,7 @@ fn who_coaches_beside_another_agent_goes_on_too() {
 }
 
 #[test]
-fn neither_a_coach_nor_one_who_has_barged_in_is_another_agent() {
+fn a_coach_or_a_supervisor_who_barged_in_does_not_cover() {
     for coaching in [true, false] {
         let mut desk = supervised(coaching);
         desk.leave(1, ADA_LEG, LeaveReason::HungUp);
@@ -70,7 +70,7 @@ fn neither_a_coach_nor_one_who_has_barged_in_is_another_agent() {
 }
 
 #[test]
-fn a_supervisor_who_goes_away_is_missed_by_nobody() {
+fn a_supervisor_who_leaves_is_not_lost() {
     for reason in [LeaveReason::HungUp, LeaveReason::UpdatedViaApi, LeaveReason::Unknown] {
         let mut desk = supervised(true);
         desk.leave(1, COACH, reason);
@@ -78,9 +78,9 @@ fn a_supervisor_who_goes_away_is_missed_by_nobody() {
     }
 }
 
-/// Through the queue: she follows. Whom she would coach there is not known, so nobody hears her until she says so.
+/// Through the queue the supervisor follows. Whom they would coach there is not known, so a coach is muted.
 #[test]
-fn a_coach_is_not_heard_by_the_customer_in_the_new_conference() {
+fn a_coach_follows_the_customer_muted_and_a_barged_in_supervisor_unmuted() {
     for (coaching, muted) in [(true, true), (false, false)] {
         let mut desk = supervised(coaching);
         desk.goes_through_the_queue();

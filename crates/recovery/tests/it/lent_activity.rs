@@ -1,4 +1,4 @@
-//! An agent who is back in an activity that receives no tasks.
+//! The activity lent to an agent who is back in an activity that receives no tasks.
 
 use crate::desk::*;
 use crate::taskrouter_events::task_event;
@@ -16,7 +16,7 @@ fn on_break() -> ActivitySid {
     ActivitySid::numbered(2)
 }
 
-fn read() -> Action {
+fn read_activity() -> Action {
     Action::ReadActivity { worker: ada() }
 }
 
@@ -28,7 +28,8 @@ fn give_back() -> Action {
     Action::ReturnActivity { worker: ada(), before: on_break() }
 }
 
-fn takes(available: bool) -> Outcome {
+/// The agent's activity, and whether it receives tasks.
+fn activity_with(available: bool) -> Outcome {
     Outcome::Activity { activity: on_break(), available }
 }
 
@@ -41,7 +42,7 @@ fn machine(calls: impl IntoIterator<Item = rejoin_recovery::Call>) -> Machine {
     Machine::new(Policies { lends_activity: true, ..Policies::from(Config::default()) }, calls)
 }
 
-/// Ada's leg is lost and the customer is kept.
+/// Ada's leg is lost and the customer is held.
 fn holding() -> Desk {
     let mut desk = Desk::with(machine([]));
     desk.join(1, CUSTOMER, true);
@@ -53,50 +54,50 @@ fn holding() -> Desk {
     desk
 }
 
-/// Her next page finds the call wrapping, and what she is at.
-fn back(desk: &mut Desk, unavailable: bool) {
+/// Ada's next page finds the call wrapping up, and says whether Ada's activity receives tasks.
+fn page_returns(desk: &mut Desk, unavailable: bool) {
     let (task, reservation) = (TaskSid::numbered(1), reservation_of(ADA, 1));
     let holdings = vec![Holding { task, reservation, wrapping: true, can_join: false, other_browser: false }];
     let hello = Hello { epoch: 2, holdings, unavailable };
     desk.handle(Event::Hello { worker: ada(), hello, older_page_connected: false });
 }
 
-/// The ping reaches her on a break, too, and says nothing of it.
+/// The ping reaches an agent on a break as well, and does not tell the activity.
 #[test]
-fn of_who_answers_the_ping_before_her_page_says_hello_twilio_is_asked_what_she_is_at() {
+fn a_ping_accepted_before_the_hello_makes_the_activity_read() {
     let answered = || {
         let mut desk = holding();
         let purpose = Purpose::Ping { recovery: recovery() };
         desk.handle(task_event(0x91, purpose, ADA, TaskEventKind::Accepted));
-        assert_eq!(desk.take_actions(), [requeue(Some(ADA)), complete_ping(), read()]);
+        assert_eq!(desk.take_actions(), [requeue(Some(ADA)), complete_ping(), read_activity()]);
         desk
     };
     let mut desk = answered();
-    desk.finish(read(), takes(false));
+    desk.finish(read_activity(), activity_with(false));
     assert_eq!(desk.take_actions(), [lend()]);
-    // Most are at one that takes tasks.
+    // Most agents are in an activity that receives tasks.
     let mut desk = answered();
-    desk.finish(read(), takes(true));
+    desk.finish(read_activity(), activity_with(true));
     assert!(desk.take_actions().is_empty());
 }
 
-/// Our activity is lent to her.
+/// Our activity is lent to Ada.
 fn lent() -> Desk {
     let mut desk = holding();
-    back(&mut desk, true);
+    page_returns(&mut desk, true);
     desk.take_actions();
-    desk.finish(read(), takes(false));
+    desk.finish(read_activity(), activity_with(false));
     assert_eq!(desk.take_actions(), [lend()]);
     desk.finish(lend(), Outcome::Ok);
     assert!(desk.take_actions().is_empty());
     desk
 }
 
-/// A page is up before it knows what its worker is at, and says that when the customer waits for her already.
+/// A page is up before it knows its worker's activity, and says it when the customer is already in the queue.
 #[test]
-fn what_a_page_learns_late_counts_while_the_customer_waits_in_the_queue() {
+fn a_late_hello_that_says_unavailable_counts_while_the_customer_waits() {
     let mut desk = holding();
-    back(&mut desk, false);
+    page_returns(&mut desk, false);
     desk.finish_all();
     desk.leave(1, CUSTOMER, LeaveReason::UpdatedViaApi);
     desk.end(1);
@@ -104,43 +105,43 @@ fn what_a_page_learns_late_counts_while_the_customer_waits_in_the_queue() {
     desk.finish_all();
     let hello = Hello { epoch: 2, holdings: vec![], unavailable: true };
     desk.handle(Event::Hello { worker: ada(), hello, older_page_connected: false });
-    assert_eq!(desk.take_actions(), [read()]);
-    desk.finish(read(), takes(false));
+    assert_eq!(desk.take_actions(), [read_activity()]);
+    desk.finish(read_activity(), activity_with(false));
     assert_eq!(desk.take_actions(), [lend()]);
 }
 
-/// The process dies and comes back.
+/// The process dies and restarts.
 fn restart(desk: &mut Desk) {
     let json = serde_json::to_string(desk.machine.call(&conference(1)).unwrap()).unwrap();
     desk.machine = machine([serde_json::from_str(&json).unwrap()]);
 }
 
 #[test]
-fn who_takes_tasks_costs_nothing() {
+fn an_available_agent_is_lent_no_activity() {
     let mut desk = holding();
-    back(&mut desk, false);
+    page_returns(&mut desk, false);
     assert_eq!(desk.take_actions(), [requeue(Some(ADA)), end_ping()]);
 }
 
 #[test]
-fn without_an_activity_to_lend_nothing_is_asked() {
+fn without_an_activity_to_lend_no_activity_is_read() {
     let mut desk = Desk::holding();
-    back(&mut desk, true);
+    page_returns(&mut desk, true);
     assert_eq!(desk.take_actions(), [requeue(Some(ADA)), end_ping()]);
 }
 
 #[test]
-fn an_agent_on_a_break_is_lent_an_activity_until_she_has_the_customer() {
+fn an_unavailable_agent_is_lent_an_activity_until_the_reconnect() {
     let mut desk = holding();
-    back(&mut desk, true);
-    assert_eq!(desk.take_actions(), [requeue(Some(ADA)), end_ping(), read()]);
-    back(&mut desk, true);
-    assert!(desk.take_actions().is_empty(), "once");
-    desk.finish(read(), takes(false));
+    page_returns(&mut desk, true);
+    assert_eq!(desk.take_actions(), [requeue(Some(ADA)), end_ping(), read_activity()]);
+    page_returns(&mut desk, true);
+    assert!(desk.take_actions().is_empty(), "the activity is read once");
+    desk.finish(read_activity(), activity_with(false));
     assert_eq!(desk.take_actions(), [lend()]);
     desk.finish(lend(), Outcome::Ok);
-    // Her page sees that she takes tasks now.
-    back(&mut desk, false);
+    // Ada's page sees that the lent activity receives tasks.
+    page_returns(&mut desk, false);
     desk.leave(1, CUSTOMER, LeaveReason::UpdatedViaApi);
     desk.entered_queue();
     assert_eq!(desk.take_actions(), [complete_old()]);
@@ -154,16 +155,16 @@ fn an_agent_on_a_break_is_lent_an_activity_until_she_has_the_customer() {
 }
 
 #[test]
-fn however_it_ends_she_is_put_back_once_and_also_after_a_crash() {
+fn a_lent_activity_is_returned_once_however_the_requeue_ends() {
     type End = (&'static str, fn(&mut Desk));
     let ends: [End; 4] = [
         ("the customer hangs up in the queue", |desk| {
             let (recovery, customer) = (recovery(), leg(CUSTOMER));
             desk.handle(Event::LeftQueue { recovery, customer, bridged: false, hung_up: true });
         }),
-        ("it is the next one's turn", |desk| desk.fire(1, Timer::Rejoin)),
-        ("he cannot be sent", |desk| desk.finish(requeue(Some(ADA)), failed())),
-        ("his call is over", |desk| desk.finish(requeue(Some(ADA)), Outcome::Gone)),
+        ("the agent does not accept in time", |desk| desk.fire(1, Timer::Rejoin)),
+        ("the requeue fails", |desk| desk.finish(requeue(Some(ADA)), failed())),
+        ("the customer's call is over", |desk| desk.finish(requeue(Some(ADA)), Outcome::Gone)),
     ];
     for (name, end) in ends {
         for crash in [false, true] {
@@ -185,25 +186,26 @@ fn however_it_ends_she_is_put_back_once_and_also_after_a_crash() {
 }
 
 #[test]
-fn what_was_not_lent_is_not_returned() {
-    // It ends while Twilio is asked what she is at.
+fn an_activity_that_was_not_lent_is_not_returned() {
+    // The recovery ends while the activity is being read.
     let mut desk = holding();
-    back(&mut desk, true);
+    page_returns(&mut desk, true);
     desk.finish(requeue(Some(ADA)), Outcome::Gone);
     desk.take_actions();
-    desk.finish(read(), takes(false));
+    desk.finish(read_activity(), activity_with(false));
     assert!(desk.take_actions().is_empty());
-    // She takes tasks after all; Twilio cannot say it; she has changed it herself.
+    // The activity receives tasks after all; Twilio does not answer; the worker is gone; the agent has changed the
+    // activity.
     for (of_read, of_lend) in [
-        (takes(true), None),
+        (activity_with(true), None),
         (failed(), None),
         (Outcome::Gone, None),
-        (takes(false), Some(Outcome::Overtaken)),
-        (takes(false), Some(Outcome::Gone)),
+        (activity_with(false), Some(Outcome::Overtaken)),
+        (activity_with(false), Some(Outcome::Gone)),
     ] {
         let mut desk = holding();
-        back(&mut desk, true);
-        desk.finish(read(), of_read);
+        page_returns(&mut desk, true);
+        desk.finish(read_activity(), of_read);
         if let Some(outcome) = of_lend {
             desk.finish(lend(), outcome);
         }
@@ -213,21 +215,21 @@ fn what_was_not_lent_is_not_returned() {
     }
 }
 
-/// Its answer was lost, or comes late: whether it was done is looked at when she is put back.
+/// The answer was lost or comes late. Returning the activity checks whether it was lent.
 #[test]
-fn what_may_have_been_lent_is_returned() {
+fn an_activity_that_may_have_been_lent_is_returned() {
     let mut desk = holding();
-    back(&mut desk, true);
-    desk.finish(read(), takes(false));
+    page_returns(&mut desk, true);
+    desk.finish(read_activity(), activity_with(false));
     desk.fire(1, Timer::Rejoin);
     desk.take_actions();
-    assert!(desk.machine.wants(&conference(1), &lend()), "it may have been begun");
+    assert!(desk.machine.wants(&conference(1), &lend()), "the request may have been sent");
     desk.finish(lend(), failed());
     assert_eq!(desk.take_actions(), [give_back()]);
 }
 
 #[test]
-fn in_place_needs_no_activity() {
+fn a_rejoin_in_place_reads_no_activity() {
     let mut desk = Desk::with(machine([]));
     desk.join(1, CUSTOMER, true);
     desk.join(1, ADA_LEG, false);
@@ -245,12 +247,12 @@ fn in_place_needs_no_activity() {
     desk.join(1, NEXT_LEG, false);
     desk.register(1, ADA, NEXT_LEG, 2);
     assert_eq!(desk.stage(), Some(Stage::Rejoined));
-    assert!(!desk.take_actions().contains(&read()));
+    assert!(!desk.take_actions().contains(&read_activity()));
     desk.graceful(GracefulReason::HangUp);
-    assert!(!desk.take_actions().contains(&read()));
+    assert!(!desk.take_actions().contains(&read_activity()));
 }
 
-/// Requests that an action takes when all goes well.
+/// Number of requests that an action takes when it succeeds.
 fn requests(action: &Action) -> usize {
     match action {
         Action::MarkTask { .. } => 2,
@@ -267,7 +269,7 @@ fn requests(action: &Action) -> usize {
 }
 
 #[test]
-fn a_recovered_call_of_two_costs_eight_requests() {
+fn a_recovery_takes_8_requests_or_13_with_a_lent_activity() {
     for (unavailable, wanted) in [(false, 8), (true, 13)] {
         let mut desk = Desk::with(machine([]));
         let mut asked = vec![];
@@ -278,14 +280,14 @@ fn a_recovered_call_of_two_costs_eight_requests() {
         desk.leave(1, ADA_LEG, LeaveReason::HungUp);
         desk.fire(1, Timer::Grace);
         asked.extend(desk.finish_all());
-        back(&mut desk, unavailable);
+        page_returns(&mut desk, unavailable);
         loop {
             let actions = desk.take_actions();
             if actions.is_empty() {
                 break;
             }
             for action in &actions {
-                let outcome = if *action == read() { takes(false) } else { success(action) };
+                let outcome = if *action == read_activity() { activity_with(false) } else { success(action) };
                 desk.finish(action.clone(), outcome);
             }
             asked.extend(actions);

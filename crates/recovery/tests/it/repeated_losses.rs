@@ -1,4 +1,4 @@
-//! An agent who is lost again and again (case 8).
+//! Repeated losses: an agent who is lost again and again (case 8).
 
 use crate::desk::*;
 use rejoin_protocol::api::{GracefulReason, Stage};
@@ -7,7 +7,7 @@ use rejoin_recovery::{Action, LeaveReason, Timer};
 
 const BOS_LEG: u128 = 0xb1;
 
-/// Ada loads her page anew, and is back in place beside the old leg.
+/// Ada refreshes, and is back in place beside the old leg.
 fn refreshes_in_place(desk: &mut Desk, times: u64) {
     for i in 0..times {
         let (old, new) = (ADA_LEG + u128::from(i) * 0x100, ADA_LEG + u128::from(i + 1) * 0x100);
@@ -29,7 +29,7 @@ fn last(desk: &Desk) -> rejoin_protocol::api::RecoveryView {
     desk.machine.views(desk.now, &WorkerSid::numbered(ADA)).pop().expect("a recovery")
 }
 
-/// What Ada is shown of the call of this task.
+/// Ada's view of the call of this task.
 fn last_of(desk: &Desk, task: u128) -> rejoin_protocol::api::RecoveryView {
     let views = desk.machine.views(desk.now, &WorkerSid::numbered(ADA));
     views.into_iter().find(|view| view.task == TaskSid::numbered(task)).expect("a recovery of it")
@@ -39,28 +39,28 @@ fn leg_after(times: u64) -> u128 {
     ADA_LEG + u128::from(times) * 0x100
 }
 
-fn to_anybody(desk: &Desk) -> bool {
+fn requeues_for_any_agent(desk: &Desk) -> bool {
     desk.actions.iter().any(|action| matches!(action, Action::Requeue { target: None, .. }))
 }
 
 #[test]
-fn after_three_times_in_five_minutes_another_agent_gets_the_customer() {
+fn the_fourth_loss_within_five_minutes_sends_the_customer_to_any_agent() {
     let mut desk = Desk::talking();
     refreshes_in_place(&mut desk, 3);
     desk.goodbye(ADA, EPOCH + 3);
-    assert_eq!(last(&desk).stage, Stage::Interrupted, "a mark may still come");
+    assert_eq!(last(&desk).stage, Stage::Interrupted, "a graceful mark may still arrive");
     desk.fire(1, Timer::Ping);
     let remove = Action::RemoveLeg { conference: conference(1), leg: leg(leg_after(3)) };
     let first = desk.finish_all();
-    assert_eq!(first[0], remove, "nobody is at it, and nobody is awaited");
+    assert_eq!(first[0], remove, "the leg has no page, and there is no wait");
     assert!(!first.iter().any(|action| matches!(action, Action::CreatePing { .. })), "{first:?}");
-    assert!(to_anybody(&desk), "{:?}", desk.actions);
+    assert!(requeues_for_any_agent(&desk), "{:?}", desk.actions);
     let view = last(&desk);
     assert_eq!((view.stage, view.too_often, view.remaining_ms), (Stage::WaitingForOther, true, None));
 }
 
 #[test]
-fn a_page_that_is_back_after_the_last_time_does_not_join_again() {
+fn a_page_back_after_the_fourth_loss_does_not_rejoin() {
     let mut desk = Desk::talking();
     refreshes_in_place(&mut desk, 3);
     desk.goodbye(ADA, EPOCH + 3);
@@ -68,20 +68,20 @@ fn a_page_that_is_back_after_the_last_time_does_not_join_again() {
     assert_eq!(last(&desk).stage, Stage::Interrupted);
     desk.fire(1, Timer::Ping);
     desk.finish_all();
-    assert!(to_anybody(&desk));
+    assert!(requeues_for_any_agent(&desk));
 
-    // After a crash nobody said goodbye.
+    // After a crash there is no goodbye.
     let mut desk = Desk::talking();
     refreshes_in_place(&mut desk, 3);
     desk.hello_in_place(EPOCH + 4);
     desk.fire(1, Timer::Ping);
     desk.finish_all();
-    assert!(to_anybody(&desk));
+    assert!(requeues_for_any_agent(&desk));
 }
 
-/// Twilio answers late whether he was sent to anybody, and he was while Ada had him again and was lost once more.
+/// Twilio answers a requeue for any agent late. It takes effect while Ada has the customer again and is lost once more.
 #[test]
-fn a_customer_whom_an_earlier_request_sends_on_has_not_left() {
+fn a_customer_moved_by_an_earlier_requeue_has_not_left() {
     let lost_again = |sends: bool, later: u64| {
         let mut desk = Desk::talking();
         desk.goes_through_the_queue();
@@ -104,17 +104,17 @@ fn a_customer_whom_an_earlier_request_sends_on_has_not_left() {
     assert_eq!(stage(&desk), Stage::WaitingForOther);
     let complete =
         Action::CompleteReservation { task: TaskSid::numbered(2), reservation: reservation_of(ADA, 2) };
-    assert_eq!(desk.take_actions(), [complete], "she is not to be kept busy by what she was lost from");
+    assert_eq!(desk.take_actions(), [complete], "the reservation of the second loss is completed, too");
     desk.join(3, CUSTOMER, true);
     desk.join(3, BOS_LEG, false);
     desk.register(3, BO, BOS_LEG, 3);
     assert_eq!(stage(&desk), Stage::HandedOver { worker_name: Some("Bo".into()) });
-    assert_eq!(stage(&lost_again(true, 21)), Stage::CustomerLeft, "no request is under way for so long");
-    assert_eq!(stage(&lost_again(false, 1)), Stage::CustomerLeft, "nobody has sent him");
+    assert_eq!(stage(&lost_again(true, 21)), Stage::CustomerLeft, "no requeue is in flight for so long");
+    assert_eq!(stage(&lost_again(false, 1)), Stage::CustomerLeft, "no requeue was requested");
 }
 
 #[test]
-fn what_was_on_purpose_does_not_count_and_is_still_a_way_to_leave() {
+fn a_graceful_leave_after_three_losses_is_not_counted_as_a_loss() {
     let mut desk = Desk::talking();
     refreshes_in_place(&mut desk, 3);
     desk.goodbye(ADA, EPOCH + 3);
@@ -124,7 +124,7 @@ fn what_was_on_purpose_does_not_count_and_is_still_a_way_to_leave() {
 }
 
 #[test]
-fn a_loss_of_long_ago_does_not_count() {
+fn losses_older_than_five_minutes_are_not_counted() {
     let mut desk = Desk::talking();
     refreshes_in_place(&mut desk, 3);
     desk.now = desk.now + Millis::seconds(300);
@@ -133,9 +133,9 @@ fn a_loss_of_long_ago_does_not_count() {
     assert_eq!((last(&desk).stage, last(&desk).too_often), (Stage::InPlace, false));
 }
 
-/// The count goes where the customer goes, and outlives the process.
+/// The count follows the customer, and survives restarts.
 #[test]
-fn it_counts_through_the_queue_and_through_restarts_too() {
+fn losses_are_counted_across_conferences_and_restarts() {
     let mut desk = Desk::talking();
     for n in 1..=4u128 {
         let own = if n == 1 { ADA_LEG } else { NEXT_LEG + n };
@@ -148,7 +148,7 @@ fn it_counts_through_the_queue_and_through_restarts_too() {
         assert_eq!(view.id, RecoveryId::of(&leg(own)));
         if n == 4 {
             assert_eq!((view.stage, view.too_often), (Stage::WaitingForOther, true));
-            assert!(to_anybody(&desk));
+            assert!(requeues_for_any_agent(&desk));
             return;
         }
         desk.hello_about(n, epoch + 1);
@@ -157,7 +157,7 @@ fn it_counts_through_the_queue_and_through_restarts_too() {
         desk.leave(n, CUSTOMER, LeaveReason::UpdatedViaApi);
         desk.end(n);
         desk.restart_all();
-        // In the next conference, named after the next task.
+        // The next conference is named after the next task.
         desk.join(n + 1, CUSTOMER, true);
         desk.join(n + 1, NEXT_LEG + n + 1, false);
         desk.register(n + 1, ADA, NEXT_LEG + n + 1, epoch + 1);
