@@ -60,7 +60,7 @@ fn page() -> String {
 }
 
 #[test]
-fn the_decision_table_in_docs_is_the_one_in_the_code() {
+fn departures_md_matches_the_decision_table() {
     let file = root().join("docs/departures.md");
     let made = page();
     if std::env::var_os("REJOIN_WRITE_DOCS").is_some() {

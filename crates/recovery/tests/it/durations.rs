@@ -1,4 +1,4 @@
-//! Durations may differ by workflow and by queue.
+//! Durations, which may differ by workflow and by queue.
 
 use crate::desk::*;
 use rejoin_protocol::api::Registration;
@@ -18,7 +18,7 @@ fn policies() -> Policies {
     }
 }
 
-/// Customer and Ada are in a conference that nobody has registered.
+/// The customer and Ada are in a conference that no page has registered.
 fn unregistered() -> Desk {
     let mut desk = Desk::with(Machine::new(policies(), []));
     desk.join(1, CUSTOMER, true);
@@ -26,7 +26,7 @@ fn unregistered() -> Desk {
     desk
 }
 
-/// How long the agent of a call from this queue is waited for.
+/// How long the agent of a call from this queue is awaited.
 fn waits(queue: Option<u128>) -> Millis {
     let mut desk = unregistered();
     desk.register_from(queue.map(TaskQueueSid::numbered));
@@ -34,7 +34,7 @@ fn waits(queue: Option<u128>) -> Millis {
     waits_after_leave(&mut desk)
 }
 
-/// How long Ada is waited for, whose leg has left.
+/// How long Ada, whose leg has left, is awaited.
 fn waits_after_leave(desk: &mut Desk) -> Millis {
     desk.fire(1, Timer::Grace);
     let actions = desk.finish_all();
@@ -49,14 +49,14 @@ fn waits_after_leave(desk: &mut Desk) -> Millis {
 }
 
 #[test]
-fn a_call_goes_by_the_durations_of_its_queue_else_of_its_workflow() {
+fn durations_come_from_the_queue_or_else_from_the_workflow() {
     assert_eq!(waits(None), Millis::seconds(30));
     assert_eq!(waits(Some(1)), Millis::seconds(5));
-    assert_eq!(waits(Some(2)), Millis::seconds(30), "of that queue nothing is said");
+    assert_eq!(waits(Some(2)), Millis::seconds(30), "no settings for this queue");
 }
 
 #[test]
-fn given_a_page_that_names_another_workflow_the_tasks_own_one_counts() {
+fn durations_come_from_the_tasks_workflow_not_the_one_a_page_names() {
     let mut desk = unregistered();
     let named = WorkflowSid::numbered(2);
     let registration = Registration { workflow: named, ..registration_of(1, ADA, ADA_LEG, EPOCH) };
@@ -69,7 +69,7 @@ fn given_a_page_that_names_another_workflow_the_tasks_own_one_counts() {
 }
 
 #[test]
-fn a_call_that_was_looked_up_goes_by_its_queue_too() {
+fn durations_of_a_looked_up_call_come_from_its_queue() {
     let mut desk = unregistered();
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     let found = Registered {
@@ -87,18 +87,18 @@ fn a_call_that_was_looked_up_goes_by_its_queue_too() {
 }
 
 #[test]
-fn what_is_waited_for_stays_as_it_was_set() {
+fn a_wait_that_has_begun_keeps_its_length_after_a_restart() {
     let mut desk = Desk::holding();
-    let left = |desk: &Desk| {
+    let remaining = |desk: &Desk| {
         let view = desk.machine.views(desk.now, &WorkerSid::numbered(ADA)).remove(0);
         view.remaining_ms.expect("awaited")
     };
-    assert_eq!(left(&desk), 15_000);
+    assert_eq!(remaining(&desk), 15_000);
     desk.now = desk.now + Millis::seconds(4);
-    // The process starts again, with other durations.
+    // The process restarts with other durations.
     let calls = [desk.machine.call(&conference(1)).expect("known").clone()];
     desk.machine = Machine::new(policies(), calls);
-    assert_eq!(left(&desk), 11_000);
+    assert_eq!(remaining(&desk), 11_000);
     desk.handle(Event::Timer { conference: conference(1), timer: Timer::Ping });
     assert_eq!(desk.take_actions()[0], requeue(None));
 }

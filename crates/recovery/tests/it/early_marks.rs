@@ -1,4 +1,4 @@
-//! A mark may come before anything else is known of its call.
+//! Early marks, which arrive before anything else is known of their call.
 
 use crate::desk::*;
 use crate::taskrouter_events::task_event;
@@ -10,12 +10,12 @@ use rejoin_recovery::{
     Timer,
 };
 
-/// Its first request is the registration.
+/// The page's first request is the registration.
 fn id(number: u32) -> Option<DeliveryId> {
     Some(DeliveryId { epoch: EPOCH, number })
 }
 
-fn found() -> Outcome {
+fn look_up_answer() -> Outcome {
     Outcome::Learnt(Box::new(Registered {
         workflow: WorkflowSid::numbered(1),
         queue: None,
@@ -27,33 +27,34 @@ fn found() -> Outcome {
     }))
 }
 
-fn waiting(machine: &mut Machine) -> Vec<Option<GracefulReason>> {
+/// What the store of early marks has to change: the reason of a new mark, or `None` for one to be removed.
+fn early_changes(machine: &mut Machine) -> Vec<Option<GracefulReason>> {
     machine.take_early().into_iter().map(|(_, early)| early.map(|early| early.mark.reason)).collect()
 }
 
 #[test]
-fn a_mark_that_comes_before_the_first_callback_counts() {
+fn a_mark_before_the_first_callback_counts() {
     let mut desk = Desk::new();
     desk.mark(ADA, id(2), GracefulReason::HangUp);
-    assert_eq!(waiting(&mut desk.machine), [Some(GracefulReason::HangUp)]);
+    assert_eq!(early_changes(&mut desk.machine), [Some(GracefulReason::HangUp)]);
     desk.join(1, CUSTOMER, false);
-    assert_eq!(waiting(&mut desk.machine), [None], "it waits no longer");
+    assert_eq!(early_changes(&mut desk.machine), [None], "the mark is no longer stored as early");
     desk.join(1, ADA_LEG, false);
     desk.register_again(ADA, ADA_LEG, EPOCH, id(1));
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     assert!(!desk.has_timer(Timer::Grace) && desk.has_timer(Timer::Orphan));
-    assert_eq!(desk.stage(), None, "nobody was lost");
+    assert_eq!(desk.stage(), None, "no agent is lost");
 }
 
 #[test]
-fn a_mark_waits_for_a_minute() {
+fn an_early_mark_waits_one_minute_for_its_call() {
     for (seconds, counts) in [(59, true), (60, false)] {
         let mut desk = Desk::new();
         desk.graceful(GracefulReason::HangUp);
         desk.machine.take_early();
         desk.now = desk.now + Millis::seconds(seconds);
         desk.join(1, CUSTOMER, false);
-        assert_eq!(waiting(&mut desk.machine), [None]);
+        assert_eq!(early_changes(&mut desk.machine), [None]);
         desk.join(1, ADA_LEG, false);
         desk.register(1, ADA, ADA_LEG, EPOCH);
         desk.leave(1, ADA_LEG, LeaveReason::HungUp);
@@ -61,9 +62,9 @@ fn a_mark_waits_for_a_minute() {
     }
 }
 
-/// It counts from when it was said: an agent who stays on the call long after it has stayed.
+/// An early mark counts from when it was sent: an agent who stays on the call long after it has stayed.
 #[test]
-fn a_mark_that_has_waited_is_as_old_as_it_is() {
+fn an_early_mark_expires_60_seconds_after_it_was_sent() {
     let mut desk = Desk::new();
     desk.graceful(GracefulReason::HangUp);
     desk.now = desk.now + Millis::seconds(40);
@@ -76,15 +77,15 @@ fn a_mark_that_has_waited_is_as_old_as_it_is() {
 }
 
 #[test]
-fn wrapping_up_does_not_hide_how_the_agent_has_left() {
+fn an_early_complete_mark_does_not_replace_a_transfer_mark() {
     let mut desk = Desk::new();
     desk.graceful(GracefulReason::ColdTransfer);
     desk.graceful(GracefulReason::Complete);
-    assert_eq!(waiting(&mut desk.machine), [Some(GracefulReason::ColdTransfer)]);
+    assert_eq!(early_changes(&mut desk.machine), [Some(GracefulReason::ColdTransfer)]);
 }
 
 #[test]
-fn of_one_worker_only_so_many_wait() {
+fn only_the_latest_20_early_marks_of_a_worker_are_kept() {
     let mut machine = Machine::new(Config::default(), []);
     for n in 1..=30 {
         let (task, reservation) = (TaskSid::numbered(n), ReservationSid::numbered(n));
@@ -94,11 +95,11 @@ fn of_one_worker_only_so_many_wait() {
     }
     let kept: Vec<_> =
         machine.take_early().into_iter().filter_map(|(_, early)| early).map(|e| e.mark.task).collect();
-    assert_eq!(kept, (11..=30).map(TaskSid::numbered).collect::<Vec<_>>(), "the latest");
+    assert_eq!(kept, (11..=30).map(TaskSid::numbered).collect::<Vec<_>>(), "the latest 20");
 }
 
 #[test]
-fn a_foreign_mark_that_has_waited_counts_for_nothing() {
+fn an_early_mark_for_another_workers_reservation_is_ignored() {
     let mut desk = Desk::new();
     desk.mark_of(BO, reservation_of(ADA, 1), None, GracefulReason::HangUp);
     desk.join(1, CUSTOMER, false);
@@ -109,8 +110,8 @@ fn a_foreign_mark_that_has_waited_counts_for_nothing() {
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
 }
 
-/// What is told of a call that its agent ends by hanging up. Nobody says when what arrives.
-fn news() -> Vec<Event> {
+/// The events of a call whose agent hangs up. They may arrive in any order.
+fn hang_up_events() -> Vec<Event> {
     let mut desk = Desk::new();
     desk.join(1, CUSTOMER, false);
     desk.join(1, ADA_LEG, false);
@@ -123,14 +124,14 @@ fn news() -> Vec<Event> {
 
 proptest! {
     #[test]
-    fn a_hang_up_is_never_taken_for_a_loss_whatever_comes_first(
-        order in Just((0..news().len()).collect::<Vec<_>>()).prop_shuffle(),
+    fn a_marked_hang_up_is_never_a_loss_in_any_order_of_events(
+        order in Just((0..hang_up_events().len()).collect::<Vec<_>>()).prop_shuffle(),
         restarts in prop::collection::vec(any::<bool>(), 6),
     ) {
-        let news = news();
+        let events = hang_up_events();
         let mut desk = Desk::new();
         let mut stored = std::collections::BTreeMap::<_, EarlyMark>::new();
-        for (event, restarts) in order.iter().map(|n| news[*n].clone()).zip(restarts) {
+        for (event, restarts) in order.iter().map(|n| events[*n].clone()).zip(restarts) {
             desk.now = desk.now + Millis(10);
             desk.handle(event);
             for (key, early) in desk.machine.take_early() {
@@ -143,7 +144,7 @@ proptest! {
             }
             for action in desk.take_actions() {
                 let outcome = match &action {
-                    Action::Learn { .. } => found(),
+                    Action::Learn { .. } => look_up_answer(),
                     Action::FindOwners { .. } => owners(1).1,
                     Action::Look { .. } => Outcome::Overtaken,
                     _ => return Err(TestCaseError::fail(format!("{action:?} in {order:?}"))),

@@ -1,4 +1,4 @@
-//! An event has the same effects on the calls that it concerns as on all calls.
+//! Keys of events and calls: an event has the same effects on the calls that it concerns as on all calls.
 
 use crate::desk::{conference, leg, success};
 use crate::taskrouter_events::TASK_EVENTS;
@@ -14,12 +14,12 @@ use rejoin_recovery::{
 use std::collections::{BTreeMap, BTreeSet};
 
 const ALL: [u128; 4] = [1, 2, 3, 4];
-/// Two customers in four conferences: each has one to talk in and one to be brought back to.
+/// Two customers in four conferences: each has one to talk in and one to be reconnected in.
 const CUSTOMERS: [u128; 2] = [0xc1, 0xc2];
 const AGENTS: [u128; 3] = [0xa1, 0xa2, 0xa3];
 const WORKERS: [u128; 2] = [0xada, 0xb0];
 
-/// What may happen next: an event, or how an action ends that was asked for.
+/// What may happen next: an event, or the outcome of a requested action.
 #[derive(Clone, Debug)]
 enum Step {
     Event(Box<Event>),
@@ -27,14 +27,14 @@ enum Step {
 }
 
 fn task(n: u128) -> TaskSid {
-    TaskSid::numbered(n % 3) // one has two conferences
+    TaskSid::numbered(n % 3) // one task has two conferences
 }
 
 fn workers() -> impl Strategy<Value = WorkerSid> {
     prop::sample::select(&WORKERS[..]).prop_map(WorkerSid::numbered)
 }
 
-fn anybody() -> impl Strategy<Value = CallSid> {
+fn any_leg() -> impl Strategy<Value = CallSid> {
     prop_oneof![prop::sample::select(&CUSTOMERS[..]), prop::sample::select(&AGENTS[..])].prop_map(leg)
 }
 
@@ -55,9 +55,9 @@ fn conference_events() -> impl Strategy<Value = Event> {
     });
     let reasons = prop::sample::select(vec![LeaveReason::HungUp, LeaveReason::UpdatedViaApi]);
     let kinds = prop_oneof![
-        4 => (anybody(), flags.clone()).prop_map(|(leg, flags)| ConferenceEventKind::Join { leg, flags }),
-        3 => (anybody(), reasons).prop_map(|(leg, reason)| ConferenceEventKind::Leave { leg, reason }),
-        1 => (anybody(), flags).prop_map(|(leg, flags)| ConferenceEventKind::Modify { leg, flags }),
+        4 => (any_leg(), flags.clone()).prop_map(|(leg, flags)| ConferenceEventKind::Join { leg, flags }),
+        3 => (any_leg(), reasons).prop_map(|(leg, reason)| ConferenceEventKind::Leave { leg, reason }),
+        1 => (any_leg(), flags).prop_map(|(leg, flags)| ConferenceEventKind::Modify { leg, flags }),
         1 => Just(ConferenceEventKind::End),
         1 => Just(ConferenceEventKind::AnnouncementEnd),
     ];
@@ -87,7 +87,7 @@ fn registrations() -> impl Strategy<Value = Event> {
     })
 }
 
-/// Each worker has one of each task.
+/// Each worker has one reservation of each task.
 fn reservation(worker: &WorkerSid, task: &TaskSid) -> ReservationSid {
     ReservationSid::parse(&format!("WR{}{}", &worker.digits()[16..], &task.digits()[16..])).unwrap()
 }
@@ -197,7 +197,7 @@ fn outcome(action: &Action, customer: u128, well: bool) -> Outcome {
     }
 }
 
-/// Of the workers and tasks of an event, and of the calls' tasks.
+/// The early marks of the workers and tasks of an event, and of the calls' tasks.
 fn early(stored: &BTreeMap<EarlyMarkKey, EarlyMark>, event: &Event, calls: &[Call]) -> Vec<EarlyMark> {
     let keys = event.keys();
     let concerns = |early: &&EarlyMark| {
@@ -208,7 +208,7 @@ fn early(stored: &BTreeMap<EarlyMarkKey, EarlyMark>, event: &Event, calls: &[Cal
     stored.values().filter(concerns).cloned().collect()
 }
 
-/// As a store of several processes would choose them.
+/// The calls that an event concerns, as a store of several processes would select them.
 fn concerned(stored: &BTreeMap<ConferenceSid, Call>, event: &Event) -> Vec<Call> {
     let sharing = |keys: &BTreeSet<Key>| {
         let shares = |call: &&Call| !call.keys().is_disjoint(keys);
@@ -223,7 +223,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
 
     #[test]
-    fn the_calls_that_an_event_concerns_are_enough(steps in steps()) {
+    fn handling_only_the_concerned_calls_has_the_same_effects(steps in steps()) {
         let mut all = Machine::new(Config::default(), []);
         let mut stored = BTreeMap::<ConferenceSid, Call>::new();
         let mut waiting = BTreeMap::<EarlyMarkKey, EarlyMark>::new();
@@ -282,9 +282,9 @@ fn keys_of_different_kinds_are_never_the_same_text() {
     assert_eq!(texts.len(), keys.len(), "{texts:?}");
 }
 
-/// What is looked up tells whose call it is: his other ones are concerned then.
+/// A look-up names the customer, so that the customer's other calls are concerned as well.
 #[test]
-fn the_answer_of_a_lookup_concerns_the_customer_that_it_names() {
+fn a_look_up_answer_concerns_the_customer_that_it_names() {
     let found = outcome(&Action::Learn { task: task(1) }, CUSTOMERS[0], true);
     let event =
         Event::Done { conference: conference(2), action: Action::Learn { task: task(2) }, outcome: found };

@@ -1,4 +1,5 @@
-//! Every way down the ladder: in place, to the same agent, to the next one. See "Down the ladder" in `docs/recovery.md`.
+//! The ladder: in place, to the same agent through the queue, to any agent. See "Down the ladder" in
+//! `docs/recovery.md`.
 
 use crate::desk::*;
 use rejoin_protocol::Millis;
@@ -14,33 +15,37 @@ fn due(desk: &Desk, timer: Timer) -> Millis {
 }
 
 #[test]
-fn a_leg_that_falls_late_is_a_rung_further_down_within_the_same_wait() {
+fn a_leg_lost_late_in_an_absence_does_not_prolong_the_wait() {
     let mut desk = Desk::away();
     let lost_at = desk.now;
     desk.fire(1, Timer::Announce);
     desk.finish_all();
     desk.now = lost_at + Millis::seconds(13);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
-    assert_eq!(due(&desk, Timer::Ping), lost_at + Millis::seconds(15), "the wait began when she was lost");
+    assert_eq!(due(&desk, Timer::Ping), lost_at + Millis::seconds(15), "the wait began with the goodbye");
     let asked = desk.finish_all();
-    assert!(!asked.contains(&hold(false, false)), "he was told: {asked:?}");
+    assert!(!asked.contains(&hold(false, false)), "the customer was told already: {asked:?}");
     desk.fire(1, Timer::Ping);
     assert_eq!(requeues(&desk.finish_all()), [&requeue(None)]);
 }
 
 #[test]
-fn a_leg_that_falls_while_she_joins_again_takes_nothing_of_her_time() {
+fn a_leg_lost_during_a_rejoin_gives_the_agent_the_full_time_to_accept() {
     let mut desk = Desk::away();
     desk.hello_in_place(2);
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Grace);
     desk.finish_all();
-    assert_eq!(desk.stage(), Some(Stage::Requeueing), "she is there, and gets him through the queue");
+    assert_eq!(
+        desk.stage(),
+        Some(Stage::Requeueing),
+        "the agent is back and gets the customer through the queue"
+    );
     assert_eq!(due(&desk, Timer::Rejoin), desk.now + Millis::seconds(20));
 }
 
 #[test]
-fn a_hello_after_the_customer_was_sent_to_any_agent_does_not_send_him_anew() {
+fn a_hello_after_a_requeue_for_any_agent_causes_no_other_requeue() {
     let mut desk = Desk::holding();
     desk.fire(1, Timer::Ping);
     assert_eq!(requeues(&desk.finish_all()), [&requeue(None)]);
@@ -48,7 +53,7 @@ fn a_hello_after_the_customer_was_sent_to_any_agent_does_not_send_him_anew() {
     desk.hello(2, true, false);
     assert!(desk.finish_all().is_empty());
     assert_eq!((desk.stage(), due(&desk, Timer::Rejoin)), (Some(Stage::WaitingForOther), until));
-    // She may be the one who takes him.
+    // The same agent may be the one who accepts.
     desk.entered_queue();
     desk.join(2, CUSTOMER, true);
     desk.register(2, ADA, NEXT_LEG, 2);
@@ -69,26 +74,26 @@ fn a_goodbye_without_a_reload_goes_down_all_rungs_within_one_wait() {
     assert_eq!(requeues(&desk.finish_all()), [&requeue(None)]);
     desk.entered_queue();
     desk.fire(1, Timer::Rejoin);
-    assert_eq!(desk.now, lost_at + Millis::seconds(15 + 600), "no wait is without an end");
+    assert_eq!(desk.now, lost_at + Millis::seconds(15 + 600), "the wait for any agent ends, too");
     assert_eq!(desk.stage(), Some(Stage::Failed { reason: Failure::NobodyTookIt }));
 }
 
 #[test]
-fn an_end_of_the_wait_and_a_hello_in_the_same_instant_send_the_customer_one_way() {
+fn a_timeout_and_a_hello_in_the_same_instant_cause_one_requeue() {
     for hello_first in [true, false] {
         let mut desk = Desk::holding();
         desk.now = due(&desk, Timer::Ping);
         if hello_first {
             desk.hello(2, true, false);
             assert_eq!(requeues(&desk.finish_all()), [&requeue(Some(ADA))]);
-            assert!(!desk.has_timer(Timer::Ping), "it does not go off any more");
+            assert!(!desk.has_timer(Timer::Ping), "the wait is over");
         } else {
             desk.fire(1, Timer::Ping);
             desk.hello(2, true, false);
             assert_eq!(requeues(&desk.finish_all()), [&requeue(None)]);
         }
     }
-    // In place the two are not far from each other, either.
+    // The same while the leg stands.
     for hello_first in [true, false] {
         let mut desk = Desk::away();
         desk.now = due(&desk, Timer::Ping);
@@ -108,7 +113,7 @@ fn an_end_of_the_wait_and_a_hello_in_the_same_instant_send_the_customer_one_way(
 }
 
 #[test]
-fn joining_again_that_fails_at_the_end_of_the_wait_leaves_time_for_the_next_rung() {
+fn a_rejoin_that_fails_at_the_end_of_the_wait_leads_to_a_requeue() {
     let mut desk = Desk::away();
     let lost_at = desk.now;
     desk.now = lost_at + Millis::seconds(12);
@@ -117,11 +122,11 @@ fn joining_again_that_fails_at_the_end_of_the_wait_leaves_time_for_the_next_rung
     assert_eq!(desk.now, lost_at + Millis::seconds(15), "the first rung ends with the wait");
     desk.finish_all();
     desk.finish_all();
-    assert_eq!(desk.stage(), Some(Stage::Requeueing), "she is there");
+    assert_eq!(desk.stage(), Some(Stage::Requeueing), "the agent is back");
 }
 
 #[test]
-fn a_queue_that_never_keeps_the_customer_is_not_tried_without_end() {
+fn a_queue_that_never_keeps_the_customer_is_tried_ten_times_at_most() {
     let mut desk = Desk::holding();
     desk.hello(2, true, false);
     desk.finish_all();
@@ -132,10 +137,10 @@ fn a_queue_that_never_keeps_the_customer_is_not_tried_without_end() {
         desk.left_queue();
         assert_eq!(desk.stage(), Some(Stage::WaitingForOther));
     }
-    assert!(!goes_again(&desk), "the document says that it did not work");
+    assert!(!goes_again(&desk), "our document tells the customer that it did not work");
     desk.left_queue();
     assert_eq!(desk.stage(), Some(Stage::Failed { reason: Failure::NotRequeued }));
-    // Who has an agent as far as we know is not given up, whatever the queue says.
+    // A customer who has an agent as far as we know is not given up, whatever the queue reports.
     let mut desk = Desk::holding();
     desk.fire(1, Timer::Ping);
     desk.finish_all();
@@ -146,7 +151,7 @@ fn a_queue_that_never_keeps_the_customer_is_not_tried_without_end() {
 }
 
 #[test]
-fn a_customer_whose_recovery_has_failed_is_not_sent_to_the_queue_again() {
+fn a_customer_whose_recovery_failed_is_not_requeued_again() {
     let mut desk = Desk::holding();
     desk.fire(1, Timer::Ping);
     desk.finish(requeue(None), Outcome::Failed { reason: "refused".into() });
