@@ -1,4 +1,4 @@
-//! What holds in every order of deliveries.
+//! Properties that hold in every order of deliveries.
 
 use crate::desk::*;
 use crate::taskrouter_events::{TASK_EVENTS, task_event};
@@ -22,7 +22,7 @@ enum Step {
     EnteredQueue,
     LeftQueue(bool),
     Released,
-    Told(u128, usize, usize),
+    TaskEvent(u128, usize, usize),
     Timer(usize),
     Finish(usize, bool),
     Again(usize),
@@ -59,7 +59,7 @@ fn step() -> impl Strategy<Value = Step> {
         Just(Step::EnteredQueue),
         any::<bool>().prop_map(Step::LeftQueue),
         Just(Step::Released),
-        (someone(), 0..4usize, 0..7usize).prop_map(|(worker, p, k)| Step::Told(worker, p, k)),
+        (someone(), 0..4usize, 0..7usize).prop_map(|(worker, p, k)| Step::TaskEvent(worker, p, k)),
         (0..8usize).prop_map(Step::Timer),
         (0..8usize, prop::bool::weighted(0.8)).prop_map(|(i, ok)| Step::Finish(i, ok)),
         (0..20usize).prop_map(Step::Again),
@@ -69,7 +69,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 struct Run {
     desk: Desk,
-    told: Vec<Event>,
+    received: Vec<Event>,
     asked: Vec<Action>,
     pending: Vec<Action>,
 }
@@ -81,12 +81,12 @@ impl Run {
             Step::Join(c, w) => desk.join(c, w, true),
             Step::Leave(c, w, r) => {
                 let event = desk.leave(c, w, r);
-                self.told.push(event);
+                self.received.push(event);
             }
             Step::End(c) => desk.end(c),
             Step::AnnouncementEnd => {
                 let event = desk.callback(1, ConferenceEventKind::AnnouncementEnd);
-                self.told.push(event);
+                self.received.push(event);
             }
             Step::Modify(w, e, h) => desk.modify(1, w, e, h),
             Step::Register(c, w, l, e) => desk.register(c, w, l, e),
@@ -99,7 +99,7 @@ impl Run {
                 let (recovery, customer) = (recovery(), leg(CUSTOMER));
                 desk.handle(Event::LeftQueue { recovery, customer, bridged: false, hung_up });
             }
-            Step::Told(worker, purpose, kind) => {
+            Step::TaskEvent(worker, purpose, kind) => {
                 let target = |who| Purpose::Reconnect { recovery: recovery(), target: who };
                 let (task, purpose) = match purpose {
                     0 => (1, Purpose::Other),
@@ -109,7 +109,7 @@ impl Run {
                 };
                 let event = task_event(task, purpose, worker, TASK_EVENTS[kind]);
                 desk.handle(event.clone());
-                self.told.push(event);
+                self.received.push(event);
             }
             Step::Released => desk.handle(Event::Released { customer: leg(CUSTOMER) }),
             Step::Timer(i) => {
@@ -130,7 +130,7 @@ impl Run {
                 }
             }
             Step::Again(i) => {
-                if let Some(event) = self.told.get(i).cloned() {
+                if let Some(event) = self.received.get(i).cloned() {
                     desk.handle(event);
                 }
             }
@@ -146,7 +146,7 @@ impl Run {
         self.asked.extend(actions);
     }
 
-    /// Lets all timers run out and all actions end, until nothing is left to happen.
+    /// Fires all timers and finishes all actions until nothing is left to happen.
     fn settle(&mut self) {
         for _ in 0..200 {
             if !self.pending.is_empty() {
@@ -157,7 +157,7 @@ impl Run {
                 self.step(&Step::Timer(0));
             }
         }
-        panic!("it never comes to rest: {:?} {:?}", self.pending, self.desk.timers);
+        panic!("actions and timers never end: {:?} {:?}", self.pending, self.desk.timers);
     }
 }
 
@@ -165,13 +165,13 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
-    fn every_recovery_ends_once_and_asks_once(steps in prop::collection::vec(step(), 0..40)) {
-        let mut run = Run { desk: Desk::talking(), told: vec![], asked: vec![], pending: vec![] };
+    fn every_recovery_ends_once_and_requests_each_action_once(steps in prop::collection::vec(step(), 0..40)) {
+        let mut run = Run { desk: Desk::talking(), received: vec![], asked: vec![], pending: vec![] };
         for step in &steps {
             run.step(step);
         }
         run.settle();
-        // An agent's dialog is told of each from its beginning to its end.
+        // The agent's dialog is shown each recovery from its beginning to its end.
         let mut stages = std::collections::BTreeMap::<_, Vec<Stage>>::new();
         for effect in &run.desk.effects {
             if let Effect::Push { view, .. } = effect {
@@ -191,25 +191,25 @@ proptest! {
                     | Action::MoveParticipant { .. } | Action::RemoveLeg { .. }
             );
             let times = run.asked.iter().filter(|a| *a == action).count();
-            // A reservation may be lost twice, on two legs.
+            // A reservation may be lost twice, by two legs.
             let allowed = if matches!(action, Action::CompleteReservation { .. }) { lost } else { 1 };
-            prop_assert!(!once || times <= allowed, "{:?} was asked for {} times", action, times);
+            prop_assert!(!once || times <= allowed, "{:?} was requested {} times", action, times);
         }
     }
 
-    /// A mark that comes before the leave, or within the grace period, or is read in the task by then: no ping, no requeue,
-    /// whatever else happens.
+    /// A mark that arrives before the leave or within the grace period, or is read in the task by then, excludes a ping
+    /// and a requeue.
     #[test]
-    fn a_graceful_leave_never_leads_to_a_ping(
+    fn a_graceful_leave_never_leads_to_a_ping_or_a_requeue(
         steps in prop::collection::vec(step(), 0..30), mark_first: bool, in_task: bool,
     ) {
-        let mut run = Run { desk: Desk::talking(), told: vec![], asked: vec![], pending: vec![] };
+        let mut run = Run { desk: Desk::talking(), received: vec![], asked: vec![], pending: vec![] };
         let mark = if in_task { Step::Read(ADA) } else { Step::Graceful(ADA) };
         let leave = Step::Leave(1, ADA_LEG, LeaveReason::HungUp);
         for step in if mark_first { [mark, leave] } else { [leave, mark] } {
             run.step(&step);
         }
-        // Nobody else comes, and no page says that somebody had come.
+        // No other agent joins, and no page reports one.
         let comes = |step: &Step| {
             matches!(step, Step::Register(..) | Step::Join(..))
                 || matches!(step, Step::Hello(worker, ..) if *worker != ADA)
@@ -222,10 +222,10 @@ proptest! {
         prop_assert!(run.asked.iter().all(harmless), "{:?}", run.asked);
     }
 
-    /// A mark that is in the task from before the agent's page registered the last time is nothing: she is lost.
+    /// A mark in the task from before the agent's page registered the last time counts for nothing: the agent is lost.
     #[test]
-    fn an_old_mark_in_the_task_never_makes_a_loss_a_leave(steps in prop::collection::vec(step(), 0..30)) {
-        let mut run = Run { desk: Desk::talking(), told: vec![], asked: vec![], pending: vec![] };
+    fn an_outdated_mark_in_the_task_never_makes_a_loss_graceful(steps in prop::collection::vec(step(), 0..30)) {
+        let mut run = Run { desk: Desk::talking(), received: vec![], asked: vec![], pending: vec![] };
         run.desk.register_again(ADA, ADA_LEG, EPOCH, Some(DeliveryId { epoch: EPOCH, number: 3 }));
         for step in steps.iter().filter(|step| !matches!(step, Step::Graceful(_))) {
             run.step(step);
@@ -236,12 +236,12 @@ proptest! {
         prop_assert_ne!(run.desk.stage(), Some(Stage::Graceful));
     }
 
-    /// Duplicates and any order of the callbacks of one story end in the same stage.
+    /// Duplicates and any order of one call's callbacks end in the same stage.
     #[test]
     fn the_order_of_deliveries_does_not_matter(order in Just(vec![0usize, 1, 2, 3, 4]).prop_shuffle(), twice in 0..5usize) {
         let mut desk = Desk::new();
         let mut events = vec![];
-        // Recorded on a desk of its own, so that the sequence numbers are those of Twilio's order.
+        // Recorded on a separate desk, so that the sequence numbers are in Twilio's order.
         let mut scribe = Desk::new();
         let flags = rejoin_recovery::ParticipantFlags::default();
         events.push(scribe.callback(1, ConferenceEventKind::Join { leg: leg(CUSTOMER), flags }));

@@ -1,4 +1,4 @@
-//! What TaskRouter says of the tasks: in any order, more than once, and sometimes alone.
+//! TaskRouter events: in any order, more than once, and sometimes without callbacks.
 
 use crate::desk::*;
 use crate::transitions::stored::call_of;
@@ -20,7 +20,7 @@ fn reconnect(target: Option<u128>) -> Purpose {
     Purpose::Reconnect { recovery: recovery(), target: target.map(WorkerSid::numbered) }
 }
 
-/// All that can become of a task.
+/// Everything that can happen to a task.
 pub const TASK_EVENTS: [TaskEventKind; 7] = [
     TaskEventKind::EnteredQueue,
     TaskEventKind::Canceled { hung_up: false },
@@ -31,7 +31,7 @@ pub const TASK_EVENTS: [TaskEventKind; 7] = [
     TaskEventKind::WrapUp,
 ];
 
-/// Each kind of event of one task comes once: its id is made of both.
+/// A TaskRouter event. Its id is unique to task, worker and kind.
 pub fn task_event(task: u128, purpose: Purpose, worker: u128, kind: TaskEventKind) -> Event {
     Event::Task(TaskEvent {
         id: format!("EV{task}{worker}{kind:?}"),
@@ -43,7 +43,7 @@ pub fn task_event(task: u128, purpose: Purpose, worker: u128, kind: TaskEventKin
     })
 }
 
-/// The customer is in the queue, for Ada.
+/// The customer is in the queue for Ada, as a TaskRouter event reported.
 fn queued() -> Desk {
     let mut desk = Desk::holding();
     desk.hello(2, true, false);
@@ -54,18 +54,18 @@ fn queued() -> Desk {
 }
 
 #[test]
-fn a_ping_that_is_accepted_proves_the_agent_reachable() {
+fn an_accepted_ping_proves_the_agent_reachable() {
     let mut desk = Desk::holding();
     desk.handle(task_event(PING, ping(), ADA, TaskEventKind::Accepted));
     assert_eq!(desk.finish_all(), [requeue(Some(ADA)), complete_ping()]);
     assert_eq!(desk.stage(), Some(Stage::Requeueing));
     desk.handle(task_event(PING, ping(), ADA, TaskEventKind::Accepted));
     desk.hello(2, true, false);
-    assert!(desk.take_actions().is_empty(), "once is enough");
+    assert!(desk.take_actions().is_empty(), "proved once");
 }
 
 #[test]
-fn an_acceptance_may_overtake_everything_that_comes_first() {
+fn a_ping_accepted_before_the_preparations_waits_for_them() {
     let mut desk = Desk::talking();
     desk.leave(1, ADA_LEG, LeaveReason::HungUp);
     desk.fire(1, Timer::Grace);
@@ -82,7 +82,7 @@ fn an_acceptance_may_overtake_everything_that_comes_first() {
 }
 
 #[test]
-fn another_workers_acceptance_proves_nothing() {
+fn an_acceptance_by_another_worker_or_of_another_task_is_ignored() {
     let mut desk = Desk::holding();
     desk.handle(task_event(PING, ping(), BO, TaskEventKind::Accepted));
     let other = Purpose::Ping { recovery: rejoin_protocol::RecoveryId::numbered(7) };
@@ -93,7 +93,7 @@ fn another_workers_acceptance_proves_nothing() {
 }
 
 #[test]
-fn a_ping_that_nobody_takes_ends_the_waiting_at_once() {
+fn a_ping_that_is_not_taken_ends_the_wait_at_once() {
     for kind in
         [TaskEventKind::NotTaken, TaskEventKind::TakenBack, TaskEventKind::Canceled { hung_up: false }]
     {
@@ -102,7 +102,7 @@ fn a_ping_that_nobody_takes_ends_the_waiting_at_once() {
         assert_eq!(desk.finish_all(), [requeue(None), end_ping()], "{kind:?}");
         assert_eq!(desk.stage(), Some(Stage::WaitingForOther));
         desk.handle(task_event(PING, ping(), ADA, TaskEventKind::Accepted));
-        assert!(desk.take_actions().is_empty(), "accepted after canceled: too late");
+        assert!(desk.take_actions().is_empty(), "an acceptance after the end of the ping is late");
     }
 }
 
@@ -121,23 +121,23 @@ fn a_ping_that_ends_after_the_agent_is_back_changes_nothing() {
 }
 
 #[test]
-fn the_queue_is_entered_though_nobody_asked_for_its_music() {
+fn a_task_event_reports_the_queue_entry_without_a_wait_audio_fetch() {
     let mut desk = queued();
     assert_eq!(desk.finish_all(), [complete_old()]);
     assert_eq!(desk.stage(), Some(Stage::Queued));
     desk.entered_queue();
-    assert!(desk.take_actions().is_empty(), "the same, told twice");
+    assert!(desk.take_actions().is_empty(), "the wait audio fetch reports the same entry");
 }
 
 #[test]
-fn an_agent_who_does_not_take_the_customer_back_is_not_waited_for() {
+fn a_reconnect_task_that_the_agent_does_not_take_goes_to_any_agent() {
     for kind in [TaskEventKind::NotTaken, TaskEventKind::Canceled { hung_up: false }] {
         let mut desk = queued();
         desk.finish_all();
         desk.handle(task_event(RECONNECT, reconnect(Some(ADA)), ADA, kind));
         assert_eq!(desk.finish_all(), [requeue(None)], "{kind:?}");
         assert_eq!(desk.stage(), Some(Stage::WaitingForOther));
-        // Sending him on has canceled the task, which is told, too.
+        // The requeue has canceled the task, which is reported as well.
         desk.handle(task_event(
             RECONNECT,
             reconnect(Some(ADA)),
@@ -152,7 +152,7 @@ fn an_agent_who_does_not_take_the_customer_back_is_not_waited_for() {
 }
 
 #[test]
-fn whoever_does_not_take_a_call_that_anybody_may_take_changes_nothing() {
+fn a_task_for_any_agent_that_one_worker_does_not_take_changes_nothing() {
     let mut desk = Desk::holding();
     desk.fire(1, Timer::Ping);
     desk.finish_all();
@@ -163,7 +163,7 @@ fn whoever_does_not_take_a_call_that_anybody_may_take_changes_nothing() {
 }
 
 #[test]
-fn a_customer_who_hangs_up_in_the_queue_ends_it() {
+fn a_customer_who_hangs_up_in_the_queue_ends_the_recovery() {
     let mut desk = queued();
     desk.finish_all();
     desk.handle(task_event(RECONNECT, reconnect(Some(ADA)), ADA, TaskEventKind::Canceled { hung_up: true }));
@@ -172,10 +172,10 @@ fn a_customer_who_hangs_up_in_the_queue_ends_it() {
 }
 
 #[test]
-fn a_leave_that_never_came_is_taken_from_taskrouters_word() {
+fn an_unreported_leave_is_inferred_from_taskrouters_wrap_up() {
     let mut desk = Desk::talking();
     desk.handle(task_event(1, Purpose::Other, ADA, TaskEventKind::WrapUp));
-    assert!(desk.take_actions().is_empty(), "it may only be late");
+    assert!(desk.take_actions().is_empty(), "the leave callback may only be late");
     desk.fire(1, Timer::Leave);
     let asked = desk.finish_all();
     assert!(asked.iter().any(|action| matches!(action, Action::CreatePing { .. })), "{asked:?}");
@@ -185,18 +185,18 @@ fn a_leave_that_never_came_is_taken_from_taskrouters_word() {
 }
 
 #[test]
-fn wrapping_up_on_purpose_is_no_loss() {
+fn a_wrap_up_after_a_mark_or_of_an_unknown_reservation_is_no_loss() {
     let mut desk = Desk::talking();
     desk.graceful(GracefulReason::HangUp);
     desk.handle(task_event(1, Purpose::Other, ADA, TaskEventKind::WrapUp));
     assert!(!desk.has_timer(Timer::Leave));
     let mut desk = Desk::talking();
     desk.handle(task_event(1, Purpose::Other, BO, TaskEventKind::WrapUp));
-    assert!(!desk.has_timer(Timer::Leave), "a reservation that nobody here has");
+    assert!(!desk.has_timer(Timer::Leave), "no agent of this call has the reservation");
 }
 
 #[test]
-fn what_was_told_is_kept_and_bounded() {
+fn duplicate_task_events_are_ignored_and_remembered_ids_bounded() {
     let mut desk = Desk::talking();
     let event = task_event(1, Purpose::Other, ADA, TaskEventKind::WrapUp);
     desk.handle(event.clone());
@@ -215,9 +215,9 @@ fn what_was_told_is_kept_and_bounded() {
     assert_eq!(desk.machine.call(&conference(1)).unwrap().facts.received.task_events.len(), 200);
 }
 
-/// A call that was stored before there were such events.
+/// A call that was stored before TaskRouter events were recorded.
 #[test]
-fn an_older_call_is_readable() {
+fn a_call_stored_without_task_events_is_readable() {
     let call = call_of("0.1.0", "holding", &["told"]);
     let mut desk = Desk::with(Machine::new(Config::default(), [call]));
     desk.handle(task_event(PING, ping(), ADA, TaskEventKind::Accepted));
@@ -225,7 +225,7 @@ fn an_older_call_is_readable() {
 }
 
 proptest! {
-    /// A whole recovery whose events come in any order, and some twice: the same stage, the same requests, each once.
+    /// A whole recovery whose events arrive in any order, and one twice: the same stage and the same requests.
     #[test]
     fn the_order_of_taskrouters_events_does_not_matter(
         order in Just((0..6usize).collect::<Vec<_>>()).prop_shuffle(),
@@ -256,9 +256,9 @@ proptest! {
     }
 }
 
-/// The old leg falls while she joins in place: her reservation wraps up, and she is on the call all the same.
+/// The old leg hangs up while the agent rejoins in place: the reservation wraps up although the agent is on the call.
 #[test]
-fn who_is_back_in_place_is_not_lost_when_her_reservation_wraps_up() {
+fn an_agent_back_in_place_is_not_lost_when_the_reservation_wraps_up() {
     for new_leg in [0x1, NEXT_LEG] {
         let mut desk = Desk::away();
         desk.hello_in_place(2);
