@@ -1,8 +1,8 @@
 //! Every schedule of a small world, by [stateright](https://docs.rs/stateright): two agents and one customer, webhooks
-//! that are lost, doubled and overtake each other, and a server that dies between an action and its report. What the
-//! server knows is what it has committed: each step makes a new machine from the stored calls.
+//! that are lost, duplicated and reordered, and a server that dies between an action and its report. The server knows
+//! only what it has committed: each step makes a new machine from the stored calls.
 //!
-//! The machine is the real one. The bound is the number of steps ([`DEPTH`], or `REJOIN_MODEL_DEPTH`) and the troubles in
+//! The machine is the real one. The bounds are the number of steps ([`DEPTH`], or `REJOIN_MODEL_DEPTH`) and the faults in
 //! [`Budget`].
 
 mod rules;
@@ -16,10 +16,10 @@ use std::fmt::{self, Write as _};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use world::{Deed, World};
 
-/// So many steps from the talk on, in `npm test`; some worlds are larger and are tried to one less.
+/// Number of steps from the conversation on, in `npm test`. Larger worlds are tried to one step less.
 const DEPTH: usize = 10;
 
-/// So much goes wrong at most.
+/// Number of faults of each kind at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Budget {
     lost: u8,
@@ -37,13 +37,13 @@ struct Small {
     deeds: Vec<(Deed, u8)>,
 }
 
-/// What has happened, as it should.
+/// What has happened without a fault.
 #[derive(Clone, Copy, Debug)]
 enum Before {
     Person(Deed),
-    /// Everything has arrived, and was done.
+    /// Every message has arrived, and every action was done.
     Settled,
-    /// The next timer was due.
+    /// The next timer has fired.
     Timer,
 }
 
@@ -51,19 +51,19 @@ enum Before {
 struct State {
     server: Server,
     world: World,
-    /// On the way to the server, in no order.
+    /// Messages on the way to the server, in no order.
     network: Vec<Message>,
     budget: Budget,
     has_lost: bool,
-    /// How often each of the deeds may still be done.
+    /// How often each deed may still be done.
     deeds: Vec<(Deed, u8)>,
 }
 
-/// News for the server.
+/// A message for the server.
 #[derive(Clone, Debug)]
 struct Message {
     event: Event,
-    /// Is it sent until it is answered? What Twilio tells is not.
+    /// True if it is sent until it is answered. Callbacks are not.
     repeated: bool,
     fingerprint: u64,
 }
@@ -74,15 +74,15 @@ enum Step {
     Person(Deed),
     /// A message arrives.
     Arrives(Message),
-    /// It arrives, and will again.
+    /// A message arrives, and will arrive again.
     ArrivesTwice(Message),
-    /// It never does.
+    /// A message is lost.
     IsLost(Message),
-    /// The next timer is due.
+    /// The next timer fires.
     Timer,
-    /// Twilio does what is wanted and says so.
+    /// Twilio does an action and reports it.
     Does(usize),
-    /// It does, and the server dies before it knows.
+    /// Twilio does an action, and the server dies before the report.
     DoesUnreported(usize),
 }
 
@@ -207,7 +207,7 @@ impl State {
         }
     }
 
-    /// What waits is taken in every order: states that differ in that alone are one.
+    /// Pending messages are taken in every order, so states that differ in their order alone are one.
     fn forget_order(&mut self) {
         self.network.sort_by_key(|message| message.fingerprint);
         self.server.jobs.sort_by_cached_key(fingerprint);
@@ -242,7 +242,7 @@ impl Hash for Message {
     }
 }
 
-/// Of what is not `Hash` in the product for a test's sake.
+/// A hash of types that do not implement `Hash` in the product.
 fn fingerprint(what: &impl fmt::Debug) -> u64 {
     struct Into(DefaultHasher);
     impl fmt::Write for Into {
@@ -322,7 +322,7 @@ fn an_agent_leaves_on_purpose_in_every_schedule() {
 }
 
 #[test]
-fn an_agent_leaves_while_her_page_cannot_say_so_in_every_schedule() {
+fn an_agent_leaves_with_a_mark_only_in_the_task_in_every_schedule() {
     let deeds = [Deed::HangsUpUnheard(0), Deed::Goes(0), Deed::Returns(0), Deed::Accepts(0), Deed::Comes(1)];
     check(Budget { lost: 0, doubled: 1, crashes: 1 }, &once(&deeds), DEPTH - 1);
 }
@@ -355,27 +355,27 @@ fn two_agents_on_the_call_in_every_schedule() {
     check(Budget { lost: 0, doubled: 0, crashes: 1 }, &deeds, DEPTH);
 }
 
-/// Each of them once.
+/// Each deed once.
 fn once(deeds: &[Deed]) -> Vec<(Deed, u8)> {
     deeds.iter().map(|deed| (*deed, 1)).collect()
 }
 
 #[test]
-fn an_agent_comes_back_to_a_customer_who_was_told_in_every_schedule() {
-    let told = &[Before::Person(Deed::Goes(0)), Before::Settled, Before::Timer, Before::Settled];
+fn an_agent_returns_to_a_held_customer_in_every_schedule() {
+    let held = &[Before::Person(Deed::Goes(0)), Before::Settled, Before::Timer, Before::Settled];
     let deeds = [Deed::Falls(0), Deed::Returns(0), Deed::Joins(0), Deed::Comes(1), Deed::Accepts(0)];
-    check_after(told, Budget { lost: 0, doubled: 0, crashes: 1 }, &once(&deeds), DEPTH - 1);
+    check_after(held, Budget { lost: 0, doubled: 0, crashes: 1 }, &once(&deeds), DEPTH - 1);
 }
 
 #[test]
-fn a_customer_is_sent_to_the_queue_in_every_schedule() {
+fn a_customer_is_requeued_in_every_schedule() {
     let held = &[Before::Person(Deed::Goes(0)), Before::Person(Deed::Falls(0)), Before::Settled];
     let deeds = [Deed::Returns(0), Deed::Goes(0), Deed::Accepts(0), Deed::Accepts(1), Deed::CustomerHangsUp];
     check_after(held, NOTHING_GOES_WRONG, &once(&deeds), DEPTH - 1);
 }
 
 #[test]
-fn a_colleague_whose_registration_is_on_the_way_goes_in_every_schedule() {
+fn a_colleague_leaves_with_a_registration_in_flight_in_every_schedule() {
     let comes = &[Before::Person(Deed::Comes(1))];
     let deeds = [Deed::Goes(1), Deed::Goes(0), Deed::Falls(0), Deed::Returns(0), Deed::Accepts(0)];
     check_after(comes, NOTHING_GOES_WRONG, &once(&deeds), DEPTH);

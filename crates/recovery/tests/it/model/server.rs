@@ -10,12 +10,12 @@ use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-/// Something that Twilio is to do.
+/// An action for Twilio.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Job {
     pub(super) conference: ConferenceSid,
     pub(super) action: Action,
-    /// Was it begun before, by a server that died?
+    /// True if it was begun before, by a server that died.
     pub(super) may_have_acted: bool,
 }
 
@@ -25,9 +25,9 @@ pub(super) struct Server {
     calls: Vec<Stored>,
     timers: BTreeMap<(ConferenceSid, Timer), Millis>,
     pub(super) jobs: Vec<Job>,
-    /// Did Ada's mark come while it could still be heeded?
+    /// True if Ada's mark arrived while it could still count.
     pub(super) marked_in_time: bool,
-    /// Was it read in the task before the customer was sent away?
+    /// True if Ada's mark was read in the task before the customer was requeued.
     pub(super) read_in_time: bool,
     history: History,
 }
@@ -39,19 +39,19 @@ struct Stored {
     fingerprint: u64,
 }
 
-/// What the server has said of each recovery.
+/// What the server has pushed about each recovery.
 #[derive(Clone, Debug, Default)]
 struct History {
-    /// To the agent's dialog, the last time.
+    /// The last stage that the agent's dialog showed.
     told: BTreeMap<RecoveryId, Stage>,
     ends: BTreeMap<RecoveryId, Ending>,
-    /// Did one end twice, or go on after its end?
+    /// True if a recovery ended twice, or went on after its end.
     contradicts: bool,
     fingerprint: u64,
 }
 
 impl Server {
-    /// Customer and Ada talk in conference 1.
+    /// The customer and Ada talk in conference 1.
     pub(super) fn talking() -> Self {
         let desk = Desk::talking();
         let call = desk.machine.call(&conference(1)).expect("known").clone();
@@ -69,7 +69,7 @@ impl Server {
     }
 
     pub(super) fn machine(&self) -> Machine {
-        // Without the watchdog: the machine has to get by with what it is told, but for callbacks that are lost.
+        // Without the watchdog: unless callbacks are lost, the machine has to get by with the messages it receives.
         let config = Config { watch_call: Millis(0), watch_recovery: Millis(0), ..Config::default() };
         Machine::new(config, self.calls().cloned())
     }
@@ -109,7 +109,7 @@ impl Server {
         }
         for effect in effects {
             match effect {
-                // Twilio answers it at once, and the page repeats what it has said.
+                // Twilio answers at once, and the page repeats its request.
                 Effect::Act { conference, action: Action::FindOwners { .. }, .. }
                 | Effect::SetTimer { conference, timer: Timer::Owners, .. } => asks = Some(conference),
                 Effect::Act { conference, action, .. } => {
@@ -148,12 +148,12 @@ impl Server {
         }
     }
 
-    /// Has each recovery ended once at most, and for good?
+    /// True if each recovery has ended once at most, and for good.
     pub(super) fn ends_once(&self) -> bool {
         !self.history.contradicts
     }
 
-    /// What the dialogs were told of this recovery the last time.
+    /// The last stage that the dialogs showed of this recovery.
     pub(super) fn told(&self, recovery: &RecoveryId) -> Option<&Stage> {
         self.history.told.get(recovery)
     }
@@ -162,7 +162,7 @@ impl Server {
         self.handle(Event::Done { conference: job.conference, action: job.action, outcome });
     }
 
-    /// The one that is due first. Forgetting comes long after everything else.
+    /// The timer that is due first. Forgetting comes long after everything else.
     pub(super) fn next_timer(&self) -> Option<(ConferenceSid, Timer)> {
         let all = self.timers.iter().filter(|((_, timer), _)| *timer != Timer::Forget);
         all.min_by_key(|(_, at)| **at).map(|(key, _)| key.clone())

@@ -1,4 +1,4 @@
-//! What is really so: who is where, and what Twilio and the pages do. The server knows only what reaches it.
+//! The world: who is where, and what Twilio and the pages do. The server knows only the messages that reach it.
 
 use super::Message;
 use super::server::{Job, Server};
@@ -18,21 +18,21 @@ pub(super) const NOTHING_WRITTEN: &str = "{}";
 /// What people and their browsers do. Agents: 0 is Ada, 1 is Bo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Deed {
-    /// The page goes away and leaves its leg standing; it says so.
+    /// The page says goodbye and goes away. Its leg stays.
     Goes(usize),
-    /// The leg that a page has left falls.
+    /// A leg without a page hangs up.
     Falls(usize),
-    /// The agent hangs up, and the page has said so first.
+    /// The page marks a hang-up, and the agent hangs up.
     HangsUp(usize),
-    /// The same, with a server that the page cannot reach: it writes it into the task.
+    /// The same, with a server that the page cannot reach: the page writes the mark into the task.
     HangsUpUnheard(usize),
-    /// The next page is there, finds what it finds, and says so.
+    /// The next page loads and says hello with what it finds.
     Returns(usize),
-    /// The page joins the same conference again, because the server has told it to.
+    /// The page joins the same conference again, as the server has told it to.
     Joins(usize),
-    /// The page takes the call that comes back through the queue.
+    /// The page accepts the reconnect task.
     Accepts(usize),
-    /// The agent comes to the call as a second one.
+    /// The agent joins the call as a second one.
     Comes(usize),
     CustomerHangsUp,
 }
@@ -47,15 +47,15 @@ pub(super) enum Customer {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Agent {
-    /// The page that is there.
+    /// The epoch of the page that is there.
     pub(super) page: Option<u64>,
-    /// Of the newest page.
+    /// The epoch of the newest page.
     epoch: u64,
-    /// The leg, where it is, and whether the page has it: one that was left standing has nobody at it.
+    /// The leg, its conference, and whether a page has it: a leg that was left behind has none.
     pub(super) leg: Option<(u128, u128, bool)>,
-    /// Is the reservation of the first task taken, and not over?
+    /// True while the reservation of the first task is accepted and not over.
     holds_first: bool,
-    /// Did she say that she leaves?
+    /// True once the agent has marked a leave.
     pub(super) hung_up: bool,
 }
 
@@ -65,14 +65,14 @@ pub(super) struct World {
     pub(super) customer_hung_up: bool,
     pub(super) on_hold: bool,
     pub(super) agents: [Agent; 2],
-    /// Conferences with the number of their last event.
+    /// Conferences, with the sequence number of their last callback.
     rooms: BTreeMap<u128, u64>,
     legs: u128,
-    /// In which task a page has written that its agent leaves.
+    /// The task into which a page has written a mark.
     written: Option<(TaskSid, String)>,
-    /// Effects that Twilio has seen.
+    /// Effects that Twilio has carried out.
     pub(super) seen: Vec<Action>,
-    /// What was done to somebody who was talking.
+    /// What was done to a customer who was talking.
     pub(super) stolen: Option<Action>,
 }
 
@@ -210,12 +210,12 @@ impl World {
         }
     }
 
-    /// Twilio does it, or did it already; what it says, and what it tells.
+    /// Twilio carries out the action, or has done so already. Returns its answer and the callbacks.
     pub(super) fn carry_out(&mut self, server: &Server, job: &Job) -> (Outcome, Vec<Message>) {
         let machine = server.machine();
         let again = job.may_have_acted;
         let done = self.seen.contains(&job.action);
-        // What may have had its effect is looked up.
+        // An action that may have taken effect already is checked first.
         match &job.action {
             Action::CreatePing { .. } if again && done => {
                 return (Outcome::PingCreated(TaskSid::numbered(0x91)), vec![]);
@@ -307,7 +307,7 @@ impl World {
                 };
                 Outcome::Looked(Box::new(seen))
             }
-            // None of them is asked for here: the page registers in time, and nobody watches or lists numbers.
+            // Not requested here: the page registers in time, and there is no watchdog and no allow list.
             Action::Learn { .. }
             | Action::CheckNumber { .. }
             | Action::FindOwners { .. }
@@ -328,7 +328,7 @@ impl World {
         (outcome, news)
     }
 
-    /// Does the server know that an agent talks to the customer there?
+    /// True if the server knows that an agent talks to the customer there.
     fn is_known_to_talk(&self, server: &Server, room: u128) -> bool {
         self.agents.iter().any(|agent| {
             let Some((_, number, true)) = agent.leg.filter(|(other, ..)| *other == room) else {
@@ -341,13 +341,13 @@ impl World {
         })
     }
 
-    /// Is an agent with the customer who talks to him?
+    /// True if an agent is with the customer and they talk.
     pub(super) fn is_talking(&self) -> bool {
         let Customer::In(room) = self.customer else { return false };
         self.agents.iter().any(|agent| agent.leg.is_some_and(|(other, _, has)| has && other == room))
     }
 
-    /// If he is in this conference.
+    /// The conference, if the customer is in it.
     fn room_of_customer(&self, of: &ConferenceSid) -> Option<u128> {
         match self.customer {
             Customer::In(room) if conference(room) == *of => Some(room),
@@ -384,7 +384,7 @@ impl World {
         written.map_or_else(|| NOTHING_WRITTEN.to_owned(), |(_, attributes)| attributes.clone())
     }
 
-    /// A new leg, and the page that has it registers.
+    /// A new leg joins, and its page registers.
     fn comes(&mut self, who: usize, room: u128) -> Vec<Message> {
         self.legs = self.legs.max(0x200) + 1;
         let number = self.legs;
@@ -417,7 +417,7 @@ impl World {
             Customer::In(room) => {
                 self.on_hold = false;
                 news.push(self.tell(room, left(CUSTOMER, reason)));
-                // Flex has set his `endConferenceOnExit`.
+                // Flex has set the customer's `endConferenceOnExit`.
                 for who in 0..2 {
                     if self.agents[who].leg.is_some_and(|(other, ..)| other == room) {
                         news.extend(self.leaves(who, LeaveReason::ModeratorEnded));
@@ -434,7 +434,7 @@ impl World {
         news
     }
 
-    /// A conference that everybody has left is over.
+    /// A conference that all legs have left is over.
     fn ends(&mut self, room: u128) -> Option<Message> {
         let somebody = self.customer == Customer::In(room)
             || self.agents.iter().any(|agent| agent.leg.is_some_and(|(other, ..)| other == room));

@@ -1,4 +1,4 @@
-//! One cell: what the machine does in a state with an event, by letting it.
+//! One cell: what the machine does in a state with an event, found by handling the event.
 
 use super::events::Row;
 use super::states::{State, name_of};
@@ -7,14 +7,14 @@ use rejoin_protocol::CallSid;
 use rejoin_recovery::cells::state_of;
 use rejoin_recovery::{Action, Announcement, Call, Effect, Participant, Timer};
 
-/// What comes of an event.
+/// What an event leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Cell {
-    /// The state after it, if it is another one.
+    /// The next state, if it is another one.
     pub(super) next: Option<&'static str>,
-    /// What is asked of Twilio, waited for and so on.
+    /// Requested actions, timers that were set, and so on.
     pub(super) does: Vec<&'static str>,
-    /// Is anything else known than before?
+    /// True if the call has changed.
     pub(super) noted: bool,
 }
 
@@ -33,7 +33,7 @@ impl Cell {
         }
     }
 
-    /// For the overview.
+    /// The sign for the overview.
     pub(super) fn sign(&self) -> &'static str {
         match self.next {
             Some(next) => next,
@@ -75,7 +75,7 @@ pub(super) fn cell(state: &State, row: &Row) -> (Cell, Desk) {
     (Cell { next, does, noted: before != after }, desk)
 }
 
-/// A call without what is only counted, and what is known of its legs.
+/// A call without its counters and remembered ids, and the facts about its legs.
 fn known(call: &Call) -> impl PartialEq + use<> {
     let mut call = call.clone();
     call.facts.received.callbacks.clear();
@@ -128,7 +128,7 @@ fn words(action: &Action) -> &'static str {
     }
 }
 
-/// Waits that begin anew while the state is the same.
+/// Waits that begin anew while the state stays the same.
 fn waits(timer: Timer) -> Option<&'static str> {
     match timer {
         Timer::Watch | Timer::Missed | Timer::Forget => None,
@@ -144,7 +144,7 @@ fn waits(timer: Timer) -> Option<&'static str> {
     }
 }
 
-/// An open recovery goes on by itself: a wait, or an answer that is still to come.
+/// True if every open recovery goes on by itself: a timer is set, or an answer is outstanding.
 pub(super) fn goes_on(desk: &Desk) -> bool {
     let open = (1..=2).filter_map(|n| desk.machine.call(&conference(n)));
     let mut open = open.flat_map(Call::absences).filter(|absent| absent.is_open());

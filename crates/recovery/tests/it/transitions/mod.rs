@@ -1,5 +1,5 @@
 //! What the machine does in every state with every event. `docs/transitions.md` is drawn from this: the machine is led
-//! into each state, told each event, and what it did is written down.
+//! into each state and handles each event, and what it does is written down.
 
 mod cell;
 mod events;
@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 #[test]
-fn the_table_in_docs_is_what_the_machine_does() {
+fn transitions_md_matches_the_machine() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/transitions.md");
     let made = page::page();
     if std::env::var_os("REJOIN_WRITE_DOCS").is_some() {
@@ -28,7 +28,7 @@ fn the_table_in_docs_is_what_the_machine_does() {
 }
 
 #[test]
-fn each_state_of_the_table_is_the_one_that_it_is_called() {
+fn each_state_of_the_table_is_classified_as_itself() {
     for state in &STATES {
         let desk = (state.make)();
         assert_eq!(state_of(desk.machine.call(&crate::desk::conference(1))), state.code, "{}", state.name);
@@ -38,7 +38,7 @@ fn each_state_of_the_table_is_the_one_that_it_is_called() {
 }
 
 #[test]
-fn what_is_ignored_has_a_reason() {
+fn each_ignored_event_has_a_reason() {
     let mut without = vec![];
     for row in groups().iter().flat_map(|group| &group.rows) {
         for state in &STATES {
@@ -51,7 +51,7 @@ fn what_is_ignored_has_a_reason() {
 }
 
 #[test]
-fn in_no_cell_a_recovery_comes_to_a_stop() {
+fn an_open_recovery_goes_on_in_every_cell() {
     for row in groups().iter().flat_map(|group| &group.rows) {
         for state in &STATES {
             let (_, desk) = cell(state, row);
@@ -62,18 +62,18 @@ fn in_no_cell_a_recovery_comes_to_a_stop() {
 
 #[test]
 fn every_kind_of_event_is_in_the_table() {
-    let mut told = BTreeSet::new();
+    let mut handled = BTreeSet::new();
     for row in groups().iter().flat_map(|group| &group.rows) {
         let (_, desk) = cell(&STATES[2], row);
-        told.extend(desk.events.iter().flat_map(|event| [event.kind(), event.name()]));
+        handled.extend(desk.events.iter().flat_map(|event| [event.kind(), event.name()]));
     }
     let all = [Event::NAMES, ConferenceEventKind::NAMES, TaskEventKind::NAMES, Action::NAMES, Timer::NAMES];
-    let untold: Vec<_> = all.concat().into_iter().filter(|name| !told.contains(name)).collect();
-    assert_eq!(untold, Vec::<&str>::new());
+    let missing: Vec<_> = all.concat().into_iter().filter(|name| !handled.contains(name)).collect();
+    assert_eq!(missing, Vec::<&str>::new());
 }
 
 #[test]
-fn each_line_of_the_table_is_known_by_its_event() {
+fn each_row_of_the_table_is_recognised_from_its_event() {
     let mut unknown = vec![];
     for row in groups().iter().flat_map(|group| &group.rows) {
         let here = STATES.iter().filter(|state| {
@@ -88,7 +88,7 @@ fn each_line_of_the_table_is_known_by_its_event() {
 }
 
 #[test]
-fn an_event_is_called_what_a_line_of_the_table_is_called() {
+fn each_recognised_event_names_a_row_of_the_table() {
     let groups = groups();
     let rows: Vec<_> = groups.iter().flat_map(|group| &group.rows).collect();
     for (state, row) in STATES.iter().flat_map(|state| rows.iter().map(move |row| (state, row))) {

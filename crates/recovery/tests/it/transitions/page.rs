@@ -21,7 +21,7 @@ stands below. `X`: the call is over, and there was no recovery. No cell is a def
 the music of a queue for a customer who was not sent there, is ignored and harms nobody.
 ";
 
-/// More states than are named one by one.
+/// More states than this are not named one by one.
 const OTHERS: usize = 8;
 
 pub(super) fn page() -> String {
@@ -47,7 +47,7 @@ fn overview(groups: &[Group]) -> String {
     table(&head, rows.collect())
 }
 
-/// States in which an event does the same are one line, what is so in most of them the last one.
+/// States in which an event does the same share a line. What holds in most of them is the last line.
 fn folded(row: &Row) -> Vec<Vec<String>> {
     let mut lines: Vec<(String, Vec<&str>)> = vec![];
     for state in &STATES {
@@ -81,7 +81,7 @@ fn text(row: &Row, state: &State, cell: &Cell) -> String {
     }
 }
 
-/// As Prettier would have it.
+/// The table as Prettier formats it.
 fn table(head: &[&str], rows: Vec<Vec<String>>) -> String {
     let widths: Vec<usize> = (0..head.len())
         .map(|i| rows.iter().map(|row| row[i].chars().count()).chain([head[i].chars().count(), 3]).max())

@@ -1,20 +1,20 @@
-//! The states that a call can be in, each by a small story that leads there.
+//! The states of a call, each with a short scenario that leads there.
 
 use crate::desk::*;
 use rejoin_protocol::api::GracefulReason;
 use rejoin_recovery::{LeaveReason, Timer};
 
-/// Bo's leg in the first conference.
+/// Bo's leg in conference 1.
 pub(super) const BO_LEG: u128 = 0xb1;
 
-/// A state, and one call that is in it.
+/// A state, and a call in it.
 pub(super) struct State {
-    /// Its letters in the overview.
+    /// Its code in the overview.
     pub(super) code: &'static str,
     pub(super) name: &'static str,
     pub(super) about: &'static str,
     pub(super) make: fn() -> Desk,
-    /// The agent's leg there.
+    /// The agent's leg in it.
     pub(super) leg: u128,
 }
 

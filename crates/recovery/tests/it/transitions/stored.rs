@@ -1,6 +1,6 @@
-//! What earlier releases have stored is read, and gone on with. `tests/stored` has a folder for each release with a file for
-//! each state that a call can be in, drawn from the machine of that release, and one with what else is stored. A release
-//! adds its folder (see docs/server.md); a folder that is there is never drawn again.
+//! What earlier releases have stored is read, and the calls go on. `tests/stored` has a folder for each release with a file
+//! for each state of a call, drawn from the machine of that release, and one with everything else that is stored. A
+//! release adds its folder (see docs/server.md); an existing folder is never drawn again.
 
 use super::cell::{cell, goes_on};
 use super::events::groups;
@@ -16,19 +16,19 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A call in one state with all that is stored of it.
+/// A call in one state, with everything that is stored of it.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Stored {
     state: String,
     now: Millis,
-    /// Number of the last callback.
+    /// Sequence number of the last callback.
     sequence: u64,
-    /// As their rows have them.
+    /// The calls as their rows have them.
     calls: Vec<Value>,
     timers: Vec<(ConferenceSid, Timer, Millis)>,
 }
 
-/// One of each kind.
+/// One value of each kind of everything else that is stored.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Others {
     actions: BTreeMap<String, Action>,
@@ -51,7 +51,7 @@ impl Stored {
         }
     }
 
-    /// A server that finds this in its store.
+    /// A server that reads this from its store.
     fn found(&self) -> Result<Desk, serde_json::Error> {
         let calls: Result<Vec<Call>, _> =
             self.calls.iter().map(|call| Call::read(&call.to_string())).collect();
@@ -140,9 +140,9 @@ pub fn call_of(release: &str, state: &str, without: &[&str]) -> Call {
     Call::read(&stored.calls[0].to_string()).unwrap()
 }
 
-/// Whether a new field has a default, and an old variant still its name, shows here.
+/// Fails when a new field has no default, or an old variant has lost its name.
 #[test]
-fn what_an_earlier_release_has_stored_is_read_and_gone_on_with() {
+fn calls_stored_by_earlier_releases_are_read_and_go_on() {
     let releases = releases();
     assert!(!releases.is_empty());
     let mut wrong = vec![];
@@ -182,7 +182,7 @@ fn what_an_earlier_release_has_stored_is_read_and_gone_on_with() {
 
 /// While servers are replaced one by one, those of the release before read what the new ones write.
 #[test]
-fn a_field_of_the_next_release_is_left_alone() {
+fn unknown_fields_of_the_next_release_are_ignored() {
     for state in &STATES {
         let mut newer = Stored::of(state);
         let known = newer.found().unwrap();

@@ -7,11 +7,11 @@ const OVER: &str = "the recovery is over";
 const NOT_SENT: &str = "the customer was not sent to the queue";
 const NOBODY_WAITS: &str = "nothing waits for it";
 
-/// The reason; `None`: there is none, and the event must not be ignored there.
+/// The reason. `None` if there is none, so that the event must not be ignored there.
 pub(super) fn why(row: &str, code: &str) -> Option<&'static str> {
     let no_recovery = matches!(code, "U" | "T" | "TT" | "TA" | "M" | "O");
     let (sent, over) = (matches!(code, "RA" | "RN" | "QA" | "QN"), code.starts_with('E'));
-    // Only an open recovery has to do with it.
+    // The event concerns open recoveries only.
     let of_recovery = |here: &'static str| match code {
         _ if no_recovery => NOT_LOST,
         _ if over => OVER,
