@@ -332,7 +332,7 @@ fn a_removal_a_move_and_an_end_for_all_start_no_recovery() {
 /// Each agent means to keep the customer. The callbacks may arrive in either order.
 #[test]
 fn when_two_agents_remove_each_other_the_one_removed_last_is_lost() {
-    for (between, late, missed) in [(0, false, true), (0, true, true), (1, false, false)] {
+    for (between, late, lost) in [(0, false, true), (0, true, true), (1, false, false)] {
         let mut desk = Desk::talking();
         desk.join(1, 0xb1, false);
         desk.register(1, BO, 0xb1, 9);
@@ -345,7 +345,7 @@ fn when_two_agents_remove_each_other_the_one_removed_last_is_lost() {
         for (who, at) in if late { [reported[1], reported[0]] } else { reported } {
             removed(&mut desk, who, at);
         }
-        assert_eq!(desk.stage_of(BO), missed.then_some(Stage::Interrupted), "{between} {late}");
+        assert_eq!(desk.stage_of(BO), lost.then_some(Stage::Interrupted), "{between} {late}");
         assert!(desk.stage().is_none());
     }
     // Ada left by a transfer.
@@ -370,7 +370,7 @@ fn an_agent_lost_beside_a_colleague_starts_no_recovery() {
 /// Out-of-order callbacks: Bo seems to leave the customer to Ada, who was gone before.
 #[test]
 fn the_agent_who_left_last_is_lost_when_leave_callbacks_are_reordered() {
-    for (removed, later, missed) in [(true, true, true), (false, true, true), (true, false, false)] {
+    for (removed, later, lost) in [(true, true, true), (false, true, true), (true, false, false)] {
         let mut desk = Desk::talking();
         desk.join(1, 0xb1, false);
         desk.register(1, BO, 0xb1, 9);
@@ -385,7 +385,7 @@ fn the_agent_who_left_last_is_lost_when_leave_callbacks_are_reordered() {
         desk.sequence = if later { number } else { desk.sequence };
         let why = if removed { LeaveReason::UpdatedViaApi } else { LeaveReason::HungUp };
         desk.leave(1, ADA_LEG, why);
-        assert_eq!(desk.stage_of(BO).is_some(), missed, "removed: {removed}, reported later: {later}");
+        assert_eq!(desk.stage_of(BO).is_some(), lost, "removed: {removed}, reported later: {later}");
         assert!(!desk.has_timer(Timer::Orphan), "the conference is not ended under the customer");
     }
 }

@@ -605,7 +605,7 @@ fn a_restart_during_a_poll_does_not_lose_its_answer() {
 /// customer to Ada.
 #[test]
 fn an_agent_covered_by_a_colleague_who_had_already_left_is_lost() {
-    for (handed_over, missed) in [(true, true), (false, false)] {
+    for (handed_over, lost) in [(true, true), (false, false)] {
         let mut desk = Desk::talking();
         desk.join(1, 0xb1, false);
         desk.register(1, BO, 0xb1, EPOCH);
@@ -623,7 +623,7 @@ fn an_agent_covered_by_a_colleague_who_had_already_left_is_lost() {
             desk.graceful(GracefulReason::ColdTransfer);
         }
         desk.poll_shows(present(&[CUSTOMER]));
-        assert_eq!(desk.stage_of(BO) == Some(Stage::Interrupted), missed);
+        assert_eq!(desk.stage_of(BO) == Some(Stage::Interrupted), lost);
     }
 }
 
@@ -675,7 +675,7 @@ fn a_hand_over_found_by_poll_is_looked_up_and_recovered_if_it_is_lost() {
 /// No callbacks arrive. Bo has marked a hang-up and seems to be there when Ada's page goes.
 #[test]
 fn a_covered_agent_is_lost_if_the_colleague_had_marked_a_hang_up_before() {
-    for (before, missed) in [(true, true), (false, false)] {
+    for (before, lost) in [(true, true), (false, false)] {
         let mut desk = Desk::new();
         for (worker, worker_leg, epoch) in [(ADA, ADA_LEG, EPOCH), (BO, 0xb1, 9)] {
             desk.register_polled(1, worker, worker_leg, epoch);
@@ -695,7 +695,7 @@ fn a_covered_agent_is_lost_if_the_colleague_had_marked_a_hang_up_before() {
         }
         desk.take_actions();
         desk.poll_shows(present(&[CUSTOMER]));
-        assert_eq!(desk.stage() == Some(Stage::Interrupted), missed);
+        assert_eq!(desk.stage() == Some(Stage::Interrupted), lost);
     }
 }
 
@@ -809,7 +809,7 @@ fn an_agent_whose_leg_was_being_removed_is_lost_if_the_colleague_is_gone() {
     assert_eq!(desk.stage(), Some(Stage::Interrupted));
 }
 
-/// Everything was missed for minutes: Ada's leg is gone and Ada has another one. Found by the simulation, seed 30123 of
+/// No callback arrived for minutes: Ada's leg is gone and Ada has another one. Found by the simulation, seed 30123 of
 /// `outages`: Ada was sent the same customer through the queue, and the new leg was removed.
 #[test]
 fn an_unidentified_leg_found_by_poll_may_be_the_lost_agent() {

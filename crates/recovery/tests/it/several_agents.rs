@@ -574,8 +574,8 @@ fn a_covered_agent_is_lost_when_the_colleague_leaves_only_a_dead_leg() {
             desk.sequence = leaves - 1;
         }
         desk.leave(1, BO_LEG, LeaveReason::HungUp);
-        let missed = if outsider_stays { Stage::Covered } else { Stage::Interrupted };
-        assert_eq!(desk.stage_of(ADA), Some(missed), "{outsider_stays}");
+        let stage = if outsider_stays { Stage::Covered } else { Stage::Interrupted };
+        assert_eq!(desk.stage_of(ADA), Some(stage), "{outsider_stays}");
     }
 }
 

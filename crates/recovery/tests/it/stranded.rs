@@ -270,7 +270,7 @@ fn a_stranded_customer_waits_ten_minutes_at_most_for_the_look_up() {
 /// Ada's page goes while Bo is there, and the exit flag of Ada's leg was not undone in time.
 #[test]
 fn a_colleague_does_not_cover_when_the_conference_ends_with_the_lost_leg() {
-    for (on_purpose, missed) in [(None, true), (Some(ADA), false), (Some(BO), false)] {
+    for (on_purpose, lost) in [(None, true), (Some(ADA), false), (Some(BO), false)] {
         let mut desk = Desk::talking();
         desk.join(1, BO_LEG, false);
         desk.register(1, BO, BO_LEG, 1);
@@ -282,8 +282,8 @@ fn a_colleague_does_not_cover_when_the_conference_ends_with_the_lost_leg() {
         desk.leave(1, BO_LEG, LeaveReason::ModeratorEnded);
         desk.end(1);
         deliver(&mut desk, Report::ActionUrl);
-        assert_eq!(next(&desk) == Next::Wait, missed, "{on_purpose:?}");
-        if missed {
+        assert_eq!(next(&desk) == Next::Wait, lost, "{on_purpose:?}");
+        if lost {
             desk.fire(1, Timer::Grace);
             desk.finish_all();
             assert_eq!(next(&desk), requeue_document());

@@ -62,7 +62,7 @@ fn a_customer_alone_after_a_transfer_that_nobody_takes_is_recovered() {
 /// that the leg hung up, the transfer may have taken it away.
 #[test]
 fn a_held_customer_is_recovered_if_the_leg_hangs_up_after_a_cold_transfer() {
-    for (reason, missed) in [(GracefulReason::ColdTransfer, true), (GracefulReason::WarmTransfer, false)] {
+    for (reason, lost) in [(GracefulReason::ColdTransfer, true), (GracefulReason::WarmTransfer, false)] {
         let mut desk = Desk::talking();
         desk.graceful(reason);
         desk.modify(1, CUSTOMER, true, true);
@@ -70,7 +70,7 @@ fn a_held_customer_is_recovered_if_the_leg_hangs_up_after_a_cold_transfer() {
         desk.leave(1, ADA_LEG, LeaveReason::HungUp);
         desk.take_actions();
         desk.transfer_poll_shows(alone(HandedOver::Wraps, true));
-        assert_eq!(desk.stage().is_some(), missed, "{reason:?}");
+        assert_eq!(desk.stage().is_some(), lost, "{reason:?}");
     }
     let mut desk = Desk::talking();
     desk.graceful(GracefulReason::ColdTransfer);
@@ -155,7 +155,7 @@ fn a_held_customer_is_recovered_if_the_task_log_shows_no_transfer() {
     let took = |at| line(LoggedWhat::Accepted(reservation_of(ADA, 1)), at);
     let wraps = |worker| line(LoggedWhat::Wraps(reservation_of(worker, 1)), Some(500));
     let transfer = |at| line(LoggedWhat::Transferred, at);
-    for (missed, log, why) in [
+    for (lost, log, why) in [
         (true, vec![took(Some(100)), wraps(ADA)], "no transfer"),
         (true, vec![wraps(ADA), took(Some(100))], "no transfer, in any order"),
         (
@@ -176,7 +176,7 @@ fn a_held_customer_is_recovered_if_the_task_log_shows_no_transfer() {
         desk.fire(1, Timer::Orphan);
         assert_eq!(desk.take_actions(), [transfer_poll()]);
         desk.transfer_poll_shows(Seen { log, ..alone(HandedOver::Wraps, true) });
-        assert_eq!(desk.stage(), missed.then_some(Stage::Interrupted), "{why}");
+        assert_eq!(desk.stage(), lost.then_some(Stage::Interrupted), "{why}");
     }
 }
 
@@ -255,11 +255,11 @@ fn a_complete_mark_right_after_a_transfer_mark_counts_if_the_leg_hangs_up() {
 #[test]
 fn a_hang_up_mark_in_the_task_counts_after_a_refused_transfer() {
     let hung_up = marked_attributes(ADA, EPOCH, 3, GracefulReason::HangUp).to_string();
-    for (attributes, missed) in [(Some(hung_up), false), (Some("{}".into()), true), (None, true)] {
+    for (attributes, lost) in [(Some(hung_up), false), (Some("{}".into()), true), (None, true)] {
         let mut desk = handed_over(LeaveReason::HungUp);
         desk.poll_shows_task_with(HandedOver::Wraps, false, attributes);
-        assert_eq!(desk.stage().is_some(), missed);
-        if !missed {
+        assert_eq!(desk.stage().is_some(), lost);
+        if !lost {
             desk.fire(1, Timer::Orphan);
             assert_eq!(desk.take_actions(), [Action::EndConference { conference: conference(1) }]);
         }
@@ -286,7 +286,7 @@ fn an_unregistered_colleague_is_lost_by_the_only_other_wrapping_reservation() {
         name: "Bo".into(),
         reservation: reservation_of(worker, 1),
     };
-    for (wrapping, missed) in [
+    for (wrapping, lost) in [
         (vec![wraps(ADA), wraps(BO)], true),
         (vec![wraps(BO)], true),
         (vec![wraps(ADA)], false),
@@ -298,7 +298,7 @@ fn an_unregistered_colleague_is_lost_by_the_only_other_wrapping_reservation() {
         desk.leave(1, 0xb1, LeaveReason::HungUp);
         assert_eq!(desk.take_actions(), [transfer_poll()]);
         desk.transfer_poll_shows(Seen { wrapping, ..alone(HandedOver::Wraps, true) });
-        assert_eq!(desk.stage_of(BO), missed.then_some(Stage::Interrupted));
+        assert_eq!(desk.stage_of(BO), lost.then_some(Stage::Interrupted));
         assert!(desk.stage().is_none());
     }
     // Another leg was there, and left before the hand-over.
@@ -381,16 +381,16 @@ fn a_colleague_without_a_reported_leg_is_lost_by_the_wrapping_reservation() {
         name: "Bo".into(),
         reservation: reservation_of(worker, 1),
     };
-    for (wrapping, missed) in
+    for (wrapping, lost) in
         [(vec![wraps(ADA), wraps(BO)], true), (vec![wraps(ADA)], false), (vec![wraps(BO), wraps(CY)], false)]
     {
         let mut desk = handed_over(LeaveReason::UpdatedViaApi);
         desk.fire(1, Timer::Orphan);
         assert_eq!(desk.take_actions(), [transfer_poll()]);
         desk.transfer_poll_shows(Seen { wrapping, ..alone(HandedOver::Wraps, true) });
-        assert_eq!(desk.stage_of(BO), missed.then_some(Stage::Interrupted));
+        assert_eq!(desk.stage_of(BO), lost.then_some(Stage::Interrupted));
         assert!(desk.stage().is_none());
-        if missed {
+        if lost {
             desk.fire(1, Timer::Grace);
             let asked = desk.finish_all();
             assert!(asked.iter().any(|action| matches!(action, Action::CreatePing { .. })), "{asked:?}");
@@ -734,7 +734,7 @@ fn a_taker_with_an_unseen_leg_is_lost_if_a_poll_shows_the_customer_alone() {
         let mut there = alone(HandedOver::Waits, false);
         there.participants.extend(ada);
         desk.finish(poll, Outcome::Looked(Box::new(there)));
-        let missed = (!ada_is_there).then_some(Stage::Interrupted);
-        assert_eq!((desk.stage_of(BO), desk.stage_of(ADA)), (missed, None), "{ada_is_there}");
+        let lost = (!ada_is_there).then_some(Stage::Interrupted);
+        assert_eq!((desk.stage_of(BO), desk.stage_of(ADA)), (lost, None), "{ada_is_there}");
     }
 }
