@@ -574,6 +574,31 @@ fn a_hang_up_ends_the_recovery_when_the_customers_leave_arrives_first() {
     assert!(!desk.actions.contains(&remove(NEXT_LEG)), "{:?}", desk.actions);
 }
 
+/// A leg that is not the awaited agent's by a newer page leaves on purpose, unreported until then.
+#[test]
+fn a_hang_up_by_another_leg_does_not_end_the_recovery() {
+    let legs = [
+        ("another agent's", BO, 9, None),
+        ("of the page that was lost", ADA, EPOCH, None),
+        ("of a page whose next one has come", ADA, 2, Some(3)),
+    ];
+    for (whose, worker, epoch, newer) in legs {
+        let mut desk = Desk::away();
+        desk.hello_in_place(2);
+        if let Some(newer) = newer {
+            desk.hello_in_place(newer);
+        }
+        desk.leave(1, ADA_LEG, LeaveReason::UpdatedViaApi);
+        let registration = registration_of(1, worker, NEXT_LEG, epoch);
+        desk.handle(Event::Registered { worker: WorkerSid::numbered(worker), registration });
+        desk.fire(1, Timer::Grace);
+        assert_eq!(desk.stage(), Some(Stage::Interrupted), "{whose}");
+        desk.graceful_of(worker, GracefulReason::HangUp);
+        desk.leave(1, NEXT_LEG, LeaveReason::HungUp);
+        assert_eq!(desk.stage(), Some(Stage::Interrupted), "{whose}");
+    }
+}
+
 #[test]
 fn a_requeue_is_checked_first_while_a_registered_leg_is_unreported() {
     let mut desk = back_by_unreported_leg();
