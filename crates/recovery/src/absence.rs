@@ -137,7 +137,7 @@ pub enum AgentHold {
 pub struct Prepared {
     /// [`Action::FreeCustomer`], unless the customer was alone.
     pub freed: bool,
-    /// Was the customer alone, so that there was nobody to free him of? Somebody may come before he is moved.
+    /// The customer was alone, so that their leg needed no freeing. Somebody may join before the customer is moved.
     #[serde(default)]
     pub was_alone: bool,
     /// [`Action::MarkTask`].
@@ -181,7 +181,7 @@ pub enum Ending {
         /// That agent's name, when it is known.
         name: Option<String>,
     },
-    /// Another agent has come to the customer before he was moved.
+    /// Another agent has come to the customer before the customer was moved.
     Covered,
     /// The customer hung up.
     CustomerLeft,

@@ -60,7 +60,7 @@ pub enum Action {
         /// The agent's leg.
         leg: CallSid,
     },
-    /// `GET Tasks/{WT}`: has the agent's page written there that she leaves? Outcome: `TaskRead`.
+    /// `GET Tasks/{WT}`: has the agent's page written a graceful mark there? Outcome: `TaskRead`.
     ReadTask {
         /// Which.
         task: TaskSid,
@@ -111,7 +111,7 @@ pub enum Action {
         /// Are there others?
         #[serde(default)]
         free: bool,
-        /// How often was he sent there before, and waits in silence, or is here all the same?
+        /// How often the customer was sent there before, and waits in silence, or is here all the same.
         #[serde(default)]
         resent: u32,
     },
@@ -143,8 +143,8 @@ pub enum Action {
         /// Its label, if there is one.
         #[serde(default)]
         label: Option<String>,
-        /// Did it come when the agent was lost already, and nobody has said whose it is? Then it does not follow if it is a
-        /// browser's: she may have joined by it.
+        /// True if the leg joined after the loss and no page has registered it. A browser's leg does not follow then: the
+        /// agent may have joined by it.
         #[serde(default)]
         came_late: bool,
     },
@@ -155,8 +155,8 @@ pub enum Action {
         /// Whose leg.
         leg: CallSid,
     },
-    /// `GET Participants/{coach}`, and if she coaches the old leg still, `POST` it with `Coaching=true` and the new leg as
-    /// `CallSidToCoach`: the agent whom a supervisor coaches is back by another leg.
+    /// `GET Participants/{coach}`, and if the supervisor still coaches the old leg, `POST` it with `Coaching=true` and
+    /// the new leg as `CallSidToCoach`: the agent whom they coach is back by another leg.
     CoachInstead {
         /// Where.
         conference: ConferenceSid,
@@ -179,23 +179,23 @@ pub enum Action {
         /// Which.
         conference: ConferenceSid,
     },
-    /// `GET Workers/{WK}`: what is she at? Outcome: `Activity`.
+    /// `GET Workers/{WK}`: the agent's activity. Outcome: `Activity`.
     ReadActivity {
         /// Who.
         worker: WorkerSid,
     },
-    /// `GET Workers/{WK}`, and `POST` it with our own activity, if she is still in this one.
+    /// `GET Workers/{WK}`, and `POST` it with our own activity, if the agent is still in this one.
     LendActivity {
         /// To whom.
         worker: WorkerSid,
-        /// What she is at.
+        /// The agent's activity.
         before: ActivitySid,
     },
-    /// `GET Workers/{WK}`, and `POST` it with what she was at, if she is still in ours.
+    /// `GET Workers/{WK}`, and `POST` it with the agent's former activity, if they are still in ours.
     ReturnActivity {
         /// Who.
         worker: WorkerSid,
-        /// What she was at.
+        /// The agent's former activity.
         before: ActivitySid,
     },
     /// `GET Tasks/{WT}/Reservations`: whose are they? With a conference `GET Conferences/{CF}`, too: is it the task's?
@@ -221,7 +221,7 @@ pub enum Action {
         customer: Option<CallSid>,
         /// The recovery whose customer is in the queue, or on the way.
         queued: Option<RecoveryId>,
-        /// The task, when its agent has handed it over and the customer is alone, or when somebody has come instead of her.
+        /// The task, when its agent has handed it over and the customer is alone, or when somebody has come instead of the agent.
         #[serde(default)]
         handed_over: Option<TaskSid>,
     },

@@ -212,7 +212,7 @@ pub enum Outcome {
     },
     /// [`Action::ReadActivity`].
     Activity {
-        /// What she is at.
+        /// The agent's activity.
         activity: ActivitySid,
         /// Does it receive tasks?
         available: bool,

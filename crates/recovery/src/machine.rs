@@ -253,8 +253,8 @@ impl Machine {
         waits.or_else(|| said.into_iter().next()).unwrap_or(unsaid)
     }
 
-    /// Is this action still to be done? What was wanted may have been overtaken while it waited or was repeated; done
-    /// then, it would take a customer from the agent who has him.
+    /// True if this action is still to be done. It may have been overtaken while it waited or was repeated, and would
+    /// then take a customer from the agent who has them.
     pub fn wants(&self, conference: &ConferenceSid, action: &Action) -> bool {
         self.calls.get(conference).is_some_and(|call| call.wants(action))
     }
@@ -309,7 +309,7 @@ impl Machine {
         (call.facts.roster.customer.as_ref() == Some(customer)).then(|| call.conference.clone())
     }
 
-    /// A customer who is known from a recovery joins another conference: there is no need to look him up.
+    /// A customer who is known from a recovery joins another conference, and need not be looked up.
     fn adopt_customer(&mut self, conference: &ConferenceSid, event: &ConferenceEvent) {
         let crate::ConferenceEventKind::Join { leg, .. } = &event.kind else { return };
         let known = |call: &Call| {

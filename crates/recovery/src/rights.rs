@@ -8,7 +8,7 @@ use rejoin_protocol::api::Registration;
 /// What somebody's word about a call is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Right {
-    /// It is about his or her own.
+    /// It is about the worker's own.
     Own,
     /// It is about a leg or a reservation that is another worker's, or about a conference of another task.
     Foreign,

@@ -95,8 +95,9 @@ pub struct Reconnect {
 }
 
 impl Reconnect {
-    /// Who has the customer by it. Whoever had him by a task for any agent counts, too: nobody is to be told that nobody took
-    /// him. The one agent for whom a task was is only looked for elsewhere when she has left it.
+    /// The agent who has the customer by this task. An agent who had the customer by a task for any agent counts as well,
+    /// so that no customer is told that nobody took the call. For the one agent whom a task is for, that holds only while
+    /// they have the task.
     pub fn taker(&self) -> Option<(&WorkerSid, &String, &ReservationSid)> {
         match &self.state {
             ReconnectState::Taken { worker, name, reservation } => Some((worker, name, reservation)),
@@ -109,7 +110,7 @@ impl Reconnect {
 }
 
 impl ReconnectState {
-    /// Has an agent had him by it, or has him?
+    /// True if an agent has the customer by this task, or had.
     pub fn was_taken(&self) -> bool {
         matches!(self, Self::Taken { .. } | Self::Left { .. })
     }

@@ -10,8 +10,9 @@ pub struct Untold {
 }
 
 impl Untold {
-    /// Is the call left to the agent whose page has found it? Only if nobody else is asked to take the customer, who is there
-    /// alone, or with the leg that her page before has left. Else it may be a transfer, or another's who has no plugin.
+    /// True if the call is left to the agent whose page has found it: nobody else is asked to take the customer, who is
+    /// there alone, or with the leg that the agent's page before has left. Otherwise it may be a transfer, or the call of
+    /// an agent without the plugin.
     pub fn is_left_to(
         &self,
         (reservation, worker): (&ReservationSid, &WorkerSid),

@@ -1,5 +1,5 @@
-//! An agent who is back in an activity that receives no tasks: the customer would not reach her through the queue. She is
-//! put into an available activity of our own for as long as she is awaited, and back into hers when that is over.
+//! An agent who is back in an activity that receives no tasks: the customer would not reach them through the queue. They are put
+//! into an available activity of our own for as long as they are awaited, and back into their own afterwards.
 
 use super::{Call, LATER, Out, Phase, SOON};
 use crate::{Action, Outcome};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// How far that is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Lent {
-    /// Twilio is asked what she is at.
+    /// Twilio is asked for the agent's activity.
     Asking,
     /// She is being put into ours.
     Lending(ActivitySid),
@@ -20,7 +20,7 @@ pub enum Lent {
 }
 
 impl Call {
-    /// Through the queue, as long as it is for her.
+    /// True while the customer is to reach this worker through the queue.
     fn is_awaited(&self, worker: &WorkerSid) -> bool {
         self.recovery.as_ref().filter(|recovery| recovery.absence.agent.worker == *worker).is_some_and(
             |recovery| match &recovery.phase {
@@ -56,7 +56,7 @@ impl Call {
         }
     }
 
-    /// What she is at, as Twilio says.
+    /// Twilio has named the agent's activity.
     pub(super) fn activity_read(&mut self, out: &mut Out<'_>, worker: &WorkerSid, outcome: &Outcome) {
         if self.lent.get(worker) != Some(&Lent::Asking) {
             return;
@@ -68,7 +68,7 @@ impl Call {
                 self.lent.insert(worker.clone(), Lent::Lending(before.clone()));
                 self.act(out, Action::LendActivity { worker, before }, SOON);
             }
-            // It cannot be said, or she has seen to it herself.
+            // It is not known, or the agent has changed it.
             _ => {
                 self.facts.pages.unavailable.remove(worker);
             }
@@ -78,7 +78,7 @@ impl Call {
     pub(super) fn activity_lent(&mut self, worker: &WorkerSid, outcome: &Outcome) {
         let Some(Lent::Lending(before)) = self.lent.get(worker).cloned() else { return };
         if matches!(outcome, Outcome::Overtaken | Outcome::Gone) {
-            self.lent.remove(worker); // she has changed it herself
+            self.lent.remove(worker); // the agent has changed it
             self.facts.pages.unavailable.remove(worker);
         } else {
             // Also when it did not work, as far as is known.

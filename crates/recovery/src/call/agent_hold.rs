@@ -45,7 +45,7 @@ impl Call {
         }
     }
 
-    /// Does the agent come back into this conference, or has she?
+    /// True if the agent comes back into this conference, or has.
     fn is_to_be_held_here(&self) -> bool {
         self.recovery.as_ref().is_some_and(|recovery| match &recovery.phase {
             Phase::Rejoining => true,
@@ -65,7 +65,7 @@ impl Call {
         !ended || !self.facts.roster.is_customer(leg) || self.is_to_be_held_here()
     }
 
-    /// The customer, if the agent who has come back in another conference had put him on hold.
+    /// The customer, if the agent who has come back in another conference had put them on hold.
     pub(super) fn to_be_held_elsewhere(&self, ending: &Ending) -> Option<CallSid> {
         let held = self.recovery.as_ref().is_some_and(|recovery| recovery.agent_hold != AgentHold::AsItWas);
         self.facts.roster.customer.clone().filter(|_| held && *ending == Ending::Rejoined)

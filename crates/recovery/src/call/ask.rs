@@ -21,8 +21,8 @@ impl Call {
         self.diagnosis().is_connected()
     }
 
-    /// Is the task being read, of which nothing is known yet, and may what the customer is told wait for it? When the agent
-    /// is back he is sent on as soon as it is read, and is to be told before.
+    /// True while the task is being read for the first time and what the customer is told may wait for it. When the agent
+    /// is back, the customer is sent on as soon as it is read, and is to be told before.
     pub fn is_task_awaited(&self) -> bool {
         let awaited = |r: &Recovery| r.phase == Phase::Holding && !r.asked.prepared.marked && !r.absence.back;
         self.facts.task.attributes.is_empty() && self.recovery.as_ref().is_some_and(awaited)

@@ -4,7 +4,7 @@ use super::{Call, Out, SOON};
 use crate::{Action, Announcement, Effect, KEPT_UNDECIDED, Note, Outcome, Timer};
 use rejoin_protocol::Millis;
 
-/// So often a call is looked up of which too little is found.
+/// Number of look-ups of a call of which too little is found.
 const LOOKUPS: u32 = 5;
 /// Until then a customer is kept of whom nothing is decided.
 pub(super) const KEPT: Millis = KEPT_UNDECIDED;

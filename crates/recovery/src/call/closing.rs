@@ -4,7 +4,7 @@ use super::{Call, Ending, Out, Phase};
 use crate::{LeaveReason, Note, Timer};
 
 impl Call {
-    /// An agent has come to the customer before we moved him: from now on he is not moved any more.
+    /// An agent has come to the customer before we moved the customer, who is not moved any more.
     pub(super) fn end_if_covered(&mut self, out: &mut Out<'_>) {
         let Some(recovery) = &self.recovery else { return };
         if !matches!(recovery.phase, Phase::Grace | Phase::Holding) || !self.facts.roster.is_customer_joined()
@@ -16,7 +16,7 @@ impl Call {
         self.end_recovery(out, &if same { Ending::Rejoined } else { Ending::Covered });
     }
 
-    /// The customer hung up, or the conference ended under him, while we were at it.
+    /// The customer hung up, or the conference ended under them, during a recovery.
     pub(super) fn customer_gone(&mut self, out: &mut Out<'_>) {
         let (Some(recovery), Some(customer)) = (&self.recovery, &self.facts.roster.customer) else { return };
         if !recovery.is_open() {

@@ -9,8 +9,8 @@ impl Call {
         self.facts.roster.is_joined(leg) && self.facts.roster.flags(leg).coaching
     }
 
-    /// The agent of this leg is in the conference by another one, if so: who has coached her goes on with that. Twilio
-    /// knows legs, not agents, and nobody would hear the coach.
+    /// The agent of this leg may be in the conference by another one: a supervisor who has coached them goes on with that
+    /// one. Twilio knows legs, not agents, and nobody would hear the coach.
     pub(super) fn coach_again(&self, out: &mut Out<'_>, before: &CallSid) {
         let Some(worker) = self.facts.roster.agent(before).map(|agent| &agent.worker) else { return };
         let mut legs = self.facts.roster.agents.iter().filter(|(leg, agent)| {

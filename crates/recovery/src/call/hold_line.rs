@@ -43,7 +43,7 @@ impl Call {
     }
 
     fn free_customer(&mut self, out: &mut Out<'_>, customer: CallSid, told: bool) {
-        // A held customer is told as soon as he can hear it; one who was told is not told again.
+        // A held customer is told as soon as they can hear it; one who was told is not told again.
         let unhold = self.ends_agent_hold();
         if !unhold && !told {
             self.announce(out, Announcement::Interrupted);
@@ -74,7 +74,7 @@ impl Call {
     pub(super) fn hold_the_line(&mut self, out: &mut Out<'_>) {
         let lost = self.recovery.as_ref().map(|recovery| recovery.absence.lost_leg.clone());
         if lost.is_some_and(|leg| self.diagnosis().is_covered(&leg)) {
-            // Somebody on hold is better than the queue: he or she knows what it is about.
+            // A colleague on hold is better than the queue: they know what the call is about.
             return self.end_recovery(out, &Ending::Covered);
         }
         if self.facts.roster.is_stranded() {

@@ -135,7 +135,7 @@ impl Call {
         // The page that seemed to be a newer one than the leg's is the leg's: it has taken over from another one.
         agent.newer_page = agent.newer_page.filter(|newer| Some(*newer) > agent.epoch);
         self.recall_hello(&registration.worker_leg);
-        // An agent who registers after saying that she leaves has stayed. The last words of a page may overtake that it
+        // An agent who registers after marking that they leave has stayed. The last words of a page may overtake that it
         // had registered before.
         let overtaken =
             |(who, other): &(WorkerSid, DeliveryId)| who == worker && Some(*other) > registration.id;
@@ -252,7 +252,8 @@ impl Call {
         }
     }
 
-    /// The task names the leg of who took it first. If a transfer has taken that away, and one has come since, hers it is.
+    /// The task names the leg of the agent who took it first. If a transfer has taken that leg away and one leg has
+    /// joined since, that one is the next agent's.
     fn leg_of_next(&self, first: &CallSid) -> Option<CallSid> {
         let roster = &self.facts.roster;
         let moved = |leg: &CallSid| roster.left(leg) == Some(LeaveReason::UpdatedViaApi);
@@ -266,11 +267,11 @@ impl Call {
         came.next().filter(|_| came.next().is_none()).cloned()
     }
 
-    /// Twilio says who has the task, or had it, and this is her leg.
+    /// Twilio says who has the task, or had it, and this is their leg.
     pub(super) fn know_holder(&mut self, leg: &CallSid, holder: &Holder) {
         self.know_owner(&holder.reservation, &holder.worker);
         let mut agent = Agent::new(holder.worker.clone(), holder.name.clone(), holder.reservation.clone());
-        // A leg that was not there when her newest page said hello is the one for which that page has asked.
+        // A leg that was not there when the agent's newest page said hello is the one for which that page has asked.
         if self.facts.roster.leg(leg).is_some_and(|there| !there.stood)
             && let Some(newest) = self.facts.pages.newest_alone.get(&holder.worker)
         {

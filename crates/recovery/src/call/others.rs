@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 /// So long after the wait for the agent a registration may take: the page gives up a request after 10 s and sends it again,
 /// and the wait in place is 8 s by default.
 const REGISTERED_WITHIN: Millis = Millis::seconds(6);
-/// The same of a leg that has come instead of the agent's: her page has closed the old one, which it does when it is in by the
-/// new one. It may be unable to say so for a while, as when Flex's token has expired; if it is gone, Twilio tells that the
-/// leg is.
+/// The same for a leg that joined instead of the agent's: the agent's page closed the old leg, which it does when it is
+/// in by the new one. It may be unable to register for a while, as when Flex's token has expired. If the agent is gone,
+/// Twilio reports that the leg is.
 const REPLACED_WITHIN: Millis = Millis::seconds(60);
 /// How often it is seen whether somebody who is waited for is still there.
 const STILL_THERE: Millis = Millis::seconds(2);
@@ -99,7 +99,7 @@ impl Call {
                 into: into.clone(),
                 // A coach was not heard by the customer, and who would be coached there is not known.
                 muted: flags.muted || flags.coaching,
-                // Who has come since may be the agent by a leg that is dead by now: Flex sets the flag on hers.
+                // A leg that joined since may be the agent's, and dead by now: Flex sets the flag on agents' legs.
                 end_on_exit: flags.end_conference_on_exit && self.diagnosis().is_bystander(&leg),
                 label: participant.label().map(str::to_owned),
                 came_late: !self.diagnosis().is_bystander(&leg),

@@ -32,8 +32,8 @@ pub enum HoldStage {
 }
 
 impl Call {
-    /// Puts a customer who is alone on hold, to be told (unless he was) and comforted there. Not done: he is to be
-    /// told by an announcement.
+    /// Puts a customer who is alone on hold, to be told there (unless they were) and comforted. False: the customer is to
+    /// be told by an announcement.
     pub(super) fn hold_customer(&mut self, out: &mut Out<'_>, told: bool) -> bool {
         let (Some(recovery), Some(customer)) = (&self.recovery, self.facts.roster.customer.clone()) else {
             return false;

@@ -36,7 +36,7 @@ impl Call {
         }
     }
 
-    /// Somebody speaks for a reservation of which nobody knows whose it is.
+    /// A page speaks for a reservation whose worker is not known.
     pub(super) fn ask_for_owner(&mut self, out: &mut Out<'_>, reservation: &ReservationSid) {
         if self.facts.ownership.asking == Asking::Asked {
             return; // the answer may be about this one, too; if not, it is asked again
@@ -92,7 +92,7 @@ impl Call {
         });
     }
 
-    /// Has somebody registered the call, and is it still to be found out whether it is hers?
+    /// True while a page has registered the call and it is not known yet whether the call is its worker's.
     pub(super) fn awaits_an_owner(&self) -> bool {
         self.facts.ownership.asking != Asking::No && !self.facts.ownership.registrations.is_empty()
     }

@@ -235,8 +235,8 @@ impl Call {
         }
     }
 
-    /// Is this the last word of a page that is known to be gone, while its agent is missed? Then nobody is at its leg, and
-    /// she is not back by it. A page that comes to life again registers again.
+    /// True if this is the last registration of a page that is known to be gone, while its agent is missed: nobody is at
+    /// its leg, and the agent is not back by it. A page that comes to life again registers again.
     pub(super) fn leaves_behind(&mut self, worker: &WorkerSid, leg: &CallSid, epoch: u64) -> bool {
         let missed = |r: &super::Recovery| {
             r.is_open() && r.absence.agent.worker == *worker && r.absence.lost_leg != *leg

@@ -46,7 +46,7 @@ impl Call {
         self.evaluate(out);
     }
 
-    /// Marks of which it was not known whose the reservation is.
+    /// Marks for reservations whose worker was not known.
     pub(super) fn settle_claims(&mut self, out: &Out<'_>) {
         for claim in std::mem::take(&mut self.facts.marks.unattributed) {
             match self.owner(&claim.mark.reservation) {
@@ -134,8 +134,8 @@ impl Call {
             || self.facts.received.requests.iter().any(said)
     }
 
-    /// While its agent goes a page may register the call that she leaves, or another page of hers does. If she stays after
-    /// all, it is registered anew 15 s later.
+    /// True if a page registers the call while its agent leaves: the page or another one of the agent's may do so. An
+    /// agent who stays after all is registered again 15 s later.
     pub(super) fn is_being_left(&self, out: &Out<'_>, worker: &WorkerSid, said: &Registration) -> bool {
         let marked = self.facts.marks.said_at(&said.reservation);
         let of_page = |(who, other): &(WorkerSid, DeliveryId)| {
@@ -159,7 +159,8 @@ impl Call {
         self.facts.marks.withdraw(reservation);
     }
 
-    /// Who said that she leaves, and was seen on the call long after, has stayed: the next leave needs a mark of its own.
+    /// An agent who marked that they leave, and was seen on the call long after, has stayed: the next departure needs a
+    /// mark of its own.
     pub(super) fn forget_old_mark(&mut self, out: &Out<'_>, leg: &CallSid) {
         let Some(reservation) = self.facts.roster.agent(leg).map(|agent| agent.reservation.clone()) else {
             return;

@@ -114,7 +114,8 @@ impl Call {
         }
     }
 
-    /// Somebody is with him, as Twilio says: the agent again, or a colleague. If she is gone meanwhile, he goes.
+    /// Twilio says that somebody is with the customer: the agent again, or a colleague. If that one is gone meanwhile,
+    /// the customer is sent to the queue.
     fn stays(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>, met: &Met) {
         let left = self.facts.roster.left(&met.leg).is_some();
         let Some(recovery) = self.recovery.as_mut() else { return };
@@ -163,7 +164,7 @@ impl Call {
         }
     }
 
-    /// No server ran when the time was over: somebody may have taken him meanwhile, and lost him again.
+    /// No server ran when the wait ended: somebody may have taken the customer meanwhile, and lost them again.
     fn look_before_the_end(&mut self, out: &mut Out<'_>) {
         let until = out.now + SOON;
         if let Some(recovery) = &mut self.recovery {
@@ -184,9 +185,9 @@ impl Call {
         self.entered_queue(out);
     }
 
-    /// Does he wait for any agent, and has Twilio never asked for what he is to hear, as its request is lost? Then he is sent
-    /// there once more, and waits behind others who came meanwhile, but not in silence. As long as that is in vain, the pauses
-    /// grow.
+    /// True if the customer waits for any agent, and Twilio has never fetched what they are to hear, because its one
+    /// request was lost. Then the customer is sent to the queue again, and waits behind others who came meanwhile, but
+    /// not in silence. As long as that is in vain, the pauses grow.
     pub(super) fn break_silence(&mut self, out: &mut Out<'_>) -> bool {
         let silent = |r: &&mut Recovery| r.phase == (Phase::Queued { target: None }) && !r.trips.music;
         let Some(recovery) = self.recovery.as_mut().filter(silent) else { return false };
@@ -225,15 +226,15 @@ impl Call {
         self.evaluate(out);
     }
 
-    /// Does a customer whom the queue has not kept go into it again? If not, he is told that it did not work. One who has
-    /// an agent as far as is known is not given up.
+    /// True if a customer whom the queue has not kept goes into it again. Otherwise they are told that it did not work. A
+    /// customer who has an agent as far as is known is not given up.
     pub fn goes_to_queue_again(&self) -> bool {
         self.recovery.as_ref().is_none_or(|recovery| {
             recovery.trips.let_go < TRIES && !matches!(recovery.phase, Phase::Ended(Ending::Failed { .. }))
         })
     }
 
-    /// The queue did not keep the customer, and the document that was asked for then sends him into it for any agent.
+    /// The queue did not keep the customer, and the document that Twilio fetched then sends them into it for any agent.
     pub(super) fn in_again_for_any(&mut self, out: &mut Out<'_>) {
         let goes_again = self.goes_to_queue_again();
         let Some(recovery) = &mut self.recovery else { return };
@@ -254,8 +255,8 @@ impl Call {
         self.push(out);
     }
 
-    /// May an agent have the customer by now who is to be sent there, of which nobody has told? One who goes to any agent has
-    /// waited for the one whom he lost: he was in the queue when her reservation was freed. To be asked of Twilio first.
+    /// True if an agent may have the customer by now, unreported. A customer who goes to any agent has waited for the one
+    /// whom they lost: they were in the queue when that agent's reservation was freed. Twilio is to be asked first.
     pub fn may_be_taken(&self, target: Option<&WorkerSid>) -> bool {
         target.is_none() && self.recovery.as_ref().is_some_and(|recovery| recovery.asked.reservation_freed)
     }
@@ -272,7 +273,7 @@ impl Call {
             && (is_reported_by_nobody || self.diagnosis().others().any(talks))
     }
 
-    /// Who is with him, if these agents have accepted the task and these legs are in the conference.
+    /// The agent who is with the customer, if these agents have accepted the task and these legs are in the conference.
     pub fn met(&self, accepted: &[Holder], there: &BTreeMap<CallSid, ParticipantFlags>) -> Option<Met> {
         let recovery = self.recovery.as_ref()?;
         let unknown = |leg: &CallSid, flags: &ParticipantFlags| {
@@ -299,12 +300,14 @@ impl Call {
         Some(Met { leg: last.clone(), holder })
     }
 
-    /// Is he on the way into the queue, as far as is known? The request for it may take effect whatever has happened since.
+    /// True while the customer is on the way into the queue, as far as is known. The request for it may take effect
+    /// whatever has happened since.
     pub(crate) fn is_sent_on(&self) -> bool {
         self.recovery.as_ref().is_some_and(|recovery| matches!(recovery.phase, Phase::Requeueing { .. }))
     }
 
-    /// A request from before has sent him on, into the queue: he waits there, for anybody as far as is known here.
+    /// A request from before has sent the customer into the queue. They wait there, for any agent as far as is known
+    /// here.
     pub(super) fn is_in_queue_as_asked_before(&mut self, out: &mut Out<'_>) {
         self.goes_to_queue(out, None, out.now + out.config.queue_within);
         if let Some(recovery) = &mut self.recovery {

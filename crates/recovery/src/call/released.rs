@@ -1,6 +1,6 @@
-//! The conference has ended under the customer: a leg has left that it was to end with. The customer's call goes on with
-//! what its first `<Enqueue>` names as `action`; when that is a document of ours, it keeps him on the line, and takes him
-//! back into the queue.
+//! The conference has ended under the customer: a leg has left that it was to end with. The customer's call goes on with the
+//! `action` of its first `<Enqueue>`. If that is a document of ours, it keeps the customer on the line, and takes them back into
+//! the queue.
 
 use super::awaited::KEPT;
 use super::{Agent, Call, Ending, Out, Phase, Recovery, SOON};
@@ -17,7 +17,7 @@ pub enum Next {
     Wait,
     /// The call was over: whatever comes after calls.
     Over,
-    /// Nobody has ever told of him. Callbacks of his call come at the same time, if they were asked for.
+    /// Nothing is known of this customer. Callbacks of their call arrive at the same time, if they were asked for.
     Unknown,
 }
 
@@ -39,7 +39,7 @@ fn next_of(recovery: &Recovery, is_in_time: bool) -> Next {
     Next::Requeue(recovery.absence.id.clone())
 }
 
-/// Has the customer been in the queue? If he was connected to somebody there, it was for this recovery.
+/// True if the customer has been in the queue. If they were connected to an agent there, it was for this recovery.
 fn was_taken(recovery: &Recovery) -> bool {
     matches!(recovery.phase, Phase::Requeueing { .. } | Phase::Queued { .. })
         && recovery.asked.reservation_freed
@@ -114,7 +114,8 @@ impl Call {
         }
     }
 
-    /// Somebody has taken him from the queue and has him no more, and nobody has told who, nor why. Twilio is asked.
+    /// An agent has taken the customer from the queue and has them no longer, and no report says who, nor why. Twilio is
+    /// polled.
     fn taken_unseen(&mut self, out: &mut Out<'_>) {
         let waited = self.stranding.decide_by.filter(|until| out.now < *until + SOON);
         let until = waited.unwrap_or(out.now + out.config.released_within);
@@ -160,7 +161,7 @@ impl Call {
         }
     }
 
-    /// Is it not known yet of some agent what became of his or her leg?
+    /// True while it is not known of some agent what became of their leg.
     fn is_undecided(&self) -> bool {
         self.facts.roster.agents.is_empty() || self.facts.roster.agents.values().any(|agent| !agent.settled)
     }

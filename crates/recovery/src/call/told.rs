@@ -62,7 +62,7 @@ impl Call {
         };
         match event.kind {
             TaskEventKind::Accepted if event.worker.as_ref() == Some(&recovery.absence.agent.worker) => {
-                // Her page has not said yet what she is at, and the ping reaches her on a break, too.
+                // The agent's page has not named their activity yet, and the ping reaches them on a break as well.
                 self.facts.pages.unavailable.insert(recovery.absence.agent.worker.clone());
                 self.proved_reachable(out);
             }
@@ -85,11 +85,11 @@ impl Call {
         match event.kind {
             TaskEventKind::EnteredQueue => self.entered_queue(out),
             TaskEventKind::Canceled { hung_up: true } => self.end_recovery(out, &Ending::CustomerLeft),
-            // The customer hears music and is nobody's, or the one whom he waits for does not take him.
+            // The customer hears music and is nobody's, or the agent whom they wait for does not take the call.
             TaskEventKind::Canceled { hung_up: false } | TaskEventKind::NotTaken if target.is_some() => {
                 self.reconnect_canceled(out, target);
             }
-            // For any agent: the queue's document may have sent him in again, which the watchdog will see.
+            // For any agent: the queue's document may have sent the customer in again, which the watchdog will see.
             TaskEventKind::Canceled { .. }
             | TaskEventKind::NotTaken
             | TaskEventKind::TakenBack

@@ -1,5 +1,5 @@
-//! A transfer that comes to nothing. TaskRouter may refuse it after its agent has said that she leaves, and nobody tells us:
-//! she has stayed then, and the customer is hers until she leaves again.
+//! A transfer that comes to nothing. TaskRouter may refuse it after its agent has marked it, and nothing reports that: the agent has
+//! stayed then, and the customer is theirs until they leave again.
 
 use super::{Call, Ending, Out, Phase};
 use crate::absence::Absent;
@@ -28,7 +28,8 @@ impl Call {
         }
     }
 
-    /// Its page goes while Twilio may still take her away. If it does not, the transfer was refused, and nobody is at the leg.
+    /// The page goes while Twilio may still take its leg away. If Twilio does not, the transfer was refused, and nobody
+    /// is at the leg.
     pub(super) fn expect_transfer(&mut self, out: &mut Out<'_>, leg: &CallSid, epoch: u64) {
         let Some(agent) = self.facts.roster.agent(leg).cloned() else { return };
         let transfers = self.facts.marks.is_transfer(&agent.reservation);
@@ -66,7 +67,7 @@ impl Call {
         }
     }
 
-    /// An agent has handed the customer over, and he is alone: is anybody asked to take him?
+    /// An agent has handed the customer over, who is alone. A poll says whether anybody is asked to take them.
     pub(super) fn look_at_transfer(&mut self, out: &mut Out<'_>) {
         if self.diagnosis().is_handed_over() && self.poll.since.is_none() {
             self.look(out);
@@ -81,8 +82,8 @@ impl Call {
         }
     }
 
-    /// No callback has told of a leg that would be hers: no server was there. One that nobody will ever name stands for it, named
-    /// after her reservation; it was the last to leave.
+    /// The leg of the agent of this reservation, of which no callback has reported anything: no server ran. A leg that
+    /// nobody will ever name stands for it, named after the reservation. It was the last to leave.
     fn leg_untold(&mut self, of: &ReservationSid) -> Option<CallSid> {
         let last = self.facts.roster.last_to_leave().map(|(leg, _)| leg.clone())?;
         let known =
@@ -138,7 +139,8 @@ impl Call {
         }
     }
 
-    /// Does TaskRouter's log say that who left last has not handed him over, whoever has put him on hold?
+    /// True if TaskRouter's log says that the agent who left last has not handed the customer over, whoever has put the
+    /// customer on hold.
     fn was_not_transferred(&self, seen: &Seen) -> bool {
         self.facts
             .roster
@@ -219,8 +221,8 @@ impl Call {
     }
 }
 
-/// Does the log go as far as to the end of the agent's talk, with no transfer since she took the task? An earlier one, by which it
-/// may have come to her, was before. What the log does not tell it does not deny.
+/// True if the log goes as far as the end of the agent's talk, without a transfer since they took the task. An earlier
+/// transfer, by which the task may have come to them, was before. What the log does not say it does not deny.
 fn denies_transfer(log: &[Logged], of: &ReservationSid) -> bool {
     let at = |what: LoggedWhat| log.iter().find(|line| line.what == what)?.at;
     let (Some(took), Some(_)) = (at(LoggedWhat::Accepted(of.clone())), at(LoggedWhat::Wraps(of.clone())))

@@ -1,5 +1,5 @@
-//! An agent who takes a transfer and is lost before her page has registered: another agent's leg is known, hers is not, and
-//! only her next page tells of it.
+//! An agent who takes a transfer and is lost before their page has registered: another agent's leg is known, theirs is not, and only
+//! their next page tells of it.
 
 use super::{Agent, Call, Out};
 use rejoin_protocol::api::Holding;
@@ -9,7 +9,7 @@ use rejoin_protocol::{ReservationSid, WorkerSid};
 const MOST: usize = 20;
 
 impl Call {
-    /// A page has found a reservation of this task of which nobody has told. Whose it is, Twilio has to say.
+    /// A page has found a reservation of this task that no agent is known by. Twilio has to say whose it is.
     pub(super) fn heed_unregistered(&mut self, out: &mut Out<'_>, worker: &WorkerSid, holding: &Holding) {
         let reservation = &holding.reservation;
         let told = self.facts.roster.agent_of(reservation).is_some();
@@ -27,7 +27,7 @@ impl Call {
         self.settle_unregistered();
     }
 
-    /// Who has said so has lost the leg of which nothing else is known, if nobody is with the customer.
+    /// The worker whose page found such a reservation has lost the unidentified leg, if nobody is with the customer.
     pub(super) fn settle_unregistered(&mut self) {
         let known = |reservation: &ReservationSid| {
             self.owner(reservation).is_some() || self.facts.ownership.unowned.contains(reservation)

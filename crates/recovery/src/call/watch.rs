@@ -26,8 +26,9 @@ impl Call {
         (!self.closed && after > Millis(0)).then_some(after)
     }
 
-    /// Do they talk in a conference of which no callback has ever come? They were not asked for, as the agent took the call before
-    /// the plugin was up in the page, or they are lost. Nobody would tell of a loss either.
+    /// True if customer and agent talk in a conference of which no callback has ever arrived. They were not asked for,
+    /// because the agent took the call before the plugin was up in the page, or they are lost. No callback would report a
+    /// loss either.
     pub(super) fn is_untold(&self) -> bool {
         self.facts.received.callbacks.is_empty() && self.is_connected()
     }
@@ -37,7 +38,7 @@ impl Call {
         let after = self.watched_after(out)?;
         Some(match self.poll.since {
             Some(since) => since + after.max(ANSWERED_WITHIN),
-            // What a page says does not tell how a call stands of which no callback tells.
+            // What a page says does not replace the callbacks that are missing.
             None if self.is_untold() => self.poll.asked_at.unwrap_or(self.poll.heard_at) + after,
             None if self.poll.heard_at > out.now => out.now, // a clock was set back
             None => self.poll.heard_at + after,
@@ -118,7 +119,8 @@ impl Call {
         self.act(out, look, SOON);
     }
 
-    /// The customer, or who has him, is known by the task alone: nobody has told of the leg, as the server was down when it came.
+    /// The customer, or the agent, is known by the task alone: no callback has shown the leg, because no server ran when
+    /// it came.
     pub(super) fn look_for_unseen(&mut self, out: &mut Out<'_>) {
         let unseen = self.facts.roster.is_customer_unseen()
             || self.facts.roster.unseen_agents().next().is_some()
@@ -195,11 +197,11 @@ impl Call {
         self.poll.heard_at = out.now;
     }
 
-    /// Legs that are gone, and nobody has told.
+    /// Legs that are gone, unreported.
     fn miss_legs(&mut self, now: Millis, seen: &Seen) {
         let customer = self.facts.roster.customer.clone();
         if let Some(unseen) = customer.clone().filter(|_| self.facts.roster.is_customer_unseen()) {
-            self.facts.roster.assume_joined(&unseen); // and missed, if he is not there
+            self.facts.roster.assume_joined(&unseen); // and missed, if the poll does not show it
         }
         for unseen in self.facts.roster.unseen_agents().cloned().collect::<Vec<_>>() {
             self.facts.roster.assume_joined(&unseen);
@@ -223,7 +225,7 @@ impl Call {
         }
     }
 
-    /// Legs of which nobody is there any more, and that were not removed after all.
+    /// Legs that nobody is at any more, and that were not removed after all.
     fn remove_ghosts(&self, out: &mut Out<'_>, seen: &Seen) {
         let removing =
             |(leg, agent): &(&CallSid, &Agent)| agent.removing && seen.participants.contains_key(*leg);
@@ -253,15 +255,15 @@ impl Call {
                 self.entered_queue(out);
             }
         } else if others.iter().any(|task| task.state == ReconnectState::Waits) {
-            // He waits where he is not thought to be: whoever takes him has him.
+            // The customer waits for another target than the recovery's: whoever takes the task has them.
         } else if !tasks.is_empty() && seen.on_line == Some(true) && self.stranding.decide_by.is_none() {
-            // While he waits for what comes next, whoever has had him is looked for first.
+            // While our action URL is being answered, the agent who has had the customer is looked for first.
             self.reconnect_canceled(out, target.as_ref());
         }
     }
 
-    /// It was given up to send him to the queue, and he is here all the same, with nobody: Twilio, or our server, was out of order for
-    /// so long.
+    /// Sending the customer to the queue was given up, and they are here all the same, with nobody: Twilio, or our
+    /// server, was out of order for so long.
     fn send_who_is_still_here(&mut self, out: &mut Out<'_>, seen: &Seen) {
         let failed = |r: &super::Recovery| matches!(r.phase, Phase::Ended(Ending::Failed { .. }));
         let gave_up = self.recovery.as_ref().is_some_and(failed);
@@ -280,7 +282,7 @@ impl Call {
             self.note(out, Note::AgentNotBack);
             return self.requeue(out, None, out.now + out.config.queue_within);
         }
-        // Nobody is found for him, and nobody will be.
+        // No agent is found for the customer, and none will be.
         let (Some(recovery), Some(customer)) = (&self.recovery, self.facts.roster.customer.clone()) else {
             return;
         };

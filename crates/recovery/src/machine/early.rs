@@ -7,7 +7,7 @@ use rejoin_protocol::api::{GracefulMark, GracefulReason};
 use rejoin_protocol::{Millis, WorkerSid};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// So many of one worker wait at most: more than she can leave calls in that time.
+/// Number of marks of one worker that wait at most: more than a worker can leave calls in that time.
 const AT_MOST: usize = 20;
 
 /// The marks that wait, and which of them have changed.

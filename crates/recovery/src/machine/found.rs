@@ -6,8 +6,8 @@ use crate::{Call, Outcome, Phase};
 use rejoin_protocol::ConferenceSid;
 
 impl Machine {
-    /// An agent has the customer of this recovery, or had him, in a conference that is not known: no server was there to be
-    /// told, or what was told is lost. If that agent is lost, nobody else tells of it.
+    /// An agent has, or had, the customer of this recovery in a conference that is not known: no server ran when its
+    /// callbacks came, or they were lost. If that agent is lost, nothing else tells of it.
     pub(super) fn find_unseen(&mut self, out: &mut Out<'_>, old: &ConferenceSid, outcome: &Outcome) {
         let Outcome::Looked(seen) = outcome else { return };
         let Some(recovered) = self.calls.get(old).filter(|call| call.has_open_recovery()) else { return };
