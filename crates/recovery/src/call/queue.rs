@@ -68,11 +68,19 @@ impl Call {
         let recovery = self.recovery.as_ref().filter(|recovery| recovery.absence.id == *id);
         let Some(phase) = recovery.map(|recovery| &recovery.phase) else { return };
         let target_of = target.cloned();
-        let waits = *phase == Phase::Requeueing { target: target_of.clone() };
-        let queued = *phase == Phase::Queued { target: target_of };
-        let is_with_agent = waits && self.is_connected();
+        if *phase == (Phase::Requeueing { target: target_of.clone() }) {
+            self.requeue_ended(out, target, outcome);
+        } else if *phase == (Phase::Queued { target: target_of }) && *outcome == Outcome::Gone {
+            // The music of an earlier trip had said that the customer was in the queue, and their call is over.
+            self.end_recovery(out, &Ending::CustomerLeft);
+        }
+    }
+
+    /// The request that sends the customer to the queue has ended, and they are still on the way there.
+    fn requeue_ended(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>, outcome: &Outcome) {
+        let is_with_agent = self.is_connected();
         match outcome {
-            Outcome::Ok if waits => {
+            Outcome::Ok => {
                 if let Some(recovery) = &mut self.recovery {
                     recovery.trips.sent = true;
                 }
@@ -84,22 +92,18 @@ impl Call {
                 }
                 self.end_if_covered(out);
             }
-            Outcome::Met(met) if waits => self.stays(out, target, met),
+            Outcome::Met(met) => self.stays(out, target, met),
             // Twilio says that the agent for whom the customer waited has them. A poll says who that is.
-            Outcome::Overtaken if waits && target.is_none() => self.wait_on(out),
-            // The customer's call is over. The music of an earlier trip may have said that they are in the queue.
-            Outcome::Gone if waits || queued => self.end_recovery(out, &Ending::CustomerLeft),
-            Outcome::Failed { .. } if waits => self.requeue_refused(out, target),
-            Outcome::Ok
-            | Outcome::Gone
-            | Outcome::Failed { .. }
-            | Outcome::Overtaken
+            Outcome::Overtaken if target.is_none() => self.wait_on(out),
+            // The customer's call is over.
+            Outcome::Gone => self.end_recovery(out, &Ending::CustomerLeft),
+            Outcome::Failed { .. } => self.requeue_refused(out, target),
+            Outcome::Overtaken
             | Outcome::PingCreated(_)
             | Outcome::TaskRead { .. }
             | Outcome::Learnt(_)
             | Outcome::Number { .. }
             | Outcome::Looked(_)
-            | Outcome::Met(_)
             | Outcome::Owners { .. }
             | Outcome::Activity { .. } => {}
         }
