@@ -384,7 +384,7 @@ names! {
         Self::FindOwners { .. } => "looking up whose the reservations are",
         Self::ReadActivity { .. } => "looking up the agent's activity",
         Self::LendActivity { .. } => "putting the agent into an activity that receives tasks",
-        Self::ReturnActivity { .. } => "putting the agent back into her activity",
+        Self::ReturnActivity { .. } => "putting the agent back into their former activity",
         Self::Look { .. } => "looking how the call stands",
         Self::GiveUp { .. } => "telling the customer that it did not work",
     }

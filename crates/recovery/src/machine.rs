@@ -71,11 +71,9 @@ impl Machine {
             }
             Event::Goodbye { worker, goodbye } => self.goodbye(out, &worker, &goodbye),
             Event::PushLost { worker, epoch } => {
-                self.with_all(
-                    out,
-                    |call| call.has_leg_of_page(&worker, epoch),
-                    |call, out| call.push_lost(out),
-                );
+                for conference in self.calls_that(|call| call.has_leg_of_page(&worker, epoch)) {
+                    self.with(out, &conference, |call, out| call.push_lost(out));
+                }
             }
             Event::EnteredQueue { recovery, customer } => {
                 if let Some(conference) = self.recovered(&recovery, &customer) {
@@ -184,17 +182,6 @@ impl Machine {
 
     fn calls_that(&self, are: impl Fn(&Call) -> bool) -> Vec<ConferenceSid> {
         self.calls.values().filter(|call| are(call)).map(|call| call.conference.clone()).collect()
-    }
-
-    fn with_all(
-        &mut self,
-        out: &mut Out<'_>,
-        are: impl Fn(&Call) -> bool,
-        act: impl Fn(&mut Call, &mut Out<'_>),
-    ) {
-        for conference in self.calls_that(are) {
-            self.with(out, &conference, &act);
-        }
     }
 
     /// Calls that have changed since the last time, to be written in the same transaction as the effects.
