@@ -185,7 +185,7 @@ impl Call {
     }
 
     /// Looks at the whole after every event.
-    fn evaluate(&mut self, out: &mut Out<'_>) {
+    pub(crate) fn evaluate(&mut self, out: &mut Out<'_>) {
         if !self.facts.ownership.proven {
             return;
         }

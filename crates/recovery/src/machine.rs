@@ -5,7 +5,9 @@ mod early;
 mod found;
 
 use crate::call::{Out, SOON};
-use crate::{Action, Call, ConferenceEvent, Config, Effect, Event, Next, Policies, TaskEvent, Timer};
+use crate::{
+    Action, Call, ConferenceEvent, Config, Effect, Event, Next, Permission, Policies, TaskEvent, Timer,
+};
 use early::EarlyMarks;
 use rejoin_protocol::api::{Goodbye, GracefulMark, Hello, RecoveryView, Registration};
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, TaskSid, WorkerSid};
@@ -127,7 +129,10 @@ impl Machine {
         self.calls.entry(conference.clone()).or_insert_with(claimed);
         self.heed_early_marks(out);
         out.heard = self.is_news_from(worker, conference);
-        self.with(out, conference, |call, out| call.registered(out, worker, registration));
+        let counts = self.with(out, conference, |call, out| call.registered(out, worker, registration));
+        if counts == Some(true) {
+            self.with(out, conference, |call, out| call.recall_goodbye(out, worker, registration.page()));
+        }
     }
 
     fn graceful(&mut self, out: &mut Out<'_>, worker: WorkerSid, mark: GracefulMark) {
@@ -177,6 +182,9 @@ impl Machine {
             // A repeated fetch says nothing new, and the answer to a poll that began meanwhile counts.
             out.heard = self.calls.get(&conference).is_some_and(|call| call.stranding.decide_by.is_none());
             self.with(out, &conference, |call, out| call.released(out, customer));
+            if !out.heard {
+                self.with(out, &conference, |call, out| call.released_again(out, customer));
+            }
         }
     }
 
@@ -253,24 +261,28 @@ impl Machine {
         own.map(|(call, absent)| absent.view(now, &call.task)).collect()
     }
 
-    fn with(
+    /// Lets a call take something in, and then look at the whole.
+    fn with<T>(
         &mut self,
         out: &mut Out<'_>,
         conference: &ConferenceSid,
-        act: impl FnOnce(&mut Call, &mut Out<'_>),
-    ) {
+        take: impl FnOnce(&mut Call, &mut Out<'_>) -> T,
+    ) -> Option<T> {
         if self.is_refused(conference) {
-            return;
+            return None;
         }
-        if let Some(call) = self.calls.get_mut(conference) {
-            out.config = out.policies.of(call.facts.origin.came_by(), call.facts.origin.queue.as_ref());
-            if out.heard {
-                call.poll.heard_at = out.now;
-            }
-            act(call, out);
-            out.touched.insert(conference.clone());
-            self.dirty.insert(conference.clone());
+        let call = self.calls.get_mut(conference)?;
+        out.config = out.policies.of(call.facts.origin.came_by(), call.facts.origin.queue.as_ref());
+        if out.heard {
+            call.poll.heard_at = out.now;
         }
+        let taken = take(call, out);
+        if call.allowance.permission != Permission::Refused {
+            call.evaluate(out);
+        }
+        out.touched.insert(conference.clone());
+        self.dirty.insert(conference.clone());
+        Some(taken)
     }
 
     /// Does what this worker's page says count as news of the call? An answer of Twilio that is older than the last news is

@@ -31,7 +31,6 @@ impl Call {
             Timer::Forget if !self.closed => {}
             Timer::Forget => out.effects.push(Effect::Forget { conference: self.conference.clone() }),
         }
-        self.evaluate(out);
     }
 
     /// A conference that was left on purpose should have ended, or a transfer should have been taken.
@@ -116,7 +115,6 @@ impl Call {
             | Action::CoachInstead { .. }
             | Action::EndConference { .. } => {}
         }
-        self.evaluate(out);
     }
 
     /// Twilio has answered a look-up, or has not.

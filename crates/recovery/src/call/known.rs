@@ -40,7 +40,6 @@ impl Call {
             ConferenceEventKind::AnnouncementEnd => self.announcement_ended(out),
         }
         self.seen_label(event);
-        self.evaluate(out);
     }
 
     fn leg_joins(&mut self, out: &mut Out<'_>, leg: &CallSid, sequence: u64, flags: ParticipantFlags) {
@@ -89,9 +88,15 @@ impl Call {
         self.lookup.begun &= !std::mem::take(&mut self.lookup.found_too_little);
     }
 
-    pub(crate) fn registered(&mut self, out: &mut Out<'_>, worker: &WorkerSid, registration: &Registration) {
+    /// A page registers the call. True if the registration counts from now on.
+    pub(crate) fn registered(
+        &mut self,
+        out: &mut Out<'_>,
+        worker: &WorkerSid,
+        registration: &Registration,
+    ) -> bool {
         if self.is_foreign_registration(worker, registration) {
-            return;
+            return false;
         }
         let owned = self.owner(&registration.reservation).is_some();
         if !owned || !self.facts.roster.is_shown(&registration.worker_leg) {
@@ -102,14 +107,13 @@ impl Call {
             } else if !awaited {
                 self.await_legs(out);
             }
-            return;
+            return false;
         }
-        if self.was_delivered(worker, registration.id) {
-            return;
+        let is_new = !self.was_delivered(worker, registration.id);
+        if is_new {
+            self.take_registration(out, worker, registration);
         }
-        self.take_registration(out, worker, registration);
-        self.evaluate(out);
-        self.recall_goodbye(out, worker, registration.page());
+        is_new
     }
 
     /// It is this worker's own, and Twilio has shown the leg. What else it says is what only a page can know, and whom it takes
@@ -224,7 +228,6 @@ impl Call {
     /// Twilio has named the call. Who is on it, it says when it is asked.
     pub(crate) fn found(&mut self, out: &mut Out<'_>) {
         self.learn(out);
-        self.evaluate(out);
     }
 
     pub(super) fn learnt(&mut self, out: &mut Out<'_>, found: &Registered) {

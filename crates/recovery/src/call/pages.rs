@@ -26,8 +26,7 @@ impl Call {
         self.facts.pages.says_availability(worker, hello.epoch, !hello.unavailable);
         self.hasten_legs(out);
         if self.closed {
-            // A page may see its worker's activity only when the customer is in the queue already.
-            return self.lend_activity(out);
+            return;
         }
         match holding {
             Some(holding) if !older_page_connected => self.heed_unregistered(out, worker, holding),
@@ -41,7 +40,6 @@ impl Call {
         if holding.is_none_or(|holding| holding.wrapping) {
             self.heed_living_page(out, worker, hello.epoch);
         }
-        self.evaluate(out);
     }
 
     /// The page has found the task, and has no call for it.
@@ -211,7 +209,7 @@ impl Call {
     fn page_gone(&mut self, out: &mut Out<'_>, leg: &CallSid) {
         if self.diagnosis().is_accompanied(leg) || self.has_open_recovery() {
             self.goes_away_covered(out, leg);
-            return self.evaluate(out);
+            return;
         }
         self.note(out, Note::PageGone);
         self.begin(out, leg, Phase::Away);
@@ -222,7 +220,6 @@ impl Call {
             self.set_timer(out, Timer::Ping, out.now + (out.config.ping_ttl - AHEAD));
         }
         self.push(out);
-        self.evaluate(out);
     }
 
     /// The page that was about to join in place is gone, too: the customer is told as if it had not come.
@@ -231,7 +228,6 @@ impl Call {
         let Some(lost_at) = joins.map(|recovery| recovery.absence.lost_at) else { return };
         if self.diagnosis().is_newest_page_gone() {
             self.set_timer(out, Timer::Announce, out.now.max(lost_at + out.config.announce_after));
-            self.evaluate(out);
         }
     }
 
@@ -272,7 +268,7 @@ impl Call {
 
     /// A page that has registered may have said goodbye before that was taken. That counts once: a page that comes to
     /// life again may register again.
-    pub(super) fn recall_goodbye(&mut self, out: &mut Out<'_>, worker: &WorkerSid, epoch: Option<u64>) {
+    pub(crate) fn recall_goodbye(&mut self, out: &mut Out<'_>, worker: &WorkerSid, epoch: Option<u64>) {
         if self.facts.pages.gone.get(worker).is_some_and(|said| Some(*said) >= epoch)
             && let Some(said) = self.facts.pages.gone.remove(worker)
         {

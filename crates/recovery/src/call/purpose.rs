@@ -43,7 +43,6 @@ impl Call {
         if self.diagnosis().is_orphaned() {
             self.set_timer(out, Timer::Orphan, out.now + out.config.orphan_after);
         }
-        self.evaluate(out);
     }
 
     /// Marks for reservations whose worker was not known.

@@ -217,7 +217,6 @@ impl Call {
             self.free_reservation(out);
             self.push(out);
         }
-        self.evaluate(out);
     }
 
     pub(crate) fn left_queue(&mut self, out: &mut Out<'_>, bridged: bool, hung_up: bool) {
@@ -227,7 +226,6 @@ impl Call {
         } else if !bridged {
             self.in_again_for_any(out);
         }
-        self.evaluate(out);
     }
 
     /// True if a customer whom the queue has not kept goes into it again. Otherwise they are told that it did not work. A
@@ -375,13 +373,11 @@ impl Call {
         let mut held = self.follow(out);
         held.extend(self.to_be_held_elsewhere(&ending));
         self.end_recovery(out, &ending);
-        self.evaluate(out);
         held
     }
 
     /// The customer was in another conference, on the way to an agent, and hung up there.
     pub(crate) fn hung_up_elsewhere(&mut self, out: &mut Out<'_>) {
         self.end_recovery(out, &Ending::CustomerLeft);
-        self.evaluate(out);
     }
 }

@@ -78,16 +78,19 @@ impl Call {
     fn customer_released(&mut self, out: &mut Out<'_>, customer: &CallSid) {
         // Only a customer comes out of the queue.
         self.facts.roster.customer.get_or_insert_with(|| customer.clone());
-        let is_repeated = self.stranding.decide_by.is_some();
         let until = *self.stranding.decide_by.get_or_insert(out.now + out.config.released_within);
-        let is_in_time = out.now < until;
-        if is_in_time {
+        if out.now < until {
             self.look_up_again();
         }
-        self.evaluate(out);
-        let is_open = !self.has_open_recovery() && self.is_undecided();
-        if is_repeated && is_in_time && is_open && self.poll.since.is_none() {
-            self.look(out); // callbacks would have come at the same time
+    }
+
+    /// Twilio fetches our action URL again, and what became of the agent is still not known. Callbacks would have come at the
+    /// same time as the first fetch, so Twilio is polled.
+    pub(crate) fn released_again(&mut self, out: &mut Out<'_>, customer: &CallSid) {
+        let is_in_time = self.stranding.decide_by.is_some_and(|until| out.now < until);
+        let is_open = !self.has_open_recovery() && self.is_undecided() && self.may_be_stranded(customer);
+        if self.facts.roster.is_customer(customer) && is_in_time && is_open && self.poll.since.is_none() {
+            self.look(out);
         }
     }
 
@@ -125,7 +128,6 @@ impl Call {
         } else if self.poll.since.is_none() {
             self.look(out);
         }
-        self.evaluate(out);
     }
 
     /// What comes next for the customer; `None`: not decided by this call.

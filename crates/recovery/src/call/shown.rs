@@ -143,6 +143,5 @@ impl Call {
             self.look_up_again();
             self.learn(out);
         }
-        self.evaluate(out);
     }
 }

@@ -35,7 +35,6 @@ impl Call {
                 Purpose::Other => {}
             }
         }
-        self.evaluate(out);
     }
 
     /// The leave of a wrapping agent may only be late.

@@ -99,7 +99,6 @@ impl Call {
     /// lost: poll now instead of when the watchdog is due. Only what Twilio answers counts.
     pub(crate) fn push_lost(&mut self, out: &mut Out<'_>) {
         self.catch_up(out);
-        self.evaluate(out);
     }
 
     /// Asks Twilio how the call stands.
