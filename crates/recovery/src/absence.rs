@@ -6,6 +6,9 @@ use rejoin_protocol::{CallSid, Millis, RecoveryId, TaskSid, WorkerSid};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
+/// So often a customer who waits in the queue in silence is sent there once more: over eight minutes.
+const SILENT_AT_MOST: u32 = 6;
+
 /// An agent who is away from a call: since their leg, or their page, is gone, until they are back or given up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Absence {
@@ -65,50 +68,47 @@ pub struct Recovery {
     /// True once the customer was told.
     #[serde(default)]
     pub announced: bool,
-    /// What was asked of Twilio for this recovery.
+    /// The task that asks whether the agent is back.
     #[serde(default)]
-    pub asked: Asked,
+    pub ping: Ping,
     /// What became of the agent's own hold of the customer.
     #[serde(default)]
     pub agent_hold: AgentHold,
-    /// True once the conference has ended under the customer.
-    #[serde(default)]
-    pub stranded: bool,
-    /// The customer's trips to the queue.
-    #[serde(default)]
-    pub trips: Trips,
-    /// The name of the conference in which the customer is with an agent again.
-    #[serde(default)]
-    pub moved_to: Option<TaskSid>,
-}
-
-/// What was asked of Twilio for a recovery, and what has come of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Asked {
-    /// The ping's task, while it stands.
-    pub ping: Option<TaskSid>,
-    /// True once the agent has accepted the ping, as far as is known.
-    pub ping_accepted: bool,
-    /// What has to come before the requeue: the customer's leg free, the task read, the dead leg gone.
-    pub prepared: Prepared,
-    /// The old reservation was completed, or is being completed.
-    pub reservation_freed: bool,
-}
-
-/// The customer's trips to the queue.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Trips {
     /// How often the queue has not kept the customer.
+    #[serde(default)]
     pub let_go: u32,
+}
+
+/// The ping of a recovery. Twilio may report both after the recovery has gone on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Ping {
+    /// The ping's task, while it stands.
+    pub task: Option<TaskSid>,
+    /// True once the agent has accepted the ping, as far as is known.
+    pub is_accepted: bool,
+}
+
+/// The customer is told and kept, in the conference.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holding {
+    /// The customer was alone, so that their leg needed no freeing. Somebody may join before the customer is moved.
+    pub was_alone: bool,
+}
+
+/// The customer's way to an agent through the queue.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trip {
+    /// For whom; `None`: any agent.
+    pub target: Option<WorkerSid>,
+    /// How often the customer was sent there before for this target, because they wait in silence or are here all the same.
+    pub resent: u32,
     /// True once Twilio has fetched what the customer hears in the queue. Before that the customer waits in silence.
     pub music: bool,
-    /// How often the customer was sent there again, because of that or because nothing had come of it.
-    pub resent: u32,
-    /// Twilio has carried out the last request that sends the customer there. If Twilio fetches our action URL for the
-    /// customer all the same, the request had no effect.
-    pub sent: bool,
+    /// The conference had ended under the customer: the document for our action URL sends them to the queue.
+    pub is_stranded: bool,
+    /// As in [`Holding`].
+    pub was_alone: bool,
 }
 
 /// An absence of either kind.
@@ -132,20 +132,6 @@ pub enum AgentHold {
     PutBack,
 }
 
-/// What has come of the things that a requeue waits for. `true` also when it did not work: then it goes on without.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Prepared {
-    /// [`Action::FreeCustomer`], unless the customer was alone.
-    pub freed: bool,
-    /// The customer was alone, so that their leg needed no freeing. Somebody may join before the customer is moved.
-    #[serde(default)]
-    pub was_alone: bool,
-    /// [`Action::MarkTask`].
-    pub marked: bool,
-    /// [`Action::RemoveLeg`], where it was needed.
-    pub removed: bool,
-}
-
 /// How far a recovery is: the three rungs, and the ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Phase {
@@ -156,17 +142,13 @@ pub enum Phase {
     /// The agent is back and joins the same conference again.
     Rejoining,
     /// The customer is told and kept; the agent is awaited.
-    Holding,
+    Holding(Holding),
+    /// The conference has ended under the customer, whose call goes on; the agent is awaited.
+    Stranded,
     /// The customer is being sent to the queue.
-    Requeueing {
-        /// For whom; `None`: any agent.
-        target: Option<WorkerSid>,
-    },
+    Requeueing(Trip),
     /// The customer is in the queue.
-    Queued {
-        /// For whom; `None`: any agent.
-        target: Option<WorkerSid>,
-    },
+    Queued(Trip),
     /// Over.
     Ended(Ending),
 }
@@ -175,11 +157,18 @@ pub enum Phase {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Ending {
     /// The same agent has the customer again.
-    Rejoined,
+    Rejoined {
+        /// The name of the conference, if it is another one.
+        #[serde(default)]
+        into: Option<TaskSid>,
+    },
     /// Another agent has.
     HandedOver {
         /// That agent's name, when it is known.
         name: Option<String>,
+        /// The name of the conference, if it is another one and known.
+        #[serde(default)]
+        into: Option<TaskSid>,
     },
     /// Another agent has come to the customer before the customer was moved.
     Covered,
@@ -198,7 +187,7 @@ impl Ending {
     /// The name that timelines and reports use.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Rejoined => "rejoined",
+            Self::Rejoined { .. } => "rejoined",
             Self::HandedOver { .. } => "handed-over",
             Self::Covered => "covered",
             Self::CustomerLeft => "customer-left",
@@ -206,13 +195,19 @@ impl Ending {
             Self::Failed { .. } => "failed",
         }
     }
-}
 
-impl Ending {
+    /// The name of the other conference in which the customer is with an agent again.
+    pub fn into(&self) -> Option<&TaskSid> {
+        match self {
+            Self::Rejoined { into } | Self::HandedOver { into, .. } => into.as_ref(),
+            Self::Covered | Self::CustomerLeft | Self::Graceful | Self::Failed { .. } => None,
+        }
+    }
+
     fn stage(&self) -> Stage {
         match self {
-            Self::Rejoined => Stage::Rejoined,
-            Self::HandedOver { name } => Stage::HandedOver { worker_name: name.clone() },
+            Self::Rejoined { .. } => Stage::Rejoined,
+            Self::HandedOver { name, .. } => Stage::HandedOver { worker_name: name.clone() },
             Self::Covered => Stage::Covered,
             Self::CustomerLeft => Stage::CustomerLeft,
             Self::Graceful => Stage::Graceful,
@@ -252,22 +247,86 @@ impl Covered {
     }
 }
 
+impl Phase {
+    /// True until the customer is sent on.
+    pub fn is_before_requeue(&self) -> bool {
+        match self {
+            Self::Grace | Self::Away | Self::Rejoining | Self::Holding(_) | Self::Stranded => true,
+            Self::Requeueing(_) | Self::Queued(_) | Self::Ended(_) => false,
+        }
+    }
+
+    /// The customer's way through the queue, while they are on it.
+    pub fn trip(&self) -> Option<&Trip> {
+        match self {
+            Self::Requeueing(trip) | Self::Queued(trip) => Some(trip),
+            Self::Grace
+            | Self::Away
+            | Self::Rejoining
+            | Self::Holding(_)
+            | Self::Stranded
+            | Self::Ended(_) => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn trip_mut(&mut self) -> Option<&mut Trip> {
+        match self {
+            Self::Requeueing(trip) | Self::Queued(trip) => Some(trip),
+            Self::Grace
+            | Self::Away
+            | Self::Rejoining
+            | Self::Holding(_)
+            | Self::Stranded
+            | Self::Ended(_) => None,
+        }
+    }
+
+    /// For whom the customer is on the way through the queue, while they are; within: `None`: any agent.
+    pub fn target(&self) -> Option<Option<&WorkerSid>> {
+        self.trip().map(|trip| trip.target.as_ref())
+    }
+
+    /// True while the customer is told and kept, with a conference or without.
+    pub fn is_kept(&self) -> bool {
+        matches!(self, Self::Holding(_) | Self::Stranded)
+    }
+
+    /// The name of the other conference in which the customer is with an agent again.
+    pub fn moved_to(&self) -> Option<&TaskSid> {
+        if let Self::Ended(ending) = self { ending.into() } else { None }
+    }
+}
+
 impl Recovery {
     /// A recovery from this absence, of which nothing was asked of Twilio yet.
     pub(crate) fn new(absence: Absence, generation: u32, too_often: bool, phase: Phase) -> Self {
-        let prepared = Prepared { removed: !absence.agent.removing, ..Prepared::default() };
         Self {
             absence,
             generation,
             too_often,
             phase,
             announced: false,
-            asked: Asked { prepared, ..Asked::default() },
+            ping: Ping::default(),
             agent_hold: AgentHold::default(),
-            stranded: false,
-            trips: Trips::default(),
-            moved_to: None,
+            let_go: 0,
         }
+    }
+
+    /// The customer's next way through the queue, for this target.
+    pub(crate) fn next_trip(&self, target: Option<WorkerSid>, resent: u32) -> Trip {
+        let before = match &self.phase {
+            Phase::Requeueing(trip) | Phase::Queued(trip) => trip.clone(),
+            Phase::Holding(Holding { was_alone }) => Trip { was_alone: *was_alone, ..Trip::default() },
+            Phase::Stranded => Trip { is_stranded: true, ..Trip::default() },
+            Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Ended(_) => Trip::default(),
+        };
+        Trip { target, resent, music: resent >= SILENT_AT_MOST, ..before }
+    }
+
+    /// How often the customer was sent to the queue before for the same target.
+    pub fn resent(&self) -> u32 {
+        self.phase.trip().map_or(0, |trip| trip.resent)
     }
 
     /// True while the recovery is going on.
@@ -278,12 +337,12 @@ impl Recovery {
     /// What the lost agent's dialog shows.
     pub fn view(&self, now: Millis, task: &TaskSid) -> RecoveryView {
         let stage = match &self.phase {
-            Phase::Holding if self.too_often => Stage::WaitingForOther,
-            Phase::Grace | Phase::Away | Phase::Holding => Stage::Interrupted,
+            Phase::Holding(_) | Phase::Stranded if self.too_often => Stage::WaitingForOther,
+            Phase::Grace | Phase::Away | Phase::Holding(_) | Phase::Stranded => Stage::Interrupted,
             Phase::Rejoining => Stage::InPlace,
-            Phase::Requeueing { target: Some(_) } => Stage::Requeueing,
-            Phase::Queued { target: Some(_) } => Stage::Queued,
-            Phase::Requeueing { target: None } | Phase::Queued { target: None } => Stage::WaitingForOther,
+            Phase::Requeueing(trip) if trip.target.is_some() => Stage::Requeueing,
+            Phase::Queued(trip) if trip.target.is_some() => Stage::Queued,
+            Phase::Requeueing(_) | Phase::Queued(_) => Stage::WaitingForOther,
             Phase::Ended(ending) => ending.stage(),
         };
         self.absence.view(now, task, stage, self.too_often)

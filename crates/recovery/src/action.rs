@@ -4,7 +4,7 @@ mod rank;
 mod traits;
 
 pub use rank::Rank;
-pub use traits::{Api, LostReply, Sent, Traits, Wanted};
+pub use traits::{Api, LostReply, Once, Sent, Traits, Wanted};
 
 use crate::config::KEEP_CLOSED;
 use crate::named::names;
@@ -272,10 +272,9 @@ impl Action {
             // What brings a customer to an agent, and what has to be known or done before.
             Self::Requeue { recovery, customer, conference, target, free: _, resent } => {
                 let (target, resent) = (target.as_ref(), *resent);
-                let whom = target.map_or("any", WorkerSid::as_str);
-                let again = if resent > 0 { format!(" again {resent}") } else { String::new() };
+                let (sent, whom) = (recovery.clone(), target.cloned());
                 Traits {
-                    once: Some(format!("requeue {recovery} {whom}{again}")),
+                    once: Some(Once::Requeue { recovery: sent, target: whom, resent }),
                     lost_reply: LostReply::FindCustomer(Sent {
                         recovery,
                         customer,
@@ -298,7 +297,7 @@ impl Action {
             Self::RemoveLeg { .. } => Traits::voice(Rank::Requeue),
             // The agent gets the customer back only when this is done.
             Self::CompleteReservation { reservation, .. } => Traits {
-                once: Some(format!("complete {reservation}")),
+                once: Some(Once::Complete(reservation.clone())),
                 tidies_up: true,
                 ..Traits::task_router(Rank::Requeue)
             },
@@ -312,7 +311,7 @@ impl Action {
 
             // What looks for an agent who is lost.
             Self::CreatePing { recovery, .. } => Traits {
-                once: Some(format!("ping {recovery}")),
+                once: Some(Once::Ping(recovery.clone())),
                 lost_reply: LostReply::FindPing(recovery),
                 looked_up_for: PING_LOOKED_UP_FOR,
                 wanted: Wanted::BeforeRequeue(recovery),
@@ -321,7 +320,7 @@ impl Action {
 
             // What makes the others follow.
             Self::MoveParticipant { leg, .. } => Traits {
-                once: Some(format!("move {leg}")),
+                once: Some(Once::Move(leg.clone())),
                 lost_reply: LostReply::FindLeg(leg),
                 ..Traits::voice(Rank::MoveOthers)
             },
@@ -341,7 +340,7 @@ impl Action {
             }
             Self::Look { .. } => Traits { wanted: Wanted::Polling, ..Traits::voice(Rank::Bookkeeping) },
             Self::GiveUp { recovery, .. } => Traits {
-                once: Some(format!("give up {recovery}")),
+                once: Some(Once::GiveUp(recovery.clone())),
                 wanted: Wanted::WaitingForAny(recovery),
                 needs_store: true,
                 ..Traits::voice(Rank::Bookkeeping)

@@ -33,10 +33,10 @@ pub(crate) use out::Out;
 pub use own_hold::{HoldStage, OurHold};
 pub use released::Next;
 
-use crate::absence::{AgentHold, Covered, Ending, Phase, Prepared, Recovery};
+use crate::absence::{AgentHold, Covered, Ending, Holding, Phase, Recovery, Trip};
 use crate::diagnosis::Diagnosis;
 use crate::facts::{Agent, Facts, Participant};
-use crate::{Allowance, Format, Note, Quarantine};
+use crate::{Allowance, Format, Note, Quarantine, Requests};
 use rejoin_protocol::{CallSid, ConferenceSid, Millis, TaskSid, WorkerSid};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -63,6 +63,9 @@ pub struct Call {
     pub task: TaskSid,
     /// What is known of the call.
     pub facts: Facts,
+    /// What was asked of Twilio for the call, and has come of it.
+    #[serde(default)]
+    pub requests: Requests,
     /// The look-ups: who is on the call, as Twilio says when it is asked for the task.
     #[serde(default)]
     pub lookup: LookUp,
@@ -157,6 +160,7 @@ impl Call {
             conference,
             task,
             facts: Facts::default(),
+            requests: Requests::default(),
             lookup: LookUp::default(),
             poll: Poll::default(),
             stranding: Stranding::default(),
@@ -181,7 +185,8 @@ impl Call {
     /// The call's facts and absences, to be judged.
     pub(crate) fn diagnosis(&self) -> Diagnosis<'_> {
         let Facts { roster, marks, pages, .. } = &self.facts;
-        Diagnosis { roster, marks, pages, recovery: &self.recovery, covered: &self.covered }
+        let (requests, recovery, covered) = (&self.requests, &self.recovery, &self.covered);
+        Diagnosis { roster, marks, pages, requests, recovery, covered }
     }
 
     /// Looks at the whole after every event.

@@ -10,15 +10,17 @@ pub use departure::{DEPARTURES, Departure, MISSED, MissedRow, Missing, Row};
 
 use crate::absence::{Covered, Recovery};
 use crate::facts::{Marks, Pages, Roster};
+use crate::requests::Requests;
 use rejoin_protocol::CallSid;
 use std::collections::BTreeMap;
 
-/// A call's facts and absences, borrowed to be judged.
+/// A call's facts, absences and requests, borrowed to be judged.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Diagnosis<'a> {
     pub(crate) roster: &'a Roster,
     pub(crate) marks: &'a Marks,
     pub(crate) pages: &'a Pages,
+    pub(crate) requests: &'a Requests,
     pub(crate) recovery: &'a Option<Recovery>,
     pub(crate) covered: &'a BTreeMap<CallSid, Covered>,
 }

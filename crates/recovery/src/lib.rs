@@ -23,6 +23,7 @@ mod keys;
 mod machine;
 mod named;
 mod names;
+mod requests;
 mod rights;
 mod seen;
 mod stored;
@@ -30,9 +31,9 @@ mod task_event;
 mod untold;
 
 pub use absence::{
-    Absence, Absent, AgentHold, Asked, Covered, CoveredStage, Ending, Phase, Prepared, Recovery, Trips,
+    Absence, Absent, AgentHold, Covered, CoveredStage, Ending, Holding, Phase, Ping, Recovery, Trip,
 };
-pub use action::{Action, Announcement, Api, LostReply, Rank, Sent, Traits, Wanted};
+pub use action::{Action, Announcement, Api, LostReply, Once, Rank, Sent, Traits, Wanted};
 pub use allowance::{Allowance, Permission};
 pub use call::{Call, HoldStage, Inherited, Lent, LookUp, Next, OurHold, Poll, Stranding};
 pub use config::{Changes, Config, KEPT_UNDECIDED, Policies};
@@ -48,6 +49,7 @@ pub use flags::ParticipantFlags;
 pub use format::{Format, Quarantine};
 pub use keys::Key;
 pub use machine::Machine;
+pub use requests::Requests;
 pub use rights::Right;
 pub use seen::{HandedOver, Holder, Logged, LoggedWhat, Met, Reconnect, ReconnectState, Seen};
 pub use task_event::{Purpose, TaskEvent, TaskEventKind};

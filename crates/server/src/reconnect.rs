@@ -2,7 +2,7 @@
 
 use rejoin_protocol::attributes as names;
 use rejoin_protocol::{TaskSid, WorkerSid};
-use rejoin_recovery::{Call, Phase, Recovery};
+use rejoin_recovery::{Call, Recovery};
 use serde_json::{Map, Value};
 
 /// Approximate number of characters that Twilio adds to a task about the call (`call_sid`, `from_city` and so on).
@@ -14,10 +14,7 @@ const CONVERSATIONS: &str = "conversations";
 
 /// The agent for whom the customer is on the way into the queue, or waits there; `None`: any agent.
 pub fn target(recovery: &Recovery) -> Option<&WorkerSid> {
-    match &recovery.phase {
-        Phase::Requeueing { target } | Phase::Queued { target } => target.as_ref(),
-        Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Holding | Phase::Ended(_) => None,
-    }
+    recovery.phase.target().flatten()
 }
 
 /// The attributes as JSON text, short enough for Twilio. What is left out stays in our store.
@@ -95,8 +92,8 @@ fn ours(call: &Call, recovery: &Recovery, target: Option<&WorkerSid>) -> Map<Str
     if let Some(worker) = target {
         insert(names::TARGET_WORKER_SID, worker.as_str().into());
     }
-    if recovery.trips.resent > 0 && target.is_none() {
-        insert(names::SENT_AGAIN, recovery.trips.resent.into());
+    if recovery.resent() > 0 && target.is_none() {
+        insert(names::SENT_AGAIN, recovery.resent().into());
     }
     ours
 }
@@ -124,7 +121,8 @@ mod tests {
     use rejoin_protocol::api::Registration;
     use rejoin_protocol::{CallSid, ConferenceSid, Millis, ReservationSid, WorkflowSid};
     use rejoin_recovery::{
-        ConferenceEvent, ConferenceEventKind, Config, Event, LeaveReason, Machine, ParticipantFlags,
+        ConferenceEvent, ConferenceEventKind, Config, Event, LeaveReason, Machine, ParticipantFlags, Phase,
+        Trip,
     };
     use serde_json::json;
 
@@ -220,7 +218,8 @@ mod tests {
             None,
             "what was said of another task is not of this one"
         );
-        call.recovery.as_mut().expect("begun").trips.resent = 2;
+        let trip = Trip { resent: 2, ..Trip::default() };
+        call.recovery.as_mut().expect("begun").phase = Phase::Queued(trip);
         assert_eq!(made(&call, None)["rejoinSentAgain"], 2);
         assert_eq!(made(&call, Some(&WorkerSid::numbered(1))).get(names::SENT_AGAIN), None);
     }

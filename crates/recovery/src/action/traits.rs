@@ -1,7 +1,9 @@
 //! What the program has to know about an action beside how it is carried out.
 
 use super::Rank;
-use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, WorkerSid};
+use rejoin_protocol::{CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, WorkerSid};
+use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// How an action is paced, repeated, looked up and dropped: [`Action::traits`](super::Action::traits).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,9 +12,8 @@ pub struct Traits<'a> {
     pub rank: Rank,
     /// The part of Twilio's API that its first request goes to.
     pub api: Api,
-    /// The key under which the store accepts it once and never again. `None`: it may be asked for as often as it is wanted.
-    /// Stored, so a key never changes its form.
-    pub once: Option<String>,
+    /// The key under which it is accepted once and never again. `None`: it may be asked for as often as it is wanted.
+    pub once: Option<Once>,
     /// What comes before a repetition when a request may have been carried out and its reply is lost.
     pub lost_reply: LostReply<'a>,
     /// How long after its deadline it is still tried to find out whether it was carried out, when that is possible.
@@ -54,6 +55,43 @@ impl Traits<'_> {
     /// What is true of most actions on tasks, reservations and workers.
     pub(super) fn task_router(rank: Rank) -> Self {
         Self { api: Api::TaskRouter, ..Self::voice(rank) }
+    }
+}
+
+/// The key of an action that is asked for once. Its text is stored, and never changes its form.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Once {
+    /// The customer of this recovery is sent to the queue.
+    Requeue {
+        /// The recovery.
+        recovery: RecoveryId,
+        /// The agent who is to get the call; `None`: any.
+        target: Option<WorkerSid>,
+        /// How often the customer was sent there before.
+        resent: u32,
+    },
+    /// The agent of this recovery is asked by a ping whether they are back.
+    Ping(RecoveryId),
+    /// This reservation is completed.
+    Complete(ReservationSid),
+    /// This leg follows the customer.
+    Move(CallSid),
+    /// The customer of this recovery is told that it did not work.
+    GiveUp(RecoveryId),
+}
+
+impl fmt::Display for Once {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Requeue { recovery, target, resent } => {
+                write!(f, "requeue {recovery} {}", target.as_ref().map_or("any", WorkerSid::as_str))?;
+                if *resent > 0 { write!(f, " again {resent}") } else { Ok(()) }
+            }
+            Self::Ping(recovery) => write!(f, "ping {recovery}"),
+            Self::Complete(reservation) => write!(f, "complete {reservation}"),
+            Self::Move(leg) => write!(f, "move {leg}"),
+            Self::GiveUp(recovery) => write!(f, "give up {recovery}"),
+        }
     }
 }
 

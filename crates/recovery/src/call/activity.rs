@@ -24,8 +24,8 @@ impl Call {
     fn is_awaited(&self, worker: &WorkerSid) -> bool {
         self.recovery.as_ref().filter(|recovery| recovery.absence.agent.worker == *worker).is_some_and(
             |recovery| match &recovery.phase {
-                Phase::Holding => recovery.absence.back && !recovery.too_often,
-                Phase::Requeueing { target } | Phase::Queued { target } => target.as_ref() == Some(worker),
+                Phase::Holding(_) | Phase::Stranded => recovery.absence.back && !recovery.too_often,
+                Phase::Requeueing(trip) | Phase::Queued(trip) => trip.target.as_ref() == Some(worker),
                 Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Ended(_) => false,
             },
         )

@@ -15,7 +15,6 @@ impl Call {
         let held = held || recovery.agent_hold == AgentHold::PutBack;
         if held && self.our_hold.is_none() {
             recovery.agent_hold = AgentHold::Ended;
-            recovery.asked.prepared.freed = false;
         }
         held
     }
@@ -32,7 +31,7 @@ impl Call {
         let is_held = match self.our_hold.map(|ours| ours.stage) {
             // Twilio has not answered yet. Whatever is asked for now could come before that.
             Some(HoldStage::Asked | HoldStage::Ending) => return,
-            None if !recovery.asked.prepared.freed => return,
+            None if self.requests.is_freeing_customer() => return,
             // Our hold becomes the agent's.
             Some(HoldStage::On | HoldStage::Refused) => true,
             Some(HoldStage::Doubtful) | None => false,
@@ -48,13 +47,13 @@ impl Call {
     /// True if the agent comes back into this conference, or has.
     fn is_to_be_held_here(&self) -> bool {
         self.recovery.as_ref().is_some_and(|recovery| match &recovery.phase {
-            Phase::Rejoining => true,
-            Phase::Ended(Ending::Rejoined) => recovery.moved_to.is_none(),
+            Phase::Rejoining | Phase::Ended(Ending::Rejoined { into: None }) => true,
             Phase::Grace
             | Phase::Away
-            | Phase::Holding
-            | Phase::Requeueing { .. }
-            | Phase::Queued { .. }
+            | Phase::Holding(_)
+            | Phase::Stranded
+            | Phase::Requeueing(_)
+            | Phase::Queued(_)
             | Phase::Ended(_) => false,
         })
     }
@@ -68,6 +67,6 @@ impl Call {
     /// The customer, if the agent who has come back in another conference had put them on hold.
     pub(super) fn to_be_held_elsewhere(&self, ending: &Ending) -> Option<CallSid> {
         let held = self.recovery.as_ref().is_some_and(|recovery| recovery.agent_hold != AgentHold::AsItWas);
-        self.facts.roster.customer.clone().filter(|_| held && *ending == Ending::Rejoined)
+        self.facts.roster.customer.clone().filter(|_| held && matches!(ending, Ending::Rejoined { .. }))
     }
 }

@@ -24,8 +24,10 @@ impl Call {
     /// True while the task is being read for the first time and what the customer is told may wait for it. When the agent
     /// is back, the customer is sent on as soon as it is read, and is to be told before.
     pub fn is_task_awaited(&self) -> bool {
-        let awaited = |r: &Recovery| r.phase == Phase::Holding && !r.asked.prepared.marked && !r.absence.back;
-        self.facts.task.attributes.is_empty() && self.recovery.as_ref().is_some_and(awaited)
+        let awaited = |r: &Recovery| r.phase.is_kept() && !r.absence.back;
+        self.facts.task.attributes.is_empty()
+            && self.requests.is_marking_task()
+            && self.recovery.as_ref().is_some_and(awaited)
     }
 
     /// True if what the action needs to be still wanted is true of the call.
@@ -35,22 +37,25 @@ impl Call {
         match action.traits().wanted {
             Wanted::Always => true,
             Wanted::Recovering => self.has_open_recovery(),
-            Wanted::BeforeRequeue(recovery) => phase(recovery).is_some_and(|phase| match phase {
-                Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Holding => true,
-                Phase::Requeueing { .. } | Phase::Queued { .. } | Phase::Ended(_) => false,
-            }),
+            Wanted::BeforeRequeue(recovery) => phase(recovery).is_some_and(Phase::is_before_requeue),
             Wanted::Requeueing { recovery, target, resent } => {
-                let target = target.cloned();
-                // One who waits in silence is in the queue already, and Twilio may say so late.
-                let queued = Phase::Queued { target: target.clone() };
-                let is_there = resent > 0 && target.is_none() && phase(recovery) == Some(&queued);
+                let is_wanted = phase(recovery).is_some_and(|phase| match phase {
+                    Phase::Requeueing(trip) => trip.target.as_ref() == target,
+                    // One who waits in silence is in the queue already, and Twilio may say so late.
+                    Phase::Queued(trip) => resent > 0 && target.is_none() && trip.target.is_none(),
+                    Phase::Grace
+                    | Phase::Away
+                    | Phase::Rejoining
+                    | Phase::Holding(_)
+                    | Phase::Stranded
+                    | Phase::Ended(_) => false,
+                });
                 // It may have waited for its turn, and an agent have come meanwhile.
-                let is_on_the_way = phase(recovery) == Some(&Phase::Requeueing { target });
-                (is_on_the_way || is_there) && !self.is_connected()
+                is_wanted && !self.is_connected()
             }
-            Wanted::WaitingForAny(recovery) => phase(recovery).is_some_and(|phase| {
-                matches!(phase, Phase::Requeueing { target: None } | Phase::Queued { target: None })
-            }),
+            Wanted::WaitingForAny(recovery) => {
+                phase(recovery).is_some_and(|phase| phase.target() == Some(None))
+            }
             Wanted::HoldBegins => self.wants_of_our_hold(HoldStage::Asked),
             Wanted::HoldEnds => self.wants_of_our_hold(HoldStage::Ending),
             Wanted::Orphaned => self.diagnosis().is_orphaned(),

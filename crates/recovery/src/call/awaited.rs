@@ -60,6 +60,7 @@ impl Call {
     }
 
     pub(crate) fn done(&mut self, out: &mut Out<'_>, action: &Action, outcome: &Outcome) {
+        self.requests.answer(action, outcome);
         if let Outcome::Failed { reason } = outcome {
             self.note(out, Note::Trouble { text: reason.clone() });
         }
@@ -72,7 +73,6 @@ impl Call {
             Action::ReturnActivity { worker, .. } => self.activity_returned(worker),
             Action::KeepConference { leg, .. } => self.kept(out, leg, outcome),
             Action::FreeCustomer { unhold, .. } => {
-                self.prepare(|p| p.freed = true);
                 if *unhold && self.has_open_recovery() {
                     self.announce(out, Announcement::Interrupted);
                 }
@@ -81,12 +81,10 @@ impl Call {
             Action::EndHold { .. } => self.our_hold_ended(out, outcome),
             Action::ReadTask { .. } => self.task_read(out, outcome),
             Action::MarkTask { .. } => {
-                self.prepare(|p| p.marked = true);
                 self.task_read(out, outcome);
                 self.facts.task.version = None; // it is another one now
             }
             Action::RemoveLeg { leg, .. } => {
-                self.prepare(|p| p.removed = true);
                 if matches!(outcome, Outcome::Ok | Outcome::Gone) {
                     self.facts.roster.is_removed(leg);
                 }

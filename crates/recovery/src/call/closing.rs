@@ -7,13 +7,13 @@ impl Call {
     /// An agent has come to the customer before we moved the customer, who is not moved any more.
     pub(super) fn end_if_covered(&mut self, out: &mut Out<'_>) {
         let Some(recovery) = &self.recovery else { return };
-        if !matches!(recovery.phase, Phase::Grace | Phase::Holding) || !self.facts.roster.is_customer_joined()
-        {
+        let may_be_covered = recovery.phase == Phase::Grace || recovery.phase.is_kept();
+        if !may_be_covered || !self.facts.roster.is_customer_joined() {
             return;
         }
         let Some(agent) = self.diagnosis().agent_on_call() else { return };
         let same = agent.worker == recovery.absence.agent.worker;
-        self.end_recovery(out, &if same { Ending::Rejoined } else { Ending::Covered });
+        self.end_recovery(out, &if same { Ending::Rejoined { into: None } } else { Ending::Covered });
     }
 
     /// The customer hung up, or the conference ended under them, during a recovery.
@@ -30,7 +30,7 @@ impl Call {
         }
         let left = self.facts.roster.left(customer);
         // Our own requeue takes the leg out of the conference, too, and says so.
-        let moved = !matches!(recovery.phase, Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Holding);
+        let moved = !recovery.phase.is_before_requeue();
         if left == Some(LeaveReason::UpdatedViaApi)
             && !moved
             && self.inherited.sent_on_until.is_some_and(|t| out.now < t)
@@ -51,7 +51,7 @@ impl Call {
     pub(super) fn end_recovery(&mut self, out: &mut Out<'_>, ending: &Ending) {
         let Some(recovery) = &mut self.recovery else { return };
         let after = out.now - recovery.absence.lost_at;
-        let ping = recovery.asked.ping.take();
+        let ping = recovery.ping.task.take();
         let (lost, lost_at) = (recovery.absence.lost_leg.clone(), recovery.absence.lost_at);
         recovery.phase = Phase::Ended(ending.clone());
         self.discount_loss(lost_at, ending);

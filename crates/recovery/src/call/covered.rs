@@ -67,7 +67,7 @@ impl Call {
             } else if self.facts.marks.is_given(&absent.reservation) {
                 Ending::Graceful
             } else if self.facts.roster.agents.iter().any(is_back) {
-                Ending::Rejoined
+                Ending::Rejoined { into: None }
             } else {
                 continue;
             };
@@ -97,18 +97,17 @@ impl Call {
         if left.is_some_and(|reason| reason != LeaveReason::UpdatedViaApi) {
             return Ending::CustomerLeft;
         }
-        let is_with_same_agent = matches!(
-            &recovery.phase,
-            Phase::Requeueing { target: Some(_) }
-                | Phase::Queued { target: Some(_) }
-                | Phase::Ended(Ending::Rejoined)
-        );
+        let is_with_same_agent = match &recovery.phase {
+            Phase::Requeueing(trip) | Phase::Queued(trip) => trip.target.is_some(),
+            Phase::Ended(ending) => matches!(ending, Ending::Rejoined { .. }),
+            Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Holding(_) | Phase::Stranded => false,
+        };
         let agent = &recovery.absence.agent;
         if is_with_same_agent && agent.worker == *worker {
             return Ending::Covered; // the recovery tells this agent that the customer comes to them by another leg
         }
         let name = is_with_same_agent.then(|| agent.name.clone()).filter(|name| !name.is_empty());
-        Ending::HandedOver { name }
+        Ending::HandedOver { name, into: None }
     }
 
     fn end_covered(&mut self, out: &mut Out<'_>, leg: &CallSid, ending: &Ending) {
@@ -117,7 +116,7 @@ impl Call {
         let covered = covered.clone();
         self.settle(leg);
         self.coach_again(out, leg);
-        if *ending == Ending::Rejoined {
+        if matches!(ending, Ending::Rejoined { .. }) {
             self.leave_leg_to_flex(out, leg);
         } else if self.facts.roster.is_joined(leg) {
             self.remove_leg(out, leg); // nobody is at it
@@ -159,20 +158,20 @@ impl Call {
     }
 
     /// Ends the holds that an agent who is gone has put others on, if one agent is left: that one did not mean them.
-    pub(super) fn release(&self, out: &mut Out<'_>) {
+    pub(super) fn release(&mut self, out: &mut Out<'_>) {
         let roster = &self.facts.roster;
         let is_on_call =
             |leg: &CallSid| roster.agent(leg).map(|agent| self.diagnosis().is_on_call(leg, agent));
         if roster.agents.keys().filter(|leg| is_on_call(leg) == Some(true)).count() != 1 {
             return;
         }
-        for leg in roster.joined() {
+        let is_left_on_hold = |leg: &&CallSid| {
             let is_nobodys = is_on_call(leg) == Some(false);
             let is_by_us = self.our_hold.is_some() && roster.is_customer(leg);
-            if roster.flags(leg).hold && !is_nobodys && !is_by_us {
-                let (conference, leg) = (self.conference.clone(), leg.clone());
-                self.act(out, Action::Unhold { conference, leg }, SOON);
-            }
+            roster.flags(leg).hold && !is_nobodys && !is_by_us
+        };
+        for leg in roster.joined().filter(is_left_on_hold).cloned().collect::<Vec<_>>() {
+            self.act(out, Action::Unhold { conference: self.conference.clone(), leg }, SOON);
         }
     }
 
@@ -209,9 +208,10 @@ impl Call {
             Phase::Away => CoveredStage::Away,
             Phase::Rejoining => CoveredStage::Rejoining,
             Phase::Grace
-            | Phase::Holding
-            | Phase::Requeueing { .. }
-            | Phase::Queued { .. }
+            | Phase::Holding(_)
+            | Phase::Stranded
+            | Phase::Requeueing(_)
+            | Phase::Queued(_)
             | Phase::Ended(_) => return,
         };
         let Absence { lost_leg: leg, agent: missed, .. } = recovery.absence.clone();

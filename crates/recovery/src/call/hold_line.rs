@@ -1,6 +1,6 @@
 //! The second rung begins: the customer is told and kept, the agent is pinged and awaited.
 
-use super::{AHEAD, Call, Ending, LATER, Out, Phase, Prepared, Recovery, SOON};
+use super::{AHEAD, Call, Ending, Holding, LATER, Out, Phase, Recovery, SOON};
 use crate::{Action, Announcement, Note, Timer};
 use rejoin_protocol::{CallSid, Millis, RecoveryId, TaskSid};
 
@@ -12,13 +12,15 @@ impl Call {
         let comes = self.diagnosis().has_newcomer();
         // On hold there is no silence, and whoever joins again is to find the customer there.
         let stays_on_hold = self.diagnosis().is_customer_held();
-        let Some(recovery) = self.recovery.as_mut().filter(|recovery| !recovery.stranded) else { return };
+        let Some(recovery) = &mut self.recovery else { return };
         match recovery.phase {
-            Phase::Away | Phase::Holding => {}
+            Phase::Away | Phase::Holding(_) => {}
             // Whoever has come is about to talk. If that is not the agent, the customer is told with the second rung.
             Phase::Rejoining if comes || stays_on_hold => return,
             Phase::Rejoining => {}
-            Phase::Grace | Phase::Requeueing { .. } | Phase::Queued { .. } | Phase::Ended(_) => return,
+            Phase::Grace | Phase::Stranded | Phase::Requeueing(_) | Phase::Queued(_) | Phase::Ended(_) => {
+                return;
+            }
         }
         let told = std::mem::replace(&mut recovery.announced, true);
         if self.hold_customer(out, told) {
@@ -38,7 +40,7 @@ impl Call {
         }
     }
 
-    pub(super) fn announce(&self, out: &mut Out<'_>, what: Announcement) {
+    pub(super) fn announce(&mut self, out: &mut Out<'_>, what: Announcement) {
         self.act(out, Action::Announce { conference: self.conference.clone(), what }, Millis::seconds(10));
     }
 
@@ -53,9 +55,9 @@ impl Call {
 
     pub(super) fn announcement_ended(&mut self, out: &mut Out<'_>) {
         let still = self.recovery.as_ref().is_some_and(|r| match r.phase {
-            Phase::Away | Phase::Holding => true,
+            Phase::Away | Phase::Holding(_) | Phase::Stranded => true,
             // Third parties wait until they are moved.
-            Phase::Requeueing { .. } | Phase::Queued { .. } => self.diagnosis().others().next().is_some(),
+            Phase::Requeueing(_) | Phase::Queued(_) => self.diagnosis().others().next().is_some(),
             // The agent is about to be there, and what plays cannot be stopped.
             Phase::Grace | Phase::Rejoining | Phase::Ended(_) => false,
         });
@@ -85,7 +87,7 @@ impl Call {
             return;
         };
         let was_away = recovery.phase == Phase::Away;
-        recovery.phase = Phase::Holding;
+        recovery.phase = Phase::Holding(Holding::default());
         if !was_away {
             recovery.absence.deadline = out.now + out.config.ping_ttl;
         }
@@ -107,10 +109,9 @@ impl Call {
         self.clear_timer(out, Timer::Announce);
         self.clear_timer(out, Timer::Rejoin);
         if self.hold_customer(out, told) {
-            self.prepare(|prepared| {
-                prepared.was_alone = true;
-                prepared.freed = true;
-            });
+            if let Some(Phase::Holding(holding)) = self.recovery.as_mut().map(|it| &mut it.phase) {
+                holding.was_alone = true;
+            }
         } else {
             self.free_customer(out, customer, told);
         }
@@ -123,16 +124,10 @@ impl Call {
         self.push(out);
     }
 
-    pub(super) fn prepare(&mut self, change: impl FnOnce(&mut Prepared)) {
-        if let Some(recovery) = &mut self.recovery {
-            change(&mut recovery.asked.prepared);
-        }
-    }
-
     pub(super) fn ping_created(&mut self, out: &mut Out<'_>, id: &RecoveryId, task: &TaskSid) {
         let Some(recovery) = &mut self.recovery else { return };
-        if recovery.absence.id == *id && recovery.phase == Phase::Holding {
-            recovery.asked.ping = Some(task.clone());
+        if recovery.absence.id == *id && recovery.phase.is_kept() {
+            recovery.ping.task = Some(task.clone());
         } else {
             // Its answer came another way, or nobody waits for it any more.
             self.end_ping(out, task.clone());
@@ -140,24 +135,21 @@ impl Call {
     }
 
     /// The ping has done what it is for, or nobody waits for it any more.
-    pub(super) fn end_ping(&self, out: &mut Out<'_>, task: TaskSid) {
-        let accepted = self.recovery.as_ref().is_some_and(|recovery| recovery.asked.ping_accepted);
+    pub(super) fn end_ping(&mut self, out: &mut Out<'_>, task: TaskSid) {
+        let accepted = self.recovery.as_ref().is_some_and(|recovery| recovery.ping.is_accepted);
         self.act(out, Action::EndPing { task, accepted }, LATER);
     }
 
     /// From the second rung on: the agent is back, or the time is over.
     pub(super) fn go_on(&mut self, out: &mut Out<'_>) {
-        let Some(recovery) = &self.recovery else { return };
-        if recovery.stranded {
-            self.go_on_stranded(out);
-            return self.back_while_queued(out);
-        }
-        if recovery.phase != Phase::Holding {
+        self.go_on_stranded(out);
+        self.back_while_queued(out);
+        if !self.recovery.as_ref().is_some_and(|it| matches!(it.phase, Phase::Holding(_))) {
             return;
         }
-        let ready = recovery.asked.prepared.freed
-            && recovery.asked.prepared.marked
-            && recovery.asked.prepared.removed;
+        let requests = &self.requests;
+        let ready =
+            !(requests.is_freeing_customer() || requests.is_marking_task() || requests.is_removing_leg());
         self.heed_newer_page(out);
         let goes = ready && self.recovery.as_ref().is_some_and(|r| r.absence.back || r.too_often);
         if goes && !self.spares_stranger(out, Timer::Ping) {
@@ -186,7 +178,7 @@ impl Call {
 
     /// The time is over, or TaskRouter says that nobody will answer.
     pub(super) fn ping_is_over(&mut self, out: &mut Out<'_>) {
-        let waits = |r: &Recovery| matches!(r.phase, Phase::Away | Phase::Holding) && !r.stranded;
+        let waits = |r: &Recovery| matches!(r.phase, Phase::Away | Phase::Holding(_));
         if self.recovery.as_ref().is_some_and(waits) && self.spares_stranger(out, Timer::Ping) {
             return;
         }
@@ -194,8 +186,8 @@ impl Call {
             let leg = recovery.absence.lost_leg.clone();
             return self.fall(out, &leg); // what must come first is done when the wait is over
         }
-        let Some(recovery) = self.recovery.as_ref().filter(|r| r.phase == Phase::Holding) else { return };
-        if recovery.stranded {
+        let Some(recovery) = self.recovery.as_ref().filter(|r| r.phase.is_kept()) else { return };
+        if recovery.phase == Phase::Stranded {
             return self.stranded_is_over(out);
         }
         if recovery.absence.back || recovery.too_often {

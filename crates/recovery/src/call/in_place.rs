@@ -61,7 +61,7 @@ impl Call {
         self.settle(&lost);
         self.coach_again(out, &lost);
         self.leave_leg_to_flex(out, &lost);
-        self.end_recovery(out, &Ending::Rejoined);
+        self.end_recovery(out, &Ending::Rejoined { into: None });
     }
 
     /// The old leg has left while its agent was away, or on the way back in.
@@ -151,7 +151,6 @@ impl Call {
         };
         agent.removing = true;
         agent.closes_until = None;
-        self.prepare(|p| p.removed = false);
         self.act(out, Action::RemoveLeg { conference: self.conference.clone(), leg: leg.clone() }, SOON);
     }
 }

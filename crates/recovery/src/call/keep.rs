@@ -39,16 +39,18 @@ impl Call {
 
     /// True while an agent comes back in place: a leg of theirs may be there that no page has registered yet.
     fn may_be_agents_next_leg(&self, leg: &CallSid) -> bool {
-        let comes = |it: &Recovery| matches!(it.phase, Phase::Away | Phase::Rejoining | Phase::Holding);
+        let comes = |it: &Recovery| it.phase.is_before_requeue() && it.phase != Phase::Grace;
         let is_coming = self.recovery.as_ref().is_some_and(comes) || self.diagnosis().has_absence();
         is_coming && !self.facts.roster.is_customer(leg) && !self.diagnosis().is_bystander(leg)
     }
 
     /// True if the conference would end with this leg, and nothing is being done about it. On hold the flag has no effect.
     fn has_exit_flag(&self, leg: &CallSid) -> bool {
-        let Some(there) = self.facts.roster.leg(leg).filter(|there| !there.keeping) else { return false };
-        let flags = there.flags();
-        flags.end_conference_on_exit && !flags.hold && self.facts.roster.is_reported_joined(leg)
+        let flags = self.facts.roster.flags(leg);
+        flags.end_conference_on_exit
+            && !flags.hold
+            && self.facts.roster.is_reported_joined(leg)
+            && !self.requests.is_keeping(leg)
     }
 
     /// The flag was set on a leg that no page has registered yet: an agent's, because it is set on no others. That agent may be
@@ -63,28 +65,25 @@ impl Call {
     }
 
     fn undo_exit_flag(&mut self, out: &mut Out<'_>, leg: &CallSid) {
-        if let Some(there) = self.facts.roster.participants.get_mut(leg) {
-            there.keeping = true;
-        }
-        let action = Action::KeepConference { conference: self.conference.clone(), leg: leg.clone() };
-        self.act(out, action, TRIED_FOR);
+        self.act(out, self.keeping(leg), TRIED_FOR);
+    }
+
+    fn keeping(&self, leg: &CallSid) -> Action {
+        Action::KeepConference { conference: self.conference.clone(), leg: leg.clone() }
     }
 
     /// The flag was undone, as is told, and set again, and Twilio has not answered yet that it has undone it: it is undone once
     /// more, if it is to be.
     pub(super) fn keep_again(&mut self, leg: &CallSid) {
-        if let Some(there) = self.facts.roster.participants.get_mut(leg)
-            && std::mem::take(&mut there.flagged_again)
-        {
-            there.keeping = false;
+        if self.requests.take_set_again(leg) {
+            self.requests.forget(&self.keeping(leg));
         }
     }
 
     /// The flag is undone, or could not be. Whoever has set it meanwhile finds it undone once more.
     pub(super) fn kept(&mut self, out: &mut Out<'_>, leg: &CallSid, outcome: &Outcome) {
-        if let Some(participant) = self.facts.roster.participants.get_mut(leg) {
-            participant.keeping = false;
-            let is_set_again = std::mem::take(&mut participant.flagged_again);
+        if self.facts.roster.is_shown(leg) {
+            let is_set_again = self.requests.take_set_again(leg);
             self.facts.roster.exit_flag_is(leg, is_set_again);
         }
         match outcome {

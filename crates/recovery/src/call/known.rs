@@ -2,6 +2,7 @@
 
 use super::{Agent, Call, Out, SOON};
 use crate::absence::Absent;
+use crate::facts::Report;
 use crate::{
     Action, ConferenceEvent, ConferenceEventKind, Holder, LeaveReason, ParticipantFlags, Registered, Timer,
 };
@@ -75,7 +76,11 @@ impl Call {
     fn leg_changes(&mut self, out: &mut Out<'_>, leg: &CallSid, sequence: u64, flags: ParticipantFlags) {
         let was_unset =
             self.facts.roster.is_reported_joined(leg) && !self.facts.roster.flags(leg).end_conference_on_exit;
+        let is_new = Report::Callback(sequence) > self.facts.roster.report(leg);
         self.facts.roster.flags_change(leg, sequence, flags);
+        if is_new {
+            self.requests.flag_is_reported(leg, flags.end_conference_on_exit);
+        }
         if was_unset {
             self.keep_again(leg);
             self.keep_before_registered(out, leg);

@@ -184,9 +184,10 @@ impl Call {
             }
             Phase::Away
             | Phase::Rejoining
-            | Phase::Holding
-            | Phase::Requeueing { .. }
-            | Phase::Queued { .. }
+            | Phase::Holding(_)
+            | Phase::Stranded
+            | Phase::Requeueing(_)
+            | Phase::Queued(_)
             | Phase::Ended(_) => {}
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{Call, Out, Participant, SOON};
 use crate::{Action, ConferenceEvent, ConferenceEventKind, Seen, Timer};
-use rejoin_protocol::{CallSid, Millis};
+use rejoin_protocol::{CallSid, Millis, TaskSid};
 use std::collections::BTreeSet;
 
 /// So long after the wait for the agent a registration may take: the page gives up a request after 10 s and sends it again,
@@ -77,19 +77,20 @@ impl Call {
         }
     }
 
-    /// The customer is in this conference now: everybody follows, with label and flags, also who comes late. Those who
-    /// are on hold are to be again.
-    pub(super) fn follow(&mut self, out: &mut Out<'_>) -> BTreeSet<CallSid> {
+    /// Whoever comes late follows the customer as well.
+    pub(super) fn follow(&mut self, out: &mut Out<'_>) {
+        if let Some(into) = self.recovery.as_ref().and_then(|it| it.phase.moved_to()).cloned() {
+            self.follow_into(out, &into);
+        }
+    }
+
+    /// The customer is in the conference of this name now: everybody else follows, with label and flags. Gives back those who
+    /// were on hold, and are to be again.
+    pub(super) fn follow_into(&mut self, out: &mut Out<'_>, into: &TaskSid) -> BTreeSet<CallSid> {
         let mut held = BTreeSet::new();
-        let Some(into) = self.recovery.as_ref().and_then(|recovery| recovery.moved_to.clone()) else {
-            return held;
-        };
         let others: Vec<_> =
             self.diagnosis().others().map(|(leg, participant)| (leg.clone(), participant.clone())).collect();
         for (leg, participant) in others {
-            if let Some(participant) = self.facts.roster.participants.get_mut(&leg) {
-                participant.moved = true;
-            }
             let flags = participant.flags();
             if flags.hold {
                 held.insert(leg.clone());

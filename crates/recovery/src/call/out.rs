@@ -19,12 +19,12 @@ pub(crate) struct Out<'a> {
 }
 
 impl Call {
-    pub(super) fn act(&self, out: &mut Out<'_>, action: Action, within: Millis) {
-        out.effects.push(Effect::Act {
-            conference: self.conference.clone(),
-            action,
-            deadline: out.now + within,
-        });
+    /// Asks for an action. One that is asked for once, and was, is not asked for again.
+    pub(super) fn act(&mut self, out: &mut Out<'_>, action: Action, within: Millis) {
+        if self.requests.ask(&action) {
+            let (conference, deadline) = (self.conference.clone(), out.now + within);
+            out.effects.push(Effect::Act { conference, action, deadline });
+        }
     }
 
     pub(crate) fn note(&self, out: &mut Out<'_>, note: Note) {

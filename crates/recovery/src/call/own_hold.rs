@@ -57,9 +57,12 @@ impl Call {
     fn is_our_hold_wanted(&self) -> bool {
         let Some(recovery) = &self.recovery else { return false };
         let wanted = match &recovery.phase {
-            Phase::Grace | Phase::Away | Phase::Holding | Phase::Requeueing { .. } | Phase::Queued { .. } => {
-                true
-            }
+            Phase::Grace
+            | Phase::Away
+            | Phase::Holding(_)
+            | Phase::Stranded
+            | Phase::Requeueing(_)
+            | Phase::Queued(_) => true,
             // Whose leg it is that has come will be known in a moment.
             Phase::Rejoining => !self.diagnosis().has_newcomer(),
             Phase::Ended(Ending::Failed { .. }) => true,
@@ -95,6 +98,11 @@ impl Call {
             | Outcome::Activity { .. } => Some(HoldStage::On),
         };
         self.our_hold = stage.map(|stage| OurHold { stage });
+        if *outcome == Outcome::Overtaken
+            && let Some(recovery) = self.recovery.as_mut().filter(|it| it.agent_hold == AgentHold::Ended)
+        {
+            recovery.agent_hold = AgentHold::AsItWas; // nothing was done: it stands
+        }
         let is_on = stage == Some(HoldStage::On);
         if !is_on
             && self.is_our_hold_wanted()

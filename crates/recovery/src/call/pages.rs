@@ -116,10 +116,10 @@ impl Call {
         let Some(recovery) = &self.recovery else { return };
         let lost = self.facts.roster.agent(&recovery.absence.lost_leg);
         let lives = lost.is_some_and(|lost| lost.worker == *worker && lost.epoch == Some(epoch));
-        let awaited = recovery.phase == Phase::Holding && !recovery.stranded && !recovery.too_often;
+        let awaited = matches!(recovery.phase, Phase::Holding(_)) && !recovery.too_often;
         if lives && awaited && !recovery.absence.back {
             if let Some(recovery) = &mut self.recovery {
-                recovery.asked.ping_accepted = true;
+                recovery.ping.is_accepted = true;
             }
             self.proved_reachable(out);
         }

@@ -74,7 +74,7 @@ impl Call {
     }
 
     /// A leg is gone and nobody has said that it was on purpose. A page that cannot reach us writes it into the task.
-    pub(super) fn look_for_mark(&self, out: &mut Out<'_>) {
+    pub(super) fn look_for_mark(&mut self, out: &mut Out<'_>) {
         self.act(out, Action::ReadTask { task: self.task.clone() }, SOON);
     }
 
@@ -100,9 +100,7 @@ impl Call {
         if let Some(given) = self.facts.marks.get_mut(&mark.reservation).filter(|_| !by_page) {
             given.is_only_in_task = true;
         }
-        let told = |r: &super::Recovery| {
-            r.phase == Phase::Holding && r.absence.agent.reservation == mark.reservation
-        };
+        let told = |r: &super::Recovery| r.phase.is_kept() && r.absence.agent.reservation == mark.reservation;
         if self.recovery.as_ref().is_some_and(told) {
             self.end_on_purpose(out);
         }

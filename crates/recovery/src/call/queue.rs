@@ -1,6 +1,6 @@
 //! Through the queue: to the same agent (second rung), to the next one (third rung), and into the new conference.
 
-use super::{AHEAD, Agent, Call, Ending, LATER, Out, Participant, Phase, Recovery, SOON};
+use super::{AHEAD, Agent, Call, Ending, Holding, LATER, Out, Participant, Phase, Recovery, SOON, Trip};
 use crate::{Action, Holder, Met, Note, Outcome, ParticipantFlags, Timer};
 use rejoin_protocol::api::Failure;
 use rejoin_protocol::{CallSid, Millis, RecoveryId, TaskSid, WorkerSid};
@@ -8,9 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// So often a queue that does not keep the customer is tried.
 const TRIES: u32 = 10;
-/// So often one who waits there in silence is sent once more: over eight minutes.
-const RESENT: u32 = 6;
-/// The pause after the first time. It doubles.
+/// The pause before a customer who waits in silence is sent to the queue for the second time. It doubles.
 const RESENT_AFTER: Millis = Millis::seconds(15);
 
 impl Call {
@@ -28,29 +26,30 @@ impl Call {
         let (Some(recovery), Some(customer)) = (&self.recovery, self.facts.roster.customer.clone()) else {
             return;
         };
-        let free = others && recovery.asked.prepared.was_alone;
+        let id = recovery.absence.id.clone();
+        let resent = self.requests.times_sent(&id, target);
+        let trip = recovery.next_trip(target.cloned(), resent);
         let action = Action::Requeue {
-            recovery: recovery.absence.id.clone(),
+            recovery: id,
             customer,
             conference: self.conference.clone(),
             target: target.cloned(),
-            free,
-            resent: recovery.trips.resent,
+            free: others && trip.was_alone,
+            resent,
         };
         self.act(out, action, out.now.until(deadline));
-        self.goes_to_queue(out, target, deadline);
+        self.goes_to_queue(out, trip, deadline);
     }
 
     /// The customer is on the way into the queue.
-    pub(super) fn goes_to_queue(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>, deadline: Millis) {
+    pub(super) fn goes_to_queue(&mut self, out: &mut Out<'_>, trip: Trip, deadline: Millis) {
         let Some(recovery) = &mut self.recovery else { return };
-        recovery.phase = Phase::Requeueing { target: target.cloned() };
+        let same_agent = trip.target.is_some();
+        recovery.phase = Phase::Requeueing(trip);
         recovery.absence.deadline = deadline;
-        recovery.trips.sent = false;
-        recovery.trips.music = recovery.trips.resent >= RESENT;
-        let ping = recovery.asked.ping.take();
+        let ping = recovery.ping.task.take();
         self.clear_timer(out, Timer::Ping);
-        self.note(out, Note::Requeueing { same_agent: target.is_some() });
+        self.note(out, Note::Requeueing { same_agent });
         if let Some(task) = ping {
             self.end_ping(out, task);
         }
@@ -66,13 +65,15 @@ impl Call {
         outcome: &Outcome,
     ) {
         let recovery = self.recovery.as_ref().filter(|recovery| recovery.absence.id == *id);
-        let Some(phase) = recovery.map(|recovery| &recovery.phase) else { return };
-        let target_of = target.cloned();
-        if *phase == (Phase::Requeueing { target: target_of.clone() }) {
-            self.requeue_ended(out, target, outcome);
-        } else if *phase == (Phase::Queued { target: target_of }) && *outcome == Outcome::Gone {
+        match recovery.map(|recovery| &recovery.phase) {
+            Some(Phase::Requeueing(trip)) if trip.target.as_ref() == target => {
+                self.requeue_ended(out, target, outcome);
+            }
             // The music of an earlier trip had said that the customer was in the queue, and their call is over.
-            self.end_recovery(out, &Ending::CustomerLeft);
+            Some(Phase::Queued(trip)) if trip.target.as_ref() == target && *outcome == Outcome::Gone => {
+                self.end_recovery(out, &Ending::CustomerLeft);
+            }
+            Some(_) | None => {}
         }
     }
 
@@ -80,16 +81,9 @@ impl Call {
     fn requeue_ended(&mut self, out: &mut Out<'_>, target: Option<&WorkerSid>, outcome: &Outcome) {
         let is_with_agent = self.is_connected();
         match outcome {
-            Outcome::Ok => {
-                if let Some(recovery) = &mut self.recovery {
-                    recovery.trips.sent = true;
-                }
-            }
             // An agent has come before the customer was sent, and keeps them.
             Outcome::Overtaken | Outcome::Failed { .. } if is_with_agent => {
-                if let Some(recovery) = &mut self.recovery {
-                    recovery.phase = Phase::Holding;
-                }
+                self.stays_here();
                 self.end_if_covered(out);
             }
             Outcome::Met(met) => self.stays(out, target, met),
@@ -98,7 +92,8 @@ impl Call {
             // The customer's call is over.
             Outcome::Gone => self.end_recovery(out, &Ending::CustomerLeft),
             Outcome::Failed { .. } => self.requeue_refused(out, target),
-            Outcome::Overtaken
+            Outcome::Ok
+            | Outcome::Overtaken
             | Outcome::PingCreated(_)
             | Outcome::TaskRead { .. }
             | Outcome::Learnt(_)
@@ -124,19 +119,27 @@ impl Call {
         let left = self.facts.roster.left(&met.leg).is_some();
         let Some(recovery) = self.recovery.as_mut() else { return };
         if left {
-            recovery.trips.resent += 1; // what was asked for before was not done
             let deadline = recovery.absence.deadline;
             return self.requeue(out, target, deadline);
         }
-        recovery.phase = Phase::Holding;
+        self.stays_here();
         self.facts.roster.assume_joined(&met.leg);
         self.know_holder(&met.leg, &met.holder);
         self.end_if_covered(out);
     }
 
+    /// The customer is not sent to the queue after all, as far as is known.
+    fn stays_here(&mut self) {
+        if let Some(recovery) = &mut self.recovery {
+            let was_alone = recovery.phase.trip().is_some_and(|trip| trip.was_alone);
+            recovery.phase = Phase::Holding(Holding { was_alone });
+        }
+    }
+
     fn wait_on(&mut self, out: &mut Out<'_>) {
         let Some(recovery) = &mut self.recovery else { return };
-        recovery.phase = Phase::Queued { target: Some(recovery.absence.agent.worker.clone()) };
+        let agent = recovery.absence.agent.worker.clone();
+        recovery.phase = Phase::Queued(recovery.next_trip(Some(agent), 0));
         recovery.absence.deadline = out.now + out.config.rejoin_within;
         let deadline = recovery.absence.deadline;
         self.set_timer(out, Timer::Rejoin, deadline);
@@ -147,11 +150,11 @@ impl Call {
     pub(super) fn rejoin_is_over(&mut self, out: &mut Out<'_>) {
         let Some(recovery) = &self.recovery else { return };
         match &recovery.phase {
-            Phase::Requeueing { target: Some(_) } | Phase::Queued { target: Some(_) } => {
+            Phase::Requeueing(trip) | Phase::Queued(trip) if trip.target.is_some() => {
                 self.note(out, Note::AgentNotBack);
                 self.requeue(out, None, out.now + out.config.queue_within);
             }
-            Phase::Requeueing { target: None } | Phase::Queued { target: None } => {
+            Phase::Requeueing(_) | Phase::Queued(_) => {
                 if recovery.absence.deadline + AHEAD < out.now {
                     return self.look_before_the_end(out);
                 }
@@ -164,7 +167,7 @@ impl Call {
                     self.fall(out, &leg);
                 }
             }
-            Phase::Grace | Phase::Away | Phase::Holding | Phase::Ended(_) => {}
+            Phase::Grace | Phase::Away | Phase::Holding(_) | Phase::Stranded | Phase::Ended(_) => {}
         }
     }
 
@@ -182,9 +185,8 @@ impl Call {
 
     /// Twilio asks for what the customer hears in the queue.
     pub(crate) fn hears_music(&mut self, out: &mut Out<'_>) {
-        let waits = |r: &&mut Recovery| matches!(r.phase, Phase::Requeueing { .. } | Phase::Queued { .. });
-        if let Some(recovery) = self.recovery.as_mut().filter(waits) {
-            recovery.trips.music = true;
+        if let Some(trip) = self.recovery.as_mut().and_then(|it| it.phase.trip_mut()) {
+            trip.music = true;
         }
         self.entered_queue(out);
     }
@@ -193,24 +195,27 @@ impl Call {
     /// request was lost. Then the customer is sent to the queue again, and waits behind others who came meanwhile, but
     /// not in silence. As long as that is in vain, the pauses grow.
     pub(super) fn break_silence(&mut self, out: &mut Out<'_>) -> bool {
-        let silent = |r: &&mut Recovery| r.phase == (Phase::Queued { target: None }) && !r.trips.music;
-        let Some(recovery) = self.recovery.as_mut().filter(silent) else { return false };
+        let Some(recovery) = &self.recovery else { return false };
+        let Phase::Queued(trip) = &recovery.phase else { return false };
+        if trip.target.is_some() || trip.music {
+            return false;
+        }
         let sent_at = Millis(recovery.absence.deadline.0.saturating_sub(out.config.queue_within.0));
-        let pause = recovery.trips.resent.checked_sub(1).map_or(0, |times| RESENT_AFTER.0 << times);
+        let pause = trip.resent.checked_sub(1).map_or(0, |times| RESENT_AFTER.0 << times);
         if sent_at.until(out.now).0 < pause {
             return true; // in a while
         }
-        recovery.trips.resent += 1;
         self.requeue(out, None, out.now + out.config.queue_within);
         true
     }
 
     pub(crate) fn entered_queue(&mut self, out: &mut Out<'_>) {
         if let Some(recovery) = &mut self.recovery
-            && let Phase::Requeueing { target } = &recovery.phase
+            && let Phase::Requeueing(trip) = &recovery.phase
         {
-            recovery.phase = Phase::Queued { target: target.clone() };
-            if !recovery.stranded {
+            let (trip, is_stranded) = (trip.clone(), trip.is_stranded);
+            recovery.phase = Phase::Queued(trip);
+            if !is_stranded {
                 self.stranding.decide_by = None; // what came before is over
             }
             self.note(out, Note::Queued);
@@ -220,8 +225,7 @@ impl Call {
     }
 
     pub(crate) fn left_queue(&mut self, out: &mut Out<'_>, bridged: bool, hung_up: bool) {
-        let queued = |r: &Recovery| matches!(r.phase, Phase::Requeueing { .. } | Phase::Queued { .. });
-        if hung_up && self.recovery.as_ref().is_some_and(queued) {
+        if hung_up && self.diagnosis().is_requeued() {
             self.end_recovery(out, &Ending::CustomerLeft);
         } else if !bridged {
             self.in_again_for_any(out);
@@ -232,7 +236,7 @@ impl Call {
     /// customer who has an agent as far as is known is not given up.
     pub fn goes_to_queue_again(&self) -> bool {
         self.recovery.as_ref().is_none_or(|recovery| {
-            recovery.trips.let_go < TRIES && !matches!(recovery.phase, Phase::Ended(Ending::Failed { .. }))
+            recovery.let_go < TRIES && !matches!(recovery.phase, Phase::Ended(Ending::Failed { .. }))
         })
     }
 
@@ -240,14 +244,14 @@ impl Call {
     pub(super) fn in_again_for_any(&mut self, out: &mut Out<'_>) {
         let goes_again = self.goes_to_queue_again();
         let Some(recovery) = &mut self.recovery else { return };
-        recovery.trips.let_go = recovery.trips.let_go.saturating_add(1);
-        let waits = matches!(recovery.phase, Phase::Requeueing { .. } | Phase::Queued { .. });
-        if !goes_again && waits {
+        recovery.let_go = recovery.let_go.saturating_add(1);
+        let Some(before) = recovery.phase.trip() else { return };
+        if !goes_again {
             return self.end_recovery(out, &Ending::Failed { reason: Failure::NotRequeued });
         }
-        let (Phase::Requeueing { target } | Phase::Queued { target }) = &recovery.phase else { return };
-        let had_target = target.is_some();
-        recovery.phase = Phase::Requeueing { target: None };
+        let had_target = before.target.is_some();
+        let resent = if had_target { 0 } else { before.resent };
+        recovery.phase = Phase::Requeueing(Trip { target: None, resent, ..before.clone() });
         if had_target {
             let deadline = out.now + out.config.queue_within;
             recovery.absence.deadline = deadline;
@@ -260,7 +264,8 @@ impl Call {
     /// True if an agent may have the customer by now, unreported. A customer who goes to any agent has waited for the one
     /// whom they lost: they were in the queue when that agent's reservation was freed. Twilio is to be asked first.
     pub fn may_be_taken(&self, target: Option<&WorkerSid>) -> bool {
-        target.is_none() && self.recovery.as_ref().is_some_and(|recovery| recovery.asked.reservation_freed)
+        target.is_none()
+            && self.recovery.as_ref().is_some_and(|it| self.diagnosis().has_freed_reservation(it))
     }
 
     /// Might an unreported participant be talking to the customer who is about to be requeued? Somebody is there who can be heard
@@ -305,16 +310,18 @@ impl Call {
     /// True while the customer is on the way into the queue, as far as is known. The request for it may take effect
     /// whatever has happened since.
     pub(crate) fn is_sent_on(&self) -> bool {
-        self.recovery.as_ref().is_some_and(|recovery| matches!(recovery.phase, Phase::Requeueing { .. }))
+        self.recovery.as_ref().is_some_and(|recovery| matches!(recovery.phase, Phase::Requeueing(_)))
     }
 
     /// A request from before has sent the customer into the queue. They wait there, for any agent as far as is known
     /// here.
     pub(super) fn is_in_queue_as_asked_before(&mut self, out: &mut Out<'_>) {
-        self.goes_to_queue(out, None, out.now + out.config.queue_within);
+        let Some(trip) = self.recovery.as_ref().map(|it| it.next_trip(None, 0)) else { return };
+        // Nobody is told here when the music is asked for.
+        let trip = Trip { music: true, ..trip };
+        self.goes_to_queue(out, trip.clone(), out.now + out.config.queue_within);
         if let Some(recovery) = &mut self.recovery {
-            recovery.phase = Phase::Queued { target: None };
-            recovery.trips.music = true; // nobody is told here when it is asked for
+            recovery.phase = Phase::Queued(trip);
         }
         self.note(out, Note::Queued);
         self.free_reservation(out);
@@ -322,8 +329,7 @@ impl Call {
     }
 
     fn free_reservation(&mut self, out: &mut Out<'_>) {
-        let Some(recovery) = self.recovery.as_mut().filter(|r| !r.asked.reservation_freed) else { return };
-        recovery.asked.reservation_freed = true;
+        let Some(recovery) = &self.recovery else { return };
         let reservation = recovery.absence.agent.reservation.clone();
         self.act(out, Action::CompleteReservation { task: self.task.clone(), reservation }, LATER);
     }
@@ -332,11 +338,16 @@ impl Call {
     pub(super) fn remove_late_legs(&mut self, out: &mut Out<'_>) {
         let moved = |r: &Recovery| match r.phase {
             // A customer who is still here may have to be sent nowhere. Legs of a conference that has ended are gone.
-            Phase::Requeueing { .. } => {
+            Phase::Requeueing(_) => {
                 !self.facts.roster.is_customer_joined() && !self.facts.roster.is_stranded()
             }
-            Phase::Queued { .. } => true,
-            Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Holding | Phase::Ended(_) => false,
+            Phase::Queued(_) => true,
+            Phase::Grace
+            | Phase::Away
+            | Phase::Rejoining
+            | Phase::Holding(_)
+            | Phase::Stranded
+            | Phase::Ended(_) => false,
         };
         if !self.recovery.as_ref().is_some_and(moved) {
             return;
@@ -361,16 +372,14 @@ impl Call {
             return BTreeSet::new();
         };
         let ending = if recovery.absence.agent.worker == agent.worker {
-            Ending::Rejoined
+            Ending::Rejoined { into: Some(into.clone()) }
         } else {
-            Ending::HandedOver { name: Some(agent.name.clone()).filter(|name| !name.is_empty()) }
+            let name = Some(agent.name.clone()).filter(|name| !name.is_empty());
+            Ending::HandedOver { name, into: Some(into.clone()) }
         };
         // The queue was entered even if its request was lost.
         self.free_reservation(out);
-        if let Some(recovery) = &mut self.recovery {
-            recovery.moved_to = Some(into.clone());
-        }
-        let mut held = self.follow(out);
+        let mut held = self.follow_into(out, into);
         held.extend(self.to_be_held_elsewhere(&ending));
         self.end_recovery(out, &ending);
         held

@@ -21,32 +21,27 @@ pub enum Next {
     Unknown,
 }
 
-/// How far a recovery is without a conference.
-fn waits(recovery: &Recovery) -> bool {
-    matches!(recovery.phase, Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Holding)
-}
-
-/// What comes next for a customer whose recovery is going on. A customer who comes out of the queue is sent there again.
-fn next_of(recovery: &Recovery, is_in_time: bool) -> Next {
-    let is_decided = recovery.stranded && !waits(recovery);
-    // The request that sends the customer to the queue is on its way, and finds the customer here as well.
-    let is_sent = recovery.asked.reservation_freed || recovery.trips.sent;
-    let is_under_way = waits(recovery) || (matches!(recovery.phase, Phase::Requeueing { .. }) && !is_sent);
-    if !is_decided && (is_under_way || is_in_time) {
-        return Next::Wait;
-    }
-    // If it is not known in time whether the customer was left on purpose, they are kept, for any agent.
-    Next::Requeue(recovery.absence.id.clone())
-}
-
-/// True if the customer has been in the queue. If they were connected to an agent there, it was for this recovery.
-fn was_taken(recovery: &Recovery) -> bool {
-    matches!(recovery.phase, Phase::Requeueing { .. } | Phase::Queued { .. })
-        && recovery.asked.reservation_freed
-        && !recovery.stranded
-}
-
 impl Call {
+    /// What comes next for a customer whose recovery is going on. A customer who comes out of the queue is sent there again.
+    fn next_of(&self, recovery: &Recovery, is_in_time: bool) -> Next {
+        let trip = recovery.phase.trip();
+        let is_decided = trip.is_some_and(|trip| trip.is_stranded);
+        // The request that sends the customer to the queue is on its way, and finds the customer here as well.
+        let is_sending =
+            matches!(recovery.phase, Phase::Requeueing(_)) && !self.diagnosis().has_left_for_queue(recovery);
+        if !is_decided && (trip.is_none() || is_sending || is_in_time) {
+            return Next::Wait;
+        }
+        // If it is not known in time whether the customer was left on purpose, they are kept, for any agent.
+        Next::Requeue(recovery.absence.id.clone())
+    }
+
+    /// True if the customer has been in the queue. If they were connected to an agent there, it was for this recovery.
+    fn was_taken(&self, recovery: &Recovery) -> bool {
+        recovery.phase.trip().is_some_and(|trip| !trip.is_stranded)
+            && self.diagnosis().has_freed_reservation(recovery)
+    }
+
     /// Twilio fetches our action URL for a customer whose conference has ended, as far as Twilio knows.
     pub(crate) fn released(&mut self, out: &mut Out<'_>, customer: &CallSid) {
         if !self.facts.ownership.proven {
@@ -58,7 +53,9 @@ impl Call {
         if self.names_customer(customer) {
             return self.named_is_released(out, customer);
         }
-        if self.facts.roster.is_customer(customer) && self.recovery.as_ref().is_some_and(was_taken) {
+        if self.facts.roster.is_customer(customer)
+            && self.recovery.as_ref().is_some_and(|it| self.was_taken(it))
+        {
             return self.taken_unseen(out);
         }
         self.was_not_moved(out, customer);
@@ -99,7 +96,7 @@ impl Call {
     fn was_not_moved(&mut self, out: &Out<'_>, customer: &CallSid) {
         let found = self.facts.roster.move_inferred_at.take().is_some_and(|at| out.now < at + SOON);
         let stayed = |r: &Recovery| {
-            !r.is_open() && !r.asked.reservation_freed && !r.trips.sent && r.moved_to.is_none()
+            !r.is_open() && !self.diagnosis().has_left_for_queue(r) && r.phase.moved_to().is_none()
         };
         let never_sent = self.recovery.as_ref().is_none_or(stayed);
         let is_this_customer = found && never_sent && self.facts.roster.is_customer(customer);
@@ -141,7 +138,7 @@ impl Call {
         }
         let until = self.stranding.decide_by.filter(|_| self.facts.roster.is_customer(customer))?;
         match self.recovery.as_ref().filter(|recovery| recovery.is_open()) {
-            Some(recovery) => Some(next_of(recovery, now < until)),
+            Some(recovery) => Some(self.next_of(recovery, now < until)),
             None => (self.is_undecided() && now < self.undecided_until(until)).then_some(Next::Wait),
         }
     }
@@ -170,12 +167,10 @@ impl Call {
 
     /// The second rung without a conference: nobody is there to whom anything could be announced.
     pub(super) fn hold_stranded(&mut self, out: &mut Out<'_>) {
-        let Some(recovery) = self.recovery.as_mut().filter(|r| waits(r) && !r.stranded) else { return };
-        recovery.stranded = true;
-        recovery.asked.prepared.freed = true;
-        recovery.asked.prepared.removed = true;
-        let held_before = recovery.phase == Phase::Holding;
-        recovery.phase = Phase::Holding;
+        let may_be = |r: &&mut Recovery| r.phase.is_before_requeue() && r.phase != Phase::Stranded;
+        let Some(recovery) = self.recovery.as_mut().filter(may_be) else { return };
+        let held_before = recovery.phase.is_kept();
+        recovery.phase = Phase::Stranded;
         recovery.absence.deadline = out.now + out.config.released_within;
         let (deadline, lost_at) = (recovery.absence.deadline, recovery.absence.lost_at);
         for timer in [Timer::Grace, Timer::Announce, Timer::Rejoin] {
@@ -192,8 +187,8 @@ impl Call {
 
     /// The task is read and Twilio has asked: back into the queue, by the document that is the answer.
     pub(super) fn go_on_stranded(&mut self, out: &mut Out<'_>) {
-        let ready = |r: &Recovery| r.phase == Phase::Holding && r.stranded && r.asked.prepared.marked;
-        if self.stranding.decide_by.is_some() && self.recovery.as_ref().is_some_and(ready) {
+        let is_stranded = self.recovery.as_ref().is_some_and(|it| it.phase == Phase::Stranded);
+        if self.stranding.decide_by.is_some() && is_stranded && !self.requests.is_marking_task() {
             self.take_back(out);
         }
     }
@@ -212,7 +207,8 @@ impl Call {
         let Some(recovery) = &mut self.recovery else { return };
         recovery.announced = true; // the document says it
         if recovery.too_often {
-            return self.goes_to_queue(out, None, out.now + out.config.queue_within);
+            let trip = recovery.next_trip(None, 0);
+            return self.goes_to_queue(out, trip, out.now + out.config.queue_within);
         }
         let worker = recovery.absence.agent.worker.clone();
         recovery.absence.back |= self
@@ -221,16 +217,14 @@ impl Call {
             .agent(&recovery.absence.lost_leg)
             .is_some_and(|agent| agent.newer_page.is_some());
         let within = if recovery.absence.back { out.config.rejoin_within } else { out.config.ping_ttl };
-        self.goes_to_queue(out, Some(&worker), out.now + within);
+        let trip = recovery.next_trip(Some(worker), 0);
+        self.goes_to_queue(out, trip, out.now + within);
     }
 
     /// The agent comes back while the customer waits in the queue already.
     pub(super) fn back_while_queued(&mut self, out: &mut Out<'_>) {
         let Some(recovery) = &mut self.recovery else { return };
-        let targeted = matches!(
-            recovery.phase,
-            Phase::Requeueing { target: Some(_) } | Phase::Queued { target: Some(_) }
-        );
+        let targeted = recovery.phase.trip().is_some_and(|trip| trip.is_stranded && trip.target.is_some());
         let newer = self
             .facts
             .roster

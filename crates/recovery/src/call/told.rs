@@ -50,12 +50,12 @@ impl Call {
 
     fn told_of_ping(&mut self, out: &mut Out<'_>, event: &TaskEvent) {
         if let Some(recovery) = self.recovery.as_mut().filter(|_| event.kind == TaskEventKind::Accepted) {
-            recovery.asked.ping_accepted = true;
+            recovery.ping.is_accepted = true;
         }
         let Some(recovery) = self
             .recovery
             .as_mut()
-            .filter(|r| r.phase == Phase::Holding && !r.absence.back && !r.stranded && !r.too_often)
+            .filter(|r| matches!(r.phase, Phase::Holding(_)) && !r.absence.back && !r.too_often)
         else {
             return;
         };
@@ -74,11 +74,7 @@ impl Call {
 
     /// Of a recovery one reconnect task follows the other, for another target.
     fn told_of_reconnect(&mut self, out: &mut Out<'_>, event: &TaskEvent, target: Option<&WorkerSid>) {
-        let phase = self.recovery.as_ref().map(|recovery| &recovery.phase);
-        let Some(Phase::Requeueing { target: wanted } | Phase::Queued { target: wanted }) = phase else {
-            return;
-        };
-        if wanted.as_ref() != target {
+        if self.recovery.as_ref().and_then(|recovery| recovery.phase.target()) != Some(target) {
             return;
         }
         match event.kind {

@@ -105,7 +105,7 @@ impl Call {
     pub(super) fn look(&mut self, out: &mut Out<'_>) {
         self.poll.since = Some(out.now);
         self.poll.asked_at = self.poll.since.filter(|_| self.is_untold());
-        let waits = |r: &&super::Recovery| matches!(r.phase, Phase::Requeueing { .. } | Phase::Queued { .. });
+        let waits = |r: &&super::Recovery| r.phase.trip().is_some();
         let asks_for_task = self.diagnosis().is_handed_over()
             || self.diagnosis().is_replaced()
             || self.diagnosis().is_orphaned_unconfirmed();
@@ -225,20 +225,20 @@ impl Call {
     }
 
     /// Legs that nobody is at any more, and that were not removed after all.
-    fn remove_ghosts(&self, out: &mut Out<'_>, seen: &Seen) {
-        let removing =
-            |(leg, agent): &(&CallSid, &Agent)| agent.removing && seen.participants.contains_key(*leg);
-        for (leg, _) in self.facts.roster.agents.iter().filter(removing) {
-            self.act(out, Action::RemoveLeg { conference: self.conference.clone(), leg: leg.clone() }, SOON);
+    fn remove_ghosts(&mut self, out: &mut Out<'_>, seen: &Seen) {
+        let removing = |(leg, agent): &(&CallSid, &Agent)| {
+            agent.removing && seen.participants.contains_key(*leg) && !self.requests.is_removing(leg)
+        };
+        let ghosts = self.facts.roster.agents.iter().filter(removing).map(|(leg, _)| leg.clone());
+        for leg in ghosts.collect::<Vec<_>>() {
+            self.act(out, Action::RemoveLeg { conference: self.conference.clone(), leg }, SOON);
         }
     }
 
     /// A customer who was sent to the queue.
     fn look_into_queue(&mut self, out: &mut Out<'_>, seen: &Seen) {
         let Some(recovery) = &self.recovery else { return };
-        let (Phase::Requeueing { target } | Phase::Queued { target }) = recovery.phase.clone() else {
-            return;
-        };
+        let Some(target) = recovery.phase.target().map(|target| target.cloned()) else { return };
         if seen.on_line == Some(false) {
             return self.end_recovery(out, &Ending::CustomerLeft);
         }
@@ -269,10 +269,7 @@ impl Call {
         if !gave_up || !self.diagnosis().is_customer_alone() || seen.on_line == Some(false) {
             return;
         }
-        if let Some(recovery) = &mut self.recovery {
-            recovery.trips.resent += 1;
-            self.requeue(out, None, out.now + out.config.queue_within);
-        }
+        self.requeue(out, None, out.now + out.config.queue_within);
     }
 
     /// The reconnect task is over without an agent, and the customer hears music and is nobody's.
@@ -290,10 +287,7 @@ impl Call {
 
     /// The customer was told that it did not work.
     pub(super) fn given_up(&mut self, out: &mut Out<'_>, id: &RecoveryId, gone: bool) {
-        let waits = |r: &super::Recovery| {
-            r.absence.id == *id
-                && matches!(r.phase, Phase::Requeueing { target: None } | Phase::Queued { target: None })
-        };
+        let waits = |r: &super::Recovery| r.absence.id == *id && r.phase.target() == Some(None);
         if self.recovery.as_ref().is_some_and(waits) {
             let reason = rejoin_protocol::api::Failure::NobodyTookIt;
             let ending = if gone { Ending::CustomerLeft } else { Ending::Failed { reason } };

@@ -249,17 +249,6 @@ pub const MISSED: &[MissedRow] = &[
     },
 ];
 
-/// True once a request of ours may have sent the customer to the queue.
-fn may_be_sent(recovery: &Recovery) -> bool {
-    match recovery.phase {
-        Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Holding => false,
-        Phase::Requeueing { .. } => {
-            recovery.trips.sent || recovery.trips.resent > 0 || recovery.asked.reservation_freed
-        }
-        Phase::Queued { .. } | Phase::Ended(_) => true,
-    }
-}
-
 impl Departed<'_> {
     fn left(self) -> Option<LeaveReason> {
         self.of.roster.left(self.leg)
@@ -299,7 +288,7 @@ impl Departed<'_> {
         let is_on_purpose = self.of.marks.is_given(&self.agent.reservation)
             && self.left() == Some(LeaveReason::HungUp)
             && !self.of.ended_while_handed_over(self.leg);
-        !may_be_sent(recovery) && !is_moved && self.is_next_leg(&recovery.absence) && is_on_purpose
+        !self.of.may_be_sent(recovery) && !is_moved && self.is_next_leg(&recovery.absence) && is_on_purpose
     }
 
     /// True if a newer page of the absent agent has this leg.
@@ -313,6 +302,27 @@ impl Departed<'_> {
 }
 
 impl<'a> Diagnosis<'a> {
+    /// True once a request of ours may have sent the customer to the queue.
+    fn may_be_sent(self, recovery: &Recovery) -> bool {
+        match &recovery.phase {
+            Phase::Grace | Phase::Away | Phase::Rejoining | Phase::Holding(_) | Phase::Stranded => false,
+            Phase::Requeueing(trip) => trip.resent > 0 || self.has_left_for_queue(recovery),
+            Phase::Queued(_) | Phase::Ended(_) => true,
+        }
+    }
+
+    /// True if Twilio has reported that the customer of this recovery is in the queue, or has carried out the last request that
+    /// sends them there.
+    pub(crate) fn has_left_for_queue(self, recovery: &Recovery) -> bool {
+        self.has_freed_reservation(recovery) || self.requests.was_sent(&recovery.absence.id)
+    }
+
+    /// True once the customer of this recovery was in the queue, as Twilio has reported: the lost agent's reservation was
+    /// completed for it.
+    pub(crate) fn has_freed_reservation(self, recovery: &Recovery) -> bool {
+        self.requests.has_completed(&recovery.absence.agent.reservation)
+    }
+
     /// Legs of agents that are gone and not accounted for. One that is settled is classified again if the conference turns out
     /// to have ended with it.
     pub(crate) fn departed(self) -> Vec<CallSid> {

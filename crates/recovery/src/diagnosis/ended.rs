@@ -1,6 +1,6 @@
 use super::Diagnosis;
 use crate::LeaveReason;
-use crate::absence::{CoveredStage, Ending, Phase, Recovery};
+use crate::absence::{CoveredStage, Ending};
 use crate::facts::{Agent, Mark, Report};
 use rejoin_protocol::{CallSid, Millis, ReservationSid};
 
@@ -110,7 +110,6 @@ impl<'a> Diagnosis<'a> {
 
     /// True while the customer is on the way to an agent through the queue. That ends the conference as well.
     pub(crate) fn is_requeued(self) -> bool {
-        let sent = |it: &Recovery| matches!(it.phase, Phase::Requeueing { .. } | Phase::Queued { .. });
-        self.recovery.as_ref().is_some_and(sent)
+        self.recovery.as_ref().is_some_and(|it| it.phase.trip().is_some())
     }
 }

@@ -82,9 +82,9 @@ impl<'a> Diagnosis<'a> {
 
     /// Legs in the conference that are neither the customer's nor an agent's.
     pub(crate) fn others(self) -> impl Iterator<Item = (&'a CallSid, &'a Participant)> {
-        self.roster.participants.iter().filter(move |(leg, p)| {
+        self.roster.participants.iter().filter(move |(leg, _)| {
             self.roster.is_joined(leg)
-                && !p.moved
+                && !self.requests.has_moved(leg)
                 && !self.roster.is_customer(leg)
                 && !self.roster.agents.contains_key(*leg)
         })
@@ -157,10 +157,10 @@ impl<'a> Diagnosis<'a> {
         if !self.roster.is_customer_joined() || self.agent_on_call().is_some() || self.has_open_recovery() {
             return None;
         }
-        let nobodys = self.roster.participants.iter().filter(move |(leg, p)| {
+        let nobodys = self.roster.participants.iter().filter(move |(leg, _)| {
             !self.roster.is_customer(leg)
                 && self.roster.left(leg).is_some()
-                && !p.moved
+                && !self.requests.has_moved(leg)
                 && !self.roster.agents.contains_key(*leg)
         });
         nobodys.max_by_key(|(_, p)| p.report()).map(|(leg, _)| leg.clone())

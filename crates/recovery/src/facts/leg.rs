@@ -21,12 +21,6 @@ pub struct Participant {
     exit_flag: Option<Observed<bool>>,
     /// No callback will report the leg. It left after the callback with this sequence number.
     last_after: Option<u64>,
-    /// `endConferenceOnExit` of the leg is being set back to false.
-    pub keeping: bool,
-    /// `endConferenceOnExit` was reported true while it was being set back: another plugin may have set it since.
-    pub flagged_again: bool,
-    /// The leg was sent after the customer into another conference.
-    pub moved: bool,
     /// The leg was there when a page came that was alone in its browser: an older page may have it.
     pub stood: bool,
 }

@@ -273,11 +273,7 @@ impl Roster {
 
     /// A callback reported the leg's flags.
     pub(crate) fn flags_change(&mut self, leg: &CallSid, sequence: u64, flags: ParticipantFlags) {
-        let is_new = Report::Callback(sequence) > self.report(leg);
         self.observe(leg, Observation::Changed { sequence, flags });
-        if let Some(there) = self.participants.get_mut(leg).filter(|_| is_new) {
-            there.flagged_again = there.keeping && flags.end_conference_on_exit;
-        }
     }
 
     /// A callback named the leg's label.

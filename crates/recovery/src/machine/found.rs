@@ -2,7 +2,7 @@
 
 use super::Machine;
 use crate::call::Out;
-use crate::{Call, Outcome, Phase};
+use crate::{Call, Outcome};
 use rejoin_protocol::ConferenceSid;
 
 impl Machine {
@@ -16,10 +16,8 @@ impl Machine {
             recovered.inherited.losses.clone(),
             recovered.stranding.decide_by,
         );
-        let recovered_for = match recovered.recovery.as_ref().map(|recovery| &recovery.phase) {
-            Some(Phase::Requeueing { target } | Phase::Queued { target }) => Some(target.clone()),
-            _ => None,
-        };
+        let trip = recovered.recovery.as_ref().and_then(|recovery| recovery.phase.trip());
+        let recovered_for = trip.map(|trip| trip.target.clone());
         for found in &seen.reconnects {
             // Who waits for what comes next may have been left by the one agent, too, and so may one who is on the line and
             // waits for another one by now. One who waits for that very agent is sent on.

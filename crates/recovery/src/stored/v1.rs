@@ -1,15 +1,15 @@
 //! Calls of format 0 and 1, as releases before 0.2 have stored them: all fields beside each other. Read for one release.
 
-use crate::absence::{Absence, Asked, Covered, CoveredStage, Trips};
+use crate::absence::{Absence, Covered, CoveredStage, Holding, Ping, Trip};
 use crate::facts::{
     self, Asking, Evidence, Facts, Mark, Marks, Observation, Origin, Ownership, Pages, PendingRegistration,
     Received, Roster, TaskCopy,
 };
 use crate::{
-    AgentHold, Allowance, EarlyMark, Format, Inherited, LeaveReason, Lent, LookUp, OurHold, ParticipantFlags,
-    Phase, Poll, Prepared, Quarantine, Stranding,
+    Action, AgentHold, Allowance, EarlyMark, Format, Inherited, LeaveReason, Lent, LookUp, OurHold, Outcome,
+    ParticipantFlags, Poll, Quarantine, Requests, Stranding,
 };
-use rejoin_protocol::api::{DeliveryId, GracefulReason};
+use rejoin_protocol::api::{DeliveryId, Failure, GracefulReason};
 use rejoin_protocol::{
     CallSid, ConferenceSid, Millis, RecoveryId, ReservationSid, TaskQueueSid, TaskSid, WorkerSid, WorkflowSid,
 };
@@ -153,8 +153,6 @@ struct Participant {
     label: Option<String>,
     #[serde(default)]
     keeping: bool,
-    #[serde(default)]
-    flagged_again: bool,
     moved: bool,
     #[serde(default)]
     stood: bool,
@@ -201,13 +199,97 @@ struct Recovery {
     moved_to: Option<TaskSid>,
 }
 
+#[derive(Clone, Deserialize)]
+struct Prepared {
+    freed: bool,
+    #[serde(default)]
+    was_alone: bool,
+    marked: bool,
+    removed: bool,
+}
+
+#[derive(Clone, Deserialize)]
+enum Phase {
+    Grace,
+    Away,
+    Rejoining,
+    Holding,
+    Requeueing { target: Option<WorkerSid> },
+    Queued { target: Option<WorkerSid> },
+    Ended(Ending),
+}
+
+#[derive(Clone, Deserialize)]
+enum Ending {
+    Rejoined,
+    HandedOver { name: Option<String> },
+    Covered,
+    CustomerLeft,
+    Graceful,
+    Failed { reason: Failure },
+}
+
 /// Format 0 has no such field: Twilio had said so of every call.
 fn yes() -> bool {
     true
 }
 
+impl Call {
+    /// What was asked of Twilio for the call, as far as its fields say.
+    fn requests(&self) -> Requests {
+        let mut requests = Requests::default();
+        let conference = || self.conference.clone();
+        for (leg, there) in &self.participants {
+            if there.keeping {
+                requests.ask(&Action::KeepConference { conference: conference(), leg: leg.clone() });
+            }
+            if there.moved {
+                let (leg, into) = (leg.clone(), self.task.clone());
+                let (muted, end_on_exit, label, came_late) = (false, false, None, false);
+                requests.ask(&Action::MoveParticipant { leg, into, muted, end_on_exit, label, came_late });
+            }
+        }
+        let (Some(recovery), Some(customer)) = (&self.recovery, self.customer.clone()) else {
+            return requests;
+        };
+        let is_holding = matches!(recovery.phase, Phase::Holding);
+        let Prepared { freed, marked, removed, .. } = recovery.prepared;
+        if is_holding && !freed {
+            let (customer, unhold) = (customer.clone(), recovery.agent_hold == AgentHold::Ended);
+            requests.ask(&Action::FreeCustomer { conference: conference(), customer, unhold });
+        }
+        if is_holding && !marked {
+            requests.ask(&Action::MarkTask { task: self.task.clone(), at: recovery.lost_at });
+        }
+        let is_removed = |agent: &Agent| agent.removing && agent.closes_until.is_none();
+        for (leg, _) in self.agents.iter().filter(|(_, agent)| !removed && is_removed(agent)) {
+            requests.ask(&Action::RemoveLeg { conference: conference(), leg: leg.clone() });
+        }
+        if recovery.reservation_freed {
+            let (task, reservation) = (self.task.clone(), recovery.agent.reservation.clone());
+            requests.ask(&Action::CompleteReservation { task, reservation });
+        }
+        let target = match &recovery.phase {
+            Phase::Requeueing { target } | Phase::Queued { target } if !recovery.stranded => target.clone(),
+            Phase::Ended(Ending::Failed { .. }) => None,
+            _ => return requests,
+        };
+        for resent in 0..=recovery.resent {
+            let (recovery, customer, target) = (recovery.id.clone(), customer.clone(), target.clone());
+            let conference = conference();
+            let sent = Action::Requeue { recovery, customer, conference, target, free: false, resent };
+            requests.ask(&sent);
+            if self.recovery.as_ref().is_some_and(|recovery| recovery.sent) {
+                requests.answer(&sent, &Outcome::Ok);
+            }
+        }
+        requests
+    }
+}
+
 impl From<Call> for crate::Call {
     fn from(old: Call) -> Self {
+        let requests = old.requests();
         let mut marks = BTreeMap::new();
         for (reservation, reason) in old.on_purpose {
             let mark = Mark {
@@ -257,6 +339,7 @@ impl From<Call> for crate::Call {
             conference: old.conference,
             task: old.task,
             facts,
+            requests,
             lookup: LookUp {
                 begun: old.learning,
                 count: old.lookups,
@@ -330,15 +413,53 @@ impl From<Participant> for facts::Participant {
         if let Some(label) = old.label {
             leg.observe(1, Observation::Labelled { sequence, label });
         }
-        leg.keeping = old.keeping;
-        leg.flagged_again = old.flagged_again;
-        leg.moved = old.moved;
         leg.stood = old.stood;
         leg
     }
 }
 
+impl From<Ending> for crate::Ending {
+    fn from(old: Ending) -> Self {
+        match old {
+            Ending::Rejoined => Self::Rejoined { into: None },
+            Ending::HandedOver { name } => Self::HandedOver { name, into: None },
+            Ending::Covered => Self::Covered,
+            Ending::CustomerLeft => Self::CustomerLeft,
+            Ending::Graceful => Self::Graceful,
+            Ending::Failed { reason } => Self::Failed { reason },
+        }
+    }
+}
+
 impl Recovery {
+    fn phase(&self) -> crate::Phase {
+        let Prepared { was_alone, .. } = self.prepared;
+        let trip = |target: &Option<WorkerSid>| Trip {
+            target: target.clone(),
+            resent: self.resent,
+            music: self.music,
+            is_stranded: self.stranded,
+            was_alone,
+        };
+        match &self.phase {
+            Phase::Grace => crate::Phase::Grace,
+            Phase::Away => crate::Phase::Away,
+            Phase::Rejoining => crate::Phase::Rejoining,
+            Phase::Holding if self.stranded => crate::Phase::Stranded,
+            Phase::Holding => crate::Phase::Holding(Holding { was_alone }),
+            Phase::Requeueing { target } => crate::Phase::Requeueing(trip(target)),
+            Phase::Queued { target } => crate::Phase::Queued(trip(target)),
+            Phase::Ended(Ending::Rejoined) => {
+                crate::Phase::Ended(crate::Ending::Rejoined { into: self.moved_to.clone() })
+            }
+            Phase::Ended(Ending::HandedOver { name }) => {
+                let (name, into) = (name.clone(), self.moved_to.clone());
+                crate::Phase::Ended(crate::Ending::HandedOver { name, into })
+            }
+            Phase::Ended(ending) => crate::Phase::Ended(ending.clone().into()),
+        }
+    }
+
     fn into_absence(self) -> Absence {
         Absence {
             id: self.id,
@@ -357,7 +478,7 @@ impl From<Recovery> for Covered {
     fn from(old: Recovery) -> Self {
         let stage = match &old.phase {
             Phase::Rejoining => CoveredStage::Rejoining,
-            Phase::Ended(ending) => CoveredStage::Over(ending.clone()),
+            Phase::Ended(ending) => CoveredStage::Over(ending.clone().into()),
             Phase::Grace | Phase::Away | Phase::Holding | Phase::Requeueing { .. } | Phase::Queued { .. } => {
                 CoveredStage::Away
             }
@@ -371,18 +492,11 @@ impl From<Recovery> for crate::Recovery {
         Self {
             generation: old.generation,
             too_often: old.too_often,
-            phase: old.phase.clone(),
+            phase: old.phase(),
             announced: old.announced,
-            asked: Asked {
-                ping: old.ping.clone(),
-                ping_accepted: old.ping_accepted,
-                prepared: old.prepared,
-                reservation_freed: old.reservation_freed,
-            },
+            ping: Ping { task: old.ping.clone(), is_accepted: old.ping_accepted },
             agent_hold: old.agent_hold,
-            stranded: old.stranded,
-            trips: Trips { let_go: old.let_go, music: old.music, resent: old.resent, sent: old.sent },
-            moved_to: old.moved_to.clone(),
+            let_go: old.let_go,
             absence: old.into_absence(),
         }
     }

@@ -87,7 +87,10 @@ fn actions_that_are_harmful_when_repeated_have_unique_once_keys() {
     for action in &all {
         let traits = action.traits();
         assert!(traits.once.is_some() || !traits.lost_reply.is_looked_up(), "{action:?}");
-        assert!(traits.once.is_none_or(|key| keys.insert(key)), "{action:?} has the key of another action");
+        assert!(
+            traits.once.is_none_or(|once| keys.insert(once.to_string())),
+            "{action:?} has the key of another action"
+        );
     }
 }
 

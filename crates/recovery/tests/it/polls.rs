@@ -559,7 +559,10 @@ fn a_customer_whose_agent_already_has_them_is_not_sent_to_any_agent() {
     desk.finish(requeue(None), Outcome::Overtaken);
     desk.take_actions();
     desk.fire(1, Timer::Rejoin);
-    assert_eq!(desk.take_actions(), [requeue(None)]);
+    let actions = desk.take_actions();
+    let [Action::Requeue { target: None, resent: 1, .. }] = actions[..] else {
+        panic!("a key of its own, as the first one is used up: {actions:?}")
+    };
     assert!(again < desk.now);
 }
 

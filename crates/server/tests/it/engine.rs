@@ -284,7 +284,7 @@ async fn jobs_go_on_after_a_sudden_end_and_those_that_ended_do_not(database: &Pl
         "all that had not ended, and not the one that had"
     );
     let known = second.handle.look([Key::Conference(conference())], |machine| {
-        machine.call(&conference())?.recovery.clone()?.asked.ping
+        machine.call(&conference())?.recovery.clone()?.ping.task
     });
     assert_eq!(known.await.unwrap(), Some(ping()), "how the ended one ended is known");
     assert!(second.is_idle(), "and it is not begun again");

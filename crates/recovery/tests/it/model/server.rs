@@ -95,7 +95,7 @@ impl Server {
             Event::Done { outcome: Outcome::TaskRead { attributes, .. }, .. } if attributes != NOTHING_WRITTEN
         );
         let told = |call: &Call| {
-            call.recovery.as_ref().is_some_and(|recovery| recovery.phase == Phase::Holding) || waits(call)
+            call.recovery.as_ref().is_some_and(|recovery| recovery.phase.is_kept()) || waits(call)
         };
         self.read_in_time |= reads && self.call(1).is_some_and(told);
         let mut machine = self.machine();

@@ -84,15 +84,17 @@ fn known(call: &Call) -> impl PartialEq + use<> {
     call.poll.heard_at = Default::default();
     call.poll.watch_at = None;
     call.poll.since = None;
+    let requests = std::mem::take(&mut call.requests);
+    let awaits = (requests.is_freeing_customer(), requests.is_marking_task(), requests.is_removing_leg());
     let roster = std::mem::take(&mut call.facts.roster);
     let leg = |(leg, there): (&CallSid, &Participant)| {
-        let ours = (there.keeping, there.flagged_again, there.moved, there.stood);
-        (leg.clone(), roster.presence(leg), there.flags(), there.label().map(str::to_owned), ours)
+        let label = there.label().map(str::to_owned);
+        (leg.clone(), roster.presence(leg), there.flags(), label, there.stood)
     };
     let legs: Vec<_> = roster.participants.iter().map(leg).collect();
     let (agents, customer) =
         (roster.agents.clone(), (roster.customer.clone(), roster.customer_claims.clone()));
-    (call, legs, agents, customer, roster.ended, roster.move_inferred_at)
+    (call, awaits, legs, agents, customer, roster.ended, roster.move_inferred_at)
 }
 
 fn words(action: &Action) -> &'static str {

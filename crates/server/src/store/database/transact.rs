@@ -260,7 +260,7 @@ impl Database {
             let (owner, fence) = if job.mine { (Some(&self.server), 1) } else { (None, 0) };
             wanted.push(json!({
                 "conference": job.conference, "action": serde_json::to_string(&job.action)?,
-                "once": job.action.traits().once, "deadline": integer(job.deadline),
+                "once": job.action.traits().once.map(|once| once.to_string()), "deadline": integer(job.deadline),
                 "priority": pace::priority(&job.action), "owner": owner, "fence": fence,
             }));
         }

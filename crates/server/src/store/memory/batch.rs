@@ -94,7 +94,7 @@ impl Server {
 
     fn add_job(&self, data: &mut Data, job: NewJob, tenure: Tenure) -> Option<StoredJob> {
         let NewJob { conference, action, deadline, mine } = job;
-        let once = action.traits().once;
+        let once = action.traits().once.map(|once| once.to_string());
         if let Some(once) = &once
             && !data.jobs.once.insert((conference.clone(), once.clone()))
         {
